@@ -1,0 +1,19 @@
+import type { Progress, ReconcileRequest, ValidateRequest, ValidateResult } from '../workflows/contract.ts';
+
+/** How a job's workflow stands in Temporal. */
+export type WorkflowStanding = 'RUNNING' | 'COMPLETED' | 'FAILED' | 'CANCELED' | 'TERMINATED' | 'TIMED_OUT';
+
+/** What the catalog service asks of Temporal. Its errors are CodedErrors; `UNAVAILABLE` where Temporal cannot be reached. */
+export interface JobControl {
+  /** Starts the workflow with this id. With an id that is taken nothing is started. Gives the first run's id. */
+  start(jobId: string, request: ReconcileRequest, connector: { id: string; name: string }): Promise<{ runId: string }>;
+  /** Undefined where Temporal does not know the id (any more). */
+  describe(jobId: string): Promise<WorkflowStanding | undefined>;
+  /** Live progress; undefined where no worker answers in time. */
+  progress(jobId: string): Promise<Progress | undefined>;
+  /** Asks the workflow to cancel. Nothing happens where it has ended. */
+  cancel(jobId: string): Promise<void>;
+  /** Runs the workflow `validateConnector` to its end. `UNAVAILABLE` where no worker takes it in time. */
+  validate(request: ValidateRequest): Promise<ValidateResult>;
+  close(): Promise<void>;
+}

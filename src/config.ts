@@ -1,0 +1,57 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { CodedError } from './errors.ts';
+
+/** Address of the catalog service that `reconciler up` uses unless told otherwise. */
+export const DEFAULT_ADDRESS = '127.0.0.1:7460';
+
+const schema = z.object({
+  /** Catalog service, host:port. */
+  RECONCILER_ADDRESS: z
+    .string()
+    .regex(/^[^\s/]+:\d{1,5}$/, 'is not host:port')
+    .default(DEFAULT_ADDRESS),
+  /** Everything the embedded stack keeps. */
+  RECONCILER_DATA_DIR: z.string().min(1).default('.reconciler'),
+  /** What is downloaded once a machine: the Temporal CLI. */
+  RECONCILER_CACHE_DIR: z.string().min(1).optional(),
+  /** Path of a Temporal CLI to use. */
+  RECONCILER_TEMPORAL_CLI: z.string().min(1).optional(),
+  /** Base of links into the Temporal UI, for example http://127.0.0.1:8233. */
+  RECONCILER_TEMPORAL_UI: z.url().optional(),
+  RECONCILER_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  XDG_CACHE_HOME: z.string().optional(),
+});
+
+export interface Config {
+  address: string;
+  dataDir: string;
+  cacheDir: string;
+  temporalCli?: string;
+  temporalUi?: string;
+  logLevel: string;
+}
+
+/**
+ * Every setting, from the environment. Temporal's own (`TEMPORAL_ADDRESS`, profiles, …) are read by @temporalio/envconfig.
+ *
+ * @throws CodedError INVALID_ARGUMENT that names the variable.
+ */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const parsed = schema.safeParse(env);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const name = String(issue?.path[0]);
+    throw new CodedError('INVALID_ARGUMENT', `${name}=${env[name]} ${issue?.message}. Set it right or unset it.`);
+  }
+  const v = parsed.data;
+  return {
+    address: v.RECONCILER_ADDRESS,
+    dataDir: v.RECONCILER_DATA_DIR,
+    cacheDir: v.RECONCILER_CACHE_DIR ?? join(v.XDG_CACHE_HOME || join(homedir(), '.cache'), 'reconciler'),
+    temporalCli: v.RECONCILER_TEMPORAL_CLI,
+    temporalUi: v.RECONCILER_TEMPORAL_UI,
+    logLevel: v.RECONCILER_LOG_LEVEL,
+  };
+}

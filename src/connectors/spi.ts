@@ -1,0 +1,186 @@
+/**
+ * What a connector gives: the contract between upstream catalogs and the activities that ingest them.
+ *
+ * Snapshot ids are 64-bit and so bigint; counts and sizes are checked to be safe integers and so numbers. Errors are
+ * `CodedError`s: `DATA_LOSS` for metadata that is broken or gone (the message names the file), `NOT_FOUND` for a table or
+ * namespace that is not there, `UNAVAILABLE` for what may pass.
+ */
+
+export type TableFormat = 'ICEBERG' | 'DELTA';
+
+/** One segment a level; the root is empty. */
+export type NamespacePath = readonly string[];
+
+export interface PageRequest {
+  /** Most items wanted. */
+  size: number;
+  /** `nextToken` of the page before; absent for the first. */
+  token?: string;
+}
+
+export interface Page<T> {
+  items: T[];
+  /** Absent on the last page. */
+  nextToken?: string;
+}
+
+export interface TableRef {
+  namespace: NamespacePath;
+  name: string;
+}
+
+export interface TableEntry extends TableRef {
+  /** What tells an unchanged table cheaply, where the listing gives it. */
+  fingerprint?: string;
+}
+
+/** An upstream catalog, opened. Calls may run side by side. */
+export interface Connector extends AsyncDisposable {
+  readonly format: TableFormat;
+  /** Namespaces directly below `parent`, in a stable order. `NOT_FOUND` if the parent is not there. */
+  listNamespaces(parent: NamespacePath, page: PageRequest): Promise<Page<NamespacePath>>;
+  /** Tables directly in `namespace`, in a stable order. */
+  listTables(namespace: NamespacePath, page: PageRequest): Promise<Page<TableEntry>>;
+  /** The table's fingerprint now, at the cost of one cheap question. */
+  fingerprint(table: TableRef): Promise<string>;
+  /** Reads the table's metadata. What is read from the reader later belongs to that one state of the table. */
+  openTable(table: TableRef): Promise<TableReader>;
+}
+
+export interface TableDescriptor {
+  /** The upstream's own id of the table. */
+  uuid: string;
+  format: TableFormat;
+  formatVersion: number;
+  location: string;
+  metadataLocation: string;
+  /** Of the state that was read. */
+  fingerprint: string;
+  properties: Record<string, string>;
+  /** Every schema, as Iceberg's spec serializes it (appendix C). */
+  schemas: { id: number; json: string }[];
+  currentSchemaId: number;
+  partitionSpecs: PartitionSpec[];
+  defaultSpecId: number;
+  /** Absent for a table without a snapshot. */
+  currentSnapshotId?: bigint;
+  refs: SnapshotRef[];
+}
+
+export interface PartitionSpec {
+  specId: number;
+  fields: { fieldId: number; name: string; transform: string; sourceIds: number[] }[];
+}
+
+export interface SnapshotRef {
+  name: string;
+  snapshotId: bigint;
+  type: 'branch' | 'tag';
+  minSnapshotsToKeep?: number;
+  maxSnapshotAgeMs?: number;
+  maxRefAgeMs?: number;
+}
+
+export interface SnapshotDescriptor {
+  snapshotId: bigint;
+  /** As the metadata says it: the parent may have expired. */
+  parentSnapshotId?: bigint;
+  /** 0 in Iceberg format version 1. */
+  sequenceNumber: number;
+  committedAtMs: number;
+  operation: string;
+  summary: Record<string, string>;
+  schemaId?: number;
+  /** Empty where a version 1 snapshot lists its manifests itself. */
+  manifestList: string;
+  firstRowId?: number;
+  addedRows?: number;
+}
+
+export type FileContent = 'DATA' | 'POSITION_DELETES' | 'EQUALITY_DELETES';
+
+/** What a file's metadata says of one leaf column. What it does not say is absent. */
+export interface ColumnMetrics {
+  id: number;
+  sizeInBytes?: number;
+  valueCount?: number;
+  nullCount?: number;
+  nanCount?: number;
+  /** Single-value serialization (Iceberg spec, appendix D), as the writer gave it. */
+  lower?: Uint8Array;
+  upper?: Uint8Array;
+}
+
+export interface PartitionValue {
+  fieldId: number;
+  name: string;
+  /** The transform's result type. */
+  type: string;
+  /** Single-value serialization; absent for null. */
+  value?: Uint8Array;
+}
+
+export interface ContentFile {
+  path: string;
+  content: FileContent;
+  /** PARQUET, ORC, AVRO or PUFFIN. */
+  format: string;
+  recordCount: number;
+  fileSizeInBytes: number;
+  specId: number;
+  partition: PartitionValue[];
+  /** By id. */
+  columns: ColumnMetrics[];
+  /** Of a deletion vector in its Puffin file. Path and content offset together are the file's key. */
+  contentOffset?: number;
+  contentSizeInBytes?: number;
+  /** The one data file that the deletes are for: as the metadata says it, or as equal bounds of `file_path` tell. */
+  referencedDataFile?: string;
+  equalityIds?: number[];
+  sortOrderId?: number;
+  splitOffsets?: number[];
+  firstRowId?: number;
+}
+
+export type FileChange =
+  | {
+      kind: 'added';
+      file: ContentFile;
+      /** Data sequence number, inherited ones resolved; 0 in format version 1. */
+      sequenceNumber: number;
+      fileSequenceNumber: number;
+      /** The snapshot that brought the file to the table. */
+      addedSnapshotId: bigint;
+    }
+  | { kind: 'removed'; path: string; contentOffset?: number };
+
+export interface FileChangeBatch {
+  changes: FileChange[];
+  /** Give it back as `from` to go on after this batch. Absent where the reader cannot go on from here. */
+  position?: number;
+}
+
+/** Live files by the manifest list's own counts. */
+export interface LiveFileCounts {
+  dataFiles: number;
+  deleteFiles: number;
+}
+
+/** A table in the state in which it was opened. */
+export interface TableReader extends AsyncDisposable {
+  readonly descriptor: TableDescriptor;
+  /** Bytes of metadata read so far. */
+  readonly bytesRead: number;
+  /** Every snapshot that the metadata has, a parent before its children, else oldest first. */
+  snapshots(): AsyncIterable<SnapshotDescriptor>;
+  /**
+   * The files that came and went from `base` to the snapshot; without a base, all its live files as added. At most some
+   * thousand changes a batch. `columnIds` narrows the column metrics.
+   */
+  fileChanges(
+    snapshotId: bigint,
+    options?: { base?: bigint; from?: number; columnIds?: ReadonlySet<number>; signal?: AbortSignal },
+  ): AsyncIterable<FileChangeBatch>;
+  /** Absent where the metadata does not count them. */
+  liveFileCounts(snapshotId: bigint): Promise<LiveFileCounts | undefined>;
+}

@@ -1,0 +1,71 @@
+/**
+ * What the reconcile workflow takes and gives: plain JSON, ids and small bounded options only. Imported by the workflow,
+ * and for its types by everything that starts or asks it.
+ */
+
+/** Workflows and short control activities. */
+export const TASK_QUEUE = 'reconciler';
+/** Scanning and ingesting, apart so that long ingests never starve a new job's first steps. */
+export const INGEST_TASK_QUEUE = 'reconciler-ingest';
+
+/** Workflow types, as `temporal workflow start --type` names them. */
+export const RECONCILE_WORKFLOW = 'reconcile';
+export const VALIDATE_WORKFLOW = 'validateConnector';
+
+export interface ReconcileRequest {
+  /** Display name or id. */
+  connector: string;
+  /** Verify every snapshot and repair what differs. */
+  full?: boolean;
+  /** Narrows the run. */
+  scope?: ReconcileScope;
+}
+
+export interface ReconcileScope {
+  /** Destination namespaces as text, quoted where needed. */
+  namespaces?: string[];
+  /** Destination table name. */
+  table?: string;
+  /** Names, dotted paths or `#id`. */
+  columns?: string[];
+}
+
+/** Answer of the query `progress`; also what the job record keeps. */
+export interface Progress {
+  state: 'JS_QUEUED' | 'JS_RUNNING' | 'JS_SUCCEEDED' | 'JS_FAILED' | 'JS_CANCELLED';
+  /** For example `scanning`. */
+  phase: string;
+  tablesScanned: number;
+  tablesChanged: number;
+  tablesUnchanged: number;
+  tablesFiltered: number;
+  tablesMissing: number;
+  errors: number;
+  snapshotsIngested: number;
+  filesIngested: number;
+  bytesRead: number;
+  /** Tables being ingested now. */
+  inFlight: string[];
+}
+
+/** Answer of the query `failures`: the first 50. */
+export interface TableFailure {
+  /** Upstream namespace and table, quoted where needed; empty for a failure that is no table's. */
+  table: string;
+  /** gRPC code name. */
+  code: string;
+  message: string;
+  failedAtMs: number;
+}
+
+/** Input of the workflow `validateConnector`: a stored connector by id, or one as proto3 JSON (it holds no secrets). */
+export interface ValidateRequest {
+  connectorId?: string;
+  connectorJson?: string;
+}
+
+export interface ValidateResult {
+  ok: boolean;
+  summary: string;
+  sampleTables: string[];
+}
