@@ -1,2 +1,14 @@
 #!/usr/bin/env node
-console.log('hi', process.argv.slice(2), process.cwd());
+// Runs the command line from a checkout as it is: installs and builds what is missing first. Plain JavaScript, no dependency.
+import { BootstrapError, ensureBuilt, ensureInstalled } from '../scripts/bootstrap.js';
+
+try {
+  ensureInstalled();
+  ensureBuilt();
+} catch (error) {
+  if (!(error instanceof BootstrapError)) throw error;
+  console.error(`error: ${error.message}`);
+  process.exit(1);
+}
+const { main } = await import('../dist/cli/main.js');
+process.exitCode = await main(process.argv.slice(2));

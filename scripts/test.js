@@ -1,0 +1,26 @@
+/** `npm test`: installs and builds what is missing, then runs vitest with the arguments given. */
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { BootstrapError, ensureBuilt, ensureInstalled, root } from './bootstrap.js';
+
+try {
+  ensureInstalled();
+  ensureBuilt();
+} catch (error) {
+  if (!(error instanceof BootstrapError)) throw error;
+  console.error(`error: ${error.message}`);
+  process.exit(1);
+}
+const vitest = spawn(
+  process.execPath,
+  [join(root, 'node_modules/vitest/vitest.mjs'), 'run', ...process.argv.slice(2)],
+  {
+    cwd: root,
+    stdio: 'inherit',
+  },
+);
+// The terminal sends Ctrl-C to both; this process only waits for the other's end.
+process.on('SIGINT', () => {});
+process.on('SIGTERM', () => vitest.kill('SIGTERM'));
+vitest.on('exit', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
