@@ -1,0 +1,96 @@
+/**
+ * The primitive types of the Iceberg spec ("Primitive Types"), parsed from their names in schema JSON (appendix C).
+ */
+
+export type PrimitiveKind =
+  | 'unknown'
+  | 'boolean'
+  | 'int'
+  | 'long'
+  | 'float'
+  | 'double'
+  | 'decimal'
+  | 'date'
+  | 'time'
+  | 'timestamp'
+  | 'timestamptz'
+  | 'timestamp_ns'
+  | 'timestamptz_ns'
+  | 'string'
+  | 'uuid'
+  | 'fixed'
+  | 'binary'
+  | 'variant'
+  | 'geometry'
+  | 'geography';
+
+export interface PrimitiveType {
+  kind: PrimitiveKind;
+  /** Of a decimal. */
+  precision?: number;
+  /** Of a decimal: digits behind the point. */
+  scale?: number;
+  /** Of a fixed: bytes. */
+  length?: number;
+}
+
+const SIMPLE: ReadonlySet<string> = new Set<PrimitiveKind>([
+  'unknown',
+  'boolean',
+  'int',
+  'long',
+  'float',
+  'double',
+  'date',
+  'time',
+  'timestamp',
+  'timestamptz',
+  'timestamp_ns',
+  'timestamptz_ns',
+  'string',
+  'uuid',
+  'binary',
+  'variant',
+  'geometry',
+  'geography',
+]);
+
+const DECIMAL = /^decimal\(\s*(\d{1,9})\s*,\s*(\d{1,9})\s*\)$/;
+const FIXED = /^fixed\[\s*(\d{1,9})\s*\]$/;
+const GEO = /^(geometry|geography)\s*\(.*\)$/s;
+
+/** Type names repeat for every bound: parsed once. Bounded, since the names come from other people's metadata. */
+const MAX_CACHED = 1_000;
+const cache = new Map<string, PrimitiveType | undefined>();
+
+/** The type behind a name such as `decimal(9, 2)`, `fixed[16]` or `geometry(srid:4326)`; undefined if there is none. */
+export function primitiveType(name: string): PrimitiveType | undefined {
+  const known = cache.get(name);
+  if (known !== undefined || cache.has(name)) return known;
+  const parsed = parse(name);
+  if (cache.size >= MAX_CACHED) cache.clear();
+  cache.set(name, parsed);
+  return parsed;
+}
+
+/** The one spelling of a type's name: writers differ in the blanks, as in `decimal(9,2)` and `decimal(9, 2)`. */
+export function canonicalTypeName(name: string): string {
+  const type = primitiveType(name);
+  if (type?.kind === 'decimal') return `decimal(${type.precision}, ${type.scale})`;
+  if (type?.kind === 'fixed') return `fixed[${type.length}]`;
+  return name;
+}
+
+function parse(name: string): PrimitiveType | undefined {
+  if (SIMPLE.has(name)) return { kind: name as PrimitiveKind };
+  const decimal = DECIMAL.exec(name);
+  if (decimal) {
+    const [precision, scale] = [Number(decimal[1]), Number(decimal[2])];
+    // 38 digits at most (spec, "Primitive Types"); what is beyond is no type, and would make texts of any length.
+    return precision >= 1 && precision <= 38 && scale <= precision ? { kind: 'decimal', precision, scale } : undefined;
+  }
+  const fixed = FIXED.exec(name);
+  if (fixed) return { kind: 'fixed', length: Number(fixed[1]) };
+  const geo = GEO.exec(name);
+  return geo ? { kind: geo[1] as PrimitiveKind } : undefined;
+}
