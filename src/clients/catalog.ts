@@ -9,6 +9,7 @@ import { SnapshotsDefinition } from '../generated/reconciler/v1/snapshots.ts';
 import { TableStatisticsDefinition } from '../generated/reconciler/v1/statistics.ts';
 import { TablesDefinition } from '../generated/reconciler/v1/tables.ts';
 import { ViewsDefinition } from '../generated/reconciler/v1/views.ts';
+import { PutFileChangesDefinition } from './file-changes.ts';
 
 /** Typed clients of every service of the catalog, over one channel (the seed's GrpcClients). */
 export function connectCatalog(address: string) {
@@ -24,6 +25,8 @@ export function connectCatalog(address: string) {
     connectors: factory.create(ConnectorsDefinition, channel),
     directory: factory.create(DirectoryDefinition, channel),
     namespaces: factory.create(NamespacesDefinition, channel),
+    /** PutFileColumnStats for requests that are serialized already: see `FileChangeEncoder`. */
+    fileChanges: factory.create(PutFileChangesDefinition, channel),
     plans: factory.create(PlansDefinition, channel),
     reconciliation: factory.create(ReconciliationDefinition, channel),
     snapshots: factory.create(SnapshotsDefinition, channel),

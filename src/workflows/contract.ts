@@ -69,3 +69,25 @@ export interface ValidateResult {
   summary: string;
   sampleTables: string[];
 }
+
+/** Heartbeat details of an ingest: what it has done so far, and where a next attempt goes on. */
+export interface IngestHeartbeat {
+  snapshots: number;
+  files: number;
+  bytesRead: number;
+  /** The snapshot being brought in (decimal), and the reader's position in it. */
+  snapshotId?: string;
+  position?: number;
+  /** Of a pack: outcomes of the tables that are done, in the pack's order. */
+  done?: TableOutcome[];
+}
+
+/** What became of one table. */
+export interface TableOutcome {
+  changed: boolean;
+  snapshots: number;
+  files: number;
+  bytesRead: number;
+  /** The table failed with this, after what is counted here. */
+  failure?: { code: string; message: string };
+}

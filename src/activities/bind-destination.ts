@@ -1,0 +1,17 @@
+import type { ActivityDeps } from './deps.ts';
+
+/** Writes the destination's resolved ids back to the connector, where they are not there yet. */
+export async function bindDestination(
+  deps: ActivityDeps,
+  input: { connectorId: string; catalogId: string; namespaceId: string },
+): Promise<void> {
+  const { connectorId, catalogId, namespaceId } = input;
+  const { destination } = await deps.catalog.connectors.getConnector({
+    by: { $case: 'connectorId', value: connectorId },
+  });
+  if (destination?.catalogId === catalogId && destination.namespaceId === namespaceId) return;
+  await deps.catalog.reconciliation.bindDestination({
+    connectorId,
+    destination: { ...destination, catalogId, namespaceId },
+  });
+}

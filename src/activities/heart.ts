@@ -1,0 +1,50 @@
+import { cancellationSignal, heartbeat } from '@temporalio/activity';
+import { CodedError } from '../errors.ts';
+
+/** Below the heartbeat timeout of 60 s, so that a stall ends with a message that says where. */
+const STALL_MS = 50_000;
+
+/** Proof of progress: of an activity to Temporal, or of nothing when the work runs without it. */
+export interface Heart {
+  /** Something progressed. `details` reach the next attempt and the job's live counters. */
+  beat(details?: unknown): void;
+  /** Ends the work: cancelled, or stalled. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Runs an activity's work with heartbeats on progress. A watchdog ends it when nothing progressed for 50 s.
+ *
+ * @throws CodedError DEADLINE_EXCEEDED when it stalled; CancelledFailure when it was cancelled.
+ */
+export async function withHeart<T>(what: string, work: (heart: Heart) => Promise<T>): Promise<T> {
+  const stalled = new AbortController();
+  const cancelled = cancellationSignal();
+  let timer: NodeJS.Timeout | undefined;
+  const arm = () => {
+    clearTimeout(timer);
+    timer = setTimeout(
+      () => stalled.abort(new CodedError('DEADLINE_EXCEEDED', `${what}: nothing progressed for ${STALL_MS / 1000} s.`)),
+      STALL_MS,
+    );
+  };
+  const signal = AbortSignal.any([stalled.signal, cancelled]);
+  const ended = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+  arm();
+  try {
+    const beat = (details?: unknown) => {
+      arm();
+      heartbeat(details);
+    };
+    // Work that ignores the signal (a read that hangs) must not hold the activity.
+    return await Promise.race([work({ beat, signal }), ended]);
+  } catch (error) {
+    // An abort surfaces as whatever the interrupted call throws; the reason is what happened.
+    throw signal.aborted ? signal.reason : error;
+  } finally {
+    clearTimeout(timer);
+    ended.catch(() => {});
+  }
+}

@@ -1,0 +1,70 @@
+import { activityInfo } from '@temporalio/activity';
+import type { TableRef } from '../connectors/spi.ts';
+import type { IngestHeartbeat, ReconcileScope, TableOutcome } from '../workflows/contract.ts';
+import type { ActivityDeps } from './deps.ts';
+import { describeError, isCatalogAway } from './failures.ts';
+import { withHeart } from './heart.ts';
+import { bringIn } from './ingest/bring-in.ts';
+import { openSource } from './open-source.ts';
+
+export interface IngestPackInput {
+  connectorId: string;
+  /** Some tens. */
+  tables: TableRef[];
+  full: boolean;
+  scope?: ReconcileScope;
+}
+
+/**
+ * Brings a pack of tables up to date, one after the other, for a tenth of the history events. The outcomes stand in the
+ * tables' order; a table that fails is told in its outcome, and the workflow runs it again by itself.
+ */
+export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): Promise<TableOutcome[]> {
+  const last = activityInfo().heartbeatDetails as IngestHeartbeat | undefined;
+  const done: TableOutcome[] = last?.done ?? [];
+  return withHeart(`A pack of ${input.tables.length} tables`, async (heart) => {
+    const connector = await deps.catalog.connectors.getConnector({
+      by: { $case: 'connectorId', value: input.connectorId },
+    });
+    await using source = await openSource(deps, connector);
+    for (const table of input.tables.slice(done.length)) {
+      heart.signal.throwIfAborted();
+      const before = total(done);
+      const beat = (now: IngestHeartbeat) =>
+        heart.beat({
+          snapshots: before.snapshots + now.snapshots,
+          files: before.files + now.files,
+          bytesRead: before.bytesRead + now.bytesRead,
+          done,
+        });
+      try {
+        done.push(
+          await bringIn({
+            deps,
+            connector,
+            source,
+            heart: { signal: heart.signal, beat: (d) => beat(d as IngestHeartbeat) },
+            ...input,
+            table,
+          }),
+        );
+      } catch (error) {
+        // Without the catalog every table of the pack would fail: the pack waits for it instead.
+        if (heart.signal.aborted || isCatalogAway(error)) throw error;
+        done.push({ changed: false, snapshots: 0, files: 0, bytesRead: 0, failure: describeError(error) });
+      }
+      heart.beat({ ...total(done), done });
+    }
+    return done;
+  });
+}
+
+function total(outcomes: TableOutcome[]): IngestHeartbeat {
+  const sum = { snapshots: 0, files: 0, bytesRead: 0 };
+  for (const { snapshots, files, bytesRead } of outcomes) {
+    sum.snapshots += snapshots;
+    sum.files += files;
+    sum.bytesRead += bytesRead;
+  }
+  return sum;
+}

@@ -1,0 +1,152 @@
+import type { Connector as OpenConnector, TableReader, TableRef } from '../../connectors/spi.ts';
+import { CodedError } from '../../errors.ts';
+import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
+import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
+import { type Table, TableFormat } from '../../generated/reconciler/v1/tables.ts';
+import { selectColumns } from '../../stats/leaf-columns.ts';
+import type { IngestHeartbeat, ReconcileScope, TableOutcome } from '../../workflows/contract.ts';
+import type { ActivityDeps } from '../deps.ts';
+import { destinationOf, requireNamespace } from '../destination.ts';
+import type { Heart } from '../heart.ts';
+import { putSchemas } from './put-schemas.ts';
+import { putSnapshot } from './put-snapshot.ts';
+import { updateTable } from './update-table.ts';
+
+export interface BringIn {
+  deps: Pick<ActivityDeps, 'catalog'>;
+  connector: Connector;
+  source: OpenConnector;
+  table: TableRef;
+  /** Verify snapshots that are in already, and repair what differs. */
+  full: boolean;
+  scope?: ReconcileScope;
+  heart: Heart;
+  /** Where the attempt before stopped. */
+  resume?: IngestHeartbeat;
+}
+
+/**
+ * Brings one table of the upstream up to date in the catalog: its metadata, the snapshots that are new with what each
+ * changed, marks on those that expired; the pointer to the current snapshot moves last. Every write is an upsert, so it can
+ * be run again at any point.
+ */
+export async function bringIn(input: BringIn): Promise<TableOutcome> {
+  const { source, table } = input;
+  await using reader = await source.openTable(table);
+  try {
+    return await bringInState(input, reader);
+  } catch (error) {
+    // A writer may expire what is being read. That is no broken table: the next attempt reads its new state.
+    if (error instanceof CodedError && error.code === 'DATA_LOSS' && (await hasMoved(source, table, reader))) {
+      throw new CodedError('ABORTED', `The table changed while it was read: ${error.message}`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+async function hasMoved(source: OpenConnector, table: TableRef, reader: TableReader): Promise<boolean> {
+  const now = await source.fingerprint(table).catch(() => reader.descriptor.fingerprint);
+  return now !== reader.descriptor.fingerprint;
+}
+
+async function bringInState(input: BringIn, reader: TableReader): Promise<TableOutcome> {
+  const { deps, connector, full, heart, resume } = input;
+  const { descriptor } = reader;
+  const stored = await ensureTable(input, reader);
+  const { tableId } = stored;
+  heart.beat({ snapshots: 0, files: 0, bytesRead: reader.bytesRead } satisfies IngestHeartbeat);
+
+  const columnIds = selectedColumns(input, reader);
+  const known = await knownSnapshots(deps, tableId);
+  const first = full || !stored.upstream?.fingerprint;
+  const neededSchemas = new Set(first ? descriptor.schemas.map(({ id }) => id) : [descriptor.currentSchemaId]);
+
+  let [snapshots, files, rowsWritten] = [0, 0, 0];
+  const upstreamIds = new Set<bigint>();
+  /** The newest snapshot that catalog and upstream both have: what one with an expired parent is read against. */
+  let newest: bigint | undefined;
+  for await (const snapshot of reader.snapshots()) {
+    heart.signal.throwIfAborted();
+    const { snapshotId, parentSnapshotId } = snapshot;
+    const before = known.get(snapshotId);
+    if (!before || full) {
+      if (snapshot.schemaId !== undefined) neededSchemas.add(snapshot.schemaId);
+      const parent = parentSnapshotId !== undefined && upstreamIds.has(parentSnapshotId) ? parentSnapshotId : newest;
+      const put = await putSnapshot({
+        deps,
+        reader,
+        tableId,
+        snapshot,
+        columnIds,
+        heart,
+        before,
+        base: before ? before.baseSnapshotId : parent,
+        baseReadable: before?.baseSnapshotId === undefined || upstreamIds.has(before.baseSnapshotId),
+        resume: resume?.snapshotId === String(snapshotId) ? resume.position : undefined,
+        counts: { snapshots, files },
+      });
+      if (!before) {
+        snapshots += 1;
+        files += put.files;
+      }
+      rowsWritten += put.rowsWritten;
+    }
+    upstreamIds.add(snapshotId);
+    newest = snapshotId;
+  }
+
+  const expired = [...known.keys()].filter((id) => !upstreamIds.has(id));
+  await expireSnapshots(deps, tableId, expired);
+  await putSchemas(deps, tableId, descriptor, neededSchemas);
+  const updated = await updateTable(deps, stored, descriptor, connector.connectorId, input.table);
+  const changed = snapshots > 0 || rowsWritten > 0 || expired.length > 0 || updated;
+  return { changed, snapshots, files, bytesRead: reader.bytesRead };
+}
+
+async function ensureTable({ deps, connector, table }: BringIn, reader: TableReader): Promise<Table> {
+  const { descriptor } = reader;
+  const destination = destinationOf(connector, table);
+  requireNamespace(destination, table);
+  const { namespaceId } = await deps.catalog.reconciliation.ensureDestination({
+    connectorId: connector.connectorId,
+    namespacePath: [...destination.namespacePath],
+  });
+  return deps.catalog.reconciliation.ensureTable({
+    connectorId: connector.connectorId,
+    upstream: { namespacePath: [...table.namespace], name: table.name },
+    uuid: descriptor.uuid,
+    namespaceId,
+    name: destination.name,
+    format: descriptor.format === 'DELTA' ? TableFormat.TABLE_FORMAT_DELTA : TableFormat.TABLE_FORMAT_ICEBERG,
+    location: descriptor.location,
+  });
+}
+
+/** Field ids that the connector's selector and the run's scope leave; undefined for all. */
+function selectedColumns({ connector, scope }: BringIn, { descriptor }: TableReader): Set<number> | undefined {
+  const schema = descriptor.schemas.find(({ id }) => id === descriptor.currentSchemaId);
+  const selectors = [connector.source?.columns ?? [], scope?.columns ?? []].filter(({ length }) => length > 0);
+  if (!schema || selectors.length === 0) return undefined;
+  const [ids = new Set<number>(), also] = selectors.map(
+    (names) => new Set(selectColumns(schema.json, names).map(({ id }) => id)),
+  );
+  return also ? new Set([...ids].filter((id) => also.has(id))) : ids;
+}
+
+/** Complete snapshots that are not marked expired: at most as many as the upstream's metadata ever held at once. */
+async function knownSnapshots(deps: BringIn['deps'], tableId: string): Promise<Map<bigint, Snapshot>> {
+  const known = new Map<bigint, Snapshot>();
+  let pageToken = '';
+  do {
+    const page = await deps.catalog.snapshots.listSnapshots({ tableId, pageSize: 1000, pageToken });
+    for (const snapshot of page.snapshots) known.set(snapshot.snapshotId, { ...snapshot, summary: {} });
+    pageToken = page.nextPageToken;
+  } while (pageToken);
+  return known;
+}
+
+async function expireSnapshots(deps: BringIn['deps'], tableId: string, ids: bigint[]): Promise<void> {
+  for (let i = 0; i < ids.length; i += 1000) {
+    await deps.catalog.snapshots.expireSnapshots({ tableId, snapshotIds: ids.slice(i, i + 1000) });
+  }
+}

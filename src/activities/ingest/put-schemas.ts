@@ -1,0 +1,14 @@
+import type { TableDescriptor } from '../../connectors/spi.ts';
+import type { ActivityDeps } from '../deps.ts';
+
+/** Upserts the versions of the table's schema that its snapshots need; each snapshot keeps its own. */
+export async function putSchemas(
+  deps: Pick<ActivityDeps, 'catalog'>,
+  tableId: string,
+  descriptor: TableDescriptor,
+  ids: ReadonlySet<number>,
+): Promise<void> {
+  for (const { id, json } of descriptor.schemas) {
+    if (ids.has(id)) await deps.catalog.tables.putTableSchema({ tableId, schema: { schemaId: id, json } });
+  }
+}

@@ -1,0 +1,149 @@
+import { ClientError, Status } from 'nice-grpc';
+import { encodePutRequest } from '../../clients/file-changes.ts';
+import type { FileChangeBatch, SnapshotDescriptor, TableReader } from '../../connectors/spi.ts';
+import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
+import type { IngestHeartbeat } from '../../workflows/contract.ts';
+import type { ActivityDeps } from '../deps.ts';
+import type { Heart } from '../heart.ts';
+import { FileChangeEncoder } from './file-change-encoder.ts';
+
+export interface PutSnapshot {
+  deps: Pick<ActivityDeps, 'catalog'>;
+  reader: TableReader;
+  tableId: string;
+  snapshot: SnapshotDescriptor;
+  columnIds?: ReadonlySet<number>;
+  heart: Heart;
+  /** As the catalog has it, where it is verified. */
+  before?: Snapshot;
+  /** The snapshot that the changes start from. */
+  base?: bigint;
+  /** The upstream still has the base. */
+  baseReadable: boolean;
+  /** The reader's position after what the catalog has acknowledged in an attempt before. */
+  resume?: number;
+  /** What this activity did before this snapshot, for its heartbeats. */
+  counts: { snapshots: number; files: number };
+}
+
+/** A stream is ended after so many changes, where the reader can go on: then the catalog has them for sure. */
+const CHANGES_A_STREAM = 50_000;
+
+/**
+ * Brings one snapshot with what it changed into the catalog. It becomes visible with its last change.
+ *
+ * Where the catalog counts other live files than the upstream, what it had before was not what the changes start from:
+ * then all of the snapshot's files are read.
+ */
+export async function putSnapshot(put: PutSnapshot): Promise<{ files: number; rowsWritten: number }> {
+  if (put.before && !put.baseReadable) return send({ ...put, base: undefined, resume: undefined }, { whole: true });
+  try {
+    return await send(put, {});
+  } catch (error) {
+    const differs = error instanceof ClientError && error.code === Status.FAILED_PRECONDITION;
+    if (!differs || put.before) throw error;
+    if (put.resume !== undefined) return putSnapshot({ ...put, resume: undefined });
+    if (put.base !== undefined) return putSnapshot({ ...put, base: undefined });
+    throw error;
+  }
+}
+
+async function send(put: PutSnapshot, { whole = false }): Promise<{ files: number; rowsWritten: number }> {
+  const { deps, reader, tableId, snapshot, heart, base } = put;
+  const { snapshotId } = snapshot;
+  await deps.catalog.snapshots.createSnapshot({
+    snapshot: {
+      tableId,
+      snapshotId,
+      parentSnapshotId: snapshot.parentSnapshotId,
+      sequenceNumber: BigInt(snapshot.sequenceNumber),
+      committedAt: new Date(snapshot.committedAtMs),
+      operation: snapshot.operation,
+      summary: snapshot.summary,
+      schemaId: snapshot.schemaId,
+      manifestList: snapshot.manifestList,
+      baseSnapshotId: put.before ? put.before.baseSnapshotId : base,
+      firstRowId: snapshot.firstRowId === undefined ? undefined : BigInt(snapshot.firstRowId),
+      addedRows: snapshot.addedRows === undefined ? undefined : BigInt(snapshot.addedRows),
+    },
+  });
+
+  const counted = await reader.liveFileCounts(snapshotId);
+  const batches = reader
+    .fileChanges(snapshotId, { base, from: put.resume, columnIds: put.columnIds, signal: heart.signal })
+    [Symbol.asyncIterator]();
+  const verify = put.before !== undefined;
+  const sum = { files: 0, rowsWritten: 0 };
+  let acknowledged = put.resume;
+  for (let complete = false; !complete; ) {
+    const part = { position: acknowledged, ended: false };
+    const beat = (files: number) =>
+      heart.beat({
+        snapshots: put.counts.snapshots,
+        files: put.counts.files + (verify ? 0 : sum.files + files),
+        bytesRead: reader.bytesRead,
+        snapshotId: String(snapshotId),
+        position: acknowledged,
+      } satisfies IngestHeartbeat);
+    const response = await deps.catalog.fileChanges.putFileColumnStats(
+      requests({
+        header: encodePutRequest({
+          $case: 'header',
+          value: { tableId, snapshotId, idempotencyKey: `${tableId}/${snapshotId}`, replace: verify, whole },
+        }),
+        batches,
+        // What is verified must come in one stream: the catalog compares all of it.
+        limit: verify ? Number.POSITIVE_INFINITY : CHANGES_A_STREAM,
+        finish: encodePutRequest({
+          $case: 'finish',
+          value: {
+            expectedDataFileCount: counted && BigInt(counted.dataFiles),
+            expectedDeleteFileCount: counted && BigInt(counted.deleteFiles),
+          },
+        }),
+        part,
+        beat,
+      }),
+      { signal: heart.signal },
+    );
+    sum.files += Number(response.filesAdded + response.filesRemoved);
+    sum.rowsWritten += Number(response.rowsWritten);
+    acknowledged = part.position;
+    complete = part.ended;
+    beat(0);
+  }
+  return sum;
+}
+
+/** One stream: header, changes until the limit or the end, and the finish at the end. */
+async function* requests(stream: {
+  header: Uint8Array;
+  batches: AsyncIterator<FileChangeBatch>;
+  limit: number;
+  finish: Uint8Array;
+  /** Told back: how far this stream came. */
+  part: { position?: number; ended: boolean };
+  beat(files: number): void;
+}): AsyncIterable<Uint8Array> {
+  const encoder = new FileChangeEncoder();
+  yield stream.header;
+  let changes = 0;
+  for (;;) {
+    const { done, value } = await stream.batches.next();
+    if (done) {
+      stream.part.ended = true;
+      break;
+    }
+    for (const change of value.changes) {
+      const chunk = encoder.add(change);
+      if (chunk) yield chunk;
+    }
+    changes += value.changes.length;
+    stream.beat(changes);
+    stream.part.position = value.position;
+    if (changes >= stream.limit && value.position !== undefined) break;
+  }
+  const rest = encoder.flush();
+  if (rest) yield rest;
+  if (stream.part.ended) yield stream.finish;
+}

@@ -1,0 +1,89 @@
+import type { TableDescriptor, TableRef } from '../../connectors/spi.ts';
+import type { Table } from '../../generated/reconciler/v1/tables.ts';
+import type { ActivityDeps } from '../deps.ts';
+
+const MASK = [
+  'format_version',
+  'location',
+  'metadata_location',
+  'properties',
+  'schema',
+  'partition_specs',
+  'default_spec_id',
+  'current_snapshot_id',
+  'refs',
+  'upstream',
+];
+
+/**
+ * Moves the table to the state that was read: current snapshot, refs and fingerprint at once, after all they need is in.
+ *
+ * @returns whether anything differed; if not, nothing is written
+ */
+export async function updateTable(
+  deps: Pick<ActivityDeps, 'catalog'>,
+  stored: Table,
+  descriptor: TableDescriptor,
+  connectorId: string,
+  upstream: TableRef,
+): Promise<boolean> {
+  const schema = descriptor.schemas.find(({ id }) => id === descriptor.currentSchemaId);
+  const table: Partial<Table> = {
+    tableId: stored.tableId,
+    formatVersion: descriptor.formatVersion,
+    location: descriptor.location,
+    metadataLocation: descriptor.metadataLocation,
+    properties: descriptor.properties,
+    schema: schema && { schemaId: schema.id, json: schema.json, columns: [] },
+    partitionSpecs: descriptor.partitionSpecs,
+    defaultSpecId: descriptor.defaultSpecId,
+    currentSnapshotId: descriptor.currentSnapshotId,
+    refs: descriptor.refs.map((ref) => ({
+      ...ref,
+      maxSnapshotAgeMs: bigint(ref.maxSnapshotAgeMs),
+      maxRefAgeMs: bigint(ref.maxRefAgeMs),
+    })),
+  };
+  if (stored.upstream?.fingerprint === descriptor.fingerprint && !stored.upstream.missingSince && same(stored, table)) {
+    return false;
+  }
+  await deps.catalog.tables.updateTable({
+    updateMask: MASK,
+    table: {
+      ...table,
+      upstream: {
+        connectorId,
+        namespacePath: [...upstream.namespace],
+        tableName: upstream.name,
+        uuid: descriptor.uuid,
+        fingerprint: descriptor.fingerprint,
+        fetchedAt: new Date(),
+      },
+    },
+  });
+  return true;
+}
+
+const bigint = (value: number | undefined) => (value === undefined ? undefined : BigInt(value));
+
+function same(stored: Table, now: Partial<Table>): boolean {
+  const essence = (table: Partial<Table>) =>
+    JSON.stringify(
+      [
+        table.formatVersion,
+        table.location,
+        table.metadataLocation,
+        Object.entries(table.properties ?? {}).sort(),
+        table.schema?.schemaId,
+        table.schema?.json,
+        [...(table.partitionSpecs ?? [])].sort((a, b) => a.specId - b.specId),
+        table.defaultSpecId,
+        table.currentSnapshotId,
+        [...(table.refs ?? [])]
+          .sort((a, b) => (a.name < b.name ? -1 : 1))
+          .map((r) => [r.name, r.type, r.snapshotId, r.minSnapshotsToKeep, r.maxSnapshotAgeMs, r.maxRefAgeMs]),
+      ],
+      (_, value) => (typeof value === 'bigint' ? String(value) : value),
+    );
+  return essence(stored) === essence(now);
+}

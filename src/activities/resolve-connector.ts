@@ -1,0 +1,53 @@
+import { CodedError } from '../errors.ts';
+import { type Connector, ConnectorState } from '../generated/reconciler/v1/connectors.ts';
+import type { ReconcileRequest } from '../workflows/contract.ts';
+import type { ActivityDeps } from './deps.ts';
+
+/** What the workflow needs of a connector: bounded, and without credentials. */
+export interface ResolvedConnector {
+  connectorId: string;
+  name: string;
+  /** Tables ingested at the same time. */
+  maxParallel: number;
+  /** Namespaces where the destination does not name one: those of the source. */
+  destinationNamed: boolean;
+  /** The cluster knows this project's search attributes. */
+  searchAttributes: boolean;
+}
+
+const DEFAULT_PARALLEL = 8;
+
+/**
+ * The stored connector, by display name or id, with the request validated against it.
+ *
+ * @throws NOT_FOUND, FAILED_PRECONDITION (not active), INVALID_ARGUMENT
+ */
+export async function resolveConnector(deps: ActivityDeps, request: ReconcileRequest): Promise<ResolvedConnector> {
+  const connector = await findConnector(deps, request.connector);
+  if (connector.state !== ConnectorState.CONNECTOR_STATE_ACTIVE) {
+    const state = connector.state.replace('CONNECTOR_STATE_', '');
+    throw new CodedError(
+      'FAILED_PRECONDITION',
+      `Connector ${connector.displayName} is ${state}. Set its state to ACTIVE to reconcile it.`,
+    );
+  }
+  return {
+    connectorId: connector.connectorId,
+    name: connector.displayName,
+    maxParallel: connector.policy?.maxParallel || DEFAULT_PARALLEL,
+    destinationNamed: Boolean(connector.destination?.namespaceId || connector.destination?.namespacePath.length),
+    searchAttributes: await deps.hasSearchAttributes(),
+  };
+}
+
+async function findConnector(deps: ActivityDeps, nameOrId: string): Promise<Connector> {
+  try {
+    return await deps.catalog.connectors.getConnector({ by: { $case: 'displayName', value: nameOrId } });
+  } catch (byName) {
+    try {
+      return await deps.catalog.connectors.getConnector({ by: { $case: 'connectorId', value: nameOrId } });
+    } catch {
+      throw byName;
+    }
+  }
+}

@@ -1,0 +1,96 @@
+import type { Connector as OpenConnector, TableEntry, TableRef } from '../connectors/spi.ts';
+import type { Connector } from '../generated/reconciler/v1/connectors.ts';
+import type { ReconcileScope } from '../workflows/contract.ts';
+import type { ActivityDeps } from './deps.ts';
+import { destinationOf, scopeTakes } from './destination.ts';
+import { type Heart, withHeart } from './heart.ts';
+import { openSource } from './open-source.ts';
+import { type JobRecord, recordJob } from './record-job.ts';
+import { type WalkCursor, walkFrom, walkTables } from './walk-tables.ts';
+
+export interface ScanInput {
+  connectorId: string;
+  full: boolean;
+  scope?: ReconcileScope;
+  /** Absent for the first page. */
+  cursor?: WalkCursor;
+  /** What the workflow has counted so far: recorded on the way, so that it costs no event of its own. */
+  record: JobRecord;
+}
+
+export interface ScanPage {
+  /** Absent after the last page. */
+  cursor?: WalkCursor;
+  /** Tables looked at; filtered ones are not among them. */
+  scanned: number;
+  unchanged: number;
+  filtered: number;
+  /** At most a page. */
+  changed: TableRef[];
+}
+
+/** Tables a page. Bounds the activity's result, which stays in the workflow's history. */
+const PAGE = 100;
+/** Cheap questions asked of the upstream at the same time, where a listing has no fingerprints. */
+const QUESTIONS = 8;
+
+/** Asks of one page of upstream tables which have changed since they were brought in. Writes nothing but the job's record. */
+export async function scanTables(deps: ActivityDeps, input: ScanInput): Promise<ScanPage> {
+  const connector = await deps.catalog.connectors.getConnector({
+    by: { $case: 'connectorId', value: input.connectorId },
+  });
+  return withHeart(`Listing tables of ${connector.uri}`, async (heart) => {
+    await recordJob(deps, input.record);
+    await using source = await openSource(deps, connector);
+    const listed = await listPage(source, connector, input.cursor, heart);
+
+    const takes = scopeTakes(input.scope);
+    const taken = listed.tables.filter((table) => takes(destinationOf(connector, table)));
+    const changed = input.full ? taken : await changedOnes(deps, source, input.connectorId, taken, heart);
+    return {
+      cursor: listed.cursor,
+      scanned: taken.length,
+      unchanged: taken.length - changed.length,
+      filtered: listed.tables.length - taken.length,
+      changed: changed.map(({ namespace, name }) => ({ namespace, name })),
+    };
+  });
+}
+
+async function listPage(source: OpenConnector, connector: Connector, cursor: WalkCursor | undefined, heart: Heart) {
+  const root = connector.source?.namespacePath ?? [];
+  const only = connector.source?.table;
+  if (only) return { tables: [{ namespace: root, name: only }] as TableEntry[], cursor: undefined };
+  return walkTables(source, cursor ?? walkFrom(root), PAGE, () => heart.beat());
+}
+
+async function changedOnes(
+  deps: ActivityDeps,
+  source: OpenConnector,
+  connectorId: string,
+  tables: TableEntry[],
+  heart: Heart,
+): Promise<TableEntry[]> {
+  if (tables.length === 0) return [];
+  const { tables: known } = await deps.catalog.reconciliation.lookupUpstreamTables({
+    connectorId,
+    tables: tables.map(({ namespace, name }) => ({ namespacePath: [...namespace], name })),
+  });
+  const changed: boolean[] = [];
+  let next = 0;
+  const ask = async () => {
+    for (let i = next++; i < tables.length; i = next++) {
+      const table = tables[i]!;
+      const before = known[i];
+      changed[i] =
+        !before?.tableId ||
+        before.missing ||
+        !before.fingerprint ||
+        // A table that cannot even be asked is brought in, to fail by itself with its own message and retries.
+        (table.fingerprint ?? (await source.fingerprint(table).catch(() => undefined))) !== before.fingerprint;
+      heart.beat();
+    }
+  };
+  await Promise.all(Array.from({ length: QUESTIONS }, ask));
+  return tables.filter((_, i) => changed[i]);
+}

@@ -1,0 +1,190 @@
+import {
+  type Client,
+  isGrpcServiceError,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowFailedError,
+  WorkflowNotFoundError,
+} from '@temporalio/client';
+import { TypedSearchAttributes } from '@temporalio/common';
+import { CodedError } from '../errors.ts';
+import {
+  type IngestHeartbeat,
+  type Progress,
+  RECONCILE_WORKFLOW,
+  type ReconcileRequest,
+  TASK_QUEUE,
+  VALIDATE_WORKFLOW,
+  type ValidateRequest,
+  type ValidateResult,
+} from '../workflows/contract.ts';
+import type { JobControl, WorkflowStanding } from './job-control.ts';
+import { SEARCH_ATTRIBUTES } from './search-attributes.ts';
+import { hasSearchAttributes } from './search-attributes-registered.ts';
+
+/** How long a query waits for a worker before the recorded progress is taken instead. */
+const QUERY_DEADLINE_MS = 1_500;
+/** A worker that is there validates at once; the upstream's own time limits are shorter. */
+const VALIDATE_TIMEOUT = '60s';
+
+/** `JobControl` on a Temporal client that connects when it is first needed. */
+export function temporalJobControl(connect: () => Promise<Client>): JobControl {
+  let connected: Promise<Client> | undefined;
+  const client = () => {
+    connected ??= connect().catch((error) => {
+      connected = undefined;
+      throw error;
+    });
+    return connected;
+  };
+
+  return {
+    async start(jobId, request, connector) {
+      const c = await client();
+      const mode = request.full ? 'full' : 'incremental';
+      const attributes = (await hasSearchAttributes(c))
+        ? new TypedSearchAttributes([
+            { key: SEARCH_ATTRIBUTES.connector, value: connector.name },
+            { key: SEARCH_ATTRIBUTES.tenant, value: 'default' },
+            { key: SEARCH_ATTRIBUTES.mode, value: mode },
+          ])
+        : undefined;
+      try {
+        const handle = await reachable(() =>
+          c.workflow.start(RECONCILE_WORKFLOW, {
+            workflowId: jobId,
+            taskQueue: TASK_QUEUE,
+            args: [request],
+            workflowIdReusePolicy: 'REJECT_DUPLICATE',
+            typedSearchAttributes: attributes,
+            // Temporal's limits: 400 bytes, 20,000 bytes.
+            staticSummary: `${mode === 'full' ? 'Full rescan' : 'Reconcile'} of ${connector.name}`.slice(0, 130),
+            staticDetails: details(request, connector),
+          }),
+        );
+        return { runId: handle.firstExecutionRunId };
+      } catch (error) {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+        const { runId } = await reachable(() => c.workflow.getHandle(jobId).describe());
+        return { runId };
+      }
+    },
+
+    async describe(jobId) {
+      const c = await client();
+      try {
+        const { status } = await reachable(() => c.workflow.getHandle(jobId).describe());
+        return STANDING[status.name];
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return undefined;
+        throw error;
+      }
+    },
+
+    async progress(jobId) {
+      const c = await client();
+      const handle = c.workflow.getHandle(jobId);
+      try {
+        const [progress, { raw }] = await Promise.all([
+          c.withDeadline(Date.now() + QUERY_DEADLINE_MS, () => handle.query<Progress>('progress')),
+          c.withDeadline(Date.now() + QUERY_DEADLINE_MS, () => handle.describe()),
+        ]);
+        // Workflows count what has ended; what runs now tells its part in heartbeats.
+        for (const activity of raw.pendingActivities ?? []) {
+          const beat = decodeHeartbeat(activity.heartbeatDetails?.payloads?.[0]?.data);
+          progress.snapshotsIngested += beat?.snapshots ?? 0;
+          progress.filesIngested += beat?.files ?? 0;
+          progress.bytesRead += beat?.bytesRead ?? 0;
+        }
+        return progress;
+      } catch {
+        return undefined;
+      }
+    },
+
+    async cancel(jobId) {
+      const c = await client();
+      try {
+        await reachable(() => c.workflow.getHandle(jobId).cancel());
+      } catch (error) {
+        if (!(error instanceof WorkflowNotFoundError)) throw error;
+      }
+    },
+
+    async validate(request: ValidateRequest): Promise<ValidateResult> {
+      const c = await client();
+      try {
+        return await reachable(() =>
+          c.workflow.execute<(request: ValidateRequest) => Promise<ValidateResult>>(VALIDATE_WORKFLOW, {
+            workflowId: `validate-${crypto.randomUUID()}`,
+            taskQueue: TASK_QUEUE,
+            args: [request],
+            workflowExecutionTimeout: VALIDATE_TIMEOUT,
+          }),
+        );
+      } catch (error) {
+        if (error instanceof WorkflowFailedError) {
+          throw new CodedError(
+            'UNAVAILABLE',
+            'No worker validated the connector. Start one with `reconciler worker`.',
+            {
+              cause: error,
+            },
+          );
+        }
+        throw error;
+      }
+    },
+
+    async close() {
+      const c = await connected?.catch(() => undefined);
+      await c?.connection.close();
+    },
+  };
+}
+
+const STANDING: Record<string, WorkflowStanding | undefined> = {
+  RUNNING: 'RUNNING',
+  PAUSED: 'RUNNING',
+  CONTINUED_AS_NEW: 'RUNNING',
+  COMPLETED: 'COMPLETED',
+  FAILED: 'FAILED',
+  CANCELLED: 'CANCELED',
+  CANCELED: 'CANCELED',
+  TERMINATED: 'TERMINATED',
+  TIMED_OUT: 'TIMED_OUT',
+};
+
+function details(request: ReconcileRequest, connector: { id: string; name: string }): string {
+  const lines = [
+    `Connector **${connector.name}** (\`${connector.id}\`)`,
+    request.full ? 'Full rescan: every snapshot is verified, what differs is repaired.' : 'Brings in what has changed.',
+  ];
+  if (request.scope) lines.push(`Narrowed to \`${JSON.stringify(request.scope)}\``);
+  return lines.join('\n\n').slice(0, 6_000);
+}
+
+/** Heartbeat details of this project's activities are plain JSON. */
+function decodeHeartbeat(data: Uint8Array | null | undefined): IngestHeartbeat | undefined {
+  if (!data?.length) return undefined;
+  try {
+    return JSON.parse(Buffer.from(data).toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Temporal's own errors of reach, as ours. */
+async function reachable<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    const cause = error instanceof Error && isGrpcServiceError(error.cause) ? error.cause : error;
+    // UNAVAILABLE and DEADLINE_EXCEEDED of @grpc/grpc-js.
+    if (isGrpcServiceError(cause) && (cause.code === 14 || cause.code === 4)) {
+      throw new CodedError('UNAVAILABLE', 'Temporal cannot be reached. Is it running? See TEMPORAL_ADDRESS.', {
+        cause: error,
+      });
+    }
+    throw error;
+  }
+}

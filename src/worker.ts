@@ -1,0 +1,120 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Client } from '@temporalio/client';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import type { Logger } from 'pino';
+import { createControlActivities, createIngestActivities } from './activities/index.ts';
+import { connectCatalog } from './clients/catalog.ts';
+import { hasSearchAttributes } from './clients/search-attributes-registered.ts';
+import { connectTemporal } from './clients/temporal.ts';
+import { temporalJobControl } from './clients/temporal-jobs.ts';
+import type { Config } from './config.ts';
+import { openConnector } from './connectors/registry.ts';
+import { INGEST_TASK_QUEUE, TASK_QUEUE } from './workflows/contract.ts';
+
+/** Activities that are under way have so long to end by themselves when the worker is asked to stop. */
+const SHUTDOWN_GRACE = '10s';
+/** Ingests at once. Each streams; together they bound the worker's memory. */
+const INGESTS = 16;
+
+export interface RunningWorker {
+  /** Resolves when the worker has stopped; rejects when it broke. */
+  run(): Promise<void>;
+  shutdown(): void;
+}
+
+/**
+ * Connects to Temporal and the catalog and starts a worker for both queues.
+ *
+ * @throws CodedError UNAVAILABLE where Temporal cannot be reached
+ */
+export async function startWorker(options: { config: Config; logger: Logger }): Promise<RunningWorker> {
+  const { config, logger } = options;
+  installRuntime(logger);
+  const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
+  const client: Client = await connectTemporal();
+  const connection = await NativeConnection.connect(connectionOptions);
+  const catalog = connectCatalog(config.address);
+  const deps = {
+    catalog,
+    jobs: temporalJobControl(async () => client),
+    openConnector,
+    hasSearchAttributes: () => hasSearchAttributes(client),
+    logger,
+  };
+  const common = {
+    connection,
+    namespace,
+    shutdownGraceTime: SHUTDOWN_GRACE,
+    // Cancellation reaches activities in the answers to their heartbeats, which the SDK else sends every 48 s.
+    maxHeartbeatThrottleInterval: '2s',
+  } satisfies WorkerOptions | object;
+  const workers = await Promise.all([
+    Worker.create({
+      ...common,
+      ...workflowCode(),
+      taskQueue: TASK_QUEUE,
+      activities: createControlActivities(deps),
+    }),
+    Worker.create({
+      ...common,
+      taskQueue: INGEST_TASK_QUEUE,
+      activities: createIngestActivities(deps),
+      maxConcurrentActivityTaskExecutions: INGESTS,
+    }),
+  ]);
+
+  const shutdown = () => {
+    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  return {
+    async run() {
+      try {
+        // One that breaks takes the other with it: a half-alive worker would only hold up jobs.
+        await Promise.all(
+          workers.map((worker) =>
+            worker.run().catch((error) => {
+              shutdown();
+              throw error;
+            }),
+          ),
+        );
+      } finally {
+        catalog.close();
+        await connection.close();
+        await client.connection.close();
+      }
+    },
+    shutdown,
+  };
+}
+
+/** The bundle that the build made; from sources (tests) it is made anew. */
+function workflowCode(): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> {
+  const bundle = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
+  if (existsSync(bundle)) return { workflowBundle: { codePath: bundle } };
+  return { workflowsPath: fileURLToPath(new URL('./workflows/index.ts', import.meta.url)) };
+}
+
+let installed = false;
+
+/** The SDK's own log lines go where ours go. Once a process. */
+function installRuntime(logger: Logger): void {
+  if (installed) return;
+  installed = true;
+  Runtime.install({
+    logger: {
+      log: (level, message, meta) => logger[LEVELS[level]]({ ...meta }, message),
+      trace: (message, meta) => logger.trace({ ...meta }, message),
+      debug: (message, meta) => logger.debug({ ...meta }, message),
+      info: (message, meta) => logger.info({ ...meta }, message),
+      warn: (message, meta) => logger.warn({ ...meta }, message),
+      error: (message, meta) => logger.error({ ...meta }, message),
+    },
+    // The command that runs the worker decides what signals do.
+    shutdownSignals: [],
+  });
+}
+
+const LEVELS = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;

@@ -1,0 +1,41 @@
+import { ActivityCancellationType, type ActivityOptions, proxyActivities } from '@temporalio/workflow';
+import type { ControlActivities, IngestActivities } from '../activities/index.ts';
+import { INGEST_TASK_QUEUE, TASK_QUEUE } from './contract.ts';
+
+/** A cancelled activity is waited for: it must have stopped writing before the connector is released. */
+const cancellationType = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED;
+
+/** Short steps against the catalog. An outage is waited out; what cannot succeed says so by itself. */
+export const control = proxyActivities<ControlActivities>({
+  taskQueue: TASK_QUEUE,
+  startToCloseTimeout: '30s',
+  cancellationType,
+  retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '10s' },
+});
+
+/** While another job has the connector this fails and is tried again, for as long as it takes: retries cost no history. */
+export const claim = proxyActivities<Pick<ControlActivities, 'claimConnector'>>({
+  taskQueue: TASK_QUEUE,
+  startToCloseTimeout: '30s',
+  cancellationType: ActivityCancellationType.TRY_CANCEL,
+  retry: { initialInterval: '1s', backoffCoefficient: 1.5, maximumInterval: '5s' },
+}).claimConnector;
+
+/**
+ * Reading upstreams. Live by heartbeats, so start-to-close is generous. The attempts outlast a catalog that is away for
+ * twenty minutes; upstream errors end sooner by themselves, and a table that kills its worker does not go on for ever.
+ */
+export const INGEST_OPTIONS = {
+  taskQueue: INGEST_TASK_QUEUE,
+  startToCloseTimeout: '24h',
+  heartbeatTimeout: '60s',
+  cancellationType,
+  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '60s', maximumAttempts: 30 },
+} as const satisfies ActivityOptions;
+
+export const ingest = proxyActivities<IngestActivities>(INGEST_OPTIONS);
+
+/** Temporal's limit for a summary is 400 bytes. */
+export function withSummary(text: string): ActivityOptions {
+  return { ...INGEST_OPTIONS, summary: text.length > 120 ? `${text.slice(0, 119)}…` : text };
+}

@@ -1,0 +1,37 @@
+import type { Progress, ReconcileRequest, TableFailure } from './contract.ts';
+
+/** The last failures that are shown. */
+const SHOWN = 10;
+
+/** What the Temporal UI shows of a job, in Markdown. Temporal's limit is 20,000 bytes. */
+export function currentDetails(
+  request: ReconcileRequest,
+  progress: Progress,
+  failures: readonly TableFailure[],
+  message: string,
+): string {
+  const p = progress;
+  const lines = [
+    `**${request.connector}** · ${p.state} · ${escapeMarkdown(message)}`,
+    '',
+    '| scanned | changed | unchanged | filtered | missing | errors | snapshots | files |',
+    '| --: | --: | --: | --: | --: | --: | --: | --: |',
+    `| ${p.tablesScanned} | ${p.tablesChanged} | ${p.tablesUnchanged} | ${p.tablesFiltered} | ${p.tablesMissing} | ${p.errors} | ${p.snapshotsIngested} | ${p.filesIngested} |`,
+  ];
+  if (p.inFlight.length > 0) {
+    const more = p.inFlight.length > SHOWN ? ` and ${p.inFlight.length - SHOWN} more` : '';
+    lines.push('', `Now: ${p.inFlight.slice(0, SHOWN).map(escapeMarkdown).join(', ')}${more}`);
+  }
+  if (failures.length > 0) {
+    lines.push('', 'Failures:', '');
+    for (const { table, code, message: cause } of failures.slice(-SHOWN)) {
+      lines.push(`- **${escapeMarkdown(table || 'the job')}** ${code}: ${escapeMarkdown(cause.slice(0, 400))}`);
+    }
+  }
+  return lines.join('\n').slice(0, 6_000);
+}
+
+/** Names and messages come from others: they must not be taken for Markdown. */
+function escapeMarkdown(text: string): string {
+  return text.replace(/[\\`*_[\]<>|#\n\r]/g, (c) => (c === '\n' || c === '\r' ? ' ' : `\\${c}`));
+}

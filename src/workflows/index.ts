@@ -1,0 +1,2 @@
+export { reconcile } from './reconcile.ts';
+export { validateConnector } from './validate-connector.ts';

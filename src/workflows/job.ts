@@ -1,0 +1,198 @@
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  defineQuery,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { JobRecord } from '../activities/record-job.ts';
+import type { ResolvedConnector } from '../activities/resolve-connector.ts';
+import { SEARCH_ATTRIBUTES } from '../clients/search-attributes.ts';
+import type { Progress, ReconcileRequest, TableFailure, TableOutcome } from './contract.ts';
+import { currentDetails } from './current-details.ts';
+
+/** Failures that the query keeps; all of them are in the job record. */
+const FAILURES_KEPT = 50;
+const CAUSES_IN_MESSAGE = 3;
+const CAUSE_LIMIT = 300;
+
+export const progressQuery = defineQuery<Progress>('progress');
+export const failuresQuery = defineQuery<TableFailure[]>('failures');
+
+/** What a job carries over continue-as-new. */
+export interface CarriedJob {
+  connector: ResolvedConnector;
+  startedAtMs: number;
+  progress: Progress;
+  failures: TableFailure[];
+}
+
+/** The job's counters, failures and record, as people see them. */
+export class Job {
+  readonly id = workflowInfo().workflowId;
+  readonly #request: ReconcileRequest;
+  readonly progress: Progress;
+  readonly failures: TableFailure[];
+  #connector?: ResolvedConnector;
+  #startedAtMs?: number;
+  #unrecorded: TableFailure[] = [];
+
+  constructor(request: ReconcileRequest, carried?: CarriedJob) {
+    this.#request = request;
+    this.#connector = carried?.connector;
+    this.#startedAtMs = carried?.startedAtMs;
+    this.failures = carried?.failures ?? [];
+    this.progress = carried?.progress ?? {
+      state: 'JS_QUEUED',
+      phase: 'resolving the connector',
+      tablesScanned: 0,
+      tablesChanged: 0,
+      tablesUnchanged: 0,
+      tablesFiltered: 0,
+      tablesMissing: 0,
+      errors: 0,
+      snapshotsIngested: 0,
+      filesIngested: 0,
+      bytesRead: 0,
+      inFlight: [],
+    };
+    setHandler(progressQuery, () => this.progress);
+    setHandler(failuresQuery, () => this.failures);
+  }
+
+  get started(): boolean {
+    return this.progress.state !== 'JS_QUEUED';
+  }
+
+  resolved(connector: ResolvedConnector): void {
+    this.#connector = connector;
+    if (connector.searchAttributes) {
+      upsertSearchAttributes([
+        { key: SEARCH_ATTRIBUTES.connector, value: connector.name },
+        { key: SEARCH_ATTRIBUTES.tenant, value: 'default' },
+        { key: SEARCH_ATTRIBUTES.mode, value: this.#request.full ? 'full' : 'incremental' },
+      ]);
+    }
+  }
+
+  start(): void {
+    this.#startedAtMs = Date.now();
+    this.progress.state = 'JS_RUNNING';
+  }
+
+  phase(phase: string): void {
+    this.progress.phase = phase;
+    this.show();
+  }
+
+  begin(table: string): void {
+    this.progress.inFlight.push(table);
+    this.show();
+  }
+
+  end(table: string): void {
+    const at = this.progress.inFlight.indexOf(table);
+    if (at >= 0) this.progress.inFlight.splice(at, 1);
+    this.show();
+  }
+
+  ingested({ changed, snapshots, files, bytesRead }: TableOutcome): void {
+    if (changed) this.progress.tablesChanged += 1;
+    else this.progress.tablesUnchanged += 1;
+    this.progress.snapshotsIngested += snapshots;
+    this.progress.filesIngested += files;
+    this.progress.bytesRead += bytesRead;
+  }
+
+  /** `table` is empty for a failure that is no table's. */
+  failed(table: string, error: unknown): void {
+    const { code, message } = causeOf(error);
+    const failure = { table, code, message, failedAtMs: Date.now() };
+    this.progress.errors += 1;
+    if (this.failures.length < FAILURES_KEPT) this.failures.push(failure);
+    this.#unrecorded.push(failure);
+  }
+
+  /** Sets the final state. */
+  finish(state: Progress['state'], phase = 'finished'): void {
+    this.progress.state = state;
+    this.progress.phase = phase;
+    this.progress.inFlight = [];
+    if (this.#connector?.searchAttributes) upsertSearchAttributes([{ key: SEARCH_ATTRIBUTES.outcome, value: state }]);
+    this.show();
+  }
+
+  /** What the job says of itself. */
+  get message(): string {
+    const { state, phase, tablesChanged, tablesUnchanged, tablesMissing, errors } = this.progress;
+    switch (state) {
+      case 'JS_SUCCEEDED': {
+        const missing = tablesMissing > 0 ? `, ${tablesMissing} gone upstream` : '';
+        if (tablesChanged === 0) return `Nothing changed: ${count(tablesUnchanged, 'table')}${missing}`;
+        return `${count(tablesChanged, 'table')} changed, ${tablesUnchanged} unchanged${missing}`;
+      }
+      case 'JS_FAILED':
+        return `${this.started && this.failures.every(({ table }) => table !== '') ? `Partial failure (${errors})` : 'Failed'}: ${this.#causes()}`;
+      case 'JS_CANCELLED':
+        return `Cancelled after ${count(tablesChanged, 'changed table')}; what came in stays`;
+      default:
+        return phase;
+    }
+  }
+
+  /** The record to write. Failures in it are taken as written: the activity that writes them is retried until it has. */
+  record(): JobRecord {
+    const failures = this.#unrecorded;
+    this.#unrecorded = [];
+    return {
+      jobId: this.id,
+      runId: workflowInfo().firstExecutionRunId,
+      connectorId: this.#connector?.connectorId ?? '',
+      connectorName: this.#connector?.name ?? this.#request.connector,
+      full: this.#request.full ?? false,
+      message: this.message,
+      progress: { ...this.progress, inFlight: [] },
+      failures,
+      startedAtMs: this.#startedAtMs,
+      finishedAtMs: ['JS_QUEUED', 'JS_RUNNING'].includes(this.progress.state) ? undefined : Date.now(),
+    };
+  }
+
+  carry(): CarriedJob {
+    return {
+      connector: this.#connector!,
+      startedAtMs: this.#startedAtMs!,
+      progress: this.progress,
+      failures: this.failures,
+    };
+  }
+
+  show(): void {
+    setCurrentDetails(currentDetails(this.#request, this.progress, this.failures, this.message));
+  }
+
+  #causes(): string {
+    const causes = this.failures
+      .slice(0, CAUSES_IN_MESSAGE)
+      .map(({ table, message }) => shorten(table ? `${table}: ${message}` : message, CAUSE_LIMIT));
+    const more = this.progress.errors - causes.length;
+    return causes.join('; ') + (more > 0 ? `; and ${more} more` : '');
+  }
+}
+
+/** Code and message of what an activity, or this workflow, failed with. */
+function causeOf(error: unknown): { code: string; message: string } {
+  const cause = error instanceof ActivityFailure && error.cause ? error.cause : error;
+  const message = shorten(cause instanceof Error ? cause.message : String(cause), 1_000);
+  if (cause instanceof ApplicationFailure) return { code: cause.type ?? 'INTERNAL', message };
+  // Heartbeat and start-to-close timeouts.
+  return {
+    code: cause instanceof Error && cause.name === 'TimeoutFailure' ? 'DEADLINE_EXCEEDED' : 'INTERNAL',
+    message,
+  };
+}
+
+const shorten = (text: string, limit: number) => (text.length > limit ? `${text.slice(0, limit - 1)}…` : text);
+const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`;

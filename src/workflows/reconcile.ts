@@ -1,0 +1,172 @@
+import {
+  ApplicationFailure,
+  CancellationScope,
+  ContinueAsNew,
+  continueAsNew,
+  isCancellation,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { ResolvedConnector } from '../activities/resolve-connector.ts';
+import type { WalkCursor } from '../activities/walk-tables.ts';
+import type { TableRef } from '../connectors/spi.ts';
+import { formatName } from '../names.ts';
+import { claim, control, ingest, withSummary } from './activities.ts';
+import type { Progress, ReconcileRequest } from './contract.ts';
+import { type CarriedJob, Job } from './job.ts';
+import { Pool } from './pool.ts';
+
+/** Past so many changed tables in a job they are packed: an activity a table kills histories at scale. */
+const SINGLE_TABLES = 200;
+const PACK = 20;
+
+/** Where a run goes on after continue-as-new. */
+interface Carried {
+  job: CarriedJob;
+  destination: { catalogId: string; namespaceId: string };
+  cursor: WalkCursor;
+}
+
+/**
+ * Reconciles one connector: brings what changed upstream into the catalog. The workflow id is the job id.
+ *
+ * Ends Failed where any table failed ('Partial failure (n): …'); what succeeded stays.
+ */
+export async function reconcile(request: ReconcileRequest, carried?: Carried): Promise<Progress> {
+  validate(request);
+  const job = new Job(request, carried?.job);
+  let connector = carried?.job.connector;
+  try {
+    if (!connector) {
+      connector = await control.resolveConnector(request);
+      job.resolved(connector);
+      await claimConnector(job, connector);
+    }
+    const { connectorId } = connector;
+    const destination = carried?.destination ?? (await control.ensureDestination({ connectorId }));
+
+    await ingestChangedTables(request, job, connector, { destination, cursor: carried?.cursor });
+
+    if (!request.scope) {
+      job.phase('looking for tables that are gone');
+      job.progress.tablesMissing = await ingest.reconcileMissing({ connectorId });
+    }
+    await control.bindDestination({ connectorId, ...destination });
+    if (job.progress.tablesScanned + job.progress.tablesFiltered === 0) {
+      throw ApplicationFailure.nonRetryable('No table found. Check the URI and the source namespace.', 'NOT_FOUND');
+    }
+    job.finish(job.progress.errors > 0 ? 'JS_FAILED' : 'JS_SUCCEEDED');
+  } catch (error) {
+    if (error instanceof ContinueAsNew) throw error;
+    if (!isCancellation(error)) job.failed('', error);
+    job.finish(isCancellation(error) ? 'JS_CANCELLED' : 'JS_FAILED');
+    await end(job, connector);
+    if (isCancellation(error)) throw error;
+    throw ApplicationFailure.nonRetryable(job.message, 'RECONCILE_FAILED');
+  }
+  await end(job, connector);
+  if (job.progress.state === 'JS_FAILED') throw ApplicationFailure.nonRetryable(job.message, 'PARTIAL_FAILURE');
+  return job.progress;
+}
+
+/** Takes the connector, waiting as JS_QUEUED while another job has it. */
+async function claimConnector(job: Job, { connectorId }: ResolvedConnector): Promise<void> {
+  job.phase('waiting for the connector');
+  await control.recordJob(job.record());
+  await claim({ connectorId, jobId: job.id });
+  job.start();
+}
+
+/** Pages through the upstream's tables; each page's changed ones are ingested while the next pages are scanned. */
+async function ingestChangedTables(
+  request: ReconcileRequest,
+  job: Job,
+  { connectorId, maxParallel }: ResolvedConnector,
+  from: { destination: Carried['destination']; cursor?: WalkCursor },
+): Promise<void> {
+  const { full = false, scope } = request;
+  const pool = new Pool(maxParallel);
+  let { cursor } = from;
+  try {
+    do {
+      job.phase('scanning and ingesting tables');
+      const page = await ingest.scanTables({ connectorId, full, scope, cursor, record: job.record() });
+      job.progress.tablesScanned += page.scanned;
+      job.progress.tablesUnchanged += page.unchanged;
+      job.progress.tablesFiltered += page.filtered;
+
+      const packed = job.progress.tablesChanged + job.progress.errors + page.changed.length > SINGLE_TABLES;
+      for (const tables of inPacks(page.changed, packed ? PACK : 1)) {
+        await pool.add(() => ingestPack(job, { connectorId, full, scope }, tables));
+      }
+      cursor = page.cursor;
+
+      if (cursor && workflowInfo().continueAsNewSuggested) {
+        await pool.drain();
+        await continueAsNew<typeof reconcile>(request, { job: job.carry(), destination: from.destination, cursor });
+      }
+    } while (cursor);
+  } finally {
+    // Nothing may still be written when the connector is released: not after a failed scan, nor after a cancel, which
+    // ends the tables in flight.
+    await CancellationScope.nonCancellable(() => pool.drain());
+  }
+  // A cancel that came while the last tables were in flight.
+  const cancellation = CancellationScope.current();
+  if (cancellation.consideredCancelled) await cancellation.cancelRequested;
+}
+
+type IngestOptions = Pick<Parameters<typeof ingest.ingestTable>[0], 'connectorId' | 'full' | 'scope'>;
+
+/** Ingests some tables in one activity; one that fails there is run again by itself, with its own retries. */
+async function ingestPack(job: Job, options: IngestOptions, tables: TableRef[]): Promise<void> {
+  if (tables.length === 1) return ingestOne(job, options, tables[0]!);
+  const label = `${text(tables[0]!)} … ${text(tables.at(-1)!)} (${tables.length} tables)`;
+  job.begin(label);
+  let again = tables;
+  try {
+    const outcomes = await ingest.ingestTables.executeWithOptions(withSummary(label), [{ ...options, tables }]);
+    again = tables.filter((_, i) => outcomes[i]?.failure);
+    for (const outcome of outcomes) if (!outcome.failure) job.ingested(outcome);
+  } catch (error) {
+    if (isCancellation(error)) return;
+  } finally {
+    job.end(label);
+  }
+  for (const table of again) await ingestOne(job, options, table);
+}
+
+/** Ingests one table. Its failure, after its retries, is counted and the job goes on. */
+async function ingestOne(job: Job, options: IngestOptions, table: TableRef): Promise<void> {
+  const label = text(table);
+  job.begin(label);
+  try {
+    job.ingested(await ingest.ingestTable.executeWithOptions(withSummary(label), [{ ...options, table }]));
+  } catch (error) {
+    if (!isCancellation(error)) job.failed(label, error);
+  } finally {
+    job.end(label);
+  }
+}
+
+/** Writes the job's last record and gives the connector back, also when the job was cancelled. */
+async function end(job: Job, connector: ResolvedConnector | undefined): Promise<void> {
+  await CancellationScope.nonCancellable(async () => {
+    await control.recordJob(job.record());
+    if (connector) await control.releaseConnector({ connectorId: connector.connectorId, jobId: job.id });
+  });
+}
+
+function inPacks<T>(items: T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
+}
+
+const text = ({ namespace, name }: TableRef) => formatName([...namespace, name]);
+
+/** Started by hand, the input is whatever was typed. */
+function validate(request: ReconcileRequest | undefined): asserts request is ReconcileRequest {
+  if (typeof request?.connector === 'string' && request.connector !== '') return;
+  throw ApplicationFailure.nonRetryable(
+    `The input must name a connector, for example {"connector": "demo"}; it is ${JSON.stringify(request ?? null).slice(0, 200)}.`,
+    'INVALID_ARGUMENT',
+  );
+}

@@ -1,0 +1,157 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { FileChangeEncoder } from '../../src/activities/ingest/file-change-encoder.ts';
+import type { ContentFile, FileChange } from '../../src/connectors/spi.ts';
+import {
+  type DataFile,
+  FileChangeKind,
+  FileContent,
+  PutFileColumnStatsRequest,
+} from '../../src/generated/reconciler/v1/statistics.ts';
+
+const count = fc.maxSafeNat();
+const small = fc.integer({ min: 0, max: 100_000 });
+const bytes = fc.uint8Array({ maxLength: 300 });
+const maybe = <T>(arb: fc.Arbitrary<T>) => fc.option(arb, { nil: undefined });
+
+const file: fc.Arbitrary<ContentFile> = fc.record({
+  path: fc.string({ unit: 'binary', maxLength: 300 }),
+  content: fc.constantFrom('DATA' as const, 'POSITION_DELETES' as const, 'EQUALITY_DELETES' as const),
+  format: fc.constantFrom('PARQUET', 'ORC', 'AVRO', 'PUFFIN'),
+  recordCount: count,
+  fileSizeInBytes: count,
+  specId: small,
+  partition: fc.array(
+    fc.record({
+      fieldId: fc.integer({ min: 1, max: 5000 }),
+      name: fc.string(),
+      type: fc.string(),
+      value: maybe(bytes),
+    }),
+    { maxLength: 3 },
+  ),
+  columns: fc.array(
+    fc.record({
+      id: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
+      sizeInBytes: maybe(count),
+      valueCount: maybe(count),
+      nullCount: maybe(count),
+      nanCount: maybe(count),
+      lower: maybe(bytes),
+      upper: maybe(bytes),
+    }),
+    { maxLength: 30 },
+  ),
+  contentOffset: maybe(count),
+  contentSizeInBytes: maybe(count),
+  referencedDataFile: maybe(fc.string({ maxLength: 300 })),
+  equalityIds: maybe(fc.array(small, { maxLength: 200 })),
+  sortOrderId: maybe(small),
+  splitOffsets: maybe(fc.array(count, { maxLength: 40 })),
+  firstRowId: maybe(count),
+});
+
+const change: fc.Arbitrary<FileChange> = fc.oneof(
+  fc.record({
+    kind: fc.constant('added' as const),
+    file,
+    sequenceNumber: count,
+    fileSequenceNumber: count,
+    addedSnapshotId: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+  }),
+  fc.record({ kind: fc.constant('removed' as const), path: fc.string(), contentOffset: maybe(count) }),
+);
+
+const big = (value: number | undefined) => (value === undefined ? undefined : BigInt(value));
+
+/** What a change is in the generated code's form. */
+function message(c: FileChange) {
+  if (c.kind === 'removed') {
+    return {
+      kind: FileChangeKind.FILE_CHANGE_KIND_REMOVED,
+      file: { filePath: c.path, contentOffset: big(c.contentOffset) },
+    };
+  }
+  const f = c.file;
+  return {
+    kind: FileChangeKind.FILE_CHANGE_KIND_ADDED,
+    sequenceNumber: BigInt(c.sequenceNumber),
+    fileSequenceNumber: BigInt(c.fileSequenceNumber),
+    addedSnapshotId: c.addedSnapshotId,
+    file: {
+      filePath: f.path,
+      fileContent: FileContent[`FILE_CONTENT_${f.content}`],
+      fileFormat: f.format,
+      recordCount: BigInt(f.recordCount),
+      fileSizeInBytes: BigInt(f.fileSizeInBytes),
+      specId: f.specId,
+      partition: f.partition.map((p) => ({ ...p, value: p.value && Buffer.from(p.value) })),
+      columns: f.columns.map((column) => ({
+        columnId: column.id,
+        sizeInBytes: big(column.sizeInBytes),
+        valueCount: big(column.valueCount),
+        nullCount: big(column.nullCount),
+        nanCount: big(column.nanCount),
+        lowerBound: column.lower && Buffer.from(column.lower),
+        upperBound: column.upper && Buffer.from(column.upper),
+      })),
+      contentOffset: big(f.contentOffset),
+      contentSizeInBytes: big(f.contentSizeInBytes),
+      referencedDataFile: f.referencedDataFile,
+      equalityIds: f.equalityIds ?? [],
+      sortOrderId: f.sortOrderId,
+      splitOffsets: (f.splitOffsets ?? []).map(BigInt),
+      firstRowId: big(f.firstRowId),
+    } satisfies Partial<DataFile> | object,
+  };
+}
+
+function encode(changes: FileChange[]): Uint8Array[] {
+  const encoder = new FileChangeEncoder();
+  const chunks: Uint8Array[] = [];
+  for (const one of changes) {
+    const chunk = encoder.add(one);
+    if (chunk) chunks.push(chunk);
+  }
+  const rest = encoder.flush();
+  if (rest) chunks.push(rest);
+  return chunks;
+}
+
+function decoded(chunks: Uint8Array[]) {
+  return chunks.flatMap((chunk) => {
+    const { request } = PutFileColumnStatsRequest.decode(chunk);
+    if (request?.$case !== 'changes') throw new Error(`got ${request?.$case}`);
+    return request.value.changes;
+  });
+}
+
+describe('FileChangeEncoder', () => {
+  it('writes what the generated code reads', () => {
+    fc.assert(
+      fc.property(fc.array(change, { maxLength: 5 }), (changes) => {
+        const want = PutFileColumnStatsRequest.fromPartial({
+          request: { $case: 'changes', value: { changes: changes.map(message) } },
+        }).request;
+        expect(decoded(encode(changes))).toEqual(want?.$case === 'changes' ? want.value.changes : undefined);
+      }),
+    );
+  });
+
+  it('cuts chunks at about 1 MiB and loses nothing at the cuts', () => {
+    const changes: FileChange[] = Array.from({ length: 30_000 }, (_, i) => ({
+      kind: 'removed',
+      path: `file:/lake/${'x'.repeat(100)}/${i}.parquet`,
+    }));
+    const chunks = encode(changes);
+    expect(chunks.length).toBeGreaterThan(2);
+    for (const chunk of chunks) expect(chunk.length).toBeLessThan(1.1 * 1024 * 1024);
+    expect(decoded(chunks).map(({ file: f }) => f?.filePath)).toEqual(
+      changes.map((c) => c.kind === 'removed' && c.path),
+    );
+  });
+
+  it('writes nothing for nothing', () => {
+    expect(encode([])).toEqual([]);
+  });
+});
