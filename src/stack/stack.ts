@@ -1,0 +1,182 @@
+import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { DEFAULT_ADDRESS } from '../config.ts';
+import { CodedError } from '../errors.ts';
+import { waitUntilServing } from './health.ts';
+import { tryLock } from './lock-file.ts';
+import { choosePort } from './ports.ts';
+import { startReaper } from './reaper.ts';
+import { readStackFile, type StackFile, writeStackFile } from './stack-file.ts';
+import { type ProcessSpec, type Supervised, supervise } from './supervise.ts';
+import { findTemporalCli } from './temporal-cli.ts';
+
+const HOST = '127.0.0.1';
+/** Temporal's own default. */
+const DEFAULT_UI_PORT = 8233;
+/** Of every job's workflow: what the Temporal UI filters by. */
+const SEARCH_ATTRIBUTES = ['ReconcilerConnector', 'ReconcilerTenant', 'ReconcilerMode', 'ReconcilerOutcome'];
+/** As a user has it: it installs and builds what is missing. */
+const CLI = fileURLToPath(new URL('../../bin/reconciler.js', import.meta.url));
+
+export interface StackOptions {
+  /** Everything is kept below it; one stack at a time uses it. */
+  dataDir: string;
+  /** Of the catalog service; must be free if given. */
+  port?: number;
+  /** Of the Temporal UI; must be free if given. */
+  uiPort?: number;
+  cacheDir: string;
+  temporalCli?: string;
+  /** One line for people, about what takes long or went wrong. */
+  log(line: string): void;
+  env?: NodeJS.ProcessEnv;
+}
+
+export interface Stack {
+  readonly dataDir: string;
+  /** Of the catalog service, host:port. */
+  readonly address: string;
+  readonly uiUrl: string;
+  readonly temporalAddress: string;
+  /** Ends worker, catalog and Temporal, in this order. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts Temporal's dev server, the catalog service and a worker, each a process of its own, and keeps them running. Resolves
+ * when all three serve.
+ *
+ * @throws CodedError INVALID_ARGUMENT for a named port that is taken, FAILED_PRECONDITION where another stack has the data
+ *   directory or there is no Temporal CLI, UNAVAILABLE where a process does not get ready; what had started is stopped.
+ */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const dataDir = resolve(options.dataDir);
+  mkdirSync(join(dataDir, 'logs'), { recursive: true });
+  const lock = tryLock(join(dataDir, 'up.lock'));
+  if ('owner' in lock) {
+    const running = readStackFile(dataDir);
+    throw new CodedError(
+      'FAILED_PRECONDITION',
+      `another stack runs on ${dataDir}: pid ${lock.owner}${running?.pid === lock.owner ? `, catalog at ${running.address}` : ''}. ` +
+        `Use that one, stop it (kill ${lock.owner}), or name another --data-dir.`,
+    );
+  }
+  const started: Supervised[] = [];
+  const reaper = startReaper();
+  const stop = async () => {
+    for (const process of started.reverse()) await process.stop();
+    started.length = 0;
+    reaper.close();
+    lock.release();
+  };
+  try {
+    const temporalCli = await findTemporalCli({
+      cacheDir: options.cacheDir,
+      explicit: options.temporalCli,
+      env: options.env,
+      log: options.log,
+    });
+    const stack = await choosePorts(dataDir, options);
+    const save = () => {
+      for (const process of started) stack.processes[process.name] = process.pid;
+      writeStackFile(dataDir, stack);
+    };
+    const surroundings = { reaper, log: options.log, onChange: save };
+    for (const spec of processes(dataDir, stack, temporalCli, options.env ?? process.env)) {
+      started.push(await supervise(spec, surroundings));
+    }
+    save();
+    return {
+      dataDir,
+      address: stack.address,
+      uiUrl: stack.uiUrl,
+      temporalAddress: stack.temporalAddress,
+      async stop() {
+        await stop();
+        writeStackFile(dataDir, { ...stack, pid: undefined, processes: {} });
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function choosePorts(dataDir: string, { port, uiPort, log }: StackOptions): Promise<StackFile> {
+  const before = readStackFile(dataDir);
+  const portOf = (address: string | undefined) => {
+    const found = Number(address?.split(':').at(-1));
+    return found > 0 ? [found] : [];
+  };
+  const catalog = await choosePort(HOST, { option: '--port', named: port, preferred: portOf(DEFAULT_ADDRESS) });
+  if (catalog.insteadOf) log(`port ${catalog.insteadOf} is taken; the catalog service uses ${catalog.port}`);
+  const ui = await choosePort(HOST, { option: '--ui-port', named: uiPort, preferred: [DEFAULT_UI_PORT] });
+  if (ui.insteadOf) log(`port ${ui.insteadOf} is taken; the Temporal UI uses ${ui.port}`);
+  // Nobody types this one, so nobody is told; the same as last time, for those who noted it.
+  const temporal = await choosePort(HOST, { option: '', preferred: portOf(before?.temporalAddress) });
+  return {
+    pid: process.pid,
+    address: `${HOST}:${catalog.port}`,
+    uiUrl: `http://${HOST}:${ui.port}`,
+    temporalAddress: `${HOST}:${temporal.port}`,
+    processes: {},
+  };
+}
+
+/** What `up` starts, in this order. */
+function processes(dataDir: string, stack: StackFile, temporalCli: string, env: NodeJS.ProcessEnv): ProcessSpec[] {
+  const logFile = (name: string) => join(dataDir, 'logs', `${name}.log`);
+  const portOf = (address: string) => address.split(':').at(-1) as string;
+  const ownEnv = {
+    ...withoutTemporal(env),
+    TEMPORAL_ADDRESS: stack.temporalAddress,
+    TEMPORAL_NAMESPACE: 'default',
+    // A profile of the user's may ask for TLS or a key, which the dev server does not have.
+    TEMPORAL_CONFIG_FILE: join(dataDir, 'no-temporal-profile.toml'),
+    RECONCILER_ADDRESS: stack.address,
+    RECONCILER_DATA_DIR: dataDir,
+    RECONCILER_TEMPORAL_UI: stack.uiUrl,
+  };
+  return [
+    {
+      name: 'temporal',
+      command: temporalCli,
+      args: [
+        ...['server', 'start-dev', '--db-filename', join(dataDir, 'temporal.db'), '--ip', HOST],
+        ...['--port', portOf(stack.temporalAddress), '--ui-port', portOf(stack.uiUrl), '--ui-ip', HOST],
+        ...SEARCH_ATTRIBUTES.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
+        ...['--log-level', 'warn'],
+      ],
+      env: withoutTemporal(env),
+      logFile: logFile('temporal'),
+      whenReady: (_, signal) =>
+        waitUntilServing(stack.temporalAddress, 'temporal.api.workflowservice.v1.WorkflowService', signal),
+      graceMs: 5_000,
+    },
+    {
+      name: 'catalog',
+      command: process.execPath,
+      args: [CLI, 'catalog', '--address', stack.address, '--database', join(dataDir, 'catalog.db')],
+      env: ownEnv,
+      logFile: logFile('catalog'),
+      whenReady: (_, signal) => waitUntilServing(stack.address, '', signal),
+      graceMs: 4_000,
+    },
+    {
+      name: 'worker',
+      command: process.execPath,
+      args: [CLI, 'worker'],
+      env: ownEnv,
+      logFile: logFile('worker'),
+      // A worker listens nowhere; it sends a message once it polls.
+      whenReady: async (child, signal) => void (await once(child, 'message', { signal })),
+      graceMs: 8_000,
+    },
+  ];
+}
+
+function withoutTemporal(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('TEMPORAL_')));
+}
