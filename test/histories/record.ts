@@ -1,0 +1,77 @@
+/**
+ * Records histories of the reconcile workflow, one a path through it, for test/workflows/replay.test.ts. To be run only
+ * when the workflow was broken on purpose, before any release: npx tsx test/histories/record.ts
+ */
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { TASK_QUEUE } from '../../src/workflows/contract.ts';
+import { ROOT, RunningStack } from '../integration/running-stack.ts';
+
+const FIXTURES = join(ROOT, 'test/fixtures/iceberg');
+const OUT = join(ROOT, 'test/histories');
+
+await using stack = await RunningStack.start();
+const warehouse = mkdtempSync(join(tmpdir(), 'reconciler-warehouse-'));
+try {
+  const wh = await stack.connect('partial', join(FIXTURES, 'wh'));
+  await save('partial-failure', (await stack.trigger(wh)).jobId);
+
+  const fs = await stack.connect('good', join(FIXTURES, 'fs'));
+  await save('first-run', (await stack.trigger(fs)).jobId);
+  await save('unchanged', (await stack.trigger(fs)).jobId);
+  await save('full', (await stack.trigger(fs, { fullRescan: true })).jobId);
+  await save('narrowed', (await stack.trigger(fs, { destinationTableName: 'gz' })).jobId);
+
+  const nothing = await stack.connect('nothing', mkdtempSync(join(warehouse, 'empty-')));
+  await save('no-table', (await stack.trigger(nothing)).jobId);
+
+  // 230 tables: past 200 changed ones they are packed, and the bad ones of a pack run again by themselves.
+  for (let i = 0; i < 115; i++) {
+    const namespace = join(warehouse, 'many', `ns${String(i).padStart(3, '0')}`);
+    mkdirSync(namespace, { recursive: true });
+    cpSync(join(FIXTURES, 'wh/fx/orders/metadata'), join(namespace, 'orders/metadata'), { recursive: true });
+    const bad = i % 20 === 19 ? 'wh/bad/truncated_metadata' : 'wh/fx/empty';
+    cpSync(join(FIXTURES, bad, 'metadata'), join(namespace, 'second/metadata'), { recursive: true });
+  }
+  const many = await stack.connect('many', join(warehouse, 'many'));
+  const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId: many });
+  // Two that wait for the connector: one is cancelled, one gets it.
+  const waiting = await stack.catalog.connectors.triggerReconcile({ connectorId: many });
+  const cancelled = await stack.catalog.connectors.triggerReconcile({ connectorId: many });
+  await stack.catalog.connectors.cancelReconcileJob({ jobId: cancelled.jobId });
+  await stack.ended(jobId);
+  await save('packed', jobId);
+  await stack.ended(waiting.jobId);
+  await save('waited-for-the-connector', waiting.jobId);
+  await stack.ended(cancelled.jobId);
+  await save('cancelled-while-waiting', cancelled.jobId);
+
+  const again = await stack.catalog.connectors.triggerReconcile({ connectorId: many, fullRescan: true });
+  for (;;) {
+    const { tablesScanned } = await stack.catalog.connectors.getReconcileJob({ jobId: again.jobId });
+    if (tablesScanned > 0n) break;
+  }
+  await stack.catalog.connectors.cancelReconcileJob({ jobId: again.jobId });
+  await stack.ended(again.jobId);
+  await save('cancelled-while-running', again.jobId);
+
+  const byHand = await stack.temporal.workflow.start('reconcile', {
+    workflowId: 'by-hand',
+    taskQueue: TASK_QUEUE,
+    args: [{ connector: 'nobody' }],
+  });
+  await byHand.result().catch(() => {});
+  await save('unknown-connector', 'by-hand');
+} finally {
+  rmSync(warehouse, { recursive: true, force: true });
+}
+
+async function save(name: string, workflowId: string): Promise<void> {
+  // The job's record ends a moment before its workflow does.
+  await stack.temporal.workflow.getHandle(workflowId).result().catch(() => {});
+  const history = await stack.temporal.workflow.getHandle(workflowId).fetchHistory();
+  writeFileSync(join(OUT, `${name}.json`), `${historyToJSON(history)}\n`);
+  console.log(`${name}: ${history.events?.length} events`);
+}

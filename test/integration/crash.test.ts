@@ -1,0 +1,60 @@
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { dumpCatalog } from './dump.ts';
+import { ROOT, RunningStack } from './running-stack.ts';
+
+const FIXTURES = join(ROOT, 'test/fixtures/iceberg/wh/fx');
+/** Copies of the fixture tables: enough that a run lasts some seconds, and that tables are packed. */
+const COPIES = 15;
+
+let stack: RunningStack;
+let warehouse: string;
+let undisturbed: Record<string, string>;
+
+beforeAll(async () => {
+  warehouse = mkdtempSync(join(tmpdir(), 'reconciler-warehouse-'));
+  for (let i = 0; i < COPIES; i++) {
+    const namespace = join(warehouse, `copy${String(i).padStart(2, '0')}`);
+    mkdirSync(namespace);
+    for (const table of readdirSync(FIXTURES))
+      cpSync(join(FIXTURES, table), join(namespace, table), { recursive: true });
+  }
+  stack = await RunningStack.start();
+  const job = await stack.trigger(await stack.connect('undisturbed', warehouse));
+  expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n });
+  undisturbed = await dumpCatalog(stack.catalog, 'undisturbed');
+  expect(Object.keys(undisturbed).length).toBe(COPIES * readdirSync(FIXTURES).length);
+}, 300_000);
+
+afterAll(async () => {
+  await stack?.[Symbol.asyncDispose]();
+  rmSync(warehouse, { recursive: true, force: true });
+});
+
+it.each(['worker', 'catalog', 'temporal'])(
+  'goes on by itself after kill -9 of the %s in mid-ingest',
+  async (name) => {
+    const connectorId = await stack.connect(`without-${name}`, warehouse);
+    const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
+    await until(async () => {
+      const job = await stack.catalog.connectors.getReconcileJob({ jobId });
+      return job.tablesChanged > 5n;
+    });
+    const pid = stack.pids()[name]!;
+    process.kill(pid, 'SIGKILL');
+
+    const job = await stack.ended(jobId);
+    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n });
+    expect(job.tablesScanned).toBe(BigInt(Object.keys(undisturbed).length));
+    expect(stack.pids()[name]).not.toBe(pid);
+    expect(await dumpCatalog(stack.catalog, `without-${name}`)).toEqual(undisturbed);
+  },
+  300_000,
+);
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 20));
+}

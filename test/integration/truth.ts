@@ -1,0 +1,64 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** What Iceberg Java, reading every snapshot, said of a table. Only what is compared is named. */
+export interface Truth {
+  corrupted?: string;
+  current_snapshot_id: number | null;
+  refs: Record<string, { type: string; snapshot_id: string }>;
+  files: Record<string, TruthFile>;
+  snapshots: TruthSnapshot[];
+}
+
+export interface TruthFile {
+  content: string;
+  path: string;
+  format: string;
+  spec_id: number;
+  record_count: number;
+  file_size_in_bytes: number;
+  content_offset?: number;
+  partition?: { name: string; field_id: number; type: string; raw: string | null; human: string }[];
+  columns: Record<
+    string,
+    {
+      name?: string;
+      type?: string;
+      size?: number;
+      values?: number;
+      nulls?: number;
+      nans?: number;
+      lower?: string;
+      upper?: string;
+      lower_hex?: string;
+      upper_hex?: string;
+    }
+  >;
+}
+
+export interface TruthSnapshot {
+  snapshot_id: string;
+  parent_id: string | null;
+  sequence_number: number;
+  timestamp_ms: number;
+  operation: string;
+  schema_id?: number;
+  summary?: Record<string, string>;
+  live?: { file: string; seq: number; file_seq: number }[];
+  totals?: Record<string, number>;
+  plan?: { file: string; deletes?: string[] }[];
+  live_rows?: number;
+}
+
+/** The truth of every table below a `truth` folder, by file name. Snapshot ids as decimal text: they exceed 2^53. */
+export function readTruth(folder: string): Map<string, Truth> {
+  const tables = new Map<string, Truth>();
+  for (const name of readdirSync(folder).sort()) {
+    const text = readFileSync(join(folder, name), 'utf8').replace(/"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g, (token) =>
+      token.startsWith('"') ? token : `"${token}"`,
+    );
+    const truth = JSON.parse(text);
+    if (truth.snapshots) tables.set(name.replace(/\.json$/, '').normalize('NFC'), truth);
+  }
+  return tables;
+}
