@@ -70,7 +70,10 @@ try {
 
 async function save(name: string, workflowId: string): Promise<void> {
   // The job's record ends a moment before its workflow does.
-  await stack.temporal.workflow.getHandle(workflowId).result().catch(() => {});
+  await stack.temporal.workflow
+    .getHandle(workflowId)
+    .result()
+    .catch(() => {});
   const history = await stack.temporal.workflow.getHandle(workflowId).fetchHistory();
   writeFileSync(join(OUT, `${name}.json`), `${historyToJSON(history)}\n`);
   console.log(`${name}: ${history.events?.length} events`);

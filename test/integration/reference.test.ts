@@ -1,0 +1,319 @@
+import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { INGEST_TASK_QUEUE, type Progress, TASK_QUEUE } from '../../src/workflows/contract.ts';
+import { ROOT, RunningStack } from './running-stack.ts';
+
+const FX = join(ROOT, 'test/fixtures/iceberg/wh/fx');
+
+/** The rows of the reference's faults ('Do better') that a run over directories shows. */
+describe('what the reference got wrong', () => {
+  let stack: RunningStack;
+  let root: string;
+
+  beforeAll(async () => {
+    stack = await RunningStack.start();
+    root = mkdtempSync(join(tmpdir(), 'reconciler-warehouse-'));
+  });
+  afterAll(async () => {
+    await stack?.[Symbol.asyncDispose]();
+    rmSync(root, { recursive: true, force: true });
+  });
+
+  /** A warehouse of its own with these fixture tables, by `namespace/name`. */
+  function warehouse(name: string, tables: Record<string, string>): string {
+    const folder = join(root, name);
+    mkdirSync(folder);
+    for (const [path, fixture] of Object.entries(tables)) {
+      mkdirSync(join(folder, path, '..'), { recursive: true });
+      cpSync(join(FX, fixture), join(folder, path), { recursive: true });
+    }
+    return folder;
+  }
+  const database = () => new Database(join(stack.dataDir, 'catalog.db'));
+  const table = (text: string) => stack.tableId(text);
+
+  it('reads a file once and stores it once, however many snapshots have it', async () => {
+    await stack.trigger(await stack.connect('once', warehouse('once', { 'n/t': 'many_snapshots' })));
+    const tableId = await table('once.n.t');
+    const db = database();
+    const { rows, paths } = db
+      .prepare('select count(*) as rows, count(distinct path) as paths from file where table_id = ?')
+      .get(tableId) as { rows: number; paths: number };
+    db.close();
+    expect(rows).toBe(paths);
+    expect((await stack.catalog.snapshots.listSnapshots({ tableId })).snapshots.length).toBe(12);
+  });
+
+  it('verifies everything in a full rescan and repairs what differs', async () => {
+    const connectorId = await stack.connect('full', warehouse('full', { 'n/a': 'v2_cow', 'n/b': 'v2_mor_pos' }));
+    await stack.trigger(connectorId);
+    expect(await stack.trigger(connectorId, { fullRescan: true })).toMatchObject({ tablesChanged: 0n, errors: 0n });
+
+    const tableId = await table('full.n.a');
+    const before = await stack.catalog.statistics.listFileColumnStats({ tableId, pageSize: 1000 });
+    const db = database();
+    expect(
+      db.prepare('update file set record_count = record_count + 7 where table_id = ?').run(tableId).changes,
+    ).toBeGreaterThan(0);
+    db.close();
+    expect(await stack.trigger(connectorId)).toMatchObject({ tablesChanged: 0n });
+    expect(await stack.trigger(connectorId, { fullRescan: true })).toMatchObject({
+      tablesChanged: 1n,
+      tablesUnchanged: 1n,
+    });
+    expect(await stack.catalog.statistics.listFileColumnStats({ tableId, pageSize: 1000 })).toEqual(before);
+  });
+
+  it('narrows a run by its scope', async () => {
+    const folder = warehouse('scope', { 'n/a': 'orders', 'n/b': 'v1_basic', 'm/a': 'orders' });
+    const connectorId = await stack.connect('scope', folder);
+    const one = await stack.trigger(connectorId, { destinationTableName: 'b' });
+    expect(one).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      tablesScanned: 1n,
+      tablesChanged: 1n,
+      tablesFiltered: 2n,
+    });
+    const other = await stack.trigger(connectorId, { destinationNamespacePaths: ['m'] });
+    expect(other).toMatchObject({ tablesScanned: 1n, tablesChanged: 1n, tablesFiltered: 2n });
+    // What the scope left out is not taken for gone.
+    expect(await stack.trigger(connectorId)).toMatchObject({
+      tablesChanged: 1n,
+      tablesUnchanged: 2n,
+      tablesMissing: 0n,
+    });
+  });
+
+  it('ingests max_parallel tables at once, and no more', async () => {
+    const tables = Object.fromEntries(Array.from({ length: 12 }, (_, i) => [`n/t${i}`, 'v2_cow']));
+    const connectorId = await stack.connect('parallel', warehouse('parallel', tables), { policy: { maxParallel: 1 } });
+    const { jobId } = await stack.trigger(connectorId);
+    const { events } = await stack.temporal.workflow.getHandle(jobId).fetchHistory();
+    let [running, most] = [new Set<string>(), 0];
+    for (const event of events ?? []) {
+      const scheduled = event.activityTaskScheduledEventAttributes;
+      if (scheduled?.activityType?.name === 'ingestTable') running.add(String(event.eventId));
+      const done = event.activityTaskCompletedEventAttributes;
+      if (done) running.delete(String(done.scheduledEventId));
+      most = Math.max(most, running.size);
+    }
+    expect(most).toBe(1);
+  });
+
+  it('runs a connector once at a time, and others beside it', async () => {
+    const tables = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`n/t${i}`, 'v2_cow']));
+    const folder = warehouse('twice', tables);
+    const [a, b] = [await stack.connect('twice', folder), await stack.connect('beside', folder)];
+    const trigger = async (connectorId: string) => {
+      const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
+      return stack.ended(jobId);
+    };
+    const [first, second, beside] = await Promise.all([trigger(a), trigger(a), trigger(b)]);
+    const [early, late] = [first, second].sort((x, y) => Number(x.startedAt) - Number(y.startedAt));
+    expect(Number(late!.startedAt)).toBeGreaterThanOrEqual(Number(early!.finishedAt));
+    expect(late).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 0n, tablesUnchanged: 30n });
+    expect(early).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 30n });
+    expect(Number(beside.startedAt)).toBeLessThan(Number(late!.startedAt));
+    expect(beside).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 30n });
+  });
+
+  it('is not blocked by a holder that was terminated', async () => {
+    const tables = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`n/t${i}`, 'v2_cow']));
+    const connectorId = await stack.connect('dead', warehouse('dead', tables));
+    const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
+    for (;;) {
+      const job = await stack.catalog.connectors.getReconcileJob({ jobId });
+      if (job.tablesChanged > 0n) break;
+    }
+    await stack.temporal.workflow.getHandle(jobId).terminate('by the test');
+    expect(await stack.ended(jobId)).toMatchObject({ state: JobState.JS_FAILED, errors: 1n });
+    expect(await stack.trigger(connectorId)).toMatchObject({ state: JobState.JS_SUCCEEDED });
+  });
+
+  it('cancels within seconds, keeps what came in, and frees the connector', async () => {
+    const tables = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`n/t${i}`, 'v2_cow']));
+    const connectorId = await stack.connect('cancel', warehouse('cancel', tables), { policy: { maxParallel: 1 } });
+    const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
+    for (;;) {
+      const job = await stack.catalog.connectors.getReconcileJob({ jobId });
+      if (job.tablesChanged > 2n) break;
+    }
+    await stack.catalog.connectors.cancelReconcileJob({ jobId });
+    const cancelled = await stack.ended(jobId);
+    expect(cancelled.state).toBe(JobState.JS_CANCELLED);
+    expect(cancelled.tablesChanged).toBeGreaterThan(2n);
+    const { status } = await stack.temporal.workflow.getHandle(jobId).describe();
+    expect(status.name).toBe('CANCELLED');
+    const next = await stack.trigger(connectorId);
+    expect(next).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 60n - cancelled.tablesChanged });
+  });
+
+  it('has live counters', async () => {
+    const tables = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`n/t${i}`, 'v2_cow']));
+    const connectorId = await stack.connect('live', warehouse('live', tables), { policy: { maxParallel: 2 } });
+    const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
+    const seen = new Set<bigint>();
+    let progress: Progress | undefined;
+    for (;;) {
+      const job = await stack.catalog.connectors.getReconcileJob({ jobId });
+      if (job.state === JobState.JS_RUNNING) {
+        seen.add(job.tablesChanged);
+        progress = await stack.temporal.workflow
+          .getHandle(jobId)
+          .query<Progress>('progress')
+          .catch(() => progress);
+      } else if (job.state !== JobState.JS_QUEUED) break;
+    }
+    expect(seen.size).toBeGreaterThan(3);
+    expect(progress).toMatchObject({ tablesScanned: 40, errors: 0 });
+  });
+
+  it('counts a failure before any table, with its cause', async () => {
+    const connectorId = await stack.connect('nowhere', join(root, 'not-there'));
+    const job = await stack.trigger(connectorId);
+    expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n });
+    expect(job.message).toContain('not-there');
+    expect(await stack.failures(job.jobId)).toMatchObject([{ table: '', code: 'NOT_FOUND' }]);
+  });
+
+  it('calls a run that found no table failed', async () => {
+    const connectorId = await stack.connect('empty', warehouse('empty', {}));
+    expect(await stack.trigger(connectorId)).toMatchObject({ state: JobState.JS_FAILED, errors: 1n });
+  });
+
+  it('says of kinds that are not built yet that they are not', async () => {
+    const { connectorId } = await stack.catalog.connectors.createConnector({
+      connector: {
+        displayName: 'glue',
+        kind: 'CONNECTOR_KIND_GLUE',
+        uri: 'https://glue.example.com',
+        destination: { catalogName: 'glue' },
+      } as never,
+    });
+    const job = await stack.trigger(connectorId);
+    expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n });
+    expect((await stack.failures(job.jobId))[0]).toMatchObject({ code: 'UNIMPLEMENTED' });
+  });
+
+  it('gives each snapshot the columns that it had then', async () => {
+    await stack.trigger(await stack.connect('evolved', warehouse('evolved', { 'n/t': 'schema_evo' })));
+    const tableId = await table('evolved.n.t');
+    const { snapshots } = await stack.catalog.snapshots.listSnapshots({ tableId });
+    const names = async (snapshotId: bigint) => {
+      const { columns } = await stack.catalog.statistics.listColumnStats({ tableId, snapshotId });
+      return columns.filter((c) => !c.dropped).map((c) => c.columnName);
+    };
+    const [oldest, newest] = [await names(snapshots[0]!.snapshotId), await names(snapshots.at(-1)!.snapshotId)];
+    expect(oldest).not.toEqual(newest);
+    const schema = await stack.catalog.tables.getTableSchema({ tableId, schemaId: snapshots[0]!.schemaId! });
+    expect(oldest).toEqual(schema.columns.map((c) => c.name));
+  });
+
+  it('keeps to a destination namespace other than the source, and never takes another connector’s table', async () => {
+    const folder = warehouse('elsewhere', { 'n/t': 'orders' });
+    const destination = { catalogName: 'elsewhere', namespacePath: ['other', 'place'] };
+    const connectorId = await stack.connect('elsewhere', folder, { destination });
+    expect(await stack.trigger(connectorId)).toMatchObject({ tablesChanged: 1n });
+    expect(await stack.trigger(connectorId)).toMatchObject({ tablesChanged: 0n, tablesUnchanged: 1n });
+    const tableId = await table('elsewhere.other.place.t');
+
+    const thief = await stack.connect('thief', folder, { destination });
+    const job = await stack.trigger(thief);
+    expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n });
+    const [failure] = await stack.failures(job.jobId);
+    expect(failure).toMatchObject({ table: 'n.t', code: 'ALREADY_EXISTS' });
+    expect(failure!.message).toContain('elsewhere');
+    expect((await stack.catalog.tables.getTable({ tableId })).upstream?.connectorId).toBe(connectorId);
+  });
+
+  it('keeps to a destination table name, and takes one only for one table', async () => {
+    const folder = warehouse('renamed', { 'n/t': 'orders' });
+    const destination = { catalogName: 'renamed', tableName: 'sales' };
+    const source = { namespacePath: ['n'], table: 't' };
+    const connectorId = await stack.connect('renamed', folder, { destination, source });
+    expect(await stack.trigger(connectorId)).toMatchObject({ tablesChanged: 1n });
+    expect(await stack.trigger(connectorId)).toMatchObject({ tablesChanged: 0n, tablesUnchanged: 1n });
+    const { namespaceId } = await stack.catalog.directory.resolve({ name: { $case: 'text', value: 'renamed.n' } });
+    const { tables } = await stack.catalog.tables.listTables({ namespaceId });
+    expect(tables.map(({ name }) => name)).toEqual(['sales']);
+    await expect(stack.connect('many-into-one', folder, { destination })).rejects.toThrow(/INVALID_ARGUMENT.*table/s);
+  });
+
+  it('marks tables that are gone, and only after a complete listing', async () => {
+    const folder = warehouse('gone', { 'n/a': 'orders', 'n/b': 'v1_basic' });
+    const connectorId = await stack.connect('gone', folder);
+    await stack.trigger(connectorId);
+    const tableId = await table('gone.n.b');
+    renameSync(join(folder, 'n/b'), join(root, 'put-away'));
+    expect(await stack.trigger(connectorId)).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesMissing: 1n });
+    expect((await stack.catalog.tables.getTable({ tableId })).upstream?.missingSince).toBeInstanceOf(Date);
+    expect(await stack.trigger(connectorId)).toMatchObject({ tablesMissing: 0n });
+
+    renameSync(join(root, 'put-away'), join(folder, 'n/b'));
+    expect(await stack.trigger(connectorId)).toMatchObject({ tablesChanged: 1n });
+    expect((await stack.catalog.tables.getTable({ tableId })).upstream?.missingSince).toBeUndefined();
+
+    // The whole warehouse is away: that is a failure, and marks nothing.
+    renameSync(folder, join(root, 'away'));
+    expect(await stack.trigger(connectorId)).toMatchObject({ state: JobState.JS_FAILED, tablesMissing: 0n });
+    renameSync(join(root, 'away'), folder);
+    expect((await stack.catalog.tables.getTable({ tableId })).upstream?.missingSince).toBeUndefined();
+  });
+
+  it('selects columns by name, dotted path and id, for files too; an unknown one fails its table', async () => {
+    const folder = warehouse('columns', { 'n/t': 'schema_evo' });
+    const schemaJson = (await stack.catalog.tables.getTable({ tableId: await table('evolved.n.t') })).schema!;
+    const [plain, nested] = [
+      schemaJson.columns.find((c) => !c.name.includes('.'))!,
+      schemaJson.columns.find((c) => c.name.includes('.'))!,
+    ];
+    const source = { namespacePath: ['n'], table: 't', columns: [`#${plain.columnId}`, nested.name] };
+    const connectorId = await stack.connect('columns', folder, { source });
+    expect(await stack.trigger(connectorId)).toMatchObject({ state: JobState.JS_SUCCEEDED });
+    const { files } = await stack.catalog.statistics.listFileColumnStats({ tableId: await table('columns.n.t') });
+    const ids = new Set(files.flatMap((f) => f.columns.map((c) => c.columnId)));
+    expect([...ids].sort()).toEqual([plain.columnId, nested.columnId].sort());
+
+    for (const [name, wrong] of Object.entries({ byId: '#99', byName: 'no_such_column' })) {
+      const unknown = await stack.connect(name, folder, { source: { ...source, columns: [wrong] } });
+      const job = await stack.trigger(unknown);
+      const [failure] = await stack.failures(job.jobId);
+      expect(failure).toMatchObject({ table: 'n.t', code: 'INVALID_ARGUMENT' });
+      expect(failure!.message).toContain(wrong);
+    }
+  });
+
+  it('tells when it fetched, not when the snapshot was made', async () => {
+    const { snapshots } = await stack.catalog.snapshots.listSnapshots({ tableId: await table('evolved.n.t') });
+    for (const { fetchedAt, committedAt } of snapshots) {
+      expect(Number(fetchedAt)).toBeGreaterThan(Number(committedAt));
+      expect(Date.now() - Number(fetchedAt)).toBeLessThan(600_000);
+    }
+  });
+
+  it('starts alike by hand, by the API and by the CLI', async () => {
+    const connectorId = await stack.connect('ways', warehouse('ways', { 'n/t': 'orders' }));
+    const byHand = await stack.temporal.workflow.start('reconcile', {
+      workflowId: 'typed-by-hand',
+      taskQueue: TASK_QUEUE,
+      args: [{ connector: 'ways' }],
+    });
+    await byHand.result();
+    expect(await stack.ended('typed-by-hand')).toMatchObject({ connectorId, tablesChanged: 1n });
+    expect(await stack.trigger(connectorId)).toMatchObject({ tablesUnchanged: 1n });
+    const { code, stdout } = await stack.cli('connector', 'trigger', 'ways', '--wait', '--json');
+    expect(code).toBe(0);
+    const job = JSON.parse(stdout);
+    expect(job).toMatchObject({ state: 'JS_SUCCEEDED', tablesUnchanged: '1' });
+    for (const id of ['typed-by-hand', job.jobId]) {
+      const { events } = await stack.temporal.workflow.getHandle(id).fetchHistory();
+      const steps = events?.flatMap((e) => e.activityTaskScheduledEventAttributes ?? []) ?? [];
+      expect(steps[0]?.activityType?.name).toBe('resolveConnector');
+      expect(new Set(steps.map((s) => s.taskQueue?.name))).toEqual(new Set([TASK_QUEUE, INGEST_TASK_QUEUE]));
+    }
+  });
+});
