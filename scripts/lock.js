@@ -35,7 +35,7 @@ export function withLock(file, action) {
         if (error.code !== 'EEXIST') throw error;
       }
       const owner = ownerOf(file);
-      if (owner !== undefined && !isAlive(owner)) takeAway(file, owner);
+      if (owner !== undefined && !(owner > 0 && isAlive(owner))) takeAway(file, owner);
       else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
     }
     try {

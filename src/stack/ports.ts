@@ -44,7 +44,8 @@ export async function choosePort(host: string, wish: PortWish): Promise<{ port: 
     );
   }
   for (const port of wish.preferred) {
-    if (await isPortFree(host, port)) return { port, insteadOf: port === wish.preferred[0] ? undefined : wish.preferred[0] };
+    if (await isPortFree(host, port))
+      return { port, insteadOf: port === wish.preferred[0] ? undefined : wish.preferred[0] };
   }
   return { port: await freePort(host), insteadOf: wish.preferred[0] };
 }

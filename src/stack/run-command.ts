@@ -12,20 +12,28 @@ export interface CommandResult {
 /** A tool's output is kept up to this length, from its end. */
 const MAX_OUTPUT = 64 * 1024;
 
-/** Runs a tool to its end, for at most `timeoutMs`; then it and what it started are killed. Never throws. */
+/** Runs a tool to its end, for at most `timeoutMs` or until `signal`; then it and what it started are killed. Never throws. */
 export function runCommand(
   command: string,
   args: string[],
-  options: { timeoutMs: number; env?: NodeJS.ProcessEnv },
+  options: { timeoutMs: number; env?: NodeJS.ProcessEnv; signal?: AbortSignal },
 ): Promise<CommandResult> {
   return new Promise((resolve) => {
     const result: CommandResult = { stdout: '', stderr: '' };
     // A process group of its own, so that a compiler or downloader that it started goes with it.
     const child = spawn(command, args, { env: options.env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
-    const timer = setTimeout(() => {
-      result.problem = `no end after ${options.timeoutMs / 1000} s`;
+    const giveUp = (problem: string) => {
+      result.problem = problem;
       if (child.pid) killGroup(child.pid);
-    }, options.timeoutMs);
+    };
+    const timer = setTimeout(() => giveUp(`no end after ${options.timeoutMs / 1000} s`), options.timeoutMs);
+    const onAbort = () => giveUp('stopped');
+    options.signal?.addEventListener('abort', onAbort);
+    const cleanUp = () => {
+      clearTimeout(timer);
+      options.signal?.removeEventListener('abort', onAbort);
+    };
+    if (options.signal?.aborted) onAbort();
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       result.stdout = (result.stdout + text).slice(-MAX_OUTPUT);
     });
@@ -33,11 +41,11 @@ export function runCommand(
       result.stderr = (result.stderr + text).slice(-MAX_OUTPUT);
     });
     child.on('error', (error) => {
-      clearTimeout(timer);
+      cleanUp();
       resolve({ ...result, problem: error.message });
     });
     child.on('close', (code) => {
-      clearTimeout(timer);
+      cleanUp();
       resolve({ ...result, code: code ?? undefined });
     });
   });

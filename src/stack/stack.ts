@@ -31,6 +31,8 @@ export interface StackOptions {
   temporalCli?: string;
   /** One line for people, about what takes long or went wrong. */
   log(line: string): void;
+  /** Gives up while it is starting; what had started is stopped. */
+  signal?: AbortSignal;
   env?: NodeJS.ProcessEnv;
 }
 
@@ -77,14 +79,16 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       explicit: options.temporalCli,
       env: options.env,
       log: options.log,
+      signal: options.signal,
     });
     const stack = await choosePorts(dataDir, options);
     const save = () => {
       for (const process of started) stack.processes[process.name] = process.pid;
       writeStackFile(dataDir, stack);
     };
-    const surroundings = { reaper, log: options.log, onChange: save };
+    const surroundings = { reaper, log: options.log, onChange: save, signal: options.signal };
     for (const spec of processes(dataDir, stack, temporalCli, options.env ?? process.env)) {
+      options.signal?.throwIfAborted();
       started.push(await supervise(spec, surroundings));
     }
     save();
@@ -153,7 +157,7 @@ function processes(dataDir: string, stack: StackFile, temporalCli: string, env: 
       logFile: logFile('temporal'),
       whenReady: (_, signal) =>
         waitUntilServing(stack.temporalAddress, 'temporal.api.workflowservice.v1.WorkflowService', signal),
-      graceMs: 5_000,
+      graceMs: 4_000,
     },
     {
       name: 'catalog',
@@ -162,7 +166,7 @@ function processes(dataDir: string, stack: StackFile, temporalCli: string, env: 
       env: ownEnv,
       logFile: logFile('catalog'),
       whenReady: (_, signal) => waitUntilServing(stack.address, '', signal),
-      graceMs: 4_000,
+      graceMs: 3_500,
     },
     {
       name: 'worker',
@@ -172,7 +176,8 @@ function processes(dataDir: string, stack: StackFile, temporalCli: string, env: 
       logFile: logFile('worker'),
       // A worker listens nowhere; it sends a message once it polls.
       whenReady: async (child, signal) => void (await once(child, 'message', { signal })),
-      graceMs: 8_000,
+      // Longer than the worker gives its activities.
+      graceMs: 11_000,
     },
   ];
 }

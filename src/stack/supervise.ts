@@ -31,6 +31,8 @@ export interface Surroundings {
   log(line: string): void;
   /** Called whenever a pid changed. */
   onChange(): void;
+  /** Gives up while it is not ready yet. */
+  signal?: AbortSignal;
 }
 
 const READY_WITHIN_MS = 60_000;
@@ -48,7 +50,7 @@ const LOG_KEPT_BYTES = 16 * 1024 * 1024;
 export async function supervise(spec: ProcessSpec, surroundings: Surroundings): Promise<Supervised> {
   const stopping = new AbortController();
   let running = launch(spec, surroundings);
-  await untilReady(spec, running);
+  await untilReady(spec, running, surroundings.signal);
   surroundings.onChange();
   const done = keep();
 
@@ -119,9 +121,11 @@ function launch(spec: ProcessSpec, { reaper }: Surroundings): Running {
   };
 }
 
-async function untilReady(spec: ProcessSpec, running: Running): Promise<void> {
+async function untilReady(spec: ProcessSpec, running: Running, stop?: AbortSignal): Promise<void> {
   const giveUp = new AbortController();
   const timer = setTimeout(() => giveUp.abort(), READY_WITHIN_MS);
+  const onStop = () => giveUp.abort();
+  stop?.addEventListener('abort', onStop);
   try {
     const problem = await Promise.race([
       spec.whenReady(running.child, giveUp.signal).then(
@@ -130,11 +134,16 @@ async function untilReady(spec: ProcessSpec, running: Running): Promise<void> {
       ),
       running.ended.then((how) => `ended at once (${how})`),
     ]);
-    if (problem === undefined) return;
+    if (problem === undefined && !stop?.aborted) return;
     await running.stop(1_000);
-    throw new CodedError('UNAVAILABLE', `${spec.name} ${problem}. Its log, ${spec.logFile}, ends with:\n${endOf(spec.logFile)}`);
+    stop?.throwIfAborted();
+    throw new CodedError(
+      'UNAVAILABLE',
+      `${spec.name} ${problem}. Its log, ${spec.logFile}, ends with:\n${endOf(spec.logFile)}`,
+    );
   } finally {
     clearTimeout(timer);
+    stop?.removeEventListener('abort', onStop);
     giveUp.abort();
   }
 }

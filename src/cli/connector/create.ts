@@ -1,0 +1,41 @@
+import { randomUUID } from 'node:crypto';
+import type { Command } from 'commander';
+import { Connector } from '../../generated/reconciler/v1/connectors.ts';
+import { patiently, withCatalog } from '../context.ts';
+import { describeConnector } from './describe.ts';
+import { addSpecOptions, type SpecOptions, specOf } from './spec-options.ts';
+
+const HELP = `
+Nothing is read yet: \`connector validate\` tries the upstream, \`connector trigger\` reconciles it. Destination catalog and
+namespaces are made when they are not there.
+
+Examples:
+  $ reconciler connector create lake --kind iceberg --uri file:///some/warehouse --destination-catalog main
+  $ reconciler connector create orders --kind iceberg --uri file:///some/warehouse --destination-catalog main \\
+      --source-namespace sales --source-table orders --max-parallel 4`;
+
+export function addCreate(group: Command): void {
+  const command = group
+    .command('create')
+    .summary('store the description of an upstream')
+    .description('Stores the description of an upstream.');
+  addSpecOptions(command.argument('<name>', 'display name, unique'), { kind: true })
+    .addHelpText('after', HELP)
+    .action(
+      withCatalog(async ({ clients, out }, name: string, options: SpecOptions) => {
+        const { connector } = specOf(options);
+        const created = await clients.connectors.createConnector(
+          { connector: { ...connector, displayName: name }, idempotencyKey: randomUUID() },
+          patiently(),
+        );
+        await out.message(Connector, created, describeConnector);
+        out.note(`\nnext: reconciler connector trigger ${shellWord(name)} --wait`);
+      }),
+    );
+  for (const required of ['--kind', '--uri', '--destination-catalog']) {
+    const option = command.options.find(({ long }) => long === required);
+    option?.makeOptionMandatory();
+  }
+}
+
+const shellWord = (text: string) => (/^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);

@@ -1,0 +1,54 @@
+import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
+import { formatName } from '../../names.ts';
+import { details } from '../details.ts';
+import { duration, NONE, time, word } from '../format.ts';
+
+export const kindWord = (connector: Connector) => word(connector.kind, 'CONNECTOR_KIND_');
+export const stateWord = (connector: Connector) => word(connector.state, 'CONNECTOR_STATE_');
+
+/** The source selector as a name: `*` is the whole upstream. */
+export function sourceText({ source }: Connector): string {
+  const path = source?.namespacePath ?? [];
+  const table = source?.table ?? '';
+  return formatName([...path, ...(table ? [table] : [])]) + (table ? '' : path.length > 0 ? '.*' : '*');
+}
+
+/** `main`, `main.sales` or `main.sales.orders`; ids where there are no names. */
+export function destinationText({ destination }: Connector): string {
+  if (!destination) return NONE;
+  const catalog = destination.catalogName || destination.catalogId;
+  const namespace = destination.namespacePath.length > 0 ? destination.namespacePath : [destination.namespaceId];
+  return formatName(
+    [catalog, ...namespace, destination.tableName || destination.tableId].filter((part) => part !== ''),
+  );
+}
+
+/** All of a connector that is set, a line each. */
+export function describeConnector(connector: Connector): string[] {
+  const { auth, policy, source } = connector;
+  const scheduled = policy?.enabled && policy.intervalSeconds > 0n;
+  return details([
+    ['name', connector.displayName],
+    ['id', connector.connectorId],
+    ['description', connector.description],
+    ['kind', kindWord(connector)],
+    ['uri', connector.uri],
+    ['state', stateWord(connector)],
+    ['source', sourceText(connector)],
+    ['columns', source?.columns.join(', ')],
+    ['destination', destinationText(connector)],
+    ['auth', [auth?.scheme, auth?.secretRef].filter(Boolean).join(' by ')],
+    ['schedule', scheduled ? `every ${duration(Number(policy.intervalSeconds) * 1000)}` : 'by hand'],
+    ['not before', policy?.notBefore && time(policy.notBefore)],
+    ['max parallel', policy?.maxParallel ? String(policy.maxParallel) : undefined],
+    [
+      'properties',
+      Object.entries(connector.properties)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(', '),
+    ],
+    ['running job', connector.runningJobId],
+    ['created', time(connector.createdAt)],
+    ['updated', time(connector.updatedAt)],
+  ]);
+}

@@ -1,0 +1,12 @@
+import type { Command } from 'commander';
+import { addCreate } from './create.ts';
+import { addDelete } from './delete.ts';
+import { addGet } from './get.ts';
+import { addList } from './list.ts';
+import { addTrigger } from './trigger.ts';
+import { addUpdate } from './update.ts';
+import { addValidate } from './validate.ts';
+
+export function define(group: Command): void {
+  for (const add of [addCreate, addGet, addList, addUpdate, addDelete, addValidate, addTrigger]) add(group);
+}

@@ -1,0 +1,113 @@
+import { type Command, Option } from 'commander';
+import {
+  type Connector,
+  type ConnectorKind,
+  ConnectorState,
+  connectorKindFromJSON,
+  type DeepPartial,
+} from '../../generated/reconciler/v1/connectors.ts';
+import { parseName } from '../../names.ts';
+import { UsageError } from '../errors.ts';
+import { interval, keyValue, list, positiveInteger, time } from '../options.ts';
+
+/** Values of the options that describe a connector. */
+export interface SpecOptions {
+  description?: string;
+  kind?: string;
+  uri?: string;
+  sourceNamespace?: string;
+  sourceTable?: string;
+  sourceColumns?: string[];
+  destinationCatalog?: string;
+  destinationNamespace?: string;
+  destinationTable?: string;
+  authScheme?: string;
+  secretRef?: string;
+  authProperty?: Record<string, string>;
+  header?: Record<string, string>;
+  maxParallel?: number;
+  interval?: bigint;
+  notBefore?: Date;
+  schedule?: boolean;
+  property?: Record<string, string>;
+}
+
+export const KINDS = ['iceberg', 'delta', 'glue', 'unity'];
+
+/** Options of `create` and `validate` (`kind` and `uri` with them) and of `update`. */
+export function addSpecOptions(command: Command, options: { kind: boolean }): Command {
+  if (options.kind) command.addOption(new Option('--kind <kind>', 'what the upstream is').choices(KINDS));
+  return command
+    .option('--uri <uri>', 'where it is: file:///warehouse, https://catalog.example.com')
+    .option('--description <text>', 'for people')
+    .option('--source-namespace <name>', 'take this namespace and those below it (default: all)')
+    .option('--source-table <name>', 'take this table of the namespace only')
+    .option('--source-columns <list>', 'statistics of these columns only: names, dotted paths or #id', list)
+    .option('--destination-catalog <name>', 'catalog that the tables go into')
+    .option('--destination-namespace <name>', "put all tables into this namespace (default: the source's)")
+    .option('--destination-table <name>', "the table's name there; only with --source-table")
+    .option('--auth-scheme <scheme>', 'none, bearer, oauth2, sigv4')
+    .option('--secret-ref <ref>', 'where a worker finds the secret: env:NAME or file:/path')
+    .option('--auth-property <key=value>', 'for the scheme; repeatable', keyValue)
+    .option('--header <key=value>', 'sent with every request upstream; repeatable', keyValue)
+    .option('--max-parallel <n>', 'tables ingested at the same time (default: 8)', positiveInteger)
+    .option('--interval <time>', 'reconcile this often: 15m, 6h, 1d; 0 means only by hand', interval)
+    .option('--not-before <time>', 'no scheduled run before this time', time)
+    .option('--schedule', 'run by the interval')
+    .option('--no-schedule', 'keep the interval, but do not run by it')
+    .option('--property <key=value>', 'option of the connector, such as stats.ndv.enabled=true; repeatable', keyValue);
+}
+
+/**
+ * The connector that the options describe, and the paths of the fields that were given, for an update.
+ *
+ * @throws CodedError INVALID_ARGUMENT for a name that does not parse.
+ */
+export function specOf(options: SpecOptions): { connector: DeepPartial<Connector>; paths: string[] } {
+  const given: [path: string, value: unknown][] = [
+    ['description', options.description],
+    ['uri', options.uri],
+    ['source.namespace_path', name(options.sourceNamespace)],
+    ['source.table', options.sourceTable],
+    ['source.columns', options.sourceColumns],
+    ['destination.catalog_name', options.destinationCatalog],
+    ['destination.namespace_path', name(options.destinationNamespace)],
+    ['destination.table_name', options.destinationTable],
+    ['auth.scheme', options.authScheme],
+    ['auth.secret_ref', options.secretRef],
+    ['auth.properties', options.authProperty],
+    ['auth.header_hints', options.header],
+    ['policy.max_parallel', options.maxParallel],
+    ['policy.interval_seconds', options.interval],
+    ['policy.not_before', options.notBefore],
+    ['policy.enabled', options.schedule ?? (options.interval === undefined ? undefined : options.interval > 0n)],
+    ['properties', options.property],
+  ];
+  const connector: Record<string, unknown> = { ...(options.kind && { kind: kindOf(options.kind) }) };
+  const paths: string[] = [];
+  for (const [path, value] of given) {
+    if (value === undefined) continue;
+    paths.push(path);
+    const [first = '', second] = path.split('.').map(camel);
+    if (second === undefined) connector[first] = value;
+    else connector[first] = { ...(connector[first] as object | undefined), [second]: value };
+  }
+  return { connector: connector as DeepPartial<Connector>, paths };
+}
+
+/** An empty name clears the field. */
+function name(text: string | undefined): string[] | undefined {
+  return text === '' ? [] : text === undefined ? undefined : parseName(text);
+}
+
+const camel = (field: string) => field.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+
+function kindOf(text: string): ConnectorKind {
+  return connectorKindFromJSON(`CONNECTOR_KIND_${text.toUpperCase()}`);
+}
+
+export function stateOf(text: string): ConnectorState {
+  if (text === 'active') return ConnectorState.CONNECTOR_STATE_ACTIVE;
+  if (text === 'paused') return ConnectorState.CONNECTOR_STATE_PAUSED;
+  throw new UsageError(`--state ${text} is not active or paused`);
+}

@@ -1,0 +1,60 @@
+import { randomUUID } from 'node:crypto';
+import type { Command } from 'commander';
+import { TriggerReconcileResponse } from '../../generated/reconciler/v1/connectors.ts';
+import { workflowLink } from '../address.ts';
+import { patiently, withCatalog } from '../context.ts';
+import { finishWith } from '../job/finish.ts';
+import { followJob } from '../job/follow.ts';
+import { list } from '../options.ts';
+import { connectorOf } from '../resolve.ts';
+import { retrying } from '../retrying.ts';
+
+const HELP = `
+Only what changed since the last job is read. Ctrl-C while it waits stops the waiting, not the job.
+
+Examples:
+  $ reconciler connector trigger lake --wait
+  $ reconciler connector trigger lake --namespace sales --table orders --wait
+  $ reconciler connector trigger lake --full --wait --json`;
+
+interface TriggerOptions {
+  full?: boolean;
+  wait?: boolean;
+  table?: string;
+  namespace?: string[];
+  columns?: string[];
+}
+
+export function addTrigger(group: Command): void {
+  group
+    .command('trigger')
+    .description('Starts a reconcile job. With --wait: exit 1 unless it succeeds, and the job as it ended on stdout.')
+    .argument('<connector>', 'name or id')
+    .option('--full', 'verify every snapshot and repair what differs')
+    .option('--wait', 'until the job has ended, showing its progress')
+    .option('--namespace <list>', 'only tables that go into these namespaces, such as sales,"my ns".eu', list)
+    .option('--table <name>', 'only the table with this name in the destination')
+    .option('--columns <list>', 'only statistics of these columns', list)
+    .addHelpText('after', HELP)
+    .action(
+      withCatalog(async (context, name: string, options: TriggerOptions) => {
+        const { clients, out, temporalUi } = context;
+        const { connectorId } = await connectorOf(clients, name);
+        // With a key a repeated call gives the same job, so it may be repeated.
+        const request = {
+          connectorId,
+          fullRescan: options.full,
+          destinationNamespacePaths: options.namespace,
+          destinationTableName: options.table,
+          destinationColumns: options.columns,
+          idempotencyKey: randomUUID(),
+        };
+        const trigger = () => clients.connectors.triggerReconcile(request, patiently());
+        const response = await (options.wait ? retrying(trigger) : trigger());
+        if (temporalUi) out.note(`watch it: ${workflowLink(temporalUi, response.jobId)}`);
+        if (options.wait) return finishWith(context, await followJob(context, response.jobId));
+        await out.message(TriggerReconcileResponse, response, ({ jobId }) => jobId);
+        out.note(`wait for it: reconciler job watch ${response.jobId}`);
+      }),
+    );
+}

@@ -1,0 +1,51 @@
+import type { Command } from 'commander';
+import { Connector } from '../../generated/reconciler/v1/connectors.ts';
+import { patiently, withCatalog } from '../context.ts';
+import { UsageError } from '../errors.ts';
+import { connectorOf } from '../resolve.ts';
+import { describeConnector } from './describe.ts';
+import { addSpecOptions, type SpecOptions, specOf, stateOf } from './spec-options.ts';
+
+const HELP = `
+Only what is given changes. A map such as --property is replaced as a whole; an empty name clears the field.
+
+Examples:
+  $ reconciler connector update lake --max-parallel 16
+  $ reconciler connector update lake --state paused
+  $ reconciler connector update lake --interval 15m --source-namespace ''`;
+
+export function addUpdate(group: Command): void {
+  const command = group.command('update').description('Changes a connector.').argument('<connector>', 'name or id');
+  addSpecOptions(command, { kind: false })
+    .option('--name <name>', 'another display name')
+    .option('--state <state>', 'active or paused')
+    .option('--etag <etag>', 'only if nobody changed it since')
+    .addHelpText('after', HELP)
+    .action(
+      withCatalog(async ({ clients, out }, name: string, options: SpecOptions & UpdateOptions) => {
+        const { connector, paths } = specOf(options);
+        if (options.name !== undefined) {
+          connector.displayName = options.name;
+          paths.push('display_name');
+        }
+        if (options.state !== undefined) {
+          connector.state = stateOf(options.state);
+          paths.push('state');
+        }
+        if (paths.length === 0)
+          throw new UsageError('nothing to change was given', '`reconciler connector update --help` lists the options');
+        const { connectorId } = await connectorOf(clients, name);
+        const updated = await clients.connectors.updateConnector(
+          { connector: { ...connector, connectorId, etag: options.etag }, updateMask: paths },
+          patiently(),
+        );
+        await out.message(Connector, updated, describeConnector);
+      }),
+    );
+}
+
+interface UpdateOptions {
+  name?: string;
+  state?: string;
+  etag?: string;
+}

@@ -1,0 +1,49 @@
+import type { Command } from 'commander';
+import { ValidateConnectorResponse } from '../../generated/reconciler/v1/connectors.ts';
+import { patiently, withCatalog } from '../context.ts';
+import { EXIT, ExitCode, UsageError } from '../errors.ts';
+import { printable } from '../format.ts';
+import { connectorOf } from '../resolve.ts';
+import { addSpecOptions, type SpecOptions, specOf } from './spec-options.ts';
+
+const HELP = `
+A worker opens the upstream, lists a page of tables and says what it found, or which of address, credentials, permission,
+warehouse or namespace is wrong. Without a name, the options describe a connector that is not stored. Exit 1 if it is wrong.
+
+Examples:
+  $ reconciler connector validate lake
+  $ reconciler connector validate --kind iceberg --uri file:///some/warehouse`;
+
+export function addValidate(group: Command): void {
+  const command = group
+    .command('validate')
+    .description('Tries a connector without changing anything.')
+    .argument('[connector]', 'name or id');
+  addSpecOptions(command, { kind: true })
+    .addHelpText('after', HELP)
+    .action(
+      withCatalog(async ({ clients, out }, name: string | undefined, options: SpecOptions) => {
+        const { connector, paths } = specOf(options);
+        if (name !== undefined && (paths.length > 0 || options.kind)) {
+          throw new UsageError(
+            'a stored connector is tried as it is stored',
+            'give either its name or the options of a new one',
+          );
+        }
+        if (name === undefined && (!options.kind || !options.uri)) {
+          throw new UsageError('give the name of a stored connector, or --kind and --uri');
+        }
+        const result = await clients.connectors.validateConnector(
+          name === undefined
+            ? { target: { $case: 'connector', value: { displayName: 'unnamed', ...connector } } }
+            : { target: { $case: 'connectorId', value: (await connectorOf(clients, name)).connectorId } },
+          patiently(),
+        );
+        await out.message(ValidateConnectorResponse, result, ({ ok, summary, sampleTables }) => [
+          `${ok ? 'ok' : 'wrong'}: ${printable(summary)}`,
+          ...sampleTables.map((table) => `  ${printable(table)}`),
+        ]);
+        if (!result.ok) throw new ExitCode(EXIT.FAILED);
+      }),
+    );
+}

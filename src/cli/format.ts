@@ -1,0 +1,57 @@
+/** What is shown where there is nothing to show. */
+export const NONE = '-';
+
+/** 1234567 as `1,234,567`. */
+export function count(value: bigint | number | undefined): string {
+  return value === undefined ? NONE : value.toLocaleString('en-US');
+}
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
+
+/** 1536 as `1.5 KiB`. */
+export function bytes(value: bigint | number | undefined): string {
+  if (value === undefined) return NONE;
+  let amount = Number(value);
+  let unit = 0;
+  while (Math.abs(amount) >= 1024 && unit < UNITS.length - 1) {
+    amount /= 1024;
+    unit++;
+  }
+  return `${unit === 0 || amount >= 100 ? Math.round(amount) : amount.toFixed(1)} ${UNITS[unit]}`;
+}
+
+/** ISO 8601 in UTC, to the second. */
+export function time(value: Date | undefined): string {
+  return value === undefined ? NONE : value.toISOString().replace(/\.\d{3}Z$/, 'Z');
+}
+
+/** 83,000 ms as `1m23s`, under a minute with tenths: `4.2s`. */
+export function duration(ms: number): string {
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)}s`;
+  const seconds = Math.round(ms / 1000);
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes}m${String(seconds % 60).padStart(2, '0')}s`;
+  return `${Math.floor(minutes / 60)}h${String(minutes % 60).padStart(2, '0')}m`;
+}
+
+/** `CONNECTOR_KIND_ICEBERG` as `iceberg`. */
+export function word(value: string, prefix: string): string {
+  return (value.startsWith(prefix) ? value.slice(prefix.length) : value).toLowerCase().replaceAll('_', ' ');
+}
+
+/** Takes characters out of the middle, so that a path keeps the start and the file's name. */
+export function shorten(text: string, width: number): string {
+  const characters = [...text];
+  if (characters.length <= width) return text;
+  if (width <= 1) return '…'.slice(0, width);
+  const head = Math.floor((width - 1) / 3);
+  return `${characters.slice(0, head).join('')}…${characters.slice(characters.length - (width - 1 - head)).join('')}`;
+}
+
+/** Text from elsewhere (names, messages) must not drive the terminal. */
+export function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) =>
+    c === '\n' || c === '\t' ? ' ' : `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
+}

@@ -1,0 +1,28 @@
+import type { Command } from 'commander';
+import { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
+import { patiently, withCatalog } from '../context.ts';
+import { describeJob } from './describe.ts';
+import { followJob, hasEnded } from './follow.ts';
+
+const HELP = `
+It ends as JS_CANCELLED within seconds; what came in stays. A job that has ended stays as it is.
+
+Examples:
+  $ reconciler job cancel JOB
+  $ reconciler job cancel JOB --wait`;
+
+export function addCancel(group: Command): void {
+  group
+    .command('cancel')
+    .description('Asks a job to stop.')
+    .argument('<job>', 'its id')
+    .option('--wait', 'until it has ended')
+    .addHelpText('after', HELP)
+    .action(
+      withCatalog(async (context, jobId: string, { wait }: { wait?: boolean }) => {
+        const asked = await context.clients.connectors.cancelReconcileJob({ jobId }, patiently());
+        const job = wait && !hasEnded(asked) ? await followJob(context, jobId) : asked;
+        await context.out.message(ReconcileJob, job, describeJob);
+      }),
+    );
+}

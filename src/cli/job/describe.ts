@@ -1,0 +1,45 @@
+import type { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
+import { details } from '../details.ts';
+import { bytes, count, duration, NONE, time, word } from '../format.ts';
+import { hasEnded } from './follow.ts';
+
+export const stateWord = (job: ReconcileJob) => word(job.state, 'JS_');
+
+/** How long it ran, or has been running. */
+export function ranFor(job: ReconcileJob): string {
+  if (!job.startedAt) return NONE;
+  const until = job.finishedAt ?? (hasEnded(job) ? job.startedAt : new Date());
+  return duration(Math.max(0, until.getTime() - job.startedAt.getTime()));
+}
+
+export function describeJob(job: ReconcileJob): string[] {
+  return details([
+    ['job', job.jobId],
+    ['connector', job.connectorName || job.connectorId],
+    ['state', stateWord(job)],
+    ['message', job.message],
+    ['phase', hasEnded(job) ? '' : job.phase],
+    ['mode', job.fullRescan ? 'full' : 'incremental'],
+    ['tables', tablesText(job)],
+    ['errors', count(job.errors)],
+    [
+      'ingested',
+      `${count(job.snapshotsIngested)} snapshots, ${count(job.filesIngested)} files, ${bytes(job.bytesRead)} of metadata read`,
+    ],
+    ['created', time(job.createdAt)],
+    ['started', job.startedAt && time(job.startedAt)],
+    ['finished', job.finishedAt && time(job.finishedAt)],
+    ['ran for', job.startedAt && ranFor(job)],
+  ]);
+}
+
+function tablesText(job: ReconcileJob): string {
+  const parts = [
+    `${count(job.tablesScanned)} scanned`,
+    `${count(job.tablesChanged)} changed`,
+    `${count(job.tablesUnchanged)} unchanged`,
+  ];
+  if (job.tablesFiltered > 0n) parts.push(`${count(job.tablesFiltered)} filtered`);
+  if (job.tablesMissing > 0n) parts.push(`${count(job.tablesMissing)} missing`);
+  return parts.join(', ');
+}

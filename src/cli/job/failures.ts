@@ -1,0 +1,39 @@
+import type { Command } from 'commander';
+import { JobFailure } from '../../generated/reconciler/v1/jobs.ts';
+import { withCatalog } from '../context.ts';
+import { NONE, time } from '../format.ts';
+import { limitOption } from '../options.ts';
+import { pagesOf } from '../paging.ts';
+
+const HELP = `
+Examples:
+  $ reconciler job failures JOB
+  $ reconciler job failures JOB --json | jq -r .table`;
+
+export function addFailures(group: Command): void {
+  group
+    .command('failures')
+    .description('Lists the tables that failed in a job, with the cause.')
+    .argument('<job>', 'its id')
+    .addOption(limitOption())
+    .addHelpText('after', HELP)
+    .action(
+      withCatalog(async ({ clients, out }, jobId: string, { limit }: { limit?: number }) => {
+        const pages = pagesOf(async (page, call) => {
+          const { failures, nextPageToken } = await clients.connectors.listJobFailures({ ...page, jobId }, call);
+          return { items: failures, nextPageToken };
+        }, limit);
+        await out.list(
+          JobFailure,
+          pages,
+          [
+            { title: 'TABLE', value: (f) => f.table || NONE },
+            { title: 'CODE', value: (f) => f.code },
+            { title: 'FAILED AT', value: (f) => time(f.failedAt) },
+            { title: 'MESSAGE', value: (f) => f.message },
+          ],
+          { empty: 'no table failed' },
+        );
+      }),
+    );
+}

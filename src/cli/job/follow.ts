@@ -1,0 +1,50 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
+import { type Context, patiently } from '../context.ts';
+import { ExitCode } from '../errors.ts';
+import { retrying } from '../retrying.ts';
+import { untilStopped } from '../signals.ts';
+import { progressView } from './progress-view.ts';
+
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 1_000;
+/** What the shell gives for Ctrl-C. */
+const INTERRUPTED = 130;
+
+export function hasEnded(job: ReconcileJob): boolean {
+  return job.state !== JobState.JS_QUEUED && job.state !== JobState.JS_RUNNING;
+}
+
+/**
+ * Shows a job's progress on stderr until it has ended, and gives it as it ended. A catalog service that is being restarted
+ * meanwhile is waited for. Ctrl-C stops the watching and not the job.
+ *
+ * @throws ExitCode 130 after Ctrl-C.
+ */
+export async function followJob({ clients }: Pick<Context, 'clients'>, jobId: string): Promise<ReconcileJob> {
+  const stop = untilStopped();
+  const view = progressView(process.stderr);
+  const aborted = new Promise<never>((_, reject) => {
+    stop.signal.addEventListener('abort', () => reject(new Error('stopped')));
+  });
+  aborted.catch(() => {});
+  try {
+    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE_MS)) {
+      const get = retrying(() => clients.connectors.getReconcileJob({ jobId }, patiently()), stop.signal);
+      const job = await Promise.race([get, aborted]);
+      view.show(job);
+      if (hasEnded(job)) return job;
+      await sleep(pause, undefined, { signal: stop.signal });
+    }
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    view.end();
+    process.stderr.write(
+      `no longer watching; the job goes on. See it: reconciler job watch ${jobId}  Stop it: reconciler job cancel ${jobId}\n`,
+    );
+    throw new ExitCode(INTERRUPTED);
+  } finally {
+    view.end();
+    stop.dispose();
+  }
+}

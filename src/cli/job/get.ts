@@ -1,0 +1,26 @@
+import type { Command } from 'commander';
+import { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
+import { workflowLink } from '../address.ts';
+import { patiently, withCatalog } from '../context.ts';
+import { describeJob } from './describe.ts';
+
+const HELP = `
+A running job answers with live counters; without a worker, with the last recorded ones.
+
+Examples:
+  $ reconciler job get JOB
+  $ reconciler job get JOB --json | jq -r .state`;
+
+export function addGet(group: Command): void {
+  group
+    .command('get')
+    .description('Shows one job.')
+    .argument('<job>', 'its id')
+    .addHelpText('after', HELP)
+    .action(
+      withCatalog(async ({ clients, out, temporalUi }, jobId: string) => {
+        await out.message(ReconcileJob, await clients.connectors.getReconcileJob({ jobId }, patiently()), describeJob);
+        if (temporalUi) out.note(`\n${workflowLink(temporalUi, jobId)}`);
+      }),
+    );
+}

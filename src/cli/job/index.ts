@@ -1,0 +1,10 @@
+import type { Command } from 'commander';
+import { addCancel } from './cancel.ts';
+import { addFailures } from './failures.ts';
+import { addGet } from './get.ts';
+import { addList } from './list.ts';
+import { addWatch } from './watch.ts';
+
+export function define(group: Command): void {
+  for (const add of [addGet, addList, addWatch, addCancel, addFailures]) add(group);
+}

@@ -1,0 +1,46 @@
+import type { Command } from 'commander';
+import { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
+import { withCatalog } from '../context.ts';
+import { count, time } from '../format.ts';
+import { limitOption } from '../options.ts';
+import { pagesOf } from '../paging.ts';
+import { connectorOf } from '../resolve.ts';
+import { ranFor, stateWord } from './describe.ts';
+
+const HELP = `
+Examples:
+  $ reconciler job list --limit 10
+  $ reconciler job list --connector lake --json | jq -r 'select(.state == "JS_FAILED") | .jobId'`;
+
+export function addList(group: Command): void {
+  group
+    .command('list')
+    .description('Lists jobs, newest first.')
+    .option('--connector <connector>', 'only the jobs of this one (name or id)')
+    .addOption(limitOption())
+    .addHelpText('after', HELP)
+    .action(
+      withCatalog(async ({ clients, out }, { connector, limit }: { connector?: string; limit?: number }) => {
+        const connectorId = connector === undefined ? '' : (await connectorOf(clients, connector)).connectorId;
+        const pages = pagesOf(async (page, call) => {
+          const { jobs, nextPageToken } = await clients.connectors.listReconcileJobs({ ...page, connectorId }, call);
+          return { items: jobs, nextPageToken };
+        }, limit);
+        await out.list(
+          ReconcileJob,
+          pages,
+          [
+            { title: 'JOB', value: (j) => j.jobId },
+            { title: 'CONNECTOR', value: (j) => j.connectorName || j.connectorId },
+            { title: 'STATE', value: stateWord },
+            { title: 'CREATED', value: (j) => time(j.createdAt) },
+            { title: 'RAN FOR', value: ranFor, align: 'right' },
+            { title: 'CHANGED', value: (j) => count(j.tablesChanged), align: 'right' },
+            { title: 'ERRORS', value: (j) => count(j.errors), align: 'right' },
+            { title: 'MESSAGE', value: (j) => j.message, flexible: true },
+          ],
+          { empty: 'no job yet; start one with `reconciler connector trigger`' },
+        );
+      }),
+    );
+}

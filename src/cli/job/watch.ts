@@ -1,0 +1,26 @@
+import type { Command } from 'commander';
+import { workflowLink } from '../address.ts';
+import { withCatalog } from '../context.ts';
+import { finishWith } from './finish.ts';
+import { followJob } from './follow.ts';
+
+const HELP = `
+Ctrl-C stops the watching, not the job.
+
+Examples:
+  $ reconciler job watch JOB
+  $ reconciler job watch JOB --json > job.json`;
+
+export function addWatch(group: Command): void {
+  group
+    .command('watch')
+    .description('Shows the progress of a job until it ends. Exit 1 unless it succeeded.')
+    .argument('<job>', 'its id')
+    .addHelpText('after', HELP)
+    .action(
+      withCatalog(async (context, jobId: string) => {
+        if (context.temporalUi) context.out.note(`also at ${workflowLink(context.temporalUi, jobId)}`);
+        await finishWith(context, await followJob(context, jobId));
+      }),
+    );
+}

@@ -1,0 +1,30 @@
+type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+
+/**
+ * Proto3 JSON of a message, with the fields that hold their default: a reader finds `"errors": "0"` and needs not know that an
+ * absent number means 0. Fields with presence (`optional`, messages) stay absent where they are.
+ *
+ * @param json What the generated `toJSON` gives, which leaves the defaults out.
+ */
+export function withDefaults(message: object, json: unknown): { [key: string]: Json } {
+  const result: { [key: string]: Json } = {};
+  const given = json as { [key: string]: Json };
+  for (const [key, value] of Object.entries(message)) {
+    const rendered = filled(value, given[key]);
+    if (rendered !== undefined) result[key] = rendered;
+  }
+  return result;
+}
+
+function filled(value: unknown, json: Json | undefined): Json | undefined {
+  if (Array.isArray(value)) return value.map((item, n) => filled(item, (json as Json[] | undefined)?.[n]) ?? null);
+  if (isMessage(value)) return json === undefined ? undefined : withDefaults(value, json);
+  if (json !== undefined) return json;
+  if (typeof value === 'bigint') return value.toString();
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value;
+  return undefined;
+}
+
+function isMessage(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !(value instanceof Date) && !ArrayBuffer.isView(value);
+}

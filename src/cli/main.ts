@@ -1,0 +1,112 @@
+import { Command, CommanderError } from 'commander';
+import { describeFailure, EXIT, ExitCode } from './errors.ts';
+
+/** A top-level command. Its code is loaded when it is called, so that the others start quickly. */
+interface Entry {
+  name: string;
+  summary: string;
+  load(): Promise<{ define(command: Command): void }>;
+}
+
+const ENTRIES: Entry[] = [
+  {
+    name: 'up',
+    summary: 'start Temporal, the catalog service and a worker, and keep them running',
+    load: () => import('./up.ts'),
+  },
+  {
+    name: 'start',
+    summary: 'the demo: reconcile the sample lakehouse and show what came in',
+    load: () => import('./start.ts'),
+  },
+  { name: 'catalog', summary: 'run the catalog service alone', load: () => import('./catalog.ts') },
+  { name: 'worker', summary: 'run a worker alone', load: () => import('./worker.ts') },
+  {
+    name: 'connector',
+    summary: 'describe upstream catalogs and reconcile them',
+    load: () => import('./connector/index.ts'),
+  },
+  { name: 'job', summary: 'look at reconcile jobs, wait for them, stop them', load: () => import('./job/index.ts') },
+  { name: 'namespace', summary: 'list namespaces', load: () => import('./namespace/index.ts') },
+  { name: 'table', summary: 'list tables and look at one', load: () => import('./table/index.ts') },
+  { name: 'snapshot', summary: "list a table's snapshots", load: () => import('./snapshot/index.ts') },
+  { name: 'stats', summary: 'statistics of a snapshot: table, columns, files', load: () => import('./stats/index.ts') },
+  { name: 'plan', summary: 'the files to read for a snapshot', load: () => import('./plan/index.ts') },
+];
+
+const HELP = `
+Examples:
+  $ reconciler up
+  $ reconciler connector create lake --kind iceberg --uri file:///some/warehouse --destination-catalog main
+  $ reconciler connector trigger lake --wait
+  $ reconciler table list main.sales
+
+Names are written catalog.namespace.table. A segment that holds dots, quotes or spaces stands in quotes: main."my ns".orders
+
+Environment:
+  RECONCILER_ADDRESS       catalog service, host:port (default: the stack in ./.reconciler, else 127.0.0.1:7460)
+  RECONCILER_DATA_DIR      where \`up\` keeps everything (default: ./.reconciler)
+  RECONCILER_CACHE_DIR     where a downloaded Temporal CLI is kept
+  RECONCILER_TEMPORAL_CLI  path of the Temporal CLI to use
+  RECONCILER_TEMPORAL_UI   base of links into the Temporal UI
+  RECONCILER_LOG_LEVEL     debug also shows the stack traces of errors
+  NO_COLOR                 no colours
+
+Exit codes: 0 done, 1 the job or the call failed, 2 wrong usage, 3 a server cannot be reached.`;
+
+/**
+ * Runs one command line.
+ *
+ * @returns The shell's exit code. Nothing keeps the process alive then.
+ */
+export async function main(args: string[]): Promise<number> {
+  endQuietlyOnClosedPipe();
+  const program = buildProgram();
+  try {
+    await program.parseAsync(helpAsOption(args), { from: 'user' });
+    return EXIT.DONE;
+  } catch (error) {
+    if (error instanceof ExitCode) return error.code;
+    // Commander has written its own message.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.DONE : EXIT.USAGE;
+    const failure = describeFailure(error);
+    process.stderr.write(`error: ${failure.message}\n`);
+    if (failure.hint) process.stderr.write(`hint: ${failure.hint}\n`);
+    if (/^(debug|trace)$/.test(process.env.RECONCILER_LOG_LEVEL ?? ''))
+      process.stderr.write(`${(error as Error).stack}\n`);
+    return failure.exitCode;
+  }
+}
+
+function buildProgram(): Command {
+  const program = new Command('reconciler')
+    .description('Keeps one lakehouse catalog true to many upstream ones. Every reconcile is a Temporal workflow.')
+    .option('--json', 'print proto3 JSON, one object a line, and nothing else')
+    .option('--address <host:port>', 'catalog service (default: RECONCILER_ADDRESS)')
+    .helpCommand(false)
+    .addHelpText('after', HELP)
+    .configureHelp({ showGlobalOptions: true })
+    .showHelpAfterError('hint: add --help to see what it takes')
+    .exitOverride();
+  for (const { name, summary } of ENTRIES) program.command(name).description(summary);
+  program.hook('preSubcommand', async (_program, command) => {
+    const entry = ENTRIES.find(({ name }) => name === command.name());
+    if (entry) (await entry.load()).define(command);
+  });
+  return program;
+}
+
+/** `help connector create` is `connector create --help`: only so the command's own code is loaded. */
+function helpAsOption(args: string[]): string[] {
+  return args[0] === 'help' ? [...args.slice(1), '--help'] : args;
+}
+
+/** `| head` closes the pipe when it has seen enough. That is no error. */
+function endQuietlyOnClosedPipe(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit(EXIT.DONE);
+      throw error;
+    });
+  }
+}

@@ -1,0 +1,42 @@
+import type { Command } from 'commander';
+import { Namespace } from '../../generated/reconciler/v1/namespaces.ts';
+import { formatName } from '../../names.ts';
+import { withCatalog } from '../context.ts';
+import { time } from '../format.ts';
+import { limitOption } from '../options.ts';
+import { pagesOf } from '../paging.ts';
+import { catalogIdOf } from '../resolve.ts';
+
+const HELP = `
+Examples:
+  $ reconciler namespace list main
+  $ reconciler namespace list main.sales`;
+
+export function addList(group: Command): void {
+  group
+    .command('list')
+    .description('Lists the namespaces of a catalog, all levels, or those below one of them.')
+    .argument('<name>', 'catalog, or catalog.namespace')
+    .addOption(limitOption())
+    .addHelpText('after', HELP)
+    .action(
+      withCatalog(async ({ clients, out }, name: string, { limit }: { limit?: number }) => {
+        const { catalogId, path } = await catalogIdOf(clients, name);
+        const pages = pagesOf(async (page, call) => {
+          const request = { ...page, catalogId, parentPath: path };
+          const { namespaces, nextPageToken } = await clients.namespaces.listNamespaces(request, call);
+          return { items: namespaces, nextPageToken };
+        }, limit);
+        await out.list(
+          Namespace,
+          pages,
+          [
+            { title: 'NAMESPACE', value: (n) => formatName(n.path) },
+            { title: 'CREATED', value: (n) => time(n.createdAt) },
+            { title: 'DESCRIPTION', value: (n) => n.description, flexible: true },
+          ],
+          { empty: 'no namespace there' },
+        );
+      }),
+    );
+}

@@ -1,0 +1,62 @@
+import { InvalidArgumentError, Option } from 'commander';
+
+/** Parsers of option values. Each throws what commander shows together with the option's name. */
+
+export function port(text: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= 1 && value <= 65_535) return value;
+  throw new InvalidArgumentError('A port is a number from 1 to 65535.');
+}
+
+/** A snapshot id: a signed 64-bit integer, beyond what a JavaScript number holds. */
+export function snapshotId(text: string): bigint {
+  if (/^-?\d{1,19}$/.test(text)) {
+    const value = BigInt(text);
+    if (BigInt.asIntN(64, value) === value) return value;
+  }
+  throw new InvalidArgumentError('A snapshot id is a 64-bit integer, as `reconciler snapshot list` shows it.');
+}
+
+export function positiveInteger(text: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= 1 && Number.isSafeInteger(value)) return value;
+  throw new InvalidArgumentError('It must be a whole number, at least 1.');
+}
+
+/** ISO 8601 with a zone, so that nobody has to guess which one is meant. A date alone is its midnight in UTC. */
+export function time(text: string): Date {
+  const form = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/;
+  const value = new Date(text);
+  if (form.test(text) && !Number.isNaN(value.getTime())) return value;
+  throw new InvalidArgumentError(
+    'A time is ISO 8601 with its zone: 2026-07-01T12:00:00Z, 2026-07-01T14:00:00+02:00 or 2026-07-01.',
+  );
+}
+
+const SECONDS = { s: 1, m: 60, h: 3_600, d: 86_400 };
+
+/** `90s`, `15m`, `6h`, `1d`, or seconds. */
+export function interval(text: string): bigint {
+  const [, amount, unit] = /^(\d{1,9})([smhd]?)$/.exec(text) ?? [];
+  if (amount === undefined) throw new InvalidArgumentError('An interval is a number with s, m, h or d: 15m.');
+  return BigInt(amount) * BigInt(SECONDS[(unit || 's') as keyof typeof SECONDS]);
+}
+
+/** `key=value`, to be given any number of times. */
+export function keyValue(text: string, before: Record<string, string> = {}): Record<string, string> {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('It is key=value.');
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
+/** Comma-separated, to be given any number of times. A comma in quotes belongs to its item. */
+export function list(text: string, before: string[] = []): string[] {
+  const items = text.match(/(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[^,])+/g) ?? [];
+  return [...before, ...items.map((item) => item.trim()).filter((item) => item !== '')];
+}
+
+export const limitOption = () => new Option('--limit <n>', 'at most this many').argParser(positiveInteger);
+export const snapshotOption = () =>
+  new Option('--snapshot <id>', 'this snapshot (default: the current one)').argParser(snapshotId);
+export const columnsOption = () =>
+  new Option('--columns <list>', 'only these columns: names, dotted paths or #id').argParser(list);

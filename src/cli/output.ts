@@ -1,0 +1,55 @@
+import { withDefaults } from './json.ts';
+import { type Column, TablePrinter } from './table-printer.ts';
+
+/** The generated code of a message. */
+interface MessageType<T> {
+  toJSON(message: T): unknown;
+}
+
+/** Where a command's answer goes: machine-readable lines, or text for people. */
+export interface Output {
+  readonly json: boolean;
+  /** One message: a line of JSON, or what `text` makes of it. */
+  message<T extends object>(type: MessageType<T>, message: T, text: (message: T) => string | string[]): Promise<void>;
+  /** Messages as they come: a line of JSON each, or the rows of one table. Never holds more than one page. */
+  list<T extends object>(
+    type: MessageType<T>,
+    pages: AsyncIterable<T[]>,
+    columns: Column<T>[],
+    options?: { empty?: string },
+  ): Promise<void>;
+  /** A hint or a link, for people only. Goes to stderr. */
+  note(text: string): void;
+}
+
+/** Writes to the process's own streams. Waits where the reader is slower. */
+export function standardOutput(json: boolean): Output {
+  return {
+    json,
+    async message(type, message, text) {
+      await write(json ? line(withDefaults(message, type.toJSON(message))) : lines(text(message)));
+    },
+    async list(type, pages, columns, { empty } = {}) {
+      const table = new TablePrinter(columns, process.stdout);
+      let any = false;
+      for await (const page of pages) {
+        any ||= page.length > 0;
+        await write(
+          json ? page.map((message) => line(withDefaults(message, type.toJSON(message)))).join('') : table.render(page),
+        );
+      }
+      if (!any && !json) process.stderr.write(`${empty ?? 'none'}\n`);
+    },
+    note(text) {
+      if (!json) process.stderr.write(`${text}\n`);
+    },
+  };
+}
+
+const line = (value: unknown) => `${JSON.stringify(value)}\n`;
+const lines = (text: string | string[]) => `${typeof text === 'string' ? text : text.join('\n')}\n`;
+
+function write(text: string): Promise<void> | undefined {
+  if (text === '' || process.stdout.write(text)) return undefined;
+  return new Promise((resolve) => process.stdout.once('drain', resolve));
+}

@@ -1,0 +1,68 @@
+import { type Command, Option } from 'commander';
+import type { PlanFile } from '../../generated/reconciler/v1/plans.ts';
+import { DataFile } from '../../generated/reconciler/v1/statistics.ts';
+import { withCatalog } from '../context.ts';
+import { bytes, count, NONE } from '../format.ts';
+import { columnsOption, snapshotOption, time } from '../options.ts';
+import { tableIdOf } from '../resolve.ts';
+import { partitionText } from '../stats/files.ts';
+
+const HELP = `
+With --json one data file a line, its delete files in 'deleteFiles'. The files come as one stream, however many there are.
+
+Examples:
+  $ reconciler plan get main.sales.orders
+  $ reconciler plan get main.sales.orders --as-of 2026-07-01T12:00:00Z
+  $ reconciler plan get main.sales.orders --snapshot 42 --json | jq -r .filePath`;
+
+export function addGet(group: Command): void {
+  group
+    .command('get')
+    .description('The data files to read for one snapshot, each with the deletes to subtract.')
+    .argument('<table>', 'catalog.namespace.table')
+    .addOption(snapshotOption().conflicts('asOf'))
+    .addOption(new Option('--as-of <time>', 'the snapshot that was current then').argParser(time))
+    .addOption(columnsOption())
+    .addHelpText('after', HELP)
+    .action(
+      withCatalog(
+        async ({ clients, out }, table: string, options: { snapshot?: bigint; asOf?: Date; columns?: string[] }) => {
+          const stream = clients.plans.streamPlan({
+            tableId: await tableIdOf(clients, table),
+            snapshotId: options.snapshot,
+            asOf: options.asOf,
+            columns: options.columns,
+          });
+          await out.list(FlatPlanFile, flat(stream), COLUMNS, { empty: 'there is nothing to read' });
+        },
+      ),
+    );
+}
+
+/** A plan's data file with its delete files: what a line of JSON holds. */
+type FlatPlanFile = DataFile & { deleteFiles: DataFile[] };
+
+const FlatPlanFile = {
+  toJSON: ({ deleteFiles, ...file }: FlatPlanFile) => ({
+    ...(DataFile.toJSON(file) as object),
+    deleteFiles: deleteFiles.map((deletes) => DataFile.toJSON(deletes)),
+  }),
+};
+
+async function* flat(stream: AsyncIterable<{ files: PlanFile[] }>): AsyncGenerator<FlatPlanFile[]> {
+  for await (const { files } of stream) {
+    yield files.map(({ file, deleteFiles }) => ({ ...(file ?? DataFile.create()), deleteFiles }));
+  }
+}
+
+const COLUMNS = [
+  { title: 'FILE', value: (f: FlatPlanFile) => f.filePath, flexible: true },
+  { title: 'RECORDS', value: (f: FlatPlanFile) => count(f.recordCount), align: 'right' as const },
+  { title: 'SIZE', value: (f: FlatPlanFile) => bytes(f.fileSizeInBytes), align: 'right' as const },
+  {
+    title: 'DELETES',
+    value: (f: FlatPlanFile) => (f.deleteFiles.length > 0 ? count(f.deleteFiles.length) : NONE),
+    align: 'right' as const,
+  },
+  { title: 'PARTITION', value: partitionText, flexible: true },
+];

@@ -1,0 +1,6 @@
+import type { Command } from 'commander';
+import { addGet } from './get.ts';
+
+export function define(group: Command): void {
+  for (const add of [addGet]) add(group);
+}

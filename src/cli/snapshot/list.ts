@@ -1,0 +1,49 @@
+import type { Command } from 'commander';
+import { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
+import { withCatalog } from '../context.ts';
+import { NONE, time } from '../format.ts';
+import { limitOption } from '../options.ts';
+import { pagesOf } from '../paging.ts';
+import { tableIdOf } from '../resolve.ts';
+
+const HELP = `
+Examples:
+  $ reconciler snapshot list main.sales.orders
+  $ reconciler snapshot list main.sales.orders --expired --json | jq -r .snapshotId`;
+
+export function addList(group: Command): void {
+  group
+    .command('list')
+    .description("Lists a table's snapshots, a parent before its children.")
+    .argument('<table>', 'catalog.namespace.table')
+    .option('--expired', 'also those that the upstream has expired')
+    .addOption(limitOption())
+    .addHelpText('after', HELP)
+    .action(
+      withCatalog(
+        async ({ clients, out }, table: string, { expired, limit }: { expired?: boolean; limit?: number }) => {
+          const tableId = await tableIdOf(clients, table);
+          const pages = pagesOf(async (page, call) => {
+            const request = { ...page, tableId, showExpired: expired };
+            const { snapshots, nextPageToken } = await clients.snapshots.listSnapshots(request, call);
+            return { items: snapshots, nextPageToken };
+          }, limit);
+          await out.list(
+            Snapshot,
+            pages,
+            [
+              { title: 'SNAPSHOT', value: (s) => s.snapshotId.toString(), align: 'right' },
+              { title: 'PARENT', value: (s) => s.parentSnapshotId?.toString() ?? NONE, align: 'right' },
+              { title: 'SEQ', value: (s) => s.sequenceNumber.toString(), align: 'right' },
+              { title: 'COMMITTED', value: (s) => time(s.committedAt) },
+              { title: 'OPERATION', value: (s) => s.operation || NONE },
+              { title: 'SCHEMA', value: (s) => s.schemaId?.toString() ?? NONE, align: 'right' },
+              { title: 'REFS', value: (s) => s.refs.join(', ') || NONE },
+              { title: '', value: (s) => [s.current ? 'current' : '', s.expiredAt ? 'expired' : ''].join('') },
+            ],
+            { empty: 'the table has no snapshot' },
+          );
+        },
+      ),
+    );
+}

@@ -1,0 +1,57 @@
+import type { Command } from 'commander';
+import { ColumnStats } from '../../generated/reconciler/v1/statistics.ts';
+import { withCatalog } from '../context.ts';
+import { bytes, count, NONE } from '../format.ts';
+import { columnsOption, limitOption, snapshotOption } from '../options.ts';
+import { pagesOf } from '../paging.ts';
+import { tableIdOf } from '../resolve.ts';
+
+const HELP = `
+A count is given only if every live data file gives its part, a bound only if every one that has values gives one; '-' is
+unknown, not 0.
+
+Examples:
+  $ reconciler stats columns main.sales.orders
+  $ reconciler stats columns main.sales.orders --columns id,address.city --snapshot 42 --json`;
+
+export function addColumns(group: Command): void {
+  group
+    .command('columns')
+    .description('Statistics of the columns at one snapshot, over the live data files.')
+    .argument('<table>', 'catalog.namespace.table')
+    .addOption(snapshotOption())
+    .addOption(columnsOption())
+    .addOption(limitOption())
+    .addHelpText('after', HELP)
+    .action(
+      withCatalog(
+        async ({ clients, out }, table: string, options: { snapshot?: bigint; columns?: string[]; limit?: number }) => {
+          const selected = {
+            tableId: await tableIdOf(clients, table),
+            snapshotId: options.snapshot,
+            columns: options.columns,
+          };
+          const pages = pagesOf(async (page, call) => {
+            const { columns, nextPageToken } = await clients.statistics.listColumnStats({ ...page, ...selected }, call);
+            return { items: columns, nextPageToken };
+          }, options.limit);
+          await out.list(
+            ColumnStats,
+            pages,
+            [
+              { title: 'ID', value: (c) => String(c.columnId), align: 'right' },
+              { title: 'COLUMN', value: (c) => c.columnName + (c.dropped ? ' (dropped)' : '') },
+              { title: 'TYPE', value: (c) => c.logicalType },
+              { title: 'VALUES', value: (c) => count(c.valueCount), align: 'right' },
+              { title: 'NULLS', value: (c) => count(c.nullCount), align: 'right' },
+              { title: 'NANS', value: (c) => count(c.nanCount), align: 'right' },
+              { title: 'MIN', value: (c) => c.min ?? NONE, flexible: true },
+              { title: 'MAX', value: (c) => c.max ?? NONE, flexible: true },
+              { title: 'SIZE', value: (c) => bytes(c.sizeInBytes), align: 'right' },
+            ],
+            { empty: 'no column there' },
+          );
+        },
+      ),
+    );
+}

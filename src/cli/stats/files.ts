@@ -1,0 +1,70 @@
+import { type Command, Option } from 'commander';
+import { DataFile, FileContent } from '../../generated/reconciler/v1/statistics.ts';
+import { withCatalog } from '../context.ts';
+import { bytes, count, NONE, word } from '../format.ts';
+import { columnsOption, snapshotOption } from '../options.ts';
+import { tableIdOf } from '../resolve.ts';
+
+const HELP = `
+--json holds the statistics of every column of a file as well. The files come as one stream, however many there are.
+
+Examples:
+  $ reconciler stats files main.sales.orders
+  $ reconciler stats files main.sales.orders --content data --snapshot 42 --json | jq -r .filePath`;
+
+const CONTENTS: Record<string, FileContent> = {
+  data: FileContent.FILE_CONTENT_DATA,
+  'position-deletes': FileContent.FILE_CONTENT_POSITION_DELETES,
+  'equality-deletes': FileContent.FILE_CONTENT_EQUALITY_DELETES,
+};
+
+export function addFiles(group: Command): void {
+  group
+    .command('files')
+    .description('The files that are live at one snapshot, each with its statistics.')
+    .argument('<table>', 'catalog.namespace.table')
+    .addOption(snapshotOption())
+    .addOption(columnsOption())
+    .addOption(new Option('--content <content>', 'only these files').choices(Object.keys(CONTENTS)))
+    .addHelpText('after', HELP)
+    .action(
+      withCatalog(
+        async (
+          { clients, out },
+          table: string,
+          options: { snapshot?: bigint; columns?: string[]; content?: string },
+        ) => {
+          const stream = clients.statistics.streamFileColumnStats({
+            tableId: await tableIdOf(clients, table),
+            snapshotId: options.snapshot,
+            columns: options.columns,
+            fileContent: options.content === undefined ? undefined : CONTENTS[options.content],
+          });
+          await out.list(DataFile, filesOf(stream), COLUMNS, { empty: 'no file is live there' });
+        },
+      ),
+    );
+}
+
+async function* filesOf(stream: AsyncIterable<{ files: DataFile[] }>): AsyncGenerator<DataFile[]> {
+  for await (const { files } of stream) yield files;
+}
+
+/** `day=2026-01-01, region=eu` */
+export function partitionText(file: DataFile): string {
+  return file.partition.map(({ name, text }) => `${name}=${text ?? 'null'}`).join(', ') || NONE;
+}
+
+export function contentText(file: DataFile): string {
+  return file.contentOffset === undefined ? word(file.fileContent, 'FILE_CONTENT_') : 'deletion vector';
+}
+
+const COLUMNS = [
+  { title: 'FILE', value: (f: DataFile) => f.filePath, flexible: true },
+  { title: 'CONTENT', value: contentText },
+  { title: 'FORMAT', value: (f: DataFile) => f.fileFormat.toLowerCase() },
+  { title: 'RECORDS', value: (f: DataFile) => count(f.recordCount), align: 'right' as const },
+  { title: 'SIZE', value: (f: DataFile) => bytes(f.contentSizeInBytes ?? f.fileSizeInBytes), align: 'right' as const },
+  { title: 'SEQ', value: (f: DataFile) => f.sequenceNumber?.toString() ?? NONE, align: 'right' as const },
+  { title: 'PARTITION', value: partitionText, flexible: true },
+];

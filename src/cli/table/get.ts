@@ -1,0 +1,63 @@
+import type { Command } from 'commander';
+import { type SnapshotRef, Table } from '../../generated/reconciler/v1/tables.ts';
+import { formatName } from '../../names.ts';
+import { patiently, withCatalog } from '../context.ts';
+import { details } from '../details.ts';
+import { NONE, printable, time } from '../format.ts';
+import { tableIdOf } from '../resolve.ts';
+import { formatText } from './list.ts';
+
+const HELP = `
+Examples:
+  $ reconciler table get main.sales.orders
+  $ reconciler table get main.sales.orders --json | jq -r .schema.json`;
+
+export function addGet(group: Command): void {
+  group
+    .command('get')
+    .description('Shows one table: its schema, partitioning, branches and tags, and where it comes from.')
+    .argument('<table>', 'catalog.namespace.table')
+    .addHelpText('after', HELP)
+    .action(
+      withCatalog(async ({ clients, out }, name: string) => {
+        const tableId = await tableIdOf(clients, name);
+        await out.message(Table, await clients.tables.getTable({ tableId }, patiently()), describeTable);
+      }),
+    );
+}
+
+function describeTable(table: Table): string[] {
+  const { upstream } = table;
+  return [
+    ...details([
+      ['table', formatName([...table.namespacePath, table.name])],
+      ['id', table.tableId],
+      ['description', table.description],
+      ['format', formatText(table)],
+      ['location', table.location],
+      ['metadata', table.metadataLocation],
+      ['snapshot', table.currentSnapshotId?.toString() ?? NONE],
+      ['refs', table.refs.map(refText).join(', ')],
+      ['partitioning', partitioning(table)],
+      ['upstream', upstream && formatName([...upstream.namespacePath, upstream.tableName])],
+      ['fetched', upstream?.fetchedAt && time(upstream.fetchedAt)],
+      ['missing since', upstream?.missingSince && time(upstream.missingSince)],
+      ['created', time(table.createdAt)],
+      ['updated', time(table.updatedAt)],
+    ]),
+    '',
+    'columns',
+    ...(table.schema?.columns ?? []).map(
+      (column) =>
+        `  ${String(column.columnId).padStart(4)}  ${printable(column.name)}  ${column.type}${column.required ? ' not null' : ''}`,
+    ),
+  ];
+}
+
+const refText = (ref: SnapshotRef) => `${ref.name} (${ref.type}) ${ref.snapshotId}`;
+
+/** Fields of the default spec: `day(ordered_at)` is named `ordered_at_day` there already. */
+function partitioning({ partitionSpecs, defaultSpecId }: Table): string {
+  const fields = partitionSpecs.find(({ specId }) => specId === defaultSpecId)?.fields ?? [];
+  return fields.map(({ name, transform }) => `${name} (${transform})`).join(', ') || 'none';
+}

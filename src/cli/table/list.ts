@@ -1,0 +1,52 @@
+import type { Command } from 'commander';
+import { Table } from '../../generated/reconciler/v1/tables.ts';
+import { withCatalog } from '../context.ts';
+import { NONE, time, word } from '../format.ts';
+import { limitOption } from '../options.ts';
+import { pagesOf } from '../paging.ts';
+import { namespaceIdOf } from '../resolve.ts';
+
+const HELP = `
+Examples:
+  $ reconciler table list main.sales
+  $ reconciler table list 'main."my ns"' --json | jq -r .name`;
+
+export function addList(group: Command): void {
+  group
+    .command('list')
+    .description('Lists the tables of a namespace.')
+    .argument('<namespace>', 'catalog.namespace')
+    .addOption(limitOption())
+    .addHelpText('after', HELP)
+    .action(
+      withCatalog(async ({ clients, out }, namespace: string, { limit }: { limit?: number }) => {
+        const namespaceId = await namespaceIdOf(clients, namespace);
+        const pages = pagesOf(async (page, call) => {
+          const { tables, nextPageToken } = await clients.tables.listTables({ ...page, namespaceId }, call);
+          return { items: tables, nextPageToken };
+        }, limit);
+        await out.list(
+          Table,
+          pages,
+          [
+            { title: 'TABLE', value: (t) => t.name },
+            { title: 'FORMAT', value: formatText },
+            { title: 'CURRENT SNAPSHOT', value: (t) => t.currentSnapshotId?.toString() ?? NONE, align: 'right' },
+            { title: 'UPDATED', value: (t) => time(t.updatedAt) },
+            {
+              title: 'UPSTREAM',
+              value: (t) => (t.upstream?.missingSince ? `missing since ${time(t.upstream.missingSince)}` : 'there'),
+            },
+            { title: 'LOCATION', value: (t) => t.location, flexible: true },
+          ],
+          { empty: 'no table there' },
+        );
+      }),
+    );
+}
+
+/** `iceberg v2` */
+export function formatText(table: Table): string {
+  const format = word(table.format, 'TABLE_FORMAT_');
+  return table.formatVersion > 0 ? `${format} v${table.formatVersion}` : format;
+}

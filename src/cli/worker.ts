@@ -1,0 +1,34 @@
+import type { Command } from 'commander';
+import { readConfig } from '../config.ts';
+import { addressOption } from './address.ts';
+import { untilStopped } from './signals.ts';
+
+const HELP = `
+Workers are stateless: start as many as you like, on any machine. They find Temporal by the standard TEMPORAL_* variables and
+profiles, the catalog service by RECONCILER_ADDRESS, and resolve the secrets that connectors refer to.
+
+Examples:
+  $ reconciler worker
+  $ TEMPORAL_ADDRESS=temporal.internal:7233 RECONCILER_ADDRESS=catalog.internal:7460 reconciler worker`;
+
+export function define(command: Command): void {
+  command.addHelpText('after', HELP).action(async () => {
+    const { stopped } = untilStopped();
+    const config = readConfig();
+    const address = addressOption(command) ?? config.address;
+    const [{ startWorker }, { pino }] = await Promise.all([import('../worker.ts'), import('pino')]);
+    const logger = pino({ name: 'worker', level: config.logLevel });
+    // A signal that comes while it connects ends it then.
+    const worker = await Promise.race([startWorker({ config: { ...config, address }, logger }), stopped]);
+    if (typeof worker === 'string') process.exit(0);
+    const running = worker.run();
+    logger.info({ address }, 'the worker polls');
+    // `up` waits for this.
+    process.send?.('ready');
+    void stopped.then((signal) => {
+      logger.info({ signal }, 'stopping');
+      worker.shutdown();
+    });
+    await running;
+  });
+}
