@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { SEARCH_ATTRIBUTES } from '../clients/search-attributes.ts';
 import { DEFAULT_ADDRESS } from '../config.ts';
 import { CodedError } from '../errors.ts';
 import { waitUntilServing } from './health.ts';
@@ -15,8 +16,6 @@ import { findTemporalCli } from './temporal-cli.ts';
 const HOST = '127.0.0.1';
 /** Temporal's own default. */
 const DEFAULT_UI_PORT = 8233;
-/** Of every job's workflow: what the Temporal UI filters by. */
-const SEARCH_ATTRIBUTES = ['ReconcilerConnector', 'ReconcilerTenant', 'ReconcilerMode', 'ReconcilerOutcome'];
 /** As a user has it: it installs and builds what is missing. */
 const CLI = fileURLToPath(new URL('../../bin/reconciler.js', import.meta.url));
 
@@ -150,7 +149,7 @@ function processes(dataDir: string, stack: StackFile, temporalCli: string, env: 
       args: [
         ...['server', 'start-dev', '--db-filename', join(dataDir, 'temporal.db'), '--ip', HOST],
         ...['--port', portOf(stack.temporalAddress), '--ui-port', portOf(stack.uiUrl), '--ui-ip', HOST],
-        ...SEARCH_ATTRIBUTES.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
+        ...Object.values(SEARCH_ATTRIBUTES).flatMap(({ name }) => ['--search-attribute', `${name}=Keyword`]),
         ...['--log-level', 'warn'],
       ],
       env: withoutTemporal(env),
