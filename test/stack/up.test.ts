@@ -1,0 +1,190 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { isAlive } from '../../src/stack/lock-file.ts';
+import { freePort, isPortFree } from '../../src/stack/ports.ts';
+import { readStackFile, type StackFile } from '../../src/stack/stack-file.ts';
+
+/** As a user starts it: real processes, a real Temporal dev server. */
+const BIN = join(import.meta.dirname, '../../bin/reconciler.js');
+
+interface Run {
+  process: ChildProcess;
+  dataDir: string;
+  output(): string;
+  /** Resolves when `pattern` was printed; rejects when it ended before. */
+  until(pattern: RegExp): Promise<void>;
+  ended(): Promise<number | null>;
+}
+
+const runs: Run[] = [];
+const folders: string[] = [];
+
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'up-'));
+  folders.push(folder);
+  return folder;
+}
+
+function up(dataDir: string, ...args: string[]): Run {
+  const env = {
+    ...process.env,
+    RECONCILER_ADDRESS: undefined,
+    TEMPORAL_ADDRESS: 'production.invalid:7233',
+    TEMPORAL_TLS: 'true',
+  };
+  const child = spawn(process.execPath, [BIN, 'up', '--data-dir', dataDir, ...args], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let text = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+  const exit = once(child, 'close').then(([code]) => code as number | null);
+  const run: Run = {
+    process: child,
+    dataDir,
+    output: () => text,
+    async until(pattern) {
+      while (!pattern.test(text)) {
+        if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}: ${text}`);
+        await sleep(50);
+      }
+    },
+    ended: () => exit,
+  };
+  runs.push(run);
+  return run;
+}
+
+const pidsOf = (dataDir: string) => Object.values((readStackFile(dataDir) as StackFile).processes) as number[];
+
+async function eventually(check: () => boolean): Promise<void> {
+  const until = Date.now() + 20_000;
+  while (!check()) {
+    if (Date.now() > until) expect(check()).toBe(true);
+    await sleep(50);
+  }
+}
+
+afterAll(async () => {
+  for (const { process: child, ended } of runs) {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+    await ended();
+  }
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+describe('reconciler up', () => {
+  let run: Run;
+  let port: number;
+  let uiPort: number;
+
+  beforeAll(async () => {
+    [port, uiPort] = [await freePort('127.0.0.1'), await freePort('127.0.0.1')];
+    run = up(newFolder(), '--port', String(port), '--ui-port', String(uiPort));
+    await run.until(/^ready/m);
+  });
+
+  it('says where everything is, and at last that it is ready', () => {
+    expect(run.output()).toContain(`127.0.0.1:${port}`);
+    expect(run.output()).toContain(`http://127.0.0.1:${uiPort}`);
+    expect(run.output()).toContain(run.dataDir);
+    expect(run.output().trimEnd().split('\n').at(-1)).toMatch(/^ready/);
+    expect(readStackFile(run.dataDir)).toMatchObject({
+      pid: run.process.pid,
+      address: `127.0.0.1:${port}`,
+      uiUrl: `http://127.0.0.1:${uiPort}`,
+    });
+    expect(Object.keys((readStackFile(run.dataDir) as StackFile).processes)).toEqual(['temporal', 'catalog', 'worker']);
+  });
+
+  it('serves the Temporal UI and keeps its logs in the data directory', async () => {
+    expect((await fetch(`http://127.0.0.1:${uiPort}`)).status).toBe(200);
+    for (const name of ['temporal', 'catalog', 'worker'])
+      expect(existsSync(join(run.dataDir, 'logs', `${name}.log`))).toBe(true);
+  });
+
+  it('refuses a second one on the same data directory, naming the first', async () => {
+    const second = up(run.dataDir);
+    expect(await second.ended()).toBe(1);
+    expect(second.output()).toMatch(
+      new RegExp(`another stack runs on .*: pid ${run.process.pid}, catalog at 127.0.0.1:${port}`),
+    );
+    expect(isAlive(run.process.pid as number)).toBe(true);
+  });
+
+  it.each(['worker', 'catalog', 'temporal'])('starts a killed %s again', async (name) => {
+    const before = (readStackFile(run.dataDir) as StackFile).processes[name] as number;
+    process.kill(before, 'SIGKILL');
+    await run.until(new RegExp(`${name} ended \\(SIGKILL\\); starting it again`));
+    await eventually(() => {
+      const now = readStackFile(run.dataDir)?.processes[name];
+      return now !== undefined && now !== before && isAlive(now);
+    });
+  });
+
+  it('stops everything on SIGTERM', async () => {
+    const pids = pidsOf(run.dataDir);
+    expect(pids).toHaveLength(3);
+    run.process.kill('SIGTERM');
+    expect(await run.ended()).toBe(0);
+    expect(pids.filter(isAlive)).toEqual([]);
+    expect(readStackFile(run.dataDir)?.pid).toBeUndefined();
+  });
+
+  it('starts again on the same data, and takes over the lock of one that was killed, which leaves no orphans', async () => {
+    const killed = up(run.dataDir, '--port', String(port), '--ui-port', String(uiPort));
+    await killed.until(/^ready/m);
+    const pids = pidsOf(run.dataDir);
+    killed.process.kill('SIGKILL');
+    await eventually(() => pids.every((pid) => !isAlive(pid)));
+
+    const next = up(run.dataDir, '--port', String(port), '--ui-port', String(uiPort));
+    await next.until(/^ready/m);
+    next.process.kill('SIGINT');
+    expect(await next.ended()).toBe(0);
+  });
+});
+
+describe('reconciler up in trouble', () => {
+  const server = createServer();
+  let taken: number;
+
+  beforeAll(async () => {
+    taken = await freePort('127.0.0.1');
+    await new Promise<void>((resolve) => server.listen(taken, '127.0.0.1', resolve));
+  });
+  afterAll(() => void server.close());
+  const folder = newFolder();
+  afterEach(() => expect(existsSync(join(folder, 'up.lock'))).toBe(false));
+
+  it.each(['--port', '--ui-port'])('ends with 2 where the port named by %s is taken', async (option) => {
+    const run = up(folder, option, String(taken));
+    expect(await run.ended()).toBe(2);
+    expect(run.output()).toContain(`error: ${option} ${taken} is taken`);
+  });
+
+  it('ends with 2 for a wrong RECONCILER_TEMPORAL_CLI', async () => {
+    process.env.RECONCILER_TEMPORAL_CLI = '/absent/temporal';
+    const run = up(folder);
+    delete process.env.RECONCILER_TEMPORAL_CLI;
+    expect(await run.ended()).toBe(2);
+    expect(run.output()).toContain('RECONCILER_TEMPORAL_CLI=/absent/temporal');
+  });
+
+  it('stops what had started when it is stopped before it is ready', async () => {
+    const uiPort = await freePort('127.0.0.1');
+    const run = up(folder, '--port', String(await freePort('127.0.0.1')), '--ui-port', String(uiPort));
+    await eventually(() => existsSync(join(folder, 'temporal.db')));
+    run.process.kill('SIGTERM');
+    expect(await run.ended()).toBe(0);
+    expect(run.output()).not.toMatch(/^ready/m);
+    expect(await isPortFree('127.0.0.1', uiPort)).toBe(true);
+  });
+});
