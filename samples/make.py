@@ -97,7 +97,7 @@ def make_weather(spark) -> None:
     for half in ("at < timestamp'2013-07-01 00:00:00'", "at >= timestamp'2013-07-01 00:00:00'"):
         sql(f"INSERT INTO {t} SELECT at, origin, temp, dewp, humid, wind_speed, precip, pressure, visib FROM weather WHERE {half} ORDER BY origin, at")
     sql(f"DELETE FROM {t} WHERE pressure IS NULL AND origin = 'JFK'")
-    sql(f"UPDATE {t} SET visib = 10.0D WHERE visib > 9.9D AND visib < 10.0D")
+    sql(f"UPDATE {t} SET humid = round(humid) WHERE humid >= 97")
     sql(f"DELETE FROM {t} WHERE hour(at) = 3")
 
 
