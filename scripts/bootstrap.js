@@ -76,7 +76,7 @@ function isBuilt() {
   const src = join(root, 'src');
   if (!existsSync(src)) return true;
   // The tests and tools read the generated code in src, which is not committed.
-  if (!existsSync(buildStamp) || !existsSync(join(src, 'generated'))) return false;
+  if (!existsSync(buildStamp) || !existsSync(join(src, 'generated', 'descriptors.binpb'))) return false;
   const built = statSync(buildStamp).mtimeMs;
   const files = ['tsconfig.json', 'buf.gen.yaml', join('scripts', 'build.js')].map((name) => join(root, name));
   return (

@@ -27,6 +27,8 @@ async function build() {
   const started = new Date();
   clearLeftovers();
   tool('buf', ['generate']);
+  // For gRPC reflection.
+  tool('buf', ['build', '--as-file-descriptor-set', '-o', join(src, 'generated', 'descriptors.binpb')]);
   tool('tsc', ['-p', 'tsconfig.json', '--noCheck', '--outDir', target]);
   cpSync(src, target, { recursive: true, filter: (path) => statSync(path).isDirectory() || !path.endsWith('.ts') });
   await bundleWorkflows();
