@@ -1,0 +1,154 @@
+import { type Connector, ConnectorKind } from '../generated/reconciler/v1/connectors.ts';
+import { isPlainSecret, isSecretReference, REFERENCE_FORM } from './plain-secrets.ts';
+import { Checks } from './rpc/violations.ts';
+
+/** The longest display name of a connector. */
+export const MAX_CONNECTOR_NAME = 128;
+/** Temporal schedules seconds; a year is more than anybody means. */
+const MAX_INTERVAL_SECONDS = 366n * 24n * 3600n;
+const MAX_PARALLEL = 64;
+const MAX_COLUMNS = 10_000;
+
+const SCHEMES: Record<ConnectorKind, readonly string[]> = {
+  [ConnectorKind.CONNECTOR_KIND_UNSPECIFIED]: [],
+  [ConnectorKind.CONNECTOR_KIND_ICEBERG]: ['file', 's3', 'http', 'https'],
+  [ConnectorKind.CONNECTOR_KIND_DELTA]: ['file', 's3', 'http', 'https'],
+  [ConnectorKind.CONNECTOR_KIND_GLUE]: ['glue', 'http', 'https'],
+  [ConnectorKind.CONNECTOR_KIND_UNITY]: ['http', 'https'],
+};
+
+/**
+ * Checks a connector as a whole: its parts depend on each other.
+ *
+ * @param at the connector's field in the request
+ * @throws InvalidRequest with everything that is wrong. It never repeats a value that may be a secret.
+ */
+export function checkConnector(connector: Connector, at = 'connector'): void {
+  const checks = new Checks();
+  checks.name(connector.displayName, `${at}.display_name`, MAX_CONNECTOR_NAME);
+  checks.text(connector.description, `${at}.description`);
+  const kindGiven = connector.kind !== ConnectorKind.CONNECTOR_KIND_UNSPECIFIED;
+  if (checks.that(kindGiven, `${at}.kind`, 'is required: ICEBERG, DELTA, GLUE or UNITY')) {
+    checkUri(checks, connector.uri, connector.kind, `${at}.uri`);
+  }
+  checkSource(checks, connector, at);
+  checkDestination(checks, connector, at);
+  checkAuth(checks, connector, at);
+  checkPolicy(checks, connector, at);
+  checkOptions(checks, connector.properties, `${at}.properties`);
+  checks.done();
+}
+
+function checkUri(checks: Checks, uri: string, kind: ConnectorKind, field: string): void {
+  // Glue is found by its region where no address is given.
+  if (uri === '' && kind === ConnectorKind.CONNECTOR_KIND_GLUE) return;
+  if (!checks.text(uri, field, { min: 1, max: 4096 })) return;
+  const schemes = SCHEMES[kind];
+  const example = kind === ConnectorKind.CONNECTOR_KIND_UNITY ? 'https://host' : 'file:///warehouse';
+  let url: URL;
+  try {
+    url = new URL(uri);
+  } catch {
+    checks.that(false, field, `is no URI: give one such as ${example}`);
+    return;
+  }
+  const scheme = url.protocol.slice(0, -1);
+  checks.that(schemes.includes(scheme), field, `has the scheme '${scheme}', this kind takes ${schemes.join(', ')}`);
+  if (scheme === 'file') {
+    const local = url.host === '' || url.host === 'localhost';
+    checks.that(local && /^file:\/\//.test(uri), field, 'is not an absolute path of this machine: file:///path');
+  } else if (scheme !== 'glue') {
+    checks.that(url.host !== '', field, 'has no host or bucket');
+  }
+  checks.that(
+    url.username === '' && url.password === '',
+    field,
+    'holds a user or password: give them by reference in auth.secret_ref',
+  );
+  for (const [key, value] of url.searchParams) {
+    checks.that(
+      !isPlainSecret(key, value),
+      field,
+      `holds a secret in '${key}': give it by reference (${REFERENCE_FORM})`,
+    );
+  }
+}
+
+function checkSource(checks: Checks, { source }: Connector, at: string): void {
+  if (!source) return;
+  checks.path(source.namespacePath, `${at}.source.namespace_path`, { min: 0 });
+  if (source.table !== '') {
+    checks.name(source.table, `${at}.source.table`);
+    checks.that(source.namespacePath.length > 0, `${at}.source.namespace_path`, 'is required with a table');
+  }
+  checkColumns(checks, source.columns, `${at}.source.columns`);
+}
+
+/** Column selectors: names, dotted paths or `#id`. Whether they are there is seen table by table. */
+export function checkColumns(checks: Checks, columns: readonly string[], field: string): void {
+  checks.that(
+    columns.length <= MAX_COLUMNS,
+    field,
+    `has ${columns.length} entries, at most ${MAX_COLUMNS} are allowed`,
+  );
+  for (const [index, column] of columns.entries()) checks.text(column, `${field}[${index}]`, { min: 1, max: 1024 });
+}
+
+function checkDestination(checks: Checks, { destination, source }: Connector, at: string): void {
+  if (!destination) return;
+  const field = `${at}.destination`;
+  checks.text(destination.catalogId, `${field}.catalog_id`, { max: 512 });
+  if (destination.catalogName !== '') checks.name(destination.catalogName, `${field}.catalog_name`, 255);
+  checks.text(destination.namespaceId, `${field}.namespace_id`, { max: 512 });
+  checks.path(destination.namespacePath, `${field}.namespace_path`, { min: 0 });
+  checks.text(destination.tableId, `${field}.table_id`, { max: 512 });
+  if (destination.tableName !== '') checks.name(destination.tableName, `${field}.table_name`);
+  const oneTable = (source?.table ?? '') !== '';
+  const why = 'names one table, but the source selects many: set source.table too';
+  checks.that(oneTable || destination.tableName === '', `${field}.table_name`, why);
+  checks.that(oneTable || destination.tableId === '', `${field}.table_id`, why);
+}
+
+function checkAuth(checks: Checks, { auth }: Connector, at: string): void {
+  if (!auth) return;
+  const field = `${at}.auth`;
+  checks.that(
+    /^[a-z0-9_-]{0,50}$/i.test(auth.scheme),
+    `${field}.scheme`,
+    'is not a name such as none, bearer, oauth2 or sigv4',
+  );
+  checks.that(
+    auth.secretRef === '' || isSecretReference(auth.secretRef),
+    `${field}.secret_ref`,
+    `is not a reference: give ${REFERENCE_FORM}, never the secret itself`,
+  );
+  checkOptions(checks, auth.headerHints, `${field}.header_hints`);
+  checkOptions(checks, auth.properties, `${field}.properties`);
+}
+
+function checkPolicy(checks: Checks, { policy }: Connector, at: string): void {
+  if (!policy) return;
+  const { intervalSeconds, maxParallel } = policy;
+  checks.that(
+    intervalSeconds >= 0n && intervalSeconds <= MAX_INTERVAL_SECONDS,
+    `${at}.policy.interval_seconds`,
+    `${intervalSeconds} is not within 0 and ${MAX_INTERVAL_SECONDS}`,
+  );
+  checks.that(
+    maxParallel >= 0 && maxParallel <= MAX_PARALLEL,
+    `${at}.policy.max_parallel`,
+    `${maxParallel} is not within 0 and ${MAX_PARALLEL}`,
+  );
+  checks.timestamp(policy.notBefore, `${at}.policy.not_before`);
+}
+
+function checkOptions(checks: Checks, options: { [key: string]: string }, field: string): void {
+  checks.map(options, field);
+  for (const [key, value] of Object.entries(options)) {
+    checks.that(
+      !isPlainSecret(key, value),
+      `${field}[${key.slice(0, 100)}]`,
+      `holds a secret: the catalog stores none. Give a reference instead (${REFERENCE_FORM})`,
+    );
+  }
+}

@@ -1,0 +1,134 @@
+import { z } from 'zod';
+import { CodedError } from '../errors.ts';
+import {
+  Connector,
+  ConnectorState,
+  type ConnectorsServiceImplementation,
+  CreateConnectorRequest,
+} from '../generated/reconciler/v1/connectors.ts';
+import { checkConnector } from './connector-checks.ts';
+import { applyConnectorMask, CONNECTOR_MASK } from './connector-mask.ts';
+import type { ServiceDeps } from './deps.ts';
+import { createJobCalls } from './jobs.ts';
+import { maskPaths } from './rpc/field-mask.ts';
+import { PageTokens, page, pageSize } from './rpc/page-token.ts';
+import { Checks, invalid, required } from './rpc/violations.ts';
+import * as store from './store/connectors.ts';
+import { checkEtag } from './store/errors.ts';
+import { answeredBefore, rememberAnswer, requestHash } from './store/idempotency.ts';
+import { unfinishedJobs } from './store/jobs.ts';
+
+const tokens = new PageTokens('ListConnectors', z.object({ name: z.string() }));
+
+/** The service Connectors. */
+export function createConnectorsService(deps: ServiceDeps): ConnectorsServiceImplementation {
+  const { db, jobs } = deps;
+  return {
+    ...createJobCalls(deps),
+
+    async createConnector(request) {
+      const connector = { ...required(request.connector, 'connector') };
+      checkConnector(connector);
+      if (connector.state === ConnectorState.CONNECTOR_STATE_UNSPECIFIED) {
+        connector.state = ConnectorState.CONNECTOR_STATE_ACTIVE;
+      }
+      if (connector.state === ConnectorState.CONNECTOR_STATE_DELETING) {
+        throw invalid('connector.state', 'a new connector is ACTIVE or PAUSED');
+      }
+      const hash = requestHash(CreateConnectorRequest.encode(request).finish());
+      return db.transaction().execute(async (trx) => {
+        const first = await answeredBefore(trx, 'CreateConnector', request.idempotencyKey, hash);
+        if (first !== undefined) return store.getConnector(trx, first);
+        const made = await store.insertConnector(trx, connector);
+        await rememberAnswer(trx, 'CreateConnector', request.idempotencyKey, hash, made.connectorId);
+        return made;
+      });
+    },
+
+    async getConnector(request) {
+      const { by } = request;
+      if (!by) throw invalid('by', 'is required: give connector_id or display_name');
+      const checks = new Checks();
+      checks.id(by.value, by.$case === 'connectorId' ? 'connector_id' : 'display_name');
+      checks.done();
+      if (by.$case === 'connectorId') return store.getConnector(db, by.value);
+      const found = await store.findConnectorByName(db, by.value);
+      if (!found) throw new CodedError('NOT_FOUND', `connector '${by.value}' is not there`);
+      return found;
+    },
+
+    async listConnectors(request) {
+      const size = pageSize(request.pageSize);
+      const after = tokens.decode(request.pageToken, null);
+      const { items, last } = page(await store.listConnectors(db, size + 1, after?.name), size);
+      return { connectors: items, nextPageToken: last ? tokens.encode({ name: last.displayName }, null) : '' };
+    },
+
+    async updateConnector(request) {
+      const given = required(request.connector, 'connector');
+      const paths = maskPaths(request.updateMask, CONNECTOR_MASK);
+      checkId(given.connectorId, 'connector.connector_id');
+      if (paths.includes('state') && given.state === ConnectorState.CONNECTOR_STATE_UNSPECIFIED) {
+        throw invalid('connector.state', 'is required: ACTIVE, PAUSED or DELETING');
+      }
+      return db.transaction().execute(async (trx) => {
+        const stored = await store.getConnector(trx, given.connectorId);
+        checkEtag('connector', stored.connectorId, given.etag, stored.etag);
+        const changed = applyConnectorMask(stored, given, paths);
+        checkConnector(changed);
+        return store.updateConnector(trx, changed);
+      });
+    },
+
+    async deleteConnector(request) {
+      checkId(request.connectorId, 'connector_id');
+      const seen = await store.getConnector(db, request.connectorId);
+      checkEtag('connector', seen.connectorId, request.etag, seen.etag);
+      await refuseRunning(seen);
+      await db.transaction().execute(async (trx) => {
+        const stored = await store.getConnector(trx, request.connectorId);
+        checkEtag('connector', stored.connectorId, request.etag, stored.etag);
+        if (stored.runningJobId !== seen.runningJobId) throw runs(stored, stored.runningJobId);
+        await store.deleteConnector(trx, stored.connectorId);
+      });
+      return {};
+    },
+
+    async validateConnector(request) {
+      const { target } = request;
+      if (!target) throw invalid('target', 'is required: give connector_id or connector');
+      if (target.$case === 'connectorId') {
+        checkId(target.value, 'connector_id');
+        const stored = await store.getConnector(db, target.value);
+        return (await jobs()).validate({ connectorId: stored.connectorId });
+      }
+      // A spec that is not stored may still be without a name.
+      checkConnector({ ...target.value, displayName: target.value.displayName || 'unnamed' });
+      return (await jobs()).validate({ connectorJson: JSON.stringify(Connector.toJSON(target.value)) });
+    },
+  };
+
+  /** A job that Temporal has no more, or that has ended there, does not hold its connector. */
+  async function refuseRunning(connector: Connector): Promise<void> {
+    const unfinished = await unfinishedJobs(db, connector.connectorId, 100);
+    const candidates = new Set([connector.runningJobId, ...unfinished].filter((id) => id !== ''));
+    if (candidates.size === 0) return;
+    const control = await jobs();
+    for (const jobId of candidates) {
+      if ((await control.describe(jobId)) === 'RUNNING') throw runs(connector, jobId);
+    }
+  }
+}
+
+function runs(connector: Connector, jobId: string): CodedError {
+  return new CodedError(
+    'FAILED_PRECONDITION',
+    `job ${jobId} of connector '${connector.displayName}' runs: cancel it or wait for its end`,
+  );
+}
+
+function checkId(id: string, field: string): void {
+  const checks = new Checks();
+  checks.id(id, field);
+  checks.done();
+}

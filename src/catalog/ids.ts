@@ -1,0 +1,40 @@
+import { randomBytes } from 'node:crypto';
+
+const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
+let lastMs = 0;
+let sequence = 0;
+
+/**
+ * A text that is unique and sorts by the time at which it was made: 10 characters of milliseconds, 2 that count within the
+ * millisecond, 10 random ones (base 32 without i, l, o and u). Safe in URLs.
+ */
+export function sortableId(now = Date.now()): string {
+  // A clock that went back must not put a newer id before an older one of this process.
+  if (now > lastMs) {
+    lastMs = now;
+    sequence = 0;
+  } else if (++sequence === 1024) {
+    lastMs += 1;
+    sequence = 0;
+  }
+  const random = [...randomBytes(10)].map((byte) => ALPHABET[byte & 31]).join('');
+  return base32(lastMs, 10) + base32(sequence, 2) + random;
+}
+
+export type IdKind = 'cat' | 'ns' | 'tbl' | 'view' | 'con';
+
+/** An id such as `tbl_01jd…`. */
+export function newId(kind: IdKind): string {
+  return `${kind}_${sortableId()}`;
+}
+
+/** A resource's version; changes with every update. */
+export function newEtag(): string {
+  return randomBytes(9).toString('base64url');
+}
+
+function base32(value: number, length: number): string {
+  let text = '';
+  for (let rest = value; text.length < length; rest = Math.floor(rest / 32)) text = ALPHABET[rest % 32] + text;
+  return text;
+}

@@ -1,0 +1,228 @@
+import { z } from 'zod';
+import { CodedError } from '../errors.ts';
+import { DestinationTarget } from '../generated/reconciler/v1/connectors.ts';
+import { JobState, type ReconcileJob } from '../generated/reconciler/v1/jobs.ts';
+import type {
+  ReconciliationServiceImplementation,
+  RecordJobRequest,
+} from '../generated/reconciler/v1/reconciliation.ts';
+import { TableFormat } from '../generated/reconciler/v1/tables.ts';
+import type { ServiceDeps } from './deps.ts';
+import { PageTokens, page, pageSize } from './rpc/page-token.ts';
+import { Checks, required } from './rpc/violations.ts';
+import * as bound from './store/bound-tables.ts';
+import { getConnector, setRunningJob, updateConnector } from './store/connectors.ts';
+import { ensureCatalog, ensureNamespace } from './store/destination.ts';
+import { putFailures, putJob } from './store/jobs.ts';
+import { getNamespace } from './store/namespaces.ts';
+
+const boundTokens = new PageTokens('ListBoundTables', z.object({ pathKey: z.string(), name: z.string() }));
+const MOST = 1000;
+
+/** The service Reconciliation: what only workers call. */
+export function createReconciliationService({ db, purge }: ServiceDeps): ReconciliationServiceImplementation {
+  return {
+    async claimConnector(request) {
+      checkIds({ connector_id: request.connectorId, job_id: request.jobId });
+      return db.transaction().execute(async (trx) => {
+        const { runningJobId: holder } = await getConnector(trx, request.connectorId);
+        if (holder === request.jobId) return { holderJobId: holder };
+        if (holder !== '' && holder !== request.deadHolderJobId) return { holderJobId: holder };
+        await setRunningJob(trx, request.connectorId, request.jobId);
+        return { holderJobId: request.jobId };
+      });
+    },
+
+    async releaseConnector(request) {
+      checkIds({ connector_id: request.connectorId, job_id: request.jobId });
+      await db
+        .updateTable('connectors')
+        .set({ running_job_id: '' })
+        .where('connector_id', '=', request.connectorId)
+        .where('running_job_id', '=', request.jobId)
+        .execute();
+      return {};
+    },
+
+    async recordJob(request) {
+      const job = required(request.job, 'job');
+      checkRecord(job, request);
+      return db.transaction().execute(async (trx) => {
+        const stored = await putJob(trx, job);
+        await putFailures(trx, job.jobId, request.failures);
+        return stored;
+      });
+    },
+
+    async ensureDestination(request) {
+      const checks = new Checks();
+      checks.id(request.connectorId, 'connector_id');
+      checks.path(request.namespacePath, 'namespace_path', { min: 0 });
+      checks.path(request.destination?.namespacePath ?? [], 'destination.namespace_path', { min: 0 });
+      const catalogName = request.destination?.catalogName ?? '';
+      if (catalogName !== '') checks.name(catalogName, 'destination.catalog_name', 255);
+      checks.done();
+      const destination = request.destination ?? DestinationTarget.create();
+      return db.transaction().execute(async (trx) => {
+        const connector = await getConnector(trx, request.connectorId);
+        const catalog = await ensureCatalog(trx, destination, connector);
+        const namespace = await ensureNamespace(trx, destination, catalog, connector, request.namespacePath);
+        return {
+          catalogId: catalog.catalogId,
+          namespaceId: namespace?.namespaceId ?? '',
+          namespacePath: namespace?.path ?? [],
+        };
+      });
+    },
+
+    async lookupUpstreamTables(request) {
+      const checks = new Checks();
+      checks.id(request.connectorId, 'connector_id');
+      checks.that(
+        request.tables.length <= MOST,
+        'tables',
+        `has ${request.tables.length} entries, at most ${MOST} are allowed`,
+      );
+      checks.done();
+      await getConnector(db, request.connectorId);
+      return { tables: await bound.lookupUpstreamTables(db, request.connectorId, request.tables) };
+    },
+
+    async ensureTable(request) {
+      const upstream = required(request.upstream, 'upstream');
+      const checks = new Checks();
+      checks.id(request.connectorId, 'connector_id');
+      checks.path(upstream.namespacePath, 'upstream.namespace_path', { min: 0 });
+      checks.name(upstream.name, 'upstream.name');
+      checks.text(request.uuid, 'uuid', { max: 1024 });
+      checks.id(request.namespaceId, 'namespace_id');
+      checks.name(request.name, 'name');
+      checks.that(request.format !== TableFormat.TABLE_FORMAT_UNSPECIFIED, 'format', 'is required: ICEBERG or DELTA');
+      checks.text(request.location, 'location', { max: 8192 });
+      checks.done();
+      const { table, emptied } = await db.transaction().execute(async (trx) => {
+        const connector = await getConnector(trx, request.connectorId);
+        const namespace = await getNamespace(trx, request.namespaceId);
+        return bound.ensureTable(trx, request, upstream, connector, namespace);
+      });
+      if (emptied) purge();
+      return table;
+    },
+
+    async listBoundTables(request) {
+      const checks = new Checks();
+      checks.id(request.connectorId, 'connector_id');
+      checks.done();
+      const size = pageSize(request.pageSize);
+      const filter = [request.connectorId, request.namespacePath];
+      const after = boundTokens.decode(request.pageToken, filter);
+      await getConnector(db, request.connectorId);
+      const rows = await bound.listBoundTables(db, request.connectorId, request.namespacePath, size + 1, after);
+      const { items, last } = page(rows, size);
+      const cursor = last && { pathKey: last.pathKey, name: last.upstream.name };
+      return {
+        tables: items.map(({ tableId, upstream }) => ({ tableId, upstream })),
+        nextPageToken: cursor ? boundTokens.encode(cursor, filter) : '',
+      };
+    },
+
+    async markTablesMissing(request) {
+      const checks = new Checks();
+      checks.id(request.connectorId, 'connector_id');
+      const count = request.tableIds.length;
+      checks.that(count <= MOST, 'table_ids', `has ${count} entries, at most ${MOST} are allowed`);
+      checks.done();
+      const marked = await db.transaction().execute(async (trx) => {
+        await getConnector(trx, request.connectorId);
+        return bound.markTablesMissing(trx, request.connectorId, request.tableIds);
+      });
+      return { marked: BigInt(marked) };
+    },
+
+    async bindDestination(request) {
+      const resolved = required(request.destination, 'destination');
+      const checks = new Checks();
+      checks.id(request.connectorId, 'connector_id');
+      checks.done();
+      return db.transaction().execute(async (trx) => {
+        const connector = await getConnector(trx, request.connectorId);
+        const bound = bindTo(connector.destination ?? DestinationTarget.create(), resolved, connector.displayName);
+        return bound ? updateConnector(trx, { ...connector, destination: bound }) : connector;
+      });
+    },
+  };
+}
+
+function checkIds(ids: Record<string, string>): void {
+  const checks = new Checks();
+  for (const [field, id] of Object.entries(ids)) checks.id(id, field);
+  checks.done();
+}
+
+const COUNTERS = [
+  'tablesScanned',
+  'tablesChanged',
+  'tablesUnchanged',
+  'tablesFiltered',
+  'tablesMissing',
+  'errors',
+  'snapshotsIngested',
+  'filesIngested',
+  'bytesRead',
+] as const;
+
+function checkRecord(job: ReconcileJob, request: RecordJobRequest): void {
+  const checks = new Checks();
+  checks.id(job.jobId, 'job.job_id');
+  checks.that(job.state !== JobState.JS_UNSPECIFIED, 'job.state', 'is required');
+  checks.text(job.message, 'job.message', { max: 1024 * 1024 });
+  for (const counter of COUNTERS) {
+    checks.count(job[counter], `job.${counter.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`);
+  }
+  checks.timestamp(job.createdAt, 'job.created_at');
+  checks.timestamp(job.startedAt, 'job.started_at');
+  checks.timestamp(job.finishedAt, 'job.finished_at');
+  const { failures } = request;
+  checks.that(failures.length <= MOST, 'failures', `has ${failures.length} entries, at most ${MOST} are allowed`);
+  for (const [index, failure] of failures.entries()) {
+    checks.text(failure.table, `failures[${index}].table`, { max: 8192 });
+    checks.text(failure.code, `failures[${index}].code`, { min: 1, max: 100 });
+    checks.text(failure.message, `failures[${index}].message`, { max: 64 * 1024 });
+    checks.timestamp(failure.failedAt, `failures[${index}].failed_at`);
+  }
+  checks.done();
+}
+
+/**
+ * The destination with what was resolved filled in; undefined where it is there already.
+ *
+ * @throws CodedError ABORTED where what is stored says something else: somebody changed it while the job ran
+ */
+function bindTo(
+  stored: DestinationTarget,
+  resolved: DestinationTarget,
+  connector: string,
+): DestinationTarget | undefined {
+  const result = { ...stored };
+  let changed = false;
+  for (const field of ['catalogId', 'catalogName', 'namespaceId', 'tableId', 'tableName'] as const) {
+    if (resolved[field] === '' || stored[field] === resolved[field]) continue;
+    if (stored[field] !== '') throw changedMeanwhile(connector, field, stored[field], resolved[field]);
+    result[field] = resolved[field];
+    changed = true;
+  }
+  const [was, now] = [JSON.stringify(stored.namespacePath), JSON.stringify(resolved.namespacePath)];
+  if (resolved.namespacePath.length > 0 && was !== now) {
+    if (stored.namespacePath.length > 0) throw changedMeanwhile(connector, 'namespacePath', was, now);
+    result.namespacePath = resolved.namespacePath;
+    changed = true;
+  }
+  return changed ? result : undefined;
+}
+
+function changedMeanwhile(connector: string, field: string, stored: string, resolved: string): CodedError {
+  return new CodedError(
+    'ABORTED',
+    `destination of connector '${connector}' was changed while the job ran: ${field} is ${stored}, the job wrote to ${resolved}; run it again`,
+  );
+}

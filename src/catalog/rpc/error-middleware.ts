@@ -1,0 +1,51 @@
+import type { CallContext, ServerMiddlewareCall } from 'nice-grpc';
+import { ServerError, Status } from 'nice-grpc';
+import { BadRequest, type ErrorDetails, RetryInfo, RichServerError } from 'nice-grpc-error-details';
+import type { Logger } from 'pino';
+import { CodedError } from '../../errors.ts';
+import { Undecodable } from './definitions.ts';
+import { InvalidRequest } from './violations.ts';
+
+/**
+ * Turns errors into gRPC statuses: a CodedError keeps its code and message, with google.rpc details; of any other the client
+ * learns nothing but that it happened, and the log has it.
+ */
+export function errorMiddleware(logger: Logger) {
+  return async function* handleErrors<Request, Response>(
+    call: ServerMiddlewareCall<Request, Response>,
+    context: CallContext,
+    // biome-ignore lint/suspicious/noConfusingVoidType: the type of nice-grpc's middlewares.
+  ): AsyncGenerator<Response, Response | void, undefined> {
+    try {
+      if (call.request instanceof Undecodable) {
+        throw new CodedError(
+          'INVALID_ARGUMENT',
+          `request is not a valid message of ${call.method.path}: ${call.request.reason}`,
+        );
+      }
+      return yield* call.next(call.request, context);
+    } catch (error) {
+      throw toServerError(error, call.method.path, logger);
+    }
+  };
+}
+
+function toServerError(error: unknown, method: string, logger: Logger): unknown {
+  if (error instanceof CodedError) {
+    logger.debug({ method, code: error.code, err: error.message }, 'call refused');
+    return new RichServerError(Status[error.code], error.message, details(error));
+  }
+  // AbortErrors are calls that the client gave up.
+  if (error instanceof ServerError || (error instanceof Error && error.name === 'AbortError')) return error;
+  logger.error({ method, err: error }, 'call failed');
+  return new ServerError(Status.INTERNAL, 'internal error of the catalog service; its log says more');
+}
+
+function details(error: CodedError): ErrorDetails[] {
+  if (error instanceof InvalidRequest) return [BadRequest.fromPartial({ fieldViolations: [...error.violations] })];
+  if (error.retryAfterMs !== undefined) {
+    const seconds = Math.floor(error.retryAfterMs / 1000);
+    return [RetryInfo.fromPartial({ retryDelay: { seconds, nanos: (error.retryAfterMs % 1000) * 1_000_000 } })];
+  }
+  return [];
+}

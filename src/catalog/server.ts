@@ -1,0 +1,136 @@
+import { createServer, type Server } from 'nice-grpc';
+import { errorDetailsServerMiddleware } from 'nice-grpc-error-details';
+import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
+import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection';
+import type { Logger } from 'pino';
+import type { JobControl } from '../clients/job-control.ts';
+import { CodedError } from '../errors.ts';
+import type { ServiceDeps } from './deps.ts';
+import { readDescriptorSet } from './descriptor-set.ts';
+import { errorMiddleware } from './rpc/error-middleware.ts';
+import { addServices, SERVICE_NAMES } from './services.ts';
+import { openDatabase } from './store/database.ts';
+import { createPurge } from './store/purge.ts';
+
+export interface CatalogOptions {
+  /** host:port; port 0 takes a free one. */
+  address: string;
+  /** A path, or `:memory:`. */
+  databaseFile: string;
+  /** Temporal; a function is called when it is first needed, and again after it failed. */
+  jobs: JobControl | (() => Promise<JobControl>);
+  logger: Logger;
+}
+
+export interface RunningCatalog {
+  /** With the real port. */
+  address: string;
+  /** Takes no new calls, lets the running ones end (for at most 10 s), then closes the database. */
+  stop(): Promise<void>;
+}
+
+/** Streams carry chunks of about 1 MiB; a client that sends larger ones is told so by gRPC itself. */
+const MAX_RECEIVE_BYTES = 8 * 1024 * 1024;
+/** Calls that have not ended by then are cut off when the service stops. */
+const DRAIN_MS = 10_000;
+
+/**
+ * Starts the catalog service.
+ *
+ * @throws CodedError UNAVAILABLE where the address cannot be listened on or the database cannot be opened,
+ *   FAILED_PRECONDITION where a newer version has written the database
+ */
+export async function startCatalog(options: CatalogOptions): Promise<RunningCatalog> {
+  const { logger } = options;
+  const database = await openDatabase(options.databaseFile);
+  const purge = createPurge(database.db, logger);
+  const temporal = lazyJobs(options.jobs);
+  const deps: ServiceDeps = { db: database.db, database, logger, jobs: temporal.get, purge: purge.kick };
+  try {
+    await database.db.deleteFrom('replacement_files').execute();
+    const health = HealthState();
+    const server = buildServer(deps, health);
+    const port = await listen(server, options.address);
+    for (const name of SERVICE_NAMES) health.setStatus('healthy', name);
+    purge.kick();
+    const address = `${options.address.slice(0, options.address.lastIndexOf(':'))}:${port}`;
+    logger.info({ address, database: options.databaseFile }, 'catalog service listens');
+    let stopped: Promise<void> | undefined;
+    const stop = async (): Promise<void> => {
+      for (const name of ['', ...SERVICE_NAMES]) health.setStatus('unhealthy', name);
+      await drain(server, logger);
+      await purge.stop();
+      await temporal.close();
+      await database.close();
+      logger.info({ address }, 'catalog service has stopped');
+    };
+    return { address, stop: () => (stopped ??= stop()) };
+  } catch (error) {
+    await purge.stop();
+    await database.close();
+    throw error;
+  }
+}
+
+function buildServer(deps: ServiceDeps, health: HealthState): Server {
+  const server = createServer({
+    'grpc.max_receive_message_length': MAX_RECEIVE_BYTES,
+    'grpc.max_send_message_length': -1,
+  })
+    .use(errorDetailsServerMiddleware)
+    .use(errorMiddleware(deps.logger));
+  addServices(server, deps);
+  server.add(HealthDefinition, HealthServiceImpl(health));
+  const descriptors = readDescriptorSet();
+  if (descriptors) server.add(ServerReflectionService, ServerReflection(descriptors, [...SERVICE_NAMES]));
+  else
+    deps.logger.warn(
+      'no descriptor set beside the generated code, so gRPC reflection is off; `npm run build` makes it',
+    );
+  return server as Server;
+}
+
+async function listen(server: Server, address: string): Promise<number> {
+  try {
+    return await server.listen(address);
+  } catch (cause) {
+    const why = /EADDRINUSE/.test(String(cause)) ? 'the port is in use' : (cause as Error).message;
+    throw new CodedError('UNAVAILABLE', `catalog service cannot listen on ${address}: ${why}; give another address`, {
+      cause,
+    });
+  }
+}
+
+async function drain(server: Server, logger: Logger): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), DRAIN_MS);
+  });
+  const ended = server.shutdown();
+  // A call that is cut off afterwards makes the shutdown fail; it has ended all the same.
+  ended.catch(() => undefined);
+  if ((await Promise.race([ended, late])) === 'late') {
+    logger.warn(`calls did not end within ${DRAIN_MS} ms and are cut off`);
+    server.forceShutdown();
+  }
+  clearTimeout(timer);
+}
+
+/** Connects to Temporal at the first use. A connection that was made here is closed here. */
+function lazyJobs(jobs: CatalogOptions['jobs']) {
+  if (typeof jobs !== 'function') return { get: async () => jobs, close: async () => undefined };
+  let connected: Promise<JobControl> | undefined;
+  return {
+    get(): Promise<JobControl> {
+      connected ??= jobs().catch((cause) => {
+        connected = undefined;
+        if (cause instanceof CodedError) throw cause;
+        throw new CodedError('UNAVAILABLE', `Temporal cannot be reached: ${(cause as Error).message}`, { cause });
+      });
+      return connected;
+    },
+    async close(): Promise<void> {
+      await (await connected?.catch(() => undefined))?.close();
+    },
+  };
+}

@@ -1,0 +1,74 @@
+import type { Kysely } from 'kysely';
+import type { Schema } from './schema.ts';
+
+type Db = Kysely<Schema>;
+
+/** `went_ord` of a file that no snapshot of its chain has removed. */
+export const STAYS = 2_000_000_000;
+
+/** A snapshot's place. */
+export interface Place {
+  chain: number;
+  ord: number;
+}
+
+/**
+ * Gives a new snapshot its place: behind its base where that is the newest of its chain, else in a chain of its own that
+ * forks off there; without a base, in a chain without a parent.
+ */
+export async function newPlace(db: Db, tableNum: number, base: Place | undefined): Promise<Place> {
+  if (base) {
+    const { numUpdatedRows } = await db
+      .updateTable('chains')
+      .set({ tip_ord: base.ord + 1 })
+      .where('chain_num', '=', base.chain)
+      .where('tip_ord', '=', base.ord)
+      .executeTakeFirst();
+    if (numUpdatedRows > 0n) return { chain: base.chain, ord: base.ord + 1 };
+  }
+  const { chain_num } = await db
+    .insertInto('chains')
+    .values({
+      table_num: tableNum,
+      parent_chain_num: base?.chain ?? null,
+      parent_ord: base?.ord ?? null,
+      tip_ord: 1,
+    })
+    .returning('chain_num')
+    .executeTakeFirstOrThrow();
+  return { chain: chain_num, ord: 1 };
+}
+
+/** Gives a place back. Nothing may be left in it, and nothing may be based on it. */
+export async function freePlace(db: Db, { chain, ord }: Place): Promise<void> {
+  if (ord === 1) {
+    await db.deleteFrom('chains').where('chain_num', '=', chain).where('tip_ord', '=', 1).execute();
+  }
+  await db
+    .updateTable('chains')
+    .set({ tip_ord: ord - 1 })
+    .where('chain_num', '=', chain)
+    .where('tip_ord', '=', ord)
+    .execute();
+}
+
+/**
+ * The stretches of chains that make up a snapshot, its own first: of each chain, all up to `ord`.
+ *
+ * One query a fork, and forks are few: branches, rollbacks and cherry-picks make them, not commits.
+ */
+export async function pathOf(db: Db, place: Place): Promise<Place[]> {
+  const path: Place[] = [];
+  let next: Place | undefined = place;
+  while (next) {
+    path.push(next);
+    const chain: { parent_chain_num: number | null; parent_ord: number | null } | undefined = await db
+      .selectFrom('chains')
+      .select(['parent_chain_num', 'parent_ord'])
+      .where('chain_num', '=', next.chain)
+      .executeTakeFirst();
+    const parent: number | null = chain?.parent_chain_num ?? null;
+    next = parent === null ? undefined : { chain: parent, ord: chain?.parent_ord ?? 0 };
+  }
+  return path;
+}

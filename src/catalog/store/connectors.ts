@@ -1,0 +1,122 @@
+import type { Kysely, Selectable } from 'kysely';
+import {
+  Connector,
+  ConnectorState,
+  connectorStateFromJSON,
+  connectorStateToJSON,
+} from '../../generated/reconciler/v1/connectors.ts';
+import { newEtag, newId } from '../ids.ts';
+import { TENANT } from '../tenant.ts';
+import { alreadyExists, notFound } from './errors.ts';
+import { forgetAnswers } from './idempotency.ts';
+import type { ConnectorRow, Schema } from './schema.ts';
+
+type Db = Kysely<Schema>;
+
+/** @throws CodedError ALREADY_EXISTS */
+export async function insertConnector(db: Db, connector: Connector): Promise<Connector> {
+  await refuseTakenName(db, connector.displayName);
+  const now = Date.now();
+  const row: ConnectorRow = {
+    connector_id: newId('con'),
+    tenant_id: TENANT,
+    display_name: connector.displayName,
+    state: connectorStateToJSON(connector.state),
+    running_job_id: '',
+    body: body(connector),
+    created_at: now,
+    updated_at: now,
+    etag: newEtag(),
+  };
+  await db.insertInto('connectors').values(row).execute();
+  return toMessage(row);
+}
+
+/** @throws CodedError NOT_FOUND */
+export async function getConnector(db: Db, id: string): Promise<Connector> {
+  const found = await findConnector(db, id);
+  if (!found) throw notFound('connector', id);
+  return found;
+}
+
+export async function findConnector(db: Db, id: string): Promise<Connector | undefined> {
+  const row = await db
+    .selectFrom('connectors')
+    .selectAll()
+    .where('connector_id', '=', id)
+    .where('tenant_id', '=', TENANT)
+    .executeTakeFirst();
+  return row && toMessage(row);
+}
+
+export async function findConnectorByName(db: Db, name: string): Promise<Connector | undefined> {
+  const row = await db
+    .selectFrom('connectors')
+    .selectAll()
+    .where('tenant_id', '=', TENANT)
+    .where('display_name', '=', name)
+    .executeTakeFirst();
+  return row && toMessage(row);
+}
+
+/** By display name, those behind `after`. */
+export async function listConnectors(db: Db, limit: number, after?: string): Promise<Connector[]> {
+  let query = db.selectFrom('connectors').selectAll().where('tenant_id', '=', TENANT);
+  if (after !== undefined) query = query.where('display_name', '>', after);
+  return (await query.orderBy('display_name').limit(limit).execute()).map(toMessage);
+}
+
+/** @throws CodedError ALREADY_EXISTS where the new name is taken */
+export async function updateConnector(db: Db, connector: Connector): Promise<Connector> {
+  await refuseTakenName(db, connector.displayName, connector.connectorId);
+  await db
+    .updateTable('connectors')
+    .set({
+      display_name: connector.displayName,
+      state: connectorStateToJSON(connector.state),
+      body: body(connector),
+      updated_at: Date.now(),
+      etag: newEtag(),
+    })
+    .where('connector_id', '=', connector.connectorId)
+    .execute();
+  return getConnector(db, connector.connectorId);
+}
+
+/** Says which job has the connector; '' for none. It is no change of the connector: the etag stays. */
+export async function setRunningJob(db: Db, id: string, jobId: string): Promise<void> {
+  await db.updateTable('connectors').set({ running_job_id: jobId }).where('connector_id', '=', id).execute();
+}
+
+/** What the connector wrote stays, and is bound to no connector from now on. */
+export async function deleteConnector(db: Db, id: string): Promise<void> {
+  await db.updateTable('tables').set({ connector_id: null }).where('connector_id', '=', id).execute();
+  await db.deleteFrom('connectors').where('connector_id', '=', id).execute();
+  await forgetAnswers(db, id);
+}
+
+async function refuseTakenName(db: Db, name: string, exceptId?: string): Promise<void> {
+  const taken = await findConnectorByName(db, name);
+  if (taken && taken.connectorId !== exceptId) throw alreadyExists('connector', `'${name}'`, ` (${taken.connectorId})`);
+}
+
+function body(connector: Connector): string {
+  const { description, kind, uri, source, destination, auth, policy, properties } = connector;
+  const kept = { description, kind, uri, source, destination, auth, policy, properties };
+  return JSON.stringify(
+    Connector.toJSON({ ...Connector.create(), ...kept, state: ConnectorState.CONNECTOR_STATE_UNSPECIFIED }),
+  );
+}
+
+function toMessage(row: Selectable<ConnectorRow>): Connector {
+  return {
+    ...Connector.fromJSON(JSON.parse(row.body)),
+    connectorId: row.connector_id,
+    displayName: row.display_name,
+    state: connectorStateFromJSON(row.state),
+    runningJobId: row.running_job_id,
+    createdAt: new Date(row.created_at),
+    updatedAt: new Date(row.updated_at),
+    etag: row.etag,
+  };
+}

@@ -1,0 +1,79 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import Sqlite from 'better-sqlite3';
+import { Kysely, SqliteDialect } from 'kysely';
+import { CodedError } from '../../errors.ts';
+import { migrate } from './migrate.ts';
+import type { Schema } from './schema.ts';
+
+/** The database: Kysely for all queries, and the bare connection for the one path that writes files in bulk. */
+export interface Database {
+  readonly db: Kysely<Schema>;
+  /** Use it only inside a Kysely transaction, and without an await: there is one connection. */
+  readonly sqlite: Sqlite.Database;
+  close(): Promise<void>;
+}
+
+/** How many prepared statements are kept. Lists of parameters make many; the common ones stay in use. */
+const MOST_STATEMENTS = 500;
+
+/**
+ * Opens the database, makes it where it is not there, and brings it to this version.
+ *
+ * @param file a path, or `:memory:`
+ * @throws CodedError UNAVAILABLE where it cannot be opened, FAILED_PRECONDITION where it is newer than the code or no database
+ */
+export async function openDatabase(file: string): Promise<Database> {
+  const sqlite = openSqlite(file);
+  const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database: withStatementCache(sqlite) }) });
+  try {
+    await migrate(db as never, file);
+  } catch (error) {
+    await db.destroy();
+    throw error;
+  }
+  return { db, sqlite, close: () => db.destroy() };
+}
+
+function openSqlite(file: string): Sqlite.Database {
+  let sqlite: Sqlite.Database | undefined;
+  try {
+    if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true });
+    sqlite = new Sqlite(file);
+    // File bodies are about 1 KiB: larger pages waste less. It only counts for a new database.
+    sqlite.pragma('page_size = 8192');
+    sqlite.pragma('journal_mode = WAL');
+    // In WAL mode a power cut may take the last transactions, never the database; jobs repeat what is missing.
+    sqlite.pragma('synchronous = NORMAL');
+    sqlite.pragma('foreign_keys = ON');
+    sqlite.pragma('busy_timeout = 5000');
+    sqlite.pragma('cache_size = -65536');
+    sqlite.pragma('wal_autocheckpoint = 4000');
+    return sqlite;
+  } catch (cause) {
+    sqlite?.close();
+    const code = (cause as { code?: string }).code === 'SQLITE_NOTADB' ? 'FAILED_PRECONDITION' : 'UNAVAILABLE';
+    throw new CodedError(code, `database ${file} cannot be opened: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** Kysely prepares a statement at every query; this gives it the one from last time. */
+function withStatementCache(sqlite: Sqlite.Database) {
+  const statements = new Map<string, Sqlite.Statement>();
+  return {
+    prepare(sql: string): Sqlite.Statement {
+      const known = statements.get(sql);
+      if (known) {
+        // To the end of the map: the first ones are the longest unused.
+        statements.delete(sql);
+        statements.set(sql, known);
+        return known;
+      }
+      const statement = sqlite.prepare(sql);
+      statements.set(sql, statement);
+      if (statements.size > MOST_STATEMENTS) statements.delete(statements.keys().next().value as string);
+      return statement;
+    },
+    close: () => sqlite.close(),
+  };
+}

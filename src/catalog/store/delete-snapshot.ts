@@ -1,0 +1,80 @@
+import type { Kysely } from 'kysely';
+import { CodedError } from '../../errors.ts';
+import { freePlace } from './chains.ts';
+import { CLEARING, clearChanges } from './clear-changes.ts';
+import type { Schema } from './schema.ts';
+import { findSnapshotRow, placeOf, refsBySnapshot, type StoredSnapshot } from './snapshots.ts';
+import type { getTableRow } from './tables.ts';
+
+type Db = Kysely<Schema>;
+type Table = Awaited<ReturnType<typeof getTableRow>>;
+
+/**
+ * Deletes a snapshot that nothing needs: first readers do not see it any more, then its files go in small steps, last its row.
+ * Cut off in between, what is left is a staged snapshot that can be deleted or sent again.
+ *
+ * @throws CodedError FAILED_PRECONDITION where something needs it
+ */
+export async function deleteSnapshot(db: Db, table: Table, row: StoredSnapshot): Promise<void> {
+  const place = placeOf(row);
+  await db.transaction().execute(async (trx) => {
+    await refuseNeeded(trx, table, row);
+    await trx
+      .updateTable('snapshots')
+      .set({ complete: 0, published: null, totals: null, live_rows: null, stage_key: CLEARING })
+      .where('snapshot_num', '=', row.snapshot_num)
+      .execute();
+    await trx.deleteFrom('column_states').where('snapshot_num', '=', row.snapshot_num).execute();
+    await trx.deleteFrom('put_columns').where('snapshot_num', '=', row.snapshot_num).execute();
+  });
+  await clearChanges(db, place);
+  await db.transaction().execute(async (trx) => {
+    const { numDeletedRows } = await trx
+      .deleteFrom('snapshots')
+      .where('snapshot_num', '=', row.snapshot_num)
+      .where('stage_key', '=', CLEARING)
+      .executeTakeFirst();
+    if (numDeletedRows > 0n) await freePlace(trx, place);
+  });
+}
+
+async function refuseNeeded(db: Db, table: Table, row: StoredSnapshot): Promise<void> {
+  const refs = refsBySnapshot(table).get(row.snapshot_id);
+  const based = await db
+    .selectFrom('snapshots')
+    .select('snapshot_id')
+    .where('table_num', '=', row.table_num)
+    .where('base_snapshot_id', '=', row.snapshot_id)
+    .executeTakeFirst();
+  const why =
+    table.current_snapshot_id === row.snapshot_id
+      ? 'it is the current one'
+      : refs
+        ? `the ref ${refs.join(', ')} names it`
+        : based
+          ? `snapshot ${based.snapshot_id} is based on it`
+          : undefined;
+  if (why) {
+    throw new CodedError(
+      'FAILED_PRECONDITION',
+      `snapshot ${row.snapshot_id} of table ${table.table_id} cannot be deleted: ${why}`,
+    );
+  }
+}
+
+/** Gives a staged snapshot another base: its changes so far were made from the old one and go. */
+export async function restage(db: Db, row: StoredSnapshot): Promise<void> {
+  await db
+    .updateTable('snapshots')
+    .set({ stage_key: CLEARING })
+    .where('snapshot_num', '=', row.snapshot_num)
+    .where('complete', '=', 0)
+    .execute();
+  await clearChanges(db, placeOf(row));
+  await db.transaction().execute(async (trx) => {
+    const now = await findSnapshotRow(trx, row.table_num, row.snapshot_id);
+    if (now?.snapshot_num !== row.snapshot_num || now.complete === 1) return;
+    await trx.deleteFrom('snapshots').where('snapshot_num', '=', row.snapshot_num).execute();
+    await freePlace(trx, placeOf(row));
+  });
+}

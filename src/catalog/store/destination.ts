@@ -1,0 +1,64 @@
+import type { Kysely } from 'kysely';
+import { CodedError } from '../../errors.ts';
+import type { Catalog } from '../../generated/reconciler/v1/catalogs.ts';
+import type { Connector, DestinationTarget } from '../../generated/reconciler/v1/connectors.ts';
+import type { Namespace } from '../../generated/reconciler/v1/namespaces.ts';
+import { formatName } from '../../names.ts';
+import { findCatalogByName, getCatalog, insertCatalog } from './catalogs.ts';
+import { findNamespace, getNamespace, insertNamespace } from './namespaces.ts';
+import type { Schema } from './schema.ts';
+
+type Db = Kysely<Schema>;
+
+/** The destination's catalog; it is made where there is none of that name. Without a name it has the connector's. */
+export async function ensureCatalog(db: Db, destination: DestinationTarget, connector: Connector): Promise<Catalog> {
+  const { catalogId, catalogName } = destination;
+  if (catalogId === '') {
+    const displayName = catalogName || connector.displayName;
+    return (
+      (await findCatalogByName(db, displayName)) ?? insertCatalog(db, { displayName, description: '', properties: {} })
+    );
+  }
+  const catalog = await getCatalog(db, catalogId);
+  if (catalogName !== '' && catalogName !== catalog.displayName) {
+    throw differs(
+      connector,
+      `catalog_id ${catalogId} is the catalog '${catalog.displayName}', catalog_name says '${catalogName}'`,
+    );
+  }
+  return catalog;
+}
+
+/** The destination's namespace, else the one with the source's path; undefined where neither is given. */
+export async function ensureNamespace(
+  db: Db,
+  destination: DestinationTarget,
+  catalog: Catalog,
+  connector: Connector,
+  sourcePath: readonly string[],
+): Promise<Namespace | undefined> {
+  const { namespaceId, namespacePath } = destination;
+  if (namespaceId !== '') {
+    const namespace = await getNamespace(db, namespaceId);
+    if (namespace.catalogId !== catalog.catalogId) {
+      throw differs(connector, `namespace_id ${namespaceId} is not in the catalog '${catalog.displayName}'`);
+    }
+    const name = formatName(namespace.path);
+    if (namespacePath.length > 0 && formatName(namespacePath) !== name) {
+      const said = formatName(namespacePath);
+      throw differs(connector, `namespace_id ${namespaceId} is the namespace '${name}', namespace_path says '${said}'`);
+    }
+    return namespace;
+  }
+  const path = namespacePath.length > 0 ? namespacePath : [...sourcePath];
+  if (path.length === 0) return undefined;
+  const found = await findNamespace(db, catalog.catalogId, path);
+  return found ?? insertNamespace(db, { catalogId: catalog.catalogId, path, description: '', properties: {} });
+}
+
+function differs(connector: Connector, what: string): CodedError {
+  return new CodedError(
+    'FAILED_PRECONDITION',
+    `destination of connector '${connector.displayName}': ${what}; update the connector so that they agree`,
+  );
+}

@@ -1,0 +1,25 @@
+import type { Kysely } from 'kysely';
+import type { Schema } from './schema.ts';
+
+type Db = Kysely<Schema>;
+
+/** The id of the table or view that has the name in the namespace. */
+export async function findObject(db: Db, namespaceId: string, name: string): Promise<string | undefined> {
+  const row = await db
+    .selectFrom('object_names')
+    .select('object_id')
+    .where('namespace_id', '=', namespaceId)
+    .where('name', '=', name)
+    .executeTakeFirst();
+  return row?.object_id;
+}
+
+/** Takes a name for a table or view. It must be free. */
+export async function nameObject(db: Db, namespaceId: string, name: string, objectId: string): Promise<void> {
+  await db.insertInto('object_names').values({ namespace_id: namespaceId, name, object_id: objectId }).execute();
+}
+
+/** Frees the name of a table or view. */
+export async function unnameObject(db: Db, objectId: string): Promise<void> {
+  await db.deleteFrom('object_names').where('object_id', '=', objectId).execute();
+}

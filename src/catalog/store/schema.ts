@@ -1,0 +1,296 @@
+import type { Generated } from 'kysely';
+
+/**
+ * The tables of the database, as Kysely sees them; the migrations make them.
+ *
+ * Times are milliseconds since 1970. Snapshot ids are 64-bit and so TEXT; counts, sizes and sequence numbers are checked to be
+ * safe integers before they come here. `num` columns are numbers of this database only and never leave it.
+ */
+export interface Schema {
+  catalogs: CatalogRow;
+  namespaces: NamespaceRow;
+  object_names: ObjectNameRow;
+  tables: TableRow;
+  table_contents: TableContentRow;
+  table_schemas: TableSchemaRow;
+  views: ViewRow;
+  connectors: ConnectorRow;
+  jobs: JobRow;
+  job_failures: JobFailureRow;
+  idempotency_keys: IdempotencyKeyRow;
+  snapshots: SnapshotRow;
+  chains: ChainRow;
+  files: FileRow;
+  memberships: MembershipRow;
+  departures: DepartureRow;
+  replacement_files: ReplacementFileRow;
+  column_states: ColumnStateRow;
+  put_columns: PutColumnRow;
+}
+
+interface Resource {
+  tenant_id: string;
+  created_at: number;
+  updated_at: number;
+  etag: string;
+}
+
+export interface CatalogRow extends Resource {
+  catalog_id: string;
+  display_name: string;
+  description: string;
+  /** JSON object. */
+  properties: string;
+}
+
+export interface NamespaceRow extends Resource {
+  namespace_id: string;
+  catalog_id: string;
+  /** See path-key.ts. */
+  path_key: string;
+  description: string;
+  properties: string;
+}
+
+/** Names of tables and views, which share them in a namespace. */
+export interface ObjectNameRow {
+  namespace_id: string;
+  name: string;
+  object_id: string;
+}
+
+export interface TableRow extends Resource {
+  table_id: string;
+  /** Its contents now: see table_contents. */
+  table_num: number;
+  catalog_id: string;
+  namespace_id: string;
+  name: string;
+  description: string;
+  /** TableFormat. */
+  format: string;
+  format_version: number;
+  location: string;
+  metadata_location: string;
+  properties: string;
+  /** The current schema; null if none was given. */
+  schema_id: number | null;
+  /** JSON array of PartitionSpec. */
+  partition_specs: string;
+  default_spec_id: number;
+  current_snapshot_id: string | null;
+  /** JSON array of SnapshotRef. */
+  refs: string;
+  connector_id: string | null;
+  upstream_path_key: string | null;
+  upstream_name: string | null;
+  upstream_uuid: string;
+  fingerprint: string;
+  fetched_at: number | null;
+  missing_since: number | null;
+}
+
+/**
+ * What snapshots, files and schemas hang on. A table that was dropped and made anew upstream gets new contents under its old
+ * id; the old ones are removed in small steps afterwards.
+ */
+export interface TableContentRow {
+  table_num: Generated<number>;
+  table_id: string;
+  /** Counts the replacements of statistics, so that no reader mixes old and new pages. */
+  generation: number;
+  /** 1 when it waits to be removed. */
+  dropped: number;
+}
+
+export interface TableSchemaRow {
+  table_num: number;
+  schema_id: number;
+  json: string;
+}
+
+export interface ViewRow extends Resource {
+  view_id: string;
+  catalog_id: string;
+  namespace_id: string;
+  name: string;
+  /** proto3 JSON of the View without what the other columns hold. */
+  body: string;
+}
+
+export interface ConnectorRow extends Resource {
+  connector_id: string;
+  display_name: string;
+  state: string;
+  running_job_id: string;
+  /** proto3 JSON of the Connector without what the other columns hold. */
+  body: string;
+}
+
+export interface JobRow {
+  job_id: string;
+  tenant_id: string;
+  connector_id: string;
+  connector_name: string;
+  state: string;
+  message: string;
+  created_at: number;
+  started_at: number | null;
+  finished_at: number | null;
+  full_rescan: number;
+  tables_scanned: number;
+  tables_changed: number;
+  tables_unchanged: number;
+  tables_filtered: number;
+  tables_missing: number;
+  errors: number;
+  snapshots_ingested: number;
+  files_ingested: number;
+  bytes_read: number;
+  phase: string;
+  run_id: string;
+}
+
+export interface JobFailureRow {
+  job_id: string;
+  table_name: string;
+  code: string;
+  message: string;
+  failed_at: number;
+}
+
+/** The first answer that a key got. */
+export interface IdempotencyKeyRow {
+  tenant_id: string;
+  /** The method. */
+  scope: string;
+  idempotency_key: string;
+  request_hash: string;
+  resource_id: string;
+  created_at: number;
+}
+
+export interface SnapshotRow {
+  snapshot_num: Generated<number>;
+  table_num: number;
+  snapshot_id: string;
+  parent_snapshot_id: string | null;
+  sequence_number: number;
+  committed_at: number | null;
+  operation: string;
+  summary: string;
+  schema_id: number | null;
+  manifest_list: string;
+  fetched_at: number;
+  expired_at: number | null;
+  base_snapshot_id: string | null;
+  first_row_id: string | null;
+  added_rows: string | null;
+  /** Its place: see chains. */
+  chain_num: number;
+  ord: number;
+  /** 1 once all its files are in; readers see only these. */
+  complete: number;
+  /** Place among the complete ones of the database: the order in which they became visible. Null while staged. */
+  published: number | null;
+  /** Key of the stream whose changes are staged or, if complete, in. Null before the first. */
+  stage_key: string | null;
+  /** Totals as JSON (see totals.ts); null while staged. */
+  totals: string | null;
+  /** Rows a reader sees: a count, `absent` where it cannot be told, null before it was asked for. */
+  live_rows: string | null;
+  ndv: string | null;
+  /** Key of the last finished PutColumnStats. */
+  put_columns_key: string | null;
+}
+
+/**
+ * A run of snapshots, each based on the one before: the snapshot at `ord` n+1 holds the files of the one at n and its own
+ * changes. A snapshot whose base is not the newest of its chain starts a chain that remembers where it forked off.
+ */
+export interface ChainRow {
+  chain_num: Generated<number>;
+  table_num: number;
+  parent_chain_num: number | null;
+  parent_ord: number | null;
+  /** Newest place given out. */
+  tip_ord: number;
+}
+
+/** A file of a table, stored once however many snapshots hold it. */
+export interface FileRow {
+  file_num: Generated<number>;
+  table_num: number;
+  path: string;
+  /** -1 where the file has none: NULLs would not be unique. */
+  content_offset: number;
+  /** See file-kind.ts. */
+  kind: number;
+  record_count: number;
+  /** A deletion vector's own bytes, otherwise the file's. */
+  size_bytes: number;
+  spec_id: number;
+  partition_key: Uint8Array;
+  referenced_path: string | null;
+  /** reconciler.v1.DataFile as it came on the wire. */
+  body: Uint8Array;
+}
+
+/** That a file came with the snapshot at (chain, came_ord), and in which snapshot of that chain it went. */
+export interface MembershipRow {
+  chain_num: number;
+  came_ord: number;
+  file_num: number;
+  /** STAYS while no snapshot of the chain has removed it. */
+  went_ord: number;
+  kind: number;
+  record_count: number;
+  size_bytes: number;
+  sequence_number: number;
+  file_sequence_number: number;
+  /** Null where it is the snapshot at (chain, came_ord) itself. */
+  added_snapshot_id: string | null;
+}
+
+/** That a file which came in an ancestor chain went in the snapshot at (chain, ord). */
+export interface DepartureRow {
+  chain_num: number;
+  ord: number;
+  file_num: number;
+  from_chain_num: number;
+  came_ord: number;
+}
+
+/** A change that waits for the finish of a replacing stream. */
+export interface ReplacementFileRow {
+  stream_id: string;
+  path: string;
+  content_offset: number;
+  /** 1 added, 2 removed. */
+  change: number;
+  kind: number;
+  record_count: number;
+  size_bytes: number;
+  spec_id: number;
+  partition_key: Uint8Array;
+  referenced_path: string | null;
+  body: Uint8Array;
+  sequence_number: number;
+  file_sequence_number: number;
+  added_snapshot_id: string | null;
+}
+
+/** Column statistics derived from a snapshot's live data files, in the form from which later ones are derived. */
+export interface ColumnStateRow {
+  snapshot_num: number;
+  table_num: number;
+  state: string;
+}
+
+/** Column statistics that somebody put. */
+export interface PutColumnRow {
+  snapshot_num: number;
+  column_id: number;
+  /** reconciler.v1.ColumnStats. */
+  body: Uint8Array;
+}

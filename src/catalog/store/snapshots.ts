@@ -1,0 +1,155 @@
+import type { Kysely, Selectable } from 'kysely';
+import { CodedError } from '../../errors.ts';
+import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
+import { newPlace, type Place } from './chains.ts';
+import { notFound } from './errors.ts';
+import { date, jsonMap, ms } from './json.ts';
+import type { Schema, SnapshotRow } from './schema.ts';
+import type { getTableRow } from './tables.ts';
+
+type Db = Kysely<Schema>;
+type Table = Awaited<ReturnType<typeof getTableRow>>;
+export type StoredSnapshot = Selectable<SnapshotRow>;
+
+export function placeOf(row: StoredSnapshot): Place {
+  return { chain: row.chain_num, ord: row.ord };
+}
+
+/** Staged ones too. */
+export async function findSnapshotRow(
+  db: Db,
+  tableNum: number,
+  id: bigint | string,
+): Promise<StoredSnapshot | undefined> {
+  return db
+    .selectFrom('snapshots')
+    .selectAll()
+    .where('table_num', '=', tableNum)
+    .where('snapshot_id', '=', id.toString())
+    .executeTakeFirst();
+}
+
+export async function isComplete(db: Db, tableNum: number, id: bigint): Promise<boolean> {
+  return (await findSnapshotRow(db, tableNum, id))?.complete === 1;
+}
+
+/** A snapshot that readers see. @throws CodedError NOT_FOUND */
+export async function getSnapshotRow(db: Db, table: Table, id: bigint | string): Promise<StoredSnapshot> {
+  const row = await findSnapshotRow(db, table.table_num, id);
+  if (row?.complete !== 1) throw notFound('snapshot', `${id} of table ${table.table_id}`);
+  return row;
+}
+
+/** The snapshot that is asked for, else the current one. @throws CodedError NOT_FOUND */
+export async function snapshotToRead(db: Db, table: Table, id: bigint | undefined): Promise<StoredSnapshot> {
+  const wanted = id ?? table.current_snapshot_id;
+  if (wanted === null) throw new CodedError('NOT_FOUND', `table ${table.table_id} has no current snapshot`);
+  return getSnapshotRow(db, table, wanted);
+}
+
+/** What of a snapshot's row comes from its message. */
+export function ownColumns(snapshot: Snapshot) {
+  return {
+    parent_snapshot_id: snapshot.parentSnapshotId?.toString() ?? null,
+    sequence_number: Number(snapshot.sequenceNumber),
+    committed_at: ms(snapshot.committedAt),
+    operation: snapshot.operation,
+    summary: JSON.stringify(snapshot.summary),
+    schema_id: snapshot.schemaId ?? null,
+    manifest_list: snapshot.manifestList,
+    expired_at: ms(snapshot.expiredAt),
+    first_row_id: snapshot.firstRowId?.toString() ?? null,
+    added_rows: snapshot.addedRows?.toString() ?? null,
+  };
+}
+
+/** The base that a snapshot names, which must be complete. @throws CodedError FAILED_PRECONDITION */
+export async function findBase(db: Db, table: Table, snapshot: Snapshot): Promise<StoredSnapshot | undefined> {
+  if (snapshot.baseSnapshotId === undefined) return undefined;
+  const base = await findSnapshotRow(db, table.table_num, snapshot.baseSnapshotId);
+  if (base?.complete === 1) return base;
+  throw new CodedError(
+    'FAILED_PRECONDITION',
+    `snapshot ${snapshot.snapshotId} of table ${table.table_id} is based on ${snapshot.baseSnapshotId}, which is ` +
+      `${base ? 'not complete' : 'not there'}: send that one first, or all files without a base`,
+  );
+}
+
+/** Stages a new snapshot. */
+export async function insertSnapshot(db: Db, table: Table, snapshot: Snapshot, base: StoredSnapshot | undefined) {
+  const place = await newPlace(db, table.table_num, base && placeOf(base));
+  await db
+    .insertInto('snapshots')
+    .values({
+      table_num: table.table_num,
+      snapshot_id: snapshot.snapshotId.toString(),
+      ...ownColumns(snapshot),
+      base_snapshot_id: base?.snapshot_id ?? null,
+      fetched_at: Date.now(),
+      chain_num: place.chain,
+      ord: place.ord,
+      complete: 0,
+      published: null,
+      stage_key: null,
+      totals: null,
+      live_rows: null,
+      ndv: null,
+      put_columns_key: null,
+    })
+    .execute();
+}
+
+/** In the order in which they became complete, those behind `after`. */
+export async function listSnapshotRows(db: Db, tableNum: number, limit: number, showExpired: boolean, after?: number) {
+  let query = db
+    .selectFrom('snapshots')
+    .selectAll()
+    .where('table_num', '=', tableNum)
+    .where('published', '>', after ?? 0);
+  if (!showExpired) query = query.where('expired_at', 'is', null);
+  return query.orderBy('published').limit(limit).execute();
+}
+
+/** @returns how many were not marked before */
+export async function expireSnapshots(db: Db, tableNum: number, ids: readonly bigint[]): Promise<number> {
+  if (ids.length === 0) return 0;
+  const { numUpdatedRows } = await db
+    .updateTable('snapshots')
+    .set({ expired_at: Date.now() })
+    .where('table_num', '=', tableNum)
+    .where('snapshot_id', 'in', [...new Set(ids.map(String))])
+    .where('complete', '=', 1)
+    .where('expired_at', 'is', null)
+    .executeTakeFirst();
+  return Number(numUpdatedRows);
+}
+
+/** Names of the branches and tags that point at each snapshot, by snapshot id. */
+export function refsBySnapshot(table: Pick<Table, 'refs'>): Map<string, string[]> {
+  const names = new Map<string, string[]>();
+  for (const ref of JSON.parse(table.refs) as { name: string; snapshotId: string }[]) {
+    names.set(ref.snapshotId, [...(names.get(ref.snapshotId) ?? []), ref.name]);
+  }
+  return names;
+}
+
+export function snapshotMessage(row: StoredSnapshot, table: Table, refs = refsBySnapshot(table)): Snapshot {
+  return {
+    tableId: table.table_id,
+    snapshotId: BigInt(row.snapshot_id),
+    parentSnapshotId: row.parent_snapshot_id === null ? undefined : BigInt(row.parent_snapshot_id),
+    sequenceNumber: BigInt(row.sequence_number),
+    committedAt: date(row.committed_at),
+    operation: row.operation,
+    summary: jsonMap(row.summary),
+    schemaId: row.schema_id ?? undefined,
+    manifestList: row.manifest_list,
+    refs: refs.get(row.snapshot_id) ?? [],
+    current: table.current_snapshot_id === row.snapshot_id,
+    fetchedAt: date(row.fetched_at),
+    expiredAt: date(row.expired_at),
+    baseSnapshotId: row.base_snapshot_id === null ? undefined : BigInt(row.base_snapshot_id),
+    firstRowId: row.first_row_id === null ? undefined : BigInt(row.first_row_id),
+    addedRows: row.added_rows === null ? undefined : BigInt(row.added_rows),
+  };
+}

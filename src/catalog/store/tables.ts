@@ -1,0 +1,188 @@
+import type { Kysely, Selectable, Updateable } from 'kysely';
+import {
+  PartitionSpec,
+  SnapshotRef,
+  type Table,
+  type TableUpstream,
+  tableFormatFromJSON,
+  tableFormatToJSON,
+} from '../../generated/reconciler/v1/tables.ts';
+import { formatName } from '../../names.ts';
+import { newEtag, newId } from '../ids.ts';
+import { TENANT } from '../tenant.ts';
+import { alreadyExists, notFound } from './errors.ts';
+import { forgetAnswers } from './idempotency.ts';
+import { date, jsonMap, ms } from './json.ts';
+import { getNamespace } from './namespaces.ts';
+import { findObject, nameObject, unnameObject } from './object-names.ts';
+import { pathKey, pathOfKey } from './path-key.ts';
+import type { Schema, TableRow } from './schema.ts';
+import { findSchema, putSchema } from './table-schemas.ts';
+
+type Db = Kysely<Schema>;
+type Row = Selectable<TableRow> & { path_key: string };
+
+/** The fields of a new table. */
+export type NewTable = Omit<Table, 'tableId' | 'catalogId' | 'namespacePath' | 'createdAt' | 'updatedAt' | 'etag'>;
+
+/** @throws CodedError NOT_FOUND for the namespace, ALREADY_EXISTS for the name */
+export async function insertTable(db: Db, table: NewTable): Promise<Table> {
+  const namespace = await getNamespace(db, table.namespaceId);
+  const taken = await findObject(db, table.namespaceId, table.name);
+  if (taken) throw alreadyExists('table', `'${formatName([...namespace.path, table.name])}'`, ` (${taken})`);
+  const tableId = newId('tbl');
+  await nameObject(db, table.namespaceId, table.name, tableId);
+  const now = Date.now();
+  const tableNum = await newContents(db, tableId);
+  await db
+    .insertInto('tables')
+    .values({
+      table_id: tableId,
+      table_num: tableNum,
+      tenant_id: TENANT,
+      catalog_id: namespace.catalogId,
+      namespace_id: namespace.namespaceId,
+      name: table.name,
+      description: table.description,
+      format: tableFormatToJSON(table.format),
+      format_version: table.formatVersion,
+      location: table.location,
+      metadata_location: table.metadataLocation,
+      properties: JSON.stringify(table.properties),
+      schema_id: table.schema?.schemaId ?? null,
+      partition_specs: JSON.stringify(table.partitionSpecs.map(PartitionSpec.toJSON)),
+      default_spec_id: table.defaultSpecId,
+      current_snapshot_id: null,
+      refs: JSON.stringify(table.refs.map(SnapshotRef.toJSON)),
+      ...upstreamColumns(table.upstream),
+      created_at: now,
+      updated_at: now,
+      etag: newEtag(),
+    })
+    .execute();
+  if (table.schema) await putSchema(db, tableNum, table.schema);
+  return getTable(db, tableId);
+}
+
+/** A new number for the contents of a table. */
+export async function newContents(db: Db, tableId: string): Promise<number> {
+  const { table_num } = await db
+    .insertInto('table_contents')
+    .values({ table_id: tableId, generation: 1, dropped: 0 })
+    .returning('table_num')
+    .executeTakeFirstOrThrow();
+  return table_num;
+}
+
+function select(db: Db) {
+  return db
+    .selectFrom('tables')
+    .innerJoin('namespaces', 'namespaces.namespace_id', 'tables.namespace_id')
+    .selectAll('tables')
+    .select('namespaces.path_key')
+    .where('tables.tenant_id', '=', TENANT);
+}
+
+/** @throws CodedError NOT_FOUND */
+export async function getTableRow(db: Db, id: string): Promise<Row> {
+  const row = await select(db).where('tables.table_id', '=', id).executeTakeFirst();
+  if (!row) throw notFound('table', id);
+  return row;
+}
+
+/** @throws CodedError NOT_FOUND */
+export async function getTable(db: Db, id: string): Promise<Table> {
+  return toMessage(db, await getTableRow(db, id));
+}
+
+export async function findTableByName(db: Db, namespaceId: string, name: string): Promise<Row | undefined> {
+  return select(db).where('tables.namespace_id', '=', namespaceId).where('tables.name', '=', name).executeTakeFirst();
+}
+
+/** By name, those behind `after`. */
+export async function listTables(db: Db, namespaceId: string, limit: number, after?: string): Promise<Table[]> {
+  let query = select(db).where('tables.namespace_id', '=', namespaceId);
+  if (after !== undefined) query = query.where('tables.name', '>', after);
+  const tables: Table[] = [];
+  for (const row of await query.orderBy('tables.name').limit(limit).execute()) tables.push(await toMessage(db, row));
+  return tables;
+}
+
+/** Changes columns, and with them the etag. */
+export async function updateTableRow(db: Db, tableId: string, changes: Updateable<TableRow>): Promise<void> {
+  await db
+    .updateTable('tables')
+    .set({ ...changes, updated_at: Date.now(), etag: newEtag() })
+    .where('table_id', '=', tableId)
+    .execute();
+}
+
+/** Gives a table another place. The name there must be free. */
+export async function moveTable(db: Db, table: Row, namespaceId: string, catalogId: string, name: string) {
+  await unnameObject(db, table.table_id);
+  await nameObject(db, namespaceId, name, table.table_id);
+  await updateTableRow(db, table.table_id, { namespace_id: namespaceId, catalog_id: catalogId, name });
+}
+
+/** The table goes at once; its contents are marked to be removed (see purge.ts). */
+export async function deleteTable(db: Db, tableId: string, tableNum: number): Promise<void> {
+  await unnameObject(db, tableId);
+  await db.deleteFrom('tables').where('table_id', '=', tableId).execute();
+  await dropContents(db, tableNum);
+  await forgetAnswers(db, tableId);
+}
+
+export async function dropContents(db: Db, tableNum: number): Promise<void> {
+  await db.updateTable('table_contents').set({ dropped: 1 }).where('table_num', '=', tableNum).execute();
+}
+
+/** Columns of what a table was brought from. */
+export function upstreamColumns(upstream: TableUpstream | undefined) {
+  const bound = upstream !== undefined && upstream.tableName !== '';
+  return {
+    connector_id: upstream?.connectorId || null,
+    upstream_path_key: bound ? pathKey(upstream.namespacePath) : null,
+    upstream_name: bound ? upstream.tableName : null,
+    upstream_uuid: upstream?.uuid ?? '',
+    fingerprint: upstream?.fingerprint ?? '',
+    fetched_at: ms(upstream?.fetchedAt),
+    missing_since: ms(upstream?.missingSince),
+  };
+}
+
+async function toMessage(db: Db, row: Row): Promise<Table> {
+  return {
+    tableId: row.table_id,
+    catalogId: row.catalog_id,
+    namespaceId: row.namespace_id,
+    namespacePath: pathOfKey(row.path_key),
+    name: row.name,
+    description: row.description,
+    format: tableFormatFromJSON(row.format),
+    formatVersion: row.format_version,
+    location: row.location,
+    properties: jsonMap(row.properties),
+    schema: row.schema_id === null ? undefined : await findSchema(db, row.table_num, row.schema_id),
+    partitionSpecs: (JSON.parse(row.partition_specs) as unknown[]).map(PartitionSpec.fromJSON),
+    defaultSpecId: row.default_spec_id,
+    currentSnapshotId: row.current_snapshot_id === null ? undefined : BigInt(row.current_snapshot_id),
+    refs: (JSON.parse(row.refs) as unknown[]).map(SnapshotRef.fromJSON),
+    upstream: row.upstream_name === null ? undefined : toUpstream(row),
+    createdAt: new Date(row.created_at),
+    updatedAt: new Date(row.updated_at),
+    etag: row.etag,
+    metadataLocation: row.metadata_location,
+  };
+}
+
+function toUpstream(row: Row): TableUpstream {
+  return {
+    connectorId: row.connector_id ?? '',
+    namespacePath: pathOfKey(row.upstream_path_key ?? ''),
+    tableName: row.upstream_name ?? '',
+    uuid: row.upstream_uuid,
+    fingerprint: row.fingerprint,
+    fetchedAt: date(row.fetched_at),
+    missingSince: date(row.missing_since),
+  };
+}

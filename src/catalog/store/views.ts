@@ -1,0 +1,108 @@
+import type { Kysely, Selectable } from 'kysely';
+import { View } from '../../generated/reconciler/v1/views.ts';
+import { formatName } from '../../names.ts';
+import { newEtag, newId } from '../ids.ts';
+import { TENANT } from '../tenant.ts';
+import { alreadyExists, notFound } from './errors.ts';
+import { forgetAnswers } from './idempotency.ts';
+import { getNamespace } from './namespaces.ts';
+import { findObject, nameObject, unnameObject } from './object-names.ts';
+import { pathOfKey } from './path-key.ts';
+import type { Schema, ViewRow } from './schema.ts';
+import { schemaMessage } from './table-schemas.ts';
+
+type Db = Kysely<Schema>;
+type Row = Selectable<ViewRow> & { path_key: string };
+
+/** @throws CodedError NOT_FOUND for the namespace, ALREADY_EXISTS for the name */
+export async function insertView(db: Db, view: View): Promise<View> {
+  const namespace = await getNamespace(db, view.namespaceId);
+  const taken = await findObject(db, view.namespaceId, view.name);
+  if (taken) throw alreadyExists('view', `'${formatName([...namespace.path, view.name])}'`, ` (${taken})`);
+  const viewId = newId('view');
+  await nameObject(db, view.namespaceId, view.name, viewId);
+  const now = Date.now();
+  await db
+    .insertInto('views')
+    .values({
+      view_id: viewId,
+      tenant_id: TENANT,
+      catalog_id: namespace.catalogId,
+      namespace_id: namespace.namespaceId,
+      name: view.name,
+      body: body(view),
+      created_at: now,
+      updated_at: now,
+      etag: newEtag(),
+    })
+    .execute();
+  return getView(db, viewId);
+}
+
+function select(db: Db) {
+  return db
+    .selectFrom('views')
+    .innerJoin('namespaces', 'namespaces.namespace_id', 'views.namespace_id')
+    .selectAll('views')
+    .select('namespaces.path_key')
+    .where('views.tenant_id', '=', TENANT);
+}
+
+/** @throws CodedError NOT_FOUND */
+export async function getView(db: Db, id: string): Promise<View> {
+  const row = await select(db).where('views.view_id', '=', id).executeTakeFirst();
+  if (!row) throw notFound('view', id);
+  return toMessage(row);
+}
+
+/** By name, those behind `after`. */
+export async function listViews(db: Db, namespaceId: string, limit: number, after?: string): Promise<View[]> {
+  let query = select(db).where('views.namespace_id', '=', namespaceId);
+  if (after !== undefined) query = query.where('views.name', '>', after);
+  return (await query.orderBy('views.name').limit(limit).execute()).map(toMessage);
+}
+
+export async function updateView(db: Db, view: View): Promise<View> {
+  await db
+    .updateTable('views')
+    .set({ body: body(view), updated_at: Date.now(), etag: newEtag() })
+    .where('view_id', '=', view.viewId)
+    .execute();
+  return getView(db, view.viewId);
+}
+
+export async function deleteView(db: Db, id: string): Promise<void> {
+  await unnameObject(db, id);
+  await db.deleteFrom('views').where('view_id', '=', id).execute();
+  await forgetAnswers(db, id);
+}
+
+function body(view: View): string {
+  const { description, versionId, schema, representations, defaultCatalog, defaultNamespace, properties, upstream } =
+    view;
+  const kept = {
+    description,
+    versionId,
+    schema,
+    representations,
+    defaultCatalog,
+    defaultNamespace,
+    properties,
+    upstream,
+  };
+  return JSON.stringify(View.toJSON(View.fromPartial(kept)));
+}
+
+function toMessage(row: Row): View {
+  const view = View.fromJSON(JSON.parse(row.body));
+  if (view.schema) view.schema = schemaMessage(view.schema.schemaId, view.schema.json);
+  view.viewId = row.view_id;
+  view.catalogId = row.catalog_id;
+  view.namespaceId = row.namespace_id;
+  view.namespacePath = pathOfKey(row.path_key);
+  view.name = row.name;
+  view.createdAt = new Date(row.created_at);
+  view.updatedAt = new Date(row.updated_at);
+  view.etag = row.etag;
+  return view;
+}

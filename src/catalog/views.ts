@@ -1,0 +1,128 @@
+import { z } from 'zod';
+import { CreateViewRequest, type View, type ViewsServiceImplementation } from '../generated/reconciler/v1/views.ts';
+import type { ServiceDeps } from './deps.ts';
+import { maskPaths } from './rpc/field-mask.ts';
+import { PageTokens, page, pageSize } from './rpc/page-token.ts';
+import { Checks, required } from './rpc/violations.ts';
+import { checkEtag } from './store/errors.ts';
+import { answeredBefore, rememberAnswer, requestHash } from './store/idempotency.ts';
+import { getNamespace } from './store/namespaces.ts';
+import * as store from './store/views.ts';
+import { checkSchema } from './table-checks.ts';
+
+const MASK = [
+  'description',
+  'version_id',
+  'schema',
+  'representations',
+  'default_catalog',
+  'default_namespace',
+  'properties',
+  'upstream',
+] as const;
+type Field = (typeof MASK)[number];
+
+const tokens = new PageTokens('ListViews', z.object({ name: z.string() }));
+
+/** The service Views. */
+export function createViewsService({ db }: ServiceDeps): ViewsServiceImplementation {
+  return {
+    async createView(request) {
+      const view = required(request.view, 'view');
+      const checks = new Checks();
+      checks.id(view.namespaceId, 'view.namespace_id');
+      checks.name(view.name, 'view.name');
+      checkView(checks, view, MASK);
+      const hash = requestHash(CreateViewRequest.encode(request).finish());
+      return db.transaction().execute(async (trx) => {
+        const first = await answeredBefore(trx, 'CreateView', request.idempotencyKey, hash);
+        if (first !== undefined) return store.getView(trx, first);
+        const made = await store.insertView(trx, view);
+        await rememberAnswer(trx, 'CreateView', request.idempotencyKey, hash, made.viewId);
+        return made;
+      });
+    },
+
+    async getView(request) {
+      checkId(request.viewId, 'view_id');
+      return store.getView(db, request.viewId);
+    },
+
+    async listViews(request) {
+      checkId(request.namespaceId, 'namespace_id');
+      const size = pageSize(request.pageSize);
+      const after = tokens.decode(request.pageToken, request.namespaceId);
+      await getNamespace(db, request.namespaceId);
+      const { items, last } = page(await store.listViews(db, request.namespaceId, size + 1, after?.name), size);
+      return { views: items, nextPageToken: last ? tokens.encode({ name: last.name }, request.namespaceId) : '' };
+    },
+
+    async updateView(request) {
+      const view = required(request.view, 'view');
+      const paths = maskPaths(request.updateMask, MASK);
+      const checks = new Checks();
+      checks.id(view.viewId, 'view.view_id');
+      checkView(checks, view, paths);
+      return db.transaction().execute(async (trx) => {
+        const stored = await store.getView(trx, view.viewId);
+        checkEtag('view', view.viewId, view.etag, stored.etag);
+        return store.updateView(trx, applied(stored, view, paths));
+      });
+    },
+
+    async deleteView(request) {
+      checkId(request.viewId, 'view_id');
+      await db.transaction().execute(async (trx) => {
+        const stored = await store.getView(trx, request.viewId);
+        checkEtag('view', request.viewId, request.etag, stored.etag);
+        await store.deleteView(trx, request.viewId);
+      });
+      return {};
+    },
+  };
+}
+
+function checkId(id: string, field: string): void {
+  const checks = new Checks();
+  checks.id(id, field);
+  checks.done();
+}
+
+const MAX_SQL = 1024 * 1024;
+
+function checkView(checks: Checks, view: View, fields: readonly Field[]): void {
+  const asked = (field: Field) => fields.includes(field);
+  if (asked('description')) checks.text(view.description, 'view.description');
+  if (asked('schema') && view.schema) checkSchema(checks, view.schema, 'view.schema');
+  if (asked('representations')) {
+    const dialects = view.representations.map((representation) => representation.dialect.toLowerCase());
+    checks.that(new Set(dialects).size === dialects.length, 'view.representations', 'has a dialect twice');
+    for (const [index, { sql, dialect }] of view.representations.entries()) {
+      checks.text(sql, `view.representations[${index}].sql`, { min: 1, max: MAX_SQL });
+      checks.text(dialect, `view.representations[${index}].dialect`, { min: 1, max: 100 });
+    }
+  }
+  if (asked('default_catalog')) checks.text(view.defaultCatalog, 'view.default_catalog', { max: 1024 });
+  if (asked('default_namespace')) checks.path(view.defaultNamespace, 'view.default_namespace', { min: 0 });
+  if (asked('properties')) checks.map(view.properties, 'view.properties');
+  if (asked('upstream')) {
+    checks.timestamp(view.upstream?.fetchedAt, 'view.upstream.fetched_at');
+    checks.timestamp(view.upstream?.missingSince, 'view.upstream.missing_since');
+  }
+  checks.done();
+}
+
+/** The stored view with the fields of the mask from the given one. */
+function applied(stored: View, given: View, paths: readonly Field[]): View {
+  const all: Record<Field, Partial<View>> = {
+    description: { description: given.description },
+    version_id: { versionId: given.versionId },
+    schema: { schema: given.schema },
+    representations: { representations: given.representations },
+    default_catalog: { defaultCatalog: given.defaultCatalog },
+    default_namespace: { defaultNamespace: given.defaultNamespace },
+    properties: { properties: given.properties },
+    upstream: { upstream: given.upstream },
+  };
+  return Object.assign({ ...stored }, ...paths.map((path) => all[path]));
+}
