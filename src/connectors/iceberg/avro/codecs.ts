@@ -1,0 +1,97 @@
+import { Decompress } from 'fzstd';
+import { MalformedError } from '../malformed.ts';
+import { crc32 } from './crc32.ts';
+import { inflater } from './inflate.ts';
+import { snappyDecompress } from './snappy.ts';
+
+/** Decompresses one block; at most so many bytes come out. */
+export type Codec = (block: Buffer, maxBytes: number) => Buffer;
+
+/**
+ * The codec of the header's `avro.codec` (Avro spec, "Required Codecs" and "Optional Codecs").
+ *
+ * @throws MalformedError for one that Iceberg's writers do not use
+ */
+export function codec(name: string | undefined): Codec {
+  switch (name) {
+    case undefined:
+    case '':
+    case 'null':
+      return (block) => block;
+    case 'deflate':
+      return inflater();
+    case 'snappy':
+      return snappy;
+    case 'zstandard':
+      return zstandard;
+    default:
+      throw new MalformedError(
+        `its Avro codec is ${JSON.stringify(name.slice(0, 50))}; null, deflate, snappy and zstandard can be read`,
+      );
+  }
+}
+
+/** Behind the block stands the CRC-32 of what it holds, big-endian. */
+function snappy(block: Buffer, maxBytes: number): Buffer {
+  if (block.length < 5) throw new MalformedError('a snappy block is corrupt: it has no checksum');
+  const output = snappyDecompress(block.subarray(0, -4), maxBytes);
+  if (crc32(output) !== block.readUInt32BE(block.length - 4)) {
+    throw new MalformedError('a snappy block is corrupt: its checksum differs');
+  }
+  return output;
+}
+
+/**
+ * The largest window that is allocated. zstd's own tools take 8 MiB at all levels below 20, and its standard asks
+ * decoders for no more (RFC 8878, 3.1.1.1.2).
+ */
+const MAX_ZSTD_WINDOW = 8 * 1024 * 1024;
+
+function zstandard(block: Buffer, maxBytes: number): Buffer {
+  requireSmallWindow(block, maxBytes);
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  try {
+    const stream = new Decompress((part) => {
+      size += part.length;
+      if (size > maxBytes) throw new MalformedError(`a zstandard block has more than ${maxBytes} bytes`);
+      parts.push(part);
+    });
+    stream.push(block, true);
+  } catch (cause) {
+    if (cause instanceof MalformedError) throw cause;
+    throw new MalformedError(`a zstandard block is corrupt: ${(cause as Error).message}`);
+  }
+  return parts.length === 1 ? asBuffer(parts[0] as Uint8Array) : Buffer.concat(parts, size);
+}
+
+/** The decoder allocates the window that a frame's header asks for, up to 2 GiB (RFC 8878, 3.1.1.1). */
+function requireSmallWindow(block: Buffer, maxBytes: number): void {
+  if (block.length < 9 || block.readUInt32LE(0) !== 0xfd2fb528) {
+    throw new MalformedError('a zstandard block is corrupt: it does not start with a frame');
+  }
+  const flags = block.readUInt8(4);
+  const singleSegment = (flags & 0x20) !== 0;
+  let window: number;
+  if (singleSegment) {
+    const at = 5 + [0, 1, 2, 4][flags & 3]!;
+    const width = 1 << (flags >>> 6);
+    window = block.length < at + width ? Number.POSITIVE_INFINITY : contentSize(block, at, width);
+  } else {
+    const descriptor = block.readUInt8(5);
+    const base = 2 ** (10 + (descriptor >>> 3));
+    window = base + (base / 8) * (descriptor & 7);
+  }
+  if (window > (singleSegment ? maxBytes : MAX_ZSTD_WINDOW)) {
+    throw new MalformedError(`a zstandard block is corrupt: it asks for ${window} bytes of memory`);
+  }
+}
+
+function contentSize(block: Buffer, at: number, width: number): number {
+  if (width === 8) return Number(block.readBigUInt64LE(at));
+  return block.readUIntLE(at, width) + (width === 2 ? 256 : 0);
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

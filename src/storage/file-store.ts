@@ -1,0 +1,134 @@
+import { constants, type Dirent, type Stats } from 'node:fs';
+import { type FileHandle, lstat, open, readdir, realpath, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { CodedError, type CodeName } from '../errors.ts';
+import { localPath } from './file-uri.ts';
+import type { ObjectStore } from './object-store.ts';
+
+/** What the operating system's errors mean to a caller. */
+const CODES: Readonly<Record<string, [CodeName, string]>> = {
+  ENOENT: ['NOT_FOUND', 'there is no such file'],
+  ENOTDIR: ['NOT_FOUND', 'a part of the path is not a folder'],
+  EACCES: ['PERMISSION_DENIED', 'the worker may not read it; give its user the right to'],
+  EPERM: ['PERMISSION_DENIED', 'the worker may not read it; give its user the right to'],
+  EISDIR: ['FAILED_PRECONDITION', 'it is a folder, not a file'],
+  ELOOP: ['FAILED_PRECONDITION', 'its symbolic links go in a circle'],
+  ENAMETOOLONG: ['INVALID_ARGUMENT', 'the path is too long for this file system'],
+  ENXIO: ['FAILED_PRECONDITION', 'it is not a regular file'],
+};
+
+/**
+ * Objects on the local file system, by plain path or `file:` URI (see `localPath`).
+ *
+ * Besides what `ObjectStore` says: `PERMISSION_DENIED` where the operating system refuses, `FAILED_PRECONDITION` for what is
+ * no regular file (folders, pipes, devices: never waited for), `UNAVAILABLE` for failures that may pass.
+ */
+export class FileStore implements ObjectStore {
+  async read(
+    path: string,
+    { maxBytes, start = 0, end }: { maxBytes: number; start?: number; end?: number },
+  ): Promise<Uint8Array> {
+    const handle = await this.#open(path);
+    try {
+      const stats = await handle.stat();
+      requireFile(path, stats);
+      const length = Math.max(0, Math.min(end ?? stats.size, stats.size) - start);
+      if (length > maxBytes) {
+        throw new CodedError(
+          'RESOURCE_EXHAUSTED',
+          `${path} has ${length} bytes to read; at most ${maxBytes} are taken`,
+        );
+      }
+      return await readFully(handle, start, length);
+    } catch (error) {
+      throw coded(path, error);
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async stat(path: string): Promise<{ size: number; modifiedMs: number }> {
+    const stats = await stat(localPath(path)).catch((error) => {
+      throw coded(path, error);
+    });
+    requireFile(path, stats);
+    return { size: stats.size, modifiedMs: stats.mtimeMs };
+  }
+
+  /**
+   * Sorted by UTF-16 code units. A symbolic link counts as what it leads to; one that leads back to a folder on its own
+   * path is left out, for the tree below would have no end.
+   */
+  async list(folder: string): Promise<{ name: string; folder: boolean }[]> {
+    const path = localPath(folder);
+    let entries: Dirent[];
+    try {
+      entries = await readdir(path, { withFileTypes: true });
+    } catch (error) {
+      throw coded(folder, error);
+    }
+    const listed: { name: string; folder: boolean }[] = [];
+    let above: Set<string> | undefined;
+    for (const entry of entries) {
+      if (!entry.isSymbolicLink()) {
+        listed.push({ name: entry.name, folder: entry.isDirectory() });
+        continue;
+      }
+      const target = await stat(join(path, entry.name)).catch(() => undefined);
+      if (target?.isDirectory()) {
+        above ??= await realFoldersAbove(path);
+        const real = await realpath(join(path, entry.name)).catch(() => undefined);
+        if (real === undefined || above.has(real)) continue;
+      }
+      listed.push({ name: entry.name, folder: target?.isDirectory() ?? false });
+    }
+    return listed.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  }
+
+  async #open(path: string): Promise<FileHandle> {
+    try {
+      // O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
+      return await open(localPath(path), constants.O_RDONLY | constants.O_NONBLOCK);
+    } catch (error) {
+      throw coded(path, error);
+    }
+  }
+}
+
+async function readFully(handle: FileHandle, start: number, length: number): Promise<Uint8Array> {
+  const bytes = Buffer.allocUnsafeSlow(length);
+  let filled = 0;
+  while (filled < length) {
+    const { bytesRead } = await handle.read(bytes, filled, length - filled, start + filled);
+    if (bytesRead === 0) break; // cut off since its size was asked for
+    filled += bytesRead;
+  }
+  return bytes.subarray(0, filled);
+}
+
+function requireFile(path: string, stats: Stats): void {
+  if (stats.isFile()) return;
+  const what = stats.isDirectory() ? 'a folder' : stats.isFIFO() ? 'a pipe' : 'no regular file';
+  throw new CodedError('FAILED_PRECONDITION', `cannot read ${path}: it is ${what}, and a file is wanted`);
+}
+
+/** Where each folder of the path really lies, and the folders above those. */
+async function realFoldersAbove(path: string): Promise<Set<string>> {
+  const folders = new Set<string>();
+  for (let logical = path; ; logical = dirname(logical)) {
+    const real = await realpath(logical).catch(() => undefined);
+    for (let folder = real; folder !== undefined && !folders.has(folder); folder = dirname(folder)) folders.add(folder);
+    const isLink = await lstat(logical).then(
+      (stats) => stats.isSymbolicLink(),
+      () => false,
+    );
+    if (logical === dirname(logical) || (!isLink && real === logical)) return folders;
+  }
+}
+
+function coded(path: string, error: unknown): CodedError {
+  if (error instanceof CodedError) return error;
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  const [name, meaning] = CODES[code] ?? ['UNAVAILABLE', `${code} ${message}; try again`];
+  return new CodedError(name, `cannot read ${path}: ${meaning}`, { cause: error });
+}
