@@ -1,0 +1,246 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { type Harness, startHarness } from './harness.ts';
+
+let cli: Harness;
+beforeAll(async () => {
+  cli = await startHarness();
+});
+afterAll(() => cli[Symbol.asyncDispose]());
+
+const create = (name: string, ...more: string[]) =>
+  cli.run(
+    'connector',
+    'create',
+    name,
+    '--kind',
+    'iceberg',
+    '--uri',
+    'file:///warehouse',
+    '--destination-catalog',
+    'main',
+    ...more,
+  );
+
+describe('connector create', () => {
+  it('stores all that is given and prints it', async () => {
+    const { code, json } = await create(
+      ...['lake', '--source-namespace', '"a.b".c', '--source-table', 'orders', '--source-columns', 'id,#3'],
+      ...['--destination-namespace', 'x.y', '--destination-table', 'o', '--max-parallel', '4', '--interval', '15m'],
+      ...[
+        '--property',
+        's3.region=eu',
+        '--property',
+        'rest.x=a=b',
+        '--auth-scheme',
+        'bearer',
+        '--secret-ref',
+        'env:TOKEN',
+      ],
+      ...['--description', 'the lake', '--json'],
+    );
+    expect(code).toBe(0);
+    expect(json).toHaveLength(1);
+    expect(json[0]).toMatchObject({
+      displayName: 'lake',
+      kind: 'CONNECTOR_KIND_ICEBERG',
+      description: 'the lake',
+      uri: 'file:///warehouse',
+      source: { namespacePath: ['a.b', 'c'], table: 'orders', columns: ['id', '#3'] },
+      destination: { catalogName: 'main', namespacePath: ['x', 'y'], tableName: 'o' },
+      policy: { maxParallel: 4, intervalSeconds: '900', enabled: true },
+      properties: { 's3.region': 'eu', 'rest.x': 'a=b' },
+      auth: { scheme: 'bearer', secretRef: 'env:TOKEN' },
+      state: 'CONNECTOR_STATE_ACTIVE',
+      runningJobId: '',
+    });
+  });
+
+  it('says what to do next', async () => {
+    const { code, stdout, stderr } = await create('next one');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^name +next one$/m);
+    expect(stdout).toMatch(/^source +\*$/m);
+    expect(stderr).toContain("reconciler connector trigger 'next one' --wait");
+  });
+
+  it('fails with 1 where the name is taken', async () => {
+    const { code, stdout, stderr } = await create('lake');
+    expect(code).toBe(1);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/^error: .*lake/);
+    expect(
+      stderr
+        .trimEnd()
+        .split('\n')
+        .every((line) => !/^\s+at /.test(line)),
+    ).toBe(true);
+  });
+
+  it.each([
+    [['--kind', 'paimon'], /--kind .*paimon.*Allowed choices are iceberg, delta, glue, unity/],
+    [['--max-parallel', 'many'], /--max-parallel .*many.*at least 1/],
+    [['--interval', 'often'], /--interval .*15m/],
+    [['--property', 'novalue'], /--property .*key=value/],
+    [['--source-namespace', 'a..b'], /position 3/],
+    [['--not-before', 'tomorrow'], /--not-before .*ISO 8601/],
+    [['--unheard-of'], /unknown option '--unheard-of'/],
+    [['--uri', 'file:///x', '--max-parallel', '1000'], /max_parallel/],
+  ])('refuses %j with 2', async (options, message) => {
+    const { code, stdout, stderr } = await create('wrong', ...options);
+    expect(stderr).toMatch(message);
+    expect(code).toBe(2);
+    expect(stdout).toBe('');
+  });
+
+  it('names what is missing', async () => {
+    const { code, stderr } = await cli.run('connector', 'create', 'x', '--kind', 'iceberg');
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/required option '--uri <uri>' not specified/);
+  });
+});
+
+describe('connector get, list, update, delete', () => {
+  it('gets one by name or id', async () => {
+    const [{ connectorId }] = (await cli.run('connector', 'get', 'lake', '--json')).json;
+    expect((await cli.run('connector', 'get', connectorId, '--json')).json[0].displayName).toBe('lake');
+    expect((await cli.run('connector', 'get', 'lake')).stdout).toMatch(/^source +"a\.b"\.c\.orders$/m);
+    const absent = await cli.run('connector', 'get', 'absent');
+    expect(absent.code).toBe(1);
+    expect(absent.stderr).toMatch(/^error: .*absent/);
+  });
+
+  it('lists them, as rows or lines of JSON', async () => {
+    const rows = (await cli.run('connector', 'list')).stdout.trimEnd().split('\n');
+    expect(rows[0]).toMatch(/^NAME +KIND +STATE +SOURCE +DESTINATION +URI/);
+    expect(rows[1]).toMatch(/^lake +iceberg +active +"a\.b"\.c\.orders +main\.x\.y\.o +file:\/\/\/warehouse/);
+    expect(rows).toHaveLength(3);
+    const { json } = await cli.run('connector', 'list', '--json', '--limit', '1');
+    expect(json.map((c) => c.displayName)).toEqual(['lake']);
+  });
+
+  it('changes only what is given', async () => {
+    const { code, json } = await cli.run(
+      'connector',
+      'update',
+      'lake',
+      '--max-parallel',
+      '16',
+      '--source-columns',
+      '',
+      '--json',
+    );
+    expect(code).toBe(0);
+    expect(json[0]).toMatchObject({
+      source: { namespacePath: ['a.b', 'c'], table: 'orders', columns: [] },
+      policy: { maxParallel: 16, intervalSeconds: '900' },
+      uri: 'file:///warehouse',
+    });
+  });
+
+  it('pauses and renames', async () => {
+    const { json } = await cli.run('connector', 'update', 'next one', '--state', 'paused', '--name', 'other', '--json');
+    expect(json[0]).toMatchObject({ displayName: 'other', state: 'CONNECTOR_STATE_PAUSED' });
+  });
+
+  it('refuses an update of nothing, a wrong state and an old etag', async () => {
+    expect((await cli.run('connector', 'update', 'lake')).code).toBe(2);
+    expect((await cli.run('connector', 'update', 'lake', '--state', 'gone')).code).toBe(2);
+    const stale = await cli.run('connector', 'update', 'lake', '--description', 'x', '--etag', 'stale');
+    expect(stale.code).toBe(1);
+    expect(stale.stderr).toContain('hint: somebody else changed it meanwhile');
+  });
+
+  it('deletes', async () => {
+    expect((await cli.run('connector', 'delete', 'other')).stdout).toBe('deleted other\n');
+    expect((await cli.run('connector', 'delete', 'other')).code).toBe(1);
+  });
+});
+
+describe('connector validate', () => {
+  it('tries a stored one', async () => {
+    const { code, stdout } = await cli.run('connector', 'validate', 'lake');
+    expect(code).toBe(0);
+    expect(stdout).toBe('ok: 2 tables in 1 namespace\n  sales.orders\n  sales.items\n');
+  });
+
+  it('tries one that is not stored, and ends with 1 where it is wrong', async () => {
+    cli.jobs.validation = { ok: false, summary: '/absent is not there', sampleTables: [] };
+    const { code, json } = await cli.run(
+      'connector',
+      'validate',
+      '--kind',
+      'iceberg',
+      '--uri',
+      'file:///absent',
+      '--json',
+    );
+    expect(code).toBe(1);
+    expect(json).toEqual([{ ok: false, summary: '/absent is not there', sampleTables: [] }]);
+    expect(cli.jobs.validated.at(-1)?.connectorJson).toContain('file:///absent');
+  });
+
+  it('wants either of them', async () => {
+    expect((await cli.run('connector', 'validate')).code).toBe(2);
+    expect((await cli.run('connector', 'validate', 'lake', '--uri', 'file:///x')).code).toBe(2);
+  });
+});
+
+describe('connector trigger', () => {
+  beforeEach(() => {
+    cli.jobs.outcome = { state: JobState.JS_SUCCEEDED, message: 'all went well' };
+  });
+
+  it('prints the id of the job', async () => {
+    const { code, stdout, stderr } = await cli.run('connector', 'trigger', 'lake');
+    expect(code).toBe(0);
+    expect(stdout.trim()).toBe(cli.jobs.started.at(-1)?.jobId);
+    expect(stderr).toContain('reconciler job watch');
+    await cli.run('job', 'watch', stdout.trim());
+  });
+
+  it('passes on mode and scope', async () => {
+    const scope = ['--full', '--namespace', 'a,"b,c".d', '--table', 't', '--columns', 'x,y.z'];
+    await cli.run('connector', 'trigger', 'lake', '--wait', ...scope);
+    expect(cli.jobs.started.at(-1)?.request).toMatchObject({
+      full: true,
+      scope: { namespaces: ['a', '"b,c".d'], table: 't', columns: ['x', 'y.z'] },
+    });
+  });
+
+  it('waits, and prints the job as one line of JSON', async () => {
+    const { code, json, stderr } = await cli.run('connector', 'trigger', 'lake', '--wait', '--json');
+    expect(code).toBe(0);
+    expect(json).toHaveLength(1);
+    expect(json[0]).toMatchObject({
+      state: 'JS_SUCCEEDED',
+      connectorName: 'lake',
+      tablesScanned: '3',
+      tablesChanged: '2',
+      tablesUnchanged: '1',
+      tablesMissing: '0',
+      errors: '0',
+      fullRescan: false,
+    });
+    expect(stderr).toMatch(/scanning: 7 of 1,234 tables, 9 snapshots, 10 files, 2\.0 KiB read/);
+  });
+
+  it('ends with 1 where the job failed, and says where to look', async () => {
+    const failures = [
+      { table: 'fx.broken', code: 'DATA_LOSS', message: 'v3.metadata.json is cut off', failedAt: new Date() },
+    ];
+    cli.jobs.outcome = { state: JobState.JS_FAILED, message: 'Partial failure (1): fx.broken', failures };
+    const { code, stdout, stderr } = await cli.run('connector', 'trigger', 'lake', '--wait');
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^state +failed$/m);
+    expect(stdout).toMatch(/^ran for +4\.2s$/m);
+    const jobId = /^job +(\S+)$/m.exec(stdout)?.[1] as string;
+    expect(stderr).toContain(`reconciler job failures ${jobId}`);
+    expect((await cli.run('job', 'failures', jobId, '--json')).json).toMatchObject([
+      { table: 'fx.broken', code: 'DATA_LOSS', message: 'v3.metadata.json is cut off' },
+    ]);
+    expect((await cli.run('job', 'failures', jobId)).stdout).toMatch(
+      /^fx\.broken +DATA_LOSS +\d{4}-\S+ +v3\.metadata\.json is cut off$/m,
+    );
+  });
+});

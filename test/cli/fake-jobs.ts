@@ -1,0 +1,78 @@
+import type { CatalogClients } from '../../src/clients/catalog.ts';
+import type { JobControl, WorkflowStanding } from '../../src/clients/job-control.ts';
+import { type JobFailure, JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
+import type { Progress, ReconcileRequest, ValidateRequest } from '../../src/workflows/contract.ts';
+
+/** Stands in for Temporal and a worker: jobs do what the test says, and record it as a worker would. */
+export class FakeJobs implements JobControl {
+  readonly started: { jobId: string; request: ReconcileRequest }[] = [];
+  readonly validated: ValidateRequest[] = [];
+  /** How the next jobs end; undefined: they run until `finish`. */
+  outcome: { state: JobState; message: string; failures?: Partial<JobFailure>[] } | undefined = {
+    state: JobState.JS_SUCCEEDED,
+    message: 'all went well',
+  };
+  validation = { ok: true, summary: '2 tables in 1 namespace', sampleTables: ['sales.orders', 'sales.items'] };
+  live: Partial<Progress> = {};
+  /** Of the catalog; set once it has started. */
+  clients!: CatalogClients;
+  readonly #standing = new Map<string, WorkflowStanding>();
+
+  async start(jobId: string, request: ReconcileRequest): Promise<{ runId: string }> {
+    this.started.push({ jobId, request });
+    this.#standing.set(jobId, 'RUNNING');
+    if (this.outcome) setTimeout(() => void this.finish(jobId, this.outcome), 150);
+    return { runId: `run-${this.started.length}` };
+  }
+
+  /** Records the end of a job, as its workflow does. */
+  async finish(jobId: string, outcome = this.outcome): Promise<void> {
+    const { state = JobState.JS_SUCCEEDED, message = '', failures = [] } = outcome ?? {};
+    const job: Partial<ReconcileJob> = {
+      ...(await this.clients.connectors.getReconcileJob({ jobId })),
+      state,
+      message,
+      tablesScanned: 3n,
+      tablesChanged: 2n,
+      tablesUnchanged: 1n,
+      errors: BigInt(failures.length),
+      startedAt: new Date(Date.now() - 4_200),
+      finishedAt: new Date(),
+    };
+    await this.clients.reconciliation.recordJob({ job, failures });
+    this.#standing.set(jobId, state === JobState.JS_CANCELLED ? 'CANCELED' : 'COMPLETED');
+  }
+
+  async describe(jobId: string): Promise<WorkflowStanding | undefined> {
+    return this.#standing.get(jobId);
+  }
+
+  async progress(): Promise<Progress | undefined> {
+    return {
+      state: 'JS_RUNNING',
+      phase: 'scanning',
+      tablesScanned: 1_234,
+      tablesChanged: 7,
+      tablesUnchanged: 0,
+      tablesFiltered: 0,
+      tablesMissing: 0,
+      errors: 0,
+      snapshotsIngested: 9,
+      filesIngested: 10,
+      bytesRead: 2_048,
+      inFlight: [],
+      ...this.live,
+    };
+  }
+
+  async cancel(jobId: string): Promise<void> {
+    await this.finish(jobId, { state: JobState.JS_CANCELLED, message: 'cancelled' });
+  }
+
+  async validate(request: ValidateRequest) {
+    this.validated.push(request);
+    return this.validation;
+  }
+
+  async close(): Promise<void> {}
+}

@@ -1,0 +1,124 @@
+import { describe, expect, it } from 'vitest';
+import { bytes, count, duration, printable, shorten, time, word } from '../../src/cli/format.ts';
+import { withDefaults } from '../../src/cli/json.ts';
+import { interval, keyValue, list } from '../../src/cli/options.ts';
+import { TablePrinter } from '../../src/cli/table-printer.ts';
+import { ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
+import { ColumnStats } from '../../src/generated/reconciler/v1/statistics.ts';
+
+describe('text for people', () => {
+  it('of amounts', () => {
+    expect([0, 1023, 1536, 10_485_760, 5_368_709_120n].map(bytes)).toEqual([
+      '0 B',
+      '1023 B',
+      '1.5 KiB',
+      '10.0 MiB',
+      '5.0 GiB',
+    ]);
+    expect([0n, 1_234_567, undefined].map(count)).toEqual(['0', '1,234,567', '-']);
+    expect([0, 4_249, 83_000, 7_380_000].map(duration)).toEqual(['0.0s', '4.2s', '1m23s', '2h03m']);
+    expect(time(new Date(Date.UTC(2026, 0, 2, 3, 4, 5, 678)))).toBe('2026-01-02T03:04:05Z');
+    expect(word('CONNECTOR_KIND_ICEBERG', 'CONNECTOR_KIND_')).toBe('iceberg');
+  });
+
+  it('cuts in the middle', () => {
+    expect(shorten('s3://bucket/a/b/c/file.parquet', 20)).toBe('s3://b…/file.parquet');
+    expect(shorten('short', 5)).toBe('short');
+    expect(shorten('日本語日本語', 3)).toHaveLength(3);
+  });
+
+  it('does not let names drive the terminal', () => {
+    expect(printable('a\u001b[31mb\nc\u009b')).toBe('a\\x1b[31mb c\\x9b');
+  });
+});
+
+describe('TablePrinter', () => {
+  const columns = [
+    { title: 'PATH', value: (r: [string, number]) => r[0], flexible: true },
+    { title: 'N', value: (r: [string, number]) => String(r[1]), align: 'right' as const },
+  ];
+
+  it('aligns numbers, and prints titles once', () => {
+    const table = new TablePrinter(columns, {});
+    expect(
+      table.render([
+        ['a', 1],
+        ['bcd', 1_000],
+      ]),
+    ).toBe('PATH     N\na        1\nbcd   1000\n');
+    expect(table.render([['e', 2]])).toBe('e        2\n');
+    expect(table.render([])).toBe('');
+  });
+
+  it('lets a longer cell of a later page push its own line', () => {
+    const table = new TablePrinter(columns, {});
+    table.render([['a', 1]]);
+    expect(table.render([['longer', 2]])).toBe('longer  2\n');
+  });
+
+  it('cuts paths to the width of a terminal, and nothing in a pipe', () => {
+    const rows: [string, number][] = [['/warehouse/namespace/table/data/file.parquet', 7]];
+    const lines = new TablePrinter(columns, { isTTY: true, columns: 30 }).render(rows).trimEnd().split('\n');
+    expect(lines.map((line) => line.length)).toEqual([30, 30]);
+    expect(lines[1]).toMatch(/^\/.*….*file\.parquet +7$/);
+    expect(new TablePrinter(columns, { columns: 30 }).render(rows)).toContain(rows[0]?.[0]);
+  });
+
+  it('counts wide characters', () => {
+    expect(
+      new TablePrinter(columns, {}).render([
+        ['日本', 1],
+        ['abcd', 2],
+      ]),
+    ).toBe('PATH  N\n日本  1\nabcd  2\n');
+  });
+});
+
+describe('JSON', () => {
+  const json = <T extends object>(type: { toJSON(m: T): unknown }, message: T) =>
+    withDefaults(message, type.toJSON(message));
+
+  it('has the zeros, and leaves out what is absent', () => {
+    const job = json(
+      ReconcileJob,
+      ReconcileJob.create({ jobId: 'j', errors: 0n, tablesScanned: 9_007_199_254_740_993n }),
+    );
+    expect(job).toMatchObject({
+      jobId: 'j',
+      errors: '0',
+      tablesScanned: '9007199254740993',
+      message: '',
+      fullRescan: false,
+    });
+    expect(job).not.toHaveProperty('startedAt');
+  });
+
+  it('keeps absent statistics absent, and zeros of optional ones', () => {
+    const stats = json(
+      ColumnStats,
+      ColumnStats.create({ columnId: 1, nullCount: 0n, lowerBound: Buffer.from([1, 255]) }),
+    );
+    expect(stats).toMatchObject({ nullCount: '0', lowerBound: 'Af8=', dropped: false });
+    expect(stats).not.toHaveProperty('valueCount');
+    expect(stats).not.toHaveProperty('ndv');
+    const sketched = ColumnStats.create({ ndv: { exact: 0n, sketches: [{ type: 't', data: Buffer.from('x') }] } });
+    expect(json(ColumnStats, sketched).ndv).toEqual({ exact: '0', sketches: [{ type: 't', data: 'eA==' }] });
+  });
+});
+
+describe('option values', () => {
+  it('are lists, with commas in quotes', () => {
+    expect(list('a, b,"c,d".e', ['z'])).toEqual(['z', 'a', 'b', '"c,d".e']);
+    expect(list('')).toEqual([]);
+  });
+
+  it('are intervals', () => {
+    expect(['90', '90s', '15m', '6h', '1d', '0'].map(interval)).toEqual([90n, 90n, 900n, 21_600n, 86_400n, 0n]);
+    expect(() => interval('-1')).toThrow('15m');
+  });
+
+  it('are pairs', () => {
+    expect(keyValue('a=b=c', { x: 'y' })).toEqual({ x: 'y', a: 'b=c' });
+    expect(() => keyValue('=b')).toThrow('key=value');
+  });
+});

@@ -1,0 +1,75 @@
+import { pino } from 'pino';
+import { vi } from 'vitest';
+import { startCatalog } from '../../src/catalog/server.ts';
+import { main } from '../../src/cli/main.ts';
+import { type CatalogClients, connectCatalog } from '../../src/clients/catalog.ts';
+import { FakeJobs } from './fake-jobs.ts';
+
+export interface Ran {
+  code: number;
+  stdout: string;
+  stderr: string;
+  /** The lines of stdout as JSON. */
+  // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever is there
+  json: any[];
+}
+
+export interface Harness extends AsyncDisposable {
+  address: string;
+  clients: CatalogClients;
+  jobs: FakeJobs;
+  /** Runs one command line against the catalog. */
+  run(...args: string[]): Promise<Ran>;
+}
+
+/** A real catalog service in memory, with jobs that a test controls. */
+export async function startHarness(): Promise<Harness> {
+  const jobs = new FakeJobs();
+  const catalog = await startCatalog({
+    address: '127.0.0.1:0',
+    databaseFile: ':memory:',
+    jobs,
+    logger: pino({ level: 'silent' }),
+  });
+  const clients = connectCatalog(catalog.address);
+  jobs.clients = clients;
+  return {
+    address: catalog.address,
+    clients,
+    jobs,
+    run: (...args) => runCli(args, { RECONCILER_ADDRESS: catalog.address }),
+    async [Symbol.asyncDispose]() {
+      clients.close();
+      await catalog.stop();
+    },
+  };
+}
+
+/** Runs one command line in this process and catches what it writes. */
+export async function runCli(args: string[], env: Record<string, string> = {}): Promise<Ran> {
+  const written = { stdout: '', stderr: '' };
+  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+  const spies = (['stdout', 'stderr'] as const).map((name) =>
+    vi.spyOn(process[name], 'write').mockImplementation((chunk) => {
+      written[name] += String(chunk);
+      return true;
+    }),
+  );
+  try {
+    const code = await main(args);
+    return {
+      code,
+      ...written,
+      get json() {
+        return written.stdout
+          .trimEnd()
+          .split('\n')
+          .filter(Boolean)
+          .map((line) => JSON.parse(line));
+      },
+    };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+    vi.unstubAllEnvs();
+  }
+}

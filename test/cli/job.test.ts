@@ -1,0 +1,103 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { type Harness, startHarness } from './harness.ts';
+
+let cli: Harness;
+let running: string;
+beforeAll(async () => {
+  cli = await startHarness();
+  await cli.run(
+    'connector',
+    'create',
+    'lake',
+    '--kind',
+    'iceberg',
+    '--uri',
+    'file:///w',
+    '--destination-catalog',
+    'main',
+  );
+  cli.jobs.outcome = undefined;
+  running = (await cli.run('connector', 'trigger', 'lake')).stdout.trim();
+});
+afterAll(() => cli[Symbol.asyncDispose]());
+
+it('shows the live counters of a running job', async () => {
+  const { code, stdout } = await cli.run('job', 'get', running);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^tables +1,234 scanned, 7 changed, 0 unchanged$/m);
+  expect(stdout).toMatch(/^ingested +9 snapshots, 10 files, 2\.0 KiB of metadata read$/m);
+  expect((await cli.run('job', 'get', running, '--json')).json[0]).toMatchObject({
+    jobId: running,
+    state: 'JS_RUNNING',
+    errors: '0',
+  });
+});
+
+it('links to the Temporal UI where it is known', async () => {
+  process.env.RECONCILER_TEMPORAL_UI = 'http://127.0.0.1:8233/';
+  try {
+    expect((await cli.run('job', 'get', running)).stderr).toContain(
+      `http://127.0.0.1:8233/namespaces/default/workflows/${running}`,
+    );
+  } finally {
+    delete process.env.RECONCILER_TEMPORAL_UI;
+  }
+});
+
+it('lists jobs, newest first, of one connector if asked', async () => {
+  await cli.run(
+    'connector',
+    'create',
+    'idle',
+    '--kind',
+    'iceberg',
+    '--uri',
+    'file:///i',
+    '--destination-catalog',
+    'main',
+  );
+  const { stdout } = await cli.run('job', 'list');
+  expect(stdout).toMatch(/^JOB +CONNECTOR +STATE +CREATED +RAN FOR +CHANGED +ERRORS +MESSAGE/);
+  expect(stdout).toContain(running);
+  expect((await cli.run('job', 'list', '--connector', 'lake', '--json')).json.map((j) => j.jobId)).toEqual([running]);
+  const none = await cli.run('job', 'list', '--connector', 'idle');
+  expect(none).toMatchObject({ code: 0, stdout: '' });
+  expect(none.stderr).toContain('no job yet');
+});
+
+it('stops watching at Ctrl-C, and not the job', async () => {
+  const watching = cli.run('job', 'watch', running);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  process.emit('SIGINT');
+  const { code, stdout, stderr } = await watching;
+  expect(code).toBe(130);
+  expect(stdout).toBe('');
+  expect(stderr).toContain('no longer watching; the job goes on');
+  expect((await cli.run('job', 'get', running, '--json')).json[0].state).toBe('JS_RUNNING');
+});
+
+it('watches to the end', async () => {
+  const watching = cli.run('job', 'watch', running, '--json');
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  await cli.jobs.finish(running, { state: JobState.JS_SUCCEEDED, message: 'done' });
+  const { code, json } = await watching;
+  expect(code).toBe(0);
+  expect(json).toMatchObject([{ jobId: running, state: 'JS_SUCCEEDED' }]);
+});
+
+it('cancels', async () => {
+  const jobId = (await cli.run('connector', 'trigger', 'lake')).stdout.trim();
+  const { code, json } = await cli.run('job', 'cancel', jobId, '--wait', '--json');
+  expect(code).toBe(0);
+  expect(json).toMatchObject([{ jobId, state: 'JS_CANCELLED' }]);
+  expect((await cli.run('job', 'watch', jobId)).code).toBe(1);
+});
+
+it('fails with 1 for a job that is not there', async () => {
+  for (const command of ['get', 'watch', 'cancel']) {
+    const { code, stderr } = await cli.run('job', command, 'no-such-job');
+    expect({ command, code }).toEqual({ command, code: 1 });
+    expect(stderr).toMatch(/^error: .*no-such-job/m);
+  }
+});

@@ -1,0 +1,139 @@
+import { execFile, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, describe, expect, it } from 'vitest';
+import { freePort } from '../../src/stack/ports.ts';
+import { runCli, startHarness } from './harness.ts';
+
+const BIN = join(import.meta.dirname, '../../bin/reconciler.js');
+const folder = mkdtempSync(join(tmpdir(), 'cli-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe('help', () => {
+  it('names every command', async () => {
+    const { code, stdout } = await runCli(['--help']);
+    expect(code).toBe(0);
+    for (const name of [
+      'up',
+      'start',
+      'catalog',
+      'worker',
+      'connector',
+      'job',
+      'namespace',
+      'table',
+      'snapshot',
+      'stats',
+      'plan',
+    ]) {
+      expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
+    }
+    expect(stdout).toContain('Exit codes: 0 done, 1 ');
+  });
+
+  const groups = {
+    connector: ['create', 'get', 'list', 'update', 'delete', 'validate', 'trigger'],
+    job: ['get', 'list', 'watch', 'cancel', 'failures'],
+    namespace: ['list'],
+    table: ['list', 'get'],
+    snapshot: ['list'],
+    stats: ['table', 'columns', 'files'],
+    plan: ['get'],
+  };
+  const leaves = Object.entries(groups).flatMap(([group, names]) => names.map((name) => [group, name]));
+  it.each([['up'], ['start'], ['catalog'], ['worker'], ...leaves])('of %s %s has examples', async (...words) => {
+    const { code, stdout } = await runCli(['help', ...words.filter((word) => word !== undefined)]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/Examples:\n +\$ /);
+  });
+
+  it('is what a bare group shows, as wrong usage', async () => {
+    for (const args of [[], ['job']]) {
+      const { code, stdout, stderr } = await runCli(args);
+      expect(code).toBe(2);
+      expect(stdout).toBe('');
+      expect(stderr).toMatch(/^Usage: reconciler/);
+    }
+  });
+
+  it('knows its version', async () => {
+    expect((await runCli(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
+
+describe('a server that cannot be reached', () => {
+  it('is named, with the way to start one, and ends with 3', async () => {
+    const address = `127.0.0.1:${await freePort('127.0.0.1')}`;
+    const { code, stdout, stderr } = await runCli(['connector', 'list'], { RECONCILER_ADDRESS: address });
+    expect(code).toBe(3);
+    expect(stdout).toBe('');
+    expect(stderr).toBe(
+      `error: no catalog service answers at ${address} (connect ECONNREFUSED ${address})\n` +
+        'hint: start one with `reconciler up`, or name another with --address or RECONCILER_ADDRESS\n',
+    );
+  });
+
+  it('is looked for where --address says, before RECONCILER_ADDRESS', async () => {
+    await using cli = await startHarness();
+    const env = { RECONCILER_ADDRESS: '127.0.0.1:1' };
+    expect((await runCli(['connector', 'list', '--address', cli.address], env)).code).toBe(0);
+    expect((await runCli(['--address', cli.address, 'connector', 'list', '--json'], env)).code).toBe(0);
+    expect((await runCli(['connector', 'list', '--address', 'nowhere'], env)).code).toBe(2);
+  });
+
+  it('may be a wrong setting', async () => {
+    const { code, stderr } = await runCli(['connector', 'list'], { RECONCILER_ADDRESS: 'nowhere' });
+    expect(code).toBe(2);
+    expect(stderr).toContain('RECONCILER_ADDRESS=nowhere is not host:port');
+  });
+
+  it('is given up after its stack trace with RECONCILER_LOG_LEVEL=debug', async () => {
+    const { code, stderr } = await runCli(['table', 'list', 'a'], { RECONCILER_LOG_LEVEL: 'debug' });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^\s+at /m);
+  });
+});
+
+describe('bin/reconciler.js', () => {
+  it('runs from any folder, through a link, with an empty HOME', async () => {
+    const link = join(folder, 'reconciler');
+    symlinkSync(BIN, link);
+    const env = { PATH: process.env.PATH, HOME: '' };
+    const { stdout, stderr } = await promisify(execFile)(link, ['--help'], { cwd: folder, env });
+    expect(stdout).toMatch(/^Usage: reconciler/);
+    expect(stderr).toBe('');
+  });
+
+  it('passes exit codes on', () => {
+    expect(spawnSync(BIN, ['connector', 'list', '--nonsense']).status).toBe(2);
+    expect(spawnSync(BIN, ['connector', 'list', '--address', '127.0.0.1:1']).status).toBe(3);
+  });
+
+  it('ends quietly when the reader has seen enough', async () => {
+    await using cli = await startHarness();
+    for (let n = 0; n < 100; n++) {
+      const description = 'x'.repeat(4_000);
+      await cli.clients.connectors.createConnector({
+        connector: {
+          displayName: `c${n}`,
+          uri: 'file:///x',
+          kind: 'CONNECTOR_KIND_ICEBERG' as never,
+          description,
+          destination: { catalogName: 'm' },
+        },
+      });
+    }
+    const child = spawn('/bin/sh', ['-c', `'${BIN}' connector list --json | head -n 1`], {
+      env: { ...process.env, RECONCILER_ADDRESS: cli.address },
+    });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (chunk) => (stdout += chunk));
+    child.stderr.on('data', (chunk) => (stderr += chunk));
+    await new Promise((resolve) => child.on('close', resolve));
+    expect(stdout.split('\n')).toHaveLength(2);
+    expect(stderr).toBe('');
+  });
+});
