@@ -27,19 +27,25 @@ export async function* fileChanges(
       ({ addedSnapshotId, added, deleted }) =>
         (addedSnapshotId === undefined || addedSnapshotId === snapshotId) && (added !== 0 || deleted !== 0),
     );
-    yield* manifestByManifest(own, (entry) => ownChange(entry, snapshotId), request, context);
+    yield* manifestByManifest(own, (entry, manifest) => ownChange(entry, manifest, snapshotId), request, context);
   } else {
     yield* differenceOf(base, request, context);
   }
 }
 
 /** What a batch makes of an entry; undefined where it changes nothing. */
-type Pick = (entry: ResolvedEntry) => FileChange | undefined;
+type Pick = (entry: ResolvedEntry, manifest: ManifestFile) => FileChange | undefined;
 
 const liveOnly: Pick = (entry) => (entry.status === DELETED ? undefined : added(entry));
 
-function ownChange(entry: ResolvedEntry, snapshotId: bigint): FileChange | undefined {
-  if (entry.status === EXISTING || entry.snapshotId !== snapshotId) return undefined;
+/**
+ * In a manifest that this snapshot wrote, every entry that is added or deleted is its own: the counts that were compared
+ * include them all. Not so the entries' own snapshot ids: pyiceberg's tombstones keep the id of the snapshot that added the
+ * file. Where the list does not say who wrote a manifest, only those ids can tell.
+ */
+function ownChange(entry: ResolvedEntry, manifest: ManifestFile, snapshotId: bigint): FileChange | undefined {
+  if (entry.status === EXISTING) return undefined;
+  if (manifest.addedSnapshotId === undefined && entry.snapshotId !== snapshotId) return undefined;
   return entry.status === ADDED ? added(entry) : removed(entry.file.path, entry.file.contentOffset);
 }
 
@@ -73,15 +79,16 @@ async function* manifestByManifest(
   context: ManifestContext,
 ): AsyncGenerator<FileChangeBatch> {
   for (let index = Math.max(0, from); index < manifests.length; index++) {
+    const manifest = manifests[index] as ManifestFile;
     let changes: FileChange[] = [];
-    for await (const entries of readManifest(manifests[index] as ManifestFile, snapshotId, context, columnIds)) {
+    for await (const entries of readManifest(manifest, snapshotId, context, columnIds)) {
       signal?.throwIfAborted();
       if (changes.length + entries.length > BATCH_ENTRIES) {
         yield { changes };
         changes = [];
       }
       for (const entry of entries) {
-        const change = pick(entry);
+        const change = pick(entry, manifest);
         if (change !== undefined) changes.push(change);
       }
     }

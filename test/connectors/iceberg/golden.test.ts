@@ -1,0 +1,284 @@
+import { describe, expect, it } from 'vitest';
+import type { ContentFile, SnapshotDescriptor, TableReader } from '../../../src/connectors/spi.ts';
+import { boundText } from '../../../src/stats/bounds.ts';
+import {
+  type Added,
+  apply,
+  changesOf,
+  fileKey,
+  keyOf,
+  openFixture,
+  type TruthFile,
+  type TruthSnapshot,
+  type TruthTable,
+  truths,
+} from './fixtures.ts';
+
+const RESERVED_FROM = 2_147_483_000;
+const tables = truths();
+/** A directory has no pointer: without its newest file, the table is what the file before says. */
+const sound = tables.filter(([, truth]) => truth.corrupted === undefined);
+
+async function snapshotsOf(reader: TableReader): Promise<SnapshotDescriptor[]> {
+  const snapshots: SnapshotDescriptor[] = [];
+  for await (const snapshot of reader.snapshots()) snapshots.push(snapshot);
+  return snapshots;
+}
+
+const hex = (bytes: Uint8Array | undefined) => (bytes === undefined ? undefined : Buffer.from(bytes).toString('hex'));
+const optional = <T>(value: T | null | undefined): T | undefined => value ?? undefined;
+
+/** A file as the truth would say it. */
+function asTruth(file: ContentFile): unknown {
+  return {
+    content: file.content,
+    path: file.path,
+    format: file.format,
+    spec_id: file.specId,
+    record_count: file.recordCount,
+    file_size_in_bytes: file.fileSizeInBytes,
+    content_offset: file.contentOffset,
+    content_size_in_bytes: file.contentSizeInBytes,
+    referenced_data_file: file.referencedDataFile,
+    equality_ids: file.equalityIds,
+    sort_order_id: file.sortOrderId,
+    split_offsets: file.splitOffsets,
+    first_row_id: file.firstRowId,
+    partition: file.partition.map(({ fieldId, name, type, value }) => ({
+      field_id: fieldId,
+      name,
+      type,
+      value: value && partitionText(type, value),
+    })),
+    columns: Object.fromEntries(
+      file.columns.map((column) => [
+        column.id,
+        {
+          size: column.sizeInBytes,
+          values: column.valueCount,
+          nulls: column.nullCount,
+          nans: column.nanCount,
+          lower_hex: hex(column.lower),
+          upper_hex: hex(column.upper),
+        },
+      ]),
+    ),
+  };
+}
+
+function fromTruth(file: TruthFile, referenced: string | undefined): unknown {
+  return {
+    content: file.content,
+    path: file.path,
+    format: file.format,
+    spec_id: file.spec_id,
+    record_count: file.record_count,
+    file_size_in_bytes: file.file_size_in_bytes,
+    content_offset: optional(file.content_offset),
+    content_size_in_bytes: optional(file.content_size_in_bytes),
+    referenced_data_file: file.referenced_data_file ?? referenced,
+    equality_ids: optional(file.equality_ids),
+    sort_order_id: optional(file.sort_order_id),
+    split_offsets: optional(file.split_offsets),
+    first_row_id: optional(file.first_row_id),
+    partition: (file.partition ?? []).map(({ field_id, name, type, raw, human }) => ({
+      field_id,
+      name,
+      type,
+      value: raw === null ? undefined : type === 'int' ? raw : String(human),
+    })),
+    columns: Object.fromEntries(
+      Object.entries(file.columns)
+        .filter(([id]) => Number(id) < RESERVED_FROM)
+        .map(([id, { size, values, nulls, nans, lower_hex, upper_hex }]) => [
+          id,
+          { size, values, nulls, nans, lower_hex, upper_hex },
+        ]),
+    ),
+  };
+}
+
+/** Java's own text: without the zeros of a second's fraction. */
+function partitionText(type: string, value: Uint8Array): string | undefined {
+  return boundText(type, value)?.replace(/(T\d\d:\d\d:\d\d)\.000000/, '$1');
+}
+
+/** Delete files whose paths are all one file's: equal bounds of `file_path`. */
+function referencedByBounds(file: TruthFile): string | undefined {
+  const path = file.columns['2147483546'];
+  if (file.content !== 'POSITION_DELETES' || path?.lower_hex === undefined || path.lower_hex !== path.upper_hex) {
+    return undefined;
+  }
+  return Buffer.from(path.lower_hex, 'hex').toString();
+}
+
+function expectLive(live: ReadonlyMap<string, Added>, snapshot: TruthSnapshot, truth: TruthTable): void {
+  const wanted = new Map(
+    (snapshot.live ?? []).map(({ file, seq, file_seq }) => {
+      const it = truth.files[file]!;
+      return [keyOf(it.path, it.content_offset), { seq: seq ?? 0, file_seq: file_seq ?? 0 }];
+    }),
+  );
+  const found = new Map(
+    [...live].map(([key, { sequenceNumber, fileSequenceNumber }]) => [
+      key,
+      { seq: sequenceNumber, file_seq: fileSequenceNumber },
+    ]),
+  );
+  expect(Object.fromEntries([...found].sort())).toEqual(Object.fromEntries([...wanted].sort()));
+}
+
+describe.each(sound)('%s', (name, truth) => {
+  it('is described as the engines do', async () => {
+    const { descriptor } = await openFixture(name);
+    expect(descriptor).toMatchObject({
+      uuid: truth.uuid,
+      format: 'ICEBERG',
+      formatVersion: truth.format_version,
+      location: truth.location,
+      properties: truth.properties,
+      currentSchemaId: truth.current_schema_id,
+      defaultSpecId: truth.default_spec_id,
+    });
+    expect(descriptor.currentSnapshotId).toBe(
+      truth.current_snapshot_id === null ? undefined : BigInt(truth.current_snapshot_id),
+    );
+    expect(descriptor.schemas.map(({ json }) => JSON.parse(json))).toEqual(
+      truth.schemas.map((schema) => expect.objectContaining({ 'schema-id': schema['schema-id'] })),
+    );
+    expect(descriptor.partitionSpecs).toEqual(
+      truth.specs.map((spec) => ({
+        specId: spec['spec-id'],
+        fields: spec.fields.map((field) => ({
+          fieldId: field['field-id'],
+          name: field.name,
+          transform: field.transform,
+          sourceIds: [field['source-id']],
+        })),
+      })),
+    );
+    const refs = Object.fromEntries(
+      descriptor.refs.map((ref) => [ref.name, { type: ref.type, snapshot_id: String(ref.snapshotId) }]),
+    );
+    expect(Object.keys(refs).sort()).toEqual(Object.keys(truth.refs).sort());
+    for (const [ref, said] of Object.entries(truth.refs)) expect(said).toMatchObject(refs[ref]!);
+  });
+
+  it('has the snapshots that the engines see, parents first', async () => {
+    const reader = await openFixture(name);
+    const snapshots = await snapshotsOf(reader);
+    const seen = new Set<bigint>();
+    const all = new Set(snapshots.map((snapshot) => snapshot.snapshotId));
+    for (const { snapshotId, parentSnapshotId } of snapshots) {
+      if (parentSnapshotId !== undefined && all.has(parentSnapshotId)) expect(seen).toContain(parentSnapshotId);
+      seen.add(snapshotId);
+    }
+    const said = snapshots.map((it) => ({
+      snapshot_id: String(it.snapshotId),
+      parent_id: it.parentSnapshotId === undefined ? null : String(it.parentSnapshotId),
+      sequence_number: it.sequenceNumber,
+      timestamp_ms: it.committedAtMs,
+      operation: it.operation,
+      schema_id: it.schemaId ?? null,
+      manifest_list: it.manifestList,
+      summary: it.summary,
+    }));
+    expect(said).toHaveLength(truth.snapshots.length);
+    for (const snapshot of truth.snapshots) {
+      const { snapshot_id, parent_id, sequence_number, timestamp_ms, operation, schema_id, manifest_list, summary } =
+        snapshot;
+      expect(said).toContainEqual({
+        snapshot_id,
+        parent_id,
+        sequence_number,
+        timestamp_ms,
+        operation,
+        schema_id,
+        manifest_list,
+        summary,
+      });
+      const own = snapshots.find((it) => String(it.snapshotId) === snapshot_id);
+      expect(own).toMatchObject({ firstRowId: snapshot.first_row_id, addedRows: snapshot.added_rows });
+    }
+  });
+
+  it('has the files that the engines see in every snapshot, whole and by changes', async () => {
+    const reader = await openFixture(name);
+    const snapshots = await snapshotsOf(reader);
+    const known = new Map(truth.snapshots.map((snapshot) => [snapshot.snapshot_id, snapshot]));
+    const lives = new Map<bigint, Map<string, Added>>();
+    for (const { snapshotId, parentSnapshotId } of snapshots) {
+      const said = known.get(String(snapshotId))!;
+      if (said.live === undefined) continue;
+      const base = parentSnapshotId === undefined ? undefined : lives.get(parentSnapshotId);
+      const whole = apply(new Map(), await changesOf(reader, snapshotId));
+      expectLive(whole, said, truth);
+
+      const changes = await changesOf(reader, snapshotId, base && { base: parentSnapshotId });
+      const live = apply(base ?? new Map(), changes);
+      expectLive(live, said, truth);
+      lives.set(snapshotId, live);
+      if (base !== undefined) {
+        const keys = (ids: string[] = []) =>
+          ids.map((id) => keyOf(truth.files[id]!.path, truth.files[id]!.content_offset)).sort();
+        const came = changes.flatMap((change) => (change.kind === 'added' ? [fileKey(change.file)] : []));
+        const went = changes.flatMap((it) => (it.kind === 'removed' ? [keyOf(it.path, it.contentOffset)] : []));
+        expect(came.sort()).toEqual(keys(said.added));
+        expect(went.sort()).toEqual(keys(said.removed));
+      }
+
+      const counts = await reader.liveFileCounts(snapshotId);
+      const deleteFiles =
+        said.totals.position_delete_files! + said.totals.equality_delete_files! + said.totals.deletion_vectors!;
+      expect(counts).toEqual({ dataFiles: said.totals.data_files, deleteFiles });
+    }
+    // From any snapshot to any other, parent or not: by the difference of their manifests.
+    for (const [from, before] of lives) {
+      for (const [to] of lives) {
+        if (lives.size > 8 && from !== snapshots[0]!.snapshotId && to !== snapshots[0]!.snapshotId) continue;
+        const live = apply(before, await changesOf(reader, to, { base: from }));
+        expectLive(live, known.get(String(to))!, truth);
+      }
+    }
+  });
+
+  it('has every field of every file as the engines say it', async () => {
+    const reader = await openFixture(name);
+    const truthFiles = new Map(Object.values(truth.files).map((file) => [keyOf(file.path, file.content_offset), file]));
+    const seen = new Set<string>();
+    for (const { snapshotId } of await snapshotsOf(reader)) {
+      for (const change of await changesOf(reader, snapshotId)) {
+        if (change.kind !== 'added') continue;
+        const key = fileKey(change.file);
+        const file = truthFiles.get(key)!;
+        seen.add(key);
+        expect(asTruth(change.file)).toEqual(fromTruth(file, referencedByBounds(file)));
+        const ids = change.file.columns.map((column) => column.id);
+        expect(ids).toEqual([...ids].sort((a, b) => a - b));
+      }
+    }
+    expect([...seen].sort()).toEqual([...truthFiles.keys()].sort());
+  });
+});
+
+describe('damaged tables', () => {
+  it('bad.truncated_metadata fails and names the file', async () => {
+    await expect(openFixture('wh.bad.truncated_metadata')).rejects.toMatchObject({
+      code: 'DATA_LOSS',
+      message: expect.stringMatching(/00002-97cc7d95.*metadata\.json is broken: it is not JSON/),
+    });
+  });
+
+  it('bad.missing_manifest fails at its snapshot and names the manifest', async () => {
+    const reader = await openFixture('wh.bad.missing_manifest');
+    const failures: unknown[] = [];
+    for (const { snapshotId } of await snapshotsOf(reader)) {
+      await changesOf(reader, snapshotId).catch((error) => failures.push(error));
+    }
+    expect(failures.length).toBeGreaterThan(0);
+    expect(failures[0]).toMatchObject({
+      code: 'DATA_LOSS',
+      message: expect.stringMatching(/^manifest .*-m0\.avro cannot be read/),
+    });
+  });
+});
