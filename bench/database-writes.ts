@@ -1,0 +1,53 @@
+import { readFileSync, statSync } from 'node:fs';
+import Database from 'better-sqlite3';
+
+/** What was written to a SQLite database in WAL mode, seen from outside. */
+export interface DatabaseWrites {
+  transactions: number;
+  /** Tables and indexes of which a page was written, with the number of writes. */
+  pages: Record<string, number>;
+}
+
+/** Moves all of the write-ahead log into the database file, so that what is written next stands alone in the log. */
+export function emptyLog(file: string): void {
+  const db = new Database(file);
+  db.pragma('busy_timeout = 5000');
+  db.pragma('wal_checkpoint(TRUNCATE)');
+  db.close();
+}
+
+/**
+ * What was written since `emptyLog`, by the frames of the write-ahead log (SQLite's file format, section 4): each is one page of
+ * one table or index; the last of a transaction tells the database's size. Right for less than 1,000 pages, after which SQLite
+ * begins the log anew.
+ */
+export function writesSince(file: string): DatabaseWrites {
+  const log = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ? readFileSync(`${file}-wal`) : Buffer.alloc(0);
+  const writes: DatabaseWrites = { transactions: 0, pages: {} };
+  if (log.length < 32) return writes;
+  const pageSize = log.readUInt32BE(8);
+  const salt = log.subarray(16, 24);
+  const written = new Map<number, number>();
+  for (let at = 32; at + 24 + pageSize <= log.length; at += 24 + pageSize) {
+    if (!log.subarray(at + 8, at + 16).equals(salt)) break;
+    const page = log.readUInt32BE(at);
+    written.set(page, (written.get(page) ?? 0) + 1);
+    if (log.readUInt32BE(at + 4) !== 0) writes.transactions++;
+  }
+  for (const [page, name] of pageOwners(file, [...written.keys()])) {
+    writes.pages[name] = (writes.pages[name] ?? 0) + written.get(page)!;
+  }
+  return writes;
+}
+
+function pageOwners(file: string, pages: number[]): [number, string][] {
+  const db = new Database(file, { readonly: true });
+  try {
+    const rows = db
+      .prepare('SELECT pageno, name FROM dbstat WHERE pageno IN (SELECT value FROM json_each(?))')
+      .all(JSON.stringify(pages)) as { pageno: number; name: string }[];
+    return rows.map((row) => [row.pageno, row.name]);
+  } finally {
+    db.close();
+  }
+}

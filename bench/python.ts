@@ -1,0 +1,42 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const here = import.meta.dirname;
+
+/** The Python of a virtual environment with `requirements.txt`, made in `cacheDir` the first time. */
+export function ensurePython(cacheDir: string): string {
+  const folder = join(cacheDir, 'python');
+  const python = join(folder, 'bin', 'python');
+  const stamp = join(folder, '.installed');
+  if (!existsSync(stamp)) {
+    console.error('bench: installing pyiceberg (once)');
+    execFileSync('python3', ['-m', 'venv', folder], { stdio: ['ignore', 2, 2] });
+    const install = ['-m', 'pip', 'install', '--quiet', '--requirement', join(here, 'requirements.txt')];
+    execFileSync(python, install, { stdio: ['ignore', 2, 2] });
+    writeFileSync(stamp, '');
+  }
+  return python;
+}
+
+/** Runs a script of this folder that prints one line of JSON. */
+export async function runScript<T>(python: string, script: string, ...args: string[]): Promise<T> {
+  const { stdout } = await promisify(execFile)(python, [join(here, script), ...args]);
+  return JSON.parse(stdout) as T;
+}
+
+/** A warehouse made by `make_table.py`; kept in `cacheDir` and made only where it is not there. */
+export async function ensureWarehouse(python: string, cacheDir: string, name: string, ...args: string[]) {
+  const warehouse = join(cacheDir, name);
+  const stamp = join(warehouse, '.made');
+  if (existsSync(stamp)) return warehouse;
+  console.error(`bench: making ${name} (once)`);
+  // The paths in the metadata are the final ones, so it is made in place; what a stopped run left goes.
+  rmSync(warehouse, { recursive: true, force: true });
+  mkdirSync(warehouse, { recursive: true });
+  await runScript(python, 'make_table.py', ...args, '--warehouse', warehouse);
+  writeFileSync(`${stamp}.new`, '');
+  renameSync(`${stamp}.new`, stamp);
+  return warehouse;
+}

@@ -1,0 +1,153 @@
+/**
+ * The benchmarks: `npm run bench`, or small ones in a minute: `npm run bench -- --quick`.
+ *
+ * A table of many files is ingested by a real stack, through gRPC into SQLite on disk, beside pyiceberg merely reading the same
+ * manifests; then many small tables. Tables and pyiceberg are kept in a cache directory. Reports on stderr, prints JSON on stdout.
+ */
+import { mkdirSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import Table from 'cli-table3';
+import { type DatabaseWrites, emptyLog, writesSince } from './database-writes.ts';
+import { historyEvents } from './history-events.ts';
+import { ensurePython, ensureWarehouse, runScript } from './python.ts';
+import { BenchStack, type Run } from './stack.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    files: { type: 'string', default: '200000' },
+    snapshots: { type: 'string', default: '20' },
+    tables: { type: 'string', default: '1000' },
+    /** Sizes that take a minute, to try the benchmark itself. */
+    quick: { type: 'boolean', default: false },
+    cache: { type: 'string', default: join(homedir(), '.cache', 'reconciler', 'bench') },
+  },
+});
+
+interface PeerResult {
+  manifests: number;
+  manifestBytes: number;
+  manifestListBytes: number;
+  entries: number;
+  seconds: number;
+  entriesPerSecond: number;
+}
+
+interface FilesResult {
+  files: number;
+  jobSeconds: number;
+  cliSeconds: number;
+  filesPerSecond: number;
+  bytesRead: number;
+  workerMiB?: number;
+  catalogMiB?: number;
+  unchangedSeconds: number;
+  unchangedCliSeconds: number;
+  unchangedWrites: DatabaseWrites;
+}
+
+/** One table of `files` files: ingested, then found unchanged. */
+async function measureFiles(warehouse: string, files: number, cache: string): Promise<FilesResult> {
+  await using stack = await BenchStack.start(cache);
+  await stack.createConnector('bench', warehouse);
+  const first = await stack.reconcile('bench');
+  const memory = { workerMiB: stack.peakMemory('worker'), catalogMiB: stack.peakMemory('catalog') };
+  emptyLog(stack.database);
+  const again = await stack.reconcile('bench');
+  if (Number(again.job.tablesChanged ?? 0) !== 0) throw new Error('the second run found a change');
+  return {
+    files,
+    ...timesOf(first),
+    filesPerSecond: Math.round(files / first.jobSeconds),
+    bytesRead: Number(first.job.bytesRead ?? 0),
+    ...memory,
+    unchangedSeconds: again.jobSeconds,
+    unchangedCliSeconds: round(again.cliSeconds),
+    unchangedWrites: writesSince(stack.database),
+  };
+}
+
+/** Many tables of one snapshot: first run and unchanged run. */
+async function measureTables(warehouse: string, tables: number, cache: string) {
+  await using stack = await BenchStack.start(cache);
+  await stack.createConnector('bench', warehouse);
+  const of = async (run: Run) => ({
+    ...timesOf(run),
+    tablesPerSecond: Math.round(tables / run.jobSeconds),
+    ...(await historyEvents(stack.temporal, run.job.jobId)),
+  });
+  const first = await of(await stack.reconcile('bench'));
+  emptyLog(stack.database);
+  const run = await stack.reconcile('bench');
+  const writes = writesSince(stack.database);
+  const memory = { workerMiB: stack.peakMemory('worker'), catalogMiB: stack.peakMemory('catalog') };
+  return { tables, first, unchanged: { ...(await of(run)), writes }, ...memory };
+}
+
+const timesOf = (run: Run) => ({ jobSeconds: run.jobSeconds, cliSeconds: round(run.cliSeconds) });
+const round = (value: number) => Math.round(value * 1000) / 1000;
+
+function report(
+  peer: PeerResult,
+  half: FilesResult,
+  full: FilesResult,
+  many: Awaited<ReturnType<typeof measureTables>>,
+) {
+  const table = new Table({ head: ['measure', 'value', 'wanted'], style: { head: [], border: [] } });
+  const ratio = round(full.filesPerSecond / peer.entriesPerSecond);
+  const bytes = round(full.bytesRead / peer.manifestBytes);
+  table.push(
+    ['files ingested a second', `${full.filesPerSecond} (${full.files} in ${full.jobSeconds} s)`, ''],
+    ['the same by the command', `${Math.round(full.files / full.cliSeconds)} (${full.cliSeconds} s)`, ''],
+    ['pyiceberg reads entries a second', `${peer.entriesPerSecond} (${peer.seconds} s)`, ''],
+    ['ours to pyiceberg', `${ratio}`, '>= 1, aim 2'],
+    ['metadata read / manifest bytes', `${bytes} (${full.bytesRead} / ${peer.manifestBytes})`, '<= 1.05'],
+    ['worker, most memory', `${full.workerMiB} MiB (${half.files} files: ${half.workerMiB})`, '< 400'],
+    ['catalog, most memory', `${full.catalogMiB} MiB (${half.files} files: ${half.catalogMiB})`, '< 400'],
+    ['unchanged run', `${full.unchangedSeconds} s (command ${full.unchangedCliSeconds} s)`, '< 1'],
+    ['unchanged run, pages written', written(full.unchangedWrites), "the job's and its connector's"],
+    [`${many.tables} tables`, `${many.first.tablesPerSecond}/s, ${many.first.events} history events`, ''],
+    ['unchanged', `${many.unchanged.tablesPerSecond}/s, ${many.unchanged.events} history events`, ''],
+    ['unchanged, pages written', written(many.unchanged.writes), "the job's and its connector's"],
+    ['worker, catalog memory', `${many.workerMiB}, ${many.catalogMiB} MiB`, '< 400'],
+  );
+  console.error(table.toString());
+  console.log(JSON.stringify({ ratio, bytesRatio: bytes, peer, half, full, many }));
+}
+
+function written({ transactions, pages }: DatabaseWrites): string {
+  const tables = Object.entries(pages).map(([name, count]) => `${name} ${count}`);
+  return `${transactions} transactions\n${tables.join('\n')}`;
+}
+
+const files = options.quick ? 4000 : Number(options.files);
+const snapshots = options.quick ? 4 : Number(options.snapshots);
+const tables = options.quick ? 20 : Number(options.tables);
+const cache = resolve(options.cache);
+mkdirSync(cache, { recursive: true });
+const python = ensurePython(cache);
+
+const one = (count: number, appends: number) =>
+  ensureWarehouse(
+    python,
+    cache,
+    `files-${count}-${appends}`,
+    'one',
+    '--files',
+    `${count}`,
+    '--snapshots',
+    `${appends}`,
+  );
+const fullWarehouse = await one(files, snapshots);
+const halfWarehouse = await one(files / 2, snapshots / 2);
+const manyWarehouse = await ensureWarehouse(python, cache, `tables-${tables}`, 'many', '--tables', `${tables}`);
+
+console.error(`bench: ${files / 2} files`);
+const half = await measureFiles(halfWarehouse, files / 2, cache);
+console.error(`bench: ${files} files`);
+const full = await measureFiles(fullWarehouse, files, cache);
+console.error('bench: pyiceberg');
+const peer = await runScript<PeerResult>(python, 'pyiceberg_read.py', join(fullWarehouse, 'bench', 'files'));
+console.error(`bench: ${tables} tables`);
+report(peer, half, full, await measureTables(manyWarehouse, tables, cache));

@@ -1,0 +1,136 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+
+const bin = join(import.meta.dirname, '..', 'bin', 'reconciler.js');
+
+/** A job, as `connector trigger --wait --json` prints it (proto3 JSON: 64-bit numbers are strings, zero is left out). */
+export interface Job {
+  jobId: string;
+  state: string;
+  message?: string;
+  startedAt: string;
+  finishedAt: string;
+  tablesScanned?: string;
+  tablesChanged?: string;
+  tablesUnchanged?: string;
+  filesIngested?: string;
+  bytesRead?: string;
+  errors?: string;
+}
+
+export interface Run {
+  job: Job;
+  /** Seconds of the job, by its record. */
+  jobSeconds: number;
+  /** Seconds of the command, with Node's own start. */
+  cliSeconds: number;
+}
+
+/** A whole stack, started as a user starts it, in a data directory of its own that goes when it stops. */
+export class BenchStack implements AsyncDisposable {
+  #process: ChildProcess;
+  #dataDir: string;
+  #address: string;
+
+  private constructor(process: ChildProcess, dataDir: string, address: string) {
+    this.#process = process;
+    this.#dataDir = dataDir;
+    this.#address = address;
+  }
+
+  /** `parent` should be on a disk, not in memory: the catalog's database lies there. */
+  static async start(parent: string): Promise<BenchStack> {
+    const dataDir = mkdtempSync(join(parent, 'stack-'));
+    const [port, uiPort] = [await freePort(), await freePort()];
+    const args = [bin, 'up', '--data-dir', dataDir, '--port', String(port), '--ui-port', String(uiPort)];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+    const said: string[] = [];
+    for await (const line of createInterface({ input: child.stdout! })) {
+      if (line.startsWith('ready')) {
+        child.stdout!.resume();
+        return new BenchStack(child, dataDir, `127.0.0.1:${port}`);
+      }
+      said.push(line);
+    }
+    throw new Error(`reconciler up ended before it was ready: ${said.join('\n')}`);
+  }
+
+  get database(): string {
+    return join(this.#dataDir, 'catalog.db');
+  }
+
+  /** Temporal's frontend, host:port. */
+  get temporal(): string {
+    return this.#file().temporalAddress;
+  }
+
+  async createConnector(name: string, warehouse: string): Promise<void> {
+    await this.#cli(
+      'connector',
+      'create',
+      name,
+      '--kind',
+      'iceberg',
+      '--uri',
+      `file://${warehouse}`,
+      '--destination-catalog',
+      name,
+    );
+  }
+
+  /** Reconciles and waits for the end. */
+  async reconcile(connector: string): Promise<Run> {
+    const start = performance.now();
+    // A failed job is printed too, with exit code 1.
+    const printed = (error: { stdout?: string }) => error.stdout ?? '';
+    const lines = await this.#cli('connector', 'trigger', connector, '--wait', '--json').catch(printed);
+    const cliSeconds = (performance.now() - start) / 1000;
+    const last = lines.trim().split('\n').at(-1);
+    if (!last) throw new Error(`${connector}: the command printed no job`);
+    const job = JSON.parse(last) as Job;
+    if (job.state !== 'JS_SUCCEEDED') throw new Error(`${connector}: ${job.state} ${job.message}`);
+    return { job, cliSeconds, jobSeconds: (Date.parse(job.finishedAt) - Date.parse(job.startedAt)) / 1000 };
+  }
+
+  /** The most that a process has held in memory since it started, in MiB (Linux only). */
+  peakMemory(name: 'worker' | 'catalog'): number | undefined {
+    const pid = this.#file().processes[name];
+    try {
+      const kib = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+      return kib === undefined ? undefined : Math.round(Number(kib) / 1024);
+    } catch {
+      return undefined;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#process.exitCode === null) {
+      this.#process.kill('SIGTERM');
+      await once(this.#process, 'exit');
+    }
+    rmSync(this.#dataDir, { recursive: true, force: true });
+  }
+
+  async #cli(...args: string[]): Promise<string> {
+    const env = { ...process.env, RECONCILER_ADDRESS: this.#address };
+    const { stdout } = await promisify(execFile)(process.execPath, [bin, ...args], { env, maxBuffer: 1 << 26 });
+    return stdout;
+  }
+
+  #file(): { temporalAddress: string; processes: Record<string, number | undefined> } {
+    return JSON.parse(readFileSync(join(this.#dataDir, 'stack.json'), 'utf8'));
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  return (address as { port: number }).port;
+}
