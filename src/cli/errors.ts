@@ -1,4 +1,4 @@
-import { ClientError, Status } from 'nice-grpc';
+import { ClientError, Status } from 'nice-grpc-common';
 import { CodedError } from '../errors.ts';
 
 /** Shell exit codes. */

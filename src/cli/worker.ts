@@ -30,5 +30,7 @@ export function define(command: Command): void {
       worker.shutdown();
     });
     await running;
+    // Nothing of an activity that was given up may hold up the end.
+    process.exit(0);
   });
 }

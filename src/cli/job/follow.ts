@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { CatalogClients } from '../../clients/catalog.ts';
 import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { type Context, patiently } from '../context.ts';
 import { ExitCode } from '../errors.ts';
 import { retrying } from '../retrying.ts';
 import { untilStopped } from '../signals.ts';
-import { progressView } from './progress-view.ts';
+import { type ProgressView, progressView } from './progress-view.ts';
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 1_000;
@@ -16,6 +17,30 @@ export function hasEnded(job: ReconcileJob): boolean {
 }
 
 /**
+ * Asks for a job until it has ended, and shows what it gets.
+ *
+ * @throws The reason of `signal` when that is aborted.
+ */
+export async function pollJob(
+  clients: CatalogClients,
+  jobId: string,
+  view: ProgressView,
+  signal: AbortSignal,
+): Promise<ReconcileJob> {
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason));
+  });
+  aborted.catch(() => {});
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE_MS)) {
+    const get = retrying(() => clients.connectors.getReconcileJob({ jobId }, patiently()), signal);
+    const job = await Promise.race([get, aborted]);
+    view.show(job);
+    if (hasEnded(job)) return job;
+    await sleep(pause, undefined, { signal });
+  }
+}
+
+/**
  * Shows a job's progress on stderr until it has ended, and gives it as it ended. A catalog service that is being restarted
  * meanwhile is waited for. Ctrl-C stops the watching and not the job.
  *
@@ -24,18 +49,8 @@ export function hasEnded(job: ReconcileJob): boolean {
 export async function followJob({ clients }: Pick<Context, 'clients'>, jobId: string): Promise<ReconcileJob> {
   const stop = untilStopped();
   const view = progressView(process.stderr);
-  const aborted = new Promise<never>((_, reject) => {
-    stop.signal.addEventListener('abort', () => reject(new Error('stopped')));
-  });
-  aborted.catch(() => {});
   try {
-    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE_MS)) {
-      const get = retrying(() => clients.connectors.getReconcileJob({ jobId }, patiently()), stop.signal);
-      const job = await Promise.race([get, aborted]);
-      view.show(job);
-      if (hasEnded(job)) return job;
-      await sleep(pause, undefined, { signal: stop.signal });
-    }
+    return await pollJob(clients, jobId, view, stop.signal);
   } catch (error) {
     if (!stop.signal.aborted) throw error;
     view.end();
