@@ -1,18 +1,18 @@
-import type { Progress, ReconcileRequest, TableFailure } from './contract.ts';
+import type { Progress, TableFailure } from './contract.ts';
 
 /** The last failures that are shown. */
 const SHOWN = 10;
 
 /** What the Temporal UI shows of a job, in Markdown. Temporal's limit is 20,000 bytes. */
 export function currentDetails(
-  request: ReconcileRequest,
+  connector: string,
   progress: Progress,
   failures: readonly TableFailure[],
   message: string,
 ): string {
   const p = progress;
   const lines = [
-    `**${request.connector}** · ${p.state} · ${escapeMarkdown(message)}`,
+    `**${escapeMarkdown(connector)}** · ${p.state} · ${escapeMarkdown(message)}`,
     '',
     '| scanned | changed | unchanged | filtered | missing | errors | snapshots | files |',
     '| --: | --: | --: | --: | --: | --: | --: | --: |',

@@ -170,7 +170,8 @@ export class Job {
   }
 
   show(): void {
-    setCurrentDetails(currentDetails(this.#request, this.progress, this.failures, this.message));
+    const name = this.#connector?.name ?? this.#request.connector;
+    setCurrentDetails(currentDetails(name, this.progress, this.failures, this.message));
   }
 
   #causes(): string {
