@@ -97,6 +97,8 @@ class Fixture:
         self._save("before-truth")
 
     def finish(self) -> None:
+        if self.spec.names[0] == "quirks":
+            self.target = os.path.join(self.target, "quirks")
         copy_metadata(self.dir, os.path.join(self.target, "wh", *self.spec.names))
         # shared/check/iceberg_truth.py takes each dot of a name for a level
         self._save("truth-dotted" if any("." in n for n in self.spec.names) else "truth")

@@ -93,7 +93,12 @@ class TruthWriter:
             deletes = str(manifest.content()) == "DELETES"
             reader = (self.iceberg.ManifestFiles.readDeleteManifest if deletes else self.iceberg.ManifestFiles.read)(manifest, io, specs)
             for file in self._each(reader):
-                live.append({"file": self._file(file), "seq": file.dataSequenceNumber(), "file_seq": file.fileSequenceNumber()})
+                entry = {"file": self._file(file), "seq": file.dataSequenceNumber(), "file_seq": file.fileSequenceNumber()}
+                first_row = None if deletes else file.firstRowId()
+                if first_row is not None:
+                    # a file of a table that is upgraded to format version 3 gets its row ids later than its first snapshot
+                    entry["first_row_id"] = self.files[entry["file"]]["first_row_id"] = first_row
+                live.append(entry)
             reader.close()
         plan = []
         tasks = self.table.newScan().useSnapshot(sid).planFiles()
@@ -165,7 +170,6 @@ class TruthWriter:
             "sort_order_id": file.sortOrderId(),
             "split_offsets": list(file.splitOffsets()) if file.splitOffsets() else None,
             "equality_ids": list(file.equalityFieldIds()) if file.equalityFieldIds() else None,
-            "first_row_id": None if deletes else file.firstRowId(),
             "content_offset": offset,
             "content_size_in_bytes": file.contentSizeInBytes() if deletes else None,
             "referenced_data_file": file.referencedDataFile() if deletes else None,
