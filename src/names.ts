@@ -59,7 +59,8 @@ function bareSegment(text: string, start: number): Segment {
   let at = start;
   for (; at < text.length && text[at] !== '.'; at += 1) {
     const char = text[at] as string;
-    if (char === '"' || char === "'") throw wrong(text, at, `a quote (${char}) inside a segment: quote the whole segment`);
+    if (char === '"' || char === "'")
+      throw wrong(text, at, `a quote (${char}) inside a segment: quote the whole segment`);
     if (/\s/.test(char)) throw wrong(text, at, 'a space outside of quotes: quote the segment');
     if (char === '\\') {
       at += 1;

@@ -3,7 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { CodedError } from '../src/errors.ts';
 import { formatName, parseName } from '../src/names.ts';
 
-const segment = fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: 'grapheme' }), fc.string({ unit: fc.constantFrom('.', '"', "'", '\\', ' ', 'a') }));
+const segment = fc.oneof(
+  fc.string({ unit: 'binary' }),
+  fc.string({ unit: 'grapheme' }),
+  fc.string({ unit: fc.constantFrom('.', '"', "'", '\\', ' ', 'a') }),
+);
 
 describe('names', () => {
   it.each([
@@ -22,7 +26,7 @@ describe('names', () => {
 
   it.each([
     [['main', 'fx', 'orders-1'], 'main.fx.orders-1'],
-    [['a.b', '', 'c d', 'e"f\\'], '"a.b"."".\"c d\"."e\\"f\\\\"'],
+    [['a.b', '', 'c d', 'e"f\\'], '"a.b".""."c d"."e\\"f\\\\"'],
   ])('formats %j', (parts, text) => {
     expect(formatName(parts)).toBe(text);
   });
