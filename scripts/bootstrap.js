@@ -3,7 +3,7 @@
  * when nothing is there yet. Whatever it does, it says in one line on stderr; stdout belongs to the command that follows.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { withLock } from './lock.js';
@@ -51,9 +51,16 @@ export function locked(action) {
 }
 
 function run([command, ...args], what) {
-  const { status, signal, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] });
+  const env = { ...nodeHeaders(), ...process.env };
+  const { status, signal, error } = spawnSync(command, args, { cwd: root, env, stdio: ['ignore', 2, 2] });
   if (error) throw new BootstrapError(`${what} could not start: ${error.message}`);
   if (status !== 0) throw new BootstrapError(`${what} failed (${signal ?? `exit ${status}`}) in ${root}`);
+}
+
+/** Native modules are compiled with the headers that came with node, where they did: nothing has to be downloaded for them. */
+function nodeHeaders() {
+  const prefix = dirname(dirname(realpathSync(process.execPath)));
+  return existsSync(join(prefix, 'include', 'node', 'node.h')) ? { npm_config_nodedir: prefix } : {};
 }
 
 function isInstalled() {
