@@ -45,7 +45,8 @@ export function parseTableMetadata(bytes: Uint8Array, path: string): TableMetada
   try {
     return tableMetadata(new JsonFields(parseLosslessJson(text(bytes))), path);
   } catch (error) {
-    throw fileError('table metadata', path, error);
+    // A CodedError of our own names the file already.
+    throw error instanceof CodedError ? error : fileError('table metadata', path, error);
   }
 }
 

@@ -1,0 +1,32 @@
+import { describe, expect, it } from 'vitest';
+import { MetadataFiles } from '../../../src/connectors/iceberg/metadata-files.ts';
+import { MemoryStore } from '../memory-store.ts';
+
+describe('MetadataFiles', () => {
+  it.each([
+    ['file:/old/t', '/new/t', 'file:/old/t/metadata/x.avro', '/new/t/metadata/x.avro'],
+    ['file:/old/t', '/new/t', 'file:///old/t/metadata/x.avro', '/new/t/metadata/x.avro'],
+    ['file:///old/t', '/new/t/', '/old/t/metadata/x.avro', '/new/t/metadata/x.avro'],
+    ['/old/t', '/new/t', 'file://localhost/old/t/a', '/new/t/a'],
+    ['s3://bucket/t', '/new/t', 's3://bucket/t/metadata/x.avro', '/new/t/metadata/x.avro'],
+    // Below another folder whose name starts alike.
+    ['file:/old/t', '/new/t', 'file:/old/t2/x.avro', 'file:/old/t2/x.avro'],
+    ['file:/old/t', '/new/t', '/elsewhere/x.avro', '/elsewhere/x.avro'],
+    // Not moved.
+    ['file:///t', '/t', 'file:///t/x.avro', 'file:///t/x.avro'],
+    ['/old/with space%20', '/new', '/old/with space%20/a b', '/new/a b'],
+  ])('%s in %s: %s is %s', (location, folder, path, wanted) => {
+    expect(new MetadataFiles(new MemoryStore(), location, folder).resolve(path)).toBe(wanted);
+  });
+
+  it('looks where the metadata says if the file did not move along', async () => {
+    const store = new MemoryStore();
+    store.objects.set('/old/t/a', Buffer.from('left behind'));
+    const files = new MetadataFiles(store, '/old/t', '/new/t');
+    expect(Buffer.from(await files.read('/old/t/a', { maxBytes: 100 })).toString()).toBe('left behind');
+    await expect(files.read('/old/t/b', { maxBytes: 100 })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: expect.stringContaining('/new/t/b'),
+    });
+  });
+});

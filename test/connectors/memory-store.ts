@@ -1,0 +1,35 @@
+import { CodedError } from '../../src/errors.ts';
+import type { ObjectStore } from '../../src/storage/object-store.ts';
+
+/** Objects in memory by their path; counts the reads. */
+export class MemoryStore implements ObjectStore {
+  readonly objects = new Map<string, Uint8Array>();
+  reads: string[] = [];
+
+  async read(path: string, { maxBytes, start = 0, end }: { maxBytes: number; start?: number; end?: number }) {
+    this.reads.push(path);
+    const bytes = this.#get(path).subarray(start, end);
+    if (bytes.length > maxBytes) throw new CodedError('RESOURCE_EXHAUSTED', `${path} is too large`);
+    return bytes;
+  }
+
+  async stat(path: string) {
+    return { size: this.#get(path).length, modifiedMs: 1 };
+  }
+
+  async list(folder: string): Promise<{ name: string; folder: boolean }[]> {
+    const names = new Map<string, boolean>();
+    for (const path of this.objects.keys()) {
+      if (!path.startsWith(`${folder}/`)) continue;
+      const [name = '', ...rest] = path.slice(folder.length + 1).split('/');
+      names.set(name, rest.length > 0);
+    }
+    return [...names].sort().map(([name, isFolder]) => ({ name, folder: isFolder }));
+  }
+
+  #get(path: string): Uint8Array {
+    const bytes = this.objects.get(path);
+    if (bytes === undefined) throw new CodedError('NOT_FOUND', `cannot read ${path}: there is no such file`);
+    return bytes;
+  }
+}
