@@ -1,0 +1,229 @@
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DirectoryConnector } from '../../../src/connectors/directory/directory-connector.ts';
+import { openConnector } from '../../../src/connectors/registry.ts';
+import type { Connector, NamespacePath, Page, PageRequest, TableEntry } from '../../../src/connectors/spi.ts';
+import { CodedError } from '../../../src/errors.ts';
+import { fixtures } from '../iceberg/fixtures.ts';
+import { tableMetadata } from '../iceberg/write-table.ts';
+import { MemoryStore } from '../memory-store.ts';
+
+let root: string;
+const open = (uri: string) => openConnector({ kind: 'ICEBERG', uri, properties: {} });
+
+function write(path: string, content: string | object = ''): void {
+  const full = join(root, path);
+  mkdirSync(join(full, '..'), { recursive: true });
+  writeFileSync(full, typeof content === 'string' ? content : JSON.stringify(content));
+}
+
+async function all<T>(list: (page: PageRequest) => Promise<Page<T>>, size = 2): Promise<T[]> {
+  const items: T[] = [];
+  for (let page = await list({ size }); ; page = await list({ size, token: page.nextToken })) {
+    expect(page.items.length).toBeLessThanOrEqual(size);
+    items.push(...page.items);
+    if (page.nextToken === undefined) return items;
+  }
+}
+const namespaces = (connector: Connector, parent: NamespacePath = []) =>
+  all((page) => connector.listNamespaces(parent, page));
+const tables = async (connector: Connector, namespace: NamespacePath) =>
+  (await all<TableEntry>((page) => connector.listTables(namespace, page))).map((table) => table.name);
+
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), 'ware house-'));
+});
+afterAll(() => rmSync(root, { recursive: true }));
+
+describe('listing', () => {
+  it('has the fixtures', async () => {
+    const connector = await open(`file://${fixtures}wh`);
+    expect(await namespaces(connector)).toEqual([['bad'], ['fx']]);
+    expect(await tables(connector, ['bad'])).toEqual(['missing_manifest', 'missing_metadata', 'truncated_metadata']);
+    expect(await tables(connector, ['fx'])).toHaveLength(19);
+    expect(await namespaces(connector, ['fx'])).toEqual([]);
+    expect(await tables(connector, [])).toEqual([]);
+  });
+
+  it('has nested namespaces of any name, tables beside them, and nothing else', async () => {
+    const table = tableMetadata();
+    for (const path of ['a.b/t', 'a.b/in ner/ü名😀/t 1', 'a.b/in ner/t2', 'top']) {
+      write(`${path}/metadata/v1.metadata.json`, table);
+    }
+    for (const path of ['.hidden/t', 'a.b/.t']) write(`${path}/metadata/v1.metadata.json`, table);
+    write('file');
+    write('a.b/file.metadata.json');
+    write('delta/_delta_log/0.json');
+    write('hinted/t/metadata/version-hint.text', '7');
+    write('lists/t/metadata/snap-1.avro');
+    write('odd/metadata/below/file');
+    mkdirSync(join(root, 'empty'));
+    symlinkSync('..', join(root, 'empty', 'up'));
+    const connector = await open(`file://${root}`);
+    expect(await namespaces(connector)).toEqual([['a.b'], ['empty'], ['hinted'], ['lists'], ['odd']]);
+    expect(await tables(connector, [])).toEqual(['top']);
+    expect(await namespaces(connector, ['a.b'])).toEqual([['a.b', 'in ner']]);
+    expect(await namespaces(connector, ['a.b', 'in ner'])).toEqual([['a.b', 'in ner', 'ü名😀']]);
+    expect(await tables(connector, ['a.b', 'in ner', 'ü名😀'])).toEqual(['t 1']);
+    expect(await tables(connector, ['a.b', 'in ner'])).toEqual(['t2']);
+    expect(await namespaces(connector, ['odd'])).toEqual([['odd', 'metadata']]);
+    expect(await namespaces(connector, ['empty'])).toEqual([]);
+    // Nothing readable in it: listed, and it fails by itself.
+    for (const namespace of ['hinted', 'lists']) {
+      expect(await tables(connector, [namespace])).toEqual(['t']);
+      await expect(connector.openTable({ namespace: [namespace], name: 't' })).rejects.toMatchObject({
+        code: 'DATA_LOSS',
+        message: expect.stringMatching(/no metadata file: .*none is named like/),
+      });
+    }
+    const reader = await connector.openTable({ namespace: ['a.b', 'in ner', 'ü名😀'], name: 't 1' });
+    expect(reader.descriptor.formatVersion).toBe(2);
+  });
+
+  it('pages by the last name, whatever comes or goes', async () => {
+    const store = new MemoryStore();
+    const names = ['B', 'a', 'b', 'é', 'zz'];
+    const put = (name: string) => store.objects.set(`/w/${name}/file`, Buffer.alloc(0));
+    names.forEach(put);
+    const connector = await DirectoryConnector.open(store, '/w');
+    const first = await connector.listNamespaces([], { size: 2 });
+    expect(first).toEqual({ items: [['B'], ['a']], nextToken: 'a' });
+    store.objects.delete('/w/a/file');
+    put('A');
+    put('aa');
+    expect(await connector.listNamespaces([], { size: 9, token: 'a' })).toEqual({
+      items: [['aa'], ['b'], ['zz'], ['é']],
+    });
+    await expect(connector.listNamespaces([], { size: 0 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
+  it('lists as both what may not be read', async () => {
+    const store = new MemoryStore();
+    store.objects.set('/w/secret/x/y', Buffer.alloc(0));
+    store.objects.set('/w/open/x/y', Buffer.alloc(0));
+    const list = store.list.bind(store);
+    store.list = async (folder) => {
+      if (folder.startsWith('/w/secret')) throw new CodedError('PERMISSION_DENIED', `cannot read ${folder}`);
+      return list(folder);
+    };
+    const connector = await DirectoryConnector.open(store, '/w');
+    expect(await namespaces(connector)).toEqual([['open'], ['secret']]);
+    expect(await tables(connector, [])).toEqual(['secret']);
+    await expect(tables(connector, ['secret'])).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+    await expect(connector.openTable({ namespace: [], name: 'secret' })).rejects.toMatchObject({
+      code: 'PERMISSION_DENIED',
+    });
+  });
+
+  it('says what is not there', async () => {
+    const connector = await open(`file://${fixtures}wh`);
+    const notFound = (part: RegExp) =>
+      expect.objectContaining({ code: 'NOT_FOUND', message: expect.stringMatching(part) });
+    await expect(connector.listTables(['nope'], { size: 1 })).rejects.toEqual(notFound(/nope/));
+    await expect(connector.listTables(['fx', 'orders'], { size: 1 })).rejects.toEqual(notFound(/is a table/));
+    await expect(connector.openTable({ namespace: ['fx'], name: 'nope' })).rejects.toEqual(
+      notFound(/no table fx\.nope/),
+    );
+    for (const name of ['..', '.', '', 'a/b', '../wh/fx', 'a\0b']) {
+      await expect(connector.fingerprint({ namespace: ['fx'], name })).rejects.toEqual(notFound(/is no name/));
+      await expect(connector.listTables([name], { size: 1 })).rejects.toEqual(notFound(/is no name/));
+    }
+  });
+});
+
+describe('newest metadata', () => {
+  const names = (at: string) => `t/${at}/metadata`;
+  let count = 0;
+
+  /** A table of these files; gives which one is taken. */
+  async function taken(files: Record<string, string | object>): Promise<string> {
+    const folder = names(String(count++));
+    for (const [name, content] of Object.entries(files)) write(`${folder}/${name}`, content);
+    const connector = await open(root);
+    const reader = await connector.openTable({ namespace: ['t'], name: String(count - 1) });
+    expect(reader.descriptor.location).toBe('/t');
+    return reader.descriptor.metadataLocation.slice(join(root, folder).length + 1);
+  }
+  const at = (ms: number) => tableMetadata({ 'last-updated-ms': ms });
+  const m = tableMetadata();
+
+  it('has the highest number', async () => {
+    expect(await taken({ 'v9.metadata.json': m, 'v10.metadata.json': m })).toBe('v10.metadata.json');
+    expect(await taken({ '00009-a.metadata.json': m, '00010-b.gz.metadata.json': m, '00011-c.crc': '' })).toBe(
+      '00010-b.gz.metadata.json',
+    );
+    expect(await taken({ 'v1.metadata.json': m, 'v2.metadata.json.gz': m, '.v3.metadata.json.crc': '' })).toBe(
+      'v2.metadata.json.gz',
+    );
+    expect(await taken({ 'odd.metadata.json': m })).toBe('odd.metadata.json');
+  });
+
+  it('follows the hint as far as versions follow each other', async () => {
+    const files = { 'v1.metadata.json': m, 'v2.gz.metadata.json': m, 'v3.metadata.json': m, 'v5.metadata.json': m };
+    expect(await taken({ ...files, 'version-hint.text': '1' })).toBe('v3.metadata.json');
+    expect(await taken({ ...files, 'version-hint.text': '5\n' })).toBe('v5.metadata.json');
+  });
+
+  it.each(['9', 'garbage', '', '-1', '99999999999999999999', 'x'.repeat(10_000)])(
+    'passes over the hint %j',
+    async (hint) => {
+      expect(await taken({ 'v1.metadata.json': m, 'v3.metadata.json': m, 'version-hint.text': hint })).toBe(
+        'v3.metadata.json',
+      );
+    },
+  );
+
+  it('has the one updated last where commits raced', async () => {
+    expect(
+      await taken({ '00002-z.metadata.json': at(1), '00002-a.metadata.json': at(9), '00002-b.metadata.json': '{' }),
+    ).toBe('00002-a.metadata.json');
+    expect(await taken({ '00002-z.metadata.json': at(1), '00002-a.metadata.json': at(1) })).toMatch(/^00002-/);
+  });
+});
+
+describe('fingerprint', () => {
+  it('changes with the metadata file, and only then', async () => {
+    cpSync(`${fixtures}fs`, join(root, 'fs'), { recursive: true });
+    const connector = await open(root);
+    const table = { namespace: ['fs', 'db1'], name: 'plain' };
+    const first = await connector.fingerprint(table);
+    expect(await connector.fingerprint(table)).toBe(first);
+    expect((await connector.openTable(table)).descriptor.fingerprint).toBe(first);
+    // Dropped and made anew, a Hadoop table has the same file names again.
+    utimesSync(join(root, 'fs/db1/plain/metadata/v4.metadata.json'), 1, 1);
+    const second = await connector.fingerprint(table);
+    expect(second).not.toBe(first);
+    rmSync(join(root, 'fs/db1/plain/metadata/v4.metadata.json'));
+    expect(await connector.fingerprint(table)).not.toBe(second);
+  });
+});
+
+describe('connector URI', () => {
+  it('is a folder, as it stands or decoded', async () => {
+    mkdirSync(join(root, 'uri', 'a%20b', 'one'), { recursive: true });
+    mkdirSync(join(root, 'uri', 'c d', 'two'), { recursive: true });
+    expect(await namespaces(await open(`file://${root}/uri/a%20b/`))).toEqual([['one']]);
+    expect(await namespaces(await open(`file:${root}/uri/c%20d`))).toEqual([['two']]);
+    expect(await namespaces(await open(`${root}/uri/c d`))).toEqual([['two']]);
+  });
+
+  it.each([
+    ['file:///no/such/warehouse', 'NOT_FOUND', /connector URI file:\/\/\/no\/such\/warehouse: .*Give the folder/],
+    [`file://${fixtures}README.md`, 'INVALID_ARGUMENT', /is a file; give the folder/],
+    [`file://${fixtures}wh/fx/orders`, 'INVALID_ARGUMENT', /is a table; give the folder/],
+    ['file://other-host/x', 'INVALID_ARGUMENT', /names the host/],
+    ['https://catalog.example', 'UNIMPLEMENTED', /kind ICEBERG with a file: URI/],
+  ])('%s is %s', async (uri, code, message) => {
+    await expect(open(uri)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+  });
+
+  it('of another kind is not supported yet', async () => {
+    for (const kind of ['DELTA', 'GLUE', 'UNITY'] as const) {
+      await expect(openConnector({ kind, uri: `file://${root}`, properties: {} })).rejects.toMatchObject({
+        code: 'UNIMPLEMENTED',
+      });
+    }
+  });
+});
