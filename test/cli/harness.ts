@@ -20,17 +20,15 @@ export interface Harness extends AsyncDisposable {
   jobs: FakeJobs;
   /** Runs one command line against the catalog. */
   run(...args: string[]): Promise<Ran>;
+  /** Stops the catalog service for so long and starts it again at the same address. */
+  restart(downMs: number): Promise<void>;
 }
 
-/** A real catalog service in memory, with jobs that a test controls. */
-export async function startHarness(): Promise<Harness> {
+/** A real catalog service, with jobs that a test controls. In memory unless a database file is given. */
+export async function startHarness(databaseFile = ':memory:'): Promise<Harness> {
   const jobs = new FakeJobs();
-  const catalog = await startCatalog({
-    address: '127.0.0.1:0',
-    databaseFile: ':memory:',
-    jobs,
-    logger: pino({ level: 'silent' }),
-  });
+  const start = (address: string) => startCatalog({ address, databaseFile, jobs, logger: pino({ level: 'silent' }) });
+  let catalog = await start('127.0.0.1:0');
   const clients = connectCatalog(catalog.address);
   jobs.clients = clients;
   return {
@@ -38,6 +36,12 @@ export async function startHarness(): Promise<Harness> {
     clients,
     jobs,
     run: (...args) => runCli(args, { RECONCILER_ADDRESS: catalog.address }),
+    async restart(downMs) {
+      const { address } = catalog;
+      await catalog.stop();
+      await new Promise((resolve) => setTimeout(resolve, downMs));
+      catalog = await start(address);
+    },
     async [Symbol.asyncDispose]() {
       clients.close();
       await catalog.stop();

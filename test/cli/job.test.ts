@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { type Harness, startHarness } from './harness.ts';
@@ -84,6 +87,33 @@ it('watches to the end', async () => {
   const { code, json } = await watching;
   expect(code).toBe(0);
   expect(json).toMatchObject([{ jobId: running, state: 'JS_SUCCEEDED' }]);
+});
+
+it('goes on watching over a restart of the catalog service', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'restart-'));
+  await using durable = await startHarness(join(folder, 'catalog.db'));
+  await durable.run(
+    'connector',
+    'create',
+    'lake',
+    '--kind',
+    'iceberg',
+    '--uri',
+    'file:///w',
+    '--destination-catalog',
+    'main',
+  );
+  durable.jobs.outcome = undefined;
+  const jobId = (await durable.run('connector', 'trigger', 'lake')).stdout.trim();
+  const watching = durable.run('job', 'watch', jobId, '--json');
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  await durable.restart(1_500);
+  await durable.jobs.finish(jobId, { state: JobState.JS_SUCCEEDED, message: 'done' });
+  const { code, json, stderr } = await watching;
+  expect(code).toBe(0);
+  expect(json).toMatchObject([{ jobId, state: 'JS_SUCCEEDED' }]);
+  expect(stderr).toContain('the catalog service does not answer; trying again');
+  rmSync(folder, { recursive: true });
 });
 
 it('cancels', async () => {
