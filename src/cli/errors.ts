@@ -67,11 +67,12 @@ export function describeFailure(error: unknown): Failure {
 function describeCall(error: ClientError, address: string): Failure {
   const code = Status[error.code];
   if (error.code === Status.UNAVAILABLE && NO_CONNECTION.test(error.details)) {
+    const why = error.details
+      .replace(/^.*Last error: (Error: )?/, '')
+      .replace(/\.?\s*Resolution note:.*$/, '')
+      .replace(/^null$/, '');
     return {
-      message: `no catalog service answers at ${address} (${error.details
-        .replace(/^.*Last error: (Error: )?/, '')
-        .replace(/\.?\s*Resolution note:.*$/, '')
-        .slice(0, 200)})`,
+      message: `no catalog service answers at ${address}${why && ` (${why.slice(0, 200)})`}`,
       hint: 'start one with `reconciler up`, or name another with --address or RECONCILER_ADDRESS',
       exitCode: EXIT.UNREACHABLE,
     };

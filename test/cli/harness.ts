@@ -41,6 +41,8 @@ export async function startHarness(databaseFile = ':memory:'): Promise<Harness> 
       await catalog.stop();
       await new Promise((resolve) => setTimeout(resolve, downMs));
       catalog = await start(address);
+      // The test's own connection has to notice, too.
+      await vi.waitFor(() => clients.connectors.listConnectors({}), { timeout: 10_000 });
     },
     async [Symbol.asyncDispose]() {
       clients.close();
