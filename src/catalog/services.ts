@@ -14,9 +14,11 @@ import { createConnectorsService } from './connectors.ts';
 import type { ServiceDeps } from './deps.ts';
 import { createDirectoryService } from './directory.ts';
 import { createNamespacesService } from './namespaces.ts';
+import { createPlansService } from './plans.ts';
 import { createReconciliationService } from './reconciliation.ts';
 import { tolerant } from './rpc/definitions.ts';
 import { createSnapshotsService } from './snapshots.ts';
+import { createStatisticsService, statisticsDefinition } from './statistics.ts';
 import { createTablesService } from './tables.ts';
 import { createViewsService } from './views.ts';
 
@@ -45,8 +47,10 @@ export function addServices(server: { add: unknown }, deps: ServiceDeps): void {
   to.add(tolerant(ConnectorsDefinition), createConnectorsService(deps) as never);
   to.add(tolerant(DirectoryDefinition), createDirectoryService(deps) as never);
   to.add(tolerant(NamespacesDefinition), createNamespacesService(deps) as never);
+  to.add(tolerant(PlansDefinition), createPlansService(deps) as never);
   to.add(tolerant(ReconciliationDefinition), createReconciliationService(deps) as never);
   to.add(tolerant(SnapshotsDefinition), createSnapshotsService(deps) as never);
+  to.add(statisticsDefinition, createStatisticsService(deps) as never);
   to.add(tolerant(TablesDefinition), createTablesService(deps) as never);
   to.add(tolerant(ViewsDefinition), createViewsService(deps) as never);
 }

@@ -72,3 +72,8 @@ export async function pathOf(db: Db, place: Place): Promise<Place[]> {
   }
   return path;
 }
+
+/** The path of a snapshot without its own changes: what it starts from. */
+export function baseOf(path: readonly Place[]): Place[] {
+  return path.map((place, index) => (index === 0 ? { chain: place.chain, ord: place.ord - 1 } : place));
+}

@@ -266,8 +266,10 @@ export interface ReplacementFileRow {
   stream_id: string;
   path: string;
   content_offset: number;
-  /** 1 added, 2 removed. */
-  change: number;
+  /** 1 added, 0 removed. */
+  added: number;
+  /** 1 where the snapshot does not hold the change yet. */
+  pending: number;
   kind: number;
   record_count: number;
   size_bytes: number;

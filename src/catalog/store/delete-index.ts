@@ -1,0 +1,163 @@
+import type { Kysely, Selectable } from 'kysely';
+import type { Place } from './chains.ts';
+import { DELETION_VECTOR, EQUALITY_DELETES, type FileKind, POSITION_DELETES } from './file-kind.ts';
+import { type LiveFile, liveInstances } from './live-files.ts';
+import type { FileRow, Schema } from './schema.ts';
+
+type Db = Kysely<Schema>;
+type DeleteFileRow = Pick<
+  Selectable<FileRow>,
+  'file_num' | 'kind' | 'path' | 'spec_id' | 'partition_key' | 'referenced_path' | 'body'
+>;
+
+/** The key of a file of a spec without fields. */
+const UNPARTITIONED = Buffer.alloc(0);
+
+/** Delete files that may apply to some data files; what of them does is for plan-rules.ts. */
+export interface CandidateDeletes {
+  /** Equality deletes of unpartitioned specs: for all data files. */
+  global: LiveFile[];
+  /** Equality deletes by partition. */
+  equality: Map<string, LiveFile[]>;
+  /** Position delete files that are for more than one data file, by partition. */
+  position: Map<string, LiveFile[]>;
+  /** Position delete files for one data file, by its path. */
+  byPath: Map<string, LiveFile[]>;
+  vectors: Map<string, LiveFile[]>;
+}
+
+/** Partitions are equal in the same spec only. */
+export function partitionOf(file: { specId: number; partitionKey: Uint8Array }): string {
+  return `${file.specId}/${Buffer.from(file.partitionKey).toString('latin1')}`;
+}
+
+/**
+ * Finds the delete files of a snapshot for pages of its data files, by lookups: it holds in memory what is for the page, and
+ * the equality deletes that are for every data file anyway.
+ */
+export class DeleteIndex {
+  readonly #db: Db;
+  readonly #tableNum: number;
+  readonly #path: readonly Place[];
+  readonly #globalSpecs: readonly number[];
+  readonly #has: { position: boolean; equality: boolean; vectors: boolean };
+  #global: LiveFile[] | undefined;
+
+  constructor(
+    db: Db,
+    options: {
+      tableNum: number;
+      path: readonly Place[];
+      /** Specs whose partition fields are all void: they are unpartitioned as well. */
+      globalSpecs: readonly number[];
+      /** Which kinds the snapshot has at all. */
+      has: { position: boolean; equality: boolean; vectors: boolean };
+    },
+  ) {
+    this.#db = db;
+    this.#tableNum = options.tableNum;
+    this.#path = options.path;
+    this.#globalSpecs = options.globalSpecs;
+    this.#has = options.has;
+  }
+
+  async candidates(dataFiles: readonly LiveFile[]): Promise<CandidateDeletes> {
+    const { position, equality, vectors } = this.#has;
+    const found: CandidateDeletes = {
+      global: equality ? await this.#globalDeletes() : [],
+      equality: new Map(),
+      position: new Map(),
+      byPath: new Map(),
+      vectors: new Map(),
+    };
+    if (position || vectors) await this.#byPath(dataFiles, found);
+    if (position || equality) await this.#byPartition(dataFiles, found);
+    return found;
+  }
+
+  async #globalDeletes(): Promise<LiveFile[]> {
+    this.#global ??= await this.#live(
+      await this.#files()
+        .where('kind', '=', EQUALITY_DELETES)
+        .where((eb) => eb.or([eb('partition_key', '=', UNPARTITIONED), eb('spec_id', 'in', this.#globalSpecs)]))
+        .execute(),
+    );
+    return this.#global;
+  }
+
+  #isGlobal(file: DeleteFileRow): boolean {
+    return file.partition_key.length === 0 || this.#globalSpecs.includes(file.spec_id);
+  }
+
+  async #byPath(dataFiles: readonly LiveFile[], found: CandidateDeletes): Promise<void> {
+    const rows = await this.#files()
+      .where('kind', 'in', [POSITION_DELETES, DELETION_VECTOR])
+      .where('referenced_path', 'in', [...new Set(dataFiles.map((file) => file.path))])
+      .execute();
+    const referenced = new Map(rows.map((row) => [row.file_num, row.referenced_path as string]));
+    for (const file of await this.#live(rows)) {
+      const target = file.kind === DELETION_VECTOR ? found.vectors : found.byPath;
+      append(target, referenced.get(file.fileNum) as string, file);
+    }
+  }
+
+  async #byPartition(dataFiles: readonly LiveFile[], found: CandidateDeletes): Promise<void> {
+    const partitions = new Map(dataFiles.map((file) => [partitionOf(file), file]));
+    for (const [key, { specId, partitionKey }] of partitions) {
+      const rows = await this.#files()
+        .where('kind', 'in', [POSITION_DELETES, EQUALITY_DELETES])
+        .where('spec_id', '=', specId)
+        .where('partition_key', '=', partitionKey)
+        .execute();
+      // An equality delete of an unpartitioned spec is in the global ones; a position delete for one file is found by path.
+      const wanted = rows.filter((row) =>
+        row.kind === EQUALITY_DELETES ? !this.#isGlobal(row) : row.referenced_path === null,
+      );
+      for (const file of await this.#live(wanted)) {
+        append(file.kind === EQUALITY_DELETES ? found.equality : found.position, key, file);
+      }
+    }
+  }
+
+  #files() {
+    return (
+      this.#db
+        .selectFrom('files')
+        .select(['file_num', 'kind', 'path', 'spec_id', 'partition_key', 'referenced_path', 'body'])
+        .where('table_num', '=', this.#tableNum)
+        // As the index of delete files says it, so that it is used.
+        .where('kind', '<>', 1)
+    );
+  }
+
+  async #live(rows: readonly DeleteFileRow[]): Promise<LiveFile[]> {
+    const byNum = new Map(rows.map((row) => [row.file_num, row]));
+    const nums = [...byNum.keys()];
+    const live: LiveFile[] = [];
+    for (let start = 0; start < nums.length; start += 1000) {
+      for (const row of await liveInstances(this.#db, this.#path, nums.slice(start, start + 1000))) {
+        const file = byNum.get(row.file_num) as DeleteFileRow;
+        live.push({
+          fileNum: row.file_num,
+          kind: row.kind as FileKind,
+          chain: row.chain_num,
+          cameOrd: row.came_ord,
+          sequenceNumber: row.sequence_number,
+          fileSequenceNumber: row.file_sequence_number,
+          addedSnapshotId: row.added_snapshot_id,
+          body: file.body,
+          path: file.path,
+          specId: file.spec_id,
+          partitionKey: file.partition_key,
+        });
+      }
+    }
+    return live;
+  }
+}
+
+function append(map: Map<string, LiveFile[]>, key: string, file: LiveFile): void {
+  const files = map.get(key);
+  if (files) files.push(file);
+  else map.set(key, [file]);
+}

@@ -1,0 +1,103 @@
+import { randomUUID } from 'node:crypto';
+import type { Kysely } from 'kysely';
+import { CodedError } from '../../errors.ts';
+import type { ParsedChange } from '../wire/file-change.ts';
+import { pathOf } from './chains.ts';
+import { CLEARING, clearChanges } from './clear-changes.ts';
+import type { Database } from './database.ts';
+import { notFound } from './errors.ts';
+import { FileWriter } from './file-writer.ts';
+import { ReplaceStream } from './replace-stream.ts';
+import type { Schema } from './schema.ts';
+import { findSnapshotRow, placeOf, type StoredSnapshot } from './snapshots.ts';
+import { StageStream } from './stage-stream.ts';
+import { getTableRow } from './tables.ts';
+
+/** What a stream's header says. */
+export interface PutHeader {
+  tableId: string;
+  snapshotId: bigint;
+  idempotencyKey: string;
+  replace: boolean;
+  whole: boolean;
+}
+
+/** Live files as the upstream counts them. */
+export interface ExpectedCounts {
+  dataFiles: bigint | undefined;
+  deleteFiles: bigint | undefined;
+}
+
+/** Takes the changes of one stream. Each call is a transaction of its own. */
+export interface ChangeStream {
+  /** @returns rows written for good */
+  write(changes: readonly ParsedChange[]): Promise<number>;
+  /** Makes all of it visible. @returns rows written for good */
+  finish(expected: ExpectedCounts): Promise<number>;
+  /** Ends a stream that was not finished. */
+  abandon(): Promise<void>;
+}
+
+/**
+ * Opens a stream of changes for a snapshot.
+ *
+ * @returns undefined where a stream with this key has finished: there is nothing to do
+ * @throws CodedError NOT_FOUND, FAILED_PRECONDITION where the snapshot is complete with another key
+ */
+export async function openChangeStream(database: Database, header: PutHeader): Promise<ChangeStream | undefined> {
+  const { db } = database;
+  for (;;) {
+    const { row, clear } = await db.transaction().execute((trx) => claim(trx, header));
+    if (clear) {
+      // Changes that came with another key, or of which some are gone: a clean start.
+      await clearChanges(db, placeOf(row));
+      await db
+        .updateTable('snapshots')
+        .set({ stage_key: null })
+        .where('snapshot_num', '=', row.snapshot_num)
+        .where('stage_key', '=', CLEARING)
+        .execute();
+      continue;
+    }
+    if (row.complete === 1 && !header.replace) return undefined;
+    const target = { tableNum: row.table_num, snapshotId: row.snapshot_id, path: await pathOf(db, placeOf(row)) };
+    const stream = { row, target, header, id: randomUUID(), writer: new FileWriter(database) };
+    return row.complete === 1 ? new ReplaceStream(database, stream) : new StageStream(database, stream);
+  }
+}
+
+async function claim(db: Kysely<Schema>, header: PutHeader): Promise<{ row: StoredSnapshot; clear: boolean }> {
+  const table = await getTableRow(db, header.tableId);
+  const row = await findSnapshotRow(db, table.table_num, header.snapshotId);
+  const name = `${header.snapshotId} of table ${header.tableId}`;
+  if (!row) throw notFound('snapshot', `${name} (create it first)`);
+  if (row.complete === 1) {
+    if (header.replace || row.stage_key === header.idempotencyKey) return { row, clear: false };
+    throw new CodedError(
+      'FAILED_PRECONDITION',
+      `snapshot ${name} is complete, from a stream with another idempotency key: replace it, or send nothing`,
+    );
+  }
+  if (header.whole && row.base_snapshot_id !== null) {
+    throw new CodedError(
+      'FAILED_PRECONDITION',
+      `snapshot ${name} is not complete and based on ${row.base_snapshot_id}: to send all its files, create it without a base`,
+    );
+  }
+  if (row.stage_key !== null && row.stage_key !== header.idempotencyKey) {
+    await db
+      .updateTable('snapshots')
+      .set({ stage_key: CLEARING })
+      .where('snapshot_num', '=', row.snapshot_num)
+      .execute();
+    return { row, clear: true };
+  }
+  if (row.stage_key === null) {
+    await db
+      .updateTable('snapshots')
+      .set({ stage_key: header.idempotencyKey })
+      .where('snapshot_num', '=', row.snapshot_num)
+      .execute();
+  }
+  return { row: { ...row, stage_key: header.idempotencyKey }, clear: false };
+}
