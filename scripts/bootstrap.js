@@ -52,6 +52,8 @@ export function locked(action) {
 
 function run([command, ...args], what) {
   const env = { ...nodeHeaders(), ...process.env };
+  // An empty one makes npm keep its cache in a folder named `~`.
+  if (!env.HOME) delete env.HOME;
   const { status, signal, error } = spawnSync(command, args, { cwd: root, env, stdio: ['ignore', 2, 2] });
   if (error) throw new BootstrapError(`${what} could not start: ${error.message}`);
   if (status !== 0) throw new BootstrapError(`${what} failed (${signal ?? `exit ${status}`}) in ${root}`);

@@ -1,4 +1,4 @@
-import { homedir } from 'node:os';
+import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { CodedError } from './errors.ts';
@@ -49,9 +49,14 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   return {
     address: v.RECONCILER_ADDRESS,
     dataDir: v.RECONCILER_DATA_DIR,
-    cacheDir: v.RECONCILER_CACHE_DIR ?? join(v.XDG_CACHE_HOME || join(homedir(), '.cache'), 'reconciler'),
+    cacheDir: v.RECONCILER_CACHE_DIR ?? join(v.XDG_CACHE_HOME || join(home(), '.cache'), 'reconciler'),
     temporalCli: v.RECONCILER_TEMPORAL_CLI,
     temporalUi: v.RECONCILER_TEMPORAL_UI,
     logLevel: v.RECONCILER_LOG_LEVEL,
   };
+}
+
+/** With an empty HOME the system's own record is asked. */
+function home(): string {
+  return homedir() || userInfo().homedir;
 }

@@ -7,7 +7,6 @@ import { type CatalogClients, connectCatalog } from '../clients/catalog.ts';
 import { readConfig } from '../config.ts';
 import { ConnectorKind } from '../generated/reconciler/v1/connectors.ts';
 import { JobState, type ReconcileJob } from '../generated/reconciler/v1/jobs.ts';
-import { formatName } from '../names.ts';
 import { readRunningStack } from '../stack/stack-file.ts';
 import { workflowLink } from './address.ts';
 import { patiently } from './context.ts';
@@ -53,9 +52,9 @@ export function define(command: Command): void {
       const stack = await runningStack(folder, stop.signal);
       const clients = connectCatalog(stack.address);
       try {
-        const job = await demo(clients, stack, stop.signal);
+        const { job, richest } = await demo(clients, stack, stop.signal);
         if (job.state !== JobState.JS_SUCCEEDED) throw new ExitCode(EXIT.FAILED);
-        console.log(`\nLook at it, on the same data:\n${nextSteps(folder, stack, job).join('\n')}`);
+        console.log(`\nLook at it, on the same data:\n${nextSteps(folder, stack, job, richest).join('\n')}`);
       } catch (error) {
         if (stop.signal.aborted) throw new ExitCode(130);
         throw error instanceof ClientError ? new CallError(error, stack.address) : error;
@@ -81,8 +80,14 @@ async function runningStack(dataDir: string, signal: AbortSignal): Promise<Runni
   }
 }
 
+interface Demonstrated {
+  job: ReconcileJob;
+  /** Name of the table with the most snapshots. */
+  richest: string;
+}
+
 /** Reconciles the sample lakehouse and prints what the catalog then holds. */
-async function demo(clients: CatalogClients, stack: Running, signal: AbortSignal): Promise<ReconcileJob> {
+async function demo(clients: CatalogClients, stack: Running, signal: AbortSignal): Promise<Demonstrated> {
   const connectorId = await demoConnector(clients);
   console.log(`reconciling ${LAKEHOUSE}`);
   signal.throwIfAborted();
@@ -97,7 +102,8 @@ async function demo(clients: CatalogClients, stack: Running, signal: AbortSignal
     console.log('\nNothing changed since the last run, so no table was read again.');
   }
   if (!succeeded) console.error(`\nits workflow: ${workflowLink(stack.uiUrl, jobId)}`);
-  return job;
+  const [most] = tables.sort((a, b) => b.snapshots - a.snapshots);
+  return { job, richest: most ? [DEMO, most.namespace, most.table].join('.') : DEMO };
 }
 
 /** Made at the first run; a checkout that was moved since has another URI. */
@@ -117,12 +123,15 @@ async function demoConnector(clients: CatalogClients): Promise<string> {
   return connectorId;
 }
 
-function nextSteps(dataDir: string, stack: Running, job: ReconcileJob): string[] {
+function nextSteps(dataDir: string, stack: Running, { jobId }: ReconcileJob, table: string): string[] {
   const option = dataDir === resolve('.reconciler') ? '' : ` --data-dir ${dataDir}`;
-  return [
-    `  npx reconciler up${option}`,
-    `  npx reconciler namespace list ${formatName([DEMO])}`,
-    '  npx reconciler --help',
-    `The run in the Temporal UI, while that is up: ${workflowLink(stack.uiUrl, job.jobId)}`,
+  const steps = [
+    [`npx reconciler up${option}`, 'the same stack; stays up until Ctrl-C. Then, in another terminal:'],
+    [`npx reconciler snapshot list ${table}`, 'how it came to be'],
+    [`npx reconciler stats columns ${table}`, 'nulls and bounds of its columns'],
+    [`npx reconciler plan get ${table}`, 'what a query has to read'],
+    [workflowLink(stack.uiUrl, jobId), 'this run in the Temporal UI'],
   ];
+  const width = Math.max(...steps.slice(0, -1).map(([command = '']) => command.length));
+  return steps.map(([what = '', why]) => `  ${what.padEnd(width)}  ${why}`);
 }

@@ -35,8 +35,9 @@ it('is a bar on a terminal', () => {
   view.show(job(0n, 0n));
   view.show(job(10n, 5n, { errors: 1n }));
   view.end();
-  expect(text()).toContain('6/10 tables  5 snapshots, 1,234 files, 1.0 MiB read, 1 failed  scanning');
+  expect(text()).toContain('6 of 10 tables  5 snapshots, 1,234 files, 1.0 MiB read, 1 failed  scanning');
   expect(text()).toMatch(/█+░+/);
+  expect(text()).not.toMatch(/█ 0 of 0/);
 });
 
 it('is a line elsewhere, without control characters, and not for every question', () => {

@@ -9,7 +9,7 @@ export interface ProgressView {
   end(): void;
 }
 
-/** A bar on a terminal; elsewhere a line whenever something changed, at most one in two seconds. */
+/** A bar on a terminal; elsewhere a line for every phase, and in it one in two seconds where something changed. */
 export function progressView(stream: NodeJS.WriteStream): ProgressView {
   return stream.isTTY ? bar(stream) : linesOn(stream);
 }
@@ -34,7 +34,7 @@ function bar(stream: NodeJS.WriteStream): ProgressView {
   const single = new SingleBar(
     {
       stream,
-      format: '{bar} {value}/{total} tables  {amounts}  {phase}',
+      format: '{bar} {tables}  {amounts}  {phase}',
       hideCursor: true,
       clearOnComplete: true,
       barsize: 24,
@@ -47,10 +47,16 @@ function bar(stream: NodeJS.WriteStream): ProgressView {
   return {
     show(job) {
       const { done, found } = tables(job);
-      const payload = { amounts: amounts(job), phase: phaseOf(job) };
-      if (!started) single.start(found, done, payload);
+      const payload = {
+        tables: `${count(done)} of ${count(found)} tables`,
+        amounts: amounts(job),
+        phase: phaseOf(job),
+      };
+      // A bar of nothing would be full.
+      const total = Math.max(found, 1);
+      if (!started) single.start(total, done, payload);
       else {
-        single.setTotal(found);
+        single.setTotal(total);
         single.update(done, payload);
       }
       started = true;
@@ -65,16 +71,16 @@ function bar(stream: NodeJS.WriteStream): ProgressView {
 const LINE_EVERY_MS = 2_000;
 
 function linesOn(stream: NodeJS.WriteStream): ProgressView {
-  let last = '';
-  let lastAt = Number.NEGATIVE_INFINITY;
+  let last = { phase: '', line: '', at: 0 };
   return {
     show(job) {
+      if (job.finishedAt) return;
       const { done, found } = tables(job);
-      const line = `${phaseOf(job)}: ${count(done)} of ${count(found)} tables, ${amounts(job)}`;
-      if (line === last || Date.now() - lastAt < LINE_EVERY_MS || job.finishedAt) return;
+      const phase = phaseOf(job);
+      const line = found === 0 ? phase : `${phase}: ${count(done)} of ${count(found)} tables, ${amounts(job)}`;
+      if (phase === last.phase && (line === last.line || Date.now() - last.at < LINE_EVERY_MS)) return;
       stream.write(`${line}\n`);
-      last = line;
-      lastAt = Date.now();
+      last = { phase, line, at: Date.now() };
     },
     end() {},
   };
