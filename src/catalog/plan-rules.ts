@@ -1,14 +1,8 @@
 import type { DataFile, FileColumnStats } from '../generated/reconciler/v1/statistics.ts';
 import { compareBounds } from '../stats/bounds.ts';
 import type { LeafColumn } from '../stats/leaf-columns.ts';
-import { type CandidateDeletes, partitionOf } from './store/delete-index.ts';
+import { type CandidateDeletes, type PlannedFile, partitionOf } from './store/delete-index.ts';
 import type { LiveFile } from './store/live-files.ts';
-
-/** A delete file or a data file with what the rules look at. */
-export interface Planned {
-  live: LiveFile;
-  file: DataFile;
-}
 
 /**
  * The delete files that a reader must apply to a data file: Iceberg spec, "Scan Planning", as Iceberg Java does it
@@ -18,7 +12,7 @@ export interface Planned {
  * @param find a column of the snapshot's schemas
  */
 export function deletesFor(
-  data: Planned,
+  data: PlannedFile,
   candidates: CandidateDeletes,
   decode: (live: LiveFile) => DataFile,
   find: (id: number) => LeafColumn | undefined,
@@ -30,11 +24,11 @@ export function deletesFor(
     (live) => live.sequenceNumber > sequence && mayMatch(data.file, decode(live), find),
   );
   const isNewEnough = (live: LiveFile) => live.sequenceNumber >= sequence;
-  const vectors = (candidates.vectors.get(data.live.path) ?? []).filter(isNewEnough);
+  const vectors = (candidates.vectors.get(data.file.filePath) ?? []).filter(isNewEnough);
   // A vector holds the position deletes that were there before it.
   if (vectors.length > 0) return [...equality, ...vectors];
   const inPartition = (candidates.position.get(partition) ?? []).filter(isNewEnough);
-  const forFile = (candidates.byPath.get(data.live.path) ?? []).filter(isNewEnough);
+  const forFile = (candidates.byPath.get(data.file.filePath) ?? []).filter(isNewEnough);
   return [...equality, ...inPartition, ...forFile];
 }
 

@@ -100,12 +100,12 @@ export function createPlansService({ db }: ServiceDeps): PlansServiceImplementat
     const decoded = new DecodedFiles(2000);
     for await (const batch of liveFiles(db, reader, [DATA], after)) {
       for (let start = 0; start < batch.length; start += STEP) {
-        const part = batch.slice(start, start + STEP);
+        const part = batch.slice(start, start + STEP).map((live) => ({ live, file: DataFile.decode(live.body) }));
         const candidates = deletes && (await deletes.candidates(part));
-        for (const live of part) {
-          const file = DataFile.decode(live.body);
+        for (const data of part) {
+          const { live, file } = data;
           const applied = candidates
-            ? deletesFor({ live, file }, candidates, (one) => decoded.get(one), reader.schemas.find)
+            ? deletesFor(data, candidates, (one) => decoded.get(one), reader.schemas.find)
             : [];
           yield {
             planned: {

@@ -1,4 +1,5 @@
 import type { Kysely, Selectable } from 'kysely';
+import type { DataFile } from '../../generated/reconciler/v1/statistics.ts';
 import type { Place } from './chains.ts';
 import { DELETION_VECTOR, EQUALITY_DELETES, type FileKind, POSITION_DELETES } from './file-kind.ts';
 import { type LiveFile, liveInstances } from './live-files.ts';
@@ -7,11 +8,17 @@ import type { FileRow, Schema } from './schema.ts';
 type Db = Kysely<Schema>;
 type DeleteFileRow = Pick<
   Selectable<FileRow>,
-  'file_num' | 'kind' | 'path' | 'spec_id' | 'partition_key' | 'referenced_path' | 'body'
+  'file_num' | 'kind' | 'spec_id' | 'partition_key' | 'referenced_path' | 'body'
 >;
 
 /** The key of a file of a spec without fields. */
 const UNPARTITIONED = Buffer.alloc(0);
+
+/** A data file or delete file with its message. */
+export interface PlannedFile {
+  live: LiveFile;
+  file: DataFile;
+}
 
 /** Delete files that may apply to some data files; what of them does is for plan-rules.ts. */
 export interface CandidateDeletes {
@@ -61,7 +68,7 @@ export class DeleteIndex {
     this.#has = options.has;
   }
 
-  async candidates(dataFiles: readonly LiveFile[]): Promise<CandidateDeletes> {
+  async candidates(dataFiles: readonly PlannedFile[]): Promise<CandidateDeletes> {
     const { position, equality, vectors } = this.#has;
     const found: CandidateDeletes = {
       global: equality ? await this.#globalDeletes() : [],
@@ -71,7 +78,11 @@ export class DeleteIndex {
       vectors: new Map(),
     };
     if (position || vectors) await this.#byPath(dataFiles, found);
-    if (position || equality) await this.#byPartition(dataFiles, found);
+    if (position || equality)
+      await this.#byPartition(
+        dataFiles.map((data) => data.live),
+        found,
+      );
     return found;
   }
 
@@ -89,10 +100,10 @@ export class DeleteIndex {
     return file.partition_key.length === 0 || this.#globalSpecs.includes(file.spec_id);
   }
 
-  async #byPath(dataFiles: readonly LiveFile[], found: CandidateDeletes): Promise<void> {
+  async #byPath(dataFiles: readonly PlannedFile[], found: CandidateDeletes): Promise<void> {
     const rows = await this.#files()
       .where('kind', 'in', [POSITION_DELETES, DELETION_VECTOR])
-      .where('referenced_path', 'in', [...new Set(dataFiles.map((file) => file.path))])
+      .where('referenced_path', 'in', [...new Set(dataFiles.map((data) => data.file.filePath))])
       .execute();
     const referenced = new Map(rows.map((row) => [row.file_num, row.referenced_path as string]));
     for (const file of await this.#live(rows)) {
@@ -123,7 +134,7 @@ export class DeleteIndex {
     return (
       this.#db
         .selectFrom('files')
-        .select(['file_num', 'kind', 'path', 'spec_id', 'partition_key', 'referenced_path', 'body'])
+        .select(['file_num', 'kind', 'spec_id', 'partition_key', 'referenced_path', 'body'])
         .where('table_num', '=', this.#tableNum)
         // As the index of delete files says it, so that it is used.
         .where('kind', '<>', 1)
@@ -146,7 +157,6 @@ export class DeleteIndex {
           fileSequenceNumber: row.file_sequence_number,
           addedSnapshotId: row.added_snapshot_id,
           body: file.body,
-          path: file.path,
           specId: file.spec_id,
           partitionKey: file.partition_key,
         });

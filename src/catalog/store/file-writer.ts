@@ -48,12 +48,12 @@ export class FileWriter {
 
   constructor({ sqlite }: Pick<Database, 'sqlite'>) {
     this.#insertFile = sqlite.prepare(
-      `insert into files (table_num, path, content_offset, kind, record_count, size_bytes, spec_id, partition_key, referenced_path, body)
-       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-       on conflict (table_num, path, content_offset) do nothing`,
+      `insert into files (table_num, path_hash, kind, record_count, size_bytes, spec_id, partition_key, referenced_path, body)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+       on conflict (table_num, path_hash) do nothing`,
     );
     this.#findFile = sqlite.prepare(
-      'select file_num, kind, record_count, size_bytes, body from files where table_num = ? and path = ? and content_offset = ?',
+      'select file_num, kind, record_count, size_bytes, body from files where table_num = ? and path_hash = ?',
     );
     this.#updateFile = sqlite.prepare(
       `update files set kind = ?, record_count = ?, size_bytes = ?, spec_id = ?, partition_key = ?, referenced_path = ?, body = ?
@@ -62,9 +62,7 @@ export class FileWriter {
     this.#updateMembers = sqlite.prepare(
       'update memberships set kind = ?, record_count = ?, size_bytes = ? where file_num = ?',
     );
-    this.#findFileNum = sqlite
-      .prepare('select file_num from files where table_num = ? and path = ? and content_offset = ?')
-      .pluck();
+    this.#findFileNum = sqlite.prepare('select file_num from files where table_num = ? and path_hash = ?').pluck();
     this.#insertMember = sqlite.prepare(
       `insert into memberships (chain_num, came_ord, file_num, went_ord, kind, record_count, size_bytes, sequence_number,
          file_sequence_number, added_snapshot_id)
@@ -128,11 +126,10 @@ export class FileWriter {
   }
 
   #putFile(tableNum: number, change: ParsedChange, written: Written): number {
-    const { path, contentOffset, kind, recordCount, sizeBytes, specId, partitionKey, referencedPath, body } = change;
+    const { pathHash, kind, recordCount, sizeBytes, specId, partitionKey, referencedPath, body } = change;
     const inserted = this.#insertFile.run(
       tableNum,
-      path,
-      contentOffset,
+      pathHash,
       kind,
       recordCount,
       sizeBytes,
@@ -145,7 +142,7 @@ export class FileWriter {
       written.rows += 1;
       return Number(inserted.lastInsertRowid);
     }
-    const known = this.#findFile.get(tableNum, path, contentOffset) as KnownFile;
+    const known = this.#findFile.get(tableNum, pathHash) as KnownFile;
     // All other columns are made from the body.
     if (known.body.equals(body)) return known.file_num;
     this.#updateFile.run(kind, recordCount, sizeBytes, specId, partitionKey, referencedPath, body, known.file_num);
@@ -160,7 +157,7 @@ export class FileWriter {
 
   /** @returns rows written */
   remove(target: WriteTarget, change: ParsedChange): number {
-    const fileNum = this.#findFileNum.get(target.tableNum, change.path, change.contentOffset) as number | undefined;
+    const fileNum = this.#findFileNum.get(target.tableNum, change.pathHash) as number | undefined;
     if (fileNum === undefined) return 0;
     const { chain, ord } = target.path[0] as Place;
     let rows = this.#removeHere.run(ord, fileNum, chain, ord, ord).changes;

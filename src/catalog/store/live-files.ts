@@ -17,7 +17,6 @@ export interface LiveFile {
   /** Null where it is the snapshot at (chain, cameOrd). */
   addedSnapshotId: string | null;
   body: Uint8Array;
-  path: string;
   specId: number;
   partitionKey: Uint8Array;
   /** Goes on behind this file; only of one that a walk gave. */
@@ -114,7 +113,6 @@ function select(db: Db, { chain, ord }: Place, kind: FileKind) {
       'm.file_sequence_number',
       'm.added_snapshot_id',
       'f.body',
-      'f.path',
       'f.spec_id',
       'f.partition_key',
     ])
@@ -210,7 +208,6 @@ function toFile(row: Row, cursor: LiveCursor): LiveFile {
     fileSequenceNumber: row.file_sequence_number,
     addedSnapshotId: row.added_snapshot_id,
     body: row.body,
-    path: row.path,
     specId: row.spec_id,
     partitionKey: row.partition_key,
     cursor: cursorAt(cursor, row),

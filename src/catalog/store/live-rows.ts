@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely';
 import { type Place, pathOf } from './chains.ts';
 import { DATA, DELETION_VECTOR, POSITION_DELETES } from './file-kind.ts';
 import { type LiveCursor, liveInstances, nextLiveFiles } from './live-files.ts';
+import { dataPathHash } from './path-hash.ts';
 import { generationOf } from './recompute.ts';
 import type { Schema } from './schema.ts';
 import { placeOf, type StoredSnapshot } from './snapshots.ts';
@@ -111,14 +112,17 @@ async function liveDeletes(db: Db, tableNum: number, path: Place[], paths: strin
 
 /** Sequence numbers of the live data files with these paths. */
 async function liveData(db: Db, tableNum: number, path: Place[], paths: string[]): Promise<Map<string, number[]>> {
+  const pathOfHash = new Map(paths.map((one) => [dataPathHash(one).toString('latin1'), one]));
   const files = await db
     .selectFrom('files')
-    .select(['file_num', 'path'])
+    .select(['file_num', 'path_hash'])
     .where('table_num', '=', tableNum)
-    .where('path', 'in', paths)
+    .where('path_hash', 'in', paths.map(dataPathHash))
     .where('kind', '=', DATA)
     .execute();
-  const pathOfFile = new Map(files.map((file) => [file.file_num, file.path]));
+  const pathOfFile = new Map(
+    files.map((file) => [file.file_num, pathOfHash.get(Buffer.from(file.path_hash).toString('latin1')) as string]),
+  );
   const sequences = new Map<string, number[]>();
   for (const row of await liveInstances(db, path, [...pathOfFile.keys()])) {
     const dataPath = pathOfFile.get(row.file_num) as string;

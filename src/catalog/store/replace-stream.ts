@@ -33,10 +33,10 @@ export class ReplaceStream implements ChangeStream {
     this.#db = database.db;
     this.#stream = stream;
     this.#insert = database.sqlite.prepare(
-      `insert into replacement_files (stream_id, path, content_offset, added, pending, kind, record_count, size_bytes, spec_id,
+      `insert into replacement_files (stream_id, path_hash, added, pending, kind, record_count, size_bytes, spec_id,
          partition_key, referenced_path, body, sequence_number, file_sequence_number, added_snapshot_id)
-       values (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-       on conflict (stream_id, path, content_offset, added) do update set kind = excluded.kind,
+       values (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       on conflict (stream_id, path_hash, added) do update set kind = excluded.kind,
          record_count = excluded.record_count, size_bytes = excluded.size_bytes, spec_id = excluded.spec_id,
          partition_key = excluded.partition_key, referenced_path = excluded.referenced_path, body = excluded.body,
          sequence_number = excluded.sequence_number, file_sequence_number = excluded.file_sequence_number,
@@ -53,8 +53,7 @@ export class ReplaceStream implements ChangeStream {
       for (const change of changes) {
         this.#insert.run(
           id,
-          change.path,
-          change.contentOffset,
+          change.pathHash,
           change.added ? 1 : 0,
           change.kind,
           change.recordCount,
@@ -105,9 +104,9 @@ export class ReplaceStream implements ChangeStream {
     for (;;) {
       const some = this.#db
         .selectFrom('replacement_files')
-        .select('path')
+        .select('path_hash')
         .where('stream_id', '=', this.#stream.id)
-        .orderBy('path')
+        .orderBy('path_hash')
         .limit(2000);
       const rows = await some.execute();
       const last = rows.at(-1);
@@ -115,7 +114,7 @@ export class ReplaceStream implements ChangeStream {
       await this.#db
         .deleteFrom('replacement_files')
         .where('stream_id', '=', this.#stream.id)
-        .where('path', '<=', last.path)
+        .where('path_hash', '<=', last.path_hash)
         .execute();
       await setImmediate();
     }

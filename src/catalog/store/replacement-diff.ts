@@ -77,13 +77,12 @@ export class ReplacementDiff {
       if (rows.length === 0) return;
       const pending = await differing(rows);
       await this.#db.transaction().execute(async (trx) => {
-        for (const { path, content_offset, added } of pending) {
+        for (const { path_hash, added } of pending) {
           await trx
             .updateTable('replacement_files')
             .set({ pending: 1 })
             .where('stream_id', '=', id)
-            .where('path', '=', path)
-            .where('content_offset', '=', content_offset)
+            .where('path_hash', '=', path_hash)
             .where('added', '=', added)
             .execute();
         }
@@ -144,9 +143,13 @@ export class ReplacementDiff {
   async #filesOf(rows: Staged[]) {
     const files = await this.#db
       .selectFrom('files')
-      .select(['file_num', 'path', 'content_offset', 'kind', 'body'])
+      .select(['file_num', 'path_hash', 'kind', 'body'])
       .where('table_num', '=', this.#stream.target.tableNum)
-      .where('path', 'in', [...new Set(rows.map((row) => row.path))])
+      .where(
+        'path_hash',
+        'in',
+        rows.map((row) => row.path_hash),
+      )
       .execute();
     return new Map(files.map((file) => [keyOf(file), file]));
   }
@@ -242,11 +245,7 @@ export class ReplacementDiff {
     const rows = await this.#db
       .selectFrom('files')
       .innerJoin('replacement_files as r', (join) =>
-        join
-          .on('r.stream_id', '=', id)
-          .onRef('r.path', '=', 'files.path')
-          .onRef('r.content_offset', '=', 'files.content_offset')
-          .on('r.added', '=', added),
+        join.on('r.stream_id', '=', id).onRef('r.path_hash', '=', 'files.path_hash').on('r.added', '=', added),
       )
       .select('files.file_num')
       .where('files.file_num', 'in', nums)
@@ -255,8 +254,8 @@ export class ReplacementDiff {
   }
 }
 
-function keyOf(row: { path: string; content_offset: number }): string {
-  return `${row.content_offset} ${row.path}`;
+function keyOf(row: { path_hash: Uint8Array }): string {
+  return Buffer.from(row.path_hash).toString('latin1');
 }
 
 function sameBody(file: { kind: number; body: Uint8Array }, row: Staged): boolean {
@@ -277,10 +276,10 @@ async function stagedRows(db: Db, id: string, after: Staged | undefined, pending
   let query = db.selectFrom('replacement_files').selectAll().where('stream_id', '=', id);
   if (pending) query = query.where('pending', '=', 1);
   if (after) {
-    const { path, content_offset, added } = after;
-    query = query.where(sql<boolean>`(path, content_offset, added) > (${path}, ${content_offset}, ${added})`);
+    const { path_hash, added } = after;
+    query = query.where(sql<boolean>`(path_hash, added) > (${path_hash}, ${added})`);
   }
-  return query.orderBy('path').orderBy('content_offset').orderBy('added').limit(STEP).execute();
+  return query.orderBy('path_hash').orderBy('added').limit(STEP).execute();
 }
 
 /** What differs, in steps. Removals of a file come before its addition: `added` is 0 for them. */
@@ -292,8 +291,7 @@ export async function* pendingChanges(db: Db, streamId: string): AsyncIterable<P
     after = rows.at(-1);
     yield rows.map((row) => ({
       added: row.added === 1,
-      path: row.path,
-      contentOffset: row.content_offset,
+      pathHash: row.path_hash,
       kind: row.kind as FileKind,
       recordCount: row.record_count,
       sizeBytes: row.size_bytes,

@@ -24,12 +24,15 @@ export async function removeSurplus(db: Db, target: WriteTarget, surplus: Surplu
 export async function unlist(db: Db, target: WriteTarget, changes: readonly ParsedChange[]): Promise<number> {
   const rows = await db
     .selectFrom('files')
-    .select(['file_num', 'path', 'content_offset'])
+    .select('file_num')
     .where('table_num', '=', target.tableNum)
-    .where('path', 'in', [...new Set(changes.map((change) => change.path))])
+    .where(
+      'path_hash',
+      'in',
+      changes.map((change) => change.pathHash),
+    )
     .execute();
-  const wanted = new Set(changes.map((change) => `${change.contentOffset} ${change.path}`));
-  const nums = rows.filter((row) => wanted.has(`${row.content_offset} ${row.path}`)).map((row) => row.file_num);
+  const nums = rows.map((row) => row.file_num);
   return depart(db, target, nums);
 }
 

@@ -221,9 +221,8 @@ export interface ChainRow {
 export interface FileRow {
   file_num: Generated<number>;
   table_num: number;
-  path: string;
-  /** -1 where the file has none: NULLs would not be unique. */
-  content_offset: number;
+  /** See path-hash.ts; the path itself is in the body. */
+  path_hash: Uint8Array;
   /** See file-kind.ts. */
   kind: number;
   record_count: number;
@@ -264,8 +263,7 @@ export interface DepartureRow {
 /** A change that waits for the finish of a replacing stream. */
 export interface ReplacementFileRow {
   stream_id: string;
-  path: string;
-  content_offset: number;
+  path_hash: Uint8Array;
   /** 1 added, 0 removed. */
   added: number;
   /** 1 where the snapshot does not hold the change yet. */

@@ -1,13 +1,13 @@
 import { invalid } from '../rpc/violations.ts';
 import { DATA, DELETION_VECTOR, EQUALITY_DELETES, type FileKind, POSITION_DELETES } from '../store/file-kind.ts';
+import { pathHash } from '../store/path-hash.ts';
 import { LENGTH, Malformed, VARINT, WireReader } from './reader.ts';
 
-/** A file that came, as the store takes it, or one that went (`added` false: only path and offset count). */
+/** A file that came, as the store takes it, or one that went (`added` false: only its key counts). */
 export interface ParsedChange {
   added: boolean;
-  path: string;
-  /** -1 where the file has none. */
-  contentOffset: number;
+  /** See path-hash.ts. */
+  pathHash: Uint8Array;
   kind: FileKind;
   recordCount: number;
   /** A deletion vector's own bytes, otherwise the file's. */
@@ -54,7 +54,7 @@ const COLUMN = {
 };
 const PARTITION = { field: (1 << 3) | VARINT, value: (4 << 3) | LENGTH };
 
-const NO_PARTITION = new Uint8Array();
+const NO_BYTES = Buffer.alloc(0);
 
 /** Reads file changes one after the other. Snapshot ids repeat, so that the last one is kept as text. */
 export class FileChangeParser {
@@ -129,7 +129,7 @@ export class FileChangeParser {
   #file(start: number, end: number, added: boolean, at: string): ParsedChange {
     const reader = this.#reader;
     reader.position = start;
-    let path = '';
+    let path: Uint8Array = NO_BYTES;
     let content = 0;
     let format = '';
     let recordCount = 0;
@@ -143,7 +143,7 @@ export class FileChangeParser {
       const tag = reader.tag(end);
       switch (tag) {
         case FILE.path:
-          path = pathText(reader, end, at, 'file_path');
+          path = pathBytes(reader, end, at, 'file_path');
           break;
         case FILE.content:
           content = reader.int64(end);
@@ -174,25 +174,24 @@ export class FileChangeParser {
           contentSize = count(reader.int64(end), at, 'content_size_in_bytes');
           break;
         case FILE.referenced:
-          referencedPath = pathText(reader, end, at, 'referenced_data_file') || null;
+          referencedPath = pathBytes(reader, end, at, 'referenced_data_file').toString() || null;
           break;
         default:
           reader.skip(tag, end);
       }
     }
-    if (path === '') throw invalid(`${at}.file_path`, 'is required');
+    if (path.length === 0) throw invalid(`${at}.file_path`, 'is required');
     if (added && !FORMATS.has(format))
       throw invalid(`${at}.file_format`, `'${format.slice(0, 50)}' is not PARQUET, ORC, AVRO or PUFFIN`);
     const kind = added ? fileKind(content, contentOffset, at) : DATA;
     return {
       added,
-      path,
-      contentOffset,
+      pathHash: pathHash(path, contentOffset),
       kind,
       recordCount,
       sizeBytes: kind === DELETION_VECTOR && contentSize >= 0 ? contentSize : fileSize,
       specId,
-      partitionKey: partition === undefined ? NO_PARTITION : Buffer.concat(partition),
+      partitionKey: partition === undefined ? NO_BYTES : Buffer.concat(partition),
       referencedPath,
       body: reader.buffer.subarray(start, end),
       sequenceNumber: 0,
@@ -216,14 +215,14 @@ function count(value: number, at: string, field: string): number {
   throw invalid(`${at}.${field}`, `is not within 0 and ${Number.MAX_SAFE_INTEGER}`);
 }
 
-function pathText(reader: WireReader, end: number, at: string, field: string): string {
+function pathBytes(reader: WireReader, end: number, at: string, field: string): Buffer {
   const stop = reader.lengthEnd(end);
   const length = stop - reader.position;
   if (length > MAX_PATH_BYTES)
     throw invalid(`${at}.${field}`, `has ${length} bytes, at most ${MAX_PATH_BYTES} are allowed`);
-  const text = reader.text(stop);
-  if (text.includes('\0')) throw invalid(`${at}.${field}`, 'holds a NUL character');
-  return text;
+  const path = reader.bytes(stop);
+  if (path.includes(0)) throw invalid(`${at}.${field}`, 'holds a NUL character');
+  return path;
 }
 
 /**

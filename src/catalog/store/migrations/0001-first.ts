@@ -175,8 +175,7 @@ const STATEMENTS = [
   `create table files (
     file_num ${NUM_KEY},
     table_num bigint not null,
-    path text not null,
-    content_offset bigint not null,
+    path_hash ${BLOB} not null,
     kind integer not null,
     record_count bigint not null,
     size_bytes bigint not null,
@@ -184,7 +183,7 @@ const STATEMENTS = [
     partition_key ${BLOB} not null,
     referenced_path text,
     body ${BLOB} not null)`,
-  `create unique index files_key on files (table_num, path, content_offset)`,
+  `create unique index files_key on files (table_num, path_hash)`,
   // Only delete files are looked for by partition and by the file that they refer to.
   `create index files_partition on files (table_num, spec_id, partition_key) where kind <> 1`,
   `create index files_referenced on files (table_num, referenced_path) where referenced_path is not null`,
@@ -213,8 +212,7 @@ const STATEMENTS = [
   `create index departures_of_file on departures (file_num)`,
   `create table replacement_files (
     stream_id text not null,
-    path text not null,
-    content_offset bigint not null,
+    path_hash ${BLOB} not null,
     added integer not null,
     pending integer not null,
     kind integer not null,
@@ -227,8 +225,8 @@ const STATEMENTS = [
     sequence_number bigint not null,
     file_sequence_number bigint not null,
     added_snapshot_id text,
-    primary key (stream_id, path, content_offset, added))`,
-  `create index replacement_files_pending on replacement_files (stream_id, path, content_offset, added) where pending = 1`,
+    primary key (stream_id, path_hash, added))`,
+  `create index replacement_files_pending on replacement_files (stream_id, path_hash, added) where pending = 1`,
   `create table column_states (
     snapshot_num bigint primary key,
     table_num bigint not null,
