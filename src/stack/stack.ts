@@ -67,6 +67,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const started: Supervised[] = [];
   const reaper = startReaper();
   const stop = async () => {
+    // Whoever stops this process may have stopped the others as well: none of them comes back.
+    for (const process of started) process.retire();
     for (const process of started.reverse()) await process.stop();
     started.length = 0;
     reaper.close();

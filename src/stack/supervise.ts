@@ -22,6 +22,8 @@ export interface Supervised {
   readonly name: string;
   /** Of the process that runs now. */
   readonly pid: number | undefined;
+  /** From now on it is not started again. */
+  retire(): void;
   stop(): Promise<void>;
 }
 
@@ -75,6 +77,7 @@ export async function supervise(spec: ProcessSpec, surroundings: Surroundings): 
     get pid() {
       return running.child.exitCode === null && running.child.signalCode === null ? running.child.pid : undefined;
     },
+    retire: () => stopping.abort(),
     async stop() {
       stopping.abort();
       await running.stop(spec.graceMs);

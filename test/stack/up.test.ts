@@ -129,12 +129,15 @@ describe('reconciler up', () => {
     });
   });
 
-  it('stops everything on SIGTERM', async () => {
+  it('stops everything on SIGTERM, also where that was sent to each process', async () => {
     const pids = pidsOf(run.dataDir);
     expect(pids).toHaveLength(3);
+    const before = run.output().length;
     run.process.kill('SIGTERM');
+    for (const pid of pids.slice(1)) process.kill(pid, 'SIGTERM');
     expect(await run.ended()).toBe(0);
     expect(pids.filter(isAlive)).toEqual([]);
+    expect(run.output().slice(before)).toBe('stopping\n');
     expect(readStackFile(run.dataDir)?.pid).toBeUndefined();
   });
 
