@@ -1,0 +1,191 @@
+import { encodePutRequest } from '../../src/clients/file-changes.ts';
+import {
+  type DataFile,
+  FileChangeKind,
+  FileContent,
+  PutFileColumnStatsRequest,
+} from '../../src/generated/reconciler/v1/statistics.ts';
+import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
+import type { TestCatalog } from './harness.ts';
+
+export const SCHEMA = {
+  schemaId: 0,
+  json: JSON.stringify({
+    type: 'struct',
+    'schema-id': 0,
+    fields: [
+      { id: 1, name: 'id', required: true, type: 'long' },
+      { id: 2, name: 'name', required: false, type: 'string' },
+      { id: 3, name: 'price', required: false, type: 'double' },
+      {
+        id: 4,
+        name: 'where',
+        required: false,
+        type: { type: 'struct', fields: [{ id: 5, name: 'city', required: false, type: 'string' }] },
+      },
+    ],
+  }),
+};
+
+/** Single-value serialization of a long. */
+export function long(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigInt64LE(BigInt(value));
+  return bytes;
+}
+
+type Change = NonNullable<Parameters<typeof PutFileColumnStatsRequest.fromPartial>[0]['request']>;
+type Partial<T> = { [K in keyof T]?: T[K] };
+
+export interface AddedFile extends Omit<Partial<DataFile>, 'columns'> {
+  filePath: string;
+  columns?: Partial<DataFile['columns'][number]>[];
+  seq?: number;
+  addedBy?: bigint;
+}
+
+export function added({ seq = 1, addedBy, ...file }: AddedFile) {
+  return {
+    kind: FileChangeKind.FILE_CHANGE_KIND_ADDED,
+    sequenceNumber: BigInt(seq),
+    fileSequenceNumber: BigInt(seq),
+    addedSnapshotId: addedBy ?? 0n,
+    file: {
+      fileContent: FileContent.FILE_CONTENT_DATA,
+      fileFormat: 'PARQUET',
+      recordCount: 10n,
+      fileSizeInBytes: 1000n,
+      ...file,
+    },
+  };
+}
+
+export function removed(filePath: string, contentOffset?: bigint) {
+  return { kind: FileChangeKind.FILE_CHANGE_KIND_REMOVED, file: { filePath, contentOffset } };
+}
+
+export interface Put {
+  snapshotId: number | bigint;
+  /** `null` for none; by default the one before. */
+  base?: number | bigint | null;
+  changes?: (ReturnType<typeof added> | ReturnType<typeof removed>)[];
+  key?: string;
+  replace?: boolean;
+  whole?: boolean;
+  expected?: { data?: number; deletes?: number };
+  /** Changes a message. */
+  chunk?: number;
+  /** Without it the stream ends before its finish. */
+  finish?: boolean;
+  snapshot?: Record<string, unknown>;
+}
+
+/** A table and what is sent to it. */
+export class TestTable {
+  readonly catalog: TestCatalog;
+  readonly tableId: string;
+  readonly namespaceId: string;
+
+  constructor(catalog: TestCatalog, ids: { tableId: string; namespaceId: string }) {
+    this.catalog = catalog;
+    this.tableId = ids.tableId;
+    this.namespaceId = ids.namespaceId;
+  }
+
+  static async create(catalog: TestCatalog, table: Record<string, unknown> = {}): Promise<TestTable> {
+    const { namespaceId } = await catalog.namespace();
+    const { tableId } = await catalog.clients.tables.createTable({
+      table: { namespaceId, name: 't', format: TableFormat.TABLE_FORMAT_ICEBERG, schema: SCHEMA, ...table },
+    });
+    return new TestTable(catalog, { tableId, namespaceId });
+  }
+
+  async createSnapshot({ snapshotId, base, snapshot }: Put) {
+    const id = BigInt(snapshotId);
+    const baseSnapshotId = base === null || base === undefined ? undefined : BigInt(base);
+    return this.catalog.clients.snapshots.createSnapshot({
+      snapshot: {
+        tableId: this.tableId,
+        snapshotId: id,
+        parentSnapshotId: baseSnapshotId,
+        baseSnapshotId,
+        operation: 'append',
+        schemaId: 0,
+        ...snapshot,
+      },
+    });
+  }
+
+  /** Creates the snapshot and sends its changes. */
+  async put(put: Put) {
+    await this.createSnapshot(put);
+    return this.send(put);
+  }
+
+  send(put: Put) {
+    return this.catalog.clients.fileChanges.putFileColumnStats(this.requests(put));
+  }
+
+  async *requests(put: Put): AsyncIterable<Uint8Array> {
+    yield encode({
+      $case: 'header',
+      value: {
+        tableId: this.tableId,
+        snapshotId: BigInt(put.snapshotId),
+        idempotencyKey: put.key ?? `key-${put.snapshotId}`,
+        replace: put.replace ?? false,
+        whole: put.whole ?? false,
+      },
+    });
+    const changes = put.changes ?? [];
+    const step = put.chunk ?? 1000;
+    for (let from = 0; from < changes.length; from += step) {
+      yield encode({ $case: 'changes', value: { changes: changes.slice(from, from + step) } });
+    }
+    if (put.finish === false) return;
+    const { data, deletes } = put.expected ?? {};
+    yield encode({
+      $case: 'finish',
+      value: {
+        expectedDataFileCount: data === undefined ? undefined : BigInt(data),
+        expectedDeleteFileCount: deletes === undefined ? undefined : BigInt(deletes),
+      },
+    });
+  }
+
+  /** Paths of the live files, sorted; one that is live twice comes twice. */
+  async paths(snapshotId?: number | bigint, pageSize = 1000): Promise<string[]> {
+    return (await this.files(snapshotId, pageSize)).map((file) => file.filePath).sort();
+  }
+
+  async files(snapshotId?: number | bigint, pageSize = 1000, columns: string[] = []): Promise<DataFile[]> {
+    const files: DataFile[] = [];
+    let pageToken = '';
+    do {
+      const page = await this.catalog.clients.statistics.listFileColumnStats({
+        tableId: this.tableId,
+        snapshotId: snapshotId === undefined ? undefined : BigInt(snapshotId),
+        pageSize,
+        pageToken,
+        columns,
+      });
+      files.push(...page.files);
+      pageToken = page.nextPageToken;
+    } while (pageToken !== '');
+    return files;
+  }
+
+  stats(snapshotId: number | bigint) {
+    return this.catalog.clients.statistics.getTableStats({ tableId: this.tableId, snapshotId: BigInt(snapshotId) });
+  }
+
+  async columns(snapshotId: number | bigint, columns: string[] = []) {
+    const request = { tableId: this.tableId, snapshotId: BigInt(snapshotId), columns };
+    return (await this.catalog.clients.statistics.listColumnStats(request)).columns;
+  }
+}
+
+export function encode(request: Change): Uint8Array {
+  const message = PutFileColumnStatsRequest.fromPartial({ request });
+  return encodePutRequest(message.request as NonNullable<typeof message.request>);
+}

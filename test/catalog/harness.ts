@@ -1,0 +1,116 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ClientError } from 'nice-grpc';
+import { pino } from 'pino';
+import { startCatalog } from '../../src/catalog/server.ts';
+import { type CatalogClients, connectCatalog } from '../../src/clients/catalog.ts';
+import type { JobControl, WorkflowStanding } from '../../src/clients/job-control.ts';
+import { CodedError } from '../../src/errors.ts';
+import type { Progress, ReconcileRequest } from '../../src/workflows/contract.ts';
+
+/** Plays Temporal: tests set how workflows stand. */
+export class FakeJobs implements JobControl {
+  readonly started: { jobId: string; request: ReconcileRequest; connector: { id: string; name: string } }[] = [];
+  readonly standing = new Map<string, WorkflowStanding>();
+  readonly progressOf = new Map<string, Progress>();
+  readonly cancelled: string[] = [];
+  down = false;
+
+  async start(jobId: string, request: ReconcileRequest, connector: { id: string; name: string }) {
+    this.#reach();
+    this.started.push({ jobId, request, connector });
+    this.standing.set(jobId, 'RUNNING');
+    return { runId: `run-of-${jobId}` };
+  }
+
+  async describe(jobId: string) {
+    this.#reach();
+    return this.standing.get(jobId);
+  }
+
+  async progress(jobId: string) {
+    return this.progressOf.get(jobId);
+  }
+
+  async cancel(jobId: string) {
+    this.#reach();
+    this.cancelled.push(jobId);
+    this.standing.set(jobId, 'CANCELED');
+  }
+
+  async validate(request: { connectorId?: string; connectorJson?: string }) {
+    this.#reach();
+    return { ok: true, summary: `saw ${JSON.stringify(request)}`, sampleTables: ['fx.orders'] };
+  }
+
+  async close() {}
+
+  #reach() {
+    if (this.down) throw new CodedError('UNAVAILABLE', 'Temporal at 127.0.0.1:7233 cannot be reached');
+  }
+}
+
+/** A catalog service on a database file of its own. */
+export class TestCatalog implements AsyncDisposable {
+  readonly directory = mkdtempSync(join(tmpdir(), 'catalog-'));
+  readonly file = join(this.directory, 'catalog.db');
+  readonly jobs = new FakeJobs();
+  readonly log: string[] = [];
+  address = '';
+  clients!: CatalogClients;
+  #running!: Awaited<ReturnType<typeof startCatalog>>;
+
+  static async start(): Promise<TestCatalog> {
+    const catalog = new TestCatalog();
+    await catalog.#start();
+    return catalog;
+  }
+
+  async #start(): Promise<void> {
+    const logger = pino({ level: 'warn' }, { write: (line: string) => void this.log.push(line) });
+    this.#running = await startCatalog({ address: '127.0.0.1:0', databaseFile: this.file, jobs: this.jobs, logger });
+    this.address = this.#running.address;
+    this.clients = connectCatalog(this.address);
+  }
+
+  async stop(): Promise<void> {
+    this.clients.close();
+    await this.#running.stop();
+  }
+
+  async restart(): Promise<void> {
+    await this.stop();
+    await this.#start();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  /** A new catalog and namespace. */
+  async namespace(name = `c${Math.random()}`): Promise<{ catalogId: string; namespaceId: string }> {
+    const { catalogId } = await this.clients.catalogs.createCatalog({ catalog: { displayName: name } });
+    const { namespaceId } = await this.clients.namespaces.createNamespace({ namespace: { catalogId, path: ['fx'] } });
+    return { catalogId, namespaceId };
+  }
+}
+
+/** The error that a call ends with: its code's name, message and details. */
+export async function failure(call: Promise<unknown>): Promise<{ code: string; message: string }> {
+  try {
+    await call;
+  } catch (error) {
+    if (!(error instanceof ClientError)) throw error;
+    const [code = ''] = error.message.split(': ')[0]?.split(' ').slice(-1) ?? [];
+    return { code, message: error.details };
+  }
+  throw new Error('the call did not fail');
+}
+
+export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const list: T[] = [];
+  for await (const item of items) list.push(item);
+  return list;
+}
