@@ -1,16 +1,10 @@
 import { DataFile, type FileColumnStats } from '../generated/reconciler/v1/statistics.ts';
 import { boundText } from '../stats/bounds.ts';
-import { type LeafColumn, selectColumns } from '../stats/leaf-columns.ts';
+import { selectColumns } from '../stats/leaf-columns.ts';
 import { invalid } from './rpc/violations.ts';
 import type { LiveFile } from './store/live-files.ts';
 import type { StoredSnapshot } from './store/snapshots.ts';
 import type { SnapshotSchemas } from './store/table-schemas.ts';
-
-/** Columns of position delete files (Iceberg spec, "Reserved Field IDs"): no table's schema has them. */
-const RESERVED = new Map<number, LeafColumn>([
-  [2147483546, { id: 2147483546, name: 'file_path', type: 'string', required: true }],
-  [2147483545, { id: 2147483545, name: 'pos', type: 'long', required: true }],
-]);
 
 /**
  * The ids that column selectors stand for; undefined for all columns.
@@ -64,7 +58,7 @@ export class FileMessages {
     const ids = this.#ids;
     const columns = ids ? file.columns.filter((column) => ids.has(column.columnId)) : file.columns;
     return columns.map((column) => {
-      const known = this.#schemas.find(column.columnId) ?? RESERVED.get(column.columnId);
+      const known = this.#schemas.find(column.columnId);
       const type = known?.type ?? column.logicalType;
       return {
         ...column,

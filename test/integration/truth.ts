@@ -18,6 +18,7 @@ export interface TruthFile {
   record_count: number;
   file_size_in_bytes: number;
   content_offset?: number;
+  content_size_in_bytes?: number;
   partition?: { name: string; field_id: number; type: string; raw: string | null; human: string }[];
   columns: Record<
     string,
@@ -47,15 +48,15 @@ export interface TruthSnapshot {
   live?: { file: string; seq: number; file_seq: number }[];
   totals?: Record<string, number>;
   plan?: { file: string; deletes?: string[] }[];
-  live_rows?: number;
+  live_rows?: number | null;
 }
 
 /** The truth of every table below a `truth` folder, by file name. Snapshot ids as decimal text: they exceed 2^53. */
 export function readTruth(folder: string): Map<string, Truth> {
   const tables = new Map<string, Truth>();
   for (const name of readdirSync(folder).sort()) {
-    const text = readFileSync(join(folder, name), 'utf8').replace(/"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g, (token) =>
-      token.startsWith('"') ? token : `"${token}"`,
+    const text = readFileSync(join(folder, name), 'utf8').replace(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g, (token) =>
+      /^-?\d{16,}$/.test(token) ? `"${token}"` : token,
     );
     const truth = JSON.parse(text);
     if (truth.snapshots) tables.set(name.replace(/\.json$/, '').normalize('NFC'), truth);

@@ -18,7 +18,7 @@ const MASK = [
 /**
  * Moves the table to the state that was read: current snapshot, refs and fingerprint at once, after all they need is in.
  *
- * @returns whether anything differed; if not, nothing is written
+ * @returns whether anything but the fingerprint differed
  */
 export async function updateTable(
   deps: Pick<ActivityDeps, 'catalog'>,
@@ -44,9 +44,8 @@ export async function updateTable(
       maxRefAgeMs: bigint(ref.maxRefAgeMs),
     })),
   };
-  if (stored.upstream?.fingerprint === descriptor.fingerprint && !stored.upstream.missingSince && same(stored, table)) {
-    return false;
-  }
+  const known = stored.upstream?.fingerprint !== '' && !stored.upstream?.missingSince && same(stored, table);
+  if (known && stored.upstream?.fingerprint === descriptor.fingerprint) return false;
   await deps.catalog.tables.updateTable({
     updateMask: MASK,
     table: {
@@ -61,7 +60,7 @@ export async function updateTable(
       },
     },
   });
-  return true;
+  return !known;
 }
 
 const bigint = (value: number | undefined) => (value === undefined ? undefined : BigInt(value));

@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely';
 import { ColumnStats } from '../../generated/reconciler/v1/statistics.ts';
 import { boundText, promoteBound } from '../../stats/bounds.ts';
 import type { LeafColumn } from '../../stats/leaf-columns.ts';
+import { METADATA_COLUMNS } from '../../stats/metadata-columns.ts';
 import type { ColumnState, ColumnTotals } from './column-state.ts';
 import type { Schema } from './schema.ts';
 import type { SnapshotSchemas } from './table-schemas.ts';
@@ -30,7 +31,7 @@ export function columnMessage(
     columnId: id,
     columnName: column.name,
     logicalType: column.type,
-    dropped: !schemas.columns.includes(column),
+    dropped: !schemas.columns.includes(column) && !METADATA_COLUMNS.has(id),
     ...derived(state, column),
   };
   if (!put) return message;

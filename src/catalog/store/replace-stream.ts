@@ -33,10 +33,10 @@ export class ReplaceStream implements ChangeStream {
     this.#db = database.db;
     this.#stream = stream;
     this.#insert = database.sqlite.prepare(
-      `insert into replacement_files (stream_id, path_hash, added, pending, kind, record_count, size_bytes, spec_id,
+      `insert into replacement_files (stream_id, path_hash, added, pending, times, kind, record_count, size_bytes, spec_id,
          partition_key, referenced_path, body, sequence_number, file_sequence_number, added_snapshot_id)
-       values (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-       on conflict (stream_id, path_hash, added) do update set kind = excluded.kind,
+       values (?, ?, ?, 0, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       on conflict (stream_id, path_hash, added) do update set times = replacement_files.times + 1, kind = excluded.kind,
          record_count = excluded.record_count, size_bytes = excluded.size_bytes, spec_id = excluded.spec_id,
          partition_key = excluded.partition_key, referenced_path = excluded.referenced_path, body = excluded.body,
          sequence_number = excluded.sequence_number, file_sequence_number = excluded.file_sequence_number,

@@ -132,11 +132,14 @@ export class ReplacementDiff {
       this.#stream.target.path,
       [...files.values()].map((file) => file.file_num),
     );
-    const sequences = new Set(live.map((row) => `${row.file_num}/${row.sequence_number}/${row.file_sequence_number}`));
     return rows.filter((row) => {
       const file = files.get(keyOf(row));
-      const sequence = file && `${file.file_num}/${row.sequence_number}/${row.file_sequence_number}`;
-      return !file || !sameBody(file, row) || !sequences.has(sequence as string);
+      if (!file || !sameBody(file, row)) return true;
+      const instances = live.filter((one) => one.file_num === file.file_num);
+      const same = instances.some(
+        (one) => one.sequence_number === row.sequence_number && one.file_sequence_number === row.file_sequence_number,
+      );
+      return !same || instances.length !== row.times;
     });
   }
 

@@ -268,6 +268,8 @@ export interface ReplacementFileRow {
   added: number;
   /** 1 where the snapshot does not hold the change yet. */
   pending: number;
+  /** How often it came in the stream. */
+  times: number;
   kind: number;
   record_count: number;
   size_bytes: number;

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { TableSchema } from '../../generated/reconciler/v1/tables.ts';
 import { type LeafColumn, leafColumns } from '../../stats/leaf-columns.ts';
+import { METADATA_COLUMNS } from '../../stats/metadata-columns.ts';
 import type { Schema } from './schema.ts';
 
 type Db = Kysely<Schema>;
@@ -40,7 +41,7 @@ export interface SnapshotSchemas {
   own: string | undefined;
   /** Leaf columns of the own schema, in its order. */
   columns: LeafColumn[];
-  /** A column by id: of the own schema, else as the newest other schema that has it names it. */
+  /** A column by id: of the own schema, else as the newest other schema that has it names it, else a metadata column. */
   find(id: number): LeafColumn | undefined;
 }
 
@@ -72,7 +73,7 @@ export async function snapshotSchemas(
         // Oldest first, so that the newest stays.
         for (const { json } of rows.toReversed()) for (const column of leafColumns(json)) others.set(column.id, column);
       }
-      return others.get(id);
+      return others.get(id) ?? METADATA_COLUMNS.get(id);
     },
   };
 }

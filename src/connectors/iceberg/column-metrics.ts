@@ -1,10 +1,12 @@
 import type { ColumnMetrics } from '../spi.ts';
 
 /**
- * Ids from here on are reserved (Iceberg spec, "Reserved Field IDs"): metadata columns, and the path and position columns
- * of position delete files. They are no columns of the table.
+ * Columns of position delete files (Iceberg spec, "Reserved Field IDs": row, pos, file_path). They are no columns of the
+ * table; those of row lineage, reserved too, are.
  */
-export const RESERVED_IDS_FROM = 2_147_483_000;
+export function isDeleteFileColumn(id: number): boolean {
+  return id >= 2_147_483_544 && id <= 2_147_483_546;
+}
 
 /**
  * Merges a file's six metric maps (counts and bounds by column id) into one list by id.

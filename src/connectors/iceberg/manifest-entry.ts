@@ -14,7 +14,7 @@ import {
   wrongKind,
 } from './avro/readers.ts';
 import { type AvroType, withoutNull } from './avro/schema.ts';
-import { ColumnMetricsBuilder, RESERVED_IDS_FROM } from './column-metrics.ts';
+import { ColumnMetricsBuilder, isDeleteFileColumn } from './column-metrics.ts';
 import { MalformedError } from './malformed.ts';
 import { partitionReader } from './partition-values.ts';
 
@@ -178,7 +178,7 @@ class EntryBuilder {
   }
 
   wants(id: number): boolean {
-    return id < RESERVED_IDS_FROM && id >= 0 && (this.#columnIds === undefined || this.#columnIds.has(id));
+    return id >= 0 && !isDeleteFileColumn(id) && (this.#columnIds === undefined || this.#columnIds.has(id));
   }
 
   start(): void {

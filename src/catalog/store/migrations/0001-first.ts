@@ -215,6 +215,7 @@ const STATEMENTS = [
     path_hash ${BLOB} not null,
     added integer not null,
     pending integer not null,
+    times integer not null,
     kind integer not null,
     record_count bigint not null,
     size_bytes bigint not null,
