@@ -62,9 +62,9 @@ export function createReconciliationService({ db, purge }: ServiceDeps): Reconci
       const catalogName = request.destination?.catalogName ?? '';
       if (catalogName !== '') checks.name(catalogName, 'destination.catalog_name', 255);
       checks.done();
-      const destination = request.destination ?? DestinationTarget.create();
       return db.transaction().execute(async (trx) => {
         const connector = await getConnector(trx, request.connectorId);
+        const destination = request.destination ?? connector.destination ?? DestinationTarget.create();
         const catalog = await ensureCatalog(trx, destination, connector);
         const namespace = await ensureNamespace(trx, destination, catalog, connector, request.namespacePath);
         return {

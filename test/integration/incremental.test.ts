@@ -39,7 +39,7 @@ describe('a second run after the upstream changed', () => {
   });
 
   it('brings in what changed, and only that', async () => {
-    for (const table of readdirSync(join(warehouse, NAMESPACE))) {
+    for (const table of readdirSync(join(warehouse, NAMESPACE)).filter((name) => name !== 'unchanged')) {
       rmSync(join(warehouse, NAMESPACE, table), { recursive: true });
       cpSync(join(MADE, 'wh', NAMESPACE, table), join(warehouse, NAMESPACE, table), {
         recursive: true,

@@ -1,4 +1,4 @@
-import type { Kysely, Selectable, Updateable } from 'kysely';
+import type { ExpressionBuilder, Kysely, Selectable, Updateable } from 'kysely';
 import {
   PartitionSpec,
   SnapshotRef,
@@ -100,8 +100,22 @@ export async function findTableByName(db: Db, namespaceId: string, name: string)
 }
 
 /** By name, those behind `after`. */
+/**
+ * A connector's table can be read by name when all of it has come in once: before that it would look like an empty table.
+ */
+export function isReadable(eb: ExpressionBuilder<Schema, 'tables'>) {
+  return eb.or([eb('tables.connector_id', 'is', null), eb('tables.fingerprint', '!=', '')]);
+}
+
+/** The same of one table; views always can. */
+export async function isReadableObject(db: Db, objectId: string): Promise<boolean> {
+  if (!objectId.startsWith('tbl_')) return true;
+  const row = await db.selectFrom('tables').select('table_id').where('table_id', '=', objectId).where(isReadable);
+  return (await row.executeTakeFirst()) !== undefined;
+}
+
 export async function listTables(db: Db, namespaceId: string, limit: number, after?: string): Promise<Table[]> {
-  let query = select(db).where('tables.namespace_id', '=', namespaceId);
+  let query = select(db).where('tables.namespace_id', '=', namespaceId).where(isReadable);
   if (after !== undefined) query = query.where('tables.name', '>', after);
   const tables: Table[] = [];
   for (const row of await query.orderBy('tables.name').limit(limit).execute()) tables.push(await toMessage(db, row));
