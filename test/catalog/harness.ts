@@ -74,9 +74,14 @@ export class TestCatalog implements AsyncDisposable {
     this.clients = connectCatalog(this.address);
   }
 
+  /** Stops the service; the clients stay. */
+  async stopService(): Promise<void> {
+    await this.#running.stop();
+  }
+
   async stop(): Promise<void> {
     this.clients.close();
-    await this.#running.stop();
+    await this.stopService();
   }
 
   async restart(): Promise<void> {

@@ -1,0 +1,454 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isPlainSecret } from '../../src/catalog/plain-secrets.ts';
+import { ConnectorKind, ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
+import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { failure, TestCatalog } from './harness.ts';
+
+let catalog: TestCatalog;
+beforeAll(async () => {
+  catalog = await TestCatalog.start();
+});
+afterAll(() => catalog[Symbol.asyncDispose]());
+
+const refusal = (code: string, text: string) => ({ code, message: expect.stringContaining(text) });
+let count = 0;
+const spec = (fields: object = {}) => ({
+  displayName: `lake ${++count}`,
+  kind: ConnectorKind.CONNECTOR_KIND_ICEBERG,
+  uri: 'file:///warehouse',
+  ...fields,
+});
+const create = (fields: object = {}) => catalog.clients.connectors.createConnector({ connector: spec(fields) });
+
+describe('CreateConnector', () => {
+  it('keeps what it is given and answers the same key with the same connector', async () => {
+    const { connectors } = catalog.clients;
+    const connector = spec({
+      description: 'd',
+      source: { namespacePath: ['a', 'b'], table: 't', columns: ['x.y', '#4'] },
+      destination: { catalogName: 'main', namespacePath: ['n'], tableName: 'u' },
+      auth: {
+        scheme: 'bearer',
+        secretRef: 'env:TOKEN',
+        headerHints: { 'X-Team': 'data' },
+        properties: { token: 'env:OTHER', 'oauth2-server-uri': 'https://x/token' },
+      },
+      policy: { intervalSeconds: 3600n, enabled: true, maxParallel: 4, notBefore: new Date(1_700_000_000_000) },
+      properties: {
+        'stats.ndv.enabled': 'true',
+        's3.access-key-id': 'AKIA',
+        's3.secret-access-key': 'file:/run/secret',
+      },
+    });
+    const made = await connectors.createConnector({ connector, idempotencyKey: 'c1' });
+    expect(made).toMatchObject({ ...connector, state: ConnectorState.CONNECTOR_STATE_ACTIVE, runningJobId: '' });
+    expect(await connectors.createConnector({ connector, idempotencyKey: 'c1' })).toEqual(made);
+    expect(
+      await failure(
+        connectors.createConnector({ connector: { ...connector, uri: 'file:///other' }, idempotencyKey: 'c1' }),
+      ),
+    ).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(
+      await failure(connectors.createConnector({ connector: { ...connector, uri: 'file:///other' } })),
+    ).toMatchObject(refusal('ALREADY_EXISTS', `'${connector.displayName}'`));
+    expect(await connectors.getConnector({ by: { $case: 'displayName', value: connector.displayName } })).toEqual(made);
+    expect(await connectors.getConnector({ by: { $case: 'connectorId', value: made.connectorId } })).toEqual(made);
+    expect(await failure(connectors.getConnector({ by: { $case: 'displayName', value: 'no' } }))).toMatchObject(
+      refusal('NOT_FOUND', "'no'"),
+    );
+    expect(await failure(connectors.getConnector({}))).toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
+  it.each([
+    ['no name', { displayName: '' }, 'connector.display_name: is required'],
+    ['a long name', { displayName: 'x'.repeat(129) }, 'at most 128'],
+    ['control characters', { displayName: 'a\tb' }, 'control characters'],
+    ['no kind', { kind: ConnectorKind.CONNECTOR_KIND_UNSPECIFIED }, 'connector.kind'],
+    ['no URI', { uri: '' }, 'connector.uri: is required'],
+    ['no URI at all', { uri: 'warehouse' }, 'is no URI'],
+    ['another scheme', { uri: 'ftp://host/x' }, "has the scheme 'ftp'"],
+    ['a relative file', { uri: 'file:warehouse' }, 'not an absolute path'],
+    ['a file of another host', { uri: 'file://host/x' }, 'not an absolute path'],
+    ['a bucket without a name', { uri: 's3:///x' }, 'no host or bucket'],
+    [
+      'a table without a namespace',
+      { source: { table: 't' } },
+      'connector.source.namespace_path: is required with a table',
+    ],
+    [
+      'one destination table for many',
+      { destination: { tableName: 't' } },
+      'connector.destination.table_name: names one table',
+    ],
+    [
+      'one destination table id for many',
+      { destination: { tableId: 'tbl_1' }, source: { namespacePath: ['a'] } },
+      'connector.destination.table_id',
+    ],
+    ['an empty segment', { source: { namespacePath: ['a', ''] } }, 'namespace_path[1]'],
+    ['an interval below 0', { policy: { intervalSeconds: -1n } }, 'policy.interval_seconds'],
+    ['too much at once', { policy: { maxParallel: 65 } }, 'policy.max_parallel: 65 is not within 0 and 64'],
+    ['DELETING', { state: ConnectorState.CONNECTOR_STATE_DELETING }, 'connector.state'],
+  ])('refuses %s', async (_, fields, message) => {
+    expect(await failure(create(fields))).toMatchObject(refusal('INVALID_ARGUMENT', message));
+  });
+
+  it.each([
+    ['in the URI', { uri: 'https://user:hunter2@host/x' }, 'auth.secret_ref'],
+    ['in the URI query', { uri: 'https://host/x?token=hunter2' }, "'token'"],
+    ['as secret_ref', { auth: { secretRef: 'hunter2' } }, 'env:NAME or file:/path'],
+    ['in auth.properties', { auth: { properties: { client_secret: 'hunter2' } } }, 'auth.properties[client_secret]'],
+    ['in header hints', { auth: { headerHints: { Authorization: 'hunter2' } } }, 'auth.header_hints[Authorization]'],
+    ['in properties', { properties: { 'header.X-Api-Key': 'hunter2' } }, 'properties[header.X-Api-Key]'],
+    ['under any key', { properties: { note: 'Bearer hunter2' } }, 'properties[note]'],
+  ])('refuses a secret %s and does not repeat it', async (_, fields, message) => {
+    const error = await failure(create(fields));
+    expect(error).toMatchObject(refusal('INVALID_ARGUMENT', message));
+    expect(error.message).not.toContain('hunter2');
+    expect(catalog.log.join()).not.toContain('hunter2');
+  });
+
+  it('tells secrets from their neighbours', () => {
+    for (const key of [
+      'password',
+      'rest.token',
+      'credential',
+      's3.secret-access-key',
+      's3.session-token',
+      'api_key',
+      'header.Authorization',
+    ]) {
+      expect([key, isPlainSecret(key, 'x')]).toEqual([key, true]);
+      expect([key, isPlainSecret(key, 'env:X')]).toEqual([key, false]);
+    }
+    for (const key of [
+      's3.access-key-id',
+      'rest.token-uri',
+      'oauth2-server-uri',
+      'token-expires-in-ms',
+      'token-refresh-enabled',
+      'scope',
+      's3.region',
+      'credentials-provider',
+    ]) {
+      expect([key, isPlainSecret(key, 'x')]).toEqual([key, false]);
+    }
+  });
+});
+
+describe('UpdateConnector and DeleteConnector', () => {
+  it('change whole parts and single fields', async () => {
+    const { connectors } = catalog.clients;
+    const made = await create({ policy: { maxParallel: 4, intervalSeconds: 60n }, source: { namespacePath: ['a'] } });
+    const update = (fields: object, ...updateMask: string[]) =>
+      connectors.updateConnector({ connector: { connectorId: made.connectorId, ...fields }, updateMask });
+    expect(await update({ policy: { maxParallel: 9 } }, 'policy.max_parallel')).toMatchObject({
+      policy: { maxParallel: 9, intervalSeconds: 60n },
+    });
+    expect(await update({ policy: { enabled: true } }, 'policy')).toMatchObject({
+      policy: { maxParallel: 0, enabled: true },
+    });
+    expect((await update({}, 'source')).source).toBeUndefined();
+    expect(
+      await update(
+        { source: { namespacePath: ['b'], table: 't' }, destination: { tableName: 'u' } },
+        'source.table',
+        'source.namespace_path',
+        'destination.table_name',
+      ),
+    ).toMatchObject({ source: { namespacePath: ['b'], table: 't' }, destination: { tableName: 'u' } });
+    expect(await failure(update({}, 'source.table'))).toMatchObject(
+      refusal('INVALID_ARGUMENT', 'destination.table_name'),
+    );
+    expect(await failure(update({ policy: { maxParallel: 100 } }, 'policy.max_parallel'))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+    expect(await failure(update({}, 'kind'))).toMatchObject(refusal('INVALID_ARGUMENT', "'kind' cannot be updated"));
+    expect(await failure(update({}, 'state'))).toMatchObject(refusal('INVALID_ARGUMENT', 'connector.state'));
+    expect(await failure(update({ etag: made.etag }, 'description'))).toMatchObject({ code: 'ABORTED' });
+    expect(await update({ state: ConnectorState.CONNECTOR_STATE_PAUSED }, 'state')).toMatchObject({
+      state: ConnectorState.CONNECTOR_STATE_PAUSED,
+    });
+    expect(await failure(connectors.triggerReconcile({ connectorId: made.connectorId }))).toMatchObject(
+      refusal('FAILED_PRECONDITION', 'is PAUSED'),
+    );
+  });
+
+  it('leave a connector alone while its job runs', async () => {
+    const { connectors, reconciliation } = catalog.clients;
+    const { connectorId, etag } = await create();
+    const { jobId } = await connectors.triggerReconcile({ connectorId });
+    await reconciliation.claimConnector({ connectorId, jobId });
+    // A claim is no change of the connector.
+    expect((await connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } })).etag).toBe(etag);
+    expect(await failure(connectors.deleteConnector({ connectorId, etag }))).toMatchObject(
+      refusal('FAILED_PRECONDITION', jobId),
+    );
+    catalog.jobs.down = true;
+    expect(await failure(connectors.deleteConnector({ connectorId }))).toMatchObject({ code: 'UNAVAILABLE' });
+    catalog.jobs.down = false;
+    catalog.jobs.standing.set(jobId, 'TERMINATED');
+    expect(await failure(connectors.deleteConnector({ connectorId, etag: 'x' }))).toMatchObject({ code: 'ABORTED' });
+    await connectors.deleteConnector({ connectorId });
+    expect(await failure(connectors.deleteConnector({ connectorId }))).toMatchObject(refusal('NOT_FOUND', connectorId));
+    // Its jobs stay.
+    expect((await connectors.listReconcileJobs({ connectorId })).jobs).toHaveLength(1);
+  });
+
+  it('lists by name', async () => {
+    await using own = await TestCatalog.start();
+    const { connectors } = own.clients;
+    for (const displayName of ['b', 'c', 'a'])
+      await connectors.createConnector({ connector: { ...spec(), displayName } });
+    const first = await connectors.listConnectors({ pageSize: 2 });
+    const second = await connectors.listConnectors({ pageSize: 2, pageToken: first.nextPageToken });
+    expect([...first.connectors, ...second.connectors].map((one) => one.displayName)).toEqual(['a', 'b', 'c']);
+    // A token of another list.
+    const { nextPageToken } = await connectors.listConnectors({ pageSize: 1 });
+    expect(await failure(own.clients.catalogs.listCatalogs({ pageToken: nextPageToken }))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+  });
+});
+
+describe('ValidateConnector', () => {
+  it('asks a worker, for a stored connector or a spec', async () => {
+    const { connectors } = catalog.clients;
+    const { connectorId } = await create();
+    const stored = await connectors.validateConnector({ target: { $case: 'connectorId', value: connectorId } });
+    expect(stored).toMatchObject({
+      ok: true,
+      sampleTables: ['fx.orders'],
+      summary: expect.stringContaining(connectorId),
+    });
+    const unnamed = { ...spec(), displayName: '' };
+    expect(
+      (await connectors.validateConnector({ target: { $case: 'connector', value: unnamed as never } })).summary,
+    ).toContain('file:///warehouse');
+    expect(
+      await failure(
+        connectors.validateConnector({ target: { $case: 'connector', value: { ...unnamed, uri: 'x' } as never } }),
+      ),
+    ).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(
+      await failure(connectors.validateConnector({ target: { $case: 'connectorId', value: 'con_no' } })),
+    ).toMatchObject({ code: 'NOT_FOUND' });
+    expect(await failure(connectors.validateConnector({}))).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    catalog.jobs.down = true;
+    expect(
+      await failure(connectors.validateConnector({ target: { $case: 'connectorId', value: connectorId } })),
+    ).toMatchObject({ code: 'UNAVAILABLE' });
+    catalog.jobs.down = false;
+  });
+});
+
+describe('jobs', () => {
+  const progress = (fields: object = {}) => ({
+    state: 'JS_RUNNING' as const,
+    phase: 'ingesting',
+    tablesScanned: 5,
+    tablesChanged: 2,
+    tablesUnchanged: 3,
+    tablesFiltered: 0,
+    tablesMissing: 0,
+    errors: 0,
+    snapshotsIngested: 7,
+    filesIngested: 9,
+    bytesRead: 11,
+    inFlight: ['fx.a'],
+    ...fields,
+  });
+
+  it('are started with the scope, under a readable id', async () => {
+    const { connectors } = catalog.clients;
+    const { connectorId, displayName } = await create({ displayName: 'Größe / 1' });
+    const { jobId } = await connectors.triggerReconcile({
+      connectorId,
+      fullRescan: true,
+      destinationNamespacePaths: ['a."b c"'],
+      destinationTableName: 't',
+      destinationColumns: ['x'],
+    });
+    expect(jobId).toMatch(/^reconcile-Gro-e-1-[0-9a-z]{22}$/);
+    expect(catalog.jobs.started.at(-1)).toEqual({
+      jobId,
+      connector: { id: connectorId, name: displayName },
+      request: { connector: connectorId, full: true, scope: { namespaces: ['a."b c"'], table: 't', columns: ['x'] } },
+    });
+    expect(await connectors.getReconcileJob({ jobId })).toMatchObject({
+      connectorId,
+      connectorName: displayName,
+      state: JobState.JS_QUEUED,
+      fullRescan: true,
+      runId: `run-of-${jobId}`,
+    });
+    expect(
+      await failure(connectors.triggerReconcile({ connectorId, destinationNamespacePaths: ['a..b'] })),
+    ).toMatchObject(refusal('INVALID_ARGUMENT', 'destination_namespace_paths[0]'));
+    expect(await failure(connectors.triggerReconcile({ connectorId, destinationColumns: [''] }))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+    expect(await failure(connectors.triggerReconcile({ connectorId: 'con_no' }))).toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('are one a key, also when asked for at the same time', async () => {
+    const { connectors } = catalog.clients;
+    const { connectorId } = await create();
+    const before = catalog.jobs.started.length;
+    const request = { connectorId, idempotencyKey: 'j1' };
+    const ids = await Promise.all([1, 2, 3].map(() => connectors.triggerReconcile(request)));
+    expect(new Set(ids.map((one) => one.jobId)).size).toBe(1);
+    expect(catalog.jobs.started.length).toBe(before + 1);
+    expect(await failure(connectors.triggerReconcile({ ...request, fullRescan: true }))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+  });
+
+  it('leave no record where Temporal cannot be reached', async () => {
+    const { connectors } = catalog.clients;
+    const { connectorId } = await create();
+    catalog.jobs.down = true;
+    expect(await failure(connectors.triggerReconcile({ connectorId, idempotencyKey: 'j2' }))).toMatchObject(
+      refusal('UNAVAILABLE', '7233'),
+    );
+    catalog.jobs.down = false;
+    expect((await connectors.listReconcileJobs({ connectorId })).jobs).toEqual([]);
+    await connectors.triggerReconcile({ connectorId, idempotencyKey: 'j2' });
+    expect((await connectors.listReconcileJobs({ connectorId })).jobs).toHaveLength(1);
+  });
+
+  it('show live counters, else the recorded ones', async () => {
+    const { connectors, reconciliation } = catalog.clients;
+    const { connectorId } = await create();
+    const { jobId } = await connectors.triggerReconcile({ connectorId });
+    await reconciliation.recordJob({
+      job: { jobId, connectorId, state: JobState.JS_RUNNING, tablesScanned: 1n, phase: 'scanning' },
+    });
+    expect(await connectors.getReconcileJob({ jobId })).toMatchObject({
+      state: JobState.JS_RUNNING,
+      tablesScanned: 1n,
+      phase: 'scanning',
+      startedAt: expect.any(Date),
+    });
+    catalog.jobs.progressOf.set(jobId, progress());
+    expect(await connectors.getReconcileJob({ jobId })).toMatchObject({
+      tablesScanned: 5n,
+      bytesRead: 11n,
+      message: 'ingesting: fx.a',
+    });
+    // It has ended only once its record says so.
+    catalog.jobs.progressOf.set(jobId, progress({ state: 'JS_SUCCEEDED' }));
+    expect((await connectors.getReconcileJob({ jobId })).state).toBe(JobState.JS_RUNNING);
+    catalog.jobs.standing.set(jobId, 'COMPLETED');
+    expect((await connectors.getReconcileJob({ jobId })).state).toBe(JobState.JS_RUNNING);
+    await reconciliation.recordJob({
+      job: { jobId, connectorId, state: JobState.JS_SUCCEEDED, tablesScanned: 6n, message: 'done' },
+    });
+    expect(await connectors.getReconcileJob({ jobId })).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      tablesScanned: 6n,
+      message: 'done',
+      finishedAt: expect.any(Date),
+    });
+    catalog.jobs.down = true;
+    expect((await connectors.getReconcileJob({ jobId })).message).toBe('done');
+    catalog.jobs.down = false;
+  });
+
+  it.each([
+    ['TERMINATED', JobState.JS_FAILED, 'terminated', 1n],
+    ['TIMED_OUT', JobState.JS_FAILED, 'timed out', 1n],
+    ['FAILED', JobState.JS_FAILED, 'failed', 1n],
+    ['CANCELED', JobState.JS_CANCELLED, 'cancelled', 0n],
+  ] as const)('that are %s in Temporal are brought to their end', async (standing, state, message, errors) => {
+    const { connectors, reconciliation } = catalog.clients;
+    const { connectorId } = await create();
+    const { jobId } = await connectors.triggerReconcile({ connectorId });
+    await reconciliation.claimConnector({ connectorId, jobId });
+    catalog.jobs.standing.set(jobId, standing);
+    expect(await connectors.getReconcileJob({ jobId })).toMatchObject({
+      state,
+      message: expect.stringContaining(message),
+      errors,
+      finishedAt: expect.any(Date),
+    });
+    expect((await connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } })).runningJobId).toBe('');
+  });
+
+  it('that Temporal does not know get time to start, then count as failed', async () => {
+    const { connectors, reconciliation } = catalog.clients;
+    const { connectorId } = await create();
+    const { jobId } = await connectors.triggerReconcile({ connectorId });
+    catalog.jobs.standing.delete(jobId);
+    expect((await connectors.getReconcileJob({ jobId })).state).toBe(JobState.JS_QUEUED);
+    const old = { jobId: 'by-hand', connectorId, state: JobState.JS_RUNNING, createdAt: new Date(Date.now() - 60_000) };
+    await reconciliation.recordJob({ job: old });
+    expect(await connectors.getReconcileJob({ jobId: 'by-hand' })).toMatchObject({
+      state: JobState.JS_FAILED,
+      errors: 1n,
+      message: expect.stringContaining('does not know'),
+    });
+  });
+
+  it('are cancelled through Temporal; ended ones stay as they are', async () => {
+    const { connectors } = catalog.clients;
+    const { connectorId } = await create();
+    const { jobId } = await connectors.triggerReconcile({ connectorId });
+    expect((await connectors.cancelReconcileJob({ jobId })).state).toBe(JobState.JS_CANCELLED);
+    expect(catalog.jobs.cancelled).toEqual([jobId]);
+    await connectors.cancelReconcileJob({ jobId });
+    expect(catalog.jobs.cancelled).toEqual([jobId]);
+    expect(await failure(connectors.cancelReconcileJob({ jobId: 'no' }))).toMatchObject(refusal('NOT_FOUND', 'job no'));
+    expect(await failure(connectors.getReconcileJob({ jobId: '' }))).toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
+  it('are listed newest first, and their failures by table', async () => {
+    const { connectors, reconciliation } = catalog.clients;
+    const { connectorId } = await create();
+    for (const n of [1, 2, 3])
+      await reconciliation.recordJob({
+        job: {
+          jobId: `${connectorId}-${n}`,
+          connectorId,
+          state: JobState.JS_RUNNING,
+          createdAt: new Date(1_700_000_000_000 + (n === 3 ? 2 : n)),
+        },
+      });
+    const list = async () => {
+      const first = await connectors.listReconcileJobs({ connectorId, pageSize: 2 });
+      const second = await connectors.listReconcileJobs({ connectorId, pageSize: 2, pageToken: first.nextPageToken });
+      return [...first.jobs, ...second.jobs].map((job) => job.jobId.slice(-1));
+    };
+    expect(await list()).toEqual(['3', '2', '1']);
+    const jobId = `${connectorId}-1`;
+    const failures = ['fx.b', '', 'fx.a'].map((table) => ({
+      table,
+      code: 'DATA_LOSS',
+      message: `m ${table}`,
+      failedAt: new Date(5),
+    }));
+    await reconciliation.recordJob({
+      job: { jobId, connectorId, state: JobState.JS_FAILED, message: 'Partial failure (2)' },
+      failures,
+    });
+    await reconciliation.recordJob({
+      job: { jobId, connectorId, state: JobState.JS_RUNNING, tablesScanned: 99n },
+      failures: [{ table: 'fx.a', code: 'NOT_FOUND', message: 'gone' }],
+    });
+    const job = await connectors.getReconcileJob({ jobId });
+    expect(job).toMatchObject({
+      state: JobState.JS_FAILED,
+      errors: 1n,
+      tablesScanned: 0n,
+      message: 'Partial failure (2)',
+    });
+    const first = await connectors.listJobFailures({ jobId, pageSize: 2 });
+    expect(first.failures).toMatchObject([{ table: '' }, { table: 'fx.a', code: 'NOT_FOUND', message: 'gone' }]);
+    expect(
+      (await connectors.listJobFailures({ jobId, pageSize: 2, pageToken: first.nextPageToken })).failures,
+    ).toMatchObject([{ table: 'fx.b', failedAt: new Date(5) }]);
+    expect(
+      await failure(connectors.listJobFailures({ jobId: `${connectorId}-2`, pageToken: first.nextPageToken })),
+    ).toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+});
