@@ -107,7 +107,7 @@ describe('the catalog service', () => {
       code: 'FAILED_PRECONDITION',
       message: expect.stringContaining('cannot be opened'),
     });
-    await expect(start('/proc/nowhere/c.db')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await expect(start(join(directory, 'text', 'c.db'))).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     rmSync(directory, { recursive: true });
   });
 
