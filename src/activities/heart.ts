@@ -21,8 +21,11 @@ export async function withHeart<T>(what: string, work: (heart: Heart) => Promise
   const stalled = new AbortController();
   const cancelled = cancellationSignal();
   let timer: NodeJS.Timeout | undefined;
+  let over = false;
   const arm = () => {
     clearTimeout(timer);
+    // A stream that was given up may still be read for a moment.
+    if (over) return;
     timer = setTimeout(
       () => stalled.abort(new CodedError('DEADLINE_EXCEEDED', `${what}: nothing progressed for ${STALL_MS / 1000} s.`)),
       STALL_MS,
@@ -36,7 +39,7 @@ export async function withHeart<T>(what: string, work: (heart: Heart) => Promise
   try {
     const beat = (details?: unknown) => {
       arm();
-      heartbeat(details);
+      if (!over) heartbeat(details);
     };
     // Work that ignores the signal (a read that hangs) must not hold the activity.
     return await Promise.race([work({ beat, signal }), ended]);
@@ -44,6 +47,7 @@ export async function withHeart<T>(what: string, work: (heart: Heart) => Promise
     // An abort surfaces as whatever the interrupted call throws; the reason is what happened.
     throw signal.aborted ? signal.reason : error;
   } finally {
+    over = true;
     clearTimeout(timer);
     ended.catch(() => {});
   }
