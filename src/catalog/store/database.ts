@@ -48,7 +48,7 @@ function openSqlite(file: string): Sqlite.Database {
     sqlite.pragma('foreign_keys = ON');
     sqlite.pragma('busy_timeout = 5000');
     sqlite.pragma('cache_size = -65536');
-    sqlite.pragma('wal_autocheckpoint = 4000');
+    sqlite.pragma('wal_autocheckpoint = 16000');
     return sqlite;
   } catch (cause) {
     sqlite?.close();
