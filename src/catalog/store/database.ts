@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
 import { CodedError } from '../../errors.ts';
+import { Checkpointer } from './checkpointer.ts';
 import { migrate } from './migrate.ts';
 import type { Schema } from './schema.ts';
 
@@ -32,7 +33,15 @@ export async function openDatabase(file: string): Promise<Database> {
     await db.destroy();
     throw error;
   }
-  return { db, sqlite, close: () => db.destroy() };
+  const checkpointer = file === ':memory:' ? undefined : new Checkpointer(file);
+  return {
+    db,
+    sqlite,
+    async close() {
+      await checkpointer?.stop();
+      await db.destroy();
+    },
+  };
 }
 
 function openSqlite(file: string): Sqlite.Database {
