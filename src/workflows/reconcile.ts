@@ -94,7 +94,7 @@ async function ingestChangedTables(
       job.progress.tablesUnchanged += page.unchanged;
       job.progress.tablesFiltered += page.filtered;
 
-      const packed = job.progress.tablesChanged + job.progress.errors + page.changed.length > SINGLE_TABLES;
+      const packed = job.progress.tablesScanned - job.progress.tablesUnchanged > SINGLE_TABLES;
       for (const tables of inPacks(page.changed, packed ? PACK : 1)) {
         await pool.add(() => ingestPack(job, { connectorId, full, scope }, tables));
       }

@@ -5,7 +5,7 @@
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import proto from '@temporalio/proto';
 import { TASK_QUEUE } from '../../src/workflows/contract.ts';
 import { ROOT, RunningStack } from '../integration/running-stack.ts';
 
@@ -37,6 +37,7 @@ try {
   }
   const many = await stack.connect('many', join(warehouse, 'many'));
   const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId: many });
+  await until(jobId);
   // Two that wait for the connector: one is cancelled, one gets it.
   const waiting = await stack.catalog.connectors.triggerReconcile({ connectorId: many });
   const cancelled = await stack.catalog.connectors.triggerReconcile({ connectorId: many });
@@ -49,10 +50,7 @@ try {
   await save('cancelled-while-waiting', cancelled.jobId);
 
   const again = await stack.catalog.connectors.triggerReconcile({ connectorId: many, fullRescan: true });
-  for (;;) {
-    const { tablesScanned } = await stack.catalog.connectors.getReconcileJob({ jobId: again.jobId });
-    if (tablesScanned > 0n) break;
-  }
+  await until(again.jobId);
   await stack.catalog.connectors.cancelReconcileJob({ jobId: again.jobId });
   await stack.ended(again.jobId);
   await save('cancelled-while-running', again.jobId);
@@ -68,6 +66,14 @@ try {
   rmSync(warehouse, { recursive: true, force: true });
 }
 
+/** Waits until the job works on tables. */
+async function until(jobId: string): Promise<void> {
+  for (;;) {
+    const { tablesScanned } = await stack.catalog.connectors.getReconcileJob({ jobId });
+    if (tablesScanned > 0n) return;
+  }
+}
+
 async function save(name: string, workflowId: string): Promise<void> {
   // The job's record ends a moment before its workflow does.
   await stack.temporal.workflow
@@ -75,6 +81,7 @@ async function save(name: string, workflowId: string): Promise<void> {
     .result()
     .catch(() => {});
   const history = await stack.temporal.workflow.getHandle(workflowId).fetchHistory();
-  writeFileSync(join(OUT, `${name}.json`), `${historyToJSON(history)}\n`);
+  // Not JSON: the SDK's own conversion fails where npm installs protobufjs more than once.
+  writeFileSync(join(OUT, `${name}.binpb`), proto.temporal.api.history.v1.History.encode(history).finish());
   console.log(`${name}: ${history.events?.length} events`);
 }

@@ -1,26 +1,29 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { historyFromJSON } from '@temporalio/common/lib/proto-utils.js';
-import { Worker } from '@temporalio/worker';
+import proto from '@temporalio/proto';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ROOT } from '../integration/running-stack.ts';
 
 const HISTORIES = join(ROOT, 'test/histories');
 const BUNDLE = join(ROOT, 'dist/workflow-bundle.js');
 
+Runtime.install({ logger: new DefaultLogger('ERROR') });
+
+const read = (file: string) => proto.temporal.api.history.v1.History.decode(readFileSync(join(HISTORIES, file)));
+
 describe('recorded histories replay', () => {
   beforeAll(() => expect(existsSync(BUNDLE), 'run `npm run build` first').toBe(true));
 
-  const files = readdirSync(HISTORIES).filter((name) => name.endsWith('.json'));
+  const files = readdirSync(HISTORIES).filter((name) => name.endsWith('.binpb'));
   it('has histories', () => expect(files.length).toBeGreaterThan(8));
 
   it.each(files)('%s', async (file) => {
-    const history = historyFromJSON(JSON.parse(readFileSync(join(HISTORIES, file), 'utf8')));
-    await Worker.runReplayHistory({ workflowBundle: { codePath: BUNDLE } }, history, basename(file, '.json'));
+    await Worker.runReplayHistory({ workflowBundle: { codePath: BUNDLE } }, read(file), basename(file, '.binpb'));
   });
 
   it('notices a workflow that took other steps', async () => {
-    const history = historyFromJSON(JSON.parse(readFileSync(join(HISTORIES, 'first-run.json'), 'utf8')));
+    const history = read('first-run.binpb');
     const scheduled = history.events?.find((e) => e.activityTaskScheduledEventAttributes);
     scheduled!.activityTaskScheduledEventAttributes!.activityType!.name = 'anotherStep';
     await expect(Worker.runReplayHistory({ workflowBundle: { codePath: BUNDLE } }, history, 'changed')).rejects.toThrow(
