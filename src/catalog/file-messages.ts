@@ -3,7 +3,7 @@ import { boundText } from '../stats/bounds.ts';
 import { selectColumns } from '../stats/leaf-columns.ts';
 import { invalid } from './rpc/violations.ts';
 import type { LiveFile } from './store/live-files.ts';
-import type { StoredSnapshot } from './store/snapshots.ts';
+import type { SnapshotPlaces } from './store/snapshot-places.ts';
 import type { SnapshotSchemas } from './store/table-schemas.ts';
 
 /**
@@ -25,22 +25,20 @@ export function selectedIds(schemas: SnapshotSchemas, selectors: readonly string
 export class FileMessages {
   readonly #schemas: SnapshotSchemas;
   readonly #ids: Set<number> | undefined;
-  /** Snapshot ids by place, for files that came with the snapshot there. */
-  readonly #snapshotAt: (chain: number, ord: number) => string | undefined;
+  readonly #places: SnapshotPlaces;
 
-  constructor(
-    schemas: SnapshotSchemas,
-    ids: Set<number> | undefined,
-    snapshotAt: (chain: number, ord: number) => string | undefined,
-  ) {
+  constructor(schemas: SnapshotSchemas, ids: Set<number> | undefined, places: SnapshotPlaces) {
     this.#schemas = schemas;
     this.#ids = ids;
-    this.#snapshotAt = snapshotAt;
+    this.#places = places;
   }
 
-  /** @param file the decoded body, if the caller has it */
+  /**
+   * @param live `places` must have been asked for it
+   * @param file the decoded body, if the caller has it
+   */
   message(live: LiveFile, file = DataFile.decode(live.body)): DataFile {
-    const addedBy = live.addedSnapshotId ?? this.#snapshotAt(live.chain, live.cameOrd);
+    const addedBy = live.addedSnapshotId ?? this.#places.idAt(live.chain, live.cameOrd);
     return {
       ...file,
       columns: this.#columns(file),
@@ -69,14 +67,4 @@ export class FileMessages {
       };
     });
   }
-}
-
-/** Whether the row is the one that a page token was made for, with the same statistics. */
-export interface ReadVersion {
-  snapshotNum: number;
-  generation: number;
-}
-
-export function versionOf(row: StoredSnapshot, generation: number): ReadVersion {
-  return { snapshotNum: row.snapshot_num, generation };
 }

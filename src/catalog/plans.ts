@@ -107,6 +107,7 @@ export function createPlansService({ db }: ServiceDeps): PlansServiceImplementat
           const applied = candidates
             ? deletesFor(data, candidates, (one) => decoded.get(one), reader.schemas.find)
             : [];
+          await reader.places.learn(applied);
           yield {
             planned: {
               file: reader.messages.message(live, file),
@@ -122,13 +123,13 @@ export function createPlansService({ db }: ServiceDeps): PlansServiceImplementat
 
   function deleteIndex({ table, row, path }: SnapshotReader): DeleteIndex | undefined {
     const totals = totalsFromText(row.totals as string);
-    const has = { position: totals[2].files > 0n, equality: totals[3].files > 0n, vectors: totals[4].files > 0n };
-    if (!has.position && !has.equality && !has.vectors) return undefined;
+    const counts = { position: totals[2].files, equality: totals[3].files, vectors: totals[4].files };
+    if (counts.position + counts.equality + counts.vectors === 0n) return undefined;
     const globalSpecs = (JSON.parse(table.partition_specs) as unknown[])
       .map(PartitionSpec.fromJSON)
       .filter((spec) => spec.fields.every((field) => field.transform === 'void'))
       .map((spec) => spec.specId);
-    return new DeleteIndex(db, { tableNum: table.table_num, path, globalSpecs, has });
+    return new DeleteIndex(db, { tableNum: table.table_num, path, globalSpecs, counts });
   }
 }
 

@@ -6,6 +6,7 @@ import type { FileKind } from './store/file-kind.ts';
 import { type LiveCursor, type LiveFile, nextLiveFiles } from './store/live-files.ts';
 import { generationOf } from './store/recompute.ts';
 import type { Schema } from './store/schema.ts';
+import { SnapshotPlaces } from './store/snapshot-places.ts';
 import { placeOf, type StoredSnapshot, snapshotToRead } from './store/snapshots.ts';
 import { type SnapshotSchemas, snapshotSchemas } from './store/table-schemas.ts';
 import { getTableRow } from './store/tables.ts';
@@ -23,6 +24,7 @@ export interface SnapshotReader {
   path: Place[];
   schemas: SnapshotSchemas;
   messages: FileMessages;
+  places: SnapshotPlaces;
   /** See TableContentRow. */
   generation: number;
 }
@@ -44,14 +46,9 @@ export async function openSnapshot(
   const schemas = await snapshotSchemas(db, table.table_num, row.schema_id, table.schema_id);
   const ids = selectedIds(schemas, columns);
   const path = await pathOf(db, placeOf(row));
-  const places = await db
-    .selectFrom('snapshots')
-    .select(['snapshot_id', 'chain_num', 'ord'])
-    .where('table_num', '=', table.table_num)
-    .execute();
-  const idAt = new Map(places.map((place) => [`${place.chain_num}/${place.ord}`, place.snapshot_id]));
-  const messages = new FileMessages(schemas, ids, (chain, ord) => idAt.get(`${chain}/${ord}`));
-  return { table, row, path, schemas, messages, generation: await generationOf(db, table.table_num) };
+  const places = new SnapshotPlaces(db);
+  const messages = new FileMessages(schemas, ids, places);
+  return { table, row, path, schemas, messages, places, generation: await generationOf(db, table.table_num) };
 }
 
 /** @throws CodedError ABORTED where statistics were replaced since the reader was opened or its page token made */
@@ -73,6 +70,7 @@ export async function* liveFiles(
   let cursor = after;
   do {
     const { files, next } = await nextLiveFiles(db, reader.path, kinds, STEP, cursor);
+    await reader.places.learn(files);
     await refuseReplaced(db, reader);
     yield files;
     cursor = next;

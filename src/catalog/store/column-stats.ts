@@ -71,7 +71,7 @@ async function fromAncestor(db: Db, row: StoredSnapshot, typeOf: TypeOf): Promis
   let state: ColumnState | undefined;
   let at: StoredSnapshot | undefined = row;
   while (at && !state) {
-    cost += await changedDataFiles(db, placeOf(at));
+    cost += await changedFiles(db, placeOf(at));
     // A long way of empty snapshots costs too.
     if (cost > affordable || steps.length > 1000) return undefined;
     steps.push(at);
@@ -85,24 +85,29 @@ async function fromAncestor(db: Db, row: StoredSnapshot, typeOf: TypeOf): Promis
   return state;
 }
 
-async function changedDataFiles(db: Db, { chain, ord }: Place): Promise<bigint> {
-  const count = async (column: 'came_ord' | 'went_ord') => {
-    const row = await db
-      .selectFrom('memberships')
-      .select((eb) => eb.fn.countAll<number>().as('n'))
-      .where('chain_num', '=', chain)
-      .where('kind', '=', DATA)
-      .where(column, '=', ord)
-      .executeTakeFirstOrThrow();
-    return BigInt(row.n);
-  };
+/** How many files a snapshot changed, about. */
+async function changedFiles(db: Db, { chain, ord }: Place): Promise<bigint> {
+  // Delete files are counted too: with a condition on the kind, SQLite walks the whole chain.
+  const came = await db
+    .selectFrom('memberships')
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .where('chain_num', '=', chain)
+    .where('came_ord', '=', ord)
+    .executeTakeFirstOrThrow();
+  const went = await db
+    .selectFrom('memberships')
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .where('chain_num', '=', chain)
+    .where('kind', '=', DATA)
+    .where('went_ord', '=', ord)
+    .executeTakeFirstOrThrow();
   const departed = await db
     .selectFrom('departures')
     .select((eb) => eb.fn.countAll<number>().as('n'))
     .where('chain_num', '=', chain)
     .where('ord', '=', ord)
     .executeTakeFirstOrThrow();
-  return (await count('came_ord')) + (await count('went_ord')) + BigInt(departed.n);
+  return BigInt(came.n + went.n + departed.n);
 }
 
 /** Brings a state from a snapshot's base to the snapshot. @returns false where that cannot be done */

@@ -2,7 +2,7 @@ import type { Kysely, Selectable } from 'kysely';
 import type { DataFile } from '../../generated/reconciler/v1/statistics.ts';
 import type { Place } from './chains.ts';
 import { DELETION_VECTOR, EQUALITY_DELETES, type FileKind, POSITION_DELETES } from './file-kind.ts';
-import { type LiveFile, liveInstances } from './live-files.ts';
+import { type LiveCursor, type LiveFile, liveInstances, nextLiveFiles } from './live-files.ts';
 import type { FileRow, Schema } from './schema.ts';
 
 type Db = Kysely<Schema>;
@@ -10,6 +10,8 @@ type DeleteFileRow = Pick<
   Selectable<FileRow>,
   'file_num' | 'kind' | 'spec_id' | 'partition_key' | 'referenced_path' | 'body'
 >;
+
+const DELETES: readonly FileKind[] = [POSITION_DELETES, EQUALITY_DELETES, DELETION_VECTOR];
 
 /** The key of a file of a spec without fields. */
 const UNPARTITIONED = Buffer.alloc(0);
@@ -38,16 +40,20 @@ export function partitionOf(file: { specId: number; partitionKey: Uint8Array }):
   return `${file.specId}/${Buffer.from(file.partitionKey).toString('latin1')}`;
 }
 
+/** So many delete files are read once and held; with more, those for each page of data files are looked up. */
+const MOST_HELD = 5000n;
+
 /**
- * Finds the delete files of a snapshot for pages of its data files, by lookups: it holds in memory what is for the page, and
- * the equality deletes that are for every data file anyway.
+ * Finds the delete files of a snapshot for pages of its data files. It holds in memory a bounded number of them, or else what is
+ * for the page and the equality deletes that are for every data file anyway.
  */
 export class DeleteIndex {
   readonly #db: Db;
   readonly #tableNum: number;
   readonly #path: readonly Place[];
   readonly #globalSpecs: readonly number[];
-  readonly #has: { position: boolean; equality: boolean; vectors: boolean };
+  readonly #counts: { position: bigint; equality: bigint; vectors: bigint };
+  #held: CandidateDeletes | undefined;
   #global: LiveFile[] | undefined;
 
   constructor(
@@ -57,33 +63,55 @@ export class DeleteIndex {
       path: readonly Place[];
       /** Specs whose partition fields are all void: they are unpartitioned as well. */
       globalSpecs: readonly number[];
-      /** Which kinds the snapshot has at all. */
-      has: { position: boolean; equality: boolean; vectors: boolean };
+      /** How many delete files of each kind are live. */
+      counts: { position: bigint; equality: bigint; vectors: bigint };
     },
   ) {
     this.#db = db;
     this.#tableNum = options.tableNum;
     this.#path = options.path;
     this.#globalSpecs = options.globalSpecs;
-    this.#has = options.has;
+    this.#counts = options.counts;
   }
 
   async candidates(dataFiles: readonly PlannedFile[]): Promise<CandidateDeletes> {
-    const { position, equality, vectors } = this.#has;
-    const found: CandidateDeletes = {
-      global: equality ? await this.#globalDeletes() : [],
-      equality: new Map(),
-      position: new Map(),
-      byPath: new Map(),
-      vectors: new Map(),
-    };
-    if (position || vectors) await this.#byPath(dataFiles, found);
-    if (position || equality)
+    const { position, equality, vectors } = this.#counts;
+    if (position + equality + vectors <= MOST_HELD) {
+      this.#held ??= await this.#all();
+      return this.#held;
+    }
+    const found = noCandidates(equality > 0n ? await this.#globalDeletes() : []);
+    if (position + vectors > 0n) await this.#byPath(dataFiles, found);
+    if (position + equality > 0n) {
       await this.#byPartition(
         dataFiles.map((data) => data.live),
         found,
       );
+    }
     return found;
+  }
+
+  /** Walks over the live delete files: those of older snapshots cost nothing. */
+  async #all(): Promise<CandidateDeletes> {
+    const found = noCandidates([]);
+    let cursor: LiveCursor | undefined;
+    do {
+      const { files, next } = await nextLiveFiles(this.#db, this.#path, DELETES, 500, cursor);
+      for (const file of files) this.#sort(file, found);
+      cursor = next;
+    } while (cursor);
+    return found;
+  }
+
+  #sort(file: LiveFile, found: CandidateDeletes): void {
+    if (file.kind === EQUALITY_DELETES) {
+      if (this.#isGlobal(file)) found.global.push(file);
+      else append(found.equality, partitionOf(file), file);
+    } else if (file.referencedPath !== null) {
+      append(file.kind === DELETION_VECTOR ? found.vectors : found.byPath, file.referencedPath, file);
+    } else if (file.kind === POSITION_DELETES) {
+      append(found.position, partitionOf(file), file);
+    }
   }
 
   async #globalDeletes(): Promise<LiveFile[]> {
@@ -96,8 +124,8 @@ export class DeleteIndex {
     return this.#global;
   }
 
-  #isGlobal(file: DeleteFileRow): boolean {
-    return file.partition_key.length === 0 || this.#globalSpecs.includes(file.spec_id);
+  #isGlobal(file: { specId: number; partitionKey: Uint8Array }): boolean {
+    return file.partitionKey.length === 0 || this.#globalSpecs.includes(file.specId);
   }
 
   async #byPath(dataFiles: readonly PlannedFile[], found: CandidateDeletes): Promise<void> {
@@ -105,11 +133,7 @@ export class DeleteIndex {
       .where('kind', 'in', [POSITION_DELETES, DELETION_VECTOR])
       .where('referenced_path', 'in', [...new Set(dataFiles.map((data) => data.file.filePath))])
       .execute();
-    const referenced = new Map(rows.map((row) => [row.file_num, row.referenced_path as string]));
-    for (const file of await this.#live(rows)) {
-      const target = file.kind === DELETION_VECTOR ? found.vectors : found.byPath;
-      append(target, referenced.get(file.fileNum) as string, file);
-    }
+    for (const file of await this.#live(rows)) this.#sort(file, found);
   }
 
   async #byPartition(dataFiles: readonly LiveFile[], found: CandidateDeletes): Promise<void> {
@@ -121,9 +145,8 @@ export class DeleteIndex {
         .where('partition_key', '=', partitionKey)
         .execute();
       // An equality delete of an unpartitioned spec is in the global ones; a position delete for one file is found by path.
-      const wanted = rows.filter((row) =>
-        row.kind === EQUALITY_DELETES ? !this.#isGlobal(row) : row.referenced_path === null,
-      );
+      const global = this.#isGlobal({ specId, partitionKey });
+      const wanted = rows.filter((row) => (row.kind === EQUALITY_DELETES ? !global : row.referenced_path === null));
       for (const file of await this.#live(wanted)) {
         append(file.kind === EQUALITY_DELETES ? found.equality : found.position, key, file);
       }
@@ -159,11 +182,16 @@ export class DeleteIndex {
           body: file.body,
           specId: file.spec_id,
           partitionKey: file.partition_key,
+          referencedPath: file.referenced_path,
         });
       }
     }
     return live;
   }
+}
+
+function noCandidates(global: LiveFile[]): CandidateDeletes {
+  return { global, equality: new Map(), position: new Map(), byPath: new Map(), vectors: new Map() };
 }
 
 function append(map: Map<string, LiveFile[]>, key: string, file: LiveFile): void {

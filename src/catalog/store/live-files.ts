@@ -19,6 +19,7 @@ export interface LiveFile {
   body: Uint8Array;
   specId: number;
   partitionKey: Uint8Array;
+  referencedPath: string | null;
   /** Goes on behind this file; only of one that a walk gave. */
   cursor?: LiveCursor;
 }
@@ -115,6 +116,7 @@ function select(db: Db, { chain, ord }: Place, kind: FileKind) {
       'f.body',
       'f.spec_id',
       'f.partition_key',
+      'f.referenced_path',
     ])
     .where('m.chain_num', '=', chain)
     .where('m.kind', '=', kind)
@@ -146,16 +148,47 @@ async function stayingRows(db: Db, place: Place, kind: FileKind, cursor: LiveCur
   return all.slice(0, limit);
 }
 
-function goneRows(db: Db, place: Place, kind: FileKind, cursor: LiveCursor, limit: number): Promise<Row[]> {
-  return select(db, place, kind)
-    .where('m.went_ord', '>', place.ord)
-    .where('m.went_ord', '<=', cursor.tip)
-    .where(sql<boolean>`(m.went_ord, m.file_num, m.came_ord) > (${cursor.went}, ${cursor.file}, ${cursor.came})`)
-    .orderBy('m.went_ord')
-    .orderBy('m.file_num')
-    .orderBy('m.came_ord')
-    .limit(limit)
-    .execute();
+/** Snapshot by snapshot in which files went: each is one stretch of the index, in the order of the files. */
+async function goneRows(db: Db, place: Place, kind: FileKind, cursor: LiveCursor, limit: number): Promise<Row[]> {
+  const rows: Row[] = [];
+  let { went, file, came } = cursor;
+  if (went === 0) went = (await nextGone(db, place, kind, place.ord, cursor.tip)) ?? 0;
+  while (went !== 0) {
+    const some = await select(db, place, kind)
+      .where('m.went_ord', '=', went)
+      .where(sql<boolean>`(m.file_num, m.came_ord) > (${file}, ${came})`)
+      .orderBy('m.file_num')
+      .orderBy('m.came_ord')
+      .limit(limit - rows.length)
+      .execute();
+    rows.push(...some);
+    if (rows.length === limit) break;
+    went = (await nextGone(db, place, kind, went, cursor.tip)) ?? 0;
+    file = 0;
+    came = 0;
+  }
+  return rows;
+}
+
+/** The next place behind `after`, and not behind `tip`, in which files of the chain went. */
+async function nextGone(
+  db: Db,
+  { chain }: Place,
+  kind: FileKind,
+  after: number,
+  tip: number,
+): Promise<number | undefined> {
+  const row = await db
+    .selectFrom('memberships')
+    .select('went_ord')
+    .where('chain_num', '=', chain)
+    .where('kind', '=', kind)
+    .where('went_ord', '>', after)
+    .where('went_ord', '<=', tip)
+    .orderBy('went_ord')
+    .limit(1)
+    .executeTakeFirst();
+  return row?.went_ord;
 }
 
 /** A place of a file: which of its comings. */
@@ -210,6 +243,7 @@ function toFile(row: Row, cursor: LiveCursor): LiveFile {
     body: row.body,
     specId: row.spec_id,
     partitionKey: row.partition_key,
+    referencedPath: row.referenced_path,
     cursor: cursorAt(cursor, row),
   };
 }

@@ -5,7 +5,6 @@ import type { ParsedChange } from '../wire/file-change.ts';
 import { pathOf } from './chains.ts';
 import { CLEARING, clearChanges } from './clear-changes.ts';
 import type { Database } from './database.ts';
-import { notFound } from './errors.ts';
 import { FileWriter } from './file-writer.ts';
 import { ReplaceStream } from './replace-stream.ts';
 import type { Schema } from './schema.ts';
@@ -70,7 +69,7 @@ async function claim(db: Kysely<Schema>, header: PutHeader): Promise<{ row: Stor
   const table = await getTableRow(db, header.tableId);
   const row = await findSnapshotRow(db, table.table_num, header.snapshotId);
   const name = `${header.snapshotId} of table ${header.tableId}`;
-  if (!row) throw notFound('snapshot', `${name} (create it first)`);
+  if (!row) throw new CodedError('NOT_FOUND', `snapshot ${name} is not there: create it first`);
   if (row.complete === 1) {
     if (header.replace || row.stage_key === header.idempotencyKey) return { row, clear: false };
     throw new CodedError(

@@ -185,7 +185,7 @@ const STATEMENTS = [
     body ${BLOB} not null)`,
   `create unique index files_key on files (table_num, path_hash)`,
   // Only delete files are looked for by partition and by the file that they refer to.
-  `create index files_partition on files (table_num, spec_id, partition_key) where kind <> 1`,
+  `create index files_partition on files (table_num, kind, spec_id, partition_key) where kind <> 1`,
   `create index files_referenced on files (table_num, referenced_path) where referenced_path is not null`,
   `create table memberships (
     chain_num bigint not null,
@@ -201,7 +201,7 @@ const STATEMENTS = [
     primary key (chain_num, came_ord, file_num))`,
   // 'Live now' is one stretch of this index, in the order of the files: see live-files.ts.
   `create index memberships_live on memberships (chain_num, kind, went_ord, file_num, came_ord)`,
-  `create index memberships_of_file on memberships (file_num)`,
+  `create index memberships_of_file on memberships (file_num, chain_num)`,
   `create table departures (
     chain_num bigint not null,
     ord bigint not null,
