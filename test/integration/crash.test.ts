@@ -8,7 +8,7 @@ import { ROOT, RunningStack } from './running-stack.ts';
 
 const FIXTURES = join(ROOT, 'test/fixtures/iceberg/wh/fx');
 /** Copies of the fixture tables: enough that a run lasts some seconds, and that tables are packed. */
-const COPIES = 15;
+const COPIES = 6;
 
 let stack: RunningStack;
 let warehouse: string;
