@@ -14,9 +14,10 @@ export function currentDetails(
   const lines = [
     `**${escapeMarkdown(connector)}** · ${p.state} · ${escapeMarkdown(message)}`,
     '',
-    '| scanned | changed | unchanged | filtered | missing | errors | snapshots | files |',
-    '| --: | --: | --: | --: | --: | --: | --: | --: |',
-    `| ${p.tablesScanned} | ${p.tablesChanged} | ${p.tablesUnchanged} | ${p.tablesFiltered} | ${p.tablesMissing} | ${p.errors} | ${p.snapshotsIngested} | ${p.filesIngested} |`,
+    // No Markdown table: the UI sets its columns without any space between them.
+    `Tables: **${p.tablesScanned}** scanned · **${p.tablesChanged}** changed · **${p.tablesUnchanged}** unchanged · ${p.tablesFiltered} filtered · ${p.tablesMissing} missing · **${p.errors}** errors`,
+    '',
+    `Ingested: **${p.snapshotsIngested}** snapshots · **${p.filesIngested}** file changes`,
   ];
   if (p.inFlight.length > 0) {
     const more = p.inFlight.length > SHOWN ? ` and ${p.inFlight.length - SHOWN} more` : '';
