@@ -87,12 +87,12 @@ async function fromAncestor(db: Db, row: StoredSnapshot, typeOf: TypeOf): Promis
 
 /** How many files a snapshot changed, about. */
 async function changedFiles(db: Db, { chain, ord }: Place): Promise<bigint> {
-  // Delete files are counted too: with a condition on the kind, SQLite walks the whole chain.
   const came = await db
     .selectFrom('memberships')
     .select((eb) => eb.fn.countAll<number>().as('n'))
     .where('chain_num', '=', chain)
     .where('came_ord', '=', ord)
+    .where('kind', '=', DATA)
     .executeTakeFirstOrThrow();
   const went = await db
     .selectFrom('memberships')

@@ -5,6 +5,7 @@ import { Kysely, SqliteDialect } from 'kysely';
 import { CodedError } from '../../errors.ts';
 import { Checkpointer } from './checkpointer.ts';
 import { migrate } from './migrate.ts';
+import { setPlannerStatistics } from './planner-statistics.ts';
 import type { Schema } from './schema.ts';
 
 /** The database: Kysely for all queries, and the bare connection for the one path that writes files in bulk. */
@@ -29,6 +30,7 @@ export async function openDatabase(file: string): Promise<Database> {
   const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database: withStatementCache(sqlite) }) });
   try {
     await migrate(db as never, file);
+    setPlannerStatistics(sqlite);
   } catch (error) {
     await db.destroy();
     throw error;

@@ -73,10 +73,9 @@ export class FileWriter {
          or memberships.file_sequence_number <> excluded.file_sequence_number
          or coalesce(memberships.added_snapshot_id, '') <> coalesce(excluded.added_snapshot_id, '')`,
     );
-    // The sum keeps SQLite from walking the chain by came_ord instead of looking the file up.
     this.#removeHere = sqlite.prepare(
       `update memberships set went_ord = ?
-       where file_num = ? and chain_num = ? and came_ord + 0 < ? and went_ord > ?`,
+       where file_num = ? and chain_num = ? and came_ord < ? and went_ord > ?`,
     );
     this.#membersElsewhere = sqlite.prepare(
       'select chain_num, came_ord, went_ord from memberships where file_num = ? and chain_num <> ?',

@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely';
+import type { Kysely } from 'kysely';
 import type { ParsedChange } from '../wire/file-change.ts';
 import { type Place, STAYS } from './chains.ts';
 import { deleteOrphans } from './clear-changes.ts';
@@ -62,8 +62,7 @@ async function takeBack(db: Db, { chain, ord }: Place, nums: readonly number[]):
     .set({ went_ord: STAYS })
     .where('file_num', 'in', nums)
     .where('chain_num', '=', chain)
-    // The sum keeps SQLite from walking the chain by went_ord instead of looking the files up.
-    .where(sql`went_ord + 0`, '=', ord)
+    .where('went_ord', '=', ord)
     .executeTakeFirst();
   const departures = await db
     .deleteFrom('departures')

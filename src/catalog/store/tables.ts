@@ -99,7 +99,6 @@ export async function findTableByName(db: Db, namespaceId: string, name: string)
   return select(db).where('tables.namespace_id', '=', namespaceId).where('tables.name', '=', name).executeTakeFirst();
 }
 
-/** By name, those behind `after`. */
 /**
  * A connector's table can be read by name when all of it has come in once: before that it would look like an empty table.
  */
@@ -114,6 +113,7 @@ export async function isReadableObject(db: Db, objectId: string): Promise<boolea
   return (await row.executeTakeFirst()) !== undefined;
 }
 
+/** By name, those behind `after`. */
 export async function listTables(db: Db, namespaceId: string, limit: number, after?: string): Promise<Table[]> {
   let query = select(db).where('tables.namespace_id', '=', namespaceId).where(isReadable);
   if (after !== undefined) query = query.where('tables.name', '>', after);

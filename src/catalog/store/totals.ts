@@ -83,16 +83,13 @@ function sum(high: string, low: string): bigint {
 }
 
 function cameAt(db: Db, { chain, ord }: Place) {
-  return (
-    db
-      .selectFrom('memberships')
-      .select(sums)
-      .where('chain_num', '=', chain)
-      .where('came_ord', '=', ord)
-      // An expression: by the column itself, SQLite walks the whole chain in the order of its kinds.
-      .groupBy(sql`kind + 0`)
-      .execute()
-  );
+  return db
+    .selectFrom('memberships')
+    .select(sums)
+    .where('chain_num', '=', chain)
+    .where('came_ord', '=', ord)
+    .groupBy('kind')
+    .execute();
 }
 
 function wentAt(db: Db, { chain, ord }: Place) {

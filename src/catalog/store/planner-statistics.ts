@@ -1,0 +1,40 @@
+import type Sqlite from 'better-sqlite3';
+
+/**
+ * What SQLite's planner shall believe of the big tables: rows in all, then how many share the first column of the index, the
+ * first two, and so on (https://sqlite.org/optoverview.html, "Manual Control Of Query Plans Using SQLITE_STAT Tables").
+ *
+ * Without statistics it takes any first column to single out ten rows, and then walks whole chains where it should look a
+ * file up; real ones would change with the data, and the plans with them. Postgres gathers its own.
+ */
+const STATISTICS: [table: string, index: string, stat: string][] = [
+  ['memberships', 'sqlite_autoindex_memberships_1', '1000000 50000 500 1'],
+  ['memberships', 'memberships_live', '1000000 50000 40000 5000 2 1'],
+  ['memberships', 'memberships_of_file', '1000000 2 1'],
+  ['departures', 'sqlite_autoindex_departures_1', '10000 500 100 1 1 1'],
+  ['departures', 'departures_of_file', '10000 1'],
+  ['files', 'files_key', '1000000 10000 1'],
+  ['files', 'files_partition', '20000 200 100 100 5'],
+  ['files', 'files_referenced', '20000 200 2'],
+  ['snapshots', 'sqlite_autoindex_snapshots_1', '100000 100 1'],
+  ['snapshots', 'sqlite_autoindex_snapshots_2', '100000 50 1'],
+  ['snapshots', 'snapshots_published', '100000 100 1'],
+  ['snapshots', 'snapshots_base', '100000 100 2'],
+  ['replacement_files', 'sqlite_autoindex_replacement_files_1', '100000 10000 1 1'],
+  ['replacement_files', 'replacement_files_pending', '100 50 1 1'],
+];
+
+/** Puts the statistics in place, in the database and for this connection. */
+export function setPlannerStatistics(sqlite: Sqlite.Database): void {
+  // Makes the table of statistics where it is not there; of this schema only, which is quick.
+  sqlite.exec('analyze sqlite_schema');
+  const read = sqlite.prepare('select tbl, idx, stat from sqlite_stat1 order by tbl, idx').raw();
+  const wanted = STATISTICS.toSorted((a, b) => (`${a[0]} ${a[1]}` < `${b[0]} ${b[1]}` ? -1 : 1));
+  if (JSON.stringify(read.all()) === JSON.stringify(wanted)) return;
+  sqlite.transaction(() => {
+    sqlite.exec('delete from sqlite_stat1');
+    const insert = sqlite.prepare('insert into sqlite_stat1 (tbl, idx, stat) values (?, ?, ?)');
+    for (const row of wanted) insert.run(...row);
+  })();
+  sqlite.exec('analyze sqlite_schema');
+}

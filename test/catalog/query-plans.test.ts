@@ -1,0 +1,162 @@
+import Sqlite from 'better-sqlite3';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
+import { FileContent } from '../../src/generated/reconciler/v1/statistics.ts';
+import { added, long, removed, TestTable } from './files.ts';
+import { all, TestCatalog } from './harness.ts';
+
+/** Every statement that was prepared while the tests ran. */
+const statements = new Set<string>();
+const prototype = Sqlite.prototype as { prepare(sql: string): unknown };
+const { prepare } = prototype;
+
+let catalog: TestCatalog;
+beforeAll(async () => {
+  prototype.prepare = function record(sql: string) {
+    statements.add(sql);
+    return prepare.call(this, sql);
+  };
+  catalog = await TestCatalog.start();
+});
+afterAll(async () => {
+  prototype.prepare = prepare;
+  await catalog[Symbol.asyncDispose]();
+});
+
+/** Tables that grow with the files of all tables, or with the history of one. */
+const BIG = ['memberships', 'm', 'files', 'f', 'departures', 'replacement_files', 'r', 'snapshots'];
+
+/** Equalities that single out a bounded part of a table. The columns of a chain or a table alone do not. */
+const NARROW = [
+  /rowid=\?/,
+  /file_num=\?/,
+  /path_hash=\?/,
+  /referenced_path=\?/,
+  /partition_key=\?/,
+  /came_ord=\?/,
+  /went_ord=\?/,
+  /snapshot_id=\?/,
+  /snapshot_num=\?/,
+  /stream_id=\?/,
+  /chain_num=\? AND ord=\?/,
+  // Ranges that a limit ends: pages, the newest of a chain or table, files that went since a walk began.
+  /published>\?/,
+  /snapshots_published \(table_num=\?\)/,
+  /sqlite_autoindex_snapshots_2 \(chain_num=\?\)/,
+  /went_ord>\? AND went_ord<\?/,
+];
+
+/** They go over all there is of a table, on purpose: as-of, repairs, and contents that are removed. */
+const WHOLE = [
+  /select "snapshot_id", "parent_snapshot_id", "committed_at" from "snapshots"/,
+  /update "snapshots" set "live_rows"/,
+  /delete from "replacement_files"$/,
+  /"table_num" = \? limit \?$/,
+  /^(delete|select).*"table_num" = \?\)?$/,
+];
+
+describe('queries', () => {
+  it('find what they need by an index that leads to it', async () => {
+    const { clients } = catalog;
+    const table = await TestTable.create(catalog);
+    const columns = [{ columnId: 1, valueCount: 1n, lowerBound: long(1), upperBound: long(2) }];
+    const file = (n: number) => added({ filePath: `f${n}`, columns });
+    const content = (fileContent: FileContent, more: object) =>
+      added({ filePath: `d${Math.random()}`, fileContent, seq: 9, ...more });
+    await table.put({
+      snapshotId: 1,
+      changes: [
+        ...Array.from({ length: 50 }, (_, i) => file(i)),
+        content(FileContent.FILE_CONTENT_POSITION_DELETES, {}),
+        content(FileContent.FILE_CONTENT_POSITION_DELETES, { referencedDataFile: 'f1' }),
+      ],
+    });
+    await table.put({
+      snapshotId: 2,
+      base: 1,
+      changes: [removed('f1'), file(100), content(FileContent.FILE_CONTENT_EQUALITY_DELETES, { equalityIds: [1] })],
+    });
+    await table.put({ snapshotId: 3, base: 1, changes: [removed('f2')] });
+    await clients.tables.updateTable({
+      table: { tableId: table.tableId, currentSnapshotId: 2n },
+      updateMask: ['current_snapshot_id'],
+    });
+    for (const id of [1, 2, 3]) {
+      await table.paths(id, 7);
+      await table.stats(id);
+      await table.columns(id);
+      await all(clients.plans.streamPlan({ tableId: table.tableId, snapshotId: BigInt(id) }));
+      await clients.snapshots.getSnapshot({ tableId: table.tableId, snapshotId: BigInt(id) });
+    }
+    await clients.plans.getPlan({ tableId: table.tableId, asOf: new Date() }).catch(() => undefined);
+    await clients.snapshots.listSnapshots({ tableId: table.tableId });
+    await table.send({ snapshotId: 1, replace: true, changes: Array.from({ length: 60 }, (_, i) => file(i)) });
+    await table.send({ snapshotId: 3, replace: true, whole: true, changes: [file(1), file(200)] });
+    await table.send({ snapshotId: 2, replace: true, changes: [] });
+    await table.createSnapshot({ snapshotId: 4, base: 2 });
+    await table.send({ snapshotId: 4, key: 'a', changes: [file(7), removed('f8')], finish: false });
+    await table.send({ snapshotId: 4, key: 'b', changes: [file(9)] });
+    await clients.snapshots.deleteSnapshot({ tableId: table.tableId, snapshotId: 4n });
+    await clients.snapshots.expireSnapshots({ tableId: table.tableId, snapshotIds: [3n] });
+    const { connectorId } = await clients.connectors.createConnector({
+      connector: { displayName: 'q', kind: ConnectorKind.CONNECTOR_KIND_ICEBERG, uri: 'file:///w' },
+    });
+    await clients.reconciliation.ensureTable({
+      connectorId,
+      namespaceId: table.namespaceId,
+      upstream: { namespacePath: ['a'], name: 'b' },
+      name: 'b',
+      format: 'TABLE_FORMAT_ICEBERG' as never,
+    });
+    await clients.reconciliation.lookupUpstreamTables({ connectorId, tables: [{ namespacePath: ['a'], name: 'b' }] });
+    await clients.reconciliation.listBoundTables({ connectorId, namespacePath: ['a'] });
+    await clients.tables.deleteTable({ tableId: table.tableId });
+
+    const db = new Sqlite(catalog.file, { readonly: true });
+    const slow: string[] = [];
+    for (const sql of statements) {
+      if (
+        !/^\s*(select|insert|update|delete)/i.test(sql) ||
+        WHOLE.some((pattern) => pattern.test(sql)) ||
+        sql.includes('sqlite_')
+      )
+        continue;
+      const explained = prepare.call(db, `explain query plan ${sql.replaceAll('?', '1')}`) as Sqlite.Statement;
+      for (const { detail } of explained.all() as { detail: string }[]) {
+        const [, verb, name = ''] = /^(SCAN|SEARCH) (\S+)/.exec(detail) ?? [];
+        if (!verb || !BIG.includes(name)) continue;
+        if (verb === 'SCAN' || !NARROW.some((pattern) => pattern.test(detail))) slow.push(`${detail}\n    ${sql}`);
+      }
+    }
+    db.close();
+    expect(statements.size).toBeGreaterThan(80);
+    expect(slow).toEqual([]);
+  });
+
+  it('do not cost more with every snapshot that was', async () => {
+    const table = await TestTable.create(catalog);
+    const files = (snapshot: number) => Array.from({ length: 40 }, (_, i) => added({ filePath: `s${snapshot}/${i}` }));
+    const gone = (snapshot: number) => Array.from({ length: 40 }, (_, i) => removed(`s${snapshot}/${i}`));
+    await table.put({ snapshotId: 1, changes: files(1) });
+    const times: number[] = [];
+    for (let id = 2; id <= 120; id += 1) {
+      const started = performance.now();
+      await table.put({
+        snapshotId: id,
+        base: id - 1,
+        changes: [...files(id), ...gone(id - 1)],
+        expected: { data: 40 },
+      });
+      expect(await table.paths(id)).toHaveLength(40);
+      times.push(performance.now() - started);
+    }
+    const median = (list: number[]) => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)] as number;
+    // Generous: other processes share the machine. A walk over the history would be 40 times as long.
+    expect(median(times.slice(-40))).toBeLessThan(median(times.slice(0, 40)) * 4 + 20);
+    expect(await table.paths(60, 30)).toEqual(
+      files(60)
+        .map((change) => change.file.filePath)
+        .sort(),
+    );
+  });
+});
