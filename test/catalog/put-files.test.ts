@@ -282,18 +282,29 @@ describe('PutFileColumnStats', () => {
         },
       });
       let refused = 0;
+      const scratch = await TestTable.create(catalog);
       for (let at = 0; at < good.length; at += 1) {
-        for (const value of [0xff, (good[at] as number) ^ 0x07, 0x0b]) {
+        for (const [variant, value] of [0xff, (good[at] as number) ^ 0x07, 0x0b].entries()) {
           const bad = Uint8Array.from(good);
           bad[at] = value;
+          const snapshotId = 10 * at + variant + 1;
+          await scratch.createSnapshot({ snapshotId });
+          const ends = scratch.requests({ snapshotId });
           async function* stream() {
-            yield encode({ $case: 'header', value: { ...header().value, idempotencyKey: `bad-${at}-${value}` } });
+            yield (await ends[Symbol.asyncIterator]().next()).value;
             yield bad;
+            yield encode({ $case: 'finish', value: {} });
           }
           const result = await catalog.clients.fileChanges.putFileColumnStats(stream()).catch((error) => error);
-          if (!(result instanceof Error)) continue;
-          refused += 1;
-          expect(result.message).toContain('INVALID_ARGUMENT');
+          if (result instanceof Error) {
+            refused += 1;
+            expect(result.message).toContain('INVALID_ARGUMENT');
+            continue;
+          }
+          // What was taken can be read.
+          expect((await scratch.files(snapshotId)).length).toBeLessThan(2);
+          await scratch.columns(snapshotId);
+          await catalog.clients.plans.getPlan({ tableId: scratch.tableId, snapshotId: BigInt(snapshotId) });
         }
       }
       expect(refused).toBeGreaterThan(20);
