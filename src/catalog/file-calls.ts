@@ -26,8 +26,8 @@ const tokens = new PageTokens(
 
 /** A page is cut after so many bytes of stored statistics: clients take messages of 64 MiB, and texts are added. */
 const PAGE_BYTES = 8 * 1024 * 1024;
-/** Size of the messages of a stream, about. */
-const CHUNK_BYTES = 1024 * 1024;
+/** Size of the messages of a stream, about. With larger ones the heap grows by what it has not collected yet. */
+const CHUNK_BYTES = 128 * 1024;
 const CHUNK_FILES = 1000;
 
 const KINDS: Record<FileContent, readonly FileKind[]> = {

@@ -63,7 +63,9 @@ export function createJobCalls(deps: ServiceDeps): JobCalls {
       const after = jobTokens.decode(request.pageToken, request.connectorId);
       const { items, last } = page(await store.listJobs(db, size + 1, request.connectorId, after), size);
       const cursor = last && { createdAt: last.createdAt?.getTime() ?? 0, jobId: last.jobId };
-      return { jobs: items, nextPageToken: cursor ? jobTokens.encode(cursor, request.connectorId) : '' };
+      // Of those that have not ended, Temporal knows how they stand.
+      const now = await Promise.all(items.map((job) => (store.hasEnded(job.state) ? job : status(job.jobId))));
+      return { jobs: now, nextPageToken: cursor ? jobTokens.encode(cursor, request.connectorId) : '' };
     },
 
     async cancelReconcileJob(request) {

@@ -17,8 +17,8 @@ const tokens = new PageTokens('GetPlan', z.object({ snapshot: z.string(), genera
 
 /** A page is cut after so many bytes of stored statistics, delete files included; it has at least one data file. */
 const PAGE_BYTES = 8 * 1024 * 1024;
-/** Size of the messages of a stream, about. */
-const CHUNK_BYTES = 1024 * 1024;
+/** Size of the messages of a stream, about. With larger ones the heap grows by what it has not collected yet. */
+const CHUNK_BYTES = 128 * 1024;
 const CHUNK_FILES = 500;
 /** Data files whose deletes are looked up together. */
 const STEP = 100;

@@ -47,7 +47,7 @@ export function addServices(server: { add: unknown }, deps: ServiceDeps): void {
   to.add(tolerant(ConnectorsDefinition), createConnectorsService(deps) as never);
   to.add(tolerant(DirectoryDefinition), createDirectoryService(deps) as never);
   to.add(tolerant(NamespacesDefinition), createNamespacesService(deps) as never);
-  to.add(tolerant(PlansDefinition), createPlansService(deps) as never);
+  to.add(tolerant(PlansDefinition, { complete: ['getPlan', 'streamPlan'] }), createPlansService(deps) as never);
   to.add(tolerant(ReconciliationDefinition), createReconciliationService(deps) as never);
   to.add(tolerant(SnapshotsDefinition), createSnapshotsService(deps) as never);
   to.add(statisticsDefinition, createStatisticsService(deps) as never);

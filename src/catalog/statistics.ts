@@ -17,7 +17,9 @@ import { totalsFromText } from './store/totals.ts';
 
 /** The service's definition, with PutFileColumnStats requests left as bytes (see put-files-request.ts). */
 export const statisticsDefinition = (() => {
-  const definition = tolerant(TableStatisticsDefinition);
+  const definition = tolerant(TableStatisticsDefinition, {
+    complete: ['listFileColumnStats', 'streamFileColumnStats'],
+  });
   const put = definition.methods.putFileColumnStats;
   const requestType = { ...put.requestType, decode: (bytes: Uint8Array) => bytes as never };
   return { ...definition, methods: { ...definition.methods, putFileColumnStats: { ...put, requestType } } };

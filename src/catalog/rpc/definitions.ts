@@ -12,16 +12,28 @@ export class Undecodable {
 interface Message {
   encode(message: never): { finish(): Uint8Array };
   decode(input: Uint8Array): unknown;
+  fromPartial?(message: never): unknown;
 }
 
 /**
  * The same service, with requests that decode to `Undecodable` where they cannot be decoded: grpc-js would answer INTERNAL
  * for them.
+ *
+ * @param complete methods that answer with complete messages: they are encoded as they are, while of others' answers a
+ *   complete copy is made first. With thousands of files in an answer that copy costs as much as all the rest.
  */
-export function tolerant<Definition extends CompatServiceDefinition>(definition: Definition): Definition {
-  const { methods } = definition as unknown as { methods: Record<string, { requestType: Message }> };
+export function tolerant<Definition extends CompatServiceDefinition>(
+  definition: Definition,
+  { complete = [] }: { complete?: readonly string[] } = {},
+): Definition {
+  const { methods } = definition as unknown as {
+    methods: Record<string, { requestType: Message; responseType: Message }>;
+  };
   const wrapped = Object.entries(methods).map(([key, method]) => {
     const { requestType } = method;
+    const responseType = complete.includes(key)
+      ? { ...method.responseType, fromPartial: undefined }
+      : method.responseType;
     const decode = (input: Uint8Array): unknown => {
       try {
         return requestType.decode(input);
@@ -29,7 +41,7 @@ export function tolerant<Definition extends CompatServiceDefinition>(definition:
         return new Undecodable((error as Error).message);
       }
     };
-    return [key, { ...method, requestType: { ...requestType, decode } }];
+    return [key, { ...method, responseType, requestType: { ...requestType, decode } }];
   });
   return { ...(definition as object), methods: Object.fromEntries(wrapped) } as Definition;
 }

@@ -14,7 +14,7 @@ import { totalsFromText } from './totals.ts';
 type Db = Kysely<Schema>;
 
 /** Files between two yields to other calls. */
-const STEP = 500;
+const STEP = 200;
 
 /**
  * Statistics of the columns over a snapshot's live data files: computed when they are first asked for, and kept.
