@@ -16,7 +16,9 @@ const FINAL: ReadonlySet<string> = new Set<CodeName>([
 ]);
 
 /** Attempts at what may pass upstream. With the retry policy's delays that is a quarter of a minute. */
-const UPSTREAM_ATTEMPTS = 5;
+export const UPSTREAM_ATTEMPTS = 5;
+/** Attempts of steps that need only the catalog and Temporal: they wait for them, for about five minutes. */
+export const CONTROL_ATTEMPTS = 30;
 
 /** Failure messages go into histories and job records; Temporal's limit for a failure is far above. */
 const MESSAGE_LIMIT = 2_000;
@@ -36,9 +38,9 @@ export function isCatalogAway(error: unknown): boolean {
 
 /**
  * The error as an ApplicationFailure whose type is the gRPC code's name. Not retried: what is final by its code, and
- * upstream errors after some attempts. An unreachable catalog is waited for as long as the activity's own retry policy does.
+ * others after so many attempts. An unreachable catalog is waited for as long as the activity's own retry policy does.
  */
-export function toFailure(error: unknown, attempt: number): Error {
+export function toFailure(error: unknown, attempt: number, attempts: number): Error {
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error;
   const { code, message } = describeError(error);
   const away = isCatalogAway(error);
@@ -46,7 +48,7 @@ export function toFailure(error: unknown, attempt: number): Error {
   return ApplicationFailure.create({
     type: code,
     message: away ? `The catalog service does not answer: ${message}` : message,
-    nonRetryable: FINAL.has(code) || (!away && attempt >= UPSTREAM_ATTEMPTS),
+    nonRetryable: FINAL.has(code) || (!away && attempt >= attempts),
     nextRetryDelay: retryAfterMs,
     // Expected: not to be logged as errors of the worker.
     category: code === 'INTERNAL' ? undefined : ApplicationFailureCategory.BENIGN,

@@ -1,8 +1,11 @@
+import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
 import { cancellationSignal, heartbeat } from '@temporalio/activity';
 import { CodedError } from '../errors.ts';
 
 /** Below the heartbeat timeout of 60 s, so that a stall ends with a message that says where. */
 const STALL_MS = 50_000;
+/** How long an activity that was ended waits for its work to stop. */
+const STOPPING_MS = 5_000;
 
 /** Proof of progress: of an activity to Temporal, or of nothing when the work runs without it. */
 export interface Heart {
@@ -22,6 +25,7 @@ export async function withHeart<T>(what: string, work: (heart: Heart) => Promise
   const cancelled = cancellationSignal();
   let timer: NodeJS.Timeout | undefined;
   let over = false;
+  let working: Promise<T> | undefined;
   const arm = () => {
     clearTimeout(timer);
     // A stream that was given up may still be read for a moment.
@@ -42,8 +46,11 @@ export async function withHeart<T>(what: string, work: (heart: Heart) => Promise
       if (!over) heartbeat(details);
     };
     // Work that ignores the signal (a read that hangs) must not hold the activity.
-    return await Promise.race([work({ beat, signal }), ended]);
+    working = work({ beat, signal });
+    return await Promise.race([working, ended]);
   } catch (error) {
+    // What is under way shall have stopped writing; a read that hangs is not waited for.
+    if (signal.aborted) await Promise.race([working?.catch(() => {}), setTimeoutPromise(STOPPING_MS)]);
     // An abort surfaces as whatever the interrupted call throws; the reason is what happened.
     throw signal.aborted ? signal.reason : error;
   } finally {

@@ -3,7 +3,7 @@ import { bindDestination } from './bind-destination.ts';
 import { claimConnector } from './claim-connector.ts';
 import type { ActivityDeps } from './deps.ts';
 import { ensureDestination } from './ensure-destination.ts';
-import { toFailure } from './failures.ts';
+import { CONTROL_ATTEMPTS, toFailure, UPSTREAM_ATTEMPTS } from './failures.ts';
 import { ingestTable } from './ingest-table.ts';
 import { ingestTables } from './ingest-tables.ts';
 import { reconcileMissing } from './reconcile-missing.ts';
@@ -16,23 +16,24 @@ import { validateConnector } from './validate-connector.ts';
 /** Short steps, served from the queue `reconciler`. */
 export function createControlActivities(deps: ActivityDeps) {
   return {
-    resolveConnector: bound(deps, resolveConnector),
-    claimConnector: bound(deps, claimConnector),
-    ensureDestination: bound(deps, ensureDestination),
-    bindDestination: bound(deps, bindDestination),
-    recordJob: bound(deps, recordJob),
-    releaseConnector: bound(deps, releaseConnector),
+    resolveConnector: bound(deps, resolveConnector, CONTROL_ATTEMPTS),
+    // While another job has the connector, attempts say nothing.
+    claimConnector: bound(deps, claimConnector, Number.POSITIVE_INFINITY),
+    ensureDestination: bound(deps, ensureDestination, CONTROL_ATTEMPTS),
+    bindDestination: bound(deps, bindDestination, CONTROL_ATTEMPTS),
+    recordJob: bound(deps, recordJob, CONTROL_ATTEMPTS),
+    releaseConnector: bound(deps, releaseConnector, CONTROL_ATTEMPTS),
   };
 }
 
 /** What reads upstreams, served from the queue `reconciler-ingest`. */
 export function createIngestActivities(deps: ActivityDeps) {
   return {
-    scanTables: bound(deps, scanTables),
-    ingestTable: bound(deps, ingestTable),
-    ingestTables: bound(deps, ingestTables),
-    reconcileMissing: bound(deps, reconcileMissing),
-    validateConnector: bound(deps, validateConnector),
+    scanTables: bound(deps, scanTables, UPSTREAM_ATTEMPTS),
+    ingestTable: bound(deps, ingestTable, UPSTREAM_ATTEMPTS),
+    ingestTables: bound(deps, ingestTables, UPSTREAM_ATTEMPTS),
+    reconcileMissing: bound(deps, reconcileMissing, UPSTREAM_ATTEMPTS),
+    validateConnector: bound(deps, validateConnector, UPSTREAM_ATTEMPTS),
   };
 }
 
@@ -40,7 +41,7 @@ export type ControlActivities = ReturnType<typeof createControlActivities>;
 export type IngestActivities = ReturnType<typeof createIngestActivities>;
 
 /** The step with its dependencies, and with its errors as failures that say whether a retry is worth it. */
-function bound<I, O>(deps: ActivityDeps, step: (deps: ActivityDeps, input: I) => Promise<O>) {
+function bound<I, O>(deps: ActivityDeps, step: (deps: ActivityDeps, input: I) => Promise<O>, attempts: number) {
   return async (input: I): Promise<O> => {
     try {
       return await step(deps, input);
@@ -50,7 +51,7 @@ function bound<I, O>(deps: ActivityDeps, step: (deps: ActivityDeps, input: I) =>
         { err: error, activity: activityType, attempt, job: workflowExecution?.workflowId },
         'activity failed',
       );
-      throw toFailure(error, attempt);
+      throw toFailure(error, attempt, attempts);
     }
   };
 }

@@ -2,7 +2,7 @@ import type { Connector as OpenConnector, TableEntry, TableRef } from '../connec
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import type { ReconcileScope } from '../workflows/contract.ts';
 import type { ActivityDeps } from './deps.ts';
-import { destinationOf, scopeTakes } from './destination.ts';
+import { destinationOf, scopeTakes, type TableDestination } from './destination.ts';
 import { type Heart, withHeart } from './heart.ts';
 import { openSource } from './open-source.ts';
 import { type JobRecord, recordJob } from './record-job.ts';
@@ -46,7 +46,7 @@ export async function scanTables(deps: ActivityDeps, input: ScanInput): Promise<
 
     const takes = scopeTakes(input.scope);
     const taken = listed.tables.filter((table) => takes(destinationOf(connector, table)));
-    const changed = input.full ? taken : await changedOnes(deps, source, input.connectorId, taken, heart);
+    const changed = input.full ? taken : await changedOnes(deps, source, connector, taken, heart);
     return {
       cursor: listed.cursor,
       scanned: taken.length,
@@ -67,13 +67,13 @@ async function listPage(source: OpenConnector, connector: Connector, cursor: Wal
 async function changedOnes(
   deps: ActivityDeps,
   source: OpenConnector,
-  connectorId: string,
+  connector: Connector,
   tables: TableEntry[],
   heart: Heart,
 ): Promise<TableEntry[]> {
   if (tables.length === 0) return [];
   const { tables: known } = await deps.catalog.reconciliation.lookupUpstreamTables({
-    connectorId,
+    connectorId: connector.connectorId,
     tables: tables.map(({ namespace, name }) => ({ namespacePath: [...namespace], name })),
   });
   const changed: boolean[] = [];
@@ -86,6 +86,7 @@ async function changedOnes(
         !before?.tableId ||
         before.missing ||
         !before.fingerprint ||
+        hasMoved(before, destinationOf(connector, table)) ||
         // A table that cannot even be asked is brought in, to fail by itself with its own message and retries.
         (table.fingerprint ?? (await source.fingerprint(table).catch(() => undefined))) !== before.fingerprint;
       heart.beat();
@@ -93,4 +94,9 @@ async function changedOnes(
   };
   await Promise.all(Array.from({ length: QUESTIONS }, ask));
   return tables.filter((_, i) => changed[i]);
+}
+
+/** The connector's destination was changed since the table was bound. */
+function hasMoved(bound: { namespacePath: string[]; name: string }, to: TableDestination): boolean {
+  return bound.name !== to.name || JSON.stringify(bound.namespacePath) !== JSON.stringify(to.namespacePath);
 }

@@ -5,8 +5,8 @@ import {
   WorkflowFailedError,
   WorkflowNotFoundError,
 } from '@temporalio/client';
-import { TypedSearchAttributes } from '@temporalio/common';
-import { CodedError } from '../errors.ts';
+import { ActivityFailure, ApplicationFailure, TypedSearchAttributes } from '@temporalio/common';
+import { CodedError, type CodeName } from '../errors.ts';
 import {
   type IngestHeartbeat,
   type Progress,
@@ -123,6 +123,10 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
         );
       } catch (error) {
         if (error instanceof WorkflowFailedError) {
+          const why = error.cause instanceof ActivityFailure ? error.cause.cause : undefined;
+          if (why instanceof ApplicationFailure) {
+            throw new CodedError((why.type ?? 'INTERNAL') as CodeName, why.message, { cause: error });
+          }
           throw new CodedError(
             'UNAVAILABLE',
             'No worker validated the connector. Start one with `reconciler worker`.',

@@ -15,6 +15,8 @@ import { currentDetails } from './current-details.ts';
 
 /** Failures that the query keeps; all of them are in the job record. */
 const FAILURES_KEPT = 50;
+/** A record is an activity's input: it must stay well below 2 MB. */
+const FAILURES_A_RECORD = 200;
 const CAUSES_IN_MESSAGE = 3;
 const CAUSE_LIMIT = 300;
 
@@ -111,7 +113,9 @@ export class Job {
     const { code, message } = causeOf(error);
     const failure = { table, code, message, failedAtMs: Date.now() };
     this.progress.errors += 1;
-    if (this.failures.length < FAILURES_KEPT) this.failures.push(failure);
+    // What ended the job comes first: it must be among those that are kept and told.
+    if (table === '') this.failures.unshift(failure);
+    else if (this.failures.length < FAILURES_KEPT) this.failures.push(failure);
     this.#unrecorded.push(failure);
   }
 
@@ -142,10 +146,9 @@ export class Job {
     }
   }
 
-  /** The record to write. Failures in it are taken as written: the activity that writes them is retried until it has. */
+  /** The record to write, with the first failures that are not written yet; tell `recorded` when it is. */
   record(): JobRecord {
-    const failures = this.#unrecorded;
-    this.#unrecorded = [];
+    const failures = this.#unrecorded.slice(0, FAILURES_A_RECORD);
     return {
       jobId: this.id,
       runId: workflowInfo().firstExecutionRunId,
@@ -158,6 +161,16 @@ export class Job {
       startedAtMs: this.#startedAtMs,
       finishedAtMs: ['JS_QUEUED', 'JS_RUNNING'].includes(this.progress.state) ? undefined : Date.now(),
     };
+  }
+
+  /** The record was written. */
+  recorded({ failures }: JobRecord): void {
+    const written = new Set(failures);
+    this.#unrecorded = this.#unrecorded.filter((failure) => !written.has(failure));
+  }
+
+  get hasUnrecorded(): boolean {
+    return this.#unrecorded.length > 0;
   }
 
   carry(): CarriedJob {

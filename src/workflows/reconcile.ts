@@ -14,6 +14,7 @@ import { claim, control, ingest, withSummary } from './activities.ts';
 import type { Progress, ReconcileRequest } from './contract.ts';
 import { type CarriedJob, Job } from './job.ts';
 import { Pool } from './pool.ts';
+import { validateRequest } from './validate-request.ts';
 
 /** Past so many changed tables in a job they are packed: an activity a table kills histories at scale. */
 const SINGLE_TABLES = 200;
@@ -32,7 +33,7 @@ interface Carried {
  * Ends Failed where any table failed ('Partial failure (n): …'); what succeeded stays.
  */
 export async function reconcile(request: ReconcileRequest, carried?: Carried): Promise<Progress> {
-  validate(request);
+  validateRequest(request);
   const job = new Job(request, carried?.job);
   let connector = carried?.job.connector;
   try {
@@ -46,14 +47,14 @@ export async function reconcile(request: ReconcileRequest, carried?: Carried): P
 
     await ingestChangedTables(request, job, connector, { destination, cursor: carried?.cursor });
 
+    if (job.progress.tablesScanned === 0 && (request.scope || job.progress.tablesFiltered === 0)) {
+      throw ApplicationFailure.nonRetryable(nothingFound(request), 'NOT_FOUND');
+    }
     if (!request.scope) {
       job.phase('looking for tables that are gone');
       job.progress.tablesMissing = await ingest.reconcileMissing({ connectorId });
     }
     await control.bindDestination({ connectorId, ...destination });
-    if (job.progress.tablesScanned + job.progress.tablesFiltered === 0) {
-      throw ApplicationFailure.nonRetryable('No table found. Check the URI and the source namespace.', 'NOT_FOUND');
-    }
     job.finish(job.progress.errors > 0 ? 'JS_FAILED' : 'JS_SUCCEEDED');
   } catch (error) {
     if (error instanceof ContinueAsNew) throw error;
@@ -71,7 +72,7 @@ export async function reconcile(request: ReconcileRequest, carried?: Carried): P
 /** Takes the connector, waiting as JS_QUEUED while another job has it. */
 async function claimConnector(job: Job, { connectorId }: ResolvedConnector): Promise<void> {
   job.phase('waiting for the connector');
-  await control.recordJob(job.record());
+  await record(job);
   await claim({ connectorId, jobId: job.id });
   job.start();
 }
@@ -89,7 +90,9 @@ async function ingestChangedTables(
   try {
     do {
       job.phase('scanning and ingesting tables');
-      const page = await ingest.scanTables({ connectorId, full, scope, cursor, record: job.record() });
+      const written = job.record();
+      const page = await ingest.scanTables({ connectorId, full, scope, cursor, record: written });
+      job.recorded(written);
       job.progress.tablesScanned += page.scanned;
       job.progress.tablesUnchanged += page.unchanged;
       job.progress.tablesFiltered += page.filtered;
@@ -102,6 +105,7 @@ async function ingestChangedTables(
 
       if (cursor && workflowInfo().continueAsNewSuggested) {
         await pool.drain();
+        await record(job);
         await continueAsNew<typeof reconcile>(request, { job: job.carry(), destination: from.destination, cursor });
       }
     } while (cursor);
@@ -151,9 +155,21 @@ async function ingestOne(job: Job, options: IngestOptions, table: TableRef): Pro
 /** Writes the job's last record and gives the connector back, also when the job was cancelled. */
 async function end(job: Job, connector: ResolvedConnector | undefined): Promise<void> {
   await CancellationScope.nonCancellable(async () => {
-    await control.recordJob(job.record());
-    if (connector) await control.releaseConnector({ connectorId: connector.connectorId, jobId: job.id });
+    try {
+      await record(job);
+    } finally {
+      if (connector) await control.releaseConnector({ connectorId: connector.connectorId, jobId: job.id });
+    }
   });
+}
+
+/** Writes the job's record, with all failures that are not written yet. */
+async function record(job: Job): Promise<void> {
+  do {
+    const next = job.record();
+    await control.recordJob(next);
+    job.recorded(next);
+  } while (job.hasUnrecorded);
 }
 
 function inPacks<T>(items: T[], size: number): T[][] {
@@ -162,11 +178,8 @@ function inPacks<T>(items: T[], size: number): T[][] {
 
 const text = ({ namespace, name }: TableRef) => formatName([...namespace, name]);
 
-/** Started by hand, the input is whatever was typed. */
-function validate(request: ReconcileRequest | undefined): asserts request is ReconcileRequest {
-  if (typeof request?.connector === 'string' && request.connector !== '') return;
-  throw ApplicationFailure.nonRetryable(
-    `The input must name a connector, for example {"connector": "demo"}; it is ${JSON.stringify(request ?? null).slice(0, 200)}.`,
-    'INVALID_ARGUMENT',
-  );
+function nothingFound({ scope }: ReconcileRequest): string {
+  return scope
+    ? `No table of the connector is in the scope ${JSON.stringify(scope).slice(0, 300)}.`
+    : 'No table found. Check the URI and the source namespace.';
 }

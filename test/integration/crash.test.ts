@@ -43,6 +43,8 @@ it.each(['worker', 'catalog', 'temporal'])(
       const job = await stack.catalog.connectors.getReconcileJob({ jobId });
       return job.tablesChanged > 5n;
     });
+    const { status } = await stack.temporal.workflow.getHandle(jobId).describe();
+    expect(status.name).toBe('RUNNING');
     const pid = stack.pids()[name]!;
     process.kill(pid, 'SIGKILL');
 

@@ -59,9 +59,12 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
   const columnIds = selectedColumns(input, reader);
   const known = await knownSnapshots(deps, tableId);
   const first = full || !stored.upstream?.fingerprint;
-  const neededSchemas = new Set(first ? descriptor.schemas.map(({ id }) => id) : [descriptor.currentSchemaId]);
+  // Before the snapshots that need them: their statistics are computed by their own schema's types.
+  const schemas = new Set(first ? descriptor.schemas.map(({ id }) => id) : [descriptor.currentSchemaId]);
+  await putSchemas(deps, tableId, descriptor, schemas);
 
-  let [snapshots, files, rowsWritten] = [0, 0, 0];
+  // An attempt before may have brought some in: they count for this table all the same.
+  let [snapshots, files, rowsWritten] = [resume?.snapshots ?? 0, resume?.files ?? 0, 0];
   const upstreamIds = new Set<bigint>();
   /** The newest snapshot that catalog and upstream both have: what one with an expired parent is read against. */
   let newest: bigint | undefined;
@@ -70,7 +73,10 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
     const { snapshotId, parentSnapshotId } = snapshot;
     const before = known.get(snapshotId);
     if (!before || full) {
-      if (snapshot.schemaId !== undefined) neededSchemas.add(snapshot.schemaId);
+      if (snapshot.schemaId !== undefined && !schemas.has(snapshot.schemaId)) {
+        schemas.add(snapshot.schemaId);
+        await putSchemas(deps, tableId, descriptor, new Set([snapshot.schemaId]));
+      }
       const parent = parentSnapshotId !== undefined && upstreamIds.has(parentSnapshotId) ? parentSnapshotId : newest;
       const put = await putSnapshot({
         deps,
@@ -82,7 +88,7 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
         before,
         base: before ? before.baseSnapshotId : parent,
         baseReadable: before?.baseSnapshotId === undefined || upstreamIds.has(before.baseSnapshotId),
-        resume: resume?.snapshotId === String(snapshotId) ? resume.position : undefined,
+        resume: !before && resume?.snapshotId === String(snapshotId) ? resume.position : undefined,
         counts: { snapshots, files },
       });
       if (!before) {
@@ -97,7 +103,6 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
 
   const expired = [...known.keys()].filter((id) => !upstreamIds.has(id));
   await expireSnapshots(deps, tableId, expired);
-  await putSchemas(deps, tableId, descriptor, neededSchemas);
   const updated = await updateTable(deps, stored, descriptor, connector.connectorId, input.table);
   const changed = snapshots > 0 || rowsWritten > 0 || expired.length > 0 || updated;
   return { changed, snapshots, files, bytesRead: reader.bytesRead };

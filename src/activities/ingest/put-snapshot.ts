@@ -28,6 +28,8 @@ export interface PutSnapshot {
 
 /** A stream is ended after so many changes, where the reader can go on: then the catalog has them for sure. */
 const CHANGES_A_STREAM = 50_000;
+/** While the catalog makes a big snapshot visible nothing else is told of progress. */
+const FINISHING_BEAT_MS = 10_000;
 
 /**
  * Brings one snapshot with what it changed into the catalog. It becomes visible with its last change.
@@ -69,12 +71,14 @@ async function send(put: PutSnapshot, { whole = false }): Promise<{ files: numbe
   });
 
   const counted = await reader.liveFileCounts(snapshotId);
+  // Without counts nothing would show that the catalog has lost what came before.
+  const from = counted && put.resume;
   const batches = reader
-    .fileChanges(snapshotId, { base, from: put.resume, columnIds: put.columnIds, signal: heart.signal })
+    .fileChanges(snapshotId, { base, from, columnIds: put.columnIds, signal: heart.signal })
     [Symbol.asyncIterator]();
   const verify = put.before !== undefined;
   const sum = { files: 0, rowsWritten: 0 };
-  let acknowledged = put.resume;
+  let acknowledged = from;
   for (let complete = false; !complete; ) {
     const part = { position: acknowledged, ended: false };
     const beat = (files: number) =>
@@ -83,29 +87,33 @@ async function send(put: PutSnapshot, { whole = false }): Promise<{ files: numbe
         files: put.counts.files + (verify ? 0 : sum.files + files),
         bytesRead: reader.bytesRead,
         snapshotId: String(snapshotId),
-        position: acknowledged,
+        // What is verified is always compared as a whole.
+        position: verify ? undefined : acknowledged,
       } satisfies IngestHeartbeat);
-    const response = await deps.catalog.fileChanges.putFileColumnStats(
-      requests({
-        header: encodePutRequest({
-          $case: 'header',
-          value: { tableId, snapshotId, idempotencyKey: `${tableId}/${snapshotId}`, replace: verify, whole },
+    const finishing = setInterval(() => part.ended && beat(0), FINISHING_BEAT_MS);
+    const response = await deps.catalog.fileChanges
+      .putFileColumnStats(
+        requests({
+          header: encodePutRequest({
+            $case: 'header',
+            value: { tableId, snapshotId, idempotencyKey: `${tableId}/${snapshotId}`, replace: verify, whole },
+          }),
+          batches,
+          // What is verified must come in one stream: the catalog compares all of it.
+          limit: verify ? Number.POSITIVE_INFINITY : CHANGES_A_STREAM,
+          finish: encodePutRequest({
+            $case: 'finish',
+            value: {
+              expectedDataFileCount: counted && BigInt(counted.dataFiles),
+              expectedDeleteFileCount: counted && BigInt(counted.deleteFiles),
+            },
+          }),
+          part,
+          beat,
         }),
-        batches,
-        // What is verified must come in one stream: the catalog compares all of it.
-        limit: verify ? Number.POSITIVE_INFINITY : CHANGES_A_STREAM,
-        finish: encodePutRequest({
-          $case: 'finish',
-          value: {
-            expectedDataFileCount: counted && BigInt(counted.dataFiles),
-            expectedDeleteFileCount: counted && BigInt(counted.deleteFiles),
-          },
-        }),
-        part,
-        beat,
-      }),
-      { signal: heart.signal },
-    );
+        { signal: heart.signal },
+      )
+      .finally(() => clearInterval(finishing));
     sum.files += Number(response.filesAdded + response.filesRemoved);
     sum.rowsWritten += Number(response.rowsWritten);
     acknowledged = part.position;

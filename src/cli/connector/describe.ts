@@ -38,7 +38,12 @@ export function describeConnector(connector: Connector): string[] {
     ['columns', source?.columns.join(', ')],
     ['destination', destinationText(connector)],
     ['auth', [auth?.scheme, auth?.secretRef].filter(Boolean).join(' by ')],
-    ['schedule', scheduled ? `every ${duration(Number(policy.intervalSeconds) * 1000)}` : 'by hand'],
+    [
+      'schedule',
+      scheduled
+        ? `by hand (every ${duration(Number(policy.intervalSeconds) * 1000)}, once schedules are built)`
+        : 'by hand',
+    ],
     ['not before', policy?.notBefore && time(policy.notBefore)],
     ['max parallel', policy?.maxParallel ? String(policy.maxParallel) : undefined],
     [

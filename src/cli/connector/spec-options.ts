@@ -51,9 +51,9 @@ export function addSpecOptions(command: Command, options: { kind: boolean }): Co
     .option('--auth-property <key=value>', 'for the scheme; repeatable', keyValue)
     .option('--header <key=value>', 'sent with every request upstream; repeatable', keyValue)
     .option('--max-parallel <n>', 'tables ingested at the same time (default: 8)', positiveInteger)
-    .option('--interval <time>', 'reconcile this often: 15m, 6h, 1d; 0 means only by hand', interval)
-    .option('--not-before <time>', 'no scheduled run before this time', time)
-    .option('--schedule', 'run by the interval')
+    .option('--interval <time>', 'how often to reconcile: 15m, 6h, 1d (kept; schedules are not built yet)', interval)
+    .option('--not-before <time>', 'no scheduled run before this time (kept; see --interval)', time)
+    .option('--schedule', 'run by the interval, once schedules are built')
     .option('--no-schedule', 'keep the interval, but do not run by it')
     .option('--property <key=value>', 'option of the connector, such as stats.ndv.enabled=true; repeatable', keyValue);
 }

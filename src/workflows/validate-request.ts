@@ -1,0 +1,37 @@
+import { ApplicationFailure } from '@temporalio/workflow';
+import type { ReconcileRequest } from './contract.ts';
+
+const texts = (value: unknown) => Array.isArray(value) && value.every((item) => typeof item === 'string');
+const text = (value: unknown) => typeof value === 'string';
+
+const REQUEST: Record<keyof ReconcileRequest, (value: unknown) => boolean> = {
+  connector: (value) => text(value) && value !== '',
+  full: (value) => typeof value === 'boolean',
+  scope: (value) => isObject(value) && problem(value, SCOPE) === undefined,
+};
+const SCOPE = { namespaces: texts, table: text, columns: texts };
+
+/**
+ * Started by hand, the input is whatever was typed; a key that is not known would else be passed over and too much be run.
+ *
+ * @throws ApplicationFailure INVALID_ARGUMENT that shows the input
+ */
+export function validateRequest(request: unknown): asserts request is ReconcileRequest {
+  const wrong = isObject(request) ? problem({ connector: undefined, ...request }, REQUEST) : 'the input';
+  if (wrong === undefined) return;
+  throw ApplicationFailure.nonRetryable(
+    `${wrong} is not right in ${JSON.stringify(request ?? null).slice(0, 300)}. Give for example {"connector": "demo", "full": true, "scope": {"namespaces": ["sales"], "table": "orders", "columns": ["id"]}}; only connector is required.`,
+    'INVALID_ARGUMENT',
+  );
+}
+
+function problem(value: object, rules: Record<string, (value: unknown) => boolean>): string | undefined {
+  const entry = Object.entries(value).find(
+    ([key, item]) => !rules[key] || ((item !== undefined || key === 'connector') && !rules[key](item)),
+  );
+  return entry?.[0];
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
