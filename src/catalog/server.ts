@@ -8,6 +8,7 @@ import { CodedError } from '../errors.ts';
 import type { ServiceDeps } from './deps.ts';
 import { readDescriptorSet } from './descriptor-set.ts';
 import { errorMiddleware } from './rpc/error-middleware.ts';
+import { withWideWindow } from './rpc/flow-control.ts';
 import { addServices, SERVICE_NAMES } from './services.ts';
 import { openDatabase } from './store/database.ts';
 import { createPurge } from './store/purge.ts';
@@ -92,7 +93,7 @@ function buildServer(deps: ServiceDeps, health: HealthState): Server {
 
 async function listen(server: Server, address: string): Promise<number> {
   try {
-    return await server.listen(address);
+    return await withWideWindow(() => server.listen(address));
   } catch (cause) {
     const why = /EADDRINUSE/.test(String(cause)) ? 'the port is in use' : (cause as Error).message;
     throw new CodedError('UNAVAILABLE', `catalog service cannot listen on ${address}: ${why}; give another address`, {

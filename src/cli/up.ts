@@ -63,6 +63,8 @@ function describe(stack: Stack): string {
     `Temporal UI      ${stack.uiUrl}`,
     `data and logs    ${stack.dataDir}`,
   ];
+  if (!stack.temporalAddress.endsWith(':7233'))
+    lines.push(`for Temporal's   export TEMPORAL_ADDRESS=${stack.temporalAddress}`);
   if (stack.address !== DEFAULT_ADDRESS) lines.push(`for the CLI      export RECONCILER_ADDRESS=${stack.address}`);
   return lines.join('\n');
 }

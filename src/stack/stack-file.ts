@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isAlive } from './lock-file.ts';
 
@@ -35,6 +35,8 @@ export function readRunningStack(dataDir: string): StackFile | undefined {
 /** At once: a reader sees the old or the new. */
 export function writeStackFile(dataDir: string, stack: StackFile): void {
   const temporary = `${path(dataDir)}.${process.pid}`;
+  // The folder was deleted under the stack: that must not keep it from stopping what it started.
+  if (!existsSync(dataDir)) return;
   writeFileSync(temporary, `${JSON.stringify(stack, undefined, 2)}\n`);
   renameSync(temporary, path(dataDir));
 }

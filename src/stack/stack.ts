@@ -16,6 +16,7 @@ import { findTemporalCli } from './temporal-cli.ts';
 const HOST = '127.0.0.1';
 /** Temporal's own default. */
 const DEFAULT_UI_PORT = 8233;
+const DEFAULT_TEMPORAL_PORT = 7233;
 /** As a user has it: it installs and builds what is missing. */
 const CLI = fileURLToPath(new URL('../../bin/reconciler.js', import.meta.url));
 
@@ -119,8 +120,9 @@ async function choosePorts(dataDir: string, { port, uiPort, log }: StackOptions)
   if (catalog.insteadOf) log(`port ${catalog.insteadOf} is taken; the catalog service uses ${catalog.port}`);
   const ui = await choosePort(HOST, { option: '--ui-port', named: uiPort, preferred: [DEFAULT_UI_PORT] });
   if (ui.insteadOf) log(`port ${ui.insteadOf} is taken; the Temporal UI uses ${ui.port}`);
-  // Nobody types this one, so nobody is told; the same as last time, for those who noted it.
-  const temporal = await choosePort(HOST, { option: '', preferred: portOf(before?.temporalAddress) });
+  // On the defaults Temporal's usual port too, so that its CLI works as it stands; else the same as last time.
+  const usual = [...(port === undefined ? [DEFAULT_TEMPORAL_PORT] : []), ...portOf(before?.temporalAddress)];
+  const temporal = await choosePort(HOST, { option: '', preferred: usual });
   return {
     pid: process.pid,
     address: `${HOST}:${catalog.port}`,

@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import { ClientError, Status } from 'nice-grpc';
 import { encodePutRequest } from '../../clients/file-changes.ts';
 import type { FileChangeBatch, SnapshotDescriptor, TableReader } from '../../connectors/spi.ts';
@@ -28,6 +30,8 @@ export interface PutSnapshot {
 
 /** A stream is ended after so many changes, where the reader can go on: then the catalog has them for sure. */
 const CHANGES_A_STREAM = 50_000;
+/** Chunks of about 1 MiB. */
+const CHUNKS_AHEAD = 2;
 /** While the catalog makes a big snapshot visible nothing else is told of progress. */
 const FINISHING_BEAT_MS = 10_000;
 
@@ -93,7 +97,7 @@ async function send(put: PutSnapshot, { whole = false }): Promise<{ files: numbe
     const finishing = setInterval(() => part.ended && beat(0), FINISHING_BEAT_MS);
     const response = await deps.catalog.fileChanges
       .putFileColumnStats(
-        requests({
+        ahead({
           header: encodePutRequest({
             $case: 'header',
             value: { tableId, snapshotId, idempotencyKey: `${tableId}/${snapshotId}`, replace: verify, whole },
@@ -123,6 +127,11 @@ async function send(put: PutSnapshot, { whole = false }): Promise<{ files: numbe
   return sum;
 }
 
+/** The stream's requests, read ahead: else reading here and writing in the catalog would take turns. */
+function ahead(stream: Parameters<typeof requests>[0]): AsyncIterable<Uint8Array> {
+  return Readable.from(requests(stream), { objectMode: true, highWaterMark: CHUNKS_AHEAD });
+}
+
 /** One stream: header, changes until the limit or the end, and the finish at the end. */
 async function* requests(stream: {
   header: Uint8Array;
@@ -142,6 +151,8 @@ async function* requests(stream: {
       stream.part.ended = true;
       break;
     }
+    // Decoding is all microtasks: without a turn of the event loop nothing of what is ready would be sent.
+    await setImmediate();
     for (const change of value.changes) {
       const chunk = encoder.add(change);
       if (chunk) yield chunk;
