@@ -1,5 +1,5 @@
 import { homedir, userInfo } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 import { CodedError } from './errors.ts';
 
@@ -21,6 +21,12 @@ const schema = z.object({
   /** Base of links into the Temporal UI, for example http://127.0.0.1:8233. */
   RECONCILER_TEMPORAL_UI: z.url().optional(),
   RECONCILER_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  /** Folders below which a worker may read local files, separated as in PATH; empty for none. Unset: see docs/operations.md. */
+  RECONCILER_LOCAL_ROOTS: z
+    .string()
+    .transform((text) => text.split(delimiter).filter((root) => root !== ''))
+    .refine((roots) => roots.every(isAbsolute), 'has a folder that is not an absolute path')
+    .optional(),
   XDG_CACHE_HOME: z.string().optional(),
 });
 
@@ -31,6 +37,8 @@ export interface Config {
   temporalCli?: string;
   temporalUi?: string;
   logLevel: string;
+  /** Undefined where the setting is. */
+  localRoots?: string[];
 }
 
 /**
@@ -53,6 +61,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     temporalCli: v.RECONCILER_TEMPORAL_CLI,
     temporalUi: v.RECONCILER_TEMPORAL_UI,
     logLevel: v.RECONCILER_LOG_LEVEL,
+    localRoots: v.RECONCILER_LOCAL_ROOTS,
   };
 }
 

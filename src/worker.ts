@@ -4,6 +4,7 @@ import type { Client } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Logger } from 'pino';
+import type { ActivityDeps } from './activities/deps.ts';
 import { createControlActivities, createIngestActivities } from './activities/index.ts';
 import { connectCatalog } from './clients/catalog.ts';
 import { hasSearchAttributes } from './clients/search-attributes-registered.ts';
@@ -36,10 +37,10 @@ export async function startWorker(options: { config: Config; logger: Logger }): 
   const client: Client = await connectTemporal();
   const connection = await NativeConnection.connect(connectionOptions);
   const catalog = connectCatalog(config.address);
-  const deps = {
+  const deps: ActivityDeps = {
     catalog,
     jobs: temporalJobControl(async () => client),
-    openConnector,
+    openConnector: (spec) => openConnector(spec, { localRoots: config.localRoots }),
     hasSearchAttributes: () => hasSearchAttributes(client),
     logger,
   };

@@ -1,13 +1,15 @@
 import type { Logger } from 'pino';
 import type { CatalogClients } from '../clients/catalog.ts';
 import type { JobControl } from '../clients/job-control.ts';
-import type { openConnector } from '../connectors/registry.ts';
+import type { ConnectorSpec } from '../connectors/connector-spec.ts';
+import type { Connector } from '../connectors/spi.ts';
 
 /** What activities work with. One set a worker. */
 export interface ActivityDeps {
   catalog: CatalogClients;
   jobs: Pick<JobControl, 'describe'>;
-  openConnector: typeof openConnector;
+  /** With this worker's limits. */
+  openConnector(spec: ConnectorSpec): Promise<Connector>;
   /** Whether the cluster has this project's search attributes. */
   hasSearchAttributes(): Promise<boolean>;
   logger: Logger;

@@ -1,3 +1,4 @@
+import type { ConnectorSpec } from '../connectors/connector-spec.ts';
 import type { Connector as OpenConnector } from '../connectors/spi.ts';
 import { type Connector, ConnectorKind } from '../generated/reconciler/v1/connectors.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -12,5 +13,19 @@ const KINDS = {
 
 /** Opens the upstream that a stored connector describes. */
 export function openSource(deps: Pick<ActivityDeps, 'openConnector'>, connector: Connector): Promise<OpenConnector> {
-  return deps.openConnector({ kind: KINDS[connector.kind], uri: connector.uri, properties: connector.properties });
+  return deps.openConnector(specOf(connector));
+}
+
+function specOf({ kind, uri, properties, auth }: Connector): ConnectorSpec {
+  return {
+    kind: KINDS[kind],
+    uri,
+    properties,
+    auth: {
+      scheme: auth?.scheme.toLowerCase() ?? '',
+      secretRef: auth?.secretRef ?? '',
+      headerHints: auth?.headerHints ?? {},
+      properties: auth?.properties ?? {},
+    },
+  };
 }

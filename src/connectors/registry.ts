@@ -1,20 +1,15 @@
 import { CodedError } from '../errors.ts';
 import { FileStore } from '../storage/file-store.ts';
+import type { ConnectorSpec, WorkerLimits } from './connector-spec.ts';
 import { DirectoryConnector } from './directory/directory-connector.ts';
 import type { Connector } from './spi.ts';
-
-export interface ConnectorSpec {
-  kind: 'ICEBERG' | 'DELTA' | 'GLUE' | 'UNITY';
-  uri: string;
-  properties: Record<string, string>;
-}
 
 /**
  * Opens an upstream by what is stored of its connector.
  *
  * @throws CodedError `UNIMPLEMENTED` for an upstream that cannot be read yet, else what the connector throws when opened
  */
-export async function openConnector({ kind, uri }: ConnectorSpec): Promise<Connector> {
+export async function openConnector({ kind, uri }: ConnectorSpec, _limits: WorkerLimits): Promise<Connector> {
   if (kind === 'ICEBERG' && isLocal(uri)) return DirectoryConnector.open(new FileStore(), uri);
   throw new CodedError(
     'UNIMPLEMENTED',

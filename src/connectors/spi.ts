@@ -6,6 +6,8 @@
  * namespace that is not there, `UNAVAILABLE` for what may pass.
  */
 
+import type { Usage } from '../storage/usage.ts';
+
 export type TableFormat = 'ICEBERG' | 'DELTA';
 
 /** One segment a level; the root is empty. */
@@ -37,14 +39,42 @@ export interface TableEntry extends TableRef {
 /** An upstream catalog, opened. Calls may run side by side. */
 export interface Connector extends AsyncDisposable {
   readonly format: TableFormat;
+  /** Asked of the upstream so far, catalog and storage together. */
+  readonly usage: Readonly<Usage>;
   /** Namespaces directly below `parent`, in a stable order. `NOT_FOUND` if the parent is not there. */
   listNamespaces(parent: NamespacePath, page: PageRequest): Promise<Page<NamespacePath>>;
   /** Tables directly in `namespace`, in a stable order. */
   listTables(namespace: NamespacePath, page: PageRequest): Promise<Page<TableEntry>>;
-  /** The table's fingerprint now, at the cost of one cheap question. */
-  fingerprint(table: TableRef): Promise<string>;
+  /**
+   * The table's fingerprint now, at the cost of one cheap question: equal to `known` where the table is unchanged since then.
+   */
+  fingerprint(table: TableRef, known?: string): Promise<string>;
   /** Reads the table's metadata. What is read from the reader later belongs to that one state of the table. */
   openTable(table: TableRef): Promise<TableReader>;
+  /** Views directly in `namespace`, in a stable order. Absent where the upstream has none, and so is `describeView`. */
+  listViews?(namespace: NamespacePath, page: PageRequest): Promise<Page<ViewRef>>;
+  describeView?(view: ViewRef): Promise<ViewDescriptor>;
+}
+
+export interface ViewRef {
+  namespace: NamespacePath;
+  name: string;
+}
+
+/** The current version of a view (Iceberg view spec). */
+export interface ViewDescriptor {
+  uuid: string;
+  versionId: number;
+  /** As Iceberg's spec serializes it (appendix C). */
+  schema: { id: number; json: string };
+  /** One a dialect. */
+  representations: { sql: string; dialect: string }[];
+  /** What unqualified names in the SQL refer to. */
+  defaultCatalog?: string;
+  defaultNamespace: NamespacePath;
+  properties: Record<string, string>;
+  /** Of this version: another one tells that the view has changed. */
+  fingerprint: string;
 }
 
 export interface TableDescriptor {

@@ -1,4 +1,4 @@
-/** Where metadata files lie: a file system now, S3 later. */
+/** Where metadata files lie: a file system or S3. */
 export interface ObjectStore {
   /**
    * The whole object, or its part from `start` to before `end`. `NOT_FOUND` names the path; `RESOURCE_EXHAUSTED` if it

@@ -1,6 +1,7 @@
 import { CodedError } from '../../errors.ts';
 import { localPathCandidates } from '../../storage/file-uri.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
+import type { Usage } from '../../storage/usage.ts';
 import { openIcebergTable } from '../iceberg/table-reader.ts';
 import type { Connector, NamespacePath, Page, PageRequest, TableEntry, TableReader, TableRef } from '../spi.ts';
 import { folderKind, newestMetadata } from './table-folder.ts';
@@ -14,11 +15,13 @@ import { folderKind, newestMetadata } from './table-folder.ts';
  */
 export class DirectoryConnector implements Connector {
   readonly format = 'ICEBERG';
+  readonly usage: Usage;
   readonly #store: ObjectStore;
   readonly #root: string;
 
-  private constructor(store: ObjectStore, root: string) {
+  private constructor(store: ObjectStore, root: string, usage: Usage) {
     this.#store = store;
+    this.usage = usage;
     this.#root = root;
   }
 
@@ -26,13 +29,17 @@ export class DirectoryConnector implements Connector {
    * @param uri the warehouse's folder. It is taken as it stands; if there is no such folder, percent-decoded.
    * @throws CodedError `NOT_FOUND`, `PERMISSION_DENIED` or `INVALID_ARGUMENT`, with the URI and what to do
    */
-  static async open(store: ObjectStore, uri: string): Promise<DirectoryConnector> {
+  static async open(
+    store: ObjectStore,
+    uri: string,
+    usage: Usage = { requests: 0, bytes: 0 },
+  ): Promise<DirectoryConnector> {
     let failure: unknown;
     for (const path of localPathCandidates(uri)) {
       const root = path.length > 1 ? path.replace(/\/+$/, '') || '/' : path;
       try {
         await requireWarehouse(store, root, uri);
-        return new DirectoryConnector(store, root);
+        return new DirectoryConnector(store, root, usage);
       } catch (error) {
         failure ??= error;
         if (!(error instanceof CodedError) || error.code !== 'NOT_FOUND') throw error;

@@ -9,9 +9,10 @@ import { CodedError } from '../../../src/errors.ts';
 import { fixtures } from '../iceberg/fixtures.ts';
 import { tableMetadata } from '../iceberg/write-table.ts';
 import { MemoryStore } from '../memory-store.ts';
+import { plainSpec } from '../spec.ts';
 
 let root: string;
-const open = (uri: string) => openConnector({ kind: 'ICEBERG', uri, properties: {} });
+const open = (uri: string) => openConnector(plainSpec('ICEBERG', uri), {});
 
 function write(path: string, content: string | object = ''): void {
   const full = join(root, path);
@@ -221,7 +222,7 @@ describe('connector URI', () => {
 
   it('of another kind is not supported yet', async () => {
     for (const kind of ['DELTA', 'GLUE', 'UNITY'] as const) {
-      await expect(openConnector({ kind, uri: `file://${root}`, properties: {} })).rejects.toMatchObject({
+      await expect(openConnector(plainSpec(kind, `file://${root}`), {})).rejects.toMatchObject({
         code: 'UNIMPLEMENTED',
       });
     }

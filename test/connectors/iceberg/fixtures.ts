@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { openConnector } from '../../../src/connectors/registry.ts';
 import type { ContentFile, FileChange, TableReader } from '../../../src/connectors/spi.ts';
 import type { TruthColumn } from '../../stats/truth.ts';
+import { plainSpec } from '../spec.ts';
 
 export const fixtures = fileURLToPath(new URL('../../fixtures/iceberg/', import.meta.url));
 
@@ -79,7 +80,7 @@ export function truths(): [string, TruthTable][] {
 
 export async function openFixture(name: string): Promise<TableReader> {
   const [warehouse = '', namespace = '', table = ''] = name.split('.');
-  const connector = await openConnector({ kind: 'ICEBERG', uri: `file://${fixtures}${warehouse}`, properties: {} });
+  const connector = await openConnector(plainSpec('ICEBERG', `file://${fixtures}${warehouse}`), {});
   return connector.openTable({ namespace: [namespace], name: table });
 }
 
