@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+/** Tests against real upstream servers, which are installed into a cache the first time: `npm run test:upstreams`. */
+export default defineConfig({
+  test: {
+    include: ['test/upstreams/**/*.test.ts'],
+    testTimeout: 120_000,
+    // The first run downloads the servers.
+    hookTimeout: 900_000,
+    pool: 'forks',
+    maxWorkers: 2,
+  },
+});
