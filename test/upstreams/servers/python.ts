@@ -8,6 +8,8 @@ import { installed, runInstaller } from './cache.ts';
 const REQUIREMENTS = [
   'pyiceberg[pyarrow,sql-sqlite,glue]==0.11.1',
   'moto[glue,s3,sts,secretsmanager]==5.2.5',
+  // It rewrites manifest lists.
+  'fastavro[snappy,zstandard]==1.13.1',
   'flask',
   'flask-cors',
 ];
