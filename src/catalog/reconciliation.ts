@@ -10,18 +10,23 @@ import { TableFormat } from '../generated/reconciler/v1/tables.ts';
 import type { ServiceDeps } from './deps.ts';
 import { PageTokens, page, pageSize } from './rpc/page-token.ts';
 import { Checks, required } from './rpc/violations.ts';
-import * as bound from './store/bound-tables.ts';
+import { listBound, lookupBound } from './store/bound-names.ts';
+import { ensureTable, markTablesMissing } from './store/bound-tables.ts';
 import { getConnector, setRunningJob, updateConnector } from './store/connectors.ts';
 import { ensureCatalog, ensureNamespace } from './store/destination.ts';
 import { putFailures, putJob } from './store/jobs.ts';
 import { getNamespace } from './store/namespaces.ts';
+import { createUpstreamViewCalls } from './upstream-views.ts';
 
 const boundTokens = new PageTokens('ListBoundTables', z.object({ pathKey: z.string(), name: z.string() }));
 const MOST = 1000;
 
 /** The service Reconciliation: what only workers call. */
-export function createReconciliationService({ db, purge }: ServiceDeps): ReconciliationServiceImplementation {
+export function createReconciliationService(deps: ServiceDeps): ReconciliationServiceImplementation {
+  const { db, purge } = deps;
   return {
+    ...createUpstreamViewCalls(deps),
+
     async claimConnector(request) {
       checkIds({ connector_id: request.connectorId, job_id: request.jobId });
       return db.transaction().execute(async (trx) => {
@@ -85,7 +90,8 @@ export function createReconciliationService({ db, purge }: ServiceDeps): Reconci
       );
       checks.done();
       await getConnector(db, request.connectorId);
-      return { tables: await bound.lookupUpstreamTables(db, request.connectorId, request.tables) };
+      const known = await lookupBound(db, 'tables', request.connectorId, request.tables);
+      return { tables: known.map(({ id, ...table }) => ({ tableId: id, ...table })) };
     },
 
     async ensureTable(request) {
@@ -103,7 +109,7 @@ export function createReconciliationService({ db, purge }: ServiceDeps): Reconci
       const { table, emptied } = await db.transaction().execute(async (trx) => {
         const connector = await getConnector(trx, request.connectorId);
         const namespace = await getNamespace(trx, request.namespaceId);
-        return bound.ensureTable(trx, request, upstream, connector, namespace);
+        return ensureTable(trx, request, upstream, connector, namespace);
       });
       if (emptied) purge();
       return table;
@@ -117,11 +123,11 @@ export function createReconciliationService({ db, purge }: ServiceDeps): Reconci
       const filter = [request.connectorId, request.namespacePath];
       const after = boundTokens.decode(request.pageToken, filter);
       await getConnector(db, request.connectorId);
-      const rows = await bound.listBoundTables(db, request.connectorId, request.namespacePath, size + 1, after);
+      const rows = await listBound(db, 'tables', request.connectorId, request.namespacePath, size + 1, after);
       const { items, last } = page(rows, size);
       const cursor = last && { pathKey: last.pathKey, name: last.upstream.name };
       return {
-        tables: items.map(({ tableId, upstream }) => ({ tableId, upstream })),
+        tables: items.map(({ id, upstream }) => ({ tableId: id, upstream })),
         nextPageToken: cursor ? boundTokens.encode(cursor, filter) : '',
       };
     },
@@ -134,7 +140,7 @@ export function createReconciliationService({ db, purge }: ServiceDeps): Reconci
       checks.done();
       const marked = await db.transaction().execute(async (trx) => {
         await getConnector(trx, request.connectorId);
-        return bound.markTablesMissing(trx, request.connectorId, request.tableIds);
+        return markTablesMissing(trx, request.connectorId, request.tableIds);
       });
       return { marked: BigInt(marked) };
     },
@@ -169,6 +175,9 @@ const COUNTERS = [
   'snapshotsIngested',
   'filesIngested',
   'bytesRead',
+  'viewsScanned',
+  'viewsChanged',
+  'viewsMissing',
 ] as const;
 
 function checkRecord(job: ReconcileJob, request: RecordJobRequest): void {

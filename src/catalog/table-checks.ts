@@ -1,10 +1,11 @@
 import type { Kysely } from 'kysely';
-import type { Table, TableSchema } from '../generated/reconciler/v1/tables.ts';
+import type { Table, TableSchema, TableUpstream } from '../generated/reconciler/v1/tables.ts';
 import { formatName } from '../names.ts';
 import { leafColumns } from '../stats/leaf-columns.ts';
 import type { Checks } from './rpc/violations.ts';
-import { alreadyExists, notFound } from './store/errors.ts';
-import { pathKey } from './store/path-key.ts';
+import { type BoundKind, findBoundId } from './store/bound-names.ts';
+import { getConnector } from './store/connectors.ts';
+import { alreadyExists } from './store/errors.ts';
 import type { Schema } from './store/schema.ts';
 
 /** What of a table may be updated. */
@@ -87,28 +88,26 @@ function checkRefs(checks: Checks, table: Table): void {
 }
 
 /**
- * An upstream table is bound to one table.
+ * An upstream table is bound to one table, and an upstream view to one view.
  *
- * @throws CodedError NOT_FOUND for the connector, ALREADY_EXISTS where another table has the binding
+ * @throws CodedError NOT_FOUND for the connector, ALREADY_EXISTS where another one has the binding
  */
-export async function checkTableUpstream(db: Kysely<Schema>, table: Table, ownId: string | undefined): Promise<void> {
-  const { upstream } = table;
+export async function checkBinding(
+  db: Kysely<Schema>,
+  kind: BoundKind,
+  upstream: TableUpstream | undefined,
+  ownId: string | undefined,
+): Promise<void> {
   if (!upstream || upstream.connectorId === '') return;
-  const connector = await db
-    .selectFrom('connectors')
-    .select('display_name')
-    .where('connector_id', '=', upstream.connectorId)
-    .executeTakeFirst();
-  if (!connector) throw notFound('connector', upstream.connectorId);
-  const bound = await db
-    .selectFrom('tables')
-    .select('table_id')
-    .where('connector_id', '=', upstream.connectorId)
-    .where('upstream_path_key', '=', pathKey(upstream.namespacePath))
-    .where('upstream_name', '=', upstream.tableName)
-    .executeTakeFirst();
-  if (bound && bound.table_id !== ownId) {
-    const name = formatName([...upstream.namespacePath, upstream.tableName]);
-    throw alreadyExists('table', `for '${name}' of connector '${connector.display_name}'`, ` (${bound.table_id})`);
+  const { connectorId, namespacePath, tableName } = upstream;
+  const { displayName } = await getConnector(db, connectorId);
+  const bound = await findBoundId(db, kind, connectorId, { namespacePath, name: tableName });
+  if (bound !== undefined && bound !== ownId) {
+    const name = formatName([...namespacePath, tableName]);
+    throw alreadyExists(
+      kind === 'tables' ? 'table' : 'view',
+      `for '${name}' of connector '${displayName}'`,
+      ` (${bound})`,
+    );
   }
 }

@@ -18,7 +18,7 @@ import { getNamespace } from './store/namespaces.ts';
 import { isComplete } from './store/snapshots.ts';
 import { findSchema, putSchema } from './store/table-schemas.ts';
 import * as store from './store/tables.ts';
-import { checkSchema, checkTable, checkTableUpstream, TABLE_MASK } from './table-checks.ts';
+import { checkBinding, checkSchema, checkTable, TABLE_MASK } from './table-checks.ts';
 
 const tokens = new PageTokens('ListTables', z.object({ name: z.string() }));
 
@@ -40,7 +40,7 @@ export function createTablesService({ db, purge }: ServiceDeps): TablesServiceIm
       return db.transaction().execute(async (trx) => {
         const first = await answeredBefore(trx, 'CreateTable', request.idempotencyKey, hash);
         if (first !== undefined) return store.getTable(trx, first);
-        await checkTableUpstream(trx, table, undefined);
+        await checkBinding(trx, 'tables', table.upstream, undefined);
         const made = await store.insertTable(trx, table);
         await rememberAnswer(trx, 'CreateTable', request.idempotencyKey, hash, made.tableId);
         return made;
@@ -72,7 +72,7 @@ export function createTablesService({ db, purge }: ServiceDeps): TablesServiceIm
       return db.transaction().execute(async (trx) => {
         const stored = await store.getTableRow(trx, table.tableId);
         checkEtag('table', table.tableId, table.etag, stored.etag);
-        if (paths.includes('upstream')) await checkTableUpstream(trx, table, stored.table_id);
+        if (paths.includes('upstream')) await checkBinding(trx, 'tables', table.upstream, stored.table_id);
         if (paths.includes('current_snapshot_id') && table.currentSnapshotId !== undefined) {
           await refuseUnreadable(trx, stored.table_num, table.tableId, table.currentSnapshotId);
         }

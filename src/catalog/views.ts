@@ -8,19 +8,8 @@ import { checkEtag } from './store/errors.ts';
 import { answeredBefore, rememberAnswer, requestHash } from './store/idempotency.ts';
 import { getNamespace } from './store/namespaces.ts';
 import * as store from './store/views.ts';
-import { checkSchema } from './table-checks.ts';
-
-const MASK = [
-  'description',
-  'version_id',
-  'schema',
-  'representations',
-  'default_catalog',
-  'default_namespace',
-  'properties',
-  'upstream',
-] as const;
-type Field = (typeof MASK)[number];
+import { checkBinding } from './table-checks.ts';
+import { checkView, VIEW_MASK, type ViewField } from './view-checks.ts';
 
 const tokens = new PageTokens('ListViews', z.object({ name: z.string() }));
 
@@ -32,11 +21,12 @@ export function createViewsService({ db }: ServiceDeps): ViewsServiceImplementat
       const checks = new Checks();
       checks.id(view.namespaceId, 'view.namespace_id');
       checks.name(view.name, 'view.name');
-      checkView(checks, view, MASK);
+      checkView(checks, view, VIEW_MASK);
       const hash = requestHash(CreateViewRequest.encode(request).finish());
       return db.transaction().execute(async (trx) => {
         const first = await answeredBefore(trx, 'CreateView', request.idempotencyKey, hash);
         if (first !== undefined) return store.getView(trx, first);
+        await checkBinding(trx, 'views', view.upstream, undefined);
         const made = await store.insertView(trx, view);
         await rememberAnswer(trx, 'CreateView', request.idempotencyKey, hash, made.viewId);
         return made;
@@ -59,13 +49,14 @@ export function createViewsService({ db }: ServiceDeps): ViewsServiceImplementat
 
     async updateView(request) {
       const view = required(request.view, 'view');
-      const paths = maskPaths(request.updateMask, MASK);
+      const paths = maskPaths(request.updateMask, VIEW_MASK);
       const checks = new Checks();
       checks.id(view.viewId, 'view.view_id');
       checkView(checks, view, paths);
       return db.transaction().execute(async (trx) => {
         const stored = await store.getView(trx, view.viewId);
         checkEtag('view', view.viewId, view.etag, stored.etag);
+        if (paths.includes('upstream')) await checkBinding(trx, 'views', view.upstream, stored.viewId);
         return store.updateView(trx, applied(stored, view, paths));
       });
     },
@@ -88,33 +79,9 @@ function checkId(id: string, field: string): void {
   checks.done();
 }
 
-const MAX_SQL = 1024 * 1024;
-
-function checkView(checks: Checks, view: View, fields: readonly Field[]): void {
-  const asked = (field: Field) => fields.includes(field);
-  if (asked('description')) checks.text(view.description, 'view.description');
-  if (asked('schema') && view.schema) checkSchema(checks, view.schema, 'view.schema');
-  if (asked('representations')) {
-    const dialects = view.representations.map((representation) => representation.dialect.toLowerCase());
-    checks.that(new Set(dialects).size === dialects.length, 'view.representations', 'has a dialect twice');
-    for (const [index, { sql, dialect }] of view.representations.entries()) {
-      checks.text(sql, `view.representations[${index}].sql`, { min: 1, max: MAX_SQL });
-      checks.text(dialect, `view.representations[${index}].dialect`, { min: 1, max: 100 });
-    }
-  }
-  if (asked('default_catalog')) checks.text(view.defaultCatalog, 'view.default_catalog', { max: 1024 });
-  if (asked('default_namespace')) checks.path(view.defaultNamespace, 'view.default_namespace', { min: 0 });
-  if (asked('properties')) checks.map(view.properties, 'view.properties');
-  if (asked('upstream')) {
-    checks.timestamp(view.upstream?.fetchedAt, 'view.upstream.fetched_at');
-    checks.timestamp(view.upstream?.missingSince, 'view.upstream.missing_since');
-  }
-  checks.done();
-}
-
 /** The stored view with the fields of the mask from the given one. */
-function applied(stored: View, given: View, paths: readonly Field[]): View {
-  const all: Record<Field, Partial<View>> = {
+function applied(stored: View, given: View, paths: readonly ViewField[]): View {
+  const all: Record<ViewField, Partial<View>> = {
     description: { description: given.description },
     version_id: { versionId: given.versionId },
     schema: { schema: given.schema },

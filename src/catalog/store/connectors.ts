@@ -91,6 +91,7 @@ export async function setRunningJob(db: Db, id: string, jobId: string): Promise<
 /** What the connector wrote stays, and is bound to no connector from now on. */
 export async function deleteConnector(db: Db, id: string): Promise<void> {
   await db.updateTable('tables').set({ connector_id: null }).where('connector_id', '=', id).execute();
+  await db.updateTable('views').set({ connector_id: null }).where('connector_id', '=', id).execute();
   await db.deleteFrom('connectors').where('connector_id', '=', id).execute();
   await forgetAnswers(db, id);
 }

@@ -67,6 +67,9 @@ export async function putJob(db: Db, job: ReconcileJob): Promise<ReconcileJob> {
     bytes_read: Number(job.bytesRead),
     phase: job.phase,
     run_id: job.runId || (stored?.runId ?? ''),
+    views_scanned: Number(job.viewsScanned),
+    views_changed: Number(job.viewsChanged),
+    views_missing: Number(job.viewsMissing),
   };
   const { job_id: _, ...changes } = row;
   await db
@@ -165,5 +168,8 @@ function toMessage(row: Selectable<JobRow>): ReconcileJob {
     bytesRead: BigInt(row.bytes_read),
     phase: row.phase,
     runId: row.run_id,
+    viewsScanned: BigInt(row.views_scanned),
+    viewsChanged: BigInt(row.views_changed),
+    viewsMissing: BigInt(row.views_missing),
   };
 }

@@ -116,6 +116,13 @@ export interface ViewRow extends Resource {
   name: string;
   /** proto3 JSON of the View without what the other columns hold. */
   body: string;
+  connector_id: string | null;
+  upstream_path_key: string | null;
+  upstream_name: string | null;
+  upstream_uuid: string;
+  fingerprint: string;
+  fetched_at: number | null;
+  missing_since: number | null;
 }
 
 export interface ConnectorRow extends Resource {
@@ -149,6 +156,9 @@ export interface JobRow {
   bytes_read: number;
   phase: string;
   run_id: string;
+  views_scanned: number;
+  views_changed: number;
+  views_missing: number;
 }
 
 export interface JobFailureRow {

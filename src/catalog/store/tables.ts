@@ -95,10 +95,6 @@ export async function getTable(db: Db, id: string): Promise<Table> {
   return toMessage(db, await getTableRow(db, id));
 }
 
-export async function findTableByName(db: Db, namespaceId: string, name: string): Promise<Row | undefined> {
-  return select(db).where('tables.namespace_id', '=', namespaceId).where('tables.name', '=', name).executeTakeFirst();
-}
-
 /**
  * A connector's table can be read by name when all of it has come in once: before that it would look like an empty table.
  */
@@ -189,7 +185,8 @@ async function toMessage(db: Db, row: Row): Promise<Table> {
   };
 }
 
-function toUpstream(row: Row): TableUpstream {
+/** Of a table's or a view's columns. */
+export function toUpstream(row: ReturnType<typeof upstreamColumns>): TableUpstream {
   return {
     connectorId: row.connector_id ?? '',
     namespacePath: pathOfKey(row.upstream_path_key ?? ''),

@@ -1,4 +1,4 @@
-import type { Kysely, Selectable } from 'kysely';
+import type { Kysely, Selectable, Updateable } from 'kysely';
 import { View } from '../../generated/reconciler/v1/views.ts';
 import { formatName } from '../../names.ts';
 import { newEtag, newId } from '../ids.ts';
@@ -10,9 +10,10 @@ import { findObject, nameObject, unnameObject } from './object-names.ts';
 import { pathOfKey } from './path-key.ts';
 import type { Schema, ViewRow } from './schema.ts';
 import { schemaMessage } from './table-schemas.ts';
+import { toUpstream, upstreamColumns } from './tables.ts';
 
 type Db = Kysely<Schema>;
-type Row = Selectable<ViewRow> & { path_key: string };
+export type StoredView = Selectable<ViewRow> & { path_key: string };
 
 /** @throws CodedError NOT_FOUND for the namespace, ALREADY_EXISTS for the name */
 export async function insertView(db: Db, view: View): Promise<View> {
@@ -30,7 +31,8 @@ export async function insertView(db: Db, view: View): Promise<View> {
       catalog_id: namespace.catalogId,
       namespace_id: namespace.namespaceId,
       name: view.name,
-      body: body(view),
+      body: viewBody(view),
+      ...upstreamColumns(view.upstream),
       created_at: now,
       updated_at: now,
       etag: newEtag(),
@@ -49,10 +51,15 @@ function select(db: Db) {
 }
 
 /** @throws CodedError NOT_FOUND */
-export async function getView(db: Db, id: string): Promise<View> {
+export async function getViewRow(db: Db, id: string): Promise<StoredView> {
   const row = await select(db).where('views.view_id', '=', id).executeTakeFirst();
   if (!row) throw notFound('view', id);
-  return toMessage(row);
+  return row;
+}
+
+/** @throws CodedError NOT_FOUND */
+export async function getView(db: Db, id: string): Promise<View> {
+  return toMessage(await getViewRow(db, id));
 }
 
 /** By name, those behind `after`. */
@@ -63,12 +70,24 @@ export async function listViews(db: Db, namespaceId: string, limit: number, afte
 }
 
 export async function updateView(db: Db, view: View): Promise<View> {
+  await updateViewRow(db, view.viewId, { body: viewBody(view), ...upstreamColumns(view.upstream) });
+  return getView(db, view.viewId);
+}
+
+/** Changes columns, and with them the etag. */
+export async function updateViewRow(db: Db, viewId: string, changes: Updateable<ViewRow>): Promise<void> {
   await db
     .updateTable('views')
-    .set({ body: body(view), updated_at: Date.now(), etag: newEtag() })
-    .where('view_id', '=', view.viewId)
+    .set({ ...changes, updated_at: Date.now(), etag: newEtag() })
+    .where('view_id', '=', viewId)
     .execute();
-  return getView(db, view.viewId);
+}
+
+/** Gives a view another place. The name there must be free. */
+export async function moveView(db: Db, viewId: string, namespaceId: string, catalogId: string, name: string) {
+  await unnameObject(db, viewId);
+  await nameObject(db, namespaceId, name, viewId);
+  await updateViewRow(db, viewId, { namespace_id: namespaceId, catalog_id: catalogId, name });
 }
 
 export async function deleteView(db: Db, id: string): Promise<void> {
@@ -77,23 +96,15 @@ export async function deleteView(db: Db, id: string): Promise<void> {
   await forgetAnswers(db, id);
 }
 
-function body(view: View): string {
-  const { description, versionId, schema, representations, defaultCatalog, defaultNamespace, properties, upstream } =
-    view;
-  const kept = {
-    description,
-    versionId,
-    schema,
-    representations,
-    defaultCatalog,
-    defaultNamespace,
-    properties,
-    upstream,
-  };
-  return JSON.stringify(View.toJSON(View.fromPartial(kept)));
+/** What the column `body` holds: the same for the same view, whatever order its properties came in. */
+export function viewBody(view: View): string {
+  const { description, versionId, schema, representations, defaultCatalog, defaultNamespace } = view;
+  const properties = Object.fromEntries(Object.entries(view.properties).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const kept = { description, versionId, representations, defaultCatalog, defaultNamespace, properties };
+  return JSON.stringify(View.toJSON(View.fromPartial({ ...kept, schema: schema && { ...schema, columns: [] } })));
 }
 
-function toMessage(row: Row): View {
+export function toMessage(row: StoredView): View {
   const view = View.fromJSON(JSON.parse(row.body));
   if (view.schema) view.schema = schemaMessage(view.schema.schemaId, view.schema.json);
   view.viewId = row.view_id;
@@ -101,6 +112,7 @@ function toMessage(row: Row): View {
   view.namespaceId = row.namespace_id;
   view.namespacePath = pathOfKey(row.path_key);
   view.name = row.name;
+  view.upstream = row.upstream_name === null ? undefined : toUpstream(row);
   view.createdAt = new Date(row.created_at);
   view.updatedAt = new Date(row.updated_at);
   view.etag = row.etag;

@@ -1,0 +1,132 @@
+import { type Kysely, sql } from 'kysely';
+import type { UpstreamTable } from '../../generated/reconciler/v1/reconciliation.ts';
+import { pathKey, pathOfKey, subtree } from './path-key.ts';
+import type { Schema } from './schema.ts';
+
+type Db = Kysely<Schema>;
+
+/** Tables and views are bound to a connector and an upstream name by the same columns. */
+export type BoundKind = 'tables' | 'views';
+
+/** What the catalog knows of an upstream table or view. */
+export interface Known {
+  /** Empty where it is not bound. */
+  id: string;
+  fingerprint: string;
+  missing: boolean;
+  /** Where it is in the catalog. */
+  namespacePath: string[];
+  name: string;
+}
+
+const NONE: Known = { id: '', fingerprint: '', missing: false, namespacePath: [], name: '' };
+
+/** One answer for each that is asked, in order. */
+export async function lookupBound(
+  db: Db,
+  kind: BoundKind,
+  connectorId: string,
+  asked: readonly UpstreamTable[],
+): Promise<Known[]> {
+  const namesByPath = new Map<string, Set<string>>();
+  for (const { namespacePath, name } of asked) {
+    const key = pathKey(namespacePath);
+    namesByPath.set(key, (namesByPath.get(key) ?? new Set()).add(name));
+  }
+  const known = new Map<string, Known>();
+  for (const [key, names] of namesByPath) {
+    const rows = await boundRows(db, kind, connectorId)
+      .innerJoin('namespaces', 'namespaces.namespace_id', 'bound.namespace_id')
+      .select(['fingerprint', 'missing_since', 'path_key', 'bound.name', 'upstream_name'])
+      .where('upstream_path_key', '=', key)
+      .where('upstream_name', 'in', [...names])
+      .execute();
+    for (const row of rows) {
+      known.set(JSON.stringify([key, row.upstream_name]), {
+        id: row.id,
+        fingerprint: row.fingerprint,
+        missing: row.missing_since !== null,
+        namespacePath: pathOfKey(row.path_key),
+        name: row.name,
+      });
+    }
+  }
+  return asked.map(({ namespacePath, name }) => known.get(JSON.stringify([pathKey(namespacePath), name])) ?? NONE);
+}
+
+/** The id of the table or view that is bound to the upstream name. */
+export async function findBoundId(
+  db: Db,
+  kind: BoundKind,
+  connectorId: string,
+  upstream: UpstreamTable,
+): Promise<string | undefined> {
+  const row = await boundRows(db, kind, connectorId)
+    .where('upstream_path_key', '=', pathKey(upstream.namespacePath))
+    .where('upstream_name', '=', upstream.name)
+    .executeTakeFirst();
+  return row?.id;
+}
+
+/** Where a page of bound tables or views goes on. */
+export interface BoundCursor {
+  pathKey: string;
+  name: string;
+}
+
+/** Those of a connector that are not missing, by upstream namespace and name; of one namespace and below, if it is given. */
+export async function listBound(
+  db: Db,
+  kind: BoundKind,
+  connectorId: string,
+  path: readonly string[],
+  limit: number,
+  after?: BoundCursor,
+) {
+  let query = boundRows(db, kind, connectorId)
+    .select(['upstream_path_key', 'upstream_name'])
+    .where('missing_since', 'is', null);
+  if (path.length > 0) {
+    const { from, to } = subtree(path);
+    query = query.where('upstream_path_key', '>=', from).where('upstream_path_key', '<', to);
+  }
+  if (after) {
+    query = query.where((eb) =>
+      eb.or([
+        eb('upstream_path_key', '>', after.pathKey),
+        eb.and([eb('upstream_path_key', '=', after.pathKey), eb('upstream_name', '>', after.name)]),
+      ]),
+    );
+  }
+  const rows = await query.orderBy('upstream_path_key').orderBy('upstream_name').limit(limit).execute();
+  return rows.map((row) => ({
+    id: row.id,
+    pathKey: row.upstream_path_key ?? '',
+    upstream: { namespacePath: pathOfKey(row.upstream_path_key ?? ''), name: row.upstream_name ?? '' },
+  }));
+}
+
+/** Of the given ids, those that are bound to the connector and not missing. */
+export async function notMissing(
+  db: Db,
+  kind: BoundKind,
+  connectorId: string,
+  ids: readonly string[],
+): Promise<string[]> {
+  if (ids.length === 0) return [];
+  const rows = await boundRows(db, kind, connectorId)
+    .where('missing_since', 'is', null)
+    .where(idColumn(kind), 'in', [...ids])
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
+const idColumn = (kind: BoundKind) => sql.ref<string>(kind === 'tables' ? 'bound.table_id' : 'bound.view_id');
+
+/** Both have the columns that are asked for here, so that Kysely's types of one serve. */
+function boundRows(db: Db, kind: BoundKind, connectorId: string) {
+  return db
+    .selectFrom(`${kind as 'tables'} as bound`)
+    .select(idColumn(kind).as('id'))
+    .where('connector_id', '=', connectorId);
+}
