@@ -10,6 +10,8 @@ export interface Moto extends Server {
   /** What makes an AWS SDK speak to it, for child processes. */
   readonly env: Readonly<Record<string, string>>;
   createBucket(name: string): Promise<void>;
+  /** @param body Without one the object is deleted. */
+  putObject(bucket: string, key: string, body?: Uint8Array): Promise<void>;
 }
 
 export async function startMoto(): Promise<Moto> {
@@ -29,9 +31,15 @@ export async function startMoto(): Promise<Moto> {
       AWS_DEFAULT_REGION: ACCESS.region,
       AWS_ENDPOINT_URL: server.url,
     },
-    async createBucket(name) {
-      const response = await fetch(`${server.url}/${name}`, { method: 'PUT' });
-      if (!response.ok) throw new Error(`moto made no bucket ${name}: ${response.status} ${await response.text()}`);
-    },
+    createBucket: (name) => put(`${server.url}/${name}`, new Uint8Array()),
+    putObject: (bucket, key, body) =>
+      put(`${server.url}/${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`, body),
   };
+}
+
+async function put(url: string, body?: Uint8Array): Promise<void> {
+  // moto asks that there be a signature, not that it be right.
+  const authorization = `AWS4-HMAC-SHA256 Credential=${ACCESS.accessKeyId}/20260101/${ACCESS.region}/s3/aws4_request`;
+  const response = await fetch(url, { method: body ? 'PUT' : 'DELETE', body, headers: { authorization } });
+  if (!response.ok) throw new Error(`moto answered ${response.status} for ${url}: ${await response.text()}`);
 }

@@ -1,0 +1,100 @@
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ROOT } from '../integration/running-stack.ts';
+import { readTruth, type Truth } from '../integration/truth.ts';
+import type { Moto } from './servers/moto.ts';
+import { runPython } from './servers/python.ts';
+
+const RELOCATE = fileURLToPath(new URL('engines/relocate.py', import.meta.url));
+const FIXTURES = join(ROOT, 'test/fixtures');
+
+/** Warehouses of fixtures, and the path that their metadata names them by. */
+const WAREHOUSES = {
+  'iceberg/wh': '/lake/fixtures/iceberg/wh',
+  'iceberg/fs': '/lake/fixtures/iceberg/fs',
+  'made/iceberg/wh': '/lake/made/iceberg/wh',
+  'made/iceberg/quirks/wh': '/lake/made/iceberg/wh',
+};
+const TRUTHS = ['iceberg/truth', 'made/iceberg/truth', 'made/iceberg/truth-dotted', 'made/iceberg/quirks/truth'];
+
+/** What has a dot in its name, which the files' names do not tell from one between two names. */
+const DOTTED: Record<string, string[]> = { 'odd names.dot.ted': ['odd names', 'dot.ted'] };
+
+export interface FixtureTable {
+  /** Namespace levels and name in the catalog. */
+  path: string[];
+  /** What the engines say of it. Its file paths are those of the place where it was written. */
+  truth: Truth & { metadata_location: string };
+}
+
+/** Every fixture table. */
+export function fixtureTables(): FixtureTable[] {
+  return TRUTHS.flatMap((folder) =>
+    [...readTruth(join(FIXTURES, folder))].map(([name, truth]) => ({
+      path: DOTTED[name] ?? name.split('.'),
+      truth: truth as FixtureTable['truth'],
+    })),
+  );
+}
+
+/** A place for tables: a local folder, or a bucket (then the folder is where they are made). */
+export interface Place {
+  folder: string;
+  bucket?: { moto: Moto; name: string };
+}
+
+/** Moves the fixture tables to a place and registers them with Iceberg's REST server. */
+export async function publishFixtures(restUrl: string, place: Place, tables: FixtureTable[]): Promise<void> {
+  const root = place.bucket ? `s3://${place.bucket.name}` : `file://${place.folder}`;
+  for (const [warehouse, writtenAs] of Object.entries(WAREHOUSES)) {
+    const copy = join(place.folder, writtenAs.slice('/lake/'.length));
+    await runPython(RELOCATE, [join(FIXTURES, warehouse), copy, '/lake', root]);
+  }
+  const metadataFile = ({ truth }: FixtureTable) => truth.metadata_location.replace(/^(file:(\/\/)?)?\/lake\//, '');
+  // The server reads a table's metadata when it is registered: the damage comes afterwards.
+  const damaged = new Map<string, Buffer | undefined>();
+  for (const table of tables.filter(({ truth }) => truth.corrupted)) {
+    const file = join(place.folder, metadataFile(table));
+    damaged.set(file, existsSync(file) ? readFileSync(file) : undefined);
+    writeFileSync(file, `${readFileSync(anyMetadataBeside(file))}`);
+  }
+  if (place.bucket) await upload(place.folder, place.bucket);
+  for (const table of tables) await register(restUrl, table.path, `${root}/${metadataFile(table)}`);
+  for (const [file, content] of damaged) {
+    if (content) writeFileSync(file, content);
+    else rmSync(file);
+    await place.bucket?.moto.putObject(place.bucket.name, file.slice(place.folder.length + 1), content);
+  }
+}
+
+function anyMetadataBeside(file: string): string {
+  const folder = join(file, '..');
+  const name = readdirSync(folder).find((other) => other.endsWith('.metadata.json') && join(folder, other) !== file);
+  return join(folder, name ?? '');
+}
+
+async function register(restUrl: string, path: string[], location: string): Promise<void> {
+  const levels = path.slice(0, -1);
+  for (let depth = 1; depth <= levels.length; depth++) {
+    const made = await post(`${restUrl}/v1/namespaces`, { namespace: levels.slice(0, depth) });
+    if (!made.ok && made.status !== 409) throw new Error(`no namespace ${levels}: ${await made.text()}`);
+  }
+  // The separator that its config names.
+  const namespace = levels.map(encodeURIComponent).join('%2E');
+  const body = { name: path.at(-1), 'metadata-location': location };
+  const made = await post(`${restUrl}/v1/namespaces/${namespace}/register`, body);
+  if (!made.ok) throw new Error(`${path.join('.')} was not registered: ${made.status} ${await made.text()}`);
+}
+
+function post(url: string, body: object): Promise<Response> {
+  return fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+}
+
+async function upload(folder: string, bucket: NonNullable<Place['bucket']>): Promise<void> {
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const file = join(entry.parentPath, entry.name);
+    await bucket.moto.putObject(bucket.name, file.slice(folder.length + 1), readFileSync(file));
+  }
+}
