@@ -213,4 +213,37 @@ export interface TableReader extends AsyncDisposable {
   ): AsyncIterable<FileChangeBatch>;
   /** Absent where the metadata does not count them. */
   liveFileCounts(snapshotId: bigint): Promise<LiveFileCounts | undefined>;
+  /** Sketches of columns that the upstream itself keeps, by the snapshot for which they are valid. Absent for none. */
+  readonly sketchFiles?: readonly SketchFile[];
+  /** What such a file holds of single columns. */
+  columnSketches?(file: SketchFile): AsyncIterable<ColumnSketch>;
+  /** Opens a data or delete file of the table by its path in the metadata. Nothing is read yet. */
+  openDataFile?(path: string, sizeInBytes: number): DataFileBytes;
+}
+
+/** A file as bytes, read in parts. */
+export interface DataFileBytes {
+  readonly byteLength: number;
+  /** @throws CodedError of the store */
+  slice(start: number, end: number): Promise<Uint8Array>;
+}
+
+/** A file with sketches of a snapshot's columns. Another path means other contents. */
+export interface SketchFile {
+  snapshotId: bigint;
+  path: string;
+  sizeInBytes: number;
+}
+
+/** The number of distinct values of one column at a snapshot. */
+export interface ColumnSketch {
+  columnId: number;
+  /** Where the sketch saw few enough values to count them. */
+  exact?: number;
+  /** Else. */
+  estimate?: number;
+  /** Relative standard error of the estimate. */
+  relativeError?: number;
+  /** Serialized, with its type as Puffin names it. */
+  sketch: { type: string; data: Uint8Array };
 }

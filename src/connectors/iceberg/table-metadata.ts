@@ -1,7 +1,8 @@
 import { gunzipSync } from 'node:zlib';
 import { CodedError } from '../../errors.ts';
 import { leafColumns } from '../../stats/leaf-columns.ts';
-import type { PartitionSpec, SnapshotDescriptor, SnapshotRef } from '../spi.ts';
+import { THETA_TYPE } from '../../stats/ndv/compact-theta.ts';
+import type { PartitionSpec, SketchFile, SnapshotDescriptor, SnapshotRef } from '../spi.ts';
 import { JsonFields, wrong } from './json-fields.ts';
 import { losslessJson, parseLosslessJson } from './lossless-json.ts';
 import { fileError, MalformedError } from './malformed.ts';
@@ -21,6 +22,8 @@ export interface TableMetadata {
   currentSnapshotId?: bigint;
   refs: SnapshotRef[];
   snapshots: SnapshotMetadata[];
+  /** Puffin files with theta sketches, of snapshots that are there. */
+  sketchFiles: SketchFile[];
 }
 
 export interface SnapshotMetadata extends SnapshotDescriptor {
@@ -95,6 +98,7 @@ function tableMetadata(fields: JsonFields, path: string): TableMetadata {
     defaultSpecId,
     refs: [],
     snapshots,
+    sketchFiles: sketchFiles(fields, snapshots),
   };
   const current = fields.optionalLong('current-snapshot-id');
   // Version 1 writers put -1 for 'none'.
@@ -163,6 +167,26 @@ function snapshotMetadata(fields: JsonFields): SnapshotMetadata {
     snapshot.manifests = fields.strings('manifests');
   }
   return snapshot;
+}
+
+/**
+ * Statistics files (spec, "Table Statistics"). They only inform, and so one that is described wrongly is left out: it must not
+ * keep anybody from the table.
+ */
+function sketchFiles(fields: JsonFields, snapshots: readonly SnapshotMetadata[]): SketchFile[] {
+  if (!fields.has('statistics')) return [];
+  const ids = new Set(snapshots.map((snapshot) => snapshot.snapshotId));
+  try {
+    return fields.objects('statistics').flatMap((file) => {
+      const snapshotId = file.long('snapshot-id');
+      const hasSketches = file.objects('blob-metadata').some((blob) => blob.string('type') === THETA_TYPE);
+      if (!ids.has(snapshotId) || !hasSketches) return [];
+      return [{ snapshotId, path: file.string('statistics-path'), sizeInBytes: file.integer('file-size-in-bytes') }];
+    });
+  } catch (error) {
+    if (error instanceof MalformedError) return [];
+    throw error;
+  }
 }
 
 /** Some writers put -1 for 'none'. */

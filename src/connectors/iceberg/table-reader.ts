@@ -1,12 +1,22 @@
 import { CodedError } from '../../errors.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
-import type { FileChangeBatch, LiveFileCounts, SnapshotDescriptor, TableDescriptor, TableReader } from '../spi.ts';
+import type {
+  ColumnSketch,
+  DataFileBytes,
+  FileChangeBatch,
+  LiveFileCounts,
+  SketchFile,
+  SnapshotDescriptor,
+  TableDescriptor,
+  TableReader,
+} from '../spi.ts';
 import { fileChanges } from './file-changes.ts';
 import { fileError } from './malformed.ts';
 import type { ManifestContext } from './manifest.ts';
 import { liveCounts, type ManifestFile, readManifestList, unknownManifest } from './manifest-list.ts';
 import { MetadataFiles } from './metadata-files.ts';
 import { columnTypes } from './partition-values.ts';
+import { readPuffinSketches } from './puffin.ts';
 import { parentsFirst } from './snapshot-order.ts';
 import { MAX_METADATA_BYTES, parseTableMetadata, type SnapshotMetadata, type TableMetadata } from './table-metadata.ts';
 
@@ -39,6 +49,7 @@ export async function openIcebergTable(options: OpenIcebergTable): Promise<Icebe
 /** One state of an Iceberg table. See `TableReader` for what the methods give. */
 export class IcebergTableReader implements TableReader {
   readonly descriptor: TableDescriptor;
+  readonly sketchFiles: readonly SketchFile[];
   readonly #context: ManifestContext;
   readonly #files: MetadataFiles;
   readonly #snapshots: ReadonlyMap<bigint, SnapshotMetadata>;
@@ -55,7 +66,8 @@ export class IcebergTableReader implements TableReader {
     this.#metadataLocation = metadataLocation;
     this.#snapshots = new Map(metadata.snapshots.map((snapshot) => [snapshot.snapshotId, snapshot]));
     this.#context = { files: this.#files, specs: metadata.partitionSpecs, columnTypes: columnTypes(metadata) };
-    const { snapshots: _, lastUpdatedMs: __, ...described } = metadata;
+    const { snapshots: _, lastUpdatedMs: __, sketchFiles, ...described } = metadata;
+    this.sketchFiles = sketchFiles;
     this.descriptor = { ...described, format: 'ICEBERG', metadataLocation, fingerprint };
   }
 
@@ -90,6 +102,14 @@ export class IcebergTableReader implements TableReader {
 
   async liveFileCounts(snapshotId: bigint): Promise<LiveFileCounts | undefined> {
     return liveCounts(await this.#manifests(snapshotId));
+  }
+
+  columnSketches(file: SketchFile): AsyncGenerator<ColumnSketch> {
+    return readPuffinSketches(file, this.openDataFile(file.path, file.sizeInBytes));
+  }
+
+  openDataFile(path: string, sizeInBytes: number): DataFileBytes {
+    return { byteLength: sizeInBytes, slice: this.#files.ranges(path) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,165 @@
+import { type CompactTheta, encodeCompactTheta } from './compact-theta.ts';
+
+/** 2^63 - 1, Java's `Long.MAX_VALUE`: nothing was left out yet. */
+export const MAX_HIGH = 0x7fff_ffff;
+export const MAX_LOW = 0xffff_ffff;
+const TWO_32 = 2 ** 32;
+export const MAX_THETA = 2 ** 63;
+
+/**
+ * A theta sketch (Dasgupta, Lang, Rhodes, Thaler: "A Framework for Estimating Stream Expression Cardinalities", 2016): of all
+ * hashes that came, it keeps those below theta, and lowers theta so that they are `nominal` to twice as many. Hashes are
+ * uniform, so `kept / theta` (theta as a share of all hashes) estimates how many different ones there were, with a relative
+ * standard error of about 1/√nominal; while theta is 1, it is the exact number.
+ *
+ * Besides, it counts how often each kept hash came. The ratio of that sum to the number of kept hashes is a fair
+ * sample of how often values repeat, and free of the sketch's own error where they do not: see `distinct-estimate.ts`.
+ */
+export class ThetaSketch {
+  readonly #nominal: number;
+  /** Open addressing with linear probing; the hash 0 is an empty place. */
+  #high = new Uint32Array(32);
+  #low = new Uint32Array(32);
+  #times = new Float64Array(32);
+  #kept = 0;
+  #thetaHigh = MAX_HIGH;
+  #thetaLow = MAX_LOW;
+
+  constructor(nominal: number) {
+    this.#nominal = nominal;
+  }
+
+  /** How many hashes are kept. */
+  get kept(): number {
+    return this.#kept;
+  }
+
+  /** How often the kept hashes came. */
+  get keptTimes(): number {
+    let sum = 0;
+    for (const times of this.#times) sum += times;
+    return sum;
+  }
+
+  /** Share of all hashes below theta: 1 means that nothing was left out. */
+  get theta(): number {
+    return this.isExact ? 1 : (this.#thetaHigh * TWO_32 + this.#thetaLow) / MAX_THETA;
+  }
+
+  get isExact(): boolean {
+    return this.#thetaHigh === MAX_HIGH && this.#thetaLow === MAX_LOW;
+  }
+
+  /** How many different hashes came. */
+  get estimate(): number {
+    return this.#kept / this.theta;
+  }
+
+  /** How many came, repeated ones counted. */
+  get times(): number {
+    return this.keptTimes / this.theta;
+  }
+
+  /** Relative standard error of `estimate`. */
+  get relativeError(): number {
+    return relativeError(this.#kept, this.theta);
+  }
+
+  /** Adds a 63-bit hash, as `hashBytes` gives it. */
+  add(high: number, low: number, times = 1): void {
+    if (high > this.#thetaHigh || (high === this.#thetaHigh && low >= this.#thetaLow)) return;
+    if (high === 0 && low === 0) return;
+    const place = this.#place(high, low);
+    if (this.#times[place] === 0) {
+      this.#high[place] = high;
+      this.#low[place] = low;
+      this.#kept++;
+    }
+    (this.#times[place] as number) += times;
+    if (this.#kept >= this.#nominal * 2) this.#lowerTheta();
+    else if (this.#kept * 2 > this.#high.length) this.#rehash(this.#high.length * 2, MAX_HIGH, MAX_LOW);
+  }
+
+  /** Adds all of another sketch: this one is the sketch of both then. Each of its hashes counts as having come once. */
+  merge({ thetaHigh, thetaLow, hashes, isOrdered }: CompactTheta): void {
+    if (thetaHigh < this.#thetaHigh || (thetaHigh === this.#thetaHigh && thetaLow < this.#thetaLow)) {
+      this.#thetaHigh = thetaHigh;
+      this.#thetaLow = thetaLow;
+      this.#rehash(this.#high.length, thetaHigh, thetaLow);
+    }
+    for (let at = 0; at < hashes.length; at += 2) {
+      const low = hashes[at] as number;
+      const high = hashes[at + 1] as number;
+      // All that follow are as large.
+      if (isOrdered && (high > this.#thetaHigh || (high === this.#thetaHigh && low >= this.#thetaLow))) return;
+      this.add(high, low);
+    }
+  }
+
+  /** The sketch in DataSketches' compact form, of at most so many hashes. */
+  toCompact(most = this.#nominal): Uint8Array {
+    const { sorted, thetaHigh, thetaLow } = this.#smallest(most);
+    return encodeCompactTheta({ thetaHigh, thetaLow, hashes: sorted, isOrdered: true });
+  }
+
+  #place(high: number, low: number): number {
+    const mask = this.#high.length - 1;
+    // The lowest bits: the highest are zeros once theta is small.
+    let place = low & mask;
+    while (this.#times[place] !== 0 && (this.#low[place] !== low || this.#high[place] !== high)) {
+      place = (place + 1) & mask;
+    }
+    return place;
+  }
+
+  #lowerTheta(): void {
+    const { thetaHigh, thetaLow } = this.#smallest(this.#nominal);
+    this.#thetaHigh = thetaHigh;
+    this.#thetaLow = thetaLow;
+    this.#rehash(this.#high.length, thetaHigh, thetaLow);
+  }
+
+  /** The smallest hashes in order (low and high halves in turn), and the theta that leaves out the others. */
+  #smallest(most: number): { sorted: Uint32Array; thetaHigh: number; thetaLow: number } {
+    const all = new Uint32Array(this.#kept * 2);
+    let at = 0;
+    for (let place = 0; place < this.#times.length; place++) {
+      if (this.#times[place] === 0) continue;
+      all[at++] = this.#low[place] as number;
+      all[at++] = this.#high[place] as number;
+    }
+    // Sorted as 64-bit numbers, natively; every machine that Node runs on is little-endian.
+    new BigUint64Array(all.buffer).sort();
+    if (this.#kept <= most) return { sorted: all, thetaHigh: this.#thetaHigh, thetaLow: this.#thetaLow };
+    return {
+      sorted: all.slice(0, most * 2),
+      thetaHigh: all[most * 2 + 1] as number,
+      thetaLow: all[most * 2] as number,
+    };
+  }
+
+  /** Into a table of another size, without what is not below the bound. */
+  #rehash(size: number, boundHigh: number, boundLow: number): void {
+    const [high, low, times] = [this.#high, this.#low, this.#times];
+    this.#high = new Uint32Array(size);
+    this.#low = new Uint32Array(size);
+    this.#times = new Float64Array(size);
+    this.#kept = 0;
+    for (let from = 0; from < times.length; from++) {
+      if (times[from] === 0) continue;
+      const [h, l] = [high[from] as number, low[from] as number];
+      if (h > boundHigh || (h === boundHigh && l >= boundLow)) continue;
+      const to = this.#place(h, l);
+      this.#high[to] = h;
+      this.#low[to] = l;
+      this.#times[to] = times[from] as number;
+      this.#kept++;
+    }
+  }
+}
+
+/** Relative standard error of an estimate from so many kept hashes. */
+export function relativeError(kept: number, theta: number): number {
+  if (theta >= 1) return 0;
+  return kept < 2 ? 1 : Math.sqrt((1 - theta) / (kept - 1));
+}
