@@ -1,5 +1,5 @@
 import { type Connector, ConnectorKind } from '../generated/reconciler/v1/connectors.ts';
-import { isPlainSecret, isSecretReference, REFERENCE_FORM } from './plain-secrets.ts';
+import { isPlainSecret, isSecretReference, REFERENCE_FORM } from '../secrets.ts';
 import { Checks } from './rpc/violations.ts';
 
 /** The longest display name of a connector. */
@@ -11,10 +11,27 @@ const MAX_COLUMNS = 10_000;
 
 const SCHEMES: Record<ConnectorKind, readonly string[]> = {
   [ConnectorKind.CONNECTOR_KIND_UNSPECIFIED]: [],
-  [ConnectorKind.CONNECTOR_KIND_ICEBERG]: ['file', 's3', 'http', 'https'],
-  [ConnectorKind.CONNECTOR_KIND_DELTA]: ['file', 's3', 'http', 'https'],
+  [ConnectorKind.CONNECTOR_KIND_ICEBERG]: ['file', 's3', 's3a', 's3n', 'http', 'https'],
+  [ConnectorKind.CONNECTOR_KIND_DELTA]: ['file', 's3', 's3a', 's3n', 'http', 'https'],
   [ConnectorKind.CONNECTOR_KIND_GLUE]: ['glue', 'http', 'https'],
   [ConnectorKind.CONNECTOR_KIND_UNITY]: ['http', 'https'],
+};
+
+const EXAMPLES: Record<ConnectorKind, string> = {
+  [ConnectorKind.CONNECTOR_KIND_UNSPECIFIED]: 'file:///warehouse',
+  [ConnectorKind.CONNECTOR_KIND_ICEBERG]: 'file:///warehouse, s3://bucket/warehouse or https://catalog.example.com',
+  [ConnectorKind.CONNECTOR_KIND_DELTA]: 'file:///warehouse',
+  [ConnectorKind.CONNECTOR_KIND_GLUE]: 'glue://eu-west-1',
+  [ConnectorKind.CONNECTOR_KIND_UNITY]: 'https://host',
+};
+
+/** What a connector may say of how it authenticates; nothing leaves it to the kind. */
+const AUTH_SCHEMES: Record<ConnectorKind, readonly string[]> = {
+  [ConnectorKind.CONNECTOR_KIND_UNSPECIFIED]: [],
+  [ConnectorKind.CONNECTOR_KIND_ICEBERG]: ['none', 'bearer', 'oauth2', 'sigv4'],
+  [ConnectorKind.CONNECTOR_KIND_DELTA]: ['none', 'bearer', 'oauth2', 'sigv4'],
+  [ConnectorKind.CONNECTOR_KIND_GLUE]: ['none', 'aws', 'sigv4'],
+  [ConnectorKind.CONNECTOR_KIND_UNITY]: ['none', 'bearer', 'oauth2', 'sigv4'],
 };
 
 /**
@@ -44,20 +61,25 @@ function checkUri(checks: Checks, uri: string, kind: ConnectorKind, field: strin
   if (uri === '' && kind === ConnectorKind.CONNECTOR_KIND_GLUE) return;
   if (!checks.text(uri, field, { min: 1, max: 4096 })) return;
   const schemes = SCHEMES[kind];
-  const example = kind === ConnectorKind.CONNECTOR_KIND_UNITY ? 'https://host' : 'file:///warehouse';
   let url: URL;
   try {
     url = new URL(uri);
   } catch {
-    checks.that(false, field, `is no URI: give one such as ${example}`);
+    checks.that(false, field, `is no URI: give one such as ${EXAMPLES[kind]}`);
     return;
   }
   const scheme = url.protocol.slice(0, -1);
   checks.that(schemes.includes(scheme), field, `has the scheme '${scheme}', this kind takes ${schemes.join(', ')}`);
-  if (scheme === 'file') {
+  if (scheme === 'glue') {
+    checks.that(
+      /^glue:(\/\/([a-z]{2,}(-[a-z]+)+-\d+)?\/?)?$/i.test(uri),
+      field,
+      "names no AWS region: give glue://eu-west-1, or glue:// for the region of the worker's settings",
+    );
+  } else if (scheme === 'file') {
     const local = url.host === '' || url.host === 'localhost';
     checks.that(local && /^file:\/\//.test(uri), field, 'is not an absolute path of this machine: file:///path');
-  } else if (scheme !== 'glue') {
+  } else {
     checks.that(url.host !== '', field, 'has no host or bucket');
   }
   checks.that(
@@ -109,13 +131,15 @@ function checkDestination(checks: Checks, { destination, source }: Connector, at
   checks.that(oneTable || destination.tableId === '', `${field}.table_id`, why);
 }
 
-function checkAuth(checks: Checks, { auth }: Connector, at: string): void {
+function checkAuth(checks: Checks, { auth, kind }: Connector, at: string): void {
   if (!auth) return;
   const field = `${at}.auth`;
+  const schemes = AUTH_SCHEMES[kind];
+  // What was typed may be a secret in the wrong place: it is not repeated.
   checks.that(
-    /^[a-z0-9_-]{0,50}$/i.test(auth.scheme),
+    auth.scheme === '' || schemes.length === 0 || schemes.includes(auth.scheme.toLowerCase()),
     `${field}.scheme`,
-    'is not a name such as none, bearer, oauth2 or sigv4',
+    `is not known for this kind: give ${schemes.join(', ')}, or leave it empty`,
   );
   checks.that(
     auth.secretRef === '' || isSecretReference(auth.secretRef),

@@ -3,7 +3,9 @@ import { type FileHandle, lstat, open, readdir, realpath, stat } from 'node:fs/p
 import { dirname, join } from 'node:path';
 import { CodedError, type CodeName } from '../errors.ts';
 import { localPath } from './file-uri.ts';
+import { LocalRoots } from './local-roots.ts';
 import type { ObjectStore } from './object-store.ts';
+import type { Usage } from './usage.ts';
 
 /** What the operating system's errors mean to a caller. */
 const CODES: Readonly<Record<string, [CodeName, string]>> = {
@@ -20,10 +22,20 @@ const CODES: Readonly<Record<string, [CodeName, string]>> = {
 /**
  * Objects on the local file system, by plain path or `file:` URI (see `localPath`).
  *
- * Besides what `ObjectStore` says: `PERMISSION_DENIED` where the operating system refuses, `FAILED_PRECONDITION` for what is
- * no regular file (folders, pipes, devices: never waited for), `UNAVAILABLE` for failures that may pass.
+ * Besides what `ObjectStore` says: `PERMISSION_DENIED` where the operating system refuses and for what lies outside of the roots,
+ * `FAILED_PRECONDITION` for what is no regular file (folders, pipes, devices: never waited for), `UNAVAILABLE` for failures that
+ * may pass.
  */
 export class FileStore implements ObjectStore {
+  readonly #roots?: LocalRoots;
+  readonly #usage?: Usage;
+
+  /** @param options.localRoots the folders that may be read; undefined: any */
+  constructor({ localRoots, usage }: { localRoots?: readonly string[]; usage?: Usage } = {}) {
+    if (localRoots !== undefined) this.#roots = new LocalRoots(localRoots);
+    this.#usage = usage;
+  }
+
   async read(
     path: string,
     { maxBytes, start = 0, end }: { maxBytes: number; start?: number; end?: number },
@@ -39,7 +51,9 @@ export class FileStore implements ObjectStore {
           `${path} has ${length} bytes to read; at most ${maxBytes} are taken`,
         );
       }
-      return await readFully(handle, start, length);
+      const bytes = await readFully(handle, start, length);
+      if (this.#usage !== undefined) this.#usage.bytes += bytes.length;
+      return bytes;
     } catch (error) {
       throw coded(path, error);
     } finally {
@@ -48,9 +62,12 @@ export class FileStore implements ObjectStore {
   }
 
   async stat(path: string): Promise<{ size: number; modifiedMs: number }> {
-    const stats = await stat(localPath(path)).catch((error) => {
+    let stats: Stats;
+    try {
+      stats = await stat(await this.#path(path));
+    } catch (error) {
       throw coded(path, error);
-    });
+    }
     requireFile(path, stats);
     return { size: stats.size, modifiedMs: stats.mtimeMs };
   }
@@ -60,9 +77,10 @@ export class FileStore implements ObjectStore {
    * path is left out, for the tree below would have no end.
    */
   async list(folder: string): Promise<{ name: string; folder: boolean }[]> {
-    const path = localPath(folder);
+    let path: string;
     let entries: Dirent[];
     try {
+      path = await this.#path(folder);
       entries = await readdir(path, { withFileTypes: true });
     } catch (error) {
       throw coded(folder, error);
@@ -85,10 +103,17 @@ export class FileStore implements ObjectStore {
     return listed.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   }
 
+  /** Counts a request, for each begins here. */
+  async #path(path: string): Promise<string> {
+    if (this.#usage !== undefined) this.#usage.requests++;
+    const local = localPath(path);
+    return this.#roots === undefined ? local : this.#roots.real(local);
+  }
+
   async #open(path: string): Promise<FileHandle> {
     try {
       // O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
-      return await open(localPath(path), constants.O_RDONLY | constants.O_NONBLOCK);
+      return await open(await this.#path(path), constants.O_RDONLY | constants.O_NONBLOCK);
     } catch (error) {
       throw coded(path, error);
     }

@@ -5,8 +5,24 @@ export interface ObjectStore {
    * would be more than `maxBytes`.
    */
   read(path: string, options: { maxBytes: number; start?: number; end?: number }): Promise<Uint8Array>;
-  /** Size in bytes and time of the last change. `NOT_FOUND` names the path. */
-  stat(path: string): Promise<{ size: number; modifiedMs: number }>;
-  /** Names directly below a folder, sorted. `NOT_FOUND` if it is not there. */
-  list(folder: string): Promise<{ name: string; folder: boolean }[]>;
+  /** `NOT_FOUND` names the path. */
+  stat(path: string): Promise<ObjectStat>;
+  /** Names directly below a folder, sorted by UTF-16 code units. `NOT_FOUND` if it is not there. */
+  list(folder: string): Promise<FolderEntry[]>;
+}
+
+export interface ObjectStat {
+  /** In bytes. */
+  size: number;
+  /** Time of the last change. */
+  modifiedMs: number;
+  /** Of this content, where the store has such a thing. */
+  etag?: string;
+}
+
+export interface FolderEntry {
+  name: string;
+  folder: boolean;
+  /** Of a file, where the listing tells it at no further cost. */
+  stat?: ObjectStat;
 }

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isPlainSecret } from '../../src/catalog/plain-secrets.ts';
+
 import { ConnectorKind, ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { isPlainSecret } from '../../src/secrets.ts';
 import { failure, TestCatalog } from './harness.ts';
 
 let catalog: TestCatalog;
@@ -96,7 +97,7 @@ describe('CreateConnector', () => {
   it.each([
     ['in the URI', { uri: 'https://user:hunter2@host/x' }, 'auth.secret_ref'],
     ['in the URI query', { uri: 'https://host/x?token=hunter2' }, "'token'"],
-    ['as secret_ref', { auth: { secretRef: 'hunter2' } }, 'env:NAME or file:/path'],
+    ['as secret_ref', { auth: { secretRef: 'hunter2' } }, 'env:NAME, file:/path or aws-secretsmanager:'],
     ['in auth.properties', { auth: { properties: { client_secret: 'hunter2' } } }, 'auth.properties[client_secret]'],
     ['in header hints', { auth: { headerHints: { Authorization: 'hunter2' } } }, 'auth.header_hints[Authorization]'],
     ['in properties', { properties: { 'header.X-Api-Key': 'hunter2' } }, 'properties[header.X-Api-Key]'],

@@ -1,0 +1,179 @@
+import { createHash } from 'node:crypto';
+import { fromNodeProviderChain, fromTemporaryCredentials } from '@aws-sdk/credential-providers';
+import { CodedError } from '../../errors.ts';
+import { rememberSecret } from '../../secrets.ts';
+import { RecentlyUsed } from '../recently-used.ts';
+import { awsRequestHandler } from './request-handler.ts';
+
+/** The prefix of a service's own properties. */
+export type AwsService = 's3' | 'glue' | 'rest' | 'secretsmanager';
+
+export interface AwsCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+  readonly expiration?: Date;
+}
+
+/** Fits wherever the AWS SDK takes credentials. */
+export type AwsCredentialProvider = () => Promise<AwsCredentials>;
+
+type Properties = Readonly<Record<string, string>>;
+
+/** New ones are asked for this long before the old ones end. The SDK's own margin is 5 minutes, and it must find them renewed. */
+const RENEW_BEFORE_MS = 6 * 60_000;
+/** A role's session in seconds, if nothing else is said (`client.assume-role.timeout-sec`). */
+const ROLE_SESSION_SECONDS = 3_600;
+
+/** Connectors open often, and each time with the same credentials. */
+const providers = new RecentlyUsed<string, AwsCredentialProvider>(256);
+
+/**
+ * Credentials by the properties that Iceberg's Java and Python libraries have for them: `<service>.access-key-id` with
+ * `.secret-access-key` and `.session-token`, the same with `client.`, `<service>.profile-name`, `client.profile-name`, else the chain of
+ * the AWS SDK (environment, shared files, web identity, container, instance). With `client.assume-role.arn` (Java) or
+ * `<service>.role-arn`, `client.role-arn` (Python) these take on the role.
+ *
+ * The same properties give the same provider. It asks once for all who wait, and again before what it has got ends.
+ *
+ * @throws CodedError `INVALID_ARGUMENT` for half a key pair
+ */
+export function awsCredentials(properties: Properties, service: AwsService): AwsCredentialProvider {
+  const source = sourceOf(properties, service);
+  const key = createHash('sha256').update(JSON.stringify(source)).digest('base64');
+  let provider = providers.get(key);
+  if (provider === undefined) {
+    provider = renewed(providerOf(source));
+    providers.set(key, provider);
+  }
+  return provider;
+}
+
+/** Tells in an error which credentials were used: no secret in it. */
+export function credentialsName(properties: Properties, service: AwsService): string {
+  const { keys, profile, role } = sourceOf(properties, service);
+  const name = keys
+    ? `the keys in ${keys.property} (${keys.accessKeyId})`
+    : profile !== undefined
+      ? `the AWS profile ${profile} of the worker`
+      : "the worker's own AWS credentials (environment, shared files, container or instance role)";
+  return role === undefined ? name : `the role ${role.params.RoleArn}, taken on with ${name}`;
+}
+
+/** Equal for properties that give the same credentials. It can stand in a key of a cache, not in a log. */
+export function credentialsKey(properties: Properties, service: AwsService): string {
+  return createHash('sha256')
+    .update(JSON.stringify(sourceOf(properties, service)))
+    .digest('base64');
+}
+
+interface Source {
+  keys?: { property: string; accessKeyId: string; secretAccessKey: string; sessionToken?: string };
+  profile?: string;
+  role?: {
+    params: {
+      RoleArn: string;
+      RoleSessionName: string;
+      ExternalId?: string;
+      DurationSeconds: number;
+      Tags?: { Key: string; Value: string }[];
+    };
+    endpoint?: string;
+    region?: string;
+  };
+}
+
+function sourceOf(properties: Properties, service: AwsService): Source {
+  const of = (name: string): string | undefined => properties[`${service}.${name}`] || properties[`client.${name}`];
+  const keys = keysOf(properties, service) ?? keysOf(properties, 'client');
+  const profile = keys === undefined ? of('profile-name') : undefined;
+  const arn = properties['client.assume-role.arn'] || of('role-arn');
+  if (!arn) return { keys, profile };
+  const tags = Object.entries(properties).flatMap(([key, Value]) =>
+    key.startsWith('client.assume-role.tags.') ? [{ Key: key.slice('client.assume-role.tags.'.length), Value }] : [],
+  );
+  return {
+    keys,
+    profile,
+    role: {
+      params: {
+        RoleArn: arn,
+        RoleSessionName: properties['client.assume-role.session-name'] || of('role-session-name') || 'reconciler',
+        ExternalId: properties['client.assume-role.external-id'] || undefined,
+        DurationSeconds: seconds(properties, 'client.assume-role.timeout-sec') ?? ROLE_SESSION_SECONDS,
+        Tags: tags.length === 0 ? undefined : tags,
+      },
+      endpoint: properties['client.sts.endpoint'] || undefined,
+      region: properties['client.region'] || properties['client.assume-role.region'] || undefined,
+    },
+  };
+}
+
+function keysOf(properties: Properties, prefix: string): Source['keys'] {
+  const property = `${prefix}.access-key-id`;
+  const accessKeyId = properties[property];
+  const secretAccessKey = properties[`${prefix}.secret-access-key`];
+  if (!accessKeyId && !secretAccessKey) return undefined;
+  if (!accessKeyId || !secretAccessKey) {
+    const [has, lacks] = accessKeyId ? ['access-key-id', 'secret-access-key'] : ['secret-access-key', 'access-key-id'];
+    throw new CodedError('INVALID_ARGUMENT', `${prefix}.${has} is set and ${prefix}.${lacks} is not: both are wanted`);
+  }
+  return { property, accessKeyId, secretAccessKey, sessionToken: properties[`${prefix}.session-token`] || undefined };
+}
+
+function seconds(properties: Properties, property: string): number | undefined {
+  const text = properties[property];
+  if (!text) return undefined;
+  if (/^\d{1,6}$/.test(text)) return Number(text);
+  throw new CodedError('INVALID_ARGUMENT', `${property}=${text} is no number of seconds`);
+}
+
+function providerOf({ keys, profile, role }: Source): AwsCredentialProvider {
+  const base: AwsCredentialProvider =
+    keys !== undefined
+      ? async () => ({
+          accessKeyId: keys.accessKeyId,
+          secretAccessKey: keys.secretAccessKey,
+          ...(keys.sessionToken !== undefined && { sessionToken: keys.sessionToken }),
+        })
+      : fromNodeProviderChain(profile === undefined ? {} : { profile });
+  if (role === undefined) return base;
+  return fromTemporaryCredentials({
+    params: role.params,
+    masterCredentials: base,
+    clientConfig: {
+      ...(role.region !== undefined && { region: role.region }),
+      ...(role.endpoint !== undefined && { endpoint: role.endpoint }),
+      requestHandler: awsRequestHandler(),
+    },
+  });
+}
+
+/** Asks once for all who wait, keeps the answer, and asks again before it ends. */
+function renewed(provide: AwsCredentialProvider): AwsCredentialProvider {
+  let current: AwsCredentials | undefined;
+  let asked: Promise<AwsCredentials> | undefined;
+  const ask = async (): Promise<AwsCredentials> => {
+    try {
+      current = await provide();
+      rememberSecret(current.secretAccessKey);
+      if (current.sessionToken !== undefined) rememberSecret(current.sessionToken);
+      return current;
+    } catch (error) {
+      // What is still good for some minutes is better than nothing.
+      if (current !== undefined && endsIn(current) > 0) return current;
+      throw error;
+    } finally {
+      asked = undefined;
+    }
+  };
+  return async () => {
+    if (current !== undefined && endsIn(current) > RENEW_BEFORE_MS) return current;
+    asked ??= ask();
+    return asked;
+  };
+}
+
+function endsIn({ expiration }: AwsCredentials): number {
+  return expiration === undefined ? Number.POSITIVE_INFINITY : expiration.getTime() - Date.now();
+}

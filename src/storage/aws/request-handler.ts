@@ -1,0 +1,72 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { Transform } from 'node:stream';
+import { NodeHttpHandler } from '@smithy/node-http-handler';
+import type { Usage } from '../usage.ts';
+
+/** Connections to one host at once. All clients share them. */
+export const MAX_SOCKETS = 64;
+const CONNECT_TIMEOUT_MS = 5_000;
+/** Without a byte in either direction. */
+const SOCKET_TIMEOUT_MS = 30_000;
+
+// Idle sockets do not keep the process alive: Node's agent takes care of that.
+const httpAgent = new HttpAgent({ keepAlive: true, maxSockets: MAX_SOCKETS });
+const httpsAgent = new HttpsAgent({ keepAlive: true, maxSockets: MAX_SOCKETS });
+
+export interface Timeouts {
+  connectTimeoutMs?: number;
+  /** Without a byte. */
+  socketTimeoutMs?: number;
+}
+
+type HandlerOptions = NonNullable<Parameters<NodeHttpHandler['handle']>[1]>;
+
+/** What a call gives as options to `client.send`, to be counted. */
+export interface Counted extends HandlerOptions {
+  usage?: Usage;
+  /** The bodies of answers without an error are counted by the caller, who reads them as a stream. */
+  streamed?: boolean;
+}
+
+/**
+ * A request handler for any AWS client, on connections that all of them share. It counts into the `usage` that a call gives in the
+ * options of `client.send`.
+ */
+export function awsRequestHandler(timeouts: Timeouts = {}): NodeHttpHandler {
+  return new CountingHandler({
+    httpAgent,
+    httpsAgent,
+    connectionTimeout: timeouts.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+    socketTimeout: timeouts.socketTimeoutMs ?? SOCKET_TIMEOUT_MS,
+  });
+}
+
+class CountingHandler extends NodeHttpHandler {
+  override async handle(
+    request: Parameters<NodeHttpHandler['handle']>[0],
+    options?: Counted,
+  ): ReturnType<NodeHttpHandler['handle']> {
+    const usage = options?.usage;
+    if (usage === undefined) return super.handle(request, options);
+    usage.requests++;
+    const answer = await super.handle(request, options);
+    const { response } = answer;
+    if (!(options?.streamed && response.statusCode < 300)) response.body = counted(response.body, usage);
+    return answer;
+  }
+
+  /** A client that goes leaves the connections to the others. */
+  override destroy(): void {}
+}
+
+function counted(body: NodeJS.ReadableStream, usage: Usage): NodeJS.ReadableStream {
+  const through = new Transform({
+    transform(chunk: Buffer, _, done) {
+      usage.bytes += chunk.length;
+      done(null, chunk);
+    },
+  });
+  body.on('error', (error) => through.destroy(error));
+  return body.pipe(through);
+}

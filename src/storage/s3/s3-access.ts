@@ -1,0 +1,140 @@
+import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import { CodedError } from '../../errors.ts';
+import { awsCredentials, credentialsKey, credentialsName } from '../aws/credentials.ts';
+import { awsRegion } from '../aws/region.ts';
+import { awsRequestHandler, type Timeouts } from '../aws/request-handler.ts';
+import { RecentlyUsed } from '../recently-used.ts';
+
+type Properties = Readonly<Record<string, string>>;
+
+/** Attempts of one request, unless `AWS_MAX_ATTEMPTS` says otherwise. With the SDK's waits it is about 10 s for one that is throttled. */
+const MAX_ATTEMPTS = 5;
+/** Signs requests to a server of one's own, for which no region is said. */
+const DEFAULT_REGION = 'us-east-1';
+
+/** How to get at objects with one set of properties. */
+export interface S3Access {
+  /** A client for the region where the bucket is known to lie, else for the configured one. */
+  client(bucket: string): S3Client;
+  /** S3 said that the bucket lies in another region. False if that was known, or is not to be followed. */
+  redirect(bucket: string, region: string): boolean;
+  /** On every request to a bucket whose requesters pay. */
+  requestPayer?: 'requester';
+  /** For errors: the endpoint or the region, and which credentials. */
+  where: string;
+  credentials: string;
+}
+
+/**
+ * Clients by their settings. A thousand tables with the same credentials share one. There is nothing to close when one is dropped: the
+ * connections are shared by all.
+ */
+const clients = new RecentlyUsed<string, S3Client>(128);
+
+/**
+ * Reads Iceberg's FileIO properties: `s3.endpoint`, `s3.path-style-access` (Python: `s3.force-virtual-addressing`), `s3.region`,
+ * `s3.connect-timeout-ms` and `s3.socket-timeout-ms` (Python: `s3.connect-timeout` and `s3.request-timeout` in seconds),
+ * `s3.cross-region-access-enabled` (true here unless it is said), `s3.anonymous`, `s3.requester-pays`, and those of `awsCredentials`.
+ *
+ * @throws CodedError `INVALID_ARGUMENT` for a value that makes no sense, `UNIMPLEMENTED` where the catalog wants to sign itself
+ */
+export async function s3Access(properties: Properties): Promise<S3Access> {
+  if (isOn(properties, 's3.remote-signing-enabled') && !properties['s3.access-key-id']) {
+    throw new CodedError(
+      'UNIMPLEMENTED',
+      'the catalog wants to sign each S3 request itself (s3.remote-signing-enabled), which is not supported: let it vend credentials, or ' +
+        'give the connector its own (s3.access-key-id) and set its property s3.remote-signing-enabled=false',
+    );
+  }
+  const endpoint = endpointOf(properties);
+  const anonymous = isOn(properties, 's3.anonymous');
+  const timeouts: Timeouts = {
+    connectTimeoutMs: milliseconds(properties, 's3.connect-timeout-ms', 's3.connect-timeout'),
+    socketTimeoutMs: milliseconds(properties, 's3.socket-timeout-ms', 's3.request-timeout'),
+  };
+  const settings = { endpoint, forcePathStyle: pathStyle(properties, endpoint), anonymous, ...timeouts };
+  const home = await awsRegion(properties, 's3').catch((error) => {
+    if (endpoint === undefined) throw error;
+    return DEFAULT_REGION;
+  });
+  const key = JSON.stringify([settings, anonymous || credentialsKey(properties, 's3')]);
+  const credentials = anonymous ? undefined : awsCredentials(properties, 's3');
+  const follow = properties['s3.cross-region-access-enabled']?.toLowerCase() !== 'false';
+  const regions = new RecentlyUsed<string, string>(1_000);
+
+  const clientIn = (region: string): S3Client => {
+    const clientKey = `${region} ${key}`;
+    let client = clients.get(clientKey);
+    if (client === undefined) {
+      client = new S3Client({
+        region,
+        ...(endpoint !== undefined && { endpoint }),
+        forcePathStyle: settings.forcePathStyle,
+        ...(credentials === undefined ? UNSIGNED : { credentials }),
+        requestHandler: awsRequestHandler(timeouts),
+        ...(process.env.AWS_MAX_ATTEMPTS === undefined && { maxAttempts: MAX_ATTEMPTS }),
+        // Other servers than Amazon's do not know the checksums that are the SDK's default.
+        requestChecksumCalculation: 'WHEN_REQUIRED',
+        responseChecksumValidation: 'WHEN_REQUIRED',
+        // Redirects are remembered here by bucket; the SDK would be redirected again at every request.
+        followRegionRedirects: false,
+        cacheMiddleware: true,
+      });
+      clients.set(clientKey, client);
+    }
+    return client;
+  };
+
+  return {
+    client: (bucket) => clientIn(regions.get(bucket) ?? home),
+    redirect: (bucket, region) => {
+      if (!follow || region === (regions.get(bucket) ?? home)) return false;
+      regions.set(bucket, region);
+      return true;
+    },
+    ...(isOn(properties, 's3.requester-pays') && { requestPayer: 'requester' as const }),
+    where: endpoint ?? process.env.AWS_ENDPOINT_URL_S3 ?? process.env.AWS_ENDPOINT_URL ?? `S3 in ${home}`,
+    credentials: anonymous ? 'a request without credentials (s3.anonymous)' : credentialsName(properties, 's3'),
+  };
+}
+
+const UNSIGNED: Pick<S3ClientConfig, 'credentials' | 'signer'> = {
+  credentials: { accessKeyId: '', secretAccessKey: '' },
+  signer: { sign: async (request) => request },
+};
+
+function isOn(properties: Properties, property: string): boolean {
+  return properties[property]?.toLowerCase() === 'true';
+}
+
+function endpointOf(properties: Properties): string | undefined {
+  const text = properties['s3.endpoint'];
+  if (!text) return undefined;
+  // Some write host:port only.
+  const endpoint = /^[a-z]+:\/\//i.test(text) ? text : `https://${text}`;
+  if (URL.canParse(endpoint) && /^https?:\/\//i.test(endpoint)) return endpoint.replace(/\/+$/, '');
+  throw new CodedError('INVALID_ARGUMENT', `s3.endpoint=${text} is no http(s) URL`);
+}
+
+/** Buckets in the path, not in the host's name. As said, else for a server on this machine, which has no names for its buckets. */
+function pathStyle(properties: Properties, endpoint: string | undefined): boolean {
+  const said = properties['s3.path-style-access'];
+  if (said) return said.toLowerCase() === 'true';
+  const virtual = properties['s3.force-virtual-addressing'];
+  if (virtual) return virtual.toLowerCase() !== 'true';
+  return endpoint !== undefined && new URL(endpoint).hostname === 'localhost';
+}
+
+function milliseconds(properties: Properties, inMs: string, inSeconds: string): number | undefined {
+  for (const [property, factor] of [
+    [inMs, 1],
+    [inSeconds, 1_000],
+  ] as const) {
+    const text = properties[property];
+    if (!text) continue;
+    const ms = Number(text) * factor;
+    if (ms >= 1 && ms <= 3_600_000) return Math.round(ms);
+    throw new CodedError('INVALID_ARGUMENT', `${property}=${text} is not from 1 ms to 1 h`);
+  }
+  return undefined;
+}

@@ -1,0 +1,55 @@
+import { CodedError } from '../../errors.ts';
+import { type AwsCall, type AwsError, awsError } from '../aws/errors.ts';
+import { CutBodyError, LongBodyError } from './read-body.ts';
+
+/** What `awsError` makes of it, and what S3 has of its own. */
+export function s3Error(error: unknown, call: AwsCall & { bucket: string }): CodedError {
+  const { failed, where, bucket } = call;
+  const { name = '', $metadata } = error as AwsError;
+  const coded = (code: CodedError['code'], text: string) =>
+    new CodedError(code, `${failed}: ${text}`, { cause: error });
+  if (error instanceof CutBodyError || error instanceof LongBodyError) {
+    return coded('UNAVAILABLE', `the answer of ${where} was cut or longer than said, each time (${error.message})`);
+  }
+  switch (name) {
+    case 'NoSuchKey':
+      return coded('NOT_FOUND', `there is no such object at ${where}`);
+    case 'NoSuchBucket':
+      return coded('NOT_FOUND', `there is no bucket ${bucket} at ${where}`);
+    case 'InvalidObjectState':
+      return coded('FAILED_PRECONDITION', 'the object is archived; restore it to a storage class that can be read');
+    case 'PermanentRedirect':
+    case 'TemporaryRedirect':
+    case 'Redirect':
+      return coded(
+        'FAILED_PRECONDITION',
+        `bucket ${bucket} lies elsewhere than ${where}${regionOf(error) === undefined ? '' : `, in ${regionOf(error)}`}: set ` +
+          's3.region (and s3.endpoint, if you have set it)',
+      );
+    case 'InvalidBucketName':
+      return coded('INVALID_ARGUMENT', `${bucket} is no name of a bucket`);
+  }
+  const status = $metadata?.httpStatusCode;
+  if (status === 404) return coded('NOT_FOUND', `there is no such object at ${where}`);
+  const mapped = awsError(error, call);
+  if (mapped.code !== 'PERMISSION_DENIED') return mapped;
+  return new CodedError(
+    'PERMISSION_DENIED',
+    `${mapped.message}. S3 says so also of what is not there, to who may not list the bucket (s3:ListBucket)`,
+    { cause: error },
+  );
+}
+
+/** The region that S3 names for the bucket in an answer that says 'not here'. */
+export function regionOf(error: unknown): string | undefined {
+  const { name = '', $metadata, $response, Region } = error as AwsError & { Region?: string };
+  const status = $metadata?.httpStatusCode ?? 0;
+  if (status !== 301 && status !== 307 && status !== 400) return undefined;
+  if (
+    status === 400 &&
+    !/^(AuthorizationHeaderMalformed|IllegalLocationConstraintException|Unknown(Error)?|\d*)$/.test(name)
+  ) {
+    return undefined;
+  }
+  return $response?.headers?.['x-amz-bucket-region'] || Region || undefined;
+}

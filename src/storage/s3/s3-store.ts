@@ -1,0 +1,236 @@
+import type { Readable } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
+import {
+  GetObjectCommand,
+  type GetObjectCommandOutput,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  type S3Client,
+} from '@aws-sdk/client-s3';
+import { CodedError } from '../../errors.ts';
+import { type Counted, MAX_SOCKETS } from '../aws/request-handler.ts';
+import { Limiter } from '../limiter.ts';
+import type { FolderEntry, ObjectStat, ObjectStore } from '../object-store.ts';
+import type { StoreOptions } from '../open-store.ts';
+import type { Usage } from '../usage.ts';
+import { CutBodyError, readBody } from './read-body.ts';
+import { type S3Access, s3Access } from './s3-access.ts';
+import { regionOf, s3Error } from './s3-errors.ts';
+import { s3Path } from './s3-path.ts';
+
+/** Of all stores of this process together, and of one. */
+const processWide = new Limiter(MAX_SOCKETS);
+const REQUESTS_PER_STORE = 32;
+/** A body that is cut is asked for again so often, after 100 ms, then 200 ms, … The SDK only retries until a body begins. */
+const BODY_ATTEMPTS = 4;
+/** Names in one folder; a thousand come in one answer. */
+const MOST_NAMES = 1_000_000;
+
+/**
+ * Objects on S3 and on servers that speak its protocol, by `s3://bucket/key`, through the AWS SDK, which also retries what was throttled or
+ * did not get through.
+ *
+ * Besides what `ObjectStore` says: `UNAUTHENTICATED` and `PERMISSION_DENIED` say which credentials were used, `UNAVAILABLE` and
+ * `DEADLINE_EXCEEDED` the endpoint, `RESOURCE_EXHAUSTED` is throttling too, `FAILED_PRECONDITION` an object that is archived.
+ */
+export class S3Store implements ObjectStore {
+  readonly #options: Pick<StoreOptions, 'properties' | 'vended'>;
+  readonly #usage: Usage;
+  readonly #limiter = new Limiter(REQUESTS_PER_STORE);
+  /** By the properties that were vended; those of the store itself if none were. */
+  readonly #accesses = new WeakMap<object, Promise<S3Access>>();
+
+  constructor({ properties, vended, usage }: Pick<StoreOptions, 'properties' | 'vended' | 'usage'>) {
+    this.#options = { properties, vended };
+    this.#usage = usage;
+  }
+
+  async read(
+    path: string,
+    { maxBytes, start = 0, end }: { maxBytes: number; start?: number; end?: number },
+  ): Promise<Uint8Array> {
+    if (end !== undefined && end <= start) return new Uint8Array(0);
+    const ranged = start > 0 || end !== undefined;
+    const range = ranged ? `bytes=${start}-${end === undefined ? '' : end - 1}` : undefined;
+    return this.#call(path, 'read', async (client, access, { bucket, key }) => {
+      const get = { Bucket: bucket, Key: key, Range: range, RequestPayer: access.requestPayer };
+      for (let attempt = 1; ; attempt++) {
+        let answer: GetObjectCommandOutput;
+        try {
+          answer = await client.send(new GetObjectCommand(get), this.#counted(true));
+        } catch (error) {
+          if (isRangeBehindEnd(error)) return new Uint8Array(0);
+          throw error;
+        }
+        const body = answer.Body as Readable;
+        try {
+          return await readBody(body, checkedLength(answer, path, range, maxBytes, access.where), this.#usage);
+        } catch (error) {
+          body.destroy();
+          if (!isCut(error) || attempt === BODY_ATTEMPTS) throw error;
+        }
+        await wait(100 * 2 ** (attempt - 1));
+      }
+    });
+  }
+
+  async stat(path: string): Promise<ObjectStat> {
+    return this.#call(path, 'read', async (client, access, { bucket, key }) => {
+      const head = new HeadObjectCommand({ Bucket: bucket, Key: key, RequestPayer: access.requestPayer });
+      const { ContentLength: size, LastModified: modified, ETag: etag } = await client.send(head, this.#counted());
+      return statOf(size, modified, etag);
+    });
+  }
+
+  /** A folder is there if there is a key below it, or one of its name with a slash at the end; a bucket always is. */
+  async list(folder: string): Promise<FolderEntry[]> {
+    return this.#call(folder, 'list', async (client, access, { bucket, key }) => {
+      const prefix = key.replace(/\/*$/, '/').replace(/^\/$/, '');
+      const entries: FolderEntry[] = [];
+      let found = prefix === '';
+      let token: string | undefined;
+      do {
+        const page = await client.send(
+          new ListObjectsV2Command({
+            Bucket: bucket,
+            Prefix: prefix,
+            Delimiter: '/',
+            // XML cannot carry every character that a key can have.
+            EncodingType: 'url',
+            ContinuationToken: token,
+            RequestPayer: access.requestPayer,
+          }),
+          this.#counted(),
+        );
+        const name = (listed = '') => (page.EncodingType === 'url' ? decoded(listed) : listed).slice(prefix.length);
+        for (const { Prefix } of page.CommonPrefixes ?? []) {
+          found = true;
+          const below = name(Prefix).replace(/\/$/, '');
+          if (below !== '') entries.push({ name: below, folder: true });
+        }
+        for (const { Key, Size, LastModified, ETag } of page.Contents ?? []) {
+          found = true;
+          const below = name(Key);
+          if (below !== '') entries.push({ name: below, folder: false, stat: statOf(Size, LastModified, ETag) });
+        }
+        if (entries.length > MOST_NAMES) {
+          throw new CodedError(
+            'RESOURCE_EXHAUSTED',
+            `${folder} has more than ${MOST_NAMES} names; at most so many are listed`,
+          );
+        }
+        const next = page.IsTruncated ? page.NextContinuationToken : undefined;
+        if (next !== undefined && next === token) {
+          throw new CodedError(
+            'FAILED_PRECONDITION',
+            `${access.where} lists the same page of ${folder} again and again`,
+          );
+        }
+        token = next;
+      } while (token !== undefined);
+      if (!found) throw new CodedError('NOT_FOUND', `cannot list ${folder}: there is no such folder`);
+      return entries.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+    });
+  }
+
+  #counted(streamed = false): Counted {
+    return { usage: this.#usage, streamed };
+  }
+
+  async #call<T>(
+    path: string,
+    verb: 'read' | 'list',
+    work: (client: S3Client, access: S3Access, at: { bucket: string; key: string }) => Promise<T>,
+  ): Promise<T> {
+    const at = s3Path(path);
+    if (at.key === '' && verb === 'read') {
+      throw new CodedError('FAILED_PRECONDITION', `cannot read ${path}: it is a bucket, and an object is wanted`);
+    }
+    const access = await this.#access(path);
+    return this.#limiter.run(() =>
+      processWide.run(async () => {
+        // Two redirects: from the configured region, and from one that S3 named before the bucket was made anew.
+        for (let redirects = 0; ; redirects++) {
+          try {
+            return await work(access.client(at.bucket), access, at);
+          } catch (error) {
+            const region = regionOf(error);
+            if (region !== undefined && redirects < 2 && access.redirect(at.bucket, region)) continue;
+            throw s3Error(error, { ...access, failed: `cannot ${verb} ${path}`, bucket: at.bucket });
+          }
+        }
+      }),
+    );
+  }
+
+  async #access(path: string): Promise<S3Access> {
+    const { properties, vended } = this.#options;
+    const own = await vended?.(path);
+    const identity = own ?? properties;
+    let access = this.#accesses.get(identity);
+    if (access === undefined) {
+      access = s3Access(own === undefined ? properties : merged(properties, own));
+      this.#accesses.set(identity, access);
+      access.catch(() => this.#accesses.delete(identity));
+    }
+    return access;
+  }
+}
+
+/** Vended keys are used as they are: the role of the connector's own credentials is not theirs to take on. */
+function merged(
+  properties: Readonly<Record<string, string>>,
+  vended: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const all = { ...properties, ...vended };
+  if (!vended['s3.access-key-id']) return all;
+  for (const key of ['client.assume-role.arn', 's3.role-arn', 'client.role-arn']) delete all[key];
+  if (!vended['s3.session-token']) delete all['s3.session-token'];
+  return all;
+}
+
+/** The bytes to come, before any of them is kept. */
+function checkedLength(
+  { ContentLength, ContentRange }: GetObjectCommandOutput,
+  path: string,
+  range: string | undefined,
+  maxBytes: number,
+  where: string,
+): number {
+  if (ContentLength === undefined) {
+    throw new CodedError('FAILED_PRECONDITION', `cannot read ${path}: ${where} does not say how long it is`);
+  }
+  if (range !== undefined && ContentRange === undefined) {
+    throw new CodedError(
+      'UNIMPLEMENTED',
+      `cannot read ${path}: ${where} gives all of it, not the range asked for (${range})`,
+    );
+  }
+  if (ContentLength > maxBytes) {
+    throw new CodedError(
+      'RESOURCE_EXHAUSTED',
+      `${path} has ${ContentLength} bytes to read; at most ${maxBytes} are taken`,
+    );
+  }
+  return ContentLength;
+}
+
+function statOf(size: number | undefined, modified: Date | undefined, etag: string | undefined): ObjectStat {
+  return { size: size ?? 0, modifiedMs: modified?.getTime() ?? 0, ...(etag !== undefined && { etag }) };
+}
+
+/** As S3 encodes names in listings. */
+function decoded(name: string): string {
+  return decodeURIComponent(name.replaceAll('+', ' '));
+}
+
+function isRangeBehindEnd(error: unknown): boolean {
+  const { name, $metadata } = error as { name?: string; $metadata?: { httpStatusCode?: number } };
+  return name === 'InvalidRange' || $metadata?.httpStatusCode === 416;
+}
+
+function isCut(error: unknown): boolean {
+  if (error instanceof CutBodyError) return true;
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE' || message === 'aborted';
+}
