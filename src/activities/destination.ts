@@ -35,11 +35,15 @@ export function tableText(table: TableRef): string {
   return formatName([...table.namespace, table.name]);
 }
 
-/** @throws CodedError INVALID_ARGUMENT where a table at the upstream's root has no namespace to go into */
-export function requireNamespace(destination: TableDestination, table: TableRef): void {
+/** @throws CodedError INVALID_ARGUMENT where a table or view at the upstream's root has no namespace to go into */
+export function requireNamespace(
+  destination: TableDestination,
+  table: TableRef,
+  what: 'Table' | 'View' = 'Table',
+): void {
   if (destination.namespacePath.length > 0) return;
   throw new CodedError(
     'INVALID_ARGUMENT',
-    `Table ${tableText(table)} lies in no namespace upstream. Give the connector a destination namespace for it.`,
+    `${what} ${tableText(table)} lies in no namespace upstream. Give the connector a destination namespace for it.`,
   );
 }

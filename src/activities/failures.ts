@@ -31,6 +31,11 @@ export function describeError(error: unknown): { code: string; message: string }
   return { code: 'INTERNAL', message: bounded(error instanceof Error ? error.message : String(error)) };
 }
 
+/** Whether the error's code says that another try cannot succeed. */
+export function isFinal(error: unknown): boolean {
+  return FINAL.has(describeError(error).code);
+}
+
 /** The catalog did not answer: nothing to do with the upstream, and worth waiting for. */
 export function isCatalogAway(error: unknown): boolean {
   return error instanceof ClientError && (error.code === Status.UNAVAILABLE || error.code === Status.CANCELLED);

@@ -7,6 +7,7 @@ import { CONTROL_ATTEMPTS, toFailure, UPSTREAM_ATTEMPTS } from './failures.ts';
 import { ingestTable } from './ingest-table.ts';
 import { ingestTables } from './ingest-tables.ts';
 import { reconcileMissing } from './reconcile-missing.ts';
+import { reconcileViews } from './reconcile-views.ts';
 import { recordJob } from './record-job.ts';
 import { releaseConnector } from './release-connector.ts';
 import { resolveConnector } from './resolve-connector.ts';
@@ -32,6 +33,7 @@ export function createIngestActivities(deps: ActivityDeps) {
     scanTables: bound(deps, scanTables, UPSTREAM_ATTEMPTS),
     ingestTable: bound(deps, ingestTable, UPSTREAM_ATTEMPTS),
     ingestTables: bound(deps, ingestTables, UPSTREAM_ATTEMPTS),
+    reconcileViews: bound(deps, reconcileViews, UPSTREAM_ATTEMPTS),
     reconcileMissing: bound(deps, reconcileMissing, UPSTREAM_ATTEMPTS),
     validateConnector: bound(deps, validateConnector, UPSTREAM_ATTEMPTS),
   };

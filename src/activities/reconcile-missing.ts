@@ -1,68 +1,60 @@
-import type { NamespacePath, Connector as OpenConnector } from '../connectors/spi.ts';
-import { CodedError } from '../errors.ts';
+import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import type { ActivityDeps } from './deps.ts';
-import { type Heart, withHeart } from './heart.ts';
+import { withHeart } from './heart.ts';
+import { type BoundOnes, markMissing } from './mark-missing.ts';
 import { openSource } from './open-source.ts';
 
-const PAGE = 1000;
+export interface MissingInput {
+  connectorId: string;
+  /** Of views, not of tables. */
+  views?: boolean;
+}
 
 /**
- * Marks tables that are gone upstream: those bound to the connector that a complete listing of their namespace does not
- * have. Nothing is marked where a listing fails. To be called only after a run that was not narrowed.
- *
- * The names of one namespace at a time are held in memory.
+ * Marks tables (or views) that are gone upstream: those bound to the connector that a complete listing of their namespace does
+ * not have. To be called only after a run that was not narrowed and that found something.
  *
  * @returns how many were marked
  */
-export async function reconcileMissing(deps: ActivityDeps, input: { connectorId: string }): Promise<number> {
-  const { connectorId } = input;
+export async function reconcileMissing(deps: ActivityDeps, input: MissingInput): Promise<number> {
+  const { connectorId, views } = input;
   const connector = await deps.catalog.connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } });
   // With a single table selected nothing is listed: when it is gone, bringing it in says so.
   if (connector.source?.table) return 0;
-  return withHeart(`Looking for tables gone from ${connector.uri}`, async (heart) => {
+  const what = views ? 'views' : 'tables';
+  return withHeart(`Looking for ${what} gone from ${connector.uri}`, async (heart) => {
     await using source = await openSource(deps, connector);
-    let marked = 0;
-    let pageToken = '';
-    let namespace: { key: string; names: Set<string> } | undefined;
-    do {
-      const page = await deps.catalog.reconciliation.listBoundTables({
-        connectorId,
-        pageSize: PAGE,
-        pageToken,
-        namespacePath: connector.source?.namespacePath,
-      });
-      const gone: string[] = [];
-      for (const { tableId, upstream } of page.tables) {
-        if (!upstream) continue;
-        const key = JSON.stringify(upstream.namespacePath);
-        if (namespace?.key !== key) namespace = { key, names: await listNames(source, upstream.namespacePath, heart) };
-        if (!namespace.names.has(upstream.name)) gone.push(tableId);
-      }
-      if (gone.length > 0) {
-        const answer = await deps.catalog.reconciliation.markTablesMissing({ connectorId, tableIds: gone });
-        marked += Number(answer.marked);
-      }
-      heart.beat();
-      pageToken = page.nextPageToken;
-    } while (pageToken);
-    return marked;
+    if (!views) {
+      return markMissing(
+        boundTables(deps, connector),
+        { what, list: (path, page) => source.listTables(path, page) },
+        heart,
+      );
+    }
+    const { listViews } = source;
+    if (!listViews) return 0;
+    return markMissing(boundViews(deps, connector), { what, list: listViews.bind(source) }, heart);
   });
 }
 
-/** All table names of a namespace; none where the namespace itself is gone. */
-async function listNames(source: OpenConnector, path: NamespacePath, heart: Heart): Promise<Set<string>> {
-  const names = new Set<string>();
-  let token: string | undefined;
-  try {
-    do {
-      const page = await source.listTables(path, { size: PAGE, token });
-      for (const { name } of page.items) names.add(name);
-      heart.beat();
-      token = page.nextToken;
-    } while (token !== undefined);
-  } catch (error) {
-    if (error instanceof CodedError && error.code === 'NOT_FOUND' && path.length > 0) return new Set();
-    throw error;
-  }
-  return names;
+function boundTables({ catalog: { reconciliation } }: ActivityDeps, { connectorId, source }: Connector): BoundOnes {
+  return {
+    async list(page) {
+      const asked = { connectorId, namespacePath: source?.namespacePath, ...page };
+      const { tables, nextPageToken } = await reconciliation.listBoundTables(asked);
+      return { bound: tables.map(({ tableId, upstream }) => ({ id: tableId, upstream })), nextPageToken };
+    },
+    mark: async (tableIds) => (await reconciliation.markTablesMissing({ connectorId, tableIds })).marked,
+  };
+}
+
+function boundViews({ catalog: { reconciliation } }: ActivityDeps, { connectorId, source }: Connector): BoundOnes {
+  return {
+    async list(page) {
+      const asked = { connectorId, namespacePath: source?.namespacePath, ...page };
+      const { views, nextPageToken } = await reconciliation.listBoundViews(asked);
+      return { bound: views.map(({ viewId, upstream }) => ({ id: viewId, upstream })), nextPageToken };
+    },
+    mark: async (viewIds) => (await reconciliation.markViewsMissing({ connectorId, viewIds })).marked,
+  };
 }

@@ -41,6 +41,9 @@ export async function recordJob(deps: ActivityDeps, record: JobRecord): Promise<
       snapshotsIngested: BigInt(progress.snapshotsIngested),
       filesIngested: BigInt(progress.filesIngested),
       bytesRead: BigInt(progress.bytesRead),
+      viewsScanned: BigInt(progress.viewsScanned ?? 0),
+      viewsChanged: BigInt(progress.viewsChanged ?? 0),
+      viewsMissing: BigInt(progress.viewsMissing ?? 0),
     },
     failures: record.failures.map(({ table, code, message, failedAtMs }) => ({
       table,

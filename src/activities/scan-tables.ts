@@ -6,6 +6,7 @@ import { destinationOf, scopeTakes, type TableDestination } from './destination.
 import { type Heart, withHeart } from './heart.ts';
 import { openSource } from './open-source.ts';
 import { type JobRecord, recordJob } from './record-job.ts';
+import { takesViews } from './view-source.ts';
 import { type WalkCursor, walkFrom, walkTables } from './walk-tables.ts';
 
 export interface ScanInput {
@@ -27,6 +28,8 @@ export interface ScanPage {
   filtered: number;
   /** At most a page. */
   changed: TableRef[];
+  /** The upstream has views that the run brings in. Absent where not. */
+  hasViews?: true;
 }
 
 /** Tables a page. Bounds the activity's result, which stays in the workflow's history. */
@@ -53,6 +56,7 @@ export async function scanTables(deps: ActivityDeps, input: ScanInput): Promise<
       unchanged: taken.length - changed.length,
       filtered: listed.tables.length - taken.length,
       changed: changed.map(({ namespace, name }) => ({ namespace, name })),
+      ...(takesViews(source, connector, input.scope) ? { hasViews: true } : {}),
     };
   });
 }

@@ -1,15 +1,26 @@
-import type { Connector, NamespacePath, TableEntry } from '../connectors/spi.ts';
+import type { Connector, NamespacePath, Page, PageRequest, TableEntry, ViewRef } from '../connectors/spi.ts';
+import { CodedError } from '../errors.ts';
+import { formatName } from '../names.ts';
+import { followPages, type PageCycle } from './page-cycle.ts';
+
+/** Where a listing stands: the page that comes next, and whether its tokens go round. */
+interface PagePlace {
+  token?: string;
+  cycle?: PageCycle;
+}
 
 /** Where a walk over the upstream's namespaces stands. As deep as namespaces nest, and so bounded. */
 export interface WalkCursor {
   /** The namespace whose tables come next. */
-  namespace?: { path: NamespacePath; token?: string };
+  namespace?: { path: NamespacePath } & PagePlace;
   /** Namespaces whose children are being visited, outermost first; `next` counts within the page of `token`. */
-  parents: { path: NamespacePath; token?: string; next: number }[];
+  parents: ({ path: NamespacePath; next: number } & PagePlace)[];
 }
 
 /** Namespaces asked for at once. */
 const NAMESPACE_PAGE = 500;
+/** Levels that the catalog takes. An upstream that goes deeper has no end. */
+const MOST_LEVELS = 100;
 
 /** A walk over `root` and all below it. */
 export function walkFrom(root: NamespacePath): WalkCursor {
@@ -18,7 +29,10 @@ export function walkFrom(root: NamespacePath): WalkCursor {
 
 /**
  * Tables of the upstream, depth first, from the cursor on: a namespace's own tables before those of its children. Ends
- * when `limit` tables were given or the walk is complete; `cursor` then says where to go on.
+ * when `limit` tables were given or the walk is complete; `cursor` then says where to go on. A table that the upstream lists
+ * twice among these is given once.
+ *
+ * @throws CodedError DATA_LOSS where the upstream's pages repeat for ever
  */
 export async function walkTables(
   connector: Connector,
@@ -26,27 +40,77 @@ export async function walkTables(
   limit: number,
   onProgress: () => void,
 ): Promise<{ tables: TableEntry[]; cursor?: WalkCursor }> {
+  const list = (path: NamespacePath, page: PageRequest) => connector.listTables(path, page);
+  const { items, cursor } = await walk(connector, { what: 'tables', list }, start, limit, onProgress);
+  return { tables: items, cursor };
+}
+
+/** Its views in the same way. */
+export async function walkViews(
+  connector: Connector & Required<Pick<Connector, 'listViews'>>,
+  start: WalkCursor,
+  limit: number,
+  onProgress: () => void,
+): Promise<{ views: ViewRef[]; cursor?: WalkCursor }> {
+  const list = (path: NamespacePath, page: PageRequest) => connector.listViews(path, page);
+  const { items, cursor } = await walk(connector, { what: 'views', list }, start, limit, onProgress);
+  return { views: items, cursor };
+}
+
+/**
+ * All names that a listing of one namespace gives.
+ *
+ * @throws CodedError DATA_LOSS where the upstream's pages repeat for ever
+ */
+export async function listAllNames(
+  path: NamespacePath,
+  { what, list }: Listing<{ name: string }>,
+  pageSize: number,
+  onProgress: () => void,
+): Promise<Set<string>> {
+  const names = new Set<string>();
+  let place: PagePlace | undefined = {};
+  while (place) {
+    const page: Page<{ name: string }> = await list(path, { size: pageSize, token: place.token });
+    onProgress();
+    for (const { name } of page.items) names.add(name);
+    place = nextPlace(place, page, what, path);
+  }
+  return names;
+}
+
+/** A paged question about one namespace. */
+export interface Listing<T> {
+  /** For people: `tables`. */
+  what: string;
+  list(path: NamespacePath, page: PageRequest): Promise<Page<T>>;
+}
+
+async function walk<T extends { namespace: NamespacePath; name: string }>(
+  connector: Connector,
+  { what, list }: Listing<T>,
+  start: WalkCursor,
+  limit: number,
+  onProgress: () => void,
+): Promise<{ items: T[]; cursor?: WalkCursor }> {
   const cursor: WalkCursor = structuredClone(start);
-  const tables: TableEntry[] = [];
+  const items = new Map<string, T>();
   let children: { key: string; items: NamespacePath[]; nextToken?: string } | undefined;
 
   for (;;) {
     if (cursor.namespace) {
-      if (tables.length >= limit) return { tables, cursor };
+      if (items.size >= limit) return { items: [...items.values()], cursor };
       const { path, token } = cursor.namespace;
-      const page = await connector.listTables(path, { size: limit - tables.length, token });
+      const page = await list(path, { size: limit - items.size, token });
       onProgress();
-      for (const entry of page.items) tables.push(entry);
-      if (page.nextToken !== undefined) {
-        cursor.namespace.token = page.nextToken;
-      } else {
-        cursor.namespace = undefined;
-        cursor.parents.push({ path, next: 0 });
-      }
+      for (const item of page.items) items.set(JSON.stringify([item.namespace, item.name]), item);
+      const next = nextPlace(cursor.namespace, page, what, path);
+      cursor.namespace = next && { path, ...next };
+      if (!next) cursor.parents.push({ path, next: 0 });
       continue;
     }
     const parent = cursor.parents.at(-1);
-    if (!parent) return { tables };
+    if (!parent) return { items: [...items.values()] };
     const key = JSON.stringify([parent.path, parent.token]);
     if (children?.key !== key) {
       const page = await connector.listNamespaces(parent.path, { size: NAMESPACE_PAGE, token: parent.token });
@@ -56,12 +120,39 @@ export async function walkTables(
     const child = children.items[parent.next];
     if (child) {
       parent.next += 1;
-      cursor.namespace = { path: child };
-    } else if (children.nextToken !== undefined) {
-      parent.token = children.nextToken;
-      parent.next = 0;
-    } else {
-      cursor.parents.pop();
+      if (isChild(child, parent.path)) cursor.namespace = { path: child };
+      continue;
     }
+    cursor.parents.pop();
+    const next = nextPlace(parent, children, 'namespaces', parent.path);
+    if (next) cursor.parents.push({ path: parent.path, next: 0, ...next });
   }
+}
+
+/** Servers that know no nesting answer the namespaces at the root, whatever the parent: they are visited as children of the root. */
+function isChild(path: NamespacePath, parent: NamespacePath): boolean {
+  if (path.length !== parent.length + 1 || parent.some((segment, i) => segment !== path[i])) return false;
+  if (path.length <= MOST_LEVELS) return true;
+  throw new CodedError(
+    'FAILED_PRECONDITION',
+    `Namespace ${shown(path)} is more than ${MOST_LEVELS} levels deep: the upstream's namespaces have no end, or too many levels.`,
+  );
+}
+
+/** Where the listing goes on; undefined after its last page. */
+function nextPlace(place: PagePlace, page: Page<unknown>, what: string, path: NamespacePath): PagePlace | undefined {
+  const token = page.nextToken;
+  if (token === undefined) return undefined;
+  const cycle = followPages(place.cycle, token);
+  if (cycle && token !== place.token) return { token, cycle };
+  const where = path.length > 0 ? `namespace ${shown(path)}` : 'the root namespace';
+  throw new CodedError(
+    'DATA_LOSS',
+    `The upstream repeats its pages when it lists the ${what} of ${where}: it gave a page token for the second time, so that the list would never end. Nothing more can be read there until that is mended upstream.`,
+  );
+}
+
+function shown(path: NamespacePath): string {
+  const text = formatName(path);
+  return text.length > 300 ? `${text.slice(0, 300)}…` : text;
 }

@@ -86,5 +86,8 @@ function withProgress(job: ReconcileJob, progress: Progress): ReconcileJob {
     snapshotsIngested: BigInt(progress.snapshotsIngested),
     filesIngested: BigInt(progress.filesIngested),
     bytesRead: BigInt(progress.bytesRead),
+    viewsScanned: BigInt(progress.viewsScanned ?? 0),
+    viewsChanged: BigInt(progress.viewsChanged ?? 0),
+    viewsMissing: BigInt(progress.viewsMissing ?? 0),
   };
 }

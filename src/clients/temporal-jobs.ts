@@ -16,6 +16,7 @@ import {
   VALIDATE_WORKFLOW,
   type ValidateRequest,
   type ValidateResult,
+  type ViewsHeartbeat,
 } from '../workflows/contract.ts';
 import type { JobControl, WorkflowStanding } from './job-control.ts';
 import { SEARCH_ATTRIBUTES } from './search-attributes.ts';
@@ -94,6 +95,11 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
           progress.snapshotsIngested += beat?.snapshots ?? 0;
           progress.filesIngested += beat?.files ?? 0;
           progress.bytesRead += beat?.bytesRead ?? 0;
+          if (beat?.views) {
+            progress.viewsScanned = (progress.viewsScanned ?? 0) + beat.views.scanned;
+            progress.viewsChanged = (progress.viewsChanged ?? 0) + beat.views.changed;
+            progress.errors += beat.views.errors;
+          }
         }
         return progress;
       } catch {
@@ -168,7 +174,7 @@ function details(request: ReconcileRequest, connector: { id: string; name: strin
 }
 
 /** Heartbeat details of this project's activities are plain JSON. */
-function decodeHeartbeat(data: Uint8Array | null | undefined): IngestHeartbeat | undefined {
+function decodeHeartbeat(data: Uint8Array | null | undefined): Partial<IngestHeartbeat & ViewsHeartbeat> | undefined {
   if (!data?.length) return undefined;
   try {
     return JSON.parse(Buffer.from(data).toString('utf8'));

@@ -44,13 +44,19 @@ export interface Progress {
   snapshotsIngested: number;
   filesIngested: number;
   bytesRead: number;
+  /** Of views; absent where the upstream has none that the run takes. */
+  viewsScanned?: number;
+  viewsChanged?: number;
+  viewsMissing?: number;
   /** Tables being ingested now. */
   inFlight: string[];
 }
 
 /** Answer of the query `failures`: the first 50. */
 export interface TableFailure {
-  /** Upstream namespace and table, quoted where needed; empty for a failure that is no table's. */
+  /**
+   * Upstream namespace and table, quoted where needed; of a view, with `view ` before it. Empty for a failure that is neither's.
+   */
   table: string;
   /** gRPC code name. */
   code: string;
@@ -80,6 +86,21 @@ export interface IngestHeartbeat {
   position?: number;
   /** Of a pack: outcomes of the tables that are done, in the pack's order. */
   done?: TableOutcome[];
+}
+
+/** What became of the upstream's views. */
+export interface ViewsOutcome {
+  /** Views looked at, those that failed among them. */
+  scanned: number;
+  changed: number;
+  errors: number;
+  /** The first. */
+  failures: TableFailure[];
+}
+
+/** Heartbeat details of the activity that brings in views: what it has done so far, and where a next attempt goes on. */
+export interface ViewsHeartbeat {
+  views: ViewsOutcome & { cursor?: unknown };
 }
 
 /** What became of one table. */

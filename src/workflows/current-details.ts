@@ -17,6 +17,12 @@ export function currentDetails(
     // No Markdown table: the UI sets its columns without any space between them.
     `Tables: **${p.tablesScanned}** scanned · **${p.tablesChanged}** changed · **${p.tablesUnchanged}** unchanged · ${p.tablesFiltered} filtered · ${p.tablesMissing} missing · **${p.errors}** errors`,
     '',
+    ...(p.viewsScanned
+      ? [
+          `Views: **${p.viewsScanned}** scanned · **${p.viewsChanged ?? 0}** changed · ${p.viewsMissing ?? 0} missing`,
+          '',
+        ]
+      : []),
     `Ingested: **${p.snapshotsIngested}** snapshots · **${p.filesIngested}** file changes`,
   ];
   if (p.inFlight.length > 0) {

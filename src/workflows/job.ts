@@ -10,7 +10,7 @@ import {
 import type { JobRecord } from '../activities/record-job.ts';
 import type { ResolvedConnector } from '../activities/resolve-connector.ts';
 import { SEARCH_ATTRIBUTES } from '../clients/search-attributes.ts';
-import type { Progress, ReconcileRequest, TableFailure, TableOutcome } from './contract.ts';
+import type { Progress, ReconcileRequest, TableFailure, TableOutcome, ViewsOutcome } from './contract.ts';
 import { currentDetails } from './current-details.ts';
 
 /** Failures that the query keeps; all of them are in the job record. */
@@ -108,6 +108,14 @@ export class Job {
     this.progress.bytesRead += bytesRead;
   }
 
+  /** Their failures are in the job's record already. */
+  broughtInViews({ scanned, changed, errors, failures }: ViewsOutcome): void {
+    this.progress.viewsScanned = scanned;
+    this.progress.viewsChanged = changed;
+    this.progress.errors += errors;
+    for (const failure of failures) if (this.failures.length < FAILURES_KEPT) this.failures.push(failure);
+  }
+
   /** `table` is empty for a failure that is no table's. */
   failed(table: string, error: unknown): void {
     const { code, message } = causeOf(error);
@@ -131,11 +139,17 @@ export class Job {
   /** What the job says of itself. */
   get message(): string {
     const { state, phase, tablesChanged, tablesUnchanged, tablesMissing, errors } = this.progress;
+    const { viewsScanned = 0, viewsChanged = 0, viewsMissing = 0 } = this.progress;
     switch (state) {
       case 'JS_SUCCEEDED': {
-        const missing = tablesMissing > 0 ? `, ${tablesMissing} gone upstream` : '';
-        if (tablesChanged === 0) return `Nothing changed: ${count(tablesUnchanged, 'table')}${missing}`;
-        return `${count(tablesChanged, 'table')} changed, ${tablesUnchanged} unchanged${missing}`;
+        const gone = tablesMissing + viewsMissing;
+        const missing = gone > 0 ? `, ${gone} gone upstream` : '';
+        if (tablesChanged === 0 && viewsChanged === 0) {
+          const views = viewsScanned > 0 ? `, ${count(viewsScanned, 'view')}` : '';
+          return `Nothing changed: ${count(tablesUnchanged, 'table')}${views}${missing}`;
+        }
+        const views = viewsChanged > 0 ? `, ${count(viewsChanged, 'view')} changed` : '';
+        return `${count(tablesChanged, 'table')} changed, ${tablesUnchanged} unchanged${views}${missing}`;
       }
       case 'JS_FAILED':
         return `${this.started && this.failures.every(({ table }) => table !== '') ? `Partial failure (${errors})` : 'Failed'}: ${this.#causes()}`;

@@ -4,6 +4,7 @@ import {
   ContinueAsNew,
   continueAsNew,
   isCancellation,
+  patched,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { ResolvedConnector } from '../activities/resolve-connector.ts';
@@ -45,14 +46,17 @@ export async function reconcile(request: ReconcileRequest, carried?: Carried): P
     const { connectorId } = connector;
     const destination = carried?.destination ?? (await control.ensureDestination({ connectorId }));
 
-    await ingestChangedTables(request, job, connector, { destination, cursor: carried?.cursor });
+    const { hasViews } = await ingestChangedTables(request, job, connector, { destination, cursor: carried?.cursor });
+    const viewsListed = hasViews && (await bringInViews(request, job, connector));
 
-    if (job.progress.tablesScanned === 0 && (request.scope || job.progress.tablesFiltered === 0)) {
+    const { tablesScanned, tablesFiltered, viewsScanned } = job.progress;
+    if (tablesScanned === 0 && !viewsScanned && (request.scope || tablesFiltered === 0)) {
       throw ApplicationFailure.nonRetryable(nothingFound(request), 'NOT_FOUND');
     }
     if (!request.scope) {
       job.phase('looking for tables that are gone');
       job.progress.tablesMissing = await ingest.reconcileMissing({ connectorId });
+      if (viewsListed) job.progress.viewsMissing = await ingest.reconcileMissing({ connectorId, views: true });
     }
     await control.bindDestination({ connectorId, ...destination });
     job.finish(job.progress.errors > 0 ? 'JS_FAILED' : 'JS_SUCCEEDED');
@@ -77,16 +81,21 @@ async function claimConnector(job: Job, { connectorId }: ResolvedConnector): Pro
   job.start();
 }
 
-/** Pages through the upstream's tables; each page's changed ones are ingested while the next pages are scanned. */
+/**
+ * Pages through the upstream's tables; each page's changed ones are ingested while the next pages are scanned.
+ *
+ * @returns whether there are views to bring in, as the worker that scanned the last page says
+ */
 async function ingestChangedTables(
   request: ReconcileRequest,
   job: Job,
   { connectorId, maxParallel }: ResolvedConnector,
   from: { destination: Carried['destination']; cursor?: WalkCursor },
-): Promise<void> {
+): Promise<{ hasViews: boolean }> {
   const { full = false, scope } = request;
   const pool = new Pool(maxParallel);
   let { cursor } = from;
+  let hasViews = false;
   try {
     do {
       job.phase('scanning and ingesting tables');
@@ -102,6 +111,7 @@ async function ingestChangedTables(
         await pool.add(() => ingestPack(job, { connectorId, full, scope }, tables));
       }
       cursor = page.cursor;
+      hasViews = page.hasViews ?? false;
 
       if (cursor && workflowInfo().continueAsNewSuggested) {
         await pool.drain();
@@ -117,6 +127,28 @@ async function ingestChangedTables(
   // A cancel that came while the last tables were in flight.
   const cancellation = CancellationScope.current();
   if (cancellation.consideredCancelled) await cancellation.cancelRequested;
+  // A workflow that was begun by a worker which knew no views goes on without them.
+  return { hasViews: hasViews && patched('views') };
+}
+
+/**
+ * Brings in the upstream's views. A view's failure is counted, and so is that of the whole step: the tables are in.
+ *
+ * @returns whether they were listed
+ */
+async function bringInViews(request: ReconcileRequest, job: Job, { connectorId }: ResolvedConnector): Promise<boolean> {
+  job.phase('bringing in views');
+  const written = job.record();
+  try {
+    const { full = false, scope } = request;
+    job.broughtInViews(await ingest.reconcileViews({ connectorId, full, scope, record: written }));
+    job.recorded(written);
+    return true;
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    job.failed('views', error);
+    return false;
+  }
 }
 
 type IngestOptions = Pick<Parameters<typeof ingest.ingestTable>[0], 'connectorId' | 'full' | 'scope'>;

@@ -7,6 +7,7 @@ import { selectColumns } from '../../stats/leaf-columns.ts';
 import type { IngestHeartbeat, ReconcileScope, TableOutcome } from '../../workflows/contract.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { destinationOf, requireNamespace } from '../destination.ts';
+import { isNameTaken, viewGaveWay } from '../gave-way.ts';
 import type { Heart } from '../heart.ts';
 import { putSchemas } from './put-schemas.ts';
 import { putSnapshot } from './put-snapshot.ts';
@@ -108,7 +109,7 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
   return { changed, snapshots, files, bytesRead: reader.bytesRead };
 }
 
-async function ensureTable({ deps, connector, table }: BringIn, reader: TableReader): Promise<Table> {
+async function ensureTable({ deps, connector, source, table }: BringIn, reader: TableReader): Promise<Table> {
   const { descriptor } = reader;
   const destination = destinationOf(connector, table);
   requireNamespace(destination, table);
@@ -116,7 +117,7 @@ async function ensureTable({ deps, connector, table }: BringIn, reader: TableRea
     connectorId: connector.connectorId,
     namespacePath: [...destination.namespacePath],
   });
-  return deps.catalog.reconciliation.ensureTable({
+  const request = {
     connectorId: connector.connectorId,
     upstream: { namespacePath: [...table.namespace], name: table.name },
     uuid: descriptor.uuid,
@@ -124,7 +125,13 @@ async function ensureTable({ deps, connector, table }: BringIn, reader: TableRea
     name: destination.name,
     format: descriptor.format === 'DELTA' ? TableFormat.TABLE_FORMAT_DELTA : TableFormat.TABLE_FORMAT_ICEBERG,
     location: descriptor.location,
-  });
+  };
+  try {
+    return await deps.catalog.reconciliation.ensureTable(request);
+  } catch (error) {
+    if (!isNameTaken(error) || !(await viewGaveWay(deps, source, connector.connectorId, table))) throw error;
+    return deps.catalog.reconciliation.ensureTable({ ...request, replacesView: true });
+  }
 }
 
 /** Field ids that the connector's selector and the run's scope leave; undefined for all. */

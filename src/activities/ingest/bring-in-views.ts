@@ -1,0 +1,148 @@
+import { setTimeout } from 'node:timers/promises';
+import type { ViewDescriptor, ViewRef } from '../../connectors/spi.ts';
+import { CodedError } from '../../errors.ts';
+import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
+import type { LookupUpstreamViewsResponse_Known as Known } from '../../generated/reconciler/v1/reconciliation.ts';
+import type { ActivityDeps } from '../deps.ts';
+import { destinationOf, requireNamespace, type TableDestination, tableText } from '../destination.ts';
+import { describeError, isCatalogAway, isFinal } from '../failures.ts';
+import { isNameTaken, tableGaveWay } from '../gave-way.ts';
+import type { Heart } from '../heart.ts';
+import { inParallel } from '../in-parallel.ts';
+import type { ViewSource } from '../view-source.ts';
+
+/** Questions asked of the upstream at the same time. */
+const QUESTIONS = 8;
+/** Passes over the views of a page that failed with what may pass. */
+const PASSES = 3;
+/** Wait before another pass, longer where the upstream asks for it. Well below the watchdog's time. */
+const WAIT_MS = 1_000;
+const LONGEST_WAIT_MS = 30_000;
+
+export interface BringInViews {
+  deps: Pick<ActivityDeps, 'catalog'>;
+  connector: Connector;
+  source: ViewSource;
+  /** Write all of them, also those whose fingerprint says that they have not changed. */
+  full: boolean;
+  heart: Heart;
+}
+
+export interface ViewFailure {
+  view: ViewRef;
+  code: string;
+  message: string;
+}
+
+/**
+ * Brings a page of views up to date: one question each to the upstream, and one call to the catalog for each that has changed. A view
+ * that fails is told in the answer, and the others go in.
+ *
+ * @throws what the catalog fails with when it cannot be reached: then every view would fail
+ */
+export async function bringInViews(
+  input: BringInViews,
+  views: readonly ViewRef[],
+): Promise<{ changed: number; failures: ViewFailure[] }> {
+  if (views.length === 0) return { changed: 0, failures: [] };
+  const { views: known } = await input.deps.catalog.reconciliation.lookupUpstreamViews({
+    connectorId: input.connector.connectorId,
+    views: views.map(({ namespace, name }) => ({ namespacePath: [...namespace], name })),
+  });
+  const namespaces = new Namespaces(input);
+  const failures: ViewFailure[] = [];
+  let changed = 0;
+  let left = views.map((view, i) => ({ view, known: known[i] }));
+  for (let pass = 1; left.length > 0; pass++) {
+    const again: typeof left = [];
+    let wait = WAIT_MS * pass;
+    await inParallel(left, QUESTIONS, async (one) => {
+      input.heart.signal.throwIfAborted();
+      try {
+        if (await bringInView(input, one.view, one.known, namespaces)) changed += 1;
+      } catch (error) {
+        if (input.heart.signal.aborted || isCatalogAway(error)) throw error;
+        if (isFinal(error) || pass === PASSES) failures.push({ view: one.view, ...describeError(error) });
+        else again.push(one);
+        if (error instanceof CodedError) wait = Math.max(wait, error.retryAfterMs ?? 0);
+      }
+      input.heart.beat();
+    });
+    left = again;
+    if (left.length > 0) await setTimeout(Math.min(wait, LONGEST_WAIT_MS), undefined, { signal: input.heart.signal });
+  }
+  return { changed, failures };
+}
+
+async function bringInView(
+  { deps, connector, source, full }: BringInViews,
+  view: ViewRef,
+  known: Known | undefined,
+  namespaces: Namespaces,
+): Promise<boolean> {
+  const descriptor = await source.describeView(view);
+  const to = destinationOf(connector, view);
+  if (!full && known && isUnchanged(known, descriptor, to)) return false;
+  requireNamespace(to, view, 'View');
+  const request = {
+    connectorId: connector.connectorId,
+    upstream: { namespacePath: [...view.namespace], name: view.name },
+    uuid: descriptor.uuid,
+    fingerprint: descriptor.fingerprint,
+    view: {
+      namespaceId: await namespaces.idOf(to.namespacePath),
+      name: to.name,
+      versionId: descriptor.versionId,
+      schema: { schemaId: descriptor.schema.id, json: descriptor.schema.json },
+      representations: descriptor.representations.map(({ sql, dialect }) => ({ sql, dialect })),
+      defaultCatalog: descriptor.defaultCatalog,
+      defaultNamespace: [...descriptor.defaultNamespace],
+      properties: descriptor.properties,
+    },
+  };
+  const { putUpstreamView } = deps.catalog.reconciliation;
+  try {
+    return (await putUpstreamView(request)).changed;
+  } catch (error) {
+    if (!isNameTaken(error) || !(await tableGaveWay(deps, source, connector.connectorId, view))) throw error;
+    return (await putUpstreamView({ ...request, replacesTable: true })).changed;
+  }
+}
+
+function isUnchanged(known: Known, descriptor: ViewDescriptor, to: TableDestination): boolean {
+  return (
+    known.viewId !== '' &&
+    !known.missing &&
+    known.fingerprint === descriptor.fingerprint &&
+    known.name === to.name &&
+    JSON.stringify(known.namespacePath) === JSON.stringify(to.namespacePath)
+  );
+}
+
+/** Ids of destination namespaces, each asked for (and made) once. */
+class Namespaces {
+  readonly #input: BringInViews;
+  readonly #ids = new Map<string, Promise<string>>();
+
+  constructor(input: BringInViews) {
+    this.#input = input;
+  }
+
+  idOf(path: readonly string[]): Promise<string> {
+    const key = JSON.stringify(path);
+    const known = this.#ids.get(key) ?? this.#ensure(path);
+    this.#ids.set(key, known);
+    return known;
+  }
+
+  async #ensure(path: readonly string[]): Promise<string> {
+    const { deps, connector } = this.#input;
+    const asked = { connectorId: connector.connectorId, namespacePath: [...path] };
+    return (await deps.catalog.reconciliation.ensureDestination(asked)).namespaceId;
+  }
+}
+
+/** How a view stands in failures. */
+export function viewText(view: ViewRef): string {
+  return `view ${tableText(view)}`;
+}

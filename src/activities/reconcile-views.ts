@@ -1,0 +1,72 @@
+import { activityInfo } from '@temporalio/activity';
+import type { ReconcileScope, TableFailure, ViewsHeartbeat, ViewsOutcome } from '../workflows/contract.ts';
+import type { ActivityDeps } from './deps.ts';
+import { destinationOf, scopeTakes } from './destination.ts';
+import { withHeart } from './heart.ts';
+import { bringInViews, viewText } from './ingest/bring-in-views.ts';
+import { openSource } from './open-source.ts';
+import { type JobRecord, recordJob } from './record-job.ts';
+import { takesViews } from './view-source.ts';
+import { type WalkCursor, walkFrom, walkViews } from './walk-tables.ts';
+
+export interface ViewsInput {
+  connectorId: string;
+  full: boolean;
+  scope?: ReconcileScope;
+  /** What the workflow has counted so far; the failures of views are recorded with it. */
+  record: JobRecord;
+}
+
+/** Views a page: what an attempt that broke off has to do again. */
+const PAGE = 100;
+/** Failures that the answer holds, which stays in the workflow's history. All of them are in the job's record. */
+const FAILURES_TOLD = 20;
+const MESSAGE_LIMIT = 1_000;
+
+type Done = ViewsOutcome & { cursor?: WalkCursor };
+
+/**
+ * Brings in the upstream's views, all in one activity: they are small, and there are far fewer of them than tables. A next attempt goes
+ * on with the page that was under way.
+ */
+export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Promise<ViewsOutcome> {
+  const connector = await deps.catalog.connectors.getConnector({
+    by: { $case: 'connectorId', value: input.connectorId },
+  });
+  const resume = (activityInfo().heartbeatDetails as ViewsHeartbeat | undefined)?.views as Done | undefined;
+  return withHeart(`Views of ${connector.uri}`, async ({ beat, signal }) => {
+    await recordJob(deps, input.record);
+    await using source = await openSource(deps, connector);
+    let done: Done = resume ?? {
+      cursor: walkFrom(connector.source?.namespacePath ?? []),
+      scanned: 0,
+      changed: 0,
+      errors: 0,
+      failures: [],
+    };
+    const heart = { signal, beat: () => beat({ views: done } satisfies ViewsHeartbeat) };
+    const takes = scopeTakes(input.scope);
+    while (done.cursor && takesViews(source, connector, input.scope)) {
+      const { views, cursor } = await walkViews(source, done.cursor, PAGE, heart.beat);
+      const taken = views.filter((view) => takes(destinationOf(connector, view)));
+      const { changed, failures } = await bringInViews({ deps, connector, source, full: input.full, heart }, taken);
+      const failed: TableFailure[] = failures.map(({ view, code, message }) => ({
+        table: viewText(view),
+        code,
+        message: message.slice(0, MESSAGE_LIMIT),
+        failedAtMs: Date.now(),
+      }));
+      if (failed.length > 0) await recordJob(deps, { ...input.record, failures: failed });
+      done = {
+        cursor,
+        scanned: done.scanned + taken.length,
+        changed: done.changed + changed,
+        errors: done.errors + failed.length,
+        failures: [...done.failures, ...failed].slice(0, FAILURES_TOLD),
+      };
+      heart.beat();
+    }
+    const { cursor: _, ...outcome } = done;
+    return outcome;
+  });
+}
