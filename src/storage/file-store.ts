@@ -47,7 +47,7 @@ export class FileStore implements ObjectStore {
       const length = Math.max(0, Math.min(end ?? stats.size, stats.size) - start);
       if (length > maxBytes) {
         throw new CodedError(
-          'RESOURCE_EXHAUSTED',
+          'FAILED_PRECONDITION',
           `${path} has ${length} bytes to read; at most ${maxBytes} are taken`,
         );
       }

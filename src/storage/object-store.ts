@@ -1,8 +1,8 @@
 /** Where metadata files lie: a file system or S3. */
 export interface ObjectStore {
   /**
-   * The whole object, or its part from `start` to before `end`. `NOT_FOUND` names the path; `RESOURCE_EXHAUSTED` if it
-   * would be more than `maxBytes`.
+   * The whole object, or its part from `start` to before `end`. `NOT_FOUND` names the path;
+   * `FAILED_PRECONDITION` if it would be more than `maxBytes`: trying again would not make it smaller.
    */
   read(path: string, options: { maxBytes: number; start?: number; end?: number }): Promise<Uint8Array>;
   /** `NOT_FOUND` names the path. */

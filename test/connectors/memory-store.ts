@@ -9,7 +9,7 @@ export class MemoryStore implements ObjectStore {
   async read(path: string, { maxBytes, start = 0, end }: { maxBytes: number; start?: number; end?: number }) {
     this.reads.push(path);
     const bytes = this.#get(path).subarray(start, end);
-    if (bytes.length > maxBytes) throw new CodedError('RESOURCE_EXHAUSTED', `${path} is too large`);
+    if (bytes.length > maxBytes) throw new CodedError('FAILED_PRECONDITION', `${path} is too large`);
     return bytes;
   }
 

@@ -35,7 +35,7 @@ describe('read', () => {
 
   it('refuses more than is wanted', async () => {
     await expect(store.read(join(folder, 'ten'), { maxBytes: 9 })).rejects.toEqual(
-      failing('RESOURCE_EXHAUSTED', 'ten', '10 bytes', 'at most 9'),
+      failing('FAILED_PRECONDITION', 'ten', '10 bytes', 'at most 9'),
     );
   });
 

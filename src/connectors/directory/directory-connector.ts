@@ -1,45 +1,58 @@
 import { CodedError } from '../../errors.ts';
+import { confined } from '../../storage/confined-store.ts';
 import { localPathCandidates } from '../../storage/file-uri.ts';
+import { schemeOf } from '../../storage/location.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import type { Usage } from '../../storage/usage.ts';
 import { openIcebergTable } from '../iceberg/table-reader.ts';
 import type { Connector, NamespacePath, Page, PageRequest, TableEntry, TableReader, TableRef } from '../spi.ts';
 import { folderKind, newestMetadata } from './table-folder.ts';
 
+/** Folders looked into at once. */
+const LOOKED_INTO = 16;
+
+export interface DirectoryOptions {
+  /** Where the store counts. */
+  usage?: Usage;
+  /** Locations that tables may read besides their own folders. */
+  allowed?: readonly string[];
+}
+
 /**
- * A warehouse on a file system: folders are namespaces, and one with Iceberg metadata in its `metadata` folder is a table.
+ * A warehouse on a file system or S3: folders are namespaces, and one with Iceberg metadata in its `metadata` folder is a table.
  *
  * Where it cannot be told whether a folder is a namespace or a table, because it may not be read, it is listed as both and fails by
  * itself. Names that start with a dot are hidden, as Hadoop has it. Pages go by name, in the order of UTF-16 code units; the token
  * is the last name, so what comes and goes in between neither repeats nor hides anything else.
+ *
+ * A table is read from its own folder, where also its metadata's `location` is looked for: the table may have been moved. What else its
+ * metadata names is `PERMISSION_DENIED` unless it is allowed.
  */
 export class DirectoryConnector implements Connector {
   readonly format = 'ICEBERG';
   readonly usage: Usage;
   readonly #store: ObjectStore;
   readonly #root: string;
+  readonly #allowed: readonly string[];
 
-  private constructor(store: ObjectStore, root: string, usage: Usage) {
+  private constructor(store: ObjectStore, root: string, { usage, allowed }: DirectoryOptions) {
     this.#store = store;
-    this.usage = usage;
     this.#root = root;
+    this.usage = usage ?? { requests: 0, bytes: 0 };
+    this.#allowed = allowed ?? [];
   }
 
   /**
-   * @param uri the warehouse's folder. It is taken as it stands; if there is no such folder, percent-decoded.
+   * @param uri the warehouse's folder. It is taken as it stands; if there is no such local folder, percent-decoded.
    * @throws CodedError `NOT_FOUND`, `PERMISSION_DENIED` or `INVALID_ARGUMENT`, with the URI and what to do
    */
-  static async open(
-    store: ObjectStore,
-    uri: string,
-    usage: Usage = { requests: 0, bytes: 0 },
-  ): Promise<DirectoryConnector> {
+  static async open(store: ObjectStore, uri: string, options: DirectoryOptions = {}): Promise<DirectoryConnector> {
     let failure: unknown;
-    for (const path of localPathCandidates(uri)) {
+    for (const path of schemeOf(uri) === 'file' ? localPathCandidates(uri) : [uri]) {
       const root = path.length > 1 ? path.replace(/\/+$/, '') || '/' : path;
       try {
         await requireWarehouse(store, root, uri);
-        return new DirectoryConnector(store, root, usage);
+        return new DirectoryConnector(store, root, options);
       } catch (error) {
         failure ??= error;
         if (!(error instanceof CodedError) || error.code !== 'NOT_FOUND') throw error;
@@ -64,11 +77,12 @@ export class DirectoryConnector implements Connector {
 
   async openTable(table: TableRef): Promise<TableReader> {
     const { path, fingerprint } = await this.#newestMetadata(table);
+    const folder = this.#folder([...table.namespace, table.name]);
     return openIcebergTable({
-      store: this.#store,
+      store: confined(this.#store, [folder, ...this.#allowed]),
       metadataLocation: path,
       fingerprint,
-      folder: this.#folder([...table.namespace, table.name]),
+      folder,
     });
   }
 
@@ -92,14 +106,18 @@ export class DirectoryConnector implements Connector {
     if (parent.length > 0 && (await folderKind(this.#store, folder)) === 'table') {
       throw new CodedError('NOT_FOUND', `there is no namespace ${parent.join('.')}: ${folder} is a table`);
     }
+    const after = (await this.#store.list(folder)).filter(
+      ({ name, folder }) => folder && !name.startsWith('.') && (page.token === undefined || name > page.token),
+    );
     const items: string[] = [];
-    for (const entry of await this.#store.list(folder)) {
-      if (!entry.folder || entry.name.startsWith('.')) continue;
-      if (page.token !== undefined && entry.name <= page.token) continue;
-      const found = await folderKind(this.#store, `${folder}/${entry.name}`);
-      if (found !== kind && found !== 'unknown') continue;
-      if (items.length === page.size) return { items, nextToken: items[items.length - 1] };
-      items.push(entry.name);
+    for (let next = 0; next < after.length; next += LOOKED_INTO) {
+      const entries = after.slice(next, next + LOOKED_INTO);
+      const kinds = await Promise.all(entries.map(({ name }) => folderKind(this.#store, `${folder}/${name}`)));
+      for (const [index, { name }] of entries.entries()) {
+        if (kinds[index] !== kind && kinds[index] !== 'unknown') continue;
+        if (items.length === page.size) return { items, nextToken: items[items.length - 1] };
+        items.push(name);
+      }
     }
     return { items };
   }

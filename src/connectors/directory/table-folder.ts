@@ -1,22 +1,26 @@
 import { CodedError } from '../../errors.ts';
-import type { ObjectStore } from '../../storage/object-store.ts';
+import type { FolderEntry, ObjectStat, ObjectStore } from '../../storage/object-store.ts';
 import { MAX_METADATA_BYTES, parseTableMetadata } from '../iceberg/table-metadata.ts';
 
 /** What `CREATE TABLE` names metadata files in catalogs (`00003-UUID`) and in Hadoop tables (`v3`), gzipped ones too. */
 const METADATA_FILE = /^(?:v(\d+)|(\d+)-.+?)(?:\.gz)?\.metadata\.json(?:\.gz)?$/;
 const ANY_METADATA_FILE = /\.metadata\.json(?:\.gz)?$/;
 const VERSION_HINT = 'version-hint.text';
+/** Codes of failures that may pass: another try can find what is there. */
+const PASSES: ReadonlySet<string> = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'RESOURCE_EXHAUSTED']);
 /** A version number; whatever is larger is none. */
 const MAX_HINT_BYTES = 4_096;
 
 export interface FoundMetadata {
   path: string;
-  /** Path, size and time of change: Hadoop tables that are made anew start again with `v1.metadata.json`. */
+  /** Path, size, time of change and ETag: Hadoop tables that are made anew start again with `v1.metadata.json`. */
   fingerprint: string;
 }
 
 interface Candidate {
   name: string;
+  /** Where the listing tells it. */
+  stat?: ObjectStat;
   version: number;
   /** Whether it is Hadoop's (`v3`), of which there is one a version. */
   hadoop: boolean;
@@ -57,7 +61,7 @@ export async function folderKind(store: ObjectStore, folder: string): Promise<Fo
 export async function newestMetadata(store: ObjectStore, table: string): Promise<FoundMetadata> {
   const folder = `${table}/metadata`;
   const entries = await store.list(folder);
-  const candidates = entries.filter((entry) => !entry.folder).flatMap(({ name }) => candidate(name));
+  const candidates = entries.filter((entry) => !entry.folder).flatMap(candidate);
   if (candidates.length === 0) {
     throw new CodedError(
       'DATA_LOSS',
@@ -68,23 +72,24 @@ export async function newestMetadata(store: ObjectStore, table: string): Promise
   const hint = entries.some((entry) => entry.name === VERSION_HINT && !entry.folder)
     ? await readHint(store, `${folder}/${VERSION_HINT}`)
     : undefined;
-  const version = followHint(hint, candidates) ?? highest(candidates);
-  const newest = candidates.filter((it) => it.version === version.number && (it.hadoop || !version.hadoop));
-  const name = newest.length === 1 ? newest[0]!.name : await lastUpdated(store, folder, newest);
+  const chosen = followHint(hint, candidates) ?? highest(candidates);
+  const newest = candidates.filter((it) => it.version === chosen.number && (it.hadoop || !chosen.hadoop));
+  const { name, stat } = newest.length === 1 ? newest[0]! : await lastUpdated(store, folder, newest);
   const path = `${folder}/${name}`;
-  const { size, modifiedMs } = await store.stat(path);
-  return { path, fingerprint: `${path}?size=${size}&modified=${modifiedMs}` };
+  const { size, modifiedMs, etag } = stat ?? (await store.stat(path));
+  const version = etag === undefined ? '' : `&etag=${etag.replaceAll('"', '')}`;
+  return { path, fingerprint: `${path}?size=${size}&modified=${modifiedMs}${version}` };
 }
 
 function isMetadata(name: string): boolean {
   return ANY_METADATA_FILE.test(name) || name === VERSION_HINT || (name.startsWith('snap-') && name.endsWith('.avro'));
 }
 
-function candidate(name: string): Candidate[] {
+function candidate({ name, stat }: FolderEntry): Candidate[] {
   if (name.startsWith('.')) return []; // Hadoop's checksums: .v1.metadata.json.crc
   const match = METADATA_FILE.exec(name);
-  if (match !== null) return [{ name, version: Number(match[1] ?? match[2]), hadoop: match[1] !== undefined }];
-  return ANY_METADATA_FILE.test(name) ? [{ name, version: -1, hadoop: false }] : [];
+  if (match !== null) return [{ name, stat, version: Number(match[1] ?? match[2]), hadoop: match[1] !== undefined }];
+  return ANY_METADATA_FILE.test(name) ? [{ name, stat, version: -1, hadoop: false }] : [];
 }
 
 function highest(candidates: readonly Candidate[]): { number: number; hadoop: boolean } {
@@ -110,29 +115,29 @@ async function readHint(store: ObjectStore, path: string): Promise<number | unde
     return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
   } catch (error) {
     // As good as none: the metadata files themselves tell. A store that cannot be reached is another matter.
-    if (error instanceof CodedError && error.code !== 'UNAVAILABLE') return undefined;
+    if (error instanceof CodedError && !PASSES.has(error.code)) return undefined;
     throw error;
   }
 }
 
 /** By `last-updated-ms`, then by the file's own time, then by name. One that is broken loses to one that is not. */
-async function lastUpdated(store: ObjectStore, folder: string, candidates: readonly Candidate[]): Promise<string> {
+async function lastUpdated(store: ObjectStore, folder: string, candidates: readonly Candidate[]): Promise<Candidate> {
   const dated = await Promise.all(
-    candidates.map(async ({ name }) => {
-      const path = `${folder}/${name}`;
-      const { modifiedMs } = await store.stat(path);
-      return { name, modifiedMs, updatedMs: await updatedMs(store, path) };
+    candidates.map(async (candidate) => {
+      const path = `${folder}/${candidate.name}`;
+      const { modifiedMs } = candidate.stat ?? (await store.stat(path));
+      return { ...candidate, modifiedMs, updatedMs: await updatedMs(store, path) };
     }),
   );
   dated.sort((a, b) => b.updatedMs - a.updatedMs || b.modifiedMs - a.modifiedMs || (a.name < b.name ? 1 : -1));
-  return dated[0]!.name;
+  return dated[0]!;
 }
 
 async function updatedMs(store: ObjectStore, path: string): Promise<number> {
   try {
     return parseTableMetadata(await store.read(path, { maxBytes: MAX_METADATA_BYTES }), path).lastUpdatedMs;
   } catch (error) {
-    if (error instanceof CodedError && error.code !== 'UNAVAILABLE') return Number.NEGATIVE_INFINITY;
+    if (error instanceof CodedError && !PASSES.has(error.code)) return Number.NEGATIVE_INFINITY;
     throw error;
   }
 }

@@ -30,12 +30,13 @@ export function fileError(what: string, path: string, error: unknown): unknown {
   return error;
 }
 
-/** `RESOURCE_EXHAUSTED` is not among them: here it is a file too large to be metadata, and trying again changes nothing. */
+/** `FAILED_PRECONDITION` is not among them: here it is a file too large to be metadata, an archived one, or no file at all. */
 const KEPT: ReadonlySet<string> = new Set([
   'DATA_LOSS',
   'PERMISSION_DENIED',
   'UNAUTHENTICATED',
   'UNAVAILABLE',
   'DEADLINE_EXCEEDED',
+  'RESOURCE_EXHAUSTED',
   'UNIMPLEMENTED',
 ]);

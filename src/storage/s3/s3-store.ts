@@ -31,7 +31,7 @@ const MOST_NAMES = 1_000_000;
  * did not get through.
  *
  * Besides what `ObjectStore` says: `UNAUTHENTICATED` and `PERMISSION_DENIED` say which credentials were used, `UNAVAILABLE` and
- * `DEADLINE_EXCEEDED` the endpoint, `RESOURCE_EXHAUSTED` is throttling too, `FAILED_PRECONDITION` an object that is archived.
+ * `DEADLINE_EXCEEDED` the endpoint, `RESOURCE_EXHAUSTED` is throttling, `FAILED_PRECONDITION` an object that is archived.
  */
 export class S3Store implements ObjectStore {
   readonly #options: Pick<StoreOptions, 'properties' | 'vended'>;
@@ -115,7 +115,7 @@ export class S3Store implements ObjectStore {
         }
         if (entries.length > MOST_NAMES) {
           throw new CodedError(
-            'RESOURCE_EXHAUSTED',
+            'FAILED_PRECONDITION',
             `${folder} has more than ${MOST_NAMES} names; at most so many are listed`,
           );
         }
@@ -208,7 +208,7 @@ function checkedLength(
   }
   if (ContentLength > maxBytes) {
     throw new CodedError(
-      'RESOURCE_EXHAUSTED',
+      'FAILED_PRECONDITION',
       `${path} has ${ContentLength} bytes to read; at most ${maxBytes} are taken`,
     );
   }

@@ -221,7 +221,7 @@ describe('connector URI', () => {
   });
 
   it('of another kind is not supported yet', async () => {
-    for (const kind of ['DELTA', 'GLUE', 'UNITY'] as const) {
+    for (const kind of ['DELTA', 'UNITY'] as const) {
       await expect(openConnector(plainSpec(kind, `file://${root}`), {})).rejects.toMatchObject({
         code: 'UNIMPLEMENTED',
       });

@@ -1,0 +1,24 @@
+import { allowedLocations } from '../../storage/confined-store.ts';
+import { schemeOf } from '../../storage/location.ts';
+import { openStore } from '../../storage/open-store.ts';
+import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
+import { DirectoryConnector } from './directory-connector.ts';
+
+/** Whether the URI is that of a warehouse folder: `file:`, a plain path, `s3:`, `s3a:` or `s3n:`. */
+export function isWarehouseUri(uri: string): boolean {
+  return /^file:/i.test(uri) || uri.startsWith('/') || schemeOf(uri) === 's3';
+}
+
+/**
+ * Opens the warehouse folder that is the connector's URI. Its tables read their own folders and `storage.allowed-locations`.
+ *
+ * @throws CodedError as `DirectoryConnector.open`
+ */
+export function openWarehouse(
+  { uri, properties }: ResolvedSpec,
+  { localRoots }: WorkerLimits,
+): Promise<DirectoryConnector> {
+  const usage = { requests: 0, bytes: 0 };
+  const store = openStore({ properties, usage, ...(localRoots !== undefined && { localRoots }) });
+  return DirectoryConnector.open(store, uri, { usage, allowed: allowedLocations(properties) });
+}
