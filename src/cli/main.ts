@@ -30,6 +30,7 @@ const ENTRIES: Entry[] = [
   { name: 'job', summary: 'look at reconcile jobs, wait for them, stop them', load: () => import('./job/index.ts') },
   { name: 'namespace', summary: 'list namespaces', load: () => import('./namespace/index.ts') },
   { name: 'table', summary: 'list tables and look at one', load: () => import('./table/index.ts') },
+  { name: 'view', summary: 'list views and look at one', load: () => import('./view/index.ts') },
   { name: 'snapshot', summary: "list a table's snapshots", load: () => import('./snapshot/index.ts') },
   { name: 'stats', summary: 'statistics of a snapshot: table, columns, files', load: () => import('./stats/index.ts') },
   { name: 'plan', summary: 'the files to read for a snapshot', load: () => import('./plan/index.ts') },

@@ -27,8 +27,19 @@ export async function tableIdOf(clients: CatalogClients, text: string): Promise<
   if (parts.length < 3)
     throw new UsageError(`'${text}' is no table's name`, 'a table is written catalog.namespace.table');
   const { tableId } = await resolve(clients, parts, true);
-  if (tableId === '') throw new UsageError(`'${text}' is a view, not a table`);
+  if (tableId === '')
+    throw new UsageError(`'${text}' is a view, not a table`, `\`reconciler view get ${text}\` shows it`);
   return tableId;
+}
+
+/** The id of a view written catalog.namespace.view. */
+export async function viewIdOf(clients: CatalogClients, text: string): Promise<string> {
+  const parts = parseName(text);
+  if (parts.length < 3) throw new UsageError(`'${text}' is no view's name`, 'a view is written catalog.namespace.view');
+  const { viewId } = await resolve(clients, parts, true);
+  if (viewId === '')
+    throw new UsageError(`'${text}' is a table, not a view`, `\`reconciler table get ${text}\` shows it`);
+  return viewId;
 }
 
 /** The id of a namespace written catalog.namespace. */

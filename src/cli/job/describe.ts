@@ -21,6 +21,7 @@ export function describeJob(job: ReconcileJob): string[] {
     ['phase', hasEnded(job) ? '' : job.phase],
     ['mode', job.fullRescan ? 'full' : 'incremental'],
     ['tables', tablesText(job)],
+    ['views', viewsText(job)],
     ['errors', count(job.errors)],
     [
       'ingested',
@@ -31,6 +32,14 @@ export function describeJob(job: ReconcileJob): string[] {
     ['finished', job.finishedAt && time(job.finishedAt)],
     ['ran for', job.startedAt && ranFor(job)],
   ]);
+}
+
+/** Empty where the upstream has none. */
+function viewsText(job: ReconcileJob): string {
+  if (job.viewsScanned === 0n && job.viewsMissing === 0n) return '';
+  const parts = [`${count(job.viewsScanned)} scanned`, `${count(job.viewsChanged)} changed`];
+  if (job.viewsMissing > 0n) parts.push(`${count(job.viewsMissing)} missing`);
+  return parts.join(', ');
 }
 
 function tablesText(job: ReconcileJob): string {
