@@ -6,7 +6,9 @@ import { JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/j
 import { formatName } from '../../src/names.ts';
 import { differences } from '../integration/compare-truth.ts';
 import { RunningStack } from '../integration/running-stack.ts';
+import { CleanUp } from './clean-up.ts';
 import { fixtureTables, publishFixtures } from './publish-fixtures.ts';
+import { connectorS3 } from './s3-properties.ts';
 import { startIcebergRest } from './servers/iceberg-rest.ts';
 import { startMoto } from './servers/moto.ts';
 
@@ -15,7 +17,7 @@ const tables = fixtureTables().filter(({ truth }) => truth.corrupted !== 'trunca
 const named = tables.map(({ path, truth }) => ({ name: formatName(path), truth }));
 
 describe.each(['file', 's3'] as const)("fixtures behind Iceberg's REST server, in a %s warehouse", (scheme) => {
-  const cleanUp = new AsyncDisposableStack();
+  const cleanUp = new CleanUp();
   let stack: RunningStack;
   let connectorId: string;
   let job: ReconcileJob;
@@ -33,12 +35,12 @@ describe.each(['file', 's3'] as const)("fixtures behind Iceberg's REST server, i
     stack = cleanUp.use(await RunningStack.start(moto?.env));
     connectorId = await stack.connect('rest', '', {
       uri: rest.url,
-      properties: moto && { 's3.endpoint': moto.url, 's3.path-style-access': 'true', 's3.region': moto.access.region },
+      properties: moto && connectorS3(moto),
     });
     job = await stack.trigger(connectorId);
     for (const { table, code } of await stack.failures(job.jobId)) failed.set(table, code);
   });
-  afterAll(() => cleanUp.disposeAsync());
+  afterAll(() => cleanUp[Symbol.asyncDispose]());
 
   it('finds every table', () => {
     expect(job).toMatchObject({ tablesScanned: BigInt(tables.length) });

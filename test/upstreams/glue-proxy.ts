@@ -1,0 +1,130 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** What is asked of Glue, as it came. */
+export interface GlueRequest {
+  /** `GetTables` */
+  action: string;
+  // biome-ignore lint/suspicious/noExplicitAny: the protocol's JSON
+  body: any;
+  /** Of all the requests for this action, from 1. */
+  nth: number;
+  headers: IncomingMessage['headers'];
+}
+
+/** An answer instead of moto's: an exception of Glue's, or what goes over the wire. */
+export type Fault =
+  | { exception: string; message?: string; status?: number; headers?: Record<string, string> }
+  | { raw: string; status?: number; headers?: Record<string, string> }
+  | 'hang'
+  | 'hang in the body'
+  | 'cut';
+
+export interface GlueProxy extends AsyncDisposable {
+  readonly url: string;
+  /** Every attempt that came, in order. */
+  readonly requests: GlueRequest[];
+  /** How often each action was asked for since `forget`. */
+  calls(): Record<string, number>;
+  forget(): void;
+  /** Asked before moto is; undefined lets the request through. */
+  fault?: (request: GlueRequest) => Fault | undefined;
+  /** Page tokens given before this call are not taken any more. */
+  endTokens(): void;
+}
+
+/**
+ * Stands before moto's Glue and does what the real one does and moto does not: it cuts listings into pages by MaxResults and NextToken
+ * (at most 100), and fails as a test wants it.
+ */
+export async function startGlueProxy(moto: string): Promise<GlueProxy> {
+  let generation = 0;
+  const requests: GlueRequest[] = [];
+  const server = createServer((request, response) => {
+    answer(request, response).catch((error) => response.destroy(error));
+  });
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const text = Buffer.concat(chunks);
+    const action = String(request.headers['x-amz-target']).replace('AWSGlue.', '');
+    const body = JSON.parse(text.toString() || '{}');
+    const nth = requests.filter((one) => one.action === action).length + 1;
+    const asked = { action, body, nth, headers: request.headers };
+    requests.push(asked);
+    const fault = proxy.fault?.(asked);
+    if (fault !== undefined) return fail(response, fault);
+
+    const list = { GetTables: 'TableList', GetDatabases: 'DatabaseList' }[action];
+    if (!list) return send(response, await forward(request, text));
+    const { NextToken, MaxResults = 100, ...rest } = body;
+    const [given, start] = NextToken === undefined ? [generation, 0] : NextToken.split(':').map(Number);
+    if (given !== generation)
+      return fail(response, { exception: 'InvalidInputException', message: 'Token has expired' });
+    const whole = await forward(request, Buffer.from(JSON.stringify(rest)));
+    if (whole.status !== 200) return send(response, whole);
+    const json = JSON.parse(whole.text);
+    const end = start + Math.min(MaxResults, 100);
+    const more = end < json[list].length;
+    const page = { ...json, [list]: json[list].slice(start, end), ...(more && { NextToken: `${generation}:${end}` }) };
+    send(response, { ...whole, text: JSON.stringify(page) });
+  }
+
+  async function forward(request: IncomingMessage, body: Buffer) {
+    const headers: Record<string, string> = {};
+    for (const name of ['content-type', 'x-amz-target', 'authorization', 'x-amz-date']) {
+      const value = request.headers[name];
+      if (typeof value === 'string') headers[name] = value;
+    }
+    const got = await fetch(moto, { method: 'POST', headers, body: new Uint8Array(body) });
+    return {
+      status: got.status,
+      text: await got.text(),
+      headers: { 'x-amzn-errortype': got.headers.get('x-amzn-errortype') },
+    };
+  }
+
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const proxy: GlueProxy = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests,
+    calls: () => {
+      const counts: Record<string, number> = {};
+      for (const { action } of requests) counts[action] = (counts[action] ?? 0) + 1;
+      return counts;
+    },
+    forget: () => requests.splice(0),
+    endTokens: () => {
+      generation += 1;
+    },
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+  return proxy;
+}
+
+function send(
+  response: ServerResponse,
+  { status, text, headers }: { status: number; text: string; headers: Record<string, string | null> },
+): void {
+  const known = Object.entries(headers).filter((entry): entry is [string, string] => entry[1] !== null);
+  response.writeHead(status, { 'content-type': 'application/x-amz-json-1.1', ...Object.fromEntries(known) }).end(text);
+}
+
+/** AWS JSON 1.1: the exception's name in `__type`. */
+function fail(response: ServerResponse, fault: Fault): void {
+  if (fault === 'hang') return;
+  if (fault === 'hang in the body' || fault === 'cut') {
+    response.writeHead(200, { 'content-type': 'application/x-amz-json-1.1', 'content-length': '1000' });
+    response.write('{"TableList":[');
+    if (fault === 'cut') setTimeout(() => response.destroy(), 20);
+    return;
+  }
+  const { status, headers = {} } = fault;
+  if ('raw' in fault) return void response.writeHead(status ?? 200, headers).end(fault.raw);
+  const text = JSON.stringify({ __type: fault.exception, Message: fault.message ?? 'for the test' });
+  send(response, { status: status ?? 400, text, headers });
+}

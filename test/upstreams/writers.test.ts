@@ -1,0 +1,83 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { formatName } from '../../src/names.ts';
+import { differences } from '../integration/compare-truth.ts';
+import { RunningStack } from '../integration/running-stack.ts';
+import { CleanUp } from './clean-up.ts';
+import { type WrittenTable, write } from './engines.ts';
+import { connectorS3, pyicebergS3 } from './s3-properties.ts';
+import { startIcebergRest } from './servers/iceberg-rest.ts';
+import { startMoto } from './servers/moto.ts';
+
+describe('while pyiceberg appends, overwrites, deletes, evolves, rolls back, expires, drops, recreates and renames', () => {
+  const cleanUp = new CleanUp();
+  const states: JobState[] = [];
+  const failures: string[] = [];
+  let stack: RunningStack;
+  let connectorId: string;
+  let written: WrittenTable[];
+
+  beforeAll(async () => {
+    const moto = cleanUp.use(await startMoto());
+    await moto.createBucket('lake');
+    const rest = cleanUp.use(await startIcebergRest({ warehouse: 's3://lake/warehouse', s3: moto }));
+    stack = cleanUp.use(await RunningStack.start(moto.env));
+    connectorId = await stack.connect('busy', '', { uri: rest.url, properties: connectorS3(moto) });
+
+    let writing = true;
+    const input = {
+      catalog: { uri: rest.url, ...pyicebergS3(moto) },
+      seed: 4,
+      tables: 6,
+      operations: 150,
+      pause: 0.02,
+    };
+    const writer = write('keep_writing.py', [], input).finally(() => {
+      writing = false;
+    });
+    // Full ones between: they compare with tables that change under them.
+    for (let n = 0; writing; n++) {
+      const job = await stack.trigger(connectorId, { fullRescan: n % 4 === 3 });
+      states.push(job.state);
+      for (const { table, code, message } of await stack.failures(job.jobId))
+        failures.push(`${table}: ${code} ${message}`);
+    }
+    written = await writer;
+  });
+  afterAll(() => cleanUp[Symbol.asyncDispose]());
+
+  it('runs go on', () => {
+    expect(states.length).toBeGreaterThan(3);
+    expect(states).toContain(JobState.JS_SUCCEEDED);
+    // What went away under a run may fail in it; nothing is broken.
+    for (const failure of failures) expect(failure).not.toMatch(/: (INTERNAL|INVALID_ARGUMENT|UNIMPLEMENTED) /);
+  });
+
+  it('and one more run makes the catalog equal to the truth', async () => {
+    const job = await stack.trigger(connectorId);
+    expect(await stack.failures(job.jobId)).toEqual([]);
+    expect(job.state).toBe(JobState.JS_SUCCEEDED);
+    const wrong: Record<string, string[]> = {};
+    for (const { path, truth } of written) {
+      const found = await differences(stack.catalog, await stack.tableId(formatName(['busy', ...path])), truth);
+      if (found.length > 0) wrong[formatName(path)] = found;
+    }
+    expect(wrong).toEqual({});
+  });
+
+  it('with just the tables that are there, the others marked as missing', async () => {
+    const { namespaceId } = await stack.catalog.directory.resolve({
+      name: { $case: 'text', value: 'busy.busy' },
+      object: false,
+    });
+    const { tables } = await stack.catalog.tables.listTables({ namespaceId, pageSize: 1000 });
+    const there = tables.filter(({ upstream }) => !upstream?.missingSince).map(({ name }) => name);
+    expect(there.sort()).toEqual(written.map(({ path }) => path.at(-1)).sort());
+    expect(tables.length).toBeGreaterThan(there.length);
+  });
+
+  it('and a full rescan has nothing to repair', async () => {
+    const full = await stack.trigger(connectorId, { fullRescan: true });
+    expect(full).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n, tablesChanged: 0n });
+  });
+});
