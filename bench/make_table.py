@@ -2,11 +2,13 @@
 
 `one` makes a table of many files: pyiceberg's own fast append writes its manifests, from DataFile objects with full metrics
 (sizes, value, null and NaN counts and both bounds for 20 columns of mixed types), partitioned by day. `many` makes many
-small tables of one snapshot each. Both are directory warehouses, `WAREHOUSE/NAMESPACE/TABLE/metadata`; values come from a
-seeded generator, so that two runs differ only in ids and times.
+small tables, of one snapshot each unless told otherwise. Both are directory warehouses, `WAREHOUSE/NAMESPACE/TABLE/metadata`; values
+come from a seeded generator, so that two runs differ only in ids and times. With `--bucket` the tables say that they are in
+`s3://BUCKET/NAMESPACE/TABLE`, and lie in `WAREHOUSE/BUCKET/NAMESPACE/TABLE` to be put there.
 
   python make_table.py one  --warehouse /tmp/bench/wh --name files --files 200000 --snapshots 20
   python make_table.py many --warehouse /tmp/bench/many --tables 1000
+  python make_table.py many --warehouse /tmp/bench/s3 --tables 20 --snapshots 5 --files 10 --bucket lake
 """
 
 import argparse
@@ -123,8 +125,8 @@ def data_file(rng: random.Random, location: str, number: int, day: int) -> DataF
     )
 
 
-def catalog(warehouse: str, database: str) -> SqlCatalog:
-    return SqlCatalog("bench", uri=f"sqlite:///{database}", warehouse=f"file://{warehouse}")
+def catalog(warehouse: str, database: str, **properties: str) -> SqlCatalog:
+    return SqlCatalog("bench", uri=f"sqlite:///{database}", warehouse=f"file://{warehouse}", **properties)
 
 
 def make_one(warehouse: str, namespace: str, name: str, files: int, snapshots: int) -> dict:
@@ -146,20 +148,23 @@ def make_one(warehouse: str, namespace: str, name: str, files: int, snapshots: i
     return {"table": f"{namespace}.{name}", "files": made, "snapshots": snapshots}
 
 
-def make_many(warehouse: str, namespace: str, tables: int, files: int) -> dict:
-    """`tables` tables of one snapshot with `files` data files each."""
+def make_many(warehouse: str, namespace: str, tables: int, snapshots: int, files: int, bucket: str | None) -> dict:
+    """`tables` tables of `snapshots` appends with `files` data files each."""
     rng = random.Random(11)
+    root = f"s3://{bucket}" if bucket else f"file://{warehouse}"
     with tempfile.TemporaryDirectory() as scratch:
-        cat = catalog(warehouse, f"{scratch}/catalog.db")
+        mirror = {"py-io-impl": "mirror_io.MirrorFileIO", "mirror.root": warehouse} if bucket else {}
+        cat = catalog(warehouse, f"{scratch}/catalog.db", **mirror)
         cat.create_namespace(namespace)
         for number in range(tables):
             name = f"t{number:05d}"
-            location = f"file://{warehouse}/{namespace}/{name}"
+            location = f"{root}/{namespace}/{name}"
             table = cat.create_table((namespace, name), SCHEMA, location, SPEC)
-            with table.transaction() as tx, tx.update_snapshot().fast_append() as append:
-                for file in range(files):
-                    append.append_data_file(data_file(rng, location, file, FIRST_DAY + file))
-    return {"namespace": namespace, "tables": tables, "filesPerTable": files}
+            for snapshot in range(snapshots):
+                with table.transaction() as tx, tx.update_snapshot().fast_append() as append:
+                    for file in range(snapshot * files, (snapshot + 1) * files):
+                        append.append_data_file(data_file(rng, location, file, FIRST_DAY + file))
+    return {"namespace": namespace, "tables": tables, "snapshots": snapshots, "filesPerSnapshot": files}
 
 
 def metadata_bytes(folder: str) -> int:
@@ -173,20 +178,26 @@ def main() -> None:
     one.add_argument("--name", default="files")
     one.add_argument("--files", type=int, default=200_000)
     one.add_argument("--snapshots", type=int, default=20)
-    many = commands.add_parser("many", help="many tables of one snapshot")
+    many = commands.add_parser("many", help="many small tables")
     many.add_argument("--tables", type=int, default=1_000)
-    many.add_argument("--files", type=int, default=4, help="data files a table")
+    many.add_argument("--snapshots", type=int, default=1, help="appends a table")
+    many.add_argument("--files", type=int, default=4, help="data files an append")
+    many.add_argument("--bucket", help="write what is to be put into this bucket")
     for command in (one, many):
         command.add_argument("--warehouse", required=True, help="a directory; made if it is not there")
         command.add_argument("--namespace", default="bench")
     args = parser.parse_args()
 
     warehouse = os.path.abspath(args.warehouse)
-    target = os.path.join(warehouse, args.namespace, *([args.name] if args.what == "one" else []))
+    below = [args.namespace, args.name] if args.what == "one" else [args.bucket or "", args.namespace]
+    target = os.path.join(warehouse, *below)
     shutil.rmtree(target, ignore_errors=True)
     os.makedirs(target)
     start = time.perf_counter()
-    made = make_one(warehouse, args.namespace, args.name, args.files, args.snapshots) if args.what == "one" else make_many(warehouse, args.namespace, args.tables, args.files)
+    if args.what == "one":
+        made = make_one(warehouse, args.namespace, args.name, args.files, args.snapshots)
+    else:
+        made = make_many(warehouse, args.namespace, args.tables, args.snapshots, args.files, args.bucket)
     print(json.dumps({**made, "seconds": round(time.perf_counter() - start, 1), "bytes": metadata_bytes(target)}))
 
 

@@ -50,7 +50,7 @@ interface FilesResult {
 /** One table of `files` files: ingested, then found unchanged. */
 async function measureFiles(warehouse: string, files: number, cache: string): Promise<FilesResult> {
   await using stack = await BenchStack.start(cache);
-  await stack.createConnector('bench', warehouse);
+  await stack.createConnector('bench', '--kind', 'iceberg', '--uri', `file://${warehouse}`);
   const first = await stack.reconcile('bench');
   const memory = { workerMiB: stack.peakMemory('worker'), catalogMiB: stack.peakMemory('catalog') };
   emptyLog(stack.database);
@@ -71,7 +71,7 @@ async function measureFiles(warehouse: string, files: number, cache: string): Pr
 /** Many tables of one snapshot: first run and unchanged run. */
 async function measureTables(warehouse: string, tables: number, cache: string) {
   await using stack = await BenchStack.start(cache);
-  await stack.createConnector('bench', warehouse);
+  await stack.createConnector('bench', '--kind', 'iceberg', '--uri', `file://${warehouse}`);
   const of = async (run: Run) => ({
     ...timesOf(run),
     tablesPerSecond: Math.round(tables / run.jobSeconds),

@@ -31,6 +31,8 @@ export interface Run {
   cliSeconds: number;
 }
 
+export type StackProcess = 'worker' | 'catalog' | 'temporal';
+
 /** A whole stack, started as a user starts it, in a data directory of its own that goes when it stops. */
 export class BenchStack implements AsyncDisposable {
   #process: ChildProcess;
@@ -69,18 +71,9 @@ export class BenchStack implements AsyncDisposable {
     return this.#file().temporalAddress;
   }
 
-  async createConnector(name: string, warehouse: string): Promise<void> {
-    await this.#cli(
-      'connector',
-      'create',
-      name,
-      '--kind',
-      'iceberg',
-      '--uri',
-      `file://${warehouse}`,
-      '--destination-catalog',
-      name,
-    );
+  /** With the options of `connector create` that say what its upstream is. */
+  async createConnector(name: string, ...upstream: string[]): Promise<void> {
+    await this.#cli('connector', 'create', name, ...upstream, '--destination-catalog', name);
   }
 
   /** Reconciles and waits for the end. */
@@ -98,13 +91,25 @@ export class BenchStack implements AsyncDisposable {
   }
 
   /** The most that a process has held in memory since it started, in MiB (Linux only). */
-  peakMemory(name: 'worker' | 'catalog'): number | undefined {
+  peakMemory(name: StackProcess): number | undefined {
     const pid = this.#file().processes[name];
     try {
       const kib = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
       return kib === undefined ? undefined : Math.round(Number(kib) / 1024);
     } catch {
       return undefined;
+    }
+  }
+
+  /** Processor time of a process since it started, in seconds (Linux only). */
+  cpuSeconds(name: StackProcess): number {
+    try {
+      const stat = readFileSync(`/proc/${this.#file().processes[name]}/stat`, 'utf8');
+      // Behind the name in parentheses, which may hold spaces: fields 14 and 15, in hundredths.
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      return (Number(fields[11]) + Number(fields[12])) / 100;
+    } catch {
+      return Number.NaN;
     }
   }
 

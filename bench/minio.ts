@@ -1,0 +1,30 @@
+import { join } from 'node:path';
+import { installed, runInstaller } from '../test/upstreams/servers/cache.ts';
+import { type Server, startServer } from '../test/upstreams/servers/server.ts';
+
+/** By Go's module proxy; MinIO (AGPL) is a tool of the benchmark, no part of the product. */
+const VERSION = 'v0.0.0-20260212201848-7aac2a2c5b7c';
+
+/** MinIO: an S3 that is no bottleneck here (moto's answers 300 reads a second) and checks signatures. Built the first time, in minutes. */
+export async function startMinio(access: { accessKeyId: string; secretAccessKey: string }): Promise<Server> {
+  const folder = await installed(`minio-${VERSION}`, async (unfinished) => {
+    const work = join(unfinished, 'build');
+    const env = [`GOBIN=${unfinished}`, `GOPATH=${work}`, `GOCACHE=${join(work, 'cache')}`, 'GOFLAGS=-modcacherw'];
+    await runInstaller('env', [...env, 'go', 'install', `github.com/minio/minio@${VERSION}`]);
+    await runInstaller('rm', ['-rf', work]);
+  });
+  return startServer({
+    name: 'minio',
+    command: join(folder, 'minio'),
+    start: (port, data) => ({
+      args: ['server', '--address', `127.0.0.1:${port}`, join(data, 'data')],
+      env: {
+        MINIO_ROOT_USER: access.accessKeyId,
+        MINIO_ROOT_PASSWORD: access.secretAccessKey,
+        MINIO_BROWSER: 'off',
+        MINIO_UPDATE: 'off',
+      },
+    }),
+    readyPath: '/minio/health/ready',
+  });
+}
