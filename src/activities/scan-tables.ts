@@ -92,7 +92,8 @@ async function changedOnes(
         !before.fingerprint ||
         hasMoved(before, destinationOf(connector, table)) ||
         // A table that cannot even be asked is brought in, to fail by itself with its own message and retries.
-        (table.fingerprint ?? (await source.fingerprint(table).catch(() => undefined))) !== before.fingerprint;
+        (table.fingerprint ?? (await source.fingerprint(table, before.fingerprint).catch(() => undefined))) !==
+          before.fingerprint;
       heart.beat();
     }
   };

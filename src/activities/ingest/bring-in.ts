@@ -46,7 +46,7 @@ export async function bringIn(input: BringIn): Promise<TableOutcome> {
 }
 
 async function hasMoved(source: OpenConnector, table: TableRef, reader: TableReader): Promise<boolean> {
-  const now = await source.fingerprint(table).catch(() => reader.descriptor.fingerprint);
+  const now = await source.fingerprint(table, reader.descriptor.fingerprint).catch(() => reader.descriptor.fingerprint);
   return now !== reader.descriptor.fingerprint;
 }
 
