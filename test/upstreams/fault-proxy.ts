@@ -1,0 +1,167 @@
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+
+/** One request that a rule took. */
+export interface Exchange {
+  incoming: IncomingMessage;
+  body: Buffer;
+  response: ServerResponse;
+  /** Asks the real server; the answer's body comes whole and unpacked. */
+  ask(): Promise<{ status: number; headers: Record<string, string>; body: Buffer }>;
+}
+
+export type Fault = (exchange: Exchange) => void | Promise<void>;
+
+export interface Rule {
+  method?: string;
+  /** Of path and query, as they were sent. */
+  path: RegExp;
+  /** Which of the requests that fit it takes, counted from 1; all of them if absent. */
+  hits?: (n: number) => boolean;
+  fault: Fault;
+}
+
+/** An HTTP proxy in front of a real server: what no rule takes is passed on as it is. The first rule that fits takes a request. */
+export interface FaultProxy extends AsyncDisposable {
+  readonly url: string;
+  rules: Rule[];
+  /** Every request that came, oldest first. */
+  readonly requests: { method: string; path: string; headers: IncomingMessage['headers'] }[];
+}
+
+export async function startFaultProxy(target: string, rules: Rule[] = []): Promise<FaultProxy> {
+  const sockets = new Set<Socket>();
+  const taken = new Map<Rule, number>();
+  const proxy = { rules, requests: [] as FaultProxy['requests'] };
+  const server = createServer(async (incoming, response) => {
+    const { method = '', url: path = '', headers } = incoming;
+    proxy.requests.push({ method, path, headers });
+    const body = Buffer.concat(await incoming.toArray().catch(() => []));
+    const exchange: Exchange = { incoming, body, response, ask: () => askWhole(target, incoming, body) };
+    const rule = proxy.rules.find((candidate) => {
+      if ((candidate.method ?? method) !== method || !candidate.path.test(path)) return false;
+      const n = (taken.get(candidate) ?? 0) + 1;
+      taken.set(candidate, n);
+      return candidate.hits?.(n) ?? true;
+    });
+    try {
+      await (rule?.fault ?? passOn(target))(exchange);
+    } catch {
+      response.destroy();
+    }
+  });
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return Object.assign(proxy, {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  });
+}
+
+/** Unchanged, bytes and headers. */
+function passOn(target: string): Fault {
+  return ({ incoming, body, response }) =>
+    new Promise((resolve, reject) => {
+      const outgoing = forward(target, incoming, incoming.headers);
+      outgoing.on('response', (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.rawHeaders);
+        answer.pipe(response).on('finish', resolve).on('error', reject);
+      });
+      outgoing.on('error', reject);
+      outgoing.end(body);
+    });
+}
+
+function askWhole(target: string, incoming: IncomingMessage, sent: Buffer): ReturnType<Exchange['ask']> {
+  return new Promise((resolve, reject) => {
+    const outgoing = forward(target, incoming, { ...incoming.headers, 'accept-encoding': 'identity' });
+    outgoing.on('error', reject);
+    outgoing.on('response', async (answer) => {
+      const body = Buffer.concat(await answer.toArray());
+      const headers: Record<string, string> = {};
+      for (const name of ['content-type', 'etag']) {
+        const value = answer.headers[name];
+        if (typeof value === 'string') headers[name] = value;
+      }
+      resolve({ status: answer.statusCode ?? 502, headers, body });
+    });
+    outgoing.end(sent);
+  });
+}
+
+function forward(target: string, { method, url }: IncomingMessage, headers: IncomingMessage['headers']) {
+  // The path as it was sent: `URL` would normalize it.
+  const { hostname, port } = new URL(target);
+  const prefix = target.replace(/^https?:\/\/[^/]+/, '');
+  return request({
+    hostname,
+    port,
+    method,
+    path: `${prefix}${url}`,
+    headers: { ...headers, host: `${hostname}:${port}` },
+  });
+}
+
+// Faults
+
+/** An error as the OpenAPI has it. */
+export function refuse(status: number, type: string, headers: Record<string, string> = {}): Fault {
+  return ({ response }) => {
+    const body = JSON.stringify({ error: { message: `said the test's proxy`, type, code: status } });
+    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body);
+  };
+}
+
+/** Takes the request and never answers. */
+export const hang: Fault = () => {};
+
+/** Answers and sends a byte now and then, for ever. */
+export const trickle: Fault = ({ response }) => {
+  response.writeHead(200, { 'content-type': 'application/json' });
+  const timer = setInterval(() => response.write(' '), 100);
+  response.on('close', () => clearInterval(timer));
+};
+
+/** Half of the answer, then the connection breaks: with a length (that is not reached), in chunks (without the last), or with nothing to tell. */
+export function cutBody(how: 'length' | 'chunks' | 'close'): Fault {
+  return async ({ ask, response }) => {
+    const { status, headers, body } = await ask();
+    const half = body.subarray(0, body.length / 2);
+    if (how === 'close') {
+      response.shouldKeepAlive = false;
+      response.useChunkedEncodingByDefault = false;
+      response.writeHead(status, { ...headers, connection: 'close' });
+      response.end(half);
+      return;
+    }
+    response.writeHead(status, how === 'length' ? { ...headers, 'content-length': body.length } : headers);
+    response.write(half, () => setTimeout(() => response.destroy(), 50));
+  };
+}
+
+export function redirect(status: number, location: string | ((path: string) => string)): Fault {
+  return ({ incoming, response }) => {
+    const to = typeof location === 'string' ? location : location(incoming.url ?? '');
+    response.writeHead(status, { location: to }).end();
+  };
+}
+
+/** A page to log in, as gateways answer with. */
+export const htmlPage: Fault = ({ response }) => {
+  response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' });
+  response.end('<!doctype html><title>Sign in</title><form method="post"><input name="password"></form>');
+};
+
+/** The real answer, with its JSON changed. */
+export function changed(change: (json: Record<string, unknown>) => object): Fault {
+  return async ({ ask, response }) => {
+    const { status, headers, body } = await ask();
+    response.writeHead(status, headers).end(JSON.stringify(change(JSON.parse(body.toString('utf8')))));
+  };
+}
