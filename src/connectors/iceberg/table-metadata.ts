@@ -45,8 +45,22 @@ const NEWEST_FORMAT_VERSION = 3;
  *   `FAILED_PRECONDITION` for the metadata of a view
  */
 export function parseTableMetadata(bytes: Uint8Array, path: string): TableMetadata {
+  return readTableMetadata(() => parseLosslessJson(text(bytes)), path);
+}
+
+/**
+ * Table metadata that came in a catalog's answer, as `parseLosslessJson` gives it.
+ *
+ * @param path for the messages
+ * @throws CodedError as `parseTableMetadata`
+ */
+export function tableMetadataOf(json: unknown, path: string): TableMetadata {
+  return readTableMetadata(() => json, path);
+}
+
+function readTableMetadata(json: () => unknown, path: string): TableMetadata {
   try {
-    return tableMetadata(new JsonFields(parseLosslessJson(text(bytes))), path);
+    return tableMetadata(new JsonFields(json()), path);
   } catch (error) {
     // A CodedError of our own names the file already.
     throw error instanceof CodedError ? error : fileError('table metadata', path, error);

@@ -18,7 +18,13 @@ import { MetadataFiles } from './metadata-files.ts';
 import { columnTypes } from './partition-values.ts';
 import { readPuffinSketches } from './puffin.ts';
 import { parentsFirst } from './snapshot-order.ts';
-import { MAX_METADATA_BYTES, parseTableMetadata, type SnapshotMetadata, type TableMetadata } from './table-metadata.ts';
+import {
+  MAX_METADATA_BYTES,
+  parseTableMetadata,
+  type SnapshotMetadata,
+  type TableMetadata,
+  tableMetadataOf,
+} from './table-metadata.ts';
 
 /**
  * Manifest lists kept: of the snapshot and of its base. With them a walk along the history reads each list once.
@@ -31,15 +37,20 @@ export interface OpenIcebergTable {
   fingerprint: string;
   /** Where the table lies, if the catalog knows: paths under the metadata's own location are looked for there. */
   folder?: string;
+  /** Metadata that the catalog gave, as `parseLosslessJson` gives it, and its size. Then the metadata file is not read. */
+  metadata?: { json: unknown; bytes: number };
 }
 
 /**
- * Reads a table from its metadata file on. What locates that file (a directory, a REST catalog, Glue) is not known here.
+ * Reads a table from its metadata on. What locates that file (a directory, a REST catalog, Glue) is not known here.
  *
  * @throws CodedError `DATA_LOSS` where the metadata file is broken or gone; see `parseTableMetadata`
  */
 export async function openIcebergTable(options: OpenIcebergTable): Promise<IcebergTableReader> {
-  const { store, metadataLocation } = options;
+  const { store, metadataLocation, metadata } = options;
+  if (metadata !== undefined) {
+    return new IcebergTableReader(options, tableMetadataOf(metadata.json, metadataLocation), metadata.bytes);
+  }
   const bytes = await store.read(metadataLocation, { maxBytes: MAX_METADATA_BYTES }).catch((error) => {
     throw fileError('table metadata', metadataLocation, error);
   });

@@ -1,0 +1,95 @@
+import { CodedError, type CodeName } from '../../errors.ts';
+import type { HttpAnswer } from './http-exchange.ts';
+
+/** An error that the catalog answered with. */
+export class AnswerError extends CodedError {
+  readonly status: number;
+  /** The catalog's own words (the OpenAPI's `ErrorModel`), where it said them that way. */
+  readonly said?: { message: string; type: string };
+
+  constructor(
+    code: CodeName,
+    message: string,
+    status: number,
+    said?: { message: string; type: string },
+    retryAfterMs?: number,
+  ) {
+    super(code, message, { retryAfterMs });
+    this.status = status;
+    this.said = said;
+  }
+}
+
+/** What the answers of the OpenAPI mean, and what a person can do. */
+const MEANINGS: Readonly<Record<number, [CodeName, string]>> = {
+  400: ['INVALID_ARGUMENT', ''],
+  401: ['UNAUTHENTICATED', "Check the connector's auth: its scheme and its secret."],
+  403: [
+    'PERMISSION_DENIED',
+    "The catalog knows the connector's credentials and does not allow this: grant it, or use others.",
+  ],
+  404: ['NOT_FOUND', ''],
+  405: ['UNIMPLEMENTED', ''],
+  406: ['UNIMPLEMENTED', 'The catalog does not support this.'],
+  407: ['FAILED_PRECONDITION', 'A proxy in between wants credentials.'],
+  408: ['DEADLINE_EXCEEDED', ''],
+  409: ['ABORTED', ''],
+  410: ['NOT_FOUND', ''],
+  419: ['UNAUTHENTICATED', "The credentials' time is over: give the connector new ones."],
+  429: ['RESOURCE_EXHAUSTED', 'The catalog takes no more requests for now.'],
+  501: ['UNIMPLEMENTED', 'The catalog does not support this.'],
+  504: ['UNAVAILABLE', ''],
+};
+
+/**
+ * @param action such as `GET https://host/v1/config`
+ * @param retryAfterMs what the answer asked to wait
+ */
+export function answerError(action: string, answer: HttpAnswer, retryAfterMs?: number): AnswerError {
+  const { status } = answer;
+  const said = errorModel(answer);
+  const [code, advice] = MEANINGS[status] ?? [status >= 500 ? 'UNAVAILABLE' : 'FAILED_PRECONDITION', ''];
+  // A wait that the server asks for is Temporal's to wait, and that works by this code.
+  const waits = retryAfterMs !== undefined && (status === 429 || status === 503);
+  const words = said ? [said.type, said.message].filter(Boolean).join(': ') : excerpt(answer);
+  return new AnswerError(
+    waits ? 'RESOURCE_EXHAUSTED' : code,
+    [`${action} was answered ${status} ${words}`.trim().replace(/(?<![.!?])$/, '.'), advice].filter(Boolean).join(' '),
+    status,
+    said,
+    waits ? retryAfterMs : undefined,
+  );
+}
+
+/** The first characters of a body, for a message. */
+export function excerpt({ body, headers }: Pick<HttpAnswer, 'body' | 'headers'>): string {
+  const type = headers['content-type'] ?? 'without a content type';
+  if (body.length === 0) return `(${type}, empty)`;
+  const text = body.subarray(0, 400).toString('utf8').replace(/\s+/g, ' ').trim();
+  const printable = [...text].filter((char) => char >= ' ' && char !== '\u007f').join('');
+  return `(${type}) ${printable.length > 200 ? `${printable.slice(0, 200)}…` : printable}`;
+}
+
+/** Of Iceberg's error model, of OAuth2's (RFC 6749, section 5.2) and of what AWS's gateways answer. */
+function errorModel({ body }: HttpAnswer): { message: string; type: string } | undefined {
+  let json: unknown;
+  try {
+    json = JSON.parse(body.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+  if (typeof json !== 'object' || json === null) return undefined;
+  const { error, error_description, message, Message } = json as Record<string, unknown>;
+  if (typeof error === 'object' && error !== null) {
+    const { message, type } = error as Record<string, unknown>;
+    return { message: short(message), type: short(type) };
+  }
+  if (typeof error === 'string') return { message: short(error_description ?? message), type: short(error) };
+  return (message ?? Message) === undefined ? undefined : { message: short(message ?? Message), type: '' };
+}
+
+/** One line: some servers put a whole stack there. */
+function short(value: unknown): string {
+  const text = typeof value === 'string' ? (value.split('\n')[0] as string).trim() : '';
+  return text.length > 500 ? `${text.slice(0, 500)}…` : text;
+}

@@ -1,0 +1,189 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CodedError } from '../../errors.ts';
+import { parseLosslessJson } from '../iceberg/lossless-json.ts';
+import { MalformedError } from '../iceberg/malformed.ts';
+import { answerError, excerpt } from './answer-error.ts';
+import type { Authenticator, Outgoing } from './auth/authenticator.ts';
+import { type HttpAnswer, type HttpExchange, NoAnswerError } from './http-exchange.ts';
+import { mayPass, networkError } from './network-error.ts';
+import { retryAfterMs } from './retry-after.ts';
+
+export interface HttpClientOptions {
+  exchange: HttpExchange;
+  /** With every request. Names in lower case. */
+  headers: Readonly<Record<string, string>>;
+  authenticator: Authenticator;
+  connectMs: number;
+  /** For a whole call, with its retries and waits. */
+  timeoutMs: number;
+}
+
+export interface Call {
+  /** Absolute. */
+  url: string;
+  headers?: Readonly<Record<string, string>>;
+  /** A form, and then a POST that can be repeated as it is. */
+  form?: URLSearchParams;
+  maxBytes: number;
+}
+
+export interface JsonAnswer {
+  /** 200, or 304. */
+  status: number;
+  headers: HttpAnswer['headers'];
+  /** Integers of 64 bits whole (see `parseLosslessJson`); undefined for 304. */
+  json: unknown;
+  /** Of the body, unpacked. */
+  bytes: number;
+}
+
+const ATTEMPTS = 4;
+const FIRST_WAIT_MS = 200;
+/** The longest that is waited here, holding an activity; what takes longer is Temporal's to wait. */
+const LONGEST_WAIT_MS = 5_000;
+const REDIRECTS = 5;
+const RETRIED: ReadonlySet<number> = new Set([429, 502, 503, 504]);
+const REDIRECTED: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+
+/**
+ * JSON over HTTP from one catalog: authenticated, tried again where that helps, bounded in time and size.
+ *
+ * Answers 429, 502, 503, 504 and broken connections are tried again, after the time that the server asks for or a random one that
+ * grows. An answer 401 or 419 makes the credentials be renewed once. Redirects are followed on the same host only: elsewhere the
+ * headers and credentials are not to go.
+ *
+ * Errors are CodedErrors that name the URL and what was found; `AnswerError` where the server answered with one.
+ */
+export class HttpClient {
+  readonly #options: HttpClientOptions;
+
+  constructor(options: HttpClientOptions) {
+    this.#options = options;
+  }
+
+  async json(call: Call): Promise<JsonAnswer> {
+    const end = performance.now() + this.#options.timeoutMs;
+    let renewed = false;
+    for (let attempt = 1; ; attempt += 1) {
+      const sent = await this.#attempt(call, end);
+      if (sent.answer !== undefined) {
+        const { answer, url, used } = sent;
+        const { status } = answer;
+        if (status === 304) return { status, headers: answer.headers, json: undefined, bytes: 0 };
+        if (status >= 200 && status < 300) return jsonAnswer(actionOf(call, url), answer);
+        if ((status === 401 || status === 419) && !renewed) {
+          renewed = true;
+          if (await this.#options.authenticator.renew?.(used)) continue;
+        }
+        const asked = retryAfterMs(answer.headers['retry-after'], Date.now());
+        const wait = asked ?? backoff(attempt);
+        if (RETRIED.has(status) && attempt < ATTEMPTS && waitable(wait, end)) {
+          await sleep(wait);
+          continue;
+        }
+        throw answerError(actionOf(call, url), answer, asked);
+      }
+      const { failure, url } = sent;
+      const wait = backoff(attempt);
+      if (mayPass(failure) && attempt < ATTEMPTS && waitable(wait, end)) {
+        await sleep(wait);
+        continue;
+      }
+      throw networkError(actionOf(call, url), url, failure);
+    }
+  }
+
+  /** One attempt, its redirects included. */
+  async #attempt(
+    call: Call,
+    end: number,
+  ): Promise<
+    | { answer: HttpAnswer; url: string; used: Outgoing; failure?: undefined }
+    | { failure: NoAnswerError; url: string; answer?: undefined }
+  > {
+    const { exchange, headers, authenticator, connectMs } = this.#options;
+    let url = call.url;
+    for (let hop = 0; ; hop += 1) {
+      const outgoing: Outgoing = {
+        method: call.form === undefined ? 'GET' : 'POST',
+        url,
+        headers: {
+          'user-agent': 'reconciler',
+          accept: 'application/json',
+          'accept-encoding': 'gzip',
+          ...headers,
+          ...(call.form && { 'content-type': 'application/x-www-form-urlencoded' }),
+          ...call.headers,
+        },
+        body: call.form?.toString(),
+      };
+      const used = await authenticator.authenticate(outgoing);
+      let answer: HttpAnswer;
+      try {
+        const timeoutMs = Math.max(1, end - performance.now());
+        answer = await exchange.send({ ...used, maxBytes: call.maxBytes, connectMs, timeoutMs });
+      } catch (failure) {
+        if (failure instanceof NoAnswerError) return { failure, url };
+        throw failure;
+      }
+      if (!REDIRECTED.has(answer.status)) return { answer, url, used };
+      url = redirectTarget(actionOf(call, url), url, answer, hop, call.form === undefined);
+    }
+  }
+}
+
+function redirectTarget(action: string, from: string, answer: HttpAnswer, hop: number, isGet: boolean): string {
+  const { location = '' } = answer.headers;
+  const refused = (why: string) =>
+    new CodedError('FAILED_PRECONDITION', `${action} was answered ${answer.status}: ${why}`);
+  if (!isGet) throw refused('a redirect, and credentials are not sent on. Give the address that it leads to.');
+  if (!URL.canParse(location, from))
+    throw refused(`a redirect to ${JSON.stringify(location.slice(0, 200))}, which is no URL.`);
+  if (hop === REDIRECTS) throw refused(`the redirect number ${hop + 1}; ${REDIRECTS} are followed. Check the URI.`);
+  const to = new URL(location, from);
+  const was = new URL(from);
+  const upgraded = was.protocol === 'http:' && to.protocol === 'https:' && to.hostname === was.hostname;
+  if (to.origin !== was.origin && !upgraded) {
+    throw refused(
+      `a redirect to ${to.origin}, another host, where the connector's credentials are not sent. ` +
+        'If the catalog is there, make that the URI. If it is a page to log in, the credentials are missing.',
+    );
+  }
+  return to.origin + to.pathname + to.search;
+}
+
+function jsonAnswer(action: string, answer: HttpAnswer): JsonAnswer {
+  const { body, headers, status } = answer;
+  const type = headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? '';
+  if (type !== '' && type !== 'application/json' && !type.endsWith('+json')) {
+    throw new CodedError(
+      'FAILED_PRECONDITION',
+      `${action} was answered ${status} with something else than JSON: ${excerpt(answer)}`,
+    );
+  }
+  try {
+    return { status, headers, json: parseLosslessJson(body.toString('utf8')), bytes: body.length };
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+    // Nothing but a JSON text that does not end tells of a body that was cut.
+    const cut = answer.untilClose && type !== '';
+    throw new CodedError(
+      cut ? 'UNAVAILABLE' : 'DATA_LOSS',
+      `${action} was answered ${status} with ${cut ? 'the beginning of an answer' : 'what is not JSON'}: ${excerpt(answer)}`,
+      { cause: error },
+    );
+  }
+}
+
+function actionOf(call: Call, url: string): string {
+  return `${call.form === undefined ? 'GET' : 'POST'} ${url}`;
+}
+
+/** Full jitter: many workers that met the same failure do not come back together. */
+function backoff(attempt: number): number {
+  return Math.random() * FIRST_WAIT_MS * 2 ** attempt;
+}
+
+function waitable(wait: number, end: number): boolean {
+  return wait <= LONGEST_WAIT_MS && performance.now() + wait < end;
+}

@@ -1,0 +1,48 @@
+import { CodedError } from '../../errors.ts';
+import { JsonFields } from '../iceberg/json-fields.ts';
+import { losslessJson } from '../iceberg/lossless-json.ts';
+import { MalformedError } from '../iceberg/malformed.ts';
+import type { ViewDescriptor } from '../spi.ts';
+
+/**
+ * The current version of a view, from the answer to loadView (`LoadViewResult`; Iceberg's view spec).
+ *
+ * @throws CodedError `DATA_LOSS` that names the URL and the field
+ */
+export function loadedView(url: string, json: unknown): ViewDescriptor {
+  try {
+    const fields = new JsonFields(json);
+    const metadata = fields.object('metadata');
+    const uuid = metadata.string('view-uuid');
+    const versionId = metadata.int32('current-version-id');
+    const version = oneOf(metadata, 'versions', 'version-id', versionId);
+    const schemaId = version.int32('schema-id');
+    const schema = oneOf(metadata, 'schemas', 'schema-id', schemaId);
+    const time = version.has('timestamp-ms') ? version.integer('timestamp-ms') : 0;
+    return {
+      uuid,
+      versionId,
+      schema: { id: schemaId, json: losslessJson(schema.raw) },
+      // Version 1 of the spec knows SQL only.
+      representations: version
+        .objects('representations')
+        .filter((representation) => representation.string('type').toLowerCase() === 'sql')
+        .map((representation) => ({ sql: representation.string('sql'), dialect: representation.string('dialect') })),
+      ...(version.has('default-catalog') && { defaultCatalog: version.string('default-catalog') }),
+      defaultNamespace: version.strings('default-namespace'),
+      properties: { ...metadata.stringMap('properties') },
+      fingerprint: fields.optionalString('metadata-location') ?? `uncommitted:${uuid}:${versionId}:${time}`,
+    };
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+    throw new CodedError('DATA_LOSS', `GET ${url} was answered with something else than a view: ${error.message}.`, {
+      cause: error,
+    });
+  }
+}
+
+function oneOf(fields: JsonFields, list: string, id: string, wanted: number): JsonFields {
+  const found = fields.objects(list).find((item) => item.has(id) && item.int32(id) === wanted);
+  if (found !== undefined) return found;
+  throw new MalformedError(`metadata.${list} has none with the ${id} ${wanted}`);
+}

@@ -1,0 +1,54 @@
+import { CodedError } from '../../errors.ts';
+import type { NamespacePath } from '../spi.ts';
+
+/** What the paths of a catalog depend on, from its config. */
+export interface PathRules {
+  /** In the paths after `/v1`; empty for none. */
+  prefix: string;
+  /** Between the levels of a namespace, decoded: `.` or 0x1F. */
+  separator: string;
+}
+
+/** Paths of the Iceberg REST OpenAPI, below the catalog's base. */
+export function resourcePaths({ prefix, separator }: PathRules) {
+  const root = prefix === '' ? '/v1' : `/v1/${prefix}`;
+  // Levels are encoded before they are joined. A separator such as `.` needs it too: so the server tells it from one in a name.
+  const joint = [...Buffer.from(separator, 'utf8')].map(percent).join('');
+  const folder = (namespace: NamespacePath) =>
+    `${root}/namespaces/${namespace.map((level) => segment(level, 'namespace')).join(joint)}`;
+  return {
+    namespaces: (parent: NamespacePath, page: string) => {
+      const below = parent.length === 0 ? '' : `&parent=${encodeStrictly(parent.join(separator))}`;
+      return `${root}/namespaces?${page}${below}`;
+    },
+    tables: (namespace: NamespacePath, page: string) => `${folder(namespace)}/tables?${page}`,
+    table: (namespace: NamespacePath, name: string) => `${folder(namespace)}/tables/${segment(name, 'table')}`,
+    credentials: (namespace: NamespacePath, name: string) =>
+      `${folder(namespace)}/tables/${segment(name, 'table')}/credentials`,
+    views: (namespace: NamespacePath, page: string) => `${folder(namespace)}/views?${page}`,
+    view: (namespace: NamespacePath, name: string) => `${folder(namespace)}/views/${segment(name, 'view')}`,
+  };
+}
+
+export type ResourcePaths = ReturnType<typeof resourcePaths>;
+
+/** Percent-encodes all but RFC 3986's unreserved characters. */
+export function encodeStrictly(text: string): string {
+  try {
+    return encodeURIComponent(text).replace(/[!'()*]/g, (char) => percent(char.charCodeAt(0)));
+  } catch {
+    throw new CodedError('INVALID_ARGUMENT', `${JSON.stringify(text)} is no name: it has half of a surrogate pair`);
+  }
+}
+
+function segment(name: string, what: string): string {
+  // Servers and proxies take these for steps within the path, encoded or not (RFC 3986, section 5.2.4).
+  if (name === '' || name === '.' || name === '..') {
+    throw new CodedError('INVALID_ARGUMENT', `${JSON.stringify(name)} cannot be asked for as the name of a ${what}`);
+  }
+  return encodeStrictly(name);
+}
+
+function percent(byte: number): string {
+  return `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+}
