@@ -3,16 +3,21 @@ import type { Command } from 'commander';
 import { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import { patiently, withCatalog } from '../context.ts';
 import { describeConnector } from './describe.ts';
-import { addSpecOptions, type SpecOptions, specOf } from './spec-options.ts';
+import { addSpecOptions, requireUri, type SpecOptions, specOf, warningOf } from './spec-options.ts';
 
 const HELP = `
 Nothing is read yet: \`connector validate\` tries the upstream, \`connector trigger\` reconciles it. Destination catalog and
-namespaces are made when they are not there.
+namespaces are made when they are not there. Secrets are given by reference and read by the worker alone.
 
 Examples:
   $ reconciler connector create lake --kind iceberg --uri file:///some/warehouse --destination-catalog main
   $ reconciler connector create orders --kind iceberg --uri file:///some/warehouse --destination-catalog main \\
-      --source-namespace sales --source-table orders --max-parallel 4`;
+      --source-namespace sales --source-table orders --max-parallel 4
+  $ reconciler connector create rest --kind iceberg --uri https://catalog.example.com --destination-catalog main \\
+      --auth-scheme oauth2 --secret-ref env:CATALOG_CREDENTIAL --property warehouse=prod
+  $ reconciler connector create demo-glue --kind glue --uri glue://eu-west-1 --destination-catalog main
+  $ reconciler connector create other-glue --kind glue --property glue.region=eu-west-1 --destination-catalog main \\
+      --property glue.id=123456789012 --property client.assume-role.arn=arn:aws:iam::123456789012:role/reader`;
 
 export function addCreate(group: Command): void {
   const command = group
@@ -23,16 +28,19 @@ export function addCreate(group: Command): void {
     .addHelpText('after', HELP)
     .action(
       withCatalog(async ({ clients, out }, name: string, options: SpecOptions) => {
+        requireUri(options);
         const { connector } = specOf(options);
         const created = await clients.connectors.createConnector(
           { connector: { ...connector, displayName: name }, idempotencyKey: randomUUID() },
           patiently(),
         );
         await out.message(Connector, created, describeConnector);
+        const warning = warningOf(options);
+        if (warning) return out.note(`\n${warning}`);
         out.note(`\nnext: reconciler connector trigger ${shellWord(name)} --wait`);
       }),
     );
-  for (const required of ['--kind', '--uri', '--destination-catalog']) {
+  for (const required of ['--kind', '--destination-catalog']) {
     const option = command.options.find(({ long }) => long === required);
     option?.makeOptionMandatory();
   }

@@ -33,12 +33,17 @@ export interface SpecOptions {
 }
 
 export const KINDS = ['iceberg', 'delta', 'glue', 'unity'];
+/** They can be described, but no worker reads them yet. */
+const NOT_YET = ['delta', 'unity'];
+
+/** Examples of a URI, for people. */
+const URI_EXAMPLES = 'file:///warehouse, s3://bucket/warehouse, https://catalog.example.com, glue://eu-west-1';
 
 /** Options of `create` and `validate` (`kind` and `uri` with them) and of `update`. */
 export function addSpecOptions(command: Command, options: { kind: boolean }): Command {
   if (options.kind) command.addOption(new Option('--kind <kind>', 'what the upstream is').choices(KINDS));
   return command
-    .option('--uri <uri>', 'where it is: file:///warehouse, https://catalog.example.com')
+    .option('--uri <uri>', `where it is: ${URI_EXAMPLES}; may be left out for glue`)
     .option('--description <text>', 'for people')
     .option('--source-namespace <name>', 'take this namespace and those below it (default: all)')
     .option('--source-table <name>', 'take this table of the namespace only')
@@ -46,8 +51,11 @@ export function addSpecOptions(command: Command, options: { kind: boolean }): Co
     .option('--destination-catalog <name>', 'catalog that the tables go into')
     .option('--destination-namespace <name>', "put all tables into this namespace (default: the source's)")
     .option('--destination-table <name>', "the table's name there; only with --source-table")
-    .option('--auth-scheme <scheme>', 'none, bearer, oauth2, sigv4')
-    .option('--secret-ref <ref>', 'where a worker finds the secret: env:NAME or file:/path')
+    .option('--auth-scheme <scheme>', 'none, bearer, oauth2 or sigv4; for glue none or aws')
+    .option(
+      '--secret-ref <ref>',
+      'where a worker finds the secret: env:NAME, file:/path or aws-secretsmanager:ID[#KEY]',
+    )
     .option('--auth-property <key=value>', 'for the scheme; repeatable', keyValue)
     .option('--header <key=value>', 'sent with every request upstream; repeatable', keyValue)
     .option('--max-parallel <n>', 'tables ingested at the same time (default: 8)', positiveInteger)
@@ -56,6 +64,19 @@ export function addSpecOptions(command: Command, options: { kind: boolean }): Co
     .option('--schedule', 'run by the interval, once schedules are built')
     .option('--no-schedule', 'keep the interval, but do not run by it')
     .option('--property <key=value>', 'option of the connector, such as stats.ndv.enabled=true; repeatable', keyValue);
+}
+
+/** @throws UsageError where an option that the kind needs was left out. */
+export function requireUri({ kind, uri }: SpecOptions): void {
+  // Glue is found by its region where no address is given.
+  if (uri || kind === 'glue') return;
+  throw new UsageError(`--uri is required for kind ${kind}`, `where the upstream is, for example ${URI_EXAMPLES}`);
+}
+
+/** What is to be said of a kind that cannot be reconciled yet. */
+export function warningOf({ kind = '' }: SpecOptions): string | undefined {
+  if (!NOT_YET.includes(kind)) return undefined;
+  return `warning: connectors of kind ${kind} are stored, but cannot be reconciled yet; iceberg and glue can`;
 }
 
 /**

@@ -4,7 +4,7 @@ import { patiently, withCatalog } from '../context.ts';
 import { EXIT, ExitCode, UsageError } from '../errors.ts';
 import { printable } from '../format.ts';
 import { connectorOf } from '../resolve.ts';
-import { addSpecOptions, type SpecOptions, specOf } from './spec-options.ts';
+import { addSpecOptions, requireUri, type SpecOptions, specOf } from './spec-options.ts';
 
 const HELP = `
 A worker opens the upstream, lists a page of tables and says what it found, or which of address, credentials, permission,
@@ -12,7 +12,8 @@ warehouse or namespace is wrong. Without a name, the options describe a connecto
 
 Examples:
   $ reconciler connector validate lake
-  $ reconciler connector validate --kind iceberg --uri file:///some/warehouse`;
+  $ reconciler connector validate --kind iceberg --uri file:///some/warehouse
+  $ reconciler connector validate --kind glue --uri glue://eu-west-1 --source-namespace sales`;
 
 export function addValidate(group: Command): void {
   const command = group
@@ -30,8 +31,9 @@ export function addValidate(group: Command): void {
             'give either its name or the options of a new one',
           );
         }
-        if (name === undefined && (!options.kind || !options.uri)) {
-          throw new UsageError('give the name of a stored connector, or --kind and --uri');
+        if (name === undefined) {
+          if (!options.kind) throw new UsageError('give the name of a stored connector, or --kind and --uri');
+          requireUri(options);
         }
         const result = await clients.connectors.validateConnector(
           name === undefined

@@ -1,0 +1,60 @@
+import { CodedError } from '../../errors.ts';
+
+/** Where a Glue catalog is. What is absent comes from AWS's own settings (environment, profile). */
+export interface GlueAddress {
+  region?: string;
+  /** Absent for the region's own endpoint, or the one of `AWS_ENDPOINT_URL_GLUE` and `AWS_ENDPOINT_URL`. */
+  endpoint?: string;
+}
+
+/** `eu-west-1`, `us-gov-east-1`, `cn-north-1`, `us-iso-east-1` */
+const REGION = /^[a-z]{2,}(-[a-z]+)+-\d+$/;
+/** `glue.eu-west-1.amazonaws.com`, `glue-fips.us-east-1.api.aws`, `vpce-0a-1b.glue.eu-west-1.vpce.amazonaws.com`, … */
+const AWS_HOST =
+  /(?:^|\.)glue(?:-fips)?\.([a-z0-9-]+)\.(?:vpce\.)?(?:amazonaws\.com(?:\.cn)?|api\.aws|api\.amazonwebservices\.com\.cn)$/;
+
+/**
+ * Reads the connector's URI: empty or `glue:` for the region of the settings, `glue://eu-west-1`, or the address of an endpoint.
+ * The properties `glue.endpoint`, `glue.region` and `client.region` go before it.
+ *
+ * @throws CodedError `INVALID_ARGUMENT` for what is none of these
+ */
+export function glueAddress(uri: string, properties: Readonly<Record<string, string>>): GlueAddress {
+  const told = fromUri(uri);
+  const region = properties['glue.region'] || properties['client.region'] || told.region;
+  const endpoint = properties['glue.endpoint'] ? httpUrl(properties['glue.endpoint'], 'glue.endpoint') : told.endpoint;
+  return { ...(region && { region }), ...(endpoint && { endpoint }) };
+}
+
+function fromUri(uri: string): GlueAddress {
+  const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]*):(.*)$/is.exec(uri) ?? [];
+  if (uri === '') return {};
+  if (scheme.toLowerCase() === 'glue') {
+    const region = rest.replace(/^\/\//, '').replace(/\/+$/, '');
+    if (region === '') return {};
+    if (REGION.test(region)) return { region };
+    throw new CodedError(
+      'INVALID_ARGUMENT',
+      `the URI ${uri} names no AWS region: give glue://eu-west-1, or glue:// for the region of the worker's settings`,
+    );
+  }
+  const endpoint = httpUrl(uri, 'the URI');
+  const region = AWS_HOST.exec(new URL(endpoint).hostname)?.[1];
+  return { endpoint, ...(region && { region }) };
+}
+
+function httpUrl(text: string, what: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url && /^https?:$/.test(url.protocol) && url.hostname !== '') return text;
+  throw new CodedError(
+    'INVALID_ARGUMENT',
+    `${what} of a Glue connector is ${JSON.stringify(text.slice(0, 200))}: give glue://region, or the address of an endpoint ` +
+      'such as https://glue.eu-west-1.amazonaws.com',
+  );
+}
+
+/** Whether the endpoint is this machine: a test server, whose tables may lie on local disks. */
+export function isLoopback(endpoint: string | undefined): boolean {
+  if (endpoint === undefined) return false;
+  return /^(localhost|127(\.\d+){3}|\[::1\])$/i.test(new URL(endpoint).hostname);
+}

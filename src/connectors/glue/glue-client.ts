@@ -1,0 +1,123 @@
+import {
+  type Database,
+  GetDatabasesCommand,
+  type GetDatabasesCommandOutput,
+  GetTableCommand,
+  type GetTableCommandOutput,
+  GetTablesCommand,
+  type GetTablesCommandOutput,
+  GlueClient,
+  type GlueClientConfig,
+  type Table,
+} from '@aws-sdk/client-glue';
+import { CodedError } from '../../errors.ts';
+import { glueError } from './glue-errors.ts';
+import type { GluePage } from './glue-pages.ts';
+
+/** The most that Glue gives at once. */
+export const GLUE_PAGE = 100;
+/** Attempts at one call: the SDK waits between them, longer where it was throttled. */
+const ATTEMPTS = 4;
+/** One call with all its attempts; below the 50 s after which an activity counts as stalled. */
+const CALL_MS = 40_000;
+
+export interface GlueCatalogOptions {
+  client: Pick<GlueClientConfig, 'region' | 'endpoint' | 'credentials' | 'requestHandler'>;
+  /** `glue.id`; absent for the account's own catalog. */
+  catalogId?: string;
+  /** For messages: the endpoint or the region, and which credentials are used. */
+  where: string;
+  credentials: string;
+}
+
+/**
+ * The three questions asked of Glue, with bounds, and failures as `CodedError`s: `PERMISSION_DENIED`, `UNAUTHENTICATED`, `NOT_FOUND`,
+ * `RESOURCE_EXHAUSTED` with a wait when it goes on throttling, `UNAVAILABLE`, `DEADLINE_EXCEEDED`, …
+ */
+export class GlueCatalog {
+  readonly #client: GlueClient;
+  readonly #catalogId?: string;
+  readonly #where: string;
+  readonly #credentials: string;
+
+  constructor({ client, catalogId, where, credentials }: GlueCatalogOptions) {
+    this.#client = new GlueClient({ ...client, maxAttempts: ATTEMPTS });
+    this.#catalogId = catalogId;
+    this.#where = catalogId ? `${where}, catalog ${catalogId}` : where;
+    this.#credentials = credentials;
+  }
+
+  async databases(nextToken?: string): Promise<GluePage<Database>> {
+    const command = new GetDatabasesCommand({
+      ...(this.#catalogId && { CatalogId: this.#catalogId }),
+      ...(nextToken && { NextToken: nextToken }),
+      MaxResults: GLUE_PAGE,
+    });
+    const answer = await this.#call<GetDatabasesCommandOutput>('glue:GetDatabases', 'all databases', (abortSignal) =>
+      this.#client.send(command, { abortSignal }),
+    );
+    return page('glue:GetDatabases', answer.DatabaseList, answer.NextToken, nextToken);
+  }
+
+  async tables(database: string, size: number, nextToken?: string): Promise<GluePage<Table>> {
+    const command = new GetTablesCommand({
+      ...(this.#catalogId && { CatalogId: this.#catalogId }),
+      DatabaseName: database,
+      ...(nextToken && { NextToken: nextToken }),
+      MaxResults: Math.min(size, GLUE_PAGE),
+    });
+    const answer = await this.#call<GetTablesCommandOutput>('glue:GetTables', `database ${database}`, (abortSignal) =>
+      this.#client.send(command, { abortSignal }),
+    );
+    return page('glue:GetTables', answer.TableList, answer.NextToken, nextToken);
+  }
+
+  async table(database: string, name: string): Promise<Table> {
+    const command = new GetTableCommand({
+      ...(this.#catalogId && { CatalogId: this.#catalogId }),
+      DatabaseName: database,
+      Name: name,
+    });
+    const answer = await this.#call<GetTableCommandOutput>(
+      'glue:GetTable',
+      `table ${database}.${name}`,
+      (abortSignal) => this.#client.send(command, { abortSignal }),
+    );
+    if (answer.Table !== undefined) return answer.Table;
+    throw new CodedError('NOT_FOUND', `glue:GetTable on ${database}.${name} (${this.#where}) gives no table`);
+  }
+
+  close(): void {
+    this.#client.destroy();
+  }
+
+  async #call<T>(action: string, on: string, send: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const limit = AbortSignal.timeout(CALL_MS);
+    // The SDK's waits between attempts do not end with the signal.
+    const ended = new Promise<never>((_, reject) => {
+      limit.addEventListener('abort', () => {
+        reject(new CodedError('DEADLINE_EXCEEDED', `no answer within ${CALL_MS / 1000} s`));
+      });
+    });
+    try {
+      return await Promise.race([send(limit), ended]);
+    } catch (error) {
+      throw glueError(error, { action, on, where: this.#where, credentials: this.#credentials });
+    }
+  }
+}
+
+function page<T>(
+  action: string,
+  items: T[] | undefined,
+  next: string | undefined,
+  asked: string | undefined,
+): GluePage<T> {
+  if (next !== undefined && next !== '' && next === asked) {
+    throw new CodedError(
+      'FAILED_PRECONDITION',
+      `${action} answers a page that points to itself: the listing has no end`,
+    );
+  }
+  return { items: items ?? [], ...(next && { nextToken: next }) };
+}

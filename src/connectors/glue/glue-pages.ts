@@ -1,0 +1,77 @@
+import { CodedError } from '../../errors.ts';
+
+/** One page of a Glue listing, as Glue gave it. */
+export interface GluePage<T> {
+  items: T[];
+  nextToken?: string;
+}
+
+/** Asks for the page of a token; without one for the first. */
+export type GlueList<T> = (nextToken?: string) => Promise<GluePage<T>>;
+
+/**
+ * Where a listing goes on: the Glue token of a page, and the name after which. That name is the last of the page before, or stands
+ * in the page itself where not all of it was wanted; it is also what finds the place again when Glue does not take its token any more.
+ */
+interface Place {
+  token?: string;
+  after: string;
+}
+
+/** Pages gone through to find a place again: a million tables. */
+const MAX_PAGES = 10_000;
+
+/**
+ * The page that a token of ours stands for: what is behind its place, in Glue's order.
+ *
+ * Glue's tokens may end while a long job ingests. The listing is then gone through again up to the last name that was given; if that
+ * is gone too, it starts over: to give something twice is harmless, to leave something out would look as if it were dropped.
+ *
+ * @throws CodedError of `list`; `INVALID_ARGUMENT` for a token that is not ours
+ */
+export async function readPage<T>(
+  list: GlueList<T>,
+  nameOf: (item: T) => string,
+  token?: string,
+): Promise<GluePage<T> & { at?: string }> {
+  if (token === undefined) return list();
+  const place = parsePlace(token);
+  try {
+    const page = await list(place.token);
+    return { ...behind(page, nameOf, place.after), at: place.token };
+  } catch (error) {
+    if (place.token === undefined || !(error instanceof CodedError) || error.code !== 'INVALID_ARGUMENT') throw error;
+  }
+  let at: string | undefined;
+  for (let count = 0; count < MAX_PAGES; count++) {
+    const page = await list(at);
+    const found = behind(page, nameOf, place.after);
+    if (found !== page) {
+      if (found.items.length > 0 || page.nextToken === undefined) return { ...found, at };
+      return { ...(await list(page.nextToken)), at: page.nextToken };
+    }
+    if (page.nextToken === undefined) break;
+    at = page.nextToken;
+  }
+  return list();
+}
+
+/** The token of what comes behind `after`, in the page of Glue's `token` or wholly behind it. */
+export function placeToken(token: string | undefined, after: string): string {
+  return JSON.stringify({ ...(token !== undefined && { token }), after } satisfies Place);
+}
+
+function behind<T>(page: GluePage<T>, nameOf: (item: T) => string, after: string): GluePage<T> {
+  const found = page.items.findIndex((item) => nameOf(item) === after);
+  return found < 0 ? page : { ...page, items: page.items.slice(found + 1) };
+}
+
+function parsePlace(token: string): Place {
+  try {
+    const place = JSON.parse(token);
+    if (typeof place.after === 'string' && (place.token === undefined || typeof place.token === 'string')) return place;
+  } catch {
+    // Told below.
+  }
+  throw new CodedError('INVALID_ARGUMENT', `${JSON.stringify(token.slice(0, 100))} is no page token of a Glue listing`);
+}
