@@ -1,7 +1,9 @@
 import { CodedError } from '../errors.ts';
-import { FileStore } from '../storage/file-store.ts';
 import type { ConnectorSpec, WorkerLimits } from './connector-spec.ts';
-import { DirectoryConnector } from './directory/directory-connector.ts';
+import { isWarehouseUri, openWarehouse } from './directory/open-warehouse.ts';
+import { openGlueCatalog } from './glue/glue-connector.ts';
+import { openRestCatalog } from './rest/rest-connector.ts';
+import { resolveSecrets } from './secrets.ts';
 import type { Connector } from './spi.ts';
 
 /**
@@ -9,15 +11,14 @@ import type { Connector } from './spi.ts';
  *
  * @throws CodedError `UNIMPLEMENTED` for an upstream that cannot be read yet, else what the connector throws when opened
  */
-export async function openConnector({ kind, uri }: ConnectorSpec, _limits: WorkerLimits): Promise<Connector> {
-  if (kind === 'ICEBERG' && isLocal(uri)) return DirectoryConnector.open(new FileStore(), uri);
+export async function openConnector(spec: ConnectorSpec, limits: WorkerLimits): Promise<Connector> {
+  const { kind, uri } = spec;
+  if (kind === 'GLUE') return openGlueCatalog(await resolveSecrets(spec), limits);
+  if (kind === 'ICEBERG' && isWarehouseUri(uri)) return openWarehouse(await resolveSecrets(spec), limits);
+  if (kind === 'ICEBERG' && /^https?:/i.test(uri)) return openRestCatalog(await resolveSecrets(spec), limits);
   throw new CodedError(
     'UNIMPLEMENTED',
     `a connector of kind ${kind} with the URI ${JSON.stringify(uri)} is not supported; kind ICEBERG with a file: URI or the ` +
-      'path of a warehouse folder is',
+      'path of a warehouse folder, or an s3: URI of one, is',
   );
-}
-
-function isLocal(uri: string): boolean {
-  return /^file:/i.test(uri) || uri.startsWith('/');
 }
