@@ -72,6 +72,22 @@ describe('CreateConnector', () => {
     ['a file of another host', { uri: 'file://host/x' }, 'not an absolute path'],
     ['a bucket without a name', { uri: 's3:///x' }, 'no host or bucket'],
     [
+      'a Glue that is no region',
+      { kind: ConnectorKind.CONNECTOR_KIND_GLUE, uri: 'glue://europe' },
+      'names no AWS region',
+    ],
+    [
+      'Glue on S3',
+      { kind: ConnectorKind.CONNECTOR_KIND_GLUE, uri: 's3://bucket/x' },
+      "has the scheme 's3', this kind takes glue, http, https",
+    ],
+    ['an auth scheme that nobody knows', { auth: { scheme: 'kerberos' } }, 'give none, bearer, oauth2, sigv4'],
+    [
+      'an auth scheme of another kind',
+      { kind: ConnectorKind.CONNECTOR_KIND_GLUE, uri: '', auth: { scheme: 'oauth2' } },
+      'connector.auth.scheme: is not known for this kind: give none, aws, sigv4',
+    ],
+    [
       'a table without a namespace',
       { source: { table: 't' } },
       'connector.source.namespace_path: is required with a table',
@@ -92,6 +108,31 @@ describe('CreateConnector', () => {
     ['DELETING', { state: ConnectorState.CONNECTOR_STATE_DELETING }, 'connector.state'],
   ])('refuses %s', async (_, fields, message) => {
     expect(await failure(create(fields))).toMatchObject(refusal('INVALID_ARGUMENT', message));
+  });
+
+  it.each([
+    ['ICEBERG', 's3://bucket/warehouse', 'sigv4'],
+    ['ICEBERG', 's3a://bucket', ''],
+    ['ICEBERG', 's3n://bucket/x', 'none'],
+    ['ICEBERG', 'https://catalog.example.com/api', 'oauth2'],
+    ['ICEBERG', 'http://127.0.0.1:8181', 'Bearer'],
+    ['GLUE', '', ''],
+    ['GLUE', 'glue://', 'none'],
+    ['GLUE', 'glue:', 'aws'],
+    ['GLUE', 'glue://us-gov-west-1', 'sigv4'],
+    ['GLUE', 'https://glue.eu-west-1.amazonaws.com', 'aws'],
+  ] as const)('takes kind %s at %j by %j', async (kind, uri, scheme) => {
+    const auth = { scheme, secretRef: '' };
+    expect(await create({ kind: ConnectorKind[`CONNECTOR_KIND_${kind}`], uri, auth })).toMatchObject({ uri, auth });
+  });
+
+  it.each([
+    'env:TOKEN',
+    'file:/run/secrets/token',
+    'aws-secretsmanager:prod/lake',
+    'aws-secretsmanager:arn:aws:secretsmanager:eu-west-1:1:secret:x-Ab#key',
+  ])('takes the secret reference %s', async (secretRef) => {
+    expect(await create({ auth: { secretRef } })).toMatchObject({ auth: { secretRef } });
   });
 
   it.each([

@@ -96,7 +96,51 @@ describe('connector create', () => {
   it('names what is missing', async () => {
     const { code, stderr } = await cli.run('connector', 'create', 'x', '--kind', 'iceberg');
     expect(code).toBe(2);
-    expect(stderr).toMatch(/required option '--uri <uri>' not specified/);
+    expect(stderr).toMatch(/required option '--destination-catalog <name>' not specified/);
+    const without = await cli.run('connector', 'create', 'x', '--kind', 'iceberg', '--destination-catalog', 'main');
+    expect(without.code).toBe(2);
+    expect(without.stderr).toMatch(/--uri is required for kind iceberg/);
+  });
+
+  it('takes Glue without a URI', async () => {
+    const glue = ['--kind', 'glue', '--destination-catalog', 'main'];
+    const { code, json } = await cli.run(
+      ...['connector', 'create', 'demo-glue', ...glue, '--json'],
+      ...[
+        '--property',
+        'glue.region=eu-west-1',
+        '--secret-ref',
+        'aws-secretsmanager:prod/glue#key',
+        '--auth-scheme',
+        'aws',
+      ],
+    );
+    expect(code).toBe(0);
+    expect(json[0]).toMatchObject({
+      kind: 'CONNECTOR_KIND_GLUE',
+      uri: '',
+      properties: { 'glue.region': 'eu-west-1' },
+      auth: { scheme: 'aws', secretRef: 'aws-secretsmanager:prod/glue#key' },
+    });
+    const region = await cli.run('connector', 'create', 'glue-eu', ...glue, '--uri', 'glue://eu-west-1');
+    expect(region.stdout).toMatch(/^uri +glue:\/\/eu-west-1$/m);
+    expect(region.stderr).toContain('connector trigger glue-eu');
+    const refused = await cli.run('connector', 'create', 'x', ...glue, '--auth-scheme', 'bearer');
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toMatch(/auth\.scheme.*none, aws, sigv4/);
+    for (const name of ['demo-glue', 'glue-eu']) await cli.run('connector', 'delete', name);
+  });
+
+  it.each([
+    ['delta', 'file:///warehouse'],
+    ['unity', 'https://host'],
+  ])('says that %s cannot be reconciled yet', async (kind, uri) => {
+    const options = ['--kind', kind, '--uri', uri, '--destination-catalog', 'main'];
+    const { code, stderr } = await cli.run('connector', 'create', `a ${kind}`, ...options);
+    expect(code).toBe(0);
+    expect(stderr).toContain(`warning: connectors of kind ${kind}`);
+    expect(stderr).not.toContain('connector trigger');
+    await cli.run('connector', 'delete', `a ${kind}`);
   });
 });
 
