@@ -9,14 +9,11 @@ export function hasViews(source: OpenConnector): source is ViewSource {
   return source.listViews !== undefined && source.describeView !== undefined;
 }
 
-/**
- * Whether a run brings in views. Whoever names a table, in the connector's source or destination or in the run's scope, means that
- * table alone.
- */
+/** Whether a run brings in views. Whoever names a table, in the connector's source or in the run's scope, means that table alone. */
 export function takesViews(
   source: OpenConnector,
   connector: Connector,
   scope: ReconcileScope | undefined,
 ): source is ViewSource {
-  return hasViews(source) && !connector.source?.table && !connector.destination?.tableName && !scope?.table;
+  return hasViews(source) && !connector.source?.table && !scope?.table;
 }
