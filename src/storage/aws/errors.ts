@@ -47,7 +47,7 @@ export function awsError(error: unknown, { failed, where, credentials }: AwsCall
   const coded = (codeName: CodeName, text: string, retryAfterMs?: number) =>
     new CodedError(codeName, `${failed}: ${text}`, { cause: error, retryAfterMs });
 
-  if (name === 'TimeoutError' || code === 'ETIMEDOUT') {
+  if (name === 'TimeoutError' || name === 'AbortError' || code === 'ETIMEDOUT') {
     return coded('DEADLINE_EXCEEDED', `${where} did not answer in time (${what || code})`);
   }
   if (NETWORK.test(code) || message === 'aborted') {

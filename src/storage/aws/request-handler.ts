@@ -1,7 +1,8 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { Transform } from 'node:stream';
+import { pipeline, type Readable, Transform } from 'node:stream';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { CodedError } from '../../errors.ts';
 import type { Usage } from '../usage.ts';
 
 /** Connections to one host at once. All clients share them. */
@@ -9,6 +10,9 @@ export const MAX_SOCKETS = 64;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** Without a byte in either direction. */
 const SOCKET_TIMEOUT_MS = 30_000;
+
+/** Of answers that are no object: a page of a listing is below 5 MB. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
 // Idle sockets do not keep the process alive: Node's agent takes care of that.
 const httpAgent = new HttpAgent({ keepAlive: true, maxSockets: MAX_SOCKETS });
@@ -45,14 +49,13 @@ export function awsRequestHandler(timeouts: Timeouts = {}): NodeHttpHandler {
 class CountingHandler extends NodeHttpHandler {
   override async handle(
     request: Parameters<NodeHttpHandler['handle']>[0],
-    options?: Counted,
+    options: Counted = {},
   ): ReturnType<NodeHttpHandler['handle']> {
-    const usage = options?.usage;
-    if (usage === undefined) return super.handle(request, options);
-    usage.requests++;
+    const { usage, streamed } = options;
+    if (usage !== undefined) usage.requests++;
     const answer = await super.handle(request, options);
     const { response } = answer;
-    if (!(options?.streamed && response.statusCode < 300)) response.body = counted(response.body, usage);
+    if (!streamed || response.statusCode >= 300) response.body = metered(response.body, usage);
     return answer;
   }
 
@@ -60,13 +63,18 @@ class CountingHandler extends NodeHttpHandler {
   override destroy(): void {}
 }
 
-function counted(body: NodeJS.ReadableStream, usage: Usage): NodeJS.ReadableStream {
+/** The body, counted; too much of it is an error. */
+function metered(body: Readable, usage: Usage | undefined): Readable {
+  let length = 0;
   const through = new Transform({
     transform(chunk: Buffer, _, done) {
-      usage.bytes += chunk.length;
-      done(null, chunk);
+      if (usage !== undefined) usage.bytes += chunk.length;
+      length += chunk.length;
+      if (length <= MAX_ANSWER_BYTES) done(null, chunk);
+      else done(new CodedError('FAILED_PRECONDITION', `the answer has more than ${MAX_ANSWER_BYTES} bytes`));
     },
   });
-  body.on('error', (error) => through.destroy(error));
-  return body.pipe(through);
+  // Either one's end is the other's. Errors come to whoever reads.
+  pipeline(body, through, () => {});
+  return through;
 }

@@ -14,10 +14,13 @@ const DEFAULT_REGION = 'us-east-1';
 
 /** How to get at objects with one set of properties. */
 export interface S3Access {
-  /** A client for the region where the bucket is known to lie, else for the configured one. */
-  client(bucket: string): S3Client;
-  /** S3 said that the bucket lies in another region. False if that was known, or is not to be followed. */
-  redirect(bucket: string, region: string): boolean;
+  /** Where the bucket is known to lie, else the configured region. */
+  regionOf(bucket: string): string;
+  client(region: string): S3Client;
+  /** Whether a bucket is to be looked for in the region that S3 names for it. */
+  followsRedirects: boolean;
+  /** From now on every store looks for the bucket there. */
+  redirect(bucket: string, region: string): void;
   /** On every request to a bucket whose requesters pay. */
   requestPayer?: 'requester';
   /** For errors: the endpoint or the region, and which credentials. */
@@ -30,6 +33,9 @@ export interface S3Access {
  * connections are shared by all.
  */
 const clients = new RecentlyUsed<string, S3Client>(128);
+
+/** Where S3 said that buckets lie, by endpoint and bucket. */
+const regions = new RecentlyUsed<string, string>(10_000);
 
 /**
  * Reads Iceberg's FileIO properties: `s3.endpoint`, `s3.path-style-access` (Python: `s3.force-virtual-addressing`), `s3.region`,
@@ -59,39 +65,34 @@ export async function s3Access(properties: Properties): Promise<S3Access> {
   });
   const key = JSON.stringify([settings, anonymous || credentialsKey(properties, 's3')]);
   const credentials = anonymous ? undefined : awsCredentials(properties, 's3');
-  const follow = properties['s3.cross-region-access-enabled']?.toLowerCase() !== 'false';
-  const regions = new RecentlyUsed<string, string>(1_000);
+  const place = (bucket: string): string => `${endpoint ?? ''} ${bucket}`;
 
-  const clientIn = (region: string): S3Client => {
+  const client = (region: string): S3Client => {
     const clientKey = `${region} ${key}`;
-    let client = clients.get(clientKey);
-    if (client === undefined) {
-      client = new S3Client({
-        region,
-        ...(endpoint !== undefined && { endpoint }),
-        forcePathStyle: settings.forcePathStyle,
-        ...(credentials === undefined ? UNSIGNED : { credentials }),
-        requestHandler: awsRequestHandler(timeouts),
-        ...(process.env.AWS_MAX_ATTEMPTS === undefined && { maxAttempts: MAX_ATTEMPTS }),
-        // Other servers than Amazon's do not know the checksums that are the SDK's default.
-        requestChecksumCalculation: 'WHEN_REQUIRED',
-        responseChecksumValidation: 'WHEN_REQUIRED',
-        // Redirects are remembered here by bucket; the SDK would be redirected again at every request.
-        followRegionRedirects: false,
-        cacheMiddleware: true,
-      });
-      clients.set(clientKey, client);
-    }
-    return client;
+    const known = clients.get(clientKey);
+    if (known !== undefined) return known;
+    const made = new S3Client({
+      region,
+      ...(endpoint !== undefined && { endpoint }),
+      forcePathStyle: settings.forcePathStyle,
+      ...(credentials === undefined ? UNSIGNED : { credentials }),
+      requestHandler: awsRequestHandler(timeouts),
+      ...(process.env.AWS_MAX_ATTEMPTS === undefined && { maxAttempts: MAX_ATTEMPTS }),
+      // Other servers than Amazon's do not know the checksums that are the SDK's default.
+      requestChecksumCalculation: 'WHEN_REQUIRED',
+      responseChecksumValidation: 'WHEN_REQUIRED',
+      // Redirects are remembered here by bucket; the SDK would be redirected again at every request.
+      followRegionRedirects: false,
+    });
+    clients.set(clientKey, made);
+    return made;
   };
 
   return {
-    client: (bucket) => clientIn(regions.get(bucket) ?? home),
-    redirect: (bucket, region) => {
-      if (!follow || region === (regions.get(bucket) ?? home)) return false;
-      regions.set(bucket, region);
-      return true;
-    },
+    client,
+    regionOf: (bucket) => regions.get(place(bucket)) ?? home,
+    followsRedirects: properties['s3.cross-region-access-enabled']?.toLowerCase() !== 'false',
+    redirect: (bucket, region) => regions.set(place(bucket), region),
     ...(isOn(properties, 's3.requester-pays') && { requestPayer: 'requester' as const }),
     where: endpoint ?? process.env.AWS_ENDPOINT_URL_S3 ?? process.env.AWS_ENDPOINT_URL ?? `S3 in ${home}`,
     credentials: anonymous ? 'a request without credentials (s3.anonymous)' : credentialsName(properties, 's3'),

@@ -23,7 +23,7 @@ export function s3Error(error: unknown, call: AwsCall & { bucket: string }): Cod
     case 'Redirect':
       return coded(
         'FAILED_PRECONDITION',
-        `bucket ${bucket} lies elsewhere than ${where}${regionOf(error) === undefined ? '' : `, in ${regionOf(error)}`}: set ` +
+        `bucket ${bucket} lies elsewhere than ${where}${regionNamedIn(error) === undefined ? '' : `, in ${regionNamedIn(error)}`}: set ` +
           's3.region (and s3.endpoint, if you have set it)',
       );
     case 'InvalidBucketName':
@@ -41,7 +41,7 @@ export function s3Error(error: unknown, call: AwsCall & { bucket: string }): Cod
 }
 
 /** The region that S3 names for the bucket in an answer that says 'not here'. */
-export function regionOf(error: unknown): string | undefined {
+export function regionNamedIn(error: unknown): string | undefined {
   const { name = '', $metadata, $response, Region } = error as AwsError & { Region?: string };
   const status = $metadata?.httpStatusCode ?? 0;
   if (status !== 301 && status !== 307 && status !== 400) return undefined;

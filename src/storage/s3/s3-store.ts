@@ -15,7 +15,7 @@ import type { StoreOptions } from '../open-store.ts';
 import type { Usage } from '../usage.ts';
 import { CutBodyError, readBody } from './read-body.ts';
 import { type S3Access, s3Access } from './s3-access.ts';
-import { regionOf, s3Error } from './s3-errors.ts';
+import { regionNamedIn, s3Error } from './s3-errors.ts';
 import { s3Path } from './s3-path.ts';
 
 /** Of all stores of this process together, and of one. */
@@ -23,6 +23,8 @@ const processWide = new Limiter(MAX_SOCKETS);
 const REQUESTS_PER_STORE = 32;
 /** A body that is cut is asked for again so often, after 100 ms, then 200 ms, … The SDK only retries until a body begins. */
 const BODY_ATTEMPTS = 4;
+/** For an answer that is no object, with its retries. */
+const QUESTION_MS = 120_000;
 /** Names in one folder; a thousand come in one answer. */
 const MOST_NAMES = 1_000_000;
 
@@ -134,7 +136,7 @@ export class S3Store implements ObjectStore {
   }
 
   #counted(streamed = false): Counted {
-    return { usage: this.#usage, streamed };
+    return { usage: this.#usage, streamed, ...(!streamed && { abortSignal: AbortSignal.timeout(QUESTION_MS) }) };
   }
 
   async #call<T>(
@@ -151,12 +153,15 @@ export class S3Store implements ObjectStore {
       processWide.run(async () => {
         // Two redirects: from the configured region, and from one that S3 named before the bucket was made anew.
         for (let redirects = 0; ; redirects++) {
+          const region = access.regionOf(at.bucket);
           try {
-            return await work(access.client(at.bucket), access, at);
+            return await work(access.client(region), access, at);
           } catch (error) {
-            const region = regionOf(error);
-            if (region !== undefined && redirects < 2 && access.redirect(at.bucket, region)) continue;
-            throw s3Error(error, { ...access, failed: `cannot ${verb} ${path}`, bucket: at.bucket });
+            const other = regionNamedIn(error);
+            if (other === undefined || other === region || !access.followsRedirects || redirects === 2) {
+              throw s3Error(error, { ...access, failed: `cannot ${verb} ${path}`, bucket: at.bucket });
+            }
+            access.redirect(at.bucket, other);
           }
         }
       }),
