@@ -1,0 +1,88 @@
+import { compareBounds } from '../../stats/bounds.ts';
+import { primitiveType } from '../../stats/primitive-type.ts';
+import type { ColumnMetrics } from '../spi.ts';
+import { fieldIds, type MappedField } from './field-ids.ts';
+import type { ColumnChunk, ParquetFooter, SchemaNode } from './footer.ts';
+import { shortLower, shortUpper } from './short-bounds.ts';
+import { type ValueBytes, valueBytes } from './value-bytes.ts';
+
+/** The table's side of what a file holds. */
+export interface TableColumns {
+  /** Iceberg type by field id. */
+  types: ReadonlyMap<number, string>;
+  nameMapping?: MappedField[];
+}
+
+/**
+ * The column metrics that a Parquet footer gives, by field id. What a row group does not say is unknown for the file. There are no
+ * NaN counts in footers.
+ */
+export function footerMetrics(footer: ParquetFooter, { types, nameMapping }: TableColumns): ColumnMetrics[] {
+  const columns: ColumnMetrics[] = [];
+  const ids = fieldIds(footer, nameMapping);
+  for (const [index, leaf] of footer.leaves.entries()) {
+    const id = ids[index];
+    if (id === undefined) continue;
+    const chunks = footer.rowGroups.map((group) => group.chunks[index] as ColumnChunk);
+    if (chunks.some(({ values }) => values < 0)) continue;
+    columns.push(chunkMetrics(id, types.get(id), leaf, chunks));
+  }
+  return columns.sort((a, b) => a.id - b.id);
+}
+
+function chunkMetrics(id: number, type: string | undefined, leaf: SchemaNode, chunks: ColumnChunk[]): ColumnMetrics {
+  const sum = (of: (chunk: ColumnChunk) => number) => chunks.reduce((total, chunk) => total + of(chunk), 0);
+  const metrics: ColumnMetrics = {
+    id,
+    sizeInBytes: sum((chunk) => chunk.compressedBytes),
+    valueCount: sum((chunk) => chunk.values),
+  };
+  if (chunks.every(({ nulls }) => nulls !== undefined)) metrics.nullCount = sum((chunk) => chunk.nulls as number);
+  const convert = type === undefined ? undefined : valueBytes(type, leaf);
+  if (type === undefined || convert === undefined) return metrics;
+  // A row group of nulls has no bounds, and needs none.
+  const bounded = chunks.filter(({ nulls, values }) => values > 0 && nulls !== values);
+  const lower = extreme(type, bounded, (chunk) => lowerOf(type, chunk.min, convert), -1);
+  const upper = extreme(type, bounded, (chunk) => upperOf(type, chunk.max, convert), 1);
+  if (lower !== undefined) metrics.lower = shortLower(type, lower);
+  if (upper !== undefined) metrics.upper = shortUpper(type, upper);
+  return metrics;
+}
+
+/** The smallest or largest bound; undefined unless every chunk gives one. */
+function extreme(
+  type: string,
+  chunks: readonly ColumnChunk[],
+  boundOf: (chunk: ColumnChunk) => Uint8Array | undefined,
+  sign: 1 | -1,
+): Uint8Array | undefined {
+  let found: Uint8Array | undefined;
+  for (const chunk of chunks) {
+    const bound = boundOf(chunk);
+    if (bound === undefined) return undefined;
+    if (found === undefined || compareBounds(type, bound, found) * sign > 0) found = bound;
+  }
+  return found;
+}
+
+function lowerOf(type: string, min: Uint8Array | undefined, convert: ValueBytes): Uint8Array | undefined {
+  return min && withZeros(type, convert(min), 'lower');
+}
+
+function upperOf(type: string, max: Uint8Array | undefined, convert: ValueBytes): Uint8Array | undefined {
+  return max && withZeros(type, convert(max), 'upper');
+}
+
+/**
+ * Writers may have written either zero for both: a lower bound of 0 can mean -0, and an upper one of -0 can mean 0. A NaN bounds
+ * nothing (parquet.thrift, `ColumnOrder`).
+ */
+function withZeros(type: string, bound: Uint8Array | undefined, side: 'lower' | 'upper'): Uint8Array | undefined {
+  const kind = primitiveType(type)?.kind;
+  if (bound === undefined || (kind !== 'float' && kind !== 'double')) return bound;
+  const bytes = Buffer.from(bound);
+  const value = kind === 'float' ? bytes.readFloatLE() : bytes.readDoubleLE();
+  if (Number.isNaN(value)) return undefined;
+  if (value === 0) bytes[bytes.length - 1] = side === 'lower' ? 0x80 : 0;
+  return bytes;
+}

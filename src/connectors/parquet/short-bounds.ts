@@ -1,0 +1,53 @@
+import { primitiveType } from '../../stats/primitive-type.ts';
+
+/** Footers may hold whole values. Iceberg's writers cut bounds at 16 characters; this leaves more, and nothing in a plan needs it. */
+const MOST_BYTES = 64;
+
+/** A lower bound of strings or binaries, cut: what is left sorts no later. */
+export function shortLower(type: string, bound: Uint8Array): Uint8Array {
+  if (!isCut(type) || bound.length <= MOST_BYTES) return bound;
+  return bound.subarray(0, isText(type) ? characterStart(bound, MOST_BYTES) : MOST_BYTES);
+}
+
+/** An upper bound, cut and its last character or byte raised by one; undefined where none can be raised. */
+export function shortUpper(type: string, bound: Uint8Array): Uint8Array | undefined {
+  if (!isCut(type) || bound.length <= MOST_BYTES) return bound;
+  return isText(type)
+    ? raisedText(bound.subarray(0, characterStart(bound, MOST_BYTES)))
+    : raised(bound.slice(0, MOST_BYTES));
+}
+
+function isCut(type: string): boolean {
+  return isText(type) || primitiveType(type)?.kind === 'binary';
+}
+
+function isText(type: string): boolean {
+  return type === 'string';
+}
+
+/** Where the character begins that the byte at `at` belongs to. */
+function characterStart(bytes: Uint8Array, at: number): number {
+  let start = at;
+  while (start > 0 && ((bytes[start] as number) & 0xc0) === 0x80) start--;
+  return start;
+}
+
+function raised(bytes: Uint8Array): Uint8Array | undefined {
+  for (let last = bytes.length - 1; last >= 0; last--) {
+    if (bytes[last] === 0xff) continue;
+    bytes[last] = (bytes[last] as number) + 1;
+    return bytes.subarray(0, last + 1);
+  }
+  return undefined;
+}
+
+function raisedText(bytes: Uint8Array): Uint8Array | undefined {
+  const characters = [...Buffer.from(bytes).toString('utf8')];
+  for (let last = characters.length - 1; last >= 0; last--) {
+    const code = (characters[last] as string).codePointAt(0) as number;
+    // Surrogates are no characters.
+    const next = code === 0xd7ff ? 0xe000 : code + 1;
+    if (next <= 0x10ffff) return Buffer.from(characters.slice(0, last).join('') + String.fromCodePoint(next));
+  }
+  return undefined;
+}
