@@ -5,6 +5,9 @@ import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { CodedError } from '../../errors.ts';
 import type { Usage } from '../usage.ts';
 
+// Which versions of Node are good is this package's own matter: the SDK would warn at each command's start.
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
+
 /** Connections to one host at once. All clients share them. */
 export const MAX_SOCKETS = 64;
 const CONNECT_TIMEOUT_MS = 5_000;

@@ -1,0 +1,411 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { ObjectStore } from '../../src/storage/object-store.ts';
+import { openStore } from '../../src/storage/open-store.ts';
+import { FakeS3, failure, object } from './fake-s3.ts';
+import { isSignedWith } from './sigv4.ts';
+
+let s3: FakeS3;
+let usage: { requests: number; bytes: number };
+let store: ObjectStore;
+let count = 0;
+
+/** Another bucket each time: the store remembers where buckets lie. */
+let bucket: string;
+
+beforeAll(async () => {
+  s3 = await FakeS3.start();
+});
+afterAll(() => s3[Symbol.asyncDispose]());
+beforeEach(() => {
+  s3.seen.length = 0;
+  s3.answer = (request, response) => object(response, '0123456789', request.headers.range as string | undefined);
+  s3.isPublic = false;
+  bucket = `bucket-${++count}`;
+  open();
+});
+
+function open(properties: Record<string, string> = {}): void {
+  usage = { requests: 0, bytes: 0 };
+  store = openStore({ properties: { ...s3.properties, ...properties }, usage });
+}
+const text = async (key: string, options: { maxBytes?: number; start?: number; end?: number } = {}) =>
+  Buffer.from(await store.read(`s3://${bucket}/${key}`, { maxBytes: 100, ...options })).toString();
+const failing = (code: string, ...parts: string[]) =>
+  expect.objectContaining({ code, message: expect.stringMatching(new RegExp(parts.join('.*'))) });
+
+it('is checked by a verifier that knows a right signature from a wrong one', () => {
+  // AWS's own example: 'Signature Calculations for the Authorization Header', GET Object.
+  const request = {
+    method: 'GET',
+    url: '/test.txt',
+    headers: {
+      host: 'examplebucket.s3.amazonaws.com',
+      range: 'bytes=0-9',
+      'x-amz-content-sha256': 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+      'x-amz-date': '20130524T000000Z',
+      authorization:
+        'AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,' +
+        'SignedHeaders=host;range;x-amz-content-sha256;x-amz-date,' +
+        'Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41',
+    },
+  };
+  expect(isSignedWith('wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY', request)).toBe(true);
+  expect(isSignedWith('another', request)).toBe(false);
+  expect(isSignedWith('wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY', { ...request, url: '/test.tx' })).toBe(false);
+});
+
+describe('read', () => {
+  it('gives the whole or a part, and counts', async () => {
+    expect(await text('k')).toBe('0123456789');
+    expect(usage).toEqual({ requests: 1, bytes: 10 });
+    expect(await text('k', { start: 2, end: 5 })).toBe('234');
+    expect(await text('k', { start: 8 })).toBe('89');
+    expect(await text('k', { start: 8, end: 99 })).toBe('89');
+    expect(await text('k', { start: 50, end: 60 })).toBe('');
+    expect(await text('k', { start: 5, end: 5 })).toBe('');
+    expect(s3.seen.map(({ headers }) => headers.range)).toEqual([
+      undefined,
+      'bytes=2-4',
+      'bytes=8-',
+      'bytes=8-98',
+      'bytes=50-59',
+    ]);
+  });
+
+  it.each([
+    ['a b+c%20&=?#', '/a%20b%2Bc%2520%26%3D%3F%23'],
+    ["ü😀/(1)!*'", '/%C3%BC%F0%9F%98%80/%281%29%21%2A%27'],
+    ['a/../b/./c', '/a/../b/./c'],
+    ['/a//b/', '//a//b/'],
+  ])('asks for the key %s as it stands, signed', async (key, path) => {
+    expect(await text(key)).toBe('0123456789');
+    expect(s3.seen.map((request) => request.path)).toEqual([`/${bucket}${path}`]);
+  });
+
+  it('refuses more than is wanted, before it comes', async () => {
+    s3.answer = (_, response) => {
+      response.writeHead(200, { 'content-length': 1e9 });
+      response.write('only the beginning');
+    };
+    await expect(text('k')).rejects.toEqual(
+      failing('FAILED_PRECONDITION', `s3://${bucket}/k`, '1000000000', 'at most 100'),
+    );
+    expect(s3.seen).toHaveLength(1);
+  });
+
+  it('never takes a body that is shorter or longer than said', async () => {
+    let cut = 2;
+    s3.answer = (_, response) => {
+      if (cut-- <= 0) return object(response, '0123456789');
+      response.writeHead(200, { 'content-length': 10 });
+      response.write('01234', () => response.destroy());
+    };
+    expect(await text('k')).toBe('0123456789');
+    expect(usage).toEqual({ requests: 3, bytes: 20 });
+    cut = Number.POSITIVE_INFINITY;
+    await expect(text('k')).rejects.toEqual(failing('UNAVAILABLE', `s3://${bucket}/k`, s3.url));
+    s3.answer = (_, response) => response.writeHead(200, { 'transfer-encoding': 'chunked' }).end('no length');
+    await expect(text('k')).rejects.toEqual(failing('FAILED_PRECONDITION', 'does not say how long'));
+  });
+
+  it('is not content with all where a part was asked for', async () => {
+    s3.answer = (_, response) => object(response, '0123456789');
+    await expect(text('k', { start: 5, end: 6 })).rejects.toEqual(failing('UNIMPLEMENTED', 'bytes=5-5'));
+  });
+
+  it('reads objects, not buckets', async () => {
+    await expect(store.read('s3://bucket', { maxBytes: 1 })).rejects.toEqual(
+      failing('FAILED_PRECONDITION', 'a bucket'),
+    );
+    await expect(store.read('s3:///k', { maxBytes: 1 })).rejects.toEqual(failing('INVALID_ARGUMENT', 'no bucket'));
+    expect(s3.seen).toEqual([]);
+  });
+});
+
+describe('what a server answers', () => {
+  it.each([
+    [404, 'NoSuchKey', 'NOT_FOUND', 'no such object'],
+    [404, 'NoSuchBucket', 'NOT_FOUND', 'no bucket bucket-'],
+    [403, 'AccessDenied', 'PERMISSION_DENIED', 'AKIATEST.*s3:ListBucket'],
+    [403, 'InvalidObjectState', 'FAILED_PRECONDITION', 'archived'],
+    [400, 'ExpiredToken', 'UNAUTHENTICATED', 'the keys in s3.access-key-id \\(AKIATEST\\)'],
+    [403, 'RequestTimeTooSkewed', 'UNAUTHENTICATED', 'RequestTimeTooSkewed'],
+    [401, 'Unauthorized', 'UNAUTHENTICATED', 'AKIATEST'],
+    [400, 'InvalidBucketName', 'INVALID_ARGUMENT', 'bucket-'],
+    [400, 'InvalidRequest', 'FAILED_PRECONDITION', '400 InvalidRequest: because'],
+    [301, 'PermanentRedirect', 'FAILED_PRECONDITION', 'set s3.region'],
+    [501, 'NotImplemented', 'UNIMPLEMENTED', 'NotImplemented'],
+  ])('%i %s is %s', async (status, said, code, message) => {
+    s3.answer = (_, response) => failure(response, status, said, 'because');
+    await expect(text('k')).rejects.toEqual(failing(code, `cannot read s3://${bucket}/k`, message));
+    expect(s3.seen).toHaveLength(1);
+  });
+
+  it('is tried again when it was throttling or broken', async () => {
+    const trouble = ['503 SlowDown', '500 InternalError', '429 TooManyRequests'];
+    s3.answer = (_, response) => {
+      const [status, code] = trouble.shift()?.split(' ') ?? [];
+      if (code === undefined) return object(response, 'at last');
+      failure(response, Number(status), code, 'because');
+    };
+    expect(await text('k')).toBe('at last');
+    expect(usage.requests).toBe(4);
+  });
+
+  it('is at last an error that says when to come again', async () => {
+    s3.answer = (_, response) => failure(response, 503, 'SlowDown', 'because', { 'retry-after': '1' });
+    await expect(text('k')).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', retryAfterMs: 1_000 });
+    s3.answer = (_, response) => failure(response, 500, 'InternalError', 'because');
+    await expect(text('k')).rejects.toEqual(failing('UNAVAILABLE', s3.url, 'InternalError'));
+  });
+
+  it('may be no S3 answer at all', async () => {
+    s3.answer = (_, response) =>
+      response.writeHead(200, { 'content-type': 'text/html' }).end('<html><body>Log in</html>');
+    await expect(store.list(`s3://${bucket}/x`)).rejects.toMatchObject({
+      code: expect.stringMatching(/^(FAILED_PRECONDITION|NOT_FOUND)$/),
+    });
+  });
+
+  it('does not come', async () => {
+    open({ 's3.socket-timeout-ms': '100' });
+    s3.answer = () => {};
+    await expect(text('k')).rejects.toEqual(failing('DEADLINE_EXCEEDED', s3.url, '100 ms'));
+    s3.answer = (_, response) => {
+      response.writeHead(200, { 'content-length': 10 });
+      response.write('012');
+    };
+    await expect(text('k')).rejects.toEqual(failing('DEADLINE_EXCEEDED', s3.url, '100 ms'));
+  });
+
+  it('cannot be got', async () => {
+    const closed = await FakeS3.start();
+    const { url } = closed;
+    await closed[Symbol.asyncDispose]();
+    open({ 's3.endpoint': url });
+    await expect(text('k')).rejects.toEqual(failing('UNAVAILABLE', url, 'ECONNREFUSED'));
+    open({ 's3.endpoint': s3.url.replace('http:', 'https:') });
+    await expect(text('k')).rejects.toEqual(failing('FAILED_PRECONDITION', 'TLS'));
+  });
+});
+
+describe('region', () => {
+  const regions = () => s3.seen.map((request) => /\/\d{8}\/([^/]+)\//.exec(String(request.headers.authorization))?.[1]);
+
+  /** Lies in eu-west-1, as S3 says it of a bucket that is elsewhere. */
+  function elsewhere(status: number, code: string): void {
+    s3.answer = (request, response) => {
+      if (String(request.headers.authorization).includes('/eu-west-1/')) return object(response, 'here');
+      const header = { 'x-amz-bucket-region': 'eu-west-1' };
+      if (request.method === 'HEAD') response.writeHead(status, header).end();
+      else failure(response, status, code, 'elsewhere', header);
+    };
+  }
+
+  it.each([
+    [301, 'PermanentRedirect'],
+    [307, 'TemporaryRedirect'],
+    [400, 'AuthorizationHeaderMalformed'],
+  ])('that S3 names with %i %s is taken, and remembered', async (status, code) => {
+    elsewhere(status, code);
+    expect(await text('a')).toBe('here');
+    expect(await text('b')).toBe('here');
+    open();
+    expect(await text('c')).toBe('here');
+    expect(regions()).toEqual(['us-east-1', 'eu-west-1', 'eu-west-1', 'eu-west-1']);
+  });
+
+  it('is found by many at once', async () => {
+    elsewhere(301, 'PermanentRedirect');
+    expect(new Set(await Promise.all(Array.from({ length: 20 }, (_, i) => text(`k${i}`))))).toEqual(new Set(['here']));
+  });
+
+  it('is found without a body too', async () => {
+    elsewhere(301, '');
+    expect(await store.stat(`s3://${bucket}/k`)).toMatchObject({ size: 4 });
+  });
+
+  it('is left alone if it is to be', async () => {
+    open({ 's3.cross-region-access-enabled': 'false' });
+    elsewhere(301, 'PermanentRedirect');
+    await expect(text('a')).rejects.toEqual(failing('FAILED_PRECONDITION', 'in eu-west-1: set s3.region'));
+  });
+
+  it('does not send in circles', async () => {
+    let n = 0;
+    s3.answer = (_, response) =>
+      failure(response, 301, 'PermanentRedirect', 'no, there', { 'x-amz-bucket-region': `xx-north-${++n}` });
+    await expect(text('a')).rejects.toEqual(failing('FAILED_PRECONDITION', 'lies elsewhere'));
+    expect(s3.seen).toHaveLength(3);
+  });
+
+  it('is made up for servers of one’s own, and wanted for Amazon', async () => {
+    open({ 's3.region': '' });
+    expect(await text('k')).toBe('0123456789');
+    expect(regions()).toEqual(['us-east-1']);
+    open({ 's3.region': '', 's3.endpoint': '' });
+    await expect(text('k')).rejects.toEqual(failing('INVALID_ARGUMENT', 'client.region'));
+  });
+});
+
+describe('properties', () => {
+  it('make the requester pay', async () => {
+    open({ 's3.requester-pays': 'true' });
+    await text('k');
+    await store.stat(`s3://${bucket}/k`);
+    await store.list(`s3://${bucket}/`).catch(() => {});
+    expect(s3.seen.map(({ headers }) => headers['x-amz-request-payer'])).toEqual([
+      'requester',
+      'requester',
+      'requester',
+    ]);
+    s3.seen.length = 0;
+    open();
+    await text('k');
+    expect(s3.seen[0]?.headers['x-amz-request-payer']).toBeUndefined();
+  });
+
+  it('say how buckets are addressed', async () => {
+    const { url } = s3;
+    open({ 's3.endpoint': url.replace('127.0.0.1', 'localhost') });
+    await text('k');
+    open({ 's3.endpoint': url.replace('127.0.0.1', 'localhost'), 's3.path-style-access': 'true' });
+    await text('k');
+    expect(s3.seen.map((request) => request.path)).toEqual([`/${bucket}/k`, `/${bucket}/k`]);
+    open({ 's3.endpoint': url.replace('127.0.0.1', 'localhost'), 's3.force-virtual-addressing': 'true' });
+    await expect(text('k')).rejects.toEqual(failing('UNAVAILABLE'));
+  });
+
+  it('can be without credentials', async () => {
+    s3.isPublic = true;
+    open({ 's3.anonymous': 'true' });
+    expect(await text('k')).toBe('0123456789');
+    expect(s3.seen[0]?.headers.authorization).toBeUndefined();
+  });
+
+  it.each([
+    [{ 's3.endpoint': 'ftp://x' }, 'INVALID_ARGUMENT', 's3.endpoint=ftp://x'],
+    [{ 's3.socket-timeout-ms': 'soon' }, 'INVALID_ARGUMENT', 's3.socket-timeout-ms=soon'],
+    [{ 's3.secret-access-key': '' }, 'INVALID_ARGUMENT', 's3.secret-access-key is not'],
+    [{ 's3.access-key-id': '', 's3.remote-signing-enabled': 'true' }, 'UNIMPLEMENTED', 'remote-signing'],
+  ])('%j is %s', async (properties, code, message) => {
+    open(properties);
+    await expect(text('k')).rejects.toEqual(failing(code, message));
+  });
+
+  it('with a wrong secret are told from those with a wrong key', async () => {
+    open({ 's3.secret-access-key': 'wrong-secret' });
+    await expect(text('k')).rejects.toEqual(failing('UNAUTHENTICATED', 'AKIATEST', 'SignatureDoesNotMatch'));
+    await expect(text('k')).rejects.not.toEqual(failing('UNAUTHENTICATED', 'wrong-secret'));
+    open({ 's3.access-key-id': 'AKIANONE' });
+    await expect(text('k')).rejects.toEqual(failing('UNAUTHENTICATED', 'AKIANONE', 'InvalidAccessKeyId'));
+  });
+});
+
+it('uses what is vended for a path, and what is vended anew', async () => {
+  const keys = (n: number) => ({
+    's3.access-key-id': `AKIAVENDED${n}`,
+    's3.secret-access-key': `vended-${n}`,
+    's3.session-token': `session-${n}`,
+  });
+  for (const n of [1, 2]) s3.secrets.set(`AKIAVENDED${n}`, `vended-${n}`);
+  const vended = [keys(1), keys(2)];
+  let current = 0;
+  const asked: string[] = [];
+  store = openStore({
+    properties: { ...s3.properties, 'client.assume-role.arn': 'arn:aws:iam::1:role/of-the-connector' },
+    vended: async (path) => {
+      asked.push(path);
+      return vended[current]!;
+    },
+    usage,
+  });
+  await text('a');
+  await text('b');
+  current = 1;
+  await text('c');
+  expect(s3.seen.map(({ headers }) => headers['x-amz-security-token'])).toEqual([
+    'session-1',
+    'session-1',
+    'session-2',
+  ]);
+  expect(asked).toEqual(['a', 'b', 'c'].map((key) => `s3://${bucket}/${key}`));
+});
+
+it('asks for no more than 32 objects at once, and gives them all', async () => {
+  s3.most = 0;
+  s3.answer = (request, response) => setTimeout(() => object(response, request.path), 5);
+  const keys = Array.from({ length: 200 }, (_, i) => `k${i}`);
+  expect(await Promise.all(keys.map((key) => text(key)))).toEqual(keys.map((key) => `/${bucket}/${key}`));
+  expect(s3.most).toBeLessThanOrEqual(32);
+  expect(s3.most).toBeGreaterThan(8);
+});
+
+describe('stat and list', () => {
+  const listing = (...parts: string[]) =>
+    `<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${parts.join('')}</ListBucketResult>`;
+  const key = (name: string, size = 1) =>
+    `<Contents><Key>${name}</Key><Size>${size}</Size><ETag>"e-${size}"</ETag><LastModified>2026-01-02T03:04:05.000Z</LastModified></Contents>`;
+  const folder = (name: string) => `<CommonPrefixes><Prefix>${name}</Prefix></CommonPrefixes>`;
+
+  it('gives size, time and ETag', async () => {
+    s3.answer = (_, response) =>
+      response
+        .writeHead(200, { 'content-length': 7, etag: '"abc"', 'last-modified': 'Fri, 02 Jan 2026 03:04:05 GMT' })
+        .end();
+    expect(await store.stat(`s3://${bucket}/k`)).toEqual({
+      size: 7,
+      modifiedMs: Date.UTC(2026, 0, 2, 3, 4, 5),
+      etag: '"abc"',
+    });
+    s3.answer = (_, response) => response.writeHead(404).end();
+    await expect(store.stat(`s3://${bucket}/k`)).rejects.toEqual(failing('NOT_FOUND', `s3://${bucket}/k`));
+  });
+
+  it('goes through all pages, sorted, with names of any kind', async () => {
+    const pages = [
+      [
+        '<EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextContinuationToken>t1</NextContinuationToken>',
+        key('a%2Fb/', 0),
+        key('a%2Fb/z+z%2B%25'),
+        folder('a%2Fb/m/'),
+      ],
+      [
+        '<EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>',
+        folder('a%2Fb/%F0%9F%98%80/'),
+        key('a%2Fb/%EF%BC%A1', 5),
+      ],
+    ].map((parts) => listing(...parts).replaceAll('a%2Fb', 'w+h'));
+    s3.answer = (_, response) => response.writeHead(200).end(pages[s3.seen.length - 1]);
+    const stat = (size: number) => ({ size, modifiedMs: Date.UTC(2026, 0, 2, 3, 4, 5), etag: `"e-${size}"` });
+    expect(await store.list(`s3://${bucket}/w h/`)).toEqual([
+      { name: 'm', folder: true },
+      { name: 'z z+%', folder: false, stat: stat(1) },
+      { name: '😀', folder: true },
+      { name: 'Ａ', folder: false, stat: stat(5) },
+    ]);
+    expect(
+      s3.seen.map(({ query }) => [query.get('prefix'), query.get('delimiter'), query.get('continuation-token')]),
+    ).toEqual([
+      ['w h/', '/', null],
+      ['w h/', '/', 't1'],
+    ]);
+  });
+
+  it('tells an empty folder from none', async () => {
+    s3.answer = (_, response) => response.writeHead(200).end(listing(key('x/', 0)));
+    expect(await store.list(`s3://${bucket}/x`)).toEqual([]);
+    s3.answer = (_, response) => response.writeHead(200).end(listing());
+    await expect(store.list(`s3://${bucket}/x`)).rejects.toEqual(failing('NOT_FOUND', `s3://${bucket}/x`));
+    expect(await store.list(`s3://${bucket}`)).toEqual([]);
+  });
+
+  it('does not go on for ever', async () => {
+    s3.answer = (_, response) =>
+      response
+        .writeHead(200)
+        .end(listing('<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>', key('x/k')));
+    await expect(store.list(`s3://${bucket}/x`)).rejects.toEqual(failing('FAILED_PRECONDITION', 'again and again'));
+    expect(s3.seen).toHaveLength(2);
+  });
+});
