@@ -1,0 +1,206 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
+import type { View } from '../../src/generated/reconciler/v1/views.ts';
+import { ROOT, RunningStack } from '../integration/running-stack.ts';
+import { CleanUp } from './clean-up.ts';
+import { RestViews } from './rest-views.ts';
+import { startIcebergRest } from './servers/iceberg-rest.ts';
+
+describe("views of Iceberg's REST server", () => {
+  const cleanUp = new CleanUp();
+  let rest: RestViews;
+  let stack: RunningStack;
+  let connectorId: string;
+
+  beforeAll(async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'reconciler-views-'));
+    cleanUp.defer(() => rmSync(folder, { recursive: true }));
+    const server = cleanUp.use(await startIcebergRest({ warehouse: `file://${folder}` }));
+    rest = new RestViews(server.url);
+    await rest.namespace('sales');
+    await rest.namespace('sales', 'eu');
+    await rest.namespace('only_views');
+    await rest.table('sales', 'orders');
+    await rest.view('sales', 'large', {
+      spark: 'SELECT id FROM orders WHERE total > 100',
+      trino: 'SELECT id\nFROM "orders"\nWHERE total > 100',
+    });
+    await rest.view('sales', 'plain', { spark: 'SELECT 1' });
+    await rest.view('sales', 'to_rename', { spark: 'SELECT 2' });
+    await rest.view('sales', 'to_drop', { spark: 'SELECT 3' });
+    await rest.view('sales.eu', 'deep', { trino: 'SELECT 4' });
+    await rest.view('only_views', 'v', { spark: 'SELECT 5' });
+    stack = cleanUp.use(await RunningStack.start());
+    connectorId = await stack.connect('lake', '', { uri: server.url });
+  });
+  afterAll(() => cleanUp[Symbol.asyncDispose]());
+
+  async function view(name: string): Promise<View> {
+    const { viewId } = await stack.catalog.directory.resolve({
+      name: { $case: 'text', value: `lake.${name}` },
+      object: true,
+    });
+    expect(viewId).not.toBe('');
+    return stack.catalog.views.getView({ viewId });
+  }
+
+  const every = ['sales.large', 'sales.plain', 'sales.to_drop', 'sales.to_rename', 'sales.eu.deep', 'only_views.v'];
+
+  it('are brought in with the tables', async () => {
+    const job = await stack.trigger(connectorId);
+    expect(job).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      message: '1 table changed, 0 unchanged, 6 views changed',
+      viewsScanned: 6n,
+      viewsChanged: 6n,
+      viewsMissing: 0n,
+      tablesScanned: 1n,
+    });
+  });
+
+  it.each(every)('%s is as the server says: version, schema, SQL of all dialects, defaults', async (name) => {
+    const [namespace, last] = [name.slice(0, name.lastIndexOf('.')), name.slice(name.lastIndexOf('.') + 1)];
+    const { metadata } = await rest.load(namespace, last);
+    const [version] = metadata.versions;
+    const brought = await view(name);
+    expect(brought).toMatchObject({
+      versionId: metadata['current-version-id'],
+      defaultCatalog: version['default-catalog'],
+      defaultNamespace: version['default-namespace'],
+      properties: metadata.properties,
+      upstream: { uuid: metadata['view-uuid'], tableName: last, namespacePath: namespace.split('.') },
+    });
+    expect(brought.representations).toEqual(
+      version.representations.map(({ sql, dialect }: Record<string, string>) => ({ sql, dialect })),
+    );
+    expect(JSON.parse(brought.schema?.json ?? '')).toEqual(metadata.schemas[0]);
+    expect(brought.schema?.columns.map(({ name, type }) => `${name} ${type}`)).toEqual([
+      'id long',
+      'address.city string',
+    ]);
+  });
+
+  it('can be read with the CLI', async () => {
+    const listed = await stack.cli('view', 'list', 'lake.sales', '--json');
+    expect(
+      listed.stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).name),
+    ).toEqual(['large', 'plain', 'to_drop', 'to_rename']);
+    const { stdout } = await stack.cli('view', 'get', 'lake.sales.large');
+    expect(stdout).toContain('SQL (trino)\n  SELECT id\n  FROM "orders"\n  WHERE total > 100\n');
+  });
+
+  it('cost no write when nothing has changed, and few events', async () => {
+    const before = await Promise.all(every.map(view));
+    const job = await stack.trigger(connectorId);
+    expect(job).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      message: 'Nothing changed: 1 table, 6 views',
+      viewsScanned: 6n,
+      viewsChanged: 0n,
+    });
+    expect(await Promise.all(every.map(view))).toEqual(before);
+  });
+
+  it('are replaced, renamed, dropped and altered like tables', async () => {
+    const renamed = await view('sales.to_rename');
+    await rest.replaceView('sales', 'large', { spark: 'SELECT id FROM orders WHERE total > 200' });
+    await rest.renameView('sales', 'to_rename', 'renamed');
+    await rest.dropView('sales', 'to_drop');
+    await rest.setProperty('sales', 'plain', 'owner', 'ann');
+    expect(await stack.trigger(connectorId)).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      viewsScanned: 5n,
+      viewsChanged: 3n,
+      viewsMissing: 2n,
+    });
+    expect(await view('sales.large')).toMatchObject({
+      versionId: 2,
+      representations: [{ dialect: 'spark', sql: 'SELECT id FROM orders WHERE total > 200' }],
+    });
+    expect(await view('sales.renamed')).toMatchObject({ upstream: { uuid: renamed.upstream?.uuid } });
+    expect((await view('sales.plain')).properties).toMatchObject({ owner: 'ann' });
+    for (const name of ['sales.to_rename', 'sales.to_drop']) {
+      expect((await view(name)).upstream?.missingSince).toBeInstanceOf(Date);
+    }
+    const { stdout } = await stack.cli('view', 'list', 'lake.sales');
+    expect(stdout).toMatch(/^to_drop .* missing since /m);
+  });
+
+  it('are themselves again when they come back', async () => {
+    const { viewId } = await view('sales.to_drop');
+    await rest.view('sales', 'to_drop', { spark: 'SELECT 33' });
+    expect(await stack.trigger(connectorId)).toMatchObject({ viewsChanged: 1n, viewsMissing: 0n });
+    expect(await view('sales.to_drop')).toMatchObject({
+      viewId,
+      representations: [{ sql: 'SELECT 33' }],
+      upstream: { missingSince: undefined },
+    });
+  });
+
+  it('are not missing after a run that was narrowed', async () => {
+    await rest.dropView('sales', 'to_drop');
+    const narrowed = await stack.trigger(connectorId, { destinationNamespacePaths: ['sales'] });
+    expect(narrowed).toMatchObject({ state: JobState.JS_SUCCEEDED, viewsScanned: 3n, viewsMissing: 0n });
+    const oneTable = await stack.trigger(connectorId, { destinationTableName: 'orders' });
+    expect(oneTable).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesScanned: 1n, viewsScanned: 0n });
+    expect((await view('sales.to_drop')).upstream?.missingSince).toBeUndefined();
+    const onlyViews = await stack.trigger(connectorId, { destinationNamespacePaths: ['only_views'] });
+    expect(onlyViews).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesScanned: 0n, viewsScanned: 1n });
+    expect(await stack.trigger(connectorId)).toMatchObject({ viewsMissing: 1n });
+  });
+
+  it('take the place of a table of their name, and give it back', async () => {
+    await rest.dropTable('sales', 'orders');
+    await rest.view('sales', 'orders', { spark: 'SELECT * FROM orders_v2' });
+    await rest.dropView('sales', 'plain');
+    await rest.table('sales', 'plain');
+    expect(await stack.trigger(connectorId)).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      tablesChanged: 1n,
+      viewsChanged: 1n,
+      errors: 0n,
+      tablesMissing: 0n,
+      viewsMissing: 0n,
+    });
+    expect((await view('sales.orders')).representations).toEqual([
+      { dialect: 'spark', sql: 'SELECT * FROM orders_v2' },
+    ]);
+    expect(await stack.tableId('lake.sales.plain')).toMatch(/^tbl_/);
+
+    await rest.dropView('sales', 'orders');
+    await rest.table('sales', 'orders');
+    expect(await stack.trigger(connectorId)).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 1n });
+    expect(await stack.tableId('lake.sales.orders')).toMatch(/^tbl_/);
+  });
+
+  it('fail by themselves: the others go in, and it is told which', async () => {
+    await rest.view('sales', 'broken', { spark: 'SELECT 6' });
+    await rest.view('sales', 'good', { spark: 'SELECT 7' });
+    const { 'metadata-location': file } = await rest.load('sales', 'broken');
+    rmSync(fileURLToPath(file));
+    const job = await stack.trigger(connectorId);
+    expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, viewsChanged: 1n });
+    expect(job.message).toMatch(/^Partial failure \(1\): view sales\.broken: /);
+    expect(await stack.failures(job.jobId)).toMatchObject([{ table: 'view sales.broken', code: 'NOT_FOUND' }]);
+    expect((await view('sales.good')).representations).toEqual([{ dialect: 'spark', sql: 'SELECT 7' }]);
+  });
+
+  it('runs with views replay', async () => {
+    Runtime.install({ logger: new DefaultLogger('ERROR') });
+    const { jobs } = await stack.catalog.connectors.listReconcileJobs({ connectorId, pageSize: 1000 });
+    const codePath = join(ROOT, 'dist/workflow-bundle.js');
+    for (const { jobId } of jobs satisfies ReconcileJob[]) {
+      const history = await stack.temporal.workflow.getHandle(jobId).fetchHistory();
+      await Worker.runReplayHistory({ workflowBundle: { codePath } }, history, jobId);
+      expect(history.events?.length).toBeLessThan(100);
+    }
+  });
+});
