@@ -13,7 +13,10 @@ class MirrorFileIO(PyArrowFileIO):
         return super().new_input(self._local(location))
 
     def new_output(self, location: str) -> OutputFile:
-        return super().new_output(self._local(location))
+        output = super().new_output(self._local(location))
+        # What is written says of itself where it is: a manifest's path in its manifest list.
+        output._location = location
+        return output
 
     def delete(self, location: str | InputFile | OutputFile) -> None:
         super().delete(self._local(location if isinstance(location, str) else location.location))
