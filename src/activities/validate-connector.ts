@@ -1,46 +1,162 @@
+import { setTimeout } from 'node:timers/promises';
+import type { NamespacePath, Connector as OpenConnector, TableEntry, TableRef } from '../connectors/spi.ts';
+import { CodedError, type CodeName } from '../errors.ts';
 import { Connector } from '../generated/reconciler/v1/connectors.ts';
+import { formatName } from '../names.ts';
 import type { ValidateRequest, ValidateResult } from '../workflows/contract.ts';
+import { absentNamespace, absentTable, someOf } from './absent-name.ts';
 import type { ActivityDeps } from './deps.ts';
 import { tableText } from './destination.ts';
 import { describeError } from './failures.ts';
-import { withHeart } from './heart.ts';
+import { type Heart, withHeart } from './heart.ts';
 import { openSource } from './open-source.ts';
 import { walkFrom, walkTables } from './walk-tables.ts';
 
-/** Tables that the answer names. */
+/** Tables looked for, and of them those that the answer names. */
+const PAGE = 100;
 const SAMPLE = 20;
+/** Somebody waits: an upstream with thousands of namespaces and hardly a table is not gone through to its end. */
+const LISTING_MS = 25_000;
+/** All of it: below the 60 s after which the one who waits is told that there is no worker. */
+const ANSWER_MS = 45_000;
+/** Tables of which one must open. */
+const TRIED = 3;
 
-/** Opens the upstream, lists one page and says what it found or what is wrong. */
+/**
+ * Opens the upstream, lists one page of tables and opens one of them; says what it found or what is wrong.
+ *
+ * A broken table is no fault of the connector; one that may not be read, or whose storage does not answer, is: then so are the others.
+ */
 export async function validateConnector(deps: ActivityDeps, request: ValidateRequest): Promise<ValidateResult> {
   const connector = request.connectorId
     ? await deps.catalog.connectors.getConnector({ by: { $case: 'connectorId', value: request.connectorId } })
     : Connector.fromJSON(JSON.parse(request.connectorJson ?? '{}'));
-  return withHeart(`Validating ${connector.uri}`, async (heart) => {
+  const where = connector.uri || 'AWS Glue';
+  return withHeart(`Validating ${where}`, async (heart) => {
+    const late = wrong(`The address does not answer in time: ${where} was asked for ${ANSWER_MS / 1000} s.`);
+    const timer = new AbortController();
     try {
-      await using source = await openSource(deps, connector);
-      const root = connector.source?.namespacePath ?? [];
-      const only = connector.source?.table;
-      if (only) {
-        const table = { namespace: root, name: only };
-        await source.fingerprint(table);
-        return { ok: true, summary: `Table ${tableText(table)} is there.`, sampleTables: [tableText(table)] };
-      }
-      const { tables, cursor } = await walkTables(source, walkFrom(root), SAMPLE, () => heart.beat());
-      const sampleTables = tables.map(tableText);
-      if (tables.length === 0) {
-        const where = root.length > 0 ? `namespace ${root.join('.')} of ${connector.uri}` : connector.uri;
-        return {
-          ok: false,
-          summary: `No table found in ${where}. Check the URI and the source namespace.`,
-          sampleTables,
-        };
-      }
-      const more = cursor ? ' or more' : '';
-      return { ok: true, summary: `${tables.length}${more} tables found in ${connector.uri}.`, sampleTables };
+      return await Promise.race([
+        validate(deps, connector, where, heart),
+        setTimeout(ANSWER_MS, late, { signal: timer.signal }),
+      ]);
     } catch (error) {
       heart.signal.throwIfAborted();
-      const { code, message } = describeError(error);
-      return { ok: false, summary: `${code}: ${message}`, sampleTables: [] };
+      return wrong(whatIsWrong(error));
+    } finally {
+      timer.abort();
     }
   });
 }
+
+async function validate(
+  deps: ActivityDeps,
+  connector: Connector,
+  where: string,
+  heart: Heart,
+): Promise<ValidateResult> {
+  await using source = await openSource(deps, connector);
+  const { namespacePath = [], table = '' } = connector.source ?? {};
+  if (table !== '') return await validateTable(source, { namespace: namespacePath, name: table });
+  return await validateTables(source, namespacePath, where, heart);
+}
+
+async function validateTable(source: OpenConnector, table: TableRef): Promise<ValidateResult> {
+  try {
+    await using _ = await source.openTable(table);
+  } catch (error) {
+    return wrong((isNotFound(error) && (await absentTable(source, table))) || whatIsWrong(error));
+  }
+  return { ok: true, summary: `Table ${tableText(table)} is there and can be read.`, sampleTables: [tableText(table)] };
+}
+
+async function validateTables(
+  source: OpenConnector,
+  root: NamespacePath,
+  where: string,
+  heart: Heart,
+): Promise<ValidateResult> {
+  const place = root.length > 0 ? `namespace ${formatName([...root])} of ${where}` : where;
+  const until = Date.now() + LISTING_MS;
+  let listed: { tables: TableEntry[]; cursor?: object };
+  try {
+    listed = await walkTables(source, walkFrom(root), PAGE, () => {
+      heart.beat();
+      if (Date.now() > until) throw new ListingIsLong();
+    });
+  } catch (error) {
+    if (error instanceof ListingIsLong) {
+      const summary = `${place} answers, but its listing is long: after ${LISTING_MS / 1000} s fewer than ${PAGE} tables were found.`;
+      return { ok: true, summary, sampleTables: [] };
+    }
+    return wrong((isNotFound(error) && (await absentNamespace(source, root))) || whatIsWrong(error));
+  }
+  const { tables, cursor } = listed;
+  if (tables.length === 0) return wrong(await nothingFound(source, root, place));
+  const sampleTables = tables.slice(0, SAMPLE).map(tableText);
+  const unreadable = await whyUnreadable(source, tables.slice(0, TRIED), heart);
+  const namespaces = new Set(tables.map(({ namespace }) => JSON.stringify(namespace))).size;
+  const more = cursor ? ' or more' : '';
+  const found = `${count(tables.length, 'table', more)} in ${count(namespaces, 'namespace', more)} found in ${place}`;
+  if (unreadable === undefined) return { ok: true, summary: `${found}.`, sampleTables };
+  return { ok: false, summary: `${found}, but none that was tried can be read. ${unreadable}`, sampleTables };
+}
+
+class ListingIsLong extends Error {}
+
+async function nothingFound(source: OpenConnector, root: NamespacePath, place: string): Promise<string> {
+  const absent = await absentNamespace(source, root);
+  if (absent !== undefined) return absent;
+  const { items, nextToken } = await source.listNamespaces(root, { size: PAGE });
+  const below = someOf(items.map((path) => path.at(-1) ?? ''));
+  const namespaces = below ? `its namespaces are ${below}${nextToken ? ', …' : ''}` : 'it has no namespaces';
+  return `No ${source.format === 'DELTA' ? 'Delta' : 'Iceberg'} table found in ${place}; ${namespaces}. Check the URI and the source namespace.`;
+}
+
+/** What keeps all of the tables from being read; undefined if one opens, or where it is the tables themselves that are broken. */
+async function whyUnreadable(source: OpenConnector, tables: TableRef[], heart: Heart): Promise<string | undefined> {
+  let why: string | undefined;
+  for (const table of tables) {
+    try {
+      await using _ = await source.openTable(table);
+      return undefined;
+    } catch (error) {
+      const { code } = describeError(error);
+      if (!(error instanceof CodedError) || !ACCESS.has(code)) return undefined;
+      why ??= whatIsWrong(error);
+    }
+    heart.beat();
+  }
+  return why;
+}
+
+/** Failures of which the table is not the cause. */
+const ACCESS: ReadonlySet<string> = new Set<CodeName>([
+  'UNAUTHENTICATED',
+  'PERMISSION_DENIED',
+  'UNAVAILABLE',
+  'DEADLINE_EXCEEDED',
+  'UNIMPLEMENTED',
+]);
+
+const WRONG: Partial<Record<string, string>> = {
+  UNAUTHENTICATED: 'The credentials are not taken',
+  PERMISSION_DENIED: 'A permission is missing',
+  UNAVAILABLE: 'The address does not answer',
+  DEADLINE_EXCEEDED: 'The address does not answer in time',
+  RESOURCE_EXHAUSTED: 'The upstream asks to slow down',
+  NOT_FOUND: 'The address or the warehouse is not there',
+  INVALID_ARGUMENT: 'The connector is not set right',
+  FAILED_PRECONDITION: 'The connector cannot be opened as it is',
+  UNIMPLEMENTED: 'This upstream cannot be read',
+};
+
+/** Which part of the connector it is, and the message. */
+function whatIsWrong(error: unknown): string {
+  const { code, message } = describeError(error);
+  return `${WRONG[code] ?? code}: ${message}`;
+}
+
+const isNotFound = (error: unknown) => error instanceof CodedError && error.code === 'NOT_FOUND';
+const wrong = (summary: string): ValidateResult => ({ ok: false, summary, sampleTables: [] });
+const count = (n: number, what: string, more: string) => `${n}${more} ${what}${n === 1 && !more ? '' : 's'}`;

@@ -1,0 +1,149 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ActivityDeps } from '../../src/activities/deps.ts';
+import { validateConnector } from '../../src/activities/validate-connector.ts';
+import { openConnector } from '../../src/connectors/registry.ts';
+import type { Connector as OpenConnector } from '../../src/connectors/spi.ts';
+import { CodedError, type CodeName } from '../../src/errors.ts';
+import { Connector } from '../../src/generated/reconciler/v1/connectors.ts';
+import type { ValidateResult } from '../../src/workflows/contract.ts';
+import { ROOT } from '../integration/running-stack.ts';
+import { MemoryUpstream } from './memory-upstream.ts';
+
+const WAREHOUSE = join(ROOT, 'test/fixtures/iceberg/wh');
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'reconciler-validate-'));
+  for (const name of Array.from({ length: 13 }, (_, i) => `n${i}`))
+    mkdirSync(join(folder, name, 'below'), { recursive: true });
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Opens what the options describe, or the upstream given. */
+async function validate(fields: object, upstream?: () => Promise<OpenConnector>): Promise<ValidateResult> {
+  const connector = { kind: 'CONNECTOR_KIND_ICEBERG', uri: `file://${WAREHOUSE}`, ...fields };
+  const deps = { openConnector: upstream ?? ((spec) => openConnector(spec, {})) } as ActivityDeps;
+  const environment = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
+  return (await environment.run(validateConnector, deps, {
+    connectorJson: JSON.stringify(Connector.toJSON(Connector.fromJSON(connector))),
+  })) as ValidateResult;
+}
+
+const source = (path: string[], table?: string) => ({ source: { namespacePath: path, table } });
+
+describe('a warehouse folder', () => {
+  it('says what it found', async () => {
+    const all = await validate({});
+    expect(all).toMatchObject({ ok: true, summary: `22 tables in 2 namespaces found in file://${WAREHOUSE}.` });
+    expect(all.sampleTables).toHaveLength(20);
+    const one = await validate(source(['fx']));
+    expect(one).toMatchObject({
+      ok: true,
+      summary: `19 tables in 1 namespace found in namespace fx of file://${WAREHOUSE}.`,
+    });
+    expect(one.sampleTables).toContain('fx.orders');
+    expect(await validate(source(['fx'], 'orders'))).toEqual({
+      ok: true,
+      summary: 'Table fx.orders is there and can be read.',
+      sampleTables: ['fx.orders'],
+    });
+  });
+
+  it('is not wrong for broken tables', async () => {
+    expect(await validate(source(['bad']))).toMatchObject({ ok: true, summary: expect.stringContaining('3 tables') });
+    expect(await validate(source(['bad'], 'truncated_metadata'))).toMatchObject({
+      ok: false,
+      summary: expect.stringMatching(/^DATA_LOSS: .*truncated_metadata/),
+    });
+  });
+
+  it.each([
+    ['a namespace', ['sales'], undefined, 'Namespace sales is not there: the upstream has bad, fx.'],
+    ['one below', ['fx', 'eu', 'x'], undefined, 'Namespace fx.eu is not there: namespace fx has no namespace at all.'],
+    ['the namespace of a table', ['sales'], 'orders', 'Namespace sales is not there: the upstream has bad, fx.'],
+    [
+      'a table',
+      ['bad'],
+      'orders',
+      'Table bad.orders is not there: namespace bad has missing_manifest, missing_metadata, truncated_metadata.',
+    ],
+  ])('says that %s is not there, and what is', async (_, path, table, summary) => {
+    expect(await validate(source(path, table))).toEqual({ ok: false, summary, sampleTables: [] });
+  });
+
+  it('shows the first of many names', async () => {
+    expect((await validate({ uri: `file://${folder}`, ...source(['sales']) })).summary).toBe(
+      'Namespace sales is not there: the upstream has n0, n1, n10, n11, n12, n2, n3, n4, n5, n6 and 3 more.',
+    );
+  });
+
+  it('says that there is no table', async () => {
+    expect(await validate({ uri: `file://${folder}`, ...source(['n3']) })).toEqual({
+      ok: false,
+      summary: `No Iceberg table found in namespace n3 of file://${folder}; its namespaces are below. Check the URI and the source namespace.`,
+      sampleTables: [],
+    });
+  });
+
+  it('says that it is not there itself', async () => {
+    expect(await validate({ uri: 'file:///absent/warehouse' })).toMatchObject({
+      ok: false,
+      summary: expect.stringMatching(/^The address or the warehouse is not there: .*\/absent\/warehouse/),
+    });
+  });
+});
+
+describe('an upstream that fails', () => {
+  it.each([
+    ['UNAUTHENTICATED', /^The credentials are not taken: for the test$/],
+    ['PERMISSION_DENIED', /^A permission is missing: /],
+    ['UNAVAILABLE', /^The address does not answer: /],
+    ['DEADLINE_EXCEEDED', /^The address does not answer in time: /],
+    ['INVALID_ARGUMENT', /^The connector is not set right: /],
+    ['RESOURCE_EXHAUSTED', /^The upstream asks to slow down: /],
+    ['UNIMPLEMENTED', /^This upstream cannot be read: /],
+  ] satisfies [CodeName, RegExp][])('with %s is told by what is wrong', async (code, summary) => {
+    const failing = () => Promise.reject(new CodedError(code, 'for the test'));
+    expect(await validate({}, failing)).toEqual({
+      ok: false,
+      summary: expect.stringMatching(summary),
+      sampleTables: [],
+    });
+    class Listing extends MemoryUpstream {
+      override listTables = failing;
+    }
+    expect((await validate({}, async () => new Listing())).summary).toMatch(summary);
+  });
+
+  it('is wrong where it lists tables that may not be read', async () => {
+    class Forbidden extends MemoryUpstream {
+      override openTable = () => Promise.reject(new CodedError('PERMISSION_DENIED', 'cannot read s3://b/k'));
+    }
+    const upstream = new Forbidden();
+    upstream.namespaces.push(['a']);
+    upstream.tables.push({ namespace: ['a'], name: 't' }, { namespace: ['a'], name: 'u' });
+    expect(await validate({ uri: 'https://c/' }, async () => upstream)).toEqual({
+      ok: false,
+      summary:
+        '2 tables in 1 namespace found in https://c/, but none that was tried can be read. A permission is missing: cannot read s3://b/k',
+      sampleTables: ['a.t', 'a.u'],
+    });
+  });
+
+  it('is right where one table of several may not be read', async () => {
+    class Partly extends MemoryUpstream {
+      override openTable = (async ({ name }: { name: string }) => {
+        if (name === 't') throw new CodedError('PERMISSION_DENIED', 'no');
+        return { async [Symbol.asyncDispose]() {} };
+      }) as never;
+    }
+    const upstream = new Partly();
+    upstream.namespaces.push(['a']);
+    upstream.tables.push({ namespace: ['a'], name: 't' }, { namespace: ['a'], name: 'u' });
+    expect(await validate({}, async () => upstream)).toMatchObject({ ok: true });
+  });
+});
