@@ -1,0 +1,102 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { ConnectorSpec } from '../../src/connectors/connector-spec.ts';
+import { resolveSecrets } from '../../src/connectors/secrets.ts';
+import { withoutSecrets } from '../../src/secrets.ts';
+import { plainSpec } from './spec.ts';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'secrets-'));
+  writeFileSync(join(folder, 'secret'), 'from a file, with a line break\n');
+  writeFileSync(join(folder, 'empty'), '\n');
+  writeFileSync(join(folder, 'large'), 'x'.repeat(70_000));
+  execFileSync('mkfifo', [join(folder, 'pipe')]);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+afterEach(() => vi.unstubAllEnvs());
+
+const spec = (fields: Partial<ConnectorSpec>, auth: Partial<ConnectorSpec['auth']> = {}): ConnectorSpec => {
+  const plain = plainSpec('ICEBERG', 'https://catalog');
+  return { ...plain, ...fields, auth: { ...plain.auth, ...auth } };
+};
+
+describe('resolveSecrets', () => {
+  it('puts what is referred to everywhere where it stands, and leaves all else', async () => {
+    vi.stubEnv('LAKE_TOKEN', 'token-of-the-lake');
+    const resolved = await resolveSecrets(
+      spec(
+        {
+          properties: {
+            warehouse: 'file:/lake',
+            's3.endpoint': 'env:LAKE_TOKEN',
+            's3.secret-access-key': `file:${folder}/secret`,
+            'header.X-Plain': 'plain',
+          },
+        },
+        {
+          scheme: 'oauth2',
+          secretRef: `file://${folder}/secret`,
+          headerHints: { Authorization: 'env:LAKE_TOKEN', 'X-Folder': 'file:/lake' },
+          properties: { credential: 'env:LAKE_TOKEN', scope: 'all' },
+        },
+      ),
+    );
+    const fromFile = 'from a file, with a line break';
+    expect(resolved).toEqual({
+      kind: 'ICEBERG',
+      uri: 'https://catalog',
+      properties: {
+        warehouse: 'file:/lake',
+        's3.endpoint': 'token-of-the-lake',
+        's3.secret-access-key': fromFile,
+        'header.X-Plain': 'plain',
+      },
+      auth: {
+        scheme: 'oauth2',
+        secret: fromFile,
+        headerHints: { Authorization: 'token-of-the-lake', 'X-Folder': 'file:/lake' },
+        properties: { credential: 'token-of-the-lake', scope: 'all' },
+      },
+    });
+    expect(withoutSecrets(`${fromFile}; token-of-the-lake`)).toBe('***; ***');
+  });
+
+  it('has no secret where none is referred to', async () => {
+    expect((await resolveSecrets(spec({}))).auth).toEqual({ scheme: '', headerHints: {}, properties: {} });
+  });
+
+  it.each([
+    ['env:NOT_SET_ANYWHERE', "there is no such variable in the worker's environment"],
+    ['env:EMPTY', "it is empty in the worker's environment"],
+    ['file:/no/such/file', "on the worker's machine there is no such file"],
+    ['FOLDER/empty', 'it is empty'],
+    ['FOLDER/large', 'more than 65536 bytes'],
+    ['FOLDER/pipe', 'it is no file'],
+    ['FOLDER', 'it is no file'],
+  ])('%s: %s', async (named, message) => {
+    vi.stubEnv('EMPTY', '');
+    const reference = named.replace('FOLDER', `file:${folder}`);
+    for (const [place, wrong] of [
+      ['properties[s3.secret-access-key]', spec({ properties: { 's3.secret-access-key': reference } })],
+      ['auth.properties[credential]', spec({}, { properties: { credential: reference } })],
+      ['auth.header_hints[Authorization]', spec({}, { headerHints: { Authorization: reference } })],
+      ['auth.secret_ref', spec({}, { secretRef: reference })],
+    ] as const) {
+      await expect(resolveSecrets(wrong)).rejects.toMatchObject({
+        code: 'FAILED_PRECONDITION',
+        message: expect.stringContaining(`${place} refers to ${reference}, and `),
+      });
+      await expect(resolveSecrets(wrong)).rejects.toMatchObject({ message: expect.stringContaining(message) });
+    }
+  });
+
+  it('does not repeat what is no reference', async () => {
+    const error = await resolveSecrets(spec({}, { secretRef: 'hunter2' })).catch((e) => e);
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(error.message).not.toContain('hunter2');
+  });
+});

@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest';
+import { isReferenceIn, isSecretReference, rememberSecret, withoutSecrets } from '../src/secrets.ts';
+
+describe('withoutSecrets', () => {
+  it('masks what is remembered, in every form in which it may be sent', () => {
+    const secret = 's3cr&t/with +"quotes" ü';
+    rememberSecret(secret);
+    const forms = [
+      secret,
+      encodeURIComponent(secret),
+      new URLSearchParams({ client_secret: secret }).toString().slice('client_secret='.length),
+      JSON.stringify({ secret }).slice(11, -2),
+    ];
+    for (const form of forms) expect(withoutSecrets(`<${form}>`)).toBe('<***>');
+    expect(withoutSecrets(forms.join(' and '))).toBe('*** and *** and *** and ***');
+  });
+
+  it.each(['', 'u', 'us', 'usr', 'user', 'a-client-id', 'ü😀'])('masks the secret of %j in a Basic header', (user) => {
+    const secret = 'pass-word-1234567890';
+    rememberSecret(secret);
+    const header = Buffer.from(`${user}:${secret}`).toString('base64');
+    const masked = withoutSecrets(`Authorization: Basic ${header}`);
+    expect(masked).toContain('***');
+    // What is left of it on both sides tells no more than its first and last letter.
+    expect(Buffer.from(masked.split(' ').at(-1)!.replace('***', ''), 'base64').toString('latin1')).not.toMatch(
+      /ass|789/,
+    );
+  });
+
+  it('masks a secret that holds another one whole', () => {
+    rememberSecret('inner-secret');
+    rememberSecret('outer-inner-secret-outer');
+    expect(withoutSecrets('x outer-inner-secret-outer y inner-secret z')).toBe('x *** y *** z');
+  });
+
+  it('leaves short ones and other text alone', () => {
+    rememberSecret('short');
+    rememberSecret('');
+    expect(withoutSecrets('a short text')).toBe('a short text');
+    expect(withoutSecrets('')).toBe('');
+  });
+
+  it('forgets the oldest of more than a thousand, not one that is used', () => {
+    rememberSecret('first-secret');
+    rememberSecret('second-secret');
+    for (let i = 0; i < 998; i++) rememberSecret(`secret-number-${i}.`);
+    rememberSecret('first-secret');
+    rememberSecret('one-more-secret');
+    expect(withoutSecrets('first-secret second-secret one-more-secret secret-number-997.')).toBe(
+      '*** second-secret *** ***',
+    );
+  });
+});
+
+describe('references', () => {
+  it.each([
+    'env:TOKEN',
+    'file:/run/secret',
+    'aws-secretsmanager:prod/lake',
+    'aws-secretsmanager:arn:aws:secretsmanager:eu-west-1:1:secret:x-AbC#key',
+  ])('%s is one', (value) => expect(isSecretReference(value)).toBe(true));
+  it.each([
+    '',
+    'TOKEN',
+    'env:',
+    'env:1X',
+    'env:A B',
+    'file:relative',
+    'aws-secretsmanager:',
+    'aws-secretsmanager:#key',
+    'xenv:TOKEN',
+  ])('%j is none', (value) => expect(isSecretReference(value)).toBe(false));
+
+  it('are resolved under any key, but files only where a secret is wanted', () => {
+    for (const key of ['warehouse', 's3.region', 'token', 'header.X-Any']) {
+      expect([key, isReferenceIn(key, 'env:NAME')]).toEqual([key, true]);
+      expect([key, isReferenceIn(key, 'aws-secretsmanager:id')]).toEqual([key, true]);
+    }
+    for (const key of ['warehouse', 'uri', 'ssl.truststore.path', 'storage.allowed-locations', 's3.endpoint']) {
+      expect([key, isReferenceIn(key, 'file:/lake')]).toEqual([key, false]);
+    }
+    for (const key of [
+      'token',
+      'credential',
+      'oauth2-client-secret',
+      's3.access-key-id',
+      's3.secret-access-key',
+      's3.session-token',
+      'client.secret-access-key',
+      'header.Authorization',
+      'Authorization',
+      'adls.auth.shared-key.account.key',
+      'adls.sas-token.account',
+      'adls.connection-string.account',
+      'gcs.oauth2.token',
+    ]) {
+      expect([key, isReferenceIn(key, 'file:/run/secret')]).toEqual([key, true]);
+    }
+  });
+});

@@ -1,0 +1,161 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { withoutSecrets } from '../../../src/secrets.ts';
+import { awsCredentials, credentialsName } from '../../../src/storage/aws/credentials.ts';
+import { awsRegion } from '../../../src/storage/aws/region.ts';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'aws-'));
+  writeFileSync(
+    join(folder, 'config'),
+    '[default]\nregion = eu-north-1\n[profile lake]\nregion = sa-east-1\naws_access_key_id = AKIALAKE\naws_secret_access_key = lake-secret\n',
+  );
+  writeFileSync(join(folder, 'credentials'), '');
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** The machine's own AWS settings stay out of it. */
+beforeEach(() => {
+  for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) vi.stubEnv(name, undefined);
+  vi.stubEnv('AWS_EC2_METADATA_DISABLED', 'true');
+  vi.stubEnv('AWS_CONFIG_FILE', join(folder, 'config'));
+  vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', join(folder, 'credentials'));
+});
+afterEach(() => vi.unstubAllEnvs());
+
+const keys = (prefix: string, id: string) => ({
+  [`${prefix}.access-key-id`]: id,
+  [`${prefix}.secret-access-key`]: `secret-of-${id}`,
+});
+
+describe('awsCredentials', () => {
+  it('takes the keys of the service before those of all', async () => {
+    const properties = { ...keys('s3', 'S3'), ...keys('client', 'ALL'), 'client.session-token': 'session-of-all' };
+    expect(await awsCredentials(properties, 's3')()).toEqual({ accessKeyId: 'S3', secretAccessKey: 'secret-of-S3' });
+    const all = { accessKeyId: 'ALL', secretAccessKey: 'secret-of-ALL', sessionToken: 'session-of-all' };
+    expect(await awsCredentials(properties, 'glue')()).toEqual(all);
+    expect(await awsCredentials(properties, 'secretsmanager')()).toEqual(all);
+    expect(credentialsName(properties, 's3')).toBe('the keys in s3.access-key-id (S3)');
+  });
+
+  it('takes a profile, else the environment', async () => {
+    const properties = { 'client.profile-name': 'lake' };
+    expect(await awsCredentials(properties, 's3')()).toMatchObject({ accessKeyId: 'AKIALAKE' });
+    expect(credentialsName(properties, 's3')).toBe('the AWS profile lake of the worker');
+    vi.stubEnv('AWS_ACCESS_KEY_ID', 'AKIAENV');
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'secret-of-env');
+    // Other properties that nobody has asked for before: the default ones are kept once they are found.
+    expect(await awsCredentials({ 'client.profile-name': '' }, 'rest')()).toMatchObject({ accessKeyId: 'AKIAENV' });
+  });
+
+  it('gives the same provider for the same credentials', () => {
+    const provider = awsCredentials({ ...keys('s3', 'ONE'), 's3.endpoint': 'http://a' }, 's3');
+    expect(awsCredentials({ ...keys('s3', 'ONE'), 's3.endpoint': 'http://b' }, 's3')).toBe(provider);
+    expect(awsCredentials(keys('s3', 'TWO'), 's3')).not.toBe(provider);
+    expect(awsCredentials({ ...keys('s3', 'ONE'), 's3.session-token': 't' }, 's3')).not.toBe(provider);
+    expect(awsCredentials({ ...keys('s3', 'ONE'), 'client.assume-role.arn': 'arn' }, 's3')).not.toBe(provider);
+  });
+
+  it.each([
+    [{ 's3.access-key-id': 'A' }, 's3.access-key-id is set and s3.secret-access-key is not'],
+    [{ 'client.secret-access-key': 'hunter2' }, 'client.secret-access-key is set and client.access-key-id is not'],
+    [{ 'client.assume-role.arn': 'arn', 'client.assume-role.timeout-sec': '1h' }, 'client.assume-role.timeout-sec=1h'],
+  ])('refuses %j', (properties: Record<string, string>, message) => {
+    expect(() => awsCredentials(properties, 's3')).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(message) }),
+    );
+    expect(() => awsCredentials(properties, 's3')).not.toThrow('hunter2');
+  });
+
+  it('asks STS for a role with all that is said of it, once, and again before the session ends', async () => {
+    const asked: URLSearchParams[] = [];
+    let minutes = 3;
+    const sts = createServer((request, response) => {
+      let body = '';
+      request.on('data', (chunk) => {
+        body += chunk;
+      });
+      request.on('end', () => {
+        asked.push(new URLSearchParams(body));
+        const ends = new Date(Date.now() + minutes * 60_000).toISOString();
+        response.writeHead(200, { 'content-type': 'text/xml' }).end(
+          `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
+            <AccessKeyId>ASIA${asked.length}</AccessKeyId><SecretAccessKey>role-secret</SecretAccessKey>
+            <SessionToken>role-session</SessionToken><Expiration>${ends}</Expiration>
+          </Credentials></AssumeRoleResult></AssumeRoleResponse>`,
+        );
+      });
+    }).listen(0, '127.0.0.1');
+    await once(sts, 'listening');
+    try {
+      const properties = {
+        ...keys('client', 'BASE'),
+        'client.region': 'eu-central-1',
+        'client.sts.endpoint': `http://127.0.0.1:${(sts.address() as AddressInfo).port}`,
+        'client.assume-role.arn': 'arn:aws:iam::1:role/reader',
+        'client.assume-role.session-name': 'nightly',
+        'client.assume-role.external-id': 'ext',
+        'client.assume-role.timeout-sec': '900',
+        'client.assume-role.tags.team': 'data',
+      };
+      const provide = awsCredentials(properties, 'glue');
+      const first = await Promise.all([provide(), provide(), awsCredentials(properties, 's3')()]);
+      expect(first.map(({ accessKeyId }) => accessKeyId)).toEqual(['ASIA1', 'ASIA1', 'ASIA1']);
+      expect(Object.fromEntries(asked[0]!)).toMatchObject({
+        Action: 'AssumeRole',
+        RoleArn: 'arn:aws:iam::1:role/reader',
+        RoleSessionName: 'nightly',
+        ExternalId: 'ext',
+        DurationSeconds: '900',
+        'Tags.member.1.Key': 'team',
+        'Tags.member.1.Value': 'data',
+      });
+      minutes = 60;
+      expect(await provide()).toMatchObject({ accessKeyId: 'ASIA2', sessionToken: 'role-session' });
+      expect(await provide()).toMatchObject({ accessKeyId: 'ASIA2' });
+      expect(asked).toHaveLength(2);
+      expect(withoutSecrets('role-session and role-secret')).toBe('*** and ***');
+      expect(credentialsName(properties, 'glue')).toBe(
+        'the role arn:aws:iam::1:role/reader, taken on with the keys in client.access-key-id (BASE)',
+      );
+    } finally {
+      sts.closeAllConnections();
+      sts.close();
+    }
+  });
+});
+
+describe('awsRegion', () => {
+  it('is what is said closest to the service', async () => {
+    const properties: Record<string, string> = {
+      'rest.signing-region': 'r-1',
+      's3.region': 's-1',
+      'client.assume-role.arn': 'arn',
+      'client.assume-role.region': 'a-1',
+      'client.region': 'c-1',
+    };
+    vi.stubEnv('AWS_REGION', 'e-1');
+    expect(await awsRegion(properties, 'rest')).toBe('r-1');
+    expect(await awsRegion(properties, 's3')).toBe('s-1');
+    expect(await awsRegion(properties, 'glue')).toBe('a-1');
+    delete properties['client.assume-role.arn'];
+    expect(await awsRegion(properties, 'glue')).toBe('c-1');
+    delete properties['client.region'];
+    expect(await awsRegion(properties, 'glue')).toBe('e-1');
+  });
+
+  it('is the profile’s, or an error', async () => {
+    expect(await awsRegion({}, 'glue')).toBe('eu-north-1');
+    expect(await awsRegion({ 'client.profile-name': 'lake' }, 'glue')).toBe('sa-east-1');
+    await expect(awsRegion({ 'glue.profile-name': 'nobody' }, 'glue')).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(/no AWS region for glue: .*client.region or glue.region, or AWS_REGION/),
+    });
+  });
+});

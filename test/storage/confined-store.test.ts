@@ -1,0 +1,145 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { allowedLocations, confined } from '../../src/storage/confined-store.ts';
+import type { ObjectStore } from '../../src/storage/object-store.ts';
+import { openStore } from '../../src/storage/open-store.ts';
+
+/** Gives back what it is asked for. */
+const everything: ObjectStore = {
+  read: async (path) => Buffer.from(path),
+  stat: async () => ({ size: 1, modifiedMs: 1 }),
+  list: async (folder) => [{ name: folder, folder: false }],
+};
+
+describe('confined', () => {
+  it.each([
+    ['s3://b/wh/t', 's3://b/wh/t/metadata/v1.json'],
+    ['s3://b/wh/t/', 's3a://b/wh/t/x'],
+    ['s3n://b/wh/t', 'S3://b/wh/t/x'],
+    ['s3://b/wh/t', 's3://b/wh/t'],
+    ['s3://b/wh/t', 's3://b/wh//t/./x'],
+    ['s3://b/wh/t', 's3://b/wh/t/a/../x'],
+    ['s3://b', 's3://b/any'],
+    ['s3://b/with space%20', 's3://b/with space%20/x'],
+    ['/wh/t', 'file:///wh/t/x'],
+    ['file:/wh/t', '/wh/t/x'],
+    ['file://localhost/wh/t/', 'file:/wh/t/x'],
+    ['/', '/any'],
+    ['gs://b/t', 'gs://b/t/x'],
+  ])('to %s lets %s through', async (allowed, path) => {
+    const store = confined(everything, ['s3://other/place', allowed]);
+    expect(Buffer.from(await store.read(path, { maxBytes: 9 })).toString()).toBe(path);
+    expect(await store.list(path)).toEqual([{ name: path, folder: false }]);
+    expect(await store.stat(path)).toEqual({ size: 1, modifiedMs: 1 });
+  });
+
+  it.each([
+    ['s3://b/wh/tab', 's3://b/wh/table2/x'],
+    ['s3://b/wh/t', 's3://b/wh'],
+    ['s3://b/wh/t', 's3://b/wh/t/../u/x'],
+    ['s3://b/wh/t', 's3://b/wh/t/a/../../u'],
+    ['s3://b/wh/t', 's3://b2/wh/t/x'],
+    ['s3://b/wh/t', 's3://b/../b2/wh/t/x'],
+    ['s3://b/wh/t', 's3://B/wh/t/x'],
+    ['s3://b/wh/t', '/wh/t/x'],
+    ['s3://b/wh/t', 'file:/b/wh/t/x'],
+    ['s3://b/a b', 's3://b/a%20b/x'],
+    ['/wh/t', '/wh/t/../../etc/passwd'],
+    ['/wh/t', '/wh/t2/x'],
+    ['/wh/t', 's3://wh/t/x'],
+    ['/wh/t', 'gs://wh/t/x'],
+  ])('to %s keeps %s out', async (allowed, path) => {
+    const store = confined(everything, [allowed]);
+    const denied = expect.objectContaining({
+      code: 'PERMISSION_DENIED',
+      message: `${path} lies outside of what this table may read (${allowed}). If it is the table's, add its folder to the connector's property storage.allowed-locations.`,
+    });
+    await expect(store.read(path, { maxBytes: 9 })).rejects.toEqual(denied);
+    await expect(store.list(path)).rejects.toEqual(denied);
+    await expect(store.stat(path)).rejects.toEqual(denied);
+  });
+
+  it('to nothing keeps all out', async () => {
+    await expect(confined(everything, []).read('/x', { maxBytes: 9 })).rejects.toMatchObject({
+      code: 'PERMISSION_DENIED',
+      message: expect.stringContaining('(nothing)'),
+    });
+  });
+});
+
+it('reads allowed locations from the connector', () => {
+  expect(allowedLocations({ 'storage.allowed-locations': ' s3://a/b, ,/c d/ ' })).toEqual(['s3://a/b', '/c d/']);
+  expect(allowedLocations({})).toEqual([]);
+});
+
+describe('openStore', () => {
+  let folder: string;
+  const usage = { requests: 0, bytes: 0 };
+  const read = async (path: string, localRoots?: string[]) =>
+    Buffer.from(await openStore({ properties: {}, usage, localRoots }).read(path, { maxBytes: 99 })).toString();
+  const denied = (path: string) =>
+    expect.objectContaining({
+      code: 'PERMISSION_DENIED',
+      message: expect.stringMatching(new RegExp(`cannot read ${path}: .*RECONCILER_LOCAL_ROOTS`)),
+    });
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'roots-'));
+    for (const name of ['in', 'in-side', 'out']) {
+      mkdirSync(join(folder, name));
+      writeFileSync(join(folder, name, 'file'), name);
+    }
+    symlinkSync('../out/file', join(folder, 'in', 'to-out'));
+    symlinkSync('../in/file', join(folder, 'out', 'to-in'));
+    symlinkSync('in', join(folder, 'link-to-in'));
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it('reads local files below the roots only, wherever links lead', async () => {
+    const roots = [join(folder, 'in')];
+    expect(await read(`file:${folder}/in/file`, roots)).toBe('in');
+    expect(await read(`${folder}/in/../in/file`, roots)).toBe('in');
+    expect(await read(`${folder}/out/to-in`, roots)).toBe('in');
+    for (const name of ['out/file', 'in-side/file', 'in/../out/file', 'in/to-out', 'out/nothing']) {
+      await expect(read(`${folder}/${name}`, roots)).rejects.toEqual(denied(`${folder}/${name}`));
+    }
+    await expect(read(`${folder}/in/nothing`, roots)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(await read(`${folder}/in/file`, [join(folder, 'link-to-in')])).toBe('in');
+    expect(await read(`${folder}/link-to-in/file`, ['/no/such/root', join(folder, 'link-to-in')])).toBe('in');
+  });
+
+  it('asks the same of listings and sizes', async () => {
+    const store = openStore({ properties: {}, usage, localRoots: [join(folder, 'in')] });
+    expect(await store.list(`${folder}/in`)).toHaveLength(2);
+    await expect(store.list(folder)).rejects.toEqual(denied(folder));
+    await expect(store.stat(`${folder}/out/file`)).rejects.toEqual(denied(`${folder}/out/file`));
+  });
+
+  it('reads any local file without roots, and none with an empty list of them', async () => {
+    expect(await read(`${folder}/out/file`)).toBe('out');
+    expect(await read(`${folder}/out/file`, ['/'])).toBe('out');
+    await expect(read(`${folder}/out/file`, [])).rejects.toEqual(denied(`${folder}/out/file`));
+  });
+
+  it('counts', async () => {
+    const counted = { requests: 0, bytes: 0 };
+    const store = openStore({ properties: {}, usage: counted });
+    await store.read(`${folder}/in-side/file`, { maxBytes: 99, start: 3 });
+    await store.stat(`${folder}/in/file`);
+    await store.list(folder);
+    await store.read(`${folder}/nothing`, { maxBytes: 99 }).catch(() => {});
+    expect(counted).toEqual({ requests: 4, bytes: 'side'.length });
+  });
+
+  it.each(['gs://b/k', 'abfss://c@a.dfs.core.windows.net/k', 'hdfs://nn/k', 'http://h/k', 'constructor://x/k'])(
+    'says of %s what can be read',
+    async (path) => {
+      await expect(read(path)).rejects.toMatchObject({
+        code: 'UNIMPLEMENTED',
+        message: expect.stringMatching(/^cannot read .*file:, s3:, s3a: and s3n: are$/),
+      });
+    },
+  );
+});
