@@ -107,9 +107,11 @@ function configError(url: string, warehouse: string | undefined, error: unknown)
   if (error instanceof AnswerError) {
     const { status, said } = error;
     const words = said ? [said.type, said.message].filter(Boolean).join(': ') : '';
-    if (warehouse && (status === 404 || status === 400) && words !== '') {
+    // Nessie answers 500 for it.
+    const unknown = status === 404 || status === 400 || (status === 500 && /warehouse/i.test(words));
+    if (warehouse && unknown && words !== '') {
       return new CodedError(
-        status === 404 ? 'NOT_FOUND' : 'INVALID_ARGUMENT',
+        'NOT_FOUND',
         `the catalog at ${at} knows no warehouse ${JSON.stringify(warehouse)}: it answered ${status} ${words}. ` +
           "Check the connector's property warehouse.",
         { cause: error },
