@@ -12,6 +12,7 @@ import { PageTokens, page, pageSize } from './rpc/page-token.ts';
 import { Checks, invalid } from './rpc/violations.ts';
 import { columnIds, columnMessage, putColumns, putColumnsOf } from './store/column-messages.ts';
 import { columnState } from './store/column-stats.ts';
+import { derivedNdv } from './store/ndv.ts';
 import { getSnapshotRow, snapshotToRead } from './store/snapshots.ts';
 import { snapshotSchemas } from './store/table-schemas.ts';
 import { getTableRow } from './store/tables.ts';
@@ -42,8 +43,10 @@ export function createColumnCalls({
         .slice(0, size + 1);
       const { items, last } = page(ids, size);
       const put = await putColumnsOf(db, row.snapshot_num, items);
+      const unput = items.filter((id) => put.get(id)?.ndv === undefined);
+      const ndv = await derivedNdv(db, row, schemas, unput);
       return {
-        columns: items.map((id) => columnMessage(id, state, schemas, put.get(id))),
+        columns: items.map((id) => columnMessage(id, state, schemas, put.get(id), ndv.get(id))),
         nextPageToken: last === undefined ? '' : tokens.encode({ snapshot: row.snapshot_id, column: last }, filter),
       };
     },

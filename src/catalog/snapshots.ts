@@ -34,6 +34,7 @@ export function createSnapshotsService({ db }: ServiceDeps): SnapshotsServiceImp
           // Bounds are compared and shown in the types of the snapshot's schema.
           if (known.schema_id !== (snapshot.schemaId ?? null)) {
             await trx.deleteFrom('column_states').where('snapshot_num', '=', known.snapshot_num).execute();
+            await trx.deleteFrom('derived_ndv').where('snapshot_num', '=', known.snapshot_num).execute();
           }
         } else {
           const base = await store.findBase(trx, table, snapshot);

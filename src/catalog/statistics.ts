@@ -6,6 +6,7 @@ import {
 import { createColumnCalls } from './column-calls.ts';
 import type { ServiceDeps } from './deps.ts';
 import { createFileCalls } from './file-calls.ts';
+import { createNdvCalls } from './ndv-calls.ts';
 import { putFileColumnStats } from './put-file-stats.ts';
 import { tolerant } from './rpc/definitions.ts';
 import { Checks } from './rpc/violations.ts';
@@ -31,6 +32,7 @@ export function createStatisticsService(deps: ServiceDeps): TableStatisticsServi
   return {
     ...createColumnCalls(deps),
     ...createFileCalls(deps),
+    ...createNdvCalls(deps),
 
     async getTableStats(request) {
       const checks = new Checks();

@@ -58,6 +58,14 @@ export async function deleteOrphans(db: Db, fileNums: readonly number[]): Promis
       ),
     )
     .execute();
+  // Their numbers may be given out again.
+  await db
+    .deleteFrom('file_sketches')
+    .where('file_num', 'in', fileNums)
+    .where(({ not, exists, selectFrom }) =>
+      not(exists(selectFrom('files').select('kind').whereRef('files.file_num', '=', 'file_sketches.file_num'))),
+    )
+    .execute();
 }
 
 async function clearRemovals(db: Db, { chain, ord }: Place): Promise<boolean> {

@@ -1,8 +1,9 @@
 import type { Kysely } from 'kysely';
-import { ColumnStats } from '../../generated/reconciler/v1/statistics.ts';
+import { ColumnStats, type Ndv } from '../../generated/reconciler/v1/statistics.ts';
 import { boundText, promoteBound } from '../../stats/bounds.ts';
 import type { LeafColumn } from '../../stats/leaf-columns.ts';
 import { METADATA_COLUMNS } from '../../stats/metadata-columns.ts';
+import { mostValues } from '../../stats/ndv/most-values.ts';
 import type { ColumnState, ColumnTotals } from './column-state.ts';
 import type { Schema } from './schema.ts';
 import type { SnapshotSchemas } from './table-schemas.ts';
@@ -25,6 +26,7 @@ export function columnMessage(
   state: ColumnState,
   schemas: SnapshotSchemas,
   put: ColumnStats | undefined,
+  ndv?: Ndv,
 ): ColumnStats {
   const column = schemas.find(id) as LeafColumn;
   const message: ColumnStats = {
@@ -34,12 +36,13 @@ export function columnMessage(
     dropped: !schemas.columns.includes(column) && !METADATA_COLUMNS.has(id),
     ...derived(state, column),
   };
+  message.ndv = ndv && atMost(ndv, mostValues(column.type, message));
   if (!put) return message;
   message.valueCount = put.valueCount ?? message.valueCount;
   message.nullCount = put.nullCount ?? message.nullCount;
   message.nanCount = put.nanCount ?? message.nanCount;
   message.sizeInBytes = put.sizeInBytes ?? message.sizeInBytes;
-  message.ndv = put.ndv;
+  message.ndv = put.ndv ?? message.ndv;
   if (put.lowerBound) Object.assign(message, lower(column.type, put.lowerBound));
   if (put.upperBound) Object.assign(message, upper(column.type, put.upperBound));
   return message;
@@ -70,6 +73,11 @@ function lower(type: string, bound: Uint8Array | undefined) {
 function upper(type: string, bound: Uint8Array | undefined) {
   const max = bound && boundText(type, bound);
   return bound === undefined || max === undefined ? {} : { max, upperBound: Buffer.from(promoteBound(type, bound)) };
+}
+
+/** An estimate beyond what the column can have is brought down to that. */
+function atMost(ndv: Ndv, most: number | undefined): Ndv {
+  return ndv.estimate === undefined || most === undefined ? ndv : { ...ndv, estimate: Math.min(ndv.estimate, most) };
 }
 
 /** What was put for these columns of a snapshot, by column id. */

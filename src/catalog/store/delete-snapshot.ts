@@ -25,6 +25,7 @@ export async function deleteSnapshot(db: Db, table: Table, row: StoredSnapshot):
       .where('snapshot_num', '=', row.snapshot_num)
       .execute();
     await trx.deleteFrom('column_states').where('snapshot_num', '=', row.snapshot_num).execute();
+    await trx.deleteFrom('derived_ndv').where('snapshot_num', '=', row.snapshot_num).execute();
     await trx.deleteFrom('put_columns').where('snapshot_num', '=', row.snapshot_num).execute();
   });
   await clearChanges(db, place);

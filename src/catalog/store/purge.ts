@@ -60,12 +60,20 @@ async function removeSome(db: Db, tableNum: number): Promise<boolean> {
     const nums = files.map((file) => file.file_num);
     await db.deleteFrom('memberships').where('file_num', 'in', nums).execute();
     await db.deleteFrom('departures').where('file_num', 'in', nums).execute();
+    await db.deleteFrom('file_sketches').where('file_num', 'in', nums).execute();
     await db.deleteFrom('files').where('file_num', 'in', nums).execute();
     return true;
   }
   const ofTable = db.selectFrom('snapshots').select('snapshot_num').where('table_num', '=', tableNum);
   await db.deleteFrom('put_columns').where('snapshot_num', 'in', ofTable).execute();
-  for (const name of ['column_states', 'snapshots', 'chains', 'table_schemas', 'table_contents'] as const) {
+  for (const name of [
+    'column_states',
+    'derived_ndv',
+    'snapshots',
+    'chains',
+    'table_schemas',
+    'table_contents',
+  ] as const) {
     await db.deleteFrom(name).where('table_num', '=', tableNum).execute();
   }
   return false;

@@ -16,6 +16,7 @@ export async function statisticsChanged(db: Db, tableNum: number): Promise<void>
     .where('table_num', '=', tableNum)
     .execute();
   await db.deleteFrom('column_states').where('table_num', '=', tableNum).execute();
+  await db.deleteFrom('derived_ndv').where('table_num', '=', tableNum).execute();
   await db.updateTable('snapshots').set({ live_rows: null }).where('table_num', '=', tableNum).execute();
 }
 

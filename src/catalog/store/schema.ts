@@ -26,6 +26,8 @@ export interface Schema {
   replacement_files: ReplacementFileRow;
   column_states: ColumnStateRow;
   put_columns: PutColumnRow;
+  file_sketches: FileSketchesRow;
+  derived_ndv: DerivedNdvRow;
 }
 
 interface Resource {
@@ -101,6 +103,8 @@ export interface TableContentRow {
   generation: number;
   /** 1 when it waits to be removed. */
   dropped: number;
+  /** Counts the times that sketches of files were put; 0 where there are none. */
+  sketched: Generated<number>;
 }
 
 export interface TableSchemaRow {
@@ -304,5 +308,23 @@ export interface PutColumnRow {
   snapshot_num: number;
   column_id: number;
   /** reconciler.v1.ColumnStats. */
+  body: Uint8Array;
+}
+
+/** Sketches of a file's columns. */
+export interface FileSketchesRow {
+  file_num: number;
+  /** Why the file cannot be read; empty for one that was sketched. */
+  unreadable: string;
+  /** reconciler.v1.FileSketches without what stands in the other columns. */
+  body: Uint8Array;
+}
+
+/** The distinct values of a column at a snapshot, derived from the sketches of its files when first asked for. */
+export interface DerivedNdvRow {
+  snapshot_num: number;
+  column_id: number;
+  table_num: number;
+  /** reconciler.v1.Ndv; empty where there are none. */
   body: Uint8Array;
 }

@@ -151,5 +151,6 @@ export function snapshotMessage(row: StoredSnapshot, table: Table, refs = refsBy
     baseSnapshotId: row.base_snapshot_id === null ? undefined : BigInt(row.base_snapshot_id),
     firstRowId: row.first_row_id === null ? undefined : BigInt(row.first_row_id),
     addedRows: row.added_rows === null ? undefined : BigInt(row.added_rows),
+    columnStatsKey: row.put_columns_key ?? '',
   };
 }

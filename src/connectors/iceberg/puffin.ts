@@ -1,6 +1,6 @@
 import { CodedError } from '../../errors.ts';
-import { decodeCompactTheta, THETA_TYPE } from '../../stats/ndv/compact-theta.ts';
-import { MAX_THETA, relativeError } from '../../stats/ndv/theta-sketch.ts';
+import { decodeCompactTheta, THETA_TYPE, thetaShare } from '../../stats/ndv/compact-theta.ts';
+import { relativeError } from '../../stats/ndv/theta-sketch.ts';
 import type { ColumnSketch, DataFileBytes, SketchFile } from '../spi.ts';
 import { JsonFields } from './json-fields.ts';
 import { parseLosslessJson } from './lossless-json.ts';
@@ -114,7 +114,7 @@ function columnSketch({ columnId, ndv }: Blob, data: Uint8Array): ColumnSketch {
     return { columnId, estimate: ndv, sketch };
   }
   const kept = theta.hashes.length / 2;
-  const share = (theta.thetaHigh * 2 ** 32 + theta.thetaLow) / MAX_THETA;
+  const share = thetaShare(theta);
   if (share >= 1) return { columnId, exact: ndv ?? kept, sketch };
   return { columnId, estimate: ndv ?? kept / share, relativeError: relativeError(kept, share), sketch };
 }

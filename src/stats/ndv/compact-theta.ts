@@ -12,6 +12,11 @@ export interface CompactTheta {
   isOrdered: boolean;
 }
 
+/** Share of all hashes below theta. */
+export function thetaShare({ thetaHigh, thetaLow }: CompactTheta): number {
+  return thetaHigh === MAX_HIGH && thetaLow === MAX_LOW ? 1 : (thetaHigh * 2 ** 32 + thetaLow) / 2 ** 63;
+}
+
 /** How Puffin names it. */
 export const THETA_TYPE = 'apache-datasketches-theta-v1';
 

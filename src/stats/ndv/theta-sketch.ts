@@ -3,8 +3,6 @@ import { type CompactTheta, encodeCompactTheta } from './compact-theta.ts';
 /** 2^63 - 1, Java's `Long.MAX_VALUE`: nothing was left out yet. */
 export const MAX_HIGH = 0x7fff_ffff;
 export const MAX_LOW = 0xffff_ffff;
-const TWO_32 = 2 ** 32;
-export const MAX_THETA = 2 ** 63;
 
 /**
  * A theta sketch (Dasgupta, Lang, Rhodes, Thaler: "A Framework for Estimating Stream Expression Cardinalities", 2016): of all
@@ -43,7 +41,7 @@ export class ThetaSketch {
 
   /** Share of all hashes below theta: 1 means that nothing was left out. */
   get theta(): number {
-    return this.isExact ? 1 : (this.#thetaHigh * TWO_32 + this.#thetaLow) / MAX_THETA;
+    return this.isExact ? 1 : (this.#thetaHigh * 2 ** 32 + this.#thetaLow) / 2 ** 63;
   }
 
   get isExact(): boolean {

@@ -1,0 +1,153 @@
+import type { Kysely } from 'kysely';
+import { z } from 'zod';
+import {
+  DataFile,
+  FileSketches,
+  type ListFilesToSketchResponse_File,
+} from '../../generated/reconciler/v1/statistics.ts';
+import { type Place, pathOf } from './chains.ts';
+import { DATA } from './file-kind.ts';
+import { liveInstances } from './live-files.ts';
+import { dataPathHash } from './path-hash.ts';
+import type { Schema } from './schema.ts';
+import { findSnapshotRow, placeOf } from './snapshots.ts';
+import type { getTableRow } from './tables.ts';
+
+type Db = Kysely<Schema>;
+type Table = Awaited<ReturnType<typeof getTableRow>>;
+
+/** Files of one query. */
+const STEP = 500;
+/** Hashes of the paths are compared by their first 48 bits. */
+const HASH_BYTES = 6;
+
+/** Which files the sample takes. */
+export interface FileSample {
+  /** Above 0, at most 1. */
+  fraction: number;
+  /** Of the current snapshot; 0 for no limit. */
+  maxFiles: number;
+  retryUnreadable: boolean;
+}
+
+/** Where the walk over a table's files goes on. */
+export const sketchCursor = z.object({
+  /** Path hash of the last file, in base64. */
+  after: z.string(),
+  /** Live files of the current snapshot up to there. */
+  live: z.int().nonnegative(),
+});
+export type SketchCursor = z.infer<typeof sketchCursor>;
+
+/**
+ * The next files that are to be sketched, in the order of their path hashes.
+ *
+ * The sample is the files with the lowest hashes: a share of all hashes, or as many files as are asked for. A file's hash never
+ * changes, so a new one can at most push another out, and what was sketched stays of use.
+ *
+ * The walk goes over the keys of all the table's files: some seconds for a million, and only where the table has changed.
+ */
+export async function nextFilesToSketch(
+  db: Db,
+  table: Table,
+  sample: FileSample,
+  limit: number,
+  cursor: SketchCursor = { after: '', live: 0 },
+): Promise<{ files: ListFilesToSketchResponse_File[]; next?: SketchCursor }> {
+  const current = table.current_snapshot_id && (await findSnapshotRow(db, table.table_num, table.current_snapshot_id));
+  const path = current ? await pathOf(db, placeOf(current)) : [];
+  const files: ListFilesToSketchResponse_File[] = [];
+  let { after, live } = cursor;
+  for (;;) {
+    const rows = await db
+      .selectFrom('files as f')
+      .leftJoin('file_sketches as s', 's.file_num', 'f.file_num')
+      .select(['f.file_num', 'f.path_hash', 'f.kind', 's.unreadable'])
+      .where('f.table_num', '=', table.table_num)
+      .where('f.path_hash', '>', Buffer.from(after, 'base64'))
+      .orderBy('f.path_hash')
+      .limit(STEP)
+      .execute();
+    const data = rows.filter((row) => row.kind === DATA);
+    const held = await heldFiles(db, path, data);
+    for (const row of rows) {
+      const share = Buffer.from(row.path_hash).readUIntBE(0, HASH_BYTES) / 2 ** (8 * HASH_BYTES);
+      if (share >= sample.fraction || (sample.maxFiles > 0 && live >= sample.maxFiles)) return { files };
+      after = Buffer.from(row.path_hash).toString('base64');
+      if (held.live.has(row.file_num)) live++;
+      const isDone = row.unreadable === '' || (row.unreadable !== null && !sample.retryUnreadable);
+      if (isDone || !(held.live.has(row.file_num) || held.unexpired.has(row.file_num))) continue;
+      const file = await parquetFile(db, row.file_num);
+      if (file !== undefined) files.push(file);
+      if (files.length === limit) return { files, next: { after, live } };
+    }
+    if (rows.length < STEP) return { files };
+  }
+}
+
+/** Which of the files the current snapshot holds, and which another one that has not expired. */
+async function heldFiles(db: Db, path: readonly Place[], rows: { file_num: number; unreadable: string | null }[]) {
+  const live = await liveInstances(
+    db,
+    path,
+    rows.map((row) => row.file_num),
+  );
+  const rest = rows.filter((row) => row.unreadable !== '').map((row) => row.file_num);
+  const unexpired = await db
+    .selectFrom('memberships as m')
+    .select('m.file_num')
+    .where('m.file_num', 'in', rest.length > 0 ? rest : [-1])
+    .where(({ exists, selectFrom }) =>
+      exists(
+        selectFrom('snapshots as o')
+          .select('o.ord')
+          .whereRef('o.chain_num', '=', 'm.chain_num')
+          .whereRef('o.ord', '>=', 'm.came_ord')
+          .whereRef('o.ord', '<', 'm.went_ord')
+          .where('o.complete', '=', 1)
+          .where('o.expired_at', 'is', null),
+      ),
+    )
+    .execute();
+  return {
+    live: new Set(live.map((row) => row.file_num)),
+    unexpired: new Set(unexpired.map((row) => row.file_num)),
+  };
+}
+
+async function parquetFile(db: Db, fileNum: number): Promise<ListFilesToSketchResponse_File | undefined> {
+  const row = await db.selectFrom('files').select('body').where('file_num', '=', fileNum).executeTakeFirstOrThrow();
+  const { filePath, fileFormat, fileSizeInBytes } = DataFile.decode(row.body);
+  return fileFormat === 'PARQUET' ? { filePath, fileSizeInBytes } : undefined;
+}
+
+/** Stores sketches. What was derived from the table's sketches so far is forgotten. @returns how many of the files are there */
+export async function putFileSketches(db: Db, table: Table, sketches: readonly FileSketches[]): Promise<number> {
+  const byHash = new Map(sketches.map((file) => [dataPathHash(file.filePath).toString('hex'), file]));
+  const hashes = [...byHash.keys()].map((hash) => Buffer.from(hash, 'hex'));
+  const rows = await db
+    .selectFrom('files')
+    .select(['file_num', 'path_hash'])
+    .where('table_num', '=', table.table_num)
+    .where('path_hash', 'in', hashes)
+    .execute();
+  for (const { file_num, path_hash } of rows) {
+    const file = byHash.get(Buffer.from(path_hash).toString('hex')) as FileSketches;
+    const body = FileSketches.encode({ ...file, filePath: '', unreadable: '' }).finish();
+    const { unreadable } = file;
+    await db
+      .insertInto('file_sketches')
+      .values({ file_num, unreadable, body })
+      .onConflict((conflict) => conflict.column('file_num').doUpdateSet({ unreadable, body }))
+      .execute();
+  }
+  if (rows.length > 0) {
+    await db
+      .updateTable('table_contents')
+      .set((eb) => ({ sketched: eb('sketched', '+', 1) }))
+      .where('table_num', '=', table.table_num)
+      .execute();
+    await db.deleteFrom('derived_ndv').where('table_num', '=', table.table_num).execute();
+  }
+  return rows.length;
+}

@@ -1,0 +1,18 @@
+import { boundText } from '../bounds.ts';
+import { primitiveType } from '../primitive-type.ts';
+
+/** The most distinct values that a column can have, by its counts and bounds; undefined where they do not tell. */
+export function mostValues(
+  type: string,
+  column: { valueCount?: bigint; nullCount?: bigint; lowerBound?: Uint8Array; upperBound?: Uint8Array },
+): number | undefined {
+  const limits: number[] = [];
+  if (column.valueCount !== undefined) limits.push(Number(column.valueCount - (column.nullCount ?? 0n)));
+  const kind = primitiveType(type)?.kind;
+  if (kind === 'boolean') limits.push(2);
+  if (column.lowerBound !== undefined && column.upperBound !== undefined && (kind === 'int' || kind === 'long')) {
+    const [lower, upper] = [boundText(type, column.lowerBound), boundText(type, column.upperBound)];
+    if (lower !== undefined && upper !== undefined) limits.push(Number(BigInt(upper) - BigInt(lower)) + 1);
+  }
+  return limits.length === 0 ? undefined : Math.max(0, Math.min(...limits));
+}
