@@ -4,6 +4,8 @@ import { CodedError } from '../errors.ts';
 
 /** Below the heartbeat timeout of 60 s, so that a stall ends with a message that says where. */
 const STALL_MS = 50_000;
+/** Beats in between are kept back: each costs a message to the SDK's core, and the last one counts. */
+const BEAT_MS = 200;
 /** How long an activity that was ended waits for its work to stop. */
 const STOPPING_MS = 5_000;
 
@@ -26,6 +28,8 @@ export async function withHeart<T>(what: string, work: (heart: Heart) => Promise
   let timer: NodeJS.Timeout | undefined;
   let over = false;
   let working: Promise<T> | undefined;
+  let last: { details: unknown; sent: boolean } | undefined;
+  let sentAt = 0;
   const arm = () => {
     clearTimeout(timer);
     // A stream that was given up may still be read for a moment.
@@ -42,13 +46,19 @@ export async function withHeart<T>(what: string, work: (heart: Heart) => Promise
   arm();
   try {
     const beat = (details?: unknown) => {
+      const now = Date.now();
+      last = { details, sent: now - sentAt >= BEAT_MS };
+      if (over || !last.sent) return;
+      sentAt = now;
       arm();
-      if (!over) heartbeat(details);
+      heartbeat(details);
     };
     // Work that ignores the signal (a read that hangs) must not hold the activity.
     working = work({ beat, signal });
     return await Promise.race([working, ended]);
   } catch (error) {
+    // The next attempt goes on from here.
+    if (last && !last.sent) heartbeat(last.details);
     // What is under way shall have stopped writing; a read that hangs is not waited for.
     if (signal.aborted) await Promise.race([working?.catch(() => {}), setTimeoutPromise(STOPPING_MS)]);
     // An abort surfaces as whatever the interrupted call throws; the reason is what happened.

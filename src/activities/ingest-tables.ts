@@ -26,6 +26,7 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
     const connector = await deps.catalog.connectors.getConnector({
       by: { $case: 'connectorId', value: input.connectorId },
     });
+    const namespaceIds = new Map<string, string>();
     await using source = await openSource(deps, connector);
     for (const table of input.tables.slice(done.length)) {
       heart.signal.throwIfAborted();
@@ -46,6 +47,7 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
             heart: { signal: heart.signal, beat: (d) => beat(d as IngestHeartbeat) },
             ...input,
             table,
+            namespaceIds,
           }),
         );
       } catch (error) {

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { PutFileColumnStatsResponse } from '../generated/reconciler/v1/statistics.ts';
 import type { ServiceDeps } from './deps.ts';
 import { Checks, invalid } from './rpc/violations.ts';
+import { checkSnapshot } from './snapshot-checks.ts';
 import { type ChangeStream, openChangeStream, type PutHeader } from './store/put-files.ts';
 import type { ParsedChange } from './wire/file-change.ts';
 import { type PutFilesMessage, readPutFilesMessage } from './wire/put-files-request.ts';
@@ -38,9 +39,9 @@ export async function putFileColumnStats(
       }
       if (!stream) throw invalid('header', `is required before ${message.case}`);
       if (message.case === 'finish') {
-        await flush(stream, pending, counts);
         const { expectedDataFileCount: dataFiles, expectedDeleteFileCount: deleteFiles } = message.finish;
-        counts.rows += await stream.finish({ dataFiles, deleteFiles });
+        const last = counted(pending, counts);
+        counts.rows += await stream.finish({ dataFiles, deleteFiles }, last);
         finished = true;
         return answer(counts, true);
       }
@@ -76,11 +77,17 @@ async function take(
 }
 
 async function flush(stream: ChangeStream, pending: ParsedChange[], counts: Counts): Promise<void> {
-  const changes = pending.splice(0);
+  const changes = counted(pending, counts);
   if (changes.length === 0) return;
   counts.rows += await stream.write(changes);
-  for (const change of changes) counts[change.added ? 'added' : 'removed'] += 1;
   await setImmediate();
+}
+
+/** Takes the changes that wait. */
+function counted(pending: ParsedChange[], counts: Counts): ParsedChange[] {
+  const changes = pending.splice(0);
+  for (const change of changes) counts[change.added ? 'added' : 'removed'] += 1;
+  return changes;
 }
 
 function checkedHeader(header: PutHeader): PutHeader {
@@ -88,7 +95,14 @@ function checkedHeader(header: PutHeader): PutHeader {
   checks.id(header.tableId, 'header.table_id');
   checks.text(header.idempotencyKey, 'header.idempotency_key', { min: 1, max: 512 });
   checks.that(header.replace || !header.whole, 'header.whole', 'goes only with replace');
+  const { snapshot } = header;
+  checks.that(
+    !snapshot || (snapshot.tableId === header.tableId && snapshot.snapshotId === header.snapshotId),
+    'header.snapshot',
+    'has other ids than the header',
+  );
   checks.done();
+  if (snapshot) checkSnapshot(snapshot);
   return header;
 }
 

@@ -16,6 +16,7 @@ import { getConnector, setRunningJob, updateConnector } from './store/connectors
 import { ensureCatalog, ensureNamespace } from './store/destination.ts';
 import { putFailures, putJob } from './store/jobs.ts';
 import { getNamespace } from './store/namespaces.ts';
+import { checkSchema } from './table-checks.ts';
 import { createUpstreamViewCalls } from './upstream-views.ts';
 
 const boundTokens = new PageTokens('ListBoundTables', z.object({ pathKey: z.string(), name: z.string() }));
@@ -105,14 +106,15 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
       checks.name(request.name, 'name');
       checks.that(request.format !== TableFormat.TABLE_FORMAT_UNSPECIFIED, 'format', 'is required: ICEBERG or DELTA');
       checks.text(request.location, 'location', { max: 8192 });
+      for (const [index, schema] of request.schemas.entries()) checkSchema(checks, schema, `schemas[${index}]`);
       checks.done();
-      const { table, emptied } = await db.transaction().execute(async (trx) => {
+      const { table, hasSnapshots, emptied } = await db.transaction().execute(async (trx) => {
         const connector = await getConnector(trx, request.connectorId);
         const namespace = await getNamespace(trx, request.namespaceId);
         return ensureTable(trx, request, upstream, connector, namespace);
       });
       if (emptied) purge();
-      return table;
+      return { table, hasSnapshots };
     },
 
     async listBoundTables(request) {

@@ -1,9 +1,11 @@
 import { z } from 'zod';
-import type { Snapshot, SnapshotsServiceImplementation } from '../generated/reconciler/v1/snapshots.ts';
+import type { SnapshotsServiceImplementation } from '../generated/reconciler/v1/snapshots.ts';
 import type { ServiceDeps } from './deps.ts';
 import { PageTokens, page, pageSize } from './rpc/page-token.ts';
 import { Checks, required } from './rpc/violations.ts';
-import { deleteSnapshot, restage } from './store/delete-snapshot.ts';
+import { checkSnapshot } from './snapshot-checks.ts';
+import { deleteSnapshot } from './store/delete-snapshot.ts';
+import { ensureSnapshot } from './store/ensure-snapshot.ts';
 import * as store from './store/snapshots.ts';
 import { getTableRow } from './store/tables.ts';
 
@@ -16,33 +18,8 @@ export function createSnapshotsService({ db }: ServiceDeps): SnapshotsServiceImp
     async createSnapshot(request) {
       const snapshot = required(request.snapshot, 'snapshot');
       checkSnapshot(snapshot);
-      const table = await getTableRow(db, snapshot.tableId);
-      const before = await store.findSnapshotRow(db, table.table_num, snapshot.snapshotId);
-      if (before?.complete === 0 && before.base_snapshot_id !== (snapshot.baseSnapshotId?.toString() ?? null)) {
-        await store.findBase(db, table, snapshot);
-        await restage(db, before);
-      }
-      return db.transaction().execute(async (trx) => {
-        const table = await getTableRow(trx, snapshot.tableId);
-        const known = await store.findSnapshotRow(trx, table.table_num, snapshot.snapshotId);
-        if (known) {
-          await trx
-            .updateTable('snapshots')
-            .set(store.ownColumns(snapshot))
-            .where('snapshot_num', '=', known.snapshot_num)
-            .execute();
-          // Bounds are compared and shown in the types of the snapshot's schema.
-          if (known.schema_id !== (snapshot.schemaId ?? null)) {
-            await trx.deleteFrom('column_states').where('snapshot_num', '=', known.snapshot_num).execute();
-            await trx.deleteFrom('derived_ndv').where('snapshot_num', '=', known.snapshot_num).execute();
-          }
-        } else {
-          const base = await store.findBase(trx, table, snapshot);
-          await store.insertSnapshot(trx, table, snapshot, base);
-        }
-        const row = await store.findSnapshotRow(trx, table.table_num, snapshot.snapshotId);
-        return store.snapshotMessage(required(row, 'snapshot'), table);
-      });
+      const { table, row } = await ensureSnapshot(db, snapshot, null);
+      return store.snapshotMessage(row, table);
     },
 
     async getSnapshot(request) {
@@ -91,22 +68,5 @@ export function createSnapshotsService({ db }: ServiceDeps): SnapshotsServiceImp
 function checkTableId(id: string): void {
   const checks = new Checks();
   checks.id(id, 'table_id');
-  checks.done();
-}
-
-function checkSnapshot(snapshot: Snapshot): void {
-  const checks = new Checks();
-  checks.id(snapshot.tableId, 'snapshot.table_id');
-  checks.count(snapshot.sequenceNumber, 'snapshot.sequence_number');
-  checks.timestamp(snapshot.committedAt, 'snapshot.committed_at');
-  checks.timestamp(snapshot.expiredAt, 'snapshot.expired_at');
-  checks.text(snapshot.operation, 'snapshot.operation', { max: 100 });
-  checks.map(snapshot.summary, 'snapshot.summary');
-  checks.text(snapshot.manifestList, 'snapshot.manifest_list', { max: 8192 });
-  checks.that(
-    snapshot.baseSnapshotId !== snapshot.snapshotId,
-    'snapshot.base_snapshot_id',
-    'is the snapshot itself: it is based on another or on none',
-  );
   checks.done();
 }

@@ -17,8 +17,12 @@ import { type CarriedJob, Job } from './job.ts';
 import { Pool } from './pool.ts';
 import { validateRequest } from './validate-request.ts';
 
-/** Past so many changed tables in a job they are packed: an activity a table kills histories at scale. */
-const SINGLE_TABLES = 200;
+/**
+ * Past so many changed tables in a job they are packed: an activity a table kills histories at scale, and costs Temporal more
+ * than a small table costs the catalog. Histories from before version 0.2 packed later.
+ */
+const SINGLE_TABLES = 20;
+const SINGLE_TABLES_BEFORE = 200;
 const PACK = 20;
 
 /** Where a run goes on after continue-as-new. */
@@ -106,7 +110,9 @@ async function ingestChangedTables(
       job.progress.tablesUnchanged += page.unchanged;
       job.progress.tablesFiltered += page.filtered;
 
-      const packed = job.progress.tablesScanned - job.progress.tablesUnchanged > SINGLE_TABLES;
+      const changed = job.progress.tablesScanned - job.progress.tablesUnchanged;
+      const packed =
+        changed > SINGLE_TABLES_BEFORE || (changed > SINGLE_TABLES && page.changed.length > 0 && patched('pack-early'));
       for (const tables of inPacks(page.changed, packed ? PACK : 1)) {
         await pool.add(() => ingestPack(job, { connectorId, full, scope }, tables));
       }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
-import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
+import { type Table, TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
 import { added, SCHEMA, TestTable } from './files.ts';
 import { failure, TestCatalog } from './harness.ts';
 
@@ -128,8 +128,8 @@ describe('EnsureTable', () => {
     const { namespaceId } = await catalog.namespace();
     const ids: string[] = [];
     for (const name of names) ids.push((await connector({ displayName: `${name} ${++count}` })).connectorId);
-    const ensure = (request: object) =>
-      catalog.clients.reconciliation.ensureTable({
+    const ensure = async (request: object) => {
+      const { table } = await catalog.clients.reconciliation.ensureTable({
         connectorId: ids[0],
         upstream: { namespacePath: ['src'], name: 't' },
         uuid: 'u1',
@@ -139,6 +139,8 @@ describe('EnsureTable', () => {
         location: 'file:///w/t',
         ...request,
       });
+      return table as Table;
+    };
     return { namespaceId, ids, ensure };
   };
 

@@ -24,6 +24,8 @@ export interface BringIn {
   heart: Heart;
   /** Where the attempt before stopped. */
   resume?: IngestHeartbeat;
+  /** Of destination namespaces that are there, by path: kept among the tables of a pack. */
+  namespaceIds?: Map<string, string>;
 }
 
 /**
@@ -53,16 +55,19 @@ async function hasMoved(source: OpenConnector, table: TableRef, reader: TableRea
 async function bringInState(input: BringIn, reader: TableReader): Promise<TableOutcome> {
   const { deps, connector, full, heart, resume } = input;
   const { descriptor } = reader;
-  const stored = await ensureTable(input, reader);
+  const { stored, hasSnapshots } = await ensureTable(input, reader);
   const { tableId } = stored;
   heart.beat({ snapshots: 0, files: 0, bytesRead: reader.bytesRead } satisfies IngestHeartbeat);
 
   const columnIds = selectedColumns(input, reader);
-  const known = await knownSnapshots(deps, tableId);
-  const first = full || !stored.upstream?.fingerprint;
   // Before the snapshots that need them: their statistics are computed by their own schema's types.
-  const schemas = new Set(first ? descriptor.schemas.map(({ id }) => id) : [descriptor.currentSchemaId]);
-  await putSchemas(deps, tableId, descriptor, schemas);
+  const schemas = new Set([descriptor.currentSchemaId]);
+  if (full || !stored.upstream?.fingerprint) {
+    const older = new Set(descriptor.schemas.map(({ id }) => id).filter((id) => !schemas.has(id)));
+    await putSchemas(deps, tableId, descriptor, older);
+    for (const id of older) schemas.add(id);
+  }
+  const known = hasSnapshots ? await knownSnapshots(deps, tableId) : new Map<bigint, Snapshot>();
 
   // An attempt before may have brought some in: they count for this table all the same.
   let [snapshots, files, rowsWritten] = [resume?.snapshots ?? 0, resume?.files ?? 0, 0];
@@ -109,29 +114,46 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
   return { changed, snapshots, files, bytesRead: reader.bytesRead };
 }
 
-async function ensureTable({ deps, connector, source, table }: BringIn, reader: TableReader): Promise<Table> {
-  const { descriptor } = reader;
+/** The table in the catalog, with its current schema. */
+async function ensureTable(
+  input: BringIn,
+  { descriptor }: TableReader,
+): Promise<{ stored: Table; hasSnapshots: boolean }> {
+  const { deps, connector, source, table } = input;
   const destination = destinationOf(connector, table);
   requireNamespace(destination, table);
-  const { namespaceId } = await deps.catalog.reconciliation.ensureDestination({
-    connectorId: connector.connectorId,
-    namespacePath: [...destination.namespacePath],
-  });
+  const schema = descriptor.schemas.find(({ id }) => id === descriptor.currentSchemaId);
   const request = {
     connectorId: connector.connectorId,
     upstream: { namespacePath: [...table.namespace], name: table.name },
     uuid: descriptor.uuid,
-    namespaceId,
+    namespaceId: await namespaceIdOf(input, destination.namespacePath),
     name: destination.name,
     format: descriptor.format === 'DELTA' ? TableFormat.TABLE_FORMAT_DELTA : TableFormat.TABLE_FORMAT_ICEBERG,
     location: descriptor.location,
+    schemas: schema && [{ schemaId: schema.id, json: schema.json }],
+  };
+  const ensure = async (replacesView: boolean) => {
+    const answer = await deps.catalog.reconciliation.ensureTable({ ...request, replacesView });
+    return { stored: answer.table as Table, hasSnapshots: answer.hasSnapshots };
   };
   try {
-    return await deps.catalog.reconciliation.ensureTable(request);
+    return await ensure(false);
   } catch (error) {
     if (!isNameTaken(error) || !(await viewGaveWay(deps, source, connector.connectorId, table))) throw error;
-    return deps.catalog.reconciliation.ensureTable({ ...request, replacesView: true });
+    return ensure(true);
   }
+}
+
+/** Makes the namespace where it is not there. Asked once a pack. */
+async function namespaceIdOf({ deps, connector, namespaceIds }: BringIn, path: readonly string[]): Promise<string> {
+  const key = JSON.stringify(path);
+  const known = namespaceIds?.get(key);
+  if (known !== undefined) return known;
+  const { connectorId } = connector;
+  const answer = await deps.catalog.reconciliation.ensureDestination({ connectorId, namespacePath: [...path] });
+  namespaceIds?.set(key, answer.namespaceId);
+  return answer.namespaceId;
 }
 
 /** Field ids that the connector's selector and the run's scope leave; undefined for all. */

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { ClientError, Status } from 'nice-grpc';
 import { encodePutRequest } from '../../clients/file-changes.ts';
 import type { FileChangeBatch, SnapshotDescriptor, TableReader } from '../../connectors/spi.ts';
-import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
+import { type Snapshot, Snapshot as SnapshotMessage } from '../../generated/reconciler/v1/snapshots.ts';
 import type { IngestHeartbeat } from '../../workflows/contract.ts';
 import type { ActivityDeps } from '../deps.ts';
 import type { Heart } from '../heart.ts';
@@ -57,23 +57,20 @@ export async function putSnapshot(put: PutSnapshot): Promise<{ files: number; ro
 async function send(put: PutSnapshot, { whole = false }): Promise<{ files: number; rowsWritten: number }> {
   const { deps, reader, tableId, snapshot, heart, base } = put;
   const { snapshotId } = snapshot;
-  await deps.catalog.snapshots.createSnapshot({
-    snapshot: {
-      tableId,
-      snapshotId,
-      parentSnapshotId: snapshot.parentSnapshotId,
-      sequenceNumber: BigInt(snapshot.sequenceNumber),
-      committedAt: new Date(snapshot.committedAtMs),
-      operation: snapshot.operation,
-      summary: snapshot.summary,
-      schemaId: snapshot.schemaId,
-      manifestList: snapshot.manifestList,
-      baseSnapshotId: put.before ? put.before.baseSnapshotId : base,
-      firstRowId: snapshot.firstRowId === undefined ? undefined : BigInt(snapshot.firstRowId),
-      addedRows: snapshot.addedRows === undefined ? undefined : BigInt(snapshot.addedRows),
-    },
+  const snapshotMessage = SnapshotMessage.fromPartial({
+    tableId,
+    snapshotId,
+    parentSnapshotId: snapshot.parentSnapshotId,
+    sequenceNumber: BigInt(snapshot.sequenceNumber),
+    committedAt: new Date(snapshot.committedAtMs),
+    operation: snapshot.operation,
+    summary: snapshot.summary,
+    schemaId: snapshot.schemaId,
+    manifestList: snapshot.manifestList,
+    baseSnapshotId: put.before ? put.before.baseSnapshotId : base,
+    firstRowId: snapshot.firstRowId === undefined ? undefined : BigInt(snapshot.firstRowId),
+    addedRows: snapshot.addedRows === undefined ? undefined : BigInt(snapshot.addedRows),
   });
-
   const counted = await reader.liveFileCounts(snapshotId);
   // Without counts nothing would show that the catalog has lost what came before.
   const from = counted && put.resume;
@@ -100,7 +97,15 @@ async function send(put: PutSnapshot, { whole = false }): Promise<{ files: numbe
         ahead({
           header: encodePutRequest({
             $case: 'header',
-            value: { tableId, snapshotId, idempotencyKey: `${tableId}/${snapshotId}`, replace: verify, whole },
+            value: {
+              tableId,
+              snapshotId,
+              idempotencyKey: `${tableId}/${snapshotId}`,
+              replace: verify,
+              whole,
+              // Once: further streams of the same snapshot find it there.
+              snapshot: sum.files === 0 ? snapshotMessage : undefined,
+            },
           }),
           batches,
           // What is verified must come in one stream: the catalog compares all of it.

@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely';
 import type { UpstreamTable } from '../../generated/reconciler/v1/reconciliation.ts';
+import { compiledQuery } from './compiled-query.ts';
 import { pathKey, pathOfKey, subtree } from './path-key.ts';
 import type { Schema } from './schema.ts';
 
@@ -61,12 +62,15 @@ export async function findBoundId(
   connectorId: string,
   upstream: UpstreamTable,
 ): Promise<string | undefined> {
-  const row = await boundRows(db, kind, connectorId)
-    .where('upstream_path_key', '=', pathKey(upstream.namespacePath))
-    .where('upstream_name', '=', upstream.name)
-    .executeTakeFirst();
+  const [row] = await BY_BINDING[kind](db, connectorId, pathKey(upstream.namespacePath), upstream.name);
   return row?.id;
 }
+
+const byBinding = (kind: BoundKind) =>
+  compiledQuery((db, connectorId: string, path: string, name: string) =>
+    boundRows(db, kind, connectorId).where('upstream_path_key', '=', path).where('upstream_name', '=', name),
+  );
+const BY_BINDING = { tables: byBinding('tables'), views: byBinding('views') };
 
 /** Where a page of bound tables or views goes on. */
 export interface BoundCursor {

@@ -7,16 +7,31 @@ import { findBoundId, notMissing } from './bound-names.ts';
 import { findNameHolder, isFrom, nameTaken, removeHolder } from './name-holder.ts';
 import { pathKey } from './path-key.ts';
 import type { Schema } from './schema.ts';
-import { dropContents, getTable, getTableRow, insertTable, moveTable, newContents, updateTableRow } from './tables.ts';
+import { putSchema } from './table-schemas.ts';
+import {
+  dropContents,
+  getTable,
+  getTableRow,
+  insertFreeTable,
+  moveTable,
+  newContents,
+  updateTableRow,
+} from './tables.ts';
 
 type Db = Kysely<Schema>;
 type Row = Awaited<ReturnType<typeof getTableRow>>;
+
+interface EnsuredTable {
+  table: Table;
+  hasSnapshots: boolean;
+  /** Old contents wait to be removed. */
+  emptied: boolean;
+}
 
 /**
  * The table that an upstream table is bound to. It is made where there is none, moved where the destination has changed, and
  * emptied where the upstream table is another one than before.
  *
- * @returns `emptied` where old contents wait to be removed
  * @throws CodedError ALREADY_EXISTS where the name belongs to something else
  */
 export async function ensureTable(
@@ -25,7 +40,7 @@ export async function ensureTable(
   upstream: UpstreamTable,
   connector: Connector,
   namespace: Namespace,
-): Promise<{ table: Table; emptied: boolean }> {
+): Promise<EnsuredTable> {
   const boundId = await findBoundId(db, 'tables', connector.connectorId, upstream);
   const bound = boundId === undefined ? undefined : await getTableRow(db, boundId);
   const inPlace = bound && bound.namespace_id === namespace.namespaceId && bound.name === request.name;
@@ -51,7 +66,7 @@ export async function ensureTable(
     };
     return refresh(db, await getTableRow(db, holder.id), request, binding);
   }
-  const table = await insertTable(db, {
+  const made = await insertFreeTable(db, namespace, {
     ...TableMessage.create(),
     namespaceId: namespace.namespaceId,
     name: request.name,
@@ -65,11 +80,12 @@ export async function ensureTable(
       fingerprint: '',
     },
   });
-  return { table, emptied: false };
+  await putSchemas(db, made.table_num, request);
+  return { table: await getTable(db, made.table_id), hasSnapshots: false, emptied: false };
 }
 
 /** Brings a known table up to what the upstream says, and back from missing. Writes nothing where nothing differs. */
-async function refresh(db: Db, row: Row, request: EnsureTableRequest, binding: Partial<Row>) {
+async function refresh(db: Db, row: Row, request: EnsureTableRequest, binding: Partial<Row>): Promise<EnsuredTable> {
   const another = row.upstream_uuid !== '' && request.uuid !== '' && row.upstream_uuid !== request.uuid;
   const wanted: Partial<Row> = {
     ...binding,
@@ -94,7 +110,15 @@ async function refresh(db: Db, row: Row, request: EnsureTableRequest, binding: P
   }
   const differs = Object.entries(wanted).some(([column, value]) => row[column as keyof Row] !== value);
   if (differs) await updateTableRow(db, row.table_id, wanted);
-  return { table: await getTable(db, row.table_id), emptied: another };
+  await putSchemas(db, wanted.table_num ?? row.table_num, request);
+  const snapshot = another
+    ? undefined
+    : await db.selectFrom('snapshots').select('snapshot_num').where('table_num', '=', row.table_num).executeTakeFirst();
+  return { table: await getTable(db, row.table_id), hasSnapshots: snapshot !== undefined, emptied: another };
+}
+
+async function putSchemas(db: Db, tableNum: number, { schemas }: EnsureTableRequest): Promise<void> {
+  for (const schema of schemas) await putSchema(db, tableNum, schema);
 }
 
 /** @returns how many were not missing before */

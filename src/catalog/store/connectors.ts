@@ -7,6 +7,7 @@ import {
 } from '../../generated/reconciler/v1/connectors.ts';
 import { newEtag, newId } from '../ids.ts';
 import { TENANT } from '../tenant.ts';
+import { compiledQuery } from './compiled-query.ts';
 import { alreadyExists, notFound } from './errors.ts';
 import { forgetAnswers } from './idempotency.ts';
 import type { ConnectorRow, Schema } from './schema.ts';
@@ -40,14 +41,13 @@ export async function getConnector(db: Db, id: string): Promise<Connector> {
 }
 
 export async function findConnector(db: Db, id: string): Promise<Connector | undefined> {
-  const row = await db
-    .selectFrom('connectors')
-    .selectAll()
-    .where('connector_id', '=', id)
-    .where('tenant_id', '=', TENANT)
-    .executeTakeFirst();
+  const [row] = await byId(db, id, TENANT);
   return row && toMessage(row);
 }
+
+const byId = compiledQuery((db, id: string, tenant: string) =>
+  db.selectFrom('connectors').selectAll().where('connector_id', '=', id).where('tenant_id', '=', tenant),
+);
 
 export async function findConnectorByName(db: Db, name: string): Promise<Connector | undefined> {
   const row = await db

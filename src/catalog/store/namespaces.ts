@@ -5,6 +5,7 @@ import { formatName } from '../../names.ts';
 import { newEtag, newId } from '../ids.ts';
 import { TENANT } from '../tenant.ts';
 import { getCatalog } from './catalogs.ts';
+import { compiledQuery } from './compiled-query.ts';
 import { alreadyExists, notFound } from './errors.ts';
 import { forgetAnswers } from './idempotency.ts';
 import { jsonMap } from './json.ts';
@@ -42,15 +43,14 @@ export async function insertNamespace(
 
 /** @throws CodedError NOT_FOUND */
 export async function getNamespace(db: Db, id: string): Promise<Namespace> {
-  const row = await db
-    .selectFrom('namespaces')
-    .selectAll()
-    .where('namespace_id', '=', id)
-    .where('tenant_id', '=', TENANT)
-    .executeTakeFirst();
+  const [row] = await byId(db, id, TENANT);
   if (!row) throw notFound('namespace', id);
   return toMessage(row);
 }
+
+const byId = compiledQuery((db, id: string, tenant: string) =>
+  db.selectFrom('namespaces').selectAll().where('namespace_id', '=', id).where('tenant_id', '=', tenant),
+);
 
 export async function findNamespace(
   db: Db,

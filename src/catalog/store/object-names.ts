@@ -1,18 +1,17 @@
 import type { Kysely } from 'kysely';
+import { compiledQuery } from './compiled-query.ts';
 import type { Schema } from './schema.ts';
 
 type Db = Kysely<Schema>;
 
 /** The id of the table or view that has the name in the namespace. */
 export async function findObject(db: Db, namespaceId: string, name: string): Promise<string | undefined> {
-  const row = await db
-    .selectFrom('object_names')
-    .select('object_id')
-    .where('namespace_id', '=', namespaceId)
-    .where('name', '=', name)
-    .executeTakeFirst();
-  return row?.object_id;
+  return (await byName(db, namespaceId, name))[0]?.object_id;
 }
+
+const byName = compiledQuery((db, namespaceId: string, name: string) =>
+  db.selectFrom('object_names').select('object_id').where('namespace_id', '=', namespaceId).where('name', '=', name),
+);
 
 /** Takes a name for a table or view. It must be free. */
 export async function nameObject(db: Db, namespaceId: string, name: string, objectId: string): Promise<void> {

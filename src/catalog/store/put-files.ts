@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import { CodedError } from '../../errors.ts';
+import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
 import type { ParsedChange } from '../wire/file-change.ts';
 import { pathOf } from './chains.ts';
 import { CLEARING, clearChanges } from './clear-changes.ts';
 import type { Database } from './database.ts';
+import { ensureSnapshot } from './ensure-snapshot.ts';
 import { FileWriter } from './file-writer.ts';
 import { ReplaceStream } from './replace-stream.ts';
 import type { Schema } from './schema.ts';
@@ -19,6 +21,8 @@ export interface PutHeader {
   idempotencyKey: string;
   replace: boolean;
   whole: boolean;
+  /** To be upserted first. */
+  snapshot?: Snapshot;
 }
 
 /** Live files as the upstream counts them. */
@@ -31,8 +35,8 @@ export interface ExpectedCounts {
 export interface ChangeStream {
   /** @returns rows written for good */
   write(changes: readonly ParsedChange[]): Promise<number>;
-  /** Makes all of it visible. @returns rows written for good */
-  finish(expected: ExpectedCounts): Promise<number>;
+  /** Takes the last changes and makes all of it visible. @returns rows written for good */
+  finish(expected: ExpectedCounts, changes: readonly ParsedChange[]): Promise<number>;
   /** Ends a stream that was not finished. */
   abandon(): Promise<void>;
 }
@@ -46,7 +50,9 @@ export interface ChangeStream {
 export async function openChangeStream(database: Database, header: PutHeader): Promise<ChangeStream | undefined> {
   const { db } = database;
   for (;;) {
-    const { row, clear } = await db.transaction().execute((trx) => claim(trx, header));
+    const { row, clear } = await (header.snapshot
+      ? ensureSnapshot(db, header.snapshot, header.idempotencyKey, (trx, ensured) => claim(trx, header, ensured.row))
+      : db.transaction().execute((trx) => claimKnown(trx, header)));
     if (clear) {
       // Changes that came with another key, or of which some are gone: a clean start.
       await clearChanges(db, placeOf(row));
@@ -59,17 +65,30 @@ export async function openChangeStream(database: Database, header: PutHeader): P
       continue;
     }
     if (row.complete === 1 && !header.replace) return undefined;
-    const target = { tableNum: row.table_num, snapshotId: row.snapshot_id, path: await pathOf(db, placeOf(row)) };
+    const target = {
+      tableNum: row.table_num,
+      snapshotId: row.snapshot_id,
+      path: row.base_snapshot_id === null ? [placeOf(row)] : await pathOf(db, placeOf(row)),
+    };
     const stream = { row, target, header, id: randomUUID(), writer: new FileWriter(database) };
     return row.complete === 1 ? new ReplaceStream(database, stream) : new StageStream(database, stream);
   }
 }
 
-async function claim(db: Kysely<Schema>, header: PutHeader): Promise<{ row: StoredSnapshot; clear: boolean }> {
+type Claim = { row: StoredSnapshot; clear: boolean };
+
+async function claimKnown(db: Kysely<Schema>, header: PutHeader): Promise<Claim> {
   const table = await getTableRow(db, header.tableId);
   const row = await findSnapshotRow(db, table.table_num, header.snapshotId);
+  if (row) return claim(db, header, row);
+  throw new CodedError(
+    'NOT_FOUND',
+    `snapshot ${header.snapshotId} of table ${header.tableId} is not there: create it first`,
+  );
+}
+
+async function claim(db: Kysely<Schema>, header: PutHeader, row: StoredSnapshot): Promise<Claim> {
   const name = `${header.snapshotId} of table ${header.tableId}`;
-  if (!row) throw new CodedError('NOT_FOUND', `snapshot ${name} is not there: create it first`);
   if (row.complete === 1) {
     if (header.replace || row.stage_key === header.idempotencyKey) return { row, clear: false };
     throw new CodedError(

@@ -71,9 +71,10 @@ export class ReplaceStream implements ChangeStream {
     return 0;
   }
 
-  async finish(expected: ExpectedCounts): Promise<number> {
+  async finish(expected: ExpectedCounts, changes: readonly ParsedChange[]): Promise<number> {
     const { row, id, header, target } = this.#stream;
     try {
+      await this.write(changes);
       const generation = await generationOf(this.#db, row.table_num);
       const diff = new ReplacementDiff(this.#database, this.#stream);
       const surplus = header.whole ? await diff.ofWhole() : await diff.ofChanges();

@@ -2,6 +2,7 @@ import type { Kysely, Selectable } from 'kysely';
 import { CodedError } from '../../errors.ts';
 import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
 import { newPlace, type Place } from './chains.ts';
+import { compiledQuery } from './compiled-query.ts';
 import { notFound } from './errors.ts';
 import { date, jsonMap, ms } from './json.ts';
 import type { Schema, SnapshotRow } from './schema.ts';
@@ -21,13 +22,12 @@ export async function findSnapshotRow(
   tableNum: number,
   id: bigint | string,
 ): Promise<StoredSnapshot | undefined> {
-  return db
-    .selectFrom('snapshots')
-    .selectAll()
-    .where('table_num', '=', tableNum)
-    .where('snapshot_id', '=', id.toString())
-    .executeTakeFirst();
+  return (await byId(db, tableNum, id.toString()))[0];
 }
+
+const byId = compiledQuery((db, tableNum: number, id: string) =>
+  db.selectFrom('snapshots').selectAll().where('table_num', '=', tableNum).where('snapshot_id', '=', id),
+);
 
 export async function isComplete(db: Db, tableNum: number, id: bigint): Promise<boolean> {
   return (await findSnapshotRow(db, tableNum, id))?.complete === 1;
@@ -76,9 +76,15 @@ export async function findBase(db: Db, table: Table, snapshot: Snapshot): Promis
 }
 
 /** Stages a new snapshot. */
-export async function insertSnapshot(db: Db, table: Table, snapshot: Snapshot, base: StoredSnapshot | undefined) {
+export async function insertSnapshot(
+  db: Db,
+  table: Table,
+  snapshot: Snapshot,
+  base: StoredSnapshot | undefined,
+  stageKey: string | null,
+): Promise<StoredSnapshot> {
   const place = await newPlace(db, table.table_num, base && placeOf(base));
-  await db
+  return db
     .insertInto('snapshots')
     .values({
       table_num: table.table_num,
@@ -90,13 +96,14 @@ export async function insertSnapshot(db: Db, table: Table, snapshot: Snapshot, b
       ord: place.ord,
       complete: 0,
       published: null,
-      stage_key: null,
+      stage_key: stageKey,
       totals: null,
       live_rows: null,
       ndv: null,
       put_columns_key: null,
     })
-    .execute();
+    .returningAll()
+    .executeTakeFirstOrThrow();
 }
 
 /** In the order in which they became complete, those behind `after`. */

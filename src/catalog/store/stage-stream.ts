@@ -9,7 +9,7 @@ import type { ChangeStream, ExpectedCounts, PutHeader } from './put-files.ts';
 import { recomputeAll, statisticsChanged } from './recompute.ts';
 import type { Schema } from './schema.ts';
 import { findSnapshotRow, placeOf, type StoredSnapshot } from './snapshots.ts';
-import { noTotals, totalsAt, totalsFromText, totalsToText } from './totals.ts';
+import { totalsAt, totalsFromText, totalsToText } from './totals.ts';
 
 export interface OpenStream {
   row: StoredSnapshot;
@@ -18,6 +18,15 @@ export interface OpenStream {
   /** Unique a stream. */
   id: string;
   writer: FileWriter;
+}
+
+/** Behind all that are published. */
+function nextPublished(db: Kysely<Schema>, tableNum: number) {
+  return db
+    .selectFrom('snapshots as others')
+    .select((eb) => eb(eb.fn.coalesce(eb.fn.max('others.published'), eb.lit(0)), '+', 1).as('next'))
+    .where('others.table_num', '=', tableNum)
+    .where('others.published', 'is not', null);
 }
 
 /** Changes of a snapshot that is not complete: they go where they belong at once, where no reader looks yet. */
@@ -31,20 +40,24 @@ export class StageStream implements ChangeStream {
   }
 
   async write(changes: readonly ParsedChange[]): Promise<number> {
-    const { target, writer } = this.#stream;
     return this.#db.transaction().execute(async (trx) => {
       if ((await this.#check(trx)).complete === 1) return 0;
-      const written = writer.write(target, changes);
-      // Statistics of a file that other snapshots hold already came in otherwise.
-      if (written.updatedFiles > 0) await statisticsChanged(trx, target.tableNum);
-      if (written.countsChanged) await recomputeAll(trx, target.tableNum);
-      return written.rows;
+      return this.#put(trx, changes);
     });
   }
 
-  async finish(expected: ExpectedCounts): Promise<number> {
+  async #put(trx: Kysely<Schema>, changes: readonly ParsedChange[]): Promise<number> {
+    const { target, writer } = this.#stream;
+    const written = writer.write(target, changes);
+    // Statistics of a file that other snapshots hold already came in otherwise.
+    if (written.updatedFiles > 0) await statisticsChanged(trx, target.tableNum);
+    if (written.countsChanged) await recomputeAll(trx, target.tableNum);
+    return written.rows;
+  }
+
+  async finish(expected: ExpectedCounts, changes: readonly ParsedChange[]): Promise<number> {
     try {
-      return await this.#db.transaction().execute((trx) => this.#publish(trx, expected));
+      return await this.#db.transaction().execute((trx) => this.#publish(trx, expected, changes));
     } catch (error) {
       // These changes give a wrong snapshot: the next stream, maybe with others, shall not build upon them.
       if (error instanceof CodedError && error.code !== 'ABORTED' && error.code !== 'NOT_FOUND') await this.#reset();
@@ -55,32 +68,25 @@ export class StageStream implements ChangeStream {
   /** What has come stays: another stream goes on with it. */
   async abandon(): Promise<void> {}
 
-  async #publish(db: Kysely<Schema>, expected: ExpectedCounts): Promise<number> {
+  async #publish(db: Kysely<Schema>, expected: ExpectedCounts, changes: readonly ParsedChange[]): Promise<number> {
     const row = await this.#check(db);
     if (row.complete === 1) return 0;
+    const rows = changes.length > 0 ? await this.#put(db, changes) : 0;
     const base =
       row.base_snapshot_id === null ? undefined : await findSnapshotRow(db, row.table_num, row.base_snapshot_id);
-    const totals = await totalsAt(db, base?.totals ? totalsFromText(base.totals) : noTotals(), placeOf(row));
+    const totals = await totalsAt(db, base?.totals ? totalsFromText(base.totals) : undefined, placeOf(row));
     checkCounts(totals, expected, row, this.#stream.header.tableId);
-    const newest = await db
-      .selectFrom('snapshots')
-      .select('published')
-      .where('table_num', '=', row.table_num)
-      .where('published', 'is not', null)
-      .orderBy('published', 'desc')
-      .limit(1)
-      .executeTakeFirst();
     await db
       .updateTable('snapshots')
       .set({
         complete: 1,
-        published: (newest?.published ?? 0) + 1,
+        published: nextPublished(db, row.table_num),
         totals: totalsToText(totals),
         fetched_at: Date.now(),
       })
       .where('snapshot_num', '=', row.snapshot_num)
       .execute();
-    return 1;
+    return rows + 1;
   }
 
   /** The snapshot, if it is still this stream's. */

@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely';
 import type { TableSchema } from '../../generated/reconciler/v1/tables.ts';
 import { type LeafColumn, leafColumns } from '../../stats/leaf-columns.ts';
 import { METADATA_COLUMNS } from '../../stats/metadata-columns.ts';
+import { compiledQuery } from './compiled-query.ts';
 import type { Schema } from './schema.ts';
 
 type Db = Kysely<Schema>;
@@ -15,19 +16,23 @@ export async function putSchema(
   await db
     .insertInto('table_schemas')
     .values({ table_num: tableNum, schema_id: schema.schemaId, json: schema.json })
-    .onConflict((conflict) => conflict.columns(['table_num', 'schema_id']).doUpdateSet({ json: schema.json }))
+    .onConflict((conflict) =>
+      conflict
+        .columns(['table_num', 'schema_id'])
+        .doUpdateSet({ json: schema.json })
+        .where('table_schemas.json', '!=', schema.json),
+    )
     .execute();
 }
 
 export async function findSchema(db: Db, tableNum: number, schemaId: number): Promise<TableSchema | undefined> {
-  const row = await db
-    .selectFrom('table_schemas')
-    .select('json')
-    .where('table_num', '=', tableNum)
-    .where('schema_id', '=', schemaId)
-    .executeTakeFirst();
+  const [row] = await byId(db, tableNum, schemaId);
   return row && schemaMessage(schemaId, row.json);
 }
+
+const byId = compiledQuery((db, tableNum: number, schemaId: number) =>
+  db.selectFrom('table_schemas').select('json').where('table_num', '=', tableNum).where('schema_id', '=', schemaId),
+);
 
 /** The schema with its leaf columns. */
 export function schemaMessage(schemaId: number, json: string): TableSchema {

@@ -1,4 +1,5 @@
 import type { ExpressionBuilder, Kysely, Selectable, Updateable } from 'kysely';
+import type { Namespace } from '../../generated/reconciler/v1/namespaces.ts';
 import {
   PartitionSpec,
   SnapshotRef,
@@ -10,6 +11,7 @@ import {
 import { formatName } from '../../names.ts';
 import { newEtag, newId } from '../ids.ts';
 import { TENANT } from '../tenant.ts';
+import { compiledQuery } from './compiled-query.ts';
 import { alreadyExists, notFound } from './errors.ts';
 import { forgetAnswers } from './idempotency.ts';
 import { date, jsonMap, ms } from './json.ts';
@@ -30,6 +32,16 @@ export async function insertTable(db: Db, table: NewTable): Promise<Table> {
   const namespace = await getNamespace(db, table.namespaceId);
   const taken = await findObject(db, table.namespaceId, table.name);
   if (taken) throw alreadyExists('table', `'${formatName([...namespace.path, table.name])}'`, ` (${taken})`);
+  const { table_id } = await insertFreeTable(db, namespace, table);
+  return getTable(db, table_id);
+}
+
+/** A new table in a namespace that is there, with a name that is free there. */
+export async function insertFreeTable(
+  db: Db,
+  namespace: Pick<Namespace, 'namespaceId' | 'catalogId'>,
+  table: NewTable,
+): Promise<{ table_id: string; table_num: number }> {
   const tableId = newId('tbl');
   await nameObject(db, table.namespaceId, table.name, tableId);
   const now = Date.now();
@@ -61,7 +73,7 @@ export async function insertTable(db: Db, table: NewTable): Promise<Table> {
     })
     .execute();
   if (table.schema) await putSchema(db, tableNum, table.schema);
-  return getTable(db, tableId);
+  return { table_id: tableId, table_num: tableNum };
 }
 
 /** A new number for the contents of a table. */
@@ -83,9 +95,11 @@ function select(db: Db) {
     .where('tables.tenant_id', '=', TENANT);
 }
 
+const byId = compiledQuery((db, _tenant: string, id: string) => select(db).where('tables.table_id', '=', id));
+
 /** @throws CodedError NOT_FOUND */
 export async function getTableRow(db: Db, id: string): Promise<Row> {
-  const row = await select(db).where('tables.table_id', '=', id).executeTakeFirst();
+  const [row] = await byId(db, TENANT, id);
   if (!row) throw notFound('table', id);
   return row;
 }

@@ -45,13 +45,14 @@ const MAX_INT64 = 2n ** 63n - 1n;
 /**
  * Totals of a snapshot: those of its base, what came in its place and less what went there.
  *
+ * @param base absent for a snapshot without one, from which nothing can go
  * @throws InvalidRequest where a sum does not fit in 64 bits
  */
-export async function totalsAt(db: Db, base: Totals, place: Place): Promise<Totals> {
-  const totals = structuredClone(base);
+export async function totalsAt(db: Db, base: Totals | undefined, place: Place): Promise<Totals> {
+  const totals = base ? structuredClone(base) : noTotals();
   for (const [sign, rows] of [
     [1n, await cameAt(db, place)],
-    [-1n, await wentAt(db, place)],
+    [-1n, base ? await wentAt(db, place) : []],
   ] as const) {
     for (const row of rows) {
       const of = totals[row.kind as FileKind];
@@ -60,7 +61,7 @@ export async function totalsAt(db: Db, base: Totals, place: Place): Promise<Tota
       of.bytes += sign * sum(row.bytes_high, row.bytes_low);
     }
   }
-  await subtractDeparted(db, place, totals);
+  if (base) await subtractDeparted(db, place, totals);
   const all = FILE_KINDS.map((kind) => totals[kind]);
   if (all.some(({ records, bytes }) => records > MAX_INT64 || bytes > MAX_INT64)) {
     throw invalid('changes', 'hold record counts or sizes whose sum does not fit in 64 bits');
