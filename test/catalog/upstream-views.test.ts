@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
-import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
+import { type Table, TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
 import { added, SCHEMA, TestTable } from './files.ts';
 import { failure, TestCatalog } from './harness.ts';
 
@@ -51,8 +51,8 @@ async function setUp(names: string[] = ['one']) {
       },
       ...request,
     });
-  const ensureTable = (request: object = {}) =>
-    reconciliation.ensureTable({
+  const ensureTable = async (request: object = {}) => {
+    const { table } = await reconciliation.ensureTable({
       connectorId,
       upstream: SRC,
       uuid: 't1',
@@ -62,6 +62,8 @@ async function setUp(names: string[] = ['one']) {
       location: 's3://b/v',
       ...request,
     });
+    return table as Table;
+  };
   const get = async (request = put()) => views.getView({ viewId: (await request).viewId });
   return { namespaceId, catalogId, ids, connectorId, put, ensureTable, get };
 }
