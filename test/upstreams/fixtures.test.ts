@@ -15,6 +15,8 @@ import { startMoto } from './servers/moto.ts';
 // The server hangs 91 s over truncated metadata: that one is in faults.test.ts.
 const tables = fixtureTables().filter(({ truth }) => truth.corrupted !== 'truncated_metadata');
 const named = tables.map(({ path, truth }) => ({ name: formatName(path), truth }));
+/** The server's Jetty refuses a percent sign in a name, whoever asks. */
+const REFUSED = /%/;
 
 describe.each(['file', 's3'] as const)("fixtures behind Iceberg's REST server, in a %s warehouse", (scheme) => {
   const cleanUp = new CleanUp();
@@ -47,6 +49,7 @@ describe.each(['file', 's3'] as const)("fixtures behind Iceberg's REST server, i
   });
 
   it.each(named)('$name is as the engines say', async ({ name, truth }) => {
+    if (REFUSED.test(name)) return expect(failed.get(name)).toBe('INVALID_ARGUMENT');
     if (truth.corrupted) return expect(failed.get(name)).toMatch(/^(DATA_LOSS|NOT_FOUND)$/);
     expect(failed.get(name)).toBeUndefined();
     expect(await differences(stack.catalog, await stack.tableId(`rest.${name}`), truth)).toEqual([]);

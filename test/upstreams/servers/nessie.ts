@@ -24,7 +24,9 @@ export async function startNessie(options: { warehouse: string; s3: Pick<Moto, '
   const { s3, warehouse } = options;
   const settings = {
     'quarkus.http.host': '127.0.0.1',
-    'quarkus.management.enabled': 'false',
+    // Any port: only what is at the other one is asked.
+    'quarkus.management.port': '0',
+    'quarkus.management.host': '127.0.0.1',
     'quarkus.banner.enabled': 'false',
     'nessie.version.store.type': 'IN_MEMORY',
     'nessie.catalog.default-warehouse': 'warehouse',
