@@ -18,7 +18,7 @@ export async function openConnector(spec: ConnectorSpec, limits: WorkerLimits): 
   if (kind === 'ICEBERG' && /^https?:/i.test(uri)) return openRestCatalog(await resolveSecrets(spec), limits);
   throw new CodedError(
     'UNIMPLEMENTED',
-    `a connector of kind ${kind} with the URI ${JSON.stringify(uri)} is not supported; kind ICEBERG with a file: URI or the ` +
-      'path of a warehouse folder, or an s3: URI of one, is',
+    `a connector of kind ${kind} with the URI ${JSON.stringify(uri)} is not supported; kind ICEBERG is with the file: ` +
+      'or s3: URI or the path of a warehouse folder, or the http(s) URI of a REST catalog, and kind GLUE',
   );
 }

@@ -3,6 +3,7 @@ import { fromNodeProviderChain, fromTemporaryCredentials } from '@aws-sdk/creden
 import { CodedError } from '../../errors.ts';
 import { rememberSecret } from '../../secrets.ts';
 import { RecentlyUsed } from '../recently-used.ts';
+import { awsError } from './errors.ts';
 import { awsRequestHandler } from './request-handler.ts';
 
 /** The prefix of a service's own properties. */
@@ -34,7 +35,8 @@ const providers = new RecentlyUsed<string, AwsCredentialProvider>(256);
  * the AWS SDK (environment, shared files, web identity, container, instance). With `client.assume-role.arn` (Java) or
  * `<service>.role-arn`, `client.role-arn` (Python) these take on the role.
  *
- * The same properties give the same provider. It asks once for all who wait, and again before what it has got ends.
+ * The same properties give the same provider. It asks once for all who wait, and again before what it has got ends. It rejects with
+ * `UNAUTHENTICATED` where there are no credentials, with what `awsError` makes of STS's answer where the role cannot be taken on.
  *
  * @throws CodedError `INVALID_ARGUMENT` for half a key pair
  */
@@ -51,13 +53,15 @@ export function awsCredentials(properties: Properties, service: AwsService): Aws
 
 /** Tells in an error which credentials were used: no secret in it. */
 export function credentialsName(properties: Properties, service: AwsService): string {
-  const { keys, profile, role } = sourceOf(properties, service);
-  const name = keys
-    ? `the keys in ${keys.property} (${keys.accessKeyId})`
-    : profile !== undefined
-      ? `the AWS profile ${profile} of the worker`
-      : "the worker's own AWS credentials (environment, shared files, container or instance role)";
-  return role === undefined ? name : `the role ${role.params.RoleArn}, taken on with ${name}`;
+  const source = sourceOf(properties, service);
+  const { role } = source;
+  return role === undefined ? baseName(source) : `the role ${role.params.RoleArn}, taken on with ${baseName(source)}`;
+}
+
+function baseName({ keys, profile }: Source): string {
+  if (keys !== undefined) return `the keys in ${keys.property} (${keys.accessKeyId})`;
+  if (profile !== undefined) return `the AWS profile ${profile} of the worker`;
+  return "the worker's own AWS credentials (environment, shared files, container or instance role)";
 }
 
 /** Equal for properties that give the same credentials. It can stand in a key of a cache, not in a log. */
@@ -128,7 +132,8 @@ function seconds(properties: Properties, property: string): number | undefined {
   throw new CodedError('INVALID_ARGUMENT', `${property}=${text} is no number of seconds`);
 }
 
-function providerOf({ keys, profile, role }: Source): AwsCredentialProvider {
+function providerOf(source: Source): AwsCredentialProvider {
+  const { keys, profile, role } = source;
   const base: AwsCredentialProvider =
     keys !== undefined
       ? async () => ({
@@ -136,9 +141,9 @@ function providerOf({ keys, profile, role }: Source): AwsCredentialProvider {
           secretAccessKey: keys.secretAccessKey,
           ...(keys.sessionToken !== undefined && { sessionToken: keys.sessionToken }),
         })
-      : fromNodeProviderChain(profile === undefined ? {} : { profile });
+      : chain(source, profile);
   if (role === undefined) return base;
-  return fromTemporaryCredentials({
+  const assume = fromTemporaryCredentials({
     params: role.params,
     masterCredentials: base,
     clientConfig: {
@@ -147,6 +152,27 @@ function providerOf({ keys, profile, role }: Source): AwsCredentialProvider {
       requestHandler: awsRequestHandler(),
     },
   });
+  return () =>
+    assume().catch((error) => {
+      throw awsError(error, {
+        failed: `cannot take on the role ${role.params.RoleArn}`,
+        where: role.endpoint ?? process.env.AWS_ENDPOINT_URL_STS ?? 'AWS STS',
+        credentials: baseName(source),
+      });
+    });
+}
+
+/** The AWS SDK's own chain. */
+function chain(source: Source, profile: string | undefined): AwsCredentialProvider {
+  const provide = fromNodeProviderChain(profile === undefined ? {} : { profile });
+  return () =>
+    provide().catch((error: Error) => {
+      throw new CodedError(
+        'UNAUTHENTICATED',
+        `there is nothing in ${baseName(source)}: ${error.message}. Set them where the worker runs, or give the connector keys of its own`,
+        { cause: error },
+      );
+    });
 }
 
 /** Asks once for all who wait, keeps the answer, and asks again before it ends. */

@@ -42,8 +42,8 @@ export function awsError(error: unknown, { failed, where, credentials }: AwsCall
   const { name = '', code = '', message = '', $metadata, $response } = error as AwsError;
   const status = $metadata?.httpStatusCode ?? 0;
   // `Unknown`, `UnknownError`, `403`: what the SDK makes of an answer without a body.
-  const said = /^(Unknown(Error)?|\d*)$/.test(name) ? '' : name;
-  const what = withoutSecrets([said, message].filter((part) => part !== '').join(': ')).slice(0, 400);
+  const said = [name, message].filter((part) => !/^(Unknown(Error)?|\d*)$/.test(part));
+  const what = withoutSecrets(said.join(': ')).slice(0, 400);
   const coded = (codeName: CodeName, text: string, retryAfterMs?: number) =>
     new CodedError(codeName, `${failed}: ${text}`, { cause: error, retryAfterMs });
 

@@ -1,4 +1,14 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -6,7 +16,7 @@ import { DirectoryConnector } from '../../../src/connectors/directory/directory-
 import { openConnector } from '../../../src/connectors/registry.ts';
 import type { Connector, NamespacePath, Page, PageRequest, TableEntry } from '../../../src/connectors/spi.ts';
 import { CodedError } from '../../../src/errors.ts';
-import { fixtures } from '../iceberg/fixtures.ts';
+import { changesOf, fixtures } from '../iceberg/fixtures.ts';
 import { tableMetadata } from '../iceberg/write-table.ts';
 import { MemoryStore } from '../memory-store.ts';
 import { plainSpec } from '../spec.ts';
@@ -201,6 +211,57 @@ describe('fingerprint', () => {
   });
 });
 
+describe('what a table may read', () => {
+  const location = '/lake/fixtures/iceberg/wh/fx/orders';
+  /** A table whose metadata names the manifest lists of another one by their real paths. */
+  function hostile(): void {
+    const folder = `${fixtures}wh/fx/orders/metadata`;
+    const newest = readdirSync(folder)
+      .filter((name) => name.endsWith('.metadata.json'))
+      .sort()
+      .at(-1) as string;
+    const metadata = readFileSync(join(folder, newest), 'utf8')
+      .replaceAll(new RegExp(`"(file:)?(//)?${location}/metadata/snap-`, 'g'), `"file:${folder}/snap-`)
+      .replace(/"location"\s*:\s*"[^"]*"/, '"location": "/elsewhere"');
+    write('hostile/t/metadata/v1.metadata.json', metadata);
+  }
+  const read = async (properties: Record<string, string>, localRoots?: string[]) => {
+    const connector = await openConnector({ ...plainSpec('ICEBERG', root), properties }, { localRoots });
+    const reader = await connector.openTable({ namespace: ['hostile'], name: 't' });
+    return changesOf(reader, reader.descriptor.currentSnapshotId as bigint);
+  };
+
+  it('is its own folder, and what the connector allows', async () => {
+    hostile();
+    await expect(read({})).rejects.toMatchObject({
+      code: 'PERMISSION_DENIED',
+      message: expect.stringMatching(
+        /fx\/orders\/metadata\/snap-.* lies outside .*hostile\/t.*storage\.allowed-locations/,
+      ),
+    });
+    // The manifests' own paths are those of the place where they were written, which is not there.
+    await expect(read({ 'storage.allowed-locations': `${fixtures}wh/fx/orders` })).rejects.toMatchObject({
+      message: expect.stringContaining(`${location}/metadata/`),
+    });
+    await expect(read({ 'storage.allowed-locations': `${fixtures}wh/fx/orders` }, [root])).rejects.toMatchObject({
+      code: 'PERMISSION_DENIED',
+      message: expect.stringMatching(/cannot read .*snap-.*RECONCILER_LOCAL_ROOTS/),
+    });
+  });
+
+  it('lies under the folders that the worker allows', async () => {
+    const uri = `file://${fixtures}wh`;
+    const connector = await openConnector(plainSpec('ICEBERG', uri), { localRoots: ['/nowhere', `${fixtures}`] });
+    expect(await tables(connector, ['fx'])).toContain('orders');
+    for (const localRoots of [[], [`${fixtures}fs`], [`${fixtures}w`]]) {
+      await expect(openConnector(plainSpec('ICEBERG', uri), { localRoots })).rejects.toMatchObject({
+        code: 'PERMISSION_DENIED',
+        message: expect.stringMatching(/^connector URI file:.*wh: cannot read .*RECONCILER_LOCAL_ROOTS/),
+      });
+    }
+  });
+});
+
 describe('connector URI', () => {
   it('is a folder, as it stands or decoded', async () => {
     mkdirSync(join(root, 'uri', 'a%20b', 'one'), { recursive: true });
@@ -215,7 +276,7 @@ describe('connector URI', () => {
     [`file://${fixtures}README.md`, 'INVALID_ARGUMENT', /is a file; give the folder/],
     [`file://${fixtures}wh/fx/orders`, 'INVALID_ARGUMENT', /is a table; give the folder/],
     ['file://other-host/x', 'INVALID_ARGUMENT', /names the host/],
-    ['https://catalog.example', 'UNIMPLEMENTED', /kind ICEBERG with a file: URI/],
+    ['gs://bucket/warehouse', 'UNIMPLEMENTED', /kind ICEBERG is with/],
   ])('%s is %s', async (uri, code, message) => {
     await expect(open(uri)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
   });

@@ -54,6 +54,22 @@ describe('awsCredentials', () => {
     expect(await awsCredentials({ 'client.profile-name': '' }, 'rest')()).toMatchObject({ accessKeyId: 'AKIAENV' });
   });
 
+  it('says what is not there', async () => {
+    await expect(awsCredentials({ 'client.profile-name': 'nobody' }, 's3')()).rejects.toMatchObject({
+      code: 'UNAUTHENTICATED',
+      message: expect.stringMatching(/^there is nothing in the AWS profile nobody of the worker: .*Set them/),
+    });
+    const role = { 'client.assume-role.arn': 'arn:aws:iam::1:role/r', 'client.sts.endpoint': 'http://127.0.0.1:9' };
+    await expect(awsCredentials({ ...role, 'client.profile-name': 'nobody' }, 's3')()).rejects.toMatchObject({
+      code: 'UNAUTHENTICATED',
+      message: expect.stringMatching(/^there is nothing in the AWS profile nobody/),
+    });
+    await expect(awsCredentials({ ...role, ...keys('s3', 'ONE') }, 's3')()).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: expect.stringMatching(/^cannot take on the role arn:aws:iam::1:role\/r: http:\/\/127.0.0.1:9 cannot/),
+    });
+  });
+
   it('gives the same provider for the same credentials', () => {
     const provider = awsCredentials({ ...keys('s3', 'ONE'), 's3.endpoint': 'http://a' }, 's3');
     expect(awsCredentials({ ...keys('s3', 'ONE'), 's3.endpoint': 'http://b' }, 's3')).toBe(provider);
