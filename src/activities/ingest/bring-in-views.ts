@@ -130,9 +130,13 @@ class Namespaces {
 
   idOf(path: readonly string[]): Promise<string> {
     const key = JSON.stringify(path);
-    const known = this.#ids.get(key) ?? this.#ensure(path);
-    this.#ids.set(key, known);
-    return known;
+    const known = this.#ids.get(key);
+    if (known) return known;
+    const asked = this.#ensure(path);
+    this.#ids.set(key, asked);
+    // Another pass asks again.
+    asked.catch(() => this.#ids.delete(key));
+    return asked;
   }
 
   async #ensure(path: readonly string[]): Promise<string> {
