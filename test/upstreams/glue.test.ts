@@ -147,8 +147,8 @@ describe('listing', () => {
     await using glue = await open();
     const table = { namespace: ['ops'], name: 'unregistered' };
     expect(await all((page) => glue.listTables(['ops'], page))).toContainEqual(table);
-    for (const work of [glue.fingerprint(table), glue.openTable(table)]) {
-      const failure = await refused(work);
+    for (const work of [() => glue.fingerprint(table), () => glue.openTable(table)]) {
+      const failure = await refused(work());
       expect(failure).toMatchObject({ code: 'FAILED_PRECONDITION' });
       expect(failure.message).toMatch(/ops\.unregistered .*metadata_location/);
     }
@@ -160,6 +160,15 @@ describe('listing', () => {
     await glue.listTables(['sales'], { size: 10 }).catch(() => {});
     await glue.fingerprint({ namespace: ['sales'], name: 'orders' }).catch(() => {});
     expect(proxy.requests.map(({ body }) => body.CatalogId)).toEqual(Array(3).fill('210987654321'));
+  });
+
+  it('passes over a database that is listed and not there, as links to a dropped one are', async () => {
+    await using glue = await open();
+    proxy.fault = ({ action }) =>
+      action === 'GetTables' ? { exception: 'EntityNotFoundException', message: 'Database ops not found.' } : undefined;
+    expect(await refused(glue.listTables(['ops'], { size: 10 }))).toMatchObject({ code: 'NOT_FOUND' });
+    await glue.listNamespaces([], { size: 10 });
+    expect(await glue.listTables(['ops'], { size: 10 })).toEqual({ items: [] });
   });
 
   it('does not follow a page that points to itself', async () => {

@@ -13,7 +13,7 @@ import type { Connector, NamespacePath, Page, PageRequest, TableEntry, TableRead
 import { glueAddress, isLoopback } from './glue-address.ts';
 import { GLUE_PAGE, GlueCatalog } from './glue-client.ts';
 import { propertiesWithSecret } from './glue-credentials.ts';
-import { placeToken, readPage } from './glue-pages.ts';
+import { type GluePage, placeToken, readPage } from './glue-pages.ts';
 import { isIceberg, metadataLocation, ownFolders, requireMetadataLocation } from './glue-table.ts';
 import { meteredHandler } from './metered-handler.ts';
 
@@ -58,6 +58,8 @@ export class GlueConnector implements Connector {
   readonly #allowed: readonly string[];
   /** Listings hold more than Iceberg tables: a full page of them is then asked for, however few are wanted still. */
   #mixed = false;
+  /** Databases that a listing gave. */
+  readonly #listed = new Set<string>();
 
   constructor(parts: { catalog: GlueCatalog; store: ObjectStore; usage: Usage; allowed: readonly string[] }) {
     this.#catalog = parts.catalog;
@@ -71,6 +73,7 @@ export class GlueConnector implements Connector {
     const nameOf = ({ Name = '' }) => Name;
     const { items, nextToken } = await readPage((next) => this.#catalog.databases(next), nameOf, token);
     const names = items.map(nameOf);
+    for (const name of names) this.#listed.add(name);
     return {
       items: names.map((name) => [name]),
       ...(nextToken && { nextToken: placeToken(nextToken, names.at(-1) ?? '') }),
@@ -82,7 +85,7 @@ export class GlueConnector implements Connector {
     const database = databaseOf(namespace);
     // What is left of a page that was cut is found in the same page only if that is asked for as a whole.
     const wanted = this.#mixed || token !== undefined ? GLUE_PAGE : size;
-    const page = await readPage((next) => this.#catalog.tables(database, wanted, next), nameOf, token);
+    const page = await readPage((next) => this.#tables(database, wanted, next), nameOf, token);
     const items: TableEntry[] = [];
     for (const table of page.items) {
       if (!isIceberg(table)) {
@@ -113,6 +116,17 @@ export class GlueConnector implements Connector {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#catalog.close();
+  }
+
+  /**
+   * A database that was listed and is not there has been dropped meanwhile, or is a resource link to one that was: it has no tables, and
+   * does not keep the others from being read.
+   */
+  async #tables(database: string, size: number, token?: string): Promise<GluePage<Table>> {
+    return this.#catalog.tables(database, size, token).catch((error) => {
+      if (!(error instanceof CodedError) || error.code !== 'NOT_FOUND' || !this.#listed.has(database)) throw error;
+      return { items: [] };
+    });
   }
 
   #table({ namespace, name }: TableRef): Promise<Table> {

@@ -1,0 +1,170 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { differences } from '../integration/compare-truth.ts';
+import { RunningStack } from '../integration/running-stack.ts';
+import { readTruth, type Truth } from '../integration/truth.ts';
+import { type GlueProxy, startGlueProxy } from './glue-proxy.ts';
+import { type Moto, startMoto } from './servers/moto.ts';
+import { runPython } from './servers/python.ts';
+
+const SCRIPT = fileURLToPath(new URL('glue-tables.py', import.meta.url));
+const TABLES = ['ops.evolved', 'ops.without_snapshot', 'sales.flat', 'sales.items', 'sales.orders'];
+
+/** Tables written by pyiceberg into Glue and S3; the operator types commands; pyiceberg says what the tables hold. */
+describe('the story of an operator with AWS Glue', () => {
+  let moto: Moto;
+  let glue: GlueProxy;
+  let stack: RunningStack;
+  let first: { tables: Map<string, Truth>; snapshots: number; files: number };
+
+  beforeAll(async () => {
+    moto = await startMoto();
+    glue = await startGlueProxy(moto.url);
+    await runPython(SCRIPT, [moto.url, 'make'], { env: moto.env });
+    const { AWS_ENDPOINT_URL: _, ...credentials } = moto.env;
+    // The worker has AWS's own settings; which endpoints to use the connector says.
+    stack = await RunningStack.start(credentials);
+  });
+  afterAll(async () => {
+    await stack?.[Symbol.asyncDispose]();
+    await glue?.[Symbol.asyncDispose]();
+    await moto?.stop();
+  });
+
+  const type = async (line: string) => {
+    const ran = await stack.cli(...line.split(' '));
+    expect([line, ran.code, ran.stderr]).toEqual([line, 0, expect.any(String)]);
+    return ran;
+  };
+  /** Triggers, waits as the operator would, and gives the job as the CLI prints it. */
+  const reconcile = async (options = '') => {
+    glue.forget();
+    const jobId = (await type(`connector trigger demo-glue${options}`)).stdout.trim();
+    await stack.ended(jobId);
+    return JSON.parse((await type(`job get ${jobId} --json`)).stdout);
+  };
+  const truth = async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'reconciler-glue-'));
+    try {
+      await runPython(SCRIPT, [moto.url, 'truth', folder], { env: moto.env });
+      return readTruth(folder);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  };
+  const sameAsTruth = async (tables: Map<string, Truth>) => {
+    expect([...tables.keys()]).toEqual(TABLES);
+    for (const [name, wanted] of tables) {
+      expect([name, await differences(stack.catalog, await stack.tableId(`demo.${name}`), wanted)]).toEqual([name, []]);
+    }
+  };
+  const sizes = (tables: Map<string, Truth>) => {
+    const all = [...tables.values()];
+    return {
+      tables,
+      snapshots: all.reduce((n, { snapshots }) => n + snapshots.length, 0),
+      files: all.reduce((n, { files }) => n + Object.keys(files).length, 0),
+    };
+  };
+  const options = () => `--kind glue --uri ${glue.url} --property s3.endpoint=${moto.url}`;
+
+  it('tries it, and is told what is there', async () => {
+    const { stdout } = await type(`connector validate ${options()}`);
+    expect(stdout).toContain(`ok: 5 tables in 2 namespaces found in ${glue.url}.`);
+    expect(stdout).toContain('  sales.orders\n');
+    const wrong = await stack.cli(...`connector validate ${options()} --source-namespace sale`.split(' '));
+    expect([wrong.code, wrong.stdout]).toEqual([
+      1,
+      'wrong: Namespace sale is not there: the upstream has sales, ops, empty.\n',
+    ]);
+  });
+
+  it('is told which part is wrong', async () => {
+    const validate = async (more: string) => (await stack.cli(...`connector validate ${more}`.split(' '))).stdout;
+    expect(await validate('--kind glue --uri http://127.0.0.1:1')).toMatch(
+      /^wrong: The address does not answer: .*127\.0\.0\.1:1/,
+    );
+    expect(await validate(`${options()} --secret-ref env:NOT_SET_ANYWHERE`)).toMatch(/^wrong: .*NOT_SET_ANYWHERE/);
+    expect(await validate(`--kind glue --uri ${glue.url} --property s3.endpoint=http://127.0.0.1:1`)).toMatch(
+      /^wrong: 5 tables .* none that was tried can be read\. The address does not answer: .*127\.0\.0\.1:1/,
+    );
+    const denied = 'User: arn:aws:iam::123456789012:user/etl is not authorized to perform: glue:GetDatabases';
+    glue.fault = () => ({ exception: 'AccessDeniedException', message: denied });
+    expect(await validate(options())).toMatch(
+      /^wrong: A permission is missing: glue:GetDatabases .*user\/etl is not authorized/,
+    );
+    glue.fault = () => ({ exception: 'UnrecognizedClientException', message: 'The security token is invalid.' });
+    expect(await validate(options())).toMatch(/^wrong: The credentials are not taken: .*UnrecognizedClientException/);
+    glue.fault = undefined;
+  });
+
+  it('connects and reconciles it: all is there, as pyiceberg sees it', async () => {
+    await type(`connector create demo-glue ${options()} --destination-catalog demo`);
+    const job = await reconcile(' --full');
+    first = sizes(await truth());
+    expect(job).toMatchObject({
+      state: 'JS_SUCCEEDED',
+      connectorName: 'demo-glue',
+      fullRescan: true,
+      errors: '0',
+      tablesScanned: '5',
+      tablesChanged: '5',
+      snapshotsIngested: String(first.snapshots),
+    });
+    await sameAsTruth(first.tables);
+  });
+
+  it('runs again: nothing changed, at the cost of the listing', async () => {
+    expect(await reconcile()).toMatchObject({
+      state: 'JS_SUCCEEDED',
+      tablesScanned: '5',
+      tablesChanged: '0',
+      tablesUnchanged: '5',
+      snapshotsIngested: '0',
+      filesIngested: '0',
+      bytesRead: '0',
+    });
+    // A page of tables in each of the three databases, and again in those with tables when it looks for ones that are gone. No table is
+    // asked for, and nothing is read.
+    expect(glue.calls().GetTables).toBeLessThanOrEqual(3 + 2);
+    expect(glue.calls().GetTable).toBeUndefined();
+  });
+
+  it('brings in only what an append added', async () => {
+    await runPython(SCRIPT, [moto.url, 'append'], { env: moto.env });
+    const job = await reconcile();
+    const now = sizes(await truth());
+    expect(now.snapshots).toBe(first.snapshots + 1);
+    expect(job).toMatchObject({
+      state: 'JS_SUCCEEDED',
+      tablesScanned: '5',
+      tablesChanged: '1',
+      tablesUnchanged: '4',
+      snapshotsIngested: '1',
+      filesIngested: String(now.files - first.files),
+    });
+    // That table, and no other.
+    expect(new Set(glue.requests.filter(({ action }) => action === 'GetTable').map(({ body }) => body.Name))).toEqual(
+      new Set(['orders']),
+    );
+    await sameAsTruth(now.tables);
+  });
+
+  it('has nothing to repair in a full rescan', async () => {
+    expect(await reconcile(' --full')).toMatchObject({ state: 'JS_SUCCEEDED', tablesChanged: '0', errors: '0' });
+    await sameAsTruth((await truth()) as Map<string, Truth>);
+  });
+
+  it('has no secret in what Temporal, the catalog or the commands say', async () => {
+    const secret = moto.access.secretAccessKey;
+    for await (const { workflowId } of stack.temporal.workflow.list()) {
+      const history = await stack.temporal.workflow.getHandle(workflowId).fetchHistory();
+      const text = JSON.stringify(history, (_, v) => (v?.type === 'Buffer' ? Buffer.from(v.data).toString() : v));
+      expect(text).not.toContain(secret);
+    }
+    expect((await type('connector get demo-glue --json')).stdout).not.toContain(secret);
+  });
+});
