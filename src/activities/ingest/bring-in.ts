@@ -9,12 +9,15 @@ import type { ActivityDeps } from '../deps.ts';
 import { destinationOf, requireNamespace } from '../destination.ts';
 import { isNameTaken, viewGaveWay } from '../gave-way.ts';
 import type { Heart } from '../heart.ts';
+import { withFooterMetrics } from './footer-metrics.ts';
+import { ndvOptions } from './ndv-options.ts';
+import { putNdv } from './put-ndv.ts';
 import { putSchemas } from './put-schemas.ts';
 import { putSnapshot } from './put-snapshot.ts';
 import { updateTable } from './update-table.ts';
 
 export interface BringIn {
-  deps: Pick<ActivityDeps, 'catalog'>;
+  deps: Pick<ActivityDeps, 'catalog' | 'logger'>;
   connector: Connector;
   source: OpenConnector;
   table: TableRef;
@@ -34,8 +37,9 @@ export interface BringIn {
  * be run again at any point.
  */
 export async function bringIn(input: BringIn): Promise<TableOutcome> {
-  const { source, table } = input;
-  await using reader = await source.openTable(table);
+  const { source, table, connector, deps } = input;
+  await using opened = await source.openTable(table);
+  const reader = withFooterMetrics(opened, connector.properties, deps.logger);
   try {
     return await bringInState(input, reader);
   } catch (error) {
@@ -60,6 +64,7 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
   heart.beat({ snapshots: 0, files: 0, bytesRead: reader.bytesRead } satisfies IngestHeartbeat);
 
   const columnIds = selectedColumns(input, reader);
+  const options = ndvOptions(connector.properties);
   // Before the snapshots that need them: their statistics are computed by their own schema's types.
   const schemas = new Set([descriptor.currentSchemaId]);
   if (full || !stored.upstream?.fingerprint) {
@@ -110,6 +115,9 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
   const expired = [...known.keys()].filter((id) => !upstreamIds.has(id));
   await expireSnapshots(deps, tableId, expired);
   const updated = await updateTable(deps, stored, descriptor, connector.connectorId, input.table);
+  // The table can be read already; what is known of distinct values may come later.
+  const beat = () => heart.beat({ snapshots, files, bytesRead: reader.bytesRead } satisfies IngestHeartbeat);
+  await putNdv({ deps, reader, tableId, options, known, columnIds, full, signal: heart.signal, beat });
   const changed = snapshots > 0 || rowsWritten > 0 || expired.length > 0 || updated;
   return { changed, snapshots, files, bytesRead: reader.bytesRead };
 }

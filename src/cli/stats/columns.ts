@@ -8,7 +8,7 @@ import { tableIdOf } from '../resolve.ts';
 
 const HELP = `
 A count is given only if every live data file gives its part, a bound only if every one that has values gives one; '-' is
-unknown, not 0.
+unknown, not 0. NDV is the number of distinct values, with ~ in front where it is an estimate.
 
 Examples:
   $ reconciler stats columns main.sales.orders
@@ -45,6 +45,7 @@ export function addColumns(group: Command): void {
               { title: 'VALUES', value: (c) => count(c.valueCount), align: 'right' },
               { title: 'NULLS', value: (c) => count(c.nullCount), align: 'right' },
               { title: 'NANS', value: (c) => count(c.nanCount), align: 'right' },
+              { title: 'NDV', value: (c) => ndvText(c.ndv), align: 'right' },
               { title: 'MIN', value: (c) => c.min ?? NONE, flexible: true },
               { title: 'MAX', value: (c) => c.max ?? NONE, flexible: true },
               { title: 'SIZE', value: (c) => bytes(c.sizeInBytes), align: 'right' },
@@ -54,4 +55,10 @@ export function addColumns(group: Command): void {
         },
       ),
     );
+}
+
+/** `1,234`, or `~1,234` for an estimate. */
+function ndvText(ndv: ColumnStats['ndv']): string {
+  if (ndv?.exact !== undefined) return count(ndv.exact);
+  return ndv?.estimate === undefined ? NONE : `~${count(Math.round(ndv.estimate))}`;
 }

@@ -36,12 +36,14 @@ const END_BYTES = 512 * 1024;
  * Sketches the columns of a Parquet file. A column that the file does not have has no values; one that has another type in it than in
  * the table is left out.
  *
+ * @param progress called after each column; what it throws ends the work
  * @throws CodedError see `readFooter` and `readPages`
  */
 export async function sketchFile(
   bytes: DataFileBytes,
   columns: readonly LeafColumn[],
   nameMapping: MappedField[] | undefined,
+  progress: () => void,
 ): Promise<FileColumnSketch[]> {
   const { footer, file } = await readFooter(bytes, Math.min(END_BYTES, bytes.byteLength));
   const ids = fieldIds(footer, nameMapping);
@@ -62,8 +64,9 @@ export async function sketchFile(
       const { sketch, estimate, isComplete } = sketched;
       sketches.push({ columnId, type, theta: sketch.toCompact(FILE_NOMINAL), estimate, isComplete });
     }
-    // A column takes some ten milliseconds: heartbeats and other tables go on in between.
+    // A column takes some ten milliseconds: other tables go on in between.
     await setImmediate();
+    progress();
   }
   return sketches;
 }

@@ -1,0 +1,122 @@
+import type { Logger } from 'pino';
+import { footerMetrics, type TableColumns } from '../../connectors/parquet/column-metrics.ts';
+import { NAME_MAPPING, parseNameMapping } from '../../connectors/parquet/field-ids.ts';
+import { readFooter } from '../../connectors/parquet/footer.ts';
+import type { ColumnMetrics, ContentFile, FileChange, FileChangeBatch, TableReader } from '../../connectors/spi.ts';
+import { leafColumns } from '../../stats/leaf-columns.ts';
+import { footersEnabled } from './ndv-options.ts';
+import { unreadable } from './unreadable-file.ts';
+
+/** Footers that are read side by side: each may take 16 MiB, and mostly takes 64 KiB. */
+const PARALLEL = 8;
+/** Changes a batch, so that progress is told every few seconds. */
+const BATCH = 200;
+
+/**
+ * The same reader, with the column metrics of Parquet data files that come without any read from their footers, if the connector has
+ * `stats.footers.enabled`. Each footer is read once, as the file comes into the catalog; a full run reads them again.
+ *
+ * A file whose footer cannot be read stays without metrics, and the log says so.
+ */
+export function withFooterMetrics(
+  reader: TableReader,
+  properties: Readonly<Record<string, string>>,
+  logger: Logger,
+): TableReader {
+  if (!footersEnabled(properties) || reader.openDataFile === undefined) return reader;
+  const footers = new Footers(reader, logger);
+  return {
+    descriptor: reader.descriptor,
+    get bytesRead() {
+      return reader.bytesRead;
+    },
+    snapshots: () => reader.snapshots(),
+    fileChanges: (snapshotId, options = {}) => footers.fill(reader.fileChanges(snapshotId, options), options),
+    liveFileCounts: (snapshotId) => reader.liveFileCounts(snapshotId),
+    sketchFiles: reader.sketchFiles,
+    columnSketches: reader.columnSketches?.bind(reader),
+    openDataFile: reader.openDataFile.bind(reader),
+    [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
+  };
+}
+
+class Footers {
+  readonly #reader: TableReader;
+  readonly #logger: Logger;
+  readonly #columns: TableColumns;
+  #hasFailed = false;
+  /** The worker may not read data files: asking for each would change nothing. */
+  #isDenied = false;
+
+  constructor(reader: TableReader, logger: Logger) {
+    this.#reader = reader;
+    this.#logger = logger;
+    const { schemas, currentSchemaId, properties } = reader.descriptor;
+    // The current schema's types last, so that they stay.
+    const ordered = [...schemas].sort((a, b) => Number(a.id === currentSchemaId) - Number(b.id === currentSchemaId));
+    this.#columns = {
+      types: new Map(ordered.flatMap(({ json }) => leafColumns(json).map(({ id, type }) => [id, type] as const))),
+      nameMapping: parseNameMapping(properties[NAME_MAPPING]),
+    };
+  }
+
+  async *fill(
+    batches: AsyncIterable<FileChangeBatch>,
+    { columnIds, signal = NEVER }: { columnIds?: ReadonlySet<number>; signal?: AbortSignal },
+  ): AsyncGenerator<FileChangeBatch> {
+    for await (const { changes, position } of batches) {
+      const lacking = changes.flatMap((change) => (lacksMetrics(change) ? [change.file] : []));
+      if (lacking.length === 0) {
+        yield { changes, position };
+        continue;
+      }
+      for (let from = 0; from < changes.length; from += BATCH) {
+        const some = changes.slice(from, from + BATCH);
+        const files = some.flatMap((change) => (lacksMetrics(change) ? [change.file] : []))[Symbol.iterator]();
+        const lane = async () => {
+          for (const file of files) file.columns = await this.#metrics(file, columnIds, signal);
+        };
+        await Promise.all(Array.from({ length: PARALLEL }, lane));
+        // Only behind all changes of the batch can a reader go on.
+        yield from + BATCH < changes.length ? { changes: some } : { changes: some, position };
+      }
+    }
+  }
+
+  async #metrics(
+    file: ContentFile,
+    columnIds: ReadonlySet<number> | undefined,
+    signal: AbortSignal,
+  ): Promise<ColumnMetrics[]> {
+    if (this.#isDenied) return [];
+    signal.throwIfAborted();
+    try {
+      const bytes = this.#reader.openDataFile?.(file.path, file.fileSizeInBytes);
+      if (bytes === undefined) return [];
+      const { footer } = await readFooter(bytes, Math.min(END_BYTES, bytes.byteLength));
+      const metrics = footerMetrics(footer, this.#columns);
+      return columnIds ? metrics.filter(({ id }) => columnIds.has(id)) : metrics;
+    } catch (error) {
+      const { reason, isDenied } = unreadable(error, signal);
+      this.#isDenied ||= isDenied;
+      if (!this.#hasFailed) {
+        this.#hasFailed = true;
+        const text = 'the footer of a data file cannot be read: files like this one have no column metrics';
+        this.#logger.warn({ table: this.#reader.descriptor.location, file: file.path, reason }, text);
+      }
+      return [];
+    }
+  }
+}
+
+const END_BYTES = 64 * 1024;
+const NEVER = new AbortController().signal;
+
+function lacksMetrics(change: FileChange): change is Extract<FileChange, { kind: 'added' }> {
+  return (
+    change.kind === 'added' &&
+    change.file.content === 'DATA' &&
+    change.file.format === 'PARQUET' &&
+    change.file.columns.length === 0
+  );
+}
