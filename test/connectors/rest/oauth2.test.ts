@@ -1,0 +1,177 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { ANONYMOUS, type Authenticator } from '../../../src/connectors/rest/auth/authenticator.ts';
+import { OAuth2, type OAuth2Options } from '../../../src/connectors/rest/auth/oauth2.ts';
+import { HttpClient } from '../../../src/connectors/rest/http-client.ts';
+import { HttpExchange } from '../../../src/connectors/rest/http-exchange.ts';
+import { withoutSecrets } from '../../../src/secrets.ts';
+import { answerError, answeringServer, answerJson } from './answering-server.ts';
+import { type OAuthRules, oauthServer } from './oauth-server.ts';
+
+const RULES: OAuthRules = { clientId: 'id', clientSecret: 's:cr%t é', scope: 'catalog', seconds: 3600, exchange: true };
+const cleanUp: AsyncDisposable[] = [];
+const exchange = new HttpExchange({ requests: 0, bytes: 0 });
+afterEach(async () => {
+  vi.useRealTimers();
+  for (const one of cleanUp.splice(0)) await one[Symbol.asyncDispose]();
+});
+
+function clientOf(authenticator: Authenticator) {
+  return new HttpClient({ exchange, headers: {}, authenticator, connectMs: 1_000, timeoutMs: 5_000 });
+}
+
+/** A token server, and a resource server that takes its tokens only. */
+async function setUp(rules: Partial<OAuthRules> = {}, options: Partial<OAuth2Options> = {}) {
+  const tokens = await oauthServer({ ...RULES, ...rules });
+  const resources = await answeringServer((asked, response) => {
+    const fault = tokens.fault(asked.headers);
+    if (fault) answerError(response, 401, 'NotAuthorizedException', fault);
+    else answerJson(response, { ok: true });
+  });
+  cleanUp.push(tokens, resources);
+  const oauth = new OAuth2({
+    client: clientOf(ANONYMOUS),
+    tokenUrl: `${tokens.url}/tokens`,
+    credential: { clientId: 'id', clientSecret: 's:cr%t é' },
+    scope: 'catalog',
+    parameters: {},
+    exchange: true,
+    ...options,
+  });
+  const client = clientOf(oauth);
+  return { tokens, resources, ask: () => client.json({ url: `${resources.url}/v1/x`, maxBytes: 1_000 }) };
+}
+
+it('gets one token for all who ask at once, and keeps it', async () => {
+  const { tokens, ask } = await setUp();
+  await Promise.all(Array.from({ length: 10 }, ask));
+  await ask();
+  expect(tokens.grants).toEqual([{ grant: 'client_credentials', status: 200 }]);
+});
+
+it('sends audience and resource, another scope, and a secret without an id', async () => {
+  const { ask } = await setUp(
+    { clientId: undefined, clientSecret: 'alone', scope: 'a b', parameters: { audience: 'lake', resource: 'urn:x' } },
+    { credential: { clientSecret: 'alone' }, scope: 'a b', parameters: { audience: 'lake', resource: 'urn:x' } },
+  );
+  expect((await ask()).json).toEqual({ ok: true });
+});
+
+it.each([
+  ['exchanges it for a new one', true, 'exchange'],
+  ['asks for a new one where exchange is off', false, 'client_credentials'],
+])('before a token ends, %s', async (_, exchanged, grant) => {
+  const { tokens, resources, ask } = await setUp({}, { exchange: exchanged });
+  vi.useFakeTimers({ toFake: ['Date'] });
+  await ask();
+  vi.setSystemTime(Date.now() + (3600 - 300) * 1000 - 1_000);
+  await ask();
+  expect(tokens.grants).toHaveLength(1);
+  vi.setSystemTime(Date.now() + 2_000);
+  await Promise.all([ask(), ask(), ask()]);
+  expect(tokens.grants.slice(1)).toEqual([{ grant, status: 200 }]);
+  const used = resources.asked.map(({ headers }) => headers.authorization);
+  expect(used.at(-1)).not.toBe(used[0]);
+});
+
+it('exchanges a token that has ended, with the credential', async () => {
+  const { tokens, ask } = await setUp();
+  vi.useFakeTimers({ toFake: ['Date'] });
+  await ask();
+  vi.setSystemTime(Date.now() + 4000 * 1000);
+  await ask();
+  expect(tokens.grants.map(({ grant, status }) => [grant, status])).toEqual([
+    ['client_credentials', 200],
+    ['exchange', 200],
+  ]);
+  expect(tokens.asked[1]?.headers.authorization).toMatch(/^Basic /);
+});
+
+it('falls back to the credential where the server knows no exchange, and remembers that', async () => {
+  const { tokens, ask } = await setUp({ exchange: false });
+  vi.useFakeTimers({ toFake: ['Date'] });
+  for (let i = 0; i < 3; i++) {
+    await ask();
+    vi.setSystemTime(Date.now() + 3500 * 1000);
+  }
+  expect(tokens.grants.map(({ grant, status }) => [grant, status])).toEqual([
+    ['client_credentials', 200],
+    ['exchange', 400],
+    ['client_credentials', 200],
+    ['client_credentials', 200],
+  ]);
+});
+
+describe('a token that is refused though it should be good', () => {
+  it('is renewed once, and the request sent again', async () => {
+    const { tokens, resources, ask } = await setUp();
+    await ask();
+    tokens.revoke();
+    await Promise.all([ask(), ask(), ask()]);
+    expect(tokens.grants).toHaveLength(2);
+    expect(tokens.grants[1]).toEqual({ grant: 'client_credentials', status: 200 });
+    expect(resources.asked.length).toBeLessThanOrEqual(1 + 2 * 3);
+  });
+
+  it('is an error if the new one is refused too', async () => {
+    const tokens = await oauthServer(RULES);
+    const resources = await answeringServer((_, response) =>
+      answerError(response, 401, 'NotAuthorizedException', 'never'),
+    );
+    cleanUp.push(tokens, resources);
+    const oauth = new OAuth2({
+      client: clientOf(ANONYMOUS),
+      tokenUrl: `${tokens.url}/tokens`,
+      credential: { clientId: 'id', clientSecret: 's:cr%t é' },
+      scope: 'catalog',
+      parameters: {},
+      exchange: true,
+    });
+    await expect(clientOf(oauth).json({ url: `${resources.url}/v1/x`, maxBytes: 1_000 })).rejects.toMatchObject({
+      code: 'UNAUTHENTICATED',
+      message: expect.stringContaining('NotAuthorizedException: never'),
+    });
+    expect(resources.asked).toHaveLength(2);
+  });
+});
+
+describe('what is wrong is told', () => {
+  it.each([
+    [
+      'the secret',
+      { credential: { clientId: 'id', clientSecret: 'other' } },
+      'UNAUTHENTICATED',
+      'Check the client id and secret',
+    ],
+    ['the scope', { scope: 'other' }, 'INVALID_ARGUMENT', 'Check scope, audience and resource'],
+  ])('%s', async (_, options, code, message) => {
+    const { ask } = await setUp({}, options);
+    await expect(ask()).rejects.toMatchObject({ code, message: expect.stringContaining(message) });
+  });
+
+  it('the address', async () => {
+    const { tokens } = await setUp();
+    const { ask } = await setUp({}, { tokenUrl: `${tokens.url}/v1/oauth/tokens` });
+    await expect(ask()).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('oauth2-server-uri'),
+    });
+  });
+
+  it('an answer without a token', async () => {
+    const odd = await answeringServer((_, response) => answerJson(response, { token: 'x' }));
+    cleanUp.push(odd);
+    const { ask } = await setUp({}, { tokenUrl: `${odd.url}/tokens` });
+    await expect(ask()).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: expect.stringContaining('access_token should be a string'),
+    });
+  });
+});
+
+it('masks tokens from then on', async () => {
+  const { resources, ask } = await setUp();
+  await ask();
+  const token = resources.asked[0]?.headers.authorization?.slice('Bearer '.length) ?? '';
+  expect(token).not.toBe('');
+  expect(withoutSecrets(`it was ${token}`)).toBe('it was ***');
+});

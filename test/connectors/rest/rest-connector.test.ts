@@ -1,0 +1,588 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import type { ResolvedSpec, WorkerLimits } from '../../../src/connectors/connector-spec.ts';
+import { openRestCatalog } from '../../../src/connectors/rest/rest-connector.ts';
+import type { Connector, NamespacePath, Page, PageRequest } from '../../../src/connectors/spi.ts';
+import { type AnsweringServer, type Asked, answerError, answeringServer, answerJson } from './answering-server.ts';
+
+const cleanUp: AsyncDisposable[] = [];
+afterEach(async () => {
+  for (const one of cleanUp.splice(0).reverse()) await one[Symbol.asyncDispose]();
+});
+
+type Answer = (asked: Asked, response: import('node:http').ServerResponse, n: number) => void;
+
+const CONFIG = { defaults: {}, overrides: {} };
+
+/** Answers by path without query; a function, or what is answered as JSON. */
+async function catalog(paths: Record<string, unknown>, config: object = CONFIG): Promise<AnsweringServer> {
+  const counts = new Map<string, number>();
+  const server = await answeringServer((asked, response) => {
+    const path = asked.path.replace(/\?.*/, '');
+    const answer = path === '/v1/config' ? (paths[path] ?? config) : paths[path];
+    const n = (counts.get(path) ?? 0) + 1;
+    counts.set(path, n);
+    if (typeof answer === 'function') return (answer as Answer)(asked, response, n);
+    if (answer === undefined) return answerError(response, 404, 'NoSuchThingException', `nothing at ${path}`);
+    answerJson(response, answer);
+  });
+  cleanUp.push(server);
+  return server;
+}
+
+async function open(
+  { url }: { url: string },
+  properties: Record<string, string> = {},
+  auth: Partial<ResolvedSpec['auth']> = {},
+  limits: WorkerLimits = {},
+): Promise<Connector> {
+  const spec = {
+    kind: 'ICEBERG' as const,
+    uri: url,
+    properties,
+    auth: { scheme: '', headerHints: {}, properties: {}, ...auth },
+  };
+  const connector = await openRestCatalog(spec, limits);
+  cleanUp.push(connector);
+  return connector;
+}
+
+async function all<T>(list: (page: PageRequest) => Promise<Page<T>>, size = 2): Promise<T[]> {
+  const items: T[] = [];
+  let token: string | undefined;
+  for (let pages = 0; pages < 100; pages++) {
+    const page = await list({ size, token });
+    items.push(...page.items);
+    token = page.nextToken;
+    if (token === undefined) return items;
+  }
+  throw new Error('no end');
+}
+
+const names = (count: number) => Array.from({ length: count }, (_, i) => `t${String(i).padStart(3, '0')}`);
+const identifiers = (namespace: NamespacePath, tables: string[]) => tables.map((name) => ({ namespace, name }));
+
+describe('the config', () => {
+  it.each(['', '/', '/v1', '/v1/', '/v1/config'])('is found by a URI that ends with "%s"', async (end) => {
+    const server = await catalog({ '/v1/namespaces': { namespaces: [['a']] } });
+    const connector = await open({ url: server.url + end });
+    expect((await connector.listNamespaces([], { size: 10 })).items).toEqual([['a']]);
+  });
+
+  it("puts the connector's properties over defaults and under overrides", async () => {
+    const server = await catalog(
+      { '/v1/over/namespaces': { namespaces: [['over']] }, '/v1/own/namespaces': { namespaces: [['own']] } },
+      { defaults: { prefix: 'default' }, overrides: {} },
+    );
+    expect((await (await open(server, { prefix: 'own' })).listNamespaces([], { size: 10 })).items).toEqual([['own']]);
+    const strict = await catalog(
+      { '/v1/over/namespaces': { namespaces: [['over']] } },
+      { defaults: { prefix: 'default' }, overrides: { prefix: 'over' } },
+    );
+    expect((await (await open(strict, { prefix: 'own' })).listNamespaces([], { size: 10 })).items).toEqual([['over']]);
+  });
+
+  it('names the warehouse that was set', async () => {
+    const server = await catalog({});
+    await open(server, { warehouse: 's3://b/w h?' });
+    expect(server.asked[0]?.path).toBe('/v1/config?warehouse=s3%3A%2F%2Fb%2Fw%20h%3F');
+  });
+
+  it.each([
+    [undefined, '/v1/namespaces/a%1Fb.c%2Fd%20%C3%A9%2B/tables/t%25', 'a%1Fb.c%2Fd%20%C3%A9%2B'],
+    ['%2E', '/v1/namespaces/a%2Eb.c%2Fd%20%C3%A9%2B/tables/t%25', 'a.b.c%2Fd%20%C3%A9%2B'],
+    ['%1F', '/v1/namespaces/a%1Fb.c%2Fd%20%C3%A9%2B/tables/t%25', 'a%1Fb.c%2Fd%20%C3%A9%2B'],
+  ])('with the separator %s makes paths', async (separator, path, parent) => {
+    const server = await catalog(
+      {},
+      { defaults: {}, overrides: separator ? { 'namespace-separator': separator } : {} },
+    );
+    const connector = await open(server);
+    const namespace = ['a', 'b.c/d é+'];
+    await connector.fingerprint({ namespace, name: 't%' }).catch(() => {});
+    await connector.listNamespaces(namespace, { size: 7 }).catch(() => {});
+    expect(server.asked[1]?.path).toBe(`${path}?snapshots=all`);
+    expect(server.asked[2]?.path).toBe(`/v1/namespaces?pageToken=&pageSize=7&parent=${parent}`);
+  });
+
+  it('names the endpoints: what is not there is not called', async () => {
+    const server = await catalog({}, { ...CONFIG, endpoints: ['GET /v1/{prefix}/namespaces'] });
+    const connector = await open(server);
+    await expect(connector.listTables(['a'], { size: 1 })).rejects.toMatchObject({ code: 'UNIMPLEMENTED' });
+    expect(connector.listViews).toBeUndefined();
+    expect(server.asked).toHaveLength(1);
+  });
+
+  it('may give another path of the same host, and no other host', async () => {
+    const other = await catalog({ '/v1/namespaces': { namespaces: [['stolen']] } });
+    const server = async (uriOf: (host: string) => string) =>
+      catalog({
+        '/v1/config': ((asked, response) =>
+          answerJson(response, { defaults: {}, overrides: { uri: uriOf(asked.headers.host ?? '') } })) as Answer,
+        '/v1/namespaces': { namespaces: [['stayed']] },
+        '/deep/v1/namespaces': { namespaces: [['moved']] },
+      });
+    const namespaces = async (at: { url: string }) => (await (await open(at)).listNamespaces([], { size: 5 })).items;
+    expect(await namespaces(await server((host) => `http://${host}/deep/`))).toEqual([['moved']]);
+    expect(await namespaces(await server(() => `${other.url}/`))).toEqual([['stayed']]);
+    expect(other.asked).toEqual([]);
+  });
+
+  const wrong: [string, Answer | object, Record<string, string>, string, RegExp][] = [
+    [
+      'a page in HTML',
+      (_, response) => void response.writeHead(200, { 'content-type': 'text/html' }).end('<html>Welcome</html>'),
+      {},
+      'FAILED_PRECONDITION',
+      /answered, but there is no Iceberg REST catalog at http:.*\/v1\/config:.*Welcome.*Check the path of the URI/,
+    ],
+    ['other JSON', { hello: 1 }, {}, 'FAILED_PRECONDITION', /no Iceberg REST catalog/],
+    [
+      'nothing there',
+      (_, response) => void response.writeHead(404, { 'content-type': 'text/plain' }).end('404 page not found'),
+      {},
+      'FAILED_PRECONDITION',
+      /no Iceberg REST catalog.*404 page not found/,
+    ],
+    [
+      'an unknown warehouse',
+      (_, response) => answerError(response, 404, 'NotFoundException', 'Unable to find warehouse w'),
+      { warehouse: 'w' },
+      'NOT_FOUND',
+      /knows no warehouse "w": it answered 404 NotFoundException: Unable to find warehouse w/,
+    ],
+    [
+      'no warehouse',
+      (_, response) => answerError(response, 400, 'BadRequestException', 'Please specify a warehouse'),
+      {},
+      'INVALID_ARGUMENT',
+      /wants a warehouse.*Set the connector's property warehouse/,
+    ],
+    [
+      'no credentials',
+      (_, response) => answerError(response, 401, 'NotAuthorizedException', 'Not authenticated'),
+      {},
+      'UNAUTHENTICATED',
+      /401 NotAuthorizedException: Not authenticated\. Check the connector's auth/,
+    ],
+    [
+      'no permission',
+      (_, response) => answerError(response, 403, 'ForbiddenException', 'not you'),
+      {},
+      'PERMISSION_DENIED',
+      /403 ForbiddenException: not you\. The catalog knows the connector's credentials/,
+    ],
+  ];
+  it.each(wrong)('tells %s', async (_, config, properties, code, message) => {
+    const server = await catalog({ '/v1/config': config });
+    await expect(open(server, properties)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+  });
+
+  it.each([
+    ['ftp://h/x', /http: or https:/],
+    ['http://user:pw@h/x', /credentials go into the connector's auth/],
+    ['http://h/x?warehouse=w', /property warehouse/],
+    ['http//', /not a URL/],
+  ])('is not asked of %s', async (url, message) => {
+    const error = await open({ url }).catch((e) => e);
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(message) });
+    expect(error.message).not.toContain('pw@');
+  });
+});
+
+describe('listings', () => {
+  it('go on by page tokens, also over pages that are empty', async () => {
+    const pages: Record<string, object> = {
+      '': { identifiers: identifiers(['a'], ['t0']), 'next-page-token': 'p/1 é' },
+      'p/1 é': { identifiers: [], 'next-page-token': 'p2' },
+      p2: { identifiers: identifiers(['a'], ['t1']), 'next-page-token': null },
+    };
+    const server = await catalog({
+      '/v1/namespaces/a/tables': ((asked, response) => {
+        answerJson(response, pages[new URL(asked.path, 'http://x').searchParams.get('pageToken') ?? 'none']);
+      }) as Answer,
+    });
+    const connector = await open(server);
+    expect((await all((page) => connector.listTables(['a'], page))).map(({ name }) => name)).toEqual(['t0', 't1']);
+  });
+
+  it('that answer with the token that was asked for are an error', async () => {
+    const server = await catalog({
+      '/v1/namespaces/a/tables': { identifiers: identifiers(['a'], ['t0']), 'next-page-token': 'same' },
+    });
+    const connector = await open(server);
+    await expect(all((page) => connector.listTables(['a'], page))).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: expect.stringContaining('would have no end'),
+    });
+    expect(server.asked).toHaveLength(3);
+  });
+
+  it('of a catalog that does not page are given in pages all the same, asked for once', async () => {
+    const server = await catalog({
+      '/v1/namespaces/a/tables': { identifiers: identifiers(['a'], names(95).reverse()) },
+    });
+    const connector = await open(server);
+    const tables = await all((page) => connector.listTables(['a'], page), 10);
+    expect(tables.map(({ name }) => name)).toEqual(names(95));
+    expect(server.asked).toHaveLength(2);
+  });
+
+  it('of a catalog that does not page go on by name when it is opened again', async () => {
+    const first = await catalog({
+      '/v1/namespaces/a/tables': { identifiers: identifiers(['a'], ['b', 'd', 'f', 'h']) },
+    });
+    const { items, nextToken } = await (await open(first)).listTables(['a'], { size: 2 });
+    expect(items.map(({ name }) => name)).toEqual(['b', 'd']);
+    const later = await catalog({
+      '/v1/namespaces/a/tables': { identifiers: identifiers(['a'], ['a', 'b', 'f', 'e']) },
+    });
+    const rest = await (await open(later)).listTables(['a'], { size: 2, token: nextToken });
+    expect(rest.items.map(({ name }) => name)).toEqual(['e', 'f']);
+    expect(rest.nextToken).toBeUndefined();
+  });
+
+  it('leave out what lies deeper, and namespaces that are no children', async () => {
+    const server = await catalog({
+      '/v1/namespaces': { namespaces: [['a'], ['a', 'b'], ['c', 'b'], ['a', 'b', 'c']] },
+      '/v1/namespaces/a/tables': { identifiers: [...identifiers(['a'], ['x']), ...identifiers(['a', 'b'], ['y'])] },
+    });
+    const connector = await open(server);
+    expect((await connector.listNamespaces([], { size: 10 })).items).toEqual([['a']]);
+    expect((await connector.listNamespaces(['a'], { size: 10 })).items).toEqual([['a', 'b']]);
+    expect((await connector.listTables(['a'], { size: 10 })).items).toEqual([{ namespace: ['a'], name: 'x' }]);
+    expect((await connector.listTables([], { size: 10 })).items).toEqual([]);
+  });
+
+  it('of namespaces that do not nest have an end', async () => {
+    const server = await catalog({
+      '/v1/namespaces': ((asked, response) => {
+        if (asked.path.includes('parent'))
+          answerError(response, 406, 'UnsupportedOperationException', 'one level only');
+        else answerJson(response, { namespaces: [['a']] });
+      }) as Answer,
+    });
+    const connector = await open(server);
+    expect((await connector.listNamespaces(['a'], { size: 10 })).items).toEqual([]);
+  });
+
+  it('that are none are told', async () => {
+    const server = await catalog({
+      '/v1/namespaces/a/tables': { identifiers: 'x' },
+      '/v1/namespaces': { namespaces: [[1]] },
+    });
+    const connector = await open(server);
+    await expect(connector.listTables(['a'], { size: 1 })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+    await expect(connector.listNamespaces([], { size: 1 })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+    await expect(connector.listTables(['..'], { size: 1 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+});
+
+describe('headers', () => {
+  it('are sent with every request; access to storage is asked for with tables only', async () => {
+    const server = await catalog({ '/v1/namespaces': { namespaces: [] } });
+    const connector = await open(
+      server,
+      { 'header.X-Tenant': 'prop', 'header.X-Other': 'o', 'rest.access-delegation': 'remote-signing' },
+      { headerHints: { 'x-tenant': 'hint' } },
+    );
+    await connector.listNamespaces([], { size: 1 });
+    await connector.openTable({ namespace: ['a'], name: 't' }).catch(() => {});
+    await connector.fingerprint({ namespace: ['a'], name: 't' }).catch(() => {});
+    for (const { headers } of server.asked) expect(headers).toMatchObject({ 'x-tenant': 'hint', 'x-other': 'o' });
+    expect(server.asked.map(({ headers }) => headers['x-iceberg-access-delegation'])).toEqual([
+      undefined,
+      undefined,
+      'remote-signing',
+      undefined,
+    ]);
+  });
+
+  it('that HTTP does not take are refused', async () => {
+    const server = await catalog({});
+    await expect(open(server, { 'header.a b': 'x' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(open(server, { 'header.a': 'x\r\ny: z' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(open(server, { 'header.Host': 'x' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(server.asked).toEqual([]);
+  });
+});
+
+describe('schemes', () => {
+  it.each<[string, Record<string, string>, Partial<ResolvedSpec['auth']>, string | RegExp | undefined]>([
+    ['nothing', {}, {}, undefined],
+    ['none', {}, { scheme: 'NONE', secret: 'x' }, undefined],
+    ['a secret', {}, { secret: 'tok' }, 'Bearer tok'],
+    ['bearer', {}, { scheme: 'Bearer', secret: 'tok' }, 'Bearer tok'],
+    ['the property token', { token: 'tok' }, {}, 'Bearer tok'],
+    [
+      'sigv4',
+      { 'rest.signing-region': 'r1', 'rest.signing-name': 's1' },
+      { scheme: 'aws', secret: 'AK:SK' },
+      /^AWS4-HMAC-SHA256 Credential=AK\/\d{8}\/r1\/s1\//,
+    ],
+    [
+      'rest.sigv4-enabled',
+      {
+        'rest.sigv4-enabled': 'true',
+        'rest.signing-region': 'r1',
+        'rest.access-key-id': 'AK',
+        'rest.secret-access-key': 'SK',
+      },
+      {},
+      /^AWS4-HMAC-SHA256 Credential=AK\/\d{8}\/r1\/execute-api\//,
+    ],
+  ])('%s', async (_, properties, auth, authorization) => {
+    const server = await catalog({});
+    await open(server, properties, auth);
+    const sent = server.asked[0]?.headers.authorization;
+    if (authorization instanceof RegExp) expect(sent).toMatch(authorization);
+    else expect(sent).toBe(authorization);
+  });
+
+  it.each<[string, Record<string, string>, Partial<ResolvedSpec['auth']>, RegExp]>([
+    ['are unknown', {}, { scheme: 'kerberos' }, /"kerberos" is not known.*none, bearer, oauth2 and sigv4/],
+    ['lack a token', {}, { scheme: 'bearer' }, /needs a token/],
+    ['lack a credential', {}, { scheme: 'oauth2' }, /needs a credential/],
+    [
+      'have half a key',
+      { 'rest.signing-region': 'r' },
+      { scheme: 'sigv4', secret: 'AK' },
+      /access_key_id:secret_access_key/,
+    ],
+  ])('that %s', async (_, properties, auth, message) => {
+    const server = await catalog({});
+    await expect(open(server, properties, auth)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(message),
+    });
+    expect(server.asked).toEqual([]);
+  });
+
+  it('oauth2 gets its tokens from the catalog itself, with its headers, unless another server is named', async () => {
+    const tokens: Answer = (asked, response) => {
+      const form = Object.fromEntries(new URLSearchParams(asked.body));
+      answerJson(response, { access_token: `for-${form.client_id}-${form.client_secret}`, token_type: 'bearer' });
+    };
+    const server = await catalog({ '/v1/oauth/tokens': tokens });
+    await open(server, { 'header.X-Tenant': 'x' }, { secret: 'id:se:cret' });
+    expect(server.asked.map(({ path, headers }) => [path, headers.authorization, headers['x-tenant']])).toEqual([
+      ['/v1/oauth/tokens', undefined, 'x'],
+      ['/v1/config', 'Bearer for-id-se:cret', 'x'],
+    ]);
+    const issuer = await catalog({ '/realm/token': tokens });
+    const other = await catalog({});
+    await open(
+      other,
+      { 'header.X-Tenant': 'x', 'oauth2-server-uri': `${issuer.url}/realm/token` },
+      { scheme: 'OAuth', secret: 'only', properties: { 'client-id': 'me' } },
+    );
+    expect(issuer.asked.map(({ headers }) => headers['x-tenant'])).toEqual([undefined]);
+    expect(other.asked[0]?.headers.authorization).toBe('Bearer for-me-only');
+  });
+});
+
+/** Table metadata in a folder of this machine, with one snapshot whose manifest list may lie elsewhere. */
+function tableMetadata(location: string, manifestList: string, more: object = {}) {
+  return {
+    'format-version': 2,
+    'table-uuid': '7f1b5e7b-1f18-4f62-8214-576f9f29d990',
+    location,
+    'last-sequence-number': 1,
+    'last-updated-ms': 1_795_443_818_499,
+    'last-column-id': 1,
+    schemas: [{ type: 'struct', 'schema-id': 0, fields: [{ id: 1, name: 'id', required: false, type: 'long' }] }],
+    'current-schema-id': 0,
+    'partition-specs': [{ 'spec-id': 0, fields: [] }],
+    'default-spec-id': 0,
+    'current-snapshot-id': 7,
+    snapshots: [
+      {
+        'snapshot-id': 7,
+        'sequence-number': 1,
+        'timestamp-ms': 1_795_443_818_470,
+        summary: { operation: 'append' },
+        'manifest-list': manifestList,
+        'schema-id': 0,
+      },
+    ],
+    refs: { main: { 'snapshot-id': 7, type: 'branch' }, old: { 'snapshot-id': 6, type: 'tag' } },
+    ...more,
+  };
+}
+
+const TABLE = { namespace: ['a'], name: 't' };
+const TABLE_PATH = '/v1/namespaces/a/tables/t';
+
+describe('a table', () => {
+  it('has what the answer has: refs to snapshots that were left out are not there', async () => {
+    const server = await catalog({
+      [TABLE_PATH]: {
+        'metadata-location': 'http://x/m',
+        metadata: tableMetadata('file:/nowhere/t', 'file:/nowhere/t/l'),
+      },
+    });
+    await using reader = await (await open(server)).openTable(TABLE);
+    expect(reader.descriptor).toMatchObject({
+      metadataLocation: 'http://x/m',
+      refs: [{ name: 'main', snapshotId: 7n }],
+    });
+    expect(server.asked.at(-1)?.headers['x-iceberg-access-delegation']).toBe('vended-credentials');
+  });
+
+  it('that is listed and cannot be loaded fails by itself', async () => {
+    const server = await catalog({});
+    await expect((await open(server)).openTable(TABLE)).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: expect.stringContaining(`${TABLE_PATH}?snapshots=all was answered 404 NoSuchThingException`),
+    });
+  });
+
+  it.each([
+    ['without metadata', { 'metadata-location': 'x' }, /metadata should be an object/],
+    ['with metadata that is broken', { metadata: { location: 'file:/x' } }, /format-version/],
+    ['that is no object', [], /should be an object/],
+  ])('in an answer %s is data loss', async (_, answer, message) => {
+    const server = await catalog({ [TABLE_PATH]: answer });
+    await expect((await open(server)).openTable(TABLE)).rejects.toMatchObject({
+      code: 'DATA_LOSS',
+      message: expect.stringMatching(message),
+    });
+  });
+
+  const folder = mkdtempSync(join(tmpdir(), 'rest-connector-'));
+  mkdirSync(join(folder, 'a/t'), { recursive: true });
+  mkdirSync(join(folder, 'b'));
+  for (const file of ['a/t/list.avro', 'b/list.avro']) writeFileSync(join(folder, file), 'no avro');
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  const manifests = async (
+    manifestList: string,
+    {
+      properties = {},
+      limits = {},
+      more = {},
+    }: { properties?: Record<string, string>; limits?: WorkerLimits; more?: object } = {},
+  ) => {
+    const metadata = tableMetadata(`file://${folder}/a/t`, `file://${manifestList}`, more);
+    const server = await catalog({ [TABLE_PATH]: { 'metadata-location': 'm', metadata } });
+    await using reader = await (await open(server, properties, {}, limits)).openTable(TABLE);
+    return reader.liveFileCounts(7n).catch((error) => error);
+  };
+
+  it('reads its own files, and no others', async () => {
+    expect(await manifests(`${folder}/a/t/list.avro`)).toMatchObject({
+      code: 'DATA_LOSS',
+      message: expect.stringContaining('Avro'),
+    });
+    for (const path of [`${folder}/b/list.avro`, `${folder}/a/t/../../b/list.avro`, `${folder}/a/t2/list.avro`]) {
+      expect(await manifests(path)).toMatchObject({ code: 'PERMISSION_DENIED' });
+    }
+  });
+
+  it('does not get at others by its properties; the connector may allow it', async () => {
+    const more = {
+      properties: { 'write.metadata.path': `file://${folder}/b`, 'write.data.path': `file://${folder}/b` },
+    };
+    expect(await manifests(`${folder}/b/list.avro`, { more })).toMatchObject({
+      code: 'PERMISSION_DENIED',
+      message: expect.stringContaining('storage.allowed-locations'),
+    });
+    const properties = { 'storage.allowed-locations': `s3://x/y, file://${folder}/b/` };
+    expect(await manifests(`${folder}/b/list.avro`, { properties })).toMatchObject({ code: 'DATA_LOSS' });
+  });
+
+  it('lies on this machine only where the worker allows that', async () => {
+    expect(await manifests(`${folder}/a/t/list.avro`, { limits: { localRoots: [] } })).toMatchObject({
+      code: 'PERMISSION_DENIED',
+    });
+    expect(await manifests(`${folder}/a/t/list.avro`, { limits: { localRoots: [folder] } })).toMatchObject({
+      code: 'DATA_LOSS',
+    });
+  });
+});
+
+describe('a fingerprint', () => {
+  const answer = (etag: string | undefined, location: string | null = 'file:/m/1.json', time = 1) =>
+    ((_, response) =>
+      answerJson(
+        response,
+        {
+          ...(location && { 'metadata-location': location }),
+          metadata: tableMetadata('file:/m', 'file:/m/l', { 'last-updated-ms': time }),
+        },
+        200,
+        etag === undefined ? {} : { etag },
+      )) as Answer;
+  const descriptorOf = async (connector: Connector) => (await connector.openTable(TABLE)).descriptor.fingerprint;
+
+  it('is the same from the table, from a question and from another one that knows it', async () => {
+    for (const [etag, location] of [
+      ['"x"', 'm'],
+      ['W/"x"', 'm'],
+      ['plain', 'm'],
+      [undefined, 'm'],
+      [undefined, null],
+      ['"x"', null],
+    ] as const) {
+      const server = await catalog({ [TABLE_PATH]: answer(etag, location) });
+      const known = await descriptorOf(await open(server));
+      const again = await open(server);
+      expect(await again.fingerprint(TABLE)).toBe(known);
+      expect(await again.fingerprint(TABLE, known)).toBe(known);
+    }
+  });
+
+  it('costs an answer without a body where the catalog knows the ETag', async () => {
+    const server = await catalog({
+      [TABLE_PATH]: ((asked, response, n) => {
+        if (asked.headers['if-none-match'] === '"x"' && asked.path.endsWith('?snapshots=all'))
+          return void response.writeHead(304).end();
+        answer('"x"')(asked, response, n);
+      }) as Answer,
+    });
+    const connector = await open(server);
+    const known = await descriptorOf(connector);
+    const before = { ...connector.usage };
+    expect(await connector.fingerprint(TABLE, known)).toBe(known);
+    expect(connector.usage).toEqual({ requests: before.requests + 1, bytes: before.bytes });
+  });
+
+  it('is the same though the catalog gives another ETag each time, or none any more', async () => {
+    let etag: string | undefined = '"1"';
+    const server = await catalog({
+      [TABLE_PATH]: ((asked, response, n) => answer(etag)(asked, response, n)) as Answer,
+    });
+    const connector = await open(server);
+    const known = await descriptorOf(connector);
+    etag = '"2"';
+    expect(await connector.fingerprint(TABLE, known)).toBe(known);
+    etag = undefined;
+    expect(await connector.fingerprint(TABLE, known)).toBe(known);
+  });
+
+  it.each([
+    ['with ETags', '"1"', '"2"'],
+    ['without ETags', undefined, undefined],
+  ])('is another one when the table has changed, %s', async (_, first, second) => {
+    let now = answer(first, 'file:/m/1.json');
+    const server = await catalog({ [TABLE_PATH]: ((asked, response, n) => now(asked, response, n)) as Answer });
+    const connector = await open(server);
+    const known = await descriptorOf(connector);
+    now = answer(second, 'file:/m/2.json');
+    const changed = await connector.fingerprint(TABLE, known);
+    expect(changed).not.toBe(known);
+    expect(await connector.fingerprint(TABLE, changed)).toBe(changed);
+    expect(await descriptorOf(connector)).toBe(changed);
+  });
+
+  it('of a table without a metadata file changes with its metadata', async () => {
+    let now = answer(undefined, null, 1);
+    const server = await catalog({ [TABLE_PATH]: ((asked, response, n) => now(asked, response, n)) as Answer });
+    const connector = await open(server);
+    const known = await descriptorOf(connector);
+    now = answer(undefined, null, 2);
+    expect(await connector.fingerprint(TABLE, known)).not.toBe(known);
+  });
+});

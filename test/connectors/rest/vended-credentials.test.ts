@@ -1,0 +1,153 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { AnswerError } from '../../../src/connectors/rest/answer-error.ts';
+import type { VendedForPrefix } from '../../../src/connectors/rest/loaded-table.ts';
+import { divided } from '../../../src/connectors/rest/table-storage.ts';
+import { VendedCredentials } from '../../../src/connectors/rest/vended-credentials.ts';
+
+const START = Date.parse('2026-11-23T12:00:00Z');
+const MINUTE = 60_000;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['Date'] });
+  vi.setSystemTime(START);
+});
+afterEach(() => vi.useRealTimers());
+
+function vended(name: string, endsAt?: number, prefix = 's3://b/t'): VendedForPrefix {
+  return {
+    prefix,
+    config: {
+      's3.access-key-id': name,
+      's3.session-token': `token of ${name}`,
+      ...(endsAt !== undefined && { 's3.session-token-expires-at-ms': String(endsAt) }),
+    },
+  };
+}
+
+/** Gives those one after the other; what is an error is thrown. */
+function loader(...answers: (VendedForPrefix[] | Error)[]) {
+  let next = 0;
+  return vi.fn(async () => {
+    const answer = answers[Math.min(next++, answers.length - 1)] as VendedForPrefix[] | Error;
+    if (answer instanceof Error) throw answer;
+    return answer;
+  });
+}
+
+const keyOf = async (credentials: VendedCredentials, path = 's3://b/t/x') =>
+  (await credentials.of(path))['s3.access-key-id'];
+
+describe('which', () => {
+  it.each([
+    ['s3://b/t/data/x', 'deep'],
+    ['s3a://b/t/data/x', 'deep'],
+    ['s3://b/t/metadata/x', 'table'],
+    ['s3://b/other', 'scheme'],
+    ['gs://b/t', undefined],
+  ])('%s: %s', async (path, key) => {
+    const credentials = new VendedCredentials(
+      [
+        vended('scheme', undefined, 's3'),
+        vended('deep', undefined, 's3n://b/t/data'),
+        vended('table', undefined, 's3://b/t/'),
+      ],
+      loader([]),
+    );
+    expect(await keyOf(credentials, path)).toBe(key);
+    expect(await credentials.of(path)).toBe(await credentials.of(path));
+  });
+});
+
+describe('when', () => {
+  it('they are renewed five minutes before they end, once for all who ask', async () => {
+    const counted = loader([vended('second', START + 120 * MINUTE)]);
+    const credentials = new VendedCredentials([vended('first', START + 60 * MINUTE)], counted);
+    vi.setSystemTime(START + 54 * MINUTE);
+    expect(await keyOf(credentials)).toBe('first');
+    vi.setSystemTime(START + 55 * MINUTE);
+    expect(await Promise.all([keyOf(credentials), keyOf(credentials), keyOf(credentials)])).toEqual([
+      'second',
+      'second',
+      'second',
+    ]);
+    expect(counted).toHaveBeenCalledTimes(1);
+  });
+
+  it('they live for seconds only, after half of that', async () => {
+    const credentials = new VendedCredentials(
+      [vended('first', START + 10_000)],
+      loader([vended('second', START + 20_000)]),
+    );
+    vi.setSystemTime(START + 4_999);
+    expect(await keyOf(credentials)).toBe('first');
+    vi.setSystemTime(START + 5_000);
+    expect(await keyOf(credentials)).toBe('second');
+  });
+
+  it('they do not say when they end: sessions after ten minutes, keys never', async () => {
+    const session = new VendedCredentials([vended('first')], loader([vended('second')]));
+    vi.setSystemTime(START + 10 * MINUTE);
+    expect(await keyOf(session)).toBe('second');
+    const load = loader(new Error('not to be called'));
+    const key = new VendedCredentials([{ prefix: '', config: { 's3.access-key-id': 'key' } }], load);
+    vi.setSystemTime(START + 1e9);
+    expect(await keyOf(key)).toBe('key');
+  });
+
+  it('one of them ends, all are renewed', async () => {
+    const first = [vended('long', START + 60 * MINUTE), vended('short', START + 10 * MINUTE, 's3://b/t/data')];
+    const credentials = new VendedCredentials(first, loader([vended('second', START + 90 * MINUTE)]));
+    vi.setSystemTime(START + 6 * MINUTE);
+    expect(await keyOf(credentials)).toBe('second');
+  });
+
+  it('none came with the table, they are asked for when they are needed', async () => {
+    const counted = loader([vended('first')]);
+    const credentials = new VendedCredentials(undefined, counted);
+    expect(counted).not.toHaveBeenCalled();
+    expect(await keyOf(credentials)).toBe('first');
+  });
+});
+
+describe('a renewal that fails', () => {
+  it('leaves the old ones for as long as they are good, and is tried again', async () => {
+    const credentials = new VendedCredentials(
+      [vended('first', START + 60 * MINUTE)],
+      loader(new Error('away'), [vended('second', START + 99 * MINUTE)]),
+    );
+    vi.setSystemTime(START + 56 * MINUTE);
+    expect(await keyOf(credentials)).toBe('first');
+    expect(await keyOf(credentials)).toBe('first');
+    vi.setSystemTime(START + 57 * MINUTE);
+    expect(await keyOf(credentials)).toBe('second');
+  });
+
+  it('is an error once they have ended', async () => {
+    const credentials = new VendedCredentials([vended('first', START + 60 * MINUTE)], loader(new Error('away')));
+    vi.setSystemTime(START + 61 * MINUTE);
+    await expect(keyOf(credentials)).rejects.toThrow('away');
+  });
+
+  it.each([404, 406, 501])('with %i where there were none: there are none', async (status) => {
+    const counted = loader(new AnswerError('NOT_FOUND', 'none', status));
+    const credentials = new VendedCredentials(undefined, counted);
+    expect(await credentials.of('s3://b/t')).toEqual({});
+    expect(await credentials.of('s3://b/t')).toEqual({});
+    expect(counted).toHaveBeenCalledTimes(1);
+  });
+
+  it('with 403 is told', async () => {
+    const credentials = new VendedCredentials(undefined, loader(new AnswerError('PERMISSION_DENIED', 'no', 403)));
+    await expect(keyOf(credentials)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+  });
+});
+
+it("a table's config is divided into credentials and the rest", () => {
+  expect(
+    divided({ 's3.endpoint': 'e', 's3.access-key-id': 'a', 's3.secret-access-key': 's', 's3.session-token': 't' }),
+  ).toEqual([
+    { 's3.endpoint': 'e' },
+    [{ prefix: '', config: { 's3.access-key-id': 'a', 's3.secret-access-key': 's', 's3.session-token': 't' } }],
+  ]);
+  expect(divided({ 's3.endpoint': 'e' })).toEqual([{ 's3.endpoint': 'e' }, []]);
+});
