@@ -13,7 +13,7 @@ const SECRET_KEY =
 
 /** Keys that hold such a word and no secret: `oauth2-token-uri`, `s3.access-key-id`, `s3.session-token-expires-at-ms`, … */
 const HARMLESS_KEY =
-  /(uri|url|endpoint|path|enabled|type|provider|scope|audience|region|(expires|expiry|ttl|timeout|seconds|ms)([-_.]?(in|at|ms|seconds))*|access[-_.]?key[-_.]?id|ref)$/i;
+  /(uri|url|endpoint|path|name|enabled|type|provider|scope|audience|region|(expires|expiry|ttl|timeout|seconds|ms)([-_.]?(in|at|ms|seconds))*|access[-_.]?key[-_.]?id|ref)$/i;
 
 /** Values that are secrets whatever they are called. */
 const SECRET_VALUE = /^(bearer|basic)\s+\S|-----BEGIN [A-Z ]*PRIVATE KEY/i;

@@ -159,9 +159,11 @@ describe('CreateConnector', () => {
       's3.session-token',
       'api_key',
       'header.Authorization',
+      'adls.connection-string.account',
     ]) {
       expect([key, isPlainSecret(key, 'x')]).toEqual([key, true]);
       expect([key, isPlainSecret(key, 'env:X')]).toEqual([key, false]);
+      expect([key, isPlainSecret(key, 'aws-secretsmanager:lake#key')]).toEqual([key, false]);
     }
     for (const key of [
       's3.access-key-id',
@@ -172,6 +174,9 @@ describe('CreateConnector', () => {
       'scope',
       's3.region',
       'credentials-provider',
+      's3.session-token-expires-at-ms',
+      'secretsmanager.region',
+      'secretsmanager.profile-name',
     ]) {
       expect([key, isPlainSecret(key, 'x')]).toEqual([key, false]);
     }

@@ -151,6 +151,8 @@ describe('credentials', () => {
     for (const [name, value] of Object.entries(moto.env)) vi.stubEnv(name, value);
     vi.stubEnv('AWS_CONFIG_FILE', '/dev/null');
     expect(await read({ 's3.path-style-access': 'true' })).toBe(content);
+    vi.stubEnv('AWS_ENDPOINT_URL', moto.url.replace('127.0.0.1', 'localhost'));
+    expect(await read({})).toBe(content);
     vi.stubEnv('AWS_ENDPOINT_URL', 'http://127.0.0.1:9');
     vi.stubEnv('AWS_ENDPOINT_URL_S3', moto.url);
     expect(await read({ 's3.path-style-access': 'true', 's3.connect-timeout-ms': '1000' })).toBe(content);

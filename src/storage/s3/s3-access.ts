@@ -58,9 +58,11 @@ export async function s3Access(properties: Properties): Promise<S3Access> {
     connectTimeoutMs: milliseconds(properties, 's3.connect-timeout-ms', 's3.connect-timeout'),
     socketTimeoutMs: milliseconds(properties, 's3.socket-timeout-ms', 's3.request-timeout'),
   };
-  const settings = { endpoint, forcePathStyle: pathStyle(properties, endpoint), anonymous, ...timeouts };
+  // What the SDK itself takes where no endpoint is given.
+  const address = endpoint ?? process.env.AWS_ENDPOINT_URL_S3 ?? process.env.AWS_ENDPOINT_URL;
+  const settings = { endpoint, forcePathStyle: pathStyle(properties, address), anonymous, ...timeouts };
   const home = await awsRegion(properties, 's3').catch((error) => {
-    if (endpoint === undefined) throw error;
+    if (address === undefined) throw error;
     return DEFAULT_REGION;
   });
   const key = JSON.stringify([settings, anonymous || credentialsKey(properties, 's3')]);
@@ -94,7 +96,7 @@ export async function s3Access(properties: Properties): Promise<S3Access> {
     followsRedirects: properties['s3.cross-region-access-enabled']?.toLowerCase() !== 'false',
     redirect: (bucket, region) => regions.set(place(bucket), region),
     ...(isOn(properties, 's3.requester-pays') && { requestPayer: 'requester' as const }),
-    where: endpoint ?? process.env.AWS_ENDPOINT_URL_S3 ?? process.env.AWS_ENDPOINT_URL ?? `S3 in ${home}`,
+    where: address ?? `S3 in ${home}`,
     credentials: anonymous ? 'a request without credentials (s3.anonymous)' : credentialsName(properties, 's3'),
   };
 }
@@ -118,12 +120,12 @@ function endpointOf(properties: Properties): string | undefined {
 }
 
 /** Buckets in the path, not in the host's name. As said, else for a server on this machine, which has no names for its buckets. */
-function pathStyle(properties: Properties, endpoint: string | undefined): boolean {
+function pathStyle(properties: Properties, address: string | undefined): boolean {
   const said = properties['s3.path-style-access'];
   if (said) return said.toLowerCase() === 'true';
   const virtual = properties['s3.force-virtual-addressing'];
   if (virtual) return virtual.toLowerCase() !== 'true';
-  return endpoint !== undefined && new URL(endpoint).hostname === 'localhost';
+  return address !== undefined && URL.canParse(address) && new URL(address).hostname === 'localhost';
 }
 
 function milliseconds(properties: Properties, inMs: string, inSeconds: string): number | undefined {
