@@ -9,5 +9,7 @@ export default defineConfig({
     hookTimeout: 900_000,
     pool: 'forks',
     maxWorkers: 2,
+    // Tests that mostly wait (for retries) run side by side where they say so.
+    maxConcurrency: 10,
   },
 });

@@ -18,6 +18,8 @@ export interface Rule {
   path: RegExp;
   /** Which of the requests that fit it takes, counted from 1; all of them if absent. */
   hits?: (n: number) => boolean;
+  /** Which of them, by what they carry. */
+  takes?: (request: IncomingMessage) => boolean;
   fault: Fault;
 }
 
@@ -40,6 +42,7 @@ export async function startFaultProxy(target: string, rules: Rule[] = []): Promi
     const exchange: Exchange = { incoming, body, response, ask: () => askWhole(target, incoming, body) };
     const rule = proxy.rules.find((candidate) => {
       if ((candidate.method ?? method) !== method || !candidate.path.test(path)) return false;
+      if (candidate.takes?.(incoming) === false) return false;
       const n = (taken.get(candidate) ?? 0) + 1;
       taken.set(candidate, n);
       return candidate.hits?.(n) ?? true;
