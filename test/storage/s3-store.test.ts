@@ -167,6 +167,19 @@ describe('what a server answers', () => {
     });
   });
 
+  it.each([200, 400])('is not taken without end (%i)', async (status) => {
+    s3.answer = (_, response) => {
+      response.writeHead(status, { 'content-type': 'application/xml' });
+      const more = (): void => {
+        if (!response.destroyed) response.write('x'.repeat(1 << 20), more);
+      };
+      more();
+    };
+    await expect(store.list(`s3://${bucket}/x`)).rejects.toEqual(failing('FAILED_PRECONDITION', '67108864 bytes'));
+    expect(usage.bytes).toBeLessThan(80_000_000);
+    expect(s3.seen).toHaveLength(1);
+  });
+
   it('does not come', async () => {
     open({ 's3.socket-timeout-ms': '100' });
     s3.answer = () => {};
