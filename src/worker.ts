@@ -6,6 +6,7 @@ import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporal
 import type { Logger } from 'pino';
 import type { ActivityDeps } from './activities/deps.ts';
 import { createControlActivities, createIngestActivities } from './activities/index.ts';
+import { sharedSources } from './activities/shared-sources.ts';
 import { connectCatalog } from './clients/catalog.ts';
 import { hasSearchAttributes } from './clients/search-attributes-registered.ts';
 import { connectTemporal } from './clients/temporal.ts';
@@ -40,7 +41,7 @@ export async function startWorker(options: { config: Config; logger: Logger }): 
   const deps: ActivityDeps = {
     catalog,
     jobs: temporalJobControl(async () => client),
-    openConnector: (spec) => openConnector(spec, { localRoots: config.localRoots }),
+    openConnector: sharedSources((spec) => openConnector(spec, { localRoots: config.localRoots })),
     hasSearchAttributes: () => hasSearchAttributes(client),
     logger,
   };

@@ -2,6 +2,7 @@ import { CancelledFailure } from '@temporalio/activity';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import { ClientError, Status } from 'nice-grpc';
 import { CodedError, type CodeName } from '../errors.ts';
+import { withoutSecrets } from '../secrets.ts';
 
 /** What cannot succeed by being tried again. */
 const FINAL: ReadonlySet<string> = new Set<CodeName>([
@@ -60,6 +61,8 @@ export function toFailure(error: unknown, attempt: number, attempts: number): Er
   });
 }
 
-function bounded(message: string): string {
+/** Failures stand in histories, records and logs, where no secret may be: what an upstream answers may repeat one. */
+function bounded(text: string): string {
+  const message = withoutSecrets(text);
   return message.length > MESSAGE_LIMIT ? `${message.slice(0, MESSAGE_LIMIT)}…` : message;
 }

@@ -8,6 +8,8 @@ export interface MissingInput {
   connectorId: string;
   /** Of views, not of tables. */
   views?: boolean;
+  /** Tables that the run has listed, if all of them were bound: where as many are bound now, none can be gone. */
+  bound?: number;
 }
 
 /**
@@ -17,10 +19,15 @@ export interface MissingInput {
  * @returns how many were marked
  */
 export async function reconcileMissing(deps: ActivityDeps, input: MissingInput): Promise<number> {
-  const { connectorId, views } = input;
+  const { connectorId, views, bound } = input;
   const connector = await deps.catalog.connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } });
   // With a single table selected nothing is listed: when it is gone, bringing it in says so.
   if (connector.source?.table) return 0;
+  if (!views && bound !== undefined) {
+    const namespacePath = connector.source?.namespacePath;
+    const { count } = await deps.catalog.reconciliation.countBoundTables({ connectorId, namespacePath });
+    if (Number(count) === bound) return 0;
+  }
   const what = views ? 'views' : 'tables';
   return withHeart(`Looking for ${what} gone from ${connector.uri}`, async (heart) => {
     await using source = await openSource(deps, connector);

@@ -44,6 +44,7 @@ export async function recordJob(deps: ActivityDeps, record: JobRecord): Promise<
       viewsScanned: BigInt(progress.viewsScanned ?? 0),
       viewsChanged: BigInt(progress.viewsChanged ?? 0),
       viewsMissing: BigInt(progress.viewsMissing ?? 0),
+      upstreamRequests: BigInt(progress.upstreamRequests ?? 0),
     },
     failures: record.failures.map(({ table, code, message, failedAtMs }) => ({
       table,

@@ -1,11 +1,13 @@
 import type { Connector as OpenConnector, TableEntry, TableRef } from '../connectors/spi.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
+import type { LookupUpstreamTablesResponse_Known } from '../generated/reconciler/v1/reconciliation.ts';
 import type { ReconcileScope } from '../workflows/contract.ts';
 import type { ActivityDeps } from './deps.ts';
 import { destinationOf, scopeTakes, type TableDestination } from './destination.ts';
 import { type Heart, withHeart } from './heart.ts';
 import { openSource } from './open-source.ts';
 import { type JobRecord, recordJob } from './record-job.ts';
+import { requestsMade } from './requests-made.ts';
 import { takesViews } from './view-source.ts';
 import { type WalkCursor, walkFrom, walkTables } from './walk-tables.ts';
 
@@ -28,6 +30,10 @@ export interface ScanPage {
   filtered: number;
   /** At most a page. */
   changed: TableRef[];
+  /** Of the scanned ones, those that are bound already and not missing. Absent with `full`. */
+  bound?: number;
+  /** Requests made upstream. */
+  upstreamRequests?: number;
   /** The upstream has views that the run brings in. Absent where not. */
   hasViews?: true;
 }
@@ -49,13 +55,16 @@ export async function scanTables(deps: ActivityDeps, input: ScanInput): Promise<
 
     const takes = scopeTakes(input.scope);
     const taken = listed.tables.filter((table) => takes(destinationOf(connector, table)));
-    const changed = input.full ? taken : await changedOnes(deps, source, connector, taken, heart);
+    const known = input.full ? undefined : await lookUp(deps, connector, taken);
+    const changed = known ? await changedOnes(source, connector, taken, known, heart) : taken;
     return {
       cursor: listed.cursor,
       scanned: taken.length,
       unchanged: taken.length - changed.length,
       filtered: listed.tables.length - taken.length,
       changed: changed.map(({ namespace, name }) => ({ namespace, name })),
+      bound: known?.filter(({ tableId, missing }) => tableId !== '' && !missing).length,
+      upstreamRequests: requestsMade(source.usage),
       ...(takesViews(source, connector, input.scope) ? { hasViews: true } : {}),
     };
   });
@@ -68,18 +77,21 @@ async function listPage(source: OpenConnector, connector: Connector, cursor: Wal
   return walkTables(source, cursor ?? walkFrom(root), PAGE, () => heart.beat());
 }
 
+/** What the catalog knows of each table, in their order. */
+async function lookUp(deps: ActivityDeps, { connectorId }: Connector, tables: TableEntry[]) {
+  if (tables.length === 0) return [];
+  const asked = tables.map(({ namespace, name }) => ({ namespacePath: [...namespace], name }));
+  return (await deps.catalog.reconciliation.lookupUpstreamTables({ connectorId, tables: asked })).tables;
+}
+
+/** Those that have changed since they were brought in, or were not. */
 async function changedOnes(
-  deps: ActivityDeps,
   source: OpenConnector,
   connector: Connector,
   tables: TableEntry[],
+  known: LookupUpstreamTablesResponse_Known[],
   heart: Heart,
 ): Promise<TableEntry[]> {
-  if (tables.length === 0) return [];
-  const { tables: known } = await deps.catalog.reconciliation.lookupUpstreamTables({
-    connectorId: connector.connectorId,
-    tables: tables.map(({ namespace, name }) => ({ namespacePath: [...namespace], name })),
-  });
   const changed: boolean[] = [];
   let next = 0;
   const ask = async () => {

@@ -89,5 +89,6 @@ function withProgress(job: ReconcileJob, progress: Progress): ReconcileJob {
     viewsScanned: BigInt(progress.viewsScanned ?? 0),
     viewsChanged: BigInt(progress.viewsChanged ?? 0),
     viewsMissing: BigInt(progress.viewsMissing ?? 0),
+    upstreamRequests: BigInt(progress.upstreamRequests ?? 0),
   };
 }

@@ -10,7 +10,7 @@ import { TableFormat } from '../generated/reconciler/v1/tables.ts';
 import type { ServiceDeps } from './deps.ts';
 import { PageTokens, page, pageSize } from './rpc/page-token.ts';
 import { Checks, required } from './rpc/violations.ts';
-import { listBound, lookupBound } from './store/bound-names.ts';
+import { countBound, listBound, lookupBound } from './store/bound-names.ts';
 import { ensureTable, markTablesMissing } from './store/bound-tables.ts';
 import { getConnector, setRunningJob, updateConnector } from './store/connectors.ts';
 import { ensureCatalog, ensureNamespace } from './store/destination.ts';
@@ -132,6 +132,12 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
         tables: items.map(({ id, upstream }) => ({ tableId: id, upstream })),
         nextPageToken: cursor ? boundTokens.encode(cursor, filter) : '',
       };
+    },
+
+    async countBoundTables({ connectorId, namespacePath }) {
+      checkIds({ connector_id: connectorId });
+      await getConnector(db, connectorId);
+      return { count: BigInt(await countBound(db, 'tables', connectorId, namespacePath)) };
     },
 
     async markTablesMissing(request) {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { readConfig } from '../config.ts';
+import { withoutSecrets } from '../secrets.ts';
 import { addressOption } from './address.ts';
 import { untilStopped } from './signals.ts';
 
@@ -17,7 +18,8 @@ export function define(command: Command): void {
     const config = readConfig();
     const address = addressOption(command) ?? config.address;
     const [{ startWorker }, { pino }] = await Promise.all([import('../worker.ts'), import('pino')]);
-    const logger = pino({ name: 'worker', level: config.logLevel });
+    // What an upstream answers may repeat a secret.
+    const logger = pino({ name: 'worker', level: config.logLevel, hooks: { streamWrite: withoutSecrets } });
     // A signal that comes while it connects ends it then.
     const worker = await Promise.race([startWorker({ config: { ...config, address }, logger }), stopped]);
     if (typeof worker === 'string') process.exit(0);

@@ -44,6 +44,8 @@ export interface Progress {
   snapshotsIngested: number;
   filesIngested: number;
   bytesRead: number;
+  /** To catalog and storage, every attempt. Absent in histories from before version 0.2. */
+  upstreamRequests?: number;
   /** Of views; absent where the upstream has none that the run takes. */
   viewsScanned?: number;
   viewsChanged?: number;
@@ -109,6 +111,7 @@ export interface TableOutcome {
   snapshots: number;
   files: number;
   bytesRead: number;
+  upstreamRequests?: number;
   /** The table failed with this, after what is counted here. */
   failure?: { code: string; message: string };
 }

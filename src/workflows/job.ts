@@ -100,7 +100,13 @@ export class Job {
     this.show();
   }
 
-  ingested({ changed, snapshots, files, bytesRead }: TableOutcome): void {
+  /** Requests made upstream. */
+  asked(requests: number | undefined): void {
+    if (requests) this.progress.upstreamRequests = (this.progress.upstreamRequests ?? 0) + requests;
+  }
+
+  ingested({ changed, snapshots, files, bytesRead, upstreamRequests }: TableOutcome): void {
+    this.asked(upstreamRequests);
     if (changed) this.progress.tablesChanged += 1;
     else this.progress.tablesUnchanged += 1;
     this.progress.snapshotsIngested += snapshots;

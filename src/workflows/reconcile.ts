@@ -30,6 +30,8 @@ interface Carried {
   job: CarriedJob;
   destination: { catalogId: string; namespaceId: string };
   cursor: WalkCursor;
+  /** Tables listed so far, if all of them were bound before this job. */
+  bound?: number;
 }
 
 /**
@@ -50,7 +52,7 @@ export async function reconcile(request: ReconcileRequest, carried?: Carried): P
     const { connectorId } = connector;
     const destination = carried?.destination ?? (await control.ensureDestination({ connectorId }));
 
-    const { hasViews } = await ingestChangedTables(request, job, connector, { destination, cursor: carried?.cursor });
+    const { hasViews, bound } = await ingestChangedTables(request, job, connector, { ...carried, destination });
     const viewsListed = hasViews && (await bringInViews(request, job, connector));
 
     const { tablesScanned, tablesFiltered, viewsScanned } = job.progress;
@@ -59,7 +61,7 @@ export async function reconcile(request: ReconcileRequest, carried?: Carried): P
     }
     if (!request.scope) {
       job.phase('looking for tables that are gone');
-      job.progress.tablesMissing = await ingest.reconcileMissing({ connectorId });
+      job.progress.tablesMissing = await ingest.reconcileMissing({ connectorId, bound });
       if (viewsListed) job.progress.viewsMissing = await ingest.reconcileMissing({ connectorId, views: true });
     }
     await control.bindDestination({ connectorId, ...destination });
@@ -88,18 +90,20 @@ async function claimConnector(job: Job, { connectorId }: ResolvedConnector): Pro
 /**
  * Pages through the upstream's tables; each page's changed ones are ingested while the next pages are scanned.
  *
- * @returns whether there are views to bring in, as the worker that scanned the last page says
+ * @returns whether there are views to bring in, as the worker that scanned the last page says; and how many tables were listed, if
+ *   all of them were bound before
  */
 async function ingestChangedTables(
   request: ReconcileRequest,
   job: Job,
   { connectorId, maxParallel }: ResolvedConnector,
-  from: { destination: Carried['destination']; cursor?: WalkCursor },
-): Promise<{ hasViews: boolean }> {
+  from: Omit<Carried, 'job' | 'cursor'> & { cursor?: WalkCursor },
+): Promise<{ hasViews: boolean; bound?: number }> {
   const { full = false, scope } = request;
   const pool = new Pool(maxParallel);
   let { cursor } = from;
   let hasViews = false;
+  let bound = cursor ? from.bound : 0;
   try {
     do {
       job.phase('scanning and ingesting tables');
@@ -109,6 +113,8 @@ async function ingestChangedTables(
       job.progress.tablesScanned += page.scanned;
       job.progress.tablesUnchanged += page.unchanged;
       job.progress.tablesFiltered += page.filtered;
+      job.asked(page.upstreamRequests);
+      bound = bound === undefined || page.bound !== page.scanned ? undefined : bound + page.bound;
 
       const changed = job.progress.tablesScanned - job.progress.tablesUnchanged;
       const packed =
@@ -122,7 +128,12 @@ async function ingestChangedTables(
       if (cursor && workflowInfo().continueAsNewSuggested) {
         await pool.drain();
         await record(job);
-        await continueAsNew<typeof reconcile>(request, { job: job.carry(), destination: from.destination, cursor });
+        await continueAsNew<typeof reconcile>(request, {
+          job: job.carry(),
+          destination: from.destination,
+          cursor,
+          bound,
+        });
       }
     } while (cursor);
   } finally {
@@ -134,7 +145,7 @@ async function ingestChangedTables(
   const cancellation = CancellationScope.current();
   if (cancellation.consideredCancelled) await cancellation.cancelRequested;
   // A workflow that was begun by a worker which knew no views goes on without them.
-  return { hasViews: hasViews && patched('views') };
+  return { hasViews: hasViews && patched('views'), bound };
 }
 
 /**

@@ -9,6 +9,7 @@ import type { ActivityDeps } from '../deps.ts';
 import { destinationOf, requireNamespace } from '../destination.ts';
 import { isNameTaken, viewGaveWay } from '../gave-way.ts';
 import type { Heart } from '../heart.ts';
+import { requestsMade } from '../requests-made.ts';
 import { withFooterMetrics } from './footer-metrics.ts';
 import { ndvOptions } from './ndv-options.ts';
 import { putNdv } from './put-ndv.ts';
@@ -119,7 +120,7 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
   const beat = () => heart.beat({ snapshots, files, bytesRead: reader.bytesRead } satisfies IngestHeartbeat);
   await putNdv({ deps, reader, tableId, options, known, columnIds, full, signal: heart.signal, beat });
   const changed = snapshots > 0 || rowsWritten > 0 || expired.length > 0 || updated;
-  return { changed, snapshots, files, bytesRead: reader.bytesRead };
+  return { changed, snapshots, files, bytesRead: reader.bytesRead, upstreamRequests: requestsMade(input.source.usage) };
 }
 
 /** The table in the catalog, with its current schema. */

@@ -87,13 +87,7 @@ export async function listBound(
   limit: number,
   after?: BoundCursor,
 ) {
-  let query = boundRows(db, kind, connectorId)
-    .select(['upstream_path_key', 'upstream_name'])
-    .where('missing_since', 'is', null);
-  if (path.length > 0) {
-    const { from, to } = subtree(path);
-    query = query.where('upstream_path_key', '>=', from).where('upstream_path_key', '<', to);
-  }
+  let query = boundBelow(db, kind, connectorId, path).select(['upstream_path_key', 'upstream_name']);
   if (after) {
     query = query.where((eb) =>
       eb.or([
@@ -108,6 +102,29 @@ export async function listBound(
     pathKey: row.upstream_path_key ?? '',
     upstream: { namespacePath: pathOfKey(row.upstream_path_key ?? ''), name: row.upstream_name ?? '' },
   }));
+}
+
+/** How many `listBound` lists in all. */
+export async function countBound(
+  db: Db,
+  kind: BoundKind,
+  connectorId: string,
+  path: readonly string[],
+): Promise<number> {
+  const below = boundBelow(db, kind, connectorId, path).as('below');
+  const { count } = await db
+    .selectFrom(below)
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .executeTakeFirstOrThrow();
+  return Number(count);
+}
+
+/** Those that are not missing, of one namespace and below if it is given. */
+function boundBelow(db: Db, kind: BoundKind, connectorId: string, path: readonly string[]) {
+  const query = boundRows(db, kind, connectorId).where('missing_since', 'is', null);
+  if (path.length === 0) return query;
+  const { from, to } = subtree(path);
+  return query.where('upstream_path_key', '>=', from).where('upstream_path_key', '<', to);
 }
 
 /** Of the given ids, those that are bound to the connector and not missing. */

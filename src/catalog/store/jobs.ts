@@ -70,6 +70,7 @@ export async function putJob(db: Db, job: ReconcileJob): Promise<ReconcileJob> {
     views_scanned: Number(job.viewsScanned),
     views_changed: Number(job.viewsChanged),
     views_missing: Number(job.viewsMissing),
+    upstream_requests: Number(job.upstreamRequests),
   };
   const { job_id: _, ...changes } = row;
   await db
@@ -171,5 +172,6 @@ function toMessage(row: Selectable<JobRow>): ReconcileJob {
     viewsScanned: BigInt(row.views_scanned),
     viewsChanged: BigInt(row.views_changed),
     viewsMissing: BigInt(row.views_missing),
+    upstreamRequests: BigInt(row.upstream_requests),
   };
 }

@@ -3,12 +3,14 @@ import { CodedError } from '../../errors.ts';
 import { migration as first } from './migrations/0001-first.ts';
 import { migration as fileSketches } from './migrations/0002-file-sketches.ts';
 import { migration as boundViews } from './migrations/0003-bound-views.ts';
+import { migration as upstreamRequests } from './migrations/0004-upstream-requests.ts';
 
 /** In the order in which they are applied. One that has been released is never changed. */
 const MIGRATIONS: Record<string, Migration> = {
   '0001-first': first,
   '0002-file-sketches': fileSketches,
   '0003-bound-views': boundViews,
+  '0004-upstream-requests': upstreamRequests,
 };
 
 /**

@@ -163,6 +163,7 @@ export interface JobRow {
   views_scanned: number;
   views_changed: number;
   views_missing: number;
+  upstream_requests: number;
 }
 
 export interface JobFailureRow {

@@ -27,6 +27,7 @@ export function describeJob(job: ReconcileJob): string[] {
       'ingested',
       `${count(job.snapshotsIngested)} snapshots, ${count(job.filesIngested)} files, ${bytes(job.bytesRead)} of metadata read`,
     ],
+    ['upstream', job.upstreamRequests > 0n ? `${count(job.upstreamRequests)} requests` : ''],
     ['created', time(job.createdAt)],
     ['started', job.startedAt && time(job.startedAt)],
     ['finished', job.finishedAt && time(job.finishedAt)],

@@ -1,0 +1,91 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { requestsMade } from '../../src/activities/requests-made.ts';
+import { sharedSources } from '../../src/activities/shared-sources.ts';
+import type { Connector } from '../../src/connectors/spi.ts';
+import { CodedError } from '../../src/errors.ts';
+import { plainSpec } from '../connectors/spec.ts';
+
+const opened: { uri: string; closed: boolean; answer: () => Promise<never> | Promise<{ items: [] }> }[] = [];
+
+async function open({ uri }: { uri: string }): Promise<Connector> {
+  if (uri === 'broken') throw new CodedError('UNAVAILABLE', 'no');
+  const mine = { uri, closed: false, answer: async () => ({ items: [] as [] }) };
+  opened.push(mine);
+  return {
+    format: 'ICEBERG',
+    usage: { requests: 0, bytes: 0 },
+    listNamespaces: () => mine.answer(),
+    listTables: () => mine.answer(),
+    fingerprint: async () => 'x',
+    openTable: () => Promise.reject(new Error('not used')),
+    [Symbol.asyncDispose]: async () => {
+      mine.closed = true;
+    },
+  };
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  opened.length = 0;
+});
+afterEach(() => vi.useRealTimers());
+
+describe('sharedSources', () => {
+  const share = () => {
+    const lease = sharedSources(open);
+    return (uri: string) => lease(plainSpec('ICEBERG', uri));
+  };
+
+  it('opens one upstream for all who use it at the same time or soon after, and closes it then', async () => {
+    const lease = share();
+    const [a, b] = await Promise.all([lease('one'), lease('one')]);
+    await lease('two');
+    expect(opened.map(({ uri }) => uri)).toEqual(['one', 'two']);
+    await a[Symbol.asyncDispose]();
+    await a[Symbol.asyncDispose]();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(opened[0]?.closed).toBe(false);
+    await b[Symbol.asyncDispose]();
+    await (await lease('one'))[Symbol.asyncDispose]();
+    expect(opened).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(31_000);
+    expect(opened.map(({ closed }) => closed)).toEqual([true, false]);
+  });
+
+  it('opens anew after ten minutes, when its credentials were refused, and when it did not open', async () => {
+    const lease = share();
+    const old = await lease('one');
+    await vi.advanceTimersByTimeAsync(601_000);
+    const fresh = await lease('one');
+    expect(opened).toHaveLength(2);
+    await old[Symbol.asyncDispose]();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(opened.map(({ closed }) => closed)).toEqual([true, false]);
+
+    opened[1]!.answer = () => Promise.reject(new CodedError('UNAUTHENTICATED', 'expired'));
+    await expect(fresh.listTables([], { size: 1 })).rejects.toThrow('expired');
+    expect(opened[1]?.closed).toBe(false);
+    await lease('one');
+    expect(opened).toHaveLength(3);
+
+    await expect(lease('broken')).rejects.toThrow('no');
+    await expect(lease('broken')).rejects.toThrow('no');
+  });
+
+  it('has views only where the upstream has', async () => {
+    const source = await share()('one');
+    expect(source.listViews).toBeUndefined();
+    expect(source.describeView).toBeUndefined();
+  });
+});
+
+describe('requestsMade', () => {
+  it('tells each request once', () => {
+    const usage = { requests: 3, bytes: 0 };
+    expect(requestsMade(usage)).toBe(3);
+    expect(requestsMade(usage)).toBe(0);
+    usage.requests = 5;
+    expect(requestsMade(usage)).toBe(2);
+    expect(requestsMade({ requests: 1, bytes: 0 })).toBe(1);
+  });
+});
