@@ -1,5 +1,5 @@
+import { extrapolate } from '../../stats/ndv/extrapolate.ts';
 import { hashBytes, thetaHash } from '../../stats/ndv/murmur3.ts';
-import { scaleRuns, scaleUnits } from '../../stats/ndv/scale-up.ts';
 import { ThetaSketch } from '../../stats/ndv/theta-sketch.ts';
 import type { DataFileBytes } from '../spi.ts';
 import type { ColumnChunk, ParquetFooter, SchemaNode } from './footer.ts';
@@ -21,16 +21,17 @@ const NOMINAL = 4096;
 /** A dictionary has at most 1 MiB where writers leave their settings alone. */
 const DICTIONARY_BYTES = 2 * 1024 * 1024;
 /** A column that is not read whole is sampled in so many places. */
-const PLACES = 4;
-/** Values decoded in one place: with runs, some bytes can stand for any number. */
-const PLACE_VALUES = 256 * 1024;
+const PLACES = 2;
+/** Rows decoded of a row group, where all of it is wanted and where a stretch is: in runs, some bytes can stand for any number. */
+const WHOLE_ROWS = 4 * 1024 * 1024;
+const STRETCH_ROWS = 256 * 1024;
 
 /**
- * Sketches one column of a file. Row groups whose pages all refer to a dictionary cost just the dictionary; others are read whole as
- * long as `budget` lasts, and beyond it a stretch from the start of some row groups.
+ * Sketches one column of a file. A row group whose pages all refer to a dictionary costs just the dictionary. Where all of the column
+ * fits the budget it is read whole, else a stretch from the start of some row groups, besides their dictionaries.
  *
- * @param budget most bytes to read, about
- * @returns undefined where the file says nothing of the column: it is encrypted
+ * @param budget most bytes of the column to read whole
+ * @returns undefined where the file says nothing of the column, or nothing that can be had for the budget
  */
 export async function sketchColumn(
   file: DataFileBytes,
@@ -47,21 +48,25 @@ export async function sketchColumn(
   const whole = filled.reduce((sum, chunk) => sum + wholeCost(chunk), 0) <= budget;
   const places = whole ? filled : spread(filled);
   for (const chunk of places) {
-    const most = whole
-      ? Number.POSITIVE_INFINITY
-      : Math.max(budget / places.length, chunk.isAllDictionary ? DICTIONARY_BYTES : 0);
-    await readChunk(file, chunk, leaf, most, sample);
+    if (whole) await readChunk(file, chunk, leaf, wholeCost(chunk), WHOLE_ROWS, sample);
+    else {
+      const most = Math.min(dictionaryCost(chunk), DICTIONARY_BYTES) + Math.ceil(budget / places.length);
+      await readChunk(file, chunk, leaf, most, STRETCH_ROWS, sample);
+    }
   }
   const rows = filled.reduce((sum, chunk) => sum + chunk.values, 0);
   const nulls = filled.reduce((sum, chunk) => sum + (chunk.nulls ?? 0), 0);
+  if (sample.rows === 0 && rows > 0) return undefined;
   const estimate = Math.min(sample.estimate(rows), Math.max(rows - nulls, 0));
   return { sketch: sample.sketch, estimate, isComplete: sample.rows === rows };
 }
 
 function wholeCost(chunk: ColumnChunk): number {
-  return chunk.isAllDictionary
-    ? Math.max(0, chunk.dataOffset - (chunk.dictionaryOffset as number))
-    : chunk.compressedBytes;
+  return chunk.isAllDictionary ? dictionaryCost(chunk) : chunk.compressedBytes;
+}
+
+function dictionaryCost({ dictionaryOffset, dataOffset }: ColumnChunk): number {
+  return dictionaryOffset === undefined ? 0 : Math.max(0, dataOffset - dictionaryOffset);
 }
 
 function spread(chunks: readonly ColumnChunk[]): ColumnChunk[] {
@@ -69,13 +74,20 @@ function spread(chunks: readonly ColumnChunk[]): ColumnChunk[] {
   return Array.from({ length: PLACES }, (_, i) => chunks[Math.floor((i * chunks.length) / PLACES)] as ColumnChunk);
 }
 
-async function readChunk(file: DataFileBytes, chunk: ColumnChunk, leaf: SchemaNode, most: number, sample: Sample) {
+async function readChunk(
+  file: DataFileBytes,
+  chunk: ColumnChunk,
+  leaf: SchemaNode,
+  mostBytes: number,
+  mostRows: number,
+  sample: Sample,
+): Promise<void> {
   const start = chunk.dictionaryOffset ?? chunk.dataOffset;
   const cost = wholeCost(chunk);
-  const end = Math.min(file.byteLength, start + Math.min(cost, Math.ceil(most)));
+  const end = Math.min(file.byteLength, start + Math.min(cost, mostBytes));
   if (end <= start) return;
   const bytes = await file.slice(start, end);
-  if (chunk.isAllDictionary && cost <= most) {
+  if (chunk.isAllDictionary) {
     for (const page of readPages(bytes, chunk, leaf)) {
       if (page.kind === 'dictionary') sample.addDictionary(page.values, chunk.values);
     }
@@ -86,7 +98,7 @@ async function readChunk(file: DataFileBytes, chunk: ColumnChunk, leaf: SchemaNo
     if (page.kind === 'dictionary') place.dictionary(page.values);
     else if (page.kind === 'indices') place.indices(page.indices, page.levels);
     else place.values(page.values, page.levels);
-    if (most !== Number.POSITIVE_INFINITY && place.rows >= PLACE_VALUES) break;
+    if (place.rows >= mostRows) break;
   }
   place.end();
 }
@@ -99,6 +111,8 @@ class Sample {
   /** Row groups of which the dictionary was read, and of which values were. */
   dictionaries = 0;
   stretches = 0;
+  /** Values of dictionaries, and runs of stretches. */
+  runs = 0;
   readonly #convert: ValueBytes;
 
   constructor(convert: ValueBytes) {
@@ -117,6 +131,7 @@ class Sample {
     for (let index = 0; index < values.count; index++) {
       if (this.hash(values.at(index))) this.sketch.add(thetaHash.high, thetaHash.low);
     }
+    this.runs += values.count;
     this.rows += rows;
     this.dictionaries++;
   }
@@ -124,8 +139,10 @@ class Sample {
   estimate(allRows: number): number {
     const { sketch, rows, dictionaries } = this;
     if (rows === 0 || rows >= allRows) return sketch.estimate;
-    if (this.stretches > 0) return scaleRuns(sketch.estimate, sketch.times, rows / allRows);
-    return scaleUnits(sketch.estimate, sketch.times, dictionaries, (dictionaries * allRows) / rows);
+    // With stretches a draw is a run, a value that differs from the one before. Rows would not do: in sorted data a value's rows
+    // stand together, and a hundred rows of one value say as little of the others as one.
+    const units = this.stretches > 0 ? this.runs : dictionaries;
+    return extrapolate(sketch.seen, units, (units * allRows) / rows);
   }
 }
 
@@ -174,6 +191,7 @@ class Place {
     if (high === this.#lastHigh && low === this.#lastLow) return;
     this.#lastHigh = high;
     this.#lastLow = low;
+    this.#sample.runs++;
     this.#sample.sketch.add(high, low);
   }
 }

@@ -25,10 +25,10 @@ export interface FileColumnSketch {
  * of many files together keep more hashes, down to 2.2 %.
  */
 export const FILE_NOMINAL = 512;
-/** Of a file's bytes, besides its end and its dictionaries. */
-const FILE_BUDGET = 64 * 1024 * 1024;
-const MOST_A_COLUMN = 2 * 1024 * 1024;
-const LEAST_A_COLUMN = 256 * 1024;
+/** Of a file's bytes, besides its end and dictionaries: 20 columns take up to 1 MiB each. */
+const FILE_BUDGET = 32 * 1024 * 1024;
+const MOST_A_COLUMN = 1024 * 1024;
+const LEAST_A_COLUMN = 128 * 1024;
 /** Small files are read at once: a request costs more than half a MiB. */
 const END_BYTES = 512 * 1024;
 

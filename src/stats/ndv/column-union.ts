@@ -1,5 +1,5 @@
 import { decodeCompactTheta, thetaShare } from './compact-theta.ts';
-import { scaleUnits } from './scale-up.ts';
+import { extrapolate } from './extrapolate.ts';
 import { ThetaSketch } from './theta-sketch.ts';
 
 /** What a file's sketch of a column says. */
@@ -32,7 +32,7 @@ const UNION_NOMINAL = 2048;
 
 /**
  * The distinct values of one column over a snapshot's live files, from the sketches of those of them that have one: their union, scaled
- * up to the files that have none and to values that were not read (see `scale-up.ts`).
+ * up to the files that have none and to values that were not read (see `extrapolate.ts`).
  *
  * The error that is told is the sketch's own standard error, together with the share of the estimate that no read value stands
  * for, and the share of rows that are deleted: their values are in the files still.
@@ -85,6 +85,8 @@ export class ColumnUnion {
     if (isAll && this.#files === 1) return this.#estimated;
     const growth = this.#isComplete ? 1 : Math.max(1, this.#estimated / this.#seen);
     const allFiles = isAll || this.#rows === 0 ? this.#files : (this.#files * whole.rows) / this.#rows;
-    return scaleUnits(sketch.estimate, sketch.times, this.#files, allFiles, growth);
+    // One file of several says nothing of how much they share: between nothing and all, and wrong by √files at most.
+    if (this.#files === 1) return sketch.estimate * growth * Math.sqrt(allFiles);
+    return extrapolate(sketch.seen, this.#files, allFiles * growth);
   }
 }

@@ -1,4 +1,5 @@
 import { type CompactTheta, encodeCompactTheta } from './compact-theta.ts';
+import type { Seen } from './extrapolate.ts';
 
 /** 2^63 - 1, Java's `Long.MAX_VALUE`: nothing was left out yet. */
 export const MAX_HIGH = 0x7fff_ffff;
@@ -10,15 +11,15 @@ export const MAX_LOW = 0xffff_ffff;
  * uniform, so `kept / theta` (theta as a share of all hashes) estimates how many different ones there were, with a relative
  * standard error of about 1/√nominal; while theta is 1, it is the exact number.
  *
- * Besides, it counts how often each kept hash came. The ratio of that sum to the number of kept hashes is a fair
- * sample of how often values repeat, and free of the sketch's own error where they do not: see `distinct-estimate.ts`.
+ * Besides, it counts how often each kept hash came. The kept ones are a fair sample of all: how many of them came just once or twice
+ * says how many there are that did not come (see `extrapolate.ts`).
  */
 export class ThetaSketch {
   readonly #nominal: number;
   /** Open addressing with linear probing; the hash 0 is an empty place. */
   #high = new Uint32Array(32);
   #low = new Uint32Array(32);
-  #times = new Float64Array(32);
+  #times = new Uint32Array(32);
   #kept = 0;
   #thetaHigh = MAX_HIGH;
   #thetaLow = MAX_LOW;
@@ -30,13 +31,6 @@ export class ThetaSketch {
   /** How many hashes are kept. */
   get kept(): number {
     return this.#kept;
-  }
-
-  /** How often the kept hashes came. */
-  get keptTimes(): number {
-    let sum = 0;
-    for (const times of this.#times) sum += times;
-    return sum;
   }
 
   /** Share of all hashes below theta: 1 means that nothing was left out. */
@@ -53,9 +47,15 @@ export class ThetaSketch {
     return this.#kept / this.theta;
   }
 
-  /** How many came, repeated ones counted. */
-  get times(): number {
-    return this.keptTimes / this.theta;
+  /** How many different hashes came, and how many of them once and twice. */
+  get seen(): Seen {
+    let once = 0;
+    let twice = 0;
+    for (const times of this.#times) {
+      if (times === 1) once++;
+      else if (times === 2) twice++;
+    }
+    return { distinct: this.estimate, once: once / this.theta, twice: twice / this.theta };
   }
 
   /** Relative standard error of `estimate`. */
@@ -64,7 +64,7 @@ export class ThetaSketch {
   }
 
   /** Adds a 63-bit hash, as `hashBytes` gives it. */
-  add(high: number, low: number, times = 1): void {
+  add(high: number, low: number): void {
     if (high > this.#thetaHigh || (high === this.#thetaHigh && low >= this.#thetaLow)) return;
     if (high === 0 && low === 0) return;
     const place = this.#place(high, low);
@@ -73,7 +73,7 @@ export class ThetaSketch {
       this.#low[place] = low;
       this.#kept++;
     }
-    (this.#times[place] as number) += times;
+    (this.#times[place] as number)++;
     if (this.#kept >= this.#nominal * 2) this.#lowerTheta();
     else if (this.#kept * 2 > this.#high.length) this.#rehash(this.#high.length * 2, MAX_HIGH, MAX_LOW);
   }
@@ -141,7 +141,7 @@ export class ThetaSketch {
     const [high, low, times] = [this.#high, this.#low, this.#times];
     this.#high = new Uint32Array(size);
     this.#low = new Uint32Array(size);
-    this.#times = new Float64Array(size);
+    this.#times = new Uint32Array(size);
     this.#kept = 0;
     for (let from = 0; from < times.length; from++) {
       if (times[from] === 0) continue;
