@@ -3,8 +3,9 @@ export class RestViews {
   readonly #url: string;
   #ids = 0;
 
-  constructor(url: string) {
-    this.#url = `${url}/v1`;
+  /** @param prefix as the catalog's config says it, for example `main` */
+  constructor(url: string, prefix = '') {
+    this.#url = `${url}/v1${prefix && `/${prefix}`}`;
   }
 
   async namespace(...path: string[]): Promise<void> {

@@ -3,17 +3,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import type { View } from '../../src/generated/reconciler/v1/views.ts';
 import { ROOT, RunningStack } from '../integration/running-stack.ts';
 import { CleanUp } from './clean-up.ts';
+import { changed, type FaultProxy, refuse, startFaultProxy } from './fault-proxy.ts';
 import { RestViews } from './rest-views.ts';
+import { connectorS3 } from './s3-properties.ts';
 import { startIcebergRest } from './servers/iceberg-rest.ts';
+import { startMoto } from './servers/moto.ts';
+import { startNessie } from './servers/nessie.ts';
 
 describe("views of Iceberg's REST server", () => {
   const cleanUp = new CleanUp();
   let rest: RestViews;
+  let proxy: FaultProxy;
   let stack: RunningStack;
   let connectorId: string;
 
@@ -36,7 +41,8 @@ describe("views of Iceberg's REST server", () => {
     await rest.view('sales.eu', 'deep', { trino: 'SELECT 4' });
     await rest.view('only_views', 'v', { spark: 'SELECT 5' });
     stack = cleanUp.use(await RunningStack.start());
-    connectorId = await stack.connect('lake', '', { uri: server.url });
+    proxy = cleanUp.use(await startFaultProxy(server.url));
+    connectorId = await stack.connect('lake', '', { uri: proxy.url });
   });
   afterAll(() => cleanUp[Symbol.asyncDispose]());
 
@@ -192,6 +198,58 @@ describe("views of Iceberg's REST server", () => {
     expect(job.message).toMatch(/^Partial failure \(1\): view sales\.broken: /);
     expect(await stack.failures(job.jobId)).toMatchObject([{ table: 'view sales.broken', code: 'NOT_FOUND' }]);
     expect((await view('sales.good')).representations).toEqual([{ dialect: 'spark', sql: 'SELECT 7' }]);
+    await rest.dropView('sales', 'broken');
+  });
+
+  describe('when the catalog has faults', () => {
+    const listing = /\/namespaces\/sales\/views(\?|$)/;
+    let turn = 0;
+    // The server's tokens are places in its list.
+    const round = changed((json) => {
+      turn = (turn + 1) % 3;
+      return { ...json, 'next-page-token': String(turn) };
+    });
+
+    afterEach(() => {
+      proxy.rules = [];
+    });
+
+    it.each([
+      ['is refused', refuse(403, 'ForbiddenException'), 'PERMISSION_DENIED', /views.*said the test's proxy/],
+      [
+        'has pages that repeat for ever',
+        round,
+        'DATA_LOSS',
+        /repeats its pages when it lists the views of namespace sales/,
+      ],
+    ])('a listing that %s fails the views alone, and marks none', async (_, fault, code, message) => {
+      proxy.rules = [{ path: listing, fault }];
+      const name = `t${code.length}`;
+      await rest.table('sales', name);
+      const job = await stack.trigger(connectorId);
+      expect(job).toMatchObject({ state: JobState.JS_FAILED, tablesChanged: 1n, errors: 1n, viewsMissing: 0n });
+      expect(job.message).toMatch(/^Partial failure \(1\): views: /);
+      const [failure] = await stack.failures(job.jobId);
+      expect(failure).toMatchObject({ table: 'views', code, message: expect.stringMatching(message) });
+      expect(await stack.tableId(`lake.sales.${name}`)).toMatch(/^tbl_/);
+      expect((await view('sales.large')).upstream?.missingSince).toBeUndefined();
+    });
+
+    it('one view that is refused fails by itself, and one that is throttled goes in', async () => {
+      proxy.rules = [
+        { path: /views\/large/, fault: refuse(403, 'ForbiddenException') },
+        {
+          path: /views\/good/,
+          hits: (n) => n <= 2,
+          fault: refuse(503, 'ServiceUnavailableException', { 'retry-after': '1' }),
+        },
+      ];
+      await rest.replaceView('sales', 'good', { spark: 'SELECT 77' });
+      const job = await stack.trigger(connectorId);
+      expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, viewsChanged: 1n });
+      expect(await stack.failures(job.jobId)).toMatchObject([{ table: 'view sales.large', code: 'PERMISSION_DENIED' }]);
+      expect((await view('sales.good')).representations).toEqual([{ dialect: 'spark', sql: 'SELECT 77' }]);
+    });
   });
 
   it('runs with views replay', async () => {
@@ -205,3 +263,33 @@ describe("views of Iceberg's REST server", () => {
     }
   });
 });
+
+it('views of Nessie, which does not list its endpoints, come in when the connector says that it has them', async () => {
+  await using cleanUp = new CleanUp();
+  const moto = cleanUp.use(await startMoto());
+  await moto.createBucket('lake');
+  const nessie = cleanUp.use(await startNessie({ warehouse: 's3://lake/nessie', s3: moto }));
+  const rest = new RestViews(nessie.restUrl, 'main');
+  await rest.namespace('sales');
+  await rest.view('sales', 'v', { spark: 'SELECT 1', trino: 'SELECT 2' });
+  await rest.view('sales', 'w', { trino: 'SELECT 3' });
+  const stack = cleanUp.use(await RunningStack.start(moto.env));
+  const properties = { ...connectorS3(moto), 'view-endpoints-supported': 'true' };
+  const connectorId = await stack.connect('nessie', '', { uri: nessie.restUrl, properties });
+  const first = await stack.trigger(connectorId);
+  expect(first).toMatchObject({ state: JobState.JS_SUCCEEDED, viewsScanned: 2n, viewsChanged: 2n });
+  const get = async () => {
+    const { stdout } = await stack.cli('view', 'get', 'nessie.sales.v', '--json');
+    return JSON.parse(stdout);
+  };
+  const before = await get();
+  expect(before.representations).toEqual([
+    { sql: 'SELECT 1', dialect: 'spark' },
+    { sql: 'SELECT 2', dialect: 'trino' },
+  ]);
+  expect(await stack.trigger(connectorId)).toMatchObject({ state: JobState.JS_SUCCEEDED, viewsChanged: 0n });
+  expect(await get()).toEqual(before);
+  await rest.replaceView('sales', 'v', { spark: 'SELECT 11', trino: 'SELECT 22' });
+  expect(await stack.trigger(connectorId)).toMatchObject({ state: JobState.JS_SUCCEEDED, viewsChanged: 1n });
+  expect((await get()).representations).toMatchObject([{ sql: 'SELECT 11' }, { sql: 'SELECT 22' }]);
+}, 300_000);
