@@ -10,6 +10,7 @@ import { readTruth } from './truth.ts';
 const SETS = [
   { name: 'shared', folder: join(ROOT, 'test/fixtures/iceberg') },
   { name: 'made', folder: join(ROOT, 'test/fixtures/made/iceberg') },
+  { name: 'quirks', folder: join(ROOT, 'test/fixtures/made/iceberg/quirks') },
 ];
 
 describe.each(SETS)('the $name fixtures', ({ name, folder }) => {

@@ -205,10 +205,10 @@ describe('what the reference got wrong', () => {
   it('says of kinds that are not built yet that they are not', async () => {
     const { connectorId } = await stack.catalog.connectors.createConnector({
       connector: {
-        displayName: 'glue',
-        kind: 'CONNECTOR_KIND_GLUE',
-        uri: 'https://glue.example.com',
-        destination: { catalogName: 'glue' },
+        displayName: 'unity',
+        kind: 'CONNECTOR_KIND_UNITY',
+        uri: 'https://unity.example.com',
+        destination: { catalogName: 'unity' },
       } as never,
     });
     const job = await stack.trigger(connectorId);

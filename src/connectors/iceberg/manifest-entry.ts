@@ -43,6 +43,7 @@ export type ReadEntry = (cursor: AvroCursor) => ManifestEntry;
  * metrics without objects in between. docs/decisions/avro.md says why, with figures.
  *
  * @param columnIds narrows the column metrics
+ * @param fixedHasLength see `partitionReader`
  * @throws MalformedError where the schema is not a manifest's
  */
 export function manifestEntryReader(
@@ -50,9 +51,10 @@ export function manifestEntryReader(
   spec: PartitionSpec,
   types: ReadonlyMap<number, string>,
   columnIds?: ReadonlySet<number>,
+  fixedHasLength = false,
 ): ReadEntry {
   const entry = new EntryBuilder(spec.specId, columnIds);
-  const fileFields = dataFileFields(spec, types);
+  const fileFields = dataFileFields(spec, types, fixedHasLength);
   const read = recordReader(
     schema,
     [
@@ -81,7 +83,11 @@ export function manifestEntryReader(
 }
 
 /** `data_file` by the spec's ids ("Data File Fields"). */
-function dataFileFields(spec: PartitionSpec, types: ReadonlyMap<number, string>): FieldTable<EntryBuilder> {
+function dataFileFields(
+  spec: PartitionSpec,
+  types: ReadonlyMap<number, string>,
+  fixedHasLength: boolean,
+): FieldTable<EntryBuilder> {
   return [
     value(134, ['content'], longReader, (it, content) => {
       it.content = content;
@@ -96,7 +102,7 @@ function dataFileFields(spec: PartitionSpec, types: ReadonlyMap<number, string>)
       id: 102,
       names: ['partition', '102'],
       reader: (type: AvroType) => {
-        const read = partitionReader(type, spec, types);
+        const read = partitionReader(type, spec, types, fixedHasLength);
         return (cursor: AvroCursor, it: EntryBuilder) => {
           it.partition = read(cursor);
         };

@@ -1,8 +1,8 @@
 import { CodedError } from '../../errors.ts';
 import type { PartitionSpec } from '../spi.ts';
-import { AvroContainer } from './avro/container.ts';
+import { type AvroBlock, AvroContainer } from './avro/container.ts';
 import { fileError, MalformedError } from './malformed.ts';
-import { ADDED, DELETED, type ManifestEntry, manifestEntryReader } from './manifest-entry.ts';
+import { ADDED, DELETED, type ManifestEntry, manifestEntryReader, type ReadEntry } from './manifest-entry.ts';
 import type { ManifestFile } from './manifest-list.ts';
 import type { MetadataFiles } from './metadata-files.ts';
 
@@ -45,8 +45,10 @@ export async function* readManifest(
   try {
     container = await AvroContainer.open(files.ranges(manifest.path));
     const spec = specOf(manifest, container, specs);
-    const readEntry = manifestEntryReader(container.schema, spec, columnTypes, columnIds);
-    next = batches(container, readEntry, inheritance(manifest, snapshotId));
+    const reader = (fixedHasLength: boolean) =>
+      manifestEntryReader(container.schema, spec, columnTypes, columnIds, fixedHasLength);
+    const readers = hasFixedPartition(spec, columnTypes) ? [reader(false), reader(true)] : [reader(false)];
+    next = batches(container, readers, inheritance(manifest, snapshotId));
   } catch (error) {
     throw fileError('manifest', manifest.path, error);
   }
@@ -69,10 +71,11 @@ export async function* readManifest(
 /** Gives the next entries of what is in memory; none where more must be read. */
 function batches(
   container: AvroContainer,
-  readEntry: ReturnType<typeof manifestEntryReader>,
+  readers: ReadEntry[],
   inherit: (entry: ManifestEntry) => ResolvedEntry,
 ): () => ResolvedEntry[] {
   let block = container.next();
+  let readEntry = readers.length === 1 ? readers[0] : undefined;
   return () => {
     const batch: ResolvedEntry[] = [];
     while (batch.length < BATCH_ENTRIES) {
@@ -81,11 +84,38 @@ function batches(
         if (block === undefined) break;
         continue;
       }
+      readEntry ??= fittingReader(block, readers);
       block.count--;
       batch.push(inherit(readEntry(block.cursor)));
     }
     return batch;
   };
+}
+
+/**
+ * Of the readers, the first that reads the block to its very end; the first of all where none does, whose error then says why.
+ */
+function fittingReader({ count, cursor }: AvroBlock, readers: ReadEntry[]): ReadEntry {
+  const start = cursor.position;
+  const fits = (readEntry: ReadEntry) => {
+    try {
+      for (let i = 0; i < count; i++) readEntry(cursor);
+      return cursor.remaining === 0;
+    } catch {
+      return false;
+    } finally {
+      cursor.position = start;
+    }
+  };
+  return readers.find(fits) ?? (readers[0] as ReadEntry);
+}
+
+/** Whether a partition value can be of type `fixed`, which Iceberg Java writes otherwise than the manifest's schema says. */
+function hasFixedPartition({ fields }: PartitionSpec, types: ReadonlyMap<number, string>): boolean {
+  return fields.some(({ sourceIds }) => {
+    const type = types.get(sourceIds[0] ?? -1);
+    return type !== undefined && type.startsWith('fixed');
+  });
 }
 
 /** Iceberg spec, "Manifest Entry Fields", "Sequence Number Inheritance" and "First Row ID Inheritance". */

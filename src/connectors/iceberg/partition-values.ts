@@ -46,11 +46,15 @@ export function transformResultType(transform: string, sourceType: string | unde
 /**
  * Reads a partition tuple of a manifest, written under `spec`, as single-value serializations. Fields are found by id; one that
  * the manifest does not have is null.
+ *
+ * @param fixedHasLength values of type `fixed` have their length before them, as Iceberg Java's partitions have it against the
+ *   manifest's own Avro schema
  */
 export function partitionReader(
   type: AvroType,
   spec: PartitionSpec,
   types: ReadonlyMap<number, string>,
+  fixedHasLength = false,
 ): Read<PartitionValue[]> {
   const fields = spec.fields.map(({ fieldId, name, transform, sourceIds }) => ({
     fieldId,
@@ -64,7 +68,7 @@ export function partitionReader(
     reader: (avro: AvroType) => {
       field.type ??= typeOfAvro(withoutNull(avro).type);
       const resultType = field.type;
-      const read = optional(avro, (inner) => singleValueReader(inner, resultType));
+      const read = optional(avro, (inner) => singleValueReader(inner, resultType, fixedHasLength));
       return (cursor: AvroCursor) => {
         values[index] = read(cursor);
       };
@@ -82,7 +86,7 @@ export function partitionReader(
 }
 
 /** An Avro value (spec, appendix A, "Avro") as the single-value serialization of a type (appendix D). */
-function singleValueReader(avro: AvroType, type: string): Read<Uint8Array> {
+function singleValueReader(avro: AvroType, type: string, fixedHasLength: boolean): Read<Uint8Array> {
   const kind = primitiveType(type)?.kind;
   switch (avro.kind) {
     case 'boolean':
@@ -102,6 +106,7 @@ function singleValueReader(avro: AvroType, type: string): Read<Uint8Array> {
     case 'bytes':
       return (cursor) => promoteBound(type, cursor.readBytes());
     case 'fixed':
+      if (fixedHasLength && kind === 'fixed') return (cursor) => cursor.readBytes();
       // Decimals fill it with sign bytes, and the serialization has the fewest.
       return (cursor) => promoteBound(type, cursor.take(avro.size));
     default:
