@@ -68,7 +68,7 @@ export async function startFaultProxy(target: string, rules: Rule[] = []): Promi
 }
 
 /** Unchanged, bytes and headers. */
-function passOn(target: string): Fault {
+export function passOn(target: string): Fault {
   return ({ incoming, body, response }) =>
     new Promise((resolve, reject) => {
       const outgoing = forward(target, incoming, incoming.headers);
