@@ -1,4 +1,5 @@
 import { CodedError } from '../../../errors.ts';
+import { rememberSecret } from '../../../secrets.ts';
 import { awsCredentials } from '../../../storage/aws/credentials.ts';
 import { awsRegion } from '../../../storage/aws/region.ts';
 import type { ResolvedSpec } from '../../connector-spec.ts';
@@ -108,12 +109,16 @@ function oauth2(
   });
 }
 
-/** The first colon divides (`OAuth2Util.parseCredential`). */
+/**
+ * The first colon divides (`OAuth2Util.parseCredential`). The secret half is masked by itself too: servers are sent it alone, and some
+ * say in their errors what they were sent.
+ */
 function credentialOf(text: string, clientId: string | undefined): { clientId?: string; clientSecret: string } {
-  if (clientId !== undefined) return { clientId, clientSecret: text };
-  const at = text.indexOf(':');
-  if (at < 0) return { clientSecret: text.trim() };
-  return { clientId: text.slice(0, at).trim(), clientSecret: text.slice(at + 1).trim() };
+  const at = clientId === undefined ? text.indexOf(':') : -1;
+  const id = at < 0 ? clientId : text.slice(0, at).trim();
+  const clientSecret = clientId === undefined ? text.slice(at + 1).trim() : text;
+  rememberSecret(clientSecret);
+  return { ...(id !== undefined && { clientId: id }), clientSecret };
 }
 
 async function signed(
