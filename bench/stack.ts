@@ -20,6 +20,7 @@ export interface Job {
   tablesUnchanged?: string;
   filesIngested?: string;
   bytesRead?: string;
+  upstreamRequests?: string;
   errors?: string;
 }
 

@@ -131,7 +131,7 @@ function report(all: Measured[]): void {
         pace(theirs.seconds),
         pace(mine.seconds) + (run === 'again' && restAlone ? `\nserver alone ${restAlone.toFixed(0)}/s` : ''),
         (theirs.seconds / mine.seconds).toFixed(1),
-        Object.entries(asked[run]).map(countsText).join('\n'),
+        [...Object.entries(asked[run]).map(countsText), jobText(mine.job)].join('\n'),
         `DataHub ${theirs.cpuSeconds.toFixed(1)}\n${cpuText(mine.cpuSeconds)}`,
       ]);
     }
@@ -149,6 +149,11 @@ function countsText([server, counts]: [string, Counts]): string {
     ([operation, { requests, bytes }]) => `${server}: ${requests} ${operation}, ${(bytes / 1024).toFixed(0)} KiB`,
   );
   return lines.join('\n') || `${server}: nothing`;
+}
+
+/** What the job's own record says; the runs that proxies counted were others. */
+function jobText({ upstreamRequests = '0', bytesRead = '0' }: Job): string {
+  return `by the job: ${upstreamRequests} requests, ${(Number(bytesRead) / 1024).toFixed(0)} KiB of metadata`;
 }
 
 function cpuText(cpuSeconds: TimedRun['cpuSeconds']): string {
