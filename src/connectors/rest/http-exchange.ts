@@ -107,13 +107,12 @@ export class HttpExchange {
         headers: body === undefined ? headers : { ...headers, 'content-length': Buffer.byteLength(body) },
       });
       const deadline = setTimeout(() => fail(deadlineExceeded(request)), timeoutMs);
-      const connecting = setTimeout(
-        () => fail(new NoAnswerError('ETIMEDOUT', undefined)),
-        Math.min(connectMs, timeoutMs),
-      );
+      // From when there is a socket: waiting for one of the others to be free is no fault of the address.
+      let connecting: NodeJS.Timeout | undefined;
       outgoing.on('socket', (socket) => {
-        if (!socket.connecting) clearTimeout(connecting);
-        else socket.once(secure ? 'secureConnect' : 'connect', () => clearTimeout(connecting));
+        if (!socket.connecting) return;
+        connecting = setTimeout(() => fail(new NoAnswerError('ETIMEDOUT', undefined)), connectMs);
+        socket.once(secure ? 'secureConnect' : 'connect', () => clearTimeout(connecting));
       });
       outgoing.on('error', fail);
       outgoing.on('response', (incoming) => {

@@ -17,7 +17,7 @@ import type {
   ViewRef,
 } from '../spi.ts';
 import { AnswerError } from './answer-error.ts';
-import { authenticatorOf } from './auth/auth-scheme.ts';
+import { authenticatorOf, ownProperties } from './auth/auth-scheme.ts';
 import { ANONYMOUS } from './auth/authenticator.ts';
 import {
   type CatalogConfig,
@@ -54,18 +54,19 @@ export async function openRestCatalog(spec: ResolvedSpec, limits: WorkerLimits):
   const usage: Usage = { requests: 0, bytes: 0 };
   const exchange = new HttpExchange(usage);
   try {
-    const timeouts = timeoutsOf(spec.properties);
+    const own = ownProperties(spec);
+    const timeouts = timeoutsOf(own);
     const { delegation, ...headers } = requestHeaders(spec);
     if (spec.auth.secret) rememberSecret(spec.auth.secret);
-    const authenticator = await authenticatorOf(spec, {
+    const authenticator = await authenticatorOf(spec, own, {
       base,
       tokenClient: (own) =>
         new HttpClient({ exchange, headers: own ? headers.all : {}, authenticator: ANONYMOUS, ...timeouts }),
     });
     const client = new HttpClient({ exchange, headers: headers.all, authenticator, ...timeouts });
-    const config = await loadConfig(client, base, spec.properties);
+    const config = await loadConfig(client, base, own);
     const localRoots = limits.localRoots ?? (isThisMachine(base) ? undefined : []);
-    return new RestConnector({ client, config, exchange, usage, own: spec.properties, delegation, localRoots });
+    return new RestConnector({ client, config, exchange, usage, own, delegation, localRoots });
   } catch (error) {
     exchange.close();
     throw error;
@@ -155,8 +156,12 @@ class RestConnector implements Connector {
       own,
       localRoots,
       usage,
-      ...(delegation !== '' && { loadCredentials: () => this.#credentials(table, loaded) }),
-      ask: /^s3[an]?:/i.test(loaded.location) && !own['s3.access-key-id'] && config.has(LOAD_CREDENTIALS),
+      loadCredentials: () => this.#credentials(table, loaded),
+      ask:
+        delegation !== '' &&
+        config.has(LOAD_CREDENTIALS) &&
+        /^s3[an]?:/i.test(loaded.location) &&
+        !own['s3.access-key-id'],
     });
     return openIcebergTable({
       store,

@@ -1,4 +1,5 @@
 import { allowedLocations, confined } from '../../storage/confined-store.ts';
+import { comparableLocation, isWithin } from '../../storage/location.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { openStore } from '../../storage/open-store.ts';
 import type { Usage } from '../../storage/usage.ts';
@@ -13,8 +14,8 @@ export interface TableStorage {
   own: Readonly<Record<string, string>>;
   localRoots?: readonly string[];
   usage: Usage;
-  /** Asks the catalog for credentials for the table. Absent where it is not to be asked. */
-  loadCredentials?: () => Promise<VendedForPrefix[]>;
+  /** Asks the catalog for credentials for the table. */
+  loadCredentials: () => Promise<VendedForPrefix[]>;
   /** Whether it is to be asked though none came with the table. */
   ask: boolean;
 }
@@ -40,10 +41,7 @@ export function tableStorage(table: LoadedTable, storage: TableStorage): ObjectS
     ...fromCatalog(config),
   };
   if (own['s3.remote-signing-enabled']) properties['s3.remote-signing-enabled'] = own['s3.remote-signing-enabled'];
-  const credentials =
-    loadCredentials === undefined || !(some || ask)
-      ? undefined
-      : new VendedCredentials(some ? vended : undefined, loadCredentials);
+  const credentials = some || ask ? new VendedCredentials(some ? vended : undefined, loadCredentials) : undefined;
   const store = openStore({
     properties: some ? withoutCredentials(properties) : properties,
     ...(credentials && { vended: (path: string) => credentials.of(path) }),
@@ -51,7 +49,12 @@ export function tableStorage(table: LoadedTable, storage: TableStorage): ObjectS
     usage,
   });
   const prefixes = table.credentials.map(({ prefix }) => prefix).filter(isFolder);
-  return confined(store, [table.location, ...prefixes, ...allowedLocations(own)]);
+  return confined(store, [...ownFolder(table.location), ...prefixes, ...allowedLocations(own)]);
+}
+
+/** A table that claims the whole of a machine's files has none of them. */
+function ownFolder(location: string): string[] {
+  return isWithin('file:', comparableLocation(location)) ? [] : [location];
 }
 
 /** Credentials that a table's config holds, apart from the rest: before `storage-credentials` catalogs vended them so. */

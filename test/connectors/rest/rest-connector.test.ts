@@ -349,7 +349,7 @@ describe('schemes', () => {
       'have half a key',
       { 'rest.signing-region': 'r' },
       { scheme: 'sigv4', secret: 'AK' },
-      /access_key_id:secret_access_key/,
+      /ACCESS_KEY_ID:SECRET_ACCESS_KEY/,
     ],
   ])('that %s', async (_, properties, auth, message) => {
     const server = await catalog({});
@@ -491,6 +491,15 @@ describe('a table', () => {
     });
     const properties = { 'storage.allowed-locations': `s3://x/y, file://${folder}/b/` };
     expect(await manifests(`${folder}/b/list.avro`, { properties })).toMatchObject({ code: 'DATA_LOSS' });
+  });
+
+  it('that says that it lies everywhere has no files', async () => {
+    for (const location of ['file:/', 'file:///', '/', `file://${folder}/../../../../../../..`]) {
+      const metadata = tableMetadata(location, `file://${folder}/b/list.avro`);
+      const server = await catalog({ [TABLE_PATH]: { 'metadata-location': 'm', metadata } });
+      await using reader = await (await open(server)).openTable(TABLE);
+      await expect(reader.liveFileCounts(7n)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+    }
   });
 
   it('lies on this machine only where the worker allows that', async () => {

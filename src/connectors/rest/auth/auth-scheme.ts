@@ -3,6 +3,7 @@ import { rememberSecret } from '../../../secrets.ts';
 import { awsCredentials } from '../../../storage/aws/credentials.ts';
 import { awsRegion } from '../../../storage/aws/region.ts';
 import type { ResolvedSpec } from '../../connector-spec.ts';
+import { propertiesWithSecret } from '../../glue/glue-credentials.ts';
 import { sameOrigin } from '../catalog-uri.ts';
 import type { HttpClient } from '../http-client.ts';
 import { ANONYMOUS, type Authenticator, bearer } from './authenticator.ts';
@@ -36,17 +37,30 @@ export interface AuthContext {
 }
 
 /**
+ * The connector's properties and those of its auth, which win. A secret of the scheme sigv4 is AWS keys: they stand there as `client.*`
+ * credentials, good for storage too.
+ */
+export function ownProperties(spec: ResolvedSpec): Readonly<Record<string, string>> {
+  const properties = { ...spec.properties, ...spec.auth.properties };
+  if (schemeOf(spec, properties) !== 'sigv4') return properties;
+  return propertiesWithSecret({ ...spec, auth: { ...spec.auth, scheme: 'sigv4' } });
+}
+
+/**
  * How a connector authenticates, by `auth.scheme`; without one by what else there is: `rest.auth.type`, `rest.sigv4-enabled=true`, a
  * credential or token of Iceberg's own properties, or a secret. A secret with a colon is a credential (`client_id:client_secret`): no
  * bearer token has one (RFC 6750, section 2.1).
  *
+ * @param properties as `ownProperties` gives them
  * @throws CodedError `INVALID_ARGUMENT` where scheme, secret and properties do not fit together
  */
-export async function authenticatorOf(spec: ResolvedSpec, context: AuthContext): Promise<Authenticator> {
-  const properties = { ...spec.properties, ...spec.auth.properties };
+export async function authenticatorOf(
+  spec: ResolvedSpec,
+  properties: Readonly<Record<string, string>>,
+  context: AuthContext,
+): Promise<Authenticator> {
   const { secret } = spec.auth;
-  const scheme = schemeOf(spec, properties);
-  switch (scheme) {
+  switch (schemeOf(spec, properties)) {
     case 'none':
       return ANONYMOUS;
     case 'bearer':
@@ -56,7 +70,7 @@ export async function authenticatorOf(spec: ResolvedSpec, context: AuthContext):
     case 'oauth2':
       return oauth2(secret, properties, context);
     case 'sigv4':
-      return signed(secret, properties, context);
+      return signed(properties, context);
   }
 }
 
@@ -121,32 +135,15 @@ function credentialOf(text: string, clientId: string | undefined): { clientId?: 
   return { ...(id !== undefined && { clientId: id }), clientSecret };
 }
 
-async function signed(
-  secret: string | undefined,
-  properties: Readonly<Record<string, string>>,
-  context: AuthContext,
-): Promise<Authenticator> {
-  const aws = { ...properties, ...keysOf(secret, properties) };
+async function signed(properties: Readonly<Record<string, string>>, context: AuthContext): Promise<Authenticator> {
   // Iceberg's clients sign what OAuth2 has authenticated, where there is a token or credential for that too.
   const delegate = properties.credential || properties.token ? oauth2(undefined, properties, context) : undefined;
   return sigV4({
     service: properties['rest.signing-name'] || 'execute-api',
-    region: await awsRegion(aws, 'rest'),
-    credentials: awsCredentials(aws, 'rest'),
+    region: await awsRegion(properties, 'rest'),
+    credentials: awsCredentials(properties, 'rest'),
     delegate,
   });
-}
-
-/** A secret of the scheme sigv4 is `access_key_id:secret_access_key`, with a session token as the third part for one that ends. */
-function keysOf(secret: string | undefined, properties: Readonly<Record<string, string>>): Record<string, string> {
-  if (!secret) return {};
-  if (properties['rest.access-key-id']) return { 'rest.secret-access-key': secret };
-  const [id, key, token] = secret.split(/:([^:]*):?(.*)/s);
-  return {
-    'rest.access-key-id': required(id, 'the secret of the scheme sigv4 is access_key_id:secret_access_key'),
-    'rest.secret-access-key': required(key, 'the secret of the scheme sigv4 is access_key_id:secret_access_key'),
-    ...(token && { 'rest.session-token': token }),
-  };
 }
 
 function required(value: string | undefined, message: string): string {
