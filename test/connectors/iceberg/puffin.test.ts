@@ -1,0 +1,101 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { readPuffinSketches } from '../../../src/connectors/iceberg/puffin.ts';
+import { openIcebergTable } from '../../../src/connectors/iceberg/table-reader.ts';
+import type { ColumnSketch } from '../../../src/connectors/spi.ts';
+import { FileStore } from '../../../src/storage/file-store.ts';
+import { inMemory } from '../parquet/files.ts';
+
+const FIXTURES = join(import.meta.dirname, '../../fixtures');
+/** Made by test/generators/puffin_files.py. */
+const SNAPSHOT = 9_007_199_254_740_993n;
+
+async function sketches(bytes: Uint8Array, file = inMemory(bytes)): Promise<ColumnSketch[]> {
+  const found: ColumnSketch[] = [];
+  for await (const sketch of readPuffinSketches(
+    { snapshotId: SNAPSHOT, path: 'a.stats', sizeInBytes: bytes.length },
+    file,
+  )) {
+    found.push(sketch);
+  }
+  return found;
+}
+
+const made = (name: string) => readFileSync(join(FIXTURES, 'made/puffin', `${name}.puffin`));
+const counts = (found: ColumnSketch[]) => found.map(({ columnId, exact, estimate }) => [columnId, exact ?? estimate]);
+
+describe('a Puffin file', () => {
+  it("has what Iceberg's truth says of Spark's own", async () => {
+    const folder = join(FIXTURES, 'iceberg/wh/fx/stats_ndv');
+    const newest = readdirSync(join(folder, 'metadata'))
+      .filter((name) => name.endsWith('.metadata.json'))
+      .sort()
+      .at(-1)!;
+    const metadataLocation = join(folder, 'metadata', newest);
+    const reader = await openIcebergTable({ store: new FileStore(), metadataLocation, fingerprint: '', folder });
+    const truth = JSON.parse(readFileSync(join(FIXTURES, 'iceberg/truth/fx.stats_ndv.json'), 'utf8')).statistics as {
+      snapshot_id: number;
+      blobs: { fields: number[]; properties: { ndv: string } }[];
+    }[];
+    const found: unknown[] = [];
+    for (const file of reader.sketchFiles) {
+      for await (const { columnId, exact } of reader.columnSketches(file))
+        found.push([Number(file.snapshotId), columnId, exact]);
+    }
+    const wanted = truth.flatMap(({ snapshot_id, blobs }) =>
+      blobs.map(({ fields, properties }) => [snapshot_id, fields[0], Number(properties.ndv)]),
+    );
+    expect(found).toEqual(wanted);
+    expect(found.length).toBe(9);
+  });
+
+  it('is read in every codec, and in one request', async () => {
+    const file = inMemory(made('codecs'));
+    expect(counts(await sketches(made('codecs'), file))).toEqual([
+      [1, 300],
+      [2, 300],
+      [3, 300],
+      [4, 9_000],
+      [5, 9_000],
+    ]);
+    expect(file.reads).toHaveLength(1);
+  });
+
+  it('may have a compressed footer', async () => {
+    expect(counts(await sketches(made('lz4_footer')))).toEqual([[7, 300]]);
+  });
+
+  it('gives sketches of single columns of its snapshot, and the count that its writer tells', async () => {
+    const found = await sketches(made('others'));
+    expect(counts(found)).toEqual([
+      [5, 99_000],
+      [6, 42],
+    ]);
+    expect(found[0]!.relativeError).toBeGreaterThan(0);
+    expect(found[0]!.exact).toBeUndefined();
+  });
+
+  const good = made('codecs');
+  it.each([
+    ['is empty', Buffer.alloc(0)],
+    ['is cut off', good.subarray(0, -30)],
+    ['starts in the middle', good.subarray(good.length - 200)],
+    ['is of another kind', Buffer.alloc(4000, 'text')],
+    ['has a footer larger than itself', withFooterSize(good, 1 << 20)],
+    ['has a footer of no size', withFooterSize(good, -1)],
+    ['has blobs that are none', Buffer.concat([good.subarray(0, 4), Buffer.alloc(5000), good.subarray(5004)])],
+    ['has a codec that Puffin has not', made('unknown_codec')],
+  ])('that %s is DATA_LOSS, with its name', async (_, bytes) => {
+    await expect(sketches(bytes)).rejects.toMatchObject({
+      code: 'DATA_LOSS',
+      message: expect.stringContaining('a.stats'),
+    });
+  });
+});
+
+function withFooterSize(bytes: Buffer, size: number): Buffer {
+  const copy = Buffer.from(bytes);
+  copy.writeInt32LE(size, copy.length - 12);
+  return copy;
+}
