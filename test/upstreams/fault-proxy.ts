@@ -6,8 +6,8 @@ export interface Exchange {
   incoming: IncomingMessage;
   body: Buffer;
   response: ServerResponse;
-  /** Asks the real server; the answer's body comes whole and unpacked. */
-  ask(): Promise<{ status: number; headers: Record<string, string>; body: Buffer }>;
+  /** Asks the real server, under another path where one is given; the answer's body comes whole and unpacked. */
+  ask(path?: string): Promise<{ status: number; headers: Record<string, string>; body: Buffer }>;
 }
 
 export type Fault = (exchange: Exchange) => void | Promise<void>;
@@ -39,7 +39,12 @@ export async function startFaultProxy(target: string, rules: Rule[] = []): Promi
     const { method = '', url: path = '', headers } = incoming;
     proxy.requests.push({ method, path, headers });
     const body = Buffer.concat(await incoming.toArray().catch(() => []));
-    const exchange: Exchange = { incoming, body, response, ask: () => askWhole(target, incoming, body) };
+    const exchange: Exchange = {
+      incoming,
+      body,
+      response,
+      ask: (other = path) => askWhole(target, incoming, other, body),
+    };
     const rule = proxy.rules.find((candidate) => {
       if ((candidate.method ?? method) !== method || !candidate.path.test(path)) return false;
       if (candidate.takes?.(incoming) === false) return false;
@@ -71,7 +76,7 @@ export async function startFaultProxy(target: string, rules: Rule[] = []): Promi
 export function passOn(target: string): Fault {
   return ({ incoming, body, response }) =>
     new Promise((resolve, reject) => {
-      const outgoing = forward(target, incoming, incoming.headers);
+      const outgoing = forward(target, incoming, incoming.url ?? '/', incoming.headers);
       outgoing.on('response', (answer) => {
         response.writeHead(answer.statusCode ?? 502, answer.rawHeaders);
         answer.pipe(response).on('finish', resolve).on('error', reject);
@@ -81,9 +86,9 @@ export function passOn(target: string): Fault {
     });
 }
 
-function askWhole(target: string, incoming: IncomingMessage, sent: Buffer): ReturnType<Exchange['ask']> {
+function askWhole(target: string, incoming: IncomingMessage, path: string, sent: Buffer): ReturnType<Exchange['ask']> {
   return new Promise((resolve, reject) => {
-    const outgoing = forward(target, incoming, { ...incoming.headers, 'accept-encoding': 'identity' });
+    const outgoing = forward(target, incoming, path, { ...incoming.headers, 'accept-encoding': 'identity' });
     outgoing.on('error', reject);
     outgoing.on('response', async (answer) => {
       const body = Buffer.concat(await answer.toArray());
@@ -98,7 +103,7 @@ function askWhole(target: string, incoming: IncomingMessage, sent: Buffer): Retu
   });
 }
 
-function forward(target: string, { method, url }: IncomingMessage, headers: IncomingMessage['headers']) {
+function forward(target: string, { method }: IncomingMessage, path: string, headers: IncomingMessage['headers']) {
   // The path as it was sent: `URL` would normalize it.
   const { hostname, port } = new URL(target);
   const prefix = target.replace(/^https?:\/\/[^/]+/, '');
@@ -106,7 +111,7 @@ function forward(target: string, { method, url }: IncomingMessage, headers: Inco
     hostname,
     port,
     method,
-    path: `${prefix}${url}`,
+    path: `${prefix}${path}`,
     headers: { ...headers, host: `${hostname}:${port}` },
   });
 }
@@ -166,5 +171,15 @@ export function changed(change: (json: Record<string, unknown>) => object): Faul
   return async ({ ask, response }) => {
     const { status, headers, body } = await ask();
     response.writeHead(status, headers).end(JSON.stringify(change(JSON.parse(body.toString('utf8')))));
+  };
+}
+
+/** The first page again and again, with the tokens given as those of the next page, in turn. */
+export function firstPageForEver(tokens: string[]): Fault {
+  let pages = 0;
+  return async ({ ask, incoming, response }) => {
+    const { status, headers, body } = await ask(incoming.url?.replace(/pageToken=[^&]*/, 'pageToken='));
+    const page = { ...JSON.parse(body.toString('utf8')), 'next-page-token': tokens[pages++ % tokens.length] };
+    response.writeHead(status, headers).end(JSON.stringify(page));
   };
 }

@@ -1,0 +1,184 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { temporal } from '@temporalio/proto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { formatName } from '../../src/names.ts';
+import { RunningStack } from '../integration/running-stack.ts';
+import { CleanUp } from './clean-up.ts';
+import { type Exchange, type Fault, type FaultProxy, startFaultProxy } from './fault-proxy.ts';
+import { fixtureTables, publishFixtures } from './publish-fixtures.ts';
+import { connectorS3 } from './s3-properties.ts';
+import { startIcebergRest } from './servers/iceberg-rest.ts';
+import { startMoto } from './servers/moto.ts';
+
+/** Planted in the worker's environment, with characters that are written otherwise in JSON and in URLs. */
+const SECRETS = {
+  PLANTED_TOKEN: 'planted-bearer-token.9f1c/7+a==',
+  PLANTED_CLIENT: 'planted-client:planted-client-"secret"/+ 4d2e',
+  PLANTED_HEADER: 'planted-header-"value"/+= 77ab',
+  PLANTED_S3_ID: 'PLANTEDACCESSKEYID01',
+  PLANTED_S3_KEY: 'planted+s3/secret=key"0d3c',
+};
+/** What must not be found anywhere; the id of an access key is no secret. */
+const HIDDEN = {
+  'bearer token': SECRETS.PLANTED_TOKEN,
+  'client secret': SECRETS.PLANTED_CLIENT.slice('planted-client:'.length),
+  'token that the catalog gave': 'given-by-the-catalog.51/ce+08',
+  header: SECRETS.PLANTED_HEADER,
+  'S3 secret key': SECRETS.PLANTED_S3_KEY,
+};
+/** Part of every message of the refusing servers. */
+const SAID = 'refused with what was sent';
+
+/** Refuses and says all that came, in the way that careless servers do. */
+function tellAll(status: number): Fault {
+  return ({ incoming, body, response }: Exchange) => {
+    const { authorization = '', 'x-api-key': key = '' } = incoming.headers;
+    const form = Object.fromEntries(new URLSearchParams(body.toString('utf8')));
+    const message = `${SAID}: ${authorization} ${key} ${form.client_secret ?? ''} ${body}`;
+    response.writeHead(status, { 'content-type': 'application/json', 'www-authenticate': authorization });
+    response.end(JSON.stringify({ error: { message, type: `Refused ${authorization}`, code: status } }));
+  };
+}
+
+const giveToken: Fault = ({ response }) => {
+  const access_token = HIDDEN['token that the catalog gave'];
+  response.writeHead(200, { 'content-type': 'application/json' });
+  response.end(JSON.stringify({ access_token, token_type: 'bearer', expires_in: 3600 }));
+};
+
+describe('secrets by reference', () => {
+  const cleanUp = new CleanUp();
+  let stack: RunningStack;
+  const jobs: string[] = [];
+  const sent: FaultProxy['requests'] = [];
+
+  beforeAll(async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'reconciler-secrets-'));
+    cleanUp.defer(() => rmSync(folder, { recursive: true }));
+    const moto = cleanUp.use(await startMoto());
+    await moto.createBucket('lake');
+    const rest = cleanUp.use(await startIcebergRest({ warehouse: 's3://lake/warehouse', s3: moto }));
+    const tables = fixtureTables().filter(({ path }) => /^fx\.(orders|refs)$/.test(formatName(path)));
+    await publishFixtures(rest.url, { folder, bucket: { moto, name: 'lake' } }, tables);
+    stack = cleanUp.use(await RunningStack.start({ ...moto.env, ...SECRETS, RECONCILER_LOG_LEVEL: 'trace' }));
+
+    const tokens = /^\/v1\/oauth\/tokens$/;
+    const orders = /\/tables\/orders/;
+    const oauth2 = { scheme: 'oauth2', secretRef: 'env:PLANTED_CLIENT' };
+    const bearer = { scheme: 'bearer', secretRef: 'env:PLANTED_TOKEN' };
+    const cases: [string, FaultProxy['rules'], object][] = [
+      ['bearer, for all', [{ path: /^/, fault: tellAll(401) }], { auth: bearer }],
+      ['bearer, for one table', [{ path: orders, fault: tellAll(403) }], { auth: bearer }],
+      ['oauth2, for the token', [{ path: tokens, fault: tellAll(401) }], { auth: oauth2 }],
+      [
+        'oauth2, for one table',
+        [
+          { path: tokens, fault: giveToken },
+          { path: orders, fault: tellAll(403) },
+        ],
+        { auth: oauth2 },
+      ],
+      ['header', [{ path: orders, fault: tellAll(403) }], { properties: { 'header.x-api-key': 'env:PLANTED_HEADER' } }],
+      [
+        'header hint',
+        [{ path: orders, fault: tellAll(403) }],
+        { auth: { headerHints: { 'x-api-key': 'env:PLANTED_HEADER' } } },
+      ],
+    ];
+    for (const [name, rules, spec] of cases) {
+      const proxy = cleanUp.use(await startFaultProxy(rest.url, rules));
+      await fail(name, { uri: proxy.url, properties: connectorS3(moto), ...spec });
+      sent.push(...proxy.requests);
+    }
+    const s3 = cleanUp.use(await startFaultProxy(moto.url, [{ path: /^/, fault: tellAll(403) }]));
+    await fail('s3', {
+      uri: rest.url,
+      properties: {
+        ...connectorS3(moto),
+        's3.endpoint': s3.url,
+        's3.access-key-id': 'env:PLANTED_S3_ID',
+        's3.secret-access-key': 'env:PLANTED_S3_KEY',
+      },
+    });
+    sent.push(...s3.requests);
+  });
+  afterAll(() => cleanUp[Symbol.asyncDispose]());
+
+  async function fail(name: string, spec: object) {
+    const job = await stack.trigger(await stack.connect(name, '', spec));
+    expect(job).toMatchObject({ state: JobState.JS_FAILED });
+    jobs.push(job.jobId);
+  }
+
+  it('were used', () => {
+    const headers = JSON.stringify(sent.map(({ headers }) => [headers.authorization, headers['x-api-key']]));
+    for (const used of ['bearer token', 'token that the catalog gave', 'header'] as const) {
+      expect(headers).toContain(JSON.stringify(HIDDEN[used]).slice(1, -1));
+    }
+    expect(headers).toContain(`Credential=${SECRETS.PLANTED_S3_ID}/`);
+  });
+
+  it('are not in any history', async () => {
+    for await (const { workflowId, runId } of stack.temporal.workflow.list()) {
+      const history = await stack.temporal.workflow.getHandle(workflowId, runId).fetchHistory();
+      const bytes = Buffer.from(temporal.api.history.v1.History.encode(history).finish());
+      expect(hiddenIn(bytes), workflowId).toEqual([]);
+      if (jobs.includes(workflowId)) expect(bytes.includes(workflowId) || bytes.length > 1000).toBe(true);
+    }
+    const all = await Promise.all(jobs.map((id) => stack.temporal.workflow.getHandle(id).fetchHistory()));
+    const text = all.map((history) => Buffer.from(temporal.api.history.v1.History.encode(history).finish()));
+    // The search would find them: it finds what came with them.
+    expect(Buffer.concat(text).includes(SAID)).toBe(true);
+  });
+
+  it('are not in any file: databases and logs', () => {
+    const files = filesBelow(stack.dataDir);
+    const found = files.map((file) => [file.slice(stack.dataDir.length), hiddenIn(readFileSync(file))] as const);
+    expect(found.filter(([, names]) => names.length > 0)).toEqual([]);
+    const telling = files.filter((file) => readFileSync(file).includes(SAID)).join(' ');
+    expect(telling).toMatch(/catalog\.db/);
+    expect(telling).toMatch(/temporal\.db/);
+    expect(telling).toMatch(/worker\.log/);
+  });
+
+  it('are not in what people are told', async () => {
+    for (const jobId of jobs) {
+      for (const command of ['describe', 'get', 'failures']) {
+        const { stdout, stderr } = await stack.cli('job', command, jobId, '--json');
+        expect(hiddenIn(Buffer.from(stdout + stderr))).toEqual([]);
+        if (command === 'failures') expect(stdout).toMatch(/refused|s3/i);
+      }
+    }
+    const { stdout } = await stack.cli('connector', 'list', '--json');
+    expect(stdout).toContain('env:PLANTED_TOKEN');
+    expect(hiddenIn(Buffer.from(stdout))).toEqual([]);
+  });
+});
+
+/** Names of the secrets that stand in the bytes, as they are or in a form that gives them away. */
+function hiddenIn(bytes: Buffer): string[] {
+  return Object.entries(HIDDEN)
+    .filter(([, secret]) => formsOf(secret).some((form) => bytes.includes(form)))
+    .map(([name]) => name);
+}
+
+function formsOf(secret: string): string[] {
+  return [
+    secret,
+    JSON.stringify(secret).slice(1, -1),
+    JSON.stringify(JSON.stringify(secret)).slice(3, -3),
+    encodeURIComponent(secret),
+    new URLSearchParams({ '': secret }).toString().slice(1),
+    // Two thirds of the text: what comes before and after it changes the ends only.
+    Buffer.from(secret).toString('base64').slice(0, -4),
+  ];
+}
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+}
