@@ -124,6 +124,8 @@ async function whyUnreadable(source: OpenConnector, tables: TableRef[], heart: H
       const { code } = describeError(error);
       if (!(error instanceof CodedError) || !ACCESS.has(code)) return undefined;
       why ??= whatIsWrong(error);
+      // The same address would be waited for again.
+      if (code === 'UNAVAILABLE' || code === 'DEADLINE_EXCEEDED') return why;
     }
     heart.beat();
   }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { differences } from '../integration/compare-truth.ts';
 import { RunningStack } from '../integration/running-stack.ts';
 import { readTruth, type Truth } from '../integration/truth.ts';
@@ -32,6 +32,10 @@ describe('the story of an operator with AWS Glue', () => {
     await stack?.[Symbol.asyncDispose]();
     await glue?.[Symbol.asyncDispose]();
     await moto?.stop();
+  });
+
+  afterEach(() => {
+    glue.fault = undefined;
   });
 
   const type = async (line: string) => {
@@ -82,8 +86,9 @@ describe('the story of an operator with AWS Glue', () => {
     ]);
   });
 
-  it('is told which part is wrong', async () => {
-    const validate = async (more: string) => (await stack.cli(...`connector validate ${more}`.split(' '))).stdout;
+  const validate = async (more: string) => (await stack.cli(...`connector validate ${more}`.split(' '))).stdout;
+
+  it('is told that the address, the secret or the storage is wrong', async () => {
     expect(await validate('--kind glue --uri http://127.0.0.1:1')).toMatch(
       /^wrong: The address does not answer: .*127\.0\.0\.1:1/,
     );
@@ -91,6 +96,9 @@ describe('the story of an operator with AWS Glue', () => {
     expect(await validate(`--kind glue --uri ${glue.url} --property s3.endpoint=http://127.0.0.1:1`)).toMatch(
       /^wrong: 5 tables .* none that was tried can be read\. The address does not answer: .*127\.0\.0\.1:1/,
     );
+  });
+
+  it('is told that a permission is missing, or that the credentials are not taken', async () => {
     const denied = 'User: arn:aws:iam::123456789012:user/etl is not authorized to perform: glue:GetDatabases';
     glue.fault = () => ({ exception: 'AccessDeniedException', message: denied });
     expect(await validate(options())).toMatch(
@@ -98,7 +106,6 @@ describe('the story of an operator with AWS Glue', () => {
     );
     glue.fault = () => ({ exception: 'UnrecognizedClientException', message: 'The security token is invalid.' });
     expect(await validate(options())).toMatch(/^wrong: The credentials are not taken: .*UnrecognizedClientException/);
-    glue.fault = undefined;
   });
 
   it('connects and reconciles it: all is there, as pyiceberg sees it', async () => {

@@ -26,20 +26,25 @@ export interface GlueProxy extends AsyncDisposable {
   readonly requests: GlueRequest[];
   /** How often each action was asked for since `forget`. */
   calls(): Record<string, number>;
+  /** Also what it keeps of moto's listings: to be called after each change of the tables. */
   forget(): void;
   /** Asked before moto is; undefined lets the request through. */
   fault?: (request: GlueRequest) => Fault | undefined;
+  /** Glue may give fewer than MaxResults, and never more than 100. */
+  mostItems: number;
   /** Page tokens given before this call are not taken any more. */
   endTokens(): void;
 }
 
 /**
  * Stands before moto's Glue and does what the real one does and moto does not: it cuts listings into pages by MaxResults and NextToken
- * (at most 100), and fails as a test wants it.
+ * (at most 100, or fewer), and fails as a test wants it.
  */
 export async function startGlueProxy(moto: string): Promise<GlueProxy> {
   let generation = 0;
   const requests: GlueRequest[] = [];
+  /** Whole listings by what was asked: moto takes long over them. */
+  const kept = new Map<string, Promise<Answer>>();
   const server = createServer((request, response) => {
     answer(request, response).catch((error) => response.destroy(error));
   });
@@ -62,16 +67,19 @@ export async function startGlueProxy(moto: string): Promise<GlueProxy> {
     const [given, start] = NextToken === undefined ? [generation, 0] : NextToken.split(':').map(Number);
     if (given !== generation)
       return fail(response, { exception: 'InvalidInputException', message: 'Token has expired' });
-    const whole = await forward(request, Buffer.from(JSON.stringify(rest)));
+    const key = JSON.stringify([action, rest]);
+    const listing = kept.get(key) ?? forward(request, Buffer.from(JSON.stringify(rest)));
+    kept.set(key, listing);
+    const whole = await listing;
     if (whole.status !== 200) return send(response, whole);
     const json = JSON.parse(whole.text);
-    const end = start + Math.min(MaxResults, 100);
+    const end = start + Math.min(MaxResults, proxy.mostItems);
     const more = end < json[list].length;
     const page = { ...json, [list]: json[list].slice(start, end), ...(more && { NextToken: `${generation}:${end}` }) };
     send(response, { ...whole, text: JSON.stringify(page) });
   }
 
-  async function forward(request: IncomingMessage, body: Buffer) {
+  async function forward(request: IncomingMessage, body: Buffer): Promise<Answer> {
     const headers: Record<string, string> = {};
     for (const name of ['content-type', 'x-amz-target', 'authorization', 'x-amz-date']) {
       const value = request.headers[name];
@@ -89,12 +97,16 @@ export async function startGlueProxy(moto: string): Promise<GlueProxy> {
   const proxy: GlueProxy = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
+    mostItems: 100,
     calls: () => {
       const counts: Record<string, number> = {};
       for (const { action } of requests) counts[action] = (counts[action] ?? 0) + 1;
       return counts;
     },
-    forget: () => requests.splice(0),
+    forget() {
+      requests.splice(0);
+      kept.clear();
+    },
     endTokens: () => {
       generation += 1;
     },
@@ -106,10 +118,13 @@ export async function startGlueProxy(moto: string): Promise<GlueProxy> {
   return proxy;
 }
 
-function send(
-  response: ServerResponse,
-  { status, text, headers }: { status: number; text: string; headers: Record<string, string | null> },
-): void {
+interface Answer {
+  status: number;
+  text: string;
+  headers: Record<string, string | null>;
+}
+
+function send(response: ServerResponse, { status, text, headers }: Answer): void {
   const known = Object.entries(headers).filter((entry): entry is [string, string] => entry[1] !== null);
   response.writeHead(status, { 'content-type': 'application/x-amz-json-1.1', ...Object.fromEntries(known) }).end(text);
 }

@@ -55,6 +55,6 @@ function httpUrl(text: string, what: string): string {
 
 /** Whether the endpoint is this machine: a test server, whose tables may lie on local disks. */
 export function isLoopback(endpoint: string | undefined): boolean {
-  if (endpoint === undefined) return false;
+  if (endpoint === undefined || !URL.canParse(endpoint)) return false;
   return /^(localhost|127(\.\d+){3}|\[::1\])$/i.test(new URL(endpoint).hostname);
 }

@@ -17,6 +17,9 @@ import { type GluePage, placeToken, readPage } from './glue-pages.ts';
 import { isIceberg, metadataLocation, ownFolders, requireMetadataLocation } from './glue-table.ts';
 import { meteredHandler } from './metered-handler.ts';
 
+/** Signs requests to a server of one's own, for which no region is said. */
+const DEFAULT_REGION = 'us-east-1';
+
 /**
  * Opens the Iceberg tables of an AWS Glue catalog. Nothing is asked of it yet.
  *
@@ -24,19 +27,25 @@ import { meteredHandler } from './metered-handler.ts';
  */
 export async function openGlueCatalog(spec: ResolvedSpec, { localRoots }: WorkerLimits): Promise<Connector> {
   const told = propertiesWithSecret(spec);
-  const { region, endpoint } = glueAddress(spec.uri, told);
+  const address = glueAddress(spec.uri, told);
   // The tables' buckets are most likely in the catalog's region.
-  const properties = region && !told['client.region'] ? { ...told, 'client.region': region } : told;
+  const properties = address.region && !told['client.region'] ? { ...told, 'client.region': address.region } : told;
+  // The SDK looks for these itself; here they are for messages.
+  const endpoint = address.endpoint ?? process.env.AWS_ENDPOINT_URL_GLUE ?? process.env.AWS_ENDPOINT_URL;
+  const region = await awsRegion(properties, 'glue').catch((error) => {
+    if (endpoint === undefined) throw error;
+    return DEFAULT_REGION;
+  });
   const usage: Usage = { requests: 0, bytes: 0 };
   const catalog = new GlueCatalog({
     client: {
-      region: region ?? (() => awsRegion(properties, 'glue')),
-      ...(endpoint && { endpoint }),
+      region,
+      ...(address.endpoint && { endpoint: address.endpoint }),
       credentials: awsCredentials(properties, 'glue'),
       requestHandler: meteredHandler(awsRequestHandler(), usage),
     },
     catalogId: properties['glue.id'] || undefined,
-    where: endpoint ?? `AWS Glue${region ? ` in ${region}` : ''}`,
+    where: endpoint ?? `AWS Glue in ${region}`,
     credentials: credentialsName(properties, 'glue'),
   });
   const store = openStore({ properties, localRoots: localRoots ?? (isLoopback(endpoint) ? undefined : []), usage });
@@ -71,13 +80,10 @@ export class GlueConnector implements Connector {
   async listNamespaces(parent: NamespacePath, { token }: PageRequest): Promise<Page<NamespacePath>> {
     if (parent.length > 0) return { items: [] };
     const nameOf = ({ Name = '' }) => Name;
-    const { items, nextToken } = await readPage((next) => this.#catalog.databases(next), nameOf, token);
+    const { items, nextToken, last } = await readPage((next) => this.#catalog.databases(next), nameOf, token);
     const names = items.map(nameOf);
     for (const name of names) this.#listed.add(name);
-    return {
-      items: names.map((name) => [name]),
-      ...(nextToken && { nextToken: placeToken(nextToken, names.at(-1) ?? '') }),
-    };
+    return { items: names.map((name) => [name]), ...(nextToken && { nextToken: placeToken(nextToken, last) }) };
   }
 
   async listTables(namespace: NamespacePath, { size, token }: PageRequest): Promise<Page<TableEntry>> {
@@ -96,8 +102,7 @@ export class GlueConnector implements Connector {
       const fingerprint = metadataLocation(table);
       items.push({ namespace, name: nameOf(table), ...(fingerprint && { fingerprint }) });
     }
-    const last = page.items.at(-1);
-    return { items, ...(page.nextToken && { nextToken: placeToken(page.nextToken, last ? nameOf(last) : '') }) };
+    return { items, ...(page.nextToken && { nextToken: placeToken(page.nextToken, page.last) }) };
   }
 
   async fingerprint(table: TableRef): Promise<string> {

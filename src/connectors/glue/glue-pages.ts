@@ -21,6 +21,14 @@ interface Place {
 /** Pages gone through to find a place again: a million tables. */
 const MAX_PAGES = 10_000;
 
+/** What a token of ours stands for. */
+export interface PlacedPage<T> extends GluePage<T> {
+  /** Glue's token of the page that it is, or is the rest of; absent for the first. */
+  at?: string;
+  /** The last name of that page; of the one before, if it is empty. */
+  last: string;
+}
+
 /**
  * The page that a token of ours stands for: what is behind its place, in Glue's order.
  *
@@ -33,27 +41,31 @@ export async function readPage<T>(
   list: GlueList<T>,
   nameOf: (item: T) => string,
   token?: string,
-): Promise<GluePage<T> & { at?: string }> {
-  if (token === undefined) return list();
+): Promise<PlacedPage<T>> {
+  const placed = (whole: GluePage<T>, at?: string, after = '') => {
+    const last = whole.items.at(-1);
+    return { ...behind(whole, nameOf, after), at, last: last === undefined ? after : nameOf(last) };
+  };
+  if (token === undefined) return placed(await list());
   const place = parsePlace(token);
   try {
-    const page = await list(place.token);
-    return { ...behind(page, nameOf, place.after), at: place.token };
+    return placed(await list(place.token), place.token, place.after);
   } catch (error) {
     if (place.token === undefined || !(error instanceof CodedError) || error.code !== 'INVALID_ARGUMENT') throw error;
   }
   let at: string | undefined;
   for (let count = 0; count < MAX_PAGES; count++) {
     const page = await list(at);
-    const found = behind(page, nameOf, place.after);
-    if (found !== page) {
-      if (found.items.length > 0 || page.nextToken === undefined) return { ...found, at };
-      return { ...(await list(page.nextToken)), at: page.nextToken };
+    const found = page.items.findIndex((item) => nameOf(item) === place.after);
+    // Where it is the last of its page, the next one is read while its token is fresh: else no page might ever be given.
+    if (found >= 0 && found === page.items.length - 1 && page.nextToken !== undefined) {
+      return placed(await list(page.nextToken), page.nextToken);
     }
+    if (found >= 0) return placed(page, at, place.after);
     if (page.nextToken === undefined) break;
     at = page.nextToken;
   }
-  return list();
+  return placed(await list());
 }
 
 /** The token of what comes behind `after`, in the page of Glue's `token` or wholly behind it. */
