@@ -109,16 +109,14 @@ describe('OAuth2', () => {
   it.each([
     ['exchanged', true, 'exchange'],
     ['asked for anew', false, 'client_credentials'],
-  ])('goes on over tokens that live for a second, each %s', async (_, exchange, grant) => {
-    const tokens = await issuer({ seconds: 1, exchange });
+  ])('goes on over tokens that live for seconds, each %s', async (_, exchange, grant) => {
+    const tokens = await issuer({ seconds: 2, exchange });
     const proxy = await guarded(({ incoming }) => tokens.fault(incoming.headers));
     const properties = { 'oauth2-server-uri': `${tokens.url}/tokens`, 'token-exchange-enabled': String(exchange) };
     const connector = await open(proxy.url, properties, auth);
-    const end = Date.now() + 3_500;
-    while (Date.now() < end) await connector.fingerprint(TABLE);
+    const renewals = () => tokens.grants.slice(1).filter((one) => one.grant === grant && one.status === 200).length;
+    while (renewals() < 3) await connector.fingerprint(TABLE);
     expect(await readAll(connector)).toBe(12);
-    expect(tokens.grants.length).toBeGreaterThanOrEqual(4);
-    expect(new Set(tokens.grants.slice(1).map((one) => one.grant))).toEqual(new Set([grant]));
   });
 
   it('renews a token that is refused in the middle of a run', async () => {
