@@ -1,4 +1,5 @@
 import { CodedError, type CodeName } from '../../errors.ts';
+import { withoutSecrets } from '../../secrets.ts';
 import type { HttpAnswer } from './http-exchange.ts';
 
 /** An error that the catalog answered with. */
@@ -61,11 +62,15 @@ export function answerError(action: string, answer: HttpAnswer, retryAfterMs?: n
   );
 }
 
+/** Bytes of a body that are looked at for an excerpt: more than is shown, for what is masked or white in it. */
+const EXCERPT_OF = 16_384;
+
 /** The first characters of a body, for a message. */
 export function excerpt({ body, headers }: Pick<HttpAnswer, 'body' | 'headers'>): string {
   const type = headers['content-type'] ?? 'without a content type';
   if (body.length === 0) return `(${type}, empty)`;
-  const text = body.subarray(0, 400).toString('utf8').replace(/\s+/g, ' ').trim();
+  // Masked before it is cut: of half a secret nobody would know that it is one.
+  const text = withoutSecrets(body.subarray(0, EXCERPT_OF).toString('utf8')).replace(/\s+/g, ' ').trim();
   const printable = [...text].filter((char) => char >= ' ' && char !== '\u007f').join('');
   return `(${type}) ${printable.length > 200 ? `${printable.slice(0, 200)}…` : printable}`;
 }
@@ -90,6 +95,6 @@ function errorModel({ body }: HttpAnswer): { message: string; type: string } | u
 
 /** One line: some servers put a whole stack there. */
 function short(value: unknown): string {
-  const text = typeof value === 'string' ? (value.split('\n')[0] as string).trim() : '';
+  const text = typeof value === 'string' ? withoutSecrets(value.split('\n')[0] as string).trim() : '';
   return text.length > 500 ? `${text.slice(0, 500)}…` : text;
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CodedError } from '../../errors.ts';
+import { withoutSecrets } from '../../secrets.ts';
 import { parseLosslessJson } from '../iceberg/lossless-json.ts';
 import { MalformedError } from '../iceberg/malformed.ts';
 import { answerError, excerpt } from './answer-error.ts';
@@ -138,7 +139,7 @@ function redirectTarget(action: string, from: string, answer: HttpAnswer, hop: n
     new CodedError('FAILED_PRECONDITION', `${action} was answered ${answer.status}: ${why}`);
   if (!isGet) throw refused('a redirect, and credentials are not sent on. Give the address that it leads to.');
   if (!URL.canParse(location, from))
-    throw refused(`a redirect to ${JSON.stringify(location.slice(0, 200))}, which is no URL.`);
+    throw refused(`a redirect to ${JSON.stringify(withoutSecrets(location).slice(0, 200))}, which is no URL.`);
   if (hop === REDIRECTS) throw refused(`the redirect number ${hop + 1}; ${REDIRECTS} are followed. Check the URI.`);
   const to = new URL(location, from);
   const was = new URL(from);
