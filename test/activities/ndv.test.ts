@@ -1,0 +1,239 @@
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { bringIn } from '../../src/activities/ingest/bring-in.ts';
+import { DirectoryConnector } from '../../src/connectors/directory/directory-connector.ts';
+import { losslessJson, parseLosslessJson } from '../../src/connectors/iceberg/lossless-json.ts';
+import { CodedError } from '../../src/errors.ts';
+import type { ColumnStats } from '../../src/generated/reconciler/v1/statistics.ts';
+import { decodeCompactTheta, THETA_TYPE } from '../../src/stats/ndv/compact-theta.ts';
+import { FileStore } from '../../src/storage/file-store.ts';
+import { TestCatalog } from '../catalog/harness.ts';
+
+/** A table with its data files, by Spark: test/generators/ndv_table.py. */
+const MADE = join(import.meta.dirname, '../fixtures/made/ndv');
+const { snapshots: TRUTH } = JSON.parse(readFileSync(join(MADE, 'truth.json'), 'utf8')) as {
+  snapshots: { snapshot_id: string; distinct: Record<string, number>; puffin_ndv: Record<string, number> }[];
+};
+const TABLE = { namespace: ['db'], name: 'sketched' };
+const FILES = readdirSync(join(MADE, 'wh/db/sketched/data'));
+
+/** Says which files were read. */
+class WatchedStore extends FileStore {
+  reads: string[] = [];
+  fault: ((path: string) => void) | undefined;
+
+  override async read(path: string, options: { maxBytes: number; start?: number; end?: number }) {
+    if (path.includes('/data/')) {
+      this.reads.push(path.split('/').at(-1) as string);
+      this.fault?.(path);
+    }
+    return super.read(path, options);
+  }
+}
+
+let catalog: TestCatalog;
+let warehouse: string;
+let store: WatchedStore;
+let log: string[];
+let connectors = 0;
+
+beforeAll(async () => {
+  catalog = await TestCatalog.start();
+});
+afterAll(() => catalog[Symbol.asyncDispose]());
+beforeEach(() => {
+  warehouse = mkdtempSync(join(tmpdir(), 'ndv-'));
+  cpSync(join(MADE, 'wh'), warehouse, { recursive: true });
+  store = new WatchedStore();
+  log = [];
+  return () => rmSync(warehouse, { recursive: true, force: true });
+});
+
+/** A connector with these properties, and what runs it once. */
+async function connect(properties: Record<string, string>) {
+  const connector = await catalog.clients.connectors.createConnector({
+    connector: {
+      displayName: `ndv${connectors++}`,
+      kind: 'CONNECTOR_KIND_ICEBERG' as never,
+      uri: `file://${warehouse}`,
+      properties,
+    },
+  });
+  const source = await DirectoryConnector.open(store, warehouse);
+  const logger = pino({ level: 'warn' }, { write: (line: string) => void log.push(line) });
+  return async (full = false) => {
+    store.reads = [];
+    await bringIn({
+      deps: { catalog: catalog.clients, logger },
+      connector,
+      source,
+      table: TABLE,
+      full,
+      heart: { beat() {}, signal: new AbortController().signal },
+    });
+    const page = await catalog.clients.reconciliation.listBoundTables({ connectorId: connector.connectorId });
+    return page.tables[0]!.tableId;
+  };
+}
+
+/** By column id. */
+async function columns(tableId: string, snapshot: number): Promise<Map<string, ColumnStats>> {
+  const snapshotId = BigInt(TRUTH[snapshot]!.snapshot_id);
+  const { columns } = await catalog.clients.statistics.listColumnStats({ tableId, snapshotId });
+  return new Map(columns.map((column) => [String(column.columnId), column]));
+}
+
+/** The table as it was, its newest snapshots left out. */
+function rewind(snapshots: number): () => void {
+  const folder = join(warehouse, 'db/sketched/metadata');
+  const file = join(folder, readdirSync(folder).find((name) => name.endsWith('.metadata.json'))!);
+  const text = readFileSync(file, 'utf8');
+  const metadata = parseLosslessJson(text) as { snapshots: { 'snapshot-id': string }[] } & Record<string, unknown>;
+  metadata.snapshots = metadata.snapshots.slice(0, snapshots);
+  const current = metadata.snapshots.at(-1)!['snapshot-id'];
+  metadata['current-snapshot-id'] = current;
+  metadata.refs = { main: { 'snapshot-id': current, type: 'branch' } };
+  metadata.statistics = [];
+  writeFileSync(file, losslessJson(metadata));
+  return () => writeFileSync(file, `${text} `);
+}
+
+describe('distinct values', () => {
+  it('come from Puffin files, for just the snapshots that those name', async () => {
+    const tableId = await (await connect({}))();
+    for (const [index, { puffin_ndv: truth }] of TRUTH.entries()) {
+      for (const [id, { ndv }] of await columns(tableId, index)) {
+        const told = ndv && Number(ndv.exact ?? ndv.estimate);
+        expect([id, told]).toEqual([id, truth[id]]);
+        if (!ndv) continue;
+        expect(ndv.exact === undefined).toBe(told! > 4096);
+        expect(ndv.sketches[0]?.type).toBe(THETA_TYPE);
+        expect(decodeCompactTheta(ndv.sketches[0]!.data)!.hashes.length).toBeGreaterThan(0);
+      }
+    }
+    expect(store.reads).toEqual([]);
+  });
+
+  it('are estimated from data files where a connector asks for it, for every snapshot', async () => {
+    const run = await connect({ 'stats.ndv.enabled': 'true' });
+    const tableId = await run();
+    expect([...new Set(store.reads)].sort()).toEqual(FILES);
+    for (const index of [0, 3]) {
+      for (const [id, truth] of Object.entries(TRUTH[index]!.distinct)) {
+        const { ndv } = (await columns(tableId, index)).get(id)!;
+        if (ndv?.exact !== undefined) expect([id, Number(ndv.exact)]).toEqual([id, truth]);
+        else expect(Math.abs(ndv!.estimate! - truth) / truth).toBeLessThanOrEqual(3 * ndv!.relativeError!);
+        expect(ndv!.exact !== undefined).toBe(truth <= 512);
+      }
+    }
+    // Of the same values, the hashes are those that Spark's procedure has.
+    const [ours, theirs] = [(await columns(tableId, 0)).get('3')!, (await columns(tableId, 1)).get('3')!];
+    expect(ours.ndv!.sketches[0]!.data.equals(theirs.ndv!.sketches[0]!.data)).toBe(true);
+  });
+
+  it('cost a file once in its life', async () => {
+    const wholeTable = rewind(2);
+    const run = await connect({ 'stats.ndv.enabled': 'true' });
+    await run();
+    expect(new Set(store.reads).size).toBe(2);
+    const before = new Set(store.reads);
+    await run();
+    expect(store.reads).toEqual([]);
+    wholeTable();
+    const tableId = await run();
+    expect(new Set(store.reads)).toEqual(new Set(FILES.filter((file) => !before.has(file))));
+    expect(Number((await columns(tableId, 3)).get('4')!.ndv!.exact)).toBe(TRUTH[3]!.distinct['4']);
+    await run(true);
+    expect(store.reads).toEqual([]);
+  });
+
+  it.each([
+    [{ 'stats.ndv.max_files': '2' }, 2],
+    [{ 'stats.ndv.max_files': '1' }, 1],
+    [{ 'stats.ndv.sample_fraction': '0.000001' }, 0],
+  ])('are from a sample that is bounded: %o', async (properties, files) => {
+    const tableId = await (await connect({ 'stats.ndv.enabled': 'true', ...properties }))();
+    expect(new Set(store.reads).size).toBe(files);
+    const { ndv } = (await columns(tableId, 3)).get('3')!;
+    if (files === 0) return expect(ndv).toBeUndefined();
+    expect(ndv!.exact).toBeUndefined();
+    expect(ndv!.estimate! / TRUTH[3]!.distinct['3']!).toBeGreaterThan(0.5);
+    expect(ndv!.estimate! / TRUTH[3]!.distinct['3']!).toBeLessThan(Math.sqrt(17) * 1.1);
+  });
+
+  it('leave out a file that cannot be read, with a warning, until a full run', async () => {
+    const broken = join(warehouse, 'db/sketched/data', FILES[0]!);
+    const bytes = readFileSync(broken);
+    writeFileSync(broken, bytes.subarray(0, -100));
+    const run = await connect({ 'stats.ndv.enabled': 'true' });
+    const tableId = await run();
+    expect(log.join()).toMatch(/data files cannot be read.*"failures":1|"failures":1.*data files cannot be read/);
+    const { ndv } = (await columns(tableId, 3)).get('3')!;
+    expect(ndv).toMatchObject({ exact: undefined, estimate: 300 });
+    await run();
+    expect(store.reads).toEqual([]);
+    writeFileSync(broken, bytes);
+    await run(true);
+    expect(new Set(store.reads)).toEqual(new Set([FILES[0]]));
+    expect((await columns(tableId, 3)).get('3')!.ndv!.exact).toBe(300n);
+  });
+
+  it('are left where data files may not be read', async () => {
+    store.fault = (path) => {
+      throw new CodedError('PERMISSION_DENIED', `cannot read ${path}`);
+    };
+    const tableId = await (await connect({ 'stats.ndv.enabled': 'true' }))();
+    expect(log.join()).toContain('data files may not be read');
+    expect((await columns(tableId, 3)).get('3')!.ndv).toBeUndefined();
+    // Nothing is said of the files: once the worker may, they are read.
+    store.fault = undefined;
+  });
+
+  it('are tried again where storage is away', async () => {
+    store.fault = (path) => {
+      throw new CodedError('UNAVAILABLE', `cannot read ${path}`);
+    };
+    const run = await connect({ 'stats.ndv.enabled': 'true' });
+    await expect(run()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    store.fault = undefined;
+    const tableId = await run();
+    expect((await columns(tableId, 3)).get('3')!.ndv!.exact).toBe(300n);
+  });
+
+  it('are forgotten with the table', async () => {
+    const tableId = await (await connect({ 'stats.ndv.enabled': 'true' }))();
+    await columns(tableId, 3);
+    const { default: Sqlite } = await import('better-sqlite3');
+    const sketches = () => {
+      const db = new Sqlite(catalog.file, { readonly: true });
+      const count = db
+        .prepare(
+          `select (select count(*) from file_sketches where file_num in (select file_num from files f join table_contents c
+             on c.table_num = f.table_num where c.table_id = ?)) +
+           (select count(*) from derived_ndv where table_num in (select table_num from table_contents where table_id = ?)) as n,
+           (select count(*) from file_sketches where file_num not in (select file_num from files)) as orphans`,
+        )
+        .get(tableId, tableId);
+      db.close();
+      return count;
+    };
+    expect(sketches()).toEqual({ n: FILES.length + 10, orphans: 0 });
+    await catalog.clients.tables.deleteTable({ tableId });
+    await expect.poll(sketches).toEqual({ n: 0, orphans: 0 });
+  });
+
+  it.each([
+    ['stats.ndv.enabled', 'yes'],
+    ['stats.ndv.sample_fraction', '0'],
+    ['stats.ndv.sample_fraction', '1.5'],
+    ['stats.ndv.max_files', '-1'],
+    ['stats.ndv.max_files', 'many'],
+    ['stats.footers.enabled', '1'],
+  ])('are refused with %s = %s', async (name, value) => {
+    const run = await connect({ 'stats.ndv.enabled': 'true', [name]: value });
+    await expect(run()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(name) });
+  });
+});
