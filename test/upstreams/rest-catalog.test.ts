@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { NamespacePath } from '../../src/connectors/spi.ts';
+import { localPath } from '../../src/storage/file-uri.ts';
 import { CleanUp } from './clean-up.ts';
 import { all, expectFingerprints, open, SCHEMA, send, setProperty } from './rest-probes.ts';
 import { startIcebergRest } from './servers/iceberg-rest.ts';
@@ -132,12 +133,27 @@ describe("Iceberg's REST server", () => {
     });
   });
 
+  it('tells a table whose metadata file is gone from one that is not there', async () => {
+    await makeNamespace(['gone']);
+    const made = await (await makeTable(['gone'], 't')).json();
+    const { 'metadata-location': location } = made as { 'metadata-location': string };
+    rmSync(localPath(location));
+    await using connector = await open(uri);
+    const table = { namespace: ['gone'], name: 't' };
+    for (const ask of [() => connector.openTable(table), () => connector.fingerprint(table)]) {
+      await expect(ask()).rejects.toMatchObject({
+        code: 'DATA_LOSS',
+        message: expect.stringContaining(localPath(location)),
+      });
+    }
+  });
+
   it('that hangs over metadata which is cut does not hold up others', async () => {
     await makeNamespace(['hang']);
     const made = await (await makeTable(['hang'], 'cut')).json();
     await makeTable(['hang'], 'whole');
     const { 'metadata-location': location } = made as { 'metadata-location': string };
-    writeFileSync(location.replace(/^file:(\/\/)?/, ''), JSON.stringify(made).slice(0, 200));
+    writeFileSync(localPath(location), JSON.stringify(made).slice(0, 200));
     await using connector = await open(uri, { 'rest.client.socket-timeout-ms': '2000' });
     const cut = connector.openTable({ namespace: ['hang'], name: 'cut' }).catch((error) => error);
     await connector.openTable({ namespace: ['hang'], name: 'whole' });

@@ -215,7 +215,11 @@ class RestConnector implements Connector {
       throw new CodedError('NOT_FOUND', `there is no table ${name}: in a REST catalog every table is in a namespace`);
     }
     const url = `${base}${paths.table(namespace, name)}?snapshots=${snapshots}`;
-    return { url, answer: await this.#options.client.json({ url, headers, maxBytes: MAX_METADATA_BYTES }) };
+    try {
+      return { url, answer: await this.#options.client.json({ url, headers, maxBytes: MAX_METADATA_BYTES }) };
+    } catch (error) {
+      throw metadataGone(error) ?? error;
+    }
   }
 
   /** From the endpoint for credentials where there is one, else with the table. */
@@ -248,6 +252,16 @@ class RestConnector implements Connector {
       `the catalog at ${config.base} cannot ${what}: its config does not list ${endpoint}`,
     );
   }
+}
+
+/** Iceberg's server answers 404 for a table that it has, and whose metadata file is gone: not as for one that it does not have. */
+function metadataGone(error: unknown): CodedError | undefined {
+  if (!(error instanceof AnswerError) || error.status !== 404 || error.said?.type !== 'NotFoundException')
+    return undefined;
+  if (!/\.metadata\.json|does not exist: [a-z0-9]+:\//i.test(error.said.message)) return undefined;
+  const advice =
+    'The catalog has the table, and not its metadata file: restore it, or roll the table back to one that is there.';
+  return new CodedError('DATA_LOSS', `${error.message} ${advice}`, { cause: error });
 }
 
 /** On the catalog's own host only: the request carries its credentials. */
