@@ -21,6 +21,9 @@ export class AnswerError extends CodedError {
   }
 }
 
+/** The server answered, and not as a catalog does. */
+export class NotJsonError extends CodedError {}
+
 /** What the answers of the OpenAPI mean, and what a person can do. */
 const MEANINGS: Readonly<Record<number, [CodeName, string]>> = {
   400: ['INVALID_ARGUMENT', ''],

@@ -1,7 +1,7 @@
 import { CodedError } from '../../errors.ts';
 import { JsonFields } from '../iceberg/json-fields.ts';
 import { MalformedError } from '../iceberg/malformed.ts';
-import { AnswerError } from './answer-error.ts';
+import { AnswerError, NotJsonError } from './answer-error.ts';
 import { sameOrigin } from './catalog-uri.ts';
 import type { HttpClient } from './http-client.ts';
 import { encodeStrictly, resourcePaths } from './resource-paths.ts';
@@ -107,9 +107,9 @@ function configError(url: string, warehouse: string | undefined, error: unknown)
   if (error instanceof AnswerError) {
     const { status, said } = error;
     const words = said ? [said.type, said.message].filter(Boolean).join(': ') : '';
-    // Nessie answers 500 for it.
-    const unknown = status === 404 || status === 400 || (status === 500 && /warehouse/i.test(words));
-    if (warehouse && unknown && words !== '') {
+    // Nessie answers 500 for it. Other servers than catalogs answer 404 as well, in words of their own.
+    const isCatalog = /warehouse/i.test(words) || (status === 404 && /Exception$/.test(said?.type ?? ''));
+    if (warehouse && isCatalog && [400, 404, 500].includes(status)) {
       return new CodedError(
         'NOT_FOUND',
         `the catalog at ${at} knows no warehouse ${JSON.stringify(warehouse)}: it answered ${status} ${words}. ` +
@@ -126,13 +126,6 @@ function configError(url: string, warehouse: string | undefined, error: unknown)
     }
     if (status === 404 || status === 405) return noCatalog(error.message);
   }
-  if (
-    error instanceof CodedError &&
-    error.code === 'FAILED_PRECONDITION' &&
-    /something else than JSON/.test(error.message)
-  ) {
-    return noCatalog(error.message);
-  }
-  if (error instanceof CodedError && error.code === 'DATA_LOSS') return noCatalog(error.message);
+  if (error instanceof NotJsonError) return noCatalog(error.message);
   return error;
 }

@@ -3,7 +3,7 @@ import { CodedError } from '../../errors.ts';
 import { withoutSecrets } from '../../secrets.ts';
 import { parseLosslessJson } from '../iceberg/lossless-json.ts';
 import { MalformedError } from '../iceberg/malformed.ts';
-import { answerError, excerpt } from './answer-error.ts';
+import { answerError, excerpt, NotJsonError } from './answer-error.ts';
 import type { Authenticator, Outgoing } from './auth/authenticator.ts';
 import { type HttpAnswer, type HttpExchange, NoAnswerError } from './http-exchange.ts';
 import { mayPass, networkError } from './network-error.ts';
@@ -157,7 +157,7 @@ function jsonAnswer(action: string, answer: HttpAnswer): JsonAnswer {
   const { body, headers, status } = answer;
   const type = headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? '';
   if (type !== '' && type !== 'application/json' && !type.endsWith('+json')) {
-    throw new CodedError(
+    throw new NotJsonError(
       'FAILED_PRECONDITION',
       `${action} was answered ${status} with something else than JSON: ${excerpt(answer)}`,
     );
@@ -168,11 +168,10 @@ function jsonAnswer(action: string, answer: HttpAnswer): JsonAnswer {
     if (!(error instanceof MalformedError)) throw error;
     // Nothing but a JSON text that does not end tells of a body that was cut.
     const cut = answer.untilClose && type !== '';
-    throw new CodedError(
-      cut ? 'UNAVAILABLE' : 'DATA_LOSS',
-      `${action} was answered ${status} with ${cut ? 'the beginning of an answer' : 'what is not JSON'}: ${excerpt(answer)}`,
-      { cause: error },
-    );
+    if (cut) {
+      throw new CodedError('UNAVAILABLE', `${action} was answered ${status} with a part only: ${excerpt(answer)}`);
+    }
+    throw new NotJsonError('DATA_LOSS', `${action} was answered ${status} with what is not JSON: ${excerpt(answer)}`);
   }
 }
 

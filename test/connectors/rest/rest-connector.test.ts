@@ -154,6 +154,13 @@ describe('the config', () => {
       /knows no warehouse "w": it answered 404 NotFoundException: Unable to find warehouse w/,
     ],
     [
+      'a path that is wrong, with a warehouse',
+      (_, response) => answerJson(response, { status: 404, error: 'Not Found', path: '/v1/config' }, 404),
+      { warehouse: 'w' },
+      'FAILED_PRECONDITION',
+      /no Iceberg REST catalog at .*404 Not Found/,
+    ],
+    [
       'no warehouse',
       (_, response) => answerError(response, 400, 'BadRequestException', 'Please specify a warehouse'),
       {},
