@@ -4,7 +4,7 @@ import type { ColumnMetrics } from '../spi.ts';
 import { fieldIds, type MappedField } from './field-ids.ts';
 import type { ColumnChunk, ParquetFooter, SchemaNode } from './footer.ts';
 import { shortLower, shortUpper } from './short-bounds.ts';
-import { type ValueBytes, valueBytes } from './value-bytes.ts';
+import { valueBytes } from './value-bytes.ts';
 
 /** The table's side of what a file holds. */
 export interface TableColumns {
@@ -42,8 +42,8 @@ function chunkMetrics(id: number, type: string | undefined, leaf: SchemaNode, ch
   if (type === undefined || convert === undefined) return metrics;
   // A row group of nulls has no bounds, and needs none.
   const bounded = chunks.filter(({ nulls, values }) => values > 0 && nulls !== values);
-  const lower = extreme(type, bounded, (chunk) => lowerOf(type, chunk.min, convert), -1);
-  const upper = extreme(type, bounded, (chunk) => upperOf(type, chunk.max, convert), 1);
+  const lower = extreme(type, bounded, ({ min }) => min && numberOrNone(type, convert(min)), -1);
+  const upper = extreme(type, bounded, ({ max }) => max && numberOrNone(type, convert(max)), 1);
   if (lower !== undefined) metrics.lower = shortLower(type, lower);
   if (upper !== undefined) metrics.upper = shortUpper(type, upper);
   return metrics;
@@ -65,24 +65,10 @@ function extreme(
   return found;
 }
 
-function lowerOf(type: string, min: Uint8Array | undefined, convert: ValueBytes): Uint8Array | undefined {
-  return min && withZeros(type, convert(min), 'lower');
-}
-
-function upperOf(type: string, max: Uint8Array | undefined, convert: ValueBytes): Uint8Array | undefined {
-  return max && withZeros(type, convert(max), 'upper');
-}
-
-/**
- * Writers may have written either zero for both: a lower bound of 0 can mean -0, and an upper one of -0 can mean 0. A NaN bounds
- * nothing (parquet.thrift, `ColumnOrder`).
- */
-function withZeros(type: string, bound: Uint8Array | undefined, side: 'lower' | 'upper'): Uint8Array | undefined {
+/** A NaN bounds nothing (parquet.thrift, `ColumnOrder`). Zeros keep the sign that the writer gave them. */
+function numberOrNone(type: string, bound: Uint8Array | undefined): Uint8Array | undefined {
   const kind = primitiveType(type)?.kind;
   if (bound === undefined || (kind !== 'float' && kind !== 'double')) return bound;
-  const bytes = Buffer.from(bound);
-  const value = kind === 'float' ? bytes.readFloatLE() : bytes.readDoubleLE();
-  if (Number.isNaN(value)) return undefined;
-  if (value === 0) bytes[bytes.length - 1] = side === 'lower' ? 0x80 : 0;
-  return bytes;
+  const bytes = Buffer.from(bound.buffer, bound.byteOffset, bound.byteLength);
+  return Number.isNaN(kind === 'float' ? bytes.readFloatLE() : bytes.readDoubleLE()) ? undefined : bound;
 }
