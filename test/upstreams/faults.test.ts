@@ -172,9 +172,6 @@ describe.concurrent('what breaks the whole run', () => {
     ],
     ['403 for the listing', 'PERMISSION_DENIED', always(LIST_TABLES, refuse(403, 'ForbiddenException'))],
     ['an HTML page for the listing', 'FAILED_PRECONDITION', always(LIST_TABLES, htmlPage)],
-    ['401 for the config', 'UNAUTHENTICATED', always(/\/v1\/config/, refuse(401, 'NotAuthorizedException'))],
-    ['a hang of the config', 'DEADLINE_EXCEEDED', always(/\/v1\/config/, hang)],
-    ['an HTML page for the config', 'FAILED_PRECONDITION', always(/\/v1\/config/, htmlPage)],
     [
       'no table at all',
       'NOT_FOUND',
@@ -198,6 +195,29 @@ describe.concurrent('what breaks the whole run', () => {
     expect(after.job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 0n, tablesUnchanged: 6n });
     expect(await upstream.wrong(NAMES)).toEqual({});
   });
+});
+
+describe.concurrent('a catalog that cannot be opened', () => {
+  it.for<[string, string, Fault]>([
+    ['401', 'UNAUTHENTICATED', refuse(401, 'NotAuthorizedException')],
+    ['403', 'PERMISSION_DENIED', refuse(403, 'ForbiddenException')],
+    ['404, as another server answers', 'FAILED_PRECONDITION', refuse(404, 'NotFound')],
+    ['a hang', 'DEADLINE_EXCEEDED', hang],
+    ['a broken connection', 'UNAVAILABLE', ({ response }) => void response.destroy()],
+    ['an HTML page', 'FAILED_PRECONDITION', htmlPage],
+  ])(
+    '%s for its config: the job fails with %s, and the next one is well without the fault',
+    async ([, code, fault], { expect }) => {
+      await using upstream = await connect(always(/\/v1\/config/, fault));
+      const { job, codes } = await upstream.run();
+      expect(codes).toEqual({ '': code });
+      expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, tablesScanned: 0n });
+
+      upstream.proxy.rules = [];
+      expect((await upstream.run()).job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 6n });
+      expect(await upstream.wrong(NAMES)).toEqual({});
+    },
+  );
 });
 
 describe.concurrent('credentials', () => {
