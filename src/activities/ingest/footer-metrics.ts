@@ -4,6 +4,7 @@ import { NAME_MAPPING, parseNameMapping } from '../../connectors/parquet/field-i
 import { readFooter } from '../../connectors/parquet/footer.ts';
 import type { ColumnMetrics, ContentFile, FileChange, FileChangeBatch, TableReader } from '../../connectors/spi.ts';
 import { leafColumns } from '../../stats/leaf-columns.ts';
+import { inLanes } from './in-lanes.ts';
 import { footersEnabled } from './ndv-options.ts';
 import { unreadable } from './unreadable-file.ts';
 
@@ -72,11 +73,10 @@ class Footers {
       }
       for (let from = 0; from < changes.length; from += BATCH) {
         const some = changes.slice(from, from + BATCH);
-        const files = some.flatMap((change) => (lacksMetrics(change) ? [change.file] : []))[Symbol.iterator]();
-        const lane = async () => {
-          for (const file of files) file.columns = await this.#metrics(file, columnIds, signal);
-        };
-        await Promise.all(Array.from({ length: PARALLEL }, lane));
+        const files = some.flatMap((change) => (lacksMetrics(change) ? [change.file] : []));
+        await inLanes(files, PARALLEL, async (file) => {
+          file.columns = await this.#metrics(file, columnIds, signal);
+        });
         // Only behind all changes of the batch can a reader go on.
         yield from + BATCH < changes.length ? { changes: some } : { changes: some, position };
       }

@@ -10,6 +10,7 @@ import type {
 } from '../../generated/reconciler/v1/statistics.ts';
 import { type LeafColumn, leafColumns } from '../../stats/leaf-columns.ts';
 import type { ActivityDeps } from '../deps.ts';
+import { inLanes } from './in-lanes.ts';
 import type { NdvOptions } from './ndv-options.ts';
 import { unreadable } from './unreadable-file.ts';
 
@@ -30,8 +31,9 @@ export interface PutNdv {
 
 /** Files that are sketched side by side: each takes up to 2 MiB at a time, and its end. */
 const PARALLEL = 4;
-/** Files of a page, and of a put: with 20 columns up to 2 MiB. */
+/** Files of a page, and of a put; fewer where they are wide, so that a put has about 2 MiB at most. */
 const FILES_A_PUT = 25;
+const SKETCHES_A_PUT = 500;
 
 /**
  * Brings the numbers of distinct values of a table whose snapshots are in: what the upstream itself keeps of them (Puffin), and
@@ -95,10 +97,11 @@ async function sketchFiles(put: PutNdv, options: NdvOptions): Promise<void> {
   const { deps, reader, tableId, full, signal } = put;
   const columns = columnsToSketch(put);
   if (columns.length === 0) return;
-  const lastColumnId = Math.max(
-    ...reader.descriptor.schemas.flatMap(({ json }) => leafColumns(json).map(({ id }) => id)),
-  );
-  const failed: { path: string; reason: string }[] = [];
+  const lastColumnId = reader.descriptor.schemas
+    .flatMap(({ json }) => leafColumns(json))
+    .reduce((most, { id }) => Math.max(most, id), 0);
+  const pageSize = Math.max(1, Math.min(FILES_A_PUT, Math.floor(SKETCHES_A_PUT / columns.length)));
+  let first: { file: string; reason: string } | undefined;
   let failures = 0;
   let isDenied = false;
   let pageToken = '';
@@ -109,24 +112,20 @@ async function sketchFiles(put: PutNdv, options: NdvOptions): Promise<void> {
         sampleFraction: options.sampleFraction,
         maxFiles: BigInt(options.maxFiles),
         retryUnreadable: full,
-        pageSize: FILES_A_PUT,
+        pageSize,
         pageToken,
       },
       { signal },
     );
     const sketched: FileSketches[] = [];
-    const files = page.files[Symbol.iterator]();
-    const lane = async () => {
-      for (const file of files) {
-        if (isDenied) return;
-        const { sketches, denied } = await sketchOne(put, file, columns, lastColumnId);
-        isDenied ||= denied;
-        if (sketches.unreadable !== '' && failures++ === 0)
-          failed.push({ path: file.filePath, reason: sketches.unreadable });
-        if (!denied) sketched.push(sketches);
-      }
-    };
-    await Promise.all(Array.from({ length: PARALLEL }, lane));
+    await inLanes(page.files, PARALLEL, async (file) => {
+      if (isDenied) return;
+      const { sketches, denied } = await sketchOne(put, file, columns, lastColumnId);
+      isDenied ||= denied;
+      if (sketches.unreadable !== '' && failures++ === 0) first = { file: file.filePath, reason: sketches.unreadable };
+      // What a worker may not read says nothing of the file: it is tried again.
+      if (!denied) sketched.push(sketches);
+    });
     if (sketched.length > 0) await deps.catalog.statistics.putFileSketches({ tableId, files: sketched }, { signal });
     put.beat();
     pageToken = page.nextPageToken;
@@ -135,7 +134,7 @@ async function sketchFiles(put: PutNdv, options: NdvOptions): Promise<void> {
     const text = isDenied
       ? 'data files may not be read: the table has no estimates of distinct values'
       : 'data files cannot be read: estimates of distinct values are without them';
-    deps.logger.warn({ table: reader.descriptor.location, failures, first: failed[0] }, text);
+    deps.logger.warn({ table: reader.descriptor.location, failures, first }, text);
   }
 }
 

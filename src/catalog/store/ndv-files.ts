@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
 import { z } from 'zod';
 import {
@@ -68,20 +69,22 @@ export async function nextFilesToSketch(
       .orderBy('f.path_hash')
       .limit(STEP)
       .execute();
-    const data = rows.filter((row) => row.kind === DATA);
+    const isDone = (row: { unreadable: string | null }) =>
+      row.unreadable === '' || (row.unreadable !== null && !sample.retryUnreadable);
+    const data = rows.filter((row) => row.kind === DATA && (sample.maxFiles > 0 || !isDone(row)));
     const held = await heldFiles(db, path, data);
     for (const row of rows) {
       const share = Buffer.from(row.path_hash).readUIntBE(0, HASH_BYTES) / 2 ** (8 * HASH_BYTES);
       if (share >= sample.fraction || (sample.maxFiles > 0 && live >= sample.maxFiles)) return { files };
       after = Buffer.from(row.path_hash).toString('base64');
       if (held.live.has(row.file_num)) live++;
-      const isDone = row.unreadable === '' || (row.unreadable !== null && !sample.retryUnreadable);
-      if (isDone || !(held.live.has(row.file_num) || held.unexpired.has(row.file_num))) continue;
+      if (isDone(row) || !(held.live.has(row.file_num) || held.unexpired.has(row.file_num))) continue;
       const file = await parquetFile(db, row.file_num);
       if (file !== undefined) files.push(file);
       if (files.length === limit) return { files, next: { after, live } };
     }
     if (rows.length < STEP) return { files };
+    await setImmediate();
   }
 }
 

@@ -15,7 +15,7 @@ const COMPRESSED_FOOTER = 1;
 /** A column takes 300 bytes of it. */
 const MAX_FOOTER_BYTES = 16 * 1024 * 1024;
 /** The sketches that engines write have up to 32 KiB. */
-const MAX_BLOB_BYTES = 8 * 1024 * 1024;
+const MAX_BLOB_BYTES = 2 * 1024 * 1024;
 /** A file up to this size is read at once, a larger one blob by blob. */
 const WHOLE_FILE_BYTES = 4 * 1024 * 1024;
 /** How much of the end is read to find the footer. */

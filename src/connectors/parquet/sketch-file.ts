@@ -24,7 +24,9 @@ export interface FileColumnSketch {
  * Hashes kept of a file's column: 4 KiB at most, and 8 bytes a value for columns of few. The error of one file's sketch is 4.4 %; sketches
  * of many files together keep more hashes, down to 2.2 %.
  */
-export const FILE_NOMINAL = 512;
+const FILE_NOMINAL = 512;
+/** Of all columns of a file: very wide ones keep fewer hashes. It goes into one message to the catalog. */
+const SKETCH_BYTES = 4 * 1024 * 1024;
 /** Of a file's bytes, besides its end and dictionaries: 20 columns take up to 1 MiB each. */
 const FILE_BUDGET = 32 * 1024 * 1024;
 const MOST_A_COLUMN = 1024 * 1024;
@@ -51,6 +53,7 @@ export async function sketchFile(
     throw broken('its columns have no field ids, and the table has no name mapping for them');
   }
   const budget = Math.min(MOST_A_COLUMN, Math.max(LEAST_A_COLUMN, FILE_BUDGET / columns.length));
+  const nominal = Math.max(16, Math.min(FILE_NOMINAL, Math.floor(SKETCH_BYTES / 8 / columns.length)));
   const sketches: FileColumnSketch[] = [];
   for (const { id: columnId, type } of columns) {
     const index = ids.indexOf(columnId);
@@ -62,7 +65,7 @@ export async function sketchFile(
     const sketched = convert && (await sketchColumn(file, footer, index, convert, budget));
     if (sketched !== undefined) {
       const { sketch, estimate, isComplete } = sketched;
-      sketches.push({ columnId, type, theta: sketch.toCompact(FILE_NOMINAL), estimate, isComplete });
+      sketches.push({ columnId, type, theta: sketch.toCompact(nominal), estimate, isComplete });
     }
     // A column takes some ten milliseconds: other tables go on in between.
     await setImmediate();

@@ -29,8 +29,8 @@ const EMPTY = 4;
 const COMPACT = 8;
 const ORDERED = 16;
 const SINGLE_ITEM = 32;
-/** Sketches of 2^26 hashes are the largest that DataSketches makes; a column's has 2^12. */
-const MAX_HASHES = 1 << 20;
+/** DataSketches makes them of up to 2^26 hashes; a column's has 2^12. */
+const MAX_HASHES = 1 << 18;
 
 export function encodeCompactTheta({ thetaHigh, thetaLow, hashes }: CompactTheta): Uint8Array {
   const count = hashes.length / 2;
