@@ -13,6 +13,8 @@ const FIXTURES = join(ROOT, 'test/fixtures');
 const WAREHOUSES = {
   'iceberg/wh': '/lake/fixtures/iceberg/wh',
   'iceberg/fs': '/lake/fixtures/iceberg/fs',
+  // An earlier state of some of the next ones: nothing in the one stands against the other.
+  'made/iceberg/before': '/lake/made/iceberg/wh',
   'made/iceberg/wh': '/lake/made/iceberg/wh',
 };
 const TRUTHS = ['iceberg/truth', 'made/iceberg/truth', 'made/iceberg/truth-dotted'];
@@ -29,12 +31,19 @@ export interface FixtureTable {
 
 /** Every fixture table but `quirks`, whose manifests only Iceberg Java can read. */
 export function fixtureTables(): FixtureTable[] {
-  return TRUTHS.flatMap((folder) =>
-    [...readTruth(join(FIXTURES, folder))].map(([name, truth]) => ({
-      path: DOTTED[name] ?? name.split('.'),
-      truth: truth as FixtureTable['truth'],
-    })),
-  );
+  return TRUTHS.flatMap(tablesOf);
+}
+
+/** Some of the same tables in an earlier state. */
+export function earlierTables(): FixtureTable[] {
+  return tablesOf('made/iceberg/before-truth');
+}
+
+function tablesOf(folder: string): FixtureTable[] {
+  return [...readTruth(join(FIXTURES, folder))].map(([name, truth]) => ({
+    path: DOTTED[name] ?? name.split('.'),
+    truth: truth as FixtureTable['truth'],
+  }));
 }
 
 /** A place for tables: a local folder, or a bucket (then the folder is where they are made). */
@@ -45,12 +54,10 @@ export interface Place {
 
 /** Moves the fixture tables to a place and registers them with Iceberg's REST server. */
 export async function publishFixtures(restUrl: string, place: Place, tables: FixtureTable[]): Promise<void> {
-  const root = place.bucket ? `s3://${place.bucket.name}` : `file://${place.folder}`;
   for (const [warehouse, writtenAs] of Object.entries(WAREHOUSES)) {
     const copy = join(place.folder, writtenAs.slice('/lake/'.length));
-    await runPython(RELOCATE, [join(FIXTURES, warehouse), copy, '/lake', root]);
+    await runPython(RELOCATE, [join(FIXTURES, warehouse), copy, '/lake', rootOf(place)]);
   }
-  const metadataFile = ({ truth }: FixtureTable) => truth.metadata_location.replace(/^(file:(\/\/)?)?\/lake\//, '');
   // The server reads a table's metadata when it is registered: the damage comes afterwards.
   const damaged = new Map<string, Buffer | undefined>();
   for (const table of tables.filter(({ truth }) => truth.corrupted)) {
@@ -59,12 +66,26 @@ export async function publishFixtures(restUrl: string, place: Place, tables: Fix
     writeFileSync(file, `${readFileSync(anyMetadataBeside(file))}`);
   }
   if (place.bucket) await upload(place.folder, place.bucket);
-  for (const table of tables) await register(restUrl, table.path, `${root}/${metadataFile(table)}`);
+  await registerFixtures(restUrl, place, tables);
   for (const [file, content] of damaged) {
     if (content) writeFileSync(file, content);
     else rmSync(file);
     await place.bucket?.moto.putObject(place.bucket.name, file.slice(place.folder.length + 1), content);
   }
+}
+
+/** Registers tables that lie in the place already; those of the same names give way to them. */
+export async function registerFixtures(restUrl: string, place: Place, tables: FixtureTable[]): Promise<void> {
+  for (const table of tables) await register(restUrl, table.path, `${rootOf(place)}/${metadataFile(table)}`);
+}
+
+function rootOf({ folder, bucket }: Place): string {
+  return bucket ? `s3://${bucket.name}` : `file://${folder}`;
+}
+
+/** Below the place. */
+function metadataFile({ truth }: FixtureTable): string {
+  return truth.metadata_location.replace(/^(file:(\/\/)?)?\/lake\//, '');
 }
 
 function anyMetadataBeside(file: string): string {
@@ -81,7 +102,10 @@ async function register(restUrl: string, path: string[], location: string): Prom
   }
   // The separator that its config names.
   const namespace = levels.map(encodeURIComponent).join('%2E');
-  const body = { name: path.at(-1), 'metadata-location': location };
+  const name = path.at(-1) ?? '';
+  // Dropped without its files.
+  await fetch(`${restUrl}/v1/namespaces/${namespace}/tables/${encodeURIComponent(name)}`, { method: 'DELETE' });
+  const body = { name, 'metadata-location': location };
   const made = await post(`${restUrl}/v1/namespaces/${namespace}/register`, body);
   if (!made.ok) throw new Error(`${path.join('.')} was not registered: ${made.status} ${await made.text()}`);
 }

@@ -1,5 +1,5 @@
 import { accessSync, constants, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { homedir, tmpdir, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { withLock } from '../../../src/stack/lock-file.ts';
 import { failureOf, runCommand } from '../../../src/stack/run-command.ts';
@@ -50,9 +50,8 @@ export async function runInstaller(command: string, args: string[]): Promise<voi
 /** Maven's own repository where it may be written to, else one in the cache. */
 export function mavenRepository(): string[] {
   try {
-    const home = homedir();
-    if (!home) throw new Error('no HOME');
-    makeFolder(join(home, '.m2', 'repository'));
+    // Java's user.home, which HOME says nothing about.
+    makeFolder(join(userInfo().homedir, '.m2', 'repository'));
     return [];
   } catch {
     return [`-Dmaven.repo.local=${makeFolder(join(cacheDir(), 'm2'))}`];
