@@ -199,7 +199,7 @@ export interface LiveFileCounts {
 /** A table in the state in which it was opened. */
 export interface TableReader extends AsyncDisposable {
   readonly descriptor: TableDescriptor;
-  /** Bytes of metadata read so far. */
+  /** Bytes read so far: of metadata, and of data files where they were read. */
   readonly bytesRead: number;
   /** Every snapshot that the metadata has, a parent before its children, else oldest first. */
   snapshots(): AsyncIterable<SnapshotDescriptor>;
