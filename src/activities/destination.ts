@@ -1,4 +1,4 @@
-import type { TableRef } from '../connectors/spi.ts';
+import type { NamespacePath, TableRef } from '../connectors/spi.ts';
 import { CodedError } from '../errors.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import { formatName, parseName } from '../names.ts';
@@ -33,6 +33,11 @@ export function scopeTakes(scope: ReconcileScope | undefined): (destination: Tab
 /** A table's upstream name as text, for people. */
 export function tableText(table: TableRef): string {
   return formatName([...table.namespace, table.name]);
+}
+
+/** A namespace's upstream name as text, for people. */
+export function namespaceText(path: NamespacePath): string {
+  return formatName([...path]);
 }
 
 /** @throws CodedError INVALID_ARGUMENT where a table or view at the upstream's root has no namespace to go into */

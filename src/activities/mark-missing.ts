@@ -18,15 +18,20 @@ export interface BoundOnes {
 }
 
 /**
- * Marks what a complete listing of its namespace does not have any more. Nothing is marked where a listing fails. The names of one
+ * Marks what a complete listing of its namespace does not have any more. Nothing is marked where a listing fails; one that is refused ends it, unless
+ * the run has told of refused namespaces already (`listing.refused`). The names of one
  * namespace at a time are held in memory.
  *
  * @returns how many were marked
  */
-export async function markMissing(ones: BoundOnes, listing: Listing<{ name: string }>, heart: Heart): Promise<number> {
+export async function markMissing(
+  ones: BoundOnes,
+  listing: Listing<{ name: string }> & { refused?: boolean },
+  heart: Heart,
+): Promise<number> {
   let marked = 0;
   let pageToken = '';
-  let namespace: { key: string; names: Set<string> } | undefined;
+  let namespace: { key: string; names?: Set<string> } | undefined;
   do {
     const { bound, nextPageToken } = await ones.list({ pageSize: PAGE, pageToken });
     const gone: string[] = [];
@@ -34,7 +39,7 @@ export async function markMissing(ones: BoundOnes, listing: Listing<{ name: stri
       if (!upstream) continue;
       const key = JSON.stringify(upstream.namespacePath);
       if (namespace?.key !== key) namespace = { key, names: await namesThere(upstream.namespacePath, listing, heart) };
-      if (!namespace.names.has(upstream.name)) gone.push(id);
+      if (namespace.names && !namespace.names.has(upstream.name)) gone.push(id);
     }
     if (gone.length > 0) marked += Number(await ones.mark(gone));
     heart.beat();
@@ -43,12 +48,17 @@ export async function markMissing(ones: BoundOnes, listing: Listing<{ name: stri
   return marked;
 }
 
-/** All names of a namespace; none where the namespace itself is gone. */
-async function namesThere(path: NamespacePath, listing: Listing<{ name: string }>, heart: Heart): Promise<Set<string>> {
+/** All names of a namespace; none where the namespace itself is gone, undefined where they may not be listed. */
+async function namesThere(
+  path: NamespacePath,
+  listing: Listing<{ name: string }> & { refused?: boolean },
+  heart: Heart,
+): Promise<Set<string> | undefined> {
   try {
     return await listAllNames(path, listing, PAGE, () => heart.beat());
   } catch (error) {
     if (error instanceof CodedError && error.code === 'NOT_FOUND' && path.length > 0) return new Set();
+    if (error instanceof CodedError && error.code === 'PERMISSION_DENIED' && listing.refused) return undefined;
     throw error;
   }
 }

@@ -10,6 +10,8 @@ export interface MissingInput {
   views?: boolean;
   /** Tables that the run has listed, if all of them were bound: where as many are bound now, none can be gone. */
   bound?: number;
+  /** The run has told of namespaces that may not be listed: they are passed over. */
+  refused?: boolean;
 }
 
 /**
@@ -19,7 +21,7 @@ export interface MissingInput {
  * @returns how many were marked
  */
 export async function reconcileMissing(deps: ActivityDeps, input: MissingInput): Promise<number> {
-  const { connectorId, views, bound } = input;
+  const { connectorId, views, bound, refused } = input;
   const connector = await deps.catalog.connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } });
   // With a single table selected nothing is listed: when it is gone, bringing it in says so.
   if (connector.source?.table) return 0;
@@ -34,13 +36,13 @@ export async function reconcileMissing(deps: ActivityDeps, input: MissingInput):
     if (!views) {
       return markMissing(
         boundTables(deps, connector),
-        { what, list: (path, page) => source.listTables(path, page) },
+        { what, refused, list: (path, page) => source.listTables(path, page) },
         heart,
       );
     }
     const { listViews } = source;
     if (!listViews) return 0;
-    return markMissing(boundViews(deps, connector), { what, list: listViews.bind(source) }, heart);
+    return markMissing(boundViews(deps, connector), { what, refused, list: listViews.bind(source) }, heart);
   });
 }
 

@@ -1,11 +1,12 @@
 import { activityInfo } from '@temporalio/activity';
 import type { ReconcileScope, TableFailure, ViewsHeartbeat, ViewsOutcome } from '../workflows/contract.ts';
 import type { ActivityDeps } from './deps.ts';
-import { destinationOf, scopeTakes } from './destination.ts';
+import { destinationOf, namespaceText, scopeTakes } from './destination.ts';
 import { withHeart } from './heart.ts';
 import { bringInViews, viewText } from './ingest/bring-in-views.ts';
 import { openSource } from './open-source.ts';
 import { type JobRecord, recordJob } from './record-job.ts';
+import { refusal } from './refusal.ts';
 import { takesViews } from './view-source.ts';
 import { type WalkCursor, walkFrom, walkViews } from './walk-tables.ts';
 
@@ -47,7 +48,7 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
     const heart = { signal, beat: () => beat({ views: done } satisfies ViewsHeartbeat) };
     const takes = scopeTakes(input.scope);
     while (done.cursor && takesViews(source, connector, input.scope)) {
-      const { views, cursor } = await walkViews(source, done.cursor, PAGE, heart.beat);
+      const { items: views, refused, cursor } = await walkViews(source, done.cursor, PAGE, heart.beat);
       const taken = views.filter((view) => takes(destinationOf(connector, view)));
       const { changed, failures } = await bringInViews({ deps, connector, source, full: input.full, heart }, taken);
       const failed: TableFailure[] = failures.map(({ view, code, message }) => ({
@@ -56,6 +57,7 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
         message: message.slice(0, MESSAGE_LIMIT),
         failedAtMs: Date.now(),
       }));
+      for (const one of refused) failed.push({ ...refusal(one), table: `views of ${namespaceText(one.path)}` });
       if (failed.length > 0) await recordJob(deps, { ...input.record, failures: failed });
       done = {
         cursor,
@@ -63,6 +65,7 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
         changed: done.changed + changed,
         errors: done.errors + failed.length,
         failures: [...done.failures, ...failed].slice(0, FAILURES_TOLD),
+        ...(done.refused || refused.length > 0 ? { refused: true } : {}),
       };
       heart.beat();
     }

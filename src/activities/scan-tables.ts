@@ -1,15 +1,16 @@
 import type { Connector as OpenConnector, TableEntry, TableRef } from '../connectors/spi.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import type { LookupUpstreamTablesResponse_Known } from '../generated/reconciler/v1/reconciliation.ts';
-import type { ReconcileScope } from '../workflows/contract.ts';
+import type { ReconcileScope, TableFailure } from '../workflows/contract.ts';
 import type { ActivityDeps } from './deps.ts';
 import { destinationOf, scopeTakes, type TableDestination } from './destination.ts';
 import { type Heart, withHeart } from './heart.ts';
 import { openSource } from './open-source.ts';
 import { type JobRecord, recordJob } from './record-job.ts';
+import { refusal } from './refusal.ts';
 import { requestsMade } from './requests-made.ts';
 import { takesViews } from './view-source.ts';
-import { type WalkCursor, walkFrom, walkTables } from './walk-tables.ts';
+import { type WalkCursor, type Walked, walkFrom, walkTables } from './walk-tables.ts';
 
 export interface ScanInput {
   connectorId: string;
@@ -34,6 +35,8 @@ export interface ScanPage {
   bound?: number;
   /** Requests made upstream. */
   upstreamRequests?: number;
+  /** Namespaces that may not be listed. Absent where there are none. */
+  refused?: TableFailure[];
   /** The upstream has views that the run brings in. Absent where not. */
   hasViews?: true;
 }
@@ -54,26 +57,32 @@ export async function scanTables(deps: ActivityDeps, input: ScanInput): Promise<
     const listed = await listPage(source, connector, input.cursor, heart);
 
     const takes = scopeTakes(input.scope);
-    const taken = listed.tables.filter((table) => takes(destinationOf(connector, table)));
+    const taken = listed.items.filter((table) => takes(destinationOf(connector, table)));
     const known = input.full ? undefined : await lookUp(deps, connector, taken);
     const changed = known ? await changedOnes(source, connector, taken, known, heart) : taken;
     return {
       cursor: listed.cursor,
       scanned: taken.length,
       unchanged: taken.length - changed.length,
-      filtered: listed.tables.length - taken.length,
+      filtered: listed.items.length - taken.length,
       changed: changed.map(({ namespace, name }) => ({ namespace, name })),
       bound: known?.filter(({ tableId, missing }) => tableId !== '' && !missing).length,
       upstreamRequests: requestsMade(source.usage),
+      ...(listed.refused.length > 0 ? { refused: listed.refused.map(refusal) } : {}),
       ...(takesViews(source, connector, input.scope) ? { hasViews: true } : {}),
     };
   });
 }
 
-async function listPage(source: OpenConnector, connector: Connector, cursor: WalkCursor | undefined, heart: Heart) {
+async function listPage(
+  source: OpenConnector,
+  connector: Connector,
+  cursor: WalkCursor | undefined,
+  heart: Heart,
+): Promise<Walked<TableEntry>> {
   const root = connector.source?.namespacePath ?? [];
   const only = connector.source?.table;
-  if (only) return { tables: [{ namespace: root, name: only }] as TableEntry[], cursor: undefined };
+  if (only) return { items: [{ namespace: root, name: only }], refused: [], cursor: undefined };
   return walkTables(source, cursor ?? walkFrom(root), PAGE, () => heart.beat());
 }
 

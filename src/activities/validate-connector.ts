@@ -6,11 +6,11 @@ import { formatName } from '../names.ts';
 import type { ValidateRequest, ValidateResult } from '../workflows/contract.ts';
 import { absentNamespace, absentTable, someOf } from './absent-name.ts';
 import type { ActivityDeps } from './deps.ts';
-import { tableText } from './destination.ts';
+import { namespaceText, tableText } from './destination.ts';
 import { describeError } from './failures.ts';
 import { type Heart, withHeart } from './heart.ts';
 import { openSource } from './open-source.ts';
-import { walkFrom, walkTables } from './walk-tables.ts';
+import { type Walked, walkFrom, walkTables } from './walk-tables.ts';
 
 /** Tables looked for, and of them those that the answer names. */
 const PAGE = 100;
@@ -78,7 +78,7 @@ async function validateTables(
 ): Promise<ValidateResult> {
   const place = root.length > 0 ? `namespace ${formatName([...root])} of ${where}` : where;
   const until = Date.now() + LISTING_MS;
-  let listed: { tables: TableEntry[]; cursor?: object };
+  let listed: Walked<TableEntry>;
   try {
     listed = await walkTables(source, walkFrom(root), PAGE, () => {
       heart.beat();
@@ -91,14 +91,20 @@ async function validateTables(
     }
     return wrong((isNotFound(error) && (await absentNamespace(source, root))) || whatIsWrong(error));
   }
-  const { tables, cursor } = listed;
-  if (tables.length === 0) return wrong(await nothingFound(source, root, place));
+  const { items: tables, refused, cursor } = listed;
+  if (tables.length === 0) {
+    return wrong(refused[0] ? whatIsWrong(refused[0].error) : await nothingFound(source, root, place));
+  }
   const sampleTables = tables.slice(0, SAMPLE).map(tableText);
   const unreadable = await whyUnreadable(source, tables.slice(0, TRIED), heart);
   const namespaces = new Set(tables.map(({ namespace }) => JSON.stringify(namespace))).size;
   const more = cursor ? ' or more' : '';
   const found = `${count(tables.length, 'table', more)} in ${count(namespaces, 'namespace', more)} found in ${place}`;
-  if (unreadable === undefined) return { ok: true, summary: `${found}.`, sampleTables };
+  if (unreadable === undefined) {
+    const closed = refused.map(({ path }) => namespaceText(path)).join(', ');
+    const but = closed === '' ? '' : ` ${closed} may not be listed: each will be an error of the job.`;
+    return { ok: true, summary: `${found}.${but}`, sampleTables };
+  }
   return { ok: false, summary: `${found}, but none that was tried can be read. ${unreadable}`, sampleTables };
 }
 

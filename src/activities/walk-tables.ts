@@ -27,10 +27,28 @@ export function walkFrom(root: NamespacePath): WalkCursor {
   return { namespace: { path: root }, parents: [] };
 }
 
+/** A namespace that the upstream does not let its tables, views or children be listed. */
+export interface RefusedNamespace {
+  path: NamespacePath;
+  error: CodedError;
+}
+
+/** What a stretch of a walk gives. */
+export interface Walked<T> {
+  items: T[];
+  /** What lies in them is unknown: it is neither there nor gone. */
+  refused: RefusedNamespace[];
+  /** Where to go on; absent where the walk is complete. */
+  cursor?: WalkCursor;
+}
+
+/** They go into an activity's result. */
+const MOST_REFUSED = 20;
+
 /**
  * Tables of the upstream, depth first, from the cursor on: a namespace's own tables before those of its children. Ends
- * when `limit` tables were given or the walk is complete; `cursor` then says where to go on. A table that the upstream lists
- * twice among these is given once.
+ * when `limit` tables were given or the walk is complete. A table that the upstream lists twice among these is given once. A
+ * namespace below the walk's root that may not be listed does not end it, nor does one that was dropped meanwhile.
  *
  * @throws CodedError DATA_LOSS where the upstream's pages repeat for ever
  */
@@ -39,10 +57,9 @@ export async function walkTables(
   start: WalkCursor,
   limit: number,
   onProgress: () => void,
-): Promise<{ tables: TableEntry[]; cursor?: WalkCursor }> {
+): Promise<Walked<TableEntry>> {
   const list = (path: NamespacePath, page: PageRequest) => connector.listTables(path, page);
-  const { items, cursor } = await walk(connector, { what: 'tables', list }, start, limit, onProgress);
-  return { tables: items, cursor };
+  return walk(connector, { what: 'tables', list }, start, limit, onProgress);
 }
 
 /** Its views in the same way. */
@@ -51,10 +68,9 @@ export async function walkViews(
   start: WalkCursor,
   limit: number,
   onProgress: () => void,
-): Promise<{ views: ViewRef[]; cursor?: WalkCursor }> {
+): Promise<Walked<ViewRef>> {
   const list = (path: NamespacePath, page: PageRequest) => connector.listViews(path, page);
-  const { items, cursor } = await walk(connector, { what: 'views', list }, start, limit, onProgress);
-  return { views: items, cursor };
+  return walk(connector, { what: 'views', list }, start, limit, onProgress);
 }
 
 /**
@@ -92,16 +108,30 @@ async function walk<T extends { namespace: NamespacePath; name: string }>(
   start: WalkCursor,
   limit: number,
   onProgress: () => void,
-): Promise<{ items: T[]; cursor?: WalkCursor }> {
+): Promise<Walked<T>> {
   const cursor: WalkCursor = structuredClone(start);
   const items = new Map<string, T>();
+  const refused: RefusedNamespace[] = [];
+  const walked = () => ({ items: [...items.values()], refused });
+  /** An empty page where the namespace below the root refuses, or is gone. */
+  const orNothing =
+    <U>(path: NamespacePath, isRoot: boolean) =>
+    (error: unknown): Page<U> => {
+      const code = error instanceof CodedError ? error.code : undefined;
+      if (isRoot || (code !== 'PERMISSION_DENIED' && code !== 'NOT_FOUND')) throw error;
+      if (code === 'PERMISSION_DENIED' && refused.at(-1)?.path !== path)
+        refused.push({ path, error: error as CodedError });
+      return { items: [] };
+    };
   let children: { key: string; items: NamespacePath[]; nextToken?: string } | undefined;
 
   for (;;) {
     if (cursor.namespace) {
-      if (items.size >= limit) return { items: [...items.values()], cursor };
+      if (items.size >= limit || refused.length >= MOST_REFUSED) return { ...walked(), cursor };
       const { path, token } = cursor.namespace;
-      const page = await list(path, { size: limit - items.size, token });
+      const page = await list(path, { size: limit - items.size, token }).catch(
+        orNothing<T>(path, cursor.parents.length === 0),
+      );
       onProgress();
       for (const item of page.items) items.set(JSON.stringify([item.namespace, item.name]), item);
       const next = nextPlace(cursor.namespace, page, what, path);
@@ -110,10 +140,13 @@ async function walk<T extends { namespace: NamespacePath; name: string }>(
       continue;
     }
     const parent = cursor.parents.at(-1);
-    if (!parent) return { items: [...items.values()] };
+    if (!parent) return walked();
     const key = JSON.stringify([parent.path, parent.token]);
     if (children?.key !== key) {
-      const page = await connector.listNamespaces(parent.path, { size: NAMESPACE_PAGE, token: parent.token });
+      const asked = { size: NAMESPACE_PAGE, token: parent.token };
+      const page = await connector
+        .listNamespaces(parent.path, asked)
+        .catch(orNothing<NamespacePath>(parent.path, cursor.parents.length === 1));
       onProgress();
       children = { key, ...page };
     }

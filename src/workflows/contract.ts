@@ -98,6 +98,8 @@ export interface ViewsOutcome {
   errors: number;
   /** The first. */
   failures: TableFailure[];
+  /** Namespaces may not be listed; they are among the failures. */
+  refused?: boolean;
 }
 
 /** Heartbeat details of the activity that brings in views: what it has done so far, and where a next attempt goes on. */

@@ -29,6 +29,7 @@ export interface CarriedJob {
   startedAtMs: number;
   progress: Progress;
   failures: TableFailure[];
+  refused?: boolean;
 }
 
 /** The job's counters, failures and record, as people see them. */
@@ -37,6 +38,8 @@ export class Job {
   readonly #request: ReconcileRequest;
   readonly progress: Progress;
   readonly failures: TableFailure[];
+  /** Some namespaces may not be listed: what lies in them is neither there nor gone. */
+  refused: boolean;
   #connector?: ResolvedConnector;
   #startedAtMs?: number;
   #unrecorded: TableFailure[] = [];
@@ -46,6 +49,7 @@ export class Job {
     this.#connector = carried?.connector;
     this.#startedAtMs = carried?.startedAtMs;
     this.failures = carried?.failures ?? [];
+    this.refused = carried?.refused ?? false;
     this.progress = carried?.progress ?? {
       state: 'JS_QUEUED',
       phase: 'resolving the connector',
@@ -115,7 +119,8 @@ export class Job {
   }
 
   /** Their failures are in the job's record already. */
-  broughtInViews({ scanned, changed, errors, failures }: ViewsOutcome): void {
+  broughtInViews({ scanned, changed, errors, failures, refused = false }: ViewsOutcome): void {
+    this.refused ||= refused;
     this.progress.viewsScanned = scanned;
     this.progress.viewsChanged = changed;
     this.progress.errors += errors;
@@ -124,8 +129,17 @@ export class Job {
 
   /** `table` is empty for a failure that is no table's. */
   failed(table: string, error: unknown): void {
-    const { code, message } = causeOf(error);
-    const failure = { table, code, message, failedAtMs: Date.now() };
+    this.failure({ table, ...causeOf(error), failedAtMs: Date.now() });
+  }
+
+  /** A namespace that may not be listed. */
+  refusal(failure: TableFailure): void {
+    this.refused = true;
+    this.failure(failure);
+  }
+
+  failure(failure: TableFailure): void {
+    const { table } = failure;
     this.progress.errors += 1;
     // What ended the job comes first: it must be among those that are kept and told.
     if (table === '') this.failures.unshift(failure);
@@ -199,6 +213,7 @@ export class Job {
       startedAtMs: this.#startedAtMs!,
       progress: this.progress,
       failures: this.failures,
+      refused: this.refused,
     };
   }
 

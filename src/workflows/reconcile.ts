@@ -55,14 +55,15 @@ export async function reconcile(request: ReconcileRequest, carried?: Carried): P
     const { hasViews, bound } = await ingestChangedTables(request, job, connector, { ...carried, destination });
     const viewsListed = hasViews && (await bringInViews(request, job, connector));
 
-    const { tablesScanned, tablesFiltered, viewsScanned } = job.progress;
-    if (tablesScanned === 0 && !viewsScanned && (request.scope || tablesFiltered === 0)) {
+    const { tablesScanned, tablesFiltered, viewsScanned, errors } = job.progress;
+    if (tablesScanned === 0 && !viewsScanned && errors === 0 && (request.scope || tablesFiltered === 0)) {
       throw ApplicationFailure.nonRetryable(nothingFound(request), 'NOT_FOUND');
     }
     if (!request.scope) {
       job.phase('looking for tables that are gone');
-      job.progress.tablesMissing = await ingest.reconcileMissing({ connectorId, bound });
-      if (viewsListed) job.progress.viewsMissing = await ingest.reconcileMissing({ connectorId, views: true });
+      const { refused } = job;
+      job.progress.tablesMissing = await ingest.reconcileMissing({ connectorId, bound, refused });
+      if (viewsListed) job.progress.viewsMissing = await ingest.reconcileMissing({ connectorId, views: true, refused });
     }
     await control.bindDestination({ connectorId, ...destination });
     job.finish(job.progress.errors > 0 ? 'JS_FAILED' : 'JS_SUCCEEDED');
@@ -114,6 +115,7 @@ async function ingestChangedTables(
       job.progress.tablesUnchanged += page.unchanged;
       job.progress.tablesFiltered += page.filtered;
       job.asked(page.upstreamRequests);
+      for (const refused of page.refused ?? []) job.refusal(refused);
       bound = bound === undefined || page.bound !== page.scanned ? undefined : bound + page.bound;
 
       const changed = job.progress.tablesScanned - job.progress.tablesUnchanged;

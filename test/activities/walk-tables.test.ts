@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { followPages, type PageCycle } from '../../src/activities/page-cycle.ts';
 import { listAllNames, type WalkCursor, walkFrom, walkTables, walkViews } from '../../src/activities/walk-tables.ts';
 import type { NamespacePath, Page, TableEntry } from '../../src/connectors/spi.ts';
+import { CodedError } from '../../src/errors.ts';
 import { MemoryUpstream } from './memory-upstream.ts';
 
 /** All pages of a walk, each cursor taken through JSON as it is in a history. */
@@ -11,7 +12,7 @@ async function walkAll(upstream: MemoryUpstream, limit: number, root: NamespaceP
   let cursor: WalkCursor | undefined = walkFrom(root);
   while (cursor) {
     const page: Awaited<ReturnType<typeof walkTables>> = await walkTables(upstream, cursor, limit, () => {});
-    pages.push(page.tables.map(({ namespace, name }) => [...namespace, name].join('.')));
+    pages.push(page.items.map(({ namespace, name }) => [...namespace, name].join('.')));
     cursor = page.cursor && JSON.parse(JSON.stringify(page.cursor));
   }
   return pages;
@@ -64,8 +65,35 @@ describe('a walk', () => {
     expect(Math.max(...pages.map((page) => page.length))).toBeLessThanOrEqual(limit);
   });
 
+  it('passes over a namespace that refuses or was dropped meanwhile, and tells which refused', async () => {
+    const closed = Object.assign(new MemoryUpstream(), { namespaces: upstream.namespaces, tables: upstream.tables });
+    const { listTables, listNamespaces } = closed;
+    const code = (path: NamespacePath) =>
+      ({ 'a.x': 'PERMISSION_DENIED', c: 'NOT_FOUND' })[path.join('.')] as 'PERMISSION_DENIED' | 'NOT_FOUND' | undefined;
+    const guarded = (path: NamespacePath) => {
+      const found = code(path);
+      if (found) throw new CodedError(found, `${path.join('.')}: ${found}`);
+    };
+    closed.listTables = async (path, page) => {
+      guarded(path);
+      return listTables.call(closed, path, page);
+    };
+    closed.listNamespaces = async (path, page) => {
+      guarded(path);
+      return listNamespaces.call(closed, path, page);
+    };
+    const { items, refused } = await walkTables(closed, walkFrom([]), 100, () => {});
+    expect(items.map(({ namespace, name }) => [...namespace, name].join('.'))).toEqual(['a.1', 'a.2']);
+    expect(refused.map(({ path, error }) => [path, error.code])).toEqual([[['a', 'x'], 'PERMISSION_DENIED']]);
+    // What was asked for must be there, and readable.
+    await expect(walkTables(closed, walkFrom(['a', 'x']), 100, () => {})).rejects.toMatchObject({
+      code: 'PERMISSION_DENIED',
+    });
+    await expect(walkTables(closed, walkFrom(['c']), 100, () => {})).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
   it('goes over views, and over what lies below a root, in the same way', async () => {
-    const { views } = await walkViews(upstream, walkFrom(['a', 'x']), 100, () => {});
+    const { items: views } = await walkViews(upstream, walkFrom(['a', 'x']), 100, () => {});
     expect(views.map(({ namespace, name }) => [...namespace, name].join('.'))).toEqual([
       'a.x.1v',
       'a.x.y.1v',

@@ -255,6 +255,25 @@ describe.concurrent('credentials', () => {
   });
 });
 
+it('a namespace that may not be listed is reported by its name, the others go in, and nothing is taken for gone', async ({
+  expect,
+}) => {
+  const rules = always(/\/namespaces\/bad\/tables\?/, refuse(403, 'ForbiddenException'));
+  await using upstream = await connect(rules, { source: {} });
+  for (const changedTables of [6n, 0n]) {
+    const { job, codes } = await upstream.run();
+    expect(codes).toEqual({ 'namespace bad': 'PERMISSION_DENIED' });
+    expect(job).toMatchObject({
+      state: JobState.JS_FAILED,
+      errors: 1n,
+      tablesChanged: changedTables,
+      tablesMissing: 0n,
+    });
+    expect(job.message).toMatch(/^Partial failure \(1\): namespace bad: /);
+  }
+  expect(await upstream.wrong(NAMES)).toEqual({});
+});
+
 describe.concurrent('a table that was there before', () => {
   it('is not taken for gone when it is listed and answers 404', async ({ expect }) => {
     await using upstream = await connect([]);

@@ -215,22 +215,29 @@ describe("views of Iceberg's REST server", () => {
     });
 
     it.each([
-      ['is refused', refuse(403, 'ForbiddenException'), 'PERMISSION_DENIED', /views.*said the test's proxy/],
+      [
+        'is refused',
+        refuse(403, 'ForbiddenException'),
+        'views of sales',
+        'PERMISSION_DENIED',
+        /views.*said the test's proxy/,
+      ],
       [
         'has pages that repeat for ever',
         round,
+        'views',
         'DATA_LOSS',
         /repeats its pages when it lists the views of namespace sales/,
       ],
-    ])('a listing that %s fails the views alone, and marks none', async (_, fault, code, message) => {
+    ])('a listing that %s fails the views alone, and marks none', async (_, fault, label, code, message) => {
       proxy.rules = [{ path: listing, fault }];
       const name = `t${code.length}`;
       await rest.table('sales', name);
       const job = await stack.trigger(connectorId);
       expect(job).toMatchObject({ state: JobState.JS_FAILED, tablesChanged: 1n, errors: 1n, viewsMissing: 0n });
-      expect(job.message).toMatch(/^Partial failure \(1\): views: /);
+      expect(job.message).toMatch(`Partial failure (1): ${label}: `);
       const [failure] = await stack.failures(job.jobId);
-      expect(failure).toMatchObject({ table: 'views', code, message: expect.stringMatching(message) });
+      expect(failure).toMatchObject({ table: label, code, message: expect.stringMatching(message) });
       expect(await stack.tableId(`lake.sales.${name}`)).toMatch(/^tbl_/);
       expect((await view('sales.large')).upstream?.missingSince).toBeUndefined();
     });
