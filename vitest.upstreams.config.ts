@@ -5,8 +5,8 @@ export default defineConfig({
   test: {
     include: ['test/upstreams/**/*.test.ts'],
     testTimeout: 120_000,
-    // The first run downloads the servers.
-    hookTimeout: 900_000,
+    hookTimeout: 300_000,
+    globalSetup: ['test/upstreams/servers/install.ts'],
     pool: 'forks',
     maxWorkers: 2,
     // Tests that mostly wait (for retries) run side by side where they say so.

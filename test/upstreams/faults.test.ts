@@ -25,7 +25,8 @@ import { startIcebergRest } from './servers/iceberg-rest.ts';
 import type { Server } from './servers/server.ts';
 import { TokenGate } from './token-gate.ts';
 
-const NAMES = ['fx.orders', 'fx.v2_cow', 'fx.part_evo', 'fx.refs', 'fx.schema_evo', 'fx.v3_dv'];
+const NAMES = ['fx.orders', 'fx.v2_cow', 'fx.schema_evo'];
+const ALL = BigInt(NAMES.length);
 const good = fixtureTables().filter(({ path }) => NAMES.includes(formatName(path)));
 const truncated = fixtureTables().filter(({ truth }) => truth.corrupted === 'truncated_metadata');
 
@@ -116,7 +117,7 @@ describe.concurrent('what stays broken for one table', () => {
       await using upstream = await connect(always(LOAD_ORDERS, fault));
       const { job, codes } = await upstream.run();
       expect(codes).toEqual({ 'fx.orders': code });
-      expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, tablesScanned: 6n, tablesChanged: 5n });
+      expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, tablesScanned: ALL, tablesChanged: ALL - 1n });
       expect(job.message).toMatch(/^Partial failure \(1\): fx\.orders: /);
       expect(await upstream.wrong(NAMES.filter((name) => name !== 'fx.orders'))).toEqual({});
 
@@ -156,7 +157,7 @@ describe.concurrent('what passes', () => {
     await using upstream = await connect(rules);
     const { job, failures } = await upstream.run();
     expect(failures).toEqual([]);
-    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 6n });
+    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: ALL });
     expect(await upstream.wrong(NAMES)).toEqual({});
   });
 });
@@ -192,7 +193,7 @@ describe.concurrent('what breaks the whole run', () => {
 
     upstream.proxy.rules = [];
     const after = await upstream.run();
-    expect(after.job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 0n, tablesUnchanged: 6n });
+    expect(after.job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 0n, tablesUnchanged: ALL });
     expect(await upstream.wrong(NAMES)).toEqual({});
   });
 });
@@ -214,7 +215,7 @@ describe.concurrent('a catalog that cannot be opened', () => {
       expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, tablesScanned: 0n });
 
       upstream.proxy.rules = [];
-      expect((await upstream.run()).job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 6n });
+      expect((await upstream.run()).job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: ALL });
       expect(await upstream.wrong(NAMES)).toEqual({});
     },
   );
@@ -228,7 +229,7 @@ describe.concurrent('credentials', () => {
     await using upstream = await connect(gate.rules, { auth });
     const { job, failures } = await upstream.run();
     expect(failures).toEqual([]);
-    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 6n });
+    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: ALL });
     expect(gate.issued.length).toBeGreaterThan(1);
     expect(await upstream.wrong(NAMES)).toEqual({});
   });
@@ -281,7 +282,7 @@ describe.concurrent('a table that was there before', () => {
     upstream.proxy.rules = always(LOAD_ORDERS, refuse(404, 'NoSuchTableException'));
     const { job, codes } = await upstream.run();
     expect(codes).toEqual({ 'fx.orders': 'NOT_FOUND' });
-    expect(job).toMatchObject({ tablesUnchanged: 5n, tablesMissing: 0n });
+    expect(job).toMatchObject({ tablesUnchanged: ALL - 1n, tablesMissing: 0n });
     expect(await upstream.missing()).toEqual([]);
     expect(await upstream.wrong(NAMES)).toEqual({});
 
@@ -313,7 +314,7 @@ it("Iceberg's server, hanging for 91 seconds over a truncated metadata file, hol
   await using upstream = await connect([], { source: {} });
   const { job, codes } = await upstream.run();
   expect(codes).toEqual({ 'bad.truncated_metadata': 'DEADLINE_EXCEEDED' });
-  expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, tablesScanned: 7n, tablesChanged: 6n });
+  expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, tablesScanned: ALL + 1n, tablesChanged: ALL });
   expect(await upstream.wrong(NAMES)).toEqual({});
 
   mend(truncated[0]!.truth.metadata_location.replace(/^file:\/lake/, folder));

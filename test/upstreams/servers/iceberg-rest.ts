@@ -15,15 +15,20 @@ export interface IcebergRestOptions {
   s3?: Pick<Moto, 'url' | 'access'>;
 }
 
-/** Iceberg's own REST catalog server 1.11.0 on SQLite. Namespaces' levels are joined with `.` in its paths, as its config says. */
-export async function startIcebergRest({ warehouse, s3 }: IcebergRestOptions): Promise<Server> {
-  const lib = await installed('iceberg-rest-1.11.0', (folder) =>
+/** The folder of its jars. */
+export function installIcebergRest(): Promise<string> {
+  return installed('iceberg-rest-1.11.0', (folder) =>
     runInstaller('mvn', [
       ...['-q', '-B', ...mavenRepository(), '-f', POM],
       'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies',
       `-DoutputDirectory=${folder}`,
     ]),
   );
+}
+
+/** Iceberg's own REST catalog server 1.11.0 on SQLite. Namespaces' levels are joined with `.` in its paths, as its config says. */
+export async function startIcebergRest({ warehouse, s3 }: IcebergRestOptions): Promise<Server> {
+  const lib = await installIcebergRest();
   return startServer({
     name: 'iceberg-rest',
     // Its Hadoop needs the security manager, which Java 24 took away.

@@ -10,15 +10,20 @@ export interface Nessie extends Server {
   readonly restUrl: string;
 }
 
-/** @param options.warehouse `s3://bucket/prefix` on moto; the bucket has to be there */
-export async function startNessie(options: { warehouse: string; s3: Pick<Moto, 'url' | 'access'> }): Promise<Nessie> {
-  const folder = await installed('nessie-0.99.0', (target) =>
+/** The folder of its jar. */
+export function installNessie(): Promise<string> {
+  return installed('nessie-0.99.0', (folder) =>
     runInstaller('mvn', [
       ...['-q', '-B', ...mavenRepository(), 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy'],
       '-Dartifact=org.projectnessie.nessie:nessie-quarkus:0.99.0:jar:runner',
-      `-DoutputDirectory=${target}`,
+      `-DoutputDirectory=${folder}`,
     ]),
   );
+}
+
+/** @param options.warehouse `s3://bucket/prefix` on moto; the bucket has to be there */
+export async function startNessie(options: { warehouse: string; s3: Pick<Moto, 'url' | 'access'> }): Promise<Nessie> {
+  const folder = await installNessie();
   const jar = readdirSync(folder).find((name) => name.endsWith('.jar'));
   if (!jar) throw new Error(`${folder} has no jar: delete it to have it installed again`);
   const { s3, warehouse } = options;
