@@ -1,5 +1,6 @@
 import { type Connector, ConnectorKind } from '../generated/reconciler/v1/connectors.ts';
 import { isPlainSecret, isSecretReference, REFERENCE_FORM } from '../secrets.ts';
+import { footersEnabled, ndvOptions } from '../stats/statistics-options.ts';
 import { Checks } from './rpc/violations.ts';
 
 /** The longest display name of a connector. */
@@ -53,6 +54,7 @@ export function checkConnector(connector: Connector, at = 'connector'): void {
   checkAuth(checks, connector, at);
   checkPolicy(checks, connector, at);
   checkOptions(checks, connector.properties, `${at}.properties`);
+  checkStatistics(checks, connector.properties, `${at}.properties`);
   checks.done();
 }
 
@@ -174,5 +176,16 @@ function checkOptions(checks: Checks, options: { [key: string]: string }, field:
       `${field}[${key.slice(0, 100)}]`,
       `holds a secret: the catalog stores none. Give a reference instead (${REFERENCE_FORM})`,
     );
+  }
+}
+
+/** A wrong one would fail every table, one by one. */
+function checkStatistics(checks: Checks, properties: { [key: string]: string }, field: string): void {
+  for (const read of [ndvOptions, footersEnabled]) {
+    try {
+      read(properties);
+    } catch (error) {
+      checks.that(false, field, `are not right: ${(error as Error).message}`);
+    }
   }
 }

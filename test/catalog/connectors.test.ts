@@ -106,6 +106,12 @@ describe('CreateConnector', () => {
     ['an interval below 0', { policy: { intervalSeconds: -1n } }, 'policy.interval_seconds'],
     ['too much at once', { policy: { maxParallel: 65 } }, 'policy.max_parallel: 65 is not within 0 and 64'],
     ['DELETING', { state: ConnectorState.CONNECTOR_STATE_DELETING }, 'connector.state'],
+    [
+      'a sample above all',
+      { properties: { 'stats.ndv.sample_fraction': '1.5' } },
+      'stats.ndv.sample_fraction is "1.5"',
+    ],
+    ['a switch that is none', { properties: { 'stats.footers.enabled': 'yes' } }, 'it has to be true or false'],
   ])('refuses %s', async (_, fields, message) => {
     expect(await failure(create(fields))).toMatchObject(refusal('INVALID_ARGUMENT', message));
   });

@@ -4,8 +4,8 @@ import { NAME_MAPPING, parseNameMapping } from '../../connectors/parquet/field-i
 import { readFooter } from '../../connectors/parquet/footer.ts';
 import type { ColumnMetrics, ContentFile, FileChange, FileChangeBatch, TableReader } from '../../connectors/spi.ts';
 import { leafColumns } from '../../stats/leaf-columns.ts';
+import { footersEnabled } from '../../stats/statistics-options.ts';
 import { inLanes } from './in-lanes.ts';
-import { footersEnabled } from './ndv-options.ts';
 import { unreadable } from './unreadable-file.ts';
 
 /** Footers that are read side by side: each may take 16 MiB, and mostly takes 64 KiB. */

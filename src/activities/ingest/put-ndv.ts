@@ -9,9 +9,9 @@ import type {
   PutColumnStatsRequest,
 } from '../../generated/reconciler/v1/statistics.ts';
 import { type LeafColumn, leafColumns } from '../../stats/leaf-columns.ts';
+import type { NdvOptions } from '../../stats/statistics-options.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { inLanes } from './in-lanes.ts';
-import type { NdvOptions } from './ndv-options.ts';
 import { unreadable } from './unreadable-file.ts';
 
 export interface PutNdv {

@@ -1,4 +1,4 @@
-import { CodedError } from '../../errors.ts';
+import { CodedError } from '../errors.ts';
 
 /** Which data files of a table are read for the distinct values of its columns. */
 export interface NdvOptions {
