@@ -117,6 +117,18 @@ describe('CreateConnector', () => {
   });
 
   it.each([
+    ['stats.ndv.enabled', 'yes'],
+    ['stats.ndv.sample_fraction', '0'],
+    ['stats.ndv.sample_fraction', '1.5'],
+    ['stats.ndv.max_files', '-1'],
+    ['stats.ndv.max_files', 'many'],
+    ['stats.footers.enabled', '1'],
+  ])('refuses %s = %s', async (name, value) => {
+    const refused = await failure(create({ properties: { 'stats.ndv.enabled': 'true', [name]: value } }));
+    expect(refused).toMatchObject(refusal('INVALID_ARGUMENT', `${name} is "${value}"`));
+  });
+
+  it.each([
     ['ICEBERG', 's3://bucket/warehouse', 'sigv4'],
     ['ICEBERG', 's3a://bucket', ''],
     ['ICEBERG', 's3n://bucket/x', 'none'],
