@@ -239,5 +239,4 @@ describe('distinct values', () => {
     await catalog.clients.tables.deleteTable({ tableId });
     await expect.poll(sketches).toEqual({ n: 0, orphans: 0 });
   });
-  });
 });
