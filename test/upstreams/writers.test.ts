@@ -29,8 +29,8 @@ describe('while pyiceberg appends, overwrites, deletes, evolves, rolls back, exp
       catalog: { uri: rest.url, ...pyicebergS3(moto) },
       seed: 4,
       tables: 6,
-      operations: 150,
-      pause: 0.02,
+      operations: 60,
+      pause: 0,
     };
     const writer = write('keep_writing.py', [], input).finally(() => {
       writing = false;
