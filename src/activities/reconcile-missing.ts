@@ -8,10 +8,16 @@ export interface MissingInput {
   connectorId: string;
   /** Of views, not of tables. */
   views?: boolean;
-  /** Tables that the run has listed, if all of them were bound: where as many are bound now, none can be gone. */
-  bound?: number;
+  /** What the run has listed, if all of it was bound: where the same is bound now, none can be gone. */
+  bound?: BoundTables;
   /** The run has told of namespaces that may not be listed: they are passed over. */
   refused?: boolean;
+}
+
+/** Tables, with a check sum of which: see CountBoundTables. */
+export interface BoundTables {
+  count: number;
+  numberSum: number;
 }
 
 /**
@@ -27,8 +33,8 @@ export async function reconcileMissing(deps: ActivityDeps, input: MissingInput):
   if (connector.source?.table) return 0;
   if (!views && bound !== undefined) {
     const namespacePath = connector.source?.namespacePath;
-    const { count } = await deps.catalog.reconciliation.countBoundTables({ connectorId, namespacePath });
-    if (Number(count) === bound) return 0;
+    const { count, numberSum } = await deps.catalog.reconciliation.countBoundTables({ connectorId, namespacePath });
+    if (Number(count) === bound.count && Number(numberSum) === bound.numberSum) return 0;
   }
   const what = views ? 'views' : 'tables';
   return withHeart(`Looking for ${what} gone from ${connector.uri}`, async (heart) => {

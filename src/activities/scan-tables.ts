@@ -31,8 +31,8 @@ export interface ScanPage {
   filtered: number;
   /** At most a page. */
   changed: TableRef[];
-  /** Of the scanned ones, those that are bound already and not missing. Absent with `full`. */
-  bound?: number;
+  /** All of them are bound already and not missing: the sum of their numbers. */
+  boundSum?: number;
   /** Requests made upstream. */
   upstreamRequests?: number;
   /** Namespaces that may not be listed. Absent where there are none. */
@@ -66,7 +66,7 @@ export async function scanTables(deps: ActivityDeps, input: ScanInput): Promise<
       unchanged: taken.length - changed.length,
       filtered: listed.items.length - taken.length,
       changed: changed.map(({ namespace, name }) => ({ namespace, name })),
-      bound: known?.filter(({ tableId, missing }) => tableId !== '' && !missing).length,
+      boundSum: boundSum(known),
       upstreamRequests: requestsMade(source.usage),
       ...(listed.refused.length > 0 ? { refused: listed.refused.map(refusal) } : {}),
       ...(takesViews(source, connector, input.scope) ? { hasViews: true } : {}),
@@ -120,6 +120,12 @@ async function changedOnes(
   };
   await Promise.all(Array.from({ length: QUESTIONS }, ask));
   return tables.filter((_, i) => changed[i]);
+}
+
+/** Undefined where some are new or missing. */
+function boundSum(known: LookupUpstreamTablesResponse_Known[] | undefined): number | undefined {
+  if (!known?.every(({ tableId, missing }) => tableId !== '' && !missing)) return undefined;
+  return known.reduce((sum, { number }) => sum + Number(number), 0);
 }
 
 /** The connector's destination was changed since the table was bound. */

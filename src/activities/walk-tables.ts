@@ -44,10 +44,12 @@ export interface Walked<T> {
 
 /** They go into an activity's result. */
 const MOST_REFUSED = 20;
+/** Namespaces that one stretch visits: what has been visited is known only once it ends. */
+const MOST_VISITED = 500;
 
 /**
  * Tables of the upstream, depth first, from the cursor on: a namespace's own tables before those of its children. Ends
- * when `limit` tables were given or the walk is complete. A table that the upstream lists twice among these is given once. A
+ * when `limit` tables were given, some hundred namespaces visited, or the walk is complete. A table that the upstream lists twice among these is given once. A
  * namespace below the walk's root that may not be listed does not end it, nor does one that was dropped meanwhile.
  *
  * @throws CodedError DATA_LOSS where the upstream's pages repeat for ever
@@ -112,6 +114,7 @@ async function walk<T extends { namespace: NamespacePath; name: string }>(
   const cursor: WalkCursor = structuredClone(start);
   const items = new Map<string, T>();
   const refused: RefusedNamespace[] = [];
+  let visited = 0;
   const walked = () => ({ items: [...items.values()], refused });
   /** An empty page where the namespace below the root refuses, or is gone. */
   const orNothing =
@@ -127,7 +130,9 @@ async function walk<T extends { namespace: NamespacePath; name: string }>(
 
   for (;;) {
     if (cursor.namespace) {
-      if (items.size >= limit || refused.length >= MOST_REFUSED) return { ...walked(), cursor };
+      if (items.size >= limit || refused.length >= MOST_REFUSED || visited >= MOST_VISITED)
+        return { ...walked(), cursor };
+      visited++;
       const { path, token } = cursor.namespace;
       const page = await list(path, { size: limit - items.size, token }).catch(
         orNothing<T>(path, cursor.parents.length === 0),

@@ -92,7 +92,7 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
       checks.done();
       await getConnector(db, request.connectorId);
       const known = await lookupBound(db, 'tables', request.connectorId, request.tables);
-      return { tables: known.map(({ id, ...table }) => ({ tableId: id, ...table })) };
+      return { tables: known.map(({ id, number, ...table }) => ({ tableId: id, number: BigInt(number), ...table })) };
     },
 
     async ensureTable(request) {
@@ -137,7 +137,8 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
     async countBoundTables({ connectorId, namespacePath }) {
       checkIds({ connector_id: connectorId });
       await getConnector(db, connectorId);
-      return { count: BigInt(await countBound(db, 'tables', connectorId, namespacePath)) };
+      const { count, numberSum } = await countBound(db, connectorId, namespacePath);
+      return { count: BigInt(count), numberSum: BigInt(numberSum) };
     },
 
     async markTablesMissing(request) {

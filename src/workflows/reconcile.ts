@@ -7,7 +7,9 @@ import {
   patched,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { BoundTables } from '../activities/reconcile-missing.ts';
 import type { ResolvedConnector } from '../activities/resolve-connector.ts';
+import type { ScanPage } from '../activities/scan-tables.ts';
 import type { WalkCursor } from '../activities/walk-tables.ts';
 import type { TableRef } from '../connectors/spi.ts';
 import { formatName } from '../names.ts';
@@ -31,7 +33,7 @@ interface Carried {
   destination: { catalogId: string; namespaceId: string };
   cursor: WalkCursor;
   /** Tables listed so far, if all of them were bound before this job. */
-  bound?: number;
+  bound?: BoundTables;
 }
 
 /**
@@ -99,12 +101,12 @@ async function ingestChangedTables(
   job: Job,
   { connectorId, maxParallel }: ResolvedConnector,
   from: Omit<Carried, 'job' | 'cursor'> & { cursor?: WalkCursor },
-): Promise<{ hasViews: boolean; bound?: number }> {
+): Promise<{ hasViews: boolean; bound?: BoundTables }> {
   const { full = false, scope } = request;
   const pool = new Pool(maxParallel);
   let { cursor } = from;
   let hasViews = false;
-  let bound = cursor ? from.bound : 0;
+  let bound = cursor ? from.bound : { count: 0, numberSum: 0 };
   try {
     do {
       job.phase('scanning and ingesting tables');
@@ -116,7 +118,7 @@ async function ingestChangedTables(
       job.progress.tablesFiltered += page.filtered;
       job.asked(page.upstreamRequests);
       for (const refused of page.refused ?? []) job.refusal(refused);
-      bound = bound === undefined || page.bound !== page.scanned ? undefined : bound + page.bound;
+      bound = plus(bound, page);
 
       const changed = job.progress.tablesScanned - job.progress.tablesUnchanged;
       const packed =
@@ -171,6 +173,11 @@ async function bringInViews(request: ReconcileRequest, job: Job, { connectorId }
 }
 
 type IngestOptions = Pick<Parameters<typeof ingest.ingestTable>[0], 'connectorId' | 'full' | 'scope'>;
+
+function plus(bound: BoundTables | undefined, { scanned, boundSum }: ScanPage): BoundTables | undefined {
+  if (bound === undefined || boundSum === undefined) return undefined;
+  return { count: bound.count + scanned, numberSum: bound.numberSum + boundSum };
+}
 
 /** Ingests some tables in one activity; one that fails there is run again by itself, with its own retries. */
 async function ingestPack(job: Job, options: IngestOptions, tables: TableRef[]): Promise<void> {

@@ -123,6 +123,43 @@ describe('destinations', () => {
   });
 });
 
+describe('CountBoundTables', () => {
+  it('tells a list that holds a table twice from a complete one', async () => {
+    const { namespaceId } = await catalog.namespace();
+    const { connectorId } = await connector({ displayName: `counted ${++count}` });
+    const { reconciliation } = catalog.clients;
+    const ids: string[] = [];
+    for (const name of ['a', 'b', 'c']) {
+      const format = TableFormat.TABLE_FORMAT_ICEBERG;
+      const upstream = { namespacePath: ['src', 'x'], name };
+      const { table } = await reconciliation.ensureTable({
+        connectorId,
+        upstream,
+        namespaceId,
+        name: `${name}${count}`,
+        format,
+      });
+      ids.push(table?.tableId ?? '');
+    }
+    const look = async (...names: string[]) => {
+      const tables = names.map((name) => ({ namespacePath: ['src', 'x'], name }));
+      const known = (await reconciliation.lookupUpstreamTables({ connectorId, tables })).tables;
+      return { count: BigInt(known.length), numberSum: known.reduce((sum, { number }) => sum + number, 0n) };
+    };
+    expect(await reconciliation.countBoundTables({ connectorId })).toEqual(await look('a', 'b', 'c'));
+    expect(await reconciliation.countBoundTables({ connectorId, namespacePath: ['src'] })).toEqual(
+      await look('c', 'b', 'a'),
+    );
+    expect(await reconciliation.countBoundTables({ connectorId })).not.toEqual(await look('a', 'b', 'b'));
+    expect(await reconciliation.countBoundTables({ connectorId, namespacePath: ['sr'] })).toEqual({
+      count: 0n,
+      numberSum: 0n,
+    });
+    await reconciliation.markTablesMissing({ connectorId, tableIds: [ids[1] as string] });
+    expect(await reconciliation.countBoundTables({ connectorId })).toEqual(await look('a', 'c'));
+  });
+});
+
 describe('EnsureTable', () => {
   const setUp = async (names: string[] = ['one']) => {
     const { namespaceId } = await catalog.namespace();

@@ -62,7 +62,8 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
   const { descriptor } = reader;
   const { stored, hasSnapshots } = await ensureTable(input, reader);
   const { tableId } = stored;
-  heart.beat({ snapshots: 0, files: 0, bytesRead: reader.bytesRead } satisfies IngestHeartbeat);
+  // Not less than what an attempt before has told: this one may end before it gets as far.
+  heart.beat({ snapshots: 0, files: 0, ...resume, bytesRead: reader.bytesRead } satisfies IngestHeartbeat);
 
   const columnIds = selectedColumns(input, reader);
   const options = ndvOptions(connector.properties);

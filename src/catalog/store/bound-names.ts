@@ -18,9 +18,11 @@ export interface Known {
   /** Where it is in the catalog. */
   namespacePath: string[];
   name: string;
+  /** Unique a table. 0 where it is not bound, and of views. */
+  number: number;
 }
 
-const NONE: Known = { id: '', fingerprint: '', missing: false, namespacePath: [], name: '' };
+const NONE: Known = { id: '', fingerprint: '', missing: false, namespacePath: [], name: '', number: 0 };
 
 /** One answer for each that is asked, in order. */
 export async function lookupBound(
@@ -38,7 +40,7 @@ export async function lookupBound(
   for (const [key, names] of namesByPath) {
     const rows = await boundRows(db, kind, connectorId)
       .innerJoin('namespaces', 'namespaces.namespace_id', 'bound.namespace_id')
-      .select(['fingerprint', 'missing_since', 'path_key', 'bound.name', 'upstream_name'])
+      .select(['fingerprint', 'missing_since', 'path_key', 'bound.name', 'upstream_name', numberOf(kind).as('number')])
       .where('upstream_path_key', '=', key)
       .where('upstream_name', 'in', [...names])
       .execute();
@@ -49,6 +51,7 @@ export async function lookupBound(
         missing: row.missing_since !== null,
         namespacePath: pathOfKey(row.path_key),
         name: row.name,
+        number: Number(row.number),
       });
     }
   }
@@ -104,19 +107,18 @@ export async function listBound(
   }));
 }
 
-/** How many `listBound` lists in all. */
+/** How many tables `listBound` lists in all, and the sum of their numbers. */
 export async function countBound(
   db: Db,
-  kind: BoundKind,
   connectorId: string,
   path: readonly string[],
-): Promise<number> {
-  const below = boundBelow(db, kind, connectorId, path).as('below');
-  const { count } = await db
+): Promise<{ count: number; numberSum: number }> {
+  const below = boundBelow(db, 'tables', connectorId, path).select(numberOf('tables').as('number')).as('below');
+  const { count, sum } = await db
     .selectFrom(below)
-    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .select((eb) => [eb.fn.countAll<number>().as('count'), eb.fn.sum<number | null>('number').as('sum')])
     .executeTakeFirstOrThrow();
-  return Number(count);
+  return { count: Number(count), numberSum: Number(sum ?? 0) };
 }
 
 /** Those that are not missing, of one namespace and below if it is given. */
@@ -142,6 +144,7 @@ export async function notMissing(
   return rows.map(({ id }) => id);
 }
 
+const numberOf = (kind: BoundKind) => sql<number>`${kind === 'tables' ? sql.ref('bound.table_num') : sql.lit(0)}`;
 const idColumn = (kind: BoundKind) => sql.ref<string>(kind === 'tables' ? 'bound.table_id' : 'bound.view_id');
 
 /** Both have the columns that are asked for here, so that Kysely's types of one serve. */
