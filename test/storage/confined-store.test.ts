@@ -69,6 +69,50 @@ describe('confined', () => {
   });
 });
 
+describe('confined, on a file system', () => {
+  let folder: string;
+  const read = async (path: string, allowed: string[]) => {
+    const store = confined(openStore({ properties: {}, usage: { requests: 0, bytes: 0 } }), allowed);
+    return Buffer.from(await store.read(path, { maxBytes: 99 })).toString();
+  };
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'confined-'));
+    for (const name of ['wh/a/data', 'wh/b', 'disk']) {
+      mkdirSync(join(folder, name), { recursive: true });
+      writeFileSync(join(folder, name, 'file'), name);
+    }
+    symlinkSync('../../b', join(folder, 'wh', 'a', 'data', 'l'));
+    symlinkSync('../../b/file', join(folder, 'wh', 'a', 'data', 'f'));
+    symlinkSync('data/file', join(folder, 'wh', 'a', 'own'));
+    symlinkSync('../../disk', join(folder, 'wh', 'a', 'disk'));
+    symlinkSync('wh', join(folder, 'lake'));
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it('does not follow links out of the allowed locations', async () => {
+    const table = join(folder, 'wh/a');
+    for (const path of [`${table}/data/l/file`, `file:${table}/data/f`]) {
+      await expect(read(path, [table])).rejects.toMatchObject({
+        code: 'PERMISSION_DENIED',
+        message: expect.stringMatching(/, a link to .*wh\/b\/file, lies outside .*storage\.allowed-locations/),
+      });
+    }
+    const store = confined(openStore({ properties: {}, usage: { requests: 0, bytes: 0 } }), [table]);
+    await expect(store.list(`${table}/data/l`)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+    await expect(store.stat(`${table}/data/l/file`)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+    await expect(read(`${table}/data/nothing`, [table])).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('follows those within them, to them and above them', async () => {
+    const table = join(folder, 'wh/a');
+    expect(await read(`${table}/own`, [table])).toBe('wh/a/data');
+    expect(await read(`${table}/disk/file`, [table, `file://${folder}/disk/`])).toBe('disk');
+    expect(await read(`${folder}/lake/a/data/file`, [`${folder}/lake/a`])).toBe('wh/a/data');
+    expect(await read(`${table}/data/l/file`, [`${table}/data/l`])).toBe('wh/b');
+    expect(await read(`${table}/data/l/file`, ['/'])).toBe('wh/b');
+  });
+});
+
 it('reads allowed locations from the connector', () => {
   expect(allowedLocations({ 'storage.allowed-locations': ' s3://a/b, ,/c d/ ' })).toEqual(['s3://a/b', '/c d/']);
   expect(allowedLocations({})).toEqual([]);
