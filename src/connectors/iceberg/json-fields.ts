@@ -1,6 +1,9 @@
 import { integerValue, isPlainString } from './lossless-json.ts';
 import { MalformedError } from './malformed.ts';
 
+/** Whether errors say what was found, or its JSON type only: for documents that may hold credentials. */
+export type FoundValues = 'shown' | 'withheld';
+
 /**
  * The fields of a JSON object, read with the type that they must have. A field that is null counts as absent.
  *
@@ -9,13 +12,15 @@ import { MalformedError } from './malformed.ts';
 export class JsonFields {
   readonly raw: Readonly<Record<string, unknown>>;
   readonly #path: string;
+  readonly #values: FoundValues;
 
-  constructor(value: unknown, path = '') {
+  constructor(value: unknown, path = '', values: FoundValues = 'shown') {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      throw wrong(path === '' ? 'the document' : path, 'an object', value);
+      throw wrong(path === '' ? 'the document' : path, 'an object', value, values);
     }
     this.raw = value as Record<string, unknown>;
     this.#path = path;
+    this.#values = values;
   }
 
   has(name: string): boolean {
@@ -24,7 +29,7 @@ export class JsonFields {
 
   string(name: string): string {
     const value = this.#own(name);
-    if (!isPlainString(value)) throw wrong(this.#at(name), 'a string', value);
+    if (!isPlainString(value)) throw this.#wrong(this.#at(name), 'a string', value);
     return value;
   }
 
@@ -36,7 +41,7 @@ export class JsonFields {
   integer(name: string): number {
     const value = integerValue(this.#own(name));
     if (value === undefined || value > BigInt(Number.MAX_SAFE_INTEGER) || value < BigInt(Number.MIN_SAFE_INTEGER)) {
-      throw wrong(this.#at(name), 'an integer below 2^53', this.#own(name));
+      throw this.#wrong(this.#at(name), 'an integer below 2^53', this.#own(name));
     }
     return Number(value);
   }
@@ -48,7 +53,7 @@ export class JsonFields {
   /** A field, schema, spec or version number. */
   int32(name: string): number {
     const value = this.integer(name);
-    if (value !== (value | 0)) throw wrong(this.#at(name), 'a 32-bit integer', value);
+    if (value !== (value | 0)) throw this.#wrong(this.#at(name), 'a 32-bit integer', value);
     return value;
   }
 
@@ -56,7 +61,7 @@ export class JsonFields {
   long(name: string): bigint {
     const value = integerValue(this.#own(name));
     if (value === undefined || BigInt.asIntN(64, value) !== value) {
-      throw wrong(this.#at(name), 'a 64-bit integer', this.#own(name));
+      throw this.#wrong(this.#at(name), 'a 64-bit integer', this.#own(name));
     }
     return value;
   }
@@ -66,17 +71,17 @@ export class JsonFields {
   }
 
   object(name: string): JsonFields {
-    return new JsonFields(this.#own(name), this.#at(name));
+    return new JsonFields(this.#own(name), this.#at(name), this.#values);
   }
 
   /** Objects; none where the field is absent. */
   objects(name: string): JsonFields[] {
-    return this.#array(name).map((value, index) => new JsonFields(value, `${this.#at(name)}[${index}]`));
+    return this.#array(name).map((value, index) => new JsonFields(value, `${this.#at(name)}[${index}]`, this.#values));
   }
 
   strings(name: string): string[] {
     return this.#array(name).map((value, index) => {
-      if (!isPlainString(value)) throw wrong(`${this.#at(name)}[${index}]`, 'a string', value);
+      if (!isPlainString(value)) throw this.#wrong(`${this.#at(name)}[${index}]`, 'a string', value);
       return value;
     });
   }
@@ -84,7 +89,7 @@ export class JsonFields {
   int32s(name: string): number[] {
     return this.#array(name).map((value, index) => {
       if (typeof value !== 'number' || value !== (value | 0)) {
-        throw wrong(`${this.#at(name)}[${index}]`, 'a 32-bit integer', value);
+        throw this.#wrong(`${this.#at(name)}[${index}]`, 'a 32-bit integer', value);
       }
       return value;
     });
@@ -110,7 +115,7 @@ export class JsonFields {
   #array(name: string): unknown[] {
     if (!this.has(name)) return [];
     const value = this.raw[name];
-    if (!Array.isArray(value)) throw wrong(this.#at(name), 'a list', value);
+    if (!Array.isArray(value)) throw this.#wrong(this.#at(name), 'a list', value);
     return value;
   }
 
@@ -119,19 +124,35 @@ export class JsonFields {
     return Object.hasOwn(this.raw, name) ? this.raw[name] : undefined;
   }
 
+  #wrong(field: string, wanted: string, found: unknown): MalformedError {
+    return wrong(field, wanted, found, this.#values);
+  }
+
   #at(name: string): string {
     return this.#path === '' ? name : `${this.#path}.${name}`;
   }
 }
 
-export function wrong(field: string, wanted: string, found: unknown): MalformedError {
+export function wrong(field: string, wanted: string, found: unknown, values: FoundValues = 'shown'): MalformedError {
+  const text = values === 'shown' ? excerpt(found) : jsonType(found);
+  return new MalformedError(`${field.slice(0, 200)} should be ${wanted} and is ${text}`);
+}
+
+function excerpt(found: unknown): string {
   let text: string;
   try {
     text = JSON.stringify(found) ?? 'nothing';
   } catch {
     text = 'something that nests too deep';
   }
-  return new MalformedError(
-    `${field.slice(0, 200)} should be ${wanted} and is ${text.length > 100 ? `${text.slice(0, 100)}…` : text}`,
-  );
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+}
+
+function jsonType(found: unknown): string {
+  if (found === undefined) return 'nothing';
+  if (found === null) return 'null';
+  if (Array.isArray(found)) return 'a list';
+  if (isPlainString(found)) return 'a string';
+  if (typeof found === 'boolean') return 'a boolean';
+  return typeof found === 'object' && integerValue(found) === undefined ? 'an object' : 'a number';
 }

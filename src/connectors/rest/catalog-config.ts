@@ -44,7 +44,7 @@ export async function loadConfig(
   const url = `${base}/v1/config${warehouse ? `?warehouse=${encodeStrictly(warehouse)}` : ''}`;
   try {
     const { json } = await client.json({ url, maxBytes: MAX_BYTES });
-    return configOf(new JsonFields(json), base, own);
+    return configOf(new JsonFields(json, '', 'withheld'), base, own);
   } catch (error) {
     throw configError(url, warehouse, error);
   }

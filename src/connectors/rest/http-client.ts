@@ -26,6 +26,8 @@ export interface Call {
   /** A form, and then a POST that can be repeated as it is. */
   form?: URLSearchParams;
   maxBytes: number;
+  /** The answer holds credentials, and one that is no JSON may hold them too: errors show nothing of it. */
+  confidential?: boolean;
 }
 
 export interface JsonAnswer {
@@ -71,7 +73,7 @@ export class HttpClient {
         const { answer, url, used } = sent;
         const { status } = answer;
         if (status === 304) return { status, headers: answer.headers, json: undefined, bytes: 0 };
-        if (status >= 200 && status < 300) return jsonAnswer(actionOf(call, url), answer);
+        if (status >= 200 && status < 300) return jsonAnswer(call, url, answer);
         if ((status === 401 || status === 419) && !renewed) {
           renewed = true;
           if (await this.#options.authenticator.renew?.(used)) continue;
@@ -153,13 +155,16 @@ function redirectTarget(action: string, from: string, answer: HttpAnswer, hop: n
   return to.origin + to.pathname + to.search;
 }
 
-function jsonAnswer(action: string, answer: HttpAnswer): JsonAnswer {
+function jsonAnswer(call: Call, url: string, answer: HttpAnswer): JsonAnswer {
   const { body, headers, status } = answer;
+  const action = actionOf(call, url);
+  const shown = () =>
+    call.confidential ? `${body.length} bytes, not shown: they may hold credentials` : excerpt(answer);
   const type = headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? '';
   if (type !== '' && type !== 'application/json' && !type.endsWith('+json')) {
     throw new NotJsonError(
       'FAILED_PRECONDITION',
-      `${action} was answered ${status} with something else than JSON: ${excerpt(answer)}`,
+      `${action} was answered ${status} with something else than JSON: ${shown()}`,
     );
   }
   try {
@@ -169,9 +174,9 @@ function jsonAnswer(action: string, answer: HttpAnswer): JsonAnswer {
     // Nothing but a JSON text that does not end tells of a body that was cut.
     const cut = answer.untilClose && type !== '';
     if (cut) {
-      throw new CodedError('UNAVAILABLE', `${action} was answered ${status} with a part only: ${excerpt(answer)}`);
+      throw new CodedError('UNAVAILABLE', `${action} was answered ${status} with a part only: ${shown()}`);
     }
-    throw new NotJsonError('DATA_LOSS', `${action} was answered ${status} with what is not JSON: ${excerpt(answer)}`);
+    throw new NotJsonError('DATA_LOSS', `${action} was answered ${status} with what is not JSON: ${shown()}`);
   }
 }
 

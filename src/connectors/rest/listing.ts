@@ -3,6 +3,7 @@ import { JsonFields } from '../iceberg/json-fields.ts';
 import { MalformedError } from '../iceberg/malformed.ts';
 import type { NamespacePath, Page, PageRequest } from '../spi.ts';
 import type { HttpClient } from './http-client.ts';
+import { parsedAnswer } from './malformed-answer.ts';
 import { encodeStrictly } from './resource-paths.ts';
 
 /** Of one page. Names of 200 characters come to some 300 bytes an entry. */
@@ -46,7 +47,7 @@ export class Listing {
       return slice(whole.items, after, page.size);
 
     const { json } = await this.#client.json({ url: address, maxBytes: MAX_BYTES });
-    const answer = named(address, () => {
+    const answer = parsedAnswer(address, 'a listing', 'FAILED_PRECONDITION', () => {
       const fields = new JsonFields(json);
       const items = fields.raw[field] ?? [];
       if (!Array.isArray(items)) throw new MalformedError(`${field} is no list`);
@@ -93,19 +94,4 @@ function sorted(items: readonly NamespacePath[]): NamespacePath[] {
 
 function nameOf(path: NamespacePath): string {
   return path.at(-1) ?? '';
-}
-
-function named<T>(url: string, parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    if (!(error instanceof MalformedError)) throw error;
-    throw new CodedError(
-      'FAILED_PRECONDITION',
-      `GET ${url} was answered with something else than a listing: ${error.message}.`,
-      {
-        cause: error,
-      },
-    );
-  }
 }

@@ -1,10 +1,9 @@
-import { CodedError } from '../../errors.ts';
 import { isSecretKey, rememberSecret } from '../../secrets.ts';
 import { JsonFields } from '../iceberg/json-fields.ts';
 import { integerValue, isPlainString } from '../iceberg/lossless-json.ts';
-import { MalformedError } from '../iceberg/malformed.ts';
 import { etagOf, type TableState } from './fingerprint.ts';
 import type { JsonAnswer } from './http-client.ts';
+import { parsedAnswer } from './malformed-answer.ts';
 
 /** Storage properties that hold for paths with a prefix. */
 export interface VendedForPrefix {
@@ -27,8 +26,8 @@ export interface LoadedTable {
 
 /** @throws CodedError `DATA_LOSS` that names the URL and the field */
 export function loadedTable(url: string, { json, headers, bytes }: JsonAnswer): LoadedTable {
-  return named(url, () => {
-    const fields = new JsonFields(json);
+  return parsed(url, () => {
+    const fields = answerFields(json);
     const metadata = fields.object('metadata');
     const metadataLocation = fields.optionalString('metadata-location');
     return {
@@ -45,8 +44,8 @@ export function loadedTable(url: string, { json, headers, bytes }: JsonAnswer): 
 
 /** Only what tells another state of the table. */
 export function tableState(url: string, { json, headers }: JsonAnswer): TableState {
-  return named(url, () => {
-    const fields = new JsonFields(json);
+  return parsed(url, () => {
+    const fields = answerFields(json);
     const metadata = fields.optionalString('metadata-location') ?? uncommitted(fields.object('metadata'));
     return { metadata, etag: etagOf(headers) };
   });
@@ -54,7 +53,16 @@ export function tableState(url: string, { json, headers }: JsonAnswer): TableSta
 
 /** The answer of the credentials endpoint (`LoadCredentialsResponse`). */
 export function loadedCredentials(url: string, { json }: JsonAnswer): VendedForPrefix[] {
-  return named(url, () => vendedIn(new JsonFields(json)));
+  return parsed(url, () => vendedIn(answerFields(json)));
+}
+
+function parsed<T>(url: string, parse: () => T): T {
+  return parsedAnswer(url, 'the OpenAPI says', 'DATA_LOSS', parse);
+}
+
+/** Answers hold vended credentials, and a malformed one holds them where nobody looks for them. */
+function answerFields(json: unknown): JsonFields {
+  return new JsonFields(json, '', 'withheld');
 }
 
 /** Every change of a table changes the time, and almost always one of the others. */
@@ -89,19 +97,4 @@ function storageConfig(fields: JsonFields, name: string): Record<string, string>
     if (isSecretKey(key) && config[key]) rememberSecret(config[key]);
   }
   return config;
-}
-
-function named<T>(url: string, parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    if (!(error instanceof MalformedError)) throw error;
-    throw new CodedError(
-      'DATA_LOSS',
-      `GET ${url} was answered with something else than the OpenAPI says: ${error.message}.`,
-      {
-        cause: error,
-      },
-    );
-  }
 }

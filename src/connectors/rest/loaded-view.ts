@@ -1,8 +1,8 @@
-import { CodedError } from '../../errors.ts';
 import { JsonFields } from '../iceberg/json-fields.ts';
 import { losslessJson } from '../iceberg/lossless-json.ts';
 import { MalformedError } from '../iceberg/malformed.ts';
 import type { ViewDescriptor } from '../spi.ts';
+import { parsedAnswer } from './malformed-answer.ts';
 
 /**
  * The current version of a view, from the answer to loadView (`LoadViewResult`; Iceberg's view spec).
@@ -10,7 +10,7 @@ import type { ViewDescriptor } from '../spi.ts';
  * @throws CodedError `DATA_LOSS` that names the URL and the field
  */
 export function loadedView(url: string, json: unknown): ViewDescriptor {
-  try {
+  return parsedAnswer(url, 'a view', 'DATA_LOSS', () => {
     const fields = new JsonFields(json);
     const metadata = fields.object('metadata');
     const uuid = metadata.string('view-uuid');
@@ -33,12 +33,7 @@ export function loadedView(url: string, json: unknown): ViewDescriptor {
       properties: { ...metadata.stringMap('properties') },
       fingerprint: fields.optionalString('metadata-location') ?? `uncommitted:${uuid}:${versionId}:${time}`,
     };
-  } catch (error) {
-    if (!(error instanceof MalformedError)) throw error;
-    throw new CodedError('DATA_LOSS', `GET ${url} was answered with something else than a view: ${error.message}.`, {
-      cause: error,
-    });
-  }
+  });
 }
 
 function oneOf(fields: JsonFields, list: string, id: string, wanted: number): JsonFields {

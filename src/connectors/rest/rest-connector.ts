@@ -216,7 +216,10 @@ class RestConnector implements Connector {
     }
     const url = `${base}${paths.table(namespace, name)}?snapshots=${snapshots}`;
     try {
-      return { url, answer: await this.#options.client.json({ url, headers, maxBytes: MAX_METADATA_BYTES }) };
+      return {
+        url,
+        answer: await this.#options.client.json({ url, headers, maxBytes: MAX_METADATA_BYTES, confidential: true }),
+      };
     } catch (error) {
       throw metadataGone(error) ?? error;
     }
@@ -231,7 +234,12 @@ class RestConnector implements Connector {
       said ??
       (config.has(LOAD_CREDENTIALS) ? config.base + config.paths.credentials(table.namespace, table.name) : undefined);
     if (url !== undefined) {
-      const answer = await client.json({ url, headers: this.#delegation(), maxBytes: MAX_CREDENTIALS_BYTES });
+      const answer = await client.json({
+        url,
+        headers: this.#delegation(),
+        maxBytes: MAX_CREDENTIALS_BYTES,
+        confidential: true,
+      });
       return loadedCredentials(url, answer);
     }
     const { url: tableUrl, answer } = await this.#load(table, 'refs', this.#delegation());

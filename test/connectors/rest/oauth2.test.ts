@@ -166,6 +166,25 @@ describe('what is wrong is told', () => {
       message: expect.stringContaining('access_token should be a string'),
     });
   });
+
+  it.each<[string, string, string, RegExp]>([
+    [
+      'an object',
+      'application/json',
+      '{"access_token":{"value":"a-new-token"}}',
+      /access_token should be a string and is an object/,
+    ],
+    ['a form', 'text/plain', 'access_token=a-new-token', /something else than JSON: 24 bytes, not shown/],
+  ])('a token that is %s, without it', async (_, type, body, message) => {
+    const odd = await answeringServer(
+      (_asked, response) => void response.writeHead(200, { 'content-type': type }).end(body),
+    );
+    cleanUp.push(odd);
+    const { ask } = await setUp({}, { tokenUrl: `${odd.url}/tokens` });
+    const error = await ask().catch((e) => e);
+    expect(error).toMatchObject({ code: 'FAILED_PRECONDITION', message: expect.stringMatching(message) });
+    expect(error.message).not.toContain('a-new-token');
+  });
 });
 
 it('masks tokens from then on', async () => {

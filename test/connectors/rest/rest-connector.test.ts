@@ -458,6 +458,30 @@ describe('a table', () => {
     });
   });
 
+  const KEYS = { 's3.access-key-id': 'AKIA1', 's3.secret-access-key': 'a-vended-secret' };
+  it.each<[string, unknown, RegExp]>([
+    [
+      'an object for the list of credentials',
+      { 'storage-credentials': { prefix: 's3://b', config: KEYS } },
+      /storage-credentials should be a list and is an object/,
+    ],
+    [
+      'a list for the config of credentials',
+      { 'storage-credentials': [{ prefix: 's3://b', config: [KEYS] }] },
+      /storage-credentials\[0\]\.config should be an object and is a list/,
+    ],
+    ['text for a config', { config: JSON.stringify(KEYS) }, /config should be an object and is a string/],
+    ['a list around it all', [{ config: KEYS }], /the document should be an object and is a list/],
+    ['text after it', `${JSON.stringify({ config: KEYS })}.`, /what is not JSON: \d+ bytes, not shown/],
+  ])('tells nothing of the credentials in a malformed answer: %s', async (_, answer, message) => {
+    const metadata = tableMetadata('s3://b/t', 's3://b/t/l');
+    const whole = typeof answer === 'object' && !Array.isArray(answer) ? { metadata, ...answer } : answer;
+    const server = await catalog({ [TABLE_PATH]: ((_asked, response) => answerJson(response, whole)) as Answer });
+    const error = await (await open(server)).openTable(TABLE).catch((e) => e);
+    expect(error).toMatchObject({ code: 'DATA_LOSS', message: expect.stringMatching(message) });
+    expect(error.message).not.toContain('a-vended-secret');
+  });
+
   const folder = mkdtempSync(join(tmpdir(), 'rest-connector-'));
   mkdirSync(join(folder, 'a/t'), { recursive: true });
   mkdirSync(join(folder, 'b'));

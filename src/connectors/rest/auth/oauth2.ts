@@ -142,8 +142,9 @@ export class OAuth2 implements Authenticator {
         form: new URLSearchParams(form),
         headers,
         maxBytes: MAX_ANSWER_BYTES,
+        confidential: true,
       });
-      fields = new JsonFields(json);
+      fields = new JsonFields(json, '', 'withheld');
       const value = fields.string('access_token');
       rememberSecret(value);
       // Required by RFC 8693, unknown to RFC 6749: then it is an access token.
