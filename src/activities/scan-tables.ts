@@ -5,6 +5,7 @@ import type { ReconcileScope, TableFailure } from '../workflows/contract.ts';
 import type { ActivityDeps } from './deps.ts';
 import { destinationOf, scopeTakes, type TableDestination } from './destination.ts';
 import { type Heart, withHeart } from './heart.ts';
+import { inParallel } from './in-parallel.ts';
 import { openSource } from './open-source.ts';
 import { type JobRecord, recordJob } from './record-job.ts';
 import { refusal } from './refusal.ts';
@@ -102,23 +103,18 @@ async function changedOnes(
   heart: Heart,
 ): Promise<TableEntry[]> {
   const changed: boolean[] = [];
-  let next = 0;
-  const ask = async () => {
-    for (let i = next++; i < tables.length; i = next++) {
-      const table = tables[i]!;
-      const before = known[i];
-      changed[i] =
-        !before?.tableId ||
-        before.missing ||
-        !before.fingerprint ||
-        hasMoved(before, destinationOf(connector, table)) ||
-        // A table that cannot even be asked is brought in, to fail by itself with its own message and retries.
-        (table.fingerprint ?? (await source.fingerprint(table, before.fingerprint).catch(() => undefined))) !==
-          before.fingerprint;
-      heart.beat();
-    }
-  };
-  await Promise.all(Array.from({ length: QUESTIONS }, ask));
+  await inParallel(tables, QUESTIONS, async (table, i) => {
+    const before = known[i];
+    changed[i] =
+      !before?.tableId ||
+      before.missing ||
+      !before.fingerprint ||
+      hasMoved(before, destinationOf(connector, table)) ||
+      // A table that cannot even be asked is brought in, to fail by itself with its own message and retries.
+      (table.fingerprint ?? (await source.fingerprint(table, before.fingerprint).catch(() => undefined))) !==
+        before.fingerprint;
+    heart.beat();
+  });
   return tables.filter((_, i) => changed[i]);
 }
 

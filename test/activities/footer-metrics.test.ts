@@ -99,10 +99,13 @@ describe('files without column metrics', () => {
     expect(log[0]).toContain('it is gone');
   });
 
-  it.each(['UNAVAILABLE', 'DEADLINE_EXCEEDED'] as const)('are tried again where storage is %s', async (code) => {
-    const { reader } = await open(ON, new CodedError(code, 'storage is away'));
-    await expect(addedFiles(reader)).rejects.toMatchObject({ code });
-  });
+  it.each(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'ABORTED', 'RESOURCE_EXHAUSTED', 'UNAUTHENTICATED'] as const)(
+    'are tried again where storage is %s',
+    async (code) => {
+      const { reader } = await open(ON, new CodedError(code, 'storage is away'));
+      await expect(addedFiles(reader)).rejects.toMatchObject({ code });
+    },
+  );
 });
 
 /** As Spark writes the same values. */

@@ -1,15 +1,20 @@
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { ActivityDeps } from '../../src/activities/deps.ts';
 import { bringIn } from '../../src/activities/ingest/bring-in.ts';
+import { type ScanPage, scanTables } from '../../src/activities/scan-tables.ts';
 import { DirectoryConnector } from '../../src/connectors/directory/directory-connector.ts';
 import { losslessJson, parseLosslessJson } from '../../src/connectors/iceberg/lossless-json.ts';
 import { CodedError } from '../../src/errors.ts';
 import type { ColumnStats } from '../../src/generated/reconciler/v1/statistics.ts';
 import { decodeCompactTheta, THETA_TYPE } from '../../src/stats/ndv/compact-theta.ts';
 import { FileStore } from '../../src/storage/file-store.ts';
+import type { Progress, ReconcileScope } from '../../src/workflows/contract.ts';
 import { TestCatalog } from '../catalog/harness.ts';
 
 /** A table with its data files, by Spark: test/generators/ndv_table.py. */
@@ -64,7 +69,7 @@ async function connect(properties: Record<string, string>) {
   });
   const source = await DirectoryConnector.open(store, warehouse);
   const logger = pino({ level: 'warn' }, { write: (line: string) => void log.push(line) });
-  return async (full = false) => {
+  const bring = async (full: boolean, scope?: ReconcileScope) => {
     store.reads = [];
     await bringIn({
       deps: { catalog: catalog.clients, logger },
@@ -72,12 +77,49 @@ async function connect(properties: Record<string, string>) {
       source,
       table: TABLE,
       full,
+      scope,
       heart: { beat() {}, signal: new AbortController().signal },
     });
     const page = await catalog.clients.reconciliation.listBoundTables({ connectorId: connector.connectorId });
     return page.tables[0]!.tableId;
   };
+  /** Whether an incremental run takes the table for changed. */
+  const isChanged = async () => {
+    const deps: ActivityDeps = {
+      catalog: catalog.clients,
+      jobs: { describe: async () => undefined },
+      openConnector: async () => source,
+      hasSearchAttributes: async () => false,
+      logger,
+    };
+    const { connectorId, displayName: connectorName } = connector;
+    const record = { jobId: `job-${connectorName}`, runId: 'r', connectorId, connectorName, full: false };
+    const env = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
+    const page = (await env.run(() =>
+      scanTables(deps, { connectorId, full: false, record: { ...record, message: '', progress, failures: [] } }),
+    )) as ScanPage;
+    return page.changed.some(({ name }) => name === TABLE.name);
+  };
+  return Object.assign((full = false, scope?: ReconcileScope) => bring(full, scope), {
+    isChanged,
+    displayName: connector.displayName,
+  });
 }
+
+const progress: Progress = {
+  state: 'JS_RUNNING',
+  phase: 'p',
+  tablesScanned: 0,
+  tablesChanged: 0,
+  tablesUnchanged: 0,
+  tablesFiltered: 0,
+  tablesMissing: 0,
+  errors: 0,
+  snapshotsIngested: 0,
+  filesIngested: 0,
+  bytesRead: 0,
+  inFlight: [],
+};
 
 /** By column id. */
 async function columns(tableId: string, snapshot: number): Promise<Map<string, ColumnStats>> {
@@ -196,27 +238,42 @@ describe('distinct values', () => {
     expect((await columns(tableId, 3)).get('3')!.ndv!.exact).toBe(300n);
   });
 
-  it('are left where data files may not be read', async () => {
+  it('are left where data files may not be read, until a full run or a change', async () => {
     store.fault = (path) => {
       throw new CodedError('PERMISSION_DENIED', `cannot read ${path}`);
     };
-    const tableId = await (await connect({ 'stats.ndv.enabled': 'true' }))();
+    const run = await connect({ 'stats.ndv.enabled': 'true' });
+    const tableId = await run();
     expect(log.join()).toContain('data files may not be read');
     expect((await columns(tableId, 3)).get('3')!.ndv).toBeUndefined();
-    // Nothing is said of the files: once the worker may, they are read.
     store.fault = undefined;
-  });
-
-  it('are tried again where storage is away', async () => {
-    store.fault = (path) => {
-      throw new CodedError('UNAVAILABLE', `cannot read ${path}`);
-    };
-    const run = await connect({ 'stats.ndv.enabled': 'true' });
-    await expect(run()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
-    store.fault = undefined;
-    const tableId = await run();
+    expect(await run.isChanged()).toBe(false);
+    await run(true);
     expect((await columns(tableId, 3)).get('3')!.ndv!.exact).toBe(300n);
   });
+
+  it.each(['UNAVAILABLE', 'RESOURCE_EXHAUSTED', 'UNAUTHENTICATED'] as const)(
+    'come with the next run where storage was %s: until then the table can be read, and counts as changed',
+    async (code) => {
+      store.fault = (path) => {
+        throw new CodedError(code, `cannot read ${path}`);
+      };
+      const run = await connect({ 'stats.ndv.enabled': 'true' });
+      await expect(run()).rejects.toMatchObject({ code });
+      const text = `${run.displayName}.db.sketched`;
+      const { tableId: named } = await catalog.clients.directory.resolve({
+        name: { $case: 'text', value: text },
+        object: true,
+      });
+      const { currentSnapshotId } = await catalog.clients.tables.getTable({ tableId: named });
+      expect(currentSnapshotId).toBe(BigInt(TRUTH.at(-1)!.snapshot_id));
+      expect(await run.isChanged()).toBe(true);
+      store.fault = undefined;
+      const tableId = await run();
+      expect((await columns(tableId, 3)).get('3')!.ndv!.exact).toBe(300n);
+      expect(await run.isChanged()).toBe(false);
+    },
+  );
 
   it('are forgotten with the table', async () => {
     const tableId = await (await connect({ 'stats.ndv.enabled': 'true' }))();

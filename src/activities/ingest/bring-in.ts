@@ -12,10 +12,10 @@ import { isNameTaken, viewGaveWay } from '../gave-way.ts';
 import type { Heart } from '../heart.ts';
 import { requestsMade } from '../requests-made.ts';
 import { withFooterMetrics } from './footer-metrics.ts';
-import { putNdv } from './put-ndv.ts';
+import { hasNdv, type PutNdv, putNdv } from './put-ndv.ts';
 import { putSchemas } from './put-schemas.ts';
 import { putSnapshot } from './put-snapshot.ts';
-import { updateTable } from './update-table.ts';
+import { finishTable, UNFINISHED, updateTable } from './update-table.ts';
 
 export interface BringIn {
   deps: Pick<ActivityDeps, 'catalog' | 'logger'>;
@@ -66,7 +66,6 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
   heart.beat({ snapshots: 0, files: 0, ...resume, bytesRead: reader.bytesRead } satisfies IngestHeartbeat);
 
   const columnIds = selectedColumns(input, reader);
-  const options = ndvOptions(connector.properties);
   // Before the snapshots that need them: their statistics are computed by their own schema's types.
   const schemas = new Set([descriptor.currentSchemaId]);
   if (full || !stored.upstream?.fingerprint) {
@@ -116,10 +115,28 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
 
   const expired = [...known.keys()].filter((id) => !upstreamIds.has(id));
   await expireSnapshots(deps, tableId, expired);
-  const updated = await updateTable(deps, stored, descriptor, connector.connectorId, input.table);
-  // The table can be read already; what is known of distinct values may come later.
-  const beat = () => heart.beat({ snapshots, files, bytesRead: reader.bytesRead } satisfies IngestHeartbeat);
-  await putNdv({ deps, reader, tableId, options, known, columnIds, full, signal: heart.signal, beat });
+  const update = (fingerprint: string) =>
+    updateTable(deps, stored, descriptor, connector.connectorId, input.table, fingerprint);
+  const ndv: PutNdv = {
+    deps,
+    reader,
+    tableId,
+    options: ndvOptions(connector.properties),
+    known,
+    columnIds,
+    full,
+    signal: heart.signal,
+    beat: () => heart.beat({ snapshots, files, bytesRead: reader.bytesRead } satisfies IngestHeartbeat),
+  };
+  let updated: boolean;
+  if (hasNdv(ndv)) {
+    // The table can be read before that, and counts as unchanged only after it.
+    updated = await update(UNFINISHED);
+    await putNdv(ndv);
+    await finishTable(deps, tableId, descriptor.fingerprint);
+  } else {
+    updated = await update(descriptor.fingerprint);
+  }
   const changed = snapshots > 0 || rowsWritten > 0 || expired.length > 0 || updated;
   return { changed, snapshots, files, bytesRead: reader.bytesRead, upstreamRequests: requestsMade(input.source.usage) };
 }

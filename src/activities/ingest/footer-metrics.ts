@@ -5,7 +5,7 @@ import { readFooter } from '../../connectors/parquet/footer.ts';
 import type { ColumnMetrics, ContentFile, FileChange, FileChangeBatch, TableReader } from '../../connectors/spi.ts';
 import { leafColumns } from '../../stats/leaf-columns.ts';
 import { footersEnabled } from '../../stats/statistics-options.ts';
-import { inLanes } from './in-lanes.ts';
+import { inParallel } from '../in-parallel.ts';
 import { unreadable } from './unreadable-file.ts';
 
 /** Footers that are read side by side: each may take 16 MiB, and mostly takes 64 KiB. */
@@ -74,7 +74,7 @@ class Footers {
       for (let from = 0; from < changes.length; from += BATCH) {
         const some = changes.slice(from, from + BATCH);
         const files = some.flatMap((change) => (lacksMetrics(change) ? [change.file] : []));
-        await inLanes(files, PARALLEL, async (file) => {
+        await inParallel(files, PARALLEL, async (file) => {
           file.columns = await this.#metrics(file, columnIds, signal);
         });
         // Only behind all changes of the batch can a reader go on.

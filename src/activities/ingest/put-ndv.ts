@@ -11,7 +11,7 @@ import type {
 import { type LeafColumn, leafColumns } from '../../stats/leaf-columns.ts';
 import type { NdvOptions } from '../../stats/statistics-options.ts';
 import type { ActivityDeps } from '../deps.ts';
-import { inLanes } from './in-lanes.ts';
+import { inParallel } from '../in-parallel.ts';
 import { unreadable } from './unreadable-file.ts';
 
 export interface PutNdv {
@@ -34,6 +34,11 @@ const PARALLEL = 4;
 /** Files of a page, and of a put; fewer where they are wide, so that a put has about 2 MiB at most. */
 const FILES_A_PUT = 25;
 const SKETCHES_A_PUT = 500;
+
+/** Whether there is anything for `putNdv` to do. */
+export function hasNdv({ reader, options }: PutNdv): boolean {
+  return (reader.sketchFiles ?? []).length > 0 || (options !== undefined && reader.openDataFile !== undefined);
+}
 
 /**
  * Brings the numbers of distinct values of a table whose snapshots are in: what the upstream itself keeps of them (Puffin), and
@@ -118,7 +123,7 @@ async function sketchFiles(put: PutNdv, options: NdvOptions): Promise<void> {
       { signal },
     );
     const sketched: FileSketches[] = [];
-    await inLanes(page.files, PARALLEL, async (file) => {
+    await inParallel(page.files, PARALLEL, async (file) => {
       if (isDenied) return;
       const { sketches, denied } = await sketchOne(put, file, columns, lastColumnId);
       isDenied ||= denied;

@@ -15,9 +15,13 @@ const MASK = [
   'upstream',
 ];
 
+/** In place of a fingerprint: the table can be read, and the next run goes on with it. No upstream gives it. */
+export const UNFINISHED = 'unfinished';
+
 /**
  * Moves the table to the state that was read: current snapshot, refs and fingerprint at once, after all they need is in.
  *
+ * @param fingerprint the one that was read, or `UNFINISHED`
  * @returns whether anything but the fingerprint differed
  */
 export async function updateTable(
@@ -26,6 +30,7 @@ export async function updateTable(
   descriptor: TableDescriptor,
   connectorId: string,
   upstream: TableRef,
+  fingerprint: string,
 ): Promise<boolean> {
   const schema = descriptor.schemas.find(({ id }) => id === descriptor.currentSchemaId);
   const table: Partial<Table> = {
@@ -45,7 +50,7 @@ export async function updateTable(
     })),
   };
   const known = stored.upstream?.fingerprint !== '' && !stored.upstream?.missingSince && same(stored, table);
-  if (known && stored.upstream?.fingerprint === descriptor.fingerprint) return false;
+  if (known && stored.upstream?.fingerprint === fingerprint) return false;
   await deps.catalog.tables.updateTable({
     updateMask: MASK,
     table: {
@@ -55,12 +60,24 @@ export async function updateTable(
         namespacePath: [...upstream.namespace],
         tableName: upstream.name,
         uuid: descriptor.uuid,
-        fingerprint: descriptor.fingerprint,
+        fingerprint,
         fetchedAt: new Date(),
       },
     },
   });
   return !known;
+}
+
+/** After `updateTable` with `UNFINISHED`: from now on the table counts as unchanged while the upstream has this fingerprint. */
+export async function finishTable(
+  { catalog }: Pick<ActivityDeps, 'catalog'>,
+  tableId: string,
+  fingerprint: string,
+): Promise<void> {
+  await catalog.tables.updateTable({
+    updateMask: ['upstream.fingerprint'],
+    table: { tableId, upstream: { fingerprint } },
+  });
 }
 
 const bigint = (value: number | undefined) => (value === undefined ? undefined : BigInt(value));

@@ -44,7 +44,7 @@ export function unpackPrefixed(reader: Reader, count: number): Uint8Array[] {
       return rest;
     }
     expanded += prefix + rest.length;
-    if (expanded > MAX_EXPANDED_BYTES) throw new CodedError('RESOURCE_EXHAUSTED', 'a page has prefixes without end');
+    if (expanded > MAX_EXPANDED_BYTES) throw new CodedError('FAILED_PRECONDITION', 'a page has prefixes without end');
     if (prefix < 0 || prefix > before.length)
       throw broken(`a value is said to share ${prefix} bytes with the one before`);
     const value = new Uint8Array(prefix + rest.length);

@@ -80,7 +80,7 @@ const MAX_SCHEMA_DEPTH = 500;
  * @param endBytes how much of the end to read at first
  * @returns the footer, and the file with its end kept: what lies in it is not read again
  * @throws CodedError `DATA_LOSS` for what is no Parquet file or broken, `UNIMPLEMENTED` for an encrypted one,
- *   `RESOURCE_EXHAUSTED` for a footer beyond 16 MiB, and what the store throws
+ *   `FAILED_PRECONDITION` for a footer beyond 16 MiB, and what the store throws
  */
 export async function readFooter(
   file: DataFileBytes,
@@ -94,7 +94,7 @@ export async function readFooter(
   if (magic !== MAGIC) throw broken('it does not end as a Parquet file does');
   const length = tail.readUInt32LE(0);
   if (length > MAX_FOOTER_BYTES) {
-    throw new CodedError('RESOURCE_EXHAUSTED', `its footer has ${length} bytes; at most ${MAX_FOOTER_BYTES} are read`);
+    throw new CodedError('FAILED_PRECONDITION', `its footer has ${length} bytes; at most ${MAX_FOOTER_BYTES} are read`);
   }
   if (length + 12 > file.byteLength) throw broken(`its footer is said to have ${length} bytes`);
   if (length + 8 > endBytes) kept = await withEndKept(file, length + 8);

@@ -36,7 +36,7 @@ const MAX_PAGE_VALUES = 4 * 1024 * 1024;
  * `levels` counts values with nulls.
  *
  * @param bytes from the chunk's first page on
- * @throws CodedError `DATA_LOSS` where they are broken, `RESOURCE_EXHAUSTED` for a page that is too large, `UNIMPLEMENTED` for an
+ * @throws CodedError `DATA_LOSS` where they are broken, `FAILED_PRECONDITION` for a page that is too large, `UNIMPLEMENTED` for an
  *   encoding or a codec that cannot be read
  */
 export function* readPages(bytes: Uint8Array, chunk: ColumnChunk, leaf: SchemaNode): Generator<Page> {
@@ -50,7 +50,7 @@ export function* readPages(bytes: Uint8Array, chunk: ColumnChunk, leaf: SchemaNo
     const body = bytes.subarray(reader.offset, reader.offset + size);
     reader.offset += size;
     if (!(header.uncompressed_page_size >= 0 && header.uncompressed_page_size <= MAX_PAGE_BYTES)) {
-      throw new CodedError('RESOURCE_EXHAUSTED', `a page has ${header.uncompressed_page_size} bytes`);
+      throw new CodedError('FAILED_PRECONDITION', `a page has ${header.uncompressed_page_size} bytes`);
     }
     const page = decode(header, body, chunk, leaf);
     if (page === undefined) continue;
@@ -102,7 +102,7 @@ function decode(header: Header, body: Uint8Array, chunk: ColumnChunk, leaf: Sche
 
 function pageValues(count: number | undefined): number {
   if (count === undefined || !(count >= 0)) throw broken(`a page is said to have ${count} values`);
-  if (count > MAX_PAGE_VALUES) throw new CodedError('RESOURCE_EXHAUSTED', `a page has ${count} values`);
+  if (count > MAX_PAGE_VALUES) throw new CodedError('FAILED_PRECONDITION', `a page has ${count} values`);
   return count;
 }
 
