@@ -70,7 +70,7 @@ export async function openChangeStream(database: Database, header: PutHeader): P
       snapshotId: row.snapshot_id,
       path: row.base_snapshot_id === null ? [placeOf(row)] : await pathOf(db, placeOf(row)),
     };
-    const stream = { row, target, header, id: randomUUID(), writer: new FileWriter(database) };
+    const stream = { row, target, header, id: randomUUID(), writer: FileWriter.of(database) };
     return row.complete === 1 ? new ReplaceStream(database, stream) : new StageStream(database, stream);
   }
 }
