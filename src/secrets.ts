@@ -52,10 +52,25 @@ const LONGEST = 65_536;
 const MOST_KNOWN = 1_000;
 
 /** The forms in which a secret may stand in a text, by secret; the one used last is last. */
-const known = new Map<string, readonly string[]>();
+type Known = Map<string, readonly string[]>;
+/** Connectors' own, and those that servers gave out: so many come of these that none of the own ones would be left. */
+const own: Known = new Map();
+const given: Known = new Map();
 
-/** From now on `withoutSecrets` masks the value. Values below 6 characters are not taken. The last 1,000 are kept. */
+/**
+ * From now on `withoutSecrets` masks the value, which a server gave out: a vended key, a token, a session. Values below 6 characters are
+ * not taken. The last 1,000 are kept.
+ */
 export function rememberSecret(value: string): void {
+  remember(given, value);
+}
+
+/** The same for a secret of a connector itself; 1,000 of these are kept apart. */
+export function rememberOwnSecret(value: string): void {
+  remember(own, value);
+}
+
+function remember(known: Known, value: string): void {
   if (value.length < SHORTEST || value.length > LONGEST) return;
   const forms = known.get(value) ?? formsOf(value);
   known.delete(value);
@@ -69,8 +84,10 @@ export function rememberSecret(value: string): void {
 /** The text with `***` in place of every known secret, also where it is percent-encoded, JSON-escaped or in base64. */
 export function withoutSecrets(text: string): string {
   const found: string[] = [];
-  for (const forms of known.values()) {
-    for (const form of forms) if (text.includes(form)) found.push(form);
+  for (const known of [own, given]) {
+    for (const forms of known.values()) {
+      for (const form of forms) if (text.includes(form)) found.push(form);
+    }
   }
   // The longest first: one secret can be a part of another.
   found.sort((a, b) => b.length - a.length);

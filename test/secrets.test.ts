@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isReferenceIn, isSecretReference, rememberSecret, withoutSecrets } from '../src/secrets.ts';
+import { isReferenceIn, isSecretReference, rememberOwnSecret, rememberSecret, withoutSecrets } from '../src/secrets.ts';
 
 describe('withoutSecrets', () => {
   it('masks what is remembered, in every form in which it may be sent', () => {
@@ -49,6 +49,14 @@ describe('withoutSecrets', () => {
     expect(withoutSecrets('first-secret second-secret one-more-secret secret-number-997.')).toBe(
       '*** second-secret *** ***',
     );
+  });
+
+  it("keeps connectors' own secrets, however many are given out by servers; of the own ones a thousand too", () => {
+    rememberOwnSecret('own-secret');
+    for (let i = 0; i < 1_001; i++) rememberSecret(`given-number-${i}.`);
+    expect(withoutSecrets('own-secret given-number-0.')).toBe('*** given-number-0.');
+    for (let i = 0; i < 1_000; i++) rememberOwnSecret(`own-number-${i}.`);
+    expect(withoutSecrets('own-secret own-number-0.')).toBe('own-secret ***');
   });
 });
 

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { CodedError } from '../errors.ts';
-import { isReferenceIn, isSecretReference, rememberSecret } from '../secrets.ts';
+import { isReferenceIn, isSecretReference, rememberOwnSecret } from '../secrets.ts';
 import { awsCredentials, credentialsKey, credentialsName } from '../storage/aws/credentials.ts';
 import { awsError } from '../storage/aws/errors.ts';
 import { awsRegion } from '../storage/aws/region.ts';
@@ -24,6 +24,7 @@ type Properties = Readonly<Record<string, string>>;
  * auth properties and the secret. What was resolved is masked from now on in logs and errors.
  *
  * Properties that say how to get at Secrets Manager (`secretsmanager.*`, `client.*`) may be `env:` and `file:` references themselves.
+ * Those that are `aws-secretsmanager:` references are resolved with the others of them, or by the worker's own credentials.
  *
  * @throws CodedError `FAILED_PRECONDITION` if it is not there, `PERMISSION_DENIED` or `UNAUTHENTICATED` if it may not be read; the
  *   message names the reference and where it stands, never a value
@@ -33,8 +34,10 @@ export async function resolveSecrets(spec: ConnectorSpec): Promise<ResolvedSpec>
   const local = await resolveAll('properties', spec.properties, async (reference, place) =>
     reference.startsWith(AWS) ? reference : resolveLocal(reference, place),
   );
+  // A reference to a secret there is no key for asking there.
+  const access = Object.fromEntries(Object.entries(local).filter(([, value]) => !value.startsWith(AWS)));
   const resolve = (reference: string, place: string): Promise<string> =>
-    reference.startsWith(AWS) ? resolveAws(reference, place, local) : resolveLocal(reference, place);
+    reference.startsWith(AWS) ? resolveAws(reference, place, access) : resolveLocal(reference, place);
   const [properties, headerHints, authProperties, secret] = await Promise.all([
     resolveAll('properties', local, resolve),
     resolveAll('auth.header_hints', auth.headerHints, resolve),
@@ -72,7 +75,7 @@ async function resolveLocal(reference: string, place: string): Promise<string> {
   const secret = reference.startsWith('env:')
     ? fromEnvironment(reference.slice('env:'.length), reference, place)
     : await fromFile(reference.slice('file:'.length).replace(/^\/\/(?=\/)/, ''), reference, place);
-  rememberSecret(secret);
+  rememberOwnSecret(secret);
   return secret;
 }
 
@@ -127,7 +130,7 @@ async function resolveAws(reference: string, place: string, properties: Properti
   }
   const text = await entry.value;
   const secret = jsonKey === undefined ? text : fieldOf(text, jsonKey, reference, place);
-  rememberSecret(secret);
+  rememberOwnSecret(secret);
   return secret;
 }
 

@@ -1,5 +1,5 @@
 import { CodedError } from '../../errors.ts';
-import { rememberSecret } from '../../secrets.ts';
+import { rememberOwnSecret } from '../../secrets.ts';
 import type { ResolvedSpec } from '../connector-spec.ts';
 
 /** Without a secret all of them mean AWS's default chain, or what `client.*`, `glue.*` and `s3.*` say. */
@@ -34,8 +34,8 @@ export function propertiesWithSecret({ properties, auth }: ResolvedSpec): Readon
     );
   }
   // Parts of a secret that is known as a whole only.
-  rememberSecret(keys.secret);
-  if (keys.token) rememberSecret(keys.token);
+  rememberOwnSecret(keys.secret);
+  if (keys.token) rememberOwnSecret(keys.token);
   return {
     ...all,
     'client.access-key-id': keys.id,

@@ -98,14 +98,20 @@ export class HttpExchange {
         const { code } = error as NodeJS.ErrnoException;
         reject(error instanceof CodedError ? error : new NoAnswerError(code ?? (error as Error).message, error));
       };
-      const outgoing = (secure ? https : http).request({
-        agent: secure ? this.#secure : this.#plain,
-        method,
-        host,
-        port,
-        path,
-        headers: body === undefined ? headers : { ...headers, 'content-length': Buffer.byteLength(body) },
-      });
+      let outgoing: http.ClientRequest;
+      try {
+        outgoing = (secure ? https : http).request({
+          agent: secure ? this.#secure : this.#plain,
+          method,
+          host,
+          port,
+          path,
+          headers: body === undefined ? headers : { ...headers, 'content-length': Buffer.byteLength(body) },
+        });
+      } catch (error) {
+        // What HTTP does not take is found before anything is sent.
+        return reject(new NoAnswerError((error as NodeJS.ErrnoException).code ?? 'ERR_INVALID', error));
+      }
       const deadline = setTimeout(() => fail(deadlineExceeded(request)), timeoutMs);
       // From when there is a socket: waiting for one of the others to be free is no fault of the address.
       let connecting: NodeJS.Timeout | undefined;

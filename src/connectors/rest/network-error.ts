@@ -12,9 +12,12 @@ const UNTRUSTED = new Set([
   'ERR_TLS_CERT_ALTNAME_INVALID',
 ]);
 
+/** Node refuses a header's value or a path. */
+const UNSENDABLE = /^ERR_(HTTP_)?(INVALID|UNESCAPED)/;
+
 /** Whether it can be another thing the next time: not so for an untrusted certificate, or what speaks no HTTP. */
 export function mayPass({ code }: NoAnswerError): boolean {
-  return !UNTRUSTED.has(code) && !/^(HPE_|EPROTO|ERR_SSL|ERR_INVALID|Z_)/.test(code);
+  return !UNTRUSTED.has(code) && !UNSENDABLE.test(code) && !/^(HPE_|EPROTO|ERR_SSL|Z_)/.test(code);
 }
 
 /** As a person wants to know it: which part of the address is wrong. */
@@ -51,10 +54,10 @@ export function networkError(action: string, url: string, error: NoAnswerError):
   if (code.startsWith('Z_')) {
     return because('FAILED_PRECONDITION', `the answer to ${action} cannot be unpacked (${code}).`);
   }
-  if (code.startsWith('ERR_INVALID')) {
+  if (UNSENDABLE.test(code)) {
     return because(
       'INVALID_ARGUMENT',
-      `${action} cannot be sent: a header or the path has characters that HTTP does not allow (${code}).`,
+      `${action} cannot be sent: a header or the path has characters that HTTP does not allow (${code}). Check the connector's secret for a line break in it.`,
     );
   }
   return because('UNAVAILABLE', `${action} broke off without a whole answer: ${code}.`);

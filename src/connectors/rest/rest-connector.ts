@@ -1,5 +1,5 @@
 import { CodedError } from '../../errors.ts';
-import { rememberSecret } from '../../secrets.ts';
+import { rememberOwnSecret } from '../../secrets.ts';
 import type { Usage } from '../../storage/usage.ts';
 import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
 import { JsonFields } from '../iceberg/json-fields.ts';
@@ -57,7 +57,7 @@ export async function openRestCatalog(spec: ResolvedSpec, limits: WorkerLimits):
     const own = ownProperties(spec);
     const timeouts = timeoutsOf(own);
     const { delegation, ...headers } = requestHeaders(spec);
-    if (spec.auth.secret) rememberSecret(spec.auth.secret);
+    if (spec.auth.secret) rememberOwnSecret(spec.auth.secret);
     const authenticator = await authenticatorOf(spec, own, {
       base,
       tokenClient: (own) =>

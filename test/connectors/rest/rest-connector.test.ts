@@ -322,6 +322,7 @@ describe('schemes', () => {
     ['none', {}, { scheme: 'NONE', secret: 'x' }, undefined],
     ['a secret', {}, { secret: 'tok' }, 'Bearer tok'],
     ['bearer', {}, { scheme: 'Bearer', secret: 'tok' }, 'Bearer tok'],
+    ['bearer with line breaks around it', {}, { scheme: 'bearer', secret: '\ntok \r\n\n' }, 'Bearer tok'],
     ['the property token', { token: 'tok' }, {}, 'Bearer tok'],
     [
       'sigv4',
@@ -364,6 +365,14 @@ describe('schemes', () => {
       code: 'INVALID_ARGUMENT',
       message: expect.stringMatching(message),
     });
+    expect(server.asked).toEqual([]);
+  });
+
+  it('with a token that HTTP does not take are told so, and not with the token', async () => {
+    const server = await catalog({});
+    const error = await open(server, {}, { scheme: 'bearer', secret: 'two\nlines-of-a-token' }).catch((e) => e);
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('line break') });
+    expect(error.message).not.toContain('lines-of-a-token');
     expect(server.asked).toEqual([]);
   });
 

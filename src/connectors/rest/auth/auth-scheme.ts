@@ -1,5 +1,5 @@
 import { CodedError } from '../../../errors.ts';
-import { rememberSecret } from '../../../secrets.ts';
+import { rememberOwnSecret } from '../../../secrets.ts';
 import { awsCredentials } from '../../../storage/aws/credentials.ts';
 import { awsRegion } from '../../../storage/aws/region.ts';
 import type { ResolvedSpec } from '../../connector-spec.ts';
@@ -111,7 +111,7 @@ function oauth2(
     client: tokenClient(sameOrigin(tokenUrl, base)),
     tokenUrl,
     credential: text ? credentialOf(text, clientId) : undefined,
-    token: properties.token || undefined,
+    token: properties.token?.trim() || undefined,
     scope: properties.scope || 'catalog',
     parameters: {
       ...(properties.audience && { audience: properties.audience }),
@@ -131,7 +131,7 @@ function credentialOf(text: string, clientId: string | undefined): { clientId?: 
   const at = clientId === undefined ? text.indexOf(':') : -1;
   const id = at < 0 ? clientId : text.slice(0, at).trim();
   const clientSecret = clientId === undefined ? text.slice(at + 1).trim() : text;
-  rememberSecret(clientSecret);
+  rememberOwnSecret(clientSecret);
   return { ...(id !== undefined && { clientId: id }), clientSecret };
 }
 

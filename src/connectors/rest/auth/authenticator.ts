@@ -1,3 +1,5 @@
+import { rememberOwnSecret } from '../../../secrets.ts';
+
 /** A request about to be sent. Header names in lower case. */
 export interface Outgoing {
   method: 'GET' | 'POST';
@@ -18,8 +20,10 @@ export interface Authenticator {
 
 export const ANONYMOUS: Authenticator = { authenticate: async (request) => request };
 
-/** A token that stays as it is (RFC 6750). */
-export function bearer(token: string): Authenticator {
+/** A token that stays as it is (RFC 6750). White space around it is none of it: a file ends with a line break, or with two. */
+export function bearer(text: string): Authenticator {
+  const token = text.trim();
+  rememberOwnSecret(token);
   return { authenticate: async (request) => withBearer(request, token) };
 }
 

@@ -1,5 +1,5 @@
 import { CodedError } from '../../../errors.ts';
-import { rememberSecret } from '../../../secrets.ts';
+import { rememberOwnSecret, rememberSecret } from '../../../secrets.ts';
 import { JsonFields } from '../../iceberg/json-fields.ts';
 import { MalformedError } from '../../iceberg/malformed.ts';
 import { AnswerError } from '../answer-error.ts';
@@ -56,7 +56,10 @@ export class OAuth2 implements Authenticator {
   }
 
   async authenticate(request: Outgoing): Promise<Outgoing> {
-    return withBearer(request, (await this.#current()).value);
+    const { value } = await this.#current();
+    // At every use: a token lives for longer than a thousand vended secrets.
+    rememberSecret(value);
+    return withBearer(request, value);
   }
 
   async renew(rejected: Outgoing): Promise<boolean> {
@@ -125,7 +128,7 @@ export class OAuth2 implements Authenticator {
     const ended = endsAt !== undefined && endsAt <= Date.now();
     const pair = [credential?.clientId, credential?.clientSecret].filter((part) => part !== undefined).join(':');
     const authorization = ended && credential ? `Basic ${Buffer.from(pair).toString('base64')}` : `Bearer ${value}`;
-    if (ended && credential) rememberSecret(authorization.slice('Basic '.length));
+    if (ended && credential) rememberOwnSecret(authorization.slice('Basic '.length));
     return this.#fetch(
       { grant_type: TOKEN_EXCHANGE, scope, subject_token: value, subject_token_type: type, ...parameters },
       { authorization },
@@ -146,7 +149,6 @@ export class OAuth2 implements Authenticator {
       });
       fields = new JsonFields(json, '', 'withheld');
       const value = fields.string('access_token');
-      rememberSecret(value);
       // Required by RFC 8693, unknown to RFC 6749: then it is an access token.
       const type = fields.optionalString('issued_token_type') ?? ACCESS_TOKEN;
       return tokenOf(value, type, jwtExpiry(value) ?? expiry(asked, fields.optionalInteger('expires_in')), asked);
