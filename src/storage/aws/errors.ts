@@ -84,10 +84,13 @@ export function awsError(error: unknown, { failed, where, credentials }: AwsCall
   return coded('INTERNAL', what || String(error));
 }
 
+/** No server is waited for longer than this, whatever it asks. */
+const MOST_WAIT_MS = 10 * 60_000;
+
 /** Milliseconds of a Retry-After header, in seconds or as a date. */
 function retryAfterMs(response: AwsError['$response']): number | undefined {
   const text = response?.headers?.['retry-after'];
   if (text === undefined) return undefined;
   const ms = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - Date.now();
-  return Number.isFinite(ms) && ms > 0 ? Math.ceil(ms) : undefined;
+  return Number.isFinite(ms) && ms > 0 ? Math.ceil(Math.min(ms, MOST_WAIT_MS)) : undefined;
 }

@@ -1,0 +1,15 @@
+import type { ApplicationFailure } from '@temporalio/common';
+import { describe, expect, it } from 'vitest';
+import { toFailure } from '../../src/activities/failures.ts';
+import { CodedError } from '../../src/errors.ts';
+
+describe('toFailure', () => {
+  it.each([
+    [1_000, 1_000],
+    [99_999_999_000, 600_000],
+    [undefined, undefined],
+  ])('of an upstream that asks to wait %s ms waits %s ms', (retryAfterMs, wait) => {
+    const failure = toFailure(new CodedError('RESOURCE_EXHAUSTED', 'slow down', { retryAfterMs }), 1, 5);
+    expect((failure as ApplicationFailure).nextRetryDelay).toBe(wait);
+  });
+});
