@@ -36,7 +36,7 @@ const providers = new RecentlyUsed<string, AwsCredentialProvider>(256);
  * `<service>.role-arn`, `client.role-arn` (Python) these take on the role.
  *
  * The same properties give the same provider. It asks once for all who wait, and again before what it has got ends. It rejects with
- * `UNAUTHENTICATED` where there are no credentials, with what `awsError` makes of STS's answer where the role cannot be taken on.
+ * `UNAUTHENTICATED` where there are no credentials, `UNAVAILABLE` where their source does not give them now, with what `awsError` makes of STS's answer where the role cannot be taken on.
  *
  * @throws CodedError `INVALID_ARGUMENT` for half a key pair
  */
@@ -167,12 +167,34 @@ function chain(source: Source, profile: string | undefined): AwsCredentialProvid
   const provide = fromNodeProviderChain(profile === undefined ? {} : { profile });
   return () =>
     provide().catch((error: Error) => {
-      throw new CodedError(
-        'UNAUTHENTICATED',
-        `there is nothing in ${baseName(source)}: ${error.message}. Set them where the worker runs, or give the connector keys of its own`,
-        { cause: error },
-      );
+      throw chainError(error, baseName(source));
     });
+}
+
+/**
+ * Nothing to be found is final. A source that is there and does not give any now (STS, the container's endpoint) may do so soon; that of a
+ * container must be told by its variables, for the chain itself then says that there is nothing.
+ */
+function chainError(error: Error, credentials: string): CodedError {
+  const container =
+    process.env.AWS_CONTAINER_CREDENTIALS_RELATIVE_URI || process.env.AWS_CONTAINER_CREDENTIALS_FULL_URI;
+  if (error.name !== 'CredentialsProviderError') {
+    const failed = `cannot get ${credentials}`;
+    const coded = awsError(error, { failed, where: 'AWS', credentials });
+    return coded.code === 'INTERNAL' ? new CodedError('UNAVAILABLE', coded.message, { cause: error }) : coded;
+  }
+  if (container) {
+    return new CodedError(
+      'UNAVAILABLE',
+      `cannot get ${credentials}: the container's endpoint ${container} gives none (${error.message})`,
+      { cause: error },
+    );
+  }
+  return new CodedError(
+    'UNAUTHENTICATED',
+    `there is nothing in ${credentials}: ${error.message}. Set them where the worker runs, or give the connector keys of its own`,
+    { cause: error },
+  );
 }
 
 /** Asks once for all who wait, keeps the answer, and asks again before it ends. */

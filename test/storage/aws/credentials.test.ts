@@ -70,6 +70,36 @@ describe('awsCredentials', () => {
     });
   });
 
+  it('says that a source which fails may come back', async () => {
+    const source = createServer((_, response) => response.writeHead(503).end()).listen(0, '127.0.0.1');
+    await once(source, 'listening');
+    const url = `http://127.0.0.1:${(source.address() as AddressInfo).port}`;
+    vi.stubEnv('AWS_MAX_ATTEMPTS', '1');
+    try {
+      vi.stubEnv('AWS_CONTAINER_CREDENTIALS_FULL_URI', `${url}/role`);
+      await expect(awsCredentials({ 'client.profile-name': 'of-a-container' }, 's3')()).rejects.toMatchObject({
+        code: 'UNAVAILABLE',
+        message: expect.stringContaining(`the container's endpoint ${url}/role gives none`),
+      });
+      vi.stubEnv('AWS_CONTAINER_CREDENTIALS_FULL_URI', undefined);
+      writeFileSync(join(folder, 'token'), 'a-token');
+      vi.stubEnv('AWS_WEB_IDENTITY_TOKEN_FILE', join(folder, 'token'));
+      vi.stubEnv('AWS_ROLE_ARN', 'arn:aws:iam::1:role/r');
+      vi.stubEnv('AWS_ENDPOINT_URL_STS', url);
+      vi.stubEnv('AWS_REGION', 'eu-west-1');
+      const web = awsCredentials({ 'client.profile-name': 'of-web-identity' }, 's3');
+      await expect(web()).rejects.toMatchObject({
+        code: 'UNAVAILABLE',
+        message: expect.stringContaining('AWS failed'),
+      });
+      vi.stubEnv('AWS_WEB_IDENTITY_TOKEN_FILE', join(folder, 'no-token'));
+      await expect(web()).rejects.toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('no-token') });
+    } finally {
+      source.closeAllConnections();
+      source.close();
+    }
+  });
+
   it('gives the same provider for the same credentials', () => {
     const provider = awsCredentials({ ...keys('s3', 'ONE'), 's3.endpoint': 'http://a' }, 's3');
     expect(awsCredentials({ ...keys('s3', 'ONE'), 's3.endpoint': 'http://b' }, 's3')).toBe(provider);
