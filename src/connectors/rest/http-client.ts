@@ -15,7 +15,7 @@ export interface HttpClientOptions {
   headers: Readonly<Record<string, string>>;
   authenticator: Authenticator;
   connectMs: number;
-  /** For a whole call, with its retries and waits. */
+  /** For a whole call, with its retries and waits. Getting a token for it has a limit of its own. */
   timeoutMs: number;
 }
 
@@ -65,10 +65,10 @@ export class HttpClient {
   }
 
   async json(call: Call): Promise<JsonAnswer> {
-    const end = performance.now() + this.#options.timeoutMs;
+    const time: TimeLimit = { end: performance.now() + this.#options.timeoutMs };
     let renewed = false;
     for (let attempt = 1; ; attempt += 1) {
-      const sent = await this.#attempt(call, end);
+      const sent = await this.#attempt(call, time);
       if (sent.answer !== undefined) {
         const { answer, url, used } = sent;
         const { status } = answer;
@@ -76,11 +76,11 @@ export class HttpClient {
         if (status >= 200 && status < 300) return jsonAnswer(call, url, answer);
         if ((status === 401 || status === 419) && !renewed) {
           renewed = true;
-          if (await this.#options.authenticator.renew?.(used)) continue;
+          if (await outside(time, () => this.#options.authenticator.renew?.(used))) continue;
         }
         const asked = retryAfterMs(answer.headers['retry-after'], Date.now());
         const wait = asked ?? backoff(attempt);
-        if (RETRIED.has(status) && attempt < ATTEMPTS && waitable(wait, end)) {
+        if (RETRIED.has(status) && attempt < ATTEMPTS && waitable(wait, time)) {
           await sleep(wait);
           continue;
         }
@@ -88,7 +88,7 @@ export class HttpClient {
       }
       const { failure, url } = sent;
       const wait = backoff(attempt);
-      if (mayPass(failure) && attempt < ATTEMPTS && waitable(wait, end)) {
+      if (mayPass(failure) && attempt < ATTEMPTS && waitable(wait, time)) {
         await sleep(wait);
         continue;
       }
@@ -99,12 +99,12 @@ export class HttpClient {
   /** One attempt, its redirects included. */
   async #attempt(
     call: Call,
-    end: number,
+    time: TimeLimit,
   ): Promise<
     | { answer: HttpAnswer; url: string; used: Outgoing; failure?: undefined }
     | { failure: NoAnswerError; url: string; answer?: undefined }
   > {
-    const { exchange, headers, authenticator, connectMs } = this.#options;
+    const { exchange, headers, authenticator, connectMs, timeoutMs: limitMs } = this.#options;
     let url = call.url;
     for (let hop = 0; ; hop += 1) {
       const outgoing: Outgoing = {
@@ -120,11 +120,11 @@ export class HttpClient {
         },
         body: call.form?.toString(),
       };
-      const used = await authenticator.authenticate(outgoing);
+      const used = await outside(time, () => authenticator.authenticate(outgoing));
       let answer: HttpAnswer;
       try {
-        const timeoutMs = Math.max(1, end - performance.now());
-        answer = await exchange.send({ ...used, maxBytes: call.maxBytes, connectMs, timeoutMs });
+        const timeoutMs = Math.max(1, time.end - performance.now());
+        answer = await exchange.send({ ...used, maxBytes: call.maxBytes, connectMs, timeoutMs, limitMs });
       } catch (failure) {
         if (failure instanceof NoAnswerError) return { failure, url };
         throw failure;
@@ -189,6 +189,19 @@ function backoff(attempt: number): number {
   return Math.random() * FIRST_WAIT_MS * 2 ** attempt;
 }
 
-function waitable(wait: number, end: number): boolean {
+function waitable(wait: number, { end }: TimeLimit): boolean {
   return wait <= LONGEST_WAIT_MS && performance.now() + wait < end;
+}
+
+/** When a call's time is over; by `performance.now()`. */
+interface TimeLimit {
+  end: number;
+}
+
+/** What a token takes is not of the call's own time: a token server that hangs is no reason to send the call too late. */
+async function outside<T>(time: TimeLimit, work: () => T | Promise<T>): Promise<T> {
+  const start = performance.now();
+  const result = await work();
+  time.end += performance.now() - start;
+  return result;
 }

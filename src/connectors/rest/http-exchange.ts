@@ -17,6 +17,8 @@ export interface HttpRequest {
   /** For connecting, and for everything from the first step to the body's last byte. */
   connectMs: number;
   timeoutMs: number;
+  /** Of the call that the request is a part of, for its error: earlier attempts have used up some of it. */
+  limitMs: number;
 }
 
 export interface HttpAnswer {
@@ -158,10 +160,10 @@ function splitUrl(url: string): { secure: boolean; host: string; port: string; p
   };
 }
 
-function deadlineExceeded({ method, url, timeoutMs }: HttpRequest): CodedError {
+function deadlineExceeded({ method, url, limitMs }: HttpRequest): CodedError {
   return new CodedError(
     'DEADLINE_EXCEEDED',
-    `${method} ${url} was not answered whole within ${Math.round(timeoutMs)} ms. If the catalog needs longer, raise the ` +
+    `${method} ${url} was not answered whole within ${limitMs} ms. If the catalog needs longer, raise the ` +
       "connector's property rest.client.socket-timeout-ms.",
   );
 }

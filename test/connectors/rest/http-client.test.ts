@@ -232,6 +232,17 @@ describe('time', () => {
     expect(['DEADLINE_EXCEEDED', 'UNAVAILABLE']).toContain(error.code);
     expect(server.asked.length).toBeLessThan(4);
   });
+
+  it('is told as it was set, though an attempt has used up some of it', async () => {
+    const server = await serve((_, response, n) => {
+      if (n === 1) setTimeout(() => answerError(response, 503, 'Busy', 'later'), 50);
+    });
+    await expect(get(`${server.url}/v1/x`, {}, { timeoutMs: 900 })).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+      message: expect.stringContaining('within 900 ms'),
+    });
+    expect(server.asked).toHaveLength(2);
+  });
 });
 
 describe('addresses that are wrong', () => {

@@ -101,6 +101,36 @@ it('falls back to the credential where the server knows no exchange, and remembe
   ]);
 });
 
+it('uses a token that is still good where the server hangs over a new one, and does not ask it at every call', async () => {
+  let asked = 0;
+  const hanging = await answeringServer((_, response) => {
+    asked += 1;
+    if (asked === 1) answerJson(response, { access_token: 'a-good-token', expires_in: 3600 });
+  });
+  const resources = await answeringServer((_, response) => answerJson(response, { ok: true }));
+  cleanUp.push(hanging, resources);
+  const limited = (authenticator: Authenticator, timeoutMs: number) =>
+    new HttpClient({ exchange, headers: {}, authenticator, connectMs: 1_000, timeoutMs });
+  const oauth = new OAuth2({
+    client: limited(ANONYMOUS, 600),
+    tokenUrl: `${hanging.url}/tokens`,
+    credential: { clientSecret: 'the-secret' },
+    scope: 'catalog',
+    parameters: {},
+    exchange: false,
+  });
+  const client = limited(oauth, 500);
+  const ask = () => client.json({ url: `${resources.url}/v1/x`, maxBytes: 1_000 });
+  vi.useFakeTimers({ toFake: ['Date'] });
+  await ask();
+  vi.setSystemTime(Date.now() + 3400 * 1000);
+  for (let i = 0; i < 3; i++) expect((await ask()).json).toEqual({ ok: true });
+  expect(asked).toBe(2);
+  vi.setSystemTime(Date.now() + 10_000);
+  await ask();
+  expect(asked).toBe(3);
+});
+
 describe('a token that is refused though it should be good', () => {
   it('is renewed once, and the request sent again', async () => {
     const { tokens, resources, ask } = await setUp();

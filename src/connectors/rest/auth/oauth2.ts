@@ -35,6 +35,8 @@ const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const MAX_ANSWER_BYTES = 1024 * 1024;
 /** A token is renewed so long before it ends, or a tenth of its life if that is less: what Iceberg's own clients do. */
 const AHEAD_MS = 300_000;
+/** After an attempt to renew it that failed while it is still good. */
+const AGAIN_MS = 10_000;
 
 /**
  * OAuth2 as Iceberg's clients do it (`OAuth2Util`): client credentials in the form, exchange of a token that runs out for a new one
@@ -79,9 +81,10 @@ export class OAuth2 implements Authenticator {
     try {
       return await this.#once(() => this.#renewed(token));
     } catch (error) {
-      // Ahead of its end the old one is still good: the next call tries again.
-      if (token.endsAt !== undefined && Date.now() < token.endsAt) return token;
-      throw error;
+      // Ahead of its end the old one is still good.
+      if (token.endsAt === undefined || Date.now() >= token.endsAt) throw error;
+      token.renewAt = Date.now() + AGAIN_MS;
+      return token;
     }
   }
 
