@@ -34,8 +34,7 @@ export async function resolveSecrets(spec: ConnectorSpec): Promise<ResolvedSpec>
   const local = await resolveAll('properties', spec.properties, async (reference, place) =>
     reference.startsWith(AWS) ? reference : resolveLocal(reference, place),
   );
-  // A reference to a secret there is no key for asking there.
-  const access = Object.fromEntries(Object.entries(local).filter(([, value]) => !value.startsWith(AWS)));
+  const access = accessOf(local);
   const resolve = (reference: string, place: string): Promise<string> =>
     reference.startsWith(AWS) ? resolveAws(reference, place, access) : resolveLocal(reference, place);
   const [properties, headerHints, authProperties, secret] = await Promise.all([
@@ -49,6 +48,18 @@ export async function resolveSecrets(spec: ConnectorSpec): Promise<ResolvedSpec>
     properties,
     auth: { ...auth, headerHints, properties: authProperties, ...(secret !== undefined && { secret }) },
   };
+}
+
+const KEYS = /\.(access-key-id|secret-access-key|session-token)$/;
+
+/** Without references to Secrets Manager, which are no keys for asking there, and without the other parts of such keys. */
+function accessOf(properties: Properties): Properties {
+  const entries = Object.entries(properties);
+  const referring = entries.filter(([, value]) => value.startsWith(AWS)).map(([key]) => key);
+  const withoutKeys = new Set(referring.filter((key) => KEYS.test(key)).map((key) => key.replace(KEYS, '')));
+  return Object.fromEntries(
+    entries.filter(([key]) => !referring.includes(key) && !(KEYS.test(key) && withoutKeys.has(key.replace(KEYS, '')))),
+  );
 }
 
 type Resolve = (reference: string, place: string) => Promise<string>;

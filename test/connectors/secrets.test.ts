@@ -1,5 +1,8 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -98,5 +101,41 @@ describe('resolveSecrets', () => {
     const error = await resolveSecrets(spec({}, { secretRef: 'hunter2' })).catch((e) => e);
     expect(error).toMatchObject({ code: 'INVALID_ARGUMENT' });
     expect(error.message).not.toContain('hunter2');
+  });
+
+  it.each([
+    ['both', 'aws-secretsmanager:KEYS#id'],
+    ['one', 'AKIALAKE'],
+  ])('asks Secrets Manager with other keys than those of which %s lie there', async (name, id) => {
+    vi.stubEnv('AWS_ACCESS_KEY_ID', 'AKIAWORKER');
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'secret-of-the-worker');
+    const signedBy = new Set<string | undefined>();
+    const manager = createServer((request, response) => {
+      signedBy.add(/Credential=([^/]+)/.exec(request.headers.authorization ?? '')?.[1]);
+      response
+        .writeHead(200, { 'content-type': 'application/x-amz-json-1.1' })
+        .end(JSON.stringify({ SecretString: JSON.stringify({ id: 'AKIALAKE', key: 'secret-of-the-lake' }) }));
+    }).listen(0, '127.0.0.1');
+    await once(manager, 'listening');
+    try {
+      const resolved = await resolveSecrets(
+        spec({
+          properties: {
+            'client.region': 'eu-west-1',
+            'secretsmanager.endpoint': `http://127.0.0.1:${(manager.address() as AddressInfo).port}`,
+            'client.access-key-id': id.replace('KEYS', name),
+            'client.secret-access-key': `aws-secretsmanager:${name}#key`,
+          },
+        }),
+      );
+      expect(resolved.properties).toMatchObject({
+        'client.access-key-id': 'AKIALAKE',
+        'client.secret-access-key': 'secret-of-the-lake',
+      });
+      expect([...signedBy]).toEqual(['AKIAWORKER']);
+    } finally {
+      manager.closeAllConnections();
+      manager.close();
+    }
   });
 });
