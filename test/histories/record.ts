@@ -2,15 +2,14 @@
  * Records histories of the reconcile workflow, one a path through it, for test/workflows/replay.test.ts. To be run only
  * when the workflow was broken on purpose, before any release: npx tsx test/histories/record.ts
  */
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import proto from '@temporalio/proto';
 import { TASK_QUEUE } from '../../src/workflows/contract.ts';
 import { ROOT, RunningStack } from '../integration/running-stack.ts';
+import { saveHistory } from './save-history.ts';
 
 const FIXTURES = join(ROOT, 'test/fixtures/iceberg');
-const OUT = join(ROOT, 'test/histories');
 
 await using stack = await RunningStack.start();
 const warehouse = mkdtempSync(join(tmpdir(), 'reconciler-warehouse-'));
@@ -74,14 +73,6 @@ async function until(jobId: string): Promise<void> {
   }
 }
 
-async function save(name: string, workflowId: string): Promise<void> {
-  // The job's record ends a moment before its workflow does.
-  await stack.temporal.workflow
-    .getHandle(workflowId)
-    .result()
-    .catch(() => {});
-  const history = await stack.temporal.workflow.getHandle(workflowId).fetchHistory();
-  // Not JSON: the SDK's own conversion fails where npm installs protobufjs more than once.
-  writeFileSync(join(OUT, `${name}.binpb`), proto.temporal.api.history.v1.History.encode(history).finish());
-  console.log(`${name}: ${history.events?.length} events`);
+function save(name: string, workflowId: string): Promise<void> {
+  return saveHistory(stack, name, workflowId);
 }

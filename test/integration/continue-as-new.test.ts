@@ -28,7 +28,7 @@ it('carries counters, failures and its place over continue-as-new', async () => 
       cpSync(join(FIXTURES, fixture, 'metadata'), join(folder, 'wh/n', name, 'metadata'), { recursive: true });
     }
     // Temporal suggests it at 4,096 events; here far earlier.
-    const suggest = 'limit.historyCount.suggestContinueAsNew=200';
+    const suggest = 'limit.historyCount.suggestContinueAsNew=40';
     const { cacheDir, temporalCli } = readConfig();
     const cli = await findTemporalCli({ cacheDir, explicit: temporalCli });
     const local = [
