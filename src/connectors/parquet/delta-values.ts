@@ -1,7 +1,7 @@
 import { deltaBinaryUnpack } from 'hyparquet/src/delta.js';
 import { readVarInt } from 'hyparquet/src/thrift.js';
 import { CodedError } from '../../errors.ts';
-import { broken } from './footer.ts';
+import { broken } from './broken.ts';
 
 interface Reader {
   view: DataView;

@@ -9,6 +9,8 @@ import {
 import { deserializeTCompactProtocol } from 'hyparquet/src/thrift.js';
 import { CodedError } from '../../errors.ts';
 import type { DataFileBytes } from '../spi.ts';
+import { broken } from './broken.ts';
+import { checkThrift } from './thrift.ts';
 
 /**
  * What a Parquet file's footer says (parquet.thrift, `FileMetaData`), as far as statistics need it.
@@ -73,6 +75,8 @@ const MAX_FOOTER_BYTES = 16 * 1024 * 1024;
 const MAGIC = 0x31524150; // PAR1
 const ENCRYPTED_MAGIC = 0x45524150; // PARE
 const MAX_SCHEMA_DEPTH = 500;
+/** Fields and list elements: 40 a column chunk, each of up to a hundred bytes of memory. */
+const MAX_ELEMENTS = 2_000_000;
 
 /**
  * Reads a footer at the cost of one read, two where it is large.
@@ -102,10 +106,11 @@ export async function readFooter(
   return { footer: parseFooter(bytes), file: kept };
 }
 
-/** @param bytes of the thrift structure @throws CodedError `DATA_LOSS` */
+/** @param bytes of the thrift structure @throws CodedError `DATA_LOSS`, `FAILED_PRECONDITION` where it is too large */
 export function parseFooter(bytes: Uint8Array): ParquetFooter {
   try {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    checkThrift({ view, offset: 0 }, MAX_ELEMENTS);
     return footer(deserializeTCompactProtocol({ view, offset: 0 }));
   } catch (error) {
     if (error instanceof CodedError) throw error;
@@ -258,8 +263,4 @@ function text(value: Thrift): string {
 
 function buffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-export function broken(message: string, cause?: unknown): CodedError {
-  return new CodedError('DATA_LOSS', message, { cause });
 }

@@ -1,4 +1,4 @@
-import { broken } from './footer.ts';
+import { broken } from './broken.ts';
 
 /**
  * Decodes Parquet's hybrid of run lengths and bit packing (Encodings.md, "RLE"): dictionary indices and levels.

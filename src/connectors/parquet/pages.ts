@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { parquetHeader } from 'hyparquet/src/column.js';
 import { byteStreamSplit } from 'hyparquet/src/encoding.js';
@@ -5,9 +6,11 @@ import { readPlain } from 'hyparquet/src/plain.js';
 import { compressors } from 'hyparquet-compressors';
 import { CodedError } from '../../errors.ts';
 import { codec as avroCodec } from '../iceberg/avro/codecs.ts';
+import { broken } from './broken.ts';
 import { unpackByteArrays, unpackDeltas, unpackPrefixed } from './delta-values.ts';
-import { broken, type ColumnChunk, type SchemaNode } from './footer.ts';
+import type { ColumnChunk, SchemaNode } from './footer.ts';
 import { decodeHybrid } from './levels.ts';
+import { checkThrift } from './thrift.ts';
 
 type Header = ReturnType<typeof parquetHeader>;
 type Decoded = ReturnType<typeof readPlain>;
@@ -29,9 +32,27 @@ export type Page =
 /** Pages have 1 MiB and 20,000 values where writers leave their settings alone; some put a row group into one. */
 const MAX_PAGE_BYTES = 32 * 1024 * 1024;
 const MAX_PAGE_VALUES = 4 * 1024 * 1024;
+/** Of values that are objects of their own, of a hundred bytes each. */
+const MAX_PAGE_OBJECTS = 1024 * 1024;
+/** Fields of a page header: it has some twenty. */
+const MAX_HEADER_FIELDS = 1000;
+
+/** What is decoded of one column of a file at most: a few bytes can stand for any number of pages, bytes and values. */
+export class DecodingBudget {
+  pages = 20_000;
+  /** Uncompressed. */
+  bytes = 64 * 1024 * 1024;
+  /** Nulls included. */
+  values = 16 * 1024 * 1024;
+
+  get isUsedUp(): boolean {
+    return this.pages <= 0 || this.bytes <= 0 || this.values <= 0;
+  }
+}
 
 /**
- * The pages of a column chunk, one at a time, as far as the bytes go: a page that is cut off by their end is left out.
+ * The pages of a column chunk, one at a time, as far as the bytes and the budget go: a page that is cut off by their end is left out.
+ * Other work goes on between pages.
  *
  * `levels` counts values with nulls.
  *
@@ -39,9 +60,18 @@ const MAX_PAGE_VALUES = 4 * 1024 * 1024;
  * @throws CodedError `DATA_LOSS` where they are broken, `FAILED_PRECONDITION` for a page that is too large, `UNIMPLEMENTED` for an
  *   encoding or a codec that cannot be read
  */
-export function* readPages(bytes: Uint8Array, chunk: ColumnChunk, leaf: SchemaNode): Generator<Page> {
+export async function* readPages(
+  bytes: Uint8Array,
+  chunk: ColumnChunk,
+  leaf: SchemaNode,
+  budget: DecodingBudget,
+): AsyncGenerator<Page> {
+  if (leaf.type === 'FIXED_LEN_BYTE_ARRAY' && !((leaf.typeLength ?? 0) >= 1)) {
+    throw broken(`its column ${leaf.name} has values of ${leaf.typeLength} bytes`);
+  }
   const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: 0 };
-  for (let levels = 0; levels < chunk.values; ) {
+  let isFirst = true;
+  for (let levels = 0; levels < chunk.values && !budget.isUsedUp; ) {
     const header = nextHeader(reader);
     if (header === undefined) return;
     const size = header.compressed_page_size;
@@ -49,19 +79,30 @@ export function* readPages(bytes: Uint8Array, chunk: ColumnChunk, leaf: SchemaNo
     if (reader.offset + size > bytes.length) return;
     const body = bytes.subarray(reader.offset, reader.offset + size);
     reader.offset += size;
-    if (!(header.uncompressed_page_size >= 0 && header.uncompressed_page_size <= MAX_PAGE_BYTES)) {
-      throw new CodedError('FAILED_PRECONDITION', `a page has ${header.uncompressed_page_size} bytes`);
+    const uncompressed = header.uncompressed_page_size;
+    if (!(uncompressed >= 0 && uncompressed <= MAX_PAGE_BYTES)) {
+      throw new CodedError('FAILED_PRECONDITION', `a page has ${uncompressed} bytes`);
     }
+    // parquet.thrift, `ColumnMetaData.dictionary_page_offset`: at most one, in front of all others.
+    if (header.type === 'DICTIONARY_PAGE' && !isFirst) throw broken('a dictionary page is not the first page');
+    isFirst = false;
+    budget.pages -= 1;
+    budget.bytes -= uncompressed;
     const page = decode(header, body, chunk, leaf);
-    if (page === undefined) continue;
-    if (page.kind !== 'dictionary') levels += page.levels;
-    yield page;
+    if (page !== undefined) {
+      const count = page.kind === 'dictionary' ? page.values.count : page.levels;
+      budget.values -= count;
+      if (page.kind !== 'dictionary') levels += count;
+      yield page;
+    }
+    await setImmediate();
   }
 }
 
 function nextHeader(reader: { view: DataView; offset: number }): Header | undefined {
   if (reader.offset >= reader.view.byteLength) return undefined;
   try {
+    checkThrift(reader, MAX_HEADER_FIELDS);
     return parquetHeader(reader);
   } catch {
     // Cut off by the end of the sample, or broken: there is nothing to go on with either way.
@@ -73,22 +114,23 @@ function decode(header: Header, body: Uint8Array, chunk: ColumnChunk, leaf: Sche
   const uncompressed = header.uncompressed_page_size;
   switch (header.type) {
     case 'DICTIONARY_PAGE': {
-      const values = pageValues(header.dictionary_page_header?.num_values);
+      const values = pageValues(header.dictionary_page_header?.num_values, leaf);
       return { kind: 'dictionary', values: plain(leaf, decompress(chunk.codec, body, uncompressed), values) };
     }
     case 'DATA_PAGE': {
       const page = header.data_page_header;
-      const levels = pageValues(page?.num_values);
+      const levels = pageValues(page?.num_values, leaf);
       const all = decompress(chunk.codec, body, uncompressed);
       const { rest, present } = versionOneLevels(all, leaf, levels, page?.definition_level_encoding);
       return { ...content(page?.encoding, leaf, rest, present), levels };
     }
     case 'DATA_PAGE_V2': {
       const page = header.data_page_header_v2;
-      const levels = pageValues(page?.num_values);
+      const levels = pageValues(page?.num_values, leaf);
       const before = (page?.repetition_levels_byte_length ?? 0) + (page?.definition_levels_byte_length ?? 0);
       const present = levels - (page?.num_nulls ?? 0);
-      if (!(before >= 0 && before <= body.length && present >= 0)) throw broken('a page has wrong lengths');
+      if (!(before >= 0 && before <= body.length && present >= 0 && present <= levels))
+        throw broken('a page has wrong lengths');
       const rest = body.subarray(before);
       // Levels are never compressed.
       const values =
@@ -100,9 +142,10 @@ function decode(header: Header, body: Uint8Array, chunk: ColumnChunk, leaf: Sche
   }
 }
 
-function pageValues(count: number | undefined): number {
+function pageValues(count: number | undefined, { type }: SchemaNode): number {
   if (count === undefined || !(count >= 0)) throw broken(`a page is said to have ${count} values`);
-  if (count > MAX_PAGE_VALUES) throw new CodedError('FAILED_PRECONDITION', `a page has ${count} values`);
+  const most = type === 'INT96' || type?.endsWith('BYTE_ARRAY') ? MAX_PAGE_OBJECTS : MAX_PAGE_VALUES;
+  if (count > most) throw new CodedError('FAILED_PRECONDITION', `a page has ${count} values`);
   return count;
 }
 

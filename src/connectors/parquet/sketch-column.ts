@@ -3,7 +3,7 @@ import { hashBytes, thetaHash } from '../../stats/ndv/murmur3.ts';
 import { ThetaSketch } from '../../stats/ndv/theta-sketch.ts';
 import type { DataFileBytes } from '../spi.ts';
 import type { ColumnChunk, ParquetFooter, SchemaNode } from './footer.ts';
-import { type PlainValues, readPages } from './pages.ts';
+import { DecodingBudget, type PlainValues, readPages } from './pages.ts';
 import type { ValueBytes } from './value-bytes.ts';
 
 /** The distinct values of one column of a file. */
@@ -88,13 +88,14 @@ async function readChunk(
   if (end <= start) return;
   const bytes = await file.slice(start, end);
   if (chunk.isAllDictionary) {
-    for (const page of readPages(bytes, chunk, leaf)) {
+    for await (const page of readPages(bytes, chunk, leaf, sample.budget)) {
       if (page.kind === 'dictionary') sample.addDictionary(page.values, chunk.values);
+      break;
     }
     return;
   }
   const place = new Place(sample);
-  for (const page of readPages(bytes, chunk, leaf)) {
+  for await (const page of readPages(bytes, chunk, leaf, sample.budget)) {
     if (page.kind === 'dictionary') place.dictionary(page.values);
     else if (page.kind === 'indices') place.indices(page.indices, page.levels);
     else place.values(page.values, page.levels);
@@ -106,6 +107,7 @@ async function readChunk(
 /** What was read of a column so far. */
 class Sample {
   readonly sketch = new ThetaSketch(NOMINAL);
+  readonly budget = new DecodingBudget();
   /** Nulls included. */
   rows = 0;
   /** Row groups of which the dictionary was read, and of which values were. */

@@ -2,8 +2,9 @@ import { setImmediate } from 'node:timers/promises';
 import type { LeafColumn } from '../../stats/leaf-columns.ts';
 import { ThetaSketch } from '../../stats/ndv/theta-sketch.ts';
 import type { DataFileBytes } from '../spi.ts';
+import { broken } from './broken.ts';
 import { fieldIds, type MappedField } from './field-ids.ts';
-import { broken, readFooter, type SchemaNode } from './footer.ts';
+import { readFooter, type SchemaNode } from './footer.ts';
 import { sketchColumn } from './sketch-column.ts';
 import { valueBytes } from './value-bytes.ts';
 

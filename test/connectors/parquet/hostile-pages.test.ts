@@ -1,0 +1,172 @@
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { type ColumnChunk, parseFooter, type SchemaNode } from '../../../src/connectors/parquet/footer.ts';
+import { DecodingBudget, readPages } from '../../../src/connectors/parquet/pages.ts';
+import { checkThrift } from '../../../src/connectors/parquet/thrift.ts';
+
+/** Unsigned LEB128. */
+function varint(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) + 0x80);
+  return [...bytes, rest];
+}
+const zigzag = (value: number) => varint(value < 0 ? -2 * value - 1 : 2 * value);
+
+const check = (bytes: number[], most = 1000) => {
+  checkThrift({ view: new DataView(Uint8Array.from(bytes).buffer), offset: 0 }, most);
+};
+
+describe('a thrift structure', () => {
+  it.each([
+    ['a list of 400 million in no bytes', [0x29, 0xfc, ...varint(400_000_000), 0], /list of 400000000/],
+    ['a list within a list of as many', [0x29, 0x19, 0xfc, ...varint(400_000_000), 0], /list of 400000000/],
+    ['a text longer than all', [0x28, ...varint(1_000_000)], /cut off/],
+    ['a number without end', [0x26, ...Array(40).fill(0x80)], /64 bits/],
+    ['structs in structs', Array(5000).fill(0x1c), /32 levels/],
+    ['lists in lists', [0x29, ...Array(5000).fill(0x19)], /32 levels/],
+    ['a map', [0x1b, 0], /type 11/],
+    ['no end', [0x15, 2], /cut off/],
+  ])('with %s is DATA_LOSS before any of it is made', (_, bytes, message) => {
+    expect(() => check(bytes)).toThrow(
+      expect.objectContaining({ code: 'DATA_LOSS', message: expect.stringMatching(message) }),
+    );
+    expect(() => parseFooter(Uint8Array.from(bytes))).toThrow(
+      expect.objectContaining({ message: expect.stringMatching(message) }),
+    );
+  });
+
+  it('has only so many elements, fields among them', () => {
+    const list = [0x29, 0xf1, ...varint(500), ...Array(500).fill(1), 0];
+    const fields = [...Array(501).fill(0x11), 0];
+    for (const bytes of [list, fields]) {
+      check(bytes, 501);
+      expect(() => check(bytes, 500)).toThrow(expect.objectContaining({ code: 'FAILED_PRECONDITION' }));
+    }
+  });
+});
+
+interface MadePage {
+  kind: 'data' | 'dictionary' | 'v2';
+  body: Buffer;
+  values: number;
+  uncompressed?: number;
+  nulls?: number;
+}
+
+/** PageHeader of parquet.thrift, and the page. Encodings are PLAIN. */
+function page({ kind, body, values, uncompressed = body.length, nulls = 0 }: MadePage): Buffer {
+  const type = { data: 0, dictionary: 2, v2: 3 }[kind];
+  // data_page_header is field 5, dictionary_page_header 7, data_page_header_v2 8: the delta from field 3.
+  const own = {
+    data: [0x2c, 0x15, ...zigzag(values), 0x15, ...zigzag(0), 0x15, ...zigzag(3), 0x15, ...zigzag(3), 0],
+    dictionary: [0x4c, 0x15, ...zigzag(values), 0x15, ...zigzag(0), 0],
+    v2: [
+      0x5c,
+      0x15,
+      ...zigzag(values),
+      0x15,
+      ...zigzag(nulls),
+      0x15,
+      ...zigzag(values),
+      0x15,
+      0,
+      0x15,
+      0,
+      0x15,
+      0,
+      0x12,
+      0,
+    ],
+  }[kind];
+  const head = [0x15, ...zigzag(type), 0x15, ...zigzag(uncompressed), 0x15, ...zigzag(body.length), ...own, 0];
+  return Buffer.concat([Buffer.from(head), body]);
+}
+
+function leafOf(more: Partial<SchemaNode>): SchemaNode {
+  const levels = { maxDefinitionLevel: 0, maxRepetitionLevel: 0 };
+  return {
+    name: 'c',
+    children: [],
+    type: 'INT32',
+    repetition: 'REQUIRED',
+    isList: false,
+    isMap: false,
+    isUnsigned: false,
+    ...levels,
+    ...more,
+  };
+}
+
+async function read(
+  pages: Buffer[],
+  { leaf = leafOf({}), codec = 'UNCOMPRESSED', budget = new DecodingBudget() } = {},
+) {
+  const chunk: ColumnChunk = { values: 1e9, compressedBytes: 0, codec, dataOffset: 4, isAllDictionary: false };
+  const kinds: string[] = [];
+  for await (const { kind } of readPages(Buffer.concat(pages), chunk, leaf, budget)) kinds.push(kind);
+  return kinds;
+}
+
+const INTS = Buffer.alloc(400);
+const data = page({ kind: 'data', body: INTS, values: 100 });
+const dictionary = page({ kind: 'dictionary', body: INTS, values: 100 });
+
+describe('pages', () => {
+  it('are read to the end', async () => {
+    expect(await read([dictionary, data, data])).toEqual(['dictionary', 'values', 'values']);
+  });
+
+  it.each([
+    ['twice', [dictionary, dictionary]],
+    ['behind data', [data, dictionary]],
+  ])('that have a dictionary %s are DATA_LOSS', async (_, pages) => {
+    await expect(read(pages)).rejects.toMatchObject({
+      code: 'DATA_LOSS',
+      message: expect.stringContaining('dictionary'),
+    });
+  });
+
+  it.each([
+    ['pages without values', { pages: 3 }, page({ kind: 'data', body: Buffer.alloc(0), values: 0 })],
+    ['bytes', { bytes: 1200 }, data],
+    ['values', { values: 300 }, data],
+  ])('are read only until the budget for %s is used up', async (_, some, one) => {
+    const budget = Object.assign(new DecodingBudget(), some);
+    expect(await read(Array(10).fill(one), { budget })).toHaveLength(3);
+  });
+
+  it('leave room for other work', async () => {
+    let turns = 0;
+    let isOver = false;
+    const turn = () => {
+      turns++;
+      if (!isOver) setImmediate(turn);
+    };
+    setImmediate(turn);
+    await read(Array(50).fill(data));
+    isOver = true;
+    expect(turns).toBeGreaterThan(40);
+  });
+
+  it('of values without a length are DATA_LOSS', async () => {
+    const leaf = leafOf({ type: 'FIXED_LEN_BYTE_ARRAY', typeLength: 0 });
+    await expect(read([page({ kind: 'data', body: Buffer.alloc(0), values: 1e6 })], { leaf })).rejects.toMatchObject({
+      code: 'DATA_LOSS',
+    });
+  });
+
+  it('of millions of empty texts are refused', async () => {
+    const texts = Buffer.alloc(8_000_000);
+    const one = page({ kind: 'data', body: gzipSync(texts), uncompressed: texts.length, values: 2_000_000 });
+    const leaf = leafOf({ type: 'BYTE_ARRAY' });
+    await expect(read([one], { leaf, codec: 'GZIP' })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+  });
+
+  it('with less than no nulls are DATA_LOSS', async () => {
+    await expect(read([page({ kind: 'v2', body: INTS, values: 100, nulls: -1_000_000 })])).rejects.toMatchObject({
+      code: 'DATA_LOSS',
+      message: expect.stringContaining('wrong lengths'),
+    });
+  });
+});
