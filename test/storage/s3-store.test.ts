@@ -345,6 +345,32 @@ it('uses what is vended for a path, and what is vended anew', async () => {
   expect(asked).toEqual(['a', 'b', 'c'].map((key) => `s3://${bucket}/${key}`));
 });
 
+it('uses its own credentials for a path that nothing is vended for', async () => {
+  s3.secrets.set('AKIAVENDED', 'vended');
+  const open = (own: Record<string, string>) =>
+    openStore({
+      properties: { ...s3.properties, ...own },
+      vended: async (path) =>
+        path.endsWith('/vended') ? { 's3.access-key-id': 'AKIAVENDED', 's3.secret-access-key': 'vended' } : {},
+      usage,
+    });
+  store = open({ 's3.session-token': 'of-the-connector' });
+  await text('vended');
+  await text('own');
+  store = open({ 's3.anonymous': 'true' });
+  await text('vended');
+  expect(
+    s3.seen.map(({ headers }) => [
+      /Credential=([^/]+)/.exec(headers.authorization ?? '')?.[1],
+      headers['x-amz-security-token'],
+    ]),
+  ).toEqual([
+    ['AKIAVENDED', undefined],
+    [s3.properties['s3.access-key-id'], 'of-the-connector'],
+    ['AKIAVENDED', undefined],
+  ]);
+});
+
 it('asks for no more than 32 objects at once, and gives them all', async () => {
   s3.most = 0;
   s3.answer = (request, response) => setTimeout(() => object(response, request.path), 5);
@@ -352,6 +378,22 @@ it('asks for no more than 32 objects at once, and gives them all', async () => {
   expect(await Promise.all(keys.map((key) => text(key)))).toEqual(keys.map((key) => `/${bucket}/${key}`));
   expect(s3.most).toBeLessThanOrEqual(32);
   expect(s3.most).toBeGreaterThan(8);
+});
+
+it('reads from one server while another hangs', async () => {
+  await using hanging = await FakeS3.start();
+  const waiting: (() => void)[] = [];
+  hanging.answer = (_, response) => void waiting.push(() => object(response, 'late'));
+  const stores = [1, 2, 3].map(() => openStore({ properties: hanging.properties, usage }));
+  const late = stores.flatMap((hung) =>
+    Array.from({ length: 32 }, (_, i) => hung.read(`s3://${bucket}/${i}`, { maxBytes: 100 })),
+  );
+  await expect.poll(() => waiting.length).toBe(64);
+  expect(await text('k')).toBe('0123456789');
+  hanging.answer = (_, response) => object(response, 'late');
+  for (const answer of waiting) answer();
+  expect(await Promise.all(late)).toHaveLength(96);
+  expect(hanging.most).toBe(64);
 });
 
 describe('stat and list', () => {

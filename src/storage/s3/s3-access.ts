@@ -2,7 +2,8 @@ import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { CodedError } from '../../errors.ts';
 import { awsCredentials, credentialsKey, credentialsName } from '../aws/credentials.ts';
 import { awsRegion } from '../aws/region.ts';
-import { awsRequestHandler, type Timeouts } from '../aws/request-handler.ts';
+import { awsRequestHandler, MAX_SOCKETS, type Timeouts } from '../aws/request-handler.ts';
+import { Limiter } from '../limiter.ts';
 import { RecentlyUsed } from '../recently-used.ts';
 
 type Properties = Readonly<Record<string, string>>;
@@ -23,6 +24,8 @@ export interface S3Access {
   redirect(bucket: string, region: string): void;
   /** On every request to a bucket whose requesters pay. */
   requestPayer?: 'requester';
+  /** Of all requests to the same endpoint: those that would wait for a connection wait here, where no time limit runs. */
+  limiter: Limiter;
   /** For errors: the endpoint or the region, and which credentials. */
   where: string;
   credentials: string;
@@ -33,6 +36,9 @@ export interface S3Access {
  * connections are shared by all.
  */
 const clients = new RecentlyUsed<string, S3Client>(128);
+
+/** By endpoint: one that hangs holds up nobody else. */
+const limiters = new RecentlyUsed<string, Limiter>(1_000);
 
 /** Where S3 said that buckets lie, by endpoint and bucket. */
 const regions = new RecentlyUsed<string, string>(10_000);
@@ -67,6 +73,9 @@ export async function s3Access(properties: Properties): Promise<S3Access> {
   });
   const key = JSON.stringify([settings, anonymous || credentialsKey(properties, 's3')]);
   const credentials = anonymous ? undefined : awsCredentials(properties, 's3');
+  const where = address ?? `S3 in ${home}`;
+  const limiter = limiters.get(where) ?? new Limiter(MAX_SOCKETS);
+  limiters.set(where, limiter);
   const place = (bucket: string): string => `${endpoint ?? ''} ${bucket}`;
 
   const client = (region: string): S3Client => {
@@ -96,7 +105,8 @@ export async function s3Access(properties: Properties): Promise<S3Access> {
     followsRedirects: properties['s3.cross-region-access-enabled']?.toLowerCase() !== 'false',
     redirect: (bucket, region) => regions.set(place(bucket), region),
     ...(isOn(properties, 's3.requester-pays') && { requestPayer: 'requester' as const }),
-    where: address ?? `S3 in ${home}`,
+    limiter,
+    where,
     credentials: anonymous ? 'a request without credentials (s3.anonymous)' : credentialsName(properties, 's3'),
   };
 }

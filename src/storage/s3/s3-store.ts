@@ -8,7 +8,7 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { CodedError } from '../../errors.ts';
-import { type Counted, MAX_SOCKETS } from '../aws/request-handler.ts';
+import type { Counted } from '../aws/request-handler.ts';
 import { Limiter } from '../limiter.ts';
 import type { FolderEntry, ObjectStat, ObjectStore } from '../object-store.ts';
 import type { StoreOptions } from '../open-store.ts';
@@ -18,8 +18,7 @@ import { type S3Access, s3Access } from './s3-access.ts';
 import { regionNamedIn, s3Error } from './s3-errors.ts';
 import { s3Path } from './s3-path.ts';
 
-/** Of all stores of this process together, and of one. */
-const processWide = new Limiter(MAX_SOCKETS);
+/** Of one store. */
 const REQUESTS_PER_STORE = 32;
 /** A body that is cut is asked for again so often, after 100 ms, then 200 ms, … The SDK only retries until a body begins. */
 const BODY_ATTEMPTS = 4;
@@ -150,7 +149,7 @@ export class S3Store implements ObjectStore {
     }
     const access = await this.#access(path);
     return this.#limiter.run(() =>
-      processWide.run(async () => {
+      access.limiter.run(async () => {
         // Two redirects: from the configured region, and from one that S3 named before the bucket was made anew.
         for (let redirects = 0; ; redirects++) {
           const region = access.regionOf(at.bucket);
@@ -182,17 +181,21 @@ export class S3Store implements ObjectStore {
   }
 }
 
-/** Vended keys are used as they are: the role of the connector's own credentials is not theirs to take on. */
+/**
+ * Vended keys are used as they are: the session and the role of the connector's own credentials are not theirs, and they are to be used
+ * where the connector itself would have none. The profile stays: with keys nothing but the region is taken from it.
+ */
 function merged(
   properties: Readonly<Record<string, string>>,
   vended: Readonly<Record<string, string>>,
 ): Record<string, string> {
-  const all = { ...properties, ...vended };
-  if (!vended['s3.access-key-id']) return all;
-  for (const key of ['client.assume-role.arn', 's3.role-arn', 'client.role-arn']) delete all[key];
-  if (!vended['s3.session-token']) delete all['s3.session-token'];
-  return all;
+  if (!vended['s3.access-key-id']) return { ...properties, ...vended };
+  const own = Object.entries(properties).filter(([key]) => !OWN_IDENTITY.test(key));
+  return { ...Object.fromEntries(own), ...vended };
 }
+
+const OWN_IDENTITY =
+  /^(s3|client)\.(access-key-id|secret-access-key|session-token|role-arn|anonymous)$|^client\.assume-role\.arn$/;
 
 /** The bytes to come, before any of them is kept. */
 function checkedLength(
