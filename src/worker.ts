@@ -38,10 +38,12 @@ export async function startWorker(options: { config: Config; logger: Logger }): 
   const client: Client = await connectTemporal();
   const connection = await NativeConnection.connect(connectionOptions);
   const catalog = connectCatalog(config.address);
+  const open: ActivityDeps['openFresh'] = (spec) => openConnector(spec, { localRoots: config.localRoots });
   const deps: ActivityDeps = {
     catalog,
     jobs: temporalJobControl(async () => client),
-    openConnector: sharedSources((spec) => openConnector(spec, { localRoots: config.localRoots })),
+    openConnector: sharedSources(open),
+    openFresh: open,
     hasSearchAttributes: () => hasSearchAttributes(client),
     logger,
   };

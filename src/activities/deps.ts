@@ -8,8 +8,10 @@ import type { Connector } from '../connectors/spi.ts';
 export interface ActivityDeps {
   catalog: CatalogClients;
   jobs: Pick<JobControl, 'describe'>;
-  /** With this worker's limits. */
+  /** With this worker's limits; shared by the activities that use it. */
   openConnector(spec: ConnectorSpec): Promise<Connector>;
+  /** With this worker's limits, and with its secrets as they are now. */
+  openFresh(spec: ConnectorSpec): Promise<Connector>;
   /** Whether the cluster has this project's search attributes. */
   hasSearchAttributes(): Promise<boolean>;
   logger: Logger;

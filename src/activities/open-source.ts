@@ -11,9 +11,14 @@ const KINDS = {
   [ConnectorKind.CONNECTOR_KIND_UNITY]: 'UNITY',
 } as const;
 
-/** Opens the upstream that a stored connector describes. */
+/** The upstream that a stored connector describes, opened, and shared with others who use it. */
 export function openSource(deps: Pick<ActivityDeps, 'openConnector'>, connector: Connector): Promise<OpenConnector> {
   return deps.openConnector(specOf(connector));
+}
+
+/** Opens it for this use alone: what is shared may have been opened with a secret that was changed since. */
+export function openSourceFresh(deps: Pick<ActivityDeps, 'openFresh'>, connector: Connector): Promise<OpenConnector> {
+  return deps.openFresh(specOf(connector));
 }
 
 function specOf({ kind, uri, properties, auth }: Connector): ConnectorSpec {

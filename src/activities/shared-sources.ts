@@ -24,6 +24,8 @@ interface Shared {
   /** Nobody new gets it; it closes with its last user. */
   retired: boolean;
   idle?: NodeJS.Timeout;
+  /** Ends it at last, however much it is used. */
+  end?: NodeJS.Timeout;
 }
 
 /**
@@ -37,6 +39,7 @@ export function sharedSources(
 
   function retire(key: string, shared: Shared): void {
     clearTimeout(shared.idle);
+    clearTimeout(shared.end);
     shared.retired = true;
     if (sources.get(key) === shared) sources.delete(key);
     if (shared.users === 0) void shared.opening.then((connector) => connector[Symbol.asyncDispose]()).catch(() => {});
@@ -49,7 +52,7 @@ export function sharedSources(
     if (!shared) {
       const opened: Shared = { opening: open(spec), users: 0, retired: false };
       sources.set(key, opened);
-      setTimeout(() => retire(key, opened), LONGEST_MS).unref();
+      opened.end = setTimeout(() => retire(key, opened), LONGEST_MS).unref();
       shared = opened;
     }
     const mine = shared;

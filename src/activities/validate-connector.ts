@@ -9,7 +9,7 @@ import type { ActivityDeps } from './deps.ts';
 import { namespaceText, tableText } from './destination.ts';
 import { describeError } from './failures.ts';
 import { type Heart, withHeart } from './heart.ts';
-import { openSource } from './open-source.ts';
+import { openSourceFresh } from './open-source.ts';
 import { type Walked, walkFrom, walkTables } from './walk-tables.ts';
 
 /** Tables looked for, and of them those that the answer names. */
@@ -55,7 +55,7 @@ async function validate(
   where: string,
   heart: Heart,
 ): Promise<ValidateResult> {
-  await using source = await openSource(deps, connector);
+  await using source = await openSourceFresh(deps, connector);
   const { namespacePath = [], table = '' } = connector.source ?? {};
   if (table !== '') return await validateTable(source, { namespace: namespacePath, name: table });
   return await validateTables(source, namespacePath, where, heart);

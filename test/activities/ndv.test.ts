@@ -89,6 +89,7 @@ async function connect(properties: Record<string, string>) {
       catalog: catalog.clients,
       jobs: { describe: async () => undefined },
       openConnector: async () => source,
+      openFresh: async () => source,
       hasSearchAttributes: async () => false,
       logger,
     };

@@ -42,6 +42,7 @@ beforeEach(async () => {
     catalog: catalog.clients,
     jobs: { describe: async () => undefined },
     openConnector: async () => upstream,
+    openFresh: async () => upstream,
     hasSearchAttributes: async () => false,
     logger: pino({ level: 'silent' }),
   };

@@ -5,11 +5,12 @@ import type { Connector } from '../../src/connectors/spi.ts';
 import { CodedError } from '../../src/errors.ts';
 import { plainSpec } from '../connectors/spec.ts';
 
-const opened: { uri: string; closed: boolean; answer: () => Promise<never> | Promise<{ items: [] }> }[] = [];
+const opened: { uri: string; closed: boolean; times: number; answer: () => Promise<never> | Promise<{ items: [] }> }[] =
+  [];
 
 async function open({ uri }: { uri: string }): Promise<Connector> {
   if (uri === 'broken') throw new CodedError('UNAVAILABLE', 'no');
-  const mine = { uri, closed: false, answer: async () => ({ items: [] as [] }) };
+  const mine = { uri, closed: false, times: 0, answer: async () => ({ items: [] as [] }) };
   opened.push(mine);
   return {
     format: 'ICEBERG',
@@ -20,6 +21,7 @@ async function open({ uri }: { uri: string }): Promise<Connector> {
     openTable: () => Promise.reject(new Error('not used')),
     [Symbol.asyncDispose]: async () => {
       mine.closed = true;
+      mine.times += 1;
     },
   };
 }
@@ -70,6 +72,15 @@ describe('sharedSources', () => {
 
     await expect(lease('broken')).rejects.toThrow('no');
     await expect(lease('broken')).rejects.toThrow('no');
+  });
+
+  it('closes each once, and keeps no timer then', async () => {
+    const source = await share()('one');
+    await source[Symbol.asyncDispose]();
+    await vi.advanceTimersByTimeAsync(31_000);
+    expect(vi.getTimerCount()).toBe(0);
+    await vi.advanceTimersByTimeAsync(601_000);
+    expect(opened[0]?.times).toBe(1);
   });
 
   it('has views only where the upstream has', async () => {

@@ -26,7 +26,10 @@ afterAll(() => rmSync(folder, { recursive: true }));
 /** Opens what the options describe, or the upstream given. */
 async function validate(fields: object, upstream?: () => Promise<OpenConnector>): Promise<ValidateResult> {
   const connector = { kind: 'CONNECTOR_KIND_ICEBERG', uri: `file://${WAREHOUSE}`, ...fields };
-  const deps = { openConnector: upstream ?? ((spec) => openConnector(spec, {})) } as ActivityDeps;
+  const deps = {
+    openConnector: () => Promise.reject(new Error('shared, with secrets that may have been changed since')),
+    openFresh: upstream ?? ((spec) => openConnector(spec, {})),
+  } as Partial<ActivityDeps> as ActivityDeps;
   const environment = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
   return (await environment.run(validateConnector, deps, {
     connectorJson: JSON.stringify(Connector.toJSON(Connector.fromJSON(connector))),
