@@ -350,7 +350,7 @@ it('uses its own credentials for a path that nothing is vended for', async () =>
   const open = (own: Record<string, string>) =>
     openStore({
       properties: { ...s3.properties, ...own },
-      vended: async (path) =>
+      vended: async (path): Promise<Record<string, string>> =>
         path.endsWith('/vended') ? { 's3.access-key-id': 'AKIAVENDED', 's3.secret-access-key': 'vended' } : {},
       usage,
     });
@@ -361,7 +361,7 @@ it('uses its own credentials for a path that nothing is vended for', async () =>
   await text('vended');
   expect(
     s3.seen.map(({ headers }) => [
-      /Credential=([^/]+)/.exec(headers.authorization ?? '')?.[1],
+      /Credential=([^/]+)/.exec(String(headers.authorization))?.[1],
       headers['x-amz-security-token'],
     ]),
   ).toEqual([

@@ -26,7 +26,7 @@ export interface TableStorage {
  * sets them.
  *
  * Properties are those of Iceberg's Java and Python clients: the catalog's defaults, the connector's, the catalog's overrides, the table's
- * config, each winning over the one before, and vended credentials over all. Two things differ. Which of the worker's own identities is
+ * config, each winning over the one before, and vended credentials over all for the paths that they are for. Two things differ. Which of the worker's own identities is
  * used (profiles, roles to take on) only the connector says. And so it does with `s3.remote-signing-enabled`.
  */
 export function tableStorage(table: LoadedTable, storage: TableStorage): ObjectStore {
@@ -43,7 +43,7 @@ export function tableStorage(table: LoadedTable, storage: TableStorage): ObjectS
   if (own['s3.remote-signing-enabled']) properties['s3.remote-signing-enabled'] = own['s3.remote-signing-enabled'];
   const credentials = some || ask ? new VendedCredentials(some ? vended : undefined, loadCredentials) : undefined;
   const store = openStore({
-    properties: some ? withoutCredentials(properties) : properties,
+    properties,
     ...(credentials && { vended: (path: string) => credentials.of(path) }),
     localRoots,
     usage,
@@ -73,18 +73,6 @@ function fromCatalog(properties: Readonly<Record<string, string>>): Record<strin
   return Object.fromEntries(
     Object.entries(properties).filter(
       ([key]) => !/(^client\.assume-role\.|\.(profile-name|role-arn)$|^storage\.)/.test(key),
-    ),
-  );
-}
-
-/** A vended key is not to be joined with the connector's session token, role, … */
-function withoutCredentials(properties: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(properties).filter(
-      ([key]) =>
-        !/^(s3|client)\.(access-key-id|secret-access-key|session-token|profile-name|role-arn|role-session-name|anonymous)$/.test(
-          key,
-        ) && !key.startsWith('client.assume-role.'),
     ),
   );
 }

@@ -533,6 +533,34 @@ describe('a table', () => {
     expect(await manifests(`${folder}/b/list.avro`, { properties })).toMatchObject({ code: 'DATA_LOSS' });
   });
 
+  it('is read with what was vended for it; locations that the connector allows, with its own keys', async () => {
+    const s3 = await answeringServer((_, response) => void response.writeHead(404).end());
+    cleanUp.push(s3);
+    const keyUsed = async (manifestList: string) => {
+      const server = await catalog({
+        [TABLE_PATH]: {
+          'metadata-location': 'm',
+          metadata: tableMetadata('s3://b/t', manifestList),
+          'storage-credentials': [
+            { prefix: 's3://b/t', config: { 's3.access-key-id': 'AKIAVENDED', 's3.secret-access-key': 'vended' } },
+          ],
+        },
+      });
+      const connector = await open(server, {
+        's3.endpoint': s3.url,
+        's3.path-style-access': 'true',
+        's3.access-key-id': 'AKIAOWN',
+        's3.secret-access-key': 'own-secret',
+        'storage.allowed-locations': 's3://other',
+      });
+      await using reader = await connector.openTable(TABLE);
+      await expect(reader.liveFileCounts(7n)).rejects.toThrow('list.avro');
+      return /Credential=([^/]+)/.exec(s3.asked.at(-1)?.headers.authorization ?? '')?.[1];
+    };
+    expect(await keyUsed('s3://b/t/list.avro')).toBe('AKIAVENDED');
+    expect(await keyUsed('s3://other/list.avro')).toBe('AKIAOWN');
+  });
+
   it('that says that it lies everywhere has no files', async () => {
     for (const location of ['file:/', 'file:///', '/', `file://${folder}/../../../../../../..`]) {
       const metadata = tableMetadata(location, `file://${folder}/b/list.avro`);
