@@ -52,9 +52,3 @@ function httpUrl(text: string, what: string): string {
       'such as https://glue.eu-west-1.amazonaws.com',
   );
 }
-
-/** Whether the endpoint is this machine: a test server, whose tables may lie on local disks. */
-export function isLoopback(endpoint: string | undefined): boolean {
-  if (endpoint === undefined || !URL.canParse(endpoint)) return false;
-  return /^(localhost|127(\.\d+){3}|\[::1\])$/i.test(new URL(endpoint).hostname);
-}

@@ -11,6 +11,8 @@ import {
   type Table,
 } from '@aws-sdk/client-glue';
 import { CodedError } from '../../errors.ts';
+import type { Counted } from '../../storage/aws/request-handler.ts';
+import type { Usage } from '../../storage/usage.ts';
 import { glueError } from './glue-errors.ts';
 import type { GluePage } from './glue-pages.ts';
 
@@ -28,6 +30,8 @@ export interface GlueCatalogOptions {
   /** For messages: the endpoint or the region, and which credentials are used. */
   where: string;
   credentials: string;
+  /** Counted: every attempt, and the bytes that came. */
+  usage: Usage;
 }
 
 /**
@@ -39,12 +43,14 @@ export class GlueCatalog {
   readonly #catalogId?: string;
   readonly #where: string;
   readonly #credentials: string;
+  readonly #usage: Usage;
 
-  constructor({ client, catalogId, where, credentials }: GlueCatalogOptions) {
+  constructor({ client, catalogId, where, credentials, usage }: GlueCatalogOptions) {
     this.#client = new GlueClient({ ...client, maxAttempts: ATTEMPTS });
     this.#catalogId = catalogId;
     this.#where = catalogId ? `${where}, catalog ${catalogId}` : where;
     this.#credentials = credentials;
+    this.#usage = usage;
   }
 
   async databases(nextToken?: string): Promise<GluePage<Database>> {
@@ -53,8 +59,8 @@ export class GlueCatalog {
       ...(nextToken && { NextToken: nextToken }),
       MaxResults: GLUE_PAGE,
     });
-    const answer = await this.#call<GetDatabasesCommandOutput>('glue:GetDatabases', 'all databases', (abortSignal) =>
-      this.#client.send(command, { abortSignal }),
+    const answer = await this.#call<GetDatabasesCommandOutput>('glue:GetDatabases', 'all databases', (options) =>
+      this.#client.send(command, options),
     );
     return page('glue:GetDatabases', answer.DatabaseList, answer.NextToken, nextToken);
   }
@@ -66,8 +72,8 @@ export class GlueCatalog {
       ...(nextToken && { NextToken: nextToken }),
       MaxResults: Math.min(size, GLUE_PAGE),
     });
-    const answer = await this.#call<GetTablesCommandOutput>('glue:GetTables', `database ${database}`, (abortSignal) =>
-      this.#client.send(command, { abortSignal }),
+    const answer = await this.#call<GetTablesCommandOutput>('glue:GetTables', `database ${database}`, (options) =>
+      this.#client.send(command, options),
     );
     return page('glue:GetTables', answer.TableList, answer.NextToken, nextToken);
   }
@@ -78,10 +84,8 @@ export class GlueCatalog {
       DatabaseName: database,
       Name: name,
     });
-    const answer = await this.#call<GetTableCommandOutput>(
-      'glue:GetTable',
-      `table ${database}.${name}`,
-      (abortSignal) => this.#client.send(command, { abortSignal }),
+    const answer = await this.#call<GetTableCommandOutput>('glue:GetTable', `table ${database}.${name}`, (options) =>
+      this.#client.send(command, options),
     );
     if (answer.Table !== undefined) return answer.Table;
     throw new CodedError('NOT_FOUND', `glue:GetTable on ${database}.${name} (${this.#where}) gives no table`);
@@ -91,7 +95,7 @@ export class GlueCatalog {
     this.#client.destroy();
   }
 
-  async #call<T>(action: string, on: string, send: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #call<T>(action: string, on: string, send: (options: Counted) => Promise<T>): Promise<T> {
     const limit = AbortSignal.timeout(CALL_MS);
     // The SDK's waits between attempts do not end with the signal.
     const ended = new Promise<never>((_, reject) => {
@@ -100,7 +104,7 @@ export class GlueCatalog {
       });
     });
     try {
-      return await Promise.race([send(limit), ended]);
+      return await Promise.race([send({ abortSignal: limit, usage: this.#usage }), ended]);
     } catch (error) {
       throw glueError(error, { action, on, where: this.#where, credentials: this.#credentials });
     }

@@ -1,8 +1,9 @@
 import type { Table } from '@aws-sdk/client-glue';
 import { CodedError } from '../../errors.ts';
 import { awsCredentials, credentialsName } from '../../storage/aws/credentials.ts';
-import { awsRegion } from '../../storage/aws/region.ts';
+import { awsRegion, DEFAULT_REGION } from '../../storage/aws/region.ts';
 import { awsRequestHandler } from '../../storage/aws/request-handler.ts';
+import { propertiesWithSecret } from '../../storage/aws/secret-keys.ts';
 import { allowedLocations, confined } from '../../storage/confined-store.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { openStore } from '../../storage/open-store.ts';
@@ -10,15 +11,14 @@ import type { Usage } from '../../storage/usage.ts';
 import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
 import { openIcebergTable } from '../iceberg/table-reader.ts';
 import type { Connector, NamespacePath, Page, PageRequest, TableEntry, TableReader, TableRef } from '../spi.ts';
-import { glueAddress, isLoopback } from './glue-address.ts';
+import { isThisMachine } from '../this-machine.ts';
+import { glueAddress } from './glue-address.ts';
 import { GLUE_PAGE, GlueCatalog } from './glue-client.ts';
-import { propertiesWithSecret } from './glue-credentials.ts';
 import { type GluePage, placeToken, readPage } from './glue-pages.ts';
 import { isIceberg, metadataLocation, ownFolders, requireMetadataLocation } from './glue-table.ts';
-import { meteredHandler } from './metered-handler.ts';
 
-/** Signs requests to a server of one's own, for which no region is said. */
-const DEFAULT_REGION = 'us-east-1';
+/** For one attempt, its answer's body too. */
+const ATTEMPT_MS = 15_000;
 
 /**
  * Opens the Iceberg tables of an AWS Glue catalog. Nothing is asked of it yet.
@@ -42,13 +42,14 @@ export async function openGlueCatalog(spec: ResolvedSpec, { localRoots }: Worker
       region,
       ...(address.endpoint && { endpoint: address.endpoint }),
       credentials: awsCredentials(properties, 'glue'),
-      requestHandler: meteredHandler(awsRequestHandler(), usage),
+      requestHandler: awsRequestHandler({ attemptMs: ATTEMPT_MS }),
     },
     catalogId: properties['glue.id'] || undefined,
     where: endpoint ?? `AWS Glue in ${region}`,
     credentials: credentialsName(properties, 'glue'),
+    usage,
   });
-  const store = openStore({ properties, localRoots: localRoots ?? (isLoopback(endpoint) ? undefined : []), usage });
+  const store = openStore({ properties, localRoots: localRoots ?? (isThisMachine(endpoint) ? undefined : []), usage });
   return new GlueConnector({ catalog, store, usage, allowed: allowedLocations(properties) });
 }
 

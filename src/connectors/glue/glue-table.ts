@@ -7,7 +7,7 @@ const METADATA_LOCATION = 'metadata_location';
 
 /**
  * Whether it is an Iceberg table. Hive tables, views and Delta tables, which share the catalog, are not; a Delta table is told by its
- * provider or classification, and may carry Iceberg metadata besides (UniForm): it is still the Delta connector's.
+ * provider, and may carry Iceberg metadata besides (UniForm): it is still the Delta connector's.
  */
 export function isIceberg({ TableType, Parameters = {} }: Table): boolean {
   return (

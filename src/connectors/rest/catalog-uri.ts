@@ -34,12 +34,6 @@ export function catalogBase(uri: string): string {
   return (url.origin + url.pathname).replace(/\/+$/, '').replace(/\/v1(\/config)?$/, '');
 }
 
-/** Whether a host name is this machine's own: loopback addresses (RFC 1122, RFC 4291) and `localhost` (RFC 6761). */
-export function isThisMachine(base: string): boolean {
-  const host = new URL(base).hostname.replace(/\.$/, '');
-  return /^127(\.\d{1,3}){3}$/.test(host) || host === '[::1]' || host === 'localhost' || host.endsWith('.localhost');
-}
-
 export function sameOrigin(url: string, other: string): boolean {
   return URL.canParse(url) && new URL(url).origin === new URL(other).origin;
 }

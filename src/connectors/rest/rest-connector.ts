@@ -16,6 +16,7 @@ import type {
   ViewDescriptor,
   ViewRef,
 } from '../spi.ts';
+import { isThisMachine } from '../this-machine.ts';
 import { AnswerError } from './answer-error.ts';
 import { authenticatorOf, ownProperties } from './auth/auth-scheme.ts';
 import { ANONYMOUS } from './auth/authenticator.ts';
@@ -29,7 +30,7 @@ import {
   LOAD_VIEW,
   loadConfig,
 } from './catalog-config.ts';
-import { catalogBase, isThisMachine, sameOrigin } from './catalog-uri.ts';
+import { catalogBase, sameOrigin } from './catalog-uri.ts';
 import { fingerprintOf, parseFingerprint } from './fingerprint.ts';
 import { HttpClient, type JsonAnswer } from './http-client.ts';
 import { HttpExchange } from './http-exchange.ts';

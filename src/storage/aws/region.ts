@@ -2,6 +2,9 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { CodedError } from '../../errors.ts';
 import type { AwsService } from './credentials.ts';
 
+/** Signs requests to a server of one's own, for which no region is said. */
+export const DEFAULT_REGION = 'us-east-1';
+
 /**
  * The region by `<service>.region`, `client.region`, `AWS_REGION`, `AWS_DEFAULT_REGION` or the profile. For requests that are signed to a
  * REST catalog `rest.signing-region` comes first; with a role to take on, `client.assume-role.region` before `client.region`.

@@ -14,7 +14,7 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** Without a byte in either direction. */
 const SOCKET_TIMEOUT_MS = 30_000;
 
-/** Of answers that are no object: a page of a listing is below 5 MB. */
+/** Of answers that are no object: a page of S3's listings is below 5 MB, one of 100 Glue tables of 2,000 columns each some 40 MB. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
 // Idle sockets do not keep the process alive: Node's agent takes care of that.
@@ -25,6 +25,8 @@ export interface Timeouts {
   connectTimeoutMs?: number;
   /** Without a byte. */
   socketTimeoutMs?: number;
+  /** Of one attempt, its answer's body too. Not for objects, which may be large. */
+  attemptMs?: number;
 }
 
 type HandlerOptions = NonNullable<Parameters<NodeHttpHandler['handle']>[1]>;
@@ -41,29 +43,63 @@ export interface Counted extends HandlerOptions {
  * options of `client.send`.
  */
 export function awsRequestHandler(timeouts: Timeouts = {}): NodeHttpHandler {
-  return new CountingHandler({
-    httpAgent,
-    httpsAgent,
-    connectionTimeout: timeouts.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
-    socketTimeout: timeouts.socketTimeoutMs ?? SOCKET_TIMEOUT_MS,
-  });
+  return new CountingHandler(
+    {
+      httpAgent,
+      httpsAgent,
+      connectionTimeout: timeouts.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+      socketTimeout: timeouts.socketTimeoutMs ?? SOCKET_TIMEOUT_MS,
+    },
+    timeouts.attemptMs,
+  );
 }
 
 class CountingHandler extends NodeHttpHandler {
+  readonly #attemptMs?: number;
+
+  constructor(options: ConstructorParameters<typeof NodeHttpHandler>[0], attemptMs?: number) {
+    super(options);
+    this.#attemptMs = attemptMs;
+  }
+
   override async handle(
     request: Parameters<NodeHttpHandler['handle']>[0],
     options: Counted = {},
   ): ReturnType<NodeHttpHandler['handle']> {
     const { usage, streamed } = options;
     if (usage !== undefined) usage.requests++;
-    const answer = await super.handle(request, options);
+    const limit = this.#attemptMs === undefined ? undefined : AbortSignal.timeout(this.#attemptMs);
+    // The name tells the SDK that another attempt is worth it.
+    const late = () =>
+      Object.assign(new Error(`no answer within ${(this.#attemptMs ?? 0) / 1000} s`), { name: 'TimeoutError' });
+    const answer = await super
+      .handle(request, limit ? { ...options, abortSignal: either(limit, options) } : options)
+      .catch((error) => {
+        throw limit?.aborted ? late() : error;
+      });
     const { response } = answer;
-    if (!streamed || response.statusCode >= 300) response.body = metered(response.body, usage);
+    if (!streamed || response.statusCode >= 300) {
+      const body = metered(response.body, usage);
+      if (limit) endWith(body, limit, late);
+      response.body = body;
+    }
     return answer;
   }
 
   /** A client that goes leaves the connections to the others. */
   override destroy(): void {}
+}
+
+function either(limit: AbortSignal, { abortSignal }: HandlerOptions): AbortSignal {
+  return abortSignal instanceof AbortSignal ? AbortSignal.any([limit, abortSignal]) : limit;
+}
+
+function endWith(body: Readable, limit: AbortSignal, reason: () => Error): void {
+  const end = () => void body.destroy(reason());
+  limit.addEventListener('abort', end);
+  body.once('close', () => limit.removeEventListener('abort', end));
+  // Nobody may be reading it any more.
+  body.on('error', () => {});
 }
 
 /** The body, counted; too much of it is an error. */

@@ -1,7 +1,7 @@
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { CodedError } from '../../errors.ts';
 import { awsCredentials, credentialsKey, credentialsName } from '../aws/credentials.ts';
-import { awsRegion } from '../aws/region.ts';
+import { awsRegion, DEFAULT_REGION } from '../aws/region.ts';
 import { awsRequestHandler, MAX_SOCKETS, type Timeouts } from '../aws/request-handler.ts';
 import { Limiter } from '../limiter.ts';
 import { RecentlyUsed } from '../recently-used.ts';
@@ -10,8 +10,6 @@ type Properties = Readonly<Record<string, string>>;
 
 /** Attempts of one request, unless `AWS_MAX_ATTEMPTS` says otherwise. With the SDK's waits it is about 10 s for one that is throttled. */
 const MAX_ATTEMPTS = 5;
-/** Signs requests to a server of one's own, for which no region is said. */
-const DEFAULT_REGION = 'us-east-1';
 
 /** How to get at objects with one set of properties. */
 export interface S3Access {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { glueAddress, isLoopback } from '../../../src/connectors/glue/glue-address.ts';
+import { glueAddress } from '../../../src/connectors/glue/glue-address.ts';
 
 describe('the address of a Glue catalog', () => {
   it.each([
@@ -46,16 +46,5 @@ describe('the address of a Glue catalog', () => {
     expect(glueAddress(uri, { 'client.region': 'us-east-1', 'glue.region': 'us-east-2' }).region).toBe('us-east-2');
     expect(glueAddress(uri, { 'glue.endpoint': 'http://localhost:1' }).endpoint).toBe('http://localhost:1');
     expect(() => glueAddress(uri, { 'glue.endpoint': 'localhost' })).toThrow('glue.endpoint');
-  });
-
-  it('knows this machine', () => {
-    expect(['http://localhost:5000', 'http://127.0.0.1', 'http://[::1]:5000'].map(isLoopback)).toEqual([
-      true,
-      true,
-      true,
-    ]);
-    expect(['http://127.0.0.1.example.com', 'https://glue.eu-west-1.amazonaws.com', undefined].map(isLoopback)).toEqual(
-      [false, false, false],
-    );
   });
 });

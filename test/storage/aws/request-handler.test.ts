@@ -2,8 +2,7 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { GetDatabasesCommand, GlueClient } from '@aws-sdk/client-glue';
 import { afterEach, expect, it } from 'vitest';
-import { meteredHandler } from '../../../src/connectors/glue/metered-handler.ts';
-import { awsRequestHandler } from '../../../src/storage/aws/request-handler.ts';
+import { awsRequestHandler, type Counted } from '../../../src/storage/aws/request-handler.ts';
 import type { Usage } from '../../../src/storage/usage.ts';
 
 const cleanUp: (() => void)[] = [];
@@ -20,14 +19,14 @@ async function ask(listener: RequestListener): Promise<{ usage: Usage; databases
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     region: 'us-east-1',
     credentials: { accessKeyId: 'AKIA', secretAccessKey: 'x' },
-    requestHandler: meteredHandler(awsRequestHandler(), usage, 300),
+    requestHandler: awsRequestHandler({ attemptMs: 300 }),
     maxAttempts: 2,
   });
   cleanUp.push(() => {
     server.closeAllConnections();
     server.close();
   });
-  return { usage, databases: () => client.send(new GetDatabasesCommand({})) };
+  return { usage, databases: () => client.send(new GetDatabasesCommand({}), { usage } as Counted) };
 }
 
 const JSON_TYPE = { 'content-type': 'application/x-amz-json-1.1' };

@@ -1,23 +1,30 @@
 import { CodedError } from '../../errors.ts';
 import { rememberOwnSecret } from '../../secrets.ts';
-import type { ResolvedSpec } from '../connector-spec.ts';
 
-/** Without a secret all of them mean AWS's default chain, or what `client.*`, `glue.*` and `s3.*` say. */
+type Properties = Readonly<Record<string, string>>;
+
+/** A connector, as far as it says who asks AWS. */
+interface WithSecret {
+  properties: Properties;
+  auth: { scheme: string; secret?: string; properties: Properties };
+}
+
+/** Without a secret all of them mean AWS's default chain, or what `client.*` and the services' own properties say. */
 const SCHEMES = ['', 'none', 'aws', 'sigv4'];
 
 /**
- * The connector's properties, with the keys of its secret as `client.*` credentials: what `glue.*` and `s3.*` say for their own
- * service goes before them.
+ * The connector's properties, with the keys of its secret as `client.*` credentials: what a service's own
+ * properties (`glue.*`, `s3.*`, …) say goes before them.
  *
  * The secret is either `ACCESS_KEY_ID:SECRET_ACCESS_KEY[:SESSION_TOKEN]` or a JSON object, as AWS's own tools print them
  * (`AccessKeyId`, `SecretAccessKey`, `SessionToken`) or as they stand in settings (`aws_access_key_id`, `access-key-id`, …).
  *
  * @throws CodedError `INVALID_ARGUMENT` for another scheme or a secret of another form; it never repeats the secret
  */
-export function propertiesWithSecret({ properties, auth }: ResolvedSpec): Readonly<Record<string, string>> {
+export function propertiesWithSecret({ properties, auth }: WithSecret): Properties {
   const { scheme, secret } = auth;
   if (!SCHEMES.includes(scheme)) {
-    throw new CodedError('INVALID_ARGUMENT', `auth scheme ${scheme} is not for Glue: give aws, sigv4 or none`);
+    throw new CodedError('INVALID_ARGUMENT', `auth scheme ${scheme} is not for AWS: give aws, sigv4 or none`);
   }
   // Later ones win: `auth.properties` are the narrower ones.
   const all = { ...properties, ...auth.properties };

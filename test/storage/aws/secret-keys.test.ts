@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { propertiesWithSecret } from '../../../src/connectors/glue/glue-credentials.ts';
 import { withoutSecrets } from '../../../src/secrets.ts';
+import { propertiesWithSecret } from '../../../src/storage/aws/secret-keys.ts';
 
 // AWS's own example keys (IAM User Guide, "Manage access keys").
 const ID = 'AKIAIOSFODNN7EXAMPLE';
@@ -9,12 +9,9 @@ const TOKEN = 'IQoJb3JpZ2luX2VjEXAMPLE==';
 
 const properties = (secret: string | undefined, scheme = 'aws', more: Record<string, string> = {}) =>
   propertiesWithSecret({
-    kind: 'GLUE',
-    uri: '',
     properties: { 'glue.id': '1', ...more },
     auth: {
       scheme,
-      headerHints: {},
       properties: { 'client.region': 'eu-west-1' },
       ...(secret !== undefined && { secret }),
     },
@@ -23,7 +20,7 @@ const properties = (secret: string | undefined, scheme = 'aws', more: Record<str
 const plain = { 'glue.id': '1', 'client.region': 'eu-west-1' };
 const keys = { ...plain, 'client.access-key-id': ID, 'client.secret-access-key': KEY };
 
-describe('the secret of a Glue connector', () => {
+describe('a secret of AWS keys', () => {
   it.each([
     ['two keys', `${ID}:${KEY}`, keys],
     ['two keys from a file', `${ID}:${KEY}\n`, keys],
@@ -64,7 +61,7 @@ describe('the secret of a Glue connector', () => {
   });
 
   it('goes with no other scheme', () => {
-    expect(() => properties(`${ID}:${KEY}`, 'bearer')).toThrow(/bearer is not for Glue/);
+    expect(() => properties(`${ID}:${KEY}`, 'bearer')).toThrow(/bearer is not for AWS/);
     expect(() => properties(`${ID}:${KEY}`, 'none')).toThrow(/none takes no secret/);
     expect(properties(undefined, 'none')).toEqual(plain);
   });
