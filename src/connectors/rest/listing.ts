@@ -1,4 +1,5 @@
 import { CodedError } from '../../errors.ts';
+import { RecentlyUsed } from '../../storage/recently-used.ts';
 import { JsonFields } from '../iceberg/json-fields.ts';
 import { MalformedError } from '../iceberg/malformed.ts';
 import type { NamespacePath, Page, PageRequest } from '../spi.ts';
@@ -10,6 +11,18 @@ import { encodeStrictly } from './resource-paths.ts';
 const MAX_BYTES = 64 * 1024 * 1024;
 /** How long a listing that came in one piece is kept, to give its pages from. */
 const KEPT_MS = 30_000;
+const MOST_WHOLE = 4;
+/** Where all pages are put together. */
+const MOST_PAGES = 10_000;
+const MOST_ITEMS = 1_000_000;
+
+type Url = (query: string) => string;
+type Read = (item: unknown) => NamespacePath | undefined;
+
+interface Answer {
+  items: NamespacePath[];
+  next?: string;
+}
 
 /**
  * Pages of namespaces, tables or views.
@@ -19,7 +32,8 @@ const KEPT_MS = 30_000;
  */
 export class Listing {
   readonly #client: HttpClient;
-  #whole?: { url: string; until: number; items: readonly NamespacePath[] };
+  /** By the URL: a connector is shared, and several of its listings are gone through at once. */
+  readonly #whole = new RecentlyUsed<string, { until: number; items: readonly NamespacePath[] }>(MOST_WHOLE);
 
   constructor(client: HttpClient) {
     this.#client = client;
@@ -30,47 +44,69 @@ export class Listing {
    * @param field that holds the items
    * @param read the full path of an item; undefined for one that does not belong there
    */
-  async page(
-    url: (query: string) => string,
-    field: string,
-    read: (item: unknown) => NamespacePath | undefined,
-    page: PageRequest,
-  ): Promise<Page<NamespacePath>> {
+  async page(url: Url, field: string, read: Read, page: PageRequest): Promise<Page<NamespacePath>> {
     if (!Number.isInteger(page.size) || page.size < 1) {
       throw new CodedError('INVALID_ARGUMENT', `a page of ${page.size} entries: at least 1 is wanted`);
     }
     const { token, after } = parseToken(page.token);
-    // An empty token asks for the first page: without one some catalogs would not page.
-    const address = url(`pageToken=${encodeStrictly(token)}&pageSize=${page.size}`);
-    const whole = this.#whole;
-    if (after !== undefined && whole?.url === url('') && whole.until > Date.now())
-      return slice(whole.items, after, page.size);
+    if (after !== undefined) {
+      const items = this.#kept(url('')) ?? this.#keep(url(''), await this.#all(url, field, read, page.size));
+      return slice(items, after, page.size);
+    }
+    const { items, next } = await this.#ask(url, field, read, token, page.size);
+    if (next !== undefined) return { items, nextToken: `p${next}` };
+    if (token !== '' || items.length <= page.size) return { items };
+    return slice(this.#keep(url(''), items), '', page.size);
+  }
 
+  /** All pages: a catalog that once answered with everything may page meanwhile. */
+  async #all(url: Url, field: string, read: Read, size: number): Promise<NamespacePath[]> {
+    const all: NamespacePath[] = [];
+    let token: string | undefined = '';
+    for (let pages = 0; token !== undefined; pages += 1) {
+      if (pages === MOST_PAGES || all.length > MOST_ITEMS) {
+        throw new CodedError(
+          'FAILED_PRECONDITION',
+          `GET ${url('')} has more than ${MOST_PAGES} pages or ${MOST_ITEMS} names; at most so many are listed`,
+        );
+      }
+      const { items, next }: Answer = await this.#ask(url, field, read, token, size);
+      for (const item of items) all.push(item);
+      token = next;
+    }
+    return all;
+  }
+
+  async #ask(url: Url, field: string, read: Read, token: string, size: number): Promise<Answer> {
+    // An empty token asks for the first page: without one some catalogs would not page.
+    const address = url(`pageToken=${encodeStrictly(token)}&pageSize=${size}`);
     const { json } = await this.#client.json({ url: address, maxBytes: MAX_BYTES });
     const answer = parsedAnswer(address, 'a listing', 'FAILED_PRECONDITION', () => {
       const fields = new JsonFields(json);
       const items = fields.raw[field] ?? [];
       if (!Array.isArray(items)) throw new MalformedError(`${field} is no list`);
-      // An empty one stands for none in some catalogs.
       return {
         items: items.map(read).filter((item) => item !== undefined),
+        // An empty one stands for none in some catalogs.
         next: fields.optionalString('next-page-token') || undefined,
       };
     });
-    if (answer.next !== undefined && after === undefined) {
-      if (answer.next === token) {
-        throw new CodedError(
-          'FAILED_PRECONDITION',
-          `GET ${address} was answered with the page token that was asked for as the next one: the listing would have no end`,
-        );
-      }
-      return { items: answer.items, nextToken: `p${answer.next}` };
-    }
-    if (after === undefined && answer.items.length <= page.size) return { items: answer.items };
-    if (token !== '') return { items: answer.items };
-    const items = sorted(answer.items);
-    this.#whole = { url: url(''), until: Date.now() + KEPT_MS, items };
-    return slice(items, after ?? '', page.size);
+    if (answer.next === undefined || answer.next !== token) return answer;
+    throw new CodedError(
+      'FAILED_PRECONDITION',
+      `GET ${address} was answered with the page token that was asked for as the next one: the listing would have no end`,
+    );
+  }
+
+  #kept(address: string): readonly NamespacePath[] | undefined {
+    const whole = this.#whole.get(address);
+    return whole !== undefined && whole.until > Date.now() ? whole.items : undefined;
+  }
+
+  #keep(address: string, unsorted: readonly NamespacePath[]): readonly NamespacePath[] {
+    const items = sorted(unsorted);
+    this.#whole.set(address, { until: Date.now() + KEPT_MS, items });
+    return items;
   }
 }
 

@@ -251,6 +251,39 @@ describe('listings', () => {
     expect(rest.nextToken).toBeUndefined();
   });
 
+  it('go on by name to the end of all pages, where the catalog pages meanwhile', async () => {
+    const first = await catalog({
+      '/v1/namespaces/a/tables': { identifiers: identifiers(['a'], ['a', 'b', 'c', 'd', 'e']) },
+    });
+    const { nextToken } = await (await open(first)).listTables(['a'], { size: 2 });
+    const pages: Record<string, object> = {
+      '': { identifiers: identifiers(['a'], ['a', 'b']), 'next-page-token': '2' },
+      2: { identifiers: identifiers(['a'], ['c', 'd']), 'next-page-token': '3' },
+      3: { identifiers: identifiers(['a'], ['e']) },
+    };
+    const later = await catalog({
+      '/v1/namespaces/a/tables': ((asked, response) =>
+        answerJson(response, pages[new URL(asked.path, 'http://x').searchParams.get('pageToken') ?? ''])) as Answer,
+    });
+    const connector = await open(later);
+    const rest = await all(({ token, size }) => connector.listTables(['a'], { size, token: token ?? nextToken }));
+    expect(rest.map(({ name }) => name)).toEqual(['c', 'd', 'e']);
+  });
+
+  it('of a catalog that does not page are each asked for once, though several are gone through at once', async () => {
+    const server = await catalog({
+      '/v1/namespaces/a/tables': { identifiers: identifiers(['a'], names(9)) },
+      '/v1/namespaces/b/tables': { identifiers: identifiers(['b'], names(9)) },
+    });
+    const connector = await open(server);
+    const first = await Promise.all(['a', 'b'].map((name) => connector.listTables([name], { size: 5 })));
+    const second = await Promise.all(
+      ['a', 'b'].map((name, i) => connector.listTables([name], { size: 5, token: first[i]?.nextToken })),
+    );
+    expect([...first, ...second].map(({ items }) => items.length)).toEqual([5, 5, 4, 4]);
+    expect(server.asked).toHaveLength(3);
+  });
+
   it('leave out what lies deeper, and namespaces that are no children', async () => {
     const server = await catalog({
       '/v1/namespaces': { namespaces: [['a'], ['a', 'b'], ['c', 'b'], ['a', 'b', 'c']] },
