@@ -1,5 +1,6 @@
 import { CodedError, type CodeName } from '../../errors.ts';
 import { withoutSecrets } from '../../secrets.ts';
+import { BAD_CREDENTIALS } from '../../storage/aws/errors.ts';
 import type { HttpAnswer } from './http-exchange.ts';
 
 /** An error that the catalog answered with. */
@@ -50,12 +51,17 @@ const MEANINGS: Readonly<Record<number, [CodeName, string]>> = {
  * @param retryAfterMs what the answer asked to wait
  */
 export function answerError(action: string, answer: HttpAnswer, retryAfterMs?: number): AnswerError {
-  const { status } = answer;
+  const { status, headers } = answer;
   const said = errorModel(answer);
-  const [code, advice] = MEANINGS[status] ?? [status >= 500 ? 'UNAVAILABLE' : 'FAILED_PRECONDITION', ''];
+  // `NAME` or `NAME:URL`. AWS answers 403 for credentials that are wrong as well as for what they are not allowed.
+  const type = said?.type || String(headers['x-amzn-errortype'] ?? '').replace(/:.*/s, '');
+  const [code, advice] = MEANINGS[BAD_CREDENTIALS.test(type) ? 401 : status] ?? [
+    status >= 500 ? 'UNAVAILABLE' : 'FAILED_PRECONDITION',
+    '',
+  ];
   // A wait that the server asks for is Temporal's to wait, and that works by this code.
   const waits = retryAfterMs !== undefined && (status === 429 || status === 503);
-  const words = said ? [said.type, said.message].filter(Boolean).join(': ') : excerpt(answer);
+  const words = said ? [short(type), said.message].filter(Boolean).join(': ') : excerpt(answer);
   return new AnswerError(
     waits ? 'RESOURCE_EXHAUSTED' : code,
     [`${action} was answered ${status} ${words}`.trim().replace(/(?<![.!?])$/, '.'), advice].filter(Boolean).join(' '),

@@ -57,9 +57,11 @@ function configOf(fields: JsonFields, base: string, own: Readonly<Record<string,
   const defaults = fields.stringMap('defaults');
   const overrides = fields.stringMap('overrides');
   const merged = { ...defaults, ...own, ...overrides };
+  // An empty list says as little as none (Iceberg's `RESTSessionCatalog`).
+  const listed = fields.strings('endpoints').map((endpoint) => endpoint.trim().replace(/\s+\/?/, ' /'));
   const endpoints = new Set(
-    fields.has('endpoints')
-      ? fields.strings('endpoints').map((endpoint) => endpoint.trim().replace(/\s+\/?/, ' /'))
+    listed.length > 0
+      ? listed
       : DEFAULT_ENDPOINTS.concat(
           // The way of catalogs from before the list of endpoints.
           merged['view-endpoints-supported']?.toLowerCase() === 'true' ? [LIST_VIEWS, LOAD_VIEW] : [],

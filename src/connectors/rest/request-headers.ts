@@ -3,7 +3,7 @@ import { isSecretKey, rememberOwnSecret } from '../../secrets.ts';
 import type { ResolvedSpec } from '../connector-spec.ts';
 
 const PREFIX = 'header.';
-const DELEGATION = 'x-iceberg-access-delegation';
+export const DELEGATION = 'x-iceberg-access-delegation';
 
 /**
  * Headers that the connector adds to every request: properties `header.<name>`, and the auth's header hints, which win. Which access to

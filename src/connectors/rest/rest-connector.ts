@@ -37,11 +37,10 @@ import { HttpExchange } from './http-exchange.ts';
 import { Listing } from './listing.ts';
 import { type LoadedTable, loadedCredentials, loadedTable, tableState, type VendedForPrefix } from './loaded-table.ts';
 import { loadedView } from './loaded-view.ts';
-import { requestHeaders } from './request-headers.ts';
+import { DELEGATION, requestHeaders } from './request-headers.ts';
 import { divided, tableStorage } from './table-storage.ts';
 import { timeoutsOf } from './timeouts.ts';
 
-const DELEGATION = 'x-iceberg-access-delegation';
 const MAX_CREDENTIALS_BYTES = 4 * 1024 * 1024;
 const MAX_VIEW_BYTES = 64 * 1024 * 1024;
 

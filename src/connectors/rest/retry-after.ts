@@ -1,5 +1,5 @@
 /** No server is waited for longer than this, whatever it asks. */
-const MAX_MS = 3_600_000;
+const MAX_MS = 10 * 60_000;
 
 /**
  * Milliseconds to wait by a `Retry-After` header, in seconds or as a date (RFC 9110, section 10.2.3). Undefined where there is none

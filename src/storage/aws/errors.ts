@@ -22,8 +22,8 @@ export interface AwsError {
   cause?: unknown;
 }
 
-/** Codes of S3, STS, Glue and Secrets Manager for credentials that are not (or no longer) good. */
-const BAD_CREDENTIALS =
+/** Codes of AWS's services for credentials that are not (or no longer) good. */
+export const BAD_CREDENTIALS =
   /^(InvalidAccessKeyId|SignatureDoesNotMatch|InvalidSignatureException|IncompleteSignature(Exception)?|ExpiredToken(Exception)?|InvalidToken|InvalidClientTokenId|UnrecognizedClientException|MissingAuthenticationToken(Exception)?|MissingSecurityHeader|TokenRefreshRequired|RequestTimeTooSkewed|RequestExpired|AuthFailure|NotSignedUp|CredentialsProviderError|TokenProviderError|AuthorizationHeaderMalformed)$/;
 const THROTTLED =
   /^(SlowDown|Throttling(Exception)?|Throttled(Exception)?|RequestThrottled(Exception)?|TooManyRequests(Exception)?|RequestLimitExceeded|BandwidthLimitExceeded|ProvisionedThroughputExceededException|LimitExceededException)$/;

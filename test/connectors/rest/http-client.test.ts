@@ -93,6 +93,22 @@ describe('what is answered', () => {
   });
 
   it.each([
+    ['UnrecognizedClientException', 'UNAUTHENTICATED', "Check the connector's auth"],
+    ['InvalidSignatureException:http://internal.amazon.com/', 'UNAUTHENTICATED', "Check the connector's auth"],
+    ['ExpiredTokenException', 'UNAUTHENTICATED', "Check the connector's auth"],
+    ['AccessDeniedException', 'PERMISSION_DENIED', 'does not allow this'],
+  ])('403 %s of AWS is %s', async (type, code, advice) => {
+    const server = await serve((_, response) =>
+      answerJson(response, { message: 'some words' }, 403, { 'x-amzn-errortype': type }),
+    );
+    await expect(get(`${server.url}/v1/x`)).rejects.toMatchObject({
+      code,
+      status: 403,
+      message: expect.stringMatching(new RegExp(`answered 403 ${type.replace(/:.*/, '')}: some words\\. .*${advice}`)),
+    });
+  });
+
+  it.each([
     [
       'a page in HTML',
       'text/html',
@@ -198,7 +214,7 @@ describe('Retry-After', () => {
     ['1.5', 1_500],
     ['Mon, 23 Nov 2026 12:00:09 GMT', 9_000],
     ['Mon, 23 Nov 2026 11:00:00 GMT', 0],
-    ['999999999', 3_600_000],
+    ['999999999', 600_000],
     ['soon', undefined],
     ['', undefined],
     [undefined, undefined],

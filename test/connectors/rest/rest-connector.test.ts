@@ -115,6 +115,15 @@ describe('the config', () => {
     expect(server.asked).toHaveLength(1);
   });
 
+  it('that names no endpoints in its list has those that catalogs have by default', async () => {
+    const server = await catalog(
+      { '/v1/namespaces/a/tables': { identifiers: identifiers(['a'], ['t']) } },
+      { ...CONFIG, endpoints: [] },
+    );
+    const connector = await open(server);
+    expect((await connector.listTables(['a'], { size: 1 })).items).toEqual([{ namespace: ['a'], name: 't' }]);
+  });
+
   it('may give another path of the same host, and no other host', async () => {
     const other = await catalog({ '/v1/namespaces': { namespaces: [['stolen']] } });
     const server = async (uriOf: (host: string) => string) =>

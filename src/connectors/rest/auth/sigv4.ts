@@ -6,7 +6,7 @@ import type { Authenticator, Outgoing } from './authenticator.ts';
 export interface SigV4Options {
   /** The service's name in the signature, such as `glue`, `s3tables` or `execute-api`. */
   service: string;
-  region: string | (() => Promise<string>);
+  region: string;
   credentials: ConstructorParameters<typeof SignatureV4>[0]['credentials'];
   /** Authenticates first; its `Authorization` then stands in `Original-Authorization`, as Iceberg's clients have it. */
   delegate?: Authenticator;
