@@ -12,6 +12,7 @@ const MOST_PUT = 1000;
 /** A sketch of 4,096 hashes, the most that engines keep, has 32 KiB. */
 const MAX_SKETCH_BYTES = 64 * 1024;
 const MAX_REASON = 2000;
+const MAX_KEY = 200;
 
 /** The calls of TableStatistics by which workers sketch files. */
 export function createNdvCalls({
@@ -19,18 +20,20 @@ export function createNdvCalls({
 }: ServiceDeps): Pick<TableStatisticsServiceImplementation, 'listFilesToSketch' | 'putFileSketches'> {
   return {
     async listFilesToSketch(request) {
-      const { tableId, sampleFraction: fraction, retryUnreadable } = request;
+      const { tableId, sampleFraction: fraction, retryUnreadable, columnsKey } = request;
       const maxFiles = Number(request.maxFiles);
       const checks = new Checks();
       checks.id(tableId, 'table_id');
       checks.that(fraction > 0 && fraction <= 1, 'sample_fraction', `${fraction} is not above 0 and at most 1`);
       checks.that(maxFiles >= 0 && maxFiles <= MOST_FILES, 'max_files', `is not within 0 and ${MOST_FILES}`);
+      checks.text(columnsKey, 'columns_key', { max: MAX_KEY });
       checks.done();
       const size = pageSize(request.pageSize);
-      const filter = [tableId, fraction, maxFiles, retryUnreadable];
+      const filter = [tableId, fraction, maxFiles, retryUnreadable, columnsKey];
       const after = tokens.decode(request.pageToken, filter);
       const table = await getTableRow(db, tableId);
-      const { files, next } = await nextFilesToSketch(db, table, { fraction, maxFiles, retryUnreadable }, size, after);
+      const sample = { fraction, maxFiles, retryUnreadable, columnsKey };
+      const { files, next } = await nextFilesToSketch(db, table, sample, size, after);
       return { files, nextPageToken: next ? tokens.encode(next, filter) : '' };
     },
 
@@ -48,9 +51,11 @@ export function createNdvCalls({
   };
 }
 
-function checkFile(checks: Checks, { filePath, columns, lastColumnId, unreadable }: FileSketches, at: string): void {
+function checkFile(checks: Checks, file: FileSketches, at: string): void {
+  const { filePath, columns, lastColumnId, unreadable, columnsKey } = file;
   checks.that(filePath !== '', `${at}.file_path`, 'is required');
   checks.text(unreadable, `${at}.unreadable`, { max: MAX_REASON });
+  checks.text(columnsKey, `${at}.columns_key`, { max: MAX_KEY });
   checks.that(lastColumnId >= 0, `${at}.last_column_id`, 'is below 0');
   for (const [index, { columnId, logicalType, theta, estimate }] of columns.entries()) {
     const column = `${at}.columns[${index}]`;

@@ -215,8 +215,8 @@ export interface TableReader extends AsyncDisposable {
   liveFileCounts(snapshotId: bigint): Promise<LiveFileCounts | undefined>;
   /** Sketches of columns that the upstream itself keeps, by the snapshot for which they are valid. Absent for none. */
   readonly sketchFiles?: readonly SketchFile[];
-  /** What such a file holds of single columns. */
-  columnSketches?(file: SketchFile): AsyncIterable<ColumnSketch>;
+  /** What such a file holds of each of these columns, at most 128 KiB a sketch. */
+  columnSketches?(file: SketchFile, columnIds: ReadonlySet<number>): AsyncIterable<ColumnSketch>;
   /** Opens a data or delete file of the table by its path in the metadata. Nothing is read yet. */
   openDataFile?(path: string, sizeInBytes: number): DataFileBytes;
 }

@@ -10,6 +10,7 @@ import { bringIn } from '../../src/activities/ingest/bring-in.ts';
 import { type ScanPage, scanTables } from '../../src/activities/scan-tables.ts';
 import { DirectoryConnector } from '../../src/connectors/directory/directory-connector.ts';
 import { losslessJson, parseLosslessJson } from '../../src/connectors/iceberg/lossless-json.ts';
+import { IcebergTableReader } from '../../src/connectors/iceberg/table-reader.ts';
 import { CodedError } from '../../src/errors.ts';
 import type { ColumnStats } from '../../src/generated/reconciler/v1/statistics.ts';
 import { decodeCompactTheta, THETA_TYPE } from '../../src/stats/ndv/compact-theta.ts';
@@ -58,13 +59,14 @@ beforeEach(() => {
 });
 
 /** A connector with these properties, and what runs it once. */
-async function connect(properties: Record<string, string>) {
+async function connect(properties: Record<string, string>, columns: string[] = []) {
   const connector = await catalog.clients.connectors.createConnector({
     connector: {
       displayName: `ndv${connectors++}`,
       kind: 'CONNECTOR_KIND_ICEBERG' as never,
       uri: `file://${warehouse}`,
       properties,
+      source: { columns },
     },
   });
   const source = await DirectoryConnector.open(store, warehouse);
@@ -104,6 +106,7 @@ async function connect(properties: Record<string, string>) {
   return Object.assign((full = false, scope?: ReconcileScope) => bring(full, scope), {
     isChanged,
     displayName: connector.displayName,
+    connector,
   });
 }
 
@@ -275,6 +278,42 @@ describe('distinct values', () => {
       expect(await run.isChanged()).toBe(false);
     },
   );
+
+  it.each(['data files', 'Puffin files'])('from %s are of all columns, whatever the scope of a run', async (from) => {
+    const run = await connect(from === 'Puffin files' ? {} : { 'stats.ndv.enabled': 'true' });
+    const tableId = await run(false, { columns: ['#3'] });
+    const found = await columns(tableId, from === 'Puffin files' ? 1 : 3);
+    expect([...found.values()].filter(({ ndv }) => ndv !== undefined).length).toBeGreaterThan(1);
+  });
+
+  it('follow the columns of the connector', async () => {
+    const run = await connect({ 'stats.ndv.enabled': 'true' }, ['#3']);
+    const ids = async (tableId: string, snapshot: number) =>
+      [...(await columns(tableId, snapshot))].flatMap(([id, { ndv }]) => (ndv === undefined ? [] : [id]));
+    const tableId = await run();
+    expect([await ids(tableId, 1), await ids(tableId, 3)]).toEqual([['3'], ['3']]);
+    run.connector.source!.columns = ['#3', '#4'];
+    await run(true);
+    expect([await ids(tableId, 1), await ids(tableId, 3)]).toEqual([
+      ['3', '4'],
+      ['3', '4'],
+    ]);
+    await run(true);
+    expect(store.reads).toEqual([]);
+  });
+
+  it('are left where the catalog refuses what a statistics file says: the table comes in, with a warning', async () => {
+    const { columnSketches } = IcebergTableReader.prototype;
+    try {
+      IcebergTableReader.prototype.columnSketches = async function* () {
+        yield { columnId: -1, exact: 1, sketch: { type: THETA_TYPE, data: new Uint8Array(8) } };
+      };
+      await (await connect({}))();
+    } finally {
+      IcebergTableReader.prototype.columnSketches = columnSketches;
+    }
+    expect(log.join()).toContain('column.column_id');
+  });
 
   it('are forgotten with the table', async () => {
     const tableId = await (await connect({ 'stats.ndv.enabled': 'true' }))();

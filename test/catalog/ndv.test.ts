@@ -1,4 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openDatabase } from '../../src/catalog/store/database.ts';
+import { derivedNdv } from '../../src/catalog/store/ndv.ts';
+import { statisticsChanged } from '../../src/catalog/store/recompute.ts';
+import { snapshotSchemas } from '../../src/catalog/store/table-schemas.ts';
 import { FileContent, type FileSketches } from '../../src/generated/reconciler/v1/statistics.ts';
 import { decodeCompactTheta, THETA_TYPE } from '../../src/stats/ndv/compact-theta.ts';
 import { hashBytes, thetaHash } from '../../src/stats/ndv/murmur3.ts';
@@ -26,7 +30,7 @@ function theta(from: number, to: number): Buffer {
 
 function sketched(filePath: string, from: number, to: number, more: Partial<FileSketches> = {}): FileSketches {
   const column = { columnId: 1, logicalType: 'long', theta: theta(from, to), estimate: to - from, complete: true };
-  return { filePath, columns: [column], lastColumnId: 5, unreadable: '', ...more };
+  return { filePath, columns: [column], lastColumnId: 5, unreadable: '', columnsKey: '', ...more };
 }
 
 async function put(table: TestTable, ...files: FileSketches[]) {
@@ -127,9 +131,34 @@ describe('files to sketch', () => {
   it('are not those that could not be read, unless asked for', async () => {
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: [added({ filePath: 'a' }), added({ filePath: 'b' })] });
-    await put(table, { filePath: 'a', columns: [], lastColumnId: 5, unreadable: 'it is gone' }, sketched('b', 0, 1));
+    await put(
+      table,
+      { filePath: 'a', columns: [], lastColumnId: 5, unreadable: 'it is gone', columnsKey: '' },
+      sketched('b', 0, 1),
+    );
     expect(await toSketch(table)).toEqual([]);
     expect(await toSketch(table, { retryUnreadable: true })).toEqual(['a']);
+  });
+
+  it('are those that were sketched for other columns', async () => {
+    const table = await TestTable.create(catalog);
+    const changes = ['a', 'b', 'c'].map((filePath) => added({ filePath }));
+    await table.put({ snapshotId: 1, changes });
+    await put(table, sketched('a', 0, 1), sketched('b', 0, 1, { columnsKey: 'some' }));
+    expect((await toSketch(table)).sort()).toEqual(['b', 'c']);
+    expect((await toSketch(table, { columnsKey: 'some' })).sort()).toEqual(['a', 'c']);
+    await put(table, sketched('b', 0, 1), sketched('c', 0, 1));
+    expect(await toSketch(table)).toEqual([]);
+  });
+
+  it('come in pages that may be empty, where many are done', async () => {
+    const table = await TestTable.create(catalog);
+    const paths = names(12_000);
+    await table.put({ snapshotId: 1, changes: paths.map((filePath) => added({ filePath, fileFormat: 'ORC' })) });
+    await table.put({ snapshotId: 2, base: 1, changes: [added({ filePath: 'parquet' })] });
+    const first = await catalog.clients.statistics.listFilesToSketch({ tableId: table.tableId, ...ALL });
+    expect(first.nextPageToken).not.toBe('');
+    expect(await toSketch(table)).toEqual(['parquet']);
   });
 
   it.each([
@@ -224,6 +253,40 @@ describe('distinct values of a snapshot', () => {
     await table.put({ snapshotId: 1, changes: [a!, b!], replace: true });
     await put(table, sketched('b', 10, 30));
     expect((await ndv(table, 1))!.exact).toBe(30n);
+  });
+
+  it.each(['a repair', 'its removal'])('are not kept when %s of the snapshot came in between', async (what) => {
+    const table = await TestTable.create(catalog);
+    await table.put({ snapshotId: 1, changes: [added({ filePath: 'a' })] });
+    await put(table, sketched('a', 0, 10));
+    const { db, close } = await openDatabase(catalog.file);
+    const row = await db
+      .selectFrom('snapshots as s')
+      .innerJoin('tables as t', 't.table_num', 's.table_num')
+      .selectAll('s')
+      .where('t.table_id', '=', table.tableId)
+      .executeTakeFirstOrThrow();
+    const between = async () => {
+      if (what === 'a repair') await statisticsChanged(db, row.table_num);
+      else await db.deleteFrom('snapshots').where('snapshot_num', '=', row.snapshot_num).execute();
+    };
+    // What is derived is kept in the one transaction.
+    const disturbed = new Proxy(db, {
+      get(target, name) {
+        if (name !== 'transaction') return Reflect.get(target, name).bind(target);
+        return () => ({
+          execute: async (work: never) => {
+            await between();
+            return target.transaction().execute(work);
+          },
+        });
+      },
+    });
+    const schemas = await snapshotSchemas(db, row.table_num, row.schema_id, null);
+    await derivedNdv(disturbed, row, schemas, [1]);
+    const kept = await db.selectFrom('derived_ndv').selectAll().where('table_num', '=', row.table_num).execute();
+    await close();
+    expect(kept).toEqual([]);
   });
 
   it.each([

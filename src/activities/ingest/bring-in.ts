@@ -1,4 +1,5 @@
-import type { Connector as OpenConnector, TableReader, TableRef } from '../../connectors/spi.ts';
+import { createHash } from 'node:crypto';
+import type { Connector as OpenConnector, TableDescriptor, TableReader, TableRef } from '../../connectors/spi.ts';
 import { CodedError } from '../../errors.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
@@ -123,7 +124,7 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
     tableId,
     options: ndvOptions(connector.properties),
     known,
-    columnIds,
+    ...ndvColumns(input, reader),
     full,
     signal: heart.signal,
     beat: () => heart.beat({ snapshots, files, bytesRead: reader.bytesRead } satisfies IngestHeartbeat),
@@ -185,8 +186,23 @@ async function namespaceIdOf({ deps, connector, namespaceIds }: BringIn, path: r
 
 /** Field ids that the connector's selector and the run's scope leave; undefined for all. */
 function selectedColumns({ connector, scope }: BringIn, { descriptor }: TableReader): Set<number> | undefined {
-  const schema = descriptor.schemas.find(({ id }) => id === descriptor.currentSchemaId);
-  const selectors = [connector.source?.columns ?? [], scope?.columns ?? []].filter(({ length }) => length > 0);
+  return idsOf([connector.source?.columns ?? [], scope?.columns ?? []], descriptor);
+}
+
+/** The same without the run's scope, and what tells one selector from another. */
+function ndvColumns({ connector }: BringIn, { descriptor }: TableReader): Pick<PutNdv, 'columnIds' | 'columnsKey'> {
+  const columns = connector.source?.columns ?? [];
+  if (columns.length === 0) return { columnsKey: '' };
+  const columnsKey = createHash('sha256')
+    .update(JSON.stringify([...columns].sort()))
+    .digest('hex');
+  return { columnIds: idsOf([columns], descriptor), columnsKey };
+}
+
+/** Field ids of the current schema that all selectors leave; empty ones leave all. */
+function idsOf(all: string[][], { schemas, currentSchemaId }: TableDescriptor): Set<number> | undefined {
+  const schema = schemas.find(({ id }) => id === currentSchemaId);
+  const selectors = all.filter(({ length }) => length > 0);
   if (!schema || selectors.length === 0) return undefined;
   const [ids = new Set<number>(), also] = selectors.map(
     (names) => new Set(selectColumns(schema.json, names).map(({ id }) => id)),

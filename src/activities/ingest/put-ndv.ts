@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { ClientError, Status } from 'nice-grpc';
 import { NAME_MAPPING, parseNameMapping } from '../../connectors/parquet/field-ids.ts';
 import { sketchFile } from '../../connectors/parquet/sketch-file.ts';
 import type { ColumnSketch, SketchFile, TableReader } from '../../connectors/spi.ts';
@@ -22,7 +23,13 @@ export interface PutNdv {
   options?: NdvOptions;
   /** What the catalog had of the table's snapshots before. */
   known: ReadonlyMap<bigint, Snapshot>;
+  /**
+   * Those of the connector; undefined for all. A run's own scope does not narrow them: a file is sketched once, and what it lacks would be
+   * missing for good.
+   */
   columnIds?: ReadonlySet<number>;
+  /** Says which `columnIds` are: what was sketched under another key is sketched again. */
+  columnsKey: string;
   /** Files that could not be read are tried again. */
   full: boolean;
   signal: AbortSignal;
@@ -52,42 +59,57 @@ export async function putNdv(put: PutNdv): Promise<void> {
 
 /** A statistics file is for just the snapshot that it names: other snapshots have none from it. */
 async function putUpstreamSketches(put: PutNdv): Promise<void> {
-  const { reader, known, signal, deps } = put;
-  for (const file of reader.sketchFiles ?? []) {
+  const { reader, known, signal, deps, columnsKey } = put;
+  if (!reader.sketchFiles?.length || reader.columnSketches === undefined) return;
+  const ids = new Set(
+    reader.descriptor.schemas
+      .flatMap(({ json }) => leafColumns(json))
+      .flatMap(({ id }) => (isTaken(put, id) ? [id] : [])),
+  );
+  for (const file of reader.sketchFiles) {
     signal.throwIfAborted();
-    // Another path is another file; one with the same is never read again.
-    const key = `sketches/${createHash('sha256').update(file.path).digest('hex')}`;
+    // Another path is another file; one with the same is never read again for the same columns.
+    const key = `sketches/${createHash('sha256')
+      .update(file.path + columnsKey)
+      .digest('hex')}`;
     if (known.get(file.snapshotId)?.columnStatsKey === key) continue;
-    let sketches: ColumnSketch[];
+    let failure: unknown;
+    const sketches = readSketches(reader.columnSketches(file, ids), (error) => {
+      failure = error;
+    });
     try {
-      sketches = await readSketches(put, file);
+      await deps.catalog.statistics.putColumnStats(requests(put, file, key, sketches), { signal });
     } catch (error) {
-      const { reason } = unreadable(error, signal);
+      // The catalog's own failure says nothing of the file, unless it is what it was sent.
+      if (failure === undefined && !isRefused(error)) throw error;
+      const { reason } = failure === undefined ? { reason: String(error) } : unreadable(failure, signal);
       deps.logger.warn({ file: file.path, reason }, 'a statistics file cannot be read: its snapshot lacks sketches');
-      continue;
     }
-    await deps.catalog.statistics.putColumnStats(requests(put, file, key, sketches), { signal });
     put.beat();
   }
 }
 
-/** Some tens of KiB a column. */
-async function readSketches({ reader, columnIds }: PutNdv, file: SketchFile): Promise<ColumnSketch[]> {
-  const sketches: ColumnSketch[] = [];
-  for await (const sketch of reader.columnSketches?.(file) ?? []) {
-    if (!columnIds || columnIds.has(sketch.columnId)) sketches.push(sketch);
+/** The same, and tells which error was the reader's own: the call that sends them may end with another. */
+async function* readSketches(
+  sketches: AsyncIterable<ColumnSketch>,
+  failed: (error: unknown) => void,
+): AsyncGenerator<ColumnSketch> {
+  try {
+    yield* sketches;
+  } catch (error) {
+    failed(error);
+    throw error;
   }
-  return sketches;
 }
 
 async function* requests(
   { tableId }: PutNdv,
   { snapshotId }: SketchFile,
   idempotencyKey: string,
-  sketches: readonly ColumnSketch[],
+  sketches: AsyncIterable<ColumnSketch>,
 ): AsyncGenerator<{ request: PutColumnStatsRequest['request'] }> {
   yield { request: { $case: 'header', value: { tableId, snapshotId, idempotencyKey } } };
-  for (const { columnId, exact, estimate, relativeError, sketch } of sketches) {
+  for await (const { columnId, exact, estimate, relativeError, sketch } of sketches) {
     const ndv = {
       exact: exact === undefined ? undefined : BigInt(exact),
       estimate,
@@ -99,7 +121,7 @@ async function* requests(
 }
 
 async function sketchFiles(put: PutNdv, options: NdvOptions): Promise<void> {
-  const { deps, reader, tableId, full, signal } = put;
+  const { deps, reader, tableId, columnsKey, full, signal } = put;
   const columns = columnsToSketch(put);
   if (columns.length === 0) return;
   const lastColumnId = reader.descriptor.schemas
@@ -117,6 +139,7 @@ async function sketchFiles(put: PutNdv, options: NdvOptions): Promise<void> {
         sampleFraction: options.sampleFraction,
         maxFiles: BigInt(options.maxFiles),
         retryUnreadable: full,
+        columnsKey,
         pageSize,
         pageToken,
       },
@@ -143,19 +166,28 @@ async function sketchFiles(put: PutNdv, options: NdvOptions): Promise<void> {
   }
 }
 
-function columnsToSketch({ reader: { descriptor }, columnIds }: PutNdv): LeafColumn[] {
-  const schema = descriptor.schemas.find(({ id }) => id === descriptor.currentSchemaId);
-  const columns = schema === undefined ? [] : leafColumns(schema.json);
-  return columnIds ? columns.filter(({ id }) => columnIds.has(id)) : columns;
+function columnsToSketch(put: PutNdv): LeafColumn[] {
+  const { schemas, currentSchemaId } = put.reader.descriptor;
+  const schema = schemas.find(({ id }) => id === currentSchemaId);
+  return schema === undefined ? [] : leafColumns(schema.json).filter(({ id }) => isTaken(put, id));
+}
+
+/** The catalog has no field ids below 1, which Iceberg does not give out either. */
+function isTaken({ columnIds }: PutNdv, id: number): boolean {
+  return id > 0 && (columnIds === undefined || columnIds.has(id));
+}
+
+function isRefused(error: unknown): boolean {
+  return error instanceof ClientError && error.code === Status.INVALID_ARGUMENT;
 }
 
 async function sketchOne(
-  { reader, signal, beat }: PutNdv,
+  { reader, columnsKey, signal, beat }: PutNdv,
   { filePath, fileSizeInBytes }: ListFilesToSketchResponse_File,
   columns: readonly LeafColumn[],
   lastColumnId: number,
 ): Promise<{ sketches: FileSketches; denied: boolean }> {
-  const sketches: FileSketches = { filePath, columns: [], lastColumnId, unreadable: '' };
+  const sketches: FileSketches = { filePath, columns: [], lastColumnId, unreadable: '', columnsKey };
   try {
     const bytes = reader.openDataFile?.(filePath, Number(fileSizeInBytes));
     if (bytes === undefined) return { sketches, denied: false };

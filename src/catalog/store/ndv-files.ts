@@ -19,6 +19,8 @@ type Table = Awaited<ReturnType<typeof getTableRow>>;
 
 /** Files of one query. */
 const STEP = 500;
+/** Files that one call walks over, so that it answers within a second or so. */
+const MOST_WALKED = 10_000;
 /** Hashes of the paths are compared by their first 48 bits. */
 const HASH_BYTES = 6;
 
@@ -29,6 +31,8 @@ export interface FileSample {
   /** Of the current snapshot; 0 for no limit. */
   maxFiles: number;
   retryUnreadable: boolean;
+  /** Files whose sketches have another one are not done. */
+  columnsKey: string;
 }
 
 /** Where the walk over a table's files goes on. */
@@ -46,7 +50,8 @@ export type SketchCursor = z.infer<typeof sketchCursor>;
  * The sample is the files with the lowest hashes: a share of all hashes, or as many files as are asked for. A file's hash never
  * changes, so a new one can at most push another out, and what was sketched stays of use.
  *
- * The walk goes over the keys of all the table's files: some seconds for a million, and only where the table has changed.
+ * The walk goes over the keys of all the table's files: some seconds for a million, and only where the table has changed. It pauses
+ * after some thousand with what it found, be it nothing: only where `next` is missing it is over.
  */
 export async function nextFilesToSketch(
   db: Db,
@@ -59,20 +64,22 @@ export async function nextFilesToSketch(
   const path = current ? await pathOf(db, placeOf(current)) : [];
   const files: ListFilesToSketchResponse_File[] = [];
   let { after, live } = cursor;
-  for (;;) {
+  for (let walked = 0; walked < MOST_WALKED; walked += STEP) {
     const rows = await db
       .selectFrom('files as f')
       .leftJoin('file_sketches as s', 's.file_num', 'f.file_num')
-      .select(['f.file_num', 'f.path_hash', 'f.kind', 's.unreadable'])
+      .select(['f.file_num', 'f.path_hash', 'f.kind', 's.unreadable', 's.columns_key'])
       .where('f.table_num', '=', table.table_num)
       .where('f.path_hash', '>', Buffer.from(after, 'base64'))
       .orderBy('f.path_hash')
       .limit(STEP)
       .execute();
-    const isDone = (row: { unreadable: string | null }) =>
-      row.unreadable === '' || (row.unreadable !== null && !sample.retryUnreadable);
+    const isDone = (row: { unreadable: string | null; columns_key: string | null }) =>
+      row.unreadable === ''
+        ? row.columns_key === sample.columnsKey
+        : row.unreadable !== null && !sample.retryUnreadable;
     const data = rows.filter((row) => row.kind === DATA && (sample.maxFiles > 0 || !isDone(row)));
-    const held = await heldFiles(db, path, data);
+    const held = await heldFiles(db, path, data, isDone);
     for (const row of rows) {
       const share = Buffer.from(row.path_hash).readUIntBE(0, HASH_BYTES) / 2 ** (8 * HASH_BYTES);
       if (share >= sample.fraction || (sample.maxFiles > 0 && live >= sample.maxFiles)) return { files };
@@ -86,16 +93,22 @@ export async function nextFilesToSketch(
     if (rows.length < STEP) return { files };
     await setImmediate();
   }
+  return { files, next: { after, live } };
 }
 
 /** Which of the files the current snapshot holds, and which another one that has not expired. */
-async function heldFiles(db: Db, path: readonly Place[], rows: { file_num: number; unreadable: string | null }[]) {
+async function heldFiles<Row extends { file_num: number }>(
+  db: Db,
+  path: readonly Place[],
+  rows: Row[],
+  isDone: (row: Row) => boolean,
+) {
   const live = await liveInstances(
     db,
     path,
     rows.map((row) => row.file_num),
   );
-  const rest = rows.filter((row) => row.unreadable !== '').map((row) => row.file_num);
+  const rest = rows.filter((row) => !isDone(row)).map((row) => row.file_num);
   const unexpired = await db
     .selectFrom('memberships as m')
     .select('m.file_num')
@@ -136,12 +149,12 @@ export async function putFileSketches(db: Db, table: Table, sketches: readonly F
     .execute();
   for (const { file_num, path_hash } of rows) {
     const file = byHash.get(Buffer.from(path_hash).toString('hex')) as FileSketches;
-    const body = FileSketches.encode({ ...file, filePath: '', unreadable: '' }).finish();
-    const { unreadable } = file;
+    const body = FileSketches.encode({ ...file, filePath: '', unreadable: '', columnsKey: '' }).finish();
+    const values = { unreadable: file.unreadable, columns_key: file.columnsKey, body };
     await db
       .insertInto('file_sketches')
-      .values({ file_num, unreadable, body })
-      .onConflict((conflict) => conflict.column('file_num').doUpdateSet({ unreadable, body }))
+      .values({ file_num, ...values })
+      .onConflict((conflict) => conflict.column('file_num').doUpdateSet(values))
       .execute();
   }
   if (rows.length > 0) {

@@ -32,8 +32,8 @@ export async function derivedNdv(
   ids: readonly number[],
 ): Promise<Map<number, Ndv>> {
   const found = new Map<number, Ndv>();
-  const sketched = await sketchedOf(db, row.table_num);
-  if (sketched === 0 || ids.length === 0) return found;
+  const before = await contentsOf(db, row.table_num);
+  if (before.sketched === 0 || ids.length === 0) return found;
   const stored = await db
     .selectFrom('derived_ndv')
     .select(['column_id', 'body'])
@@ -47,18 +47,19 @@ export async function derivedNdv(
     const columns = missing.slice(from, from + COLUMNS_AT_ONCE);
     const derived = await derive(db, row, schemas, columns);
     for (const [id, ndv] of derived) found.set(id, ndv);
-    await keep(db, row, columns, derived, sketched);
+    await keep(db, row, columns, derived, before);
   }
   return found;
 }
 
-async function sketchedOf(db: Db, tableNum: number): Promise<number> {
+/** What the derived numbers depend on: it changes with the sketches of the table's files, and with the files. */
+async function contentsOf(db: Db, tableNum: number): Promise<{ sketched: number; generation: number }> {
   const row = await db
     .selectFrom('table_contents')
-    .select('sketched')
+    .select(['sketched', 'generation'])
     .where('table_num', '=', tableNum)
     .executeTakeFirst();
-  return row?.sketched ?? 0;
+  return row ?? { sketched: 0, generation: 0 };
 }
 
 async function derive(
@@ -122,11 +123,19 @@ async function keep(
   row: StoredSnapshot,
   ids: readonly number[],
   derived: ReadonlyMap<number, Ndv>,
-  sketched: number,
+  before: { sketched: number; generation: number },
 ): Promise<void> {
   await db.transaction().execute(async (trx) => {
-    // Sketches that came meanwhile make it worthless; the next who asks computes it anew.
-    if ((await sketchedOf(trx, row.table_num)) !== sketched) return;
+    // Sketches that came meanwhile, or files that changed, make it worthless; the next who asks computes it anew.
+    const now = await contentsOf(trx, row.table_num);
+    if (now.sketched !== before.sketched || now.generation !== before.generation) return;
+    // A snapshot that was deleted meanwhile takes its numbers along once: what is kept after that would stay for good.
+    const snapshot = await trx
+      .selectFrom('snapshots')
+      .select('snapshot_num')
+      .where('snapshot_num', '=', row.snapshot_num)
+      .executeTakeFirst();
+    if (snapshot === undefined) return;
     const kept = await trx
       .selectFrom('derived_ndv')
       .select('snapshot_num')

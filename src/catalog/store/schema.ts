@@ -317,6 +317,8 @@ export interface FileSketchesRow {
   file_num: number;
   /** Why the file cannot be read; empty for one that was sketched. */
   unreadable: string;
+  /** Which columns were asked for; empty for all. */
+  columns_key: string;
   /** reconciler.v1.FileSketches without what stands in the other columns. */
   body: Uint8Array;
 }

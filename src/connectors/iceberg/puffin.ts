@@ -13,9 +13,9 @@ const MAGIC = 0x31414650;
 const FOOTER_TAIL_BYTES = 12;
 const COMPRESSED_FOOTER = 1;
 /** A column takes 300 bytes of it. */
-const MAX_FOOTER_BYTES = 16 * 1024 * 1024;
-/** The sketches that engines write have up to 32 KiB. */
-const MAX_BLOB_BYTES = 2 * 1024 * 1024;
+const MAX_FOOTER_BYTES = 4 * 1024 * 1024;
+/** The sketches that engines write have up to 7,680 hashes: 60 KiB. This is room for twice as many. */
+const MAX_BLOB_BYTES = 128 * 1024;
 /** A file up to this size is read at once, a larger one blob by blob. */
 const WHOLE_FILE_BYTES = 4 * 1024 * 1024;
 /** How much of the end is read to find the footer. */
@@ -30,19 +30,24 @@ interface Blob {
 }
 
 /**
- * The theta sketches of single columns in a statistics file (Puffin spec). Blobs over several fields count distinct
- * combinations and are no column's; blobs of other types are left out.
+ * The theta sketches of these columns in a statistics file (Puffin spec), one at a time, at most one a column: blobs may overlap, and a file of
+ * few bytes could have any number of them. Blobs over several fields count distinct combinations and are no column's; blobs of other
+ * types are left out.
  *
  * @throws CodedError `DATA_LOSS` where the file is broken, and what the store throws
  */
-export async function* readPuffinSketches(file: SketchFile, bytes: DataFileBytes): AsyncGenerator<ColumnSketch> {
+export async function* readPuffinSketches(
+  file: SketchFile,
+  bytes: DataFileBytes,
+  columnIds: ReadonlySet<number>,
+): AsyncGenerator<ColumnSketch> {
   const { path, snapshotId } = file;
   try {
     const source = bytes.byteLength <= WHOLE_FILE_BYTES ? await inMemory(bytes) : bytes;
-    for (const blob of sketchBlobs(await readFooter(source), snapshotId)) {
+    for (const blob of sketchBlobs(await readFooter(source), snapshotId, columnIds)) {
       const end = blob.offset + blob.length;
       if (blob.length > MAX_BLOB_BYTES || end > source.byteLength) {
-        throw new MalformedError(`the blob of column ${blob.columnId} is said to be at ${blob.offset} to ${end}`);
+        throw new MalformedError(`the sketch of column ${blob.columnId} is said to be at ${blob.offset} to ${end}`);
       }
       const data = puffinCodec(blob.codec)(Buffer.from(await source.slice(blob.offset, end)), MAX_BLOB_BYTES);
       yield columnSketch(blob, data);
@@ -84,12 +89,13 @@ async function readFooter(file: DataFileBytes): Promise<JsonFields> {
   return new JsonFields(parseLosslessJson(text.toString('utf8')));
 }
 
-function sketchBlobs(footer: JsonFields, snapshotId: bigint): Blob[] {
+function sketchBlobs(footer: JsonFields, snapshotId: bigint, columnIds: ReadonlySet<number>): Blob[] {
+  const left = new Set(columnIds);
   return footer.objects('blobs').flatMap((blob) => {
     const fields = blob.int32s('fields');
     const isSketch = blob.string('type') === THETA_TYPE && fields.length === 1;
     // A file may keep blobs of an older snapshot along with those of its own.
-    if (!isSketch || blob.long('snapshot-id') !== snapshotId) return [];
+    if (!isSketch || blob.long('snapshot-id') !== snapshotId || !left.delete(fields[0] as number)) return [];
     const [offset, length] = [blob.integer('offset'), blob.integer('length')];
     if (offset < 0 || length < 0) throw new MalformedError(`a blob is said to be at ${offset}, ${length} bytes long`);
     const { ndv } = blob.stringMap('properties');

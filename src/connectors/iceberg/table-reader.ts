@@ -115,8 +115,8 @@ export class IcebergTableReader implements TableReader {
     return liveCounts(await this.#manifests(snapshotId));
   }
 
-  columnSketches(file: SketchFile): AsyncGenerator<ColumnSketch> {
-    return readPuffinSketches(file, this.openDataFile(file.path, file.sizeInBytes));
+  columnSketches(file: SketchFile, columnIds: ReadonlySet<number>): AsyncGenerator<ColumnSketch> {
+    return readPuffinSketches(file, this.openDataFile(file.path, file.sizeInBytes), columnIds);
   }
 
   openDataFile(path: string, sizeInBytes: number): DataFileBytes {

@@ -11,11 +11,14 @@ const FIXTURES = join(import.meta.dirname, '../../fixtures');
 /** Made by test/generators/puffin_files.py. */
 const SNAPSHOT = 9_007_199_254_740_993n;
 
+const COLUMNS = new Set([1, 2, 3, 4, 5, 6, 7]);
+
 async function sketches(bytes: Uint8Array, file = inMemory(bytes)): Promise<ColumnSketch[]> {
   const found: ColumnSketch[] = [];
   for await (const sketch of readPuffinSketches(
     { snapshotId: SNAPSHOT, path: 'a.stats', sizeInBytes: bytes.length },
     file,
+    COLUMNS,
   )) {
     found.push(sketch);
   }
@@ -40,7 +43,7 @@ describe('a Puffin file', () => {
     }[];
     const found: unknown[] = [];
     for (const file of reader.sketchFiles) {
-      for await (const { columnId, exact } of reader.columnSketches(file))
+      for await (const { columnId, exact } of reader.columnSketches(file, COLUMNS))
         found.push([Number(file.snapshotId), columnId, exact]);
     }
     const wanted = truth.flatMap(({ snapshot_id, blobs }) =>
@@ -76,6 +79,31 @@ describe('a Puffin file', () => {
     expect(found[0]!.exact).toBeUndefined();
   });
 
+  it('gives at most one sketch a column, and only of the columns that are wanted', async () => {
+    const blob = made('codecs').subarray(4, 4 + 2416);
+    const blobs = [0, -1, 99, 1, 1, ...Array(5000).fill(2)].map((id) => ({ id, offset: 4, length: blob.length }));
+    expect(counts(await sketches(puffin(blob, blobs)))).toEqual([
+      [1, 300],
+      [2, 300],
+    ]);
+  });
+
+  it('has no sketch of more than 128 KiB, packed or not', async () => {
+    // A zstd frame of one block that repeats a byte (RFC 8878).
+    const packed = Buffer.alloc(13);
+    packed.writeUInt32LE(0xfd2fb528, 0);
+    packed[4] = 0xa0;
+    packed.writeUInt32LE(140_000, 5);
+    packed.writeUIntLE((140_000 << 3) | 3, 9, 3);
+    for (const [body, codec] of [
+      [Buffer.alloc(140_000), undefined],
+      [packed, 'zstd'],
+    ] as const) {
+      const blobs = [{ id: 1, offset: 4, length: body.length, codec }];
+      await expect(sketches(puffin(body, blobs))).rejects.toMatchObject({ code: 'DATA_LOSS' });
+    }
+  });
+
   const good = made('codecs');
   it.each([
     ['is empty', Buffer.alloc(0)],
@@ -98,4 +126,25 @@ function withFooterSize(bytes: Buffer, size: number): Buffer {
   const copy = Buffer.from(bytes);
   copy.writeInt32LE(size, copy.length - 12);
   return copy;
+}
+
+/** A Puffin file of these bytes, whose blobs lie anywhere in it. */
+function puffin(body: Uint8Array, blobs: { id: number; offset: number; length: number; codec?: string }[]): Buffer {
+  const text = JSON.stringify({
+    blobs: blobs.map(({ id, offset, length, codec }) => ({
+      type: 'apache-datasketches-theta-v1',
+      fields: [id],
+      'snapshot-id': 0,
+      'sequence-number': 1,
+      offset,
+      length,
+      'compression-codec': codec,
+      properties: { ndv: '300' },
+    })),
+  }).replaceAll('"snapshot-id":0', `"snapshot-id":${SNAPSHOT}`);
+  const payload = Buffer.from(text);
+  const tail = Buffer.alloc(12);
+  tail.writeInt32LE(payload.length, 0);
+  tail.write('PFA1', 8);
+  return Buffer.concat([Buffer.from('PFA1'), body, Buffer.from('PFA1'), payload, tail]);
 }

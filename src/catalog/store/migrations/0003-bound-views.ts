@@ -1,5 +1,4 @@
 import { type Kysely, type Migration, sql } from 'kysely';
-import { pathKey } from '../path-key.ts';
 
 const STATEMENTS = [
   'alter table views add column connector_id text',
@@ -14,6 +13,9 @@ const STATEMENTS = [
   'alter table jobs add column views_changed bigint not null default 0',
   'alter table jobs add column views_missing bigint not null default 0',
 ];
+
+/** As path-key.ts had it: what is stored must not follow its changes. */
+const pathKey = (path: readonly string[]) => path.map((segment) => `${segment}\u001f`).join('');
 
 interface Before {
   views: { view_id: string; body: string; upstream_path_key: string; upstream_name: string; upstream_uuid: string };
