@@ -219,6 +219,57 @@ describe('reading', () => {
     expect(table.descriptor.metadataLocation).toBe(table.descriptor.fingerprint);
   });
 
+  it('opens a table by what the listing gave, once, and not when that is old', async () => {
+    await using glue = await open();
+    const orders = { namespace: ['sales'], name: 'orders' };
+    const opened = async () => {
+      proxy.forget();
+      await using table = await glue.openTable(orders);
+      return [table.descriptor.fingerprint, proxy.calls()];
+    };
+    const { items } = await glue.listTables(['sales'], { size: 100 });
+    const fingerprint = items.find(({ name }) => name === 'orders')?.fingerprint;
+    expect(await opened()).toEqual([fingerprint, {}]);
+    expect(await opened()).toEqual([fingerprint, { GetTable: 1 }]);
+    await glue.fingerprint(orders);
+    expect(await opened()).toEqual([fingerprint, {}]);
+    await glue.listTables(['sales'], { size: 100 });
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 301_000 });
+    try {
+      expect(await opened()).toEqual([fingerprint, { GetTable: 1 }]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('asks again for a table whose metadata file was removed since it was listed', async () => {
+    await using glue = await open();
+    const orders = { namespace: ['sales'], name: 'orders' };
+    const { location } = (await glue.openTable(orders)).descriptor;
+    proxy.fault = ({ action }) =>
+      action === 'GetTables'
+        ? {
+            raw: JSON.stringify({
+              TableList: [
+                {
+                  Name: 'orders',
+                  DatabaseName: 'sales',
+                  StorageDescriptor: { Location: location },
+                  Parameters: {
+                    table_type: 'ICEBERG',
+                    metadata_location: `${location}/metadata/removed.metadata.json`,
+                  },
+                },
+              ],
+            }),
+          }
+        : undefined;
+    const { items } = await glue.listTables(['sales'], { size: 100 });
+    expect(items[0]?.fingerprint).toContain('removed');
+    await using table = await glue.openTable(orders);
+    expect(table.descriptor.fingerprint).not.toContain('removed');
+  });
+
   it('does not read what lies outside of the table', async () => {
     await using glue = await open();
     const stray = { namespace: ['ops'], name: 'stray' };

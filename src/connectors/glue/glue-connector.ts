@@ -7,6 +7,7 @@ import { propertiesWithSecret } from '../../storage/aws/secret-keys.ts';
 import { allowedLocations, confined } from '../../storage/confined-store.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { openStore } from '../../storage/open-store.ts';
+import { RecentlyUsed } from '../../storage/recently-used.ts';
 import type { Usage } from '../../storage/usage.ts';
 import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
 import { openIcebergTable } from '../iceberg/table-reader.ts';
@@ -17,6 +18,9 @@ import { GLUE_PAGE, GlueCatalog } from './glue-client.ts';
 import { type GluePage, placeToken, readPage } from './glue-pages.ts';
 import { isIceberg, metadataLocation, ownFolders, requireMetadataLocation } from './glue-table.ts';
 
+/** Tables whose state the catalog gave and nobody opened yet, and how long they are opened from it. */
+const MOST_KNOWN = 5_000;
+const KNOWN_MS = 5 * 60_000;
 /** For one attempt, its answer's body too. */
 const ATTEMPT_MS = 15_000;
 
@@ -58,7 +62,7 @@ export async function openGlueCatalog(spec: ResolvedSpec, { localRoots }: Worker
  * tables and views are passed over; resource links are followed where Glue follows them itself.
  *
  * Pages are Glue's: one of 100 Glue tables costs one call and gives those of them that are Iceberg tables, each with its
- * fingerprint, which is the location of its metadata.
+ * fingerprint, which is the location of its metadata. With that a table is opened soon after, and Glue is not asked for it again.
  */
 export class GlueConnector implements Connector {
   readonly format = 'ICEBERG';
@@ -70,6 +74,8 @@ export class GlueConnector implements Connector {
   #mixed = false;
   /** Databases that a listing gave. */
   readonly #listed = new Set<string>();
+  /** By `keyOf`. Each is used once: whoever tries again asks for the state of then. */
+  readonly #known = new RecentlyUsed<string, KnownTable>(MOST_KNOWN);
 
   constructor(parts: { catalog: GlueCatalog; store: ObjectStore; usage: Usage; allowed: readonly string[] }) {
     this.#catalog = parts.catalog;
@@ -100,24 +106,30 @@ export class GlueConnector implements Connector {
         continue;
       }
       if (items.length === size) return { items, nextToken: placeToken(page.at, items.at(-1)?.name ?? '') };
+      const entry = { namespace, name: nameOf(table) };
       const fingerprint = metadataLocation(table);
-      items.push({ namespace, name: nameOf(table), ...(fingerprint && { fingerprint }) });
+      if (fingerprint) this.#keep(entry, { location: fingerprint, folders: ownFolders(table, fingerprint) });
+      items.push({ ...entry, ...(fingerprint && { fingerprint }) });
     }
     return { items, ...(page.nextToken && { nextToken: placeToken(page.nextToken, page.last) }) };
   }
 
   async fingerprint(table: TableRef): Promise<string> {
-    return requireMetadataLocation(await this.#table(table), nameText(table));
+    const state = await this.#ask(table);
+    this.#keep(table, state);
+    return state.location;
   }
 
   async openTable(table: TableRef): Promise<TableReader> {
-    const found = await this.#table(table);
-    const location = requireMetadataLocation(found, nameText(table));
-    return openIcebergTable({
-      store: confined(this.#store, [...ownFolders(found, location), ...this.#allowed]),
-      metadataLocation: location,
-      fingerprint: location,
-    });
+    const known = this.#take(table);
+    if (known === undefined) return this.#open(await this.#ask(table));
+    try {
+      return await this.#open(known);
+    } catch (error) {
+      // It may have been changed since, and the metadata file of then removed. S3 may say of that one that it is denied.
+      if (!(error instanceof CodedError) || !/^(DATA_LOSS|PERMISSION_DENIED)$/.test(error.code)) throw error;
+      return this.#open(await this.#ask(table));
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -135,11 +147,44 @@ export class GlueConnector implements Connector {
     });
   }
 
-  #table({ namespace, name }: TableRef): Promise<Table> {
-    return this.#catalog.table(databaseOf(namespace), name);
+  async #ask(table: TableRef): Promise<TableState> {
+    const found = await this.#catalog.table(databaseOf(table.namespace), table.name);
+    const location = requireMetadataLocation(found, nameText(table));
+    return { location, folders: ownFolders(found, location) };
+  }
+
+  #open({ location, folders }: TableState): Promise<TableReader> {
+    return openIcebergTable({
+      store: confined(this.#store, [...folders, ...this.#allowed]),
+      metadataLocation: location,
+      fingerprint: location,
+    });
+  }
+
+  #keep(table: TableRef, state: TableState): void {
+    this.#known.set(keyOf(table), { ...state, until: Date.now() + KNOWN_MS });
+  }
+
+  #take(table: TableRef): TableState | undefined {
+    const known = this.#known.get(keyOf(table));
+    this.#known.delete(keyOf(table));
+    return known !== undefined && Date.now() < known.until ? known : undefined;
   }
 }
 
+/** A table's state, as the catalog gave it. */
+interface TableState {
+  /** Of its metadata file. */
+  location: string;
+  /** See `ownFolders`. */
+  folders: string[];
+}
+
+interface KnownTable extends TableState {
+  until: number;
+}
+
+const keyOf = ({ namespace, name }: TableRef) => JSON.stringify([namespace, name]);
 const nameOf = ({ Name = '' }: Table) => Name;
 const nameText = ({ namespace, name }: TableRef) => [...namespace, name].join('.');
 
