@@ -48,6 +48,7 @@ export async function sketchColumn(
   const whole = filled.reduce((sum, chunk) => sum + wholeCost(chunk), 0) <= budget;
   const places = whole ? filled : spread(filled);
   for (const chunk of places) {
+    if (sample.budget.isUsedUp) break;
     if (whole) await readChunk(file, chunk, leaf, wholeCost(chunk), WHOLE_ROWS, sample);
     else {
       const most = Math.min(dictionaryCost(chunk), DICTIONARY_BYTES) + Math.ceil(budget / places.length);

@@ -2,7 +2,9 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { type ColumnChunk, parseFooter, type SchemaNode } from '../../../src/connectors/parquet/footer.ts';
 import { DecodingBudget, readPages } from '../../../src/connectors/parquet/pages.ts';
+import { sketchColumn } from '../../../src/connectors/parquet/sketch-column.ts';
 import { checkThrift } from '../../../src/connectors/parquet/thrift.ts';
+import { inMemory } from './files.ts';
 
 /** Unsigned LEB128. */
 function varint(value: number): number[] {
@@ -134,6 +136,24 @@ describe('pages', () => {
   ])('are read only until the budget for %s is used up', async (_, some, one) => {
     const budget = Object.assign(new DecodingBudget(), some);
     expect(await read(Array(10).fill(one), { budget })).toHaveLength(3);
+  });
+
+  it('of many row groups are of one budget', async () => {
+    const one = page({ kind: 'dictionary', body: INTS, values: 100, uncompressed: 32 << 20 });
+    const file = inMemory(one);
+    const chunk = { values: 100, compressedBytes: one.length, codec: 'UNCOMPRESSED', isAllDictionary: true };
+    const places = { dictionaryOffset: 0, dataOffset: one.length };
+    const rowGroups = Array.from({ length: 50 }, () => ({ rows: 100, chunks: [{ ...chunk, ...places }] }));
+    const leaf = leafOf({});
+    const sketched = await sketchColumn(
+      file,
+      { schema: leaf, leaves: [leaf], rows: 5000, rowGroups },
+      0,
+      (v) => v,
+      1 << 20,
+    );
+    expect(file.reads).toHaveLength(2);
+    expect(sketched?.isComplete).toBe(false);
   });
 
   it('leave room for other work', async () => {
