@@ -1,5 +1,6 @@
 import { CodedError, type CodeName } from '../../errors.ts';
 import { withoutSecrets } from '../../secrets.ts';
+import { retryAfterMs } from '../retry-after.ts';
 
 /** What an error says of the call that failed. */
 export interface AwsCall {
@@ -66,7 +67,7 @@ export function awsError(error: unknown, { failed, where, credentials }: AwsCall
     return coded('FAILED_PRECONDITION', `${where} does not speak TLS as it should: is it http:// and not https://?`);
   }
   if (THROTTLED.test(name) || status === 429) {
-    return coded('RESOURCE_EXHAUSTED', `${where} asks to slow down (${what || status})`, retryAfterMs($response));
+    return coded('RESOURCE_EXHAUSTED', `${where} asks to slow down (${what || status})`, waitOf($response));
   }
   if (BAD_CREDENTIALS.test(name) || status === 401) {
     return coded('UNAUTHENTICATED', `${where} does not take ${credentials} (${what || status})`);
@@ -75,7 +76,7 @@ export function awsError(error: unknown, { failed, where, credentials }: AwsCall
     return coded('PERMISSION_DENIED', `${where} does not allow it to ${credentials} (${what || status})`);
   if (status === 404) return coded('NOT_FOUND', `${where} does not have it (${what || status})`);
   if (status === 501) return coded('UNIMPLEMENTED', `${where} cannot do it (${what || status})`);
-  if (status >= 500) return coded('UNAVAILABLE', `${where} failed (${what || status})`, retryAfterMs($response));
+  if (status >= 500) return coded('UNAVAILABLE', `${where} failed (${what || status})`, waitOf($response));
   if (status >= 400) return coded('FAILED_PRECONDITION', `${where} refused it (${status} ${what})`);
   if (status >= 300) return coded('FAILED_PRECONDITION', `${where} leads elsewhere (${status} ${what})`);
   if ($response !== undefined || status >= 200) {
@@ -84,13 +85,6 @@ export function awsError(error: unknown, { failed, where, credentials }: AwsCall
   return coded('INTERNAL', what || String(error));
 }
 
-/** No server is waited for longer than this, whatever it asks. */
-const MOST_WAIT_MS = 10 * 60_000;
-
-/** Milliseconds of a Retry-After header, in seconds or as a date. */
-function retryAfterMs(response: AwsError['$response']): number | undefined {
-  const text = response?.headers?.['retry-after'];
-  if (text === undefined) return undefined;
-  const ms = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - Date.now();
-  return Number.isFinite(ms) && ms > 0 ? Math.ceil(Math.min(ms, MOST_WAIT_MS)) : undefined;
+function waitOf(response: AwsError['$response']): number | undefined {
+  return retryAfterMs(response?.headers?.['retry-after'], Date.now()) || undefined;
 }

@@ -5,7 +5,7 @@ import { integerValue } from '../../../src/connectors/iceberg/lossless-json.ts';
 import { ANONYMOUS, bearer } from '../../../src/connectors/rest/auth/authenticator.ts';
 import { type Call, HttpClient, type HttpClientOptions } from '../../../src/connectors/rest/http-client.ts';
 import { HttpExchange } from '../../../src/connectors/rest/http-exchange.ts';
-import { retryAfterMs } from '../../../src/connectors/rest/retry-after.ts';
+import { retryAfterMs } from '../../../src/storage/retry-after.ts';
 import { type AnsweringServer, answerError, answeringServer, answerJson } from './answering-server.ts';
 
 const usage = { requests: 0, bytes: 0 };
