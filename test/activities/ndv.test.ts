@@ -32,8 +32,8 @@ class WatchedStore extends FileStore {
   fault: ((path: string) => void) | undefined;
 
   override async read(path: string, options: { maxBytes: number; start?: number; end?: number }) {
-    if (path.includes('/data/')) {
-      this.reads.push(path.split('/').at(-1) as string);
+    if (/\/data\/|\.stats$/.test(path)) {
+      if (path.includes('/data/')) this.reads.push(path.split('/').at(-1) as string);
       this.fault?.(path);
     }
     return super.read(path, options);
@@ -300,6 +300,25 @@ describe('distinct values', () => {
     ]);
     await run(true);
     expect(store.reads).toEqual([]);
+  });
+
+  it('are left where a Puffin file is broken, with a warning, and tried again where storage is away', async () => {
+    const folder = join(warehouse, 'db/sketched/metadata');
+    const stats = join(folder, readdirSync(folder).find((name) => name.endsWith('.stats'))!);
+    const run = await connect({});
+    store.fault = (path) => {
+      if (path.endsWith('.stats')) throw new CodedError('UNAVAILABLE', `cannot read ${path}`);
+    };
+    await expect(run()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(await run.isChanged()).toBe(true);
+    store.fault = undefined;
+    const bytes = readFileSync(stats);
+    writeFileSync(stats, bytes.subarray(0, -20));
+    await run();
+    expect(log.join()).toContain('does not end as a Puffin file does');
+    writeFileSync(stats, bytes);
+    const tableId = await run(true);
+    expect((await columns(tableId, 1)).get('3')!.ndv).toBeDefined();
   });
 
   it('are left where the catalog refuses what a statistics file says: the table comes in, with a warning', async () => {

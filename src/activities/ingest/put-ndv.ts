@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { ClientError, Status } from 'nice-grpc';
 import { NAME_MAPPING, parseNameMapping } from '../../connectors/parquet/field-ids.ts';
 import { sketchFile } from '../../connectors/parquet/sketch-file.ts';
@@ -78,7 +78,9 @@ async function putUpstreamSketches(put: PutNdv): Promise<void> {
       failure = error;
     });
     try {
-      await deps.catalog.statistics.putColumnStats(requests(put, file, key, sketches), { signal });
+      // To the catalog a stream that breaks off looks like one that ends: the key that says 'done' goes in by itself, when all is in.
+      await deps.catalog.statistics.putColumnStats(requests(put, file, `${key}/${randomUUID()}`, sketches), { signal });
+      await deps.catalog.statistics.putColumnStats(requests(put, file, key), { signal });
     } catch (error) {
       // The catalog's own failure says nothing of the file, unless it is what it was sent.
       if (failure === undefined && !isRefused(error)) throw error;
@@ -106,7 +108,7 @@ async function* requests(
   { tableId }: PutNdv,
   { snapshotId }: SketchFile,
   idempotencyKey: string,
-  sketches: AsyncIterable<ColumnSketch>,
+  sketches: AsyncIterable<ColumnSketch> | [] = [],
 ): AsyncGenerator<{ request: PutColumnStatsRequest['request'] }> {
   yield { request: { $case: 'header', value: { tableId, snapshotId, idempotencyKey } } };
   for await (const { columnId, exact, estimate, relativeError, sketch } of sketches) {
