@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { z } from 'zod';
 import type {
   ColumnStats,
@@ -51,7 +52,7 @@ export function createColumnCalls({
       };
     },
 
-    async putColumnStats(requests) {
+    async putColumnStats(requests, { signal }) {
       let target: { snapshotNum: number; key: string } | undefined;
       let count = 0;
       for await (const request of requests) {
@@ -72,6 +73,9 @@ export function createColumnCalls({
         }
       }
       if (!target) throw invalid('header', 'is required');
+      // A stream that its client gives up looks like one that has ended: its key must not stand for all of it.
+      await setImmediate();
+      signal.throwIfAborted();
       await db
         .updateTable('snapshots')
         .set({ put_columns_key: target.key })

@@ -236,6 +236,15 @@ describe('column statistics', () => {
       max: '8',
       ndv: { estimate: 7, sketches: [{ type: 'theta' }] },
     });
+    const giveUp = new AbortController();
+    const broken = (async function* () {
+      const value = { tableId: table.tableId, snapshotId: 1n, idempotencyKey: 'l' };
+      yield { request: { $case: 'header' as const, value } };
+      yield { request: { $case: 'column' as const, value: { columnId: 1, ndv: { estimate: 5 } } } };
+      await expect.poll(async () => (await table.columns(1, ['id']))[0]?.ndv?.estimate).toBe(5);
+      giveUp.abort();
+    })();
+    await expect(catalog.clients.statistics.putColumnStats(broken, { signal: giveUp.signal })).rejects.toThrow();
     expect(await put('l', 9)).toEqual({ columnsPut: 1n });
     expect((await table.columns(1, ['id']))[0]?.ndv).toMatchObject({ estimate: 9 });
     const bad = (async function* () {
