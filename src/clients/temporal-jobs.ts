@@ -95,6 +95,10 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
           progress.snapshotsIngested += beat?.snapshots ?? 0;
           progress.filesIngested += beat?.files ?? 0;
           progress.bytesRead += beat?.bytesRead ?? 0;
+          // Of a pack: one that failed is tried again by itself before it counts.
+          for (const { changed, failure } of beat?.done ?? []) {
+            if (!failure) progress[changed ? 'tablesChanged' : 'tablesUnchanged'] += 1;
+          }
           if (beat?.views) {
             progress.viewsScanned = (progress.viewsScanned ?? 0) + beat.views.scanned;
             progress.viewsChanged = (progress.viewsChanged ?? 0) + beat.views.changed;

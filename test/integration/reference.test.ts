@@ -170,7 +170,7 @@ describe('what the reference got wrong', () => {
   });
 
   it('has live counters', async () => {
-    const tables = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`n/t${i}`, 'v2_cow']));
+    const tables = Object.fromEntries(Array.from({ length: 160 }, (_, i) => [`n/t${i}`, 'v2_cow']));
     const connectorId = await stack.connect('live', warehouse('live', tables), { policy: { maxParallel: 2 } });
     const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
     const seen = new Set<bigint>();
@@ -186,7 +186,7 @@ describe('what the reference got wrong', () => {
       } else if (job.state !== JobState.JS_QUEUED) break;
     }
     expect(seen.size).toBeGreaterThan(3);
-    expect(progress).toMatchObject({ tablesScanned: 40, errors: 0 });
+    expect(progress).toMatchObject({ tablesScanned: 160, errors: 0 });
   });
 
   it('counts a failure before any table, with its cause', async () => {
