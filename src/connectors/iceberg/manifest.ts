@@ -112,10 +112,7 @@ function fittingReader({ count, cursor }: AvroBlock, readers: ReadEntry[]): Read
 
 /** Whether a partition value can be of type `fixed`, which Iceberg Java writes otherwise than the manifest's schema says. */
 function hasFixedPartition({ fields }: PartitionSpec, types: ReadonlyMap<number, string>): boolean {
-  return fields.some(({ sourceIds }) => {
-    const type = types.get(sourceIds[0] ?? -1);
-    return type !== undefined && type.startsWith('fixed');
-  });
+  return fields.some(({ sourceIds }) => types.get(sourceIds[0] ?? -1)?.startsWith('fixed'));
 }
 
 /** Iceberg spec, "Manifest Entry Fields", "Sequence Number Inheritance" and "First Row ID Inheritance". */
