@@ -17,6 +17,11 @@ export function destinationOf(connector: Connector, table: TableRef): TableDesti
   return { namespacePath, name: destination?.tableName || table.name };
 }
 
+/** The connector's destination was changed since a table or view was bound. */
+export function hasMoved(bound: { namespacePath: string[]; name: string }, to: TableDestination): boolean {
+  return bound.name !== to.name || JSON.stringify(bound.namespacePath) !== JSON.stringify(to.namespacePath);
+}
+
 /**
  * Whether the run's scope takes a table that goes there.
  *

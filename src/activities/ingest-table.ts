@@ -5,6 +5,7 @@ import type { ActivityDeps } from './deps.ts';
 import { tableText } from './destination.ts';
 import { withHeart } from './heart.ts';
 import { bringIn } from './ingest/bring-in.ts';
+import { DestinationNamespaces } from './ingest/destination-namespaces.ts';
 import { openSource } from './open-source.ts';
 
 export interface IngestInput {
@@ -25,6 +26,7 @@ export async function ingestTable(deps: ActivityDeps, input: IngestInput): Promi
       by: { $case: 'connectorId', value: input.connectorId },
     });
     await using source = await openSource(deps, connector);
-    return bringIn({ deps, connector, source, heart, resume, ...input });
+    const namespaces = new DestinationNamespaces(deps, connector);
+    return bringIn({ deps, connector, source, heart, resume, namespaces, ...input });
   });
 }

@@ -5,6 +5,7 @@ import type { ActivityDeps } from './deps.ts';
 import { describeError, isCatalogAway } from './failures.ts';
 import { withHeart } from './heart.ts';
 import { bringIn } from './ingest/bring-in.ts';
+import { DestinationNamespaces } from './ingest/destination-namespaces.ts';
 import { openSource } from './open-source.ts';
 
 export interface IngestPackInput {
@@ -26,7 +27,7 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
     const connector = await deps.catalog.connectors.getConnector({
       by: { $case: 'connectorId', value: input.connectorId },
     });
-    const namespaceIds = new Map<string, string>();
+    const namespaces = new DestinationNamespaces(deps, connector);
     await using source = await openSource(deps, connector);
     for (const table of input.tables.slice(done.length)) {
       heart.signal.throwIfAborted();
@@ -47,7 +48,7 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
             heart: { signal: heart.signal, beat: (d) => beat(d as IngestHeartbeat) },
             ...input,
             table,
-            namespaceIds,
+            namespaces,
           }),
         );
       } catch (error) {

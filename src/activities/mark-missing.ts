@@ -18,9 +18,9 @@ export interface BoundOnes {
 }
 
 /**
- * Marks what a complete listing of its namespace does not have any more. Nothing is marked where a listing fails; one that is refused ends it, unless
- * the run has told of refused namespaces already (`listing.refused`). The names of one
- * namespace at a time are held in memory.
+ * Marks what a complete listing of its namespace does not have any more. Nothing is marked where a listing fails, which ends it;
+ * one that is refused does not where the run has told of refused namespaces already (`listing.refused`). The names of one namespace at
+ * a time are held in memory.
  *
  * @returns how many were marked
  */

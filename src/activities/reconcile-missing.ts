@@ -1,8 +1,10 @@
+import type { Connector as OpenConnector } from '../connectors/spi.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import type { ActivityDeps } from './deps.ts';
 import { withHeart } from './heart.ts';
 import { type BoundOnes, markMissing } from './mark-missing.ts';
 import { openSource } from './open-source.ts';
+import { requestsMade } from './requests-made.ts';
 
 export interface MissingInput {
   connectorId: string;
@@ -20,35 +22,39 @@ export interface BoundTables {
   numberSum: number;
 }
 
+export interface MissingOutcome {
+  marked: number;
+  upstreamRequests?: number;
+}
+
 /**
  * Marks tables (or views) that are gone upstream: those bound to the connector that a complete listing of their namespace does
  * not have. To be called only after a run that was not narrowed and that found something.
  *
- * @returns how many were marked
+ * @returns how many were marked, with the requests that it took upstream
  */
-export async function reconcileMissing(deps: ActivityDeps, input: MissingInput): Promise<number> {
+export async function reconcileMissing(deps: ActivityDeps, input: MissingInput): Promise<MissingOutcome> {
   const { connectorId, views, bound, refused } = input;
   const connector = await deps.catalog.connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } });
   // With a single table selected nothing is listed: when it is gone, bringing it in says so.
-  if (connector.source?.table) return 0;
+  if (connector.source?.table) return { marked: 0 };
   if (!views && bound !== undefined) {
     const namespacePath = connector.source?.namespacePath;
     const { count, numberSum } = await deps.catalog.reconciliation.countBoundTables({ connectorId, namespacePath });
-    if (Number(count) === bound.count && Number(numberSum) === bound.numberSum) return 0;
+    if (Number(count) === bound.count && Number(numberSum) === bound.numberSum) return { marked: 0 };
   }
   const what = views ? 'views' : 'tables';
   return withHeart(`Looking for ${what} gone from ${connector.uri}`, async (heart) => {
     await using source = await openSource(deps, connector);
-    if (!views) {
-      return markMissing(
-        boundTables(deps, connector),
-        { what, refused, list: (path, page) => source.listTables(path, page) },
-        heart,
-      );
-    }
     const { listViews } = source;
-    if (!listViews) return 0;
-    return markMissing(boundViews(deps, connector), { what, refused, list: listViews.bind(source) }, heart);
+    let marked = 0;
+    if (!views) {
+      const list: OpenConnector['listTables'] = (path, page) => source.listTables(path, page);
+      marked = await markMissing(boundTables(deps, connector), { what, refused, list }, heart);
+    } else if (listViews) {
+      marked = await markMissing(boundViews(deps, connector), { what, refused, list: listViews.bind(source) }, heart);
+    }
+    return { marked, upstreamRequests: requestsMade(source.usage) };
   });
 }
 

@@ -7,6 +7,7 @@ import { bringInViews, viewText } from './ingest/bring-in-views.ts';
 import { openSource } from './open-source.ts';
 import { type JobRecord, recordJob } from './record-job.ts';
 import { refusal } from './refusal.ts';
+import { requestsMade } from './requests-made.ts';
 import { takesViews } from './view-source.ts';
 import { type WalkCursor, walkFrom, walkViews } from './walk-tables.ts';
 
@@ -70,6 +71,6 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
       heart.beat();
     }
     const { cursor: _, ...outcome } = done;
-    return outcome;
+    return { ...outcome, upstreamRequests: requestsMade(source.usage) };
   });
 }

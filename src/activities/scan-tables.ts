@@ -3,7 +3,7 @@ import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import type { LookupUpstreamTablesResponse_Known } from '../generated/reconciler/v1/reconciliation.ts';
 import type { ReconcileScope, TableFailure } from '../workflows/contract.ts';
 import type { ActivityDeps } from './deps.ts';
-import { destinationOf, scopeTakes, type TableDestination } from './destination.ts';
+import { destinationOf, hasMoved, scopeTakes } from './destination.ts';
 import { type Heart, withHeart } from './heart.ts';
 import { inParallel } from './in-parallel.ts';
 import { openSource } from './open-source.ts';
@@ -32,7 +32,7 @@ export interface ScanPage {
   filtered: number;
   /** At most a page. */
   changed: TableRef[];
-  /** All of them are bound already and not missing: the sum of their numbers. */
+  /** The sum of their numbers, if all of them are bound already and not missing. Absent with `full`. */
   boundSum?: number;
   /** Requests made upstream. */
   upstreamRequests?: number;
@@ -122,9 +122,4 @@ async function changedOnes(
 function boundSum(known: LookupUpstreamTablesResponse_Known[] | undefined): number | undefined {
   if (!known?.every(({ tableId, missing }) => tableId !== '' && !missing)) return undefined;
   return known.reduce((sum, { number }) => sum + Number(number), 0);
-}
-
-/** The connector's destination was changed since the table was bound. */
-function hasMoved(bound: { namespacePath: string[]; name: string }, to: TableDestination): boolean {
-  return bound.name !== to.name || JSON.stringify(bound.namespacePath) !== JSON.stringify(to.namespacePath);
 }

@@ -44,7 +44,7 @@ export interface Progress {
   snapshotsIngested: number;
   filesIngested: number;
   bytesRead: number;
-  /** To catalog and storage, every attempt. Absent in histories from before version 0.2. */
+  /** To catalog and storage, every attempt. Absent in older histories. */
   upstreamRequests?: number;
   /** Of views; absent where the upstream has none that the run takes. */
   viewsScanned?: number;
@@ -52,6 +52,24 @@ export interface Progress {
   viewsMissing?: number;
   /** Tables being ingested now. */
   inFlight: string[];
+}
+
+/** Of a job that has not begun. */
+export function newProgress(): Progress {
+  return {
+    state: 'JS_QUEUED',
+    phase: 'resolving the connector',
+    tablesScanned: 0,
+    tablesChanged: 0,
+    tablesUnchanged: 0,
+    tablesFiltered: 0,
+    tablesMissing: 0,
+    errors: 0,
+    snapshotsIngested: 0,
+    filesIngested: 0,
+    bytesRead: 0,
+    inFlight: [],
+  };
 }
 
 /** Answer of the query `failures`: the first 50. */
@@ -100,6 +118,7 @@ export interface ViewsOutcome {
   failures: TableFailure[];
   /** Namespaces may not be listed; they are among the failures. */
   refused?: boolean;
+  upstreamRequests?: number;
 }
 
 /** Heartbeat details of the activity that brings in views: what it has done so far, and where a next attempt goes on. */

@@ -10,7 +10,14 @@ import {
 import type { JobRecord } from '../activities/record-job.ts';
 import type { ResolvedConnector } from '../activities/resolve-connector.ts';
 import { SEARCH_ATTRIBUTES } from '../clients/search-attributes.ts';
-import type { Progress, ReconcileRequest, TableFailure, TableOutcome, ViewsOutcome } from './contract.ts';
+import {
+  newProgress,
+  type Progress,
+  type ReconcileRequest,
+  type TableFailure,
+  type TableOutcome,
+  type ViewsOutcome,
+} from './contract.ts';
 import { currentDetails } from './current-details.ts';
 
 /** Failures that the query keeps; all of them are in the job record. */
@@ -50,20 +57,7 @@ export class Job {
     this.#startedAtMs = carried?.startedAtMs;
     this.failures = carried?.failures ?? [];
     this.refused = carried?.refused ?? false;
-    this.progress = carried?.progress ?? {
-      state: 'JS_QUEUED',
-      phase: 'resolving the connector',
-      tablesScanned: 0,
-      tablesChanged: 0,
-      tablesUnchanged: 0,
-      tablesFiltered: 0,
-      tablesMissing: 0,
-      errors: 0,
-      snapshotsIngested: 0,
-      filesIngested: 0,
-      bytesRead: 0,
-      inFlight: [],
-    };
+    this.progress = carried?.progress ?? newProgress();
     setHandler(progressQuery, () => this.progress);
     setHandler(failuresQuery, () => this.failures);
   }
@@ -119,7 +113,8 @@ export class Job {
   }
 
   /** Their failures are in the job's record already. */
-  broughtInViews({ scanned, changed, errors, failures, refused = false }: ViewsOutcome): void {
+  broughtInViews({ scanned, changed, errors, failures, refused = false, upstreamRequests }: ViewsOutcome): void {
+    this.asked(upstreamRequests);
     this.refused ||= refused;
     this.progress.viewsScanned = scanned;
     this.progress.viewsChanged = changed;

@@ -7,7 +7,7 @@ import {
   patched,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { BoundTables } from '../activities/reconcile-missing.ts';
+import type { BoundTables, MissingInput, MissingOutcome } from '../activities/reconcile-missing.ts';
 import type { ResolvedConnector } from '../activities/resolve-connector.ts';
 import type { ScanPage } from '../activities/scan-tables.ts';
 import type { WalkCursor } from '../activities/walk-tables.ts';
@@ -21,7 +21,7 @@ import { validateRequest } from './validate-request.ts';
 
 /**
  * Past so many changed tables in a job they are packed: an activity a table kills histories at scale, and costs Temporal more
- * than a small table costs the catalog. Histories from before version 0.2 packed later.
+ * than a small table costs the catalog. Workflows that were begun when it was 200 go on with that.
  */
 const SINGLE_TABLES = 20;
 const SINGLE_TABLES_BEFORE = 200;
@@ -64,8 +64,8 @@ export async function reconcile(request: ReconcileRequest, carried?: Carried): P
     if (!request.scope) {
       job.phase('looking for tables that are gone');
       const { refused } = job;
-      job.progress.tablesMissing = await ingest.reconcileMissing({ connectorId, bound, refused });
-      if (viewsListed) job.progress.viewsMissing = await ingest.reconcileMissing({ connectorId, views: true, refused });
+      job.progress.tablesMissing = await markMissing(job, { connectorId, bound, refused });
+      if (viewsListed) job.progress.viewsMissing = await markMissing(job, { connectorId, views: true, refused });
     }
     await control.bindDestination({ connectorId, ...destination });
     job.finish(job.progress.errors > 0 ? 'JS_FAILED' : 'JS_SUCCEEDED');
@@ -152,6 +152,11 @@ async function ingestChangedTables(
   return { hasViews: hasViews && patched('views'), bound };
 }
 
+function plus(bound: BoundTables | undefined, { scanned, boundSum }: ScanPage): BoundTables | undefined {
+  if (bound === undefined || boundSum === undefined) return undefined;
+  return { count: bound.count + scanned, numberSum: bound.numberSum + boundSum };
+}
+
 /**
  * Brings in the upstream's views. A view's failure is counted, and so is that of the whole step: the tables are in.
  *
@@ -173,11 +178,6 @@ async function bringInViews(request: ReconcileRequest, job: Job, { connectorId }
 }
 
 type IngestOptions = Pick<Parameters<typeof ingest.ingestTable>[0], 'connectorId' | 'full' | 'scope'>;
-
-function plus(bound: BoundTables | undefined, { scanned, boundSum }: ScanPage): BoundTables | undefined {
-  if (bound === undefined || boundSum === undefined) return undefined;
-  return { count: bound.count + scanned, numberSum: bound.numberSum + boundSum };
-}
 
 /** Ingests some tables in one activity; one that fails there is run again by itself, with its own retries. */
 async function ingestPack(job: Job, options: IngestOptions, tables: TableRef[]): Promise<void> {
@@ -208,6 +208,15 @@ async function ingestOne(job: Job, options: IngestOptions, table: TableRef): Pro
   } finally {
     job.end(label);
   }
+}
+
+/** Marks what is gone upstream. @returns how many */
+async function markMissing(job: Job, input: MissingInput): Promise<number> {
+  // Older histories have just the number.
+  const outcome: MissingOutcome | number = await ingest.reconcileMissing(input);
+  if (typeof outcome === 'number') return outcome;
+  job.asked(outcome.upstreamRequests);
+  return outcome.marked;
 }
 
 /** Writes the job's last record and gives the connector back, also when the job was cancelled. */

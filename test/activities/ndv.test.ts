@@ -7,6 +7,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ActivityDeps } from '../../src/activities/deps.ts';
 import { bringIn } from '../../src/activities/ingest/bring-in.ts';
+import { DestinationNamespaces } from '../../src/activities/ingest/destination-namespaces.ts';
 import { type ScanPage, scanTables } from '../../src/activities/scan-tables.ts';
 import { DirectoryConnector } from '../../src/connectors/directory/directory-connector.ts';
 import { losslessJson, parseLosslessJson } from '../../src/connectors/iceberg/lossless-json.ts';
@@ -15,7 +16,7 @@ import { CodedError } from '../../src/errors.ts';
 import type { ColumnStats } from '../../src/generated/reconciler/v1/statistics.ts';
 import { decodeCompactTheta, THETA_TYPE } from '../../src/stats/ndv/compact-theta.ts';
 import { FileStore } from '../../src/storage/file-store.ts';
-import type { Progress, ReconcileScope } from '../../src/workflows/contract.ts';
+import { newProgress, type Progress, type ReconcileScope } from '../../src/workflows/contract.ts';
 import { TestCatalog } from '../catalog/harness.ts';
 
 /** A table with its data files, by Spark: test/generators/ndv_table.py. */
@@ -81,6 +82,7 @@ async function connect(properties: Record<string, string>, columns: string[] = [
       full,
       scope,
       heart: { beat() {}, signal: new AbortController().signal },
+      namespaces: new DestinationNamespaces({ catalog: catalog.clients }, connector),
     });
     const page = await catalog.clients.reconciliation.listBoundTables({ connectorId: connector.connectorId });
     return page.tables[0]!.tableId;
@@ -110,20 +112,7 @@ async function connect(properties: Record<string, string>, columns: string[] = [
   });
 }
 
-const progress: Progress = {
-  state: 'JS_RUNNING',
-  phase: 'p',
-  tablesScanned: 0,
-  tablesChanged: 0,
-  tablesUnchanged: 0,
-  tablesFiltered: 0,
-  tablesMissing: 0,
-  errors: 0,
-  snapshotsIngested: 0,
-  filesIngested: 0,
-  bytesRead: 0,
-  inFlight: [],
-};
+const progress: Progress = { ...newProgress(), state: 'JS_RUNNING' };
 
 /** By column id. */
 async function columns(tableId: string, snapshot: number): Promise<Map<string, ColumnStats>> {

@@ -3,13 +3,13 @@ import { DefaultLogger } from '@temporalio/worker';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ActivityDeps } from '../../src/activities/deps.ts';
-import { reconcileMissing } from '../../src/activities/reconcile-missing.ts';
+import { type MissingOutcome, reconcileMissing } from '../../src/activities/reconcile-missing.ts';
 import { reconcileViews } from '../../src/activities/reconcile-views.ts';
 import { scanTables } from '../../src/activities/scan-tables.ts';
 import { CodedError } from '../../src/errors.ts';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
 import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
-import type { Progress, ViewsHeartbeat, ViewsOutcome } from '../../src/workflows/contract.ts';
+import { newProgress, type Progress, type ViewsHeartbeat, type ViewsOutcome } from '../../src/workflows/contract.ts';
 import { TestCatalog } from '../catalog/harness.ts';
 import { MemoryUpstream } from './memory-upstream.ts';
 
@@ -49,20 +49,7 @@ beforeEach(async () => {
   await connect();
 });
 
-const progress: Progress = {
-  state: 'JS_RUNNING',
-  phase: 'p',
-  tablesScanned: 0,
-  tablesChanged: 0,
-  tablesUnchanged: 0,
-  tablesFiltered: 0,
-  tablesMissing: 0,
-  errors: 0,
-  snapshotsIngested: 0,
-  filesIngested: 0,
-  bytesRead: 0,
-  inFlight: [],
-};
+const progress: Progress = { ...newProgress(), state: 'JS_RUNNING' };
 const record = () => ({
   jobId: `job-${name}`,
   runId: 'r',
@@ -79,7 +66,10 @@ function run(options: { full?: boolean; scope?: object; env?: MockActivityEnviro
   return env.run(() => reconcileViews(deps, { connectorId, full, scope, record: record() }));
 }
 
-const missing = () => inActivity().run(() => reconcileMissing(deps, { connectorId, views: true })) as Promise<number>;
+async function missing(): Promise<number> {
+  const outcome = await inActivity().run(() => reconcileMissing(deps, { connectorId, views: true }));
+  return (outcome as MissingOutcome).marked;
+}
 const failuresOf = async (jobId: string) =>
   (await catalog.clients.connectors.listJobFailures({ jobId, pageSize: 1000 })).failures;
 
@@ -94,7 +84,7 @@ async function view(text: string) {
 describe('reconcileViews', () => {
   it('brings in what is new or another version, and asks each unchanged view one question', async () => {
     for (const dotted of ['a.one', 'a.two', 'b.three']) upstream.views.set(dotted, 1);
-    expect(await run()).toEqual({ scanned: 3, changed: 3, errors: 0, failures: [] });
+    expect(await run()).toEqual({ scanned: 3, changed: 3, errors: 0, failures: [], upstreamRequests: 0 });
     const before = await view('a.one');
     upstream.views.set('a.two', 2);
     upstream.described.length = 0;

@@ -125,7 +125,8 @@ describe('the story of an operator with AWS Glue', () => {
   });
 
   it('runs again: nothing changed, at the cost of the listing', async () => {
-    expect(await reconcile()).toMatchObject({
+    const job = await reconcile();
+    expect(job).toMatchObject({
       state: 'JS_SUCCEEDED',
       tablesScanned: '5',
       tablesChanged: '0',
@@ -136,6 +137,8 @@ describe('the story of an operator with AWS Glue', () => {
     });
     // A page of tables in each of the three databases. No table is asked for, and nothing is read.
     expect(glue.calls().GetTables).toBe(3);
+    const calls = Object.values(glue.calls()).reduce((sum = 0, n = 0) => sum + n, 0);
+    expect(job.upstreamRequests).toBe(String(calls));
     expect(glue.calls().GetTable).toBeUndefined();
   });
 

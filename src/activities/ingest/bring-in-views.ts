@@ -4,12 +4,13 @@ import { CodedError } from '../../errors.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import type { LookupUpstreamViewsResponse_Known as Known } from '../../generated/reconciler/v1/reconciliation.ts';
 import type { ActivityDeps } from '../deps.ts';
-import { destinationOf, requireNamespace, type TableDestination, tableText } from '../destination.ts';
+import { destinationOf, hasMoved, requireNamespace, type TableDestination, tableText } from '../destination.ts';
 import { describeError, isCatalogAway, isFinal } from '../failures.ts';
 import { isNameTaken, tableGaveWay } from '../gave-way.ts';
 import type { Heart } from '../heart.ts';
 import { inParallel } from '../in-parallel.ts';
 import type { ViewSource } from '../view-source.ts';
+import { DestinationNamespaces } from './destination-namespaces.ts';
 
 /** Questions asked of the upstream at the same time. */
 const QUESTIONS = 8;
@@ -49,7 +50,7 @@ export async function bringInViews(
     connectorId: input.connector.connectorId,
     views: views.map(({ namespace, name }) => ({ namespacePath: [...namespace], name })),
   });
-  const namespaces = new Namespaces(input);
+  const namespaces = new DestinationNamespaces(input.deps, input.connector);
   const failures: ViewFailure[] = [];
   let changed = 0;
   let left = views.map((view, i) => ({ view, known: known[i] }));
@@ -78,7 +79,7 @@ async function bringInView(
   { deps, connector, source, full }: BringInViews,
   view: ViewRef,
   known: Known | undefined,
-  namespaces: Namespaces,
+  namespaces: DestinationNamespaces,
 ): Promise<boolean> {
   const descriptor = await source.describeView(view);
   const to = destinationOf(connector, view);
@@ -110,40 +111,7 @@ async function bringInView(
 }
 
 function isUnchanged(known: Known, descriptor: ViewDescriptor, to: TableDestination): boolean {
-  return (
-    known.viewId !== '' &&
-    !known.missing &&
-    known.fingerprint === descriptor.fingerprint &&
-    known.name === to.name &&
-    JSON.stringify(known.namespacePath) === JSON.stringify(to.namespacePath)
-  );
-}
-
-/** Ids of destination namespaces, each asked for (and made) once. */
-class Namespaces {
-  readonly #input: BringInViews;
-  readonly #ids = new Map<string, Promise<string>>();
-
-  constructor(input: BringInViews) {
-    this.#input = input;
-  }
-
-  idOf(path: readonly string[]): Promise<string> {
-    const key = JSON.stringify(path);
-    const known = this.#ids.get(key);
-    if (known) return known;
-    const asked = this.#ensure(path);
-    this.#ids.set(key, asked);
-    // Another pass asks again.
-    asked.catch(() => this.#ids.delete(key));
-    return asked;
-  }
-
-  async #ensure(path: readonly string[]): Promise<string> {
-    const { deps, connector } = this.#input;
-    const asked = { connectorId: connector.connectorId, namespacePath: [...path] };
-    return (await deps.catalog.reconciliation.ensureDestination(asked)).namespaceId;
-  }
+  return known.viewId !== '' && !known.missing && known.fingerprint === descriptor.fingerprint && !hasMoved(known, to);
 }
 
 /** How a view stands in failures. */

@@ -12,6 +12,7 @@ import { destinationOf, requireNamespace } from '../destination.ts';
 import { isNameTaken, viewGaveWay } from '../gave-way.ts';
 import type { Heart } from '../heart.ts';
 import { requestsMade } from '../requests-made.ts';
+import type { DestinationNamespaces } from './destination-namespaces.ts';
 import { withFooterMetrics } from './footer-metrics.ts';
 import { hasNdv, type PutNdv, putNdv } from './put-ndv.ts';
 import { putSchemas } from './put-schemas.ts';
@@ -29,8 +30,8 @@ export interface BringIn {
   heart: Heart;
   /** Where the attempt before stopped. */
   resume?: IngestHeartbeat;
-  /** Of destination namespaces that are there, by path: kept among the tables of a pack. */
-  namespaceIds?: Map<string, string>;
+  /** Those that the tables before have asked for. */
+  namespaces: DestinationNamespaces;
 }
 
 /**
@@ -147,7 +148,7 @@ async function ensureTable(
   input: BringIn,
   { descriptor }: TableReader,
 ): Promise<{ stored: Table; hasSnapshots: boolean }> {
-  const { deps, connector, source, table } = input;
+  const { deps, connector, source, table, namespaces } = input;
   const destination = destinationOf(connector, table);
   requireNamespace(destination, table);
   const schema = descriptor.schemas.find(({ id }) => id === descriptor.currentSchemaId);
@@ -155,7 +156,7 @@ async function ensureTable(
     connectorId: connector.connectorId,
     upstream: { namespacePath: [...table.namespace], name: table.name },
     uuid: descriptor.uuid,
-    namespaceId: await namespaceIdOf(input, destination.namespacePath),
+    namespaceId: await namespaces.idOf(destination.namespacePath),
     name: destination.name,
     format: descriptor.format === 'DELTA' ? TableFormat.TABLE_FORMAT_DELTA : TableFormat.TABLE_FORMAT_ICEBERG,
     location: descriptor.location,
@@ -171,17 +172,6 @@ async function ensureTable(
     if (!isNameTaken(error) || !(await viewGaveWay(deps, source, connector.connectorId, table))) throw error;
     return ensure(true);
   }
-}
-
-/** Makes the namespace where it is not there. Asked once a pack. */
-async function namespaceIdOf({ deps, connector, namespaceIds }: BringIn, path: readonly string[]): Promise<string> {
-  const key = JSON.stringify(path);
-  const known = namespaceIds?.get(key);
-  if (known !== undefined) return known;
-  const { connectorId } = connector;
-  const answer = await deps.catalog.reconciliation.ensureDestination({ connectorId, namespacePath: [...path] });
-  namespaceIds?.set(key, answer.namespaceId);
-  return answer.namespaceId;
 }
 
 /** Field ids that the connector's selector and the run's scope leave; undefined for all. */

@@ -5,6 +5,7 @@ import { NONE, time, word } from '../format.ts';
 import { limitOption } from '../options.ts';
 import { pagesOf } from '../paging.ts';
 import { namespaceIdOf } from '../resolve.ts';
+import { upstreamStanding } from '../upstream-standing.ts';
 
 const HELP = `
 Examples:
@@ -33,10 +34,7 @@ export function addList(group: Command): void {
             { title: 'FORMAT', value: formatText },
             { title: 'CURRENT SNAPSHOT', value: (t) => t.currentSnapshotId?.toString() ?? NONE, align: 'right' },
             { title: 'UPDATED', value: (t) => time(t.updatedAt) },
-            {
-              title: 'UPSTREAM',
-              value: (t) => (t.upstream?.missingSince ? `missing since ${time(t.upstream.missingSince)}` : 'there'),
-            },
+            { title: 'UPSTREAM', value: (t) => upstreamStanding(t.upstream) },
             { title: 'LOCATION', value: (t) => t.location, flexible: true },
           ],
           { empty: 'no table there' },

@@ -5,6 +5,7 @@ import { time } from '../format.ts';
 import { limitOption } from '../options.ts';
 import { pagesOf } from '../paging.ts';
 import { namespaceIdOf } from '../resolve.ts';
+import { upstreamStanding } from '../upstream-standing.ts';
 
 const HELP = `
 Examples:
@@ -33,10 +34,7 @@ export function addList(group: Command): void {
             { title: 'VERSION', value: (v) => String(v.versionId), align: 'right' },
             { title: 'DIALECTS', value: (v) => v.representations.map(({ dialect }) => dialect).join(', ') },
             { title: 'UPDATED', value: (v) => time(v.updatedAt) },
-            {
-              title: 'UPSTREAM',
-              value: (v) => (v.upstream?.missingSince ? `missing since ${time(v.upstream.missingSince)}` : 'there'),
-            },
+            { title: 'UPSTREAM', value: (v) => upstreamStanding(v.upstream) },
             {
               title: 'COLUMNS',
               value: (v) => (v.schema?.columns ?? []).map(({ name }) => name).join(', '),
