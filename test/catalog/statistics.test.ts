@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FileContent } from '../../src/generated/reconciler/v1/statistics.ts';
 import { added, long, removed, TestTable } from './files.ts';
@@ -245,6 +246,8 @@ describe('column statistics', () => {
       giveUp.abort();
     })();
     await expect(catalog.clients.statistics.putColumnStats(broken, { signal: giveUp.signal })).rejects.toThrow();
+    // The service hears of it a moment later than the client.
+    await setTimeout(200);
     expect(await put('l', 9)).toEqual({ columnsPut: 1n });
     expect((await table.columns(1, ['id']))[0]?.ndv).toMatchObject({ estimate: 9 });
     const bad = (async function* () {
