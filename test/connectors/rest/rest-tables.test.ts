@@ -1,0 +1,273 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { WorkerLimits } from '../../../src/connectors/connector-spec.ts';
+import type { Connector } from '../../../src/connectors/spi.ts';
+import { type Answer, catalog, cleanUp, open } from './answering-catalog.ts';
+import { answeringServer, answerJson } from './answering-server.ts';
+
+/** Table metadata in a folder of this machine, with one snapshot whose manifest list may lie elsewhere. */
+function tableMetadata(location: string, manifestList: string, more: object = {}) {
+  return {
+    'format-version': 2,
+    'table-uuid': '7f1b5e7b-1f18-4f62-8214-576f9f29d990',
+    location,
+    'last-sequence-number': 1,
+    'last-updated-ms': 1_795_443_818_499,
+    'last-column-id': 1,
+    schemas: [{ type: 'struct', 'schema-id': 0, fields: [{ id: 1, name: 'id', required: false, type: 'long' }] }],
+    'current-schema-id': 0,
+    'partition-specs': [{ 'spec-id': 0, fields: [] }],
+    'default-spec-id': 0,
+    'current-snapshot-id': 7,
+    snapshots: [
+      {
+        'snapshot-id': 7,
+        'sequence-number': 1,
+        'timestamp-ms': 1_795_443_818_470,
+        summary: { operation: 'append' },
+        'manifest-list': manifestList,
+        'schema-id': 0,
+      },
+    ],
+    refs: { main: { 'snapshot-id': 7, type: 'branch' }, old: { 'snapshot-id': 6, type: 'tag' } },
+    ...more,
+  };
+}
+
+const TABLE = { namespace: ['a'], name: 't' };
+const TABLE_PATH = '/v1/namespaces/a/tables/t';
+
+describe('a table', () => {
+  it('has what the answer has: refs to snapshots that were left out are not there', async () => {
+    const server = await catalog({
+      [TABLE_PATH]: {
+        'metadata-location': 'http://x/m',
+        metadata: tableMetadata('file:/nowhere/t', 'file:/nowhere/t/l'),
+      },
+    });
+    await using reader = await (await open(server)).openTable(TABLE);
+    expect(reader.descriptor).toMatchObject({
+      metadataLocation: 'http://x/m',
+      refs: [{ name: 'main', snapshotId: 7n }],
+    });
+    expect(server.asked.at(-1)?.headers['x-iceberg-access-delegation']).toBe('vended-credentials');
+  });
+
+  it('that is listed and cannot be loaded fails by itself', async () => {
+    const server = await catalog({});
+    await expect((await open(server)).openTable(TABLE)).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: expect.stringContaining(`${TABLE_PATH}?snapshots=all was answered 404 NoSuchThingException`),
+    });
+  });
+
+  it.each([
+    ['without metadata', { 'metadata-location': 'x' }, /metadata should be an object/],
+    ['with metadata that is broken', { metadata: { location: 'file:/x' } }, /format-version/],
+    ['that is no object', [], /should be an object/],
+  ])('in an answer %s is data loss', async (_, answer, message) => {
+    const server = await catalog({ [TABLE_PATH]: answer });
+    await expect((await open(server)).openTable(TABLE)).rejects.toMatchObject({
+      code: 'DATA_LOSS',
+      message: expect.stringMatching(message),
+    });
+  });
+
+  const KEYS = { 's3.access-key-id': 'AKIA1', 's3.secret-access-key': 'a-vended-secret' };
+  it.each<[string, unknown, RegExp]>([
+    [
+      'an object for the list of credentials',
+      { 'storage-credentials': { prefix: 's3://b', config: KEYS } },
+      /storage-credentials should be a list and is an object/,
+    ],
+    [
+      'a list for the config of credentials',
+      { 'storage-credentials': [{ prefix: 's3://b', config: [KEYS] }] },
+      /storage-credentials\[0\]\.config should be an object and is a list/,
+    ],
+    ['text for a config', { config: JSON.stringify(KEYS) }, /config should be an object and is a string/],
+    ['a list around it all', [{ config: KEYS }], /the document should be an object and is a list/],
+    ['text after it', `${JSON.stringify({ config: KEYS })}.`, /what is not JSON: \d+ bytes, not shown/],
+  ])('tells nothing of the credentials in a malformed answer: %s', async (_, answer, message) => {
+    const metadata = tableMetadata('s3://b/t', 's3://b/t/l');
+    const whole = typeof answer === 'object' && !Array.isArray(answer) ? { metadata, ...answer } : answer;
+    const server = await catalog({ [TABLE_PATH]: ((_asked, response) => answerJson(response, whole)) as Answer });
+    const error = await (await open(server)).openTable(TABLE).catch((e) => e);
+    expect(error).toMatchObject({ code: 'DATA_LOSS', message: expect.stringMatching(message) });
+    expect(error.message).not.toContain('a-vended-secret');
+  });
+
+  const folder = mkdtempSync(join(tmpdir(), 'rest-connector-'));
+  mkdirSync(join(folder, 'a/t'), { recursive: true });
+  mkdirSync(join(folder, 'b'));
+  for (const file of ['a/t/list.avro', 'b/list.avro']) writeFileSync(join(folder, file), 'no avro');
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  const manifests = async (
+    manifestList: string,
+    {
+      properties = {},
+      limits = {},
+      more = {},
+    }: { properties?: Record<string, string>; limits?: WorkerLimits; more?: object } = {},
+  ) => {
+    const metadata = tableMetadata(`file://${folder}/a/t`, `file://${manifestList}`, more);
+    const server = await catalog({ [TABLE_PATH]: { 'metadata-location': 'm', metadata } });
+    await using reader = await (await open(server, properties, {}, limits)).openTable(TABLE);
+    return reader.liveFileCounts(7n).catch((error) => error);
+  };
+
+  it('reads its own files, and no others', async () => {
+    expect(await manifests(`${folder}/a/t/list.avro`)).toMatchObject({
+      code: 'DATA_LOSS',
+      message: expect.stringContaining('Avro'),
+    });
+    for (const path of [`${folder}/b/list.avro`, `${folder}/a/t/../../b/list.avro`, `${folder}/a/t2/list.avro`]) {
+      expect(await manifests(path)).toMatchObject({ code: 'PERMISSION_DENIED' });
+    }
+  });
+
+  it('does not get at others by its properties; the connector may allow it', async () => {
+    const more = {
+      properties: { 'write.metadata.path': `file://${folder}/b`, 'write.data.path': `file://${folder}/b` },
+    };
+    expect(await manifests(`${folder}/b/list.avro`, { more })).toMatchObject({
+      code: 'PERMISSION_DENIED',
+      message: expect.stringContaining('storage.allowed-locations'),
+    });
+    const properties = { 'storage.allowed-locations': `s3://x/y, file://${folder}/b/` };
+    expect(await manifests(`${folder}/b/list.avro`, { properties })).toMatchObject({ code: 'DATA_LOSS' });
+  });
+
+  it('is read with what was vended for it; locations that the connector allows, with its own keys', async () => {
+    const s3 = await answeringServer((_, response) => void response.writeHead(404).end());
+    cleanUp.push(s3);
+    const keyUsed = async (manifestList: string) => {
+      const server = await catalog({
+        [TABLE_PATH]: {
+          'metadata-location': 'm',
+          metadata: tableMetadata('s3://b/t', manifestList),
+          'storage-credentials': [
+            { prefix: 's3://b/t', config: { 's3.access-key-id': 'AKIAVENDED', 's3.secret-access-key': 'vended' } },
+          ],
+        },
+      });
+      const connector = await open(server, {
+        's3.endpoint': s3.url,
+        's3.path-style-access': 'true',
+        's3.access-key-id': 'AKIAOWN',
+        's3.secret-access-key': 'own-secret',
+        'storage.allowed-locations': 's3://other',
+      });
+      await using reader = await connector.openTable(TABLE);
+      await expect(reader.liveFileCounts(7n)).rejects.toThrow('list.avro');
+      return /Credential=([^/]+)/.exec(s3.asked.at(-1)?.headers.authorization ?? '')?.[1];
+    };
+    expect(await keyUsed('s3://b/t/list.avro')).toBe('AKIAVENDED');
+    expect(await keyUsed('s3://other/list.avro')).toBe('AKIAOWN');
+  });
+
+  it('that says that it lies everywhere has no files', async () => {
+    for (const location of ['file:/', 'file:///', '/', `file://${folder}/../../../../../../..`]) {
+      const metadata = tableMetadata(location, `file://${folder}/b/list.avro`);
+      const server = await catalog({ [TABLE_PATH]: { 'metadata-location': 'm', metadata } });
+      await using reader = await (await open(server)).openTable(TABLE);
+      await expect(reader.liveFileCounts(7n)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+    }
+  });
+
+  it('lies on this machine only where the worker allows that', async () => {
+    expect(await manifests(`${folder}/a/t/list.avro`, { limits: { localRoots: [] } })).toMatchObject({
+      code: 'PERMISSION_DENIED',
+    });
+    expect(await manifests(`${folder}/a/t/list.avro`, { limits: { localRoots: [folder] } })).toMatchObject({
+      code: 'DATA_LOSS',
+    });
+  });
+});
+
+describe('a fingerprint', () => {
+  const answer = (etag: string | undefined, location: string | null = 'file:/m/1.json', time = 1) =>
+    ((_, response) =>
+      answerJson(
+        response,
+        {
+          ...(location && { 'metadata-location': location }),
+          metadata: tableMetadata('file:/m', 'file:/m/l', { 'last-updated-ms': time }),
+        },
+        200,
+        etag === undefined ? {} : { etag },
+      )) as Answer;
+  const descriptorOf = async (connector: Connector) => (await connector.openTable(TABLE)).descriptor.fingerprint;
+
+  it('is the same from the table, from a question and from another one that knows it', async () => {
+    for (const [etag, location] of [
+      ['"x"', 'm'],
+      ['W/"x"', 'm'],
+      ['plain', 'm'],
+      [undefined, 'm'],
+      [undefined, null],
+      ['"x"', null],
+    ] as const) {
+      const server = await catalog({ [TABLE_PATH]: answer(etag, location) });
+      const known = await descriptorOf(await open(server));
+      const again = await open(server);
+      expect(await again.fingerprint(TABLE)).toBe(known);
+      expect(await again.fingerprint(TABLE, known)).toBe(known);
+    }
+  });
+
+  it('costs an answer without a body where the catalog knows the ETag', async () => {
+    const server = await catalog({
+      [TABLE_PATH]: ((asked, response, n) => {
+        if (asked.headers['if-none-match'] === '"x"' && asked.path.endsWith('?snapshots=all'))
+          return void response.writeHead(304).end();
+        answer('"x"')(asked, response, n);
+      }) as Answer,
+    });
+    const connector = await open(server);
+    const known = await descriptorOf(connector);
+    const before = { ...connector.usage };
+    expect(await connector.fingerprint(TABLE, known)).toBe(known);
+    expect(connector.usage).toEqual({ requests: before.requests + 1, bytes: before.bytes });
+  });
+
+  it('is the same though the catalog gives another ETag each time, or none any more', async () => {
+    let etag: string | undefined = '"1"';
+    const server = await catalog({
+      [TABLE_PATH]: ((asked, response, n) => answer(etag)(asked, response, n)) as Answer,
+    });
+    const connector = await open(server);
+    const known = await descriptorOf(connector);
+    etag = '"2"';
+    expect(await connector.fingerprint(TABLE, known)).toBe(known);
+    etag = undefined;
+    expect(await connector.fingerprint(TABLE, known)).toBe(known);
+  });
+
+  it.each([
+    ['with ETags', '"1"', '"2"'],
+    ['without ETags', undefined, undefined],
+  ])('is another one when the table has changed, %s', async (_, first, second) => {
+    let now = answer(first, 'file:/m/1.json');
+    const server = await catalog({ [TABLE_PATH]: ((asked, response, n) => now(asked, response, n)) as Answer });
+    const connector = await open(server);
+    const known = await descriptorOf(connector);
+    now = answer(second, 'file:/m/2.json');
+    const changed = await connector.fingerprint(TABLE, known);
+    expect(changed).not.toBe(known);
+    expect(await connector.fingerprint(TABLE, changed)).toBe(changed);
+    expect(await descriptorOf(connector)).toBe(changed);
+  });
+
+  it('of a table without a metadata file changes with its metadata', async () => {
+    let now = answer(undefined, null, 1);
+    const server = await catalog({ [TABLE_PATH]: ((asked, response, n) => now(asked, response, n)) as Answer });
+    const connector = await open(server);
+    const known = await descriptorOf(connector);
+    now = answer(undefined, null, 2);
+    expect(await connector.fingerprint(TABLE, known)).not.toBe(known);
+  });
+});
