@@ -16,8 +16,9 @@ const WAREHOUSES = {
   // An earlier state of some of the next ones: nothing in the one stands against the other.
   'made/iceberg/before': '/lake/made/iceberg/wh',
   'made/iceberg/wh': '/lake/made/iceberg/wh',
+  'made/iceberg/quirks/wh': '/lake/made/iceberg/wh',
 };
-const TRUTHS = ['iceberg/truth', 'made/iceberg/truth', 'made/iceberg/truth-dotted'];
+const TRUTHS = ['iceberg/truth', 'made/iceberg/truth', 'made/iceberg/truth-dotted', 'made/iceberg/quirks/truth'];
 
 /** What has a dot in its name, which the files' names do not tell from one between two names. */
 const DOTTED: Record<string, string[]> = { 'odd names.dot.ted': ['odd names', 'dot.ted'] };
@@ -29,7 +30,7 @@ export interface FixtureTable {
   truth: Truth & { metadata_location: string };
 }
 
-/** Every fixture table but `quirks`, whose manifests only Iceberg Java can read. */
+/** Every fixture table. */
 export function fixtureTables(): FixtureTable[] {
   return TRUTHS.flatMap(tablesOf);
 }
