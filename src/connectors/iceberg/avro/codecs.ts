@@ -1,7 +1,7 @@
 import { Decompress } from 'fzstd';
 import { MalformedError } from '../malformed.ts';
 import { crc32 } from './crc32.ts';
-import { inflater } from './inflate.ts';
+import { inflate } from './inflate.ts';
 import { snappyDecompress } from './snappy.ts';
 
 /** Decompresses one block; at most so many bytes come out. */
@@ -19,7 +19,7 @@ export function codec(name: string | undefined): Codec {
     case 'null':
       return (block) => block;
     case 'deflate':
-      return inflater();
+      return inflate;
     case 'snappy':
       return snappy;
     case 'zstandard':

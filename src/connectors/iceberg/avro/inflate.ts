@@ -23,16 +23,15 @@ interface Handle {
 }
 
 /**
- * The fastest way to inflate that this Node has.
+ * The fastest way to inflate that this Node has. One for all files, which share its slabs: slabs of their own would be most of what
+ * reading a small manifest costs.
  *
  * pyiceberg writes one manifest entry a block. For blocks so small `inflateRawSync` mostly makes and drops its stream: 5 µs
  * a block and a third of all garbage, where zlib itself needs 1 µs. So the binding behind one stream is used again for
  * every block, which is not a public interface; it has been the same from Node 12 to 24, and where a probe says it is not so
  * any more, `inflateRawSync` does it.
  */
-export function inflater(): Inflate {
-  return works ? (reusing() ?? inflateOnce) : inflateOnce;
-}
+export const inflate: Inflate = (probe() && reusing()) || inflateOnce;
 
 export function inflateOnce(block: Buffer, maxOutputLength: number): Buffer {
   try {
@@ -41,8 +40,6 @@ export function inflateOnce(block: Buffer, maxOutputLength: number): Buffer {
     throw corrupt((cause as Error).message, maxOutputLength);
   }
 }
-
-const works = probe();
 
 function probe(): boolean {
   try {
@@ -70,7 +67,7 @@ function reusing(): Inflate | undefined {
   handle.onerror = (message) => {
     failure = message;
   };
-  let slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  let slab = Buffer.alloc(0);
   let used = 0;
 
   return (block, maxBytes) => {
@@ -91,6 +88,8 @@ function reusing(): Inflate | undefined {
       if (size < room) {
         const output = slab.subarray(used, used + size);
         used += size;
+        // One for a large block goes with it.
+        if (slab.length > SLAB_BYTES) used = slab.length;
         return output;
       }
       // No room is left, and perhaps there is more.
