@@ -1,3 +1,4 @@
+import { RecentlyUsed } from '../../../storage/recently-used.ts';
 import { MalformedError } from '../malformed.ts';
 
 /** A writer's schema (Avro spec, "Schema Declaration"), references to names resolved. */
@@ -38,8 +39,21 @@ const PRIMITIVES: ReadonlySet<unknown> = new Set([
 
 type Json = Record<string, unknown>;
 
+/** Tables have the same schemas for their manifest lists, and mostly for their manifests: parsing one costs more than reading a short file. */
+const parsed = new RecentlyUsed<string, AvroType>(64);
+/** Of a schema that is kept. */
+const MOST_KEPT_LENGTH = 64 * 1024;
+
 /** @throws MalformedError where it is no Avro schema, or a recursive one: Iceberg has none */
 export function parseAvroSchema(json: string): AvroType {
+  const known = parsed.get(json);
+  if (known !== undefined) return known;
+  const type = parseNew(json);
+  if (json.length <= MOST_KEPT_LENGTH) parsed.set(json, type);
+  return type;
+}
+
+function parseNew(json: string): AvroType {
   let schema: unknown;
   try {
     schema = JSON.parse(json);
