@@ -3,7 +3,8 @@ import type { PutFileColumnStatsResponse } from '../generated/reconciler/v1/stat
 import type { ServiceDeps } from './deps.ts';
 import { Checks, invalid } from './rpc/violations.ts';
 import { checkSnapshot } from './snapshot-checks.ts';
-import { type ChangeStream, openChangeStream, type PutHeader } from './store/put-files.ts';
+import { type ChangeStream, type Finish, openChangeStream, type PutHeader, putAtOnce } from './store/put-files.ts';
+import { applyTableUpdate, checkedTableUpdate } from './table-update.ts';
 import type { ParsedChange } from './wire/file-change.ts';
 import { type PutFilesMessage, readPutFilesMessage } from './wire/put-files-request.ts';
 
@@ -24,31 +25,50 @@ export async function putFileColumnStats(
 ): Promise<PutFileColumnStatsResponse> {
   const counts = { added: 0, removed: 0, rows: 0 };
   const pending: ParsedChange[] = [];
-  let stream: ChangeStream | undefined;
-  let opened = false;
+  let header: PutHeader | undefined;
+  /** Null where the snapshot is complete already, undefined as long as nothing was looked at. */
+  let stream: ChangeStream | null | undefined;
   let finished = false;
+  const flush = async (of: PutHeader) => {
+    stream ??= (await openChangeStream(database, of)) ?? null;
+    if (stream === null) return false;
+    const changes = counted(pending, counts);
+    if (changes.length === 0) return true;
+    counts.rows += await stream.write(changes);
+    await setImmediate();
+    return true;
+  };
   try {
     for await (const bytes of requests) {
       const message = readPutFilesMessage(bytes);
       if (message.case === 'header') {
-        if (opened) throw invalid('header', 'came a second time: one stream is for one snapshot');
-        opened = true;
-        stream = await openChangeStream(database, checkedHeader(message.header));
-        if (!stream) return answer(counts, true);
+        if (header) throw invalid('header', 'came a second time: one stream is for one snapshot');
+        header = checkedHeader(message.header);
+        // A new snapshot's is opened when there is more than goes into one transaction.
+        if ((!header.snapshot || header.replace) && !(await flush(header))) return answer(NOTHING, { complete: true });
         continue;
       }
-      if (!stream) throw invalid('header', `is required before ${message.case}`);
-      if (message.case === 'finish') {
-        const { expectedDataFileCount: dataFiles, expectedDeleteFileCount: deleteFiles } = message.finish;
-        const last = counted(pending, counts);
-        counts.rows += await stream.finish({ dataFiles, deleteFiles }, last);
-        finished = true;
-        return answer(counts, true);
+      if (!header) throw invalid('header', `is required before ${message.case}`);
+      if (message.case === 'changes') {
+        let from = 0;
+        while (from < message.count) {
+          const to = Math.min(from + STEP - pending.length, message.count);
+          pending.push(...message.parse(from, to));
+          from = to;
+          if (pending.length >= STEP && !(await flush(header))) return answer(NOTHING, { complete: true });
+        }
+        continue;
       }
-      await take(stream, message, pending, counts);
+      const finish = checkedFinish(message.finish, header);
+      const last = counted(pending, counts);
+      const rows = stream ? undefined : await putAtOnce(database, header, finish, last);
+      if (rows === undefined && !(await flush(header))) return answer(NOTHING, { complete: true });
+      counts.rows += rows ?? (await (stream as ChangeStream).finish(finish, last));
+      finished = true;
+      return answer(counts, { complete: true, tableUpdated: finish.after !== undefined });
     }
-    if (stream) await flush(stream, pending, counts);
-    return answer(counts, false);
+    if (header && !(await flush(header))) return answer(NOTHING, { complete: true });
+    return answer(counts, { complete: false });
   } finally {
     if (!finished) await stream?.abandon();
   }
@@ -60,28 +80,7 @@ interface Counts {
   rows: number;
 }
 
-/** Adds a message's changes to those that wait, and writes whenever there are enough for a transaction. */
-async function take(
-  stream: ChangeStream,
-  message: Extract<PutFilesMessage, { case: 'changes' }>,
-  pending: ParsedChange[],
-  counts: Counts,
-): Promise<void> {
-  let from = 0;
-  while (from < message.count) {
-    const to = Math.min(from + STEP - pending.length, message.count);
-    pending.push(...message.parse(from, to));
-    from = to;
-    if (pending.length >= STEP) await flush(stream, pending, counts);
-  }
-}
-
-async function flush(stream: ChangeStream, pending: ParsedChange[], counts: Counts): Promise<void> {
-  const changes = counted(pending, counts);
-  if (changes.length === 0) return;
-  counts.rows += await stream.write(changes);
-  await setImmediate();
-}
+const NOTHING: Counts = { added: 0, removed: 0, rows: 0 };
 
 /** Takes the changes that wait. */
 function counted(pending: ParsedChange[], counts: Counts): ParsedChange[] {
@@ -106,14 +105,27 @@ function checkedHeader(header: PutHeader): PutHeader {
   return header;
 }
 
+function checkedFinish(
+  finish: Extract<PutFilesMessage, { case: 'finish' }>['finish'],
+  { tableId, replace }: PutHeader,
+): Finish {
+  const { expectedDataFileCount: dataFiles, expectedDeleteFileCount: deleteFiles, updateTable } = finish;
+  if (!updateTable) return { dataFiles, deleteFiles };
+  if (replace) throw invalid('finish.update_table', 'goes only without replace');
+  const update = checkedTableUpdate(updateTable);
+  if (update.table.tableId !== tableId) throw invalid('finish.update_table', "is of another table than the header's");
+  return { dataFiles, deleteFiles, after: (trx) => applyTableUpdate(trx, update) };
+}
+
 function answer(
-  counts: { added: number; removed: number; rows: number },
-  complete: boolean,
+  counts: Counts,
+  { complete, tableUpdated = false }: { complete: boolean; tableUpdated?: boolean },
 ): PutFileColumnStatsResponse {
   return {
     filesAdded: BigInt(counts.added),
     filesRemoved: BigInt(counts.removed),
     rowsWritten: BigInt(counts.rows),
     complete,
+    tableUpdated,
   };
 }

@@ -5,7 +5,7 @@ import {
   FileContent,
   PutFileColumnStatsRequest,
 } from '../../src/generated/reconciler/v1/statistics.ts';
-import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
+import { type DeepPartial, TableFormat, type UpdateTableRequest } from '../../src/generated/reconciler/v1/tables.ts';
 import type { TestCatalog } from './harness.ts';
 
 export const SCHEMA = {
@@ -78,6 +78,10 @@ export interface Put {
   /** Without it the stream ends before its finish. */
   finish?: boolean;
   snapshot?: Record<string, unknown>;
+  /** The header has the snapshot. */
+  inHeader?: boolean;
+  /** The finish has an update of the table. */
+  updateTable?: DeepPartial<UpdateTableRequest>;
 }
 
 /** A table and what is sent to it. */
@@ -100,20 +104,21 @@ export class TestTable {
     return new TestTable(catalog, { tableId, namespaceId });
   }
 
-  async createSnapshot({ snapshotId, base, snapshot }: Put) {
-    const id = BigInt(snapshotId);
+  async createSnapshot(put: Put) {
+    return this.catalog.clients.snapshots.createSnapshot({ snapshot: this.#snapshot(put) });
+  }
+
+  #snapshot({ snapshotId, base, snapshot }: Put) {
     const baseSnapshotId = base === null || base === undefined ? undefined : BigInt(base);
-    return this.catalog.clients.snapshots.createSnapshot({
-      snapshot: {
-        tableId: this.tableId,
-        snapshotId: id,
-        parentSnapshotId: baseSnapshotId,
-        baseSnapshotId,
-        operation: 'append',
-        schemaId: 0,
-        ...snapshot,
-      },
-    });
+    return {
+      tableId: this.tableId,
+      snapshotId: BigInt(snapshotId),
+      parentSnapshotId: baseSnapshotId,
+      baseSnapshotId,
+      operation: 'append',
+      schemaId: 0,
+      ...snapshot,
+    };
   }
 
   /** Creates the snapshot and sends its changes. */
@@ -135,6 +140,7 @@ export class TestTable {
         idempotencyKey: put.key ?? `key-${put.snapshotId}`,
         replace: put.replace ?? false,
         whole: put.whole ?? false,
+        snapshot: put.inHeader ? this.#snapshot(put) : undefined,
       },
     });
     const changes = put.changes ?? [];
@@ -149,6 +155,7 @@ export class TestTable {
       value: {
         expectedDataFileCount: data === undefined ? undefined : BigInt(data),
         expectedDeleteFileCount: deletes === undefined ? undefined : BigInt(deletes),
+        updateTable: put.updateTable,
       },
     });
   }

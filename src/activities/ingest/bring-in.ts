@@ -17,7 +17,7 @@ import { withFooterMetrics } from './footer-metrics.ts';
 import { hasNdv, type PutNdv, putNdv } from './put-ndv.ts';
 import { putSchemas } from './put-schemas.ts';
 import { putSnapshot } from './put-snapshot.ts';
-import { finishTable, UNFINISHED, updateTable } from './update-table.ts';
+import { finishTable, tableMove, UNFINISHED } from './update-table.ts';
 
 export interface BringIn {
   deps: Pick<ActivityDeps, 'catalog' | 'logger'>;
@@ -82,7 +82,28 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
   const upstreamIds = new Set<bigint>();
   /** The newest snapshot that catalog and upstream both have: what one with an expired parent is read against. */
   let newest: bigint | undefined;
-  for await (const snapshot of reader.snapshots()) {
+  const ndv: PutNdv = {
+    deps,
+    reader,
+    tableId,
+    options: ndvOptions(connector.properties),
+    known,
+    ...ndvColumns(input, reader),
+    full,
+    signal: heart.signal,
+    beat: () => heart.beat({ snapshots, files, bytesRead: reader.bytesRead } satisfies IngestHeartbeat),
+  };
+  const withNdv = hasNdv(ndv);
+  // Until the numbers of distinct values are in the table counts as changed; it can be read before that.
+  const move = tableMove(
+    stored,
+    descriptor,
+    connector.connectorId,
+    input.table,
+    withNdv ? UNFINISHED : descriptor.fingerprint,
+  );
+  let moved = move === undefined;
+  for await (const [snapshot, last] of withLast(reader.snapshots())) {
     heart.signal.throwIfAborted();
     const { snapshotId, parentSnapshotId } = snapshot;
     const before = known.get(snapshotId);
@@ -102,6 +123,8 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
         before,
         base: before ? before.baseSnapshotId : parent,
         baseReadable: before?.baseSnapshotId === undefined || upstreamIds.has(before.baseSnapshotId),
+        // With the last, unless something is to expire before the pointer moves.
+        updateTable: last && [...known.keys()].every((id) => upstreamIds.has(id)) ? move?.request : undefined,
         resume: !before && resume?.snapshotId === String(snapshotId) ? resume.position : undefined,
         counts: { snapshots, files },
       });
@@ -110,6 +133,7 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
         files += put.files;
       }
       rowsWritten += put.rowsWritten;
+      moved ||= put.tableUpdated;
     }
     upstreamIds.add(snapshotId);
     newest = snapshotId;
@@ -117,30 +141,23 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
 
   const expired = [...known.keys()].filter((id) => !upstreamIds.has(id));
   await expireSnapshots(deps, tableId, expired);
-  const update = (fingerprint: string) =>
-    updateTable(deps, stored, descriptor, connector.connectorId, input.table, fingerprint);
-  const ndv: PutNdv = {
-    deps,
-    reader,
-    tableId,
-    options: ndvOptions(connector.properties),
-    known,
-    ...ndvColumns(input, reader),
-    full,
-    signal: heart.signal,
-    beat: () => heart.beat({ snapshots, files, bytesRead: reader.bytesRead } satisfies IngestHeartbeat),
-  };
-  let updated: boolean;
-  if (hasNdv(ndv)) {
-    // The table can be read before that, and counts as unchanged only after it.
-    updated = await update(UNFINISHED);
+  if (move && !moved) await deps.catalog.tables.updateTable(move.request);
+  if (withNdv) {
     await putNdv(ndv);
     await finishTable(deps, tableId, descriptor.fingerprint);
-  } else {
-    updated = await update(descriptor.fingerprint);
   }
-  const changed = snapshots > 0 || rowsWritten > 0 || expired.length > 0 || updated;
+  const changed = snapshots > 0 || rowsWritten > 0 || expired.length > 0 || move?.changes === true;
   return { changed, snapshots, files, bytesRead: reader.bytesRead, upstreamRequests: requestsMade(input.source.usage) };
+}
+
+/** Each with whether it is the last one. */
+async function* withLast<T>(items: AsyncIterable<T>): AsyncGenerator<[item: T, last: boolean]> {
+  let held: { item: T } | undefined;
+  for await (const item of items) {
+    if (held) yield [held.item, false];
+    held = { item };
+  }
+  if (held) yield [held.item, true];
 }
 
 /** The table in the catalog, with its current schema. */

@@ -1,5 +1,9 @@
 import type { TableDescriptor, TableRef } from '../../connectors/spi.ts';
-import type { Table } from '../../generated/reconciler/v1/tables.ts';
+import {
+  type Table,
+  type UpdateTableRequest,
+  UpdateTableRequest as UpdateTableRequestMessage,
+} from '../../generated/reconciler/v1/tables.ts';
 import type { ActivityDeps } from '../deps.ts';
 
 const MASK = [
@@ -18,20 +22,24 @@ const MASK = [
 /** In place of a fingerprint: the table can be read, and the next run goes on with it. No upstream gives it. */
 export const UNFINISHED = 'unfinished';
 
+/** What moves a table to the state that was read: current snapshot, refs and fingerprint at once, after all they need is in. */
+export interface TableMove {
+  request: UpdateTableRequest;
+  /** Something besides the fingerprint differs. */
+  changes: boolean;
+}
+
 /**
- * Moves the table to the state that was read: current snapshot, refs and fingerprint at once, after all they need is in.
- *
  * @param fingerprint the one that was read, or `UNFINISHED`
- * @returns whether anything but the fingerprint differed
+ * @returns undefined where the table is in that state already
  */
-export async function updateTable(
-  deps: Pick<ActivityDeps, 'catalog'>,
+export function tableMove(
   stored: Table,
   descriptor: TableDescriptor,
   connectorId: string,
   upstream: TableRef,
   fingerprint: string,
-): Promise<boolean> {
+): TableMove | undefined {
   const schema = descriptor.schemas.find(({ id }) => id === descriptor.currentSchemaId);
   const table: Partial<Table> = {
     tableId: stored.tableId,
@@ -50,8 +58,8 @@ export async function updateTable(
     })),
   };
   const known = stored.upstream?.fingerprint !== '' && !stored.upstream?.missingSince && same(stored, table);
-  if (known && stored.upstream?.fingerprint === fingerprint) return false;
-  await deps.catalog.tables.updateTable({
+  if (known && stored.upstream?.fingerprint === fingerprint) return undefined;
+  const request = UpdateTableRequestMessage.fromPartial({
     updateMask: MASK,
     table: {
       ...table,
@@ -65,10 +73,10 @@ export async function updateTable(
       },
     },
   });
-  return !known;
+  return { request, changes: !known };
 }
 
-/** After `updateTable` with `UNFINISHED`: from now on the table counts as unchanged while the upstream has this fingerprint. */
+/** After a move to `UNFINISHED`: from now on the table counts as unchanged while the upstream has this fingerprint. */
 export async function finishTable(
   { catalog }: Pick<ActivityDeps, 'catalog'>,
   tableId: string,

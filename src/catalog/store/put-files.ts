@@ -10,8 +10,8 @@ import { ensureSnapshot } from './ensure-snapshot.ts';
 import { FileWriter } from './file-writer.ts';
 import { ReplaceStream } from './replace-stream.ts';
 import type { Schema } from './schema.ts';
-import { findSnapshotRow, placeOf, type StoredSnapshot } from './snapshots.ts';
-import { StageStream } from './stage-stream.ts';
+import { findBase, findSnapshotRow, insertSnapshot, placeOf, type StoredSnapshot } from './snapshots.ts';
+import { type OpenStream, publish, StageStream } from './stage-stream.ts';
 import { getTableRow } from './tables.ts';
 
 /** What a stream's header says. */
@@ -31,12 +31,17 @@ export interface ExpectedCounts {
   deleteFiles: bigint | undefined;
 }
 
+export interface Finish extends ExpectedCounts {
+  /** Goes on in the transaction that makes the snapshot visible. Not for streams that replace. */
+  after?(trx: Kysely<Schema>): Promise<void>;
+}
+
 /** Takes the changes of one stream. Each call is a transaction of its own. */
 export interface ChangeStream {
   /** @returns rows written for good */
   write(changes: readonly ParsedChange[]): Promise<number>;
   /** Takes the last changes and makes all of it visible. @returns rows written for good */
-  finish(expected: ExpectedCounts, changes: readonly ParsedChange[]): Promise<number>;
+  finish(finish: Finish, changes: readonly ParsedChange[]): Promise<number>;
   /** Ends a stream that was not finished. */
   abandon(): Promise<void>;
 }
@@ -65,14 +70,47 @@ export async function openChangeStream(database: Database, header: PutHeader): P
       continue;
     }
     if (row.complete === 1 && !header.replace) return undefined;
-    const target = {
-      tableNum: row.table_num,
-      snapshotId: row.snapshot_id,
-      path: row.base_snapshot_id === null ? [placeOf(row)] : await pathOf(db, placeOf(row)),
-    };
-    const stream = { row, target, header, id: randomUUID(), writer: FileWriter.of(database) };
+    const stream = await openStream(db, database, header, row);
     return row.complete === 1 ? new ReplaceStream(database, stream) : new StageStream(database, stream);
   }
+}
+
+/**
+ * Puts a whole snapshot that is not there yet in one transaction: for the many that have few files.
+ *
+ * @returns rows written for good; undefined, with nothing done, where something of the snapshot is there and `openChangeStream` has to see
+ *   to it
+ * @throws CodedError NOT_FOUND for the table, FAILED_PRECONDITION for a base that is not complete and for other counts
+ */
+export async function putAtOnce(
+  database: Database,
+  header: PutHeader,
+  finish: Finish,
+  changes: readonly ParsedChange[],
+): Promise<number | undefined> {
+  const { snapshot, idempotencyKey } = header;
+  if (!snapshot || header.replace) return undefined;
+  return database.db.transaction().execute(async (trx) => {
+    const table = await getTableRow(trx, snapshot.tableId);
+    if (await findSnapshotRow(trx, table.table_num, snapshot.snapshotId)) return undefined;
+    const base = await findBase(trx, table, snapshot);
+    const row = await insertSnapshot(trx, table, snapshot, base, idempotencyKey);
+    return publish(trx, await openStream(trx, database, header, row), row, finish, changes);
+  });
+}
+
+async function openStream(
+  db: Kysely<Schema>,
+  database: Database,
+  header: PutHeader,
+  row: StoredSnapshot,
+): Promise<OpenStream> {
+  const target = {
+    tableNum: row.table_num,
+    snapshotId: row.snapshot_id,
+    path: row.base_snapshot_id === null ? [placeOf(row)] : await pathOf(db, placeOf(row)),
+  };
+  return { row, target, header, id: randomUUID(), writer: FileWriter.of(database) };
 }
 
 type Claim = { row: StoredSnapshot; clear: boolean };

@@ -5,7 +5,7 @@ import { CLEARING, clearChanges } from './clear-changes.ts';
 import type { Database } from './database.ts';
 import type { FileWriter, WriteTarget } from './file-writer.ts';
 import { checkCounts } from './live-counts.ts';
-import type { ChangeStream, ExpectedCounts, PutHeader } from './put-files.ts';
+import type { ChangeStream, Finish, PutHeader } from './put-files.ts';
 import { recomputeAll, statisticsChanged } from './recompute.ts';
 import type { Schema } from './schema.ts';
 import { findSnapshotRow, placeOf, type StoredSnapshot } from './snapshots.ts';
@@ -29,6 +29,49 @@ function nextPublished(db: Kysely<Schema>, tableNum: number) {
     .where('others.published', 'is not', null);
 }
 
+async function put(
+  trx: Kysely<Schema>,
+  { target, writer }: OpenStream,
+  changes: readonly ParsedChange[],
+): Promise<number> {
+  const written = writer.write(target, changes);
+  // Statistics of a file that other snapshots hold already came in otherwise.
+  if (written.updatedFiles > 0) await statisticsChanged(trx, target.tableNum);
+  if (written.countsChanged) await recomputeAll(trx, target.tableNum);
+  return written.rows;
+}
+
+/**
+ * Makes a staged snapshot visible, with the last of its changes.
+ *
+ * @throws CodedError FAILED_PRECONDITION where it then has other live files than are expected
+ */
+export async function publish(
+  trx: Kysely<Schema>,
+  stream: OpenStream,
+  row: StoredSnapshot,
+  finish: Finish,
+  changes: readonly ParsedChange[],
+): Promise<number> {
+  const rows = changes.length > 0 ? await put(trx, stream, changes) : 0;
+  const base =
+    row.base_snapshot_id === null ? undefined : await findSnapshotRow(trx, row.table_num, row.base_snapshot_id);
+  const totals = await totalsAt(trx, base?.totals ? totalsFromText(base.totals) : undefined, placeOf(row));
+  checkCounts(totals, finish, row, stream.header.tableId);
+  await trx
+    .updateTable('snapshots')
+    .set({
+      complete: 1,
+      published: nextPublished(trx, row.table_num),
+      totals: totalsToText(totals),
+      fetched_at: Date.now(),
+    })
+    .where('snapshot_num', '=', row.snapshot_num)
+    .execute();
+  await finish.after?.(trx);
+  return rows + 1;
+}
+
 /** Changes of a snapshot that is not complete: they go where they belong at once, where no reader looks yet. */
 export class StageStream implements ChangeStream {
   readonly #db: Kysely<Schema>;
@@ -42,22 +85,18 @@ export class StageStream implements ChangeStream {
   async write(changes: readonly ParsedChange[]): Promise<number> {
     return this.#db.transaction().execute(async (trx) => {
       if ((await this.#check(trx)).complete === 1) return 0;
-      return this.#put(trx, changes);
+      return put(trx, this.#stream, changes);
     });
   }
 
-  async #put(trx: Kysely<Schema>, changes: readonly ParsedChange[]): Promise<number> {
-    const { target, writer } = this.#stream;
-    const written = writer.write(target, changes);
-    // Statistics of a file that other snapshots hold already came in otherwise.
-    if (written.updatedFiles > 0) await statisticsChanged(trx, target.tableNum);
-    if (written.countsChanged) await recomputeAll(trx, target.tableNum);
-    return written.rows;
-  }
-
-  async finish(expected: ExpectedCounts, changes: readonly ParsedChange[]): Promise<number> {
+  async finish(finish: Finish, changes: readonly ParsedChange[]): Promise<number> {
     try {
-      return await this.#db.transaction().execute((trx) => this.#publish(trx, expected, changes));
+      return await this.#db.transaction().execute(async (trx) => {
+        const row = await this.#check(trx);
+        if (row.complete === 0) return publish(trx, this.#stream, row, finish, changes);
+        await finish.after?.(trx);
+        return 0;
+      });
     } catch (error) {
       // These changes give a wrong snapshot: the next stream, maybe with others, shall not build upon them.
       if (error instanceof CodedError && error.code !== 'ABORTED' && error.code !== 'NOT_FOUND') await this.#reset();
@@ -67,27 +106,6 @@ export class StageStream implements ChangeStream {
 
   /** What has come stays: another stream goes on with it. */
   async abandon(): Promise<void> {}
-
-  async #publish(db: Kysely<Schema>, expected: ExpectedCounts, changes: readonly ParsedChange[]): Promise<number> {
-    const row = await this.#check(db);
-    if (row.complete === 1) return 0;
-    const rows = changes.length > 0 ? await this.#put(db, changes) : 0;
-    const base =
-      row.base_snapshot_id === null ? undefined : await findSnapshotRow(db, row.table_num, row.base_snapshot_id);
-    const totals = await totalsAt(db, base?.totals ? totalsFromText(base.totals) : undefined, placeOf(row));
-    checkCounts(totals, expected, row, this.#stream.header.tableId);
-    await db
-      .updateTable('snapshots')
-      .set({
-        complete: 1,
-        published: nextPublished(db, row.table_num),
-        totals: totalsToText(totals),
-        fetched_at: Date.now(),
-      })
-      .where('snapshot_num', '=', row.snapshot_num)
-      .execute();
-    return rows + 1;
-  }
 
   /** The snapshot, if it is still this stream's. */
   async #check(db: Kysely<Schema>): Promise<StoredSnapshot> {

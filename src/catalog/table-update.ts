@@ -1,0 +1,74 @@
+import type { Kysely } from 'kysely';
+import { CodedError } from '../errors.ts';
+import { PartitionSpec, SnapshotRef, type Table, type UpdateTableRequest } from '../generated/reconciler/v1/tables.ts';
+import { maskPaths } from './rpc/field-mask.ts';
+import { Checks, required } from './rpc/violations.ts';
+import { checkEtag } from './store/errors.ts';
+import { ms } from './store/json.ts';
+import type { Schema } from './store/schema.ts';
+import { isComplete } from './store/snapshots.ts';
+import { putSchema } from './store/table-schemas.ts';
+import { getTableRow, updateTableRow, upstreamColumns } from './store/tables.ts';
+import { checkBinding, checkTable, TABLE_MASK } from './table-checks.ts';
+
+type Path = (typeof TABLE_MASK)[number];
+
+/** A masked update whose values are good in themselves. */
+export interface TableUpdate {
+  table: Table;
+  paths: readonly Path[];
+}
+
+/** @throws InvalidRequest */
+export function checkedTableUpdate(request: UpdateTableRequest): TableUpdate {
+  const table = required(request.table, 'table');
+  const paths = maskPaths(request.updateMask, TABLE_MASK);
+  const checks = new Checks();
+  checks.id(table.tableId, 'table.table_id');
+  checkTable(checks, table, paths);
+  return { table, paths };
+}
+
+/**
+ * @throws CodedError NOT_FOUND, ABORTED for another etag, ALREADY_EXISTS for an upstream table that is bound, FAILED_PRECONDITION for a
+ *   current snapshot that is not complete
+ */
+export async function applyTableUpdate(trx: Kysely<Schema>, { table, paths }: TableUpdate): Promise<void> {
+  const stored = await getTableRow(trx, table.tableId);
+  checkEtag('table', table.tableId, table.etag, stored.etag);
+  if (paths.includes('upstream')) await checkBinding(trx, 'tables', table.upstream, stored.table_id);
+  if (paths.includes('current_snapshot_id') && table.currentSnapshotId !== undefined) {
+    await refuseUnreadable(trx, stored.table_num, table.tableId, table.currentSnapshotId);
+  }
+  if (paths.includes('schema') && table.schema) await putSchema(trx, stored.table_num, table.schema);
+  await updateTableRow(trx, table.tableId, changes(table, paths));
+}
+
+async function refuseUnreadable(db: Kysely<Schema>, tableNum: number, tableId: string, snapshotId: bigint) {
+  if (await isComplete(db, tableNum, snapshotId)) return;
+  throw new CodedError(
+    'FAILED_PRECONDITION',
+    `snapshot ${snapshotId} of table ${tableId} is not complete, so that it cannot be the current one: send its files first`,
+  );
+}
+
+/** The columns that a masked update changes. */
+function changes(table: Table, paths: readonly Path[]) {
+  const all = {
+    description: { description: table.description },
+    format_version: { format_version: table.formatVersion },
+    location: { location: table.location },
+    metadata_location: { metadata_location: table.metadataLocation },
+    properties: { properties: JSON.stringify(table.properties) },
+    schema: { schema_id: table.schema?.schemaId ?? null },
+    partition_specs: { partition_specs: JSON.stringify(table.partitionSpecs.map(PartitionSpec.toJSON)) },
+    default_spec_id: { default_spec_id: table.defaultSpecId },
+    current_snapshot_id: { current_snapshot_id: table.currentSnapshotId?.toString() ?? null },
+    refs: { refs: JSON.stringify(table.refs.map(SnapshotRef.toJSON)) },
+    upstream: upstreamColumns(table.upstream),
+    'upstream.fingerprint': { fingerprint: table.upstream?.fingerprint ?? '' },
+    'upstream.fetched_at': { fetched_at: ms(table.upstream?.fetchedAt) },
+    'upstream.missing_since': { missing_since: ms(table.upstream?.missingSince) },
+  };
+  return Object.assign({}, ...paths.map((path) => all[path]));
+}
