@@ -1,4 +1,5 @@
-import type { Kysely } from 'kysely';
+import type { Insertable, Kysely } from 'kysely';
+import { compiledWrite } from './compiled-query.ts';
 import type { Schema } from './schema.ts';
 
 type Db = Kysely<Schema>;
@@ -26,18 +27,18 @@ export async function newPlace(db: Db, tableNum: number, base: Place | undefined
       .executeTakeFirst();
     if (numUpdatedRows > 0n) return { chain: base.chain, ord: base.ord + 1 };
   }
-  const { chain_num } = await db
-    .insertInto('chains')
-    .values({
-      table_num: tableNum,
-      parent_chain_num: base?.chain ?? null,
-      parent_ord: base?.ord ?? null,
-      tip_ord: 1,
-    })
-    .returning('chain_num')
-    .executeTakeFirstOrThrow();
-  return { chain: chain_num, ord: 1 };
+  const [made] = await insert(db, {
+    table_num: tableNum,
+    parent_chain_num: base?.chain ?? null,
+    parent_ord: base?.ord ?? null,
+    tip_ord: 1,
+  });
+  return { chain: (made as { chain_num: number }).chain_num, ord: 1 };
 }
+
+const insert = compiledWrite((db, row: Insertable<Schema['chains']>) =>
+  db.insertInto('chains').values(row).returning('chain_num'),
+);
 
 /** Gives a place back. Nothing may be left in it, and nothing may be based on it. */
 export async function freePlace(db: Db, { chain, ord }: Place): Promise<void> {

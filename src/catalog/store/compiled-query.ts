@@ -11,9 +11,29 @@ export function compiledQuery<Args extends unknown[], Row>(
   let query: CompiledQuery<Row> | undefined;
   return async (db, ...args) => {
     query ??= build(db, ...args).compile();
-    if (query.parameters.length !== args.length) {
-      throw new Error(`${query.sql}: has ${query.parameters.length} parameters, and ${args.length} are given`);
-    }
-    return (await db.executeQuery<Row>({ ...query, parameters: args })).rows;
+    return execute(db, query, args);
   };
+}
+
+/**
+ * The same for what writes a row: compiled once for each set of columns. Its parameters are the row's values and then the other arguments,
+ * in their order; none of the values may be undefined.
+ */
+export function compiledWrite<Row extends object, Args extends unknown[], Result>(
+  build: (db: Kysely<Schema>, row: Row, ...args: Args) => Compilable<Result>,
+): (db: Kysely<Schema>, row: Row, ...args: Args) => Promise<Result[]> {
+  const queries = new Map<string, CompiledQuery<Result>>();
+  return async (db, row, ...args) => {
+    const columns = Object.keys(row).join();
+    const query = queries.get(columns) ?? build(db, row, ...args).compile();
+    queries.set(columns, query);
+    return execute(db, query, [...Object.values(row), ...args]);
+  };
+}
+
+async function execute<Row>(db: Kysely<Schema>, query: CompiledQuery<Row>, parameters: unknown[]): Promise<Row[]> {
+  if (query.parameters.length !== parameters.length) {
+    throw new Error(`${query.sql}: has ${query.parameters.length} parameters, and ${parameters.length} are given`);
+  }
+  return (await db.executeQuery<Row>({ ...query, parameters })).rows;
 }

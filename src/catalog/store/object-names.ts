@@ -1,5 +1,5 @@
-import type { Kysely } from 'kysely';
-import { compiledQuery } from './compiled-query.ts';
+import type { Insertable, Kysely } from 'kysely';
+import { compiledQuery, compiledWrite } from './compiled-query.ts';
 import type { Schema } from './schema.ts';
 
 type Db = Kysely<Schema>;
@@ -15,8 +15,12 @@ const byName = compiledQuery((db, namespaceId: string, name: string) =>
 
 /** Takes a name for a table or view. It must be free. */
 export async function nameObject(db: Db, namespaceId: string, name: string, objectId: string): Promise<void> {
-  await db.insertInto('object_names').values({ namespace_id: namespaceId, name, object_id: objectId }).execute();
+  await insert(db, { namespace_id: namespaceId, name, object_id: objectId });
 }
+
+const insert = compiledWrite((db, row: Insertable<Schema['object_names']>) =>
+  db.insertInto('object_names').values(row),
+);
 
 /** Frees the name of a table or view. */
 export async function unnameObject(db: Db, objectId: string): Promise<void> {

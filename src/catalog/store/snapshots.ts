@@ -1,8 +1,8 @@
-import type { Kysely, Selectable } from 'kysely';
+import type { Insertable, Kysely, Selectable } from 'kysely';
 import { CodedError } from '../../errors.ts';
 import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
 import { newPlace, type Place } from './chains.ts';
-import { compiledQuery } from './compiled-query.ts';
+import { compiledQuery, compiledWrite } from './compiled-query.ts';
 import { notFound } from './errors.ts';
 import { date, jsonMap, ms } from './json.ts';
 import type { Schema, SnapshotRow } from './schema.ts';
@@ -84,27 +84,28 @@ export async function insertSnapshot(
   stageKey: string | null,
 ): Promise<StoredSnapshot> {
   const place = await newPlace(db, table.table_num, base && placeOf(base));
-  return db
-    .insertInto('snapshots')
-    .values({
-      table_num: table.table_num,
-      snapshot_id: snapshot.snapshotId.toString(),
-      ...ownColumns(snapshot),
-      base_snapshot_id: base?.snapshot_id ?? null,
-      fetched_at: Date.now(),
-      chain_num: place.chain,
-      ord: place.ord,
-      complete: 0,
-      published: null,
-      stage_key: stageKey,
-      totals: null,
-      live_rows: null,
-      ndv: null,
-      put_columns_key: null,
-    })
-    .returningAll()
-    .executeTakeFirstOrThrow();
+  const [row] = await insert(db, {
+    table_num: table.table_num,
+    snapshot_id: snapshot.snapshotId.toString(),
+    ...ownColumns(snapshot),
+    base_snapshot_id: base?.snapshot_id ?? null,
+    fetched_at: Date.now(),
+    chain_num: place.chain,
+    ord: place.ord,
+    complete: 0,
+    published: null,
+    stage_key: stageKey,
+    totals: null,
+    live_rows: null,
+    ndv: null,
+    put_columns_key: null,
+  });
+  return row as StoredSnapshot;
 }
+
+const insert = compiledWrite((db, row: Insertable<SnapshotRow>) =>
+  db.insertInto('snapshots').values(row).returningAll(),
+);
 
 /** In the order in which they became complete, those behind `after`. */
 export async function listSnapshotRows(db: Db, tableNum: number, limit: number, showExpired: boolean, after?: number) {

@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely';
 import { CodedError } from '../../errors.ts';
 import type { ParsedChange } from '../wire/file-change.ts';
 import { CLEARING, clearChanges } from './clear-changes.ts';
+import { compiledQuery } from './compiled-query.ts';
 import type { Database } from './database.ts';
 import type { FileWriter, WriteTarget } from './file-writer.ts';
 import { checkCounts } from './live-counts.ts';
@@ -20,14 +21,21 @@ export interface OpenStream {
   writer: FileWriter;
 }
 
-/** Behind all that are published. */
-function nextPublished(db: Kysely<Schema>, tableNum: number) {
-  return db
-    .selectFrom('snapshots as others')
-    .select((eb) => eb(eb.fn.coalesce(eb.fn.max('others.published'), eb.lit(0)), '+', 1).as('next'))
-    .where('others.table_num', '=', tableNum)
-    .where('others.published', 'is not', null);
-}
+/** Makes a snapshot visible, behind all that are. */
+const makeVisible = compiledQuery((db, tableNum: number, totals: string, fetchedAt: number, snapshotNum: number) =>
+  db
+    .updateTable('snapshots')
+    .set(({ selectFrom, lit }) => ({
+      complete: lit(1),
+      published: selectFrom('snapshots as others')
+        .select((eb) => eb(eb.fn.coalesce(eb.fn.max('others.published'), lit(0)), '+', lit(1)).as('next'))
+        .where('others.table_num', '=', tableNum)
+        .where('others.published', 'is not', null),
+      totals,
+      fetched_at: fetchedAt,
+    }))
+    .where('snapshot_num', '=', snapshotNum),
+);
 
 async function put(
   trx: Kysely<Schema>,
@@ -58,16 +66,7 @@ export async function publish(
     row.base_snapshot_id === null ? undefined : await findSnapshotRow(trx, row.table_num, row.base_snapshot_id);
   const totals = await totalsAt(trx, base?.totals ? totalsFromText(base.totals) : undefined, placeOf(row));
   checkCounts(totals, finish, row, stream.header.tableId);
-  await trx
-    .updateTable('snapshots')
-    .set({
-      complete: 1,
-      published: nextPublished(trx, row.table_num),
-      totals: totalsToText(totals),
-      fetched_at: Date.now(),
-    })
-    .where('snapshot_num', '=', row.snapshot_num)
-    .execute();
+  await makeVisible(trx, row.table_num, totalsToText(totals), Date.now(), row.snapshot_num);
   await finish.after?.(trx);
   return rows + 1;
 }

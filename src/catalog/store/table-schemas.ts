@@ -1,8 +1,8 @@
-import type { Kysely } from 'kysely';
+import type { Insertable, Kysely } from 'kysely';
 import type { TableSchema } from '../../generated/reconciler/v1/tables.ts';
 import { type LeafColumn, leafColumns } from '../../stats/leaf-columns.ts';
 import { METADATA_COLUMNS } from '../../stats/metadata-columns.ts';
-import { compiledQuery } from './compiled-query.ts';
+import { compiledQuery, compiledWrite } from './compiled-query.ts';
 import type { Schema } from './schema.ts';
 
 type Db = Kysely<Schema>;
@@ -13,17 +13,20 @@ export async function putSchema(
   tableNum: number,
   schema: Pick<TableSchema, 'schemaId' | 'json'>,
 ): Promise<void> {
-  await db
+  await upsert(db, { table_num: tableNum, schema_id: schema.schemaId, json: schema.json });
+}
+
+const upsert = compiledWrite((db, row: Insertable<Schema['table_schemas']>) =>
+  db
     .insertInto('table_schemas')
-    .values({ table_num: tableNum, schema_id: schema.schemaId, json: schema.json })
+    .values(row)
     .onConflict((conflict) =>
       conflict
         .columns(['table_num', 'schema_id'])
-        .doUpdateSet({ json: schema.json })
-        .where('table_schemas.json', '!=', schema.json),
-    )
-    .execute();
-}
+        .doUpdateSet(({ ref }) => ({ json: ref('excluded.json') }))
+        .whereRef('table_schemas.json', '!=', 'excluded.json'),
+    ),
+);
 
 export async function findSchema(db: Db, tableNum: number, schemaId: number): Promise<TableSchema | undefined> {
   const [row] = await byId(db, tableNum, schemaId);

@@ -1,4 +1,4 @@
-import type { ExpressionBuilder, Kysely, Selectable, Updateable } from 'kysely';
+import type { ExpressionBuilder, Insertable, Kysely, Selectable, Updateable } from 'kysely';
 import type { Namespace } from '../../generated/reconciler/v1/namespaces.ts';
 import {
   PartitionSpec,
@@ -11,7 +11,7 @@ import {
 import { formatName } from '../../names.ts';
 import { newEtag, newId } from '../ids.ts';
 import { TENANT } from '../tenant.ts';
-import { compiledQuery } from './compiled-query.ts';
+import { compiledQuery, compiledWrite } from './compiled-query.ts';
 import { alreadyExists, notFound } from './errors.ts';
 import { forgetAnswers } from './idempotency.ts';
 import { date, jsonMap, ms } from './json.ts';
@@ -46,45 +46,44 @@ export async function insertFreeTable(
   await nameObject(db, table.namespaceId, table.name, tableId);
   const now = Date.now();
   const tableNum = await newContents(db, tableId);
-  await db
-    .insertInto('tables')
-    .values({
-      table_id: tableId,
-      table_num: tableNum,
-      tenant_id: TENANT,
-      catalog_id: namespace.catalogId,
-      namespace_id: namespace.namespaceId,
-      name: table.name,
-      description: table.description,
-      format: tableFormatToJSON(table.format),
-      format_version: table.formatVersion,
-      location: table.location,
-      metadata_location: table.metadataLocation,
-      properties: JSON.stringify(table.properties),
-      schema_id: table.schema?.schemaId ?? null,
-      partition_specs: JSON.stringify(table.partitionSpecs.map(PartitionSpec.toJSON)),
-      default_spec_id: table.defaultSpecId,
-      current_snapshot_id: null,
-      refs: JSON.stringify(table.refs.map(SnapshotRef.toJSON)),
-      ...upstreamColumns(table.upstream),
-      created_at: now,
-      updated_at: now,
-      etag: newEtag(),
-    })
-    .execute();
+  await insert(db, {
+    table_id: tableId,
+    table_num: tableNum,
+    tenant_id: TENANT,
+    catalog_id: namespace.catalogId,
+    namespace_id: namespace.namespaceId,
+    name: table.name,
+    description: table.description,
+    format: tableFormatToJSON(table.format),
+    format_version: table.formatVersion,
+    location: table.location,
+    metadata_location: table.metadataLocation,
+    properties: JSON.stringify(table.properties),
+    schema_id: table.schema?.schemaId ?? null,
+    partition_specs: JSON.stringify(table.partitionSpecs.map(PartitionSpec.toJSON)),
+    default_spec_id: table.defaultSpecId,
+    current_snapshot_id: null,
+    refs: JSON.stringify(table.refs.map(SnapshotRef.toJSON)),
+    ...upstreamColumns(table.upstream),
+    created_at: now,
+    updated_at: now,
+    etag: newEtag(),
+  });
   if (table.schema) await putSchema(db, tableNum, table.schema);
   return { table_id: tableId, table_num: tableNum };
 }
 
+const insert = compiledWrite((db, row: Insertable<TableRow>) => db.insertInto('tables').values(row));
+
 /** A new number for the contents of a table. */
 export async function newContents(db: Db, tableId: string): Promise<number> {
-  const { table_num } = await db
-    .insertInto('table_contents')
-    .values({ table_id: tableId, generation: 1, dropped: 0 })
-    .returning('table_num')
-    .executeTakeFirstOrThrow();
-  return table_num;
+  const [made] = await insertContents(db, { table_id: tableId, generation: 1, dropped: 0 });
+  return (made as { table_num: number }).table_num;
 }
+
+const insertContents = compiledWrite((db, row: Insertable<Schema['table_contents']>) =>
+  db.insertInto('table_contents').values(row).returning('table_num'),
+);
 
 function select(db: Db) {
   return db
@@ -134,12 +133,12 @@ export async function listTables(db: Db, namespaceId: string, limit: number, aft
 
 /** Changes columns, and with them the etag. */
 export async function updateTableRow(db: Db, tableId: string, changes: Updateable<TableRow>): Promise<void> {
-  await db
-    .updateTable('tables')
-    .set({ ...changes, updated_at: Date.now(), etag: newEtag() })
-    .where('table_id', '=', tableId)
-    .execute();
+  await update(db, { ...changes, updated_at: Date.now(), etag: newEtag() }, tableId);
 }
+
+const update = compiledWrite((db, row: Updateable<TableRow>, tableId: string) =>
+  db.updateTable('tables').set(row).where('table_id', '=', tableId),
+);
 
 /** Gives a table another place. The name there must be free. */
 export async function moveTable(db: Db, table: Row, namespaceId: string, catalogId: string, name: string) {

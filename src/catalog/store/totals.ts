@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import { invalid } from '../rpc/violations.ts';
 import { baseOf, type Place, pathOf } from './chains.ts';
+import { compiledQuery } from './compiled-query.ts';
 import { FILE_KINDS, type FileKind } from './file-kind.ts';
 import { liveInstances } from './live-files.ts';
 import type { Schema } from './schema.ts';
@@ -51,7 +52,7 @@ const MAX_INT64 = 2n ** 63n - 1n;
 export async function totalsAt(db: Db, base: Totals | undefined, place: Place): Promise<Totals> {
   const totals = base ? structuredClone(base) : noTotals();
   for (const [sign, rows] of [
-    [1n, await cameAt(db, place)],
+    [1n, await cameAt(db, place.chain, place.ord)],
     [-1n, base ? await wentAt(db, place) : []],
   ] as const) {
     for (const row of rows) {
@@ -83,15 +84,9 @@ function sum(high: string, low: string): bigint {
   return BigInt(high) * 4294967296n + BigInt(low);
 }
 
-function cameAt(db: Db, { chain, ord }: Place) {
-  return db
-    .selectFrom('memberships')
-    .select(sums)
-    .where('chain_num', '=', chain)
-    .where('came_ord', '=', ord)
-    .groupBy('kind')
-    .execute();
-}
+const cameAt = compiledQuery((db, chain: number, ord: number) =>
+  db.selectFrom('memberships').select(sums).where('chain_num', '=', chain).where('came_ord', '=', ord).groupBy('kind'),
+);
 
 function wentAt(db: Db, { chain, ord }: Place) {
   return db
