@@ -2,7 +2,8 @@
  * The benchmark behind REST catalogs and Glue: `npm run bench:upstreams`, or small in a minute or two: `… -- --quick`.
  *
  * Real servers of this machine hold many small tables. DataHub's Iceberg source with profiling reads them twice, then a real stack does: a
- * first run and one that finds nothing changed. Two more runs of another stack go through proxies that count what is asked upstream.
+ * first run just after its start, when its code is not compiled yet; a first run of another connector, as a stack that is up for a while does
+ * it; and one that finds nothing changed. Two more runs of another stack go through proxies that count what is asked upstream.
  * Reports on stderr, prints JSON on stdout.
  */
 import { mkdirSync } from 'node:fs';
@@ -41,7 +42,7 @@ interface Measured {
   setup: string;
   tables: number;
   datahub: { first: DataHubRun; again: DataHubRun };
-  ours: { first: TimedRun; again: TimedRun };
+  ours: { cold: TimedRun; first: TimedRun; again: TimedRun };
   /** What ours asks of each server, in runs of its own. */
   asked: { first: Record<string, Counts>; again: Record<string, Counts> };
   /** Conditional loads that the REST server answers a second when they are all that it does. */
@@ -49,57 +50,72 @@ interface Measured {
 }
 
 async function measure(setup: string, many: ManyTables, upstream: Upstream, cache: string): Promise<Measured> {
-  const { addresses } = upstream;
-  const restAlone = addresses.rest && (await warmRest(addresses.rest, many.tables));
+  const { rest } = upstream.addresses;
+  const restAlone = rest && (await warmRest(rest, many.tables));
   console.error(`bench: ${setup}: DataHub`);
   const [first, again] = await runDataHub(upstream.datahub, 2);
   for (const run of [first, again]) {
     if (run?.profiles !== many.tables.length) throw new Error(`DataHub profiled ${run?.profiles} tables`);
   }
   console.error(`bench: ${setup}: ours`);
-  const ours = await runOurs(upstream, addresses, many, cache);
+  const ours = await runOurs(upstream, many, cache);
   console.error(`bench: ${setup}: ours, counted`);
   const asked = await countOurs(upstream, many, cache);
   const datahub = { first: first!, again: again! };
   return { setup, tables: many.tables.length, datahub, ours, asked, ...(restAlone && { restAlone }) };
 }
 
-/** A first run and one that finds nothing changed, in a stack of their own; `after` is called behind each. */
-async function runOurs(upstream: Upstream, at: Addresses, many: ManyTables, cache: string, after?: () => void) {
+/** Two connectors of a stack of their own. */
+async function runOurs(upstream: Upstream, many: ManyTables, cache: string): Promise<Measured['ours']> {
   await using stack = await BenchStack.start(cache);
-  await stack.createConnector('bench', ...upstream.connector(at));
-  const first = await timed(stack);
-  after?.();
-  const files = many.tables.length * many.snapshots * many.files;
-  expectCount(first.job, 'tablesChanged', many.tables.length);
-  expectCount(first.job, 'filesIngested', files);
-  const again = await timed(stack);
-  after?.();
-  expectCount(again.job, 'tablesUnchanged', many.tables.length);
-  return { first, again };
+  const cold = await firstRun(stack, 'cold', upstream, upstream.addresses, many);
+  const first = await firstRun(stack, 'first', upstream, upstream.addresses, many);
+  return { cold, first, again: await unchangedRun(stack, 'first', many) };
+}
+
+async function firstRun(
+  stack: BenchStack,
+  connector: string,
+  upstream: Upstream,
+  at: Addresses,
+  many: ManyTables,
+): Promise<TimedRun> {
+  await stack.createConnector(connector, ...upstream.connector(at));
+  const run = await timed(stack, connector);
+  expectCount(run.job, 'tablesChanged', many.tables.length);
+  expectCount(run.job, 'filesIngested', many.tables.length * many.snapshots * many.files);
+  return run;
+}
+
+async function unchangedRun(stack: BenchStack, connector: string, many: ManyTables): Promise<TimedRun> {
+  const run = await timed(stack, connector);
+  expectCount(run.job, 'tablesUnchanged', many.tables.length);
+  return run;
 }
 
 async function countOurs(upstream: Upstream, many: ManyTables, cache: string): Promise<Measured['asked']> {
   const proxies = await Promise.all(
     Object.entries(upstream.addresses).map(async ([name, url]) => [name, await CountingProxy.start(url)] as const),
   );
-  const taken: Record<string, Counts>[] = [];
-  const take = () => taken.push(Object.fromEntries(proxies.map(([name, proxy]) => [name, proxy.take()])));
+  const take = () => Object.fromEntries(proxies.map(([name, proxy]) => [name, proxy.take()]));
+  const at = Object.fromEntries(proxies.map(([name, { url }]) => [name, url]));
   try {
-    const at = Object.fromEntries(proxies.map(([name, { url }]) => [name, url]));
-    await runOurs(upstream, at, many, cache, take);
+    await using stack = await BenchStack.start(cache);
+    await firstRun(stack, 'counted', upstream, at, many);
+    const first = take();
+    await unchangedRun(stack, 'counted', many);
+    return { first, again: take() };
   } finally {
     for (const [, proxy] of proxies) await proxy[Symbol.asyncDispose]();
   }
-  return { first: taken[0]!, again: taken[1]! };
 }
 
 const PROCESSES: readonly StackProcess[] = ['worker', 'catalog', 'temporal'];
 
-async function timed(stack: BenchStack): Promise<TimedRun> {
+async function timed(stack: BenchStack, connector: string): Promise<TimedRun> {
   const cpu = () => ({ machine: busySeconds(), processes: PROCESSES.map((name) => stack.cpuSeconds(name)) });
   const before = cpu();
-  const { job, jobSeconds } = await stack.reconcile('bench');
+  const { job, jobSeconds } = await stack.reconcile(connector);
   const after = cpu();
   const own = PROCESSES.map((_, i) => after.processes[i]! - before.processes[i]!);
   const others = after.machine - before.machine - own.reduce((sum, seconds) => sum + seconds, 0);
@@ -118,20 +134,22 @@ function expectCount(job: Job, field: 'tablesChanged' | 'tablesUnchanged' | 'fil
   if (found !== wanted) throw new Error(`${job.jobId}: ${field} is ${found}, ${wanted} expected`);
 }
 
+const RUNS = { cold: 'first, stack\njust started', first: 'first', again: 'unchanged' };
+
 function report(all: Measured[]): void {
   const head = ['setup', 'run', 'DataHub', 'ours', 'ratio', 'asked upstream, by ours', 'CPU seconds'];
   const table = new Table({ head, style: { head: [], border: [] } });
   for (const { setup, tables, datahub, ours, asked, restAlone } of all) {
-    for (const run of ['first', 'again'] as const) {
-      const [theirs, mine] = [datahub[run], ours[run]];
+    for (const run of ['cold', 'first', 'again'] as const) {
+      const [theirs, mine] = [datahub[run === 'again' ? run : 'first'], ours[run]];
       const pace = (seconds: number) => `${(tables / seconds).toFixed(0)} tables/s\n${seconds.toFixed(2)} s`;
       table.push([
         `${setup}\n${tables} tables`,
-        run === 'first' ? 'first' : 'unchanged',
+        RUNS[run],
         pace(theirs.seconds),
         pace(mine.seconds) + (run === 'again' && restAlone ? `\nserver alone ${restAlone.toFixed(0)}/s` : ''),
         (theirs.seconds / mine.seconds).toFixed(1),
-        [...Object.entries(asked[run]).map(countsText), jobText(mine.job)].join('\n'),
+        [...Object.entries(run === 'cold' ? {} : asked[run]).map(countsText), jobText(mine.job)].join('\n'),
         `DataHub ${theirs.cpuSeconds.toFixed(1)}\n${cpuText(mine.cpuSeconds)}`,
       ]);
     }

@@ -36,6 +36,8 @@ export interface Counted extends HandlerOptions {
   usage?: Usage;
   /** The bodies of answers without an error are counted by the caller, who reads them as a stream. */
   streamed?: boolean;
+  /** What an attempt before the SDK's first has come to, from this same handler: it counts as that first one. */
+  earlier?: { outcome?: ReturnType<NodeHttpHandler['handle']> };
 }
 
 /**
@@ -66,7 +68,12 @@ class CountingHandler extends NodeHttpHandler {
     request: Parameters<NodeHttpHandler['handle']>[0],
     options: Counted = {},
   ): ReturnType<NodeHttpHandler['handle']> {
-    const { usage, streamed } = options;
+    const { usage, streamed, earlier } = options;
+    if (earlier?.outcome !== undefined) {
+      const { outcome } = earlier;
+      earlier.outcome = undefined;
+      return outcome;
+    }
     if (usage !== undefined) usage.requests++;
     const limit = this.#attemptMs === undefined ? undefined : AbortSignal.timeout(this.#attemptMs);
     // The name tells the SDK that another attempt is worth it.

@@ -20,6 +20,8 @@ export interface S3Access {
   followsRedirects: boolean;
   /** From now on every store looks for the bucket there. */
   redirect(bucket: string, region: string): void;
+  /** Requests are signed; else they are anonymous. */
+  signed: boolean;
   /** On every request to a bucket whose requesters pay. */
   requestPayer?: 'requester';
   /** Of all requests to the same endpoint: those that would wait for a connection wait here, where no time limit runs. */
@@ -103,6 +105,7 @@ export async function s3Access(properties: Properties): Promise<S3Access> {
     followsRedirects: properties['s3.cross-region-access-enabled']?.toLowerCase() !== 'false',
     redirect: (bucket, region) => regions.set(place(bucket), region),
     ...(isOn(properties, 's3.requester-pays') && { requestPayer: 'requester' as const }),
+    signed: !anonymous,
     limiter,
     where,
     credentials: anonymous ? 'a request without credentials (s3.anonymous)' : credentialsName(properties, 's3'),

@@ -1,18 +1,13 @@
 import type { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
-import {
-  GetObjectCommand,
-  type GetObjectCommandOutput,
-  HeadObjectCommand,
-  ListObjectsV2Command,
-  type S3Client,
-} from '@aws-sdk/client-s3';
+import { GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { CodedError } from '../../errors.ts';
 import type { Counted } from '../aws/request-handler.ts';
 import { Limiter } from '../limiter.ts';
 import type { FolderEntry, ObjectStat, ObjectStore } from '../object-store.ts';
 import type { StoreOptions } from '../open-store.ts';
 import type { Usage } from '../usage.ts';
+import { directGet, type Got } from './direct-get.ts';
 import { CutBodyError, readBody } from './read-body.ts';
 import { type S3Access, s3Access } from './s3-access.ts';
 import { regionNamedIn, s3Error } from './s3-errors.ts';
@@ -54,11 +49,14 @@ export class S3Store implements ObjectStore {
     const ranged = start > 0 || end !== undefined;
     const range = ranged ? `bytes=${start}-${end === undefined ? '' : end - 1}` : undefined;
     return this.#call(path, 'read', async (client, access, { bucket, key }) => {
-      const get = { Bucket: bucket, Key: key, Range: range, RequestPayer: access.requestPayer };
+      const { requestPayer: RequestPayer, signed } = access;
+      const get = { Bucket: bucket, Key: key, Range: range, RequestPayer };
+      const headers = { ...(range && { range }), ...(RequestPayer && { 'x-amz-request-payer': RequestPayer }) };
       for (let attempt = 1; ; attempt++) {
-        let answer: GetObjectCommandOutput;
+        let answer: Got;
         try {
-          answer = await client.send(new GetObjectCommand(get), this.#counted(true));
+          const { got, send } = await directGet(client, { bucket, key, headers, signed }, this.#counted(true));
+          answer = got ?? (await client.send(new GetObjectCommand(get), send));
         } catch (error) {
           if (isRangeBehindEnd(error)) return new Uint8Array(0);
           throw error;
@@ -199,7 +197,7 @@ const OWN_IDENTITY =
 
 /** The bytes to come, before any of them is kept. */
 function checkedLength(
-  { ContentLength, ContentRange }: GetObjectCommandOutput,
+  { ContentLength, ContentRange }: Got,
   path: string,
   range: string | undefined,
   maxBytes: number,
