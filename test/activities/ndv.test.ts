@@ -326,7 +326,7 @@ describe('distinct values', () => {
   it('are forgotten with the table', async () => {
     const tableId = await (await connect({ 'stats.ndv.enabled': 'true' }))();
     await columns(tableId, 3);
-    const { default: Sqlite } = await import('better-sqlite3');
+    const { Sqlite } = await import('../../src/catalog/store/sqlite.ts');
     const sketches = () => {
       const db = new Sqlite(catalog.file, { readonly: true });
       const count = db

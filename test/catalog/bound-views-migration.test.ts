@@ -1,9 +1,9 @@
-import Sqlite from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
 import { expect, it } from 'vitest';
 import { migration as first } from '../../src/catalog/store/migrations/0001-first.ts';
 import { migration as boundViews } from '../../src/catalog/store/migrations/0003-bound-views.ts';
 import type { Schema } from '../../src/catalog/store/schema.ts';
+import { Sqlite } from '../../src/catalog/store/sqlite.ts';
 import { getView } from '../../src/catalog/store/views.ts';
 
 it('views and jobs of version 0.1 stay what they were', async () => {

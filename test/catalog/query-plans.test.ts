@@ -1,5 +1,6 @@
-import Sqlite from 'better-sqlite3';
+import type BetterSqlite from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Sqlite } from '../../src/catalog/store/sqlite.ts';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
 import { FileContent } from '../../src/generated/reconciler/v1/statistics.ts';
 import { added, long, removed, TestTable } from './files.ts';
@@ -121,7 +122,7 @@ describe('queries', () => {
         sql.includes('sqlite_')
       )
         continue;
-      const explained = prepare.call(db, `explain query plan ${sql.replaceAll('?', '1')}`) as Sqlite.Statement;
+      const explained = prepare.call(db, `explain query plan ${sql.replaceAll('?', '1')}`) as BetterSqlite.Statement;
       for (const { detail } of explained.all() as { detail: string }[]) {
         const [, verb, name = ''] = /^(SCAN|SEARCH) (\S+)/.exec(detail) ?? [];
         if (!verb || !BIG.includes(name)) continue;

@@ -29,15 +29,18 @@ export class RunningStack implements AsyncDisposable {
     this.temporal = temporal;
   }
 
-  /** @param env Added to the environment of its processes. */
-  static async start(env: NodeJS.ProcessEnv = {}): Promise<RunningStack> {
+  /**
+   * @param env Added to the environment of its processes.
+   * @param node Runs them.
+   */
+  static async start(env: NodeJS.ProcessEnv = {}, node = process.execPath): Promise<RunningStack> {
     const dataDir = mkdtempSync(join(tmpdir(), 'reconciler-test-'));
     const [port, uiPort] = [await freePort(), await freePort()];
-    const child = spawn(
-      process.execPath,
-      [BIN, 'up', '--data-dir', dataDir, '--port', String(port), '--ui-port', String(uiPort)],
-      { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env: { ...globalThis.process.env, ...env } },
-    );
+    const child = spawn(node, [BIN, 'up', '--data-dir', dataDir, '--port', String(port), '--ui-port', String(uiPort)], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+      env: { ...globalThis.process.env, ...env },
+    });
     let output = '';
     await new Promise<void>((resolve, reject) => {
       const onData = (data: Buffer) => {

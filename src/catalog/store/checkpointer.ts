@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
+import { sqlitePath } from './sqlite.ts';
 
 /**
  * Moves the write-ahead log into the database from a thread of its own.
@@ -13,10 +13,9 @@ export class Checkpointer {
   readonly #ended: Promise<void>;
 
   constructor(file: string) {
-    const sqlite = createRequire(import.meta.url).resolve('better-sqlite3');
     this.#worker = new Worker(PROGRAM, {
       eval: true,
-      workerData: { sqlite, file, intervalMs: INTERVAL_MS },
+      workerData: { sqlite: sqlitePath, file, intervalMs: INTERVAL_MS },
       // Not the parent's: loaders are of no use to it.
       execArgv: [],
       resourceLimits: { maxOldGenerationSizeMb: 32 },

@@ -1,18 +1,19 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import Sqlite from 'better-sqlite3';
+import type BetterSqlite from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
 import { CodedError } from '../../errors.ts';
 import { Checkpointer } from './checkpointer.ts';
 import { migrate } from './migrate.ts';
 import { setPlannerStatistics } from './planner-statistics.ts';
 import type { Schema } from './schema.ts';
+import { Sqlite } from './sqlite.ts';
 
 /** The database: Kysely for all queries, and the bare connection for the one path that writes files in bulk. */
 export interface Database {
   readonly db: Kysely<Schema>;
   /** Use it only inside a Kysely transaction, and without an await: there is one connection. */
-  readonly sqlite: Sqlite.Database;
+  readonly sqlite: BetterSqlite.Database;
   close(): Promise<void>;
 }
 
@@ -46,8 +47,8 @@ export async function openDatabase(file: string): Promise<Database> {
   };
 }
 
-function openSqlite(file: string): Sqlite.Database {
-  let sqlite: Sqlite.Database | undefined;
+function openSqlite(file: string): BetterSqlite.Database {
+  let sqlite: BetterSqlite.Database | undefined;
   try {
     if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true });
     sqlite = new Sqlite(file);
@@ -69,10 +70,10 @@ function openSqlite(file: string): Sqlite.Database {
 }
 
 /** Kysely prepares a statement at every query; this gives it the one from last time. */
-function withStatementCache(sqlite: Sqlite.Database) {
-  const statements = new Map<string, Sqlite.Statement>();
+function withStatementCache(sqlite: BetterSqlite.Database) {
+  const statements = new Map<string, BetterSqlite.Statement>();
   return {
-    prepare(sql: string): Sqlite.Statement {
+    prepare(sql: string): BetterSqlite.Statement {
       const known = statements.get(sql);
       if (known) {
         // To the end of the map: the first ones are the longest unused.
