@@ -72,6 +72,16 @@ describe('A stream with its snapshot in the header and an update of its table in
     expect(await current(table)).toEqual({ currentSnapshotId: undefined, properties: {} });
   });
 
+  it('keeps what has come where only the table cannot be updated', async () => {
+    const table = await TestTable.create(catalog);
+    const put = moving(table, { snapshotId: 1, changes: add(names(0, 4500)), expected: { data: 4500 } });
+    const other = { ...put.updateTable, table: { ...put.updateTable?.table, currentSnapshotId: 9n } };
+    expect(await failure(table.send({ ...put, updateTable: other }))).toMatchObject({ code: 'FAILED_PRECONDITION' });
+    // 4,000 are there: of those nothing is written again.
+    expect(await table.send(put)).toMatchObject({ complete: true, tableUpdated: true, rowsWritten: 1001n });
+    expect(await table.paths(1)).toHaveLength(4500);
+  });
+
   it('says that it left the table alone where the snapshot was complete', async () => {
     const table = await TestTable.create(catalog);
     await table.send({ snapshotId: 1, inHeader: true, changes: add(names(0, 2)) });

@@ -1,6 +1,10 @@
+import { Readable } from 'node:stream';
+import { S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { openStore } from '../../src/storage/open-store.ts';
+import { directGet } from '../../src/storage/s3/direct-get.ts';
+import { readBody } from '../../src/storage/s3/read-body.ts';
 import { FakeS3, failure, object } from './fake-s3.ts';
 import { isSignedWith } from './sigv4.ts';
 
@@ -152,6 +156,18 @@ describe('what a server answers', () => {
     expect(usage.requests).toBe(4);
   });
 
+  it('is tried again after a time in which nothing helped', async () => {
+    s3.answer = (_, response) => failure(response, 500, 'InternalError', 'because');
+    const lost = await Promise.allSettled(Array.from({ length: 12 }, () => text('k')));
+    expect(lost.map(({ status }) => status)).toEqual(Array(12).fill('rejected'));
+    s3.answer = (_, response) => object(response, 'well again');
+    for (let i = 0; i < 100; i++) await text('k');
+    let bad = 1;
+    s3.answer = (_, response) =>
+      bad-- > 0 ? failure(response, 500, 'InternalError', 'because') : object(response, 'at last');
+    expect(await text('k')).toBe('at last');
+  });
+
   it('is at last an error that says when to come again', async () => {
     s3.answer = (_, response) => failure(response, 503, 'SlowDown', 'because', { 'retry-after': '1' });
     await expect(text('k')).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', retryAfterMs: 1_000 });
@@ -259,6 +275,28 @@ describe('region', () => {
     open({ 's3.region': '', 's3.endpoint': '' });
     await expect(text('k')).rejects.toEqual(failing('INVALID_ARGUMENT', 'client.region'));
   });
+});
+
+it('asks for credentials that fail once', async () => {
+  let asked = 0;
+  const client = new S3Client({
+    endpoint: s3.url,
+    forcePathStyle: true,
+    region: 'us-east-1',
+    credentials: async () => {
+      asked += 1;
+      throw new Error('no credentials today');
+    },
+  });
+  const get = directGet(client, { bucket, key: 'k', headers: {}, signed: true }, {});
+  await expect(get).rejects.toThrow('no credentials today');
+  expect(asked).toBe(1);
+  expect(s3.seen).toEqual([]);
+});
+
+it('does not wait for a body that is gone', async () => {
+  const gone = Readable.from([Buffer.from('x')]).destroy();
+  await expect(readBody(gone, 1, { requests: 0, bytes: 0 })).rejects.toThrow('0 of 1 bytes came');
 });
 
 describe('properties', () => {

@@ -79,6 +79,8 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
 
   // An attempt before may have brought some in: they count for this table all the same.
   let [snapshots, files, rowsWritten] = [resume?.snapshots ?? 0, resume?.files ?? 0, 0];
+  // One whose answer did not get here.
+  if (!full && resume?.snapshotId !== undefined && known.has(BigInt(resume.snapshotId))) snapshots += 1;
   const upstreamIds = new Set<bigint>();
   /** The newest snapshot that catalog and upstream both have: what one with an expired parent is read against. */
   let newest: bigint | undefined;

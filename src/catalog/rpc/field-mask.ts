@@ -10,10 +10,10 @@ export function maskPaths<Path extends string>(mask: string[] | undefined, known
   if (mask === undefined || mask.length === 0) {
     throw invalid('update_mask', `is required: name what to update, of ${known.join(', ')}`);
   }
-  const paths = [...new Set(mask)];
-  const unknown = paths.find((path) => !known.includes(path as Path));
+  const unknown = mask.find((path) => !known.includes(path as Path));
   if (unknown !== undefined) {
     throw invalid('update_mask', `'${unknown.slice(0, 200)}' cannot be updated; these can: ${known.join(', ')}`);
   }
-  return paths as Path[];
+  // In one order, whatever the mask's: statements are compiled for it.
+  return known.filter((path) => mask.includes(path));
 }

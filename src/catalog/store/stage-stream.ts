@@ -89,14 +89,20 @@ export class StageStream implements ChangeStream {
   }
 
   async finish(finish: Finish, changes: readonly ParsedChange[]): Promise<number> {
+    let good = false;
+    const after: Finish['after'] = async (trx) => {
+      good = true;
+      await finish.after?.(trx);
+    };
     try {
       return await this.#db.transaction().execute(async (trx) => {
         const row = await this.#check(trx);
-        if (row.complete === 0) return publish(trx, this.#stream, row, finish, changes);
-        await finish.after?.(trx);
+        if (row.complete === 0) return publish(trx, this.#stream, row, { ...finish, after }, changes);
+        await after(trx);
         return 0;
       });
     } catch (error) {
+      if (good) throw error;
       // These changes give a wrong snapshot: the next stream, maybe with others, shall not build upon them.
       if (error instanceof CodedError && error.code !== 'ABORTED' && error.code !== 'NOT_FOUND') await this.#reset();
       throw error;

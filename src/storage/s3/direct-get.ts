@@ -1,5 +1,6 @@
 import { GetObjectCommand, type GetObjectCommandOutput, type S3Client } from '@aws-sdk/client-s3';
 import { getEndpointFromInstructions } from '@smithy/core/endpoints';
+import { HttpRequest } from '@smithy/core/protocols';
 import { SignatureV4 } from '@smithy/signature-v4';
 import type { awsRequestHandler, Counted } from '../aws/request-handler.ts';
 import { RecentlyUsed } from '../recently-used.ts';
@@ -28,7 +29,6 @@ interface Way {
 }
 
 type Handler = ReturnType<typeof awsRequestHandler>;
-type Request = Parameters<Handler['handle']>[0];
 
 /** SHA-256 of nothing. */
 const NO_BODY = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
@@ -40,32 +40,43 @@ const ways = new WeakMap<S3Client, RecentlyUsed<string, Promise<Way | undefined>
  * for the small files that metadata is, they take more than all the rest of reading (docs/decisions/storage-access.md).
  *
  * @returns the object, or else what the command itself is to be sent with: it knows what is worth another attempt and what the error is
+ * @throws what the credentials' provider throws
  */
 export async function directGet(
   client: S3Client,
   get: DirectGet,
   counted: Counted,
 ): Promise<{ got: Got; send?: undefined } | { got?: undefined; send: Counted }> {
-  const request = await requestFor(client, get).catch(() => undefined);
-  if (request === undefined) return { send: counted };
+  const unsigned = await requestFor(client, get).catch(() => undefined);
+  if (unsigned === undefined) return { send: counted };
+  const { way, request } = unsigned;
+  if (get.signed) await sign(request, way, client);
+  // Successes fill up what the SDK may spend on retries: it has to hear of them.
+  const retries = await client.config.retryStrategy();
+  const token = 'acquireInitialRetryToken' in retries ? await retries.acquireInitialRetryToken('') : undefined;
   const outcome = client.config.requestHandler.handle(request, counted) as ReturnType<Handler['handle']>;
   const response = await outcome.then((answer) => answer.response).catch(() => undefined);
   if (response?.statusCode !== 200 && response?.statusCode !== 206)
     return { send: { ...counted, earlier: { outcome } } };
+  if (token !== undefined && 'recordSuccess' in retries) retries.recordSuccess(token);
   const { 'content-length': length, 'content-range': ContentRange } = response.headers;
   return { got: { Body: response.body, ContentRange, ...(length !== undefined && { ContentLength: Number(length) }) } };
 }
 
 /** Undefined where the bucket is signed for otherwise. */
-async function requestFor(client: S3Client, { bucket, key, ...get }: DirectGet): Promise<Request | undefined> {
+async function requestFor(client: S3Client, { bucket, key, headers }: DirectGet) {
   const way = await wayTo(client, bucket);
   if (way === undefined) return undefined;
-  const { protocol, hostname, port, host, base, signer } = way;
-  const headers = { host, 'x-amz-content-sha256': NO_BODY, ...get.headers };
+  const { protocol, hostname, port, host, base } = way;
   const path = `${base}/${key.split('/').map(encoded).join('/')}`;
-  const request = { method: 'GET', protocol, hostname, port, path, query: {}, headers };
-  const signingDate = new Date(Date.now() + client.config.systemClockOffset);
-  return (get.signed ? await signer.sign(request, { signingDate }) : request) as Request;
+  const own = { host, 'user-agent': 'reconciler' };
+  return { way, request: new HttpRequest({ protocol, hostname, port, path, headers: { ...own, ...headers } }) };
+}
+
+async function sign(request: HttpRequest, { signer }: Way, { config }: S3Client): Promise<void> {
+  request.headers['x-amz-content-sha256'] = NO_BODY;
+  const signingDate = new Date(Date.now() + config.systemClockOffset);
+  request.headers = (await signer.sign(request, { signingDate })).headers;
 }
 
 function wayTo(client: S3Client, bucket: string): Promise<Way | undefined> {

@@ -31,6 +31,7 @@ export function readBody(body: Readable, length: number, usage: Usage): Promise<
       body.destroy();
       reject(error);
     };
+    if (body.destroyed || body.readableEnded) return reject(cut());
     body.on('data', (chunk: Buffer) => {
       usage.bytes += chunk.length;
       if (filled + chunk.length > length)

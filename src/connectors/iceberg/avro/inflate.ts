@@ -70,7 +70,7 @@ function reusing(): Inflate | undefined {
   let slab = Buffer.alloc(0);
   let used = 0;
 
-  return (block, maxBytes) => {
+  const inflateBlock = (block: Buffer, maxBytes: number): Buffer => {
     // Entries shrink to a quarter or so; what turns out larger is inflated again into more room.
     let room = Math.min(maxBytes, block.length * 4 + 1024);
     for (;;) {
@@ -88,14 +88,23 @@ function reusing(): Inflate | undefined {
       if (size < room) {
         const output = slab.subarray(used, used + size);
         used += size;
-        // One for a large block goes with it.
-        if (slab.length > SLAB_BYTES) used = slab.length;
         return output;
       }
       // No room is left, and perhaps there is more.
       if (room > maxBytes) throw corrupt('it is larger', maxBytes);
       room = Math.min(maxBytes + 1, room * 4);
       used = slab.length;
+    }
+  };
+  return (block, maxBytes) => {
+    try {
+      return inflateBlock(block, maxBytes);
+    } finally {
+      // That of a large block goes with it.
+      if (slab.length > SLAB_BYTES) {
+        slab = Buffer.alloc(0);
+        used = 0;
+      }
     }
   };
 }
