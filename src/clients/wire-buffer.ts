@@ -5,9 +5,12 @@
 export class WireBuffer {
   #bytes: Buffer;
   #length = 0;
+  readonly #usualBytes: number;
 
-  constructor(initialBytes: number) {
+  /** @param usualBytes what it grows to at once when `initialBytes` are not enough */
+  constructor(initialBytes: number, usualBytes: number) {
     this.#bytes = Buffer.allocUnsafe(initialBytes);
+    this.#usualBytes = usualBytes;
   }
 
   get length(): number {
@@ -102,7 +105,8 @@ export class WireBuffer {
 
   #reserve(size: number): void {
     if (this.#length + size <= this.#bytes.length) return;
-    const grown = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#length + size));
+    const more = this.#bytes.length < this.#usualBytes ? this.#usualBytes : this.#bytes.length * 2;
+    const grown = Buffer.allocUnsafe(Math.max(more, this.#length + size));
     this.#bytes.copy(grown, 0, 0, this.#length);
     this.#bytes = grown;
   }

@@ -3,7 +3,7 @@ import type { ColumnMetrics, ContentFile, FileChange, FileContent } from '../../
 
 /** Chunks are cut when they reach this: a gRPC message of about 1 MiB keeps streams moving and memory small. */
 const CHUNK_BYTES = 1024 * 1024;
-/** Grows to a chunk where there are as many changes. Most snapshots have few, and a chunk's worth for each would be most of the garbage. */
+/** Most snapshots have few changes, and a chunk's worth for each would be most of the garbage. */
 const FIRST_BYTES = 16 * 1024;
 
 const CONTENT: Record<FileContent, number> = { DATA: 1, POSITION_DELETES: 2, EQUALITY_DELETES: 3 };
@@ -27,7 +27,7 @@ const T = {
  * (a test holds that), at a fraction of its cost.
  */
 export class FileChangeEncoder {
-  readonly #buffer = new WireBuffer(FIRST_BYTES);
+  readonly #buffer = new WireBuffer(FIRST_BYTES, CHUNK_BYTES + CHUNK_BYTES / 4);
   /** Where the open `Changes` message begins. */
   #start: number | undefined;
 
