@@ -26,17 +26,29 @@ export async function putFileColumnStats(
   const counts = { added: 0, removed: 0, rows: 0 };
   const pending: ParsedChange[] = [];
   let header: PutHeader | undefined;
-  /** Null where the snapshot is complete already, undefined as long as nothing was looked at. */
-  let stream: ChangeStream | null | undefined;
-  let finished = false;
-  const flush = async (of: PutHeader) => {
-    stream ??= (await openChangeStream(database, of)) ?? null;
-    if (stream === null) return false;
-    const changes = counted(pending, counts);
-    if (changes.length === 0) return true;
+  let stream: ChangeStream | undefined;
+  let ended: PutFileColumnStatsResponse | undefined;
+  const write = async (of: PutHeader): Promise<void> => {
+    stream ??= await openChangeStream(database, of);
+    if (!stream) {
+      // The snapshot is complete already.
+      ended = answer({ added: 0, removed: 0, rows: 0 }, { complete: true });
+      return;
+    }
+    const changes = pending.splice(0);
+    if (changes.length === 0) return;
+    count(changes, counts);
     counts.rows += await stream.write(changes);
     await setImmediate();
-    return true;
+  };
+  const finish = async (of: PutHeader, last: Finish): Promise<void> => {
+    const changes = pending.splice(0);
+    const rows = stream ? undefined : await putAtOnce(database, of, last, changes);
+    if (rows === undefined) await write(of);
+    if (ended) return;
+    count(changes, counts);
+    counts.rows += rows ?? (await (stream as ChangeStream).finish(last, changes));
+    ended = answer(counts, { complete: true, tableUpdated: last.after !== undefined });
   };
   try {
     for await (const bytes of requests) {
@@ -45,32 +57,25 @@ export async function putFileColumnStats(
         if (header) throw invalid('header', 'came a second time: one stream is for one snapshot');
         header = checkedHeader(message.header);
         // A new snapshot's is opened when there is more than goes into one transaction.
-        if ((!header.snapshot || header.replace) && !(await flush(header))) return answer(NOTHING, { complete: true });
-        continue;
-      }
-      if (!header) throw invalid('header', `is required before ${message.case}`);
-      if (message.case === 'changes') {
-        let from = 0;
-        while (from < message.count) {
+        if (!header.snapshot || header.replace) await write(header);
+      } else if (!header) {
+        throw invalid('header', `is required before ${message.case}`);
+      } else if (message.case === 'finish') {
+        await finish(header, checkedFinish(message.finish, header));
+      } else {
+        for (let from = 0; from < message.count && !ended; ) {
           const to = Math.min(from + STEP - pending.length, message.count);
           pending.push(...message.parse(from, to));
           from = to;
-          if (pending.length >= STEP && !(await flush(header))) return answer(NOTHING, { complete: true });
+          if (pending.length >= STEP) await write(header);
         }
-        continue;
       }
-      const finish = checkedFinish(message.finish, header);
-      const last = counted(pending, counts);
-      const rows = stream ? undefined : await putAtOnce(database, header, finish, last);
-      if (rows === undefined && !(await flush(header))) return answer(NOTHING, { complete: true });
-      counts.rows += rows ?? (await (stream as ChangeStream).finish(finish, last));
-      finished = true;
-      return answer(counts, { complete: true, tableUpdated: finish.after !== undefined });
+      if (ended) return ended;
     }
-    if (header && !(await flush(header))) return answer(NOTHING, { complete: true });
-    return answer(counts, { complete: false });
+    if (header) await write(header);
+    return ended ?? answer(counts, { complete: false });
   } finally {
-    if (!finished) await stream?.abandon();
+    if (!ended) await stream?.abandon();
   }
 }
 
@@ -80,13 +85,8 @@ interface Counts {
   rows: number;
 }
 
-const NOTHING: Counts = { added: 0, removed: 0, rows: 0 };
-
-/** Takes the changes that wait. */
-function counted(pending: ParsedChange[], counts: Counts): ParsedChange[] {
-  const changes = pending.splice(0);
+function count(changes: readonly ParsedChange[], counts: Counts): void {
   for (const change of changes) counts[change.added ? 'added' : 'removed'] += 1;
-  return changes;
 }
 
 function checkedHeader(header: PutHeader): PutHeader {

@@ -5,7 +5,6 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { ActivityDeps } from '../../src/activities/deps.ts';
 import { bringIn } from '../../src/activities/ingest/bring-in.ts';
 import { DestinationNamespaces } from '../../src/activities/ingest/destination-namespaces.ts';
 import { type ScanPage, scanTables } from '../../src/activities/scan-tables.ts';
@@ -18,6 +17,7 @@ import { decodeCompactTheta, THETA_TYPE } from '../../src/stats/ndv/compact-thet
 import { FileStore } from '../../src/storage/file-store.ts';
 import { newProgress, type Progress, type ReconcileScope } from '../../src/workflows/contract.ts';
 import { TestCatalog } from '../catalog/harness.ts';
+import { activityDeps } from './activity-deps.ts';
 
 /** A table with its data files, by Spark: test/generators/ndv_table.py. */
 const MADE = join(import.meta.dirname, '../fixtures/made/ndv');
@@ -89,14 +89,7 @@ async function connect(properties: Record<string, string>, columns: string[] = [
   };
   /** Whether an incremental run takes the table for changed. */
   const isChanged = async () => {
-    const deps: ActivityDeps = {
-      catalog: catalog.clients,
-      jobs: { describe: async () => undefined },
-      openConnector: async () => source,
-      openFresh: async () => source,
-      hasSearchAttributes: async () => false,
-      logger,
-    };
+    const deps = activityDeps(catalog, source, logger);
     const { connectorId, displayName: connectorName } = connector;
     const record = { jobId: `job-${connectorName}`, runId: 'r', connectorId, connectorName, full: false };
     const env = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });

@@ -1,12 +1,12 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type MissingInput, reconcileMissing } from '../../src/activities/reconcile-missing.ts';
 import type { NamespacePath, PageRequest } from '../../src/connectors/spi.ts';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
 import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
 import { TestCatalog } from '../catalog/harness.ts';
+import { activityDeps } from './activity-deps.ts';
 import { MemoryUpstream } from './memory-upstream.ts';
 
 class CountedUpstream extends MemoryUpstream {
@@ -24,14 +24,7 @@ afterAll(() => catalog[Symbol.asyncDispose]());
 
 it('lists again only where something can be gone, and tells what it asked for', async () => {
   const upstream = new CountedUpstream();
-  const deps = {
-    catalog: catalog.clients,
-    jobs: { describe: async () => undefined },
-    openConnector: async () => upstream,
-    openFresh: async () => upstream,
-    hasSearchAttributes: async () => false,
-    logger: pino({ level: 'silent' }),
-  };
+  const deps = activityDeps(catalog, upstream);
   const { connectors, reconciliation } = catalog.clients;
   const { namespaceId } = await catalog.namespace();
   const { connectorId } = await connectors.createConnector({

@@ -1,6 +1,5 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ActivityDeps } from '../../src/activities/deps.ts';
 import { type MissingOutcome, reconcileMissing } from '../../src/activities/reconcile-missing.ts';
@@ -11,6 +10,7 @@ import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
 import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
 import { newProgress, type Progress, type ViewsHeartbeat, type ViewsOutcome } from '../../src/workflows/contract.ts';
 import { TestCatalog } from '../catalog/harness.ts';
+import { activityDeps } from './activity-deps.ts';
 import { MemoryUpstream } from './memory-upstream.ts';
 
 let catalog: TestCatalog;
@@ -38,14 +38,7 @@ async function connect(fields: object = {}): Promise<string> {
 beforeEach(async () => {
   upstream = new MemoryUpstream();
   upstream.namespaces.push(['a'], ['b']);
-  deps = {
-    catalog: catalog.clients,
-    jobs: { describe: async () => undefined },
-    openConnector: async () => upstream,
-    openFresh: async () => upstream,
-    hasSearchAttributes: async () => false,
-    logger: pino({ level: 'silent' }),
-  };
+  deps = activityDeps(catalog, upstream);
   await connect();
 });
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { ConnectorKind, ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
 import { isPlainSecret } from '../../src/secrets.ts';
-import { failure, TestCatalog } from './harness.ts';
+import { connectorSpec, failure, refusal, TestCatalog } from './harness.ts';
 
 let catalog: TestCatalog;
 beforeAll(async () => {
@@ -10,20 +10,13 @@ beforeAll(async () => {
 });
 afterAll(() => catalog[Symbol.asyncDispose]());
 
-const refusal = (code: string, text: string) => ({ code, message: expect.stringContaining(text) });
-let count = 0;
-const spec = (fields: object = {}) => ({
-  displayName: `lake ${++count}`,
-  kind: ConnectorKind.CONNECTOR_KIND_ICEBERG,
-  uri: 'file:///warehouse',
-  ...fields,
-});
-const create = (fields: object = {}) => catalog.clients.connectors.createConnector({ connector: spec(fields) });
+const create = (fields: object = {}) =>
+  catalog.clients.connectors.createConnector({ connector: connectorSpec(fields) });
 
 describe('CreateConnector', () => {
   it('keeps what it is given and answers the same key with the same connector', async () => {
     const { connectors } = catalog.clients;
-    const connector = spec({
+    const connector = connectorSpec({
       description: 'd',
       source: { namespacePath: ['a', 'b'], table: 't', columns: ['x.y', '#4'] },
       destination: { catalogName: 'main', namespacePath: ['n'], tableName: 'u' },
@@ -263,7 +256,7 @@ describe('UpdateConnector and DeleteConnector', () => {
     await using own = await TestCatalog.start();
     const { connectors } = own.clients;
     for (const displayName of ['b', 'c', 'a'])
-      await connectors.createConnector({ connector: { ...spec(), displayName } });
+      await connectors.createConnector({ connector: { ...connectorSpec(), displayName } });
     const first = await connectors.listConnectors({ pageSize: 2 });
     const second = await connectors.listConnectors({ pageSize: 2, pageToken: first.nextPageToken });
     expect([...first.connectors, ...second.connectors].map((one) => one.displayName)).toEqual(['a', 'b', 'c']);
@@ -285,7 +278,7 @@ describe('ValidateConnector', () => {
       sampleTables: ['fx.orders'],
       summary: expect.stringContaining(connectorId),
     });
-    const unnamed = { ...spec(), displayName: '' };
+    const unnamed = { ...connectorSpec(), displayName: '' };
     expect(
       (await connectors.validateConnector({ target: { $case: 'connector', value: unnamed as never } })).summary,
     ).toContain('file:///warehouse');

@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ClientError } from 'nice-grpc';
 import { pino } from 'pino';
+import { expect } from 'vitest';
 import { startCatalog } from '../../src/catalog/server.ts';
 import { type CatalogClients, connectCatalog } from '../../src/clients/catalog.ts';
 import type { JobControl, WorkflowStanding } from '../../src/clients/job-control.ts';
 import { CodedError } from '../../src/errors.ts';
+import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
 import type { Progress, ReconcileRequest } from '../../src/workflows/contract.ts';
 
 /** Plays Temporal: tests set how workflows stand. */
@@ -50,6 +52,19 @@ export class FakeJobs implements JobControl {
     if (this.down) throw new CodedError('UNAVAILABLE', 'Temporal at 127.0.0.1:7233 cannot be reached');
   }
 }
+
+let connectors = 0;
+
+/** Of a connector with a name of its own. */
+export const connectorSpec = (fields: object = {}) => ({
+  displayName: `lake ${++connectors}`,
+  kind: ConnectorKind.CONNECTOR_KIND_ICEBERG,
+  uri: 'file:///warehouse',
+  ...fields,
+});
+
+/** What `failure` gives, by its code and a part of its message. */
+export const refusal = (code: string, text: string) => ({ code, message: expect.stringContaining(text) });
 
 /** A catalog service on a database file of its own. */
 export class TestCatalog implements AsyncDisposable {

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
-import { failure, TestCatalog } from './harness.ts';
+import { connectorSpec, failure, refusal, TestCatalog } from './harness.ts';
 
 let catalog: TestCatalog;
 beforeAll(async () => {
@@ -10,15 +9,8 @@ beforeAll(async () => {
 });
 afterAll(() => catalog[Symbol.asyncDispose]());
 
-const refusal = (code: string, text: string) => ({ code, message: expect.stringContaining(text) });
-let count = 0;
-const spec = (fields: object = {}) => ({
-  displayName: `lake ${++count}`,
-  kind: ConnectorKind.CONNECTOR_KIND_ICEBERG,
-  uri: 'file:///warehouse',
-  ...fields,
-});
-const create = (fields: object = {}) => catalog.clients.connectors.createConnector({ connector: spec(fields) });
+const create = (fields: object = {}) =>
+  catalog.clients.connectors.createConnector({ connector: connectorSpec(fields) });
 
 describe('jobs', () => {
   const progress = (fields: object = {}) => ({

@@ -3,7 +3,7 @@ import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { type Table, TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
 import { added, SCHEMA, TestTable } from './files.ts';
-import { failure, TestCatalog } from './harness.ts';
+import { failure, refusal, TestCatalog } from './harness.ts';
 
 let catalog: TestCatalog;
 beforeAll(async () => {
@@ -11,7 +11,6 @@ beforeAll(async () => {
 });
 afterAll(() => catalog[Symbol.asyncDispose]());
 
-const refusal = (code: string, text: string) => ({ code, message: expect.stringContaining(text) });
 let count = 0;
 const connector = async (fields: object = {}) =>
   catalog.clients.connectors.createConnector({

@@ -1,15 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
 import { SCHEMA, TestTable } from './files.ts';
-import { failure, TestCatalog } from './harness.ts';
+import { failure, refusal, TestCatalog } from './harness.ts';
 
 let catalog: TestCatalog;
 beforeAll(async () => {
   catalog = await TestCatalog.start();
 });
 afterAll(() => catalog[Symbol.asyncDispose]());
-
-const refusal = (code: string, text: string) => ({ code, message: expect.stringContaining(text) });
 
 describe('Catalogs', () => {
   it('are made once a name, and once a key', async () => {

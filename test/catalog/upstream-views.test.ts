@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
 import { type Table, TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
 import { added, SCHEMA, TestTable } from './files.ts';
-import { failure, TestCatalog } from './harness.ts';
+import { failure, refusal, TestCatalog } from './harness.ts';
 
 let catalog: TestCatalog;
 beforeAll(async () => {
@@ -10,7 +10,6 @@ beforeAll(async () => {
 });
 afterAll(() => catalog[Symbol.asyncDispose]());
 
-const refusal = (code: string, text: string) => ({ code, message: expect.stringContaining(text) });
 const of = (namespacePath: string[], name: string) => ({ namespacePath, name });
 const SRC = of(['src'], 'v');
 let count = 0;

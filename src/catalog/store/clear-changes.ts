@@ -21,6 +21,17 @@ export async function clearChanges(db: Db, place: Place): Promise<void> {
   }
 }
 
+/** The same of a snapshot that another stream takes over then: after it no stream has it. */
+export async function clearStage(db: Db, snapshot: { snapshotNum: number; place: Place }): Promise<void> {
+  await clearChanges(db, snapshot.place);
+  await db
+    .updateTable('snapshots')
+    .set({ stage_key: null })
+    .where('snapshot_num', '=', snapshot.snapshotNum)
+    .where('stage_key', '=', CLEARING)
+    .execute();
+}
+
 /** @returns whether there may be more */
 async function clearArrivals(db: Db, { chain, ord }: Place): Promise<boolean> {
   const rows = await db

@@ -4,7 +4,7 @@ import { CodedError } from '../../errors.ts';
 import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
 import type { ParsedChange } from '../wire/file-change.ts';
 import { pathOf } from './chains.ts';
-import { CLEARING, clearChanges } from './clear-changes.ts';
+import { CLEARING, clearStage } from './clear-changes.ts';
 import type { Database } from './database.ts';
 import { ensureSnapshot } from './ensure-snapshot.ts';
 import { FileWriter } from './file-writer.ts';
@@ -60,13 +60,7 @@ export async function openChangeStream(database: Database, header: PutHeader): P
       : db.transaction().execute((trx) => claimKnown(trx, header)));
     if (clear) {
       // Changes that came with another key, or of which some are gone: a clean start.
-      await clearChanges(db, placeOf(row));
-      await db
-        .updateTable('snapshots')
-        .set({ stage_key: null })
-        .where('snapshot_num', '=', row.snapshot_num)
-        .where('stage_key', '=', CLEARING)
-        .execute();
+      await clearStage(db, { snapshotNum: row.snapshot_num, place: placeOf(row) });
       continue;
     }
     if (row.complete === 1 && !header.replace) return undefined;

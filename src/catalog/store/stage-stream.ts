@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import { CodedError } from '../../errors.ts';
 import type { ParsedChange } from '../wire/file-change.ts';
-import { CLEARING, clearChanges } from './clear-changes.ts';
+import { CLEARING, clearStage } from './clear-changes.ts';
 import { compiledQuery } from './compiled-query.ts';
 import type { Database } from './database.ts';
 import type { FileWriter, WriteTarget } from './file-writer.ts';
@@ -134,13 +134,6 @@ export class StageStream implements ChangeStream {
       .where('complete', '=', 0)
       .where('stage_key', '=', header.idempotencyKey)
       .executeTakeFirst();
-    if (numUpdatedRows === 0n) return;
-    await clearChanges(this.#db, placeOf(row));
-    await this.#db
-      .updateTable('snapshots')
-      .set({ stage_key: null })
-      .where('snapshot_num', '=', row.snapshot_num)
-      .where('stage_key', '=', CLEARING)
-      .execute();
+    if (numUpdatedRows > 0n) await clearStage(this.#db, { snapshotNum: row.snapshot_num, place: placeOf(row) });
   }
 }

@@ -1,0 +1,20 @@
+import { pino } from 'pino';
+import type { ActivityDeps } from '../../src/activities/deps.ts';
+import type { Connector } from '../../src/connectors/spi.ts';
+import type { TestCatalog } from '../catalog/harness.ts';
+
+/** What activities get from their worker: a real catalog, and this upstream for every connector. */
+export function activityDeps(
+  catalog: TestCatalog,
+  upstream: Connector,
+  logger = pino({ level: 'silent' }),
+): ActivityDeps {
+  return {
+    catalog: catalog.clients,
+    jobs: { describe: async () => undefined },
+    openConnector: async () => upstream,
+    openFresh: async () => upstream,
+    hasSearchAttributes: async () => false,
+    logger,
+  };
+}
