@@ -1,0 +1,52 @@
+import { join } from 'node:path';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import { ClientError, Status } from 'nice-grpc';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { ingestTable } from '../../src/activities/ingest-table.ts';
+import { DirectoryConnector } from '../../src/connectors/directory/directory-connector.ts';
+import { FileStore } from '../../src/storage/file-store.ts';
+import type { TableOutcome } from '../../src/workflows/contract.ts';
+import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
+import { activityDeps } from './activity-deps.ts';
+
+const WAREHOUSE = join(import.meta.dirname, '../fixtures/iceberg/wh');
+
+let catalog: TestCatalog;
+beforeAll(async () => {
+  catalog = await TestCatalog.start();
+});
+afterAll(() => catalog[Symbol.asyncDispose]());
+
+it('counts what came in with an answer that was lost', async () => {
+  const { connectorId } = await catalog.clients.connectors.createConnector({ connector: connectorSpec() });
+  const deps = activityDeps(catalog, await DirectoryConnector.open(new FileStore(), WAREHOUSE));
+  const input = { connectorId, table: { namespace: ['fx'], name: 'orders' }, full: false };
+  const attempt = async (attemptDeps: typeof deps, heartbeatDetails?: unknown) => {
+    const env = new MockActivityEnvironment({ heartbeatDetails }, { logger: new DefaultLogger('ERROR') });
+    let last: unknown;
+    env.on('heartbeat', (details) => {
+      last = details;
+    });
+    const outcome = (await env.run(() => ingestTable(attemptDeps, input)).catch((error) => error)) as TableOutcome;
+    return { outcome, last };
+  };
+
+  const { fileChanges } = catalog.clients;
+  const losing: typeof fileChanges = {
+    async putFileColumnStats(requests, options) {
+      await fileChanges.putFileColumnStats(requests, options);
+      throw new ClientError('PutFileColumnStats', Status.UNAVAILABLE, 'the connection broke');
+    },
+  };
+  const lost = await attempt({ ...deps, catalog: { ...catalog.clients, fileChanges: losing } });
+  expect(lost.outcome).toBeInstanceOf(ClientError);
+  const { tables } = await catalog.clients.reconciliation.listBoundTables({ connectorId });
+  const { upstream } = await catalog.clients.tables.getTable({ tableId: tables[0]!.tableId });
+  expect(upstream?.fingerprint).not.toBe('');
+
+  const next = await attempt(deps, lost.last);
+  expect(next.outcome).toMatchObject({ changed: true, snapshots: 1, files: 1 });
+  // Another job finds nothing to do.
+  expect((await attempt(deps)).outcome).toMatchObject({ changed: false, snapshots: 0, files: 0 });
+});
