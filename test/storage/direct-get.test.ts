@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { S3Client } from '@aws-sdk/client-s3';
 import { expect, it } from 'vitest';
@@ -25,5 +26,6 @@ it('asks for credentials that fail once', async () => {
 
 it('does not wait for a body that is gone', async () => {
   const gone = Readable.from([Buffer.from('x')]).destroy();
+  await once(gone, 'close');
   await expect(readBody(gone, 1, { requests: 0, bytes: 0 })).rejects.toThrow('0 of 1 bytes came');
 });

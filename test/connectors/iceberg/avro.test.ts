@@ -111,6 +111,15 @@ describe('codecs', () => {
     expect(() => inflate(deflateRawSync(large), 10 * MIB)).toThrow(/more than 10485760 bytes/);
   });
 
+  it('keeps nothing of a large block or of one that turned out too large', () => {
+    const large = deflateRawSync(Buffer.alloc(20 * MIB, 'manifest'));
+    const small = deflateRawSync('small');
+    inflate(large, 128 * MIB);
+    expect(inflate(small, MIB).buffer.byteLength).toBeLessThan(MIB);
+    expect(() => inflate(large, 10 * MIB)).toThrow(MalformedError);
+    expect(inflate(small, MIB).buffer.byteLength).toBeLessThan(MIB);
+  });
+
   it('refuses corrupt deflate, and goes on after it', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
