@@ -1,5 +1,6 @@
-import { JobState } from '../generated/reconciler/v1/jobs.ts';
-import type { Progress, TableFailure } from '../workflows/contract.ts';
+import { progressMessage } from '../clients/progress-message.ts';
+import { JobFailureKind, JobState, JobTrigger } from '../generated/reconciler/v1/jobs.ts';
+import type { Progress, ReconcileRequest, TableFailure } from '../workflows/contract.ts';
 import type { ActivityDeps } from './deps.ts';
 
 /** A job's record as the workflow knows it. */
@@ -15,11 +16,26 @@ export interface JobRecord {
   failures: TableFailure[];
   startedAtMs?: number;
   finishedAtMs?: number;
+  /** Absent in older histories. */
+  request?: ReconcileRequest;
 }
+
+/** Names that a failure's `table` begins with where it is none: a table's own name with a space in it stands in quotes. */
+const KINDS: [RegExp, JobFailureKind][] = [
+  [/^(views)?$/, JobFailureKind.JOB_FAILURE_KIND_JOB],
+  [/^view /, JobFailureKind.JOB_FAILURE_KIND_VIEW],
+  [/^(namespace|views of) /, JobFailureKind.JOB_FAILURE_KIND_NAMESPACE],
+];
+
+const TRIGGERS = {
+  manual: JobTrigger.JOB_TRIGGER_MANUAL,
+  schedule: JobTrigger.JOB_TRIGGER_SCHEDULE,
+  retry: JobTrigger.JOB_TRIGGER_RETRY,
+};
 
 /** Writes the job's record: it outlives Temporal's history, and answers for the job when no worker does. */
 export async function recordJob(deps: ActivityDeps, record: JobRecord): Promise<void> {
-  const { progress } = record;
+  const { progress, request } = record;
   await deps.catalog.reconciliation.recordJob({
     job: {
       jobId: record.jobId,
@@ -28,29 +44,22 @@ export async function recordJob(deps: ActivityDeps, record: JobRecord): Promise<
       connectorName: record.connectorName,
       fullRescan: record.full,
       state: JobState[progress.state],
-      phase: progress.phase,
+      ...progressMessage(progress),
       message: record.message,
       startedAt: date(record.startedAtMs),
       finishedAt: date(record.finishedAtMs),
-      tablesScanned: BigInt(progress.tablesScanned),
-      tablesChanged: BigInt(progress.tablesChanged),
-      tablesUnchanged: BigInt(progress.tablesUnchanged),
-      tablesFiltered: BigInt(progress.tablesFiltered),
-      tablesMissing: BigInt(progress.tablesMissing),
-      errors: BigInt(progress.errors),
-      snapshotsIngested: BigInt(progress.snapshotsIngested),
-      filesIngested: BigInt(progress.filesIngested),
-      bytesRead: BigInt(progress.bytesRead),
-      viewsScanned: BigInt(progress.viewsScanned ?? 0),
-      viewsChanged: BigInt(progress.viewsChanged ?? 0),
-      viewsMissing: BigInt(progress.viewsMissing ?? 0),
-      upstreamRequests: BigInt(progress.upstreamRequests ?? 0),
+      trigger: request?.trigger ? TRIGGERS[request.trigger] : JobTrigger.JOB_TRIGGER_TEMPORAL,
+      mode: request?.mode ?? '',
+      dryRun: request?.dryRun ?? false,
+      requestJson: request ? JSON.stringify(request) : '',
+      retryOfJobId: request?.retryOf ?? '',
     },
     failures: record.failures.map(({ table, code, message, failedAtMs }) => ({
       table,
       code,
       message,
       failedAt: new Date(failedAtMs),
+      kind: KINDS.find(([pattern]) => pattern.test(table))?.[1] ?? JobFailureKind.JOB_FAILURE_KIND_TABLE,
     })),
   });
 }

@@ -1,4 +1,5 @@
 import {
+  AlertPolicy,
   AuthConfig,
   type Connector,
   DestinationTarget,
@@ -12,6 +13,7 @@ const PARTS = {
   destination: () => DestinationTarget.create(),
   auth: () => AuthConfig.create(),
   policy: () => ReconcilePolicy.create(),
+  alerts: () => AlertPolicy.create(),
 };
 
 /** What of a connector may be updated. */
@@ -23,6 +25,11 @@ export const CONNECTOR_MASK = [
   'source.namespace_path',
   'source.table',
   'source.columns',
+  'source.include_namespaces',
+  'source.exclude_namespaces',
+  'source.include_tables',
+  'source.exclude_tables',
+  'source.snapshots',
   'destination',
   'destination.catalog_id',
   'destination.catalog_name',
@@ -40,6 +47,16 @@ export const CONNECTOR_MASK = [
   'policy.enabled',
   'policy.max_parallel',
   'policy.not_before',
+  'policy.cron',
+  'policy.time_zone',
+  'policy.jitter_seconds',
+  'policy.missing',
+  'policy.mode',
+  'policy.task_queue',
+  'policy.max_requests_per_second',
+  'alerts',
+  'alerts.webhook_url',
+  'alerts.secret_ref',
   'state',
   'properties',
 ] as const;

@@ -13,6 +13,7 @@ import { createJobCalls } from './jobs.ts';
 import { maskPaths } from './rpc/field-mask.ts';
 import { PageTokens, page, pageSize } from './rpc/page-token.ts';
 import { Checks, invalid, required } from './rpc/violations.ts';
+import { createScheduleCalls } from './schedules.ts';
 import * as store from './store/connectors.ts';
 import { checkEtag } from './store/errors.ts';
 import { answeredBefore, rememberAnswer, requestHash } from './store/idempotency.ts';
@@ -25,6 +26,7 @@ export function createConnectorsService(deps: ServiceDeps): ConnectorsServiceImp
   const { db, jobs } = deps;
   return {
     ...createJobCalls(deps),
+    ...createScheduleCalls(),
 
     async createConnector(request) {
       const connector = { ...required(request.connector, 'connector') };

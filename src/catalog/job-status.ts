@@ -1,4 +1,5 @@
 import type { WorkflowStanding } from '../clients/job-control.ts';
+import { progressMessage } from '../clients/progress-message.ts';
 import { JobState, type ReconcileJob } from '../generated/reconciler/v1/jobs.ts';
 import type { Progress } from '../workflows/contract.ts';
 import type { ServiceDeps } from './deps.ts';
@@ -76,19 +77,6 @@ function withProgress(job: ReconcileJob, progress: Progress): ReconcileJob {
     // It has ended only once its record says so, with its message.
     state: progress.state === 'JS_QUEUED' ? JobState.JS_QUEUED : JobState.JS_RUNNING,
     message: progress.state === 'JS_QUEUED' ? job.message : doing,
-    phase: progress.phase,
-    tablesScanned: BigInt(progress.tablesScanned),
-    tablesChanged: BigInt(progress.tablesChanged),
-    tablesUnchanged: BigInt(progress.tablesUnchanged),
-    tablesFiltered: BigInt(progress.tablesFiltered),
-    tablesMissing: BigInt(progress.tablesMissing),
-    errors: BigInt(progress.errors),
-    snapshotsIngested: BigInt(progress.snapshotsIngested),
-    filesIngested: BigInt(progress.filesIngested),
-    bytesRead: BigInt(progress.bytesRead),
-    viewsScanned: BigInt(progress.viewsScanned ?? 0),
-    viewsChanged: BigInt(progress.viewsChanged ?? 0),
-    viewsMissing: BigInt(progress.viewsMissing ?? 0),
-    upstreamRequests: BigInt(progress.upstreamRequests ?? 0),
+    ...progressMessage(progress),
   };
 }

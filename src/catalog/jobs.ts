@@ -6,7 +6,7 @@ import {
   type ConnectorsServiceImplementation,
   TriggerReconcileRequest,
 } from '../generated/reconciler/v1/connectors.ts';
-import { JobState, ReconcileJob } from '../generated/reconciler/v1/jobs.ts';
+import { JobState, JobTrigger, jobChangeKindToJSON, ReconcileJob } from '../generated/reconciler/v1/jobs.ts';
 import { parseName } from '../names.ts';
 import type { ReconcileRequest } from '../workflows/contract.ts';
 import { checkColumns } from './connector-checks.ts';
@@ -20,11 +20,17 @@ import { answeredBefore, rememberAnswer, requestHash } from './store/idempotency
 import * as store from './store/jobs.ts';
 
 const jobTokens = new PageTokens('ListReconcileJobs', z.object({ createdAt: z.number(), jobId: z.string() }));
+const changeTokens = new PageTokens('ListJobChanges', z.object({ kind: z.string(), name: z.string() }));
 const failureTokens = new PageTokens('ListJobFailures', z.object({ table: z.string() }));
 
 type JobCalls = Pick<
   ConnectorsServiceImplementation,
-  'triggerReconcile' | 'getReconcileJob' | 'listReconcileJobs' | 'cancelReconcileJob' | 'listJobFailures'
+  | 'triggerReconcile'
+  | 'getReconcileJob'
+  | 'listReconcileJobs'
+  | 'cancelReconcileJob'
+  | 'listJobFailures'
+  | 'listJobChanges'
 >;
 
 /** The calls of the service Connectors that are about jobs. */
@@ -83,6 +89,16 @@ export function createJobCalls(deps: ServiceDeps): JobCalls {
       await store.getJob(db, request.jobId);
       const { items, last } = page(await store.listFailures(db, request.jobId, size + 1, after?.table), size);
       return { failures: items, nextPageToken: last ? failureTokens.encode({ table: last.table }, request.jobId) : '' };
+    },
+
+    async listJobChanges(request) {
+      checkJobId(request.jobId);
+      const size = pageSize(request.pageSize);
+      const after = changeTokens.decode(request.pageToken, request.jobId);
+      await store.getJob(db, request.jobId);
+      const { items, last } = page(await store.listChanges(db, request.jobId, size + 1, after), size);
+      const cursor = last && { kind: jobChangeKindToJSON(last.kind), name: last.name };
+      return { changes: items, nextPageToken: cursor ? changeTokens.encode(cursor, request.jobId) : '' };
     },
   };
 
@@ -157,6 +173,7 @@ function queuedJob(connector: Connector, request: TriggerReconcileRequest): Reco
     message: 'waits for a worker',
     fullRescan: request.fullRescan,
     phase: 'queued',
+    trigger: JobTrigger.JOB_TRIGGER_MANUAL,
   });
 }
 
@@ -177,6 +194,7 @@ function workflowInput(connector: Connector, request: TriggerReconcileRequest): 
   if (request.destinationColumns.length > 0) scope.columns = request.destinationColumns;
   return {
     connector: connector.connectorId,
+    trigger: 'manual',
     ...(request.fullRescan ? { full: true } : {}),
     ...(Object.keys(scope).length > 0 ? { scope } : {}),
   };

@@ -14,7 +14,7 @@ import { countBound, listBound, lookupBound } from './store/bound-names.ts';
 import { ensureTable, markTablesMissing } from './store/bound-tables.ts';
 import { getConnector, setRunningJob, updateConnector } from './store/connectors.ts';
 import { ensureCatalog, ensureNamespace } from './store/destination.ts';
-import { putFailures, putJob } from './store/jobs.ts';
+import { putChanges, putFailures, putJob } from './store/jobs.ts';
 import { getNamespace } from './store/namespaces.ts';
 import { checkSchema } from './table-checks.ts';
 import { createUpstreamViewCalls } from './upstream-views.ts';
@@ -56,6 +56,7 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
       return db.transaction().execute(async (trx) => {
         const stored = await putJob(trx, job);
         await putFailures(trx, job.jobId, request.failures);
+        await putChanges(trx, job.jobId, request.changes);
         return stored;
       });
     },
@@ -180,6 +181,7 @@ const COUNTERS = [
   'tablesUnchanged',
   'tablesFiltered',
   'tablesMissing',
+  'tablesDropped',
   'errors',
   'snapshotsIngested',
   'filesIngested',
@@ -187,6 +189,9 @@ const COUNTERS = [
   'viewsScanned',
   'viewsChanged',
   'viewsMissing',
+  'viewsDropped',
+  'snapshotsDropped',
+  'tablesExpected',
 ] as const;
 
 function checkRecord(job: ReconcileJob, request: RecordJobRequest): void {
@@ -200,7 +205,14 @@ function checkRecord(job: ReconcileJob, request: RecordJobRequest): void {
   checks.timestamp(job.createdAt, 'job.created_at');
   checks.timestamp(job.startedAt, 'job.started_at');
   checks.timestamp(job.finishedAt, 'job.finished_at');
-  const { failures } = request;
+  checks.text(job.requestJson, 'job.request_json', { max: 2 * 1024 * 1024 });
+  const { failures, changes } = request;
+  checks.that(changes.length <= MOST, 'changes', `has ${changes.length} entries, at most ${MOST} are allowed`);
+  for (const [index, change] of changes.entries()) {
+    checks.text(change.name, `changes[${index}].name`, { max: 8192 });
+    checks.text(change.destination, `changes[${index}].destination`, { max: 8192 });
+    checks.text(change.reason, `changes[${index}].reason`, { max: 8192 });
+  }
   checks.that(failures.length <= MOST, 'failures', `has ${failures.length} entries, at most ${MOST} are allowed`);
   for (const [index, failure] of failures.entries()) {
     checks.text(failure.table, `failures[${index}].table`, { max: 8192 });

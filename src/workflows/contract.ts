@@ -19,6 +19,30 @@ export interface ReconcileRequest {
   full?: boolean;
   /** Narrows the run. */
   scope?: ReconcileScope;
+  /** Instead of the connector's own selection. */
+  snapshots?: SnapshotSelection;
+  /** Instead of the connector's own mode. */
+  mode?: CaptureMode;
+  /** Writes nothing but the job's record and the list of what it would do. */
+  dryRun?: boolean;
+  /** What is gone upstream is treated so, however large its share. */
+  allowMissing?: boolean;
+  /** Only the tables and views that failed in this job. */
+  retryOf?: string;
+  /** What started it, where it was not by hand. */
+  trigger?: 'manual' | 'schedule' | 'retry';
+}
+
+export type CaptureMode = 'METADATA_AND_CAPTURE' | 'METADATA_ONLY' | 'CAPTURE_ONLY';
+
+export interface SnapshotSelection {
+  kind: 'ALL' | 'CURRENT' | 'LATEST_N' | 'EXPLICIT';
+  /** Of LATEST_N. */
+  latest?: number;
+  /** Of EXPLICIT: decimal, since they are 64-bit. At most 1,000. */
+  snapshotIds?: string[];
+  /** Empty or absent: all. */
+  branches?: string[];
 }
 
 export interface ReconcileScope {
@@ -50,6 +74,14 @@ export interface Progress {
   viewsScanned?: number;
   viewsChanged?: number;
   viewsMissing?: number;
+  /** Dropped since they had been missing, or expired, for long enough. Absent where the policy drops nothing. */
+  tablesDropped?: number;
+  viewsDropped?: number;
+  snapshotsDropped?: number;
+  /** As many as the connector has: what the run will probably look at. Absent where that is not known. */
+  tablesExpected?: number;
+  /** It rests, since the connector is paused. */
+  paused?: boolean;
   /** Tables being ingested now. */
   inFlight: string[];
 }

@@ -188,6 +188,7 @@ export class Job {
       progress: { ...this.progress, inFlight: [] },
       failures,
       startedAtMs: this.#startedAtMs,
+      request: this.#request,
       finishedAtMs: ['JS_QUEUED', 'JS_RUNNING'].includes(this.progress.state) ? undefined : Date.now(),
     };
   }

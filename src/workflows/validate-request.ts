@@ -3,11 +3,28 @@ import type { ReconcileRequest } from './contract.ts';
 
 const texts = (value: unknown) => Array.isArray(value) && value.every((item) => typeof item === 'string');
 const text = (value: unknown) => typeof value === 'string';
+const flag = (value: unknown) => typeof value === 'boolean';
+const oneOf =
+  (...allowed: string[]) =>
+  (value: unknown) =>
+    allowed.includes(value as string);
 
 const REQUEST: Record<keyof ReconcileRequest, (value: unknown) => boolean> = {
   connector: (value) => text(value) && value !== '',
-  full: (value) => typeof value === 'boolean',
+  full: flag,
   scope: (value) => isObject(value) && problem(value, SCOPE) === undefined,
+  snapshots: (value) => isObject(value) && problem({ kind: undefined, ...value }, SNAPSHOTS, 'kind') === undefined,
+  mode: oneOf('METADATA_AND_CAPTURE', 'METADATA_ONLY', 'CAPTURE_ONLY'),
+  dryRun: flag,
+  allowMissing: flag,
+  retryOf: (value) => text(value) && value !== '',
+  trigger: oneOf('manual', 'schedule', 'retry'),
+};
+const SNAPSHOTS = {
+  kind: oneOf('ALL', 'CURRENT', 'LATEST_N', 'EXPLICIT'),
+  latest: (value: unknown) => Number.isSafeInteger(value) && (value as number) > 0,
+  snapshotIds: texts,
+  branches: texts,
 };
 const SCOPE = { namespaces: texts, table: text, columns: texts };
 
@@ -17,7 +34,7 @@ const SCOPE = { namespaces: texts, table: text, columns: texts };
  * @throws ApplicationFailure INVALID_ARGUMENT that shows the input
  */
 export function validateRequest(request: unknown): asserts request is ReconcileRequest {
-  const wrong = isObject(request) ? problem({ connector: undefined, ...request }, REQUEST) : 'the input';
+  const wrong = isObject(request) ? problem({ connector: undefined, ...request }, REQUEST, 'connector') : 'the input';
   if (wrong === undefined) return;
   throw ApplicationFailure.nonRetryable(
     `${wrong} is not right in ${JSON.stringify(request ?? null).slice(0, 300)}. Give for example {"connector": "demo", "full": true, "scope": {"namespaces": ["sales"], "table": "orders", "columns": ["id"]}}; only connector is required.`,
@@ -25,9 +42,13 @@ export function validateRequest(request: unknown): asserts request is ReconcileR
   );
 }
 
-function problem(value: object, rules: Record<string, (value: unknown) => boolean>): string | undefined {
+function problem(
+  value: object,
+  rules: Record<string, (value: unknown) => boolean>,
+  required?: string,
+): string | undefined {
   const entry = Object.entries(value).find(
-    ([key, item]) => !rules[key] || ((item !== undefined || key === 'connector') && !rules[key](item)),
+    ([key, item]) => !rules[key] || ((item !== undefined || key === required) && !rules[key](item)),
   );
   return entry?.[0];
 }

@@ -43,7 +43,12 @@ describe('jobs', () => {
     expect(catalog.jobs.started.at(-1)).toEqual({
       jobId,
       connector: { id: connectorId, name: displayName },
-      request: { connector: connectorId, full: true, scope: { namespaces: ['a."b c"'], table: 't', columns: ['x'] } },
+      request: {
+        connector: connectorId,
+        trigger: 'manual',
+        full: true,
+        scope: { namespaces: ['a."b c"'], table: 't', columns: ['x'] },
+      },
     });
     expect(await connectors.getReconcileJob({ jobId })).toMatchObject({
       connectorId,

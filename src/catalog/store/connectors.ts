@@ -102,8 +102,8 @@ async function refuseTakenName(db: Db, name: string, exceptId?: string): Promise
 }
 
 function body(connector: Connector): string {
-  const { description, kind, uri, source, destination, auth, policy, properties } = connector;
-  const kept = { description, kind, uri, source, destination, auth, policy, properties };
+  const { description, kind, uri, source, destination, auth, policy, alerts, properties } = connector;
+  const kept = { description, kind, uri, source, destination, auth, policy, alerts, properties };
   return JSON.stringify(
     Connector.toJSON({ ...Connector.create(), ...kept, state: ConnectorState.CONNECTOR_STATE_UNSPECIFIED }),
   );

@@ -1,9 +1,19 @@
 import type { Kysely, Selectable } from 'kysely';
 import {
+  type JobChange,
   type JobFailure,
   JobState,
+  JobTrigger,
+  jobChangeActionFromJSON,
+  jobChangeActionToJSON,
+  jobChangeKindFromJSON,
+  jobChangeKindToJSON,
+  jobFailureKindFromJSON,
+  jobFailureKindToJSON,
   jobStateFromJSON,
   jobStateToJSON,
+  jobTriggerFromJSON,
+  jobTriggerToJSON,
   type ReconcileJob,
 } from '../../generated/reconciler/v1/jobs.ts';
 import { TENANT } from '../tenant.ts';
@@ -71,6 +81,16 @@ export async function putJob(db: Db, job: ReconcileJob): Promise<ReconcileJob> {
     views_changed: Number(job.viewsChanged),
     views_missing: Number(job.viewsMissing),
     upstream_requests: Number(job.upstreamRequests),
+    trigger_kind: jobTriggerToJSON(job.trigger || (stored?.trigger ?? JobTrigger.JOB_TRIGGER_UNSPECIFIED)),
+    mode: job.mode || (stored?.mode ?? ''),
+    dry_run: job.dryRun || stored?.dryRun ? 1 : 0,
+    tables_dropped: Number(job.tablesDropped),
+    views_dropped: Number(job.viewsDropped),
+    snapshots_dropped: Number(job.snapshotsDropped),
+    tables_expected: Number(job.tablesExpected),
+    paused: job.paused ? 1 : 0,
+    request_json: job.requestJson || (stored?.requestJson ?? ''),
+    retry_of_job_id: job.retryOfJobId || (stored?.retryOfJobId ?? ''),
   };
   const { job_id: _, ...changes } = row;
   await db
@@ -84,6 +104,7 @@ export async function putJob(db: Db, job: ReconcileJob): Promise<ReconcileJob> {
 /** A job that was never started leaves no record. */
 export async function deleteJob(db: Db, jobId: string): Promise<void> {
   await db.deleteFrom('job_failures').where('job_id', '=', jobId).execute();
+  await db.deleteFrom('job_changes').where('job_id', '=', jobId).execute();
   await db.deleteFrom('jobs').where('job_id', '=', jobId).execute();
   await forgetAnswers(db, jobId);
 }
@@ -124,8 +145,13 @@ export async function unfinishedJobs(db: Db, connectorId: string, limit: number)
 
 /** Upserts failures by table. */
 export async function putFailures(db: Db, jobId: string, failures: readonly JobFailure[]): Promise<void> {
-  for (const { table, code, message, failedAt } of failures) {
-    const values = { code, message, failed_at: (failedAt ?? new Date()).getTime() };
+  for (const { table, code, message, failedAt, kind } of failures) {
+    const values = {
+      code,
+      message,
+      failed_at: (failedAt ?? new Date()).getTime(),
+      kind: jobFailureKindToJSON(kind),
+    };
     await db
       .insertInto('job_failures')
       .values({ job_id: jobId, table_name: table, ...values })
@@ -144,6 +170,43 @@ export async function listFailures(db: Db, jobId: string, limit: number, after?:
     code: row.code,
     message: row.message,
     failedAt: new Date(row.failed_at),
+    kind: jobFailureKindFromJSON(row.kind),
+  }));
+}
+
+/** Upserts what a dry run would do, by kind and name. */
+export async function putChanges(db: Db, jobId: string, changes: readonly JobChange[]): Promise<void> {
+  for (const { kind, name, destination, action, reason } of changes) {
+    const values = { destination, action: jobChangeActionToJSON(action), reason };
+    await db
+      .insertInto('job_changes')
+      .values({ job_id: jobId, kind: jobChangeKindToJSON(kind), name, ...values })
+      .onConflict((conflict) => conflict.columns(['job_id', 'kind', 'name']).doUpdateSet(values))
+      .execute();
+  }
+}
+
+/** Where a page of changes goes on. */
+export interface ChangeCursor {
+  kind: string;
+  name: string;
+}
+
+/** By kind and name, those behind `after`. */
+export async function listChanges(db: Db, jobId: string, limit: number, after?: ChangeCursor): Promise<JobChange[]> {
+  let query = db.selectFrom('job_changes').selectAll().where('job_id', '=', jobId);
+  if (after) {
+    query = query.where((eb) =>
+      eb.or([eb('kind', '>', after.kind), eb.and([eb('kind', '=', after.kind), eb('name', '>', after.name)])]),
+    );
+  }
+  const rows = await query.orderBy('kind').orderBy('name').limit(limit).execute();
+  return rows.map(({ kind, name, destination, action, reason }) => ({
+    kind: jobChangeKindFromJSON(kind),
+    name,
+    destination,
+    action: jobChangeActionFromJSON(action),
+    reason,
   }));
 }
 
@@ -173,5 +236,15 @@ function toMessage(row: Selectable<JobRow>): ReconcileJob {
     viewsChanged: BigInt(row.views_changed),
     viewsMissing: BigInt(row.views_missing),
     upstreamRequests: BigInt(row.upstream_requests),
+    trigger: jobTriggerFromJSON(row.trigger_kind),
+    mode: row.mode,
+    dryRun: row.dry_run === 1,
+    tablesDropped: BigInt(row.tables_dropped),
+    viewsDropped: BigInt(row.views_dropped),
+    snapshotsDropped: BigInt(row.snapshots_dropped),
+    tablesExpected: BigInt(row.tables_expected),
+    paused: row.paused === 1,
+    requestJson: row.request_json,
+    retryOfJobId: row.retry_of_job_id,
   };
 }

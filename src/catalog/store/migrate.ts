@@ -4,6 +4,7 @@ import { migration as first } from './migrations/0001-first.ts';
 import { migration as fileSketches } from './migrations/0002-file-sketches.ts';
 import { migration as boundViews } from './migrations/0003-bound-views.ts';
 import { migration as upstreamRequests } from './migrations/0004-upstream-requests.ts';
+import { migration as operations } from './migrations/0005-operations.ts';
 
 /** In the order in which they are applied. One that has been released is never changed. */
 const MIGRATIONS: Record<string, Migration> = {
@@ -11,6 +12,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0002-file-sketches': fileSketches,
   '0003-bound-views': boundViews,
   '0004-upstream-requests': upstreamRequests,
+  '0005-operations': operations,
 };
 
 /**

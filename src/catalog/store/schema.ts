@@ -17,6 +17,7 @@ export interface Schema {
   connectors: ConnectorRow;
   jobs: JobRow;
   job_failures: JobFailureRow;
+  job_changes: JobChangeRow;
   idempotency_keys: IdempotencyKeyRow;
   snapshots: SnapshotRow;
   chains: ChainRow;
@@ -164,6 +165,17 @@ export interface JobRow {
   views_changed: number;
   views_missing: number;
   upstream_requests: number;
+  /** JobTrigger. */
+  trigger_kind: string;
+  mode: string;
+  dry_run: number;
+  tables_dropped: number;
+  views_dropped: number;
+  snapshots_dropped: number;
+  tables_expected: number;
+  paused: number;
+  request_json: string;
+  retry_of_job_id: string;
 }
 
 export interface JobFailureRow {
@@ -172,6 +184,20 @@ export interface JobFailureRow {
   code: string;
   message: string;
   failed_at: number;
+  /** JobFailureKind. */
+  kind: string;
+}
+
+/** What a dry run would do. */
+export interface JobChangeRow {
+  job_id: string;
+  /** JobChangeKind. */
+  kind: string;
+  name: string;
+  destination: string;
+  /** JobChangeAction. */
+  action: string;
+  reason: string;
 }
 
 /** The first answer that a key got. */
