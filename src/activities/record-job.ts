@@ -1,5 +1,5 @@
-import { progressMessage } from '../clients/progress-message.ts';
-import { JobFailureKind, JobState, JobTrigger } from '../generated/reconciler/v1/jobs.ts';
+import { failureMessage, progressMessage } from '../clients/progress-message.ts';
+import { JobState, JobTrigger } from '../generated/reconciler/v1/jobs.ts';
 import type { Progress, ReconcileRequest, TableFailure } from '../workflows/contract.ts';
 import type { ActivityDeps } from './deps.ts';
 
@@ -19,13 +19,6 @@ export interface JobRecord {
   /** Absent in older histories. */
   request?: ReconcileRequest;
 }
-
-/** Names that a failure's `table` begins with where it is none: a table's own name with a space in it stands in quotes. */
-const KINDS: [RegExp, JobFailureKind][] = [
-  [/^(views)?$/, JobFailureKind.JOB_FAILURE_KIND_JOB],
-  [/^view /, JobFailureKind.JOB_FAILURE_KIND_VIEW],
-  [/^(namespace|views of) /, JobFailureKind.JOB_FAILURE_KIND_NAMESPACE],
-];
 
 const TRIGGERS = {
   manual: JobTrigger.JOB_TRIGGER_MANUAL,
@@ -54,13 +47,7 @@ export async function recordJob(deps: ActivityDeps, record: JobRecord): Promise<
       requestJson: request ? JSON.stringify(request) : '',
       retryOfJobId: request?.retryOf ?? '',
     },
-    failures: record.failures.map(({ table, code, message, failedAtMs }) => ({
-      table,
-      code,
-      message,
-      failedAt: new Date(failedAtMs),
-      kind: KINDS.find(([pattern]) => pattern.test(table))?.[1] ?? JobFailureKind.JOB_FAILURE_KIND_TABLE,
-    })),
+    failures: record.failures.map(failureMessage),
   });
 }
 

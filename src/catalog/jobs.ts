@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { failureMessage } from '../clients/progress-message.ts';
 import { CodedError } from '../errors.ts';
 import {
   type Connector,
@@ -86,7 +87,9 @@ export function createJobCalls(deps: ServiceDeps): JobCalls {
       checkJobId(request.jobId);
       const size = pageSize(request.pageSize);
       const after = failureTokens.decode(request.pageToken, request.jobId);
-      await store.getJob(db, request.jobId);
+      const job = await store.getJob(db, request.jobId);
+      // A running job records its failures with the next page of tables; those that come meanwhile are asked of it.
+      if (!after && !store.hasEnded(job.state)) await recordLiveFailures(job.jobId);
       const { items, last } = page(await store.listFailures(db, request.jobId, size + 1, after?.table), size);
       return { failures: items, nextPageToken: last ? failureTokens.encode({ table: last.table }, request.jobId) : '' };
     },
@@ -101,6 +104,14 @@ export function createJobCalls(deps: ServiceDeps): JobCalls {
       return { changes: items, nextPageToken: cursor ? changeTokens.encode(cursor, request.jobId) : '' };
     },
   };
+
+  async function recordLiveFailures(jobId: string): Promise<void> {
+    const live = await jobs()
+      .then((control) => control.failures(jobId))
+      .catch(() => []);
+    if (live.length === 0) return;
+    await db.transaction().execute((trx) => store.putFailures(trx, jobId, live.map(failureMessage)));
+  }
 
   /** Starts the workflow once, however many calls with the same key ask for it. */
   function start(job: ReconcileJob, connector: Connector, request: TriggerReconcileRequest): Promise<void> {

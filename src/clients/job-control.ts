@@ -1,4 +1,10 @@
-import type { Progress, ReconcileRequest, ValidateRequest, ValidateResult } from '../workflows/contract.ts';
+import type {
+  Progress,
+  ReconcileRequest,
+  TableFailure,
+  ValidateRequest,
+  ValidateResult,
+} from '../workflows/contract.ts';
 
 /** How a job's workflow stands in Temporal. */
 export type WorkflowStanding = 'RUNNING' | 'COMPLETED' | 'FAILED' | 'CANCELED' | 'TERMINATED' | 'TIMED_OUT';
@@ -11,6 +17,8 @@ export interface JobControl {
   describe(jobId: string): Promise<WorkflowStanding | undefined>;
   /** Live progress; undefined where no worker answers in time. */
   progress(jobId: string): Promise<Progress | undefined>;
+  /** Its first failures so far; none where no worker answers in time. */
+  failures(jobId: string): Promise<TableFailure[]>;
   /** Asks the workflow to cancel. Nothing happens where it has ended. */
   cancel(jobId: string): Promise<void>;
   /** Runs the workflow `validateConnector` to its end. `UNAVAILABLE` where no worker takes it in time. */

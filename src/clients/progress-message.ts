@@ -1,5 +1,5 @@
-import type { ReconcileJob } from '../generated/reconciler/v1/jobs.ts';
-import type { Progress } from '../workflows/contract.ts';
+import { type JobFailure, JobFailureKind, type ReconcileJob } from '../generated/reconciler/v1/jobs.ts';
+import type { Progress, TableFailure } from '../workflows/contract.ts';
 
 const COUNTERS = [
   'tablesScanned',
@@ -31,4 +31,17 @@ export function progressMessage(
     phase: progress.phase,
     paused: progress.paused ?? false,
   };
+}
+
+/** Names that a failure's `table` begins with where it is none: a table's own name with a space in it stands in quotes. */
+const KINDS: [RegExp, JobFailureKind][] = [
+  [/^(views)?$/, JobFailureKind.JOB_FAILURE_KIND_JOB],
+  [/^view /, JobFailureKind.JOB_FAILURE_KIND_VIEW],
+  [/^(namespace|views of) /, JobFailureKind.JOB_FAILURE_KIND_NAMESPACE],
+];
+
+/** A workflow's failure as the job's record has it. */
+export function failureMessage({ table, code, message, failedAtMs }: TableFailure): JobFailure {
+  const kind = KINDS.find(([pattern]) => pattern.test(table))?.[1] ?? JobFailureKind.JOB_FAILURE_KIND_TABLE;
+  return { table, code, message, failedAt: new Date(failedAtMs), kind };
 }

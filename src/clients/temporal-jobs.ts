@@ -13,6 +13,7 @@ import {
   RECONCILE_WORKFLOW,
   type ReconcileRequest,
   TASK_QUEUE,
+  type TableFailure,
   VALIDATE_WORKFLOW,
   type ValidateRequest,
   type ValidateResult,
@@ -109,6 +110,12 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
       } catch {
         return undefined;
       }
+    },
+
+    async failures(jobId) {
+      const c = await client();
+      const query = () => c.workflow.getHandle(jobId).query<TableFailure[]>('failures');
+      return c.withDeadline(Date.now() + QUERY_DEADLINE_MS, query).catch(() => []);
     },
 
     async cancel(jobId) {

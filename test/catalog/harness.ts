@@ -9,10 +9,11 @@ import { type CatalogClients, connectCatalog } from '../../src/clients/catalog.t
 import type { JobControl, WorkflowStanding } from '../../src/clients/job-control.ts';
 import { CodedError } from '../../src/errors.ts';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
-import type { Progress, ReconcileRequest } from '../../src/workflows/contract.ts';
+import type { Progress, ReconcileRequest, TableFailure } from '../../src/workflows/contract.ts';
 
 /** Plays Temporal: tests set how workflows stand. */
 export class FakeJobs implements JobControl {
+  liveFailures: TableFailure[] = [];
   readonly started: { jobId: string; request: ReconcileRequest; connector: { id: string; name: string } }[] = [];
   readonly standing = new Map<string, WorkflowStanding>();
   readonly progressOf = new Map<string, Progress>();
@@ -33,6 +34,10 @@ export class FakeJobs implements JobControl {
 
   async progress(jobId: string) {
     return this.progressOf.get(jobId);
+  }
+
+  async failures() {
+    return this.liveFailures;
   }
 
   async cancel(jobId: string) {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { JobFailureKind, JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { connectorSpec, failure, refusal, TestCatalog } from './harness.ts';
 
 let catalog: TestCatalog;
@@ -175,6 +175,23 @@ describe('jobs', () => {
     expect(catalog.jobs.cancelled).toEqual([jobId]);
     expect(await failure(connectors.cancelReconcileJob({ jobId: 'no' }))).toMatchObject(refusal('NOT_FOUND', 'job no'));
     expect(await failure(connectors.getReconcileJob({ jobId: '' }))).toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
+  it('tell failures that the workflow has not recorded yet', async () => {
+    const { connectors } = catalog.clients;
+    const { jobId } = await connectors.triggerReconcile({ connectorId: (await create()).connectorId });
+    expect((await connectors.listJobFailures({ jobId })).failures).toEqual([]);
+    catalog.jobs.liveFailures = [
+      { table: 'a."b c"', code: 'DATA_LOSS', message: 'broken', failedAtMs: 5 },
+      { table: 'view a.v', code: 'NOT_FOUND', message: 'gone', failedAtMs: 6 },
+    ];
+    const { failures } = await connectors.listJobFailures({ jobId });
+    catalog.jobs.liveFailures = [];
+    expect(failures).toEqual([
+      expect.objectContaining({ table: 'a."b c"', code: 'DATA_LOSS', kind: JobFailureKind.JOB_FAILURE_KIND_TABLE }),
+      expect.objectContaining({ table: 'view a.v', kind: JobFailureKind.JOB_FAILURE_KIND_VIEW, failedAt: new Date(6) }),
+    ]);
+    expect((await connectors.listJobFailures({ jobId })).failures).toEqual(failures);
   });
 
   it('are listed newest first, and their failures by table', async () => {

@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream';
 import { expect, it } from 'vitest';
+import { Pace } from '../../src/cli/job/pace.ts';
 import { progressView } from '../../src/cli/job/progress-view.ts';
 import { JobState, ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 
@@ -35,7 +36,7 @@ it('is a bar on a terminal', () => {
   view.show(job(0n, 0n));
   view.show(job(10n, 5n, { errors: 1n }));
   view.end();
-  expect(text()).toContain('6 of 10 tables  5 snapshots, 1,234 files, 1.0 MiB read, 1 failed  scanning');
+  expect(text()).toContain('6 of 10 tables found  5 snapshots, 1,234 files, 1.0 MiB read, 1 failed  scanning');
   expect(text()).toMatch(/█+░+/);
   expect(text()).not.toMatch(/█ 0 of 0/);
 });
@@ -45,5 +46,35 @@ it('is a line elsewhere, without control characters, and not for every question'
   const view = progressView(stream);
   for (let n = 0n; n < 10n; n++) view.show(job(10n, n));
   view.end();
-  expect(text()).toBe('scanning: 0 of 10 tables, 5 snapshots, 1,234 files, 1.0 MiB read\n');
+  expect(text()).toBe('scanning: 0 of 10 tables found, 5 snapshots, 1,234 files, 1.0 MiB read\n');
+});
+
+it('tells how many tables there will be, and each failure above the bar', () => {
+  const { stream, text } = screen(160);
+  const view = progressView(stream);
+  view.show(job(10n, 5n, { tablesExpected: 40n }));
+  view.failed({
+    table: 'sales.orders',
+    code: 'DATA_LOSS',
+    message: 'broken\u001b[2J',
+    kind: 'JOB_FAILURE_KIND_TABLE',
+  } as never);
+  view.show(job(20n, 9n, { tablesExpected: 40n, errors: 1n }));
+  view.end();
+  expect(text()).toContain('10 of 40 tables');
+  expect(text()).toContain('failed: sales.orders: DATA_LOSS: broken\\x1b[2J\n');
+});
+
+it('takes the pace of the last quarter of a minute', () => {
+  const pace = new Pace();
+  pace.add(0, 0);
+  expect(pace.rate()).toBeUndefined();
+  pace.add(10, 500);
+  expect(pace.rate()).toBeUndefined();
+  pace.add(100, 10_000);
+  expect(pace.rate()).toBe(10);
+  for (let second = 11; second <= 60; second++) pace.add(100 + (second - 10) * 50, second * 1_000);
+  expect(pace.rate()).toBeCloseTo(50, 5);
+  pace.add(100 + 50 * 50, 90_000);
+  expect(pace.rate()).toBeLessThan(1);
 });

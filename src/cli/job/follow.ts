@@ -31,12 +31,30 @@ export async function pollJob(
     signal.addEventListener('abort', () => reject(signal.reason));
   });
   aborted.catch(() => {});
+  const told = new Set<string>();
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE_MS)) {
     const get = retrying(() => clients.connectors.getReconcileJob({ jobId }, patiently()), signal);
     const job = await Promise.race([get, aborted]);
+    if (job.errors > BigInt(told.size)) await tellFailures(clients, jobId, view, told);
     view.show(job);
     if (hasEnded(job)) return job;
     await sleep(pause, undefined, { signal });
+  }
+}
+
+/** Failures that are told as they come; `job failures` lists all. */
+const MOST_TOLD = 100;
+
+/** Tells those that were not told yet. That they cannot be read now is nothing to tell. */
+async function tellFailures(clients: CatalogClients, jobId: string, view: ProgressView, told: Set<string>) {
+  if (told.size >= MOST_TOLD) return;
+  const request = { jobId, pageSize: MOST_TOLD };
+  const { failures } = await clients.connectors.listJobFailures(request, patiently()).catch(() => ({ failures: [] }));
+  for (const failure of failures) {
+    if (told.has(failure.table)) continue;
+    told.add(failure.table);
+    // What ended the job stands in its message.
+    if (failure.table !== '') view.failed(failure);
   }
 }
 

@@ -1,10 +1,13 @@
 import { Presets, SingleBar } from 'cli-progress';
-import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
-import { bytes, count, word } from '../format.ts';
+import { type JobFailure, JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
+import { bytes, count, duration, printable, word } from '../format.ts';
+import { Pace } from './pace.ts';
 
 /** Shows how a job gets on. */
 export interface ProgressView {
   show(job: ReconcileJob): void;
+  /** A failure, as it comes. */
+  failed(failure: JobFailure): void;
   /** Takes the bar away. */
   end(): void;
 }
@@ -14,10 +17,15 @@ export function progressView(stream: NodeJS.WriteStream): ProgressView {
   return stream.isTTY ? bar(stream) : linesOn(stream);
 }
 
-/** Tables that are done, of those that were found so far. The total grows while the upstream is listed. */
-function tables(job: ReconcileJob): { done: number; found: number } {
+/**
+ * Tables that are done, and how many there will be: those found so far, or as many as the connector has, where that is known and more. The
+ * total grows while the upstream is listed.
+ */
+function tables(job: ReconcileJob): { done: number; total: number; counting: boolean } {
   const done = Number(job.tablesChanged + job.tablesUnchanged + job.errors);
-  return { done: Math.min(done, Number(job.tablesScanned)), found: Number(job.tablesScanned) };
+  const found = Number(job.tablesScanned);
+  const total = Math.max(found, Number(job.tablesExpected));
+  return { done: Math.min(done, found), total, counting: job.tablesExpected === 0n };
 }
 
 function amounts(job: ReconcileJob): string {
@@ -30,7 +38,20 @@ function amounts(job: ReconcileJob): string {
   return parts.join(', ');
 }
 
+/** `42 tables/s, 1m20s left`; what cannot be told yet is left out. */
+function paceText(pace: Pace, done: number, total: number): string {
+  const rate = pace.rate();
+  if (rate === undefined) return '';
+  const left = rate > 0 && total > done ? `, ${duration(((total - done) / rate) * 1000)} left` : '';
+  return `${rate < 10 ? rate.toFixed(1) : count(Math.round(rate))} tables/s${left}`;
+}
+
+function failureLine({ table, code, message }: JobFailure): string {
+  return `failed: ${printable(table || 'the job')}: ${code}: ${printable(message)}`;
+}
+
 function bar(stream: NodeJS.WriteStream): ProgressView {
+  const pace = new Pace();
   const single = new SingleBar(
     {
       stream,
@@ -43,27 +64,33 @@ function bar(stream: NodeJS.WriteStream): ProgressView {
     },
     Presets.shades_classic,
   );
-  let started = false;
+  let shown: { total: number; done: number; payload: object } | undefined;
   return {
     show(job) {
-      const { done, found } = tables(job);
+      const { done, total, counting } = tables(job);
+      pace.add(done);
+      const speed = paceText(pace, done, total);
       const payload = {
-        tables: `${count(done)} of ${count(found)} tables`,
+        tables: `${count(done)} of ${count(total)} tables${counting ? ' found' : ''}${speed && `  ${speed}`}`,
         amounts: amounts(job),
         phase: phaseOf(job),
       };
+      const before = shown;
       // A bar of nothing would be full.
-      const total = Math.max(found, 1);
-      if (!started) single.start(total, done, payload);
-      else {
-        single.setTotal(total);
-        single.update(done, payload);
-      }
-      started = true;
+      shown = { total: Math.max(total, 1), done, payload };
+      if (!before) return single.start(shown.total, done, payload);
+      single.setTotal(shown.total);
+      single.update(done, payload);
+    },
+    failed(failure) {
+      // The bar gives way to the line, and comes again below it.
+      if (shown) single.stop();
+      stream.write(`${failureLine(failure)}\n`);
+      if (shown) single.start(shown.total, shown.done, shown.payload);
     },
     end() {
-      if (started) single.stop();
-      started = false;
+      if (shown) single.stop();
+      shown = undefined;
     },
   };
 }
@@ -71,16 +98,23 @@ function bar(stream: NodeJS.WriteStream): ProgressView {
 const LINE_EVERY_MS = 2_000;
 
 function linesOn(stream: NodeJS.WriteStream): ProgressView {
+  const pace = new Pace();
   let last = { phase: '', line: '', at: 0 };
   return {
     show(job) {
       if (job.finishedAt) return;
-      const { done, found } = tables(job);
+      const { done, total, counting } = tables(job);
+      pace.add(done);
       const phase = phaseOf(job);
-      const line = found === 0 ? phase : `${phase}: ${count(done)} of ${count(found)} tables, ${amounts(job)}`;
+      const parts = [`${count(done)} of ${count(total)} tables${counting ? ' found' : ''}`, amounts(job)];
+      const line = total === 0 ? phase : `${phase}: ${parts.join(', ')}`;
       if (phase === last.phase && (line === last.line || Date.now() - last.at < LINE_EVERY_MS)) return;
-      stream.write(`${line}\n`);
+      const speed = paceText(pace, done, total);
+      stream.write(`${line}${speed && total > 0 ? `, ${speed}` : ''}\n`);
       last = { phase, line, at: Date.now() };
+    },
+    failed(failure) {
+      stream.write(`${failureLine(failure)}\n`);
     },
     end() {},
   };

@@ -14,7 +14,9 @@ Examples:
 export function addWatch(group: Command): void {
   group
     .command('watch')
-    .description('Shows the progress of a job until it ends. Exit 1 unless it succeeded.')
+    .description(
+      'Shows the progress of a job (pace, time left, failures as they come) until it ends. Exit 1 unless it succeeded.',
+    )
     .argument('<job>', 'its id')
     .addHelpText('after', HELP)
     .action(
