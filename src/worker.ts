@@ -17,7 +17,7 @@ import { INGEST_TASK_QUEUE, TASK_QUEUE } from './workflows/contract.ts';
 
 /** Activities that are under way have so long to end by themselves when the worker is asked to stop. */
 const SHUTDOWN_GRACE = '10s';
-/** Ingests at once. Each streams; together they bound the worker's memory. */
+/** Ingests at once, of all queues. Each streams; together they bound the worker's memory. */
 const INGESTS = 16;
 
 export interface RunningWorker {
@@ -27,12 +27,18 @@ export interface RunningWorker {
 }
 
 /**
- * Connects to Temporal and the catalog and starts a worker for both queues.
+ * Connects to Temporal and the catalog and starts a worker for the queue of workflows and those of ingests.
  *
+ * @param options.ingestQueues task queues of ingests; without any the common one
  * @throws CodedError UNAVAILABLE where Temporal cannot be reached
  */
-export async function startWorker(options: { config: Config; logger: Logger }): Promise<RunningWorker> {
+export async function startWorker(options: {
+  config: Config;
+  logger: Logger;
+  ingestQueues?: string[];
+}): Promise<RunningWorker> {
   const { config, logger } = options;
+  const ingestQueues = [...new Set(options.ingestQueues ?? [INGEST_TASK_QUEUE])];
   installRuntime(logger);
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
   const client: Client = await connectTemporal();
@@ -61,12 +67,14 @@ export async function startWorker(options: { config: Config; logger: Logger }): 
       taskQueue: TASK_QUEUE,
       activities: createControlActivities(deps),
     }),
-    Worker.create({
-      ...common,
-      taskQueue: INGEST_TASK_QUEUE,
-      activities: createIngestActivities(deps),
-      maxConcurrentActivityTaskExecutions: INGESTS,
-    }),
+    ...ingestQueues.map((taskQueue) =>
+      Worker.create({
+        ...common,
+        taskQueue,
+        activities: createIngestActivities(deps),
+        maxConcurrentActivityTaskExecutions: Math.ceil(INGESTS / ingestQueues.length),
+      }),
+    ),
   ]);
 
   const shutdown = () => {
@@ -75,7 +83,7 @@ export async function startWorker(options: { config: Config; logger: Logger }): 
   return {
     async run() {
       try {
-        // One that breaks takes the other with it: a half-alive worker would only hold up jobs.
+        // One that breaks takes the others with it: a half-alive worker would only hold up jobs.
         await Promise.all(
           workers.map((worker) =>
             worker.run().catch((error) => {

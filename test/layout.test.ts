@@ -8,7 +8,7 @@ import { afterAll, describe, expect, it } from 'vitest';
  * only types may come.
  */
 const RULES: Record<string, { from: string[]; types?: string[] }> = {
-  cli: { from: ['stack', 'catalog', 'clients', 'worker'], types: ['workflows'] },
+  cli: { from: ['stack', 'catalog', 'clients', 'worker', 'workflows/contract'], types: ['workflows'] },
   // The names of the search attributes, which the dev server registers and workflows set, stand in one place.
   stack: { from: ['clients/search-attributes'] },
   worker: { from: ['activities', 'clients', 'connectors', 'workflows/contract'], types: ['workflows'] },
@@ -16,7 +16,7 @@ const RULES: Record<string, { from: string[]; types?: string[] }> = {
   activities: { from: ['connectors', 'clients', 'storage', 'stats', 'workflows/contract'], types: ['workflows'] },
   connectors: { from: ['storage', 'stats'] },
   clients: { from: ['workflows/contract', 'stats'], types: ['workflows', 'connectors'] },
-  catalog: { from: ['stats', 'clients'], types: ['workflows'] },
+  catalog: { from: ['stats', 'clients', 'workflows/contract'], types: ['workflows'] },
   storage: { from: [] },
   stats: { from: [] },
 };

@@ -11,6 +11,8 @@ export interface ResolvedConnector {
   maxParallel: number;
   /** Namespaces where the destination does not name one: those of the source. */
   destinationNamed: boolean;
+  /** Of the activities that read its upstream. Absent: the common one. */
+  taskQueue?: string;
   /** The cluster knows this project's search attributes. */
   searchAttributes: boolean;
 }
@@ -36,6 +38,7 @@ export async function resolveConnector(deps: ActivityDeps, request: ReconcileReq
     name: connector.displayName,
     maxParallel: connector.policy?.maxParallel || DEFAULT_PARALLEL,
     destinationNamed: Boolean(connector.destination?.namespaceId || connector.destination?.namespacePath.length),
+    taskQueue: connector.policy?.taskQueue || undefined,
     searchAttributes: await deps.hasSearchAttributes(),
   };
 }

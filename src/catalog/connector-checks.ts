@@ -1,6 +1,7 @@
 import { type Connector, ConnectorKind } from '../generated/reconciler/v1/connectors.ts';
 import { isPlainSecret, isSecretReference, REFERENCE_FORM } from '../secrets.ts';
 import { footersEnabled, ndvOptions } from '../stats/statistics-options.ts';
+import { TASK_QUEUE } from '../workflows/contract.ts';
 import { Checks } from './rpc/violations.ts';
 
 /** The longest display name of a connector. */
@@ -9,6 +10,7 @@ export const MAX_CONNECTOR_NAME = 128;
 const MAX_INTERVAL_SECONDS = 366n * 24n * 3600n;
 const MAX_PARALLEL = 64;
 const MAX_COLUMNS = 10_000;
+const MAX_TASK_QUEUE = 255;
 
 const SCHEMES: Record<ConnectorKind, readonly string[]> = {
   [ConnectorKind.CONNECTOR_KIND_UNSPECIFIED]: [],
@@ -166,6 +168,13 @@ function checkPolicy(checks: Checks, { policy }: Connector, at: string): void {
     `${maxParallel} is not within 0 and ${MAX_PARALLEL}`,
   );
   checks.timestamp(policy.notBefore, `${at}.policy.not_before`);
+  checkTaskQueue(checks, policy.taskQueue, `${at}.policy.task_queue`);
+}
+
+function checkTaskQueue(checks: Checks, name: string, field: string): void {
+  if (name === '' || !checks.name(name, field, MAX_TASK_QUEUE)) return;
+  checks.that(!name.startsWith('/'), field, "begins with '/': such queues are Temporal's own");
+  checks.that(name !== TASK_QUEUE, field, `'${name}' is the queue of workflows: ingests need one of their own`);
 }
 
 function checkOptions(checks: Checks, options: { [key: string]: string }, field: string): void {

@@ -102,11 +102,12 @@ export function createConnectorsService(deps: ServiceDeps): ConnectorsServiceImp
       if (target.$case === 'connectorId') {
         checkId(target.value, 'connector_id');
         const stored = await store.getConnector(db, target.value);
-        return (await jobs()).validate({ connectorId: stored.connectorId });
+        return (await jobs()).validate({ connectorId: stored.connectorId, taskQueue: taskQueueOf(stored) });
       }
       // A spec that is not stored may still be without a name.
       checkConnector({ ...target.value, displayName: target.value.displayName || 'unnamed' });
-      return (await jobs()).validate({ connectorJson: JSON.stringify(Connector.toJSON(target.value)) });
+      const connectorJson = JSON.stringify(Connector.toJSON(target.value));
+      return (await jobs()).validate({ connectorJson, taskQueue: taskQueueOf(target.value) });
     },
   };
 
@@ -121,6 +122,8 @@ export function createConnectorsService(deps: ServiceDeps): ConnectorsServiceImp
     }
   }
 }
+
+const taskQueueOf = ({ policy }: Connector) => policy?.taskQueue || undefined;
 
 function runs(connector: Connector, jobId: string): CodedError {
   return new CodedError(

@@ -55,6 +55,11 @@ export function list(text: string, before: string[] = []): string[] {
   return [...before, ...items.map((item) => item.trim()).filter((item) => item !== '')];
 }
 
+/** To be given any number of times. */
+export function each(text: string, before: string[] = []): string[] {
+  return [...before, text];
+}
+
 export const limitOption = () => new Option('--limit <n>', 'at most this many').argParser(positiveInteger);
 export const snapshotOption = () =>
   new Option('--snapshot <id>', 'this snapshot (default: the current one)').argParser(snapshotId);

@@ -25,17 +25,24 @@ export const claim = proxyActivities<Pick<ControlActivities, 'claimConnector'>>(
  * Reading upstreams. Live by heartbeats, so start-to-close is generous. The attempts outlast a catalog that is away for
  * twenty minutes; upstream errors end sooner by themselves, and a table that kills its worker does not go on for ever.
  */
-export const INGEST_OPTIONS = {
-  taskQueue: INGEST_TASK_QUEUE,
+const INGEST_OPTIONS = {
   startToCloseTimeout: '24h',
   heartbeatTimeout: '60s',
   cancellationType,
   retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '60s', maximumAttempts: 30 },
 } as const satisfies ActivityOptions;
 
-export const ingest = proxyActivities<IngestActivities>(INGEST_OPTIONS);
+/** @param taskQueue the connector's own, if it names one: workers near its data poll it */
+export function ingestOptions(taskQueue = INGEST_TASK_QUEUE): ActivityOptions {
+  return { ...INGEST_OPTIONS, taskQueue };
+}
+
+/** What reads the upstream, on the queue that is meant. */
+export function ingestOn({ taskQueue }: { taskQueue?: string }) {
+  return proxyActivities<IngestActivities>(ingestOptions(taskQueue));
+}
 
 /** Temporal's limit for a summary is 400 bytes. */
-export function withSummary(text: string): ActivityOptions {
-  return { ...INGEST_OPTIONS, summary: text.length > 120 ? `${text.slice(0, 119)}…` : text };
+export function withSummary(text: string, { taskQueue }: { taskQueue?: string }): ActivityOptions {
+  return { ...ingestOptions(taskQueue), summary: text.length > 120 ? `${text.slice(0, 119)}…` : text };
 }

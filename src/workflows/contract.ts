@@ -5,7 +5,7 @@
 
 /** Workflows and short control activities. */
 export const TASK_QUEUE = 'reconciler';
-/** Scanning and ingesting, apart so that long ingests never starve a new job's first steps. */
+/** Scanning and ingesting, apart so that long ingests never starve a new job's first steps. A connector may name another. */
 export const INGEST_TASK_QUEUE = 'reconciler-ingest';
 
 /** Workflow types, as `temporal workflow start --type` names them. */
@@ -120,6 +120,8 @@ export interface TableFailure {
 export interface ValidateRequest {
   connectorId?: string;
   connectorJson?: string;
+  /** The connector's, if it names one. */
+  taskQueue?: string;
 }
 
 export interface ValidateResult {

@@ -51,6 +51,11 @@ export class Job {
   #startedAtMs?: number;
   #unrecorded: TableFailure[] = [];
 
+  /** The connector's own, if it names one. */
+  get taskQueue(): string | undefined {
+    return this.#connector?.taskQueue;
+  }
+
   constructor(request: ReconcileRequest, carried?: CarriedJob) {
     this.#request = request;
     this.#connector = carried?.connector;

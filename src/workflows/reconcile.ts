@@ -13,7 +13,7 @@ import type { ScanPage } from '../activities/scan-tables.ts';
 import type { WalkCursor } from '../activities/walk-tables.ts';
 import type { TableRef } from '../connectors/spi.ts';
 import { formatName } from '../names.ts';
-import { claim, control, ingest, withSummary } from './activities.ts';
+import { claim, control, ingestOn, withSummary } from './activities.ts';
 import type { Progress, ReconcileRequest } from './contract.ts';
 import { type CarriedJob, Job } from './job.ts';
 import { Pool } from './pool.ts';
@@ -111,7 +111,7 @@ async function ingestChangedTables(
     do {
       job.phase('scanning and ingesting tables');
       const written = job.record();
-      const page = await ingest.scanTables({ connectorId, full, scope, cursor, record: written });
+      const page = await ingestOn(job).scanTables({ connectorId, full, scope, cursor, record: written });
       job.recorded(written);
       job.progress.tablesScanned += page.scanned;
       job.progress.tablesUnchanged += page.unchanged;
@@ -167,7 +167,7 @@ async function bringInViews(request: ReconcileRequest, job: Job, { connectorId }
   const written = job.record();
   try {
     const { full = false, scope } = request;
-    job.broughtInViews(await ingest.reconcileViews({ connectorId, full, scope, record: written }));
+    job.broughtInViews(await ingestOn(job).reconcileViews({ connectorId, full, scope, record: written }));
     job.recorded(written);
     return true;
   } catch (error) {
@@ -177,7 +177,7 @@ async function bringInViews(request: ReconcileRequest, job: Job, { connectorId }
   }
 }
 
-type IngestOptions = Pick<Parameters<typeof ingest.ingestTable>[0], 'connectorId' | 'full' | 'scope'>;
+type IngestOptions = Pick<Parameters<ReturnType<typeof ingestOn>['ingestTable']>[0], 'connectorId' | 'full' | 'scope'>;
 
 /** Ingests some tables in one activity; one that fails there is run again by itself, with its own retries. */
 async function ingestPack(job: Job, options: IngestOptions, tables: TableRef[]): Promise<void> {
@@ -186,7 +186,9 @@ async function ingestPack(job: Job, options: IngestOptions, tables: TableRef[]):
   job.begin(label);
   let again = tables;
   try {
-    const outcomes = await ingest.ingestTables.executeWithOptions(withSummary(label), [{ ...options, tables }]);
+    const outcomes = await ingestOn(job).ingestTables.executeWithOptions(withSummary(label, job), [
+      { ...options, tables },
+    ]);
     again = tables.filter((_, i) => outcomes[i]?.failure);
     for (const outcome of outcomes) if (!outcome.failure) job.ingested(outcome);
   } catch (error) {
@@ -202,7 +204,7 @@ async function ingestOne(job: Job, options: IngestOptions, table: TableRef): Pro
   const label = text(table);
   job.begin(label);
   try {
-    job.ingested(await ingest.ingestTable.executeWithOptions(withSummary(label), [{ ...options, table }]));
+    job.ingested(await ingestOn(job).ingestTable.executeWithOptions(withSummary(label, job), [{ ...options, table }]));
   } catch (error) {
     if (!isCancellation(error)) job.failed(label, error);
   } finally {
@@ -213,7 +215,7 @@ async function ingestOne(job: Job, options: IngestOptions, table: TableRef): Pro
 /** Marks what is gone upstream. @returns how many */
 async function markMissing(job: Job, input: MissingInput): Promise<number> {
   // Older histories have just the number.
-  const outcome: MissingOutcome | number = await ingest.reconcileMissing(input);
+  const outcome: MissingOutcome | number = await ingestOn(job).reconcileMissing(input);
   if (typeof outcome === 'number') return outcome;
   job.asked(outcome.upstreamRequests);
   return outcome.marked;

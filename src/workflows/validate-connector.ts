@@ -1,8 +1,9 @@
-import { INGEST_OPTIONS, ingest } from './activities.ts';
+import { ingestOn, ingestOptions } from './activities.ts';
 import type { ValidateRequest, ValidateResult } from './contract.ts';
 
 /** Opens a connector's upstream in a worker and says what it found: the catalog service never opens one itself. */
 export async function validateConnector(request: ValidateRequest): Promise<ValidateResult> {
   // Somebody waits for the answer, which is as good as the first attempt's.
-  return ingest.validateConnector.executeWithOptions({ ...INGEST_OPTIONS, retry: { maximumAttempts: 1 } }, [request]);
+  const options = { ...ingestOptions(request.taskQueue), retry: { maximumAttempts: 1 } };
+  return ingestOn(request).validateConnector.executeWithOptions(options, [request]);
 }

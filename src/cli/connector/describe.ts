@@ -46,6 +46,7 @@ export function describeConnector(connector: Connector): string[] {
     ],
     ['not before', policy?.notBefore && time(policy.notBefore)],
     ['max parallel', policy?.maxParallel ? String(policy.maxParallel) : undefined],
+    ['task queue', policy?.taskQueue],
     [
       'properties',
       Object.entries(connector.properties)

@@ -29,6 +29,7 @@ export interface SpecOptions {
   interval?: bigint;
   notBefore?: Date;
   schedule?: boolean;
+  taskQueue?: string;
   property?: Record<string, string>;
 }
 
@@ -59,6 +60,7 @@ export function addSpecOptions(command: Command, options: { kind: boolean }): Co
     .option('--auth-property <key=value>', 'for the scheme; repeatable', keyValue)
     .option('--header <key=value>', 'sent with every request upstream; repeatable', keyValue)
     .option('--max-parallel <n>', 'tables ingested at the same time (default: 8)', positiveInteger)
+    .option('--task-queue <name>', 'only workers that serve this queue read it; see `reconciler worker`')
     .option('--interval <time>', 'how often to reconcile: 15m, 6h, 1d (kept; schedules are not built yet)', interval)
     .option('--not-before <time>', 'no scheduled run before this time (kept; see --interval)', time)
     .option('--schedule', 'run by the interval, once schedules are built')
@@ -102,6 +104,7 @@ export function specOf(options: SpecOptions): { connector: DeepPartial<Connector
     ['policy.interval_seconds', options.interval],
     ['policy.not_before', options.notBefore],
     ['policy.enabled', options.schedule ?? (options.interval === undefined ? undefined : options.interval > 0n)],
+    ['policy.task_queue', options.taskQueue],
     ['properties', options.property],
   ];
   const connector: Record<string, unknown> = { ...(options.kind && { kind: kindOf(options.kind) }) };
