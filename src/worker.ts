@@ -30,21 +30,23 @@ export interface RunningWorker {
  * Connects to Temporal and the catalog and starts a worker for the queue of workflows and those of ingests.
  *
  * @param options.ingestQueues task queues of ingests; without any the common one
+ * @param options.openConnector opens upstreams; without it, after their kind
  * @throws CodedError UNAVAILABLE where Temporal cannot be reached
  */
 export async function startWorker(options: {
   config: Config;
   logger: Logger;
   ingestQueues?: string[];
+  openConnector?: typeof openConnector;
 }): Promise<RunningWorker> {
-  const { config, logger } = options;
+  const { config, logger, openConnector: openOne = openConnector } = options;
   const ingestQueues = [...new Set(options.ingestQueues ?? [INGEST_TASK_QUEUE])];
   installRuntime(logger);
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
   const client: Client = await connectTemporal();
   const connection = await NativeConnection.connect(connectionOptions);
   const catalog = connectCatalog(config.address);
-  const open: ActivityDeps['openFresh'] = (spec) => openConnector(spec, { localRoots: config.localRoots });
+  const open: ActivityDeps['openFresh'] = (spec) => openOne(spec, { localRoots: config.localRoots });
   const deps: ActivityDeps = {
     catalog,
     jobs: temporalJobControl(async () => client),

@@ -1,0 +1,129 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, openSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { connectCatalog } from '../../src/clients/catalog.ts';
+import { SEARCH_ATTRIBUTES } from '../../src/clients/search-attributes.ts';
+import { readConfig } from '../../src/config.ts';
+import { JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
+import { waitUntilServing } from '../../src/stack/health.ts';
+import { findTemporalCli } from '../../src/stack/temporal-cli.ts';
+import { BIN, freePort, ROOT } from '../integration/running-stack.ts';
+import { type SyntheticUpstream, writeUpstream } from './synthetic-upstream.ts';
+
+export type StackProcess = 'temporal' | 'catalog' | 'worker';
+
+/** A real stack, each process with a log in its folder, whose worker reads made upstreams. The folder goes when it stops. */
+export class SyntheticStack implements AsyncDisposable {
+  readonly folder: string;
+  readonly temporal: Client;
+  readonly catalog: ReturnType<typeof connectCatalog>;
+  readonly #processes: Record<StackProcess, ChildProcess>;
+
+  private constructor(
+    folder: string,
+    processes: Record<StackProcess, ChildProcess>,
+    temporal: Client,
+    catalog: ReturnType<typeof connectCatalog>,
+  ) {
+    this.folder = folder;
+    this.#processes = processes;
+    this.temporal = temporal;
+    this.catalog = catalog;
+  }
+
+  /**
+   * @param parent should be on a disk: the databases lie there
+   * @param settings Temporal's dynamic configuration, `name=value`
+   */
+  static async start({ parent = tmpdir(), settings = [] as string[] } = {}): Promise<SyntheticStack> {
+    const folder = mkdtempSync(join(parent, 'reconciler-synthetic-'));
+    const [temporalPort, catalogPort] = [await freePort(), await freePort()];
+    const [temporalAddress, address] = [`127.0.0.1:${temporalPort}`, `127.0.0.1:${catalogPort}`];
+    const env = { ...process.env, TEMPORAL_ADDRESS: temporalAddress, RECONCILER_ADDRESS: address };
+    const start = (name: StackProcess, command: string, args: string[]) => {
+      const log = openSync(join(folder, `${name}.log`), 'a');
+      return spawn(command, args, { env, cwd: ROOT, stdio: ['ignore', log, log, 'ipc'] });
+    };
+    const { cacheDir, temporalCli } = readConfig();
+    const processes: Partial<Record<StackProcess, ChildProcess>> = {};
+    try {
+      processes.temporal = start('temporal', await findTemporalCli({ cacheDir, explicit: temporalCli }), [
+        ...['server', 'start-dev', '--headless', '--ip', '127.0.0.1', '--port', String(temporalPort)],
+        ...['--db-filename', join(folder, 'temporal.db'), '--log-level', 'warn'],
+        ...Object.values(SEARCH_ATTRIBUTES).flatMap(({ name }) => ['--search-attribute', `${name}=Keyword`]),
+        ...settings.flatMap((setting) => ['--dynamic-config-value', setting]),
+      ]);
+      processes.catalog = start('catalog', process.execPath, [
+        ...[BIN, 'catalog', '--address', address, '--database', join(folder, 'catalog.db')],
+      ]);
+      const patience = AbortSignal.timeout(120_000);
+      await waitUntilServing(temporalAddress, 'temporal.api.workflowservice.v1.WorkflowService', patience);
+      await waitUntilServing(address, '', patience);
+      // As `reconciler worker` runs.
+      processes.worker = start('worker', process.execPath, [
+        ...['--no-allocation-site-pretenuring', '--import', 'tsx', join(ROOT, 'test/synthetic/worker.ts')],
+      ]);
+      await once(processes.worker, 'message', { signal: patience });
+      const client = new Client({ connection: await Connection.connect({ address: temporalAddress }) });
+      return new SyntheticStack(
+        folder,
+        processes as Record<StackProcess, ChildProcess>,
+        client,
+        connectCatalog(address),
+      );
+    } catch (error) {
+      for (const process of Object.values(processes)) await kill(process);
+      throw error;
+    }
+  }
+
+  pid(name: StackProcess): number {
+    return this.#processes[name].pid as number;
+  }
+
+  /** Makes an upstream, or changes it. @returns its URI */
+  upstream(name: string, upstream: SyntheticUpstream): string {
+    return writeUpstream(join(this.folder, `${name}.json`), upstream);
+  }
+
+  /** Makes a connector, with a catalog of its own to write to. @returns its id */
+  async connect(name: string, uri: string, more: object = {}): Promise<string> {
+    const { connectorId } = await this.catalog.connectors.createConnector({
+      connector: {
+        displayName: name,
+        kind: 'CONNECTOR_KIND_ICEBERG',
+        uri,
+        destination: { catalogName: name },
+        ...more,
+      } as never,
+    });
+    return connectorId;
+  }
+
+  /** Waits for the job's end. */
+  async ended(jobId: string, onAnswer: (job: ReconcileJob) => void = () => {}): Promise<ReconcileJob> {
+    for (;;) {
+      const job = await this.catalog.connectors.getReconcileJob({ jobId });
+      onAnswer(job);
+      if (![JobState.JS_QUEUED, JobState.JS_RUNNING].includes(job.state)) return job;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.catalog.close();
+    await this.temporal.connection.close();
+    for (const name of ['worker', 'catalog', 'temporal'] as const) await kill(this.#processes[name]);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+async function kill(process: ChildProcess): Promise<void> {
+  if (process.exitCode !== null || process.signalCode !== null) return;
+  const ended = once(process, 'exit');
+  process.kill('SIGKILL');
+  await ended;
+}

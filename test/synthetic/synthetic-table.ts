@@ -1,0 +1,118 @@
+import type {
+  FileChange,
+  FileChangeBatch,
+  LiveFileCounts,
+  SnapshotDescriptor,
+  TableDescriptor,
+  TableReader,
+  TableRef,
+} from '../../src/connectors/spi.ts';
+
+const SCHEMA = {
+  type: 'struct',
+  'schema-id': 0,
+  fields: [
+    { id: 1, name: 'id', required: true, type: 'long' },
+    { id: 2, name: 'name', required: false, type: 'string' },
+  ],
+};
+const ROWS = 1000;
+const FILE_BYTES = 65_536;
+
+/** A made table: each of its snapshots replaces all files of the one before. */
+export class SyntheticTable implements TableReader {
+  readonly bytesRead = 0;
+  readonly descriptor: TableDescriptor;
+  readonly #rounds: readonly number[];
+  readonly #files: number;
+
+  constructor({ namespace, name }: TableRef, state: { rounds: readonly number[]; files: number; fingerprint: string }) {
+    this.#rounds = state.rounds;
+    this.#files = state.files;
+    const location = `file:///synthetic/${namespace.join('/')}/${name}`;
+    const current = idOf(state.rounds.at(-1) ?? 0);
+    this.descriptor = {
+      uuid: `uuid of ${name}`,
+      format: 'ICEBERG',
+      formatVersion: 2,
+      location,
+      metadataLocation: `${location}/metadata/${state.fingerprint}.metadata.json`,
+      fingerprint: state.fingerprint,
+      properties: {},
+      schemas: [{ id: 0, json: JSON.stringify(SCHEMA) }],
+      currentSchemaId: 0,
+      partitionSpecs: [{ specId: 0, fields: [] }],
+      defaultSpecId: 0,
+      currentSnapshotId: current,
+      refs: [{ name: 'main', snapshotId: current, type: 'branch' }],
+    };
+  }
+
+  async *snapshots(): AsyncIterable<SnapshotDescriptor> {
+    for (const [i, round] of this.#rounds.entries()) {
+      const before = this.#rounds[i - 1];
+      yield {
+        snapshotId: idOf(round),
+        ...(before === undefined ? {} : { parentSnapshotId: idOf(before) }),
+        sequenceNumber: round + 1,
+        committedAtMs: Date.UTC(2026, 0, 1) + round * 1000,
+        operation: before === undefined ? 'append' : 'overwrite',
+        summary: { 'total-data-files': String(this.#files) },
+        schemaId: 0,
+        manifestList: `${this.descriptor.location}/metadata/snap-${round}.avro`,
+      };
+    }
+  }
+
+  async *fileChanges(snapshotId: bigint, { base }: { base?: bigint } = {}): AsyncIterable<FileChangeBatch> {
+    const changes: FileChange[] = [];
+    for (let file = 0; file < this.#files; file++) {
+      if (base !== undefined) changes.push({ kind: 'removed', path: this.#path(base, file) });
+      changes.push({
+        kind: 'added',
+        file: {
+          path: this.#path(snapshotId, file),
+          content: 'DATA',
+          format: 'PARQUET',
+          recordCount: ROWS,
+          fileSizeInBytes: FILE_BYTES,
+          specId: 0,
+          partition: [],
+          columns: [
+            {
+              id: 1,
+              sizeInBytes: 8 * ROWS,
+              valueCount: ROWS,
+              nullCount: 0,
+              lower: long(file * ROWS),
+              upper: long((file + 1) * ROWS),
+            },
+            { id: 2, sizeInBytes: 16 * ROWS, valueCount: ROWS, nullCount: 10 },
+          ],
+        },
+        sequenceNumber: Number(snapshotId),
+        fileSequenceNumber: Number(snapshotId),
+        addedSnapshotId: snapshotId,
+      });
+    }
+    yield { changes };
+  }
+
+  async liveFileCounts(): Promise<LiveFileCounts> {
+    return { dataFiles: this.#files, deleteFiles: 0 };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  #path(snapshotId: bigint, file: number): string {
+    return `${this.descriptor.location}/data/${snapshotId}-${file}.parquet`;
+  }
+}
+
+const idOf = (round: number) => BigInt(round + 1);
+
+function long(value: number): Uint8Array {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigInt64LE(BigInt(value));
+  return bytes;
+}
