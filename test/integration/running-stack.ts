@@ -16,14 +16,17 @@ export class RunningStack implements AsyncDisposable {
   readonly #process: ChildProcess;
   readonly dataDir: string;
   readonly address: string;
+  /** Of Temporal's UI. */
+  readonly uiUrl: string;
   readonly env: NodeJS.ProcessEnv;
   readonly catalog: ReturnType<typeof connectCatalog>;
   readonly temporal: Client;
 
-  private constructor(process: ChildProcess, dataDir: string, address: string, temporal: Client) {
+  private constructor(process: ChildProcess, dataDir: string, address: string, uiUrl: string, temporal: Client) {
     this.#process = process;
     this.dataDir = dataDir;
     this.address = address;
+    this.uiUrl = uiUrl;
     this.env = { ...globalThis.process.env, RECONCILER_ADDRESS: address };
     this.catalog = connectCatalog(address);
     this.temporal = temporal;
@@ -51,9 +54,9 @@ export class RunningStack implements AsyncDisposable {
       child.stderr!.on('data', onData);
       child.on('exit', (code) => reject(new Error(`up ended with ${code}: ${output}`)));
     });
-    const { temporalAddress } = JSON.parse(readFileSync(join(dataDir, 'stack.json'), 'utf8'));
+    const { temporalAddress, uiUrl } = JSON.parse(readFileSync(join(dataDir, 'stack.json'), 'utf8'));
     const connection = await Connection.connect({ address: temporalAddress });
-    return new RunningStack(child, dataDir, `127.0.0.1:${port}`, new Client({ connection }));
+    return new RunningStack(child, dataDir, `127.0.0.1:${port}`, uiUrl, new Client({ connection }));
   }
 
   /** Pids of the stack's processes by name: temporal, catalog, worker. */
