@@ -12,11 +12,23 @@ const BARE = /^[A-Za-z0-9_-]+$/;
  * @throws CodedError INVALID_ARGUMENT that says what is wrong and where (positions count from 1).
  */
 export function parseName(text: string): string[] {
-  const parts: string[] = [];
+  return parseSegments(text).map(({ value }) => value);
+}
+
+/** A segment of a name. */
+export interface NameSegment {
+  value: string;
+  /** Places in `value` (UTF-16) of what stood in quotes or behind a backslash, and so means nothing but itself. */
+  quoted: ReadonlySet<number>;
+}
+
+/** Like `parseName`, for texts in which some characters mean more than themselves. */
+export function parseSegments(text: string): NameSegment[] {
+  const parts: NameSegment[] = [];
   let at = 0;
   for (;;) {
     const segment = text[at] === '"' || text[at] === "'" ? quotedSegment(text, at) : bareSegment(text, at);
-    parts.push(segment.value);
+    parts.push(segment);
     at = segment.end;
     if (at === text.length) return parts;
     if (text[at] !== '.') throw wrong(text, at, 'expected a dot or the end after the closing quote');
@@ -33,28 +45,30 @@ function formatSegment(segment: string): string {
   return BARE.test(segment) ? segment : `"${segment.replace(/["\\]/g, '\\$&')}"`;
 }
 
-interface Segment {
-  value: string;
+interface Segment extends NameSegment {
   /** Index after its last character. */
   end: number;
 }
 
 function quotedSegment(text: string, start: number): Segment {
   const quote = text[start];
+  const quoted = new Set<number>();
   let value = '';
   for (let at = start + 1; at < text.length; at += 1) {
     const char = text[at];
-    if (char === quote) return { value, end: at + 1 };
+    if (char === quote) return { value, quoted, end: at + 1 };
     if (char === '\\') {
       at += 1;
       if (at === text.length) throw wrong(text, at - 1, 'nothing follows the backslash');
     }
+    quoted.add(value.length);
     value += text[at];
   }
   throw wrong(text, start, `the quote ${quote} is not closed`);
 }
 
 function bareSegment(text: string, start: number): Segment {
+  const quoted = new Set<number>();
   let value = '';
   let at = start;
   for (; at < text.length && text[at] !== '.'; at += 1) {
@@ -65,11 +79,12 @@ function bareSegment(text: string, start: number): Segment {
     if (char === '\\') {
       at += 1;
       if (at === text.length) throw wrong(text, at - 1, 'nothing follows the backslash');
+      quoted.add(value.length);
     }
     value += text[at];
   }
   if (at === start) throw wrong(text, at, 'an empty segment: write "" if that is meant');
-  return { value, end: at };
+  return { value, quoted, end: at };
 }
 
 function wrong(text: string, index: number, what: string): CodedError {

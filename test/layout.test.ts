@@ -4,7 +4,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 
 /**
- * Which part may import from which (shared by all: config, errors, names, secrets, generated code). `types` names the parts from which
+ * Which part may import from which (shared by all: config, errors, names, patterns, secrets, generated code). `types` names the parts from which
  * only types may come.
  */
 const RULES: Record<string, { from: string[]; types?: string[] }> = {
@@ -20,7 +20,7 @@ const RULES: Record<string, { from: string[]; types?: string[] }> = {
   storage: { from: [] },
   stats: { from: [] },
 };
-const SHARED = ['config', 'errors', 'names', 'secrets', 'generated'];
+const SHARED = ['config', 'errors', 'names', 'name-patterns', 'secrets', 'generated'];
 /** Who may speak to Temporal; `workflows` only by what runs in its sandbox. */
 const TEMPORAL = ['cli', 'worker', 'workflows', 'activities', 'clients'];
 

@@ -8,7 +8,7 @@ const PAGE = 1000;
 
 /** Tables or views that a connector has brought in. */
 export interface BoundOnes {
-  /** Those not marked yet, sorted by upstream namespace. */
+  /** Those not marked yet that the connector takes, sorted by upstream namespace. */
   list(page: { pageSize: number; pageToken: string }): Promise<{
     bound: { id: string; upstream?: UpstreamTable }[];
     nextPageToken: string;

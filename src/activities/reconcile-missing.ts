@@ -1,10 +1,15 @@
 import type { Connector as OpenConnector } from '../connectors/spi.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
+import type { UpstreamTable } from '../generated/reconciler/v1/reconciliation.ts';
+import { nameFilter } from '../name-patterns.ts';
 import type { ActivityDeps } from './deps.ts';
 import { withHeart } from './heart.ts';
 import { type BoundOnes, markMissing } from './mark-missing.ts';
 import { openSource } from './open-source.ts';
 import { requestsMade } from './requests-made.ts';
+
+/** Bound tables asked for at once. */
+const PAGE = 1000;
 
 export interface MissingInput {
   connectorId: string;
@@ -39,9 +44,8 @@ export async function reconcileMissing(deps: ActivityDeps, input: MissingInput):
   // With a single table selected nothing is listed: when it is gone, bringing it in says so.
   if (connector.source?.table) return { marked: 0 };
   if (!views && bound !== undefined) {
-    const namespacePath = connector.source?.namespacePath;
-    const { count, numberSum } = await deps.catalog.reconciliation.countBoundTables({ connectorId, namespacePath });
-    if (Number(count) === bound.count && Number(numberSum) === bound.numberSum) return { marked: 0 };
+    const { count, numberSum } = await countBound(deps, connector);
+    if (count === bound.count && numberSum === bound.numberSum) return { marked: 0 };
   }
   const what = views ? 'views' : 'tables';
   return withHeart(`Looking for ${what} gone from ${connector.uri}`, async (heart) => {
@@ -58,23 +62,58 @@ export async function reconcileMissing(deps: ActivityDeps, input: MissingInput):
   });
 }
 
-function boundTables({ catalog: { reconciliation } }: ActivityDeps, { connectorId, source }: Connector): BoundOnes {
+/** The tables that a listing of the upstream should have given. */
+async function countBound({ catalog: { reconciliation } }: ActivityDeps, connector: Connector): Promise<BoundTables> {
+  const { connectorId, source } = connector;
+  const asked = { connectorId, namespacePath: source?.namespacePath };
+  if (!nameFilter(source).narrows) {
+    const { count, numberSum } = await reconciliation.countBoundTables(asked);
+    return { count: Number(count), numberSum: Number(numberSum) };
+  }
+  const sum = { count: 0, numberSum: 0 };
+  const isTaken = taken(connector);
+  let pageToken = '';
+  do {
+    const { tables, nextPageToken } = await reconciliation.listBoundTables({ ...asked, pageSize: PAGE, pageToken });
+    for (const { number } of tables.filter(isTaken)) {
+      sum.count += 1;
+      sum.numberSum += Number(number);
+    }
+    pageToken = nextPageToken;
+  } while (pageToken);
+  return sum;
+}
+
+/** Which of what is bound the connector's patterns still take: what they filter is neither there nor gone. */
+function taken({ source }: Connector): (bound: { upstream?: UpstreamTable }) => boolean {
+  const filter = nameFilter(source);
+  return ({ upstream }) =>
+    upstream !== undefined && filter.takes({ namespace: upstream.namespacePath, name: upstream.name });
+}
+
+function boundTables({ catalog: { reconciliation } }: ActivityDeps, connector: Connector): BoundOnes {
+  const { connectorId, source } = connector;
+  const isTaken = taken(connector);
   return {
     async list(page) {
       const asked = { connectorId, namespacePath: source?.namespacePath, ...page };
       const { tables, nextPageToken } = await reconciliation.listBoundTables(asked);
-      return { bound: tables.map(({ tableId, upstream }) => ({ id: tableId, upstream })), nextPageToken };
+      const bound = tables.filter(isTaken).map(({ tableId, upstream }) => ({ id: tableId, upstream }));
+      return { bound, nextPageToken };
     },
     mark: async (tableIds) => (await reconciliation.markTablesMissing({ connectorId, tableIds })).marked,
   };
 }
 
-function boundViews({ catalog: { reconciliation } }: ActivityDeps, { connectorId, source }: Connector): BoundOnes {
+function boundViews({ catalog: { reconciliation } }: ActivityDeps, connector: Connector): BoundOnes {
+  const { connectorId, source } = connector;
+  const isTaken = taken(connector);
   return {
     async list(page) {
       const asked = { connectorId, namespacePath: source?.namespacePath, ...page };
       const { views, nextPageToken } = await reconciliation.listBoundViews(asked);
-      return { bound: views.map(({ viewId, upstream }) => ({ id: viewId, upstream })), nextPageToken };
+      const bound = views.filter(isTaken).map(({ viewId, upstream }) => ({ id: viewId, upstream }));
+      return { bound, nextPageToken };
     },
     mark: async (viewIds) => (await reconciliation.markViewsMissing({ connectorId, viewIds })).marked,
   };

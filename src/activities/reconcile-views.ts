@@ -1,4 +1,5 @@
 import { activityInfo } from '@temporalio/activity';
+import { nameFilter } from '../name-patterns.ts';
 import type { ReconcileScope, TableFailure, ViewsHeartbeat, ViewsOutcome } from '../workflows/contract.ts';
 import type { ActivityDeps } from './deps.ts';
 import { destinationOf, namespaceText, scopeTakes } from './destination.ts';
@@ -48,9 +49,11 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
     };
     const heart = { signal, beat: () => beat({ views: done } satisfies ViewsHeartbeat) };
     const takes = scopeTakes(input.scope);
+    const filter = nameFilter(connector.source);
     while (done.cursor && takesViews(source, connector, input.scope)) {
-      const { items: views, refused, cursor } = await walkViews(source, done.cursor, PAGE, heart.beat);
-      const taken = views.filter((view) => takes(destinationOf(connector, view)));
+      const { items: views, refused: refusedOnes, cursor } = await walkViews(source, done.cursor, PAGE, heart.beat);
+      const taken = views.filter((view) => filter.takes(view) && takes(destinationOf(connector, view)));
+      const refused = refusedOnes.filter(({ path }) => filter.mayHold(path));
       const { changed, failures } = await bringInViews({ deps, connector, source, full: input.full, heart }, taken);
       const failed: TableFailure[] = failures.map(({ view, code, message }) => ({
         table: viewText(view),

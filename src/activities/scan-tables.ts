@@ -1,6 +1,7 @@
 import type { Connector as OpenConnector, TableEntry, TableRef } from '../connectors/spi.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import type { LookupUpstreamTablesResponse_Known } from '../generated/reconciler/v1/reconciliation.ts';
+import { nameFilter } from '../name-patterns.ts';
 import type { ReconcileScope, TableFailure } from '../workflows/contract.ts';
 import type { ActivityDeps } from './deps.ts';
 import { destinationOf, hasMoved, scopeTakes } from './destination.ts';
@@ -58,7 +59,10 @@ export async function scanTables(deps: ActivityDeps, input: ScanInput): Promise<
     const listed = await listPage(source, connector, input.cursor, heart);
 
     const takes = scopeTakes(input.scope);
-    const taken = listed.items.filter((table) => takes(destinationOf(connector, table)));
+    const filter = nameFilter(connector.source);
+    const taken = listed.items.filter((table) => filter.takes(table) && takes(destinationOf(connector, table)));
+    // Of a namespace of which nothing is taken nobody misses the list.
+    const refused = listed.refused.filter(({ path }) => filter.mayHold(path));
     const known = input.full ? undefined : await lookUp(deps, connector, taken);
     const changed = known ? await changedOnes(source, connector, taken, known, heart) : taken;
     return {
@@ -69,7 +73,7 @@ export async function scanTables(deps: ActivityDeps, input: ScanInput): Promise<
       changed: changed.map(({ namespace, name }) => ({ namespace, name })),
       boundSum: boundSum(known),
       upstreamRequests: requestsMade(source.usage),
-      ...(listed.refused.length > 0 ? { refused: listed.refused.map(refusal) } : {}),
+      ...(refused.length > 0 ? { refused: refused.map(refusal) } : {}),
       ...(takesViews(source, connector, input.scope) ? { hasViews: true } : {}),
     };
   });

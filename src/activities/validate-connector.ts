@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { NamespacePath, Connector as OpenConnector, TableEntry, TableRef } from '../connectors/spi.ts';
 import { CodedError, type CodeName } from '../errors.ts';
 import { Connector } from '../generated/reconciler/v1/connectors.ts';
+import { type NameFilter, nameFilter } from '../name-patterns.ts';
 import { formatName } from '../names.ts';
 import type { ValidateRequest, ValidateResult } from '../workflows/contract.ts';
 import { absentNamespace, absentTable, someOf } from './absent-name.ts';
@@ -58,7 +59,7 @@ async function validate(
   await using source = await openSourceFresh(deps, connector);
   const { namespacePath = [], table = '' } = connector.source ?? {};
   if (table !== '') return await validateTable(source, { namespace: namespacePath, name: table });
-  return await validateTables(source, namespacePath, where, heart);
+  return await validateTables(source, namespacePath, nameFilter(connector.source), where, heart);
 }
 
 async function validateTable(source: OpenConnector, table: TableRef): Promise<ValidateResult> {
@@ -73,22 +74,27 @@ async function validateTable(source: OpenConnector, table: TableRef): Promise<Va
 async function validateTables(
   source: OpenConnector,
   root: NamespacePath,
+  filter: NameFilter,
   where: string,
   heart: Heart,
 ): Promise<ValidateResult> {
   const place = root.length > 0 ? `namespace ${formatName([...root])} of ${where}` : where;
   const until = Date.now() + LISTING_MS;
   let listed: Walked<TableEntry>;
+  let filtered = 0;
   try {
     listed = { items: [], refused: [], cursor: walkFrom(root) };
-    // A stretch of a walk may be all empty namespaces.
+    // A stretch of a walk may be all empty namespaces, or all that the patterns leave out.
     while (listed.items.length === 0 && listed.cursor) {
       const { refused } = listed;
       listed = await walkTables(source, listed.cursor, PAGE, () => {
         heart.beat();
         if (Date.now() > until) throw new ListingIsLong();
       });
-      listed.refused.unshift(...refused);
+      const { items } = listed;
+      listed.items = items.filter(filter.takes);
+      filtered += items.length - listed.items.length;
+      listed.refused = [...refused, ...listed.refused.filter(({ path }) => filter.mayHold(path))];
     }
   } catch (error) {
     if (error instanceof ListingIsLong) {
@@ -99,13 +105,19 @@ async function validateTables(
   }
   const { items: tables, refused, cursor } = listed;
   if (tables.length === 0) {
+    if (filtered > 0 && refused.length === 0) {
+      return wrong(
+        `The patterns take none of the ${count(filtered, 'table', '')} of ${place}: check what they include and exclude.`,
+      );
+    }
     return wrong(refused[0] ? whatIsWrong(refused[0].error) : await nothingFound(source, root, place));
   }
   const sampleTables = tables.slice(0, SAMPLE).map(tableText);
   const unreadable = await whyUnreadable(source, tables.slice(0, TRIED), heart);
   const namespaces = new Set(tables.map(({ namespace }) => JSON.stringify(namespace))).size;
   const more = cursor ? ' or more' : '';
-  const found = `${count(tables.length, 'table', more)} in ${count(namespaces, 'namespace', more)} found in ${place}`;
+  const left = filtered > 0 ? `, ${filtered} left out by the patterns` : '';
+  const found = `${count(tables.length, 'table', more)} in ${count(namespaces, 'namespace', more)} found in ${place}${left}`;
   if (unreadable === undefined) {
     const closed = refused.map(({ path }) => namespaceText(path)).join(', ');
     const but = closed === '' ? '' : ` ${closed} may not be listed: each will be an error of the job.`;

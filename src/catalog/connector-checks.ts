@@ -1,4 +1,5 @@
 import { type Connector, ConnectorKind } from '../generated/reconciler/v1/connectors.ts';
+import { parsePattern } from '../name-patterns.ts';
 import { isPlainSecret, isSecretReference, REFERENCE_FORM } from '../secrets.ts';
 import { footersEnabled, ndvOptions } from '../stats/statistics-options.ts';
 import { TASK_QUEUE } from '../workflows/contract.ts';
@@ -10,6 +11,7 @@ export const MAX_CONNECTOR_NAME = 128;
 const MAX_INTERVAL_SECONDS = 366n * 24n * 3600n;
 const MAX_PARALLEL = 64;
 const MAX_COLUMNS = 10_000;
+const MAX_PATTERNS = 1_000;
 const MAX_TASK_QUEUE = 255;
 
 const SCHEMES: Record<ConnectorKind, readonly string[]> = {
@@ -108,6 +110,23 @@ function checkSource(checks: Checks, { source }: Connector, at: string): void {
     checks.that(source.namespacePath.length > 0, `${at}.source.namespace_path`, 'is required with a table');
   }
   checkColumns(checks, source.columns, `${at}.source.columns`);
+  checkPatterns(checks, source.includeNamespaces, `${at}.source.include_namespaces`);
+  checkPatterns(checks, source.excludeNamespaces, `${at}.source.exclude_namespaces`);
+  checkPatterns(checks, source.includeTables, `${at}.source.include_tables`);
+  checkPatterns(checks, source.excludeTables, `${at}.source.exclude_tables`);
+}
+
+function checkPatterns(checks: Checks, patterns: readonly string[], field: string): void {
+  const count = patterns.length;
+  checks.that(count <= MAX_PATTERNS, field, `has ${count} entries, at most ${MAX_PATTERNS} are allowed`);
+  for (const [index, pattern] of patterns.slice(0, MAX_PATTERNS).entries()) {
+    if (!checks.text(pattern, `${field}[${index}]`, { min: 1, max: 1024 })) continue;
+    try {
+      parsePattern(pattern);
+    } catch (error) {
+      checks.that(false, `${field}[${index}]`, (error as Error).message);
+    }
+  }
 }
 
 /** Column selectors: names, dotted paths or `#id`. Whether they are there is seen table by table. */

@@ -130,7 +130,7 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
       const { items, last } = page(rows, size);
       const cursor = last && { pathKey: last.pathKey, name: last.upstream.name };
       return {
-        tables: items.map(({ id, upstream }) => ({ tableId: id, upstream })),
+        tables: items.map(({ id, upstream, number }) => ({ tableId: id, upstream, number: BigInt(number) })),
         nextPageToken: cursor ? boundTokens.encode(cursor, filter) : '',
       };
     },

@@ -58,8 +58,8 @@ export async function reconcile(request: ReconcileRequest, carried?: Carried): P
     const viewsListed = hasViews && (await bringInViews(request, job, connector));
 
     const { tablesScanned, tablesFiltered, viewsScanned, errors } = job.progress;
-    if (tablesScanned === 0 && !viewsScanned && errors === 0 && (request.scope || tablesFiltered === 0)) {
-      throw ApplicationFailure.nonRetryable(nothingFound(request), 'NOT_FOUND');
+    if (tablesScanned === 0 && !viewsScanned && errors === 0) {
+      throw ApplicationFailure.nonRetryable(nothingFound(request, tablesFiltered), 'NOT_FOUND');
     }
     if (!request.scope) {
       job.phase('looking for tables that are gone');
@@ -247,8 +247,8 @@ function inPacks<T>(items: T[], size: number): T[][] {
 
 const text = ({ namespace, name }: TableRef) => formatName([...namespace, name]);
 
-function nothingFound({ scope }: ReconcileRequest): string {
-  return scope
-    ? `No table of the connector is in the scope ${JSON.stringify(scope).slice(0, 300)}.`
-    : 'No table found. Check the URI and the source namespace.';
+function nothingFound({ scope }: ReconcileRequest, filtered: number): string {
+  if (scope) return `No table of the connector is in the scope ${JSON.stringify(scope).slice(0, 300)}.`;
+  if (filtered === 0) return 'No table found. Check the URI and the source namespace.';
+  return `The connector's patterns take none of the ${filtered} tables that are there. Check its include and exclude patterns.`;
 }

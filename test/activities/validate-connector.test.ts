@@ -56,6 +56,23 @@ describe('a warehouse folder', () => {
     });
   });
 
+  it('tells what patterns take of it', async () => {
+    const where = `in 1 namespace found in file://${WAREHOUSE}`;
+    expect(await validate({ source: { includeTables: ['fx.orders', 'bad.*'] } })).toMatchObject({
+      ok: true,
+      summary: `4 tables in 2 namespaces found in file://${WAREHOUSE}, 18 left out by the patterns.`,
+    });
+    expect(await validate({ source: { includeTables: ['fx.orders'] } })).toEqual({
+      ok: true,
+      summary: `1 table ${where}, 21 left out by the patterns.`,
+      sampleTables: ['fx.orders'],
+    });
+    expect(await validate({ source: { excludeNamespaces: ['*'] } })).toMatchObject({
+      ok: false,
+      summary: `The patterns take none of the 22 tables of file://${WAREHOUSE}: check what they include and exclude.`,
+    });
+  });
+
   it('is not wrong for broken tables', async () => {
     expect(await validate(source(['bad']))).toMatchObject({ ok: true, summary: expect.stringContaining('3 tables') });
     expect(await validate(source(['bad'], 'truncated_metadata'))).toMatchObject({

@@ -56,6 +56,22 @@ describe('connector create', () => {
     });
   });
 
+  it('takes patterns, and shows them', async () => {
+    const { code, stdout } = await create(
+      ...['patterned', '--include-namespaces', 'sales,"a,b".*', '--include-namespaces', 'eu?'],
+      ...['--exclude-namespaces', 'tmp', '--include-tables', '**.orders_*', '--exclude-tables', '**.x'],
+    );
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^include namespaces +sales, "a,b"\.\*, eu\?$/m);
+    expect(stdout).toMatch(/^exclude tables +\*\*\.x$/m);
+    const cleared = await cli.run('connector', 'update', 'patterned', '--exclude-tables', '', '--json');
+    expect(cleared.json[0].source).toMatchObject({ excludeTables: [], includeTables: ['**.orders_*'] });
+    const wrong = await cli.run('connector', 'update', 'patterned', '--exclude-tables', 'a..b');
+    expect(wrong.code).toBe(2);
+    expect(wrong.stderr).toContain("source.exclude_tables[0]: pattern 'a..b' is wrong at position 3");
+    await cli.run('connector', 'delete', 'patterned');
+  });
+
   it('says what to do next', async () => {
     const { code, stdout, stderr } = await create('next one');
     expect(code).toBe(0);

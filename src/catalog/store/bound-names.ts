@@ -90,7 +90,11 @@ export async function listBound(
   limit: number,
   after?: BoundCursor,
 ) {
-  let query = boundBelow(db, kind, connectorId, path).select(['upstream_path_key', 'upstream_name']);
+  let query = boundBelow(db, kind, connectorId, path).select([
+    'upstream_path_key',
+    'upstream_name',
+    numberOf(kind).as('number'),
+  ]);
   if (after) {
     query = query.where((eb) =>
       eb.or([
@@ -103,6 +107,7 @@ export async function listBound(
   return rows.map((row) => ({
     id: row.id,
     pathKey: row.upstream_path_key ?? '',
+    number: Number(row.number),
     upstream: { namespacePath: pathOfKey(row.upstream_path_key ?? ''), name: row.upstream_name ?? '' },
   }));
 }

@@ -13,6 +13,8 @@ Examples:
   $ reconciler connector create lake --kind iceberg --uri file:///some/warehouse --destination-catalog main
   $ reconciler connector create orders --kind iceberg --uri file:///some/warehouse --destination-catalog main \\
       --source-namespace sales --source-table orders --max-parallel 4
+  $ reconciler connector create sales --kind iceberg --uri file:///some/warehouse --destination-catalog main \\
+      --include-namespaces 'sales,sales_*' --exclude-tables '**.tmp_*'
   $ reconciler connector create rest --kind iceberg --uri https://catalog.example.com --destination-catalog main \\
       --auth-scheme oauth2 --secret-ref env:CATALOG_CREDENTIAL --property warehouse=prod
   $ reconciler connector create demo-glue --kind glue --uri glue://eu-west-1 --destination-catalog main

@@ -36,6 +36,10 @@ export function describeConnector(connector: Connector): string[] {
     ['state', stateWord(connector)],
     ['source', sourceText(connector)],
     ['columns', source?.columns.join(', ')],
+    ['include namespaces', source?.includeNamespaces.join(', ')],
+    ['exclude namespaces', source?.excludeNamespaces.join(', ')],
+    ['include tables', source?.includeTables.join(', ')],
+    ['exclude tables', source?.excludeTables.join(', ')],
     ['destination', destinationText(connector)],
     ['auth', [auth?.scheme, auth?.secretRef].filter(Boolean).join(' by ')],
     [

@@ -18,6 +18,10 @@ export interface SpecOptions {
   sourceNamespace?: string;
   sourceTable?: string;
   sourceColumns?: string[];
+  includeNamespaces?: string[];
+  excludeNamespaces?: string[];
+  includeTables?: string[];
+  excludeTables?: string[];
   destinationCatalog?: string;
   destinationNamespace?: string;
   destinationTable?: string;
@@ -49,6 +53,22 @@ export function addSpecOptions(command: Command, options: { kind: boolean }): Co
     .option('--source-namespace <name>', 'take this namespace and those below it (default: all)')
     .option('--source-table <name>', 'take this table of the namespace only')
     .option('--source-columns <list>', 'statistics of these columns only: names, dotted paths or #id', list)
+    .option(
+      '--include-namespaces <patterns>',
+      'take only these and those below them, such as sales,*_eu; repeatable',
+      list,
+    )
+    .option('--exclude-namespaces <patterns>', 'leave these and those below them out; repeatable', list)
+    .option(
+      '--include-tables <patterns>',
+      'take only tables and views with these full names, such as sales.orders_*',
+      list,
+    )
+    .option(
+      '--exclude-tables <patterns>',
+      'leave these out, such as **.tmp_*; wins over the includes; repeatable',
+      list,
+    )
     .option('--destination-catalog <name>', 'catalog that the tables go into')
     .option('--destination-namespace <name>', "put all tables into this namespace (default: the source's)")
     .option('--destination-table <name>', "the table's name there; only with --source-table")
@@ -93,6 +113,10 @@ export function specOf(options: SpecOptions): { connector: DeepPartial<Connector
     ['source.namespace_path', name(options.sourceNamespace)],
     ['source.table', options.sourceTable],
     ['source.columns', options.sourceColumns],
+    ['source.include_namespaces', options.includeNamespaces],
+    ['source.exclude_namespaces', options.excludeNamespaces],
+    ['source.include_tables', options.includeTables],
+    ['source.exclude_tables', options.excludeTables],
     ['destination.catalog_name', options.destinationCatalog],
     ['destination.namespace_path', name(options.destinationNamespace)],
     ['destination.table_name', options.destinationTable],

@@ -1,0 +1,126 @@
+import { CodedError } from './errors.ts';
+import { parseSegments } from './names.ts';
+
+/** Include and exclude patterns, as a connector's source has them. */
+export interface NamePatterns {
+  includeNamespaces: readonly string[];
+  excludeNamespaces: readonly string[];
+  includeTables: readonly string[];
+  excludeTables: readonly string[];
+}
+
+/** What patterns leave of an upstream. */
+export interface NameFilter {
+  /** There are patterns at all. */
+  narrows: boolean;
+  /** Whether a table, or view, is taken. */
+  takes(table: { namespace: readonly string[]; name: string }): boolean;
+  /** Whether something in the namespace, or below it, could be taken. */
+  mayHold(namespace: readonly string[]): boolean;
+}
+
+/** In a pattern: any number of segments, or of characters. */
+const ANY = Symbol('any');
+/** Any one character. */
+const ONE = Symbol('one');
+
+/** One segment: without wildcards it is the text itself, else its characters (code points). */
+type SegmentPattern = string | (string | typeof ANY | typeof ONE)[];
+type NamePattern = (SegmentPattern | typeof ANY)[];
+
+/**
+ * Compiles the patterns of a connector's source, whose meaning stands at `SourceSelector` in connectors.proto. A table is taken if
+ * its namespace and its full name both are included, where there are includes, and neither is excluded.
+ *
+ * @throws CodedError INVALID_ARGUMENT that shows the pattern
+ */
+export function nameFilter(patterns: NamePatterns | undefined): NameFilter {
+  const namespaces = (texts: readonly string[] = []) => texts.map((text): NamePattern => [...parsePattern(text), ANY]);
+  const tables = (texts: readonly string[] = []) => texts.map(parsePattern);
+  const include = [namespaces(patterns?.includeNamespaces), tables(patterns?.includeTables)] as const;
+  const exclude = [namespaces(patterns?.excludeNamespaces), tables(patterns?.excludeTables)] as const;
+  const takesName = (kind: 0 | 1, path: readonly string[]) =>
+    (include[kind].length === 0 || include[kind].some((pattern) => matches(pattern, path))) &&
+    !exclude[kind].some((pattern) => matches(pattern, path));
+  // Tables come namespace by namespace.
+  let last: { namespace: readonly string[]; taken: boolean } | undefined;
+  const takesNamespace = (namespace: readonly string[]) => {
+    if (last?.namespace !== namespace) last = { namespace, taken: takesName(0, namespace) };
+    return last.taken;
+  };
+  return {
+    narrows: [...include, ...exclude].some(({ length }) => length > 0),
+    takes: ({ namespace, name }) => takesNamespace(namespace) && takesName(1, [...namespace, name]),
+    mayHold: (namespace) =>
+      include.every((some) => some.length === 0 || some.some((pattern) => beginsWith(pattern, namespace))) &&
+      !exclude.some((some) => some.some((pattern) => pattern.at(-1) === ANY && matches(pattern, namespace))),
+  };
+}
+
+/**
+ * Quoted as names are (see names.ts): `*` and `?` in quotes or behind a backslash stand for themselves.
+ *
+ * @throws CodedError INVALID_ARGUMENT that shows the pattern
+ */
+export function parsePattern(text: string): NamePattern {
+  let segments: ReturnType<typeof parseSegments>;
+  try {
+    segments = parseSegments(text);
+  } catch (error) {
+    const why = (error as Error).message.replace(/^name /, 'pattern ');
+    throw new CodedError('INVALID_ARGUMENT', why, { cause: error });
+  }
+  return segments.map(({ value, quoted }) => {
+    if (value === '**' && quoted.size === 0) return ANY;
+    const tokens: (string | typeof ANY | typeof ONE)[] = [];
+    let at = 0;
+    for (const char of value) {
+      const wild = quoted.has(at) ? undefined : ({ '*': ANY, '?': ONE } as const)[char];
+      tokens.push(wild ?? char);
+      at += char.length;
+    }
+    return tokens.some((token) => typeof token === 'symbol') ? tokens : value;
+  });
+}
+
+function matches(pattern: NamePattern, path: readonly string[]): boolean {
+  return globs(pattern, path, segmentMatches);
+}
+
+/** Whether a name that begins with these segments, and has more of them, can match. */
+function beginsWith(pattern: NamePattern, path: readonly string[]): boolean {
+  const any = pattern.indexOf(ANY);
+  if (any < 0 && pattern.length <= path.length) return false;
+  const fixed = pattern.slice(0, any < 0 ? path.length : Math.min(any, path.length));
+  return fixed.every((segment, i) => segmentMatches(segment as SegmentPattern, path[i] as string));
+}
+
+function segmentMatches(pattern: SegmentPattern, segment: string): boolean {
+  if (typeof pattern === 'string') return pattern === segment;
+  return globs(pattern, [...segment], (token, char) => token === ONE || token === char);
+}
+
+/**
+ * Whether the pattern, in which `ANY` stands for any number of items, matches all items. Only the last `ANY` is ever gone back to, which
+ * finds every match: what an earlier one took is enough for what stands between them. So it takes pattern times items at most.
+ */
+function globs<P, T>(pattern: readonly (P | typeof ANY)[], items: readonly T[], one: (p: P, item: T) => boolean) {
+  let [p, i] = [0, 0];
+  let back: { p: number; i: number } | undefined;
+  while (i < items.length) {
+    const token = pattern[p];
+    if (p < pattern.length && token === ANY) {
+      back = { p: p + 1, i };
+      p += 1;
+    } else if (p < pattern.length && one(token as P, items[i] as T)) {
+      p += 1;
+      i += 1;
+    } else if (back) {
+      back.i += 1;
+      ({ p, i } = back);
+    } else {
+      return false;
+    }
+  }
+  return pattern.slice(p).every((token) => token === ANY);
+}

@@ -1,0 +1,47 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { ROOT, RunningStack } from './running-stack.ts';
+
+/** Namespaces `fx` (19 tables) and `bad` (3 tables; two of them cannot be read). */
+const WAREHOUSE = join(ROOT, 'test/fixtures/iceberg/wh');
+let stack: RunningStack;
+
+beforeAll(async () => {
+  stack = await RunningStack.start();
+});
+afterAll(() => stack?.[Symbol.asyncDispose]());
+
+const set = (connectorId: string, source: object) =>
+  stack.catalog.connectors.updateConnector({ connector: { connectorId, source }, updateMask: ['source'] });
+
+it('takes what the patterns include, and what they filter later is not missing', async () => {
+  const connectorId = await stack.connect('patterns', WAREHOUSE, {
+    source: { excludeNamespaces: ['b*'], includeTables: ['fx.**'] },
+  });
+  const first = await stack.trigger(connectorId);
+  expect(first).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesScanned: 19n, tablesFiltered: 3n, errors: 0n });
+
+  await set(connectorId, { includeTables: ['fx.orders'] });
+  const narrower = await stack.trigger(connectorId);
+  expect(narrower).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesScanned: 1n, tablesFiltered: 21n });
+  expect(narrower).toMatchObject({ tablesUnchanged: 1n, tablesMissing: 0n });
+
+  await set(connectorId, {});
+  const all = await stack.trigger(connectorId);
+  expect(all).toMatchObject({ state: JobState.JS_FAILED, errors: 2n, tablesUnchanged: 19n, tablesFiltered: 0n });
+  expect(all.tablesMissing).toBe(0n);
+
+  const scoped = await stack.trigger(connectorId, {
+    destinationNamespacePaths: ['fx'],
+    destinationTableName: 'orders',
+  });
+  expect(scoped).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesScanned: 1n, tablesFiltered: 21n });
+});
+
+it('fails where the patterns take nothing, and says so', async () => {
+  const connectorId = await stack.connect('nothing', WAREHOUSE, { source: { includeTables: ['fy.*'] } });
+  const job = await stack.trigger(connectorId);
+  expect(job).toMatchObject({ state: JobState.JS_FAILED, tablesFiltered: 22n, errors: 1n });
+  expect(job.message).toContain("The connector's patterns take none of the 22 tables that are there");
+});

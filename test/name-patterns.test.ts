@@ -1,0 +1,126 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { nameFilter } from '../src/name-patterns.ts';
+import { formatName, parseName } from '../src/names.ts';
+
+const none = { includeNamespaces: [], excludeNamespaces: [], includeTables: [], excludeTables: [] };
+const table = (text: string) => {
+  const path = parseName(text);
+  return { namespace: path.slice(0, -1), name: path.at(-1) as string };
+};
+const takes = (patterns: Partial<typeof none> | Record<string, string[]>, text: string) =>
+  nameFilter({ ...none, ...patterns }).takes(table(text));
+
+describe('patterns', () => {
+  it.each([
+    ['sales.orders', 'sales.orders', true],
+    ['sales.orders', 'sales.orders2', false],
+    ['sales.orders_*', 'sales.orders_', true],
+    ['sales.orders_*', 'sales.orders_2026', true],
+    ['sales.orders_*', 'sales.eu.orders_2026', false],
+    ['sales.*', 'sales.eu.orders', false],
+    ['sales.**', 'sales.eu.orders', true],
+    ['**.tmp_*', 'a.b.c.tmp_1', true],
+    ['**.tmp_*', 'tmp_1', true],
+    ['**.tmp_*', 'a.tmp_1.b', false],
+    ['a.**.z', 'a.z', true],
+    ['a.**.z', 'a.b.z.c.z', true],
+    ['a.**.z', 'a.b.z.c', false],
+    ['a.**.b.**.c', 'a.x.b.b.y.c', true],
+    ['a.order?', 'a.orders', true],
+    ['a.order?', 'a.order', false],
+    ['a.?', 'a."😀"', true],
+    ['a.*b*c', 'a.xbyybcbc', true],
+    ['a.*b*c', 'a.xbyyb', false],
+    ['a."b*"', 'a."b*"', true],
+    ['a."b*"', 'a.bc', false],
+    ['a.b\\*', 'a.bc', false],
+    ['a.my\\ *', 'a."my orders"', true],
+    ['a."**"', 'a.b.c', false],
+    ['"a.b".*', '"a.b".c', true],
+    ['"a.b".*', 'a.b.c', false],
+    ['A.b', 'a.b', false],
+    ['**', 'a.b.c', true],
+  ])('%s takes %s: %s', (pattern, name, taken) => {
+    expect(takes({ includeTables: [pattern] }, name)).toBe(taken);
+    expect(takes({ excludeTables: [pattern] }, name)).toBe(!taken);
+  });
+
+  it('of a namespace take those below it too', () => {
+    for (const name of ['sales.a', 'sales.eu.a', 'sales.eu.at.a']) {
+      expect(takes({ includeNamespaces: ['sales'] }, name)).toBe(true);
+      expect(takes({ excludeNamespaces: ['sales'] }, name)).toBe(false);
+    }
+    expect(takes({ includeNamespaces: ['sales'] }, 'sales2.a')).toBe(false);
+    expect(takes({ includeNamespaces: ['*.eu'] }, 'sales.a')).toBe(false);
+    expect(takes({ includeNamespaces: ['*.eu'] }, 'sales.eu.a')).toBe(true);
+  });
+
+  it('all have their say, and an exclude wins', () => {
+    const patterns = { includeNamespaces: ['a', 'b'], excludeNamespaces: ['a.tmp'], includeTables: ['**.x*'] };
+    const all = { ...patterns, excludeTables: ['b.xx'] };
+    expect(['a.x', 'a.y', 'a.tmp.x', 'b.x', 'b.xx', 'c.x'].filter((name) => takes(all, name))).toEqual(['a.x', 'b.x']);
+    expect(takes({}, 'anything')).toBe(true);
+    expect(nameFilter(undefined).narrows).toBe(false);
+    expect(nameFilter({ ...none, excludeTables: ['a'] }).narrows).toBe(true);
+  });
+
+  it('a name as it is shown is its own pattern and no other', () => {
+    const segment = fc.string({
+      unit: fc.constantFrom('*', '?', '.', '"', '\\', ' ', 'a'),
+      minLength: 1,
+      maxLength: 5,
+    });
+    const path = fc.array(segment, { minLength: 1, maxLength: 3 });
+    fc.assert(
+      fc.property(path, path, (one, other) => {
+        const filter = nameFilter({ ...none, includeTables: [formatName(one)] });
+        const of = (p: string[]) => ({ namespace: p.slice(0, -1), name: p.at(-1) as string });
+        expect(filter.takes(of(one))).toBe(true);
+        expect(filter.takes(of(other))).toBe(formatName(one) === formatName(other));
+      }),
+    );
+  });
+
+  it('match as regular expressions would', () => {
+    const unit = fc.constantFrom('a', 'b', '*', '?');
+    fc.assert(
+      fc.property(fc.string({ unit, minLength: 1, maxLength: 8 }), fc.stringMatching(/^[ab]{0,10}$/), (text, name) => {
+        fc.pre(text !== '**');
+        const regex = new RegExp(`^${text.replaceAll('*', '.*').replaceAll('?', '.')}$`);
+        const { takes: taken } = nameFilter({ ...none, includeTables: [text] });
+        expect(taken({ namespace: [], name })).toBe(regex.test(name));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('take no more time than pattern times name', () => {
+    const filter = nameFilter({ ...none, includeTables: [`a.${'*a'.repeat(200)}b`, `${'**.a.'.repeat(100)}b`] });
+    expect(filter.takes({ namespace: ['a'], name: 'a'.repeat(5000) })).toBe(false);
+    expect(filter.takes({ namespace: Array(100).fill('a'), name: 'a' })).toBe(false);
+  });
+
+  it.each<[Partial<typeof none> | Record<string, string[]>, string, boolean]>([
+    [{}, 'a', true],
+    [{ excludeNamespaces: ['a'] }, 'a', false],
+    [{ excludeNamespaces: ['a'] }, 'a.b', false],
+    [{ excludeNamespaces: ['a.b'] }, 'a', true],
+    [{ excludeTables: ['a.**'] }, 'a.b', false],
+    [{ excludeTables: ['a.*'] }, 'a', true],
+    [{ includeNamespaces: ['b'] }, 'a', false],
+    [{ includeNamespaces: ['a.b'] }, 'a', true],
+    [{ includeNamespaces: ['a.b'] }, 'a.b.c', true],
+    [{ includeNamespaces: ['**.b'] }, 'a', true],
+    [{ includeTables: ['a.b'] }, 'a', true],
+    [{ includeTables: ['a.b'] }, 'a.b', false],
+    [{ includeTables: ['a.b'] }, 'c', false],
+    [{ includeTables: ['a.**.x'] }, 'a.b.c', true],
+  ])('%j: something may be taken in %s: %s', (patterns, namespace, may) => {
+    expect(nameFilter({ ...none, ...patterns }).mayHold(parseName(namespace))).toBe(may);
+  });
+
+  it.each(['a..b', '"a', 'a b', ''])('%s is no pattern', (text) => {
+    expect(() => nameFilter({ ...none, includeTables: [text] })).toThrow(/pattern .* is wrong at position/);
+  });
+});
