@@ -31,7 +31,7 @@ export interface ScanPage {
   scanned: number;
   unchanged: number;
   filtered: number;
-  /** At most a page. */
+  /** At most some hundred. */
   changed: TableRef[];
   /** The sum of their numbers, if all of them are bound already and not missing. Absent with `full`. */
   boundSum?: number;
@@ -43,12 +43,23 @@ export interface ScanPage {
   hasViews?: true;
 }
 
-/** Tables a page. Bounds the activity's result, which stays in the workflow's history. */
-const PAGE = 100;
+/** Tables that are listed, looked up and asked at once. */
+const STRETCH = 100;
+/** A page ends when it has found so many changed tables, so that they are ingested while the next ones are looked at, … */
+const ENOUGH_CHANGED = 100;
+/** … or when it has looked at so many, listed or not taken: an attempt that broke off does all of it again, … */
+const ENOUGH_LISTED = 1000;
+/** … or when it took so long, since counters stand still meanwhile, … */
+const ENOUGH_MS = 5_000;
+/** … or when its result, which stays in the workflow's history, is this big. */
+const ENOUGH_BYTES = 64 * 1024;
 /** Cheap questions asked of the upstream at the same time, where a listing has no fingerprints. */
 const QUESTIONS = 8;
 
-/** Asks of one page of upstream tables which have changed since they were brought in. Writes nothing but the job's record. */
+/**
+ * Asks of one page of upstream tables which have changed since they were brought in. Writes nothing but the job's record. A page has more
+ * tables the fewer of them have changed: an unchanged table shall cost as little history as can be.
+ */
 export async function scanTables(deps: ActivityDeps, input: ScanInput): Promise<ScanPage> {
   const connector = await deps.catalog.connectors.getConnector({
     by: { $case: 'connectorId', value: input.connectorId },
@@ -56,30 +67,67 @@ export async function scanTables(deps: ActivityDeps, input: ScanInput): Promise<
   return withHeart(`Listing tables of ${connector.uri}`, async (heart) => {
     await recordJob(deps, input.record);
     await using source = await openSource(deps, connector);
-    const listed = await listPage(source, connector, input.cursor, heart);
-
-    const takes = scopeTakes(input.scope);
-    const filter = nameFilter(connector.source);
-    const taken = listed.items.filter((table) => filter.takes(table) && takes(destinationOf(connector, table)));
-    // Of a namespace of which nothing is taken nobody misses the list.
-    const refused = listed.refused.filter(({ path }) => filter.mayHold(path));
-    const known = input.full ? undefined : await lookUp(deps, connector, taken);
-    const changed = known ? await changedOnes(source, connector, taken, known, heart) : taken;
+    const began = performance.now();
+    let page = await scanStretch(deps, input, connector, source, heart);
+    while (
+      page.cursor &&
+      page.changed.length < ENOUGH_CHANGED &&
+      page.scanned + page.filtered < ENOUGH_LISTED &&
+      performance.now() - began < ENOUGH_MS &&
+      JSON.stringify([page.changed, page.refused]).length < ENOUGH_BYTES
+    ) {
+      heart.signal.throwIfAborted();
+      page = joined(page, await scanStretch(deps, { ...input, cursor: page.cursor }, connector, source, heart));
+    }
     return {
-      cursor: listed.cursor,
-      scanned: taken.length,
-      unchanged: taken.length - changed.length,
-      filtered: listed.items.length - taken.length,
-      changed: changed.map(({ namespace, name }) => ({ namespace, name })),
-      boundSum: boundSum(known),
+      ...page,
       upstreamRequests: requestsMade(source.usage),
-      ...(refused.length > 0 ? { refused: refused.map(refusal) } : {}),
       ...(takesViews(source, connector, input.scope) ? { hasViews: true } : {}),
     };
   });
 }
 
-async function listPage(
+async function scanStretch(
+  deps: ActivityDeps,
+  input: ScanInput,
+  connector: Connector,
+  source: OpenConnector,
+  heart: Heart,
+): Promise<ScanPage> {
+  const listed = await listStretch(source, connector, input.cursor, heart);
+  const takes = scopeTakes(input.scope);
+  const filter = nameFilter(connector.source);
+  const taken = listed.items.filter((table) => filter.takes(table) && takes(destinationOf(connector, table)));
+  // Of a namespace of which nothing is taken nobody misses the list.
+  const refused = listed.refused.filter(({ path }) => filter.mayHold(path));
+  const known = input.full ? undefined : await lookUp(deps, connector, taken);
+  const changed = known ? await changedOnes(source, connector, taken, known, heart) : taken;
+  return {
+    cursor: listed.cursor,
+    scanned: taken.length,
+    unchanged: taken.length - changed.length,
+    filtered: listed.items.length - taken.length,
+    changed: changed.map(({ namespace, name }) => ({ namespace, name })),
+    boundSum: boundSum(known),
+    ...(refused.length > 0 ? { refused: refused.map(refusal) } : {}),
+  };
+}
+
+/** A page and the stretch behind it. */
+function joined(page: ScanPage, next: ScanPage): ScanPage {
+  const refused = [...(page.refused ?? []), ...(next.refused ?? [])];
+  return {
+    cursor: next.cursor,
+    scanned: page.scanned + next.scanned,
+    unchanged: page.unchanged + next.unchanged,
+    filtered: page.filtered + next.filtered,
+    changed: [...page.changed, ...next.changed],
+    boundSum: page.boundSum === undefined || next.boundSum === undefined ? undefined : page.boundSum + next.boundSum,
+    ...(refused.length > 0 ? { refused } : {}),
+  };
+}
+
+async function listStretch(
   source: OpenConnector,
   connector: Connector,
   cursor: WalkCursor | undefined,
@@ -88,7 +136,7 @@ async function listPage(
   const root = connector.source?.namespacePath ?? [];
   const only = connector.source?.table;
   if (only) return { items: [{ namespace: root, name: only }], refused: [], cursor: undefined };
-  return walkTables(source, cursor ?? walkFrom(root), PAGE, () => heart.beat());
+  return walkTables(source, cursor ?? walkFrom(root), STRETCH, () => heart.beat());
 }
 
 /** What the catalog knows of each table, in their order. */

@@ -1,0 +1,101 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { ActivityDeps } from '../../src/activities/deps.ts';
+import { ingestTables } from '../../src/activities/ingest-tables.ts';
+import { type ScanPage, scanTables } from '../../src/activities/scan-tables.ts';
+import { CodedError } from '../../src/errors.ts';
+import { newProgress } from '../../src/workflows/contract.ts';
+import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
+import { SyntheticConnector } from '../synthetic/synthetic-connector.ts';
+import { changedIn, namespaceOf, tableName, writeUpstream } from '../synthetic/synthetic-upstream.ts';
+import { activityDeps } from './activity-deps.ts';
+
+const TABLES = 1200;
+const folder = mkdtempSync(join(tmpdir(), 'scan-'));
+const file = join(folder, 'upstream.json');
+let catalog: TestCatalog;
+let deps: ActivityDeps;
+let connectorId: string;
+
+beforeAll(async () => {
+  catalog = await TestCatalog.start();
+  const uri = writeUpstream(file, { tables: TABLES, namespaces: 7 });
+  deps = activityDeps(catalog, new SyntheticConnector(uri, CodedError));
+  ({ connectorId } = await catalog.clients.connectors.createConnector({ connector: connectorSpec({ uri }) }));
+});
+afterAll(async () => {
+  await catalog[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+it('makes pages of few tables where many have changed, and of many where few have', async () => {
+  const first = await scanAll();
+  expect(first.map(({ changed }) => changed.length)).toEqual(Array(TABLES / 100).fill(100));
+  expect(first.every(({ boundSum }) => boundSum === undefined)).toBe(true);
+  for (const { changed: tables } of first) await ingest(tables);
+
+  const unchanged = await scanAll();
+  expect(unchanged.map(({ scanned }) => scanned)).toEqual([1000, 200]);
+  expect(unchanged.flatMap(({ changed }) => changed)).toEqual([]);
+  const { count, numberSum } = await catalog.clients.reconciliation.countBoundTables({ connectorId });
+  expect({ count, numberSum }).toEqual({
+    count: BigInt(TABLES),
+    numberSum: BigInt(unchanged.reduce((sum, { boundSum }) => sum + boundSum!, 0)),
+  });
+
+  const half = { tables: TABLES, namespaces: 7, round: 1, changedShare: 0.5 };
+  writeUpstream(file, half);
+  const pages = await scanAll();
+  const names = (page: ScanPage[]) => page.flatMap(({ changed }) => changed.map(({ name }) => name)).sort();
+  expect(names(pages)).toEqual(changedIn(1, half).map(tableName));
+  for (const { changed, cursor } of pages) {
+    expect(changed.length).toBeLessThan(200);
+    if (cursor) expect(changed.length).toBeGreaterThanOrEqual(100);
+  }
+}, 180_000);
+
+it('tells of all namespaces that a page met and may not list', async () => {
+  const refusing = { tables: TABLES, namespaces: 7, refused: [1, 4] };
+  writeUpstream(file, refusing);
+  const pages = await scanAll();
+  expect(pages.flatMap(({ refused = [] }) => refused.map(({ table, code }) => [table, code]))).toEqual([
+    ['namespace n0001', 'PERMISSION_DENIED'],
+    ['namespace n0004', 'PERMISSION_DENIED'],
+  ]);
+  const listed = Array.from({ length: TABLES }, (_, i) => i).filter(
+    (table) => !refusing.refused.includes(namespaceOf(table, refusing)),
+  );
+  expect(pages.reduce((sum, { scanned }) => sum + scanned, 0)).toBe(listed.length);
+});
+
+async function scanAll(): Promise<ScanPage[]> {
+  const record = {
+    jobId: 'j',
+    runId: 'r',
+    connectorId,
+    connectorName: 'made',
+    full: false,
+    message: '',
+    progress: newProgress(),
+    failures: [],
+  };
+  const pages: ScanPage[] = [];
+  do {
+    pages.push(await run(() => scanTables(deps, { connectorId, full: false, cursor: pages.at(-1)?.cursor, record })));
+  } while (pages.at(-1)!.cursor);
+  return pages;
+}
+
+async function ingest(tables: ScanPage['changed']): Promise<void> {
+  const outcomes = await run(() => ingestTables(deps, { connectorId, tables, full: false }));
+  expect(outcomes.filter(({ changed }) => changed).length).toBe(tables.length);
+}
+
+function run<T>(work: () => Promise<T>): Promise<T> {
+  const env = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
+  return env.run(work) as Promise<T>;
+}
