@@ -38,8 +38,9 @@ export async function startWorker(options: {
   logger: Logger;
   ingestQueues?: string[];
   openConnector?: typeof openConnector;
+  splitSize?: ActivityDeps['splitSize'];
 }): Promise<RunningWorker> {
-  const { config, logger, openConnector: openOne = openConnector } = options;
+  const { config, logger, openConnector: openOne = openConnector, splitSize } = options;
   const ingestQueues = [...new Set(options.ingestQueues ?? [INGEST_TASK_QUEUE])];
   installRuntime(logger);
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
@@ -53,6 +54,7 @@ export async function startWorker(options: {
     openConnector: sharedSources(open),
     openFresh: open,
     hasSearchAttributes: () => hasSearchAttributes(client),
+    splitSize,
     logger,
   };
   const common = {

@@ -3,6 +3,7 @@ import type { CatalogClients } from '../clients/catalog.ts';
 import type { JobControl } from '../clients/job-control.ts';
 import type { ConnectorSpec } from '../connectors/connector-spec.ts';
 import type { Connector } from '../connectors/spi.ts';
+import type { SplitSize } from './ingest/staged-groups.ts';
 
 /** What activities work with. One set a worker. */
 export interface ActivityDeps {
@@ -14,5 +15,7 @@ export interface ActivityDeps {
   openFresh(spec: ConnectorSpec): Promise<Connector>;
   /** Whether the cluster has this project's search attributes. */
   hasSearchAttributes(): Promise<boolean>;
+  /** Other bounds for splitting snapshots than SPLIT's. */
+  splitSize?: SplitSize;
   logger: Logger;
 }

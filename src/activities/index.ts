@@ -4,6 +4,7 @@ import { claimConnector } from './claim-connector.ts';
 import type { ActivityDeps } from './deps.ts';
 import { ensureDestination } from './ensure-destination.ts';
 import { CONTROL_ATTEMPTS, toFailure, UPSTREAM_ATTEMPTS } from './failures.ts';
+import { ingestFileGroup } from './ingest-file-group.ts';
 import { ingestTable } from './ingest-table.ts';
 import { ingestTables } from './ingest-tables.ts';
 import { reconcileMissing } from './reconcile-missing.ts';
@@ -32,6 +33,7 @@ export function createIngestActivities(deps: ActivityDeps) {
   return {
     scanTables: bound(deps, scanTables, UPSTREAM_ATTEMPTS),
     ingestTable: bound(deps, ingestTable, UPSTREAM_ATTEMPTS),
+    ingestFileGroup: bound(deps, ingestFileGroup, UPSTREAM_ATTEMPTS),
     ingestTables: bound(deps, ingestTables, UPSTREAM_ATTEMPTS),
     reconcileViews: bound(deps, reconcileViews, UPSTREAM_ATTEMPTS),
     reconcileMissing: bound(deps, reconcileMissing, UPSTREAM_ATTEMPTS),

@@ -6,6 +6,7 @@ import { tableText } from './destination.ts';
 import { withHeart } from './heart.ts';
 import { bringIn } from './ingest/bring-in.ts';
 import { DestinationNamespaces } from './ingest/destination-namespaces.ts';
+import { SPLIT } from './ingest/staged-groups.ts';
 import { openSource } from './open-source.ts';
 
 export interface IngestInput {
@@ -13,6 +14,8 @@ export interface IngestInput {
   table: TableRef;
   full: boolean;
   scope?: ReconcileScope;
+  /** The caller brings in the groups of a big snapshot in activities of their own, and then asks for the table again. */
+  split?: boolean;
 }
 
 /**
@@ -27,6 +30,7 @@ export async function ingestTable(deps: ActivityDeps, input: IngestInput): Promi
     });
     await using source = await openSource(deps, connector);
     const namespaces = new DestinationNamespaces(deps, connector);
-    return bringIn({ deps, connector, source, heart, resume, namespaces, ...input });
+    const split = input.split ? (deps.splitSize ?? SPLIT) : undefined;
+    return bringIn({ deps, connector, source, heart, resume, namespaces, ...input, split });
   });
 }

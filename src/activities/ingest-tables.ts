@@ -6,6 +6,7 @@ import { describeError, isCatalogAway } from './failures.ts';
 import { withHeart } from './heart.ts';
 import { bringIn } from './ingest/bring-in.ts';
 import { DestinationNamespaces } from './ingest/destination-namespaces.ts';
+import { SPLIT } from './ingest/staged-groups.ts';
 import { openSource } from './open-source.ts';
 
 export interface IngestPackInput {
@@ -14,11 +15,13 @@ export interface IngestPackInput {
   tables: TableRef[];
   full: boolean;
   scope?: ReconcileScope;
+  /** As in `IngestInput`. */
+  split?: boolean;
 }
 
 /**
  * Brings a pack of tables up to date, one after the other, for a tenth of the history events. The outcomes stand in the
- * tables' order; a table that fails is told in its outcome, and the workflow runs it again by itself.
+ * tables' order; a table that fails, or that has a snapshot to be split, is told in its outcome, and the workflow runs it again by itself.
  */
 export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): Promise<TableOutcome[]> {
   const last = activityInfo().heartbeatDetails as IngestHeartbeat | undefined;
@@ -49,6 +52,7 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
             ...input,
             table,
             namespaces,
+            split: input.split ? (deps.splitSize ?? SPLIT) : undefined,
           }),
         );
       } catch (error) {

@@ -3,7 +3,14 @@ import type { PutFileColumnStatsResponse } from '../generated/reconciler/v1/stat
 import type { ServiceDeps } from './deps.ts';
 import { Checks, invalid } from './rpc/violations.ts';
 import { checkSnapshot } from './snapshot-checks.ts';
-import { type ChangeStream, type Finish, openChangeStream, type PutHeader, putAtOnce } from './store/put-files.ts';
+import {
+  type ChangeStream,
+  type Finish,
+  MOST_GROUPS,
+  openChangeStream,
+  type PutHeader,
+  putAtOnce,
+} from './store/put-files.ts';
 import { applyTableUpdate, checkedTableUpdate } from './table-update.ts';
 import type { ParsedChange } from './wire/file-change.ts';
 import { type PutFilesMessage, readPutFilesMessage } from './wire/put-files-request.ts';
@@ -50,6 +57,13 @@ export async function putFileColumnStats(
     counts.rows += rows ?? (await (stream as ChangeStream).finish(last, changes));
     ended = answer(counts, { complete: true, tableUpdated: last.after !== undefined });
   };
+  const stagedGroups = async () => (await stream?.groups?.()) ?? [];
+  const finishGroup = async (of: PutHeader, group: string): Promise<void> => {
+    await write(of);
+    if (!stream?.finishGroup) return;
+    counts.rows += await stream.finishGroup(group, []);
+    ended = answer(counts, { complete: false, stagedGroups: await stagedGroups() });
+  };
   try {
     for await (const bytes of requests) {
       const message = readPutFilesMessage(bytes);
@@ -62,6 +76,8 @@ export async function putFileColumnStats(
         throw invalid('header', `is required before ${message.case}`);
       } else if (message.case === 'finish') {
         await finish(header, checkedFinish(message.finish, header));
+      } else if (message.case === 'groupFinish') {
+        await finishGroup(header, checkedGroup(message.group, header));
       } else {
         for (let from = 0; from < message.count && !ended; ) {
           const to = Math.min(from + STEP - pending.length, message.count);
@@ -73,7 +89,7 @@ export async function putFileColumnStats(
       if (ended) return ended;
     }
     if (header) await write(header);
-    return ended ?? answer(counts, { complete: false });
+    return ended ?? answer(counts, { complete: false, stagedGroups: await stagedGroups() });
   } finally {
     if (!ended) await stream?.abandon();
   }
@@ -109,23 +125,36 @@ function checkedFinish(
   finish: Extract<PutFilesMessage, { case: 'finish' }>['finish'],
   { tableId, replace }: PutHeader,
 ): Finish {
-  const { expectedDataFileCount: dataFiles, expectedDeleteFileCount: deleteFiles, updateTable } = finish;
-  if (!updateTable) return { dataFiles, deleteFiles };
+  const { expectedDataFileCount: dataFiles, expectedDeleteFileCount: deleteFiles, updateTable, groups } = finish;
+  if (groups.length > MOST_GROUPS) {
+    throw invalid('finish.groups', `has ${groups.length} entries, at most ${MOST_GROUPS} are allowed`);
+  }
+  if (replace && groups.length > 0) throw invalid('finish.groups', 'goes only without replace');
+  if (!updateTable) return { dataFiles, deleteFiles, groups };
   if (replace) throw invalid('finish.update_table', 'goes only without replace');
   const update = checkedTableUpdate(updateTable);
   if (update.table.tableId !== tableId) throw invalid('finish.update_table', "is of another table than the header's");
-  return { dataFiles, deleteFiles, after: (trx) => applyTableUpdate(trx, update) };
+  return { dataFiles, deleteFiles, groups, after: (trx) => applyTableUpdate(trx, update) };
+}
+
+function checkedGroup(group: string, { replace }: PutHeader): string {
+  if (replace) throw invalid('group_finish', 'goes only without replace');
+  const checks = new Checks();
+  checks.text(group, 'group_finish.group', { min: 1, max: 64 });
+  checks.done();
+  return group;
 }
 
 function answer(
   counts: Counts,
-  { complete, tableUpdated = false }: { complete: boolean; tableUpdated?: boolean },
+  answered: Pick<PutFileColumnStatsResponse, 'complete'> & Partial<PutFileColumnStatsResponse>,
 ): PutFileColumnStatsResponse {
   return {
     filesAdded: BigInt(counts.added),
     filesRemoved: BigInt(counts.removed),
     rowsWritten: BigInt(counts.rows),
-    complete,
-    tableUpdated,
+    tableUpdated: false,
+    stagedGroups: [],
+    ...answered,
   };
 }

@@ -190,6 +190,23 @@ export interface FileChangeBatch {
   position?: number;
 }
 
+export interface FileChangesOptions {
+  base?: bigint;
+  /** The position to go on from, and the one to end before. */
+  from?: number;
+  to?: number;
+  columnIds?: ReadonlySet<number>;
+  signal?: AbortSignal;
+}
+
+/** Positions of `fileChanges`, from the first to before the last. */
+export interface ChangeRange {
+  from: number;
+  to: number;
+  /** By the metadata's own counts. */
+  changes: number;
+}
+
 /** Live files by the manifest list's own counts. */
 export interface LiveFileCounts {
   dataFiles: number;
@@ -207,10 +224,15 @@ export interface TableReader extends AsyncDisposable {
    * The files that came and went from `base` to the snapshot; without a base, all its live files as added. At most some
    * thousand changes a batch. `columnIds` narrows the column metrics.
    */
-  fileChanges(
+  fileChanges(snapshotId: bigint, options?: FileChangesOptions): AsyncIterable<FileChangeBatch>;
+  /**
+   * Cuts `fileChanges` into ranges that can be read apart, of about `size` changes each and at most `most` of them; their order and bounds
+   * are the same whenever they are asked for. Undefined where the changes cannot be told apart before they are read.
+   */
+  changeRanges?(
     snapshotId: bigint,
-    options?: { base?: bigint; from?: number; columnIds?: ReadonlySet<number>; signal?: AbortSignal },
-  ): AsyncIterable<FileChangeBatch>;
+    options: { base?: bigint; size: number; most: number },
+  ): Promise<ChangeRange[] | undefined>;
   /** Absent where the metadata does not count them. */
   liveFileCounts(snapshotId: bigint): Promise<LiveFileCounts | undefined>;
   /** Sketches of columns that the upstream itself keeps, by the snapshot for which they are valid. Absent for none. */

@@ -138,6 +138,8 @@ export interface IngestHeartbeat {
   /** The snapshot being brought in (decimal), and the reader's position in it. */
   snapshotId?: string;
   position?: number;
+  /** Of the files, those before that position: the others are read again, unless they are all in. */
+  filesBefore?: number;
   /** Of a pack: outcomes of the tables that are done, in the pack's order. */
   done?: TableOutcome[];
 }
@@ -160,6 +162,18 @@ export interface ViewsHeartbeat {
   views: ViewsOutcome & { cursor?: unknown };
 }
 
+/** A snapshot with so many new files that several activities bring in its groups of files before it can become visible. */
+export interface TableSplit {
+  tableId: string;
+  /** Decimal, as the base is, from which the changes start. */
+  snapshotId: string;
+  base?: string;
+  /** Idempotency key that the groups' streams share. */
+  key: string;
+  /** Positions of the reader of those that are not in yet. At most 64. */
+  groups: { from: number; to: number }[];
+}
+
 /** What became of one table. */
 export interface TableOutcome {
   changed: boolean;
@@ -169,4 +183,6 @@ export interface TableOutcome {
   upstreamRequests?: number;
   /** The table failed with this, after what is counted here. */
   failure?: { code: string; message: string };
+  /** The table is to be ingested again when these groups are in. Only where it was asked for. */
+  split?: TableSplit;
 }

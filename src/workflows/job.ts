@@ -108,10 +108,15 @@ export class Job {
     if (requests) this.progress.upstreamRequests = (this.progress.upstreamRequests ?? 0) + requests;
   }
 
-  ingested({ changed, snapshots, files, bytesRead, upstreamRequests }: TableOutcome): void {
-    this.asked(upstreamRequests);
-    if (changed) this.progress.tablesChanged += 1;
+  ingested(outcome: TableOutcome): void {
+    if (outcome.changed) this.progress.tablesChanged += 1;
     else this.progress.tablesUnchanged += 1;
+    this.broughtIn(outcome);
+  }
+
+  /** A part of a table. */
+  broughtIn({ snapshots, files, bytesRead, upstreamRequests }: TableOutcome): void {
+    this.asked(upstreamRequests);
     this.progress.snapshotsIngested += snapshots;
     this.progress.filesIngested += files;
     this.progress.bytesRead += bytesRead;

@@ -18,6 +18,29 @@ export class Pool {
     });
   }
 
+  /**
+   * Runs all tasks for one that runs itself: in its room, and besides where there is more. Ends when all have; after the one with which
+   * `goesOn` says no, none is begun.
+   */
+  async within(tasks: (() => Promise<void>)[], goesOn: () => boolean): Promise<void> {
+    const left = [...tasks];
+    const next = () => (goesOn() ? left.shift() : undefined);
+    const lane = async () => {
+      for (let task = next(); task; task = next()) await task();
+    };
+    const lanes = [lane()];
+    try {
+      for (;;) {
+        await condition(() => this.#running < this.#limit || left.length === 0 || !goesOn());
+        if (left.length === 0 || !goesOn()) return;
+        this.#running += 1;
+        lanes.push(lane().finally(() => (this.#running -= 1)));
+      }
+    } finally {
+      await Promise.all(lanes);
+    }
+  }
+
   /** Waits for all that were started. */
   async drain(): Promise<void> {
     await condition(() => this.#running === 0);

@@ -1,4 +1,5 @@
 import {
+  ActivityFailure,
   ApplicationFailure,
   CancellationScope,
   ContinueAsNew,
@@ -14,7 +15,7 @@ import type { WalkCursor } from '../activities/walk-tables.ts';
 import type { TableRef } from '../connectors/spi.ts';
 import { formatName } from '../names.ts';
 import { claim, control, ingestOn, withSummary } from './activities.ts';
-import type { Progress, ReconcileRequest } from './contract.ts';
+import type { Progress, ReconcileRequest, TableSplit } from './contract.ts';
 import { type CarriedJob, Job } from './job.ts';
 import { Pool } from './pool.ts';
 import { validateRequest } from './validate-request.ts';
@@ -26,6 +27,8 @@ import { validateRequest } from './validate-request.ts';
 const SINGLE_TABLES = 20;
 const SINGLE_TABLES_BEFORE = 200;
 const PACK = 20;
+/** Of one snapshot in a job. */
+const SPLITS = 3;
 
 /** Where a run goes on after continue-as-new. */
 interface Carried {
@@ -124,7 +127,7 @@ async function ingestChangedTables(
       const packed =
         changed > SINGLE_TABLES_BEFORE || (changed > SINGLE_TABLES && page.changed.length > 0 && patched('pack-early'));
       for (const tables of inPacks(page.changed, packed ? PACK : 1)) {
-        await pool.add(() => ingestPack(job, { connectorId, full, scope }, tables));
+        await pool.add(() => ingestPack(job, pool, { connectorId, full, scope }, tables));
       }
       cursor = page.cursor;
       hasViews = page.hasViews ?? false;
@@ -179,37 +182,84 @@ async function bringInViews(request: ReconcileRequest, job: Job, { connectorId }
 
 type IngestOptions = Pick<Parameters<ReturnType<typeof ingestOn>['ingestTable']>[0], 'connectorId' | 'full' | 'scope'>;
 
-/** Ingests some tables in one activity; one that fails there is run again by itself, with its own retries. */
-async function ingestPack(job: Job, options: IngestOptions, tables: TableRef[]): Promise<void> {
-  if (tables.length === 1) return ingestOne(job, options, tables[0]!);
+/** Ingests some tables in one activity; one that fails there, or is to be split, is run again by itself, with its own retries. */
+async function ingestPack(job: Job, pool: Pool, options: IngestOptions, tables: TableRef[]): Promise<void> {
+  if (tables.length === 1) return ingestOne(job, pool, options, tables[0]!);
   const label = `${text(tables[0]!)} … ${text(tables.at(-1)!)} (${tables.length} tables)`;
   job.begin(label);
   let again = tables;
   try {
-    const outcomes = await ingestOn(job).ingestTables.executeWithOptions(withSummary(label, job), [
-      { ...options, tables },
-    ]);
-    again = tables.filter((_, i) => outcomes[i]?.failure);
-    for (const outcome of outcomes) if (!outcome.failure) job.ingested(outcome);
+    const input = { ...options, tables, split: maySplit() };
+    const outcomes = await ingestOn(job).ingestTables.executeWithOptions(withSummary(label, job), [input]);
+    again = tables.filter((_, i) => outcomes[i]?.failure || outcomes[i]?.split);
+    for (const outcome of outcomes) {
+      if (outcome.split) job.broughtIn(outcome);
+      else if (!outcome.failure) job.ingested(outcome);
+    }
   } catch (error) {
     if (isCancellation(error)) return;
   } finally {
     job.end(label);
   }
-  for (const table of again) await ingestOne(job, options, table);
+  for (const table of again) await ingestOne(job, pool, options, table);
 }
 
 /** Ingests one table. Its failure, after its retries, is counted and the job goes on. */
-async function ingestOne(job: Job, options: IngestOptions, table: TableRef): Promise<void> {
+async function ingestOne(job: Job, pool: Pool, options: IngestOptions, table: TableRef): Promise<void> {
   const label = text(table);
   job.begin(label);
   try {
-    job.ingested(await ingestOn(job).ingestTable.executeWithOptions(withSummary(label, job), [{ ...options, table }]));
+    /** How often each snapshot was split: more than once only where the table changed meanwhile. */
+    const splits = new Map<string, number>();
+    for (;;) {
+      const input = { ...options, table, split: maySplit() };
+      const outcome = await ingestOn(job).ingestTable.executeWithOptions(withSummary(label, job), [input]);
+      const { split } = outcome;
+      if (!split) return job.ingested({ ...outcome, changed: outcome.changed || splits.size > 0 });
+      job.broughtIn(outcome);
+      const times = (splits.get(split.snapshotId) ?? 0) + 1;
+      if (times > SPLITS) throw ApplicationFailure.nonRetryable(splitInVain(split.snapshotId), 'ABORTED');
+      splits.set(split.snapshotId, times);
+      await ingestGroups(job, pool, { ...options, table }, split);
+    }
   } catch (error) {
     if (!isCancellation(error)) job.failed(label, error);
   } finally {
     job.end(label);
   }
+}
+
+/** A history holds what a split costs only while it is short; past that the snapshots that are left come in one activity each. */
+const maySplit = () => !workflowInfo().continueAsNewSuggested;
+
+/** Brings in the groups of a split snapshot, several at once. The first that fails ends it; those that are in stay. */
+async function ingestGroups(
+  job: Job,
+  pool: Pool,
+  { connectorId, scope, table }: IngestOptions & { table: TableRef },
+  { groups, ...split }: TableSplit,
+): Promise<void> {
+  let failure: unknown;
+  const tasks = groups.map((group, i) => async () => {
+    const summary = withSummary(`${text(table)} · files ${i + 1} of ${groups.length}`, job);
+    const input = { connectorId, scope, table, ...split, group };
+    try {
+      job.broughtIn(await ingestOn(job).ingestFileGroup.executeWithOptions(summary, [input]));
+    } catch (error) {
+      failure ??= error;
+    }
+  });
+  await pool.within(tasks, () => failure === undefined);
+  // The table is not what it was: it is looked at anew.
+  const anew =
+    failure instanceof ActivityFailure &&
+    failure.cause instanceof ApplicationFailure &&
+    failure.cause.type === 'ABORTED';
+  if (failure !== undefined && !anew) throw failure;
+}
+
+function splitInVain(snapshotId: string): string {
+  return `Snapshot ${snapshotId} was split ${SPLITS} times, and the table changed each time. Trigger again when fewer write to it.`;
 }
 
 /** Marks what is gone upstream. @returns how many */

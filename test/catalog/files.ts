@@ -77,6 +77,10 @@ export interface Put {
   chunk?: number;
   /** Without it the stream ends before its finish. */
   finish?: boolean;
+  /** Ends the stream as that of a group. */
+  group?: string;
+  /** Groups that the finish wants. */
+  groups?: string[];
   snapshot?: Record<string, unknown>;
   /** The header has the snapshot. */
   inHeader?: boolean;
@@ -148,6 +152,7 @@ export class TestTable {
     for (let from = 0; from < changes.length; from += step) {
       yield encode({ $case: 'changes', value: { changes: changes.slice(from, from + step) } });
     }
+    if (put.group !== undefined) yield encode({ $case: 'groupFinish', value: { group: put.group } });
     if (put.finish === false) return;
     const { data, deletes } = put.expected ?? {};
     yield encode({
@@ -156,6 +161,7 @@ export class TestTable {
         expectedDataFileCount: data === undefined ? undefined : BigInt(data),
         expectedDeleteFileCount: deletes === undefined ? undefined : BigInt(deletes),
         updateTable: put.updateTable,
+        groups: put.groups,
       },
     });
   }

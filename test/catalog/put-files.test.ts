@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { added, encode, long, removed, TestTable } from './files.ts';
-import { failure, TestCatalog } from './harness.ts';
+import { added, encode, long, type Put, removed, TestTable } from './files.ts';
+import { failure, refusal, TestCatalog } from './harness.ts';
 
 let catalog: TestCatalog;
 beforeAll(async () => {
@@ -187,6 +187,87 @@ describe('PutFileColumnStats', () => {
       deletionVectorCount: 2n,
       deletionVectorRecordCount: 4n,
       liveRowCount: 26n,
+    });
+  });
+
+  describe('in groups', () => {
+    async function staged() {
+      const table = await TestTable.create(catalog);
+      await table.put({ snapshotId: 1, changes: add(names(0, 4)) });
+      await table.createSnapshot({ snapshotId: 2, base: 1 });
+      const put = (group: string | undefined, changes: Put['changes'], more: Partial<Put> = {}) =>
+        table.send({ snapshotId: 2, changes, finish: false, group, ...more });
+      return { table, put };
+    }
+
+    it('takes them side by side, in any order and again, and tells which are in', async () => {
+      const { table, put } = await staged();
+      const [first, second] = [add(names(10, 2500), 2), [removed('s3://b/0.parquet'), ...add(names(2500, 2600), 2)]];
+      const both = expect.toSatisfy((groups: string[]) => [...groups].sort().join() === 'a,b');
+      await Promise.all([put('b', second, { chunk: 7 }), put('a', first)]);
+      expect(await put('a', first)).toMatchObject({ complete: false, rowsWritten: 0n, stagedGroups: both });
+      expect(await put(undefined, [])).toMatchObject({ complete: false, stagedGroups: both });
+      expect(await failure(table.files(2))).toMatchObject({ code: 'NOT_FOUND' });
+      const finish = { snapshotId: 2, groups: ['a', 'b'], expected: { data: 3 + 2590 } };
+      expect(await table.send(finish)).toMatchObject({ complete: true, stagedGroups: [] });
+      expect(await table.paths(2)).toEqual([...names(1, 4), ...names(10, 2600)].sort());
+      expect(await put('a', first)).toMatchObject({ complete: true, rowsWritten: 0n });
+    });
+
+    it('refuses to finish without one of them, though the counts are right, and keeps the others', async () => {
+      const { table, put } = await staged();
+      await put('even', [removed('s3://b/0.parquet'), ...add(names(10, 11), 2)]);
+      await put(undefined, add(names(11, 12), 2));
+      const finish = { snapshotId: 2, groups: ['even', 'odd', 'last'], expected: { data: 5 } };
+      expect(await failure(table.send(finish))).toEqual(
+        refusal(
+          'FAILED_PRECONDITION',
+          'has 1 of 3 groups of changes: nothing became visible; send the group odd and 1',
+        ),
+      );
+      expect(await put(undefined, [])).toMatchObject({ stagedGroups: ['even'] });
+      await put('odd', add(names(11, 12), 2));
+      await put('last', []);
+      expect(await table.send(finish)).toMatchObject({ complete: true });
+      expect(await table.paths(2)).toEqual([...names(1, 4), ...names(10, 12)].sort());
+    });
+
+    it('forgets them with what is staged: by wrong counts, another key, another base', async () => {
+      const { table, put } = await staged();
+      await put('a', add(names(10, 11), 2));
+      expect(await failure(table.send({ snapshotId: 2, groups: ['a'], expected: { data: 9 } }))).toMatchObject({
+        code: 'FAILED_PRECONDITION',
+      });
+      expect(await put(undefined, [])).toMatchObject({ stagedGroups: [] });
+      await put('a', add(names(10, 11), 2));
+      expect(await put(undefined, [], { key: 'another' })).toMatchObject({ stagedGroups: [] });
+      await put('a', add(names(10, 11), 2), { key: 'another' });
+      await table.createSnapshot({ snapshotId: 2, base: null });
+      expect(await put(undefined, [], { key: 'another' })).toMatchObject({ stagedGroups: [] });
+    });
+
+    it('keeps them over a restart of the service', async () => {
+      const { table, put } = await staged();
+      await put('a', add(names(10, 11), 2));
+      await catalog.restart();
+      expect(await put(undefined, [])).toMatchObject({ stagedGroups: ['a'] });
+      expect(await table.send({ snapshotId: 2, groups: ['a'], expected: { data: 5 } })).toMatchObject({
+        complete: true,
+      });
+    });
+
+    it('refuses names that are none, more than a thousand, and groups of what replaces', async () => {
+      const { table, put } = await staged();
+      expect(await failure(put('x'.repeat(65), []))).toEqual(refusal('INVALID_ARGUMENT', 'group_finish.group'));
+      const many = names(0, 1001);
+      expect(await failure(table.send({ snapshotId: 2, groups: many }))).toEqual(refusal('INVALID_ARGUMENT', '1001'));
+      const replacing = { snapshotId: 1, replace: true, changes: [] };
+      expect(await failure(table.send({ ...replacing, groups: ['a'] }))).toEqual(
+        refusal('INVALID_ARGUMENT', 'without replace'),
+      );
+      expect(await failure(table.send({ ...replacing, group: 'a', finish: false }))).toEqual(
+        refusal('INVALID_ARGUMENT', 'without replace'),
+      );
     });
   });
 

@@ -1,10 +1,8 @@
-import { createHash } from 'node:crypto';
-import type { Connector as OpenConnector, TableDescriptor, TableReader, TableRef } from '../../connectors/spi.ts';
+import type { Connector as OpenConnector, TableReader, TableRef } from '../../connectors/spi.ts';
 import { CodedError } from '../../errors.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
 import { type Table, TableFormat } from '../../generated/reconciler/v1/tables.ts';
-import { selectColumns } from '../../stats/leaf-columns.ts';
 import { ndvOptions } from '../../stats/statistics-options.ts';
 import type { IngestHeartbeat, ReconcileScope, TableOutcome } from '../../workflows/contract.ts';
 import type { ActivityDeps } from '../deps.ts';
@@ -16,7 +14,9 @@ import type { DestinationNamespaces } from './destination-namespaces.ts';
 import { withFooterMetrics } from './footer-metrics.ts';
 import { hasNdv, type PutNdv, putNdv } from './put-ndv.ts';
 import { putSchemas } from './put-schemas.ts';
-import { putSnapshot } from './put-snapshot.ts';
+import { type PutSnapshot, putSnapshot } from './put-snapshot.ts';
+import { ndvColumns, selectedColumns } from './selected-columns.ts';
+import { type SplitSize, stagedGroups } from './staged-groups.ts';
 import { finishTable, tableMove, UNFINISHED } from './update-table.ts';
 
 export interface BringIn {
@@ -28,6 +28,8 @@ export interface BringIn {
   full: boolean;
   scope?: ReconcileScope;
   heart: Heart;
+  /** Snapshots that are big are left to file groups. Absent: every one is brought in here. */
+  split?: SplitSize;
   /** Where the attempt before stopped. */
   resume?: IngestHeartbeat;
   /** Those that the tables before have asked for. */
@@ -43,20 +45,24 @@ export async function bringIn(input: BringIn): Promise<TableOutcome> {
   const { source, table, connector, deps } = input;
   await using opened = await source.openTable(table);
   const reader = withFooterMetrics(opened, connector.properties, deps.logger);
-  try {
-    return await bringInState(input, reader);
-  } catch (error) {
-    // A writer may expire what is being read. That is no broken table: the next attempt reads its new state.
-    if (error instanceof CodedError && error.code === 'DATA_LOSS' && (await hasMoved(source, table, reader))) {
-      throw new CodedError('ABORTED', `The table changed while it was read: ${error.message}`, { cause: error });
-    }
-    throw error;
-  }
+  return orMoved(source, table, reader, () => bringInState(input, reader));
 }
 
-async function hasMoved(source: OpenConnector, table: TableRef, reader: TableReader): Promise<boolean> {
-  const now = await source.fingerprint(table, reader.descriptor.fingerprint).catch(() => reader.descriptor.fingerprint);
-  return now !== reader.descriptor.fingerprint;
+/** A writer may expire what is being read. That is no broken table, and ends ABORTED: its new state can be read. */
+export async function orMoved<T>(
+  source: OpenConnector,
+  table: TableRef,
+  { descriptor: { fingerprint } }: TableReader,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof CodedError) || error.code !== 'DATA_LOSS') throw error;
+    const now = await source.fingerprint(table, fingerprint).catch(() => fingerprint);
+    if (now === fingerprint) throw error;
+    throw new CodedError('ABORTED', `The table changed while it was read: ${error.message}`, { cause: error });
+  }
 }
 
 async function bringInState(input: BringIn, reader: TableReader): Promise<TableOutcome> {
@@ -78,9 +84,12 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
   const known = hasSnapshots ? await knownSnapshots(deps, tableId) : new Map<bigint, Snapshot>();
 
   // An attempt before may have brought some in: they count for this table all the same.
-  let [snapshots, files, rowsWritten] = [resume?.snapshots ?? 0, resume?.files ?? 0, 0];
+  let [snapshots, files, rowsWritten] = [resume?.snapshots ?? 0, resume?.filesBefore ?? resume?.files ?? 0, 0];
   // One whose answer did not get here.
-  if (!full && resume?.snapshotId !== undefined && known.has(BigInt(resume.snapshotId))) snapshots += 1;
+  if (!full && resume?.snapshotId !== undefined && known.has(BigInt(resume.snapshotId))) {
+    snapshots += 1;
+    files = resume.files;
+  }
   const upstreamIds = new Set<bigint>();
   /** The newest snapshot that catalog and upstream both have: what one with an expired parent is read against. */
   let newest: bigint | undefined;
@@ -115,7 +124,7 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
         await putSchemas(deps, tableId, descriptor, new Set([snapshot.schemaId]));
       }
       const parent = parentSnapshotId !== undefined && upstreamIds.has(parentSnapshotId) ? parentSnapshotId : newest;
-      const put = await putSnapshot({
+      const put: PutSnapshot = {
         deps,
         reader,
         tableId,
@@ -129,13 +138,20 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
         updateTable: last && [...known.keys()].every((id) => upstreamIds.has(id)) ? move?.request : undefined,
         resume: !before && resume?.snapshotId === String(snapshotId) ? resume.position : undefined,
         counts: { snapshots, files },
-      });
+      };
+      const groups =
+        full || !input.split || put.resume !== undefined ? undefined : await stagedGroups(put, input.split);
+      if (groups?.split) {
+        const upstreamRequests = requestsMade(input.source.usage);
+        return { changed: snapshots > 0, snapshots, files, bytesRead: reader.bytesRead, upstreamRequests, ...groups };
+      }
+      const done = await putSnapshot({ ...put, groups });
       if (!before) {
         snapshots += 1;
-        files += put.files;
+        files += done.files;
       }
-      rowsWritten += put.rowsWritten;
-      moved ||= put.tableUpdated;
+      rowsWritten += done.rowsWritten;
+      moved ||= done.tableUpdated;
     }
     upstreamIds.add(snapshotId);
     newest = snapshotId;
@@ -191,32 +207,6 @@ async function ensureTable(
     if (!isNameTaken(error) || !(await viewGaveWay(deps, source, connector.connectorId, table))) throw error;
     return ensure(true);
   }
-}
-
-/** Field ids that the connector's selector and the run's scope leave; undefined for all. */
-function selectedColumns({ connector, scope }: BringIn, { descriptor }: TableReader): Set<number> | undefined {
-  return idsOf([connector.source?.columns ?? [], scope?.columns ?? []], descriptor);
-}
-
-/** The same without the run's scope, and what tells one selector from another. */
-function ndvColumns({ connector }: BringIn, { descriptor }: TableReader): Pick<PutNdv, 'columnIds' | 'columnsKey'> {
-  const columns = connector.source?.columns ?? [];
-  if (columns.length === 0) return { columnsKey: '' };
-  const columnsKey = createHash('sha256')
-    .update(JSON.stringify([...columns].sort()))
-    .digest('hex');
-  return { columnIds: idsOf([columns], descriptor), columnsKey };
-}
-
-/** Field ids of the current schema that all selectors leave; empty ones leave all. */
-function idsOf(all: string[][], { schemas, currentSchemaId }: TableDescriptor): Set<number> | undefined {
-  const schema = schemas.find(({ id }) => id === currentSchemaId);
-  const selectors = all.filter(({ length }) => length > 0);
-  if (!schema || selectors.length === 0) return undefined;
-  const [ids = new Set<number>(), also] = selectors.map(
-    (names) => new Set(selectColumns(schema.json, names).map(({ id }) => id)),
-  );
-  return also ? new Set([...ids].filter((id) => also.has(id))) : ids;
 }
 
 /** Complete snapshots that are not marked expired: at most as many as the upstream's metadata ever held at once. */

@@ -33,6 +33,7 @@ export function withFooterMetrics(
     },
     snapshots: () => reader.snapshots(),
     fileChanges: (snapshotId, options = {}) => footers.fill(reader.fileChanges(snapshotId, options), options),
+    changeRanges: reader.changeRanges?.bind(reader),
     liveFileCounts: (snapshotId) => reader.liveFileCounts(snapshotId),
     sketchFiles: reader.sketchFiles,
     columnSketches: reader.columnSketches?.bind(reader),

@@ -7,6 +7,8 @@ type Db = Kysely<Schema>;
 
 /** `stage_key` of a snapshot whose staged changes are being removed. No stream has this key. */
 export const CLEARING = '';
+/** Says that what is staged is to be removed. */
+export const TO_CLEAR = { stage_key: CLEARING, staged_groups: null } as const;
 
 /** Rows a transaction: some milliseconds, between which other calls go on. */
 const STEP = 2000;

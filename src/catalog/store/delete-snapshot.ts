@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import { CodedError } from '../../errors.ts';
 import { freePlace } from './chains.ts';
-import { CLEARING, clearChanges } from './clear-changes.ts';
+import { CLEARING, clearChanges, TO_CLEAR } from './clear-changes.ts';
 import type { Schema } from './schema.ts';
 import { findSnapshotRow, placeOf, refsBySnapshot, type StoredSnapshot } from './snapshots.ts';
 import type { getTableRow } from './tables.ts';
@@ -21,7 +21,7 @@ export async function deleteSnapshot(db: Db, table: Table, row: StoredSnapshot):
     await refuseNeeded(trx, table, row);
     await trx
       .updateTable('snapshots')
-      .set({ complete: 0, published: null, totals: null, live_rows: null, stage_key: CLEARING })
+      .set({ complete: 0, published: null, totals: null, live_rows: null, ...TO_CLEAR })
       .where('snapshot_num', '=', row.snapshot_num)
       .execute();
     await trx.deleteFrom('column_states').where('snapshot_num', '=', row.snapshot_num).execute();
@@ -67,7 +67,7 @@ async function refuseNeeded(db: Db, table: Table, row: StoredSnapshot): Promise<
 export async function restage(db: Db, row: StoredSnapshot): Promise<void> {
   await db
     .updateTable('snapshots')
-    .set({ stage_key: CLEARING })
+    .set(TO_CLEAR)
     .where('snapshot_num', '=', row.snapshot_num)
     .where('complete', '=', 0)
     .execute();

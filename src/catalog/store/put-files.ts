@@ -4,7 +4,7 @@ import { CodedError } from '../../errors.ts';
 import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
 import type { ParsedChange } from '../wire/file-change.ts';
 import { pathOf } from './chains.ts';
-import { CLEARING, clearStage } from './clear-changes.ts';
+import { clearStage, TO_CLEAR } from './clear-changes.ts';
 import type { Database } from './database.ts';
 import { ensureSnapshot } from './ensure-snapshot.ts';
 import { FileWriter } from './file-writer.ts';
@@ -13,6 +13,9 @@ import type { Schema } from './schema.ts';
 import { findBase, findSnapshotRow, insertSnapshot, placeOf, type StoredSnapshot } from './snapshots.ts';
 import { type OpenStream, publish, StageStream } from './stage-stream.ts';
 import { getTableRow } from './tables.ts';
+
+/** Of one snapshot. */
+export const MOST_GROUPS = 1000;
 
 /** What a stream's header says. */
 export interface PutHeader {
@@ -32,6 +35,8 @@ export interface ExpectedCounts {
 }
 
 export interface Finish extends ExpectedCounts {
+  /** Each must be in. */
+  groups: readonly string[];
   /** Goes on in the transaction that makes the snapshot visible. Not for streams that replace. */
   after?(trx: Kysely<Schema>): Promise<void>;
 }
@@ -42,6 +47,10 @@ export interface ChangeStream {
   write(changes: readonly ParsedChange[]): Promise<number>;
   /** Takes the last changes and makes all of it visible. @returns rows written for good */
   finish(finish: Finish, changes: readonly ParsedChange[]): Promise<number>;
+  /** Takes the last changes of a group. Not of streams that replace. @returns rows written for good */
+  finishGroup?(group: string, changes: readonly ParsedChange[]): Promise<number>;
+  /** The groups that are in. */
+  groups?(): Promise<string[]>;
   /** Ends a stream that was not finished. */
   abandon(): Promise<void>;
 }
@@ -83,7 +92,7 @@ export async function putAtOnce(
   changes: readonly ParsedChange[],
 ): Promise<number | undefined> {
   const { snapshot, idempotencyKey } = header;
-  if (!snapshot || header.replace) return undefined;
+  if (!snapshot || header.replace || finish.groups.length > 0) return undefined;
   return database.db.transaction().execute(async (trx) => {
     const table = await getTableRow(trx, snapshot.tableId);
     if (await findSnapshotRow(trx, table.table_num, snapshot.snapshotId)) return undefined;
@@ -135,11 +144,7 @@ async function claim(db: Kysely<Schema>, header: PutHeader, row: StoredSnapshot)
     );
   }
   if (row.stage_key !== null && row.stage_key !== header.idempotencyKey) {
-    await db
-      .updateTable('snapshots')
-      .set({ stage_key: CLEARING })
-      .where('snapshot_num', '=', row.snapshot_num)
-      .execute();
+    await db.updateTable('snapshots').set(TO_CLEAR).where('snapshot_num', '=', row.snapshot_num).execute();
     return { row, clear: true };
   }
   if (row.stage_key === null) {

@@ -236,6 +236,8 @@ export interface SnapshotRow {
   published: number | null;
   /** Key of the stream whose changes are staged or, if complete, in. Null before the first. */
   stage_key: string | null;
+  /** While staged: names of the groups of changes that are in, as a JSON array. */
+  staged_groups: string | null;
   /** Totals as JSON (see totals.ts); null while staged. */
   totals: string | null;
   /** Rows a reader sees: a count, `absent` where it cannot be told, null before it was asked for. */

@@ -75,6 +75,11 @@ export async function findBase(db: Db, table: Table, snapshot: Snapshot): Promis
   );
 }
 
+/** Groups of changes that are in, of a staged snapshot. */
+export function stagedGroups({ staged_groups }: Pick<StoredSnapshot, 'staged_groups'>): string[] {
+  return staged_groups === null ? [] : (JSON.parse(staged_groups) as string[]);
+}
+
 /** Stages a new snapshot. */
 export async function insertSnapshot(
   db: Db,
@@ -95,6 +100,7 @@ export async function insertSnapshot(
     complete: 0,
     published: null,
     stage_key: stageKey,
+    staged_groups: null,
     totals: null,
     live_rows: null,
     ndv: null,

@@ -1,15 +1,16 @@
 import type { Kysely } from 'kysely';
 import { CodedError } from '../../errors.ts';
+import { invalid } from '../rpc/violations.ts';
 import type { ParsedChange } from '../wire/file-change.ts';
-import { CLEARING, clearStage } from './clear-changes.ts';
+import { clearStage, TO_CLEAR } from './clear-changes.ts';
 import { compiledQuery } from './compiled-query.ts';
 import type { Database } from './database.ts';
 import type { FileWriter, WriteTarget } from './file-writer.ts';
 import { checkCounts } from './live-counts.ts';
-import type { ChangeStream, Finish, PutHeader } from './put-files.ts';
+import { type ChangeStream, type Finish, MOST_GROUPS, type PutHeader } from './put-files.ts';
 import { recomputeAll, statisticsChanged } from './recompute.ts';
 import type { Schema } from './schema.ts';
-import { findSnapshotRow, placeOf, type StoredSnapshot } from './snapshots.ts';
+import { findSnapshotRow, placeOf, type StoredSnapshot, stagedGroups } from './snapshots.ts';
 import { totalsAt, totalsFromText, totalsToText } from './totals.ts';
 
 export interface OpenStream {
@@ -31,6 +32,7 @@ const makeVisible = compiledQuery((db, tableNum: number, totals: string, fetched
         .select((eb) => eb(eb.fn.coalesce(eb.fn.max('others.published'), lit(0)), '+', lit(1)).as('next'))
         .where('others.table_num', '=', tableNum)
         .where('others.published', 'is not', null),
+      staged_groups: lit(null),
       totals,
       fetched_at: fetchedAt,
     }))
@@ -71,6 +73,17 @@ export async function publish(
   return rows + 1;
 }
 
+function requireGroups(row: StoredSnapshot, { groups }: Finish, tableId: string): void {
+  const staged = new Set(stagedGroups(row));
+  const missing = groups.filter((group) => !staged.has(group));
+  if (missing.length === 0) return;
+  throw new CodedError(
+    'FAILED_PRECONDITION',
+    `snapshot ${row.snapshot_id} of table ${tableId} has ${groups.length - missing.length} of ${groups.length} groups of changes: ` +
+      `nothing became visible; send the group ${missing[0]}${missing.length > 1 ? ` and ${missing.length - 1} more` : ''}, then finish again`,
+  );
+}
+
 /** Changes of a snapshot that is not complete: they go where they belong at once, where no reader looks yet. */
 export class StageStream implements ChangeStream {
   readonly #db: Kysely<Schema>;
@@ -88,7 +101,30 @@ export class StageStream implements ChangeStream {
     });
   }
 
+  async finishGroup(group: string, changes: readonly ParsedChange[]): Promise<number> {
+    return this.#db.transaction().execute(async (trx) => {
+      const row = await this.#check(trx);
+      if (row.complete === 1) return 0;
+      const rows = await put(trx, this.#stream, changes);
+      const groups = stagedGroups(row);
+      if (groups.includes(group)) return rows;
+      if (groups.length === MOST_GROUPS)
+        throw invalid('group_finish.group', `is one more than the ${MOST_GROUPS} of a snapshot`);
+      await trx
+        .updateTable('snapshots')
+        .set({ staged_groups: JSON.stringify([...groups, group]) })
+        .where('snapshot_num', '=', row.snapshot_num)
+        .execute();
+      return rows + 1;
+    });
+  }
+
+  async groups(): Promise<string[]> {
+    return stagedGroups(await this.#check(this.#db));
+  }
+
   async finish(finish: Finish, changes: readonly ParsedChange[]): Promise<number> {
+    /** What is staged is right. */
     let good = false;
     const after: Finish['after'] = async (trx) => {
       good = true;
@@ -97,7 +133,12 @@ export class StageStream implements ChangeStream {
     try {
       return await this.#db.transaction().execute(async (trx) => {
         const row = await this.#check(trx);
-        if (row.complete === 0) return publish(trx, this.#stream, row, { ...finish, after }, changes);
+        if (row.complete === 0) {
+          good = true;
+          requireGroups(row, finish, this.#stream.header.tableId);
+          good = false;
+          return publish(trx, this.#stream, row, { ...finish, after }, changes);
+        }
         await after(trx);
         return 0;
       });
@@ -129,7 +170,7 @@ export class StageStream implements ChangeStream {
     const { row, header } = this.#stream;
     const { numUpdatedRows } = await this.#db
       .updateTable('snapshots')
-      .set({ stage_key: CLEARING })
+      .set(TO_CLEAR)
       .where('snapshot_num', '=', row.snapshot_num)
       .where('complete', '=', 0)
       .where('stage_key', '=', header.idempotencyKey)

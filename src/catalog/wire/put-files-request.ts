@@ -10,6 +10,7 @@ const CHANGE = (1 << 3) | LENGTH;
 export type PutFilesMessage =
   | { case: 'header'; header: PutFileColumnStatsRequest_Header }
   | { case: 'finish'; finish: PutFileColumnStatsRequest_Finish }
+  | { case: 'groupFinish'; group: string }
   | { case: 'changes'; count: number; parse(from: number, to: number): ParsedChange[] };
 
 type Oneof = NonNullable<PutFileColumnStatsRequest['request']>;
@@ -29,10 +30,11 @@ export function readPutFilesMessage(bytes: Uint8Array): PutFilesMessage {
     const { request } = PutFileColumnStatsRequest.decode(bytes);
     if (request?.$case === 'header') return { case: 'header', header: request.value };
     if (request?.$case === 'finish') return { case: 'finish', finish: request.value };
+    if (request?.$case === 'groupFinish') return { case: 'groupFinish', group: request.value.group };
   } catch (error) {
     throw invalid('request', `is malformed: ${(error as Error).message}`);
   }
-  throw invalid('request', 'is required: a header, changes or a finish');
+  throw invalid('request', 'is required: a header, changes, or a finish of all or of a group');
 }
 
 function changesMessage(bytes: Uint8Array, slices: number[]): PutFilesMessage {

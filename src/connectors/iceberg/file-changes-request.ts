@@ -8,6 +8,8 @@ export interface FileChangesRequest {
   base?: { snapshotId: bigint; manifests: readonly ManifestFile[]; isParent: boolean };
   /** Manifests to leave out because they are done. */
   from?: number;
+  /** The first manifest to leave out again. */
+  to?: number;
   columnIds?: ReadonlySet<number>;
   signal?: AbortSignal;
 }

@@ -62,9 +62,15 @@ export async function* differenceOf(
   }
 }
 
-function without(manifests: readonly ManifestFile[], others: readonly ManifestFile[]): ManifestFile[] {
+/** Those of the manifests that are not among the others. */
+export function without(manifests: readonly ManifestFile[], others: readonly ManifestFile[]): ManifestFile[] {
   const paths = new Set(others.map((manifest) => manifest.path));
   return manifests.filter((manifest) => !paths.has(manifest.path));
+}
+
+/** By the manifest list's counts. */
+export function mayHoldLive({ added, existing }: ManifestFile): boolean {
+  return added !== 0 || existing !== 0;
 }
 
 /** By the manifest list's counts; where it has none, by reading. */
@@ -91,7 +97,7 @@ async function* liveEntries(
   columnIds: ReadonlySet<number> | undefined,
 ): AsyncGenerator<ResolvedEntry> {
   for (const manifest of manifests) {
-    if (manifest.added === 0 && manifest.existing === 0) continue;
+    if (!mayHoldLive(manifest)) continue;
     for await (const entries of readManifest(manifest, snapshotId, context, columnIds)) {
       for (const entry of entries) if (entry.status !== DELETED) yield entry;
     }

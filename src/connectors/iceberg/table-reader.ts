@@ -1,16 +1,19 @@
 import { CodedError } from '../../errors.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import type {
+  ChangeRange,
   ColumnSketch,
   DataFileBytes,
   FileChangeBatch,
+  FileChangesOptions,
   LiveFileCounts,
   SketchFile,
   SnapshotDescriptor,
   TableDescriptor,
   TableReader,
 } from '../spi.ts';
-import { fileChanges } from './file-changes.ts';
+import { changeRanges, fileChanges } from './file-changes.ts';
+import type { FileChangesRequest } from './file-changes-request.ts';
 import { fileError } from './malformed.ts';
 import type { ManifestContext } from './manifest.ts';
 import { liveCounts, type ManifestFile, readManifestList, unknownManifest } from './manifest-list.ts';
@@ -98,17 +101,16 @@ export class IcebergTableReader implements TableReader {
 
   async *fileChanges(
     snapshotId: bigint,
-    options: { base?: bigint; from?: number; columnIds?: ReadonlySet<number>; signal?: AbortSignal } = {},
+    { base, ...options }: FileChangesOptions = {},
   ): AsyncGenerator<FileChangeBatch> {
-    const { base, ...rest } = options;
-    const { parentSnapshotId } = this.#snapshot(snapshotId);
-    // The base's list first: of the two, the snapshot's own is the one to keep for the next step along the history.
-    const before =
-      base === undefined
-        ? undefined
-        : { snapshotId: base, manifests: await this.#manifests(base), isParent: parentSnapshotId === base };
-    const manifests = await this.#manifests(snapshotId);
-    yield* fileChanges({ snapshotId, manifests, base: before, ...rest }, this.#context);
+    yield* fileChanges({ ...(await this.#between(base, snapshotId)), ...options }, this.#context);
+  }
+
+  async changeRanges(
+    snapshotId: bigint,
+    { base, ...options }: { base?: bigint; size: number; most: number },
+  ): Promise<ChangeRange[] | undefined> {
+    return changeRanges(await this.#between(base, snapshotId), options);
   }
 
   async liveFileCounts(snapshotId: bigint): Promise<LiveFileCounts | undefined> {
@@ -125,6 +127,16 @@ export class IcebergTableReader implements TableReader {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#lists.clear();
+  }
+
+  async #between(base: bigint | undefined, snapshotId: bigint): Promise<FileChangesRequest> {
+    const { parentSnapshotId } = this.#snapshot(snapshotId);
+    // The base's list first: of the two, the snapshot's own is the one to keep for the next step along the history.
+    const before =
+      base === undefined
+        ? undefined
+        : { snapshotId: base, manifests: await this.#manifests(base), isParent: parentSnapshotId === base };
+    return { snapshotId, manifests: await this.#manifests(snapshotId), base: before };
   }
 
   #snapshot(snapshotId: bigint): SnapshotMetadata {

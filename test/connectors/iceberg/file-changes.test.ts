@@ -33,6 +33,57 @@ const twoSnapshots = (more: Record<string, unknown> = {}) =>
     ...more,
   });
 
+describe('changeRanges', () => {
+  const counts = [3, 1, 4, 1, 5, 9, 2, 6];
+  const manifests = counts.map((count, m) =>
+    listed(
+      `/t/m${m}`,
+      Array.from({ length: count }, (_, i) => file(`${m}-${i}`)),
+      { snapshot: 1, sequence: 1 },
+    ),
+  );
+  const open = () => openWritten(new MemoryStore(), twoSnapshots(), { 1: manifests, 2: manifests });
+
+  it.each([
+    { size: 1, most: 64 },
+    { size: 5, most: 64 },
+    { size: 5, most: 3 },
+    { size: 1, most: 1 },
+    { size: 1000, most: 64 },
+  ])('cuts all changes into ranges of about $size, at most $most', async ({ size, most }) => {
+    const reader = await open();
+    const ranges = await reader.changeRanges(1n, { size, most });
+    expect(ranges!.length).toBeLessThanOrEqual(most);
+    // The largest manifest comes whole.
+    expect(Math.max(...ranges!.map(({ changes }) => changes))).toBeLessThan(Math.max(size, 31 / most) + 9);
+    const read: string[][] = [];
+    for (const { from, to, changes } of ranges!) {
+      const part = said(await changesOf(reader, 1n, { from, to }));
+      expect(part.length).toBe(changes);
+      read.push(part);
+    }
+    expect(read.flat().sort()).toEqual(said(await changesOf(reader, 1n)));
+    expect(await reader.changeRanges(1n, { size, most })).toEqual(ranges);
+  });
+
+  it('gives none where only the difference of manifests tells the changes, and those that came where none left', async () => {
+    const first = listed('/t/m1', [file('a'), file('b')], { snapshot: 1, sequence: 1 });
+    const rest = listed('/t/m3', [file('b', { status: 0, snapshot_id: 1, sequence_number: 1 }), file('c')], {
+      snapshot: 2,
+      sequence: 2,
+    });
+    const replaced = await openWritten(new MemoryStore(), twoSnapshots(), { 1: [first], 2: [rest] });
+    expect(await replaced.changeRanges(2n, { base: 1n, size: 1, most: 64 })).toBeUndefined();
+    // Of another snapshot than the parent.
+    const unrelated = tableMetadata({ snapshots: [snapshot(1), snapshot(2)], 'current-snapshot-id': 2 });
+    const added = [1, 2].map((n) => listed(`/t/added${n}`, [file(`c${n}`)], { snapshot: 7, sequence: 2 }));
+    const grown = await openWritten(new MemoryStore(), unrelated, { 1: [first], 2: [...added, first] });
+    expect((await grown.changeRanges(2n, { base: 1n, size: 1, most: 64 }))?.length).toBe(2);
+    expect(said(await changesOf(grown, 2n, { base: 1n }))).toEqual(['+c1', '+c2']);
+    expect(said(await changesOf(grown, 2n, { base: 1n, from: 1, to: 2 }))).toEqual(['+c2']);
+  });
+});
+
 describe('fileChanges', () => {
   const first = listed('/t/m1', [file('a'), file('b')], { snapshot: 1, sequence: 1 });
 

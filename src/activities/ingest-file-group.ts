@@ -1,0 +1,86 @@
+import { activityInfo } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import type { TableRef } from '../connectors/spi.ts';
+import type { IngestHeartbeat, ReconcileScope, TableOutcome, TableSplit } from '../workflows/contract.ts';
+import type { ActivityDeps } from './deps.ts';
+import { tableText } from './destination.ts';
+import { withHeart } from './heart.ts';
+import { orMoved } from './ingest/bring-in.ts';
+import { withFooterMetrics } from './ingest/footer-metrics.ts';
+import { putChanges } from './ingest/put-changes.ts';
+import { selectedColumns } from './ingest/selected-columns.ts';
+import { groupName, stageKey } from './ingest/staged-groups.ts';
+import { openSource } from './open-source.ts';
+import { requestsMade } from './requests-made.ts';
+
+export interface FileGroupInput extends Omit<TableSplit, 'groups'> {
+  connectorId: string;
+  table: TableRef;
+  scope?: ReconcileScope;
+  group: { from: number; to: number };
+}
+
+/**
+ * Stages one group of a snapshot's file changes. A next attempt goes on where the last heartbeat says; what comes twice changes nothing.
+ * Nothing becomes visible: `ingestTable` finishes the snapshot when all groups are in.
+ *
+ * ABORTED, and not tried again, where the snapshot is not there any more or other columns are selected: the table is to be looked at anew.
+ */
+export async function ingestFileGroup(deps: ActivityDeps, input: FileGroupInput): Promise<TableOutcome> {
+  const resume = activityInfo().heartbeatDetails as IngestHeartbeat | undefined;
+  const { table, tableId, group } = input;
+  const snapshotId = BigInt(input.snapshotId);
+  return withHeart(`Files of snapshot ${snapshotId} of table ${tableText(table)}`, async (heart) => {
+    const connector = await deps.catalog.connectors.getConnector({
+      by: { $case: 'connectorId', value: input.connectorId },
+    });
+    await using source = await openSource(deps, connector);
+    await using opened = await source.openTable(table);
+    const reader = withFooterMetrics(opened, connector.properties, deps.logger);
+    const columnIds = selectedColumns({ connector, scope: input.scope }, reader);
+    let found = false;
+    for await (const snapshot of reader.snapshots()) found ||= snapshot.snapshotId === snapshotId;
+    if (!found) throw aborted(`Snapshot ${snapshotId} of the table is gone`);
+    if (stageKey({ tableId, snapshot: { snapshotId }, columnIds }) !== input.key) {
+      throw aborted('Other columns are selected by now');
+    }
+    const base = input.base === undefined ? undefined : BigInt(input.base);
+    const before = resume?.filesBefore ?? 0;
+    const { files } = await orMoved(source, table, reader, () =>
+      putChanges({
+        deps,
+        header: () => ({ tableId, snapshotId, idempotencyKey: input.key, replace: false, whole: false }),
+        batches: reader.fileChanges(snapshotId, {
+          base,
+          from: resume?.position ?? group.from,
+          to: group.to,
+          columnIds,
+          signal: heart.signal,
+        }),
+        from: resume?.position,
+        finish: { $case: 'groupFinish', value: { group: groupName(group) } },
+        beat: (sent, acknowledged) =>
+          heart.beat({
+            snapshots: 0,
+            files: before + sent,
+            bytesRead: reader.bytesRead,
+            snapshotId: input.snapshotId,
+            position: acknowledged.position,
+            filesBefore: before + acknowledged.files,
+          } satisfies IngestHeartbeat),
+        signal: heart.signal,
+      }),
+    );
+    return {
+      changed: true,
+      snapshots: 0,
+      files: before + files,
+      bytesRead: reader.bytesRead,
+      upstreamRequests: requestsMade(source.usage),
+    };
+  });
+}
+
+function aborted(why: string): ApplicationFailure {
+  return ApplicationFailure.create({ type: 'ABORTED', message: `${why}: it is looked at anew.`, nonRetryable: true });
+}

@@ -1,0 +1,187 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { ActivityDeps } from '../../src/activities/deps.ts';
+import { ingestFileGroup } from '../../src/activities/ingest-file-group.ts';
+import { ingestTable } from '../../src/activities/ingest-table.ts';
+import { DirectoryConnector } from '../../src/connectors/directory/directory-connector.ts';
+import type { Connector, TableReader, TableRef } from '../../src/connectors/spi.ts';
+import { FileStore } from '../../src/storage/file-store.ts';
+import type { TableOutcome, TableSplit } from '../../src/workflows/contract.ts';
+import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
+import { dumpCatalog } from '../integration/dump.ts';
+import { activityDeps } from './activity-deps.ts';
+
+/** Every manifest with a change is a group of its own, of every snapshot that has two. */
+const EVERY = { above: 1, group: 1 };
+
+let catalog: TestCatalog;
+beforeAll(async () => {
+  catalog = await TestCatalog.start();
+});
+afterAll(() => catalog[Symbol.asyncDispose]());
+
+let connected = 0;
+
+async function connect(warehouse: string, splitSize = EVERY) {
+  const name = `groups${connected++}`;
+  const connector = connectorSpec({ destination: { catalogName: name } });
+  const { connectorId } = await catalog.clients.connectors.createConnector({ connector });
+  const upstream = await DirectoryConnector.open(new FileStore(), join(import.meta.dirname, '../fixtures', warehouse));
+  return { name, connectorId, upstream, deps: { ...activityDeps(catalog, upstream), splitSize } };
+}
+
+function run<T>(work: () => Promise<T>, heartbeatDetails?: unknown): Promise<T> {
+  return new MockActivityEnvironment({ heartbeatDetails }).run(work);
+}
+
+/** As the workflow does it, with the groups in an order of their own. */
+async function ingest(deps: ActivityDeps, connectorId: string, table: TableRef, split: boolean) {
+  const sum = { snapshots: 0, files: 0, groups: 0, splits: 0 };
+  for (;;) {
+    const outcome = await run(() => ingestTable(deps, { connectorId, table, full: false, split }));
+    sum.snapshots += outcome.snapshots;
+    sum.files += outcome.files;
+    if (!outcome.split) return sum;
+    sum.splits += 1;
+    const groups = await Promise.all([...outcome.split.groups].reverse().map((group) => put(outcome.split!, group)));
+    for (const { files } of groups) {
+      sum.groups += 1;
+      sum.files += files;
+    }
+  }
+  function put({ groups: _, ...input }: TableSplit, group: { from: number; to: number }): Promise<TableOutcome> {
+    return run(() => ingestFileGroup(deps, { ...input, connectorId, table, group }));
+  }
+}
+
+it.each(['iceberg/wh', 'made/iceberg/wh'])(
+  'groups of single manifests make the same catalog of %s as whole snapshots do',
+  async (warehouse) => {
+    const [split, whole] = [await connect(warehouse), await connect(warehouse)];
+    const folder = join(import.meta.dirname, '../fixtures', warehouse);
+    let [groups, splits] = [0, 0];
+    for (const namespace of readdirSync(folder)) {
+      if (namespace === 'bad') continue;
+      for (const name of readdirSync(join(folder, namespace))) {
+        const table = { namespace: [namespace], name };
+        const opened = await whole.upstream.openTable(table).catch(() => undefined);
+        if (!opened) continue;
+        const one = await ingest(whole.deps, whole.connectorId, table, false);
+        const other = await ingest(split.deps, split.connectorId, table, true);
+        expect({ table, ...other, groups: 0, splits: 0 }).toEqual({ table, ...one });
+        groups += other.groups;
+        splits += other.splits;
+      }
+    }
+    // Of commits that wrote several manifests: overwrites, deletes, compactions.
+    expect(splits).toBeGreaterThan(10);
+    expect(groups).toBeGreaterThan(2 * splits - 1);
+    expect(await dumpCatalog(catalog.clients, split.name)).toEqual(await dumpCatalog(catalog.clients, whole.name));
+  },
+);
+
+/** A snapshot that wrote nine manifests: one adds three files, eight remove what was there. */
+const LINEAGE = { namespace: ['mk'], name: 'lineage' };
+
+/** The table up to its first snapshot that is split. */
+async function firstSplit(splitSize = { above: 9, group: 3 }) {
+  const connected = await connect('made/iceberg/wh', splitSize);
+  const { deps, connectorId } = connected;
+  const table = () => run(() => ingestTable(deps, { connectorId, table: LINEAGE, full: false, split: true }));
+  const { split } = await table();
+  const { groups, ...input } = split!;
+  expect(groups.length).toBeGreaterThan(2);
+  const put = (group: { from: number; to: number }, more: Partial<TableSplit> = {}, heartbeat?: unknown) =>
+    run(() => ingestFileGroup(deps, { ...input, connectorId, table: LINEAGE, ...more, group }), heartbeat);
+  return { ...connected, table, split: split!, groups, put };
+}
+
+it('shows nothing of a snapshot before all groups are in, and asks again for just those that are not', async () => {
+  const { table, split, groups, put, name } = await firstSplit();
+  const visible = async () =>
+    (await catalog.clients.snapshots.listSnapshots({ tableId: split.tableId })).snapshots.map((s) =>
+      String(s.snapshotId),
+    );
+  const [missing, ...others] = groups;
+  for (const group of others) await put(group);
+  expect(await visible()).not.toContain(split.snapshotId);
+  // Twice changes nothing.
+  await put(others[0]!);
+  const again = await table();
+  expect(again.split).toEqual({ ...split, groups: [missing] });
+  await put(missing!);
+  expect((await table()).split?.snapshotId).not.toBe(split.snapshotId);
+  expect(await visible()).toContain(split.snapshotId);
+  expect(Object.keys(await dumpCatalog(catalog.clients, name))).toEqual(['mk/lineage']);
+});
+
+it('goes on within a group where the attempt before had come to', async () => {
+  const { groups, put } = await firstSplit();
+  const group = { from: groups[0]!.from, to: groups.at(-1)!.to };
+  const all = await put(group);
+  const rest = await put(group, {}, { snapshots: 0, files: 4, filesBefore: 3, bytesRead: 0, position: group.from + 1 });
+  expect(rest.bytesRead).toBeLessThan(all.bytesRead);
+});
+
+it('looks at a table anew whose snapshot is gone, or of which other columns are wanted', async () => {
+  const { groups, put, split } = await firstSplit();
+  const gone = await put(groups[0]!, { snapshotId: '1', key: `${split.tableId}/1` }).catch((error) => error);
+  expect(gone).toMatchObject({ type: 'ABORTED', nonRetryable: true, message: expect.stringContaining('is gone') });
+  const others = await put(groups[0]!, { key: `${split.key}/other` }).catch((error) => error);
+  expect(others).toMatchObject({ type: 'ABORTED', nonRetryable: true, message: expect.stringContaining('columns') });
+});
+
+it('brings a snapshot in whole where its groups do not add up to what the upstream counts', async () => {
+  const { deps, connectorId, table, split, groups, put, name } = await firstSplit();
+  const wrong: ActivityDeps = { ...deps, openConnector: async (spec) => losing(await deps.openConnector(spec)) };
+  const { groups: _, ...input } = split;
+  // One group says that it is in, without its changes.
+  await run(() => ingestFileGroup(wrong, { ...input, connectorId, table: LINEAGE, group: groups[0]! }));
+  for (const group of groups.slice(1)) await put(group);
+  const outcome = await table();
+  expect(outcome.split?.snapshotId).not.toBe(split.snapshotId);
+  while ((await ingest(deps, connectorId, LINEAGE, false)).snapshots > 0);
+
+  const whole = await connect('made/iceberg/wh');
+  await ingest(whole.deps, whole.connectorId, LINEAGE, false);
+  const rebased = JSON.stringify(await dumpFiles(name));
+  expect(rebased).toBe(JSON.stringify(await dumpFiles(whole.name)));
+});
+
+/** The paths of each snapshot: one that came in whole has another base, and so another dump. */
+async function dumpFiles(catalogName: string): Promise<unknown> {
+  const { clients } = catalog;
+  const name = { $case: 'text' as const, value: `${catalogName}.mk.lineage` };
+  const { tableId } = await clients.directory.resolve({ name, object: true });
+  const { snapshots } = await clients.snapshots.listSnapshots({ tableId });
+  const files: string[][] = [];
+  for (const { snapshotId } of snapshots) {
+    const page = await clients.statistics.listFileColumnStats({ tableId, snapshotId, pageSize: 1000 });
+    files.push([String(snapshotId), ...page.files.map((file) => file.filePath).sort()]);
+  }
+  return files;
+}
+
+/** The upstream without its changes: as a reader would be that passes over them. */
+function losing(connector: Connector): Connector {
+  async function* nothing() {}
+  const of = (reader: TableReader): TableReader => ({
+    descriptor: reader.descriptor,
+    bytesRead: 0,
+    snapshots: () => reader.snapshots(),
+    fileChanges: nothing,
+    liveFileCounts: (snapshotId) => reader.liveFileCounts(snapshotId),
+    [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
+  });
+  return {
+    format: connector.format,
+    usage: connector.usage,
+    listNamespaces: (parent, page) => connector.listNamespaces(parent, page),
+    listTables: (namespace, page) => connector.listTables(namespace, page),
+    fingerprint: (table, known) => connector.fingerprint(table, known),
+    openTable: async (table) => of(await connector.openTable(table)),
+    [Symbol.asyncDispose]: () => connector[Symbol.asyncDispose](),
+  };
+}
