@@ -1,0 +1,14 @@
+import { type Logger, pino } from 'pino';
+import { withoutSecrets } from '../secrets.ts';
+import { currentScope } from './scope.ts';
+
+/** JSON lines on stdout that carry the fields of what is done; no secret that is known in this process gets into one. */
+export function createLogger(name: string, level: string): Logger {
+  return pino({
+    name,
+    level,
+    mixin: () => ({ ...currentScope()?.fields }),
+    // What an upstream answers may repeat a secret.
+    hooks: { streamWrite: withoutSecrets },
+  });
+}
