@@ -6,12 +6,15 @@ import { CodedError } from './errors.ts';
 /** Address of the catalog service that `reconciler up` uses unless told otherwise. */
 export const DEFAULT_ADDRESS = '127.0.0.1:7460';
 
+const hostPort = z.string().regex(/^[^\s/]+:\d{1,5}$/, 'is not host:port');
+
 const schema = z.object({
   /** Catalog service, host:port. */
-  RECONCILER_ADDRESS: z
-    .string()
-    .regex(/^[^\s/]+:\d{1,5}$/, 'is not host:port')
-    .default(DEFAULT_ADDRESS),
+  RECONCILER_ADDRESS: hostPort.default(DEFAULT_ADDRESS),
+  /** Where the process serves `/metrics` to Prometheus, host:port. Unset: nowhere. */
+  RECONCILER_METRICS_ADDRESS: hostPort.optional(),
+  /** Where it serves `/healthz` and `/readyz`, host:port. Unset: nowhere. */
+  RECONCILER_HEALTH_ADDRESS: hostPort.optional(),
   /** Everything the embedded stack keeps. */
   RECONCILER_DATA_DIR: z.string().min(1).default('.reconciler'),
   /** What is downloaded once a machine: the Temporal CLI. */
@@ -32,6 +35,8 @@ const schema = z.object({
 
 export interface Config {
   address: string;
+  metricsAddress?: string;
+  healthAddress?: string;
   dataDir: string;
   cacheDir: string;
   temporalCli?: string;
@@ -56,6 +61,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const v = parsed.data;
   return {
     address: v.RECONCILER_ADDRESS,
+    metricsAddress: v.RECONCILER_METRICS_ADDRESS,
+    healthAddress: v.RECONCILER_HEALTH_ADDRESS,
     dataDir: v.RECONCILER_DATA_DIR,
     cacheDir: v.RECONCILER_CACHE_DIR ?? join(v.XDG_CACHE_HOME || join(home(), '.cache'), 'reconciler'),
     temporalCli: v.RECONCILER_TEMPORAL_CLI,

@@ -2,23 +2,27 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Client } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import type { ActivityDeps } from './activities/deps.ts';
 import { createControlActivities, createIngestActivities } from './activities/index.ts';
 import { sharedSources } from './activities/shared-sources.ts';
-import { connectCatalog } from './clients/catalog.ts';
+import { type CatalogClients, connectCatalog } from './clients/catalog.ts';
 import { hasSearchAttributes } from './clients/search-attributes-registered.ts';
 import { connectTemporal } from './clients/temporal.ts';
 import { temporalJobControl } from './clients/temporal-jobs.ts';
 import type { Config } from './config.ts';
 import { openConnector } from './connectors/registry.ts';
+import { type Check, serveHealth } from './telemetry/health.ts';
+import { installRuntime } from './telemetry/runtime.ts';
 import { INGEST_TASK_QUEUE, TASK_QUEUE } from './workflows/contract.ts';
 
 /** Activities that are under way have so long to end by themselves when the worker is asked to stop. */
 const SHUTDOWN_GRACE = '10s';
 /** Ingests at once, of all queues. Each streams; together they bound the worker's memory. */
 const INGESTS = 16;
+/** `ServingStatus.SERVING` of grpc.health.v1. */
+const SERVING = 1;
 
 export interface RunningWorker {
   /** Resolves when the worker has stopped; rejects when it broke. */
@@ -31,7 +35,7 @@ export interface RunningWorker {
  *
  * @param options.ingestQueues task queues of ingests; without any the common one
  * @param options.openConnector opens upstreams; without it, after their kind
- * @throws CodedError UNAVAILABLE where Temporal cannot be reached
+ * @throws CodedError UNAVAILABLE where Temporal cannot be reached, or an address of `config` cannot be listened on
  */
 export async function startWorker(options: {
   config: Config;
@@ -42,7 +46,7 @@ export async function startWorker(options: {
 }): Promise<RunningWorker> {
   const { config, logger, openConnector: openOne = openConnector, splitSize } = options;
   const ingestQueues = [...new Set(options.ingestQueues ?? [INGEST_TASK_QUEUE])];
-  installRuntime(logger);
+  installRuntime({ logger, metricsAddress: config.metricsAddress });
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
   const client: Client = await connectTemporal();
   const connection = await NativeConnection.connect(connectionOptions);
@@ -84,6 +88,10 @@ export async function startWorker(options: {
   const shutdown = () => {
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
   };
+  const health =
+    config.healthAddress === undefined
+      ? undefined
+      : await serveHealth(config.healthAddress, readiness(workers, client, catalog));
   return {
     async run() {
       try {
@@ -97,6 +105,7 @@ export async function startWorker(options: {
           ),
         );
       } finally {
+        await health?.close();
         catalog.close();
         await connection.close();
         await client.connection.close();
@@ -106,31 +115,26 @@ export async function startWorker(options: {
   };
 }
 
+/** A worker that has lost Temporal or the catalog takes part again by itself: it is alive, and not ready. */
+function readiness(workers: Worker[], client: Client, catalog: CatalogClients): Record<string, Check> {
+  return {
+    async polling() {
+      const idle = workers.filter((worker) => worker.getState() !== 'RUNNING');
+      if (idle.length > 0) throw new Error(idle.map(({ options }) => `${options.taskQueue} is not polled`).join(', '));
+    },
+    async temporal(signal) {
+      await client.connection.withAbortSignal(signal, () => client.connection.workflowService.getSystemInfo({}));
+    },
+    async catalog(signal) {
+      const { status } = await catalog.health.check({ service: '' }, { signal });
+      if (Number(status) !== SERVING) throw new Error('does not serve');
+    },
+  };
+}
+
 /** The bundle that the build made; from sources (tests) it is made anew. */
 function workflowCode(): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> {
   const bundle = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
   if (existsSync(bundle)) return { workflowBundle: { codePath: bundle } };
   return { workflowsPath: fileURLToPath(new URL('./workflows/index.ts', import.meta.url)) };
 }
-
-let installed = false;
-
-/** The SDK's own log lines go where ours go. Once a process. */
-function installRuntime(logger: Logger): void {
-  if (installed) return;
-  installed = true;
-  Runtime.install({
-    logger: {
-      log: (level, message, meta) => logger[LEVELS[level]]({ ...meta }, message),
-      trace: (message, meta) => logger.trace({ ...meta }, message),
-      debug: (message, meta) => logger.debug({ ...meta }, message),
-      info: (message, meta) => logger.info({ ...meta }, message),
-      warn: (message, meta) => logger.warn({ ...meta }, message),
-      error: (message, meta) => logger.error({ ...meta }, message),
-    },
-    // The command that runs the worker decides what signals do.
-    shutdownSignals: [],
-  });
-}
-
-const LEVELS = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;

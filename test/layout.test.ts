@@ -8,21 +8,25 @@ import { afterAll, describe, expect, it } from 'vitest';
  * only types may come.
  */
 const RULES: Record<string, { from: string[]; types?: string[] }> = {
-  cli: { from: ['stack', 'catalog', 'clients', 'worker', 'workflows/contract'], types: ['workflows'] },
+  cli: { from: ['stack', 'catalog', 'clients', 'worker', 'workflows/contract', 'telemetry'], types: ['workflows'] },
   // The names of the search attributes, which the dev server registers and workflows set, stand in one place.
   stack: { from: ['clients/search-attributes'] },
-  worker: { from: ['activities', 'clients', 'connectors', 'workflows/contract'], types: ['workflows'] },
+  worker: { from: ['activities', 'clients', 'connectors', 'telemetry', 'workflows/contract'], types: ['workflows'] },
   workflows: { from: ['clients/search-attributes'], types: ['activities', 'connectors', 'clients'] },
-  activities: { from: ['connectors', 'clients', 'storage', 'stats', 'workflows/contract'], types: ['workflows'] },
-  connectors: { from: ['storage', 'stats'] },
-  clients: { from: ['workflows/contract', 'stats'], types: ['workflows', 'connectors'] },
-  catalog: { from: ['stats', 'clients', 'workflows/contract'], types: ['workflows'] },
-  storage: { from: [] },
+  activities: {
+    from: ['connectors', 'clients', 'storage', 'stats', 'telemetry', 'workflows/contract'],
+    types: ['workflows'],
+  },
+  connectors: { from: ['storage', 'stats', 'telemetry'] },
+  clients: { from: ['workflows/contract', 'stats', 'telemetry'], types: ['workflows', 'connectors'] },
+  catalog: { from: ['stats', 'clients', 'workflows/contract', 'telemetry'], types: ['workflows'] },
+  storage: { from: ['telemetry'] },
   stats: { from: [] },
+  telemetry: { from: [] },
 };
 const SHARED = ['config', 'errors', 'names', 'name-patterns', 'secrets', 'generated'];
 /** Who may speak to Temporal; `workflows` only by what runs in its sandbox. */
-const TEMPORAL = ['cli', 'worker', 'workflows', 'activities', 'clients'];
+const TEMPORAL = ['cli', 'worker', 'workflows', 'activities', 'clients', 'telemetry'];
 
 interface Import {
   specifier: string;

@@ -1,6 +1,7 @@
 import type { ConnectorSpec } from '../connectors/connector-spec.ts';
 import type { Connector as OpenConnector } from '../connectors/spi.ts';
 import { type Connector, ConnectorKind } from '../generated/reconciler/v1/connectors.ts';
+import { addFields } from '../telemetry/scope.ts';
 import type { ActivityDeps } from './deps.ts';
 
 const KINDS = {
@@ -21,7 +22,9 @@ export function openSourceFresh(deps: Pick<ActivityDeps, 'openFresh'>, connector
   return deps.openFresh(specOf(connector));
 }
 
-function specOf({ kind, uri, properties, auth }: Connector): ConnectorSpec {
+function specOf({ displayName, kind, uri, properties, auth }: Connector): ConnectorSpec {
+  // From here on log lines of the activity tell the connector.
+  addFields({ connector: displayName });
   return {
     kind: KINDS[kind],
     uri,

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import type { JobControl } from '../clients/job-control.ts';
+import type { ObserveJob } from './observe-jobs.ts';
 import type { Database } from './store/database.ts';
 import type { Schema } from './store/schema.ts';
 
@@ -13,4 +14,5 @@ export interface ServiceDeps {
   readonly jobs: () => Promise<JobControl>;
   /** Contents of a table wait to be removed. */
   readonly purge: () => void;
+  readonly observeJob: ObserveJob;
 }

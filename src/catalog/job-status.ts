@@ -32,7 +32,7 @@ const UNKNOWN = {
  * Gives a job as it is now: with live counters while it runs, and brought to its end where Temporal knows that it has ended
  * without a word. Where Temporal cannot be asked, the record answers.
  */
-export function createJobStatus({ db, jobs, logger }: ServiceDeps, isStarting: (jobId: string) => boolean) {
+export function createJobStatus({ db, jobs, logger, observeJob }: ServiceDeps, isStarting: (jobId: string) => boolean) {
   return async function jobStatus(jobId: string): Promise<ReconcileJob> {
     const job = await getJob(db, jobId);
     if (hasEnded(job.state) || isStarting(jobId)) return job;
@@ -43,7 +43,7 @@ export function createJobStatus({ db, jobs, logger }: ServiceDeps, isStarting: (
       standing = await control.describe(jobId);
       if (standing === 'RUNNING') progress = await control.progress(jobId);
     } catch (error) {
-      logger.warn({ jobId, err: error }, 'Temporal cannot be asked about a job');
+      logger.warn({ job: jobId, err: error }, 'Temporal cannot be asked about a job');
       return job;
     }
     if (standing === 'RUNNING') return progress ? withProgress(await getJob(db, jobId), progress) : job;
@@ -54,17 +54,19 @@ export function createJobStatus({ db, jobs, logger }: ServiceDeps, isStarting: (
   };
 
   async function bringToEnd(jobId: string, lost: { state: JobState; message: string }): Promise<ReconcileJob> {
-    return db.transaction().execute(async (trx) => {
+    const [before, after] = await db.transaction().execute(async (trx) => {
       const job = await getJob(trx, jobId);
-      if (hasEnded(job.state)) return job;
+      if (hasEnded(job.state)) return [job, job];
       const holds = await trx
         .selectFrom('connectors')
         .select('connector_id')
         .where('running_job_id', '=', jobId)
         .executeTakeFirst();
       if (holds) await setRunningJob(trx, holds.connector_id, '');
-      return putJob(trx, { ...job, state: lost.state, message: lost.message });
+      return [job, await putJob(trx, { ...job, state: lost.state, message: lost.message })];
     });
+    observeJob(before, after);
+    return after;
   }
 }
 

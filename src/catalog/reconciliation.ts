@@ -14,7 +14,7 @@ import { countBound, listBound, lookupBound } from './store/bound-names.ts';
 import { ensureTable, markTablesMissing } from './store/bound-tables.ts';
 import { getConnector, setRunningJob, updateConnector } from './store/connectors.ts';
 import { ensureCatalog, ensureNamespace } from './store/destination.ts';
-import { putChanges, putFailures, putJob } from './store/jobs.ts';
+import { findJob, putChanges, putFailures, putJob } from './store/jobs.ts';
 import { getNamespace } from './store/namespaces.ts';
 import { checkSchema } from './table-checks.ts';
 import { createUpstreamViewCalls } from './upstream-views.ts';
@@ -53,12 +53,15 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
     async recordJob(request) {
       const job = required(request.job, 'job');
       checkRecord(job, request);
-      return db.transaction().execute(async (trx) => {
+      const { before, stored } = await db.transaction().execute(async (trx) => {
+        const before = await findJob(trx, job.jobId);
         const stored = await putJob(trx, job);
         await putFailures(trx, job.jobId, request.failures);
         await putChanges(trx, job.jobId, request.changes);
-        return stored;
+        return { before, stored };
       });
+      deps.observeJob(before, stored, request.failures);
+      return stored;
     },
 
     async ensureDestination(request) {

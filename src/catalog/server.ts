@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { createServer, type Server } from 'nice-grpc';
 import { errorDetailsServerMiddleware } from 'nice-grpc-error-details';
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
@@ -5,12 +6,17 @@ import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-refl
 import type { Logger } from 'pino';
 import type { JobControl } from '../clients/job-control.ts';
 import { CodedError } from '../errors.ts';
+import { serveHealth } from '../telemetry/health.ts';
+import { type HttpEndpoint, serveHttp } from '../telemetry/http-endpoint.ts';
 import type { ServiceDeps } from './deps.ts';
 import { readDescriptorSet } from './descriptor-set.ts';
+import { type CatalogMetrics, createCatalogMetrics } from './metrics.ts';
+import { createJobObserver } from './observe-jobs.ts';
 import { errorMiddleware } from './rpc/error-middleware.ts';
 import { withWideWindow } from './rpc/flow-control.ts';
+import { observeMiddleware } from './rpc/observe-middleware.ts';
 import { addServices, SERVICE_NAMES } from './services.ts';
-import { openDatabase } from './store/database.ts';
+import { type Database, openDatabase } from './store/database.ts';
 import { createPurge } from './store/purge.ts';
 
 export interface CatalogOptions {
@@ -21,11 +27,16 @@ export interface CatalogOptions {
   /** Temporal; a function is called when it is first needed, and again after it failed. */
   jobs: JobControl | (() => Promise<JobControl>);
   logger: Logger;
+  /** Where `/metrics`, and `/healthz` and `/readyz`, are served, host:port. */
+  metricsAddress?: string;
+  healthAddress?: string;
 }
 
 export interface RunningCatalog {
-  /** With the real port. */
+  /** With the real ports. */
   address: string;
+  metricsAddress?: string;
+  healthAddress?: string;
   /** Takes no new calls, lets the running ones end (for at most 10 s), then closes the database. */
   stop(): Promise<void>;
 }
@@ -38,7 +49,7 @@ const DRAIN_MS = 10_000;
 /**
  * Starts the catalog service.
  *
- * @throws CodedError UNAVAILABLE where the address cannot be listened on or the database cannot be opened,
+ * @throws CodedError UNAVAILABLE where an address cannot be listened on or the database cannot be opened,
  *   FAILED_PRECONDITION where a newer version has written the database
  */
 export async function startCatalog(options: CatalogOptions): Promise<RunningCatalog> {
@@ -46,38 +57,86 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
   const database = await openDatabase(options.databaseFile);
   const purge = createPurge(database.db, logger);
   const temporal = lazyJobs(options.jobs);
-  const deps: ServiceDeps = { db: database.db, database, logger, jobs: temporal.get, purge: purge.kick };
+  const metrics = options.metricsAddress === undefined ? undefined : createCatalogMetrics(database);
+  const observeJob = createJobObserver(logger, metrics);
+  const deps: ServiceDeps = { db: database.db, database, logger, jobs: temporal.get, purge: purge.kick, observeJob };
+  const aside: Aside = {};
+  let serving = false;
   try {
     await database.db.deleteFrom('replacement_files').execute();
     const health = HealthState();
-    const server = buildServer(deps, health);
+    const server = buildServer(deps, health, metrics);
+    await serveAside(aside, options, { metrics, database, isServing: () => serving });
     const port = await listen(server, options.address);
+    serving = true;
     for (const name of SERVICE_NAMES) health.setStatus('healthy', name);
     purge.kick();
     const address = `${options.address.slice(0, options.address.lastIndexOf(':'))}:${port}`;
     logger.info({ address, database: options.databaseFile }, 'catalog service listens');
     let stopped: Promise<void> | undefined;
     const stop = async (): Promise<void> => {
+      serving = false;
       for (const name of ['', ...SERVICE_NAMES]) health.setStatus('unhealthy', name);
       await drain(server, logger);
       await purge.stop();
       await temporal.close();
+      await closeAside(aside);
       await database.close();
       logger.info({ address }, 'catalog service has stopped');
     };
-    return { address, stop: () => (stopped ??= stop()) };
+    return {
+      address,
+      metricsAddress: aside.metrics?.address,
+      healthAddress: aside.health?.address,
+      stop: () => (stopped ??= stop()),
+    };
   } catch (error) {
+    await closeAside(aside);
     await purge.stop();
     await database.close();
     throw error;
   }
 }
 
-function buildServer(deps: ServiceDeps, health: HealthState): Server {
-  const server = createServer({
+/** What orchestrators and Prometheus ask, on addresses of their own. */
+interface Aside {
+  metrics?: HttpEndpoint;
+  health?: HttpEndpoint;
+}
+
+async function closeAside({ metrics, health }: Aside): Promise<void> {
+  await Promise.all([metrics?.close(), health?.close()]);
+}
+
+async function serveAside(
+  aside: Aside,
+  { metricsAddress, healthAddress }: CatalogOptions,
+  from: { metrics: CatalogMetrics | undefined; database: Database; isServing: () => boolean },
+): Promise<void> {
+  const { metrics, database, isServing } = from;
+  if (healthAddress !== undefined) {
+    const checks = {
+      async serving() {
+        if (!isServing()) throw new Error('the service starts or stops');
+      },
+      async database() {
+        await sql`select 1`.execute(database.db);
+      },
+    };
+    aside.health = await serveHealth(healthAddress, checks);
+  }
+  if (metricsAddress !== undefined && metrics !== undefined) {
+    const pages = { '/metrics': async () => ({ status: 200, ...(await metrics.text()) }) };
+    aside.metrics = await serveHttp(metricsAddress, 'RECONCILER_METRICS_ADDRESS', pages);
+  }
+}
+
+function buildServer(deps: ServiceDeps, health: HealthState, metrics: CatalogMetrics | undefined): Server {
+  const plain = createServer({
     'grpc.max_receive_message_length': MAX_RECEIVE_BYTES,
     'grpc.max_send_message_length': -1,
-  })
+  });
+  const server = (metrics === undefined ? plain : plain.use(observeMiddleware(metrics)))
     .use(errorDetailsServerMiddleware)
     .use(errorMiddleware(deps.logger));
   addServices(server, deps);

@@ -28,19 +28,19 @@ export function define(command: Command): void {
 async function run(listenOn: string | undefined, options: { port?: number; database?: string }): Promise<void> {
   const { stopped } = untilStopped();
   const config = readConfig();
-  const [{ startCatalog }, { temporalJobControl }, { connectTemporal }, { pino }] = await Promise.all([
+  const [{ startCatalog }, { temporalJobControl }, { connectTemporal }, { createLogger }] = await Promise.all([
     import('../catalog/server.ts'),
     import('../clients/temporal-jobs.ts'),
     import('../clients/temporal.ts'),
-    import('pino'),
+    import('../telemetry/logger.ts'),
   ]);
   const given = listenOn ?? config.address;
   const address = options.port === undefined ? given : `${given.slice(0, given.lastIndexOf(':'))}:${options.port}`;
   const databaseFile = resolve(options.database ?? join(config.dataDir, 'catalog.db'));
   mkdirSync(dirname(databaseFile), { recursive: true });
-  const logger = pino({ name: 'catalog', level: config.logLevel });
+  const logger = createLogger('catalog', config.logLevel);
   const jobs = temporalJobControl(connectTemporal);
-  const catalog = await startCatalog({ address, databaseFile, jobs, logger });
+  const catalog = await startCatalog({ ...config, address, databaseFile, jobs, logger });
   logger.info({ address: catalog.address, databaseFile }, 'the catalog service listens');
   const signal = await stopped;
   logger.info({ signal }, 'stopping');

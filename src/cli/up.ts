@@ -57,11 +57,14 @@ export async function startFor({ dataDir, port, uiPort }: UpOptions, signal: Abo
 }
 
 function describe(stack: Stack): string {
+  const { catalog, worker } = stack.observed;
   const lines = [
     `catalog service  ${stack.address} (gRPC, with health and reflection)`,
     `Temporal         ${stack.temporalAddress}`,
     `Temporal UI      ${stack.uiUrl}`,
     `data and logs    ${stack.dataDir}`,
+    `metrics          http://${catalog.metrics}/metrics (catalog), http://${worker.metrics}/metrics (worker)`,
+    `health           http://${catalog.health}/readyz (catalog), http://${worker.health}/readyz (worker)`,
   ];
   if (!stack.temporalAddress.endsWith(':7233'))
     lines.push(`for Temporal's   export TEMPORAL_ADDRESS=${stack.temporalAddress}`);

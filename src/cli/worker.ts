@@ -1,7 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import type { Command } from 'commander';
 import { readConfig } from '../config.ts';
-import { withoutSecrets } from '../secrets.ts';
 import { INGEST_TASK_QUEUE, TASK_QUEUE } from '../workflows/contract.ts';
 import { addressOption } from './address.ts';
 import { UsageError } from './errors.ts';
@@ -33,9 +32,11 @@ export function define(command: Command): void {
       setFlagsFromString('--no-allocation-site-pretenuring');
       const config = readConfig();
       const address = addressOption(command) ?? config.address;
-      const [{ startWorker }, { pino }] = await Promise.all([import('../worker.ts'), import('pino')]);
-      // What an upstream answers may repeat a secret.
-      const logger = pino({ name: 'worker', level: config.logLevel, hooks: { streamWrite: withoutSecrets } });
+      const [{ startWorker }, { createLogger }] = await Promise.all([
+        import('../worker.ts'),
+        import('../telemetry/logger.ts'),
+      ]);
+      const logger = createLogger('worker', config.logLevel);
       // A signal that comes while it connects ends it then.
       const worker = await Promise.race([
         startWorker({ config: { ...config, address }, logger, ingestQueues: taskQueue }),

@@ -1,4 +1,5 @@
 import { type Channel, createChannel, createClientFactory } from 'nice-grpc';
+import { HealthDefinition } from 'nice-grpc-server-health';
 import { CatalogsDefinition } from '../generated/reconciler/v1/catalogs.ts';
 import { ConnectorsDefinition } from '../generated/reconciler/v1/connectors.ts';
 import { DirectoryDefinition } from '../generated/reconciler/v1/directory.ts';
@@ -24,6 +25,7 @@ export function connectCatalog(address: string) {
     catalogs: factory.create(CatalogsDefinition, channel),
     connectors: factory.create(ConnectorsDefinition, channel),
     directory: factory.create(DirectoryDefinition, channel),
+    health: factory.create(HealthDefinition, channel),
     namespaces: factory.create(NamespacesDefinition, channel),
     /** PutFileColumnStats for requests that are serialized already: see `FileChangeEncoder`. */
     fileChanges: factory.create(PutFileChangesDefinition, channel),

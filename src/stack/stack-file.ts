@@ -12,6 +12,8 @@ export interface StackFile {
   uiUrl: string;
   /** Temporal's gRPC frontend. */
   temporalAddress: string;
+  /** Where each serves metrics and answers probes, host:port. Absent in files of older versions. */
+  observed?: Record<'catalog' | 'worker', { metrics: string; health: string }>;
   /** By name: temporal, catalog, worker. */
   processes: Record<string, number | undefined>;
 }

@@ -42,6 +42,8 @@ export interface Stack {
   readonly address: string;
   readonly uiUrl: string;
   readonly temporalAddress: string;
+  /** Where catalog and worker serve metrics and answer probes, host:port. */
+  readonly observed: NonNullable<StackFile['observed']>;
   /** Ends worker, catalog and Temporal, in this order. */
   stop(): Promise<void>;
 }
@@ -99,6 +101,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       address: stack.address,
       uiUrl: stack.uiUrl,
       temporalAddress: stack.temporalAddress,
+      observed: stack.observed,
       async stop() {
         await stop();
         writeStackFile(dataDir, { ...stack, pid: undefined, processes: {} });
@@ -110,7 +113,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   }
 }
 
-async function choosePorts(dataDir: string, { port, uiPort, log }: StackOptions): Promise<StackFile> {
+async function choosePorts(
+  dataDir: string,
+  { port, uiPort, log }: StackOptions,
+): Promise<StackFile & Pick<Stack, 'observed'>> {
   const before = readStackFile(dataDir);
   const portOf = (address: string | undefined) => {
     const found = Number(address?.split(':').at(-1));
@@ -123,8 +129,19 @@ async function choosePorts(dataDir: string, { port, uiPort, log }: StackOptions)
   // On the defaults Temporal's usual port too, so that its CLI works as it stands; else the same as last time.
   const usual = [...(port === undefined ? [DEFAULT_TEMPORAL_PORT] : []), ...portOf(before?.temporalAddress)];
   const temporal = await choosePort(HOST, { option: '', preferred: usual });
+  // Of these nobody needs to know them beforehand: the same as last time, else any.
+  const aside = async (before: string | undefined) =>
+    `${HOST}:${(await choosePort(HOST, { option: '', preferred: portOf(before) })).port}`;
+  const endpoints = async (before: { metrics: string; health: string } | undefined) => ({
+    metrics: await aside(before?.metrics),
+    health: await aside(before?.health),
+  });
   return {
     pid: process.pid,
+    observed: {
+      catalog: await endpoints(before?.observed?.catalog),
+      worker: await endpoints(before?.observed?.worker),
+    },
     address: `${HOST}:${catalog.port}`,
     uiUrl: `http://${HOST}:${ui.port}`,
     temporalAddress: `${HOST}:${temporal.port}`,
@@ -133,7 +150,12 @@ async function choosePorts(dataDir: string, { port, uiPort, log }: StackOptions)
 }
 
 /** What `up` starts, in this order. */
-function processes(dataDir: string, stack: StackFile, temporalCli: string, env: NodeJS.ProcessEnv): ProcessSpec[] {
+function processes(
+  dataDir: string,
+  stack: Awaited<ReturnType<typeof choosePorts>>,
+  temporalCli: string,
+  env: NodeJS.ProcessEnv,
+): ProcessSpec[] {
   const logFile = (name: string) => join(dataDir, 'logs', `${name}.log`);
   const portOf = (address: string) => address.split(':').at(-1) as string;
   const ownEnv = {
@@ -146,6 +168,11 @@ function processes(dataDir: string, stack: StackFile, temporalCli: string, env: 
     RECONCILER_DATA_DIR: dataDir,
     RECONCILER_TEMPORAL_UI: stack.uiUrl,
   };
+  const envOf = (name: 'catalog' | 'worker') => ({
+    ...ownEnv,
+    RECONCILER_METRICS_ADDRESS: stack.observed[name].metrics,
+    RECONCILER_HEALTH_ADDRESS: stack.observed[name].health,
+  });
   return [
     {
       name: 'temporal',
@@ -166,7 +193,7 @@ function processes(dataDir: string, stack: StackFile, temporalCli: string, env: 
       name: 'catalog',
       command: process.execPath,
       args: [CLI, 'catalog', '--address', stack.address, '--database', join(dataDir, 'catalog.db')],
-      env: ownEnv,
+      env: envOf('catalog'),
       logFile: logFile('catalog'),
       whenReady: (_, signal) => waitUntilServing(stack.address, '', signal),
       graceMs: 3_500,
@@ -175,7 +202,7 @@ function processes(dataDir: string, stack: StackFile, temporalCli: string, env: 
       name: 'worker',
       command: process.execPath,
       args: [CLI, 'worker'],
-      env: ownEnv,
+      env: envOf('worker'),
       logFile: logFile('worker'),
       // A worker listens nowhere; it sends a message once it polls.
       whenReady: async (child, signal) => void (await once(child, 'message', { signal })),

@@ -71,6 +71,8 @@ export const connectorSpec = (fields: object = {}) => ({
 /** What `failure` gives, by its code and a part of its message. */
 export const refusal = (code: string, text: string) => ({ code, message: expect.stringContaining(text) });
 
+type Aside = Pick<Parameters<typeof startCatalog>[0], 'metricsAddress' | 'healthAddress'>;
+
 /** A catalog service on a database file of its own. */
 export class TestCatalog implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'catalog-'));
@@ -79,18 +81,25 @@ export class TestCatalog implements AsyncDisposable {
   readonly log: string[] = [];
   address = '';
   clients!: CatalogClients;
+  /** Where metrics and health are served, if asked for. */
+  aside: Aside = {};
+  #asked: Aside = {};
   #running!: Awaited<ReturnType<typeof startCatalog>>;
 
-  static async start(): Promise<TestCatalog> {
+  /** @param aside Addresses of metrics and health, as in `startCatalog`. */
+  static async start(aside: Aside = {}): Promise<TestCatalog> {
     const catalog = new TestCatalog();
+    catalog.#asked = aside;
     await catalog.#start();
     return catalog;
   }
 
   async #start(): Promise<void> {
     const logger = pino({ level: 'warn' }, { write: (line: string) => void this.log.push(line) });
-    this.#running = await startCatalog({ address: '127.0.0.1:0', databaseFile: this.file, jobs: this.jobs, logger });
+    const address = '127.0.0.1:0';
+    this.#running = await startCatalog({ ...this.#asked, address, databaseFile: this.file, jobs: this.jobs, logger });
     this.address = this.#running.address;
+    this.aside = this.#running;
     this.clients = connectCatalog(this.address);
   }
 

@@ -64,6 +64,19 @@ export class RunningStack implements AsyncDisposable {
     return JSON.parse(readFileSync(join(this.dataDir, 'stack.json'), 'utf8')).processes;
   }
 
+  /** Where catalog and worker serve metrics and answer probes, host:port. */
+  observed(): Record<'catalog' | 'worker', { metrics: string; health: string }> {
+    return JSON.parse(readFileSync(join(this.dataDir, 'stack.json'), 'utf8')).observed;
+  }
+
+  /** What a process has logged so far, line by line. */
+  logLines(process: 'catalog' | 'worker'): Record<string, unknown>[] {
+    const lines = readFileSync(join(this.dataDir, 'logs', `${process}.log`), 'utf8')
+      .trimEnd()
+      .split('\n');
+    return lines.map((line) => JSON.parse(line));
+  }
+
   /** Runs the CLI; gives the exit code and what it printed. */
   async cli(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
     const child = spawn(process.execPath, [BIN, ...args], { env: this.env, cwd: tmpdir() });

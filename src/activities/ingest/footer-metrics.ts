@@ -103,7 +103,7 @@ class Footers {
       if (!this.#hasFailed) {
         this.#hasFailed = true;
         const text = 'the footer of a data file cannot be read: files like this one have no column metrics';
-        this.#logger.warn({ table: this.#reader.descriptor.location, file: file.path, reason }, text);
+        this.#logger.warn({ location: this.#reader.descriptor.location, file: file.path, reason }, text);
       }
       return [];
     }

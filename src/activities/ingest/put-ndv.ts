@@ -164,7 +164,7 @@ async function sketchFiles(put: PutNdv, options: NdvOptions): Promise<void> {
     const text = isDenied
       ? 'data files may not be read: the table has no estimates of distinct values'
       : 'data files cannot be read: estimates of distinct values are without them';
-    deps.logger.warn({ table: reader.descriptor.location, failures, first }, text);
+    deps.logger.warn({ location: reader.descriptor.location, failures, first }, text);
   }
 }
 

@@ -3,6 +3,7 @@ import { ServerError, Status } from 'nice-grpc';
 import { BadRequest, type ErrorDetails, RetryInfo, RichServerError } from 'nice-grpc-error-details';
 import type { Logger } from 'pino';
 import { CodedError } from '../../errors.ts';
+import type { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { Undecodable } from './definitions.ts';
 import { InvalidRequest } from './violations.ts';
 
@@ -25,19 +26,27 @@ export function errorMiddleware(logger: Logger) {
       }
       return yield* call.next(call.request, context);
     } catch (error) {
-      throw toServerError(error, call.method.path, logger);
+      throw toServerError(error, { method: call.method.path, ...subjectOf(call.request) }, logger);
     }
   };
 }
 
-function toServerError(error: unknown, method: string, logger: Logger): unknown {
+/** What a request is about, for the log: the job, the connector's id. */
+function subjectOf(request: unknown): { job?: string; connectorId?: string } {
+  // Of a client stream the messages are not known here.
+  const { jobId, connectorId, job } = (request ?? {}) as { jobId?: string; connectorId?: string; job?: ReconcileJob };
+  const about = { job: jobId ?? job?.jobId, connectorId: connectorId ?? job?.connectorId };
+  return { ...(about.job && { job: about.job }), ...(about.connectorId && { connectorId: about.connectorId }) };
+}
+
+function toServerError(error: unknown, about: { method: string }, logger: Logger): unknown {
   if (error instanceof CodedError) {
-    logger.debug({ method, code: error.code, err: error.message }, 'call refused');
+    logger.debug({ ...about, code: error.code, err: error.message }, 'call refused');
     return new RichServerError(Status[error.code], error.message, details(error));
   }
   // AbortErrors are calls that the client gave up.
   if (error instanceof ServerError || (error instanceof Error && error.name === 'AbortError')) return error;
-  logger.error({ method, err: error }, 'call failed');
+  logger.error({ ...about, err: error }, 'call failed');
   return new ServerError(Status.INTERNAL, 'internal error of the catalog service; its log says more');
 }
 

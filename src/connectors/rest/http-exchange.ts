@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { gunzip, gunzipSync } from 'node:zlib';
 import { CodedError } from '../../errors.ts';
 import type { Usage } from '../../storage/usage.ts';
+import { observed } from '../../telemetry/upstream.ts';
 
 export interface HttpRequest {
   method: 'GET' | 'POST';
@@ -73,7 +74,11 @@ export class HttpExchange {
    */
   async send(request: HttpRequest): Promise<HttpAnswer> {
     this.#usage.requests += 1;
-    const answer = await this.#exchange(request);
+    const answer = await observed(
+      { via: 'rest' },
+      () => this.#exchange(request),
+      ({ status }) => status,
+    );
     const encoding = (answer.headers['content-encoding'] ?? 'identity').toLowerCase().trim();
     if (encoding === 'identity' || answer.body.length === 0) return answer;
     const decode = DECODERS[encoding];

@@ -3,6 +3,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import { pipeline, type Readable, Transform } from 'node:stream';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { CodedError } from '../../errors.ts';
+import { observed } from '../../telemetry/upstream.ts';
 import type { Usage } from '../usage.ts';
 
 // Which versions of Node are good is this package's own matter: the SDK would warn at each command's start.
@@ -79,11 +80,10 @@ class CountingHandler extends NodeHttpHandler {
     // The name tells the SDK that another attempt is worth it.
     const late = () =>
       Object.assign(new Error(`no answer within ${(this.#attemptMs ?? 0) / 1000} s`), { name: 'TimeoutError' });
-    const answer = await super
-      .handle(request, limit ? { ...options, abortSignal: either(limit, options) } : options)
-      .catch((error) => {
-        throw limit?.aborted ? late() : error;
-      });
+    const send = () => super.handle(request, limit ? { ...options, abortSignal: either(limit, options) } : options);
+    const answer = await observed({ via: 'aws' }, send, ({ response }) => response.statusCode).catch((error) => {
+      throw limit?.aborted ? late() : error;
+    });
     const { response } = answer;
     if (!streamed || response.statusCode >= 300) {
       const body = metered(response.body, usage);

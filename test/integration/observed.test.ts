@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
+import { scrape, sum } from '../telemetry/samples.ts';
+import { ROOT, RunningStack } from './running-stack.ts';
+
+/** On a busy machine. */
+const EVENTUALLY = { timeout: 60_000, interval: 200 };
+
+describe('a stack seen from outside', () => {
+  let stack: RunningStack;
+  let job: ReconcileJob;
+
+  beforeAll(async () => {
+    stack = await RunningStack.start();
+    // Two of its tables are broken.
+    job = await stack.trigger(await stack.connect('fx', `${ROOT}test/fixtures/iceberg`));
+    expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 2n });
+  });
+  afterAll(() => stack?.[Symbol.asyncDispose]());
+
+  it('counts in catalog and worker', async () => {
+    const { catalog, worker } = stack.observed();
+    const counted = await scrape(catalog.metrics);
+    const tables = (outcome: string) => sum(counted, 'reconciler_tables_total', { connector: 'fx', outcome });
+    expect(tables('scanned')).toBe(Number(job.tablesScanned));
+    expect(tables('changed')).toBe(Number(job.tablesChanged));
+    expect(sum(counted, 'reconciler_errors_total', { connector: 'fx', code: 'DATA_LOSS' })).toBe(2);
+    expect(sum(counted, 'reconciler_upstream_read_bytes_total', { connector: 'fx' })).toBe(Number(job.bytesRead));
+    expect(sum(counted, 'reconciler_grpc_request_seconds_count', { method: 'Reconciliation/RecordJob' })).toBeDefined();
+
+    const done = await scrape(worker.metrics);
+    const failed = { activity: 'ingestTable', code: 'DATA_LOSS' };
+    expect(sum(done, 'reconciler_worker_activity_failures_total', failed)).toBe(2);
+    expect(sum(done, 'reconciler_worker_resident_memory_bytes')).toBeGreaterThan(5e7);
+    expect(sum(done, 'temporal_num_pollers', { task_queue: 'reconciler', poller_type: 'workflow_task' })).toBeDefined();
+    const slots = { task_queue: 'reconciler-ingest', worker_type: 'ActivityWorker' };
+    expect(sum(done, 'temporal_worker_task_slots_available', slots)).toBeGreaterThan(0);
+    expect(sum(done, 'temporal_activity_schedule_to_start_latency_seconds_count')).toBeGreaterThan(0);
+  });
+
+  it('logs JSON that names job, connector and table', async () => {
+    const about = { job: job.jobId, connector: 'fx' };
+    const failed = stack
+      .logLines('worker')
+      .filter(({ msg, activity }) => activity === 'ingestTable' && msg === 'activity failed');
+    expect(failed.map(({ table }) => table).sort()).toEqual(['wh.bad.missing_manifest', 'wh.bad.truncated_metadata']);
+    for (const line of failed) expect(line).toMatchObject({ ...about, attempt: 1, code: 'DATA_LOSS' });
+
+    const told = stack.logLines('catalog').filter((line) => line.job === job.jobId);
+    expect(told.find(({ msg }) => msg === 'the job has begun')).toMatchObject(about);
+    expect(told.filter(({ code }) => code === 'DATA_LOSS')).toHaveLength(2);
+    expect(told.at(-1)).toMatchObject({ ...about, msg: 'the job has ended', state: 'JS_FAILED', errors: 2 });
+  });
+
+  it('is not ready, and alive, while Temporal is away', async () => {
+    const { catalog, worker } = stack.observed();
+    const ask = async (address: string, path: string) => {
+      const response = await fetch(`http://${address}${path}`);
+      return [response.status, await response.text()] as const;
+    };
+    expect(await ask(worker.health, '/readyz')).toEqual([200, '{"polling":"ok","temporal":"ok","catalog":"ok"}\n']);
+    const { temporal } = stack.pids();
+    process.kill(temporal as number, 'SIGSTOP');
+    try {
+      const [status, text] = await ask(worker.health, '/readyz');
+      expect([status, JSON.parse(text)]).toMatchObject([503, { polling: 'ok', catalog: 'ok' }]);
+      expect(JSON.parse(text).temporal).not.toBe('ok');
+      expect(await ask(worker.health, '/healthz')).toEqual([200, 'ok\n']);
+      expect((await ask(catalog.health, '/readyz'))[0]).toBe(200);
+    } finally {
+      process.kill(temporal as number, 'SIGCONT');
+    }
+    await vi.waitFor(async () => expect((await ask(worker.health, '/readyz'))[0]).toBe(200), EVENTUALLY);
+  });
+});

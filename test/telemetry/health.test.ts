@@ -1,0 +1,58 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { rememberOwnSecret } from '../../src/secrets.ts';
+import { type Check, serveHealth } from '../../src/telemetry/health.ts';
+import type { HttpEndpoint } from '../../src/telemetry/http-endpoint.ts';
+
+let endpoint: HttpEndpoint | undefined;
+afterEach(() => endpoint?.close());
+
+async function ask(path: string, checks: Record<string, Check>) {
+  endpoint = await serveHealth('127.0.0.1:0', checks);
+  const response = await fetch(`http://${endpoint.address}${path}`);
+  return { status: response.status, text: await response.text() };
+}
+
+const fine = async () => {};
+const broken = async () => {
+  throw new Error('the disk is full');
+};
+
+describe('health', () => {
+  it('is ready where every check passes', async () => {
+    const { status, text } = await ask('/readyz', { database: fine, temporal: fine });
+    expect([status, JSON.parse(text)]).toEqual([200, { database: 'ok', temporal: 'ok' }]);
+  });
+
+  it('is not ready where one fails, and says why', async () => {
+    const { status, text } = await ask('/readyz', { database: broken, temporal: fine });
+    expect([status, JSON.parse(text)]).toEqual([503, { database: 'the disk is full', temporal: 'ok' }]);
+  });
+
+  it('does not wait for a check that hangs', async () => {
+    const { status, text } = await ask('/readyz', { temporal: () => new Promise(() => {}) });
+    expect([status, JSON.parse(text)]).toEqual([503, { temporal: 'no answer within 2 s' }]);
+  });
+
+  it('is alive whatever the checks say', async () => {
+    expect(await ask('/healthz', { database: broken })).toEqual({ status: 200, text: 'ok\n' });
+  });
+
+  it('tells no secret', async () => {
+    rememberOwnSecret('hunter-2-and-more');
+    const leaky = async () => {
+      throw new Error('refused for hunter-2-and-more');
+    };
+    expect((await ask('/readyz', { catalog: leaky })).text).toBe('{"catalog":"refused for ***"}\n');
+  });
+
+  it('knows no other path', async () => {
+    expect(await ask('/metrics', {})).toEqual({ status: 404, text: 'only /healthz, /readyz\n' });
+  });
+
+  it('says which setting has an address that is taken', async () => {
+    endpoint = await serveHealth('127.0.0.1:0', {});
+    await expect(serveHealth(endpoint.address, {})).rejects.toThrow(
+      `RECONCILER_HEALTH_ADDRESS=${endpoint.address} cannot be listened on`,
+    );
+  });
+});
