@@ -91,3 +91,6 @@ function wrong(text: string, index: number, what: string): CodedError {
   const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text;
   return new CodedError('INVALID_ARGUMENT', `name '${shown}' is wrong at position ${index + 1}: ${what}`);
 }
+
+/** A name as a word of a shell's command line, to be shown in commands that people copy. */
+export const shellWord = (text: string) => (/^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);

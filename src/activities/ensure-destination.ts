@@ -1,4 +1,13 @@
+import { countBound } from './bound-ones.ts';
 import type { ActivityDeps } from './deps.ts';
+
+/** Where a run's tables go, and what the connector has brought there before. */
+export interface Destination {
+  catalogId: string;
+  namespaceId: string;
+  /** What it still takes; those that are missing are left out. Absent in older histories. */
+  before?: { tables: number; views: number };
+}
 
 /**
  * Makes the destination's catalog, and its namespace where the connector names one, and resolves their names to ids.
@@ -6,12 +15,12 @@ import type { ActivityDeps } from './deps.ts';
  *
  * @throws FAILED_PRECONDITION that says what differs, where an id and a name do not agree
  */
-export async function ensureDestination(
-  deps: ActivityDeps,
-  input: { connectorId: string },
-): Promise<{ catalogId: string; namespaceId: string }> {
-  const { catalogId, namespaceId } = await deps.catalog.reconciliation.ensureDestination({
-    connectorId: input.connectorId,
-  });
-  return { catalogId, namespaceId };
+export async function ensureDestination(deps: ActivityDeps, input: { connectorId: string }): Promise<Destination> {
+  const { connectorId } = input;
+  const { connectors, reconciliation } = deps.catalog;
+  const connector = await connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } });
+  const { catalogId, namespaceId } = await reconciliation.ensureDestination({ connectorId });
+  const { count: tables } = await countBound(deps, connector, 'tables');
+  const { count: views } = await countBound(deps, connector, 'views');
+  return { catalogId, namespaceId, before: { tables, views } };
 }

@@ -1,64 +1,115 @@
 import type { NamespacePath } from '../connectors/spi.ts';
 import { CodedError } from '../errors.ts';
 import type { UpstreamTable } from '../generated/reconciler/v1/reconciliation.ts';
+import { formatName, shellWord } from '../names.ts';
+import { BOUND_PAGE, type BoundOne, type BoundOnes } from './bound-ones.ts';
 import type { Heart } from './heart.ts';
 import { type Listing, listAllNames } from './walk-tables.ts';
 
-const PAGE = 1000;
+/** Names asked of the upstream at once. */
+const NAMES_PAGE = 1000;
 
-/** Tables or views that a connector has brought in. */
-export interface BoundOnes {
-  /** Those not marked yet that the connector takes, sorted by upstream namespace. */
-  list(page: { pageSize: number; pageToken: string }): Promise<{
-    bound: { id: string; upstream?: UpstreamTable }[];
-    nextPageToken: string;
-  }>;
-  /** @returns how many were marked */
-  mark(ids: string[]): Promise<bigint>;
+/** How the upstream lists the names of a namespace. */
+export interface NameListing extends Listing<{ name: string }> {
+  /** The run has told of namespaces that may not be listed: they are passed over. */
+  refused?: boolean;
+}
+
+/** How much may go at once. */
+export interface MostGone {
+  /** Of those that there were before the run, or are now where that is not known. Absent: all may. */
+  share?: number;
+  /** Tables or views before the run, those that were missing already left out. */
+  before?: number;
+  connectorName: string;
 }
 
 /**
- * Marks what a complete listing of its namespace does not have any more. Nothing is marked where a listing fails, which ends it;
- * one that is refused does not where the run has told of refused namespaces already (`listing.refused`). The names of one namespace at
- * a time are held in memory.
+ * Marks what a complete listing of its namespace does not have any more: first all of it is counted, then it is marked, so that nothing is
+ * where too much is gone. Nothing is marked where a listing fails, which ends it. Each pass can be run again at any point.
  *
+ * @param mark gives how many were marked
  * @returns how many were marked
+ * @throws CodedError FAILED_PRECONDITION where more than the share is gone
  */
 export async function markMissing(
   ones: BoundOnes,
-  listing: Listing<{ name: string }> & { refused?: boolean },
+  listing: NameListing,
+  most: MostGone,
+  mark: (gone: BoundOne[]) => Promise<number>,
   heart: Heart,
 ): Promise<number> {
-  let marked = 0;
-  let pageToken = '';
-  let namespace: { key: string; names?: Set<string> } | undefined;
-  do {
-    const { bound, nextPageToken } = await ones.list({ pageSize: PAGE, pageToken });
-    const gone: string[] = [];
-    for (const { id, upstream } of bound) {
-      if (!upstream) continue;
-      const key = JSON.stringify(upstream.namespacePath);
-      if (namespace?.key !== key) namespace = { key, names: await namesThere(upstream.namespacePath, listing, heart) };
-      if (namespace.names && !namespace.names.has(upstream.name)) gone.push(id);
-    }
-    if (gone.length > 0) marked += Number(await ones.mark(gone));
-    heart.beat();
-    pageToken = nextPageToken;
-  } while (pageToken);
+  let [bound, gone] = [0, 0];
+  let first: UpstreamTable | undefined;
+  for await (const page of goneUpstream(ones, listing, heart)) {
+    bound += page.bound;
+    gone += page.gone.length;
+    first ??= page.gone[0]?.upstream;
+  }
+  const of = most.before || bound;
+  const refuseMoreThanShare = (count: number) => {
+    if (most.share !== undefined && count / of > most.share) throw tooMany(count, of, first, listing.what, most);
+  };
+  if (gone === 0) return 0;
+  refuseMoreThanShare(gone);
+  let [seen, marked] = [0, 0];
+  for await (const page of goneUpstream(ones, listing, heart)) {
+    // The listing is another one than was counted: it is trusted no further.
+    seen += page.gone.length;
+    refuseMoreThanShare(seen);
+    if (page.gone.length > 0) marked += await mark(page.gone);
+  }
   return marked;
 }
 
-/** All names of a namespace; none where the namespace itself is gone, undefined where they may not be listed. */
-async function namesThere(
-  path: NamespacePath,
-  listing: Listing<{ name: string }> & { refused?: boolean },
+/**
+ * Page by page, those that a complete listing of their namespace does not have, and of how many. A listing that is refused counts as one
+ * that has all, where the run has told of refused namespaces already. The names of one namespace at a time are held in memory.
+ */
+export async function* goneUpstream(
+  ones: BoundOnes,
+  listing: NameListing,
   heart: Heart,
-): Promise<Set<string> | undefined> {
+): AsyncGenerator<{ bound: number; gone: BoundOne[] }> {
+  let pageToken = '';
+  let namespace: { key: string; names?: Set<string> } | undefined;
+  do {
+    const { bound, nextPageToken } = await ones.list({ pageSize: BOUND_PAGE, pageToken });
+    const gone: BoundOne[] = [];
+    for (const one of bound) {
+      const { upstream } = one;
+      if (!upstream) continue;
+      const key = JSON.stringify(upstream.namespacePath);
+      if (namespace?.key !== key) namespace = { key, names: await namesThere(upstream.namespacePath, listing, heart) };
+      if (namespace.names && !namespace.names.has(upstream.name)) gone.push(one);
+    }
+    yield { bound: bound.length, gone };
+    heart.beat();
+    pageToken = nextPageToken;
+  } while (pageToken);
+}
+
+/** All names of a namespace; none where the namespace itself is gone, undefined where they may not be listed. */
+async function namesThere(path: NamespacePath, listing: NameListing, heart: Heart): Promise<Set<string> | undefined> {
   try {
-    return await listAllNames(path, listing, PAGE, () => heart.beat());
+    return await listAllNames(path, listing, NAMES_PAGE, () => heart.beat());
   } catch (error) {
     if (error instanceof CodedError && error.code === 'NOT_FOUND' && path.length > 0) return new Set();
     if (error instanceof CodedError && error.code === 'PERMISSION_DENIED' && listing.refused) return undefined;
     throw error;
   }
+}
+
+function tooMany(
+  count: number,
+  of: number,
+  first: UpstreamTable | undefined,
+  what: string,
+  { share = 0, connectorName }: MostGone,
+): CodedError {
+  const name = formatName([...(first?.namespacePath ?? []), first?.name ?? '']);
+  return new CodedError(
+    'FAILED_PRECONDITION',
+    `${count} of ${of} ${what} are gone upstream, ${name} first: more than the share of ${share} that may go at once. Nothing is marked or dropped. If they are gone on purpose: reconciler connector trigger ${shellWord(connectorName)} --allow-missing, or give the connector a larger --missing-max-share.`,
+  );
 }

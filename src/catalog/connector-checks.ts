@@ -1,4 +1,4 @@
-import { type Connector, ConnectorKind } from '../generated/reconciler/v1/connectors.ts';
+import { type Connector, ConnectorKind, type MissingPolicy } from '../generated/reconciler/v1/connectors.ts';
 import { parsePattern } from '../name-patterns.ts';
 import { isPlainSecret, isSecretReference, REFERENCE_FORM } from '../secrets.ts';
 import { footersEnabled, ndvOptions } from '../stats/statistics-options.ts';
@@ -10,6 +10,8 @@ export const MAX_CONNECTOR_NAME = 128;
 /** Temporal schedules seconds; a year is more than anybody means. */
 const MAX_INTERVAL_SECONDS = 366n * 24n * 3600n;
 const MAX_PARALLEL = 64;
+/** A hundred years: times in milliseconds stay far from the end of what a Date holds. */
+const MAX_DROP_AFTER_SECONDS = 100n * MAX_INTERVAL_SECONDS;
 const MAX_COLUMNS = 10_000;
 const MAX_PATTERNS = 1_000;
 const MAX_TASK_QUEUE = 255;
@@ -187,6 +189,7 @@ function checkPolicy(checks: Checks, { policy }: Connector, at: string): void {
     `${maxParallel} is not within 0 and ${MAX_PARALLEL}`,
   );
   checks.timestamp(policy.notBefore, `${at}.policy.not_before`);
+  checkMissing(checks, policy.missing, `${at}.policy.missing`);
   checkTaskQueue(checks, policy.taskQueue, `${at}.policy.task_queue`);
 }
 
@@ -194,6 +197,17 @@ function checkTaskQueue(checks: Checks, name: string, field: string): void {
   if (name === '' || !checks.name(name, field, MAX_TASK_QUEUE)) return;
   checks.that(!name.startsWith('/'), field, "begins with '/': such queues are Temporal's own");
   checks.that(name !== TASK_QUEUE, field, `'${name}' is the queue of workflows: ingests need one of their own`);
+}
+
+function checkMissing(checks: Checks, missing: MissingPolicy | undefined, field: string): void {
+  if (!missing) return;
+  const { dropAfterSeconds: after = 0n, maxShare: share = 0 } = missing;
+  checks.that(
+    after >= 0n && after <= MAX_DROP_AFTER_SECONDS,
+    `${field}.drop_after_seconds`,
+    `${after} is not within 0 and ${MAX_DROP_AFTER_SECONDS}`,
+  );
+  checks.that(share >= 0 && share <= 1, `${field}.max_share`, `${share} is not within 0 and 1`);
 }
 
 function checkOptions(checks: Checks, options: { [key: string]: string }, field: string): void {

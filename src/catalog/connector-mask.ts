@@ -3,16 +3,18 @@ import {
   AuthConfig,
   type Connector,
   DestinationTarget,
+  MissingPolicy,
   ReconcilePolicy,
   SourceSelector,
 } from '../generated/reconciler/v1/connectors.ts';
 
 /** The parts of a connector whose fields can be updated one by one, and what they are without any. */
-const PARTS = {
+const PARTS: Record<string, () => object> = {
   source: () => SourceSelector.create(),
   destination: () => DestinationTarget.create(),
   auth: () => AuthConfig.create(),
   policy: () => ReconcilePolicy.create(),
+  'policy.missing': () => MissingPolicy.create(),
   alerts: () => AlertPolicy.create(),
 };
 
@@ -51,6 +53,9 @@ export const CONNECTOR_MASK = [
   'policy.time_zone',
   'policy.jitter_seconds',
   'policy.missing',
+  'policy.missing.action',
+  'policy.missing.drop_after_seconds',
+  'policy.missing.max_share',
   'policy.mode',
   'policy.task_queue',
   'policy.max_requests_per_second',
@@ -67,19 +72,20 @@ export function applyConnectorMask(
   given: Connector,
   paths: readonly (typeof CONNECTOR_MASK)[number][],
 ): Connector {
-  const changed = { ...stored } as Record<string, unknown>;
+  let changed = stored as unknown as Fields;
   // A whole part before its fields, whatever the order of the mask.
-  for (const path of [...paths].sort()) {
-    const [part = '', field] = path.split('.').map(camelCase);
-    if (field === undefined) {
-      changed[part] = (given as unknown as Record<string, unknown>)[part];
-      continue;
-    }
-    const empty = PARTS[part as keyof typeof PARTS]();
-    const from = { ...empty, ...(given[part as keyof Connector] as object | undefined) } as Record<string, unknown>;
-    changed[part] = { ...empty, ...(changed[part] as object | undefined), [field]: from[field] };
-  }
+  for (const path of [...paths].sort()) changed = withField(changed, given as unknown as Fields, path.split('.'));
   return changed as unknown as Connector;
+}
+
+type Fields = Record<string, unknown>;
+
+/** @param depth of the path, how far it was followed */
+function withField(stored: Fields, given: Fields, path: readonly string[], depth = 1): Fields {
+  const field = camelCase(path[depth - 1] ?? '');
+  if (depth === path.length) return { ...stored, [field]: given[field] };
+  const part = (of: Fields) => ({ ...PARTS[path.slice(0, depth).join('.')]?.(), ...(of[field] as object | undefined) });
+  return { ...stored, [field]: withField(part(stored), part(given), path, depth + 1) };
 }
 
 function camelCase(name: string): string {

@@ -207,6 +207,7 @@ function workflowInput(connector: Connector, request: TriggerReconcileRequest): 
     connector: connector.connectorId,
     trigger: 'manual',
     ...(request.fullRescan ? { full: true } : {}),
+    ...(request.allowMissing ? { allowMissing: true } : {}),
     ...(Object.keys(scope).length > 0 ? { scope } : {}),
   };
 }

@@ -23,6 +23,12 @@ export function positiveInteger(text: string): number {
   throw new InvalidArgumentError('It must be a whole number, at least 1.');
 }
 
+export function share(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value >= 0 && value <= 1) return value;
+  throw new InvalidArgumentError('A share is a number from 0 to 1, such as 0.25.');
+}
+
 /** ISO 8601 with a zone, so that nobody has to guess which one is meant. A date alone is its midnight in UTC. */
 export function time(text: string): Date {
   const form = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/;

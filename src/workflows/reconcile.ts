@@ -8,7 +8,9 @@ import {
   patched,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { BoundTables, MissingInput, MissingOutcome } from '../activities/reconcile-missing.ts';
+import type { BoundTables } from '../activities/bound-ones.ts';
+import type { Destination } from '../activities/ensure-destination.ts';
+import type { MissingInput, MissingOutcome } from '../activities/reconcile-missing.ts';
 import type { ResolvedConnector } from '../activities/resolve-connector.ts';
 import type { ScanPage } from '../activities/scan-tables.ts';
 import type { WalkCursor } from '../activities/walk-tables.ts';
@@ -33,7 +35,7 @@ const SPLITS = 3;
 /** Where a run goes on after continue-as-new. */
 interface Carried {
   job: CarriedJob;
-  destination: { catalogId: string; namespaceId: string };
+  destination: Destination;
   cursor: WalkCursor;
   /** Tables listed so far, if all of them were bound before this job. */
   bound?: BoundTables;
@@ -57,20 +59,26 @@ export async function reconcile(request: ReconcileRequest, carried?: Carried): P
     const { connectorId } = connector;
     const destination = carried?.destination ?? (await control.ensureDestination({ connectorId }));
 
+    const { before, ...resolved } = destination;
+    const narrowed = request.scope !== undefined || request.retryOf !== undefined;
+    if (before?.tables && !narrowed) job.progress.tablesExpected = before.tables;
+
     const { hasViews, bound } = await ingestChangedTables(request, job, connector, { ...carried, destination });
     const viewsListed = hasViews && (await bringInViews(request, job, connector));
 
     const { tablesScanned, tablesFiltered, viewsScanned, errors } = job.progress;
-    if (tablesScanned === 0 && !viewsScanned && errors === 0) {
+    const nothing = tablesScanned === 0 && !viewsScanned && errors === 0;
+    if (nothing && !request.allowMissing) {
       throw ApplicationFailure.nonRetryable(nothingFound(request, tablesFiltered), 'NOT_FOUND');
     }
-    if (!request.scope) {
+    if (!narrowed) {
       job.phase('looking for tables that are gone');
-      const { refused } = job;
-      job.progress.tablesMissing = await markMissing(job, { connectorId, bound, refused });
-      if (viewsListed) job.progress.viewsMissing = await markMissing(job, { connectorId, views: true, refused });
+      const missing = { connectorId, refused: job.refused, allowMissing: request.allowMissing };
+      job.progress.tablesMissing = await markMissing(job, { ...missing, bound, before: before?.tables });
+      if (viewsListed)
+        job.progress.viewsMissing = await markMissing(job, { ...missing, views: true, before: before?.views });
     }
-    await control.bindDestination({ connectorId, ...destination });
+    await control.bindDestination({ connectorId, ...resolved });
     job.finish(job.progress.errors > 0 ? 'JS_FAILED' : 'JS_SUCCEEDED');
   } catch (error) {
     if (error instanceof ContinueAsNew) throw error;
@@ -299,6 +307,7 @@ const text = ({ namespace, name }: TableRef) => formatName([...namespace, name])
 
 function nothingFound({ scope }: ReconcileRequest, filtered: number): string {
   if (scope) return `No table of the connector is in the scope ${JSON.stringify(scope).slice(0, 300)}.`;
-  if (filtered === 0) return 'No table found. Check the URI and the source namespace.';
+  if (filtered === 0)
+    return 'No table found. Check the URI and the source namespace; if all tables are gone on purpose, trigger it with --allow-missing.';
   return `The connector's patterns take none of the ${filtered} tables that are there. Check its include and exclude patterns.`;
 }

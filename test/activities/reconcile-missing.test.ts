@@ -1,17 +1,25 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { ActivityDeps } from '../../src/activities/deps.ts';
+import { ensureDestination } from '../../src/activities/ensure-destination.ts';
 import { type MissingInput, reconcileMissing } from '../../src/activities/reconcile-missing.ts';
 import type { NamespacePath, PageRequest } from '../../src/connectors/spi.ts';
-import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
+import { CodedError } from '../../src/errors.ts';
+import { ConnectorKind, MissingAction, type MissingPolicy } from '../../src/generated/reconciler/v1/connectors.ts';
 import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
 import { TestCatalog } from '../catalog/harness.ts';
 import { activityDeps } from './activity-deps.ts';
 import { MemoryUpstream } from './memory-upstream.ts';
 
 class CountedUpstream extends MemoryUpstream {
+  /** What a listing ends with, by its number. */
+  fails?: (call: number) => Error | undefined;
+
   override async listTables(namespace: NamespacePath, page: PageRequest) {
     this.usage.requests += 1;
+    const failure = this.fails?.(this.usage.requests);
+    if (failure) throw failure;
     return super.listTables(namespace, page);
   }
 }
@@ -22,35 +30,139 @@ beforeAll(async () => {
 });
 afterAll(() => catalog[Symbol.asyncDispose]());
 
-it('lists again only where something can be gone, and tells what it asked for', async () => {
-  const upstream = new CountedUpstream();
-  const deps = activityDeps(catalog, upstream);
-  const { connectors, reconciliation } = catalog.clients;
-  const { namespaceId } = await catalog.namespace();
-  const { connectorId } = await connectors.createConnector({
-    connector: { displayName: 'missing', kind: ConnectorKind.CONNECTOR_KIND_ICEBERG, uri: 'https://c/' },
-  });
-  const of = (name: string) => ({ namespacePath: ['a'], name });
-  for (const name of ['one', 'two']) {
-    const format = TableFormat.TABLE_FORMAT_ICEBERG;
-    await reconciliation.ensureTable({ connectorId, upstream: of(name), namespaceId, name, format });
-  }
-  /** What a scan that listed these has to tell. */
-  const listed = async (...names: string[]): Promise<MissingInput> => {
-    const { tables } = await reconciliation.lookupUpstreamTables({ connectorId, tables: names.map(of) });
-    const numberSum = tables.reduce((sum, { number }) => sum + Number(number), 0);
-    return { connectorId, bound: { count: names.length, numberSum } };
-  };
-  const missing = (input: MissingInput) =>
-    new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') }).run(() => reconcileMissing(deps, input));
+let upstream: CountedUpstream;
+let deps: ActivityDeps;
+let connectorId: string;
+let namespaceId: string;
+let count = 0;
 
-  upstream.tables.push({ namespace: ['a'], name: 'one' });
-  expect(await missing(await listed('one', 'two'))).toEqual({ marked: 0 });
+const of = (name: string) => ({ namespacePath: [name.split('/')[0] ?? ''], name });
+
+async function connect(missing: Partial<MissingPolicy> = {}): Promise<void> {
+  upstream = new CountedUpstream();
+  deps = activityDeps(catalog, upstream);
+  ({ namespaceId } = await catalog.namespace());
+  const spec = { displayName: `missing ${++count}`, kind: ConnectorKind.CONNECTOR_KIND_ICEBERG, uri: 'https://c/' };
+  const { connectors } = catalog.clients;
+  ({ connectorId } = await connectors.createConnector({ connector: { ...spec, policy: { missing } } }));
+}
+beforeEach(() => connect());
+
+/** Brings in tables, whose namespace is what stands before the slash. */
+async function bind(...names: string[]): Promise<void> {
+  for (const name of names) {
+    const format = TableFormat.TABLE_FORMAT_ICEBERG;
+    await catalog.clients.reconciliation.ensureTable({ connectorId, upstream: of(name), namespaceId, name, format });
+  }
+}
+
+/** What the upstream has from now on. */
+function have(...names: string[]): void {
+  upstream.tables.splice(0, Infinity, ...names.map((name) => ({ namespace: of(name).namespacePath, name })));
+}
+
+const lookUp = async (...names: string[]) =>
+  (await catalog.clients.reconciliation.lookupUpstreamTables({ connectorId, tables: names.map(of) })).tables;
+
+const missingOf = async (...names: string[]) =>
+  (await lookUp(...names)).flatMap(({ missing }, i) => (missing ? [names[i]] : []));
+
+const inActivity = <T>(work: () => Promise<T>) =>
+  new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') }).run(work);
+
+const reconcile = (input: Partial<MissingInput> = {}) =>
+  inActivity(() => reconcileMissing(deps, { connectorId, ...input }));
+
+const some = (namespace: string, n: number) => Array.from({ length: n }, (_, i) => `${namespace}/${i}`);
+
+it('lists again only where something can be gone, and tells what it asked for', async () => {
+  await connect({ maxShare: 0.5 });
+  await bind('a/one', 'a/two');
+  /** What a scan that listed these has to tell. */
+  const listed = async (...names: string[]): Promise<Partial<MissingInput>> => {
+    const numberSum = (await lookUp(...names)).reduce((sum, { number }) => sum + Number(number), 0);
+    return { bound: { count: names.length, numberSum } };
+  };
+  have('a/one');
+  expect(await reconcile(await listed('a/one', 'a/two'))).toEqual({ marked: 0 });
   expect(upstream.usage.requests).toBe(0);
-  // A listing that shifted between two pages: as many names as there are tables, and one of them twice.
-  expect(await missing(await listed('one', 'one'))).toEqual({ marked: 1, upstreamRequests: 1 });
-  expect((await reconciliation.lookupUpstreamTables({ connectorId, tables: [of('two')] })).tables[0]?.missing).toBe(
-    true,
-  );
-  expect(await missing({ connectorId })).toEqual({ marked: 0, upstreamRequests: 1 });
+  // A listing that shifted between two pages: as many names as there are tables, and one of them twice. One pass counts, one marks.
+  expect(await reconcile(await listed('a/one', 'a/one'))).toEqual({ marked: 1, upstreamRequests: 2 });
+  expect(await missingOf('a/one', 'a/two')).toEqual(['a/two']);
+  expect(await reconcile()).toEqual({ marked: 0, upstreamRequests: 1 });
+});
+
+describe('when more is gone than may go at once', () => {
+  const all = [...some('a', 6), ...some('b', 6)];
+  beforeEach(() => bind(...all));
+
+  it('marks nothing, and says how much, which first and what to do', async () => {
+    have(...all.slice(4));
+    await expect(reconcile()).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: `4 of 12 tables are gone upstream, a."a/0" first: more than the share of 0.25 that may go at once. Nothing is marked or dropped. If they are gone on purpose: reconciler connector trigger 'missing ${count}' --allow-missing, or give the connector a larger --missing-max-share.`,
+    });
+    expect(await missingOf(...all)).toEqual([]);
+  });
+
+  it('marks as much as may go, also of all that there were before the run', async () => {
+    have(...all.slice(3));
+    expect(await reconcile()).toMatchObject({ marked: 3 });
+    expect(await missingOf(...all)).toEqual(all.slice(0, 3));
+    // Three of nine, and the same with ten that this run has brought in: they were not there before.
+    const before = (await ensureDestination(deps, { connectorId })).before?.tables;
+    expect(before).toBe(9);
+    const fresh = some('c', 10);
+    await bind(...fresh);
+    have(...all.slice(6), ...fresh);
+    await expect(reconcile({ before })).rejects.toMatchObject({ message: expect.stringContaining('3 of 9 tables') });
+    expect(await missingOf(...all)).toHaveLength(3);
+  });
+
+  it('marks it where that is allowed', async () => {
+    have(...all.slice(11));
+    expect(await reconcile({ allowMissing: true })).toMatchObject({ marked: 11 });
+  });
+
+  it('is believed no further when the listing shows more than was counted', async () => {
+    have(...all.slice(3));
+    // Between counting and marking all of namespace b goes.
+    upstream.fails = (call) => (call === 4 ? new CodedError('NOT_FOUND', 'no namespace b') : undefined);
+    await expect(reconcile()).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+    expect(await missingOf(...all.slice(6))).toEqual([]);
+  });
+});
+
+it('goes on where an attempt before was cut off while it marked', async () => {
+  const all = some('a', 200);
+  const gone = some('a', 40);
+  for (const name of all) await bind(name);
+  have(...all.slice(40));
+  const { markTablesMissing } = catalog.clients.reconciliation;
+  await markTablesMissing({ connectorId, tableIds: (await lookUp(...gone.slice(0, 30))).map((one) => one.tableId) });
+  expect(await reconcile({ before: 200 })).toMatchObject({ marked: 10 });
+  expect(await missingOf(...gone)).toEqual(gone);
+});
+
+it('leaves all as it is with KEEP', async () => {
+  await connect({ action: MissingAction.MISSING_ACTION_KEEP });
+  await bind('a/one', 'a/two');
+  have();
+  expect(await reconcile()).toEqual({ marked: 0 });
+  expect(upstream.usage.requests).toBe(0);
+  expect(await missingOf('a/one', 'a/two')).toEqual([]);
+});
+
+it('takes a namespace that is gone for an empty one, and passes over one that refuses', async () => {
+  await bind(...some('a', 1), ...some('b', 4), ...some('c', 1));
+  have(...some('b', 4));
+  const { listTables } = upstream;
+  upstream.listTables = async (path, page) => {
+    if (path[0] === 'a') throw new CodedError('NOT_FOUND', 'no namespace a');
+    if (path[0] === 'c') throw new CodedError('PERMISSION_DENIED', 'no');
+    return listTables.call(upstream, path, page);
+  };
+  await expect(reconcile()).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+  expect(await reconcile({ refused: true })).toMatchObject({ marked: 1 });
+  expect(await missingOf('a/0', 'b/0', 'c/0')).toEqual(['a/0']);
 });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { ConnectorKind, ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
+import { ConnectorKind, ConnectorState, MissingAction } from '../../src/generated/reconciler/v1/connectors.ts';
 import { isPlainSecret } from '../../src/secrets.ts';
 import { connectorSpec, failure, refusal, TestCatalog } from './harness.ts';
 
@@ -205,6 +205,21 @@ describe('UpdateConnector and DeleteConnector', () => {
     expect(await update({ policy: { enabled: true } }, 'policy')).toMatchObject({
       policy: { maxParallel: 0, enabled: true },
     });
+    const missing = { action: MissingAction.MISSING_ACTION_DROP, dropAfterSeconds: 60n, maxShare: 0.5 };
+    expect(await update({ policy: { missing } }, 'policy.missing.max_share', 'policy.missing')).toMatchObject({
+      policy: { enabled: true, missing },
+    });
+    expect(await update({ policy: { missing: { maxShare: 1 } } }, 'policy.missing.max_share')).toMatchObject({
+      policy: { enabled: true, missing: { ...missing, maxShare: 1 } },
+    });
+    expect(await update({}, 'policy.missing.drop_after_seconds')).toMatchObject({
+      policy: { missing: { action: missing.action, maxShare: 1 } },
+    });
+    for (const wrong of [{ dropAfterSeconds: -1n }, { maxShare: 1.1 }, { maxShare: Number.NaN }, { maxShare: -0.1 }]) {
+      expect(await failure(update({ policy: { missing: wrong } }, 'policy.missing'))).toMatchObject({
+        code: 'INVALID_ARGUMENT',
+      });
+    }
     expect((await update({}, 'source')).source).toBeUndefined();
     expect(
       await update(

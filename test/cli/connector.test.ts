@@ -72,6 +72,22 @@ describe('connector create', () => {
     await cli.run('connector', 'delete', 'patterned');
   });
 
+  it('takes what shall happen to what is gone, whole or a part at a time', async () => {
+    const drop = ['--missing', 'drop', '--drop-after', '30d', '--missing-max-share', '0.5'];
+    expect((await create('gone', ...drop)).stdout).toMatch(
+      /^missing +drop after 30d, fail if more than a share of 0.5 is gone at once$/m,
+    );
+    const update = async (...options: string[]) =>
+      (await cli.run('connector', 'update', 'gone', ...options, '--json')).json[0];
+    expect(await update('--drop-after', '0')).toMatchObject({
+      policy: { missing: { action: 'MISSING_ACTION_DROP', dropAfterSeconds: '0', maxShare: 0.5 } },
+    });
+    expect(await update('--missing', 'keep')).toMatchObject({
+      policy: { missing: { action: 'MISSING_ACTION_KEEP', maxShare: 0.5 } },
+    });
+    await cli.run('connector', 'delete', 'gone');
+  });
+
   it('says what to do next', async () => {
     const { code, stdout, stderr } = await create('next one');
     expect(code).toBe(0);
@@ -97,6 +113,8 @@ describe('connector create', () => {
     [['--kind', 'paimon'], /--kind .*paimon.*Allowed choices are iceberg, delta, glue, unity/],
     [['--max-parallel', 'many'], /--max-parallel .*many.*at least 1/],
     [['--interval', 'often'], /--interval .*15m/],
+    [['--missing', 'delete'], /--missing .*delete.*Allowed choices are keep, mark, drop/],
+    [['--missing-max-share', '30%'], /--missing-max-share .*from 0 to 1/],
     [['--property', 'novalue'], /--property .*key=value/],
     [['--source-namespace', 'a..b'], /position 3/],
     [['--not-before', 'tomorrow'], /--not-before .*ISO 8601/],
@@ -260,10 +278,11 @@ describe('connector trigger', () => {
   });
 
   it('passes on mode and scope', async () => {
-    const scope = ['--full', '--namespace', 'a,"b,c".d', '--table', 't', '--columns', 'x,y.z'];
+    const scope = ['--full', '--namespace', 'a,"b,c".d', '--table', 't', '--columns', 'x,y.z', '--allow-missing'];
     await cli.run('connector', 'trigger', 'lake', '--wait', ...scope);
     expect(cli.jobs.started.at(-1)?.request).toMatchObject({
       full: true,
+      allowMissing: true,
       scope: { namespaces: ['a', '"b,c".d'], table: 't', columns: ['x', 'y.z'] },
     });
   });

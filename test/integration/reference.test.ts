@@ -265,7 +265,7 @@ describe('what the reference got wrong', () => {
 
   it('marks tables that are gone, and only after a complete listing', async () => {
     const folder = warehouse('gone', { 'n/a': 'orders', 'n/b': 'v1_basic' });
-    const connectorId = await stack.connect('gone', folder);
+    const connectorId = await stack.connect('gone', folder, { policy: { missing: { maxShare: 0.5 } } });
     await stack.trigger(connectorId);
     const tableId = await table('gone.n.b');
     renameSync(join(folder, 'n/b'), join(root, 'put-away'));

@@ -42,7 +42,7 @@ describe("views of Iceberg's REST server", () => {
     await rest.view('only_views', 'v', { spark: 'SELECT 5' });
     stack = cleanUp.use(await RunningStack.start());
     proxy = cleanUp.use(await startFaultProxy(server.url));
-    connectorId = await stack.connect('lake', '', { uri: proxy.url });
+    connectorId = await stack.connect('lake', '', { uri: proxy.url, policy: { missing: { maxShare: 1 } } });
   });
   afterAll(() => cleanUp[Symbol.asyncDispose]());
 

@@ -9,6 +9,7 @@ import type { ActivityDeps } from '../deps.ts';
 import { destinationOf, requireNamespace } from '../destination.ts';
 import { isNameTaken, viewGaveWay } from '../gave-way.ts';
 import type { Heart } from '../heart.ts';
+import { missingRules } from '../missing-rules.ts';
 import { requestsMade } from '../requests-made.ts';
 import type { DestinationNamespaces } from './destination-namespaces.ts';
 import { withFooterMetrics } from './footer-metrics.ts';
@@ -157,7 +158,8 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
     newest = snapshotId;
   }
 
-  const expired = [...known.keys()].filter((id) => !upstreamIds.has(id));
+  const keeps = missingRules(connector).action === 'KEEP';
+  const expired = keeps ? [] : [...known.keys()].filter((id) => !upstreamIds.has(id));
   await expireSnapshots(deps, tableId, expired);
   if (move && !moved) await deps.catalog.tables.updateTable(move.request);
   if (withNdv) {

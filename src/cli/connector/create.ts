@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
 import { Connector } from '../../generated/reconciler/v1/connectors.ts';
+import { shellWord } from '../../names.ts';
 import { patiently, withCatalog } from '../context.ts';
 import { describeConnector } from './describe.ts';
 import { addSpecOptions, requireUri, type SpecOptions, specOf, warningOf } from './spec-options.ts';
@@ -47,5 +48,3 @@ export function addCreate(group: Command): void {
     option?.makeOptionMandatory();
   }
 }
-
-const shellWord = (text: string) => (/^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);

@@ -1,7 +1,7 @@
-import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
+import { type Connector, MissingAction } from '../../generated/reconciler/v1/connectors.ts';
 import { formatName } from '../../names.ts';
 import { details } from '../details.ts';
-import { duration, NONE, time, word } from '../format.ts';
+import { duration, NONE, span, time, word } from '../format.ts';
 
 export const kindWord = (connector: Connector) => word(connector.kind, 'CONNECTOR_KIND_');
 export const stateWord = (connector: Connector) => word(connector.state, 'CONNECTOR_STATE_');
@@ -21,6 +21,16 @@ export function destinationText({ destination }: Connector): string {
   return formatName(
     [catalog, ...namespace, destination.tableName || destination.tableId].filter((part) => part !== ''),
   );
+}
+
+/** `drop after 7d, if at most 0.5 is gone`; empty where nothing is set. */
+function missingText({ policy }: Connector): string {
+  if (!policy?.missing) return '';
+  const { action, dropAfterSeconds, maxShare } = policy.missing;
+  const drops = action === MissingAction.MISSING_ACTION_DROP;
+  const doing = action === MissingAction.MISSING_ACTION_UNSPECIFIED ? 'mark' : word(action, 'MISSING_ACTION_');
+  const after = drops && dropAfterSeconds !== undefined ? ` after ${span(dropAfterSeconds)}` : '';
+  return `${doing}${after}${maxShare === undefined ? '' : `, fail if more than a share of ${maxShare} is gone at once`}`;
 }
 
 /** All of a connector that is set, a line each. */
@@ -49,6 +59,7 @@ export function describeConnector(connector: Connector): string[] {
         : 'by hand',
     ],
     ['not before', policy?.notBefore && time(policy.notBefore)],
+    ['missing', missingText(connector)],
     ['max parallel', policy?.maxParallel ? String(policy.maxParallel) : undefined],
     ['task queue', policy?.taskQueue],
     [

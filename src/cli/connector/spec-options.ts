@@ -5,10 +5,11 @@ import {
   ConnectorState,
   connectorKindFromJSON,
   type DeepPartial,
+  MissingAction,
 } from '../../generated/reconciler/v1/connectors.ts';
 import { parseName } from '../../names.ts';
 import { UsageError } from '../errors.ts';
-import { interval, keyValue, list, positiveInteger, time } from '../options.ts';
+import { interval, keyValue, list, positiveInteger, share, time } from '../options.ts';
 
 /** Values of the options that describe a connector. */
 export interface SpecOptions {
@@ -32,10 +33,19 @@ export interface SpecOptions {
   maxParallel?: number;
   interval?: bigint;
   notBefore?: Date;
+  missing?: string;
+  dropAfter?: bigint;
+  missingMaxShare?: number;
   schedule?: boolean;
   taskQueue?: string;
   property?: Record<string, string>;
 }
+
+const MISSING = {
+  keep: MissingAction.MISSING_ACTION_KEEP,
+  mark: MissingAction.MISSING_ACTION_MARK,
+  drop: MissingAction.MISSING_ACTION_DROP,
+};
 
 export const KINDS = ['iceberg', 'delta', 'glue', 'unity'];
 /** They can be described, but no worker reads them yet. */
@@ -85,6 +95,13 @@ export function addSpecOptions(command: Command, options: { kind: boolean }): Co
     .option('--not-before <time>', 'no scheduled run before this time (kept; see --interval)', time)
     .option('--schedule', 'run by the interval, once schedules are built')
     .option('--no-schedule', 'keep the interval, but do not run by it')
+    .addOption(
+      new Option('--missing <action>', 'what happens to what is gone upstream (default: mark)').choices(
+        Object.keys(MISSING),
+      ),
+    )
+    .option('--drop-after <time>', 'of --missing drop: how long it has to be gone (default: 7d)', interval)
+    .option('--missing-max-share <share>', 'fail if more than this share is gone at once (default: 0.25)', share)
     .option('--property <key=value>', 'option of the connector, such as stats.ndv.enabled=true; repeatable', keyValue);
 }
 
@@ -129,6 +146,9 @@ export function specOf(options: SpecOptions): { connector: DeepPartial<Connector
     ['policy.not_before', options.notBefore],
     ['policy.enabled', options.schedule ?? (options.interval === undefined ? undefined : options.interval > 0n)],
     ['policy.task_queue', options.taskQueue],
+    ['policy.missing.action', options.missing && MISSING[options.missing as keyof typeof MISSING]],
+    ['policy.missing.drop_after_seconds', options.dropAfter],
+    ['policy.missing.max_share', options.missingMaxShare],
     ['properties', options.property],
   ];
   const connector: Record<string, unknown> = { ...(options.kind && { kind: kindOf(options.kind) }) };
@@ -136,9 +156,13 @@ export function specOf(options: SpecOptions): { connector: DeepPartial<Connector
   for (const [path, value] of given) {
     if (value === undefined) continue;
     paths.push(path);
-    const [first = '', second] = path.split('.').map(camel);
-    if (second === undefined) connector[first] = value;
-    else connector[first] = { ...(connector[first] as object | undefined), [second]: value };
+    const fields = path.split('.').map(camel);
+    let part = connector;
+    for (const field of fields.slice(0, -1)) {
+      part[field] ??= {};
+      part = part[field] as Record<string, unknown>;
+    }
+    part[fields.at(-1) ?? ''] = value;
   }
   return { connector: connector as DeepPartial<Connector>, paths };
 }

@@ -15,7 +15,8 @@ Only what changed since the last job is read. Ctrl-C while it waits stops the wa
 Examples:
   $ reconciler connector trigger lake --wait
   $ reconciler connector trigger lake --namespace sales --table orders --wait
-  $ reconciler connector trigger lake --full --wait --json`;
+  $ reconciler connector trigger lake --full --wait --json
+  $ reconciler connector trigger lake --allow-missing --wait    # many tables were dropped upstream, on purpose`;
 
 interface TriggerOptions {
   full?: boolean;
@@ -23,6 +24,7 @@ interface TriggerOptions {
   table?: string;
   namespace?: string[];
   columns?: string[];
+  allowMissing?: boolean;
 }
 
 export function addTrigger(group: Command): void {
@@ -35,6 +37,7 @@ export function addTrigger(group: Command): void {
     .option('--namespace <list>', 'only tables that go into these namespaces, such as sales,"my ns".eu', list)
     .option('--table <name>', 'only the table with this name in the destination')
     .option('--columns <list>', 'only statistics of these columns', list)
+    .option('--allow-missing', 'mark or drop what is gone upstream, however much that is')
     .addHelpText('after', HELP)
     .action(
       withCatalog(async (context, name: string, options: TriggerOptions) => {
@@ -47,6 +50,7 @@ export function addTrigger(group: Command): void {
           destinationNamespacePaths: options.namespace,
           destinationTableName: options.table,
           destinationColumns: options.columns,
+          allowMissing: options.allowMissing,
           idempotencyKey: randomUUID(),
         };
         const trigger = () => clients.connectors.triggerReconcile(request, patiently());
