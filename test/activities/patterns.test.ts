@@ -47,7 +47,11 @@ const record = (connectorId: string) => ({
 });
 
 async function connector(source: object): Promise<string> {
-  return (await catalog.clients.connectors.createConnector({ connector: connectorSpec({ source }) })).connectorId;
+  return (
+    await catalog.clients.connectors.createConnector({
+      connector: connectorSpec({ source, policy: { missing: { maxShare: 1 } } }),
+    })
+  ).connectorId;
 }
 const scan = (connectorId: string) =>
   environment().run(() =>
@@ -101,7 +105,7 @@ describe('patterns', () => {
 
     await bind(id, 'sales.gone');
     expect(await missing({ bound })).toMatchObject({ marked: 1 });
-    expect(upstream.listed).toEqual(['sales']);
+    expect(upstream.listed).toEqual(['sales', 'sales']);
     const { tables } = await catalog.clients.reconciliation.listBoundTables({ connectorId: id });
     const left = tables.map(({ upstream: of }) => [...(of?.namespacePath ?? []), of?.name].join('.'));
     expect(left).toEqual(['sales.gone_old', 'sales.items', 'sales.orders', 'tmp.gone', 'tmp.scratch']);

@@ -301,7 +301,7 @@ describe('connector trigger', () => {
       errors: '0',
       fullRescan: false,
     });
-    expect(stderr).toMatch(/scanning: 7 of 1,234 tables, 9 snapshots, 10 files, 2\.0 KiB read/);
+    expect(stderr).toMatch(/scanning: 7 of 1,234 tables found, 9 snapshots, 10 files, 2\.0 KiB read/);
   });
 
   it('ends with 1 where the job failed, and says where to look', async () => {
