@@ -1,13 +1,10 @@
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { copiedWarehouse } from './copied-warehouse.ts';
 import { dumpCatalog } from './dump.ts';
-import { ROOT, RunningStack } from './running-stack.ts';
+import { RunningStack } from './running-stack.ts';
 
-const FIXTURES = join(ROOT, 'test/fixtures/iceberg/wh/fx');
 /** Copies of the fixture tables: enough that runs last some seconds, and that tables are packed. */
 const COPIES = 4;
 const KILLS = 50;
@@ -15,25 +12,19 @@ const LONGEST_PAUSE_MS = 2_000;
 const CONNECTORS = ['first', 'second', 'third'];
 
 let stack: RunningStack;
-let warehouse: string;
+let warehouse: ReturnType<typeof copiedWarehouse>;
 let undisturbed: Record<string, string>;
 
 beforeAll(async () => {
-  warehouse = mkdtempSync(join(tmpdir(), 'reconciler-warehouse-'));
-  for (let i = 0; i < COPIES; i++) {
-    const namespace = join(warehouse, `copy${i}`);
-    mkdirSync(namespace);
-    for (const table of readdirSync(FIXTURES))
-      cpSync(join(FIXTURES, table), join(namespace, table), { recursive: true });
-  }
+  warehouse = copiedWarehouse(COPIES);
   stack = await RunningStack.start();
-  await stack.trigger(await stack.connect('undisturbed', warehouse));
+  await stack.trigger(await stack.connect('undisturbed', warehouse.folder));
   undisturbed = await dumpCatalog(stack.catalog, 'undisturbed');
 }, 300_000);
 
 afterAll(async () => {
   await stack?.[Symbol.asyncDispose]();
-  rmSync(warehouse, { recursive: true, force: true });
+  warehouse?.[Symbol.dispose]();
 });
 
 /** Numbers from 0 to 1 that are the same for the same seed (mulberry32). */
@@ -54,7 +45,7 @@ it(`survives kill -9 of worker, catalog and Temporal at ${KILLS} random moments`
   const jobs: string[] = [];
   /** Keeps jobs of the connector coming, incremental and full ones, until the killing is over. */
   async function keepBusy(name: string): Promise<void> {
-    const connectorId = await stack.connect(name, warehouse);
+    const connectorId = await stack.connect(name, warehouse.folder);
     for (let n = 0; killing; n++) {
       const request = { connectorId, fullRescan: n % 2 === 1, idempotencyKey: `${name}-${n}` };
       const jobId = await patiently(async () => (await stack.catalog.connectors.triggerReconcile(request)).jobId);

@@ -35,9 +35,15 @@ export class RunningStack implements AsyncDisposable {
   /**
    * @param env Added to the environment of its processes.
    * @param node Runs them.
+   * @param prepare Called with the data directory before anything is in it.
    */
-  static async start(env: NodeJS.ProcessEnv = {}, node = process.execPath): Promise<RunningStack> {
+  static async start(
+    env: NodeJS.ProcessEnv = {},
+    node = process.execPath,
+    prepare: (dataDir: string) => void = () => {},
+  ): Promise<RunningStack> {
     const dataDir = mkdtempSync(join(tmpdir(), 'reconciler-test-'));
+    prepare(dataDir);
     const [port, uiPort] = [await freePort(), await freePort()];
     const child = spawn(node, [BIN, 'up', '--data-dir', dataDir, '--port', String(port), '--ui-port', String(uiPort)], {
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -46,8 +46,23 @@ function toServerError(error: unknown, about: { method: string }, logger: Logger
   }
   // AbortErrors are calls that the client gave up.
   if (error instanceof ServerError || (error instanceof Error && error.name === 'AbortError')) return error;
+  if (isDiskFull(error)) {
+    logger.error({ ...about, err: error }, 'the disk of the database is full');
+    return new ServerError(Status.UNAVAILABLE, DISK_FULL);
+  }
   logger.error({ ...about, err: error }, 'call failed');
   return new ServerError(Status.INTERNAL, 'internal error of the catalog service; its log says more');
+}
+
+/** Whoever writes waits until there is space again: jobs then go on by themselves. */
+const DISK_FULL =
+  'the disk with the database of the catalog service is full (its log names the file): free some space there; jobs then go on';
+
+/** SQLite's own code, and the system's where the write-ahead log could not grow (https://sqlite.org/rescode.html#full). */
+function isDiskFull(error: unknown): boolean {
+  return (
+    error instanceof Error && 'code' in error && /^(SQLITE_FULL|SQLITE_IOERR_WRITE|ENOSPC)$/.test(String(error.code))
+  );
 }
 
 function details(error: CodedError): ErrorDetails[] {

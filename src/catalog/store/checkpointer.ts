@@ -46,8 +46,8 @@ const timer = setInterval(() => {
   try {
     db.pragma('wal_checkpoint(PASSIVE)');
   } catch (error) {
-    // Busy: the next round does it.
-    if (!String(error.code).startsWith('SQLITE_BUSY')) throw error;
+    // Busy, or the disk is full: a next round does it.
+    if (!/^SQLITE_(BUSY|FULL|IOERR)/.test(error.code)) throw error;
   }
 }, workerData.intervalMs);
 parentPort.once('message', () => {

@@ -74,6 +74,9 @@ function withStatementCache(sqlite: BetterSqlite.Database) {
   const statements = new Map<string, BetterSqlite.Statement>();
   return {
     prepare(sql: string): BetterSqlite.Statement {
+      // SQLite itself has rolled back where the disk was full (https://sqlite.org/lang_transaction.html, section 3). Kysely does not
+      // know: its own rollback would fail and hide the cause.
+      if (sql === 'rollback' && !sqlite.inTransaction) return sqlite.prepare('select 1 where 0');
       const known = statements.get(sql);
       if (known) {
         // To the end of the map: the first ones are the longest unused.
