@@ -1,21 +1,16 @@
 import { Client, Connection } from '@temporalio/client';
+import { jobRuns } from '../test/synthetic/job-runs.ts';
 
 /** Events in Temporal's history of a job, over all runs where it continued as new. */
 export async function historyEvents(address: string, workflowId: string): Promise<{ events: number; runs: number }> {
   const connection = await Connection.connect({ address });
   try {
-    const client = new Client({ connection });
-    let events = 0;
-    let runs = 0;
-    // A chain is walked from its first run: the last event of each names the next.
-    const last = await client.workflow.getHandle(workflowId).describe();
-    const first = last.raw.workflowExecutionInfo?.firstRunId || last.runId;
-    for (let runId: string | undefined | null = first; runId; runs++) {
-      const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-      events += history.events?.length ?? 0;
-      runId = history.events?.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId;
+    const sum = { events: 0, runs: 0 };
+    for await (const { events } of jobRuns(new Client({ connection }), workflowId)) {
+      sum.events += events.length;
+      sum.runs += 1;
     }
-    return { events, runs };
+    return sum;
   } finally {
     await connection.close();
   }

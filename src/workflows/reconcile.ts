@@ -32,13 +32,25 @@ const PACK = 20;
 /** Of one snapshot in a job. */
 const SPLITS = 3;
 
+/**
+ * A run gives way to the next one here: Temporal suggests it at 4,096 events or 4 MiB (`limit.historyCount.suggestContinueAsNew`,
+ * `limit.historySize…`), and what is in flight shall end below that.
+ */
+const MOST_EVENTS = 3_500;
+const MOST_BYTES = 3 * 1024 * 1024;
+
 /** Where a run goes on after continue-as-new. */
 interface Carried {
   job: CarriedJob;
   destination: Destination;
-  cursor: WalkCursor;
+  /** Absent where all pages were scanned. */
+  cursor?: WalkCursor;
   /** Tables listed so far, if all of them were bound before this job. */
   bound?: BoundTables;
+  /** As the last page said. */
+  hasViews?: boolean;
+  /** Tables that failed in a pack and were not run by themselves yet. At most a pack for each that runs in parallel. */
+  again?: TableRef[];
 }
 
 /**
@@ -63,7 +75,7 @@ export async function reconcile(request: ReconcileRequest, carried?: Carried): P
     const narrowed = request.scope !== undefined || request.retryOf !== undefined;
     if (before?.tables && !narrowed) job.progress.tablesExpected = before.tables;
 
-    const { hasViews, bound } = await ingestChangedTables(request, job, connector, { ...carried, destination });
+    const { hasViews, bound } = await ingestChangedTables(request, job, connector, destination, carried);
     const viewsListed = hasViews && (await bringInViews(request, job, connector));
 
     const { tablesScanned, tablesFiltered, viewsScanned, errors } = job.progress;
@@ -111,15 +123,30 @@ async function ingestChangedTables(
   request: ReconcileRequest,
   job: Job,
   { connectorId, maxParallel }: ResolvedConnector,
-  from: Omit<Carried, 'job' | 'cursor'> & { cursor?: WalkCursor },
+  destination: Carried['destination'],
+  carried?: Carried,
 ): Promise<{ hasViews: boolean; bound?: BoundTables }> {
   const { full = false, scope } = request;
   const pool = new Pool(maxParallel);
-  let { cursor } = from;
-  let hasViews = false;
-  let bound = cursor ? from.bound : { count: 0, numberSum: 0 };
+  let { cursor, hasViews = false, bound } = carried ?? { bound: { count: 0, numberSum: 0 } };
+  const left: TableRef[] = [];
+  const goOn = async (): Promise<never> => {
+    await pool.drain();
+    await record(job);
+    return continueAsNew<typeof reconcile>(request, {
+      job: job.carry(),
+      destination,
+      cursor,
+      bound,
+      hasViews,
+      again: left,
+    });
+  };
   try {
-    do {
+    for (const tables of inPacks(carried?.again ?? [], PACK)) {
+      await pool.add(() => ingestSingly(job, pool, { connectorId, full, scope }, tables, left));
+    }
+    while (!carried || cursor) {
       job.phase('scanning and ingesting tables');
       const written = job.record();
       const page = await ingestOn(job).scanTables({ connectorId, full, scope, cursor, record: written });
@@ -135,22 +162,16 @@ async function ingestChangedTables(
       const packed =
         changed > SINGLE_TABLES_BEFORE || (changed > SINGLE_TABLES && page.changed.length > 0 && patched('pack-early'));
       for (const tables of inPacks(page.changed, packed ? PACK : 1)) {
-        await pool.add(() => ingestPack(job, pool, { connectorId, full, scope }, tables));
+        await pool.add(() => ingestPack(job, pool, { connectorId, full, scope }, tables, left));
       }
       cursor = page.cursor;
       hasViews = page.hasViews ?? false;
-
-      if (cursor && workflowInfo().continueAsNewSuggested) {
-        await pool.drain();
-        await record(job);
-        await continueAsNew<typeof reconcile>(request, {
-          job: job.carry(),
-          destination: from.destination,
-          cursor,
-          bound,
-        });
-      }
-    } while (cursor);
+      if (!cursor) break;
+      // Older workflows wait for the suggestion.
+      if (workflowInfo().continueAsNewSuggested || historyIsFull()) await goOn();
+    }
+    await pool.drain();
+    if (left.length > 0) await goOn();
   } finally {
     // Nothing may still be written when the connector is released: not after a failed scan, nor after a cancel, which
     // ends the tables in flight.
@@ -161,6 +182,12 @@ async function ingestChangedTables(
   if (cancellation.consideredCancelled) await cancellation.cancelRequested;
   // A workflow that was begun by a worker which knew no views goes on without them.
   return { hasViews: hasViews && patched('views'), bound };
+}
+
+function historyIsFull(): boolean {
+  const { continueAsNewSuggested, historyLength, historySize } = workflowInfo();
+  const full = continueAsNewSuggested || historyLength > MOST_EVENTS || historySize > MOST_BYTES;
+  return full && patched('room-in-history');
 }
 
 function plus(bound: BoundTables | undefined, { scanned, boundSum }: ScanPage): BoundTables | undefined {
@@ -191,7 +218,13 @@ async function bringInViews(request: ReconcileRequest, job: Job, { connectorId }
 type IngestOptions = Pick<Parameters<ReturnType<typeof ingestOn>['ingestTable']>[0], 'connectorId' | 'full' | 'scope'>;
 
 /** Ingests some tables in one activity; one that fails there, or is to be split, is run again by itself, with its own retries. */
-async function ingestPack(job: Job, pool: Pool, options: IngestOptions, tables: TableRef[]): Promise<void> {
+async function ingestPack(
+  job: Job,
+  pool: Pool,
+  options: IngestOptions,
+  tables: TableRef[],
+  left: TableRef[],
+): Promise<void> {
   if (tables.length === 1) return ingestOne(job, pool, options, tables[0]!);
   const label = `${text(tables[0]!)} … ${text(tables.at(-1)!)} (${tables.length} tables)`;
   job.begin(label);
@@ -209,7 +242,24 @@ async function ingestPack(job: Job, pool: Pool, options: IngestOptions, tables: 
   } finally {
     job.end(label);
   }
-  for (const table of again) await ingestOne(job, pool, options, table);
+  await ingestSingly(job, pool, options, again, left);
+}
+
+/** Ingests tables by themselves, one after the other. What the history has no room for goes to `left`, for the next run. */
+async function ingestSingly(
+  job: Job,
+  pool: Pool,
+  options: IngestOptions,
+  tables: TableRef[],
+  left: TableRef[],
+): Promise<void> {
+  for (const [i, table] of tables.entries()) {
+    if (historyIsFull()) {
+      left.push(...tables.slice(i));
+      return;
+    }
+    await ingestOne(job, pool, options, table);
+  }
 }
 
 /** Ingests one table. Its failure, after its retries, is counted and the job goes on. */
@@ -238,7 +288,7 @@ async function ingestOne(job: Job, pool: Pool, options: IngestOptions, table: Ta
 }
 
 /** A history holds what a split costs only while it is short; past that the snapshots that are left come in one activity each. */
-const maySplit = () => !workflowInfo().continueAsNewSuggested;
+const maySplit = () => !historyIsFull();
 
 /** Brings in the groups of a split snapshot, several at once. The first that fails ends it; those that are in stay. */
 async function ingestGroups(
