@@ -3,7 +3,7 @@ import { progressMessage } from '../clients/progress-message.ts';
 import { JobState, type ReconcileJob } from '../generated/reconciler/v1/jobs.ts';
 import type { Progress } from '../workflows/contract.ts';
 import type { ServiceDeps } from './deps.ts';
-import { setRunningJob } from './store/connectors.ts';
+import { findConnector, setRunningJob } from './store/connectors.ts';
 import { getJob, hasEnded, putJob } from './store/jobs.ts';
 
 /**
@@ -28,30 +28,60 @@ const UNKNOWN = {
   message: 'Temporal does not know its workflow any more: it was never started, or was deleted',
 };
 
+export interface JobStatus {
+  /** A job as it is now, with live counters while it runs. */
+  status(jobId: string): Promise<ReconcileJob>;
+  /** A job's record, and how its workflow stands; undefined where that is not known, or of no account any more. */
+  settled(jobId: string): Promise<{ job: ReconcileJob; standing?: WorkflowStanding }>;
+}
+
 /**
- * Gives a job as it is now: with live counters while it runs, and brought to its end where Temporal knows that it has ended
- * without a word. Where Temporal cannot be asked, the record answers.
+ * Tells of jobs. One that Temporal knows to have ended without a word is brought to its end. Where Temporal cannot be asked, the record
+ * answers.
  */
-export function createJobStatus({ db, jobs, logger, observeJob }: ServiceDeps, isStarting: (jobId: string) => boolean) {
-  return async function jobStatus(jobId: string): Promise<ReconcileJob> {
+export function createJobStatus(
+  { db, jobs, logger, observeJob }: ServiceDeps,
+  isStarting: (jobId: string) => boolean,
+): JobStatus {
+  return {
+    settled,
+
+    async status(jobId) {
+      const { job, standing } = await settled(jobId);
+      if (standing !== 'RUNNING') return job;
+      const progress = await jobs()
+        .then((control) => control.progress(jobId))
+        .catch(() => undefined);
+      return withHolder(progress ? withProgress(await getJob(db, jobId), progress) : job);
+    },
+  };
+
+  async function settled(jobId: string): Promise<{ job: ReconcileJob; standing?: WorkflowStanding }> {
     const job = await getJob(db, jobId);
-    if (hasEnded(job.state) || isStarting(jobId)) return job;
+    if (hasEnded(job.state) || isStarting(jobId)) return { job };
     let standing: WorkflowStanding | undefined;
-    let progress: Progress | undefined;
     try {
-      const control = await jobs();
-      standing = await control.describe(jobId);
-      if (standing === 'RUNNING') progress = await control.progress(jobId);
+      standing = await (await jobs()).describe(jobId);
     } catch (error) {
       logger.warn({ job: jobId, err: error }, 'Temporal cannot be asked about a job');
-      return job;
+      return { job };
     }
-    if (standing === 'RUNNING') return progress ? withProgress(await getJob(db, jobId), progress) : job;
+    if (standing === 'RUNNING') return { job, standing };
     // Completed: the record came before, or is about to.
-    if (standing === 'COMPLETED') return getJob(db, jobId);
-    if (standing === undefined && Date.now() - (job.createdAt?.getTime() ?? 0) < START_GRACE_MS) return job;
-    return bringToEnd(jobId, standing === undefined ? UNKNOWN : LOST[standing]);
-  };
+    if (standing === 'COMPLETED') return { job: await getJob(db, jobId), standing };
+    if (standing === undefined && job.runId === '' && Date.now() - (job.createdAt?.getTime() ?? 0) < START_GRACE_MS) {
+      return { job };
+    }
+    return { job: await bringToEnd(jobId, standing === undefined ? UNKNOWN : LOST[standing]), standing };
+  }
+
+  /** One that waits says for which job. */
+  async function withHolder(job: ReconcileJob): Promise<ReconcileJob> {
+    if (job.state !== JobState.JS_QUEUED) return job;
+    const holder = (await findConnector(db, job.connectorId))?.runningJobId ?? '';
+    if (holder === '' || holder === job.jobId) return job;
+    return { ...job, message: `waits for job ${holder}, which has the connector` };
+  }
 
   async function bringToEnd(jobId: string, lost: { state: JobState; message: string }): Promise<ReconcileJob> {
     const [before, after] = await db.transaction().execute(async (trx) => {

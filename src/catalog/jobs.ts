@@ -1,23 +1,19 @@
 import { z } from 'zod';
 import { failureMessage } from '../clients/progress-message.ts';
-import { CodedError } from '../errors.ts';
 import {
-  type Connector,
-  ConnectorState,
   type ConnectorsServiceImplementation,
   TriggerReconcileRequest,
 } from '../generated/reconciler/v1/connectors.ts';
-import { JobState, JobTrigger, jobChangeKindToJSON, ReconcileJob } from '../generated/reconciler/v1/jobs.ts';
+import { jobChangeKindToJSON } from '../generated/reconciler/v1/jobs.ts';
 import { parseName } from '../names.ts';
-import type { ReconcileRequest } from '../workflows/contract.ts';
 import { checkColumns } from './connector-checks.ts';
 import type { ServiceDeps } from './deps.ts';
-import { sortableId } from './ids.ts';
-import { createJobStatus } from './job-status.ts';
+import { requestOf } from './job-request.ts';
 import { PageTokens, page, pageSize } from './rpc/page-token.ts';
 import { Checks } from './rpc/violations.ts';
+import { createJobStarter } from './start-jobs.ts';
 import { getConnector } from './store/connectors.ts';
-import { answeredBefore, rememberAnswer, requestHash } from './store/idempotency.ts';
+import { requestHash } from './store/idempotency.ts';
 import * as store from './store/jobs.ts';
 
 const jobTokens = new PageTokens('ListReconcileJobs', z.object({ createdAt: z.number(), jobId: z.string() }));
@@ -37,27 +33,23 @@ type JobCalls = Pick<
 /** The calls of the service Connectors that are about jobs. */
 export function createJobCalls(deps: ServiceDeps): JobCalls {
   const { db, jobs } = deps;
-  // Jobs between their record and Temporal's answer: their workflow may not be there yet.
-  const starting = new Map<string, Promise<void>>();
-  const status = createJobStatus(deps, (jobId) => starting.has(jobId));
+  const {
+    jobFor,
+    status: { status },
+  } = createJobStarter(deps);
 
   return {
     async triggerReconcile(request) {
       checkTrigger(request);
-      const hash = requestHash(TriggerReconcileRequest.encode(request).finish());
-      const { job, connector } = await db.transaction().execute(async (trx) => {
-        const connector = await getConnector(trx, request.connectorId);
-        const first = await answeredBefore(trx, 'TriggerReconcile', request.idempotencyKey, hash);
-        const known = first === undefined ? undefined : await store.findJob(trx, first);
-        if (known) return { job: known, connector };
-        refuseInactive(connector);
-        const job = await store.putJob(trx, queuedJob(connector, request));
-        await rememberAnswer(trx, 'TriggerReconcile', request.idempotencyKey, hash, job.jobId);
-        return { job, connector };
+      return jobFor({
+        scope: 'TriggerReconcile',
+        idempotencyKey: request.idempotencyKey,
+        hash: requestHash(TriggerReconcileRequest.encode(request).finish()),
+        async wanted(trx) {
+          const connector = await getConnector(trx, request.connectorId);
+          return { connector, request: requestOf(connector, request) };
+        },
       });
-      // A record without a run id was not started yet: by this call, or by one with the same key that was cut off.
-      if (job.runId === '' && !store.hasEnded(job.state)) await start(job, connector, request);
-      return { jobId: job.jobId };
     },
 
     async getReconcileJob(request) {
@@ -80,6 +72,8 @@ export function createJobCalls(deps: ServiceDeps): JobCalls {
       const job = await store.getJob(db, request.jobId);
       if (store.hasEnded(job.state)) return job;
       await (await jobs()).cancel(job.jobId);
+      // From now on it answers for no trigger that is equal to it.
+      await db.transaction().execute((trx) => store.markCancelling(trx, job.jobId));
       return status(job.jobId);
     },
 
@@ -112,31 +106,6 @@ export function createJobCalls(deps: ServiceDeps): JobCalls {
     if (live.length === 0) return;
     await db.transaction().execute((trx) => store.putFailures(trx, jobId, live.map(failureMessage)));
   }
-
-  /** Starts the workflow once, however many calls with the same key ask for it. */
-  function start(job: ReconcileJob, connector: Connector, request: TriggerReconcileRequest): Promise<void> {
-    const running =
-      starting.get(job.jobId) ?? startOnce(job, connector, request).finally(() => starting.delete(job.jobId));
-    starting.set(job.jobId, running);
-    return running;
-  }
-
-  async function startOnce(job: ReconcileJob, connector: Connector, request: TriggerReconcileRequest): Promise<void> {
-    const named = { id: connector.connectorId, name: connector.displayName };
-    let runId: string;
-    try {
-      ({ runId } = await (await jobs()).start(job.jobId, workflowInput(connector, request), named));
-    } catch (error) {
-      await db.transaction().execute((trx) => store.deleteJob(trx, job.jobId));
-      if (error instanceof CodedError) throw error;
-      throw new CodedError('UNAVAILABLE', `job could not be started: ${(error as Error).message}`, { cause: error });
-    }
-    await db.transaction().execute(async (trx) => {
-      // The worker may have recorded more by now.
-      const recorded = (await store.findJob(trx, job.jobId)) ?? job;
-      await store.putJob(trx, { ...recorded, runId: recorded.runId || runId });
-    });
-  }
 }
 
 const MAX_PATHS = 1000;
@@ -164,50 +133,4 @@ function checkJobId(jobId: string): void {
   const checks = new Checks();
   checks.id(jobId, 'job_id');
   checks.done();
-}
-
-function refuseInactive(connector: Connector): void {
-  if (connector.state === ConnectorState.CONNECTOR_STATE_ACTIVE) return;
-  const state = connector.state.replace('CONNECTOR_STATE_', '');
-  throw new CodedError(
-    'FAILED_PRECONDITION',
-    `connector '${connector.displayName}' is ${state}: only an ACTIVE one can run`,
-  );
-}
-
-function queuedJob(connector: Connector, request: TriggerReconcileRequest): ReconcileJob {
-  return ReconcileJob.fromPartial({
-    jobId: jobIdFor(connector.displayName),
-    connectorId: connector.connectorId,
-    connectorName: connector.displayName,
-    state: JobState.JS_QUEUED,
-    message: 'waits for a worker',
-    fullRescan: request.fullRescan,
-    phase: 'queued',
-    trigger: JobTrigger.JOB_TRIGGER_MANUAL,
-  });
-}
-
-/** Readable, safe in a URL, and newer ones sort behind older ones of the same connector. */
-export function jobIdFor(connectorName: string): string {
-  const plain = connectorName
-    .normalize('NFKD')
-    .replace(/[^A-Za-z0-9._-]+/g, '-')
-    .replace(/^-+|-+$/g, '')
-    .slice(0, 60);
-  return `reconcile-${plain || 'connector'}-${sortableId()}`;
-}
-
-function workflowInput(connector: Connector, request: TriggerReconcileRequest): ReconcileRequest {
-  const scope: NonNullable<ReconcileRequest['scope']> = {};
-  if (request.destinationNamespacePaths.length > 0) scope.namespaces = request.destinationNamespacePaths;
-  if (request.destinationTableName !== '') scope.table = request.destinationTableName;
-  if (request.destinationColumns.length > 0) scope.columns = request.destinationColumns;
-  return {
-    connector: connector.connectorId,
-    trigger: 'manual',
-    ...(request.fullRescan ? { full: true } : {}),
-    ...(request.allowMissing ? { allowMissing: true } : {}),
-    ...(Object.keys(scope).length > 0 ? { scope } : {}),
-  };
 }

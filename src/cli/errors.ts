@@ -53,6 +53,11 @@ export interface Failure {
 const NO_CONNECTION =
   /No connection established|Name resolution failed|ECONNREFUSED|ECONNRESET|ENOTFOUND|EHOSTUNREACH|ETIMEDOUT|Connection dropped|Socket closed|read ECONN|Keepalive timeout/i;
 
+/** No server answered the call, in contrast to one that says itself that something else cannot be reached. */
+export function isUnanswered(error: unknown): boolean {
+  return error instanceof ClientError && error.code === Status.UNAVAILABLE && NO_CONNECTION.test(error.details);
+}
+
 export function isUnreachable(error: unknown): boolean {
   return error instanceof ClientError && error.code === Status.UNAVAILABLE;
 }
@@ -66,7 +71,7 @@ export function describeFailure(error: unknown): Failure {
 
 function describeCall(error: ClientError, address: string): Failure {
   const code = Status[error.code];
-  if (error.code === Status.UNAVAILABLE && NO_CONNECTION.test(error.details)) {
+  if (isUnanswered(error)) {
     const why = error.details
       .replace(/^.*Last error: (Error: )?/, '')
       .replace(/\.?\s*Resolution note:.*$/, '')

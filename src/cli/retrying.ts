@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ClientError, Status } from 'nice-grpc';
 import { CodedError } from '../errors.ts';
+import { isUnanswered } from './errors.ts';
 
 /** A catalog service that is started again is there within seconds; one that was stopped is given up. */
 const GIVE_UP_AFTER_MS = 60_000;
@@ -17,10 +18,16 @@ export async function retrying<T>(call: () => Promise<T>, signal?: AbortSignal):
       return await call();
     } catch (error) {
       if (!isPassing(error) || Date.now() - started > GIVE_UP_AFTER_MS) throw error;
-      if (attempt === 2) process.stderr.write('the catalog service does not answer; trying again for a minute\n');
+      if (attempt === 2) process.stderr.write(`${reason(error)}; trying again for a minute\n`);
       await sleep(PAUSE_MS, undefined, { signal });
     }
   }
+}
+
+/** The catalog service may say itself that Temporal is away. */
+function reason(error: unknown): string {
+  if (!(error instanceof ClientError) || isUnanswered(error)) return 'the catalog service does not answer';
+  return error.details.replace(/\.$/, '') || 'the catalog service is not ready';
 }
 
 function isPassing(error: unknown): boolean {

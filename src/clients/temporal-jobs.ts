@@ -25,6 +25,10 @@ import { hasSearchAttributes } from './search-attributes-registered.ts';
 
 /** How long a query waits for a worker before the recorded progress is taken instead. */
 const QUERY_DEADLINE_MS = 1_500;
+/** How long Temporal may take to say anything. */
+const ANSWER_MS = 10_000;
+/** How long it may take to start a workflow. */
+const START_MS = 30_000;
 /** A worker that is there validates at once; the upstream's own time limits are shorter. */
 const VALIDATE_TIMEOUT = '60s';
 
@@ -42,6 +46,8 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
   return {
     async start(jobId, request, connector) {
       const c = await client();
+      // Where Temporal does not answer at all, nothing was started. Where it did, and not the start, that is not known.
+      await reachable(() => c.withDeadline(Date.now() + ANSWER_MS, () => c.workflowService.getSystemInfo({})));
       const mode = request.full ? 'full' : 'incremental';
       const attributes = (await hasSearchAttributes(c))
         ? new TypedSearchAttributes([
@@ -51,7 +57,7 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
           ])
         : undefined;
       try {
-        const handle = await reachable(() =>
+        const handle = await c.withDeadline(Date.now() + START_MS, () =>
           c.workflow.start(RECONCILE_WORKFLOW, {
             workflowId: jobId,
             taskQueue: TASK_QUEUE,
@@ -65,6 +71,13 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
         );
         return { runId: handle.firstExecutionRunId };
       } catch (error) {
+        if (isUnanswered(error)) {
+          throw new CodedError(
+            'DEADLINE_EXCEEDED',
+            `Temporal was asked to start job ${jobId} and did not answer: it may run. \`reconciler job get ${jobId}\` tells.`,
+            { cause: error },
+          );
+        }
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
         const { runId } = await reachable(() => c.workflow.getHandle(jobId).describe());
         return { runId };
@@ -199,13 +212,15 @@ async function reachable<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {
-    const cause = error instanceof Error && isGrpcServiceError(error.cause) ? error.cause : error;
-    // UNAVAILABLE and DEADLINE_EXCEEDED of @grpc/grpc-js.
-    if (isGrpcServiceError(cause) && (cause.code === 14 || cause.code === 4)) {
-      throw new CodedError('UNAVAILABLE', 'Temporal cannot be reached. Is it running? See TEMPORAL_ADDRESS.', {
-        cause: error,
-      });
-    }
-    throw error;
+    if (!isUnanswered(error)) throw error;
+    throw new CodedError('UNAVAILABLE', 'Temporal cannot be reached. Is it running? See TEMPORAL_ADDRESS.', {
+      cause: error,
+    });
   }
+}
+
+/** UNAVAILABLE and DEADLINE_EXCEEDED of @grpc/grpc-js. */
+function isUnanswered(error: unknown): boolean {
+  const cause = error instanceof Error && isGrpcServiceError(error.cause) ? error.cause : error;
+  return isGrpcServiceError(cause) && (cause.code === 14 || cause.code === 4);
 }

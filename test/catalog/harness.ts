@@ -19,11 +19,16 @@ export class FakeJobs implements JobControl {
   readonly progressOf = new Map<string, Progress>();
   readonly cancelled: string[] = [];
   down = false;
+  /** Answers of starts get lost: what was started, if anything, nobody hears. */
+  lost: 'nothing' | 'before' | 'after' = 'nothing';
 
   async start(jobId: string, request: ReconcileRequest, connector: { id: string; name: string }) {
     this.#reach();
-    this.started.push({ jobId, request, connector });
+    const lost = new CodedError('DEADLINE_EXCEEDED', `Temporal did not answer about ${jobId}`);
+    if (this.lost === 'before') throw lost;
+    if (!this.standing.has(jobId)) this.started.push({ jobId, request, connector });
     this.standing.set(jobId, 'RUNNING');
+    if (this.lost === 'after') throw lost;
     return { runId: `run-of-${jobId}` };
   }
 

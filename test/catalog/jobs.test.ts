@@ -153,9 +153,12 @@ describe('jobs', () => {
   it('that Temporal does not know get time to start, then count as failed', async () => {
     const { connectors, reconciliation } = catalog.clients;
     const { connectorId } = await create();
+    await reconciliation.recordJob({ job: { jobId: 'starts', connectorId, state: JobState.JS_QUEUED } });
+    expect((await connectors.getReconcileJob({ jobId: 'starts' })).state).toBe(JobState.JS_QUEUED);
+    // One that was started has no such time.
     const { jobId } = await connectors.triggerReconcile({ connectorId });
     catalog.jobs.standing.delete(jobId);
-    expect((await connectors.getReconcileJob({ jobId })).state).toBe(JobState.JS_QUEUED);
+    expect((await connectors.getReconcileJob({ jobId })).state).toBe(JobState.JS_FAILED);
     const old = { jobId: 'by-hand', connectorId, state: JobState.JS_RUNNING, createdAt: new Date(Date.now() - 60_000) };
     await reconciliation.recordJob({ job: old });
     expect(await connectors.getReconcileJob({ jobId: 'by-hand' })).toMatchObject({

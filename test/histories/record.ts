@@ -39,7 +39,7 @@ try {
   await until(jobId);
   // Two that wait for the connector: one is cancelled, one gets it.
   const waiting = await stack.catalog.connectors.triggerReconcile({ connectorId: many });
-  const cancelled = await stack.catalog.connectors.triggerReconcile({ connectorId: many });
+  const cancelled = await stack.catalog.connectors.triggerReconcile({ connectorId: many, fullRescan: true });
   await stack.catalog.connectors.cancelReconcileJob({ jobId: cancelled.jobId });
   await stack.ended(jobId);
   await save('packed', jobId);

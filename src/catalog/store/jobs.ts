@@ -143,6 +143,35 @@ export async function unfinishedJobs(db: Db, connectorId: string, limit: number)
   return rows.map((row) => row.job_id);
 }
 
+/** Phase of a waiting job that was asked to cancel. */
+const CANCELLING = 'cancelling';
+
+/** Jobs that wait for their connector, newest first. Not those that were asked to cancel. */
+export async function waitingJobs(db: Db, connectorId: string, limit: number): Promise<ReconcileJob[]> {
+  const rows = await db
+    .selectFrom('jobs')
+    .innerJoin('connectors', 'connectors.connector_id', 'jobs.connector_id')
+    .selectAll('jobs')
+    .where('jobs.connector_id', '=', connectorId)
+    .where('jobs.state', '=', 'JS_QUEUED')
+    .whereRef('connectors.running_job_id', '!=', 'jobs.job_id')
+    .where('jobs.phase', '!=', CANCELLING)
+    .orderBy('jobs.created_at', 'desc')
+    .limit(limit)
+    .execute();
+  return rows.map(toMessage);
+}
+
+/** A job that waits was asked to cancel. */
+export async function markCancelling(db: Db, jobId: string): Promise<void> {
+  await db
+    .updateTable('jobs')
+    .set({ phase: CANCELLING })
+    .where('job_id', '=', jobId)
+    .where('state', '=', 'JS_QUEUED')
+    .execute();
+}
+
 /** Upserts failures by table. */
 export async function putFailures(db: Db, jobId: string, failures: readonly JobFailure[]): Promise<void> {
   for (const { table, code, message, failedAt, kind } of failures) {

@@ -10,7 +10,8 @@ import { connectorOf } from '../resolve.ts';
 import { retrying } from '../retrying.ts';
 
 const HELP = `
-Only what changed since the last job is read. Ctrl-C while it waits stops the waiting, not the job.
+Only what changed since the last job is read. While another job has the connector this one waits; a trigger equal to one
+that waits gives that job. Ctrl-C while it waits stops the waiting, not the job.
 
 Examples:
   $ reconciler connector trigger lake --wait
@@ -55,6 +56,7 @@ export function addTrigger(group: Command): void {
         };
         const trigger = () => clients.connectors.triggerReconcile(request, patiently());
         const response = await (options.wait ? retrying(trigger) : trigger());
+        if (response.existing) out.note('an equal job waits already: that one will do it');
         if (temporalUi) out.note(`watch it: ${workflowLink(temporalUi, response.jobId)}`);
         if (options.wait) return finishWith(context, await followJob(context, response.jobId));
         await out.message(TriggerReconcileResponse, response, ({ jobId }) => jobId);

@@ -121,5 +121,7 @@ function linesOn(stream: NodeJS.WriteStream): ProgressView {
 }
 
 function phaseOf(job: ReconcileJob): string {
-  return job.state === JobState.JS_RUNNING && job.phase ? job.phase : word(job.state, 'JS_');
+  if (job.state === JobState.JS_RUNNING && job.phase) return job.phase;
+  const state = word(job.state, 'JS_');
+  return job.state === JobState.JS_QUEUED && job.message ? `${state}: ${job.message}` : state;
 }
