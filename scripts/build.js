@@ -42,7 +42,10 @@ async function build() {
   rmSync(old, { recursive: true, force: true });
 }
 
-/** Bundled once here, so that a worker starts without webpack and every worker runs the same code. */
+/**
+ * Bundled once here, so that a worker starts without webpack and every worker runs the same code. Twice: the second one is for workers
+ * with a payload codec.
+ */
 async function bundleWorkflows() {
   const workflows = join(src, 'workflows', 'index.ts');
   if (!existsSync(workflows)) {
@@ -50,8 +53,14 @@ async function bundleWorkflows() {
     return;
   }
   const { bundleWorkflowCode, DefaultLogger } = await import('@temporalio/worker');
-  const { code } = await bundleWorkflowCode({ workflowsPath: workflows, logger: new DefaultLogger('WARN') });
-  writeFileSync(join(target, 'workflow-bundle.js'), code);
+  const options = { workflowsPath: workflows, logger: new DefaultLogger('WARN') };
+  const failureConverterPath = join(src, 'clients', 'encoded-failures.cjs');
+  const [plain, encoding] = await Promise.all([
+    bundleWorkflowCode(options),
+    bundleWorkflowCode({ ...options, failureConverterPath }),
+  ]);
+  writeFileSync(join(target, 'workflow-bundle.js'), plain.code);
+  writeFileSync(join(target, 'workflow-bundle-encoding.js'), encoding.code);
 }
 
 function tool(name, args) {

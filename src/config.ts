@@ -2,6 +2,7 @@ import { homedir, userInfo } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 import { CodedError } from './errors.ts';
+import { isSecretReference, REFERENCE_FORM } from './secrets.ts';
 
 /** Address of the catalog service that `reconciler up` uses unless told otherwise. */
 export const DEFAULT_ADDRESS = '127.0.0.1:7460';
@@ -30,8 +31,35 @@ const schema = z.object({
     .transform((text) => text.split(delimiter).filter((root) => root !== ''))
     .refine((roots) => roots.every(isAbsolute), 'has a folder that is not an absolute path')
     .optional(),
+  /** Keys that encrypt what goes to Temporal: `id=reference,id=reference`. The first encrypts, all decrypt. Unset: nothing is encrypted. */
+  RECONCILER_CODEC_KEYS: z
+    .string()
+    .transform((text) => text.split(',').map(codecKey))
+    .refine(
+      (keys) => keys.every(({ reference }) => isSecretReference(reference)),
+      `has a key that is no reference: give id=${REFERENCE_FORM}, never the key itself`,
+    )
+    .refine((keys) => keys.every(({ id }) => KEY_ID.test(id)), 'has a key whose id is not letters, digits, _, . or -')
+    .refine((keys) => new Set(keys.map(({ id }) => id)).size === keys.length, 'has two keys with the same id')
+    .optional(),
   XDG_CACHE_HOME: z.string().optional(),
 });
+
+/** Values that may be, or hold, what should not be repeated. */
+const UNTOLD = ['RECONCILER_CODEC_KEYS'];
+
+const KEY_ID = /^[\w.-]{1,64}$/;
+
+/** A key of the payload codec: its id, which stands in every payload, and where the key itself is found. */
+export interface CodecKeyReference {
+  id: string;
+  reference: string;
+}
+
+function codecKey(entry: string): CodecKeyReference {
+  const [id = '', ...reference] = entry.trim().split('=');
+  return { id, reference: reference.join('=') };
+}
 
 export interface Config {
   address: string;
@@ -44,6 +72,8 @@ export interface Config {
   logLevel: string;
   /** Undefined where the setting is. */
   localRoots?: string[];
+  /** Empty: payloads are not encrypted. */
+  codecKeys: CodecKeyReference[];
 }
 
 /**
@@ -56,7 +86,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const name = String(issue?.path[0]);
-    throw new CodedError('INVALID_ARGUMENT', `${name}=${env[name]} ${issue?.message}. Set it right or unset it.`);
+    const shown = UNTOLD.includes(name) ? name : `${name}=${env[name]}`;
+    throw new CodedError('INVALID_ARGUMENT', `${shown} ${issue?.message}. Set it right or unset it.`);
   }
   const v = parsed.data;
   return {
@@ -69,6 +100,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     temporalUi: v.RECONCILER_TEMPORAL_UI,
     logLevel: v.RECONCILER_LOG_LEVEL,
     localRoots: v.RECONCILER_LOCAL_ROOTS,
+    codecKeys: v.RECONCILER_CODEC_KEYS ?? [],
   };
 }
 

@@ -8,6 +8,7 @@ import type { ActivityDeps } from './activities/deps.ts';
 import { createControlActivities, createIngestActivities } from './activities/index.ts';
 import { sharedSources } from './activities/shared-sources.ts';
 import { type CatalogClients, connectCatalog } from './clients/catalog.ts';
+import { openPayloadCodec } from './clients/payload-codec.ts';
 import { hasSearchAttributes } from './clients/search-attributes-registered.ts';
 import { connectTemporal } from './clients/temporal.ts';
 import { temporalJobControl } from './clients/temporal-jobs.ts';
@@ -35,7 +36,8 @@ export interface RunningWorker {
  *
  * @param options.ingestQueues task queues of ingests; without any the common one
  * @param options.openConnector opens upstreams; without it, after their kind
- * @throws CodedError UNAVAILABLE where Temporal cannot be reached, or an address of `config` cannot be listened on
+ * @throws CodedError UNAVAILABLE where Temporal cannot be reached, or an address of `config` cannot be listened on; that of a
+ *   codec key which cannot be read
  */
 export async function startWorker(options: {
   config: Config;
@@ -48,7 +50,8 @@ export async function startWorker(options: {
   const ingestQueues = [...new Set(options.ingestQueues ?? [INGEST_TASK_QUEUE])];
   installRuntime({ logger, metricsAddress: config.metricsAddress });
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
-  const client: Client = await connectTemporal();
+  const codec = await openPayloadCodec(config.codecKeys);
+  const client: Client = await connectTemporal(codec);
   const connection = await NativeConnection.connect(connectionOptions);
   const catalog = connectCatalog(config.address);
   const open: ActivityDeps['openFresh'] = (spec) => openOne(spec, { localRoots: config.localRoots });
@@ -67,11 +70,13 @@ export async function startWorker(options: {
     shutdownGraceTime: SHUTDOWN_GRACE,
     // Cancellation reaches activities in the answers to their heartbeats, which the SDK else sends every 48 s.
     maxHeartbeatThrottleInterval: '2s',
+    // Messages of failures name tables: with a codec they are payloads too.
+    dataConverter: codec && { payloadCodecs: [codec], failureConverterPath: pathOf('./clients/encoded-failures.cjs') },
   } satisfies WorkerOptions | object;
   const workers = await Promise.all([
     Worker.create({
       ...common,
-      ...workflowCode(),
+      ...workflowCode(codec !== undefined),
       taskQueue: TASK_QUEUE,
       activities: createControlActivities(deps),
     }),
@@ -132,9 +137,15 @@ function readiness(workers: Worker[], client: Client, catalog: CatalogClients): 
   };
 }
 
-/** The bundle that the build made; from sources (tests) it is made anew. */
-function workflowCode(): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> {
-  const bundle = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
+/**
+ * The bundle that the build made; from sources (tests) it is made anew.
+ *
+ * @param encodesFailures the one whose failures' messages are payloads: what runs in a workflow cannot see the settings
+ */
+function workflowCode(encodesFailures: boolean): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> {
+  const bundle = pathOf(encodesFailures ? './workflow-bundle-encoding.js' : './workflow-bundle.js');
   if (existsSync(bundle)) return { workflowBundle: { codePath: bundle } };
-  return { workflowsPath: fileURLToPath(new URL('./workflows/index.ts', import.meta.url)) };
+  return { workflowsPath: pathOf('./workflows/index.ts') };
 }
+
+const pathOf = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));

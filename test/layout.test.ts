@@ -8,7 +8,11 @@ import { afterAll, describe, expect, it } from 'vitest';
  * only types may come.
  */
 const RULES: Record<string, { from: string[]; types?: string[] }> = {
-  cli: { from: ['stack', 'catalog', 'clients', 'worker', 'workflows/contract', 'telemetry'], types: ['workflows'] },
+  // The keys of the payload codec are secrets by reference, as connectors' are.
+  cli: {
+    from: ['stack', 'catalog', 'clients', 'worker', 'workflows/contract', 'telemetry', 'storage/secret-reference'],
+    types: ['workflows'],
+  },
   // The names of the search attributes, which the dev server registers and workflows set, stand in one place.
   stack: { from: ['clients/search-attributes'] },
   worker: { from: ['activities', 'clients', 'connectors', 'telemetry', 'workflows/contract'], types: ['workflows'] },
@@ -18,7 +22,10 @@ const RULES: Record<string, { from: string[]; types?: string[] }> = {
     types: ['workflows'],
   },
   connectors: { from: ['storage', 'stats', 'telemetry'] },
-  clients: { from: ['workflows/contract', 'stats', 'telemetry'], types: ['workflows', 'connectors'] },
+  clients: {
+    from: ['workflows/contract', 'stats', 'storage/secret-reference', 'telemetry'],
+    types: ['workflows', 'connectors'],
+  },
   catalog: { from: ['stats', 'clients', 'workflows/contract', 'telemetry'], types: ['workflows'] },
   storage: { from: ['telemetry'] },
   stats: { from: [] },

@@ -28,18 +28,21 @@ export function define(command: Command): void {
 async function run(listenOn: string | undefined, options: { port?: number; database?: string }): Promise<void> {
   const { stopped } = untilStopped();
   const config = readConfig();
-  const [{ startCatalog }, { temporalJobControl }, { connectTemporal }, { createLogger }] = await Promise.all([
-    import('../catalog/server.ts'),
-    import('../clients/temporal-jobs.ts'),
-    import('../clients/temporal.ts'),
-    import('../telemetry/logger.ts'),
-  ]);
+  const [{ startCatalog }, { temporalJobControl }, { connectTemporal }, { openPayloadCodec }, { createLogger }] =
+    await Promise.all([
+      import('../catalog/server.ts'),
+      import('../clients/temporal-jobs.ts'),
+      import('../clients/temporal.ts'),
+      import('../clients/payload-codec.ts'),
+      import('../telemetry/logger.ts'),
+    ]);
   const given = listenOn ?? config.address;
   const address = options.port === undefined ? given : `${given.slice(0, given.lastIndexOf(':'))}:${options.port}`;
   const databaseFile = resolve(options.database ?? join(config.dataDir, 'catalog.db'));
   mkdirSync(dirname(databaseFile), { recursive: true });
   const logger = createLogger('catalog', config.logLevel);
-  const jobs = temporalJobControl(connectTemporal);
+  const codec = await openPayloadCodec(config.codecKeys);
+  const jobs = temporalJobControl(() => connectTemporal(codec));
   const catalog = await startCatalog({ ...config, address, databaseFile, jobs, logger });
   logger.info({ address: catalog.address, databaseFile }, 'the catalog service listens');
   const signal = await stopped;

@@ -23,6 +23,11 @@ const ENTRIES: Entry[] = [
   { name: 'catalog', summary: 'run the catalog service alone', load: () => import('./catalog.ts') },
   { name: 'worker', summary: 'run a worker alone', load: () => import('./worker.ts') },
   {
+    name: 'codec',
+    summary: 'decrypt payloads for the Temporal UI and CLI',
+    load: () => import('./codec.ts'),
+  },
+  {
     name: 'connector',
     summary: 'describe upstream catalogs and reconcile them',
     load: () => import('./connector/index.ts'),
@@ -51,6 +56,7 @@ Environment:
   RECONCILER_CACHE_DIR     where a downloaded Temporal CLI is kept
   RECONCILER_TEMPORAL_CLI  path of the Temporal CLI to use
   RECONCILER_TEMPORAL_UI   base of links into the Temporal UI
+  RECONCILER_CODEC_KEYS    keys that encrypt what goes to Temporal: id=reference,…
   RECONCILER_LOG_LEVEL     debug also shows the stack traces of errors
   NO_COLOR                 no colours
 

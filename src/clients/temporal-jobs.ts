@@ -5,7 +5,7 @@ import {
   WorkflowFailedError,
   WorkflowNotFoundError,
 } from '@temporalio/client';
-import { ActivityFailure, ApplicationFailure, TypedSearchAttributes } from '@temporalio/common';
+import { ActivityFailure, ApplicationFailure, type Payload, TypedSearchAttributes } from '@temporalio/common';
 import { CodedError, type CodeName } from '../errors.ts';
 import {
   type IngestHeartbeat,
@@ -105,7 +105,7 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
         ]);
         // Workflows count what has ended; what runs now tells its part in heartbeats.
         for (const activity of raw.pendingActivities ?? []) {
-          const beat = decodeHeartbeat(activity.heartbeatDetails?.payloads?.[0]?.data);
+          const beat = await decodeHeartbeat(c, activity.heartbeatDetails?.payloads?.[0]);
           progress.snapshotsIngested += beat?.snapshots ?? 0;
           progress.filesIngested += beat?.files ?? 0;
           progress.bytesRead += beat?.bytesRead ?? 0;
@@ -197,11 +197,16 @@ function details(request: ReconcileRequest, connector: { id: string; name: strin
   return lines.join('\n\n').slice(0, 6_000);
 }
 
-/** Heartbeat details of this project's activities are plain JSON. */
-function decodeHeartbeat(data: Uint8Array | null | undefined): Partial<IngestHeartbeat & ViewsHeartbeat> | undefined {
-  if (!data?.length) return undefined;
+/** Heartbeat details of this project's activities are plain JSON, behind the client's codecs. */
+async function decodeHeartbeat(
+  { options }: Client,
+  payload: Payload | undefined,
+): Promise<Partial<IngestHeartbeat & ViewsHeartbeat> | undefined> {
+  if (!payload?.data?.length) return undefined;
   try {
-    return JSON.parse(Buffer.from(data).toString('utf8'));
+    let payloads = [payload];
+    for (const codec of options.loadedDataConverter.payloadCodecs.toReversed()) payloads = await codec.decode(payloads);
+    return JSON.parse(Buffer.from(payloads[0]?.data ?? []).toString('utf8'));
   } catch {
     return undefined;
   }

@@ -1,17 +1,20 @@
 import { Client, Connection } from '@temporalio/client';
+import type { PayloadCodec } from '@temporalio/common';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { CodedError } from '../errors.ts';
 
 /**
  * A Temporal client after the standard `TEMPORAL_*` variables and profiles.
  *
+ * @param codec encrypts what is sent and decrypts what comes
  * @throws CodedError UNAVAILABLE that names the address.
  */
-export async function connectTemporal(): Promise<Client> {
+export async function connectTemporal(codec?: PayloadCodec): Promise<Client> {
   const { connectionOptions, namespace } = loadClientConnectConfig();
   try {
     const connection = await Connection.connect({ connectTimeout: '10s', ...connectionOptions });
-    return new Client({ connection, namespace: namespace ?? 'default' });
+    const dataConverter = codec && { payloadCodecs: [codec] };
+    return new Client({ connection, namespace: namespace ?? 'default', dataConverter });
   } catch (error) {
     throw new CodedError(
       'UNAVAILABLE',

@@ -1,4 +1,4 @@
-import { type Logger, pino } from 'pino';
+import { type Logger, pino, stdSerializers } from 'pino';
 import { withoutSecrets } from '../secrets.ts';
 import { currentScope } from './scope.ts';
 
@@ -8,6 +8,8 @@ export function createLogger(name: string, level: string): Logger {
     name,
     level,
     mixin: () => ({ ...currentScope()?.fields }),
+    // The SDK's lines have their errors under `error`.
+    serializers: { error: stdSerializers.err },
     // What an upstream answers may repeat a secret.
     hooks: { streamWrite: withoutSecrets },
   });

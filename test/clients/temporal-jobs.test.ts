@@ -1,13 +1,20 @@
+import { randomBytes } from 'node:crypto';
 import type { Client } from '@temporalio/client';
+import type { PayloadCodec } from '@temporalio/common';
 import { expect, it } from 'vitest';
+import { EncryptionCodec } from '../../src/clients/payload-codec.ts';
 import { temporalJobControl } from '../../src/clients/temporal-jobs.ts';
 import { newProgress, type TableOutcome } from '../../src/workflows/contract.ts';
 
 /** A workflow with activities under way. A real one is over before anybody has asked twice. */
-function client(heartbeats: unknown[]): Client {
-  const pendingActivities = heartbeats.map((beat) => ({
-    heartbeatDetails: { payloads: [{ data: Buffer.from(JSON.stringify(beat)) }] },
-  }));
+async function client(heartbeats: unknown[], payloadCodecs: PayloadCodec[] = []): Promise<Client> {
+  const pendingActivities = await Promise.all(
+    heartbeats.map(async (beat) => {
+      let payloads = [{ data: Buffer.from(JSON.stringify(beat)) }] as Awaited<ReturnType<PayloadCodec['encode']>>;
+      for (const codec of payloadCodecs) payloads = await codec.encode(payloads);
+      return { heartbeatDetails: { payloads } };
+    }),
+  );
   const handle = {
     query: async () => ({
       ...newProgress(),
@@ -19,6 +26,7 @@ function client(heartbeats: unknown[]): Client {
     describe: async () => ({ raw: { pendingActivities: [...pendingActivities, {}] } }),
   };
   return {
+    options: { loadedDataConverter: { payloadCodecs } },
     workflow: { getHandle: () => handle },
     withDeadline: (_: number, call: () => Promise<unknown>) => call(),
   } as unknown as Client;
@@ -32,14 +40,20 @@ const outcome = (fields: Partial<TableOutcome>): TableOutcome => ({
   ...fields,
 });
 
-it('counts with what is under way, of packs the tables that are done', async () => {
+it.each([
+  ['', []],
+  [', behind a codec', [new EncryptionCodec(new Map([['k', randomBytes(32)]]))]],
+])('counts with what is under way, of packs the tables that are done%s', async (_, codecs) => {
   const failure = { code: 'DATA_LOSS', message: 'no' };
   const done = [outcome({}), outcome({ changed: false, snapshots: 0, files: 0 }), outcome({ changed: false, failure })];
   const jobs = temporalJobControl(async () =>
-    client([
-      { snapshots: 2, files: 4, bytesRead: 30, done },
-      { snapshots: 0, files: 5, bytesRead: 7 },
-    ]),
+    client(
+      [
+        { snapshots: 2, files: 4, bytesRead: 30, done },
+        { snapshots: 0, files: 5, bytesRead: 7 },
+      ],
+      codecs,
+    ),
   );
   expect(await jobs.progress('job')).toMatchObject({
     tablesScanned: 60,

@@ -22,6 +22,11 @@ describe('recorded histories replay', () => {
     await Worker.runReplayHistory({ workflowBundle: { codePath: BUNDLE } }, read(file), basename(file, '.binpb'));
   });
 
+  it('in the bundle for workers with a codec', async () => {
+    const codePath = join(ROOT, 'dist/workflow-bundle-encoding.js');
+    await Worker.runReplayHistory({ workflowBundle: { codePath } }, read('partial-failure.binpb'), 'partial-failure');
+  });
+
   it('notices a workflow that took other steps', async () => {
     const history = read('first-run.binpb');
     const scheduled = history.events?.find((e) => e.activityTaskScheduledEventAttributes);

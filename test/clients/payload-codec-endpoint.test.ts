@@ -1,0 +1,109 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EncryptionCodec } from '../../src/clients/payload-codec.ts';
+import { type CodecEndpoint, startCodecEndpoint } from '../../src/clients/payload-codec-endpoint.ts';
+
+const UI = 'http://127.0.0.1:8233';
+const codec = new EncryptionCodec(new Map([['k', randomBytes(32)]]));
+const base64 = (text: string) => Buffer.from(text).toString('base64');
+const PLAIN = { metadata: { encoding: base64('json/plain') }, data: base64('"orders"') };
+
+describe('codec endpoint', () => {
+  let open: CodecEndpoint;
+  let guarded: CodecEndpoint;
+  beforeAll(async () => {
+    const options = { codec, host: '127.0.0.1', port: 0, origins: [UI] };
+    open = await startCodecEndpoint(options);
+    guarded = await startCodecEndpoint({ ...options, token: 'a-token' });
+  });
+  afterAll(async () => {
+    await open.stop();
+    await guarded.stop();
+  });
+
+  const post = (path: string, body: unknown, headers: Record<string, string> = {}, endpoint = open) =>
+    fetch(`${endpoint.url}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-namespace': 'default', ...headers },
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+    });
+
+  it('encodes and decodes, as proto3 JSON', async () => {
+    const encoded = (await (await post('/encode', { payloads: [PLAIN, {}] })).json()) as { payloads: (typeof PLAIN)[] };
+    expect(encoded.payloads).toHaveLength(2);
+    expect(Buffer.from(encoded.payloads[0]!.metadata.encoding, 'base64').toString()).toBe('binary/encrypted');
+    expect(JSON.stringify(encoded)).not.toContain(PLAIN.data);
+    const answer = await post('/decode', { payloads: [...encoded.payloads, PLAIN] }, { origin: UI });
+    expect(await answer.json()).toEqual({ payloads: [PLAIN, { metadata: {} }, PLAIN] });
+    expect(answer.headers.get('access-control-allow-origin')).toBe(UI);
+  });
+
+  it('takes no payloads, which the CLI sends for a query without arguments', async () => {
+    expect(await (await post('/encode', {})).json()).toEqual({ payloads: [] });
+  });
+
+  it('lets the pages of the UI ask, and no other', async () => {
+    const preflight = (origin: string) =>
+      fetch(`${guarded.url}/decode`, {
+        method: 'OPTIONS',
+        headers: {
+          origin,
+          'access-control-request-method': 'POST',
+          'access-control-request-headers': 'authorization,content-type,x-namespace',
+        },
+      });
+    const { status, headers } = await preflight(UI);
+    expect(status).toBe(204);
+    expect(headers.get('access-control-allow-origin')).toBe(UI);
+    expect(headers.get('access-control-allow-methods')).toContain('POST');
+    expect(headers.get('access-control-allow-headers')).toMatch(/content-type.*x-namespace.*authorization/);
+    const other = await preflight('http://evil.example');
+    expect(other.status).toBe(403);
+    expect(other.headers.get('access-control-allow-origin')).toBeNull();
+    expect((await post('/decode', { payloads: [PLAIN] }, { origin: 'http://evil.example' })).status).toBe(403);
+  });
+
+  it('wants its token', async () => {
+    const ask = (headers: Record<string, string>) => post('/decode', { payloads: [PLAIN] }, headers, guarded);
+    expect((await ask({})).status).toBe(401);
+    expect((await ask({ authorization: 'Bearer another' })).status).toBe(401);
+    // A page has to see why.
+    expect((await ask({ origin: UI })).headers.get('access-control-allow-origin')).toBe(UI);
+    expect((await ask({ authorization: 'Bearer a-token' })).status).toBe(200);
+  });
+
+  it.each([
+    ['/decode', 'no json', 400, 'The body is not'],
+    ['/decode', 'null', 400, 'The body is not'],
+    ['/decode', { payloads: [{ data: 1 }] }, 400, 'The body is not'],
+    ['/decode', { payloads: [null] }, 400, 'The body is not'],
+    ['/decode', `{"payloads": [${' '.repeat(17 * 1024 * 1024)}]}`, 413, 'at most 16777216 bytes'],
+    ['/other', { payloads: [] }, 404, '/encode and /decode'],
+  ])('%s %.20j: %i', async (path, body, status, message) => {
+    const answer = await post(path, body);
+    expect([answer.status, await answer.text()]).toEqual([status, expect.stringContaining(message)]);
+  });
+
+  it('takes no GET', async () => expect((await fetch(`${open.url}/decode`)).status).toBe(405));
+
+  it('says which key is missing', async () => {
+    const other = new EncryptionCodec(new Map([['gone', randomBytes(32)]]));
+    const [encrypted] = await other.encode([{ metadata: {}, data: Buffer.from('1') }]);
+    const { metadata, data } = encrypted!;
+    const inBase64 = Object.fromEntries(
+      Object.entries(metadata!).map(([k, v]) => [k, base64(Buffer.from(v).toString())]),
+    );
+    const answer = await post('/decode', {
+      payloads: [{ metadata: inBase64, data: Buffer.from(data!).toString('base64') }],
+    });
+    expect([answer.status, await answer.text()]).toEqual([400, expect.stringContaining('"gone"')]);
+  });
+
+  it('says that a port is taken', async () => {
+    const port = Number(new URL(open.url).port);
+    await expect(startCodecEndpoint({ codec, host: '127.0.0.1', port, origins: [] })).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: expect.stringContaining(`127.0.0.1:${port}`),
+    });
+  });
+});

@@ -1,0 +1,184 @@
+import { randomBytes } from 'node:crypto';
+import { cpSync, existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import proto from '@temporalio/proto';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { Processes } from './processes.ts';
+import { freePort, ROOT } from './running-stack.ts';
+
+const FIXTURES = join(ROOT, 'test/fixtures/iceberg/wh');
+const KEYS = { KEY_1: randomBytes(32).toString('base64'), KEY_2: randomBytes(32).toString('hex') };
+const keys = (list: string): NodeJS.ProcessEnv => ({ ...KEYS, RECONCILER_CODEC_KEYS: list });
+const [FIRST, SECOND] = [keys('k1=env:KEY_1'), keys('k2=env:KEY_2')];
+const ROTATED = keys('k2=env:KEY_2,k1=env:KEY_1');
+
+function table(folder: string, name: string, fixture: string): void {
+  cpSync(join(FIXTURES, fixture, 'metadata'), join(folder, 'wh', name, 'metadata'), { recursive: true });
+}
+
+async function historyOf({ temporal }: Processes, jobId: string): Promise<Buffer> {
+  const history = await temporal.workflow.getHandle(jobId).fetchHistory();
+  return Buffer.from(proto.temporal.api.history.v1.History.encode(history).finish());
+}
+
+describe('with a codec', () => {
+  let processes: Processes;
+  let jobId: string;
+  let endpoint: string;
+
+  beforeAll(async () => {
+    const attributes = ['Connector', 'Tenant', 'Mode', 'Outcome'].map((name) => `Reconciler${name}=Keyword`);
+    processes = await Processes.start(...attributes.flatMap((attribute) => ['--search-attribute', attribute]));
+    const { folder } = processes;
+    table(folder, 'hushhush/confidential_good', 'fx/orders');
+    table(folder, 'hushhush/confidential_bad', 'bad/truncated_metadata');
+    await processes.startCatalog(FIRST);
+    await processes.startWorker(FIRST);
+    jobId = await processes.trigger(await processes.connect('lake', join(folder, 'wh')));
+    const port = await freePort();
+    const env = { ...FIRST, TOKEN: 'a-token' };
+    await processes.startCodec(env, '--port', String(port), '--token-ref', 'env:TOKEN');
+    endpoint = `http://127.0.0.1:${port}`;
+  }, 120_000);
+  afterAll(() => processes?.[Symbol.asyncDispose]());
+
+  it('a job fails as it does without one', async () => {
+    expect(await processes.ended(jobId)).toMatchObject({ state: JobState.JS_FAILED, tablesChanged: 1n, errors: 1n });
+    const { failures } = await processes.catalog.connectors.listJobFailures({ jobId });
+    expect(failures).toMatchObject([{ table: 'hushhush.confidential_bad', code: 'DATA_LOSS' }]);
+    await processes.temporal.workflow
+      .getHandle(jobId)
+      .result()
+      .catch(() => {});
+  });
+
+  it('Temporal learns no name of a table: not in the history, nor anywhere in its database', async () => {
+    const history = await historyOf(processes, jobId);
+    expect(history.includes('confidential')).toBe(false);
+    expect(history.includes('hushhush')).toBe(false);
+    expect(history.includes('binary/encrypted')).toBe(true);
+    const files = ['', '-wal', '-journal'].map((end) => processes.databaseFile + end).filter(existsSync);
+    const database = Buffer.concat(files.map((file) => readFileSync(file)));
+    expect(database.includes('confidential')).toBe(false);
+    expect(database.includes('hushhush')).toBe(false);
+    // The search would find it: what search attributes say is not encrypted.
+    expect(database.includes('"lake"')).toBe(true);
+  });
+
+  it("Temporal's CLI shows it by the endpoint, to who has the token", async () => {
+    const show = (...more: string[]) => processes.temporalCli('workflow', 'show', '-w', jobId, '--detailed', ...more);
+    const plain = await show();
+    expect(plain.code).toBe(0);
+    expect(plain.stdout).toContain('Encoded failure');
+    expect(plain.stdout).not.toContain('confidential');
+    const refused = await show('--codec-endpoint', endpoint);
+    expect(refused.code).not.toBe(0);
+    expect(refused.stdout).not.toContain('confidential');
+
+    const codec = ['--codec-endpoint', endpoint, '--codec-auth', 'Bearer a-token'];
+    const { stdout, stderr } = await show(...codec);
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/input\[0\]\.table\.name: +confidential_bad/);
+    expect(stdout).toMatch(/userMetadata\.summary: +hushhush\.confidential_bad/);
+    expect(stdout).toMatch(/encodedAttributes\.message: .*confidential_bad.* is broken/);
+    const query = await processes.temporalCli('workflow', 'query', '-w', jobId, '--type', 'failures', ...codec);
+    expect(query.stdout).toContain('hushhush.confidential_bad');
+    const metadata = await processes.temporalCli('workflow', 'metadata', '-w', jobId, ...codec);
+    // Markdown.
+    expect(metadata.stdout).toContain('hushhush.confidential\\_bad');
+  });
+
+  it("a job that Temporal's CLI starts runs, encrypted or not", async () => {
+    const input = JSON.stringify({ connector: 'lake' });
+    const start = ['workflow', 'start', '--type', 'reconcile', '--task-queue', 'reconciler', '--input', input];
+    const codec = ['--codec-endpoint', endpoint, '--codec-auth', 'Bearer a-token'];
+    for (const more of [
+      ['-w', 'plain'],
+      ['-w', 'encrypted', ...codec],
+    ]) {
+      expect(await processes.temporalCli(...start, ...more)).toMatchObject({ code: 0 });
+      const job = await processes.ended(more[1]!);
+      expect(job).toMatchObject({ state: JobState.JS_FAILED, tablesUnchanged: 1n });
+    }
+  });
+});
+
+describe('while keys come and rotate', () => {
+  const TABLES = 400;
+  let processes: Processes;
+  let stop: () => Promise<void> = async () => {};
+  beforeAll(async () => {
+    processes = await Processes.start();
+    for (let i = 0; i < TABLES; i++) table(processes.folder, `n/t${String(i).padStart(3, '0')}`, 'fx/orders');
+  });
+  afterAll(() => processes?.[Symbol.asyncDispose]());
+
+  /** Ends worker and catalog and starts both with other keys. */
+  async function restart(env: NodeJS.ProcessEnv): Promise<void> {
+    await stop();
+    const [catalog, worker] = [await processes.startCatalog(env), await processes.startWorker(env)];
+    stop = async () => {
+      await processes.stop(worker, 'SIGTERM');
+      await processes.stop(catalog, 'SIGTERM');
+    };
+  }
+
+  it('a run goes on', async () => {
+    await restart({});
+    const id = await processes.connect('lake', join(processes.folder, 'wh'), { policy: { maxParallel: 1 } });
+    // Waits for the connector, which a job of another queue has.
+    await processes.temporal.workflow.start('reconcile', { taskQueue: 'nobody', workflowId: 'holder', args: [{}] });
+    await processes.catalog.reconciliation.claimConnector({ connectorId: id, jobId: 'holder' });
+    const jobId = await processes.trigger(id);
+    await processes.until(jobId, ({ phase }) => /waiting/.test(phase));
+
+    await restart(FIRST);
+    await processes.temporal.workflow.getHandle('holder').terminate();
+    await processes.until(jobId, ({ tablesChanged }) => tablesChanged > 0n);
+    await restart(ROTATED);
+    expect(await processes.ended(jobId)).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      tablesScanned: BigInt(TABLES),
+      tablesChanged: BigInt(TABLES),
+    });
+    const history = await historyOf(processes, jobId);
+    const encryptedBy = (id: string) => history.includes(Buffer.from(`encryption-key-id\x12\x02${id}`));
+    expect([history.includes('json/plain'), encryptedBy('k1'), encryptedBy('k2')]).toEqual([true, true, true]);
+
+    // When the old key is gone, what it encrypted cannot be read; the job's record can.
+    await restart(SECOND);
+    expect(await processes.catalog.connectors.getReconcileJob({ jobId })).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+    });
+    const next = await processes.ended(await processes.trigger(id));
+    expect(next).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesUnchanged: BigInt(TABLES) });
+  }, 300_000);
+
+  it('a run whose key is missing says so, and goes on when it is back', async () => {
+    await restart(FIRST);
+    const { connectorId } = await processes.catalog.connectors.getConnector({
+      by: { $case: 'displayName', value: 'lake' },
+    });
+    await processes.temporal.workflow.start('reconcile', { taskQueue: 'nobody', workflowId: 'holder-2', args: [{}] });
+    await processes.catalog.reconciliation.claimConnector({ connectorId, jobId: 'holder-2' });
+    const jobId = await processes.trigger(connectorId);
+    await processes.until(jobId, ({ phase }) => /waiting/.test(phase));
+
+    await restart(SECOND);
+    await processes.temporal.workflow.getHandle('holder-2').terminate();
+    const missing = /encrypted with the key \\"k1\\", which is not among those of RECONCILER_CODEC_KEYS \(k2\)/;
+    const log = join(processes.folder, 'worker.log');
+    await vi.waitFor(() => expect(readFileSync(log, 'utf8')).toMatch(missing), { timeout: 100_000, interval: 100 });
+    await restart(ROTATED);
+    expect(await processes.ended(jobId)).toMatchObject({ state: JobState.JS_SUCCEEDED });
+  }, 300_000);
+
+  it('a key that cannot be read ends worker, catalog and endpoint at their start', async () => {
+    for (const command of ['worker', 'catalog', 'codec']) {
+      const { code, stderr } = await processes.cli([command], { RECONCILER_CODEC_KEYS: 'k=env:NOT_SET_ANYWHERE' });
+      expect([command, code]).toEqual([command, 1]);
+      expect(stderr).toContain('error: RECONCILER_CODEC_KEYS: the key k refers to env:NOT_SET_ANYWHERE');
+    }
+  });
+});
