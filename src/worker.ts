@@ -6,6 +6,7 @@ import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker
 import type { Logger } from 'pino';
 import type { ActivityDeps } from './activities/deps.ts';
 import { createControlActivities, createIngestActivities } from './activities/index.ts';
+import { requestGates } from './activities/request-gate.ts';
 import { sharedSources } from './activities/shared-sources.ts';
 import { type CatalogClients, connectCatalog } from './clients/catalog.ts';
 import { openPayloadCodec } from './clients/payload-codec.ts';
@@ -54,7 +55,9 @@ export async function startWorker(options: {
   const client: Client = await connectTemporal(codec);
   const connection = await NativeConnection.connect(connectionOptions);
   const catalog = connectCatalog(config.address);
-  const open: ActivityDeps['openFresh'] = (spec) => openOne(spec, { localRoots: config.localRoots });
+  const gateOf = requestGates(catalog);
+  const open: ActivityDeps['openFresh'] = (spec) =>
+    openOne(spec, { localRoots: config.localRoots, ...(spec.cappedId && { gate: gateOf(spec.cappedId) }) });
   const deps: ActivityDeps = {
     catalog,
     jobs: temporalJobControl(async () => client),

@@ -1,5 +1,7 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { setMaxListeners } from 'node:events';
 import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
-import { cancellationSignal, heartbeat } from '@temporalio/activity';
+import { activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
 import { CodedError } from '../errors.ts';
 
 /** Below the heartbeat timeout of 60 s, so that a stall ends with a message that says where. */
@@ -16,6 +18,18 @@ export interface Heart {
   /** Ends the work: cancelled, or stalled. */
   readonly signal: AbortSignal;
 }
+
+/** The activity in which something waits that does not know it. */
+interface Around {
+  /** It waits for what is known to come: that is no stall. What the last beat said stays. */
+  waits(): void;
+  readonly signal: AbortSignal;
+}
+
+const around = new AsyncLocalStorage<Around>();
+
+/** The activity whose work calls this; undefined outside of one. */
+export const aroundThis = (): Around | undefined => around.getStore();
 
 /**
  * Runs an activity's work with heartbeats on progress. A watchdog ends it when nothing progressed for 50 s.
@@ -40,6 +54,8 @@ export async function withHeart<T>(what: string, work: (heart: Heart) => Promise
     );
   };
   const signal = AbortSignal.any([stalled.signal, cancelled]);
+  // As many may listen as there are requests that wait.
+  setMaxListeners(0, signal);
   const ended = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
@@ -54,7 +70,8 @@ export async function withHeart<T>(what: string, work: (heart: Heart) => Promise
       heartbeat(details);
     };
     // Work that ignores the signal (a read that hangs) must not hold the activity.
-    working = work({ beat, signal });
+    const waits = () => beat(last ? last.details : activityInfo().heartbeatDetails);
+    working = around.run({ waits, signal }, () => work({ beat, signal }));
     return await Promise.race([working, ended]);
   } catch (error) {
     // The next attempt goes on from here.

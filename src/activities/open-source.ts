@@ -22,10 +22,11 @@ export function openSourceFresh(deps: Pick<ActivityDeps, 'openFresh'>, connector
   return deps.openFresh(specOf(connector));
 }
 
-function specOf({ displayName, kind, uri, properties, auth }: Connector): ConnectorSpec {
+function specOf({ connectorId, displayName, kind, uri, properties, auth, policy }: Connector): ConnectorSpec {
   // From here on log lines of the activity tell the connector.
   addFields({ connector: displayName });
   return {
+    ...(connectorId && policy?.maxRequestsPerSecond && { cappedId: connectorId }),
     kind: KINDS[kind],
     uri,
     properties,

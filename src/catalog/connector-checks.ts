@@ -10,6 +10,8 @@ export const MAX_CONNECTOR_NAME = 128;
 /** Temporal schedules seconds; a year is more than anybody means. */
 const MAX_INTERVAL_SECONDS = 366n * 24n * 3600n;
 const MAX_PARALLEL = 64;
+/** Fewer would be one in minutes, more is no cap. */
+const REQUESTS_PER_SECOND = { min: 0.01, max: 100_000 };
 /** A hundred years: times in milliseconds stay far from the end of what a Date holds. */
 const MAX_DROP_AFTER_SECONDS = 100n * MAX_INTERVAL_SECONDS;
 const MAX_COLUMNS = 10_000;
@@ -187,6 +189,13 @@ function checkPolicy(checks: Checks, { policy }: Connector, at: string): void {
     maxParallel >= 0 && maxParallel <= MAX_PARALLEL,
     `${at}.policy.max_parallel`,
     `${maxParallel} is not within 0 and ${MAX_PARALLEL}`,
+  );
+  const { min, max } = REQUESTS_PER_SECOND;
+  const cap = policy.maxRequestsPerSecond;
+  checks.that(
+    cap === 0 || (cap >= min && cap <= max),
+    `${at}.policy.max_requests_per_second`,
+    `${cap} is not 0, nor within ${min} and ${max}`,
   );
   checks.timestamp(policy.notBefore, `${at}.policy.not_before`);
   checkMissing(checks, policy.missing, `${at}.policy.missing`);

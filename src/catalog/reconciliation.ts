@@ -8,6 +8,7 @@ import type {
 } from '../generated/reconciler/v1/reconciliation.ts';
 import { TableFormat } from '../generated/reconciler/v1/tables.ts';
 import type { ServiceDeps } from './deps.ts';
+import { createRequestCapCalls } from './request-cap.ts';
 import { PageTokens, page, pageSize } from './rpc/page-token.ts';
 import { Checks, required } from './rpc/violations.ts';
 import { countBound, listBound, lookupBound } from './store/bound-names.ts';
@@ -27,6 +28,7 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
   const { db, purge } = deps;
   return {
     ...createUpstreamViewCalls(deps),
+    ...createRequestCapCalls(deps),
 
     async claimConnector(request) {
       checkIds({ connector_id: request.connectorId, job_id: request.jobId });

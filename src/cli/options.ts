@@ -23,6 +23,12 @@ export function positiveInteger(text: string): number {
   throw new InvalidArgumentError('It must be a whole number, at least 1.');
 }
 
+export function requestRate(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && (value === 0 || (value >= 0.01 && value <= 100_000))) return value;
+  throw new InvalidArgumentError('It is a number from 0.01 to 100000, or 0 for no cap.');
+}
+
 export function share(text: string): number {
   const value = Number(text);
   if (text.trim() !== '' && value >= 0 && value <= 1) return value;

@@ -1,5 +1,7 @@
 /** What is stored of a connector, as far as opening its upstream needs it. Secrets stand in it by reference only. */
 export interface ConnectorSpec {
+  /** Its id, where its requests a second are capped. */
+  cappedId?: string;
   kind: 'ICEBERG' | 'DELTA' | 'GLUE' | 'UNITY';
   uri: string;
   /** `s3.*`, `rest.*`, `glue.*`, `stats.*`, `header.<name>`, … */
@@ -26,4 +28,6 @@ export interface WorkerLimits {
    * catalogs that run on this machine themselves; nothing for other catalogs.
    */
   localRoots?: readonly string[];
+  /** Waited for before each request over the network to catalog or storage. Files of this machine are not asked for over it. */
+  gate?: () => Promise<void>;
 }

@@ -97,6 +97,12 @@ describe('CreateConnector', () => {
     ['an empty segment', { source: { namespacePath: ['a', ''] } }, 'namespace_path[1]'],
     ['an interval below 0', { policy: { intervalSeconds: -1n } }, 'policy.interval_seconds'],
     ['too much at once', { policy: { maxParallel: 65 } }, 'policy.max_parallel: 65 is not within 0 and 64'],
+    [
+      'fewer requests than one in a hundred seconds',
+      { policy: { maxRequestsPerSecond: 0.001 } },
+      'policy.max_requests_per_second: 0.001 is not 0, nor within 0.01 and 100000',
+    ],
+    ['a cap that is no number', { policy: { maxRequestsPerSecond: Number.NaN } }, 'policy.max_requests_per_second'],
     ['DELETING', { state: ConnectorState.CONNECTOR_STATE_DELETING }, 'connector.state'],
     [
       'a sample above all',

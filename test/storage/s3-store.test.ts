@@ -54,6 +54,31 @@ it('is checked by a verifier that knows a right signature from a wrong one', () 
   expect(isSignedWith('wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY', { ...request, url: '/test.tx' })).toBe(false);
 });
 
+it('passes the gate once for each request, tried again or of a further page', async () => {
+  let passed = 0;
+  const gate = async () => {
+    passed += 1;
+  };
+  const capped = { requests: 0, bytes: 0, gate };
+  store = openStore({ properties: s3.properties, usage: capped });
+  const trouble = [503, 503];
+  s3.answer = (_, response) => {
+    const status = trouble.shift();
+    if (status) failure(response, status, 'SlowDown', 'because');
+    else object(response, 'at last');
+  };
+  expect(await text('k')).toBe('at last');
+  expect([passed, capped.requests, s3.seen.length]).toEqual([3, 3, 3]);
+  trouble.push(503);
+  expect((await store.stat(`s3://${bucket}/k`)).size).toBe(7);
+  expect([passed, capped.requests, s3.seen.length]).toEqual([5, 5, 5]);
+
+  const ended = new Error('the activity was cancelled');
+  store = openStore({ properties: s3.properties, usage: { requests: 0, bytes: 0, gate: () => Promise.reject(ended) } });
+  await expect(text('k')).rejects.toBe(ended);
+  expect(s3.seen.length).toBe(5);
+});
+
 describe('read', () => {
   it('gives the whole or a part, and counts', async () => {
     expect(await text('k')).toBe('0123456789');
@@ -169,6 +194,14 @@ describe('what a server answers', () => {
     await expect(text('k')).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', retryAfterMs: 1_000 });
     s3.answer = (_, response) => failure(response, 500, 'InternalError', 'because');
     await expect(text('k')).rejects.toEqual(failing('UNAVAILABLE', s3.url, 'InternalError'));
+  });
+
+  it.each([429, 503])('is left to the caller where %i asks to come again much later', async (status) => {
+    s3.answer = (_, response) => failure(response, status, 'SlowDown', 'because', { 'retry-after': '90' });
+    const later = { code: 'RESOURCE_EXHAUSTED', retryAfterMs: 90_000, message: expect.stringContaining(s3.url) };
+    await expect(text('k')).rejects.toMatchObject(later);
+    await expect(store.list(`s3://${bucket}/x`)).rejects.toMatchObject(later);
+    expect(s3.seen).toHaveLength(2);
   });
 
   it('may be no S3 answer at all', async () => {

@@ -28,7 +28,7 @@ export interface FaultProxy extends AsyncDisposable {
   readonly url: string;
   rules: Rule[];
   /** Every request that came, oldest first. */
-  readonly requests: { method: string; path: string; headers: IncomingMessage['headers'] }[];
+  readonly requests: { method: string; path: string; headers: IncomingMessage['headers']; atMs: number }[];
 }
 
 export async function startFaultProxy(target: string, rules: Rule[] = []): Promise<FaultProxy> {
@@ -37,7 +37,7 @@ export async function startFaultProxy(target: string, rules: Rule[] = []): Promi
   const proxy = { rules, requests: [] as FaultProxy['requests'] };
   const server = createServer(async (incoming, response) => {
     const { method = '', url: path = '', headers } = incoming;
-    proxy.requests.push({ method, path, headers });
+    proxy.requests.push({ method, path, headers, atMs: performance.now() });
     const body = Buffer.concat(await incoming.toArray().catch(() => []));
     const exchange: Exchange = {
       incoming,

@@ -369,7 +369,7 @@ describe('credentials and addresses', () => {
 });
 
 describe('failures', () => {
-  const throttled: Fault = { exception: 'ThrottlingException', message: 'Rate exceeded' };
+  const throttled = { exception: 'ThrottlingException', message: 'Rate exceeded' };
 
   it('that pass are waited out', async () => {
     await using glue = await open();
@@ -379,6 +379,30 @@ describe('failures', () => {
     proxy.forget();
     proxy.fault = ({ nth }) => (nth === 1 ? 'cut' : undefined);
     expect((await glue.listTables(['sales'], { size: 10 })).items).toHaveLength(3);
+  });
+
+  it('that ask to come again much later are left to the caller', async () => {
+    await using glue = await open();
+    proxy.fault = () => ({ ...throttled, status: 429, headers: { 'retry-after': '90' } });
+    expect(await refused(glue.listTables(['sales'], { size: 10 }))).toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+      retryAfterMs: 90_000,
+    });
+    expect(proxy.requests).toHaveLength(1);
+  });
+
+  it('pass the gate again with each attempt', async () => {
+    let passed = 0;
+    const gate = async () => {
+      passed += 1;
+    };
+    await using glue = await openGlueCatalog(spec(), { gate });
+    proxy.fault = ({ nth }) => (nth <= 2 ? throttled : undefined);
+    expect((await glue.listTables(['sales'], { size: 10 })).items).toHaveLength(3);
+    const { descriptor } = await glue.openTable({ namespace: ['sales'], name: 'orders' });
+    expect(descriptor.format).toBe('ICEBERG');
+    // Three of the listing, and the metadata file from S3.
+    expect([passed, glue.usage.requests]).toEqual([4, 4]);
   });
 
   it('of throttling that goes on come with a wait', async () => {

@@ -61,6 +61,7 @@ export function describeConnector(connector: Connector): string[] {
     ['not before', policy?.notBefore && time(policy.notBefore)],
     ['missing', missingText(connector)],
     ['max parallel', policy?.maxParallel ? String(policy.maxParallel) : undefined],
+    ['requests', policy?.maxRequestsPerSecond ? `at most ${policy.maxRequestsPerSecond} a second` : undefined],
     ['task queue', policy?.taskQueue],
     [
       'properties',

@@ -9,7 +9,7 @@ import {
 } from '../../generated/reconciler/v1/connectors.ts';
 import { parseName } from '../../names.ts';
 import { UsageError } from '../errors.ts';
-import { interval, keyValue, list, positiveInteger, share, time } from '../options.ts';
+import { interval, keyValue, list, positiveInteger, requestRate, share, time } from '../options.ts';
 
 /** Values of the options that describe a connector. */
 export interface SpecOptions {
@@ -31,6 +31,7 @@ export interface SpecOptions {
   authProperty?: Record<string, string>;
   header?: Record<string, string>;
   maxParallel?: number;
+  maxRequestsPerSecond?: number;
   interval?: bigint;
   notBefore?: Date;
   missing?: string;
@@ -90,6 +91,11 @@ export function addSpecOptions(command: Command, options: { kind: boolean }): Co
     .option('--auth-property <key=value>', 'for the scheme; repeatable', keyValue)
     .option('--header <key=value>', 'sent with every request upstream; repeatable', keyValue)
     .option('--max-parallel <n>', 'tables ingested at the same time (default: 8)', positiveInteger)
+    .option(
+      '--max-requests-per-second <n>',
+      'requests to the catalog and to S3, all workers together; 0: as many as it takes',
+      requestRate,
+    )
     .option('--task-queue <name>', 'only workers that serve this queue read it; see `reconciler worker`')
     .option('--interval <time>', 'how often to reconcile: 15m, 6h, 1d (kept; schedules are not built yet)', interval)
     .option('--not-before <time>', 'no scheduled run before this time (kept; see --interval)', time)
@@ -142,6 +148,7 @@ export function specOf(options: SpecOptions): { connector: DeepPartial<Connector
     ['auth.properties', options.authProperty],
     ['auth.header_hints', options.header],
     ['policy.max_parallel', options.maxParallel],
+    ['policy.max_requests_per_second', options.maxRequestsPerSecond],
     ['policy.interval_seconds', options.interval],
     ['policy.not_before', options.notBefore],
     ['policy.enabled', options.schedule ?? (options.interval === undefined ? undefined : options.interval > 0n)],

@@ -3,7 +3,7 @@ import { confined } from '../../storage/confined-store.ts';
 import { localPathCandidates } from '../../storage/file-uri.ts';
 import { schemeOf } from '../../storage/location.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
-import type { Usage } from '../../storage/usage.ts';
+import { newUsage, type Usage } from '../../storage/usage.ts';
 import { openIcebergTable } from '../iceberg/table-reader.ts';
 import type { Connector, NamespacePath, Page, PageRequest, TableEntry, TableReader, TableRef } from '../spi.ts';
 import { folderKind, newestMetadata } from './table-folder.ts';
@@ -38,7 +38,7 @@ export class DirectoryConnector implements Connector {
   private constructor(store: ObjectStore, root: string, { usage, allowed }: DirectoryOptions) {
     this.#store = store;
     this.#root = root;
-    this.usage = usage ?? { requests: 0, bytes: 0 };
+    this.usage = usage ?? newUsage();
     this.#allowed = allowed ?? [];
   }
 

@@ -1,6 +1,7 @@
 import { allowedLocations } from '../../storage/confined-store.ts';
 import { schemeOf } from '../../storage/location.ts';
 import { openStore } from '../../storage/open-store.ts';
+import { newUsage } from '../../storage/usage.ts';
 import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
 import { DirectoryConnector } from './directory-connector.ts';
 
@@ -16,9 +17,9 @@ export function isWarehouseUri(uri: string): boolean {
  */
 export function openWarehouse(
   { uri, properties }: ResolvedSpec,
-  { localRoots }: WorkerLimits,
+  { localRoots, gate }: WorkerLimits,
 ): Promise<DirectoryConnector> {
-  const usage = { requests: 0, bytes: 0 };
+  const usage = newUsage({ gate });
   const store = openStore({ properties, usage, ...(localRoots !== undefined && { localRoots }) });
   return DirectoryConnector.open(store, uri, { usage, allowed: allowedLocations(properties) });
 }

@@ -11,7 +11,7 @@ import {
   type Table,
 } from '@aws-sdk/client-glue';
 import { CodedError } from '../../errors.ts';
-import type { Counted } from '../../storage/aws/request-handler.ts';
+import { admit, type Counted } from '../../storage/aws/request-handler.ts';
 import type { Usage } from '../../storage/usage.ts';
 import { glueError } from './glue-errors.ts';
 import type { GluePage } from './glue-pages.ts';
@@ -96,6 +96,7 @@ export class GlueCatalog {
   }
 
   async #call<T>(action: string, on: string, send: (options: Counted) => Promise<T>): Promise<T> {
+    const admitted = await admit(this.#usage);
     const limit = AbortSignal.timeout(CALL_MS);
     // The SDK's waits between attempts do not end with the signal.
     const ended = new Promise<never>((_, reject) => {
@@ -104,7 +105,7 @@ export class GlueCatalog {
       });
     });
     try {
-      return await Promise.race([send({ abortSignal: limit, usage: this.#usage }), ended]);
+      return await Promise.race([send({ abortSignal: limit, usage: this.#usage, ...admitted }), ended]);
     } catch (error) {
       throw glueError(error, { action, on, where: this.#where, credentials: this.#credentials });
     }

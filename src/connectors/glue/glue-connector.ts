@@ -8,7 +8,7 @@ import { allowedLocations, confined } from '../../storage/confined-store.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { openStore } from '../../storage/open-store.ts';
 import { RecentlyUsed } from '../../storage/recently-used.ts';
-import type { Usage } from '../../storage/usage.ts';
+import { newUsage, type Usage } from '../../storage/usage.ts';
 import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
 import { openIcebergTable } from '../iceberg/table-reader.ts';
 import type { Connector, NamespacePath, Page, PageRequest, TableEntry, TableReader, TableRef } from '../spi.ts';
@@ -29,7 +29,7 @@ const ATTEMPT_MS = 15_000;
  *
  * @throws CodedError `INVALID_ARGUMENT` for a URI, an option or a secret that is not right
  */
-export async function openGlueCatalog(spec: ResolvedSpec, { localRoots }: WorkerLimits): Promise<Connector> {
+export async function openGlueCatalog(spec: ResolvedSpec, { localRoots, gate }: WorkerLimits): Promise<Connector> {
   const told = propertiesWithSecret(spec);
   const address = glueAddress(spec.uri, told);
   // The tables' buckets are most likely in the catalog's region.
@@ -40,7 +40,7 @@ export async function openGlueCatalog(spec: ResolvedSpec, { localRoots }: Worker
     if (endpoint === undefined) throw error;
     return DEFAULT_REGION;
   });
-  const usage: Usage = { requests: 0, bytes: 0 };
+  const usage = newUsage({ gate });
   const catalog = new GlueCatalog({
     client: {
       region,

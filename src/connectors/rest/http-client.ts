@@ -120,6 +120,7 @@ export class HttpClient {
         },
         body: call.form?.toString(),
       };
+      await outside(time, () => exchange.admitted());
       const used = await outside(time, () => authenticator.authenticate(outgoing));
       let answer: HttpAnswer;
       try {

@@ -69,6 +69,11 @@ export class HttpExchange {
     this.#usage = usage;
   }
 
+  /** Waits until a request may be made: before it is signed, and before its time begins. */
+  async admitted(): Promise<void> {
+    await this.#usage.gate?.();
+  }
+
   /**
    * @throws NoAnswerError; CodedError `DEADLINE_EXCEEDED` when the time is over, `FAILED_PRECONDITION` for a body that is too large
    */

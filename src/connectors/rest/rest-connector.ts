@@ -1,6 +1,6 @@
 import { CodedError } from '../../errors.ts';
 import { rememberOwnSecret } from '../../secrets.ts';
-import type { Usage } from '../../storage/usage.ts';
+import { newUsage, type Usage } from '../../storage/usage.ts';
 import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
 import { JsonFields } from '../iceberg/json-fields.ts';
 import { MAX_METADATA_BYTES } from '../iceberg/table-metadata.ts';
@@ -51,7 +51,7 @@ const MAX_VIEW_BYTES = 64 * 1024 * 1024;
  */
 export async function openRestCatalog(spec: ResolvedSpec, limits: WorkerLimits): Promise<Connector> {
   const base = catalogBase(spec.uri);
-  const usage: Usage = { requests: 0, bytes: 0 };
+  const usage = newUsage(limits);
   const exchange = new HttpExchange(usage);
   try {
     const own = ownProperties(spec);

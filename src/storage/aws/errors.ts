@@ -1,6 +1,7 @@
 import { CodedError, type CodeName } from '../../errors.ts';
 import { withoutSecrets } from '../../secrets.ts';
 import { retryAfterMs } from '../retry-after.ts';
+import { ComeAgainError } from './request-handler.ts';
 
 /** What an error says of the call that failed. */
 export interface AwsCall {
@@ -48,6 +49,9 @@ export function awsError(error: unknown, { failed, where, credentials }: AwsCall
   const coded = (codeName: CodeName, text: string, retryAfterMs?: number) =>
     new CodedError(codeName, `${failed}: ${text}`, { cause: error, retryAfterMs });
 
+  if (error instanceof ComeAgainError) {
+    return coded('RESOURCE_EXHAUSTED', `${where} asks to come again later (${message})`, error.retryAfterMs);
+  }
   if (name === 'TimeoutError' || name === 'AbortError' || code === 'ETIMEDOUT') {
     return coded('DEADLINE_EXCEEDED', `${where} did not answer in time (${what || code})`);
   }

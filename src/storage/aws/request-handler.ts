@@ -4,6 +4,7 @@ import { pipeline, type Readable, Transform } from 'node:stream';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { CodedError } from '../../errors.ts';
 import { observed } from '../../telemetry/upstream.ts';
+import { retryAfterMs } from '../retry-after.ts';
 import type { Usage } from '../usage.ts';
 
 // Which versions of Node are good is this package's own matter: the SDK would warn at each command's start.
@@ -14,6 +15,9 @@ export const MAX_SOCKETS = 64;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** Without a byte in either direction. */
 const SOCKET_TIMEOUT_MS = 30_000;
+
+/** Of a Retry-After that the SDK waits for. */
+const LONGEST_WAIT_MS = 5_000;
 
 /** Of answers that are no object: a page of S3's listings is below 5 MB, one of 100 Glue tables of 2,000 columns each some 40 MB. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
@@ -37,8 +41,31 @@ export interface Counted extends HandlerOptions {
   usage?: Usage;
   /** The bodies of answers without an error are counted by the caller, who reads them as a stream. */
   streamed?: boolean;
+  /** The first attempt has been admitted by the gate of `usage`. */
+  admitted?: { first: boolean };
   /** What an attempt before the SDK's first has come to, from this same handler: it counts as that first one. */
   earlier?: { outcome?: ReturnType<NodeHttpHandler['handle']> };
+}
+
+/**
+ * Waits until a request may be made; then the call's time limit may begin and its signature be made. Given on with the call's options, for
+ * further attempts wait by themselves.
+ */
+export async function admit({ gate }: Pick<Usage, 'gate'>): Promise<Pick<Counted, 'admitted'>> {
+  if (gate === undefined) return {};
+  await gate();
+  return { admitted: { first: true } };
+}
+
+/** The server asks to come again later than is waited for here: that is for the caller, who holds nothing meanwhile. */
+export class ComeAgainError extends Error {
+  override readonly name = 'ComeAgainError';
+  readonly retryAfterMs: number;
+
+  constructor(status: number, retryAfterMs: number) {
+    super(`${status}, Retry-After ${Math.ceil(retryAfterMs / 1000)} s`);
+    this.retryAfterMs = retryAfterMs;
+  }
 }
 
 /**
@@ -75,6 +102,10 @@ class CountingHandler extends NodeHttpHandler {
       earlier.outcome = undefined;
       return outcome;
     }
+    if (usage?.gate !== undefined) {
+      if (options.admitted?.first) options.admitted.first = false;
+      else await usage.gate();
+    }
     if (usage !== undefined) usage.requests++;
     const limit = this.#attemptMs === undefined ? undefined : AbortSignal.timeout(this.#attemptMs);
     // The name tells the SDK that another attempt is worth it.
@@ -85,6 +116,11 @@ class CountingHandler extends NodeHttpHandler {
       throw limit?.aborted ? late() : error;
     });
     const { response } = answer;
+    const later = comeAgain(response);
+    if (later !== undefined) {
+      response.body?.destroy();
+      throw later;
+    }
     if (!streamed || response.statusCode >= 300) {
       const body = metered(response.body, usage);
       if (limit) endWith(body, limit, late);
@@ -95,6 +131,13 @@ class CountingHandler extends NodeHttpHandler {
 
   /** A client that goes leaves the connections to the others. */
   override destroy(): void {}
+}
+
+/** The SDK waits for at most five seconds longer than it would by itself, and then asks again. */
+function comeAgain({ statusCode, headers }: { statusCode: number; headers: Record<string, string> }) {
+  if (statusCode !== 429 && statusCode !== 503) return undefined;
+  const asked = retryAfterMs(headers['retry-after'], Date.now());
+  return asked !== undefined && asked > LONGEST_WAIT_MS ? new ComeAgainError(statusCode, asked) : undefined;
 }
 
 function either(limit: AbortSignal, { abortSignal }: HandlerOptions): AbortSignal {

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { CodedError } from '../../errors.ts';
-import type { Counted } from '../aws/request-handler.ts';
+import { admit, type Counted } from '../aws/request-handler.ts';
 import { Limiter } from '../limiter.ts';
 import type { FolderEntry, ObjectStat, ObjectStore } from '../object-store.ts';
 import type { StoreOptions } from '../open-store.ts';
@@ -48,14 +48,14 @@ export class S3Store implements ObjectStore {
     if (end !== undefined && end <= start) return new Uint8Array(0);
     const ranged = start > 0 || end !== undefined;
     const range = ranged ? `bytes=${start}-${end === undefined ? '' : end - 1}` : undefined;
-    return this.#call(path, 'read', async (client, access, { bucket, key }) => {
+    return this.#call(path, 'read', async (client, access, { bucket, key }, counted) => {
       const { requestPayer: RequestPayer, signed } = access;
       const get = { Bucket: bucket, Key: key, Range: range, RequestPayer };
       const headers = { ...(range && { range }), ...(RequestPayer && { 'x-amz-request-payer': RequestPayer }) };
       for (let attempt = 1; ; attempt++) {
         let answer: Got;
         try {
-          const { got, send } = await directGet(client, { bucket, key, headers, signed }, this.#counted(true));
+          const { got, send } = await directGet(client, { bucket, key, headers, signed }, await counted(true));
           answer = got ?? (await client.send(new GetObjectCommand(get), send));
         } catch (error) {
           if (isRangeBehindEnd(error)) return new Uint8Array(0);
@@ -74,16 +74,16 @@ export class S3Store implements ObjectStore {
   }
 
   async stat(path: string): Promise<ObjectStat> {
-    return this.#call(path, 'read', async (client, access, { bucket, key }) => {
+    return this.#call(path, 'read', async (client, access, { bucket, key }, counted) => {
       const head = new HeadObjectCommand({ Bucket: bucket, Key: key, RequestPayer: access.requestPayer });
-      const { ContentLength: size, LastModified: modified, ETag: etag } = await client.send(head, this.#counted());
+      const { ContentLength: size, LastModified: modified, ETag: etag } = await client.send(head, await counted());
       return statOf(size, modified, etag);
     });
   }
 
   /** A folder is there if there is a key below it, or one of its name with a slash at the end; a bucket always is. */
   async list(folder: string): Promise<FolderEntry[]> {
-    return this.#call(folder, 'list', async (client, access, { bucket, key }) => {
+    return this.#call(folder, 'list', async (client, access, { bucket, key }, counted) => {
       const prefix = key.replace(/\/*$/, '/').replace(/^\/$/, '');
       const entries: FolderEntry[] = [];
       let found = prefix === '';
@@ -99,7 +99,7 @@ export class S3Store implements ObjectStore {
             ContinuationToken: token,
             RequestPayer: access.requestPayer,
           }),
-          this.#counted(),
+          await counted(),
         );
         const name = (listed = '') => (page.EncodingType === 'url' ? decoded(listed) : listed).slice(prefix.length);
         for (const { Prefix } of page.CommonPrefixes ?? []) {
@@ -132,27 +132,39 @@ export class S3Store implements ObjectStore {
     });
   }
 
-  #counted(streamed = false): Counted {
-    return { usage: this.#usage, streamed, ...(!streamed && { abortSignal: AbortSignal.timeout(QUESTION_MS) }) };
-  }
-
   async #call<T>(
     path: string,
     verb: 'read' | 'list',
-    work: (client: S3Client, access: S3Access, at: { bucket: string; key: string }) => Promise<T>,
+    work: (
+      client: S3Client,
+      access: S3Access,
+      at: { bucket: string; key: string },
+      counted: (streamed?: boolean) => Promise<Counted>,
+    ) => Promise<T>,
   ): Promise<T> {
     const at = s3Path(path);
     if (at.key === '' && verb === 'read') {
       throw new CodedError('FAILED_PRECONDITION', `cannot read ${path}: it is a bucket, and an object is wanted`);
     }
     const access = await this.#access(path);
+    // Before a place is taken: who waits here holds up no other connector.
+    let admitted: ReturnType<typeof admit> | undefined = admit(this.#usage);
+    await admitted;
+    /** The options of one more command, once it may be sent. */
+    const counted = async (streamed = false): Promise<Counted> => {
+      const first = admitted;
+      admitted = undefined;
+      const passed = await (first ?? admit(this.#usage));
+      const limit = streamed ? {} : { abortSignal: AbortSignal.timeout(QUESTION_MS) };
+      return { usage: this.#usage, streamed, ...passed, ...limit };
+    };
     return this.#limiter.run(() =>
       access.limiter.run(async () => {
         // Two redirects: from the configured region, and from one that S3 named before the bucket was made anew.
         for (let redirects = 0; ; redirects++) {
           const region = access.regionOf(at.bucket);
           try {
-            return await work(access.client(region), access, at);
+            return await work(access.client(region), access, at, counted);
           } catch (error) {
             const other = regionNamedIn(error);
             if (other === undefined || other === region || !access.followsRedirects || redirects === 2) {

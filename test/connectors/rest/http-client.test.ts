@@ -136,6 +136,35 @@ describe('another try', () => {
     expect((await get(`${server.url}/v1/x`)).json).toEqual({ n: 3 });
   });
 
+  it('passes the gate once for each request, before its time begins', async () => {
+    let passed = 0;
+    const capped = {
+      requests: 0,
+      bytes: 0,
+      gate: async () => {
+        passed += 1;
+        // Together longer than the whole call may take.
+        await new Promise((resolve) => setTimeout(resolve, 700));
+      },
+    };
+    const server = await serve((_, response, n) => {
+      if (n === 1) response.writeHead(302, { location: '/v1/y' }).end();
+      else if (n === 2) answerError(response, 503, 'Busy', 'later', { 'retry-after': '0' });
+      else answerJson(response, { n });
+    });
+    const { json } = await get(`${server.url}/v1/x`, {}, { exchange: new HttpExchange(capped), timeoutMs: 2_000 });
+    expect(json).toEqual({ n: 3 });
+    expect([passed, capped.requests, server.asked.length]).toEqual([3, 3, 3]);
+    await expect(
+      get(
+        `${server.url}/v1/x`,
+        {},
+        { exchange: new HttpExchange({ ...capped, gate: () => Promise.reject(new Error('cancelled')) }) },
+      ),
+    ).rejects.toThrow('cancelled');
+    expect(server.asked.length).toBe(3);
+  });
+
   it('waits as long as the server asks', async () => {
     // Four attempts with waits of their own come to less than 3 s.
     let until: number | undefined;

@@ -1,0 +1,70 @@
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { ClientError, Status } from 'nice-grpc';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { withHeart } from '../../src/activities/heart.ts';
+import { requestGates } from '../../src/activities/request-gate.ts';
+import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
+import { mostInWindow } from '../most-in-window.ts';
+
+let catalog: TestCatalog;
+beforeAll(async () => {
+  catalog = await TestCatalog.start();
+});
+afterAll(() => catalog[Symbol.asyncDispose]());
+
+async function capped(maxRequestsPerSecond: number): Promise<string> {
+  const connector = connectorSpec({ policy: { maxRequestsPerSecond } });
+  return (await catalog.clients.connectors.createConnector({ connector })).connectorId;
+}
+
+it('keeps two workers together below the cap, at ten calls a second', async () => {
+  const connectorId = await capped(100);
+  const takes = vi.fn(catalog.clients.reconciliation.takeRequests);
+  const clients = { reconciliation: { ...catalog.clients.reconciliation, takeRequests: takes } };
+  const times: number[] = [];
+  const [one, other] = [requestGates(clients)(connectorId), requestGates(clients)(connectorId)];
+  const ask = async (gate: () => Promise<void>) => {
+    await gate();
+    times.push(performance.now());
+  };
+  await Promise.all(Array.from({ length: 300 }, (_, i) => ask(i % 2 ? one : other)));
+  // One after the other: what was given and not used is used by the next.
+  for (let i = 0; i < 40; i++) await ask(one);
+  expect(times.length).toBe(340);
+  // And a batch of ten: the catalog's, what each worker makes late, and what it may hold back.
+  expect(mostInWindow(times, 1000)).toBeLessThanOrEqual(100 + 4 * 10);
+  expect(takes.mock.calls.length).toBeLessThan(340 / 4);
+});
+
+it('waits while the catalog is away, and says what else is wrong', async () => {
+  let answers = 0;
+  const takeRequests = async () => {
+    answers += 1;
+    if (answers < 3) throw new ClientError('TakeRequests', Status.UNAVAILABLE, 'away');
+    if (answers > 3) throw new ClientError('TakeRequests', Status.NOT_FOUND, 'the connector is gone');
+    return { granted: 1, waitMs: 0 };
+  };
+  const gate = requestGates({ reconciliation: { ...catalog.clients.reconciliation, takeRequests } })('con_1');
+  await gate();
+  expect(answers).toBe(3);
+  await expect(gate()).rejects.toThrow('the connector is gone');
+});
+
+it('tells the activity that it waits, without what its attempt before has told being lost, and ends with it', async () => {
+  const connectorId = await capped(0.01);
+  const gate = requestGates(catalog.clients)(connectorId);
+  await gate();
+  const env = new MockActivityEnvironment({ heartbeatDetails: { position: 7 } });
+  const beats: unknown[] = [];
+  const told = new Promise<void>((resolve) => {
+    env.on('heartbeat', (details) => {
+      beats.push(details);
+      if (beats.length === 2) resolve();
+    });
+  });
+  const work = env.run(() => withHeart('Something', () => gate()));
+  await told;
+  expect(beats).toEqual([{ position: 7 }, { position: 7 }]);
+  env.cancel('CANCELLED');
+  await expect(work).rejects.toThrow('CANCELLED');
+}, 60_000);

@@ -1,0 +1,132 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { dumpCatalog } from '../integration/dump.ts';
+import { QueueWorkers } from '../integration/queue-workers.ts';
+import { ROOT, RunningStack } from '../integration/running-stack.ts';
+import { mostInWindow } from '../most-in-window.ts';
+import { CleanUp } from './clean-up.ts';
+import { type Fault, type FaultProxy, startFaultProxy } from './fault-proxy.ts';
+import { fixtureTables, publishFixtures } from './publish-fixtures.ts';
+import { connectorS3 } from './s3-properties.ts';
+import { startIcebergRest } from './servers/iceberg-rest.ts';
+import { type Moto, startMoto } from './servers/moto.ts';
+
+/** Requests a second. A run of this upstream makes some hundred. */
+const CAP = 20;
+const WINDOW_MS = 5_000;
+/** Of a batch of the catalog's, and what each of two workers makes late or holds back. */
+const TOLERANCE = 1.1;
+const COPIES = 2;
+
+const cleanUp = new CleanUp();
+let stack: RunningStack;
+let moto: Moto;
+let proxy: FaultProxy;
+
+beforeAll(async () => {
+  moto = cleanUp.use(await startMoto());
+  await moto.createBucket('lake');
+  const folder = join(ROOT, 'test/fixtures/iceberg/wh/fx');
+  for (const path of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    if (!statSync(join(folder, path)).isFile()) continue;
+    const body = readFileSync(join(folder, path));
+    for (let copy = 0; copy < COPIES; copy++) await moto.putObject('lake', `wh/copy${copy}/${path}`, body);
+  }
+  proxy = cleanUp.use(await startFaultProxy(moto.url));
+  stack = cleanUp.use(await RunningStack.start(moto.env));
+  cleanUp.use(await QueueWorkers.start(stack, { queue: 'capped', workers: 2, env: moto.env }));
+});
+afterAll(() => cleanUp[Symbol.asyncDispose]());
+beforeEach(() => {
+  proxy.rules = [];
+  proxy.requests.splice(0);
+});
+
+const connect = (name: string, policy: object = {}, more: object = {}) =>
+  stack.connect(name, '', {
+    uri: 's3://lake/wh',
+    properties: { ...connectorS3(moto), 's3.endpoint': proxy.url },
+    policy: { taskQueue: 'capped', ...policy },
+    ...more,
+  });
+
+/** The most requests within five seconds since the last call, and all of them. */
+function takeRequests(): { most: number; all: number } {
+  const times = proxy.requests.splice(0).map(({ atMs }) => atMs);
+  return { most: mostInWindow(times, WINDOW_MS), all: times.length };
+}
+
+async function workersOf(jobId: string): Promise<Set<string>> {
+  const { events } = await stack.temporal.workflow.getHandle(jobId).fetchHistory();
+  const ingests = (events ?? []).filter(({ activityTaskScheduledEventAttributes: a }) =>
+    /^ingest/.test(a?.activityType?.name ?? ''),
+  );
+  const ids = new Set(ingests.map(({ eventId }) => String(eventId)));
+  const started = (events ?? []).map(({ activityTaskStartedEventAttributes: a }) => a);
+  return new Set(started.flatMap((a) => (a && ids.has(String(a.scheduledEventId)) ? [a.identity!] : [])));
+}
+
+describe('a cap of requests a second', () => {
+  it('is kept by two workers together, and brings in the same', async () => {
+    const free = await stack.trigger(await connect('free'));
+    expect(free).toMatchObject({ state: JobState.JS_SUCCEEDED });
+    const uncapped = takeRequests();
+    // Else the cap would show nothing.
+    expect(uncapped.most).toBeGreaterThan(2 * CAP * (WINDOW_MS / 1000));
+
+    const job = await stack.trigger(await connect('slow', { maxRequestsPerSecond: CAP }));
+    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n, filesIngested: free.filesIngested });
+    const capped = takeRequests();
+    expect(capped.all).toBe(uncapped.all);
+    expect(capped.most).toBeLessThanOrEqual(CAP * (WINDOW_MS / 1000) * TOLERANCE);
+    expect((await workersOf(job.jobId)).size).toBe(2);
+    expect(await dumpCatalog(stack.catalog, 'slow')).toEqual(await dumpCatalog(stack.catalog, 'free'));
+  }, 300_000);
+
+  it('of a request in minutes ends with a cancel', async () => {
+    const connectorId = await connect('crawl', { maxRequestsPerSecond: 0.01 });
+    const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
+    while (proxy.requests.length < 1) await new Promise((resolve) => setTimeout(resolve, 50));
+    await stack.catalog.connectors.cancelReconcileJob({ jobId });
+    expect(await stack.ended(jobId)).toMatchObject({ state: JobState.JS_CANCELLED });
+    expect(proxy.requests.length).toBe(1);
+  });
+
+  it('counts what a REST catalog is asked, and not the files of this machine', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'reconciler-cap-'));
+    cleanUp.defer(() => rmSync(folder, { recursive: true }));
+    await using rest = await startIcebergRest({ warehouse: `file://${folder}/warehouse` });
+    const tables = fixtureTables().filter(({ path }) => ['orders', 'v2_cow', 'schema_evo'].includes(path.at(-1)!));
+    await publishFixtures(rest.url, { folder }, tables);
+    await using catalog = await startFaultProxy(rest.url);
+    const more = { uri: catalog.url, properties: {} };
+    const job = await stack.trigger(await connect('rest', { maxRequestsPerSecond: 2 }, more));
+    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: BigInt(tables.length) });
+    const times = catalog.requests.map(({ atMs }) => atMs);
+    expect(times.length).toBeGreaterThan(tables.length);
+    // Files are among what the job tells.
+    expect(job.upstreamRequests).toBeGreaterThan(BigInt(times.length));
+    expect(mostInWindow(times, 2_000)).toBeLessThanOrEqual(2 * 2 + 3);
+  });
+});
+
+describe('a Retry-After of S3', () => {
+  it.each([429, 503])('that is long is waited for without asking again (%i)', async (status) => {
+    const asked: number[] = [];
+    let until = 0;
+    const later: Fault = ({ response }) => {
+      asked.push(performance.now());
+      until ||= performance.now() + 8_000;
+      response.writeHead(status, { 'retry-after': '8' }).end();
+    };
+    const isEarly = () => until === 0 || performance.now() < until;
+    proxy.rules = [{ path: /copy0\/orders\/metadata\/.*metadata\.json/, method: 'GET', hits: isEarly, fault: later }];
+    const source = { namespacePath: ['copy0'], table: 'orders' };
+    const job = await stack.trigger(await connect(`later${status}`, {}, { source }));
+    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 1n, errors: 0n });
+    expect(asked.length).toBe(1);
+  });
+});
