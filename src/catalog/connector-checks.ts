@@ -1,9 +1,16 @@
-import { type Connector, ConnectorKind, type MissingPolicy } from '../generated/reconciler/v1/connectors.ts';
+import { calendarOf } from '../clients/cron.ts';
+import {
+  type Connector,
+  ConnectorKind,
+  type MissingPolicy,
+  type ReconcilePolicy,
+} from '../generated/reconciler/v1/connectors.ts';
 import { parsePattern } from '../name-patterns.ts';
 import { isPlainSecret, isSecretReference, REFERENCE_FORM } from '../secrets.ts';
 import { footersEnabled, ndvOptions } from '../stats/statistics-options.ts';
 import { TASK_QUEUE } from '../workflows/contract.ts';
 import { Checks } from './rpc/violations.ts';
+import { isTimeZone } from './time-zone.ts';
 
 /** The longest display name of a connector. */
 export const MAX_CONNECTOR_NAME = 128;
@@ -14,6 +21,8 @@ const MAX_PARALLEL = 64;
 const REQUESTS_PER_SECOND = { min: 0.01, max: 100_000 };
 /** A hundred years: times in milliseconds stay far from the end of what a Date holds. */
 const MAX_DROP_AFTER_SECONDS = 100n * MAX_INTERVAL_SECONDS;
+const MAX_CRON = 20;
+const MAX_JITTER_SECONDS = 24n * 3600n;
 const MAX_COLUMNS = 10_000;
 const MAX_PATTERNS = 1_000;
 const MAX_TASK_QUEUE = 255;
@@ -197,9 +206,29 @@ function checkPolicy(checks: Checks, { policy }: Connector, at: string): void {
     `${at}.policy.max_requests_per_second`,
     `${cap} is not 0, nor within ${min} and ${max}`,
   );
+  checkCalendar(checks, policy, `${at}.policy`);
   checks.timestamp(policy.notBefore, `${at}.policy.not_before`);
   checkMissing(checks, policy.missing, `${at}.policy.missing`);
   checkTaskQueue(checks, policy.taskQueue, `${at}.policy.task_queue`);
+}
+
+/** Temporal tells what is wrong only when the schedule is made, by which time the connector is stored. */
+function checkCalendar(checks: Checks, policy: ReconcilePolicy, at: string): void {
+  const { cron, timeZone, intervalSeconds, jitterSeconds } = policy;
+  const both = 'and interval_seconds both say when it runs: give one of them';
+  checks.that(cron.length === 0 || intervalSeconds === 0n, `${at}.cron`, both);
+  checks.that(cron.length <= MAX_CRON, `${at}.cron`, `has ${cron.length} entries, at most ${MAX_CRON} are allowed`);
+  for (const [index, expression] of cron.slice(0, MAX_CRON).entries()) {
+    try {
+      calendarOf(expression);
+    } catch (error) {
+      checks.that(false, `${at}.cron[${index}]`, (error as Error).message);
+    }
+  }
+  checks.that(timeZone === '' || isTimeZone(timeZone), `${at}.time_zone`, 'is no IANA name such as Europe/Vienna');
+  const jitter = `${jitterSeconds} is not within 0 and ${MAX_JITTER_SECONDS}, or is longer than the interval`;
+  const most = intervalSeconds > 0n && intervalSeconds < MAX_JITTER_SECONDS ? intervalSeconds : MAX_JITTER_SECONDS;
+  checks.that(jitterSeconds >= 0n && jitterSeconds <= most, `${at}.jitter_seconds`, jitter);
 }
 
 function checkTaskQueue(checks: Checks, name: string, field: string): void {

@@ -23,10 +23,10 @@ const tokens = new PageTokens('ListConnectors', z.object({ name: z.string() }));
 
 /** The service Connectors. */
 export function createConnectorsService(deps: ServiceDeps): ConnectorsServiceImplementation {
-  const { db, jobs } = deps;
+  const { db, jobs, schedules } = deps;
   return {
     ...createJobCalls(deps),
-    ...createScheduleCalls(),
+    ...createScheduleCalls(deps),
 
     async createConnector(request) {
       const connector = { ...required(request.connector, 'connector') };
@@ -38,13 +38,15 @@ export function createConnectorsService(deps: ServiceDeps): ConnectorsServiceImp
         throw invalid('connector.state', 'a new connector is ACTIVE or PAUSED');
       }
       const hash = requestHash(CreateConnectorRequest.encode(request).finish());
-      return db.transaction().execute(async (trx) => {
+      const made = await db.transaction().execute(async (trx) => {
         const first = await answeredBefore(trx, 'CreateConnector', request.idempotencyKey, hash);
         if (first !== undefined) return store.getConnector(trx, first);
         const made = await store.insertConnector(trx, connector);
         await rememberAnswer(trx, 'CreateConnector', request.idempotencyKey, hash, made.connectorId);
         return made;
       });
+      schedules.follow(made.connectorId);
+      return made;
     },
 
     async getConnector(request) {
@@ -73,13 +75,15 @@ export function createConnectorsService(deps: ServiceDeps): ConnectorsServiceImp
       if (paths.includes('state') && given.state === ConnectorState.CONNECTOR_STATE_UNSPECIFIED) {
         throw invalid('connector.state', 'is required: ACTIVE, PAUSED or DELETING');
       }
-      return db.transaction().execute(async (trx) => {
+      const updated = await db.transaction().execute(async (trx) => {
         const stored = await store.getConnector(trx, given.connectorId);
         checkEtag('connector', stored.connectorId, given.etag, stored.etag);
         const changed = applyConnectorMask(stored, given, paths);
         checkConnector(changed);
         return store.updateConnector(trx, changed);
       });
+      schedules.follow(updated.connectorId);
+      return updated;
     },
 
     async deleteConnector(request) {
@@ -93,6 +97,7 @@ export function createConnectorsService(deps: ServiceDeps): ConnectorsServiceImp
         if (stored.runningJobId !== seen.runningJobId) throw runs(stored, stored.runningJobId);
         await store.deleteConnector(trx, stored.connectorId);
       });
+      await schedules.sync(request.connectorId);
       return {};
     },
 

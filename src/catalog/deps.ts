@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import type { JobControl } from '../clients/job-control.ts';
 import type { ObserveJob } from './observe-jobs.ts';
+import type { ScheduleKeeper } from './schedule-keeper.ts';
 import type { Database } from './store/database.ts';
 import type { Schema } from './store/schema.ts';
 
@@ -12,6 +13,7 @@ export interface ServiceDeps {
   readonly logger: Logger;
   /** @throws CodedError UNAVAILABLE where Temporal cannot be reached. */
   readonly jobs: () => Promise<JobControl>;
+  readonly schedules: ScheduleKeeper;
   /** Contents of a table wait to be removed. */
   readonly purge: () => void;
   readonly observeJob: ObserveJob;

@@ -15,6 +15,7 @@ import { createJobObserver } from './observe-jobs.ts';
 import { errorMiddleware } from './rpc/error-middleware.ts';
 import { withWideWindow } from './rpc/flow-control.ts';
 import { observeMiddleware } from './rpc/observe-middleware.ts';
+import { createScheduleKeeper } from './schedule-keeper.ts';
 import { addServices, SERVICE_NAMES } from './services.ts';
 import { type Database, openDatabase } from './store/database.ts';
 import { createPurge } from './store/purge.ts';
@@ -59,11 +60,13 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
   const temporal = lazyJobs(options.jobs);
   const metrics = options.metricsAddress === undefined ? undefined : createCatalogMetrics(database);
   const observeJob = createJobObserver(logger, metrics);
-  const deps: ServiceDeps = { db: database.db, database, logger, jobs: temporal.get, purge: purge.kick, observeJob };
   const aside: Aside = {};
   let serving = false;
+  const { db } = database;
+  const schedules = createScheduleKeeper({ db, jobs: temporal.get, logger });
+  const deps: ServiceDeps = { db, database, logger, jobs: temporal.get, schedules, purge: purge.kick, observeJob };
   try {
-    await database.db.deleteFrom('replacement_files').execute();
+    await db.deleteFrom('replacement_files').execute();
     const health = HealthState();
     const server = buildServer(deps, health, metrics);
     await serveAside(aside, options, { metrics, database, isServing: () => serving });
@@ -78,6 +81,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
       serving = false;
       for (const name of ['', ...SERVICE_NAMES]) health.setStatus('unhealthy', name);
       await drain(server, logger);
+      schedules.stop();
       await purge.stop();
       await temporal.close();
       await closeAside(aside);
@@ -92,6 +96,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
     };
   } catch (error) {
     await closeAside(aside);
+    schedules.stop();
     await purge.stop();
     await database.close();
     throw error;

@@ -34,15 +34,6 @@ export function duration(ms: number): string {
   return `${Math.floor(minutes / 60)}h${String(minutes % 60).padStart(2, '0')}m`;
 }
 
-/** Seconds as an option takes them: 604,800 as `7d`, 90 as `90s`. */
-export function span(seconds: bigint | number): string {
-  const amount = Number(seconds);
-  const [unit, size] = [['d', 86_400] as const, ['h', 3_600] as const, ['m', 60] as const].find(
-    ([, size]) => amount > 0 && amount % size === 0,
-  ) ?? ['s', 1];
-  return `${amount / size}${unit}`;
-}
-
 /** `CONNECTOR_KIND_ICEBERG` as `iceberg`. */
 export function word(value: string, prefix: string): string {
   return (value.startsWith(prefix) ? value.slice(prefix.length) : value).toLowerCase().replaceAll('_', ' ');

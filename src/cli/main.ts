@@ -33,6 +33,7 @@ const ENTRIES: Entry[] = [
     load: () => import('./connector/index.ts'),
   },
   { name: 'job', summary: 'look at reconcile jobs, wait for them, stop them', load: () => import('./job/index.ts') },
+  { name: 'schedule', summary: 'when connectors run by themselves', load: () => import('./schedule/index.ts') },
   { name: 'namespace', summary: 'list namespaces', load: () => import('./namespace/index.ts') },
   { name: 'table', summary: 'list tables and look at one', load: () => import('./table/index.ts') },
   { name: 'view', summary: 'list views and look at one', load: () => import('./view/index.ts') },

@@ -5,6 +5,7 @@ import type {
   ValidateRequest,
   ValidateResult,
 } from '../workflows/contract.ts';
+import type { ScheduleControl } from './schedule-control.ts';
 
 /** How a job's workflow stands in Temporal. */
 export type WorkflowStanding = 'RUNNING' | 'COMPLETED' | 'FAILED' | 'CANCELED' | 'TERMINATED' | 'TIMED_OUT';
@@ -23,5 +24,6 @@ export interface JobControl {
   cancel(jobId: string): Promise<void>;
   /** Runs the workflow `validateConnector` to its end. `UNAVAILABLE` where no worker takes it in time. */
   validate(request: ValidateRequest): Promise<ValidateResult>;
+  readonly schedules: ScheduleControl;
   close(): Promise<void>;
 }

@@ -1,17 +1,15 @@
 import {
   type Client,
-  isGrpcServiceError,
   WorkflowExecutionAlreadyStartedError,
   WorkflowFailedError,
   WorkflowNotFoundError,
 } from '@temporalio/client';
-import { ActivityFailure, ApplicationFailure, type Payload, TypedSearchAttributes } from '@temporalio/common';
+import { ActivityFailure, ApplicationFailure, type Payload } from '@temporalio/common';
 import { CodedError, type CodeName } from '../errors.ts';
 import {
   type IngestHeartbeat,
   type Progress,
   RECONCILE_WORKFLOW,
-  type ReconcileRequest,
   TASK_QUEUE,
   type TableFailure,
   VALIDATE_WORKFLOW,
@@ -20,8 +18,9 @@ import {
   type ViewsHeartbeat,
 } from '../workflows/contract.ts';
 import type { JobControl, WorkflowStanding } from './job-control.ts';
-import { SEARCH_ATTRIBUTES } from './search-attributes.ts';
-import { hasSearchAttributes } from './search-attributes-registered.ts';
+import { jobLabels } from './job-labels.ts';
+import { isUnanswered, reachable } from './reachable.ts';
+import { temporalSchedules } from './temporal-schedules.ts';
 
 /** How long a query waits for a worker before the recorded progress is taken instead. */
 const QUERY_DEADLINE_MS = 1_500;
@@ -44,18 +43,13 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
   };
 
   return {
+    schedules: temporalSchedules(client),
+
     async start(jobId, request, connector) {
       const c = await client();
       // Where Temporal does not answer at all, nothing was started. Where it did, and not the start, that is not known.
       await reachable(() => c.withDeadline(Date.now() + ANSWER_MS, () => c.workflowService.getSystemInfo({})));
-      const mode = request.full ? 'full' : 'incremental';
-      const attributes = (await hasSearchAttributes(c))
-        ? new TypedSearchAttributes([
-            { key: SEARCH_ATTRIBUTES.connector, value: connector.name },
-            { key: SEARCH_ATTRIBUTES.tenant, value: 'default' },
-            { key: SEARCH_ATTRIBUTES.mode, value: mode },
-          ])
-        : undefined;
+      const labels = await jobLabels(c, request, connector);
       try {
         const handle = await c.withDeadline(Date.now() + START_MS, () =>
           c.workflow.start(RECONCILE_WORKFLOW, {
@@ -63,10 +57,7 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
             taskQueue: TASK_QUEUE,
             args: [request],
             workflowIdReusePolicy: 'REJECT_DUPLICATE',
-            typedSearchAttributes: attributes,
-            // Temporal's limits: 400 bytes, 20,000 bytes.
-            staticSummary: `${mode === 'full' ? 'Full rescan' : 'Reconcile'} of ${connector.name}`.slice(0, 130),
-            staticDetails: details(request, connector),
+            ...labels,
           }),
         );
         return { runId: handle.firstExecutionRunId };
@@ -188,15 +179,6 @@ const STANDING: Record<string, WorkflowStanding | undefined> = {
   TIMED_OUT: 'TIMED_OUT',
 };
 
-function details(request: ReconcileRequest, connector: { id: string; name: string }): string {
-  const lines = [
-    `Connector **${connector.name}** (\`${connector.id}\`)`,
-    request.full ? 'Full rescan: every snapshot is verified, what differs is repaired.' : 'Brings in what has changed.',
-  ];
-  if (request.scope) lines.push(`Narrowed to \`${JSON.stringify(request.scope)}\``);
-  return lines.join('\n\n').slice(0, 6_000);
-}
-
 /** Heartbeat details of this project's activities are plain JSON, behind the client's codecs. */
 async function decodeHeartbeat(
   { options }: Client,
@@ -210,22 +192,4 @@ async function decodeHeartbeat(
   } catch {
     return undefined;
   }
-}
-
-/** Temporal's own errors of reach, as ours. */
-async function reachable<T>(call: () => Promise<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    if (!isUnanswered(error)) throw error;
-    throw new CodedError('UNAVAILABLE', 'Temporal cannot be reached. Is it running? See TEMPORAL_ADDRESS.', {
-      cause: error,
-    });
-  }
-}
-
-/** UNAVAILABLE and DEADLINE_EXCEEDED of @grpc/grpc-js. */
-function isUnanswered(error: unknown): boolean {
-  const cause = error instanceof Error && isGrpcServiceError(error.cause) ? error.cause : error;
-  return isGrpcServiceError(cause) && (cause.code === 14 || cause.code === 4);
 }

@@ -80,6 +80,7 @@ it.each(['iceberg/wh', 'made/iceberg/wh'])(
     expect(groups).toBeGreaterThan(2 * splits - 1);
     expect(await dumpCatalog(catalog.clients, split.name)).toEqual(await dumpCatalog(catalog.clients, whole.name));
   },
+  240_000,
 );
 
 /** A snapshot that wrote nine manifests: one adds three files, eight remove what was there. */

@@ -96,6 +96,32 @@ describe('CreateConnector', () => {
     ],
     ['an empty segment', { source: { namespacePath: ['a', ''] } }, 'namespace_path[1]'],
     ['an interval below 0', { policy: { intervalSeconds: -1n } }, 'policy.interval_seconds'],
+    [
+      'a cron of four fields',
+      { policy: { cron: ['0 6 * * *', '0 6 * *'] } },
+      "policy.cron[1]: '0 6 * *' is neither five",
+    ],
+    [
+      'an hour that is none',
+      { policy: { cron: ['0 24 * * *'] } },
+      "policy.cron[0]: '24' is no hour: give values from 0",
+    ],
+    ['too many crons', { policy: { cron: Array(21).fill('@daily') } }, 'policy.cron: has 21 entries'],
+    [
+      'an interval and a cron',
+      { policy: { cron: ['@daily'], intervalSeconds: 60n } },
+      'policy.cron: and interval_seconds',
+    ],
+    ['an unknown time zone', { policy: { timeZone: 'Europe/Wien' } }, 'policy.time_zone: is no IANA name'],
+    ['jitter of more than a day', { policy: { jitterSeconds: 86_401n } }, 'policy.jitter_seconds: 86401 is not within'],
+    ['jitter below 0', { policy: { jitterSeconds: -1n } }, 'policy.jitter_seconds'],
+    [
+      'jitter beyond the interval',
+      { policy: { jitterSeconds: 61n, intervalSeconds: 60n } },
+      'longer than the interval',
+    ],
+    ['a task queue of Temporal', { policy: { taskQueue: '/_sys/x' } }, "policy.task_queue: begins with '/'"],
+    ['the task queue of workflows', { policy: { taskQueue: 'reconciler' } }, 'policy.task_queue'],
     ['too much at once', { policy: { maxParallel: 65 } }, 'policy.max_parallel: 65 is not within 0 and 64'],
     [
       'fewer requests than one in a hundred seconds',

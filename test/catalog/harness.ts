@@ -10,6 +10,7 @@ import type { JobControl, WorkflowStanding } from '../../src/clients/job-control
 import { CodedError } from '../../src/errors.ts';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
 import type { Progress, ReconcileRequest, TableFailure } from '../../src/workflows/contract.ts';
+import { FakeSchedules } from './fake-schedules.ts';
 
 /** Plays Temporal: tests set how workflows stand. */
 export class FakeJobs implements JobControl {
@@ -18,6 +19,7 @@ export class FakeJobs implements JobControl {
   readonly standing = new Map<string, WorkflowStanding>();
   readonly progressOf = new Map<string, Progress>();
   readonly cancelled: string[] = [];
+  readonly schedules = new FakeSchedules(() => this.#reach());
   down = false;
   /** Answers of starts get lost: what was started, if anything, nobody hears. */
   lost: 'nothing' | 'before' | 'after' = 'nothing';

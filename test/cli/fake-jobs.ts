@@ -2,6 +2,7 @@ import type { CatalogClients } from '../../src/clients/catalog.ts';
 import type { JobControl, WorkflowStanding } from '../../src/clients/job-control.ts';
 import { type JobFailure, JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import type { Progress, ReconcileRequest, TableFailure, ValidateRequest } from '../../src/workflows/contract.ts';
+import { FakeSchedules } from '../catalog/fake-schedules.ts';
 
 /** Stands in for Temporal and a worker: jobs do what the test says, and record it as a worker would. */
 export class FakeJobs implements JobControl {
@@ -14,6 +15,7 @@ export class FakeJobs implements JobControl {
   };
   validation = { ok: true, summary: '2 tables in 1 namespace', sampleTables: ['sales.orders', 'sales.items'] };
   live: Partial<Progress> = {};
+  readonly schedules = new FakeSchedules();
   liveFailures: TableFailure[] = [];
   /** Of the catalog; set once it has started. */
   clients!: CatalogClients;

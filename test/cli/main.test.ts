@@ -37,6 +37,7 @@ describe('help', () => {
   const groups = {
     connector: ['create', 'get', 'list', 'update', 'delete', 'validate', 'trigger'],
     job: ['get', 'list', 'watch', 'cancel', 'failures'],
+    schedule: ['list', 'repair'],
     namespace: ['list'],
     table: ['list', 'get'],
     view: ['list', 'get'],

@@ -16,6 +16,8 @@ Examples:
       --source-namespace sales --source-table orders --max-parallel 4
   $ reconciler connector create sales --kind iceberg --uri file:///some/warehouse --destination-catalog main \\
       --include-namespaces 'sales,sales_*' --exclude-tables '**.tmp_*'
+  $ reconciler connector create nightly --kind iceberg --uri file:///some/warehouse --destination-catalog main \\
+      --cron '0 3 * * *' --time-zone Europe/Vienna --jitter 10m
   $ reconciler connector create rest --kind iceberg --uri https://catalog.example.com --destination-catalog main \\
       --auth-scheme oauth2 --secret-ref env:CATALOG_CREDENTIAL --property warehouse=prod
   $ reconciler connector create demo-glue --kind glue --uri glue://eu-west-1 --destination-catalog main
@@ -37,7 +39,7 @@ export function addCreate(group: Command): void {
           { connector: { ...connector, displayName: name }, idempotencyKey: randomUUID() },
           patiently(),
         );
-        await out.message(Connector, created, describeConnector);
+        await out.message(Connector, created, (connector) => describeConnector(connector));
         const warning = warningOf(options);
         if (warning) return out.note(`\n${warning}`);
         out.note(`\nnext: reconciler connector trigger ${shellWord(name)} --wait`);

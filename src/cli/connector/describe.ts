@@ -1,7 +1,13 @@
-import { type Connector, MissingAction } from '../../generated/reconciler/v1/connectors.ts';
+import { span, whenOf } from '../../catalog/when.ts';
+import {
+  type Connector,
+  MissingAction,
+  type Schedule,
+  ScheduleStanding,
+} from '../../generated/reconciler/v1/connectors.ts';
 import { formatName } from '../../names.ts';
 import { details } from '../details.ts';
-import { duration, NONE, span, time, word } from '../format.ts';
+import { NONE, time, word } from '../format.ts';
 
 export const kindWord = (connector: Connector) => word(connector.kind, 'CONNECTOR_KIND_');
 export const stateWord = (connector: Connector) => word(connector.state, 'CONNECTOR_STATE_');
@@ -33,10 +39,10 @@ function missingText({ policy }: Connector): string {
   return `${doing}${after}${maxShare === undefined ? '' : `, fail if more than a share of ${maxShare} is gone at once`}`;
 }
 
-/** All of a connector that is set, a line each. */
-export function describeConnector(connector: Connector): string[] {
+/** All of a connector that is set, a line each; with its schedule in Temporal, if that is known. */
+export function describeConnector(connector: Connector, schedule?: Schedule): string[] {
   const { auth, policy, source } = connector;
-  const scheduled = policy?.enabled && policy.intervalSeconds > 0n;
+  const when = policy && whenOf(policy);
   return details([
     ['name', connector.displayName],
     ['id', connector.connectorId],
@@ -52,12 +58,9 @@ export function describeConnector(connector: Connector): string[] {
     ['exclude tables', source?.excludeTables.join(', ')],
     ['destination', destinationText(connector)],
     ['auth', [auth?.scheme, auth?.secretRef].filter(Boolean).join(' by ')],
-    [
-      'schedule',
-      scheduled
-        ? `by hand (every ${duration(Number(policy.intervalSeconds) * 1000)}, once schedules are built)`
-        : 'by hand',
-    ],
+    ['schedule', when ? `${when}${policy.enabled ? '' : ' (off)'}` : 'by hand'],
+    ['jitter', policy?.jitterSeconds ? `up to ${span(policy.jitterSeconds)}` : undefined],
+    ['next run', schedule && nextRun(schedule)],
     ['not before', policy?.notBefore && time(policy.notBefore)],
     ['missing', missingText(connector)],
     ['max parallel', policy?.maxParallel ? String(policy.maxParallel) : undefined],
@@ -73,4 +76,10 @@ export function describeConnector(connector: Connector): string[] {
     ['created', time(connector.createdAt)],
     ['updated', time(connector.updatedAt)],
   ]);
+}
+
+function nextRun({ paused, nextRunAt, standing }: Schedule): string {
+  const behind =
+    standing === ScheduleStanding.SCHEDULE_STANDING_OK ? '' : ' (`reconciler schedule repair` puts it right)';
+  return `${paused ? 'none, paused' : time(nextRunAt)}${behind}`;
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { Connector } from '../../generated/reconciler/v1/connectors.ts';
+import type { CatalogClients } from '../../clients/catalog.ts';
+import { Connector, type Schedule } from '../../generated/reconciler/v1/connectors.ts';
 import { withCatalog } from '../context.ts';
 import { connectorOf } from '../resolve.ts';
 import { describeConnector } from './describe.ts';
@@ -9,6 +10,8 @@ Examples:
   $ reconciler connector get lake
   $ reconciler connector get lake --json | jq .destination`;
 
+const SCHEDULE_TIMEOUT_MS = 5_000;
+
 export function addGet(group: Command): void {
   group
     .command('get')
@@ -16,8 +19,17 @@ export function addGet(group: Command): void {
     .argument('<connector>', 'name or id')
     .addHelpText('after', HELP)
     .action(
-      withCatalog(async ({ clients, out }, connector: string) => {
-        await out.message(Connector, await connectorOf(clients, connector), describeConnector);
+      withCatalog(async ({ clients, out }, name: string) => {
+        const connector = await connectorOf(clients, name);
+        const schedule = out.json ? undefined : await scheduleOf(clients, connector);
+        await out.message(Connector, connector, (connector) => describeConnector(connector, schedule));
       }),
     );
+}
+
+/** Undefined also where Temporal cannot say: the connector is shown all the same. */
+async function scheduleOf(clients: CatalogClients, { connectorId }: Connector): Promise<Schedule | undefined> {
+  const call = { signal: AbortSignal.timeout(SCHEDULE_TIMEOUT_MS) };
+  const { schedules } = await clients.connectors.listSchedules({ connectorId }, call).catch(() => ({ schedules: [] }));
+  return schedules[0];
 }

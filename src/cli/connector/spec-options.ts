@@ -9,7 +9,7 @@ import {
 } from '../../generated/reconciler/v1/connectors.ts';
 import { parseName } from '../../names.ts';
 import { UsageError } from '../errors.ts';
-import { interval, keyValue, list, positiveInteger, requestRate, share, time } from '../options.ts';
+import { each, interval, keyValue, list, positiveInteger, requestRate, share, time } from '../options.ts';
 
 /** Values of the options that describe a connector. */
 export interface SpecOptions {
@@ -33,6 +33,9 @@ export interface SpecOptions {
   maxParallel?: number;
   maxRequestsPerSecond?: number;
   interval?: bigint;
+  cron?: string[];
+  timeZone?: string;
+  jitter?: bigint;
   notBefore?: Date;
   missing?: string;
   dropAfter?: bigint;
@@ -97,10 +100,6 @@ export function addSpecOptions(command: Command, options: { kind: boolean }): Co
       requestRate,
     )
     .option('--task-queue <name>', 'only workers that serve this queue read it; see `reconciler worker`')
-    .option('--interval <time>', 'how often to reconcile: 15m, 6h, 1d (kept; schedules are not built yet)', interval)
-    .option('--not-before <time>', 'no scheduled run before this time (kept; see --interval)', time)
-    .option('--schedule', 'run by the interval, once schedules are built')
-    .option('--no-schedule', 'keep the interval, but do not run by it')
     .addOption(
       new Option('--missing <action>', 'what happens to what is gone upstream (default: mark)').choices(
         Object.keys(MISSING),
@@ -108,6 +107,17 @@ export function addSpecOptions(command: Command, options: { kind: boolean }): Co
     )
     .option('--drop-after <time>', 'of --missing drop: how long it has to be gone (default: 7d)', interval)
     .option('--missing-max-share <share>', 'fail if more than this share is gone at once (default: 0.25)', share)
+    .option('--interval <time>', 'how often to reconcile by itself: 15m, 6h, 1d; 0 for not', interval)
+    .option(
+      '--cron <expression>',
+      'instead: minute, hour, day of month, month and day of week, or @daily and the like; repeatable',
+      each,
+    )
+    .option('--time-zone <name>', 'of --cron, such as Europe/Vienna (default: UTC)')
+    .option('--jitter <time>', 'begin scheduled runs up to so much later, so that not all begin at once', interval)
+    .option('--not-before <time>', 'no scheduled run before this time', time)
+    .option('--schedule', 'run by --interval or --cron (default, where one is given)')
+    .option('--no-schedule', 'keep it, but do not run by it')
     .option('--property <key=value>', 'option of the connector, such as stats.ndv.enabled=true; repeatable', keyValue);
 }
 
@@ -130,6 +140,9 @@ export function warningOf({ kind = '' }: SpecOptions): string | undefined {
  * @throws CodedError INVALID_ARGUMENT for a name that does not parse.
  */
 export function specOf(options: SpecOptions): { connector: DeepPartial<Connector>; paths: string[] } {
+  // An empty one clears the calendar.
+  const cron = options.cron?.filter((expression) => expression !== '');
+  const runsByItself = cron || options.interval !== undefined ? Boolean(cron?.length || options.interval) : undefined;
   const given: [path: string, value: unknown][] = [
     ['description', options.description],
     ['uri', options.uri],
@@ -149,9 +162,13 @@ export function specOf(options: SpecOptions): { connector: DeepPartial<Connector
     ['auth.header_hints', options.header],
     ['policy.max_parallel', options.maxParallel],
     ['policy.max_requests_per_second', options.maxRequestsPerSecond],
-    ['policy.interval_seconds', options.interval],
+    // The one replaces the other.
+    ['policy.interval_seconds', options.interval ?? (cron?.length ? 0n : undefined)],
+    ['policy.cron', cron ?? (options.interval ? [] : undefined)],
+    ['policy.time_zone', options.timeZone],
+    ['policy.jitter_seconds', options.jitter],
     ['policy.not_before', options.notBefore],
-    ['policy.enabled', options.schedule ?? (options.interval === undefined ? undefined : options.interval > 0n)],
+    ['policy.enabled', options.schedule ?? runsByItself],
     ['policy.task_queue', options.taskQueue],
     ['policy.missing.action', options.missing && MISSING[options.missing as keyof typeof MISSING]],
     ['policy.missing.drop_after_seconds', options.dropAfter],

@@ -12,7 +12,9 @@ Only what is given changes. A map such as --property is replaced as a whole; an 
 Examples:
   $ reconciler connector update lake --max-parallel 16
   $ reconciler connector update lake --state paused
-  $ reconciler connector update lake --interval 15m --source-namespace ''`;
+  $ reconciler connector update lake --interval 15m --source-namespace ''
+  $ reconciler connector update lake --cron '0 6 * * mon-fri' --cron '0 9 * * sat,sun' --time-zone Europe/Vienna
+  $ reconciler connector update lake --no-schedule`;
 
 export function addUpdate(group: Command): void {
   const command = group.command('update').description('Changes a connector.').argument('<connector>', 'name or id');
@@ -39,7 +41,7 @@ export function addUpdate(group: Command): void {
           { connector: { ...connector, connectorId, etag: options.etag }, updateMask: paths },
           patiently(),
         );
-        await out.message(Connector, updated, describeConnector);
+        await out.message(Connector, updated, (connector) => describeConnector(connector));
       }),
     );
 }

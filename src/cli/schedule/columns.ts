@@ -1,0 +1,15 @@
+import type { Schedule } from '../../generated/reconciler/v1/connectors.ts';
+import { NONE, time, word } from '../format.ts';
+import type { Column } from '../table-printer.ts';
+
+/** `ok`, `missing`, `different` or `surplus`. */
+const standing = (schedule: Schedule) => word(schedule.standing, 'SCHEDULE_STANDING_');
+
+export const SCHEDULE_COLUMNS: Column<Schedule>[] = [
+  { title: 'CONNECTOR', value: (s) => s.connectorName || s.connectorId },
+  { title: 'WHEN', value: (s) => s.when || NONE },
+  { title: 'NEXT RUN', value: (s) => (s.paused ? 'paused' : time(s.nextRunAt)) },
+  { title: 'LAST RUN', value: (s) => time(s.lastRunAt) },
+  { title: 'LAST JOB', value: (s) => s.lastJobId || NONE },
+  { title: 'STANDING', value: standing },
+];

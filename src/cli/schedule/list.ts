@@ -1,0 +1,37 @@
+import type { Command } from 'commander';
+import { Schedule } from '../../generated/reconciler/v1/connectors.ts';
+import { withCatalog } from '../context.ts';
+import { limitOption } from '../options.ts';
+import { pagesOf } from '../paging.ts';
+import { connectorOf } from '../resolve.ts';
+import { SCHEDULE_COLUMNS } from './columns.ts';
+
+const HELP = `
+A schedule is made with its connector: \`connector create --interval\` or \`--cron\`. STANDING is ok where Temporal has what the connector
+says; missing, different or surplus is put right by \`reconciler schedule repair\`.
+
+Examples:
+  $ reconciler schedule list
+  $ reconciler schedule list --connector lake
+  $ reconciler schedule list --json | jq -r 'select(.standing != "SCHEDULE_STANDING_OK") | .scheduleId'`;
+
+export function addList(group: Command): void {
+  group
+    .command('list')
+    .description('Lists the schedules of connectors as Temporal has them, by connector.')
+    .option('--connector <connector>', 'only the schedule of this one (name or id)')
+    .addOption(limitOption())
+    .addHelpText('after', HELP)
+    .action(
+      withCatalog(async ({ clients, out }, { connector, limit }: { connector?: string; limit?: number }) => {
+        const connectorId = connector === undefined ? '' : (await connectorOf(clients, connector)).connectorId;
+        const pages = pagesOf(async (page, call) => {
+          const { schedules, nextPageToken } = await clients.connectors.listSchedules({ ...page, connectorId }, call);
+          return { items: schedules, nextPageToken };
+        }, limit);
+        await out.list(Schedule, pages, SCHEDULE_COLUMNS, {
+          empty: 'no schedule; give a connector one with `reconciler connector update NAME --interval 15m`',
+        });
+      }),
+    );
+}

@@ -1,0 +1,83 @@
+import { CodedError } from '../errors.ts';
+
+const FIELDS = {
+  minute: { name: 'minute', min: 0, max: 59 },
+  hour: { name: 'hour', min: 0, max: 23 },
+  dayOfMonth: { name: 'day of month', min: 1, max: 31 },
+  month: { name: 'month', min: 1, max: 12 },
+  dayOfWeek: { name: 'day of week', min: 0, max: 7 },
+} as const;
+
+type Field = keyof typeof FIELDS;
+
+/** The times that match: those whose fields are all among the values. Each list is sorted; 0 is Sunday. */
+export type Calendar = Record<Field, number[]>;
+
+/** Names may be cut short: to three letters of a month, two of a day. */
+const MONTHS = 'january february march april may june july august september october november december'.split(' ');
+const DAYS = 'sunday monday tuesday wednesday thursday friday saturday'.split(' ');
+
+const SHORT: Record<string, string> = {
+  '@yearly': '0 0 1 1 *',
+  '@annually': '0 0 1 1 *',
+  '@monthly': '0 0 1 * *',
+  '@weekly': '0 0 * * 0',
+  '@daily': '0 0 * * *',
+  '@midnight': '0 0 * * *',
+  '@hourly': '0 * * * *',
+};
+
+/**
+ * Reads a cron expression of five fields as Temporal's server does, which tells what is wrong only when a schedule is made.
+ *
+ * @throws CodedError INVALID_ARGUMENT that says which field is wrong and why
+ */
+export function calendarOf(cron: string): Calendar {
+  const fields = (SHORT[cron.trim()] ?? cron).trim().split(/\s+/);
+  if (fields.length !== 5 || cron.trim().startsWith('@') !== cron.trim() in SHORT) {
+    throw wrong(
+      `'${shown(cron)}' is neither five fields (minute, hour, day of month, month, day of week) nor one of ${Object.keys(SHORT).join(', ')}`,
+    );
+  }
+  const names = Object.keys(FIELDS) as Field[];
+  return Object.fromEntries(names.map((field, index) => [field, valuesOf(fields[index]!, field)])) as Calendar;
+}
+
+/** `*`, `5`, `1-5`, each also with `/2`, and lists of them. */
+function valuesOf(text: string, field: Field): number[] {
+  const { name, min, max } = FIELDS[field];
+  const values = new Set<number>();
+  for (const part of text.split(',')) {
+    const [, range = '', from, to, step] = /^(\*|(\w+)(?:-(\w+))?)(?:\/(\d{1,4}))?$/.exec(part) ?? [];
+    const start = range === '*' ? min : numberOf(from, field);
+    const end = range === '*' ? max : to !== undefined ? numberOf(to, field) : step !== undefined ? max : start;
+    const right = start !== undefined && end !== undefined && start >= min && end <= max && start <= end;
+    if (!right || step === '0') {
+      throw wrong(`'${shown(part)}' is no ${name}: give values from ${min} to ${max}, ranges such as 1-5, */2, or *`);
+    }
+    for (let value = start; value <= end; value += Number(step ?? 1)) {
+      // Sunday is 0 and 7.
+      values.add(field === 'dayOfWeek' ? value % 7 : value);
+    }
+  }
+  return [...values].sort((a, b) => a - b);
+}
+
+function numberOf(text: string | undefined, field: Field): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^\d{1,4}$/.test(text)) return Number(text);
+  const startsWith = (least: number) => (name: string) => text.length >= least && name.startsWith(text.toLowerCase());
+  const found =
+    field === 'month'
+      ? MONTHS.findIndex(startsWith(3)) + 1 || -1
+      : field === 'dayOfWeek'
+        ? DAYS.findIndex(startsWith(2))
+        : -1;
+  return found < 0 ? undefined : found;
+}
+
+const shown = (text: string) => (text.length > 100 ? `${text.slice(0, 100)}…` : text);
+
+function wrong(message: string): CodedError {
+  return new CodedError('INVALID_ARGUMENT', message);
+}

@@ -1,0 +1,31 @@
+import type { Client } from '@temporalio/client';
+import { TypedSearchAttributes } from '@temporalio/common';
+import type { ReconcileRequest } from '../workflows/contract.ts';
+import { SEARCH_ATTRIBUTES } from './search-attributes.ts';
+import { hasSearchAttributes } from './search-attributes-registered.ts';
+
+/** What people see of a job's workflow in the Temporal UI, and find it by, from its start on. */
+export async function jobLabels(client: Client, request: ReconcileRequest, connector: { id: string; name: string }) {
+  const mode = request.full ? 'full' : 'incremental';
+  return {
+    typedSearchAttributes: (await hasSearchAttributes(client))
+      ? new TypedSearchAttributes([
+          { key: SEARCH_ATTRIBUTES.connector, value: connector.name },
+          { key: SEARCH_ATTRIBUTES.tenant, value: 'default' },
+          { key: SEARCH_ATTRIBUTES.mode, value: mode },
+        ])
+      : undefined,
+    // Temporal's limits: 400 bytes, 20,000 bytes.
+    staticSummary: `${mode === 'full' ? 'Full rescan' : 'Reconcile'} of ${connector.name}`.slice(0, 130),
+    staticDetails: details(request, connector),
+  };
+}
+
+function details(request: ReconcileRequest, connector: { id: string; name: string }): string {
+  const lines = [
+    `Connector **${connector.name}** (\`${connector.id}\`)`,
+    request.full ? 'Full rescan: every snapshot is verified, what differs is repaired.' : 'Brings in what has changed.',
+  ];
+  if (request.scope) lines.push(`Narrowed to \`${JSON.stringify(request.scope)}\``);
+  return lines.join('\n\n').slice(0, 6_000);
+}

@@ -1,0 +1,95 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type Harness, startHarness } from './harness.ts';
+
+let cli: Harness;
+beforeAll(async () => {
+  cli = await startHarness();
+});
+afterAll(() => cli[Symbol.asyncDispose]());
+
+const create = (name: string, ...more: string[]) =>
+  cli.run(
+    ...[
+      'connector',
+      'create',
+      name,
+      '--kind',
+      'iceberg',
+      '--uri',
+      'file:///warehouse',
+      '--destination-catalog',
+      'main',
+    ],
+    ...more,
+  );
+const policyOf = async (name: string) => (await cli.run('connector', 'get', name, '--json')).json[0].policy;
+/** Once Temporal has followed. */
+const standings = () =>
+  expect.poll(async () => (await cli.run('schedule', 'list', '--json')).json.map((s) => s.standing), {
+    timeout: 10_000,
+  });
+
+it('says that there is none, and how to make one', async () => {
+  await create('by hand');
+  const { code, stdout, stderr } = await cli.run('schedule', 'list');
+  expect([code, stdout]).toEqual([0, '']);
+  expect(stderr).toContain('no schedule; give a connector one with `reconciler connector update NAME --interval 15m`');
+  expect((await cli.run('connector', 'get', 'by hand')).stdout).toMatch(/^schedule +by hand$/m);
+});
+
+it('shows when connectors run, and when next', async () => {
+  await create('often', '--interval', '90m', '--jitter', '5m');
+  const weekly = ['--cron', '0 6 * * mon-fri', '--cron', '@weekly', '--time-zone', 'Europe/Vienna'];
+  const { stdout } = await create('weekly', ...weekly, '--no-schedule');
+  expect(stdout).toMatch(/^schedule +0 6 \* \* mon-fri and @weekly Europe\/Vienna \(off\)$/m);
+  await standings().toEqual(['SCHEDULE_STANDING_OK', 'SCHEDULE_STANDING_OK']);
+  const rows = (await cli.run('schedule', 'list')).stdout.trimEnd().split('\n');
+  expect(rows[0]).toMatch(/^CONNECTOR +WHEN +NEXT RUN +LAST RUN +LAST JOB +STANDING$/);
+  expect(rows[1]).toMatch(/^often +every 90m +2030-01-01T06:00:00Z +- +- +ok$/);
+  expect(rows[2]).toMatch(/^weekly +0 6 .* Europe\/Vienna +paused +- +- +ok$/);
+  const { stdout: often } = await cli.run('connector', 'get', 'often');
+  expect(often).toMatch(/^schedule +every 90m$/m);
+  expect(often).toMatch(/^jitter +up to 5m$/m);
+  expect(often).toMatch(/^next run +2030-01-01T06:00:00Z$/m);
+  expect((await cli.run('connector', 'get', 'weekly')).stdout).toMatch(/^next run +none, paused$/m);
+});
+
+it('one way to say when replaces the other', async () => {
+  await cli.run('connector', 'update', 'often', '--cron', '@hourly');
+  expect(await policyOf('often')).toMatchObject({ cron: ['@hourly'], intervalSeconds: '0', enabled: true });
+  await cli.run('connector', 'update', 'often', '--interval', '10m');
+  expect(await policyOf('often')).toMatchObject({ cron: [], intervalSeconds: '600', enabled: true });
+  await cli.run('connector', 'update', 'often', '--interval', '0');
+  expect(await policyOf('often')).toMatchObject({ intervalSeconds: '0', enabled: false });
+  await cli.run('connector', 'update', 'often', '--cron', '@daily');
+  await cli.run('connector', 'update', 'often', '--cron', '');
+  expect(await policyOf('often')).toMatchObject({ cron: [], enabled: false });
+  expect((await cli.run('connector', 'get', 'often')).stdout).toMatch(/^schedule +by hand$/m);
+  await cli.run('connector', 'update', 'often', '--interval', '1h');
+});
+
+it('refuses what is no calendar, and says why', async () => {
+  const { code, stderr } = await create('wrong', '--cron', '0 25 * * *', '--time-zone', 'europe/vienna');
+  expect(code).toBe(2);
+  expect(stderr).toContain("'25' is no hour: give values from 0 to 23");
+  expect(stderr).toContain('connector.policy.time_zone: is no IANA name such as Europe/Vienna');
+  expect((await cli.run('connector', 'get', 'wrong')).code).toBe(1);
+});
+
+it('repairs, and shows what was wrong', async () => {
+  await standings().toEqual(['SCHEDULE_STANDING_OK', 'SCHEDULE_STANDING_OK']);
+  const { kept } = cli.jobs.schedules;
+  for (const [id, { connector }] of kept) if (connector.name === 'often') kept.delete(id);
+  const gone = 'con_0000000000000000000000';
+  kept.set(gone, { ...[...kept.values()][0]!, connector: { id: gone, name: 'gone' } });
+  expect((await cli.run('connector', 'get', 'often')).stdout).toMatch(
+    /^next run .*`reconciler schedule repair` puts it/m,
+  );
+  const { code, stdout } = await cli.run('schedule', 'repair');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^often +every 1h .* missing$/m);
+  expect(stdout).toMatch(new RegExp(`^${gone} .* surplus$`, 'm'));
+  expect(stdout).toMatch(/^1 made, 0 changed, 1 removed, 1 right already$/m);
+  expect((await cli.run('schedule', 'repair')).stdout).toBe('0 made, 0 changed, 0 removed, 2 right already\n');
+  expect((await cli.run('schedule', 'repair', '--json')).json[0]).toMatchObject({ repaired: [], unchanged: '2' });
+});

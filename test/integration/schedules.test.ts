@@ -1,0 +1,208 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type RunningCatalog, startCatalog } from '../../src/catalog/server.ts';
+import { type CatalogClients, connectCatalog } from '../../src/clients/catalog.ts';
+import { connectTemporal } from '../../src/clients/temporal.ts';
+import { temporalJobControl } from '../../src/clients/temporal-jobs.ts';
+import { ConnectorKind, ConnectorState, ScheduleStanding } from '../../src/generated/reconciler/v1/connectors.ts';
+import { TemporalServer } from './temporal-server.ts';
+
+const POLL = { timeout: 60_000, interval: 100 };
+const { SCHEDULE_STANDING_OK: OK, SCHEDULE_STANDING_MISSING: MISSING } = ScheduleStanding;
+const { SCHEDULE_STANDING_DIFFERENT: DIFFERENT, SCHEDULE_STANDING_SURPLUS: SURPLUS } = ScheduleStanding;
+
+/** A catalog service against a real Temporal that may be away; no worker. */
+let temporal: TemporalServer;
+let folder: string;
+let catalog: RunningCatalog;
+let clients: CatalogClients;
+
+async function startService(): Promise<void> {
+  process.env.TEMPORAL_ADDRESS = temporal.address;
+  const jobs = temporalJobControl(connectTemporal);
+  const databaseFile = join(folder, 'catalog.db');
+  const logger = pino({ level: 'silent' });
+  catalog = await startCatalog({ address: '127.0.0.1:0', databaseFile, jobs: async () => jobs, logger });
+  clients = connectCatalog(catalog.address);
+}
+
+async function stopService(): Promise<void> {
+  clients.close();
+  await catalog.stop();
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'reconciler-test-'));
+  temporal = await TemporalServer.stopped();
+  await startService();
+});
+afterAll(async () => {
+  await stopService();
+  await temporal[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function create(displayName: string, policy: object): Promise<string> {
+  const kind = ConnectorKind.CONNECTOR_KIND_ICEBERG;
+  const uri = 'file:///warehouse';
+  const { connectorId } = await clients.connectors.createConnector({ connector: { displayName, kind, uri, policy } });
+  return connectorId;
+}
+const update = (connectorId: string, fields: object, ...updateMask: string[]) =>
+  clients.connectors.updateConnector({ connector: { connectorId, ...fields }, updateMask });
+const scheduleOf = async (connectorId: string) =>
+  (await clients.connectors.listSchedules({ connectorId })).schedules[0];
+const standingOf = async (connectorId: string) => (await scheduleOf(connectorId))?.standing;
+const handle = (connectorId: string) => temporal.client.schedule.getHandle(`reconcile-${connectorId}`);
+
+/** Of all schedules, by connector. */
+async function listed() {
+  const schedules = [];
+  let pageToken = '';
+  do {
+    const page = await clients.connectors.listSchedules({ pageSize: 2, pageToken });
+    schedules.push(...page.schedules);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== '');
+  return Object.fromEntries(schedules.map((s) => [s.connectorName || s.connectorId, s]));
+}
+
+const ids: Record<string, string> = {};
+
+describe('schedules', () => {
+  it('are made when Temporal is there, however long after their connector', async () => {
+    ids.hourly = await create('hourly', { enabled: true, intervalSeconds: 3600n });
+    ids.nightly = await create('nightly', { enabled: true, cron: ['0 3 * * *'], timeZone: 'Europe/Vienna' });
+    ids.byHand = await create('by hand', { enabled: true });
+    await expect(scheduleOf(ids.hourly)).rejects.toThrow(/UNAVAILABLE: Temporal cannot be reached/);
+    await temporal.start();
+    await expect.poll(() => standingOf(ids.hourly as string).catch(() => undefined), POLL).toBe(OK);
+    await expect.poll(() => standingOf(ids.nightly as string), POLL).toBe(OK);
+    expect(await standingOf(ids.byHand)).toBeUndefined();
+    expect(await listed()).toMatchObject({
+      hourly: { connectorId: ids.hourly, when: 'every 1h', paused: false, nextRunAt: expect.any(Date) },
+      nightly: { when: '0 3 * * * Europe/Vienna' },
+    });
+    expect((await scheduleOf(ids.nightly))?.nextRunAt?.getUTCMinutes()).toBe(0);
+  });
+
+  it('follow what their connector is changed to', async () => {
+    const id = ids.hourly as string;
+    await update(
+      id,
+      { policy: { intervalSeconds: 600n }, displayName: 'often' },
+      'policy.interval_seconds',
+      'display_name',
+    );
+    await expect
+      .poll(async () => (await handle(id).describe()).spec.intervals, POLL)
+      .toMatchObject([{ every: 600_000 }]);
+    expect((await handle(id).describe()).action).toMatchObject({
+      workflowId: `reconcile-often-${id.slice(-6)}`,
+      staticSummary: 'Reconcile of often',
+    });
+
+    await update(id, { state: ConnectorState.CONNECTOR_STATE_PAUSED }, 'state');
+    await expect
+      .poll(async () => (await handle(id).describe()).state, POLL)
+      .toMatchObject({
+        paused: true,
+        note: 'The connector is paused.',
+      });
+    expect(await scheduleOf(id)).toMatchObject({ standing: OK, paused: true, nextRunAt: undefined });
+    await update(
+      id,
+      { policy: { enabled: false }, state: ConnectorState.CONNECTOR_STATE_ACTIVE },
+      'state',
+      'policy.enabled',
+    );
+    await expect.poll(async () => (await handle(id).describe()).state.note, POLL).toContain('switched off');
+    await update(id, { policy: { enabled: true } }, 'policy.enabled');
+    await expect.poll(async () => (await handle(id).describe()).state.paused, POLL).toBe(false);
+
+    await update(id, { policy: { intervalSeconds: 0n } }, 'policy.interval_seconds');
+    await expect.poll(() => standingOf(id), POLL).toBeUndefined();
+    await update(id, { policy: { intervalSeconds: 60n } }, 'policy.interval_seconds');
+    await expect.poll(() => standingOf(id), POLL).toBe(OK);
+  });
+
+  it('go with their connector', async () => {
+    const id = await create('short-lived', { enabled: true, intervalSeconds: 60n });
+    await expect.poll(() => standingOf(id), POLL).toBe(OK);
+    await clients.connectors.deleteConnector({ connectorId: id });
+    await expect(handle(id).describe()).rejects.toThrow(/not found/i);
+  });
+
+  it('that have come apart are found and repaired, and others are left alone', async () => {
+    const [missing, different] = [ids.nightly as string, ids.hourly as string];
+    await handle(missing).delete();
+    await handle(different).update((now) => ({ ...now, state: { paused: true, note: 'somebody' } }));
+    const unwanted = ids.byHand as string;
+    const action = { type: 'startWorkflow' as const, workflowType: 'reconcile', taskQueue: 'reconciler' };
+    const gone = 'con_0000000000000000000000';
+    const surplus = [unwanted, gone, 'con_1111111111111111111111'];
+    for (const id of surplus)
+      await temporal.client.schedule.create({
+        scheduleId: `reconcile-${id}`,
+        spec: {},
+        action,
+        state: { paused: true },
+      });
+    const foreign = { ...action, workflowType: 'other' };
+    await temporal.client.schedule.create({
+      scheduleId: 'reconcile-con_2222222222222222222222',
+      spec: {},
+      action: foreign,
+    });
+    await temporal.client.schedule.create({ scheduleId: 'reconcile-mine', spec: {}, action });
+
+    // What Temporal lists follows what was written.
+    await expect
+      .poll(async () => Object.keys(await listed()).sort(), POLL)
+      .toEqual([gone, 'con_1111111111111111111111', 'by hand', 'nightly', 'often'].sort());
+    expect(await listed()).toMatchObject({
+      nightly: { standing: MISSING },
+      often: { standing: DIFFERENT, paused: true },
+      'by hand': { standing: SURPLUS },
+      [gone]: { standing: SURPLUS, connectorName: '' },
+    });
+
+    const repaired = await clients.connectors.repairSchedules({});
+    expect(repaired).toMatchObject({ made: 1n, changed: 1n, removed: 3n, unchanged: 0n });
+    expect(repaired.repaired.map(({ standing }) => standing).sort()).toEqual(
+      [MISSING, DIFFERENT, SURPLUS, SURPLUS, SURPLUS].sort(),
+    );
+    expect(await clients.connectors.repairSchedules({})).toMatchObject({
+      made: 0n,
+      changed: 0n,
+      removed: 0n,
+      unchanged: 2n,
+    });
+    expect(await standingOf(missing)).toBe(OK);
+    expect(await standingOf(different)).toBe(OK);
+    for (const id of surplus) await expect(handle(id).describe()).rejects.toThrow(/not found/i);
+    for (const scheduleId of ['reconcile-con_2222222222222222222222', 'reconcile-mine'])
+      await temporal.client.schedule.getHandle(scheduleId).describe();
+  });
+
+  it('are repaired when the catalog starts', async () => {
+    await stopService();
+    await handle(ids.nightly as string).delete();
+    await handle(ids.hourly as string).pause();
+    await startService();
+    await expect.poll(() => standingOf(ids.nightly as string), POLL).toBe(OK);
+    await expect.poll(() => standingOf(ids.hourly as string), POLL).toBe(OK);
+  });
+
+  it('catch up when Temporal was away while connectors were changed', async () => {
+    await temporal.stop();
+    await update(ids.hourly as string, { policy: { intervalSeconds: 7200n } }, 'policy.interval_seconds');
+    const id = await create('meanwhile', { enabled: true, intervalSeconds: 60n });
+    await temporal.start();
+    await expect.poll(() => standingOf(id).catch(() => undefined), POLL).toBe(OK);
+    await expect.poll(() => scheduleOf(ids.hourly as string), POLL).toMatchObject({ when: 'every 2h', standing: OK });
+  });
+}, 120_000);
