@@ -23,6 +23,11 @@ const ENTRIES: Entry[] = [
   { name: 'catalog', summary: 'run the catalog service alone', load: () => import('./catalog.ts') },
   { name: 'worker', summary: 'run a worker alone', load: () => import('./worker.ts') },
   {
+    name: 'setup',
+    summary: 'register search attributes in Temporal',
+    load: () => import('./setup.ts'),
+  },
+  {
     name: 'codec',
     summary: 'decrypt payloads for the Temporal UI and CLI',
     load: () => import('./codec.ts'),

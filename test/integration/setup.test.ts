@@ -1,0 +1,75 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { Processes } from './processes.ts';
+import { ROOT } from './running-stack.ts';
+
+const ATTRIBUTES = ['ReconcilerConnector', 'ReconcilerTenant', 'ReconcilerMode', 'ReconcilerOutcome'];
+const WAREHOUSE = join(ROOT, 'test/fixtures/iceberg/fs');
+
+let processes: Processes;
+beforeAll(async () => {
+  processes = await Processes.start();
+});
+afterAll(() => processes?.[Symbol.asyncDispose]());
+
+const setup = (...args: string[]) => processes.cli(['setup', ...args]);
+
+it('registers the attributes while catalog and worker run, and changes nothing the second time', async () => {
+  await processes.startCatalog();
+  await processes.startWorker();
+  const connectorId = await processes.connect('lake', WAREHOUSE);
+  const before = await processes.ended(await processes.trigger(connectorId));
+  expect(before).toMatchObject({ state: JobState.JS_SUCCEEDED });
+
+  const json = await setup('--json');
+  expect(json).toMatchObject({ code: 0, stderr: '' });
+  expect(JSON.parse(json.stdout)).toEqual({
+    namespace: 'default',
+    retentionSeconds: 86_400,
+    searchAttributes: ATTRIBUTES.map((name) => ({ name, added: true })),
+  });
+  const again = await setup();
+  expect(again).toMatchObject({ code: 0, stderr: '' });
+  expect(again.stdout).toMatch(/^namespace +default, histories are kept for 1 d /);
+  expect(again.stdout.match(/^was there {2}Reconciler\w+$/gm)).toHaveLength(ATTRIBUTES.length);
+
+  const { jobId } = await processes.ended(await processes.trigger(connectorId));
+  const query = "ReconcilerConnector='lake' AND ReconcilerOutcome='JS_SUCCEEDED'";
+  // The list lags behind a little.
+  await vi.waitFor(
+    async () => {
+      const { stdout } = await processes.temporalCli('workflow', 'list', '--query', query, '--output', 'json');
+      const runs = JSON.parse(stdout) as { execution: { workflowId: string } }[];
+      expect(runs.map(({ execution }) => execution.workflowId)).toEqual([jobId]);
+    },
+    { timeout: 60_000, interval: 300 },
+  );
+}, 180_000);
+
+it('an attribute of another type is an error that names it', async () => {
+  const ran = await processes.temporalCli(
+    ...['operator', 'namespace', 'create', '--namespace', 'other', '--retention', '72h'],
+  );
+  expect(ran).toMatchObject({ code: 0 });
+  const namespace = { TEMPORAL_NAMESPACE: 'other' };
+  const create = ['operator', 'search-attribute', 'create', '--namespace', 'other', '--name', 'ReconcilerMode'];
+  await vi.waitFor(
+    async () => expect(await processes.temporalCli(...create, '--type', 'Int')).toMatchObject({ code: 0 }),
+    { timeout: 60_000, interval: 500 },
+  );
+  const refused = await processes.cli(['setup'], namespace);
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toMatch(/namespace other have another type: ReconcilerMode is Int; they must be Keyword/);
+  const { stdout } = await processes.temporalCli('operator', 'search-attribute', 'list', '--namespace', 'other');
+  expect(stdout).not.toContain('ReconcilerConnector');
+}, 120_000);
+
+it('a namespace that is not there, and a Temporal that is not, are said', async () => {
+  const none = await processes.cli(['setup'], { TEMPORAL_NAMESPACE: 'nowhere' });
+  expect(none.code).toBe(1);
+  expect(none.stderr).toMatch(/Temporal has no namespace nowhere. Make it \(temporal operator namespace create/);
+  const away = await processes.cli(['setup'], { TEMPORAL_ADDRESS: '127.0.0.1:1' });
+  expect(away.code).toBe(3);
+  expect(away.stderr).toContain('127.0.0.1:1');
+}, 60_000);
