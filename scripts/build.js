@@ -53,7 +53,11 @@ async function bundleWorkflows() {
     return;
   }
   const { bundleWorkflowCode, DefaultLogger } = await import('@temporalio/worker');
-  const options = { workflowsPath: workflows, logger: new DefaultLogger('WARN') };
+  const options = {
+    workflowsPath: workflows,
+    workflowInterceptorModules: [join(src, 'workflows', 'tracing.ts')],
+    logger: new DefaultLogger('WARN'),
+  };
   const failureConverterPath = join(src, 'clients', 'encoded-failures.cjs');
   const [plain, encoding] = await Promise.all([
     bundleWorkflowCode(options),

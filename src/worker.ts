@@ -4,6 +4,7 @@ import type { Client } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Logger } from 'pino';
+import { activityFields } from './activities/activity-fields.ts';
 import type { ActivityDeps } from './activities/deps.ts';
 import { createControlActivities, createIngestActivities } from './activities/index.ts';
 import { requestGates } from './activities/request-gate.ts';
@@ -17,6 +18,7 @@ import type { Config } from './config.ts';
 import { openConnector } from './connectors/registry.ts';
 import { type Check, serveHealth } from './telemetry/health.ts';
 import { installRuntime } from './telemetry/runtime.ts';
+import { observeActivities, tracingSinks } from './telemetry/worker-tracing.ts';
 import { INGEST_TASK_QUEUE, TASK_QUEUE } from './workflows/contract.ts';
 
 /** Activities that are under way have so long to end by themselves when the worker is asked to stop. */
@@ -25,6 +27,8 @@ const SHUTDOWN_GRACE = '10s';
 const INGESTS = 16;
 /** `ServingStatus.SERVING` of grpc.health.v1. */
 const SERVING = 1;
+
+const INTERCEPTORS = { activity: [observeActivities(activityFields)] };
 
 export interface RunningWorker {
   /** Resolves when the worker has stopped; rejects when it broke. */
@@ -75,6 +79,8 @@ export async function startWorker(options: {
     maxHeartbeatThrottleInterval: '2s',
     // Messages of failures name tables: with a codec they are payloads too.
     dataConverter: codec && { payloadCodecs: [codec], failureConverterPath: pathOf('./clients/encoded-failures.cjs') },
+    interceptors: INTERCEPTORS,
+    sinks: tracingSinks(),
   } satisfies WorkerOptions | object;
   const workers = await Promise.all([
     Worker.create({
@@ -145,10 +151,13 @@ function readiness(workers: Worker[], client: Client, catalog: CatalogClients): 
  *
  * @param encodesFailures the one whose failures' messages are payloads: what runs in a workflow cannot see the settings
  */
-function workflowCode(encodesFailures: boolean): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> {
+function workflowCode(encodesFailures: boolean): Partial<WorkerOptions> {
   const bundle = pathOf(encodesFailures ? './workflow-bundle-encoding.js' : './workflow-bundle.js');
   if (existsSync(bundle)) return { workflowBundle: { codePath: bundle } };
-  return { workflowsPath: pathOf('./workflows/index.ts') };
+  return {
+    workflowsPath: pathOf('./workflows/index.ts'),
+    interceptors: { ...INTERCEPTORS, workflowModules: [pathOf('./workflows/tracing.ts')] },
+  };
 }
 
 const pathOf = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));

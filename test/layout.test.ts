@@ -16,7 +16,10 @@ const RULES: Record<string, { from: string[]; types?: string[] }> = {
   // The names of the search attributes, which the dev server registers and workflows set, stand in one place.
   stack: { from: ['clients/search-attributes'] },
   worker: { from: ['activities', 'clients', 'connectors', 'telemetry', 'workflows/contract'], types: ['workflows'] },
-  workflows: { from: ['clients/search-attributes'], types: ['activities', 'connectors', 'clients'] },
+  workflows: {
+    from: ['clients/search-attributes', 'telemetry/run-span', 'telemetry/trace-header'],
+    types: ['activities', 'connectors', 'clients'],
+  },
   activities: {
     from: ['connectors', 'clients', 'storage', 'stats', 'telemetry', 'workflows/contract'],
     types: ['workflows'],

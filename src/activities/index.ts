@@ -1,10 +1,7 @@
 import { activityInfo } from '@temporalio/activity';
-import type { TableRef } from '../connectors/spi.ts';
-import { type Fields, inScope } from '../telemetry/scope.ts';
 import { bindDestination } from './bind-destination.ts';
 import { claimConnector } from './claim-connector.ts';
 import type { ActivityDeps } from './deps.ts';
-import { tableText } from './destination.ts';
 import { ensureDestination } from './ensure-destination.ts';
 import { CONTROL_ATTEMPTS, toFailure, UPSTREAM_ATTEMPTS } from './failures.ts';
 import { ingestFileGroup } from './ingest-file-group.ts';
@@ -13,7 +10,7 @@ import { ingestTables } from './ingest-tables.ts';
 import { observeFailure } from './observe-failure.ts';
 import { reconcileMissing } from './reconcile-missing.ts';
 import { reconcileViews } from './reconcile-views.ts';
-import { type JobRecord, recordJob } from './record-job.ts';
+import { recordJob } from './record-job.ts';
 import { releaseConnector } from './release-connector.ts';
 import { resolveConnector } from './resolve-connector.ts';
 import { scanTables } from './scan-tables.ts';
@@ -51,39 +48,13 @@ export type IngestActivities = ReturnType<typeof createIngestActivities>;
 /** The step with its dependencies, and with its errors as failures that say whether a retry is worth it. */
 function bound<I, O>(deps: ActivityDeps, step: (deps: ActivityDeps, input: I) => Promise<O>, attempts: number) {
   return async (input: I): Promise<O> => {
-    const { activityType, attempt, workflowExecution } = activityInfo();
-    const fields = { job: workflowExecution?.workflowId, activity: activityType, attempt, ...fieldsOf(input) };
-    return inScope({ fields }, async () => {
-      try {
-        return await step(deps, input);
-      } catch (error) {
-        const failure = toFailure(error, attempt, attempts);
-        observeFailure(deps.logger, activityType, failure);
-        throw failure;
-      }
-    });
-  };
-}
-
-/** In logs, of a pack: the first. */
-const TABLES_TOLD = 20;
-
-/** What an activity is about, for its log lines: as far as its input says. */
-function fieldsOf(input: unknown): Fields {
-  const {
-    table,
-    tables,
-    record,
-    connectorName = record?.connectorName,
-  } = input as {
-    table?: TableRef;
-    tables?: TableRef[];
-    connectorName?: string;
-    record?: JobRecord;
-  };
-  return {
-    ...(connectorName && { connector: connectorName }),
-    ...(table && { table: tableText(table) }),
-    ...(Array.isArray(tables) && { tables: tables.slice(0, TABLES_TOLD).map(tableText) }),
+    try {
+      return await step(deps, input);
+    } catch (error) {
+      const { activityType, attempt } = activityInfo();
+      const failure = toFailure(error, attempt, attempts);
+      observeFailure(deps.logger, activityType, failure);
+      throw failure;
+    }
   };
 }

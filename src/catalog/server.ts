@@ -8,13 +8,14 @@ import type { JobControl } from '../clients/job-control.ts';
 import { CodedError } from '../errors.ts';
 import { serveHealth } from '../telemetry/health.ts';
 import { type HttpEndpoint, serveHttp } from '../telemetry/http-endpoint.ts';
+import { currentTracing } from '../telemetry/tracing.ts';
 import type { ServiceDeps } from './deps.ts';
 import { readDescriptorSet } from './descriptor-set.ts';
 import { type CatalogMetrics, createCatalogMetrics } from './metrics.ts';
 import { createJobObserver } from './observe-jobs.ts';
 import { errorMiddleware } from './rpc/error-middleware.ts';
 import { withWideWindow } from './rpc/flow-control.ts';
-import { observeMiddleware } from './rpc/observe-middleware.ts';
+import { timeCalls, traceCalls } from './rpc/observe-middleware.ts';
 import { createScheduleKeeper } from './schedule-keeper.ts';
 import { addServices, SERVICE_NAMES } from './services.ts';
 import { type Database, openDatabase } from './store/database.ts';
@@ -141,7 +142,8 @@ function buildServer(deps: ServiceDeps, health: HealthState, metrics: CatalogMet
     'grpc.max_receive_message_length': MAX_RECEIVE_BYTES,
     'grpc.max_send_message_length': -1,
   });
-  const server = (metrics === undefined ? plain : plain.use(observeMiddleware(metrics)))
+  const timed = metrics === undefined ? plain : plain.use(timeCalls(metrics));
+  const server = (currentTracing() === undefined ? timed : timed.use(traceCalls))
     .use(errorDetailsServerMiddleware)
     .use(errorMiddleware(deps.logger));
   addServices(server, deps);

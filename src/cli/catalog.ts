@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { readConfig } from '../config.ts';
+import { startTracing } from '../telemetry/tracing.ts';
 import { addressOption } from './address.ts';
 import { port } from './options.ts';
 import { untilStopped } from './signals.ts';
@@ -41,6 +42,7 @@ async function run(listenOn: string | undefined, options: { port?: number; datab
   const databaseFile = resolve(options.database ?? join(config.dataDir, 'catalog.db'));
   mkdirSync(dirname(databaseFile), { recursive: true });
   const logger = createLogger('catalog', config.logLevel);
+  const tracing = await startTracing('reconciler-catalog');
   const codec = await openPayloadCodec(config.codecKeys);
   const jobs = temporalJobControl(() => connectTemporal(codec));
   const catalog = await startCatalog({ ...config, address, databaseFile, jobs, logger });
@@ -49,4 +51,5 @@ async function run(listenOn: string | undefined, options: { port?: number; datab
   logger.info({ signal }, 'stopping');
   await catalog.stop();
   await jobs.close();
+  await tracing?.close();
 }

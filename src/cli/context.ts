@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { ClientError } from 'nice-grpc';
 import { type CatalogClients, connectCatalog } from '../clients/catalog.ts';
 import { CodedError } from '../errors.ts';
+import { startTracing } from '../telemetry/tracing.ts';
 import { endpointOf } from './address.ts';
 import { CallError } from './errors.ts';
 import { type Output, standardOutput } from './output.ts';
@@ -28,6 +29,7 @@ export function withCatalog<Args extends unknown[]>(action: (context: Context, .
     const command = args.at(-1) as Command;
     const { json } = command.optsWithGlobals<{ json?: boolean }>();
     const { address, temporalUi } = endpointOf(command);
+    const tracing = await startTracing('reconciler-cli');
     const clients = connectCatalog(address);
     try {
       await action(
@@ -38,6 +40,7 @@ export function withCatalog<Args extends unknown[]>(action: (context: Context, .
       throw error instanceof ClientError ? new CallError(error, address) : error;
     } finally {
       clients.close();
+      await tracing?.close();
     }
   };
 }

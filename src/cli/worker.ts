@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import type { Command } from 'commander';
 import { readConfig } from '../config.ts';
+import { startTracing } from '../telemetry/tracing.ts';
 import { INGEST_TASK_QUEUE, TASK_QUEUE } from '../workflows/contract.ts';
 import { addressOption } from './address.ts';
 import { UsageError } from './errors.ts';
@@ -37,6 +38,7 @@ export function define(command: Command): void {
         import('../telemetry/logger.ts'),
       ]);
       const logger = createLogger('worker', config.logLevel);
+      const tracing = await startTracing('reconciler-worker');
       // A signal that comes while it connects ends it then.
       const worker = await Promise.race([
         startWorker({ config: { ...config, address }, logger, ingestQueues: taskQueue }),
@@ -52,6 +54,7 @@ export function define(command: Command): void {
         worker.shutdown();
       });
       await running;
+      await tracing?.close();
       // Nothing of an activity that was given up may hold up the end.
       process.exit(0);
     });

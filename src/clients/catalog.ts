@@ -10,7 +10,9 @@ import { SnapshotsDefinition } from '../generated/reconciler/v1/snapshots.ts';
 import { TableStatisticsDefinition } from '../generated/reconciler/v1/statistics.ts';
 import { TablesDefinition } from '../generated/reconciler/v1/tables.ts';
 import { ViewsDefinition } from '../generated/reconciler/v1/views.ts';
+import { currentTracing } from '../telemetry/tracing.ts';
 import { PutFileChangesDefinition } from './file-changes.ts';
+import { traceCalls } from './trace-calls.ts';
 
 /** Typed clients of every service of the catalog, over one channel (the seed's GrpcClients). */
 export function connectCatalog(address: string) {
@@ -20,7 +22,8 @@ export function connectCatalog(address: string) {
     'grpc.max_reconnect_backoff_ms': 2_000,
     'grpc.initial_reconnect_backoff_ms': 200,
   });
-  const factory = createClientFactory();
+  const plain = createClientFactory();
+  const factory = currentTracing() === undefined ? plain : plain.use(traceCalls);
   return {
     catalogs: factory.create(CatalogsDefinition, channel),
     connectors: factory.create(ConnectorsDefinition, channel),

@@ -2,6 +2,7 @@ import { Client, Connection } from '@temporalio/client';
 import type { PayloadCodec } from '@temporalio/common';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { CodedError } from '../errors.ts';
+import { traceStarts } from './trace-starts.ts';
 
 /**
  * A Temporal client after the standard `TEMPORAL_*` variables and profiles.
@@ -14,7 +15,9 @@ export async function connectTemporal(codec?: PayloadCodec): Promise<Client> {
   try {
     const connection = await Connection.connect({ connectTimeout: '10s', ...connectionOptions });
     const dataConverter = codec && { payloadCodecs: [codec] };
-    return new Client({ connection, namespace: namespace ?? 'default', dataConverter });
+    const traced = traceStarts();
+    const interceptors = traced && { workflow: [traced] };
+    return new Client({ connection, namespace: namespace ?? 'default', dataConverter, interceptors });
   } catch (error) {
     throw new CodedError(
       'UNAVAILABLE',

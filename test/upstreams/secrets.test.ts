@@ -2,12 +2,13 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { temporal } from '@temporalio/proto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { formatName } from '../../src/names.ts';
 import { RunningStack } from '../integration/running-stack.ts';
 import { CleanUp } from './clean-up.ts';
 import { type Exchange, type Fault, type FaultProxy, startFaultProxy } from './fault-proxy.ts';
+import { type OtlpReceiver, startOtlpReceiver } from './otlp-receiver.ts';
 import { fixtureTables, publishFixtures } from './publish-fixtures.ts';
 import { connectorS3 } from './s3-properties.ts';
 import { startIcebergRest } from './servers/iceberg-rest.ts';
@@ -67,6 +68,7 @@ type Case = [string, FaultProxy['rules'], object];
 describe('secrets by reference', () => {
   const cleanUp = new CleanUp();
   let stack: RunningStack;
+  let receiver: OtlpReceiver;
   const jobs: string[] = [];
   const sent: FaultProxy['requests'] = [];
 
@@ -78,7 +80,9 @@ describe('secrets by reference', () => {
     const rest = cleanUp.use(await startIcebergRest({ warehouse: 's3://lake/warehouse', s3: moto }));
     const tables = fixtureTables().filter(({ path }) => /^fx\.(orders|refs)$/.test(formatName(path)));
     await publishFixtures(rest.url, { folder, bucket: { moto, name: 'lake' } }, tables);
-    stack = cleanUp.use(await RunningStack.start({ ...moto.env, ...SECRETS, RECONCILER_LOG_LEVEL: 'trace' }));
+    receiver = cleanUp.use(await startOtlpReceiver());
+    const telling = { RECONCILER_LOG_LEVEL: 'trace', OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url };
+    stack = cleanUp.use(await RunningStack.start({ ...moto.env, ...SECRETS, ...telling }));
 
     const tokens = /^\/v1\/oauth\/tokens$/;
     const orders = /\/tables\/orders/;
@@ -162,6 +166,21 @@ describe('secrets by reference', () => {
     expect(telling).toMatch(/catalog\.db/);
     expect(telling).toMatch(/temporal\.db/);
     expect(telling).toMatch(/worker\.log/);
+  });
+
+  it('are not in any trace or metric', async () => {
+    const metrics = await Promise.all(
+      Object.values(stack.observed()).map(async ({ metrics }) => (await fetch(`http://${metrics}/metrics`)).text()),
+    );
+    expect(metrics.join()).toMatch(/reconciler_errors_total\{.*code="PERMISSION_DENIED"/);
+    expect(hiddenIn(Buffer.from(metrics.join()))).toEqual([]);
+    // The last spans of the last job.
+    const runs = () =>
+      new Set(receiver.spans.filter(({ name }) => name === 'RunWorkflow:reconcile').map((s) => s.spanId));
+    await vi.waitFor(() => expect(runs().size).toBe(jobs.length), { timeout: 60_000, interval: 200 });
+    const sent = Buffer.concat(receiver.bodies);
+    expect(sent.includes(SAID)).toBe(true);
+    expect(hiddenIn(sent)).toEqual([]);
   });
 
   it('are not in what people are told', async () => {

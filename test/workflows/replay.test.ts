@@ -1,8 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { defaultPayloadConverter } from '@temporalio/common';
 import proto from '@temporalio/proto';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { TRACE_HEADER } from '../../src/telemetry/trace-header.ts';
 import { ROOT } from '../integration/running-stack.ts';
 
 const HISTORIES = join(ROOT, 'test/histories');
@@ -25,6 +27,15 @@ describe('recorded histories replay', () => {
   it('in the bundle for workers with a codec', async () => {
     const codePath = join(ROOT, 'dist/workflow-bundle-encoding.js');
     await Worker.runReplayHistory({ workflowBundle: { codePath } }, read('partial-failure.binpb'), 'partial-failure');
+  });
+
+  it.each(files)('%s, as if it had been traced', async (file) => {
+    const history = read(file);
+    const { header } = history.events?.[0]?.workflowExecutionStartedEventAttributes ?? {};
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    const fields = { ...header?.fields, [TRACE_HEADER]: defaultPayloadConverter.toPayload({ traceparent }) };
+    history.events![0]!.workflowExecutionStartedEventAttributes!.header = { fields };
+    await Worker.runReplayHistory({ workflowBundle: { codePath: BUNDLE } }, history, basename(file, '.binpb'));
   });
 
   it('notices a workflow that took other steps', async () => {

@@ -1,10 +1,13 @@
 import type { CallContext, ServerMiddlewareCall } from 'nice-grpc';
 import { ServerError, Status } from 'nice-grpc';
+import { callSpan } from '../../telemetry/call-span.ts';
+import { methodName, readsOnly } from '../../telemetry/grpc-method.ts';
+import { type Carrier, currentTracing } from '../../telemetry/tracing.ts';
 import type { CatalogMetrics } from '../metrics.ts';
 
 /** Times every call; the outermost of the middlewares, so that it sees the codes that clients see. */
-export function observeMiddleware(metrics: CatalogMetrics) {
-  return async function* observe<Request, Response>(
+export function timeCalls(metrics: CatalogMetrics) {
+  return async function* timed<Request, Response>(
     call: ServerMiddlewareCall<Request, Response>,
     context: CallContext,
     // biome-ignore lint/suspicious/noConfusingVoidType: the type of nice-grpc's middlewares.
@@ -22,10 +25,22 @@ export function observeMiddleware(metrics: CatalogMetrics) {
   };
 }
 
-/** `/reconciler.v1.Connectors/TriggerReconcile` is `Connectors/TriggerReconcile`. */
-export const methodName = (path: string): string => path.replace(/^\/(reconciler\.v1\.)?/, '');
-
 function codeOf(error: unknown, signal: AbortSignal): string {
   if (error instanceof ServerError) return Status[error.code] ?? 'UNKNOWN';
   return signal.aborted ? 'CANCELLED' : 'UNKNOWN';
+}
+
+/** A span for each call, in the trace that its metadata carries; without one, calls that only read are not traced. */
+export async function* traceCalls<Request, Response>(
+  call: ServerMiddlewareCall<Request, Response>,
+  context: CallContext,
+  // biome-ignore lint/suspicious/noConfusingVoidType: the type of nice-grpc's middlewares.
+): AsyncGenerator<Response, Response | void, undefined> {
+  const traceparent = context.metadata.get('traceparent');
+  const { path } = call.method;
+  if (!currentTracing() || (traceparent === undefined && readsOnly(path)))
+    return yield* call.next(call.request, context);
+  const parent: Carrier = { traceparent, tracestate: context.metadata.get('tracestate') };
+  // biome-ignore lint/suspicious/noConfusingVoidType: the type of nice-grpc's middlewares.
+  return yield* callSpan<Response, Response | void>(path, 'server', parent, () => call.next(call.request, context));
 }

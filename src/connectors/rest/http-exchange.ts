@@ -79,9 +79,11 @@ export class HttpExchange {
    */
   async send(request: HttpRequest): Promise<HttpAnswer> {
     this.#usage.requests += 1;
+    const exchange = () => this.#exchange(request);
     const answer = await observed(
-      { via: 'rest' },
-      () => this.#exchange(request),
+      'rest',
+      () => request,
+      exchange,
       ({ status }) => status,
     );
     const encoding = (answer.headers['content-encoding'] ?? 'identity').toLowerCase().trim();

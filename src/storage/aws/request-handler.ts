@@ -112,7 +112,12 @@ class CountingHandler extends NodeHttpHandler {
     const late = () =>
       Object.assign(new Error(`no answer within ${(this.#attemptMs ?? 0) / 1000} s`), { name: 'TimeoutError' });
     const send = () => super.handle(request, limit ? { ...options, abortSignal: either(limit, options) } : options);
-    const answer = await observed({ via: 'aws' }, send, ({ response }) => response.statusCode).catch((error) => {
+    const answer = await observed(
+      'aws',
+      () => describe(request),
+      send,
+      ({ response }) => response.statusCode,
+    ).catch((error) => {
       throw limit?.aborted ? late() : error;
     });
     const { response } = answer;
@@ -138,6 +143,12 @@ function comeAgain({ statusCode, headers }: { statusCode: number; headers: Recor
   if (statusCode !== 429 && statusCode !== 503) return undefined;
   const asked = retryAfterMs(headers['retry-after'], Date.now());
   return asked !== undefined && asked > LONGEST_WAIT_MS ? new ComeAgainError(statusCode, asked) : undefined;
+}
+
+/** Of the AWS APIs that are spoken to in JSON, a header names the action. */
+function describe({ method, protocol, hostname, port, path, headers }: Parameters<NodeHttpHandler['handle']>[0]) {
+  const url = `${protocol}//${hostname}${port === undefined ? '' : `:${port}`}${path}`;
+  return { method, url, action: headers['x-amz-target'] };
 }
 
 function either(limit: AbortSignal, { abortSignal }: HandlerOptions): AbortSignal {

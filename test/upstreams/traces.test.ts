@@ -1,0 +1,136 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Metadata } from 'nice-grpc';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { formatName } from '../../src/names.ts';
+import { RunningStack } from '../integration/running-stack.ts';
+import { CleanUp } from './clean-up.ts';
+import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from './otlp-receiver.ts';
+import { fixtureTables, publishFixtures } from './publish-fixtures.ts';
+import { connectorS3 } from './s3-properties.ts';
+import { startIcebergRest } from './servers/iceberg-rest.ts';
+import { startMoto } from './servers/moto.ts';
+
+/** Spans are sent every five seconds. */
+const EVENTUALLY = { timeout: 60_000, interval: 200 };
+
+describe('traces', () => {
+  const cleanUp = new CleanUp();
+  let stack: RunningStack;
+  let receiver: OtlpReceiver;
+  let connectorId: string;
+
+  beforeAll(async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'reconciler-traces-'));
+    cleanUp.defer(() => rmSync(folder, { recursive: true }));
+    const moto = cleanUp.use(await startMoto());
+    await moto.createBucket('lake');
+    const rest = cleanUp.use(await startIcebergRest({ warehouse: 's3://lake/warehouse', s3: moto }));
+    const tables = fixtureTables().filter(({ path }) => /^fx\.(orders|refs)$/.test(formatName(path)));
+    await publishFixtures(rest.url, { folder, bucket: { moto, name: 'lake' } }, tables);
+    receiver = cleanUp.use(await startOtlpReceiver());
+    const traced = { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url };
+    stack = cleanUp.use(await RunningStack.start({ ...moto.env, ...traced }));
+    Object.assign(stack.env, traced);
+    connectorId = await stack.connect('lake', '', { uri: rest.url, properties: connectorS3(moto) });
+  });
+  afterAll(() => cleanUp[Symbol.asyncDispose]());
+
+  /** The spans of a trace, once its workflow's is there. */
+  async function traceOf(jobId: string): Promise<ReceivedSpan[]> {
+    return vi.waitFor(() => {
+      const run = receiver.spans.find(
+        ({ name, attributes }) => name === 'RunWorkflow:reconcile' && attributes.temporalWorkflowId === jobId,
+      );
+      expect(run).toBeDefined();
+      const spans = receiver.spans.filter(({ traceId }) => traceId === run?.traceId);
+      expect(spans.some(({ name }) => name === 'RunActivity:releaseConnector')).toBe(true);
+      return spans;
+    }, EVENTUALLY);
+  }
+
+  /** Names and services from a span up to its root. */
+  function waysUp(spans: ReceivedSpan[], from: ReceivedSpan): string[] {
+    const parent = spans.find(({ spanId }) => spanId === from.parentId);
+    return [`${from.service} ${from.name}`, ...(parent ? waysUp(spans, parent) : [])];
+  }
+
+  const INGESTED = [
+    'reconciler-worker RunActivity:ingestTable',
+    'reconciler-worker RunWorkflow:reconcile',
+    'reconciler-catalog StartWorkflow:reconcile',
+    'reconciler-catalog Connectors/TriggerReconcile',
+  ];
+
+  it('lead from the command through the workflow to the requests upstream', async () => {
+    const { code, stdout } = await stack.cli('connector', 'trigger', 'lake', '--wait', '--json');
+    expect(code).toBe(0);
+    const [jobId] = /reconcile-lake-\w+/.exec(stdout) as RegExpExecArray;
+    const spans = await traceOf(jobId as string);
+    const command = [...INGESTED, 'reconciler-cli Connectors/TriggerReconcile'];
+
+    // From the REST catalog, and from S3 with the table's name on the way.
+    const asked = (path: RegExp) => spans.find(({ attributes }) => path.test(attributes['url.path'] ?? ''));
+    for (const path of [/\/tables\/orders$/, /^\/lake\/.*\.avro$/]) {
+      const span = asked(path) as ReceivedSpan;
+      expect(waysUp(spans, span)).toEqual(['reconciler-worker GET', ...command]);
+    }
+    const ingests = spans.filter(({ name }) => name === 'RunActivity:ingestTable');
+    expect(ingests.map(({ attributes }) => attributes['reconciler.table']).sort()).toEqual(['fx.orders', 'fx.refs']);
+    for (const { attributes } of ingests) {
+      expect(attributes).toMatchObject({ temporalWorkflowId: jobId, 'reconciler.connector': 'lake' });
+    }
+    // What the worker writes is a part of it.
+    const put = spans.filter(({ name }) => name === 'TableStatistics/PutFileColumnStats');
+    expect(put.map((span) => waysUp(spans, span).slice(0, 2))).toContainEqual([
+      'reconciler-catalog TableStatistics/PutFileColumnStats',
+      'reconciler-worker TableStatistics/PutFileColumnStats',
+    ]);
+    expect(spans.filter(({ parentId }) => parentId === '').map(({ service }) => service)).toEqual(['reconciler-cli']);
+    // A connector is asked for by its name first, and then by its id.
+    const failed = spans.filter(({ status }) => status === 2).map(({ name }) => name);
+    expect(new Set(failed)).toEqual(new Set(['Connectors/GetConnector']));
+  });
+
+  it('go on with the one of the call', async () => {
+    const traceId = '0af7651916cd43dd8448eb211c80319c';
+    const metadata = Metadata({ traceparent: `00-${traceId}-b7ad6b7169203331-01` });
+    const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId, fullRescan: true }, { metadata });
+    expect(await stack.ended(jobId)).toMatchObject({ state: JobState.JS_SUCCEEDED });
+    const spans = await traceOf(jobId);
+    expect(spans[0]?.traceId).toBe(traceId);
+    const ingest = spans.find(({ name }) => name === 'RunActivity:ingestTable') as ReceivedSpan;
+    expect(waysUp(spans, ingest)).toEqual(INGESTED);
+  });
+
+  it('begin with the run that Temporal starts, and leave nothing in its history', async () => {
+    const workflowId = 'by-hand';
+    const start = { workflowId, taskQueue: 'reconciler', args: [{ connector: 'lake', full: true }] };
+    const handle = await stack.temporal.workflow.start('reconcile', start);
+    await handle.result();
+    const spans = await traceOf(workflowId);
+    const scan = spans.find(({ name }) => name === 'RunActivity:scanTables') as ReceivedSpan;
+    expect(waysUp(spans, scan)).toEqual([
+      'reconciler-worker RunActivity:scanTables',
+      'reconciler-worker RunWorkflow:reconcile',
+    ]);
+    expect(spans[0]?.traceId).toBe(handle.firstExecutionRunId.replaceAll('-', ''));
+    const { events } = await handle.fetchHistory();
+    const headers = events?.flatMap(({ activityTaskScheduledEventAttributes }) =>
+      Object.keys(activityTaskScheduledEventAttributes?.header?.fields ?? {}),
+    );
+    expect(headers).toEqual([]);
+  });
+
+  it('are not of calls that only read', async () => {
+    await stack.cli('connector', 'list');
+    await stack.cli('connector', 'update', 'lake', '--description', 'seen');
+    await vi.waitFor(
+      () => expect(receiver.spans.map(({ name }) => name)).toContain('Connectors/UpdateConnector'),
+      EVENTUALLY,
+    );
+    expect(receiver.spans.filter(({ name }) => /Connectors\/List|Health/.test(name))).toEqual([]);
+  });
+});
