@@ -8,8 +8,9 @@ import { bringIn } from './ingest/bring-in.ts';
 import { DestinationNamespaces } from './ingest/destination-namespaces.ts';
 import { SPLIT } from './ingest/staged-groups.ts';
 import { openSource } from './open-source.ts';
+import type { TakingInput } from './taking.ts';
 
-export interface IngestInput {
+export interface IngestInput extends TakingInput {
   connectorId: string;
   table: TableRef;
   full: boolean;

@@ -6,8 +6,9 @@ import { markMissing, type NameListing } from './mark-missing.ts';
 import { missingRules } from './missing-rules.ts';
 import { openSource } from './open-source.ts';
 import { requestsMade } from './requests-made.ts';
+import { type TakingInput, takingOf } from './taking.ts';
 
-export interface MissingInput {
+export interface MissingInput extends Pick<TakingInput, 'mode'> {
   connectorId: string;
   /** Of views, not of tables. */
   views?: boolean;
@@ -39,6 +40,7 @@ export async function reconcileMissing(deps: ActivityDeps, input: MissingInput):
   const { action, maxShare } = missingRules(connector);
   // With a single table selected nothing is listed: when it is gone, bringing it in says so.
   if (connector.source?.table || action === 'KEEP') return { marked: 0 };
+  if (takingOf(connector, input).mode === 'CAPTURE_ONLY') return { marked: 0 };
   if (!views && bound !== undefined) {
     const { count, numberSum } = await countBound(deps, connector, 'tables');
     if (count === bound.count && numberSum === bound.numberSum) return { marked: 0 };

@@ -9,10 +9,11 @@ import { openSource } from './open-source.ts';
 import { type JobRecord, recordJob } from './record-job.ts';
 import { refusal } from './refusal.ts';
 import { requestsMade } from './requests-made.ts';
+import type { TakingInput } from './taking.ts';
 import { takesViews } from './view-source.ts';
 import { type WalkCursor, walkFrom, walkViews } from './walk-tables.ts';
 
-export interface ViewsInput {
+export interface ViewsInput extends TakingInput {
   connectorId: string;
   full: boolean;
   scope?: ReconcileScope;
@@ -50,7 +51,7 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
     const heart = { signal, beat: () => beat({ views: done } satisfies ViewsHeartbeat) };
     const takes = scopeTakes(input.scope);
     const filter = nameFilter(connector.source);
-    while (done.cursor && takesViews(source, connector, input.scope)) {
+    while (done.cursor && takesViews(source, connector, input)) {
       const { items: views, refused: refusedOnes, cursor } = await walkViews(source, done.cursor, PAGE, heart.beat);
       const taken = views.filter((view) => filter.takes(view) && takes(destinationOf(connector, view)));
       const refused = refusedOnes.filter(({ path }) => filter.mayHold(path));

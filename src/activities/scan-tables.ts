@@ -3,6 +3,7 @@ import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import type { LookupUpstreamTablesResponse_Known } from '../generated/reconciler/v1/reconciliation.ts';
 import { nameFilter } from '../name-patterns.ts';
 import type { ReconcileScope, TableFailure } from '../workflows/contract.ts';
+import { covers } from './coverage.ts';
 import type { ActivityDeps } from './deps.ts';
 import { destinationOf, hasMoved, scopeTakes } from './destination.ts';
 import { type Heart, withHeart } from './heart.ts';
@@ -11,10 +12,11 @@ import { openSource } from './open-source.ts';
 import { type JobRecord, recordJob } from './record-job.ts';
 import { refusal } from './refusal.ts';
 import { requestsMade } from './requests-made.ts';
+import { type Taking, type TakingInput, takingOf } from './taking.ts';
 import { takesViews } from './view-source.ts';
 import { type WalkCursor, type Walked, walkFrom, walkTables } from './walk-tables.ts';
 
-export interface ScanInput {
+export interface ScanInput extends TakingInput {
   connectorId: string;
   full: boolean;
   scope?: ReconcileScope;
@@ -82,7 +84,7 @@ export async function scanTables(deps: ActivityDeps, input: ScanInput): Promise<
     return {
       ...page,
       upstreamRequests: requestsMade(source.usage),
-      ...(takesViews(source, connector, input.scope) ? { hasViews: true } : {}),
+      ...(takesViews(source, connector, input) ? { hasViews: true } : {}),
     };
   });
 }
@@ -97,18 +99,23 @@ async function scanStretch(
   const listed = await listStretch(source, connector, input.cursor, heart);
   const takes = scopeTakes(input.scope);
   const filter = nameFilter(connector.source);
-  const taken = listed.items.filter((table) => filter.takes(table) && takes(destinationOf(connector, table)));
+  const taking = takingOf(connector, input);
+  const named = listed.items.filter((table) => filter.takes(table) && takes(destinationOf(connector, table)));
   // Of a namespace of which nothing is taken nobody misses the list.
   const refused = listed.refused.filter(({ path }) => filter.mayHold(path));
-  const known = input.full ? undefined : await lookUp(deps, connector, taken);
-  const changed = known ? await changedOnes(source, connector, taken, known, heart) : taken;
+  const captureOnly = taking.mode === 'CAPTURE_ONLY';
+  const all = input.full && !captureOnly ? undefined : await lookUp(deps, connector, named);
+  // Files are captured of tables that the catalog has.
+  const isTaken = (_: unknown, i: number) => !captureOnly || Boolean(all?.[i]?.tableId);
+  const [taken, known] = [named.filter(isTaken), all?.filter(isTaken)];
+  const changed = known && !input.full ? await changedOnes({ source, connector, taking, heart }, taken, known) : taken;
   return {
     cursor: listed.cursor,
     scanned: taken.length,
     unchanged: taken.length - changed.length,
     filtered: listed.items.length - taken.length,
     changed: changed.map(({ namespace, name }) => ({ namespace, name })),
-    boundSum: boundSum(known),
+    boundSum: input.full ? undefined : boundSum(known),
     ...(refused.length > 0 ? { refused: refused.map(refusal) } : {}),
   };
 }
@@ -148,12 +155,11 @@ async function lookUp(deps: ActivityDeps, { connectorId }: Connector, tables: Ta
 
 /** Those that have changed since they were brought in, or were not. */
 async function changedOnes(
-  source: OpenConnector,
-  connector: Connector,
+  { source, connector, taking, heart }: { source: OpenConnector; connector: Connector; taking: Taking; heart: Heart },
   tables: TableEntry[],
   known: LookupUpstreamTablesResponse_Known[],
-  heart: Heart,
 ): Promise<TableEntry[]> {
+  if (taking.mode === 'CAPTURE_ONLY') return tables.filter((_, i) => !covers(known[i]?.coverage ?? '', taking));
   const changed: boolean[] = [];
   await inParallel(tables, QUESTIONS, async (table, i) => {
     const before = known[i];
@@ -161,6 +167,7 @@ async function changedOnes(
       !before?.tableId ||
       before.missing ||
       !before.fingerprint ||
+      !covers(before.coverage, taking) ||
       hasMoved(before, destinationOf(connector, table)) ||
       // A table that cannot even be asked is brought in, to fail by itself with its own message and retries.
       (table.fingerprint ?? (await source.fingerprint(table, before.fingerprint).catch(() => undefined))) !==

@@ -1,6 +1,7 @@
 import type { Connector as OpenConnector } from '../connectors/spi.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import type { ReconcileScope } from '../workflows/contract.ts';
+import { type TakingInput, takingOf } from './taking.ts';
 
 /** An upstream that has views. */
 export type ViewSource = OpenConnector & Required<Pick<OpenConnector, 'listViews' | 'describeView'>>;
@@ -9,11 +10,15 @@ export function hasViews(source: OpenConnector): source is ViewSource {
   return source.listViews !== undefined && source.describeView !== undefined;
 }
 
-/** Whether a run brings in views. Whoever names a table, in the connector's source or in the run's scope, means that table alone. */
+/**
+ * Whether a run brings in views. Whoever names a table, in the connector's source or in the run's scope, means that table alone; and views
+ * have no files to capture.
+ */
 export function takesViews(
   source: OpenConnector,
   connector: Connector,
-  scope: ReconcileScope | undefined,
+  run: TakingInput & { scope?: ReconcileScope },
 ): source is ViewSource {
-  return hasViews(source) && !connector.source?.table && !scope?.table;
+  if (takingOf(connector, run).mode === 'CAPTURE_ONLY') return false;
+  return hasViews(source) && !connector.source?.table && !run.scope?.table;
 }

@@ -14,7 +14,7 @@ import { Checks, invalid } from './rpc/violations.ts';
 import { columnIds, columnMessage, putColumns, putColumnsOf } from './store/column-messages.ts';
 import { columnState } from './store/column-stats.ts';
 import { derivedNdv } from './store/ndv.ts';
-import { getSnapshotRow, snapshotToRead } from './store/snapshots.ts';
+import { getCapturedSnapshot, snapshotToRead } from './store/snapshots.ts';
 import { snapshotSchemas } from './store/table-schemas.ts';
 import { getTableRow } from './store/tables.ts';
 
@@ -34,7 +34,7 @@ export function createColumnCalls({
       const after = tokens.decode(request.pageToken, filter);
       const table = await getTableRow(db, request.tableId);
       const row = after
-        ? await getSnapshotRow(db, table, after.snapshot)
+        ? await getCapturedSnapshot(db, table, after.snapshot)
         : await snapshotToRead(db, table, request.snapshotId);
       const schemas = await snapshotSchemas(db, table.table_num, row.schema_id, table.schema_id);
       const selected = selectedIds(schemas, request.columns);
@@ -92,7 +92,7 @@ export function createColumnCalls({
     checks.text(header.idempotencyKey, 'header.idempotency_key', { min: 1, max: 512 });
     checks.done();
     const table = await getTableRow(db, header.tableId);
-    const row = await getSnapshotRow(db, table, header.snapshotId);
+    const row = await getCapturedSnapshot(db, table, header.snapshotId);
     const done = row.put_columns_key === header.idempotencyKey;
     return { snapshotNum: row.snapshot_num, key: done ? '' : header.idempotencyKey };
   }

@@ -10,6 +10,7 @@ import { isPlainSecret, isSecretReference, REFERENCE_FORM } from '../secrets.ts'
 import { footersEnabled, ndvOptions } from '../stats/statistics-options.ts';
 import { TASK_QUEUE } from '../workflows/contract.ts';
 import { Checks } from './rpc/violations.ts';
+import { checkSelection } from './selection-checks.ts';
 import { isTimeZone } from './time-zone.ts';
 
 /** The longest display name of a connector. */
@@ -127,6 +128,7 @@ function checkSource(checks: Checks, { source }: Connector, at: string): void {
   checkPatterns(checks, source.excludeNamespaces, `${at}.source.exclude_namespaces`);
   checkPatterns(checks, source.includeTables, `${at}.source.include_tables`);
   checkPatterns(checks, source.excludeTables, `${at}.source.exclude_tables`);
+  checkSelection(checks, source.snapshots, `${at}.source.snapshots`);
 }
 
 function checkPatterns(checks: Checks, patterns: readonly string[], field: string): void {

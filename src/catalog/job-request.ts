@@ -1,3 +1,4 @@
+import { modeOf, selectionOf } from '../clients/taking-messages.ts';
 import type { Connector, TriggerReconcileRequest } from '../generated/reconciler/v1/connectors.ts';
 import type { ReconcileRequest } from '../workflows/contract.ts';
 
@@ -7,9 +8,12 @@ export function requestOf(connector: Connector, trigger: TriggerReconcileRequest
   if (trigger.destinationNamespacePaths.length > 0) scope.namespaces = trigger.destinationNamespacePaths;
   if (trigger.destinationTableName !== '') scope.table = trigger.destinationTableName;
   if (trigger.destinationColumns.length > 0) scope.columns = trigger.destinationColumns;
+  const [snapshots, mode] = [selectionOf(trigger.snapshots), modeOf(trigger.mode)];
   return {
     connector: connector.connectorId,
     trigger: 'manual',
+    ...(snapshots ? { snapshots } : {}),
+    ...(mode ? { mode } : {}),
     ...(trigger.fullRescan ? { full: true } : {}),
     ...(trigger.allowMissing ? { allowMissing: true } : {}),
     ...(Object.keys(scope).length > 0 ? { scope } : {}),

@@ -11,6 +11,7 @@ import type { ServiceDeps } from './deps.ts';
 import { requestOf } from './job-request.ts';
 import { PageTokens, page, pageSize } from './rpc/page-token.ts';
 import { Checks } from './rpc/violations.ts';
+import { checkSelection } from './selection-checks.ts';
 import { createJobStarter } from './start-jobs.ts';
 import { getConnector } from './store/connectors.ts';
 import { requestHash } from './store/idempotency.ts';
@@ -125,6 +126,7 @@ function checkTrigger(request: TriggerReconcileRequest): void {
   }
   if (request.destinationTableName !== '') checks.name(request.destinationTableName, 'destination_table_name');
   checkColumns(checks, request.destinationColumns, 'destination_columns');
+  checkSelection(checks, request.snapshots, 'snapshots');
   checks.text(request.idempotencyKey, 'idempotency_key', { max: 512 });
   checks.done();
 }

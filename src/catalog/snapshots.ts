@@ -18,8 +18,9 @@ export function createSnapshotsService({ db }: ServiceDeps): SnapshotsServiceImp
     async createSnapshot(request) {
       const snapshot = required(request.snapshot, 'snapshot');
       checkSnapshot(snapshot);
-      const { table, row } = await ensureSnapshot(db, snapshot, null);
-      return store.snapshotMessage(row, table);
+      return ensureSnapshot(db, snapshot, null, async (trx, { table, row }) =>
+        store.snapshotMessage(request.metadataOnly ? await store.publishMetadata(trx, row) : row, table),
+      );
     },
 
     async getSnapshot(request) {

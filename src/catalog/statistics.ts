@@ -12,7 +12,7 @@ import { tolerant } from './rpc/definitions.ts';
 import { Checks } from './rpc/violations.ts';
 import { deleteFileCount } from './store/live-counts.ts';
 import { liveRowCount } from './store/live-rows.ts';
-import { getSnapshotRow, type StoredSnapshot, snapshotToRead } from './store/snapshots.ts';
+import { getCapturedSnapshot, type StoredSnapshot, snapshotToRead } from './store/snapshots.ts';
 import { getTableRow } from './store/tables.ts';
 import { totalsFromText } from './store/totals.ts';
 
@@ -49,7 +49,7 @@ export function createStatisticsService(deps: ServiceDeps): TableStatisticsServi
       checks.done();
       const row = await db.transaction().execute(async (trx) => {
         const table = await getTableRow(trx, request.tableId);
-        const stored = await getSnapshotRow(trx, table, request.snapshotId);
+        const stored = await getCapturedSnapshot(trx, table, request.snapshotId);
         const ndv = String(request.ndv);
         await trx.updateTable('snapshots').set({ ndv }).where('snapshot_num', '=', stored.snapshot_num).execute();
         return { ...stored, ndv };

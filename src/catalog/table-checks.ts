@@ -24,6 +24,7 @@ export const TABLE_MASK = [
   'upstream.fingerprint',
   'upstream.fetched_at',
   'upstream.missing_since',
+  'upstream.coverage',
 ] as const;
 
 const MAX_SCHEMA = 4 * 1024 * 1024;
@@ -50,6 +51,7 @@ export function checkTable(checks: Checks, table: Table, fields: readonly (typeo
   if (asked('upstream') || asked('upstream.fingerprint')) {
     checks.text(table.upstream?.fingerprint ?? '', 'table.upstream.fingerprint', { max: 16 * 1024 });
   }
+  checks.text(table.upstream?.coverage ?? '', 'table.upstream.coverage', { max: 2000 });
   checks.timestamp(table.upstream?.fetchedAt, 'table.upstream.fetched_at');
   checks.timestamp(table.upstream?.missingSince, 'table.upstream.missing_since');
   checks.done();

@@ -6,7 +6,7 @@ import { Checks, required } from './rpc/violations.ts';
 import { checkEtag } from './store/errors.ts';
 import { ms } from './store/json.ts';
 import type { Schema } from './store/schema.ts';
-import { isComplete } from './store/snapshots.ts';
+import { findSnapshotRow } from './store/snapshots.ts';
 import { putSchema } from './store/table-schemas.ts';
 import { getTableRow, updateTableRow, upstreamColumns } from './store/tables.ts';
 import { checkBinding, checkTable, TABLE_MASK } from './table-checks.ts';
@@ -31,21 +31,24 @@ export function checkedTableUpdate(request: UpdateTableRequest): TableUpdate {
 
 /**
  * @throws CodedError NOT_FOUND, ABORTED for another etag, ALREADY_EXISTS for an upstream table that is bound, FAILED_PRECONDITION for a
- *   current snapshot that is not complete
+ *   current snapshot that is not complete, where the table's coverage says that all are
  */
 export async function applyTableUpdate(trx: Kysely<Schema>, { table, paths }: TableUpdate): Promise<void> {
   const stored = await getTableRow(trx, table.tableId);
   checkEtag('table', table.tableId, table.etag, stored.etag);
   if (paths.includes('upstream')) await checkBinding(trx, 'tables', table.upstream, stored.table_id);
   if (paths.includes('current_snapshot_id') && table.currentSnapshotId !== undefined) {
-    await refuseUnreadable(trx, stored.table_num, table.tableId, table.currentSnapshotId);
+    const coverage = paths.includes('upstream') ? table.upstream?.coverage : stored.coverage;
+    if (!coverage) await refuseUnseen(trx, stored.table_num, table.tableId, table.currentSnapshotId);
   }
   if (paths.includes('schema') && table.schema) await putSchema(trx, stored.table_num, table.schema);
   await updateTableRow(trx, table.tableId, changes(table, paths));
 }
 
-async function refuseUnreadable(db: Kysely<Schema>, tableNum: number, tableId: string, snapshotId: bigint) {
-  if (await isComplete(db, tableNum, snapshotId)) return;
+/** Where all snapshots of the upstream are in, the current one is among them. */
+async function refuseUnseen(db: Kysely<Schema>, tableNum: number, tableId: string, snapshotId: bigint) {
+  const row = await findSnapshotRow(db, tableNum, snapshotId);
+  if (row?.complete === 1) return;
   throw new CodedError(
     'FAILED_PRECONDITION',
     `snapshot ${snapshotId} of table ${tableId} is not complete, so that it cannot be the current one: send its files first`,
@@ -65,9 +68,10 @@ function changes(table: Table, paths: readonly Path[]) {
     default_spec_id: { default_spec_id: table.defaultSpecId },
     current_snapshot_id: { current_snapshot_id: table.currentSnapshotId?.toString() ?? null },
     refs: { refs: JSON.stringify(table.refs.map(SnapshotRef.toJSON)) },
-    upstream: upstreamColumns(table.upstream),
+    upstream: { ...upstreamColumns(table.upstream), coverage: table.upstream?.coverage ?? '' },
     'upstream.fingerprint': { fingerprint: table.upstream?.fingerprint ?? '' },
     'upstream.fetched_at': { fetched_at: ms(table.upstream?.fetchedAt) },
+    'upstream.coverage': { coverage: table.upstream?.coverage ?? '' },
     'upstream.missing_since': { missing_since: ms(table.upstream?.missingSince) },
   };
   return Object.assign({}, ...paths.map((path) => all[path]));

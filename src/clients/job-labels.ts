@@ -26,6 +26,8 @@ function details(request: ReconcileRequest, connector: { id: string; name: strin
     `Connector **${connector.name}** (\`${connector.id}\`)`,
     request.full ? 'Full rescan: every snapshot is verified, what differs is repaired.' : 'Brings in what has changed.',
   ];
+  const { snapshots, mode } = request;
+  if (snapshots || mode) lines.push(`Takes \`${JSON.stringify({ mode, snapshots }).slice(0, 1_000)}\``);
   if (request.scope) lines.push(`Narrowed to \`${JSON.stringify(request.scope)}\``);
   return lines.join('\n\n').slice(0, 6_000);
 }

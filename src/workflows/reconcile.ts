@@ -85,7 +85,7 @@ export async function reconcile(request: ReconcileRequest, carried?: Carried): P
     }
     if (!narrowed) {
       job.phase('looking for tables that are gone');
-      const missing = { connectorId, refused: job.refused, allowMissing: request.allowMissing };
+      const missing = { connectorId, refused: job.refused, allowMissing: request.allowMissing, mode: request.mode };
       job.progress.tablesMissing = await markMissing(job, { ...missing, bound, before: before?.tables });
       if (viewsListed)
         job.progress.viewsMissing = await markMissing(job, { ...missing, views: true, before: before?.views });
@@ -126,7 +126,8 @@ async function ingestChangedTables(
   destination: Carried['destination'],
   carried?: Carried,
 ): Promise<{ hasViews: boolean; bound?: BoundTables }> {
-  const { full = false, scope } = request;
+  const { full = false, scope, snapshots, mode } = request;
+  const options: IngestOptions = { connectorId, full, scope, snapshots, mode };
   const pool = new Pool(maxParallel);
   let { cursor, hasViews = false, bound } = carried ?? { bound: { count: 0, numberSum: 0 } };
   const left: TableRef[] = [];
@@ -144,12 +145,12 @@ async function ingestChangedTables(
   };
   try {
     for (const tables of inPacks(carried?.again ?? [], PACK)) {
-      await pool.add(() => ingestSingly(job, pool, { connectorId, full, scope }, tables, left));
+      await pool.add(() => ingestSingly(job, pool, options, tables, left));
     }
     while (!carried || cursor) {
       job.phase('scanning and ingesting tables');
       const written = job.record();
-      const page = await ingestOn(job).scanTables({ connectorId, full, scope, cursor, record: written });
+      const page = await ingestOn(job).scanTables({ ...options, cursor, record: written });
       job.recorded(written);
       job.progress.tablesScanned += page.scanned;
       job.progress.tablesUnchanged += page.unchanged;
@@ -162,7 +163,7 @@ async function ingestChangedTables(
       const packed =
         changed > SINGLE_TABLES_BEFORE || (changed > SINGLE_TABLES && page.changed.length > 0 && patched('pack-early'));
       for (const tables of inPacks(page.changed, packed ? PACK : 1)) {
-        await pool.add(() => ingestPack(job, pool, { connectorId, full, scope }, tables, left));
+        await pool.add(() => ingestPack(job, pool, options, tables, left));
       }
       cursor = page.cursor;
       hasViews = page.hasViews ?? false;
@@ -204,8 +205,8 @@ async function bringInViews(request: ReconcileRequest, job: Job, { connectorId }
   job.phase('bringing in views');
   const written = job.record();
   try {
-    const { full = false, scope } = request;
-    job.broughtInViews(await ingestOn(job).reconcileViews({ connectorId, full, scope, record: written }));
+    const { full = false, scope, mode } = request;
+    job.broughtInViews(await ingestOn(job).reconcileViews({ connectorId, full, scope, mode, record: written }));
     job.recorded(written);
     return true;
   } catch (error) {
@@ -215,7 +216,10 @@ async function bringInViews(request: ReconcileRequest, job: Job, { connectorId }
   }
 }
 
-type IngestOptions = Pick<Parameters<ReturnType<typeof ingestOn>['ingestTable']>[0], 'connectorId' | 'full' | 'scope'>;
+type IngestOptions = Pick<
+  Parameters<ReturnType<typeof ingestOn>['ingestTable']>[0],
+  'connectorId' | 'full' | 'scope' | 'snapshots' | 'mode'
+>;
 
 /** Ingests some tables in one activity; one that fails there, or is to be split, is run again by itself, with its own retries. */
 async function ingestPack(
@@ -355,9 +359,11 @@ function inPacks<T>(items: T[], size: number): T[][] {
 
 const text = ({ namespace, name }: TableRef) => formatName([...namespace, name]);
 
-function nothingFound({ scope }: ReconcileRequest, filtered: number): string {
+function nothingFound({ scope, mode }: ReconcileRequest, filtered: number): string {
   if (scope) return `No table of the connector is in the scope ${JSON.stringify(scope).slice(0, 300)}.`;
   if (filtered === 0)
     return 'No table found. Check the URI and the source namespace; if all tables are gone on purpose, trigger it with --allow-missing.';
-  return `The connector's patterns take none of the ${filtered} tables that are there. Check its include and exclude patterns.`;
+  return mode === 'CAPTURE_ONLY'
+    ? `The catalog has none of the ${filtered} tables that are there. Bring them in with another mode: this one only captures what is in.`
+    : `The connector's patterns take none of the ${filtered} tables that are there. Check its include and exclude patterns.`;
 }

@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/workflow';
-import type { ReconcileRequest } from './contract.ts';
+import type { ReconcileRequest, SnapshotSelection } from './contract.ts';
 
 const texts = (value: unknown) => Array.isArray(value) && value.every((item) => typeof item === 'string');
 const text = (value: unknown) => typeof value === 'string';
@@ -13,7 +13,8 @@ const REQUEST: Record<keyof ReconcileRequest, (value: unknown) => boolean> = {
   connector: (value) => text(value) && value !== '',
   full: flag,
   scope: (value) => isObject(value) && problem(value, SCOPE) === undefined,
-  snapshots: (value) => isObject(value) && problem({ kind: undefined, ...value }, SNAPSHOTS, 'kind') === undefined,
+  snapshots: (value) =>
+    isObject(value) && problem({ kind: undefined, ...value }, SNAPSHOTS, 'kind') === undefined && isWhole(value),
   mode: oneOf('METADATA_AND_CAPTURE', 'METADATA_ONLY', 'CAPTURE_ONLY'),
   dryRun: flag,
   allowMissing: flag,
@@ -23,9 +24,12 @@ const REQUEST: Record<keyof ReconcileRequest, (value: unknown) => boolean> = {
 const SNAPSHOTS = {
   kind: oneOf('ALL', 'CURRENT', 'LATEST_N', 'EXPLICIT'),
   latest: (value: unknown) => Number.isSafeInteger(value) && (value as number) > 0,
-  snapshotIds: texts,
+  snapshotIds: (value: unknown) => texts(value) && (value as string[]).every((id) => /^-?\d{1,19}$/.test(id)),
   branches: texts,
 };
+/** With what its kind needs. */
+const isWhole = ({ kind, latest, snapshotIds }: Partial<SnapshotSelection>) =>
+  (kind !== 'LATEST_N' || latest !== undefined) && (kind !== 'EXPLICIT' || Boolean(snapshotIds?.length));
 const SCOPE = { namespaces: texts, table: text, columns: texts };
 
 /**

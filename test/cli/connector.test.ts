@@ -88,6 +88,20 @@ describe('connector create', () => {
     await cli.run('connector', 'delete', 'gone');
   });
 
+  it('takes snapshots and a mode, and shows them', async () => {
+    const selected = ['--snapshots', 'latest:3', '--branches', 'main,"a b"', '--mode', 'metadata-only'];
+    const { code, stdout } = await create('selected', ...selected);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^snapshots +latest:3 of main, "a b"$/m);
+    expect(stdout).toMatch(/^mode +metadata-only$/m);
+    const all = await cli.run('connector', 'update', 'selected', '--snapshots', 'all', '--json');
+    expect(all.json[0].source.snapshots).toMatchObject({ kind: 'SNAPSHOT_SELECTION_KIND_ALL', branches: [] });
+    expect(all.json[0].policy.mode).toBe('CAPTURE_MODE_METADATA_ONLY');
+    expect((await cli.run('connector', 'update', 'selected', '--snapshots', 'newest')).code).toBe(2);
+    expect((await cli.run('connector', 'update', 'selected', '--snapshots', 'latest:0')).code).toBe(2);
+    await cli.run('connector', 'delete', 'selected');
+  });
+
   it('says what to do next', async () => {
     const { code, stdout, stderr } = await create('next one');
     expect(code).toBe(0);
@@ -285,6 +299,22 @@ describe('connector trigger', () => {
       allowMissing: true,
       scope: { namespaces: ['a', '"b,c".d'], table: 't', columns: ['x', 'y.z'] },
     });
+  });
+
+  it('passes on what is to be brought in', async () => {
+    const taking = ['--snapshots', '7,9223372036854775807', '--branches', 'main,"a b"', '--mode', 'capture-only'];
+    await cli.run('connector', 'trigger', 'lake', '--wait', ...taking);
+    expect(cli.jobs.started.at(-1)?.request).toMatchObject({
+      mode: 'CAPTURE_ONLY',
+      snapshots: { kind: 'EXPLICIT', snapshotIds: ['7', '9223372036854775807'], branches: ['main', 'a b'] },
+    });
+    await cli.run('connector', 'trigger', 'lake', '--wait', '--branches', 'main');
+    expect(cli.jobs.started.at(-1)?.request.snapshots).toEqual({ kind: 'ALL', branches: ['main'] });
+    await cli.run('connector', 'trigger', 'lake', '--wait', '--snapshots', 'latest:2');
+    expect(cli.jobs.started.at(-1)?.request.snapshots).toEqual({ kind: 'LATEST_N', latest: 2 });
+    const wrong = await cli.run('connector', 'trigger', 'lake', '--snapshots', 'latest:9999999');
+    expect(wrong.code).toBe(2);
+    expect(wrong.stderr).toContain('snapshots.latest: 9999999 is not within 1 and 1000000');
   });
 
   it('waits, and prints the job as one line of JSON', async () => {

@@ -1,3 +1,4 @@
+import { ClientError, Status } from 'nice-grpc';
 import type { CatalogClients } from '../../src/clients/catalog.ts';
 import type { DataFile } from '../../src/generated/reconciler/v1/statistics.ts';
 import type { Truth, TruthFile, TruthSnapshot } from './truth.ts';
@@ -5,8 +6,19 @@ import type { Truth, TruthFile, TruthSnapshot } from './truth.ts';
 /** Reserved field ids of delete files' own columns (Iceberg spec, "Reserved Field IDs"). */
 const RESERVED = 2_147_483_000;
 
+/** Which snapshots, by decimal id, should be in, and of which the files. Absent: all. */
+export interface Selected {
+  taken?: (id: string) => boolean;
+  captured?: (id: string) => boolean;
+}
+
 /** Every difference between what the catalog says of a table and the truth. */
-export async function differences(catalog: CatalogClients, tableId: string, truth: Truth): Promise<string[]> {
+export async function differences(
+  catalog: CatalogClients,
+  tableId: string,
+  truth: Truth,
+  { taken = () => true, captured = () => true }: Selected = {},
+): Promise<string[]> {
   const found: string[] = [];
   const same = (what: string, got: unknown, want: unknown) => {
     const [g, w] = [text(got), text(want)];
@@ -25,7 +37,14 @@ export async function differences(catalog: CatalogClients, tableId: string, trut
 
   const listed = await catalog.snapshots.listSnapshots({ tableId, pageSize: 1000 });
   const snapshots = new Map(listed.snapshots.map((s) => [String(s.snapshotId), s]));
-  same('snapshots', [...snapshots.keys()].sort(), truth.snapshots.map((s) => String(s.snapshot_id)).sort());
+  same(
+    'snapshots',
+    [...snapshots.keys()].sort(),
+    truth.snapshots
+      .map((s) => String(s.snapshot_id))
+      .filter(taken)
+      .sort(),
+  );
   for (const want of truth.snapshots) {
     const id = String(want.snapshot_id);
     const got = snapshots.get(id);
@@ -35,8 +54,22 @@ export async function differences(catalog: CatalogClients, tableId: string, trut
     same(`${id} sequence number`, got.sequenceNumber, want.sequence_number);
     same(`${id} committed at`, got.committedAt?.getTime(), want.timestamp_ms);
     if (want.schema_id !== undefined) same(`${id} schema`, got.schemaId, want.schema_id);
-    if (!want.live) continue;
     const snapshotId = BigInt(id);
+    same(`${id} captured`, got.captured, captured(id));
+    if (!got.captured) {
+      const refused = (error: unknown) => (error instanceof ClientError ? Status[error.code] : String(error));
+      const calls = {
+        totals: catalog.statistics.getTableStats({ tableId, snapshotId }),
+        columns: catalog.statistics.listColumnStats({ tableId, snapshotId }),
+        files: catalog.statistics.listFileColumnStats({ tableId, snapshotId }),
+        plan: catalog.plans.getPlan({ tableId, snapshotId }),
+      };
+      for (const [what, call] of Object.entries(calls)) {
+        same(`${id} ${what} without files`, await call.then(() => 'answered', refused), 'FAILED_PRECONDITION');
+      }
+      continue;
+    }
+    if (!want.live) continue;
     await compareTotals(catalog, tableId, snapshotId, want, truth, same);
     await compareFiles(catalog, tableId, snapshotId, want, truth, same);
     await compareColumns(catalog, tableId, snapshotId, want, truth, same);

@@ -1,26 +1,31 @@
-import type { Connector as OpenConnector, TableReader, TableRef } from '../../connectors/spi.ts';
+import type { Connector as OpenConnector, SnapshotDescriptor, TableReader, TableRef } from '../../connectors/spi.ts';
+
 import { CodedError } from '../../errors.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
-import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
+import { type Snapshot, Snapshot as SnapshotMessage } from '../../generated/reconciler/v1/snapshots.ts';
 import { type Table, TableFormat } from '../../generated/reconciler/v1/tables.ts';
 import { ndvOptions } from '../../stats/statistics-options.ts';
 import type { IngestHeartbeat, ReconcileScope, TableOutcome } from '../../workflows/contract.ts';
+import { coverageAfter } from '../coverage.ts';
 import type { ActivityDeps } from '../deps.ts';
-import { destinationOf, requireNamespace } from '../destination.ts';
+import { destinationOf, requireNamespace, tableText } from '../destination.ts';
 import { isNameTaken, viewGaveWay } from '../gave-way.ts';
 import type { Heart } from '../heart.ts';
 import { missingRules } from '../missing-rules.ts';
 import { requestsMade } from '../requests-made.ts';
+import { type TakingInput, takingOf } from '../taking.ts';
 import type { DestinationNamespaces } from './destination-namespaces.ts';
 import { withFooterMetrics } from './footer-metrics.ts';
 import { hasNdv, type PutNdv, putNdv } from './put-ndv.ts';
 import { putSchemas } from './put-schemas.ts';
-import { type PutSnapshot, putSnapshot } from './put-snapshot.ts';
-import { ndvColumns, selectedColumns } from './selected-columns.ts';
-import { type SplitSize, stagedGroups } from './staged-groups.ts';
-import { finishTable, tableMove, UNFINISHED } from './update-table.ts';
 
-export interface BringIn {
+import { type PutSnapshot, putSnapshot, snapshotMessage } from './put-snapshot.ts';
+import { ndvColumns, selectedColumns } from './selected-columns.ts';
+import { nearestCaptured, planSnapshots } from './snapshot-plan.ts';
+import { type SplitSize, stagedGroups } from './staged-groups.ts';
+import { finishTable, setCoverage, tableMove, UNFINISHED } from './update-table.ts';
+
+export interface BringIn extends TakingInput {
   deps: Pick<ActivityDeps, 'catalog' | 'logger'>;
   connector: Connector;
   source: OpenConnector;
@@ -69,7 +74,9 @@ export async function orMoved<T>(
 async function bringInState(input: BringIn, reader: TableReader): Promise<TableOutcome> {
   const { deps, connector, full, heart, resume } = input;
   const { descriptor } = reader;
-  const { stored, hasSnapshots } = await ensureTable(input, reader);
+  const taking = takingOf(connector, input);
+  const [isMetadataOnly, isCaptureOnly] = [taking.mode === 'METADATA_ONLY', taking.mode === 'CAPTURE_ONLY'];
+  const { stored, hasSnapshots } = await (isCaptureOnly ? boundTable(input) : ensureTable(input, reader));
   const { tableId } = stored;
   // Not less than what an attempt before has told: this one may end before it gets as far.
   heart.beat({ snapshots: 0, files: 0, ...resume, bytesRead: reader.bytesRead } satisfies IngestHeartbeat);
@@ -82,17 +89,19 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
     await putSchemas(deps, tableId, descriptor, older);
     for (const id of older) schemas.add(id);
   }
-  const known = hasSnapshots ? await knownSnapshots(deps, tableId) : new Map<bigint, Snapshot>();
+  const heads = isCaptureOnly ? stored : descriptor;
+  const plan = await planSnapshots(deps, hasSnapshots ? tableId : undefined, reader, taking, heads, full);
+  const { known, captured, ancestry } = plan;
+  const expired = missingRules(connector).action === 'KEEP' ? [] : plan.expired;
 
   // An attempt before may have brought some in: they count for this table all the same.
   let [snapshots, files, rowsWritten] = [resume?.snapshots ?? 0, resume?.filesBefore ?? resume?.files ?? 0, 0];
   // One whose answer did not get here.
-  if (!full && resume?.snapshotId !== undefined && known.has(BigInt(resume.snapshotId))) {
+  if (!full && resume?.snapshotId !== undefined && captured.has(BigInt(resume.snapshotId))) {
     snapshots += 1;
     files = resume.files;
   }
-  const upstreamIds = new Set<bigint>();
-  /** The newest snapshot that catalog and upstream both have: what one with an expired parent is read against. */
+  /** The newest captured snapshot that catalog and upstream both have: what one without such an ancestor is read against. */
   let newest: bigint | undefined;
   const ndv: PutNdv = {
     deps,
@@ -100,31 +109,37 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
     tableId,
     options: ndvOptions(connector.properties),
     known,
+    captured,
     ...ndvColumns(input, reader),
     full,
     signal: heart.signal,
     beat: () => heart.beat({ snapshots, files, bytesRead: reader.bytesRead } satisfies IngestHeartbeat),
   };
-  const withNdv = hasNdv(ndv);
+  const withNdv = !isMetadataOnly && hasNdv(ndv);
   // Until the numbers of distinct values are in the table counts as changed; it can be read before that.
-  const move = tableMove(
-    stored,
-    descriptor,
-    connector.connectorId,
-    input.table,
-    withNdv ? UNFINISHED : descriptor.fingerprint,
-  );
+  const isSameState = isCaptureOnly || stored.upstream?.fingerprint === descriptor.fingerprint;
+  const coverage = coverageAfter(isSameState ? stored.upstream?.coverage : undefined, taking, plan);
+  const fingerprint = withNdv ? UNFINISHED : descriptor.fingerprint;
+  const move = isCaptureOnly
+    ? undefined
+    : tableMove(stored, descriptor, connector.connectorId, input.table, fingerprint, coverage);
   let moved = move === undefined;
-  for await (const [snapshot, last] of withLast(reader.snapshots())) {
+  for await (const snapshot of reader.snapshots()) {
     heart.signal.throwIfAborted();
     const { snapshotId, parentSnapshotId } = snapshot;
     const before = known.get(snapshotId);
-    if (!before || full) {
+    if (plan.todo.has(snapshotId)) {
       if (snapshot.schemaId !== undefined && !schemas.has(snapshot.schemaId)) {
         schemas.add(snapshot.schemaId);
         await putSchemas(deps, tableId, descriptor, new Set([snapshot.schemaId]));
       }
-      const parent = parentSnapshotId !== undefined && upstreamIds.has(parentSnapshotId) ? parentSnapshotId : newest;
+      if (isMetadataOnly) {
+        rowsWritten += await putMetadata(deps, tableId, snapshot, before);
+        if (!before) snapshots += 1;
+        heart.beat({ snapshots, files, bytesRead: reader.bytesRead } satisfies IngestHeartbeat);
+        continue;
+      }
+      const verified = before?.captured ? before : undefined;
       const put: PutSnapshot = {
         deps,
         reader,
@@ -132,12 +147,12 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
         snapshot,
         columnIds,
         heart,
-        before,
-        base: before ? before.baseSnapshotId : parent,
-        baseReadable: before?.baseSnapshotId === undefined || upstreamIds.has(before.baseSnapshotId),
+        before: verified,
+        base: verified ? verified.baseSnapshotId : (nearestCaptured(plan, parentSnapshotId) ?? newest),
+        baseReadable: verified?.baseSnapshotId === undefined || ancestry.has(verified.baseSnapshotId),
         // With the last, unless something is to expire before the pointer moves.
-        updateTable: last && [...known.keys()].every((id) => upstreamIds.has(id)) ? move?.request : undefined,
-        resume: !before && resume?.snapshotId === String(snapshotId) ? resume.position : undefined,
+        updateTable: snapshotId === plan.last && expired.length === 0 ? move?.request : undefined,
+        resume: !verified && resume?.snapshotId === String(snapshotId) ? resume.position : undefined,
         counts: { snapshots, files },
       };
       const groups =
@@ -147,37 +162,53 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
         return { changed: snapshots > 0, snapshots, files, bytesRead: reader.bytesRead, upstreamRequests, ...groups };
       }
       const done = await putSnapshot({ ...put, groups });
-      if (!before) {
+      if (!verified) {
         snapshots += 1;
         files += done.files;
       }
       rowsWritten += done.rowsWritten;
       moved ||= done.tableUpdated;
+      captured.add(snapshotId);
     }
-    upstreamIds.add(snapshotId);
-    newest = snapshotId;
+    if (captured.has(snapshotId)) newest = snapshotId;
   }
 
-  const keeps = missingRules(connector).action === 'KEEP';
-  const expired = keeps ? [] : [...known.keys()].filter((id) => !upstreamIds.has(id));
   await expireSnapshots(deps, tableId, expired);
   if (move && !moved) await deps.catalog.tables.updateTable(move.request);
   if (withNdv) {
     await putNdv(ndv);
-    await finishTable(deps, tableId, descriptor.fingerprint);
+    if (!isCaptureOnly) await finishTable(deps, tableId, descriptor.fingerprint);
   }
+  if (isCaptureOnly) await setCoverage(deps, stored, coverage);
   const changed = snapshots > 0 || rowsWritten > 0 || expired.length > 0 || move?.changes === true;
   return { changed, snapshots, files, bytesRead: reader.bytesRead, upstreamRequests: requestsMade(input.source.usage) };
 }
 
-/** Each with whether it is the last one. */
-async function* withLast<T>(items: AsyncIterable<T>): AsyncGenerator<[item: T, last: boolean]> {
-  let held: { item: T } | undefined;
-  for await (const item of items) {
-    if (held) yield [held.item, false];
-    held = { item };
-  }
-  if (held) yield [held.item, true];
+/** A snapshot without its files. @returns 1 where the catalog had it otherwise */
+async function putMetadata(
+  { catalog }: BringIn['deps'],
+  tableId: string,
+  snapshot: SnapshotDescriptor,
+  before: Snapshot | undefined,
+): Promise<number> {
+  const message = snapshotMessage({ tableId, snapshot }, before?.baseSnapshotId);
+  const after = await catalog.snapshots.createSnapshot({ snapshot: message, metadataOnly: true });
+  // The summary is written as well, but was not kept to be compared.
+  const text = (of: Snapshot) => JSON.stringify(SnapshotMessage.toJSON({ ...of, summary: {} }));
+  return before && text(before) !== text(after) ? 1 : 0;
+}
+
+/** The table that is bound already. */
+async function boundTable({ deps, connector, table }: BringIn): Promise<{ stored: Table; hasSnapshots: boolean }> {
+  const { connectorId } = connector;
+  const asked = [{ namespacePath: [...table.namespace], name: table.name }];
+  const { tables } = await deps.catalog.reconciliation.lookupUpstreamTables({ connectorId, tables: asked });
+  const tableId = tables[0]?.tableId;
+  if (tableId) return { stored: await deps.catalog.tables.getTable({ tableId }), hasSnapshots: true };
+  throw new CodedError(
+    'NOT_FOUND',
+    `Table ${tableText(table)} is not in the catalog any more: nothing can be captured of it.`,
+  );
 }
 
 /** The table in the catalog, with its current schema. */
@@ -209,18 +240,6 @@ async function ensureTable(
     if (!isNameTaken(error) || !(await viewGaveWay(deps, source, connector.connectorId, table))) throw error;
     return ensure(true);
   }
-}
-
-/** Complete snapshots that are not marked expired: at most as many as the upstream's metadata ever held at once. */
-async function knownSnapshots(deps: BringIn['deps'], tableId: string): Promise<Map<bigint, Snapshot>> {
-  const known = new Map<bigint, Snapshot>();
-  let pageToken = '';
-  do {
-    const page = await deps.catalog.snapshots.listSnapshots({ tableId, pageSize: 1000, pageToken });
-    for (const snapshot of page.snapshots) known.set(snapshot.snapshotId, { ...snapshot, summary: {} });
-    pageToken = page.nextPageToken;
-  } while (pageToken);
-  return known;
 }
 
 async function expireSnapshots(deps: BringIn['deps'], tableId: string, ids: bigint[]): Promise<void> {

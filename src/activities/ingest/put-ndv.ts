@@ -23,6 +23,8 @@ export interface PutNdv {
   options?: NdvOptions;
   /** What the catalog had of the table's snapshots before. */
   known: ReadonlyMap<bigint, Snapshot>;
+  /** Snapshots whose files are in by now: others have no statistics. */
+  captured: ReadonlySet<bigint>;
   /**
    * Those of the connector; undefined for all. A run's own scope does not narrow them: a file is sketched once, and what it lacks would be
    * missing for good.
@@ -59,7 +61,7 @@ export async function putNdv(put: PutNdv): Promise<void> {
 
 /** A statistics file is for just the snapshot that it names: other snapshots have none from it. */
 async function putUpstreamSketches(put: PutNdv): Promise<void> {
-  const { reader, known, signal, deps, columnsKey } = put;
+  const { reader, known, captured, signal, deps, columnsKey } = put;
   if (!reader.sketchFiles?.length || reader.columnSketches === undefined) return;
   const ids = new Set(
     reader.descriptor.schemas
@@ -68,6 +70,7 @@ async function putUpstreamSketches(put: PutNdv): Promise<void> {
   );
   for (const file of reader.sketchFiles) {
     signal.throwIfAborted();
+    if (!captured.has(file.snapshotId)) continue;
     // Another path is another file; one with the same is never read again for the same columns.
     const key = `sketches/${createHash('sha256')
       .update(file.path + columnsKey)

@@ -25,12 +25,13 @@ export const UNFINISHED = 'unfinished';
 /** What moves a table to the state that was read: current snapshot, refs and fingerprint at once, after all they need is in. */
 export interface TableMove {
   request: UpdateTableRequest;
-  /** Something besides the fingerprint differs. */
+  /** Something besides fingerprint and coverage differs. */
   changes: boolean;
 }
 
 /**
  * @param fingerprint the one that was read, or `UNFINISHED`
+ * @param coverage what of that state is in then
  * @returns undefined where the table is in that state already
  */
 export function tableMove(
@@ -39,6 +40,7 @@ export function tableMove(
   connectorId: string,
   upstream: TableRef,
   fingerprint: string,
+  coverage: string,
 ): TableMove | undefined {
   const schema = descriptor.schemas.find(({ id }) => id === descriptor.currentSchemaId);
   const table: Partial<Table> = {
@@ -58,7 +60,8 @@ export function tableMove(
     })),
   };
   const known = stored.upstream?.fingerprint !== '' && !stored.upstream?.missingSince && same(stored, table);
-  if (known && stored.upstream?.fingerprint === fingerprint) return undefined;
+  const isSame = stored.upstream?.fingerprint === fingerprint && stored.upstream.coverage === coverage;
+  if (known && isSame) return undefined;
   const request = UpdateTableRequestMessage.fromPartial({
     updateMask: MASK,
     table: {
@@ -69,6 +72,7 @@ export function tableMove(
         tableName: upstream.name,
         uuid: descriptor.uuid,
         fingerprint,
+        coverage,
         fetchedAt: new Date(),
       },
     },
@@ -85,6 +89,19 @@ export async function finishTable(
   await catalog.tables.updateTable({
     updateMask: ['upstream.fingerprint'],
     table: { tableId, upstream: { fingerprint } },
+  });
+}
+
+/** Where only files came in: the table itself stays in the state that it has. */
+export async function setCoverage(
+  { catalog }: Pick<ActivityDeps, 'catalog'>,
+  { tableId, upstream }: Table,
+  coverage: string,
+): Promise<void> {
+  if (upstream?.coverage === coverage) return;
+  await catalog.tables.updateTable({
+    updateMask: ['upstream.coverage'],
+    table: { tableId, upstream: { coverage } },
   });
 }
 

@@ -20,9 +20,11 @@ export interface Known {
   name: string;
   /** Unique a table. 0 where it is not bound, and of views. */
   number: number;
+  /** See TableUpstream. Empty for views. */
+  coverage: string;
 }
 
-const NONE: Known = { id: '', fingerprint: '', missing: false, namespacePath: [], name: '', number: 0 };
+const NONE: Known = { id: '', fingerprint: '', missing: false, namespacePath: [], name: '', number: 0, coverage: '' };
 
 /** One answer for each that is asked, in order. */
 export async function lookupBound(
@@ -40,7 +42,8 @@ export async function lookupBound(
   for (const [key, names] of namesByPath) {
     const rows = await boundRows(db, kind, connectorId)
       .innerJoin('namespaces', 'namespaces.namespace_id', 'bound.namespace_id')
-      .select(['fingerprint', 'missing_since', 'path_key', 'bound.name', 'upstream_name', numberOf(kind).as('number')])
+      .select(['fingerprint', 'missing_since', 'path_key', 'bound.name', 'upstream_name'])
+      .select([numberOf(kind).as('number'), coverageOf(kind).as('coverage')])
       .where('upstream_path_key', '=', key)
       .where('upstream_name', 'in', [...names])
       .execute();
@@ -52,6 +55,7 @@ export async function lookupBound(
         namespacePath: pathOfKey(row.path_key),
         name: row.name,
         number: Number(row.number),
+        coverage: row.coverage,
       });
     }
   }
@@ -150,6 +154,7 @@ export async function notMissing(
 }
 
 const numberOf = (kind: BoundKind) => sql<number>`${kind === 'tables' ? sql.ref('bound.table_num') : sql.lit(0)}`;
+const coverageOf = (kind: BoundKind) => sql<string>`${kind === 'tables' ? sql.ref('bound.coverage') : sql.lit('')}`;
 const idColumn = (kind: BoundKind) => sql.ref<string>(kind === 'tables' ? 'bound.table_id' : 'bound.view_id');
 
 /** Both have the columns that are asked for here, so that Kysely's types of one serve. */

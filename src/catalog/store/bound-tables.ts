@@ -63,6 +63,7 @@ export async function ensureTable(
       upstream_name: upstream.name,
       // The fingerprint was another connector's: this one has yet to read the table.
       fingerprint: '',
+      coverage: '',
     };
     return refresh(db, await getTableRow(db, holder.id), request, binding);
   }
@@ -78,6 +79,7 @@ export async function ensureTable(
       tableName: upstream.name,
       uuid: request.uuid,
       fingerprint: '',
+      coverage: '',
     },
   });
   await putSchemas(db, made.table_num, request);
@@ -106,6 +108,7 @@ async function refresh(db: Db, row: Row, request: EnsureTableRequest, binding: P
       properties: '{}',
       metadata_location: '',
       fingerprint: '',
+      coverage: '',
     });
   }
   const differs = Object.entries(wanted).some(([column, value]) => row[column as keyof Row] !== value);

@@ -56,6 +56,7 @@ export async function putUpstreamView(
         fingerprint,
         fetchedAt: new Date(),
         missingSince: undefined,
+        coverage: '',
       },
     });
     return { viewId, changed: true, emptied };

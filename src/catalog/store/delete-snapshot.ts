@@ -1,10 +1,11 @@
 import type { Kysely } from 'kysely';
 import { CodedError } from '../../errors.ts';
-import { freePlace } from './chains.ts';
+import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
+import { freePlace, newPlace } from './chains.ts';
 import { CLEARING, clearChanges, TO_CLEAR } from './clear-changes.ts';
 import type { Schema } from './schema.ts';
-import { findSnapshotRow, placeOf, refsBySnapshot, type StoredSnapshot } from './snapshots.ts';
-import type { getTableRow } from './tables.ts';
+import { findBase, findSnapshotRow, placeOf, refsBySnapshot, type StoredSnapshot } from './snapshots.ts';
+import { getTableRow } from './tables.ts';
 
 type Db = Kysely<Schema>;
 type Table = Awaited<ReturnType<typeof getTableRow>>;
@@ -63,8 +64,11 @@ async function refuseNeeded(db: Db, table: Table, row: StoredSnapshot): Promise<
   }
 }
 
-/** Gives a staged snapshot another base: its changes so far were made from the old one and go. */
-export async function restage(db: Db, row: StoredSnapshot): Promise<void> {
+/**
+ * Gives a staged snapshot another base: its changes so far were made from the old one and go. Who sees it, without its files, goes on
+ * seeing it.
+ */
+export async function restage(db: Db, row: StoredSnapshot, snapshot: Snapshot): Promise<void> {
   await db
     .updateTable('snapshots')
     .set(TO_CLEAR)
@@ -75,7 +79,14 @@ export async function restage(db: Db, row: StoredSnapshot): Promise<void> {
   await db.transaction().execute(async (trx) => {
     const now = await findSnapshotRow(trx, row.table_num, row.snapshot_id);
     if (now?.snapshot_num !== row.snapshot_num || now.complete === 1) return;
-    await trx.deleteFrom('snapshots').where('snapshot_num', '=', row.snapshot_num).execute();
-    await freePlace(trx, placeOf(row));
+    const table = await getTableRow(trx, snapshot.tableId);
+    const base = await findBase(trx, table, snapshot);
+    await freePlace(trx, placeOf(now));
+    const { chain, ord } = await newPlace(trx, row.table_num, base && placeOf(base));
+    await trx
+      .updateTable('snapshots')
+      .set({ base_snapshot_id: base?.snapshot_id ?? null, chain_num: chain, ord, stage_key: null })
+      .where('snapshot_num', '=', row.snapshot_num)
+      .execute();
   });
 }

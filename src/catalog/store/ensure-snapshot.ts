@@ -46,7 +46,7 @@ export async function ensureSnapshot<T = EnsuredSnapshot>(
       }
       return { done: await then(trx, { table, row: { ...known, ...own } }) };
     });
-    if (result.onAnotherBase) await restage(db, result.onAnotherBase);
+    if (result.onAnotherBase) await restage(db, result.onAnotherBase, snapshot);
     else return result.done as T;
   }
 }

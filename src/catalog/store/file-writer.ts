@@ -1,4 +1,5 @@
 import type { Statement } from 'better-sqlite3';
+import { DataFile } from '../../generated/reconciler/v1/statistics.ts';
 import type { ParsedChange } from '../wire/file-change.ts';
 import { type Place, STAYS } from './chains.ts';
 import type { Database } from './database.ts';
@@ -156,7 +157,7 @@ export class FileWriter {
     }
     const known = this.#findFile.get(tableNum, pathHash) as KnownFile;
     // All other columns are made from the body.
-    if (known.body.equals(body)) return known.file_num;
+    if (known.body.equals(body) || lacksRowId(body, known.body)) return known.file_num;
     this.#updateFile.run(kind, recordCount, sizeBytes, specId, partitionKey, referencedPath, body, known.file_num);
     written.rows += 1;
     written.updatedFiles += 1;
@@ -207,4 +208,15 @@ export class FileWriter {
       .filter((member) => !gone.some((d) => d.from_chain_num === member.chain_num && d.came_ord === member.came_ord))
       .map((member) => ({ chain: member.chain_num, cameOrd: member.came_ord }));
   }
+}
+
+/**
+ * Whether a file's message differs from the one that is known only in that it has no first row id yet: it is of a snapshot from before
+ * the table was upgraded to format version 3, which gave the id to the file for good (Iceberg spec, "Row Lineage for Upgraded Tables").
+ */
+function lacksRowId(body: Uint8Array, known: Uint8Array): boolean {
+  const [file, knownFile] = [DataFile.decode(body), DataFile.decode(known)];
+  if (file.firstRowId !== undefined || knownFile.firstRowId === undefined) return false;
+  const without = DataFile.encode({ ...knownFile, firstRowId: undefined }).finish();
+  return Buffer.compare(DataFile.encode(file).finish(), without) === 0;
 }

@@ -5,6 +5,7 @@ import { migration as fileSketches } from './migrations/0002-file-sketches.ts';
 import { migration as boundViews } from './migrations/0003-bound-views.ts';
 import { migration as upstreamRequests } from './migrations/0004-upstream-requests.ts';
 import { migration as operations } from './migrations/0005-operations.ts';
+import { migration as coverage } from './migrations/0006-coverage.ts';
 import { migration as stagedGroups } from './migrations/0008-staged-groups.ts';
 
 /** In the order in which they are applied. One that has been released is never changed. */
@@ -14,6 +15,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0003-bound-views': boundViews,
   '0004-upstream-requests': upstreamRequests,
   '0005-operations': operations,
+  '0006-coverage': coverage,
   '0008-staged-groups': stagedGroups,
 };
 

@@ -11,7 +11,7 @@ import { DATA } from './file-kind.ts';
 import { liveInstances } from './live-files.ts';
 import { dataPathHash } from './path-hash.ts';
 import type { Schema } from './schema.ts';
-import { findSnapshotRow, placeOf } from './snapshots.ts';
+import { findSnapshotRow, placeOf, type StoredSnapshot } from './snapshots.ts';
 import type { getTableRow } from './tables.ts';
 
 type Db = Kysely<Schema>;
@@ -60,7 +60,7 @@ export async function nextFilesToSketch(
   limit: number,
   cursor: SketchCursor = { after: '', live: 0 },
 ): Promise<{ files: ListFilesToSketchResponse_File[]; next?: SketchCursor }> {
-  const current = table.current_snapshot_id && (await findSnapshotRow(db, table.table_num, table.current_snapshot_id));
+  const current = await newestCaptured(db, table);
   const path = current ? await pathOf(db, placeOf(current)) : [];
   const files: ListFilesToSketchResponse_File[] = [];
   let { after, live } = cursor;
@@ -94,6 +94,21 @@ export async function nextFilesToSketch(
     await setImmediate();
   }
   return { files, next: { after, live } };
+}
+
+/** The current snapshot, or where the catalog does not have its files, the last one whose files came in. */
+async function newestCaptured(db: Db, table: Table): Promise<StoredSnapshot | undefined> {
+  const current = table.current_snapshot_id && (await findSnapshotRow(db, table.table_num, table.current_snapshot_id));
+  if (current && current.complete === 1) return current;
+  return db
+    .selectFrom('snapshots')
+    .selectAll()
+    .where('table_num', '=', table.table_num)
+    .where('complete', '=', 1)
+    .where('expired_at', 'is', null)
+    .orderBy('published', 'desc')
+    .limit(1)
+    .executeTakeFirst();
 }
 
 /** Which of the files the current snapshot holds, and which another one that has not expired. */

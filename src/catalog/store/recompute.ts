@@ -42,6 +42,7 @@ export async function recomputeAll(db: Db, tableNum: number, from = 0): Promise<
     .selectAll()
     .where('table_num', '=', tableNum)
     .where('published', '>=', from)
+    .where('complete', '=', 1)
     .orderBy('published')
     .execute();
   const known = new Map<string, Totals>();

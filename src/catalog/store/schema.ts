@@ -91,6 +91,8 @@ export interface TableRow extends Resource {
   fingerprint: string;
   fetched_at: number | null;
   missing_since: number | null;
+  /** See TableUpstream. */
+  coverage: Generated<string>;
 }
 
 /**
@@ -230,9 +232,12 @@ export interface SnapshotRow {
   /** Its place: see chains. */
   chain_num: number;
   ord: number;
-  /** 1 once all its files are in; readers see only these. */
+  /** 1 once all its files are in: it is captured. */
   complete: number;
-  /** Place among the complete ones of the database: the order in which they became visible. Null while staged. */
+  /**
+   * Place among those that readers see, in the order in which they became visible or, later, complete; null while it is only staged. One
+   * that is not complete is seen without its files.
+   */
   published: number | null;
   /** Key of the stream whose changes are staged or, if complete, in. Null before the first. */
   stage_key: string | null;

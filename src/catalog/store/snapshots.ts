@@ -29,22 +29,36 @@ const byId = compiledQuery((db, tableNum: number, id: string) =>
   db.selectFrom('snapshots').selectAll().where('table_num', '=', tableNum).where('snapshot_id', '=', id),
 );
 
-export async function isComplete(db: Db, tableNum: number, id: bigint): Promise<boolean> {
-  return (await findSnapshotRow(db, tableNum, id))?.complete === 1;
-}
-
-/** A snapshot that readers see. @throws CodedError NOT_FOUND */
+/** A snapshot that readers see, be it without its files. @throws CodedError NOT_FOUND */
 export async function getSnapshotRow(db: Db, table: Table, id: bigint | string): Promise<StoredSnapshot> {
   const row = await findSnapshotRow(db, table.table_num, id);
-  if (row?.complete !== 1) throw notFound('snapshot', `${id} of table ${table.table_id}`);
+  if (!row || row.published === null) throw notFound('snapshot', `${id} of table ${table.table_id}`);
   return row;
 }
 
-/** The snapshot that is asked for, else the current one. @throws CodedError NOT_FOUND */
+/** One whose files are in. @throws CodedError NOT_FOUND, FAILED_PRECONDITION where it is there without them */
+export async function getCapturedSnapshot(db: Db, table: Table, id: bigint | string): Promise<StoredSnapshot> {
+  const row = await getSnapshotRow(db, table, id);
+  if (row.complete === 1) return row;
+  throw new CodedError(
+    'FAILED_PRECONDITION',
+    `snapshot ${id} of table ${table.table_id} has no files and statistics yet, only its metadata was brought in: run a ` +
+      'job that captures it, such as `reconciler connector trigger CONNECTOR --mode capture-only`',
+  );
+}
+
+/** The snapshot that is asked for, else the current one. @throws CodedError NOT_FOUND, FAILED_PRECONDITION */
 export async function snapshotToRead(db: Db, table: Table, id: bigint | undefined): Promise<StoredSnapshot> {
-  const wanted = id ?? table.current_snapshot_id;
-  if (wanted === null) throw new CodedError('NOT_FOUND', `table ${table.table_id} has no current snapshot`);
-  return getSnapshotRow(db, table, wanted);
+  if (id !== undefined) return getCapturedSnapshot(db, table, id);
+  const current = table.current_snapshot_id;
+  if (current === null) throw new CodedError('NOT_FOUND', `table ${table.table_id} has no current snapshot`);
+  const row = await findSnapshotRow(db, table.table_num, current);
+  if (row && row.published !== null) return getCapturedSnapshot(db, table, current);
+  throw new CodedError(
+    'FAILED_PRECONDITION',
+    `snapshot ${current}, the current one of table ${table.table_id}, is not in the catalog: the jobs so far left it out. ` +
+      'Name a snapshot that is in, or run a job that takes it, such as `reconciler connector trigger CONNECTOR --snapshots current`',
+  );
 }
 
 /** What of a snapshot's row comes from its message. */
@@ -113,7 +127,7 @@ const insert = compiledWrite((db, row: Insertable<SnapshotRow>) =>
   db.insertInto('snapshots').values(row).returningAll(),
 );
 
-/** In the order in which they became complete, those behind `after`. */
+/** Those that readers see, in the order in which they became visible or complete, behind `after`. */
 export async function listSnapshotRows(db: Db, tableNum: number, limit: number, showExpired: boolean, after?: number) {
   let query = db
     .selectFrom('snapshots')
@@ -124,6 +138,26 @@ export async function listSnapshotRows(db: Db, tableNum: number, limit: number, 
   return query.orderBy('published').limit(limit).execute();
 }
 
+/** Readers see the snapshot from now on, behind all that they see, without its files. */
+export async function publishMetadata(db: Db, row: StoredSnapshot): Promise<StoredSnapshot> {
+  if (row.published !== null) return row;
+  const published = ((await lastPublished(db, row.table_num)) ?? 0) + 1;
+  await db.updateTable('snapshots').set({ published }).where('snapshot_num', '=', row.snapshot_num).execute();
+  return { ...row, published };
+}
+
+async function lastPublished(db: Db, tableNum: number): Promise<number | undefined> {
+  const last = await db
+    .selectFrom('snapshots')
+    .select('published')
+    .where('table_num', '=', tableNum)
+    .where('published', 'is not', null)
+    .orderBy('published', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return last?.published ?? undefined;
+}
+
 /** @returns how many were not marked before */
 export async function expireSnapshots(db: Db, tableNum: number, ids: readonly bigint[]): Promise<number> {
   if (ids.length === 0) return 0;
@@ -132,7 +166,7 @@ export async function expireSnapshots(db: Db, tableNum: number, ids: readonly bi
     .set({ expired_at: Date.now() })
     .where('table_num', '=', tableNum)
     .where('snapshot_id', 'in', [...new Set(ids.map(String))])
-    .where('complete', '=', 1)
+    .where('published', 'is not', null)
     .where('expired_at', 'is', null)
     .executeTakeFirst();
   return Number(numUpdatedRows);
@@ -166,5 +200,6 @@ export function snapshotMessage(row: StoredSnapshot, table: Table, refs = refsBy
     firstRowId: row.first_row_id === null ? undefined : BigInt(row.first_row_id),
     addedRows: row.added_rows === null ? undefined : BigInt(row.added_rows),
     columnStatsKey: row.put_columns_key ?? '',
+    captured: row.complete === 1,
   };
 }

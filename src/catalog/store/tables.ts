@@ -65,6 +65,7 @@ export async function insertFreeTable(
     current_snapshot_id: null,
     refs: JSON.stringify(table.refs.map(SnapshotRef.toJSON)),
     ...upstreamColumns(table.upstream),
+    coverage: table.upstream?.coverage ?? '',
     created_at: now,
     updated_at: now,
     etag: newEtag(),
@@ -190,7 +191,7 @@ async function toMessage(db: Db, row: Row): Promise<Table> {
     defaultSpecId: row.default_spec_id,
     currentSnapshotId: row.current_snapshot_id === null ? undefined : BigInt(row.current_snapshot_id),
     refs: (JSON.parse(row.refs) as unknown[]).map(SnapshotRef.fromJSON),
-    upstream: row.upstream_name === null ? undefined : toUpstream(row),
+    upstream: row.upstream_name === null ? undefined : { ...toUpstream(row), coverage: row.coverage },
     createdAt: new Date(row.created_at),
     updatedAt: new Date(row.updated_at),
     etag: row.etag,
@@ -208,5 +209,6 @@ export function toUpstream(row: ReturnType<typeof upstreamColumns>): TableUpstre
     fingerprint: row.fingerprint,
     fetchedAt: date(row.fetched_at),
     missingSince: date(row.missing_since),
+    coverage: '',
   };
 }

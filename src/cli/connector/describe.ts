@@ -8,6 +8,7 @@ import {
 import { formatName } from '../../names.ts';
 import { details } from '../details.ts';
 import { NONE, time, word } from '../format.ts';
+import { modeText, snapshotsText } from './taking-options.ts';
 
 export const kindWord = (connector: Connector) => word(connector.kind, 'CONNECTOR_KIND_');
 export const stateWord = (connector: Connector) => word(connector.state, 'CONNECTOR_STATE_');
@@ -56,6 +57,8 @@ export function describeConnector(connector: Connector, schedule?: Schedule): st
     ['exclude namespaces', source?.excludeNamespaces.join(', ')],
     ['include tables', source?.includeTables.join(', ')],
     ['exclude tables', source?.excludeTables.join(', ')],
+    ['snapshots', snapshotsText(connector)],
+    ['mode', modeText(connector)],
     ['destination', destinationText(connector)],
     ['auth', [auth?.scheme, auth?.secretRef].filter(Boolean).join(' by ')],
     ['schedule', when ? `${when}${policy.enabled ? '' : ' (off)'}` : 'by hand'],

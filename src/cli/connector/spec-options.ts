@@ -10,9 +10,10 @@ import {
 import { parseName } from '../../names.ts';
 import { UsageError } from '../errors.ts';
 import { each, interval, keyValue, list, positiveInteger, requestRate, share, time } from '../options.ts';
+import { addTakingOptions, modeOf, snapshotsOf, type TakingOptions } from './taking-options.ts';
 
 /** Values of the options that describe a connector. */
-export interface SpecOptions {
+export interface SpecOptions extends TakingOptions {
   description?: string;
   kind?: string;
   uri?: string;
@@ -61,7 +62,7 @@ const URI_EXAMPLES = 'file:///warehouse, s3://bucket/warehouse, https://catalog.
 /** Options of `create` and `validate` (`kind` and `uri` with them) and of `update`. */
 export function addSpecOptions(command: Command, options: { kind: boolean }): Command {
   if (options.kind) command.addOption(new Option('--kind <kind>', 'what the upstream is').choices(KINDS));
-  return command
+  return addTakingOptions(command)
     .option('--uri <uri>', `where it is: ${URI_EXAMPLES}; may be left out for glue`)
     .option('--description <text>', 'for people')
     .option('--source-namespace <name>', 'take this namespace and those below it (default: all)')
@@ -153,6 +154,8 @@ export function specOf(options: SpecOptions): { connector: DeepPartial<Connector
     ['source.exclude_namespaces', options.excludeNamespaces],
     ['source.include_tables', options.includeTables],
     ['source.exclude_tables', options.excludeTables],
+    ['source.snapshots', snapshotsOf(options)],
+    ['policy.mode', modeOf(options)],
     ['destination.catalog_name', options.destinationCatalog],
     ['destination.namespace_path', name(options.destinationNamespace)],
     ['destination.table_name', options.destinationTable],

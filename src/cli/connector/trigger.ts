@@ -8,18 +8,22 @@ import { followJob } from '../job/follow.ts';
 import { list } from '../options.ts';
 import { connectorOf } from '../resolve.ts';
 import { retrying } from '../retrying.ts';
+import { addTakingOptions, modeOf, snapshotsOf, type TakingOptions } from './taking-options.ts';
 
 const HELP = `
-Only what changed since the last job is read. While another job has the connector this one waits; a trigger equal to one
-that waits gives that job. Ctrl-C while it waits stops the waiting, not the job.
+Only what changed since the last job is read. --snapshots, --branches and --mode go before what the connector says. While another job
+has the connector this one waits; a trigger equal to one that waits gives that job. Ctrl-C while it waits stops the waiting, not the job.
 
 Examples:
   $ reconciler connector trigger lake --wait
   $ reconciler connector trigger lake --namespace sales --table orders --wait
   $ reconciler connector trigger lake --full --wait --json
-  $ reconciler connector trigger lake --allow-missing --wait    # many tables were dropped upstream, on purpose`;
+  $ reconciler connector trigger lake --allow-missing --wait    # many tables were dropped upstream, on purpose
+  $ reconciler connector trigger lake --snapshots latest:3 --branches main --wait
+  $ reconciler connector trigger lake --mode metadata-only --wait
+  $ reconciler connector trigger lake --mode capture-only --namespace sales --snapshots current --wait`;
 
-interface TriggerOptions {
+interface TriggerOptions extends TakingOptions {
   full?: boolean;
   wait?: boolean;
   table?: string;
@@ -29,7 +33,7 @@ interface TriggerOptions {
 }
 
 export function addTrigger(group: Command): void {
-  group
+  const command = group
     .command('trigger')
     .description('Starts a reconcile job. With --wait: exit 1 unless it succeeds, and the job as it ended on stdout.')
     .argument('<connector>', 'name or id')
@@ -38,7 +42,8 @@ export function addTrigger(group: Command): void {
     .option('--namespace <list>', 'only tables that go into these namespaces, such as sales,"my ns".eu', list)
     .option('--table <name>', 'only the table with this name in the destination')
     .option('--columns <list>', 'only statistics of these columns', list)
-    .option('--allow-missing', 'mark or drop what is gone upstream, however much that is')
+    .option('--allow-missing', 'mark or drop what is gone upstream, however much that is');
+  addTakingOptions(command)
     .addHelpText('after', HELP)
     .action(
       withCatalog(async (context, name: string, options: TriggerOptions) => {
@@ -52,6 +57,8 @@ export function addTrigger(group: Command): void {
           destinationTableName: options.table,
           destinationColumns: options.columns,
           allowMissing: options.allowMissing,
+          snapshots: snapshotsOf(options),
+          mode: modeOf(options),
           idempotencyKey: randomUUID(),
         };
         const trigger = () => clients.connectors.triggerReconcile(request, patiently());

@@ -14,7 +14,7 @@ Examples:
 export function addList(group: Command): void {
   group
     .command('list')
-    .description("Lists a table's snapshots, a parent before its children.")
+    .description("Lists a table's snapshots in the order in which they came in.")
     .argument('<table>', 'catalog.namespace.table')
     .option('--expired', 'also those that the upstream has expired')
     .addOption(limitOption())
@@ -39,7 +39,7 @@ export function addList(group: Command): void {
               { title: 'OPERATION', value: (s) => s.operation || NONE },
               { title: 'SCHEMA', value: (s) => s.schemaId?.toString() ?? NONE, align: 'right' },
               { title: 'REFS', value: (s) => s.refs.join(', ') || NONE },
-              { title: '', value: (s) => [s.current ? 'current' : '', s.expiredAt ? 'expired' : ''].join('') },
+              { title: '', value: (s) => marks(s) },
             ],
             { empty: 'the table has no snapshot' },
           );
@@ -47,3 +47,6 @@ export function addList(group: Command): void {
       ),
     );
 }
+
+const marks = ({ current, expiredAt, captured }: Snapshot) =>
+  [current ? 'current' : '', expiredAt ? 'expired' : '', captured ? '' : 'not captured'].filter(Boolean).join(', ');

@@ -1,0 +1,72 @@
+import type { TableReader } from '../../connectors/spi.ts';
+import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
+import type { ActivityDeps } from '../deps.ts';
+import type { Taking } from '../taking.ts';
+import { type Ancestry, ancestryOf, line, selectSnapshots, type TableHeads } from './select-snapshots.ts';
+
+/** What is to be done with a table's snapshots. Ids only: as large as the table's metadata at most. */
+export interface SnapshotPlan {
+  /** In the catalog, and not marked expired. */
+  known: ReadonlyMap<bigint, Snapshot>;
+  /** Those of them whose files are in; one that is captured is added. */
+  captured: Set<bigint>;
+  /** What the upstream has. */
+  ancestry: Ancestry;
+  /** To be brought in or verified, a parent before its children. */
+  todo: ReadonlySet<bigint>;
+  /** The last of them. */
+  last: bigint | undefined;
+  /** Known ones that the upstream does not have any more; those that are not selected are left alone. */
+  expired: bigint[];
+  /** Some come in without their files. */
+  leavesFiles: boolean;
+}
+
+/**
+ * @param tableId undefined for a table that has no snapshots in the catalog
+ * @param heads of the catalog's table where only files are captured, else of the upstream's
+ */
+export async function planSnapshots(
+  deps: Pick<ActivityDeps, 'catalog'>,
+  tableId: string | undefined,
+  reader: TableReader,
+  { snapshots, mode }: Taking,
+  heads: TableHeads,
+  full: boolean,
+): Promise<SnapshotPlan> {
+  const known = tableId === undefined ? new Map<bigint, Snapshot>() : await knownSnapshots(deps, tableId);
+  const captured = new Set([...known.keys()].filter((id) => known.get(id)?.captured));
+  const ancestry = await ancestryOf(reader.snapshots());
+  const taken = selectSnapshots(snapshots, ancestry, heads);
+  const todo = [...ancestry.keys()].filter((id) => {
+    if (!taken.has(id) || (mode === 'CAPTURE_ONLY' && !known.has(id))) return false;
+    return full || !(mode === 'METADATA_ONLY' ? known : captured).has(id);
+  });
+  const expired = mode === 'CAPTURE_ONLY' ? [] : [...known.keys()].filter((id) => !ancestry.has(id));
+  const leavesFiles = mode === 'METADATA_ONLY' && todo.some((id) => !known.has(id));
+  return { known, captured, ancestry, todo: new Set(todo), last: todo.at(-1), expired, leavesFiles };
+}
+
+/** What a snapshot's changes start from: the first of its ancestors, beginning with its parent, that is captured. */
+export function nearestCaptured(
+  { captured, ancestry }: SnapshotPlan,
+  parentSnapshotId: bigint | undefined,
+): bigint | undefined {
+  for (const id of line(ancestry, parentSnapshotId)) if (captured.has(id)) return id;
+  return undefined;
+}
+
+/** Snapshots that readers see and that are not marked expired: at most as many as the upstream's metadata ever held at once. */
+async function knownSnapshots(
+  deps: Pick<ActivityDeps, 'catalog'>,
+  tableId: string,
+): Promise<ReadonlyMap<bigint, Snapshot>> {
+  const known = new Map<bigint, Snapshot>();
+  let pageToken = '';
+  do {
+    const page = await deps.catalog.snapshots.listSnapshots({ tableId, pageSize: 1000, pageToken });
+    for (const snapshot of page.snapshots) known.set(snapshot.snapshotId, { ...snapshot, summary: {} });
+    pageToken = page.nextPageToken;
+  } while (pageToken);
+  return known;
+}
