@@ -28,10 +28,8 @@ export async function resolveConnector(deps: ActivityDeps, request: ReconcileReq
   const connector = await findConnector(deps, request.connector);
   if (connector.state !== ConnectorState.CONNECTOR_STATE_ACTIVE) {
     const state = connector.state.replace('CONNECTOR_STATE_', '');
-    throw new CodedError(
-      'FAILED_PRECONDITION',
-      `Connector ${connector.displayName} is ${state}. Set its state to ACTIVE to reconcile it.`,
-    );
+    const what = state === 'DELETING' ? 'It is not reconciled any more.' : 'Set its state to ACTIVE to reconcile it.';
+    throw new CodedError('FAILED_PRECONDITION', `Connector ${connector.displayName} is ${state}. ${what}`);
   }
   return {
     connectorId: connector.connectorId,

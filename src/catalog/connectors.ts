@@ -8,6 +8,7 @@ import {
 } from '../generated/reconciler/v1/connectors.ts';
 import { checkConnector } from './connector-checks.ts';
 import { applyConnectorMask, CONNECTOR_MASK } from './connector-mask.ts';
+import { refuseDeleting } from './delete-connector.ts';
 import type { ServiceDeps } from './deps.ts';
 import { createJobCalls } from './jobs.ts';
 import { maskPaths } from './rpc/field-mask.ts';
@@ -17,13 +18,12 @@ import { createScheduleCalls } from './schedules.ts';
 import * as store from './store/connectors.ts';
 import { checkEtag } from './store/errors.ts';
 import { answeredBefore, rememberAnswer, requestHash } from './store/idempotency.ts';
-import { unfinishedJobs } from './store/jobs.ts';
 
 const tokens = new PageTokens('ListConnectors', z.object({ name: z.string() }));
 
 /** The service Connectors. */
 export function createConnectorsService(deps: ServiceDeps): ConnectorsServiceImplementation {
-  const { db, jobs, schedules } = deps;
+  const { db, jobs, schedules, deletions } = deps;
   return {
     ...createJobCalls(deps),
     ...createScheduleCalls(deps),
@@ -73,10 +73,14 @@ export function createConnectorsService(deps: ServiceDeps): ConnectorsServiceImp
       const paths = maskPaths(request.updateMask, CONNECTOR_MASK);
       checkId(given.connectorId, 'connector.connector_id');
       if (paths.includes('state') && given.state === ConnectorState.CONNECTOR_STATE_UNSPECIFIED) {
-        throw invalid('connector.state', 'is required: ACTIVE, PAUSED or DELETING');
+        throw invalid('connector.state', 'is required: ACTIVE or PAUSED');
+      }
+      if (paths.includes('state') && given.state === ConnectorState.CONNECTOR_STATE_DELETING) {
+        throw invalid('connector.state', 'is what DeleteConnector sets: call that');
       }
       const updated = await db.transaction().execute(async (trx) => {
         const stored = await store.getConnector(trx, given.connectorId);
+        refuseDeleting(stored);
         checkEtag('connector', stored.connectorId, given.etag, stored.etag);
         const changed = applyConnectorMask(stored, given, paths);
         checkConnector(changed);
@@ -88,17 +92,8 @@ export function createConnectorsService(deps: ServiceDeps): ConnectorsServiceImp
 
     async deleteConnector(request) {
       checkId(request.connectorId, 'connector_id');
-      const seen = await store.getConnector(db, request.connectorId);
-      checkEtag('connector', seen.connectorId, request.etag, seen.etag);
-      await refuseRunning(seen);
-      await db.transaction().execute(async (trx) => {
-        const stored = await store.getConnector(trx, request.connectorId);
-        checkEtag('connector', stored.connectorId, request.etag, stored.etag);
-        if (stored.runningJobId !== seen.runningJobId) throw runs(stored, stored.runningJobId);
-        await store.deleteConnector(trx, stored.connectorId);
-      });
-      await schedules.sync(request.connectorId);
-      return {};
+      const { tables, views } = await deletions.delete(request);
+      return { tablesDeleted: BigInt(tables), viewsDeleted: BigInt(views) };
     },
 
     async validateConnector(request) {
@@ -115,27 +110,9 @@ export function createConnectorsService(deps: ServiceDeps): ConnectorsServiceImp
       return (await jobs()).validate({ connectorJson, taskQueue: taskQueueOf(target.value) });
     },
   };
-
-  /** A job that Temporal has no more, or that has ended there, does not hold its connector. */
-  async function refuseRunning(connector: Connector): Promise<void> {
-    const unfinished = await unfinishedJobs(db, connector.connectorId, 100);
-    const candidates = new Set([connector.runningJobId, ...unfinished].filter((id) => id !== ''));
-    if (candidates.size === 0) return;
-    const control = await jobs();
-    for (const jobId of candidates) {
-      if ((await control.describe(jobId)) === 'RUNNING') throw runs(connector, jobId);
-    }
-  }
 }
 
 const taskQueueOf = ({ policy }: Connector) => policy?.taskQueue || undefined;
-
-function runs(connector: Connector, jobId: string): CodedError {
-  return new CodedError(
-    'FAILED_PRECONDITION',
-    `job ${jobId} of connector '${connector.displayName}' runs: cancel it or wait for its end`,
-  );
-}
 
 function checkId(id: string, field: string): void {
   const checks = new Checks();

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import type { JobControl } from '../clients/job-control.ts';
+import type { Deletions } from './delete-connector.ts';
 import type { ObserveJob } from './observe-jobs.ts';
 import type { ScheduleKeeper } from './schedule-keeper.ts';
 import type { Database } from './store/database.ts';
@@ -14,6 +15,7 @@ export interface ServiceDeps {
   /** @throws CodedError UNAVAILABLE where Temporal cannot be reached. */
   readonly jobs: () => Promise<JobControl>;
   readonly schedules: ScheduleKeeper;
+  readonly deletions: Deletions;
   /** Contents of a table wait to be removed. */
   readonly purge: () => void;
   readonly observeJob: ObserveJob;

@@ -40,7 +40,7 @@ export interface JobStatus {
  * answers.
  */
 export function createJobStatus(
-  { db, jobs, logger, observeJob }: ServiceDeps,
+  { db, jobs, logger, observeJob }: Pick<ServiceDeps, 'db' | 'jobs' | 'logger' | 'observeJob'>,
   isStarting: (jobId: string) => boolean,
 ): JobStatus {
   return {

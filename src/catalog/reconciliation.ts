@@ -7,6 +7,7 @@ import type {
   RecordJobRequest,
 } from '../generated/reconciler/v1/reconciliation.ts';
 import { TableFormat } from '../generated/reconciler/v1/tables.ts';
+import { refuseDeleting } from './delete-connector.ts';
 import type { ServiceDeps } from './deps.ts';
 import { createRequestCapCalls } from './request-cap.ts';
 import { PageTokens, page, pageSize } from './rpc/page-token.ts';
@@ -33,8 +34,10 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
     async claimConnector(request) {
       checkIds({ connector_id: request.connectorId, job_id: request.jobId });
       return db.transaction().execute(async (trx) => {
-        const { runningJobId: holder } = await getConnector(trx, request.connectorId);
+        const connector = await getConnector(trx, request.connectorId);
+        const { runningJobId: holder } = connector;
         if (holder === request.jobId) return { holderJobId: holder };
+        refuseDeleting(connector);
         if (holder !== '' && holder !== request.deadHolderJobId) return { holderJobId: holder };
         await setRunningJob(trx, request.connectorId, request.jobId);
         return { holderJobId: request.jobId };

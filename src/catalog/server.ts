@@ -9,6 +9,7 @@ import { CodedError } from '../errors.ts';
 import { serveHealth } from '../telemetry/health.ts';
 import { type HttpEndpoint, serveHttp } from '../telemetry/http-endpoint.ts';
 import { currentTracing } from '../telemetry/tracing.ts';
+import { createDeletions } from './delete-connector.ts';
 import type { ServiceDeps } from './deps.ts';
 import { readDescriptorSet } from './descriptor-set.ts';
 import { type CatalogMetrics, createCatalogMetrics } from './metrics.ts';
@@ -65,7 +66,9 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
   let serving = false;
   const { db } = database;
   const schedules = createScheduleKeeper({ db, jobs: temporal.get, logger });
-  const deps: ServiceDeps = { db, database, logger, jobs: temporal.get, schedules, purge: purge.kick, observeJob };
+  const parts = { db, database, logger, jobs: temporal.get, schedules, purge: purge.kick, observeJob };
+  const deletions = createDeletions(parts);
+  const deps: ServiceDeps = { ...parts, deletions };
   try {
     await db.deleteFrom('replacement_files').execute();
     const health = HealthState();
@@ -75,6 +78,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
     serving = true;
     for (const name of SERVICE_NAMES) health.setStatus('healthy', name);
     purge.kick();
+    deletions.resume();
     const address = `${options.address.slice(0, options.address.lastIndexOf(':'))}:${port}`;
     logger.info({ address, database: options.databaseFile }, 'catalog service listens');
     let stopped: Promise<void> | undefined;
@@ -82,6 +86,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
       serving = false;
       for (const name of ['', ...SERVICE_NAMES]) health.setStatus('unhealthy', name);
       await drain(server, logger);
+      deletions.stop();
       schedules.stop();
       await purge.stop();
       await temporal.close();

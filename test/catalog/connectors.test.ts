@@ -278,27 +278,6 @@ describe('UpdateConnector and DeleteConnector', () => {
     );
   });
 
-  it('leave a connector alone while its job runs', async () => {
-    const { connectors, reconciliation } = catalog.clients;
-    const { connectorId, etag } = await create();
-    const { jobId } = await connectors.triggerReconcile({ connectorId });
-    await reconciliation.claimConnector({ connectorId, jobId });
-    // A claim is no change of the connector.
-    expect((await connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } })).etag).toBe(etag);
-    expect(await failure(connectors.deleteConnector({ connectorId, etag }))).toMatchObject(
-      refusal('FAILED_PRECONDITION', jobId),
-    );
-    catalog.jobs.down = true;
-    expect(await failure(connectors.deleteConnector({ connectorId }))).toMatchObject({ code: 'UNAVAILABLE' });
-    catalog.jobs.down = false;
-    catalog.jobs.standing.set(jobId, 'TERMINATED');
-    expect(await failure(connectors.deleteConnector({ connectorId, etag: 'x' }))).toMatchObject({ code: 'ABORTED' });
-    await connectors.deleteConnector({ connectorId });
-    expect(await failure(connectors.deleteConnector({ connectorId }))).toMatchObject(refusal('NOT_FOUND', connectorId));
-    // Its jobs stay.
-    expect((await connectors.listReconcileJobs({ connectorId })).jobs).toHaveLength(1);
-  });
-
   it('lists by name', async () => {
     await using own = await TestCatalog.start();
     const { connectors } = own.clients;

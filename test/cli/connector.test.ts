@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
 import { type Harness, startHarness } from './harness.ts';
 
 let cli: Harness;
@@ -246,6 +247,23 @@ describe('connector get, list, update, delete', () => {
   it('deletes', async () => {
     expect((await cli.run('connector', 'delete', 'other')).stdout).toBe('deleted other\n');
     expect((await cli.run('connector', 'delete', 'other')).code).toBe(1);
+  });
+
+  it('deletes what it brought in only with two words', async () => {
+    const { json } = await create('full', '--json');
+    const [{ connectorId }] = json;
+    const { catalogId } = await cli.clients.catalogs.createCatalog({ catalog: { displayName: 'of full' } });
+    const { namespaceId } = await cli.clients.namespaces.createNamespace({ namespace: { catalogId, path: ['n'] } });
+    const format = TableFormat.TABLE_FORMAT_ICEBERG;
+    const upstream = { namespacePath: ['n'], name: 't' };
+    const table = { connectorId, namespaceId, upstream, name: 't', format, location: 's3://b/t' };
+    await cli.clients.reconciliation.ensureTable(table);
+    const asked = await cli.run('connector', 'delete', 'full', '--contents');
+    expect(asked.code).toBe(2);
+    expect(asked.stderr).toMatch(/^error: 1 table, .*'full' brought in would be deleted with it\nhint: add --yes/);
+    expect((await cli.run('connector', 'get', 'full')).code).toBe(0);
+    const done = await cli.run('connector', 'delete', 'full', '--contents', '--yes');
+    expect(done.stdout).toBe('deleted full, 1 table and 0 views\n');
   });
 });
 

@@ -24,6 +24,7 @@ export async function insertConnector(db: Db, connector: Connector): Promise<Con
     display_name: connector.displayName,
     state: connectorStateToJSON(connector.state),
     running_job_id: '',
+    delete_contents: 0,
     body: body(connector),
     created_at: now,
     updated_at: now,
@@ -88,10 +89,32 @@ export async function setRunningJob(db: Db, id: string, jobId: string): Promise<
   await db.updateTable('connectors').set({ running_job_id: jobId }).where('connector_id', '=', id).execute();
 }
 
-/** What the connector wrote stays, and is bound to no connector from now on. */
+/** From now on it can only be deleted. */
+export async function markDeleting(db: Db, connector: Connector, deleteContents: boolean): Promise<void> {
+  const state = ConnectorState.CONNECTOR_STATE_DELETING;
+  if (connector.state !== state) await updateConnector(db, { ...connector, state });
+  await db
+    .updateTable('connectors')
+    .set({ delete_contents: deleteContents ? 1 : 0 })
+    .where('connector_id', '=', connector.connectorId)
+    .execute();
+}
+
+/** Whether what it brought in is to go with it. */
+export async function deletesContents(db: Db, id: string): Promise<boolean> {
+  const query = db.selectFrom('connectors').select('delete_contents').where('connector_id', '=', id);
+  return (await query.executeTakeFirst())?.delete_contents === 1;
+}
+
+/** Ids of those whose deletion was begun; of the given ones, if any are given. */
+export async function deletingConnectors(db: Db, among?: string[]): Promise<string[]> {
+  let query = db.selectFrom('connectors').select('connector_id').where('state', '=', 'CONNECTOR_STATE_DELETING');
+  if (among) query = query.where('connector_id', 'in', among);
+  return (await query.execute()).map((row) => row.connector_id);
+}
+
+/** Nothing may be bound to it any more. */
 export async function deleteConnector(db: Db, id: string): Promise<void> {
-  await db.updateTable('tables').set({ connector_id: null }).where('connector_id', '=', id).execute();
-  await db.updateTable('views').set({ connector_id: null }).where('connector_id', '=', id).execute();
   await db.deleteFrom('connectors').where('connector_id', '=', id).execute();
   await forgetAnswers(db, id);
 }

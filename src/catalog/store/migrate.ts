@@ -7,6 +7,7 @@ import { migration as upstreamRequests } from './migrations/0004-upstream-reques
 import { migration as operations } from './migrations/0005-operations.ts';
 import { migration as coverage } from './migrations/0006-coverage.ts';
 import { migration as stagedGroups } from './migrations/0008-staged-groups.ts';
+import { migration as deletions } from './migrations/0010-deletions.ts';
 
 /** In the order in which they are applied. One that has been released is never changed. */
 const MIGRATIONS: Record<string, Migration> = {
@@ -17,6 +18,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0005-operations': operations,
   '0006-coverage': coverage,
   '0008-staged-groups': stagedGroups,
+  '0010-deletions': deletions,
 };
 
 /**

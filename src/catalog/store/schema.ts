@@ -137,6 +137,8 @@ export interface ConnectorRow extends Resource {
   display_name: string;
   state: string;
   running_job_id: string;
+  /** Of one that is being deleted: what it brought in goes too. */
+  delete_contents: number;
   /** proto3 JSON of the Connector without what the other columns hold. */
   body: string;
 }

@@ -1,26 +1,52 @@
 import type { Command } from 'commander';
 import { DeleteConnectorResponse } from '../../generated/reconciler/v1/connectors.ts';
 import { patiently, withCatalog } from '../context.ts';
+import { UsageError } from '../errors.ts';
+import { count } from '../format.ts';
 import { connectorOf } from '../resolve.ts';
 
 const HELP = `
-The tables that it brought stay. It cannot be deleted while a job of it runs: cancel that first.
+Its jobs are cancelled and its schedule is removed first; meanwhile it is DELETING. Where that is cut off, the same command goes on. The
+tables and views that it brought in stay, bound to no connector; with --contents they go too. Namespaces and catalogs stay.
 
 Examples:
-  $ reconciler connector delete lake`;
+  $ reconciler connector delete lake
+  $ reconciler connector delete lake --contents          # says how many tables would go
+  $ reconciler connector delete lake --contents --yes`;
+
+interface DeleteOptions {
+  contents?: boolean;
+  yes?: boolean;
+  etag?: string;
+}
 
 export function addDelete(group: Command): void {
   group
     .command('delete')
     .description('Deletes a connector.')
     .argument('<connector>', 'name or id')
+    .option('--contents', 'also the tables and views that it brought in')
+    .option('--yes', 'with --contents: really')
     .option('--etag <etag>', 'only if nobody changed it since')
     .addHelpText('after', HELP)
     .action(
-      withCatalog(async ({ clients, out }, name: string, { etag }: { etag?: string }) => {
+      withCatalog(async ({ clients, out }, name: string, { contents, yes, etag }: DeleteOptions) => {
         const { connectorId, displayName } = await connectorOf(clients, name);
-        const response = await clients.connectors.deleteConnector({ connectorId, etag }, patiently());
-        await out.message(DeleteConnectorResponse, response, () => `deleted ${displayName}`);
+        if (contents && !yes) {
+          const { count: tables } = await clients.reconciliation.countBoundTables({ connectorId }, patiently());
+          throw new UsageError(
+            `${tablesText(tables)}, those missing upstream and all views that '${displayName}' brought in would be deleted with it`,
+            'add --yes if that is meant; without --contents they stay',
+          );
+        }
+        const request = { connectorId, etag, deleteContents: contents };
+        const response = await clients.connectors.deleteConnector(request, patiently());
+        await out.message(DeleteConnectorResponse, response, ({ tablesDeleted, viewsDeleted }) => {
+          const views = `${count(viewsDeleted)} view${viewsDeleted === 1n ? '' : 's'}`;
+          return `deleted ${displayName}${contents ? `, ${tablesText(tablesDeleted)} and ${views}` : ''}`;
+        });
       }),
     );
 }
+
+const tablesText = (tables: bigint) => `${count(tables)} table${tables === 1n ? '' : 's'}`;
