@@ -38,7 +38,8 @@ export async function applyTableUpdate(trx: Kysely<Schema>, { table, paths }: Ta
   checkEtag('table', table.tableId, table.etag, stored.etag);
   if (paths.includes('upstream')) await checkBinding(trx, 'tables', table.upstream, stored.table_id);
   if (paths.includes('current_snapshot_id') && table.currentSnapshotId !== undefined) {
-    const coverage = paths.includes('upstream') ? table.upstream?.coverage : stored.coverage;
+    const isGiven = paths.includes('upstream') || paths.includes('upstream.coverage');
+    const coverage = isGiven ? table.upstream?.coverage : stored.coverage;
     if (!coverage) await refuseUnseen(trx, stored.table_num, table.tableId, table.currentSnapshotId);
   }
   if (paths.includes('schema') && table.schema) await putSchema(trx, stored.table_num, table.schema);

@@ -41,6 +41,7 @@ function describeTable(table: Table): string[] {
       ['partitioning', partitioning(table)],
       ['upstream', upstream && formatName([...upstream.namespacePath, upstream.tableName])],
       ['fetched', upstream?.fetchedAt && time(upstream.fetchedAt)],
+      ['taken', upstream?.coverage],
       ['missing since', upstream?.missingSince && time(upstream.missingSince)],
       ['created', time(table.createdAt)],
       ['updated', time(table.updatedAt)],
