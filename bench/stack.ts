@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import { cpuSeconds, peakMemory } from './process-stats.ts';
 
 const bin = join(import.meta.dirname, '..', 'bin', 'reconciler.js');
 
@@ -92,26 +93,13 @@ export class BenchStack implements AsyncDisposable {
   }
 
   /** The most that a process has held in memory since it started, in MiB (Linux only). */
-  peakMemory(name: StackProcess): number | undefined {
-    const pid = this.#file().processes[name];
-    try {
-      const kib = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-      return kib === undefined ? undefined : Math.round(Number(kib) / 1024);
-    } catch {
-      return undefined;
-    }
+  peakMemory(name: StackProcess): number {
+    return peakMemory(this.#file().processes[name]);
   }
 
   /** Processor time of a process since it started, in seconds (Linux only). */
   cpuSeconds(name: StackProcess): number {
-    try {
-      const stat = readFileSync(`/proc/${this.#file().processes[name]}/stat`, 'utf8');
-      // Behind the name in parentheses, which may hold spaces: fields 14 and 15, in hundredths.
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      return (Number(fields[11]) + Number(fields[12])) / 100;
-    } catch {
-      return Number.NaN;
-    }
+    return cpuSeconds(this.#file().processes[name]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

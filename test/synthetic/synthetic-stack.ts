@@ -18,20 +18,21 @@ export type StackProcess = 'temporal' | 'catalog' | 'worker';
 /** A real stack, each process with a log in its folder, whose worker reads made upstreams. The folder goes when it stops. */
 export class SyntheticStack implements AsyncDisposable {
   readonly folder: string;
+  /** Temporal's frontend, host:port. */
+  readonly temporalAddress: string;
   readonly temporal: Client;
   readonly catalog: ReturnType<typeof connectCatalog>;
   readonly #processes: Record<StackProcess, ChildProcess>;
 
   private constructor(
-    folder: string,
+    started: Pick<SyntheticStack, 'folder' | 'temporalAddress' | 'temporal' | 'catalog'>,
     processes: Record<StackProcess, ChildProcess>,
-    temporal: Client,
-    catalog: ReturnType<typeof connectCatalog>,
   ) {
-    this.folder = folder;
+    this.folder = started.folder;
+    this.temporalAddress = started.temporalAddress;
+    this.temporal = started.temporal;
+    this.catalog = started.catalog;
     this.#processes = processes;
-    this.temporal = temporal;
-    this.catalog = catalog;
   }
 
   /**
@@ -67,13 +68,9 @@ export class SyntheticStack implements AsyncDisposable {
         ...['--no-allocation-site-pretenuring', '--import', 'tsx', join(ROOT, 'test/synthetic/worker.ts')],
       ]);
       await once(processes.worker, 'message', { signal: patience });
-      const client = new Client({ connection: await Connection.connect({ address: temporalAddress }) });
-      return new SyntheticStack(
-        folder,
-        processes as Record<StackProcess, ChildProcess>,
-        client,
-        connectCatalog(address),
-      );
+      const temporal = new Client({ connection: await Connection.connect({ address: temporalAddress }) });
+      const started = { folder, temporalAddress, temporal, catalog: connectCatalog(address) };
+      return new SyntheticStack(started, processes as Record<StackProcess, ChildProcess>);
     } catch (error) {
       for (const process of Object.values(processes)) await kill(process);
       throw error;

@@ -1,0 +1,43 @@
+/**
+ * How many sync services use Temporal: an activity, or a child workflow with an activity, for every table at every run. The activity is
+ * this project's own `ingestTable`, on its own workers: only what Temporal is given to do differs.
+ */
+import { condition, executeChild, proxyActivities } from '@temporalio/workflow';
+import type { IngestActivities } from '../../src/activities/index.ts';
+import type { TableRef } from '../../src/connectors/spi.ts';
+
+export interface PeerInput {
+  connectorId: string;
+  tables: TableRef[];
+  /** At once. */
+  parallel: number;
+}
+
+const { ingestTable } = proxyActivities<Pick<IngestActivities, 'ingestTable'>>({
+  taskQueue: 'reconciler-ingest',
+  startToCloseTimeout: '10m',
+});
+
+/** One activity a table. */
+export const activityATable = (input: PeerInput) =>
+  forEach(input, (table) => ingestTable({ connectorId: input.connectorId, table, full: false }));
+
+/** One child workflow a table. */
+export const childATable = (input: PeerInput) =>
+  forEach(input, (table) => executeChild(syncTable, { args: [input.connectorId, table] }));
+
+export async function syncTable(connectorId: string, table: TableRef): Promise<void> {
+  await ingestTable({ connectorId, table, full: false });
+}
+
+async function forEach({ tables, parallel }: PeerInput, work: (table: TableRef) => Promise<unknown>): Promise<void> {
+  let running = 0;
+  for (const table of tables) {
+    await condition(() => running < parallel);
+    running += 1;
+    void work(table).finally(() => {
+      running -= 1;
+    });
+  }
+  await condition(() => running === 0);
+}
