@@ -37,7 +37,7 @@ export const aroundThis = (): Around | undefined => around.getStore();
  * @throws CodedError DEADLINE_EXCEEDED when it stalled; CancelledFailure when it was cancelled.
  */
 export async function withHeart<T>(what: string, work: (heart: Heart) => Promise<T>): Promise<T> {
-  const stalled = new AbortController();
+  const stopping = new AbortController();
   const cancelled = cancellationSignal();
   let timer: NodeJS.Timeout | undefined;
   let over = false;
@@ -49,11 +49,15 @@ export async function withHeart<T>(what: string, work: (heart: Heart) => Promise
     // A stream that was given up may still be read for a moment.
     if (over) return;
     timer = setTimeout(
-      () => stalled.abort(new CodedError('DEADLINE_EXCEEDED', `${what}: nothing progressed for ${STALL_MS / 1000} s.`)),
+      () =>
+        stopping.abort(new CodedError('DEADLINE_EXCEEDED', `${what}: nothing progressed for ${STALL_MS / 1000} s.`)),
       STALL_MS,
     );
   };
-  const signal = AbortSignal.any([stalled.signal, cancelled]);
+  // Not `AbortSignal.any`: Node keeps such a one for ever where somebody still listens to it.
+  const { signal } = stopping;
+  if (cancelled.aborted) stopping.abort(cancelled.reason);
+  else cancelled.addEventListener('abort', () => stopping.abort(cancelled.reason), { once: true });
   // As many may listen as there are requests that wait.
   setMaxListeners(0, signal);
   const ended = new Promise<never>((_, reject) => {

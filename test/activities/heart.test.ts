@@ -1,0 +1,44 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import { expect, it } from 'vitest';
+import { withHeart } from '../../src/activities/heart.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage: () => void = runInNewContext('gc');
+
+it('keeps nothing of an activity that has ended', async () => {
+  const signals: WeakRef<AbortSignal>[] = [];
+  for (let i = 0; i < 20; i++) await runOnce((signal) => signals.push(new WeakRef(signal)));
+  // A weak reference lives on until the turn of the event loop ends.
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  collectGarbage();
+  // The last one may still be on the stack.
+  expect(signals.filter((signal) => signal.deref()).length).toBeLessThan(3);
+});
+
+it('ends the work when the activity is cancelled, for the reason that was given', async () => {
+  const env = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
+  let reason: unknown;
+  const run = env.run(() =>
+    withHeart('work', async ({ signal }) => {
+      env.cancel('CANCELLED');
+      reason = signal.reason;
+      signal.throwIfAborted();
+    }),
+  );
+  await expect(run).rejects.toThrow('CANCELLED');
+  expect(reason).toMatchObject({ name: 'CancelledFailure' });
+});
+
+async function runOnce(see: (signal: AbortSignal) => void): Promise<void> {
+  const env = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
+  await env.run(() =>
+    withHeart('work', async ({ signal }) => {
+      see(signal);
+      // Somebody who does not stop listening.
+      signal.addEventListener('abort', () => {});
+    }),
+  );
+}
