@@ -1,12 +1,13 @@
 """Makes Iceberg tables of any size for the benchmarks: real metadata, no data files.
 
-`one` makes a table of many files: pyiceberg's own fast append writes its manifests, from DataFile objects with full metrics
+`one` makes a table of many files: pyiceberg's own manifest writer writes its manifests, from DataFile objects with full metrics
 (sizes, value, null and NaN counts and both bounds for 20 columns of mixed types), partitioned by day. `many` makes many
 small tables, of one snapshot each unless told otherwise. Both are directory warehouses, `WAREHOUSE/NAMESPACE/TABLE/metadata`; values
 come from a seeded generator, so that two runs differ only in ids and times. With `--bucket` the tables say that they are in
 `s3://BUCKET/NAMESPACE/TABLE`, and lie in `WAREHOUSE/BUCKET/NAMESPACE/TABLE` to be put there.
 
   python make_table.py one  --warehouse /tmp/bench/wh --name files --files 200000 --snapshots 20
+  python make_table.py one  --warehouse /tmp/bench/million --files 1000000 --snapshots 1 --manifests 100
   python make_table.py many --warehouse /tmp/bench/many --tables 1000
   python make_table.py many --warehouse /tmp/bench/s3 --tables 20 --snapshots 5 --files 10 --bucket lake
 """
@@ -24,9 +25,19 @@ import uuid
 
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.conversions import to_bytes
-from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.manifest import (
+    DataFile,
+    DataFileContent,
+    FileFormat,
+    ManifestEntry,
+    ManifestEntryStatus,
+    ManifestFile,
+    write_manifest,
+)
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
+from pyiceberg.table.snapshots import Operation
+from pyiceberg.table.update.snapshot import _FastAppendFiles
 from pyiceberg.transforms import DayTransform
 from pyiceberg.typedef import Record
 from pyiceberg.types import (
@@ -129,8 +140,26 @@ def catalog(warehouse: str, database: str, **properties: str) -> SqlCatalog:
     return SqlCatalog("bench", uri=f"sqlite:///{database}", warehouse=f"file://{warehouse}", **properties)
 
 
-def make_one(warehouse: str, namespace: str, name: str, files: int, snapshots: int) -> dict:
-    """A table of `files` data files that came in `snapshots` appends of equal size, one manifest each."""
+class AppendInManifests(_FastAppendFiles):
+    """A fast append of several manifests, as the engines write them: pyiceberg's own holds all its files in memory and writes one."""
+
+    def __init__(self, tx) -> None:
+        super().__init__(operation=Operation.APPEND, transaction=tx, io=tx._table.io, branch="main")
+        self._written: list[ManifestFile] = []
+
+    def write_manifest(self, files) -> None:
+        metadata = self._transaction.table_metadata
+        with write_manifest(metadata.format_version, metadata.spec(), metadata.schema(), self.new_manifest_output(), self._snapshot_id, self._compression) as writer:
+            for file in files:
+                writer.add(ManifestEntry.from_args(status=ManifestEntryStatus.ADDED, snapshot_id=self._snapshot_id, sequence_number=None, file_sequence_number=None, data_file=file))
+        self._written.append(writer.to_manifest_file())
+
+    def _existing_manifests(self) -> list[ManifestFile]:
+        return self._written + super()._existing_manifests()
+
+
+def make_one(warehouse: str, namespace: str, name: str, files: int, snapshots: int, manifests: int) -> dict:
+    """A table of `files` data files that came in `snapshots` appends of equal size, in so many manifests each."""
     rng = random.Random(7)
     location = f"file://{warehouse}/{namespace}/{name}"
     with tempfile.TemporaryDirectory() as scratch:
@@ -141,11 +170,12 @@ def make_one(warehouse: str, namespace: str, name: str, files: int, snapshots: i
         made = 0
         for snapshot in range(snapshots):
             count = files // snapshots + (snapshot < files % snapshots)
-            with table.transaction() as tx, tx.update_snapshot().fast_append() as append:
-                for number in range(made, made + count):
-                    append.append_data_file(data_file(rng, location, number, FIRST_DAY + snapshot * 7 + number % 7))
+            with table.transaction() as tx, AppendInManifests(tx) as append:
+                for manifest in range(manifests):
+                    part = range(made + count * manifest // manifests, made + count * (manifest + 1) // manifests)
+                    append.write_manifest(data_file(rng, location, number, FIRST_DAY + snapshot * 7 + number % 7) for number in part)
             made += count
-    return {"table": f"{namespace}.{name}", "files": made, "snapshots": snapshots}
+    return {"table": f"{namespace}.{name}", "files": made, "snapshots": snapshots, "manifests": snapshots * manifests}
 
 
 def make_many(warehouse: str, namespace: str, tables: int, snapshots: int, files: int, bucket: str | None) -> dict:
@@ -178,6 +208,7 @@ def main() -> None:
     one.add_argument("--name", default="files")
     one.add_argument("--files", type=int, default=200_000)
     one.add_argument("--snapshots", type=int, default=20)
+    one.add_argument("--manifests", type=int, default=1, help="manifests an append")
     many = commands.add_parser("many", help="many small tables")
     many.add_argument("--tables", type=int, default=1_000)
     many.add_argument("--snapshots", type=int, default=1, help="appends a table")
@@ -195,7 +226,7 @@ def main() -> None:
     os.makedirs(target)
     start = time.perf_counter()
     if args.what == "one":
-        made = make_one(warehouse, args.namespace, args.name, args.files, args.snapshots)
+        made = make_one(warehouse, args.namespace, args.name, args.files, args.snapshots, args.manifests)
     else:
         made = make_many(warehouse, args.namespace, args.tables, args.snapshots, args.files, args.bucket)
     print(json.dumps({**made, "seconds": round(time.perf_counter() - start, 1), "bytes": metadata_bytes(target)}))

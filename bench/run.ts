@@ -68,6 +68,23 @@ async function measureFiles(warehouse: string, files: number, cache: string): Pr
   };
 }
 
+/** One table whose files all came in one snapshot: its groups of files are ingested by so many worker processes. */
+async function measureGroups(warehouse: string, files: number, workers: number, cache: string) {
+  await using stack = await BenchStack.start(cache);
+  for (let more = 1; more < workers; more++) await stack.addWorker();
+  await stack.createConnector('bench', '--kind', 'iceberg', '--uri', `file://${warehouse}`);
+  const run = await stack.reconcile('bench');
+  return {
+    files,
+    ...timesOf(run),
+    filesPerSecond: Math.round(files / run.jobSeconds),
+    ...(await historyEvents(stack.temporal, run.job.jobId)),
+    workerMiB: stack.peakMemory('worker'),
+    catalogMiB: stack.peakMemory('catalog'),
+    catalogCpu: round(stack.cpuSeconds('catalog')),
+  };
+}
+
 /** Many tables of one snapshot: first run and unchanged run. */
 async function measureTables(warehouse: string, tables: number, cache: string) {
   await using stack = await BenchStack.start(cache);
@@ -92,6 +109,7 @@ function report(
   peer: PeerResult,
   half: FilesResult,
   full: FilesResult,
+  groups: Awaited<ReturnType<typeof measureGroups>>[],
   many: Awaited<ReturnType<typeof measureTables>>,
 ) {
   const table = new Table({ head: ['measure', 'value', 'wanted'], style: { head: [], border: [] } });
@@ -102,6 +120,11 @@ function report(
     ['the same by the command', `${Math.round(full.files / full.cliSeconds)} (${full.cliSeconds} s)`, ''],
     ['pyiceberg reads entries a second', `${peer.entriesPerSecond} (${peer.seconds} s)`, ''],
     ['ours to pyiceberg', `${ratio}`, '>= 1, aim 2'],
+    ...groups.map((one, more) => [
+      `in one snapshot, ${more + 1} worker${more > 0 ? 's' : ''}`,
+      `${one.filesPerSecond} (${one.jobSeconds} s, ${one.events} events)`,
+      '',
+    ]),
     ['metadata read / manifest bytes', `${bytes} (${full.bytesRead} / ${peer.manifestBytes})`, '<= 1.05'],
     ['worker, most memory', `${full.workerMiB} MiB (${half.files} files: ${half.workerMiB})`, '< 400'],
     ['catalog, most memory', `${full.catalogMiB} MiB (${half.files} files: ${half.catalogMiB})`, '< 400'],
@@ -113,7 +136,7 @@ function report(
     ['worker, catalog memory', `${many.workerMiB}, ${many.catalogMiB} MiB`, '< 400'],
   );
   console.error(table.toString());
-  console.log(JSON.stringify({ ratio, bytesRatio: bytes, peer, half, full, many }));
+  console.log(JSON.stringify({ ratio, bytesRatio: bytes, peer, half, full, groups, many }));
 }
 
 function written({ transactions, pages }: DatabaseWrites): string {
@@ -139,6 +162,16 @@ const one = (count: number, appends: number) =>
     '--snapshots',
     `${appends}`,
   );
+/** All files in one snapshot, 10,000 a manifest, as the engines write them. */
+const manifests = Math.max(2, Math.round(files / 10_000));
+const atOnce = () =>
+  ensureWarehouse(
+    python,
+    cache,
+    `groups-${files}-1-${manifests}`,
+    'one',
+    ...['--files', `${files}`, '--snapshots', '1', '--manifests', `${manifests}`],
+  );
 const fullWarehouse = await one(files, snapshots);
 const halfWarehouse = await one(files / 2, snapshots / 2);
 const manyWarehouse = await ensureWarehouse(python, cache, `tables-${tables}`, 'many', '--tables', `${tables}`);
@@ -147,7 +180,13 @@ console.error(`bench: ${files / 2} files`);
 const half = await measureFiles(halfWarehouse, files / 2, cache);
 console.error(`bench: ${files} files`);
 const full = await measureFiles(fullWarehouse, files, cache);
+console.error(`bench: ${files} files in one snapshot`);
+const atOnceWarehouse = await atOnce();
+const groups = [
+  await measureGroups(atOnceWarehouse, files, 1, cache),
+  await measureGroups(atOnceWarehouse, files, 2, cache),
+];
 console.error('bench: pyiceberg');
 const peer = await runScript<PeerResult>(python, 'pyiceberg_read.py', join(fullWarehouse, 'bench', 'files'));
 console.error(`bench: ${tables} tables`);
-report(peer, half, full, await measureTables(manyWarehouse, tables, cache));
+report(peer, half, full, groups, await measureTables(manyWarehouse, tables, cache));

@@ -5,7 +5,12 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import { Connection } from '@temporalio/client';
+import { INGEST_TASK_QUEUE } from '../src/workflows/contract.ts';
 import { cpuSeconds, peakMemory } from './process-stats.ts';
+
+/** `TASK_QUEUE_TYPE_ACTIVITY` of Temporal's API. */
+const ACTIVITY_QUEUE = 2;
 
 const bin = join(import.meta.dirname, '..', 'bin', 'reconciler.js');
 
@@ -40,6 +45,7 @@ export class BenchStack implements AsyncDisposable {
   #process: ChildProcess;
   #dataDir: string;
   #address: string;
+  readonly #workers: ChildProcess[] = [];
 
   private constructor(process: ChildProcess, dataDir: string, address: string) {
     this.#process = process;
@@ -62,6 +68,26 @@ export class BenchStack implements AsyncDisposable {
       said.push(line);
     }
     throw new Error(`reconciler up ended before it was ready: ${said.join('\n')}`);
+  }
+
+  /** One more worker process beside the stack's own, which takes ingests when this resolves. */
+  async addWorker(): Promise<void> {
+    const env = { ...process.env, RECONCILER_ADDRESS: this.#address, TEMPORAL_ADDRESS: this.temporal };
+    this.#workers.push(spawn(process.execPath, [bin, 'worker'], { env, stdio: 'ignore' }));
+    const connection = await Connection.connect({ address: this.temporal });
+    try {
+      for (let identities = 0; identities <= this.#workers.length; ) {
+        const { pollers } = await connection.workflowService.describeTaskQueue({
+          namespace: 'default',
+          taskQueue: { name: INGEST_TASK_QUEUE },
+          taskQueueType: ACTIVITY_QUEUE,
+        });
+        identities = new Set(pollers?.map(({ identity }) => identity)).size;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    } finally {
+      await connection.close();
+    }
   }
 
   get database(): string {
@@ -103,6 +129,10 @@ export class BenchStack implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const worker of this.#workers) {
+      worker.kill('SIGKILL');
+      await once(worker, 'exit');
+    }
     if (this.#process.exitCode === null) {
       this.#process.kill('SIGTERM');
       await once(this.#process, 'exit');

@@ -73,6 +73,16 @@ describe('connector create', () => {
     await cli.run('connector', 'delete', 'patterned');
   });
 
+  it('takes a cap of requests a second, shows it, and takes it away', async () => {
+    const made = await create('capped', '--max-requests-per-second', '2.5');
+    expect(made.code).toBe(0);
+    expect(made.stdout).toMatch(/^requests +at most 2\.5 a second$/m);
+    const { json } = await cli.run('connector', 'update', 'capped', '--max-requests-per-second', '0', '--json');
+    expect(json[0].policy).toMatchObject({ maxRequestsPerSecond: 0 });
+    expect((await cli.run('connector', 'get', 'capped')).stdout).not.toContain('a second');
+    await cli.run('connector', 'delete', 'capped');
+  });
+
   it('takes what shall happen to what is gone, whole or a part at a time', async () => {
     const drop = ['--missing', 'drop', '--drop-after', '30d', '--missing-max-share', '0.5'];
     expect((await create('gone', ...drop)).stdout).toMatch(
@@ -127,6 +137,7 @@ describe('connector create', () => {
   it.each([
     [['--kind', 'paimon'], /--kind .*paimon.*Allowed choices are iceberg, delta, glue, unity/],
     [['--max-parallel', 'many'], /--max-parallel .*many.*at least 1/],
+    [['--max-requests-per-second', '0.001'], /--max-requests-per-second .*from 0\.01 to 100000/],
     [['--interval', 'often'], /--interval .*15m/],
     [['--missing', 'delete'], /--missing .*delete.*Allowed choices are keep, mark, drop/],
     [['--missing-max-share', '30%'], /--missing-max-share .*from 0 to 1/],
