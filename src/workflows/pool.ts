@@ -19,10 +19,10 @@ export class Pool {
   }
 
   /**
-   * Runs all tasks for one that runs itself: in its room, and besides where there is more. Ends when all have; after the one with which
-   * `goesOn` says no, none is begun.
+   * Runs all tasks for one that runs itself, at most `most` at once: in its room, and besides where there is more. Ends when all have; after
+   * the one with which `goesOn` says no, none is begun.
    */
-  async within(tasks: (() => Promise<void>)[], goesOn: () => boolean): Promise<void> {
+  async within(tasks: (() => Promise<void>)[], { most, goesOn }: { most: number; goesOn(): boolean }): Promise<void> {
     const left = [...tasks];
     const next = () => (goesOn() ? left.shift() : undefined);
     const lane = async () => {
@@ -30,7 +30,7 @@ export class Pool {
     };
     const lanes = [lane()];
     try {
-      for (;;) {
+      while (lanes.length < most) {
         await condition(() => this.#running < this.#limit || left.length === 0 || !goesOn());
         if (left.length === 0 || !goesOn()) return;
         this.#running += 1;

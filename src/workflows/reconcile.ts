@@ -29,6 +29,10 @@ import { validateRequest } from './validate-request.ts';
 const SINGLE_TABLES = 20;
 const SINGLE_TABLES_BEFORE = 200;
 const PACK = 20;
+/**
+ * Of one table, over all workers: two workers read more than the catalog can write. Each takes a worker some 50 MiB.
+ */
+const GROUPS_AT_ONCE = 4;
 /** Of one snapshot in a job. */
 const SPLITS = 3;
 
@@ -311,7 +315,7 @@ async function ingestGroups(
       failure ??= error;
     }
   });
-  await pool.within(tasks, () => failure === undefined);
+  await pool.within(tasks, { most: GROUPS_AT_ONCE, goesOn: () => failure === undefined });
   // The table is not what it was: it is looked at anew.
   const anew =
     failure instanceof ActivityFailure &&
