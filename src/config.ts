@@ -42,6 +42,16 @@ const schema = z.object({
     .refine((keys) => keys.every(({ id }) => KEY_ID.test(id)), 'has a key whose id is not letters, digits, _, . or -')
     .refine((keys) => new Set(keys.map(({ id }) => id)).size === keys.length, 'has two keys with the same id')
     .optional(),
+  /** Name of the worker deployment in Temporal whose versions pin runs to the code that began them. Unset: workers have no version. */
+  RECONCILER_DEPLOYMENT: z
+    .string()
+    .regex(/^[^.:\s]{1,200}$/, 'is no name of a deployment: at most 200 characters without dots, colons and spaces')
+    .optional(),
+  /** The version of this worker in its deployment. Unset: of this package and its workflows' code. */
+  RECONCILER_BUILD_ID: z
+    .string()
+    .regex(/^\S{1,200}$/, 'is not 1 to 200 characters without spaces')
+    .optional(),
   XDG_CACHE_HOME: z.string().optional(),
 });
 
@@ -74,6 +84,9 @@ export interface Config {
   localRoots?: string[];
   /** Empty: payloads are not encrypted. */
   codecKeys: CodecKeyReference[];
+  /** Of workers; undefined where they have no version. */
+  deployment?: string;
+  buildId?: string;
 }
 
 /**
@@ -101,6 +114,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     logLevel: v.RECONCILER_LOG_LEVEL,
     localRoots: v.RECONCILER_LOCAL_ROOTS,
     codecKeys: v.RECONCILER_CODEC_KEYS ?? [],
+    deployment: v.RECONCILER_DEPLOYMENT,
+    buildId: v.RECONCILER_BUILD_ID,
   };
 }
 

@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Client } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
@@ -81,6 +82,7 @@ export async function startWorker(options: {
     dataConverter: codec && { payloadCodecs: [codec], failureConverterPath: pathOf('./clients/encoded-failures.cjs') },
     interceptors: INTERCEPTORS,
     sinks: tracingSinks(),
+    workerDeploymentOptions: deploymentOf(config, logger),
   } satisfies WorkerOptions | object;
   const workers = await Promise.all([
     Worker.create({
@@ -144,6 +146,26 @@ function readiness(workers: Worker[], client: Client, catalog: CatalogClients): 
       if (Number(status) !== SERVING) throw new Error('does not serve');
     },
   };
+}
+
+/** Runs stay with the version of the worker that began them; undefined where workers have none. */
+function deploymentOf({ deployment, buildId }: Config, logger: Logger): WorkerOptions['workerDeploymentOptions'] {
+  if (deployment === undefined) return undefined;
+  const version = { deploymentName: deployment, buildId: buildId ?? defaultBuildId() };
+  logger.info(
+    version,
+    `new runs come here once this version is current: temporal worker deployment set-current-version --deployment-name ${deployment} --build-id ${version.buildId}`,
+  );
+  return { version, useWorkerVersioning: true, defaultVersioningBehavior: 'PINNED' };
+}
+
+/** The package's version and a hash of the workflows' code, which decides whether a run can go on; not of the paths in its source map. */
+function defaultBuildId(): string {
+  const { version } = JSON.parse(readFileSync(pathOf('../package.json'), 'utf8'));
+  const bundle = pathOf('./workflow-bundle.js');
+  if (!existsSync(bundle)) return version;
+  const code = readFileSync(bundle, 'utf8').replace(/^\/\/# sourceMappingURL=.*$/gm, '');
+  return `${version}-${createHash('sha256').update(code).digest('hex').slice(0, 12)}`;
 }
 
 /**

@@ -167,6 +167,8 @@ function processes(
     RECONCILER_ADDRESS: stack.address,
     RECONCILER_DATA_DIR: dataDir,
     RECONCILER_TEMPORAL_UI: stack.uiUrl,
+    // No version of one would be current here: jobs would wait for ever.
+    RECONCILER_DEPLOYMENT: undefined,
   };
   const envOf = (name: 'catalog' | 'worker') => ({
     ...ownEnv,

@@ -3,8 +3,8 @@ import {
   ApplicationFailure,
   CancellationScope,
   ContinueAsNew,
-  continueAsNew,
   isCancellation,
+  makeContinueAsNewFunc,
   patched,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -42,6 +42,10 @@ const SPLITS = 3;
  */
 const MOST_EVENTS = 3_500;
 const MOST_BYTES = 3 * 1024 * 1024;
+
+/** The next run goes to the newest version of the workers, where they have versions; a run stays with the version that began it. */
+const goOnAsNew = (request: ReconcileRequest, carried: Carried) =>
+  makeContinueAsNewFunc<typeof reconcile>({ initialVersioningBehavior: 'AUTO_UPGRADE' })(request, carried);
 
 /** Where a run goes on after continue-as-new. */
 interface Carried {
@@ -138,7 +142,7 @@ async function ingestChangedTables(
   const goOn = async (): Promise<never> => {
     await pool.drain();
     await record(job);
-    return continueAsNew<typeof reconcile>(request, {
+    return goOnAsNew(request, {
       job: job.carry(),
       destination,
       cursor,

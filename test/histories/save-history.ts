@@ -1,13 +1,21 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Client } from '@temporalio/client';
 import proto from '@temporalio/proto';
-import type { RunningStack } from '../integration/running-stack.ts';
 
-/** Keeps the history of a workflow that is about to end. */
-export async function saveHistory(stack: RunningStack, name: string, workflowId: string): Promise<void> {
-  const workflow = stack.temporal.workflow.getHandle(workflowId);
+/** Keeps the history of a workflow that is about to end: of its last run, or of the one named. */
+export async function saveHistory(
+  { temporal }: { temporal: Client },
+  name: string,
+  workflowId: string,
+  runId?: string,
+): Promise<void> {
+  const workflow = temporal.workflow.getHandle(workflowId, runId);
   // The job's record ends a moment before its workflow does.
-  await workflow.result().catch(() => {});
+  await temporal.workflow
+    .getHandle(workflowId)
+    .result()
+    .catch(() => {});
   const history = await workflow.fetchHistory();
   // Not JSON: the SDK's own conversion fails where npm installs protobufjs more than once.
   const bytes = proto.temporal.api.history.v1.History.encode(history).finish();

@@ -127,14 +127,10 @@ describe('while keys come and rotate', () => {
   it('a run goes on', async () => {
     await restart({});
     const id = await processes.connect('lake', join(processes.folder, 'wh'), { policy: { maxParallel: 1 } });
-    // Waits for the connector, which a job of another queue has.
-    await processes.temporal.workflow.start('reconcile', { taskQueue: 'nobody', workflowId: 'holder', args: [{}] });
-    await processes.catalog.reconciliation.claimConnector({ connectorId: id, jobId: 'holder' });
-    const jobId = await processes.trigger(id);
-    await processes.until(jobId, ({ phase }) => /waiting/.test(phase));
+    const { jobId, letGo } = await processes.triggerHeld(id);
 
     await restart(FIRST);
-    await processes.temporal.workflow.getHandle('holder').terminate();
+    await letGo();
     await processes.until(jobId, ({ tablesChanged }) => tablesChanged > 0n);
     await restart(ROTATED);
     expect(await processes.ended(jobId)).toMatchObject({
@@ -160,13 +156,10 @@ describe('while keys come and rotate', () => {
     const { connectorId } = await processes.catalog.connectors.getConnector({
       by: { $case: 'displayName', value: 'lake' },
     });
-    await processes.temporal.workflow.start('reconcile', { taskQueue: 'nobody', workflowId: 'holder-2', args: [{}] });
-    await processes.catalog.reconciliation.claimConnector({ connectorId, jobId: 'holder-2' });
-    const jobId = await processes.trigger(connectorId);
-    await processes.until(jobId, ({ phase }) => /waiting/.test(phase));
+    const { jobId, letGo } = await processes.triggerHeld(connectorId);
 
     await restart(SECOND);
-    await processes.temporal.workflow.getHandle('holder-2').terminate();
+    await letGo();
     const missing = /encrypted with the key \\"k1\\", which is not among those of RECONCILER_CODEC_KEYS \(k2\)/;
     const log = join(processes.folder, 'worker.log');
     await vi.waitFor(() => expect(readFileSync(log, 'utf8')).toMatch(missing), { timeout: 100_000, interval: 100 });

@@ -104,8 +104,18 @@ export class Processes implements AsyncDisposable {
     return connectorId;
   }
 
-  async trigger(connectorId: string): Promise<string> {
-    return (await retried(() => this.catalog.connectors.triggerReconcile({ connectorId }))).jobId;
+  async trigger(connectorId: string, options: object = {}): Promise<string> {
+    return (await retried(() => this.catalog.connectors.triggerReconcile({ connectorId, ...options }))).jobId;
+  }
+
+  /** A job that waits: a workflow which nobody works on has the connector until `letGo` is called. */
+  async triggerHeld(connectorId: string): Promise<{ jobId: string; letGo(): Promise<unknown> }> {
+    const holder = `holder-${Math.random()}`;
+    await this.temporal.workflow.start('reconcile', { taskQueue: 'nobody', workflowId: holder, args: [{}] });
+    await this.catalog.reconciliation.claimConnector({ connectorId, jobId: holder });
+    const jobId = await this.trigger(connectorId);
+    await this.until(jobId, ({ phase }) => /waiting/.test(phase));
+    return { jobId, letGo: () => this.temporal.workflow.getHandle(holder).terminate() };
   }
 
   /** Waits for the job, over restarts of the servers. */
