@@ -1,4 +1,4 @@
-import { ApplicationFailure } from '@temporalio/common';
+import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import type { ActivityDeps } from './deps.ts';
 
 /** Type of the failure while another job has the connector; it is retried until the claim succeeds. */
@@ -24,5 +24,6 @@ export async function claimConnector(deps: ActivityDeps, input: { connectorId: s
   throw ApplicationFailure.create({
     type: CONNECTOR_BUSY,
     message: `Job ${holderJobId} has the connector; this one waits for it to end.`,
+    category: ApplicationFailureCategory.BENIGN,
   });
 }

@@ -8,6 +8,11 @@ import { CodedError } from '../errors.ts';
 const STALL_MS = 50_000;
 /** Beats in between are kept back: each costs a message to the SDK's core, and the last one counts. */
 const BEAT_MS = 200;
+/**
+ * A heartbeat's answer says that the activity was cancelled: where nothing progresses, the last beat is said again so often. It proves
+ * nothing: the watchdog is for progress.
+ */
+const ASK_MS = 3_000;
 /** How long an activity that was ended waits for its work to stop. */
 const STOPPING_MS = 5_000;
 
@@ -64,6 +69,9 @@ export async function withHeart<T>(what: string, work: (heart: Heart) => Promise
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
   arm();
+  const asking = setInterval(() => {
+    if (Date.now() - sentAt >= ASK_MS) heartbeat(last ? last.details : activityInfo().heartbeatDetails);
+  }, ASK_MS);
   try {
     const beat = (details?: unknown) => {
       const now = Date.now();
@@ -87,6 +95,7 @@ export async function withHeart<T>(what: string, work: (heart: Heart) => Promise
   } finally {
     over = true;
     clearTimeout(timer);
+    clearInterval(asking);
     ended.catch(() => {});
   }
 }

@@ -1,4 +1,5 @@
 import { activityInfo } from '@temporalio/activity';
+import { awaitActive } from './await-active.ts';
 import { bindDestination } from './bind-destination.ts';
 import { claimConnector } from './claim-connector.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -20,8 +21,9 @@ import { validateConnector } from './validate-connector.ts';
 export function createControlActivities(deps: ActivityDeps) {
   return {
     resolveConnector: bound(deps, resolveConnector, CONTROL_ATTEMPTS),
-    // While another job has the connector, attempts say nothing.
+    // While another job has the connector, or it is paused, attempts say nothing.
     claimConnector: bound(deps, claimConnector, Number.POSITIVE_INFINITY),
+    awaitActive: bound(deps, awaitActive, Number.POSITIVE_INFINITY),
     ensureDestination: bound(deps, ensureDestination, CONTROL_ATTEMPTS),
     bindDestination: bound(deps, bindDestination, CONTROL_ATTEMPTS),
     recordJob: bound(deps, recordJob, CONTROL_ATTEMPTS),

@@ -2,6 +2,7 @@ import { activityInfo } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { TableRef } from '../connectors/spi.ts';
 import type { IngestHeartbeat, ReconcileScope, TableOutcome, TableSplit } from '../workflows/contract.ts';
+import { activeConnector } from './active-connector.ts';
 import type { ActivityDeps } from './deps.ts';
 import { tableText } from './destination.ts';
 import { withHeart } from './heart.ts';
@@ -31,9 +32,7 @@ export async function ingestFileGroup(deps: ActivityDeps, input: FileGroupInput)
   const { table, tableId, group } = input;
   const snapshotId = BigInt(input.snapshotId);
   return withHeart(`Files of snapshot ${snapshotId} of table ${tableText(table)}`, async (heart) => {
-    const connector = await deps.catalog.connectors.getConnector({
-      by: { $case: 'connectorId', value: input.connectorId },
-    });
+    const connector = await activeConnector(deps, input.connectorId);
     await using source = await openSource(deps, connector);
     await using opened = await source.openTable(table);
     const reader = withFooterMetrics(opened, connector.properties, deps.logger);

@@ -1,6 +1,7 @@
 import { activityInfo } from '@temporalio/activity';
 import type { TableRef } from '../connectors/spi.ts';
 import type { IngestHeartbeat, ReconcileScope, TableOutcome } from '../workflows/contract.ts';
+import { activeConnector } from './active-connector.ts';
 import type { ActivityDeps } from './deps.ts';
 import { tableText } from './destination.ts';
 import { withHeart } from './heart.ts';
@@ -26,9 +27,7 @@ export interface IngestInput extends TakingInput {
 export async function ingestTable(deps: ActivityDeps, input: IngestInput): Promise<TableOutcome> {
   const resume = activityInfo().heartbeatDetails as IngestHeartbeat | undefined;
   return withHeart(`Table ${tableText(input.table)}`, async (heart) => {
-    const connector = await deps.catalog.connectors.getConnector({
-      by: { $case: 'connectorId', value: input.connectorId },
-    });
+    const connector = await activeConnector(deps, input.connectorId);
     await using source = await openSource(deps, connector);
     const namespaces = new DestinationNamespaces(deps, connector);
     const split = input.split ? (deps.splitSize ?? SPLIT) : undefined;

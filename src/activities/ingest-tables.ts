@@ -1,6 +1,7 @@
-import { activityInfo } from '@temporalio/activity';
+import { activityInfo, CancelledFailure } from '@temporalio/activity';
 import type { TableRef } from '../connectors/spi.ts';
 import type { IngestHeartbeat, ReconcileScope, TableOutcome } from '../workflows/contract.ts';
+import { activeCheck, activeConnector, isPaused } from './active-connector.ts';
 import type { ActivityDeps } from './deps.ts';
 import { describeError, isCatalogAway } from './failures.ts';
 import { withHeart } from './heart.ts';
@@ -27,44 +28,50 @@ export interface IngestPackInput extends TakingInput {
 export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): Promise<TableOutcome[]> {
   const last = activityInfo().heartbeatDetails as IngestHeartbeat | undefined;
   const done: TableOutcome[] = last?.done ?? [];
-  return withHeart(`A pack of ${input.tables.length} tables`, async (heart) => {
-    const connector = await deps.catalog.connectors.getConnector({
-      by: { $case: 'connectorId', value: input.connectorId },
-    });
-    const namespaces = new DestinationNamespaces(deps, connector);
-    await using source = await openSource(deps, connector);
-    for (const table of input.tables.slice(done.length)) {
-      heart.signal.throwIfAborted();
-      const before = total(done);
-      const beat = (now: IngestHeartbeat) =>
-        heart.beat({
-          snapshots: before.snapshots + now.snapshots,
-          files: before.files + now.files,
-          bytesRead: before.bytesRead + now.bytesRead,
-          done,
-        });
-      try {
-        done.push(
-          await bringIn({
-            deps,
-            connector,
-            source,
-            heart: { signal: heart.signal, beat: (d) => beat(d as IngestHeartbeat) },
-            ...input,
-            table,
-            namespaces,
-            split: input.split ? (deps.splitSize ?? SPLIT) : undefined,
-          }),
-        );
-      } catch (error) {
-        // Without the catalog every table of the pack would fail: the pack waits for it instead.
-        if (heart.signal.aborted || isCatalogAway(error)) throw error;
-        done.push({ changed: false, snapshots: 0, files: 0, bytesRead: 0, failure: describeError(error) });
+  try {
+    return await withHeart(`A pack of ${input.tables.length} tables`, async (heart) => {
+      const connector = await activeConnector(deps, input.connectorId);
+      const namespaces = new DestinationNamespaces(deps, connector);
+      await using source = await openSource(deps, connector);
+      const check = activeCheck(deps, input.connectorId);
+      for (const table of input.tables.slice(done.length)) {
+        heart.signal.throwIfAborted();
+        await check();
+        const before = total(done);
+        const beat = (now: IngestHeartbeat) =>
+          heart.beat({
+            snapshots: before.snapshots + now.snapshots,
+            files: before.files + now.files,
+            bytesRead: before.bytesRead + now.bytesRead,
+            done,
+          });
+        try {
+          done.push(
+            await bringIn({
+              deps,
+              connector,
+              source,
+              heart: { signal: heart.signal, beat: (d) => beat(d as IngestHeartbeat) },
+              ...input,
+              table,
+              namespaces,
+              split: input.split ? (deps.splitSize ?? SPLIT) : undefined,
+            }),
+          );
+        } catch (error) {
+          // Without the catalog every table of the pack would fail: the pack waits for it instead.
+          if (heart.signal.aborted || isCatalogAway(error)) throw error;
+          done.push({ changed: false, snapshots: 0, files: 0, bytesRead: 0, failure: describeError(error) });
+        }
+        heart.beat({ ...total(done), done });
       }
-      heart.beat({ ...total(done), done });
-    }
-    return done;
-  });
+      return done;
+    });
+  } catch (error) {
+    // Paused or cancelled on the way: what is done counts. The workflow runs the others later, unless it was cancelled itself.
+    if (done.length > 0 && (isPaused(error) || error instanceof CancelledFailure)) return done;
+    throw error;
+  }
 }
 
 function total(outcomes: TableOutcome[]): IngestHeartbeat {

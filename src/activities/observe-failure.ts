@@ -1,13 +1,14 @@
 import { type ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import type { Logger } from 'pino';
 import { workerMetrics } from '../telemetry/worker-metrics.ts';
+import { CONNECTOR_PAUSED } from '../workflows/contract.ts';
 import { CONNECTOR_BUSY } from './claim-connector.ts';
 
 /** Logs and counts an attempt that failed; not one that was cancelled or waits for its turn. */
 export function observeFailure(logger: Logger, activity: string, failure: Error): void {
   if (failure instanceof CancelledFailure) return;
   const { type, nonRetryable } = failure as Partial<ApplicationFailure>;
-  if (type === CONNECTOR_BUSY) return;
+  if (type === CONNECTOR_BUSY || type === CONNECTOR_PAUSED) return;
   const code = type ?? 'INTERNAL';
   workerMetrics()?.activityFailed(activity, code);
   // What is tried again may well pass.

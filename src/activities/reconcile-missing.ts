@@ -1,4 +1,5 @@
 import type { Connector as OpenConnector } from '../connectors/spi.ts';
+import { activeConnector } from './active-connector.ts';
 import { type BoundTables, boundOnes, countBound } from './bound-ones.ts';
 import type { ActivityDeps } from './deps.ts';
 import { withHeart } from './heart.ts';
@@ -36,7 +37,7 @@ export interface MissingOutcome {
  */
 export async function reconcileMissing(deps: ActivityDeps, input: MissingInput): Promise<MissingOutcome> {
   const { connectorId, views, bound, refused, before, allowMissing } = input;
-  const connector = await deps.catalog.connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } });
+  const connector = await activeConnector(deps, connectorId);
   const { action, maxShare } = missingRules(connector);
   // With a single table selected nothing is listed: when it is gone, bringing it in says so.
   if (connector.source?.table || action === 'KEEP') return { marked: 0 };

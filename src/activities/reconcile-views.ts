@@ -1,6 +1,7 @@
 import { activityInfo } from '@temporalio/activity';
 import { nameFilter } from '../name-patterns.ts';
 import type { ReconcileScope, TableFailure, ViewsHeartbeat, ViewsOutcome } from '../workflows/contract.ts';
+import { activeCheck, activeConnector, isPaused } from './active-connector.ts';
 import type { ActivityDeps } from './deps.ts';
 import { destinationOf, namespaceText, scopeTakes } from './destination.ts';
 import { withHeart } from './heart.ts';
@@ -17,6 +18,8 @@ export interface ViewsInput extends TakingInput {
   connectorId: string;
   full: boolean;
   scope?: ReconcileScope;
+  /** Where an activity before it left off, since the connector was paused. */
+  cursor?: WalkCursor;
   /** What the workflow has counted so far; the failures of views are recorded with it. */
   record: JobRecord;
 }
@@ -34,47 +37,54 @@ type Done = ViewsOutcome & { cursor?: WalkCursor };
  * on with the page that was under way.
  */
 export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Promise<ViewsOutcome> {
-  const connector = await deps.catalog.connectors.getConnector({
-    by: { $case: 'connectorId', value: input.connectorId },
-  });
   const resume = (activityInfo().heartbeatDetails as ViewsHeartbeat | undefined)?.views as Done | undefined;
-  return withHeart(`Views of ${connector.uri}`, async ({ beat, signal }) => {
-    await recordJob(deps, input.record);
-    await using source = await openSource(deps, connector);
-    let done: Done = resume ?? {
-      cursor: walkFrom(connector.source?.namespacePath ?? []),
-      scanned: 0,
-      changed: 0,
-      errors: 0,
-      failures: [],
-    };
-    const heart = { signal, beat: () => beat({ views: done } satisfies ViewsHeartbeat) };
-    const takes = scopeTakes(input.scope);
-    const filter = nameFilter(connector.source);
-    while (done.cursor && takesViews(source, connector, input)) {
-      const { items: views, refused: refusedOnes, cursor } = await walkViews(source, done.cursor, PAGE, heart.beat);
-      const taken = views.filter((view) => filter.takes(view) && takes(destinationOf(connector, view)));
-      const refused = refusedOnes.filter(({ path }) => filter.mayHold(path));
-      const { changed, failures } = await bringInViews({ deps, connector, source, full: input.full, heart }, taken);
-      const failed: TableFailure[] = failures.map(({ view, code, message }) => ({
-        table: viewText(view),
-        code,
-        message: message.slice(0, MESSAGE_LIMIT),
-        failedAtMs: Date.now(),
-      }));
-      for (const one of refused) failed.push({ ...refusal(one), table: `views of ${namespaceText(one.path)}` });
-      if (failed.length > 0) await recordJob(deps, { ...input.record, failures: failed });
-      done = {
-        cursor,
-        scanned: done.scanned + taken.length,
-        changed: done.changed + changed,
-        errors: done.errors + failed.length,
-        failures: [...done.failures, ...failed].slice(0, FAILURES_TOLD),
-        ...(done.refused || refused.length > 0 ? { refused: true } : {}),
+  let done = resume;
+  try {
+    const connector = await activeConnector(deps, input.connectorId);
+    return await withHeart(`Views of ${connector.uri}`, async ({ beat, signal }) => {
+      await recordJob(deps, input.record);
+      await using source = await openSource(deps, connector);
+      done ??= {
+        cursor: input.cursor ?? walkFrom(connector.source?.namespacePath ?? []),
+        scanned: 0,
+        changed: 0,
+        errors: 0,
+        failures: [],
       };
-      heart.beat();
-    }
-    const { cursor: _, ...outcome } = done;
-    return { ...outcome, upstreamRequests: requestsMade(source.usage) };
-  });
+      const heart = { signal, beat: () => beat({ views: done! } satisfies ViewsHeartbeat) };
+      const takes = scopeTakes(input.scope);
+      const filter = nameFilter(connector.source);
+      const check = activeCheck(deps, input.connectorId);
+      while (done.cursor && takesViews(source, connector, input)) {
+        await check();
+        const { items: views, refused: refusedOnes, cursor } = await walkViews(source, done.cursor, PAGE, heart.beat);
+        const taken = views.filter((view) => filter.takes(view) && takes(destinationOf(connector, view)));
+        const refused = refusedOnes.filter(({ path }) => filter.mayHold(path));
+        const { changed, failures } = await bringInViews({ deps, connector, source, full: input.full, heart }, taken);
+        const failed: TableFailure[] = failures.map(({ view, code, message }) => ({
+          table: viewText(view),
+          code,
+          message: message.slice(0, MESSAGE_LIMIT),
+          failedAtMs: Date.now(),
+        }));
+        for (const one of refused) failed.push({ ...refusal(one), table: `views of ${namespaceText(one.path)}` });
+        if (failed.length > 0) await recordJob(deps, { ...input.record, failures: failed });
+        done = {
+          cursor,
+          scanned: done.scanned + taken.length,
+          changed: done.changed + changed,
+          errors: done.errors + failed.length,
+          failures: [...done.failures, ...failed].slice(0, FAILURES_TOLD),
+          ...(done.refused || refused.length > 0 ? { refused: true } : {}),
+        };
+        heart.beat();
+      }
+      const { cursor: _, ...outcome } = done;
+      return { ...outcome, upstreamRequests: requestsMade(source.usage) };
+    });
+  } catch (error) {
+    // The connector was paused on the way: the workflow goes on from there later.
+    if (isPaused(error) && done) return done;
+    throw error;
+  }
 }

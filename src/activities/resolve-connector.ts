@@ -1,5 +1,6 @@
 import { CodedError } from '../errors.ts';
 import { type Connector, ConnectorState } from '../generated/reconciler/v1/connectors.ts';
+import { shellWord } from '../names.ts';
 import type { ReconcileRequest } from '../workflows/contract.ts';
 import type { ActivityDeps } from './deps.ts';
 
@@ -28,7 +29,10 @@ export async function resolveConnector(deps: ActivityDeps, request: ReconcileReq
   const connector = await findConnector(deps, request.connector);
   if (connector.state !== ConnectorState.CONNECTOR_STATE_ACTIVE) {
     const state = connector.state.replace('CONNECTOR_STATE_', '');
-    const what = state === 'DELETING' ? 'It is not reconciled any more.' : 'Set its state to ACTIVE to reconcile it.';
+    const what =
+      state === 'DELETING'
+        ? 'It is not reconciled any more.'
+        : `Resume it with reconciler connector resume ${shellWord(connector.displayName)}.`;
     throw new CodedError('FAILED_PRECONDITION', `Connector ${connector.displayName} is ${state}. ${what}`);
   }
   return {

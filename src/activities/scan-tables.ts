@@ -3,6 +3,7 @@ import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import type { LookupUpstreamTablesResponse_Known } from '../generated/reconciler/v1/reconciliation.ts';
 import { nameFilter } from '../name-patterns.ts';
 import type { ReconcileScope, TableFailure } from '../workflows/contract.ts';
+import { activeConnector } from './active-connector.ts';
 import { covers } from './coverage.ts';
 import type { ActivityDeps } from './deps.ts';
 import { destinationOf, hasMoved, scopeTakes } from './destination.ts';
@@ -63,9 +64,7 @@ const QUESTIONS = 8;
  * tables the fewer of them have changed: an unchanged table shall cost as little history as can be.
  */
 export async function scanTables(deps: ActivityDeps, input: ScanInput): Promise<ScanPage> {
-  const connector = await deps.catalog.connectors.getConnector({
-    by: { $case: 'connectorId', value: input.connectorId },
-  });
+  const connector = await activeConnector(deps, input.connectorId);
   return withHeart(`Listing tables of ${connector.uri}`, async (heart) => {
     await recordJob(deps, input.record);
     await using source = await openSource(deps, connector);

@@ -93,7 +93,7 @@ export function createJobStatus(
         .where('running_job_id', '=', jobId)
         .executeTakeFirst();
       if (holds) await setRunningJob(trx, holds.connector_id, '');
-      return [job, await putJob(trx, { ...job, state: lost.state, message: lost.message })];
+      return [job, await putJob(trx, { ...job, state: lost.state, message: lost.message, paused: false })];
     });
     observeJob(before, after);
     return after;

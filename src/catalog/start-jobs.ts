@@ -6,6 +6,7 @@ import {
   type TriggerReconcileResponse,
 } from '../generated/reconciler/v1/connectors.ts';
 import { JobState, JobTrigger, ReconcileJob } from '../generated/reconciler/v1/jobs.ts';
+import { shellWord } from '../names.ts';
 import type { ReconcileRequest } from '../workflows/contract.ts';
 import type { ServiceDeps } from './deps.ts';
 import { sortableId } from './ids.ts';
@@ -119,7 +120,7 @@ function refuseInactive({ state, displayName }: Connector): void {
   if (state === ConnectorState.CONNECTOR_STATE_ACTIVE) return;
   const resume =
     state === ConnectorState.CONNECTOR_STATE_PAUSED
-      ? `; \`reconciler connector resume ${displayName}\` makes it so`
+      ? `; resume it with reconciler connector resume ${shellWord(displayName)}`
       : '';
   throw new CodedError(
     'FAILED_PRECONDITION',

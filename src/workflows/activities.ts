@@ -13,13 +13,13 @@ export const control = proxyActivities<ControlActivities>({
   retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '10s' },
 });
 
-/** While another job has the connector this fails and is tried again, for as long as it takes: retries cost no history. */
-export const claim = proxyActivities<Pick<ControlActivities, 'claimConnector'>>({
+/** While another job has the connector, or it is paused, these fail and are tried again, for as long as it takes: retries cost no history. */
+export const waitFor = proxyActivities<Pick<ControlActivities, 'claimConnector' | 'awaitActive'>>({
   taskQueue: TASK_QUEUE,
   startToCloseTimeout: '30s',
   cancellationType: ActivityCancellationType.TRY_CANCEL,
   retry: { initialInterval: '1s', backoffCoefficient: 1.5, maximumInterval: '5s' },
-}).claimConnector;
+});
 
 /**
  * Reading upstreams. Live by heartbeats, so start-to-close is generous. The attempts outlast a catalog that is away for

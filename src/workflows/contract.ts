@@ -8,6 +8,9 @@ export const TASK_QUEUE = 'reconciler';
 /** Scanning and ingesting, apart so that long ingests never starve a new job's first steps. A connector may name another. */
 export const INGEST_TASK_QUEUE = 'reconciler-ingest';
 
+/** Type of the failure with which an activity refuses to work for a paused connector. */
+export const CONNECTOR_PAUSED = 'CONNECTOR_PAUSED';
+
 /** Workflow types, as `temporal workflow start --type` names them. */
 export const RECONCILE_WORKFLOW = 'reconcile';
 export const VALIDATE_WORKFLOW = 'validateConnector';
@@ -155,11 +158,13 @@ export interface ViewsOutcome {
   /** Namespaces may not be listed; they are among the failures. */
   refused?: boolean;
   upstreamRequests?: number;
+  /** The connector was paused: where it goes on. Absent where all is done. */
+  cursor?: unknown;
 }
 
 /** Heartbeat details of the activity that brings in views: what it has done so far, and where a next attempt goes on. */
 export interface ViewsHeartbeat {
-  views: ViewsOutcome & { cursor?: unknown };
+  views: ViewsOutcome;
 }
 
 /** A snapshot with so many new files that several activities bring in its groups of files before it can become visible. */

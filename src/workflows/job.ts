@@ -10,6 +10,7 @@ import {
 import type { JobRecord } from '../activities/record-job.ts';
 import type { ResolvedConnector } from '../activities/resolve-connector.ts';
 import { SEARCH_ATTRIBUTES } from '../clients/search-attributes.ts';
+import { shellWord } from '../names.ts';
 import {
   newProgress,
   type Progress,
@@ -19,6 +20,7 @@ import {
   type ViewsOutcome,
 } from './contract.ts';
 import { currentDetails } from './current-details.ts';
+import { Rest } from './rest.ts';
 
 /** Failures that the query keeps; all of them are in the job record. */
 const FAILURES_KEPT = 50;
@@ -50,6 +52,9 @@ export class Job {
   #connector?: ResolvedConnector;
   #startedAtMs?: number;
   #unrecorded: TableFailure[] = [];
+  readonly rest = new Rest(this);
+  /** The phase, also while it rests. */
+  #doing: string;
 
   /** The connector's own, if it names one. */
   get taskQueue(): string | undefined {
@@ -63,6 +68,7 @@ export class Job {
     this.failures = carried?.failures ?? [];
     this.refused = carried?.refused ?? false;
     this.progress = carried?.progress ?? newProgress();
+    this.#doing = this.progress.phase;
     setHandler(progressQuery, () => this.progress);
     setHandler(failuresQuery, () => this.failures);
   }
@@ -88,8 +94,21 @@ export class Job {
   }
 
   phase(phase: string): void {
-    this.progress.phase = phase;
+    this.#doing = phase;
+    if (!this.progress.paused) this.progress.phase = phase;
     this.show();
+  }
+
+  /** The connector is paused: what is in flight comes to its end, and nothing is begun. */
+  pause(): void {
+    this.progress.paused = true;
+    this.progress.phase = `paused: resume it with reconciler connector resume ${shellWord(this.#connector?.name ?? this.#request.connector)}`;
+    this.show();
+  }
+
+  goOn(): void {
+    delete this.progress.paused;
+    this.phase(this.#doing);
   }
 
   begin(table: string): void {
@@ -126,8 +145,8 @@ export class Job {
   broughtInViews({ scanned, changed, errors, failures, refused = false, upstreamRequests }: ViewsOutcome): void {
     this.asked(upstreamRequests);
     this.refused ||= refused;
-    this.progress.viewsScanned = scanned;
-    this.progress.viewsChanged = changed;
+    this.progress.viewsScanned = (this.progress.viewsScanned ?? 0) + scanned;
+    this.progress.viewsChanged = (this.progress.viewsChanged ?? 0) + changed;
     this.progress.errors += errors;
     for (const failure of failures) if (this.failures.length < FAILURES_KEPT) this.failures.push(failure);
   }
@@ -154,6 +173,7 @@ export class Job {
 
   /** Sets the final state. */
   finish(state: Progress['state'], phase = 'finished'): void {
+    delete this.progress.paused;
     this.progress.state = state;
     this.progress.phase = phase;
     this.progress.inFlight = [];

@@ -16,8 +16,8 @@ import type { ScanPage } from '../activities/scan-tables.ts';
 import type { WalkCursor } from '../activities/walk-tables.ts';
 import type { TableRef } from '../connectors/spi.ts';
 import { formatName } from '../names.ts';
-import { claim, control, ingestOn, withSummary } from './activities.ts';
-import type { Progress, ReconcileRequest, TableSplit } from './contract.ts';
+import { control, ingestOn, waitFor, withSummary } from './activities.ts';
+import type { Progress, ReconcileRequest, TableSplit, ViewsOutcome } from './contract.ts';
 import { type CarriedJob, Job } from './job.ts';
 import { Pool } from './pool.ts';
 import { validateRequest } from './validate-request.ts';
@@ -117,7 +117,7 @@ export async function reconcile(request: ReconcileRequest, carried?: Carried): P
 async function claimConnector(job: Job, { connectorId }: ResolvedConnector): Promise<void> {
   job.phase('waiting for the connector');
   await record(job);
-  await claim({ connectorId, jobId: job.id });
+  await waitFor.claimConnector({ connectorId, jobId: job.id });
   job.start();
 }
 
@@ -157,9 +157,12 @@ async function ingestChangedTables(
     }
     while (!carried || cursor) {
       job.phase('scanning and ingesting tables');
-      const written = job.record();
-      const page = await ingestOn(job).scanTables({ ...options, cursor, record: written });
-      job.recorded(written);
+      const page = await job.rest.whenActive(async () => {
+        const written = job.record();
+        const scanned = await ingestOn(job).scanTables({ ...options, cursor, record: written });
+        job.recorded(written);
+        return scanned;
+      });
       job.progress.tablesScanned += page.scanned;
       job.progress.tablesUnchanged += page.unchanged;
       job.progress.tablesFiltered += page.filtered;
@@ -211,11 +214,19 @@ function plus(bound: BoundTables | undefined, { scanned, boundSum }: ScanPage): 
  */
 async function bringInViews(request: ReconcileRequest, job: Job, { connectorId }: ResolvedConnector): Promise<boolean> {
   job.phase('bringing in views');
-  const written = job.record();
   try {
     const { full = false, scope, mode } = request;
-    job.broughtInViews(await ingestOn(job).reconcileViews({ connectorId, full, scope, mode, record: written }));
-    job.recorded(written);
+    let cursor: ViewsOutcome['cursor'];
+    do {
+      cursor = await job.rest.whenActive(async () => {
+        const written = job.record();
+        const input = { connectorId, full, scope, mode, cursor: cursor as WalkCursor | undefined, record: written };
+        const outcome = await ingestOn(job).reconcileViews(input);
+        job.broughtInViews(outcome);
+        job.recorded(written);
+        return outcome.cursor;
+      });
+    } while (cursor);
     return true;
   } catch (error) {
     if (isCancellation(error)) throw error;
@@ -241,9 +252,16 @@ async function ingestPack(
   const label = `${text(tables[0]!)} … ${text(tables.at(-1)!)} (${tables.length} tables)`;
   job.begin(label);
   let again = tables;
+  let rest: TableRef[] = [];
   try {
     const input = { ...options, tables, split: maySplit() };
-    const outcomes = await ingestOn(job).ingestTables.executeWithOptions(withSummary(label, job), [input]);
+    const ingest = ingestOn(job).ingestTables;
+    const outcomes = await job.rest.whenActive(
+      () => ingest.executeWithOptions(withSummary(label, job), [input]),
+      label,
+    );
+    // The connector was paused on the way, or the worker went.
+    rest = tables.slice(outcomes.length);
     again = tables.filter((_, i) => outcomes[i]?.failure || outcomes[i]?.split);
     for (const outcome of outcomes) {
       if (outcome.split) job.broughtIn(outcome);
@@ -255,6 +273,7 @@ async function ingestPack(
     job.end(label);
   }
   await ingestSingly(job, pool, options, again, left);
+  if (rest.length > 0) await ingestPack(job, pool, options, rest, left);
 }
 
 /** Ingests tables by themselves, one after the other. What the history has no room for goes to `left`, for the next run. */
@@ -283,7 +302,11 @@ async function ingestOne(job: Job, pool: Pool, options: IngestOptions, table: Ta
     const splits = new Map<string, number>();
     for (;;) {
       const input = { ...options, table, split: maySplit() };
-      const outcome = await ingestOn(job).ingestTable.executeWithOptions(withSummary(label, job), [input]);
+      const ingest = ingestOn(job).ingestTable;
+      const outcome = await job.rest.whenActive(
+        () => ingest.executeWithOptions(withSummary(label, job), [input]),
+        label,
+      );
       const { split } = outcome;
       if (!split) return job.ingested({ ...outcome, changed: outcome.changed || splits.size > 0 });
       job.broughtIn(outcome);
@@ -314,7 +337,8 @@ async function ingestGroups(
     const summary = withSummary(`${text(table)} · files ${i + 1} of ${groups.length}`, job);
     const input = { connectorId, scope, table, ...split, group };
     try {
-      job.broughtIn(await ingestOn(job).ingestFileGroup.executeWithOptions(summary, [input]));
+      const ingest = ingestOn(job).ingestFileGroup;
+      job.broughtIn(await job.rest.whenActive(() => ingest.executeWithOptions(summary, [input])));
     } catch (error) {
       failure ??= error;
     }
@@ -335,7 +359,7 @@ function splitInVain(snapshotId: string): string {
 /** Marks what is gone upstream. @returns how many */
 async function markMissing(job: Job, input: MissingInput): Promise<number> {
   // Older histories have just the number.
-  const outcome: MissingOutcome | number = await ingestOn(job).reconcileMissing(input);
+  const outcome: MissingOutcome | number = await job.rest.whenActive(() => ingestOn(job).reconcileMissing(input));
   if (typeof outcome === 'number') return outcome;
   job.asked(outcome.upstreamRequests);
   return outcome.marked;

@@ -69,7 +69,7 @@ export class MemoryUpstream implements Connector {
     throw new CodedError('NOT_FOUND', `there is no table ${table.name}`);
   }
 
-  async openTable(): Promise<TableReader> {
+  async openTable(_table: TableRef): Promise<TableReader> {
     throw new CodedError('UNIMPLEMENTED', 'tables in memory cannot be opened');
   }
 

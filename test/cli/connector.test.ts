@@ -307,6 +307,25 @@ describe('connector validate', () => {
   });
 });
 
+describe('connector pause and resume', () => {
+  it('set the state, and say which job rests', async () => {
+    await create('resting');
+    const paused = await cli.run('connector', 'pause', 'resting');
+    expect([paused.code, paused.stderr]).toEqual([0, '']);
+    expect(paused.stdout).toMatch(/state +paused/);
+    const refused = await cli.run('connector', 'trigger', 'resting');
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain('resume it with reconciler connector resume resting');
+    const { json } = await cli.run('connector', 'resume', 'resting', '--json');
+    expect(json).toMatchObject([{ displayName: 'resting', state: 'CONNECTOR_STATE_ACTIVE' }]);
+
+    const { connectorId } = json[0] as { connectorId: string };
+    await cli.clients.reconciliation.claimConnector({ connectorId, jobId: 'job-7' });
+    expect((await cli.run('connector', 'pause', 'resting')).stderr).toContain('reconciler job watch job-7');
+    expect((await cli.run('connector', 'resume', 'resting')).stderr).toContain('job job-7 goes on');
+  });
+});
+
 describe('connector trigger', () => {
   beforeEach(() => {
     cli.jobs.outcome = { state: JobState.JS_SUCCEEDED, message: 'all went well' };

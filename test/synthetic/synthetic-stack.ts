@@ -100,10 +100,14 @@ export class SyntheticStack implements AsyncDisposable {
     return connectorId;
   }
 
+  job(jobId: string): Promise<ReconcileJob> {
+    return this.catalog.connectors.getReconcileJob({ jobId });
+  }
+
   /** Waits for the job's end. */
   async ended(jobId: string, onAnswer: (job: ReconcileJob) => void = () => {}): Promise<ReconcileJob> {
     for (;;) {
-      const job = await this.catalog.connectors.getReconcileJob({ jobId });
+      const job = await this.job(jobId);
       onAnswer(job);
       if (![JobState.JS_QUEUED, JobState.JS_RUNNING].includes(job.state)) return job;
       await new Promise((resolve) => setTimeout(resolve, 200));

@@ -3,7 +3,7 @@ import { details } from '../details.ts';
 import { bytes, count, duration, NONE, time, word } from '../format.ts';
 import { hasEnded } from './follow.ts';
 
-export const stateWord = (job: ReconcileJob) => word(job.state, 'JS_');
+export const stateWord = (job: ReconcileJob) => word(job.state, 'JS_') + (job.paused ? ' (paused)' : '');
 
 /** How long it ran, or has been running. */
 export function ranFor(job: ReconcileJob): string {

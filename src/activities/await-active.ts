@@ -1,0 +1,30 @@
+import { activityInfo, heartbeat } from '@temporalio/activity';
+import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
+import { CONNECTOR_PAUSED } from '../workflows/contract.ts';
+import { activeConnector, isPaused } from './active-connector.ts';
+import type { ActivityDeps } from './deps.ts';
+import { type JobRecord, recordJob } from './record-job.ts';
+
+/**
+ * Ends when the connector is active. While it is paused this fails with CONNECTOR_PAUSED and is tried again by Temporal, which costs no
+ * history, for as long as it takes. The job's record says first that it rests.
+ */
+export async function awaitActive(
+  deps: ActivityDeps,
+  input: { connectorId: string; record: JobRecord },
+): Promise<void> {
+  if (activityInfo().heartbeatDetails === undefined) {
+    await recordJob(deps, input.record);
+    heartbeat('recorded');
+  }
+  try {
+    await activeConnector(deps, input.connectorId);
+  } catch (error) {
+    if (!isPaused(error)) throw error;
+    throw ApplicationFailure.create({
+      type: CONNECTOR_PAUSED,
+      message: 'The connector is paused; this waits until it is resumed.',
+      category: ApplicationFailureCategory.BENIGN,
+    });
+  }
+}

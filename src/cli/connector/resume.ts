@@ -1,0 +1,25 @@
+import type { Command } from 'commander';
+import { ConnectorState } from '../../generated/reconciler/v1/connectors.ts';
+import { withCatalog } from '../context.ts';
+import { setState } from './set-state.ts';
+
+const HELP = `
+A job that rests goes on within seconds where it was.
+
+Examples:
+  $ reconciler connector resume lake`;
+
+export function addResume(group: Command): void {
+  group
+    .command('resume')
+    .description('Makes a paused connector active again: its job goes on.')
+    .argument('<connector>', 'name or id')
+    .addHelpText('after', HELP)
+    .action(
+      withCatalog(async (context, name: string) => {
+        const { runningJobId } = await setState(context, name, ConnectorState.CONNECTOR_STATE_ACTIVE);
+        if (runningJobId === '') return;
+        context.out.note(`\njob ${runningJobId} goes on; see it: reconciler job watch ${runningJobId}`);
+      }),
+    );
+}

@@ -1,0 +1,28 @@
+import { Connector, ConnectorState } from '../../generated/reconciler/v1/connectors.ts';
+import { type Context, patiently } from '../context.ts';
+import { UsageError } from '../errors.ts';
+import { connectorOf } from '../resolve.ts';
+import { describeConnector } from './describe.ts';
+
+/**
+ * Pauses or resumes a connector, and prints it.
+ *
+ * @returns the connector as it is now
+ */
+export async function setState(
+  { clients, out }: Context,
+  name: string,
+  state: ConnectorState.CONNECTOR_STATE_ACTIVE | ConnectorState.CONNECTOR_STATE_PAUSED,
+): Promise<Connector> {
+  const { connectorId, displayName, etag, state: before } = await connectorOf(clients, name);
+  if (before === ConnectorState.CONNECTOR_STATE_DELETING) {
+    throw new UsageError(
+      `connector '${displayName}' is being deleted`,
+      `\`reconciler connector delete ${name}\` goes on`,
+    );
+  }
+  const request = { connector: { connectorId, etag, state }, updateMask: ['state'] };
+  const updated = await clients.connectors.updateConnector(request, patiently());
+  await out.message(Connector, updated, describeConnector);
+  return updated;
+}

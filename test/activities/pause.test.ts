@@ -1,0 +1,135 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { withHeart } from '../../src/activities/heart.ts';
+import { ingestTables } from '../../src/activities/ingest-tables.ts';
+import { reconcileViews } from '../../src/activities/reconcile-views.ts';
+import { scanTables } from '../../src/activities/scan-tables.ts';
+import type { TableRef, ViewRef } from '../../src/connectors/spi.ts';
+import { ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
+import { newProgress, type TableOutcome, type ViewsOutcome } from '../../src/workflows/contract.ts';
+import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
+import { activityDeps } from './activity-deps.ts';
+import { MemoryUpstream } from './memory-upstream.ts';
+
+let catalog: TestCatalog;
+beforeAll(async () => {
+  catalog = await TestCatalog.start();
+});
+afterAll(() => catalog[Symbol.asyncDispose]());
+
+const PAUSED = { type: 'CONNECTOR_PAUSED', nonRetryable: true };
+
+/** A connector whose state can be set, and activities on its upstream. */
+async function connector(upstream = new MemoryUpstream()) {
+  const { connectors } = catalog.clients;
+  const { connectorId } = await connectors.createConnector({
+    connector: connectorSpec({ destination: { catalogName: 'paused', namespacePath: ['all'] } }),
+  });
+  const set = (state: ConnectorState) =>
+    connectors.updateConnector({ connector: { connectorId, state }, updateMask: ['state'] });
+  const record = {
+    ...{ jobId: `job of ${connectorId}`, runId: 'r', connectorId, connectorName: 'c', full: false, message: '' },
+    progress: { ...newProgress(), state: 'JS_RUNNING' as const },
+    failures: [],
+  };
+  return { connectorId, set, record, upstream, deps: activityDeps(catalog, upstream) };
+}
+
+/** Pauses it, and goes on when the catalog is asked again: that is at most once a second. */
+async function pauseFor({ set }: Awaited<ReturnType<typeof connector>>): Promise<void> {
+  await set(ConnectorState.CONNECTOR_STATE_PAUSED);
+  await sleep(1_100);
+}
+
+function run<T>(work: () => Promise<T>, heartbeatDetails?: unknown): Promise<T> {
+  return new MockActivityEnvironment({ heartbeatDetails }, { logger: new DefaultLogger('ERROR') }).run(work);
+}
+
+it('nothing is begun for a paused connector, nor for one that is being deleted', async () => {
+  const { connectorId, set, record, deps } = await connector();
+  const scan = (scanDeps = deps) => run(() => scanTables(scanDeps, { connectorId, full: false, record }));
+  await set(ConnectorState.CONNECTOR_STATE_PAUSED);
+  await expect(scan()).rejects.toMatchObject(PAUSED);
+  // A deletion is over before anybody could look.
+  const { connectors } = catalog.clients;
+  const deleting: typeof connectors.getConnector = async (request) => ({
+    ...(await connectors.getConnector(request)),
+    state: ConnectorState.CONNECTOR_STATE_DELETING,
+  });
+  const clients = { ...catalog.clients, connectors: { ...connectors, getConnector: deleting } };
+  await expect(scan({ ...deps, catalog: clients })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+  await set(ConnectorState.CONNECTOR_STATE_ACTIVE);
+  expect(await scan()).toMatchObject({ scanned: 0 });
+});
+
+it('a pack gives what is done, also what an attempt before has done', async () => {
+  const { connectorId, set, deps } = await connector();
+  const tables = ['a', 'b', 'c'].map((name) => ({ namespace: ['n'], name }));
+  const pack = (heartbeatDetails?: unknown) =>
+    run(() => ingestTables(deps, { connectorId, tables, full: false }), heartbeatDetails);
+  const done: TableOutcome[] = [{ changed: true, snapshots: 1, files: 2, bytesRead: 3 }];
+  await set(ConnectorState.CONNECTOR_STATE_PAUSED);
+  await expect(pack()).rejects.toMatchObject(PAUSED);
+  expect(await pack({ done })).toEqual(done);
+});
+
+it('a pack that is paused on the way leaves the others', async () => {
+  class PausedInBetween extends MemoryUpstream {
+    override async openTable(table: TableRef) {
+      if (table.name === 'b') await pauseFor(here);
+      return super.openTable(table);
+    }
+  }
+  const here = await connector(new PausedInBetween());
+  const { connectorId, deps } = here;
+  const tables = ['a', 'b', 'c', 'd'].map((name) => ({ namespace: ['n'], name }));
+  const outcomes = await run(() => ingestTables(deps, { connectorId, tables, full: false }));
+  expect(outcomes.map(({ failure }) => failure?.code)).toEqual(['UNIMPLEMENTED', 'UNIMPLEMENTED']);
+});
+
+it('views go on with the page behind the one that came in', async () => {
+  class PausedInBetween extends MemoryUpstream {
+    override async describeView(view: ViewRef) {
+      if (view.name === 'view050' && !this.described.includes('v.view050')) await pauseFor(here);
+      return super.describeView(view);
+    }
+  }
+  const upstream = new PausedInBetween();
+  upstream.namespaces.push(['v']);
+  for (let i = 0; i < 250; i++) upstream.views.set(`v.view${String(i).padStart(3, '0')}`, 1);
+  const here = await connector(upstream);
+  const { connectorId, set, record, deps } = here;
+  const views = (cursor?: unknown) => {
+    const input = { connectorId, full: false, record, cursor: cursor as never };
+    return run<ViewsOutcome>(() => reconcileViews(deps, input));
+  };
+  const first = await views();
+  expect(first).toMatchObject({ changed: first.scanned, errors: 0, cursor: expect.anything() });
+  expect(first.scanned).toBeLessThan(250);
+  await expect(views(first.cursor)).rejects.toMatchObject(PAUSED);
+  await set(ConnectorState.CONNECTOR_STATE_ACTIVE);
+  const second = await views(first.cursor);
+  expect(second.scanned + first.scanned).toBe(250);
+  expect(second.cursor).toBeUndefined();
+});
+
+it('work in which nothing progresses asks all the same whether it was cancelled, and forgets nothing', async () => {
+  const before = { snapshots: 7 };
+  const env = new MockActivityEnvironment({ heartbeatDetails: before }, { logger: new DefaultLogger('ERROR') });
+  const beats: unknown[] = [];
+  const hangs = env.run(() =>
+    withHeart('what hangs', ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', reject))),
+  );
+  hangs.catch(() => {});
+  await new Promise<void>((resolve) =>
+    env.on('heartbeat', (details) => {
+      beats.push(details);
+      resolve();
+    }),
+  );
+  expect(beats).toEqual([before]);
+  env.cancel();
+  await expect(hangs).rejects.toThrow('CANCELLED');
+});
