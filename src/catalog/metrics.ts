@@ -123,7 +123,12 @@ export function createCatalogMetrics({ db }: Pick<Database, 'db'>): CatalogMetri
       if (!before?.startedAt && after.startedAt && after.createdAt) {
         waits.observe({ trigger }, seconds(after.createdAt, after.startedAt));
       }
-      if (!hasEnded(after.state) || (before && hasEnded(before.state))) return;
+      if (!hasEnded(after.state)) {
+        // Where a counter begins with 1, Prometheus sees no increase.
+        for (const state of ['succeeded', 'failed']) ended.inc({ connector, state, trigger }, 0);
+        return;
+      }
+      if (before && hasEnded(before.state)) return;
       const state = short(jobStateToJSON(after.state), 'JS_');
       ended.inc({ connector, state, trigger });
       if (after.startedAt && after.finishedAt) durations.observe({ state }, seconds(after.startedAt, after.finishedAt));

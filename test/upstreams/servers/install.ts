@@ -2,9 +2,10 @@ import { chromium } from './chromium.ts';
 import { installIcebergRest } from './iceberg-rest.ts';
 import { installNessie } from './nessie.ts';
 import { otherNode } from './node.ts';
+import { prometheusPrograms } from './prometheus.ts';
 import { python } from './python.ts';
 
 /** Vitest's global setup: everything that is downloaded comes before the tests, whose time is limited. */
 export default async function install(): Promise<void> {
-  await Promise.all([python(), installIcebergRest(), installNessie(), otherNode(), chromium()]);
+  await Promise.all([python(), installIcebergRest(), installNessie(), otherNode(), chromium(), prometheusPrograms()]);
 }

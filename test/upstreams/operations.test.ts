@@ -1,0 +1,194 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { formatName } from '../../src/names.ts';
+import { runCommand } from '../../src/stack/run-command.ts';
+import { ROOT, RunningStack } from '../integration/running-stack.ts';
+import { CleanUp } from './clean-up.ts';
+import { fixtureTables, publishFixtures } from './publish-fixtures.ts';
+import { startIcebergRest } from './servers/iceberg-rest.ts';
+import { prometheusPrograms, startPrometheus } from './servers/prometheus.ts';
+import type { Server } from './servers/server.ts';
+
+const RULES = join(ROOT, 'docs/operations/alerts.yml');
+const MANUAL = readFileSync(join(ROOT, 'docs/operations.md'), 'utf8');
+
+interface Panel {
+  id: number;
+  type: string;
+  title: string;
+  gridPos: { x: number; y: number; w: number; h: number };
+  targets?: { refId: string; expr: string; datasource: { uid: string } }[];
+}
+const dashboard = JSON.parse(readFileSync(join(ROOT, 'docs/operations/dashboard.json'), 'utf8')) as {
+  uid: string;
+  schemaVersion: number;
+  panels: Panel[];
+  templating: { list: { name: string; type: string; query: unknown; definition?: string }[] };
+};
+const expressions = dashboard.panels.flatMap(({ title, targets = [] }) =>
+  targets.map(({ expr }) => [title, expr] as const),
+);
+
+/** On a busy machine. */
+const EVENTUALLY = { timeout: 110_000, interval: 500 };
+
+describe('the dashboard', () => {
+  it('is one that Grafana takes', () => {
+    // Grafana 11's; newer ones migrate it when they load it.
+    expect(dashboard.schemaVersion).toBe(39);
+    const ids = dashboard.panels.map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    const [source, connector] = dashboard.templating.list;
+    expect(source).toMatchObject({ name: 'datasource', type: 'datasource', query: 'prometheus' });
+    expect(connector).toMatchObject({ name: 'connector', type: 'query' });
+    for (const { targets = [], type, title } of dashboard.panels) {
+      expect(targets.length > 0, title).toBe(type !== 'row');
+      for (const { datasource } of targets) expect(datasource.uid).toBe('${' + 'datasource}');
+      expect(new Set(targets.map(({ refId }) => refId)).size).toBe(targets.length);
+    }
+  });
+
+  it('has panels beside each other, none over another', () => {
+    const covered = new Set<string>();
+    for (const { title, gridPos } of dashboard.panels) {
+      expect(gridPos.x + gridPos.w, title).toBeLessThanOrEqual(24);
+      for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++) {
+        for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
+          expect(covered.has(`${x} ${y}`), `${title} at ${x}, ${y}`).toBe(false);
+          covered.add(`${x} ${y}`);
+        }
+      }
+    }
+  });
+});
+
+describe('the alert rules', () => {
+  const promtool = async (...args: string[]) =>
+    runCommand(join(await prometheusPrograms(), 'promtool'), args, { timeoutMs: 60_000 });
+
+  it('are right, and fire when they should and only then', async () => {
+    expect(await promtool('check', 'rules', RULES)).toMatchObject({ code: 0 });
+    const folder = mkdtempSync(join(tmpdir(), 'alerts-'));
+    try {
+      cpSync(RULES, join(folder, 'alerts.yml'));
+      cpSync(join(import.meta.dirname, 'alerts/rules.yml'), join(folder, 'rules.yml'));
+      expect(await promtool('test', 'rules', join(folder, 'rules.yml'))).toMatchObject({ code: 0 });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('point to what the manual has', () => {
+    const runbooks = [...readFileSync(RULES, 'utf8').matchAll(/runbook: >-\n((?: {12}.*\n)+)/g)].map(
+      ([, text]) => text,
+    );
+    expect(runbooks).toHaveLength(6);
+    expect(MANUAL).toContain('## What a failure means');
+    for (const text of runbooks) {
+      expect(text).toMatch(/docs\/operations\.md,\s+'What a failure means'/);
+      for (const [code] of text?.matchAll(/\b(UNAVAILABLE|INTERNAL)\b/g) ?? []) {
+        expect(MANUAL).toMatch(new RegExp(`^\\| [A-Z_, ]*${code}`, 'm'));
+      }
+    }
+  });
+});
+
+describe('a Prometheus beside a stack', () => {
+  const cleanUp = new CleanUp();
+  let prometheus: Server;
+  const running = new AbortController();
+
+  beforeAll(async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'reconciler-operations-'));
+    cleanUp.defer(() => rmSync(folder, { recursive: true }));
+    const rest = cleanUp.use(await startIcebergRest({ warehouse: `file://${folder}` }));
+    const tables = fixtureTables().filter(({ path }) =>
+      /^(fx\.(orders|refs)|bad\.missing_manifest)$/.test(formatName(path)),
+    );
+    await publishFixtures(rest.url, { folder }, tables);
+    const stack = cleanUp.use(await RunningStack.start());
+    const { catalog, worker } = stack.observed();
+    const targets = { 'reconciler-catalog': catalog.metrics, 'reconciler-worker': worker.metrics };
+    prometheus = cleanUp.use(await startPrometheus(targets, RULES));
+    const spec = (namespacePath: string[]) => ({
+      uri: rest.url,
+      source: { namespacePath },
+      policy: { enabled: true, intervalSeconds: 3600n },
+    });
+    const good = await stack.connect('good', '', spec(['fx']));
+    const broken = await stack.connect('broken', '', spec(['bad']));
+    expect(await stack.trigger(good)).toMatchObject({ state: JobState.JS_SUCCEEDED });
+    expect(await stack.trigger(broken)).toMatchObject({ state: JobState.JS_FAILED });
+    // So that rates are of something, for as long as it is looked at.
+    const again = (async () => {
+      while (!running.signal.aborted) {
+        await stack.trigger(good, { fullRescan: true });
+        await stack.trigger(broken);
+      }
+    })();
+    cleanUp.defer(async () => {
+      running.abort();
+      await again;
+    });
+  });
+  afterAll(() => cleanUp[Symbol.asyncDispose]());
+
+  async function ask(path: string, parameters: Record<string, string> = {}) {
+    const response = await fetch(`${prometheus.url}/api/v1/${path}?${new URLSearchParams(parameters)}`);
+    const answer = (await response.json()) as { status: string; error?: string; data: unknown };
+    expect(answer.status, `${JSON.stringify(parameters)}: ${answer.error}`).toBe('success');
+    return answer.data;
+  }
+
+  type Result = { metric: Record<string, string>; value: [number, string] }[];
+  /** As Grafana asks, with its variables filled in. */
+  async function query(expression: string): Promise<Result> {
+    const query = expression.replaceAll('$connector', '.*').replaceAll('$__rate_interval', '20s');
+    return ((await ask('query', { query })) as { result: Result }).result;
+  }
+
+  it.each(expressions)('has data for %s: %s', async (_, expression) => {
+    await vi.waitFor(async () => {
+      const result = await query(expression);
+      expect(result.map(({ value }) => Number(value[1])).filter(Number.isFinite)).not.toEqual([]);
+    }, EVENTUALLY);
+  });
+
+  it('has the connectors to choose from', async () => {
+    const [, metric, label] = /^label_values\((\w+), (\w+)\)$/.exec(
+      dashboard.templating.list[1]?.definition ?? '',
+    ) as RegExpExecArray;
+    const values = await ask(`label/${label}/values`, { 'match[]': metric as string });
+    expect(values).toEqual(['broken', 'good']);
+  });
+
+  it('evaluates the rules: of all only the failing connector is on its way to an alert', async () => {
+    interface Rule {
+      name: string;
+      health: string;
+      lastError?: string;
+      alerts: { state: string; labels: Record<string, string> }[];
+    }
+    await vi.waitFor(async () => {
+      const { groups } = (await ask('rules')) as { groups: { rules: Rule[] }[] };
+      const rules = groups.flatMap(({ rules }) => rules);
+      expect(rules.map(({ health }) => health)).toEqual(rules.map(() => 'ok'));
+      const alerts = rules.flatMap(({ name, alerts }) =>
+        alerts.map(({ state, labels }) => [name, state, labels.connector]),
+      );
+      expect(alerts).toEqual([['ReconcilerRunsFail', 'pending', 'broken']]);
+    }, EVENTUALLY);
+  });
+
+  it('has every metric that the manual lists, and the manual every one of ours', async () => {
+    const text = readFileSync(join(ROOT, 'docs/operations/metrics.md'), 'utf8');
+    const listed = [...text.matchAll(/^\| `(reconciler_\w+)`/gm)].map(([, name]) => name as string);
+    const stored = (await ask('label/__name__/values')) as string[];
+    const ours = stored.filter((name) => name.startsWith('reconciler_'));
+    const families = new Set(ours.map((name) => name.replace(/_(bucket|sum|count)$/, '')));
+    expect([...listed].sort()).toEqual([...families].sort());
+  });
+});
