@@ -11,9 +11,12 @@ export interface BoundOne {
   number: number;
 }
 
-/** Tables or views that a connector has brought in and still takes: what its patterns filter is neither there nor gone. */
+/**
+ * Tables or views that a connector has brought in, that are not missing and that it still takes: what its patterns filter is neither there
+ * nor gone.
+ */
 export interface BoundOnes {
-  /** Those that are not missing, sorted by upstream namespace. */
+  /** Sorted by upstream namespace. */
   list(page: BoundPage): Promise<{ bound: BoundOne[]; nextPageToken: string }>;
   /** Marks them missing. @returns how many were not before */
   mark(ones: readonly BoundOne[]): Promise<number>;
@@ -33,12 +36,14 @@ export interface BoundTables {
 /** Asked for at once. */
 export const BOUND_PAGE = 1000;
 
+/** @param missingForSeconds instead those that have been missing for so long */
 export function boundOnes(
   { catalog: { reconciliation } }: Pick<ActivityDeps, 'catalog'>,
   { connectorId, source }: Connector,
   what: 'tables' | 'views',
+  missingForSeconds?: bigint,
 ): BoundOnes {
-  const of = { connectorId, namespacePath: source?.namespacePath };
+  const of = { connectorId, namespacePath: source?.namespacePath, missingForSeconds };
   const filter = nameFilter(source);
   const isTaken = ({ upstream }: BoundOne) =>
     upstream !== undefined && filter.takes({ namespace: upstream.namespacePath, name: upstream.name });

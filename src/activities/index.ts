@@ -3,6 +3,7 @@ import { awaitActive } from './await-active.ts';
 import { bindDestination } from './bind-destination.ts';
 import { claimConnector } from './claim-connector.ts';
 import type { ActivityDeps } from './deps.ts';
+import { dropGone } from './drop-gone.ts';
 import { ensureDestination } from './ensure-destination.ts';
 import { CONTROL_ATTEMPTS, toFailure, UPSTREAM_ATTEMPTS } from './failures.ts';
 import { ingestFileGroup } from './ingest-file-group.ts';
@@ -39,6 +40,7 @@ export function createIngestActivities(deps: ActivityDeps) {
     ingestFileGroup: bound(deps, ingestFileGroup, UPSTREAM_ATTEMPTS),
     ingestTables: bound(deps, ingestTables, UPSTREAM_ATTEMPTS),
     reconcileViews: bound(deps, reconcileViews, UPSTREAM_ATTEMPTS),
+    dropGone: bound(deps, dropGone, UPSTREAM_ATTEMPTS),
     reconcileMissing: bound(deps, reconcileMissing, UPSTREAM_ATTEMPTS),
     validateConnector: bound(deps, validateConnector, UPSTREAM_ATTEMPTS),
   };

@@ -1,4 +1,4 @@
-import type { NamespacePath } from '../connectors/spi.ts';
+import type { NamespacePath, Connector as OpenConnector } from '../connectors/spi.ts';
 import { CodedError } from '../errors.ts';
 import type { UpstreamTable } from '../generated/reconciler/v1/reconciliation.ts';
 import { formatName, shellWord } from '../names.ts';
@@ -13,6 +13,12 @@ const NAMES_PAGE = 1000;
 export interface NameListing extends Listing<{ name: string }> {
   /** The run has told of namespaces that may not be listed: they are passed over. */
   refused?: boolean;
+}
+
+/** Undefined where the upstream has none of these. */
+export function listingOf(source: OpenConnector, what: 'tables' | 'views'): NameListing['list'] | undefined {
+  if (what === 'tables') return (path, page) => source.listTables(path, page);
+  return source.listViews?.bind(source);
 }
 
 /** How much may go at once. */

@@ -4,12 +4,12 @@ import { type Connector, MissingAction } from '../generated/reconciler/v1/connec
 export interface MissingRules {
   action: 'KEEP' | 'MARK' | 'DROP';
   /** Of DROP: how long it has to be gone. */
-  dropAfterMs: number;
+  dropAfterSeconds: bigint;
   /** Of a connector's tables, or views, that may go at once. */
   maxShare: number;
 }
 
-const WEEK_SECONDS = 7 * 24 * 3600;
+const WEEK_SECONDS = 7n * 24n * 3600n;
 const MAX_SHARE = 0.25;
 
 export function missingRules({ policy }: Connector): MissingRules {
@@ -21,7 +21,7 @@ export function missingRules({ policy }: Connector): MissingRules {
         : action === MissingAction.MISSING_ACTION_DROP
           ? 'DROP'
           : 'MARK',
-    dropAfterMs: Number(dropAfterSeconds ?? WEEK_SECONDS) * 1000,
+    dropAfterSeconds: dropAfterSeconds ?? WEEK_SECONDS,
     maxShare: maxShare ?? MAX_SHARE,
   };
 }

@@ -1,9 +1,8 @@
-import type { Connector as OpenConnector } from '../connectors/spi.ts';
 import { activeConnector } from './active-connector.ts';
 import { type BoundTables, boundOnes, countBound } from './bound-ones.ts';
 import type { ActivityDeps } from './deps.ts';
 import { withHeart } from './heart.ts';
-import { markMissing, type NameListing } from './mark-missing.ts';
+import { listingOf, markMissing } from './mark-missing.ts';
 import { missingRules } from './missing-rules.ts';
 import { openSource } from './open-source.ts';
 import { requestsMade } from './requests-made.ts';
@@ -56,10 +55,4 @@ export async function reconcileMissing(deps: ActivityDeps, input: MissingInput):
     const marked = await markMissing(ones, { what, refused, list }, most, (gone) => ones.mark(gone), heart);
     return { marked, upstreamRequests: requestsMade(source.usage) };
   });
-}
-
-/** Undefined where the upstream has none of these. */
-function listingOf(source: OpenConnector, what: 'tables' | 'views'): NameListing['list'] | undefined {
-  if (what === 'tables') return (path, page) => source.listTables(path, page);
-  return source.listViews?.bind(source);
 }

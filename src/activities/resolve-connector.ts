@@ -3,6 +3,7 @@ import { type Connector, ConnectorState } from '../generated/reconciler/v1/conne
 import { shellWord } from '../names.ts';
 import type { ReconcileRequest } from '../workflows/contract.ts';
 import type { ActivityDeps } from './deps.ts';
+import { missingRules } from './missing-rules.ts';
 
 /** What the workflow needs of a connector: bounded, and without credentials. */
 export interface ResolvedConnector {
@@ -14,6 +15,8 @@ export interface ResolvedConnector {
   destinationNamed: boolean;
   /** Of the activities that read its upstream. Absent: the common one. */
   taskQueue?: string;
+  /** What has been gone for long enough is dropped. */
+  drops?: boolean;
   /** The cluster knows this project's search attributes. */
   searchAttributes: boolean;
 }
@@ -41,6 +44,7 @@ export async function resolveConnector(deps: ActivityDeps, request: ReconcileReq
     maxParallel: connector.policy?.maxParallel || DEFAULT_PARALLEL,
     destinationNamed: Boolean(connector.destination?.namespaceId || connector.destination?.namespacePath.length),
     taskQueue: connector.policy?.taskQueue || undefined,
+    ...(missingRules(connector).action === 'DROP' && { drops: true }),
     searchAttributes: await deps.hasSearchAttributes(),
   };
 }

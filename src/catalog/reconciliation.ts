@@ -9,6 +9,7 @@ import type {
 import { TableFormat } from '../generated/reconciler/v1/tables.ts';
 import { refuseDeleting } from './delete-connector.ts';
 import type { ServiceDeps } from './deps.ts';
+import { ago, createDropCalls } from './drop-calls.ts';
 import { createRequestCapCalls } from './request-cap.ts';
 import { PageTokens, page, pageSize } from './rpc/page-token.ts';
 import { Checks, required } from './rpc/violations.ts';
@@ -30,6 +31,7 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
   return {
     ...createUpstreamViewCalls(deps),
     ...createRequestCapCalls(deps),
+    ...createDropCalls(deps),
 
     async claimConnector(request) {
       checkIds({ connector_id: request.connectorId, job_id: request.jobId });
@@ -131,10 +133,11 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
       checks.id(request.connectorId, 'connector_id');
       checks.done();
       const size = pageSize(request.pageSize);
-      const filter = [request.connectorId, request.namespacePath];
+      const { connectorId, namespacePath, missingForSeconds: missingFor } = request;
+      const filter = [connectorId, namespacePath, String(missingFor)];
       const after = boundTokens.decode(request.pageToken, filter);
-      await getConnector(db, request.connectorId);
-      const rows = await listBound(db, 'tables', request.connectorId, request.namespacePath, size + 1, after);
+      await getConnector(db, connectorId);
+      const rows = await listBound(db, 'tables', connectorId, namespacePath, size + 1, after, ago(missingFor));
       const { items, last } = page(rows, size);
       const cursor = last && { pathKey: last.pathKey, name: last.upstream.name };
       return {

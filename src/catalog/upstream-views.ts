@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { ReconciliationServiceImplementation } from '../generated/reconciler/v1/reconciliation.ts';
 import type { ServiceDeps } from './deps.ts';
+import { ago } from './drop-calls.ts';
 import { PageTokens, page, pageSize } from './rpc/page-token.ts';
 import { Checks, required } from './rpc/violations.ts';
 import { listBound, lookupBound } from './store/bound-names.ts';
@@ -58,10 +59,11 @@ export function createUpstreamViewCalls({ db, purge }: ServiceDeps): ViewCalls {
       checks.id(request.connectorId, 'connector_id');
       checks.done();
       const size = pageSize(request.pageSize);
-      const filter = [request.connectorId, request.namespacePath];
+      const { connectorId, namespacePath, missingForSeconds: missingFor } = request;
+      const filter = [connectorId, namespacePath, String(missingFor)];
       const after = tokens.decode(request.pageToken, filter);
-      await getConnector(db, request.connectorId);
-      const rows = await listBound(db, 'views', request.connectorId, request.namespacePath, size + 1, after);
+      await getConnector(db, connectorId);
+      const rows = await listBound(db, 'views', connectorId, namespacePath, size + 1, after, ago(missingFor));
       const { items, last } = page(rows, size);
       const cursor = last && { pathKey: last.pathKey, name: last.upstream.name };
       return {

@@ -23,6 +23,12 @@ export function currentDetails(
           '',
         ]
       : []),
+    ...(p.tablesDropped || p.viewsDropped || p.snapshotsDropped
+      ? [
+          `Dropped: ${p.tablesDropped ?? 0} tables · ${p.viewsDropped ?? 0} views · ${p.snapshotsDropped ?? 0} snapshots`,
+          '',
+        ]
+      : []),
     `Ingested: **${p.snapshotsIngested}** snapshots · **${p.filesIngested}** file changes`,
   ];
   if (p.inFlight.length > 0) {

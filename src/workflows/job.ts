@@ -7,6 +7,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { DropOutcome } from '../activities/drop-gone.ts';
 import type { JobRecord } from '../activities/record-job.ts';
 import type { ResolvedConnector } from '../activities/resolve-connector.ts';
 import { SEARCH_ATTRIBUTES } from '../clients/search-attributes.ts';
@@ -151,6 +152,13 @@ export class Job {
     for (const failure of failures) if (this.failures.length < FAILURES_KEPT) this.failures.push(failure);
   }
 
+  dropped({ tables, views, snapshots, upstreamRequests }: DropOutcome): void {
+    this.asked(upstreamRequests);
+    this.progress.tablesDropped = tables;
+    this.progress.viewsDropped = views;
+    this.progress.snapshotsDropped = snapshots;
+  }
+
   /** `table` is empty for a failure that is no table's. */
   failed(table: string, error: unknown): void {
     this.failure({ table, ...causeOf(error), failedAtMs: Date.now() });
@@ -188,7 +196,7 @@ export class Job {
     switch (state) {
       case 'JS_SUCCEEDED': {
         const gone = tablesMissing + viewsMissing;
-        const missing = gone > 0 ? `, ${gone} gone upstream` : '';
+        const missing = (gone > 0 ? `, ${gone} gone upstream` : '') + this.#droppedText();
         if (tablesChanged === 0 && viewsChanged === 0) {
           const views = viewsScanned > 0 ? `, ${count(viewsScanned, 'view')}` : '';
           return `Nothing changed: ${count(tablesUnchanged, 'table')}${views}${missing}`;
@@ -246,6 +254,17 @@ export class Job {
   show(): void {
     const name = this.#connector?.name ?? this.#request.connector;
     setCurrentDetails(currentDetails(name, this.progress, this.failures, this.message));
+  }
+
+  #droppedText(): string {
+    const { tablesDropped = 0, viewsDropped = 0, snapshotsDropped = 0 } = this.progress;
+    const parts: [number, string][] = [
+      [tablesDropped, 'table'],
+      [viewsDropped, 'view'],
+      [snapshotsDropped, 'expired snapshot'],
+    ];
+    const some = parts.filter(([n]) => n > 0).map(([n, noun]) => count(n, noun));
+    return some.length > 0 ? `; dropped ${some.join(', ')}` : '';
   }
 
   #causes(): string {

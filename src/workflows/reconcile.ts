@@ -97,6 +97,10 @@ export async function reconcile(request: ReconcileRequest, carried?: Carried): P
       job.progress.tablesMissing = await markMissing(job, { ...missing, bound, before: before?.tables });
       if (viewsListed)
         job.progress.viewsMissing = await markMissing(job, { ...missing, views: true, before: before?.views });
+      if (connector.drops) {
+        job.phase('dropping what is gone');
+        job.dropped(await ingestOn(job).dropGone({ connectorId, refused: job.refused, views: viewsListed }));
+      }
     }
     await control.bindDestination({ connectorId, ...resolved });
     job.finish(job.progress.errors > 0 ? 'JS_FAILED' : 'JS_SUCCEEDED');

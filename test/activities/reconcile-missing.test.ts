@@ -2,6 +2,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ActivityDeps } from '../../src/activities/deps.ts';
+import { type DropInput, dropGone } from '../../src/activities/drop-gone.ts';
 import { ensureDestination } from '../../src/activities/ensure-destination.ts';
 import { type MissingInput, reconcileMissing } from '../../src/activities/reconcile-missing.ts';
 import type { NamespacePath, PageRequest } from '../../src/connectors/spi.ts';
@@ -165,4 +166,93 @@ it('takes a namespace that is gone for an empty one, and passes over one that re
   await expect(reconcile()).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
   expect(await reconcile({ refused: true })).toMatchObject({ marked: 1 });
   expect(await missingOf('a/0', 'b/0', 'c/0')).toEqual(['a/0']);
+});
+
+describe('what has been missing', () => {
+  const DROP = MissingAction.MISSING_ACTION_DROP;
+  const drop = (input: Partial<DropInput> = {}) => inActivity(() => dropGone(deps, { connectorId, ...input }));
+  /** Those of the names that the catalog still has. */
+  const left = async (...names: string[]) =>
+    (await lookUp(...names)).flatMap(({ tableId }, i) => (tableId === '' ? [] : [names[i]]));
+
+  it('is dropped after its time, and not before', async () => {
+    await connect({ action: DROP, dropAfterSeconds: 3600n, maxShare: 1 });
+    await bind('a/1', 'a/2');
+    have('a/1');
+    expect(await reconcile()).toMatchObject({ marked: 1 });
+    expect(await drop()).toMatchObject({ tables: 0, views: 0, snapshots: 0 });
+    expect(await left('a/1', 'a/2')).toEqual(['a/1', 'a/2']);
+    // It comes back, and is itself.
+    const [before] = await lookUp('a/2');
+    await bind('a/2');
+    expect((await lookUp('a/2'))[0]).toMatchObject({ tableId: before?.tableId, missing: false });
+
+    await reconcile();
+    const missing = { action: DROP, dropAfterSeconds: 0n };
+    const connector = { connectorId, policy: { missing } };
+    await catalog.clients.connectors.updateConnector({ connector, updateMask: ['policy.missing'] });
+    expect(await drop()).toMatchObject({ tables: 1, views: 0, snapshots: 0 });
+    expect(await drop()).toMatchObject({ tables: 0 });
+    expect(await left('a/1', 'a/2')).toEqual(['a/1']);
+    // What comes back after that is another one.
+    await bind('a/2');
+    expect((await lookUp('a/2'))[0]?.tableId).not.toBe(before?.tableId);
+  });
+
+  it('stays where the upstream has it again, or its namespace cannot be listed', async () => {
+    await connect({ action: DROP, dropAfterSeconds: 0n, maxShare: 1 });
+    await bind('a/1', 'b/1', 'c/1', 'c/2');
+    have('c/2');
+    await reconcile();
+    // It is there again, but could not be brought in.
+    have('a/1', 'c/2');
+    const { listTables } = upstream;
+    upstream.listTables = async (path, page) => {
+      if (path[0] === 'b') throw new CodedError('PERMISSION_DENIED', 'no');
+      return listTables.call(upstream, path, page);
+    };
+    await expect(drop()).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+    expect(await left('a/1', 'b/1', 'c/1', 'c/2')).toEqual(['a/1', 'b/1', 'c/1', 'c/2']);
+    expect(await drop({ refused: true })).toMatchObject({ tables: 1 });
+    expect(await left('a/1', 'b/1', 'c/1', 'c/2')).toEqual(['a/1', 'b/1', 'c/2']);
+  });
+
+  it('stays where the connector does not drop', async () => {
+    await connect({ maxShare: 1 });
+    await bind('a/1');
+    have();
+    await reconcile();
+    expect(await drop()).toEqual({ tables: 0, views: 0, snapshots: 0 });
+    expect(await left('a/1')).toEqual(['a/1']);
+  });
+
+  it('is counted on where an attempt before was cut off', async () => {
+    await connect({ action: DROP, dropAfterSeconds: 0n, maxShare: 1 });
+    await bind('a/1');
+    have();
+    await reconcile();
+    const heartbeatDetails = { dropped: { tables: 5, views: 1, snapshots: 7 } };
+    const environment = new MockActivityEnvironment({ heartbeatDetails }, { logger: new DefaultLogger('ERROR') });
+    expect(await environment.run(() => dropGone(deps, { connectorId, views: true }))).toMatchObject({
+      tables: 6,
+      views: 1,
+      snapshots: 7,
+    });
+  });
+
+  it('may be a view', async () => {
+    await connect({ action: DROP, dropAfterSeconds: 0n, maxShare: 1 });
+    const { reconciliation, views } = catalog.clients;
+    const upstreamName = { namespacePath: ['a'], name: 'v' };
+    const { viewId } = await reconciliation.putUpstreamView({
+      connectorId,
+      upstream: upstreamName,
+      fingerprint: 'f',
+      view: { namespaceId, name: 'v', representations: [{ sql: 'SELECT 1', dialect: 'spark' }] },
+    });
+    expect(await reconcile({ views: true })).toMatchObject({ marked: 1 });
+    expect(await drop()).toMatchObject({ views: 0 });
+    expect(await drop({ views: true })).toMatchObject({ views: 1 });
+    await expect(views.getView({ viewId })).rejects.toThrow(/NOT_FOUND/);
+  });
 });

@@ -45,10 +45,20 @@ const NARROW = [
   /snapshots_published \(table_num=\?\)/,
   /sqlite_autoindex_snapshots_2 \(chain_num=\?\)/,
   /went_ord>\? AND went_ord<\?/,
+  /came_ord>\? AND came_ord<\?/,
+  /\(went_ord,file_num,came_ord\)>\(\?,\?,\?\) AND went_ord<\?/,
+  /chain_num=\? AND ord[<>]\?/,
+  /snapshots_expired \(table_num=\?\)/,
 ];
 
-/** They go over all there is of a table, on purpose: as-of, repairs, and contents that are removed. */
+/**
+ * They go over all there is of a table or chain, on purpose: as-of, repairs (totals without a base among them), and contents that are
+ * removed; or they ask whether there is any.
+ */
 const WHOLE = [
+  /"went_ord" > \? group by "kind"$/,
+  /^select "came_ord" from "memberships" where "chain_num" = \? limit \?$/,
+  /^delete from "departures" where "chain_num" = \?$/,
   /select "snapshot_id", "parent_snapshot_id", "committed_at" from "snapshots"/,
   /update "snapshots" set "live_rows"/,
   /delete from "replacement_files"$/,
@@ -112,8 +122,29 @@ describe('queries', () => {
     await clients.reconciliation.lookupUpstreamTables({ connectorId, tables: [{ namespacePath: ['a'], name: 'b' }] });
     await clients.reconciliation.listBoundTables({ connectorId, namespacePath: ['a'] });
     await clients.tables.deleteTable({ tableId: table.tableId });
+    const upstream = { connectorId, namespacePath: ['a'], tableName: 't' };
+    const dropping = await TestTable.create(catalog, { upstream });
+    for (const [id, base] of [[1, null] as const, [2, 1], [3, 2], [4, 1], [5, 4]]) {
+      await dropping.put({ snapshotId: id, base, changes: [file(id), removed(`f${id - 1}`)] });
+    }
+    for (const snapshotIds of [
+      [1n, 2n],
+      [3n, 4n, 5n],
+    ]) {
+      await clients.snapshots.expireSnapshots({ tableId: dropping.tableId, snapshotIds });
+      const first = await clients.reconciliation.dropExpiredSnapshots({ connectorId, pageSize: 1 });
+      await clients.reconciliation.dropExpiredSnapshots({ connectorId, pageToken: first.nextPageToken });
+      const recordCount = BigInt(snapshotIds.length);
+      await dropping.put({
+        snapshotId: 6n + recordCount,
+        base: null,
+        changes: [added({ filePath: 'f4', recordCount })],
+      });
+    }
 
     const db = new Sqlite(catalog.file, { readonly: true });
+    const toClear = prepare.call(db, 'select * from dropped_places where cleared = 0') as BetterSqlite.Statement;
+    await expect.poll(() => toClear.all(), { timeout: 20_000 }).toEqual([]);
     const slow: string[] = [];
     for (const sql of statements) {
       if (

@@ -85,7 +85,11 @@ export interface BoundCursor {
   name: string;
 }
 
-/** Those of a connector that are not missing, by upstream namespace and name; of one namespace and below, if it is given. */
+/**
+ * Those of a connector that are not missing, by upstream namespace and name; of one namespace and below, if it is given.
+ *
+ * @param missingBy instead those that were marked missing by then
+ */
 export async function listBound(
   db: Db,
   kind: BoundKind,
@@ -93,8 +97,9 @@ export async function listBound(
   path: readonly string[],
   limit: number,
   after?: BoundCursor,
+  missingBy?: number,
 ) {
-  let query = boundBelow(db, kind, connectorId, path).select([
+  let query = boundBelow(db, kind, connectorId, path, missingBy).select([
     'upstream_path_key',
     'upstream_name',
     numberOf(kind).as('number'),
@@ -130,24 +135,24 @@ export async function countBound(
   return { count: Number(count), numberSum: Number(sum ?? 0) };
 }
 
-/** Those that are not missing, of one namespace and below if it is given. */
-function boundBelow(db: Db, kind: BoundKind, connectorId: string, path: readonly string[]) {
-  const query = boundRows(db, kind, connectorId).where('missing_since', 'is', null);
+/** Those that are not missing (or were marked so by then), of one namespace and below if it is given. */
+function boundBelow(db: Db, kind: BoundKind, connectorId: string, path: readonly string[], missingBy?: number) {
+  const query = withMissing(boundRows(db, kind, connectorId), missingBy);
   if (path.length === 0) return query;
   const { from, to } = subtree(path);
   return query.where('upstream_path_key', '>=', from).where('upstream_path_key', '<', to);
 }
 
-/** Of the given ids, those that are bound to the connector and not missing. */
-export async function notMissing(
+/** Of the given ids, those that are bound to the connector and not missing, or were marked so by then. */
+export async function boundAmong(
   db: Db,
   kind: BoundKind,
   connectorId: string,
   ids: readonly string[],
+  missingBy?: number,
 ): Promise<string[]> {
   if (ids.length === 0) return [];
-  const rows = await boundRows(db, kind, connectorId)
-    .where('missing_since', 'is', null)
+  const rows = await withMissing(boundRows(db, kind, connectorId), missingBy)
     .where(idColumn(kind), 'in', [...ids])
     .execute();
   return rows.map(({ id }) => id);
@@ -163,4 +168,10 @@ function boundRows(db: Db, kind: BoundKind, connectorId: string) {
     .selectFrom(`${kind as 'tables'} as bound`)
     .select(idColumn(kind).as('id'))
     .where('connector_id', '=', connectorId);
+}
+
+function withMissing(query: ReturnType<typeof boundRows>, missingBy: number | undefined) {
+  return missingBy === undefined
+    ? query.where('missing_since', 'is', null)
+    : query.where('missing_since', '<=', missingBy);
 }

@@ -3,7 +3,7 @@ import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import type { Namespace } from '../../generated/reconciler/v1/namespaces.ts';
 import type { EnsureTableRequest, UpstreamTable } from '../../generated/reconciler/v1/reconciliation.ts';
 import { type Table, Table as TableMessage, tableFormatToJSON } from '../../generated/reconciler/v1/tables.ts';
-import { findBoundId, notMissing } from './bound-names.ts';
+import { boundAmong, findBoundId } from './bound-names.ts';
 import { findNameHolder, isFrom, nameTaken, removeHolder } from './name-holder.ts';
 import { pathKey } from './path-key.ts';
 import type { Schema } from './schema.ts';
@@ -126,7 +126,7 @@ async function putSchemas(db: Db, tableNum: number, { schemas }: EnsureTableRequ
 
 /** @returns how many were not missing before */
 export async function markTablesMissing(db: Db, connectorId: string, tableIds: readonly string[]): Promise<number> {
-  const ids = await notMissing(db, 'tables', connectorId, tableIds);
+  const ids = await boundAmong(db, 'tables', connectorId, tableIds);
   for (const id of ids) await updateTableRow(db, id, { missing_since: Date.now() });
   return ids.length;
 }

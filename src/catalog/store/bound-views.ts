@@ -3,7 +3,7 @@ import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import type { Namespace } from '../../generated/reconciler/v1/namespaces.ts';
 import type { PutUpstreamViewRequest, UpstreamTable } from '../../generated/reconciler/v1/reconciliation.ts';
 import type { View } from '../../generated/reconciler/v1/views.ts';
-import { findBoundId, notMissing } from './bound-names.ts';
+import { boundAmong, findBoundId } from './bound-names.ts';
 import { findNameHolder, isFrom, nameTaken, removeHolder } from './name-holder.ts';
 import { pathKey } from './path-key.ts';
 import type { Schema } from './schema.ts';
@@ -90,7 +90,7 @@ async function refresh(
 
 /** @returns how many were not missing before */
 export async function markViewsMissing(db: Db, connectorId: string, viewIds: readonly string[]): Promise<number> {
-  const ids = await notMissing(db, 'views', connectorId, viewIds);
+  const ids = await boundAmong(db, 'views', connectorId, viewIds);
   for (const id of ids) await updateViewRow(db, id, { missing_since: Date.now() });
   return ids.length;
 }

@@ -42,14 +42,39 @@ const insert = compiledWrite((db, row: Insertable<Schema['chains']>) =>
 
 /** Gives a place back. Nothing may be left in it, and nothing may be based on it. */
 export async function freePlace(db: Db, { chain, ord }: Place): Promise<void> {
-  if (ord === 1) {
-    await db.deleteFrom('chains').where('chain_num', '=', chain).where('tip_ord', '=', 1).execute();
-  }
+  if (ord === 1) await removeChain(db, chain, 1);
+  // What came in dropped places before it may have been held for it alone.
+  const { last } = await db
+    .selectFrom('dropped_places')
+    .select((eb) => eb.fn.max<number | null>('ord').as('last'))
+    .where('chain_num', '=', chain)
+    .where('ord', '<', ord)
+    .executeTakeFirstOrThrow();
+  if (last !== null) await clearAgain(db, { chain, ord: last });
   await db
     .updateTable('chains')
     .set({ tip_ord: ord - 1 })
     .where('chain_num', '=', chain)
     .where('tip_ord', '=', ord)
+    .execute();
+}
+
+/** @param tipOrd only if it is the chain's */
+export async function removeChain(db: Db, chain: number, tipOrd?: number): Promise<void> {
+  let removal = db.deleteFrom('chains').where('chain_num', '=', chain);
+  if (tipOrd !== undefined) removal = removal.where('tip_ord', '=', tipOrd);
+  const [gone] = await removal.returning(['parent_chain_num', 'parent_ord']).execute();
+  if (gone?.parent_chain_num == null) return;
+  // Where its snapshot was dropped, the place was kept for this chain.
+  await clearAgain(db, { chain: gone.parent_chain_num, ord: gone.parent_ord ?? 0 });
+}
+
+async function clearAgain(db: Db, { chain, ord }: Place): Promise<void> {
+  await db
+    .updateTable('dropped_places')
+    .set({ cleared: 0 })
+    .where('chain_num', '=', chain)
+    .where('ord', '=', ord)
     .execute();
 }
 
@@ -72,6 +97,11 @@ export async function pathOf(db: Db, place: Place): Promise<Place[]> {
     next = parent === null ? undefined : { chain: parent, ord: chain?.parent_ord ?? 0 };
   }
   return path;
+}
+
+/** Whether a snapshot's path holds more than its own place. */
+export function startsBefore(path: readonly Place[]): boolean {
+  return path.length > 1 || (path[0]?.ord ?? 1) > 1;
 }
 
 /** The path of a snapshot without its own changes: what it starts from. */

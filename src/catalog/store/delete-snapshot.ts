@@ -48,6 +48,21 @@ async function refuseNeeded(db: Db, table: Table, row: StoredSnapshot): Promise<
     .where('table_num', '=', row.table_num)
     .where('base_snapshot_id', '=', row.snapshot_id)
     .executeTakeFirst();
+  // What was based on a snapshot that was dropped since is behind this one all the same.
+  const behind = await db
+    .selectFrom('snapshots')
+    .select('snapshot_id')
+    .where('chain_num', '=', row.chain_num)
+    .where('ord', '>', row.ord)
+    .limit(1)
+    .executeTakeFirst();
+  const forked = await db
+    .selectFrom('chains')
+    .select('chain_num')
+    .where('table_num', '=', row.table_num)
+    .where('parent_chain_num', '=', row.chain_num)
+    .where('parent_ord', '>=', row.ord)
+    .executeTakeFirst();
   const why =
     table.current_snapshot_id === row.snapshot_id
       ? 'it is the current one'
@@ -55,7 +70,9 @@ async function refuseNeeded(db: Db, table: Table, row: StoredSnapshot): Promise<
         ? `the ref ${refs.join(', ')} names it`
         : based
           ? `snapshot ${based.snapshot_id} is based on it`
-          : undefined;
+          : behind || forked
+            ? 'files of later snapshots came with it'
+            : undefined;
   if (why) {
     throw new CodedError(
       'FAILED_PRECONDITION',

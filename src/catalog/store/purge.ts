@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
+import { clearDropped, nextToClear } from './clear-dropped.ts';
 import type { Schema } from './schema.ts';
 
 type Db = Kysely<Schema>;
@@ -9,7 +10,7 @@ type Db = Kysely<Schema>;
 const STEP = 1000;
 
 /**
- * Removes contents of tables that were deleted or made anew, in small transactions, whenever it is kicked; what a stopped
+ * Removes contents of tables that were deleted or made anew, and what only dropped snapshots held, in small transactions, whenever it is kicked; what a stopped
  * service left is found at the first kick.
  */
 export function createPurge(db: Db, logger: Logger) {
@@ -24,6 +25,9 @@ export function createPurge(db: Db, logger: Logger) {
         while (!stopped && (await db.transaction().execute((trx) => removeSome(trx, next as number))))
           await setImmediate();
       }
+      for (let place = await nextToClear(db); place !== undefined && !stopped; place = await nextToClear(db)) {
+        await clearDropped(db, place, () => stopped);
+      }
     } while (again && !stopped);
   }
 
@@ -31,7 +35,7 @@ export function createPurge(db: Db, logger: Logger) {
     kick(): void {
       again = true;
       running ??= run()
-        .catch((err) => logger.error({ err }, 'contents of deleted tables could not be removed'))
+        .catch((err) => logger.error({ err }, 'contents of deleted tables and dropped snapshots could not be removed'))
         .finally(() => {
           running = undefined;
         });
@@ -70,6 +74,7 @@ async function removeSome(db: Db, tableNum: number): Promise<boolean> {
     'column_states',
     'derived_ndv',
     'snapshots',
+    'dropped_places',
     'chains',
     'table_schemas',
     'table_contents',

@@ -3,7 +3,7 @@ import type { Kysely } from 'kysely';
 import { CodedError } from '../../errors.ts';
 import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
 import type { ParsedChange } from '../wire/file-change.ts';
-import { pathOf } from './chains.ts';
+import { pathOf, startsBefore } from './chains.ts';
 import { clearStage, TO_CLEAR } from './clear-changes.ts';
 import type { Database } from './database.ts';
 import { ensureSnapshot } from './ensure-snapshot.ts';
@@ -108,12 +108,16 @@ async function openStream(
   header: PutHeader,
   row: StoredSnapshot,
 ): Promise<OpenStream> {
-  const target = {
-    tableNum: row.table_num,
-    snapshotId: row.snapshot_id,
-    path: row.base_snapshot_id === null ? [placeOf(row)] : await pathOf(db, placeOf(row)),
+  const isFirst = row.complete === 0 && row.base_snapshot_id === null;
+  const path = isFirst ? [placeOf(row)] : await pathOf(db, placeOf(row));
+  return {
+    row,
+    target: { tableNum: row.table_num, snapshotId: row.snapshot_id, path },
+    // What came before a snapshot without a base was dropped: nothing tells any more what it changed.
+    header: { ...header, whole: header.whole || (row.base_snapshot_id === null && startsBefore(path)) },
+    id: randomUUID(),
+    writer: FileWriter.of(database),
   };
-  return { row, target, header, id: randomUUID(), writer: FileWriter.of(database) };
 }
 
 type Claim = { row: StoredSnapshot; clear: boolean };

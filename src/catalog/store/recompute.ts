@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { Schema } from './schema.ts';
 import { placeOf } from './snapshots.ts';
-import { noTotals, type Totals, totalsAt, totalsFromText, totalsToText } from './totals.ts';
+import { liveTotals, noTotals, type Totals, totalsAt, totalsFromText, totalsToText } from './totals.ts';
 
 type Db = Kysely<Schema>;
 
@@ -48,8 +48,8 @@ export async function recomputeAll(db: Db, tableNum: number, from = 0): Promise<
   const known = new Map<string, Totals>();
   for (const row of rows) {
     const base = row.base_snapshot_id;
-    const before = base === null ? noTotals() : (known.get(base) ?? (await storedTotals(db, tableNum, base)));
-    const totals = await totalsAt(db, before, placeOf(row));
+    const before = base === null ? undefined : (known.get(base) ?? (await storedTotals(db, tableNum, base)));
+    const totals = before ? await totalsAt(db, before, placeOf(row)) : await liveTotals(db, placeOf(row));
     known.set(row.snapshot_id, totals);
     const text = totalsToText(totals);
     if (text === row.totals) continue;

@@ -21,6 +21,7 @@ export interface Schema {
   idempotency_keys: IdempotencyKeyRow;
   snapshots: SnapshotRow;
   chains: ChainRow;
+  dropped_places: DroppedPlaceRow;
   files: FileRow;
   memberships: MembershipRow;
   departures: DepartureRow;
@@ -228,6 +229,7 @@ export interface SnapshotRow {
   manifest_list: string;
   fetched_at: number;
   expired_at: number | null;
+  /** Null where it has none, or none any more: what it holds is then all that is live on its path. */
   base_snapshot_id: string | null;
   first_row_id: string | null;
   added_rows: string | null;
@@ -265,6 +267,17 @@ export interface ChainRow {
   parent_ord: number | null;
   /** Newest place given out. */
   tip_ord: number;
+}
+
+/** A place whose snapshot was dropped while others need it: files that came there are live in snapshots behind it. */
+export interface DroppedPlaceRow {
+  chain_num: number;
+  ord: number;
+  table_num: number;
+  /** Of the snapshot that was there. */
+  snapshot_id: string;
+  /** 0 while what it held alone waits to be removed. */
+  cleared: number;
 }
 
 /** A file of a table, stored once however many snapshots hold it. */

@@ -25,7 +25,13 @@ export class SnapshotPlaces {
         .where('chain_num', '=', chain)
         .where('ord', 'in', [...ords])
         .execute();
-      for (const row of rows) this.#ids.set(`${chain}/${row.ord}`, row.snapshot_id);
+      const dropped = await this.#db
+        .selectFrom('dropped_places')
+        .select(['snapshot_id', 'ord'])
+        .where('chain_num', '=', chain)
+        .where('ord', 'in', [...ords])
+        .execute();
+      for (const row of [...dropped, ...rows]) this.#ids.set(`${chain}/${row.ord}`, row.snapshot_id);
     }
   }
 

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely';
 import { invalid } from '../rpc/violations.ts';
-import { baseOf, type Place, pathOf } from './chains.ts';
+import { baseOf, type Place, pathOf, startsBefore } from './chains.ts';
 import { compiledQuery } from './compiled-query.ts';
 import { FILE_KINDS, type FileKind } from './file-kind.ts';
 import { liveInstances } from './live-files.ts';
@@ -51,17 +51,8 @@ const MAX_INT64 = 2n ** 63n - 1n;
  */
 export async function totalsAt(db: Db, base: Totals | undefined, place: Place): Promise<Totals> {
   const totals = base ? structuredClone(base) : noTotals();
-  for (const [sign, rows] of [
-    [1n, await cameAt(db, place.chain, place.ord)],
-    [-1n, base ? await wentAt(db, place) : []],
-  ] as const) {
-    for (const row of rows) {
-      const of = totals[row.kind as FileKind];
-      of.files += sign * BigInt(row.files);
-      of.records += sign * sum(row.records_high, row.records_low);
-      of.bytes += sign * sum(row.bytes_high, row.bytes_low);
-    }
-  }
+  addRows(totals, 1n, await cameAt(db, place.chain, place.ord));
+  if (base) addRows(totals, -1n, await wentAt(db, place));
   if (base) await subtractDeparted(db, place, totals);
   const all = FILE_KINDS.map((kind) => totals[kind]);
   if (all.some(({ records, bytes }) => records > MAX_INT64 || bytes > MAX_INT64)) {
@@ -97,6 +88,53 @@ function wentAt(db: Db, { chain, ord }: Place) {
     .where('went_ord', '=', ord)
     .groupBy('kind')
     .execute();
+}
+
+/** Totals of a snapshot without a base: of all that is live on its path. */
+export async function liveTotals(db: Db, place: Place): Promise<Totals> {
+  const path = await pathOf(db, place);
+  if (!startsBefore(path)) return totalsAt(db, undefined, place);
+  const totals = noTotals();
+  for (const [step, { chain, ord }] of path.entries()) {
+    const live = db
+      .selectFrom('memberships as m')
+      .where('m.chain_num', '=', chain)
+      .where('m.kind', 'in', FILE_KINDS)
+      .where('m.came_ord', '<=', ord)
+      .where('m.went_ord', '>', ord);
+    addRows(totals, 1n, await live.select(sums).groupBy('kind').execute());
+    for (const { chain: later, ord: until } of path.slice(0, step)) {
+      const departed = live
+        .innerJoin('departures as d', (join) =>
+          join
+            .onRef('d.file_num', '=', 'm.file_num')
+            .onRef('d.from_chain_num', '=', 'm.chain_num')
+            .onRef('d.came_ord', '=', 'm.came_ord'),
+        )
+        .where('d.chain_num', '=', later)
+        .where('d.ord', '<=', until);
+      addRows(totals, -1n, await departed.select(sums).groupBy('kind').execute());
+    }
+  }
+  return totals;
+}
+
+function addRows(totals: Totals, sign: 1n | -1n, rows: readonly SumRow[]): void {
+  for (const row of rows) {
+    const of = totals[row.kind as FileKind];
+    of.files += sign * BigInt(row.files);
+    of.records += sign * sum(row.records_high, row.records_low);
+    of.bytes += sign * sum(row.bytes_high, row.bytes_low);
+  }
+}
+
+interface SumRow {
+  kind: number;
+  files: number;
+  records_high: string;
+  records_low: string;
+  bytes_high: string;
+  bytes_low: string;
 }
 
 /**

@@ -22,6 +22,7 @@ export function describeJob(job: ReconcileJob): string[] {
     ['mode', job.fullRescan ? 'full' : 'incremental'],
     ['tables', tablesText(job)],
     ['views', viewsText(job)],
+    ['dropped', droppedText(job)],
     ['errors', count(job.errors)],
     [
       'ingested',
@@ -52,4 +53,10 @@ function tablesText(job: ReconcileJob): string {
   if (job.tablesFiltered > 0n) parts.push(`${count(job.tablesFiltered)} filtered`);
   if (job.tablesMissing > 0n) parts.push(`${count(job.tablesMissing)} missing`);
   return parts.join(', ');
+}
+
+/** Empty where nothing was. */
+function droppedText({ tablesDropped, viewsDropped, snapshotsDropped }: ReconcileJob): string {
+  if (tablesDropped + viewsDropped + snapshotsDropped === 0n) return '';
+  return `${count(tablesDropped)} tables, ${count(viewsDropped)} views, ${count(snapshotsDropped)} expired snapshots`;
 }

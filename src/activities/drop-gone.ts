@@ -1,0 +1,98 @@
+import { activityInfo } from '@temporalio/activity';
+import type { Connector } from '../generated/reconciler/v1/connectors.ts';
+import { type BoundOne, boundOnes } from './bound-ones.ts';
+import type { ActivityDeps } from './deps.ts';
+import { type Heart, withHeart } from './heart.ts';
+import { goneUpstream, listingOf } from './mark-missing.ts';
+import { missingRules } from './missing-rules.ts';
+import { openSource } from './open-source.ts';
+import { requestsMade } from './requests-made.ts';
+
+export interface DropInput {
+  connectorId: string;
+  /** The run has told of namespaces that may not be listed: they are passed over. */
+  refused?: boolean;
+  /** Views were listed. */
+  views?: boolean;
+}
+
+export interface DropOutcome {
+  tables: number;
+  views: number;
+  snapshots: number;
+  upstreamRequests?: number;
+}
+
+/** Snapshots a call. */
+const SNAPSHOTS = 100;
+
+/**
+ * Drops what has been marked missing, or expired, for as long as the connector's policy says: tables and views that a complete listing of
+ * their namespace still does not have, and snapshots. To be called after marking, which has bounded how much goes at once. It can be run
+ * again at any point.
+ */
+export async function dropGone(deps: ActivityDeps, input: DropInput): Promise<DropOutcome> {
+  const { connectorId, refused, views } = input;
+  const dropped: DropOutcome = (activityInfo().heartbeatDetails as { dropped?: DropOutcome } | undefined)?.dropped ?? {
+    tables: 0,
+    views: 0,
+    snapshots: 0,
+  };
+  const connector = await deps.catalog.connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } });
+  const { action, dropAfterSeconds } = missingRules(connector);
+  if (action !== 'DROP') return dropped;
+  return withHeart(`Dropping what is gone from ${connector.uri}`, async ({ beat, signal }) => {
+    const heart = { signal, beat: () => beat({ dropped }) };
+    await using source = await openSource(deps, connector);
+    for (const what of views ? (['tables', 'views'] as const) : (['tables'] as const)) {
+      const list = listingOf(source, what);
+      // With a single table selected nothing is listed.
+      if (!list || connector.source?.table) continue;
+      const ones = boundOnes(deps, connector, what, dropAfterSeconds);
+      for await (const { gone } of goneUpstream(ones, { what, refused, list }, heart)) {
+        signal.throwIfAborted();
+        if (gone.length > 0) dropped[what] += await drop(deps, connector, what, gone);
+      }
+    }
+    await dropSnapshots(deps, connector, heart, (snapshots) => {
+      dropped.snapshots += snapshots;
+    });
+    return { ...dropped, upstreamRequests: requestsMade(source.usage) };
+  });
+}
+
+async function drop(
+  { catalog }: ActivityDeps,
+  connector: Connector,
+  what: 'tables' | 'views',
+  gone: readonly BoundOne[],
+): Promise<number> {
+  const ids = gone.map(({ id }) => id);
+  const { dropped } = await catalog.reconciliation.dropMissing({
+    connectorId: connector.connectorId,
+    missingForSeconds: missingRules(connector).dropAfterSeconds,
+    ...(what === 'tables' ? { tableIds: ids } : { viewIds: ids }),
+  });
+  return Number(dropped);
+}
+
+async function dropSnapshots(
+  { catalog }: ActivityDeps,
+  connector: Connector,
+  heart: Heart,
+  onDropped: (snapshots: number) => void,
+): Promise<void> {
+  let pageToken = '';
+  do {
+    heart.signal.throwIfAborted();
+    const { tables, nextPageToken } = await catalog.reconciliation.dropExpiredSnapshots({
+      connectorId: connector.connectorId,
+      expiredForSeconds: missingRules(connector).dropAfterSeconds,
+      pageSize: SNAPSHOTS,
+      pageToken,
+    });
+    for (const { snapshots } of tables) onDropped(Number(snapshots));
+    heart.beat();
+    pageToken = nextPageToken;
+  } while (pageToken);
+}
