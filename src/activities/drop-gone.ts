@@ -7,8 +7,9 @@ import { goneUpstream, listingOf } from './mark-missing.ts';
 import { missingRules } from './missing-rules.ts';
 import { openSource } from './open-source.ts';
 import { requestsMade } from './requests-made.ts';
+import { type TakingInput, takingOf } from './taking.ts';
 
-export interface DropInput {
+export interface DropInput extends Pick<TakingInput, 'mode'> {
   connectorId: string;
   /** The run has told of namespaces that may not be listed: they are passed over. */
   refused?: boolean;
@@ -40,7 +41,7 @@ export async function dropGone(deps: ActivityDeps, input: DropInput): Promise<Dr
   };
   const connector = await deps.catalog.connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } });
   const { action, dropAfterSeconds } = missingRules(connector);
-  if (action !== 'DROP') return dropped;
+  if (action !== 'DROP' || takingOf(connector, input).mode === 'CAPTURE_ONLY') return dropped;
   return withHeart(`Dropping what is gone from ${connector.uri}`, async ({ beat, signal }) => {
     const heart = { signal, beat: () => beat({ dropped }) };
     await using source = await openSource(deps, connector);

@@ -99,7 +99,9 @@ export async function reconcile(request: ReconcileRequest, carried?: Carried): P
         job.progress.viewsMissing = await markMissing(job, { ...missing, views: true, before: before?.views });
       if (connector.drops) {
         job.phase('dropping what is gone');
-        job.dropped(await ingestOn(job).dropGone({ connectorId, refused: job.refused, views: viewsListed }));
+        const { refused } = job;
+        const gone = { connectorId, refused, views: viewsListed, mode: request.mode };
+        job.dropped(await ingestOn(job).dropGone(gone));
       }
     }
     await control.bindDestination({ connectorId, ...resolved });

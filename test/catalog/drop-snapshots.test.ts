@@ -203,5 +203,18 @@ describe('snapshots that are dropped', () => {
     expect(await dropExpired(connectorId)).toBe(1);
     expect(await left()).toEqual([2, 3, 5, 6]);
     expect(await table.paths(6)).toEqual([1, 2, 3, 4, 6].map(path));
+
+    // One of which only the metadata came in, and then a part of its files.
+    await snapshots.createSnapshot({ snapshot: { tableId: table.tableId, snapshotId: 7n }, metadataOnly: true });
+    await table.createSnapshot({ snapshotId: 7, base: 6 });
+    await table.send({ snapshotId: 7, changes: [add(7), removed(path(1))], finish: false });
+    await snapshots.expireSnapshots({ tableId: table.tableId, snapshotIds: [7n] });
+    expect(await dropExpired(connectorId)).toBe(1);
+    await table.put({ snapshotId: 8, base: 6, changes: [removed(path(2))], expected: { data: 4 } });
+    await cleared();
+    expect(query(GARBAGE)).toEqual([]);
+    expect(await left()).toEqual([2, 3, 5, 6, 8]);
+    expect(await table.paths(6)).toEqual([1, 2, 3, 4, 6].map(path));
+    expect(await table.paths(8)).toEqual([1, 3, 4, 6].map(path));
   });
 });

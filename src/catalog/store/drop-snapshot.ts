@@ -30,7 +30,7 @@ export async function listExpired(
     .innerJoin('snapshots', 'snapshots.table_num', 'tables.table_num')
     .select(['table_id', 'upstream_path_key', 'upstream_name', 'snapshot_id', 'snapshot_num'])
     .where('connector_id', '=', connectorId)
-    .where('complete', '=', 1)
+    .where('published', 'is not', null)
     .where('expired_at', 'is not', null)
     .where('expired_at', '<=', expiredBy);
   if (after) {
@@ -93,7 +93,7 @@ export async function mayGo(
   table: Awaited<ReturnType<typeof getTableRow>>,
   row: StoredSnapshot,
 ): Promise<boolean> {
-  if (row.expired_at === null || row.complete !== 1 || table.current_snapshot_id === row.snapshot_id) return false;
+  if (row.expired_at === null || row.published === null || table.current_snapshot_id === row.snapshot_id) return false;
   if (refsBySnapshot(table).has(row.snapshot_id)) return false;
   const staged = await db
     .selectFrom('snapshots')
