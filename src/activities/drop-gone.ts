@@ -1,5 +1,6 @@
 import { activityInfo } from '@temporalio/activity';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
+import { activeConnector } from './active-connector.ts';
 import { type BoundOne, boundOnes } from './bound-ones.ts';
 import type { ActivityDeps } from './deps.ts';
 import { type Heart, withHeart } from './heart.ts';
@@ -39,7 +40,7 @@ export async function dropGone(deps: ActivityDeps, input: DropInput): Promise<Dr
     views: 0,
     snapshots: 0,
   };
-  const connector = await deps.catalog.connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } });
+  const connector = await activeConnector(deps, connectorId);
   const { action, dropAfterSeconds } = missingRules(connector);
   if (action !== 'DROP' || takingOf(connector, input).mode === 'CAPTURE_ONLY') return dropped;
   return withHeart(`Dropping what is gone from ${connector.uri}`, async ({ beat, signal }) => {

@@ -101,7 +101,7 @@ export async function reconcile(request: ReconcileRequest, carried?: Carried): P
         job.phase('dropping what is gone');
         const { refused } = job;
         const gone = { connectorId, refused, views: viewsListed, mode: request.mode };
-        job.dropped(await ingestOn(job).dropGone(gone));
+        job.dropped(await job.rest.whenActive(() => ingestOn(job).dropGone(gone)));
       }
     }
     await control.bindDestination({ connectorId, ...resolved });
