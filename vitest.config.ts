@@ -5,7 +5,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // Those start upstream servers: `npm run test:upstreams`.
     exclude: ['test/upstreams/**', 'node_modules/**'],
-    testTimeout: 30_000,
+    // Tests wait for conditions: this only ends one that hangs, also on a busy machine.
+    testTimeout: 120_000,
     hookTimeout: 120_000,
     pool: 'forks',
     // Two cores: the integration tests start a Temporal server and processes of their own.
