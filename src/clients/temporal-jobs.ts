@@ -21,6 +21,7 @@ import type { JobControl, WorkflowStanding } from './job-control.ts';
 import { jobLabels } from './job-labels.ts';
 import { isUnanswered, reachable } from './reachable.ts';
 import { temporalSchedules } from './temporal-schedules.ts';
+import { unservedQueue } from './unserved-queue.ts';
 
 /** How long a query waits for a worker before the recorded progress is taken instead. */
 const QUERY_DEADLINE_MS = 1_500;
@@ -110,6 +111,11 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
             progress.errors += beat.views.errors;
           }
         }
+        const { pendingActivities } = raw;
+        const unserved = await c.withDeadline(Date.now() + QUERY_DEADLINE_MS, () =>
+          unservedQueue(c, pendingActivities),
+        );
+        if (unserved) progress.phase = `waiting, since no worker polls task queue '${unserved}'`;
         return progress;
       } catch {
         return undefined;
