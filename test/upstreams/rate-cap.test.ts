@@ -15,7 +15,7 @@ import { startIcebergRest } from './servers/iceberg-rest.ts';
 import { type Moto, startMoto } from './servers/moto.ts';
 
 /** Requests a second. A run of this upstream makes some hundred. */
-const CAP = 20;
+const CAP = 10;
 const WINDOW_MS = 5_000;
 /** Of a batch of the catalog's, and what each of two workers makes late or holds back. */
 const TOLERANCE = 1.1;
@@ -75,12 +75,13 @@ describe('a cap of requests a second', () => {
     expect(free).toMatchObject({ state: JobState.JS_SUCCEEDED });
     const uncapped = takeRequests();
     // Else the cap would show nothing.
-    expect(uncapped.most).toBeGreaterThan(2 * CAP * (WINDOW_MS / 1000));
+    expect(uncapped.most).toBeGreaterThan(CAP * (WINDOW_MS / 1000) * TOLERANCE);
 
     const job = await stack.trigger(await connect('slow', { maxRequestsPerSecond: CAP }));
     expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n, filesIngested: free.filesIngested });
     const capped = takeRequests();
-    expect(capped.all).toBe(uncapped.all);
+    // What takes longer may be listed in more pages, and the upstream be opened once more.
+    expect(capped.all).toBeGreaterThanOrEqual(uncapped.all);
     expect(capped.most).toBeLessThanOrEqual(CAP * (WINDOW_MS / 1000) * TOLERANCE);
     expect((await workersOf(job.jobId)).size).toBe(2);
     expect(await dumpCatalog(stack.catalog, 'slow')).toEqual(await dumpCatalog(stack.catalog, 'free'));
