@@ -1,9 +1,11 @@
 import { activityInfo } from '@temporalio/activity';
+import type { ViewRef } from '../connectors/spi.ts';
 import { nameFilter } from '../name-patterns.ts';
 import type { ReconcileScope, TableFailure, ViewsHeartbeat, ViewsOutcome } from '../workflows/contract.ts';
 import { activeCheck, activeConnector, isPaused } from './active-connector.ts';
 import type { ActivityDeps } from './deps.ts';
 import { destinationOf, namespaceText, scopeTakes } from './destination.ts';
+import { listFailed } from './failed-ones.ts';
 import { withHeart } from './heart.ts';
 import { bringInViews, viewText } from './ingest/bring-in-views.ts';
 import { openSource } from './open-source.ts';
@@ -12,12 +14,14 @@ import { refusal } from './refusal.ts';
 import { requestsMade } from './requests-made.ts';
 import type { TakingInput } from './taking.ts';
 import { takesViews } from './view-source.ts';
-import { type WalkCursor, walkFrom, walkViews } from './walk-tables.ts';
+import { type WalkCursor, type Walked, walkFrom, walkViews } from './walk-tables.ts';
 
 export interface ViewsInput extends TakingInput {
   connectorId: string;
   full: boolean;
   scope?: ReconcileScope;
+  /** Only the views that failed in this job. */
+  retryOf?: string;
   /** Where an activity before it left off, since the connector was paused. */
   cursor?: WalkCursor;
   /** What the workflow has counted so far; the failures of views are recorded with it. */
@@ -57,7 +61,10 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
       const check = activeCheck(deps, input.connectorId);
       while (done.cursor && takesViews(source, connector, input)) {
         await check();
-        const { items: views, refused: refusedOnes, cursor } = await walkViews(source, done.cursor, PAGE, heart.beat);
+        const walked: Walked<ViewRef> = await (input.retryOf
+          ? listFailed(deps, input.retryOf, 'views', done.cursor)
+          : walkViews(source, done.cursor, PAGE, heart.beat));
+        const { items: views, refused: refusedOnes, cursor } = walked;
         const taken = views.filter((view) => filter.takes(view) && takes(destinationOf(connector, view)));
         const refused = refusedOnes.filter(({ path }) => filter.mayHold(path));
         const { changed, failures } = await bringInViews({ deps, connector, source, full: input.full, heart }, taken);

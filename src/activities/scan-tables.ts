@@ -7,6 +7,7 @@ import { activeConnector } from './active-connector.ts';
 import { covers } from './coverage.ts';
 import type { ActivityDeps } from './deps.ts';
 import { destinationOf, hasMoved, scopeTakes } from './destination.ts';
+import { listFailed } from './failed-ones.ts';
 import { type Heart, withHeart } from './heart.ts';
 import { inParallel } from './in-parallel.ts';
 import { openSource } from './open-source.ts';
@@ -21,6 +22,8 @@ export interface ScanInput extends TakingInput {
   connectorId: string;
   full: boolean;
   scope?: ReconcileScope;
+  /** Only the tables that failed in this job. */
+  retryOf?: string;
   /** Absent for the first page. */
   cursor?: WalkCursor;
   /** What the workflow has counted so far: recorded on the way, so that it costs no event of its own. */
@@ -95,7 +98,7 @@ async function scanStretch(
   source: OpenConnector,
   heart: Heart,
 ): Promise<ScanPage> {
-  const listed = await listStretch(source, connector, input.cursor, heart);
+  const listed = await listStretch(deps, source, connector, input, heart);
   const takes = scopeTakes(input.scope);
   const filter = nameFilter(connector.source);
   const taking = takingOf(connector, input);
@@ -134,11 +137,13 @@ function joined(page: ScanPage, next: ScanPage): ScanPage {
 }
 
 async function listStretch(
+  deps: ActivityDeps,
   source: OpenConnector,
   connector: Connector,
-  cursor: WalkCursor | undefined,
+  { retryOf, cursor }: ScanInput,
   heart: Heart,
 ): Promise<Walked<TableEntry>> {
+  if (retryOf) return listFailed(deps, retryOf, 'tables', cursor);
   const root = connector.source?.namespacePath ?? [];
   const only = connector.source?.table;
   if (only) return { items: [{ namespace: root, name: only }], refused: [], cursor: undefined };

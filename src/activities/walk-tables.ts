@@ -15,6 +15,8 @@ export interface WalkCursor {
   namespace?: { path: NamespacePath } & PagePlace;
   /** Namespaces whose children are being visited, outermost first; `next` counts within the page of `token`. */
   parents: ({ path: NamespacePath; next: number } & PagePlace)[];
+  /** Of a retry, which walks over the failures of a job: the page that comes next. */
+  failures?: string;
 }
 
 /** Namespaces asked for at once. */

@@ -1,10 +1,10 @@
 import type { WorkflowStanding } from '../clients/job-control.ts';
-import { progressMessage } from '../clients/progress-message.ts';
+import { failureMessage, progressMessage } from '../clients/progress-message.ts';
 import { JobState, type ReconcileJob } from '../generated/reconciler/v1/jobs.ts';
 import type { Progress } from '../workflows/contract.ts';
 import type { ServiceDeps } from './deps.ts';
 import { findConnector, setRunningJob } from './store/connectors.ts';
-import { getJob, hasEnded, putJob } from './store/jobs.ts';
+import { getJob, hasEnded, putFailures, putJob } from './store/jobs.ts';
 
 /**
  * A job that was recorded this short a while ago may not be in Temporal yet: another catalog service, or one before a
@@ -84,6 +84,9 @@ export function createJobStatus(
   }
 
   async function bringToEnd(jobId: string, lost: { state: JobState; message: string }): Promise<ReconcileJob> {
+    const failed = lost.state === JobState.JS_FAILED;
+    // It did not get to all that it was asked for.
+    const failures = failed ? [failureMessage({ table: '', code: 'ABORTED', ...lost, failedAtMs: Date.now() })] : [];
     const [before, after] = await db.transaction().execute(async (trx) => {
       const job = await getJob(trx, jobId);
       if (hasEnded(job.state)) return [job, job];
@@ -93,9 +96,11 @@ export function createJobStatus(
         .where('running_job_id', '=', jobId)
         .executeTakeFirst();
       if (holds) await setRunningJob(trx, holds.connector_id, '');
-      return [job, await putJob(trx, { ...job, state: lost.state, message: lost.message, paused: false })];
+      await putFailures(trx, jobId, failures);
+      const errors = job.errors + BigInt(failures.length);
+      return [job, await putJob(trx, { ...job, ...lost, errors, paused: false })];
     });
-    observeJob(before, after);
+    observeJob(before, after, before === after ? [] : failures);
     return after;
   }
 }

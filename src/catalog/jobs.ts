@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { failureMessage } from '../clients/progress-message.ts';
 import {
   type ConnectorsServiceImplementation,
+  RetryReconcileJobRequest,
   TriggerReconcileRequest,
 } from '../generated/reconciler/v1/connectors.ts';
 import { jobChangeKindToJSON } from '../generated/reconciler/v1/jobs.ts';
@@ -9,6 +10,7 @@ import { parseName } from '../names.ts';
 import { checkColumns } from './connector-checks.ts';
 import type { ServiceDeps } from './deps.ts';
 import { requestOf } from './job-request.ts';
+import { retryRequestOf } from './retry-request.ts';
 import { PageTokens, page, pageSize } from './rpc/page-token.ts';
 import { Checks } from './rpc/violations.ts';
 import { checkSelection } from './selection-checks.ts';
@@ -24,6 +26,7 @@ const failureTokens = new PageTokens('ListJobFailures', z.object({ table: z.stri
 type JobCalls = Pick<
   ConnectorsServiceImplementation,
   | 'triggerReconcile'
+  | 'retryReconcileJob'
   | 'getReconcileJob'
   | 'listReconcileJobs'
   | 'cancelReconcileJob'
@@ -36,7 +39,7 @@ export function createJobCalls(deps: ServiceDeps): JobCalls {
   const { db, jobs } = deps;
   const {
     jobFor,
-    status: { status },
+    status: { status, settled },
   } = createJobStarter(deps);
 
   return {
@@ -49,6 +52,25 @@ export function createJobCalls(deps: ServiceDeps): JobCalls {
         async wanted(trx) {
           const connector = await getConnector(trx, request.connectorId);
           return { connector, request: requestOf(connector, request) };
+        },
+      });
+    },
+
+    async retryReconcileJob(request) {
+      checkJobId(request.jobId);
+      const checks = new Checks();
+      checks.text(request.idempotencyKey, 'idempotency_key', { max: 512 });
+      checks.done();
+      // One that ended without a word has ended.
+      await settled(request.jobId);
+      return jobFor({
+        scope: 'RetryReconcileJob',
+        idempotencyKey: request.idempotencyKey,
+        hash: requestHash(RetryReconcileJobRequest.encode(request).finish()),
+        async wanted(trx) {
+          const job = await store.getJob(trx, request.jobId);
+          const connector = await getConnector(trx, job.connectorId);
+          return { connector, request: await retryRequestOf(trx, job), retryOf: job.jobId };
         },
       });
     },

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { CodedError } from '../errors.ts';
 import type { ConnectorsServiceImplementation, Schedule } from '../generated/reconciler/v1/connectors.ts';
 import type { ServiceDeps } from './deps.ts';
 import { PageTokens, page, pageSize } from './rpc/page-token.ts';
@@ -7,7 +6,7 @@ import { Checks } from './rpc/violations.ts';
 import { inChunks } from './schedule-keeper.ts';
 import { findConnector, getConnector, listConnectors } from './store/connectors.ts';
 
-type ScheduleCalls = Pick<ConnectorsServiceImplementation, 'listSchedules' | 'repairSchedules' | 'retryReconcileJob'>;
+type ScheduleCalls = Pick<ConnectorsServiceImplementation, 'listSchedules' | 'repairSchedules'>;
 
 /** Through the connectors by name, then through what Temporal has besides. */
 const tokens = new PageTokens(
@@ -36,10 +35,6 @@ export function createScheduleCalls({ db, jobs, schedules }: ServiceDeps): Sched
     },
 
     repairSchedules: () => schedules.repair(),
-
-    async retryReconcileJob() {
-      throw new CodedError('UNIMPLEMENTED', 'is being built');
-    },
   };
 
   /** Of connectors that are not there. */

@@ -140,7 +140,7 @@ async function ingestChangedTables(
   destination: Carried['destination'],
   carried?: Carried,
 ): Promise<{ hasViews: boolean; bound?: BoundTables }> {
-  const { full = false, scope, snapshots, mode } = request;
+  const { full = false, scope, snapshots, mode, retryOf } = request;
   const options: IngestOptions = { connectorId, full, scope, snapshots, mode };
   const pool = new Pool(maxParallel);
   let { cursor, hasViews = false, bound } = carried ?? { bound: { count: 0, numberSum: 0 } };
@@ -162,10 +162,10 @@ async function ingestChangedTables(
       await pool.add(() => ingestSingly(job, pool, options, tables, left));
     }
     while (!carried || cursor) {
-      job.phase('scanning and ingesting tables');
+      job.phase(retryOf ? `trying again what failed in ${retryOf}` : 'scanning and ingesting tables');
       const page = await job.rest.whenActive(async () => {
         const written = job.record();
-        const scanned = await ingestOn(job).scanTables({ ...options, cursor, record: written });
+        const scanned = await ingestOn(job).scanTables({ ...options, retryOf, cursor, record: written });
         job.recorded(written);
         return scanned;
       });
@@ -221,12 +221,20 @@ function plus(bound: BoundTables | undefined, { scanned, boundSum }: ScanPage): 
 async function bringInViews(request: ReconcileRequest, job: Job, { connectorId }: ResolvedConnector): Promise<boolean> {
   job.phase('bringing in views');
   try {
-    const { full = false, scope, mode } = request;
+    const { full = false, scope, mode, retryOf } = request;
     let cursor: ViewsOutcome['cursor'];
     do {
       cursor = await job.rest.whenActive(async () => {
         const written = job.record();
-        const input = { connectorId, full, scope, mode, cursor: cursor as WalkCursor | undefined, record: written };
+        const input = {
+          connectorId,
+          full,
+          scope,
+          mode,
+          retryOf,
+          cursor: cursor as WalkCursor | undefined,
+          record: written,
+        };
         const outcome = await ingestOn(job).reconcileViews(input);
         job.broughtInViews(outcome);
         job.recorded(written);
@@ -397,7 +405,8 @@ function inPacks<T>(items: T[], size: number): T[][] {
 
 const text = ({ namespace, name }: TableRef) => formatName([...namespace, name]);
 
-function nothingFound({ scope, mode }: ReconcileRequest, filtered: number): string {
+function nothingFound({ scope, mode, retryOf }: ReconcileRequest, filtered: number): string {
+  if (retryOf) return `Nothing that failed in job ${retryOf} is taken by the connector any more.`;
   if (scope) return `No table of the connector is in the scope ${JSON.stringify(scope).slice(0, 300)}.`;
   if (filtered === 0)
     return 'No table found. Check the URI and the source namespace; if all tables are gone on purpose, trigger it with --allow-missing.';

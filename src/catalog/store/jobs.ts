@@ -2,6 +2,7 @@ import type { Kysely, Selectable } from 'kysely';
 import {
   type JobChange,
   type JobFailure,
+  type JobFailureKind,
   JobState,
   JobTrigger,
   jobChangeActionFromJSON,
@@ -187,6 +188,12 @@ export async function putFailures(db: Db, jobId: string, failures: readonly JobF
       .onConflict((conflict) => conflict.columns(['job_id', 'table_name']).doUpdateSet(values))
       .execute();
   }
+}
+
+/** Of what failed in a job: each kind once. */
+export async function failureKinds(db: Db, jobId: string): Promise<JobFailureKind[]> {
+  const rows = await db.selectFrom('job_failures').select('kind').distinct().where('job_id', '=', jobId).execute();
+  return rows.map(({ kind }) => jobFailureKindFromJSON(kind));
 }
 
 /** By table, those behind `after`. */

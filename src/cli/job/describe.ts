@@ -19,6 +19,7 @@ export function describeJob(job: ReconcileJob): string[] {
     ['state', stateWord(job)],
     ['message', job.message],
     ['phase', hasEnded(job) ? '' : job.phase],
+    ['retry of', job.retryOfJobId],
     ['mode', job.fullRescan ? 'full' : 'incremental'],
     ['tables', tablesText(job)],
     ['views', viewsText(job)],

@@ -11,6 +11,8 @@ import { describeJob } from './describe.ts';
 export async function finishWith({ out }: Pick<Context, 'out'>, job: ReconcileJob): Promise<void> {
   await out.message(ReconcileJob, job, describeJob);
   if (job.state === JobState.JS_SUCCEEDED) return;
-  if (job.errors > 0n) out.note(`\nwhat failed: reconciler job failures ${job.jobId}`);
+  if (job.errors > 0n) {
+    out.note(`\nwhat failed: reconciler job failures ${job.jobId}\ntry that again: reconciler job retry ${job.jobId}`);
+  }
   throw new ExitCode(EXIT.FAILED);
 }

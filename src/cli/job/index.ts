@@ -3,8 +3,9 @@ import { addCancel } from './cancel.ts';
 import { addFailures } from './failures.ts';
 import { addGet } from './get.ts';
 import { addList } from './list.ts';
+import { addRetry } from './retry.ts';
 import { addWatch } from './watch.ts';
 
 export function define(group: Command): void {
-  for (const add of [addGet, addList, addWatch, addCancel, addFailures]) add(group);
+  for (const add of [addGet, addList, addWatch, addCancel, addRetry, addFailures]) add(group);
 }
