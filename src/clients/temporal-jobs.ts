@@ -29,6 +29,8 @@ const QUERY_DEADLINE_MS = 1_500;
 const ANSWER_MS = 10_000;
 /** How long it may take to start a workflow. */
 const START_MS = 30_000;
+/** Priority of jobs that people start; 1 is the highest, 5 the lowest. Their activities inherit it. */
+const INTERACTIVE = 2;
 /** A worker that is there validates at once; the upstream's own time limits are shorter. */
 const VALIDATE_TIMEOUT = '60s';
 
@@ -58,6 +60,8 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
             taskQueue: TASK_QUEUE,
             args: [request],
             workflowIdReusePolicy: 'REJECT_DUPLICATE',
+            // Scheduled runs have Temporal's default, 3: who waits for a job is served before them.
+            priority: { priorityKey: INTERACTIVE, fairnessKey: connector.id },
             ...labels,
           }),
         );
