@@ -33,17 +33,22 @@ export function define(command: Command): void {
       setFlagsFromString('--no-allocation-site-pretenuring');
       const config = readConfig();
       const address = addressOption(command) ?? config.address;
-      const [{ startWorker }, { createLogger }] = await Promise.all([
+      const [{ startWorker }, { createLogger }, { closeRuntime }] = await Promise.all([
         import('../worker.ts'),
         import('../telemetry/logger.ts'),
+        import('../telemetry/runtime.ts'),
       ]);
       const logger = createLogger('worker', config.logLevel);
       const tracing = await startTracing('reconciler-worker');
+      const failed = async (error: unknown): Promise<never> => {
+        await closeRuntime().catch(() => {});
+        throw error;
+      };
       // A signal that comes while it connects ends it then.
       const worker = await Promise.race([
         startWorker({ config: { ...config, address }, logger, ingestQueues: taskQueue }),
         stopped,
-      ]);
+      ]).catch(failed);
       if (typeof worker === 'string') process.exit(0);
       const running = worker.run();
       logger.info({ address }, 'the worker polls');
@@ -53,7 +58,7 @@ export function define(command: Command): void {
         logger.info({ signal }, 'stopping');
         worker.shutdown();
       });
-      await running;
+      await running.catch(failed);
       await tracing?.close();
       // Nothing of an activity that was given up may hold up the end.
       process.exit(0);

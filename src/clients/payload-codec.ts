@@ -29,6 +29,11 @@ export class EncryptionCodec implements PayloadCodec {
     this.#first = keys.keys().next().value as string;
   }
 
+  /** Of the key that encrypts. */
+  get keyId(): string {
+    return this.#first;
+  }
+
   async encode(payloads: Payload[]): Promise<Payload[]> {
     return payloads.map((payload) => this.#encrypt(payload));
   }
@@ -72,6 +77,11 @@ export class EncryptionCodec implements PayloadCodec {
       );
     }
   }
+}
+
+/** The key that a payload is encrypted with; undefined for one that is not. */
+export function keyIdOf(payload: Payload | null | undefined): string | undefined {
+  return text(payload?.metadata?.encoding) === ENCRYPTED ? text(payload?.metadata?.[KEY_ID]) : undefined;
 }
 
 /** A payload cannot pass as one of another key or another codec. The codec endpoint knows no more than this of where one stands. */

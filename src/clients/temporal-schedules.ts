@@ -10,6 +10,7 @@ import {
 import { RECONCILE_WORKFLOW, type ReconcileRequest, TASK_QUEUE } from '../workflows/contract.ts';
 import { calendarOf } from './cron.ts';
 import { jobLabels } from './job-labels.ts';
+import { EncryptionCodec, keyIdOf } from './payload-codec.ts';
 import { reachable } from './reachable.ts';
 import { type FoundSchedule, type ScheduleControl, scheduleIdOf, type WantedSchedule } from './schedule-control.ts';
 
@@ -27,7 +28,7 @@ export function temporalSchedules(client: () => Promise<Client>): ScheduleContro
     async describe(connectorId, wanted) {
       const c = await client();
       const description = await describe(c, scheduleIdOf(connectorId));
-      return description && found(description, wanted && (await optionsOf(c, wanted)));
+      return description && found(c, description, wanted && (await optionsOf(c, wanted)));
     },
 
     async put(wanted) {
@@ -41,7 +42,7 @@ export function temporalSchedules(client: () => Promise<Client>): ScheduleContro
         } catch (error) {
           if (!(error instanceof ScheduleAlreadyRunning)) throw error;
         }
-      } else if (found(description, options).asWanted) {
+      } else if (found(c, description, options).asWanted) {
         return 'unchanged';
       }
       const { spec, action, policies, state } = options;
@@ -113,18 +114,27 @@ async function optionsOf(client: Client, wanted: WantedSchedule): Promise<Schedu
   };
 }
 
-function found(description: ScheduleDescription, wanted: ScheduleOptions | undefined): FoundSchedule {
+function found(client: Client, description: ScheduleDescription, wanted: ScheduleOptions | undefined): FoundSchedule {
   const { scheduleId, state, info } = description;
   const last = info.recentActions.at(-1);
   return {
     scheduleId,
-    asWanted: wanted !== undefined && isDeepStrictEqual(factsOf(description), wantedFacts(wanted)),
+    asWanted:
+      wanted !== undefined &&
+      isDeepStrictEqual(factsOf(description), wantedFacts(wanted)) &&
+      isEncryptedAsNow(client, description),
     paused: state.paused,
     // Temporal tells when it would run also of one that is paused.
     nextRunAt: state.paused ? undefined : info.nextActionTimes[0],
     lastRunAt: last?.takenAt,
     lastJobId: last?.action.workflow.workflowId ?? '',
   };
+}
+
+/** A schedule outlives every retention: its input follows the codec's keys, so that the old ones can go. */
+function isEncryptedAsNow({ options }: Client, { raw }: ScheduleDescription): boolean {
+  const codec = options.loadedDataConverter.payloadCodecs.find((codec) => codec instanceof EncryptionCodec);
+  return keyIdOf(raw.schedule?.action?.startWorkflow?.input?.payloads?.[0]) === codec?.keyId;
 }
 
 /** What of a schedule is compared: the server gives cron expressions back as the values that match. */

@@ -50,6 +50,13 @@ export function installRuntime(options: { logger: Logger; metricsAddress?: strin
   if (metricsAddress !== undefined) keepWorkerMetrics(Runtime.instance().metricMeter);
 }
 
+/** What the SDK forwards its log lines by keeps the process alive. */
+export async function closeRuntime(): Promise<void> {
+  if (!installed) return;
+  installed = false;
+  await Runtime.instance().shutdown();
+}
+
 type Level = 'trace' | 'debug' | 'info' | 'warn' | 'error';
 const LEVELS = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
 

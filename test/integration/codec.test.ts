@@ -3,6 +3,7 @@ import { cpSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import proto from '@temporalio/proto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { keyIdOf } from '../../src/clients/payload-codec.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { Processes } from './processes.ts';
 import { freePort, ROOT } from './running-stack.ts';
@@ -124,15 +125,36 @@ describe('while keys come and rotate', () => {
     };
   }
 
+  /** The catalog brings schedules up to date when it starts. */
+  async function scheduleEncryptedBy(id: string | undefined): Promise<void> {
+    await vi.waitFor(
+      async () => {
+        const schedules = [];
+        for await (const { scheduleId } of processes.temporal.schedule.list()) schedules.push(scheduleId);
+        expect(schedules).toHaveLength(1);
+        const { schedule } = await processes.temporal.workflowService.describeSchedule({
+          namespace: 'default',
+          scheduleId: schedules[0],
+        });
+        expect(keyIdOf(schedule?.action?.startWorkflow?.input?.payloads?.[0])).toBe(id);
+      },
+      { timeout: 60_000, interval: 200 },
+    );
+  }
+
   it('a run goes on', async () => {
     await restart({});
-    const id = await processes.connect('lake', join(processes.folder, 'wh'), { policy: { maxParallel: 1 } });
+    const policy = { maxParallel: 1, enabled: true, cron: ['0 0 1 1 *'] };
+    const id = await processes.connect('lake', join(processes.folder, 'wh'), { policy });
+    await scheduleEncryptedBy(undefined);
     const { jobId, letGo } = await processes.triggerHeld(id);
 
     await restart(FIRST);
+    await scheduleEncryptedBy('k1');
     await letGo();
     await processes.until(jobId, ({ tablesChanged }) => tablesChanged > 0n);
     await restart(ROTATED);
+    await scheduleEncryptedBy('k2');
     expect(await processes.ended(jobId)).toMatchObject({
       state: JobState.JS_SUCCEEDED,
       tablesScanned: BigInt(TABLES),
@@ -173,5 +195,5 @@ describe('while keys come and rotate', () => {
       expect([command, code]).toEqual([command, 1]);
       expect(stderr).toContain('error: RECONCILER_CODEC_KEYS: the key k refers to env:NOT_SET_ANYWHERE');
     }
-  });
+  }, 60_000);
 });
