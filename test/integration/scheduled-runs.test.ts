@@ -1,10 +1,11 @@
+import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { SEARCH_ATTRIBUTES } from '../../src/clients/search-attributes.ts';
 import { ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState, JobTrigger } from '../../src/generated/reconciler/v1/jobs.ts';
 import { type AnsweringServer, answeringServer } from '../connectors/rest/answering-server.ts';
-import { Processes } from './processes.ts';
+import { Processes, retried } from './processes.ts';
 import { ROOT } from './running-stack.ts';
 
 const WAREHOUSE = join(ROOT, 'samples/lakehouse');
@@ -12,14 +13,16 @@ const POLL = { timeout: 120_000, interval: 200 };
 
 /** Real processes: Temporal, a catalog, a worker of the common queues. */
 let stack: Processes;
+let worker: ChildProcess;
+let catalogProcess: ChildProcess;
 /** Never answers: jobs that read it run until they are cancelled. */
 let silent: AnsweringServer;
 
 beforeAll(async () => {
   const attributes = Object.values(SEARCH_ATTRIBUTES).flatMap(({ name }) => ['--search-attribute', `${name}=Keyword`]);
   stack = await Processes.start(...attributes);
-  await stack.startCatalog();
-  await stack.startWorker();
+  catalogProcess = await stack.startCatalog();
+  worker = await stack.startWorker();
   silent = await answeringServer(() => {});
 });
 afterAll(async () => {
@@ -30,6 +33,13 @@ afterAll(async () => {
 const jobsOf = async (connectorId: string) => (await stack.catalog.connectors.listReconcileJobs({ connectorId })).jobs;
 const jobOf = (jobId: string) => stack.catalog.connectors.getReconcileJob({ jobId });
 const connectors = () => stack.catalog.connectors;
+const isThere = (connectorId: string) =>
+  connectors()
+    .getConnector({ by: { $case: 'connectorId', value: connectorId } })
+    .then(
+      () => true,
+      () => false,
+    );
 const scheduleIds = async () => {
   const ids: string[] = [];
   for await (const { scheduleId } of stack.temporal.schedule.list()) ids.push(scheduleId);
@@ -135,3 +145,28 @@ it('a connector goes with its running and waiting jobs, its schedule and its tab
   for (const { namespaceId } of namespaces)
     expect((await stack.catalog.tables.listTables({ namespaceId })).tables).toEqual([]);
 }, 300_000);
+
+it('a job that no worker ends holds up the deletion, which goes on after a crash of the catalog', async () => {
+  const before = silent.asked.length;
+  const connectorId = await stack.connect('stuck', WAREHOUSE);
+  await connectors().updateConnector({ connector: { connectorId, uri: silent.url }, updateMask: ['uri'] });
+  const jobId = await stack.trigger(connectorId);
+  await expect.poll(() => silent.asked.length, POLL).toBeGreaterThan(before);
+  await stack.stop(worker);
+
+  const { code, stderr } = await stack.cli(['connector', 'delete', 'stuck']);
+  expect(code).toBe(1);
+  expect(stderr).toContain(
+    `connector 'stuck' is DELETING, but its job ${jobId} has not ended 60 s after being cancelled`,
+  );
+  expect(stderr).toContain(`temporal workflow terminate --workflow-id ${jobId}`);
+  const refused = connectors().triggerReconcile({ connectorId });
+  await expect(refused).rejects.toThrow(/FAILED_PRECONDITION.*'stuck' is DELETING/);
+
+  await stack.stop(catalogProcess, 'SIGKILL');
+  catalogProcess = await stack.startCatalog();
+  expect(await isThere(connectorId)).toBe(true);
+  worker = await stack.startWorker();
+  await expect.poll(() => retried(() => isThere(connectorId)), POLL).toBe(false);
+  expect(await jobOf(jobId)).toMatchObject({ state: JobState.JS_CANCELLED });
+}, 400_000);
