@@ -2,6 +2,7 @@ import {
   ActivityFailure,
   ApplicationFailure,
   CancellationScope,
+  CancelledFailure,
   ContinueAsNew,
   isCancellation,
   makeContinueAsNewFunc,
@@ -108,10 +109,12 @@ export async function reconcile(request: ReconcileRequest, carried?: Carried): P
     job.finish(job.progress.errors > 0 ? 'JS_FAILED' : 'JS_SUCCEEDED');
   } catch (error) {
     if (error instanceof ContinueAsNew) throw error;
-    if (!isCancellation(error)) job.failed('', error);
-    job.finish(isCancellation(error) ? 'JS_CANCELLED' : 'JS_FAILED');
+    // A step may fail of itself after the cancel, for its connector is being deleted: cancelled it is all the same.
+    const cancelled = isCancellation(error) || CancellationScope.current().consideredCancelled;
+    if (!cancelled) job.failed('', error);
+    job.finish(cancelled ? 'JS_CANCELLED' : 'JS_FAILED');
     await end(job, connector);
-    if (isCancellation(error)) throw error;
+    if (cancelled) throw isCancellation(error) ? error : new CancelledFailure(job.message);
     throw ApplicationFailure.nonRetryable(job.message, 'RECONCILE_FAILED');
   }
   await end(job, connector);
