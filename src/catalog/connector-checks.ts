@@ -71,6 +71,11 @@ export function checkConnector(connector: Connector, at = 'connector'): void {
   checkDestination(checks, connector, at);
   checkAuth(checks, connector, at);
   checkPolicy(checks, connector, at);
+  checks.that(
+    !connector.alerts?.webhookUrl,
+    `${at}.alerts.webhook_url`,
+    'is not built yet: alert on the metrics instead',
+  );
   checkOptions(checks, connector.properties, `${at}.properties`);
   checkStatistics(checks, connector.properties, `${at}.properties`);
   checks.done();

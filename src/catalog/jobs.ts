@@ -135,6 +135,7 @@ const MAX_PATHS = 1000;
 
 function checkTrigger(request: TriggerReconcileRequest): void {
   const checks = new Checks();
+  checks.that(!request.dryRun, 'dry_run', 'is not built yet');
   checks.id(request.connectorId, 'connector_id');
   const paths = request.destinationNamespacePaths;
   const field = 'destination_namespace_paths';
