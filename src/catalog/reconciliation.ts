@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { JOB_COUNTERS } from '../clients/progress-message.ts';
 import { CodedError } from '../errors.ts';
 import { DestinationTarget } from '../generated/reconciler/v1/connectors.ts';
 import { JobState, type ReconcileJob } from '../generated/reconciler/v1/jobs.ts';
@@ -186,31 +187,12 @@ function checkIds(ids: Record<string, string>): void {
   checks.done();
 }
 
-const COUNTERS = [
-  'tablesScanned',
-  'tablesChanged',
-  'tablesUnchanged',
-  'tablesFiltered',
-  'tablesMissing',
-  'tablesDropped',
-  'errors',
-  'snapshotsIngested',
-  'filesIngested',
-  'bytesRead',
-  'viewsScanned',
-  'viewsChanged',
-  'viewsMissing',
-  'viewsDropped',
-  'snapshotsDropped',
-  'tablesExpected',
-] as const;
-
 function checkRecord(job: ReconcileJob, request: RecordJobRequest): void {
   const checks = new Checks();
   checks.id(job.jobId, 'job.job_id');
   checks.that(job.state !== JobState.JS_UNSPECIFIED, 'job.state', 'is required');
   checks.text(job.message, 'job.message', { max: 1024 * 1024 });
-  for (const counter of COUNTERS) {
+  for (const counter of JOB_COUNTERS) {
     checks.count(job[counter], `job.${counter.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`);
   }
   checks.timestamp(job.createdAt, 'job.created_at');

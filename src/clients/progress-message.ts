@@ -1,7 +1,8 @@
 import { type JobFailure, JobFailureKind, type ReconcileJob } from '../generated/reconciler/v1/jobs.ts';
 import type { Progress, TableFailure } from '../workflows/contract.ts';
 
-const COUNTERS = [
+/** What a job counts, by the names that its progress and its record share. */
+export const JOB_COUNTERS = [
   'tablesScanned',
   'tablesChanged',
   'tablesUnchanged',
@@ -24,10 +25,10 @@ const COUNTERS = [
 /** A workflow's progress as the fields of a job's record. Counters that older workflows do not have are 0. */
 export function progressMessage(
   progress: Progress,
-): Pick<ReconcileJob, 'phase' | 'paused' | (typeof COUNTERS)[number]> {
-  const counters = Object.fromEntries(COUNTERS.map((name) => [name, BigInt(progress[name] ?? 0)]));
+): Pick<ReconcileJob, 'phase' | 'paused' | (typeof JOB_COUNTERS)[number]> {
+  const counters = Object.fromEntries(JOB_COUNTERS.map((name) => [name, BigInt(progress[name] ?? 0)]));
   return {
-    ...(counters as Record<(typeof COUNTERS)[number], bigint>),
+    ...(counters as Record<(typeof JOB_COUNTERS)[number], bigint>),
     phase: progress.phase,
     paused: progress.paused ?? false,
   };

@@ -1,5 +1,4 @@
 import {
-  ActivityFailure,
   ApplicationFailure,
   CancellationScope,
   CancelledFailure,
@@ -16,9 +15,10 @@ import type { ResolvedConnector } from '../activities/resolve-connector.ts';
 import type { ScanPage } from '../activities/scan-tables.ts';
 import type { WalkCursor } from '../activities/walk-tables.ts';
 import type { TableRef } from '../connectors/spi.ts';
-import { formatName } from '../names.ts';
-import { control, ingestOn, waitFor, withSummary } from './activities.ts';
-import type { Progress, ReconcileRequest, TableSplit, ViewsOutcome } from './contract.ts';
+import { control, ingestOn, waitFor } from './activities.ts';
+import type { Progress, ReconcileRequest, ViewsOutcome } from './contract.ts';
+import { historyIsFull } from './history.ts';
+import { type IngestOptions, ingestPack, ingestSingly, inPacks } from './ingest-tables.ts';
 import { type CarriedJob, Job } from './job.ts';
 import { Pool } from './pool.ts';
 import { validateRequest } from './validate-request.ts';
@@ -30,19 +30,6 @@ import { validateRequest } from './validate-request.ts';
 const SINGLE_TABLES = 20;
 const SINGLE_TABLES_BEFORE = 200;
 const PACK = 20;
-/**
- * Of one table, over all workers: two workers read more than the catalog can write. Each takes a worker some 50 MiB.
- */
-const GROUPS_AT_ONCE = 4;
-/** Of one snapshot in a job. */
-const SPLITS = 3;
-
-/**
- * A run gives way to the next one here: Temporal suggests it at 4,096 events or 4 MiB (`limit.historyCount.suggestContinueAsNew`,
- * `limit.historySize…`), and what is in flight shall end below that.
- */
-const MOST_EVENTS = 3_500;
-const MOST_BYTES = 3 * 1024 * 1024;
 
 /** The next run goes to the newest version of the workers, where they have versions; a run stays with the version that began it. */
 const goOnAsNew = (request: ReconcileRequest, carried: Carried) =>
@@ -205,12 +192,6 @@ async function ingestChangedTables(
   return { hasViews: hasViews && patched('views'), bound };
 }
 
-function historyIsFull(): boolean {
-  const { continueAsNewSuggested, historyLength, historySize } = workflowInfo();
-  const full = continueAsNewSuggested || historyLength > MOST_EVENTS || historySize > MOST_BYTES;
-  return full && patched('room-in-history');
-}
-
 function plus(bound: BoundTables | undefined, { scanned, boundSum }: ScanPage): BoundTables | undefined {
   if (bound === undefined || boundSum === undefined) return undefined;
   return { count: bound.count + scanned, numberSum: bound.numberSum + boundSum };
@@ -252,127 +233,6 @@ async function bringInViews(request: ReconcileRequest, job: Job, { connectorId }
   }
 }
 
-type IngestOptions = Pick<
-  Parameters<ReturnType<typeof ingestOn>['ingestTable']>[0],
-  'connectorId' | 'full' | 'scope' | 'snapshots' | 'mode'
->;
-
-/** Ingests some tables in one activity; one that fails there, or is to be split, is run again by itself, with its own retries. */
-async function ingestPack(
-  job: Job,
-  pool: Pool,
-  options: IngestOptions,
-  tables: TableRef[],
-  left: TableRef[],
-): Promise<void> {
-  if (tables.length === 1) return ingestOne(job, pool, options, tables[0]!);
-  const label = `${text(tables[0]!)} … ${text(tables.at(-1)!)} (${tables.length} tables)`;
-  job.begin(label);
-  let again = tables;
-  let rest: TableRef[] = [];
-  try {
-    const input = { ...options, tables, split: maySplit() };
-    const ingest = ingestOn(job).ingestTables;
-    const outcomes = await job.rest.whenActive(
-      () => ingest.executeWithOptions(withSummary(label, job), [input]),
-      label,
-    );
-    // The connector was paused on the way, or the worker went.
-    rest = tables.slice(outcomes.length);
-    again = tables.filter((_, i) => outcomes[i]?.failure || outcomes[i]?.split);
-    for (const outcome of outcomes) {
-      if (outcome.split) job.broughtIn(outcome);
-      else if (!outcome.failure) job.ingested(outcome);
-    }
-  } catch (error) {
-    if (isCancellation(error)) return;
-  } finally {
-    job.end(label);
-  }
-  await ingestSingly(job, pool, options, again, left);
-  if (rest.length > 0) await ingestPack(job, pool, options, rest, left);
-}
-
-/** Ingests tables by themselves, one after the other. What the history has no room for goes to `left`, for the next run. */
-async function ingestSingly(
-  job: Job,
-  pool: Pool,
-  options: IngestOptions,
-  tables: TableRef[],
-  left: TableRef[],
-): Promise<void> {
-  for (const [i, table] of tables.entries()) {
-    if (historyIsFull()) {
-      left.push(...tables.slice(i));
-      return;
-    }
-    await ingestOne(job, pool, options, table);
-  }
-}
-
-/** Ingests one table. Its failure, after its retries, is counted and the job goes on. */
-async function ingestOne(job: Job, pool: Pool, options: IngestOptions, table: TableRef): Promise<void> {
-  const label = text(table);
-  job.begin(label);
-  try {
-    /** How often each snapshot was split: more than once only where the table changed meanwhile. */
-    const splits = new Map<string, number>();
-    for (;;) {
-      const input = { ...options, table, split: maySplit() };
-      const ingest = ingestOn(job).ingestTable;
-      const outcome = await job.rest.whenActive(
-        () => ingest.executeWithOptions(withSummary(label, job), [input]),
-        label,
-      );
-      const { split } = outcome;
-      if (!split) return job.ingested({ ...outcome, changed: outcome.changed || splits.size > 0 });
-      job.broughtIn(outcome);
-      const times = (splits.get(split.snapshotId) ?? 0) + 1;
-      if (times > SPLITS) throw ApplicationFailure.nonRetryable(splitInVain(split.snapshotId), 'ABORTED');
-      splits.set(split.snapshotId, times);
-      await ingestGroups(job, pool, { ...options, table }, split);
-    }
-  } catch (error) {
-    if (!isCancellation(error)) job.failed(label, error);
-  } finally {
-    job.end(label);
-  }
-}
-
-/** A history holds what a split costs only while it is short; past that the snapshots that are left come in one activity each. */
-const maySplit = () => !historyIsFull();
-
-/** Brings in the groups of a split snapshot, several at once. The first that fails ends it; those that are in stay. */
-async function ingestGroups(
-  job: Job,
-  pool: Pool,
-  { connectorId, scope, table }: IngestOptions & { table: TableRef },
-  { groups, ...split }: TableSplit,
-): Promise<void> {
-  let failure: unknown;
-  const tasks = groups.map((group, i) => async () => {
-    const summary = withSummary(`${text(table)} · files ${i + 1} of ${groups.length}`, job);
-    const input = { connectorId, scope, table, ...split, group };
-    try {
-      const ingest = ingestOn(job).ingestFileGroup;
-      job.broughtIn(await job.rest.whenActive(() => ingest.executeWithOptions(summary, [input])));
-    } catch (error) {
-      failure ??= error;
-    }
-  });
-  await pool.within(tasks, { most: GROUPS_AT_ONCE, goesOn: () => failure === undefined });
-  // The table is not what it was: it is looked at anew.
-  const anew =
-    failure instanceof ActivityFailure &&
-    failure.cause instanceof ApplicationFailure &&
-    failure.cause.type === 'ABORTED';
-  if (failure !== undefined && !anew) throw failure;
-}
-
-function splitInVain(snapshotId: string): string {
-  return `Snapshot ${snapshotId} was split ${SPLITS} times, and the table changed each time. Trigger again when fewer write to it.`;
-}
-
 /** Marks what is gone upstream. @returns how many */
 async function markMissing(job: Job, input: MissingInput): Promise<number> {
   // Older histories have just the number.
@@ -401,12 +261,6 @@ async function record(job: Job): Promise<void> {
     job.recorded(next);
   } while (job.hasUnrecorded);
 }
-
-function inPacks<T>(items: T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
-}
-
-const text = ({ namespace, name }: TableRef) => formatName([...namespace, name]);
 
 function nothingFound({ scope, mode, retryOf }: ReconcileRequest, filtered: number): string {
   if (retryOf) return `Nothing that failed in job ${retryOf} is taken by the connector any more.`;
