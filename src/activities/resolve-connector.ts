@@ -1,6 +1,5 @@
 import { CodedError } from '../errors.ts';
 import { type Connector, ConnectorState } from '../generated/reconciler/v1/connectors.ts';
-import { shellWord } from '../names.ts';
 import type { ReconcileRequest } from '../workflows/contract.ts';
 import type { ActivityDeps } from './deps.ts';
 import { missingRules } from './missing-rules.ts';
@@ -24,19 +23,16 @@ export interface ResolvedConnector {
 const DEFAULT_PARALLEL = 8;
 
 /**
- * The stored connector, by display name or id, with the request validated against it.
+ * The stored connector, by display name or id. One that is paused is resolved, too: it may have been when the job was triggered already,
+ * and the job rests before it reads anything.
  *
- * @throws NOT_FOUND, FAILED_PRECONDITION (not active), INVALID_ARGUMENT
+ * @throws NOT_FOUND, FAILED_PRECONDITION (being deleted)
  */
 export async function resolveConnector(deps: ActivityDeps, request: ReconcileRequest): Promise<ResolvedConnector> {
   const connector = await findConnector(deps, request.connector);
-  if (connector.state !== ConnectorState.CONNECTOR_STATE_ACTIVE) {
-    const state = connector.state.replace('CONNECTOR_STATE_', '');
-    const what =
-      state === 'DELETING'
-        ? 'It is not reconciled any more.'
-        : `Resume it with reconciler connector resume ${shellWord(connector.displayName)}.`;
-    throw new CodedError('FAILED_PRECONDITION', `Connector ${connector.displayName} is ${state}. ${what}`);
+  if (connector.state === ConnectorState.CONNECTOR_STATE_DELETING) {
+    const message = `Connector ${connector.displayName} is being deleted. It is not reconciled any more.`;
+    throw new CodedError('FAILED_PRECONDITION', message);
   }
   return {
     connectorId: connector.connectorId,
