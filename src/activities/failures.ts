@@ -1,4 +1,4 @@
-import { CancelledFailure } from '@temporalio/activity';
+import { activityInfo, CancelledFailure } from '@temporalio/activity';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import { ClientError, Status } from 'nice-grpc';
 import { CodedError, type CodeName } from '../errors.ts';
@@ -43,6 +43,14 @@ export function isFinal(error: unknown): boolean {
 /** The catalog did not answer: nothing to do with the upstream, and worth waiting for. */
 export function isCatalogAway(error: unknown): boolean {
   return error instanceof ClientError && (error.code === Status.UNAVAILABLE || error.code === Status.CANCELLED);
+}
+
+/**
+ * The upstream asks to come again later, and the activity's next attempt will: until then it is asked for nothing else either. Of the last
+ * attempt this is not said.
+ */
+export function asksToComeAgain(error: unknown): boolean {
+  return error instanceof CodedError && error.retryAfterMs !== undefined && activityInfo().attempt < UPSTREAM_ATTEMPTS;
 }
 
 /**

@@ -3,7 +3,7 @@ import type { TableRef } from '../connectors/spi.ts';
 import type { IngestHeartbeat, ReconcileScope, TableOutcome } from '../workflows/contract.ts';
 import { activeCheck, activeConnector, isPaused } from './active-connector.ts';
 import type { ActivityDeps } from './deps.ts';
-import { describeError, isCatalogAway } from './failures.ts';
+import { asksToComeAgain, describeError, isCatalogAway } from './failures.ts';
 import { withHeart } from './heart.ts';
 import { bringIn } from './ingest/bring-in.ts';
 import { DestinationNamespaces } from './ingest/destination-namespaces.ts';
@@ -28,12 +28,14 @@ export interface IngestPackInput extends TakingInput {
 export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): Promise<TableOutcome[]> {
   const last = activityInfo().heartbeatDetails as IngestHeartbeat | undefined;
   const done: TableOutcome[] = last?.done ?? [];
+  let working: AbortSignal | undefined;
   try {
     return await withHeart(`A pack of ${input.tables.length} tables`, async (heart) => {
       const connector = await activeConnector(deps, input.connectorId);
       const namespaces = new DestinationNamespaces(deps, connector);
       await using source = await openSource(deps, connector);
       const check = activeCheck(deps, input.connectorId);
+      working = heart.signal;
       for (const table of input.tables.slice(done.length)) {
         heart.signal.throwIfAborted();
         await check();
@@ -59,9 +61,9 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
             }),
           );
         } catch (error) {
-          // Without the catalog every table of the pack would fail: the pack waits for it instead.
-          if (heart.signal.aborted || isCatalogAway(error)) throw error;
-          done.push({ changed: false, snapshots: 0, files: 0, bytesRead: 0, failure: describeError(error) });
+          // Without the catalog, or throttled, every table of the pack would fail: the pack waits instead.
+          if (heart.signal.aborted || isCatalogAway(error) || asksToComeAgain(error)) throw error;
+          done.push(failed(error));
         }
         heart.beat({ ...total(done), done });
       }
@@ -69,9 +71,16 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
     });
   } catch (error) {
     // Paused or cancelled on the way: what is done counts. The workflow runs the others later, unless it was cancelled itself.
-    if (done.length > 0 && (isPaused(error) || error instanceof CancelledFailure)) return done;
+    const isCancelled = error instanceof CancelledFailure;
+    if (done.length > 0 && (isPaused(error) || isCancelled)) return done;
+    // A table that hangs holds up none behind it, nor takes along what is done.
+    if (working?.aborted && !isCancelled && done.length < input.tables.length) return [...done, failed(error)];
     throw error;
   }
+}
+
+function failed(error: unknown): TableOutcome {
+  return { changed: false, snapshots: 0, files: 0, bytesRead: 0, failure: describeError(error) };
 }
 
 function total(outcomes: TableOutcome[]): IngestHeartbeat {

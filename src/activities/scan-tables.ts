@@ -8,6 +8,7 @@ import { covers } from './coverage.ts';
 import type { ActivityDeps } from './deps.ts';
 import { destinationOf, hasMoved, scopeTakes } from './destination.ts';
 import { listFailed } from './failed-ones.ts';
+import { asksToComeAgain } from './failures.ts';
 import { type Heart, withHeart } from './heart.ts';
 import { inParallel } from './in-parallel.ts';
 import { openSource } from './open-source.ts';
@@ -174,11 +175,15 @@ async function changedOnes(
       !covers(before.coverage, taking) ||
       hasMoved(before, destinationOf(connector, table)) ||
       // A table that cannot even be asked is brought in, to fail by itself with its own message and retries.
-      (table.fingerprint ?? (await source.fingerprint(table, before.fingerprint).catch(() => undefined))) !==
+      (table.fingerprint ?? (await source.fingerprint(table, before.fingerprint).catch(unlessComingAgain))) !==
         before.fingerprint;
     heart.beat();
   });
   return tables.filter((_, i) => changed[i]);
+}
+
+function unlessComingAgain(error: unknown): undefined {
+  if (asksToComeAgain(error)) throw error;
 }
 
 /** Undefined where some are new or missing. */

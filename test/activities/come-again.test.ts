@@ -1,0 +1,125 @@
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { UPSTREAM_ATTEMPTS } from '../../src/activities/failures.ts';
+import { ingestTables } from '../../src/activities/ingest-tables.ts';
+import { type ScanPage, scanTables } from '../../src/activities/scan-tables.ts';
+import type { TableRef } from '../../src/connectors/spi.ts';
+import { CodedError } from '../../src/errors.ts';
+import { newProgress, type TableOutcome } from '../../src/workflows/contract.ts';
+import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
+import { activityDeps } from './activity-deps.ts';
+import { MemoryUpstream } from './memory-upstream.ts';
+
+let catalog: TestCatalog;
+beforeAll(async () => {
+  catalog = await TestCatalog.start();
+});
+afterAll(() => catalog[Symbol.asyncDispose]());
+
+const COME_AGAIN = { code: 'RESOURCE_EXHAUSTED', retryAfterMs: 30_000 };
+
+/** It asks whoever wants a table to come again later, but for the first ones. */
+class Throttling extends MemoryUpstream {
+  readonly opened: string[] = [];
+  left = 0;
+
+  override async openTable(table: TableRef) {
+    this.opened.push(table.name);
+    if (this.left-- > 0) return super.openTable(table);
+    throw new CodedError('RESOURCE_EXHAUSTED', 'too many requests', { retryAfterMs: COME_AGAIN.retryAfterMs });
+  }
+}
+
+const tables = Array.from({ length: 20 }, (_, i) => ({ namespace: ['n'], name: `t${i}` }));
+
+async function connected(upstream: MemoryUpstream) {
+  const { connectorId } = await catalog.clients.connectors.createConnector({ connector: connectorSpec() });
+  return { connectorId, deps: activityDeps(catalog, upstream) };
+}
+
+async function pack(upstream: MemoryUpstream, attempt = 1, heartbeatDetails?: unknown) {
+  const { connectorId, deps } = await connected(upstream);
+  const env = new MockActivityEnvironment({ attempt, heartbeatDetails }, { logger: new DefaultLogger('ERROR') });
+  let last: unknown;
+  env.on('heartbeat', (details) => {
+    last = details;
+  });
+  const input = { connectorId, tables, full: false };
+  const outcome = await env.run(() => ingestTables(deps, input)).catch((error: unknown) => error);
+  return { outcome, last };
+}
+
+it('a pack asks for none of its other tables when the upstream asks to come again later, and goes on then', async () => {
+  const upstream = new Throttling();
+  upstream.left = 2;
+  const first = await pack(upstream);
+  expect(first.outcome).toMatchObject(COME_AGAIN);
+  expect(upstream.opened).toEqual(['t0', 't1', 't2']);
+  upstream.left = 5;
+  const second = await pack(upstream, 2, first.last);
+  expect(second.outcome).toMatchObject(COME_AGAIN);
+  expect(upstream.opened.slice(3)).toEqual(['t2', 't3', 't4', 't5', 't6', 't7']);
+  // One table that stays so is told, and the others have their turn.
+  const last = (await pack(upstream, UPSTREAM_ATTEMPTS, second.last)).outcome as TableOutcome[];
+  expect(last.map(({ failure }) => failure?.code)).toEqual([
+    ...Array(7).fill('UNIMPLEMENTED'),
+    ...Array(13).fill('RESOURCE_EXHAUSTED'),
+  ]);
+});
+
+it('a page of tables asks for no more of them either', async () => {
+  class Known extends MemoryUpstream {
+    asked = 0;
+    override async fingerprint(): Promise<string> {
+      this.asked += 1;
+      throw new CodedError('RESOURCE_EXHAUSTED', 'too many requests', { retryAfterMs: COME_AGAIN.retryAfterMs });
+    }
+  }
+  const upstream = new Known();
+  upstream.namespaces.push(['n']);
+  upstream.tables.push(...tables);
+  const { connectorId, deps } = await connected(upstream);
+  const { reconciliation } = catalog.clients;
+  // As if all were there already.
+  const lookUp: typeof reconciliation.lookupUpstreamTables = async (asked) => ({
+    tables: asked.tables!.map(({ namespacePath, name }, i) => ({
+      ...{ tableId: `table${i}`, fingerprint: 'f', coverage: '', missing: false, number: BigInt(i) },
+      ...{ namespacePath: namespacePath!, name: name! },
+    })),
+  });
+  const clients = { ...catalog.clients, reconciliation: { ...reconciliation, lookupUpstreamTables: lookUp } };
+  const record = {
+    ...{ jobId: 'throttled', runId: 'r', connectorId, connectorName: 'c', full: false, message: '' },
+    ...{ progress: newProgress(), failures: [] },
+  };
+  const scan = async (attempt: number) => {
+    const env = new MockActivityEnvironment({ attempt }, { logger: new DefaultLogger('ERROR') });
+    const page = await env.run(() => scanTables({ ...deps, catalog: clients }, { connectorId, full: false, record }));
+    return page as ScanPage;
+  };
+  await expect(scan(1)).rejects.toMatchObject(COME_AGAIN);
+  expect(upstream.asked).toBeLessThanOrEqual(8);
+  // At last each is brought in by itself, to fail with its own message.
+  expect((await scan(UPSTREAM_ATTEMPTS)).changed).toHaveLength(tables.length);
+});
+
+it('a table that hangs holds up none of its pack, nor takes along what is done', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'], shouldAdvanceTime: true });
+  try {
+    class Hanging extends MemoryUpstream {
+      override openTable(table: TableRef) {
+        if (table.name !== 't1') return super.openTable(table);
+        vi.advanceTimersByTime(60_000);
+        return new Promise<never>(() => {});
+      }
+    }
+    const { outcome } = await pack(new Hanging());
+    expect(outcome).toMatchObject([
+      { failure: { code: 'UNIMPLEMENTED' } },
+      { failure: { code: 'DEADLINE_EXCEEDED', message: expect.stringContaining('nothing progressed') } },
+    ]);
+  } finally {
+    vi.useRealTimers();
+  }
+}, 60_000);
