@@ -25,7 +25,7 @@ export interface FileGroupInput extends Omit<TableSplit, 'groups'> {
  * Stages one group of a snapshot's file changes. A next attempt goes on where the last heartbeat says; what comes twice changes nothing.
  * Nothing becomes visible: `ingestTable` finishes the snapshot when all groups are in.
  *
- * ABORTED, and not tried again, where the snapshot is not there any more or other columns are selected: the table is to be looked at anew.
+ * ABORTED, and not tried again, where the snapshot or its base is not there any more or other columns are selected: the table is to be looked at anew.
  */
 export async function ingestFileGroup(deps: ActivityDeps, input: FileGroupInput): Promise<TableOutcome> {
   const resume = activityInfo().heartbeatDetails as IngestHeartbeat | undefined;
@@ -37,13 +37,13 @@ export async function ingestFileGroup(deps: ActivityDeps, input: FileGroupInput)
     await using opened = await source.openTable(table);
     const reader = withFooterMetrics(opened, connector.properties, deps.logger);
     const columnIds = selectedColumns({ connector, scope: input.scope }, reader);
-    let found = false;
-    for await (const snapshot of reader.snapshots()) found ||= snapshot.snapshotId === snapshotId;
-    if (!found) throw aborted(`Snapshot ${snapshotId} of the table is gone`);
+    const base = input.base === undefined ? undefined : BigInt(input.base);
+    const gone = new Set(base === undefined ? [snapshotId] : [snapshotId, base]);
+    for await (const snapshot of reader.snapshots()) gone.delete(snapshot.snapshotId);
+    if (gone.size > 0) throw aborted(`Snapshot ${[...gone].join(' and ')} of the table is gone`);
     if (stageKey({ tableId, snapshot: { snapshotId }, columnIds }) !== input.key) {
       throw aborted('Other columns are selected by now');
     }
-    const base = input.base === undefined ? undefined : BigInt(input.base);
     const before = resume?.filesBefore ?? 0;
     const { files } = await orMoved(source, table, reader, () =>
       putChanges({

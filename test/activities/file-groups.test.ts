@@ -132,6 +132,9 @@ it('looks at a table anew whose snapshot is gone, or of which other columns are 
   expect(gone).toMatchObject({ type: 'ABORTED', nonRetryable: true, message: expect.stringContaining('is gone') });
   const others = await put(groups[0]!, { key: `${split.key}/other` }).catch((error) => error);
   expect(others).toMatchObject({ type: 'ABORTED', nonRetryable: true, message: expect.stringContaining('columns') });
+  // What the changes start from has expired meanwhile.
+  const rootless = await put(groups[0]!, { base: '1' }).catch((error) => error);
+  expect(rootless).toMatchObject({ type: 'ABORTED', nonRetryable: true, message: expect.stringContaining('is gone') });
 });
 
 it('brings a snapshot in whole where its groups do not add up to what the upstream counts', async () => {
