@@ -1,15 +1,20 @@
 import { modeOf, selectionOf } from '../clients/taking-messages.ts';
+import { CodedError } from '../errors.ts';
 import type { Connector, TriggerReconcileRequest } from '../generated/reconciler/v1/connectors.ts';
-import type { ReconcileRequest } from '../workflows/contract.ts';
+import { LONGEST_REQUEST, type ReconcileRequest } from '../workflows/contract.ts';
 
-/** Input of the workflow that a trigger starts. */
+/**
+ * Input of the workflow that a trigger starts.
+ *
+ * @throws CodedError INVALID_ARGUMENT where it is too long for one
+ */
 export function requestOf(connector: Connector, trigger: TriggerReconcileRequest): ReconcileRequest {
   const scope: NonNullable<ReconcileRequest['scope']> = {};
   if (trigger.destinationNamespacePaths.length > 0) scope.namespaces = trigger.destinationNamespacePaths;
   if (trigger.destinationTableName !== '') scope.table = trigger.destinationTableName;
   if (trigger.destinationColumns.length > 0) scope.columns = trigger.destinationColumns;
   const [snapshots, mode] = [selectionOf(trigger.snapshots), modeOf(trigger.mode)];
-  return {
+  const request: ReconcileRequest = {
     connector: connector.connectorId,
     trigger: 'manual',
     ...(snapshots ? { snapshots } : {}),
@@ -18,6 +23,12 @@ export function requestOf(connector: Connector, trigger: TriggerReconcileRequest
     ...(trigger.allowMissing ? { allowMissing: true } : {}),
     ...(Object.keys(scope).length > 0 ? { scope } : {}),
   };
+  const { length } = JSON.stringify(request);
+  if (length <= LONGEST_REQUEST) return request;
+  throw new CodedError(
+    'INVALID_ARGUMENT',
+    `what is asked for has ${length} characters as JSON, at most ${LONGEST_REQUEST} are allowed: name fewer namespaces, columns, branches or snapshots`,
+  );
 }
 
 /**

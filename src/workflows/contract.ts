@@ -15,6 +15,9 @@ export const CONNECTOR_PAUSED = 'CONNECTOR_PAUSED';
 export const RECONCILE_WORKFLOW = 'reconcile';
 export const VALIDATE_WORKFLOW = 'validateConnector';
 
+/** Of a request as JSON, in characters: it stands in inputs of a job's activities, and so in its history again and again. */
+export const LONGEST_REQUEST = 64 * 1024;
+
 export interface ReconcileRequest {
   /** Display name or id. */
   connector: string;

@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/workflow';
-import type { ReconcileRequest, SnapshotSelection } from './contract.ts';
+import { LONGEST_REQUEST, type ReconcileRequest, type SnapshotSelection } from './contract.ts';
 
 const texts = (value: unknown) => Array.isArray(value) && value.every((item) => typeof item === 'string');
 const text = (value: unknown) => typeof value === 'string';
@@ -40,6 +40,11 @@ const SCOPE = { namespaces: texts, table: text, columns: texts };
  */
 export function validateRequest(request: unknown): asserts request is ReconcileRequest {
   const wrong = isObject(request) ? problem({ connector: undefined, ...request }, REQUEST, 'connector') : 'the input';
+  const { length } = JSON.stringify(request ?? null);
+  if (wrong === undefined && length > LONGEST_REQUEST) {
+    const message = `The input has ${length} characters as JSON, at most ${LONGEST_REQUEST} are allowed: name fewer namespaces, columns, branches or snapshots.`;
+    throw ApplicationFailure.nonRetryable(message, 'INVALID_ARGUMENT');
+  }
   if (wrong === undefined) return;
   throw ApplicationFailure.nonRetryable(
     `${wrong} is not right in ${JSON.stringify(request ?? null).slice(0, 300)}. Give for example {"connector": "demo", "full": true, "scope": {"namespaces": ["sales"], "table": "orders", "columns": ["id"]}}; only connector is required.`,

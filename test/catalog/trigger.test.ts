@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { sameAsked } from '../../src/catalog/job-request.ts';
+import { SnapshotSelectionKind } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import type { ReconcileRequest } from '../../src/workflows/contract.ts';
 import { connectorSpec, failure, refusal, TestCatalog } from './harness.ts';
@@ -109,6 +110,20 @@ it('says whom a job waits for', async () => {
   const { holder, trigger } = await busy();
   const { jobId } = await trigger();
   expect((await catalog.clients.connectors.getReconcileJob({ jobId })).message).toContain(`waits for job ${holder}`);
+});
+
+it('refuses what is too long to stand in the inputs of activities', async () => {
+  const { trigger, states } = await busy();
+  // Each by itself is allowed.
+  const destinationColumns = Array.from({ length: 2_000 }, (_, i) => `column_${i}`);
+  const snapshotIds = Array.from({ length: 1_000 }, (_, i) => 9_000_000_000_000_000_000n + BigInt(i));
+  const snapshots = { kind: SnapshotSelectionKind.SNAPSHOT_SELECTION_KIND_EXPLICIT, snapshotIds };
+  await trigger({ destinationColumns });
+  await trigger({ snapshots });
+  const branches = Array.from({ length: 300 }, (_, i) => `branch ${i}`.padEnd(200, '.'));
+  const long = trigger({ snapshots: { ...snapshots, branches } });
+  expect(await failure(long)).toMatchObject(refusal('INVALID_ARGUMENT', 'at most 65536 are allowed'));
+  expect(Object.keys(await states())).toHaveLength(3);
 });
 
 it.each(['before', 'after'] as const)(
