@@ -52,7 +52,7 @@ function valuesOf(text: string, field: Field): number[] {
     const start = range === '*' ? min : numberOf(from, field);
     const end = range === '*' ? max : to !== undefined ? numberOf(to, field) : step !== undefined ? max : start;
     const right = start !== undefined && end !== undefined && start >= min && end <= max && start <= end;
-    if (!right || step === '0') {
+    if (!right || Number(step) === 0) {
       throw wrong(`'${shown(part)}' is no ${name}: give values from ${min} to ${max}, ranges such as 1-5, */2, or *`);
     }
     for (let value = start; value <= end; value += Number(step ?? 1)) {
