@@ -12,8 +12,13 @@ import { getJob, hasEnded, putFailures, putJob } from './store/jobs.ts';
  */
 const START_GRACE_MS = 30_000;
 
-/** What became of a workflow that is closed in Temporal but did not record its end. */
-const LOST: Record<Exclude<WorkflowStanding, 'RUNNING' | 'COMPLETED'>, { state: JobState; message: string }> = {
+/** What became of a workflow that is closed in Temporal, and of whose end there is no record: that comes before the workflow closes. */
+const LOST: Record<Exclude<WorkflowStanding, 'RUNNING'>, { state: JobState; message: string }> = {
+  // A power cut takes the database's last transactions, and a backup knows less.
+  COMPLETED: {
+    state: JobState.JS_SUCCEEDED,
+    message: 'succeeded; its last record was lost, and its last counts with it',
+  },
   CANCELED: { state: JobState.JS_CANCELLED, message: 'cancelled before it recorded its end' },
   FAILED: {
     state: JobState.JS_FAILED,
@@ -67,8 +72,6 @@ export function createJobStatus(
       return { job };
     }
     if (standing === 'RUNNING') return { job, standing };
-    // Completed: the record came before, or is about to.
-    if (standing === 'COMPLETED') return { job: await getJob(db, jobId), standing };
     if (standing === undefined && job.runId === '' && Date.now() - (job.createdAt?.getTime() ?? 0) < START_GRACE_MS) {
       return { job };
     }

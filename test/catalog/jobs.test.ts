@@ -117,8 +117,6 @@ describe('jobs', () => {
     // It has ended only once its record says so.
     catalog.jobs.progressOf.set(jobId, progress({ state: 'JS_SUCCEEDED' }));
     expect((await connectors.getReconcileJob({ jobId })).state).toBe(JobState.JS_RUNNING);
-    catalog.jobs.standing.set(jobId, 'COMPLETED');
-    expect((await connectors.getReconcileJob({ jobId })).state).toBe(JobState.JS_RUNNING);
     await reconciliation.recordJob({
       job: { jobId, connectorId, state: JobState.JS_SUCCEEDED, tablesScanned: 6n, message: 'done' },
     });
@@ -138,6 +136,8 @@ describe('jobs', () => {
     ['TIMED_OUT', JobState.JS_FAILED, 'timed out', 1n],
     ['FAILED', JobState.JS_FAILED, 'failed', 1n],
     ['CANCELED', JobState.JS_CANCELLED, 'cancelled', 0n],
+    // Its record came before, and was lost: in a power cut, or since the database is an older one.
+    ['COMPLETED', JobState.JS_SUCCEEDED, 'record was lost', 0n],
   ] as const)('that are %s in Temporal are brought to their end', async (standing, state, message, errors) => {
     const { connectors, reconciliation } = catalog.clients;
     const { connectorId } = await create();
