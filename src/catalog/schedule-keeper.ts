@@ -52,12 +52,15 @@ export function createScheduleKeeper({
   const stopped = new AbortController();
   let allBehind = true;
   let catchingUp = false;
+  /** Ends the pause after a failure. */
+  let pause = new AbortController();
   void catchUp();
 
   return { follow, sync, look, repair, stop: () => stopped.abort() };
 
   function follow(connectorId: string): void {
     behind.add(connectorId);
+    pause.abort();
     void catchUp();
   }
 
@@ -66,29 +69,43 @@ export function createScheduleKeeper({
     if (catchingUp) return;
     catchingUp = true;
     for (let wait = FIRST_WAIT_MS; (allBehind || behind.size > 0) && !stopped.signal.aborted; ) {
+      pause = new AbortController();
       try {
         if (allBehind) {
-          const { repaired: _, ...counts } = await repair();
+          const { response, refused } = await repairAll();
+          const { repaired: _, ...counts } = response;
           logger.info(counts, 'schedules are as the connectors say');
+          for (const connectorId of refused.keys()) behind.add(connectorId);
         }
         allBehind = false;
-        for (const connectorId of behind) {
-          // One that changes meanwhile is added anew.
-          behind.delete(connectorId);
-          await sync(connectorId).catch((error) => {
-            behind.add(connectorId);
-            throw error;
-          });
-        }
+        await syncBehind();
         wait = FIRST_WAIT_MS;
       } catch (err) {
         if (stopped.signal.aborted) break;
         logger.warn({ err, retryInMs: wait }, 'schedules in Temporal are behind the connectors');
-        await setTimeout(wait, undefined, { signal: stopped.signal, ref: false }).catch(() => undefined);
+        const signal = AbortSignal.any([stopped.signal, pause.signal]);
+        await setTimeout(wait, undefined, { signal, ref: false }).catch(() => undefined);
         wait = Math.min(wait * 2, LONGEST_WAIT_MS);
       }
     }
     catchingUp = false;
+  }
+
+  /** One that Temporal refuses does not hold up the others, and stays behind. */
+  async function syncBehind(): Promise<void> {
+    const refusals: unknown[] = [];
+    for (const connectorId of [...behind]) {
+      // One that changes meanwhile is added anew.
+      behind.delete(connectorId);
+      try {
+        await sync(connectorId);
+      } catch (error) {
+        behind.add(connectorId);
+        if (isUnavailable(error)) throw error;
+        refusals.push(new Error(`the schedule of connector ${connectorId} is refused`, { cause: error }));
+      }
+    }
+    if (refusals.length > 0) throw refusals[0];
   }
 
   /** Whatever is to be done with one connector's schedule: else an older state could be written over a newer one. */
@@ -135,8 +152,15 @@ export function createScheduleKeeper({
   }
 
   async function repair(): Promise<RepairSchedulesResponse> {
+    const { response, refused } = await repairAll();
+    for (const refusal of refused.values()) throw refusal;
+    return response;
+  }
+
+  /** @returns also what Temporal refused, by connector: it does not hold up the others */
+  async function repairAll(): Promise<{ response: RepairSchedulesResponse; refused: Map<string, unknown> }> {
     const response = RepairSchedulesResponse.create();
-    let refusal: unknown;
+    const refused = new Map<string, unknown>();
     const repairOne = (connectorId: string) =>
       inTurn(connectorId, async () => {
         try {
@@ -148,8 +172,7 @@ export function createScheduleKeeper({
           await write(connectorId, connector);
         } catch (error) {
           if (isUnavailable(error)) throw error;
-          // One that Temporal refuses does not hold up the others.
-          refusal ??= error;
+          refused.set(connectorId, error);
         }
       });
     for (let after: string | undefined, more = true; more; ) {
@@ -165,8 +188,7 @@ export function createScheduleKeeper({
       await inChunks(page.connectorIds, async (id) => (await findConnector(db, id)) ?? repairOne(id));
       pageToken = page.nextPageToken;
     } while (pageToken !== '');
-    if (refusal !== undefined) throw refusal;
-    return response;
+    return { response, refused };
   }
 }
 
