@@ -94,9 +94,9 @@ export function createJobCalls(deps: ServiceDeps): JobCalls {
       checkJobId(request.jobId);
       const job = await store.getJob(db, request.jobId);
       if (store.hasEnded(job.state)) return job;
-      await (await jobs()).cancel(job.jobId);
-      // From now on it answers for no trigger that is equal to it.
+      // First: from now on it answers for no trigger that is equal to it.
       await db.transaction().execute((trx) => store.markCancelling(trx, job.jobId));
+      await (await jobs()).cancel(job.jobId);
       return status(job.jobId);
     },
 

@@ -32,8 +32,9 @@ export interface JobStarter {
   /**
    * A job for the call: the one that its key gave before, an equal one that still waits, or a new one.
    *
-   * @throws CodedError FAILED_PRECONDITION where the connector is not active, UNAVAILABLE where Temporal cannot be reached (then there is
-   *   no record), DEADLINE_EXCEEDED where it did not say whether it started the job (then there is)
+   * @throws CodedError FAILED_PRECONDITION where the connector is not active, INVALID_ARGUMENT where too much is asked for, UNAVAILABLE
+   *   where Temporal cannot be reached (then there is no record, unless a call before made it), DEADLINE_EXCEEDED where it did not say
+   *   whether it started the job (then there is)
    */
   jobFor(call: JobCall): Promise<TriggerReconcileResponse>;
 }
@@ -65,7 +66,7 @@ export function createJobStarter(deps: ServiceDeps): JobStarter {
           return { job, existing: waiting !== undefined, joined: waiting !== undefined };
         });
         // A record without a run id was not started yet: by this call, or by one that was cut off.
-        if (job.runId === '' && !store.hasEnded(job.state)) await start(job);
+        if (job.runId === '' && !store.hasEnded(job.state)) await start(job, existing);
         if (!joined || !store.hasEnded((await status.settled(job.jobId)).job.state))
           return { jobId: job.jobId, existing };
         dead.add(job.jobId);
@@ -87,13 +88,14 @@ export function createJobStarter(deps: ServiceDeps): JobStarter {
   }
 
   /** Starts the workflow once, however many calls ask for it. */
-  function start(job: ReconcileJob): Promise<void> {
-    const running = starting.get(job.jobId) ?? startOnce(job).finally(() => starting.delete(job.jobId));
+  function start(job: ReconcileJob, existing: boolean): Promise<void> {
+    const running = starting.get(job.jobId) ?? startOnce(job, existing).finally(() => starting.delete(job.jobId));
     starting.set(job.jobId, running);
     return running;
   }
 
-  async function startOnce(job: ReconcileJob): Promise<void> {
+  /** @param existing another call, which was cut off, may have started it: its record stays */
+  async function startOnce(job: ReconcileJob, existing: boolean): Promise<void> {
     const named = { id: job.connectorId, name: job.connectorName };
     let runId: string;
     try {
@@ -101,7 +103,7 @@ export function createJobStarter(deps: ServiceDeps): JobStarter {
     } catch (error) {
       // It may run: what became of it is found out when somebody asks for it.
       if (error instanceof CodedError && error.code === 'DEADLINE_EXCEEDED') throw error;
-      await db.transaction().execute((trx) => store.deleteJob(trx, job.jobId));
+      if (!existing) await db.transaction().execute((trx) => store.deleteJob(trx, job.jobId));
       if (error instanceof CodedError) throw error;
       throw new CodedError('UNAVAILABLE', `job could not be started: ${(error as Error).message}`, { cause: error });
     }
@@ -111,6 +113,20 @@ export function createJobStarter(deps: ServiceDeps): JobStarter {
       await store.putJob(trx, { ...recorded, runId: recorded.runId || runId });
     });
   }
+}
+
+/** Each activity of the job has what was asked for in its input, and Temporal bounds them all together. */
+const MOST_ASKED_BYTES = 64 * 1024;
+
+function inputOf(request: ReconcileRequest): string {
+  const json = JSON.stringify(request);
+  const bytes = Buffer.byteLength(json);
+  if (bytes <= MOST_ASKED_BYTES) return json;
+  throw new CodedError(
+    'INVALID_ARGUMENT',
+    `what is asked for has ${bytes} bytes as JSON, a job takes at most ${MOST_ASKED_BYTES}: name fewer namespaces, columns, snapshots or ` +
+      "branches, or set them in the connector's source",
+  );
 }
 
 /** Of a connector, looked at for an equal one. */
@@ -140,7 +156,7 @@ function queuedJob(connector: Connector, request: ReconcileRequest, retryOf = ''
     trigger: retryOf === '' ? JobTrigger.JOB_TRIGGER_MANUAL : JobTrigger.JOB_TRIGGER_RETRY,
     mode: request.mode ?? '',
     dryRun: request.dryRun ?? false,
-    requestJson: JSON.stringify(request),
+    requestJson: inputOf(request),
     retryOfJobId: retryOf,
   });
 }

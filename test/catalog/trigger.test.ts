@@ -143,6 +143,40 @@ it.each(['before', 'after'] as const)(
   },
 );
 
+it('keeps the record of a job that may run, though Temporal cannot be reached when it is asked for again', async () => {
+  const { connectorId, trigger, states } = await busy();
+  const asked = { idempotencyKey: `key ${connectorId}` };
+  catalog.jobs.lost = 'after';
+  expect(await failure(trigger(asked))).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+  catalog.jobs.lost = 'nothing';
+  const running = catalog.jobs.started.at(-1)?.jobId;
+  catalog.jobs.down = true;
+  expect(await failure(trigger(asked))).toMatchObject({ code: 'UNAVAILABLE' });
+  expect(await failure(trigger())).toMatchObject({ code: 'UNAVAILABLE' });
+  catalog.jobs.down = false;
+  expect(await trigger(asked)).toEqual({ jobId: running, existing: true });
+  expect(Object.keys(await states())).toHaveLength(2);
+});
+
+it('is not swallowed by a waiting job while that is being cancelled', async () => {
+  const { trigger } = await busy();
+  const cancelled = await trigger();
+  const cancel = catalog.jobs.cancel.bind(catalog.jobs);
+  const meanwhile: Awaited<ReturnType<typeof trigger>>[] = [];
+  catalog.jobs.cancel = async () => void meanwhile.push(await trigger());
+  await catalog.clients.connectors.cancelReconcileJob({ jobId: cancelled.jobId });
+  catalog.jobs.cancel = cancel;
+  expect(meanwhile).toMatchObject([{ existing: false }]);
+});
+
+it('refuses to ask for more than the inputs of activities can hold', async () => {
+  const { trigger, states } = await busy();
+  const destinationNamespacePaths = Array.from({ length: 700 }, (_, i) => `${i}`.padEnd(100, 'x'));
+  expect(await failure(trigger({ destinationNamespacePaths }))).toMatchObject(refusal('INVALID_ARGUMENT', '65536'));
+  expect(Object.keys(await states())).toHaveLength(1);
+  await trigger({ destinationNamespacePaths: destinationNamespacePaths.slice(0, 600) });
+});
+
 it.each<[ReconcileRequest, ReconcileRequest, boolean]>([
   [{ connector: 'a' }, { connector: 'con_1', trigger: 'schedule', full: false, scope: undefined }, true],
   [
