@@ -90,9 +90,9 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
     for (const id of older) schemas.add(id);
   }
   const heads = isCaptureOnly ? stored : descriptor;
-  const plan = await planSnapshots(deps, hasSnapshots ? tableId : undefined, reader, taking, heads, full);
-  const { known, captured, ancestry } = plan;
-  const expired = missingRules(connector).action === 'KEEP' ? [] : plan.expired;
+  const marks = missingRules(connector).action !== 'KEEP';
+  const plan = await planSnapshots(deps, hasSnapshots ? tableId : undefined, reader, taking, heads, full, marks);
+  const { known, captured, ancestry, expired } = plan;
 
   // An attempt before may have brought some in: they count for this table all the same.
   let [snapshots, files, rowsWritten] = [resume?.snapshots ?? 0, resume?.filesBefore ?? resume?.files ?? 0, 0];

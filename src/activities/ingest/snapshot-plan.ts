@@ -6,7 +6,7 @@ import { type Ancestry, ancestryOf, line, selectSnapshots, type TableHeads } fro
 
 /** What is to be done with a table's snapshots. Ids only: as large as the table's metadata at most. */
 export interface SnapshotPlan {
-  /** In the catalog, and not marked expired. */
+  /** Those of the upstream that are in the catalog, and not marked expired there. */
   known: ReadonlyMap<bigint, Snapshot>;
   /** Those of them whose files are in; one that is captured is added. */
   captured: Set<bigint>;
@@ -16,7 +16,7 @@ export interface SnapshotPlan {
   todo: ReadonlySet<bigint>;
   /** The last of them. */
   last: bigint | undefined;
-  /** Known ones that the upstream does not have any more; those that are not selected are left alone. */
+  /** In the catalog, not marked, and the upstream does not have them any more; those that are not selected are left alone. */
   expired: bigint[];
   /** Some come in without their files. */
   leavesFiles: boolean;
@@ -25,6 +25,7 @@ export interface SnapshotPlan {
 /**
  * @param tableId undefined for a table that has no snapshots in the catalog
  * @param heads of the catalog's table where only files are captured, else of the upstream's
+ * @param marks what expires upstream is marked so; else it stays among what the catalog lists, without end
  */
 export async function planSnapshots(
   deps: Pick<ActivityDeps, 'catalog'>,
@@ -33,16 +34,24 @@ export async function planSnapshots(
   { snapshots, mode }: Taking,
   heads: TableHeads,
   full: boolean,
+  marks: boolean,
 ): Promise<SnapshotPlan> {
-  const known = tableId === undefined ? new Map<bigint, Snapshot>() : await knownSnapshots(deps, tableId);
-  const captured = new Set([...known.keys()].filter((id) => known.get(id)?.captured));
   const ancestry = await ancestryOf(reader.snapshots());
+  const known = new Map<bigint, Snapshot>();
+  const expired: bigint[] = [];
+  if (tableId !== undefined) {
+    for await (const snapshot of listedSnapshots(deps, tableId)) {
+      const { snapshotId } = snapshot;
+      if (ancestry.has(snapshotId)) known.set(snapshotId, { ...snapshot, summary: {} });
+      else if (marks && mode !== 'CAPTURE_ONLY') expired.push(snapshotId);
+    }
+  }
+  const captured = new Set([...known.keys()].filter((id) => known.get(id)?.captured));
   const taken = selectSnapshots(snapshots, ancestry, heads);
   const todo = [...ancestry.keys()].filter((id) => {
     if (!taken.has(id) || (mode === 'CAPTURE_ONLY' && !known.has(id))) return false;
     return full || !(mode === 'METADATA_ONLY' ? known : captured).has(id);
   });
-  const expired = mode === 'CAPTURE_ONLY' ? [] : [...known.keys()].filter((id) => !ancestry.has(id));
   const leavesFiles = mode === 'METADATA_ONLY' && todo.some((id) => !known.has(id));
   return { known, captured, ancestry, todo: new Set(todo), last: todo.at(-1), expired, leavesFiles };
 }
@@ -56,17 +65,12 @@ export function nearestCaptured(
   return undefined;
 }
 
-/** Snapshots that readers see and that are not marked expired: at most as many as the upstream's metadata ever held at once. */
-async function knownSnapshots(
-  deps: Pick<ActivityDeps, 'catalog'>,
-  tableId: string,
-): Promise<ReadonlyMap<bigint, Snapshot>> {
-  const known = new Map<bigint, Snapshot>();
+/** Snapshots that readers see and that are not marked expired. */
+async function* listedSnapshots(deps: Pick<ActivityDeps, 'catalog'>, tableId: string): AsyncGenerator<Snapshot> {
   let pageToken = '';
   do {
     const page = await deps.catalog.snapshots.listSnapshots({ tableId, pageSize: 1000, pageToken });
-    for (const snapshot of page.snapshots) known.set(snapshot.snapshotId, { ...snapshot, summary: {} });
+    yield* page.snapshots;
     pageToken = page.nextPageToken;
   } while (pageToken);
-  return known;
 }
