@@ -164,7 +164,10 @@ async function changedOnes(
   tables: TableEntry[],
   known: LookupUpstreamTablesResponse_Known[],
 ): Promise<TableEntry[]> {
-  if (taking.mode === 'CAPTURE_ONLY') return tables.filter((_, i) => !covers(known[i]?.coverage ?? '', taking));
+  if (taking.mode === 'CAPTURE_ONLY') {
+    // What has no fingerprint has not come in whole: its coverage says nothing yet.
+    return tables.filter((_, i) => !known[i]?.fingerprint || !covers(known[i].coverage, taking));
+  }
   const changed: boolean[] = [];
   await inParallel(tables, QUESTIONS, async (table, i) => {
     const before = known[i];

@@ -8,11 +8,13 @@ import type { ActivityDeps } from '../../src/activities/deps.ts';
 import { ingestTables } from '../../src/activities/ingest-tables.ts';
 import { type ScanPage, scanTables } from '../../src/activities/scan-tables.ts';
 import { CodedError } from '../../src/errors.ts';
+import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
 import { newProgress } from '../../src/workflows/contract.ts';
 import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
 import { SyntheticConnector } from '../synthetic/synthetic-connector.ts';
 import { changedIn, namespaceOf, tableName, writeUpstream } from '../synthetic/synthetic-upstream.ts';
 import { activityDeps } from './activity-deps.ts';
+import { MemoryUpstream } from './memory-upstream.ts';
 
 const TABLES = 1200;
 const folder = mkdtempSync(join(tmpdir(), 'scan-'));
@@ -99,3 +101,27 @@ function run<T>(work: () => Promise<T>): Promise<T> {
   const env = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
   return env.run(work) as Promise<T>;
 }
+
+it('captures of a table whose metadata was not brought in whole', async () => {
+  const upstream = new MemoryUpstream();
+  upstream.namespaces.push(['n']);
+  upstream.tables.push({ namespace: ['n'], name: 'half' });
+  const { connectors, reconciliation, snapshots } = catalog.clients;
+  const { connectorId: halfId } = await connectors.createConnector({ connector: connectorSpec() });
+  const { namespaceId } = await catalog.namespace();
+  const { table } = await reconciliation.ensureTable({
+    ...{ connectorId: halfId, upstream: { namespacePath: ['n'], name: 'half' }, namespaceId, name: 'half' },
+    format: TableFormat.TABLE_FORMAT_ICEBERG,
+  });
+  // A job of mode METADATA_ONLY came so far.
+  const snapshot = { tableId: table?.tableId, snapshotId: 1n, committedAt: new Date(), operation: 'append' };
+  await snapshots.createSnapshot({ snapshot, metadataOnly: true });
+  const record = {
+    ...{ jobId: 'half', runId: 'r', connectorId: halfId, connectorName: 'c', full: false, message: '' },
+    ...{ progress: newProgress(), failures: [] },
+  };
+  const env = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
+  const input = { connectorId: halfId, full: false, mode: 'CAPTURE_ONLY' as const, record };
+  const page = (await env.run(() => scanTables(activityDeps(catalog, upstream), input))) as ScanPage;
+  expect(page).toMatchObject({ scanned: 1, unchanged: 0, changed: upstream.tables });
+});
