@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
-import { copiedWarehouse } from './copied-warehouse.ts';
 import { dumpCatalog } from './dump.ts';
-import { RunningStack } from './running-stack.ts';
+import type { RunningStack } from './running-stack.ts';
+import { startUndisturbed, type Undisturbed } from './undisturbed.ts';
 
 /** Copies of the fixture tables: enough that runs last some seconds, and that tables are packed. */
 const COPIES = 4;
@@ -11,21 +11,13 @@ const KILLS = 50;
 const LONGEST_PAUSE_MS = 2_000;
 const CONNECTORS = ['first', 'second', 'third'];
 
+let base: Undisturbed;
 let stack: RunningStack;
-let warehouse: ReturnType<typeof copiedWarehouse>;
-let undisturbed: Record<string, string>;
-
 beforeAll(async () => {
-  warehouse = copiedWarehouse(COPIES);
-  stack = await RunningStack.start();
-  await stack.trigger(await stack.connect('undisturbed', warehouse.folder));
-  undisturbed = await dumpCatalog(stack.catalog, 'undisturbed');
+  base = await startUndisturbed(COPIES);
+  stack = base.stack;
 }, 300_000);
-
-afterAll(async () => {
-  await stack?.[Symbol.asyncDispose]();
-  warehouse?.[Symbol.dispose]();
-});
+afterAll(() => base?.[Symbol.asyncDispose]());
 
 /** Numbers from 0 to 1 that are the same for the same seed (mulberry32). */
 function randomFrom(seed: number): () => number {
@@ -45,7 +37,7 @@ it(`survives kill -9 of worker, catalog and Temporal at ${KILLS} random moments`
   const jobs: string[] = [];
   /** Keeps jobs of the connector coming, incremental and full ones, until the killing is over. */
   async function keepBusy(name: string): Promise<void> {
-    const connectorId = await stack.connect(name, warehouse.folder);
+    const connectorId = await stack.connect(name, base.folder);
     for (let n = 0; killing; n++) {
       const request = { connectorId, fullRescan: n % 2 === 1, idempotencyKey: `${name}-${n}` };
       const jobId = await patiently(async () => (await stack.catalog.connectors.triggerReconcile(request)).jobId);
@@ -76,7 +68,7 @@ it(`survives kill -9 of worker, catalog and Temporal at ${KILLS} random moments`
     const status = async () => (await stack.temporal.workflow.getHandle(jobId).describe()).status.name;
     await expect.poll(() => status().catch(String), { timeout: 300_000, message: told }).toBe('COMPLETED');
   }
-  for (const name of CONNECTORS) expect(await dumpCatalog(stack.catalog, name), told).toEqual(undisturbed);
+  for (const name of CONNECTORS) expect(await dumpCatalog(stack.catalog, name), told).toEqual(base.dump);
   // Nothing holds a connector.
   const { connectors } = await stack.catalog.connectors.listConnectors({});
   expect(connectors.map(({ runningJobId }) => runningJobId)).toEqual(['', '', '', '']);

@@ -4,33 +4,24 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
-import { copiedWarehouse } from './copied-warehouse.ts';
 import { dumpCatalog } from './dump.ts';
 import { RunningStack } from './running-stack.ts';
+import { startUndisturbed, type Undisturbed } from './undisturbed.ts';
 
 /** Longer than the heartbeat timeout of 60 s and the start-to-close of control activities. */
 const OUTAGE_MS = 75_000;
 const COPIES = 6;
 
+let base: Undisturbed;
 let stack: RunningStack;
-let warehouse: ReturnType<typeof copiedWarehouse>;
-let undisturbed: Record<string, string>;
-
 beforeAll(async () => {
-  warehouse = copiedWarehouse(COPIES);
-  stack = await RunningStack.start();
-  const job = await stack.trigger(await stack.connect('undisturbed', warehouse.folder));
-  expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n });
-  undisturbed = await dumpCatalog(stack.catalog, 'undisturbed');
+  base = await startUndisturbed(COPIES);
+  stack = base.stack;
 }, 300_000);
-
-afterAll(async () => {
-  await stack?.[Symbol.asyncDispose]();
-  warehouse?.[Symbol.dispose]();
-});
+afterAll(() => base?.[Symbol.asyncDispose]());
 
 it('goes on after a Temporal that stood still past every time limit', async () => {
-  const connectorId = await stack.connect('temporal-stood-still', warehouse.folder);
+  const connectorId = await stack.connect('temporal-stood-still', base.folder);
   const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
   await until(async () => (await stack.catalog.connectors.getReconcileJob({ jobId })).tablesChanged > 3n);
   const temporal = stack.pids().temporal!;
@@ -41,11 +32,11 @@ it('goes on after a Temporal that stood still past every time limit', async () =
   process.kill(temporal, 'SIGCONT');
   expect(await stack.ended(jobId)).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n });
   expect(stack.pids().temporal).toBe(temporal);
-  expect(await dumpCatalog(stack.catalog, 'temporal-stood-still')).toEqual(undisturbed);
+  expect(await dumpCatalog(stack.catalog, 'temporal-stood-still')).toEqual(base.dump);
 }, 400_000);
 
 it('waits for a catalog that is slow', async () => {
-  const connectorId = await stack.connect('slow-catalog', warehouse.folder);
+  const connectorId = await stack.connect('slow-catalog', base.folder);
   const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
   const catalog = stack.pids().catalog!;
   // It gets a fifth of the time, and each call of a bigger table waits some times.
@@ -56,18 +47,18 @@ it('waits for a catalog that is slow', async () => {
     await sleep(300);
   }
   expect(await stack.ended(jobId)).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n });
-  expect(await dumpCatalog(stack.catalog, 'slow-catalog')).toEqual(undisturbed);
+  expect(await dumpCatalog(stack.catalog, 'slow-catalog')).toEqual(base.dump);
 }, 300_000);
 
 it('waits while the disk of the catalog is full', async () => {
-  const disk = join(warehouse.folder, '..', `reconciler-disk-${process.pid}`);
+  const disk = join(base.folder, '..', `reconciler-disk-${process.pid}`);
   mkdirSync(disk);
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', disk]);
   try {
     await using small = await RunningStack.start({}, process.execPath, (dataDir) =>
       symlinkSync(join(disk, 'catalog.db'), join(dataDir, 'catalog.db')),
     );
-    const connectorId = await small.connect('small-disk', warehouse.folder);
+    const connectorId = await small.connect('small-disk', base.folder);
     const filler = join(disk, 'filler');
     expect(() => {
       for (;;) appendFileSync(filler, Buffer.alloc(256 * 1024));
@@ -81,7 +72,7 @@ it('waits while the disk of the catalog is full', async () => {
     expect((await small.catalog.connectors.getReconcileJob({ jobId })).state).toBe(JobState.JS_RUNNING);
     rmSync(filler);
     expect(await small.ended(jobId)).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n });
-    expect(await dumpCatalog(small.catalog, 'small-disk')).toEqual(undisturbed);
+    expect(await dumpCatalog(small.catalog, 'small-disk')).toEqual(base.dump);
   } finally {
     execFileSync('umount', [disk]);
     rmSync(disk, { recursive: true });
