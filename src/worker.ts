@@ -69,6 +69,7 @@ export async function startWorker(options: {
     openConnector: sharedSources(open),
     openFresh: open,
     hasSearchAttributes: () => hasSearchAttributes(client),
+    temporalUi: config.temporalUi,
     splitSize,
     logger,
   };

@@ -15,6 +15,8 @@ export interface ActivityDeps {
   openFresh(spec: ConnectorSpec): Promise<Connector>;
   /** Whether the cluster has this project's search attributes. */
   hasSearchAttributes(): Promise<boolean>;
+  /** Base of links into the Temporal UI, where it is known. */
+  temporalUi?: string;
   /** Other bounds for splitting snapshots than SPLIT's. */
   splitSize?: SplitSize;
   logger: Logger;

@@ -2,6 +2,7 @@ import { activityInfo } from '@temporalio/activity';
 import { awaitActive } from './await-active.ts';
 import { bindDestination } from './bind-destination.ts';
 import { claimConnector } from './claim-connector.ts';
+import { deliverAlert } from './deliver-alert.ts';
 import type { ActivityDeps } from './deps.ts';
 import { dropGone } from './drop-gone.ts';
 import { ensureDestination } from './ensure-destination.ts';
@@ -16,6 +17,7 @@ import { recordJob } from './record-job.ts';
 import { releaseConnector } from './release-connector.ts';
 import { resolveConnector } from './resolve-connector.ts';
 import { scanTables } from './scan-tables.ts';
+import { takeAlert } from './take-alert.ts';
 import { validateConnector } from './validate-connector.ts';
 
 /** Short steps, served from the queue `reconciler`. */
@@ -28,11 +30,12 @@ export function createControlActivities(deps: ActivityDeps) {
     ensureDestination: bound(deps, ensureDestination, CONTROL_ATTEMPTS),
     bindDestination: bound(deps, bindDestination, CONTROL_ATTEMPTS),
     recordJob: bound(deps, recordJob, CONTROL_ATTEMPTS),
+    takeAlert: bound(deps, takeAlert, CONTROL_ATTEMPTS),
     releaseConnector: bound(deps, releaseConnector, CONTROL_ATTEMPTS),
   };
 }
 
-/** What reads upstreams, served from the queue `reconciler-ingest`. */
+/** What reaches out: to upstreams, and to webhooks. Served from the queue `reconciler-ingest`. */
 export function createIngestActivities(deps: ActivityDeps) {
   return {
     scanTables: bound(deps, scanTables, UPSTREAM_ATTEMPTS),
@@ -43,6 +46,8 @@ export function createIngestActivities(deps: ActivityDeps) {
     dropGone: bound(deps, dropGone, UPSTREAM_ATTEMPTS),
     reconcileMissing: bound(deps, reconcileMissing, UPSTREAM_ATTEMPTS),
     validateConnector: bound(deps, validateConnector, UPSTREAM_ATTEMPTS),
+    // Its receiver is waited for as long as the retry policy says.
+    deliverAlert: bound(deps, deliverAlert, Number.POSITIVE_INFINITY),
   };
 }
 

@@ -16,6 +16,8 @@ export interface ResolvedConnector {
   taskQueue?: string;
   /** What has been gone for long enough is dropped. */
   drops?: boolean;
+  /** Its webhook is told how jobs end. */
+  alerts?: boolean;
   /** The cluster knows this project's search attributes. */
   searchAttributes: boolean;
 }
@@ -41,6 +43,7 @@ export async function resolveConnector(deps: ActivityDeps, request: ReconcileReq
     destinationNamed: Boolean(connector.destination?.namespaceId || connector.destination?.namespacePath.length),
     taskQueue: connector.policy?.taskQueue || undefined,
     ...(missingRules(connector).action === 'DROP' && { drops: true }),
+    ...(connector.alerts?.webhookUrl && { alerts: true }),
     searchAttributes: await deps.hasSearchAttributes(),
   };
 }

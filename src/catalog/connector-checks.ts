@@ -9,6 +9,7 @@ import { parsePattern } from '../name-patterns.ts';
 import { isPlainSecret, isSecretReference, REFERENCE_FORM } from '../secrets.ts';
 import { footersEnabled, ndvOptions } from '../stats/statistics-options.ts';
 import { TASK_QUEUE } from '../workflows/contract.ts';
+import { checkAlerts } from './alert-checks.ts';
 import { Checks } from './rpc/violations.ts';
 import { checkSelection } from './selection-checks.ts';
 import { isTimeZone } from './time-zone.ts';
@@ -71,11 +72,7 @@ export function checkConnector(connector: Connector, at = 'connector'): void {
   checkDestination(checks, connector, at);
   checkAuth(checks, connector, at);
   checkPolicy(checks, connector, at);
-  checks.that(
-    !connector.alerts?.webhookUrl,
-    `${at}.alerts.webhook_url`,
-    'is not built yet: alert on the metrics instead',
-  );
+  checkAlerts(checks, connector.alerts, `${at}.alerts`);
   checkOptions(checks, connector.properties, `${at}.properties`);
   checkStatistics(checks, connector.properties, `${at}.properties`);
   checks.done();

@@ -16,6 +16,7 @@ import { PageTokens, page, pageSize } from './rpc/page-token.ts';
 import { Checks, invalid, required } from './rpc/violations.ts';
 import { createScheduleCalls } from './schedules.ts';
 import * as store from './store/connectors.ts';
+import { forgetAlerts } from './store/due-alert.ts';
 import { checkEtag } from './store/errors.ts';
 import { answeredBefore, rememberAnswer, requestHash } from './store/idempotency.ts';
 
@@ -84,6 +85,7 @@ export function createConnectorsService(deps: ServiceDeps): ConnectorsServiceImp
         checkEtag('connector', stored.connectorId, given.etag, stored.etag);
         const changed = applyConnectorMask(stored, given, paths);
         checkConnector(changed);
+        if (changed.alerts?.webhookUrl !== stored.alerts?.webhookUrl) await forgetAlerts(trx, stored.connectorId);
         return store.updateConnector(trx, changed);
       });
       schedules.follow(updated.connectorId);
@@ -106,7 +108,8 @@ export function createConnectorsService(deps: ServiceDeps): ConnectorsServiceImp
       }
       // A spec that is not stored may still be without a name.
       checkConnector({ ...target.value, displayName: target.value.displayName || 'unnamed' });
-      const connectorJson = JSON.stringify(Connector.toJSON(target.value));
+      // It goes into a history, where the URL of a webhook has no business.
+      const connectorJson = JSON.stringify(Connector.toJSON({ ...target.value, alerts: undefined }));
       return (await jobs()).validate({ connectorJson, taskQueue: taskQueueOf(target.value) });
     },
   };

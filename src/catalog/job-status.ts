@@ -4,6 +4,7 @@ import { JobState, type ReconcileJob } from '../generated/reconciler/v1/jobs.ts'
 import type { Progress } from '../workflows/contract.ts';
 import type { ServiceDeps } from './deps.ts';
 import { findConnector, setRunningJob } from './store/connectors.ts';
+import { dueAlert } from './store/due-alert.ts';
 import { getJob, hasEnded, putFailures, putJob } from './store/jobs.ts';
 
 /**
@@ -90,7 +91,7 @@ export function createJobStatus(
     const failed = lost.state === JobState.JS_FAILED;
     // It did not get to all that it was asked for.
     const failures = failed ? [failureMessage({ table: '', code: 'ABORTED', ...lost, failedAtMs: Date.now() })] : [];
-    const [before, after] = await db.transaction().execute(async (trx) => {
+    const [before, after, alert] = await db.transaction().execute(async (trx) => {
       const job = await getJob(trx, jobId);
       if (hasEnded(job.state)) return [job, job];
       const holds = await trx
@@ -101,9 +102,16 @@ export function createJobStatus(
       if (holds) await setRunningJob(trx, holds.connector_id, '');
       await putFailures(trx, jobId, failures);
       const errors = job.errors + BigInt(failures.length);
-      return [job, await putJob(trx, { ...job, ...lost, errors, paused: false })];
+      const ended = await putJob(trx, { ...job, ...lost, errors, paused: false });
+      return [job, ended, await dueAlert(trx, ended)];
     });
     observeJob(before, after, before === after ? [] : failures);
+    // No workflow is left that would send it.
+    if (alert) {
+      await jobs()
+        .then((control) => control.alert(alert))
+        .catch((err) => logger.warn({ job: jobId, err }, 'no alert is sent of a job'));
+    }
     return after;
   }
 }

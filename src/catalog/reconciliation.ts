@@ -11,14 +11,16 @@ import { TableFormat } from '../generated/reconciler/v1/tables.ts';
 import { refuseDeleting } from './delete-connector.ts';
 import type { ServiceDeps } from './deps.ts';
 import { ago, createDropCalls } from './drop-calls.ts';
+import { createJobStatus } from './job-status.ts';
 import { createRequestCapCalls } from './request-cap.ts';
 import { PageTokens, page, pageSize } from './rpc/page-token.ts';
-import { Checks, required } from './rpc/violations.ts';
+import { Checks, invalid, required } from './rpc/violations.ts';
 import { countBound, listBound, lookupBound } from './store/bound-names.ts';
 import { ensureTable, markTablesMissing } from './store/bound-tables.ts';
 import { getConnector, setRunningJob, updateConnector } from './store/connectors.ts';
 import { ensureCatalog, ensureNamespace } from './store/destination.ts';
-import { findJob, putChanges, putFailures, putJob } from './store/jobs.ts';
+import { dueAlert } from './store/due-alert.ts';
+import { findJob, getJob, hasEnded, putChanges, putFailures, putJob } from './store/jobs.ts';
 import { getNamespace } from './store/namespaces.ts';
 import { checkSchema } from './table-checks.ts';
 import { createUpstreamViewCalls } from './upstream-views.ts';
@@ -29,6 +31,7 @@ const MOST = 1000;
 /** The service Reconciliation: what only workers call. */
 export function createReconciliationService(deps: ServiceDeps): ReconciliationServiceImplementation {
   const { db, purge } = deps;
+  const { settled } = createJobStatus(deps, () => false);
   return {
     ...createUpstreamViewCalls(deps),
     ...createRequestCapCalls(deps),
@@ -36,6 +39,8 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
 
     async claimConnector(request) {
       checkIds({ connector_id: request.connectorId, job_id: request.jobId });
+      // Its record ends before the one that takes its place: so alerts come in the order of jobs. One without a record has nothing to end.
+      if (request.deadHolderJobId !== '') await settled(request.deadHolderJobId).catch(() => undefined);
       return db.transaction().execute(async (trx) => {
         const connector = await getConnector(trx, request.connectorId);
         const { runningJobId: holder } = connector;
@@ -70,6 +75,16 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
       });
       deps.observeJob(before, stored, request.failures);
       return stored;
+    },
+
+    async takeAlert({ jobId }) {
+      checkIds({ job_id: jobId });
+      const alert = await db.transaction().execute(async (trx) => {
+        const job = await getJob(trx, jobId);
+        if (!hasEnded(job.state)) throw invalid('job_id', 'is of a job that has not ended');
+        return dueAlert(trx, job);
+      });
+      return { type: alert?.type ?? '', failedJobId: alert?.failedJobId ?? '' };
     },
 
     async ensureDestination(request) {

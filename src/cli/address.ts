@@ -21,12 +21,6 @@ export function endpointOf(command: Command): Endpoint {
   return { address, temporalUi: config.temporalUi ?? (stack?.address === address ? stack.uiUrl : undefined) };
 }
 
-/** Link to a job's workflow in the Temporal UI. */
-export function workflowLink(temporalUi: string, jobId: string): string {
-  const namespace = process.env.TEMPORAL_NAMESPACE || 'default';
-  return `${temporalUi.replace(/\/$/, '')}/namespaces/${encodeURIComponent(namespace)}/workflows/${encodeURIComponent(jobId)}`;
-}
-
 /** What was given as `--address`, if anything. */
 export function addressOption(command: Command): string | undefined {
   const { address } = command.optsWithGlobals<{ address?: string }>();

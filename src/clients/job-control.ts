@@ -1,4 +1,5 @@
 import type {
+  AlertRequest,
   Progress,
   ReconcileRequest,
   TableFailure,
@@ -24,6 +25,8 @@ export interface JobControl {
   cancel(jobId: string): Promise<void>;
   /** Runs the workflow `validateConnector` to its end. `UNAVAILABLE` where no worker takes it in time. */
   validate(request: ValidateRequest): Promise<ValidateResult>;
+  /** Starts the workflow that sends the alert. One that was started before is left alone. */
+  alert(request: AlertRequest): Promise<void>;
   readonly schedules: ScheduleControl;
   close(): Promise<void>;
 }

@@ -7,6 +7,9 @@ import {
 import { ActivityFailure, ApplicationFailure, type Payload } from '@temporalio/common';
 import { CodedError, type CodeName } from '../errors.ts';
 import {
+  ALERT_WORKFLOW,
+  alertSummary,
+  alertWorkflowId,
   type IngestHeartbeat,
   type Progress,
   RECONCILE_WORKFLOW,
@@ -167,6 +170,22 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
           );
         }
         throw error;
+      }
+    },
+
+    async alert(request) {
+      const c = await client();
+      const alert = {
+        workflowId: alertWorkflowId(request.jobId),
+        taskQueue: TASK_QUEUE,
+        args: [request],
+        workflowIdReusePolicy: 'REJECT_DUPLICATE',
+        staticSummary: alertSummary(request),
+      } as const;
+      try {
+        await reachable(() => c.workflow.start(ALERT_WORKFLOW, alert));
+      } catch (error) {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
       }
     },
 

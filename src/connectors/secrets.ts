@@ -15,9 +15,7 @@ import type { ConnectorSpec, ResolvedSpec } from './connector-spec.ts';
  */
 export async function resolveSecrets(spec: ConnectorSpec): Promise<ResolvedSpec> {
   const { secretRef, ...auth } = spec.auth;
-  const local = await resolveAll('properties', spec.properties, async (reference, place) =>
-    reference.startsWith(AWS) ? reference : resolveReference(reference, place),
-  );
+  const local = await resolveLocally(spec.properties);
   const access = accessOf(local);
   const resolve = (reference: string, place: string): Promise<string> => resolveReference(reference, place, { access });
   const [properties, headerHints, authProperties, secret] = await Promise.all([
@@ -31,6 +29,19 @@ export async function resolveSecrets(spec: ConnectorSpec): Promise<ResolvedSpec>
     properties,
     auth: { ...auth, headerHints, properties: authProperties, ...(secret !== undefined && { secret }) },
   };
+}
+
+/** What one more reference of the connector refers to, got at as its secrets are. Throws as `resolveSecrets`. */
+export async function resolveAlso(reference: string, place: string, properties: Properties): Promise<string> {
+  const access = reference.startsWith(AWS) ? accessOf(await resolveLocally(properties)) : {};
+  return resolveReference(reference, place, { access });
+}
+
+/** Without references to Secrets Manager. */
+function resolveLocally(properties: Properties): Promise<Record<string, string>> {
+  return resolveAll('properties', properties, async (reference, place) =>
+    reference.startsWith(AWS) ? reference : resolveReference(reference, place),
+  );
 }
 
 const KEYS = /\.(access-key-id|secret-access-key|session-token)$/;

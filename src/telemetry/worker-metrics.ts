@@ -11,6 +11,8 @@ const GAUGES_EVERY_MS = 10_000;
 interface WorkerMetrics {
   upstreamAnswered(via: string, status: string, seconds: number): void;
   activityFailed(activity: string, code: string): void;
+  /** A webhook was told, or was not; `failed` is tried again, `refused` is not. */
+  alerted(type: string, outcome: 'delivered' | 'failed' | 'refused'): void;
   /** The gauges are not kept any more. */
   stop(): void;
 }
@@ -39,6 +41,11 @@ export function keepWorkerMetrics(meter: MetricMeter): WorkerMetrics {
     undefined,
     'Attempts of activities that failed, by the code of the error',
   );
+  const alerts = meter.createCounter(
+    'reconciler_worker_alerts',
+    undefined,
+    'Attempts at telling webhooks how jobs ended, by what became of them',
+  );
   const stop = keepGauges(meter);
   metrics = {
     upstreamAnswered(via, status, took) {
@@ -46,6 +53,7 @@ export function keepWorkerMetrics(meter: MetricMeter): WorkerMetrics {
       seconds.record(took, { via });
     },
     activityFailed: (activity, code) => failures.add(1, { activity, code }),
+    alerted: (type, outcome) => alerts.add(1, { type, outcome }),
     stop,
   };
   return metrics;

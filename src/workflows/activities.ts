@@ -42,6 +42,19 @@ export function ingestOn({ taskQueue }: { taskQueue?: string }) {
   return proxyActivities<IngestActivities>(ingestOptions(taskQueue));
 }
 
+/**
+ * Telling webhooks, where the connector's references can be resolved. For a day, at last every half an hour; before ingests that wait.
+ */
+export function deliveryOn({ taskQueue = INGEST_TASK_QUEUE }: { taskQueue?: string }) {
+  return proxyActivities<Pick<IngestActivities, 'deliverAlert'>>({
+    taskQueue,
+    startToCloseTimeout: '60s',
+    scheduleToCloseTimeout: '24h',
+    retry: { initialInterval: '2s', backoffCoefficient: 3, maximumInterval: '30m' },
+    priority: { priorityKey: 1 },
+  });
+}
+
 /** Temporal's limit for a summary is 400 bytes. */
 export function withSummary(text: string, { taskQueue }: { taskQueue?: string }): ActivityOptions {
   return { ...ingestOptions(taskQueue), summary: text.length > 120 ? `${text.slice(0, 119)}…` : text };

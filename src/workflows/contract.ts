@@ -14,6 +14,7 @@ export const CONNECTOR_PAUSED = 'CONNECTOR_PAUSED';
 /** Workflow types, as `temporal workflow start --type` names them. */
 export const RECONCILE_WORKFLOW = 'reconcile';
 export const VALIDATE_WORKFLOW = 'validateConnector';
+export const ALERT_WORKFLOW = 'sendAlert';
 
 /** Of a request as JSON, in characters: it stands in inputs of a job's activities, and so in its history again and again. */
 export const LONGEST_REQUEST = 64 * 1024;
@@ -135,6 +136,26 @@ export interface ValidateResult {
   summary: string;
   sampleTables: string[];
 }
+
+/** What a connector's webhook is told. */
+export type AlertType = 'job.failed' | 'job.recovered';
+
+/** Input of the workflow `sendAlert`. Where it goes, and by which key it is signed, is looked up when it is sent. */
+export interface AlertRequest {
+  type: AlertType;
+  jobId: string;
+  connectorName: string;
+  /** Of a recovery: the job whose failure was told. */
+  failedJobId?: string;
+  /** The connector's, if it names one. */
+  taskQueue?: string;
+}
+
+/** Id of the workflow that sends a job's alert: it is sent once, whoever starts it. */
+export const alertWorkflowId = (jobId: string) => `alert-${jobId}`;
+
+/** For people. */
+export const alertSummary = ({ type, connectorName }: AlertRequest) => `${type} of ${connectorName}`.slice(0, 130);
 
 /** Heartbeat details of an ingest: what it has done so far, and where a next attempt goes on. */
 export interface IngestHeartbeat {

@@ -1,2 +1,3 @@
 export { reconcile } from './reconcile.ts';
+export { sendAlert } from './send-alert.ts';
 export { validateConnector } from './validate-connector.ts';

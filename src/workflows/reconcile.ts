@@ -21,6 +21,7 @@ import { historyIsFull } from './history.ts';
 import { type IngestOptions, ingestPack, ingestSingly, inPacks } from './ingest-tables.ts';
 import { type CarriedJob, Job } from './job.ts';
 import { Pool } from './pool.ts';
+import { raiseAlert } from './raise-alert.ts';
 import { validateRequest } from './validate-request.ts';
 
 /**
@@ -242,11 +243,13 @@ async function markMissing(job: Job, input: MissingInput): Promise<number> {
   return outcome.marked;
 }
 
-/** Writes the job's last record and gives the connector back, also when the job was cancelled. */
+/** Writes the job's last record, raises its alert and gives the connector back, also when the job was cancelled. */
 async function end(job: Job, connector: ResolvedConnector | undefined): Promise<void> {
   await CancellationScope.nonCancellable(async () => {
     try {
       await record(job);
+      // Older histories know of none.
+      if (connector?.alerts) await raiseAlert(job.id, connector);
     } finally {
       if (connector) await control.releaseConnector({ connectorId: connector.connectorId, jobId: job.id });
     }

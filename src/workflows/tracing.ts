@@ -46,6 +46,7 @@ export function interceptors(): WorkflowInterceptors {
     outbound: [
       {
         scheduleActivity: (input, next) => next(traced(input)),
+        startChildWorkflowExecution: (input, next) => next(traced(input)),
         continueAsNew: (input, next) => next(traced(input)),
         getLogAttributes: (input, next) => next({ ...input, ...connector() }),
       },

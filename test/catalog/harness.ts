@@ -9,7 +9,7 @@ import { type CatalogClients, connectCatalog } from '../../src/clients/catalog.t
 import type { JobControl, WorkflowStanding } from '../../src/clients/job-control.ts';
 import { CodedError } from '../../src/errors.ts';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
-import type { Progress, ReconcileRequest, TableFailure } from '../../src/workflows/contract.ts';
+import type { AlertRequest, Progress, ReconcileRequest, TableFailure } from '../../src/workflows/contract.ts';
 import { FakeSchedules } from './fake-schedules.ts';
 
 /** Plays Temporal: tests set how workflows stand. */
@@ -18,6 +18,7 @@ export class FakeJobs implements JobControl {
   readonly started: { jobId: string; request: ReconcileRequest; connector: { id: string; name: string } }[] = [];
   readonly standing = new Map<string, WorkflowStanding>();
   readonly progressOf = new Map<string, Progress>();
+  readonly alerts: AlertRequest[] = [];
   readonly cancelled: string[] = [];
   readonly schedules = new FakeSchedules(() => this.#reach());
   down = false;
@@ -56,6 +57,11 @@ export class FakeJobs implements JobControl {
   async validate(request: { connectorId?: string; connectorJson?: string }) {
     this.#reach();
     return { ok: true, summary: `saw ${JSON.stringify(request)}`, sampleTables: ['fx.orders'] };
+  }
+
+  async alert(request: AlertRequest) {
+    this.#reach();
+    this.alerts.push(request);
   }
 
   async close() {}

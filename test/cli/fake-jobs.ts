@@ -72,6 +72,8 @@ export class FakeJobs implements JobControl {
     return this.liveFailures;
   }
 
+  async alert() {}
+
   async cancel(jobId: string): Promise<void> {
     await this.finish(jobId, { state: JobState.JS_CANCELLED, message: 'cancelled' });
   }

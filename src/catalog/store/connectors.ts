@@ -25,6 +25,7 @@ export async function insertConnector(db: Db, connector: Connector): Promise<Con
     state: connectorStateToJSON(connector.state),
     running_job_id: '',
     delete_contents: 0,
+    last_alert: '',
     body: body(connector),
     created_at: now,
     updated_at: now,

@@ -9,6 +9,7 @@ import { migration as coverage } from './migrations/0006-coverage.ts';
 import { migration as droppedPlaces } from './migrations/0007-dropped-places.ts';
 import { migration as stagedGroups } from './migrations/0008-staged-groups.ts';
 import { migration as deletions } from './migrations/0010-deletions.ts';
+import { migration as alerts } from './migrations/0011-alerts.ts';
 
 /** In the order in which they are applied. One that has been released is never changed. */
 const MIGRATIONS: Record<string, Migration> = {
@@ -21,6 +22,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0007-dropped-places': droppedPlaces,
   '0008-staged-groups': stagedGroups,
   '0010-deletions': deletions,
+  '0011-alerts': alerts,
 };
 
 /**

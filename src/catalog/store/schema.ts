@@ -140,6 +140,8 @@ export interface ConnectorRow extends Resource {
   running_job_id: string;
   /** Of one that is being deleted: what it brought in goes too. */
   delete_contents: number;
+  /** What its webhook was told last, as JSON (see due-alert.ts); empty: nothing. */
+  last_alert: string;
   /** proto3 JSON of the Connector without what the other columns hold. */
   body: string;
 }

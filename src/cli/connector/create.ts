@@ -20,6 +20,8 @@ Examples:
       --cron '0 3 * * *' --time-zone Europe/Vienna --jitter 10m
   $ reconciler connector create rest --kind iceberg --uri https://catalog.example.com --destination-catalog main \\
       --auth-scheme oauth2 --secret-ref env:CATALOG_CREDENTIAL --property warehouse=prod
+  $ reconciler connector create watched --kind iceberg --uri file:///some/warehouse --destination-catalog main \\
+      --interval 15m --webhook https://hooks.example.com/lake --webhook-secret env:LAKE_WEBHOOK_KEY
   $ reconciler connector create demo-glue --kind glue --uri glue://eu-west-1 --destination-catalog main
   $ reconciler connector create other-glue --kind glue --property glue.region=eu-west-1 --destination-catalog main \\
       --property glue.id=123456789012 --property client.assume-role.arn=arn:aws:iam::123456789012:role/reader`;

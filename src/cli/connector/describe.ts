@@ -6,6 +6,7 @@ import {
   ScheduleStanding,
 } from '../../generated/reconciler/v1/connectors.ts';
 import { formatName } from '../../names.ts';
+import { isSecretReference } from '../../secrets.ts';
 import { details } from '../details.ts';
 import { NONE, time, word } from '../format.ts';
 import { modeText, snapshotsText } from './taking-options.ts';
@@ -40,6 +41,14 @@ function missingText({ policy }: Connector): string {
   return `${doing}${after}${maxShare === undefined ? '' : `, fail if more than a share of ${maxShare} is gone at once`}`;
 }
 
+/** A reference, or the URL's host: its path is often a secret. */
+function webhookText({ alerts }: Connector): string {
+  const { webhookUrl = '', secretRef = '' } = alerts ?? {};
+  if (webhookUrl === '') return '';
+  const shown = isSecretReference(webhookUrl) ? webhookUrl : `${new URL(webhookUrl).origin}/…`;
+  return `${shown}, ${secretRef === '' ? 'unsigned' : `signed by ${secretRef}`}`;
+}
+
 /** All of a connector that is set, a line each; with its schedule in Temporal, if that is known. */
 export function describeConnector(connector: Connector, schedule?: Schedule): string[] {
   const { auth, policy, source } = connector;
@@ -69,6 +78,7 @@ export function describeConnector(connector: Connector, schedule?: Schedule): st
     ['max parallel', policy?.maxParallel ? String(policy.maxParallel) : undefined],
     ['requests', policy?.maxRequestsPerSecond ? `at most ${policy.maxRequestsPerSecond} a second` : undefined],
     ['task queue', policy?.taskQueue],
+    ['webhook', webhookText(connector)],
     [
       'properties',
       Object.entries(connector.properties)

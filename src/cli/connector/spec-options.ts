@@ -43,6 +43,8 @@ export interface SpecOptions extends TakingOptions {
   missingMaxShare?: number;
   schedule?: boolean;
   taskQueue?: string;
+  webhook?: string;
+  webhookSecret?: string;
   property?: Record<string, string>;
 }
 
@@ -119,6 +121,11 @@ export function addSpecOptions(command: Command, options: { kind: boolean }): Co
     .option('--not-before <time>', 'no scheduled run before this time', time)
     .option('--schedule', 'run by --interval or --cron (default, where one is given)')
     .option('--no-schedule', 'keep it, but do not run by it')
+    .option(
+      '--webhook <url>',
+      'told by POST when a job fails, and when one succeeds again: http(s) URL, or env:NAME, file:/path that hold one',
+    )
+    .option('--webhook-secret <ref>', 'where a worker finds the key that signs it: env:NAME, file:/path, …')
     .option('--property <key=value>', 'option of the connector, such as stats.ndv.enabled=true; repeatable', keyValue);
 }
 
@@ -176,6 +183,8 @@ export function specOf(options: SpecOptions): { connector: DeepPartial<Connector
     ['policy.missing.action', options.missing && MISSING[options.missing as keyof typeof MISSING]],
     ['policy.missing.drop_after_seconds', options.dropAfter],
     ['policy.missing.max_share', options.missingMaxShare],
+    ['alerts.webhook_url', options.webhook],
+    ['alerts.secret_ref', options.webhookSecret],
     ['properties', options.property],
   ];
   const connector: Record<string, unknown> = { ...(options.kind && { kind: kindOf(options.kind) }) };

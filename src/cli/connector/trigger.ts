@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
+import { workflowLink } from '../../clients/workflow-link.ts';
 import { TriggerReconcileResponse } from '../../generated/reconciler/v1/connectors.ts';
-import { workflowLink } from '../address.ts';
 import { patiently, withCatalog } from '../context.ts';
 import { finishWith } from '../job/finish.ts';
 import { followJob } from '../job/follow.ts';

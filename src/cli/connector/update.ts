@@ -14,6 +14,8 @@ Examples:
   $ reconciler connector update lake --state paused
   $ reconciler connector update lake --interval 15m --source-namespace ''
   $ reconciler connector update lake --cron '0 6 * * mon-fri' --cron '0 9 * * sat,sun' --time-zone Europe/Vienna
+  $ reconciler connector update lake --webhook file:/run/secrets/webhook-url --webhook-secret env:LAKE_WEBHOOK_KEY
+  $ reconciler connector update lake --webhook ''
   $ reconciler connector update lake --no-schedule`;
 
 export function addUpdate(group: Command): void {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
+import { workflowLink } from '../../clients/workflow-link.ts';
 import { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
-import { workflowLink } from '../address.ts';
 import { patiently, withCatalog } from '../context.ts';
 import { describeJob } from './describe.ts';
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { workflowLink } from '../address.ts';
+import { workflowLink } from '../../clients/workflow-link.ts';
 import { withCatalog } from '../context.ts';
 import { finishWith } from './finish.ts';
 import { followJob } from './follow.ts';

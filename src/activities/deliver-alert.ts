@@ -1,0 +1,56 @@
+import { workflowLink } from '../clients/workflow-link.ts';
+import { resolveAlso } from '../connectors/secrets.ts';
+import type { Connector } from '../generated/reconciler/v1/connectors.ts';
+import { isSecretReference, rememberOwnSecret } from '../secrets.ts';
+import { workerMetrics } from '../telemetry/worker-metrics.ts';
+import type { AlertRequest } from '../workflows/contract.ts';
+import { alertPayload, FAILURES_TOLD, messageId } from './alert-payload.ts';
+import type { ActivityDeps } from './deps.ts';
+import { describeError, isFinal } from './failures.ts';
+import { postWebhook } from './post-webhook.ts';
+
+/**
+ * Tells the connector's webhook how a job has ended. Address and key are those of now; neither they nor what they refer to leave this
+ * process otherwise.
+ *
+ * @returns what became of it, for people
+ * @throws CodedError as `postWebhook` and `resolveAlso`
+ */
+export async function deliverAlert(deps: ActivityDeps, request: AlertRequest): Promise<string> {
+  const { type, jobId } = request;
+  try {
+    const { job, connector, failures } = await recordsOf(deps, jobId);
+    if (!connector?.alerts?.webhookUrl) return 'not sent: the connector has no webhook any more';
+    const link = deps.temporalUi && workflowLink(deps.temporalUi, jobId);
+    await postWebhook({
+      ...(await receiverOf(connector, connector.alerts)),
+      id: messageId(request),
+      body: alertPayload(request, job, failures, link),
+    });
+  } catch (error) {
+    workerMetrics()?.alerted(type, isFinal(error) ? 'refused' : 'failed');
+    throw error;
+  }
+  workerMetrics()?.alerted(type, 'delivered');
+  deps.logger.info({ type, of: jobId }, 'an alert was delivered');
+  return 'delivered';
+}
+
+async function recordsOf({ catalog: { connectors } }: ActivityDeps, jobId: string) {
+  const job = await connectors.getReconcileJob({ jobId });
+  const connector = await connectors
+    .getConnector({ by: { $case: 'connectorId', value: job.connectorId } })
+    .catch((error) => {
+      if (describeError(error).code === 'NOT_FOUND') return undefined;
+      throw error;
+    });
+  const { failures } = await connectors.listJobFailures({ jobId, pageSize: FAILURES_TOLD });
+  return { job, connector, failures };
+}
+
+async function receiverOf({ properties }: Connector, { webhookUrl, secretRef }: NonNullable<Connector['alerts']>) {
+  const isReference = isSecretReference(webhookUrl);
+  const url = isReference ? await resolveAlso(webhookUrl, 'alerts.webhook_url', properties) : webhookUrl;
+  rememberOwnSecret(url);
+  return { url, ...(secretRef && { secret: await resolveAlso(secretRef, 'alerts.secret_ref', properties) }) };
+}
