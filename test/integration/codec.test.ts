@@ -5,6 +5,7 @@ import proto from '@temporalio/proto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { keyIdOf } from '../../src/clients/payload-codec.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { WebhookReceiver } from '../activities/webhook-receiver.ts';
 import { Processes } from './processes.ts';
 import { freePort, ROOT } from './running-stack.ts';
 
@@ -27,6 +28,7 @@ describe('with a codec', () => {
   let processes: Processes;
   let jobId: string;
   let endpoint: string;
+  let receiver: WebhookReceiver;
 
   beforeAll(async () => {
     const attributes = ['Connector', 'Tenant', 'Mode', 'Outcome'].map((name) => `Reconciler${name}=Keyword`);
@@ -36,13 +38,18 @@ describe('with a codec', () => {
     table(folder, 'hushhush/confidential_bad', 'bad/truncated_metadata');
     await processes.startCatalog(FIRST);
     await processes.startWorker(FIRST);
-    jobId = await processes.trigger(await processes.connect('lake', join(folder, 'wh')));
+    receiver = await WebhookReceiver.start();
+    const alerts = { webhookUrl: receiver.origin };
+    jobId = await processes.trigger(await processes.connect('lake', join(folder, 'wh'), { alerts }));
     const port = await freePort();
     const env = { ...FIRST, TOKEN: 'a-token' };
     await processes.startCodec(env, '--port', String(port), '--token-ref', 'env:TOKEN');
     endpoint = `http://127.0.0.1:${port}`;
   }, 120_000);
-  afterAll(() => processes?.[Symbol.asyncDispose]());
+  afterAll(async () => {
+    await processes?.[Symbol.asyncDispose]();
+    await receiver?.[Symbol.asyncDispose]();
+  });
 
   it('a job fails as it does without one', async () => {
     expect(await processes.ended(jobId)).toMatchObject({ state: JobState.JS_FAILED, tablesChanged: 1n, errors: 1n });
@@ -52,6 +59,11 @@ describe('with a codec', () => {
       .getHandle(jobId)
       .result()
       .catch(() => {});
+    expect(await processes.temporal.workflow.getHandle(`alert-${jobId}`).describe()).toMatchObject({
+      type: 'sendAlert',
+    });
+    await vi.waitFor(() => expect(receiver.received).toHaveLength(1), { timeout: 60_000 });
+    expect(receiver.received[0]!.body).toContain('hushhush.confidential_bad');
   });
 
   it('Temporal learns no name of a table: not in the history, nor anywhere in its database', async () => {

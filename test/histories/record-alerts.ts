@@ -1,0 +1,17 @@
+/**
+ * Records histories of a job whose end is told to a webhook, and of the workflow that tells it, for test/workflows/replay.test.ts:
+ * npx tsx test/histories/record-alerts.ts
+ */
+import { join } from 'node:path';
+import { WebhookReceiver } from '../activities/webhook-receiver.ts';
+import { ROOT, RunningStack } from '../integration/running-stack.ts';
+import { saveHistory } from './save-history.ts';
+
+await using receiver = await WebhookReceiver.start();
+await using stack = await RunningStack.start();
+const alerts = { webhookUrl: receiver.origin };
+const connectorId = await stack.connect('partial', join(ROOT, 'test/fixtures/iceberg/wh'), { alerts });
+const { jobId } = await stack.trigger(connectorId);
+await saveHistory(stack, 'failed-with-alert', jobId);
+await saveHistory(stack, 'alert', `alert-${jobId}`);
+await saveHistory(stack, 'failed-again-without-alert', (await stack.trigger(connectorId)).jobId);
