@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { defaultPayloadConverter } from '@temporalio/common';
 import proto from '@temporalio/proto';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
@@ -13,6 +13,9 @@ const BUNDLE = join(ROOT, 'dist/workflow-bundle.js');
 Runtime.install({ logger: new DefaultLogger('ERROR') });
 
 const read = (file: string) => proto.temporal.api.history.v1.History.decode(readFileSync(join(HISTORIES, file)));
+/** Ids of child workflows are made of it. */
+const workflowIdOf = ({ events }: ReturnType<typeof read>) =>
+  events?.[0]?.workflowExecutionStartedEventAttributes?.workflowId as string;
 
 describe('recorded histories replay', () => {
   beforeAll(() => expect(existsSync(BUNDLE), 'run `npm run build` first').toBe(true));
@@ -21,7 +24,8 @@ describe('recorded histories replay', () => {
   it('has histories', () => expect(files.length).toBeGreaterThan(8));
 
   it.each(files)('%s', async (file) => {
-    await Worker.runReplayHistory({ workflowBundle: { codePath: BUNDLE } }, read(file), basename(file, '.binpb'));
+    const history = read(file);
+    await Worker.runReplayHistory({ workflowBundle: { codePath: BUNDLE } }, history, workflowIdOf(history));
   });
 
   it('in the bundle for workers with a codec', async () => {
@@ -35,7 +39,7 @@ describe('recorded histories replay', () => {
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
     const fields = { ...header?.fields, [TRACE_HEADER]: defaultPayloadConverter.toPayload({ traceparent }) };
     history.events![0]!.workflowExecutionStartedEventAttributes!.header = { fields };
-    await Worker.runReplayHistory({ workflowBundle: { codePath: BUNDLE } }, history, basename(file, '.binpb'));
+    await Worker.runReplayHistory({ workflowBundle: { codePath: BUNDLE } }, history, workflowIdOf(history));
   });
 
   it('notices a workflow that took other steps', async () => {
