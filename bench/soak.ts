@@ -1,0 +1,152 @@
+/**
+ * The soak benchmark: `npm run bench:soak`, or a shorter one: `npm run bench:soak -- --minutes 2`.
+ *
+ * Twenty connectors with made upstreams (test/synthetic) on schedules of five seconds, on a real stack, for ten minutes. The upstreams change
+ * all the time and have faults: tables that are broken, that fail twice, that ask for patience, that are slow, namespaces that may not be
+ * listed now and then. Memory, handles, open workflows and databases are sampled. Says what grows after the warm-up, which is the
+ * first third. Fails where a job came to no end, or handles or workflows are left. Reports on stderr, prints JSON on stdout.
+ */
+import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import Table from 'cli-table3';
+import { JobState, jobStateToJSON } from '../src/generated/reconciler/v1/jobs.ts';
+import { type StackProcess, SyntheticStack } from '../test/synthetic/synthetic-stack.ts';
+import type { SyntheticUpstream } from '../test/synthetic/synthetic-upstream.ts';
+import { cpuSeconds, openHandles, residentMemory } from './process-stats.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '10' },
+    connectors: { type: 'string', default: '20' },
+    /** Seconds. */
+    interval: { type: 'string', default: '5' },
+    tables: { type: 'string', default: '100' },
+    cache: { type: 'string', default: join(homedir(), '.cache', 'reconciler', 'bench') },
+  },
+});
+const minutes = Number(options.minutes);
+const intervalSeconds = Number(options.interval);
+const PROCESSES = ['worker', 'catalog', 'temporal'] as const satisfies StackProcess[];
+/** Samples of a soak. */
+const SAMPLES = 60;
+/** Of its size, over what was measured: less than memory moves by itself. */
+const GROWTH = 0.1;
+
+/** Numbers by name, at one moment. */
+interface Sample {
+  minute: number;
+  values: Record<string, number>;
+}
+
+mkdirSync(options.cache, { recursive: true });
+await using stack = await SyntheticStack.start({ parent: options.cache });
+const connectorIds: string[] = [];
+for (let i = 0; i < Number(options.connectors); i++) {
+  const uri = stack.upstream(`soak-${i}`, upstreamOf(i, 0));
+  const policy = { enabled: true, intervalSeconds: BigInt(intervalSeconds) };
+  connectorIds.push(await stack.connect(`soak-${i}`, uri, { policy }));
+}
+const began = performance.now();
+const samples: Sample[] = [];
+const minute = () => (performance.now() - began) / 60_000;
+for (let round = 1; minute() < minutes; round++) {
+  for (const i of connectorIds.keys()) stack.upstream(`soak-${i}`, upstreamOf(i, round));
+  if (minute() >= (samples.length * minutes) / SAMPLES) samples.push(await sample());
+  await sleep(Math.min(1000, (minutes * 60_000) / SAMPLES));
+}
+samples.push(await sample());
+for (const connectorId of connectorIds) {
+  const connector = { connectorId, policy: { enabled: false } };
+  await stack.catalog.connectors.updateConnector({ connector, updateMask: ['policy.enabled'] });
+}
+while ((await openWorkflows()) > 0 && minute() < minutes + 5) await sleep(1000);
+const last = await sample();
+const jobs = await jobsByState();
+report();
+
+/** Every second connector has no faults: jobs succeed too. A table has a new snapshot every ten rounds or so. */
+function upstreamOf(connector: number, round: number): SyntheticUpstream {
+  const made = { tables: Number(options.tables), namespaces: 5, files: 3, round, changedShare: 0.1 };
+  if (connector % 2 === 0) return made;
+  const faults: SyntheticUpstream['faults'] = [
+    { every: 40, from: 7, code: 'DATA_LOSS' },
+    { every: 20, from: 3, code: 'UNAVAILABLE', times: 2 },
+    { every: 30, from: 5, code: 'RESOURCE_EXHAUSTED', times: 1, retryAfterMs: 500 },
+    { every: 10, from: 1, delayMs: 50 },
+  ];
+  return { ...made, faults, refused: Math.floor(round / 20) % 3 === connector % 3 ? [4] : [] };
+}
+
+async function sample(): Promise<Sample> {
+  const values: Sample['values'] = {};
+  for (const name of PROCESSES) {
+    const pid = stack.pid(name);
+    values[`${name}: memory MiB`] = residentMemory(pid);
+    values[`${name}: open handles`] = openHandles(pid);
+    values[`${name}: CPU s`] = Math.round(cpuSeconds(pid));
+  }
+  values['open workflows'] = await openWorkflows();
+  values['catalog.db MiB'] = sizeOf('catalog.db');
+  values['temporal.db MiB'] = sizeOf('temporal.db');
+  return { minute: minute(), values };
+}
+
+/** Of jobs: schedules are workflows as well, of a namespace division of their own. */
+async function openWorkflows(): Promise<number> {
+  const { count } = await stack.temporal.workflow.count("ExecutionStatus = 'Running' AND WorkflowType = 'reconcile'");
+  return count;
+}
+
+/** With what SQLite keeps beside. */
+function sizeOf(database: string): number {
+  const files = readdirSync(stack.folder).filter((name) => name.startsWith(database));
+  return Math.round(files.reduce((sum, name) => sum + statSync(join(stack.folder, name)).size, 0) / 1024 / 1024);
+}
+
+async function jobsByState(): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  let pageToken = '';
+  do {
+    const page = await stack.catalog.connectors.listReconcileJobs({ pageSize: 1000, pageToken });
+    for (const { state } of page.jobs) counts[jobStateToJSON(state)] = (counts[jobStateToJSON(state)] ?? 0) + 1;
+    pageToken = page.nextPageToken;
+  } while (pageToken);
+  return counts;
+}
+
+/** The median of the slopes between all pairs (Theil–Sen): no single sample moves it. By minute. */
+function slope(points: { minute: number; value: number }[]): number {
+  const slopes = points.flatMap((a, i) => points.slice(i + 1).map((b) => (b.value - a.value) / (b.minute - a.minute)));
+  return slopes.sort((a, b) => a - b)[Math.floor(slopes.length / 2)] ?? Number.NaN;
+}
+
+function report(): void {
+  const warm = samples.filter(({ minute }) => minute >= minutes / 3);
+  const measured = Object.keys(last.values).map((name) => {
+    const values = warm.map(({ values }) => values[name]!);
+    const median = [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+    const aMinute = slope(warm.map(({ minute, values }) => ({ minute, value: values[name]! })));
+    const range = Math.max(...values) - Math.min(...values);
+    // CPU and databases are there to be used.
+    const bounded = !/CPU|\.db/.test(name);
+    const grows = bounded && (aMinute * (minutes * 2)) / 3 > Math.max(GROWTH * median, 3);
+    return { name, first: samples[0]!.values[name]!, median, range, last: last.values[name]!, aMinute, bounded, grows };
+  });
+  const head = ['', 'at first', 'median after warm-up', 'spread', 'at rest', 'a minute', ''];
+  const table = new Table({ head, style: { head: [], border: [] } });
+  for (const { name, first, median, range, last, aMinute, bounded, grows } of measured) {
+    const verdict = !bounded ? '' : grows ? 'GROWS' : 'steady';
+    table.push([name, first, median, range, last, aMinute.toFixed(2), verdict]);
+  }
+  const unfinished = (jobs.JS_QUEUED ?? 0) + (jobs.JS_RUNNING ?? 0);
+  const open = last.values['open workflows'];
+  console.error(table.toString());
+  console.error(`jobs: ${JSON.stringify(jobs)}; open workflows at the end: ${open}`);
+  console.log(JSON.stringify({ minutes, connectors: connectorIds.length, jobs, measured, samples }));
+  if (unfinished > 0 || open !== 0) process.exitCode = 1;
+  if (measured.some(({ name, grows }) => grows && !name.includes('memory'))) process.exitCode = 1;
+  if (!jobs[jobStateToJSON(JobState.JS_SUCCEEDED)]) process.exitCode = 1;
+}
