@@ -100,10 +100,11 @@ async function openWorkflows(): Promise<number> {
   return count;
 }
 
-/** With what SQLite keeps beside. */
+/** With what SQLite keeps beside, which comes and goes. */
 function sizeOf(database: string): number {
   const files = readdirSync(stack.folder).filter((name) => name.startsWith(database));
-  return Math.round(files.reduce((sum, name) => sum + statSync(join(stack.folder, name)).size, 0) / 1024 / 1024);
+  const sizes = files.map((name) => statSync(join(stack.folder, name), { throwIfNoEntry: false })?.size ?? 0);
+  return Math.round(sizes.reduce((sum, size) => sum + size, 0) / 1024 / 1024);
 }
 
 async function jobsByState(): Promise<Record<string, number>> {
