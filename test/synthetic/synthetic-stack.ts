@@ -22,16 +22,19 @@ export class SyntheticStack implements AsyncDisposable {
   readonly temporalAddress: string;
   readonly temporal: Client;
   readonly catalog: ReturnType<typeof connectCatalog>;
+  /** Where the catalog serves `/metrics`, host:port. */
+  readonly metricsAddress: string;
   readonly #processes: Record<StackProcess, ChildProcess>;
 
   private constructor(
-    started: Pick<SyntheticStack, 'folder' | 'temporalAddress' | 'temporal' | 'catalog'>,
+    started: Pick<SyntheticStack, 'folder' | 'temporalAddress' | 'temporal' | 'catalog' | 'metricsAddress'>,
     processes: Record<StackProcess, ChildProcess>,
   ) {
     this.folder = started.folder;
     this.temporalAddress = started.temporalAddress;
     this.temporal = started.temporal;
     this.catalog = started.catalog;
+    this.metricsAddress = started.metricsAddress;
     this.#processes = processes;
   }
 
@@ -43,10 +46,11 @@ export class SyntheticStack implements AsyncDisposable {
     const folder = mkdtempSync(join(parent, 'reconciler-synthetic-'));
     const [temporalPort, catalogPort] = [await freePort(), await freePort()];
     const [temporalAddress, address] = [`127.0.0.1:${temporalPort}`, `127.0.0.1:${catalogPort}`];
+    const metricsAddress = `127.0.0.1:${await freePort()}`;
     const env = { ...process.env, TEMPORAL_ADDRESS: temporalAddress, RECONCILER_ADDRESS: address };
-    const start = (name: StackProcess, command: string, args: string[]) => {
+    const start = (name: StackProcess, command: string, args: string[], more: NodeJS.ProcessEnv = {}) => {
       const log = openSync(join(folder, `${name}.log`), 'a');
-      return spawn(command, args, { env, cwd: ROOT, stdio: ['ignore', log, log, 'ipc'] });
+      return spawn(command, args, { env: { ...env, ...more }, cwd: ROOT, stdio: ['ignore', log, log, 'ipc'] });
     };
     const { cacheDir, temporalCli } = readConfig();
     const processes: Partial<Record<StackProcess, ChildProcess>> = {};
@@ -57,9 +61,8 @@ export class SyntheticStack implements AsyncDisposable {
         ...Object.values(SEARCH_ATTRIBUTES).flatMap(({ name }) => ['--search-attribute', `${name}=Keyword`]),
         ...settings.flatMap((setting) => ['--dynamic-config-value', setting]),
       ]);
-      processes.catalog = start('catalog', process.execPath, [
-        ...[BIN, 'catalog', '--address', address, '--database', join(folder, 'catalog.db')],
-      ]);
+      const args = [BIN, 'catalog', '--address', address, '--database', join(folder, 'catalog.db')];
+      processes.catalog = start('catalog', process.execPath, args, { RECONCILER_METRICS_ADDRESS: metricsAddress });
       const patience = AbortSignal.timeout(120_000);
       await waitUntilServing(temporalAddress, 'temporal.api.workflowservice.v1.WorkflowService', patience);
       await waitUntilServing(address, '', patience);
@@ -69,7 +72,7 @@ export class SyntheticStack implements AsyncDisposable {
       ]);
       await once(processes.worker, 'message', { signal: patience });
       const temporal = new Client({ connection: await Connection.connect({ address: temporalAddress }) });
-      const started = { folder, temporalAddress, temporal, catalog: connectCatalog(address) };
+      const started = { folder, temporalAddress, temporal, catalog: connectCatalog(address), metricsAddress };
       return new SyntheticStack(started, processes as Record<StackProcess, ChildProcess>);
     } catch (error) {
       for (const process of Object.values(processes)) await kill(process);
