@@ -12,6 +12,7 @@ import { refuseDeleting } from './delete-connector.ts';
 import type { ServiceDeps } from './deps.ts';
 import { ago, createDropCalls } from './drop-calls.ts';
 import { createJobStatus } from './job-status.ts';
+import { legibleRecord } from './legible-record.ts';
 import { createRequestCapCalls } from './request-cap.ts';
 import { PageTokens, page, pageSize } from './rpc/page-token.ts';
 import { Checks, invalid, required } from './rpc/violations.ts';
@@ -63,7 +64,8 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
       return {};
     },
 
-    async recordJob(request) {
+    async recordJob(given) {
+      const request = legibleRecord(given);
       const job = required(request.job, 'job');
       checkRecord(job, request);
       const { before, stored } = await db.transaction().execute(async (trx) => {
@@ -206,7 +208,6 @@ function checkRecord(job: ReconcileJob, request: RecordJobRequest): void {
   const checks = new Checks();
   checks.id(job.jobId, 'job.job_id');
   checks.that(job.state !== JobState.JS_UNSPECIFIED, 'job.state', 'is required');
-  checks.text(job.message, 'job.message', { max: 1024 * 1024 });
   for (const counter of JOB_COUNTERS) {
     checks.count(job[counter], `job.${counter.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`);
   }
@@ -216,16 +217,9 @@ function checkRecord(job: ReconcileJob, request: RecordJobRequest): void {
   checks.text(job.requestJson, 'job.request_json', { max: 2 * 1024 * 1024 });
   const { failures, changes } = request;
   checks.that(changes.length <= MOST, 'changes', `has ${changes.length} entries, at most ${MOST} are allowed`);
-  for (const [index, change] of changes.entries()) {
-    checks.text(change.name, `changes[${index}].name`, { max: 8192 });
-    checks.text(change.destination, `changes[${index}].destination`, { max: 8192 });
-    checks.text(change.reason, `changes[${index}].reason`, { max: 8192 });
-  }
   checks.that(failures.length <= MOST, 'failures', `has ${failures.length} entries, at most ${MOST} are allowed`);
   for (const [index, failure] of failures.entries()) {
-    checks.text(failure.table, `failures[${index}].table`, { max: 8192 });
     checks.text(failure.code, `failures[${index}].code`, { min: 1, max: 100 });
-    checks.text(failure.message, `failures[${index}].message`, { max: 64 * 1024 });
     checks.timestamp(failure.failedAt, `failures[${index}].failed_at`);
   }
   checks.done();

@@ -61,6 +61,23 @@ describe('RecordJob', () => {
       await failure(reconciliation.recordJob({ job: { jobId: 'j', state: JobState.JS_RUNNING }, failures })),
     ).toMatchObject(refusal('INVALID_ARGUMENT', 'at most 1000'));
   });
+
+  it('takes whatever upstreams put into names and causes', async () => {
+    const { connectors, reconciliation } = catalog.clients;
+    const { connectorId } = await connector();
+    const long = 'x'.repeat(10_000);
+    const job = { jobId: 'odd', connectorId, state: JobState.JS_FAILED, message: 'not JSON: \0', phase: '\0' };
+    const failures = [
+      { table: 'n."a\0b"', code: 'DATA_LOSS', message: "unexpected token '\0'" },
+      { table: long, code: 'INTERNAL', message: long },
+    ];
+    expect(await reconciliation.recordJob({ job, failures })).toMatchObject({ message: 'not JSON: \u{fffd}' });
+    const stored = (await connectors.listJobFailures({ jobId: 'odd' })).failures;
+    expect(stored).toMatchObject([
+      { table: 'n."a\u{fffd}b"', message: "unexpected token '\u{fffd}'" },
+      { table: `${long.slice(0, 8191)}…`, message: `${long.slice(0, 8191)}…` },
+    ]);
+  });
 });
 
 describe('destinations', () => {

@@ -19,6 +19,8 @@ const truncate: Damage = (file) => truncateSync(file, Math.floor(readFileSync(fi
 const empty: Damage = (file) => writeFileSync(file, '');
 const random: Damage = (file) =>
   writeFileSync(file, Buffer.from(Array.from({ length: 4096 }, (_, i) => (i * 7919 + 13) % 256)));
+/** As a file that was made long enough, but not written, is after a power cut. */
+const zeros: Damage = (file) => writeFileSync(file, Buffer.alloc(readFileSync(file).length));
 const edit =
   (from: RegExp, to: string): Damage =>
   (file) => {
@@ -41,6 +43,7 @@ const DAMAGED: Record<string, [string, Damage]> = {
   metadata_truncated: [newest, truncate],
   metadata_empty: [newest, empty],
   metadata_random: [newest, random],
+  metadata_zeros: [newest, zeros],
   metadata_wrong_type: [newest, edit(/"snapshots":\[/, '"snapshots":7,"was":[')],
   metadata_wrong_id: [newest, edit(/"current-snapshot-id":\d+/, '"current-snapshot-id":"none"')],
   metadata_bad_schema: [newest, edit(/"type":"long"/, '"type":{"type":"list"}')],
