@@ -11,7 +11,7 @@ import { getJob, hasEnded, putFailures, putJob } from './store/jobs.ts';
  * A job that was recorded this short a while ago may not be in Temporal yet: another catalog service, or one before a
  * restart, can be between the record and the start.
  */
-const START_GRACE_MS = 30_000;
+const START_GRACE_MS = 60_000;
 
 /** What became of a workflow that is closed in Temporal, and of whose end there is no record: that comes before the workflow closes. */
 const LOST: Record<Exclude<WorkflowStanding, 'RUNNING'>, { state: JobState; message: string }> = {

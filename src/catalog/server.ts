@@ -12,6 +12,7 @@ import { currentTracing } from '../telemetry/tracing.ts';
 import { createDeletions } from './delete-connector.ts';
 import type { ServiceDeps } from './deps.ts';
 import { readDescriptorSet } from './descriptor-set.ts';
+import { createLostJobs } from './lost-jobs.ts';
 import { type CatalogMetrics, createCatalogMetrics } from './metrics.ts';
 import { createJobObserver } from './observe-jobs.ts';
 import { errorMiddleware } from './rpc/error-middleware.ts';
@@ -68,6 +69,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
   const schedules = createScheduleKeeper({ db, jobs: temporal.get, logger });
   const parts = { db, database, logger, jobs: temporal.get, schedules, purge: purge.kick, observeJob };
   const deletions = createDeletions(parts);
+  const lostJobs = createLostJobs(parts);
   const deps: ServiceDeps = { ...parts, deletions };
   try {
     await db.deleteFrom('replacement_files').execute();
@@ -87,6 +89,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
       for (const name of ['', ...SERVICE_NAMES]) health.setStatus('unhealthy', name);
       await drain(server, logger);
       deletions.stop();
+      lostJobs.stop();
       schedules.stop();
       await purge.stop();
       await temporal.close();
@@ -102,6 +105,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
     };
   } catch (error) {
     await closeAside(aside);
+    lostJobs.stop();
     schedules.stop();
     await purge.stop();
     await database.close();

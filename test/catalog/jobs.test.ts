@@ -153,6 +153,24 @@ describe('jobs', () => {
     expect((await connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } })).runningJobId).toBe('');
   });
 
+  it('that were lost are brought to their end though nobody asks about them', async () => {
+    const { connectorId } = await create();
+    const { jobId } = await catalog.clients.connectors.triggerReconcile({ connectorId });
+    await catalog.clients.reconciliation.claimConnector({ connectorId, jobId });
+    const waiting = await catalog.clients.connectors.triggerReconcile({ connectorId });
+    catalog.jobs.standing.set(jobId, 'TERMINATED');
+    await catalog.restart();
+    const holder = async () =>
+      (await catalog.clients.connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } }))
+        .runningJobId;
+    await expect.poll(holder, { timeout: 30_000 }).toBe('');
+    const { jobs } = await catalog.clients.connectors.listReconcileJobs({ connectorId });
+    expect(jobs.map((job) => [job.jobId, job.state])).toEqual([
+      [waiting.jobId, JobState.JS_QUEUED],
+      [jobId, JobState.JS_FAILED],
+    ]);
+  });
+
   it('that Temporal does not know get time to start, then count as failed', async () => {
     const { connectors, reconciliation } = catalog.clients;
     const { connectorId } = await create();
