@@ -1,6 +1,9 @@
 import type { ActivityDeps } from './deps.ts';
 
-/** Writes the destination's resolved ids back to the connector, where they are not there yet. */
+/**
+ * Writes the destination's resolved ids back to the connector, where they are not there yet. Where it names another destination by now, the
+ * next job binds that.
+ */
 export async function bindDestination(
   deps: ActivityDeps,
   input: { connectorId: string; catalogId: string; namespaceId: string },
@@ -10,6 +13,8 @@ export async function bindDestination(
     by: { $case: 'connectorId', value: connectorId },
   });
   if (destination?.catalogId === catalogId && destination.namespaceId === namespaceId) return;
+  const now = await deps.catalog.reconciliation.ensureDestination({ connectorId });
+  if (now.catalogId !== catalogId || now.namespaceId !== namespaceId) return;
   await deps.catalog.reconciliation.bindDestination({
     connectorId,
     destination: { ...destination, catalogId, namespaceId },

@@ -1,0 +1,34 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { bindDestination } from '../../src/activities/bind-destination.ts';
+import { ensureDestination } from '../../src/activities/ensure-destination.ts';
+import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
+import { activityDeps } from './activity-deps.ts';
+import { MemoryUpstream } from './memory-upstream.ts';
+
+let catalog: TestCatalog;
+beforeAll(async () => {
+  catalog = await TestCatalog.start();
+});
+afterAll(() => catalog[Symbol.asyncDispose]());
+
+it('binds what the connector says, and not where a job has written that it no longer names', async () => {
+  const deps = activityDeps(catalog, new MemoryUpstream());
+  const { connectors } = catalog.clients;
+  const destination = { catalogName: 'bound', namespacePath: ['a'] };
+  const { connectorId } = await connectors.createConnector({ connector: connectorSpec({ destination }) });
+  const stored = async () =>
+    (await connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } })).destination;
+  const first = await ensureDestination(deps, { connectorId });
+  await connectors.updateConnector({
+    connector: { connectorId, destination: { catalogName: 'bound', namespacePath: ['b'] } },
+    updateMask: ['destination'],
+  });
+  await bindDestination(deps, { connectorId, ...first });
+  expect(await stored()).toMatchObject({ namespacePath: ['b'], namespaceId: '' });
+
+  const second = await ensureDestination(deps, { connectorId });
+  expect(second.namespaceId).not.toBe(first.namespaceId);
+  const { catalogId, namespaceId } = second;
+  await bindDestination(deps, { connectorId, catalogId, namespaceId });
+  expect(await stored()).toMatchObject({ namespacePath: ['b'], catalogId, namespaceId });
+});
