@@ -28,7 +28,7 @@ export async function ingestPack(
   tables: TableRef[],
   left: TableRef[],
 ): Promise<void> {
-  if (tables.length === 1) return ingestOne(job, pool, options, tables[0]!);
+  if (tables.length === 1) return ingestOne(job, pool, options, tables[0]!, left);
   const label = `${text(tables[0]!)} … ${text(tables.at(-1)!)} (${tables.length} tables)`;
   job.begin(label);
   let again = tables;
@@ -69,12 +69,18 @@ export async function ingestSingly(
       left.push(...tables.slice(i));
       return;
     }
-    await ingestOne(job, pool, options, table);
+    await ingestOne(job, pool, options, table, left);
   }
 }
 
-/** Ingests one table. Its failure, after its retries, is counted and the job goes on. */
-async function ingestOne(job: Job, pool: Pool, options: IngestOptions, table: TableRef): Promise<void> {
+/** Ingests one table. Its failure, after its retries, is counted and the job goes on. Groups without room go to the next run, by `left`. */
+async function ingestOne(
+  job: Job,
+  pool: Pool,
+  options: IngestOptions,
+  table: TableRef,
+  left: TableRef[],
+): Promise<void> {
   const label = text(table);
   job.begin(label);
   try {
@@ -94,6 +100,10 @@ async function ingestOne(job: Job, pool: Pool, options: IngestOptions, table: Ta
       if (times > SPLITS) throw ApplicationFailure.nonRetryable(splitInVain(split.snapshotId), 'ABORTED');
       splits.set(split.snapshotId, times);
       await ingestGroups(job, pool, { ...options, table }, split);
+      if (historyIsFull()) {
+        left.push(table);
+        return;
+      }
     }
   } catch (error) {
     if (!isCancellation(error)) job.failed(label, error);
@@ -105,7 +115,7 @@ async function ingestOne(job: Job, pool: Pool, options: IngestOptions, table: Ta
 /** A history holds what a split costs only while it is short; past that the snapshots that are left come in one activity each. */
 const maySplit = () => !historyIsFull();
 
-/** Brings in the groups of a split snapshot, several at once. The first that fails ends it; those that are in stay. */
+/** Brings in groups of a split snapshot, several at once, while the history has room. The first that fails ends it; those that are in stay. */
 async function ingestGroups(
   job: Job,
   pool: Pool,
@@ -123,7 +133,7 @@ async function ingestGroups(
       failure ??= error;
     }
   });
-  await pool.within(tasks, { most: GROUPS_AT_ONCE, goesOn: () => failure === undefined });
+  await pool.within(tasks, { most: GROUPS_AT_ONCE, goesOn: () => failure === undefined && !historyIsFull() });
   // The table is not what it was: it is looked at anew.
   const anew =
     failure instanceof ActivityFailure &&

@@ -4,6 +4,7 @@ import { mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
+import type { SplitSize } from '../../src/activities/ingest/staged-groups.ts';
 import { connectCatalog } from '../../src/clients/catalog.ts';
 import { SEARCH_ATTRIBUTES } from '../../src/clients/search-attributes.ts';
 import { readConfig } from '../../src/config.ts';
@@ -41,13 +42,26 @@ export class SyntheticStack implements AsyncDisposable {
   /**
    * @param parent should be on a disk: the databases lie there
    * @param settings Temporal's dynamic configuration, `name=value`
+   * @param splitSize of the worker
    */
-  static async start({ parent = tmpdir(), settings = [] as string[] } = {}): Promise<SyntheticStack> {
+  static async start({
+    parent = tmpdir(),
+    settings = [],
+    splitSize,
+  }: {
+    parent?: string;
+    settings?: string[];
+    splitSize?: SplitSize;
+  } = {}): Promise<SyntheticStack> {
     const folder = mkdtempSync(join(parent, 'reconciler-synthetic-'));
     const [temporalPort, catalogPort] = [await freePort(), await freePort()];
     const [temporalAddress, address] = [`127.0.0.1:${temporalPort}`, `127.0.0.1:${catalogPort}`];
     const metricsAddress = `127.0.0.1:${await freePort()}`;
-    const env = { ...process.env, TEMPORAL_ADDRESS: temporalAddress, RECONCILER_ADDRESS: address };
+    const env = {
+      ...process.env,
+      ...{ TEMPORAL_ADDRESS: temporalAddress, RECONCILER_ADDRESS: address },
+      SYNTHETIC_SPLIT: JSON.stringify(splitSize ?? null),
+    };
     const start = (name: StackProcess, command: string, args: string[], more: NodeJS.ProcessEnv = {}) => {
       const log = openSync(join(folder, `${name}.log`), 'a');
       return spawn(command, args, { env: { ...env, ...more }, cwd: ROOT, stdio: ['ignore', log, log, 'ipc'] });

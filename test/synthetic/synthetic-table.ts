@@ -1,6 +1,8 @@
 import type {
+  ChangeRange,
   FileChange,
   FileChangeBatch,
+  FileChangesOptions,
   LiveFileCounts,
   SnapshotDescriptor,
   TableDescriptor,
@@ -64,9 +66,25 @@ export class SyntheticTable implements TableReader {
     }
   }
 
-  async *fileChanges(snapshotId: bigint, { base }: { base?: bigint } = {}): AsyncIterable<FileChangeBatch> {
+  /** Each file is a part by itself. */
+  async changeRanges(
+    _snapshotId: bigint,
+    { base, size, most }: { base?: bigint; size: number; most: number },
+  ): Promise<ChangeRange[]> {
+    const each = base === undefined ? 1 : 2;
+    const files = Math.max(1, Math.ceil(size / each), Math.ceil(this.#files / most));
+    return Array.from({ length: Math.ceil(this.#files / files) }, (_, i) => {
+      const [from, to] = [i * files, Math.min((i + 1) * files, this.#files)];
+      return { from, to, changes: (to - from) * each };
+    });
+  }
+
+  async *fileChanges(
+    snapshotId: bigint,
+    { base, from = 0, to = this.#files }: FileChangesOptions = {},
+  ): AsyncIterable<FileChangeBatch> {
     const changes: FileChange[] = [];
-    for (let file = 0; file < this.#files; file++) {
+    for (let file = from; file < to; file++) {
       if (base !== undefined) changes.push({ kind: 'removed', path: this.#path(base, file) });
       changes.push({
         kind: 'added',
@@ -95,7 +113,7 @@ export class SyntheticTable implements TableReader {
         addedSnapshotId: snapshotId,
       });
     }
-    yield { changes };
+    yield { changes, position: to };
   }
 
   async liveFileCounts(): Promise<LiveFileCounts> {

@@ -1,6 +1,6 @@
 /**
  * A worker of the built code whose upstreams are made ones: `node --import tsx test/synthetic/worker.ts`, with the variables of
- * `reconciler worker`.
+ * `reconciler worker`; and SYNTHETIC_SPLIT, a `SplitSize`.
  */
 import { pino } from 'pino';
 import { SyntheticConnector } from './synthetic-connector.ts';
@@ -15,6 +15,7 @@ const logger = pino({ name: 'worker', level: config.logLevel });
 const worker = await startWorker({
   config,
   logger,
+  splitSize: JSON.parse(process.env.SYNTHETIC_SPLIT ?? 'null') ?? undefined,
   openConnector: async ({ uri }) => new SyntheticConnector(uri, CodedError),
 });
 process.once('SIGTERM', () => worker.shutdown());
