@@ -21,6 +21,7 @@ import { timeCalls, traceCalls } from './rpc/observe-middleware.ts';
 import { createScheduleKeeper } from './schedule-keeper.ts';
 import { addServices, SERVICE_NAMES } from './services.ts';
 import { type Database, openDatabase } from './store/database.ts';
+import { lockDatabase } from './store/database-lock.ts';
 import { createPurge } from './store/purge.ts';
 
 export interface CatalogOptions {
@@ -54,11 +55,17 @@ const DRAIN_MS = 10_000;
  * Starts the catalog service.
  *
  * @throws CodedError UNAVAILABLE where an address cannot be listened on or the database cannot be opened,
- *   FAILED_PRECONDITION where a newer version has written the database
+ *   FAILED_PRECONDITION where a newer version has written the database, or another service serves it
  */
 export async function startCatalog(options: CatalogOptions): Promise<RunningCatalog> {
   const { logger } = options;
-  const database = await openDatabase(options.databaseFile);
+  const lock = await lockDatabase(options.databaseFile, {
+    onWait: () => logger.warn({ database: options.databaseFile }, 'waits for another catalog service to end'),
+  });
+  const database = await openDatabase(options.databaseFile).catch((error) => {
+    lock.release();
+    throw error;
+  });
   const purge = createPurge(database.db, logger);
   const temporal = lazyJobs(options.jobs);
   const metrics = options.metricsAddress === undefined ? undefined : createCatalogMetrics(database);
@@ -95,6 +102,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
       await temporal.close();
       await closeAside(aside);
       await database.close();
+      lock.release();
       logger.info({ address }, 'catalog service has stopped');
     };
     return {
@@ -109,6 +117,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
     schedules.stop();
     await purge.stop();
     await database.close();
+    lock.release();
     throw error;
   }
 }

@@ -9,6 +9,7 @@ import { HealthDefinition } from 'nice-grpc-server-health';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { startCatalog } from '../../src/catalog/server.ts';
+import { lockDatabase } from '../../src/catalog/store/database-lock.ts';
 import { Sqlite } from '../../src/catalog/store/sqlite.ts';
 import { CatalogsDefinition } from '../../src/generated/reconciler/v1/catalogs.ts';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
@@ -28,6 +29,30 @@ describe('the catalog service', () => {
     expect(await table.paths(1)).toEqual(['a', 'b']);
     await table.send({ snapshotId: 2, changes: [added({ filePath: 'd' })], expected: { data: 4 } });
     expect(await table.paths(2)).toEqual(['a', 'b', 'c', 'd']);
+  });
+
+  it('is the only one that serves its database, and waits for one that stops', async () => {
+    const catalog = await TestCatalog.start();
+    await expect(lockDatabase(catalog.file, { waitMs: 0 })).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: `database ${catalog.file} is served by another catalog service on this machine. Use that one, stop it, or name another --database.`,
+    });
+    let stopped: Promise<void> | undefined;
+    const second = { address: '127.0.0.1:0', databaseFile: catalog.file, jobs: new FakeJobs(), logger };
+    const logs = pino(
+      { level: 'warn' },
+      {
+        write: (line: string) => {
+          expect(JSON.parse(line).msg).toBe('waits for another catalog service to end');
+          stopped ??= catalog.stop();
+        },
+      },
+    );
+    const next = await startCatalog({ ...second, logger: logs });
+    expect(stopped).toBeDefined();
+    await next.stop();
+    (await lockDatabase(catalog.file, { waitMs: 0 })).release();
+    await catalog[Symbol.asyncDispose]();
   });
 
   it('removes what a stopped service had begun to delete', async () => {
