@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Client } from '@temporalio/client';
+import type { PayloadCodec } from '@temporalio/common';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Logger } from 'pino';
@@ -12,7 +13,7 @@ import { requestGates } from './activities/request-gate.ts';
 import { sharedSources } from './activities/shared-sources.ts';
 import { type CatalogClients, connectCatalog } from './clients/catalog.ts';
 import { openPayloadCodec } from './clients/payload-codec.ts';
-import { hasSearchAttributes } from './clients/search-attributes-registered.ts';
+import { describeNamespace, hasSearchAttributes } from './clients/search-attributes-registered.ts';
 import { connectTemporal } from './clients/temporal.ts';
 import { temporalJobControl } from './clients/temporal-jobs.ts';
 import type { Config } from './config.ts';
@@ -42,8 +43,8 @@ export interface RunningWorker {
  *
  * @param options.ingestQueues task queues of ingests; without any the common one
  * @param options.openConnector opens upstreams; without it, after their kind
- * @throws CodedError UNAVAILABLE where Temporal cannot be reached, or an address of `config` cannot be listened on; that of a
- *   codec key which cannot be read
+ * @throws CodedError UNAVAILABLE where Temporal cannot be reached, or an address of `config` cannot be listened on; NOT_FOUND without the
+ *   namespace; that of a codec key which cannot be read. Nothing keeps the process alive then
  */
 export async function startWorker(options: {
   config: Config;
@@ -55,11 +56,10 @@ export async function startWorker(options: {
   const { config, logger, openConnector: openOne = openConnector, splitSize } = options;
   const ingestQueues = [...new Set(options.ingestQueues ?? [INGEST_TASK_QUEUE])];
   installRuntime({ logger, metricsAddress: config.metricsAddress });
-  const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
+  const { namespace = 'default' } = loadClientConnectConfig();
   const codec = await openPayloadCodec(config.codecKeys);
-  const client: Client = await connectTemporal(codec);
-  const connection = await NativeConnection.connect(connectionOptions);
-  const catalog = connectCatalog(config.address);
+  const workers: Worker[] = [];
+  const { client, connection, catalog, close } = await connectAll(config, codec, workers);
   const gateOf = requestGates(catalog);
   const open: ActivityDeps['openFresh'] = (spec) =>
     openOne(spec, { localRoots: config.localRoots, ...(spec.cappedId && { gate: gateOf(spec.cappedId) }) });
@@ -85,30 +85,30 @@ export async function startWorker(options: {
     sinks: tracingSinks(),
     workerDeploymentOptions: deploymentOf(config, logger),
   } satisfies WorkerOptions | object;
-  const workers = await Promise.all([
-    Worker.create({
+  const specs: WorkerOptions[] = [
+    {
       ...common,
       ...workflowCode(codec !== undefined),
       taskQueue: TASK_QUEUE,
       activities: createControlActivities(deps),
-    }),
-    ...ingestQueues.map((taskQueue) =>
-      Worker.create({
-        ...common,
-        taskQueue,
-        activities: createIngestActivities(deps),
-        maxConcurrentActivityTaskExecutions: Math.ceil(INGESTS / ingestQueues.length),
-      }),
-    ),
-  ]);
+    },
+    ...ingestQueues.map((taskQueue) => ({
+      ...common,
+      taskQueue,
+      activities: createIngestActivities(deps),
+      maxConcurrentActivityTaskExecutions: Math.ceil(INGESTS / ingestQueues.length),
+    })),
+  ];
+  try {
+    for (const spec of specs) workers.push(await Worker.create(spec));
+  } catch (error) {
+    await close();
+    throw error;
+  }
 
   const shutdown = () => {
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
   };
-  const health =
-    config.healthAddress === undefined
-      ? undefined
-      : await serveHealth(config.healthAddress, readiness(workers, client, catalog));
   return {
     async run() {
       try {
@@ -122,20 +122,52 @@ export async function startWorker(options: {
           ),
         );
       } finally {
-        await health?.close();
-        catalog.close();
-        await connection.close();
-        await client.connection.close();
+        await close();
       }
     },
     shutdown,
   };
 }
 
+/**
+ * Connections to Temporal and the catalog, and what answers probes; `close` ends all of them. Where one fails none stays: it would keep a
+ * process alive that does nothing.
+ */
+async function connectAll(config: Config, codec: PayloadCodec | undefined, workers: readonly Worker[]) {
+  const opened: (() => Promise<void> | void)[] = [];
+  const close = async () => {
+    for (const end of opened.splice(0).reverse()) {
+      try {
+        await end();
+      } catch {
+        // A worker that never ran has the connection still, which keeps no process alive.
+      }
+    }
+  };
+  try {
+    const client = await connectTemporal(codec);
+    opened.push(() => client.connection.close());
+    await describeNamespace(client);
+    const connection = await NativeConnection.connect(loadClientConnectConfig().connectionOptions);
+    opened.push(() => connection.close());
+    const catalog = connectCatalog(config.address);
+    opened.push(() => catalog.close());
+    if (config.healthAddress !== undefined) {
+      const health = await serveHealth(config.healthAddress, readiness(workers, client, catalog));
+      opened.push(() => health.close());
+    }
+    return { client, connection, catalog, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
 /** A worker that has lost Temporal or the catalog takes part again by itself: it is alive, and not ready. */
-function readiness(workers: Worker[], client: Client, catalog: CatalogClients): Record<string, Check> {
+function readiness(workers: readonly Worker[], client: Client, catalog: CatalogClients): Record<string, Check> {
   return {
     async polling() {
+      if (workers.length === 0) throw new Error('the worker starts');
       const idle = workers.filter((worker) => worker.getState() !== 'RUNNING');
       if (idle.length > 0) throw new Error(idle.map(({ options }) => `${options.taskQueue} is not polled`).join(', '));
     },

@@ -64,7 +64,7 @@ export interface SetUp {
  */
 export async function registerSearchAttributes(client: Client): Promise<SetUp> {
   const { namespace } = client.options;
-  const retentionSeconds = await retentionOf(client);
+  const { retentionSeconds } = await describeNamespace(client);
   const { missing, wrong } = await standing(client);
   if (wrong.length > 0) {
     throw new CodedError(
@@ -80,10 +80,15 @@ export async function registerSearchAttributes(client: Client): Promise<SetUp> {
   };
 }
 
-async function retentionOf({ connection, options: { namespace } }: Client): Promise<number> {
+/**
+ * What is to be known of the client's namespace.
+ *
+ * @throws CodedError NOT_FOUND that says how to make it
+ */
+export async function describeNamespace({ connection, options: { namespace } }: Client) {
   try {
     const { config } = await connection.workflowService.describeNamespace({ namespace });
-    return Number(config?.workflowExecutionRetentionTtl?.seconds ?? 0);
+    return { retentionSeconds: Number(config?.workflowExecutionRetentionTtl?.seconds ?? 0) };
   } catch (error) {
     if (!isGrpcServiceError(error) || Number(error.code) !== NOT_FOUND) throw error;
     throw new CodedError(

@@ -73,3 +73,12 @@ it('a namespace that is not there, and a Temporal that is not, are said', async 
   expect(away.code).toBe(3);
   expect(away.stderr).toContain('127.0.0.1:1');
 }, 60_000);
+
+it('a worker that cannot start says why, and ends', async () => {
+  const none = await processes.cli(['worker'], { TEMPORAL_NAMESPACE: 'nowhere' });
+  expect(none.code).toBe(1);
+  expect(none.stderr).toMatch(/^error: Temporal has no namespace nowhere. Make it/);
+  const taken = await processes.cli(['worker'], { RECONCILER_HEALTH_ADDRESS: processes.temporalAddress });
+  expect(taken.code).toBe(3);
+  expect(taken.stderr).toMatch(/^error: RECONCILER_HEALTH_ADDRESS=\S+ cannot be listened on/);
+}, 60_000);
