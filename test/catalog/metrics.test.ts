@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobFailureKind, JobState, JobTrigger } from '../../src/generated/reconciler/v1/jobs.ts';
 import { scrape, sum } from '../telemetry/samples.ts';
 import { connectorSpec, failure, TestCatalog } from './harness.ts';
@@ -79,9 +80,30 @@ describe('metrics of the catalog', () => {
 
     await record(connector, { state: JobState.JS_FAILED, startedAt: ago(30), finishedAt: ago(20) });
     expect(await standing()).toMatchObject({ lag: expect.closeTo(7200, -3), failed: 1 });
+    // What somebody tries with one table makes nothing good, and breaks nothing.
+    const tried = '{"connector":"c","scope":{"table":"t"}}';
+    await record(connector, { createdAt: ago(-1), ...good, finishedAt: ago(10), requestJson: tried });
+    await record(connector, { createdAt: ago(-2), ...good, finishedAt: ago(10), dryRun: true });
+    expect(await standing()).toMatchObject({ failed: 1 });
+    await record(connector, {
+      createdAt: ago(-3),
+      ...good,
+      finishedAt: ago(9),
+      requestJson: '{"connector":"c","retryOf":"job-2"}',
+    });
+    expect(await standing()).toMatchObject({ failed: 0 });
+    await record(connector, { createdAt: ago(-4), state: JobState.JS_FAILED, finishedAt: ago(8), requestJson: tried });
+    await record(connector, { createdAt: ago(-5), state: JobState.JS_FAILED, finishedAt: ago(8), dryRun: true });
+    expect(await standing()).toMatchObject({ failed: 0 });
 
     await record(connector, { state: JobState.JS_QUEUED, createdAt: ago(500) });
     expect((await standing()).of('unattended_seconds')).toBeGreaterThanOrEqual(500);
+    const { connectorId } = connector;
+    const setState = (state: ConnectorState) =>
+      catalog.clients.connectors.updateConnector({ connector: { connectorId, state }, updateMask: ['state'] });
+    await setState(ConnectorState.CONNECTOR_STATE_PAUSED);
+    expect((await standing()).of('unattended_seconds')).toBe(0);
+    await setState(ConnectorState.CONNECTOR_STATE_ACTIVE);
     await record(connector, { state: JobState.JS_RUNNING, startedAt: ago(10) });
     const now = await standing();
     expect([now.of('unattended_seconds'), now.of('queued_jobs'), now.running]).toEqual([0, 1, 1]);

@@ -10,9 +10,11 @@ export interface ConnectorStanding {
   goodSince: number;
   /** 0 where it has no schedule by interval, or it does not run now. */
   intervalSeconds: number;
+  /** Of a run that was not narrowed, or a retry of one. */
   lastFailed: boolean;
   running: number;
   queued: number;
+  /** Of a connector that is paused or being deleted nobody is to take up any. */
   oldestQueuedAt?: number;
 }
 
@@ -40,6 +42,9 @@ export async function connectorStandings(db: Kysely<Schema>): Promise<ConnectorS
         jobs
           .select('j.state')
           .where('j.state', 'in', ['JS_SUCCEEDED', 'JS_FAILED'])
+          .where('j.dry_run', '=', 0)
+          // Nor is it one that somebody tried a part with; a retry takes all that had failed.
+          .where('j.request_json', 'not like', '%"scope":%')
           .orderBy('j.created_at', 'desc')
           .limit(1)
           .as('lastState'),
@@ -59,15 +64,18 @@ export async function connectorStandings(db: Kysely<Schema>): Promise<ConnectorS
     })
     .where('c.tenant_id', '=', TENANT)
     .execute();
-  return rows.map((row) => ({
-    name: row.name,
-    goodSince: row.goodAt ?? row.createdAt,
-    intervalSeconds: row.state === 'CONNECTOR_STATE_ACTIVE' ? intervalOf(row.body) : 0,
-    lastFailed: row.lastState === 'JS_FAILED',
-    running: Number(row.running),
-    queued: Number(row.queued),
-    ...(row.oldestQueuedAt != null && { oldestQueuedAt: row.oldestQueuedAt }),
-  }));
+  return rows.map((row) => {
+    const active = row.state === 'CONNECTOR_STATE_ACTIVE';
+    return {
+      name: row.name,
+      goodSince: row.goodAt ?? row.createdAt,
+      intervalSeconds: active ? intervalOf(row.body) : 0,
+      lastFailed: row.lastState === 'JS_FAILED',
+      running: Number(row.running),
+      queued: Number(row.queued),
+      ...(active && row.oldestQueuedAt != null && { oldestQueuedAt: row.oldestQueuedAt }),
+    };
+  });
 }
 
 function intervalOf(body: string): number {
