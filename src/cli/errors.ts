@@ -82,7 +82,16 @@ function describeCall(error: ClientError, address: string): Failure {
       exitCode: EXIT.UNREACHABLE,
     };
   }
-  return { message: error.details || `${error.path}: ${code}`, hint: HINTS[code], exitCode: exitCodeOf(code) };
+  return {
+    message: error.details || `${error.path}: ${code}`,
+    hint: hintOf(code, error.details),
+    exitCode: exitCodeOf(code),
+  };
+}
+
+function hintOf(code: string | undefined, details: string): string | undefined {
+  const [, what] = (code === 'NOT_FOUND' && /^(connector|job) /.exec(details)) || [];
+  return what ? `\`reconciler ${what} list\` shows those that are there` : HINTS[code ?? ''];
 }
 
 const HINTS: Record<string, string | undefined> = {

@@ -24,7 +24,7 @@ import type { JobControl, WorkflowStanding } from './job-control.ts';
 import { jobLabels } from './job-labels.ts';
 import { isUnanswered, reachable } from './reachable.ts';
 import { temporalSchedules } from './temporal-schedules.ts';
-import { unservedQueue } from './unserved-queue.ts';
+import { noWorkerText, unservedQueue } from './unserved-queue.ts';
 
 /** How long a query waits for a worker before the recorded progress is taken instead. */
 const QUERY_DEADLINE_MS = 1_500;
@@ -122,7 +122,7 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
         const unserved = await c.withDeadline(Date.now() + QUERY_DEADLINE_MS, () =>
           unservedQueue(c, pendingActivities),
         );
-        if (unserved) progress.phase = `waiting, since no worker polls task queue '${unserved}'`;
+        if (unserved) progress.phase = noWorkerText(unserved);
         return progress;
       } catch {
         return undefined;

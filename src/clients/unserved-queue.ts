@@ -1,4 +1,6 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+import { shellWord } from '../names.ts';
+import { INGEST_TASK_QUEUE, TASK_QUEUE } from '../workflows/contract.ts';
 
 /** A worker asks anew at the latest every minute; Temporal remembers for five who asked. */
 const POLLED_WITHIN_S = 90;
@@ -15,6 +17,12 @@ export async function unservedQueue(client: Client, pending: PendingActivities):
     if (name !== '' && !(await isPolled(client, name))) return name;
   }
   return undefined;
+}
+
+/** What a job waits for, and what to do. The common queue is served by a worker without options. */
+export function noWorkerText(queue: string): string {
+  const option = queue === INGEST_TASK_QUEUE || queue === TASK_QUEUE ? '' : ` --task-queue ${shellWord(queue)}`;
+  return `waiting, since no worker polls task queue '${queue}': start one with reconciler worker${option}`;
 }
 
 async function isPolled(client: Client, name: string): Promise<boolean> {

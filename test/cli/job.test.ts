@@ -128,6 +128,6 @@ it('fails with 1 for a job that is not there', async () => {
   for (const command of ['get', 'watch', 'cancel']) {
     const { code, stderr } = await cli.run('job', command, 'no-such-job');
     expect({ command, code }).toEqual({ command, code: 1 });
-    expect(stderr).toMatch(/^error: .*no-such-job/m);
+    expect(stderr).toMatch(/^error: .*no-such-job.*\nhint: `reconciler job list` shows those that are there/);
   }
 });

@@ -1,5 +1,5 @@
 import { Writable } from 'node:stream';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { Pace } from '../../src/cli/job/pace.ts';
 import { progressView } from '../../src/cli/job/progress-view.ts';
 import { JobState, ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
@@ -63,6 +63,24 @@ it('tells how many tables there will be, and each failure above the bar', () => 
   view.end();
   expect(text()).toContain('10 of 40 tables');
   expect(text()).toContain('failed: sales.orders: DATA_LOSS: broken\\x1b[2J\n');
+});
+
+it('tells the time left, and that it will be more while tables are still found', () => {
+  vi.useFakeTimers({ toFake: ['performance', 'Date'] });
+  try {
+    const told = (tablesExpected: bigint) => {
+      const { stream, text } = screen();
+      const view = progressView(stream);
+      view.show(job(100n, 0n, { tablesExpected }));
+      vi.advanceTimersByTime(5_000);
+      view.show(job(100n, 50n, { tablesExpected }));
+      return text().trim().split('\n').at(-1);
+    };
+    expect(told(0n)).toMatch(/50 of 100 tables found, .*, 10 tables\/s, at least 5.0s left$/);
+    expect(told(200n)).toMatch(/50 of 200 tables, .*, 10 tables\/s, 15.0s left$/);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 it('takes the pace of the last quarter of a minute', () => {

@@ -91,7 +91,7 @@ it('a connector with a task queue is read by the workers of that queue alone', a
   // The worker that is there runs its workflow, and nobody reads its upstream.
   await expect
     .poll(async () => (await jobOf(jobId)).message, POLL)
-    .toBe("waiting, since no worker polls task queue 'far'");
+    .toBe("waiting, since no worker polls task queue 'far': start one with reconciler worker --task-queue far");
   const far = await stack.startWorker({}, '--task-queue', 'far');
   await expect.poll(async () => (await jobOf(jobId)).state, POLL).toBe(JobState.JS_SUCCEEDED);
 

@@ -38,11 +38,12 @@ function amounts(job: ReconcileJob): string {
   return parts.join(', ');
 }
 
-/** `42 tables/s, 1m20s left`; what cannot be told yet is left out. */
-function paceText(pace: Pace, done: number, total: number): string {
+/** `42 tables/s, 1m20s left`; what cannot be told yet is left out. While tables are still being found there will be more to do. */
+function paceText(pace: Pace, { done, total, counting }: ReturnType<typeof tables>): string {
   const rate = pace.rate();
   if (rate === undefined) return '';
-  const left = rate > 0 && total > done ? `, ${duration(((total - done) / rate) * 1000)} left` : '';
+  const least = counting ? 'at least ' : '';
+  const left = rate > 0 && total > done ? `, ${least}${duration(((total - done) / rate) * 1000)} left` : '';
   return `${rate < 10 ? rate.toFixed(1) : count(Math.round(rate))} tables/s${left}`;
 }
 
@@ -67,9 +68,10 @@ function bar(stream: NodeJS.WriteStream): ProgressView {
   let shown: { total: number; done: number; payload: object } | undefined;
   return {
     show(job) {
-      const { done, total, counting } = tables(job);
+      const now = tables(job);
+      const { done, total, counting } = now;
       pace.add(done);
-      const speed = paceText(pace, done, total);
+      const speed = paceText(pace, now);
       const payload = {
         tables: `${count(done)} of ${count(total)} tables${counting ? ' found' : ''}${speed && `  ${speed}`}`,
         amounts: amounts(job),
@@ -103,13 +105,14 @@ function linesOn(stream: NodeJS.WriteStream): ProgressView {
   return {
     show(job) {
       if (job.finishedAt) return;
-      const { done, total, counting } = tables(job);
+      const now = tables(job);
+      const { done, total, counting } = now;
       pace.add(done);
       const phase = phaseOf(job);
       const parts = [`${count(done)} of ${count(total)} tables${counting ? ' found' : ''}`, amounts(job)];
       const line = total === 0 ? phase : `${phase}: ${parts.join(', ')}`;
       if (phase === last.phase && (line === last.line || Date.now() - last.at < LINE_EVERY_MS)) return;
-      const speed = paceText(pace, done, total);
+      const speed = paceText(pace, now);
       stream.write(`${line}${speed && total > 0 ? `, ${speed}` : ''}\n`);
       last = { phase, line, at: Date.now() };
     },
