@@ -1,8 +1,11 @@
 import { activityInfo } from '@temporalio/activity';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
+import type { UpstreamTable } from '../generated/reconciler/v1/reconciliation.ts';
 import { activeConnector } from './active-connector.ts';
 import { type BoundOne, boundOnes } from './bound-ones.ts';
 import type { ActivityDeps } from './deps.ts';
+import { type Change, ChangeList, count } from './dry-run/change-list.ts';
+import { goneChange } from './dry-run/gone-change.ts';
 import { type Heart, withHeart } from './heart.ts';
 import { goneUpstream, listingOf } from './mark-missing.ts';
 import { missingRules } from './missing-rules.ts';
@@ -16,6 +19,7 @@ export interface DropInput extends Pick<TakingInput, 'mode'> {
   refused?: boolean;
   /** Views were listed. */
   views?: boolean;
+  dryRun?: boolean;
 }
 
 export interface DropOutcome {
@@ -46,19 +50,22 @@ export async function dropGone(deps: ActivityDeps, input: DropInput): Promise<Dr
   return withHeart(`Dropping what is gone from ${connector.uri}`, async ({ beat, signal }) => {
     const heart = { signal, beat: () => beat({ dropped }) };
     await using source = await openSource(deps, connector);
+    const changes = input.dryRun ? new ChangeList(deps, connector) : undefined;
     for (const what of views ? (['tables', 'views'] as const) : (['tables'] as const)) {
       const list = listingOf(source, what);
       // With a single table selected nothing is listed.
       if (!list || connector.source?.table) continue;
       const ones = boundOnes(deps, connector, what, dropAfterSeconds);
-      for await (const { gone } of goneUpstream(ones, { what, refused, list }, heart)) {
+      const listOther = changes && views ? listingOf(source, what === 'tables' ? 'views' : 'tables') : undefined;
+      for await (const { gone } of goneUpstream(ones, { what, refused, list, listOther }, heart)) {
         signal.throwIfAborted();
-        if (gone.length > 0) dropped[what] += await drop(deps, connector, what, gone);
+        if (gone.length > 0) dropped[what] += await drop(deps, connector, what, gone, changes);
       }
     }
-    await dropSnapshots(deps, connector, heart, (snapshots) => {
+    await dropSnapshots(deps, connector, heart, changes, (snapshots) => {
       dropped.snapshots += snapshots;
     });
+    await changes?.flush();
     return { ...dropped, upstreamRequests: requestsMade(source.usage) };
   });
 }
@@ -68,7 +75,12 @@ async function drop(
   connector: Connector,
   what: 'tables' | 'views',
   gone: readonly BoundOne[],
+  changes: ChangeList | undefined,
 ): Promise<number> {
+  if (changes) {
+    for (const one of gone) await changes.add(goneChange(connector, what, one, 'DROP', 'missing for long enough'));
+    return gone.length;
+  }
   const ids = gone.map(({ id }) => id);
   const { dropped } = await catalog.reconciliation.dropMissing({
     connectorId: connector.connectorId,
@@ -82,8 +94,12 @@ async function dropSnapshots(
   { catalog }: ActivityDeps,
   connector: Connector,
   heart: Heart,
+  changes: ChangeList | undefined,
   onDropped: (snapshots: number) => void,
 ): Promise<void> {
+  /** Of a dry run: a page may end in the middle of a table. */
+  let told: { upstream?: UpstreamTable; snapshots: number } | undefined;
+  const tell = async () => told && changes?.add(snapshotsChange(connector, told.upstream, told.snapshots));
   let pageToken = '';
   do {
     heart.signal.throwIfAborted();
@@ -92,9 +108,23 @@ async function dropSnapshots(
       expiredForSeconds: missingRules(connector).dropAfterSeconds,
       pageSize: SNAPSHOTS,
       pageToken,
+      dryRun: changes !== undefined,
     });
-    for (const { snapshots } of tables) onDropped(Number(snapshots));
+    for (const { upstream, snapshots } of tables) {
+      onDropped(Number(snapshots));
+      if (JSON.stringify(told?.upstream) !== JSON.stringify(upstream)) {
+        await tell();
+        told = { upstream, snapshots: 0 };
+      }
+      if (told) told.snapshots += Number(snapshots);
+    }
     heart.beat();
     pageToken = nextPageToken;
   } while (pageToken);
+  await tell();
+}
+
+function snapshotsChange(connector: Connector, upstream: UpstreamTable | undefined, snapshots: number): Change {
+  const reason = `${count(snapshots, 'snapshot')} expired for long enough`;
+  return { ...goneChange(connector, 'tables', { upstream }, 'DROP', reason), kind: 'SNAPSHOTS' };
 }

@@ -1,5 +1,7 @@
 import { countBound } from './bound-ones.ts';
 import type { ActivityDeps } from './deps.ts';
+import { ChangeList } from './dry-run/change-list.ts';
+import { newNamespace } from './ingest/destination-namespaces.ts';
 
 /** Where a run's tables go, and what the connector has brought there before. */
 export interface Destination {
@@ -15,11 +17,21 @@ export interface Destination {
  *
  * @throws FAILED_PRECONDITION that says what differs, where an id and a name do not agree
  */
-export async function ensureDestination(deps: ActivityDeps, input: { connectorId: string }): Promise<Destination> {
-  const { connectorId } = input;
+export async function ensureDestination(
+  deps: ActivityDeps,
+  { connectorId, dryRun }: { connectorId: string; dryRun?: boolean },
+): Promise<Destination> {
   const { connectors, reconciliation } = deps.catalog;
   const connector = await connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } });
-  const { catalogId, namespaceId } = await reconciliation.ensureDestination({ connectorId });
+  const ensured = await reconciliation.ensureDestination({ connectorId, dryRun });
+  const { catalogId, namespaceId } = ensured;
+  if (dryRun) {
+    const changes = new ChangeList(deps, connector);
+    const [kind, action, name] = ['CATALOG', 'CREATE', [changes.catalogName]] as const;
+    if (ensured.catalogMade) await changes.add({ kind, action, name, destination: [], reason: 'not there yet' });
+    if (ensured.namespaceMade) await changes.add(newNamespace(ensured.namespacePath));
+    await changes.flush();
+  }
   const { count: tables } = await countBound(deps, connector, 'tables');
   const { count: views } = await countBound(deps, connector, 'views');
   return { catalogId, namespaceId, before: { tables, views } };

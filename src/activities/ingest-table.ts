@@ -4,6 +4,7 @@ import type { IngestHeartbeat, ReconcileScope, TableOutcome } from '../workflows
 import { activeConnector } from './active-connector.ts';
 import type { ActivityDeps } from './deps.ts';
 import { tableText } from './destination.ts';
+import { ChangeList } from './dry-run/change-list.ts';
 import { withHeart } from './heart.ts';
 import { bringIn } from './ingest/bring-in.ts';
 import { DestinationNamespaces } from './ingest/destination-namespaces.ts';
@@ -18,6 +19,7 @@ export interface IngestInput extends TakingInput {
   scope?: ReconcileScope;
   /** The caller brings in the groups of a big snapshot in activities of their own, and then asks for the table again. */
   split?: boolean;
+  dryRun?: boolean;
 }
 
 /**
@@ -29,8 +31,9 @@ export async function ingestTable(deps: ActivityDeps, input: IngestInput): Promi
   return withHeart(`Table ${tableText(input.table)}`, async (heart) => {
     const connector = await activeConnector(deps, input.connectorId);
     await using source = await openSource(deps, connector);
-    const namespaces = new DestinationNamespaces(deps, connector);
+    const changes = input.dryRun ? new ChangeList(deps, connector) : undefined;
+    const namespaces = new DestinationNamespaces(deps, connector, changes);
     const split = input.split ? (deps.splitSize ?? SPLIT) : undefined;
-    return bringIn({ deps, connector, source, heart, resume, namespaces, ...input, split });
+    return bringIn({ deps, connector, source, heart, resume, namespaces, changes, ...input, split });
   });
 }

@@ -3,6 +3,7 @@ import type { TableRef } from '../connectors/spi.ts';
 import type { IngestHeartbeat, ReconcileScope, TableOutcome } from '../workflows/contract.ts';
 import { activeCheck, activeConnector, isPaused } from './active-connector.ts';
 import type { ActivityDeps } from './deps.ts';
+import { ChangeList } from './dry-run/change-list.ts';
 import { asksToComeAgain, describeError, isCatalogAway } from './failures.ts';
 import { withHeart } from './heart.ts';
 import { bringIn } from './ingest/bring-in.ts';
@@ -19,6 +20,7 @@ export interface IngestPackInput extends TakingInput {
   scope?: ReconcileScope;
   /** As in `IngestInput`. */
   split?: boolean;
+  dryRun?: boolean;
 }
 
 /**
@@ -32,7 +34,8 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
   try {
     return await withHeart(`A pack of ${input.tables.length} tables`, async (heart) => {
       const connector = await activeConnector(deps, input.connectorId);
-      const namespaces = new DestinationNamespaces(deps, connector);
+      const changes = input.dryRun ? new ChangeList(deps, connector) : undefined;
+      const namespaces = new DestinationNamespaces(deps, connector, changes);
       await using source = await openSource(deps, connector);
       const check = activeCheck(deps, input.connectorId);
       working = heart.signal;
@@ -57,6 +60,7 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
               ...input,
               table,
               namespaces,
+              changes,
               split: input.split ? (deps.splitSize ?? SPLIT) : undefined,
             }),
           );

@@ -13,6 +13,11 @@ const NAMES_PAGE = 1000;
 export interface NameListing extends Listing<{ name: string }> {
   /** The run has told of namespaces that may not be listed: they are passed over. */
   refused?: boolean;
+  /**
+   * Of a dry run: lists the names of the other kind. A table whose name a view has by now (or the other way round) has given way to it in
+   * a run that writes, and is neither there nor gone.
+   */
+  listOther?: Listing<{ name: string }>['list'];
 }
 
 /** Undefined where the upstream has none of these. */
@@ -98,7 +103,11 @@ export async function* goneUpstream(
 /** All names of a namespace; none where the namespace itself is gone, undefined where they may not be listed. */
 async function namesThere(path: NamespacePath, listing: NameListing, heart: Heart): Promise<Set<string> | undefined> {
   try {
-    return await listAllNames(path, listing, NAMES_PAGE, () => heart.beat());
+    const names = await listAllNames(path, listing, NAMES_PAGE, () => heart.beat());
+    if (!listing.listOther) return names;
+    const other = { what: listing.what, list: listing.listOther };
+    for (const name of await listAllNames(path, other, NAMES_PAGE, () => heart.beat())) names.add(name);
+    return names;
   } catch (error) {
     if (error instanceof CodedError && error.code === 'NOT_FOUND' && path.length > 0) return new Set();
     if (error instanceof CodedError && error.code === 'PERMISSION_DENIED' && listing.refused) return undefined;

@@ -1,6 +1,9 @@
+import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import { activeConnector } from './active-connector.ts';
-import { type BoundTables, boundOnes, countBound } from './bound-ones.ts';
+import { type BoundOne, type BoundTables, boundOnes, countBound } from './bound-ones.ts';
 import type { ActivityDeps } from './deps.ts';
+import { ChangeList } from './dry-run/change-list.ts';
+import { goneChange } from './dry-run/gone-change.ts';
 import { withHeart } from './heart.ts';
 import { listingOf, markMissing } from './mark-missing.ts';
 import { missingRules } from './missing-rules.ts';
@@ -12,6 +15,8 @@ export interface MissingInput extends Pick<TakingInput, 'mode'> {
   connectorId: string;
   /** Of views, not of tables. */
   views?: boolean;
+  /** The run has brought in views. */
+  viewsListed?: boolean;
   /** What the run has listed, if all of it was bound: where the same is bound now, none can be gone. */
   bound?: BoundTables;
   /** The run has told of namespaces that may not be listed: they are passed over. */
@@ -20,10 +25,13 @@ export interface MissingInput extends Pick<TakingInput, 'mode'> {
   before?: number;
   /** However many are gone. */
   allowMissing?: boolean;
+  dryRun?: boolean;
 }
 
 export interface MissingOutcome {
   marked: number;
+  /** Of a dry run: of these, so many would be dropped at once. */
+  dropped?: number;
   upstreamRequests?: number;
 }
 
@@ -35,9 +43,9 @@ export interface MissingOutcome {
  * @throws CodedError FAILED_PRECONDITION, with nothing marked, where more are gone than the connector lets go at once
  */
 export async function reconcileMissing(deps: ActivityDeps, input: MissingInput): Promise<MissingOutcome> {
-  const { connectorId, views, bound, refused, before, allowMissing } = input;
+  const { connectorId, views, viewsListed, bound, refused, before, allowMissing } = input;
   const connector = await activeConnector(deps, connectorId);
-  const { action, maxShare } = missingRules(connector);
+  const { action, maxShare, dropAfterSeconds } = missingRules(connector);
   // With a single table selected nothing is listed: when it is gone, bringing it in says so.
   if (connector.source?.table || action === 'KEEP') return { marked: 0 };
   if (takingOf(connector, input).mode === 'CAPTURE_ONLY') return { marked: 0 };
@@ -52,7 +60,32 @@ export async function reconcileMissing(deps: ActivityDeps, input: MissingInput):
     if (!list) return { marked: 0 };
     const most = { share: allowMissing ? undefined : maxShare, before, connectorName: connector.displayName };
     const ones = boundOnes(deps, connector, what);
-    const marked = await markMissing(ones, { what, refused, list }, most, (gone) => ones.mark(gone), heart);
-    return { marked, upstreamRequests: requestsMade(source.usage) };
+    const atOnce = action === 'DROP' && dropAfterSeconds === 0n;
+    const changes = input.dryRun ? new ChangeList(deps, connector) : undefined;
+    const mark = changes ? (gone: BoundOne[]) => tell(changes, connector, what, gone, atOnce) : ones.mark;
+    const listOther =
+      input.dryRun && (views || viewsListed) ? listingOf(source, views ? 'tables' : 'views') : undefined;
+    const marked = await markMissing(ones, { what, refused, list, listOther }, most, mark, heart);
+    await changes?.flush();
+    const dropped = input.dryRun && atOnce ? { dropped: marked } : {};
+    return { marked, ...dropped, upstreamRequests: requestsMade(source.usage) };
   });
+}
+
+/** What would be marked. @returns how many */
+async function tell(
+  changes: ChangeList,
+  connector: Connector,
+  what: 'tables' | 'views',
+  gone: readonly BoundOne[],
+  atOnce: boolean,
+): Promise<number> {
+  const reason = 'its namespace does not list it any more';
+  for (const one of gone) {
+    const [action, why] = atOnce
+      ? (['DROP', `${reason}, and it is dropped at once`] as const)
+      : (['MARK_MISSING', reason] as const);
+    await changes.add(goneChange(connector, what, one, action, why));
+  }
+  return gone.length;
 }

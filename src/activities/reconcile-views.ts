@@ -5,6 +5,7 @@ import type { ReconcileScope, TableFailure, ViewsHeartbeat, ViewsOutcome } from 
 import { activeCheck, activeConnector, isPaused } from './active-connector.ts';
 import type { ActivityDeps } from './deps.ts';
 import { destinationOf, namespaceText, scopeTakes } from './destination.ts';
+import { ChangeList } from './dry-run/change-list.ts';
 import { listFailed } from './failed-ones.ts';
 import { withHeart } from './heart.ts';
 import { bringInViews, viewText } from './ingest/bring-in-views.ts';
@@ -26,6 +27,7 @@ export interface ViewsInput extends TakingInput {
   cursor?: WalkCursor;
   /** What the workflow has counted so far; the failures of views are recorded with it. */
   record: JobRecord;
+  dryRun?: boolean;
 }
 
 /** Views a page: what an attempt that broke off has to do again. */
@@ -59,6 +61,7 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
       const takes = scopeTakes(input.scope);
       const filter = nameFilter(connector.source);
       const check = activeCheck(deps, input.connectorId);
+      const changes = input.dryRun ? new ChangeList(deps, connector) : undefined;
       while (done.cursor && takesViews(source, connector, input)) {
         await check();
         const walked: Walked<ViewRef> = await (input.retryOf
@@ -67,7 +70,10 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
         const { items: views, refused: refusedOnes, cursor } = walked;
         const taken = views.filter((view) => filter.takes(view) && takes(destinationOf(connector, view)));
         const refused = refusedOnes.filter(({ path }) => filter.mayHold(path));
-        const { changed, failures } = await bringInViews({ deps, connector, source, full: input.full, heart }, taken);
+        const { changed, failures } = await bringInViews(
+          { deps, connector, source, full: input.full, heart, changes },
+          taken,
+        );
         const failed: TableFailure[] = failures.map(({ view, code, message }) => ({
           table: viewText(view),
           code,

@@ -58,7 +58,7 @@ export function createDropCalls({ db, purge }: ServiceDeps): DropCalls {
       const filter = [connectorId, String(expiredForSeconds)];
       const after = tokens.decode(request.pageToken, filter);
       await getConnector(db, connectorId);
-      const expired = await listExpired(db, connectorId, ago(expiredForSeconds) ?? 0, size + 1, after);
+      const expired = await listExpired(db, connectorId, ago(expiredForSeconds) ?? 0, size + 1, { after, dryRun });
       const { items, last } = page(expired, size);
       const gone: ExpiredSnapshot[] = [];
       for (const one of items) {

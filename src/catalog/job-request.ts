@@ -20,6 +20,7 @@ export function requestOf(connector: Connector, trigger: TriggerReconcileRequest
     ...(snapshots ? { snapshots } : {}),
     ...(mode ? { mode } : {}),
     ...(trigger.fullRescan ? { full: true } : {}),
+    ...(trigger.dryRun ? { dryRun: true } : {}),
     ...(trigger.allowMissing ? { allowMissing: true } : {}),
     ...(Object.keys(scope).length > 0 ? { scope } : {}),
   };

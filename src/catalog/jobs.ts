@@ -17,6 +17,7 @@ import { checkSelection } from './selection-checks.ts';
 import { createJobStarter } from './start-jobs.ts';
 import { getConnector } from './store/connectors.ts';
 import { requestHash } from './store/idempotency.ts';
+import { listChanges } from './store/job-changes.ts';
 import * as store from './store/jobs.ts';
 
 const jobTokens = new PageTokens('ListReconcileJobs', z.object({ createdAt: z.number(), jobId: z.string() }));
@@ -116,7 +117,7 @@ export function createJobCalls(deps: ServiceDeps): JobCalls {
       const size = pageSize(request.pageSize);
       const after = changeTokens.decode(request.pageToken, request.jobId);
       await store.getJob(db, request.jobId);
-      const { items, last } = page(await store.listChanges(db, request.jobId, size + 1, after), size);
+      const { items, last } = page(await listChanges(db, request.jobId, size + 1, after), size);
       const cursor = last && { kind: jobChangeKindToJSON(last.kind), name: last.name };
       return { changes: items, nextPageToken: cursor ? changeTokens.encode(cursor, request.jobId) : '' };
     },
@@ -135,7 +136,6 @@ const MAX_PATHS = 1000;
 
 function checkTrigger(request: TriggerReconcileRequest): void {
   const checks = new Checks();
-  checks.that(!request.dryRun, 'dry_run', 'is not built yet');
   checks.id(request.connectorId, 'connector_id');
   const paths = request.destinationNamespacePaths;
   const field = 'destination_namespace_paths';

@@ -110,7 +110,8 @@ export function createCatalogMetrics({ db }: Pick<Database, 'db'>): CatalogMetri
       const connector = after.connectorId === '' ? '' : after.connectorName;
       const trigger = short(jobTriggerToJSON(after.trigger), 'JOB_TRIGGER_');
       const more = (field: CounterField) => Math.max(0, Number(after[field]) - Number(before?.[field] ?? 0));
-      for (const { counter, of } of outcomes) {
+      // What a dry run counts has not happened.
+      for (const { counter, of } of after.dryRun ? [] : outcomes) {
         for (const [outcome, field] of of) counter.inc({ connector, outcome }, more(field));
       }
       for (const { counter, of } of sums) counter.inc({ connector }, more(of));

@@ -12,7 +12,7 @@ import { refuseDeleting } from './delete-connector.ts';
 import type { ServiceDeps } from './deps.ts';
 import { ago, createDropCalls } from './drop-calls.ts';
 import { createJobStatus } from './job-status.ts';
-import { legibleRecord } from './legible-record.ts';
+import { legibleChange, legibleRecord } from './legible-record.ts';
 import { createRequestCapCalls } from './request-cap.ts';
 import { PageTokens, page, pageSize } from './rpc/page-token.ts';
 import { Checks, invalid, required } from './rpc/violations.ts';
@@ -21,8 +21,10 @@ import { ensureTable, markTablesMissing } from './store/bound-tables.ts';
 import { getConnector, setRunningJob, updateConnector } from './store/connectors.ts';
 import { ensureCatalog, ensureNamespace } from './store/destination.ts';
 import { dueAlert } from './store/due-alert.ts';
-import { findJob, getJob, hasEnded, putChanges, putFailures, putJob } from './store/jobs.ts';
+import { putChanges } from './store/job-changes.ts';
+import { findJob, getJob, hasEnded, putFailures, putJob } from './store/jobs.ts';
 import { getNamespace } from './store/namespaces.ts';
+import { transaction } from './store/transaction.ts';
 import { checkSchema } from './table-checks.ts';
 import { createUpstreamViewCalls } from './upstream-views.ts';
 
@@ -72,7 +74,6 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
         const before = await findJob(trx, job.jobId);
         const stored = await putJob(trx, job);
         await putFailures(trx, job.jobId, request.failures);
-        await putChanges(trx, job.jobId, request.changes);
         return { before, stored };
       });
       deps.observeJob(before, stored, request.failures);
@@ -89,6 +90,17 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
       return { type: alert?.type ?? '', failedJobId: alert?.failedJobId ?? '' };
     },
 
+    async recordJobChanges({ jobId, changes }) {
+      const checks = new Checks();
+      checks.id(jobId, 'job_id');
+      checks.that(changes.length <= MOST, 'changes', `has ${changes.length} entries, at most ${MOST} are allowed`);
+      checks.done();
+      await db.transaction().execute(async (trx) => {
+        await putChanges(trx, await getJob(trx, jobId), changes.map(legibleChange));
+      });
+      return {};
+    },
+
     async ensureDestination(request) {
       const checks = new Checks();
       checks.id(request.connectorId, 'connector_id');
@@ -97,15 +109,18 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
       const catalogName = request.destination?.catalogName ?? '';
       if (catalogName !== '') checks.name(catalogName, 'destination.catalog_name', 255);
       checks.done();
-      return db.transaction().execute(async (trx) => {
+      return transaction(db, request.dryRun, async (trx) => {
         const connector = await getConnector(trx, request.connectorId);
         const destination = request.destination ?? connector.destination ?? DestinationTarget.create();
-        const catalog = await ensureCatalog(trx, destination, connector);
-        const namespace = await ensureNamespace(trx, destination, catalog, connector, request.namespacePath);
+        const { catalog, catalogMade } = await ensureCatalog(trx, destination, connector);
+        const sourcePath = request.namespacePath;
+        const { namespace, namespaceMade } = await ensureNamespace(trx, destination, catalog, connector, sourcePath);
         return {
           catalogId: catalog.catalogId,
           namespaceId: namespace?.namespaceId ?? '',
           namespacePath: namespace?.path ?? [],
+          catalogMade,
+          namespaceMade,
         };
       });
     },
@@ -137,13 +152,13 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
       checks.text(request.location, 'location', { max: 8192 });
       for (const [index, schema] of request.schemas.entries()) checkSchema(checks, schema, `schemas[${index}]`);
       checks.done();
-      const { table, hasSnapshots, emptied } = await db.transaction().execute(async (trx) => {
+      const ensured = await transaction(db, request.dryRun, async (trx) => {
         const connector = await getConnector(trx, request.connectorId);
         const namespace = await getNamespace(trx, request.namespaceId);
         return ensureTable(trx, request, upstream, connector, namespace);
       });
-      if (emptied) purge();
-      return { table, hasSnapshots };
+      if (ensured.emptied && !request.dryRun) purge();
+      return ensured;
     },
 
     async listBoundTables(request) {
@@ -215,8 +230,7 @@ function checkRecord(job: ReconcileJob, request: RecordJobRequest): void {
   checks.timestamp(job.startedAt, 'job.started_at');
   checks.timestamp(job.finishedAt, 'job.finished_at');
   checks.text(job.requestJson, 'job.request_json', { max: 2 * 1024 * 1024 });
-  const { failures, changes } = request;
-  checks.that(changes.length <= MOST, 'changes', `has ${changes.length} entries, at most ${MOST} are allowed`);
+  const { failures } = request;
   checks.that(failures.length <= MOST, 'failures', `has ${failures.length} entries, at most ${MOST} are allowed`);
   for (const [index, failure] of failures.entries()) {
     checks.text(failure.code, `failures[${index}].code`, { min: 1, max: 100 });

@@ -8,6 +8,7 @@ import { listBound, lookupBound } from './store/bound-names.ts';
 import { markViewsMissing, putUpstreamView } from './store/bound-views.ts';
 import { getConnector } from './store/connectors.ts';
 import { getNamespace } from './store/namespaces.ts';
+import { transaction } from './store/transaction.ts';
 import { checkView } from './view-checks.ts';
 
 const tokens = new PageTokens('ListBoundViews', z.object({ pathKey: z.string(), name: z.string() }));
@@ -45,13 +46,13 @@ export function createUpstreamViewCalls({ db, purge }: ServiceDeps): ViewCalls {
       checks.id(view.namespaceId, 'view.namespace_id');
       checks.name(view.name, 'view.name');
       checkView(checks, view, FIELDS);
-      const { viewId, changed, emptied } = await db.transaction().execute(async (trx) => {
+      const { emptied, ...put } = await transaction(db, request.dryRun, async (trx) => {
         const connector = await getConnector(trx, request.connectorId);
         const namespace = await getNamespace(trx, view.namespaceId);
         return putUpstreamView(trx, request, view, upstream, connector, namespace);
       });
-      if (emptied) purge();
-      return { viewId, changed };
+      if (emptied && !request.dryRun) purge();
+      return put;
     },
 
     async listBoundViews(request) {

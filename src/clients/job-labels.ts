@@ -16,9 +16,14 @@ export async function jobLabels(client: Client, request: ReconcileRequest, conne
         ])
       : undefined,
     // Temporal's limits: 400 bytes, 20,000 bytes.
-    staticSummary: `${mode === 'full' ? 'Full rescan' : 'Reconcile'} of ${connector.name}`.slice(0, 130),
+    staticSummary: `${summary(request)} of ${connector.name}`.slice(0, 130),
     staticDetails: details(request, connector),
   };
+}
+
+function summary({ full, dryRun }: ReconcileRequest): string {
+  if (dryRun) return full ? 'Dry run of a full rescan' : 'Dry run';
+  return full ? 'Full rescan' : 'Reconcile';
 }
 
 function details(request: ReconcileRequest, connector: { id: string; name: string }): string {
@@ -26,6 +31,7 @@ function details(request: ReconcileRequest, connector: { id: string; name: strin
     `Connector **${connector.name}** (\`${connector.id}\`)`,
     request.full ? 'Full rescan: every snapshot is verified, what differs is repaired.' : 'Brings in what has changed.',
   ];
+  if (request.dryRun) lines.push('Dry run: nothing is written but the list of what it would do.');
   const { snapshots, mode } = request;
   if (snapshots || mode) lines.push(`Takes \`${JSON.stringify({ mode, snapshots }).slice(0, 1_000)}\``);
   if (request.scope) lines.push(`Narrowed to \`${JSON.stringify(request.scope)}\``);

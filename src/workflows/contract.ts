@@ -210,6 +210,8 @@ export interface TableOutcome {
   files: number;
   bytesRead: number;
   upstreamRequests?: number;
+  /** Of a dry run: expired snapshots that would be dropped in the same job. */
+  snapshotsDropped?: number;
   /** The table failed with this, after what is counted here. */
   failure?: { code: string; message: string };
   /** The table is to be ingested again when these groups are in. Only where it was asked for. */

@@ -17,7 +17,7 @@ const SPLITS = 3;
 /** What all tables of a job are ingested with. */
 export type IngestOptions = Pick<
   Parameters<ReturnType<typeof ingestOn>['ingestTable']>[0],
-  'connectorId' | 'full' | 'scope' | 'snapshots' | 'mode'
+  'connectorId' | 'full' | 'scope' | 'snapshots' | 'mode' | 'dryRun'
 >;
 
 /** Ingests some tables in one activity; one that fails there, or is to be split, is run again by itself, with its own retries. */

@@ -8,6 +8,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { DropOutcome } from '../activities/drop-gone.ts';
+import type { MissingOutcome } from '../activities/reconcile-missing.ts';
 import type { JobRecord } from '../activities/record-job.ts';
 import type { ResolvedConnector } from '../activities/resolve-connector.ts';
 import { SEARCH_ATTRIBUTES } from '../clients/search-attributes.ts';
@@ -135,11 +136,12 @@ export class Job {
   }
 
   /** A part of a table. */
-  broughtIn({ snapshots, files, bytesRead, upstreamRequests }: TableOutcome): void {
+  broughtIn({ snapshots, files, bytesRead, upstreamRequests, snapshotsDropped }: TableOutcome): void {
     this.asked(upstreamRequests);
     this.progress.snapshotsIngested += snapshots;
     this.progress.filesIngested += files;
     this.progress.bytesRead += bytesRead;
+    this.#dropping({ snapshotsDropped });
   }
 
   /** Their failures are in the job's record already. */
@@ -154,9 +156,21 @@ export class Job {
 
   dropped({ tables, views, snapshots, upstreamRequests }: DropOutcome): void {
     this.asked(upstreamRequests);
-    this.progress.tablesDropped = tables;
-    this.progress.viewsDropped = views;
-    this.progress.snapshotsDropped = snapshots;
+    this.#dropping({ tablesDropped: tables, viewsDropped: views, snapshotsDropped: snapshots });
+  }
+
+  /** Marked missing; in a dry run, `dropped` of them would be dropped in the same job. */
+  missing({ marked, dropped, upstreamRequests }: MissingOutcome, views = false): void {
+    this.asked(upstreamRequests);
+    this.progress[views ? 'viewsMissing' : 'tablesMissing'] = marked;
+    this.#dropping({ [views ? 'viewsDropped' : 'tablesDropped']: dropped });
+  }
+
+  #dropping(counts: Pick<Progress, 'tablesDropped' | 'viewsDropped' | 'snapshotsDropped'>): void {
+    for (const counter of ['tablesDropped', 'viewsDropped', 'snapshotsDropped'] as const) {
+      const more = counts[counter];
+      if (more !== undefined) this.progress[counter] = (this.progress[counter] ?? 0) + more;
+    }
   }
 
   /** `table` is empty for a failure that is no table's. */
@@ -191,6 +205,10 @@ export class Job {
 
   /** What the job says of itself. */
   get message(): string {
+    return this.#request.dryRun ? `Dry run: ${this.#wouldText() ?? this.#text()}` : this.#text();
+  }
+
+  #text(): string {
     const { state, phase, tablesChanged, tablesUnchanged, tablesMissing, errors } = this.progress;
     const { viewsScanned = 0, viewsChanged = 0, viewsMissing = 0 } = this.progress;
     switch (state) {
@@ -257,14 +275,27 @@ export class Job {
   }
 
   #droppedText(): string {
+    const dropped = this.#dropped();
+    return dropped ? `; dropped ${dropped}` : '';
+  }
+
+  #dropped(): string {
     const { tablesDropped = 0, viewsDropped = 0, snapshotsDropped = 0 } = this.progress;
-    const parts: [number, string][] = [
-      [tablesDropped, 'table'],
-      [viewsDropped, 'view'],
-      [snapshotsDropped, 'expired snapshot'],
+    return counts([tablesDropped, 'table'], [viewsDropped, 'view'], [snapshotsDropped, 'expired snapshot']);
+  }
+
+  /** Of a dry run that has ended; undefined where it says what any job says. */
+  #wouldText(): string | undefined {
+    if (this.progress.state === 'JS_CANCELLED') return 'cancelled; its list has what it found until then';
+    if (this.progress.state !== 'JS_SUCCEEDED') return undefined;
+    const { tablesChanged, tablesMissing, viewsChanged = 0, viewsMissing = 0 } = this.progress;
+    const parts = [
+      [counts([tablesChanged, 'table'], [viewsChanged, 'view']), 'change'],
+      [counts([tablesMissing, 'table'], [viewsMissing, 'view']), 'be missing'],
+      [this.#dropped(), 'be dropped'],
     ];
-    const some = parts.filter(([n]) => n > 0).map(([n, noun]) => count(n, noun));
-    return some.length > 0 ? `; dropped ${some.join(', ')}` : '';
+    const would = parts.filter(([what]) => what).map(([what, verb]) => `${what} would ${verb}`);
+    return would.join(', ') || 'nothing would change';
   }
 
   #causes(): string {
@@ -290,3 +321,6 @@ function causeOf(error: unknown): { code: string; message: string } {
 
 const shorten = (text: string, limit: number) => (text.length > limit ? `${text.slice(0, limit - 1)}…` : text);
 const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`;
+/** `2 tables and 1 view`; empty where all are 0. */
+const counts = (...parts: [number, string][]) =>
+  parts.flatMap(([n, noun]) => (n > 0 ? [count(n, noun)] : [])).join(' and ');

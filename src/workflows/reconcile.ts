@@ -66,7 +66,8 @@ export async function reconcile(request: ReconcileRequest, carried?: Carried): P
       await claimConnector(job, connector);
     }
     const { connectorId } = connector;
-    const destination = carried?.destination ?? (await control.ensureDestination({ connectorId }));
+    const { dryRun } = request;
+    const destination = carried?.destination ?? (await control.ensureDestination({ connectorId, dryRun }));
 
     const { before, ...resolved } = destination;
     const narrowed = request.scope !== undefined || request.retryOf !== undefined;
@@ -82,18 +83,18 @@ export async function reconcile(request: ReconcileRequest, carried?: Carried): P
     }
     if (!narrowed) {
       job.phase('looking for tables that are gone');
-      const missing = { connectorId, refused: job.refused, allowMissing: request.allowMissing, mode: request.mode };
-      job.progress.tablesMissing = await markMissing(job, { ...missing, bound, before: before?.tables });
-      if (viewsListed)
-        job.progress.viewsMissing = await markMissing(job, { ...missing, views: true, before: before?.views });
+      const { allowMissing, mode } = request;
+      const missing = { connectorId, refused: job.refused, allowMissing, mode, dryRun };
+      await markMissing(job, { ...missing, bound, viewsListed, before: before?.tables });
+      if (viewsListed) await markMissing(job, { ...missing, views: true, before: before?.views });
       if (connector.drops) {
         job.phase('dropping what is gone');
         const { refused } = job;
-        const gone = { connectorId, refused, views: viewsListed, mode: request.mode };
+        const gone = { connectorId, refused, views: viewsListed, mode, dryRun };
         job.dropped(await job.rest.whenActive(() => ingestOn(job).dropGone(gone)));
       }
     }
-    await control.bindDestination({ connectorId, ...resolved });
+    if (!dryRun) await control.bindDestination({ connectorId, ...resolved });
     job.finish(job.progress.errors > 0 ? 'JS_FAILED' : 'JS_SUCCEEDED');
   } catch (error) {
     if (error instanceof ContinueAsNew) throw error;
@@ -131,8 +132,8 @@ async function ingestChangedTables(
   destination: Carried['destination'],
   carried?: Carried,
 ): Promise<{ hasViews: boolean; bound?: BoundTables }> {
-  const { full = false, scope, snapshots, mode, retryOf } = request;
-  const options: IngestOptions = { connectorId, full, scope, snapshots, mode };
+  const { full = false, scope, snapshots, mode, retryOf, dryRun } = request;
+  const options: IngestOptions = { connectorId, full, scope, snapshots, mode, dryRun };
   const pool = new Pool(maxParallel);
   let { cursor, hasViews = false, bound } = carried ?? { bound: { count: 0, numberSum: 0 } };
   const left: TableRef[] = [];
@@ -206,7 +207,7 @@ function plus(bound: BoundTables | undefined, { scanned, boundSum }: ScanPage): 
 async function bringInViews(request: ReconcileRequest, job: Job, { connectorId }: ResolvedConnector): Promise<boolean> {
   job.phase('bringing in views');
   try {
-    const { full = false, scope, mode, retryOf } = request;
+    const { full = false, scope, mode, retryOf, dryRun } = request;
     let cursor: ViewsOutcome['cursor'];
     do {
       cursor = await job.rest.whenActive(async () => {
@@ -217,6 +218,7 @@ async function bringInViews(request: ReconcileRequest, job: Job, { connectorId }
           scope,
           mode,
           retryOf,
+          dryRun,
           cursor: cursor as WalkCursor | undefined,
           record: written,
         };
@@ -234,13 +236,11 @@ async function bringInViews(request: ReconcileRequest, job: Job, { connectorId }
   }
 }
 
-/** Marks what is gone upstream. @returns how many */
-async function markMissing(job: Job, input: MissingInput): Promise<number> {
+/** Marks what is gone upstream. */
+async function markMissing(job: Job, input: MissingInput): Promise<void> {
   // Older histories have just the number.
   const outcome: MissingOutcome | number = await job.rest.whenActive(() => ingestOn(job).reconcileMissing(input));
-  if (typeof outcome === 'number') return outcome;
-  job.asked(outcome.upstreamRequests);
-  return outcome.marked;
+  job.missing(typeof outcome === 'number' ? { marked: outcome } : outcome, input.views);
 }
 
 /** Writes the job's last record, raises its alert and gives the connector back, also when the job was cancelled. */

@@ -16,8 +16,7 @@ const REQUEST: Record<keyof ReconcileRequest, (value: unknown) => boolean> = {
   snapshots: (value) =>
     isObject(value) && problem({ kind: undefined, ...value }, SNAPSHOTS, 'kind') === undefined && isWhole(value),
   mode: oneOf('METADATA_AND_CAPTURE', 'METADATA_ONLY', 'CAPTURE_ONLY'),
-  // Not built yet: it must not run for real.
-  dryRun: (value) => value === false,
+  dryRun: flag,
   allowMissing: flag,
   retryOf: (value) => text(value) && value !== '',
   trigger: oneOf('manual', 'schedule', 'retry'),

@@ -63,9 +63,6 @@ describe('jobs', () => {
     expect(await failure(connectors.triggerReconcile({ connectorId, destinationColumns: [''] }))).toMatchObject({
       code: 'INVALID_ARGUMENT',
     });
-    expect(await failure(connectors.triggerReconcile({ connectorId, dryRun: true }))).toMatchObject(
-      refusal('INVALID_ARGUMENT', 'dry_run'),
-    );
     expect(await failure(connectors.triggerReconcile({ connectorId: 'con_no' }))).toMatchObject({ code: 'NOT_FOUND' });
   });
 

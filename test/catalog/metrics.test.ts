@@ -46,6 +46,9 @@ describe('metrics of the catalog', () => {
     // The activity was run twice: its answer was lost.
     await record(connector, { ...last, state: JobState.JS_FAILED }, failures);
 
+    // What a dry run counts has not happened.
+    const manual = { jobId: 'a-dry-run', dryRun: true, trigger: JobTrigger.JOB_TRIGGER_MANUAL };
+    await record(connector, { ...last, ...manual, filesIngested: 0n, bytesRead: 0n, errors: 0n });
     const samples = await metrics();
     const tables = (outcome: string) => sum(samples, 'reconciler_tables_total', { connector: name, outcome });
     expect([tables('scanned'), tables('changed'), tables('missing')]).toEqual([120, 7, 0]);
@@ -77,6 +80,8 @@ describe('metrics of the catalog', () => {
     await record(connector, { ...good, finishedAt: ago(60), requestJson: '{"connector":"c","scope":{"table":"t"}}' });
     await record(connector, { ...good, finishedAt: ago(60), requestJson: '{"connector":"c","retryOf":"job-1"}' });
     expect(await standing()).toMatchObject({ lag: expect.closeTo(7200, -3), failed: 0, running: 0 });
+    await record(connector, { state: JobState.JS_FAILED, startedAt: ago(50), finishedAt: ago(40), dryRun: true });
+    expect((await standing()).failed).toBe(0);
 
     await record(connector, { state: JobState.JS_FAILED, startedAt: ago(30), finishedAt: ago(20) });
     expect(await standing()).toMatchObject({ lag: expect.closeTo(7200, -3), failed: 1 });

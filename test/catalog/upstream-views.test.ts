@@ -84,7 +84,11 @@ describe('PutUpstreamView', () => {
     });
     expect(made.schema?.columns.length).toBeGreaterThan(0);
     expect(made.upstream?.fetchedAt).toBeInstanceOf(Date);
-    expect(await put({ view: { properties: { comment: 'c', owner: 'ann' } } })).toEqual({ viewId, changed: false });
+    expect(await put({ view: { properties: { comment: 'c', owner: 'ann' } } })).toEqual({
+      viewId,
+      changed: false,
+      made: false,
+    });
     expect(await get()).toEqual(made);
   });
 
@@ -93,7 +97,7 @@ describe('PutUpstreamView', () => {
     const { viewId } = await put();
     await catalog.clients.views.updateView({ view: { viewId, description: 'ours' }, updateMask: ['description'] });
     const next = { versionId: 2, representations: [{ sql: 'SELECT 2', dialect: 'spark' }] };
-    expect(await put({ fingerprint: 'f2', view: next })).toEqual({ viewId, changed: true });
+    expect(await put({ fingerprint: 'f2', view: next })).toEqual({ viewId, changed: true, made: false });
     expect(await catalog.clients.views.getView({ viewId })).toMatchObject({
       ...next,
       description: 'ours',
@@ -155,13 +159,13 @@ describe('PutUpstreamView', () => {
     const { put, ids, namespaceId } = await setUp(['first', 'second']);
     const { views, connectors } = catalog.clients;
     const byHand = await views.createView({ view: { namespaceId, name: 'v', description: 'mine' } });
-    expect(await put()).toEqual({ viewId: byHand.viewId, changed: true });
+    expect(await put()).toEqual({ viewId: byHand.viewId, changed: true, made: false });
     await connectors.deleteConnector({ connectorId: ids[0] });
     expect(await views.getView({ viewId: byHand.viewId })).toMatchObject({
       description: 'mine',
       upstream: { connectorId: '', tableName: 'v' },
     });
-    expect(await put({ connectorId: ids[1] })).toEqual({ viewId: byHand.viewId, changed: true });
+    expect(await put({ connectorId: ids[1] })).toEqual({ viewId: byHand.viewId, changed: true, made: false });
     // Not a table made by hand.
     await catalog.clients.tables.createTable({ table: { namespaceId, name: 't' } });
     const wants = put({ connectorId: ids[1], upstream: of(['src'], 't'), view: { name: 't' } });
@@ -244,7 +248,7 @@ describe('bound views', () => {
     expect((await lookup())[2]).toMatchObject({ missing: true });
     expect((await views.getView({ viewId: a.viewId })).upstream?.missingSince).toBeInstanceOf(Date);
     const back = await put({ upstream: of(['x'], 'a'), view: { name: 'a' } });
-    expect(back).toEqual({ viewId: a.viewId, changed: true });
+    expect(back).toEqual({ viewId: a.viewId, changed: true, made: false });
     expect((await views.getView({ viewId: a.viewId })).upstream?.missingSince).toBeUndefined();
     const tooMany = Array.from({ length: 1001 }, () => SRC);
     expect(await failure(reconciliation.lookupUpstreamViews({ connectorId, views: tooMany }))).toMatchObject(

@@ -3,8 +3,11 @@ import type { ViewDescriptor, ViewRef } from '../../connectors/spi.ts';
 import { CodedError } from '../../errors.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import type { LookupUpstreamViewsResponse_Known as Known } from '../../generated/reconciler/v1/reconciliation.ts';
+import { formatName } from '../../names.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { destinationOf, hasMoved, requireNamespace, type TableDestination, tableText } from '../destination.ts';
+import type { Change, ChangeList } from '../dry-run/change-list.ts';
+import { goneChange } from '../dry-run/gone-change.ts';
 import { describeError, isCatalogAway, isFinal } from '../failures.ts';
 import { isNameTaken, tableGaveWay } from '../gave-way.ts';
 import type { Heart } from '../heart.ts';
@@ -27,6 +30,8 @@ export interface BringInViews {
   /** Write all of them, also those whose fingerprint says that they have not changed. */
   full: boolean;
   heart: Heart;
+  /** Of a dry run: told what would change, and nothing is changed. */
+  changes?: ChangeList;
 }
 
 export interface ViewFailure {
@@ -50,7 +55,7 @@ export async function bringInViews(
     connectorId: input.connector.connectorId,
     views: views.map(({ namespace, name }) => ({ namespacePath: [...namespace], name })),
   });
-  const namespaces = new DestinationNamespaces(input.deps, input.connector);
+  const namespaces = new DestinationNamespaces(input.deps, input.connector, input.changes);
   const failures: ViewFailure[] = [];
   let changed = 0;
   let left = views.map((view, i) => ({ view, known: known[i] }));
@@ -76,7 +81,7 @@ export async function bringInViews(
 }
 
 async function bringInView(
-  { deps, connector, source, full }: BringInViews,
+  { deps, connector, source, full, changes }: BringInViews,
   view: ViewRef,
   known: Known | undefined,
   namespaces: DestinationNamespaces,
@@ -85,13 +90,22 @@ async function bringInView(
   const to = destinationOf(connector, view);
   if (!full && known && isUnchanged(known, descriptor, to)) return false;
   requireNamespace(to, view, 'View');
+  const namespaceId = await namespaces.idOf(to.namespacePath);
+  const dryRun = changes !== undefined;
+  const told = async (answer: { changed: boolean; made: boolean }) => {
+    if (answer.changed) await changes?.tell(viewChange(view, to, known, answer.made));
+    return answer.changed;
+  };
+  // A namespace that a dry run does not make: no name can be taken there.
+  if (dryRun && namespaceId === '') return told({ changed: true, made: known?.viewId === '' });
   const request = {
+    dryRun,
     connectorId: connector.connectorId,
     upstream: { namespacePath: [...view.namespace], name: view.name },
     uuid: descriptor.uuid,
     fingerprint: descriptor.fingerprint,
     view: {
-      namespaceId: await namespaces.idOf(to.namespacePath),
+      namespaceId,
       name: to.name,
       versionId: descriptor.versionId,
       schema: { schemaId: descriptor.schema.id, json: descriptor.schema.json },
@@ -102,12 +116,31 @@ async function bringInView(
     },
   };
   const { putUpstreamView } = deps.catalog.reconciliation;
+  let answer: Awaited<ReturnType<typeof putUpstreamView>>;
   try {
-    return (await putUpstreamView(request)).changed;
+    answer = await putUpstreamView(request);
   } catch (error) {
     if (!isNameTaken(error) || !(await tableGaveWay(deps, source, connector.connectorId, view))) throw error;
-    return (await putUpstreamView({ ...request, replacesTable: true })).changed;
+    answer = await putUpstreamView({ ...request, replacesTable: true });
+    const reason = 'upstream has a view by its name instead';
+    await changes?.tell(goneChange(connector, 'tables', { upstream: request.upstream }, 'DROP', reason));
   }
+  return told(answer);
+}
+
+function viewChange(view: ViewRef, to: TableDestination, known: Known | undefined, made: boolean): Change {
+  const reasons = [
+    ...(known?.missing ? ['is there again'] : []),
+    ...(known?.viewId && hasMoved(known, to) ? [`moves from ${formatName([...known.namespacePath, known.name])}`] : []),
+    ...(known?.viewId === '' ? ['takes over the view of that name, which no connector owns'] : []),
+  ];
+  return {
+    kind: 'VIEW',
+    action: made ? 'CREATE' : 'UPDATE',
+    name: [...view.namespace, view.name],
+    destination: [...to.namespacePath, to.name],
+    reason: made ? 'not in the catalog yet' : reasons.join(', ') || 'its definition changed',
+  };
 }
 
 function isUnchanged(known: Known, descriptor: ViewDescriptor, to: TableDestination): boolean {

@@ -9,6 +9,8 @@ import type { IngestHeartbeat, ReconcileScope, TableOutcome } from '../../workfl
 import { coverageAfter } from '../coverage.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { destinationOf, requireNamespace, tableText } from '../destination.ts';
+import type { ChangeList } from '../dry-run/change-list.ts';
+import { wouldBringIn } from '../dry-run/would-bring-in.ts';
 import { isNameTaken, viewGaveWay } from '../gave-way.ts';
 import type { Heart } from '../heart.ts';
 import { missingRules } from '../missing-rules.ts';
@@ -40,6 +42,20 @@ export interface BringIn extends TakingInput {
   resume?: IngestHeartbeat;
   /** Those that the tables before have asked for. */
   namespaces: DestinationNamespaces;
+  /** Of a dry run: told what would change, and nothing is changed. */
+  changes?: ChangeList;
+}
+
+/** A table in the catalog. */
+export interface EnsuredTable {
+  stored: Table;
+  hasSnapshots: boolean;
+  /** Making sure of it has made or changed it. */
+  changed?: boolean;
+  made?: boolean;
+  emptied?: boolean;
+  /** A view that was gone upstream had its name. */
+  viewGone?: boolean;
 }
 
 /**
@@ -73,10 +89,15 @@ export async function orMoved<T>(
 
 async function bringInState(input: BringIn, reader: TableReader): Promise<TableOutcome> {
   const { deps, connector, full, heart, resume } = input;
+  if (input.changes) return wouldBringIn(input, reader, input.changes);
   const { descriptor } = reader;
   const taking = takingOf(connector, input);
   const [isMetadataOnly, isCaptureOnly] = [taking.mode === 'METADATA_ONLY', taking.mode === 'CAPTURE_ONLY'];
-  const { stored, hasSnapshots } = await (isCaptureOnly ? boundTable(input) : ensureTable(input, reader));
+  const {
+    stored,
+    hasSnapshots,
+    changed: ensured = false,
+  } = await (isCaptureOnly ? boundTable(input) : ensureTable(input, reader));
   const { tableId } = stored;
   // Not less than what an attempt before has told: this one may end before it gets as far.
   heart.beat({ snapshots: 0, files: 0, ...resume, bytesRead: reader.bytesRead } satisfies IngestHeartbeat);
@@ -180,7 +201,7 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
     if (!isCaptureOnly) await finishTable(deps, tableId, descriptor.fingerprint);
   }
   if (isCaptureOnly) await setCoverage(deps, stored, coverage);
-  const changed = snapshots > 0 || rowsWritten > 0 || expired.length > 0 || move?.changes === true;
+  const changed = snapshots > 0 || rowsWritten > 0 || expired.length > 0 || move?.changes === true || ensured;
   return { changed, snapshots, files, bytesRead: reader.bytesRead, upstreamRequests: requestsMade(input.source.usage) };
 }
 
@@ -199,7 +220,7 @@ async function putMetadata(
 }
 
 /** The table that is bound already. */
-async function boundTable({ deps, connector, table }: BringIn): Promise<{ stored: Table; hasSnapshots: boolean }> {
+export async function boundTable({ deps, connector, table }: BringIn): Promise<EnsuredTable> {
   const { connectorId } = connector;
   const asked = [{ namespacePath: [...table.namespace], name: table.name }];
   const { tables } = await deps.catalog.reconciliation.lookupUpstreamTables({ connectorId, tables: asked });
@@ -212,10 +233,7 @@ async function boundTable({ deps, connector, table }: BringIn): Promise<{ stored
 }
 
 /** The table in the catalog, with its current schema. */
-async function ensureTable(
-  input: BringIn,
-  { descriptor }: TableReader,
-): Promise<{ stored: Table; hasSnapshots: boolean }> {
+export async function ensureTable(input: BringIn, { descriptor }: TableReader): Promise<EnsuredTable> {
   const { deps, connector, source, table, namespaces } = input;
   const destination = destinationOf(connector, table);
   requireNamespace(destination, table);
@@ -229,10 +247,11 @@ async function ensureTable(
     format: descriptor.format === 'DELTA' ? TableFormat.TABLE_FORMAT_DELTA : TableFormat.TABLE_FORMAT_ICEBERG,
     location: descriptor.location,
     schemas: schema && [{ schemaId: schema.id, json: schema.json }],
+    dryRun: input.changes !== undefined,
   };
   const ensure = async (replacesView: boolean) => {
-    const answer = await deps.catalog.reconciliation.ensureTable({ ...request, replacesView });
-    return { stored: answer.table as Table, hasSnapshots: answer.hasSnapshots };
+    const { table, ...ensured } = await deps.catalog.reconciliation.ensureTable({ ...request, replacesView });
+    return { ...ensured, stored: table as Table, viewGone: replacesView };
   };
   try {
     return await ensure(false);

@@ -24,6 +24,9 @@ type Row = Awaited<ReturnType<typeof getTableRow>>;
 interface EnsuredTable {
   table: Table;
   hasSnapshots: boolean;
+  made: boolean;
+  /** False where nothing differed. */
+  changed: boolean;
   /** Old contents wait to be removed. */
   emptied: boolean;
 }
@@ -54,7 +57,8 @@ export async function ensureTable(
   }
   if (bound) {
     if (!inPlace) await moveTable(db, bound, namespace.namespaceId, namespace.catalogId, request.name);
-    return refresh(db, bound, request, {});
+    const refreshed = await refresh(db, bound, request, {});
+    return { ...refreshed, changed: refreshed.changed || !inPlace };
   }
   if (holder) {
     const binding = {
@@ -83,7 +87,7 @@ export async function ensureTable(
     },
   });
   await putSchemas(db, made.table_num, request);
-  return { table: await getTable(db, made.table_id), hasSnapshots: false, emptied: false };
+  return { table: await getTable(db, made.table_id), hasSnapshots: false, made: true, changed: true, emptied: false };
 }
 
 /** Brings a known table up to what the upstream says, and back from missing. Writes nothing where nothing differs. */
@@ -117,7 +121,8 @@ async function refresh(db: Db, row: Row, request: EnsureTableRequest, binding: P
   const snapshot = another
     ? undefined
     : await db.selectFrom('snapshots').select('snapshot_num').where('table_num', '=', row.table_num).executeTakeFirst();
-  return { table: await getTable(db, row.table_id), hasSnapshots: snapshot !== undefined, emptied: another };
+  const hasSnapshots = snapshot !== undefined;
+  return { table: await getTable(db, row.table_id), hasSnapshots, made: false, changed: differs, emptied: another };
 }
 
 async function putSchemas(db: Db, tableNum: number, { schemas }: EnsureTableRequest): Promise<void> {

@@ -25,7 +25,7 @@ export async function putUpstreamView(
   upstream: UpstreamTable,
   connector: Connector,
   namespace: Namespace,
-): Promise<{ viewId: string; changed: boolean; emptied: boolean }> {
+): Promise<{ viewId: string; changed: boolean; made: boolean; emptied: boolean }> {
   const boundId = await findBoundId(db, 'views', connector.connectorId, upstream);
   const bound = boundId === undefined ? undefined : await getViewRow(db, boundId);
   const inPlace = bound && bound.namespace_id === namespace.namespaceId && bound.name === given.name;
@@ -59,10 +59,10 @@ export async function putUpstreamView(
         coverage: '',
       },
     });
-    return { viewId, changed: true, emptied };
+    return { viewId, changed: true, made: true, emptied };
   }
   const changed = await refresh(db, row, request, given, upstream);
-  return { viewId: row.view_id, changed: changed || !inPlace, emptied };
+  return { viewId: row.view_id, changed: changed || !inPlace, made: false, emptied };
 }
 
 /** Writes nothing where nothing differs. */

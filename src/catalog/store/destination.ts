@@ -11,13 +11,17 @@ import type { Schema } from './schema.ts';
 type Db = Kysely<Schema>;
 
 /** The destination's catalog; it is made where there is none of that name. Without a name it has the connector's. */
-export async function ensureCatalog(db: Db, destination: DestinationTarget, connector: Connector): Promise<Catalog> {
+export async function ensureCatalog(
+  db: Db,
+  destination: DestinationTarget,
+  connector: Connector,
+): Promise<{ catalog: Catalog; catalogMade: boolean }> {
   const { catalogId, catalogName } = destination;
   if (catalogId === '') {
     const displayName = catalogName || connector.displayName;
-    return (
-      (await findCatalogByName(db, displayName)) ?? insertCatalog(db, { displayName, description: '', properties: {} })
-    );
+    const found = await findCatalogByName(db, displayName);
+    const catalog = found ?? (await insertCatalog(db, { displayName, description: '', properties: {} }));
+    return { catalog, catalogMade: !found };
   }
   const catalog = await getCatalog(db, catalogId);
   if (catalogName !== '' && catalogName !== catalog.displayName) {
@@ -26,7 +30,7 @@ export async function ensureCatalog(db: Db, destination: DestinationTarget, conn
       `catalog_id ${catalogId} is the catalog '${catalog.displayName}', catalog_name says '${catalogName}'`,
     );
   }
-  return catalog;
+  return { catalog, catalogMade: false };
 }
 
 /** The destination's namespace, else the one with the source's path; undefined where neither is given. */
@@ -36,7 +40,7 @@ export async function ensureNamespace(
   catalog: Catalog,
   connector: Connector,
   sourcePath: readonly string[],
-): Promise<Namespace | undefined> {
+): Promise<{ namespace?: Namespace; namespaceMade: boolean }> {
   const { namespaceId, namespacePath } = destination;
   if (namespaceId !== '') {
     const namespace = await getNamespace(db, namespaceId);
@@ -48,12 +52,14 @@ export async function ensureNamespace(
       const said = formatName(namespacePath);
       throw differs(connector, `namespace_id ${namespaceId} is the namespace '${name}', namespace_path says '${said}'`);
     }
-    return namespace;
+    return { namespace, namespaceMade: false };
   }
   const path = namespacePath.length > 0 ? namespacePath : [...sourcePath];
-  if (path.length === 0) return undefined;
+  if (path.length === 0) return { namespaceMade: false };
   const found = await findNamespace(db, catalog.catalogId, path);
-  return found ?? insertNamespace(db, { catalogId: catalog.catalogId, path, description: '', properties: {} });
+  const { catalogId } = catalog;
+  const namespace = found ?? (await insertNamespace(db, { catalogId, path, description: '', properties: {} }));
+  return { namespace, namespaceMade: !found };
 }
 
 function differs(connector: Connector, what: string): CodedError {

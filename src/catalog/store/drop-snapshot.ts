@@ -17,13 +17,13 @@ export interface ExpiredSnapshot {
 /** Where a list of them goes on. */
 export type ExpiredCursor = Pick<ExpiredSnapshot, 'pathKey' | 'tableName' | 'snapshotNum'>;
 
-/** Those of a connector's tables that expired by then, by upstream name and from the oldest; behind `after`. */
+/** Those of a connector's tables that expired by then, by upstream name and from the oldest; behind `after`. A dry run has not dropped tables. */
 export async function listExpired(
   db: Db,
   connectorId: string,
   expiredBy: number,
   limit: number,
-  after?: ExpiredCursor,
+  { after, dryRun = false }: { after?: ExpiredCursor; dryRun?: boolean } = {},
 ): Promise<ExpiredSnapshot[]> {
   let query = db
     .selectFrom('tables')
@@ -33,6 +33,10 @@ export async function listExpired(
     .where('published', 'is not', null)
     .where('expired_at', 'is not', null)
     .where('expired_at', '<=', expiredBy);
+  // They would be gone by then with their table.
+  if (dryRun) {
+    query = query.where((eb) => eb.or([eb('missing_since', 'is', null), eb('missing_since', '>', expiredBy)]));
+  }
   if (after) {
     const { pathKey, tableName, snapshotNum } = after;
     query = query.where(({ eb, refTuple, tuple }) =>

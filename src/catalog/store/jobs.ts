@@ -1,14 +1,9 @@
 import type { Kysely, Selectable } from 'kysely';
 import {
-  type JobChange,
   type JobFailure,
   type JobFailureKind,
   JobState,
   JobTrigger,
-  jobChangeActionFromJSON,
-  jobChangeActionToJSON,
-  jobChangeKindFromJSON,
-  jobChangeKindToJSON,
   jobFailureKindFromJSON,
   jobFailureKindToJSON,
   jobStateFromJSON,
@@ -207,42 +202,6 @@ export async function listFailures(db: Db, jobId: string, limit: number, after?:
     message: row.message,
     failedAt: new Date(row.failed_at),
     kind: jobFailureKindFromJSON(row.kind),
-  }));
-}
-
-/** Upserts what a dry run would do, by kind and name. */
-export async function putChanges(db: Db, jobId: string, changes: readonly JobChange[]): Promise<void> {
-  for (const { kind, name, destination, action, reason } of changes) {
-    const values = { destination, action: jobChangeActionToJSON(action), reason };
-    await db
-      .insertInto('job_changes')
-      .values({ job_id: jobId, kind: jobChangeKindToJSON(kind), name, ...values })
-      .onConflict((conflict) => conflict.columns(['job_id', 'kind', 'name']).doUpdateSet(values))
-      .execute();
-  }
-}
-
-/** Where a page of changes goes on. */
-export interface ChangeCursor {
-  kind: string;
-  name: string;
-}
-
-/** By kind and name, those behind `after`. */
-export async function listChanges(db: Db, jobId: string, limit: number, after?: ChangeCursor): Promise<JobChange[]> {
-  let query = db.selectFrom('job_changes').selectAll().where('job_id', '=', jobId);
-  if (after) {
-    query = query.where((eb) =>
-      eb.or([eb('kind', '>', after.kind), eb.and([eb('kind', '=', after.kind), eb('name', '>', after.name)])]),
-    );
-  }
-  const rows = await query.orderBy('kind').orderBy('name').limit(limit).execute();
-  return rows.map(({ kind, name, destination, action, reason }) => ({
-    kind: jobChangeKindFromJSON(kind),
-    name,
-    destination,
-    action: jobChangeActionFromJSON(action),
-    reason,
   }));
 }
 

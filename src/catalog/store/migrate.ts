@@ -10,6 +10,7 @@ import { migration as droppedPlaces } from './migrations/0007-dropped-places.ts'
 import { migration as stagedGroups } from './migrations/0008-staged-groups.ts';
 import { migration as deletions } from './migrations/0010-deletions.ts';
 import { migration as alerts } from './migrations/0011-alerts.ts';
+import { migration as changeDestinations } from './migrations/0012-change-destinations.ts';
 
 /** In the order in which they are applied. One that has been released is never changed. */
 const MIGRATIONS: Record<string, Migration> = {
@@ -23,6 +24,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0008-staged-groups': stagedGroups,
   '0010-deletions': deletions,
   '0011-alerts': alerts,
+  '0012-change-destinations': changeDestinations,
 };
 
 /**

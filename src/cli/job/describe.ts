@@ -3,7 +3,8 @@ import { details } from '../details.ts';
 import { bytes, count, duration, NONE, time, word } from '../format.ts';
 import { hasEnded } from './follow.ts';
 
-export const stateWord = (job: ReconcileJob) => word(job.state, 'JS_') + (job.paused ? ' (paused)' : '');
+export const stateWord = (job: ReconcileJob) =>
+  word(job.state, 'JS_') + (job.dryRun ? ' (dry run)' : '') + (job.paused ? ' (paused)' : '');
 
 /** How long it ran, or has been running. */
 export function ranFor(job: ReconcileJob): string {
@@ -20,21 +21,25 @@ export function describeJob(job: ReconcileJob): string[] {
     ['message', job.message],
     ['phase', hasEnded(job) ? '' : job.phase],
     ['retry of', job.retryOfJobId],
-    ['mode', job.fullRescan ? 'full' : 'incremental'],
+    ['mode', (job.fullRescan ? 'full' : 'incremental') + (job.dryRun ? ', dry run: writes nothing' : '')],
     ['tables', tablesText(job)],
     ['views', viewsText(job)],
     ['dropped', droppedText(job)],
     ['errors', count(job.errors)],
-    [
-      'ingested',
-      `${count(job.snapshotsIngested)} snapshots, ${count(job.filesIngested)} files, ${bytes(job.bytesRead)} of metadata read`,
-    ],
+    ['ingested', ingestedText(job)],
     ['upstream', job.upstreamRequests > 0n ? `${count(job.upstreamRequests)} requests` : ''],
     ['created', time(job.createdAt)],
     ['started', job.startedAt && time(job.startedAt)],
     ['finished', job.finishedAt && time(job.finishedAt)],
     ['ran for', job.startedAt && ranFor(job)],
   ]);
+}
+
+function ingestedText(job: ReconcileJob): string {
+  const [snapshots, read] = [`${count(job.snapshotsIngested)} snapshots`, `${bytes(job.bytesRead)} of metadata read`];
+  return job.dryRun
+    ? `nothing (${snapshots} would be), ${read}`
+    : `${snapshots}, ${count(job.filesIngested)} files, ${read}`;
 }
 
 /** Empty where the upstream has none. */

@@ -1,15 +1,22 @@
 import { JobState, ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import type { Context } from '../context.ts';
 import { EXIT, ExitCode } from '../errors.ts';
+import { printChanges } from './changes.ts';
 import { describeJob } from './describe.ts';
 
 /**
- * Prints a job that has ended.
+ * Prints a job that has ended; of a dry run what it would do.
  *
  * @throws ExitCode 1 unless it succeeded.
  */
-export async function finishWith({ out }: Pick<Context, 'out'>, job: ReconcileJob): Promise<void> {
-  await out.message(ReconcileJob, job, describeJob);
+export async function finishWith(context: Pick<Context, 'clients' | 'out'>, job: ReconcileJob): Promise<void> {
+  const { out } = context;
+  if (job.dryRun) {
+    await printChanges(context, job.jobId);
+    out.note(`\n${job.message}`);
+  } else {
+    await out.message(ReconcileJob, job, describeJob);
+  }
   if (job.state === JobState.JS_SUCCEEDED) return;
   if (job.errors > 0n) {
     out.note(`\nwhat failed: reconciler job failures ${job.jobId}\ntry that again: reconciler job retry ${job.jobId}`);

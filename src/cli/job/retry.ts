@@ -9,7 +9,7 @@ import { followJob } from './follow.ts';
 
 const HELP = `
 Just the tables and views that failed are tried again, as the job was asked for: full, columns, mode and snapshots. Where more than those
-failed (a namespace, the job as a whole) all of it is.
+failed (a namespace, the job as a whole) all of it is. A dry run is tried again as a dry run.
 
 Examples:
   $ reconciler job retry JOB

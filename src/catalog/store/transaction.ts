@@ -1,0 +1,23 @@
+import type { Kysely } from 'kysely';
+import type { Schema } from './schema.ts';
+
+/** Does the work in a transaction and gives what it gives; with `dryRun` nothing of it is kept. */
+export async function transaction<T>(
+  db: Kysely<Schema>,
+  dryRun: boolean,
+  work: (trx: Kysely<Schema>) => Promise<T>,
+): Promise<T> {
+  if (!dryRun) return db.transaction().execute(work);
+  const done: { result?: T } = {};
+  const rolledBack = new Error('a dry run keeps nothing');
+  await db
+    .transaction()
+    .execute(async (trx) => {
+      done.result = await work(trx);
+      throw rolledBack;
+    })
+    .catch((error: unknown) => {
+      if (error !== rolledBack) throw error;
+    });
+  return done.result as T;
+}

@@ -1,0 +1,48 @@
+import type { Command } from 'commander';
+import { JobChange } from '../../generated/reconciler/v1/jobs.ts';
+import { type Context, withCatalog } from '../context.ts';
+import { word } from '../format.ts';
+import { limitOption } from '../options.ts';
+import { pagesOf } from '../paging.ts';
+
+const HELP = `
+Examples:
+  $ reconciler connector trigger lake --dry-run --wait
+  $ reconciler job changes JOB
+  $ reconciler job changes JOB --json | jq -r 'select(.action == "JOB_CHANGE_ACTION_DROP") | .name'`;
+
+export function addChanges(group: Command): void {
+  group
+    .command('changes')
+    .description('Lists what a dry run would have made, changed, marked missing or dropped, and why.')
+    .argument('<job>', 'its id')
+    .addOption(limitOption())
+    .addHelpText('after', HELP)
+    .action(
+      withCatalog((context, jobId: string, { limit }: { limit?: number }) => printChanges(context, jobId, limit)),
+    );
+}
+
+/** The rows of a table, or a line of JSON each. */
+export function printChanges(
+  { clients, out }: Pick<Context, 'clients' | 'out'>,
+  jobId: string,
+  limit?: number,
+): Promise<void> {
+  const pages = pagesOf(async (page, call) => {
+    const { changes, nextPageToken } = await clients.connectors.listJobChanges({ ...page, jobId }, call);
+    return { items: changes, nextPageToken };
+  }, limit);
+  return out.list(
+    JobChange,
+    pages,
+    [
+      { title: 'KIND', value: (c) => word(c.kind, 'JOB_CHANGE_KIND_') },
+      { title: 'NAME', value: (c) => c.name },
+      { title: 'WOULD', value: (c) => word(c.action, 'JOB_CHANGE_ACTION_') },
+      { title: 'DESTINATION', value: (c) => c.destination },
+      { title: 'WHY', value: (c) => c.reason },
+    ],
+    { empty: 'nothing would change; only dry runs list changes' },
+  );
+}

@@ -1,0 +1,127 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
+import { type JobChange, JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { SyntheticStack } from '../synthetic/synthetic-stack.ts';
+import type { SyntheticUpstream } from '../synthetic/synthetic-upstream.ts';
+import { catalogContents } from './catalog-contents.ts';
+
+/** Some pages, packed; and a job of several runs. */
+const TABLES = 330;
+
+let stack: SyntheticStack;
+beforeAll(async () => {
+  // Temporal suggests to continue as new at 4,096 events; here far earlier.
+  stack = await SyntheticStack.start({ settings: ['limit.historyCount.suggestContinueAsNew=60'] });
+}, 180_000);
+afterAll(() => stack?.[Symbol.asyncDispose]());
+
+const contents = () => catalogContents(join(stack.folder, 'catalog.db'));
+const setState = (connectorId: string, state: ConnectorState) =>
+  stack.catalog.connectors.updateConnector({ connector: { connectorId, state }, updateMask: ['state'] });
+const slow = (delayMs: number): SyntheticUpstream => ({
+  tables: TABLES,
+  namespaces: 3,
+  faults: [{ every: 1, delayMs }],
+});
+
+async function dryRunOf(name: string, upstream: SyntheticUpstream) {
+  const connectorId = await stack.connect(name, stack.upstream(name, upstream), { policy: { maxParallel: 4 } });
+  const before = await contents();
+  const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId, dryRun: true });
+  return { connectorId, jobId, before };
+}
+
+/** Page by page. */
+async function changesOf(jobId: string): Promise<JobChange[]> {
+  const all: JobChange[] = [];
+  let pageToken = '';
+  do {
+    const page = await stack.catalog.connectors.listJobChanges({ jobId, pageSize: 100, pageToken });
+    expect(page.changes.length).toBeLessThanOrEqual(100);
+    all.push(...page.changes);
+    pageToken = page.nextPageToken;
+  } while (pageToken);
+  return all;
+}
+
+/** Inputs and results of a run's activities. */
+async function payloadsOf(jobId: string, runId: string | undefined): Promise<string> {
+  const { events } = await stack.temporal.workflow.getHandle(jobId, runId).fetchHistory();
+  const payloads = (events ?? []).flatMap(
+    ({ activityTaskScheduledEventAttributes, activityTaskCompletedEventAttributes }) => [
+      ...(activityTaskScheduledEventAttributes?.input?.payloads ?? []),
+      ...(activityTaskCompletedEventAttributes?.result?.payloads ?? []),
+    ],
+  );
+  return payloads.map(({ data }) => Buffer.from(data ?? []).toString()).join('\n');
+}
+
+const madeTables = (changes: JobChange[]) => changes.filter(({ kind }) => kind === 'JOB_CHANGE_KIND_TABLE').length;
+
+it('goes on as new, rests while the connector is paused, and tells each table once; of which nothing is in its history', async () => {
+  const { connectorId, jobId, before } = await dryRunOf('long', slow(30));
+  await until(async () => (await stack.job(jobId)).tablesChanged > 20n);
+  await setState(connectorId, ConnectorState.CONNECTOR_STATE_PAUSED);
+  await until(async () => (await stack.job(jobId)).paused);
+  await setState(connectorId, ConnectorState.CONNECTOR_STATE_ACTIVE);
+  const job = await stack.ended(jobId);
+  expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, dryRun: true, tablesChanged: BigInt(TABLES), errors: 0n });
+  const changes = await changesOf(jobId);
+  expect(madeTables(changes)).toBe(TABLES);
+  expect(changes).toHaveLength(TABLES + 4);
+
+  const { runId } = await stack.temporal.workflow.getHandle(jobId).describe();
+  expect(runId).not.toBe(job.runId);
+  for (const id of [runId, job.runId]) {
+    const text = await payloadsOf(jobId, id);
+    expect(text).toContain('tablesScanned');
+    expect(text).not.toContain('not in the catalog');
+  }
+
+  // The pause has changed the connector's own row.
+  expect({ ...(await contents()), connectors: [] }).toEqual({ ...before, connectors: [] });
+}, 240_000);
+
+it('waits for its turn, and neither answers for a run that writes nor is answered by one', async () => {
+  const { connectorId, jobId } = await dryRunOf('turns', slow(60));
+  const { connectors } = stack.catalog;
+  await until(async () => (await stack.job(jobId)).tablesChanged > 0n);
+  const real = await connectors.triggerReconcile({ connectorId });
+  const dry = await connectors.triggerReconcile({ connectorId, dryRun: true });
+  expect([real.existing, dry.existing]).toEqual([false, false]);
+  expect(await connectors.triggerReconcile({ connectorId })).toEqual({ jobId: real.jobId, existing: true });
+  expect(await connectors.triggerReconcile({ connectorId, dryRun: true })).toEqual({
+    jobId: dry.jobId,
+    existing: true,
+  });
+  await until(async () => (await stack.job(real.jobId)).message.includes(`waits for job ${jobId}`));
+  await connectors.cancelReconcileJob({ jobId: dry.jobId });
+  expect(await stack.ended(dry.jobId)).toMatchObject({ state: JobState.JS_CANCELLED, dryRun: true });
+
+  await connectors.cancelReconcileJob({ jobId });
+  const cancelled = await stack.ended(jobId);
+  expect(cancelled).toMatchObject({ state: JobState.JS_CANCELLED });
+  expect(cancelled.message).toBe('Dry run: cancelled; its list has what it found until then');
+  expect(madeTables(await changesOf(jobId))).toBeGreaterThanOrEqual(Number(cancelled.tablesChanged));
+  stack.upstream('turns', slow(0));
+  expect(await stack.ended(real.jobId)).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: BigInt(TABLES) });
+}, 240_000);
+
+it('is retried as a dry run, of what failed', async () => {
+  const upstream: SyntheticUpstream = { tables: 60, namespaces: 2, faults: [{ every: 4, code: 'DATA_LOSS' }] };
+  const { connectorId, jobId, before } = await dryRunOf('retried', upstream);
+  expect(await stack.ended(jobId)).toMatchObject({ state: JobState.JS_FAILED, errors: 15n, tablesChanged: 45n });
+  stack.upstream('retried', { ...upstream, faults: [] });
+  const again = await stack.catalog.connectors.retryReconcileJob({ jobId });
+  const job = await stack.ended(again.jobId);
+  expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, dryRun: true, tablesScanned: 15n, tablesChanged: 15n });
+  expect(madeTables(await changesOf(again.jobId))).toBe(15);
+  expect(await contents()).toEqual(before);
+  expect(Number((await stack.catalog.reconciliation.countBoundTables({ connectorId })).count)).toBe(0);
+}, 120_000);
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await sleep(50);
+}

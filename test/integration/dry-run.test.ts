@@ -1,0 +1,226 @@
+import { cpSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { MissingAction } from '../../src/generated/reconciler/v1/connectors.ts';
+import { type JobChange, JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { changeText, dryRun, dryThenReal } from './dry-run-pairs.ts';
+import { ROOT, RunningStack } from './running-stack.ts';
+
+/** Tables in two states: `before` is an earlier one of those in `wh`. */
+const MADE = join(ROOT, 'test/fixtures/made/iceberg');
+vi.setConfig({ testTimeout: 180_000 });
+
+let stack: RunningStack;
+let folder: string;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'reconciler-dry-run-'));
+  stack = await RunningStack.start();
+}, 120_000);
+afterAll(async () => {
+  await stack?.[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** A warehouse of its own with the earlier tables. */
+function warehouseOf(name: string, ...namespaces: string[]): string {
+  const warehouse = join(folder, name);
+  for (const namespace of namespaces) {
+    cpSync(join(MADE, 'before/inc'), join(warehouse, namespace), { recursive: true, preserveTimestamps: true });
+  }
+  return warehouse;
+}
+
+/** Ids of the snapshots of each of the catalog's tables that are not missing. */
+async function snapshotsOf(namespace: string): Promise<Record<string, string[]>> {
+  const found: Record<string, string[]> = {};
+  const { namespaceId } = await stack.catalog.directory.resolve({ name: { $case: 'text', value: namespace } });
+  const { tables } = await stack.catalog.tables.listTables({ namespaceId, pageSize: 1000 });
+  for (const { tableId, name, upstream } of tables) {
+    if (upstream?.missingSince) continue;
+    const { snapshots } = await stack.catalog.snapshots.listSnapshots({ tableId, pageSize: 1000, showExpired: true });
+    found[name] = snapshots.map(({ snapshotId }) => String(snapshotId));
+  }
+  return found;
+}
+
+const heads = (changes: JobChange[]) => changes.map((change) => changeText(change).split(':')[0]);
+/** As many as the reasons of the list say. */
+const toldOf = (changes: JobChange[], pattern: RegExp) =>
+  changes.reduce((sum, { reason }) => sum + Number(pattern.exec(reason)?.[1] ?? 0), 0);
+
+describe('of a connector that drops what is gone', () => {
+  let warehouse: string;
+  let connectorId: string;
+  beforeAll(async () => {
+    warehouse = warehouseOf('lake', 'inc');
+    const missing = { action: MissingAction.MISSING_ACTION_DROP, dropAfterSeconds: 0n, maxShare: 0.5 };
+    connectorId = await stack.connect('lake', warehouse, { policy: { missing } });
+  });
+
+  it('lists all that a first run makes', async () => {
+    const tables = readdirSync(join(warehouse, 'inc'));
+    const { job, changes } = await dryThenReal(stack, connectorId);
+    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: BigInt(tables.length), errors: 0n });
+    expect(job.message).toBe(`Dry run: ${tables.length} tables would change`);
+    expect(changes.slice(0, 2).map(changeText)).toEqual([
+      'CATALOG CREATE lake: not there yet',
+      'NAMESPACE CREATE inc: not in the catalog yet',
+    ]);
+    expect(heads(changes.slice(2))).toEqual(tables.map((name) => `TABLE CREATE inc.${name}`).sort());
+    expect(Object.keys(await snapshotsOf('lake.inc')).sort()).toEqual(tables.sort());
+  });
+
+  it('lists nothing where nothing has changed', async () => {
+    const { job, changes } = await dryThenReal(stack, connectorId);
+    expect(job.message).toBe('Dry run: nothing would change');
+    expect(changes).toEqual([]);
+    const { code, stdout, stderr } = await stack.cli('connector', 'trigger', 'lake', '--dry-run', '--wait');
+    expect([code, stdout]).toEqual([0, '']);
+    expect(stderr).toContain('Dry run: nothing would change');
+    const listed = await stack.cli('job', 'list', '--connector', 'lake', '--limit', '1');
+    expect(listed.stdout).toContain('succeeded (dry run)');
+    expect((await stack.cli('job', 'get', job.jobId)).stdout).toMatch(/^mode +incremental, dry run: writes nothing$/m);
+  });
+
+  it('lists changed, renamed and dropped tables, with what comes to their snapshots', async () => {
+    const before = await snapshotsOf('lake.inc');
+    for (const table of readdirSync(join(warehouse, 'inc')).filter((name) => name !== 'unchanged')) {
+      rmSync(join(warehouse, 'inc', table), { recursive: true });
+      cpSync(join(MADE, 'wh/inc', table), join(warehouse, 'inc', table), { recursive: true, preserveTimestamps: true });
+    }
+    renameSync(join(warehouse, 'inc/unchanged'), join(warehouse, 'inc/renamed'));
+    const { code, stdout } = await stack.cli('connector', 'trigger', 'lake', '--dry-run', '--wait', '--json');
+    expect(code).toBe(0);
+    const told = stdout.trim().split('\n');
+
+    const { job, changes } = await dryThenReal(stack, connectorId);
+    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n, tablesMissing: 1n, tablesDropped: 1n });
+    expect(told.map((line) => JSON.parse(line)).map(({ name, reason }) => [name, reason])).toEqual(
+      changes.map(({ name, reason }) => [name, reason]),
+    );
+    const after = await snapshotsOf('lake.inc');
+    expect(heads(changes)).toContain('TABLE CREATE inc.renamed');
+    expect(heads(changes)).toContain('TABLE DROP inc.unchanged');
+    expect(Object.keys(after).filter((name) => !before[name])).toEqual(['renamed']);
+    expect(Object.keys(before).filter((name) => !after[name])).toEqual(['unchanged']);
+    for (const [name, snapshots] of Object.entries(after)) {
+      const change = changes.filter((one) => one.name === `inc.${name}`);
+      const fresh = snapshots.filter((id) => !before[name]?.includes(id)).length;
+      const another = name === 'remade';
+      expect(change.some(({ reason }) => reason.includes('is another table than before'))).toBe(another);
+      const gone = (before[name] ?? []).filter((id) => !snapshots.includes(id)).length;
+      const expired = another ? 0 : gone;
+      const said = { fresh: toldOf(change, /(\d+) (?:new )?snapshot/), expired: toldOf(change, /(\d+) expired/) };
+      expect({ name, ...said }).toEqual({ name, fresh, expired });
+    }
+  });
+
+  it('says of a full rescan what is verified', async () => {
+    const { job, changes } = await dryThenReal(stack, connectorId, { fullRescan: true });
+    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 0n });
+    for (const change of changes)
+      expect(changeText(change)).toMatch(/^TABLE VERIFY inc\.\S+: \d+ snapshots? to verify$/);
+    expect(changes.length).toBeGreaterThan(5);
+  });
+
+  it('fails where too much is gone at once, and lists it where that is allowed', async () => {
+    const away = readdirSync(join(warehouse, 'inc')).slice(1);
+    for (const name of away) renameSync(join(warehouse, 'inc', name), join(folder, name));
+    const failing = await dryThenReal(stack, connectorId);
+    expect(failing.job).toMatchObject({ state: JobState.JS_FAILED, tablesMissing: 0n });
+    expect(failing.changes).toEqual([]);
+    expect(failing.failures[0]).toMatchObject({ code: 'FAILED_PRECONDITION' });
+    expect(failing.failures[0]?.message).toContain('--allow-missing');
+    const allowed = await dryThenReal(stack, connectorId, { allowMissing: true });
+    expect(heads(allowed.changes)).toEqual(away.map((name) => `TABLE DROP inc.${name}`).sort());
+    expect(allowed.job.message).toBe(
+      `Dry run: ${away.length} tables would be missing, ${away.length} tables would be dropped`,
+    );
+  });
+});
+
+describe('of a connector that marks what is gone', () => {
+  let warehouse: string;
+  let connectorId: string;
+  beforeAll(async () => {
+    warehouse = warehouseOf('marked', 'inc');
+    connectorId = await stack.connect('marked', warehouse);
+    await stack.trigger(connectorId);
+  });
+
+  it('lists what is marked missing, and what is there again', async () => {
+    renameSync(join(warehouse, 'inc/filled'), join(folder, 'away'));
+    const gone = await dryThenReal(stack, connectorId);
+    expect(gone.changes.map(changeText)).toEqual([
+      'TABLE MARK_MISSING inc.filled: its namespace does not list it any more',
+    ]);
+    expect(gone.job).toMatchObject({ tablesMissing: 1n, tablesDropped: 0n });
+    renameSync(join(folder, 'away'), join(warehouse, 'inc/filled'));
+    const back = await dryThenReal(stack, connectorId);
+    expect(back.changes.map(changeText)).toEqual(['TABLE UPDATE inc.filled: is there again']);
+    expect(back.job).toMatchObject({ tablesMissing: 0n, tablesChanged: 1n });
+  });
+
+  it('lists tables that move with the destination', async () => {
+    const destination = { catalogName: 'marked', namespacePath: ['moved'] };
+    await stack.catalog.connectors.updateConnector({
+      connector: { connectorId, destination },
+      updateMask: ['destination'],
+    });
+    const { job, changes } = await dryThenReal(stack, connectorId);
+    const [namespace, ...tables] = changes.map(changeText);
+    expect(namespace).toBe('NAMESPACE CREATE moved: not in the catalog yet');
+    expect(tables.length).toBe(readdirSync(join(warehouse, 'inc')).length);
+    for (const table of tables) expect(table).toMatch(/^TABLE UPDATE inc\.(\w+): moves from inc\.\1$/);
+    expect(job).toMatchObject({ tablesChanged: BigInt(tables.length), tablesMissing: 0n });
+    expect(changes.at(-1)?.destination).toBe('marked.moved.upgraded');
+  });
+
+  it('lists only snapshots where files are left out, and files where only they are captured', async () => {
+    const other = await stack.connect('modes', warehouse);
+    const first = await dryThenReal(stack, other, { mode: 'CAPTURE_MODE_METADATA_ONLY' });
+    expect(first.job.snapshotsIngested).toBeGreaterThan(10n);
+    const full = await dryThenReal(stack, other, { mode: 'CAPTURE_MODE_METADATA_ONLY', fullRescan: true });
+    expect(full.job).toMatchObject({ snapshotsIngested: 0n, tablesChanged: 0n });
+    const captured = await dryThenReal(stack, other, { mode: 'CAPTURE_MODE_CAPTURE_ONLY' });
+    expect(captured.job.snapshotsIngested).toBe(first.job.snapshotsIngested);
+    expect(toldOf(captured.changes, /^files of (\d+)/)).toBe(Number(captured.job.snapshotsIngested));
+  });
+});
+
+it('fails at tables as the run would: names that two want, names of others, columns that are not there', async () => {
+  const warehouse = warehouseOf('two', 'eu', 'us');
+  const tables = readdirSync(join(warehouse, 'eu'));
+  const destination = { catalogName: 'two', namespacePath: ['all'] };
+  const connectorId = await stack.connect('two', warehouse, { destination });
+  const dry = await dryRun(stack, connectorId);
+  expect(dry.job).toMatchObject({ state: JobState.JS_FAILED, errors: BigInt(tables.length) });
+  expect(dry.job.message).toContain(`Partial failure (${tables.length})`);
+  expect(dry.changes.filter(({ kind }) => kind === 'JOB_CHANGE_KIND_TABLE')).toHaveLength(tables.length);
+  for (const { table, code, message } of dry.failures) {
+    const [namespace, name] = table.split('.');
+    const first = `${namespace === 'eu' ? 'us' : 'eu'}.${name}`;
+    expect(code).toBe('ALREADY_EXISTS');
+    expect(message).toContain(`table 'all.${name}' belongs to '${first}' of connector 'two'`);
+    expect(dry.changes.some((change) => change.name === first)).toBe(true);
+  }
+  // Which of the two is first is another matter in each run.
+  const real = await stack.trigger(connectorId);
+  const { tablesChanged, snapshotsIngested, errors } = dry.job;
+  expect(real).toMatchObject({ state: JobState.JS_FAILED, tablesChanged, snapshotsIngested, errors });
+  for (const { code, message } of await stack.failures(real.jobId)) {
+    expect(code).toBe('ALREADY_EXISTS');
+    expect(message).toMatch(/^table 'all\.\w+' belongs to '(eu|us)\.\w+' of connector 'two'/);
+  }
+
+  // Now the names are another connector's.
+  const third = await stack.connect('three', warehouse, { destination, source: { namespacePath: ['eu'] } });
+  const taken = await dryThenReal(stack, third);
+  expect(taken.job).toMatchObject({ state: JobState.JS_FAILED, errors: BigInt(tables.length), tablesChanged: 0n });
+  expect(taken.changes).toEqual([]);
+
+  const fourth = await stack.connect('four', warehouse, { source: { namespacePath: ['eu'], columns: ['no_such'] } });
+  const columns = await dryThenReal(stack, fourth);
+  expect(columns.job).toMatchObject({ state: JobState.JS_FAILED, errors: BigInt(tables.length) });
+});
