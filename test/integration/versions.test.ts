@@ -3,6 +3,7 @@ import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { WebhookReceiver } from '../activities/webhook-receiver.ts';
 import { Processes } from './processes.ts';
 import { ROOT } from './running-stack.ts';
 
@@ -117,3 +118,23 @@ it('tells its version in the log, made of its code where none is given', async (
   });
   await processes.stop(worker);
 }, 60_000);
+
+it("a job's alert is sent by the build that the job ran on", async () => {
+  await using receiver = await WebhookReceiver.start();
+  const alerts = { webhookUrl: receiver.origin };
+  // So small that it does not continue as new.
+  const folder = join(processes.folder, 'told');
+  cpSync(join(FIXTURES, 'wh/bad/truncated_metadata/metadata'), join(folder, 'n/bad/metadata'), { recursive: true });
+  const connectorId = await processes.connect('told', folder, { alerts });
+  await rollOut('a1');
+  const { jobId, letGo } = await processes.triggerHeld(connectorId);
+  await rollOut('a2');
+  await letGo();
+  expect(await processes.ended(jobId)).toMatchObject({ state: JobState.JS_FAILED });
+  await processes.temporal.workflow
+    .getHandle(jobId)
+    .result()
+    .catch(() => {});
+  expect(await processes.temporal.workflow.getHandle(`alert-${jobId}`).result()).toBe('delivered');
+  expect([await buildsOf(jobId), await buildsOf(`alert-${jobId}`)]).toEqual([['a1'], ['a1']]);
+}, 200_000);
