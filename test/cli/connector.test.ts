@@ -9,19 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => cli[Symbol.asyncDispose]());
 
-const create = (name: string, ...more: string[]) =>
-  cli.run(
-    'connector',
-    'create',
-    name,
-    '--kind',
-    'iceberg',
-    '--uri',
-    'file:///warehouse',
-    '--destination-catalog',
-    'main',
-    ...more,
-  );
+const create: Harness['create'] = (...args) => cli.create(...args);
 
 describe('connector create', () => {
   it('stores all that is given and prints it', async () => {

@@ -20,6 +20,8 @@ export interface Harness extends AsyncDisposable {
   jobs: FakeJobs;
   /** Runs one command line against the catalog. */
   run(...args: string[]): Promise<Ran>;
+  /** `reconciler connector create` with what is required. */
+  create(name: string, ...more: string[]): Promise<Ran>;
   /** Stops the catalog service for so long and starts it again at the same address. */
   restart(downMs: number): Promise<void>;
 }
@@ -31,11 +33,14 @@ export async function startHarness(databaseFile = ':memory:'): Promise<Harness> 
   let catalog = await start('127.0.0.1:0');
   const clients = connectCatalog(catalog.address);
   jobs.clients = clients;
+  const run = (...args: string[]) => runCli(args, { RECONCILER_ADDRESS: catalog.address });
+  const required = ['--kind', 'iceberg', '--uri', 'file:///warehouse', '--destination-catalog', 'main'];
   return {
     address: catalog.address,
     clients,
     jobs,
-    run: (...args) => runCli(args, { RECONCILER_ADDRESS: catalog.address }),
+    run,
+    create: (name, ...more) => run('connector', 'create', name, ...required, ...more),
     async restart(downMs) {
       const { address } = catalog;
       await catalog.stop();

@@ -2,24 +2,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { JobFailureKind, JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { type Harness, startHarness } from './harness.ts';
 
 let cli: Harness;
 let running: string;
 beforeAll(async () => {
   cli = await startHarness();
-  await cli.run(
-    'connector',
-    'create',
-    'lake',
-    '--kind',
-    'iceberg',
-    '--uri',
-    'file:///w',
-    '--destination-catalog',
-    'main',
-  );
+  await cli.create('lake');
   cli.jobs.outcome = undefined;
   running = (await cli.run('connector', 'trigger', 'lake')).stdout.trim();
 });
@@ -49,17 +39,7 @@ it('links to the Temporal UI where it is known', async () => {
 });
 
 it('lists jobs, newest first, of one connector if asked', async () => {
-  await cli.run(
-    'connector',
-    'create',
-    'idle',
-    '--kind',
-    'iceberg',
-    '--uri',
-    'file:///i',
-    '--destination-catalog',
-    'main',
-  );
+  await cli.create('idle');
   const { stdout } = await cli.run('job', 'list');
   expect(stdout).toMatch(/^JOB +CONNECTOR +STATE +CREATED +RAN FOR +CHANGED +ERRORS +MESSAGE/);
   expect(stdout).toContain(running);
@@ -92,17 +72,7 @@ it('watches to the end', async () => {
 it('goes on watching over a restart of the catalog service', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'restart-'));
   await using durable = await startHarness(join(folder, 'catalog.db'));
-  await durable.run(
-    'connector',
-    'create',
-    'lake',
-    '--kind',
-    'iceberg',
-    '--uri',
-    'file:///w',
-    '--destination-catalog',
-    'main',
-  );
+  await durable.create('lake');
   durable.jobs.outcome = undefined;
   const jobId = (await durable.run('connector', 'trigger', 'lake')).stdout.trim();
   const watching = durable.run('job', 'watch', jobId, '--json');
@@ -116,6 +86,43 @@ it('goes on watching over a restart of the catalog service', async () => {
   rmSync(folder, { recursive: true });
 });
 
+it('tries again what failed in a job', async () => {
+  await cli.create('flaky');
+  const kind = JobFailureKind.JOB_FAILURE_KIND_VIEW;
+  const failures = [{ kind, table: 'view sales.v', code: 'DATA_LOSS', message: 'broken' }];
+  const state = JobState.JS_FAILED;
+  const failed = (await cli.run('connector', 'trigger', 'flaky', '--full')).stdout.trim();
+  const early = await cli.run('job', 'retry', failed);
+  expect(early.code).toBe(1);
+  expect(early.stderr).toMatch(/^error: .*has not ended/m);
+  await cli.jobs.finish(failed, { state, message: 'Partial failure (1): view sales.v: broken', failures });
+
+  const { code, stdout, stderr } = await cli.run('job', 'retry', failed);
+  expect(code).toBe(0);
+  const jobId = stdout.trim();
+  expect(stderr).toContain(`wait for it: reconciler job watch ${jobId}`);
+  expect(cli.jobs.started.at(-1)).toMatchObject({ jobId, request: { retryOf: failed, full: true, trigger: 'retry' } });
+  expect((await cli.run('job', 'get', jobId, '--json')).json[0]).toMatchObject({
+    ...{ retryOfJobId: failed, trigger: 'JOB_TRIGGER_RETRY', fullRescan: true },
+  });
+  await cli.jobs.finish(jobId, { state, message: 'Partial failure (1): view sales.v: broken', failures });
+
+  for (const [outcome, exit] of [
+    [{ state, message: 'still broken', failures }, 1],
+    [{ state: JobState.JS_SUCCEEDED, message: 'mended' }, 0],
+  ] as const) {
+    cli.jobs.outcome = { ...outcome, failures: [...failures.slice(0, exit)] };
+    const waited = await cli.run('job', 'retry', failed, '--wait');
+    expect(waited.code).toBe(exit);
+    expect(waited.stdout).toMatch(new RegExp(`^message +${outcome.message}$`, 'm'));
+  }
+  const mended = cli.jobs.started.at(-1)!.jobId;
+  const nothing = await cli.run('job', 'retry', mended);
+  expect(nothing.code).toBe(1);
+  expect(nothing.stderr).toMatch(/^error: .*nothing failed/m);
+  cli.jobs.outcome = undefined;
+});
+
 it('cancels', async () => {
   const jobId = (await cli.run('connector', 'trigger', 'lake')).stdout.trim();
   const { code, json } = await cli.run('job', 'cancel', jobId, '--wait', '--json');
@@ -125,7 +132,7 @@ it('cancels', async () => {
 });
 
 it('fails with 1 for a job that is not there', async () => {
-  for (const command of ['get', 'watch', 'cancel']) {
+  for (const command of ['get', 'watch', 'cancel', 'retry']) {
     const { code, stderr } = await cli.run('job', command, 'no-such-job');
     expect({ command, code }).toEqual({ command, code: 1 });
     expect(stderr).toMatch(/^error: .*no-such-job.*\nhint: `reconciler job list` shows those that are there/);

@@ -36,7 +36,7 @@ describe('help', () => {
 
   const groups = {
     connector: ['create', 'get', 'list', 'update', 'delete', 'validate', 'trigger'],
-    job: ['get', 'list', 'watch', 'cancel', 'failures'],
+    job: ['get', 'list', 'watch', 'cancel', 'retry', 'failures'],
     schedule: ['list', 'repair'],
     namespace: ['list'],
     table: ['list', 'get'],

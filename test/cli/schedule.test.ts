@@ -7,21 +7,7 @@ beforeAll(async () => {
 });
 afterAll(() => cli[Symbol.asyncDispose]());
 
-const create = (name: string, ...more: string[]) =>
-  cli.run(
-    ...[
-      'connector',
-      'create',
-      name,
-      '--kind',
-      'iceberg',
-      '--uri',
-      'file:///warehouse',
-      '--destination-catalog',
-      'main',
-    ],
-    ...more,
-  );
+const create: Harness['create'] = (...args) => cli.create(...args);
 const policyOf = async (name: string) => (await cli.run('connector', 'get', name, '--json')).json[0].policy;
 /** Once Temporal has followed. */
 const standings = () =>

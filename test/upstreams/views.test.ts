@@ -257,6 +257,25 @@ describe("views of Iceberg's REST server", () => {
       expect(await stack.failures(job.jobId)).toMatchObject([{ table: 'view sales.large', code: 'PERMISSION_DENIED' }]);
       expect((await view('sales.good')).representations).toEqual([{ dialect: 'spark', sql: 'SELECT 77' }]);
     });
+
+    it('a retry brings in just the one that failed, once it is mended', async () => {
+      proxy.rules = [{ path: /views\/large/, fault: refuse(403, 'ForbiddenException') }];
+      const sql = 'SELECT 8';
+      await rest.replaceView('sales', 'large', { trino: sql, duckdb: sql, spark: sql });
+      const job = await stack.trigger(connectorId);
+      expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, viewsChanged: 0n });
+      proxy.rules = [];
+      // Not the retry's business.
+      await rest.replaceView('sales', 'good', { spark: 'SELECT 777' });
+      const { code, stdout } = await stack.cli('job', 'retry', job.jobId, '--wait', '--json');
+      expect(code).toBe(0);
+      expect(JSON.parse(stdout)).toMatchObject({
+        ...{ state: 'JS_SUCCEEDED', retryOfJobId: job.jobId, tablesScanned: '0', viewsScanned: '1', viewsChanged: '1' },
+      });
+      expect((await view('sales.large')).representations).toContainEqual({ dialect: 'trino', sql });
+      expect((await view('sales.good')).representations).toEqual([{ dialect: 'spark', sql: 'SELECT 77' }]);
+      expect(await stack.trigger(connectorId)).toMatchObject({ state: JobState.JS_SUCCEEDED, viewsChanged: 1n });
+    });
   });
 
   it('runs with views replay', async () => {
