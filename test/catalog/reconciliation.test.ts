@@ -87,15 +87,18 @@ describe('destinations', () => {
     const ensure = (destination: object, namespacePath: string[] = []) =>
       reconciliation.ensureDestination({ connectorId, destination, namespacePath });
     const made = await ensure({ catalogName: 'dest' }, ['a', 'b']);
-    expect(made.namespacePath).toEqual(['a', 'b']);
-    expect(await ensure({ catalogName: 'dest' }, ['a', 'b'])).toEqual(made);
+    expect(made).toMatchObject({ namespacePath: ['a', 'b'], catalogMade: true, namespaceMade: true });
+    const found = { ...made, catalogMade: false, namespaceMade: false };
+    expect(await ensure({ catalogName: 'dest' }, ['a', 'b'])).toEqual(found);
     expect(await ensure({ catalogName: 'dest' })).toEqual({
       catalogId: made.catalogId,
       namespaceId: '',
       namespacePath: [],
+      catalogMade: false,
+      namespaceMade: false,
     });
     const fixed = await ensure({ catalogId: made.catalogId, namespacePath: ['all'] }, ['a', 'b']);
-    expect(fixed).toMatchObject({ catalogId: made.catalogId, namespacePath: ['all'] });
+    expect(fixed).toMatchObject({ catalogId: made.catalogId, namespacePath: ['all'], namespaceMade: true });
     expect(
       await ensure({
         catalogId: made.catalogId,
@@ -103,7 +106,7 @@ describe('destinations', () => {
         namespaceId: fixed.namespaceId,
         namespacePath: ['all'],
       }),
-    ).toEqual(fixed);
+    ).toEqual({ ...fixed, namespaceMade: false });
     expect((await catalogs.getCatalog({ catalogId: (await ensure({})).catalogId })).displayName).toBe(displayName);
     expect(await failure(ensure({ catalogId: made.catalogId, catalogName: 'other' }))).toMatchObject(
       refusal('FAILED_PRECONDITION', "is the catalog 'dest', catalog_name says 'other'"),
