@@ -2,9 +2,11 @@ import type BetterSqlite from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Sqlite } from '../../src/catalog/store/sqlite.ts';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
+import { JobChangeKind, JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { FileContent } from '../../src/generated/reconciler/v1/statistics.ts';
-import { added, long, removed, TestTable } from './files.ts';
-import { all, TestCatalog } from './harness.ts';
+import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
+import { added, long, removed, SCHEMA, TestTable } from './files.ts';
+import { all, connectorSpec, TestCatalog } from './harness.ts';
 
 /** Every statement that was prepared while the tests ran. */
 const statements = new Set<string>();
@@ -163,6 +165,55 @@ describe('queries', () => {
     db.close();
     expect(statements.size).toBeGreaterThan(80);
     expect(slow).toEqual([]);
+  });
+
+  it('of further pages begin where the page before ended', async () => {
+    const { connectors, reconciliation } = catalog.clients;
+    const table = await TestTable.create(catalog);
+    const { connectorId } = await connectors.createConnector({ connector: connectorSpec() });
+    for (const name of ['a', 'b', 'c']) {
+      const bound = { connectorId, namespaceId: table.namespaceId, upstream: { namespacePath: ['n'], name }, name };
+      await reconciliation.ensureTable({ ...bound, format: TableFormat.TABLE_FORMAT_ICEBERG });
+      const view = { namespaceId: table.namespaceId, name: `v${name}`, schema: SCHEMA };
+      const representations = [{ sql: 'SELECT 1', dialect: 'spark' }];
+      const upstream = { namespacePath: ['n'], name: `v${name}` };
+      await reconciliation.putUpstreamView({
+        connectorId,
+        upstream,
+        fingerprint: 'f',
+        view: { ...view, representations },
+      });
+      const job = { jobId: name, connectorId, state: JobState.JS_SUCCEEDED };
+      const changes = ['a', 'b', 'c'].map((name) => ({ kind: JobChangeKind.JOB_CHANGE_KIND_TABLE, name }));
+      await reconciliation.recordJob({ job });
+      await reconciliation.recordJobChanges({ jobId: name, changes });
+    }
+    statements.clear();
+    const second = async (list: (page: object) => Promise<{ nextPageToken: string }>, asked: object = {}) => {
+      const first = await list({ ...asked, pageSize: 1 });
+      await list({ ...asked, pageSize: 1, pageToken: first.nextPageToken });
+    };
+    await second(reconciliation.listBoundTables, { connectorId });
+    await second(reconciliation.listBoundViews, { connectorId });
+    await second(connectors.listReconcileJobs, { connectorId });
+    await second(connectors.listReconcileJobs);
+    await second(connectors.listJobChanges, { jobId: 'a' });
+    const db = new Sqlite(catalog.file, { readonly: true });
+    const further: string[] = [];
+    for (const sql of statements) {
+      if (!/[<>].* limit \?$/.test(sql)) continue;
+      // Each parameter another value: SQLite sees through conditions in which two are the same.
+      let parameters = 0;
+      const text = sql.replaceAll('?', () => {
+        parameters += 1;
+        return `${parameters}`;
+      });
+      const explained = prepare.call(db, `explain query plan ${text}`) as BetterSqlite.Statement;
+      further.push((explained.all() as { detail: string }[]).map(({ detail }) => detail).join());
+    }
+    db.close();
+    const narrowed = /\((created_at,job_id|upstream_path_key,upstream_name|kind,name)\)[<>]\(\?,\?\)\)$/;
+    expect(further).toEqual(Array(5).fill(expect.stringMatching(narrowed)));
   });
 
   it('do not cost more with every snapshot that was', async () => {

@@ -105,11 +105,9 @@ export async function listBound(
     numberOf(kind).as('number'),
   ]);
   if (after) {
-    query = query.where((eb) =>
-      eb.or([
-        eb('upstream_path_key', '>', after.pathKey),
-        eb.and([eb('upstream_path_key', '=', after.pathKey), eb('upstream_name', '>', after.name)]),
-      ]),
+    const { pathKey, name } = after;
+    query = query.where(({ eb, refTuple, tuple }) =>
+      eb(refTuple('upstream_path_key', 'upstream_name'), '>', tuple<string | null, string | null>(pathKey, name)),
     );
   }
   const rows = await query.orderBy('upstream_path_key').orderBy('upstream_name').limit(limit).execute();

@@ -74,9 +74,7 @@ export interface ChangeCursor {
 export async function listChanges(db: Db, jobId: string, limit: number, after?: ChangeCursor): Promise<JobChange[]> {
   let query = db.selectFrom('job_changes').selectAll().where('job_id', '=', jobId);
   if (after) {
-    query = query.where((eb) =>
-      eb.or([eb('kind', '>', after.kind), eb.and([eb('kind', '=', after.kind), eb('name', '>', after.name)])]),
-    );
+    query = query.where(({ eb, refTuple, tuple }) => eb(refTuple('kind', 'name'), '>', tuple(after.kind, after.name)));
   }
   const rows = await query.orderBy('kind').orderBy('name').limit(limit).execute();
   return rows.map(({ kind, name, destination, action, reason }) => ({

@@ -115,11 +115,8 @@ export async function listJobs(db: Db, limit: number, connectorId: string, after
   let query = db.selectFrom('jobs').selectAll().where('tenant_id', '=', TENANT);
   if (connectorId !== '') query = query.where('connector_id', '=', connectorId);
   if (after) {
-    query = query.where((eb) =>
-      eb.or([
-        eb('created_at', '<', after.createdAt),
-        eb.and([eb('created_at', '=', after.createdAt), eb('job_id', '<', after.jobId)]),
-      ]),
+    query = query.where(({ eb, refTuple, tuple }) =>
+      eb(refTuple('created_at', 'job_id'), '<', tuple(after.createdAt, after.jobId)),
     );
   }
   const rows = await query.orderBy('created_at', 'desc').orderBy('job_id', 'desc').limit(limit).execute();
