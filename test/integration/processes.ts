@@ -63,8 +63,13 @@ export class Processes implements AsyncDisposable {
   }
 
   /** Resolves when it polls. */
-  async startWorker(env: NodeJS.ProcessEnv = {}, ...args: string[]): Promise<ChildProcess> {
-    const child = this.#spawn('worker', process.execPath, [BIN, 'worker', ...args], env);
+  startWorker(env: NodeJS.ProcessEnv = {}, ...args: string[]): Promise<ChildProcess> {
+    return this.startWorkerOf(BIN, env, ...args);
+  }
+
+  /** One of another build, by its `bin/reconciler.js`. */
+  async startWorkerOf(bin: string, env: NodeJS.ProcessEnv = {}, ...args: string[]): Promise<ChildProcess> {
+    const child = this.#spawn('worker', process.execPath, [bin, 'worker', ...args], env);
     await Promise.race([
       once(child, 'message'),
       once(child, 'exit').then(([code]) => Promise.reject(new Error(`worker ended with ${code}`))),
