@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import { CodedError } from '../errors.ts';
 
@@ -10,16 +11,23 @@ export function isPortFree(host: string, port: number): Promise<boolean> {
   });
 }
 
-/** A port that nobody listens on now. */
-export function freePort(host: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen({ host, port: 0 }, () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
+/** Below the range from which systems take the ports of outgoing connections, so that none takes it before it is listened on. */
+const [LOWEST, HIGHEST] = [15_000, 32_000];
+
+/**
+ * A port that nobody listens on now.
+ *
+ * @throws CodedError UNAVAILABLE where none is found: the host is not of this machine, as a rule
+ */
+export async function freePort(host: string): Promise<number> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const port = randomInt(LOWEST, HIGHEST);
+    if (await isPortFree(host, port)) return port;
+  }
+  throw new CodedError(
+    'UNAVAILABLE',
+    `${host} has no free port from ${LOWEST} to ${HIGHEST}: is it an address of this machine?`,
+  );
 }
 
 export interface PortWish {
