@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { temporal } from '@temporalio/proto';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { TASK_QUEUE } from '../../src/workflows/contract.ts';
 import { BIN, ROOT, RunningStack } from './running-stack.ts';
 
@@ -49,6 +50,8 @@ it('serves a job that somebody waits for before those of schedules that came ear
   const connectorId = await connect('interactive');
   const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
   await waits(jobId);
+  // Temporal's history hands tasks to its queues by itself, some time later.
+  await vi.waitFor(async () => expect(await backlog()).toBe(SCHEDULED + 1), { timeout: 60_000, interval: 100 });
 
   const { temporalAddress } = JSON.parse(readFileSync(join(stack.dataDir, 'stack.json'), 'utf8'));
   const queues = QUEUES.flatMap((queue) => ['--task-queue', queue]);
@@ -68,6 +71,17 @@ it('serves a job that somebody waits for before those of schedules that came ear
     await exited;
   }
 }, 180_000);
+
+/** Scans that lie in the queue, for a worker to take. */
+async function backlog(): Promise<number> {
+  const { stats } = await stack.temporal.workflowService.describeTaskQueue({
+    namespace: stack.temporal.options.namespace,
+    taskQueue: { name: QUEUES[0] as string },
+    taskQueueType: temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+    reportStats: true,
+  });
+  return Number(stats?.approximateBacklogCount ?? 0);
+}
 
 /** Until its scan waits for a worker. */
 async function waits(jobId: string): Promise<void> {
