@@ -85,7 +85,7 @@ describe('the alert rules', () => {
     const runbooks = [...readFileSync(RULES, 'utf8').matchAll(/runbook: >-\n((?: {12}.*\n)+)/g)].map(
       ([, text]) => text,
     );
-    expect(runbooks).toHaveLength(6);
+    expect(runbooks).toHaveLength(7);
     expect(MANUAL).toContain('## What a failure means');
     for (const text of runbooks) {
       expect(text).toMatch(/docs\/operations\.md,\s+'What a failure means'/);
@@ -119,7 +119,10 @@ describe('a Prometheus beside a stack', () => {
       policy: { enabled: true, intervalSeconds: 3600n },
     });
     const good = await stack.connect('good', '', spec(['fx']));
-    const broken = await stack.connect('broken', '', spec(['bad']));
+    const broken = await stack.connect('broken', '', {
+      ...spec(['bad']),
+      alerts: { webhookUrl: 'env:NO_SUCH_HOOK' },
+    });
     expect(await stack.trigger(good)).toMatchObject({ state: JobState.JS_SUCCEEDED });
     expect(await stack.trigger(broken)).toMatchObject({ state: JobState.JS_FAILED });
     // So that rates are of something, for as long as it is looked at.
@@ -165,7 +168,7 @@ describe('a Prometheus beside a stack', () => {
     expect(values).toEqual(['broken', 'good']);
   });
 
-  it('evaluates the rules: of all only the failing connector is on its way to an alert', async () => {
+  it('evaluates the rules: of all only the failing connector and its webhook are on their way to an alert', async () => {
     interface Rule {
       name: string;
       health: string;
@@ -177,9 +180,12 @@ describe('a Prometheus beside a stack', () => {
       const rules = groups.flatMap(({ rules }) => rules);
       expect(rules.map(({ health }) => health)).toEqual(rules.map(() => 'ok'));
       const alerts = rules.flatMap(({ name, alerts }) =>
-        alerts.map(({ state, labels }) => [name, state, labels.connector]),
+        alerts.map(({ state, labels }) => [name, state, labels.connector ?? labels.type]),
       );
-      expect(alerts).toEqual([['ReconcilerRunsFail', 'pending', 'broken']]);
+      expect(alerts).toEqual([
+        ['ReconcilerRunsFail', 'pending', 'broken'],
+        ['ReconcilerWebhooksNotDelivered', 'pending', 'job.failed'],
+      ]);
     }, EVENTUALLY);
   });
 
