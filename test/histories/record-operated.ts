@@ -1,5 +1,5 @@
 /**
- * Records histories of jobs that were paused, retried, split over workers and that drop what is gone, as record.ts does for others:
+ * Records histories of jobs that were paused, retried, dry, split over workers and that drop what is gone, as record.ts does for others:
  * npx tsx test/histories/record-operated.ts
  */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
@@ -42,6 +42,9 @@ try {
   });
   await stack.trigger(few);
   rmSync(join(warehouse, 'few/n/t000'), { recursive: true });
+  put('few', 1, 'fx/refs');
+  put('few', 3, 'bad/truncated_metadata');
+  await saveHistory(stack, 'dry-run', (await stack.trigger(few, { dryRun: true })).jobId);
   await saveHistory(stack, 'dropped', (await stack.trigger(few)).jobId);
 
   const splitSize = { above: 9, group: 6 };

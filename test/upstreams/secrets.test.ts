@@ -1,18 +1,14 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporal } from '@temporalio/proto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
-import { formatName } from '../../src/names.ts';
 import { RunningStack } from '../integration/running-stack.ts';
 import { CleanUp } from './clean-up.ts';
 import { type Exchange, type Fault, type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 import { type OtlpReceiver, startOtlpReceiver } from './otlp-receiver.ts';
-import { fixtureTables, publishFixtures } from './publish-fixtures.ts';
+import { startS3Lake } from './s3-lake.ts';
 import { connectorS3 } from './s3-properties.ts';
-import { startIcebergRest } from './servers/iceberg-rest.ts';
-import { startMoto } from './servers/moto.ts';
 
 /** Planted in the worker's environment, with characters that are written otherwise in JSON and in URLs. */
 const SECRETS = {
@@ -21,6 +17,7 @@ const SECRETS = {
   PLANTED_HEADER: '77abVz3-"header"/+= Ku5e',
   PLANTED_S3_ID: 'PLANTEDACCESSKEYID01',
   PLANTED_S3_KEY: '0d3cGh6+s3/secret=key"Wp2t',
+  PLANTED_CODEC_KEY: 'b64+Planted/codecKeyOf32BytesXq81vZ0mTw5Lg0=',
 };
 /** What must not be found anywhere; the id of an access key is no secret. */
 const HIDDEN = {
@@ -29,6 +26,7 @@ const HIDDEN = {
   'token that the catalog gave': '51ceJd4.by/the+catalog.Ny8b',
   header: SECRETS.PLANTED_HEADER,
   'S3 secret key': SECRETS.PLANTED_S3_KEY,
+  'key of the codec': SECRETS.PLANTED_CODEC_KEY,
 };
 /** Part of every message of the refusing servers. */
 const SAID = 'refused with what was sent';
@@ -65,7 +63,10 @@ const giveToken: Fault = ({ response }) => {
 /** Its name, the faults, and the connector's spec. */
 type Case = [string, FaultProxy['rules'], object];
 
-describe('secrets by reference', () => {
+describe.each([
+  { name: 'secrets by reference', encrypted: false },
+  { name: 'secrets by reference, where payloads are encrypted', encrypted: true },
+])('$name', ({ encrypted }) => {
   const cleanUp = new CleanUp();
   let stack: RunningStack;
   let receiver: OtlpReceiver;
@@ -73,16 +74,11 @@ describe('secrets by reference', () => {
   const sent: FaultProxy['requests'] = [];
 
   beforeAll(async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'reconciler-secrets-'));
-    cleanUp.defer(() => rmSync(folder, { recursive: true }));
-    const moto = cleanUp.use(await startMoto());
-    await moto.createBucket('lake');
-    const rest = cleanUp.use(await startIcebergRest({ warehouse: 's3://lake/warehouse', s3: moto }));
-    const tables = fixtureTables().filter(({ path }) => /^fx\.(orders|refs)$/.test(formatName(path)));
-    await publishFixtures(rest.url, { folder, bucket: { moto, name: 'lake' } }, tables);
+    const { rest, moto } = await startS3Lake(cleanUp);
     receiver = cleanUp.use(await startOtlpReceiver());
     const telling = { RECONCILER_LOG_LEVEL: 'trace', OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url };
-    stack = cleanUp.use(await RunningStack.start({ ...moto.env, ...SECRETS, ...telling }));
+    const codec = encrypted ? { RECONCILER_CODEC_KEYS: 'k1=env:PLANTED_CODEC_KEY' } : {};
+    stack = cleanUp.use(await RunningStack.start({ ...moto.env, ...SECRETS, ...telling, ...codec }));
 
     const tokens = /^\/v1\/oauth\/tokens$/;
     const orders = /\/tables\/orders/;
@@ -153,9 +149,11 @@ describe('secrets by reference', () => {
       expect(hiddenIn(bytes), workflowId).toEqual([]);
     }
     const all = await Promise.all(jobs.map((id) => stack.temporal.workflow.getHandle(id).fetchHistory()));
-    const text = all.map((history) => Buffer.from(temporal.api.history.v1.History.encode(history).finish()));
-    // The search would find them: it finds what came with them.
-    expect(Buffer.concat(text).includes(SAID)).toBe(true);
+    const text = Buffer.concat(
+      all.map((history) => Buffer.from(temporal.api.history.v1.History.encode(history).finish())),
+    );
+    // The search would find them: it finds what came with them, where that can be read.
+    expect([text.includes(SAID), text.includes('binary/encrypted')]).toEqual([!encrypted, encrypted]);
   });
 
   it('are not in any file: databases and logs', () => {
@@ -164,7 +162,7 @@ describe('secrets by reference', () => {
     expect(found.filter(([, names]) => names.length > 0)).toEqual([]);
     const telling = files.filter((file) => readFileSync(file).includes(SAID)).join(' ');
     expect(telling).toMatch(/catalog\.db/);
-    expect(telling).toMatch(/temporal\.db/);
+    expect(/temporal\.db/.test(telling)).toBe(!encrypted);
     expect(telling).toMatch(/worker\.log/);
   });
 

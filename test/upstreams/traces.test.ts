@@ -1,17 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Metadata } from 'nice-grpc';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
-import { formatName } from '../../src/names.ts';
 import { RunningStack } from '../integration/running-stack.ts';
 import { CleanUp } from './clean-up.ts';
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from './otlp-receiver.ts';
-import { fixtureTables, publishFixtures } from './publish-fixtures.ts';
+import { startS3Lake } from './s3-lake.ts';
 import { connectorS3 } from './s3-properties.ts';
-import { startIcebergRest } from './servers/iceberg-rest.ts';
-import { startMoto } from './servers/moto.ts';
 
 /** Spans are sent every five seconds. */
 const EVENTUALLY = { timeout: 60_000, interval: 200 };
@@ -23,13 +17,7 @@ describe('traces', () => {
   let connectorId: string;
 
   beforeAll(async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'reconciler-traces-'));
-    cleanUp.defer(() => rmSync(folder, { recursive: true }));
-    const moto = cleanUp.use(await startMoto());
-    await moto.createBucket('lake');
-    const rest = cleanUp.use(await startIcebergRest({ warehouse: 's3://lake/warehouse', s3: moto }));
-    const tables = fixtureTables().filter(({ path }) => /^fx\.(orders|refs)$/.test(formatName(path)));
-    await publishFixtures(rest.url, { folder, bucket: { moto, name: 'lake' } }, tables);
+    const { rest, moto } = await startS3Lake(cleanUp);
     receiver = cleanUp.use(await startOtlpReceiver());
     const traced = { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url };
     stack = cleanUp.use(await RunningStack.start({ ...moto.env, ...traced }));
