@@ -42,7 +42,8 @@ interface Sample {
 }
 
 mkdirSync(options.cache, { recursive: true });
-await using stack = await SyntheticStack.start({ parent: options.cache });
+const nodeOptions = `--require ${join(import.meta.dirname, 'collect-garbage.cjs')}`;
+await using stack = await SyntheticStack.start({ parent: options.cache, nodeOptions });
 const connectorIds: string[] = [];
 for (let i = 0; i < Number(options.connectors); i++) {
   const uri = stack.upstream(`soak-${i}`, upstreamOf(i, 0));
@@ -82,6 +83,8 @@ function upstreamOf(connector: number, round: number): SyntheticUpstream {
 
 async function sample(): Promise<Sample> {
   const values: Sample['values'] = {};
+  for (const name of ['worker', 'catalog'] as const) process.kill(stack.pid(name), 'SIGUSR2');
+  await sleep(500);
   for (const name of PROCESSES) {
     const pid = stack.pid(name);
     values[`${name}: memory MiB`] = residentMemory(pid);
@@ -96,7 +99,7 @@ async function sample(): Promise<Sample> {
   return { minute: minute(), values };
 }
 
-/** Of the catalog, in MiB: what is waiting to be collected counts too, so it goes up and down. */
+/** Of the catalog, in MiB, just after what nothing refers to was collected. */
 async function heapUsed(): Promise<number> {
   const metrics = await (await fetch(`http://${stack.metricsAddress}/metrics`)).text();
   return Math.round(Number(/^nodejs_heap_size_used_bytes (\S+)$/m.exec(metrics)?.[1]) / 1024 / 1024);
