@@ -4,7 +4,7 @@ import { JobState, type ReconcileJob } from '../generated/reconciler/v1/jobs.ts'
 import type { Progress } from '../workflows/contract.ts';
 import type { ServiceDeps } from './deps.ts';
 import { findConnector, setRunningJob } from './store/connectors.ts';
-import { dueAlert } from './store/due-alert.ts';
+import { dueAlert, takeBackAlert } from './store/due-alert.ts';
 import { getJob, hasEnded, putFailures, putJob } from './store/jobs.ts';
 
 /**
@@ -110,7 +110,10 @@ export function createJobStatus(
     if (alert) {
       await jobs()
         .then((control) => control.alert(alert))
-        .catch((err) => logger.warn({ job: jobId, err }, 'no alert is sent of a job'));
+        .catch((err) => {
+          logger.warn({ job: jobId, err }, 'no alert is sent of a job: the next one that fails is told of');
+          return takeBackAlert(db, after.connectorId, alert);
+        });
     }
     return after;
   }

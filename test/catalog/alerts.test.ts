@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { Connector } from '../../src/generated/reconciler/v1/connectors.ts';
 import { ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
@@ -125,6 +125,31 @@ it('of a job that was terminated the catalog has the alert sent, once it is foun
   expect(await connectors.getReconcileJob({ jobId: next.jobId })).toMatchObject({ state: CANCELLED });
   expect(alerts()).toHaveLength(1);
 });
+
+it.each([
+  ['TERMINATED', SUCCEEDED, FAILED, 'job.failed'],
+  ['COMPLETED', FAILED, SUCCEEDED, 'job.recovered'],
+] as const)(
+  'what cannot be sent of a job that is found %s is told of the next',
+  async (standing, before, after, type) => {
+    const { connectors } = catalog.clients;
+    const connector = await create();
+    const { connectorId } = connector;
+    const first = await ends(connector, before);
+    await take(first);
+    const { jobId } = await connectors.triggerReconcile({ connectorId });
+    catalog.jobs.standing.set(jobId, standing);
+    const sent = catalog.jobs.alerts.length;
+    using alert = vi.spyOn(catalog.jobs, 'alert').mockRejectedValue(new Error('Temporal has just gone'));
+    expect(await connectors.getReconcileJob({ jobId })).toMatchObject({ state: after });
+    expect(alert).toHaveBeenCalledOnce();
+    alert.mockRestore();
+    expect(await told(connector, before)).toBe('');
+    const next = await ends(connector, after);
+    expect(await take(next)).toEqual({ type, failedJobId: after === SUCCEEDED ? first : '' });
+    expect(catalog.jobs.alerts).toHaveLength(sent);
+  },
+);
 
 it('it is found by the next job, which takes its place', async () => {
   const { connectors, reconciliation } = catalog.clients;

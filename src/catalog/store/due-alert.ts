@@ -39,6 +39,16 @@ export async function dueAlert(db: Db, job: ReconcileJob): Promise<AlertRequest 
   return request(alert);
 }
 
+/** The alert could not be sent: the webhook knows what it knew before. */
+export async function takeBackAlert(db: Db, connectorId: string, alert: AlertRequest): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    if ((await lastAlert(trx, connectorId))?.jobId !== alert.jobId) return;
+    const before: LastAlert | undefined =
+      alert.failedJobId === undefined ? undefined : { jobId: alert.failedJobId, type: 'job.failed' };
+    await setLastAlert(trx, connectorId, before ? JSON.stringify(before) : '');
+  });
+}
+
 /** The webhook is another: it was told nothing. */
 export async function forgetAlerts(db: Db, connectorId: string): Promise<void> {
   await setLastAlert(db, connectorId, '');
