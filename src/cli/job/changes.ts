@@ -19,7 +19,9 @@ export function addChanges(group: Command): void {
     .addOption(limitOption())
     .addHelpText('after', HELP)
     .action(
-      withCatalog((context, jobId: string, { limit }: { limit?: number }) => printChanges(context, jobId, limit)),
+      withCatalog((context, jobId: string, { limit }: { limit?: number }) =>
+        printChanges(context, jobId, { limit, empty: 'nothing would change; only dry runs list changes' }),
+      ),
     );
 }
 
@@ -27,7 +29,7 @@ export function addChanges(group: Command): void {
 export function printChanges(
   { clients, out }: Pick<Context, 'clients' | 'out'>,
   jobId: string,
-  limit?: number,
+  { limit, empty = 'nothing would change' }: { limit?: number; empty?: string } = {},
 ): Promise<void> {
   const pages = pagesOf(async (page, call) => {
     const { changes, nextPageToken } = await clients.connectors.listJobChanges({ ...page, jobId }, call);
@@ -43,6 +45,6 @@ export function printChanges(
       { title: 'DESTINATION', value: (c) => c.destination },
       { title: 'WHY', value: (c) => c.reason },
     ],
-    { empty: 'nothing would change; only dry runs list changes' },
+    { empty },
   );
 }
