@@ -42,7 +42,8 @@ interface Sample {
 }
 
 mkdirSync(options.cache, { recursive: true });
-const nodeOptions = `--require ${join(import.meta.dirname, 'collect-garbage.cjs')}`;
+// In quotes, as the path may have spaces.
+const nodeOptions = `--require ${JSON.stringify(join(import.meta.dirname, 'collect-garbage.cjs'))}`;
 await using stack = await SyntheticStack.start({ parent: options.cache, nodeOptions });
 const connectorIds: string[] = [];
 for (let i = 0; i < Number(options.connectors); i++) {

@@ -43,13 +43,13 @@ export class SyntheticStack implements AsyncDisposable {
    * @param parent should be on a disk: the databases lie there
    * @param settings Temporal's dynamic configuration, `name=value`
    * @param splitSize of the worker
-   * @param nodeOptions `NODE_OPTIONS` of the catalog and the worker
+   * @param nodeOptions `NODE_OPTIONS` of the catalog and the worker; without it what they inherit
    */
   static async start({
     parent = tmpdir(),
     settings = [],
     splitSize,
-    nodeOptions = '',
+    nodeOptions,
   }: {
     parent?: string;
     settings?: string[];
@@ -64,7 +64,7 @@ export class SyntheticStack implements AsyncDisposable {
       ...process.env,
       ...{ TEMPORAL_ADDRESS: temporalAddress, RECONCILER_ADDRESS: address },
       SYNTHETIC_SPLIT: JSON.stringify(splitSize ?? null),
-      NODE_OPTIONS: nodeOptions,
+      ...(nodeOptions && { NODE_OPTIONS: nodeOptions }),
     };
     const start = (name: StackProcess, command: string, args: string[], more: NodeJS.ProcessEnv = {}) => {
       const log = openSync(join(folder, `${name}.log`), 'a');
