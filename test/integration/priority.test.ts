@@ -10,7 +10,7 @@ import { BIN, ROOT, RunningStack } from './running-stack.ts';
 
 /** A worker shares its places for ingests among its queues: so many have one each. */
 const QUEUES = Array.from({ length: 16 }, (_, i) => `near-${i}`);
-const SCHEDULED = 8;
+const SCHEDULED = 32;
 
 let stack: RunningStack;
 beforeAll(async () => {
@@ -44,9 +44,9 @@ it('serves a job that somebody waits for before those of schedules that came ear
     const workflowId = `scheduled-${i}`;
     const args = [{ connector, trigger: 'schedule' }];
     await stack.temporal.workflow.start('reconcile', { workflowId, taskQueue: TASK_QUEUE, args });
-    await waits(workflowId);
     jobs.push(workflowId);
   }
+  for (const id of jobs) await waits(id);
   const connectorId = await connect('interactive');
   const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
   await waits(jobId);
@@ -63,8 +63,8 @@ it('serves a job that somebody waits for before those of schedules that came ear
     for (const id of [...jobs, jobId]) await stack.ended(id);
     const at = (await scannedAt(jobId)) as bigint;
     const before = await Promise.all(jobs.map(async (id) => ((await scannedAt(id)) as bigint) < at));
-    // It came last. Temporal does not promise more than about the order.
-    expect(before.filter(Boolean).length).toBeLessThanOrEqual(2);
+    // It came last. Temporal does not promise more than about the order: a queue's priorities are read apart, one before the other.
+    expect(before.filter(Boolean).length).toBeLessThanOrEqual(SCHEDULED / 4);
   } finally {
     const exited = once(worker, 'exit');
     worker.kill('SIGTERM');
