@@ -1,4 +1,4 @@
-/** `npm test`: installs and builds what is missing, then runs vitest with the arguments given. */
+/** `npm test`: installs and builds what is missing, then runs Jest with the arguments given. */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { join } from 'node:path';
@@ -12,9 +12,10 @@ try {
   console.error(`error: ${error.message}`);
   process.exit(1);
 }
-const vitest = spawn(
+const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
+const jest = spawn(
   process.execPath,
-  [join(root, 'node_modules/vitest/vitest.mjs'), 'run', ...process.argv.slice(2)],
+  [...flags, join(root, 'node_modules/jest/bin/jest.js'), ...process.argv.slice(2)],
   {
     cwd: root,
     stdio: 'inherit',
@@ -22,5 +23,5 @@ const vitest = spawn(
 );
 // The terminal sends Ctrl-C to both; this process only waits for the other's end.
 process.on('SIGINT', () => {});
-process.on('SIGTERM', () => vitest.kill('SIGTERM'));
-vitest.on('exit', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
+process.on('SIGTERM', () => jest.kill('SIGTERM'));
+jest.on('exit', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));

@@ -1,5 +1,5 @@
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
 import { nameFilter } from '../src/name-patterns.ts';
 import { formatName, parseName } from '../src/names.ts';
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it } from '@jest/globals';
 import { isReferenceIn, isSecretReference, rememberOwnSecret, rememberSecret, withoutSecrets } from '../src/secrets.ts';
 
 describe('withoutSecrets', () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { bindDestination } from '../../src/activities/bind-destination.ts';
 import { ensureDestination } from '../../src/activities/ensure-destination.ts';
 import { connectorSpec, TestCatalog } from '../catalog/harness.ts';

@@ -1,6 +1,6 @@
+import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { UPSTREAM_ATTEMPTS } from '../../src/activities/failures.ts';
 import { ingestTables } from '../../src/activities/ingest-tables.ts';
 import { type ScanPage, scanTables } from '../../src/activities/scan-tables.ts';
@@ -8,6 +8,7 @@ import type { TableRef } from '../../src/connectors/spi.ts';
 import { CodedError } from '../../src/errors.ts';
 import { newProgress, type TableOutcome } from '../../src/workflows/contract.ts';
 import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
+import { fakeOnly } from '../jest/fake-timers.ts';
 import { activityDeps } from './activity-deps.ts';
 import { MemoryUpstream } from './memory-upstream.ts';
 
@@ -105,12 +106,12 @@ it('a page of tables asks for no more of them either', async () => {
 });
 
 it('a table that hangs holds up none of its pack, nor takes along what is done', async () => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'], shouldAdvanceTime: true });
+  fakeOnly(['setTimeout', 'clearTimeout'], { advanceTimers: true });
   try {
     class Hanging extends MemoryUpstream {
       override openTable(table: TableRef) {
         if (table.name !== 't1') return super.openTable(table);
-        vi.advanceTimersByTime(60_000);
+        jest.advanceTimersByTime(60_000);
         return new Promise<never>(() => {});
       }
     }
@@ -120,6 +121,6 @@ it('a table that hangs holds up none of its pack, nor takes along what is done',
       { failure: { code: 'DEADLINE_EXCEEDED', message: expect.stringContaining('nothing progressed') } },
     ]);
   } finally {
-    vi.useRealTimers();
+    jest.useRealTimers();
   }
 }, 60_000);

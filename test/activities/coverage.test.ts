@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it } from '@jest/globals';
 import { coverageAfter, covers } from '../../src/activities/coverage.ts';
 import type { Taking } from '../../src/activities/taking.ts';
 import type { SnapshotSelection } from '../../src/workflows/contract.ts';

@@ -1,5 +1,5 @@
+import { describe, expect, it } from '@jest/globals';
 import type { ApplicationFailure } from '@temporalio/common';
-import { describe, expect, it } from 'vitest';
 import { toFailure } from '../../src/activities/failures.ts';
 import { CodedError } from '../../src/errors.ts';
 

@@ -1,5 +1,5 @@
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
 import { FileChangeEncoder } from '../../src/activities/ingest/file-change-encoder.ts';
 import type { ContentFile, FileChange } from '../../src/connectors/spi.ts';
 import {

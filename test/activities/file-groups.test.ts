@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ActivityDeps } from '../../src/activities/deps.ts';
 import { ingestFileGroup } from '../../src/activities/ingest-file-group.ts';
 import { ingestTable } from '../../src/activities/ingest-table.ts';

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
 import { pino } from 'pino';
-import { describe, expect, it } from 'vitest';
 import { withFooterMetrics } from '../../src/activities/ingest/footer-metrics.ts';
 import { openIcebergTable } from '../../src/connectors/iceberg/table-reader.ts';
 import type { ContentFile, TableReader } from '../../src/connectors/spi.ts';

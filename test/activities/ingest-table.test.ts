@@ -1,8 +1,8 @@
 import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { ClientError, Status } from 'nice-grpc';
-import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ingestTable } from '../../src/activities/ingest-table.ts';
 import { DirectoryConnector } from '../../src/connectors/directory/directory-connector.ts';
 import { FileStore } from '../../src/storage/file-store.ts';

@@ -1,10 +1,10 @@
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { pino } from 'pino';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { bringIn } from '../../src/activities/ingest/bring-in.ts';
 import { DestinationNamespaces } from '../../src/activities/ingest/destination-namespaces.ts';
 import { type ScanPage, scanTables } from '../../src/activities/scan-tables.ts';
@@ -17,6 +17,7 @@ import { decodeCompactTheta, THETA_TYPE } from '../../src/stats/ndv/compact-thet
 import { FileStore } from '../../src/storage/file-store.ts';
 import { newProgress, type Progress, type ReconcileScope } from '../../src/workflows/contract.ts';
 import { TestCatalog } from '../catalog/harness.ts';
+import { poll } from '../jest/poll.ts';
 import { activityDeps } from './activity-deps.ts';
 
 /** A table with its data files, by Spark: test/generators/ndv_table.py. */
@@ -56,8 +57,8 @@ beforeEach(() => {
   cpSync(join(MADE, 'wh'), warehouse, { recursive: true });
   store = new WatchedStore();
   log = [];
-  return () => rmSync(warehouse, { recursive: true, force: true });
 });
+afterEach(() => rmSync(warehouse, { recursive: true, force: true }));
 
 /** A connector with these properties, and what runs it once. */
 async function connect(properties: Record<string, string>, columns: string[] = []) {
@@ -335,6 +336,6 @@ describe('distinct values', () => {
     };
     expect(sketches()).toEqual({ n: FILES.length + 10, orphans: 0 });
     await catalog.clients.tables.deleteTable({ tableId });
-    await expect.poll(sketches).toEqual({ n: 0, orphans: 0 });
+    await poll(sketches).toEqual({ n: 0, orphans: 0 });
   });
 });

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { afterAll, beforeAll, expect, it } from 'vitest';
 import { withHeart } from '../../src/activities/heart.ts';
 import { ingestTables } from '../../src/activities/ingest-tables.ts';
 import { reconcileViews } from '../../src/activities/reconcile-views.ts';

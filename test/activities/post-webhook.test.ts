@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { postWebhook } from '../../src/activities/post-webhook.ts';
 import type { CodedError } from '../../src/errors.ts';
 import { freePort } from '../integration/running-stack.ts';

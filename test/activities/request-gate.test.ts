@@ -1,6 +1,6 @@
+import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { ClientError, Status } from 'nice-grpc';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { withHeart } from '../../src/activities/heart.ts';
 import { requestGates } from '../../src/activities/request-gate.ts';
 import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
@@ -19,7 +19,7 @@ async function capped(maxRequestsPerSecond: number): Promise<string> {
 
 it('keeps two workers together below the cap, at ten calls a second', async () => {
   const connectorId = await capped(100);
-  const takes = vi.fn(catalog.clients.reconciliation.takeRequests);
+  const takes = jest.fn(catalog.clients.reconciliation.takeRequests);
   const clients = { reconciliation: { ...catalog.clients.reconciliation, takeRequests: takes } };
   const times: number[] = [];
   const [one, other] = [requestGates(clients)(connectorId), requestGates(clients)(connectorId)];

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { requestsMade } from '../../src/activities/requests-made.ts';
 import { sharedSources } from '../../src/activities/shared-sources.ts';
 import type { Connector } from '../../src/connectors/spi.ts';
@@ -27,10 +27,10 @@ async function open({ uri }: { uri: string }): Promise<Connector> {
 }
 
 beforeEach(() => {
-  vi.useFakeTimers();
+  jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask'] });
   opened.length = 0;
 });
-afterEach(() => vi.useRealTimers());
+afterEach(() => void jest.useRealTimers());
 
 describe('sharedSources', () => {
   const share = () => {
@@ -45,23 +45,23 @@ describe('sharedSources', () => {
     expect(opened.map(({ uri }) => uri)).toEqual(['one', 'two']);
     await a[Symbol.asyncDispose]();
     await a[Symbol.asyncDispose]();
-    await vi.advanceTimersByTimeAsync(60_000);
+    await jest.advanceTimersByTimeAsync(60_000);
     expect(opened[0]?.closed).toBe(false);
     await b[Symbol.asyncDispose]();
     await (await lease('one'))[Symbol.asyncDispose]();
     expect(opened).toHaveLength(2);
-    await vi.advanceTimersByTimeAsync(31_000);
+    await jest.advanceTimersByTimeAsync(31_000);
     expect(opened.map(({ closed }) => closed)).toEqual([true, false]);
   });
 
   it('opens anew after ten minutes, when its credentials were refused, and when it did not open', async () => {
     const lease = share();
     const old = await lease('one');
-    await vi.advanceTimersByTimeAsync(601_000);
+    await jest.advanceTimersByTimeAsync(601_000);
     const fresh = await lease('one');
     expect(opened).toHaveLength(2);
     await old[Symbol.asyncDispose]();
-    await vi.advanceTimersByTimeAsync(0);
+    await jest.advanceTimersByTimeAsync(0);
     expect(opened.map(({ closed }) => closed)).toEqual([true, false]);
 
     opened[1]!.answer = () => Promise.reject(new CodedError('UNAUTHENTICATED', 'expired'));
@@ -77,9 +77,9 @@ describe('sharedSources', () => {
   it('closes each once, and keeps no timer then', async () => {
     const source = await share()('one');
     await source[Symbol.asyncDispose]();
-    await vi.advanceTimersByTimeAsync(31_000);
-    expect(vi.getTimerCount()).toBe(0);
-    await vi.advanceTimersByTimeAsync(601_000);
+    await jest.advanceTimersByTimeAsync(31_000);
+    expect(jest.getTimerCount()).toBe(0);
+    await jest.advanceTimersByTimeAsync(601_000);
     expect(opened[0]?.times).toBe(1);
   });
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { planSnapshots } from '../../src/activities/ingest/snapshot-plan.ts';
 import type { SnapshotDescriptor, TableReader } from '../../src/connectors/spi.ts';
 import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';

@@ -1,5 +1,5 @@
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
 import { followPages, type PageCycle } from '../../src/activities/page-cycle.ts';
 import { listAllNames, type WalkCursor, walkFrom, walkTables, walkViews } from '../../src/activities/walk-tables.ts';
 import type { NamespacePath, Page, TableEntry } from '../../src/connectors/spi.ts';

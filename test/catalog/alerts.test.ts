@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import type { Connector } from '../../src/generated/reconciler/v1/connectors.ts';
 import { ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
@@ -140,9 +140,9 @@ it.each([
     const { jobId } = await connectors.triggerReconcile({ connectorId });
     catalog.jobs.standing.set(jobId, standing);
     const sent = catalog.jobs.alerts.length;
-    using alert = vi.spyOn(catalog.jobs, 'alert').mockRejectedValue(new Error('Temporal has just gone'));
+    using alert = jest.spyOn(catalog.jobs, 'alert').mockRejectedValue(new Error('Temporal has just gone'));
     expect(await connectors.getReconcileJob({ jobId })).toMatchObject({ state: after });
-    expect(alert).toHaveBeenCalledOnce();
+    expect(alert).toHaveBeenCalledTimes(1);
     alert.mockRestore();
     expect(await told(connector, before)).toBe('');
     const next = await ends(connector, after);

@@ -1,5 +1,5 @@
+import { expect, it } from '@jest/globals';
 import { Kysely, SqliteDialect } from 'kysely';
-import { expect, it } from 'vitest';
 import { migration as first } from '../../src/catalog/store/migrations/0001-first.ts';
 import { migration as boundViews } from '../../src/catalog/store/migrations/0003-bound-views.ts';
 import type { Schema } from '../../src/catalog/store/schema.ts';

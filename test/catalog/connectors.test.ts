@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { ConnectorKind, ConnectorState, MissingAction } from '../../src/generated/reconciler/v1/connectors.ts';
 import { isPlainSecret } from '../../src/secrets.ts';

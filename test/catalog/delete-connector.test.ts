@@ -1,8 +1,9 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { Status } from 'nice-grpc';
-import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Connector, ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
+import { poll } from '../jest/poll.ts';
 import { SCHEMA } from './files.ts';
 import { connectorSpec, failure, refusal, TestCatalog } from './harness.ts';
 
@@ -135,16 +136,14 @@ it('is finished when the catalog starts, where it was cut off', async () => {
   await catalog.restart();
   expect((await byId(connectorId)).state).toBe(ConnectorState.CONNECTOR_STATE_DELETING);
   catalog.jobs.down = false;
-  await expect
-    .poll(
-      () =>
-        byId(connectorId).then(
-          () => 'there',
-          (error) => error.code,
-        ),
-      { timeout: 20_000 },
-    )
-    .toBe(Status.NOT_FOUND);
+  await poll(
+    () =>
+      byId(connectorId).then(
+        () => 'there',
+        (error) => error.code,
+      ),
+    { timeout: 20_000 },
+  ).toBe(Status.NOT_FOUND);
   for (const tableId of tables)
     expect(await failure(catalog.clients.tables.getTable({ tableId }))).toMatchObject({ code: 'NOT_FOUND' });
 });

@@ -1,6 +1,7 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Sqlite } from '../../src/catalog/store/sqlite.ts';
+import { poll } from '../jest/poll.ts';
 import { added, long, removed, TestTable } from './files.ts';
 import { connectorSpec, failure, TestCatalog } from './harness.ts';
 
@@ -49,7 +50,7 @@ function query(sql: string): Record<string, unknown>[] {
 
 /** What no snapshot holds any more is removed after the answer. */
 async function cleared(): Promise<void> {
-  await expect.poll(() => query('select * from dropped_places where cleared = 0'), { timeout: 30_000 }).toEqual([]);
+  await poll(() => query('select * from dropped_places where cleared = 0'), { timeout: 30_000 }).toEqual([]);
 }
 
 /** Memberships that are live in no place that is in use, and files without one. */

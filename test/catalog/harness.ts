@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expect } from '@jest/globals';
 import { ClientError } from 'nice-grpc';
 import { pino } from 'pino';
-import { expect } from 'vitest';
 import { startCatalog } from '../../src/catalog/server.ts';
 import { type CatalogClients, connectCatalog } from '../../src/clients/catalog.ts';
 import type { JobControl, WorkflowStanding } from '../../src/clients/job-control.ts';

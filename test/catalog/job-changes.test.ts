@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { JobChangeAction, JobChangeKind, JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { connectorSpec, failure, refusal, TestCatalog } from './harness.ts';
 

@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { JobFailureKind, JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { poll } from '../jest/poll.ts';
 import { connectorSpec, failure, refusal, TestCatalog } from './harness.ts';
 
 let catalog: TestCatalog;
@@ -160,7 +160,7 @@ describe('jobs', () => {
     const holder = async () =>
       (await catalog.clients.connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } }))
         .runningJobId;
-    await expect.poll(holder, { timeout: 30_000 }).toBe('');
+    await poll(holder, { timeout: 30_000 }).toBe('');
     const { jobs } = await catalog.clients.connectors.listReconcileJobs({ connectorId });
     expect(jobs.map((job) => [job.jobId, job.state])).toEqual([
       [waiting.jobId, JobState.JS_QUEUED],

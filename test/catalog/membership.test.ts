@@ -1,5 +1,5 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { added, removed, TestTable } from './files.ts';
 import { failure, TestCatalog } from './harness.ts';
 

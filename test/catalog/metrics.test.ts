@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobFailureKind, JobState, JobTrigger } from '../../src/generated/reconciler/v1/jobs.ts';
 import { scrape, sum } from '../telemetry/samples.ts';

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { openDatabase } from '../../src/catalog/store/database.ts';
 import { derivedNdv } from '../../src/catalog/store/ndv.ts';
 import { statisticsChanged } from '../../src/catalog/store/recompute.ts';

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { FileContent } from '../../src/generated/reconciler/v1/statistics.ts';
 import { type AddedFile, added, long, removed, TestTable } from './files.ts';
 import { all, failure, TestCatalog } from './harness.ts';

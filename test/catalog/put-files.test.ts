@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { added, encode, long, type Put, removed, TestTable } from './files.ts';
 import { failure, refusal, TestCatalog } from './harness.ts';
 
@@ -203,10 +203,14 @@ describe('PutFileColumnStats', () => {
     it('takes them side by side, in any order and again, and tells which are in', async () => {
       const { table, put } = await staged();
       const [first, second] = [add(names(10, 2500), 2), [removed('s3://b/0.parquet'), ...add(names(2500, 2600), 2)]];
-      const both = expect.toSatisfy((groups: string[]) => [...groups].sort().join() === 'a,b');
+      const inOrder = <T extends { stagedGroups: string[] }>(answer: T) => ({
+        ...answer,
+        stagedGroups: answer.stagedGroups.sort(),
+      });
       await Promise.all([put('b', second, { chunk: 7 }), put('a', first)]);
-      expect(await put('a', first)).toMatchObject({ complete: false, rowsWritten: 0n, stagedGroups: both });
-      expect(await put(undefined, [])).toMatchObject({ complete: false, stagedGroups: both });
+      const again = inOrder(await put('a', first));
+      expect(again).toMatchObject({ complete: false, rowsWritten: 0n, stagedGroups: ['a', 'b'] });
+      expect(inOrder(await put(undefined, []))).toMatchObject({ complete: false, stagedGroups: ['a', 'b'] });
       expect(await failure(table.files(2))).toMatchObject({ code: 'NOT_FOUND' });
       const finish = { snapshotId: 2, groups: ['a', 'b'], expected: { data: 3 + 2590 } };
       expect(await table.send(finish)).toMatchObject({ complete: true, stagedGroups: [] });

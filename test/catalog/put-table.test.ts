@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { added, type Put, TestTable } from './files.ts';
 import { failure, TestCatalog } from './harness.ts';
 

@@ -1,10 +1,11 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type BetterSqlite from 'better-sqlite3';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Sqlite } from '../../src/catalog/store/sqlite.ts';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobChangeKind, JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { FileContent } from '../../src/generated/reconciler/v1/statistics.ts';
 import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
+import { poll } from '../jest/poll.ts';
 import { added, long, removed, SCHEMA, TestTable } from './files.ts';
 import { all, connectorSpec, TestCatalog } from './harness.ts';
 
@@ -146,7 +147,7 @@ describe('queries', () => {
 
     const db = new Sqlite(catalog.file, { readonly: true });
     const toClear = prepare.call(db, 'select * from dropped_places where cleared = 0') as BetterSqlite.Statement;
-    await expect.poll(() => toClear.all(), { timeout: 20_000 }).toEqual([]);
+    await poll(() => toClear.all(), { timeout: 20_000 }).toEqual([]);
     const slow: string[] = [];
     for (const sql of statements) {
       if (

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { RequestQueues } from '../../src/catalog/request-cap.ts';
 import { mostInWindow } from '../most-in-window.ts';
 import { connectorSpec, failure, TestCatalog } from './harness.ts';

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
 import { SCHEMA, TestTable } from './files.ts';
 import { failure, refusal, TestCatalog } from './harness.ts';

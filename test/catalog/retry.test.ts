@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { JobFailureKind, JobState, JobTrigger } from '../../src/generated/reconciler/v1/jobs.ts';
 import { connectorSpec, failure, refusal, TestCatalog } from './harness.ts';
 

@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { CodedError } from '../../src/errors.ts';
+import { poll } from '../jest/poll.ts';
 import { connectorSpec, TestCatalog } from './harness.ts';
 
 let catalog: TestCatalog;
@@ -23,9 +24,9 @@ it('goes on with the others where Temporal refuses the schedule of one', async (
     throw new CodedError('INVALID_ARGUMENT', 'Temporal refuses it');
   };
   const first = await create('refused');
-  await expect.poll(() => refused, { timeout: 30_000 }).toBeGreaterThan(2);
+  await poll(() => refused, { timeout: 30_000 }).toBeGreaterThan(2);
   const second = await create('taken');
-  await expect.poll(() => schedules.kept.has(second.connectorId), { timeout: 30_000 }).toBe(true);
+  await poll(() => schedules.kept.has(second.connectorId), { timeout: 30_000 }).toBe(true);
   let listed = 0;
   const list = schedules.list.bind(schedules);
   schedules.list = async () => {
@@ -33,12 +34,12 @@ it('goes on with the others where Temporal refuses the schedule of one', async (
     return list();
   };
   await catalog.restart();
-  await expect.poll(() => listed, { timeout: 30_000 }).toBe(1);
+  await poll(() => listed, { timeout: 30_000 }).toBe(1);
   const before = refused;
-  await expect.poll(() => refused, { timeout: 30_000 }).toBeGreaterThan(before + 1);
+  await poll(() => refused, { timeout: 30_000 }).toBeGreaterThan(before + 1);
   // It alone is tried again, not all of them.
   expect(listed).toBe(1);
   expect(catalog.log.join()).toContain(`schedule of connector ${first.connectorId} is refused`);
   schedules.put = put;
-  await expect.poll(() => schedules.kept.has(first.connectorId), { timeout: 90_000 }).toBe(true);
+  await poll(() => schedules.kept.has(first.connectorId), { timeout: 90_000 }).toBe(true);
 });

@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { FileContent } from '../../src/generated/reconciler/v1/statistics.ts';
+import { poll } from '../jest/poll.ts';
 import { added, long, removed, TestTable } from './files.ts';
 import { all, failure, TestCatalog } from './harness.ts';
 
@@ -242,7 +243,7 @@ describe('column statistics', () => {
       const value = { tableId: table.tableId, snapshotId: 1n, idempotencyKey: 'l' };
       yield { request: { $case: 'header' as const, value } };
       yield { request: { $case: 'column' as const, value: { columnId: 1, ndv: { estimate: 5 } } } };
-      await expect.poll(async () => (await table.columns(1, ['id']))[0]?.ndv?.estimate).toBe(5);
+      await poll(async () => (await table.columns(1, ['id']))[0]?.ndv?.estimate).toBe(5);
       giveUp.abort();
     })();
     await expect(catalog.clients.statistics.putColumnStats(broken, { signal: giveUp.signal })).rejects.toThrow();

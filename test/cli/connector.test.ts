@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
 import { type Harness, startHarness } from './harness.ts';
@@ -7,7 +7,7 @@ let cli: Harness;
 beforeAll(async () => {
   cli = await startHarness();
 });
-afterAll(() => cli[Symbol.asyncDispose]());
+afterAll(async () => cli[Symbol.asyncDispose]());
 
 const create: Harness['create'] = (...args) => cli.create(...args);
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it } from '@jest/globals';
 import { bytes, count, duration, printable, shorten, time, word } from '../../src/cli/format.ts';
 import { withDefaults } from '../../src/cli/json.ts';
 import { interval, keyValue, list } from '../../src/cli/options.ts';

@@ -1,8 +1,10 @@
+import { jest } from '@jest/globals';
 import { pino } from 'pino';
-import { vi } from 'vitest';
 import { startCatalog } from '../../src/catalog/server.ts';
 import { main } from '../../src/cli/main.ts';
 import { type CatalogClients, connectCatalog } from '../../src/clients/catalog.ts';
+import { stubEnv, unstubAllEnvs } from '../jest/stub-env.ts';
+import { waitFor } from '../jest/wait-for.ts';
 import { FakeJobs } from './fake-jobs.ts';
 
 export interface Ran {
@@ -47,7 +49,7 @@ export async function startHarness(databaseFile = ':memory:'): Promise<Harness> 
       await new Promise((resolve) => setTimeout(resolve, downMs));
       catalog = await start(address);
       // The test's own connection has to notice, too.
-      await vi.waitFor(() => clients.connectors.listConnectors({}), { timeout: 10_000 });
+      await waitFor(() => clients.connectors.listConnectors({}), { timeout: 10_000 });
     },
     async [Symbol.asyncDispose]() {
       clients.close();
@@ -59,9 +61,9 @@ export async function startHarness(databaseFile = ':memory:'): Promise<Harness> 
 /** Runs one command line in this process and catches what it writes. */
 export async function runCli(args: string[], env: Record<string, string> = {}): Promise<Ran> {
   const written = { stdout: '', stderr: '' };
-  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+  for (const [name, value] of Object.entries(env)) stubEnv(name, value);
   const spies = (['stdout', 'stderr'] as const).map((name) =>
-    vi.spyOn(process[name], 'write').mockImplementation((chunk) => {
+    jest.spyOn(process[name], 'write').mockImplementation((chunk) => {
       written[name] += String(chunk);
       return true;
     }),
@@ -81,6 +83,6 @@ export async function runCli(args: string[], env: Record<string, string> = {}): 
     };
   } finally {
     for (const spy of spies) spy.mockRestore();
-    vi.unstubAllEnvs();
+    unstubAllEnvs();
   }
 }

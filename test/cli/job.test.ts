@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { JobFailureKind, JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { type Harness, startHarness } from './harness.ts';
 
@@ -13,7 +13,7 @@ beforeAll(async () => {
   cli.jobs.outcome = undefined;
   running = (await cli.run('connector', 'trigger', 'lake')).stdout.trim();
 });
-afterAll(() => cli[Symbol.asyncDispose]());
+afterAll(async () => cli[Symbol.asyncDispose]());
 
 it('shows the live counters of a running job', async () => {
   const { code, stdout } = await cli.run('job', 'get', running);

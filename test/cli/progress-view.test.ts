@@ -1,8 +1,9 @@
 import { Writable } from 'node:stream';
-import { expect, it, vi } from 'vitest';
+import { expect, it, jest } from '@jest/globals';
 import { Pace } from '../../src/cli/job/pace.ts';
 import { progressView } from '../../src/cli/job/progress-view.ts';
 import { JobState, ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
+import { fakeOnly } from '../jest/fake-timers.ts';
 
 /** Keeps what is written; a terminal if it has a width. */
 function screen(columns?: number): { stream: NodeJS.WriteStream; text(): string } {
@@ -66,20 +67,20 @@ it('tells how many tables there will be, and each failure above the bar', () => 
 });
 
 it('tells the time left, and that it will be more while tables are still found', () => {
-  vi.useFakeTimers({ toFake: ['performance', 'Date'] });
+  fakeOnly(['performance', 'Date']);
   try {
     const told = (tablesExpected: bigint) => {
       const { stream, text } = screen();
       const view = progressView(stream);
       view.show(job(100n, 0n, { tablesExpected }));
-      vi.advanceTimersByTime(5_000);
+      jest.advanceTimersByTime(5_000);
       view.show(job(100n, 50n, { tablesExpected }));
       return text().trim().split('\n').at(-1);
     };
     expect(told(0n)).toMatch(/50 of 100 tables found, .*, 10 tables\/s, at least 5.0s left$/);
     expect(told(200n)).toMatch(/50 of 200 tables, .*, 10 tables\/s, 15.0s left$/);
   } finally {
-    vi.useRealTimers();
+    jest.useRealTimers();
   }
 });
 

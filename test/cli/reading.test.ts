@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Harness, startHarness } from './harness.ts';
 import { FIRST, putSampleTable, SECOND } from './sample-table.ts';
 
@@ -9,7 +9,7 @@ beforeAll(async () => {
   cli = await startHarness();
   await putSampleTable(cli.clients);
 });
-afterAll(() => cli[Symbol.asyncDispose]());
+afterAll(async () => cli[Symbol.asyncDispose]());
 
 async function json(...args: string[]) {
   const ran = await cli.run(...args, '--json');

@@ -1,17 +1,18 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { poll } from '../jest/poll.ts';
 import { type Harness, startHarness } from './harness.ts';
 
 let cli: Harness;
 beforeAll(async () => {
   cli = await startHarness();
 });
-afterAll(() => cli[Symbol.asyncDispose]());
+afterAll(async () => cli[Symbol.asyncDispose]());
 
 const create: Harness['create'] = (...args) => cli.create(...args);
 const policyOf = async (name: string) => (await cli.run('connector', 'get', name, '--json')).json[0].policy;
 /** Once Temporal has followed. */
 const standings = () =>
-  expect.poll(async () => (await cli.run('schedule', 'list', '--json')).json.map((s) => s.standing), {
+  poll(async () => (await cli.run('schedule', 'list', '--json')).json.map((s) => s.standing), {
     timeout: 10_000,
   });
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { type Harness, startHarness } from './harness.ts';
 
@@ -41,7 +41,7 @@ beforeAll(async () => {
   });
   await views.createView({ view: { namespaceId, name: 'bare' } });
 });
-afterAll(() => cli[Symbol.asyncDispose]());
+afterAll(async () => cli[Symbol.asyncDispose]());
 
 describe('view list', () => {
   it('lists the views of a namespace', async () => {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { EncryptionCodec } from '../../src/clients/payload-codec.ts';
 import { type CodecEndpoint, startCodecEndpoint } from '../../src/clients/payload-codec-endpoint.ts';
 

@@ -2,11 +2,12 @@ import { randomBytes, webcrypto } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Payload } from '@temporalio/common';
 import { temporal } from '@temporalio/proto';
-import { afterEach, describe, expect, it, vi } from 'vitest';
 import { EncryptionCodec, openPayloadCodec } from '../../src/clients/payload-codec.ts';
 import { readConfig } from '../../src/config.ts';
+import { stubEnv, unstubAllEnvs } from '../jest/stub-env.ts';
 
 const payload = (value: unknown): Payload => ({
   metadata: { encoding: Buffer.from('json/plain') },
@@ -90,7 +91,7 @@ describe('EncryptionCodec', () => {
 });
 
 describe('keys', () => {
-  afterEach(() => vi.unstubAllEnvs());
+  afterEach(() => unstubAllEnvs());
   const open = (keys: string) => openPayloadCodec(readConfig({ RECONCILER_CODEC_KEYS: keys }).codecKeys);
 
   it('none: no codec', async () => {
@@ -101,7 +102,7 @@ describe('keys', () => {
     const folder = mkdtempSync(join(tmpdir(), 'reconciler-keys-'));
     try {
       writeFileSync(join(folder, 'key'), `${b.toString('hex')}\n`);
-      vi.stubEnv('KEY_A', a.toString('base64'));
+      stubEnv('KEY_A', a.toString('base64'));
       const opened = await open(`a=env:KEY_A, b=file:${join(folder, 'key')}`);
       const given = [...(await codec({ a }).encode([payload(1)])), ...(await codec({ b }).encode([payload(2)]))];
       expect((await opened!.decode(given)).map(json)).toEqual([1, 2]);
@@ -117,7 +118,7 @@ describe('keys', () => {
     ['no base64', `${'x'.repeat(42)}!`],
     ['a password', 'correct horse battery staple'],
   ])('%s: the error names id and reference, not the key', async (_, value) => {
-    vi.stubEnv('KEY_A', value);
+    stubEnv('KEY_A', value);
     const error = await open('a=env:KEY_A').catch((e) => e);
     expect(error).toMatchObject({ code: 'FAILED_PRECONDITION' });
     expect(error.message).toMatch(/key a \(env:KEY_A\) is no key of 32 bytes .*`openssl rand -base64 32`/);

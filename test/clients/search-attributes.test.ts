@@ -1,5 +1,5 @@
+import { expect, it } from '@jest/globals';
 import type { Client } from '@temporalio/client';
-import { expect, it } from 'vitest';
 import { registerSearchAttributes } from '../../src/clients/search-attributes-registered.ts';
 
 /** Temporal Cloud, which nobody has at hand: it lists them and refuses to register any. */

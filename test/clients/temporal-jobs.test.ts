@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { expect, it } from '@jest/globals';
 import type { Client } from '@temporalio/client';
 import type { PayloadCodec } from '@temporalio/common';
-import { expect, it } from 'vitest';
 import { EncryptionCodec } from '../../src/clients/payload-codec.ts';
 import { temporalJobControl } from '../../src/clients/temporal-jobs.ts';
 import { newProgress, type TableOutcome } from '../../src/workflows/contract.ts';

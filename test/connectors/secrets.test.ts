@@ -5,10 +5,11 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ConnectorSpec } from '../../src/connectors/connector-spec.ts';
 import { resolveSecrets } from '../../src/connectors/secrets.ts';
 import { withoutSecrets } from '../../src/secrets.ts';
+import { stubEnv, unstubAllEnvs } from '../jest/stub-env.ts';
 import { plainSpec } from './spec.ts';
 
 let folder: string;
@@ -20,7 +21,7 @@ beforeAll(() => {
   execFileSync('mkfifo', [join(folder, 'pipe')]);
 });
 afterAll(() => rmSync(folder, { recursive: true }));
-afterEach(() => vi.unstubAllEnvs());
+afterEach(() => unstubAllEnvs());
 
 const spec = (fields: Partial<ConnectorSpec>, auth: Partial<ConnectorSpec['auth']> = {}): ConnectorSpec => {
   const plain = plainSpec('ICEBERG', 'https://catalog');
@@ -29,7 +30,7 @@ const spec = (fields: Partial<ConnectorSpec>, auth: Partial<ConnectorSpec['auth'
 
 describe('resolveSecrets', () => {
   it('puts what is referred to everywhere where it stands, and leaves all else', async () => {
-    vi.stubEnv('LAKE_TOKEN', 'token-of-the-lake');
+    stubEnv('LAKE_TOKEN', 'token-of-the-lake');
     const resolved = await resolveSecrets(
       spec(
         {
@@ -81,7 +82,7 @@ describe('resolveSecrets', () => {
     ['FOLDER/pipe', 'it is no file'],
     ['FOLDER', 'it is no file'],
   ])('%s: %s', async (named, message) => {
-    vi.stubEnv('EMPTY', '');
+    stubEnv('EMPTY', '');
     const reference = named.replace('FOLDER', `file:${folder}`);
     for (const [place, wrong] of [
       ['properties[s3.secret-access-key]', spec({ properties: { 's3.secret-access-key': reference } })],
@@ -107,8 +108,8 @@ describe('resolveSecrets', () => {
     ['both', 'aws-secretsmanager:KEYS#id'],
     ['one', 'AKIALAKE'],
   ])('asks Secrets Manager with other keys than those of which %s lie there', async (name, id) => {
-    vi.stubEnv('AWS_ACCESS_KEY_ID', 'AKIAWORKER');
-    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'secret-of-the-worker');
+    stubEnv('AWS_ACCESS_KEY_ID', 'AKIAWORKER');
+    stubEnv('AWS_SECRET_ACCESS_KEY', 'secret-of-the-worker');
     const signedBy = new Set<string | undefined>();
     const manager = createServer((request, response) => {
       signedBy.add(/Credential=([^/]+)/.exec(request.headers.authorization ?? '')?.[1]);

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, it } from '@jest/globals';
 import { isThisMachine } from '../../src/connectors/this-machine.ts';
 
 it.each([

@@ -1,11 +1,12 @@
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import proto from '@temporalio/proto';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { answering, verified, WebhookReceiver } from '../activities/webhook-receiver.ts';
+import { waitFor } from '../jest/wait-for.ts';
 import { scrape, sum } from '../telemetry/samples.ts';
 import { ROOT, RunningStack } from './running-stack.ts';
 
@@ -89,7 +90,7 @@ it('one alert when jobs begin to fail, and one when they succeed again', async (
   expect(narrowed.state).toBe(JobState.JS_SUCCEEDED);
   await expectNoAlert(narrowed.jobId);
 
-  await vi.waitFor(() => expect(receiver.received).not.toEqual([]), { timeout: 60_000 });
+  await waitFor(() => expect(receiver.received).not.toEqual([]), { timeout: 60_000 });
   expect((await alertOf(failed.jobId).describe()).status.name).toBe('RUNNING');
   receiver.otherwise = thanks;
   letGo();
@@ -133,10 +134,10 @@ it('a job that is cancelled is not told; one that is terminated is, once it is f
   const { connectors } = stack.catalog;
   const running = async () => {
     const { jobId } = await connectors.triggerReconcile({ connectorId });
-    await vi.waitFor(
-      async () => expect((await connectors.getReconcileJob({ jobId })).state).toBe(JobState.JS_RUNNING),
-      { timeout: 60_000, interval: 100 },
-    );
+    await waitFor(async () => expect((await connectors.getReconcileJob({ jobId })).state).toBe(JobState.JS_RUNNING), {
+      timeout: 60_000,
+      interval: 100,
+    });
     return jobId;
   };
   const cancelled = await running();
@@ -189,7 +190,7 @@ it('a receiver that refuses is asked once, and nothing of it is told', async () 
 
 it('is counted', async () => {
   const metrics = async () => scrape(stack.observed().worker.metrics);
-  await vi.waitFor(
+  await waitFor(
     async () => {
       const samples = await metrics();
       const count = (type: string, outcome: string) =>
@@ -209,7 +210,7 @@ it("lists of jobs know nothing of alerts' workflows", async () => {
     for await (const { type } of stack.temporal.workflow.list({ query })) found.add(type);
     return [...found];
   };
-  await vi.waitFor(
+  await waitFor(
     async () => {
       expect(await types("WorkflowType = 'sendAlert'")).toEqual(['sendAlert']);
       expect(await types("ReconcilerConnector = 'lake'")).toEqual(['reconcile']);
@@ -228,14 +229,15 @@ it('neither the URL nor the key is in a history, a log, a database, or what peop
   for await (const { workflowId, runId } of stack.temporal.workflow.list()) {
     const history = await stack.temporal.workflow.getHandle(workflowId, runId).fetchHistory();
     const bytes = Buffer.from(proto.temporal.api.history.v1.History.encode(history).finish());
-    expect(found(bytes), workflowId).toEqual([]);
+    expect({ workflowId, found: found(bytes) }).toEqual({ workflowId, found: [] });
     histories++;
   }
   expect(histories).toBeGreaterThan(10);
   for (const entry of readdirSync(stack.dataDir, { recursive: true, withFileTypes: true })) {
     // The catalog stores the URL that it was given as it is, for 'held'.
     if (!entry.isFile() || entry.name.startsWith('catalog.db')) continue;
-    expect(found(readFileSync(join(entry.parentPath, entry.name))), entry.name).toEqual([]);
+    const file = entry.name;
+    expect({ file, found: found(readFileSync(join(entry.parentPath, file))) }).toEqual({ file, found: [] });
   }
   expect(stack.logLines('worker').some(({ msg }) => msg === 'an alert was delivered')).toBe(true);
   const described = await stack.cli('connector', 'get', 'held');

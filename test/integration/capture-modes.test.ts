@@ -1,14 +1,14 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import { differences } from './compare-truth.ts';
 import { ROOT, RunningStack } from './running-stack.ts';
 import { readTruth, type Truth } from './truth.ts';
 
 const FIXTURES = join(ROOT, 'test/fixtures/iceberg');
 // Eleven commands and seven jobs.
-vi.setConfig({ testTimeout: 240_000 });
+jest.setTimeout(240_000);
 
 const TABLE = 'fx.many_snapshots';
 let stack: RunningStack;

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { cpSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import proto from '@temporalio/proto';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { keyIdOf } from '../../src/clients/payload-codec.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { WebhookReceiver } from '../activities/webhook-receiver.ts';
+import { waitFor } from '../jest/wait-for.ts';
 import { Processes } from './processes.ts';
 import { freePort, ROOT } from './running-stack.ts';
 
@@ -62,7 +63,7 @@ describe('with a codec', () => {
     expect(await processes.temporal.workflow.getHandle(`alert-${jobId}`).describe()).toMatchObject({
       type: 'sendAlert',
     });
-    await vi.waitFor(() => expect(receiver.received).toHaveLength(1), { timeout: 60_000 });
+    await waitFor(() => expect(receiver.received).toHaveLength(1), { timeout: 60_000 });
     expect(receiver.received[0]!.body).toContain('hushhush.confidential_bad');
   });
 
@@ -139,7 +140,7 @@ describe('while keys come and rotate', () => {
 
   /** The catalog brings schedules up to date when it starts. */
   async function scheduleEncryptedBy(id: string | undefined): Promise<void> {
-    await vi.waitFor(
+    await waitFor(
       async () => {
         const schedules = [];
         for await (const { scheduleId } of processes.temporal.schedule.list()) schedules.push(scheduleId);
@@ -196,7 +197,7 @@ describe('while keys come and rotate', () => {
     await letGo();
     const missing = /encrypted with the key \\"k1\\", which is not among those of RECONCILER_CODEC_KEYS \(k2\)/;
     const log = join(processes.folder, 'worker.log');
-    await vi.waitFor(() => expect(readFileSync(log, 'utf8')).toMatch(missing), { timeout: 100_000, interval: 100 });
+    await waitFor(() => expect(readFileSync(log, 'utf8')).toMatch(missing), { timeout: 100_000, interval: 100 });
     await restart(ROTATED);
     expect(await processes.ended(jobId)).toMatchObject({ state: JobState.JS_SUCCEEDED });
   }, 300_000);

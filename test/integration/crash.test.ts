@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { CONNECTOR_PAUSED } from '../../src/workflows/contract.ts';
@@ -18,7 +18,7 @@ beforeAll(async () => {
   base = await startUndisturbed(COPIES);
   stack = base.stack;
 }, 300_000);
-afterAll(() => base?.[Symbol.asyncDispose]());
+afterAll(async () => base?.[Symbol.asyncDispose]());
 
 it.each(['worker', 'catalog', 'temporal'])(
   'goes on by itself after kill -9 of the %s in mid-ingest',

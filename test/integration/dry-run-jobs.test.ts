@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
 import { type JobChange, JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { SyntheticStack } from '../synthetic/synthetic-stack.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { expect } from 'vitest';
+import { expect } from '@jest/globals';
 import { JOB_COUNTERS } from '../../src/clients/progress-message.ts';
 import type { JobChange, JobFailure, ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { catalogContents } from './catalog-contents.ts';

@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { MissingAction } from '../../src/generated/reconciler/v1/connectors.ts';
 import { type JobChange, JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { changeText, dryRun, dryThenReal } from './dry-run-pairs.ts';
@@ -9,7 +9,7 @@ import { ROOT, RunningStack } from './running-stack.ts';
 
 /** Tables in two states: `before` is an earlier one of those in `wh`. */
 const MADE = join(ROOT, 'test/fixtures/made/iceberg');
-vi.setConfig({ testTimeout: 180_000 });
+jest.setTimeout(180_000);
 
 let stack: RunningStack;
 let folder: string;

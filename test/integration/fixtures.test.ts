@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { formatName } from '../../src/names.ts';
 import { differences } from './compare-truth.ts';
 import { ROOT, RunningStack } from './running-stack.ts';

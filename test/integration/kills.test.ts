@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { poll } from '../jest/poll.ts';
 import { dumpCatalog } from './dump.ts';
 import type { RunningStack } from './running-stack.ts';
 import { startUndisturbed, type Undisturbed } from './undisturbed.ts';
@@ -17,7 +18,7 @@ beforeAll(async () => {
   base = await startUndisturbed(COPIES);
   stack = base.stack;
 }, 300_000);
-afterAll(() => base?.[Symbol.asyncDispose]());
+afterAll(async () => base?.[Symbol.asyncDispose]());
 
 /** Numbers from 0 to 1 that are the same for the same seed (mulberry32). */
 function randomFrom(seed: number): () => number {
@@ -63,12 +64,15 @@ it(`survives kill -9 of worker, catalog and Temporal at ${KILLS} random moments`
   const told = `seed ${seed}, killed ${JSON.stringify(killed)}, jobs ${jobs.join(' ')}`;
   for (const jobId of jobs) {
     const job = await stack.ended(jobId);
-    expect(job, told).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n });
+    expect({ told, job }).toMatchObject({ told, job: { state: JobState.JS_SUCCEEDED, errors: 0n } });
     // The connector is given back after the record is written.
     const status = async () => (await stack.temporal.workflow.getHandle(jobId).describe()).status.name;
-    await expect.poll(() => status().catch(String), { timeout: 300_000, message: told }).toBe('COMPLETED');
+    const found = async () => ({ told, status: await status().catch(String) });
+    await poll(found, { timeout: 300_000 }).toEqual({ told, status: 'COMPLETED' });
   }
-  for (const name of CONNECTORS) expect(await dumpCatalog(stack.catalog, name), told).toEqual(base.dump);
+  for (const name of CONNECTORS) {
+    expect({ told, dump: await dumpCatalog(stack.catalog, name) }).toEqual({ told, dump: base.dump });
+  }
   // Nothing holds a connector.
   const { connectors } = await stack.catalog.connectors.listConnectors({});
   expect(connectors.map(({ runningJobId }) => runningJobId)).toEqual(['', '', '', '']);

@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
+import { waitFor } from '../jest/wait-for.ts';
 import { scrape, sum } from '../telemetry/samples.ts';
 import { ROOT, RunningStack } from './running-stack.ts';
 
@@ -70,6 +71,6 @@ describe('a stack seen from outside', () => {
     } finally {
       process.kill(temporal as number, 'SIGCONT');
     }
-    await vi.waitFor(async () => expect((await ask(worker.health, '/readyz'))[0]).toBe(200), EVENTUALLY);
+    await waitFor(async () => expect((await ask(worker.health, '/readyz'))[0]).toBe(200), EVENTUALLY);
   });
 });

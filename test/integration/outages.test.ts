@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { appendFileSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { dumpCatalog } from './dump.ts';
 import { RunningStack } from './running-stack.ts';
@@ -18,7 +18,7 @@ beforeAll(async () => {
   base = await startUndisturbed(COPIES);
   stack = base.stack;
 }, 300_000);
-afterAll(() => base?.[Symbol.asyncDispose]());
+afterAll(async () => base?.[Symbol.asyncDispose]());
 
 it('goes on after a Temporal that stood still past every time limit', async () => {
   const connectorId = await stack.connect('temporal-stood-still', base.folder);

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { ROOT, RunningStack } from './running-stack.ts';
 
 /** Namespaces `fx` (19 tables) and `bad` (3 tables; two of them cannot be read). */
 const WAREHOUSE = join(ROOT, 'test/fixtures/iceberg/wh');
-vi.setConfig({ testTimeout: 120_000 });
+jest.setTimeout(120_000);
 let stack: RunningStack;
 
 beforeAll(async () => {

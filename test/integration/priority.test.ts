@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { temporal } from '@temporalio/proto';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { TASK_QUEUE } from '../../src/workflows/contract.ts';
+import { waitFor } from '../jest/wait-for.ts';
 import { BIN, ROOT, RunningStack } from './running-stack.ts';
 
 /** A worker shares its places for ingests among its queues: so many have one each. */
@@ -51,7 +52,7 @@ it('serves a job that somebody waits for before those of schedules that came ear
   const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
   await waits(jobId);
   // Temporal's history hands tasks to its queues by itself, some time later.
-  await vi.waitFor(async () => expect(await backlog()).toBe(SCHEDULED + 1), { timeout: 60_000, interval: 100 });
+  await waitFor(async () => expect(await backlog()).toBe(SCHEDULED + 1), { timeout: 60_000, interval: 100 });
 
   const { temporalAddress } = JSON.parse(readFileSync(join(stack.dataDir, 'stack.json'), 'utf8'));
   const queues = QUEUES.flatMap((queue) => ['--task-queue', queue]);

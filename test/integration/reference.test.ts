@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Sqlite as Database } from '../../src/catalog/store/sqlite.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { INGEST_TASK_QUEUE, type Progress, TASK_QUEUE } from '../../src/workflows/contract.ts';

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { JobState, JobTrigger } from '../../src/generated/reconciler/v1/jobs.ts';
 import { SyntheticStack } from '../synthetic/synthetic-stack.ts';
 import type { SyntheticUpstream } from '../synthetic/synthetic-upstream.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { JobFailureKind, JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import type { Progress, TableFailure } from '../../src/workflows/contract.ts';
 import { type JobRun, jobRuns } from '../synthetic/job-runs.ts';
@@ -91,7 +91,7 @@ it('reconciles thousands of tables in several runs, answers all along, and runs 
   const again = single.filter(({ order }) => order >= 100);
   // The pack itself waits where the upstream asks to come again later.
   const faulty = [...broken, ...withFault('UNAVAILABLE')];
-  for (const name of faulty) expect(single.filter((one) => one.name === name).length, name).toBe(1);
+  for (const name of faulty) expect(single.map((one) => one.name).filter((one) => one === name)).toEqual([name]);
   expect(again.map(({ name }) => name).filter((name) => !faulty.includes(name))).toEqual([]);
   // Opened in the pack, and then twice.
   const unsteady = again.filter(({ name }) => withFault('UNAVAILABLE').includes(name));

@@ -1,10 +1,11 @@
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { SEARCH_ATTRIBUTES } from '../../src/clients/search-attributes.ts';
 import { ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState, JobTrigger } from '../../src/generated/reconciler/v1/jobs.ts';
 import { type AnsweringServer, answeringServer } from '../connectors/rest/answering-server.ts';
+import { poll } from '../jest/poll.ts';
 import { Processes, retried } from './processes.ts';
 import { ROOT } from './running-stack.ts';
 
@@ -49,9 +50,7 @@ const scheduleIds = async () => {
 it('a schedule starts the same workflow, until it is paused', async () => {
   const policy = { enabled: true, intervalSeconds: 3n };
   const connectorId = await stack.connect('every few seconds', WAREHOUSE, { policy });
-  await expect
-    .poll(async () => (await jobsOf(connectorId)).filter((j) => j.finishedAt).length, POLL)
-    .toBeGreaterThan(1);
+  await poll(async () => (await jobsOf(connectorId)).filter((j) => j.finishedAt).length, POLL).toBeGreaterThan(1);
   const jobs = (await jobsOf(connectorId)).filter((job) => job.finishedAt);
   for (const job of jobs) {
     expect(job).toMatchObject({
@@ -69,31 +68,29 @@ it('a schedule starts the same workflow, until it is paused', async () => {
   expect(schedules[0]?.lastJobId).toMatch(/^reconcile-every-few-seconds-/);
   // The Temporal UI finds them by the connector.
   const query = `ReconcilerConnector = 'every few seconds'`;
-  await expect.poll(async () => (await stack.temporal.workflow.count(query)).count, POLL).toBeGreaterThan(1);
+  await poll(async () => (await stack.temporal.workflow.count(query)).count, POLL).toBeGreaterThan(1);
 
   const connector = { connectorId, state: ConnectorState.CONNECTOR_STATE_PAUSED };
   await connectors().updateConnector({ connector, updateMask: ['state'] });
-  await expect
-    .poll(async () => (await connectors().listSchedules({ connectorId })).schedules[0]?.paused, POLL)
-    .toBe(true);
-  await expect.poll(async () => (await jobsOf(connectorId)).every((job) => job.finishedAt), POLL).toBe(true);
+  await poll(async () => (await connectors().listSchedules({ connectorId })).schedules[0]?.paused, POLL).toBe(true);
+  await poll(async () => (await jobsOf(connectorId)).every((job) => job.finishedAt), POLL).toBe(true);
   const before = (await jobsOf(connectorId)).length;
   await new Promise((resolve) => setTimeout(resolve, 7_000));
   expect((await jobsOf(connectorId)).length).toBe(before);
 
   await connectors().deleteConnector({ connectorId });
-  await expect.poll(scheduleIds, POLL).not.toContain(`reconcile-${connectorId}`);
+  await poll(scheduleIds, POLL).not.toContain(`reconcile-${connectorId}`);
 }, 300_000);
 
 it('a connector with a task queue is read by the workers of that queue alone', async () => {
   const connectorId = await stack.connect('far away', WAREHOUSE, { policy: { taskQueue: 'far' } });
   const jobId = await stack.trigger(connectorId);
   // The worker that is there runs its workflow, and nobody reads its upstream.
-  await expect
-    .poll(async () => (await jobOf(jobId)).message, POLL)
-    .toBe("waiting, since no worker polls task queue 'far': start one with reconciler worker --task-queue far");
+  await poll(async () => (await jobOf(jobId)).message, POLL).toBe(
+    "waiting, since no worker polls task queue 'far': start one with reconciler worker --task-queue far",
+  );
   const far = await stack.startWorker({}, '--task-queue', 'far');
-  await expect.poll(async () => (await jobOf(jobId)).state, POLL).toBe(JobState.JS_SUCCEEDED);
+  await poll(async () => (await jobOf(jobId)).state, POLL).toBe(JobState.JS_SUCCEEDED);
 
   const { events } = await stack.temporal.workflow.getHandle(jobId).fetchHistory();
   const queueOf = new Map<string, string>();
@@ -114,7 +111,7 @@ it('a connector with a task queue is read by the workers of that queue alone', a
   // The common queue is still served by the other one.
   const near = await stack.connect('near', WAREHOUSE);
   const nearJob = await stack.trigger(near);
-  await expect.poll(async () => (await jobOf(nearJob)).state, POLL).toBe(JobState.JS_SUCCEEDED);
+  await poll(async () => (await jobOf(nearJob)).state, POLL).toBe(JobState.JS_SUCCEEDED);
 }, 300_000);
 
 it('a connector goes with its running and waiting jobs, its schedule and its tables', async () => {
@@ -122,12 +119,12 @@ it('a connector goes with its running and waiting jobs, its schedule and its tab
   const policy = { enabled: true, intervalSeconds: 3600n };
   const connectorId = await stack.connect('doomed', WAREHOUSE, { policy, destination: { catalogName: 'doomed' } });
   const first = await stack.trigger(connectorId);
-  await expect.poll(async () => (await jobOf(first)).state, POLL).toBe(JobState.JS_SUCCEEDED);
+  await poll(async () => (await jobOf(first)).state, POLL).toBe(JobState.JS_SUCCEEDED);
   await connectors().updateConnector({ connector: { connectorId, uri }, updateMask: ['uri'] });
   const running = await stack.trigger(connectorId);
-  await expect.poll(() => silent.asked.length, POLL).toBeGreaterThan(0);
+  await poll(() => silent.asked.length, POLL).toBeGreaterThan(0);
   const full = await connectors().triggerReconcile({ connectorId, fullRescan: true });
-  await expect.poll(async () => (await jobOf(full.jobId)).phase, POLL).toBe('waiting for the connector');
+  await poll(async () => (await jobOf(full.jobId)).phase, POLL).toBe('waiting for the connector');
 
   const asked = await stack.cli(['connector', 'delete', 'doomed', '--contents']);
   expect(asked.code).toBe(2);
@@ -151,7 +148,7 @@ it('a job that no worker ends holds up the deletion, which goes on after a crash
   const connectorId = await stack.connect('stuck', WAREHOUSE);
   await connectors().updateConnector({ connector: { connectorId, uri: silent.url }, updateMask: ['uri'] });
   const jobId = await stack.trigger(connectorId);
-  await expect.poll(() => silent.asked.length, POLL).toBeGreaterThan(before);
+  await poll(() => silent.asked.length, POLL).toBeGreaterThan(before);
   await stack.stop(worker);
 
   const { code, stderr } = await stack.cli(['connector', 'delete', 'stuck']);
@@ -167,6 +164,6 @@ it('a job that no worker ends holds up the deletion, which goes on after a crash
   catalogProcess = await stack.startCatalog();
   expect(await isThere(connectorId)).toBe(true);
   worker = await stack.startWorker();
-  await expect.poll(() => retried(() => isThere(connectorId)), POLL).toBe(false);
+  await poll(() => retried(() => isThere(connectorId)), POLL).toBe(false);
   expect(await jobOf(jobId)).toMatchObject({ state: JobState.JS_CANCELLED });
 }, 400_000);

@@ -1,13 +1,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { pino } from 'pino';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RunningCatalog, startCatalog } from '../../src/catalog/server.ts';
 import { type CatalogClients, connectCatalog } from '../../src/clients/catalog.ts';
 import { connectTemporal } from '../../src/clients/temporal.ts';
 import { temporalJobControl } from '../../src/clients/temporal-jobs.ts';
 import { ConnectorKind, ConnectorState, ScheduleStanding } from '../../src/generated/reconciler/v1/connectors.ts';
+import { poll } from '../jest/poll.ts';
 import { TemporalServer } from './temporal-server.ts';
 
 const POLL = { timeout: 60_000, interval: 100 };
@@ -79,8 +80,8 @@ describe('schedules', () => {
     ids.byHand = await create('by hand', { enabled: true });
     await expect(scheduleOf(ids.hourly)).rejects.toThrow(/UNAVAILABLE: Temporal cannot be reached/);
     await temporal.start();
-    await expect.poll(() => standingOf(ids.hourly as string).catch(() => undefined), POLL).toBe(OK);
-    await expect.poll(() => standingOf(ids.nightly as string), POLL).toBe(OK);
+    await poll(() => standingOf(ids.hourly as string).catch(() => undefined), POLL).toBe(OK);
+    await poll(() => standingOf(ids.nightly as string), POLL).toBe(OK);
     expect(await standingOf(ids.byHand)).toBeUndefined();
     expect(await listed()).toMatchObject({
       hourly: { connectorId: ids.hourly, when: 'every 1h', paused: false, nextRunAt: expect.any(Date) },
@@ -97,21 +98,17 @@ describe('schedules', () => {
       'policy.interval_seconds',
       'display_name',
     );
-    await expect
-      .poll(async () => (await handle(id).describe()).spec.intervals, POLL)
-      .toMatchObject([{ every: 600_000 }]);
+    await poll(async () => (await handle(id).describe()).spec.intervals, POLL).toMatchObject([{ every: 600_000 }]);
     expect((await handle(id).describe()).action).toMatchObject({
       workflowId: `reconcile-often-${id.slice(-6)}`,
       staticSummary: 'Reconcile of often',
     });
 
     await update(id, { state: ConnectorState.CONNECTOR_STATE_PAUSED }, 'state');
-    await expect
-      .poll(async () => (await handle(id).describe()).state, POLL)
-      .toMatchObject({
-        paused: true,
-        note: 'The connector is paused.',
-      });
+    await poll(async () => (await handle(id).describe()).state, POLL).toMatchObject({
+      paused: true,
+      note: 'The connector is paused.',
+    });
     expect(await scheduleOf(id)).toMatchObject({ standing: OK, paused: true, nextRunAt: undefined });
     await update(
       id,
@@ -119,19 +116,19 @@ describe('schedules', () => {
       'state',
       'policy.enabled',
     );
-    await expect.poll(async () => (await handle(id).describe()).state.note, POLL).toContain('switched off');
+    await poll(async () => (await handle(id).describe()).state.note, POLL).toContain('switched off');
     await update(id, { policy: { enabled: true } }, 'policy.enabled');
-    await expect.poll(async () => (await handle(id).describe()).state.paused, POLL).toBe(false);
+    await poll(async () => (await handle(id).describe()).state.paused, POLL).toBe(false);
 
     await update(id, { policy: { intervalSeconds: 0n } }, 'policy.interval_seconds');
-    await expect.poll(() => standingOf(id), POLL).toBeUndefined();
+    await poll(() => standingOf(id), POLL).toBeUndefined();
     await update(id, { policy: { intervalSeconds: 60n } }, 'policy.interval_seconds');
-    await expect.poll(() => standingOf(id), POLL).toBe(OK);
+    await poll(() => standingOf(id), POLL).toBe(OK);
   });
 
   it('go with their connector', async () => {
     const id = await create('short-lived', { enabled: true, intervalSeconds: 60n });
-    await expect.poll(() => standingOf(id), POLL).toBe(OK);
+    await poll(() => standingOf(id), POLL).toBe(OK);
     await clients.connectors.deleteConnector({ connectorId: id });
     await expect(handle(id).describe()).rejects.toThrow(/not found/i);
   });
@@ -160,9 +157,9 @@ describe('schedules', () => {
     await temporal.client.schedule.create({ scheduleId: 'reconcile-mine', spec: {}, action });
 
     // What Temporal lists follows what was written.
-    await expect
-      .poll(async () => Object.keys(await listed()).sort(), POLL)
-      .toEqual([gone, 'con_1111111111111111111111', 'by hand', 'nightly', 'often'].sort());
+    await poll(async () => Object.keys(await listed()).sort(), POLL).toEqual(
+      [gone, 'con_1111111111111111111111', 'by hand', 'nightly', 'often'].sort(),
+    );
     expect(await listed()).toMatchObject({
       nightly: { standing: MISSING },
       often: { standing: DIFFERENT, paused: true },
@@ -193,8 +190,8 @@ describe('schedules', () => {
     await handle(ids.nightly as string).delete();
     await handle(ids.hourly as string).pause();
     await startService();
-    await expect.poll(() => standingOf(ids.nightly as string), POLL).toBe(OK);
-    await expect.poll(() => standingOf(ids.hourly as string), POLL).toBe(OK);
+    await poll(() => standingOf(ids.nightly as string), POLL).toBe(OK);
+    await poll(() => standingOf(ids.hourly as string), POLL).toBe(OK);
   });
 
   it('catch up when Temporal was away while connectors were changed', async () => {
@@ -202,7 +199,7 @@ describe('schedules', () => {
     await update(ids.hourly as string, { policy: { intervalSeconds: 7200n } }, 'policy.interval_seconds');
     const id = await create('meanwhile', { enabled: true, intervalSeconds: 60n });
     await temporal.start();
-    await expect.poll(() => standingOf(id).catch(() => undefined), POLL).toBe(OK);
-    await expect.poll(() => scheduleOf(ids.hourly as string), POLL).toMatchObject({ when: 'every 2h', standing: OK });
+    await poll(() => standingOf(id).catch(() => undefined), POLL).toBe(OK);
+    await poll(() => scheduleOf(ids.hourly as string), POLL).toMatchObject({ when: 'every 2h', standing: OK });
   });
-}, 120_000);
+});

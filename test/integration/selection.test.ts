@@ -1,8 +1,8 @@
 import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ingestTable } from '../../src/activities/ingest-table.ts';
 import { type ScanPage, scanTables } from '../../src/activities/scan-tables.ts';
 import { DirectoryConnector } from '../../src/connectors/directory/directory-connector.ts';
@@ -17,7 +17,7 @@ const FIXTURES = join(import.meta.dirname, '../fixtures');
 const MADE = join(FIXTURES, 'made/iceberg');
 
 // Every one compares whole tables with what the engines say of them, several times.
-vi.setConfig({ testTimeout: 240_000 });
+jest.setTimeout(240_000);
 
 let catalog: TestCatalog;
 beforeAll(async () => {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { waitFor } from '../jest/wait-for.ts';
 import { Processes } from './processes.ts';
 import { ROOT } from './running-stack.ts';
 
@@ -37,7 +38,7 @@ it('registers the attributes while catalog and worker run, and changes nothing t
   const { jobId } = await processes.ended(await processes.trigger(connectorId));
   const query = "ReconcilerConnector='lake' AND ReconcilerOutcome='JS_SUCCEEDED'";
   // The list lags behind a little.
-  await vi.waitFor(
+  await waitFor(
     async () => {
       const { stdout } = await processes.temporalCli('workflow', 'list', '--query', query, '--output', 'json');
       const runs = JSON.parse(stdout) as { execution: { workflowId: string } }[];
@@ -54,7 +55,7 @@ it('an attribute of another type is an error that names it', async () => {
   expect(ran).toMatchObject({ code: 0 });
   const namespace = { TEMPORAL_NAMESPACE: 'other' };
   const create = ['operator', 'search-attribute', 'create', '--namespace', 'other', '--name', 'ReconcilerMode'];
-  await vi.waitFor(
+  await waitFor(
     async () => expect(await processes.temporalCli(...create, '--type', 'Int')).toMatchObject({ code: 0 }),
     { timeout: 60_000, interval: 500 },
   );

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { type JobRun, jobRuns } from '../synthetic/job-runs.ts';
 import { SyntheticStack } from '../synthetic/synthetic-stack.ts';

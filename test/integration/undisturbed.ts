@@ -1,4 +1,4 @@
-import { expect } from 'vitest';
+import { expect } from '@jest/globals';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { copiedWarehouse } from './copied-warehouse.ts';
 import { dumpCatalog } from './dump.ts';

@@ -1,9 +1,10 @@
 import type { ChildProcess } from 'node:child_process';
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { WebhookReceiver } from '../activities/webhook-receiver.ts';
+import { waitFor } from '../jest/wait-for.ts';
 import { Processes } from './processes.ts';
 import { ROOT } from './running-stack.ts';
 
@@ -33,7 +34,7 @@ async function rollOut(build: string): Promise<void> {
   const version = ['--deployment-name', 'lakes', '--build-id', build];
   const current = ['worker', 'deployment', 'set-current-version', ...version, '--yes'];
   // The worker has to be known there.
-  await vi.waitFor(async () => expect(await processes.temporalCli(...current)).toMatchObject({ code: 0 }), {
+  await waitFor(async () => expect(await processes.temporalCli(...current)).toMatchObject({ code: 0 }), {
     timeout: 60_000,
     interval: 300,
   });
@@ -73,7 +74,7 @@ it('a run ends on the build that began it, new ones begin on the current one, an
   expect(next).toMatchObject({ state: JobState.JS_SUCCEEDED });
   expect(await buildsOf(next.jobId)).toEqual(['v2']);
 
-  await vi.waitFor(
+  await waitFor(
     async () => {
       const { stdout } = await processes.temporalCli(
         'worker',
@@ -112,7 +113,7 @@ it('a long run goes over to the current build when it continues as new', async (
 
 it('tells its version in the log, made of its code where none is given', async () => {
   const worker = await processes.startWorker({ RECONCILER_DEPLOYMENT: 'lakes' });
-  await vi.waitFor(async () => {
+  await waitFor(async () => {
     const { stdout } = await processes.temporalCli('worker', 'deployment', 'describe', '--name', 'lakes');
     expect(stdout).toMatch(/\d+\.\d+\.\d+-[0-9a-f]{12}/);
   });

@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:net';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { choosePort, freePort, isPortFree } from '../../src/stack/ports.ts';
 
 const HOST = '127.0.0.1';

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { isAlive } from '../../src/stack/lock-file.ts';
 import { freePort, isPortFree } from '../../src/stack/ports.ts';
 import { readStackFile, type StackFile } from '../../src/stack/stack-file.ts';

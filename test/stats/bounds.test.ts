@@ -1,5 +1,5 @@
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
 import { boundText, compareBounds, promoteBound } from '../../src/stats/bounds.ts';
 import { truthBounds } from './truth.ts';
 

@@ -1,5 +1,5 @@
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
 import { CodedError } from '../../src/errors.ts';
 import { type LeafColumn, leafColumns, selectColumns } from '../../src/stats/leaf-columns.ts';
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { S3Client } from '@aws-sdk/client-s3';
-import { expect, it } from 'vitest';
+import { expect, it } from '@jest/globals';
 import { directGet } from '../../src/storage/s3/direct-get.ts';
 import { readBody } from '../../src/storage/s3/read-body.ts';
 import { FakeS3 } from './fake-s3.ts';

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it } from '@jest/globals';
 import { localPath, localPathCandidates } from '../../src/storage/file-uri.ts';
 
 describe('localPath', () => {

@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { openStore } from '../../src/storage/open-store.ts';
+import { poll } from '../jest/poll.ts';
 import { FakeS3, failure, object } from './fake-s3.ts';
 
 let s3: FakeS3;
@@ -411,7 +412,7 @@ it('reads from one server while another hangs', async () => {
   const late = stores.flatMap((hung) =>
     Array.from({ length: 32 }, (_, i) => hung.read(`s3://${bucket}/${i}`, { maxBytes: 100 })),
   );
-  await expect.poll(() => waiting.length).toBe(64);
+  await poll(() => waiting.length).toBe(64);
   expect(await text('k')).toBe('0123456789');
   hanging.answer = (_, response) => object(response, 'late');
   for (const answer of waiting) answer();

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, it } from '@jest/globals';
 import { isSignedWith } from './sigv4.ts';
 
 it('the verifier of signatures knows a right one from a wrong one', () => {

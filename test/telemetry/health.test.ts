@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { rememberOwnSecret } from '../../src/secrets.ts';
 import { type Check, serveHealth } from '../../src/telemetry/health.ts';
 import type { HttpEndpoint } from '../../src/telemetry/http-endpoint.ts';

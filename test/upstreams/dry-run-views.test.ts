@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { MissingAction } from '../../src/generated/reconciler/v1/connectors.ts';
 import { changeText, dryThenReal } from '../integration/dry-run-pairs.ts';
 import { RunningStack } from '../integration/running-stack.ts';

@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { formatName } from '../../src/names.ts';
 import { differences } from '../integration/compare-truth.ts';
@@ -95,8 +95,8 @@ const always = (path: RegExp, fault: Fault): Rule[] => [{ path, fault }];
 const twice = (path: RegExp, fault: Fault): Rule[] => [{ path, fault, hits: (n) => n <= 2 }];
 const once = (path: RegExp, fault: Fault): Rule[] => [{ path, fault, hits: (n) => n === 1 }];
 
-describe.concurrent('what stays broken for one table', () => {
-  it.for<[string, string, Fault]>([
+describe('what stays broken for one table', () => {
+  it.concurrent.each<[string, string, Fault]>([
     ['403', 'PERMISSION_DENIED', refuse(403, 'ForbiddenException')],
     ['401 without other credentials', 'UNAUTHENTICATED', refuse(401, 'NotAuthorizedException')],
     ['404 though it is listed', 'NOT_FOUND', refuse(404, 'NoSuchTableException')],
@@ -116,7 +116,7 @@ describe.concurrent('what stays broken for one table', () => {
     ['JSON of something else', 'DATA_LOSS', changed(() => ({ hello: 'world' }))],
   ])(
     '%s: that table is reported as %s, the others go in, and all is well without the fault',
-    async ([, code, fault], { expect }) => {
+    async (_, code, fault) => {
       await using upstream = await connect(always(LOAD_ORDERS, fault));
       const { job, codes } = await upstream.run();
       expect(codes).toEqual({ 'fx.orders': code });
@@ -133,8 +133,8 @@ describe.concurrent('what stays broken for one table', () => {
   );
 });
 
-describe.concurrent('what passes', () => {
-  it.for<[string, Rule[]]>([
+describe('what passes', () => {
+  it.concurrent.each<[string, Rule[]]>([
     ['429 twice', twice(LOAD_ORDERS, refuse(429, 'TooManyRequestsException'))],
     ['429 twice with Retry-After', twice(LOAD_ORDERS, refuse(429, 'TooManyRequestsException', { 'retry-after': '1' }))],
     [
@@ -156,7 +156,7 @@ describe.concurrent('what passes', () => {
         redirect(307, (path) => `${path}&moved=1`),
       ),
     ],
-  ])('%s: the run brings in everything all the same', async ([, rules], { expect }) => {
+  ])('%s: the run brings in everything all the same', async (_, rules) => {
     await using upstream = await connect(rules);
     const { job, failures } = await upstream.run();
     expect(failures).toEqual([]);
@@ -165,8 +165,8 @@ describe.concurrent('what passes', () => {
   });
 });
 
-describe.concurrent('what breaks the whole run', () => {
-  it.for<[string, string, Rule[]]>([
+describe('what breaks the whole run', () => {
+  it.concurrent.each<[string, string, Rule[]]>([
     ['a page of tables that repeats for ever', 'FAILED_PRECONDITION', always(LIST_TABLES, firstPageForEver(['again']))],
     ['pages of tables that go round', 'DATA_LOSS', always(LIST_TABLES, firstPageForEver(['a', 'b', 'c']))],
     [
@@ -184,7 +184,7 @@ describe.concurrent('what breaks the whole run', () => {
         changed(() => ({ identifiers: [] })),
       ),
     ],
-  ])('%s: the job fails with %s, and no table is taken for gone', async ([, code, rules], { expect }) => {
+  ])('%s: the job fails with %s, and no table is taken for gone', async (_, code, rules) => {
     await using upstream = await connect([]);
     expect((await upstream.run()).job.state).toBe(JobState.JS_SUCCEEDED);
 
@@ -201,33 +201,30 @@ describe.concurrent('what breaks the whole run', () => {
   });
 });
 
-describe.concurrent('a catalog that cannot be opened', () => {
-  it.for<[string, string, Fault]>([
+describe('a catalog that cannot be opened', () => {
+  it.concurrent.each<[string, string, Fault]>([
     ['401', 'UNAUTHENTICATED', refuse(401, 'NotAuthorizedException')],
     ['403', 'PERMISSION_DENIED', refuse(403, 'ForbiddenException')],
     ['404, as another server answers', 'FAILED_PRECONDITION', refuse(404, 'NotFound')],
     ['a hang', 'DEADLINE_EXCEEDED', hang],
     ['a broken connection', 'UNAVAILABLE', ({ response }) => void response.destroy()],
     ['an HTML page', 'FAILED_PRECONDITION', htmlPage],
-  ])(
-    '%s for its config: the job fails with %s, and the next one is well without the fault',
-    async ([, code, fault], { expect }) => {
-      await using upstream = await connect(always(/\/v1\/config/, fault));
-      const { job, codes } = await upstream.run();
-      expect(codes).toEqual({ '': code });
-      expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, tablesScanned: 0n });
+  ])('%s for its config: the job fails with %s, and the next one is well without the fault', async (_, code, fault) => {
+    await using upstream = await connect(always(/\/v1\/config/, fault));
+    const { job, codes } = await upstream.run();
+    expect(codes).toEqual({ '': code });
+    expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, tablesScanned: 0n });
 
-      upstream.proxy.rules = [];
-      expect((await upstream.run()).job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: ALL });
-      expect(await upstream.wrong(NAMES)).toEqual({});
-    },
-  );
+    upstream.proxy.rules = [];
+    expect((await upstream.run()).job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: ALL });
+    expect(await upstream.wrong(NAMES)).toEqual({});
+  });
 });
 
-describe.concurrent('credentials', () => {
+describe('credentials', () => {
   const auth = { scheme: 'oauth2', secretRef: 'env:FAULTS_CLIENT' };
 
-  it('401 in mid-run is answered with a new token, and every table goes in', async ({ expect }) => {
+  it.concurrent('401 in mid-run is answered with a new token, and every table goes in', async () => {
     const gate = new TokenGate(CLIENT, 4);
     await using upstream = await connect(gate.rules, { auth });
     const { job, failures } = await upstream.run();
@@ -237,7 +234,7 @@ describe.concurrent('credentials', () => {
     expect(await upstream.wrong(NAMES)).toEqual({});
   });
 
-  it('with wrong ones the job fails and says so', async ({ expect }) => {
+  it.concurrent('with wrong ones the job fails and says so', async () => {
     await using upstream = await connect(new TokenGate({ ...CLIENT, secret: 'another' }).rules, { auth });
     const { job, failures } = await upstream.run();
     expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n });
@@ -245,7 +242,7 @@ describe.concurrent('credentials', () => {
     expect(job.message).not.toContain(CLIENT.secret);
   });
 
-  it('are not sent to another host that a redirect leads to', async ({ expect }) => {
+  it.concurrent('are not sent to another host that a redirect leads to', async () => {
     const gate = new TokenGate(CLIENT);
     await using elsewhere = await startFaultProxy(rest.url);
     const away = always(
@@ -259,9 +256,7 @@ describe.concurrent('credentials', () => {
   });
 });
 
-it('a namespace that may not be listed is reported by its name, the others go in, and nothing is taken for gone', async ({
-  expect,
-}) => {
+it('a namespace that may not be listed is reported by its name, the others go in, and nothing is taken for gone', async () => {
   const rules = always(/\/namespaces\/bad\/tables\?/, refuse(403, 'ForbiddenException'));
   await using upstream = await connect(rules, { source: {} });
   for (const changedTables of [ALL, 0n]) {
@@ -278,8 +273,8 @@ it('a namespace that may not be listed is reported by its name, the others go in
   expect(await upstream.wrong(NAMES)).toEqual({});
 });
 
-describe.concurrent('a table that was there before', () => {
-  it('is not taken for gone when it is listed and answers 404', async ({ expect }) => {
+describe('a table that was there before', () => {
+  it.concurrent('is not taken for gone when it is listed and answers 404', async () => {
     await using upstream = await connect([]);
     await upstream.run();
     upstream.proxy.rules = always(LOAD_ORDERS, refuse(404, 'NoSuchTableException'));
@@ -294,7 +289,7 @@ describe.concurrent('a table that was there before', () => {
     expect(await upstream.wrong(NAMES)).toEqual({});
   });
 
-  it('is not taken for gone when it is not listed and the listing that would make sure fails', async ({ expect }) => {
+  it.concurrent('is not taken for gone when it is not listed and the listing that would make sure fails', async () => {
     await using upstream = await connect([]);
     await upstream.run();
     const withoutOrders = changed(({ identifiers }) => ({
@@ -311,9 +306,7 @@ describe.concurrent('a table that was there before', () => {
   });
 });
 
-it("Iceberg's server, hanging for 91 seconds over a truncated metadata file, holds up that table only", async ({
-  expect,
-}) => {
+it("Iceberg's server, hanging for 91 seconds over a truncated metadata file, holds up that table only", async () => {
   await using upstream = await connect([], { source: {}, properties: IMPATIENT });
   const { job, codes } = await upstream.run();
   expect(codes).toEqual({ 'bad.truncated_metadata': 'DEADLINE_EXCEEDED' });

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { DirectoryConnector } from '../../src/connectors/directory/directory-connector.ts';
 import { readManifestList } from '../../src/connectors/iceberg/manifest-list.ts';
 import { MetadataFiles } from '../../src/connectors/iceberg/metadata-files.ts';

@@ -1,8 +1,10 @@
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { ResolvedSpec } from '../../src/connectors/connector-spec.ts';
 import { openGlueCatalog } from '../../src/connectors/glue/glue-connector.ts';
 import type { Connector, Page, PageRequest, TableEntry } from '../../src/connectors/spi.ts';
+import { fakeOnly } from '../jest/fake-timers.ts';
+import { stubEnv, unstubAllEnvs } from '../jest/stub-env.ts';
 import { type Fault, type GlueProxy, startGlueProxy } from './glue-proxy.ts';
 import { type Moto, startMoto } from './servers/moto.ts';
 import { runPython } from './servers/python.ts';
@@ -29,9 +31,9 @@ beforeEach(() => {
   proxy.mostItems = 100;
   proxy.forget();
   // Only what a test says is to be found.
-  for (const name of Object.keys(process.env).filter((key) => key.startsWith('AWS_'))) vi.stubEnv(name, undefined);
-  return () => vi.unstubAllEnvs();
+  for (const name of Object.keys(process.env).filter((key) => key.startsWith('AWS_'))) stubEnv(name, undefined);
 });
+afterEach(() => unstubAllEnvs());
 
 const KEYS = () => ({
   'client.access-key-id': moto.access.accessKeyId,
@@ -68,7 +70,9 @@ const many = (connector: Connector, size?: number) => all((page) => connector.li
 
 async function refused(work: Promise<unknown>) {
   return work.then(
-    () => expect.fail('it was taken'),
+    () => {
+      throw new Error('it was taken');
+    },
     ({ code, message, retryAfterMs }) => ({ code, message, retryAfterMs }),
   );
 }
@@ -234,11 +238,11 @@ describe('reading', () => {
     await glue.fingerprint(orders);
     expect(await opened()).toEqual([fingerprint, {}]);
     await glue.listTables(['sales'], { size: 100 });
-    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 301_000 });
+    fakeOnly(['Date'], { now: Date.now() + 301_000 });
     try {
       expect(await opened()).toEqual([fingerprint, { GetTable: 1 }]);
     } finally {
-      vi.useRealTimers();
+      jest.useRealTimers();
     }
   });
 
@@ -324,9 +328,9 @@ describe('credentials and addresses', () => {
   });
 
   it("are those of AWS's default chain", async () => {
-    vi.stubEnv('AWS_ACCESS_KEY_ID', 'AKIACHAIN');
-    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'x');
-    vi.stubEnv('AWS_REGION', 'eu-central-1');
+    stubEnv('AWS_ACCESS_KEY_ID', 'AKIACHAIN');
+    stubEnv('AWS_SECRET_ACCESS_KEY', 'x');
+    stubEnv('AWS_REGION', 'eu-central-1');
     await using glue = await open({ properties: { ...plain, 'client.region': '' } });
     await glue.listNamespaces([], { size: 10 });
     expect(signedBy()?.slice(1, 3)).toEqual(['AKIACHAIN', 'eu-central-1']);
@@ -346,7 +350,7 @@ describe('credentials and addresses', () => {
   });
 
   it.each(['AWS_ENDPOINT_URL_GLUE', 'AWS_ENDPOINT_URL'])('%s is where it is looked for', async (variable) => {
-    vi.stubEnv(variable, proxy.url);
+    stubEnv(variable, proxy.url);
     await using glue = await open({ uri: 'glue://eu-west-3', properties: { 'client.region': '' } });
     await glue.listNamespaces([], { size: 10 });
     expect(signedBy()?.[2]).toBe('eu-west-3');

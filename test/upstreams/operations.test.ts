@@ -1,11 +1,12 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { formatName } from '../../src/names.ts';
 import { runCommand } from '../../src/stack/run-command.ts';
 import { ROOT, RunningStack } from '../integration/running-stack.ts';
+import { waitFor } from '../jest/wait-for.ts';
 import { CleanUp } from './clean-up.ts';
 import { fixtureTables, publishFixtures } from './publish-fixtures.ts';
 import { startIcebergRest } from './servers/iceberg-rest.ts';
@@ -45,7 +46,7 @@ describe('the dashboard', () => {
     expect(source).toMatchObject({ name: 'datasource', type: 'datasource', query: 'prometheus' });
     expect(connector).toMatchObject({ name: 'connector', type: 'query' });
     for (const { targets = [], type, title } of dashboard.panels) {
-      expect(targets.length > 0, title).toBe(type !== 'row');
+      expect({ title, hasTargets: targets.length > 0 }).toEqual({ title, hasTargets: type !== 'row' });
       for (const { datasource } of targets) expect(datasource.uid).toBe('${' + 'datasource}');
       expect(new Set(targets.map(({ refId }) => refId)).size).toBe(targets.length);
     }
@@ -54,10 +55,10 @@ describe('the dashboard', () => {
   it('has panels beside each other, none over another', () => {
     const covered = new Set<string>();
     for (const { title, gridPos } of dashboard.panels) {
-      expect(gridPos.x + gridPos.w, title).toBeLessThanOrEqual(24);
+      expect({ title, fits: gridPos.x + gridPos.w <= 24 }).toEqual({ title, fits: true });
       for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++) {
         for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
-          expect(covered.has(`${x} ${y}`), `${title} at ${x}, ${y}`).toBe(false);
+          expect({ title, x, y, covered: covered.has(`${x} ${y}`) }).toEqual({ title, x, y, covered: false });
           covered.add(`${x} ${y}`);
         }
       }
@@ -142,7 +143,7 @@ describe('a Prometheus beside a stack', () => {
   async function ask(path: string, parameters: Record<string, string> = {}) {
     const response = await fetch(`${prometheus.url}/api/v1/${path}?${new URLSearchParams(parameters)}`);
     const answer = (await response.json()) as { status: string; error?: string; data: unknown };
-    expect(answer.status, `${JSON.stringify(parameters)}: ${answer.error}`).toBe('success');
+    expect({ parameters, ...answer }).toMatchObject({ parameters, status: 'success' });
     return answer.data;
   }
 
@@ -154,7 +155,7 @@ describe('a Prometheus beside a stack', () => {
   }
 
   it.each(expressions)('has data for %s: %s', async (_, expression) => {
-    await vi.waitFor(async () => {
+    await waitFor(async () => {
       const result = await query(expression);
       expect(result.map(({ value }) => Number(value[1])).filter(Number.isFinite)).not.toEqual([]);
     }, EVENTUALLY);
@@ -175,7 +176,7 @@ describe('a Prometheus beside a stack', () => {
       lastError?: string;
       alerts: { state: string; labels: Record<string, string> }[];
     }
-    await vi.waitFor(async () => {
+    await waitFor(async () => {
       const { groups } = (await ask('rules')) as { groups: { rules: Rule[] }[] };
       const rules = groups.flatMap(({ rules }) => rules);
       expect(rules.map(({ health }) => health)).toEqual(rules.map(() => 'ok'));

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { expect, it } from '@jest/globals';
 import { formatName } from '../../src/names.ts';
 import { differences } from '../integration/compare-truth.ts';
 import { ROOT, RunningStack } from '../integration/running-stack.ts';

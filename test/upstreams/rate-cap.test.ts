@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { dumpCatalog } from '../integration/dump.ts';
 import { QueueWorkers } from '../integration/queue-workers.ts';

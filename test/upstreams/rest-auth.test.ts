@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ResolvedSpec } from '../../src/connectors/connector-spec.ts';
 import { openRestCatalog } from '../../src/connectors/rest/rest-connector.ts';
 import type { Connector } from '../../src/connectors/spi.ts';

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { NamespacePath } from '../../src/connectors/spi.ts';
 import { localPath } from '../../src/storage/file-uri.ts';
 import { CleanUp } from './clean-up.ts';

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CleanUp } from './clean-up.ts';
 import { all, expectFingerprints, open, SCHEMA, send, setProperty } from './rest-probes.ts';
 import { startMoto } from './servers/moto.ts';

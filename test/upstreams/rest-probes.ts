@@ -1,4 +1,4 @@
-import { expect } from 'vitest';
+import { expect } from '@jest/globals';
 import { openRestCatalog } from '../../src/connectors/rest/rest-connector.ts';
 import type { Connector, Page, PageRequest, TableRef } from '../../src/connectors/spi.ts';
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Connector } from '../../src/connectors/spi.ts';
 import { withoutSecrets } from '../../src/secrets.ts';
 import { CleanUp } from './clean-up.ts';

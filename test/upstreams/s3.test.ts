@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { openConnector } from '../../src/connectors/registry.ts';
 import { resolveSecrets } from '../../src/connectors/secrets.ts';
 import type { Connector, SnapshotDescriptor, TableReader } from '../../src/connectors/spi.ts';
@@ -9,6 +9,7 @@ import { withoutSecrets } from '../../src/secrets.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import { apply, changesOf, fixtures, openFixture, truths } from '../connectors/iceberg/fixtures.ts';
 import { plainSpec } from '../connectors/spec.ts';
+import { stubEnv, unstubAllEnvs } from '../jest/stub-env.ts';
 import { type Moto, startMoto } from './servers/moto.ts';
 
 let moto: Moto;
@@ -29,8 +30,8 @@ beforeAll(async () => {
     await moto.putObject('lake', `ware house/${path}`, readFileSync(join(fixtures, path)));
   }
 });
-afterAll(() => moto?.[Symbol.asyncDispose]());
-afterEach(() => vi.unstubAllEnvs());
+afterAll(async () => moto?.[Symbol.asyncDispose]());
+afterEach(() => unstubAllEnvs());
 
 const open = (uri: string, more: Record<string, string> = {}): Promise<Connector> =>
   openConnector({ ...plainSpec('ICEBERG', uri), properties: { ...properties, ...more } }, { localRoots: [] });
@@ -148,13 +149,13 @@ describe('credentials', () => {
   const content = readFileSync(`${fixtures}fs/db1/plain/metadata/version-hint.text`, 'utf8');
 
   it('and address can come from the environment alone', async () => {
-    for (const [name, value] of Object.entries(moto.env)) vi.stubEnv(name, value);
-    vi.stubEnv('AWS_CONFIG_FILE', '/dev/null');
+    for (const [name, value] of Object.entries(moto.env)) stubEnv(name, value);
+    stubEnv('AWS_CONFIG_FILE', '/dev/null');
     expect(await read({ 's3.path-style-access': 'true' })).toBe(content);
-    vi.stubEnv('AWS_ENDPOINT_URL', moto.url.replace('127.0.0.1', 'localhost'));
+    stubEnv('AWS_ENDPOINT_URL', moto.url.replace('127.0.0.1', 'localhost'));
     expect(await read({})).toBe(content);
-    vi.stubEnv('AWS_ENDPOINT_URL', 'http://127.0.0.1:9');
-    vi.stubEnv('AWS_ENDPOINT_URL_S3', moto.url);
+    stubEnv('AWS_ENDPOINT_URL', 'http://127.0.0.1:9');
+    stubEnv('AWS_ENDPOINT_URL_S3', moto.url);
     expect(await read({ 's3.path-style-access': 'true', 's3.connect-timeout-ms': '1000' })).toBe(content);
   });
 
@@ -194,7 +195,7 @@ describe('AWS Secrets Manager', () => {
   });
 
   it('may be reached with keys that are references themselves', async () => {
-    vi.stubEnv('LAKE_KEY', moto.access.secretAccessKey);
+    stubEnv('LAKE_KEY', moto.access.secretAccessKey);
     const resolved = await resolve('aws-secretsmanager:prod/lake#user', {
       'client.secret-access-key': 'env:LAKE_KEY',
       'header.X-Password': 'aws-secretsmanager:prod/lake#password',

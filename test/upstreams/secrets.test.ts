@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { temporal } from '@temporalio/proto';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { RunningStack } from '../integration/running-stack.ts';
+import { waitFor } from '../jest/wait-for.ts';
 import { CleanUp } from './clean-up.ts';
 import { type Exchange, type Fault, type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 import { type OtlpReceiver, startOtlpReceiver } from './otlp-receiver.ts';
@@ -146,7 +147,7 @@ describe.each([
     for await (const { workflowId, runId } of stack.temporal.workflow.list()) {
       const history = await stack.temporal.workflow.getHandle(workflowId, runId).fetchHistory();
       const bytes = Buffer.from(temporal.api.history.v1.History.encode(history).finish());
-      expect(hiddenIn(bytes), workflowId).toEqual([]);
+      expect({ workflowId, hidden: hiddenIn(bytes) }).toEqual({ workflowId, hidden: [] });
     }
     const all = await Promise.all(jobs.map((id) => stack.temporal.workflow.getHandle(id).fetchHistory()));
     const text = Buffer.concat(
@@ -175,7 +176,7 @@ describe.each([
     // The last spans of the last job.
     const runs = () =>
       new Set(receiver.spans.filter(({ name }) => name === 'RunWorkflow:reconcile').map((s) => s.spanId));
-    await vi.waitFor(() => expect(runs().size).toBe(jobs.length), { timeout: 60_000, interval: 200 });
+    await waitFor(() => expect(runs().size).toBe(jobs.length), { timeout: 60_000, interval: 200 });
     const sent = Buffer.concat(receiver.bodies);
     expect(sent.includes(SAID)).toBe(true);
     expect(hiddenIn(sent)).toEqual([]);

@@ -1,8 +1,8 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { type Browser, chromium, type Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, it } from 'vitest';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { ROOT, RunningStack } from '../integration/running-stack.ts';
 import { chromium as installedChromium } from './servers/chromium.ts';

@@ -1,7 +1,8 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Metadata } from 'nice-grpc';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { RunningStack } from '../integration/running-stack.ts';
+import { waitFor } from '../jest/wait-for.ts';
 import { CleanUp } from './clean-up.ts';
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from './otlp-receiver.ts';
 import { startS3Lake } from './s3-lake.ts';
@@ -28,7 +29,7 @@ describe('traces', () => {
 
   /** The spans of a trace, once its workflow's is there. */
   async function traceOf(jobId: string): Promise<ReceivedSpan[]> {
-    return vi.waitFor(() => {
+    return waitFor(() => {
       const run = receiver.spans.find(
         ({ name, attributes }) => name === 'RunWorkflow:reconcile' && attributes.temporalWorkflowId === jobId,
       );
@@ -115,7 +116,7 @@ describe('traces', () => {
   it('are not of calls that only read', async () => {
     await stack.cli('connector', 'list');
     await stack.cli('connector', 'update', 'lake', '--description', 'seen');
-    await vi.waitFor(
+    await waitFor(
       () => expect(receiver.spans.map(({ name }) => name)).toContain('Connectors/UpdateConnector'),
       EVENTUALLY,
     );

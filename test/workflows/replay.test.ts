@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { defaultPayloadConverter } from '@temporalio/common';
 import proto from '@temporalio/proto';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
-import { beforeAll, describe, expect, it } from 'vitest';
 import { TRACE_HEADER } from '../../src/telemetry/trace-header.ts';
 import { ROOT } from '../integration/running-stack.ts';
 
@@ -18,7 +18,9 @@ const workflowIdOf = ({ events }: ReturnType<typeof read>) =>
   events?.[0]?.workflowExecutionStartedEventAttributes?.workflowId as string;
 
 describe('recorded histories replay', () => {
-  beforeAll(() => expect(existsSync(BUNDLE), 'run `npm run build` first').toBe(true));
+  beforeAll(() => {
+    if (!existsSync(BUNDLE)) throw new Error('run `npm run build` first');
+  });
 
   const files = readdirSync(HISTORIES).filter((name) => name.endsWith('.binpb'));
   it('has histories', () => expect(files.length).toBeGreaterThan(8));

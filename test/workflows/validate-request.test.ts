@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, it } from '@jest/globals';
 import { validateRequest } from '../../src/workflows/validate-request.ts';
 
 const ids = Array.from({ length: 1_000 }, (_, i) => String(9_000_000_000_000_000_000n + BigInt(i)));

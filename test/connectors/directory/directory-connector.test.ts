@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DirectoryConnector } from '../../../src/connectors/directory/directory-connector.ts';
 import { openConnector } from '../../../src/connectors/registry.ts';
 import type { Connector, NamespacePath, Page, PageRequest, TableEntry } from '../../../src/connectors/spi.ts';

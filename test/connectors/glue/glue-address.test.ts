@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it } from '@jest/globals';
 import { glueAddress } from '../../../src/connectors/glue/glue-address.ts';
 
 describe('the address of a Glue catalog', () => {

@@ -1,8 +1,8 @@
 import { deflateRawSync } from 'node:zlib';
+import { describe, expect, it } from '@jest/globals';
 import avro from 'avsc';
 import fc from 'fast-check';
 import snappy from 'snappyjs';
-import { describe, expect, it } from 'vitest';
 import { codec } from '../../../src/connectors/iceberg/avro/codecs.ts';
 import { AvroContainer, type ReadRange } from '../../../src/connectors/iceberg/avro/container.ts';
 import { crc32 } from '../../../src/connectors/iceberg/avro/crc32.ts';

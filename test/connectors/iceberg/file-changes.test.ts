@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it } from '@jest/globals';
 import { differenceOf } from '../../../src/connectors/iceberg/manifest-difference.ts';
 import { type ManifestFile, readManifestList } from '../../../src/connectors/iceberg/manifest-list.ts';
 import { MetadataFiles } from '../../../src/connectors/iceberg/metadata-files.ts';

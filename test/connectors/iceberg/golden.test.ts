@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it } from '@jest/globals';
 import type { ContentFile, SnapshotDescriptor, TableReader } from '../../../src/connectors/spi.ts';
 import { boundText } from '../../../src/stats/bounds.ts';
 import {

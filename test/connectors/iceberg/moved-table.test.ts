@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it } from '@jest/globals';
 import { MetadataFiles } from '../../../src/connectors/iceberg/metadata-files.ts';
 import { MemoryStore } from '../memory-store.ts';
 

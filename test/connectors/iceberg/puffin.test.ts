@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it } from '@jest/globals';
 import { readPuffinSketches } from '../../../src/connectors/iceberg/puffin.ts';
 import { openIcebergTable } from '../../../src/connectors/iceberg/table-reader.ts';
 import type { ColumnSketch } from '../../../src/connectors/spi.ts';

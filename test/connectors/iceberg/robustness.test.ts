@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { openIcebergTable } from '../../../src/connectors/iceberg/table-reader.ts';
 import { CodedError } from '../../../src/errors.ts';
 import { MemoryStore } from '../memory-store.ts';

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
 import { losslessJson, parseLosslessJson } from '../../../src/connectors/iceberg/lossless-json.ts';
 import { MalformedError } from '../../../src/connectors/iceberg/malformed.ts';
 import { parentsFirst } from '../../../src/connectors/iceberg/snapshot-order.ts';

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it } from '@jest/globals';
 import { footerMetrics } from '../../../src/connectors/parquet/column-metrics.ts';
 import { readFooter } from '../../../src/connectors/parquet/footer.ts';
 import { sketchFile } from '../../../src/connectors/parquet/sketch-file.ts';

@@ -1,5 +1,5 @@
 import { gzipSync } from 'node:zlib';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it } from '@jest/globals';
 import { type ColumnChunk, parseFooter, type SchemaNode } from '../../../src/connectors/parquet/footer.ts';
 import { DecodingBudget, readPages } from '../../../src/connectors/parquet/pages.ts';
 import { sketchColumn } from '../../../src/connectors/parquet/sketch-column.ts';

@@ -1,4 +1,4 @@
-import { afterEach } from 'vitest';
+import { afterEach } from '@jest/globals';
 import type { ResolvedSpec, WorkerLimits } from '../../../src/connectors/connector-spec.ts';
 import { openRestCatalog } from '../../../src/connectors/rest/rest-connector.ts';
 import type { Connector, Page, PageRequest } from '../../../src/connectors/spi.ts';

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { integerValue } from '../../../src/connectors/iceberg/lossless-json.ts';
 import { ANONYMOUS, bearer } from '../../../src/connectors/rest/auth/authenticator.ts';
 import { type Call, HttpClient, type HttpClientOptions } from '../../../src/connectors/rest/http-client.ts';

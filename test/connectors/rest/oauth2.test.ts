@@ -1,9 +1,10 @@
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { ANONYMOUS, type Authenticator } from '../../../src/connectors/rest/auth/authenticator.ts';
 import { OAuth2, type OAuth2Options } from '../../../src/connectors/rest/auth/oauth2.ts';
 import { HttpClient } from '../../../src/connectors/rest/http-client.ts';
 import { HttpExchange } from '../../../src/connectors/rest/http-exchange.ts';
 import { withoutSecrets } from '../../../src/secrets.ts';
+import { fakeOnly } from '../../jest/fake-timers.ts';
 import { answerError, answeringServer, answerJson } from './answering-server.ts';
 import { type OAuthRules, oauthServer } from './oauth-server.ts';
 
@@ -11,7 +12,7 @@ const RULES: OAuthRules = { clientId: 'id', clientSecret: 's:cr%t é', scope: 'c
 const cleanUp: AsyncDisposable[] = [];
 const exchange = new HttpExchange({ requests: 0, bytes: 0 });
 afterEach(async () => {
-  vi.useRealTimers();
+  jest.useRealTimers();
   for (const one of cleanUp.splice(0)) await one[Symbol.asyncDispose]();
 });
 
@@ -61,12 +62,12 @@ it.each([
   ['asks for a new one where exchange is off', false, 'client_credentials'],
 ])('before a token ends, %s', async (_, exchanged, grant) => {
   const { tokens, resources, ask } = await setUp({}, { exchange: exchanged });
-  vi.useFakeTimers({ toFake: ['Date'] });
+  fakeOnly(['Date']);
   await ask();
-  vi.setSystemTime(Date.now() + (3600 - 300) * 1000 - 1_000);
+  jest.setSystemTime(Date.now() + (3600 - 300) * 1000 - 1_000);
   await ask();
   expect(tokens.grants).toHaveLength(1);
-  vi.setSystemTime(Date.now() + 2_000);
+  jest.setSystemTime(Date.now() + 2_000);
   await Promise.all([ask(), ask(), ask()]);
   expect(tokens.grants.slice(1)).toEqual([{ grant, status: 200 }]);
   const used = resources.asked.map(({ headers }) => headers.authorization);
@@ -75,9 +76,9 @@ it.each([
 
 it('exchanges a token that has ended, with the credential', async () => {
   const { tokens, ask } = await setUp();
-  vi.useFakeTimers({ toFake: ['Date'] });
+  fakeOnly(['Date']);
   await ask();
-  vi.setSystemTime(Date.now() + 4000 * 1000);
+  jest.setSystemTime(Date.now() + 4000 * 1000);
   await ask();
   expect(tokens.grants.map(({ grant, status }) => [grant, status])).toEqual([
     ['client_credentials', 200],
@@ -88,10 +89,10 @@ it('exchanges a token that has ended, with the credential', async () => {
 
 it('falls back to the credential where the server knows no exchange, and remembers that', async () => {
   const { tokens, ask } = await setUp({ exchange: false });
-  vi.useFakeTimers({ toFake: ['Date'] });
+  fakeOnly(['Date']);
   for (let i = 0; i < 3; i++) {
     await ask();
-    vi.setSystemTime(Date.now() + 3500 * 1000);
+    jest.setSystemTime(Date.now() + 3500 * 1000);
   }
   expect(tokens.grants.map(({ grant, status }) => [grant, status])).toEqual([
     ['client_credentials', 200],
@@ -121,12 +122,12 @@ it('uses a token that is still good where the server hangs over a new one, and d
   });
   const client = limited(oauth, 500);
   const ask = () => client.json({ url: `${resources.url}/v1/x`, maxBytes: 1_000 });
-  vi.useFakeTimers({ toFake: ['Date'] });
+  fakeOnly(['Date']);
   await ask();
-  vi.setSystemTime(Date.now() + 3400 * 1000);
+  jest.setSystemTime(Date.now() + 3400 * 1000);
   for (let i = 0; i < 3; i++) expect((await ask()).json).toEqual({ ok: true });
   expect(asked).toBe(2);
-  vi.setSystemTime(Date.now() + 10_000);
+  jest.setSystemTime(Date.now() + 10_000);
   await ask();
   expect(asked).toBe(3);
 });

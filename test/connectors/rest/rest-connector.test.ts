@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it } from '@jest/globals';
 import type { ResolvedSpec } from '../../../src/connectors/connector-spec.ts';
 import type { NamespacePath } from '../../../src/connectors/spi.ts';
 import { type Answer, all, CONFIG, catalog, open } from './answering-catalog.ts';

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from '@jest/globals';
 import type { WorkerLimits } from '../../../src/connectors/connector-spec.ts';
 import type { Connector } from '../../../src/connectors/spi.ts';
 import { type Answer, catalog, cleanUp, open } from './answering-catalog.ts';

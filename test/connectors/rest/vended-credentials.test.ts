@@ -1,17 +1,18 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { AnswerError } from '../../../src/connectors/rest/answer-error.ts';
 import type { VendedForPrefix } from '../../../src/connectors/rest/loaded-table.ts';
 import { divided } from '../../../src/connectors/rest/table-storage.ts';
 import { VendedCredentials } from '../../../src/connectors/rest/vended-credentials.ts';
+import { fakeOnly } from '../../jest/fake-timers.ts';
 
 const START = Date.parse('2026-11-23T12:00:00Z');
 const MINUTE = 60_000;
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['Date'] });
-  vi.setSystemTime(START);
+  fakeOnly(['Date']);
+  jest.setSystemTime(START);
 });
-afterEach(() => vi.useRealTimers());
+afterEach(() => void jest.useRealTimers());
 
 function vended(name: string, endsAt?: number, prefix = 's3://b/t'): VendedForPrefix {
   return {
@@ -27,7 +28,7 @@ function vended(name: string, endsAt?: number, prefix = 's3://b/t'): VendedForPr
 /** Gives those one after the other; what is an error is thrown. */
 function loader(...answers: (VendedForPrefix[] | Error)[]) {
   let next = 0;
-  return vi.fn(async () => {
+  return jest.fn(async () => {
     const answer = answers[Math.min(next++, answers.length - 1)] as VendedForPrefix[] | Error;
     if (answer instanceof Error) throw answer;
     return answer;
@@ -62,9 +63,9 @@ describe('when', () => {
   it('they are renewed five minutes before they end, once for all who ask', async () => {
     const counted = loader([vended('second', START + 120 * MINUTE)]);
     const credentials = new VendedCredentials([vended('first', START + 60 * MINUTE)], counted);
-    vi.setSystemTime(START + 54 * MINUTE);
+    jest.setSystemTime(START + 54 * MINUTE);
     expect(await keyOf(credentials)).toBe('first');
-    vi.setSystemTime(START + 55 * MINUTE);
+    jest.setSystemTime(START + 55 * MINUTE);
     expect(await Promise.all([keyOf(credentials), keyOf(credentials), keyOf(credentials)])).toEqual([
       'second',
       'second',
@@ -78,26 +79,26 @@ describe('when', () => {
       [vended('first', START + 10_000)],
       loader([vended('second', START + 20_000)]),
     );
-    vi.setSystemTime(START + 4_999);
+    jest.setSystemTime(START + 4_999);
     expect(await keyOf(credentials)).toBe('first');
-    vi.setSystemTime(START + 5_000);
+    jest.setSystemTime(START + 5_000);
     expect(await keyOf(credentials)).toBe('second');
   });
 
   it('they do not say when they end: sessions after ten minutes, keys never', async () => {
     const session = new VendedCredentials([vended('first')], loader([vended('second')]));
-    vi.setSystemTime(START + 10 * MINUTE);
+    jest.setSystemTime(START + 10 * MINUTE);
     expect(await keyOf(session)).toBe('second');
     const load = loader(new Error('not to be called'));
     const key = new VendedCredentials([{ prefix: '', config: { 's3.access-key-id': 'key' } }], load);
-    vi.setSystemTime(START + 1e9);
+    jest.setSystemTime(START + 1e9);
     expect(await keyOf(key)).toBe('key');
   });
 
   it('one of them ends, all are renewed', async () => {
     const first = [vended('long', START + 60 * MINUTE), vended('short', START + 10 * MINUTE, 's3://b/t/data')];
     const credentials = new VendedCredentials(first, loader([vended('second', START + 90 * MINUTE)]));
-    vi.setSystemTime(START + 6 * MINUTE);
+    jest.setSystemTime(START + 6 * MINUTE);
     expect(await keyOf(credentials)).toBe('second');
   });
 
@@ -115,16 +116,16 @@ describe('a renewal that fails', () => {
       [vended('first', START + 60 * MINUTE)],
       loader(new Error('away'), [vended('second', START + 99 * MINUTE)]),
     );
-    vi.setSystemTime(START + 56 * MINUTE);
+    jest.setSystemTime(START + 56 * MINUTE);
     expect(await keyOf(credentials)).toBe('first');
     expect(await keyOf(credentials)).toBe('first');
-    vi.setSystemTime(START + 57 * MINUTE);
+    jest.setSystemTime(START + 57 * MINUTE);
     expect(await keyOf(credentials)).toBe('second');
   });
 
   it('is an error once they have ended', async () => {
     const credentials = new VendedCredentials([vended('first', START + 60 * MINUTE)], loader(new Error('away')));
-    vi.setSystemTime(START + 61 * MINUTE);
+    jest.setSystemTime(START + 61 * MINUTE);
     await expect(keyOf(credentials)).rejects.toThrow('away');
   });
 

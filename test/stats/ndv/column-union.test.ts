@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it } from '@jest/globals';
 import { ColumnUnion } from '../../../src/stats/ndv/column-union.ts';
 import { decodeCompactTheta } from '../../../src/stats/ndv/compact-theta.ts';
 import { extrapolate } from '../../../src/stats/ndv/extrapolate.ts';

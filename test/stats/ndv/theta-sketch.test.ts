@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it } from '@jest/globals';
 import { decodeCompactTheta, encodeCompactTheta } from '../../../src/stats/ndv/compact-theta.ts';
 import { hashBytes, thetaHash } from '../../../src/stats/ndv/murmur3.ts';
 import { ThetaSketch } from '../../../src/stats/ndv/theta-sketch.ts';

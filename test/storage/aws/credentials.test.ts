@@ -4,10 +4,11 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { withoutSecrets } from '../../../src/secrets.ts';
 import { awsCredentials, credentialsName } from '../../../src/storage/aws/credentials.ts';
 import { awsRegion } from '../../../src/storage/aws/region.ts';
+import { stubEnv, unstubAllEnvs } from '../../jest/stub-env.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -22,12 +23,12 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 /** The machine's own AWS settings stay out of it. */
 beforeEach(() => {
-  for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) vi.stubEnv(name, undefined);
-  vi.stubEnv('AWS_EC2_METADATA_DISABLED', 'true');
-  vi.stubEnv('AWS_CONFIG_FILE', join(folder, 'config'));
-  vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', join(folder, 'credentials'));
+  for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) stubEnv(name, undefined);
+  stubEnv('AWS_EC2_METADATA_DISABLED', 'true');
+  stubEnv('AWS_CONFIG_FILE', join(folder, 'config'));
+  stubEnv('AWS_SHARED_CREDENTIALS_FILE', join(folder, 'credentials'));
 });
-afterEach(() => vi.unstubAllEnvs());
+afterEach(() => unstubAllEnvs());
 
 const keys = (prefix: string, id: string) => ({
   [`${prefix}.access-key-id`]: id,
@@ -48,8 +49,8 @@ describe('awsCredentials', () => {
     const properties = { 'client.profile-name': 'lake' };
     expect(await awsCredentials(properties, 's3')()).toMatchObject({ accessKeyId: 'AKIALAKE' });
     expect(credentialsName(properties, 's3')).toBe('the AWS profile lake of the worker');
-    vi.stubEnv('AWS_ACCESS_KEY_ID', 'AKIAENV');
-    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'secret-of-env');
+    stubEnv('AWS_ACCESS_KEY_ID', 'AKIAENV');
+    stubEnv('AWS_SECRET_ACCESS_KEY', 'secret-of-env');
     // Other properties that nobody has asked for before: the default ones are kept once they are found.
     expect(await awsCredentials({ 'client.profile-name': '' }, 'rest')()).toMatchObject({ accessKeyId: 'AKIAENV' });
   });
@@ -74,25 +75,25 @@ describe('awsCredentials', () => {
     const source = createServer((_, response) => response.writeHead(503).end()).listen(0, '127.0.0.1');
     await once(source, 'listening');
     const url = `http://127.0.0.1:${(source.address() as AddressInfo).port}`;
-    vi.stubEnv('AWS_MAX_ATTEMPTS', '1');
+    stubEnv('AWS_MAX_ATTEMPTS', '1');
     try {
-      vi.stubEnv('AWS_CONTAINER_CREDENTIALS_FULL_URI', `${url}/role`);
+      stubEnv('AWS_CONTAINER_CREDENTIALS_FULL_URI', `${url}/role`);
       await expect(awsCredentials({ 'client.profile-name': 'of-a-container' }, 's3')()).rejects.toMatchObject({
         code: 'UNAVAILABLE',
         message: expect.stringContaining(`the container's endpoint ${url}/role gives none`),
       });
-      vi.stubEnv('AWS_CONTAINER_CREDENTIALS_FULL_URI', undefined);
+      stubEnv('AWS_CONTAINER_CREDENTIALS_FULL_URI', undefined);
       writeFileSync(join(folder, 'token'), 'a-token');
-      vi.stubEnv('AWS_WEB_IDENTITY_TOKEN_FILE', join(folder, 'token'));
-      vi.stubEnv('AWS_ROLE_ARN', 'arn:aws:iam::1:role/r');
-      vi.stubEnv('AWS_ENDPOINT_URL_STS', url);
-      vi.stubEnv('AWS_REGION', 'eu-west-1');
+      stubEnv('AWS_WEB_IDENTITY_TOKEN_FILE', join(folder, 'token'));
+      stubEnv('AWS_ROLE_ARN', 'arn:aws:iam::1:role/r');
+      stubEnv('AWS_ENDPOINT_URL_STS', url);
+      stubEnv('AWS_REGION', 'eu-west-1');
       const web = awsCredentials({ 'client.profile-name': 'of-web-identity' }, 's3');
       await expect(web()).rejects.toMatchObject({
         code: 'UNAVAILABLE',
         message: expect.stringContaining('AWS failed'),
       });
-      vi.stubEnv('AWS_WEB_IDENTITY_TOKEN_FILE', join(folder, 'no-token'));
+      stubEnv('AWS_WEB_IDENTITY_TOKEN_FILE', join(folder, 'no-token'));
       await expect(web()).rejects.toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('no-token') });
     } finally {
       source.closeAllConnections();
@@ -186,7 +187,7 @@ describe('awsRegion', () => {
       'client.assume-role.region': 'a-1',
       'client.region': 'c-1',
     };
-    vi.stubEnv('AWS_REGION', 'e-1');
+    stubEnv('AWS_REGION', 'e-1');
     expect(await awsRegion(properties, 'rest')).toBe('r-1');
     expect(await awsRegion(properties, 's3')).toBe('s-1');
     expect(await awsRegion(properties, 'glue')).toBe('a-1');

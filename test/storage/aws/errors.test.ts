@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, it } from '@jest/globals';
 import { awsError } from '../../../src/storage/aws/errors.ts';
 
 // The SDK itself waits for some seconds at each of its attempts where a server asks for it: so without one.

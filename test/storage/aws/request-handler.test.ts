@@ -1,9 +1,10 @@
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { GetDatabasesCommand, GlueClient } from '@aws-sdk/client-glue';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it } from '@jest/globals';
 import { awsRequestHandler, type Counted } from '../../../src/storage/aws/request-handler.ts';
 import type { Usage } from '../../../src/storage/usage.ts';
+import { poll } from '../../jest/poll.ts';
 
 const cleanUp: (() => void)[] = [];
 afterEach(() => {
@@ -66,7 +67,7 @@ it.each([
     await expect(databases()).rejects.toMatchObject({ name: 'TimeoutError' });
     expect(usage.requests).toBe(2);
     // The connections are given up too.
-    await expect.poll(() => closed).toBe(2);
+    await poll(() => closed).toBe(2);
   },
 );
 

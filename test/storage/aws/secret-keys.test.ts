@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it } from '@jest/globals';
 import { withoutSecrets } from '../../../src/secrets.ts';
 import { propertiesWithSecret } from '../../../src/storage/aws/secret-keys.ts';
 

@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, it, vi } from 'vitest';
+import { afterAll, expect, it } from '@jest/globals';
+import { waitFor } from '../../jest/wait-for.ts';
 import { startIcebergRest } from './iceberg-rest.ts';
 import { startMoto } from './moto.ts';
 import { startNessie } from './nessie.ts';
@@ -51,5 +52,5 @@ it('takes the server down with a test process that was killed', async () => {
   const url = await new Promise<string>((resolve) => child.stdout.once('data', (data) => resolve(String(data).trim())));
   expect((await fetch(url)).status).toBe(200);
   child.kill('SIGKILL');
-  await vi.waitFor(() => expect(fetch(url)).rejects.toThrow(), { timeout: 20_000, interval: 200 });
+  await waitFor(() => expect(fetch(url)).rejects.toThrow(), { timeout: 20_000, interval: 200 });
 });

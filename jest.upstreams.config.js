@@ -1,0 +1,17 @@
+import base from './jest.config.js';
+
+/**
+ * Tests against real upstream servers, which are installed into a cache the first time: `npm run test:upstreams`.
+ *
+ * @type {import('jest').Config}
+ */
+export default {
+  ...base,
+  testMatch: ['<rootDir>/test/upstreams/**/*.test.ts'],
+  testPathIgnorePatterns: [],
+  globalSetup: './test/upstreams/servers/install.ts',
+  // Hooks start servers.
+  testTimeout: 300_000,
+  // Tests that mostly wait (for retries) run side by side where they say so.
+  maxConcurrency: 10,
+};
