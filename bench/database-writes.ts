@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { Sqlite as Database } from '../src/catalog/store/sqlite.ts';
+import { Sqlite as Database } from '../src/catalog/store/database/sqlite.ts';
 
 /** What was written to a SQLite database in WAL mode, seen from outside. */
 export interface DatabaseWrites {

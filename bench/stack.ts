@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { Connection } from '@temporalio/client';
-import { INGEST_TASK_QUEUE } from '../src/workflows/contract.ts';
+import { INGEST_TASK_QUEUE } from '../src/contract/names.ts';
 import { cpuSeconds, peakMemory } from './process-stats.ts';
 
 /** `TASK_QUEUE_TYPE_ACTIVITY` of Temporal's API. */

@@ -2,9 +2,10 @@
  * How many sync services use Temporal: an activity, or a child workflow with an activity, for every table at every run. The activity is
  * this project's own `ingestTable`, on its own workers: only what Temporal is given to do differs.
  */
+
 import { condition, executeChild, proxyActivities } from '@temporalio/workflow';
-import type { IngestActivities } from '../../src/activities/index.ts';
-import type { TableRef } from '../../src/connectors/spi.ts';
+import type { IngestActivities } from '../../src/contract/activities.ts';
+import type { TableRef } from '../../src/contract/upstream-names.ts';
 
 export interface PeerInput {
   connectorId: string;

@@ -1,9 +1,10 @@
 import { activityInfo, heartbeat } from '@temporalio/activity';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
-import { CONNECTOR_PAUSED } from '../workflows/contract.ts';
-import { activeConnector, isPaused } from './active-connector.ts';
-import type { ActivityDeps } from './deps.ts';
-import { type JobRecord, recordJob } from './record-job.ts';
+import type { JobRecord } from '../contract/activities.ts';
+import { CONNECTOR_PAUSED } from '../contract/names.ts';
+import { recordJob } from './record-job.ts';
+import { activeConnector, isPaused } from './runtime/active-connector.ts';
+import type { ActivityDeps } from './runtime/deps.ts';
 
 /**
  * Ends when the connector is active. While it is paused this fails with CONNECTOR_PAUSED and is tried again by Temporal, which costs no

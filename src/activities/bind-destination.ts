@@ -1,4 +1,4 @@
-import type { ActivityDeps } from './deps.ts';
+import type { ActivityDeps } from './runtime/deps.ts';
 
 /**
  * Writes the destination's resolved ids back to the connector, where they are not there yet. Where it names another destination by now, the

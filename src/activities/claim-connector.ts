@@ -1,8 +1,6 @@
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
-import type { ActivityDeps } from './deps.ts';
-
-/** Type of the failure while another job has the connector; it is retried until the claim succeeds. */
-export const CONNECTOR_BUSY = 'CONNECTOR_BUSY';
+import { CONNECTOR_BUSY } from '../contract/names.ts';
+import type { ActivityDeps } from './runtime/deps.ts';
 
 /**
  * Takes the connector for the job. Where another job has it, that job's standing in Temporal decides: a holder that is

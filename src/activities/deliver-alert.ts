@@ -1,13 +1,13 @@
-import { workflowLink } from '../clients/workflow-link.ts';
-import { resolveAlso } from '../connectors/secrets.ts';
+import { resolveAlso } from '../connectors/resolve-secrets.ts';
+import type { AlertRequest } from '../contract/job.ts';
+import { workflowLink } from '../contract/workflow-link.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import { isSecretReference, rememberOwnSecret } from '../secrets.ts';
 import { workerMetrics } from '../telemetry/worker-metrics.ts';
-import type { AlertRequest } from '../workflows/contract.ts';
-import { alertPayload, FAILURES_TOLD, messageId } from './alert-payload.ts';
-import type { ActivityDeps } from './deps.ts';
-import { describeError, isFinal } from './failures.ts';
-import { postWebhook } from './post-webhook.ts';
+import { alertPayload, FAILURES_TOLD, messageId } from './alerts/alert-payload.ts';
+import { postWebhook } from './alerts/post-webhook.ts';
+import type { ActivityDeps } from './runtime/deps.ts';
+import { describeError, isFinal } from './runtime/failures.ts';
 
 /**
  * Tells the connector's webhook how a job has ended. Address and key are those of now; neither they nor what they refer to leave this

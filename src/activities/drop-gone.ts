@@ -1,33 +1,18 @@
 import { activityInfo } from '@temporalio/activity';
+import type { DropInput, DropOutcome } from '../contract/activities.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import type { UpstreamTable } from '../generated/reconciler/v1/reconciliation.ts';
-import { activeConnector } from './active-connector.ts';
-import { type BoundOne, boundOnes } from './bound-ones.ts';
-import type { ActivityDeps } from './deps.ts';
 import { type Change, ChangeList, count } from './dry-run/change-list.ts';
-import { goneChange } from './dry-run/gone-change.ts';
-import { type Heart, withHeart } from './heart.ts';
-import { goneUpstream, listingOf } from './mark-missing.ts';
-import { missingRules } from './missing-rules.ts';
-import { openSource } from './open-source.ts';
-import { requestsMade } from './requests-made.ts';
-import { type TakingInput, takingOf } from './taking.ts';
-
-export interface DropInput extends Pick<TakingInput, 'mode'> {
-  connectorId: string;
-  /** The run has told of namespaces that may not be listed: they are passed over. */
-  refused?: boolean;
-  /** Views were listed. */
-  views?: boolean;
-  dryRun?: boolean;
-}
-
-export interface DropOutcome {
-  tables: number;
-  views: number;
-  snapshots: number;
-  upstreamRequests?: number;
-}
+import { goneChange } from './dry-run/dropped-change.ts';
+import { type BoundOne, boundOnes } from './missing/bindings.ts';
+import { goneUpstream, listingOf } from './missing/mark-missing.ts';
+import { missingRules } from './missing/missing-policy.ts';
+import { takingOf } from './options/capture-options.ts';
+import { activeConnector } from './runtime/active-connector.ts';
+import type { ActivityDeps } from './runtime/deps.ts';
+import { type Heart, withHeart } from './runtime/heartbeat.ts';
+import { openSource } from './runtime/open-upstream.ts';
+import { requestsMade } from './runtime/request-count.ts';
 
 /** Snapshots a call. */
 const SNAPSHOTS = 100;

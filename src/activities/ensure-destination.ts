@@ -1,15 +1,8 @@
-import { countBound } from './bound-ones.ts';
-import type { ActivityDeps } from './deps.ts';
+import type { Destination } from '../contract/activities.ts';
 import { ChangeList } from './dry-run/change-list.ts';
 import { newNamespace } from './ingest/destination-namespaces.ts';
-
-/** Where a run's tables go, and what the connector has brought there before. */
-export interface Destination {
-  catalogId: string;
-  namespaceId: string;
-  /** What it still takes; those that are missing are left out. Absent in older histories. */
-  before?: { tables: number; views: number };
-}
+import { countBound } from './missing/bindings.ts';
+import type { ActivityDeps } from './runtime/deps.ts';
 
 /**
  * Makes the destination's catalog, and its namespace where the connector names one, and resolves their names to ids.

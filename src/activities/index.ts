@@ -3,19 +3,19 @@ import { awaitActive } from './await-active.ts';
 import { bindDestination } from './bind-destination.ts';
 import { claimConnector } from './claim-connector.ts';
 import { deliverAlert } from './deliver-alert.ts';
-import type { ActivityDeps } from './deps.ts';
 import { dropGone } from './drop-gone.ts';
 import { ensureDestination } from './ensure-destination.ts';
-import { CONTROL_ATTEMPTS, toFailure, UPSTREAM_ATTEMPTS } from './failures.ts';
 import { ingestFileGroup } from './ingest-file-group.ts';
 import { ingestTable } from './ingest-table.ts';
 import { ingestTables } from './ingest-tables.ts';
-import { observeFailure } from './observe-failure.ts';
 import { reconcileMissing } from './reconcile-missing.ts';
 import { reconcileViews } from './reconcile-views.ts';
 import { recordJob } from './record-job.ts';
 import { releaseConnector } from './release-connector.ts';
 import { resolveConnector } from './resolve-connector.ts';
+import type { ActivityDeps } from './runtime/deps.ts';
+import { CONTROL_ATTEMPTS, toFailure, UPSTREAM_ATTEMPTS } from './runtime/failures.ts';
+import { observeFailure } from './runtime/observe-failure.ts';
 import { scanTables } from './scan-tables.ts';
 import { takeAlert } from './take-alert.ts';
 import { validateConnector } from './validate-connector.ts';
@@ -50,9 +50,6 @@ export function createIngestActivities(deps: ActivityDeps) {
     deliverAlert: bound(deps, deliverAlert, Number.POSITIVE_INFINITY),
   };
 }
-
-export type ControlActivities = ReturnType<typeof createControlActivities>;
-export type IngestActivities = ReturnType<typeof createIngestActivities>;
 
 /** The step with its dependencies, and with its errors as failures that say whether a retry is worth it. */
 function bound<I, O>(deps: ActivityDeps, step: (deps: ActivityDeps, input: I) => Promise<O>, attempts: number) {

@@ -1,25 +1,17 @@
 import { activityInfo } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
-import type { TableRef } from '../connectors/spi.ts';
-import type { IngestHeartbeat, ReconcileScope, TableOutcome, TableSplit } from '../workflows/contract.ts';
-import { activeConnector } from './active-connector.ts';
-import type { ActivityDeps } from './deps.ts';
-import { tableText } from './destination.ts';
-import { withHeart } from './heart.ts';
-import { orMoved } from './ingest/bring-in.ts';
+import type { FileGroupInput, IngestHeartbeat, TableOutcome } from '../contract/activities.ts';
+import { groupName, stageKey } from './ingest/file-groups.ts';
 import { withFooterMetrics } from './ingest/footer-metrics.ts';
-import { putChanges } from './ingest/put-changes.ts';
+import { orMoved } from './ingest/ingest-table.ts';
 import { selectedColumns } from './ingest/selected-columns.ts';
-import { groupName, stageKey } from './ingest/staged-groups.ts';
-import { openSource } from './open-source.ts';
-import { requestsMade } from './requests-made.ts';
-
-export interface FileGroupInput extends Omit<TableSplit, 'groups'> {
-  connectorId: string;
-  table: TableRef;
-  scope?: ReconcileScope;
-  group: { from: number; to: number };
-}
+import { putChanges } from './ingest/stream-changes.ts';
+import { tableText } from './options/destination.ts';
+import { activeConnector } from './runtime/active-connector.ts';
+import type { ActivityDeps } from './runtime/deps.ts';
+import { withHeart } from './runtime/heartbeat.ts';
+import { openSource } from './runtime/open-upstream.ts';
+import { requestsMade } from './runtime/request-count.ts';
 
 /**
  * Stages one group of a snapshot's file changes. A next attempt goes on where the last heartbeat says; what comes twice changes nothing.

@@ -1,26 +1,14 @@
 import { activityInfo } from '@temporalio/activity';
-import type { TableRef } from '../connectors/spi.ts';
-import type { IngestHeartbeat, ReconcileScope, TableOutcome } from '../workflows/contract.ts';
-import { activeConnector } from './active-connector.ts';
-import type { ActivityDeps } from './deps.ts';
-import { tableText } from './destination.ts';
+import type { IngestHeartbeat, IngestInput, TableOutcome } from '../contract/activities.ts';
 import { ChangeList } from './dry-run/change-list.ts';
-import { withHeart } from './heart.ts';
-import { bringIn } from './ingest/bring-in.ts';
 import { DestinationNamespaces } from './ingest/destination-namespaces.ts';
-import { SPLIT } from './ingest/staged-groups.ts';
-import { openSource } from './open-source.ts';
-import type { TakingInput } from './taking.ts';
-
-export interface IngestInput extends TakingInput {
-  connectorId: string;
-  table: TableRef;
-  full: boolean;
-  scope?: ReconcileScope;
-  /** The caller brings in the groups of a big snapshot in activities of their own, and then asks for the table again. */
-  split?: boolean;
-  dryRun?: boolean;
-}
+import { bringIn } from './ingest/ingest-table.ts';
+import { tableText } from './options/destination.ts';
+import { activeConnector } from './runtime/active-connector.ts';
+import type { ActivityDeps } from './runtime/deps.ts';
+import { withHeart } from './runtime/heartbeat.ts';
+import { openSource } from './runtime/open-upstream.ts';
+import { SPLIT } from './runtime/split-size.ts';
 
 /**
  * Brings one table up to date. A next attempt goes on behind the snapshots that are in, and within a snapshot where the

@@ -1,27 +1,14 @@
 import { activityInfo, CancelledFailure } from '@temporalio/activity';
-import type { TableRef } from '../connectors/spi.ts';
-import type { IngestHeartbeat, ReconcileScope, TableOutcome } from '../workflows/contract.ts';
-import { activeCheck, activeConnector, isPaused } from './active-connector.ts';
-import type { ActivityDeps } from './deps.ts';
+import type { IngestHeartbeat, IngestPackInput, TableOutcome } from '../contract/activities.ts';
 import { ChangeList } from './dry-run/change-list.ts';
-import { asksToComeAgain, describeError, isCatalogAway } from './failures.ts';
-import { withHeart } from './heart.ts';
-import { bringIn } from './ingest/bring-in.ts';
 import { DestinationNamespaces } from './ingest/destination-namespaces.ts';
-import { SPLIT } from './ingest/staged-groups.ts';
-import { openSource } from './open-source.ts';
-import type { TakingInput } from './taking.ts';
-
-export interface IngestPackInput extends TakingInput {
-  connectorId: string;
-  /** Some tens. */
-  tables: TableRef[];
-  full: boolean;
-  scope?: ReconcileScope;
-  /** As in `IngestInput`. */
-  split?: boolean;
-  dryRun?: boolean;
-}
+import { bringIn } from './ingest/ingest-table.ts';
+import { activeCheck, activeConnector, isPaused } from './runtime/active-connector.ts';
+import type { ActivityDeps } from './runtime/deps.ts';
+import { asksToComeAgain, describeError, isCatalogAway } from './runtime/failures.ts';
+import { withHeart } from './runtime/heartbeat.ts';
+import { openSource } from './runtime/open-upstream.ts';
+import { SPLIT } from './runtime/split-size.ts';
 
 /**
  * Brings a pack of tables up to date, one after the other, for a tenth of the history events. The outcomes stand in the

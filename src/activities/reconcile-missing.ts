@@ -1,39 +1,17 @@
+import type { MissingInput, MissingOutcome } from '../contract/activities.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
-import { activeConnector } from './active-connector.ts';
-import { type BoundOne, type BoundTables, boundOnes, countBound } from './bound-ones.ts';
-import type { ActivityDeps } from './deps.ts';
 import { ChangeList } from './dry-run/change-list.ts';
-import { goneChange } from './dry-run/gone-change.ts';
-import { withHeart } from './heart.ts';
-import { listingOf, markMissing } from './mark-missing.ts';
-import { missingRules } from './missing-rules.ts';
-import { openSource } from './open-source.ts';
-import { requestsMade } from './requests-made.ts';
-import { type TakingInput, takingOf } from './taking.ts';
-
-export interface MissingInput extends Pick<TakingInput, 'mode'> {
-  connectorId: string;
-  /** Of views, not of tables. */
-  views?: boolean;
-  /** The run has brought in views. */
-  viewsListed?: boolean;
-  /** What the run has listed, if all of it was bound: where the same is bound now, none can be gone. */
-  bound?: BoundTables;
-  /** The run has told of namespaces that may not be listed: they are passed over. */
-  refused?: boolean;
-  /** Tables (or views) that there were before the run, those that were missing left out. Absent in older histories. */
-  before?: number;
-  /** However many are gone. */
-  allowMissing?: boolean;
-  dryRun?: boolean;
-}
-
-export interface MissingOutcome {
-  marked: number;
-  /** Of a dry run: of these, so many would be dropped at once. */
-  dropped?: number;
-  upstreamRequests?: number;
-}
+import { goneChange } from './dry-run/dropped-change.ts';
+import type { BoundOne } from './missing/bindings.ts';
+import { boundOnes, countBound } from './missing/bindings.ts';
+import { listingOf, markMissing } from './missing/mark-missing.ts';
+import { missingRules } from './missing/missing-policy.ts';
+import { takingOf } from './options/capture-options.ts';
+import { activeConnector } from './runtime/active-connector.ts';
+import type { ActivityDeps } from './runtime/deps.ts';
+import { withHeart } from './runtime/heartbeat.ts';
+import { openSource } from './runtime/open-upstream.ts';
+import { requestsMade } from './runtime/request-count.ts';
 
 /**
  * Marks tables (or views) that are gone upstream: those bound to the connector that a complete listing of their namespace does

@@ -1,34 +1,22 @@
 import { activityInfo } from '@temporalio/activity';
 import type { ViewRef } from '../connectors/spi.ts';
+import type { ViewsHeartbeat, ViewsInput, ViewsOutcome, WalkCursor } from '../contract/activities.ts';
+import type { TableFailure } from '../contract/job.ts';
 import { nameFilter } from '../name-patterns.ts';
-import type { ReconcileScope, TableFailure, ViewsHeartbeat, ViewsOutcome } from '../workflows/contract.ts';
-import { activeCheck, activeConnector, isPaused } from './active-connector.ts';
-import type { ActivityDeps } from './deps.ts';
-import { destinationOf, namespaceText, scopeTakes } from './destination.ts';
 import { ChangeList } from './dry-run/change-list.ts';
-import { listFailed } from './failed-ones.ts';
-import { withHeart } from './heart.ts';
-import { bringInViews, viewText } from './ingest/bring-in-views.ts';
-import { openSource } from './open-source.ts';
-import { type JobRecord, recordJob } from './record-job.ts';
-import { refusal } from './refusal.ts';
-import { requestsMade } from './requests-made.ts';
-import type { TakingInput } from './taking.ts';
-import { takesViews } from './view-source.ts';
-import { type WalkCursor, type Walked, walkFrom, walkViews } from './walk-tables.ts';
-
-export interface ViewsInput extends TakingInput {
-  connectorId: string;
-  full: boolean;
-  scope?: ReconcileScope;
-  /** Only the views that failed in this job. */
-  retryOf?: string;
-  /** Where an activity before it left off, since the connector was paused. */
-  cursor?: WalkCursor;
-  /** What the workflow has counted so far; the failures of views are recorded with it. */
-  record: JobRecord;
-  dryRun?: boolean;
-}
+import { bringInViews, viewText } from './ingest/ingest-views.ts';
+import { listFailed } from './listing/list-failed-tables.ts';
+import { refusal } from './listing/namespace-refusal.ts';
+import { takesViews } from './listing/view-source.ts';
+import type { Walked } from './listing/walk-namespaces.ts';
+import { walkFrom, walkViews } from './listing/walk-namespaces.ts';
+import { destinationOf, namespaceText, scopeTakes } from './options/destination.ts';
+import { recordJob } from './record-job.ts';
+import { activeCheck, activeConnector, isPaused } from './runtime/active-connector.ts';
+import type { ActivityDeps } from './runtime/deps.ts';
+import { withHeart } from './runtime/heartbeat.ts';
+import { openSource } from './runtime/open-upstream.ts';
+import { requestsMade } from './runtime/request-count.ts';
 
 /** Views a page: what an attempt that broke off has to do again. */
 const PAGE = 100;

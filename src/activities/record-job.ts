@@ -1,24 +1,7 @@
-import { failureMessage, progressMessage } from '../clients/progress-message.ts';
+import type { JobRecord } from '../contract/activities.ts';
+import { failureMessage, progressMessage } from '../contract/progress-message.ts';
 import { JobState, JobTrigger } from '../generated/reconciler/v1/jobs.ts';
-import type { Progress, ReconcileRequest, TableFailure } from '../workflows/contract.ts';
-import type { ActivityDeps } from './deps.ts';
-
-/** A job's record as the workflow knows it. */
-export interface JobRecord {
-  jobId: string;
-  runId: string;
-  connectorId: string;
-  connectorName: string;
-  full: boolean;
-  message: string;
-  progress: Progress;
-  /** Failures since the last record; at most some hundred. */
-  failures: TableFailure[];
-  startedAtMs?: number;
-  finishedAtMs?: number;
-  /** Absent in older histories. */
-  request?: ReconcileRequest;
-}
+import type { ActivityDeps } from './runtime/deps.ts';
 
 const TRIGGERS = {
   manual: JobTrigger.JOB_TRIGGER_MANUAL,

@@ -1,4 +1,4 @@
-import type { ActivityDeps } from './deps.ts';
+import type { ActivityDeps } from './runtime/deps.ts';
 
 /** Gives the connector back, if the job has it. */
 export async function releaseConnector(

@@ -1,26 +1,9 @@
+import type { ResolvedConnector } from '../contract/activities.ts';
+import type { ReconcileRequest } from '../contract/job.ts';
 import { CodedError } from '../errors.ts';
 import { type Connector, ConnectorState } from '../generated/reconciler/v1/connectors.ts';
-import type { ReconcileRequest } from '../workflows/contract.ts';
-import type { ActivityDeps } from './deps.ts';
-import { missingRules } from './missing-rules.ts';
-
-/** What the workflow needs of a connector: bounded, and without credentials. */
-export interface ResolvedConnector {
-  connectorId: string;
-  name: string;
-  /** Tables ingested at the same time. */
-  maxParallel: number;
-  /** Namespaces where the destination does not name one: those of the source. */
-  destinationNamed: boolean;
-  /** Of the activities that read its upstream. Absent: the common one. */
-  taskQueue?: string;
-  /** What has been gone for long enough is dropped. */
-  drops?: boolean;
-  /** Its webhook is told how jobs end. */
-  alerts?: boolean;
-  /** The cluster knows this project's search attributes. */
-  searchAttributes: boolean;
-}
+import { missingRules } from './missing/missing-policy.ts';
+import type { ActivityDeps } from './runtime/deps.ts';
 
 const DEFAULT_PARALLEL = 8;
 

@@ -1,54 +1,24 @@
-import type { Connector as OpenConnector, TableEntry, TableRef } from '../connectors/spi.ts';
+import type { Connector as OpenConnector, TableEntry } from '../connectors/spi.ts';
+import type { ScanInput, ScanPage, Taking } from '../contract/activities.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import type { LookupUpstreamTablesResponse_Known } from '../generated/reconciler/v1/reconciliation.ts';
 import { nameFilter } from '../name-patterns.ts';
-import type { ReconcileScope, TableFailure } from '../workflows/contract.ts';
-import { activeConnector } from './active-connector.ts';
-import { covers } from './coverage.ts';
-import type { ActivityDeps } from './deps.ts';
-import { destinationOf, hasMoved, scopeTakes } from './destination.ts';
-import { listFailed } from './failed-ones.ts';
-import { asksToComeAgain } from './failures.ts';
-import { type Heart, withHeart } from './heart.ts';
-import { inParallel } from './in-parallel.ts';
-import { openSource } from './open-source.ts';
-import { type JobRecord, recordJob } from './record-job.ts';
-import { refusal } from './refusal.ts';
-import { requestsMade } from './requests-made.ts';
-import { type Taking, type TakingInput, takingOf } from './taking.ts';
-import { takesViews } from './view-source.ts';
-import { type WalkCursor, type Walked, walkFrom, walkTables } from './walk-tables.ts';
-
-export interface ScanInput extends TakingInput {
-  connectorId: string;
-  full: boolean;
-  scope?: ReconcileScope;
-  /** Only the tables that failed in this job. */
-  retryOf?: string;
-  /** Absent for the first page. */
-  cursor?: WalkCursor;
-  /** What the workflow has counted so far: recorded on the way, so that it costs no event of its own. */
-  record: JobRecord;
-}
-
-export interface ScanPage {
-  /** Absent after the last page. */
-  cursor?: WalkCursor;
-  /** Tables looked at; filtered ones are not among them. */
-  scanned: number;
-  unchanged: number;
-  filtered: number;
-  /** At most some hundred. */
-  changed: TableRef[];
-  /** The sum of their numbers, if all of them are bound already and not missing. Absent with `full`. */
-  boundSum?: number;
-  /** Requests made upstream. */
-  upstreamRequests?: number;
-  /** Namespaces that may not be listed. Absent where there are none. */
-  refused?: TableFailure[];
-  /** The upstream has views that the run brings in. Absent where not. */
-  hasViews?: true;
-}
+import { listFailed } from './listing/list-failed-tables.ts';
+import { refusal } from './listing/namespace-refusal.ts';
+import { takesViews } from './listing/view-source.ts';
+import type { Walked } from './listing/walk-namespaces.ts';
+import { walkFrom, walkTables } from './listing/walk-namespaces.ts';
+import { takingOf } from './options/capture-options.ts';
+import { covers } from './options/coverage.ts';
+import { destinationOf, hasMoved, scopeTakes } from './options/destination.ts';
+import { recordJob } from './record-job.ts';
+import { activeConnector } from './runtime/active-connector.ts';
+import type { ActivityDeps } from './runtime/deps.ts';
+import { asksToComeAgain } from './runtime/failures.ts';
+import { type Heart, withHeart } from './runtime/heartbeat.ts';
+import { inParallel } from './runtime/in-parallel.ts';
+import { openSource } from './runtime/open-upstream.ts';
+import { requestsMade } from './runtime/request-count.ts';
 
 /** Tables that are listed, looked up and asked at once. */
 const STRETCH = 100;

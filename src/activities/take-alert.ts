@@ -1,5 +1,5 @@
-import type { AlertType } from '../workflows/contract.ts';
-import type { ActivityDeps } from './deps.ts';
+import type { AlertType } from '../contract/job.ts';
+import type { ActivityDeps } from './runtime/deps.ts';
 
 /** What is to be told of the job's end, if anything. It counts as told from now on. */
 export async function takeAlert(

@@ -1,17 +1,18 @@
 import { setTimeout } from 'node:timers/promises';
-import type { NamespacePath, Connector as OpenConnector, TableEntry, TableRef } from '../connectors/spi.ts';
+import type { Connector as OpenConnector, TableEntry } from '../connectors/spi.ts';
+import type { ValidateRequest, ValidateResult } from '../contract/job.ts';
+import type { NamespacePath, TableRef } from '../contract/upstream-names.ts';
 import { CodedError, type CodeName } from '../errors.ts';
 import { Connector } from '../generated/reconciler/v1/connectors.ts';
 import { type NameFilter, nameFilter } from '../name-patterns.ts';
 import { formatName } from '../names.ts';
-import type { ValidateRequest, ValidateResult } from '../workflows/contract.ts';
-import { absentNamespace, absentTable, someOf } from './absent-name.ts';
-import type { ActivityDeps } from './deps.ts';
-import { namespaceText, tableText } from './destination.ts';
-import { describeError } from './failures.ts';
-import { type Heart, withHeart } from './heart.ts';
-import { openSourceFresh } from './open-source.ts';
-import { type Walked, walkFrom, walkTables } from './walk-tables.ts';
+import { absentNamespace, absentTable, someOf } from './listing/suggest-name.ts';
+import { type Walked, walkFrom, walkTables } from './listing/walk-namespaces.ts';
+import { namespaceText, tableText } from './options/destination.ts';
+import type { ActivityDeps } from './runtime/deps.ts';
+import { describeError } from './runtime/failures.ts';
+import { type Heart, withHeart } from './runtime/heartbeat.ts';
+import { openSourceFresh } from './runtime/open-upstream.ts';
 
 /** Tables looked for, and of them those that the answer names. */
 const PAGE = 100;

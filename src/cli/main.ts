@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { describeFailure, EXIT, ExitCode } from './errors.ts';
+import { describeFailure, EXIT, ExitCode } from './io/errors.ts';
 
 /** A top-level command. Its code is loaded when it is called, so that the others start quickly. */
 interface Entry {
@@ -13,24 +13,24 @@ const ENTRIES: Entry[] = [
   {
     name: 'up',
     summary: 'start Temporal, the catalog service and a worker, and keep them running',
-    load: () => import('./up.ts'),
+    load: () => import('./processes/up.ts'),
   },
   {
     name: 'start',
     summary: 'the demo: reconcile the sample lakehouse and show what came in',
-    load: () => import('./start.ts'),
+    load: () => import('./processes/start.ts'),
   },
-  { name: 'catalog', summary: 'run the catalog service alone', load: () => import('./catalog.ts') },
-  { name: 'worker', summary: 'run a worker alone', load: () => import('./worker.ts') },
+  { name: 'catalog', summary: 'run the catalog service alone', load: () => import('./processes/catalog.ts') },
+  { name: 'worker', summary: 'run a worker alone', load: () => import('./processes/worker.ts') },
   {
     name: 'setup',
     summary: 'register search attributes in Temporal',
-    load: () => import('./setup.ts'),
+    load: () => import('./processes/setup.ts'),
   },
   {
     name: 'codec',
     summary: 'decrypt payloads for the Temporal UI and CLI',
-    load: () => import('./codec.ts'),
+    load: () => import('./processes/codec.ts'),
   },
   {
     name: 'connector',

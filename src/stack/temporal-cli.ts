@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { CodedError } from '../errors.ts';
 import { withLock } from './lock-file.ts';
 import { failureOf, runCommand } from './run-command.ts';
-import { temporalCliWays } from './temporal-cli-ways.ts';
+import { temporalCliWays } from './temporal-cli-sources.ts';
 
 export interface FindTemporalCliOptions {
   /** Where the one found is kept for next time, and what had to be fetched. */

@@ -3,21 +3,7 @@ import { FileStore } from './file-store.ts';
 import { schemeOf } from './location.ts';
 import type { ObjectStore } from './object-store.ts';
 import { S3Store } from './s3/s3-store.ts';
-import type { Usage } from './usage.ts';
-
-export interface StoreOptions {
-  /** FileIO properties as Iceberg names them (`s3.endpoint`, `client.region`, …), secrets resolved. */
-  properties: Readonly<Record<string, string>>;
-  /**
-   * Properties that the catalog vends for a path (session credentials), asked for before each use; they win over `properties`. The
-   * same object is to be given while it is good.
-   */
-  vended?: (path: string) => Promise<Readonly<Record<string, string>>>;
-  /** Local folders that may be read; undefined: any; empty: none. */
-  localRoots?: readonly string[];
-  /** Counted: every attempt of a request, and the bytes that came. */
-  usage: Usage;
-}
+import type { StoreOptions } from './store-options.ts';
 
 /**
  * A store that reads each path by its scheme: plain paths and `file:` from the local file system, `s3:`, `s3a:` and `s3n:` from S3.

@@ -1,8 +1,8 @@
 import { Runtime } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { CodedError } from '../errors.ts';
-import { splitAddress } from './http-endpoint.ts';
-import { inScope } from './scope.ts';
+import { splitAddress } from './http/http-endpoint.ts';
+import { inScope } from './tracing/scope.ts';
 import { HISTOGRAM_BUCKETS, keepWorkerMetrics } from './worker-metrics.ts';
 
 let installed = false;

@@ -1,4 +1,4 @@
-import type { Progress, TableFailure } from './contract.ts';
+import type { Progress, TableFailure } from '../contract/job.ts';
 
 /** The last failures that are shown. */
 const SHOWN = 10;

@@ -1,11 +1,11 @@
 import { ActivityFailure, ApplicationFailure, isCancellation } from '@temporalio/workflow';
-import type { TableRef } from '../connectors/spi.ts';
+import type { TableSplit } from '../contract/activities.ts';
+import type { TableRef } from '../contract/upstream-names.ts';
 import { formatName } from '../names.ts';
-import { ingestOn, withSummary } from './activities.ts';
-import type { TableSplit } from './contract.ts';
-import { historyIsFull } from './history.ts';
+import { ingestOn, withSummary } from './activity-proxies.ts';
+import { historyIsFull } from './history-limit.ts';
 import type { Job } from './job.ts';
-import type { Pool } from './pool.ts';
+import type { Pool } from './task-pool.ts';
 
 /**
  * Of one table, over all workers: two workers read more than the catalog can write. Each takes a worker some 50 MiB.

@@ -1,28 +1,19 @@
-import {
-  ActivityFailure,
-  ApplicationFailure,
-  defineQuery,
-  setCurrentDetails,
-  setHandler,
-  upsertSearchAttributes,
-  workflowInfo,
-} from '@temporalio/workflow';
-import type { DropOutcome } from '../activities/drop-gone.ts';
-import type { MissingOutcome } from '../activities/reconcile-missing.ts';
-import type { JobRecord } from '../activities/record-job.ts';
-import type { ResolvedConnector } from '../activities/resolve-connector.ts';
-import { SEARCH_ATTRIBUTES } from '../clients/search-attributes.ts';
+import { defineQuery, setCurrentDetails, setHandler, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import type {
+  DropOutcome,
+  JobRecord,
+  MissingOutcome,
+  ResolvedConnector,
+  TableOutcome,
+  ViewsOutcome,
+} from '../contract/activities.ts';
+import type { Progress, ReconcileRequest, TableFailure } from '../contract/job.ts';
+import { newProgress } from '../contract/job.ts';
+import { SEARCH_ATTRIBUTES } from '../contract/search-attributes.ts';
 import { shellWord } from '../names.ts';
-import {
-  newProgress,
-  type Progress,
-  type ReconcileRequest,
-  type TableFailure,
-  type TableOutcome,
-  type ViewsOutcome,
-} from './contract.ts';
 import { currentDetails } from './current-details.ts';
-import { Rest } from './rest.ts';
+import { causeOf, count, counts, shorten } from './job-message.ts';
+import { Rest } from './pause-gate.ts';
 
 /** Failures that the query keeps; all of them are in the job record. */
 const FAILURES_KEPT = 50;
@@ -306,21 +297,3 @@ export class Job {
     return causes.join('; ') + (more > 0 ? `; and ${more} more` : '');
   }
 }
-
-/** Code and message of what an activity, or this workflow, failed with. */
-function causeOf(error: unknown): { code: string; message: string } {
-  const cause = error instanceof ActivityFailure && error.cause ? error.cause : error;
-  const message = shorten(cause instanceof Error ? cause.message : String(cause), 1_000);
-  if (cause instanceof ApplicationFailure) return { code: cause.type ?? 'INTERNAL', message };
-  // Heartbeat and start-to-close timeouts.
-  return {
-    code: cause instanceof Error && cause.name === 'TimeoutFailure' ? 'DEADLINE_EXCEEDED' : 'INTERNAL',
-    message,
-  };
-}
-
-const shorten = (text: string, limit: number) => (text.length > limit ? `${text.slice(0, limit - 1)}…` : text);
-const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`;
-/** `2 tables and 1 view`; empty where all are 0. */
-const counts = (...parts: [number, string][]) =>
-  parts.flatMap(([n, noun]) => (n > 0 ? [count(n, noun)] : [])).join(' and ');

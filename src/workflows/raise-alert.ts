@@ -1,7 +1,9 @@
 import { log, startChild } from '@temporalio/workflow';
-import type { ResolvedConnector } from '../activities/resolve-connector.ts';
-import { control } from './activities.ts';
-import { ALERT_WORKFLOW, type AlertRequest, alertSummary, alertWorkflowId } from './contract.ts';
+import type { ResolvedConnector } from '../contract/activities.ts';
+import type { AlertRequest } from '../contract/job.ts';
+import { alertSummary, alertWorkflowId } from '../contract/job.ts';
+import { ALERT_WORKFLOW } from '../contract/names.ts';
+import { control } from './activity-proxies.ts';
 import type { sendAlert } from './send-alert.ts';
 
 /** Starts the workflow that tells of the job's end, where the catalog says that it is to be told. The job ends as it does without. */

@@ -8,20 +8,24 @@ import {
   patched,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { BoundTables } from '../activities/bound-ones.ts';
-import type { Destination } from '../activities/ensure-destination.ts';
-import type { MissingInput, MissingOutcome } from '../activities/reconcile-missing.ts';
-import type { ResolvedConnector } from '../activities/resolve-connector.ts';
-import type { ScanPage } from '../activities/scan-tables.ts';
-import type { WalkCursor } from '../activities/walk-tables.ts';
-import type { TableRef } from '../connectors/spi.ts';
-import { control, ingestOn, waitFor } from './activities.ts';
-import type { Progress, ReconcileRequest, ViewsOutcome } from './contract.ts';
-import { historyIsFull } from './history.ts';
+import type {
+  BoundTables,
+  Destination,
+  MissingInput,
+  MissingOutcome,
+  ResolvedConnector,
+  ScanPage,
+  ViewsOutcome,
+  WalkCursor,
+} from '../contract/activities.ts';
+import type { Progress, ReconcileRequest } from '../contract/job.ts';
+import type { TableRef } from '../contract/upstream-names.ts';
+import { control, ingestOn, waitFor } from './activity-proxies.ts';
+import { historyIsFull } from './history-limit.ts';
 import { type IngestOptions, ingestPack, ingestSingly, inPacks } from './ingest-tables.ts';
 import { type CarriedJob, Job } from './job.ts';
-import { Pool } from './pool.ts';
 import { raiseAlert } from './raise-alert.ts';
+import { Pool } from './task-pool.ts';
 import { validateRequest } from './validate-request.ts';
 
 /**

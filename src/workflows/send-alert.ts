@@ -1,5 +1,5 @@
-import { deliveryOn } from './activities.ts';
-import type { AlertRequest } from './contract.ts';
+import type { AlertRequest } from '../contract/job.ts';
+import { deliveryOn } from './activity-proxies.ts';
 
 /**
  * Sends a job's alert to its connector's webhook. A workflow of its own, which outlives the job's: while it tries again, the connector is

@@ -1,8 +1,8 @@
 import { defaultPayloadConverter, type Payload } from '@temporalio/common';
 import { ContinueAsNew, proxySinks, type Sinks, type WorkflowInterceptors, workflowInfo } from '@temporalio/workflow';
-import { SEARCH_ATTRIBUTES } from '../clients/search-attributes.ts';
-import { runSpanId } from '../telemetry/run-span.ts';
-import { TRACE_HEADER } from '../telemetry/trace-header.ts';
+import { SEARCH_ATTRIBUTES } from '../contract/search-attributes.ts';
+import { runSpanId } from '../telemetry/tracing/run-span.ts';
+import { TRACE_HEADER } from '../telemetry/tracing/trace-header.ts';
 
 /** Told on the worker's side, not while replaying. */
 export interface TracingSinks extends Sinks {

@@ -1,5 +1,5 @@
-import { ingestOn, ingestOptions } from './activities.ts';
-import type { ValidateRequest, ValidateResult } from './contract.ts';
+import type { ValidateRequest, ValidateResult } from '../contract/job.ts';
+import { ingestOn, ingestOptions } from './activity-proxies.ts';
 
 /** Opens a connector's upstream in a worker and says what it found: the catalog service never opens one itself. */
 export async function validateConnector(request: ValidateRequest): Promise<ValidateResult> {

@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/workflow';
-import { LONGEST_REQUEST, type ReconcileRequest, type SnapshotSelection } from './contract.ts';
+import { LONGEST_REQUEST, type ReconcileRequest, type SnapshotSelection } from '../contract/job.ts';
 
 const texts = (value: unknown) => Array.isArray(value) && value.every((item) => typeof item === 'string');
 const text = (value: unknown) => typeof value === 'string';

@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import type { ActivityDeps } from '../../src/activities/deps.ts';
+import type { ActivityDeps } from '../../src/activities/runtime/deps.ts';
 import type { Connector } from '../../src/connectors/spi.ts';
 import type { TestCatalog } from '../catalog/harness.ts';
 

@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { UPSTREAM_ATTEMPTS } from '../../src/activities/failures.ts';
 import { ingestTables } from '../../src/activities/ingest-tables.ts';
-import { type ScanPage, scanTables } from '../../src/activities/scan-tables.ts';
-import type { TableRef } from '../../src/connectors/spi.ts';
+import { UPSTREAM_ATTEMPTS } from '../../src/activities/runtime/failures.ts';
+import { scanTables } from '../../src/activities/scan-tables.ts';
+import type { ScanPage, TableOutcome } from '../../src/contract/activities.ts';
+import { newProgress } from '../../src/contract/job.ts';
+import type { TableRef } from '../../src/contract/upstream-names.ts';
 import { CodedError } from '../../src/errors.ts';
-import { newProgress, type TableOutcome } from '../../src/workflows/contract.ts';
 import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
 import { fakeOnly } from '../jest/fake-timers.ts';
 import { activityDeps } from './activity-deps.ts';

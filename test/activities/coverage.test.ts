@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { coverageAfter, covers } from '../../src/activities/coverage.ts';
-import type { Taking } from '../../src/activities/taking.ts';
-import type { SnapshotSelection } from '../../src/workflows/contract.ts';
+import { coverageAfter, covers } from '../../src/activities/options/coverage.ts';
+import type { Taking } from '../../src/contract/activities.ts';
+import type { SnapshotSelection } from '../../src/contract/job.ts';
 
 const ALL: SnapshotSelection = { kind: 'ALL' };
 const latest = (count: number, ...branches: string[]): SnapshotSelection => ({

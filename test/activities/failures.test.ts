@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ApplicationFailure } from '@temporalio/common';
-import { toFailure } from '../../src/activities/failures.ts';
+import { toFailure } from '../../src/activities/runtime/failures.ts';
 import { CodedError } from '../../src/errors.ts';
 
 describe('toFailure', () => {

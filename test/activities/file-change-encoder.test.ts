@@ -1,13 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { FileChangeEncoder } from '../../src/activities/ingest/file-change-encoder.ts';
-import type { ContentFile, FileChange } from '../../src/connectors/spi.ts';
+import type { ContentFile, FileChange } from '../../src/formats/table-reader.ts';
 import {
   type DataFile,
   FileChangeKind,
   FileContent,
   PutFileColumnStatsRequest,
 } from '../../src/generated/reconciler/v1/statistics.ts';
+import { FileChangeEncoder } from '../../src/wire/file-change-encoder.ts';
 
 const count = fc.maxSafeNat();
 const small = fc.integer({ min: 0, max: 100_000 });

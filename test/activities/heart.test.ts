@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { expect, it } from '@jest/globals';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { withHeart } from '../../src/activities/heart.ts';
+import { withHeart } from '../../src/activities/runtime/heartbeat.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage: () => void = runInNewContext('gc');

@@ -5,8 +5,8 @@ import { DefaultLogger } from '@temporalio/worker';
 import { ClientError, Status } from 'nice-grpc';
 import { ingestTable } from '../../src/activities/ingest-table.ts';
 import { DirectoryConnector } from '../../src/connectors/directory/directory-connector.ts';
+import type { TableOutcome } from '../../src/contract/activities.ts';
 import { FileStore } from '../../src/storage/file-store.ts';
-import type { TableOutcome } from '../../src/workflows/contract.ts';
 import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
 import { activityDeps } from './activity-deps.ts';
 

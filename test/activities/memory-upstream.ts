@@ -1,15 +1,7 @@
-import type {
-  Connector,
-  NamespacePath,
-  Page,
-  PageRequest,
-  TableEntry,
-  TableReader,
-  TableRef,
-  ViewDescriptor,
-  ViewRef,
-} from '../../src/connectors/spi.ts';
+import type { Connector, Page, PageRequest, TableEntry, ViewDescriptor, ViewRef } from '../../src/connectors/spi.ts';
+import type { NamespacePath, TableRef } from '../../src/contract/upstream-names.ts';
 import { CodedError } from '../../src/errors.ts';
+import type { TableReader } from '../../src/formats/table-reader.ts';
 
 /** An upstream in memory, for faults and sizes that a real one does not show. Its tables cannot be opened. */
 export class MemoryUpstream implements Connector {

@@ -5,17 +5,18 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { pino } from 'pino';
-import { bringIn } from '../../src/activities/ingest/bring-in.ts';
 import { DestinationNamespaces } from '../../src/activities/ingest/destination-namespaces.ts';
-import { type ScanPage, scanTables } from '../../src/activities/scan-tables.ts';
+import { bringIn } from '../../src/activities/ingest/ingest-table.ts';
+import { scanTables } from '../../src/activities/scan-tables.ts';
 import { DirectoryConnector } from '../../src/connectors/directory/directory-connector.ts';
-import { losslessJson, parseLosslessJson } from '../../src/connectors/iceberg/lossless-json.ts';
-import { IcebergTableReader } from '../../src/connectors/iceberg/table-reader.ts';
+import type { ScanPage } from '../../src/contract/activities.ts';
+import { newProgress, type Progress, type ReconcileScope } from '../../src/contract/job.ts';
 import { CodedError } from '../../src/errors.ts';
+import { IcebergTableReader } from '../../src/formats/iceberg/table-reader.ts';
+import { losslessJson, parseLosslessJson } from '../../src/formats/json/lossless-json.ts';
 import type { ColumnStats } from '../../src/generated/reconciler/v1/statistics.ts';
 import { decodeCompactTheta, THETA_TYPE } from '../../src/stats/ndv/compact-theta.ts';
 import { FileStore } from '../../src/storage/file-store.ts';
-import { newProgress, type Progress, type ReconcileScope } from '../../src/workflows/contract.ts';
 import { TestCatalog } from '../catalog/harness.ts';
 import { poll } from '../jest/poll.ts';
 import { activityDeps } from './activity-deps.ts';
@@ -320,7 +321,7 @@ describe('distinct values', () => {
   it('are forgotten with the table', async () => {
     const tableId = await (await connect({ 'stats.ndv.enabled': 'true' }))();
     await columns(tableId, 3);
-    const { Sqlite } = await import('../../src/catalog/store/sqlite.ts');
+    const { Sqlite } = await import('../../src/catalog/store/database/sqlite.ts');
     const sketches = () => {
       const db = new Sqlite(catalog.file, { readonly: true });
       const count = db

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import { postWebhook } from '../../src/activities/post-webhook.ts';
+import { postWebhook } from '../../src/activities/alerts/post-webhook.ts';
 import type { CodedError } from '../../src/errors.ts';
 import { freePort } from '../integration/running-stack.ts';
 import { answering, verified, WebhookReceiver } from './webhook-receiver.ts';

@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import type { ActivityDeps } from '../../src/activities/deps.ts';
-import { type DropInput, dropGone } from '../../src/activities/drop-gone.ts';
+import { dropGone } from '../../src/activities/drop-gone.ts';
 import { ensureDestination } from '../../src/activities/ensure-destination.ts';
-import { type MissingInput, reconcileMissing } from '../../src/activities/reconcile-missing.ts';
-import type { NamespacePath, PageRequest } from '../../src/connectors/spi.ts';
+import { reconcileMissing } from '../../src/activities/reconcile-missing.ts';
+import type { ActivityDeps } from '../../src/activities/runtime/deps.ts';
+import type { PageRequest } from '../../src/connectors/spi.ts';
+import type { DropInput, MissingInput } from '../../src/contract/activities.ts';
+import type { NamespacePath } from '../../src/contract/upstream-names.ts';
 import { CodedError } from '../../src/errors.ts';
 import { ConnectorKind, MissingAction, type MissingPolicy } from '../../src/generated/reconciler/v1/connectors.ts';
 import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';

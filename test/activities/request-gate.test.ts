@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { ClientError, Status } from 'nice-grpc';
-import { withHeart } from '../../src/activities/heart.ts';
-import { requestGates } from '../../src/activities/request-gate.ts';
+import { withHeart } from '../../src/activities/runtime/heartbeat.ts';
+import { requestGates } from '../../src/activities/runtime/rate-limiter.ts';
 import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
 import { mostInWindow } from '../most-in-window.ts';
 

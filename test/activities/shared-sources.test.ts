@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { requestsMade } from '../../src/activities/requests-made.ts';
-import { sharedSources } from '../../src/activities/shared-sources.ts';
+import { sharedSources } from '../../src/activities/runtime/connector-pool.ts';
+import { requestsMade } from '../../src/activities/runtime/request-count.ts';
 import type { Connector } from '../../src/connectors/spi.ts';
 import { CodedError } from '../../src/errors.ts';
 import { plainSpec } from '../connectors/spec.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { planSnapshots } from '../../src/activities/ingest/snapshot-plan.ts';
-import type { SnapshotDescriptor, TableReader } from '../../src/connectors/spi.ts';
+import type { SnapshotDescriptor, TableReader } from '../../src/formats/table-reader.ts';
 import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
 import { TestCatalog } from '../catalog/harness.ts';
 

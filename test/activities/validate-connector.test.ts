@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import type { ActivityDeps } from '../../src/activities/deps.ts';
+import type { ActivityDeps } from '../../src/activities/runtime/deps.ts';
 import { validateConnector } from '../../src/activities/validate-connector.ts';
-import { openConnector } from '../../src/connectors/registry.ts';
+import { openConnector } from '../../src/connectors/open-connector.ts';
 import type { Connector as OpenConnector } from '../../src/connectors/spi.ts';
+import type { ValidateResult } from '../../src/contract/job.ts';
 import { CodedError, type CodeName } from '../../src/errors.ts';
 import { Connector } from '../../src/generated/reconciler/v1/connectors.ts';
-import type { ValidateResult } from '../../src/workflows/contract.ts';
 import { ROOT } from '../integration/running-stack.ts';
 import { MemoryUpstream } from './memory-upstream.ts';
 

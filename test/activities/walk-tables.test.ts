@@ -1,8 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { followPages, type PageCycle } from '../../src/activities/page-cycle.ts';
-import { listAllNames, type WalkCursor, walkFrom, walkTables, walkViews } from '../../src/activities/walk-tables.ts';
-import type { NamespacePath, Page, TableEntry } from '../../src/connectors/spi.ts';
+import { followPages } from '../../src/activities/listing/page-cycle.ts';
+import { listAllNames, walkFrom, walkTables, walkViews } from '../../src/activities/listing/walk-namespaces.ts';
+import type { Page, TableEntry } from '../../src/connectors/spi.ts';
+import type { PageCycle, WalkCursor } from '../../src/contract/activities.ts';
+import type { NamespacePath } from '../../src/contract/upstream-names.ts';
 import { CodedError } from '../../src/errors.ts';
 import { MemoryUpstream } from './memory-upstream.ts';
 

@@ -1,10 +1,10 @@
 import { expect, it } from '@jest/globals';
 import { Kysely, SqliteDialect } from 'kysely';
-import { migration as first } from '../../src/catalog/store/migrations/0001-first.ts';
-import { migration as boundViews } from '../../src/catalog/store/migrations/0003-bound-views.ts';
-import type { Schema } from '../../src/catalog/store/schema.ts';
-import { Sqlite } from '../../src/catalog/store/sqlite.ts';
-import { getView } from '../../src/catalog/store/views.ts';
+import { migration as first } from '../../src/catalog/store/database/migrations/0001-first.ts';
+import { migration as boundViews } from '../../src/catalog/store/database/migrations/0003-bound-views.ts';
+import type { Schema } from '../../src/catalog/store/database/schema.ts';
+import { Sqlite } from '../../src/catalog/store/database/sqlite.ts';
+import { getView } from '../../src/catalog/store/tables/views.ts';
 
 it('views and jobs of version 0.1 stay what they were', async () => {
   const sqlite = new Sqlite(':memory:');

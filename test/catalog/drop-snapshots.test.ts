@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { Sqlite } from '../../src/catalog/store/sqlite.ts';
+import { Sqlite } from '../../src/catalog/store/database/sqlite.ts';
 import { poll } from '../jest/poll.ts';
 import { added, long, removed, TestTable } from './files.ts';
 import { connectorSpec, failure, TestCatalog } from './harness.ts';

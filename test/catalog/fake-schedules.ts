@@ -4,7 +4,7 @@ import {
   type ScheduleControl,
   scheduleIdOf,
   type WantedSchedule,
-} from '../../src/clients/schedule-control.ts';
+} from '../../src/contract/schedule-control.ts';
 
 /** Keeps schedules as Temporal would; nothing runs by them. Tests with a real one: test/integration/schedules.test.ts. */
 export class FakeSchedules implements ScheduleControl {

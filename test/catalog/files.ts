@@ -1,4 +1,4 @@
-import { encodePutRequest } from '../../src/clients/file-changes.ts';
+import { encodePutRequest } from '../../src/catalog-client/raw-put-file-stats.ts';
 import {
   type DataFile,
   FileChangeKind,

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { expect } from '@jest/globals';
 import { ClientError } from 'nice-grpc';
 import { pino } from 'pino';
-import { startCatalog } from '../../src/catalog/server.ts';
-import { type CatalogClients, connectCatalog } from '../../src/clients/catalog.ts';
-import type { JobControl, WorkflowStanding } from '../../src/clients/job-control.ts';
+import { startCatalog } from '../../src/catalog/server/server.ts';
+import { type CatalogClients, connectCatalog } from '../../src/catalog-client/connect.ts';
+import type { AlertRequest, Progress, ReconcileRequest, TableFailure } from '../../src/contract/job.ts';
+import type { JobControl, WorkflowStanding } from '../../src/contract/job-control.ts';
 import { CodedError } from '../../src/errors.ts';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
-import type { AlertRequest, Progress, ReconcileRequest, TableFailure } from '../../src/workflows/contract.ts';
 import { FakeSchedules } from './fake-schedules.ts';
 
 /** Plays Temporal: tests set how workflows stand. */

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { openDatabase } from '../../src/catalog/store/database.ts';
-import { derivedNdv } from '../../src/catalog/store/ndv.ts';
-import { statisticsChanged } from '../../src/catalog/store/recompute.ts';
-import { snapshotSchemas } from '../../src/catalog/store/table-schemas.ts';
+import { openDatabase } from '../../src/catalog/store/database/database.ts';
+import { statisticsChanged } from '../../src/catalog/store/files/recompute.ts';
+import { derivedNdv } from '../../src/catalog/store/statistics/derived-ndv.ts';
+import { snapshotSchemas } from '../../src/catalog/store/tables/table-schemas.ts';
 import { FileContent, type FileSketches } from '../../src/generated/reconciler/v1/statistics.ts';
 import { decodeCompactTheta, THETA_TYPE } from '../../src/stats/ndv/compact-theta.ts';
 import { hashBytes, thetaHash } from '../../src/stats/ndv/murmur3.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type BetterSqlite from 'better-sqlite3';
-import { Sqlite } from '../../src/catalog/store/sqlite.ts';
+import { Sqlite } from '../../src/catalog/store/database/sqlite.ts';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobChangeKind, JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { FileContent } from '../../src/generated/reconciler/v1/statistics.ts';

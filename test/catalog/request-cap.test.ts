@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { RequestQueues } from '../../src/catalog/request-cap.ts';
+import { RequestQueues } from '../../src/catalog/connectors/rate-limit.ts';
 import { mostInWindow } from '../most-in-window.ts';
 import { connectorSpec, failure, TestCatalog } from './harness.ts';
 

@@ -8,9 +8,9 @@ import { createChannel, createClient, createClientFactory } from 'nice-grpc';
 import { BadRequest, errorDetailsClientMiddleware, RichClientError } from 'nice-grpc-error-details';
 import { HealthDefinition } from 'nice-grpc-server-health';
 import { pino } from 'pino';
-import { startCatalog } from '../../src/catalog/server.ts';
-import { lockDatabase } from '../../src/catalog/store/database-lock.ts';
-import { Sqlite } from '../../src/catalog/store/sqlite.ts';
+import { startCatalog } from '../../src/catalog/server/server.ts';
+import { lockDatabase } from '../../src/catalog/store/database/database-lock.ts';
+import { Sqlite } from '../../src/catalog/store/database/sqlite.ts';
 import { CatalogsDefinition } from '../../src/generated/reconciler/v1/catalogs.ts';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
 import { added, TestTable } from './files.ts';
@@ -149,7 +149,7 @@ describe('the catalog service', () => {
   it('describes itself through reflection', async () => {
     const built = spawnSync(join('node_modules', '.bin', 'buf'), ['build', '-o', '-'], { maxBuffer: 1 << 24 });
     expect(built.status).toBe(0);
-    const { readDescriptorSet } = await import('../../src/catalog/descriptor-set.ts');
+    const { readDescriptorSet } = await import('../../src/catalog/server/descriptor-set.ts');
     // `npx buf build -o src/generated/descriptors.binpb` makes it.
     expect(readDescriptorSet()).toBeDefined();
     await using catalog = await TestCatalog.start();
@@ -238,7 +238,7 @@ describe('the catalog service', () => {
         return jobs;
       },
     });
-    const { connectCatalog } = await import('../../src/clients/catalog.ts');
+    const { connectCatalog } = await import('../../src/catalog-client/connect.ts');
     const clients = connectCatalog(running.address);
     const { connectorId } = await clients.connectors.createConnector({
       connector: { displayName: 'x', kind: ConnectorKind.CONNECTOR_KIND_ICEBERG, uri: 'file:///w' },

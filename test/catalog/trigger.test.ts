@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { sameAsked } from '../../src/catalog/job-request.ts';
+import { sameAsked } from '../../src/catalog/jobs/job-request.ts';
+import type { ReconcileRequest } from '../../src/contract/job.ts';
 import { SnapshotSelectionKind } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
-import type { ReconcileRequest } from '../../src/workflows/contract.ts';
 import { connectorSpec, failure, refusal, TestCatalog } from './harness.ts';
 
 let catalog: TestCatalog;

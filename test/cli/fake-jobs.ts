@@ -1,7 +1,7 @@
-import type { CatalogClients } from '../../src/clients/catalog.ts';
-import type { JobControl, WorkflowStanding } from '../../src/clients/job-control.ts';
+import type { CatalogClients } from '../../src/catalog-client/connect.ts';
+import type { Progress, ReconcileRequest, TableFailure, ValidateRequest } from '../../src/contract/job.ts';
+import type { JobControl, WorkflowStanding } from '../../src/contract/job-control.ts';
 import { type JobFailure, JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
-import type { Progress, ReconcileRequest, TableFailure, ValidateRequest } from '../../src/workflows/contract.ts';
 import { FakeSchedules } from '../catalog/fake-schedules.ts';
 
 /** Stands in for Temporal and a worker: jobs do what the test says, and record it as a worker would. */

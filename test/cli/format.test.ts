@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { bytes, count, duration, printable, shorten, time, word } from '../../src/cli/format.ts';
-import { withDefaults } from '../../src/cli/json.ts';
-import { interval, keyValue, list } from '../../src/cli/options.ts';
-import { TablePrinter } from '../../src/cli/table-printer.ts';
+import { bytes, count, duration, printable, shorten, time, word } from '../../src/cli/io/format.ts';
+import { withDefaults } from '../../src/cli/io/json.ts';
+import { interval, keyValue, list } from '../../src/cli/io/options.ts';
+import { TablePrinter } from '../../src/cli/io/table-printer.ts';
 import { ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { ColumnStats } from '../../src/generated/reconciler/v1/statistics.ts';
 

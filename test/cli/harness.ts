@@ -1,8 +1,8 @@
 import { jest } from '@jest/globals';
 import { pino } from 'pino';
-import { startCatalog } from '../../src/catalog/server.ts';
+import { startCatalog } from '../../src/catalog/server/server.ts';
+import { type CatalogClients, connectCatalog } from '../../src/catalog-client/connect.ts';
 import { main } from '../../src/cli/main.ts';
-import { type CatalogClients, connectCatalog } from '../../src/clients/catalog.ts';
 import { stubEnv, unstubAllEnvs } from '../jest/stub-env.ts';
 import { waitFor } from '../jest/wait-for.ts';
 import { FakeJobs } from './fake-jobs.ts';

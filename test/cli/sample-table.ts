@@ -1,4 +1,4 @@
-import type { CatalogClients } from '../../src/clients/catalog.ts';
+import type { CatalogClients } from '../../src/catalog-client/connect.ts';
 import {
   type DataFile,
   type DeepPartial,

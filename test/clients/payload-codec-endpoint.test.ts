@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { EncryptionCodec } from '../../src/clients/payload-codec.ts';
-import { type CodecEndpoint, startCodecEndpoint } from '../../src/clients/payload-codec-endpoint.ts';
+import { EncryptionCodec } from '../../src/temporal/payload-codec.ts';
+import { type CodecEndpoint, startCodecEndpoint } from '../../src/temporal/payload-codec-endpoint.ts';
 
 const UI = 'http://127.0.0.1:8233';
 const codec = new EncryptionCodec(new Map([['k', randomBytes(32)]]));

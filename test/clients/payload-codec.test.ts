@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Payload } from '@temporalio/common';
 import { temporal } from '@temporalio/proto';
-import { EncryptionCodec, openPayloadCodec } from '../../src/clients/payload-codec.ts';
 import { readConfig } from '../../src/config.ts';
+import { EncryptionCodec, openPayloadCodec } from '../../src/temporal/payload-codec.ts';
 import { stubEnv, unstubAllEnvs } from '../jest/stub-env.ts';
 
 const payload = (value: unknown): Payload => ({

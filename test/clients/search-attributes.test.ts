@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 import type { Client } from '@temporalio/client';
-import { registerSearchAttributes } from '../../src/clients/search-attributes-registered.ts';
+import { registerSearchAttributes } from '../../src/temporal/search-attributes-registered.ts';
 
 /** Temporal Cloud, which nobody has at hand: it lists them and refuses to register any. */
 const cloud = {

@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { expect, it } from '@jest/globals';
 import type { Client } from '@temporalio/client';
 import type { PayloadCodec } from '@temporalio/common';
-import { EncryptionCodec } from '../../src/clients/payload-codec.ts';
-import { temporalJobControl } from '../../src/clients/temporal-jobs.ts';
-import { newProgress, type TableOutcome } from '../../src/workflows/contract.ts';
+import type { TableOutcome } from '../../src/contract/activities.ts';
+import { newProgress } from '../../src/contract/job.ts';
+import { temporalJobControl } from '../../src/temporal/job-control.ts';
+import { EncryptionCodec } from '../../src/temporal/payload-codec.ts';
 
 /** A workflow with activities under way. A real one is over before anybody has asked twice. */
 async function client(heartbeats: unknown[], payloadCodecs: PayloadCodec[] = []): Promise<Client> {

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ConnectorSpec } from '../../src/connectors/connector-spec.ts';
-import { resolveSecrets } from '../../src/connectors/secrets.ts';
+import { resolveSecrets } from '../../src/connectors/resolve-secrets.ts';
 import { withoutSecrets } from '../../src/secrets.ts';
 import { stubEnv, unstubAllEnvs } from '../jest/stub-env.ts';
 import { plainSpec } from './spec.ts';

@@ -2,10 +2,11 @@
  * Records histories of the reconcile workflow, one a path through it, for test/workflows/replay.test.ts. To be run only
  * when the workflow was broken on purpose, before any release: npx tsx test/histories/record.ts
  */
+
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { TASK_QUEUE } from '../../src/workflows/contract.ts';
+import { TASK_QUEUE } from '../../src/contract/names.ts';
 import { ROOT, RunningStack } from '../integration/running-stack.ts';
 import { saveHistory } from './save-history.ts';
 

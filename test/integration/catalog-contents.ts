@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Sqlite } from '../../src/catalog/store/sqlite.ts';
+import { Sqlite } from '../../src/catalog/store/database/sqlite.ts';
 
 /** What a dry run writes: its own record with its failures, its list, and the key that asked for it. */
 const OWN = ['jobs', 'job_failures', 'job_changes', 'idempotency_keys'];

@@ -1,5 +1,5 @@
 import { ClientError, Status } from 'nice-grpc';
-import type { CatalogClients } from '../../src/clients/catalog.ts';
+import type { CatalogClients } from '../../src/catalog-client/connect.ts';
 import type { DataFile } from '../../src/generated/reconciler/v1/statistics.ts';
 import type { Truth, TruthFile, TruthSnapshot } from './truth.ts';
 

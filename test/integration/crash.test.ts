@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { CONNECTOR_PAUSED } from '../../src/contract/names.ts';
 import { ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
-import { CONNECTOR_PAUSED } from '../../src/workflows/contract.ts';
 import { dumpCatalog } from './dump.ts';
 import type { RunningStack } from './running-stack.ts';
 import { startUndisturbed, type Undisturbed } from './undisturbed.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
-import { JOB_COUNTERS } from '../../src/clients/progress-message.ts';
+import { JOB_COUNTERS } from '../../src/contract/progress-message.ts';
 import type { JobChange, JobFailure, ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { catalogContents } from './catalog-contents.ts';
 import type { RunningStack } from './running-stack.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { CatalogClients } from '../../src/clients/catalog.ts';
+import type { CatalogClients } from '../../src/catalog-client/connect.ts';
 
 /**
  * What a catalog holds of a destination catalog, by table name: snapshots, files and statistics, without ids and times of the

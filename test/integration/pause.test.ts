@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import type { Progress } from '../../src/contract/job.ts';
 import { ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
-import type { Progress } from '../../src/workflows/contract.ts';
 import { SyntheticStack } from '../synthetic/synthetic-stack.ts';
 
 /** Some pages; and changed ones enough that they are packed. */

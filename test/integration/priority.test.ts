@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { temporal } from '@temporalio/proto';
-import { TASK_QUEUE } from '../../src/workflows/contract.ts';
+import { TASK_QUEUE } from '../../src/contract/names.ts';
 import { waitFor } from '../jest/wait-for.ts';
 import { BIN, ROOT, RunningStack } from './running-stack.ts';
 

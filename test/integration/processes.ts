@@ -4,7 +4,7 @@ import { createWriteStream, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { connectCatalog } from '../../src/clients/catalog.ts';
+import { connectCatalog } from '../../src/catalog-client/connect.ts';
 import { readConfig } from '../../src/config.ts';
 import { JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { findTemporalCli } from '../../src/stack/temporal-cli.ts';

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { SplitSize } from '../../src/activities/ingest/staged-groups.ts';
+import type { SplitSize } from '../../src/activities/runtime/split-size.ts';
 import { ROOT, type RunningStack } from './running-stack.ts';
 
 /** Workers of a stack beside its own, that alone read the upstreams of connectors which name their queue. */

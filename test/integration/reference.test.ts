@@ -2,9 +2,10 @@ import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Sqlite as Database } from '../../src/catalog/store/sqlite.ts';
+import { Sqlite as Database } from '../../src/catalog/store/database/sqlite.ts';
+import type { Progress } from '../../src/contract/job.ts';
+import { INGEST_TASK_QUEUE, TASK_QUEUE } from '../../src/contract/names.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
-import { INGEST_TASK_QUEUE, type Progress, TASK_QUEUE } from '../../src/workflows/contract.ts';
 import { ROOT, RunningStack } from './running-stack.ts';
 
 const FX = join(ROOT, 'test/fixtures/iceberg/wh/fx');

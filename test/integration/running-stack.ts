@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
-import { connectCatalog } from '../../src/clients/catalog.ts';
+import { connectCatalog } from '../../src/catalog-client/connect.ts';
 import { JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { freePort as freePortOf } from '../../src/stack/ports.ts';
 

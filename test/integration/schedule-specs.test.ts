@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { isTimeZone } from '../../src/catalog/time-zone.ts';
-import { calendarOf } from '../../src/clients/cron.ts';
-import type { WantedSchedule } from '../../src/clients/schedule-control.ts';
-import { temporalSchedules } from '../../src/clients/temporal-schedules.ts';
+import { isTimeZone } from '../../src/catalog/validation/time-zone.ts';
+import type { WantedSchedule } from '../../src/contract/schedule-control.ts';
+import { calendarOf } from '../../src/temporal/cron.ts';
+import { temporalSchedules } from '../../src/temporal/schedule-control.ts';
 import { poll } from '../jest/poll.ts';
 import { TemporalServer } from './temporal-server.ts';
 

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { SEARCH_ATTRIBUTES } from '../../src/clients/search-attributes.ts';
+import { SEARCH_ATTRIBUTES } from '../../src/contract/search-attributes.ts';
 import { ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState, JobTrigger } from '../../src/generated/reconciler/v1/jobs.ts';
 import { type AnsweringServer, answeringServer } from '../connectors/rest/answering-server.ts';

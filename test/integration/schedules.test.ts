@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { pino } from 'pino';
-import { type RunningCatalog, startCatalog } from '../../src/catalog/server.ts';
-import { type CatalogClients, connectCatalog } from '../../src/clients/catalog.ts';
-import { connectTemporal } from '../../src/clients/temporal.ts';
-import { temporalJobControl } from '../../src/clients/temporal-jobs.ts';
+import { type RunningCatalog, startCatalog } from '../../src/catalog/server/server.ts';
+import { type CatalogClients, connectCatalog } from '../../src/catalog-client/connect.ts';
 import { ConnectorKind, ConnectorState, ScheduleStanding } from '../../src/generated/reconciler/v1/connectors.ts';
+import { connectTemporal } from '../../src/temporal/connect.ts';
+import { temporalJobControl } from '../../src/temporal/job-control.ts';
 import { poll } from '../jest/poll.ts';
 import { TemporalServer } from './temporal-server.ts';
 

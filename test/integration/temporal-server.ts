@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { SEARCH_ATTRIBUTES } from '../../src/clients/search-attributes.ts';
 import { readConfig } from '../../src/config.ts';
+import { SEARCH_ATTRIBUTES } from '../../src/contract/search-attributes.ts';
 import { findTemporalCli } from '../../src/stack/temporal-cli.ts';
 import { freePort } from './running-stack.ts';
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { Connector, NamespacePath, Page, PageRequest, TableEntry, TableRef } from '../../src/connectors/spi.ts';
+import type { Connector, Page, PageRequest, TableEntry } from '../../src/connectors/spi.ts';
+import type { NamespacePath, TableRef } from '../../src/contract/upstream-names.ts';
 import type { CodedError } from '../../src/errors.ts';
 import { SyntheticTable } from './synthetic-table.ts';
 import {

@@ -1,3 +1,4 @@
+import type { TableRef } from '../../src/contract/upstream-names.ts';
 import type {
   ChangeRange,
   FileChange,
@@ -7,8 +8,7 @@ import type {
   SnapshotDescriptor,
   TableDescriptor,
   TableReader,
-  TableRef,
-} from '../../src/connectors/spi.ts';
+} from '../../src/formats/table-reader.ts';
 
 const SCHEMA = {
   type: 'struct',

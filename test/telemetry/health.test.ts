@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { rememberOwnSecret } from '../../src/secrets.ts';
-import { type Check, serveHealth } from '../../src/telemetry/health.ts';
-import type { HttpEndpoint } from '../../src/telemetry/http-endpoint.ts';
+import { type Check, serveHealth } from '../../src/telemetry/http/health.ts';
+import type { HttpEndpoint } from '../../src/telemetry/http/http-endpoint.ts';
 
 let endpoint: HttpEndpoint | undefined;
 afterEach(() => endpoint?.close());

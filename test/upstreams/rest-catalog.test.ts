@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { NamespacePath } from '../../src/connectors/spi.ts';
+import type { NamespacePath } from '../../src/contract/upstream-names.ts';
 import { localPath } from '../../src/storage/file-uri.ts';
 import { CleanUp } from './clean-up.ts';
 import { all, expectFingerprints, open, SCHEMA, send, setProperty } from './rest-probes.ts';

@@ -1,6 +1,7 @@
 import { expect } from '@jest/globals';
 import { openRestCatalog } from '../../src/connectors/rest/rest-connector.ts';
-import type { Connector, Page, PageRequest, TableRef } from '../../src/connectors/spi.ts';
+import type { Connector, Page, PageRequest } from '../../src/connectors/spi.ts';
+import type { TableRef } from '../../src/contract/upstream-names.ts';
 
 export const SCHEMA = {
   type: 'struct',

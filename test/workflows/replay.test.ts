@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { defaultPayloadConverter } from '@temporalio/common';
 import proto from '@temporalio/proto';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
-import { TRACE_HEADER } from '../../src/telemetry/trace-header.ts';
+import { TRACE_HEADER } from '../../src/telemetry/tracing/trace-header.ts';
 import { ROOT } from '../integration/running-stack.ts';
 
 const HISTORIES = join(ROOT, 'test/histories');

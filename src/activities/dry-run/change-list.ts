@@ -2,7 +2,7 @@ import { activityInfo } from '@temporalio/activity';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import { type JobChange, JobChangeAction, JobChangeKind } from '../../generated/reconciler/v1/jobs.ts';
 import { formatName } from '../../names.ts';
-import type { ActivityDeps } from '../deps.ts';
+import type { ActivityDeps } from '../runtime/deps.ts';
 
 /** Changes a call. */
 const PAGE = 100;

@@ -1,5 +1,5 @@
-import type { ActivityDeps } from '../deps.ts';
 import type { Change, ChangeList } from '../dry-run/change-list.ts';
+import type { ActivityDeps } from '../runtime/deps.ts';
 
 /** Ids of a connector's destination namespaces. Each is asked for, and made where it is not there, once. */
 export class DestinationNamespaces {

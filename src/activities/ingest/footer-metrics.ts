@@ -1,11 +1,17 @@
 import type { Logger } from 'pino';
-import { footerMetrics, type TableColumns } from '../../connectors/parquet/column-metrics.ts';
-import { NAME_MAPPING, parseNameMapping } from '../../connectors/parquet/field-ids.ts';
-import { readFooter } from '../../connectors/parquet/footer.ts';
-import type { ColumnMetrics, ContentFile, FileChange, FileChangeBatch, TableReader } from '../../connectors/spi.ts';
+import { footerMetrics, type TableColumns } from '../../formats/parquet/column-metrics.ts';
+import { NAME_MAPPING, parseNameMapping } from '../../formats/parquet/field-ids.ts';
+import { readFooter } from '../../formats/parquet/footer.ts';
+import type {
+  ColumnMetrics,
+  ContentFile,
+  FileChange,
+  FileChangeBatch,
+  TableReader,
+} from '../../formats/table-reader.ts';
 import { leafColumns } from '../../stats/leaf-columns.ts';
 import { footersEnabled } from '../../stats/statistics-options.ts';
-import { inParallel } from '../in-parallel.ts';
+import { inParallel } from '../runtime/in-parallel.ts';
 import { unreadable } from './unreadable-file.ts';
 
 /** Footers that are read side by side: each may take 16 MiB, and mostly takes 64 KiB. */

@@ -1,8 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { ClientError, Status } from 'nice-grpc';
-import { NAME_MAPPING, parseNameMapping } from '../../connectors/parquet/field-ids.ts';
-import { sketchFile } from '../../connectors/parquet/sketch-file.ts';
-import type { ColumnSketch, SketchFile, TableReader } from '../../connectors/spi.ts';
+import { NAME_MAPPING, parseNameMapping } from '../../formats/parquet/field-ids.ts';
+import { sketchFile } from '../../formats/parquet/sketch-file.ts';
+import type { ColumnSketch, SketchFile, TableReader } from '../../formats/table-reader.ts';
 import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
 import type {
   FileSketches,
@@ -11,8 +11,8 @@ import type {
 } from '../../generated/reconciler/v1/statistics.ts';
 import { type LeafColumn, leafColumns } from '../../stats/leaf-columns.ts';
 import type { NdvOptions } from '../../stats/statistics-options.ts';
-import type { ActivityDeps } from '../deps.ts';
-import { inParallel } from '../in-parallel.ts';
+import type { ActivityDeps } from '../runtime/deps.ts';
+import { inParallel } from '../runtime/in-parallel.ts';
 import { unreadable } from './unreadable-file.ts';
 
 export interface PutNdv {

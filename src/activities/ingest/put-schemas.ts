@@ -1,5 +1,5 @@
-import type { TableDescriptor } from '../../connectors/spi.ts';
-import type { ActivityDeps } from '../deps.ts';
+import type { TableDescriptor } from '../../formats/table-reader.ts';
+import type { ActivityDeps } from '../runtime/deps.ts';
 
 /** Upserts the versions of the table's schema that its snapshots need; each snapshot keeps its own. */
 export async function putSchemas(

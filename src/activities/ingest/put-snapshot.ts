@@ -1,34 +1,8 @@
 import { ClientError, Status } from 'nice-grpc';
-import type { SnapshotDescriptor, TableReader } from '../../connectors/spi.ts';
-import { type Snapshot, Snapshot as SnapshotMessage } from '../../generated/reconciler/v1/snapshots.ts';
-import type { UpdateTableRequest } from '../../generated/reconciler/v1/tables.ts';
-import type { IngestHeartbeat } from '../../workflows/contract.ts';
-import type { ActivityDeps } from '../deps.ts';
-import type { Heart } from '../heart.ts';
-import { type Put, putChanges } from './put-changes.ts';
-
-export interface PutSnapshot {
-  deps: Pick<ActivityDeps, 'catalog'>;
-  reader: TableReader;
-  tableId: string;
-  snapshot: SnapshotDescriptor;
-  columnIds?: ReadonlySet<number>;
-  heart: Heart;
-  /** As the catalog has it, where it is verified. */
-  before?: Snapshot;
-  /** The snapshot that the changes start from. */
-  base?: bigint;
-  /** The upstream still has the base. */
-  baseReadable: boolean;
-  /** The reader's position after what the catalog has acknowledged in an attempt before. */
-  resume?: number;
-  /** With the last snapshot of a table: goes with its finish, for one call and one transaction less. Not where it is verified. */
-  updateTable?: UpdateTableRequest;
-  /** Its changes are in, staged with this key, in these groups: only the finish is to be sent. */
-  groups?: { key: string; names: string[] };
-  /** What this activity did before this snapshot, for its heartbeats. */
-  counts: { snapshots: number; files: number };
-}
+import type { IngestHeartbeat } from '../../contract/activities.ts';
+import type { PutSnapshot } from './snapshot-message.ts';
+import { snapshotMessage } from './snapshot-message.ts';
+import { type Put, putChanges } from './stream-changes.ts';
 
 /**
  * Brings one snapshot with what it changed into the catalog. It becomes visible with its last change.
@@ -98,24 +72,3 @@ async function send(put: PutSnapshot, { whole = false }): Promise<Put> {
 }
 
 async function* nothing(): AsyncGenerator<never> {}
-
-/** The snapshot as the catalog keeps it. */
-export function snapshotMessage(
-  { tableId, snapshot }: Pick<PutSnapshot, 'tableId' | 'snapshot'>,
-  base: bigint | undefined,
-): Snapshot {
-  return SnapshotMessage.fromPartial({
-    tableId,
-    snapshotId: snapshot.snapshotId,
-    parentSnapshotId: snapshot.parentSnapshotId,
-    sequenceNumber: BigInt(snapshot.sequenceNumber),
-    committedAt: new Date(snapshot.committedAtMs),
-    operation: snapshot.operation,
-    summary: snapshot.summary,
-    schemaId: snapshot.schemaId,
-    manifestList: snapshot.manifestList,
-    baseSnapshotId: base,
-    firstRowId: snapshot.firstRowId === undefined ? undefined : BigInt(snapshot.firstRowId),
-    addedRows: snapshot.addedRows === undefined ? undefined : BigInt(snapshot.addedRows),
-  });
-}

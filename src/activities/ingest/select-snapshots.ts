@@ -1,5 +1,5 @@
-import type { SnapshotDescriptor } from '../../connectors/spi.ts';
-import type { SnapshotSelection } from '../../workflows/contract.ts';
+import type { SnapshotSelection } from '../../contract/job.ts';
+import type { SnapshotDescriptor } from '../../formats/table-reader.ts';
 
 /** A snapshot in its table's history. */
 export type Ancestry = ReadonlyMap<bigint, { parent: bigint | undefined }>;

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { TableDescriptor, TableReader } from '../../connectors/spi.ts';
+import type { ReconcileScope } from '../../contract/job.ts';
+import type { TableDescriptor, TableReader } from '../../formats/table-reader.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import { selectColumns } from '../../stats/leaf-columns.ts';
-import type { ReconcileScope } from '../../workflows/contract.ts';
 import type { PutNdv } from './put-ndv.ts';
 
 interface Selectors {

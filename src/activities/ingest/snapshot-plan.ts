@@ -1,7 +1,7 @@
-import type { TableReader } from '../../connectors/spi.ts';
+import type { Taking } from '../../contract/activities.ts';
+import type { TableReader } from '../../formats/table-reader.ts';
 import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
-import type { ActivityDeps } from '../deps.ts';
-import type { Taking } from '../taking.ts';
+import type { ActivityDeps } from '../runtime/deps.ts';
 import { type Ancestry, ancestryOf, line, selectSnapshots, type TableHeads } from './select-snapshots.ts';
 
 /** What is to be done with a table's snapshots. Ids only: as large as the table's metadata at most. */

@@ -1,10 +1,11 @@
-import type { TableDescriptor, TableRef } from '../../connectors/spi.ts';
+import type { TableRef } from '../../contract/upstream-names.ts';
+import type { TableDescriptor } from '../../formats/table-reader.ts';
 import {
   type Table,
   type UpdateTableRequest,
   UpdateTableRequest as UpdateTableRequestMessage,
 } from '../../generated/reconciler/v1/tables.ts';
-import type { ActivityDeps } from '../deps.ts';
+import type { ActivityDeps } from '../runtime/deps.ts';
 
 const MASK = [
   'format_version',

@@ -1,9 +1,10 @@
 import type { CallContext, ServerMiddlewareCall } from 'nice-grpc';
 import { ServerError, Status } from 'nice-grpc';
-import { callSpan } from '../../telemetry/call-span.ts';
-import { methodName, readsOnly } from '../../telemetry/grpc-method.ts';
-import { type Carrier, currentTracing } from '../../telemetry/tracing.ts';
-import type { CatalogMetrics } from '../metrics.ts';
+import { callSpan } from '../../telemetry/tracing/call-span.ts';
+import { methodName, readsOnly } from '../../telemetry/tracing/grpc-method.ts';
+import type { Carrier } from '../../telemetry/tracing/spans.ts';
+import { currentTracing } from '../../telemetry/tracing/tracing.ts';
+import type { CatalogMetrics } from '../core/metrics.ts';
 
 /** Times every call; the outermost of the middlewares, so that it sees the codes that clients see. */
 export function timeCalls(metrics: CatalogMetrics) {

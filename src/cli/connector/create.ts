@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
 import { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import { shellWord } from '../../names.ts';
-import { patiently, withCatalog } from '../context.ts';
+import { patiently, withCatalog } from '../catalog-session/context.ts';
 import { describeConnector } from './describe.ts';
 import { addSpecOptions, requireUri, type SpecOptions, specOf, warningOf } from './spec-options.ts';
 

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { DeleteConnectorResponse } from '../../generated/reconciler/v1/connectors.ts';
-import { patiently, withCatalog } from '../context.ts';
-import { UsageError } from '../errors.ts';
-import { count } from '../format.ts';
-import { connectorOf } from '../resolve.ts';
+import { patiently, withCatalog } from '../catalog-session/context.ts';
+import { connectorOf } from '../catalog-session/resolve.ts';
+import { UsageError } from '../io/errors.ts';
+import { count } from '../io/format.ts';
 
 const HELP = `
 Its jobs are cancelled and its schedule is removed first; meanwhile it is DELETING. Where that is cut off, the same command goes on. The

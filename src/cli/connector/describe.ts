@@ -1,4 +1,4 @@
-import { span, whenOf } from '../../catalog/when.ts';
+import { span, whenOf } from '../../catalog/schedules/schedule-text.ts';
 import {
   type Connector,
   MissingAction,
@@ -7,9 +7,9 @@ import {
 } from '../../generated/reconciler/v1/connectors.ts';
 import { formatName } from '../../names.ts';
 import { isSecretReference } from '../../secrets.ts';
-import { details } from '../details.ts';
-import { NONE, time, word } from '../format.ts';
-import { modeText, snapshotsText } from './taking-options.ts';
+import { details } from '../io/details.ts';
+import { NONE, time, word } from '../io/format.ts';
+import { modeText, snapshotsText } from './capture-flags.ts';
 
 export const kindWord = (connector: Connector) => word(connector.kind, 'CONNECTOR_KIND_');
 export const stateWord = (connector: Connector) => word(connector.state, 'CONNECTOR_STATE_');

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import type { CatalogClients } from '../../clients/catalog.ts';
+import type { CatalogClients } from '../../catalog-client/connect.ts';
 import { Connector, type Schedule } from '../../generated/reconciler/v1/connectors.ts';
-import { withCatalog } from '../context.ts';
-import { connectorOf } from '../resolve.ts';
+import { withCatalog } from '../catalog-session/context.ts';
+import { connectorOf } from '../catalog-session/resolve.ts';
 import { describeConnector } from './describe.ts';
 
 const HELP = `

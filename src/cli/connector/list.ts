@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { Connector } from '../../generated/reconciler/v1/connectors.ts';
-import { withCatalog } from '../context.ts';
-import { NONE } from '../format.ts';
-import { limitOption } from '../options.ts';
-import { pagesOf } from '../paging.ts';
+import { withCatalog } from '../catalog-session/context.ts';
+import { NONE } from '../io/format.ts';
+import { limitOption } from '../io/options.ts';
+import { pagesOf } from '../io/paging.ts';
 import { destinationText, kindWord, sourceText, stateWord } from './describe.ts';
 
 const HELP = `

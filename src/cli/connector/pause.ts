@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { ConnectorState } from '../../generated/reconciler/v1/connectors.ts';
-import { withCatalog } from '../context.ts';
+import { withCatalog } from '../catalog-session/context.ts';
 import { setState } from './set-state.ts';
 
 const HELP = `

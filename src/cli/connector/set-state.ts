@@ -1,7 +1,7 @@
 import { Connector, ConnectorState } from '../../generated/reconciler/v1/connectors.ts';
-import { type Context, patiently } from '../context.ts';
-import { UsageError } from '../errors.ts';
-import { connectorOf } from '../resolve.ts';
+import { type Context, patiently } from '../catalog-session/context.ts';
+import { connectorOf } from '../catalog-session/resolve.ts';
+import { UsageError } from '../io/errors.ts';
 import { describeConnector } from './describe.ts';
 
 /**

@@ -8,9 +8,9 @@ import {
   MissingAction,
 } from '../../generated/reconciler/v1/connectors.ts';
 import { parseName } from '../../names.ts';
-import { UsageError } from '../errors.ts';
-import { each, interval, keyValue, list, positiveInteger, requestRate, share, time } from '../options.ts';
-import { addTakingOptions, modeOf, snapshotsOf, type TakingOptions } from './taking-options.ts';
+import { UsageError } from '../io/errors.ts';
+import { each, interval, keyValue, list, positiveInteger, requestRate, share, time } from '../io/options.ts';
+import { addTakingOptions, modeOf, snapshotsOf, type TakingOptions } from './capture-flags.ts';
 
 /** Values of the options that describe a connector. */
 export interface SpecOptions extends TakingOptions {

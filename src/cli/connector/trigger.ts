@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
-import { workflowLink } from '../../clients/workflow-link.ts';
+import { workflowLink } from '../../contract/workflow-link.ts';
 import { TriggerReconcileResponse } from '../../generated/reconciler/v1/connectors.ts';
-import { patiently, withCatalog } from '../context.ts';
+import { patiently, withCatalog } from '../catalog-session/context.ts';
+import { connectorOf } from '../catalog-session/resolve.ts';
+import { list } from '../io/options.ts';
+import { retrying } from '../io/retrying.ts';
 import { finishWith } from '../job/finish.ts';
 import { followJob } from '../job/follow.ts';
-import { list } from '../options.ts';
-import { connectorOf } from '../resolve.ts';
-import { retrying } from '../retrying.ts';
-import { addTakingOptions, modeOf, snapshotsOf, type TakingOptions } from './taking-options.ts';
+import { addTakingOptions, modeOf, snapshotsOf, type TakingOptions } from './capture-flags.ts';
 
 const HELP = `
 Only what changed since the last job is read. --snapshots, --branches and --mode go before what the connector says. While another job

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { Connector } from '../../generated/reconciler/v1/connectors.ts';
-import { patiently, withCatalog } from '../context.ts';
-import { UsageError } from '../errors.ts';
-import { connectorOf } from '../resolve.ts';
+import { patiently, withCatalog } from '../catalog-session/context.ts';
+import { connectorOf } from '../catalog-session/resolve.ts';
+import { UsageError } from '../io/errors.ts';
 import { describeConnector } from './describe.ts';
 import { addSpecOptions, type SpecOptions, specOf, stateOf } from './spec-options.ts';
 

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { ValidateConnectorResponse } from '../../generated/reconciler/v1/connectors.ts';
-import { patiently, withCatalog } from '../context.ts';
-import { EXIT, ExitCode, UsageError } from '../errors.ts';
-import { printable } from '../format.ts';
-import { connectorOf } from '../resolve.ts';
+import { patiently, withCatalog } from '../catalog-session/context.ts';
+import { connectorOf } from '../catalog-session/resolve.ts';
+import { EXIT, ExitCode, UsageError } from '../io/errors.ts';
+import { printable } from '../io/format.ts';
 import { addSpecOptions, requireUri, type SpecOptions, specOf } from './spec-options.ts';
 
 const HELP = `

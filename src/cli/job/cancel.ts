@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
-import { patiently, withCatalog } from '../context.ts';
+import { patiently, withCatalog } from '../catalog-session/context.ts';
 import { describeJob } from './describe.ts';
 import { followJob, hasEnded } from './follow.ts';
 

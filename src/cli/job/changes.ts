@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { JobChange } from '../../generated/reconciler/v1/jobs.ts';
-import { type Context, withCatalog } from '../context.ts';
-import { word } from '../format.ts';
-import { limitOption } from '../options.ts';
-import { pagesOf } from '../paging.ts';
+import { type Context, withCatalog } from '../catalog-session/context.ts';
+import { word } from '../io/format.ts';
+import { limitOption } from '../io/options.ts';
+import { pagesOf } from '../io/paging.ts';
 
 const HELP = `
 Examples:

@@ -1,6 +1,6 @@
 import type { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
-import { details } from '../details.ts';
-import { bytes, count, duration, NONE, time, word } from '../format.ts';
+import { details } from '../io/details.ts';
+import { bytes, count, duration, NONE, time, word } from '../io/format.ts';
 import { hasEnded } from './follow.ts';
 
 export const stateWord = (job: ReconcileJob) =>

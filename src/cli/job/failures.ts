@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { JobFailure } from '../../generated/reconciler/v1/jobs.ts';
-import { withCatalog } from '../context.ts';
-import { NONE, time } from '../format.ts';
-import { limitOption } from '../options.ts';
-import { pagesOf } from '../paging.ts';
+import { withCatalog } from '../catalog-session/context.ts';
+import { NONE, time } from '../io/format.ts';
+import { limitOption } from '../io/options.ts';
+import { pagesOf } from '../io/paging.ts';
 
 const HELP = `
 Examples:

@@ -1,6 +1,6 @@
 import { JobState, ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
-import type { Context } from '../context.ts';
-import { EXIT, ExitCode } from '../errors.ts';
+import type { Context } from '../catalog-session/context.ts';
+import { EXIT, ExitCode } from '../io/errors.ts';
 import { printChanges } from './changes.ts';
 import { describeJob } from './describe.ts';
 

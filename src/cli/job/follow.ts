@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { CatalogClients } from '../../clients/catalog.ts';
+import type { CatalogClients } from '../../catalog-client/connect.ts';
 import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
-import { type Context, patiently } from '../context.ts';
-import { ExitCode } from '../errors.ts';
-import { retrying } from '../retrying.ts';
-import { untilStopped } from '../signals.ts';
+import { type Context, patiently } from '../catalog-session/context.ts';
+import { ExitCode } from '../io/errors.ts';
+import { retrying } from '../io/retrying.ts';
+import { untilStopped } from '../io/signals.ts';
 import { type ProgressView, progressView } from './progress-view.ts';
 
 const FIRST_PAUSE_MS = 100;

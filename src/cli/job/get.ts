@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { workflowLink } from '../../clients/workflow-link.ts';
+import { workflowLink } from '../../contract/workflow-link.ts';
 import { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
-import { patiently, withCatalog } from '../context.ts';
+import { patiently, withCatalog } from '../catalog-session/context.ts';
 import { describeJob } from './describe.ts';
 
 const HELP = `

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
-import { withCatalog } from '../context.ts';
-import { count, time } from '../format.ts';
-import { limitOption } from '../options.ts';
-import { pagesOf } from '../paging.ts';
-import { connectorOf } from '../resolve.ts';
+import { withCatalog } from '../catalog-session/context.ts';
+import { connectorOf } from '../catalog-session/resolve.ts';
+import { count, time } from '../io/format.ts';
+import { limitOption } from '../io/options.ts';
+import { pagesOf } from '../io/paging.ts';
 import { ranFor, stateWord } from './describe.ts';
 
 const HELP = `

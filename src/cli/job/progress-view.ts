@@ -1,6 +1,6 @@
 import { Presets, SingleBar } from 'cli-progress';
 import { type JobFailure, JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
-import { bytes, count, duration, printable, word } from '../format.ts';
+import { bytes, count, duration, printable, word } from '../io/format.ts';
 import { Pace } from './pace.ts';
 
 /** Shows how a job gets on. */

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
-import { workflowLink } from '../../clients/workflow-link.ts';
+import { workflowLink } from '../../contract/workflow-link.ts';
 import { TriggerReconcileResponse } from '../../generated/reconciler/v1/connectors.ts';
-import { patiently, withCatalog } from '../context.ts';
-import { retrying } from '../retrying.ts';
+import { patiently, withCatalog } from '../catalog-session/context.ts';
+import { retrying } from '../io/retrying.ts';
 import { finishWith } from './finish.ts';
 import { followJob } from './follow.ts';
 

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { workflowLink } from '../../clients/workflow-link.ts';
-import { withCatalog } from '../context.ts';
+import { workflowLink } from '../../contract/workflow-link.ts';
+import { withCatalog } from '../catalog-session/context.ts';
 import { finishWith } from './finish.ts';
 import { followJob } from './follow.ts';
 

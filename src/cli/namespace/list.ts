@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import { Namespace } from '../../generated/reconciler/v1/namespaces.ts';
 import { formatName } from '../../names.ts';
-import { withCatalog } from '../context.ts';
-import { time } from '../format.ts';
-import { limitOption } from '../options.ts';
-import { pagesOf } from '../paging.ts';
-import { catalogIdOf } from '../resolve.ts';
+import { withCatalog } from '../catalog-session/context.ts';
+import { catalogIdOf } from '../catalog-session/resolve.ts';
+import { time } from '../io/format.ts';
+import { limitOption } from '../io/options.ts';
+import { pagesOf } from '../io/paging.ts';
 
 const HELP = `
 Examples:

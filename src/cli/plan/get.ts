@@ -1,10 +1,10 @@
 import { type Command, Option } from 'commander';
 import type { PlanFile } from '../../generated/reconciler/v1/plans.ts';
 import { DataFile } from '../../generated/reconciler/v1/statistics.ts';
-import { withCatalog } from '../context.ts';
-import { bytes, count, NONE } from '../format.ts';
-import { columnsOption, snapshotOption, time } from '../options.ts';
-import { tableIdOf } from '../resolve.ts';
+import { withCatalog } from '../catalog-session/context.ts';
+import { tableIdOf } from '../catalog-session/resolve.ts';
+import { bytes, count, NONE } from '../io/format.ts';
+import { columnsOption, snapshotOption, time } from '../io/options.ts';
 import { partitionText } from '../stats/files.ts';
 
 const HELP = `

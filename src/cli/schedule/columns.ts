@@ -1,6 +1,6 @@
 import type { Schedule } from '../../generated/reconciler/v1/connectors.ts';
-import { NONE, time, word } from '../format.ts';
-import type { Column } from '../table-printer.ts';
+import { NONE, time, word } from '../io/format.ts';
+import type { Column } from '../io/table-printer.ts';
 
 /** `ok`, `missing`, `different` or `surplus`. */
 const standing = (schedule: Schedule) => word(schedule.standing, 'SCHEDULE_STANDING_');

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { Schedule } from '../../generated/reconciler/v1/connectors.ts';
-import { withCatalog } from '../context.ts';
-import { limitOption } from '../options.ts';
-import { pagesOf } from '../paging.ts';
-import { connectorOf } from '../resolve.ts';
+import { withCatalog } from '../catalog-session/context.ts';
+import { connectorOf } from '../catalog-session/resolve.ts';
+import { limitOption } from '../io/options.ts';
+import { pagesOf } from '../io/paging.ts';
 import { SCHEDULE_COLUMNS } from './columns.ts';
 
 const HELP = `

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { RepairSchedulesResponse } from '../../generated/reconciler/v1/connectors.ts';
-import { patiently, withCatalog } from '../context.ts';
-import { count } from '../format.ts';
-import { TablePrinter } from '../table-printer.ts';
+import { patiently, withCatalog } from '../catalog-session/context.ts';
+import { count } from '../io/format.ts';
+import { TablePrinter } from '../io/table-printer.ts';
 import { SCHEDULE_COLUMNS } from './columns.ts';
 
 const HELP = `

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
-import { withCatalog } from '../context.ts';
-import { NONE, time } from '../format.ts';
-import { limitOption } from '../options.ts';
-import { pagesOf } from '../paging.ts';
-import { tableIdOf } from '../resolve.ts';
+import { withCatalog } from '../catalog-session/context.ts';
+import { tableIdOf } from '../catalog-session/resolve.ts';
+import { NONE, time } from '../io/format.ts';
+import { limitOption } from '../io/options.ts';
+import { pagesOf } from '../io/paging.ts';
 
 const HELP = `
 Examples:

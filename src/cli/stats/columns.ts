@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { ColumnStats } from '../../generated/reconciler/v1/statistics.ts';
-import { withCatalog } from '../context.ts';
-import { bytes, count, NONE } from '../format.ts';
-import { columnsOption, limitOption, snapshotOption } from '../options.ts';
-import { pagesOf } from '../paging.ts';
-import { tableIdOf } from '../resolve.ts';
+import { withCatalog } from '../catalog-session/context.ts';
+import { tableIdOf } from '../catalog-session/resolve.ts';
+import { bytes, count, NONE } from '../io/format.ts';
+import { columnsOption, limitOption, snapshotOption } from '../io/options.ts';
+import { pagesOf } from '../io/paging.ts';
 
 const HELP = `
 A count is given only if every live data file gives its part, a bound only if every one that has values gives one; '-' is

@@ -1,9 +1,9 @@
 import { type Command, Option } from 'commander';
 import { DataFile, FileContent } from '../../generated/reconciler/v1/statistics.ts';
-import { withCatalog } from '../context.ts';
-import { bytes, count, NONE, word } from '../format.ts';
-import { columnsOption, snapshotOption } from '../options.ts';
-import { tableIdOf } from '../resolve.ts';
+import { withCatalog } from '../catalog-session/context.ts';
+import { tableIdOf } from '../catalog-session/resolve.ts';
+import { bytes, count, NONE, word } from '../io/format.ts';
+import { columnsOption, snapshotOption } from '../io/options.ts';
 
 const HELP = `
 --json holds the statistics of every column of a file as well. The files come as one stream, however many there are.

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { TableStats } from '../../generated/reconciler/v1/statistics.ts';
-import { patiently, withCatalog } from '../context.ts';
-import { details } from '../details.ts';
-import { bytes, count, time } from '../format.ts';
-import { snapshotOption } from '../options.ts';
-import { tableIdOf } from '../resolve.ts';
+import { patiently, withCatalog } from '../catalog-session/context.ts';
+import { tableIdOf } from '../catalog-session/resolve.ts';
+import { details } from '../io/details.ts';
+import { bytes, count, time } from '../io/format.ts';
+import { snapshotOption } from '../io/options.ts';
 
 const HELP = `
 'rows' counts the data files' records; 'live rows' is what a reader sees after position deletes and deletion vectors, and is

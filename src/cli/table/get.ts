@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { type SnapshotRef, Table } from '../../generated/reconciler/v1/tables.ts';
 import { formatName } from '../../names.ts';
-import { patiently, withCatalog } from '../context.ts';
-import { details } from '../details.ts';
-import { NONE, printable, time } from '../format.ts';
-import { tableIdOf } from '../resolve.ts';
+import { patiently, withCatalog } from '../catalog-session/context.ts';
+import { tableIdOf } from '../catalog-session/resolve.ts';
+import { details } from '../io/details.ts';
+import { NONE, printable, time } from '../io/format.ts';
 import { formatText } from './list.ts';
 
 const HELP = `

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import { Table } from '../../generated/reconciler/v1/tables.ts';
-import { withCatalog } from '../context.ts';
-import { NONE, time, word } from '../format.ts';
-import { limitOption } from '../options.ts';
-import { pagesOf } from '../paging.ts';
-import { namespaceIdOf } from '../resolve.ts';
-import { upstreamStanding } from '../upstream-standing.ts';
+import { withCatalog } from '../catalog-session/context.ts';
+import { namespaceIdOf } from '../catalog-session/resolve.ts';
+import { upstreamStanding } from '../catalog-session/upstream-status.ts';
+import { NONE, time, word } from '../io/format.ts';
+import { limitOption } from '../io/options.ts';
+import { pagesOf } from '../io/paging.ts';
 
 const HELP = `
 Examples:

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { View } from '../../generated/reconciler/v1/views.ts';
 import { formatName } from '../../names.ts';
-import { patiently, withCatalog } from '../context.ts';
-import { details } from '../details.ts';
-import { printable, time } from '../format.ts';
-import { viewIdOf } from '../resolve.ts';
+import { patiently, withCatalog } from '../catalog-session/context.ts';
+import { viewIdOf } from '../catalog-session/resolve.ts';
+import { details } from '../io/details.ts';
+import { printable, time } from '../io/format.ts';
 
 const HELP = `
 Examples:

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import { View } from '../../generated/reconciler/v1/views.ts';
-import { withCatalog } from '../context.ts';
-import { time } from '../format.ts';
-import { limitOption } from '../options.ts';
-import { pagesOf } from '../paging.ts';
-import { namespaceIdOf } from '../resolve.ts';
-import { upstreamStanding } from '../upstream-standing.ts';
+import { withCatalog } from '../catalog-session/context.ts';
+import { namespaceIdOf } from '../catalog-session/resolve.ts';
+import { upstreamStanding } from '../catalog-session/upstream-status.ts';
+import { time } from '../io/format.ts';
+import { limitOption } from '../io/options.ts';
+import { pagesOf } from '../io/paging.ts';
 
 const HELP = `
 Examples:

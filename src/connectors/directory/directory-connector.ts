@@ -1,11 +1,13 @@
+import type { NamespacePath, TableRef } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
+import { openIcebergTable } from '../../formats/iceberg/table-reader.ts';
+import type { TableReader } from '../../formats/table-reader.ts';
 import { confined } from '../../storage/confined-store.ts';
 import { localPathCandidates } from '../../storage/file-uri.ts';
 import { schemeOf } from '../../storage/location.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { newUsage, type Usage } from '../../storage/usage.ts';
-import { openIcebergTable } from '../iceberg/table-reader.ts';
-import type { Connector, NamespacePath, Page, PageRequest, TableEntry, TableReader, TableRef } from '../spi.ts';
+import type { Connector, Page, PageRequest, TableEntry } from '../spi.ts';
 import { folderKind, newestMetadata } from './table-folder.ts';
 
 /** Folders looked into at once. */

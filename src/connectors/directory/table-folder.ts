@@ -1,6 +1,6 @@
 import { CodedError } from '../../errors.ts';
+import { MAX_METADATA_BYTES, parseTableMetadata } from '../../formats/iceberg/table-metadata.ts';
 import type { FolderEntry, ObjectStat, ObjectStore } from '../../storage/object-store.ts';
-import { MAX_METADATA_BYTES, parseTableMetadata } from '../iceberg/table-metadata.ts';
 
 /** What `CREATE TABLE` names metadata files in catalogs (`00003-UUID`) and in Hadoop tables (`v3`), gzipped ones too. */
 const METADATA_FILE = /^(?:v(\d+)|(\d+)-.+?)(?:\.gz)?\.metadata\.json(?:\.gz)?$/;

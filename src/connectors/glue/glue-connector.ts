@@ -1,5 +1,8 @@
 import type { Table } from '@aws-sdk/client-glue';
+import type { NamespacePath, TableRef } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
+import { openIcebergTable } from '../../formats/iceberg/table-reader.ts';
+import type { TableReader } from '../../formats/table-reader.ts';
 import { awsCredentials, credentialsName } from '../../storage/aws/credentials.ts';
 import { awsRegion, DEFAULT_REGION } from '../../storage/aws/region.ts';
 import { awsRequestHandler } from '../../storage/aws/request-handler.ts';
@@ -10,8 +13,7 @@ import { openStore } from '../../storage/open-store.ts';
 import { RecentlyUsed } from '../../storage/recently-used.ts';
 import { newUsage, type Usage } from '../../storage/usage.ts';
 import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
-import { openIcebergTable } from '../iceberg/table-reader.ts';
-import type { Connector, NamespacePath, Page, PageRequest, TableEntry, TableReader, TableRef } from '../spi.ts';
+import type { Connector, Page, PageRequest, TableEntry } from '../spi.ts';
 import { isThisMachine } from '../this-machine.ts';
 import { glueAddress } from './glue-address.ts';
 import { GLUE_PAGE, GlueCatalog } from './glue-client.ts';

@@ -1,6 +1,6 @@
 import { CodedError } from '../../errors.ts';
-import { JsonFields } from '../iceberg/json-fields.ts';
-import { MalformedError } from '../iceberg/malformed.ts';
+import { JsonFields } from '../../formats/json/json-fields.ts';
+import { MalformedError } from '../../formats/malformed.ts';
 import { AnswerError, NotJsonError } from './answer-error.ts';
 import { sameOrigin } from './catalog-uri.ts';
 import type { HttpClient } from './http-client.ts';

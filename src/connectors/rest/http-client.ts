@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CodedError } from '../../errors.ts';
+import { parseLosslessJson } from '../../formats/json/lossless-json.ts';
+import { MalformedError } from '../../formats/malformed.ts';
 import { withoutSecrets } from '../../secrets.ts';
 import { retryAfterMs } from '../../storage/retry-after.ts';
-import { parseLosslessJson } from '../iceberg/lossless-json.ts';
-import { MalformedError } from '../iceberg/malformed.ts';
 import { answerError, excerpt, NotJsonError } from './answer-error.ts';
 import type { Authenticator, Outgoing } from './auth/authenticator.ts';
 import { type HttpAnswer, type HttpExchange, NoAnswerError } from './http-exchange.ts';

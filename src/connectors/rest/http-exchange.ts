@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { gunzip, gunzipSync } from 'node:zlib';
 import { CodedError } from '../../errors.ts';
 import type { Usage } from '../../storage/usage.ts';
-import { observed } from '../../telemetry/upstream.ts';
+import { observed } from '../../telemetry/tracing/upstream.ts';
 
 export interface HttpRequest {
   method: 'GET' | 'POST';

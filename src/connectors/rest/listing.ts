@@ -1,8 +1,9 @@
+import type { NamespacePath } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
+import { JsonFields } from '../../formats/json/json-fields.ts';
+import { MalformedError } from '../../formats/malformed.ts';
 import { RecentlyUsed } from '../../storage/recently-used.ts';
-import { JsonFields } from '../iceberg/json-fields.ts';
-import { MalformedError } from '../iceberg/malformed.ts';
-import type { NamespacePath, Page, PageRequest } from '../spi.ts';
+import type { Page, PageRequest } from '../spi.ts';
 import type { HttpClient } from './http-client.ts';
 import { parsedAnswer } from './malformed-answer.ts';
 import { encodeStrictly } from './resource-paths.ts';

@@ -1,6 +1,6 @@
+import { JsonFields } from '../../formats/json/json-fields.ts';
+import { integerValue, isPlainString } from '../../formats/json/lossless-json.ts';
 import { isSecretKey, rememberSecret } from '../../secrets.ts';
-import { JsonFields } from '../iceberg/json-fields.ts';
-import { integerValue, isPlainString } from '../iceberg/lossless-json.ts';
 import { etagOf, type TableState } from './fingerprint.ts';
 import type { JsonAnswer } from './http-client.ts';
 import { parsedAnswer } from './malformed-answer.ts';

@@ -1,6 +1,6 @@
-import { JsonFields } from '../iceberg/json-fields.ts';
-import { losslessJson } from '../iceberg/lossless-json.ts';
-import { MalformedError } from '../iceberg/malformed.ts';
+import { JsonFields } from '../../formats/json/json-fields.ts';
+import { losslessJson } from '../../formats/json/lossless-json.ts';
+import { MalformedError } from '../../formats/malformed.ts';
 import type { ViewDescriptor } from '../spi.ts';
 import { parsedAnswer } from './malformed-answer.ts';
 

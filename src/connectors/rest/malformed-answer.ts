@@ -1,5 +1,5 @@
 import { CodedError, type CodeName } from '../../errors.ts';
-import { MalformedError } from '../iceberg/malformed.ts';
+import { MalformedError } from '../../formats/malformed.ts';
 
 /**
  * What `parse` makes of the answer to `GET url`.

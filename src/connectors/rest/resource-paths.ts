@@ -1,5 +1,5 @@
+import type { NamespacePath } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
-import type { NamespacePath } from '../spi.ts';
 
 /** What the paths of a catalog depend on, from its config. */
 export interface PathRules {

@@ -1,21 +1,13 @@
+import type { NamespacePath, TableRef } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
+import { MAX_METADATA_BYTES } from '../../formats/iceberg/table-metadata.ts';
+import { openIcebergTable } from '../../formats/iceberg/table-reader.ts';
+import { JsonFields } from '../../formats/json/json-fields.ts';
+import type { TableReader } from '../../formats/table-reader.ts';
 import { rememberOwnSecret } from '../../secrets.ts';
 import { newUsage, type Usage } from '../../storage/usage.ts';
 import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
-import { JsonFields } from '../iceberg/json-fields.ts';
-import { MAX_METADATA_BYTES } from '../iceberg/table-metadata.ts';
-import { openIcebergTable } from '../iceberg/table-reader.ts';
-import type {
-  Connector,
-  NamespacePath,
-  Page,
-  PageRequest,
-  TableEntry,
-  TableReader,
-  TableRef,
-  ViewDescriptor,
-  ViewRef,
-} from '../spi.ts';
+import type { Connector, Page, PageRequest, TableEntry, ViewDescriptor, ViewRef } from '../spi.ts';
 import { isThisMachine } from '../this-machine.ts';
 import { AnswerError } from './answer-error.ts';
 import { authenticatorOf, ownProperties } from './auth/auth-scheme.ts';

@@ -1,4 +1,4 @@
-import { MAX_HIGH, MAX_LOW } from './theta-sketch.ts';
+import { MAX_HIGH, MAX_LOW } from './theta.ts';
 
 /**
  * A theta sketch as it is stored and sent: DataSketches' compact form, serial version 3 (datasketches-java, `PreambleUtil`),

@@ -1,9 +1,6 @@
 import { type CompactTheta, encodeCompactTheta } from './compact-theta.ts';
 import type { Seen } from './extrapolate.ts';
-
-/** 2^63 - 1, Java's `Long.MAX_VALUE`: nothing was left out yet. */
-export const MAX_HIGH = 0x7fff_ffff;
-export const MAX_LOW = 0xffff_ffff;
+import { MAX_HIGH, MAX_LOW } from './theta.ts';
 
 /**
  * A theta sketch (Dasgupta, Lang, Rhodes, Thaler: "A Framework for Estimating Stream Expression Cardinalities", 2016): of all

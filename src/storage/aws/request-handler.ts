@@ -3,7 +3,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import { pipeline, type Readable, Transform } from 'node:stream';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { CodedError } from '../../errors.ts';
-import { observed } from '../../telemetry/upstream.ts';
+import { observed } from '../../telemetry/tracing/upstream.ts';
 import { retryAfterMs } from '../retry-after.ts';
 import type { Usage } from '../usage.ts';
 

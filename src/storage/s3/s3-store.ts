@@ -5,7 +5,7 @@ import { CodedError } from '../../errors.ts';
 import { admit, type Counted } from '../aws/request-handler.ts';
 import { Limiter } from '../limiter.ts';
 import type { FolderEntry, ObjectStat, ObjectStore } from '../object-store.ts';
-import type { StoreOptions } from '../open-store.ts';
+import type { StoreOptions } from '../store-options.ts';
 import type { Usage } from '../usage.ts';
 import { directGet, type Got } from './direct-get.ts';
 import { CutBodyError, readBody } from './read-body.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { differenceOf } from '../../../src/connectors/iceberg/manifest-difference.ts';
-import { type ManifestFile, readManifestList } from '../../../src/connectors/iceberg/manifest-list.ts';
-import { MetadataFiles } from '../../../src/connectors/iceberg/metadata-files.ts';
-import type { FileChange, FileChangeBatch } from '../../../src/connectors/spi.ts';
+import { differenceOf } from '../../../src/formats/iceberg/manifests/manifest-difference.ts';
+import { type ManifestFile, readManifestList } from '../../../src/formats/iceberg/manifests/manifest-list.ts';
+import { MetadataFiles } from '../../../src/formats/iceberg/metadata-files.ts';
+import type { FileChange, FileChangeBatch } from '../../../src/formats/table-reader.ts';
 import { MemoryStore } from '../memory-store.ts';
 import { type Added, changesOf } from './fixtures.ts';
 import {

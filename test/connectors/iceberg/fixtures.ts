@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { openConnector } from '../../../src/connectors/registry.ts';
-import type { ContentFile, FileChange, TableReader } from '../../../src/connectors/spi.ts';
+import { openConnector } from '../../../src/connectors/open-connector.ts';
+import type { ContentFile, FileChange, TableReader } from '../../../src/formats/table-reader.ts';
 import type { TruthColumn } from '../../stats/truth.ts';
 import { plainSpec } from '../spec.ts';
 

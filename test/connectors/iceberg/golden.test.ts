@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { ContentFile, SnapshotDescriptor, TableReader } from '../../../src/connectors/spi.ts';
+import type { ContentFile, SnapshotDescriptor, TableReader } from '../../../src/formats/table-reader.ts';
 import { boundText } from '../../../src/stats/bounds.ts';
 import {
   type Added,

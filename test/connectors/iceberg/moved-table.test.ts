@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { MetadataFiles } from '../../../src/connectors/iceberg/metadata-files.ts';
+import { MetadataFiles } from '../../../src/formats/iceberg/metadata-files.ts';
 import { MemoryStore } from '../memory-store.ts';
 
 describe('MetadataFiles', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { PartitionValue } from '../../../src/connectors/spi.ts';
+import type { PartitionValue } from '../../../src/formats/table-reader.ts';
 import { boundText } from '../../../src/stats/bounds.ts';
 import { MemoryStore } from '../memory-store.ts';
 import { type Added, changesOf } from './fixtures.ts';

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { readPuffinSketches } from '../../../src/connectors/iceberg/puffin.ts';
-import { openIcebergTable } from '../../../src/connectors/iceberg/table-reader.ts';
-import type { ColumnSketch } from '../../../src/connectors/spi.ts';
+import { readPuffinSketches } from '../../../src/formats/iceberg/puffin/puffin.ts';
+import { openIcebergTable } from '../../../src/formats/iceberg/table-reader.ts';
+import type { ColumnSketch } from '../../../src/formats/table-reader.ts';
 import { FileStore } from '../../../src/storage/file-store.ts';
 import { inMemory } from '../parquet/files.ts';
 

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { openIcebergTable } from '../../../src/connectors/iceberg/table-reader.ts';
 import { CodedError } from '../../../src/errors.ts';
+import { openIcebergTable } from '../../../src/formats/iceberg/table-reader.ts';
 import { MemoryStore } from '../memory-store.ts';
 import { fixtures } from './fixtures.ts';
 import { encoders, manifest, manifestList, snapshot, tableMetadata } from './write-table.ts';

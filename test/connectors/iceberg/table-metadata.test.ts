@@ -1,11 +1,11 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { losslessJson, parseLosslessJson } from '../../../src/connectors/iceberg/lossless-json.ts';
-import { MalformedError } from '../../../src/connectors/iceberg/malformed.ts';
-import { parentsFirst } from '../../../src/connectors/iceberg/snapshot-order.ts';
-import { parseTableMetadata, type SnapshotMetadata } from '../../../src/connectors/iceberg/table-metadata.ts';
 import { CodedError } from '../../../src/errors.ts';
+import { parentsFirst } from '../../../src/formats/iceberg/snapshot-order.ts';
+import { parseTableMetadata, type SnapshotMetadata } from '../../../src/formats/iceberg/table-metadata.ts';
+import { losslessJson, parseLosslessJson } from '../../../src/formats/json/lossless-json.ts';
+import { MalformedError } from '../../../src/formats/malformed.ts';
 import { SCHEMA, snapshot, tableMetadata } from './write-table.ts';
 
 const parse = (text: string | Uint8Array) => parseTableMetadata(Buffer.from(text as string), '/t/v1.metadata.json');

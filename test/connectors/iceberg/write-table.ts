@@ -1,8 +1,8 @@
 import { deflateRawSync } from 'node:zlib';
 import avro from 'avsc';
 import snappy from 'snappyjs';
-import { crc32 } from '../../../src/connectors/iceberg/avro/crc32.ts';
-import { openIcebergTable } from '../../../src/connectors/iceberg/table-reader.ts';
+import { crc32 } from '../../../src/formats/avro/crc32.ts';
+import { openIcebergTable } from '../../../src/formats/iceberg/table-reader.ts';
 import type { MemoryStore } from '../memory-store.ts';
 
 /** Writes Avro files and tables by avsc, which has nothing of the code under test. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { DataFileBytes } from '../../../src/connectors/spi.ts';
+import type { DataFileBytes } from '../../../src/formats/table-reader.ts';
 
 /** Made by test/generators/parquet_files.py. */
 const FOLDER = join(import.meta.dirname, '../../fixtures/made/parquet');

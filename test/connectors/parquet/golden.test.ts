@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { footerMetrics } from '../../../src/connectors/parquet/column-metrics.ts';
-import { readFooter } from '../../../src/connectors/parquet/footer.ts';
-import { sketchFile } from '../../../src/connectors/parquet/sketch-file.ts';
+import { footerMetrics } from '../../../src/formats/parquet/column-metrics.ts';
+import { readFooter } from '../../../src/formats/parquet/footer.ts';
+import { sketchFile } from '../../../src/formats/parquet/sketch-file.ts';
 import { decodeCompactTheta } from '../../../src/stats/ndv/compact-theta.ts';
 import { columnsOf, fileBytes, inMemory, mappingOf, NESTED_MAPPING, TRUTH } from './files.ts';
 

@@ -1,9 +1,9 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from '@jest/globals';
-import { type ColumnChunk, parseFooter, type SchemaNode } from '../../../src/connectors/parquet/footer.ts';
-import { DecodingBudget, readPages } from '../../../src/connectors/parquet/pages.ts';
-import { sketchColumn } from '../../../src/connectors/parquet/sketch-column.ts';
-import { checkThrift } from '../../../src/connectors/parquet/thrift.ts';
+import { type ColumnChunk, parseFooter, type SchemaNode } from '../../../src/formats/parquet/footer.ts';
+import { DecodingBudget, readPages } from '../../../src/formats/parquet/pages.ts';
+import { sketchColumn } from '../../../src/formats/parquet/sketch-column.ts';
+import { checkThrift } from '../../../src/formats/parquet/thrift.ts';
 import { inMemory } from './files.ts';
 
 /** Unsigned LEB128. */

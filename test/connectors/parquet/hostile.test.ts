@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { footerMetrics } from '../../../src/connectors/parquet/column-metrics.ts';
-import { readFooter } from '../../../src/connectors/parquet/footer.ts';
-import { decodeHybrid } from '../../../src/connectors/parquet/levels.ts';
-import { sketchFile } from '../../../src/connectors/parquet/sketch-file.ts';
 import { CodedError } from '../../../src/errors.ts';
+import { footerMetrics } from '../../../src/formats/parquet/column-metrics.ts';
+import { readFooter } from '../../../src/formats/parquet/footer.ts';
+import { decodeHybrid } from '../../../src/formats/parquet/levels.ts';
+import { sketchFile } from '../../../src/formats/parquet/sketch-file.ts';
 import { columnsOf, fileBytes, inMemory, mappingOf, TRUTH } from './files.ts';
 
 const FINAL = new Set(['DATA_LOSS', 'UNIMPLEMENTED', 'FAILED_PRECONDITION']);

@@ -1,10 +1,10 @@
 import { createServer } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { integerValue } from '../../../src/connectors/iceberg/lossless-json.ts';
 import { ANONYMOUS, bearer } from '../../../src/connectors/rest/auth/authenticator.ts';
 import { type Call, HttpClient, type HttpClientOptions } from '../../../src/connectors/rest/http-client.ts';
 import { HttpExchange } from '../../../src/connectors/rest/http-exchange.ts';
+import { integerValue } from '../../../src/formats/json/lossless-json.ts';
 import { retryAfterMs } from '../../../src/storage/retry-after.ts';
 import { type AnsweringServer, answerError, answeringServer, answerJson } from './answering-server.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ResolvedSpec } from '../../../src/connectors/connector-spec.ts';
-import type { NamespacePath } from '../../../src/connectors/spi.ts';
+import type { NamespacePath } from '../../../src/contract/upstream-names.ts';
 import { type Answer, all, CONFIG, catalog, open } from './answering-catalog.ts';
 import { answerError, answerJson } from './answering-server.ts';
 

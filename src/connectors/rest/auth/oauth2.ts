@@ -1,7 +1,7 @@
 import { CodedError } from '../../../errors.ts';
+import { JsonFields } from '../../../formats/json/json-fields.ts';
+import { MalformedError } from '../../../formats/malformed.ts';
 import { rememberOwnSecret, rememberSecret } from '../../../secrets.ts';
-import { JsonFields } from '../../iceberg/json-fields.ts';
-import { MalformedError } from '../../iceberg/malformed.ts';
 import { AnswerError } from '../answer-error.ts';
 import type { HttpClient } from '../http-client.ts';
 import { type Authenticator, type Outgoing, withBearer } from './authenticator.ts';

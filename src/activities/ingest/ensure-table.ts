@@ -1,0 +1,89 @@
+import type { Connector as OpenConnector } from '../../connectors/spi.ts';
+import type { IngestHeartbeat, TakingInput } from '../../contract/activities.ts';
+import type { ReconcileScope } from '../../contract/job.ts';
+import type { TableRef } from '../../contract/upstream-names.ts';
+import { CodedError } from '../../errors.ts';
+import type { TableReader } from '../../formats/table-reader.ts';
+import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
+import type { Table } from '../../generated/reconciler/v1/tables.ts';
+import { TableFormat } from '../../generated/reconciler/v1/tables.ts';
+import type { ChangeList } from '../dry-run/change-list.ts';
+import { destinationOf, requireNamespace, tableText } from '../options/destination.ts';
+import type { ActivityDeps } from '../runtime/deps.ts';
+import type { Heart } from '../runtime/heartbeat.ts';
+import type { SplitSize } from '../runtime/split-size.ts';
+import type { DestinationNamespaces } from './destination-namespaces.ts';
+import { isNameTaken, viewGaveWay } from './name-conflict.ts';
+
+export interface BringIn extends TakingInput {
+  deps: Pick<ActivityDeps, 'catalog' | 'logger'>;
+  connector: Connector;
+  source: OpenConnector;
+  table: TableRef;
+  /** Verify snapshots that are in already, and repair what differs. */
+  full: boolean;
+  scope?: ReconcileScope;
+  heart: Heart;
+  /** Snapshots that are big are left to file groups. Absent: every one is brought in here. */
+  split?: SplitSize;
+  /** Where the attempt before stopped. */
+  resume?: IngestHeartbeat;
+  /** Those that the tables before have asked for. */
+  namespaces: DestinationNamespaces;
+  /** Of a dry run: told what would change, and nothing is changed. */
+  changes?: ChangeList;
+}
+
+/** A table in the catalog. */
+export interface EnsuredTable {
+  stored: Table;
+  hasSnapshots: boolean;
+  /** Making sure of it has made or changed it. */
+  changed?: boolean;
+  made?: boolean;
+  emptied?: boolean;
+  /** A view that was gone upstream had its name. */
+  viewGone?: boolean;
+}
+
+/** The table that is bound already. */
+export async function boundTable({ deps, connector, table }: BringIn): Promise<EnsuredTable> {
+  const { connectorId } = connector;
+  const asked = [{ namespacePath: [...table.namespace], name: table.name }];
+  const { tables } = await deps.catalog.reconciliation.lookupUpstreamTables({ connectorId, tables: asked });
+  const tableId = tables[0]?.tableId;
+  if (tableId) return { stored: await deps.catalog.tables.getTable({ tableId }), hasSnapshots: true };
+  throw new CodedError(
+    'NOT_FOUND',
+    `Table ${tableText(table)} is not in the catalog any more: nothing can be captured of it.`,
+  );
+}
+
+/** The table in the catalog, with its current schema. */
+export async function ensureTable(input: BringIn, { descriptor }: TableReader): Promise<EnsuredTable> {
+  const { deps, connector, source, table, namespaces } = input;
+  const destination = destinationOf(connector, table);
+  requireNamespace(destination, table);
+  const schema = descriptor.schemas.find(({ id }) => id === descriptor.currentSchemaId);
+  const request = {
+    connectorId: connector.connectorId,
+    upstream: { namespacePath: [...table.namespace], name: table.name },
+    uuid: descriptor.uuid,
+    namespaceId: await namespaces.idOf(destination.namespacePath),
+    name: destination.name,
+    format: descriptor.format === 'DELTA' ? TableFormat.TABLE_FORMAT_DELTA : TableFormat.TABLE_FORMAT_ICEBERG,
+    location: descriptor.location,
+    schemas: schema && [{ schemaId: schema.id, json: schema.json }],
+    dryRun: input.changes !== undefined,
+  };
+  const ensure = async (replacesView: boolean) => {
+    const { table, ...ensured } = await deps.catalog.reconciliation.ensureTable({ ...request, replacesView });
+    return { ...ensured, stored: table as Table, viewGone: replacesView };
+  };
+  try {
+    return await ensure(false);
+  } catch (error) {
+    if (!isNameTaken(error) || !(await viewGaveWay(deps, source, connector.connectorId, table))) throw error;
+    return ensure(true);
+  }
+}

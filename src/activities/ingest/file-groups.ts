@@ -1,0 +1,78 @@
+import { createHash } from 'node:crypto';
+import { encodePutRequest } from '../../catalog-client/raw-put-file-stats.ts';
+import type { TableSplit } from '../../contract/activities.ts';
+import type { ChangeRange } from '../../formats/table-reader.ts';
+import type { SplitSize } from '../runtime/split-size.ts';
+import type { PutSnapshot } from './snapshot-message.ts';
+import { snapshotMessage } from './snapshot-message.ts';
+
+/** Of one snapshot. Each costs a workflow's history some kilobyte. */
+const MOST_GROUPS = 64;
+
+/**
+ * Stages a big snapshot and tells its groups: as `split` those that are to be brought in first; else all are in and only the finish is
+ * missing. Undefined where the snapshot is not split: it is small, or its changes cannot be read in parts.
+ */
+export async function stagedGroups(
+  put: PutSnapshot,
+  size: SplitSize,
+): Promise<{ key: string; names: string[]; split?: TableSplit } | undefined> {
+  const { deps, reader, tableId, base, heart } = put;
+  const { snapshotId } = put.snapshot;
+  const ranges = await reader.changeRanges?.(snapshotId, { base, size: size.group, most: MOST_GROUPS });
+  if (ranges === undefined || ranges.length < 2) return undefined;
+  if (ranges.reduce((sum, { changes }) => sum + changes, 0) <= size.above) return undefined;
+  // Without counts nothing would show that the groups make up the snapshot.
+  if ((await reader.liveFileCounts(snapshotId)) === undefined) return undefined;
+
+  const key = stageKey(put);
+  const header = encodePutRequest({
+    $case: 'header',
+    value: {
+      tableId,
+      snapshotId,
+      idempotencyKey: key,
+      replace: false,
+      whole: false,
+      snapshot: snapshotMessage(put, base),
+    },
+  });
+  const { complete, stagedGroups } = await deps.catalog.fileChanges.putFileColumnStats(one(header), {
+    signal: heart.signal,
+  });
+  const names = ranges.map(groupName);
+  const staged = new Set(stagedGroups);
+  const missing = complete ? [] : ranges.filter((range) => !staged.has(groupName(range)));
+  if (missing.length === 0) return { key, names };
+  const groups = missing.map(({ from, to }) => ({ from, to }));
+  return {
+    key,
+    names,
+    split: { tableId, snapshotId: String(snapshotId), ...(base !== undefined && { base: String(base) }), key, groups },
+  };
+}
+
+/** Idempotency key of a split snapshot's streams: groups with other columns are not to be taken for these. */
+export function stageKey({
+  tableId,
+  snapshot,
+  columnIds,
+}: {
+  tableId: string;
+  snapshot: { snapshotId: bigint };
+  columnIds?: ReadonlySet<number>;
+}): string {
+  const plain = `${tableId}/${snapshot.snapshotId}`;
+  if (columnIds === undefined) return plain;
+  const ids = [...columnIds].sort((a, b) => a - b).join();
+  return `${plain}/${createHash('sha256').update(ids).digest('hex').slice(0, 16)}`;
+}
+
+/** The same whenever the snapshot is split the same way. */
+export function groupName({ from, to }: Pick<ChangeRange, 'from' | 'to'>): string {
+  return `${from}-${to}`;
+}
+
+async function* one<T>(item: T): AsyncGenerator<T> {
+  yield item;
+}

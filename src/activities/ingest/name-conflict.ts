@@ -1,0 +1,48 @@
+import { ClientError, Status } from 'nice-grpc';
+import type { Connector as OpenConnector, ViewRef } from '../../connectors/spi.ts';
+import type { TableRef } from '../../contract/upstream-names.ts';
+import { CodedError } from '../../errors.ts';
+import type { ActivityDeps } from '../runtime/deps.ts';
+
+/*
+ * Tables and views share the names of a namespace, upstream and here. Where a table was dropped and a view made under its name, or
+ * the other way round, the old one still has the name here. It gives way only if it was brought from that very upstream name and
+ * the upstream, asked again, does not have it any more: a listing alone is no proof. This is asked only after a conflict.
+ */
+
+/** The catalog refused since the name belongs to something else. */
+export function isNameTaken(error: unknown): boolean {
+  return error instanceof ClientError && error.code === Status.ALREADY_EXISTS;
+}
+
+/** Whether the connector brought a table from the view's upstream name, and the table is gone there. */
+export async function tableGaveWay(
+  { catalog }: Pick<ActivityDeps, 'catalog'>,
+  source: OpenConnector,
+  connectorId: string,
+  { namespace, name }: ViewRef,
+): Promise<boolean> {
+  const asked = { connectorId, tables: [{ namespacePath: [...namespace], name }] };
+  const { tables } = await catalog.reconciliation.lookupUpstreamTables(asked);
+  return Boolean(tables[0]?.tableId) && isGone(source.fingerprint({ namespace, name }));
+}
+
+/** Whether the connector brought a view from the table's upstream name, and the view is gone there. */
+export async function viewGaveWay(
+  { catalog }: Pick<ActivityDeps, 'catalog'>,
+  source: OpenConnector,
+  connectorId: string,
+  { namespace, name }: TableRef,
+): Promise<boolean> {
+  const asked = { connectorId, views: [{ namespacePath: [...namespace], name }] };
+  const { views } = await catalog.reconciliation.lookupUpstreamViews(asked);
+  if (!views[0]?.viewId) return false;
+  return source.describeView === undefined || isGone(source.describeView({ namespace, name }));
+}
+
+async function isGone(question: Promise<unknown>): Promise<boolean> {
+  return question.then(
+    () => false,
+    (error) => error instanceof CodedError && error.code === 'NOT_FOUND',
+  );
+}

@@ -1,0 +1,50 @@
+import type { SnapshotDescriptor, TableReader } from '../../formats/table-reader.ts';
+import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
+import { Snapshot as SnapshotMessage } from '../../generated/reconciler/v1/snapshots.ts';
+import type { UpdateTableRequest } from '../../generated/reconciler/v1/tables.ts';
+import type { ActivityDeps } from '../runtime/deps.ts';
+import type { Heart } from '../runtime/heartbeat.ts';
+
+/** The snapshot as the catalog keeps it. */
+export function snapshotMessage(
+  { tableId, snapshot }: Pick<PutSnapshot, 'tableId' | 'snapshot'>,
+  base: bigint | undefined,
+): Snapshot {
+  return SnapshotMessage.fromPartial({
+    tableId,
+    snapshotId: snapshot.snapshotId,
+    parentSnapshotId: snapshot.parentSnapshotId,
+    sequenceNumber: BigInt(snapshot.sequenceNumber),
+    committedAt: new Date(snapshot.committedAtMs),
+    operation: snapshot.operation,
+    summary: snapshot.summary,
+    schemaId: snapshot.schemaId,
+    manifestList: snapshot.manifestList,
+    baseSnapshotId: base,
+    firstRowId: snapshot.firstRowId === undefined ? undefined : BigInt(snapshot.firstRowId),
+    addedRows: snapshot.addedRows === undefined ? undefined : BigInt(snapshot.addedRows),
+  });
+}
+
+export interface PutSnapshot {
+  deps: Pick<ActivityDeps, 'catalog'>;
+  reader: TableReader;
+  tableId: string;
+  snapshot: SnapshotDescriptor;
+  columnIds?: ReadonlySet<number>;
+  heart: Heart;
+  /** As the catalog has it, where it is verified. */
+  before?: Snapshot;
+  /** The snapshot that the changes start from. */
+  base?: bigint;
+  /** The upstream still has the base. */
+  baseReadable: boolean;
+  /** The reader's position after what the catalog has acknowledged in an attempt before. */
+  resume?: number;
+  /** With the last snapshot of a table: goes with its finish, for one call and one transaction less. Not where it is verified. */
+  updateTable?: UpdateTableRequest;
+  /** Its changes are in, staged with this key, in these groups: only the finish is to be sent. */
+  groups?: { key: string; names: string[] };
+  /** What this activity did before this snapshot, for its heartbeats. */
+  counts: { snapshots: number; files: number };
+}

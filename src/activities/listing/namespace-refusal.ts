@@ -1,0 +1,18 @@
+import type { TableFailure } from '../../contract/job.ts';
+import { namespaceText } from '../options/destination.ts';
+import { describeError } from '../runtime/failures.ts';
+import type { RefusedNamespace } from './walk-namespaces.ts';
+
+/** It stands in a workflow's history. */
+const MESSAGE_LIMIT = 1_000;
+
+/** A namespace that may not be listed, as a failure of the job. */
+export function refusal({ path, error }: RefusedNamespace): TableFailure {
+  const { code, message } = describeError(error);
+  return {
+    table: `namespace ${namespaceText(path)}`,
+    code,
+    message: message.slice(0, MESSAGE_LIMIT),
+    failedAtMs: Date.now(),
+  };
+}

@@ -1,0 +1,25 @@
+import type { Connector as OpenConnector } from '../../connectors/spi.ts';
+import type { TakingInput } from '../../contract/activities.ts';
+import type { ReconcileScope } from '../../contract/job.ts';
+import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
+import { takingOf } from '../options/capture-options.ts';
+
+/** An upstream that has views. */
+export type ViewSource = OpenConnector & Required<Pick<OpenConnector, 'listViews' | 'describeView'>>;
+
+export function hasViews(source: OpenConnector): source is ViewSource {
+  return source.listViews !== undefined && source.describeView !== undefined;
+}
+
+/**
+ * Whether a run brings in views. Whoever names a table, in the connector's source or in the run's scope, means that table alone; and views
+ * have no files to capture.
+ */
+export function takesViews(
+  source: OpenConnector,
+  connector: Connector,
+  run: TakingInput & { scope?: ReconcileScope },
+): source is ViewSource {
+  if (takingOf(connector, run).mode === 'CAPTURE_ONLY') return false;
+  return hasViews(source) && !connector.source?.table && !run.scope?.table;
+}

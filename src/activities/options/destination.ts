@@ -1,0 +1,59 @@
+import type { ReconcileScope } from '../../contract/job.ts';
+import type { NamespacePath, TableRef } from '../../contract/upstream-names.ts';
+import { CodedError } from '../../errors.ts';
+import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
+import { formatName, parseName } from '../../names.ts';
+
+/** Where an upstream table goes. */
+export interface TableDestination {
+  namespacePath: readonly string[];
+  name: string;
+}
+
+/** The destination's own names where it has them, else the upstream's. */
+export function destinationOf(connector: Connector, table: TableRef): TableDestination {
+  const { destination } = connector;
+  const namespacePath = destination?.namespacePath.length ? destination.namespacePath : table.namespace;
+  return { namespacePath, name: destination?.tableName || table.name };
+}
+
+/** The connector's destination was changed since a table or view was bound. */
+export function hasMoved(bound: { namespacePath: string[]; name: string }, to: TableDestination): boolean {
+  return bound.name !== to.name || JSON.stringify(bound.namespacePath) !== JSON.stringify(to.namespacePath);
+}
+
+/**
+ * Whether the run's scope takes a table that goes there.
+ *
+ * @throws CodedError INVALID_ARGUMENT for a namespace that is not a name
+ */
+export function scopeTakes(scope: ReconcileScope | undefined): (destination: TableDestination) => boolean {
+  const namespaces = scope?.namespaces?.length
+    ? new Set(scope.namespaces.map((text) => formatName(parseName(text))))
+    : undefined;
+  return ({ namespacePath, name }) =>
+    (!namespaces || namespaces.has(formatName([...namespacePath]))) && (!scope?.table || scope.table === name);
+}
+
+/** A table's upstream name as text, for people. */
+export function tableText(table: TableRef): string {
+  return formatName([...table.namespace, table.name]);
+}
+
+/** A namespace's upstream name as text, for people. */
+export function namespaceText(path: NamespacePath): string {
+  return formatName([...path]);
+}
+
+/** @throws CodedError INVALID_ARGUMENT where a table or view at the upstream's root has no namespace to go into */
+export function requireNamespace(
+  destination: TableDestination,
+  table: TableRef,
+  what: 'Table' | 'View' = 'Table',
+): void {
+  if (destination.namespacePath.length > 0) return;
+  throw new CodedError(
+    'INVALID_ARGUMENT',
+    `${what} ${tableText(table)} lies in no namespace upstream. Give the connector a destination namespace for it.`,
+  );
+}

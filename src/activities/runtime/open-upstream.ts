@@ -1,0 +1,40 @@
+import type { ConnectorSpec } from '../../connectors/connector-spec.ts';
+import type { Connector as OpenConnector } from '../../connectors/spi.ts';
+import { type Connector, ConnectorKind } from '../../generated/reconciler/v1/connectors.ts';
+import { addFields } from '../../telemetry/tracing/scope.ts';
+import type { ActivityDeps } from './deps.ts';
+
+const KINDS = {
+  [ConnectorKind.CONNECTOR_KIND_UNSPECIFIED]: 'ICEBERG',
+  [ConnectorKind.CONNECTOR_KIND_ICEBERG]: 'ICEBERG',
+  [ConnectorKind.CONNECTOR_KIND_DELTA]: 'DELTA',
+  [ConnectorKind.CONNECTOR_KIND_GLUE]: 'GLUE',
+  [ConnectorKind.CONNECTOR_KIND_UNITY]: 'UNITY',
+} as const;
+
+/** The upstream that a stored connector describes, opened, and shared with others who use it. */
+export function openSource(deps: Pick<ActivityDeps, 'openConnector'>, connector: Connector): Promise<OpenConnector> {
+  return deps.openConnector(specOf(connector));
+}
+
+/** Opens it for this use alone: what is shared may have been opened with a secret that was changed since. */
+export function openSourceFresh(deps: Pick<ActivityDeps, 'openFresh'>, connector: Connector): Promise<OpenConnector> {
+  return deps.openFresh(specOf(connector));
+}
+
+function specOf({ connectorId, displayName, kind, uri, properties, auth, policy }: Connector): ConnectorSpec {
+  // From here on log lines of the activity tell the connector.
+  addFields({ connector: displayName });
+  return {
+    ...(connectorId && policy?.maxRequestsPerSecond && { cappedId: connectorId }),
+    kind: KINDS[kind],
+    uri,
+    properties,
+    auth: {
+      scheme: auth?.scheme.toLowerCase() ?? '',
+      secretRef: auth?.secretRef ?? '',
+      headerHints: auth?.headerHints ?? {},
+      properties: auth?.properties ?? {},
+    },
+  };
+}

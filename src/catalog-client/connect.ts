@@ -1,0 +1,45 @@
+import { type Channel, createChannel, createClientFactory } from 'nice-grpc';
+import { HealthDefinition } from 'nice-grpc-server-health';
+import { CatalogsDefinition } from '../generated/reconciler/v1/catalogs.ts';
+import { ConnectorsDefinition } from '../generated/reconciler/v1/connectors.ts';
+import { DirectoryDefinition } from '../generated/reconciler/v1/directory.ts';
+import { NamespacesDefinition } from '../generated/reconciler/v1/namespaces.ts';
+import { PlansDefinition } from '../generated/reconciler/v1/plans.ts';
+import { ReconciliationDefinition } from '../generated/reconciler/v1/reconciliation.ts';
+import { SnapshotsDefinition } from '../generated/reconciler/v1/snapshots.ts';
+import { TableStatisticsDefinition } from '../generated/reconciler/v1/statistics.ts';
+import { TablesDefinition } from '../generated/reconciler/v1/tables.ts';
+import { ViewsDefinition } from '../generated/reconciler/v1/views.ts';
+import { currentTracing } from '../telemetry/tracing/tracing.ts';
+import { PutFileChangesDefinition } from './raw-put-file-stats.ts';
+import { traceCalls } from './trace-calls.ts';
+
+/** Typed clients of every service of the catalog, over one channel (the seed's GrpcClients). */
+export function connectCatalog(address: string) {
+  const channel: Channel = createChannel(address, undefined, {
+    // A page of 1,000 files with statistics of wide tables; the server bounds its answers.
+    'grpc.max_receive_message_length': 64 * 1024 * 1024,
+    'grpc.max_reconnect_backoff_ms': 2_000,
+    'grpc.initial_reconnect_backoff_ms': 200,
+  });
+  const plain = createClientFactory();
+  const factory = currentTracing() === undefined ? plain : plain.use(traceCalls);
+  return {
+    catalogs: factory.create(CatalogsDefinition, channel),
+    connectors: factory.create(ConnectorsDefinition, channel),
+    directory: factory.create(DirectoryDefinition, channel),
+    health: factory.create(HealthDefinition, channel),
+    namespaces: factory.create(NamespacesDefinition, channel),
+    /** PutFileColumnStats for requests that are serialized already: see `FileChangeEncoder`. */
+    fileChanges: factory.create(PutFileChangesDefinition, channel),
+    plans: factory.create(PlansDefinition, channel),
+    reconciliation: factory.create(ReconciliationDefinition, channel),
+    snapshots: factory.create(SnapshotsDefinition, channel),
+    statistics: factory.create(TableStatisticsDefinition, channel),
+    tables: factory.create(TablesDefinition, channel),
+    views: factory.create(ViewsDefinition, channel),
+    close: () => channel.close(),
+  };
+}
+
+export type CatalogClients = ReturnType<typeof connectCatalog>;

@@ -1,0 +1,93 @@
+import {
+  AlertPolicy,
+  AuthConfig,
+  type Connector,
+  DestinationTarget,
+  MissingPolicy,
+  ReconcilePolicy,
+  SourceSelector,
+} from '../../generated/reconciler/v1/connectors.ts';
+
+/** The parts of a connector whose fields can be updated one by one, and what they are without any. */
+const PARTS: Record<string, () => object> = {
+  source: () => SourceSelector.create(),
+  destination: () => DestinationTarget.create(),
+  auth: () => AuthConfig.create(),
+  policy: () => ReconcilePolicy.create(),
+  'policy.missing': () => MissingPolicy.create(),
+  alerts: () => AlertPolicy.create(),
+};
+
+/** What of a connector may be updated. */
+export const CONNECTOR_MASK = [
+  'display_name',
+  'description',
+  'uri',
+  'source',
+  'source.namespace_path',
+  'source.table',
+  'source.columns',
+  'source.include_namespaces',
+  'source.exclude_namespaces',
+  'source.include_tables',
+  'source.exclude_tables',
+  'source.snapshots',
+  'destination',
+  'destination.catalog_id',
+  'destination.catalog_name',
+  'destination.namespace_id',
+  'destination.namespace_path',
+  'destination.table_id',
+  'destination.table_name',
+  'auth',
+  'auth.scheme',
+  'auth.secret_ref',
+  'auth.header_hints',
+  'auth.properties',
+  'policy',
+  'policy.interval_seconds',
+  'policy.enabled',
+  'policy.max_parallel',
+  'policy.not_before',
+  'policy.cron',
+  'policy.time_zone',
+  'policy.jitter_seconds',
+  'policy.missing',
+  'policy.missing.action',
+  'policy.missing.drop_after_seconds',
+  'policy.missing.max_share',
+  'policy.mode',
+  'policy.task_queue',
+  'policy.max_requests_per_second',
+  'alerts',
+  'alerts.webhook_url',
+  'alerts.secret_ref',
+  'state',
+  'properties',
+] as const;
+
+/** The stored connector with the fields of the mask from the given one. */
+export function applyConnectorMask(
+  stored: Connector,
+  given: Connector,
+  paths: readonly (typeof CONNECTOR_MASK)[number][],
+): Connector {
+  let changed = stored as unknown as Fields;
+  // A whole part before its fields, whatever the order of the mask.
+  for (const path of [...paths].sort()) changed = withField(changed, given as unknown as Fields, path.split('.'));
+  return changed as unknown as Connector;
+}
+
+type Fields = Record<string, unknown>;
+
+/** @param depth of the path, how far it was followed */
+function withField(stored: Fields, given: Fields, path: readonly string[], depth = 1): Fields {
+  const field = camelCase(path[depth - 1] ?? '');
+  if (depth === path.length) return { ...stored, [field]: given[field] };
+  const part = (of: Fields) => ({ ...PARTS[path.slice(0, depth).join('.')]?.(), ...(of[field] as object | undefined) });
+  return { ...stored, [field]: withField(part(stored), part(given), path, depth + 1) };
+}
+
+function camelCase(name: string): string {
+  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}

@@ -1,0 +1,146 @@
+import { setImmediate, setTimeout } from 'node:timers/promises';
+import { CodedError } from '../../errors.ts';
+import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
+import { ConnectorState } from '../../generated/reconciler/v1/connectors.ts';
+import type { Deleted, Deletions, ServiceDeps } from '../core/ports.ts';
+import { createJobStatus } from '../jobs/job-status.ts';
+import { deleteSomeContents, releaseSomeContents } from '../store/bindings/connector-contents.ts';
+import * as store from '../store/connectors/connectors.ts';
+import { checkEtag } from '../store/database/errors.ts';
+import { unfinishedJobs } from '../store/jobs/jobs.ts';
+
+/** Jobs have so long to end when they are cancelled. */
+const JOBS_END_MS = 60_000;
+const POLL_MS = 250;
+/** Looked at in one round. */
+const JOBS_AT_ONCE = 100;
+const FIRST_WAIT_MS = 1_000;
+const LONGEST_WAIT_MS = 300_000;
+
+/** Deletes connectors: nothing of a job may still be written when its connector goes, and nothing may start one anew. */
+export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions {
+  const { db, jobs, logger, purge, schedules } = deps;
+  const { settled } = createJobStatus(deps, () => false);
+  const underWay = new Map<string, Promise<Deleted>>();
+  const stopped = new AbortController();
+
+  return {
+    async delete({ connectorId, etag, deleteContents }) {
+      await db.transaction().execute(async (trx) => {
+        const connector = await store.getConnector(trx, connectorId);
+        // Nothing of it can have changed since it was first asked for.
+        if (!isDeleting(connector)) checkEtag('connector', connectorId, etag, connector.etag);
+        await store.markDeleting(trx, connector, deleteContents);
+      });
+      return finish(connectorId);
+    },
+
+    resume() {
+      void finishAll().catch((err) => {
+        if (!stopped.signal.aborted) logger.error({ err }, 'deletions of connectors cannot be finished');
+      });
+    },
+
+    stop: () => stopped.abort(),
+  };
+
+  async function finishAll(): Promise<void> {
+    let left = await store.deletingConnectors(db);
+    for (let wait = FIRST_WAIT_MS; left.length > 0; wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
+      for (const connector of left) {
+        await finish(connector).catch((err) => {
+          if (!stopped.signal.aborted)
+            logger.warn({ connector, err, retryInMs: wait }, 'a connector is not deleted yet');
+        });
+      }
+      left = await store.deletingConnectors(db, left);
+      if (left.length > 0) await setTimeout(wait, undefined, { signal: stopped.signal, ref: false });
+    }
+  }
+
+  /** One at a time, however many ask for it. */
+  function finish(connectorId: string): Promise<Deleted> {
+    const running = underWay.get(connectorId) ?? finishOnce(connectorId).finally(() => underWay.delete(connectorId));
+    underWay.set(connectorId, running);
+    return running;
+  }
+
+  async function finishOnce(connectorId: string): Promise<Deleted> {
+    // First, so that it starts no job any more.
+    await schedules.sync(connectorId);
+    await endJobs(connectorId);
+    const deleted = { tables: 0, views: 0 };
+    while (!(await db.transaction().execute((trx) => deleteSome(trx, connectorId, deleted)))) {
+      purge();
+      await setImmediate();
+    }
+    purge();
+    logger.info({ connector: connectorId, ...deleted }, 'a connector is deleted');
+    return deleted;
+  }
+
+  /** A step of the last part, in a transaction. @returns true once the connector itself is gone */
+  async function deleteSome(trx: typeof db, connectorId: string, deleted: Deleted): Promise<boolean> {
+    if (await store.deletesContents(trx, connectorId)) {
+      const { tables, views } = await deleteSomeContents(trx, connectorId);
+      deleted.tables += tables;
+      deleted.views += views;
+      if (tables + views > 0) return false;
+    } else if ((await releaseSomeContents(trx, connectorId)) > 0) {
+      return false;
+    }
+    await store.deleteConnector(trx, connectorId);
+    return true;
+  }
+
+  /** Cancels the connector's jobs and waits for their end. */
+  async function endJobs(connectorId: string): Promise<void> {
+    const until = Date.now() + JOBS_END_MS;
+    const cancelled = new Set<string>();
+    for (;;) {
+      const connector = await store.getConnector(db, connectorId);
+      const alive = await runningJobs(connector);
+      if (alive.length === 0) return;
+      const control = await jobs();
+      for (const jobId of alive) {
+        if (!cancelled.has(jobId)) await control.cancel(jobId);
+        cancelled.add(jobId);
+      }
+      if (Date.now() > until) throw doesNotEnd(connector, alive);
+      await setTimeout(POLL_MS);
+    }
+  }
+
+  /** Those that Temporal runs. Others whose record has not ended are brought to their end. */
+  async function runningJobs({ connectorId, runningJobId }: Connector): Promise<string[]> {
+    const control = await jobs();
+    const alive: string[] = [];
+    for (const jobId of new Set([runningJobId, ...(await unfinishedJobs(db, connectorId, JOBS_AT_ONCE))])) {
+      if (jobId === '') continue;
+      if ((await control.describe(jobId)) === 'RUNNING') alive.push(jobId);
+      else await settled(jobId).catch(() => undefined);
+    }
+    return alive;
+  }
+}
+
+/** Nothing of such a connector may be changed. @throws CodedError FAILED_PRECONDITION */
+export function refuseDeleting(connector: Connector): void {
+  if (!isDeleting(connector)) return;
+  throw new CodedError(
+    'FAILED_PRECONDITION',
+    `connector '${connector.displayName}' is being deleted: that can only be finished, with DeleteConnector (\`reconciler connector delete\`)`,
+  );
+}
+
+const isDeleting = ({ state }: Connector) => state === ConnectorState.CONNECTOR_STATE_DELETING;
+
+function doesNotEnd({ displayName }: Connector, jobs: string[]): CodedError {
+  const [first, ...more] = jobs;
+  const which = more.length === 0 ? `job ${first} has` : `${jobs.length} jobs (${first}, …) have`;
+  return new CodedError(
+    'FAILED_PRECONDITION',
+    `connector '${displayName}' is DELETING, but its ${which} not ended ${JOBS_END_MS / 1000} s after being cancelled. Is a worker running? ` +
+      `Start one with \`reconciler worker\`, or end the job with \`temporal workflow terminate --workflow-id ${first}\`; then delete the connector again.`,
+  );
+}

@@ -1,0 +1,245 @@
+import { LENGTH, Malformed, VARINT, WireReader } from '../../wire/reader.ts';
+import { invalid } from '../rpc/violations.ts';
+import {
+  DATA,
+  DELETION_VECTOR,
+  EQUALITY_DELETES,
+  type FileKind,
+  POSITION_DELETES,
+} from '../store/database/file-kind.ts';
+import { pathHash } from '../store/database/path-hash.ts';
+import type { ParsedChange } from '../store/files/file-change-row.ts';
+
+const MAX_PATH_BYTES = 8192;
+const FORMATS = new Set(['PARQUET', 'ORC', 'AVRO', 'PUFFIN']);
+
+// Tags: field number << 3 | wire type. The numbers are those of statistics.proto.
+const CHANGE = {
+  kind: (1 << 3) | VARINT,
+  file: (2 << 3) | LENGTH,
+  seq: (3 << 3) | VARINT,
+  fileSeq: (4 << 3) | VARINT,
+  addedBy: (5 << 3) | VARINT,
+};
+const FILE = {
+  path: (1 << 3) | LENGTH,
+  content: (2 << 3) | VARINT,
+  format: (3 << 3) | LENGTH,
+  records: (4 << 3) | VARINT,
+  size: (5 << 3) | VARINT,
+  spec: (6 << 3) | VARINT,
+  partition: (7 << 3) | LENGTH,
+  column: (8 << 3) | LENGTH,
+  offset: (9 << 3) | VARINT,
+  contentSize: (10 << 3) | VARINT,
+  referenced: (11 << 3) | LENGTH,
+};
+const COLUMN = {
+  values: (4 << 3) | VARINT,
+  nulls: (5 << 3) | VARINT,
+  nans: (6 << 3) | VARINT,
+  size: (11 << 3) | VARINT,
+};
+const PARTITION = { field: (1 << 3) | VARINT, value: (4 << 3) | LENGTH };
+
+const NO_BYTES = Buffer.alloc(0);
+
+/** Reads file changes one after the other. Snapshot ids repeat, so that the last one is kept as text. */
+export class FileChangeParser {
+  readonly #reader: WireReader;
+  #idHigh = 0;
+  #idLow = 0;
+  #id = '0';
+
+  constructor(bytes: Uint8Array) {
+    this.#reader = new WireReader(bytes);
+  }
+
+  /**
+   * Reads the FileChange between two positions of the bytes.
+   *
+   * @param at the change's field in the request, for errors
+   * @throws InvalidRequest where it is malformed or holds what cannot be stored
+   */
+  parse(start: number, end: number, at: string): ParsedChange {
+    try {
+      return this.#change(start, end, at);
+    } catch (error) {
+      if (error instanceof Malformed) throw invalid(at, `is malformed: ${error.message}`);
+      throw error;
+    }
+  }
+
+  #change(start: number, end: number, at: string): ParsedChange {
+    const reader = this.#reader;
+    reader.position = start;
+    let kind = 0;
+    let fileStart = -1;
+    let fileEnd = -1;
+    let sequenceNumber = 0;
+    let fileSequenceNumber = 0;
+    let addedSnapshotId = '';
+    while (reader.position < end) {
+      const tag = reader.tag(end);
+      if (tag === CHANGE.file) {
+        // A message given twice is merged by the protobuf rules; nobody writes that.
+        if (fileStart >= 0) throw new Malformed('it has two files');
+        fileEnd = reader.lengthEnd(end);
+        fileStart = reader.position;
+        reader.position = fileEnd;
+      } else if (tag === CHANGE.kind) kind = reader.int64(end);
+      else if (tag === CHANGE.seq) sequenceNumber = count(reader.int64(end), at, 'sequence_number');
+      else if (tag === CHANGE.fileSeq) fileSequenceNumber = count(reader.int64(end), at, 'file_sequence_number');
+      else if (tag === CHANGE.addedBy) {
+        reader.varint(end);
+        addedSnapshotId = this.#snapshotId();
+      } else reader.skip(tag, end);
+    }
+    if (kind !== 1 && kind !== 2) throw invalid(`${at}.kind`, 'is required: ADDED or REMOVED');
+    if (fileStart < 0) throw invalid(`${at}.file`, 'is required');
+    const change = this.#file(fileStart, fileEnd, kind === 1, `${at}.file`);
+    change.sequenceNumber = sequenceNumber;
+    change.fileSequenceNumber = fileSequenceNumber;
+    change.addedSnapshotId = addedSnapshotId;
+    return change;
+  }
+
+  #snapshotId(): string {
+    const { high, low } = this.#reader;
+    if (high !== this.#idHigh || low !== this.#idLow) {
+      this.#idHigh = high;
+      this.#idLow = low;
+      this.#id = ((BigInt(high) << 32n) | BigInt(low >>> 0)).toString();
+    }
+    return this.#id;
+  }
+
+  #file(start: number, end: number, added: boolean, at: string): ParsedChange {
+    const reader = this.#reader;
+    reader.position = start;
+    let path: Uint8Array = NO_BYTES;
+    let content = 0;
+    let format = '';
+    let recordCount = 0;
+    let fileSize = 0;
+    let contentSize = -1;
+    let specId = 0;
+    let contentOffset = -1;
+    let referencedPath: string | null = null;
+    let partition: Uint8Array[] | undefined;
+    while (reader.position < end) {
+      const tag = reader.tag(end);
+      switch (tag) {
+        case FILE.path:
+          path = pathBytes(reader, end, at, 'file_path');
+          break;
+        case FILE.content:
+          content = reader.int64(end);
+          break;
+        case FILE.format:
+          format = reader.text(reader.lengthEnd(end));
+          break;
+        case FILE.records:
+          recordCount = count(reader.int64(end), at, 'record_count');
+          break;
+        case FILE.size:
+          fileSize = count(reader.int64(end), at, 'file_size_in_bytes');
+          break;
+        case FILE.spec:
+          specId = reader.int64(end);
+          if (!(specId >= 0 && specId < 2 ** 31)) throw invalid(`${at}.spec_id`, 'is no spec id');
+          break;
+        case FILE.partition:
+          partition = [...(partition ?? []), partitionKeyPart(reader, reader.lengthEnd(end))];
+          break;
+        case FILE.column:
+          checkColumn(reader, reader.lengthEnd(end), at);
+          break;
+        case FILE.offset:
+          contentOffset = count(reader.int64(end), at, 'content_offset');
+          break;
+        case FILE.contentSize:
+          contentSize = count(reader.int64(end), at, 'content_size_in_bytes');
+          break;
+        case FILE.referenced:
+          referencedPath = pathBytes(reader, end, at, 'referenced_data_file').toString() || null;
+          break;
+        default:
+          reader.skip(tag, end);
+      }
+    }
+    if (path.length === 0) throw invalid(`${at}.file_path`, 'is required');
+    if (added && !FORMATS.has(format))
+      throw invalid(`${at}.file_format`, `'${format.slice(0, 50)}' is not PARQUET, ORC, AVRO or PUFFIN`);
+    const kind = added ? fileKind(content, contentOffset, at) : DATA;
+    return {
+      added,
+      pathHash: pathHash(path, contentOffset),
+      kind,
+      recordCount,
+      sizeBytes: kind === DELETION_VECTOR && contentSize >= 0 ? contentSize : fileSize,
+      specId,
+      partitionKey: partition === undefined ? NO_BYTES : Buffer.concat(partition),
+      referencedPath,
+      body: reader.buffer.subarray(start, end),
+      sequenceNumber: 0,
+      fileSequenceNumber: 0,
+      addedSnapshotId: '',
+    };
+  }
+}
+
+function fileKind(content: number, contentOffset: number, at: string): FileKind {
+  const vector = contentOffset >= 0;
+  if (content === 2) return vector ? DELETION_VECTOR : POSITION_DELETES;
+  if (content !== 1 && content !== 3)
+    throw invalid(`${at}.file_content`, 'is required: DATA, POSITION_DELETES or EQUALITY_DELETES');
+  if (vector) throw invalid(`${at}.content_offset`, 'is for deletion vectors, which are POSITION_DELETES');
+  return content === 1 ? DATA : EQUALITY_DELETES;
+}
+
+function count(value: number, at: string, field: string): number {
+  if (value >= 0 && value <= Number.MAX_SAFE_INTEGER) return value;
+  throw invalid(`${at}.${field}`, `is not within 0 and ${Number.MAX_SAFE_INTEGER}`);
+}
+
+function pathBytes(reader: WireReader, end: number, at: string, field: string): Buffer {
+  const stop = reader.lengthEnd(end);
+  const length = stop - reader.position;
+  if (length > MAX_PATH_BYTES)
+    throw invalid(`${at}.${field}`, `has ${length} bytes, at most ${MAX_PATH_BYTES} are allowed`);
+  const path = reader.bytes(stop);
+  if (path.includes(0)) throw invalid(`${at}.${field}`, 'holds a NUL character');
+  return path;
+}
+
+/**
+ * A partition value in a form in which equal values are equal bytes: the field's id, then 0 for null or 1, the length and
+ * the value. Name, type and text are left out: they may be written one way or the other.
+ */
+function partitionKeyPart(reader: WireReader, end: number): Uint8Array {
+  let fieldId = 0;
+  let value: Uint8Array | undefined;
+  while (reader.position < end) {
+    const tag = reader.tag(end);
+    if (tag === PARTITION.field) fieldId = reader.uint32(end);
+    else if (tag === PARTITION.value) value = reader.bytes(reader.lengthEnd(end));
+    else reader.skip(tag, end);
+  }
+  const head = Buffer.alloc(9);
+  head.writeUInt32BE(fieldId, 0);
+  if (value === undefined) return head.subarray(0, 5);
+  head.writeUInt8(1, 4);
+  head.writeUInt32BE(value.length, 5);
+  return Buffer.concat([head, value]);
+}
+
+/** Walks over a column's statistics: what is broken must show now and not when somebody reads it. */
+function checkColumn(reader: WireReader, end: number, at: string): void {
+  while (reader.position < end) {
+    const tag = reader.tag(end);
+    if (tag === COLUMN.values || tag === COLUMN.nulls || tag === COLUMN.nans || tag === COLUMN.size) {
+      if (reader.int64(end) < 0) throw invalid(`${at}.columns`, `hold a count below 0 (field ${tag >>> 3})`);
+    } else reader.skip(tag, end);
+  }
+}

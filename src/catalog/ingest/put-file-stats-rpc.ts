@@ -1,0 +1,155 @@
+import { setImmediate } from 'node:timers/promises';
+import type { PutFileColumnStatsResponse } from '../../generated/reconciler/v1/statistics.ts';
+import type { ServiceDeps } from '../core/ports.ts';
+import { Checks, invalid } from '../rpc/violations.ts';
+import type { ParsedChange } from '../store/files/file-change-row.ts';
+import type { ChangeStream, Finish, PutHeader } from '../store/ingest/change-stream.ts';
+import { MOST_GROUPS } from '../store/ingest/change-stream.ts';
+import { openChangeStream, putAtOnce } from '../store/ingest/open-stream.ts';
+import { applyTableUpdate, checkedTableUpdate } from '../tables/table-update.ts';
+import { checkSnapshot } from '../validation/snapshot-checks.ts';
+import { type PutFilesMessage, readPutFilesMessage } from './put-files-request.ts';
+
+/**
+ * Changes a transaction. Fewer would write the pages of the indexes more often; with these, other calls still are answered
+ * within some ten milliseconds.
+ */
+const STEP = 2000;
+
+/**
+ * TableStatistics.PutFileColumnStats. Requests come as bytes: see put-files-request.ts.
+ *
+ * A stream that ends without a finish leaves its changes staged, and `complete` is false in the answer.
+ */
+export async function putFileColumnStats(
+  { database }: ServiceDeps,
+  requests: AsyncIterable<Uint8Array>,
+): Promise<PutFileColumnStatsResponse> {
+  const counts = { added: 0, removed: 0, rows: 0 };
+  const pending: ParsedChange[] = [];
+  let header: PutHeader | undefined;
+  let stream: ChangeStream | undefined;
+  let ended: PutFileColumnStatsResponse | undefined;
+  const write = async (of: PutHeader): Promise<void> => {
+    stream ??= await openChangeStream(database, of);
+    if (!stream) {
+      // The snapshot is complete already.
+      ended = answer({ added: 0, removed: 0, rows: 0 }, { complete: true });
+      return;
+    }
+    const changes = pending.splice(0);
+    if (changes.length === 0) return;
+    count(changes, counts);
+    counts.rows += await stream.write(changes);
+    await setImmediate();
+  };
+  const finish = async (of: PutHeader, last: Finish): Promise<void> => {
+    const changes = pending.splice(0);
+    const rows = stream ? undefined : await putAtOnce(database, of, last, changes);
+    if (rows === undefined) await write(of);
+    if (ended) return;
+    count(changes, counts);
+    counts.rows += rows ?? (await (stream as ChangeStream).finish(last, changes));
+    ended = answer(counts, { complete: true, tableUpdated: last.after !== undefined });
+  };
+  const stagedGroups = async () => (await stream?.groups?.()) ?? [];
+  const finishGroup = async (of: PutHeader, group: string): Promise<void> => {
+    await write(of);
+    if (!stream?.finishGroup) return;
+    counts.rows += await stream.finishGroup(group, []);
+    ended = answer(counts, { complete: false, stagedGroups: await stagedGroups() });
+  };
+  try {
+    for await (const bytes of requests) {
+      const message = readPutFilesMessage(bytes);
+      if (message.case === 'header') {
+        if (header) throw invalid('header', 'came a second time: one stream is for one snapshot');
+        header = checkedHeader(message.header);
+        // A new snapshot's is opened when there is more than goes into one transaction.
+        if (!header.snapshot || header.replace) await write(header);
+      } else if (!header) {
+        throw invalid('header', `is required before ${message.case}`);
+      } else if (message.case === 'finish') {
+        await finish(header, checkedFinish(message.finish, header));
+      } else if (message.case === 'groupFinish') {
+        await finishGroup(header, checkedGroup(message.group, header));
+      } else {
+        for (let from = 0; from < message.count && !ended; ) {
+          const to = Math.min(from + STEP - pending.length, message.count);
+          pending.push(...message.parse(from, to));
+          from = to;
+          if (pending.length >= STEP) await write(header);
+        }
+      }
+      if (ended) return ended;
+    }
+    if (header) await write(header);
+    return ended ?? answer(counts, { complete: false, stagedGroups: await stagedGroups() });
+  } finally {
+    if (!ended) await stream?.abandon();
+  }
+}
+
+interface Counts {
+  added: number;
+  removed: number;
+  rows: number;
+}
+
+function count(changes: readonly ParsedChange[], counts: Counts): void {
+  for (const change of changes) counts[change.added ? 'added' : 'removed'] += 1;
+}
+
+function checkedHeader(header: PutHeader): PutHeader {
+  const checks = new Checks();
+  checks.id(header.tableId, 'header.table_id');
+  checks.text(header.idempotencyKey, 'header.idempotency_key', { min: 1, max: 512 });
+  checks.that(header.replace || !header.whole, 'header.whole', 'goes only with replace');
+  const { snapshot } = header;
+  checks.that(
+    !snapshot || (snapshot.tableId === header.tableId && snapshot.snapshotId === header.snapshotId),
+    'header.snapshot',
+    'has other ids than the header',
+  );
+  checks.done();
+  if (snapshot) checkSnapshot(snapshot);
+  return header;
+}
+
+function checkedFinish(
+  finish: Extract<PutFilesMessage, { case: 'finish' }>['finish'],
+  { tableId, replace }: PutHeader,
+): Finish {
+  const { expectedDataFileCount: dataFiles, expectedDeleteFileCount: deleteFiles, updateTable, groups } = finish;
+  if (groups.length > MOST_GROUPS) {
+    throw invalid('finish.groups', `has ${groups.length} entries, at most ${MOST_GROUPS} are allowed`);
+  }
+  if (replace && groups.length > 0) throw invalid('finish.groups', 'goes only without replace');
+  if (!updateTable) return { dataFiles, deleteFiles, groups };
+  if (replace) throw invalid('finish.update_table', 'goes only without replace');
+  const update = checkedTableUpdate(updateTable);
+  if (update.table.tableId !== tableId) throw invalid('finish.update_table', "is of another table than the header's");
+  return { dataFiles, deleteFiles, groups, after: (trx) => applyTableUpdate(trx, update) };
+}
+
+function checkedGroup(group: string, { replace }: PutHeader): string {
+  if (replace) throw invalid('group_finish', 'goes only without replace');
+  const checks = new Checks();
+  checks.text(group, 'group_finish.group', { min: 1, max: 64 });
+  checks.done();
+  return group;
+}
+
+function answer(
+  counts: Counts,
+  answered: Pick<PutFileColumnStatsResponse, 'complete'> & Partial<PutFileColumnStatsResponse>,
+): PutFileColumnStatsResponse {
+  return {
+    filesAdded: BigInt(counts.added),
+    filesRemoved: BigInt(counts.removed),
+    rowsWritten: BigInt(counts.rows),
+    tableUpdated: false,
+    stagedGroups: [],
+    ...answered,
+  };
+}

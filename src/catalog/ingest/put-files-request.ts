@@ -1,0 +1,85 @@
+import { PutFileColumnStatsRequest } from '../../generated/reconciler/v1/statistics.ts';
+import { LENGTH, Malformed, WireReader } from '../../wire/reader.ts';
+import { invalid } from '../rpc/violations.ts';
+import type { ParsedChange } from '../store/files/file-change-row.ts';
+import { FileChangeParser } from './decode-file-change.ts';
+
+const CHANGES = (2 << 3) | LENGTH;
+const CHANGE = (1 << 3) | LENGTH;
+
+/** One message of a PutFileColumnStats stream; of file changes, where each lies in the bytes. */
+export type PutFilesMessage =
+  | { case: 'header'; header: PutFileColumnStatsRequest_Header }
+  | { case: 'finish'; finish: PutFileColumnStatsRequest_Finish }
+  | { case: 'groupFinish'; group: string }
+  | { case: 'changes'; count: number; parse(from: number, to: number): ParsedChange[] };
+
+type Oneof = NonNullable<PutFileColumnStatsRequest['request']>;
+type PutFileColumnStatsRequest_Header = Extract<Oneof, { $case: 'header' }>['value'];
+type PutFileColumnStatsRequest_Finish = Extract<Oneof, { $case: 'finish' }>['value'];
+
+/**
+ * Reads one message of the stream. File changes are not decoded here but when they are written, and then only as far as
+ * the store needs: each file's message goes into the database as it came.
+ *
+ * @throws InvalidRequest
+ */
+export function readPutFilesMessage(bytes: Uint8Array): PutFilesMessage {
+  try {
+    const slices = changeSlices(bytes);
+    if (slices) return changesMessage(bytes, slices);
+    const { request } = PutFileColumnStatsRequest.decode(bytes);
+    if (request?.$case === 'header') return { case: 'header', header: request.value };
+    if (request?.$case === 'finish') return { case: 'finish', finish: request.value };
+    if (request?.$case === 'groupFinish') return { case: 'groupFinish', group: request.value.group };
+  } catch (error) {
+    throw invalid('request', `is malformed: ${(error as Error).message}`);
+  }
+  throw invalid('request', 'is required: a header, changes, or a finish of all or of a group');
+}
+
+function changesMessage(bytes: Uint8Array, slices: number[]): PutFilesMessage {
+  const parser = new FileChangeParser(bytes);
+  return {
+    case: 'changes',
+    count: slices.length / 2,
+    parse(from, to) {
+      const changes: ParsedChange[] = [];
+      for (let index = from; index < to; index += 1) {
+        const [start, end] = [slices[index * 2] as number, slices[index * 2 + 1] as number];
+        changes.push(parser.parse(start, end, `changes.changes[${index}]`));
+      }
+      return changes;
+    },
+  };
+}
+
+/** Starts and ends of the FileChange messages; undefined where the message holds something else. */
+function changeSlices(bytes: Uint8Array): number[] | undefined {
+  const reader = new WireReader(bytes);
+  const end = bytes.length;
+  let slices: number[] | undefined;
+  let others = 0;
+  while (reader.position < end) {
+    const tag = reader.tag(end);
+    if (tag !== CHANGES) {
+      others += 1;
+      reader.skip(tag, end);
+      continue;
+    }
+    slices ??= [];
+    const stop = reader.lengthEnd(end);
+    while (reader.position < stop) {
+      const inner = reader.tag(stop);
+      if (inner !== CHANGE) {
+        reader.skip(inner, stop);
+        continue;
+      }
+      const changeEnd = reader.lengthEnd(stop);
+      slices.push(reader.position, changeEnd);
+      reader.position = changeEnd;
+    }
+  }
+  if (slices && others > 0) throw new Malformed('it holds file changes and something else');
+  return slices;
+}

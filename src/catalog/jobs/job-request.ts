@@ -1,0 +1,54 @@
+import { modeOf, selectionOf } from '../../contract/capture-options-proto.ts';
+import { LONGEST_REQUEST, type ReconcileRequest } from '../../contract/job.ts';
+import { CodedError } from '../../errors.ts';
+import type { Connector, TriggerReconcileRequest } from '../../generated/reconciler/v1/connectors.ts';
+
+/**
+ * Input of the workflow that a trigger starts.
+ *
+ * @throws CodedError INVALID_ARGUMENT where it is too long for one
+ */
+export function requestOf(connector: Connector, trigger: TriggerReconcileRequest): ReconcileRequest {
+  const scope: NonNullable<ReconcileRequest['scope']> = {};
+  if (trigger.destinationNamespacePaths.length > 0) scope.namespaces = trigger.destinationNamespacePaths;
+  if (trigger.destinationTableName !== '') scope.table = trigger.destinationTableName;
+  if (trigger.destinationColumns.length > 0) scope.columns = trigger.destinationColumns;
+  const [snapshots, mode] = [selectionOf(trigger.snapshots), modeOf(trigger.mode)];
+  const request: ReconcileRequest = {
+    connector: connector.connectorId,
+    trigger: 'manual',
+    ...(snapshots ? { snapshots } : {}),
+    ...(mode ? { mode } : {}),
+    ...(trigger.fullRescan ? { full: true } : {}),
+    ...(trigger.dryRun ? { dryRun: true } : {}),
+    ...(trigger.allowMissing ? { allowMissing: true } : {}),
+    ...(Object.keys(scope).length > 0 ? { scope } : {}),
+  };
+  const { length } = JSON.stringify(request);
+  if (length <= LONGEST_REQUEST) return request;
+  throw new CodedError(
+    'INVALID_ARGUMENT',
+    `what is asked for has ${length} characters as JSON, at most ${LONGEST_REQUEST} are allowed: name fewer namespaces, columns, branches or snapshots`,
+  );
+}
+
+/**
+ * What two inputs of the same connector must have alike to ask for the same: all but what started them and by which of its names they call
+ * the connector. The order of keys and of lists says nothing, and a flag that is not set is as good as none.
+ */
+export function sameAsked(a: ReconcileRequest, b: ReconcileRequest): boolean {
+  return asked(a) === asked(b);
+}
+
+function asked({ connector: _, trigger: __, ...rest }: ReconcileRequest): string {
+  return JSON.stringify(canonical(rest));
+}
+
+function canonical(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(canonical).sort();
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value)
+    .map(([key, item]) => [key, canonical(item)] as const)
+    .filter(([, item]) => item !== undefined && item !== false && !(Array.isArray(item) && item.length === 0));
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+}

@@ -1,0 +1,29 @@
+import type { Logger } from 'pino';
+import { JobState, jobStateToJSON } from '../../generated/reconciler/v1/jobs.ts';
+import type { CatalogMetrics } from '../core/metrics.ts';
+import type { ObserveJob } from '../core/ports.ts';
+import { hasEnded } from '../store/jobs/jobs.ts';
+
+/** Logs when jobs begin and end and what failed in them, and counts them where there are metrics. */
+export function createJobObserver(logger: Logger, metrics: CatalogMetrics | undefined): ObserveJob {
+  return (before, after, failures = []) => {
+    metrics?.recorded(before, after, failures);
+    const fields = { job: after.jobId, connector: after.connectorName };
+    if (before && hasEnded(before.state)) return;
+    if (after.state === JobState.JS_RUNNING && before?.state !== JobState.JS_RUNNING) {
+      logger.info(fields, 'the job has begun');
+    }
+    for (const { table, code, message } of failures) {
+      logger.warn({ ...fields, table, code, reason: message }, 'it failed after its retries');
+    }
+    if (!hasEnded(after.state)) return;
+    const { tablesScanned, tablesChanged, errors, snapshotsIngested, filesIngested, message } = after;
+    const counters = { tablesScanned, tablesChanged, errors, snapshotsIngested, filesIngested };
+    const numbers = Object.fromEntries(Object.entries(counters).map(([name, count]) => [name, Number(count)]));
+    const state = jobStateToJSON(after.state);
+    logger[after.state === JobState.JS_FAILED ? 'warn' : 'info'](
+      { ...fields, state, ...numbers, message },
+      'the job has ended',
+    );
+  };
+}

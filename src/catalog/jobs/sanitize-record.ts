@@ -1,0 +1,28 @@
+import type { JobChange } from '../../generated/reconciler/v1/jobs.ts';
+import type { RecordJobRequest } from '../../generated/reconciler/v1/reconciliation.ts';
+
+/** Texts of failures and changes are as long as names and causes are; a client reads a page of them. */
+const MOST = { message: 1024 * 1024, text: 8192 };
+
+/**
+ * A job's record with texts that can be stored. They hold what upstreams sent, names and broken files among it: a record that was refused
+ * for them would take the whole job with it.
+ */
+export function legibleRecord({ job, failures }: RecordJobRequest): RecordJobRequest {
+  return {
+    job: job && { ...job, message: legible(job.message, MOST.message), phase: legible(job.phase) },
+    failures: failures.map((one) => ({ ...one, table: legible(one.table), message: legible(one.message) })),
+  };
+}
+
+/** The same of what a dry run would do. */
+export function legibleChange(change: JobChange): JobChange {
+  const { name, destination, reason } = change;
+  return { ...change, name: legible(name), destination: legible(destination), reason: legible(reason) };
+}
+
+/** Without NUL, which Postgres cannot store. */
+function legible(text: string, most = MOST.text): string {
+  const plain = text.replaceAll('\0', '\u{fffd}');
+  return plain.length > most ? `${plain.slice(0, most - 1)}…` : plain;
+}

@@ -1,0 +1,89 @@
+import { z } from 'zod';
+import {
+  type Catalog,
+  type CatalogsServiceImplementation,
+  CreateCatalogRequest,
+} from '../../generated/reconciler/v1/catalogs.ts';
+import type { ServiceDeps } from '../core/ports.ts';
+import { maskPaths } from '../rpc/field-mask.ts';
+import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
+import { Checks, required } from '../rpc/violations.ts';
+import { checkEtag } from '../store/database/errors.ts';
+import { answeredBefore, rememberAnswer, requestHash } from '../store/database/idempotency.ts';
+import * as store from '../store/namespaces/catalogs.ts';
+
+const MASK = ['display_name', 'description', 'properties'] as const;
+const tokens = new PageTokens('ListCatalogs', z.object({ name: z.string() }));
+
+/** The service Catalogs. */
+export function createCatalogsService({ db }: ServiceDeps): CatalogsServiceImplementation {
+  return {
+    async createCatalog(request) {
+      const catalog = required(request.catalog, 'catalog');
+      checkCatalog(catalog, MASK);
+      const hash = requestHash(CreateCatalogRequest.encode(request).finish());
+      return db.transaction().execute(async (trx) => {
+        const first = await answeredBefore(trx, 'CreateCatalog', request.idempotencyKey, hash);
+        if (first !== undefined) return store.getCatalog(trx, first);
+        const made = await store.insertCatalog(trx, catalog);
+        await rememberAnswer(trx, 'CreateCatalog', request.idempotencyKey, hash, made.catalogId);
+        return made;
+      });
+    },
+
+    async getCatalog(request) {
+      const checks = new Checks();
+      checks.id(request.catalogId, 'catalog_id');
+      checks.done();
+      return store.getCatalog(db, request.catalogId);
+    },
+
+    async listCatalogs(request) {
+      const size = pageSize(request.pageSize);
+      const after = tokens.decode(request.pageToken, null);
+      const { items, last } = page(await store.listCatalogs(db, size + 1, after?.name), size);
+      return { catalogs: items, nextPageToken: last ? tokens.encode({ name: last.displayName }, null) : '' };
+    },
+
+    async updateCatalog(request) {
+      const catalog = required(request.catalog, 'catalog');
+      const paths = maskPaths(request.updateMask, MASK);
+      const checks = new Checks();
+      checks.id(catalog.catalogId, 'catalog.catalog_id');
+      checks.done();
+      checkCatalog(catalog, paths);
+      return db.transaction().execute(async (trx) => {
+        const stored = await store.getCatalog(trx, catalog.catalogId);
+        checkEtag('catalog', stored.catalogId, catalog.etag, stored.etag);
+        const changed = { ...stored };
+        if (paths.includes('display_name')) changed.displayName = catalog.displayName;
+        if (paths.includes('description')) changed.description = catalog.description;
+        if (paths.includes('properties')) changed.properties = catalog.properties;
+        return store.updateCatalog(trx, changed);
+      });
+    },
+
+    async deleteCatalog(request) {
+      const checks = new Checks();
+      checks.id(request.catalogId, 'catalog_id');
+      checks.done();
+      await db.transaction().execute(async (trx) => {
+        const stored = await store.getCatalog(trx, request.catalogId);
+        checkEtag('catalog', stored.catalogId, request.etag, stored.etag);
+        await store.deleteCatalog(trx, stored);
+      });
+      return {};
+    },
+  };
+}
+
+/** The longest display name of a catalog. */
+export const MAX_CATALOG_NAME = 255;
+
+function checkCatalog(catalog: Catalog, fields: readonly (typeof MASK)[number][]): void {
+  const checks = new Checks();
+  if (fields.includes('display_name')) checks.name(catalog.displayName, 'catalog.display_name', MAX_CATALOG_NAME);
+  if (fields.includes('description')) checks.text(catalog.description, 'catalog.description');
+  if (fields.includes('properties')) checks.map(catalog.properties, 'catalog.properties');
+  checks.done();
+}

@@ -1,0 +1,92 @@
+import { z } from 'zod';
+import {
+  CreateNamespaceRequest,
+  type Namespace,
+  type NamespacesServiceImplementation,
+} from '../../generated/reconciler/v1/namespaces.ts';
+import type { ServiceDeps } from '../core/ports.ts';
+import { maskPaths } from '../rpc/field-mask.ts';
+import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
+import { Checks, required } from '../rpc/violations.ts';
+import { checkEtag } from '../store/database/errors.ts';
+import { answeredBefore, rememberAnswer, requestHash } from '../store/database/idempotency.ts';
+import { getCatalog } from '../store/namespaces/catalogs.ts';
+import * as store from '../store/namespaces/namespaces.ts';
+
+const MASK = ['description', 'properties'] as const;
+const tokens = new PageTokens('ListNamespaces', z.object({ path: z.array(z.string()) }));
+
+/** The service Namespaces. */
+export function createNamespacesService({ db }: ServiceDeps): NamespacesServiceImplementation {
+  return {
+    async createNamespace(request) {
+      const namespace = required(request.namespace, 'namespace');
+      const checks = new Checks();
+      checks.id(namespace.catalogId, 'namespace.catalog_id');
+      checks.path(namespace.path, 'namespace.path');
+      checkFields(checks, namespace, MASK);
+      const hash = requestHash(CreateNamespaceRequest.encode(request).finish());
+      return db.transaction().execute(async (trx) => {
+        const first = await answeredBefore(trx, 'CreateNamespace', request.idempotencyKey, hash);
+        if (first !== undefined) return store.getNamespace(trx, first);
+        const made = await store.insertNamespace(trx, namespace);
+        await rememberAnswer(trx, 'CreateNamespace', request.idempotencyKey, hash, made.namespaceId);
+        return made;
+      });
+    },
+
+    async getNamespace(request) {
+      checkId(request.namespaceId, 'namespace_id');
+      return store.getNamespace(db, request.namespaceId);
+    },
+
+    async listNamespaces(request) {
+      checkId(request.catalogId, 'catalog_id');
+      const size = pageSize(request.pageSize);
+      const filter = [request.catalogId, request.parentPath];
+      const after = tokens.decode(request.pageToken, filter);
+      await getCatalog(db, request.catalogId);
+      const rows = await store.listNamespaces(db, request.catalogId, request.parentPath, size + 1, after?.path);
+      const { items, last } = page(rows, size);
+      return { namespaces: items, nextPageToken: last ? tokens.encode({ path: last.path }, filter) : '' };
+    },
+
+    async updateNamespace(request) {
+      const namespace = required(request.namespace, 'namespace');
+      const paths = maskPaths(request.updateMask, MASK);
+      const checks = new Checks();
+      checks.id(namespace.namespaceId, 'namespace.namespace_id');
+      checkFields(checks, namespace, paths);
+      return db.transaction().execute(async (trx) => {
+        const stored = await store.getNamespace(trx, namespace.namespaceId);
+        checkEtag('namespace', stored.namespaceId, namespace.etag, stored.etag);
+        const changed = { ...stored };
+        if (paths.includes('description')) changed.description = namespace.description;
+        if (paths.includes('properties')) changed.properties = namespace.properties;
+        return store.updateNamespace(trx, changed);
+      });
+    },
+
+    async deleteNamespace(request) {
+      checkId(request.namespaceId, 'namespace_id');
+      await db.transaction().execute(async (trx) => {
+        const stored = await store.getNamespace(trx, request.namespaceId);
+        checkEtag('namespace', stored.namespaceId, request.etag, stored.etag);
+        await store.deleteNamespace(trx, stored);
+      });
+      return {};
+    },
+  };
+}
+
+function checkId(id: string, field: string): void {
+  const checks = new Checks();
+  checks.id(id, field);
+  checks.done();
+}
+
+function checkFields(checks: Checks, namespace: Namespace, fields: readonly (typeof MASK)[number][]): void {
+  if (fields.includes('description')) checks.text(namespace.description, 'namespace.description');
+  if (fields.includes('properties')) checks.map(namespace.properties, 'namespace.properties');
+  checks.done();
+}

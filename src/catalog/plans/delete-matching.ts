@@ -1,0 +1,69 @@
+import type { DataFile, FileColumnStats } from '../../generated/reconciler/v1/statistics.ts';
+import { compareBounds } from '../../stats/bounds.ts';
+import type { LeafColumn } from '../../stats/leaf-columns.ts';
+import { type CandidateDeletes, type PlannedFile, partitionOf } from '../store/files/delete-index.ts';
+import type { LiveFile } from '../store/files/live-files.ts';
+
+/**
+ * The delete files that a reader must apply to a data file: Iceberg spec, "Scan Planning", as Iceberg Java does it
+ * (DeleteFileIndex.forDataFile), which also leaves out equality deletes that cannot match by their statistics.
+ *
+ * @param decode gives a delete file's message
+ * @param find a column of the snapshot's schemas
+ */
+export function deletesFor(
+  data: PlannedFile,
+  candidates: CandidateDeletes,
+  decode: (live: LiveFile) => DataFile,
+  find: (id: number) => LeafColumn | undefined,
+): LiveFile[] {
+  const sequence = data.live.sequenceNumber;
+  const partition = partitionOf(data.live);
+  const equality = [...candidates.global, ...(candidates.equality.get(partition) ?? [])].filter(
+    // Strictly newer: an equality delete does not delete what was written with it.
+    (live) => live.sequenceNumber > sequence && mayMatch(data.file, decode(live), find),
+  );
+  const isNewEnough = (live: LiveFile) => live.sequenceNumber >= sequence;
+  const vectors = (candidates.vectors.get(data.file.filePath) ?? []).filter(isNewEnough);
+  // A vector holds the position deletes that were there before it.
+  if (vectors.length > 0) return [...equality, ...vectors];
+  const inPartition = (candidates.position.get(partition) ?? []).filter(isNewEnough);
+  const forFile = (candidates.byPath.get(data.file.filePath) ?? []).filter(isNewEnough);
+  return [...equality, ...inPartition, ...forFile];
+}
+
+/** Whether an equality delete file may hold a row of the data file, by null counts and bounds of the columns it compares. */
+function mayMatch(data: DataFile, del: DataFile, find: (id: number) => LeafColumn | undefined): boolean {
+  return del.equalityIds.every((id) => {
+    const column = find(id);
+    // No primitive column, or one that no schema has any more: nothing can be said.
+    if (!column) return true;
+    const [ofData, ofDelete] = [statsOf(data, id), statsOf(del, id)];
+    if (mayHoldNull(ofData, column) && mayHoldNull(ofDelete, column)) return true;
+    if (onlyNulls(ofData, column) && noNulls(ofDelete, column)) return false;
+    if (onlyNulls(ofDelete, column) && noNulls(ofData, column)) return false;
+    return mayOverlap(ofData, ofDelete, column.type);
+  });
+}
+
+function statsOf(file: DataFile, id: number): FileColumnStats | undefined {
+  return file.columns.find((column) => column.columnId === id);
+}
+
+function mayHoldNull(stats: FileColumnStats | undefined, column: LeafColumn): boolean {
+  return !column.required && (stats?.nullCount === undefined || stats.nullCount > 0n);
+}
+
+function noNulls(stats: FileColumnStats | undefined, column: LeafColumn): boolean {
+  return column.required || (stats?.nullCount !== undefined && stats.nullCount <= 0n);
+}
+
+function onlyNulls(stats: FileColumnStats | undefined, column: LeafColumn): boolean {
+  if (column.required || stats?.nullCount === undefined || stats.valueCount === undefined) return false;
+  return stats.nullCount === stats.valueCount;
+}
+
+function mayOverlap(a: FileColumnStats | undefined, b: FileColumnStats | undefined, type: string): boolean {
+  if (!a?.lowerBound || !a.upperBound || !b?.lowerBound || !b.upperBound) return true;
+  return compareBounds(type, a.lowerBound, b.upperBound) <= 0 && compareBounds(type, b.lowerBound, a.upperBound) <= 0;
+}

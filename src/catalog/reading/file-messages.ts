@@ -1,0 +1,70 @@
+import { DataFile, type FileColumnStats } from '../../generated/reconciler/v1/statistics.ts';
+import { boundText } from '../../stats/bounds.ts';
+import { selectColumns } from '../../stats/leaf-columns.ts';
+import { invalid } from '../rpc/violations.ts';
+import type { LiveFile } from '../store/files/live-files.ts';
+import type { SnapshotPlaces } from '../store/files/snapshot-ids.ts';
+import type { SnapshotSchemas } from '../store/tables/table-schemas.ts';
+
+/**
+ * The ids that column selectors stand for; undefined for all columns.
+ *
+ * @throws InvalidRequest for a selector that fits nothing
+ */
+export function selectedIds(schemas: SnapshotSchemas, selectors: readonly string[]): Set<number> | undefined {
+  if (selectors.length === 0) return undefined;
+  if (schemas.own === undefined) throw invalid('columns', 'cannot be looked up: the table has no schema');
+  try {
+    return new Set(selectColumns(schemas.own, selectors).map((column) => column.id));
+  } catch (error) {
+    throw invalid('columns', (error as Error).message);
+  }
+}
+
+/** Turns stored files into messages: names, types and texts come from the snapshot's schemas. */
+export class FileMessages {
+  readonly #schemas: SnapshotSchemas;
+  readonly #ids: Set<number> | undefined;
+  readonly #places: SnapshotPlaces;
+
+  constructor(schemas: SnapshotSchemas, ids: Set<number> | undefined, places: SnapshotPlaces) {
+    this.#schemas = schemas;
+    this.#ids = ids;
+    this.#places = places;
+  }
+
+  /**
+   * @param live `places` must have been asked for it
+   * @param file the decoded body, if the caller has it
+   */
+  message(live: LiveFile, file = DataFile.decode(live.body)): DataFile {
+    const addedBy = live.addedSnapshotId ?? this.#places.idAt(live.chain, live.cameOrd);
+    return {
+      ...file,
+      columns: this.#columns(file),
+      partition: file.partition.map((value) => ({
+        ...value,
+        text: value.value === undefined ? undefined : boundText(value.type, value.value),
+      })),
+      sequenceNumber: BigInt(live.sequenceNumber),
+      fileSequenceNumber: BigInt(live.fileSequenceNumber),
+      addedSnapshotId: addedBy === undefined ? undefined : BigInt(addedBy),
+    };
+  }
+
+  #columns(file: DataFile): FileColumnStats[] {
+    const ids = this.#ids;
+    const columns = ids ? file.columns.filter((column) => ids.has(column.columnId)) : file.columns;
+    return columns.map((column) => {
+      const known = this.#schemas.find(column.columnId);
+      const type = known?.type ?? column.logicalType;
+      return {
+        ...column,
+        columnName: known?.name ?? column.columnName,
+        logicalType: type,
+        min: column.lowerBound && type ? boundText(type, column.lowerBound) : undefined,
+        max: column.upperBound && type ? boundText(type, column.upperBound) : undefined,
+      };
+    });
+  }
+}

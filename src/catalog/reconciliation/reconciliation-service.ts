@@ -1,0 +1,274 @@
+import { z } from 'zod';
+import { JOB_COUNTERS } from '../../contract/progress-message.ts';
+import { CodedError } from '../../errors.ts';
+import { DestinationTarget } from '../../generated/reconciler/v1/connectors.ts';
+import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
+import type {
+  ReconciliationServiceImplementation,
+  RecordJobRequest,
+} from '../../generated/reconciler/v1/reconciliation.ts';
+import { TableFormat } from '../../generated/reconciler/v1/tables.ts';
+import { refuseDeleting } from '../connectors/delete-connector.ts';
+import { createRequestCapCalls } from '../connectors/rate-limit.ts';
+import type { ServiceDeps } from '../core/ports.ts';
+import { createJobStatus } from '../jobs/job-status.ts';
+import { legibleChange, legibleRecord } from '../jobs/sanitize-record.ts';
+import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
+import { Checks, invalid, required } from '../rpc/violations.ts';
+import { countBound, listBound, lookupBound } from '../store/bindings/bound-names.ts';
+import { ensureTable, markTablesMissing } from '../store/bindings/bound-tables.ts';
+import { ensureCatalog, ensureNamespace } from '../store/bindings/destination.ts';
+import { dueAlert } from '../store/connectors/alerts.ts';
+import { getConnector, setRunningJob, updateConnector } from '../store/connectors/connectors.ts';
+import { transaction } from '../store/database/transaction.ts';
+import { putChanges } from '../store/jobs/job-changes.ts';
+import { findJob, getJob, hasEnded, putFailures, putJob } from '../store/jobs/jobs.ts';
+import { getNamespace } from '../store/namespaces/namespaces.ts';
+import { checkSchema } from '../validation/table-checks.ts';
+import { ago, createDropCalls } from './drop-rpcs.ts';
+import { createUpstreamViewCalls } from './view-rpcs.ts';
+
+const boundTokens = new PageTokens('ListBoundTables', z.object({ pathKey: z.string(), name: z.string() }));
+const MOST = 1000;
+
+/** The service Reconciliation: what only workers call. */
+export function createReconciliationService(deps: ServiceDeps): ReconciliationServiceImplementation {
+  const { db, purge } = deps;
+  const { settled } = createJobStatus(deps, () => false);
+  return {
+    ...createUpstreamViewCalls(deps),
+    ...createRequestCapCalls(deps),
+    ...createDropCalls(deps),
+
+    async claimConnector(request) {
+      checkIds({ connector_id: request.connectorId, job_id: request.jobId });
+      // Its record ends before the one that takes its place: so alerts come in the order of jobs. One without a record has nothing to end.
+      if (request.deadHolderJobId !== '') await settled(request.deadHolderJobId).catch(() => undefined);
+      return db.transaction().execute(async (trx) => {
+        const connector = await getConnector(trx, request.connectorId);
+        const { runningJobId: holder } = connector;
+        if (holder === request.jobId) return { holderJobId: holder };
+        refuseDeleting(connector);
+        if (holder !== '' && holder !== request.deadHolderJobId) return { holderJobId: holder };
+        await setRunningJob(trx, request.connectorId, request.jobId);
+        return { holderJobId: request.jobId };
+      });
+    },
+
+    async releaseConnector(request) {
+      checkIds({ connector_id: request.connectorId, job_id: request.jobId });
+      await db
+        .updateTable('connectors')
+        .set({ running_job_id: '' })
+        .where('connector_id', '=', request.connectorId)
+        .where('running_job_id', '=', request.jobId)
+        .execute();
+      return {};
+    },
+
+    async recordJob(given) {
+      const request = legibleRecord(given);
+      const job = required(request.job, 'job');
+      checkRecord(job, request);
+      const { before, stored } = await db.transaction().execute(async (trx) => {
+        const before = await findJob(trx, job.jobId);
+        const stored = await putJob(trx, job);
+        await putFailures(trx, job.jobId, request.failures);
+        return { before, stored };
+      });
+      deps.observeJob(before, stored, request.failures);
+      return stored;
+    },
+
+    async takeAlert({ jobId }) {
+      checkIds({ job_id: jobId });
+      const alert = await db.transaction().execute(async (trx) => {
+        const job = await getJob(trx, jobId);
+        if (!hasEnded(job.state)) throw invalid('job_id', 'is of a job that has not ended');
+        return dueAlert(trx, job);
+      });
+      return { type: alert?.type ?? '', failedJobId: alert?.failedJobId ?? '' };
+    },
+
+    async recordJobChanges({ jobId, changes }) {
+      const checks = new Checks();
+      checks.id(jobId, 'job_id');
+      checks.that(changes.length <= MOST, 'changes', `has ${changes.length} entries, at most ${MOST} are allowed`);
+      checks.done();
+      await db.transaction().execute(async (trx) => {
+        await putChanges(trx, await getJob(trx, jobId), changes.map(legibleChange));
+      });
+      return {};
+    },
+
+    async ensureDestination(request) {
+      const checks = new Checks();
+      checks.id(request.connectorId, 'connector_id');
+      checks.path(request.namespacePath, 'namespace_path', { min: 0 });
+      checks.path(request.destination?.namespacePath ?? [], 'destination.namespace_path', { min: 0 });
+      const catalogName = request.destination?.catalogName ?? '';
+      if (catalogName !== '') checks.name(catalogName, 'destination.catalog_name', 255);
+      checks.done();
+      return transaction(db, request.dryRun, async (trx) => {
+        const connector = await getConnector(trx, request.connectorId);
+        const destination = request.destination ?? connector.destination ?? DestinationTarget.create();
+        const { catalog, catalogMade } = await ensureCatalog(trx, destination, connector);
+        const sourcePath = request.namespacePath;
+        const { namespace, namespaceMade } = await ensureNamespace(trx, destination, catalog, connector, sourcePath);
+        return {
+          catalogId: catalog.catalogId,
+          namespaceId: namespace?.namespaceId ?? '',
+          namespacePath: namespace?.path ?? [],
+          catalogMade,
+          namespaceMade,
+        };
+      });
+    },
+
+    async lookupUpstreamTables(request) {
+      const checks = new Checks();
+      checks.id(request.connectorId, 'connector_id');
+      checks.that(
+        request.tables.length <= MOST,
+        'tables',
+        `has ${request.tables.length} entries, at most ${MOST} are allowed`,
+      );
+      checks.done();
+      await getConnector(db, request.connectorId);
+      const known = await lookupBound(db, 'tables', request.connectorId, request.tables);
+      return { tables: known.map(({ id, number, ...table }) => ({ tableId: id, number: BigInt(number), ...table })) };
+    },
+
+    async ensureTable(request) {
+      const upstream = required(request.upstream, 'upstream');
+      const checks = new Checks();
+      checks.id(request.connectorId, 'connector_id');
+      checks.path(upstream.namespacePath, 'upstream.namespace_path', { min: 0 });
+      checks.name(upstream.name, 'upstream.name');
+      checks.text(request.uuid, 'uuid', { max: 1024 });
+      checks.id(request.namespaceId, 'namespace_id');
+      checks.name(request.name, 'name');
+      checks.that(request.format !== TableFormat.TABLE_FORMAT_UNSPECIFIED, 'format', 'is required: ICEBERG or DELTA');
+      checks.text(request.location, 'location', { max: 8192 });
+      for (const [index, schema] of request.schemas.entries()) checkSchema(checks, schema, `schemas[${index}]`);
+      checks.done();
+      const ensured = await transaction(db, request.dryRun, async (trx) => {
+        const connector = await getConnector(trx, request.connectorId);
+        const namespace = await getNamespace(trx, request.namespaceId);
+        return ensureTable(trx, request, upstream, connector, namespace);
+      });
+      if (ensured.emptied && !request.dryRun) purge();
+      return ensured;
+    },
+
+    async listBoundTables(request) {
+      const checks = new Checks();
+      checks.id(request.connectorId, 'connector_id');
+      checks.done();
+      const size = pageSize(request.pageSize);
+      const { connectorId, namespacePath, missingForSeconds: missingFor } = request;
+      const filter = [connectorId, namespacePath, String(missingFor)];
+      const after = boundTokens.decode(request.pageToken, filter);
+      await getConnector(db, connectorId);
+      const rows = await listBound(db, 'tables', connectorId, namespacePath, size + 1, after, ago(missingFor));
+      const { items, last } = page(rows, size);
+      const cursor = last && { pathKey: last.pathKey, name: last.upstream.name };
+      return {
+        tables: items.map(({ id, upstream, number }) => ({ tableId: id, upstream, number: BigInt(number) })),
+        nextPageToken: cursor ? boundTokens.encode(cursor, filter) : '',
+      };
+    },
+
+    async countBoundTables({ connectorId, namespacePath }) {
+      checkIds({ connector_id: connectorId });
+      await getConnector(db, connectorId);
+      const { count, numberSum } = await countBound(db, connectorId, namespacePath);
+      return { count: BigInt(count), numberSum: BigInt(numberSum) };
+    },
+
+    async markTablesMissing(request) {
+      const checks = new Checks();
+      checks.id(request.connectorId, 'connector_id');
+      const count = request.tableIds.length;
+      checks.that(count <= MOST, 'table_ids', `has ${count} entries, at most ${MOST} are allowed`);
+      checks.done();
+      const marked = await db.transaction().execute(async (trx) => {
+        await getConnector(trx, request.connectorId);
+        return markTablesMissing(trx, request.connectorId, request.tableIds);
+      });
+      return { marked: BigInt(marked) };
+    },
+
+    async bindDestination(request) {
+      const resolved = required(request.destination, 'destination');
+      const checks = new Checks();
+      checks.id(request.connectorId, 'connector_id');
+      checks.done();
+      return db.transaction().execute(async (trx) => {
+        const connector = await getConnector(trx, request.connectorId);
+        const bound = bindTo(connector.destination ?? DestinationTarget.create(), resolved, connector.displayName);
+        return bound ? updateConnector(trx, { ...connector, destination: bound }) : connector;
+      });
+    },
+  };
+}
+
+function checkIds(ids: Record<string, string>): void {
+  const checks = new Checks();
+  for (const [field, id] of Object.entries(ids)) checks.id(id, field);
+  checks.done();
+}
+
+function checkRecord(job: ReconcileJob, request: RecordJobRequest): void {
+  const checks = new Checks();
+  checks.id(job.jobId, 'job.job_id');
+  checks.that(job.state !== JobState.JS_UNSPECIFIED, 'job.state', 'is required');
+  for (const counter of JOB_COUNTERS) {
+    checks.count(job[counter], `job.${counter.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`);
+  }
+  checks.timestamp(job.createdAt, 'job.created_at');
+  checks.timestamp(job.startedAt, 'job.started_at');
+  checks.timestamp(job.finishedAt, 'job.finished_at');
+  checks.text(job.requestJson, 'job.request_json', { max: 2 * 1024 * 1024 });
+  const { failures } = request;
+  checks.that(failures.length <= MOST, 'failures', `has ${failures.length} entries, at most ${MOST} are allowed`);
+  for (const [index, failure] of failures.entries()) {
+    checks.text(failure.code, `failures[${index}].code`, { min: 1, max: 100 });
+    checks.timestamp(failure.failedAt, `failures[${index}].failed_at`);
+  }
+  checks.done();
+}
+
+/**
+ * The destination with what was resolved filled in; undefined where it is there already.
+ *
+ * @throws CodedError ABORTED where what is stored says something else: somebody changed it while the job ran
+ */
+function bindTo(
+  stored: DestinationTarget,
+  resolved: DestinationTarget,
+  connector: string,
+): DestinationTarget | undefined {
+  const result = { ...stored };
+  let changed = false;
+  for (const field of ['catalogId', 'catalogName', 'namespaceId', 'tableId', 'tableName'] as const) {
+    if (resolved[field] === '' || stored[field] === resolved[field]) continue;
+    if (stored[field] !== '') throw changedMeanwhile(connector, field, stored[field], resolved[field]);
+    result[field] = resolved[field];
+    changed = true;
+  }
+  const [was, now] = [JSON.stringify(stored.namespacePath), JSON.stringify(resolved.namespacePath)];
+  if (resolved.namespacePath.length > 0 && was !== now) {
+    if (stored.namespacePath.length > 0) throw changedMeanwhile(connector, 'namespacePath', was, now);
+    result.namespacePath = resolved.namespacePath;
+    changed = true;
+  }
+  return changed ? result : undefined;
+}
+
+function changedMeanwhile(connector: string, field: string, stored: string, resolved: string): CodedError {
+  return new CodedError(
+    'ABORTED',
+    `destination of connector '${connector}' was changed while the job ran: ${field} is ${stored}, the job wrote to ${resolved}; run it again`,
+  );
+}

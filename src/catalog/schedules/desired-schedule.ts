@@ -1,0 +1,28 @@
+import type { WantedSchedule } from '../../contract/schedule-control.ts';
+import { type Connector, ConnectorState, type ReconcilePolicy } from '../../generated/reconciler/v1/connectors.ts';
+import { jobIdPrefix } from '../jobs/job-id.ts';
+import { whenOf } from './schedule-text.ts';
+
+/** The schedule that a connector's policy asks for; undefined where it is to have none. */
+export function wantedSchedule(connector: Connector): WantedSchedule | undefined {
+  const { policy, state, connectorId, displayName } = connector;
+  if (policy === undefined || whenOf(policy) === '' || state === ConnectorState.CONNECTOR_STATE_DELETING) {
+    return undefined;
+  }
+  return {
+    connector: { id: connectorId, name: displayName },
+    // Names that look alike in an id, at the same time, would else be the same job.
+    jobIdPrefix: `${jobIdPrefix(displayName)}-${connectorId.slice(-6)}`,
+    intervalSeconds: Number(policy.intervalSeconds),
+    cron: policy.cron,
+    timeZone: policy.timeZone,
+    jitterSeconds: Number(policy.jitterSeconds),
+    notBefore: policy.notBefore,
+    pausedBecause: pausedBecause(policy, state),
+  };
+}
+
+function pausedBecause({ enabled }: ReconcilePolicy, state: ConnectorState): string {
+  if (state === ConnectorState.CONNECTOR_STATE_PAUSED) return 'The connector is paused.';
+  return enabled ? '' : "The connector's schedule is switched off.";
+}

@@ -1,0 +1,56 @@
+import type { CompatServiceDefinition } from 'nice-grpc';
+import { CatalogsDefinition } from '../../generated/reconciler/v1/catalogs.ts';
+import { ConnectorsDefinition } from '../../generated/reconciler/v1/connectors.ts';
+import { DirectoryDefinition } from '../../generated/reconciler/v1/directory.ts';
+import { NamespacesDefinition } from '../../generated/reconciler/v1/namespaces.ts';
+import { PlansDefinition } from '../../generated/reconciler/v1/plans.ts';
+import { ReconciliationDefinition } from '../../generated/reconciler/v1/reconciliation.ts';
+import { SnapshotsDefinition } from '../../generated/reconciler/v1/snapshots.ts';
+import { TableStatisticsDefinition } from '../../generated/reconciler/v1/statistics.ts';
+import { TablesDefinition } from '../../generated/reconciler/v1/tables.ts';
+import { ViewsDefinition } from '../../generated/reconciler/v1/views.ts';
+import { createConnectorsService } from '../connectors/connector-rpcs.ts';
+import type { ServiceDeps } from '../core/ports.ts';
+import { createCatalogsService } from '../names/catalogs-service.ts';
+import { createDirectoryService } from '../names/directory-service.ts';
+import { createNamespacesService } from '../names/namespaces-service.ts';
+import { createPlansService } from '../plans/plans-service.ts';
+import { createReconciliationService } from '../reconciliation/reconciliation-service.ts';
+import { tolerant } from '../rpc/definitions.ts';
+import { createSnapshotsService } from '../snapshots/snapshots-service.ts';
+import { createStatisticsService, statisticsDefinition } from '../statistics/statistics-service.ts';
+import { createTablesService } from '../tables/tables-service.ts';
+import { createViewsService } from '../tables/views-service.ts';
+
+/** Full names of the services, for health and reflection. */
+export const SERVICE_NAMES: readonly string[] = [
+  CatalogsDefinition,
+  ConnectorsDefinition,
+  DirectoryDefinition,
+  NamespacesDefinition,
+  PlansDefinition,
+  ReconciliationDefinition,
+  SnapshotsDefinition,
+  TableStatisticsDefinition,
+  TablesDefinition,
+  ViewsDefinition,
+].map((definition) => definition.fullName);
+
+interface Adder {
+  add(definition: CompatServiceDefinition, implementation: never): void;
+}
+
+/** Registers every service. */
+export function addServices(server: { add: unknown }, deps: ServiceDeps): void {
+  const to = server as Adder;
+  to.add(tolerant(CatalogsDefinition), createCatalogsService(deps) as never);
+  to.add(tolerant(ConnectorsDefinition), createConnectorsService(deps) as never);
+  to.add(tolerant(DirectoryDefinition), createDirectoryService(deps) as never);
+  to.add(tolerant(NamespacesDefinition), createNamespacesService(deps) as never);
+  to.add(tolerant(PlansDefinition, { complete: ['getPlan', 'streamPlan'] }), createPlansService(deps) as never);
+  to.add(tolerant(ReconciliationDefinition), createReconciliationService(deps) as never);
+  to.add(tolerant(SnapshotsDefinition), createSnapshotsService(deps) as never);
+  to.add(statisticsDefinition, createStatisticsService(deps) as never);
+  to.add(tolerant(TablesDefinition), createTablesService(deps) as never);
+  to.add(tolerant(ViewsDefinition), createViewsService(deps) as never);
+}

@@ -1,0 +1,121 @@
+import { setImmediate } from 'node:timers/promises';
+import { z } from 'zod';
+import type {
+  ColumnStats,
+  PutColumnStatsRequest,
+  PutColumnStatsResponse,
+  TableStatisticsServiceImplementation,
+} from '../../generated/reconciler/v1/statistics.ts';
+import type { ServiceDeps } from '../core/ports.ts';
+import { selectedIds } from '../reading/file-messages.ts';
+import { Undecodable } from '../rpc/definitions.ts';
+import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
+import { Checks, invalid } from '../rpc/violations.ts';
+import { getCapturedSnapshot, snapshotToRead } from '../store/snapshots/snapshots.ts';
+import { columnIds, columnMessage, putColumns, putColumnsOf } from '../store/statistics/column-messages.ts';
+import { columnState } from '../store/statistics/column-stats.ts';
+import { derivedNdv } from '../store/statistics/derived-ndv.ts';
+import { snapshotSchemas } from '../store/tables/table-schemas.ts';
+import { getTableRow } from '../store/tables/tables.ts';
+
+const tokens = new PageTokens('ListColumnStats', z.object({ snapshot: z.string(), column: z.int() }));
+
+/** The calls of TableStatistics about columns. */
+export function createColumnCalls({
+  db,
+}: ServiceDeps): Pick<TableStatisticsServiceImplementation, 'listColumnStats' | 'putColumnStats'> {
+  return {
+    async listColumnStats(request) {
+      const checks = new Checks();
+      checks.id(request.tableId, 'table_id');
+      checks.done();
+      const size = pageSize(request.pageSize);
+      const filter = [request.tableId, request.snapshotId, request.columns];
+      const after = tokens.decode(request.pageToken, filter);
+      const table = await getTableRow(db, request.tableId);
+      const row = after
+        ? await getCapturedSnapshot(db, table, after.snapshot)
+        : await snapshotToRead(db, table, request.snapshotId);
+      const schemas = await snapshotSchemas(db, table.table_num, row.schema_id, table.schema_id);
+      const selected = selectedIds(schemas, request.columns);
+      const state = await columnState(db, row, schemas);
+      const ids = columnIds(state, schemas)
+        .filter((id) => (!selected || selected.has(id)) && id > (after?.column ?? -1))
+        .slice(0, size + 1);
+      const { items, last } = page(ids, size);
+      const put = await putColumnsOf(db, row.snapshot_num, items);
+      const unput = items.filter((id) => put.get(id)?.ndv === undefined);
+      const ndv = await derivedNdv(db, row, schemas, unput);
+      return {
+        columns: items.map((id) => columnMessage(id, state, schemas, put.get(id), ndv.get(id))),
+        nextPageToken: last === undefined ? '' : tokens.encode({ snapshot: row.snapshot_id, column: last }, filter),
+      };
+    },
+
+    async putColumnStats(requests, { signal }) {
+      let target: { snapshotNum: number; key: string } | undefined;
+      let count = 0;
+      for await (const request of requests) {
+        if (request instanceof Undecodable) throw invalid('request', `is malformed: ${request.reason}`);
+        const { request: one } = request;
+        if (one?.$case === 'header') {
+          if (target) throw invalid('header', 'came a second time: one stream is for one snapshot');
+          target = await open(one.value);
+          if (target.key === '') return put(0);
+        } else if (one?.$case === 'column') {
+          if (!target) throw invalid('header', 'is required before column');
+          const { snapshotNum } = target;
+          checkColumn(one.value);
+          await db.transaction().execute((trx) => putColumns(trx, snapshotNum, [one.value]));
+          count += 1;
+        } else {
+          throw invalid('request', 'is required: a header or a column');
+        }
+      }
+      if (!target) throw invalid('header', 'is required');
+      // A stream that its client gives up looks like one that has ended: its key must not stand for all of it.
+      await setImmediate();
+      signal.throwIfAborted();
+      await db
+        .updateTable('snapshots')
+        .set({ put_columns_key: target.key })
+        .where('snapshot_num', '=', target.snapshotNum)
+        .execute();
+      return put(count);
+    },
+  };
+
+  /** `key` is empty where a stream with it has been taken: there is nothing to do. */
+  async function open(header: Extract<NonNullable<PutColumnStatsRequest['request']>, { $case: 'header' }>['value']) {
+    const checks = new Checks();
+    checks.id(header.tableId, 'header.table_id');
+    checks.text(header.idempotencyKey, 'header.idempotency_key', { min: 1, max: 512 });
+    checks.done();
+    const table = await getTableRow(db, header.tableId);
+    const row = await getCapturedSnapshot(db, table, header.snapshotId);
+    const done = row.put_columns_key === header.idempotencyKey;
+    return { snapshotNum: row.snapshot_num, key: done ? '' : header.idempotencyKey };
+  }
+}
+
+function put(count: number): PutColumnStatsResponse {
+  return { columnsPut: BigInt(count) };
+}
+
+function checkColumn(column: ColumnStats): void {
+  const checks = new Checks();
+  checks.that(column.columnId > 0, 'column.column_id', 'is required');
+  for (const field of ['valueCount', 'nullCount', 'nanCount', 'sizeInBytes'] as const) {
+    const value = column[field];
+    if (value !== undefined) checks.count(value, `column.${field.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`)}`);
+  }
+  const { ndv } = column;
+  if (ndv?.exact !== undefined) checks.count(ndv.exact, 'column.ndv.exact');
+  if (ndv?.estimate !== undefined) checks.that(ndv.estimate >= 0, 'column.ndv.estimate', 'is not a number from 0');
+  if (ndv?.relativeError !== undefined)
+    checks.that(ndv.relativeError >= 0, 'column.ndv.relative_error', 'is not a number from 0');
+  for (const [index, sketch] of (ndv?.sketches ?? []).entries()) {
+    checks.text(sketch.type, `column.ndv.sketches[${index}].type`, { min: 1, max: 200 });
+  }
+  checks.done();
+}

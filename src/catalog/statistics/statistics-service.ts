@@ -1,0 +1,85 @@
+import {
+  TableStatisticsDefinition,
+  type TableStatisticsServiceImplementation,
+  type TableStats,
+} from '../../generated/reconciler/v1/statistics.ts';
+import type { ServiceDeps } from '../core/ports.ts';
+import { putFileColumnStats } from '../ingest/put-file-stats-rpc.ts';
+import { tolerant } from '../rpc/definitions.ts';
+import { Checks } from '../rpc/violations.ts';
+import { deleteFileCount } from '../store/files/expected-counts.ts';
+import { liveRowCount } from '../store/files/live-rows.ts';
+import { totalsFromText } from '../store/files/totals.ts';
+import { getCapturedSnapshot, type StoredSnapshot, snapshotToRead } from '../store/snapshots/snapshots.ts';
+import { getTableRow } from '../store/tables/tables.ts';
+import { createColumnCalls } from './column-rpcs.ts';
+import { createFileCalls } from './file-rpcs.ts';
+import { createNdvCalls } from './ndv-rpcs.ts';
+
+/** The service's definition, with PutFileColumnStats requests left as bytes (see put-files-request.ts). */
+export const statisticsDefinition = (() => {
+  const definition = tolerant(TableStatisticsDefinition, {
+    complete: ['listFileColumnStats', 'streamFileColumnStats'],
+  });
+  const put = definition.methods.putFileColumnStats;
+  const requestType = { ...put.requestType, decode: (bytes: Uint8Array) => bytes as never };
+  return { ...definition, methods: { ...definition.methods, putFileColumnStats: { ...put, requestType } } };
+})();
+
+/** The service TableStatistics. */
+export function createStatisticsService(deps: ServiceDeps): TableStatisticsServiceImplementation {
+  const { db } = deps;
+  return {
+    ...createColumnCalls(deps),
+    ...createFileCalls(deps),
+    ...createNdvCalls(deps),
+
+    async getTableStats(request) {
+      const checks = new Checks();
+      checks.id(request.tableId, 'table_id');
+      checks.done();
+      const table = await getTableRow(db, request.tableId);
+      return tableStats(request.tableId, await snapshotToRead(db, table, request.snapshotId));
+    },
+
+    async putTableStats(request) {
+      const checks = new Checks();
+      checks.id(request.tableId, 'table_id');
+      if (checks.that(request.ndv !== undefined, 'ndv', 'is required')) checks.count(request.ndv as bigint, 'ndv');
+      checks.done();
+      const row = await db.transaction().execute(async (trx) => {
+        const table = await getTableRow(trx, request.tableId);
+        const stored = await getCapturedSnapshot(trx, table, request.snapshotId);
+        const ndv = String(request.ndv);
+        await trx.updateTable('snapshots').set({ ndv }).where('snapshot_num', '=', stored.snapshot_num).execute();
+        return { ...stored, ndv };
+      });
+      return tableStats(request.tableId, row);
+    },
+
+    putFileColumnStats: (requests) => putFileColumnStats(deps, requests as unknown as AsyncIterable<Uint8Array>),
+  };
+
+  async function tableStats(tableId: string, row: StoredSnapshot): Promise<TableStats> {
+    const totals = totalsFromText(row.totals as string);
+    const [data, position, equality, vectors] = [totals[1], totals[2], totals[3], totals[4]];
+    return {
+      tableId,
+      snapshotId: BigInt(row.snapshot_id),
+      rowCount: data.records,
+      liveRowCount: await liveRowCount(db, row),
+      dataFileCount: data.files,
+      deleteFileCount: deleteFileCount(totals),
+      totalSizeBytes: data.bytes + position.bytes + equality.bytes + vectors.bytes,
+      dataSizeBytes: data.bytes,
+      positionDeleteFileCount: position.files,
+      positionDeleteRecordCount: position.records,
+      deletionVectorCount: vectors.files,
+      deletionVectorRecordCount: vectors.records,
+      equalityDeleteFileCount: equality.files,
+      equalityDeleteRecordCount: equality.records,
+      ndv: row.ndv === null ? undefined : BigInt(row.ndv),
+      fetchedAt: new Date(row.fetched_at),
+    };
+  }
+}

@@ -1,0 +1,85 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Kysely } from 'kysely';
+import type { Logger } from 'pino';
+import type { Schema } from '../database/schema.ts';
+import { clearDropped, nextToClear } from './reclaim-dropped.ts';
+
+type Db = Kysely<Schema>;
+
+/** Files a transaction: some milliseconds, between which other calls go on. */
+const STEP = 1000;
+
+/**
+ * Removes contents of tables that were deleted or made anew, and what only dropped snapshots held, in small transactions, whenever it is kicked; what a stopped
+ * service left is found at the first kick.
+ */
+export function createPurge(db: Db, logger: Logger) {
+  let running: Promise<void> | undefined;
+  let again = false;
+  let stopped = false;
+
+  async function run(): Promise<void> {
+    do {
+      again = false;
+      for (let next = await nextDropped(db); next !== undefined && !stopped; next = await nextDropped(db)) {
+        while (!stopped && (await db.transaction().execute((trx) => removeSome(trx, next as number))))
+          await setImmediate();
+      }
+      for (let place = await nextToClear(db); place !== undefined && !stopped; place = await nextToClear(db)) {
+        await clearDropped(db, place, () => stopped);
+      }
+    } while (again && !stopped);
+  }
+
+  return {
+    kick(): void {
+      again = true;
+      running ??= run()
+        .catch((err) => logger.error({ err }, 'contents of deleted tables and dropped snapshots could not be removed'))
+        .finally(() => {
+          running = undefined;
+        });
+    },
+    async stop(): Promise<void> {
+      stopped = true;
+      await running;
+    },
+  };
+}
+
+async function nextDropped(db: Db): Promise<number | undefined> {
+  const row = await db
+    .selectFrom('table_contents')
+    .select('table_num')
+    .where('dropped', '=', 1)
+    .limit(1)
+    .executeTakeFirst();
+  return row?.table_num;
+}
+
+/** @returns false when all is gone */
+async function removeSome(db: Db, tableNum: number): Promise<boolean> {
+  const files = await db.selectFrom('files').select('file_num').where('table_num', '=', tableNum).limit(STEP).execute();
+  if (files.length > 0) {
+    const nums = files.map((file) => file.file_num);
+    await db.deleteFrom('memberships').where('file_num', 'in', nums).execute();
+    await db.deleteFrom('departures').where('file_num', 'in', nums).execute();
+    await db.deleteFrom('file_sketches').where('file_num', 'in', nums).execute();
+    await db.deleteFrom('files').where('file_num', 'in', nums).execute();
+    return true;
+  }
+  const ofTable = db.selectFrom('snapshots').select('snapshot_num').where('table_num', '=', tableNum);
+  await db.deleteFrom('put_columns').where('snapshot_num', 'in', ofTable).execute();
+  for (const name of [
+    'column_states',
+    'derived_ndv',
+    'snapshots',
+    'dropped_places',
+    'chains',
+    'table_schemas',
+    'table_contents',
+  ] as const) {
+    await db.deleteFrom(name).where('table_num', '=', tableNum).execute();
+  }
+  return false;
+}

@@ -1,0 +1,188 @@
+import { setImmediate } from 'node:timers/promises';
+import { type Kysely, sql } from 'kysely';
+import { FILE_KINDS } from '../database/file-kind.ts';
+import type { Schema } from '../database/schema.ts';
+import { type Place, removeChain, STAYS } from '../lineage/lineage.ts';
+import { deleteOrphans } from './delete-memberships.ts';
+
+type Db = Kysely<Schema>;
+
+/** Rows a transaction: some milliseconds, between which other calls go on. */
+const STEP = 2000;
+
+/** A place whose snapshot was dropped, with what it held not seen to yet. */
+export async function nextToClear(db: Db): Promise<Place | undefined> {
+  const row = await db
+    .selectFrom('dropped_places')
+    .select(['chain_num', 'ord'])
+    .where('cleared', '=', 0)
+    .limit(1)
+    .executeTakeFirst();
+  return row && { chain: row.chain_num, ord: row.ord };
+}
+
+/**
+ * Removes the files that were live in a dropped snapshot alone: those that came behind the place in use before it, and went by the one in
+ * use after it. A place is in use while a snapshot is there or another chain forks off it. Cut off in between, it can be run again.
+ */
+export async function clearDropped(db: Db, place: Place, stopped: () => boolean): Promise<void> {
+  const around = await placesAround(db, place);
+  if (!around.inUse) {
+    for await (const members of liveHereAlone(db, place, around)) {
+      await db.transaction().execute((trx) => remove(trx, place.chain, members));
+      if (stopped()) return;
+      await setImmediate();
+    }
+  }
+  await db.transaction().execute(async (trx) => {
+    await trx
+      .updateTable('dropped_places')
+      .set({ cleared: 1 })
+      .where('chain_num', '=', place.chain)
+      .where('ord', '=', place.ord)
+      .execute();
+    await forgetPlaces(trx, place.chain, [place.ord]);
+    await removeEmptyChain(trx, place.chain);
+  });
+}
+
+interface Around {
+  /** A chain forks off the place itself. */
+  inUse: boolean;
+  /** The places in use next to it in its chain; 0 and STAYS where there is none. */
+  before: number;
+  after: number;
+}
+
+async function placesAround(db: Db, { chain, ord }: Place): Promise<Around> {
+  const snapshotAt = (side: '<' | '>') =>
+    db
+      .selectFrom('snapshots')
+      .select('ord')
+      .where('chain_num', '=', chain)
+      .where('ord', side, ord)
+      .orderBy('ord', side === '<' ? 'desc' : 'asc')
+      .limit(1)
+      .executeTakeFirst();
+  const forks = (await forksOf(db, chain)).map((fork) => fork.parent_ord ?? 0);
+  return {
+    inUse: forks.includes(ord),
+    before: Math.max(0, (await snapshotAt('<'))?.ord ?? 0, ...forks.filter((at) => at < ord)),
+    after: Math.min(STAYS, (await snapshotAt('>'))?.ord ?? STAYS, ...forks.filter((at) => at > ord)),
+  };
+}
+
+/** Chains that fork off a chain: few, as forks are. */
+function forksOf(db: Db, chain: number) {
+  return db
+    .selectFrom('chains')
+    .select(['chain_num', 'parent_ord'])
+    .where('table_num', '=', (eb) =>
+      eb.selectFrom('chains as own').select('own.table_num').where('own.chain_num', '=', chain),
+    )
+    .where('parent_chain_num', '=', chain)
+    .execute();
+}
+
+/** A coming of a file. */
+interface Member {
+  came_ord: number;
+  went_ord: number;
+  file_num: number;
+}
+
+/** Those that are live in the place alone, in steps; each step is removed before the next is asked for. */
+async function* liveHereAlone(db: Db, { chain, ord }: Place, { before, after }: Around): AsyncGenerator<Member[]> {
+  const members = db
+    .selectFrom('memberships')
+    .select(['came_ord', 'went_ord', 'file_num'])
+    .where('chain_num', '=', chain)
+    .limit(STEP);
+  if (after === STAYS) {
+    const came = members.where('came_ord', '>', before).where('came_ord', '<=', ord);
+    for (let rows = await came.execute(); rows.length > 0; rows = await came.execute()) yield rows;
+    return;
+  }
+  // By what went: else each drop would go over all that stays.
+  for (const kind of FILE_KINDS) {
+    let last: Member | undefined = { went_ord: ord, file_num: Number.MAX_SAFE_INTEGER, came_ord: 0 };
+    while (last) {
+      const { went_ord, file_num, came_ord }: Member = last;
+      const rows: Member[] = await members
+        .where('kind', '=', kind)
+        .where('went_ord', '<=', after)
+        .where(sql<boolean>`(went_ord, file_num, came_ord) > (${went_ord}, ${file_num}, ${came_ord})`)
+        .orderBy('went_ord')
+        .orderBy('file_num')
+        .orderBy('came_ord')
+        .execute();
+      yield rows.filter((row) => row.came_ord > before && row.came_ord <= ord);
+      last = rows.at(-1);
+    }
+  }
+}
+
+async function remove(db: Db, chain: number, members: readonly Member[]): Promise<void> {
+  if (members.length === 0) return;
+  for (const { came_ord, file_num } of members) {
+    await db
+      .deleteFrom('memberships')
+      .where('chain_num', '=', chain)
+      .where('came_ord', '=', came_ord)
+      .where('file_num', '=', file_num)
+      .execute();
+    // Left by repairs. A file's number may be given out again.
+    await db
+      .deleteFrom('departures')
+      .where('file_num', '=', file_num)
+      .where('from_chain_num', '=', chain)
+      .where('came_ord', '=', came_ord)
+      .execute();
+  }
+  await deleteOrphans(
+    db,
+    members.map((member) => member.file_num),
+  );
+  await forgetPlaces(db, chain, [...new Set(members.map((member) => member.came_ord))]);
+}
+
+/** Dropped places that nothing needs to know of any more: no file came there, and no chain forks off. */
+async function forgetPlaces(db: Db, chain: number, ords: readonly number[]): Promise<void> {
+  await db
+    .deleteFrom('dropped_places')
+    .where('chain_num', '=', chain)
+    .where('ord', 'in', ords)
+    .where('cleared', '=', 1)
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom('memberships')
+            .select('file_num')
+            .where('memberships.chain_num', '=', chain)
+            .whereRef('memberships.came_ord', '=', 'dropped_places.ord'),
+        ),
+      ),
+    )
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom('chains')
+            .select('chain_num')
+            .whereRef('chains.table_num', '=', 'dropped_places.table_num')
+            .where('chains.parent_chain_num', '=', chain)
+            .whereRef('chains.parent_ord', '=', 'dropped_places.ord'),
+        ),
+      ),
+    )
+    .execute();
+}
+
+/** A chain without a snapshot and without forks goes; the place that it forked off may be of no use then. */
+async function removeEmptyChain(db: Db, chain: number): Promise<void> {
+  const snapshot = await db.selectFrom('snapshots').select('ord').where('chain_num', '=', chain).limit(1).execute();
+  const left = await db.selectFrom('memberships').select('came_ord').where('chain_num', '=', chain).limit(1).execute();
+  if (snapshot.length + left.length > 0 || (await forksOf(db, chain)).length > 0) return;
+  await removeChain(db, chain);
+  await db.deleteFrom('departures').where('chain_num', '=', chain).execute();
+  await db.deleteFrom('dropped_places').where('chain_num', '=', chain).execute();
+}

@@ -1,0 +1,75 @@
+import type { Kysely } from 'kysely';
+import type { AlertRequest, AlertType, ReconcileRequest } from '../../../contract/job.ts';
+import { ConnectorState } from '../../../generated/reconciler/v1/connectors.ts';
+import { JobState, type ReconcileJob } from '../../../generated/reconciler/v1/jobs.ts';
+import type { Schema } from '../database/schema.ts';
+import { findConnector } from './connectors.ts';
+
+type Db = Kysely<Schema>;
+
+interface LastAlert {
+  jobId: string;
+  type: AlertType;
+  failedJobId?: string;
+}
+
+/**
+ * What the connector's webhook is to be told of a job that has ended: a failure where it was not told of one before, a success where it
+ * was. It counts as told from now on; asked again of the same job, the answer is the same. To be called in a transaction.
+ */
+export async function dueAlert(db: Db, job: ReconcileJob): Promise<AlertRequest | undefined> {
+  if (!tells(job)) return undefined;
+  const connector = await findConnector(db, job.connectorId);
+  if (!connector?.alerts?.webhookUrl || connector.state === ConnectorState.CONNECTOR_STATE_DELETING) return undefined;
+  const { connectorId, displayName: connectorName, policy } = connector;
+  const request = (alert: LastAlert): AlertRequest => ({
+    ...alert,
+    connectorName,
+    ...(policy?.taskQueue && { taskQueue: policy.taskQueue }),
+  });
+  const last = await lastAlert(db, connectorId);
+  if (last?.jobId === job.jobId) return request(last);
+  const failed = job.state === JobState.JS_FAILED;
+  const toldOfFailure = last?.type === 'job.failed';
+  if (failed === toldOfFailure) return undefined;
+  const alert: LastAlert = failed
+    ? { jobId: job.jobId, type: 'job.failed' }
+    : { jobId: job.jobId, type: 'job.recovered', failedJobId: last?.jobId };
+  await setLastAlert(db, connectorId, JSON.stringify(alert));
+  return request(alert);
+}
+
+/** The alert could not be sent: the webhook knows what it knew before. */
+export async function takeBackAlert(db: Db, connectorId: string, alert: AlertRequest): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    if ((await lastAlert(trx, connectorId))?.jobId !== alert.jobId) return;
+    const before: LastAlert | undefined =
+      alert.failedJobId === undefined ? undefined : { jobId: alert.failedJobId, type: 'job.failed' };
+    await setLastAlert(trx, connectorId, before ? JSON.stringify(before) : '');
+  });
+}
+
+/** The webhook is another: it was told nothing. */
+export async function forgetAlerts(db: Db, connectorId: string): Promise<void> {
+  await setLastAlert(db, connectorId, '');
+}
+
+/** Whether the job says how its connector stands: it succeeded or failed, took all of it, and wrote. */
+function tells({ state, dryRun, requestJson }: ReconcileJob): boolean {
+  if (dryRun || (state !== JobState.JS_FAILED && state !== JobState.JS_SUCCEEDED)) return false;
+  const { scope, retryOf }: Partial<ReconcileRequest> = requestJson === '' ? {} : JSON.parse(requestJson);
+  return scope === undefined && retryOf === undefined;
+}
+
+async function lastAlert(db: Db, connectorId: string): Promise<LastAlert | undefined> {
+  const row = await db
+    .selectFrom('connectors')
+    .select('last_alert')
+    .where('connector_id', '=', connectorId)
+    .executeTakeFirst();
+  return row?.last_alert ? JSON.parse(row.last_alert) : undefined;
+}
+
+async function setLastAlert(db: Db, connectorId: string, alert: string): Promise<void> {
+  await db.updateTable('connectors').set({ last_alert: alert }).where('connector_id', '=', connectorId).execute();
+}

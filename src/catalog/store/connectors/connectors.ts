@@ -1,0 +1,147 @@
+import type { Kysely, Selectable } from 'kysely';
+import {
+  Connector,
+  ConnectorState,
+  connectorStateFromJSON,
+  connectorStateToJSON,
+} from '../../../generated/reconciler/v1/connectors.ts';
+import { newEtag, newId } from '../../identity/ids.ts';
+import { TENANT } from '../../identity/tenant.ts';
+import { compiledQuery } from '../database/compiled-query.ts';
+import { alreadyExists, notFound } from '../database/errors.ts';
+import { forgetAnswers } from '../database/idempotency.ts';
+import type { ConnectorRow, Schema } from '../database/schema.ts';
+
+type Db = Kysely<Schema>;
+
+/** @throws CodedError ALREADY_EXISTS */
+export async function insertConnector(db: Db, connector: Connector): Promise<Connector> {
+  await refuseTakenName(db, connector.displayName);
+  const now = Date.now();
+  const row: ConnectorRow = {
+    connector_id: newId('con'),
+    tenant_id: TENANT,
+    display_name: connector.displayName,
+    state: connectorStateToJSON(connector.state),
+    running_job_id: '',
+    delete_contents: 0,
+    last_alert: '',
+    body: body(connector),
+    created_at: now,
+    updated_at: now,
+    etag: newEtag(),
+  };
+  await db.insertInto('connectors').values(row).execute();
+  return toMessage(row);
+}
+
+/** @throws CodedError NOT_FOUND */
+export async function getConnector(db: Db, id: string): Promise<Connector> {
+  const found = await findConnector(db, id);
+  if (!found) throw notFound('connector', id);
+  return found;
+}
+
+export async function findConnector(db: Db, id: string): Promise<Connector | undefined> {
+  const [row] = await byId(db, id, TENANT);
+  return row && toMessage(row);
+}
+
+const byId = compiledQuery((db, id: string, tenant: string) =>
+  db.selectFrom('connectors').selectAll().where('connector_id', '=', id).where('tenant_id', '=', tenant),
+);
+
+export async function findConnectorByName(db: Db, name: string): Promise<Connector | undefined> {
+  const row = await db
+    .selectFrom('connectors')
+    .selectAll()
+    .where('tenant_id', '=', TENANT)
+    .where('display_name', '=', name)
+    .executeTakeFirst();
+  return row && toMessage(row);
+}
+
+/** By display name, those behind `after`. */
+export async function listConnectors(db: Db, limit: number, after?: string): Promise<Connector[]> {
+  let query = db.selectFrom('connectors').selectAll().where('tenant_id', '=', TENANT);
+  if (after !== undefined) query = query.where('display_name', '>', after);
+  return (await query.orderBy('display_name').limit(limit).execute()).map(toMessage);
+}
+
+/** @throws CodedError ALREADY_EXISTS where the new name is taken */
+export async function updateConnector(db: Db, connector: Connector): Promise<Connector> {
+  await refuseTakenName(db, connector.displayName, connector.connectorId);
+  await db
+    .updateTable('connectors')
+    .set({
+      display_name: connector.displayName,
+      state: connectorStateToJSON(connector.state),
+      body: body(connector),
+      updated_at: Date.now(),
+      etag: newEtag(),
+    })
+    .where('connector_id', '=', connector.connectorId)
+    .execute();
+  return getConnector(db, connector.connectorId);
+}
+
+/** Says which job has the connector; '' for none. It is no change of the connector: the etag stays. */
+export async function setRunningJob(db: Db, id: string, jobId: string): Promise<void> {
+  await db.updateTable('connectors').set({ running_job_id: jobId }).where('connector_id', '=', id).execute();
+}
+
+/** From now on it can only be deleted. */
+export async function markDeleting(db: Db, connector: Connector, deleteContents: boolean): Promise<void> {
+  const state = ConnectorState.CONNECTOR_STATE_DELETING;
+  if (connector.state !== state) await updateConnector(db, { ...connector, state });
+  await db
+    .updateTable('connectors')
+    .set({ delete_contents: deleteContents ? 1 : 0 })
+    .where('connector_id', '=', connector.connectorId)
+    .execute();
+}
+
+/** Whether what it brought in is to go with it. */
+export async function deletesContents(db: Db, id: string): Promise<boolean> {
+  const query = db.selectFrom('connectors').select('delete_contents').where('connector_id', '=', id);
+  return (await query.executeTakeFirst())?.delete_contents === 1;
+}
+
+/** Ids of those whose deletion was begun; of the given ones, if any are given. */
+export async function deletingConnectors(db: Db, among?: string[]): Promise<string[]> {
+  let query = db.selectFrom('connectors').select('connector_id').where('state', '=', 'CONNECTOR_STATE_DELETING');
+  if (among) query = query.where('connector_id', 'in', among);
+  return (await query.execute()).map((row) => row.connector_id);
+}
+
+/** Nothing may be bound to it any more. */
+export async function deleteConnector(db: Db, id: string): Promise<void> {
+  await db.deleteFrom('connectors').where('connector_id', '=', id).execute();
+  await forgetAnswers(db, id);
+}
+
+async function refuseTakenName(db: Db, name: string, exceptId?: string): Promise<void> {
+  const taken = await findConnectorByName(db, name);
+  if (taken && taken.connectorId !== exceptId) throw alreadyExists('connector', `'${name}'`, ` (${taken.connectorId})`);
+}
+
+function body(connector: Connector): string {
+  const { description, kind, uri, source, destination, auth, policy, alerts, properties } = connector;
+  const kept = { description, kind, uri, source, destination, auth, policy, alerts, properties };
+  return JSON.stringify(
+    Connector.toJSON({ ...Connector.create(), ...kept, state: ConnectorState.CONNECTOR_STATE_UNSPECIFIED }),
+  );
+}
+
+function toMessage(row: Selectable<ConnectorRow>): Connector {
+  return {
+    ...Connector.fromJSON(JSON.parse(row.body)),
+    connectorId: row.connector_id,
+    displayName: row.display_name,
+    state: connectorStateFromJSON(row.state),
+    runningJobId: row.running_job_id,
+    createdAt: new Date(row.created_at),
+    updatedAt: new Date(row.updated_at),
+    etag: row.etag,
+  };
+}

@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto';
+import type { Kysely } from 'kysely';
+import { CodedError } from '../../../errors.ts';
+import { TENANT } from '../../identity/tenant.ts';
+import type { Schema } from './schema.ts';
+
+/** A digest of a request's message, to tell whether the same key brings the same request. */
+export function requestHash(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/**
+ * What the key was answered with before, if it was used.
+ *
+ * @throws CodedError INVALID_ARGUMENT if the key came with another request
+ */
+export async function answeredBefore(
+  db: Kysely<Schema>,
+  scope: string,
+  key: string,
+  hash: string,
+): Promise<string | undefined> {
+  if (key === '') return undefined;
+  const row = await db
+    .selectFrom('idempotency_keys')
+    .select(['request_hash', 'resource_id'])
+    .where('tenant_id', '=', TENANT)
+    .where('scope', '=', scope)
+    .where('idempotency_key', '=', key)
+    .executeTakeFirst();
+  if (row !== undefined && row.request_hash !== hash) {
+    throw new CodedError(
+      'INVALID_ARGUMENT',
+      `idempotency_key: '${key.slice(0, 100)}' was used for another ${scope} request; use a new key`,
+    );
+  }
+  return row?.resource_id;
+}
+
+/** Keeps the answer. Call it in the transaction that made the resource. */
+export async function rememberAnswer(db: Kysely<Schema>, scope: string, key: string, hash: string, id: string) {
+  if (key === '') return;
+  await db
+    .insertInto('idempotency_keys')
+    .values({
+      tenant_id: TENANT,
+      scope,
+      idempotency_key: key,
+      request_hash: hash,
+      resource_id: id,
+      created_at: Date.now(),
+    })
+    .onConflict((conflict) =>
+      conflict
+        .columns(['tenant_id', 'scope', 'idempotency_key'])
+        .doUpdateSet({ request_hash: hash, resource_id: id, created_at: Date.now() }),
+    )
+    .execute();
+}
+
+/** Forgets the keys that made a resource, when it goes: the same key may then make it anew. */
+export async function forgetAnswers(db: Kysely<Schema>, resourceId: string): Promise<void> {
+  await db
+    .deleteFrom('idempotency_keys')
+    .where('tenant_id', '=', TENANT)
+    .where('resource_id', '=', resourceId)
+    .execute();
+}

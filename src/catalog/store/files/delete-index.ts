@@ -1,0 +1,201 @@
+import type { Kysely, Selectable } from 'kysely';
+import type { DataFile } from '../../../generated/reconciler/v1/statistics.ts';
+import { DELETION_VECTOR, EQUALITY_DELETES, type FileKind, POSITION_DELETES } from '../database/file-kind.ts';
+import type { FileRow, Schema } from '../database/schema.ts';
+import type { Place } from '../lineage/lineage.ts';
+import { type LiveCursor, type LiveFile, liveInstances, nextLiveFiles } from './live-files.ts';
+
+type Db = Kysely<Schema>;
+type DeleteFileRow = Pick<
+  Selectable<FileRow>,
+  'file_num' | 'kind' | 'spec_id' | 'partition_key' | 'referenced_path' | 'body'
+>;
+
+const DELETES: readonly FileKind[] = [POSITION_DELETES, EQUALITY_DELETES, DELETION_VECTOR];
+
+/** The key of a file of a spec without fields. */
+const UNPARTITIONED = Buffer.alloc(0);
+
+/** A data file or delete file with its message. */
+export interface PlannedFile {
+  live: LiveFile;
+  file: DataFile;
+}
+
+/** Delete files that may apply to some data files; what of them does is for plan-rules.ts. */
+export interface CandidateDeletes {
+  /** Equality deletes of unpartitioned specs: for all data files. */
+  global: LiveFile[];
+  /** Equality deletes by partition. */
+  equality: Map<string, LiveFile[]>;
+  /** Position delete files that are for more than one data file, by partition. */
+  position: Map<string, LiveFile[]>;
+  /** Position delete files for one data file, by its path. */
+  byPath: Map<string, LiveFile[]>;
+  vectors: Map<string, LiveFile[]>;
+}
+
+/** Partitions are equal in the same spec only. */
+export function partitionOf(file: { specId: number; partitionKey: Uint8Array }): string {
+  return `${file.specId}/${Buffer.from(file.partitionKey).toString('latin1')}`;
+}
+
+/** So many delete files are read once and held; with more, those for each page of data files are looked up. */
+const MOST_HELD = 5000n;
+
+/**
+ * Finds the delete files of a snapshot for pages of its data files. It holds in memory a bounded number of them, or else what is
+ * for the page and the equality deletes that are for every data file anyway.
+ */
+export class DeleteIndex {
+  readonly #db: Db;
+  readonly #tableNum: number;
+  readonly #path: readonly Place[];
+  readonly #globalSpecs: readonly number[];
+  readonly #counts: { position: bigint; equality: bigint; vectors: bigint };
+  #held: CandidateDeletes | undefined;
+  #global: LiveFile[] | undefined;
+
+  constructor(
+    db: Db,
+    options: {
+      tableNum: number;
+      path: readonly Place[];
+      /** Specs whose partition fields are all void: they are unpartitioned as well. */
+      globalSpecs: readonly number[];
+      /** How many delete files of each kind are live. */
+      counts: { position: bigint; equality: bigint; vectors: bigint };
+    },
+  ) {
+    this.#db = db;
+    this.#tableNum = options.tableNum;
+    this.#path = options.path;
+    this.#globalSpecs = options.globalSpecs;
+    this.#counts = options.counts;
+  }
+
+  async candidates(dataFiles: readonly PlannedFile[]): Promise<CandidateDeletes> {
+    const { position, equality, vectors } = this.#counts;
+    if (position + equality + vectors <= MOST_HELD) {
+      this.#held ??= await this.#all();
+      return this.#held;
+    }
+    const found = noCandidates(equality > 0n ? await this.#globalDeletes() : []);
+    if (position + vectors > 0n) await this.#byPath(dataFiles, found);
+    if (position + equality > 0n) {
+      await this.#byPartition(
+        dataFiles.map((data) => data.live),
+        found,
+      );
+    }
+    return found;
+  }
+
+  /** Walks over the live delete files: those of older snapshots cost nothing. */
+  async #all(): Promise<CandidateDeletes> {
+    const found = noCandidates([]);
+    let cursor: LiveCursor | undefined;
+    do {
+      const { files, next } = await nextLiveFiles(this.#db, this.#path, DELETES, 500, cursor);
+      for (const file of files) this.#sort(file, found);
+      cursor = next;
+    } while (cursor);
+    return found;
+  }
+
+  #sort(file: LiveFile, found: CandidateDeletes): void {
+    if (file.kind === EQUALITY_DELETES) {
+      if (this.#isGlobal(file)) found.global.push(file);
+      else append(found.equality, partitionOf(file), file);
+    } else if (file.referencedPath !== null) {
+      append(file.kind === DELETION_VECTOR ? found.vectors : found.byPath, file.referencedPath, file);
+    } else if (file.kind === POSITION_DELETES) {
+      append(found.position, partitionOf(file), file);
+    }
+  }
+
+  async #globalDeletes(): Promise<LiveFile[]> {
+    this.#global ??= await this.#live(
+      await this.#files()
+        .where('kind', '=', EQUALITY_DELETES)
+        .where((eb) => eb.or([eb('partition_key', '=', UNPARTITIONED), eb('spec_id', 'in', this.#globalSpecs)]))
+        .execute(),
+    );
+    return this.#global;
+  }
+
+  #isGlobal(file: { specId: number; partitionKey: Uint8Array }): boolean {
+    return file.partitionKey.length === 0 || this.#globalSpecs.includes(file.specId);
+  }
+
+  async #byPath(dataFiles: readonly PlannedFile[], found: CandidateDeletes): Promise<void> {
+    const rows = await this.#files()
+      .where('kind', 'in', [POSITION_DELETES, DELETION_VECTOR])
+      .where('referenced_path', 'in', [...new Set(dataFiles.map((data) => data.file.filePath))])
+      .execute();
+    for (const file of await this.#live(rows)) this.#sort(file, found);
+  }
+
+  async #byPartition(dataFiles: readonly LiveFile[], found: CandidateDeletes): Promise<void> {
+    const partitions = new Map(dataFiles.map((file) => [partitionOf(file), file]));
+    for (const [key, { specId, partitionKey }] of partitions) {
+      const rows = await this.#files()
+        .where('kind', 'in', [POSITION_DELETES, EQUALITY_DELETES])
+        .where('spec_id', '=', specId)
+        .where('partition_key', '=', partitionKey)
+        .execute();
+      // An equality delete of an unpartitioned spec is in the global ones; a position delete for one file is found by path.
+      const global = this.#isGlobal({ specId, partitionKey });
+      const wanted = rows.filter((row) => (row.kind === EQUALITY_DELETES ? !global : row.referenced_path === null));
+      for (const file of await this.#live(wanted)) {
+        append(file.kind === EQUALITY_DELETES ? found.equality : found.position, key, file);
+      }
+    }
+  }
+
+  #files() {
+    return (
+      this.#db
+        .selectFrom('files')
+        .select(['file_num', 'kind', 'spec_id', 'partition_key', 'referenced_path', 'body'])
+        .where('table_num', '=', this.#tableNum)
+        // As the index of delete files says it, so that it is used.
+        .where('kind', '<>', 1)
+    );
+  }
+
+  async #live(rows: readonly DeleteFileRow[]): Promise<LiveFile[]> {
+    const byNum = new Map(rows.map((row) => [row.file_num, row]));
+    const nums = [...byNum.keys()];
+    const live: LiveFile[] = [];
+    for (let start = 0; start < nums.length; start += 1000) {
+      for (const row of await liveInstances(this.#db, this.#path, nums.slice(start, start + 1000))) {
+        const file = byNum.get(row.file_num) as DeleteFileRow;
+        live.push({
+          fileNum: row.file_num,
+          kind: row.kind as FileKind,
+          chain: row.chain_num,
+          cameOrd: row.came_ord,
+          sequenceNumber: row.sequence_number,
+          fileSequenceNumber: row.file_sequence_number,
+          addedSnapshotId: row.added_snapshot_id,
+          body: file.body,
+          specId: file.spec_id,
+          partitionKey: file.partition_key,
+          referencedPath: file.referenced_path,
+        });
+      }
+    }
+    return live;
+  }
+}
+
+function noCandidates(global: LiveFile[]): CandidateDeletes {
+  return { global, equality: new Map(), position: new Map(), byPath: new Map(), vectors: new Map() };
+}
+
+function append(map: Map<string, LiveFile[]>, key: string, file: LiveFile): void {
+  const files = map.get(key);
+  if (files) files.push(file);
+  else map.set(key, [file]);
+}

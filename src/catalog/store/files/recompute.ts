@@ -1,0 +1,68 @@
+import type { Kysely } from 'kysely';
+import type { Schema } from '../database/schema.ts';
+import { placeOf } from '../snapshots/snapshots.ts';
+import { liveTotals, noTotals, type Totals, totalsAt, totalsFromText, totalsToText } from './totals.ts';
+
+type Db = Kysely<Schema>;
+
+/**
+ * Forgets what was derived from files of the table whose statistics have changed, and lets readers in the middle of a list
+ * know: their next page is refused.
+ */
+export async function statisticsChanged(db: Db, tableNum: number): Promise<void> {
+  await db
+    .updateTable('table_contents')
+    .set((eb) => ({ generation: eb('generation', '+', 1) }))
+    .where('table_num', '=', tableNum)
+    .execute();
+  await db.deleteFrom('column_states').where('table_num', '=', tableNum).execute();
+  await db.deleteFrom('derived_ndv').where('table_num', '=', tableNum).execute();
+  await db.updateTable('snapshots').set({ live_rows: null }).where('table_num', '=', tableNum).execute();
+}
+
+/** The table's generation: see TableContentRow. */
+export async function generationOf(db: Db, tableNum: number): Promise<number> {
+  const row = await db
+    .selectFrom('table_contents')
+    .select('generation')
+    .where('table_num', '=', tableNum)
+    .executeTakeFirst();
+  return row?.generation ?? 0;
+}
+
+/**
+ * Computes the totals of the table's complete snapshots anew, in the order in which they were published: a base comes before
+ * what is based on it.
+ *
+ * @param from the first one, by `published`
+ */
+export async function recomputeAll(db: Db, tableNum: number, from = 0): Promise<void> {
+  const rows = await db
+    .selectFrom('snapshots')
+    .selectAll()
+    .where('table_num', '=', tableNum)
+    .where('published', '>=', from)
+    .where('complete', '=', 1)
+    .orderBy('published')
+    .execute();
+  const known = new Map<string, Totals>();
+  for (const row of rows) {
+    const base = row.base_snapshot_id;
+    const before = base === null ? undefined : (known.get(base) ?? (await storedTotals(db, tableNum, base)));
+    const totals = before ? await totalsAt(db, before, placeOf(row)) : await liveTotals(db, placeOf(row));
+    known.set(row.snapshot_id, totals);
+    const text = totalsToText(totals);
+    if (text === row.totals) continue;
+    await db.updateTable('snapshots').set({ totals: text }).where('snapshot_num', '=', row.snapshot_num).execute();
+  }
+}
+
+async function storedTotals(db: Db, tableNum: number, snapshotId: string): Promise<Totals> {
+  const row = await db
+    .selectFrom('snapshots')
+    .select('totals')
+    .where('table_num', '=', tableNum)
+    .where('snapshot_id', '=', snapshotId)
+    .executeTakeFirst();
+  return row?.totals ? totalsFromText(row.totals) : noTotals();
+}

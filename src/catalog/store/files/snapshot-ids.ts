@@ -1,0 +1,41 @@
+import type { Kysely } from 'kysely';
+import type { Schema } from '../database/schema.ts';
+import type { LiveFile } from './live-files.ts';
+
+/** Which snapshot is at a place: files that came with it do not store its id. */
+export class SnapshotPlaces {
+  readonly #db: Kysely<Schema>;
+  readonly #ids = new Map<string, string>();
+
+  constructor(db: Kysely<Schema>) {
+    this.#db = db;
+  }
+
+  /** Learns the places of these files. */
+  async learn(files: readonly LiveFile[]): Promise<void> {
+    const unknown = new Map<number, Set<number>>();
+    for (const { chain, cameOrd, addedSnapshotId } of files) {
+      if (addedSnapshotId !== null || this.#ids.has(`${chain}/${cameOrd}`)) continue;
+      unknown.set(chain, (unknown.get(chain) ?? new Set()).add(cameOrd));
+    }
+    for (const [chain, ords] of unknown) {
+      const rows = await this.#db
+        .selectFrom('snapshots')
+        .select(['snapshot_id', 'ord'])
+        .where('chain_num', '=', chain)
+        .where('ord', 'in', [...ords])
+        .execute();
+      const dropped = await this.#db
+        .selectFrom('dropped_places')
+        .select(['snapshot_id', 'ord'])
+        .where('chain_num', '=', chain)
+        .where('ord', 'in', [...ords])
+        .execute();
+      for (const row of [...dropped, ...rows]) this.#ids.set(`${chain}/${row.ord}`, row.snapshot_id);
+    }
+  }
+
+  idAt(chain: number, ord: number): string | undefined {
+    return this.#ids.get(`${chain}/${ord}`);
+  }
+}

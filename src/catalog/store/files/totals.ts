@@ -1,0 +1,186 @@
+import { type Kysely, sql } from 'kysely';
+import { invalid } from '../../rpc/violations.ts';
+import { compiledQuery } from '../database/compiled-query.ts';
+import { FILE_KINDS, type FileKind } from '../database/file-kind.ts';
+import type { Schema } from '../database/schema.ts';
+import { baseOf, type Place, pathOf, startsBefore } from '../lineage/lineage.ts';
+import { liveInstances } from './live-files.ts';
+
+type Db = Kysely<Schema>;
+const STEP = 500;
+
+/** Files of one kind. */
+export interface KindTotals {
+  files: bigint;
+  records: bigint;
+  bytes: bigint;
+}
+
+/** The live files of a snapshot. */
+export type Totals = Record<FileKind, KindTotals>;
+
+export function noTotals(): Totals {
+  const none = () => ({ files: 0n, records: 0n, bytes: 0n });
+  return { 1: none(), 2: none(), 3: none(), 4: none() };
+}
+
+/** As the column `totals` holds it: per kind files, records and bytes. */
+export function totalsToText(totals: Totals): string {
+  return JSON.stringify(
+    FILE_KINDS.map((kind) => [totals[kind].files, totals[kind].records, totals[kind].bytes].map(String)),
+  );
+}
+
+export function totalsFromText(text: string): Totals {
+  const rows = JSON.parse(text) as [string, string, string][];
+  const totals = noTotals();
+  for (const [index, kind] of FILE_KINDS.entries()) {
+    const [files, records, bytes] = rows[index] as [string, string, string];
+    totals[kind] = { files: BigInt(files), records: BigInt(records), bytes: BigInt(bytes) };
+  }
+  return totals;
+}
+
+const MAX_INT64 = 2n ** 63n - 1n;
+
+/**
+ * Totals of a snapshot: those of its base, what came in its place and less what went there.
+ *
+ * @param base absent for a snapshot without one, from which nothing can go
+ * @throws InvalidRequest where a sum does not fit in 64 bits
+ */
+export async function totalsAt(db: Db, base: Totals | undefined, place: Place): Promise<Totals> {
+  const totals = base ? structuredClone(base) : noTotals();
+  addRows(totals, 1n, await cameAt(db, place.chain, place.ord));
+  if (base) addRows(totals, -1n, await wentAt(db, place));
+  if (base) await subtractDeparted(db, place, totals);
+  const all = FILE_KINDS.map((kind) => totals[kind]);
+  if (all.some(({ records, bytes }) => records > MAX_INT64 || bytes > MAX_INT64)) {
+    throw invalid('changes', 'hold record counts or sizes whose sum does not fit in 64 bits');
+  }
+  return totals;
+}
+
+// SQLite's sum ends in an error beyond 64 bits, and results beyond 53 would come rounded: halves of 32 bits as text do neither.
+const sums = [
+  'kind' as const,
+  sql<number>`count(*)`.as('files'),
+  sql<string>`cast(sum(record_count / 4294967296) as text)`.as('records_high'),
+  sql<string>`cast(sum(record_count % 4294967296) as text)`.as('records_low'),
+  sql<string>`cast(sum(size_bytes / 4294967296) as text)`.as('bytes_high'),
+  sql<string>`cast(sum(size_bytes % 4294967296) as text)`.as('bytes_low'),
+] as const;
+
+function sum(high: string, low: string): bigint {
+  return BigInt(high) * 4294967296n + BigInt(low);
+}
+
+const cameAt = compiledQuery((db, chain: number, ord: number) =>
+  db.selectFrom('memberships').select(sums).where('chain_num', '=', chain).where('came_ord', '=', ord).groupBy('kind'),
+);
+
+function wentAt(db: Db, { chain, ord }: Place) {
+  return db
+    .selectFrom('memberships')
+    .select(sums)
+    .where('chain_num', '=', chain)
+    .where('kind', 'in', FILE_KINDS)
+    .where('went_ord', '=', ord)
+    .groupBy('kind')
+    .execute();
+}
+
+/** Totals of a snapshot without a base: of all that is live on its path. */
+export async function liveTotals(db: Db, place: Place): Promise<Totals> {
+  const path = await pathOf(db, place);
+  if (!startsBefore(path)) return totalsAt(db, undefined, place);
+  const totals = noTotals();
+  for (const [step, { chain, ord }] of path.entries()) {
+    const live = db
+      .selectFrom('memberships as m')
+      .where('m.chain_num', '=', chain)
+      .where('m.kind', 'in', FILE_KINDS)
+      .where('m.came_ord', '<=', ord)
+      .where('m.went_ord', '>', ord);
+    addRows(totals, 1n, await live.select(sums).groupBy('kind').execute());
+    for (const { chain: later, ord: until } of path.slice(0, step)) {
+      const departed = live
+        .innerJoin('departures as d', (join) =>
+          join
+            .onRef('d.file_num', '=', 'm.file_num')
+            .onRef('d.from_chain_num', '=', 'm.chain_num')
+            .onRef('d.came_ord', '=', 'm.came_ord'),
+        )
+        .where('d.chain_num', '=', later)
+        .where('d.ord', '<=', until);
+      addRows(totals, -1n, await departed.select(sums).groupBy('kind').execute());
+    }
+  }
+  return totals;
+}
+
+function addRows(totals: Totals, sign: 1n | -1n, rows: readonly SumRow[]): void {
+  for (const row of rows) {
+    const of = totals[row.kind as FileKind];
+    of.files += sign * BigInt(row.files);
+    of.records += sign * sum(row.records_high, row.records_low);
+    of.bytes += sign * sum(row.bytes_high, row.bytes_low);
+  }
+}
+
+interface SumRow {
+  kind: number;
+  files: number;
+  records_high: string;
+  records_low: string;
+  bytes_high: string;
+  bytes_low: string;
+}
+
+/**
+ * What the snapshot removed of its ancestors' files: only what is live at its base counts, for a repair of an ancestor may
+ * have taken a file away already.
+ */
+async function subtractDeparted(db: Db, place: Place, totals: Totals): Promise<void> {
+  let after = 0;
+  let basePath: Place[] | undefined;
+  for (;;) {
+    const rows = await db
+      .selectFrom('departures')
+      .select(['file_num', 'from_chain_num', 'came_ord'])
+      .where('chain_num', '=', place.chain)
+      .where('ord', '=', place.ord)
+      .where('file_num', '>', after)
+      .orderBy('file_num')
+      .limit(STEP)
+      .execute();
+    const last = rows.at(-1);
+    if (!last) return;
+    basePath ??= baseOf(await pathOf(db, place));
+    const nums = [...new Set(rows.map((row) => row.file_num))];
+    const departed = new Set(
+      (rows.length < STEP ? rows : await allDepartures(db, place, nums)).map(
+        (row) => `${row.file_num}/${row.from_chain_num}/${row.came_ord}`,
+      ),
+    );
+    for (const row of await liveInstances(db, basePath, nums)) {
+      if (!departed.has(`${row.file_num}/${row.chain_num}/${row.came_ord}`)) continue;
+      const of = totals[row.kind as FileKind];
+      of.files -= 1n;
+      of.records -= BigInt(row.record_count);
+      of.bytes -= BigInt(row.size_bytes);
+    }
+    after = last.file_num;
+  }
+}
+
+/** A full step may have cut off the departures of its last file. */
+function allDepartures(db: Db, { chain, ord }: Place, nums: readonly number[]) {
+  return db
+    .selectFrom('departures')
+    .select(['file_num', 'from_chain_num', 'came_ord'])
+    .where('chain_num', '=', chain)
+    .where('ord', '=', ord)
+    .where('file_num', 'in', nums)
+    .execute();
+}

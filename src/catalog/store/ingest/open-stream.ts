@@ -1,0 +1,121 @@
+import { randomUUID } from 'node:crypto';
+import type { Kysely } from 'kysely';
+import { CodedError } from '../../../errors.ts';
+import { clearStage, TO_CLEAR } from '../cleanup/delete-memberships.ts';
+import type { Database } from '../database/database.ts';
+import type { Schema } from '../database/schema.ts';
+import type { ParsedChange } from '../files/file-change-row.ts';
+import { FileWriter } from '../files/file-writer.ts';
+import { pathOf, startsBefore } from '../lineage/lineage.ts';
+import { ensureSnapshot } from '../snapshots/ensure-snapshot.ts';
+import { findBase, findSnapshotRow, insertSnapshot, placeOf, type StoredSnapshot } from '../snapshots/snapshots.ts';
+import { getTableRow } from '../tables/tables.ts';
+import type { ChangeStream, Finish, OpenStream, PutHeader } from './change-stream.ts';
+import { ReplaceStream } from './replace-stream.ts';
+import { publish, StageStream } from './stage-stream.ts';
+
+/**
+ * Opens a stream of changes for a snapshot.
+ *
+ * @returns undefined where a stream with this key has finished: there is nothing to do
+ * @throws CodedError NOT_FOUND, FAILED_PRECONDITION where the snapshot is complete with another key
+ */
+export async function openChangeStream(database: Database, header: PutHeader): Promise<ChangeStream | undefined> {
+  const { db } = database;
+  for (;;) {
+    const { row, clear } = await (header.snapshot
+      ? ensureSnapshot(db, header.snapshot, header.idempotencyKey, (trx, ensured) => claim(trx, header, ensured.row))
+      : db.transaction().execute((trx) => claimKnown(trx, header)));
+    if (clear) {
+      // Changes that came with another key, or of which some are gone: a clean start.
+      await clearStage(db, { snapshotNum: row.snapshot_num, place: placeOf(row) });
+      continue;
+    }
+    if (row.complete === 1 && !header.replace) return undefined;
+    const stream = await openStream(db, database, header, row);
+    return row.complete === 1 ? new ReplaceStream(database, stream) : new StageStream(database, stream);
+  }
+}
+
+/**
+ * Puts a whole snapshot that is not there yet in one transaction: for the many that have few files.
+ *
+ * @returns rows written for good; undefined, with nothing done, where something of the snapshot is there and `openChangeStream` has to see
+ *   to it
+ * @throws CodedError NOT_FOUND for the table, FAILED_PRECONDITION for a base that is not complete and for other counts
+ */
+export async function putAtOnce(
+  database: Database,
+  header: PutHeader,
+  finish: Finish,
+  changes: readonly ParsedChange[],
+): Promise<number | undefined> {
+  const { snapshot, idempotencyKey } = header;
+  if (!snapshot || header.replace || finish.groups.length > 0) return undefined;
+  return database.db.transaction().execute(async (trx) => {
+    const table = await getTableRow(trx, snapshot.tableId);
+    if (await findSnapshotRow(trx, table.table_num, snapshot.snapshotId)) return undefined;
+    const base = await findBase(trx, table, snapshot);
+    const row = await insertSnapshot(trx, table, snapshot, base, idempotencyKey);
+    return publish(trx, await openStream(trx, database, header, row), row, finish, changes);
+  });
+}
+
+async function openStream(
+  db: Kysely<Schema>,
+  database: Database,
+  header: PutHeader,
+  row: StoredSnapshot,
+): Promise<OpenStream> {
+  const isFirst = row.complete === 0 && row.base_snapshot_id === null;
+  const path = isFirst ? [placeOf(row)] : await pathOf(db, placeOf(row));
+  return {
+    row,
+    target: { tableNum: row.table_num, snapshotId: row.snapshot_id, path },
+    // What came before a snapshot without a base was dropped: nothing tells any more what it changed.
+    header: { ...header, whole: header.whole || (row.base_snapshot_id === null && startsBefore(path)) },
+    id: randomUUID(),
+    writer: FileWriter.of(database),
+  };
+}
+
+type Claim = { row: StoredSnapshot; clear: boolean };
+
+async function claimKnown(db: Kysely<Schema>, header: PutHeader): Promise<Claim> {
+  const table = await getTableRow(db, header.tableId);
+  const row = await findSnapshotRow(db, table.table_num, header.snapshotId);
+  if (row) return claim(db, header, row);
+  throw new CodedError(
+    'NOT_FOUND',
+    `snapshot ${header.snapshotId} of table ${header.tableId} is not there: create it first`,
+  );
+}
+
+async function claim(db: Kysely<Schema>, header: PutHeader, row: StoredSnapshot): Promise<Claim> {
+  const name = `${header.snapshotId} of table ${header.tableId}`;
+  if (row.complete === 1) {
+    if (header.replace || row.stage_key === header.idempotencyKey) return { row, clear: false };
+    throw new CodedError(
+      'FAILED_PRECONDITION',
+      `snapshot ${name} is complete, from a stream with another idempotency key: replace it, or send nothing`,
+    );
+  }
+  if (header.whole && row.base_snapshot_id !== null) {
+    throw new CodedError(
+      'FAILED_PRECONDITION',
+      `snapshot ${name} is not complete and based on ${row.base_snapshot_id}: to send all its files, create it without a base`,
+    );
+  }
+  if (row.stage_key !== null && row.stage_key !== header.idempotencyKey) {
+    await db.updateTable('snapshots').set(TO_CLEAR).where('snapshot_num', '=', row.snapshot_num).execute();
+    return { row, clear: true };
+  }
+  if (row.stage_key === null) {
+    await db
+      .updateTable('snapshots')
+      .set({ stage_key: header.idempotencyKey })
+      .where('snapshot_num', '=', row.snapshot_num)
+      .execute();
+  }
+  return { row: { ...row, stage_key: header.idempotencyKey }, clear: false };
+}

@@ -1,0 +1,171 @@
+import type { Kysely } from 'kysely';
+import { CodedError } from '../../../errors.ts';
+import { invalid } from '../../rpc/violations.ts';
+import { clearStage, TO_CLEAR } from '../cleanup/delete-memberships.ts';
+import { compiledQuery } from '../database/compiled-query.ts';
+import type { Database } from '../database/database.ts';
+import type { Schema } from '../database/schema.ts';
+import { checkCounts } from '../files/expected-counts.ts';
+import type { ParsedChange } from '../files/file-change-row.ts';
+import { recomputeAll, statisticsChanged } from '../files/recompute.ts';
+import { totalsAt, totalsFromText, totalsToText } from '../files/totals.ts';
+import { findSnapshotRow, placeOf, type StoredSnapshot, stagedGroups } from '../snapshots/snapshots.ts';
+import type { ChangeStream, Finish, OpenStream } from './change-stream.ts';
+import { MOST_GROUPS } from './change-stream.ts';
+
+/** Makes a snapshot visible, behind all that are. */
+const makeVisible = compiledQuery((db, tableNum: number, totals: string, fetchedAt: number, snapshotNum: number) =>
+  db
+    .updateTable('snapshots')
+    .set(({ selectFrom, lit }) => ({
+      complete: lit(1),
+      published: selectFrom('snapshots as others')
+        .select((eb) => eb(eb.fn.coalesce(eb.fn.max('others.published'), lit(0)), '+', lit(1)).as('next'))
+        .where('others.table_num', '=', tableNum)
+        .where('others.published', 'is not', null),
+      staged_groups: lit(null),
+      totals,
+      fetched_at: fetchedAt,
+    }))
+    .where('snapshot_num', '=', snapshotNum),
+);
+
+async function put(
+  trx: Kysely<Schema>,
+  { target, writer }: OpenStream,
+  changes: readonly ParsedChange[],
+): Promise<number> {
+  const written = writer.write(target, changes);
+  // Statistics of a file that other snapshots hold already came in otherwise.
+  if (written.updatedFiles > 0) await statisticsChanged(trx, target.tableNum);
+  if (written.countsChanged) await recomputeAll(trx, target.tableNum);
+  return written.rows;
+}
+
+/**
+ * Makes a staged snapshot visible, with the last of its changes.
+ *
+ * @throws CodedError FAILED_PRECONDITION where it then has other live files than are expected
+ */
+export async function publish(
+  trx: Kysely<Schema>,
+  stream: OpenStream,
+  row: StoredSnapshot,
+  finish: Finish,
+  changes: readonly ParsedChange[],
+): Promise<number> {
+  const rows = changes.length > 0 ? await put(trx, stream, changes) : 0;
+  const base =
+    row.base_snapshot_id === null ? undefined : await findSnapshotRow(trx, row.table_num, row.base_snapshot_id);
+  const totals = await totalsAt(trx, base?.totals ? totalsFromText(base.totals) : undefined, placeOf(row));
+  checkCounts(totals, finish, row, stream.header.tableId);
+  await makeVisible(trx, row.table_num, totalsToText(totals), Date.now(), row.snapshot_num);
+  await finish.after?.(trx);
+  return rows + 1;
+}
+
+function requireGroups(row: StoredSnapshot, { groups }: Finish, tableId: string): void {
+  const staged = new Set(stagedGroups(row));
+  const missing = groups.filter((group) => !staged.has(group));
+  if (missing.length === 0) return;
+  throw new CodedError(
+    'FAILED_PRECONDITION',
+    `snapshot ${row.snapshot_id} of table ${tableId} has ${groups.length - missing.length} of ${groups.length} groups of changes: ` +
+      `nothing became visible; send the group ${missing[0]}${missing.length > 1 ? ` and ${missing.length - 1} more` : ''}, then finish again`,
+  );
+}
+
+/** Changes of a snapshot that is not complete: they go where they belong at once, where no reader looks yet. */
+export class StageStream implements ChangeStream {
+  readonly #db: Kysely<Schema>;
+  readonly #stream: OpenStream;
+
+  constructor({ db }: Database, stream: OpenStream) {
+    this.#db = db;
+    this.#stream = stream;
+  }
+
+  async write(changes: readonly ParsedChange[]): Promise<number> {
+    return this.#db.transaction().execute(async (trx) => {
+      if ((await this.#check(trx)).complete === 1) return 0;
+      return put(trx, this.#stream, changes);
+    });
+  }
+
+  async finishGroup(group: string, changes: readonly ParsedChange[]): Promise<number> {
+    return this.#db.transaction().execute(async (trx) => {
+      const row = await this.#check(trx);
+      if (row.complete === 1) return 0;
+      const rows = await put(trx, this.#stream, changes);
+      const groups = stagedGroups(row);
+      if (groups.includes(group)) return rows;
+      if (groups.length === MOST_GROUPS)
+        throw invalid('group_finish.group', `is one more than the ${MOST_GROUPS} of a snapshot`);
+      await trx
+        .updateTable('snapshots')
+        .set({ staged_groups: JSON.stringify([...groups, group]) })
+        .where('snapshot_num', '=', row.snapshot_num)
+        .execute();
+      return rows + 1;
+    });
+  }
+
+  async groups(): Promise<string[]> {
+    return stagedGroups(await this.#check(this.#db));
+  }
+
+  async finish(finish: Finish, changes: readonly ParsedChange[]): Promise<number> {
+    /** What is staged is right. */
+    let good = false;
+    const after: Finish['after'] = async (trx) => {
+      good = true;
+      await finish.after?.(trx);
+    };
+    try {
+      return await this.#db.transaction().execute(async (trx) => {
+        const row = await this.#check(trx);
+        if (row.complete === 0) {
+          good = true;
+          requireGroups(row, finish, this.#stream.header.tableId);
+          good = false;
+          return publish(trx, this.#stream, row, { ...finish, after }, changes);
+        }
+        await after(trx);
+        return 0;
+      });
+    } catch (error) {
+      if (good) throw error;
+      // These changes give a wrong snapshot: the next stream, maybe with others, shall not build upon them.
+      if (error instanceof CodedError && error.code !== 'ABORTED' && error.code !== 'NOT_FOUND') await this.#reset();
+      throw error;
+    }
+  }
+
+  /** What has come stays: another stream goes on with it. */
+  async abandon(): Promise<void> {}
+
+  /** The snapshot, if it is still this stream's. */
+  async #check(db: Kysely<Schema>): Promise<StoredSnapshot> {
+    const { row, header } = this.#stream;
+    const now = await findSnapshotRow(db, row.table_num, row.snapshot_id);
+    const name = `snapshot ${row.snapshot_id} of table ${header.tableId}`;
+    if (now?.snapshot_num !== row.snapshot_num)
+      throw new CodedError('ABORTED', `${name} was deleted or made anew meanwhile`);
+    if (now.stage_key !== header.idempotencyKey) {
+      throw new CodedError('ABORTED', `${name} is written by another stream with another idempotency key`);
+    }
+    return now;
+  }
+
+  async #reset(): Promise<void> {
+    const { row, header } = this.#stream;
+    const { numUpdatedRows } = await this.#db
+      .updateTable('snapshots')
+      .set(TO_CLEAR)
+      .where('snapshot_num', '=', row.snapshot_num)
+      .where('complete', '=', 0)
+      .where('stage_key', '=', header.idempotencyKey)
+      .executeTakeFirst();
+    if (numUpdatedRows > 0n) await clearStage(this.#db, { snapshotNum: row.snapshot_num, place: placeOf(row) });
+  }
+}

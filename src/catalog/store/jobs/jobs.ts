@@ -1,0 +1,242 @@
+import type { Kysely, Selectable } from 'kysely';
+import {
+  type JobFailure,
+  type JobFailureKind,
+  JobState,
+  JobTrigger,
+  jobFailureKindFromJSON,
+  jobFailureKindToJSON,
+  jobStateFromJSON,
+  jobStateToJSON,
+  jobTriggerFromJSON,
+  jobTriggerToJSON,
+  type ReconcileJob,
+} from '../../../generated/reconciler/v1/jobs.ts';
+import { TENANT } from '../../identity/tenant.ts';
+import { notFound } from '../database/errors.ts';
+import { forgetAnswers } from '../database/idempotency.ts';
+import { date, ms } from '../database/json.ts';
+import type { JobRow, Schema } from '../database/schema.ts';
+
+type Db = Kysely<Schema>;
+
+/** Whether a job in this state changes no more. */
+export function hasEnded(state: JobState): boolean {
+  return state === JobState.JS_SUCCEEDED || state === JobState.JS_FAILED || state === JobState.JS_CANCELLED;
+}
+
+export async function findJob(db: Db, jobId: string): Promise<ReconcileJob | undefined> {
+  const row = await db
+    .selectFrom('jobs')
+    .selectAll()
+    .where('job_id', '=', jobId)
+    .where('tenant_id', '=', TENANT)
+    .executeTakeFirst();
+  return row && toMessage(row);
+}
+
+/** @throws CodedError NOT_FOUND */
+export async function getJob(db: Db, jobId: string): Promise<ReconcileJob> {
+  const job = await findJob(db, jobId);
+  if (!job) throw notFound('job', jobId);
+  return job;
+}
+
+/**
+ * Writes a job's record. One that has ended does not go back to waiting or running, and a failed one has at least one error.
+ * `created_at` is set once; `started_at` when it first runs and `finished_at` when it ends, unless they are given.
+ */
+export async function putJob(db: Db, job: ReconcileJob): Promise<ReconcileJob> {
+  const stored = await findJob(db, job.jobId);
+  if (stored && hasEnded(stored.state) && !hasEnded(job.state)) return stored;
+  const now = new Date();
+  const waits = job.state === JobState.JS_QUEUED;
+  const row: JobRow = {
+    job_id: job.jobId,
+    tenant_id: TENANT,
+    connector_id: job.connectorId,
+    connector_name: job.connectorName,
+    state: jobStateToJSON(job.state),
+    message: job.message,
+    created_at: (stored?.createdAt ?? job.createdAt ?? now).getTime(),
+    started_at: ms(job.startedAt ?? stored?.startedAt ?? (waits ? undefined : now)),
+    finished_at: hasEnded(job.state) ? (job.finishedAt ?? stored?.finishedAt ?? now).getTime() : null,
+    full_rescan: job.fullRescan ? 1 : 0,
+    tables_scanned: Number(job.tablesScanned),
+    tables_changed: Number(job.tablesChanged),
+    tables_unchanged: Number(job.tablesUnchanged),
+    tables_filtered: Number(job.tablesFiltered),
+    tables_missing: Number(job.tablesMissing),
+    errors: Math.max(Number(job.errors), job.state === JobState.JS_FAILED ? 1 : 0),
+    snapshots_ingested: Number(job.snapshotsIngested),
+    files_ingested: Number(job.filesIngested),
+    bytes_read: Number(job.bytesRead),
+    phase: job.phase,
+    run_id: job.runId || (stored?.runId ?? ''),
+    views_scanned: Number(job.viewsScanned),
+    views_changed: Number(job.viewsChanged),
+    views_missing: Number(job.viewsMissing),
+    upstream_requests: Number(job.upstreamRequests),
+    trigger_kind: jobTriggerToJSON(job.trigger || (stored?.trigger ?? JobTrigger.JOB_TRIGGER_UNSPECIFIED)),
+    mode: job.mode || (stored?.mode ?? ''),
+    dry_run: job.dryRun || stored?.dryRun ? 1 : 0,
+    tables_dropped: Number(job.tablesDropped),
+    views_dropped: Number(job.viewsDropped),
+    snapshots_dropped: Number(job.snapshotsDropped),
+    tables_expected: Number(job.tablesExpected),
+    paused: job.paused ? 1 : 0,
+    request_json: job.requestJson || (stored?.requestJson ?? ''),
+    retry_of_job_id: job.retryOfJobId || (stored?.retryOfJobId ?? ''),
+  };
+  const { job_id: _, ...changes } = row;
+  await db
+    .insertInto('jobs')
+    .values(row)
+    .onConflict((conflict) => conflict.column('job_id').doUpdateSet(changes))
+    .execute();
+  return toMessage(row);
+}
+
+/** A job that was never started leaves no record. */
+export async function deleteJob(db: Db, jobId: string): Promise<void> {
+  await db.deleteFrom('job_failures').where('job_id', '=', jobId).execute();
+  await db.deleteFrom('job_changes').where('job_id', '=', jobId).execute();
+  await db.deleteFrom('jobs').where('job_id', '=', jobId).execute();
+  await forgetAnswers(db, jobId);
+}
+
+/** Where a page of jobs, newest first, goes on. */
+export interface JobCursor {
+  createdAt: number;
+  jobId: string;
+}
+
+export async function listJobs(db: Db, limit: number, connectorId: string, after?: JobCursor): Promise<ReconcileJob[]> {
+  let query = db.selectFrom('jobs').selectAll().where('tenant_id', '=', TENANT);
+  if (connectorId !== '') query = query.where('connector_id', '=', connectorId);
+  if (after) {
+    query = query.where(({ eb, refTuple, tuple }) =>
+      eb(refTuple('created_at', 'job_id'), '<', tuple(after.createdAt, after.jobId)),
+    );
+  }
+  const rows = await query.orderBy('created_at', 'desc').orderBy('job_id', 'desc').limit(limit).execute();
+  return rows.map(toMessage);
+}
+
+/** Jobs of a connector whose record has not ended, at most `limit`. */
+export async function unfinishedJobs(db: Db, connectorId: string, limit: number): Promise<string[]> {
+  const rows = await db
+    .selectFrom('jobs')
+    .select('job_id')
+    .where('connector_id', '=', connectorId)
+    .where('state', 'in', ['JS_QUEUED', 'JS_RUNNING'])
+    .orderBy('created_at', 'desc')
+    .limit(limit)
+    .execute();
+  return rows.map((row) => row.job_id);
+}
+
+/** Phase of a waiting job that was asked to cancel. */
+const CANCELLING = 'cancelling';
+
+/** Jobs that wait for their connector, newest first. Not those that were asked to cancel. */
+export async function waitingJobs(db: Db, connectorId: string, limit: number): Promise<ReconcileJob[]> {
+  const rows = await db
+    .selectFrom('jobs')
+    .innerJoin('connectors', 'connectors.connector_id', 'jobs.connector_id')
+    .selectAll('jobs')
+    .where('jobs.connector_id', '=', connectorId)
+    .where('jobs.state', '=', 'JS_QUEUED')
+    .whereRef('connectors.running_job_id', '!=', 'jobs.job_id')
+    .where('jobs.phase', '!=', CANCELLING)
+    .orderBy('jobs.created_at', 'desc')
+    .limit(limit)
+    .execute();
+  return rows.map(toMessage);
+}
+
+/** A job that waits was asked to cancel. */
+export async function markCancelling(db: Db, jobId: string): Promise<void> {
+  await db
+    .updateTable('jobs')
+    .set({ phase: CANCELLING })
+    .where('job_id', '=', jobId)
+    .where('state', '=', 'JS_QUEUED')
+    .execute();
+}
+
+/** Upserts failures by table. */
+export async function putFailures(db: Db, jobId: string, failures: readonly JobFailure[]): Promise<void> {
+  for (const { table, code, message, failedAt, kind } of failures) {
+    const values = {
+      code,
+      message,
+      failed_at: (failedAt ?? new Date()).getTime(),
+      kind: jobFailureKindToJSON(kind),
+    };
+    await db
+      .insertInto('job_failures')
+      .values({ job_id: jobId, table_name: table, ...values })
+      .onConflict((conflict) => conflict.columns(['job_id', 'table_name']).doUpdateSet(values))
+      .execute();
+  }
+}
+
+/** Of what failed in a job: each kind once. */
+export async function failureKinds(db: Db, jobId: string): Promise<JobFailureKind[]> {
+  const rows = await db.selectFrom('job_failures').select('kind').distinct().where('job_id', '=', jobId).execute();
+  return rows.map(({ kind }) => jobFailureKindFromJSON(kind));
+}
+
+/** By table, those behind `after`. */
+export async function listFailures(db: Db, jobId: string, limit: number, after?: string): Promise<JobFailure[]> {
+  let query = db.selectFrom('job_failures').selectAll().where('job_id', '=', jobId);
+  if (after !== undefined) query = query.where('table_name', '>', after);
+  const rows = await query.orderBy('table_name').limit(limit).execute();
+  return rows.map((row) => ({
+    table: row.table_name,
+    code: row.code,
+    message: row.message,
+    failedAt: new Date(row.failed_at),
+    kind: jobFailureKindFromJSON(row.kind),
+  }));
+}
+
+function toMessage(row: Selectable<JobRow>): ReconcileJob {
+  return {
+    jobId: row.job_id,
+    connectorId: row.connector_id,
+    connectorName: row.connector_name,
+    state: jobStateFromJSON(row.state),
+    message: row.message,
+    createdAt: date(row.created_at),
+    startedAt: date(row.started_at),
+    finishedAt: date(row.finished_at),
+    fullRescan: row.full_rescan === 1,
+    tablesScanned: BigInt(row.tables_scanned),
+    tablesChanged: BigInt(row.tables_changed),
+    tablesUnchanged: BigInt(row.tables_unchanged),
+    tablesFiltered: BigInt(row.tables_filtered),
+    tablesMissing: BigInt(row.tables_missing),
+    errors: BigInt(row.errors),
+    snapshotsIngested: BigInt(row.snapshots_ingested),
+    filesIngested: BigInt(row.files_ingested),
+    bytesRead: BigInt(row.bytes_read),
+    phase: row.phase,
+    runId: row.run_id,
+    viewsScanned: BigInt(row.views_scanned),
+    viewsChanged: BigInt(row.views_changed),
+    viewsMissing: BigInt(row.views_missing),
+    upstreamRequests: BigInt(row.upstream_requests),
+    trigger: jobTriggerFromJSON(row.trigger_kind),
+    mode: row.mode,
+    dryRun: row.dry_run === 1,
+    tablesDropped: BigInt(row.tables_dropped),
+    viewsDropped: BigInt(row.views_dropped),
+    snapshotsDropped: BigInt(row.snapshots_dropped),
+    tablesExpected: BigInt(row.tables_expected),
+    paused: row.paused === 1,
+    requestJson: row.request_json,
+    retryOfJobId: row.retry_of_job_id,
+  };
+}

@@ -1,0 +1,110 @@
+import type { Insertable, Kysely } from 'kysely';
+import { compiledWrite } from '../database/compiled-query.ts';
+import type { Schema } from '../database/schema.ts';
+
+type Db = Kysely<Schema>;
+
+/** `went_ord` of a file that no snapshot of its chain has removed. */
+export const STAYS = 2_000_000_000;
+
+/** A snapshot's place. */
+export interface Place {
+  chain: number;
+  ord: number;
+}
+
+/**
+ * Gives a new snapshot its place: behind its base where that is the newest of its chain, else in a chain of its own that
+ * forks off there; without a base, in a chain without a parent.
+ */
+export async function newPlace(db: Db, tableNum: number, base: Place | undefined): Promise<Place> {
+  if (base) {
+    const { numUpdatedRows } = await db
+      .updateTable('chains')
+      .set({ tip_ord: base.ord + 1 })
+      .where('chain_num', '=', base.chain)
+      .where('tip_ord', '=', base.ord)
+      .executeTakeFirst();
+    if (numUpdatedRows > 0n) return { chain: base.chain, ord: base.ord + 1 };
+  }
+  const [made] = await insert(db, {
+    table_num: tableNum,
+    parent_chain_num: base?.chain ?? null,
+    parent_ord: base?.ord ?? null,
+    tip_ord: 1,
+  });
+  return { chain: (made as { chain_num: number }).chain_num, ord: 1 };
+}
+
+const insert = compiledWrite((db, row: Insertable<Schema['chains']>) =>
+  db.insertInto('chains').values(row).returning('chain_num'),
+);
+
+/** Gives a place back. Nothing may be left in it, and nothing may be based on it. */
+export async function freePlace(db: Db, { chain, ord }: Place): Promise<void> {
+  if (ord === 1) await removeChain(db, chain, 1);
+  // What came in dropped places before it may have been held for it alone.
+  const { last } = await db
+    .selectFrom('dropped_places')
+    .select((eb) => eb.fn.max<number | null>('ord').as('last'))
+    .where('chain_num', '=', chain)
+    .where('ord', '<', ord)
+    .executeTakeFirstOrThrow();
+  if (last !== null) await clearAgain(db, { chain, ord: last });
+  await db
+    .updateTable('chains')
+    .set({ tip_ord: ord - 1 })
+    .where('chain_num', '=', chain)
+    .where('tip_ord', '=', ord)
+    .execute();
+}
+
+/** @param tipOrd only if it is the chain's */
+export async function removeChain(db: Db, chain: number, tipOrd?: number): Promise<void> {
+  let removal = db.deleteFrom('chains').where('chain_num', '=', chain);
+  if (tipOrd !== undefined) removal = removal.where('tip_ord', '=', tipOrd);
+  const [gone] = await removal.returning(['parent_chain_num', 'parent_ord']).execute();
+  if (gone?.parent_chain_num == null) return;
+  // Where its snapshot was dropped, the place was kept for this chain.
+  await clearAgain(db, { chain: gone.parent_chain_num, ord: gone.parent_ord ?? 0 });
+}
+
+async function clearAgain(db: Db, { chain, ord }: Place): Promise<void> {
+  await db
+    .updateTable('dropped_places')
+    .set({ cleared: 0 })
+    .where('chain_num', '=', chain)
+    .where('ord', '=', ord)
+    .execute();
+}
+
+/**
+ * The stretches of chains that make up a snapshot, its own first: of each chain, all up to `ord`.
+ *
+ * One query a fork, and forks are few: branches, rollbacks and cherry-picks make them, not commits.
+ */
+export async function pathOf(db: Db, place: Place): Promise<Place[]> {
+  const path: Place[] = [];
+  let next: Place | undefined = place;
+  while (next) {
+    path.push(next);
+    const chain: { parent_chain_num: number | null; parent_ord: number | null } | undefined = await db
+      .selectFrom('chains')
+      .select(['parent_chain_num', 'parent_ord'])
+      .where('chain_num', '=', next.chain)
+      .executeTakeFirst();
+    const parent: number | null = chain?.parent_chain_num ?? null;
+    next = parent === null ? undefined : { chain: parent, ord: chain?.parent_ord ?? 0 };
+  }
+  return path;
+}
+
+/** Whether a snapshot's path holds more than its own place. */
+export function startsBefore(path: readonly Place[]): boolean {
+  return path.length > 1 || (path[0]?.ord ?? 1) > 1;
+}
+
+/** The path of a snapshot without its own changes: what it starts from. */
+export function baseOf(path: readonly Place[]): Place[] {
+  return path.map((place, index) => (index === 0 ? { chain: place.chain, ord: place.ord - 1 } : place));
+}

@@ -1,0 +1,106 @@
+import type { Kysely } from 'kysely';
+import { CodedError } from '../../../errors.ts';
+import type { Catalog } from '../../../generated/reconciler/v1/catalogs.ts';
+import { newEtag, newId } from '../../identity/ids.ts';
+import { TENANT } from '../../identity/tenant.ts';
+import { alreadyExists, notFound } from '../database/errors.ts';
+import { forgetAnswers } from '../database/idempotency.ts';
+import { jsonMap } from '../database/json.ts';
+import type { CatalogRow, Schema } from '../database/schema.ts';
+
+type Db = Kysely<Schema>;
+
+/** @throws CodedError ALREADY_EXISTS */
+export async function insertCatalog(db: Db, catalog: Pick<Catalog, 'displayName' | 'description' | 'properties'>) {
+  await refuseTakenName(db, catalog.displayName);
+  const now = Date.now();
+  const row: CatalogRow = {
+    catalog_id: newId('cat'),
+    tenant_id: TENANT,
+    display_name: catalog.displayName,
+    description: catalog.description,
+    properties: JSON.stringify(catalog.properties),
+    created_at: now,
+    updated_at: now,
+    etag: newEtag(),
+  };
+  await db.insertInto('catalogs').values(row).execute();
+  return toMessage(row);
+}
+
+/** @throws CodedError NOT_FOUND */
+export async function getCatalog(db: Db, id: string): Promise<Catalog> {
+  const row = await db
+    .selectFrom('catalogs')
+    .selectAll()
+    .where('catalog_id', '=', id)
+    .where('tenant_id', '=', TENANT)
+    .executeTakeFirst();
+  if (!row) throw notFound('catalog', id);
+  return toMessage(row);
+}
+
+export async function findCatalogByName(db: Db, name: string): Promise<Catalog | undefined> {
+  const row = await db
+    .selectFrom('catalogs')
+    .selectAll()
+    .where('tenant_id', '=', TENANT)
+    .where('display_name', '=', name)
+    .executeTakeFirst();
+  return row && toMessage(row);
+}
+
+/** By display name, those behind `after`. */
+export async function listCatalogs(db: Db, limit: number, after?: string): Promise<Catalog[]> {
+  let query = db.selectFrom('catalogs').selectAll().where('tenant_id', '=', TENANT);
+  if (after !== undefined) query = query.where('display_name', '>', after);
+  return (await query.orderBy('display_name').limit(limit).execute()).map(toMessage);
+}
+
+/** @throws CodedError ALREADY_EXISTS where the new name is taken */
+export async function updateCatalog(db: Db, catalog: Catalog): Promise<Catalog> {
+  await refuseTakenName(db, catalog.displayName, catalog.catalogId);
+  const changed = {
+    display_name: catalog.displayName,
+    description: catalog.description,
+    properties: JSON.stringify(catalog.properties),
+    updated_at: Date.now(),
+    etag: newEtag(),
+  };
+  await db.updateTable('catalogs').set(changed).where('catalog_id', '=', catalog.catalogId).execute();
+  return getCatalog(db, catalog.catalogId);
+}
+
+/** @throws CodedError FAILED_PRECONDITION while it holds namespaces */
+export async function deleteCatalog(db: Db, catalog: Catalog): Promise<void> {
+  const held = await db
+    .selectFrom('namespaces')
+    .select('namespace_id')
+    .where('catalog_id', '=', catalog.catalogId)
+    .executeTakeFirst();
+  if (held) {
+    throw new CodedError(
+      'FAILED_PRECONDITION',
+      `catalog '${catalog.displayName}' (${catalog.catalogId}) still holds namespaces: delete them first`,
+    );
+  }
+  await db.deleteFrom('catalogs').where('catalog_id', '=', catalog.catalogId).execute();
+  await forgetAnswers(db, catalog.catalogId);
+}
+
+async function refuseTakenName(db: Db, name: string, exceptId?: string): Promise<void> {
+  const taken = await findCatalogByName(db, name);
+  if (taken && taken.catalogId !== exceptId) throw alreadyExists('catalog', `'${name}'`, ` (${taken.catalogId})`);
+}
+
+function toMessage(row: CatalogRow): Catalog {
+  return {
+    catalogId: row.catalog_id,
+    displayName: row.display_name,
+    description: row.description,
+    properties: jsonMap(row.properties),
+    createdAt: new Date(row.created_at),
+    updatedAt: new Date(row.updated_at),
+    etag: row.etag,
+  };
+}

@@ -1,0 +1,109 @@
+import type { Kysely } from 'kysely';
+import { CodedError } from '../../../errors.ts';
+import type { Snapshot } from '../../../generated/reconciler/v1/snapshots.ts';
+import { CLEARING, clearChanges, TO_CLEAR } from '../cleanup/delete-memberships.ts';
+import type { Schema } from '../database/schema.ts';
+import { freePlace, newPlace } from '../lineage/lineage.ts';
+import { getTableRow } from '../tables/tables.ts';
+import { findBase, findSnapshotRow, placeOf, refsBySnapshot, type StoredSnapshot } from './snapshots.ts';
+
+type Db = Kysely<Schema>;
+type Table = Awaited<ReturnType<typeof getTableRow>>;
+
+/**
+ * Deletes a snapshot that nothing needs: first readers do not see it any more, then its files go in small steps, last its row.
+ * Cut off in between, what is left is a staged snapshot that can be deleted or sent again.
+ *
+ * @throws CodedError FAILED_PRECONDITION where something needs it
+ */
+export async function deleteSnapshot(db: Db, table: Table, row: StoredSnapshot): Promise<void> {
+  const place = placeOf(row);
+  await db.transaction().execute(async (trx) => {
+    await refuseNeeded(trx, table, row);
+    await trx
+      .updateTable('snapshots')
+      .set({ complete: 0, published: null, totals: null, live_rows: null, ...TO_CLEAR })
+      .where('snapshot_num', '=', row.snapshot_num)
+      .execute();
+    await trx.deleteFrom('column_states').where('snapshot_num', '=', row.snapshot_num).execute();
+    await trx.deleteFrom('derived_ndv').where('snapshot_num', '=', row.snapshot_num).execute();
+    await trx.deleteFrom('put_columns').where('snapshot_num', '=', row.snapshot_num).execute();
+  });
+  await clearChanges(db, place);
+  await db.transaction().execute(async (trx) => {
+    const { numDeletedRows } = await trx
+      .deleteFrom('snapshots')
+      .where('snapshot_num', '=', row.snapshot_num)
+      .where('stage_key', '=', CLEARING)
+      .executeTakeFirst();
+    if (numDeletedRows > 0n) await freePlace(trx, place);
+  });
+}
+
+async function refuseNeeded(db: Db, table: Table, row: StoredSnapshot): Promise<void> {
+  const refs = refsBySnapshot(table).get(row.snapshot_id);
+  const based = await db
+    .selectFrom('snapshots')
+    .select('snapshot_id')
+    .where('table_num', '=', row.table_num)
+    .where('base_snapshot_id', '=', row.snapshot_id)
+    .executeTakeFirst();
+  // What was based on a snapshot that was dropped since is behind this one all the same.
+  const behind = await db
+    .selectFrom('snapshots')
+    .select('snapshot_id')
+    .where('chain_num', '=', row.chain_num)
+    .where('ord', '>', row.ord)
+    .limit(1)
+    .executeTakeFirst();
+  const forked = await db
+    .selectFrom('chains')
+    .select('chain_num')
+    .where('table_num', '=', row.table_num)
+    .where('parent_chain_num', '=', row.chain_num)
+    .where('parent_ord', '>=', row.ord)
+    .executeTakeFirst();
+  const why =
+    table.current_snapshot_id === row.snapshot_id
+      ? 'it is the current one'
+      : refs
+        ? `the ref ${refs.join(', ')} names it`
+        : based
+          ? `snapshot ${based.snapshot_id} is based on it`
+          : behind || forked
+            ? 'files of later snapshots came with it'
+            : undefined;
+  if (why) {
+    throw new CodedError(
+      'FAILED_PRECONDITION',
+      `snapshot ${row.snapshot_id} of table ${table.table_id} cannot be deleted: ${why}`,
+    );
+  }
+}
+
+/**
+ * Gives a staged snapshot another base: its changes so far were made from the old one and go. Who sees it, without its files, goes on
+ * seeing it.
+ */
+export async function restage(db: Db, row: StoredSnapshot, snapshot: Snapshot): Promise<void> {
+  await db
+    .updateTable('snapshots')
+    .set(TO_CLEAR)
+    .where('snapshot_num', '=', row.snapshot_num)
+    .where('complete', '=', 0)
+    .execute();
+  await clearChanges(db, placeOf(row));
+  await db.transaction().execute(async (trx) => {
+    const now = await findSnapshotRow(trx, row.table_num, row.snapshot_id);
+    if (now?.snapshot_num !== row.snapshot_num || now.complete === 1) return;
+    const table = await getTableRow(trx, snapshot.tableId);
+    const base = await findBase(trx, table, snapshot);
+    await freePlace(trx, placeOf(now));
+    const { chain, ord } = await newPlace(trx, row.table_num, base && placeOf(base));
+    await trx
+      .updateTable('snapshots')
+      .set({ base_snapshot_id: base?.snapshot_id ?? null, chain_num: chain, ord, stage_key: null })
+      .where('snapshot_num', '=', row.snapshot_num)
+      .execute();
+  });
+}

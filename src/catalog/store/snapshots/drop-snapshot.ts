@@ -1,0 +1,115 @@
+import type { Kysely } from 'kysely';
+import type { Schema } from '../database/schema.ts';
+import { getTableRow } from '../tables/tables.ts';
+import { findSnapshotRow, refsBySnapshot, type StoredSnapshot } from './snapshots.ts';
+
+type Db = Kysely<Schema>;
+
+/** An expired snapshot of a connector's table. */
+export interface ExpiredSnapshot {
+  tableId: string;
+  pathKey: string;
+  tableName: string;
+  snapshotId: string;
+  snapshotNum: number;
+}
+
+/** Where a list of them goes on. */
+export type ExpiredCursor = Pick<ExpiredSnapshot, 'pathKey' | 'tableName' | 'snapshotNum'>;
+
+/** Those of a connector's tables that expired by then, by upstream name and from the oldest; behind `after`. A dry run has not dropped tables. */
+export async function listExpired(
+  db: Db,
+  connectorId: string,
+  expiredBy: number,
+  limit: number,
+  { after, dryRun = false }: { after?: ExpiredCursor; dryRun?: boolean } = {},
+): Promise<ExpiredSnapshot[]> {
+  let query = db
+    .selectFrom('tables')
+    .innerJoin('snapshots', 'snapshots.table_num', 'tables.table_num')
+    .select(['table_id', 'upstream_path_key', 'upstream_name', 'snapshot_id', 'snapshot_num'])
+    .where('connector_id', '=', connectorId)
+    .where('published', 'is not', null)
+    .where('expired_at', 'is not', null)
+    .where('expired_at', '<=', expiredBy);
+  // They would be gone by then with their table.
+  if (dryRun) {
+    query = query.where((eb) => eb.or([eb('missing_since', 'is', null), eb('missing_since', '>', expiredBy)]));
+  }
+  if (after) {
+    const { pathKey, tableName, snapshotNum } = after;
+    query = query.where(({ eb, refTuple, tuple }) =>
+      eb(
+        refTuple('upstream_path_key', 'upstream_name', 'snapshot_num'),
+        '>',
+        tuple<string | null, string | null, number>(pathKey, tableName, snapshotNum),
+      ),
+    );
+  }
+  const rows = await query
+    .orderBy('upstream_path_key')
+    .orderBy('upstream_name')
+    .orderBy('snapshot_num')
+    .limit(limit)
+    .execute();
+  return rows.map((row) => ({
+    tableId: row.table_id,
+    pathKey: row.upstream_path_key ?? '',
+    tableName: row.upstream_name ?? '',
+    snapshotId: row.snapshot_id,
+    snapshotNum: row.snapshot_num,
+  }));
+}
+
+/**
+ * Drops a snapshot that is expired, though others may be based on it: they hold from now on what is live on their path, without a base.
+ * Its place stays, since theirs are behind it; what no place holds any more is removed afterwards (see clear-dropped.ts).
+ *
+ * @returns false, with nothing changed, where it is not expired any more, or is needed: it is current, a ref names it, or what is based on
+ *   it is not complete yet
+ */
+export async function dropSnapshot(db: Db, { tableId, snapshotId, snapshotNum }: ExpiredSnapshot): Promise<boolean> {
+  const table = await getTableRow(db, tableId);
+  const row = await findSnapshotRow(db, table.table_num, snapshotId);
+  if (row?.snapshot_num !== snapshotNum || !(await mayGo(db, table, row))) return false;
+  for (const derived of ['column_states', 'derived_ndv', 'put_columns'] as const) {
+    await db.deleteFrom(derived).where('snapshot_num', '=', snapshotNum).execute();
+  }
+  await basedOn(db, row).set({ base_snapshot_id: null }).execute();
+  await db.deleteFrom('snapshots').where('snapshot_num', '=', snapshotNum).execute();
+  await db
+    .insertInto('dropped_places')
+    .values({
+      chain_num: row.chain_num,
+      ord: row.ord,
+      table_num: row.table_num,
+      snapshot_id: snapshotId,
+      cleared: 0,
+    })
+    .execute();
+  return true;
+}
+
+/** Whether `dropSnapshot` would drop it. */
+export async function mayGo(
+  db: Db,
+  table: Awaited<ReturnType<typeof getTableRow>>,
+  row: StoredSnapshot,
+): Promise<boolean> {
+  if (row.expired_at === null || row.published === null || table.current_snapshot_id === row.snapshot_id) return false;
+  if (refsBySnapshot(table).has(row.snapshot_id)) return false;
+  const staged = await db
+    .selectFrom('snapshots')
+    .select('snapshot_num')
+    .where('table_num', '=', row.table_num)
+    .where('base_snapshot_id', '=', row.snapshot_id)
+    .where('complete', '=', 0)
+    .limit(1)
+    .executeTakeFirst();
+  return staged === undefined;
+}
+
+function basedOn(db: Db, { table_num, snapshot_id }: StoredSnapshot) {
+  return db.updateTable('snapshots').where('table_num', '=', table_num).where('base_snapshot_id', '=', snapshot_id);
+}

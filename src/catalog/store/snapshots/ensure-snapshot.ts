@@ -1,0 +1,52 @@
+import type { Kysely } from 'kysely';
+import type { Snapshot } from '../../../generated/reconciler/v1/snapshots.ts';
+import type { Schema } from '../database/schema.ts';
+import { getTableRow } from '../tables/tables.ts';
+import { restage } from './delete-snapshot.ts';
+import { findBase, findSnapshotRow, insertSnapshot, ownColumns, type StoredSnapshot } from './snapshots.ts';
+
+type Db = Kysely<Schema>;
+
+export interface EnsuredSnapshot {
+  table: Awaited<ReturnType<typeof getTableRow>>;
+  row: StoredSnapshot;
+}
+
+/**
+ * Upserts a snapshot. One that is staged upon another base is staged anew; a complete one keeps its base.
+ *
+ * @param stageKey of the stream that a new one is for; null where none is known yet
+ * @param then goes on in the same transaction
+ * @throws CodedError NOT_FOUND for the table, FAILED_PRECONDITION for a base that is not complete
+ */
+export async function ensureSnapshot<T = EnsuredSnapshot>(
+  db: Db,
+  snapshot: Snapshot,
+  stageKey: string | null,
+  then: (trx: Db, ensured: EnsuredSnapshot) => Promise<T> = async (_, ensured) => ensured as T,
+): Promise<T> {
+  for (;;) {
+    const result = await db.transaction().execute(async (trx) => {
+      const table = await getTableRow(trx, snapshot.tableId);
+      const known = await findSnapshotRow(trx, table.table_num, snapshot.snapshotId);
+      if (!known) {
+        const base = await findBase(trx, table, snapshot);
+        return { done: await then(trx, { table, row: await insertSnapshot(trx, table, snapshot, base, stageKey) }) };
+      }
+      if (known.complete === 0 && known.base_snapshot_id !== (snapshot.baseSnapshotId?.toString() ?? null)) {
+        await findBase(trx, table, snapshot);
+        return { onAnotherBase: known };
+      }
+      const own = ownColumns(snapshot);
+      await trx.updateTable('snapshots').set(own).where('snapshot_num', '=', known.snapshot_num).execute();
+      // Bounds are compared and shown in the types of the snapshot's schema.
+      if (known.schema_id !== own.schema_id) {
+        await trx.deleteFrom('column_states').where('snapshot_num', '=', known.snapshot_num).execute();
+        await trx.deleteFrom('derived_ndv').where('snapshot_num', '=', known.snapshot_num).execute();
+      }
+      return { done: await then(trx, { table, row: { ...known, ...own } }) };
+    });
+    if (result.onAnotherBase) await restage(db, result.onAnotherBase, snapshot);
+    else return result.done as T;
+  }
+}

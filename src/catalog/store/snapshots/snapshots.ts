@@ -1,0 +1,205 @@
+import type { Insertable, Kysely, Selectable } from 'kysely';
+import { CodedError } from '../../../errors.ts';
+import type { Snapshot } from '../../../generated/reconciler/v1/snapshots.ts';
+import { compiledQuery, compiledWrite } from '../database/compiled-query.ts';
+import { notFound } from '../database/errors.ts';
+import { date, jsonMap, ms } from '../database/json.ts';
+import type { Schema, SnapshotRow } from '../database/schema.ts';
+import { newPlace, type Place } from '../lineage/lineage.ts';
+import type { getTableRow } from '../tables/tables.ts';
+
+type Db = Kysely<Schema>;
+type Table = Awaited<ReturnType<typeof getTableRow>>;
+export type StoredSnapshot = Selectable<SnapshotRow>;
+
+export function placeOf(row: StoredSnapshot): Place {
+  return { chain: row.chain_num, ord: row.ord };
+}
+
+/** Staged ones too. */
+export async function findSnapshotRow(
+  db: Db,
+  tableNum: number,
+  id: bigint | string,
+): Promise<StoredSnapshot | undefined> {
+  return (await byId(db, tableNum, id.toString()))[0];
+}
+
+const byId = compiledQuery((db, tableNum: number, id: string) =>
+  db.selectFrom('snapshots').selectAll().where('table_num', '=', tableNum).where('snapshot_id', '=', id),
+);
+
+/** A snapshot that readers see, be it without its files. @throws CodedError NOT_FOUND */
+export async function getSnapshotRow(db: Db, table: Table, id: bigint | string): Promise<StoredSnapshot> {
+  const row = await findSnapshotRow(db, table.table_num, id);
+  if (!row || row.published === null) throw notFound('snapshot', `${id} of table ${table.table_id}`);
+  return row;
+}
+
+/** One whose files are in. @throws CodedError NOT_FOUND, FAILED_PRECONDITION where it is there without them */
+export async function getCapturedSnapshot(db: Db, table: Table, id: bigint | string): Promise<StoredSnapshot> {
+  const row = await getSnapshotRow(db, table, id);
+  if (row.complete === 1) return row;
+  throw new CodedError(
+    'FAILED_PRECONDITION',
+    `snapshot ${id} of table ${table.table_id} has no files and statistics yet, only its metadata was brought in: run a ` +
+      'job that captures it, such as `reconciler connector trigger CONNECTOR --mode capture-only`',
+  );
+}
+
+/** The snapshot that is asked for, else the current one. @throws CodedError NOT_FOUND, FAILED_PRECONDITION */
+export async function snapshotToRead(db: Db, table: Table, id: bigint | undefined): Promise<StoredSnapshot> {
+  if (id !== undefined) return getCapturedSnapshot(db, table, id);
+  const current = table.current_snapshot_id;
+  if (current === null) throw new CodedError('NOT_FOUND', `table ${table.table_id} has no current snapshot`);
+  const row = await findSnapshotRow(db, table.table_num, current);
+  if (row && row.published !== null) return getCapturedSnapshot(db, table, current);
+  throw new CodedError(
+    'FAILED_PRECONDITION',
+    `snapshot ${current}, the current one of table ${table.table_id}, is not in the catalog: the jobs so far left it out. ` +
+      'Name a snapshot that is in, or run a job that takes it, such as `reconciler connector trigger CONNECTOR --snapshots current`',
+  );
+}
+
+/** What of a snapshot's row comes from its message. */
+export function ownColumns(snapshot: Snapshot) {
+  return {
+    parent_snapshot_id: snapshot.parentSnapshotId?.toString() ?? null,
+    sequence_number: Number(snapshot.sequenceNumber),
+    committed_at: ms(snapshot.committedAt),
+    operation: snapshot.operation,
+    summary: JSON.stringify(snapshot.summary),
+    schema_id: snapshot.schemaId ?? null,
+    manifest_list: snapshot.manifestList,
+    expired_at: ms(snapshot.expiredAt),
+    first_row_id: snapshot.firstRowId?.toString() ?? null,
+    added_rows: snapshot.addedRows?.toString() ?? null,
+  };
+}
+
+/** The base that a snapshot names, which must be complete. @throws CodedError FAILED_PRECONDITION */
+export async function findBase(db: Db, table: Table, snapshot: Snapshot): Promise<StoredSnapshot | undefined> {
+  if (snapshot.baseSnapshotId === undefined) return undefined;
+  const base = await findSnapshotRow(db, table.table_num, snapshot.baseSnapshotId);
+  if (base?.complete === 1) return base;
+  throw new CodedError(
+    'FAILED_PRECONDITION',
+    `snapshot ${snapshot.snapshotId} of table ${table.table_id} is based on ${snapshot.baseSnapshotId}, which is ` +
+      `${base ? 'not complete' : 'not there'}: send that one first, or all files without a base`,
+  );
+}
+
+/** Groups of changes that are in, of a staged snapshot. */
+export function stagedGroups({ staged_groups }: Pick<StoredSnapshot, 'staged_groups'>): string[] {
+  return staged_groups === null ? [] : (JSON.parse(staged_groups) as string[]);
+}
+
+/** Stages a new snapshot. */
+export async function insertSnapshot(
+  db: Db,
+  table: Table,
+  snapshot: Snapshot,
+  base: StoredSnapshot | undefined,
+  stageKey: string | null,
+): Promise<StoredSnapshot> {
+  const place = await newPlace(db, table.table_num, base && placeOf(base));
+  const [row] = await insert(db, {
+    table_num: table.table_num,
+    snapshot_id: snapshot.snapshotId.toString(),
+    ...ownColumns(snapshot),
+    base_snapshot_id: base?.snapshot_id ?? null,
+    fetched_at: Date.now(),
+    chain_num: place.chain,
+    ord: place.ord,
+    complete: 0,
+    published: null,
+    stage_key: stageKey,
+    staged_groups: null,
+    totals: null,
+    live_rows: null,
+    ndv: null,
+    put_columns_key: null,
+  });
+  return row as StoredSnapshot;
+}
+
+const insert = compiledWrite((db, row: Insertable<SnapshotRow>) =>
+  db.insertInto('snapshots').values(row).returningAll(),
+);
+
+/** Those that readers see, in the order in which they became visible or complete, behind `after`. */
+export async function listSnapshotRows(db: Db, tableNum: number, limit: number, showExpired: boolean, after?: number) {
+  let query = db
+    .selectFrom('snapshots')
+    .selectAll()
+    .where('table_num', '=', tableNum)
+    .where('published', '>', after ?? 0);
+  if (!showExpired) query = query.where('expired_at', 'is', null);
+  return query.orderBy('published').limit(limit).execute();
+}
+
+/** Readers see the snapshot from now on, behind all that they see, without its files. */
+export async function publishMetadata(db: Db, row: StoredSnapshot): Promise<StoredSnapshot> {
+  if (row.published !== null) return row;
+  const published = ((await lastPublished(db, row.table_num)) ?? 0) + 1;
+  await db.updateTable('snapshots').set({ published }).where('snapshot_num', '=', row.snapshot_num).execute();
+  return { ...row, published };
+}
+
+async function lastPublished(db: Db, tableNum: number): Promise<number | undefined> {
+  const last = await db
+    .selectFrom('snapshots')
+    .select('published')
+    .where('table_num', '=', tableNum)
+    .where('published', 'is not', null)
+    .orderBy('published', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return last?.published ?? undefined;
+}
+
+/** @returns how many were not marked before */
+export async function expireSnapshots(db: Db, tableNum: number, ids: readonly bigint[]): Promise<number> {
+  if (ids.length === 0) return 0;
+  const { numUpdatedRows } = await db
+    .updateTable('snapshots')
+    .set({ expired_at: Date.now() })
+    .where('table_num', '=', tableNum)
+    .where('snapshot_id', 'in', [...new Set(ids.map(String))])
+    .where('published', 'is not', null)
+    .where('expired_at', 'is', null)
+    .executeTakeFirst();
+  return Number(numUpdatedRows);
+}
+
+/** Names of the branches and tags that point at each snapshot, by snapshot id. */
+export function refsBySnapshot(table: Pick<Table, 'refs'>): Map<string, string[]> {
+  const names = new Map<string, string[]>();
+  for (const ref of JSON.parse(table.refs) as { name: string; snapshotId: string }[]) {
+    names.set(ref.snapshotId, [...(names.get(ref.snapshotId) ?? []), ref.name]);
+  }
+  return names;
+}
+
+export function snapshotMessage(row: StoredSnapshot, table: Table, refs = refsBySnapshot(table)): Snapshot {
+  return {
+    tableId: table.table_id,
+    snapshotId: BigInt(row.snapshot_id),
+    parentSnapshotId: row.parent_snapshot_id === null ? undefined : BigInt(row.parent_snapshot_id),
+    sequenceNumber: BigInt(row.sequence_number),
+    committedAt: date(row.committed_at),
+    operation: row.operation,
+    summary: jsonMap(row.summary),
+    schemaId: row.schema_id ?? undefined,
+    manifestList: row.manifest_list,
+    refs: refs.get(row.snapshot_id) ?? [],
+    current: table.current_snapshot_id === row.snapshot_id,
+    fetchedAt: date(row.fetched_at),
+    expiredAt: date(row.expired_at),
+    baseSnapshotId: row.base_snapshot_id === null ? undefined : BigInt(row.base_snapshot_id),
+    firstRowId: row.first_row_id === null ? undefined : BigInt(row.first_row_id),
+    addedRows: row.added_rows === null ? undefined : BigInt(row.added_rows),
+    columnStatsKey: row.put_columns_key ?? '',
+    captured: row.complete === 1,
+  };
+}

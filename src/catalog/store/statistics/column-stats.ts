@@ -1,0 +1,180 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Kysely } from 'kysely';
+import { DATA } from '../database/file-kind.ts';
+import type { Schema } from '../database/schema.ts';
+import { type LiveCursor, liveInstances, nextLiveFiles } from '../files/live-files.ts';
+import { generationOf } from '../files/recompute.ts';
+import { fileColumns } from '../files/stored-columns.ts';
+import { totalsFromText } from '../files/totals.ts';
+import { baseOf, type Place, pathOf } from '../lineage/lineage.ts';
+import { findSnapshotRow, placeOf, type StoredSnapshot } from '../snapshots/snapshots.ts';
+import type { SnapshotSchemas } from '../tables/table-schemas.ts';
+import { ColumnState } from './column-state.ts';
+
+type Db = Kysely<Schema>;
+
+/** Files between two yields to other calls. */
+const STEP = 200;
+
+/**
+ * Statistics of the columns over a snapshot's live data files: computed when they are first asked for, and kept.
+ *
+ * They are made from those of the nearest ancestor that has them, where that costs less than reading all files and no
+ * extreme went in between; else from all files.
+ */
+export async function columnState(db: Db, row: StoredSnapshot, schemas: SnapshotSchemas): Promise<ColumnState> {
+  const typeOf = (id: number) => schemas.find(id)?.type ?? 'binary';
+  const stored = await findState(db, row.snapshot_num, typeOf);
+  if (stored) return stored;
+  const generation = await generationOf(db, row.table_num);
+  const state = (await fromAncestor(db, row, typeOf)) ?? (await fromAllFiles(db, row, typeOf));
+  await db.transaction().execute(async (trx) => {
+    // Files that changed meanwhile make it worthless; the next who asks computes it anew.
+    if ((await generationOf(trx, row.table_num)) !== generation) return;
+    await trx
+      .insertInto('column_states')
+      .values({ snapshot_num: row.snapshot_num, table_num: row.table_num, state: state.toText() })
+      .onConflict((conflict) => conflict.column('snapshot_num').doNothing())
+      .execute();
+  });
+  return state;
+}
+
+type TypeOf = (columnId: number) => string;
+
+async function findState(db: Db, snapshotNum: number, typeOf: TypeOf): Promise<ColumnState | undefined> {
+  const row = await db
+    .selectFrom('column_states')
+    .select('state')
+    .where('snapshot_num', '=', snapshotNum)
+    .executeTakeFirst();
+  return row && ColumnState.fromText(row.state, typeOf);
+}
+
+async function fromAllFiles(db: Db, row: StoredSnapshot, typeOf: TypeOf): Promise<ColumnState> {
+  const state = new ColumnState(typeOf);
+  const path = await pathOf(db, placeOf(row));
+  let cursor: LiveCursor | undefined;
+  do {
+    const { files, next } = await nextLiveFiles(db, path, [DATA], STEP, cursor);
+    for (const file of files) state.add(fileColumns(file.body));
+    cursor = next;
+    await setImmediate();
+  } while (cursor);
+  return state;
+}
+
+async function fromAncestor(db: Db, row: StoredSnapshot, typeOf: TypeOf): Promise<ColumnState | undefined> {
+  const affordable = row.totals === null ? 0n : totalsFromText(row.totals)[DATA].files;
+  const steps: StoredSnapshot[] = [];
+  let cost = 0n;
+  let state: ColumnState | undefined;
+  let at: StoredSnapshot | undefined = row;
+  while (at && !state) {
+    cost += await changedFiles(db, placeOf(at));
+    // A long way of empty snapshots costs too.
+    if (cost > affordable || steps.length > 1000) return undefined;
+    steps.push(at);
+    at = at.base_snapshot_id === null ? undefined : await findSnapshotRow(db, row.table_num, at.base_snapshot_id);
+    if (at) state = await findState(db, at.snapshot_num, typeOf);
+  }
+  if (!state) return undefined;
+  for (const step of steps.reverse()) {
+    if (!(await applyStep(db, step, state))) return undefined;
+  }
+  return state;
+}
+
+/** How many files a snapshot changed, about. */
+async function changedFiles(db: Db, { chain, ord }: Place): Promise<bigint> {
+  const came = await db
+    .selectFrom('memberships')
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .where('chain_num', '=', chain)
+    .where('came_ord', '=', ord)
+    .where('kind', '=', DATA)
+    .executeTakeFirstOrThrow();
+  const went = await db
+    .selectFrom('memberships')
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .where('chain_num', '=', chain)
+    .where('kind', '=', DATA)
+    .where('went_ord', '=', ord)
+    .executeTakeFirstOrThrow();
+  const departed = await db
+    .selectFrom('departures')
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .where('chain_num', '=', chain)
+    .where('ord', '=', ord)
+    .executeTakeFirstOrThrow();
+  return BigInt(came.n + went.n + departed.n);
+}
+
+/** Brings a state from a snapshot's base to the snapshot. @returns false where that cannot be done */
+async function applyStep(db: Db, row: StoredSnapshot, state: ColumnState): Promise<boolean> {
+  const place = placeOf(row);
+  for await (const bodies of changedBodies(db, place, 'came_ord'))
+    for (const body of bodies) state.add(fileColumns(body));
+  for await (const bodies of changedBodies(db, place, 'went_ord')) {
+    for (const body of bodies) if (!state.remove(fileColumns(body))) return false;
+  }
+  for await (const bodies of departedBodies(db, place)) {
+    for (const body of bodies) if (!state.remove(fileColumns(body))) return false;
+  }
+  return true;
+}
+
+async function* changedBodies(
+  db: Db,
+  { chain, ord }: Place,
+  column: 'came_ord' | 'went_ord',
+): AsyncIterable<Uint8Array[]> {
+  // A file may have come more than once before it went: by coming, not by file.
+  let after = { file: 0, came: -1 };
+  for (;;) {
+    const rows = await db
+      .selectFrom('memberships as m')
+      .innerJoin('files as f', 'f.file_num', 'm.file_num')
+      .select(['f.body', 'm.file_num', 'm.came_ord'])
+      .where('m.chain_num', '=', chain)
+      .where('m.kind', '=', DATA)
+      .where(`m.${column}`, '=', ord)
+      .where(({ eb, refTuple, tuple }) => eb(refTuple('m.file_num', 'm.came_ord'), '>', tuple(after.file, after.came)))
+      .orderBy('m.file_num')
+      .orderBy('m.came_ord')
+      .limit(STEP)
+      .execute();
+    const last = rows.at(-1);
+    if (!last) return;
+    after = { file: last.file_num, came: last.came_ord };
+    yield rows.map((row) => row.body);
+    await setImmediate();
+  }
+}
+
+async function* departedBodies(db: Db, place: Place): AsyncIterable<Uint8Array[]> {
+  const rows = await db
+    .selectFrom('departures')
+    .select(['file_num', 'from_chain_num', 'came_ord'])
+    .where('chain_num', '=', place.chain)
+    .where('ord', '=', place.ord)
+    .execute();
+  if (rows.length === 0) return;
+  const basePath = baseOf(await pathOf(db, place));
+  const departed = new Set(rows.map((row) => `${row.file_num}/${row.from_chain_num}/${row.came_ord}`));
+  const nums = [...new Set(rows.map((row) => row.file_num))];
+  for (let start = 0; start < nums.length; start += STEP) {
+    const live = (await liveInstances(db, basePath, nums.slice(start, start + STEP))).filter(
+      (row) => row.kind === DATA && departed.has(`${row.file_num}/${row.chain_num}/${row.came_ord}`),
+    );
+    if (live.length === 0) continue;
+    const bodies = await db
+      .selectFrom('files')
+      .select(['file_num', 'body'])
+      .where('file_num', 'in', [...new Set(live.map((row) => row.file_num))])
+      .execute();
+    const bodyOf = new Map(bodies.map((row) => [row.file_num, row.body]));
+    yield live.map((row) => bodyOf.get(row.file_num) as Uint8Array);
+    await setImmediate();
+  }
+}

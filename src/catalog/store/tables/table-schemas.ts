@@ -1,0 +1,87 @@
+import type { Insertable, Kysely } from 'kysely';
+import type { TableSchema } from '../../../generated/reconciler/v1/tables.ts';
+import { type LeafColumn, leafColumns } from '../../../stats/leaf-columns.ts';
+import { METADATA_COLUMNS } from '../../../stats/metadata-columns.ts';
+import { compiledQuery, compiledWrite } from '../database/compiled-query.ts';
+import type { Schema } from '../database/schema.ts';
+
+type Db = Kysely<Schema>;
+
+/** Upserts one version of a table's schema. */
+export async function putSchema(
+  db: Db,
+  tableNum: number,
+  schema: Pick<TableSchema, 'schemaId' | 'json'>,
+): Promise<void> {
+  await upsert(db, { table_num: tableNum, schema_id: schema.schemaId, json: schema.json });
+}
+
+const upsert = compiledWrite((db, row: Insertable<Schema['table_schemas']>) =>
+  db
+    .insertInto('table_schemas')
+    .values(row)
+    .onConflict((conflict) =>
+      conflict
+        .columns(['table_num', 'schema_id'])
+        .doUpdateSet(({ ref }) => ({ json: ref('excluded.json') }))
+        .whereRef('table_schemas.json', '!=', 'excluded.json'),
+    ),
+);
+
+export async function findSchema(db: Db, tableNum: number, schemaId: number): Promise<TableSchema | undefined> {
+  const [row] = await byId(db, tableNum, schemaId);
+  return row && schemaMessage(schemaId, row.json);
+}
+
+const byId = compiledQuery((db, tableNum: number, schemaId: number) =>
+  db.selectFrom('table_schemas').select('json').where('table_num', '=', tableNum).where('schema_id', '=', schemaId),
+);
+
+/** The schema with its leaf columns. */
+export function schemaMessage(schemaId: number, json: string): TableSchema {
+  const columns = leafColumns(json).map(({ id, name, type, required }) => ({ columnId: id, name, type, required }));
+  return { schemaId, json, columns };
+}
+
+/** The schemas in which a snapshot is read. */
+export interface SnapshotSchemas {
+  /** JSON of the snapshot's own schema, else of the table's current one; undefined where the table has none. */
+  own: string | undefined;
+  /** Leaf columns of the own schema, in its order. */
+  columns: LeafColumn[];
+  /** A column by id: of the own schema, else as the newest other schema that has it names it, else a metadata column. */
+  find(id: number): LeafColumn | undefined;
+}
+
+/** @param schemaId the snapshot's; null falls back to `currentId`, the table's */
+export async function snapshotSchemas(
+  db: Db,
+  tableNum: number,
+  schemaId: number | null,
+  currentId: number | null,
+): Promise<SnapshotSchemas> {
+  const rows = await db
+    .selectFrom('table_schemas')
+    .select(['schema_id', 'json'])
+    .where('table_num', '=', tableNum)
+    .orderBy('schema_id', 'desc')
+    .execute();
+  const own = rows.find((row) => row.schema_id === schemaId) ?? rows.find((row) => row.schema_id === currentId);
+  const columns = own ? leafColumns(own.json) : [];
+  const byId = new Map(columns.map((column) => [column.id, column]));
+  let others: Map<number, LeafColumn> | undefined;
+  return {
+    own: own?.json,
+    columns,
+    find(id) {
+      const known = byId.get(id);
+      if (known) return known;
+      if (!others) {
+        others = new Map();
+        // Oldest first, so that the newest stays.
+        for (const { json } of rows.toReversed()) for (const column of leafColumns(json)) others.set(column.id, column);
+      }
+      return others.get(id) ?? METADATA_COLUMNS.get(id);
+    },
+  };
+}

@@ -1,0 +1,214 @@
+import type { ExpressionBuilder, Insertable, Kysely, Selectable, Updateable } from 'kysely';
+import type { Namespace } from '../../../generated/reconciler/v1/namespaces.ts';
+import {
+  PartitionSpec,
+  SnapshotRef,
+  type Table,
+  type TableUpstream,
+  tableFormatFromJSON,
+  tableFormatToJSON,
+} from '../../../generated/reconciler/v1/tables.ts';
+import { formatName } from '../../../names.ts';
+import { newEtag, newId } from '../../identity/ids.ts';
+import { TENANT } from '../../identity/tenant.ts';
+import { compiledQuery, compiledWrite } from '../database/compiled-query.ts';
+import { alreadyExists, notFound } from '../database/errors.ts';
+import { forgetAnswers } from '../database/idempotency.ts';
+import { date, jsonMap, ms } from '../database/json.ts';
+import { pathKey, pathOfKey } from '../database/path-key.ts';
+import type { Schema, TableRow } from '../database/schema.ts';
+import { getNamespace } from '../namespaces/namespaces.ts';
+import { findObject, nameObject, unnameObject } from '../namespaces/object-names.ts';
+import { findSchema, putSchema } from './table-schemas.ts';
+
+type Db = Kysely<Schema>;
+type Row = Selectable<TableRow> & { path_key: string };
+
+/** The fields of a new table. */
+export type NewTable = Omit<Table, 'tableId' | 'catalogId' | 'namespacePath' | 'createdAt' | 'updatedAt' | 'etag'>;
+
+/** @throws CodedError NOT_FOUND for the namespace, ALREADY_EXISTS for the name */
+export async function insertTable(db: Db, table: NewTable): Promise<Table> {
+  const namespace = await getNamespace(db, table.namespaceId);
+  const taken = await findObject(db, table.namespaceId, table.name);
+  if (taken) throw alreadyExists('table', `'${formatName([...namespace.path, table.name])}'`, ` (${taken})`);
+  const { table_id } = await insertFreeTable(db, namespace, table);
+  return getTable(db, table_id);
+}
+
+/** A new table in a namespace that is there, with a name that is free there. */
+export async function insertFreeTable(
+  db: Db,
+  namespace: Pick<Namespace, 'namespaceId' | 'catalogId'>,
+  table: NewTable,
+): Promise<{ table_id: string; table_num: number }> {
+  const tableId = newId('tbl');
+  await nameObject(db, table.namespaceId, table.name, tableId);
+  const now = Date.now();
+  const tableNum = await newContents(db, tableId);
+  await insert(db, {
+    table_id: tableId,
+    table_num: tableNum,
+    tenant_id: TENANT,
+    catalog_id: namespace.catalogId,
+    namespace_id: namespace.namespaceId,
+    name: table.name,
+    description: table.description,
+    format: tableFormatToJSON(table.format),
+    format_version: table.formatVersion,
+    location: table.location,
+    metadata_location: table.metadataLocation,
+    properties: JSON.stringify(table.properties),
+    schema_id: table.schema?.schemaId ?? null,
+    partition_specs: JSON.stringify(table.partitionSpecs.map(PartitionSpec.toJSON)),
+    default_spec_id: table.defaultSpecId,
+    current_snapshot_id: null,
+    refs: JSON.stringify(table.refs.map(SnapshotRef.toJSON)),
+    ...upstreamColumns(table.upstream),
+    coverage: table.upstream?.coverage ?? '',
+    created_at: now,
+    updated_at: now,
+    etag: newEtag(),
+  });
+  if (table.schema) await putSchema(db, tableNum, table.schema);
+  return { table_id: tableId, table_num: tableNum };
+}
+
+const insert = compiledWrite((db, row: Insertable<TableRow>) => db.insertInto('tables').values(row));
+
+/** A new number for the contents of a table. */
+export async function newContents(db: Db, tableId: string): Promise<number> {
+  const [made] = await insertContents(db, { table_id: tableId, generation: 1, dropped: 0 });
+  return (made as { table_num: number }).table_num;
+}
+
+const insertContents = compiledWrite((db, row: Insertable<Schema['table_contents']>) =>
+  db.insertInto('table_contents').values(row).returning('table_num'),
+);
+
+function select(db: Db) {
+  return db
+    .selectFrom('tables')
+    .innerJoin('namespaces', 'namespaces.namespace_id', 'tables.namespace_id')
+    .selectAll('tables')
+    .select('namespaces.path_key')
+    .where('tables.tenant_id', '=', TENANT);
+}
+
+const byId = compiledQuery((db, _tenant: string, id: string) => select(db).where('tables.table_id', '=', id));
+
+/** @throws CodedError NOT_FOUND */
+export async function getTableRow(db: Db, id: string): Promise<Row> {
+  const [row] = await byId(db, TENANT, id);
+  if (!row) throw notFound('table', id);
+  return row;
+}
+
+/** @throws CodedError NOT_FOUND */
+export async function getTable(db: Db, id: string): Promise<Table> {
+  return toMessage(db, await getTableRow(db, id));
+}
+
+/**
+ * A connector's table can be read by name when all of it has come in once: before that it would look like an empty table.
+ */
+export function isReadable(eb: ExpressionBuilder<Schema, 'tables'>) {
+  return eb.or([eb('tables.connector_id', 'is', null), eb('tables.fingerprint', '!=', '')]);
+}
+
+/** The same of one table; views always can. */
+export async function isReadableObject(db: Db, objectId: string): Promise<boolean> {
+  if (!objectId.startsWith('tbl_')) return true;
+  const row = await db.selectFrom('tables').select('table_id').where('table_id', '=', objectId).where(isReadable);
+  return (await row.executeTakeFirst()) !== undefined;
+}
+
+/** By name, those behind `after`. */
+export async function listTables(db: Db, namespaceId: string, limit: number, after?: string): Promise<Table[]> {
+  let query = select(db).where('tables.namespace_id', '=', namespaceId).where(isReadable);
+  if (after !== undefined) query = query.where('tables.name', '>', after);
+  const tables: Table[] = [];
+  for (const row of await query.orderBy('tables.name').limit(limit).execute()) tables.push(await toMessage(db, row));
+  return tables;
+}
+
+/** Changes columns, and with them the etag. */
+export async function updateTableRow(db: Db, tableId: string, changes: Updateable<TableRow>): Promise<void> {
+  await update(db, { ...changes, updated_at: Date.now(), etag: newEtag() }, tableId);
+}
+
+const update = compiledWrite((db, row: Updateable<TableRow>, tableId: string) =>
+  db.updateTable('tables').set(row).where('table_id', '=', tableId),
+);
+
+/** Gives a table another place. The name there must be free. */
+export async function moveTable(db: Db, table: Row, namespaceId: string, catalogId: string, name: string) {
+  await unnameObject(db, table.table_id);
+  await nameObject(db, namespaceId, name, table.table_id);
+  await updateTableRow(db, table.table_id, { namespace_id: namespaceId, catalog_id: catalogId, name });
+}
+
+/** The table goes at once; its contents are marked to be removed (see purge.ts). */
+export async function deleteTable(db: Db, tableId: string, tableNum: number): Promise<void> {
+  await unnameObject(db, tableId);
+  await db.deleteFrom('tables').where('table_id', '=', tableId).execute();
+  await dropContents(db, tableNum);
+  await forgetAnswers(db, tableId);
+}
+
+export async function dropContents(db: Db, tableNum: number): Promise<void> {
+  await db.updateTable('table_contents').set({ dropped: 1 }).where('table_num', '=', tableNum).execute();
+}
+
+/** Columns of what a table was brought from. */
+export function upstreamColumns(upstream: TableUpstream | undefined) {
+  const bound = upstream !== undefined && upstream.tableName !== '';
+  return {
+    connector_id: upstream?.connectorId || null,
+    upstream_path_key: bound ? pathKey(upstream.namespacePath) : null,
+    upstream_name: bound ? upstream.tableName : null,
+    upstream_uuid: upstream?.uuid ?? '',
+    fingerprint: upstream?.fingerprint ?? '',
+    fetched_at: ms(upstream?.fetchedAt),
+    missing_since: ms(upstream?.missingSince),
+  };
+}
+
+async function toMessage(db: Db, row: Row): Promise<Table> {
+  return {
+    tableId: row.table_id,
+    catalogId: row.catalog_id,
+    namespaceId: row.namespace_id,
+    namespacePath: pathOfKey(row.path_key),
+    name: row.name,
+    description: row.description,
+    format: tableFormatFromJSON(row.format),
+    formatVersion: row.format_version,
+    location: row.location,
+    properties: jsonMap(row.properties),
+    schema: row.schema_id === null ? undefined : await findSchema(db, row.table_num, row.schema_id),
+    partitionSpecs: (JSON.parse(row.partition_specs) as unknown[]).map(PartitionSpec.fromJSON),
+    defaultSpecId: row.default_spec_id,
+    currentSnapshotId: row.current_snapshot_id === null ? undefined : BigInt(row.current_snapshot_id),
+    refs: (JSON.parse(row.refs) as unknown[]).map(SnapshotRef.fromJSON),
+    upstream: row.upstream_name === null ? undefined : { ...toUpstream(row), coverage: row.coverage },
+    createdAt: new Date(row.created_at),
+    updatedAt: new Date(row.updated_at),
+    etag: row.etag,
+    metadataLocation: row.metadata_location,
+  };
+}
+
+/** Of a table's or a view's columns. */
+export function toUpstream(row: ReturnType<typeof upstreamColumns>): TableUpstream {
+  return {
+    connectorId: row.connector_id ?? '',
+    namespacePath: pathOfKey(row.upstream_path_key ?? ''),
+    tableName: row.upstream_name ?? '',
+    uuid: row.upstream_uuid,
+    fingerprint: row.fingerprint,
+    fetchedAt: date(row.fetched_at),
+    missingSince: date(row.missing_since),
+    coverage: '',
+  };
+}

@@ -1,0 +1,120 @@
+import type { Kysely, Selectable, Updateable } from 'kysely';
+import { View } from '../../../generated/reconciler/v1/views.ts';
+import { formatName } from '../../../names.ts';
+import { newEtag, newId } from '../../identity/ids.ts';
+import { TENANT } from '../../identity/tenant.ts';
+import { alreadyExists, notFound } from '../database/errors.ts';
+import { forgetAnswers } from '../database/idempotency.ts';
+import { pathOfKey } from '../database/path-key.ts';
+import type { Schema, ViewRow } from '../database/schema.ts';
+import { getNamespace } from '../namespaces/namespaces.ts';
+import { findObject, nameObject, unnameObject } from '../namespaces/object-names.ts';
+import { schemaMessage } from './table-schemas.ts';
+import { toUpstream, upstreamColumns } from './tables.ts';
+
+type Db = Kysely<Schema>;
+export type StoredView = Selectable<ViewRow> & { path_key: string };
+
+/** @throws CodedError NOT_FOUND for the namespace, ALREADY_EXISTS for the name */
+export async function insertView(db: Db, view: View): Promise<View> {
+  const namespace = await getNamespace(db, view.namespaceId);
+  const taken = await findObject(db, view.namespaceId, view.name);
+  if (taken) throw alreadyExists('view', `'${formatName([...namespace.path, view.name])}'`, ` (${taken})`);
+  const viewId = newId('view');
+  await nameObject(db, view.namespaceId, view.name, viewId);
+  const now = Date.now();
+  await db
+    .insertInto('views')
+    .values({
+      view_id: viewId,
+      tenant_id: TENANT,
+      catalog_id: namespace.catalogId,
+      namespace_id: namespace.namespaceId,
+      name: view.name,
+      body: viewBody(view),
+      ...upstreamColumns(view.upstream),
+      created_at: now,
+      updated_at: now,
+      etag: newEtag(),
+    })
+    .execute();
+  return getView(db, viewId);
+}
+
+function select(db: Db) {
+  return db
+    .selectFrom('views')
+    .innerJoin('namespaces', 'namespaces.namespace_id', 'views.namespace_id')
+    .selectAll('views')
+    .select('namespaces.path_key')
+    .where('views.tenant_id', '=', TENANT);
+}
+
+/** @throws CodedError NOT_FOUND */
+export async function getViewRow(db: Db, id: string): Promise<StoredView> {
+  const row = await select(db).where('views.view_id', '=', id).executeTakeFirst();
+  if (!row) throw notFound('view', id);
+  return row;
+}
+
+/** @throws CodedError NOT_FOUND */
+export async function getView(db: Db, id: string): Promise<View> {
+  return toMessage(await getViewRow(db, id));
+}
+
+/** By name, those behind `after`. */
+export async function listViews(db: Db, namespaceId: string, limit: number, after?: string): Promise<View[]> {
+  let query = select(db).where('views.namespace_id', '=', namespaceId);
+  if (after !== undefined) query = query.where('views.name', '>', after);
+  return (await query.orderBy('views.name').limit(limit).execute()).map(toMessage);
+}
+
+export async function updateView(db: Db, view: View): Promise<View> {
+  await updateViewRow(db, view.viewId, { body: viewBody(view), ...upstreamColumns(view.upstream) });
+  return getView(db, view.viewId);
+}
+
+/** Changes columns, and with them the etag. */
+export async function updateViewRow(db: Db, viewId: string, changes: Updateable<ViewRow>): Promise<void> {
+  await db
+    .updateTable('views')
+    .set({ ...changes, updated_at: Date.now(), etag: newEtag() })
+    .where('view_id', '=', viewId)
+    .execute();
+}
+
+/** Gives a view another place. The name there must be free. */
+export async function moveView(db: Db, viewId: string, namespaceId: string, catalogId: string, name: string) {
+  await unnameObject(db, viewId);
+  await nameObject(db, namespaceId, name, viewId);
+  await updateViewRow(db, viewId, { namespace_id: namespaceId, catalog_id: catalogId, name });
+}
+
+export async function deleteView(db: Db, id: string): Promise<void> {
+  await unnameObject(db, id);
+  await db.deleteFrom('views').where('view_id', '=', id).execute();
+  await forgetAnswers(db, id);
+}
+
+/** What the column `body` holds: the same for the same view, whatever order its properties came in. */
+export function viewBody(view: View): string {
+  const { description, versionId, schema, representations, defaultCatalog, defaultNamespace } = view;
+  const properties = Object.fromEntries(Object.entries(view.properties).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const kept = { description, versionId, representations, defaultCatalog, defaultNamespace, properties };
+  return JSON.stringify(View.toJSON(View.fromPartial({ ...kept, schema: schema && { ...schema, columns: [] } })));
+}
+
+export function toMessage(row: StoredView): View {
+  const view = View.fromJSON(JSON.parse(row.body));
+  if (view.schema) view.schema = schemaMessage(view.schema.schemaId, view.schema.json);
+  view.viewId = row.view_id;
+  view.catalogId = row.catalog_id;
+  view.namespaceId = row.namespace_id;
+  view.namespacePath = pathOfKey(row.path_key);
+  view.name = row.name;
+  view.upstream = row.upstream_name === null ? undefined : toUpstream(row);
+  view.createdAt = new Date(row.created_at);
+  view.updatedAt = new Date(row.updated_at);
+  view.etag = row.etag;
+  return view;
+}

@@ -1,0 +1,84 @@
+import type { Kysely } from 'kysely';
+import { CodedError } from '../../errors.ts';
+import {
+  PartitionSpec,
+  SnapshotRef,
+  type Table,
+  type UpdateTableRequest,
+} from '../../generated/reconciler/v1/tables.ts';
+import { maskPaths } from '../rpc/field-mask.ts';
+import { Checks, required } from '../rpc/violations.ts';
+import { checkEtag } from '../store/database/errors.ts';
+import { ms } from '../store/database/json.ts';
+import type { Schema } from '../store/database/schema.ts';
+import { findSnapshotRow } from '../store/snapshots/snapshots.ts';
+import { putSchema } from '../store/tables/table-schemas.ts';
+import { getTableRow, updateTableRow, upstreamColumns } from '../store/tables/tables.ts';
+import { checkBinding, checkTable, TABLE_MASK } from '../validation/table-checks.ts';
+
+type Path = (typeof TABLE_MASK)[number];
+
+/** A masked update whose values are good in themselves. */
+export interface TableUpdate {
+  table: Table;
+  paths: readonly Path[];
+}
+
+/** @throws InvalidRequest */
+export function checkedTableUpdate(request: UpdateTableRequest): TableUpdate {
+  const table = required(request.table, 'table');
+  const paths = maskPaths(request.updateMask, TABLE_MASK);
+  const checks = new Checks();
+  checks.id(table.tableId, 'table.table_id');
+  checkTable(checks, table, paths);
+  return { table, paths };
+}
+
+/**
+ * @throws CodedError NOT_FOUND, ABORTED for another etag, ALREADY_EXISTS for an upstream table that is bound, FAILED_PRECONDITION for a
+ *   current snapshot that is not complete, where the table's coverage says that all are
+ */
+export async function applyTableUpdate(trx: Kysely<Schema>, { table, paths }: TableUpdate): Promise<void> {
+  const stored = await getTableRow(trx, table.tableId);
+  checkEtag('table', table.tableId, table.etag, stored.etag);
+  if (paths.includes('upstream')) await checkBinding(trx, 'tables', table.upstream, stored.table_id);
+  if (paths.includes('current_snapshot_id') && table.currentSnapshotId !== undefined) {
+    const isGiven = paths.includes('upstream') || paths.includes('upstream.coverage');
+    const coverage = isGiven ? table.upstream?.coverage : stored.coverage;
+    if (!coverage) await refuseUnseen(trx, stored.table_num, table.tableId, table.currentSnapshotId);
+  }
+  if (paths.includes('schema') && table.schema) await putSchema(trx, stored.table_num, table.schema);
+  await updateTableRow(trx, table.tableId, changes(table, paths));
+}
+
+/** Where all snapshots of the upstream are in, the current one is among them. */
+async function refuseUnseen(db: Kysely<Schema>, tableNum: number, tableId: string, snapshotId: bigint) {
+  const row = await findSnapshotRow(db, tableNum, snapshotId);
+  if (row?.complete === 1) return;
+  throw new CodedError(
+    'FAILED_PRECONDITION',
+    `snapshot ${snapshotId} of table ${tableId} is not complete, so that it cannot be the current one: send its files first`,
+  );
+}
+
+/** The columns that a masked update changes. */
+function changes(table: Table, paths: readonly Path[]) {
+  const all = {
+    description: { description: table.description },
+    format_version: { format_version: table.formatVersion },
+    location: { location: table.location },
+    metadata_location: { metadata_location: table.metadataLocation },
+    properties: { properties: JSON.stringify(table.properties) },
+    schema: { schema_id: table.schema?.schemaId ?? null },
+    partition_specs: { partition_specs: JSON.stringify(table.partitionSpecs.map(PartitionSpec.toJSON)) },
+    default_spec_id: { default_spec_id: table.defaultSpecId },
+    current_snapshot_id: { current_snapshot_id: table.currentSnapshotId?.toString() ?? null },
+    refs: { refs: JSON.stringify(table.refs.map(SnapshotRef.toJSON)) },
+    upstream: { ...upstreamColumns(table.upstream), coverage: table.upstream?.coverage ?? '' },
+    'upstream.fingerprint': { fingerprint: table.upstream?.fingerprint ?? '' },
+    'upstream.fetched_at': { fetched_at: ms(table.upstream?.fetchedAt) },
+    'upstream.coverage': { coverage: table.upstream?.coverage ?? '' },
+    'upstream.missing_since': { missing_since: ms(table.upstream?.missingSince) },
+  };
+  return Object.assign({}, ...paths.map((path) => all[path]));
+}

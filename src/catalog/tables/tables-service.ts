@@ -1,0 +1,104 @@
+import { z } from 'zod';
+import { CreateTableRequest, type TablesServiceImplementation } from '../../generated/reconciler/v1/tables.ts';
+import type { ServiceDeps } from '../core/ports.ts';
+import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
+import { Checks, required } from '../rpc/violations.ts';
+import { checkEtag, notFound } from '../store/database/errors.ts';
+import { answeredBefore, rememberAnswer, requestHash } from '../store/database/idempotency.ts';
+import { getNamespace } from '../store/namespaces/namespaces.ts';
+import { findSchema, putSchema } from '../store/tables/table-schemas.ts';
+import * as store from '../store/tables/tables.ts';
+import { checkBinding, checkSchema, checkTable, TABLE_MASK } from '../validation/table-checks.ts';
+import { applyTableUpdate, checkedTableUpdate } from './table-update.ts';
+
+const tokens = new PageTokens('ListTables', z.object({ name: z.string() }));
+
+/** The service Tables. */
+export function createTablesService({ db, purge }: ServiceDeps): TablesServiceImplementation {
+  return {
+    async createTable(request) {
+      const table = required(request.table, 'table');
+      const checks = new Checks();
+      checks.id(table.namespaceId, 'table.namespace_id');
+      checks.name(table.name, 'table.name');
+      checks.that(
+        table.currentSnapshotId === undefined,
+        'table.current_snapshot_id',
+        'a new table has no snapshot yet',
+      );
+      checkTable(checks, table, TABLE_MASK);
+      const hash = requestHash(CreateTableRequest.encode(request).finish());
+      return db.transaction().execute(async (trx) => {
+        const first = await answeredBefore(trx, 'CreateTable', request.idempotencyKey, hash);
+        if (first !== undefined) return store.getTable(trx, first);
+        await checkBinding(trx, 'tables', table.upstream, undefined);
+        const made = await store.insertTable(trx, table);
+        await rememberAnswer(trx, 'CreateTable', request.idempotencyKey, hash, made.tableId);
+        return made;
+      });
+    },
+
+    async getTable(request) {
+      checkId(request.tableId);
+      return store.getTable(db, request.tableId);
+    },
+
+    async listTables(request) {
+      const checks = new Checks();
+      checks.id(request.namespaceId, 'namespace_id');
+      checks.done();
+      const size = pageSize(request.pageSize);
+      const after = tokens.decode(request.pageToken, request.namespaceId);
+      await getNamespace(db, request.namespaceId);
+      const { items, last } = page(await store.listTables(db, request.namespaceId, size + 1, after?.name), size);
+      return { tables: items, nextPageToken: last ? tokens.encode({ name: last.name }, request.namespaceId) : '' };
+    },
+
+    async updateTable(request) {
+      const update = checkedTableUpdate(request);
+      return db.transaction().execute(async (trx) => {
+        await applyTableUpdate(trx, update);
+        return store.getTable(trx, update.table.tableId);
+      });
+    },
+
+    async deleteTable(request) {
+      checkId(request.tableId);
+      await db.transaction().execute(async (trx) => {
+        const stored = await store.getTableRow(trx, request.tableId);
+        checkEtag('table', stored.table_id, request.etag, stored.etag);
+        await store.deleteTable(trx, stored.table_id, stored.table_num);
+      });
+      purge();
+      return {};
+    },
+
+    async getTableSchema(request) {
+      checkId(request.tableId);
+      const table = await store.getTableRow(db, request.tableId);
+      const schema = await findSchema(db, table.table_num, request.schemaId);
+      if (!schema) throw notFound('schema', `${request.schemaId} of table ${request.tableId}`);
+      return schema;
+    },
+
+    async putTableSchema(request) {
+      const schema = required(request.schema, 'schema');
+      const checks = new Checks();
+      checks.id(request.tableId, 'table_id');
+      checkSchema(checks, schema, 'schema');
+      checks.done();
+      return db.transaction().execute(async (trx) => {
+        const table = await store.getTableRow(trx, request.tableId);
+        await putSchema(trx, table.table_num, schema);
+        const stored = await findSchema(trx, table.table_num, schema.schemaId);
+        return required(stored, 'schema');
+      });
+    },
+  };
+}
+
+function checkId(id: string): void {
+  const checks = new Checks();
+  checks.id(id, 'table_id');
+  checks.done();
+}

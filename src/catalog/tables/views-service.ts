@@ -1,0 +1,95 @@
+import { z } from 'zod';
+import { CreateViewRequest, type View, type ViewsServiceImplementation } from '../../generated/reconciler/v1/views.ts';
+import type { ServiceDeps } from '../core/ports.ts';
+import { maskPaths } from '../rpc/field-mask.ts';
+import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
+import { Checks, required } from '../rpc/violations.ts';
+import { checkEtag } from '../store/database/errors.ts';
+import { answeredBefore, rememberAnswer, requestHash } from '../store/database/idempotency.ts';
+import { getNamespace } from '../store/namespaces/namespaces.ts';
+import * as store from '../store/tables/views.ts';
+import { checkBinding } from '../validation/table-checks.ts';
+import { checkView, VIEW_MASK, type ViewField } from '../validation/view-checks.ts';
+
+const tokens = new PageTokens('ListViews', z.object({ name: z.string() }));
+
+/** The service Views. */
+export function createViewsService({ db }: ServiceDeps): ViewsServiceImplementation {
+  return {
+    async createView(request) {
+      const view = required(request.view, 'view');
+      const checks = new Checks();
+      checks.id(view.namespaceId, 'view.namespace_id');
+      checks.name(view.name, 'view.name');
+      checkView(checks, view, VIEW_MASK);
+      const hash = requestHash(CreateViewRequest.encode(request).finish());
+      return db.transaction().execute(async (trx) => {
+        const first = await answeredBefore(trx, 'CreateView', request.idempotencyKey, hash);
+        if (first !== undefined) return store.getView(trx, first);
+        await checkBinding(trx, 'views', view.upstream, undefined);
+        const made = await store.insertView(trx, view);
+        await rememberAnswer(trx, 'CreateView', request.idempotencyKey, hash, made.viewId);
+        return made;
+      });
+    },
+
+    async getView(request) {
+      checkId(request.viewId, 'view_id');
+      return store.getView(db, request.viewId);
+    },
+
+    async listViews(request) {
+      checkId(request.namespaceId, 'namespace_id');
+      const size = pageSize(request.pageSize);
+      const after = tokens.decode(request.pageToken, request.namespaceId);
+      await getNamespace(db, request.namespaceId);
+      const { items, last } = page(await store.listViews(db, request.namespaceId, size + 1, after?.name), size);
+      return { views: items, nextPageToken: last ? tokens.encode({ name: last.name }, request.namespaceId) : '' };
+    },
+
+    async updateView(request) {
+      const view = required(request.view, 'view');
+      const paths = maskPaths(request.updateMask, VIEW_MASK);
+      const checks = new Checks();
+      checks.id(view.viewId, 'view.view_id');
+      checkView(checks, view, paths);
+      return db.transaction().execute(async (trx) => {
+        const stored = await store.getView(trx, view.viewId);
+        checkEtag('view', view.viewId, view.etag, stored.etag);
+        if (paths.includes('upstream')) await checkBinding(trx, 'views', view.upstream, stored.viewId);
+        return store.updateView(trx, applied(stored, view, paths));
+      });
+    },
+
+    async deleteView(request) {
+      checkId(request.viewId, 'view_id');
+      await db.transaction().execute(async (trx) => {
+        const stored = await store.getView(trx, request.viewId);
+        checkEtag('view', request.viewId, request.etag, stored.etag);
+        await store.deleteView(trx, request.viewId);
+      });
+      return {};
+    },
+  };
+}
+
+function checkId(id: string, field: string): void {
+  const checks = new Checks();
+  checks.id(id, field);
+  checks.done();
+}
+
+/** The stored view with the fields of the mask from the given one. */
+function applied(stored: View, given: View, paths: readonly ViewField[]): View {
+  const all: Record<ViewField, Partial<View>> = {
+    description: { description: given.description },
+    version_id: { versionId: given.versionId },
+    schema: { schema: given.schema },
+    representations: { representations: given.representations },
+    default_catalog: { defaultCatalog: given.defaultCatalog },
+    default_namespace: { defaultNamespace: given.defaultNamespace },
+    properties: { properties: given.properties },
+    upstream: { upstream: given.upstream },
+  };
+  return Object.assign({ ...stored }, ...paths.map((path) => all[path]));
+}

@@ -1,0 +1,20 @@
+import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
+import { Checks } from '../rpc/violations.ts';
+
+/** @throws InvalidRequest with everything that is wrong with a snapshot that is to be stored */
+export function checkSnapshot(snapshot: Snapshot): void {
+  const checks = new Checks();
+  checks.id(snapshot.tableId, 'snapshot.table_id');
+  checks.count(snapshot.sequenceNumber, 'snapshot.sequence_number');
+  checks.timestamp(snapshot.committedAt, 'snapshot.committed_at');
+  checks.timestamp(snapshot.expiredAt, 'snapshot.expired_at');
+  checks.text(snapshot.operation, 'snapshot.operation', { max: 100 });
+  checks.map(snapshot.summary, 'snapshot.summary');
+  checks.text(snapshot.manifestList, 'snapshot.manifest_list', { max: 8192 });
+  checks.that(
+    snapshot.baseSnapshotId !== snapshot.snapshotId,
+    'snapshot.base_snapshot_id',
+    'is the snapshot itself: it is based on another or on none',
+  );
+  checks.done();
+}

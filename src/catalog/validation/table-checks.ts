@@ -1,0 +1,115 @@
+import type { Kysely } from 'kysely';
+import type { Table, TableSchema, TableUpstream } from '../../generated/reconciler/v1/tables.ts';
+import { formatName } from '../../names.ts';
+import { leafColumns } from '../../stats/leaf-columns.ts';
+import type { Checks } from '../rpc/violations.ts';
+import { type BoundKind, findBoundId } from '../store/bindings/bound-names.ts';
+import { getConnector } from '../store/connectors/connectors.ts';
+import { alreadyExists } from '../store/database/errors.ts';
+import type { Schema } from '../store/database/schema.ts';
+
+/** What of a table may be updated. */
+export const TABLE_MASK = [
+  'description',
+  'format_version',
+  'location',
+  'metadata_location',
+  'properties',
+  'schema',
+  'partition_specs',
+  'default_spec_id',
+  'current_snapshot_id',
+  'refs',
+  'upstream',
+  'upstream.fingerprint',
+  'upstream.fetched_at',
+  'upstream.missing_since',
+  'upstream.coverage',
+] as const;
+
+const MAX_SCHEMA = 4 * 1024 * 1024;
+const MAX_LIST = 10_000;
+
+/** Checks the fields that are to be stored. */
+export function checkTable(checks: Checks, table: Table, fields: readonly (typeof TABLE_MASK)[number][]): void {
+  const asked = (field: (typeof TABLE_MASK)[number]) => fields.includes(field);
+  if (asked('description')) checks.text(table.description, 'table.description');
+  if (asked('format_version')) checks.that(table.formatVersion >= 0, 'table.format_version', 'is negative');
+  if (asked('location')) checks.text(table.location, 'table.location', { max: 8192 });
+  if (asked('metadata_location')) checks.text(table.metadataLocation, 'table.metadata_location', { max: 8192 });
+  if (asked('properties')) checks.map(table.properties, 'table.properties');
+  if (asked('schema') && table.schema) checkSchema(checks, table.schema, 'table.schema');
+  if (asked('partition_specs')) checkSpecs(checks, table);
+  if (asked('refs')) checkRefs(checks, table);
+  if (asked('upstream') && table.upstream) {
+    const { upstream } = table;
+    checks.text(upstream.connectorId, 'table.upstream.connector_id', { max: 512 });
+    checks.path(upstream.namespacePath, 'table.upstream.namespace_path', { min: 0 });
+    checks.name(upstream.tableName, 'table.upstream.table_name');
+    checks.text(upstream.uuid, 'table.upstream.uuid', { max: 1024 });
+  }
+  if (asked('upstream') || asked('upstream.fingerprint')) {
+    checks.text(table.upstream?.fingerprint ?? '', 'table.upstream.fingerprint', { max: 16 * 1024 });
+  }
+  checks.text(table.upstream?.coverage ?? '', 'table.upstream.coverage', { max: 2000 });
+  checks.timestamp(table.upstream?.fetchedAt, 'table.upstream.fetched_at');
+  checks.timestamp(table.upstream?.missingSince, 'table.upstream.missing_since');
+  checks.done();
+}
+
+/** A schema must be one that can be read later. */
+export function checkSchema(checks: Checks, schema: TableSchema, field: string): void {
+  if (!checks.text(schema.json, `${field}.json`, { min: 1, max: MAX_SCHEMA })) return;
+  try {
+    leafColumns(schema.json);
+  } catch (error) {
+    checks.that(false, `${field}.json`, (error as Error).message);
+  }
+}
+
+function checkSpecs(checks: Checks, table: Table): void {
+  const field = 'table.partition_specs';
+  checks.that(table.partitionSpecs.length <= MAX_LIST, field, `has more than ${MAX_LIST} entries`);
+  const ids = new Set(table.partitionSpecs.map((spec) => spec.specId));
+  checks.that(ids.size === table.partitionSpecs.length, field, 'has a spec_id twice');
+}
+
+function checkRefs(checks: Checks, table: Table): void {
+  const field = 'table.refs';
+  checks.that(table.refs.length <= MAX_LIST, field, `has more than ${MAX_LIST} entries`);
+  const names = new Set(table.refs.map((ref) => ref.name));
+  checks.that(names.size === table.refs.length, field, 'has a name twice');
+  for (const [index, ref] of table.refs.entries()) {
+    checks.text(ref.name, `${field}[${index}].name`, { min: 1, max: 1024 });
+    checks.that(
+      ref.type === 'branch' || ref.type === 'tag',
+      `${field}[${index}].type`,
+      `'${ref.type.slice(0, 50)}' is not branch or tag`,
+    );
+  }
+}
+
+/**
+ * An upstream table is bound to one table, and an upstream view to one view.
+ *
+ * @throws CodedError NOT_FOUND for the connector, ALREADY_EXISTS where another one has the binding
+ */
+export async function checkBinding(
+  db: Kysely<Schema>,
+  kind: BoundKind,
+  upstream: TableUpstream | undefined,
+  ownId: string | undefined,
+): Promise<void> {
+  if (!upstream || upstream.connectorId === '') return;
+  const { connectorId, namespacePath, tableName } = upstream;
+  const { displayName } = await getConnector(db, connectorId);
+  const bound = await findBoundId(db, kind, connectorId, { namespacePath, name: tableName });
+  if (bound !== undefined && bound !== ownId) {
+    const name = formatName([...namespacePath, tableName]);
+    throw alreadyExists(
+      kind === 'tables' ? 'table' : 'view',
+      `for '${name}' of connector '${displayName}'`,
+      ` (${bound})`,
+    );
+  }
+}

@@ -1,0 +1,105 @@
+import { ClientError, Status } from 'nice-grpc-common';
+import { CodedError } from '../../errors.ts';
+
+/** Shell exit codes. */
+export const EXIT = {
+  DONE: 0,
+  /** The job, or the call, failed. */
+  FAILED: 1,
+  /** Wrong usage: an unknown option, a bad value. */
+  USAGE: 2,
+  /** A server cannot be reached. */
+  UNREACHABLE: 3,
+} as const;
+
+/** A value on the command line that is wrong in a way the parser does not see. */
+export class UsageError extends Error {
+  readonly hint?: string;
+  constructor(message: string, hint?: string) {
+    super(message);
+    this.hint = hint;
+  }
+}
+
+/** Thrown by a command that has said all there is to say. */
+export class ExitCode extends Error {
+  readonly code: number;
+  constructor(code: number) {
+    super(`exit ${code}`);
+    this.code = code;
+  }
+}
+
+/** A call to the catalog service failed. */
+export class CallError extends Error {
+  override readonly cause: ClientError;
+  /** Of the service. */
+  readonly address: string;
+  constructor(cause: ClientError, address: string) {
+    super(cause.message, { cause });
+    this.cause = cause;
+    this.address = address;
+  }
+}
+
+/** An error as it is shown: what went wrong, what to do about it, how the shell learns it. */
+export interface Failure {
+  message: string;
+  hint?: string;
+  exitCode: number;
+}
+
+/** What grpc-js says where no server answered the call, in contrast to a server that says UNAVAILABLE itself. */
+const NO_CONNECTION =
+  /No connection established|Name resolution failed|ECONNREFUSED|ECONNRESET|ENOTFOUND|EHOSTUNREACH|ETIMEDOUT|Connection dropped|Socket closed|read ECONN|Keepalive timeout/i;
+
+/** No server answered the call, in contrast to one that says itself that something else cannot be reached. */
+export function isUnanswered(error: unknown): boolean {
+  return error instanceof ClientError && error.code === Status.UNAVAILABLE && NO_CONNECTION.test(error.details);
+}
+
+export function isUnreachable(error: unknown): boolean {
+  return error instanceof ClientError && error.code === Status.UNAVAILABLE;
+}
+
+export function describeFailure(error: unknown): Failure {
+  if (error instanceof UsageError) return { message: error.message, hint: error.hint, exitCode: EXIT.USAGE };
+  if (error instanceof CodedError) return { message: error.message, exitCode: exitCodeOf(error.code) };
+  if (error instanceof CallError) return describeCall(error.cause, error.address);
+  return { message: (error as Error)?.message ?? String(error), exitCode: EXIT.FAILED };
+}
+
+function describeCall(error: ClientError, address: string): Failure {
+  const code = Status[error.code];
+  if (isUnanswered(error)) {
+    const why = error.details
+      .replace(/^.*Last error: (Error: )?/, '')
+      .replace(/\.?\s*Resolution note:.*$/, '')
+      .replace(/^null$/, '');
+    return {
+      message: `no catalog service answers at ${address}${why && ` (${why.slice(0, 200)})`}`,
+      hint: 'start one with `reconciler up`, or name another with --address or RECONCILER_ADDRESS',
+      exitCode: EXIT.UNREACHABLE,
+    };
+  }
+  return {
+    message: error.details || `${error.path}: ${code}`,
+    hint: hintOf(code, error.details),
+    exitCode: exitCodeOf(code),
+  };
+}
+
+function hintOf(code: string | undefined, details: string): string | undefined {
+  const [, what] = (code === 'NOT_FOUND' && /^(connector|job) /.exec(details)) || [];
+  return what ? `\`reconciler ${what} list\` shows those that are there` : HINTS[code ?? ''];
+}
+
+const HINTS: Record<string, string | undefined> = {
+  UNIMPLEMENTED: 'the catalog service is older than this command line; use the same version for both',
+  ABORTED: 'somebody else changed it meanwhile; look at it again and repeat',
+};
+
+function exitCodeOf(code: string | undefined): number {
+  if (code === 'INVALID_ARGUMENT') return EXIT.USAGE;
+  return code === 'UNAVAILABLE' ? EXIT.UNREACHABLE : EXIT.FAILED;
+}

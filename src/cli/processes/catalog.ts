@@ -1,0 +1,55 @@
+import { mkdirSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { readConfig } from '../../config.ts';
+import { startTracing } from '../../telemetry/tracing/tracing.ts';
+import { addressOption } from '../catalog-session/address.ts';
+import { port } from '../io/options.ts';
+import { untilStopped } from '../io/signals.ts';
+
+const HELP = `
+It is the only writer of its database. Temporal, which it starts jobs in, is found by the standard TEMPORAL_* variables and
+profiles; it need not be there yet.
+
+Examples:
+  $ reconciler catalog
+  $ reconciler catalog --address 0.0.0.0:7460 --database /var/lib/reconciler/catalog.db
+  $ TEMPORAL_ADDRESS=temporal.internal:7233 reconciler catalog --port 9000`;
+
+export function define(command: Command): void {
+  command
+    .option('--port <port>', 'listen on this port of the address', port)
+    .option('--database <file>', 'SQLite file (default: catalog.db in RECONCILER_DATA_DIR)')
+    .addHelpText('after', `\n--address is what it listens on here.\n${HELP}`)
+    .action(async (options: { port?: number; database?: string }) => {
+      await run(addressOption(command), options);
+    });
+}
+
+async function run(listenOn: string | undefined, options: { port?: number; database?: string }): Promise<void> {
+  const { stopped } = untilStopped();
+  const config = readConfig();
+  const [{ startCatalog }, { temporalJobControl }, { connectTemporal }, { openPayloadCodec }, { createLogger }] =
+    await Promise.all([
+      import('../../catalog/server/server.ts'),
+      import('../../temporal/job-control.ts'),
+      import('../../temporal/connect.ts'),
+      import('../../temporal/payload-codec.ts'),
+      import('../../telemetry/logger.ts'),
+    ]);
+  const given = listenOn ?? config.address;
+  const address = options.port === undefined ? given : `${given.slice(0, given.lastIndexOf(':'))}:${options.port}`;
+  const databaseFile = resolve(options.database ?? join(config.dataDir, 'catalog.db'));
+  mkdirSync(dirname(databaseFile), { recursive: true });
+  const logger = createLogger('catalog', config.logLevel);
+  const tracing = await startTracing('reconciler-catalog');
+  const codec = await openPayloadCodec(config.codecKeys);
+  const jobs = temporalJobControl(() => connectTemporal(codec));
+  const catalog = await startCatalog({ ...config, address, databaseFile, jobs, logger });
+  logger.info({ address: catalog.address, databaseFile }, 'the catalog service listens');
+  const signal = await stopped;
+  logger.info({ signal }, 'stopping');
+  await catalog.stop();
+  await jobs.close();
+  await tracing?.close();
+}

@@ -1,0 +1,77 @@
+import { ClientError, Status } from 'nice-grpc';
+import type { CatalogClients } from '../../catalog-client/connect.ts';
+import type { Table } from '../../generated/reconciler/v1/tables.ts';
+import { formatName } from '../../names.ts';
+import { patiently } from '../catalog-session/context.ts';
+import { catalogIdOf } from '../catalog-session/resolve.ts';
+import { bytes, count } from '../io/format.ts';
+import { pagesOf } from '../io/paging.ts';
+import type { Column } from '../io/table-printer.ts';
+import { formatText } from '../table/list.ts';
+
+/** What the catalog holds of one table. */
+export interface TableSummary {
+  namespace: string;
+  table: string;
+  format: string;
+  snapshots: number;
+  /** Of the current snapshot; absent for a table without one. */
+  files?: bigint;
+  rows?: bigint;
+  size?: bigint;
+}
+
+export const SUMMARY_COLUMNS: Column<TableSummary>[] = [
+  { title: 'NAMESPACE', value: (t) => t.namespace },
+  { title: 'TABLE', value: (t) => t.table },
+  { title: 'FORMAT', value: (t) => t.format },
+  { title: 'SNAPSHOTS', value: (t) => count(t.snapshots), align: 'right' },
+  { title: 'FILES', value: (t) => count(t.files), align: 'right' },
+  { title: 'ROWS', value: (t) => count(t.rows), align: 'right' },
+  { title: 'SIZE', value: (t) => bytes(t.size), align: 'right' },
+];
+
+/** All tables of a catalog, with the totals of their current snapshots. For a demo: a handful of tables. */
+export async function summarize(clients: CatalogClients, catalog: string): Promise<TableSummary[]> {
+  const { catalogId } = await catalogIdOf(clients, formatName([catalog]));
+  const summaries: TableSummary[] = [];
+  const namespaces = pagesOf(async (page, call) => {
+    const { namespaces, nextPageToken } = await clients.namespaces.listNamespaces({ ...page, catalogId }, call);
+    return { items: namespaces, nextPageToken };
+  });
+  for await (const { namespaceId } of each(namespaces)) {
+    const tables = pagesOf(async (page, call) => {
+      const { tables, nextPageToken } = await clients.tables.listTables({ ...page, namespaceId }, call);
+      return { items: tables, nextPageToken };
+    });
+    for await (const table of each(tables)) summaries.push(await summaryOf(clients, table));
+  }
+  return summaries;
+}
+
+async function summaryOf(clients: CatalogClients, table: Table): Promise<TableSummary> {
+  const { tableId } = table;
+  let snapshots = 0;
+  const pages = pagesOf(async (page, call) => {
+    const { snapshots, nextPageToken } = await clients.snapshots.listSnapshots({ ...page, tableId }, call);
+    return { items: snapshots, nextPageToken };
+  });
+  for await (const page of pages) snapshots += page.length;
+  const stats = await clients.statistics.getTableStats({ tableId }, patiently()).catch((error) => {
+    if (error instanceof ClientError && error.code === Status.NOT_FOUND) return undefined;
+    throw error;
+  });
+  return {
+    namespace: formatName(table.namespacePath),
+    table: formatName([table.name]),
+    format: formatText(table),
+    snapshots,
+    files: stats && stats.dataFileCount + stats.deleteFileCount,
+    rows: stats?.liveRowCount ?? stats?.rowCount,
+    size: stats?.totalSizeBytes,
+  };
+}
+
+async function* each<T>(pages: AsyncIterable<T[]>): AsyncGenerator<T> {
+  for await (const page of pages) yield* page;
+}

@@ -1,0 +1,73 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { DEFAULT_ADDRESS, readConfig } from '../../config.ts';
+import type { Stack } from '../../stack/stack.ts';
+import { port } from '../io/options.ts';
+import { untilStopped } from '../io/signals.ts';
+
+const HELP = `
+Everything it keeps lies in the data directory: both databases, the logs of the three processes and stack.json, which says
+where they listen. A process that dies is started again. Ctrl-C or SIGTERM stops them in order.
+
+A port that you name must be free (else exit 2). A default port that is taken is replaced by a free one.
+
+Examples:
+  $ reconciler up
+  $ reconciler up --data-dir /var/lib/reconciler --port 7460 --ui-port 8233`;
+
+export interface UpOptions {
+  dataDir?: string;
+  port?: number;
+  uiPort?: number;
+}
+
+export function define(command: Command): void {
+  command
+    .option('--data-dir <folder>', 'where everything is kept (default: RECONCILER_DATA_DIR, else ./.reconciler)')
+    .option('--port <port>', 'of the catalog service (default: 7460, else a free one)', port)
+    .option('--ui-port <port>', 'of the Temporal UI (default: 8233, else a free one)', port)
+    .addHelpText('after', HELP)
+    .action(async (options: UpOptions) => {
+      const { stopped, signal } = untilStopped();
+      const stack = await startFor(options, signal).catch((error) => {
+        if (!signal.aborted) throw error;
+      });
+      if (!stack) return;
+      console.log(describe(stack));
+      console.log('ready. Ctrl-C stops everything');
+      await stopped;
+      console.error('stopping');
+      await stack.stop();
+    });
+}
+
+/** The stack with the settings of a command line. */
+export async function startFor({ dataDir, port, uiPort }: UpOptions, signal: AbortSignal): Promise<Stack> {
+  const { startStack } = await import('../../stack/stack.ts');
+  const config = readConfig();
+  return startStack({
+    dataDir: resolve(dataDir ?? config.dataDir),
+    port,
+    uiPort,
+    cacheDir: config.cacheDir,
+    temporalCli: config.temporalCli,
+    signal,
+    log: (line) => console.error(`reconciler: ${line}`),
+  });
+}
+
+function describe(stack: Stack): string {
+  const { catalog, worker } = stack.observed;
+  const lines = [
+    `catalog service  ${stack.address} (gRPC, with health and reflection)`,
+    `Temporal         ${stack.temporalAddress}`,
+    `Temporal UI      ${stack.uiUrl}`,
+    `data and logs    ${stack.dataDir}`,
+    `metrics          http://${catalog.metrics}/metrics (catalog), http://${worker.metrics}/metrics (worker)`,
+    `health           http://${catalog.health}/readyz (catalog), http://${worker.health}/readyz (worker)`,
+  ];
+  if (!stack.temporalAddress.endsWith(':7233'))
+    lines.push(`for Temporal's   export TEMPORAL_ADDRESS=${stack.temporalAddress}`);
+  if (stack.address !== DEFAULT_ADDRESS) lines.push(`for the CLI      export RECONCILER_ADDRESS=${stack.address}`);
+  return lines.join('\n');
+}

@@ -1,0 +1,34 @@
+import {
+  SnapshotSelectionKind as Kind,
+  CaptureMode as ModeMessage,
+  type SnapshotSelection as SelectionMessage,
+} from '../generated/reconciler/v1/connectors.ts';
+import type { CaptureMode, SnapshotSelection } from './job.ts';
+
+const MODES = {
+  [ModeMessage.CAPTURE_MODE_UNSPECIFIED]: undefined,
+  [ModeMessage.CAPTURE_MODE_METADATA_AND_CAPTURE]: 'METADATA_AND_CAPTURE',
+  [ModeMessage.CAPTURE_MODE_METADATA_ONLY]: 'METADATA_ONLY',
+  [ModeMessage.CAPTURE_MODE_CAPTURE_ONLY]: 'CAPTURE_ONLY',
+} as const;
+
+/** A capture mode as workflows have it; undefined where none is said. */
+export function modeOf(message: ModeMessage | undefined): CaptureMode | undefined {
+  return message && MODES[message];
+}
+
+/** A snapshot selection as workflows have it; undefined where none is said. */
+export function selectionOf(message: SelectionMessage | undefined): SnapshotSelection | undefined {
+  if (!message) return undefined;
+  const branches = message.branches.length > 0 ? { branches: message.branches } : {};
+  switch (message.kind) {
+    case Kind.SNAPSHOT_SELECTION_KIND_CURRENT:
+      return { kind: 'CURRENT', ...branches };
+    case Kind.SNAPSHOT_SELECTION_KIND_LATEST_N:
+      return { kind: 'LATEST_N', latest: message.latest, ...branches };
+    case Kind.SNAPSHOT_SELECTION_KIND_EXPLICIT:
+      return { kind: 'EXPLICIT', snapshotIds: message.snapshotIds.map(String), ...branches };
+    default:
+      return { kind: 'ALL', ...branches };
+  }
+}

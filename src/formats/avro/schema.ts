@@ -1,0 +1,163 @@
+import { RecentlyUsed } from '../../storage/recently-used.ts';
+import { MalformedError } from '../malformed.ts';
+
+/** A writer's schema (Avro spec, "Schema Declaration"), references to names resolved. */
+export type AvroType =
+  | { kind: 'null' | 'boolean' | 'int' | 'long' | 'float' | 'double' | 'bytes' | 'string'; logicalType?: string }
+  | { kind: 'fixed'; size: number; logicalType?: string }
+  | { kind: 'enum' }
+  | { kind: 'record'; fields: AvroField[] }
+  | { kind: 'array'; items: AvroType }
+  | { kind: 'map'; values: AvroType }
+  | { kind: 'union'; branches: AvroType[] };
+
+export interface AvroField {
+  name: string;
+  /** Iceberg's own id (Iceberg spec, appendix A, "Avro": `field-id`). */
+  id?: number;
+  type: AvroType;
+}
+
+/**
+ * Types in a schema, each named one counted wherever it is referred to. Manifests have some hundred, and one a partition
+ * field; it bounds what one record may expand to, since names that refer to names grow it exponentially.
+ */
+const MAX_TYPES = 10_000;
+/** Iceberg's metadata nests five levels; keeps the walk off the end of the stack. */
+const MAX_DEPTH = 100;
+
+const PRIMITIVES: ReadonlySet<unknown> = new Set([
+  'null',
+  'boolean',
+  'int',
+  'long',
+  'float',
+  'double',
+  'bytes',
+  'string',
+]);
+
+type Json = Record<string, unknown>;
+
+/** Tables have the same schemas for their manifest lists, and mostly for their manifests: parsing one costs more than reading a short file. */
+const parsed = new RecentlyUsed<string, AvroType>(64);
+/** Of a schema that is kept. */
+const MOST_KEPT_LENGTH = 64 * 1024;
+
+/** @throws MalformedError where it is no Avro schema, or a recursive one: Iceberg has none */
+export function parseAvroSchema(json: string): AvroType {
+  const known = parsed.get(json);
+  if (known !== undefined) return known;
+  const type = parseNew(json);
+  if (json.length <= MOST_KEPT_LENGTH) parsed.set(json, type);
+  return type;
+}
+
+function parseNew(json: string): AvroType {
+  let schema: unknown;
+  try {
+    schema = JSON.parse(json);
+  } catch (cause) {
+    throw new MalformedError(`its Avro schema is not JSON: ${(cause as Error).message}`);
+  }
+  const named = new Map<string, { type: AvroType; size: number }>();
+  let size = 0;
+
+  function count(types: number): void {
+    size += types;
+    if (size > MAX_TYPES) throw new MalformedError(`its Avro schema expands to more than ${MAX_TYPES} types`);
+  }
+
+  function parse(node: unknown, namespace: string, depth: number): AvroType {
+    if (depth > MAX_DEPTH) throw new MalformedError(`its Avro schema nests more than ${MAX_DEPTH} levels`);
+    count(1);
+    if (typeof node === 'string') return reference(node, namespace);
+    if (Array.isArray(node)) {
+      const branches = node.map((branch) => parse(branch, namespace, depth + 1));
+      if (branches.length === 0) throw new MalformedError('its Avro schema has an empty union');
+      return { kind: 'union', branches };
+    }
+    if (typeof node !== 'object' || node === null) throw unknownType(node);
+    return complex(node as Json, namespace, depth);
+  }
+
+  function reference(name: string, namespace: string): AvroType {
+    if (PRIMITIVES.has(name)) return { kind: name } as AvroType;
+    const known = named.get(qualified(name, namespace)) ?? named.get(name);
+    if (known === undefined) throw unknownType(name);
+    count(known.size);
+    return known.type;
+  }
+
+  function complex(node: Json, namespace: string, depth: number): AvroType {
+    const logicalType = typeof node.logicalType === 'string' ? { logicalType: node.logicalType } : {};
+    switch (node.type) {
+      case 'record':
+        return define(node, namespace, (inner) => ({ kind: 'record', fields: fields(node, inner, depth) }));
+      case 'fixed': {
+        const length = node.size;
+        if (typeof length !== 'number' || !Number.isSafeInteger(length) || length < 0) {
+          throw new MalformedError(`its Avro schema has a fixed of size ${JSON.stringify(length)}`);
+        }
+        return define(node, namespace, () => ({ kind: 'fixed', size: length, ...logicalType }));
+      }
+      case 'enum':
+        return define(node, namespace, () => ({ kind: 'enum' }));
+      case 'array':
+        return { kind: 'array', items: parse(node.items, namespace, depth + 1) };
+      case 'map':
+        return { kind: 'map', values: parse(node.values, namespace, depth + 1) };
+      default: {
+        if (PRIMITIVES.has(node.type)) return { kind: node.type, ...logicalType } as AvroType;
+        return parse(node.type, namespace, depth + 1);
+      }
+    }
+  }
+
+  /** A type with a name: known only when it is whole, so that nothing can refer to itself. */
+  function define(node: Json, namespace: string, make: (namespace: string) => AvroType): AvroType {
+    if (typeof node.name !== 'string') throw new MalformedError('its Avro schema has a named type without a name');
+    const own = typeof node.namespace === 'string' ? node.namespace : namespace;
+    const name = qualified(node.name, own);
+    const before = size;
+    const type = make(name.includes('.') ? name.slice(0, name.lastIndexOf('.')) : '');
+    named.set(name, { type, size: size - before + 1 });
+    return type;
+  }
+
+  function fields(node: Json, namespace: string, depth: number): AvroField[] {
+    if (!Array.isArray(node.fields)) throw new MalformedError('its Avro schema has a record without fields');
+    return (node.fields as unknown[]).map((field) => {
+      if (typeof field !== 'object' || field === null) throw new MalformedError('its Avro schema has a broken field');
+      const { name, type, 'field-id': id } = field as Json;
+      if (typeof name !== 'string') throw new MalformedError('its Avro schema has a field without a name');
+      const parsed: AvroField = { name, type: parse(type, namespace, depth + 1) };
+      if (typeof id === 'number') parsed.id = id;
+      return parsed;
+    });
+  }
+
+  return parse(schema, '', 0);
+}
+
+/** The type that is not null, and which branch of the union says null (-1: none does). */
+export function withoutNull(type: AvroType): { type: AvroType; nullBranch: number } {
+  if (type.kind !== 'union') return { type, nullBranch: -1 };
+  const nullBranch = type.branches.findIndex((branch) => branch.kind === 'null');
+  const others = type.branches.filter((branch) => branch.kind !== 'null');
+  if (others.length === 0) return { type: { kind: 'null' }, nullBranch: -1 };
+  if (others.length > 1 || type.branches.length > 2) {
+    throw new MalformedError('its Avro schema has a union of more than null and one type where Iceberg has none');
+  }
+  return { type: others[0] as AvroType, nullBranch };
+}
+
+function qualified(name: string, namespace: string): string {
+  return name.includes('.') || namespace === '' ? name : `${namespace}.${name}`;
+}
+
+function unknownType(type: unknown): MalformedError {
+  return new MalformedError(
+    `its Avro schema has the unknown type ${(JSON.stringify(type) ?? 'nothing').slice(0, 100)}`,
+  );
+}

@@ -1,0 +1,146 @@
+import type { ChangeRange, FileChange, FileChangeBatch } from '../../table-reader.ts';
+import { added, removed } from './file-change.ts';
+import type { FileChangesRequest } from './file-changes-request.ts';
+import { BATCH_ENTRIES, type ManifestContext, type ResolvedEntry, readManifest } from './manifest.ts';
+import { differenceOf, mayHoldLive, without } from './manifest-difference.ts';
+import { ADDED, DELETED, EXISTING } from './manifest-entry.ts';
+import { liveCounts, type ManifestFile } from './manifest-list.ts';
+
+/**
+ * Which files came and went, at the cost of the change where the manifest lists tell it:
+ *
+ * - Without a base: the live entries of all manifests.
+ * - With the parent as base: the added and deleted entries of the manifests that this snapshot wrote, if the lists' own
+ *   counts say that those are the whole change. pyiceberg leaves out the tombstones of files it removes, and the counts show it.
+ * - Where nothing left that held live files: the live entries of the manifests that came.
+ * - Else: the difference of the manifests that left and the manifests that came.
+ */
+export function fileChanges(request: FileChangesRequest, context: ManifestContext): AsyncGenerator<FileChangeBatch> {
+  const telling = tellingManifests(request);
+  // Only without a base is none the difference to anything.
+  if (telling === undefined) return differenceOf(request.base!, request, context);
+  return manifestByManifest(telling, request, context);
+}
+
+/** Manifests of which each tells a part of the changes, in the manifest list's order. */
+interface Telling {
+  manifests: readonly ManifestFile[];
+  pick: Pick;
+  /** Changes in a manifest by the list's counts. */
+  count(manifest: ManifestFile): number | undefined;
+}
+
+/** Undefined where only the difference of all manifests tells the changes. */
+function tellingManifests({ base, manifests, snapshotId }: FileChangesRequest): Telling | undefined {
+  if (base === undefined) return live(manifests);
+  if (base.isParent && ownManifestsTellAll(base.manifests, manifests, snapshotId)) {
+    const own = manifests.filter(
+      ({ addedSnapshotId, added, deleted }) =>
+        (addedSnapshotId === undefined || addedSnapshotId === snapshotId) && (added !== 0 || deleted !== 0),
+    );
+    return {
+      manifests: own,
+      pick: (entry, manifest) => ownChange(entry, manifest, snapshotId),
+      count: ({ added, deleted }) => sum(added, deleted),
+    };
+  }
+  if (without(base.manifests, manifests).some(mayHoldLive)) return undefined;
+  return live(without(manifests, base.manifests));
+}
+
+function live(manifests: readonly ManifestFile[]): Telling {
+  return {
+    manifests: manifests.filter(mayHoldLive),
+    pick: liveOnly,
+    count: ({ added, existing }) => sum(added, existing),
+  };
+}
+
+const sum = (a: number | undefined, b: number | undefined) => (a === undefined || b === undefined ? undefined : a + b);
+
+/** See `TableReader.changeRanges`. */
+export function changeRanges(
+  request: FileChangesRequest,
+  { size, most }: { size: number; most: number },
+): ChangeRange[] | undefined {
+  const telling = tellingManifests(request);
+  const counts = telling?.manifests.map(telling.count);
+  if (counts === undefined || !counts.every((count) => count !== undefined)) return undefined;
+  const each = Math.max(size, counts.reduce((all, count) => all + count, 0) / most);
+  const ranges: ChangeRange[] = [];
+  let before = 0;
+  for (const [index, changes] of counts.entries()) {
+    const last = ranges.at(-1);
+    // By where it begins: so there are never more than `most`.
+    if (last === undefined || Math.floor(before / each) > Math.floor((before - last.changes) / each)) {
+      ranges.push({ from: index, to: index + 1, changes });
+    } else {
+      last.to = index + 1;
+      last.changes += changes;
+    }
+    before += changes;
+  }
+  return ranges;
+}
+
+/** What a batch makes of an entry; undefined where it changes nothing. */
+type Pick = (entry: ResolvedEntry, manifest: ManifestFile) => FileChange | undefined;
+
+const liveOnly: Pick = (entry) => (entry.status === DELETED ? undefined : added(entry));
+
+/**
+ * In a manifest that this snapshot wrote, every entry that is added or deleted is its own: the counts that were compared
+ * include them all. Not so the entries' own snapshot ids: pyiceberg's tombstones keep the id of the snapshot that added the
+ * file. Where the list does not say who wrote a manifest, only those ids can tell.
+ */
+function ownChange(entry: ResolvedEntry, manifest: ManifestFile, snapshotId: bigint): FileChange | undefined {
+  if (entry.status === EXISTING) return undefined;
+  if (manifest.addedSnapshotId === undefined && entry.snapshotId !== snapshotId) return undefined;
+  return entry.status === ADDED ? added(entry) : removed(entry.file.path, entry.file.contentOffset);
+}
+
+/**
+ * Whether live files of the parent + added − deleted of the snapshot's own manifests = live files of the snapshot, data and
+ * delete files apart. False too where counts are missing, as version 1 allows.
+ */
+function ownManifestsTellAll(
+  base: readonly ManifestFile[],
+  manifests: readonly ManifestFile[],
+  snapshotId: bigint,
+): boolean {
+  const before = liveCounts(base);
+  const after = liveCounts(manifests);
+  if (before === undefined || after === undefined) return false;
+  let { dataFiles, deleteFiles } = before;
+  for (const manifest of manifests) {
+    if (manifest.addedSnapshotId !== snapshotId) continue;
+    if (manifest.added === undefined || manifest.deleted === undefined) return false;
+    if (manifest.content === 'DATA') dataFiles += manifest.added - manifest.deleted;
+    else deleteFiles += manifest.added - manifest.deleted;
+  }
+  return dataFiles === after.dataFiles && deleteFiles === after.deleteFiles;
+}
+
+/** The last batch of each manifest has the position behind it. */
+async function* manifestByManifest(
+  { manifests, pick }: Telling,
+  { snapshotId, from = 0, to = manifests.length, columnIds, signal }: FileChangesRequest,
+  context: ManifestContext,
+): AsyncGenerator<FileChangeBatch> {
+  for (let index = Math.max(0, from); index < Math.min(to, manifests.length); index++) {
+    const manifest = manifests[index] as ManifestFile;
+    let changes: FileChange[] = [];
+    for await (const entries of readManifest(manifest, snapshotId, context, columnIds)) {
+      signal?.throwIfAborted();
+      if (changes.length + entries.length > BATCH_ENTRIES) {
+        yield { changes };
+        changes = [];
+      }
+      for (const entry of entries) {
+        const change = pick(entry, manifest);
+        if (change !== undefined) changes.push(change);
+      }
+    }
+    if (changes.length > 0) yield { changes, position: index + 1 };
+  }
+}

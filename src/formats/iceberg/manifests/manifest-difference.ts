@@ -1,0 +1,122 @@
+import type { FileChange, FileChangeBatch } from '../../table-reader.ts';
+import { added, removed } from './file-change.ts';
+import type { FileChangesRequest } from './file-changes-request.ts';
+import { BATCH_ENTRIES, type ManifestContext, type ResolvedEntry, readManifest } from './manifest.ts';
+import { DELETED } from './manifest-entry.ts';
+import type { ManifestFile } from './manifest-list.ts';
+
+/**
+ * Keys of files held at a time: some 200 bytes each. Where more went, they are done in several passes, each for the part
+ * of the keys that a hash gives it, which reads the manifests again but keeps memory bounded.
+ */
+export const MAX_KEYS = 200_000;
+
+/** No column metrics: only the keys of files count. */
+const NO_COLUMNS: ReadonlySet<number> = new Set();
+
+/**
+ * Files of the snapshot = files of the base − live entries of the manifests that left + live entries of those that came.
+ * A file in both has only been written into another manifest, and did not change.
+ */
+export async function* differenceOf(
+  base: { snapshotId: bigint; manifests: readonly ManifestFile[] },
+  { snapshotId, manifests, columnIds, signal }: FileChangesRequest,
+  context: ManifestContext,
+  maxKeys = MAX_KEYS,
+): AsyncGenerator<FileChangeBatch> {
+  const came = without(manifests, base.manifests);
+  const left = without(base.manifests, manifests);
+  const passes = Math.max(1, Math.ceil((await countLive(left, base.snapshotId, context)) / maxKeys));
+  for (let pass = 0; pass < passes; pass++) {
+    /** Whether the file is in the snapshot too. */
+    const stays = new Map<string, boolean>();
+    for await (const entry of liveEntries(left, base.snapshotId, context, NO_COLUMNS)) {
+      const key = keyOf(entry);
+      if (passes === 1 || hash(key) % passes === pass) stays.set(key, false);
+    }
+    signal?.throwIfAborted();
+    let changes: FileChange[] = [];
+    for await (const entry of liveEntries(came, snapshotId, context, columnIds)) {
+      const key = keyOf(entry);
+      if (passes > 1 && hash(key) % passes !== pass) continue;
+      if (stays.has(key)) {
+        stays.set(key, true);
+        continue;
+      }
+      changes.push(added(entry));
+      if (changes.length >= BATCH_ENTRIES) {
+        signal?.throwIfAborted();
+        yield { changes };
+        changes = [];
+      }
+    }
+    for (const [key, stayed] of stays) {
+      if (stayed) continue;
+      changes.push(removedByKey(key));
+      if (changes.length >= BATCH_ENTRIES) {
+        yield { changes };
+        changes = [];
+      }
+    }
+    if (changes.length > 0) yield { changes };
+  }
+}
+
+/** Those of the manifests that are not among the others. */
+export function without(manifests: readonly ManifestFile[], others: readonly ManifestFile[]): ManifestFile[] {
+  const paths = new Set(others.map((manifest) => manifest.path));
+  return manifests.filter((manifest) => !paths.has(manifest.path));
+}
+
+/** By the manifest list's counts. */
+export function mayHoldLive({ added, existing }: ManifestFile): boolean {
+  return added !== 0 || existing !== 0;
+}
+
+/** By the manifest list's counts; where it has none, by reading. */
+async function countLive(
+  manifests: readonly ManifestFile[],
+  snapshotId: bigint,
+  context: ManifestContext,
+): Promise<number> {
+  let count = 0;
+  for (const manifest of manifests) {
+    if (manifest.added !== undefined && manifest.existing !== undefined) {
+      count += manifest.added + manifest.existing;
+      continue;
+    }
+    for await (const _ of liveEntries([manifest], snapshotId, context, NO_COLUMNS)) count++;
+  }
+  return count;
+}
+
+async function* liveEntries(
+  manifests: readonly ManifestFile[],
+  snapshotId: bigint,
+  context: ManifestContext,
+  columnIds: ReadonlySet<number> | undefined,
+): AsyncGenerator<ResolvedEntry> {
+  for (const manifest of manifests) {
+    if (!mayHoldLive(manifest)) continue;
+    for await (const entries of readManifest(manifest, snapshotId, context, columnIds)) {
+      for (const entry of entries) if (entry.status !== DELETED) yield entry;
+    }
+  }
+}
+
+/** Path and content offset; no path has a NUL. */
+function keyOf({ file: { path, contentOffset } }: ResolvedEntry): string {
+  return contentOffset === undefined ? path : `${path}\0${contentOffset}`;
+}
+
+function removedByKey(key: string): FileChange {
+  const [path = '', offset] = key.split('\0');
+  return removed(path, offset === undefined ? undefined : Number(offset));
+}
+
+/** FNV-1a over UTF-16 code units. */
+function hash(key: string): number {
+  let value = 0x811c9dc5;
+  for (let i = 0; i < key.length; i++) value = Math.imul(value ^ key.charCodeAt(i), 0x01000193);
+  return value >>> 0;
+}

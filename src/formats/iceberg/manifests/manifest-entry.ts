@@ -1,0 +1,345 @@
+import type { AvroCursor } from '../../avro/cursor.ts';
+import {
+  bigLongReader,
+  type FieldReader,
+  type FieldTable,
+  longReader,
+  longsReader,
+  optional,
+  type Read,
+  recordReader,
+  requireKind,
+  stringReader,
+  wrongKind,
+} from '../../avro/readers.ts';
+import { type AvroType, withoutNull } from '../../avro/schema.ts';
+import { MalformedError } from '../../malformed.ts';
+import type { ColumnMetrics, ContentFile, FileContent, PartitionSpec, PartitionValue } from '../../table-reader.ts';
+import { ColumnMetricsBuilder, isDeleteFileColumn } from './column-metrics.ts';
+import { partitionReader } from './partition-values.ts';
+
+export const EXISTING = 0;
+export const ADDED = 1;
+export const DELETED = 2;
+
+/** A manifest entry (Iceberg spec, "Manifest Entry Fields") as it is written: nothing inherited yet. */
+export interface ManifestEntry {
+  status: typeof EXISTING | typeof ADDED | typeof DELETED;
+  snapshotId?: bigint;
+  sequenceNumber?: number;
+  fileSequenceNumber?: number;
+  file: ContentFile;
+}
+
+/** The `file_path` column of position delete files (spec, "Reserved Field IDs"). */
+const DELETE_FILE_PATH = 2_147_483_546;
+const CONTENTS: readonly FileContent[] = ['DATA', 'POSITION_DELETES', 'EQUALITY_DELETES'];
+
+/** Reads the entry at the cursor. */
+export type ReadEntry = (cursor: AvroCursor) => ManifestEntry;
+
+/**
+ * A reader made for one manifest's schema, straight from bytes to what the connector gives: metric maps become column
+ * metrics without objects in between. docs/decisions/avro.md says why, with figures.
+ *
+ * @param columnIds narrows the column metrics
+ * @param fixedHasLength see `partitionReader`
+ * @throws MalformedError where the schema is not a manifest's
+ */
+export function manifestEntryReader(
+  schema: AvroType,
+  spec: PartitionSpec,
+  types: ReadonlyMap<number, string>,
+  columnIds?: ReadonlySet<number>,
+  fixedHasLength = false,
+): ReadEntry {
+  const entry = new EntryBuilder(spec.specId, columnIds);
+  const fileFields = dataFileFields(spec, types, fixedHasLength);
+  const read = recordReader(
+    schema,
+    [
+      value(0, ['status'], longReader, (it, status) => {
+        it.status = status;
+      }),
+      value(1, ['snapshot_id'], bigLongReader, (it, id) => {
+        it.snapshotId = id;
+      }),
+      value(3, ['sequence_number'], longReader, (it, number) => {
+        it.sequenceNumber = number;
+      }),
+      value(4, ['file_sequence_number'], longReader, (it, number) => {
+        it.fileSequenceNumber = number;
+      }),
+      { id: 2, names: ['data_file'], reader: (type: AvroType) => recordReader(type, fileFields, [100, 101, 103, 104]) },
+    ],
+    [0, 2],
+  );
+  return (cursor) => {
+    entry.start();
+    read(cursor, entry);
+    cursor.requireInside();
+    return entry.finish();
+  };
+}
+
+/** `data_file` by the spec's ids ("Data File Fields"). */
+function dataFileFields(
+  spec: PartitionSpec,
+  types: ReadonlyMap<number, string>,
+  fixedHasLength: boolean,
+): FieldTable<EntryBuilder> {
+  return [
+    value(134, ['content'], longReader, (it, content) => {
+      it.content = content;
+    }),
+    value(100, ['file_path'], stringReader, (it, path) => {
+      it.path = path;
+    }),
+    value(101, ['file_format'], formatReader, (it, format) => {
+      it.format = format;
+    }),
+    {
+      id: 102,
+      names: ['partition', '102'],
+      reader: (type: AvroType) => {
+        const read = partitionReader(type, spec, types, fixedHasLength);
+        return (cursor: AvroCursor, it: EntryBuilder) => {
+          it.partition = read(cursor);
+        };
+      },
+    },
+    value(103, ['record_count'], longReader, (it, count) => {
+      it.recordCount = count;
+    }),
+    value(104, ['file_size_in_bytes'], longReader, (it, size) => {
+      it.fileSizeInBytes = size;
+    }),
+    counts(108, 'column_sizes', (column, size) => {
+      column.sizeInBytes = size;
+    }),
+    counts(109, 'value_counts', (column, count) => {
+      column.valueCount = count;
+    }),
+    counts(110, 'null_value_counts', (column, count) => {
+      column.nullCount = count;
+    }),
+    counts(137, 'nan_value_counts', (column, count) => {
+      column.nanCount = count;
+    }),
+    bounds(125, 'lower_bounds', 'lower'),
+    bounds(128, 'upper_bounds', 'upper'),
+    value(132, ['split_offsets'], longsReader, (it, offsets) => {
+      it.splitOffsets = offsets;
+    }),
+    value(135, ['equality_ids'], longsReader, (it, ids) => {
+      it.equalityIds = ids;
+    }),
+    value(140, ['sort_order_id'], longReader, (it, id) => {
+      it.sortOrderId = id;
+    }),
+    value(142, ['first_row_id'], longReader, (it, id) => {
+      it.firstRowId = id;
+    }),
+    value(143, ['referenced_data_file'], stringReader, (it, path) => {
+      it.referencedDataFile = path;
+    }),
+    value(144, ['content_offset'], longReader, (it, offset) => {
+      it.contentOffset = offset;
+    }),
+    value(145, ['content_size_in_bytes'], longReader, (it, size) => {
+      it.contentSizeInBytes = size;
+    }),
+  ];
+}
+
+/** Gathers an entry's fields, in whatever order the writer has them. One is used for all entries of a manifest. */
+class EntryBuilder {
+  status = -1;
+  snapshotId: bigint | undefined;
+  sequenceNumber: number | undefined;
+  fileSequenceNumber: number | undefined;
+  content = 0;
+  path = '';
+  format = '';
+  recordCount = 0;
+  fileSizeInBytes = 0;
+  partition: PartitionValue[] = [];
+  splitOffsets: number[] | undefined;
+  equalityIds: number[] | undefined;
+  sortOrderId: number | undefined;
+  firstRowId: number | undefined;
+  referencedDataFile: string | undefined;
+  contentOffset: number | undefined;
+  contentSizeInBytes: number | undefined;
+  /** Bounds of the column `file_path` of a position delete file. */
+  pathLower: Uint8Array | undefined;
+  pathUpper: Uint8Array | undefined;
+  readonly columns = new ColumnMetricsBuilder();
+  readonly #specId: number;
+  readonly #columnIds: ReadonlySet<number> | undefined;
+
+  constructor(specId: number, columnIds: ReadonlySet<number> | undefined) {
+    this.#specId = specId;
+    this.#columnIds = columnIds;
+  }
+
+  wants(id: number): boolean {
+    return id >= 0 && !isDeleteFileColumn(id) && (this.#columnIds === undefined || this.#columnIds.has(id));
+  }
+
+  start(): void {
+    this.status = -1;
+    this.snapshotId = undefined;
+    this.sequenceNumber = undefined;
+    this.fileSequenceNumber = undefined;
+    this.content = 0;
+    this.path = '';
+    this.format = '';
+    this.recordCount = -1;
+    this.fileSizeInBytes = -1;
+    this.partition = [];
+    this.splitOffsets = undefined;
+    this.equalityIds = undefined;
+    this.sortOrderId = undefined;
+    this.firstRowId = undefined;
+    this.referencedDataFile = undefined;
+    this.contentOffset = undefined;
+    this.contentSizeInBytes = undefined;
+    this.pathLower = undefined;
+    this.pathUpper = undefined;
+    this.columns.startFile();
+  }
+
+  finish(): ManifestEntry {
+    const { status, path, recordCount, fileSizeInBytes } = this;
+    if (status !== EXISTING && status !== ADDED && status !== DELETED) {
+      throw new MalformedError(`an entry has the status ${status}: 0, 1 and 2 are known`);
+    }
+    const content = CONTENTS[this.content];
+    if (content === undefined)
+      throw new MalformedError(`an entry has the content ${this.content}: 0, 1 and 2 are known`);
+    if (path === '') throw new MalformedError('an entry has no file path');
+    if (recordCount < 0 || fileSizeInBytes < 0) {
+      throw new MalformedError(`the entry of ${path} has ${recordCount} records in ${fileSizeInBytes} bytes`);
+    }
+    return {
+      status,
+      snapshotId: this.snapshotId,
+      sequenceNumber: this.sequenceNumber,
+      fileSequenceNumber: this.fileSequenceNumber,
+      file: {
+        path,
+        content,
+        format: this.format,
+        recordCount,
+        fileSizeInBytes,
+        specId: this.#specId,
+        partition: this.partition,
+        columns: this.columns.finish(),
+        contentOffset: this.contentOffset,
+        contentSizeInBytes: this.contentSizeInBytes,
+        referencedDataFile: this.referencedDataFile ?? this.#pathByBounds(content),
+        equalityIds: this.equalityIds,
+        sortOrderId: this.sortOrderId,
+        splitOffsets: this.splitOffsets,
+        firstRowId: this.firstRowId,
+      },
+    };
+  }
+
+  /** Position deletes whose paths are all the same are for that one file (spec, "Scan Planning"). */
+  #pathByBounds(content: FileContent): string | undefined {
+    const { pathLower, pathUpper } = this;
+    if (content !== 'POSITION_DELETES' || pathLower === undefined || pathUpper === undefined) return undefined;
+    return Buffer.compare(pathLower, pathUpper) === 0 ? Buffer.from(pathLower).toString('utf8') : undefined;
+  }
+}
+
+type Field = FieldTable<EntryBuilder>[number];
+
+/** A field that may be null and then stays as it is. */
+function value<T>(
+  id: number,
+  names: string[],
+  make: (type: AvroType) => Read<T>,
+  set: (entry: EntryBuilder, value: T) => void,
+): Field {
+  return {
+    id,
+    names,
+    reader: (type) => {
+      const read = optional(type, make);
+      return (cursor, entry) => {
+        const found = read(cursor);
+        if (found !== undefined) set(entry, found);
+      };
+    },
+  };
+}
+
+/** A map from column id to a count. A negative one says that the writer did not know it. */
+function counts(id: number, name: string, set: (column: ColumnMetrics, count: number) => void): Field {
+  return map(id, name, ['long', 'int'], (cursor, entry, column) => {
+    const count = cursor.readLong();
+    if (count >= 0 && entry.wants(column)) set(entry.columns.column(column), count);
+  });
+}
+
+function bounds(id: number, name: string, side: 'lower' | 'upper'): Field {
+  return map(id, name, ['bytes'], (cursor, entry, column) => {
+    if (entry.wants(column)) {
+      entry.columns.column(column)[side] = cursor.readBytes();
+    } else if (column === DELETE_FILE_PATH) {
+      if (side === 'lower') entry.pathLower = cursor.readBytes();
+      else entry.pathUpper = cursor.readBytes();
+    } else {
+      cursor.skipBytes();
+    }
+  });
+}
+
+/** Maps with integer keys are arrays of key and value records (Iceberg spec, appendix A, "Avro"). */
+function map(
+  id: number,
+  name: string,
+  valueKinds: AvroType['kind'][],
+  readValue: (cursor: AvroCursor, entry: EntryBuilder, key: number) => void,
+): Field {
+  return { id, names: [name], reader };
+
+  function reader(type: AvroType): FieldReader<EntryBuilder> {
+    const { type: array, nullBranch } = withoutNull(type);
+    const nullable = type.kind === 'union';
+    const pair = array.kind === 'array' ? withoutNull(array.items).type : array;
+    const [key, item] = pair.kind === 'record' ? pair.fields : [];
+    if (array.kind !== 'array' || array.items !== pair || key === undefined || item === undefined) {
+      throw wrongKind(array, ['array of key and value records']);
+    }
+    if (pair.kind !== 'record' || pair.fields.length !== 2) throw wrongKind(pair, ['record of key and value']);
+    requireKind(key.type, 'int', 'long');
+    requireKind(item.type, ...valueKinds);
+    return (cursor, entry) => {
+      if (nullable && cursor.readLong() === nullBranch) return;
+      entry.columns.startMap();
+      for (let count = cursor.readBlockCount(); count > 0; count = cursor.readBlockCount()) {
+        for (; count > 0; count--) readValue(cursor, entry, cursor.readLong());
+        cursor.requireInside();
+      }
+    };
+  }
+}
+
+/** The writers differ in the case. */
+function formatReader(type: AvroType): Read<string> {
+  const read = stringReader(type);
+  let last = '';
+  let upper = '';
+  return (cursor) => {
+    const format = read(cursor);
+    if (format !== last) {
+      last = format;
+      upper = format.toUpperCase();
+    }
+    return upper;
+  };
+}

@@ -1,0 +1,147 @@
+import { AvroContainer, type ReadRange } from '../../avro/container.ts';
+import {
+  bigLongReader,
+  type FieldTable,
+  longReader,
+  optional,
+  type Read,
+  recordReader,
+  stringReader,
+} from '../../avro/readers.ts';
+import type { AvroType } from '../../avro/schema.ts';
+import { MalformedError } from '../../malformed.ts';
+import type { LiveFileCounts } from '../../table-reader.ts';
+
+/** What a manifest list says of a manifest (Iceberg spec, "Manifest Lists"). What it does not say is absent. */
+export interface ManifestFile {
+  path: string;
+  /** Bytes. */
+  length?: number;
+  specId?: number;
+  content: 'DATA' | 'DELETES';
+  /** 0 in version 1. */
+  sequenceNumber: number;
+  addedSnapshotId?: bigint;
+  /** Entries by status. */
+  added?: number;
+  existing?: number;
+  deleted?: number;
+  /** Version 3: of the first row that has none in the manifest. */
+  firstRowId?: number;
+}
+
+/** Manifests of a snapshot. Tables have up to some ten thousand; this bounds what a corrupt list may fill memory with. */
+const MAX_MANIFESTS = 1_000_000;
+
+/** Fields by their ids in the spec; `names` holds what version 1 called them too. */
+const FIELDS: FieldTable<ManifestFile> = [
+  field(500, ['manifest_path'], stringReader, (manifest, path) => {
+    manifest.path = path;
+  }),
+  field(501, ['manifest_length'], longReader, (manifest, length) => {
+    manifest.length = length;
+  }),
+  field(502, ['partition_spec_id'], longReader, (manifest, specId) => {
+    manifest.specId = specId;
+  }),
+  field(517, ['content'], longReader, (manifest, content) => {
+    if (content !== 0 && content !== 1)
+      throw new MalformedError(`a manifest has the content ${content}: 0 or 1 is known`);
+    manifest.content = content === 0 ? 'DATA' : 'DELETES';
+  }),
+  field(515, ['sequence_number'], longReader, (manifest, sequenceNumber) => {
+    manifest.sequenceNumber = sequenceNumber;
+  }),
+  field(503, ['added_snapshot_id'], bigLongReader, (manifest, snapshotId) => {
+    manifest.addedSnapshotId = snapshotId;
+  }),
+  field(504, ['added_files_count', 'added_data_files_count'], countReader, (manifest, count) => {
+    manifest.added = count;
+  }),
+  field(505, ['existing_files_count', 'existing_data_files_count'], countReader, (manifest, count) => {
+    manifest.existing = count;
+  }),
+  field(506, ['deleted_files_count', 'deleted_data_files_count'], countReader, (manifest, count) => {
+    manifest.deleted = count;
+  }),
+  field(520, ['first_row_id'], longReader, (manifest, firstRowId) => {
+    manifest.firstRowId = firstRowId;
+  }),
+];
+
+/** @throws MalformedError; what `read` throws */
+export async function readManifestList(read: ReadRange): Promise<ManifestFile[]> {
+  const container = await AvroContainer.open(read);
+  const readFields = recordReader(container.schema, FIELDS, [500]);
+  const manifests: ManifestFile[] = [];
+  do {
+    for (let block = container.next(); block !== undefined; block = container.next()) {
+      for (let left = block.count; left > 0; left--) {
+        const manifest = unknownManifest('');
+        readFields(block.cursor, manifest);
+        block.cursor.requireInside();
+        if (manifest.path === '') throw new MalformedError('it lists a manifest without a path');
+        if (manifests.push(manifest) > MAX_MANIFESTS) {
+          throw new MalformedError(`it lists more than ${MAX_MANIFESTS} manifests`);
+        }
+      }
+    }
+  } while (await container.fill());
+  return manifests;
+}
+
+/** A manifest of which only the path is known: version 1 snapshots may list no more. */
+export function unknownManifest(path: string): ManifestFile {
+  return {
+    path,
+    length: undefined,
+    specId: undefined,
+    content: 'DATA',
+    sequenceNumber: 0,
+    addedSnapshotId: undefined,
+    added: undefined,
+    existing: undefined,
+    deleted: undefined,
+    firstRowId: undefined,
+  };
+}
+
+function field<T>(
+  id: number,
+  names: string[],
+  make: (type: AvroType) => Read<T>,
+  set: (manifest: ManifestFile, value: NonNullable<T>) => void,
+): FieldTable<ManifestFile>[number] {
+  return {
+    id,
+    names,
+    reader: (type) => {
+      const read = optional(type, make);
+      return (cursor, manifest) => {
+        const value = read(cursor);
+        if (value !== undefined && value !== null) set(manifest, value);
+      };
+    },
+  };
+}
+
+/** Some writers put -1 for 'not known'. */
+function countReader(type: AvroType): Read<number | undefined> {
+  const read = longReader(type);
+  return (cursor) => {
+    const count = read(cursor);
+    return count < 0 ? undefined : count;
+  };
+}
+
+/** Live files by the list's own counts; undefined where a manifest lacks them. */
+export function liveCounts(manifests: readonly ManifestFile[]): LiveFileCounts | undefined {
+  let dataFiles = 0;
+  let deleteFiles = 0;
+  for (const { added, existing, content } of manifests) {
+    if (added === undefined || existing === undefined) return undefined;
+    if (content === 'DATA') dataFiles += added + existing;
+    else deleteFiles += added + existing;
+  }
+  return { dataFiles, deleteFiles };
+}

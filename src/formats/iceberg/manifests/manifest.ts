@@ -1,0 +1,167 @@
+import { CodedError } from '../../../errors.ts';
+import { type AvroBlock, AvroContainer } from '../../avro/container.ts';
+import { fileError, MalformedError } from '../../malformed.ts';
+import type { PartitionSpec } from '../../table-reader.ts';
+import type { MetadataFiles } from '../metadata-files.ts';
+import { ADDED, DELETED, type ManifestEntry, manifestEntryReader, type ReadEntry } from './manifest-entry.ts';
+import type { ManifestFile } from './manifest-list.ts';
+
+/**
+ * Entries a batch. With 20 columns they come to 2 MB of objects: they die young. With 1,000 a batch they outlive the
+ * collector's nursery, and reading takes half as long again (docs/decisions/avro.md).
+ */
+export const BATCH_ENTRIES = 250;
+
+/** A manifest entry with all that it inherits. */
+export interface ResolvedEntry extends ManifestEntry {
+  snapshotId: bigint;
+  /** 0 in format version 1, and for deleted entries that do not say it. */
+  sequenceNumber: number;
+  fileSequenceNumber: number;
+}
+
+/** What of the table is needed to read its manifests. */
+export interface ManifestContext {
+  files: MetadataFiles;
+  specs: readonly PartitionSpec[];
+  /** By column id. */
+  columnTypes: ReadonlyMap<number, string>;
+}
+
+/**
+ * The entries of a manifest, in batches.
+ *
+ * @param snapshotId whose entries they are where neither manifest nor entry says it
+ * @throws CodedError `DATA_LOSS` that names the manifest
+ */
+export async function* readManifest(
+  manifest: ManifestFile,
+  snapshotId: bigint,
+  { files, specs, columnTypes }: ManifestContext,
+  columnIds?: ReadonlySet<number>,
+): AsyncGenerator<ResolvedEntry[]> {
+  let container: AvroContainer;
+  let next: () => ResolvedEntry[];
+  try {
+    container = await AvroContainer.open(files.ranges(manifest.path));
+    const spec = specOf(manifest, container, specs);
+    const reader = (fixedHasLength: boolean) =>
+      manifestEntryReader(container.schema, spec, columnTypes, columnIds, fixedHasLength);
+    const readers = hasFixedPartition(spec, columnTypes) ? [reader(false), reader(true)] : [reader(false)];
+    next = batches(container, readers, inheritance(manifest, snapshotId));
+  } catch (error) {
+    throw fileError('manifest', manifest.path, error);
+  }
+  for (;;) {
+    let batch: ResolvedEntry[];
+    try {
+      batch = next();
+      if (batch.length === 0) {
+        if (await container.fill()) continue;
+        requireWhole(manifest, container);
+        return;
+      }
+    } catch (error) {
+      throw fileError('manifest', manifest.path, error);
+    }
+    yield batch;
+  }
+}
+
+/** Gives the next entries of what is in memory; none where more must be read. */
+function batches(
+  container: AvroContainer,
+  readers: ReadEntry[],
+  inherit: (entry: ManifestEntry) => ResolvedEntry,
+): () => ResolvedEntry[] {
+  let block = container.next();
+  let readEntry = readers.length === 1 ? readers[0] : undefined;
+  return () => {
+    const batch: ResolvedEntry[] = [];
+    while (batch.length < BATCH_ENTRIES) {
+      if (block === undefined || block.count === 0) {
+        block = container.next();
+        if (block === undefined) break;
+        continue;
+      }
+      readEntry ??= fittingReader(block, readers);
+      block.count--;
+      batch.push(inherit(readEntry(block.cursor)));
+    }
+    return batch;
+  };
+}
+
+/**
+ * Of the readers, the first that reads the block to its very end; the first of all where none does, whose error then says why.
+ */
+function fittingReader({ count, cursor }: AvroBlock, readers: ReadEntry[]): ReadEntry {
+  const start = cursor.position;
+  const fits = (readEntry: ReadEntry) => {
+    try {
+      for (let i = 0; i < count; i++) readEntry(cursor);
+      return cursor.remaining === 0;
+    } catch {
+      return false;
+    } finally {
+      cursor.position = start;
+    }
+  };
+  return readers.find(fits) ?? (readers[0] as ReadEntry);
+}
+
+/** Whether a partition value can be of type `fixed`, which Iceberg Java writes otherwise than the manifest's schema says. */
+function hasFixedPartition({ fields }: PartitionSpec, types: ReadonlyMap<number, string>): boolean {
+  return fields.some(({ sourceIds }) => types.get(sourceIds[0] ?? -1)?.startsWith('fixed'));
+}
+
+/** Iceberg spec, "Manifest Entry Fields", "Sequence Number Inheritance" and "First Row ID Inheritance". */
+function inheritance(manifest: ManifestFile, snapshotId: bigint): (entry: ManifestEntry) => ResolvedEntry {
+  let firstRowId = manifest.firstRowId;
+  return (entry) => {
+    const { file, status } = entry;
+    const inherits = status === ADDED || manifest.sequenceNumber === 0;
+    const sequenceNumber = entry.sequenceNumber ?? (inherits ? manifest.sequenceNumber : undefined);
+    if (sequenceNumber === undefined && status !== DELETED) {
+      throw new MalformedError(`the entry of ${file.path} exists since an earlier snapshot and has no sequence number`);
+    }
+    if (file.content === 'DATA' && status !== DELETED) {
+      if (manifest.firstRowId === undefined) {
+        // Row ids count only within a manifest that has them (it may come from before the upgrade to version 3).
+        file.firstRowId = undefined;
+      } else if (file.firstRowId === undefined && firstRowId !== undefined) {
+        file.firstRowId = firstRowId;
+        firstRowId += file.recordCount;
+      }
+    }
+    return {
+      status,
+      snapshotId: entry.snapshotId ?? manifest.addedSnapshotId ?? snapshotId,
+      sequenceNumber: sequenceNumber ?? 0,
+      // Early version 2 writers did not have the field.
+      fileSequenceNumber: entry.fileSequenceNumber ?? (inherits ? manifest.sequenceNumber : (sequenceNumber ?? 0)),
+      file,
+    };
+  };
+}
+
+/** By the manifest list's id; version 1 snapshots without a list have it in the manifest's header. */
+function specOf(manifest: ManifestFile, container: AvroContainer, specs: readonly PartitionSpec[]): PartitionSpec {
+  const inHeader = container.metadata.get('partition-spec-id')?.toString('latin1');
+  const specId = manifest.specId ?? Number(inHeader ?? '0');
+  const spec = specs.find((candidate) => candidate.specId === specId);
+  if (spec !== undefined) return spec;
+  throw new MalformedError(
+    `it has the partition spec ${specId}, and the table has only ${specs.map((it) => it.specId)}`,
+  );
+}
+
+/** A file cut off between two blocks looks whole: its length tells. */
+function requireWhole(manifest: ManifestFile, container: AvroContainer): void {
+  if (manifest.length === undefined || container.bytesRead >= manifest.length) return;
+  throw new CodedError(
+    'DATA_LOSS',
+    `manifest ${manifest.path} is cut off: it has ${container.bytesRead} bytes, and the manifest list says ` +
+      `${manifest.length}. Restore the file, or roll the table back to a state without it.`,
+  );
+}

@@ -1,0 +1,162 @@
+import { promoteBound } from '../../../stats/bounds.ts';
+import { leafColumns } from '../../../stats/leaf-columns.ts';
+import { primitiveType } from '../../../stats/primitive-type.ts';
+import type { AvroCursor } from '../../avro/cursor.ts';
+import { optional, type Read, recordReader, wrongKind } from '../../avro/readers.ts';
+import { type AvroType, withoutNull } from '../../avro/schema.ts';
+import { MalformedError } from '../../malformed.ts';
+import type { PartitionSpec, PartitionValue } from '../../table-reader.ts';
+import type { TableMetadata } from '../table-metadata.ts';
+
+/** Types of every column that the table has or had: the current schema's first, for columns get wider. */
+export function columnTypes({ schemas, currentSchemaId }: TableMetadata): Map<number, string> {
+  const newestFirst = [...schemas].reverse().sort((a, b) => {
+    return Number(b.id === currentSchemaId) - Number(a.id === currentSchemaId);
+  });
+  const types = new Map<number, string>();
+  for (const schema of newestFirst) {
+    for (const { id, type } of leafColumns(schema.json)) if (!types.has(id)) types.set(id, type);
+  }
+  return types;
+}
+
+/**
+ * Type of what a transform gives (spec, "Partition Transforms"); undefined where it cannot be told: the source column is
+ * not known any more, or the transform is none of ours.
+ */
+export function transformResultType(transform: string, sourceType: string | undefined): string | undefined {
+  switch (/^[a-z]+/.exec(transform)?.[0]) {
+    case 'bucket':
+    case 'year':
+    case 'month':
+    case 'hour':
+      return 'int';
+    case 'day':
+      // Days since 1970-01-01, which is what a date is; Iceberg Java has it as one.
+      return 'date';
+    case 'identity':
+    case 'truncate':
+    case 'void':
+      return sourceType;
+    default:
+      return undefined;
+  }
+}
+
+/**
+ * Reads a partition tuple of a manifest, written under `spec`, as single-value serializations. Fields are found by id; one that
+ * the manifest does not have is null.
+ *
+ * @param fixedHasLength values of type `fixed` have their length before them, as Iceberg Java's partitions have it against the
+ *   manifest's own Avro schema
+ */
+export function partitionReader(
+  type: AvroType,
+  spec: PartitionSpec,
+  types: ReadonlyMap<number, string>,
+  fixedHasLength = false,
+): Read<PartitionValue[]> {
+  const fields = spec.fields.map(({ fieldId, name, transform, sourceIds }) => ({
+    fieldId,
+    name,
+    type: transformResultType(transform, types.get(sourceIds[0] ?? -1)),
+  }));
+  const values: (Uint8Array | undefined)[] = [];
+  const table = fields.map((field, index) => ({
+    id: field.fieldId,
+    names: [field.name],
+    reader: (avro: AvroType) => {
+      field.type ??= typeOfAvro(withoutNull(avro).type);
+      const resultType = field.type;
+      const read = optional(avro, (inner) => singleValueReader(inner, resultType, fixedHasLength));
+      return (cursor: AvroCursor) => {
+        values[index] = read(cursor);
+      };
+    },
+  }));
+  const readRecord = recordReader(type, table, []);
+  return (cursor) => {
+    values.length = 0;
+    readRecord(cursor, undefined);
+    return fields.map(({ fieldId, name, type: resultType = 'unknown' }, index) => {
+      const value = values[index];
+      return value === undefined ? { fieldId, name, type: resultType } : { fieldId, name, type: resultType, value };
+    });
+  };
+}
+
+/** An Avro value (spec, appendix A, "Avro") as the single-value serialization of a type (appendix D). */
+function singleValueReader(avro: AvroType, type: string, fixedHasLength: boolean): Read<Uint8Array> {
+  const kind = primitiveType(type)?.kind;
+  switch (avro.kind) {
+    case 'boolean':
+      return (cursor) => Uint8Array.of(cursor.readBoolean() ? 1 : 0);
+    case 'int':
+    case 'long':
+      return kind === 'int' || kind === 'date' || (avro.kind === 'int' && kind !== 'long')
+        ? (cursor) => promoteBound(type, int32(cursor))
+        : int64;
+    case 'float':
+      return (cursor) => promoteBound(type, cursor.take(4));
+    case 'double':
+      return (cursor) => cursor.take(8);
+    case 'string':
+      // Avro's own logical type uuid is a string; Iceberg's is a fixed.
+      return kind === 'uuid' ? uuid : (cursor) => cursor.readBytes();
+    case 'bytes':
+      return (cursor) => promoteBound(type, cursor.readBytes());
+    case 'fixed':
+      if (fixedHasLength && kind === 'fixed') return (cursor) => cursor.readBytes();
+      // Decimals fill it with sign bytes, and the serialization has the fewest.
+      return (cursor) => promoteBound(type, cursor.take(avro.size));
+    default:
+      throw wrongKind(avro, ['a primitive type']);
+  }
+}
+
+function int32(cursor: AvroCursor): Uint8Array {
+  const value = cursor.readLong();
+  if (value !== (value | 0)) throw new MalformedError(`a partition value is ${value}, beyond 32 bits`);
+  const bytes = Buffer.allocUnsafe(4);
+  bytes.writeInt32LE(value);
+  return bytes;
+}
+
+function int64(cursor: AvroCursor): Uint8Array {
+  cursor.readLongParts();
+  const bytes = Buffer.allocUnsafe(8);
+  bytes.writeInt32LE(cursor.low, 0);
+  bytes.writeInt32LE(cursor.high, 4);
+  return bytes;
+}
+
+function uuid(cursor: AvroCursor): Uint8Array {
+  const text = cursor.readString();
+  const bytes = Buffer.from(text.replaceAll('-', ''), 'hex');
+  if (bytes.length !== 16)
+    throw new MalformedError(`a partition value is no UUID: ${JSON.stringify(text.slice(0, 50))}`);
+  return bytes;
+}
+
+/** What a value can only be where nothing else tells its type. */
+function typeOfAvro(avro: AvroType): string {
+  const logicalType = 'logicalType' in avro ? avro.logicalType : undefined;
+  switch (avro.kind) {
+    case 'int':
+      return logicalType === 'date' ? 'date' : 'int';
+    case 'long':
+      if (logicalType === 'time-micros') return 'time';
+      return logicalType === 'timestamp-micros' ? 'timestamp' : 'long';
+    case 'fixed':
+      return logicalType === 'uuid' ? 'uuid' : `fixed[${avro.size}]`;
+    case 'bytes':
+      return 'binary';
+    case 'boolean':
+    case 'float':
+    case 'double':
+    case 'string':
+      return avro.kind;
+    default:
+      return 'unknown';
+  }
+}

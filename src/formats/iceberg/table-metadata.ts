@@ -1,0 +1,259 @@
+import { gunzipSync } from 'node:zlib';
+import { CodedError } from '../../errors.ts';
+import { leafColumns } from '../../stats/leaf-columns.ts';
+import { THETA_TYPE } from '../../stats/ndv/compact-theta.ts';
+import { JsonFields, wrong } from '../json/json-fields.ts';
+import { losslessJson, parseLosslessJson } from '../json/lossless-json.ts';
+import { fileError, MalformedError } from '../malformed.ts';
+import type { PartitionSpec, SketchFile, SnapshotDescriptor, SnapshotRef } from '../table-reader.ts';
+
+/** A table's metadata file (Iceberg spec, "Table Metadata Fields"), of any format version in the shape of the newest. */
+export interface TableMetadata {
+  formatVersion: number;
+  /** In version 1, where it is optional: the location. */
+  uuid: string;
+  location: string;
+  lastUpdatedMs: number;
+  properties: Record<string, string>;
+  schemas: { id: number; json: string }[];
+  currentSchemaId: number;
+  partitionSpecs: PartitionSpec[];
+  defaultSpecId: number;
+  currentSnapshotId?: bigint;
+  refs: SnapshotRef[];
+  snapshots: SnapshotMetadata[];
+  /** Puffin files with theta sketches, of snapshots that are there. */
+  sketchFiles: SketchFile[];
+}
+
+export interface SnapshotMetadata extends SnapshotDescriptor {
+  /** Of a version 1 snapshot that lists its manifests itself. */
+  manifests?: string[];
+}
+
+/**
+ * Of the file, and of what it is decompressed to. Tables with 100,000 snapshots kept come to some 60 MB; a JavaScript string
+ * ends at 512 MiB, and parsed it takes several times its size.
+ */
+export const MAX_METADATA_BYTES = 128 * 1024 * 1024;
+const NEWEST_FORMAT_VERSION = 3;
+
+/**
+ * @param bytes of the metadata file; gzipped ones are told by their first bytes
+ * @param path for the messages
+ * @throws CodedError `DATA_LOSS` that names the file and the field, `UNIMPLEMENTED` for a format version of the future,
+ *   `FAILED_PRECONDITION` for the metadata of a view
+ */
+export function parseTableMetadata(bytes: Uint8Array, path: string): TableMetadata {
+  return readTableMetadata(() => parseLosslessJson(text(bytes)), path);
+}
+
+/**
+ * Table metadata that came in a catalog's answer, as `parseLosslessJson` gives it.
+ *
+ * @param path for the messages
+ * @throws CodedError as `parseTableMetadata`
+ */
+export function tableMetadataOf(json: unknown, path: string): TableMetadata {
+  return readTableMetadata(() => json, path);
+}
+
+function readTableMetadata(json: () => unknown, path: string): TableMetadata {
+  try {
+    return tableMetadata(new JsonFields(json()), path);
+  } catch (error) {
+    // A CodedError of our own names the file already.
+    throw error instanceof CodedError ? error : fileError('table metadata', path, error);
+  }
+}
+
+function text(bytes: Uint8Array): string {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.length === 0) throw new MalformedError('it is empty');
+  if (view[0] !== 0x1f || view[1] !== 0x8b) return view.toString('utf8');
+  try {
+    return gunzipSync(view, { maxOutputLength: MAX_METADATA_BYTES }).toString('utf8');
+  } catch (cause) {
+    throw new MalformedError(
+      `it is gzipped, and corrupt or larger than ${MAX_METADATA_BYTES} bytes: ${(cause as Error).message}`,
+    );
+  }
+}
+
+function tableMetadata(fields: JsonFields, path: string): TableMetadata {
+  if (fields.has('view-uuid')) {
+    throw new CodedError('FAILED_PRECONDITION', `${path} is the metadata of a view, not of a table`);
+  }
+  const formatVersion = fields.int32('format-version');
+  if (formatVersion < 1) throw wrong('format-version', 'at least 1', formatVersion);
+  if (formatVersion > NEWEST_FORMAT_VERSION) {
+    throw new CodedError(
+      'UNIMPLEMENTED',
+      `${path} has Iceberg format version ${formatVersion}; versions 1 to ${NEWEST_FORMAT_VERSION} can be read`,
+    );
+  }
+  const location = withoutEndSlash(fields.string('location'));
+  const schemas = tableSchemas(fields);
+  const currentSchemaId = fields.has('current-schema-id') ? fields.int32('current-schema-id') : schemas[0]!.id;
+  requireId('current-schema-id', currentSchemaId, schemas, (schema) => schema.id);
+  const partitionSpecs = tableSpecs(fields);
+  const defaultSpecId = fields.has('default-spec-id') ? fields.int32('default-spec-id') : partitionSpecs[0]!.specId;
+  requireId('default-spec-id', defaultSpecId, partitionSpecs, (spec) => spec.specId);
+  const snapshots = fields.objects('snapshots').map(snapshotMetadata);
+  const metadata: TableMetadata = {
+    formatVersion,
+    uuid: fields.optionalString('table-uuid') ?? location,
+    location,
+    lastUpdatedMs: fields.integer('last-updated-ms'),
+    properties: fields.stringMap('properties'),
+    schemas,
+    currentSchemaId,
+    partitionSpecs,
+    defaultSpecId,
+    refs: [],
+    snapshots,
+    sketchFiles: sketchFiles(fields, snapshots),
+  };
+  const current = fields.optionalLong('current-snapshot-id');
+  // Version 1 writers put -1 for 'none'.
+  if (current !== undefined && current !== -1n) metadata.currentSnapshotId = current;
+  metadata.refs = tableRefs(fields, metadata.currentSnapshotId);
+  requireSnapshots(metadata);
+  return metadata;
+}
+
+function tableSchemas(fields: JsonFields): { id: number; json: string }[] {
+  // Version 1 may have `schema` alone (spec, appendix E, "Version 2").
+  const listed = fields.objects('schemas');
+  const all = listed.length > 0 ? listed : [fields.object('schema')];
+  const schemas = all.map((schema, index) => {
+    const id = schema.has('schema-id') ? schema.int32('schema-id') : 0;
+    try {
+      const json = losslessJson(schema.raw);
+      leafColumns(json);
+      return { id, json };
+    } catch (error) {
+      // A CodedError of the schema's own, or a document that nests deeper than the stack.
+      throw new MalformedError(`schemas[${index}] (id ${id}): ${(error as Error).message}`);
+    }
+  });
+  requireUnique('schemas', schemas, (schema) => schema.id);
+  return schemas;
+}
+
+function tableSpecs(fields: JsonFields): PartitionSpec[] {
+  const listed = fields.objects('partition-specs');
+  const specs =
+    listed.length > 0
+      ? listed.map((spec) => ({ specId: spec.int32('spec-id'), fields: spec.objects('fields').map(partitionField) }))
+      : [{ specId: 0, fields: fields.objects('partition-spec').map(partitionField) }];
+  requireUnique('partition-specs', specs, (spec) => spec.specId);
+  return specs;
+}
+
+function partitionField(field: JsonFields, index: number): PartitionSpec['fields'][number] {
+  return {
+    // Version 1 had no field ids: they count from 1000 (spec, "Partitioning").
+    fieldId: field.has('field-id') ? field.int32('field-id') : 1000 + index,
+    name: field.string('name'),
+    transform: field.string('transform'),
+    // Version 3: transforms of several columns have `source-ids`.
+    sourceIds: field.has('source-id') ? [field.int32('source-id')] : field.int32s('source-ids'),
+  };
+}
+
+function snapshotMetadata(fields: JsonFields): SnapshotMetadata {
+  const { operation = '', ...summary } = fields.stringMap('summary');
+  const snapshot: SnapshotMetadata = {
+    snapshotId: fields.long('snapshot-id'),
+    parentSnapshotId: optionalId(fields, 'parent-snapshot-id'),
+    sequenceNumber: fields.optionalInteger('sequence-number') ?? 0,
+    committedAtMs: fields.integer('timestamp-ms'),
+    operation,
+    summary,
+    schemaId: fields.has('schema-id') ? fields.int32('schema-id') : undefined,
+    manifestList: fields.optionalString('manifest-list') ?? '',
+    firstRowId: fields.optionalInteger('first-row-id'),
+    addedRows: fields.optionalInteger('added-rows'),
+  };
+  if (snapshot.manifestList === '') {
+    if (!fields.has('manifests')) throw wrong('snapshots.manifest-list', 'a path', fields.raw['manifest-list']);
+    snapshot.manifests = fields.strings('manifests');
+  }
+  return snapshot;
+}
+
+/**
+ * Statistics files (spec, "Table Statistics"). They only inform, and so one that is described wrongly is left out: it must not
+ * keep anybody from the table.
+ */
+function sketchFiles(fields: JsonFields, snapshots: readonly SnapshotMetadata[]): SketchFile[] {
+  if (!fields.has('statistics')) return [];
+  const ids = new Set(snapshots.map((snapshot) => snapshot.snapshotId));
+  try {
+    return fields.objects('statistics').flatMap((file) => {
+      const snapshotId = file.long('snapshot-id');
+      const hasSketches = file.objects('blob-metadata').some((blob) => blob.string('type') === THETA_TYPE);
+      if (!ids.has(snapshotId) || !hasSketches) return [];
+      return [{ snapshotId, path: file.string('statistics-path'), sizeInBytes: file.integer('file-size-in-bytes') }];
+    });
+  } catch (error) {
+    if (error instanceof MalformedError) return [];
+    throw error;
+  }
+}
+
+/** Some writers put -1 for 'none'. */
+function optionalId(fields: JsonFields, name: string): bigint | undefined {
+  const id = fields.optionalLong(name);
+  return id === -1n ? undefined : id;
+}
+
+function tableRefs(fields: JsonFields, current: bigint | undefined): SnapshotRef[] {
+  if (!fields.has('refs')) {
+    return current === undefined ? [] : [{ name: 'main', snapshotId: current, type: 'branch' }];
+  }
+  return fields.entries('refs').map(([name, ref]) => {
+    const type = ref.string('type').toLowerCase();
+    if (type !== 'branch' && type !== 'tag') throw wrong(`refs.${name}.type`, 'branch or tag', type);
+    return {
+      name,
+      snapshotId: ref.long('snapshot-id'),
+      type,
+      minSnapshotsToKeep: ref.optionalInteger('min-snapshots-to-keep'),
+      maxSnapshotAgeMs: ref.optionalInteger('max-snapshot-age-ms'),
+      maxRefAgeMs: ref.optionalInteger('max-ref-age-ms'),
+    };
+  });
+}
+
+/** What the metadata points to must be in it, as Iceberg's own reader requires. */
+function requireSnapshots({ snapshots, refs, currentSnapshotId }: TableMetadata): void {
+  requireUnique('snapshots', snapshots, (snapshot) => snapshot.snapshotId);
+  const ids = new Set(snapshots.map((snapshot) => snapshot.snapshotId));
+  if (currentSnapshotId !== undefined && !ids.has(currentSnapshotId)) {
+    throw new MalformedError(`current-snapshot-id is ${currentSnapshotId}, and snapshots has none with this id`);
+  }
+  for (const ref of refs) {
+    if (!ids.has(ref.snapshotId)) {
+      throw new MalformedError(`refs.${ref.name} is snapshot ${ref.snapshotId}, and snapshots has none with this id`);
+    }
+  }
+}
+
+function requireUnique<T>(field: string, items: readonly T[], id: (item: T) => number | bigint): void {
+  const seen = new Set<number | bigint>();
+  for (const item of items) {
+    if (seen.has(id(item))) throw new MalformedError(`${field} has the id ${id(item)} twice`);
+    seen.add(id(item));
+  }
+}
+
+function requireId<T>(field: string, wanted: number, items: readonly T[], id: (item: T) => number): void {
+  if (items.some((item) => id(item) === wanted)) return;
+  throw new MalformedError(`${field} is ${wanted}, and there is none with this id but ${items.map(id).slice(0, 20)}`);
+}
+
+function withoutEndSlash(location: string): string {
+  return location.replace(/(?<=[^/:])\/+$/, '');
+}

@@ -1,0 +1,179 @@
+import { CodedError } from '../../errors.ts';
+import type { ObjectStore } from '../../storage/object-store.ts';
+import { fileError } from '../malformed.ts';
+import type {
+  ChangeRange,
+  ColumnSketch,
+  DataFileBytes,
+  FileChangeBatch,
+  FileChangesOptions,
+  LiveFileCounts,
+  SketchFile,
+  SnapshotDescriptor,
+  TableDescriptor,
+  TableReader,
+} from '../table-reader.ts';
+import { changeRanges, fileChanges } from './manifests/file-changes.ts';
+import type { FileChangesRequest } from './manifests/file-changes-request.ts';
+import type { ManifestContext } from './manifests/manifest.ts';
+import { liveCounts, type ManifestFile, readManifestList, unknownManifest } from './manifests/manifest-list.ts';
+import { columnTypes } from './manifests/partition-values.ts';
+import { MetadataFiles } from './metadata-files.ts';
+import { readPuffinSketches } from './puffin/puffin.ts';
+import { parentsFirst } from './snapshot-order.ts';
+import {
+  MAX_METADATA_BYTES,
+  parseTableMetadata,
+  type SnapshotMetadata,
+  type TableMetadata,
+  tableMetadataOf,
+} from './table-metadata.ts';
+
+/**
+ * Manifest lists kept: of the snapshot and of its base. With them a walk along the history reads each list once.
+ */
+const LISTS_KEPT = 2;
+
+export interface OpenIcebergTable {
+  store: ObjectStore;
+  metadataLocation: string;
+  fingerprint: string;
+  /** Where the table lies, if the catalog knows: paths under the metadata's own location are looked for there. */
+  folder?: string;
+  /** Metadata that the catalog gave, as `parseLosslessJson` gives it, and its size. Then the metadata file is not read. */
+  metadata?: { json: unknown; bytes: number };
+}
+
+/**
+ * Reads a table from its metadata on. What locates that file (a directory, a REST catalog, Glue) is not known here.
+ *
+ * @throws CodedError `DATA_LOSS` where the metadata file is broken or gone; see `parseTableMetadata`
+ */
+export async function openIcebergTable(options: OpenIcebergTable): Promise<IcebergTableReader> {
+  const { store, metadataLocation, metadata } = options;
+  if (metadata !== undefined) {
+    return new IcebergTableReader(options, tableMetadataOf(metadata.json, metadataLocation), metadata.bytes);
+  }
+  const bytes = await store.read(metadataLocation, { maxBytes: MAX_METADATA_BYTES }).catch((error) => {
+    throw fileError('table metadata', metadataLocation, error);
+  });
+  return new IcebergTableReader(options, parseTableMetadata(bytes, metadataLocation), bytes.length);
+}
+
+/** One state of an Iceberg table. See `TableReader` for what the methods give. */
+export class IcebergTableReader implements TableReader {
+  readonly descriptor: TableDescriptor;
+  readonly sketchFiles: readonly SketchFile[];
+  readonly #context: ManifestContext;
+  readonly #files: MetadataFiles;
+  readonly #snapshots: ReadonlyMap<bigint, SnapshotMetadata>;
+  readonly #metadataLocation: string;
+  readonly #lists = new Map<bigint, Promise<ManifestFile[]>>();
+
+  constructor(
+    { store, metadataLocation, fingerprint, folder }: OpenIcebergTable,
+    metadata: TableMetadata,
+    bytes: number,
+  ) {
+    this.#files = new MetadataFiles(store, metadata.location, folder);
+    this.#files.bytesRead = bytes;
+    this.#metadataLocation = metadataLocation;
+    this.#snapshots = new Map(metadata.snapshots.map((snapshot) => [snapshot.snapshotId, snapshot]));
+    this.#context = { files: this.#files, specs: metadata.partitionSpecs, columnTypes: columnTypes(metadata) };
+    const { snapshots: _, lastUpdatedMs: __, sketchFiles, ...described } = metadata;
+    this.sketchFiles = sketchFiles;
+    this.descriptor = { ...described, format: 'ICEBERG', metadataLocation, fingerprint };
+  }
+
+  get bytesRead(): number {
+    return this.#files.bytesRead;
+  }
+
+  async *snapshots(): AsyncGenerator<SnapshotDescriptor> {
+    let ordered: SnapshotMetadata[];
+    try {
+      ordered = parentsFirst([...this.#snapshots.values()]);
+    } catch (error) {
+      throw fileError('table metadata', this.#metadataLocation, error);
+    }
+    for (const { manifests: _, ...snapshot } of ordered) yield snapshot;
+  }
+
+  async *fileChanges(
+    snapshotId: bigint,
+    { base, ...options }: FileChangesOptions = {},
+  ): AsyncGenerator<FileChangeBatch> {
+    yield* fileChanges({ ...(await this.#between(base, snapshotId)), ...options }, this.#context);
+  }
+
+  async changeRanges(
+    snapshotId: bigint,
+    { base, ...options }: { base?: bigint; size: number; most: number },
+  ): Promise<ChangeRange[] | undefined> {
+    return changeRanges(await this.#between(base, snapshotId), options);
+  }
+
+  async liveFileCounts(snapshotId: bigint): Promise<LiveFileCounts | undefined> {
+    return liveCounts(await this.#manifests(snapshotId));
+  }
+
+  columnSketches(file: SketchFile, columnIds: ReadonlySet<number>): AsyncGenerator<ColumnSketch> {
+    return readPuffinSketches(file, this.openDataFile(file.path, file.sizeInBytes), columnIds);
+  }
+
+  openDataFile(path: string, sizeInBytes: number): DataFileBytes {
+    return { byteLength: sizeInBytes, slice: this.#files.ranges(path) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#lists.clear();
+  }
+
+  async #between(base: bigint | undefined, snapshotId: bigint): Promise<FileChangesRequest> {
+    const { parentSnapshotId } = this.#snapshot(snapshotId);
+    // The base's list first: of the two, the snapshot's own is the one to keep for the next step along the history.
+    const before =
+      base === undefined
+        ? undefined
+        : { snapshotId: base, manifests: await this.#manifests(base), isParent: parentSnapshotId === base };
+    return { snapshotId, manifests: await this.#manifests(snapshotId), base: before };
+  }
+
+  #snapshot(snapshotId: bigint): SnapshotMetadata {
+    const snapshot = this.#snapshots.get(snapshotId);
+    if (snapshot !== undefined) return snapshot;
+    throw new CodedError(
+      'NOT_FOUND',
+      `${this.#metadataLocation} has no snapshot ${snapshotId}: it has expired, or is another table's`,
+    );
+  }
+
+  async #manifests(snapshotId: bigint): Promise<ManifestFile[]> {
+    const snapshot = this.#snapshot(snapshotId);
+    const kept = this.#lists.get(snapshotId);
+    const list = kept ?? this.#readList(snapshot);
+    // Last used goes last; the first is the one to drop.
+    this.#lists.delete(snapshotId);
+    this.#lists.set(snapshotId, list);
+    for (const oldest of this.#lists.keys()) {
+      if (this.#lists.size <= LISTS_KEPT) break;
+      this.#lists.delete(oldest);
+    }
+    try {
+      return await list;
+    } catch (error) {
+      // Another try reads again: it may have been a failure that passed.
+      if (this.#lists.get(snapshotId) === list) this.#lists.delete(snapshotId);
+      throw error;
+    }
+  }
+
+  async #readList({ manifests, manifestList, snapshotId }: SnapshotMetadata): Promise<ManifestFile[]> {
+    if (manifests !== undefined) return manifests.map(unknownManifest);
+    try {
+      return await readManifestList(this.#files.ranges(manifestList));
+    } catch (error) {
+      throw fileError(`manifest list of snapshot ${snapshotId},`, manifestList, error);
+    }
+  }
+}

@@ -1,0 +1,158 @@
+import { MalformedError } from '../malformed.ts';
+import { integerValue, isPlainString } from './lossless-json.ts';
+
+/** Whether errors say what was found, or its JSON type only: for documents that may hold credentials. */
+export type FoundValues = 'shown' | 'withheld';
+
+/**
+ * The fields of a JSON object, read with the type that they must have. A field that is null counts as absent.
+ *
+ * Every method throws `MalformedError` with the field's path and what was found.
+ */
+export class JsonFields {
+  readonly raw: Readonly<Record<string, unknown>>;
+  readonly #path: string;
+  readonly #values: FoundValues;
+
+  constructor(value: unknown, path = '', values: FoundValues = 'shown') {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      throw wrong(path === '' ? 'the document' : path, 'an object', value, values);
+    }
+    this.raw = value as Record<string, unknown>;
+    this.#path = path;
+    this.#values = values;
+  }
+
+  has(name: string): boolean {
+    return Object.hasOwn(this.raw, name) && this.raw[name] !== null && this.raw[name] !== undefined;
+  }
+
+  string(name: string): string {
+    const value = this.#own(name);
+    if (!isPlainString(value)) throw this.#wrong(this.#at(name), 'a string', value);
+    return value;
+  }
+
+  optionalString(name: string): string | undefined {
+    return this.has(name) ? this.string(name) : undefined;
+  }
+
+  /** An integer that a number holds exactly. */
+  integer(name: string): number {
+    const value = integerValue(this.#own(name));
+    if (value === undefined || value > BigInt(Number.MAX_SAFE_INTEGER) || value < BigInt(Number.MIN_SAFE_INTEGER)) {
+      throw this.#wrong(this.#at(name), 'an integer below 2^53', this.#own(name));
+    }
+    return Number(value);
+  }
+
+  optionalInteger(name: string): number | undefined {
+    return this.has(name) ? this.integer(name) : undefined;
+  }
+
+  /** A field, schema, spec or version number. */
+  int32(name: string): number {
+    const value = this.integer(name);
+    if (value !== (value | 0)) throw this.#wrong(this.#at(name), 'a 32-bit integer', value);
+    return value;
+  }
+
+  /** A 64-bit integer. */
+  long(name: string): bigint {
+    const value = integerValue(this.#own(name));
+    if (value === undefined || BigInt.asIntN(64, value) !== value) {
+      throw this.#wrong(this.#at(name), 'a 64-bit integer', this.#own(name));
+    }
+    return value;
+  }
+
+  optionalLong(name: string): bigint | undefined {
+    return this.has(name) ? this.long(name) : undefined;
+  }
+
+  object(name: string): JsonFields {
+    return new JsonFields(this.#own(name), this.#at(name), this.#values);
+  }
+
+  /** Objects; none where the field is absent. */
+  objects(name: string): JsonFields[] {
+    return this.#array(name).map((value, index) => new JsonFields(value, `${this.#at(name)}[${index}]`, this.#values));
+  }
+
+  strings(name: string): string[] {
+    return this.#array(name).map((value, index) => {
+      if (!isPlainString(value)) throw this.#wrong(`${this.#at(name)}[${index}]`, 'a string', value);
+      return value;
+    });
+  }
+
+  int32s(name: string): number[] {
+    return this.#array(name).map((value, index) => {
+      if (typeof value !== 'number' || value !== (value | 0)) {
+        throw this.#wrong(`${this.#at(name)}[${index}]`, 'a 32-bit integer', value);
+      }
+      return value;
+    });
+  }
+
+  /** An object with strings only; empty where the field is absent. */
+  stringMap(name: string): Record<string, string> {
+    if (!this.has(name)) return {};
+    const fields = this.object(name);
+    // Without a prototype, so that a key such as __proto__ is one like any other.
+    const map: Record<string, string> = Object.create(null);
+    for (const key of Object.keys(fields.raw)) map[key] = fields.string(key);
+    return map;
+  }
+
+  /** Objects by key; none where the field is absent. */
+  entries(name: string): [string, JsonFields][] {
+    if (!this.has(name)) return [];
+    const fields = this.object(name);
+    return Object.keys(fields.raw).map((key) => [key, fields.object(key)]);
+  }
+
+  #array(name: string): unknown[] {
+    if (!this.has(name)) return [];
+    const value = this.raw[name];
+    if (!Array.isArray(value)) throw this.#wrong(this.#at(name), 'a list', value);
+    return value;
+  }
+
+  /** Not from the prototype: a document may lack a field that every object inherits. */
+  #own(name: string): unknown {
+    return Object.hasOwn(this.raw, name) ? this.raw[name] : undefined;
+  }
+
+  #wrong(field: string, wanted: string, found: unknown): MalformedError {
+    return wrong(field, wanted, found, this.#values);
+  }
+
+  #at(name: string): string {
+    return this.#path === '' ? name : `${this.#path}.${name}`;
+  }
+}
+
+export function wrong(field: string, wanted: string, found: unknown, values: FoundValues = 'shown'): MalformedError {
+  const text = values === 'shown' ? excerpt(found) : jsonType(found);
+  return new MalformedError(`${field.slice(0, 200)} should be ${wanted} and is ${text}`);
+}
+
+function excerpt(found: unknown): string {
+  let text: string;
+  try {
+    text = JSON.stringify(found) ?? 'nothing';
+  } catch {
+    text = 'something that nests too deep';
+  }
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+}
+
+function jsonType(found: unknown): string {
+  if (found === undefined) return 'nothing';
+  if (found === null) return 'null';
+  if (Array.isArray(found)) return 'a list';
+  if (isPlainString(found)) return 'a string';
+  if (typeof found === 'boolean') return 'a boolean';
+  return typeof found === 'object' && integerValue(found) === undefined ? 'an object' : 'a number';
+}

@@ -1,0 +1,269 @@
+import { setImmediate } from 'node:timers/promises';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
+import { parquetHeader } from 'hyparquet/src/column.js';
+import { byteStreamSplit } from 'hyparquet/src/encoding.js';
+import { readPlain } from 'hyparquet/src/plain.js';
+import { compressors } from 'hyparquet-compressors';
+import { CodedError } from '../../errors.ts';
+import { codec as avroCodec } from '../avro/codecs.ts';
+import { broken } from './broken.ts';
+import { unpackByteArrays, unpackDeltas, unpackPrefixed } from './delta-values.ts';
+import type { ColumnChunk, SchemaNode } from './footer.ts';
+import { decodeHybrid } from './levels.ts';
+import { checkThrift } from './thrift.ts';
+
+type Header = ReturnType<typeof parquetHeader>;
+type Decoded = ReturnType<typeof readPlain>;
+
+/** Values in Parquet's plain encoding. */
+export interface PlainValues {
+  readonly count: number;
+  /** The bytes are good until the next call. */
+  at(index: number): Uint8Array;
+}
+
+export type Page =
+  | { kind: 'dictionary'; values: PlainValues }
+  /** Of a data page: places in the dictionary, nulls left out. */
+  | { kind: 'indices'; indices: Uint32Array; levels: number }
+  /** Of a data page, nulls left out. */
+  | { kind: 'values'; values: PlainValues; levels: number };
+
+/** Pages have 1 MiB and 20,000 values where writers leave their settings alone; some put a row group into one. */
+const MAX_PAGE_BYTES = 32 * 1024 * 1024;
+const MAX_PAGE_VALUES = 4 * 1024 * 1024;
+/** Of values that are objects of their own, of a hundred bytes each. */
+const MAX_PAGE_OBJECTS = 1024 * 1024;
+/** Fields of a page header: it has some twenty. */
+const MAX_HEADER_FIELDS = 1000;
+
+/** What is decoded of one column of a file at most: a few bytes can stand for any number of pages, bytes and values. */
+export class DecodingBudget {
+  pages = 20_000;
+  /** Uncompressed. */
+  bytes = 64 * 1024 * 1024;
+  /** Nulls included. */
+  values = 16 * 1024 * 1024;
+
+  get isUsedUp(): boolean {
+    return this.pages <= 0 || this.bytes <= 0 || this.values <= 0;
+  }
+}
+
+/**
+ * The pages of a column chunk, one at a time, as far as the bytes and the budget go: a page that is cut off by their end is left out.
+ * Other work goes on between pages.
+ *
+ * `levels` counts values with nulls.
+ *
+ * @param bytes from the chunk's first page on
+ * @throws CodedError `DATA_LOSS` where they are broken, `FAILED_PRECONDITION` for a page that is too large, `UNIMPLEMENTED` for an
+ *   encoding or a codec that cannot be read
+ */
+export async function* readPages(
+  bytes: Uint8Array,
+  chunk: ColumnChunk,
+  leaf: SchemaNode,
+  budget: DecodingBudget,
+): AsyncGenerator<Page> {
+  if (leaf.type === 'FIXED_LEN_BYTE_ARRAY' && !((leaf.typeLength ?? 0) >= 1)) {
+    throw broken(`its column ${leaf.name} has values of ${leaf.typeLength} bytes`);
+  }
+  const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: 0 };
+  let isFirst = true;
+  for (let levels = 0; levels < chunk.values && !budget.isUsedUp; ) {
+    const header = nextHeader(reader);
+    if (header === undefined) return;
+    const size = header.compressed_page_size;
+    if (!(size >= 0)) throw broken(`a page is said to have ${size} bytes`);
+    if (reader.offset + size > bytes.length) return;
+    const body = bytes.subarray(reader.offset, reader.offset + size);
+    reader.offset += size;
+    const uncompressed = header.uncompressed_page_size;
+    if (!(uncompressed >= 0 && uncompressed <= MAX_PAGE_BYTES)) {
+      throw new CodedError('FAILED_PRECONDITION', `a page has ${uncompressed} bytes`);
+    }
+    // parquet.thrift, `ColumnMetaData.dictionary_page_offset`: at most one, in front of all others.
+    if (header.type === 'DICTIONARY_PAGE' && !isFirst) throw broken('a dictionary page is not the first page');
+    isFirst = false;
+    budget.pages -= 1;
+    budget.bytes -= uncompressed;
+    const page = decode(header, body, chunk, leaf);
+    if (page !== undefined) {
+      const count = page.kind === 'dictionary' ? page.values.count : page.levels;
+      budget.values -= count;
+      if (page.kind !== 'dictionary') levels += count;
+      yield page;
+    }
+    await setImmediate();
+  }
+}
+
+function nextHeader(reader: { view: DataView; offset: number }): Header | undefined {
+  if (reader.offset >= reader.view.byteLength) return undefined;
+  try {
+    checkThrift(reader, MAX_HEADER_FIELDS);
+    return parquetHeader(reader);
+  } catch {
+    // Cut off by the end of the sample, or broken: there is nothing to go on with either way.
+    return undefined;
+  }
+}
+
+function decode(header: Header, body: Uint8Array, chunk: ColumnChunk, leaf: SchemaNode): Page | undefined {
+  const uncompressed = header.uncompressed_page_size;
+  switch (header.type) {
+    case 'DICTIONARY_PAGE': {
+      const values = pageValues(header.dictionary_page_header?.num_values, leaf);
+      return { kind: 'dictionary', values: plain(leaf, decompress(chunk.codec, body, uncompressed), values) };
+    }
+    case 'DATA_PAGE': {
+      const page = header.data_page_header;
+      const levels = pageValues(page?.num_values, leaf);
+      const all = decompress(chunk.codec, body, uncompressed);
+      const { rest, present } = versionOneLevels(all, leaf, levels, page?.definition_level_encoding);
+      return { ...content(page?.encoding, leaf, rest, present), levels };
+    }
+    case 'DATA_PAGE_V2': {
+      const page = header.data_page_header_v2;
+      const levels = pageValues(page?.num_values, leaf);
+      const before = (page?.repetition_levels_byte_length ?? 0) + (page?.definition_levels_byte_length ?? 0);
+      const present = levels - (page?.num_nulls ?? 0);
+      if (!(before >= 0 && before <= body.length && present >= 0 && present <= levels))
+        throw broken('a page has wrong lengths');
+      const rest = body.subarray(before);
+      // Levels are never compressed.
+      const values =
+        page?.is_compressed === false ? rest : decompress(chunk.codec, rest, Math.max(0, uncompressed - before));
+      return { ...content(page?.encoding, leaf, values, present), levels };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function pageValues(count: number | undefined, { type }: SchemaNode): number {
+  if (count === undefined || !(count >= 0)) throw broken(`a page is said to have ${count} values`);
+  const most = type === 'INT96' || type?.endsWith('BYTE_ARRAY') ? MAX_PAGE_OBJECTS : MAX_PAGE_VALUES;
+  if (count > most) throw new CodedError('FAILED_PRECONDITION', `a page has ${count} values`);
+  return count;
+}
+
+/** Of a version 1 page: where its values begin, and how many there are. */
+function versionOneLevels(page: Uint8Array, leaf: SchemaNode, levels: number, encoding: string | undefined) {
+  let rest = page;
+  let present = levels;
+  for (const max of [leaf.maxRepetitionLevel, leaf.maxDefinitionLevel]) {
+    if (max === 0) continue;
+    if (encoding === 'BIT_PACKED') throw new CodedError('UNIMPLEMENTED', 'its levels are encoded as BIT_PACKED');
+    if (rest.length < 4) throw broken('a page ends within its levels');
+    const length = new DataView(rest.buffer, rest.byteOffset).getUint32(0, true);
+    if (4 + length > rest.length) throw broken('a page ends within its levels');
+    if (max === leaf.maxDefinitionLevel && present === levels) {
+      present = 0;
+      const decoded = decodeHybrid(rest.subarray(4, 4 + length), 32 - Math.clz32(max), levels);
+      for (const level of decoded) if (level === max) present++;
+    }
+    rest = rest.subarray(4 + length);
+  }
+  return { rest, present };
+}
+
+function content(encoding: string | undefined, leaf: SchemaNode, bytes: Uint8Array, present: number) {
+  if (encoding === 'PLAIN_DICTIONARY' || encoding === 'RLE_DICTIONARY') {
+    const indices = present === 0 ? new Uint32Array(0) : decodeHybrid(bytes.subarray(1), bytes[0] ?? 0, present);
+    return { kind: 'indices', indices } as const;
+  }
+  return { kind: 'values', values: values(encoding, leaf, bytes, present) } as const;
+}
+
+function values(encoding: string | undefined, leaf: SchemaNode, bytes: Uint8Array, count: number): PlainValues {
+  if (encoding === 'PLAIN') return plain(leaf, bytes, count);
+  const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: 0 };
+  const isInt32 = leaf.type === 'INT32';
+  return reading(() => {
+    switch (encoding) {
+      case 'RLE': {
+        if (leaf.type !== 'BOOLEAN') break;
+        // The length stands in front of it in either version of pages.
+        return plainValues([...decodeHybrid(bytes.subarray(4), 1, count)].map(Boolean), leaf);
+      }
+      case 'DELTA_BINARY_PACKED':
+        return plainValues(unpackDeltas(reader, isInt32 ? new Int32Array(count) : new BigInt64Array(count)), leaf);
+      case 'DELTA_LENGTH_BYTE_ARRAY':
+        return plainValues(unpackByteArrays(reader, count), leaf);
+      case 'DELTA_BYTE_ARRAY':
+        return plainValues(unpackPrefixed(reader, count), leaf);
+      case 'BYTE_STREAM_SPLIT': {
+        if ((WIDTHS[leaf.type ?? ''] ?? leaf.typeLength ?? 0) * count > bytes.length) break;
+        return plainValues(byteStreamSplit(reader, count, leaf.type as 'INT32', leaf.typeLength), leaf);
+      }
+    }
+    throw new CodedError('UNIMPLEMENTED', `a page of ${leaf.type} values has the encoding ${encoding}`);
+  });
+}
+
+const WIDTHS: Record<string, number> = { INT32: 4, INT64: 8, FLOAT: 4, DOUBLE: 8 };
+
+function plain(leaf: SchemaNode, bytes: Uint8Array, count: number): PlainValues {
+  const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: 0 };
+  return reading(() => plainValues(readPlain(reader, leaf.type as 'INT32', count, leaf.typeLength), leaf));
+}
+
+function plainValues(decoded: Decoded, { type }: SchemaNode): PlainValues {
+  const count = decoded.length;
+  if (ArrayBuffer.isView(decoded)) {
+    const width = (decoded as Int32Array).BYTES_PER_ELEMENT;
+    const bytes = new Uint8Array(decoded.buffer, decoded.byteOffset, decoded.byteLength);
+    return { count, at: (index) => bytes.subarray(index * width, (index + 1) * width) };
+  }
+  if (type === 'BOOLEAN') return { count, at: (index) => (decoded[index] ? TRUE : FALSE) };
+  if (type === 'INT96') {
+    const bytes = Buffer.alloc(12);
+    return {
+      count,
+      at(index) {
+        const value = decoded[index] as bigint;
+        bytes.writeBigInt64LE(BigInt.asIntN(64, value), 0);
+        bytes.writeInt32LE(Number(value >> 64n), 8);
+        return bytes;
+      },
+    };
+  }
+  return { count, at: (index) => decoded[index] as Uint8Array };
+}
+
+const TRUE = Uint8Array.of(1);
+const FALSE = Uint8Array.of(0);
+
+function decompress(codec: string, body: Uint8Array, size: number): Uint8Array {
+  if (codec === 'UNCOMPRESSED') return body;
+  // Empty pages may have an empty body in any codec.
+  if (size === 0) return new Uint8Array(0);
+  return reading(() => {
+    switch (codec) {
+      case 'GZIP':
+        return gunzipSync(body, { maxOutputLength: size });
+      case 'BROTLI':
+        return brotliDecompressSync(body, { maxOutputLength: size });
+      case 'ZSTD':
+        return avroCodec('zstandard')(Buffer.from(body.buffer, body.byteOffset, body.byteLength), size);
+      case 'SNAPPY':
+      case 'LZ4':
+      case 'LZ4_RAW':
+        return (compressors[codec] as (input: Uint8Array, length: number) => Uint8Array)(body, size);
+      default:
+        throw new CodedError('UNIMPLEMENTED', `its pages have the codec ${codec || 'of an unknown number'}`);
+    }
+  });
+}
+
+/** What goes wrong within a decoder is the file's fault. */
+function reading<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof CodedError) throw error;
+    throw broken(`a page cannot be decoded: ${(error as Error).message}`, error);
+  }
+}

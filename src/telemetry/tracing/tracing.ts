@@ -1,0 +1,41 @@
+import { currentScope, inScope } from './scope.ts';
+import type { Tracing } from './spans.ts';
+
+let tracing: Tracing | undefined;
+
+/** Undefined where there are no traces. */
+export const currentTracing = (): Tracing | undefined => tracing;
+
+/** Whether there is a span that what is done now belongs to. */
+export const isTraced = (): boolean => currentScope()?.trace !== undefined;
+
+/**
+ * Begins to trace where OpenTelemetry's variables name an endpoint (OTEL_EXPORTER_OTLP_ENDPOINT or …_TRACES_ENDPOINT); else nothing is
+ * loaded. To be called before anything connects.
+ *
+ * @param service `service.name`, unless OTEL_SERVICE_NAME gives another
+ */
+export async function startTracing(
+  service: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Tracing | undefined> {
+  const endpoint = env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT || env.OTEL_EXPORTER_OTLP_ENDPOINT;
+  if (!endpoint || env.OTEL_SDK_DISABLED === 'true' || env.OTEL_TRACES_EXPORTER === 'none') return undefined;
+  const { openTracing } = await import('./otlp.ts');
+  tracing = openTracing(service, env);
+  return tracing;
+}
+
+/** Runs each step of a generator in the scope that is current now: else each runs in its caller's. */
+export function inThisScope<T, R>(steps: AsyncGenerator<T, R, undefined>): AsyncGenerator<T, R, undefined> {
+  const scope = currentScope();
+  if (scope === undefined) return steps;
+  const bound: AsyncGenerator<T, R, undefined> = {
+    next: () => inScope(scope, () => steps.next()),
+    return: (value) => inScope(scope, () => steps.return(value)),
+    throw: (error) => inScope(scope, () => steps.throw(error)),
+    [Symbol.asyncIterator]: () => bound,
+    [Symbol.asyncDispose]: async () => void (await bound.return(undefined as R)),
+  };
+  return bound;
+}

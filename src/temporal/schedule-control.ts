@@ -1,0 +1,204 @@
+import { isDeepStrictEqual } from 'node:util';
+import {
+  type Client,
+  ScheduleAlreadyRunning,
+  type ScheduleDescription,
+  ScheduleNotFoundError,
+  type ScheduleOptions,
+  ScheduleOverlapPolicy,
+} from '@temporalio/client';
+import type { ReconcileRequest } from '../contract/job.ts';
+import { RECONCILE_WORKFLOW, TASK_QUEUE } from '../contract/names.ts';
+import {
+  type FoundSchedule,
+  type ScheduleControl,
+  scheduleIdOf,
+  type WantedSchedule,
+} from '../contract/schedule-control.ts';
+import { calendarOf } from './cron.ts';
+import { jobLabels } from './job-labels.ts';
+import { EncryptionCodec, keyIdOf } from './payload-codec.ts';
+import { reachable } from './temporal-errors.ts';
+
+/**
+ * A run that Temporal could not start in time, since it was away, is made up for when it is back within this time: once, however many were
+ * missed, for those that come while one runs are skipped.
+ */
+const CATCHUP_WINDOW_MS = 24 * 3_600_000;
+/** Ids of this project's schedules, with the connector's. */
+const OURS = /^reconcile-(con_[0-9a-z]+)$/;
+
+/** `ScheduleControl` on a Temporal client. */
+export function temporalSchedules(client: () => Promise<Client>): ScheduleControl {
+  return {
+    async describe(connectorId, wanted) {
+      const c = await client();
+      const description = await describe(c, scheduleIdOf(connectorId));
+      return description && found(c, description, wanted && (await optionsOf(c, wanted)));
+    },
+
+    async put(wanted) {
+      const c = await client();
+      const options = await optionsOf(c, wanted);
+      const description = await describe(c, options.scheduleId);
+      if (description === undefined) {
+        try {
+          await reachable(() => c.schedule.create(options));
+          return 'made';
+        } catch (error) {
+          if (!(error instanceof ScheduleAlreadyRunning)) throw error;
+        }
+      } else if (found(c, description, options).asWanted) {
+        return 'unchanged';
+      }
+      const { spec, action, policies, state } = options;
+      await reachable(() =>
+        c.schedule.getHandle(options.scheduleId).update(() => ({ spec, action, policies, state: { ...state } })),
+      );
+      return 'changed';
+    },
+
+    async remove(connectorId) {
+      const c = await client();
+      try {
+        await reachable(() => c.schedule.getHandle(scheduleIdOf(connectorId)).delete());
+        return true;
+      } catch (error) {
+        if (error instanceof ScheduleNotFoundError) return false;
+        throw error;
+      }
+    },
+
+    async list(pageSize, pageToken) {
+      const c = await client();
+      const { schedules, nextPageToken } = await reachable(() =>
+        c.workflowService.listSchedules({
+          namespace: c.options.namespace,
+          maximumPageSize: pageSize,
+          nextPageToken: Buffer.from(pageToken, 'base64url'),
+        }),
+      );
+      const ours = schedules?.filter(({ info }) => info?.workflowType?.name === RECONCILE_WORKFLOW) ?? [];
+      return {
+        connectorIds: ours.flatMap(({ scheduleId }) => OURS.exec(scheduleId ?? '')?.[1] ?? []),
+        nextPageToken: Buffer.from(nextPageToken ?? '').toString('base64url'),
+      };
+    },
+  };
+}
+
+async function describe(client: Client, scheduleId: string): Promise<ScheduleDescription | undefined> {
+  try {
+    return await reachable(() => client.schedule.getHandle(scheduleId).describe());
+  } catch (error) {
+    if (error instanceof ScheduleNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+async function optionsOf(client: Client, wanted: WantedSchedule): Promise<ScheduleOptions> {
+  const { connector, intervalSeconds, cron, jitterSeconds, pausedBecause } = wanted;
+  const request: ReconcileRequest = { connector: connector.id, trigger: 'schedule' };
+  return {
+    scheduleId: scheduleIdOf(connector.id),
+    spec: {
+      ...(intervalSeconds > 0 ? { intervals: [{ every: intervalSeconds * 1000 }] } : {}),
+      ...(cron.length > 0 ? { cronExpressions: [...cron], timezone: wanted.timeZone || undefined } : {}),
+      startAt: wanted.notBefore,
+      jitter: jitterSeconds * 1000 || undefined,
+    },
+    action: {
+      type: 'startWorkflow',
+      workflowType: RECONCILE_WORKFLOW,
+      workflowId: wanted.jobIdPrefix,
+      taskQueue: TASK_QUEUE,
+      args: [request],
+      ...(await jobLabels(client, request, connector)),
+    },
+    policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: CATCHUP_WINDOW_MS, pauseOnFailure: false },
+    state: { paused: pausedBecause !== '', note: pausedBecause },
+  };
+}
+
+function found(client: Client, description: ScheduleDescription, wanted: ScheduleOptions | undefined): FoundSchedule {
+  const { scheduleId, state, info } = description;
+  const last = info.recentActions.at(-1);
+  return {
+    scheduleId,
+    asWanted:
+      wanted !== undefined &&
+      isDeepStrictEqual(factsOf(description), wantedFacts(wanted)) &&
+      isEncryptedAsNow(client, description),
+    paused: state.paused,
+    // Temporal tells when it would run also of one that is paused.
+    nextRunAt: state.paused ? undefined : info.nextActionTimes[0],
+    lastRunAt: last?.takenAt,
+    lastJobId: last?.action.workflow.workflowId ?? '',
+  };
+}
+
+/** A schedule outlives every retention: its input follows the codec's keys, so that the old ones can go. */
+function isEncryptedAsNow({ options }: Client, { raw }: ScheduleDescription): boolean {
+  const codec = options.loadedDataConverter.payloadCodecs.find((codec) => codec instanceof EncryptionCodec);
+  return keyIdOf(raw.schedule?.action?.startWorkflow?.input?.payloads?.[0]) === codec?.keyId;
+}
+
+/** What of a schedule is compared: the server gives cron expressions back as the values that match. */
+function factsOf({ spec, action, policies, state, raw }: ScheduleDescription) {
+  const calendars = (raw.schedule?.spec?.structuredCalendar ?? []).map((calendar) =>
+    facts(calendar.year?.length ? 'years' : '', {
+      second: valuesOf(calendar.second),
+      minute: valuesOf(calendar.minute),
+      hour: valuesOf(calendar.hour),
+      dayOfMonth: valuesOf(calendar.dayOfMonth),
+      month: valuesOf(calendar.month),
+      dayOfWeek: valuesOf(calendar.dayOfWeek),
+    }),
+  );
+  return {
+    intervals: (spec.intervals ?? []).map(({ every, offset }) => [every, offset ?? 0]),
+    calendars: [...new Set(calendars)].sort(),
+    timezone: spec.timezone ?? '',
+    bounds: [spec.startAt?.getTime(), spec.endAt?.getTime(), spec.skip?.length ?? 0],
+    jitter: spec.jitter ?? 0,
+    action: actionFacts(action),
+    policies: facts(policies.overlap, policies.catchupWindow, policies.pauseOnFailure),
+    state: [state.paused, state.paused ? state.note : '', state.remainingActions],
+  };
+}
+
+function wantedFacts({ spec, action, policies, state }: ScheduleOptions): ReturnType<typeof factsOf> {
+  const calendars = (spec.cronExpressions ?? []).map((cron) => facts('', { second: [0], ...calendarOf(cron) }));
+  return {
+    intervals: (spec.intervals ?? []).map(({ every }) => [every as number, 0]),
+    calendars: [...new Set(calendars)].sort(),
+    timezone: spec.timezone ?? '',
+    bounds: [spec.startAt?.getTime(), undefined, 0],
+    jitter: (spec.jitter as number | undefined) ?? 0,
+    action: actionFacts(action),
+    policies: facts(policies?.overlap, policies?.catchupWindow, policies?.pauseOnFailure),
+    state: [state?.paused ?? false, state?.note, undefined],
+  };
+}
+
+const facts = (...values: unknown[]) => JSON.stringify(values);
+
+function actionFacts(action: ScheduleDescription['action'] | ScheduleOptions['action']) {
+  const attributes = action.typedSearchAttributes;
+  const pairs = Array.isArray(attributes) ? attributes : (attributes?.getAll() ?? []);
+  return {
+    what: facts(action.workflowType, action.workflowId, action.taskQueue, action.args),
+    labels: [action.staticSummary, action.staticDetails],
+    attributes: Object.fromEntries(pairs.map(({ key, value }) => [key.name, value])),
+  };
+}
+
+/** The values of some ranges, as the server reads them. */
+function valuesOf(ranges: { start?: number | null; end?: number | null; step?: number | null }[] | null | undefined) {
+  const values = new Set<number>();
+  for (const { start, end, step } of ranges ?? []) {
+    const from = start ?? 0;
+    for (let value = from; value <= Math.max(from, end ?? 0); value += step || 1) values.add(value);
+  }
+  return [...values].sort((a, b) => a - b);
+}

@@ -1,0 +1,54 @@
+import { ActivityFailure, ApplicationFailure } from '@temporalio/workflow';
+import { CONNECTOR_PAUSED } from '../contract/names.ts';
+import { waitFor } from './activity-proxies.ts';
+import type { Job } from './job.ts';
+
+/** Lets a job rest while its connector is paused, and keep its place. */
+export class Rest {
+  readonly #job: Job;
+  #resting: Promise<void> | undefined;
+
+  constructor(job: Job) {
+    this.#job = job;
+  }
+
+  /**
+   * Runs a step. One that the activity refuses, since the connector is paused, is run again when it is active: all steps wait for that
+   * together.
+   *
+   * @param label of what is in flight; it is not while it waits
+   */
+  async whenActive<T>(step: () => Promise<T>, label?: string): Promise<T> {
+    for (;;) {
+      if (!this.#resting) {
+        try {
+          return await step();
+        } catch (error) {
+          if (!isPaused(error)) throw error;
+        }
+      }
+      if (label) this.#job.end(label);
+      this.#resting ??= this.#untilActive().finally(() => {
+        this.#resting = undefined;
+      });
+      await this.#resting;
+      if (label) this.#job.begin(label);
+    }
+  }
+
+  async #untilActive(): Promise<void> {
+    this.#job.pause();
+    const record = this.#job.record();
+    await waitFor.awaitActive({ connectorId: record.connectorId, record });
+    this.#job.recorded(record);
+    this.#job.goOn();
+  }
+}
+
+function isPaused(error: unknown): boolean {
+  return (
+    error instanceof ActivityFailure &&
+    error.cause instanceof ApplicationFailure &&
+    error.cause.type === CONNECTOR_PAUSED
+  );
+}
