@@ -58,7 +58,7 @@ async function bundleWorkflows() {
     workflowInterceptorModules: [join(src, 'workflows', 'tracing.ts')],
     logger: new DefaultLogger('WARN'),
   };
-  const failureConverterPath = join(src, 'clients', 'encoded-failures.cjs');
+  const failureConverterPath = join(src, 'temporal', 'encoded-failures.cjs');
   const [plain, encoding] = await Promise.all([
     bundleWorkflowCode(options),
     bundleWorkflowCode({ ...options, failureConverterPath }),

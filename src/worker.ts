@@ -80,7 +80,7 @@ export async function startWorker(options: {
     // Cancellation reaches activities in the answers to their heartbeats, which the SDK else sends every 48 s.
     maxHeartbeatThrottleInterval: '2s',
     // Messages of failures name tables: with a codec they are payloads too.
-    dataConverter: codec && { payloadCodecs: [codec], failureConverterPath: pathOf('./clients/encoded-failures.cjs') },
+    dataConverter: codec && { payloadCodecs: [codec], failureConverterPath: pathOf('./temporal/encoded-failures.cjs') },
     interceptors: INTERCEPTORS,
     sinks: tracingSinks(),
     workerDeploymentOptions: deploymentOf(config, logger),

@@ -1,4 +1,5 @@
 import { activityInfo } from '@temporalio/activity';
+import type { ControlActivities, IngestActivities } from '../contract/activities.ts';
 import { awaitActive } from './await-active.ts';
 import { bindDestination } from './bind-destination.ts';
 import { claimConnector } from './claim-connector.ts';
@@ -21,7 +22,7 @@ import { takeAlert } from './take-alert.ts';
 import { validateConnector } from './validate-connector.ts';
 
 /** Short steps, served from the queue `reconciler`. */
-export function createControlActivities(deps: ActivityDeps) {
+export function createControlActivities(deps: ActivityDeps): ControlActivities {
   return {
     resolveConnector: bound(deps, resolveConnector, CONTROL_ATTEMPTS),
     // While another job has the connector, or it is paused, attempts say nothing.
@@ -36,7 +37,7 @@ export function createControlActivities(deps: ActivityDeps) {
 }
 
 /** What reaches out: to upstreams, and to webhooks. Served from the queue `reconciler-ingest`. */
-export function createIngestActivities(deps: ActivityDeps) {
+export function createIngestActivities(deps: ActivityDeps): IngestActivities {
   return {
     scanTables: bound(deps, scanTables, UPSTREAM_ATTEMPTS),
     ingestTable: bound(deps, ingestTable, UPSTREAM_ATTEMPTS),

@@ -23,7 +23,6 @@ export async function resolveConnector(deps: ActivityDeps, request: ReconcileReq
     connectorId: connector.connectorId,
     name: connector.displayName,
     maxParallel: connector.policy?.maxParallel || DEFAULT_PARALLEL,
-    destinationNamed: Boolean(connector.destination?.namespaceId || connector.destination?.namespacePath.length),
     taskQueue: connector.policy?.taskQueue || undefined,
     ...(missingRules(connector).action === 'DROP' && { drops: true }),
     ...(connector.alerts?.webhookUrl && { alerts: true }),

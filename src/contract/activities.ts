@@ -1,11 +1,13 @@
-import type { createControlActivities, createIngestActivities } from '../activities/index.ts';
 import type {
+  AlertRequest,
   CaptureMode,
   Progress,
   ReconcileRequest,
   ReconcileScope,
   SnapshotSelection,
   TableFailure,
+  ValidateRequest,
+  ValidateResult,
 } from './job.ts';
 import type { NamespacePath, TableRef } from './upstream-names.ts';
 
@@ -124,8 +126,6 @@ export interface ResolvedConnector {
   name: string;
   /** Tables ingested at the same time. */
   maxParallel: number;
-  /** Namespaces where the destination does not name one: those of the source. */
-  destinationNamed: boolean;
   /** Of the activities that read its upstream. Absent: the common one. */
   taskQueue?: string;
   /** What has been gone for long enough is dropped. */
@@ -220,10 +220,6 @@ export interface PageCycle {
   of: number;
 }
 
-export type ControlActivities = ReturnType<typeof createControlActivities>;
-
-export type IngestActivities = ReturnType<typeof createIngestActivities>;
-
 export interface DropInput extends Pick<TakingInput, 'mode'> {
   connectorId: string;
   /** The run has told of namespaces that may not be listed: they are passed over. */
@@ -272,4 +268,29 @@ export interface ViewsInput extends TakingInput {
   /** What the workflow has counted so far; the failures of views are recorded with it. */
   record: JobRecord;
   dryRun?: boolean;
+}
+
+/** Short steps against the catalog, served from the queue `reconciler`. */
+export interface ControlActivities {
+  resolveConnector(request: ReconcileRequest): Promise<ResolvedConnector>;
+  claimConnector(input: { connectorId: string; jobId: string }): Promise<void>;
+  awaitActive(input: { connectorId: string; record: JobRecord }): Promise<void>;
+  ensureDestination(input: { connectorId: string; dryRun?: boolean }): Promise<Destination>;
+  bindDestination(input: { connectorId: string; catalogId: string; namespaceId: string }): Promise<void>;
+  recordJob(record: JobRecord): Promise<void>;
+  takeAlert(input: { jobId: string }): Promise<Pick<AlertRequest, 'type' | 'failedJobId'> | undefined>;
+  releaseConnector(input: { connectorId: string; jobId: string }): Promise<void>;
+}
+
+/** Steps that reach upstreams and webhooks, served from the queue `reconciler-ingest`. */
+export interface IngestActivities {
+  scanTables(input: ScanInput): Promise<ScanPage>;
+  ingestTable(input: IngestInput): Promise<TableOutcome>;
+  ingestFileGroup(input: FileGroupInput): Promise<TableOutcome>;
+  ingestTables(input: IngestPackInput): Promise<TableOutcome[]>;
+  reconcileViews(input: ViewsInput): Promise<ViewsOutcome>;
+  reconcileMissing(input: MissingInput): Promise<MissingOutcome>;
+  dropGone(input: DropInput): Promise<DropOutcome>;
+  validateConnector(request: ValidateRequest): Promise<ValidateResult>;
+  deliverAlert(request: AlertRequest): Promise<string>;
 }

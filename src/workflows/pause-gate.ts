@@ -1,14 +1,24 @@
 import { ActivityFailure, ApplicationFailure } from '@temporalio/workflow';
+import type { JobRecord } from '../contract/activities.ts';
 import { CONNECTOR_PAUSED } from '../contract/names.ts';
 import { waitFor } from './activity-proxies.ts';
-import type { Job } from './job.ts';
+
+/** The part of a job that its pause gate changes. */
+interface PausableJob {
+  begin(table: string): void;
+  end(table: string): void;
+  pause(): void;
+  goOn(): void;
+  record(): JobRecord;
+  recorded(record: JobRecord): void;
+}
 
 /** Lets a job rest while its connector is paused, and keep its place. */
 export class Rest {
-  readonly #job: Job;
+  readonly #job: PausableJob;
   #resting: Promise<void> | undefined;
 
-  constructor(job: Job) {
+  constructor(job: PausableJob) {
     this.#job = job;
   }
 

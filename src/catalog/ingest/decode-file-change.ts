@@ -1,4 +1,5 @@
-import { LENGTH, Malformed, VARINT, WireReader } from '../../wire/reader.ts';
+import { CHANGE, COLUMN, FILE, PARTITION } from '../../wire/file-change-tags.ts';
+import { Malformed, WireReader } from '../../wire/reader.ts';
 import { invalid } from '../rpc/violations.ts';
 import {
   DATA,
@@ -12,35 +13,6 @@ import type { ParsedChange } from '../store/files/file-change-row.ts';
 
 const MAX_PATH_BYTES = 8192;
 const FORMATS = new Set(['PARQUET', 'ORC', 'AVRO', 'PUFFIN']);
-
-// Tags: field number << 3 | wire type. The numbers are those of statistics.proto.
-const CHANGE = {
-  kind: (1 << 3) | VARINT,
-  file: (2 << 3) | LENGTH,
-  seq: (3 << 3) | VARINT,
-  fileSeq: (4 << 3) | VARINT,
-  addedBy: (5 << 3) | VARINT,
-};
-const FILE = {
-  path: (1 << 3) | LENGTH,
-  content: (2 << 3) | VARINT,
-  format: (3 << 3) | LENGTH,
-  records: (4 << 3) | VARINT,
-  size: (5 << 3) | VARINT,
-  spec: (6 << 3) | VARINT,
-  partition: (7 << 3) | LENGTH,
-  column: (8 << 3) | LENGTH,
-  offset: (9 << 3) | VARINT,
-  contentSize: (10 << 3) | VARINT,
-  referenced: (11 << 3) | LENGTH,
-};
-const COLUMN = {
-  values: (4 << 3) | VARINT,
-  nulls: (5 << 3) | VARINT,
-  nans: (6 << 3) | VARINT,
-  size: (11 << 3) | VARINT,
-};
-const PARTITION = { field: (1 << 3) | VARINT, value: (4 << 3) | LENGTH };
 
 const NO_BYTES = Buffer.alloc(0);
 
@@ -88,9 +60,10 @@ export class FileChangeParser {
         fileStart = reader.position;
         reader.position = fileEnd;
       } else if (tag === CHANGE.kind) kind = reader.int64(end);
-      else if (tag === CHANGE.seq) sequenceNumber = count(reader.int64(end), at, 'sequence_number');
-      else if (tag === CHANGE.fileSeq) fileSequenceNumber = count(reader.int64(end), at, 'file_sequence_number');
-      else if (tag === CHANGE.addedBy) {
+      else if (tag === CHANGE.sequenceNumber) sequenceNumber = count(reader.int64(end), at, 'sequence_number');
+      else if (tag === CHANGE.fileSequenceNumber)
+        fileSequenceNumber = count(reader.int64(end), at, 'file_sequence_number');
+      else if (tag === CHANGE.addedSnapshotId) {
         reader.varint(end);
         addedSnapshotId = this.#snapshotId();
       } else reader.skip(tag, end);
@@ -139,13 +112,13 @@ export class FileChangeParser {
         case FILE.format:
           format = reader.text(reader.lengthEnd(end));
           break;
-        case FILE.records:
+        case FILE.recordCount:
           recordCount = count(reader.int64(end), at, 'record_count');
           break;
-        case FILE.size:
+        case FILE.fileSize:
           fileSize = count(reader.int64(end), at, 'file_size_in_bytes');
           break;
-        case FILE.spec:
+        case FILE.specId:
           specId = reader.int64(end);
           if (!(specId >= 0 && specId < 2 ** 31)) throw invalid(`${at}.spec_id`, 'is no spec id');
           break;
@@ -155,13 +128,13 @@ export class FileChangeParser {
         case FILE.column:
           checkColumn(reader, reader.lengthEnd(end), at);
           break;
-        case FILE.offset:
+        case FILE.contentOffset:
           contentOffset = count(reader.int64(end), at, 'content_offset');
           break;
         case FILE.contentSize:
           contentSize = count(reader.int64(end), at, 'content_size_in_bytes');
           break;
-        case FILE.referenced:
+        case FILE.referencedDataFile:
           referencedPath = pathBytes(reader, end, at, 'referenced_data_file').toString() || null;
           break;
         default:
@@ -222,7 +195,7 @@ function partitionKeyPart(reader: WireReader, end: number): Uint8Array {
   let value: Uint8Array | undefined;
   while (reader.position < end) {
     const tag = reader.tag(end);
-    if (tag === PARTITION.field) fieldId = reader.uint32(end);
+    if (tag === PARTITION.fieldId) fieldId = reader.uint32(end);
     else if (tag === PARTITION.value) value = reader.bytes(reader.lengthEnd(end));
     else reader.skip(tag, end);
   }
@@ -238,7 +211,7 @@ function partitionKeyPart(reader: WireReader, end: number): Uint8Array {
 function checkColumn(reader: WireReader, end: number, at: string): void {
   while (reader.position < end) {
     const tag = reader.tag(end);
-    if (tag === COLUMN.values || tag === COLUMN.nulls || tag === COLUMN.nans || tag === COLUMN.size) {
+    if (tag === COLUMN.valueCount || tag === COLUMN.nullCount || tag === COLUMN.nanCount || tag === COLUMN.size) {
       if (reader.int64(end) < 0) throw invalid(`${at}.columns`, `hold a count below 0 (field ${tag >>> 3})`);
     } else reader.skip(tag, end);
   }

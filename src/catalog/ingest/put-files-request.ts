@@ -1,11 +1,9 @@
 import { PutFileColumnStatsRequest } from '../../generated/reconciler/v1/statistics.ts';
-import { LENGTH, Malformed, WireReader } from '../../wire/reader.ts';
+import { CHANGES, REQUEST } from '../../wire/file-change-tags.ts';
+import { Malformed, WireReader } from '../../wire/reader.ts';
 import { invalid } from '../rpc/violations.ts';
 import type { ParsedChange } from '../store/files/file-change-row.ts';
 import { FileChangeParser } from './decode-file-change.ts';
-
-const CHANGES = (2 << 3) | LENGTH;
-const CHANGE = (1 << 3) | LENGTH;
 
 /** One message of a PutFileColumnStats stream; of file changes, where each lies in the bytes. */
 export type PutFilesMessage =
@@ -62,7 +60,7 @@ function changeSlices(bytes: Uint8Array): number[] | undefined {
   let others = 0;
   while (reader.position < end) {
     const tag = reader.tag(end);
-    if (tag !== CHANGES) {
+    if (tag !== REQUEST.changes) {
       others += 1;
       reader.skip(tag, end);
       continue;
@@ -71,7 +69,7 @@ function changeSlices(bytes: Uint8Array): number[] | undefined {
     const stop = reader.lengthEnd(end);
     while (reader.position < stop) {
       const inner = reader.tag(stop);
-      if (inner !== CHANGE) {
+      if (inner !== CHANGES.change) {
         reader.skip(inner, stop);
         continue;
       }

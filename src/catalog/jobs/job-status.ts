@@ -4,7 +4,7 @@ import { failureMessage, progressMessage } from '../../contract/progress-message
 import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { dueAlert, takeBackAlert } from '../store/connectors/alerts.ts';
-import { findConnector, setRunningJob } from '../store/connectors/connectors.ts';
+import { findConnector, releaseClaim } from '../store/connectors/connectors.ts';
 import { getJob, hasEnded, putFailures, putJob } from '../store/jobs/jobs.ts';
 
 /**
@@ -94,12 +94,7 @@ export function createJobStatus(
     const [before, after, alert] = await db.transaction().execute(async (trx) => {
       const job = await getJob(trx, jobId);
       if (hasEnded(job.state)) return [job, job];
-      const holds = await trx
-        .selectFrom('connectors')
-        .select('connector_id')
-        .where('running_job_id', '=', jobId)
-        .executeTakeFirst();
-      if (holds) await setRunningJob(trx, holds.connector_id, '');
+      await releaseClaim(trx, jobId);
       await putFailures(trx, jobId, failures);
       const errors = job.errors + BigInt(failures.length);
       const ended = await putJob(trx, { ...job, ...lost, errors, paused: false });

@@ -19,7 +19,7 @@ import { countBound, listBound, lookupBound } from '../store/bindings/bound-name
 import { ensureTable, markTablesMissing } from '../store/bindings/bound-tables.ts';
 import { ensureCatalog, ensureNamespace } from '../store/bindings/destination.ts';
 import { dueAlert } from '../store/connectors/alerts.ts';
-import { getConnector, setRunningJob, updateConnector } from '../store/connectors/connectors.ts';
+import { getConnector, releaseClaim, setRunningJob, updateConnector } from '../store/connectors/connectors.ts';
 import { transaction } from '../store/database/transaction.ts';
 import { putChanges } from '../store/jobs/job-changes.ts';
 import { findJob, getJob, hasEnded, putFailures, putJob } from '../store/jobs/jobs.ts';
@@ -57,12 +57,7 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
 
     async releaseConnector(request) {
       checkIds({ connector_id: request.connectorId, job_id: request.jobId });
-      await db
-        .updateTable('connectors')
-        .set({ running_job_id: '' })
-        .where('connector_id', '=', request.connectorId)
-        .where('running_job_id', '=', request.jobId)
-        .execute();
+      await releaseClaim(db, request.jobId, request.connectorId);
       return {};
     },
 

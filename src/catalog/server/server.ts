@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { createServer, type Server } from 'nice-grpc';
 import { errorDetailsServerMiddleware } from 'nice-grpc-error-details';
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
@@ -21,6 +20,7 @@ import { createScheduleKeeper } from '../schedules/schedule-keeper.ts';
 import { createPurge } from '../store/cleanup/purge.ts';
 import { type Database, openDatabase } from '../store/database/database.ts';
 import { lockDatabase } from '../store/database/database-lock.ts';
+import { discardReplacements } from '../store/ingest/replace-stream.ts';
 import { readDescriptorSet } from './descriptor-set.ts';
 import { addServices, SERVICE_NAMES } from './services.ts';
 
@@ -79,7 +79,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
   const lostJobs = createLostJobs(parts);
   const deps: ServiceDeps = { ...parts, deletions };
   try {
-    await db.deleteFrom('replacement_files').execute();
+    await discardReplacements(db);
     const health = HealthState();
     const server = buildServer(deps, health, metrics);
     await serveAside(aside, options, { metrics, database, isServing: () => serving });
@@ -143,9 +143,7 @@ async function serveAside(
       async serving() {
         if (!isServing()) throw new Error('the service starts or stops');
       },
-      async database() {
-        await sql`select 1`.execute(database.db);
-      },
+      database: () => database.ping(),
     };
     aside.health = await serveHealth(healthAddress, checks);
   }

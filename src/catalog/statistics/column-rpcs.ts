@@ -11,7 +11,7 @@ import { selectedIds } from '../reading/file-messages.ts';
 import { Undecodable } from '../rpc/definitions.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, invalid } from '../rpc/violations.ts';
-import { getCapturedSnapshot, snapshotToRead } from '../store/snapshots/snapshots.ts';
+import { getCapturedSnapshot, setPutColumnsKey, snapshotToRead } from '../store/snapshots/snapshots.ts';
 import { columnIds, columnMessage, putColumns, putColumnsOf } from '../store/statistics/column-messages.ts';
 import { columnState } from '../store/statistics/column-stats.ts';
 import { derivedNdv } from '../store/statistics/derived-ndv.ts';
@@ -76,11 +76,7 @@ export function createColumnCalls({
       // A stream that its client gives up looks like one that has ended: its key must not stand for all of it.
       await setImmediate();
       signal.throwIfAborted();
-      await db
-        .updateTable('snapshots')
-        .set({ put_columns_key: target.key })
-        .where('snapshot_num', '=', target.snapshotNum)
-        .execute();
+      await setPutColumnsKey(db, target.snapshotNum, target.key);
       return put(count);
     },
   };

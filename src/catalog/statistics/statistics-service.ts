@@ -10,7 +10,7 @@ import { Checks } from '../rpc/violations.ts';
 import { deleteFileCount } from '../store/files/expected-counts.ts';
 import { liveRowCount } from '../store/files/live-rows.ts';
 import { totalsFromText } from '../store/files/totals.ts';
-import { getCapturedSnapshot, type StoredSnapshot, snapshotToRead } from '../store/snapshots/snapshots.ts';
+import { getCapturedSnapshot, type StoredSnapshot, setTableNdv, snapshotToRead } from '../store/snapshots/snapshots.ts';
 import { getTableRow } from '../store/tables/tables.ts';
 import { createColumnCalls } from './column-rpcs.ts';
 import { createFileCalls } from './file-rpcs.ts';
@@ -51,7 +51,7 @@ export function createStatisticsService(deps: ServiceDeps): TableStatisticsServi
         const table = await getTableRow(trx, request.tableId);
         const stored = await getCapturedSnapshot(trx, table, request.snapshotId);
         const ndv = String(request.ndv);
-        await trx.updateTable('snapshots').set({ ndv }).where('snapshot_num', '=', stored.snapshot_num).execute();
+        await setTableNdv(trx, stored.snapshot_num, ndv);
         return { ...stored, ndv };
       });
       return tableStats(request.tableId, row);

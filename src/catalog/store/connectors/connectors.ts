@@ -90,6 +90,13 @@ export async function setRunningJob(db: Db, id: string, jobId: string): Promise<
   await db.updateTable('connectors').set({ running_job_id: jobId }).where('connector_id', '=', id).execute();
 }
 
+/** Gives a connector back, if the job holds it. Without a connector: whichever the job holds. */
+export async function releaseClaim(db: Db, jobId: string, connectorId?: string): Promise<void> {
+  let query = db.updateTable('connectors').set({ running_job_id: '' }).where('running_job_id', '=', jobId);
+  if (connectorId !== undefined) query = query.where('connector_id', '=', connectorId);
+  await query.execute();
+}
+
 /** From now on it can only be deleted. */
 export async function markDeleting(db: Db, connector: Connector, deleteContents: boolean): Promise<void> {
   const state = ConnectorState.CONNECTOR_STATE_DELETING;

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type BetterSqlite from 'better-sqlite3';
-import { Kysely, SqliteDialect } from 'kysely';
+import { Kysely, SqliteDialect, sql } from 'kysely';
 import { CodedError } from '../../../errors.ts';
 import { Checkpointer } from './checkpointer.ts';
 import { migrate } from './migrate.ts';
@@ -14,6 +14,8 @@ export interface Database {
   readonly db: Kysely<Schema>;
   /** Use it only inside a Kysely transaction, and without an await: there is one connection. */
   readonly sqlite: BetterSqlite.Database;
+  /** Fails if the database does not answer. */
+  ping(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -40,6 +42,9 @@ export async function openDatabase(file: string): Promise<Database> {
   return {
     db,
     sqlite,
+    async ping() {
+      await sql`select 1`.execute(db);
+    },
     async close() {
       await checkpointer?.stop();
       await db.destroy();

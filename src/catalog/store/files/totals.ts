@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely';
-import { invalid } from '../../rpc/violations.ts';
+import { CodedError } from '../../../errors.ts';
 import { compiledQuery } from '../database/compiled-query.ts';
 import { FILE_KINDS, type FileKind } from '../database/file-kind.ts';
 import type { Schema } from '../database/schema.ts';
@@ -56,7 +56,7 @@ export async function totalsAt(db: Db, base: Totals | undefined, place: Place): 
   if (base) await subtractDeparted(db, place, totals);
   const all = FILE_KINDS.map((kind) => totals[kind]);
   if (all.some(({ records, bytes }) => records > MAX_INT64 || bytes > MAX_INT64)) {
-    throw invalid('changes', 'hold record counts or sizes whose sum does not fit in 64 bits');
+    throw new CodedError('INVALID_ARGUMENT', 'changes: hold record counts or sizes whose sum does not fit in 64 bits');
   }
   return totals;
 }

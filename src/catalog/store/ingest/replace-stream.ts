@@ -2,7 +2,6 @@ import { setImmediate } from 'node:timers/promises';
 import type { Statement } from 'better-sqlite3';
 import type { Kysely } from 'kysely';
 import { CodedError } from '../../../errors.ts';
-import { invalid } from '../../rpc/violations.ts';
 import type { Database } from '../database/database.ts';
 import type { Schema } from '../database/schema.ts';
 import type { ExpectedCounts } from '../files/expected-counts.ts';
@@ -47,7 +46,7 @@ export class ReplaceStream implements ChangeStream {
   async write(changes: readonly ParsedChange[]): Promise<number> {
     const { id, header } = this.#stream;
     if (header.whole && changes.some((change) => !change.added)) {
-      throw invalid('changes', 'hold a removed file: with `whole` all that comes is live');
+      throw new CodedError('INVALID_ARGUMENT', 'changes: hold a removed file: with `whole` all that comes is live');
     }
     await this.#db.transaction().execute(async () => {
       for (const change of changes) {
@@ -141,4 +140,9 @@ export class ReplaceStream implements ChangeStream {
       `snapshot ${row.snapshot_id} of table ${header.tableId} was changed by another stream meanwhile: send it again`,
     );
   }
+}
+
+/** Removes what replacements of an earlier process left waiting. */
+export async function discardReplacements(db: Kysely<Schema>): Promise<void> {
+  await db.deleteFrom('replacement_files').execute();
 }

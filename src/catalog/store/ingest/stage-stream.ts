@@ -1,6 +1,5 @@
 import type { Kysely } from 'kysely';
 import { CodedError } from '../../../errors.ts';
-import { invalid } from '../../rpc/violations.ts';
 import { clearStage, TO_CLEAR } from '../cleanup/delete-memberships.ts';
 import { compiledQuery } from '../database/compiled-query.ts';
 import type { Database } from '../database/database.ts';
@@ -100,7 +99,10 @@ export class StageStream implements ChangeStream {
       const groups = stagedGroups(row);
       if (groups.includes(group)) return rows;
       if (groups.length === MOST_GROUPS)
-        throw invalid('group_finish.group', `is one more than the ${MOST_GROUPS} of a snapshot`);
+        throw new CodedError(
+          'INVALID_ARGUMENT',
+          `group_finish.group: is one more than the ${MOST_GROUPS} of a snapshot`,
+        );
       await trx
         .updateTable('snapshots')
         .set({ staged_groups: JSON.stringify([...groups, group]) })

@@ -172,6 +172,16 @@ export async function expireSnapshots(db: Db, tableNum: number, ids: readonly bi
   return Number(numUpdatedRows);
 }
 
+/** Notes the stream of column statistics that was taken for a snapshot, by its idempotency key. */
+export async function setPutColumnsKey(db: Db, snapshotNum: number, key: string): Promise<void> {
+  await db.updateTable('snapshots').set({ put_columns_key: key }).where('snapshot_num', '=', snapshotNum).execute();
+}
+
+/** Sets the number of distinct rows that a caller reports for a snapshot. */
+export async function setTableNdv(db: Db, snapshotNum: number, ndv: string): Promise<void> {
+  await db.updateTable('snapshots').set({ ndv }).where('snapshot_num', '=', snapshotNum).execute();
+}
+
 /** Names of the branches and tags that point at each snapshot, by snapshot id. */
 export function refsBySnapshot(table: Pick<Table, 'refs'>): Map<string, string[]> {
   const names = new Map<string, string[]>();

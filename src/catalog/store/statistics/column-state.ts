@@ -1,5 +1,5 @@
 import { compareBounds } from '../../../stats/bounds.ts';
-import type { ColumnMetrics } from '../files/stored-columns.ts';
+import type { StoredColumnMetrics } from '../files/stored-columns.ts';
 
 /** A sum over files, and how many of them gave a part. */
 interface Sum {
@@ -36,7 +36,7 @@ export class ColumnState {
     this.#typeOf = typeOf;
   }
 
-  add(file: { records: number; columns: readonly ColumnMetrics[] }): void {
+  add(file: { records: number; columns: readonly StoredColumnMetrics[] }): void {
     this.files += 1;
     if (file.records === 0) this.emptyFiles += 1;
     for (const metrics of file.columns) {
@@ -62,7 +62,7 @@ export class ColumnState {
   }
 
   /** @returns false where it cannot be told what is left: an extreme went. The state is of no use then. */
-  remove(file: { records: number; columns: readonly ColumnMetrics[] }): boolean {
+  remove(file: { records: number; columns: readonly StoredColumnMetrics[] }): boolean {
     this.files -= 1;
     if (file.records === 0) this.emptyFiles -= 1;
     for (const metrics of file.columns) {
@@ -147,7 +147,7 @@ function addTo(sum: Sum, part: number | undefined, sign: 1 | -1): void {
 }
 
 /** All its values are null or NaN, so that there is nothing to bound. Unknown counts leave that open. */
-function hasNoValues({ values, nulls, nans, lower, upper }: ColumnMetrics): boolean {
+function hasNoValues({ values, nulls, nans, lower, upper }: StoredColumnMetrics): boolean {
   if (lower || upper || values === undefined) return false;
   return values === 0 || (nulls !== undefined && nulls + (nans ?? 0) >= values);
 }

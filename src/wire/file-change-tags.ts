@@ -1,0 +1,45 @@
+import { LENGTH, VARINT } from './reader.ts';
+
+const varint = (field: number) => (field << 3) | VARINT;
+const message = (field: number) => (field << 3) | LENGTH;
+
+/**
+ * Tags (field number << 3 | wire type) of the messages in which file changes travel and are stored. The field numbers are those of
+ * statistics.proto; a test compares what is written with them to the generated encoder's output.
+ */
+export const REQUEST = { changes: message(2) };
+export const CHANGES = { change: message(1) };
+export const CHANGE = {
+  kind: varint(1),
+  file: message(2),
+  sequenceNumber: varint(3),
+  fileSequenceNumber: varint(4),
+  addedSnapshotId: varint(5),
+};
+export const FILE = {
+  path: message(1),
+  content: varint(2),
+  format: message(3),
+  recordCount: varint(4),
+  fileSize: varint(5),
+  specId: varint(6),
+  partition: message(7),
+  column: message(8),
+  contentOffset: varint(9),
+  contentSize: varint(10),
+  referencedDataFile: message(11),
+  equalityIds: message(12),
+  sortOrderId: varint(13),
+  splitOffsets: message(14),
+  firstRowId: varint(15),
+};
+export const COLUMN = {
+  id: varint(1),
+  valueCount: varint(4),
+  nullCount: varint(5),
+  nanCount: varint(6),
+  lower: message(9),
+  upper: message(10),
+  size: varint(11),
+};
+export const PARTITION = { fieldId: varint(1), name: message(2), type: message(3), value: message(4) };
