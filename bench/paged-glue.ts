@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 
 /** The most tables that AWS gives in an answer of GetTables. */
-const MOST = 100;
+const MAX_ITEMS = 100;
 
 /**
  * Glue with pages. moto gives all tables of a database at once, whatever MaxResults says; AWS gives 100 at most. A first page asks moto, later
@@ -40,7 +40,7 @@ export class PagedGlue implements AsyncDisposable {
     const body = Buffer.concat(await asked.toArray());
     const operation = String(asked.headers['x-amz-target']);
     if (!operation.endsWith('.GetTables')) return this.#send(answer, await this.#ask(asked, body));
-    const { NextToken, MaxResults = MOST } = JSON.parse(body.toString());
+    const { NextToken, MaxResults = MAX_ITEMS } = JSON.parse(body.toString());
     let [listing, start] = String(NextToken ?? '')
       .split(':')
       .map(Number) as [number, number];
@@ -51,7 +51,7 @@ export class PagedGlue implements AsyncDisposable {
       start = 0;
     }
     const tables = this.#listings[listing] ?? [];
-    const end = start + Math.min(MaxResults, MOST);
+    const end = start + Math.min(MaxResults, MAX_ITEMS);
     const next = end < tables.length ? { NextToken: `${listing}:${end}` } : {};
     this.#send(answer, { status: 200, text: JSON.stringify({ TableList: tables.slice(start, end), ...next }) });
   }

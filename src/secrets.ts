@@ -48,8 +48,8 @@ export function isReferenceIn(key: string, value: string): boolean {
 /** Shorter ones stand by chance in other text. */
 const SHORTEST = 6;
 /** Larger than any credential. */
-const LONGEST = 65_536;
-const MOST_KNOWN = 1_000;
+const MAX_LENGTH = 65_536;
+const MAX_KNOWN = 1_000;
 
 /** The forms in which a secret may stand in a text, by secret; the one used last is last. */
 type Known = Map<string, readonly string[]>;
@@ -71,12 +71,12 @@ export function rememberOwnSecret(value: string): void {
 }
 
 function remember(known: Known, value: string): void {
-  if (value.length < SHORTEST || value.length > LONGEST) return;
+  if (value.length < SHORTEST || value.length > MAX_LENGTH) return;
   const forms = known.get(value) ?? formsOf(value);
   known.delete(value);
   known.set(value, forms);
   for (const oldest of known.keys()) {
-    if (known.size <= MOST_KNOWN) break;
+    if (known.size <= MAX_KNOWN) break;
     known.delete(oldest);
   }
 }

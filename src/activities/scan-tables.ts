@@ -23,13 +23,13 @@ import { requestsMade } from './runtime/request-count.ts';
 /** Tables that are listed, looked up and asked at once. */
 const STRETCH = 100;
 /** A page ends when it has found so many changed tables, so that they are ingested while the next ones are looked at, … */
-const ENOUGH_CHANGED = 100;
+const PAGE_CHANGED_LIMIT = 100;
 /** … or when it has looked at so many, listed or not taken: an attempt that broke off does all of it again, … */
-const ENOUGH_LISTED = 1000;
+const PAGE_LISTED_LIMIT = 1000;
 /** … or when it took so long, since counters stand still meanwhile, … */
-const ENOUGH_MS = 5_000;
+const PAGE_MS_LIMIT = 5_000;
 /** … or when its result, which stays in the workflow's history, is this big. */
-const ENOUGH_BYTES = 64 * 1024;
+const PAGE_BYTES_LIMIT = 64 * 1024;
 /** Cheap questions asked of the upstream at the same time, where a listing has no fingerprints. */
 const QUESTIONS = 8;
 
@@ -46,10 +46,10 @@ export async function scanTables(deps: ActivityDeps, input: ScanInput): Promise<
     let page = await scanStretch(deps, input, connector, source, heart);
     while (
       page.cursor &&
-      page.changed.length < ENOUGH_CHANGED &&
-      page.scanned + page.filtered < ENOUGH_LISTED &&
-      performance.now() - began < ENOUGH_MS &&
-      JSON.stringify([page.changed, page.refused]).length < ENOUGH_BYTES
+      page.changed.length < PAGE_CHANGED_LIMIT &&
+      page.scanned + page.filtered < PAGE_LISTED_LIMIT &&
+      performance.now() - began < PAGE_MS_LIMIT &&
+      JSON.stringify([page.changed, page.refused]).length < PAGE_BYTES_LIMIT
     ) {
       heart.signal.throwIfAborted();
       page = joined(page, await scanStretch(deps, { ...input, cursor: page.cursor }, connector, source, heart));

@@ -1,5 +1,5 @@
 /** Of a request as JSON, in characters: it stands in inputs of a job's activities, and so in its history again and again. */
-export const LONGEST_REQUEST = 64 * 1024;
+export const MAX_REQUEST_LENGTH = 64 * 1024;
 
 export interface ReconcileRequest {
   /** Display name or id. */

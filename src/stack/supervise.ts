@@ -39,7 +39,7 @@ export interface Surroundings {
 
 const READY_WITHIN_MS = 60_000;
 const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 10_000;
+const MAX_PAUSE_MS = 10_000;
 /** A process that lived this long did not die of its start: the next pause is short again. */
 const STEADY_AFTER_MS = 30_000;
 const LOG_KEPT_BYTES = 16 * 1024 * 1024;
@@ -66,7 +66,7 @@ export async function supervise(spec: ProcessSpec, surroundings: Surroundings): 
       surroundings.log(`${spec.name} ended (${how}); starting it again in ${pause / 1000} s. Its log: ${spec.logFile}`);
       await sleep(pause, undefined, { signal: stopping.signal }).catch(() => {});
       if (stopping.signal.aborted) return;
-      pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+      pause = Math.min(pause * 2, MAX_PAUSE_MS);
       running = launch(spec, surroundings);
       surroundings.onChange();
     }

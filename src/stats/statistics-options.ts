@@ -8,7 +8,7 @@ export interface NdvOptions {
   maxFiles: number;
 }
 
-const MOST_FILES = 1_000_000;
+const MAX_FILES = 1_000_000;
 
 /**
  * The connector properties `stats.ndv.enabled`, `stats.ndv.sample_fraction` and `stats.ndv.max_files`. Without the first, which is false,
@@ -23,8 +23,8 @@ export function ndvOptions(properties: Readonly<Record<string, string>>): NdvOpt
     throw wrong(properties, 'stats.ndv.sample_fraction', 'a number above 0 and at most 1');
   }
   const maxFiles = Number(properties['stats.ndv.max_files'] || '0');
-  if (!(Number.isInteger(maxFiles) && maxFiles >= 0 && maxFiles <= MOST_FILES)) {
-    throw wrong(properties, 'stats.ndv.max_files', `a whole number from 0, for no limit, to ${MOST_FILES}`);
+  if (!(Number.isInteger(maxFiles) && maxFiles >= 0 && maxFiles <= MAX_FILES)) {
+    throw wrong(properties, 'stats.ndv.max_files', `a whole number from 0, for no limit, to ${MAX_FILES}`);
   }
   return isEnabled ? { sampleFraction, maxFiles } : undefined;
 }

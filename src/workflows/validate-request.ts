@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/workflow';
-import { LONGEST_REQUEST, type ReconcileRequest, type SnapshotSelection } from '../contract/job.ts';
+import { MAX_REQUEST_LENGTH, type ReconcileRequest, type SnapshotSelection } from '../contract/job.ts';
 
 const texts = (value: unknown) => Array.isArray(value) && value.every((item) => typeof item === 'string');
 const text = (value: unknown) => typeof value === 'string';
@@ -40,8 +40,8 @@ const SCOPE = { namespaces: texts, table: text, columns: texts };
 export function validateRequest(request: unknown): asserts request is ReconcileRequest {
   const wrong = isObject(request) ? problem({ connector: undefined, ...request }, REQUEST, 'connector') : 'the input';
   const { length } = JSON.stringify(request ?? null);
-  if (wrong === undefined && length > LONGEST_REQUEST) {
-    const message = `The input has ${length} characters as JSON, at most ${LONGEST_REQUEST} are allowed: name fewer namespaces, columns, branches or snapshots.`;
+  if (wrong === undefined && length > MAX_REQUEST_LENGTH) {
+    const message = `The input has ${length} characters as JSON, at most ${MAX_REQUEST_LENGTH} are allowed: name fewer namespaces, columns, branches or snapshots.`;
     throw ApplicationFailure.nonRetryable(message, 'INVALID_ARGUMENT');
   }
   if (wrong === undefined) return;

@@ -9,7 +9,7 @@ import { startUndisturbed, type Undisturbed } from './undisturbed.ts';
 /** Copies of the fixture tables: enough that runs last some seconds, and that tables are packed. */
 const COPIES = 4;
 const KILLS = 50;
-const LONGEST_PAUSE_MS = 2_000;
+const MAX_PAUSE_MS = 2_000;
 const CONNECTORS = ['first', 'second', 'third'];
 
 let base: Undisturbed;
@@ -49,7 +49,7 @@ it(`survives kill -9 of worker, catalog and Temporal at ${KILLS} random moments`
   const busy = CONNECTORS.map(keepBusy);
   const killed: Record<string, number> = {};
   for (let left = KILLS; left > 0; ) {
-    await sleep(random() * LONGEST_PAUSE_MS);
+    await sleep(random() * MAX_PAUSE_MS);
     const names = ['worker', 'catalog', 'temporal'];
     const name = names[Math.floor(random() * names.length)]!;
     const pid = stack.pids()[name];

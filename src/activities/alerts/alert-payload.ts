@@ -11,7 +11,7 @@ import {
 /** Failures told; `job failures` lists all. */
 export const FAILURES_TOLD = 10;
 /** Characters of each text: the whole stays below 64 KiB, whatever is in it. */
-const MOST_TEXT = 1_000;
+const MAX_TEXT = 1_000;
 
 /** One of these a job and type, however often it is sent. */
 export function messageId({ type, jobId }: AlertRequest): string {
@@ -50,4 +50,4 @@ export function alertPayload(request: AlertRequest, job: ReconcileJob, failures:
   });
 }
 
-const short = (text: string) => (text.length > MOST_TEXT ? `${text.slice(0, MOST_TEXT - 1)}…` : text);
+const short = (text: string) => (text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT - 1)}…` : text);

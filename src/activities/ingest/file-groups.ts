@@ -7,7 +7,7 @@ import type { PutSnapshot } from './snapshot-message.ts';
 import { snapshotMessage } from './snapshot-message.ts';
 
 /** Of one snapshot. Each costs a workflow's history some kilobyte. */
-const MOST_GROUPS = 64;
+const MAX_GROUPS = 64;
 
 /**
  * Stages a big snapshot and tells its groups: as `split` those that are to be brought in first; else all are in and only the finish is
@@ -19,7 +19,7 @@ export async function stagedGroups(
 ): Promise<{ key: string; names: string[]; split?: TableSplit } | undefined> {
   const { deps, reader, tableId, base, heart } = put;
   const { snapshotId } = put.snapshot;
-  const ranges = await reader.changeRanges?.(snapshotId, { base, size: size.group, most: MOST_GROUPS });
+  const ranges = await reader.changeRanges?.(snapshotId, { base, size: size.group, most: MAX_GROUPS });
   if (ranges === undefined || ranges.length < 2) return undefined;
   if (ranges.reduce((sum, { changes }) => sum + changes, 0) <= size.above) return undefined;
   // Without counts nothing would show that the groups make up the snapshot.

@@ -21,7 +21,7 @@ const QUESTIONS = 8;
 const PASSES = 3;
 /** Wait before another pass, longer where the upstream asks for it. Well below the watchdog's time. */
 const WAIT_MS = 1_000;
-const LONGEST_WAIT_MS = 30_000;
+const MAX_WAIT_MS = 30_000;
 
 export interface BringInViews {
   deps: Pick<ActivityDeps, 'catalog'>;
@@ -75,7 +75,7 @@ export async function bringInViews(
       input.heart.beat();
     });
     left = again;
-    if (left.length > 0) await setTimeout(Math.min(wait, LONGEST_WAIT_MS), undefined, { signal: input.heart.signal });
+    if (left.length > 0) await setTimeout(Math.min(wait, MAX_WAIT_MS), undefined, { signal: input.heart.signal });
   }
   return { changed, failures };
 }

@@ -6,7 +6,7 @@ import { tableText } from '../options/destination.ts';
 /** Names that are shown of those that are there. */
 const SHOWN = 10;
 /** Looked through for the name that was asked for. */
-const MOST_PAGES = 20;
+const MAX_PAGES = 20;
 const PAGE = 500;
 
 /**
@@ -48,7 +48,7 @@ async function namesBeside(
 ): Promise<string | undefined> {
   const names: string[] = [];
   let token: string | undefined;
-  for (let pages = 0; pages < MOST_PAGES; pages++) {
+  for (let pages = 0; pages < MAX_PAGES; pages++) {
     const page = await list({ size: PAGE, token });
     if (page.items.includes(wanted)) return undefined;
     names.push(...page.items);

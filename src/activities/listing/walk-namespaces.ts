@@ -8,7 +8,7 @@ import { followPages } from './page-cycle.ts';
 /** Namespaces asked for at once. */
 const NAMESPACE_PAGE = 500;
 /** Levels that the catalog takes. An upstream that goes deeper has no end. */
-const MOST_LEVELS = 100;
+const MAX_LEVELS = 100;
 
 /** A walk over `root` and all below it. */
 export function walkFrom(root: NamespacePath): WalkCursor {
@@ -31,9 +31,9 @@ export interface Walked<T> {
 }
 
 /** They go into an activity's result. */
-const MOST_REFUSED = 20;
+const MAX_REFUSED = 20;
 /** Namespaces that one stretch visits: what has been visited is known only once it ends. */
-const MOST_VISITED = 500;
+const MAX_VISITED = 500;
 
 /**
  * Tables of the upstream, depth first, from the cursor on: a namespace's own tables before those of its children. Ends
@@ -118,7 +118,7 @@ async function walk<T extends { namespace: NamespacePath; name: string }>(
 
   for (;;) {
     if (cursor.namespace) {
-      if (items.size >= limit || refused.length >= MOST_REFUSED || visited >= MOST_VISITED)
+      if (items.size >= limit || refused.length >= MAX_REFUSED || visited >= MAX_VISITED)
         return { ...walked(), cursor };
       visited++;
       const { path, token } = cursor.namespace;
@@ -158,10 +158,10 @@ async function walk<T extends { namespace: NamespacePath; name: string }>(
 /** Servers that know no nesting answer the namespaces at the root, whatever the parent: they are visited as children of the root. */
 function isChild(path: NamespacePath, parent: NamespacePath): boolean {
   if (path.length !== parent.length + 1 || parent.some((segment, i) => segment !== path[i])) return false;
-  if (path.length <= MOST_LEVELS) return true;
+  if (path.length <= MAX_LEVELS) return true;
   throw new CodedError(
     'FAILED_PRECONDITION',
-    `Namespace ${shown(path)} is more than ${MOST_LEVELS} levels deep: the upstream's namespaces have no end, or too many levels.`,
+    `Namespace ${shown(path)} is more than ${MAX_LEVELS} levels deep: the upstream's namespaces have no end, or too many levels.`,
   );
 }
 

@@ -10,9 +10,9 @@ import { formatName } from '../../names.ts';
  */
 const EVERYTHING = ['snapshots=all', 'files=all'];
 /** Of either kind. More than a connector and the odd trigger say of one state of a table are forgotten, which costs reading its metadata. */
-const MOST_FACTS = 4;
+const MAX_ENTRIES = 4;
 /** Longer keys are hashed. */
-const LONGEST_KEY = 60;
+const MAX_KEY = 60;
 
 /** Whether a table with this coverage has, of the state that it has, all that is taken. */
 export function covers(coverage: string, { snapshots, mode }: Taking): boolean {
@@ -37,7 +37,7 @@ export function coverageAfter(
   const of = (what: string, isAdded: boolean) => {
     const known = facts.filter((fact) => fact.startsWith(`${what}=`) && !(what === 'files' && leavesFiles));
     const all = isAdded ? [...new Set([`${what}=${key}`, ...known])] : known;
-    return all.includes(`${what}=all`) ? [`${what}=all`] : all.slice(0, MOST_FACTS);
+    return all.includes(`${what}=all`) ? [`${what}=all`] : all.slice(0, MAX_ENTRIES);
   };
   const after = [...of('snapshots', mode !== 'CAPTURE_ONLY'), ...of('files', mode !== 'METADATA_ONLY')];
   return after.join() === EVERYTHING.join() ? '' : after.join(' ');
@@ -50,6 +50,6 @@ function selectionKey({ kind, latest, snapshotIds = [], branches = [] }: Snapsho
   const what = kind === 'LATEST_N' ? `latest:${latest}` : kind === 'EXPLICIT' ? [...snapshotIds].sort().join() : 'all';
   const where = branches.length > 0 ? `@${[...branches].sort().map((branch) => formatName([branch]))}` : '';
   const key = what + where;
-  if (key.length <= LONGEST_KEY && !key.includes(' ')) return key;
+  if (key.length <= MAX_KEY && !key.includes(' ')) return key;
   return `sha256:${createHash('sha256').update(key).digest('hex').slice(0, 32)}`;
 }

@@ -8,7 +8,7 @@ import type { Usage } from '../../storage/usage.ts';
 /** How long an upstream stays open when no activity uses it: the next page or table comes soon. */
 const IDLE_MS = 30_000;
 /** Then it is opened anew, so that a secret that was changed is read again. */
-const LONGEST_MS = 10 * 60_000;
+const MAX_AGE_MS = 10 * 60_000;
 
 interface Shared {
   opening: Promise<Connector>;
@@ -44,7 +44,7 @@ export function sharedSources(
     if (!shared) {
       const opened: Shared = { opening: open(spec), users: 0, retired: false };
       sources.set(key, opened);
-      opened.end = setTimeout(() => retire(key, opened), LONGEST_MS).unref();
+      opened.end = setTimeout(() => retire(key, opened), MAX_AGE_MS).unref();
       shared = opened;
     }
     const mine = shared;

@@ -22,7 +22,7 @@ export const UPSTREAM_ATTEMPTS = 5;
 export const CONTROL_ATTEMPTS = 30;
 
 /** An upstream that asks to come again later than this is asked again then. */
-const MOST_DELAY_MS = 10 * 60_000;
+const MAX_DELAY_MS = 10 * 60_000;
 
 /** Failure messages go into histories and job records; Temporal's limit for a failure is far above. */
 const MESSAGE_LIMIT = 2_000;
@@ -66,7 +66,7 @@ export function toFailure(error: unknown, attempt: number, attempts: number): Er
     type: code,
     message: away ? `The catalog service does not answer: ${message}` : message,
     nonRetryable: FINAL.has(code) || (!away && attempt >= attempts),
-    nextRetryDelay: retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, MOST_DELAY_MS),
+    nextRetryDelay: retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, MAX_DELAY_MS),
     // Expected: not to be logged as errors of the worker.
     category: code === 'INTERNAL' ? undefined : ApplicationFailureCategory.BENIGN,
   });

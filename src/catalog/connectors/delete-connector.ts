@@ -15,7 +15,7 @@ const POLL_MS = 250;
 /** Looked at in one round. */
 const JOBS_AT_ONCE = 100;
 const FIRST_WAIT_MS = 1_000;
-const LONGEST_WAIT_MS = 300_000;
+const MAX_WAIT_MS = 300_000;
 
 /** Deletes connectors: nothing of a job may still be written when its connector goes, and nothing may start one anew. */
 export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions {
@@ -46,7 +46,7 @@ export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions
 
   async function finishAll(): Promise<void> {
     let left = await store.deletingConnectors(db);
-    for (let wait = FIRST_WAIT_MS; left.length > 0; wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
+    for (let wait = FIRST_WAIT_MS; left.length > 0; wait = Math.min(wait * 2, MAX_WAIT_MS)) {
       for (const connector of left) {
         await finish(connector).catch((err) => {
           if (!stopped.signal.aborted)

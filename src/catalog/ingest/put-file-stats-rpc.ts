@@ -4,7 +4,7 @@ import type { ServiceDeps } from '../core/ports.ts';
 import { Checks, invalid } from '../rpc/violations.ts';
 import type { ParsedChange } from '../store/files/file-change-row.ts';
 import type { ChangeStream, Finish, PutHeader } from '../store/ingest/change-stream.ts';
-import { MOST_GROUPS } from '../store/ingest/change-stream.ts';
+import { MAX_GROUPS } from '../store/ingest/change-stream.ts';
 import { openChangeStream, putAtOnce } from '../store/ingest/open-stream.ts';
 import { applyTableUpdate, checkedTableUpdate } from '../tables/table-update.ts';
 import { checkSnapshot } from '../validation/snapshot-checks.ts';
@@ -121,8 +121,8 @@ function checkedFinish(
   { tableId, replace }: PutHeader,
 ): Finish {
   const { expectedDataFileCount: dataFiles, expectedDeleteFileCount: deleteFiles, updateTable, groups } = finish;
-  if (groups.length > MOST_GROUPS) {
-    throw invalid('finish.groups', `has ${groups.length} entries, at most ${MOST_GROUPS} are allowed`);
+  if (groups.length > MAX_GROUPS) {
+    throw invalid('finish.groups', `has ${groups.length} entries, at most ${MAX_GROUPS} are allowed`);
   }
   if (replace && groups.length > 0) throw invalid('finish.groups', 'goes only without replace');
   if (!updateTable) return { dataFiles, deleteFiles, groups };

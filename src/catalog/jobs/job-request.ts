@@ -1,5 +1,5 @@
 import { modeOf, selectionOf } from '../../contract/capture-options-proto.ts';
-import { LONGEST_REQUEST, type ReconcileRequest } from '../../contract/job.ts';
+import { MAX_REQUEST_LENGTH, type ReconcileRequest } from '../../contract/job.ts';
 import { CodedError } from '../../errors.ts';
 import type { Connector, TriggerReconcileRequest } from '../../generated/reconciler/v1/connectors.ts';
 
@@ -25,10 +25,10 @@ export function requestOf(connector: Connector, trigger: TriggerReconcileRequest
     ...(Object.keys(scope).length > 0 ? { scope } : {}),
   };
   const { length } = JSON.stringify(request);
-  if (length <= LONGEST_REQUEST) return request;
+  if (length <= MAX_REQUEST_LENGTH) return request;
   throw new CodedError(
     'INVALID_ARGUMENT',
-    `what is asked for has ${length} characters as JSON, at most ${LONGEST_REQUEST} are allowed: name fewer namespaces, columns, branches or snapshots`,
+    `what is asked for has ${length} characters as JSON, at most ${MAX_REQUEST_LENGTH} are allowed: name fewer namespaces, columns, branches or snapshots`,
   );
 }
 

@@ -2,7 +2,7 @@ import type { JobChange } from '../../generated/reconciler/v1/jobs.ts';
 import type { RecordJobRequest } from '../../generated/reconciler/v1/reconciliation.ts';
 
 /** Texts of failures and changes are as long as names and causes are; a client reads a page of them. */
-const MOST = { message: 1024 * 1024, text: 8192 };
+const MAX_LENGTHS = { message: 1024 * 1024, text: 8192 };
 
 /**
  * A job's record with texts that can be stored. They hold what upstreams sent, names and broken files among it: a record that was refused
@@ -10,7 +10,7 @@ const MOST = { message: 1024 * 1024, text: 8192 };
  */
 export function legibleRecord({ job, failures }: RecordJobRequest): RecordJobRequest {
   return {
-    job: job && { ...job, message: legible(job.message, MOST.message), phase: legible(job.phase) },
+    job: job && { ...job, message: legible(job.message, MAX_LENGTHS.message), phase: legible(job.phase) },
     failures: failures.map((one) => ({ ...one, table: legible(one.table), message: legible(one.message) })),
   };
 }
@@ -22,7 +22,7 @@ export function legibleChange(change: JobChange): JobChange {
 }
 
 /** Without NUL, which Postgres cannot store. */
-function legible(text: string, most = MOST.text): string {
+function legible(text: string, most = MAX_LENGTHS.text): string {
   const plain = text.replaceAll('\0', '\u{fffd}');
   return plain.length > most ? `${plain.slice(0, most - 1)}…` : plain;
 }

@@ -80,7 +80,7 @@ export function createJobStarter(deps: ServiceDeps): JobStarter {
     request: ReconcileRequest,
     dead: ReadonlySet<string>,
   ): Promise<ReconcileJob | undefined> {
-    const waiting = await store.waitingJobs(trx, connectorId, MOST_WAITING);
+    const waiting = await store.waitingJobs(trx, connectorId, MAX_WAITING);
     return waiting.find(
       ({ jobId, requestJson }) =>
         !dead.has(jobId) && requestJson !== '' && sameAsked(JSON.parse(requestJson) as ReconcileRequest, request),
@@ -116,21 +116,21 @@ export function createJobStarter(deps: ServiceDeps): JobStarter {
 }
 
 /** Each activity of the job has what was asked for in its input, and Temporal bounds them all together. */
-const MOST_ASKED_BYTES = 64 * 1024;
+const MAX_REQUEST_BYTES = 64 * 1024;
 
 function inputOf(request: ReconcileRequest): string {
   const json = JSON.stringify(request);
   const bytes = Buffer.byteLength(json);
-  if (bytes <= MOST_ASKED_BYTES) return json;
+  if (bytes <= MAX_REQUEST_BYTES) return json;
   throw new CodedError(
     'INVALID_ARGUMENT',
-    `what is asked for has ${bytes} bytes as JSON, a job takes at most ${MOST_ASKED_BYTES}: name fewer namespaces, columns, snapshots or ` +
+    `what is asked for has ${bytes} bytes as JSON, a job takes at most ${MAX_REQUEST_BYTES}: name fewer namespaces, columns, snapshots or ` +
       "branches, or set them in the connector's source",
   );
 }
 
 /** Of a connector, looked at for an equal one. */
-const MOST_WAITING = 100;
+const MAX_WAITING = 100;
 
 function refuseInactive({ state, displayName }: Connector): void {
   if (state === ConnectorState.CONNECTOR_STATE_ACTIVE) return;

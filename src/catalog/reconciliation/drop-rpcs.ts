@@ -18,7 +18,7 @@ const tokens = new PageTokens(
   'DropExpiredSnapshots',
   z.object({ pathKey: z.string(), tableName: z.string(), snapshotNum: z.number() }),
 );
-const MOST = 1000;
+const MAX_ITEMS = 1000;
 
 /** So long ago by the service's clock, which also marks. Undefined for undefined. */
 export function ago(seconds: bigint | undefined): number | undefined {
@@ -33,8 +33,8 @@ export function createDropCalls({ db, purge }: ServiceDeps): DropCalls {
     async dropMissing({ connectorId, missingForSeconds, tableIds, viewIds }) {
       const checks = new Checks();
       checks.id(connectorId, 'connector_id');
-      checks.that(tableIds.length <= MOST, 'table_ids', `has ${tableIds.length} entries, at most ${MOST} are allowed`);
-      checks.that(viewIds.length <= MOST, 'view_ids', `has ${viewIds.length} entries, at most ${MOST} are allowed`);
+      checks.that(tableIds.length <= MAX_ITEMS, 'table_ids', `has ${tableIds.length} entries, at most ${MAX_ITEMS} are allowed`);
+      checks.that(viewIds.length <= MAX_ITEMS, 'view_ids', `has ${viewIds.length} entries, at most ${MAX_ITEMS} are allowed`);
       checks.done();
       const dropped = await db.transaction().execute(async (trx) => {
         await getConnector(trx, connectorId);

@@ -29,7 +29,7 @@ import { ago, createDropCalls } from './drop-rpcs.ts';
 import { createUpstreamViewCalls } from './view-rpcs.ts';
 
 const boundTokens = new PageTokens('ListBoundTables', z.object({ pathKey: z.string(), name: z.string() }));
-const MOST = 1000;
+const MAX_ITEMS = 1000;
 
 /** The service Reconciliation: what only workers call. */
 export function createReconciliationService(deps: ServiceDeps): ReconciliationServiceImplementation {
@@ -88,7 +88,7 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
     async recordJobChanges({ jobId, changes }) {
       const checks = new Checks();
       checks.id(jobId, 'job_id');
-      checks.that(changes.length <= MOST, 'changes', `has ${changes.length} entries, at most ${MOST} are allowed`);
+      checks.that(changes.length <= MAX_ITEMS, 'changes', `has ${changes.length} entries, at most ${MAX_ITEMS} are allowed`);
       checks.done();
       await db.transaction().execute(async (trx) => {
         await putChanges(trx, await getJob(trx, jobId), changes.map(legibleChange));
@@ -124,9 +124,9 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
       const checks = new Checks();
       checks.id(request.connectorId, 'connector_id');
       checks.that(
-        request.tables.length <= MOST,
+        request.tables.length <= MAX_ITEMS,
         'tables',
-        `has ${request.tables.length} entries, at most ${MOST} are allowed`,
+        `has ${request.tables.length} entries, at most ${MAX_ITEMS} are allowed`,
       );
       checks.done();
       await getConnector(db, request.connectorId);
@@ -185,7 +185,7 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
       const checks = new Checks();
       checks.id(request.connectorId, 'connector_id');
       const count = request.tableIds.length;
-      checks.that(count <= MOST, 'table_ids', `has ${count} entries, at most ${MOST} are allowed`);
+      checks.that(count <= MAX_ITEMS, 'table_ids', `has ${count} entries, at most ${MAX_ITEMS} are allowed`);
       checks.done();
       const marked = await db.transaction().execute(async (trx) => {
         await getConnector(trx, request.connectorId);
@@ -226,7 +226,7 @@ function checkRecord(job: ReconcileJob, request: RecordJobRequest): void {
   checks.timestamp(job.finishedAt, 'job.finished_at');
   checks.text(job.requestJson, 'job.request_json', { max: 2 * 1024 * 1024 });
   const { failures } = request;
-  checks.that(failures.length <= MOST, 'failures', `has ${failures.length} entries, at most ${MOST} are allowed`);
+  checks.that(failures.length <= MAX_ITEMS, 'failures', `has ${failures.length} entries, at most ${MAX_ITEMS} are allowed`);
   for (const [index, failure] of failures.entries()) {
     checks.text(failure.code, `failures[${index}].code`, { min: 1, max: 100 });
     checks.timestamp(failure.failedAt, `failures[${index}].failed_at`);

@@ -12,7 +12,7 @@ import { checkView } from '../validation/view-checks.ts';
 import { ago } from './drop-rpcs.ts';
 
 const tokens = new PageTokens('ListBoundViews', z.object({ pathKey: z.string(), name: z.string() }));
-const MOST = 1000;
+const MAX_ITEMS = 1000;
 /** What a view takes from the upstream. */
 const FIELDS = ['schema', 'representations', 'default_catalog', 'default_namespace', 'properties'] as const;
 
@@ -27,7 +27,7 @@ export function createUpstreamViewCalls({ db, purge }: ServiceDeps): ViewCalls {
     async lookupUpstreamViews({ connectorId, views }) {
       const checks = new Checks();
       checks.id(connectorId, 'connector_id');
-      checks.that(views.length <= MOST, 'views', `has ${views.length} entries, at most ${MOST} are allowed`);
+      checks.that(views.length <= MAX_ITEMS, 'views', `has ${views.length} entries, at most ${MAX_ITEMS} are allowed`);
       checks.done();
       await getConnector(db, connectorId);
       const known = await lookupBound(db, 'views', connectorId, views);
@@ -76,7 +76,7 @@ export function createUpstreamViewCalls({ db, purge }: ServiceDeps): ViewCalls {
     async markViewsMissing({ connectorId, viewIds }) {
       const checks = new Checks();
       checks.id(connectorId, 'connector_id');
-      checks.that(viewIds.length <= MOST, 'view_ids', `has ${viewIds.length} entries, at most ${MOST} are allowed`);
+      checks.that(viewIds.length <= MAX_ITEMS, 'view_ids', `has ${viewIds.length} entries, at most ${MAX_ITEMS} are allowed`);
       checks.done();
       const marked = await db.transaction().execute(async (trx) => {
         await getConnector(trx, connectorId);

@@ -14,9 +14,9 @@ import { wantedSchedule } from './desired-schedule.ts';
 import { whenOf } from './schedule-text.ts';
 
 const PAGE = 100;
-const MOST_TOLD = 1000;
+const MAX_REPORTED = 1000;
 const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT_MS = 30_000;
+const MAX_WAIT_MS = 30_000;
 
 /** Begins with a repair in the background: while the catalog was away, it and Temporal may have come apart. */
 export function createScheduleKeeper({
@@ -62,7 +62,7 @@ export function createScheduleKeeper({
         logger.warn({ err, retryInMs: wait }, 'schedules in Temporal are behind the connectors');
         const signal = AbortSignal.any([stopped.signal, pause.signal]);
         await setTimeout(wait, undefined, { signal, ref: false }).catch(() => undefined);
-        wait = Math.min(wait * 2, LONGEST_WAIT_MS);
+        wait = Math.min(wait * 2, MAX_WAIT_MS);
       }
     }
     catchingUp = false;
@@ -145,7 +145,7 @@ export function createScheduleKeeper({
           if (!schedule) return;
           response[COUNTED[schedule.standing]] += 1n;
           if (schedule.standing === OK) return;
-          if (response.repaired.length < MOST_TOLD) response.repaired.push(schedule);
+          if (response.repaired.length < MAX_REPORTED) response.repaired.push(schedule);
           await write(connectorId, connector);
         } catch (error) {
           if (isUnavailable(error)) throw error;

@@ -10,7 +10,7 @@ import { getTableRow } from '../store/tables/tables.ts';
 import { checkSnapshot } from '../validation/snapshot-checks.ts';
 
 const tokens = new PageTokens('ListSnapshots', z.object({ published: z.number() }));
-const MOST = 1000;
+const MAX_ITEMS = 1000;
 
 /** The service Snapshots. */
 export function createSnapshotsService({ db }: ServiceDeps): SnapshotsServiceImplementation {
@@ -48,7 +48,7 @@ export function createSnapshotsService({ db }: ServiceDeps): SnapshotsServiceImp
       const checks = new Checks();
       checks.id(request.tableId, 'table_id');
       const count = request.snapshotIds.length;
-      checks.that(count <= MOST, 'snapshot_ids', `has ${count} entries, at most ${MOST} are allowed`);
+      checks.that(count <= MAX_ITEMS, 'snapshot_ids', `has ${count} entries, at most ${MAX_ITEMS} are allowed`);
       checks.done();
       const expired = await db.transaction().execute(async (trx) => {
         const table = await getTableRow(trx, request.tableId);

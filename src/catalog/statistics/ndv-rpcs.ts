@@ -7,8 +7,8 @@ import { nextFilesToSketch, putFileSketches, sketchCursor } from '../store/stati
 import { getTableRow } from '../store/tables/tables.ts';
 
 const tokens = new PageTokens('ListFilesToSketch', sketchCursor);
-const MOST_FILES = 1_000_000;
-const MOST_PUT = 1000;
+const MAX_FILES = 1_000_000;
+const MAX_PUT = 1000;
 /** A sketch of 4,096 hashes, the most that engines keep, has 32 KiB. */
 const MAX_SKETCH_BYTES = 64 * 1024;
 const MAX_REASON = 2000;
@@ -25,7 +25,7 @@ export function createNdvCalls({
       const checks = new Checks();
       checks.id(tableId, 'table_id');
       checks.that(fraction > 0 && fraction <= 1, 'sample_fraction', `${fraction} is not above 0 and at most 1`);
-      checks.that(maxFiles >= 0 && maxFiles <= MOST_FILES, 'max_files', `is not within 0 and ${MOST_FILES}`);
+      checks.that(maxFiles >= 0 && maxFiles <= MAX_FILES, 'max_files', `is not within 0 and ${MAX_FILES}`);
       checks.text(columnsKey, 'columns_key', { max: MAX_KEY });
       checks.done();
       const size = pageSize(request.pageSize);
@@ -40,8 +40,8 @@ export function createNdvCalls({
     async putFileSketches({ tableId, files }) {
       const checks = new Checks();
       checks.id(tableId, 'table_id');
-      checks.that(files.length <= MOST_PUT, 'files', `has ${files.length} entries, at most ${MOST_PUT} are allowed`);
-      for (const [index, file] of files.slice(0, MOST_PUT).entries()) checkFile(checks, file, `files[${index}]`);
+      checks.that(files.length <= MAX_PUT, 'files', `has ${files.length} entries, at most ${MAX_PUT} are allowed`);
+      for (const [index, file] of files.slice(0, MAX_PUT).entries()) checkFile(checks, file, `files[${index}]`);
       checks.done();
       const count = await db
         .transaction()

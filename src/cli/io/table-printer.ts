@@ -35,7 +35,7 @@ const BARE = {
 };
 const GAP = 2;
 /** A column that is cut keeps this much. */
-const LEAST = 12;
+const MIN_WIDTH = 12;
 
 /**
  * Prints rows page by page. The first page fixes the widths; a later cell that is longer pushes its own line.
@@ -75,7 +75,7 @@ export class TablePrinter<T> {
     const total = () => fitted.reduce((sum, width) => sum + width + GAP, -GAP);
     while (total() > this.#limit) {
       const widest = fitted.reduce((best, width, n) => {
-        if (!this.#columns[n]?.flexible || width <= LEAST) return best;
+        if (!this.#columns[n]?.flexible || width <= MIN_WIDTH) return best;
         return best < 0 || width > (fitted[best] ?? 0) ? n : best;
       }, -1);
       if (widest < 0) break;

@@ -8,7 +8,7 @@ import { untilStopped } from '../io/signals.ts';
 import { type ProgressView, progressView } from './progress-view.ts';
 
 const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 1_000;
+const MAX_PAUSE_MS = 1_000;
 /** What the shell gives for Ctrl-C. */
 const INTERRUPTED = 130;
 
@@ -32,7 +32,7 @@ export async function pollJob(
   });
   aborted.catch(() => {});
   const told = new Set<string>();
-  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE_MS)) {
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.5, MAX_PAUSE_MS)) {
     const get = retrying(() => clients.connectors.getReconcileJob({ jobId }, patiently()), signal);
     const job = await Promise.race([get, aborted]);
     if (job.errors > BigInt(told.size)) await tellFailures(clients, jobId, view, told);
@@ -43,12 +43,12 @@ export async function pollJob(
 }
 
 /** Failures that are told as they come; `job failures` lists all. */
-const MOST_TOLD = 100;
+const MAX_REPORTED = 100;
 
 /** Tells those that were not told yet. That they cannot be read now is nothing to tell. */
 async function tellFailures(clients: CatalogClients, jobId: string, view: ProgressView, told: Set<string>) {
-  if (told.size >= MOST_TOLD) return;
-  const request = { jobId, pageSize: MOST_TOLD };
+  if (told.size >= MAX_REPORTED) return;
+  const request = { jobId, pageSize: MAX_REPORTED };
   const { failures } = await clients.connectors.listJobFailures(request, patiently()).catch(() => ({ failures: [] }));
   for (const failure of failures) {
     if (told.has(failure.table)) continue;

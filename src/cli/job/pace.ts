@@ -1,7 +1,7 @@
 /** What is looked back on: long enough to be steady, short enough to follow a change. */
 const WINDOW_MS = 15_000;
 /** Below that a rate is chance. */
-const LEAST_MS = 1_000;
+const MIN_MS = 1_000;
 
 /** How fast a counter grows, from what is read of it now and then. */
 export class Pace {
@@ -16,7 +16,7 @@ export class Pace {
   /** A second; undefined until it can be told. */
   rate(): number | undefined {
     const [first, last] = [this.#samples[0], this.#samples.at(-1)];
-    if (!first || !last || last.at - first.at < LEAST_MS) return undefined;
+    if (!first || !last || last.at - first.at < MIN_MS) return undefined;
     return Math.max(0, ((last.done - first.done) * 1000) / (last.at - first.at));
   }
 }

@@ -21,7 +21,7 @@ import { type GluePage, placeToken, readPage } from './glue-pages.ts';
 import { isIceberg, metadataLocation, ownFolders, requireMetadataLocation } from './glue-table.ts';
 
 /** Tables whose state the catalog gave and nobody opened yet, and how long they are opened from it. */
-const MOST_KNOWN = 5_000;
+const MAX_KNOWN = 5_000;
 const KNOWN_MS = 5 * 60_000;
 /** For one attempt, its answer's body too. */
 const ATTEMPT_MS = 15_000;
@@ -77,7 +77,7 @@ export class GlueConnector implements Connector {
   /** Databases that a listing gave. */
   readonly #listed = new Set<string>();
   /** By `keyOf`. Each is used once: whoever tries again asks for the state of then. */
-  readonly #known = new RecentlyUsed<string, KnownTable>(MOST_KNOWN);
+  readonly #known = new RecentlyUsed<string, KnownTable>(MAX_KNOWN);
 
   constructor(parts: { catalog: GlueCatalog; store: ObjectStore; usage: Usage; allowed: readonly string[] }) {
     this.#catalog = parts.catalog;

@@ -43,7 +43,7 @@ export interface JsonAnswer {
 const ATTEMPTS = 4;
 const FIRST_WAIT_MS = 200;
 /** The longest that is waited here, holding an activity; what takes longer is Temporal's to wait. */
-const LONGEST_WAIT_MS = 5_000;
+const MAX_WAIT_MS = 5_000;
 const REDIRECTS = 5;
 const RETRIED: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 const REDIRECTED: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
@@ -191,7 +191,7 @@ function backoff(attempt: number): number {
 }
 
 function waitable(wait: number, { end }: TimeLimit): boolean {
-  return wait <= LONGEST_WAIT_MS && performance.now() + wait < end;
+  return wait <= MAX_WAIT_MS && performance.now() + wait < end;
 }
 
 /** When a call's time is over; by `performance.now()`. */

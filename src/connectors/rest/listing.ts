@@ -12,10 +12,10 @@ import { encodeStrictly } from './resource-paths.ts';
 const MAX_BYTES = 64 * 1024 * 1024;
 /** How long a listing that came in one piece is kept, to give its pages from. */
 const KEPT_MS = 30_000;
-const MOST_WHOLE = 4;
+const MAX_WHOLE = 4;
 /** Where all pages are put together. */
-const MOST_PAGES = 10_000;
-const MOST_ITEMS = 1_000_000;
+const MAX_PAGES = 10_000;
+const MAX_ITEMS = 1_000_000;
 
 type Url = (query: string) => string;
 type Read = (item: unknown) => NamespacePath | undefined;
@@ -34,7 +34,7 @@ interface Answer {
 export class Listing {
   readonly #client: HttpClient;
   /** By the URL: a connector is shared, and several of its listings are gone through at once. */
-  readonly #whole = new RecentlyUsed<string, { until: number; items: readonly NamespacePath[] }>(MOST_WHOLE);
+  readonly #whole = new RecentlyUsed<string, { until: number; items: readonly NamespacePath[] }>(MAX_WHOLE);
 
   constructor(client: HttpClient) {
     this.#client = client;
@@ -65,10 +65,10 @@ export class Listing {
     const all: NamespacePath[] = [];
     let token: string | undefined = '';
     for (let pages = 0; token !== undefined; pages += 1) {
-      if (pages === MOST_PAGES || all.length > MOST_ITEMS) {
+      if (pages === MAX_PAGES || all.length > MAX_ITEMS) {
         throw new CodedError(
           'FAILED_PRECONDITION',
-          `GET ${url('')} has more than ${MOST_PAGES} pages or ${MOST_ITEMS} names; at most so many are listed`,
+          `GET ${url('')} has more than ${MAX_PAGES} pages or ${MAX_ITEMS} names; at most so many are listed`,
         );
       }
       const { items, next }: Answer = await this.#ask(url, field, read, token, size);

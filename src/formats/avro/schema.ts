@@ -42,14 +42,14 @@ type Json = Record<string, unknown>;
 /** Tables have the same schemas for their manifest lists, and mostly for their manifests: parsing one costs more than reading a short file. */
 const parsed = new RecentlyUsed<string, AvroType>(64);
 /** Of a schema that is kept. */
-const MOST_KEPT_LENGTH = 64 * 1024;
+const MAX_KEPT_LENGTH = 64 * 1024;
 
 /** @throws MalformedError where it is no Avro schema, or a recursive one: Iceberg has none */
 export function parseAvroSchema(json: string): AvroType {
   const known = parsed.get(json);
   if (known !== undefined) return known;
   const type = parseNew(json);
-  if (json.length <= MOST_KEPT_LENGTH) parsed.set(json, type);
+  if (json.length <= MAX_KEPT_LENGTH) parsed.set(json, type);
   return type;
 }
 

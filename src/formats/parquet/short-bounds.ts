@@ -1,20 +1,20 @@
 import { primitiveType } from '../../stats/primitive-type.ts';
 
 /** Footers may hold whole values. Iceberg's writers cut bounds at 16 characters; this leaves more, and nothing in a plan needs it. */
-const MOST_BYTES = 64;
+const MAX_BYTES = 64;
 
 /** A lower bound of strings or binaries, cut: what is left sorts no later. */
 export function shortLower(type: string, bound: Uint8Array): Uint8Array {
-  if (!isCut(type) || bound.length <= MOST_BYTES) return bound;
-  return bound.subarray(0, isText(type) ? characterStart(bound, MOST_BYTES) : MOST_BYTES);
+  if (!isCut(type) || bound.length <= MAX_BYTES) return bound;
+  return bound.subarray(0, isText(type) ? characterStart(bound, MAX_BYTES) : MAX_BYTES);
 }
 
 /** An upper bound, cut and its last character or byte raised by one; undefined where none can be raised. */
 export function shortUpper(type: string, bound: Uint8Array): Uint8Array | undefined {
-  if (!isCut(type) || bound.length <= MOST_BYTES) return bound;
+  if (!isCut(type) || bound.length <= MAX_BYTES) return bound;
   return isText(type)
-    ? raisedText(bound.subarray(0, characterStart(bound, MOST_BYTES)))
-    : raised(bound.slice(0, MOST_BYTES));
+    ? raisedText(bound.subarray(0, characterStart(bound, MAX_BYTES)))
+    : raised(bound.slice(0, MAX_BYTES));
 }
 
 function isCut(type: string): boolean {

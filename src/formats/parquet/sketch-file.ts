@@ -30,8 +30,8 @@ const FILE_NOMINAL = 512;
 const SKETCH_BYTES = 4 * 1024 * 1024;
 /** Of a file's bytes, besides its end and dictionaries: 20 columns take up to 1 MiB each. */
 const FILE_BUDGET = 32 * 1024 * 1024;
-const MOST_A_COLUMN = 1024 * 1024;
-const LEAST_A_COLUMN = 128 * 1024;
+const MAX_VALUES_PER_COLUMN = 1024 * 1024;
+const MIN_VALUES_PER_COLUMN = 128 * 1024;
 /** Small files are read at once: a request costs more than half a MiB. */
 const END_BYTES = 512 * 1024;
 
@@ -53,7 +53,7 @@ export async function sketchFile(
   if (ids.length > 0 && ids.every((id) => id === undefined)) {
     throw broken('its columns have no field ids, and the table has no name mapping for them');
   }
-  const budget = Math.min(MOST_A_COLUMN, Math.max(LEAST_A_COLUMN, FILE_BUDGET / columns.length));
+  const budget = Math.min(MAX_VALUES_PER_COLUMN, Math.max(MIN_VALUES_PER_COLUMN, FILE_BUDGET / columns.length));
   const nominal = Math.max(16, Math.min(FILE_NOMINAL, Math.floor(SKETCH_BYTES / 8 / columns.length)));
   const sketches: FileColumnSketch[] = [];
   for (const { id: columnId, type } of columns) {

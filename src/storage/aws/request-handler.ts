@@ -17,7 +17,7 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const SOCKET_TIMEOUT_MS = 30_000;
 
 /** Of a Retry-After that the SDK waits for. */
-const LONGEST_WAIT_MS = 5_000;
+const MAX_WAIT_MS = 5_000;
 
 /** Of answers that are no object: a page of S3's listings is below 5 MB, one of 100 Glue tables of 2,000 columns each some 40 MB. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
@@ -142,7 +142,7 @@ class CountingHandler extends NodeHttpHandler {
 function comeAgain({ statusCode, headers }: { statusCode: number; headers: Record<string, string> }) {
   if (statusCode !== 429 && statusCode !== 503) return undefined;
   const asked = retryAfterMs(headers['retry-after'], Date.now());
-  return asked !== undefined && asked > LONGEST_WAIT_MS ? new ComeAgainError(statusCode, asked) : undefined;
+  return asked !== undefined && asked > MAX_WAIT_MS ? new ComeAgainError(statusCode, asked) : undefined;
 }
 
 /** Of the AWS APIs that are spoken to in JSON, a header names the action. */

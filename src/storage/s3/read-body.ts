@@ -12,7 +12,7 @@ export class LongBodyError extends Error {
 }
 
 /** For one body, though bytes keep coming: 256 MiB at less than 500 KB/s. */
-const LONGEST_MS = 10 * 60_000;
+const MAX_BODY_MS = 10 * 60_000;
 
 /**
  * The whole body in one piece.
@@ -23,7 +23,7 @@ const LONGEST_MS = 10 * 60_000;
 export function readBody(body: Readable, length: number, usage: Usage): Promise<Uint8Array> {
   const bytes = Buffer.allocUnsafeSlow(length);
   let filled = 0;
-  const until = performance.now() + LONGEST_MS;
+  const until = performance.now() + MAX_BODY_MS;
   // Listeners and not `for await`: of a short body that would be half the cost.
   return new Promise((resolve, reject) => {
     const cut = () => new CutBodyError(`${filled} of ${length} bytes came`);
@@ -38,7 +38,7 @@ export function readBody(body: Readable, length: number, usage: Usage): Promise<
         return fail(new LongBodyError(`more than the ${length} bytes that were said came`));
       filled += chunk.copy(bytes, filled);
       if (performance.now() > until) {
-        const late = `${filled} of ${length} bytes came in ${LONGEST_MS / 60_000} minutes`;
+        const late = `${filled} of ${length} bytes came in ${MAX_BODY_MS / 60_000} minutes`;
         fail(Object.assign(new Error(late), { name: 'TimeoutError' }));
       }
     });

@@ -20,7 +20,7 @@ const BODY_ATTEMPTS = 4;
 /** For an answer that is no object, with its retries. */
 const QUESTION_MS = 120_000;
 /** Names in one folder; a thousand come in one answer. */
-const MOST_NAMES = 1_000_000;
+const MAX_NAMES = 1_000_000;
 
 /**
  * Objects on S3 and on servers that speak its protocol, by `s3://bucket/key`, through the AWS SDK, which also retries what was throttled or
@@ -112,10 +112,10 @@ export class S3Store implements ObjectStore {
           const below = name(Key);
           if (below !== '') entries.push({ name: below, folder: false, stat: statOf(Size, LastModified, ETag) });
         }
-        if (entries.length > MOST_NAMES) {
+        if (entries.length > MAX_NAMES) {
           throw new CodedError(
             'FAILED_PRECONDITION',
-            `${folder} has more than ${MOST_NAMES} names; at most so many are listed`,
+            `${folder} has more than ${MAX_NAMES} names; at most so many are listed`,
           );
         }
         const next = page.IsTruncated ? page.NextContinuationToken : undefined;

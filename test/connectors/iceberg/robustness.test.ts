@@ -9,8 +9,8 @@ import { encoders, manifest, manifestList, snapshot, tableMetadata } from './wri
 
 /** Damages one file of a table in many ways: each must end soon, in a CodedError or a result, in little memory. */
 
-const LONGEST_MS = 5_000;
-const MOST_MEMORY = 400 * 1024 * 1024;
+const MAX_AGE_MS = 5_000;
+const MAX_MEMORY = 400 * 1024 * 1024;
 
 interface Table {
   store: MemoryStore;
@@ -135,7 +135,7 @@ describe.each(tables)('a damaged table, %s', (_, table) => {
       table.store.objects.set(path, bytes);
       const start = performance.now();
       const outcome = await readAll(table);
-      expect(performance.now() - start).toBeLessThan(LONGEST_MS);
+      expect(performance.now() - start).toBeLessThan(MAX_AGE_MS);
       if (typeof outcome === 'number') continue;
       errors++;
       expect(outcome.message.length).toBeLessThan(2_000);
@@ -146,7 +146,7 @@ describe.each(tables)('a damaged table, %s', (_, table) => {
     }
     table.store.objects.set(path, whole);
     expect(errors).toBeGreaterThan(60);
-    expect(process.memoryUsage().rss - before).toBeLessThan(MOST_MEMORY);
+    expect(process.memoryUsage().rss - before).toBeLessThan(MAX_MEMORY);
   });
 
   it('a missing file is named', async () => {

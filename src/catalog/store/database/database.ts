@@ -20,7 +20,7 @@ export interface Database {
 }
 
 /** How many prepared statements are kept. Lists of parameters make many; the common ones stay in use. */
-const MOST_STATEMENTS = 500;
+const MAX_STATEMENTS = 500;
 
 /**
  * Opens the database, makes it where it is not there, and brings it to this version.
@@ -91,7 +91,7 @@ function withStatementCache(sqlite: BetterSqlite.Database) {
       }
       const statement = sqlite.prepare(sql);
       statements.set(sql, statement);
-      if (statements.size > MOST_STATEMENTS) statements.delete(statements.keys().next().value as string);
+      if (statements.size > MAX_STATEMENTS) statements.delete(statements.keys().next().value as string);
       return statement;
     },
     close: () => sqlite.close(),

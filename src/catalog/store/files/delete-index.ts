@@ -41,7 +41,7 @@ export function partitionOf(file: { specId: number; partitionKey: Uint8Array }):
 }
 
 /** So many delete files are read once and held; with more, those for each page of data files are looked up. */
-const MOST_HELD = 5000n;
+const MAX_HELD = 5000n;
 
 /**
  * Finds the delete files of a snapshot for pages of its data files. It holds in memory a bounded number of them, or else what is
@@ -76,7 +76,7 @@ export class DeleteIndex {
 
   async candidates(dataFiles: readonly PlannedFile[]): Promise<CandidateDeletes> {
     const { position, equality, vectors } = this.#counts;
-    if (position + equality + vectors <= MOST_HELD) {
+    if (position + equality + vectors <= MAX_HELD) {
       this.#held ??= await this.#all();
       return this.#held;
     }

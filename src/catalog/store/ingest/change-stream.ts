@@ -7,7 +7,7 @@ import type { FileWriter, WriteTarget } from '../files/file-writer.ts';
 import type { StoredSnapshot } from '../snapshots/snapshots.ts';
 
 /** Of one snapshot. */
-export const MOST_GROUPS = 1000;
+export const MAX_GROUPS = 1000;
 
 /** What a stream's header says. */
 export interface PutHeader {

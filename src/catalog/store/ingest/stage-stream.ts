@@ -10,7 +10,7 @@ import { recomputeAll, statisticsChanged } from '../files/recompute.ts';
 import { totalsAt, totalsFromText, totalsToText } from '../files/totals.ts';
 import { findSnapshotRow, placeOf, type StoredSnapshot, stagedGroups } from '../snapshots/snapshots.ts';
 import type { ChangeStream, Finish, OpenStream } from './change-stream.ts';
-import { MOST_GROUPS } from './change-stream.ts';
+import { MAX_GROUPS } from './change-stream.ts';
 
 /** Makes a snapshot visible, behind all that are. */
 const makeVisible = compiledQuery((db, tableNum: number, totals: string, fetchedAt: number, snapshotNum: number) =>
@@ -98,10 +98,10 @@ export class StageStream implements ChangeStream {
       const rows = await put(trx, this.#stream, changes);
       const groups = stagedGroups(row);
       if (groups.includes(group)) return rows;
-      if (groups.length === MOST_GROUPS)
+      if (groups.length === MAX_GROUPS)
         throw new CodedError(
           'INVALID_ARGUMENT',
-          `group_finish.group: is one more than the ${MOST_GROUPS} of a snapshot`,
+          `group_finish.group: is one more than the ${MAX_GROUPS} of a snapshot`,
         );
       await trx
         .updateTable('snapshots')

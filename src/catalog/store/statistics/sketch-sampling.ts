@@ -20,7 +20,7 @@ type Table = Awaited<ReturnType<typeof getTableRow>>;
 /** Files of one query. */
 const STEP = 500;
 /** Files that one call walks over, so that it answers within a second or so. */
-const MOST_WALKED = 10_000;
+const MAX_FILES_PER_PAGE = 10_000;
 /** Hashes of the paths are compared by their first 48 bits. */
 const HASH_BYTES = 6;
 
@@ -64,7 +64,7 @@ export async function nextFilesToSketch(
   const path = current ? await pathOf(db, placeOf(current)) : [];
   const files: ListFilesToSketchResponse_File[] = [];
   let { after, live } = cursor;
-  for (let walked = 0; walked < MOST_WALKED; walked += STEP) {
+  for (let walked = 0; walked < MAX_FILES_PER_PAGE; walked += STEP) {
     const rows = await db
       .selectFrom('files as f')
       .leftJoin('file_sketches as s', 's.file_num', 'f.file_num')
