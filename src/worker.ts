@@ -8,9 +8,9 @@ import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker
 import type { Logger } from 'pino';
 import { createControlActivities, createIngestActivities } from './activities/index.ts';
 import { activityFields } from './activities/runtime/activity-fields.ts';
-import { sharedSources } from './activities/runtime/connector-pool.ts';
+import { connectorPool } from './activities/runtime/connector-pool.ts';
 import type { ActivityDeps } from './activities/runtime/deps.ts';
-import { requestGates } from './activities/runtime/rate-limiter.ts';
+import { rateLimiters } from './activities/runtime/rate-limiter.ts';
 import { type CatalogClients, connectCatalog } from './catalog-client/connect.ts';
 import type { Config } from './config.ts';
 import { openConnector } from './connectors/open-connector.ts';
@@ -60,14 +60,14 @@ export async function startWorker(options: {
   const codec = await openPayloadCodec(config.codecKeys);
   const workers: Worker[] = [];
   const { client, connection, catalog, close } = await connectAll(config, codec, workers);
-  const gateOf = requestGates(catalog);
-  const open: ActivityDeps['openFresh'] = (spec) =>
+  const gateOf = rateLimiters(catalog);
+  const open: ActivityDeps['openUncached'] = (spec) =>
     openOne(spec, { localRoots: config.localRoots, ...(spec.cappedId && { gate: gateOf(spec.cappedId) }) });
   const deps: ActivityDeps = {
     catalog,
     jobs: temporalJobControl(async () => client),
-    openConnector: sharedSources(open),
-    openFresh: open,
+    openConnector: connectorPool(open),
+    openUncached: open,
     hasSearchAttributes: () => hasSearchAttributes(client),
     temporalUi: config.temporalUi,
     splitSize,

@@ -4,14 +4,14 @@ import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import type { UpstreamTable } from '../generated/reconciler/v1/reconciliation.ts';
 import { type Change, ChangeList, count } from './dry-run/change-list.ts';
 import { goneChange } from './dry-run/dropped-change.ts';
-import { type BoundOne, boundOnes } from './missing/bindings.ts';
+import { type Binding, openBindings } from './missing/bindings.ts';
 import { goneUpstream, listingOf } from './missing/mark-missing.ts';
-import { missingRules } from './missing/missing-policy.ts';
-import { takingOf } from './options/capture-options.ts';
+import { missingPolicy } from './missing/missing-policy.ts';
+import { resolveCaptureOptions } from './options/capture-options.ts';
 import { activeConnector } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
-import { type Heart, withHeart } from './runtime/heartbeat.ts';
-import { openSource } from './runtime/open-upstream.ts';
+import { type Heartbeat, withHeartbeat } from './runtime/heartbeat.ts';
+import { openUpstream } from './runtime/open-upstream.ts';
 import { requestsMade } from './runtime/request-count.ts';
 
 /** Snapshots a call. */
@@ -30,24 +30,24 @@ export async function dropGone(deps: ActivityDeps, input: DropInput): Promise<Dr
     snapshots: 0,
   };
   const connector = await activeConnector(deps, connectorId);
-  const { action, dropAfterSeconds } = missingRules(connector);
-  if (action !== 'DROP' || takingOf(connector, input).mode === 'CAPTURE_ONLY') return dropped;
-  return withHeart(`Dropping what is gone from ${connector.uri}`, async ({ beat, signal }) => {
-    const heart = { signal, beat: () => beat({ dropped }) };
-    await using source = await openSource(deps, connector);
+  const { action, dropAfterSeconds } = missingPolicy(connector);
+  if (action !== 'DROP' || resolveCaptureOptions(connector, input).mode === 'CAPTURE_ONLY') return dropped;
+  return withHeartbeat(`Dropping what is gone from ${connector.uri}`, async ({ beat, signal }) => {
+    const heartbeat = { signal, beat: () => beat({ dropped }) };
+    await using source = await openUpstream(deps, connector);
     const changes = input.dryRun ? new ChangeList(deps, connector) : undefined;
     for (const what of views ? (['tables', 'views'] as const) : (['tables'] as const)) {
       const list = listingOf(source, what);
       // With a single table selected nothing is listed.
       if (!list || connector.source?.table) continue;
-      const ones = boundOnes(deps, connector, what, dropAfterSeconds);
+      const ones = openBindings(deps, connector, what, dropAfterSeconds);
       const listOther = changes && views ? listingOf(source, what === 'tables' ? 'views' : 'tables') : undefined;
-      for await (const { gone } of goneUpstream(ones, { what, refused, list, listOther }, heart)) {
+      for await (const { gone } of goneUpstream(ones, { what, refused, list, listOther }, heartbeat)) {
         signal.throwIfAborted();
         if (gone.length > 0) dropped[what] += await drop(deps, connector, what, gone, changes);
       }
     }
-    await dropSnapshots(deps, connector, heart, changes, (snapshots) => {
+    await dropSnapshots(deps, connector, heartbeat, changes, (snapshots) => {
       dropped.snapshots += snapshots;
     });
     await changes?.flush();
@@ -59,7 +59,7 @@ async function drop(
   { catalog }: ActivityDeps,
   connector: Connector,
   what: 'tables' | 'views',
-  gone: readonly BoundOne[],
+  gone: readonly Binding[],
   changes: ChangeList | undefined,
 ): Promise<number> {
   if (changes) {
@@ -69,7 +69,7 @@ async function drop(
   const ids = gone.map(({ id }) => id);
   const { dropped } = await catalog.reconciliation.dropMissing({
     connectorId: connector.connectorId,
-    missingForSeconds: missingRules(connector).dropAfterSeconds,
+    missingForSeconds: missingPolicy(connector).dropAfterSeconds,
     ...(what === 'tables' ? { tableIds: ids } : { viewIds: ids }),
   });
   return Number(dropped);
@@ -78,7 +78,7 @@ async function drop(
 async function dropSnapshots(
   { catalog }: ActivityDeps,
   connector: Connector,
-  heart: Heart,
+  heartbeat: Heartbeat,
   changes: ChangeList | undefined,
   onDropped: (snapshots: number) => void,
 ): Promise<void> {
@@ -87,10 +87,10 @@ async function dropSnapshots(
   const tell = async () => told && changes?.add(snapshotsChange(connector, told.upstream, told.snapshots));
   let pageToken = '';
   do {
-    heart.signal.throwIfAborted();
+    heartbeat.signal.throwIfAborted();
     const { tables, nextPageToken } = await catalog.reconciliation.dropExpiredSnapshots({
       connectorId: connector.connectorId,
-      expiredForSeconds: missingRules(connector).dropAfterSeconds,
+      expiredForSeconds: missingPolicy(connector).dropAfterSeconds,
       pageSize: SNAPSHOTS,
       pageToken,
       dryRun: changes !== undefined,
@@ -103,7 +103,7 @@ async function dropSnapshots(
       }
       if (told) told.snapshots += Number(snapshots);
     }
-    heart.beat();
+    heartbeat.beat();
     pageToken = nextPageToken;
   } while (pageToken);
   await tell();

@@ -1,7 +1,7 @@
 import type { Destination } from '../contract/activities.ts';
 import { ChangeList } from './dry-run/change-list.ts';
 import { newNamespace } from './ingest/destination-namespaces.ts';
-import { countBound } from './missing/bindings.ts';
+import { countBindings } from './missing/bindings.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
 
 /**
@@ -25,7 +25,7 @@ export async function ensureDestination(
     if (ensured.namespaceMade) await changes.add(newNamespace(ensured.namespacePath));
     await changes.flush();
   }
-  const { count: tables } = await countBound(deps, connector, 'tables');
-  const { count: views } = await countBound(deps, connector, 'views');
+  const { count: tables } = await countBindings(deps, connector, 'tables');
+  const { count: views } = await countBindings(deps, connector, 'views');
   return { catalogId, namespaceId, before: { tables, views } };
 }

@@ -3,14 +3,14 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { FileGroupInput, IngestHeartbeat, TableOutcome } from '../contract/activities.ts';
 import { groupName, stageKey } from './ingest/file-groups.ts';
 import { withFooterMetrics } from './ingest/footer-metrics.ts';
-import { orMoved } from './ingest/ingest-table.ts';
+import { abortIfTableChanged } from './ingest/ingest-table.ts';
 import { selectedColumns } from './ingest/selected-columns.ts';
-import { putChanges } from './ingest/stream-changes.ts';
+import { streamChanges } from './ingest/stream-changes.ts';
 import { tableText } from './options/destination.ts';
 import { activeConnector } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
-import { withHeart } from './runtime/heartbeat.ts';
-import { openSource } from './runtime/open-upstream.ts';
+import { withHeartbeat } from './runtime/heartbeat.ts';
+import { openUpstream } from './runtime/open-upstream.ts';
 import { requestsMade } from './runtime/request-count.ts';
 
 /**
@@ -23,9 +23,9 @@ export async function ingestFileGroup(deps: ActivityDeps, input: FileGroupInput)
   const resume = activityInfo().heartbeatDetails as IngestHeartbeat | undefined;
   const { table, tableId, group } = input;
   const snapshotId = BigInt(input.snapshotId);
-  return withHeart(`Files of snapshot ${snapshotId} of table ${tableText(table)}`, async (heart) => {
+  return withHeartbeat(`Files of snapshot ${snapshotId} of table ${tableText(table)}`, async (heartbeat) => {
     const connector = await activeConnector(deps, input.connectorId);
-    await using source = await openSource(deps, connector);
+    await using source = await openUpstream(deps, connector);
     await using opened = await source.openTable(table);
     const reader = withFooterMetrics(opened, connector.properties, deps.logger);
     const columnIds = selectedColumns({ connector, scope: input.scope }, reader);
@@ -37,8 +37,8 @@ export async function ingestFileGroup(deps: ActivityDeps, input: FileGroupInput)
       throw aborted('Other columns are selected by now');
     }
     const before = resume?.filesBefore ?? 0;
-    const { files } = await orMoved(source, table, reader, () =>
-      putChanges({
+    const { files } = await abortIfTableChanged(source, table, reader, () =>
+      streamChanges({
         deps,
         header: () => ({ tableId, snapshotId, idempotencyKey: input.key, replace: false, whole: false }),
         batches: reader.fileChanges(snapshotId, {
@@ -46,12 +46,12 @@ export async function ingestFileGroup(deps: ActivityDeps, input: FileGroupInput)
           from: resume?.position ?? group.from,
           to: group.to,
           columnIds,
-          signal: heart.signal,
+          signal: heartbeat.signal,
         }),
         from: resume?.position,
         finish: { $case: 'groupFinish', value: { group: groupName(group) } },
         beat: (sent, acknowledged) =>
-          heart.beat({
+          heartbeat.beat({
             snapshots: 0,
             files: before + sent,
             bytesRead: reader.bytesRead,
@@ -59,7 +59,7 @@ export async function ingestFileGroup(deps: ActivityDeps, input: FileGroupInput)
             position: acknowledged.position,
             filesBefore: before + acknowledged.files,
           } satisfies IngestHeartbeat),
-        signal: heart.signal,
+        signal: heartbeat.signal,
       }),
     );
     return {

@@ -2,12 +2,12 @@ import { activityInfo } from '@temporalio/activity';
 import type { IngestHeartbeat, IngestInput, TableOutcome } from '../contract/activities.ts';
 import { ChangeList } from './dry-run/change-list.ts';
 import { DestinationNamespaces } from './ingest/destination-namespaces.ts';
-import { bringIn } from './ingest/ingest-table.ts';
+import { ingestTable as ingest } from './ingest/ingest-table.ts';
 import { tableText } from './options/destination.ts';
 import { activeConnector } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
-import { withHeart } from './runtime/heartbeat.ts';
-import { openSource } from './runtime/open-upstream.ts';
+import { withHeartbeat } from './runtime/heartbeat.ts';
+import { openUpstream } from './runtime/open-upstream.ts';
 import { SPLIT } from './runtime/split-size.ts';
 
 /**
@@ -16,12 +16,12 @@ import { SPLIT } from './runtime/split-size.ts';
  */
 export async function ingestTable(deps: ActivityDeps, input: IngestInput): Promise<TableOutcome> {
   const resume = activityInfo().heartbeatDetails as IngestHeartbeat | undefined;
-  return withHeart(`Table ${tableText(input.table)}`, async (heart) => {
+  return withHeartbeat(`Table ${tableText(input.table)}`, async (heartbeat) => {
     const connector = await activeConnector(deps, input.connectorId);
-    await using source = await openSource(deps, connector);
+    await using source = await openUpstream(deps, connector);
     const changes = input.dryRun ? new ChangeList(deps, connector) : undefined;
     const namespaces = new DestinationNamespaces(deps, connector, changes);
     const split = input.split ? (deps.splitSize ?? SPLIT) : undefined;
-    return bringIn({ deps, connector, source, heart, resume, namespaces, changes, ...input, split });
+    return ingest({ deps, connector, source, heartbeat, resume, namespaces, changes, ...input, split });
   });
 }

@@ -2,12 +2,12 @@ import { activityInfo, CancelledFailure } from '@temporalio/activity';
 import type { IngestHeartbeat, IngestPackInput, TableOutcome } from '../contract/activities.ts';
 import { ChangeList } from './dry-run/change-list.ts';
 import { DestinationNamespaces } from './ingest/destination-namespaces.ts';
-import { bringIn } from './ingest/ingest-table.ts';
+import { ingestTable } from './ingest/ingest-table.ts';
 import { activeCheck, activeConnector, isPaused } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
-import { asksToComeAgain, describeError, isCatalogAway } from './runtime/failures.ts';
-import { withHeart } from './runtime/heartbeat.ts';
-import { openSource } from './runtime/open-upstream.ts';
+import { describeError, isCatalogAway, isRetryAfter } from './runtime/failures.ts';
+import { withHeartbeat } from './runtime/heartbeat.ts';
+import { openUpstream } from './runtime/open-upstream.ts';
 import { SPLIT } from './runtime/split-size.ts';
 
 /**
@@ -19,19 +19,19 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
   const done: TableOutcome[] = last?.done ?? [];
   let working: AbortSignal | undefined;
   try {
-    return await withHeart(`A pack of ${input.tables.length} tables`, async (heart) => {
+    return await withHeartbeat(`A pack of ${input.tables.length} tables`, async (heartbeat) => {
       const connector = await activeConnector(deps, input.connectorId);
       const changes = input.dryRun ? new ChangeList(deps, connector) : undefined;
       const namespaces = new DestinationNamespaces(deps, connector, changes);
-      await using source = await openSource(deps, connector);
+      await using source = await openUpstream(deps, connector);
       const check = activeCheck(deps, input.connectorId);
-      working = heart.signal;
+      working = heartbeat.signal;
       for (const table of input.tables.slice(done.length)) {
-        heart.signal.throwIfAborted();
+        heartbeat.signal.throwIfAborted();
         await check();
         const before = total(done);
         const beat = (now: IngestHeartbeat) =>
-          heart.beat({
+          heartbeat.beat({
             snapshots: before.snapshots + now.snapshots,
             files: before.files + now.files,
             bytesRead: before.bytesRead + now.bytesRead,
@@ -39,11 +39,11 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
           });
         try {
           done.push(
-            await bringIn({
+            await ingestTable({
               deps,
               connector,
               source,
-              heart: { signal: heart.signal, beat: (d) => beat(d as IngestHeartbeat) },
+              heartbeat: { signal: heartbeat.signal, beat: (d) => beat(d as IngestHeartbeat) },
               ...input,
               table,
               namespaces,
@@ -53,10 +53,10 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
           );
         } catch (error) {
           // Without the catalog, or throttled, every table of the pack would fail: the pack waits instead.
-          if (heart.signal.aborted || isCatalogAway(error) || asksToComeAgain(error)) throw error;
+          if (heartbeat.signal.aborted || isCatalogAway(error) || isRetryAfter(error)) throw error;
           done.push(failed(error));
         }
-        heart.beat({ ...total(done), done });
+        heartbeat.beat({ ...total(done), done });
       }
       return done;
     });

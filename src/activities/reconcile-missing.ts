@@ -2,15 +2,15 @@ import type { MissingInput, MissingOutcome } from '../contract/activities.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import { ChangeList } from './dry-run/change-list.ts';
 import { goneChange } from './dry-run/dropped-change.ts';
-import type { BoundOne } from './missing/bindings.ts';
-import { boundOnes, countBound } from './missing/bindings.ts';
+import type { Binding } from './missing/bindings.ts';
+import { countBindings, openBindings } from './missing/bindings.ts';
 import { listingOf, markMissing } from './missing/mark-missing.ts';
-import { missingRules } from './missing/missing-policy.ts';
-import { takingOf } from './options/capture-options.ts';
+import { missingPolicy } from './missing/missing-policy.ts';
+import { resolveCaptureOptions } from './options/capture-options.ts';
 import { activeConnector } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
-import { withHeart } from './runtime/heartbeat.ts';
-import { openSource } from './runtime/open-upstream.ts';
+import { withHeartbeat } from './runtime/heartbeat.ts';
+import { openUpstream } from './runtime/open-upstream.ts';
 import { requestsMade } from './runtime/request-count.ts';
 
 /**
@@ -23,27 +23,27 @@ import { requestsMade } from './runtime/request-count.ts';
 export async function reconcileMissing(deps: ActivityDeps, input: MissingInput): Promise<MissingOutcome> {
   const { connectorId, views, viewsListed, bound, refused, before, allowMissing } = input;
   const connector = await activeConnector(deps, connectorId);
-  const { action, maxShare, dropAfterSeconds } = missingRules(connector);
+  const { action, maxShare, dropAfterSeconds } = missingPolicy(connector);
   // With a single table selected nothing is listed: when it is gone, bringing it in says so.
   if (connector.source?.table || action === 'KEEP') return { marked: 0 };
-  if (takingOf(connector, input).mode === 'CAPTURE_ONLY') return { marked: 0 };
+  if (resolveCaptureOptions(connector, input).mode === 'CAPTURE_ONLY') return { marked: 0 };
   if (!views && bound !== undefined) {
-    const { count, numberSum } = await countBound(deps, connector, 'tables');
+    const { count, numberSum } = await countBindings(deps, connector, 'tables');
     if (count === bound.count && numberSum === bound.numberSum) return { marked: 0 };
   }
   const what = views ? 'views' : 'tables';
-  return withHeart(`Looking for ${what} gone from ${connector.uri}`, async (heart) => {
-    await using source = await openSource(deps, connector);
+  return withHeartbeat(`Looking for ${what} gone from ${connector.uri}`, async (heartbeat) => {
+    await using source = await openUpstream(deps, connector);
     const list = listingOf(source, what);
     if (!list) return { marked: 0 };
     const most = { share: allowMissing ? undefined : maxShare, before, connectorName: connector.displayName };
-    const ones = boundOnes(deps, connector, what);
+    const ones = openBindings(deps, connector, what);
     const atOnce = action === 'DROP' && dropAfterSeconds === 0n;
     const changes = input.dryRun ? new ChangeList(deps, connector) : undefined;
-    const mark = changes ? (gone: BoundOne[]) => tell(changes, connector, what, gone, atOnce) : ones.mark;
+    const mark = changes ? (gone: Binding[]) => tell(changes, connector, what, gone, atOnce) : ones.mark;
     const listOther =
       input.dryRun && (views || viewsListed) ? listingOf(source, views ? 'tables' : 'views') : undefined;
-    const marked = await markMissing(ones, { what, refused, list, listOther }, most, mark, heart);
+    const marked = await markMissing(ones, { what, refused, list, listOther }, most, mark, heartbeat);
     await changes?.flush();
     const dropped = input.dryRun && atOnce ? { dropped: marked } : {};
     return { marked, ...dropped, upstreamRequests: requestsMade(source.usage) };
@@ -55,7 +55,7 @@ async function tell(
   changes: ChangeList,
   connector: Connector,
   what: 'tables' | 'views',
-  gone: readonly BoundOne[],
+  gone: readonly Binding[],
   atOnce: boolean,
 ): Promise<number> {
   const reason = 'its namespace does not list it any more';

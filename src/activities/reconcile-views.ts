@@ -4,9 +4,9 @@ import type { ViewsHeartbeat, ViewsInput, ViewsOutcome, WalkCursor } from '../co
 import type { TableFailure } from '../contract/job.ts';
 import { nameFilter } from '../name-patterns.ts';
 import { ChangeList } from './dry-run/change-list.ts';
-import { bringInViews, viewText } from './ingest/ingest-views.ts';
-import { listFailed } from './listing/list-failed-tables.ts';
-import { refusal } from './listing/namespace-refusal.ts';
+import { ingestViews, viewText } from './ingest/ingest-views.ts';
+import { listFailedTables } from './listing/list-failed-tables.ts';
+import { namespaceRefusal } from './listing/namespace-refusal.ts';
 import { takesViews } from './listing/view-source.ts';
 import type { Walked } from './listing/walk-namespaces.ts';
 import { walkFrom, walkViews } from './listing/walk-namespaces.ts';
@@ -14,8 +14,8 @@ import { destinationOf, namespaceText, scopeTakes } from './options/destination.
 import { recordJob } from './record-job.ts';
 import { activeCheck, activeConnector, isPaused } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
-import { withHeart } from './runtime/heartbeat.ts';
-import { openSource } from './runtime/open-upstream.ts';
+import { withHeartbeat } from './runtime/heartbeat.ts';
+import { openUpstream } from './runtime/open-upstream.ts';
 import { requestsMade } from './runtime/request-count.ts';
 
 /** Views a page: what an attempt that broke off has to do again. */
@@ -35,9 +35,9 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
   let done = resume;
   try {
     const connector = await activeConnector(deps, input.connectorId);
-    return await withHeart(`Views of ${connector.uri}`, async ({ beat, signal }) => {
+    return await withHeartbeat(`Views of ${connector.uri}`, async ({ beat, signal }) => {
       await recordJob(deps, input.record);
-      await using source = await openSource(deps, connector);
+      await using source = await openUpstream(deps, connector);
       done ??= {
         cursor: input.cursor ?? walkFrom(connector.source?.namespacePath ?? []),
         scanned: 0,
@@ -45,7 +45,7 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
         errors: 0,
         failures: [],
       };
-      const heart = { signal, beat: () => beat({ views: done! } satisfies ViewsHeartbeat) };
+      const heartbeat = { signal, beat: () => beat({ views: done! } satisfies ViewsHeartbeat) };
       const takes = scopeTakes(input.scope);
       const filter = nameFilter(connector.source);
       const check = activeCheck(deps, input.connectorId);
@@ -53,13 +53,13 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
       while (done.cursor && takesViews(source, connector, input)) {
         await check();
         const walked: Walked<ViewRef> = await (input.retryOf
-          ? listFailed(deps, input.retryOf, 'views', done.cursor)
-          : walkViews(source, done.cursor, PAGE, heart.beat));
+          ? listFailedTables(deps, input.retryOf, 'views', done.cursor)
+          : walkViews(source, done.cursor, PAGE, heartbeat.beat));
         const { items: views, refused: refusedOnes, cursor } = walked;
         const taken = views.filter((view) => filter.takes(view) && takes(destinationOf(connector, view)));
         const refused = refusedOnes.filter(({ path }) => filter.mayHold(path));
-        const { changed, failures } = await bringInViews(
-          { deps, connector, source, full: input.full, heart, changes },
+        const { changed, failures } = await ingestViews(
+          { deps, connector, source, full: input.full, heartbeat, changes },
           taken,
         );
         const failed: TableFailure[] = failures.map(({ view, code, message }) => ({
@@ -68,7 +68,8 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
           message: message.slice(0, MESSAGE_LIMIT),
           failedAtMs: Date.now(),
         }));
-        for (const one of refused) failed.push({ ...refusal(one), table: `views of ${namespaceText(one.path)}` });
+        for (const one of refused)
+          failed.push({ ...namespaceRefusal(one), table: `views of ${namespaceText(one.path)}` });
         if (failed.length > 0) await recordJob(deps, { ...input.record, failures: failed });
         done = {
           cursor,
@@ -78,7 +79,7 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
           failures: [...done.failures, ...failed].slice(0, FAILURES_TOLD),
           ...(done.refused || refused.length > 0 ? { refused: true } : {}),
         };
-        heart.beat();
+        heartbeat.beat();
       }
       const { cursor: _, ...outcome } = done;
       return { ...outcome, upstreamRequests: requestsMade(source.usage) };

@@ -2,7 +2,7 @@ import type { ResolvedConnector } from '../contract/activities.ts';
 import type { ReconcileRequest } from '../contract/job.ts';
 import { CodedError } from '../errors.ts';
 import { type Connector, ConnectorState } from '../generated/reconciler/v1/connectors.ts';
-import { missingRules } from './missing/missing-policy.ts';
+import { missingPolicy } from './missing/missing-policy.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
 
 const DEFAULT_PARALLEL = 8;
@@ -24,7 +24,7 @@ export async function resolveConnector(deps: ActivityDeps, request: ReconcileReq
     name: connector.displayName,
     maxParallel: connector.policy?.maxParallel || DEFAULT_PARALLEL,
     taskQueue: connector.policy?.taskQueue || undefined,
-    ...(missingRules(connector).action === 'DROP' && { drops: true }),
+    ...(missingPolicy(connector).action === 'DROP' && { drops: true }),
     ...(connector.alerts?.webhookUrl && { alerts: true }),
     searchAttributes: await deps.hasSearchAttributes(),
   };

@@ -1,27 +1,27 @@
-import type { Connector as OpenConnector, TableEntry } from '../connectors/spi.ts';
-import type { ScanInput, ScanPage, Taking } from '../contract/activities.ts';
+import type { TableEntry, UpstreamCatalog } from '../connectors/spi.ts';
+import type { CaptureOptions, ScanInput, ScanPage } from '../contract/activities.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import type { LookupUpstreamTablesResponse_Known } from '../generated/reconciler/v1/reconciliation.ts';
 import { nameFilter } from '../name-patterns.ts';
-import { listFailed } from './listing/list-failed-tables.ts';
-import { refusal } from './listing/namespace-refusal.ts';
+import { listFailedTables } from './listing/list-failed-tables.ts';
+import { namespaceRefusal } from './listing/namespace-refusal.ts';
 import { takesViews } from './listing/view-source.ts';
 import type { Walked } from './listing/walk-namespaces.ts';
 import { walkFrom, walkTables } from './listing/walk-namespaces.ts';
-import { takingOf } from './options/capture-options.ts';
+import { resolveCaptureOptions } from './options/capture-options.ts';
 import { covers } from './options/coverage.ts';
 import { destinationOf, hasMoved, scopeTakes } from './options/destination.ts';
 import { recordJob } from './record-job.ts';
 import { activeConnector } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
-import { asksToComeAgain } from './runtime/failures.ts';
-import { type Heart, withHeart } from './runtime/heartbeat.ts';
+import { isRetryAfter } from './runtime/failures.ts';
+import { type Heartbeat, withHeartbeat } from './runtime/heartbeat.ts';
 import { inParallel } from './runtime/in-parallel.ts';
-import { openSource } from './runtime/open-upstream.ts';
+import { openUpstream } from './runtime/open-upstream.ts';
 import { requestsMade } from './runtime/request-count.ts';
 
 /** Tables that are listed, looked up and asked at once. */
-const STRETCH = 100;
+const BATCH = 100;
 /** A page ends when it has found so many changed tables, so that they are ingested while the next ones are looked at, … */
 const PAGE_CHANGED_LIMIT = 100;
 /** … or when it has looked at so many, listed or not taken: an attempt that broke off does all of it again, … */
@@ -39,11 +39,11 @@ const QUESTIONS = 8;
  */
 export async function scanTables(deps: ActivityDeps, input: ScanInput): Promise<ScanPage> {
   const connector = await activeConnector(deps, input.connectorId);
-  return withHeart(`Listing tables of ${connector.uri}`, async (heart) => {
+  return withHeartbeat(`Listing tables of ${connector.uri}`, async (heartbeat) => {
     await recordJob(deps, input.record);
-    await using source = await openSource(deps, connector);
+    await using source = await openUpstream(deps, connector);
     const began = performance.now();
-    let page = await scanStretch(deps, input, connector, source, heart);
+    let page = await scanBatch(deps, input, connector, source, heartbeat);
     while (
       page.cursor &&
       page.changed.length < PAGE_CHANGED_LIMIT &&
@@ -51,8 +51,8 @@ export async function scanTables(deps: ActivityDeps, input: ScanInput): Promise<
       performance.now() - began < PAGE_MS_LIMIT &&
       JSON.stringify([page.changed, page.refused]).length < PAGE_BYTES_LIMIT
     ) {
-      heart.signal.throwIfAborted();
-      page = joined(page, await scanStretch(deps, { ...input, cursor: page.cursor }, connector, source, heart));
+      heartbeat.signal.throwIfAborted();
+      page = joined(page, await scanBatch(deps, { ...input, cursor: page.cursor }, connector, source, heartbeat));
     }
     return {
       ...page,
@@ -62,26 +62,27 @@ export async function scanTables(deps: ActivityDeps, input: ScanInput): Promise<
   });
 }
 
-async function scanStretch(
+async function scanBatch(
   deps: ActivityDeps,
   input: ScanInput,
   connector: Connector,
-  source: OpenConnector,
-  heart: Heart,
+  source: UpstreamCatalog,
+  heartbeat: Heartbeat,
 ): Promise<ScanPage> {
-  const listed = await listStretch(deps, source, connector, input, heart);
+  const listed = await listStretch(deps, source, connector, input, heartbeat);
   const takes = scopeTakes(input.scope);
   const filter = nameFilter(connector.source);
-  const taking = takingOf(connector, input);
+  const capture = resolveCaptureOptions(connector, input);
   const named = listed.items.filter((table) => filter.takes(table) && takes(destinationOf(connector, table)));
   // Of a namespace of which nothing is taken nobody misses the list.
   const refused = listed.refused.filter(({ path }) => filter.mayHold(path));
-  const captureOnly = taking.mode === 'CAPTURE_ONLY';
+  const captureOnly = capture.mode === 'CAPTURE_ONLY';
   const all = input.full && !captureOnly ? undefined : await lookUp(deps, connector, named);
   // Files are captured of tables that the catalog has.
   const isTaken = (_: unknown, i: number) => !captureOnly || Boolean(all?.[i]?.tableId);
   const [taken, known] = [named.filter(isTaken), all?.filter(isTaken)];
-  const changed = known && !input.full ? await changedOnes({ source, connector, taking, heart }, taken, known) : taken;
+  const changed =
+    known && !input.full ? await changedOnes({ source, connector, capture, heartbeat }, taken, known) : taken;
   return {
     cursor: listed.cursor,
     scanned: taken.length,
@@ -89,7 +90,7 @@ async function scanStretch(
     filtered: listed.items.length - taken.length,
     changed: changed.map(({ namespace, name }) => ({ namespace, name })),
     boundSum: input.full ? undefined : boundSum(known),
-    ...(refused.length > 0 ? { refused: refused.map(refusal) } : {}),
+    ...(refused.length > 0 ? { refused: refused.map(namespaceRefusal) } : {}),
   };
 }
 
@@ -109,16 +110,16 @@ function joined(page: ScanPage, next: ScanPage): ScanPage {
 
 async function listStretch(
   deps: ActivityDeps,
-  source: OpenConnector,
+  source: UpstreamCatalog,
   connector: Connector,
   { retryOf, cursor }: ScanInput,
-  heart: Heart,
+  heartbeat: Heartbeat,
 ): Promise<Walked<TableEntry>> {
-  if (retryOf) return listFailed(deps, retryOf, 'tables', cursor);
+  if (retryOf) return listFailedTables(deps, retryOf, 'tables', cursor);
   const root = connector.source?.namespacePath ?? [];
   const only = connector.source?.table;
   if (only) return { items: [{ namespace: root, name: only }], refused: [], cursor: undefined };
-  return walkTables(source, cursor ?? walkFrom(root), STRETCH, () => heart.beat());
+  return walkTables(source, cursor ?? walkFrom(root), BATCH, () => heartbeat.beat());
 }
 
 /** What the catalog knows of each table, in their order. */
@@ -130,13 +131,18 @@ async function lookUp(deps: ActivityDeps, { connectorId }: Connector, tables: Ta
 
 /** Those that have changed since they were brought in, or were not. */
 async function changedOnes(
-  { source, connector, taking, heart }: { source: OpenConnector; connector: Connector; taking: Taking; heart: Heart },
+  {
+    source,
+    connector,
+    capture,
+    heartbeat,
+  }: { source: UpstreamCatalog; connector: Connector; capture: CaptureOptions; heartbeat: Heartbeat },
   tables: TableEntry[],
   known: LookupUpstreamTablesResponse_Known[],
 ): Promise<TableEntry[]> {
-  if (taking.mode === 'CAPTURE_ONLY') {
+  if (capture.mode === 'CAPTURE_ONLY') {
     // What has no fingerprint has not come in whole: its coverage says nothing yet.
-    return tables.filter((_, i) => !known[i]?.fingerprint || !covers(known[i].coverage, taking));
+    return tables.filter((_, i) => !known[i]?.fingerprint || !covers(known[i].coverage, capture));
   }
   const changed: boolean[] = [];
   await inParallel(tables, QUESTIONS, async (table, i) => {
@@ -145,18 +151,18 @@ async function changedOnes(
       !before?.tableId ||
       before.missing ||
       !before.fingerprint ||
-      !covers(before.coverage, taking) ||
+      !covers(before.coverage, capture) ||
       hasMoved(before, destinationOf(connector, table)) ||
       // A table that cannot even be asked is brought in, to fail by itself with its own message and retries.
-      (table.fingerprint ?? (await source.fingerprint(table, before.fingerprint).catch(unlessComingAgain))) !==
+      (table.fingerprint ?? (await source.fingerprint(table, before.fingerprint).catch(rethrowIfRetryAfter))) !==
         before.fingerprint;
-    heart.beat();
+    heartbeat.beat();
   });
   return tables.filter((_, i) => changed[i]);
 }
 
-function unlessComingAgain(error: unknown): undefined {
-  if (asksToComeAgain(error)) throw error;
+function rethrowIfRetryAfter(error: unknown): undefined {
+  if (isRetryAfter(error)) throw error;
 }
 
 /** Undefined where some are new or missing. */

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import type { Connector as OpenConnector, TableEntry } from '../connectors/spi.ts';
+import type { TableEntry, UpstreamCatalog } from '../connectors/spi.ts';
 import type { ValidateRequest, ValidateResult } from '../contract/job.ts';
 import type { NamespacePath, TableRef } from '../contract/upstream-names.ts';
 import { CodedError, type CodeName } from '../errors.ts';
@@ -11,7 +11,7 @@ import { type Walked, walkFrom, walkTables } from './listing/walk-namespaces.ts'
 import { namespaceText, tableText } from './options/destination.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
 import { describeError } from './runtime/failures.ts';
-import { type Heart, withHeart } from './runtime/heartbeat.ts';
+import { type Heartbeat, withHeartbeat } from './runtime/heartbeat.ts';
 import { openSourceFresh } from './runtime/open-upstream.ts';
 
 /** Tables looked for, and of them those that the answer names. */
@@ -20,7 +20,7 @@ const SAMPLE = 20;
 /** Somebody waits: an upstream with thousands of namespaces and hardly a table is not gone through to its end. */
 const LISTING_MS = 25_000;
 /** All of it: below the 60 s after which the one who waits is told that there is no worker. */
-const ANSWER_MS = 45_000;
+const ANSWER_TIMEOUT_MS = 45_000;
 /** Tables of which one must open. */
 const TRIED = 3;
 
@@ -34,16 +34,16 @@ export async function validateConnector(deps: ActivityDeps, request: ValidateReq
     ? await deps.catalog.connectors.getConnector({ by: { $case: 'connectorId', value: request.connectorId } })
     : Connector.fromJSON(JSON.parse(request.connectorJson ?? '{}'));
   const where = connector.uri || 'AWS Glue';
-  return withHeart(`Validating ${where}`, async (heart) => {
-    const late = wrong(`The address does not answer in time: ${where} was asked for ${ANSWER_MS / 1000} s.`);
+  return withHeartbeat(`Validating ${where}`, async (heartbeat) => {
+    const late = wrong(`The address does not answer in time: ${where} was asked for ${ANSWER_TIMEOUT_MS / 1000} s.`);
     const timer = new AbortController();
     try {
       return await Promise.race([
-        validate(deps, connector, where, heart),
-        setTimeout(ANSWER_MS, late, { signal: timer.signal }),
+        validate(deps, connector, where, heartbeat),
+        setTimeout(ANSWER_TIMEOUT_MS, late, { signal: timer.signal }),
       ]);
     } catch (error) {
-      heart.signal.throwIfAborted();
+      heartbeat.signal.throwIfAborted();
       return wrong(whatIsWrong(error));
     } finally {
       timer.abort();
@@ -55,15 +55,15 @@ async function validate(
   deps: ActivityDeps,
   connector: Connector,
   where: string,
-  heart: Heart,
+  heartbeat: Heartbeat,
 ): Promise<ValidateResult> {
   await using source = await openSourceFresh(deps, connector);
   const { namespacePath = [], table = '' } = connector.source ?? {};
   if (table !== '') return await validateTable(source, { namespace: namespacePath, name: table });
-  return await validateTables(source, namespacePath, nameFilter(connector.source), where, heart);
+  return await validateTables(source, namespacePath, nameFilter(connector.source), where, heartbeat);
 }
 
-async function validateTable(source: OpenConnector, table: TableRef): Promise<ValidateResult> {
+async function validateTable(source: UpstreamCatalog, table: TableRef): Promise<ValidateResult> {
   try {
     await using _ = await source.openTable(table);
   } catch (error) {
@@ -73,11 +73,11 @@ async function validateTable(source: OpenConnector, table: TableRef): Promise<Va
 }
 
 async function validateTables(
-  source: OpenConnector,
+  source: UpstreamCatalog,
   root: NamespacePath,
   filter: NameFilter,
   where: string,
-  heart: Heart,
+  heartbeat: Heartbeat,
 ): Promise<ValidateResult> {
   const place = root.length > 0 ? `namespace ${formatName([...root])} of ${where}` : where;
   const until = Date.now() + LISTING_MS;
@@ -89,7 +89,7 @@ async function validateTables(
     while (listed.items.length === 0 && listed.cursor) {
       const { refused } = listed;
       listed = await walkTables(source, listed.cursor, PAGE, () => {
-        heart.beat();
+        heartbeat.beat();
         if (Date.now() > until) throw new ListingIsLong();
       });
       const { items } = listed;
@@ -114,7 +114,7 @@ async function validateTables(
     return wrong(refused[0] ? whatIsWrong(refused[0].error) : await nothingFound(source, root, place));
   }
   const sampleTables = tables.slice(0, SAMPLE).map(tableText);
-  const unreadable = await whyUnreadable(source, tables.slice(0, TRIED), heart);
+  const unreadable = await whyUnreadable(source, tables.slice(0, TRIED), heartbeat);
   const namespaces = new Set(tables.map(({ namespace }) => JSON.stringify(namespace))).size;
   const more = cursor ? ' or more' : '';
   const left = filtered > 0 ? `, ${filtered} left out by the patterns` : '';
@@ -129,7 +129,7 @@ async function validateTables(
 
 class ListingIsLong extends Error {}
 
-async function nothingFound(source: OpenConnector, root: NamespacePath, place: string): Promise<string> {
+async function nothingFound(source: UpstreamCatalog, root: NamespacePath, place: string): Promise<string> {
   const absent = await absentNamespace(source, root);
   if (absent !== undefined) return absent;
   const { items, nextToken } = await source.listNamespaces(root, { size: PAGE });
@@ -139,7 +139,11 @@ async function nothingFound(source: OpenConnector, root: NamespacePath, place: s
 }
 
 /** What keeps all of the tables from being read; undefined if one opens, or where it is the tables themselves that are broken. */
-async function whyUnreadable(source: OpenConnector, tables: TableRef[], heart: Heart): Promise<string | undefined> {
+async function whyUnreadable(
+  source: UpstreamCatalog,
+  tables: TableRef[],
+  heartbeat: Heartbeat,
+): Promise<string | undefined> {
   let why: string | undefined;
   for (const table of tables) {
     try {
@@ -152,7 +156,7 @@ async function whyUnreadable(source: OpenConnector, tables: TableRef[], heart: H
       // The same address would be waited for again.
       if (code === 'UNAVAILABLE' || code === 'DEADLINE_EXCEEDED') return why;
     }
-    heart.beat();
+    heartbeat.beat();
   }
   return why;
 }

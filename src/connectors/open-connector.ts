@@ -4,14 +4,14 @@ import { isWarehouseUri, openWarehouse } from './directory/open-warehouse.ts';
 import { openGlueCatalog } from './glue/glue-connector.ts';
 import { resolveSecrets } from './resolve-secrets.ts';
 import { openRestCatalog } from './rest/rest-connector.ts';
-import type { Connector } from './spi.ts';
+import type { UpstreamCatalog } from './spi.ts';
 
 /**
  * Opens an upstream by what is stored of its connector.
  *
  * @throws CodedError `UNIMPLEMENTED` for an upstream that cannot be read yet, else what the connector throws when opened
  */
-export async function openConnector(spec: ConnectorSpec, limits: WorkerLimits): Promise<Connector> {
+export async function openConnector(spec: ConnectorSpec, limits: WorkerLimits): Promise<UpstreamCatalog> {
   const { kind, uri } = spec;
   if (kind === 'GLUE') return openGlueCatalog(await resolveSecrets(spec), limits);
   if (kind === 'ICEBERG' && isWarehouseUri(uri)) return openWarehouse(await resolveSecrets(spec), limits);

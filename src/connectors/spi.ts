@@ -29,7 +29,7 @@ export interface TableEntry extends TableRef {
 }
 
 /** An upstream catalog, opened. Calls may run side by side. */
-export interface Connector extends AsyncDisposable {
+export interface UpstreamCatalog extends AsyncDisposable {
   readonly format: TableFormat;
   /** Asked of the upstream so far, catalog and storage together. */
   readonly usage: Readonly<Usage>;

@@ -79,7 +79,7 @@ export interface DropOutcome {
   upstreamRequests?: number;
 }
 
-export interface MissingInput extends Pick<TakingInput, 'mode'> {
+export interface MissingInput extends Pick<CaptureOverrides, 'mode'> {
   connectorId: string;
   /** Of views, not of tables. */
   views?: boolean;
@@ -169,7 +169,7 @@ export interface ScanPage {
   hasViews?: true;
 }
 
-export interface ScanInput extends TakingInput {
+export interface ScanInput extends CaptureOverrides {
   connectorId: string;
   full: boolean;
   scope?: ReconcileScope;
@@ -198,14 +198,14 @@ export interface PagePlace {
 }
 
 /** What a job takes of each table. */
-export interface Taking {
+export interface CaptureOptions {
   /** CURRENT is LATEST_N of 1. */
   snapshots: SnapshotSelection;
   mode: CaptureMode;
 }
 
 /** What the run itself says of it, in the inputs of activities. */
-export type TakingInput = Partial<Taking>;
+export type CaptureOverrides = Partial<CaptureOptions>;
 
 /**
  * Notices that page tokens go round, in constant memory and in a cursor that lives in a history: Brent's algorithm (R. P. Brent,
@@ -220,7 +220,7 @@ export interface PageCycle {
   of: number;
 }
 
-export interface DropInput extends Pick<TakingInput, 'mode'> {
+export interface DropInput extends Pick<CaptureOverrides, 'mode'> {
   connectorId: string;
   /** The run has told of namespaces that may not be listed: they are passed over. */
   refused?: boolean;
@@ -236,7 +236,7 @@ export interface FileGroupInput extends Omit<TableSplit, 'groups'> {
   group: { from: number; to: number };
 }
 
-export interface IngestInput extends TakingInput {
+export interface IngestInput extends CaptureOverrides {
   connectorId: string;
   table: TableRef;
   full: boolean;
@@ -246,7 +246,7 @@ export interface IngestInput extends TakingInput {
   dryRun?: boolean;
 }
 
-export interface IngestPackInput extends TakingInput {
+export interface IngestPackInput extends CaptureOverrides {
   connectorId: string;
   /** Some tens. */
   tables: TableRef[];
@@ -257,7 +257,7 @@ export interface IngestPackInput extends TakingInput {
   dryRun?: boolean;
 }
 
-export interface ViewsInput extends TakingInput {
+export interface ViewsInput extends CaptureOverrides {
   connectorId: string;
   full: boolean;
   scope?: ReconcileScope;

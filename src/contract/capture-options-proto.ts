@@ -13,12 +13,12 @@ const MODES = {
 } as const;
 
 /** A capture mode as workflows have it; undefined where none is said. */
-export function modeOf(message: ModeMessage | undefined): CaptureMode | undefined {
+export function captureModeFromProto(message: ModeMessage | undefined): CaptureMode | undefined {
   return message && MODES[message];
 }
 
 /** A snapshot selection as workflows have it; undefined where none is said. */
-export function selectionOf(message: SelectionMessage | undefined): SnapshotSelection | undefined {
+export function snapshotSelectionFromProto(message: SelectionMessage | undefined): SnapshotSelection | undefined {
   if (!message) return undefined;
   const branches = message.branches.length > 0 ? { branches: message.branches } : {};
   switch (message.kind) {

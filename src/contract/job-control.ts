@@ -2,14 +2,14 @@ import type { AlertRequest, Progress, ReconcileRequest, TableFailure, ValidateRe
 import type { ScheduleControl } from './schedule-control.ts';
 
 /** How a job's workflow stands in Temporal. */
-export type WorkflowStanding = 'RUNNING' | 'COMPLETED' | 'FAILED' | 'CANCELED' | 'TERMINATED' | 'TIMED_OUT';
+export type WorkflowStatus = 'RUNNING' | 'COMPLETED' | 'FAILED' | 'CANCELED' | 'TERMINATED' | 'TIMED_OUT';
 
 /** What the catalog service asks of Temporal. Its errors are CodedErrors; `UNAVAILABLE` where Temporal cannot be reached. */
 export interface JobControl {
   /** Starts the workflow with this id. With an id that is taken nothing is started. Gives the first run's id. */
   start(jobId: string, request: ReconcileRequest, connector: { id: string; name: string }): Promise<{ runId: string }>;
   /** Undefined where Temporal does not know the id (any more). */
-  describe(jobId: string): Promise<WorkflowStanding | undefined>;
+  describe(jobId: string): Promise<WorkflowStatus | undefined>;
   /** Live progress; undefined where no worker answers in time. */
   progress(jobId: string): Promise<Progress | undefined>;
   /** Its first failures so far; none where no worker answers in time. */

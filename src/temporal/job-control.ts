@@ -8,18 +8,18 @@ import { ActivityFailure, ApplicationFailure, type Payload } from '@temporalio/c
 import type { IngestHeartbeat, ViewsHeartbeat } from '../contract/activities.ts';
 import type { Progress, TableFailure, ValidateRequest, ValidateResult } from '../contract/job.ts';
 import { alertSummary, alertWorkflowId } from '../contract/job.ts';
-import type { JobControl, WorkflowStanding } from '../contract/job-control.ts';
+import type { JobControl, WorkflowStatus } from '../contract/job-control.ts';
 import { ALERT_WORKFLOW, RECONCILE_WORKFLOW, TASK_QUEUE, VALIDATE_WORKFLOW } from '../contract/names.ts';
 import { CodedError, type CodeName } from '../errors.ts';
 import { jobLabels } from './job-labels.ts';
 import { temporalSchedules } from './schedule-control.ts';
-import { isUnanswered, reachable } from './temporal-errors.ts';
+import { isUnanswered, mapTemporalErrors } from './temporal-errors.ts';
 import { noWorkerText, unservedQueue } from './unpolled-queue.ts';
 
 /** How long a query waits for a worker before the recorded progress is taken instead. */
 const QUERY_DEADLINE_MS = 1_500;
 /** How long Temporal may take to say anything. */
-const ANSWER_MS = 10_000;
+const ANSWER_TIMEOUT_MS = 10_000;
 /** How long it may take to start a workflow. */
 const START_MS = 30_000;
 /** Priority of jobs that people start; 1 is the highest, 5 the lowest. Their activities inherit it. */
@@ -44,7 +44,9 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
     async start(jobId, request, connector) {
       const c = await client();
       // Where Temporal does not answer at all, nothing was started. Where it did, and not the start, that is not known.
-      await reachable(() => c.withDeadline(Date.now() + ANSWER_MS, () => c.workflowService.getSystemInfo({})));
+      await mapTemporalErrors(() =>
+        c.withDeadline(Date.now() + ANSWER_TIMEOUT_MS, () => c.workflowService.getSystemInfo({})),
+      );
       const labels = await jobLabels(c, request, connector);
       try {
         const handle = await c.withDeadline(Date.now() + START_MS, () =>
@@ -68,7 +70,7 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
           );
         }
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-        const { runId } = await reachable(() => c.workflow.getHandle(jobId).describe());
+        const { runId } = await mapTemporalErrors(() => c.workflow.getHandle(jobId).describe());
         return { runId };
       }
     },
@@ -76,7 +78,7 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
     async describe(jobId) {
       const c = await client();
       try {
-        const { status } = await reachable(() => c.workflow.getHandle(jobId).describe());
+        const { status } = await mapTemporalErrors(() => c.workflow.getHandle(jobId).describe());
         return STANDING[status.name];
       } catch (error) {
         if (error instanceof WorkflowNotFoundError) return undefined;
@@ -128,7 +130,7 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
     async cancel(jobId) {
       const c = await client();
       try {
-        await reachable(() => c.workflow.getHandle(jobId).cancel());
+        await mapTemporalErrors(() => c.workflow.getHandle(jobId).cancel());
       } catch (error) {
         if (!(error instanceof WorkflowNotFoundError)) throw error;
       }
@@ -137,7 +139,7 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
     async validate(request: ValidateRequest): Promise<ValidateResult> {
       const c = await client();
       try {
-        return await reachable(() =>
+        return await mapTemporalErrors(() =>
           c.workflow.execute<(request: ValidateRequest) => Promise<ValidateResult>>(VALIDATE_WORKFLOW, {
             workflowId: `validate-${crypto.randomUUID()}`,
             taskQueue: TASK_QUEUE,
@@ -173,7 +175,7 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
         staticSummary: alertSummary(request),
       } as const;
       try {
-        await reachable(() => c.workflow.start(ALERT_WORKFLOW, alert));
+        await mapTemporalErrors(() => c.workflow.start(ALERT_WORKFLOW, alert));
       } catch (error) {
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
       }
@@ -186,7 +188,7 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
   };
 }
 
-const STANDING: Record<string, WorkflowStanding | undefined> = {
+const STANDING: Record<string, WorkflowStatus | undefined> = {
   RUNNING: 'RUNNING',
   PAUSED: 'RUNNING',
   CONTINUED_AS_NEW: 'RUNNING',

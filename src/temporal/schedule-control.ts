@@ -18,7 +18,7 @@ import {
 import { calendarOf } from './cron.ts';
 import { jobLabels } from './job-labels.ts';
 import { EncryptionCodec, keyIdOf } from './payload-codec.ts';
-import { reachable } from './temporal-errors.ts';
+import { mapTemporalErrors } from './temporal-errors.ts';
 
 /**
  * A run that Temporal could not start in time, since it was away, is made up for when it is back within this time: once, however many were
@@ -43,7 +43,7 @@ export function temporalSchedules(client: () => Promise<Client>): ScheduleContro
       const description = await describe(c, options.scheduleId);
       if (description === undefined) {
         try {
-          await reachable(() => c.schedule.create(options));
+          await mapTemporalErrors(() => c.schedule.create(options));
           return 'made';
         } catch (error) {
           if (!(error instanceof ScheduleAlreadyRunning)) throw error;
@@ -52,7 +52,7 @@ export function temporalSchedules(client: () => Promise<Client>): ScheduleContro
         return 'unchanged';
       }
       const { spec, action, policies, state } = options;
-      await reachable(() =>
+      await mapTemporalErrors(() =>
         c.schedule.getHandle(options.scheduleId).update(() => ({ spec, action, policies, state: { ...state } })),
       );
       return 'changed';
@@ -61,7 +61,7 @@ export function temporalSchedules(client: () => Promise<Client>): ScheduleContro
     async remove(connectorId) {
       const c = await client();
       try {
-        await reachable(() => c.schedule.getHandle(scheduleIdOf(connectorId)).delete());
+        await mapTemporalErrors(() => c.schedule.getHandle(scheduleIdOf(connectorId)).delete());
         return true;
       } catch (error) {
         if (error instanceof ScheduleNotFoundError) return false;
@@ -71,7 +71,7 @@ export function temporalSchedules(client: () => Promise<Client>): ScheduleContro
 
     async list(pageSize, pageToken) {
       const c = await client();
-      const { schedules, nextPageToken } = await reachable(() =>
+      const { schedules, nextPageToken } = await mapTemporalErrors(() =>
         c.workflowService.listSchedules({
           namespace: c.options.namespace,
           maximumPageSize: pageSize,
@@ -89,7 +89,7 @@ export function temporalSchedules(client: () => Promise<Client>): ScheduleContro
 
 async function describe(client: Client, scheduleId: string): Promise<ScheduleDescription | undefined> {
   try {
-    return await reachable(() => client.schedule.getHandle(scheduleId).describe());
+    return await mapTemporalErrors(() => client.schedule.getHandle(scheduleId).describe());
   } catch (error) {
     if (error instanceof ScheduleNotFoundError) return undefined;
     throw error;

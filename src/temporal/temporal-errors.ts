@@ -2,7 +2,7 @@ import { isGrpcServiceError } from '@temporalio/client';
 import { CodedError } from '../errors.ts';
 
 /** Makes a call to Temporal; its own errors of reach come as ours. */
-export async function reachable<T>(call: () => Promise<T>): Promise<T> {
+export async function mapTemporalErrors<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {

@@ -1,6 +1,6 @@
 import type { ColumnMetrics, ContentFile, FileChange, FileContent } from '../formats/table-reader.ts';
 import { CHANGE, CHANGES, COLUMN, FILE, PARTITION, REQUEST } from './file-change-tags.ts';
-import { WireBuffer } from './writer.ts';
+import { WireWriter } from './writer.ts';
 
 /** Chunks are cut when they reach this: a gRPC message of about 1 MiB keeps streams moving and memory small. */
 const CHUNK_BYTES = 1024 * 1024;
@@ -14,7 +14,7 @@ const CONTENT: Record<FileContent, number> = { DATA: 1, POSITION_DELETES: 2, EQU
  * (a test holds that), at a fraction of its cost.
  */
 export class FileChangeEncoder {
-  readonly #buffer = new WireBuffer(FIRST_BYTES, CHUNK_BYTES + CHUNK_BYTES / 4);
+  readonly #buffer = new WireWriter(FIRST_BYTES, CHUNK_BYTES + CHUNK_BYTES / 4);
   /** Where the open `Changes` message begins. */
   #start: number | undefined;
 
@@ -51,7 +51,7 @@ export class FileChangeEncoder {
   }
 }
 
-function writeFile(out: WireBuffer, file: ContentFile): void {
+function writeFile(out: WireWriter, file: ContentFile): void {
   out.string(FILE.path, file.path);
   out.int(FILE.content, CONTENT[file.content]);
   out.string(FILE.format, file.format);
@@ -76,7 +76,7 @@ function writeFile(out: WireBuffer, file: ContentFile): void {
   if (file.firstRowId !== undefined) out.int(FILE.firstRowId, file.firstRowId);
 }
 
-function writeColumn(out: WireBuffer, column: ColumnMetrics): void {
+function writeColumn(out: WireWriter, column: ColumnMetrics): void {
   const start = out.open(FILE.column);
   out.int(COLUMN.id, column.id);
   if (column.valueCount !== undefined) out.int(COLUMN.valueCount, column.valueCount);

@@ -2,7 +2,7 @@
  * A growing buffer that protobuf's wire format is written into, for the one hot path: file changes. The generated encoder
  * makes several objects a column; this makes none. Source: protobuf.dev, "Encoding".
  */
-export class WireBuffer {
+export class WireWriter {
   #bytes: Buffer;
   #length = 0;
   readonly #usualBytes: number;

@@ -36,7 +36,7 @@ export async function ingestPack(
   try {
     const input = { ...options, tables, split: maySplit() };
     const ingest = ingestOn(job).ingestTables;
-    const outcomes = await job.rest.whenActive(
+    const outcomes = await job.pauseGate.whileActive(
       () => ingest.executeWithOptions(withSummary(label, job), [input]),
       label,
     );
@@ -44,7 +44,7 @@ export async function ingestPack(
     rest = tables.slice(outcomes.length);
     again = tables.filter((_, i) => outcomes[i]?.failure || outcomes[i]?.split);
     for (const outcome of outcomes) {
-      if (outcome.split) job.broughtIn(outcome);
+      if (outcome.split) job.addIngested(outcome);
       else if (!outcome.failure) job.ingested(outcome);
     }
   } catch (error) {
@@ -89,13 +89,13 @@ async function ingestOne(
     for (;;) {
       const input = { ...options, table, split: maySplit() };
       const ingest = ingestOn(job).ingestTable;
-      const outcome = await job.rest.whenActive(
+      const outcome = await job.pauseGate.whileActive(
         () => ingest.executeWithOptions(withSummary(label, job), [input]),
         label,
       );
       const { split } = outcome;
       if (!split) return job.ingested({ ...outcome, changed: outcome.changed || splits.size > 0 });
-      job.broughtIn(outcome);
+      job.addIngested(outcome);
       const times = (splits.get(split.snapshotId) ?? 0) + 1;
       if (times > SPLITS) throw ApplicationFailure.nonRetryable(splitInVain(split.snapshotId), 'ABORTED');
       splits.set(split.snapshotId, times);
@@ -128,7 +128,7 @@ async function ingestGroups(
     const input = { connectorId, scope, table, ...split, group };
     try {
       const ingest = ingestOn(job).ingestFileGroup;
-      job.broughtIn(await job.rest.whenActive(() => ingest.executeWithOptions(summary, [input])));
+      job.addIngested(await job.pauseGate.whileActive(() => ingest.executeWithOptions(summary, [input])));
     } catch (error) {
       failure ??= error;
     }

@@ -13,7 +13,7 @@ import { SEARCH_ATTRIBUTES } from '../contract/search-attributes.ts';
 import { shellWord } from '../names.ts';
 import { currentDetails } from './current-details.ts';
 import { causeOf, count, counts, shorten } from './job-message.ts';
-import { Rest } from './pause-gate.ts';
+import { PauseGate } from './pause-gate.ts';
 
 /** Failures that the query keeps; all of them are in the job record. */
 const FAILURES_KEPT = 50;
@@ -45,7 +45,7 @@ export class Job {
   #connector?: ResolvedConnector;
   #startedAtMs?: number;
   #unrecorded: TableFailure[] = [];
-  readonly rest = new Rest(this);
+  readonly pauseGate = new PauseGate(this);
   /** The phase, also while it rests. */
   #doing: string;
 
@@ -99,7 +99,7 @@ export class Job {
     this.show();
   }
 
-  goOn(): void {
+  resume(): void {
     delete this.progress.paused;
     this.phase(this.#doing);
   }
@@ -123,11 +123,11 @@ export class Job {
   ingested(outcome: TableOutcome): void {
     if (outcome.changed) this.progress.tablesChanged += 1;
     else this.progress.tablesUnchanged += 1;
-    this.broughtIn(outcome);
+    this.addIngested(outcome);
   }
 
   /** A part of a table. */
-  broughtIn({ snapshots, files, bytesRead, upstreamRequests, snapshotsDropped }: TableOutcome): void {
+  addIngested({ snapshots, files, bytesRead, upstreamRequests, snapshotsDropped }: TableOutcome): void {
     this.asked(upstreamRequests);
     this.progress.snapshotsIngested += snapshots;
     this.progress.filesIngested += files;
@@ -136,7 +136,7 @@ export class Job {
   }
 
   /** Their failures are in the job's record already. */
-  broughtInViews({ scanned, changed, errors, failures, refused = false, upstreamRequests }: ViewsOutcome): void {
+  addIngestedViews({ scanned, changed, errors, failures, refused = false, upstreamRequests }: ViewsOutcome): void {
     this.asked(upstreamRequests);
     this.refused ||= refused;
     this.progress.viewsScanned = (this.progress.viewsScanned ?? 0) + scanned;

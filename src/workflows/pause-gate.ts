@@ -8,13 +8,13 @@ interface PausableJob {
   begin(table: string): void;
   end(table: string): void;
   pause(): void;
-  goOn(): void;
+  resume(): void;
   record(): JobRecord;
   recorded(record: JobRecord): void;
 }
 
 /** Lets a job rest while its connector is paused, and keep its place. */
-export class Rest {
+export class PauseGate {
   readonly #job: PausableJob;
   #resting: Promise<void> | undefined;
 
@@ -28,7 +28,7 @@ export class Rest {
    *
    * @param label of what is in flight; it is not while it waits
    */
-  async whenActive<T>(step: () => Promise<T>, label?: string): Promise<T> {
+  async whileActive<T>(step: () => Promise<T>, label?: string): Promise<T> {
     for (;;) {
       if (!this.#resting) {
         try {
@@ -51,7 +51,7 @@ export class Rest {
     const record = this.#job.record();
     await waitFor.awaitActive({ connectorId: record.connectorId, record });
     this.#job.recorded(record);
-    this.#job.goOn();
+    this.#job.resume();
   }
 }
 

@@ -78,7 +78,7 @@ export async function reconcile(request: ReconcileRequest, carried?: Carried): P
     if (before?.tables && !narrowed) job.progress.tablesExpected = before.tables;
 
     const { hasViews, bound } = await ingestChangedTables(request, job, connector, destination, carried);
-    const viewsListed = hasViews && (await bringInViews(request, job, connector));
+    const viewsListed = hasViews && (await ingestViews(request, job, connector));
 
     const { tablesScanned, tablesFiltered, viewsScanned, errors } = job.progress;
     const nothing = tablesScanned === 0 && !viewsScanned && errors === 0;
@@ -95,7 +95,7 @@ export async function reconcile(request: ReconcileRequest, carried?: Carried): P
         job.phase('dropping what is gone');
         const { refused } = job;
         const gone = { connectorId, refused, views: viewsListed, mode, dryRun };
-        job.dropped(await job.rest.whenActive(() => ingestOn(job).dropGone(gone)));
+        job.dropped(await job.pauseGate.whileActive(() => ingestOn(job).dropGone(gone)));
       }
     }
     if (!dryRun) await control.bindDestination({ connectorId, ...resolved });
@@ -159,7 +159,7 @@ async function ingestChangedTables(
     }
     while (!carried || cursor) {
       job.phase(retryOf ? `trying again what failed in ${retryOf}` : 'scanning and ingesting tables');
-      const page = await job.rest.whenActive(async () => {
+      const page = await job.pauseGate.whileActive(async () => {
         const written = job.record();
         const scanned = await ingestOn(job).scanTables({ ...options, retryOf, cursor, record: written });
         job.recorded(written);
@@ -208,13 +208,13 @@ function plus(bound: BoundTables | undefined, { scanned, boundSum }: ScanPage): 
  *
  * @returns whether they were listed
  */
-async function bringInViews(request: ReconcileRequest, job: Job, { connectorId }: ResolvedConnector): Promise<boolean> {
+async function ingestViews(request: ReconcileRequest, job: Job, { connectorId }: ResolvedConnector): Promise<boolean> {
   job.phase('bringing in views');
   try {
     const { full = false, scope, mode, retryOf, dryRun } = request;
     let cursor: ViewsOutcome['cursor'];
     do {
-      cursor = await job.rest.whenActive(async () => {
+      cursor = await job.pauseGate.whileActive(async () => {
         const written = job.record();
         const input = {
           connectorId,
@@ -227,7 +227,7 @@ async function bringInViews(request: ReconcileRequest, job: Job, { connectorId }
           record: written,
         };
         const outcome = await ingestOn(job).reconcileViews(input);
-        job.broughtInViews(outcome);
+        job.addIngestedViews(outcome);
         job.recorded(written);
         return outcome.cursor;
       });
@@ -243,7 +243,7 @@ async function bringInViews(request: ReconcileRequest, job: Job, { connectorId }
 /** Marks what is gone upstream. */
 async function markMissing(job: Job, input: MissingInput): Promise<void> {
   // Older histories have just the number.
-  const outcome: MissingOutcome | number = await job.rest.whenActive(() => ingestOn(job).reconcileMissing(input));
+  const outcome: MissingOutcome | number = await job.pauseGate.whileActive(() => ingestOn(job).reconcileMissing(input));
   job.missing(typeof outcome === 'number' ? { marked: outcome } : outcome, input.views);
 }
 

@@ -1,19 +1,19 @@
 import { pino } from 'pino';
 import type { ActivityDeps } from '../../src/activities/runtime/deps.ts';
-import type { Connector } from '../../src/connectors/spi.ts';
+import type { UpstreamCatalog } from '../../src/connectors/spi.ts';
 import type { TestCatalog } from '../catalog/harness.ts';
 
 /** What activities get from their worker: a real catalog, and this upstream for every connector. */
 export function activityDeps(
   catalog: TestCatalog,
-  upstream: Connector,
+  upstream: UpstreamCatalog,
   logger = pino({ level: 'silent' }),
 ): ActivityDeps {
   return {
     catalog: catalog.clients,
     jobs: { describe: async () => undefined },
     openConnector: async () => upstream,
-    openFresh: async () => upstream,
+    openUncached: async () => upstream,
     hasSearchAttributes: async () => false,
     logger,
   };

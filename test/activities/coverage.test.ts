@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { coverageAfter, covers } from '../../src/activities/options/coverage.ts';
-import type { Taking } from '../../src/contract/activities.ts';
+import type { CaptureOptions } from '../../src/contract/activities.ts';
 import type { SnapshotSelection } from '../../src/contract/job.ts';
 
 const ALL: SnapshotSelection = { kind: 'ALL' };
@@ -8,29 +8,29 @@ const latest = (count: number, ...branches: string[]): SnapshotSelection => ({
   ...{ kind: 'LATEST_N', latest: count },
   branches,
 });
-const both = (snapshots: SnapshotSelection): Taking => ({ snapshots, mode: 'METADATA_AND_CAPTURE' });
-const metadata = (snapshots: SnapshotSelection): Taking => ({ snapshots, mode: 'METADATA_ONLY' });
-const files = (snapshots: SnapshotSelection): Taking => ({ snapshots, mode: 'CAPTURE_ONLY' });
+const both = (snapshots: SnapshotSelection): CaptureOptions => ({ snapshots, mode: 'METADATA_AND_CAPTURE' });
+const metadata = (snapshots: SnapshotSelection): CaptureOptions => ({ snapshots, mode: 'METADATA_ONLY' });
+const files = (snapshots: SnapshotSelection): CaptureOptions => ({ snapshots, mode: 'CAPTURE_ONLY' });
 
 /** The coverage after these jobs, each of the same state of a table. */
-function coverageOf(...jobs: [taking: Taking, leavesFiles?: boolean][]): string {
+function coverageOf(...jobs: [capture: CaptureOptions, leavesFiles?: boolean][]): string {
   let coverage: string | undefined;
-  for (const [taking, leavesFiles = false] of jobs) coverage = coverageAfter(coverage, taking, { leavesFiles });
+  for (const [capture, leavesFiles = false] of jobs) coverage = coverageAfter(coverage, capture, { leavesFiles });
   return coverage as string;
 }
 
 describe('coverage', () => {
   it('is empty where all is in, which is enough for every job', () => {
     expect(coverageOf([both(ALL)])).toBe('');
-    for (const taking of [both, metadata, files]) {
-      for (const selection of [ALL, latest(1), latest(2, 'main')]) expect(covers('', taking(selection))).toBe(true);
+    for (const capture of [both, metadata, files]) {
+      for (const selection of [ALL, latest(1), latest(2, 'main')]) expect(covers('', capture(selection))).toBe(true);
     }
   });
 
   it('is what was taken, and no more', () => {
     const coverage = coverageOf([both(latest(3))]);
     expect(coverage).toBe('snapshots=latest:3 files=latest:3');
-    expect([both, metadata, files].map((taking) => covers(coverage, taking(latest(3))))).toEqual([true, true, true]);
+    expect([both, metadata, files].map((capture) => covers(coverage, capture(latest(3))))).toEqual([true, true, true]);
     for (const other of [ALL, latest(4), latest(3, 'main')]) expect(covers(coverage, both(other))).toBe(false);
   });
 
@@ -51,7 +51,7 @@ describe('coverage', () => {
   });
 
   it('is bounded', () => {
-    const jobs = Array.from({ length: 50 }, (_, i): [Taking] => [both(latest(i + 1, 'main'))]);
+    const jobs = Array.from({ length: 50 }, (_, i): [CaptureOptions] => [both(latest(i + 1, 'main'))]);
     expect(coverageOf(...jobs).split(' ')).toHaveLength(8);
     const ids = Array.from({ length: 1000 }, (_, i) => String(2n ** 62n + BigInt(i)));
     const many = both({ kind: 'EXPLICIT', snapshotIds: ids, branches: ['a b'] });

@@ -6,7 +6,7 @@ import { ingestFileGroup } from '../../src/activities/ingest-file-group.ts';
 import { ingestTable } from '../../src/activities/ingest-table.ts';
 import type { ActivityDeps } from '../../src/activities/runtime/deps.ts';
 import { DirectoryConnector } from '../../src/connectors/directory/directory-connector.ts';
-import type { Connector } from '../../src/connectors/spi.ts';
+import type { UpstreamCatalog } from '../../src/connectors/spi.ts';
 import type { TableOutcome, TableSplit } from '../../src/contract/activities.ts';
 import type { TableRef } from '../../src/contract/upstream-names.ts';
 import type { TableReader } from '../../src/formats/table-reader.ts';
@@ -171,7 +171,7 @@ async function dumpFiles(catalogName: string): Promise<unknown> {
 }
 
 /** The upstream without its changes: as a reader would be that passes over them. */
-function losing(connector: Connector): Connector {
+function losing(connector: UpstreamCatalog): UpstreamCatalog {
   async function* nothing() {}
   const of = (reader: TableReader): TableReader => ({
     descriptor: reader.descriptor,

@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { expect, it } from '@jest/globals';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { withHeart } from '../../src/activities/runtime/heartbeat.ts';
+import { withHeartbeat } from '../../src/activities/runtime/heartbeat.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage: () => void = runInNewContext('gc');
@@ -22,7 +22,7 @@ it('ends the work when the activity is cancelled, for the reason that was given'
   const env = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
   let reason: unknown;
   const run = env.run(() =>
-    withHeart('work', async ({ signal }) => {
+    withHeartbeat('work', async ({ signal }) => {
       env.cancel('CANCELLED');
       reason = signal.reason;
       signal.throwIfAborted();
@@ -35,7 +35,7 @@ it('ends the work when the activity is cancelled, for the reason that was given'
 async function runOnce(see: (signal: AbortSignal) => void): Promise<void> {
   const env = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
   await env.run(() =>
-    withHeart('work', async ({ signal }) => {
+    withHeartbeat('work', async ({ signal }) => {
       see(signal);
       // Somebody who does not stop listening.
       signal.addEventListener('abort', () => {});

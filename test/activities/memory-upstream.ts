@@ -1,10 +1,17 @@
-import type { Connector, Page, PageRequest, TableEntry, ViewDescriptor, ViewRef } from '../../src/connectors/spi.ts';
+import type {
+  Page,
+  PageRequest,
+  TableEntry,
+  UpstreamCatalog,
+  ViewDescriptor,
+  ViewRef,
+} from '../../src/connectors/spi.ts';
 import type { NamespacePath, TableRef } from '../../src/contract/upstream-names.ts';
 import { CodedError } from '../../src/errors.ts';
 import type { TableReader } from '../../src/formats/table-reader.ts';
 
 /** An upstream in memory, for faults and sizes that a real one does not show. Its tables cannot be opened. */
-export class MemoryUpstream implements Connector {
+export class MemoryUpstream implements UpstreamCatalog {
   readonly format = 'ICEBERG';
   readonly usage = { requests: 0, bytes: 0 };
   readonly namespaces: NamespacePath[] = [];

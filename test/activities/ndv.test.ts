@@ -6,7 +6,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { pino } from 'pino';
 import { DestinationNamespaces } from '../../src/activities/ingest/destination-namespaces.ts';
-import { bringIn } from '../../src/activities/ingest/ingest-table.ts';
+import { ingestTable } from '../../src/activities/ingest/ingest-table.ts';
 import { scanTables } from '../../src/activities/scan-tables.ts';
 import { DirectoryConnector } from '../../src/connectors/directory/directory-connector.ts';
 import type { ScanPage } from '../../src/contract/activities.ts';
@@ -76,14 +76,14 @@ async function connect(properties: Record<string, string>, columns: string[] = [
   const logger = pino({ level: 'warn' }, { write: (line: string) => void log.push(line) });
   const bring = async (full: boolean, scope?: ReconcileScope) => {
     store.reads = [];
-    await bringIn({
+    await ingestTable({
       deps: { catalog: catalog.clients, logger },
       connector,
       source,
       table: TABLE,
       full,
       scope,
-      heart: { beat() {}, signal: new AbortController().signal },
+      heartbeat: { beat() {}, signal: new AbortController().signal },
       namespaces: new DestinationNamespaces({ catalog: catalog.clients }, connector),
     });
     const page = await catalog.clients.reconciliation.listBoundTables({ connectorId: connector.connectorId });

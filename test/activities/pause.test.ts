@@ -4,7 +4,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { ingestTables } from '../../src/activities/ingest-tables.ts';
 import { reconcileViews } from '../../src/activities/reconcile-views.ts';
-import { withHeart } from '../../src/activities/runtime/heartbeat.ts';
+import { withHeartbeat } from '../../src/activities/runtime/heartbeat.ts';
 import { scanTables } from '../../src/activities/scan-tables.ts';
 import type { ViewRef } from '../../src/connectors/spi.ts';
 import type { TableOutcome, ViewsOutcome } from '../../src/contract/activities.ts';
@@ -122,7 +122,7 @@ it('work in which nothing progresses asks all the same whether it was cancelled,
   const env = new MockActivityEnvironment({ heartbeatDetails: before }, { logger: new DefaultLogger('ERROR') });
   const beats: unknown[] = [];
   const hangs = env.run(() =>
-    withHeart('what hangs', ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', reject))),
+    withHeartbeat('what hangs', ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', reject))),
   );
   hangs.catch(() => {});
   await new Promise<void>((resolve) =>

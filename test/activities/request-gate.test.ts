@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { ClientError, Status } from 'nice-grpc';
-import { withHeart } from '../../src/activities/runtime/heartbeat.ts';
-import { requestGates } from '../../src/activities/runtime/rate-limiter.ts';
+import { withHeartbeat } from '../../src/activities/runtime/heartbeat.ts';
+import { rateLimiters } from '../../src/activities/runtime/rate-limiter.ts';
 import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
 import { mostInWindow } from '../most-in-window.ts';
 
@@ -22,7 +22,7 @@ it('keeps two workers together below the cap, at ten calls a second', async () =
   const takes = jest.fn(catalog.clients.reconciliation.takeRequests);
   const clients = { reconciliation: { ...catalog.clients.reconciliation, takeRequests: takes } };
   const times: number[] = [];
-  const [one, other] = [requestGates(clients)(connectorId), requestGates(clients)(connectorId)];
+  const [one, other] = [rateLimiters(clients)(connectorId), rateLimiters(clients)(connectorId)];
   const ask = async (gate: () => Promise<void>) => {
     await gate();
     times.push(performance.now());
@@ -44,7 +44,7 @@ it('waits while the catalog is away, and says what else is wrong', async () => {
     if (answers > 3) throw new ClientError('TakeRequests', Status.NOT_FOUND, 'the connector is gone');
     return { granted: 1, waitMs: 0 };
   };
-  const gate = requestGates({ reconciliation: { ...catalog.clients.reconciliation, takeRequests } })('con_1');
+  const gate = rateLimiters({ reconciliation: { ...catalog.clients.reconciliation, takeRequests } })('con_1');
   await gate();
   expect(answers).toBe(3);
   await expect(gate()).rejects.toThrow('the connector is gone');
@@ -52,7 +52,7 @@ it('waits while the catalog is away, and says what else is wrong', async () => {
 
 it('tells the activity that it waits, without what its attempt before has told being lost, and ends with it', async () => {
   const connectorId = await capped(0.01);
-  const gate = requestGates(catalog.clients)(connectorId);
+  const gate = rateLimiters(catalog.clients)(connectorId);
   await gate();
   const env = new MockActivityEnvironment({ heartbeatDetails: { position: 7 } });
   const beats: unknown[] = [];
@@ -62,7 +62,7 @@ it('tells the activity that it waits, without what its attempt before has told b
       if (beats.length === 2) resolve();
     });
   });
-  const work = env.run(() => withHeart('Something', () => gate()));
+  const work = env.run(() => withHeartbeat('Something', () => gate()));
   await told;
   expect(beats).toEqual([{ position: 7 }, { position: 7 }]);
   env.cancel('CANCELLED');

@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { sharedSources } from '../../src/activities/runtime/connector-pool.ts';
+import { connectorPool } from '../../src/activities/runtime/connector-pool.ts';
 import { requestsMade } from '../../src/activities/runtime/request-count.ts';
-import type { Connector } from '../../src/connectors/spi.ts';
+import type { UpstreamCatalog } from '../../src/connectors/spi.ts';
 import { CodedError } from '../../src/errors.ts';
 import { plainSpec } from '../connectors/spec.ts';
 
 const opened: { uri: string; closed: boolean; times: number; answer: () => Promise<never> | Promise<{ items: [] }> }[] =
   [];
 
-async function open({ uri }: { uri: string }): Promise<Connector> {
+async function open({ uri }: { uri: string }): Promise<UpstreamCatalog> {
   if (uri === 'broken') throw new CodedError('UNAVAILABLE', 'no');
   const mine = { uri, closed: false, times: 0, answer: async () => ({ items: [] as [] }) };
   opened.push(mine);
@@ -34,7 +34,7 @@ afterEach(() => void jest.useRealTimers());
 
 describe('sharedSources', () => {
   const share = () => {
-    const lease = sharedSources(open);
+    const lease = connectorPool(open);
     return (uri: string) => lease(plainSpec('ICEBERG', uri));
   };
 

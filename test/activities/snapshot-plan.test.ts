@@ -31,8 +31,8 @@ it('holds what the upstream has, however many snapshots the catalog keeps', asyn
     },
   } as Partial<TableReader> as TableReader;
   const plan = (marks: boolean) => {
-    const taking = { snapshots: { kind: 'ALL' }, mode: 'METADATA_ONLY' } as const;
-    return planSnapshots({ catalog: clients }, tableId, reader, taking, { refs: [] }, false, marks);
+    const capture = { snapshots: { kind: 'ALL' }, mode: 'METADATA_ONLY' } as const;
+    return planSnapshots({ catalog: clients }, tableId, reader, capture, { refs: [] }, false, marks);
   };
 
   const marking = await plan(true);

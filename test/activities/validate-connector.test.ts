@@ -7,7 +7,7 @@ import { DefaultLogger } from '@temporalio/worker';
 import type { ActivityDeps } from '../../src/activities/runtime/deps.ts';
 import { validateConnector } from '../../src/activities/validate-connector.ts';
 import { openConnector } from '../../src/connectors/open-connector.ts';
-import type { Connector as OpenConnector } from '../../src/connectors/spi.ts';
+import type { UpstreamCatalog } from '../../src/connectors/spi.ts';
 import type { ValidateResult } from '../../src/contract/job.ts';
 import { CodedError, type CodeName } from '../../src/errors.ts';
 import { Connector } from '../../src/generated/reconciler/v1/connectors.ts';
@@ -24,11 +24,11 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Opens what the options describe, or the upstream given. */
-async function validate(fields: object, upstream?: () => Promise<OpenConnector>): Promise<ValidateResult> {
+async function validate(fields: object, upstream?: () => Promise<UpstreamCatalog>): Promise<ValidateResult> {
   const connector = { kind: 'CONNECTOR_KIND_ICEBERG', uri: `file://${WAREHOUSE}`, ...fields };
   const deps = {
     openConnector: () => Promise.reject(new Error('shared, with secrets that may have been changed since')),
-    openFresh: upstream ?? ((spec) => openConnector(spec, {})),
+    openUncached: upstream ?? ((spec) => openConnector(spec, {})),
   } as Partial<ActivityDeps> as ActivityDeps;
   const environment = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
   return (await environment.run(validateConnector, deps, {

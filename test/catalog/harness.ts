@@ -7,7 +7,7 @@ import { pino } from 'pino';
 import { startCatalog } from '../../src/catalog/server/server.ts';
 import { type CatalogClients, connectCatalog } from '../../src/catalog-client/connect.ts';
 import type { AlertRequest, Progress, ReconcileRequest, TableFailure } from '../../src/contract/job.ts';
-import type { JobControl, WorkflowStanding } from '../../src/contract/job-control.ts';
+import type { JobControl, WorkflowStatus } from '../../src/contract/job-control.ts';
 import { CodedError } from '../../src/errors.ts';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
 import { FakeSchedules } from './fake-schedules.ts';
@@ -16,7 +16,7 @@ import { FakeSchedules } from './fake-schedules.ts';
 export class FakeJobs implements JobControl {
   liveFailures: TableFailure[] = [];
   readonly started: { jobId: string; request: ReconcileRequest; connector: { id: string; name: string } }[] = [];
-  readonly standing = new Map<string, WorkflowStanding>();
+  readonly standing = new Map<string, WorkflowStatus>();
   readonly progressOf = new Map<string, Progress>();
   readonly alerts: AlertRequest[] = [];
   readonly cancelled: string[] = [];

@@ -1,6 +1,6 @@
 import type { CatalogClients } from '../../src/catalog-client/connect.ts';
 import type { Progress, ReconcileRequest, TableFailure, ValidateRequest } from '../../src/contract/job.ts';
-import type { JobControl, WorkflowStanding } from '../../src/contract/job-control.ts';
+import type { JobControl, WorkflowStatus } from '../../src/contract/job-control.ts';
 import { type JobFailure, JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { FakeSchedules } from '../catalog/fake-schedules.ts';
 
@@ -19,7 +19,7 @@ export class FakeJobs implements JobControl {
   liveFailures: TableFailure[] = [];
   /** Of the catalog; set once it has started. */
   clients!: CatalogClients;
-  readonly #standing = new Map<string, WorkflowStanding>();
+  readonly #standing = new Map<string, WorkflowStatus>();
 
   async start(jobId: string, request: ReconcileRequest): Promise<{ runId: string }> {
     this.started.push({ jobId, request });
@@ -46,7 +46,7 @@ export class FakeJobs implements JobControl {
     this.#standing.set(jobId, state === JobState.JS_CANCELLED ? 'CANCELED' : 'COMPLETED');
   }
 
-  async describe(jobId: string): Promise<WorkflowStanding | undefined> {
+  async describe(jobId: string): Promise<WorkflowStatus | undefined> {
     return this.#standing.get(jobId);
   }
 

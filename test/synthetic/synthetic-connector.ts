@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { Connector, Page, PageRequest, TableEntry } from '../../src/connectors/spi.ts';
+import type { Page, PageRequest, TableEntry, UpstreamCatalog } from '../../src/connectors/spi.ts';
 import type { NamespacePath, TableRef } from '../../src/contract/upstream-names.ts';
 import type { CodedError } from '../../src/errors.ts';
 import { SyntheticTable } from './synthetic-table.ts';
@@ -18,7 +18,7 @@ import {
 const failed = new Map<string, { round: number; times: number }>();
 
 /** An upstream that costs nothing to ask, with any number of tables and made faults. Listings have fingerprints. */
-export class SyntheticConnector implements Connector {
+export class SyntheticConnector implements UpstreamCatalog {
   readonly format = 'ICEBERG';
   readonly usage = { requests: 0, bytes: 0 };
   readonly #uri: string;

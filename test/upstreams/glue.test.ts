@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { ResolvedSpec } from '../../src/connectors/connector-spec.ts';
 import { openGlueCatalog } from '../../src/connectors/glue/glue-connector.ts';
-import type { Connector, Page, PageRequest, TableEntry } from '../../src/connectors/spi.ts';
+import type { Page, PageRequest, TableEntry, UpstreamCatalog } from '../../src/connectors/spi.ts';
 import { fakeOnly } from '../jest/fake-timers.ts';
 import { stubEnv, unstubAllEnvs } from '../jest/stub-env.ts';
 import { type Fault, type GlueProxy, startGlueProxy } from './glue-proxy.ts';
@@ -66,7 +66,7 @@ async function all<T>(list: (page: PageRequest) => Promise<Page<T>>, size = 100)
 }
 
 const names = (entries: TableEntry[]) => entries.map(({ name }) => name);
-const many = (connector: Connector, size?: number) => all((page) => connector.listTables(['many'], page), size);
+const many = (connector: UpstreamCatalog, size?: number) => all((page) => connector.listTables(['many'], page), size);
 
 async function refused(work: Promise<unknown>) {
   return work.then(

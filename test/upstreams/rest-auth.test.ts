@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ResolvedSpec } from '../../src/connectors/connector-spec.ts';
 import { openRestCatalog } from '../../src/connectors/rest/rest-connector.ts';
-import type { Connector } from '../../src/connectors/spi.ts';
+import type { UpstreamCatalog } from '../../src/connectors/spi.ts';
 import { type OAuthServer, oauthServer } from '../connectors/rest/oauth-server.ts';
 import { sigV4Fault } from '../connectors/rest/sigv4-verifier.ts';
 import { CleanUp } from './clean-up.ts';
@@ -54,7 +54,7 @@ async function open(
   uri: string,
   properties: Record<string, string>,
   auth: Partial<ResolvedSpec['auth']>,
-): Promise<Connector> {
+): Promise<UpstreamCatalog> {
   const spec = {
     kind: 'ICEBERG' as const,
     uri,
@@ -67,7 +67,7 @@ async function open(
 }
 
 /** Lists, asks about, opens and reads. */
-async function readAll(connector: Connector): Promise<number> {
+async function readAll(connector: UpstreamCatalog): Promise<number> {
   expect(await connector.listNamespaces([], { size: 10 })).toEqual({ items: [['fx']] });
   expect((await connector.listTables(['fx'], { size: 10 })).items).toEqual([TABLE]);
   await using reader = await connector.openTable(TABLE);

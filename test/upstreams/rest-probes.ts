@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals';
 import { openRestCatalog } from '../../src/connectors/rest/rest-connector.ts';
-import type { Connector, Page, PageRequest } from '../../src/connectors/spi.ts';
+import type { Page, PageRequest, UpstreamCatalog } from '../../src/connectors/spi.ts';
 import type { TableRef } from '../../src/contract/upstream-names.ts';
 
 export const SCHEMA = {
@@ -19,7 +19,7 @@ export async function send(method: string, url: string, json?: object): Promise<
   return response;
 }
 
-export async function open(uri: string, properties: Record<string, string> = {}): Promise<Connector> {
+export async function open(uri: string, properties: Record<string, string> = {}): Promise<UpstreamCatalog> {
   return openRestCatalog(
     { kind: 'ICEBERG', uri, properties, auth: { scheme: '', headerHints: {}, properties: {} } },
     {},

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Connector } from '../../src/connectors/spi.ts';
+import type { UpstreamCatalog } from '../../src/connectors/spi.ts';
 import { withoutSecrets } from '../../src/secrets.ts';
 import { CleanUp } from './clean-up.ts';
 import { changed, type FaultProxy, passOn, type Rule, startFaultProxy } from './fault-proxy.ts';
@@ -96,7 +96,7 @@ async function vending(seconds: number): Promise<Vending> {
 async function connect(
   rules: Rule[],
   properties: Record<string, string>,
-): Promise<{ catalog: FaultProxy; connector: Connector }> {
+): Promise<{ catalog: FaultProxy; connector: UpstreamCatalog }> {
   const catalog = await startFaultProxy(server, rules);
   each.push(catalog);
   const connector = await open(catalog.url, {
@@ -108,7 +108,7 @@ async function connect(
   return { catalog, connector };
 }
 
-async function readAll(connector: Connector, times = 1, pauseMs = 0): Promise<number> {
+async function readAll(connector: UpstreamCatalog, times = 1, pauseMs = 0): Promise<number> {
   await using reader = await connector.openTable(TABLE);
   let files = 0;
   for (let i = 0; i < times; i++) {

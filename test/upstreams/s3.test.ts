@@ -4,7 +4,7 @@ import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secre
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { openConnector } from '../../src/connectors/open-connector.ts';
 import { resolveSecrets } from '../../src/connectors/resolve-secrets.ts';
-import type { Connector } from '../../src/connectors/spi.ts';
+import type { UpstreamCatalog } from '../../src/connectors/spi.ts';
 import type { SnapshotDescriptor, TableReader } from '../../src/formats/table-reader.ts';
 import { withoutSecrets } from '../../src/secrets.ts';
 import { openStore } from '../../src/storage/open-store.ts';
@@ -34,7 +34,7 @@ beforeAll(async () => {
 afterAll(async () => moto?.[Symbol.asyncDispose]());
 afterEach(() => unstubAllEnvs());
 
-const open = (uri: string, more: Record<string, string> = {}): Promise<Connector> =>
+const open = (uri: string, more: Record<string, string> = {}): Promise<UpstreamCatalog> =>
   openConnector({ ...plainSpec('ICEBERG', uri), properties: { ...properties, ...more } }, { localRoots: [] });
 
 describe('a warehouse folder on S3', () => {

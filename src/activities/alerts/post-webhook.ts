@@ -4,7 +4,7 @@ import { rememberOwnSecret } from '../../secrets.ts';
 import { retryAfterMs } from '../../storage/retry-after.ts';
 
 /** For everything from the look-up of the name to the first line of the answer. */
-const ANSWER_MS = 15_000;
+const ANSWER_TIMEOUT_MS = 15_000;
 const PREFIX = 'whsec_';
 /** Of a key, by the specification. */
 const KEY_BYTES = { min: 24, max: 64 };
@@ -44,7 +44,7 @@ export async function postWebhook({ url, secret, id, body }: WebhookMessage): Pr
       },
       body,
       redirect: 'manual',
-      signal: AbortSignal.timeout(ANSWER_MS),
+      signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
     });
   } catch (error) {
     throw noAnswer(host, error);
@@ -81,7 +81,10 @@ function signatureOf(secret: string, content: string): string {
 /** Nothing of the error's text is repeated: it may hold the URL. */
 function noAnswer(host: string, error: unknown): CodedError {
   if ((error as Error).name === 'TimeoutError')
-    return new CodedError('DEADLINE_EXCEEDED', `the webhook at ${host} did not answer within ${ANSWER_MS / 1000} s`);
+    return new CodedError(
+      'DEADLINE_EXCEEDED',
+      `the webhook at ${host} did not answer within ${ANSWER_TIMEOUT_MS / 1000} s`,
+    );
   const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
   return new CodedError('UNAVAILABLE', `the webhook at ${host} cannot be reached${code ? ` (${code})` : ''}`);
 }

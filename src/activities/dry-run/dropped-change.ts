@@ -1,5 +1,5 @@
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
-import type { BoundOne } from '../missing/bindings.ts';
+import type { Binding } from '../missing/bindings.ts';
 import { destinationOf } from '../options/destination.ts';
 import type { Change } from './change-list.ts';
 
@@ -7,7 +7,7 @@ import type { Change } from './change-list.ts';
 export function goneChange(
   connector: Connector,
   what: 'tables' | 'views',
-  { upstream }: Pick<BoundOne, 'upstream'>,
+  { upstream }: Pick<Binding, 'upstream'>,
   action: Change['action'],
   reason: string,
 ): Change {

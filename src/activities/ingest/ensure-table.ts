@@ -1,5 +1,5 @@
-import type { Connector as OpenConnector } from '../../connectors/spi.ts';
-import type { IngestHeartbeat, TakingInput } from '../../contract/activities.ts';
+import type { UpstreamCatalog } from '../../connectors/spi.ts';
+import type { CaptureOverrides, IngestHeartbeat } from '../../contract/activities.ts';
 import type { ReconcileScope } from '../../contract/job.ts';
 import type { TableRef } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
@@ -10,20 +10,20 @@ import { TableFormat } from '../../generated/reconciler/v1/tables.ts';
 import type { ChangeList } from '../dry-run/change-list.ts';
 import { destinationOf, requireNamespace, tableText } from '../options/destination.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
-import type { Heart } from '../runtime/heartbeat.ts';
+import type { Heartbeat } from '../runtime/heartbeat.ts';
 import type { SplitSize } from '../runtime/split-size.ts';
 import type { DestinationNamespaces } from './destination-namespaces.ts';
-import { isNameTaken, viewGaveWay } from './name-conflict.ts';
+import { isNameTaken, viewDroppedUpstream } from './name-conflict.ts';
 
-export interface BringIn extends TakingInput {
+export interface TableIngest extends CaptureOverrides {
   deps: Pick<ActivityDeps, 'catalog' | 'logger'>;
   connector: Connector;
-  source: OpenConnector;
+  source: UpstreamCatalog;
   table: TableRef;
   /** Verify snapshots that are in already, and repair what differs. */
   full: boolean;
   scope?: ReconcileScope;
-  heart: Heart;
+  heartbeat: Heartbeat;
   /** Snapshots that are big are left to file groups. Absent: every one is brought in here. */
   split?: SplitSize;
   /** Where the attempt before stopped. */
@@ -35,7 +35,7 @@ export interface BringIn extends TakingInput {
 }
 
 /** A table in the catalog. */
-export interface EnsuredTable {
+export interface EnsureResult {
   stored: Table;
   hasSnapshots: boolean;
   /** Making sure of it has made or changed it. */
@@ -47,7 +47,7 @@ export interface EnsuredTable {
 }
 
 /** The table that is bound already. */
-export async function boundTable({ deps, connector, table }: BringIn): Promise<EnsuredTable> {
+export async function boundTable({ deps, connector, table }: TableIngest): Promise<EnsureResult> {
   const { connectorId } = connector;
   const asked = [{ namespacePath: [...table.namespace], name: table.name }];
   const { tables } = await deps.catalog.reconciliation.lookupUpstreamTables({ connectorId, tables: asked });
@@ -60,7 +60,7 @@ export async function boundTable({ deps, connector, table }: BringIn): Promise<E
 }
 
 /** The table in the catalog, with its current schema. */
-export async function ensureTable(input: BringIn, { descriptor }: TableReader): Promise<EnsuredTable> {
+export async function ensureTable(input: TableIngest, { descriptor }: TableReader): Promise<EnsureResult> {
   const { deps, connector, source, table, namespaces } = input;
   const destination = destinationOf(connector, table);
   requireNamespace(destination, table);
@@ -83,7 +83,7 @@ export async function ensureTable(input: BringIn, { descriptor }: TableReader): 
   try {
     return await ensure(false);
   } catch (error) {
-    if (!isNameTaken(error) || !(await viewGaveWay(deps, source, connector.connectorId, table))) throw error;
+    if (!isNameTaken(error) || !(await viewDroppedUpstream(deps, source, connector.connectorId, table))) throw error;
     return ensure(true);
   }
 }

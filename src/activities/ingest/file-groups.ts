@@ -4,7 +4,7 @@ import type { TableSplit } from '../../contract/activities.ts';
 import type { ChangeRange } from '../../formats/table-reader.ts';
 import type { SplitSize } from '../runtime/split-size.ts';
 import type { PutSnapshot } from './snapshot-message.ts';
-import { snapshotMessage } from './snapshot-message.ts';
+import { toSnapshotMessage } from './snapshot-message.ts';
 
 /** Of one snapshot. Each costs a workflow's history some kilobyte. */
 const MAX_GROUPS = 64;
@@ -17,7 +17,7 @@ export async function stagedGroups(
   put: PutSnapshot,
   size: SplitSize,
 ): Promise<{ key: string; names: string[]; split?: TableSplit } | undefined> {
-  const { deps, reader, tableId, base, heart } = put;
+  const { deps, reader, tableId, base, heartbeat } = put;
   const { snapshotId } = put.snapshot;
   const ranges = await reader.changeRanges?.(snapshotId, { base, size: size.group, most: MAX_GROUPS });
   if (ranges === undefined || ranges.length < 2) return undefined;
@@ -34,11 +34,11 @@ export async function stagedGroups(
       idempotencyKey: key,
       replace: false,
       whole: false,
-      snapshot: snapshotMessage(put, base),
+      snapshot: toSnapshotMessage(put, base),
     },
   });
   const { complete, stagedGroups } = await deps.catalog.fileChanges.putFileColumnStats(one(header), {
-    signal: heart.signal,
+    signal: heartbeat.signal,
   });
   const names = ranges.map(groupName);
   const staged = new Set(stagedGroups);

@@ -1,25 +1,25 @@
-import type { Connector as OpenConnector } from '../../connectors/spi.ts';
+import type { UpstreamCatalog } from '../../connectors/spi.ts';
 import type { IngestHeartbeat, TableOutcome } from '../../contract/activities.ts';
 import type { TableRef } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
 import type { SnapshotDescriptor, TableReader } from '../../formats/table-reader.ts';
 import { type Snapshot, Snapshot as SnapshotMessage } from '../../generated/reconciler/v1/snapshots.ts';
 import { ndvOptions } from '../../stats/statistics-options.ts';
-import { missingRules } from '../missing/missing-policy.ts';
-import { takingOf } from '../options/capture-options.ts';
+import { missingPolicy } from '../missing/missing-policy.ts';
+import { resolveCaptureOptions } from '../options/capture-options.ts';
 import { coverageAfter } from '../options/coverage.ts';
 import { requestsMade } from '../runtime/request-count.ts';
-import type { BringIn } from './ensure-table.ts';
+import type { TableIngest } from './ensure-table.ts';
 import { boundTable, ensureTable } from './ensure-table.ts';
 import { stagedGroups } from './file-groups.ts';
 import { withFooterMetrics } from './footer-metrics.ts';
-import { wouldBringIn } from './preview-table.ts';
+import { previewTable } from './preview-table.ts';
 import { hasNdv, type PutNdv, putNdv } from './put-ndv.ts';
 import { putSchemas } from './put-schemas.ts';
 import { putSnapshot } from './put-snapshot.ts';
 import { ndvColumns, selectedColumns } from './selected-columns.ts';
 import type { PutSnapshot } from './snapshot-message.ts';
-import { snapshotMessage } from './snapshot-message.ts';
+import { toSnapshotMessage } from './snapshot-message.ts';
 import { nearestCaptured, planSnapshots } from './snapshot-plan.ts';
 import { finishTable, setCoverage, tableMove, UNFINISHED } from './update-table.ts';
 
@@ -28,16 +28,16 @@ import { finishTable, setCoverage, tableMove, UNFINISHED } from './update-table.
  * changed, marks on those that expired; the pointer to the current snapshot moves last. Every write is an upsert, so it can
  * be run again at any point.
  */
-export async function bringIn(input: BringIn): Promise<TableOutcome> {
+export async function ingestTable(input: TableIngest): Promise<TableOutcome> {
   const { source, table, connector, deps } = input;
   await using opened = await source.openTable(table);
   const reader = withFooterMetrics(opened, connector.properties, deps.logger);
-  return orMoved(source, table, reader, () => bringInState(input, reader));
+  return abortIfTableChanged(source, table, reader, () => ingestState(input, reader));
 }
 
 /** A writer may expire what is being read. That is no broken table, and ends ABORTED: its new state can be read. */
-export async function orMoved<T>(
-  source: OpenConnector,
+export async function abortIfTableChanged<T>(
+  source: UpstreamCatalog,
   table: TableRef,
   { descriptor: { fingerprint } }: TableReader,
   work: () => Promise<T>,
@@ -52,12 +52,12 @@ export async function orMoved<T>(
   }
 }
 
-async function bringInState(input: BringIn, reader: TableReader): Promise<TableOutcome> {
-  const { deps, connector, full, heart, resume } = input;
-  if (input.changes) return wouldBringIn(input, reader, input.changes);
+async function ingestState(input: TableIngest, reader: TableReader): Promise<TableOutcome> {
+  const { deps, connector, full, heartbeat, resume } = input;
+  if (input.changes) return previewTable(input, reader, input.changes);
   const { descriptor } = reader;
-  const taking = takingOf(connector, input);
-  const [isMetadataOnly, isCaptureOnly] = [taking.mode === 'METADATA_ONLY', taking.mode === 'CAPTURE_ONLY'];
+  const capture = resolveCaptureOptions(connector, input);
+  const [isMetadataOnly, isCaptureOnly] = [capture.mode === 'METADATA_ONLY', capture.mode === 'CAPTURE_ONLY'];
   const {
     stored,
     hasSnapshots,
@@ -65,7 +65,7 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
   } = await (isCaptureOnly ? boundTable(input) : ensureTable(input, reader));
   const { tableId } = stored;
   // Not less than what an attempt before has told: this one may end before it gets as far.
-  heart.beat({ snapshots: 0, files: 0, ...resume, bytesRead: reader.bytesRead } satisfies IngestHeartbeat);
+  heartbeat.beat({ snapshots: 0, files: 0, ...resume, bytesRead: reader.bytesRead } satisfies IngestHeartbeat);
 
   const columnIds = selectedColumns(input, reader);
   // Before the snapshots that need them: their statistics are computed by their own schema's types.
@@ -76,8 +76,8 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
     for (const id of older) schemas.add(id);
   }
   const heads = isCaptureOnly ? stored : descriptor;
-  const marks = missingRules(connector).action !== 'KEEP';
-  const plan = await planSnapshots(deps, hasSnapshots ? tableId : undefined, reader, taking, heads, full, marks);
+  const marks = missingPolicy(connector).action !== 'KEEP';
+  const plan = await planSnapshots(deps, hasSnapshots ? tableId : undefined, reader, capture, heads, full, marks);
   const { known, captured, ancestry, expired } = plan;
 
   // An attempt before may have brought some in: they count for this table all the same.
@@ -98,20 +98,20 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
     captured,
     ...ndvColumns(input, reader),
     full,
-    signal: heart.signal,
-    beat: () => heart.beat({ snapshots, files, bytesRead: reader.bytesRead } satisfies IngestHeartbeat),
+    signal: heartbeat.signal,
+    beat: () => heartbeat.beat({ snapshots, files, bytesRead: reader.bytesRead } satisfies IngestHeartbeat),
   };
   const withNdv = !isMetadataOnly && hasNdv(ndv);
   // Until the numbers of distinct values are in the table counts as changed; it can be read before that.
   const isSameState = isCaptureOnly || stored.upstream?.fingerprint === descriptor.fingerprint;
-  const coverage = coverageAfter(isSameState ? stored.upstream?.coverage : undefined, taking, plan);
+  const coverage = coverageAfter(isSameState ? stored.upstream?.coverage : undefined, capture, plan);
   const fingerprint = withNdv ? UNFINISHED : descriptor.fingerprint;
   const move = isCaptureOnly
     ? undefined
     : tableMove(stored, descriptor, connector.connectorId, input.table, fingerprint, coverage);
   let moved = move === undefined;
   for await (const snapshot of reader.snapshots()) {
-    heart.signal.throwIfAborted();
+    heartbeat.signal.throwIfAborted();
     const { snapshotId, parentSnapshotId } = snapshot;
     const before = known.get(snapshotId);
     if (plan.todo.has(snapshotId)) {
@@ -122,7 +122,7 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
       if (isMetadataOnly) {
         rowsWritten += await putMetadata(deps, tableId, snapshot, before);
         if (!before) snapshots += 1;
-        heart.beat({ snapshots, files, bytesRead: reader.bytesRead } satisfies IngestHeartbeat);
+        heartbeat.beat({ snapshots, files, bytesRead: reader.bytesRead } satisfies IngestHeartbeat);
         continue;
       }
       const verified = before?.captured ? before : undefined;
@@ -132,7 +132,7 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
         tableId,
         snapshot,
         columnIds,
-        heart,
+        heartbeat,
         before: verified,
         base: verified ? verified.baseSnapshotId : (nearestCaptured(plan, parentSnapshotId) ?? newest),
         baseReadable: verified?.baseSnapshotId === undefined || ancestry.has(verified.baseSnapshotId),
@@ -172,19 +172,19 @@ async function bringInState(input: BringIn, reader: TableReader): Promise<TableO
 
 /** A snapshot without its files. @returns 1 where the catalog had it otherwise */
 async function putMetadata(
-  { catalog }: BringIn['deps'],
+  { catalog }: TableIngest['deps'],
   tableId: string,
   snapshot: SnapshotDescriptor,
   before: Snapshot | undefined,
 ): Promise<number> {
-  const message = snapshotMessage({ tableId, snapshot }, before?.baseSnapshotId);
+  const message = toSnapshotMessage({ tableId, snapshot }, before?.baseSnapshotId);
   const after = await catalog.snapshots.createSnapshot({ snapshot: message, metadataOnly: true });
   // The summary is written as well, but was not kept to be compared.
   const text = (of: Snapshot) => JSON.stringify(SnapshotMessage.toJSON({ ...of, summary: {} }));
   return before && text(before) !== text(after) ? 1 : 0;
 }
 
-async function expireSnapshots(deps: BringIn['deps'], tableId: string, ids: bigint[]): Promise<void> {
+async function expireSnapshots(deps: TableIngest['deps'], tableId: string, ids: bigint[]): Promise<void> {
   for (let i = 0; i < ids.length; i += 1000) {
     await deps.catalog.snapshots.expireSnapshots({ tableId, snapshotIds: ids.slice(i, i + 1000) });
   }

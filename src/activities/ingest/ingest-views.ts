@@ -10,10 +10,10 @@ import type { ViewSource } from '../listing/view-source.ts';
 import { destinationOf, hasMoved, requireNamespace, type TableDestination, tableText } from '../options/destination.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
 import { describeError, isCatalogAway, isFinal } from '../runtime/failures.ts';
-import type { Heart } from '../runtime/heartbeat.ts';
+import type { Heartbeat } from '../runtime/heartbeat.ts';
 import { inParallel } from '../runtime/in-parallel.ts';
 import { DestinationNamespaces } from './destination-namespaces.ts';
-import { isNameTaken, tableGaveWay } from './name-conflict.ts';
+import { isNameTaken, tableDroppedUpstream } from './name-conflict.ts';
 
 /** Questions asked of the upstream at the same time. */
 const QUESTIONS = 8;
@@ -29,7 +29,7 @@ export interface BringInViews {
   source: ViewSource;
   /** Write all of them, also those whose fingerprint says that they have not changed. */
   full: boolean;
-  heart: Heart;
+  heartbeat: Heartbeat;
   /** Of a dry run: told what would change, and nothing is changed. */
   changes?: ChangeList;
 }
@@ -46,7 +46,7 @@ export interface ViewFailure {
  *
  * @throws what the catalog fails with when it cannot be reached: then every view would fail
  */
-export async function bringInViews(
+export async function ingestViews(
   input: BringInViews,
   views: readonly ViewRef[],
 ): Promise<{ changed: number; failures: ViewFailure[] }> {
@@ -63,24 +63,24 @@ export async function bringInViews(
     const again: typeof left = [];
     let wait = WAIT_MS * pass;
     await inParallel(left, QUESTIONS, async (one) => {
-      input.heart.signal.throwIfAborted();
+      input.heartbeat.signal.throwIfAborted();
       try {
-        if (await bringInView(input, one.view, one.known, namespaces)) changed += 1;
+        if (await ingestView(input, one.view, one.known, namespaces)) changed += 1;
       } catch (error) {
-        if (input.heart.signal.aborted || isCatalogAway(error)) throw error;
+        if (input.heartbeat.signal.aborted || isCatalogAway(error)) throw error;
         if (isFinal(error) || pass === PASSES) failures.push({ view: one.view, ...describeError(error) });
         else again.push(one);
         if (error instanceof CodedError) wait = Math.max(wait, error.retryAfterMs ?? 0);
       }
-      input.heart.beat();
+      input.heartbeat.beat();
     });
     left = again;
-    if (left.length > 0) await setTimeout(Math.min(wait, MAX_WAIT_MS), undefined, { signal: input.heart.signal });
+    if (left.length > 0) await setTimeout(Math.min(wait, MAX_WAIT_MS), undefined, { signal: input.heartbeat.signal });
   }
   return { changed, failures };
 }
 
-async function bringInView(
+async function ingestView(
   { deps, connector, source, full, changes }: BringInViews,
   view: ViewRef,
   known: Known | undefined,
@@ -120,7 +120,7 @@ async function bringInView(
   try {
     answer = await putUpstreamView(request);
   } catch (error) {
-    if (!isNameTaken(error) || !(await tableGaveWay(deps, source, connector.connectorId, view))) throw error;
+    if (!isNameTaken(error) || !(await tableDroppedUpstream(deps, source, connector.connectorId, view))) throw error;
     answer = await putUpstreamView({ ...request, replacesTable: true });
     const reason = 'upstream has a view by its name instead';
     await changes?.tell(goneChange(connector, 'tables', { upstream: request.upstream }, 'DROP', reason));

@@ -1,5 +1,5 @@
 import { ClientError, Status } from 'nice-grpc';
-import type { Connector as OpenConnector, ViewRef } from '../../connectors/spi.ts';
+import type { UpstreamCatalog, ViewRef } from '../../connectors/spi.ts';
 import type { TableRef } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
@@ -16,9 +16,9 @@ export function isNameTaken(error: unknown): boolean {
 }
 
 /** Whether the connector brought a table from the view's upstream name, and the table is gone there. */
-export async function tableGaveWay(
+export async function tableDroppedUpstream(
   { catalog }: Pick<ActivityDeps, 'catalog'>,
-  source: OpenConnector,
+  source: UpstreamCatalog,
   connectorId: string,
   { namespace, name }: ViewRef,
 ): Promise<boolean> {
@@ -28,9 +28,9 @@ export async function tableGaveWay(
 }
 
 /** Whether the connector brought a view from the table's upstream name, and the view is gone there. */
-export async function viewGaveWay(
+export async function viewDroppedUpstream(
   { catalog }: Pick<ActivityDeps, 'catalog'>,
-  source: OpenConnector,
+  source: UpstreamCatalog,
   connectorId: string,
   { namespace, name }: TableRef,
 ): Promise<boolean> {

@@ -1,14 +1,14 @@
-import type { TableOutcome, Taking } from '../../contract/activities.ts';
+import type { CaptureOptions, TableOutcome } from '../../contract/activities.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
 import type { LookupUpstreamTablesResponse_Known as Known } from '../../generated/reconciler/v1/reconciliation.ts';
 import { formatName } from '../../names.ts';
 import { type Change, type ChangeList, count } from '../dry-run/change-list.ts';
 import { goneChange } from '../dry-run/dropped-change.ts';
-import { missingRules } from '../missing/missing-policy.ts';
-import { takingOf } from '../options/capture-options.ts';
+import { missingPolicy } from '../missing/missing-policy.ts';
+import { resolveCaptureOptions } from '../options/capture-options.ts';
 import { destinationOf, hasMoved, requireNamespace } from '../options/destination.ts';
 import { requestsMade } from '../runtime/request-count.ts';
-import type { BringIn, EnsuredTable } from './ensure-table.ts';
+import type { EnsureResult, TableIngest } from './ensure-table.ts';
 import { boundTable, ensureTable } from './ensure-table.ts';
 import { ndvColumns, selectedColumns } from './selected-columns.ts';
 import { planSnapshots, type SnapshotPlan } from './snapshot-plan.ts';
@@ -20,28 +20,32 @@ import { tableMove } from './update-table.ts';
  *
  * @throws what bringing it in would fail with, as far as its metadata shows it
  */
-export async function wouldBringIn(input: BringIn, reader: TableReader, changes: ChangeList): Promise<TableOutcome> {
+export async function previewTable(
+  input: TableIngest,
+  reader: TableReader,
+  changes: ChangeList,
+): Promise<TableOutcome> {
   const { deps, connector, table, source, full } = input;
   const { descriptor } = reader;
-  const taking = takingOf(connector, input);
+  const capture = resolveCaptureOptions(connector, input);
   const to = destinationOf(connector, table);
   const upstream = { namespacePath: [...table.namespace], name: table.name };
   const { connectorId } = connector;
   const { tables } = await deps.catalog.reconciliation.lookupUpstreamTables({ connectorId, tables: [upstream] });
   const known = tables[0] as Known;
-  const moves = taking.mode !== 'CAPTURE_ONLY' && known.tableId !== '' && hasMoved(known, to);
+  const moves = capture.mode !== 'CAPTURE_ONLY' && known.tableId !== '' && hasMoved(known, to);
 
-  const ensured = await wouldEnsure(input, reader, known, taking);
+  const ensured = await previewEnsure(input, reader, known, capture);
   // For their errors.
   selectedColumns(input, reader);
   ndvColumns(input, reader);
   const stored = ensured?.made ? undefined : ensured?.stored;
   const tableId = ensured?.hasSnapshots ? stored?.tableId : undefined;
-  const isCaptureOnly = taking.mode === 'CAPTURE_ONLY';
-  const { action: rule, dropAfterSeconds } = missingRules(connector);
+  const isCaptureOnly = capture.mode === 'CAPTURE_ONLY';
+  const { action: rule, dropAfterSeconds } = missingPolicy(connector);
   const heads = isCaptureOnly && stored ? stored : descriptor;
-  const plan = await planSnapshots(deps, tableId, reader, taking, heads, full, rule !== 'KEEP');
-  const snapshots = plannedSnapshots(plan, taking, full);
+  const plan = await planSnapshots(deps, tableId, reader, capture, heads, full, rule !== 'KEEP');
+  const snapshots = plannedSnapshots(plan, capture, full);
   const expired = plan.expired.length;
   const droppedAtOnce = rule === 'DROP' && dropAfterSeconds === 0n;
   const coverage = stored?.upstream?.coverage ?? '';
@@ -91,12 +95,12 @@ export async function wouldBringIn(input: BringIn, reader: TableReader, changes:
 }
 
 /** The table as it would be when it is made sure of; undefined where it would be made in a namespace that is not there. */
-async function wouldEnsure(
-  input: BringIn,
+async function previewEnsure(
+  input: TableIngest,
   reader: TableReader,
   { tableId }: Known,
-  { mode }: Taking,
-): Promise<EnsuredTable | undefined> {
+  { mode }: CaptureOptions,
+): Promise<EnsureResult | undefined> {
   const { deps, connector, table, namespaces } = input;
   if (mode === 'CAPTURE_ONLY') return boundTable(input);
   const to = destinationOf(connector, table);
@@ -109,7 +113,7 @@ async function wouldEnsure(
 /** Snapshots that would come in or have their files brought in, and those that a full rescan would look at again. */
 function plannedSnapshots(
   { todo, known, captured }: SnapshotPlan,
-  { mode }: Taking,
+  { mode }: CaptureOptions,
   full: boolean,
 ): { count: number; text: string; verified: number } {
   const done = mode === 'METADATA_ONLY' ? known : captured;

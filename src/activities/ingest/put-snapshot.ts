@@ -1,8 +1,8 @@
 import { ClientError, Status } from 'nice-grpc';
 import type { IngestHeartbeat } from '../../contract/activities.ts';
 import type { PutSnapshot } from './snapshot-message.ts';
-import { snapshotMessage } from './snapshot-message.ts';
-import { type Put, putChanges } from './stream-changes.ts';
+import { toSnapshotMessage } from './snapshot-message.ts';
+import { type Put, streamChanges } from './stream-changes.ts';
 
 /**
  * Brings one snapshot with what it changed into the catalog. It becomes visible with its last change.
@@ -25,14 +25,14 @@ export async function putSnapshot(put: PutSnapshot): Promise<Put> {
 }
 
 async function send(put: PutSnapshot, { whole = false }): Promise<Put> {
-  const { deps, reader, tableId, snapshot, heart, base } = put;
+  const { deps, reader, tableId, snapshot, heartbeat, base } = put;
   const { snapshotId } = snapshot;
-  const message = snapshotMessage(put, put.before ? put.before.baseSnapshotId : base);
+  const message = toSnapshotMessage(put, put.before ? put.before.baseSnapshotId : base);
   const counted = await reader.liveFileCounts(snapshotId);
   // Without counts nothing would show that the catalog has lost what came before.
   const from = counted && put.resume;
   const verify = put.before !== undefined;
-  return putChanges({
+  return streamChanges({
     deps,
     header: (first) => ({
       tableId,
@@ -45,7 +45,7 @@ async function send(put: PutSnapshot, { whole = false }): Promise<Put> {
     }),
     batches: put.groups
       ? nothing()
-      : reader.fileChanges(snapshotId, { base, from, columnIds: put.columnIds, signal: heart.signal }),
+      : reader.fileChanges(snapshotId, { base, from, columnIds: put.columnIds, signal: heartbeat.signal }),
     from,
     // What is verified must come in one stream: the catalog compares all of it.
     whole: verify,
@@ -59,7 +59,7 @@ async function send(put: PutSnapshot, { whole = false }): Promise<Put> {
       },
     },
     beat: (sent, acknowledged) =>
-      heart.beat({
+      heartbeat.beat({
         snapshots: put.counts.snapshots,
         files: put.counts.files + (verify ? 0 : sent),
         bytesRead: reader.bytesRead,
@@ -67,7 +67,7 @@ async function send(put: PutSnapshot, { whole = false }): Promise<Put> {
         // What is verified is always compared as a whole.
         ...(!verify && { position: acknowledged.position, filesBefore: put.counts.files + acknowledged.files }),
       } satisfies IngestHeartbeat),
-    signal: heart.signal,
+    signal: heartbeat.signal,
   });
 }
 

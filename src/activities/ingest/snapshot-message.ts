@@ -3,10 +3,10 @@ import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
 import { Snapshot as SnapshotMessage } from '../../generated/reconciler/v1/snapshots.ts';
 import type { UpdateTableRequest } from '../../generated/reconciler/v1/tables.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
-import type { Heart } from '../runtime/heartbeat.ts';
+import type { Heartbeat } from '../runtime/heartbeat.ts';
 
 /** The snapshot as the catalog keeps it. */
-export function snapshotMessage(
+export function toSnapshotMessage(
   { tableId, snapshot }: Pick<PutSnapshot, 'tableId' | 'snapshot'>,
   base: bigint | undefined,
 ): Snapshot {
@@ -32,7 +32,7 @@ export interface PutSnapshot {
   tableId: string;
   snapshot: SnapshotDescriptor;
   columnIds?: ReadonlySet<number>;
-  heart: Heart;
+  heartbeat: Heartbeat;
   /** As the catalog has it, where it is verified. */
   before?: Snapshot;
   /** The snapshot that the changes start from. */

@@ -1,4 +1,4 @@
-import type { Taking } from '../../contract/activities.ts';
+import type { CaptureOptions } from '../../contract/activities.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
 import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
@@ -31,7 +31,7 @@ export async function planSnapshots(
   deps: Pick<ActivityDeps, 'catalog'>,
   tableId: string | undefined,
   reader: TableReader,
-  { snapshots, mode }: Taking,
+  { snapshots, mode }: CaptureOptions,
   heads: TableHeads,
   full: boolean,
   marks: boolean,

@@ -38,7 +38,7 @@ const CHUNKS_AHEAD = 2;
 const FINISHING_BEAT_MS = 10_000;
 
 /** Sends changes of a snapshot to the catalog, in as many streams as it takes, with what ends the last of them. */
-export async function putChanges(put: PutChanges): Promise<Put> {
+export async function streamChanges(put: PutChanges): Promise<Put> {
   const { deps, signal } = put;
   const batches = put.batches[Symbol.asyncIterator]();
   const sum: Put = { files: 0, rowsWritten: 0, tableUpdated: false };

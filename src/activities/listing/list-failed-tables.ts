@@ -8,7 +8,7 @@ import type { Walked } from './walk-namespaces.ts';
 const PAGE = 100;
 
 /** A page of the tables, or views, that failed in a job: what a retry looks at instead of walking the upstream. */
-export async function listFailed(
+export async function listFailedTables(
   { catalog }: Pick<ActivityDeps, 'catalog'>,
   jobId: string,
   what: 'tables' | 'views',

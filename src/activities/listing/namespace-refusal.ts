@@ -7,7 +7,7 @@ import type { RefusedNamespace } from './walk-namespaces.ts';
 const MESSAGE_LIMIT = 1_000;
 
 /** A namespace that may not be listed, as a failure of the job. */
-export function refusal({ path, error }: RefusedNamespace): TableFailure {
+export function namespaceRefusal({ path, error }: RefusedNamespace): TableFailure {
   const { code, message } = describeError(error);
   return {
     table: `namespace ${namespaceText(path)}`,

@@ -1,4 +1,4 @@
-import type { Connector as OpenConnector, PageRequest } from '../../connectors/spi.ts';
+import type { PageRequest, UpstreamCatalog } from '../../connectors/spi.ts';
 import type { NamespacePath, TableRef } from '../../contract/upstream-names.ts';
 import { formatName } from '../../names.ts';
 import { tableText } from '../options/destination.ts';
@@ -12,7 +12,7 @@ const PAGE = 500;
 /**
  * Says that a namespace is not there, and which ones are beside it. Undefined if it is there, or if that cannot be told.
  */
-export async function absentNamespace(source: OpenConnector, path: NamespacePath): Promise<string | undefined> {
+export async function absentNamespace(source: UpstreamCatalog, path: NamespacePath): Promise<string | undefined> {
   for (let depth = 0; depth < path.length; depth++) {
     const parent = path.slice(0, depth);
     const list = async (page: PageRequest) => {
@@ -28,7 +28,7 @@ export async function absentNamespace(source: OpenConnector, path: NamespacePath
 }
 
 /** Says that a table is not there, and which ones its namespace has; or that there is no such namespace. */
-export async function absentTable(source: OpenConnector, table: TableRef): Promise<string | undefined> {
+export async function absentTable(source: UpstreamCatalog, table: TableRef): Promise<string | undefined> {
   const namespace = await absentNamespace(source, table.namespace);
   if (namespace !== undefined) return namespace;
   const list = async (page: PageRequest) => {

@@ -1,13 +1,13 @@
-import type { Connector as OpenConnector } from '../../connectors/spi.ts';
-import type { TakingInput } from '../../contract/activities.ts';
+import type { UpstreamCatalog } from '../../connectors/spi.ts';
+import type { CaptureOverrides } from '../../contract/activities.ts';
 import type { ReconcileScope } from '../../contract/job.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
-import { takingOf } from '../options/capture-options.ts';
+import { resolveCaptureOptions } from '../options/capture-options.ts';
 
 /** An upstream that has views. */
-export type ViewSource = OpenConnector & Required<Pick<OpenConnector, 'listViews' | 'describeView'>>;
+export type ViewSource = UpstreamCatalog & Required<Pick<UpstreamCatalog, 'listViews' | 'describeView'>>;
 
-export function hasViews(source: OpenConnector): source is ViewSource {
+export function hasViews(source: UpstreamCatalog): source is ViewSource {
   return source.listViews !== undefined && source.describeView !== undefined;
 }
 
@@ -16,10 +16,10 @@ export function hasViews(source: OpenConnector): source is ViewSource {
  * have no files to capture.
  */
 export function takesViews(
-  source: OpenConnector,
+  source: UpstreamCatalog,
   connector: Connector,
-  run: TakingInput & { scope?: ReconcileScope },
+  run: CaptureOverrides & { scope?: ReconcileScope },
 ): source is ViewSource {
-  if (takingOf(connector, run).mode === 'CAPTURE_ONLY') return false;
+  if (resolveCaptureOptions(connector, run).mode === 'CAPTURE_ONLY') return false;
   return hasViews(source) && !connector.source?.table && !run.scope?.table;
 }

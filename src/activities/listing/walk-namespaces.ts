@@ -1,4 +1,4 @@
-import type { Connector, Page, PageRequest, TableEntry, ViewRef } from '../../connectors/spi.ts';
+import type { Page, PageRequest, TableEntry, UpstreamCatalog, ViewRef } from '../../connectors/spi.ts';
 import type { PagePlace, WalkCursor } from '../../contract/activities.ts';
 import type { NamespacePath } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
@@ -43,7 +43,7 @@ const MAX_VISITED = 500;
  * @throws CodedError DATA_LOSS where the upstream's pages repeat for ever
  */
 export async function walkTables(
-  connector: Connector,
+  connector: UpstreamCatalog,
   start: WalkCursor,
   limit: number,
   onProgress: () => void,
@@ -54,7 +54,7 @@ export async function walkTables(
 
 /** Its views in the same way. */
 export async function walkViews(
-  connector: Connector & Required<Pick<Connector, 'listViews'>>,
+  connector: UpstreamCatalog & Required<Pick<UpstreamCatalog, 'listViews'>>,
   start: WalkCursor,
   limit: number,
   onProgress: () => void,
@@ -93,7 +93,7 @@ export interface Listing<T> {
 }
 
 async function walk<T extends { namespace: NamespacePath; name: string }>(
-  connector: Connector,
+  connector: UpstreamCatalog,
   { what, list }: Listing<T>,
   start: WalkCursor,
   limit: number,

@@ -5,7 +5,7 @@ import { nameFilter } from '../../name-patterns.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
 
 /** A table or view that a connector has brought in. */
-export interface BoundOne {
+export interface Binding {
   id: string;
   upstream?: UpstreamTable;
   /** Of a table: see CountBoundTables. 0 of a view. */
@@ -16,11 +16,11 @@ export interface BoundOne {
  * Tables or views that a connector has brought in, that are not missing and that it still takes: what its patterns filter is neither there
  * nor gone.
  */
-export interface BoundOnes {
+export interface Bindings {
   /** Sorted by upstream namespace. */
-  list(page: BoundPage): Promise<{ bound: BoundOne[]; nextPageToken: string }>;
+  list(page: BoundPage): Promise<{ bound: Binding[]; nextPageToken: string }>;
   /** Marks them missing. @returns how many were not before */
-  mark(ones: readonly BoundOne[]): Promise<number>;
+  mark(ones: readonly Binding[]): Promise<number>;
 }
 
 export interface BoundPage {
@@ -32,15 +32,15 @@ export interface BoundPage {
 export const BOUND_PAGE = 1000;
 
 /** @param missingForSeconds instead those that have been missing for so long */
-export function boundOnes(
+export function openBindings(
   { catalog: { reconciliation } }: Pick<ActivityDeps, 'catalog'>,
   { connectorId, source }: Connector,
   what: 'tables' | 'views',
   missingForSeconds?: bigint,
-): BoundOnes {
+): Bindings {
   const of = { connectorId, namespacePath: source?.namespacePath, missingForSeconds };
   const filter = nameFilter(source);
-  const isTaken = ({ upstream }: BoundOne) =>
+  const isTaken = ({ upstream }: Binding) =>
     upstream !== undefined && filter.takes({ namespace: upstream.namespacePath, name: upstream.name });
   if (what === 'tables') {
     return {
@@ -73,7 +73,7 @@ export function boundOnes(
 }
 
 /** How many there are that are not missing: as many as a listing of the upstream should give. */
-export async function countBound(
+export async function countBindings(
   deps: Pick<ActivityDeps, 'catalog'>,
   connector: Connector,
   what: 'tables' | 'views',
@@ -84,7 +84,7 @@ export async function countBound(
     const { count, numberSum } = await deps.catalog.reconciliation.countBoundTables(asked);
     return { count: Number(count), numberSum: Number(numberSum) };
   }
-  const ones = boundOnes(deps, connector, what);
+  const ones = openBindings(deps, connector, what);
   const sum = { count: 0, numberSum: 0 };
   let pageToken = '';
   do {

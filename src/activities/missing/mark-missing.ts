@@ -1,11 +1,11 @@
-import type { Connector as OpenConnector } from '../../connectors/spi.ts';
+import type { UpstreamCatalog } from '../../connectors/spi.ts';
 import type { NamespacePath } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
 import type { UpstreamTable } from '../../generated/reconciler/v1/reconciliation.ts';
 import { formatName, shellWord } from '../../names.ts';
 import { type Listing, listAllNames } from '../listing/walk-namespaces.ts';
-import type { Heart } from '../runtime/heartbeat.ts';
-import { BOUND_PAGE, type BoundOne, type BoundOnes } from './bindings.ts';
+import type { Heartbeat } from '../runtime/heartbeat.ts';
+import { type Binding, type Bindings, BOUND_PAGE } from './bindings.ts';
 
 /** Names asked of the upstream at once. */
 const NAMES_PAGE = 1000;
@@ -22,7 +22,7 @@ export interface NameListing extends Listing<{ name: string }> {
 }
 
 /** Undefined where the upstream has none of these. */
-export function listingOf(source: OpenConnector, what: 'tables' | 'views'): NameListing['list'] | undefined {
+export function listingOf(source: UpstreamCatalog, what: 'tables' | 'views'): NameListing['list'] | undefined {
   if (what === 'tables') return (path, page) => source.listTables(path, page);
   return source.listViews?.bind(source);
 }
@@ -45,15 +45,15 @@ export interface MostGone {
  * @throws CodedError FAILED_PRECONDITION where more than the share is gone
  */
 export async function markMissing(
-  ones: BoundOnes,
+  ones: Bindings,
   listing: NameListing,
   most: MostGone,
-  mark: (gone: BoundOne[]) => Promise<number>,
-  heart: Heart,
+  mark: (gone: Binding[]) => Promise<number>,
+  heartbeat: Heartbeat,
 ): Promise<number> {
   let [bound, gone] = [0, 0];
   let first: UpstreamTable | undefined;
-  for await (const page of goneUpstream(ones, listing, heart)) {
+  for await (const page of goneUpstream(ones, listing, heartbeat)) {
     bound += page.bound;
     gone += page.gone.length;
     first ??= page.gone[0]?.upstream;
@@ -65,7 +65,7 @@ export async function markMissing(
   if (gone === 0) return 0;
   refuseMoreThanShare(gone);
   let [seen, marked] = [0, 0];
-  for await (const page of goneUpstream(ones, listing, heart)) {
+  for await (const page of goneUpstream(ones, listing, heartbeat)) {
     // The listing is another one than was counted: it is trusted no further.
     seen += page.gone.length;
     refuseMoreThanShare(seen);
@@ -79,35 +79,40 @@ export async function markMissing(
  * that has all, where the run has told of refused namespaces already. The names of one namespace at a time are held in memory.
  */
 export async function* goneUpstream(
-  ones: BoundOnes,
+  ones: Bindings,
   listing: NameListing,
-  heart: Heart,
-): AsyncGenerator<{ bound: number; gone: BoundOne[] }> {
+  heartbeat: Heartbeat,
+): AsyncGenerator<{ bound: number; gone: Binding[] }> {
   let pageToken = '';
   let namespace: { key: string; names?: Set<string> } | undefined;
   do {
     const { bound, nextPageToken } = await ones.list({ pageSize: BOUND_PAGE, pageToken });
-    const gone: BoundOne[] = [];
+    const gone: Binding[] = [];
     for (const one of bound) {
       const { upstream } = one;
       if (!upstream) continue;
       const key = JSON.stringify(upstream.namespacePath);
-      if (namespace?.key !== key) namespace = { key, names: await namesThere(upstream.namespacePath, listing, heart) };
+      if (namespace?.key !== key)
+        namespace = { key, names: await namesThere(upstream.namespacePath, listing, heartbeat) };
       if (namespace.names && !namespace.names.has(upstream.name)) gone.push(one);
     }
     yield { bound: bound.length, gone };
-    heart.beat();
+    heartbeat.beat();
     pageToken = nextPageToken;
   } while (pageToken);
 }
 
 /** All names of a namespace; none where the namespace itself is gone, undefined where they may not be listed. */
-async function namesThere(path: NamespacePath, listing: NameListing, heart: Heart): Promise<Set<string> | undefined> {
+async function namesThere(
+  path: NamespacePath,
+  listing: NameListing,
+  heartbeat: Heartbeat,
+): Promise<Set<string> | undefined> {
   try {
-    const names = await listAllNames(path, listing, NAMES_PAGE, () => heart.beat());
+    const names = await listAllNames(path, listing, NAMES_PAGE, () => heartbeat.beat());
     if (!listing.listOther) return names;
     const other = { what: listing.what, list: listing.listOther };
-    for (const name of await listAllNames(path, other, NAMES_PAGE, () => heart.beat())) names.add(name);
+    for (const name of await listAllNames(path, other, NAMES_PAGE, () => heartbeat.beat())) names.add(name);
     return names;
   } catch (error) {
     if (error instanceof CodedError && error.code === 'NOT_FOUND' && path.length > 0) return new Set();

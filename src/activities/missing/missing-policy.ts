@@ -12,7 +12,7 @@ export interface MissingRules {
 const WEEK_SECONDS = 7n * 24n * 3600n;
 const MAX_SHARE = 0.25;
 
-export function missingRules({ policy }: Connector): MissingRules {
+export function missingPolicy({ policy }: Connector): MissingRules {
   const { action, dropAfterSeconds, maxShare } = policy?.missing ?? {};
   return {
     action:

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Taking } from '../../contract/activities.ts';
+import type { CaptureOptions } from '../../contract/activities.ts';
 import type { SnapshotSelection } from '../../contract/job.ts';
 import { formatName } from '../../names.ts';
 
@@ -15,7 +15,7 @@ const MAX_ENTRIES = 4;
 const MAX_KEY = 60;
 
 /** Whether a table with this coverage has, of the state that it has, all that is taken. */
-export function covers(coverage: string, { snapshots, mode }: Taking): boolean {
+export function covers(coverage: string, { snapshots, mode }: CaptureOptions): boolean {
   const facts = factsOf(coverage);
   const key = selectionKey(snapshots);
   const has = (what: string) => facts.includes(`${what}=all`) || facts.includes(`${what}=${key}`);
@@ -29,7 +29,7 @@ export function covers(coverage: string, { snapshots, mode }: Taking): boolean {
  */
 export function coverageAfter(
   before: string | undefined,
-  { snapshots, mode }: Taking,
+  { snapshots, mode }: CaptureOptions,
   { leavesFiles }: { leavesFiles: boolean },
 ): string {
   const key = selectionKey(snapshots);

@@ -1,5 +1,5 @@
 import type { ConnectorSpec } from '../../connectors/connector-spec.ts';
-import type { Connector, Page, PageRequest, TableEntry, ViewDescriptor, ViewRef } from '../../connectors/spi.ts';
+import type { Page, PageRequest, TableEntry, UpstreamCatalog, ViewDescriptor, ViewRef } from '../../connectors/spi.ts';
 import type { NamespacePath, TableRef } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
@@ -10,8 +10,8 @@ const IDLE_MS = 30_000;
 /** Then it is opened anew, so that a secret that was changed is read again. */
 const MAX_AGE_MS = 10 * 60_000;
 
-interface Shared {
-  opening: Promise<Connector>;
+interface PooledConnector {
+  opening: Promise<UpstreamCatalog>;
   users: number;
   /** Nobody new gets it; it closes with its last user. */
   retired: boolean;
@@ -24,12 +24,12 @@ interface Shared {
  * Opens upstreams so that activities of the same connector share one: its configuration is asked once, tokens and connections are
  * used again. One that says UNAUTHENTICATED is not given to anybody new.
  */
-export function sharedSources(
-  open: (spec: ConnectorSpec) => Promise<Connector>,
-): (spec: ConnectorSpec) => Promise<Connector> {
-  const sources = new Map<string, Shared>();
+export function connectorPool(
+  open: (spec: ConnectorSpec) => Promise<UpstreamCatalog>,
+): (spec: ConnectorSpec) => Promise<UpstreamCatalog> {
+  const sources = new Map<string, PooledConnector>();
 
-  function retire(key: string, shared: Shared): void {
+  function evict(key: string, shared: PooledConnector): void {
     clearTimeout(shared.idle);
     clearTimeout(shared.end);
     shared.retired = true;
@@ -42,9 +42,9 @@ export function sharedSources(
     const key = JSON.stringify(spec);
     let shared = sources.get(key);
     if (!shared) {
-      const opened: Shared = { opening: open(spec), users: 0, retired: false };
+      const opened: PooledConnector = { opening: open(spec), users: 0, retired: false };
       sources.set(key, opened);
-      opened.end = setTimeout(() => retire(key, opened), MAX_AGE_MS).unref();
+      opened.end = setTimeout(() => evict(key, opened), MAX_AGE_MS).unref();
       shared = opened;
     }
     const mine = shared;
@@ -53,37 +53,37 @@ export function sharedSources(
     const release = () => {
       mine.users -= 1;
       if (mine.users > 0) return;
-      if (mine.retired) retire(key, mine);
-      else mine.idle = setTimeout(() => retire(key, mine), IDLE_MS).unref();
+      if (mine.retired) evict(key, mine);
+      else mine.idle = setTimeout(() => evict(key, mine), IDLE_MS).unref();
     };
     const failed = (error: unknown): never => {
-      if (error instanceof CodedError && error.code === 'UNAUTHENTICATED') retireOnce(mine, () => retire(key, mine));
+      if (error instanceof CodedError && error.code === 'UNAUTHENTICATED') evictOnce(mine, () => evict(key, mine));
       throw error;
     };
     try {
       return new Lease(await mine.opening, release, failed);
     } catch (error) {
       // It never opened: the next one tries again.
-      retireOnce(mine, () => retire(key, mine));
+      evictOnce(mine, () => evict(key, mine));
       mine.users -= 1;
       throw error;
     }
   };
 }
 
-function retireOnce(shared: Shared, retire: () => void): void {
+function evictOnce(shared: PooledConnector, retire: () => void): void {
   if (!shared.retired) retire();
 }
 
 /** A user's hold on a shared upstream. */
-class Lease implements Connector {
-  readonly #connector: Connector;
+class Lease implements UpstreamCatalog {
+  readonly #connector: UpstreamCatalog;
   readonly #failed: (error: unknown) => never;
   #release: (() => void) | undefined;
   readonly listViews?: (namespace: NamespacePath, page: PageRequest) => Promise<Page<ViewRef>>;
   readonly describeView?: (view: ViewRef) => Promise<ViewDescriptor>;
 
-  constructor(connector: Connector, release: () => void, failed: (error: unknown) => never) {
+  constructor(connector: UpstreamCatalog, release: () => void, failed: (error: unknown) => never) {
     this.#connector = connector;
     this.#release = release;
     this.#failed = failed;
@@ -93,7 +93,7 @@ class Lease implements Connector {
     }
   }
 
-  get format(): Connector['format'] {
+  get format(): UpstreamCatalog['format'] {
     return this.#connector.format;
   }
 

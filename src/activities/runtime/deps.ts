@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { CatalogClients } from '../../catalog-client/connect.ts';
 import type { ConnectorSpec } from '../../connectors/connector-spec.ts';
-import type { Connector } from '../../connectors/spi.ts';
+import type { UpstreamCatalog } from '../../connectors/spi.ts';
 import type { JobControl } from '../../contract/job-control.ts';
 import type { SplitSize } from './split-size.ts';
 
@@ -10,9 +10,9 @@ export interface ActivityDeps {
   catalog: CatalogClients;
   jobs: Pick<JobControl, 'describe'>;
   /** With this worker's limits; shared by the activities that use it. */
-  openConnector(spec: ConnectorSpec): Promise<Connector>;
+  openConnector(spec: ConnectorSpec): Promise<UpstreamCatalog>;
   /** With this worker's limits, and with its secrets as they are now. */
-  openFresh(spec: ConnectorSpec): Promise<Connector>;
+  openUncached(spec: ConnectorSpec): Promise<UpstreamCatalog>;
   /** Whether the cluster has this project's search attributes. */
   hasSearchAttributes(): Promise<boolean>;
   /** Base of links into the Temporal UI, where it is known. */

@@ -49,7 +49,7 @@ export function isCatalogAway(error: unknown): boolean {
  * The upstream asks to come again later, and the activity's next attempt will: until then it is asked for nothing else either. Of the last
  * attempt this is not said.
  */
-export function asksToComeAgain(error: unknown): boolean {
+export function isRetryAfter(error: unknown): boolean {
   return error instanceof CodedError && error.retryAfterMs !== undefined && activityInfo().attempt < UPSTREAM_ATTEMPTS;
 }
 

@@ -17,7 +17,7 @@ const ASK_MS = 3_000;
 const STOPPING_MS = 5_000;
 
 /** Proof of progress: of an activity to Temporal, or of nothing when the work runs without it. */
-export interface Heart {
+export interface Heartbeat {
   /** Something progressed. `details` reach the next attempt and the job's live counters. */
   beat(details?: unknown): void;
   /** Ends the work: cancelled, or stalled. */
@@ -25,23 +25,23 @@ export interface Heart {
 }
 
 /** The activity in which something waits that does not know it. */
-interface Around {
+interface ActivityScope {
   /** It waits for what is known to come: that is no stall. What the last beat said stays. */
-  waits(): void;
+  keepAlive(): void;
   readonly signal: AbortSignal;
 }
 
-const around = new AsyncLocalStorage<Around>();
+const around = new AsyncLocalStorage<ActivityScope>();
 
 /** The activity whose work calls this; undefined outside of one. */
-export const aroundThis = (): Around | undefined => around.getStore();
+export const currentActivity = (): ActivityScope | undefined => around.getStore();
 
 /**
  * Runs an activity's work with heartbeats on progress. A watchdog ends it when nothing progressed for 50 s.
  *
  * @throws CodedError DEADLINE_EXCEEDED when it stalled; CancelledFailure when it was cancelled.
  */
-export async function withHeart<T>(what: string, work: (heart: Heart) => Promise<T>): Promise<T> {
+export async function withHeartbeat<T>(what: string, work: (heartbeat: Heartbeat) => Promise<T>): Promise<T> {
   const stopping = new AbortController();
   const cancelled = cancellationSignal();
   let timer: NodeJS.Timeout | undefined;
@@ -82,8 +82,8 @@ export async function withHeart<T>(what: string, work: (heart: Heart) => Promise
       heartbeat(details);
     };
     // Work that ignores the signal (a read that hangs) must not hold the activity.
-    const waits = () => beat(last ? last.details : activityInfo().heartbeatDetails);
-    working = around.run({ waits, signal }, () => work({ beat, signal }));
+    const keepAlive = () => beat(last ? last.details : activityInfo().heartbeatDetails);
+    working = around.run({ keepAlive, signal }, () => work({ beat, signal }));
     return await Promise.race([working, ended]);
   } catch (error) {
     // The next attempt goes on from here.

@@ -1,5 +1,5 @@
 import type { ConnectorSpec } from '../../connectors/connector-spec.ts';
-import type { Connector as OpenConnector } from '../../connectors/spi.ts';
+import type { UpstreamCatalog } from '../../connectors/spi.ts';
 import { type Connector, ConnectorKind } from '../../generated/reconciler/v1/connectors.ts';
 import { addFields } from '../../telemetry/tracing/scope.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -13,13 +13,19 @@ const KINDS = {
 } as const;
 
 /** The upstream that a stored connector describes, opened, and shared with others who use it. */
-export function openSource(deps: Pick<ActivityDeps, 'openConnector'>, connector: Connector): Promise<OpenConnector> {
+export function openUpstream(
+  deps: Pick<ActivityDeps, 'openConnector'>,
+  connector: Connector,
+): Promise<UpstreamCatalog> {
   return deps.openConnector(specOf(connector));
 }
 
 /** Opens it for this use alone: what is shared may have been opened with a secret that was changed since. */
-export function openSourceFresh(deps: Pick<ActivityDeps, 'openFresh'>, connector: Connector): Promise<OpenConnector> {
-  return deps.openFresh(specOf(connector));
+export function openSourceFresh(
+  deps: Pick<ActivityDeps, 'openUncached'>,
+  connector: Connector,
+): Promise<UpstreamCatalog> {
+  return deps.openUncached(specOf(connector));
 }
 
 function specOf({ connectorId, displayName, kind, uri, properties, auth, policy }: Connector): ConnectorSpec {

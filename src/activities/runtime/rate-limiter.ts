@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CatalogClients } from '../../catalog-client/connect.ts';
 import { isCatalogAway } from './failures.ts';
-import { aroundThis } from './heartbeat.ts';
+import { currentActivity } from './heartbeat.ts';
 
 type Catalog = Pick<CatalogClients, 'reconciliation'>;
 
@@ -13,10 +13,10 @@ const TELL_MS = 5_000;
 const AWAY_MS = 1_000;
 
 /** The gates of a worker, one for each connector whose requests a second are capped. */
-export function requestGates(catalog: Catalog): (connectorId: string) => () => Promise<void> {
-  const gates = new Map<string, RequestGate>();
+export function rateLimiters(catalog: Catalog): (connectorId: string) => () => Promise<void> {
+  const gates = new Map<string, RateLimiter>();
   return (connectorId) => {
-    const gate = gates.get(connectorId) ?? new RequestGate(catalog, connectorId);
+    const gate = gates.get(connectorId) ?? new RateLimiter(catalog, connectorId);
     gates.set(connectorId, gate);
     return () => gate.pass();
   };
@@ -31,7 +31,7 @@ interface Waiting {
  * Lets requests upstream through, in their order, as the catalog gives them: it counts for all workers. Whoever waits tells its activity
  * that this is no stall, and ends with it.
  */
-export class RequestGate {
+export class RateLimiter {
   readonly #catalog: Catalog;
   readonly #connectorId: string;
   readonly #waiting = new Set<Waiting>();
@@ -49,11 +49,11 @@ export class RequestGate {
       this.#left -= 1;
       return;
     }
-    const activity = aroundThis();
+    const activity = currentActivity();
     activity?.signal.throwIfAborted();
     let waiting: Waiting | undefined;
     const end = () => waiting?.fail(activity?.signal.reason);
-    const telling = activity && setInterval(() => activity.waits(), TELL_MS);
+    const telling = activity && setInterval(() => activity.keepAlive(), TELL_MS);
     activity?.signal.addEventListener('abort', end);
     try {
       await new Promise<void>((go, fail) => {

@@ -7,12 +7,12 @@ import {
   CreateConnectorRequest,
 } from '../../generated/reconciler/v1/connectors.ts';
 import type { ServiceDeps } from '../core/ports.ts';
-import { createJobCalls } from '../jobs/job-rpcs.ts';
+import { createJobRpcs } from '../jobs/job-rpcs.ts';
 import { maskPaths } from '../rpc/field-mask.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, invalid, required } from '../rpc/violations.ts';
-import { createScheduleCalls } from '../schedules/schedule-rpcs.ts';
-import { forgetAlerts } from '../store/connectors/alerts.ts';
+import { createScheduleRpcs } from '../schedules/schedule-rpcs.ts';
+import { resetAlerts } from '../store/connectors/alerts.ts';
 import * as store from '../store/connectors/connectors.ts';
 import { checkEtag } from '../store/database/errors.ts';
 import { answeredBefore, rememberAnswer, requestHash } from '../store/database/idempotency.ts';
@@ -26,8 +26,8 @@ const tokens = new PageTokens('ListConnectors', z.object({ name: z.string() }));
 export function createConnectorsService(deps: ServiceDeps): ConnectorsServiceImplementation {
   const { db, jobs, schedules, deletions } = deps;
   return {
-    ...createJobCalls(deps),
-    ...createScheduleCalls(deps),
+    ...createJobRpcs(deps),
+    ...createScheduleRpcs(deps),
 
     async createConnector(request) {
       const connector = { ...required(request.connector, 'connector') };
@@ -85,7 +85,7 @@ export function createConnectorsService(deps: ServiceDeps): ConnectorsServiceImp
         checkEtag('connector', stored.connectorId, given.etag, stored.etag);
         const changed = applyConnectorMask(stored, given, paths);
         checkConnector(changed);
-        if (changed.alerts?.webhookUrl !== stored.alerts?.webhookUrl) await forgetAlerts(trx, stored.connectorId);
+        if (changed.alerts?.webhookUrl !== stored.alerts?.webhookUrl) await resetAlerts(trx, stored.connectorId);
         return store.updateConnector(trx, changed);
       });
       schedules.follow(updated.connectorId);

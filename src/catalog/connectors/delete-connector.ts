@@ -20,7 +20,7 @@ const MAX_WAIT_MS = 300_000;
 /** Deletes connectors: nothing of a job may still be written when its connector goes, and nothing may start one anew. */
 export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions {
   const { db, jobs, logger, purge, schedules } = deps;
-  const { settled } = createJobStatus(deps, () => false);
+  const { refresh } = createJobStatus(deps, () => false);
   const underWay = new Map<string, Promise<Deleted>>();
   const stopped = new AbortController();
 
@@ -118,7 +118,7 @@ export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions
     for (const jobId of new Set([runningJobId, ...(await unfinishedJobs(db, connectorId, JOBS_AT_ONCE))])) {
       if (jobId === '') continue;
       if ((await control.describe(jobId)) === 'RUNNING') alive.push(jobId);
-      else await settled(jobId).catch(() => undefined);
+      else await refresh(jobId).catch(() => undefined);
     }
     return alive;
   }

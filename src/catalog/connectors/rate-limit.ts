@@ -10,7 +10,7 @@ const UNCAPPED = 1_000;
 const MAX_INT32 = 2 ** 31 - 1;
 
 /** The call of the service Reconciliation by which workers keep to a connector's requests a second. */
-export function createRequestCapCalls({
+export function createRateLimitRpcs({
   db,
 }: Pick<ServiceDeps, 'db'>): Pick<ReconciliationServiceImplementation, 'takeRequests'> {
   const queues = new RequestQueues();

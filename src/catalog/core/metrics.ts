@@ -6,7 +6,7 @@ import {
   jobTriggerToJSON,
   type ReconcileJob,
 } from '../../generated/reconciler/v1/jobs.ts';
-import { type ConnectorStanding, connectorStandings } from '../store/connectors/connector-lag.ts';
+import { type ConnectorLag, connectorLags } from '../store/connectors/connector-lag.ts';
 import type { Database } from '../store/database/database.ts';
 import { hasEnded } from '../store/jobs/jobs.ts';
 
@@ -136,7 +136,7 @@ export function createCatalogMetrics({ db }: Pick<Database, 'db'>): CatalogMetri
     },
 
     async text() {
-      standings(await connectorStandings(db), Date.now());
+      standings(await connectorLags(db), Date.now());
       return { contentType: registry.contentType, body: await registry.metrics() };
     },
   };
@@ -147,7 +147,7 @@ type CounterField = {
 }[keyof ReconcileJob];
 
 /** Gauges of how connectors stand, set when they are asked for. */
-function standingGauges(registry: Registry): (standings: ConnectorStanding[], now: number) => void {
+function standingGauges(registry: Registry): (standings: ConnectorLag[], now: number) => void {
   const gauge = (name: string, help: string) =>
     new Gauge({ name, help, labelNames: ['connector'], registers: [registry] });
   const lag = gauge(

@@ -1,4 +1,4 @@
-import { modeOf, selectionOf } from '../../contract/capture-options-proto.ts';
+import { captureModeFromProto, snapshotSelectionFromProto } from '../../contract/capture-options-proto.ts';
 import { MAX_REQUEST_LENGTH, type ReconcileRequest } from '../../contract/job.ts';
 import { CodedError } from '../../errors.ts';
 import type { Connector, TriggerReconcileRequest } from '../../generated/reconciler/v1/connectors.ts';
@@ -13,7 +13,7 @@ export function requestOf(connector: Connector, trigger: TriggerReconcileRequest
   if (trigger.destinationNamespacePaths.length > 0) scope.namespaces = trigger.destinationNamespacePaths;
   if (trigger.destinationTableName !== '') scope.table = trigger.destinationTableName;
   if (trigger.destinationColumns.length > 0) scope.columns = trigger.destinationColumns;
-  const [snapshots, mode] = [selectionOf(trigger.snapshots), modeOf(trigger.mode)];
+  const [snapshots, mode] = [snapshotSelectionFromProto(trigger.snapshots), captureModeFromProto(trigger.mode)];
   const request: ReconcileRequest = {
     connector: connector.connectorId,
     trigger: 'manual',
@@ -37,10 +37,10 @@ export function requestOf(connector: Connector, trigger: TriggerReconcileRequest
  * the connector. The order of keys and of lists says nothing, and a flag that is not set is as good as none.
  */
 export function sameAsked(a: ReconcileRequest, b: ReconcileRequest): boolean {
-  return asked(a) === asked(b);
+  return comparableRequest(a) === comparableRequest(b);
 }
 
-function asked({ connector: _, trigger: __, ...rest }: ReconcileRequest): string {
+function comparableRequest({ connector: _, trigger: __, ...rest }: ReconcileRequest): string {
   return JSON.stringify(canonical(rest));
 }
 

@@ -36,11 +36,11 @@ type JobCalls = Pick<
 >;
 
 /** The calls of the service Connectors that are about jobs. */
-export function createJobCalls(deps: ServiceDeps): JobCalls {
+export function createJobRpcs(deps: ServiceDeps): JobCalls {
   const { db, jobs } = deps;
   const {
     jobFor,
-    status: { status, settled },
+    status: { status, refresh },
   } = createJobStarter(deps);
 
   return {
@@ -63,7 +63,7 @@ export function createJobCalls(deps: ServiceDeps): JobCalls {
       checks.text(request.idempotencyKey, 'idempotency_key', { max: 512 });
       checks.done();
       // One that ended without a word has ended.
-      await settled(request.jobId);
+      await refresh(request.jobId);
       return jobFor({
         scope: 'RetryReconcileJob',
         idempotencyKey: request.idempotencyKey,

@@ -1,9 +1,9 @@
 import type { Progress } from '../../contract/job.ts';
-import type { WorkflowStanding } from '../../contract/job-control.ts';
+import type { WorkflowStatus } from '../../contract/job-control.ts';
 import { failureMessage, progressMessage } from '../../contract/progress-message.ts';
 import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import type { ServiceDeps } from '../core/ports.ts';
-import { dueAlert, takeBackAlert } from '../store/connectors/alerts.ts';
+import { evaluateAlert, unclaimAlert } from '../store/connectors/alerts.ts';
 import { findConnector, releaseClaim } from '../store/connectors/connectors.ts';
 import { getJob, hasEnded, putFailures, putJob } from '../store/jobs/jobs.ts';
 
@@ -14,7 +14,7 @@ import { getJob, hasEnded, putFailures, putJob } from '../store/jobs/jobs.ts';
 const START_GRACE_MS = 60_000;
 
 /** What became of a workflow that is closed in Temporal, and of whose end there is no record: that comes before the workflow closes. */
-const LOST: Record<Exclude<WorkflowStanding, 'RUNNING'>, { state: JobState; message: string }> = {
+const OUTCOME_OF_CLOSED_WORKFLOW: Record<Exclude<WorkflowStatus, 'RUNNING'>, { state: JobState; message: string }> = {
   // A power cut takes the database's last transactions, and a backup knows less.
   COMPLETED: {
     state: JobState.JS_SUCCEEDED,
@@ -38,7 +38,7 @@ export interface JobStatus {
   /** A job as it is now, with live counters while it runs. */
   status(jobId: string): Promise<ReconcileJob>;
   /** A job's record, and how its workflow stands; undefined where that is not known, or of no account any more. */
-  settled(jobId: string): Promise<{ job: ReconcileJob; standing?: WorkflowStanding }>;
+  refresh(jobId: string): Promise<{ job: ReconcileJob; standing?: WorkflowStatus }>;
 }
 
 /**
@@ -50,10 +50,10 @@ export function createJobStatus(
   isStarting: (jobId: string) => boolean,
 ): JobStatus {
   return {
-    settled,
+    refresh,
 
     async status(jobId) {
-      const { job, standing } = await settled(jobId);
+      const { job, standing } = await refresh(jobId);
       if (standing !== 'RUNNING') return job;
       const progress = await jobs()
         .then((control) => control.progress(jobId))
@@ -62,10 +62,10 @@ export function createJobStatus(
     },
   };
 
-  async function settled(jobId: string): Promise<{ job: ReconcileJob; standing?: WorkflowStanding }> {
+  async function refresh(jobId: string): Promise<{ job: ReconcileJob; standing?: WorkflowStatus }> {
     const job = await getJob(db, jobId);
     if (hasEnded(job.state) || isStarting(jobId)) return { job };
-    let standing: WorkflowStanding | undefined;
+    let standing: WorkflowStatus | undefined;
     try {
       standing = await (await jobs()).describe(jobId);
     } catch (error) {
@@ -76,7 +76,10 @@ export function createJobStatus(
     if (standing === undefined && job.runId === '' && Date.now() - (job.createdAt?.getTime() ?? 0) < START_GRACE_MS) {
       return { job };
     }
-    return { job: await bringToEnd(jobId, standing === undefined ? UNKNOWN : LOST[standing]), standing };
+    return {
+      job: await markEnded(jobId, standing === undefined ? UNKNOWN : OUTCOME_OF_CLOSED_WORKFLOW[standing]),
+      standing,
+    };
   }
 
   /** One that waits says for which job. */
@@ -87,7 +90,7 @@ export function createJobStatus(
     return { ...job, message: `waits for job ${holder}, which has the connector` };
   }
 
-  async function bringToEnd(jobId: string, lost: { state: JobState; message: string }): Promise<ReconcileJob> {
+  async function markEnded(jobId: string, lost: { state: JobState; message: string }): Promise<ReconcileJob> {
     const failed = lost.state === JobState.JS_FAILED;
     // It did not get to all that it was asked for.
     const failures = failed ? [failureMessage({ table: '', code: 'ABORTED', ...lost, failedAtMs: Date.now() })] : [];
@@ -98,7 +101,7 @@ export function createJobStatus(
       await putFailures(trx, jobId, failures);
       const errors = job.errors + BigInt(failures.length);
       const ended = await putJob(trx, { ...job, ...lost, errors, paused: false });
-      return [job, ended, await dueAlert(trx, ended)];
+      return [job, ended, await evaluateAlert(trx, ended)];
     });
     observeJob(before, after, before === after ? [] : failures);
     // No workflow is left that would send it.
@@ -107,7 +110,7 @@ export function createJobStatus(
         .then((control) => control.alert(alert))
         .catch((err) => {
           logger.warn({ job: jobId, err }, 'no alert is sent of a job: the next one that fails is told of');
-          return takeBackAlert(db, after.connectorId, alert);
+          return unclaimAlert(db, after.connectorId, alert);
         });
     }
     return after;

@@ -16,7 +16,7 @@ const JOBS_AT_ONCE = 100;
  */
 export function createLostJobs(deps: Pick<ServiceDeps, 'db' | 'jobs' | 'logger' | 'observeJob'>): { stop(): void } {
   const { db, jobs, logger } = deps;
-  const { settled } = createJobStatus(deps, () => false);
+  const { refresh } = createJobStatus(deps, () => false);
   const stopped = new AbortController();
   void goOn();
   return { stop: () => stopped.abort() };
@@ -37,7 +37,7 @@ export function createLostJobs(deps: Pick<ServiceDeps, 'db' | 'jobs' | 'logger' 
       for (const { connectorId } of connectors)
         unfinished.push(...(await unfinishedJobs(db, connectorId, JOBS_AT_ONCE)));
       await inChunks(unfinished, async (jobId) => {
-        if ((await (await jobs()).describe(jobId)) !== 'RUNNING') await settled(jobId);
+        if ((await (await jobs()).describe(jobId)) !== 'RUNNING') await refresh(jobId);
       });
       after = connectors.at(-1)?.displayName;
       more = connectors.length === PAGE;

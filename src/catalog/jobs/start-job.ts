@@ -67,7 +67,7 @@ export function createJobStarter(deps: ServiceDeps): JobStarter {
         });
         // A record without a run id was not started yet: by this call, or by one that was cut off.
         if (job.runId === '' && !store.hasEnded(job.state)) await start(job, existing);
-        if (!joined || !store.hasEnded((await status.settled(job.jobId)).job.state))
+        if (!joined || !store.hasEnded((await status.refresh(job.jobId)).job.state))
           return { jobId: job.jobId, existing };
         dead.add(job.jobId);
       }

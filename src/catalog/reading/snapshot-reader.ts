@@ -5,8 +5,8 @@ import type { Schema } from '../store/database/schema.ts';
 import { type LiveCursor, type LiveFile, nextLiveFiles } from '../store/files/live-files.ts';
 import { generationOf } from '../store/files/recompute.ts';
 import { SnapshotPlaces } from '../store/files/snapshot-ids.ts';
-import { type Place, pathOf } from '../store/lineage/lineage.ts';
-import { placeOf, type StoredSnapshot, snapshotToRead } from '../store/snapshots/snapshots.ts';
+import { ancestryOf, type Position } from '../store/lineage/lineage.ts';
+import { positionOf, type StoredSnapshot, snapshotToRead } from '../store/snapshots/snapshots.ts';
 import { type SnapshotSchemas, snapshotSchemas } from '../store/tables/table-schemas.ts';
 import { getTableRow } from '../store/tables/tables.ts';
 import { FileMessages, selectedIds } from './file-messages.ts';
@@ -21,7 +21,7 @@ const STEP = 200;
 export interface SnapshotReader {
   table: Table;
   row: StoredSnapshot;
-  path: Place[];
+  path: Position[];
   schemas: SnapshotSchemas;
   messages: FileMessages;
   places: SnapshotPlaces;
@@ -45,7 +45,7 @@ export async function openSnapshot(
   const row = await snapshotToRead(db, table, await choose(table));
   const schemas = await snapshotSchemas(db, table.table_num, row.schema_id, table.schema_id);
   const ids = selectedIds(schemas, columns);
-  const path = await pathOf(db, placeOf(row));
+  const path = await ancestryOf(db, positionOf(row));
   const places = new SnapshotPlaces(db);
   const messages = new FileMessages(schemas, ids, places);
   return { table, row, path, schemas, messages, places, generation: await generationOf(db, table.table_num) };

@@ -28,13 +28,21 @@ export function ago(seconds: bigint | undefined): number | undefined {
 type DropCalls = Pick<ReconciliationServiceImplementation, 'dropMissing' | 'dropExpiredSnapshots'>;
 
 /** The calls of the service Reconciliation that drop what has been gone for long enough. Each can be repeated at any point. */
-export function createDropCalls({ db, purge }: ServiceDeps): DropCalls {
+export function createDropRpcs({ db, purge }: ServiceDeps): DropCalls {
   return {
     async dropMissing({ connectorId, missingForSeconds, tableIds, viewIds }) {
       const checks = new Checks();
       checks.id(connectorId, 'connector_id');
-      checks.that(tableIds.length <= MAX_ITEMS, 'table_ids', `has ${tableIds.length} entries, at most ${MAX_ITEMS} are allowed`);
-      checks.that(viewIds.length <= MAX_ITEMS, 'view_ids', `has ${viewIds.length} entries, at most ${MAX_ITEMS} are allowed`);
+      checks.that(
+        tableIds.length <= MAX_ITEMS,
+        'table_ids',
+        `has ${tableIds.length} entries, at most ${MAX_ITEMS} are allowed`,
+      );
+      checks.that(
+        viewIds.length <= MAX_ITEMS,
+        'view_ids',
+        `has ${viewIds.length} entries, at most ${MAX_ITEMS} are allowed`,
+      );
       checks.done();
       const dropped = await db.transaction().execute(async (trx) => {
         await getConnector(trx, connectorId);
@@ -62,7 +70,7 @@ export function createDropCalls({ db, purge }: ServiceDeps): DropCalls {
       const { items, last } = page(expired, size);
       const gone: ExpiredSnapshot[] = [];
       for (const one of items) {
-        if (await db.transaction().execute((trx) => (dryRun ? wouldDrop(trx, one) : dropSnapshot(trx, one))))
+        if (await db.transaction().execute((trx) => (dryRun ? previewDrop(trx, one) : dropSnapshot(trx, one))))
           gone.push(one);
       }
       if (gone.length > 0 && !dryRun) purge();
@@ -72,7 +80,7 @@ export function createDropCalls({ db, purge }: ServiceDeps): DropCalls {
   };
 }
 
-async function wouldDrop(db: ServiceDeps['db'], { tableId, snapshotId }: ExpiredSnapshot): Promise<boolean> {
+async function previewDrop(db: ServiceDeps['db'], { tableId, snapshotId }: ExpiredSnapshot): Promise<boolean> {
   const table = await getTableRow(db, tableId);
   const row = await findSnapshotRow(db, table.table_num, snapshotId);
   return row !== undefined && mayGo(db, table, row);

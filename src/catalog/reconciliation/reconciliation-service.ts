@@ -9,24 +9,24 @@ import type {
 } from '../../generated/reconciler/v1/reconciliation.ts';
 import { TableFormat } from '../../generated/reconciler/v1/tables.ts';
 import { refuseDeleting } from '../connectors/delete-connector.ts';
-import { createRequestCapCalls } from '../connectors/rate-limit.ts';
+import { createRateLimitRpcs } from '../connectors/rate-limit.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { createJobStatus } from '../jobs/job-status.ts';
-import { legibleChange, legibleRecord } from '../jobs/sanitize-record.ts';
+import { sanitizeChange, sanitizeRecord } from '../jobs/sanitize-record.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, invalid, required } from '../rpc/violations.ts';
 import { countBound, listBound, lookupBound } from '../store/bindings/bound-names.ts';
 import { ensureTable, markTablesMissing } from '../store/bindings/bound-tables.ts';
 import { ensureCatalog, ensureNamespace } from '../store/bindings/destination.ts';
-import { dueAlert } from '../store/connectors/alerts.ts';
+import { evaluateAlert } from '../store/connectors/alerts.ts';
 import { getConnector, releaseClaim, setRunningJob, updateConnector } from '../store/connectors/connectors.ts';
 import { transaction } from '../store/database/transaction.ts';
-import { putChanges } from '../store/jobs/job-changes.ts';
+import { recordJobChanges } from '../store/jobs/job-changes.ts';
 import { findJob, getJob, hasEnded, putFailures, putJob } from '../store/jobs/jobs.ts';
 import { getNamespace } from '../store/namespaces/namespaces.ts';
 import { checkSchema } from '../validation/table-checks.ts';
-import { ago, createDropCalls } from './drop-rpcs.ts';
-import { createUpstreamViewCalls } from './view-rpcs.ts';
+import { ago, createDropRpcs } from './drop-rpcs.ts';
+import { createUpstreamViewRpcs } from './view-rpcs.ts';
 
 const boundTokens = new PageTokens('ListBoundTables', z.object({ pathKey: z.string(), name: z.string() }));
 const MAX_ITEMS = 1000;
@@ -34,16 +34,16 @@ const MAX_ITEMS = 1000;
 /** The service Reconciliation: what only workers call. */
 export function createReconciliationService(deps: ServiceDeps): ReconciliationServiceImplementation {
   const { db, purge } = deps;
-  const { settled } = createJobStatus(deps, () => false);
+  const { refresh } = createJobStatus(deps, () => false);
   return {
-    ...createUpstreamViewCalls(deps),
-    ...createRequestCapCalls(deps),
-    ...createDropCalls(deps),
+    ...createUpstreamViewRpcs(deps),
+    ...createRateLimitRpcs(deps),
+    ...createDropRpcs(deps),
 
     async claimConnector(request) {
       checkIds({ connector_id: request.connectorId, job_id: request.jobId });
       // Its record ends before the one that takes its place: so alerts come in the order of jobs. One without a record has nothing to end.
-      if (request.deadHolderJobId !== '') await settled(request.deadHolderJobId).catch(() => undefined);
+      if (request.deadHolderJobId !== '') await refresh(request.deadHolderJobId).catch(() => undefined);
       return db.transaction().execute(async (trx) => {
         const connector = await getConnector(trx, request.connectorId);
         const { runningJobId: holder } = connector;
@@ -62,7 +62,7 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
     },
 
     async recordJob(given) {
-      const request = legibleRecord(given);
+      const request = sanitizeRecord(given);
       const job = required(request.job, 'job');
       checkRecord(job, request);
       const { before, stored } = await db.transaction().execute(async (trx) => {
@@ -80,7 +80,7 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
       const alert = await db.transaction().execute(async (trx) => {
         const job = await getJob(trx, jobId);
         if (!hasEnded(job.state)) throw invalid('job_id', 'is of a job that has not ended');
-        return dueAlert(trx, job);
+        return evaluateAlert(trx, job);
       });
       return { type: alert?.type ?? '', failedJobId: alert?.failedJobId ?? '' };
     },
@@ -88,10 +88,14 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
     async recordJobChanges({ jobId, changes }) {
       const checks = new Checks();
       checks.id(jobId, 'job_id');
-      checks.that(changes.length <= MAX_ITEMS, 'changes', `has ${changes.length} entries, at most ${MAX_ITEMS} are allowed`);
+      checks.that(
+        changes.length <= MAX_ITEMS,
+        'changes',
+        `has ${changes.length} entries, at most ${MAX_ITEMS} are allowed`,
+      );
       checks.done();
       await db.transaction().execute(async (trx) => {
-        await putChanges(trx, await getJob(trx, jobId), changes.map(legibleChange));
+        await recordJobChanges(trx, await getJob(trx, jobId), changes.map(sanitizeChange));
       });
       return {};
     },
@@ -226,7 +230,11 @@ function checkRecord(job: ReconcileJob, request: RecordJobRequest): void {
   checks.timestamp(job.finishedAt, 'job.finished_at');
   checks.text(job.requestJson, 'job.request_json', { max: 2 * 1024 * 1024 });
   const { failures } = request;
-  checks.that(failures.length <= MAX_ITEMS, 'failures', `has ${failures.length} entries, at most ${MAX_ITEMS} are allowed`);
+  checks.that(
+    failures.length <= MAX_ITEMS,
+    'failures',
+    `has ${failures.length} entries, at most ${MAX_ITEMS} are allowed`,
+  );
   for (const [index, failure] of failures.entries()) {
     checks.text(failure.code, `failures[${index}].code`, { min: 1, max: 100 });
     checks.timestamp(failure.failedAt, `failures[${index}].failed_at`);

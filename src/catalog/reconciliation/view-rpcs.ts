@@ -22,7 +22,7 @@ type ViewCalls = Pick<
 >;
 
 /** The calls of the service Reconciliation that are about views. */
-export function createUpstreamViewCalls({ db, purge }: ServiceDeps): ViewCalls {
+export function createUpstreamViewRpcs({ db, purge }: ServiceDeps): ViewCalls {
   return {
     async lookupUpstreamViews({ connectorId, views }) {
       const checks = new Checks();
@@ -76,7 +76,11 @@ export function createUpstreamViewCalls({ db, purge }: ServiceDeps): ViewCalls {
     async markViewsMissing({ connectorId, viewIds }) {
       const checks = new Checks();
       checks.id(connectorId, 'connector_id');
-      checks.that(viewIds.length <= MAX_ITEMS, 'view_ids', `has ${viewIds.length} entries, at most ${MAX_ITEMS} are allowed`);
+      checks.that(
+        viewIds.length <= MAX_ITEMS,
+        'view_ids',
+        `has ${viewIds.length} entries, at most ${MAX_ITEMS} are allowed`,
+      );
       checks.done();
       const marked = await db.transaction().execute(async (trx) => {
         await getConnector(trx, connectorId);

@@ -1,7 +1,7 @@
 import type { CompatServiceDefinition } from 'nice-grpc';
 
 /** Stands in the place of a request whose bytes are no message; the error middleware answers it with INVALID_ARGUMENT. */
-export class Undecodable {
+export class MalformedRequest {
   readonly reason: string;
 
   constructor(reason: string) {
@@ -22,7 +22,7 @@ interface Message {
  * @param complete methods that answer with complete messages: they are encoded as they are, while of others' answers a
  *   complete copy is made first. With thousands of files in an answer that copy costs as much as all the rest.
  */
-export function tolerant<Definition extends CompatServiceDefinition>(
+export function lenientDefinition<Definition extends CompatServiceDefinition>(
   definition: Definition,
   { complete = [] }: { complete?: readonly string[] } = {},
 ): Definition {
@@ -38,7 +38,7 @@ export function tolerant<Definition extends CompatServiceDefinition>(
       try {
         return requestType.decode(input);
       } catch (error) {
-        return new Undecodable((error as Error).message);
+        return new MalformedRequest((error as Error).message);
       }
     };
     return [key, { ...method, responseType, requestType: { ...requestType, decode } }];

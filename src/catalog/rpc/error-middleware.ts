@@ -4,7 +4,7 @@ import { BadRequest, type ErrorDetails, RetryInfo, RichServerError } from 'nice-
 import type { Logger } from 'pino';
 import { CodedError } from '../../errors.ts';
 import type { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
-import { Undecodable } from './definitions.ts';
+import { MalformedRequest } from './definitions.ts';
 import { InvalidRequest } from './violations.ts';
 
 /**
@@ -18,7 +18,7 @@ export function errorMiddleware(logger: Logger) {
     // biome-ignore lint/suspicious/noConfusingVoidType: the type of nice-grpc's middlewares.
   ): AsyncGenerator<Response, Response | void, undefined> {
     try {
-      if (call.request instanceof Undecodable) {
+      if (call.request instanceof MalformedRequest) {
         throw new CodedError(
           'INVALID_ARGUMENT',
           `request is not a valid message of ${call.method.path}: ${call.request.reason}`,

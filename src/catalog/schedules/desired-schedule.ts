@@ -1,12 +1,12 @@
 import type { WantedSchedule } from '../../contract/schedule-control.ts';
 import { type Connector, ConnectorState, type ReconcilePolicy } from '../../generated/reconciler/v1/connectors.ts';
 import { jobIdPrefix } from '../jobs/job-id.ts';
-import { whenOf } from './schedule-text.ts';
+import { scheduleText } from './schedule-text.ts';
 
 /** The schedule that a connector's policy asks for; undefined where it is to have none. */
-export function wantedSchedule(connector: Connector): WantedSchedule | undefined {
+export function desiredSchedule(connector: Connector): WantedSchedule | undefined {
   const { policy, state, connectorId, displayName } = connector;
-  if (policy === undefined || whenOf(policy) === '' || state === ConnectorState.CONNECTOR_STATE_DELETING) {
+  if (policy === undefined || scheduleText(policy) === '' || state === ConnectorState.CONNECTOR_STATE_DELETING) {
     return undefined;
   }
   return {

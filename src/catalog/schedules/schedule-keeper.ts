@@ -10,8 +10,8 @@ import {
 import { inChunks } from '../core/in-chunks.ts';
 import type { ScheduleKeeper, ServiceDeps } from '../core/ports.ts';
 import { findConnector, listConnectors } from '../store/connectors/connectors.ts';
-import { wantedSchedule } from './desired-schedule.ts';
-import { whenOf } from './schedule-text.ts';
+import { desiredSchedule } from './desired-schedule.ts';
+import { scheduleText } from './schedule-text.ts';
 
 const PAGE = 100;
 const MAX_REPORTED = 1000;
@@ -102,7 +102,7 @@ export function createScheduleKeeper({
   }
 
   async function write(connectorId: string, connector: Connector | undefined): Promise<void> {
-    const wanted = connector && wantedSchedule(connector);
+    const wanted = connector && desiredSchedule(connector);
     const { schedules } = await jobs();
     if (wanted) await schedules.put(wanted);
     else await schedules.remove(connectorId);
@@ -114,7 +114,7 @@ export function createScheduleKeeper({
 
   async function compare(connectorId: string): Promise<{ schedule?: Schedule; connector?: Connector }> {
     const connector = await findConnector(db, connectorId);
-    const wanted = connector && wantedSchedule(connector);
+    const wanted = connector && desiredSchedule(connector);
     const found = await (await jobs()).schedules.describe(connectorId, wanted);
     if (!wanted && !found) return { connector };
     const schedule = Schedule.fromPartial({
@@ -122,7 +122,7 @@ export function createScheduleKeeper({
       scheduleId: scheduleIdOf(connectorId),
       connectorId,
       connectorName: connector?.displayName,
-      when: connector?.policy && whenOf(connector.policy),
+      when: connector?.policy && scheduleText(connector.policy),
       standing: !wanted ? SURPLUS : !found ? MISSING : found.asWanted ? OK : DIFFERENT,
     });
     return { connector, schedule };

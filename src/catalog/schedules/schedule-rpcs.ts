@@ -15,7 +15,7 @@ const tokens = new PageTokens(
 );
 
 /** The calls of the service Connectors that are about schedules. */
-export function createScheduleCalls({ db, jobs, schedules }: ServiceDeps): ScheduleCalls {
+export function createScheduleRpcs({ db, jobs, schedules }: ServiceDeps): ScheduleCalls {
   return {
     async listSchedules(request) {
       const size = pageSize(request.pageSize);

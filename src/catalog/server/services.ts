@@ -16,7 +16,7 @@ import { createDirectoryService } from '../names/directory-service.ts';
 import { createNamespacesService } from '../names/namespaces-service.ts';
 import { createPlansService } from '../plans/plans-service.ts';
 import { createReconciliationService } from '../reconciliation/reconciliation-service.ts';
-import { tolerant } from '../rpc/definitions.ts';
+import { lenientDefinition } from '../rpc/definitions.ts';
 import { createSnapshotsService } from '../snapshots/snapshots-service.ts';
 import { createStatisticsService, statisticsDefinition } from '../statistics/statistics-service.ts';
 import { createTablesService } from '../tables/tables-service.ts';
@@ -43,14 +43,17 @@ interface Adder {
 /** Registers every service. */
 export function addServices(server: { add: unknown }, deps: ServiceDeps): void {
   const to = server as Adder;
-  to.add(tolerant(CatalogsDefinition), createCatalogsService(deps) as never);
-  to.add(tolerant(ConnectorsDefinition), createConnectorsService(deps) as never);
-  to.add(tolerant(DirectoryDefinition), createDirectoryService(deps) as never);
-  to.add(tolerant(NamespacesDefinition), createNamespacesService(deps) as never);
-  to.add(tolerant(PlansDefinition, { complete: ['getPlan', 'streamPlan'] }), createPlansService(deps) as never);
-  to.add(tolerant(ReconciliationDefinition), createReconciliationService(deps) as never);
-  to.add(tolerant(SnapshotsDefinition), createSnapshotsService(deps) as never);
+  to.add(lenientDefinition(CatalogsDefinition), createCatalogsService(deps) as never);
+  to.add(lenientDefinition(ConnectorsDefinition), createConnectorsService(deps) as never);
+  to.add(lenientDefinition(DirectoryDefinition), createDirectoryService(deps) as never);
+  to.add(lenientDefinition(NamespacesDefinition), createNamespacesService(deps) as never);
+  to.add(
+    lenientDefinition(PlansDefinition, { complete: ['getPlan', 'streamPlan'] }),
+    createPlansService(deps) as never,
+  );
+  to.add(lenientDefinition(ReconciliationDefinition), createReconciliationService(deps) as never);
+  to.add(lenientDefinition(SnapshotsDefinition), createSnapshotsService(deps) as never);
   to.add(statisticsDefinition, createStatisticsService(deps) as never);
-  to.add(tolerant(TablesDefinition), createTablesService(deps) as never);
-  to.add(tolerant(ViewsDefinition), createViewsService(deps) as never);
+  to.add(lenientDefinition(TablesDefinition), createTablesService(deps) as never);
+  to.add(lenientDefinition(ViewsDefinition), createViewsService(deps) as never);
 }

@@ -19,14 +19,14 @@ export function createSnapshotsService({ db }: ServiceDeps): SnapshotsServiceImp
       const snapshot = required(request.snapshot, 'snapshot');
       checkSnapshot(snapshot);
       return ensureSnapshot(db, snapshot, null, async (trx, { table, row }) =>
-        store.snapshotMessage(request.metadataOnly ? await store.publishMetadata(trx, row) : row, table),
+        store.snapshotFromRow(request.metadataOnly ? await store.publishMetadata(trx, row) : row, table),
       );
     },
 
     async getSnapshot(request) {
       checkTableId(request.tableId);
       const table = await getTableRow(db, request.tableId);
-      return store.snapshotMessage(await store.getSnapshotRow(db, table, request.snapshotId), table);
+      return store.snapshotFromRow(await store.getSnapshotRow(db, table, request.snapshotId), table);
     },
 
     async listSnapshots(request) {
@@ -39,7 +39,7 @@ export function createSnapshotsService({ db }: ServiceDeps): SnapshotsServiceImp
       const { items, last } = page(rows, size);
       const refs = store.refsBySnapshot(table);
       return {
-        snapshots: items.map((row) => store.snapshotMessage(row, table, refs)),
+        snapshots: items.map((row) => store.snapshotFromRow(row, table, refs)),
         nextPageToken: last ? tokens.encode({ published: last.published ?? 0 }, filter) : '',
       };
     },

@@ -8,7 +8,7 @@ import type {
 } from '../../generated/reconciler/v1/statistics.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { selectedIds } from '../reading/file-messages.ts';
-import { Undecodable } from '../rpc/definitions.ts';
+import { MalformedRequest } from '../rpc/definitions.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, invalid } from '../rpc/violations.ts';
 import { getCapturedSnapshot, setPutColumnsKey, snapshotToRead } from '../store/snapshots/snapshots.ts';
@@ -21,7 +21,7 @@ import { getTableRow } from '../store/tables/tables.ts';
 const tokens = new PageTokens('ListColumnStats', z.object({ snapshot: z.string(), column: z.int() }));
 
 /** The calls of TableStatistics about columns. */
-export function createColumnCalls({
+export function createColumnRpcs({
   db,
 }: ServiceDeps): Pick<TableStatisticsServiceImplementation, 'listColumnStats' | 'putColumnStats'> {
   return {
@@ -56,7 +56,7 @@ export function createColumnCalls({
       let target: { snapshotNum: number; key: string } | undefined;
       let count = 0;
       for await (const request of requests) {
-        if (request instanceof Undecodable) throw invalid('request', `is malformed: ${request.reason}`);
+        if (request instanceof MalformedRequest) throw invalid('request', `is malformed: ${request.reason}`);
         const { request: one } = request;
         if (one?.$case === 'header') {
           if (target) throw invalid('header', 'came a second time: one stream is for one snapshot');

@@ -38,7 +38,7 @@ const KINDS: Record<FileContent, readonly FileKind[]> = {
 };
 
 /** The calls of TableStatistics that read files. */
-export function createFileCalls({
+export function createFileRpcs({
   db,
 }: ServiceDeps): Pick<TableStatisticsServiceImplementation, 'listFileColumnStats' | 'streamFileColumnStats'> {
   return {

@@ -15,7 +15,7 @@ const MAX_REASON = 2000;
 const MAX_KEY = 200;
 
 /** The calls of TableStatistics by which workers sketch files. */
-export function createNdvCalls({
+export function createNdvRpcs({
   db,
 }: ServiceDeps): Pick<TableStatisticsServiceImplementation, 'listFilesToSketch' | 'putFileSketches'> {
   return {

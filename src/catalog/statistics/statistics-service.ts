@@ -5,20 +5,20 @@ import {
 } from '../../generated/reconciler/v1/statistics.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { putFileColumnStats } from '../ingest/put-file-stats-rpc.ts';
-import { tolerant } from '../rpc/definitions.ts';
+import { lenientDefinition } from '../rpc/definitions.ts';
 import { Checks } from '../rpc/violations.ts';
 import { deleteFileCount } from '../store/files/expected-counts.ts';
 import { liveRowCount } from '../store/files/live-rows.ts';
 import { totalsFromText } from '../store/files/totals.ts';
 import { getCapturedSnapshot, type StoredSnapshot, setTableNdv, snapshotToRead } from '../store/snapshots/snapshots.ts';
 import { getTableRow } from '../store/tables/tables.ts';
-import { createColumnCalls } from './column-rpcs.ts';
-import { createFileCalls } from './file-rpcs.ts';
-import { createNdvCalls } from './ndv-rpcs.ts';
+import { createColumnRpcs } from './column-rpcs.ts';
+import { createFileRpcs } from './file-rpcs.ts';
+import { createNdvRpcs } from './ndv-rpcs.ts';
 
 /** The service's definition, with PutFileColumnStats requests left as bytes (see put-files-request.ts). */
 export const statisticsDefinition = (() => {
-  const definition = tolerant(TableStatisticsDefinition, {
+  const definition = lenientDefinition(TableStatisticsDefinition, {
     complete: ['listFileColumnStats', 'streamFileColumnStats'],
   });
   const put = definition.methods.putFileColumnStats;
@@ -30,9 +30,9 @@ export const statisticsDefinition = (() => {
 export function createStatisticsService(deps: ServiceDeps): TableStatisticsServiceImplementation {
   const { db } = deps;
   return {
-    ...createColumnCalls(deps),
-    ...createFileCalls(deps),
-    ...createNdvCalls(deps),
+    ...createColumnRpcs(deps),
+    ...createFileRpcs(deps),
+    ...createNdvRpcs(deps),
 
     async getTableStats(request) {
       const checks = new Checks();

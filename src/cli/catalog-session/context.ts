@@ -46,7 +46,7 @@ export function withCatalog<Args extends unknown[]>(action: (context: Context, .
 }
 
 /** Options of one call: it is given up when the server says nothing for long. */
-export function patiently(): { signal: AbortSignal } {
+export function withDeadline(): { signal: AbortSignal } {
   const reason = new CodedError('UNAVAILABLE', `the catalog service did not answer within ${PATIENCE_MS / 1000} s`);
   const controller = new AbortController();
   setTimeout(() => controller.abort(reason), PATIENCE_MS).unref();

@@ -4,16 +4,16 @@ import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import type { ResolveResponse } from '../../generated/reconciler/v1/directory.ts';
 import { parseName } from '../../names.ts';
 import { UsageError } from '../io/errors.ts';
-import { patiently } from './context.ts';
+import { withDeadline } from './context.ts';
 
 /** A connector by its display name, else by its id. */
 export async function connectorOf(clients: CatalogClients, nameOrId: string): Promise<Connector> {
   try {
-    return await clients.connectors.getConnector({ by: { $case: 'displayName', value: nameOrId } }, patiently());
+    return await clients.connectors.getConnector({ by: { $case: 'displayName', value: nameOrId } }, withDeadline());
   } catch (error) {
     if (!(error instanceof ClientError) || error.code !== Status.NOT_FOUND) throw error;
     try {
-      return await clients.connectors.getConnector({ by: { $case: 'connectorId', value: nameOrId } }, patiently());
+      return await clients.connectors.getConnector({ by: { $case: 'connectorId', value: nameOrId } }, withDeadline());
     } catch (again) {
       // The first error speaks of the name, which is what people give.
       throw again instanceof ClientError && again.code === Status.NOT_FOUND ? error : again;
@@ -67,5 +67,5 @@ function resolve(clients: CatalogClients, parts: string[], object: boolean): Pro
   const [catalog, ...rest] = parts;
   const namespacePath = object ? rest.slice(0, -1) : rest;
   const value = { catalog, namespacePath, object: object ? rest.at(-1) : '' };
-  return clients.directory.resolve({ name: { $case: 'parts', value }, object }, patiently());
+  return clients.directory.resolve({ name: { $case: 'parts', value }, object }, withDeadline());
 }

@@ -2,6 +2,6 @@ import type { TableUpstream } from '../../generated/reconciler/v1/tables.ts';
 import { time } from '../io/format.ts';
 
 /** Whether the upstream still has a table or view, for a column of a list. */
-export function upstreamStanding(upstream: TableUpstream | undefined): string {
+export function upstreamStatus(upstream: TableUpstream | undefined): string {
   return upstream?.missingSince ? `missing since ${time(upstream.missingSince)}` : 'there';
 }

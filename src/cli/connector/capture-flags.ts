@@ -11,7 +11,7 @@ import { word } from '../io/format.ts';
 import { list, positiveInteger, snapshotId } from '../io/options.ts';
 
 /** Values of the options that say what is brought in of each table, of a connector or of one job. */
-export interface TakingOptions {
+export interface CaptureFlags {
   snapshots?: SnapshotSelection;
   branches?: string[];
   mode?: string;
@@ -35,7 +35,7 @@ export function addTakingOptions(command: Command): Command {
 }
 
 /** The selection that the options give; undefined where they give none. An empty list of branches alone takes all again. */
-export function snapshotsOf({ snapshots, branches }: TakingOptions): SnapshotSelection | undefined {
+export function snapshotsOf({ snapshots, branches }: CaptureFlags): SnapshotSelection | undefined {
   if (!snapshots && !branches) return undefined;
   const all = { kind: Kind.SNAPSHOT_SELECTION_KIND_ALL };
   return SnapshotSelection.fromPartial({ ...(snapshots ?? all), branches: (branches ?? []).map(branchOf) });
@@ -44,7 +44,7 @@ export function snapshotsOf({ snapshots, branches }: TakingOptions): SnapshotSel
 /** A branch may have dots in its name; only one that holds a comma, or begins with a quote, has to be quoted. */
 const branchOf = (text: string) => (/^["']/.test(text) ? parseName(text).join('.') : text);
 
-export function modeOf({ mode }: TakingOptions): CaptureMode | undefined {
+export function captureModeFromFlag({ mode }: CaptureFlags): CaptureMode | undefined {
   return mode === undefined
     ? undefined
     : captureModeFromJSON(`CAPTURE_MODE_${mode.toUpperCase().replaceAll('-', '_')}`);

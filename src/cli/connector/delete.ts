@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { DeleteConnectorResponse } from '../../generated/reconciler/v1/connectors.ts';
-import { patiently, withCatalog } from '../catalog-session/context.ts';
+import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { connectorOf } from '../catalog-session/resolve.ts';
 import { UsageError } from '../io/errors.ts';
 import { count } from '../io/format.ts';
@@ -33,14 +33,14 @@ export function addDelete(group: Command): void {
       withCatalog(async ({ clients, out }, name: string, { contents, yes, etag }: DeleteOptions) => {
         const { connectorId, displayName } = await connectorOf(clients, name);
         if (contents && !yes) {
-          const { count: tables } = await clients.reconciliation.countBoundTables({ connectorId }, patiently());
+          const { count: tables } = await clients.reconciliation.countBoundTables({ connectorId }, withDeadline());
           throw new UsageError(
             `${tablesText(tables)}, those missing upstream and all views that '${displayName}' brought in would be deleted with it`,
             'add --yes if that is meant; without --contents they stay',
           );
         }
         const request = { connectorId, etag, deleteContents: contents };
-        const response = await clients.connectors.deleteConnector(request, patiently());
+        const response = await clients.connectors.deleteConnector(request, withDeadline());
         await out.message(DeleteConnectorResponse, response, ({ tablesDeleted, viewsDeleted }) => {
           const views = `${count(viewsDeleted)} view${viewsDeleted === 1n ? '' : 's'}`;
           return `deleted ${displayName}${contents ? `, ${tablesText(tablesDeleted)} and ${views}` : ''}`;

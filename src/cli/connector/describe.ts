@@ -1,4 +1,4 @@
-import { span, whenOf } from '../../catalog/schedules/schedule-text.ts';
+import { durationText, scheduleText } from '../../catalog/schedules/schedule-text.ts';
 import {
   type Connector,
   MissingAction,
@@ -37,7 +37,7 @@ function missingText({ policy }: Connector): string {
   const { action, dropAfterSeconds, maxShare } = policy.missing;
   const drops = action === MissingAction.MISSING_ACTION_DROP;
   const doing = action === MissingAction.MISSING_ACTION_UNSPECIFIED ? 'mark' : word(action, 'MISSING_ACTION_');
-  const after = drops && dropAfterSeconds !== undefined ? ` after ${span(dropAfterSeconds)}` : '';
+  const after = drops && dropAfterSeconds !== undefined ? ` after ${durationText(dropAfterSeconds)}` : '';
   return `${doing}${after}${maxShare === undefined ? '' : `, fail if more than a share of ${maxShare} is gone at once`}`;
 }
 
@@ -52,7 +52,7 @@ function webhookText({ alerts }: Connector): string {
 /** All of a connector that is set, a line each; with its schedule in Temporal, if that is known. */
 export function describeConnector(connector: Connector, schedule?: Schedule): string[] {
   const { auth, policy, source } = connector;
-  const when = policy && whenOf(policy);
+  const when = policy && scheduleText(policy);
   return details([
     ['name', connector.displayName],
     ['id', connector.connectorId],
@@ -71,7 +71,7 @@ export function describeConnector(connector: Connector, schedule?: Schedule): st
     ['destination', destinationText(connector)],
     ['auth', [auth?.scheme, auth?.secretRef].filter(Boolean).join(' by ')],
     ['schedule', when ? `${when}${policy.enabled ? '' : ' (off)'}` : 'by hand'],
-    ['jitter', policy?.jitterSeconds ? `up to ${span(policy.jitterSeconds)}` : undefined],
+    ['jitter', policy?.jitterSeconds ? `up to ${durationText(policy.jitterSeconds)}` : undefined],
     ['next run', schedule && nextRun(schedule)],
     ['not before', policy?.notBefore && time(policy.notBefore)],
     ['missing', missingText(connector)],

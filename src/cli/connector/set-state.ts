@@ -1,5 +1,5 @@
 import { Connector, ConnectorState } from '../../generated/reconciler/v1/connectors.ts';
-import { type Context, patiently } from '../catalog-session/context.ts';
+import { type Context, withDeadline } from '../catalog-session/context.ts';
 import { connectorOf } from '../catalog-session/resolve.ts';
 import { UsageError } from '../io/errors.ts';
 import { describeConnector } from './describe.ts';
@@ -22,7 +22,7 @@ export async function setState(
     );
   }
   const request = { connector: { connectorId, etag, state }, updateMask: ['state'] };
-  const updated = await clients.connectors.updateConnector(request, patiently());
+  const updated = await clients.connectors.updateConnector(request, withDeadline());
   await out.message(Connector, updated, describeConnector);
   return updated;
 }

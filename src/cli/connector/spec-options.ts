@@ -10,10 +10,10 @@ import {
 import { parseName } from '../../names.ts';
 import { UsageError } from '../io/errors.ts';
 import { each, interval, keyValue, list, positiveInteger, requestRate, share, time } from '../io/options.ts';
-import { addTakingOptions, modeOf, snapshotsOf, type TakingOptions } from './capture-flags.ts';
+import { addTakingOptions, type CaptureFlags, captureModeFromFlag, snapshotsOf } from './capture-flags.ts';
 
 /** Values of the options that describe a connector. */
-export interface SpecOptions extends TakingOptions {
+export interface SpecOptions extends CaptureFlags {
   description?: string;
   kind?: string;
   uri?: string;
@@ -162,7 +162,7 @@ export function specOf(options: SpecOptions): { connector: DeepPartial<Connector
     ['source.include_tables', options.includeTables],
     ['source.exclude_tables', options.excludeTables],
     ['source.snapshots', snapshotsOf(options)],
-    ['policy.mode', modeOf(options)],
+    ['policy.mode', captureModeFromFlag(options)],
     ['destination.catalog_name', options.destinationCatalog],
     ['destination.namespace_path', name(options.destinationNamespace)],
     ['destination.table_name', options.destinationTable],

@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
 import { workflowLink } from '../../contract/workflow-link.ts';
 import { TriggerReconcileResponse } from '../../generated/reconciler/v1/connectors.ts';
-import { patiently, withCatalog } from '../catalog-session/context.ts';
+import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { connectorOf } from '../catalog-session/resolve.ts';
 import { list } from '../io/options.ts';
 import { retrying } from '../io/retrying.ts';
 import { finishWith } from '../job/finish.ts';
 import { followJob } from '../job/follow.ts';
-import { addTakingOptions, modeOf, snapshotsOf, type TakingOptions } from './capture-flags.ts';
+import { addTakingOptions, type CaptureFlags, captureModeFromFlag, snapshotsOf } from './capture-flags.ts';
 
 const HELP = `
 Only what changed since the last job is read. --snapshots, --branches and --mode go before what the connector says. While another job
@@ -25,7 +25,7 @@ Examples:
   $ reconciler connector trigger lake --mode metadata-only --wait
   $ reconciler connector trigger lake --mode capture-only --namespace sales --snapshots current --wait`;
 
-interface TriggerOptions extends TakingOptions {
+interface TriggerOptions extends CaptureFlags {
   full?: boolean;
   wait?: boolean;
   table?: string;
@@ -65,10 +65,10 @@ export function addTrigger(group: Command): void {
           allowMissing: options.allowMissing,
           dryRun: options.dryRun,
           snapshots: snapshotsOf(options),
-          mode: modeOf(options),
+          mode: captureModeFromFlag(options),
           idempotencyKey: randomUUID(),
         };
-        const trigger = () => clients.connectors.triggerReconcile(request, patiently());
+        const trigger = () => clients.connectors.triggerReconcile(request, withDeadline());
         const response = await (options.wait ? retrying(trigger) : trigger());
         if (response.existing) out.note('an equal job waits already: that one will do it');
         if (temporalUi) out.note(`watch it: ${workflowLink(temporalUi, response.jobId)}`);

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { ValidateConnectorResponse } from '../../generated/reconciler/v1/connectors.ts';
-import { patiently, withCatalog } from '../catalog-session/context.ts';
+import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { connectorOf } from '../catalog-session/resolve.ts';
 import { EXIT, ExitCode, UsageError } from '../io/errors.ts';
 import { printable } from '../io/format.ts';
@@ -39,7 +39,7 @@ export function addValidate(group: Command): void {
           name === undefined
             ? { target: { $case: 'connector', value: { displayName: 'unnamed', ...connector } } }
             : { target: { $case: 'connectorId', value: (await connectorOf(clients, name)).connectorId } },
-          patiently(),
+          withDeadline(),
         );
         await out.message(ValidateConnectorResponse, result, ({ ok, summary, sampleTables }) => [
           `${ok ? 'ok' : 'wrong'}: ${printable(summary)}`,

@@ -1,4 +1,4 @@
-import { patiently } from '../catalog-session/context.ts';
+import { withDeadline } from '../catalog-session/context.ts';
 
 /** Asked of a server at once. */
 export const PAGE_SIZE = 500;
@@ -18,7 +18,7 @@ export async function* pagesOf<T>(
   let pageToken = '';
   let left = limit;
   do {
-    const { items, nextPageToken } = await fetch({ pageSize: Math.min(PAGE_SIZE, left), pageToken }, patiently());
+    const { items, nextPageToken } = await fetch({ pageSize: Math.min(PAGE_SIZE, left), pageToken }, withDeadline());
     yield items.slice(0, left);
     left -= items.length;
     pageToken = nextPageToken;

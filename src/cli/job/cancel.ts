@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
-import { patiently, withCatalog } from '../catalog-session/context.ts';
+import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { describeJob } from './describe.ts';
 import { followJob, hasEnded } from './follow.ts';
 
@@ -20,7 +20,7 @@ export function addCancel(group: Command): void {
     .addHelpText('after', HELP)
     .action(
       withCatalog(async (context, jobId: string, { wait }: { wait?: boolean }) => {
-        const asked = await context.clients.connectors.cancelReconcileJob({ jobId }, patiently());
+        const asked = await context.clients.connectors.cancelReconcileJob({ jobId }, withDeadline());
         const job = wait && !hasEnded(asked) ? await followJob(context, jobId) : asked;
         await context.out.message(ReconcileJob, job, describeJob);
       }),

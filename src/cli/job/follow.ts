@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CatalogClients } from '../../catalog-client/connect.ts';
 import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
-import { type Context, patiently } from '../catalog-session/context.ts';
+import { type Context, withDeadline } from '../catalog-session/context.ts';
 import { ExitCode } from '../io/errors.ts';
 import { retrying } from '../io/retrying.ts';
 import { untilStopped } from '../io/signals.ts';
@@ -33,7 +33,7 @@ export async function pollJob(
   aborted.catch(() => {});
   const told = new Set<string>();
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.5, MAX_PAUSE_MS)) {
-    const get = retrying(() => clients.connectors.getReconcileJob({ jobId }, patiently()), signal);
+    const get = retrying(() => clients.connectors.getReconcileJob({ jobId }, withDeadline()), signal);
     const job = await Promise.race([get, aborted]);
     if (job.errors > BigInt(told.size)) await tellFailures(clients, jobId, view, told);
     view.show(job);
@@ -49,7 +49,9 @@ const MAX_REPORTED = 100;
 async function tellFailures(clients: CatalogClients, jobId: string, view: ProgressView, told: Set<string>) {
   if (told.size >= MAX_REPORTED) return;
   const request = { jobId, pageSize: MAX_REPORTED };
-  const { failures } = await clients.connectors.listJobFailures(request, patiently()).catch(() => ({ failures: [] }));
+  const { failures } = await clients.connectors
+    .listJobFailures(request, withDeadline())
+    .catch(() => ({ failures: [] }));
   for (const failure of failures) {
     if (told.has(failure.table)) continue;
     told.add(failure.table);

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { workflowLink } from '../../contract/workflow-link.ts';
 import { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
-import { patiently, withCatalog } from '../catalog-session/context.ts';
+import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { describeJob } from './describe.ts';
 
 const HELP = `
@@ -19,7 +19,11 @@ export function addGet(group: Command): void {
     .addHelpText('after', HELP)
     .action(
       withCatalog(async ({ clients, out, temporalUi }, jobId: string) => {
-        await out.message(ReconcileJob, await clients.connectors.getReconcileJob({ jobId }, patiently()), describeJob);
+        await out.message(
+          ReconcileJob,
+          await clients.connectors.getReconcileJob({ jobId }, withDeadline()),
+          describeJob,
+        );
         if (temporalUi) out.note(`\n${workflowLink(temporalUi, jobId)}`);
       }),
     );

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
 import { workflowLink } from '../../contract/workflow-link.ts';
 import { TriggerReconcileResponse } from '../../generated/reconciler/v1/connectors.ts';
-import { patiently, withCatalog } from '../catalog-session/context.ts';
+import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { retrying } from '../io/retrying.ts';
 import { finishWith } from './finish.ts';
 import { followJob } from './follow.ts';
@@ -27,7 +27,7 @@ export function addRetry(group: Command): void {
         const { clients, out, temporalUi } = context;
         // With a key a repeated call gives the same job, so it may be repeated.
         const request = { jobId, idempotencyKey: randomUUID() };
-        const retry = () => clients.connectors.retryReconcileJob(request, patiently());
+        const retry = () => clients.connectors.retryReconcileJob(request, withDeadline());
         const response = await (wait ? retrying(retry) : retry());
         if (temporalUi) out.note(`watch it: ${workflowLink(temporalUi, response.jobId)}`);
         if (wait) return finishWith(context, await followJob(context, response.jobId));

@@ -2,7 +2,7 @@ import { ClientError, Status } from 'nice-grpc';
 import type { CatalogClients } from '../../catalog-client/connect.ts';
 import type { Table } from '../../generated/reconciler/v1/tables.ts';
 import { formatName } from '../../names.ts';
-import { patiently } from '../catalog-session/context.ts';
+import { withDeadline } from '../catalog-session/context.ts';
 import { catalogIdOf } from '../catalog-session/resolve.ts';
 import { bytes, count } from '../io/format.ts';
 import { pagesOf } from '../io/paging.ts';
@@ -57,7 +57,7 @@ async function summaryOf(clients: CatalogClients, table: Table): Promise<TableSu
     return { items: snapshots, nextPageToken };
   });
   for await (const page of pages) snapshots += page.length;
-  const stats = await clients.statistics.getTableStats({ tableId }, patiently()).catch((error) => {
+  const stats = await clients.statistics.getTableStats({ tableId }, withDeadline()).catch((error) => {
     if (error instanceof ClientError && error.code === Status.NOT_FOUND) return undefined;
     throw error;
   });

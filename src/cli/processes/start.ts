@@ -9,7 +9,7 @@ import { workflowLink } from '../../contract/workflow-link.ts';
 import { ConnectorKind } from '../../generated/reconciler/v1/connectors.ts';
 import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { readRunningStack } from '../../stack/stack-file.ts';
-import { patiently } from '../catalog-session/context.ts';
+import { withDeadline } from '../catalog-session/context.ts';
 import { connectorOf } from '../catalog-session/resolve.ts';
 import { CallError, EXIT, ExitCode, UsageError } from '../io/errors.ts';
 import { printable } from '../io/format.ts';
@@ -91,7 +91,7 @@ async function demo(clients: CatalogClients, stack: Running, signal: AbortSignal
   const connectorId = await demoConnector(clients);
   console.log(`reconciling ${LAKEHOUSE}`);
   signal.throwIfAborted();
-  const { jobId } = await clients.connectors.triggerReconcile({ connectorId }, patiently());
+  const { jobId } = await clients.connectors.triggerReconcile({ connectorId }, withDeadline());
   const view = progressView(process.stderr);
   const job = await pollJob(clients, jobId, view, signal).finally(() => view.end());
   const succeeded = job.state === JobState.JS_SUCCEEDED;
@@ -112,13 +112,13 @@ async function demoConnector(clients: CatalogClients): Promise<string> {
   const kind = ConnectorKind.CONNECTOR_KIND_ICEBERG;
   try {
     const connector = { displayName: DEMO, kind, uri, destination: { catalogName: DEMO } };
-    return (await clients.connectors.createConnector({ connector }, patiently())).connectorId;
+    return (await clients.connectors.createConnector({ connector }, withDeadline())).connectorId;
   } catch (error) {
     if (!(error instanceof ClientError) || error.code !== Status.ALREADY_EXISTS) throw error;
   }
   const { connectorId, uri: before } = await connectorOf(clients, DEMO);
   if (before !== uri) {
-    await clients.connectors.updateConnector({ connector: { connectorId, uri }, updateMask: ['uri'] }, patiently());
+    await clients.connectors.updateConnector({ connector: { connectorId, uri }, updateMask: ['uri'] }, withDeadline());
   }
   return connectorId;
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { RepairSchedulesResponse } from '../../generated/reconciler/v1/connectors.ts';
-import { patiently, withCatalog } from '../catalog-session/context.ts';
+import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { count } from '../io/format.ts';
 import { TablePrinter } from '../io/table-printer.ts';
 import { SCHEDULE_COLUMNS } from './columns.ts';
@@ -20,7 +20,7 @@ export function addRepair(group: Command): void {
     .addHelpText('after', HELP)
     .action(
       withCatalog(async ({ clients, out }) => {
-        const response = await clients.connectors.repairSchedules({}, patiently());
+        const response = await clients.connectors.repairSchedules({}, withDeadline());
         await out.message(RepairSchedulesResponse, response, ({ repaired, made, changed, removed, unchanged }) => {
           const found = new TablePrinter(SCHEDULE_COLUMNS, process.stdout).render(repaired).trimEnd();
           const counts = `${count(made)} made, ${count(changed)} changed, ${count(removed)} removed, ${count(unchanged)} right already`;

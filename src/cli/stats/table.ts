@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { TableStats } from '../../generated/reconciler/v1/statistics.ts';
-import { patiently, withCatalog } from '../catalog-session/context.ts';
+import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { tableIdOf } from '../catalog-session/resolve.ts';
 import { details } from '../io/details.ts';
 import { bytes, count, time } from '../io/format.ts';
@@ -24,7 +24,7 @@ export function addTable(group: Command): void {
     .action(
       withCatalog(async ({ clients, out }, table: string, { snapshot }: { snapshot?: bigint }) => {
         const tableId = await tableIdOf(clients, table);
-        const stats = await clients.statistics.getTableStats({ tableId, snapshotId: snapshot }, patiently());
+        const stats = await clients.statistics.getTableStats({ tableId, snapshotId: snapshot }, withDeadline());
         await out.message(TableStats, stats, describeStats);
       }),
     );

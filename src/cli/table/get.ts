@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { type SnapshotRef, Table } from '../../generated/reconciler/v1/tables.ts';
 import { formatName } from '../../names.ts';
-import { patiently, withCatalog } from '../catalog-session/context.ts';
+import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { tableIdOf } from '../catalog-session/resolve.ts';
 import { details } from '../io/details.ts';
 import { NONE, printable, time } from '../io/format.ts';
@@ -21,7 +21,7 @@ export function addGet(group: Command): void {
     .action(
       withCatalog(async ({ clients, out }, name: string) => {
         const tableId = await tableIdOf(clients, name);
-        await out.message(Table, await clients.tables.getTable({ tableId }, patiently()), describeTable);
+        await out.message(Table, await clients.tables.getTable({ tableId }, withDeadline()), describeTable);
       }),
     );
 }

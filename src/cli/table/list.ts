@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { Table } from '../../generated/reconciler/v1/tables.ts';
 import { withCatalog } from '../catalog-session/context.ts';
 import { namespaceIdOf } from '../catalog-session/resolve.ts';
-import { upstreamStanding } from '../catalog-session/upstream-status.ts';
+import { upstreamStatus } from '../catalog-session/upstream-status.ts';
 import { NONE, time, word } from '../io/format.ts';
 import { limitOption } from '../io/options.ts';
 import { pagesOf } from '../io/paging.ts';
@@ -34,7 +34,7 @@ export function addList(group: Command): void {
             { title: 'FORMAT', value: formatText },
             { title: 'CURRENT SNAPSHOT', value: (t) => t.currentSnapshotId?.toString() ?? NONE, align: 'right' },
             { title: 'UPDATED', value: (t) => time(t.updatedAt) },
-            { title: 'UPSTREAM', value: (t) => upstreamStanding(t.upstream) },
+            { title: 'UPSTREAM', value: (t) => upstreamStatus(t.upstream) },
             { title: 'LOCATION', value: (t) => t.location, flexible: true },
           ],
           { empty: 'no table there' },

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { View } from '../../generated/reconciler/v1/views.ts';
 import { formatName } from '../../names.ts';
-import { patiently, withCatalog } from '../catalog-session/context.ts';
+import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { viewIdOf } from '../catalog-session/resolve.ts';
 import { details } from '../io/details.ts';
 import { printable, time } from '../io/format.ts';
@@ -20,7 +20,7 @@ export function addGet(group: Command): void {
     .action(
       withCatalog(async ({ clients, out }, name: string) => {
         const viewId = await viewIdOf(clients, name);
-        await out.message(View, await clients.views.getView({ viewId }, patiently()), describeView);
+        await out.message(View, await clients.views.getView({ viewId }, withDeadline()), describeView);
       }),
     );
 }

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { View } from '../../generated/reconciler/v1/views.ts';
 import { withCatalog } from '../catalog-session/context.ts';
 import { namespaceIdOf } from '../catalog-session/resolve.ts';
-import { upstreamStanding } from '../catalog-session/upstream-status.ts';
+import { upstreamStatus } from '../catalog-session/upstream-status.ts';
 import { time } from '../io/format.ts';
 import { limitOption } from '../io/options.ts';
 import { pagesOf } from '../io/paging.ts';
@@ -34,7 +34,7 @@ export function addList(group: Command): void {
             { title: 'VERSION', value: (v) => String(v.versionId), align: 'right' },
             { title: 'DIALECTS', value: (v) => v.representations.map(({ dialect }) => dialect).join(', ') },
             { title: 'UPDATED', value: (v) => time(v.updatedAt) },
-            { title: 'UPSTREAM', value: (v) => upstreamStanding(v.upstream) },
+            { title: 'UPSTREAM', value: (v) => upstreamStatus(v.upstream) },
             {
               title: 'COLUMNS',
               value: (v) => (v.schema?.columns ?? []).map(({ name }) => name).join(', '),

@@ -7,7 +7,7 @@ import { localPathCandidates } from '../../storage/file-uri.ts';
 import { schemeOf } from '../../storage/location.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { newUsage, type Usage } from '../../storage/usage.ts';
-import type { Connector, Page, PageRequest, TableEntry } from '../spi.ts';
+import type { Page, PageRequest, TableEntry, UpstreamCatalog } from '../spi.ts';
 import { folderKind, newestMetadata } from './table-folder.ts';
 
 /** Folders looked into at once. */
@@ -30,7 +30,7 @@ export interface DirectoryOptions {
  * A table is read from its own folder, where also its metadata's `location` is looked for: the table may have been moved. What else its
  * metadata names is `PERMISSION_DENIED` unless it is allowed.
  */
-export class DirectoryConnector implements Connector {
+export class DirectoryConnector implements UpstreamCatalog {
   readonly format = 'ICEBERG';
   readonly usage: Usage;
   readonly #store: ObjectStore;

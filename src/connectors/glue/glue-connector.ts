@@ -13,7 +13,7 @@ import { openStore } from '../../storage/open-store.ts';
 import { RecentlyUsed } from '../../storage/recently-used.ts';
 import { newUsage, type Usage } from '../../storage/usage.ts';
 import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
-import type { Connector, Page, PageRequest, TableEntry } from '../spi.ts';
+import type { Page, PageRequest, TableEntry, UpstreamCatalog } from '../spi.ts';
 import { isThisMachine } from '../this-machine.ts';
 import { glueAddress } from './glue-address.ts';
 import { GLUE_PAGE, GlueCatalog } from './glue-client.ts';
@@ -31,7 +31,10 @@ const ATTEMPT_MS = 15_000;
  *
  * @throws CodedError `INVALID_ARGUMENT` for a URI, an option or a secret that is not right
  */
-export async function openGlueCatalog(spec: ResolvedSpec, { localRoots, gate }: WorkerLimits): Promise<Connector> {
+export async function openGlueCatalog(
+  spec: ResolvedSpec,
+  { localRoots, gate }: WorkerLimits,
+): Promise<UpstreamCatalog> {
   const told = propertiesWithSecret(spec);
   const address = glueAddress(spec.uri, told);
   // The tables' buckets are most likely in the catalog's region.
@@ -66,7 +69,7 @@ export async function openGlueCatalog(spec: ResolvedSpec, { localRoots, gate }: 
  * Pages are Glue's: one of 100 Glue tables costs one call and gives those of them that are Iceberg tables, each with its
  * fingerprint, which is the location of its metadata. With that a table is opened soon after, and Glue is not asked for it again.
  */
-export class GlueConnector implements Connector {
+export class GlueConnector implements UpstreamCatalog {
   readonly format = 'ICEBERG';
   readonly usage: Usage;
   readonly #catalog: GlueCatalog;

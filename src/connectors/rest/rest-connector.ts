@@ -7,7 +7,7 @@ import type { TableReader } from '../../formats/table-reader.ts';
 import { rememberOwnSecret } from '../../secrets.ts';
 import { newUsage, type Usage } from '../../storage/usage.ts';
 import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
-import type { Connector, Page, PageRequest, TableEntry, ViewDescriptor, ViewRef } from '../spi.ts';
+import type { Page, PageRequest, TableEntry, UpstreamCatalog, ViewDescriptor, ViewRef } from '../spi.ts';
 import { isThisMachine } from '../this-machine.ts';
 import { AnswerError } from './answer-error.ts';
 import { authenticatorOf, ownProperties } from './auth/auth-scheme.ts';
@@ -41,7 +41,7 @@ const MAX_VIEW_BYTES = 64 * 1024 * 1024;
  *
  * @throws CodedError that tells which of the address, the credentials and the warehouse is wrong
  */
-export async function openRestCatalog(spec: ResolvedSpec, limits: WorkerLimits): Promise<Connector> {
+export async function openRestCatalog(spec: ResolvedSpec, limits: WorkerLimits): Promise<UpstreamCatalog> {
   const base = catalogBase(spec.uri);
   const usage = newUsage(limits);
   const exchange = new HttpExchange(usage);
@@ -76,11 +76,11 @@ interface RestOptions {
   localRoots?: readonly string[];
 }
 
-class RestConnector implements Connector {
+class RestConnector implements UpstreamCatalog {
   readonly format = 'ICEBERG';
   readonly usage: Readonly<Usage>;
-  readonly listViews?: Connector['listViews'];
-  readonly describeView?: Connector['describeView'];
+  readonly listViews?: UpstreamCatalog['listViews'];
+  readonly describeView?: UpstreamCatalog['describeView'];
   readonly #options: RestOptions;
   readonly #namespaces: Listing;
   readonly #tables: Listing;

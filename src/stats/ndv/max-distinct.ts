@@ -2,7 +2,7 @@ import { boundText } from '../bounds.ts';
 import { primitiveType } from '../primitive-type.ts';
 
 /** The most distinct values that a column can have, by its counts and bounds; undefined where they do not tell. */
-export function mostValues(
+export function maxDistinct(
   type: string,
   column: { valueCount?: bigint; nullCount?: bigint; lowerBound?: Uint8Array; upperBound?: Uint8Array },
 ): number | undefined {

@@ -18,7 +18,7 @@ export interface DirectGet {
 }
 
 /** Where the requests for objects of a bucket go. */
-interface Way {
+interface RequestPath {
   protocol: string;
   hostname: string;
   port?: number;
@@ -33,7 +33,7 @@ type Handler = ReturnType<typeof awsRequestHandler>;
 /** SHA-256 of nothing. */
 const NO_BODY = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
-const ways = new WeakMap<S3Client, RecentlyUsed<string, Promise<Way | undefined>>>();
+const ways = new WeakMap<S3Client, RecentlyUsed<string, Promise<RequestPath | undefined>>>();
 
 /**
  * One GetObject by the client's own endpoint rules, credentials, signature and connections, without the command's two dozen middlewares:
@@ -73,14 +73,14 @@ async function requestFor(client: S3Client, { bucket, key, headers }: DirectGet)
   return { way, request: new HttpRequest({ protocol, hostname, port, path, headers: { ...own, ...headers } }) };
 }
 
-async function sign(request: HttpRequest, { signer }: Way, { config }: S3Client): Promise<void> {
+async function sign(request: HttpRequest, { signer }: RequestPath, { config }: S3Client): Promise<void> {
   request.headers['x-amz-content-sha256'] = NO_BODY;
   const signingDate = new Date(Date.now() + config.systemClockOffset);
   request.headers = (await signer.sign(request, { signingDate })).headers;
 }
 
-function wayTo(client: S3Client, bucket: string): Promise<Way | undefined> {
-  const known = ways.get(client) ?? new RecentlyUsed<string, Promise<Way | undefined>>(1_000);
+function wayTo(client: S3Client, bucket: string): Promise<RequestPath | undefined> {
+  const known = ways.get(client) ?? new RecentlyUsed<string, Promise<RequestPath | undefined>>(1_000);
   ways.set(client, known);
   let way = known.get(bucket);
   if (way === undefined) {
@@ -92,7 +92,7 @@ function wayTo(client: S3Client, bucket: string): Promise<Way | undefined> {
 }
 
 /** Undefined for buckets that are signed for otherwise, as those of S3 Express are. */
-async function findWay({ config }: S3Client, bucket: string): Promise<Way | undefined> {
+async function findWay({ config }: S3Client, bucket: string): Promise<RequestPath | undefined> {
   const { url, properties } = await getEndpointFromInstructions({ Bucket: bucket }, GetObjectCommand, { ...config });
   const scheme = (properties?.authSchemes as { name: string; signingName: string; signingRegion: string }[])?.[0];
   if (scheme?.name !== 'sigv4') return undefined;

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DirectoryConnector } from '../../../src/connectors/directory/directory-connector.ts';
 import { openConnector } from '../../../src/connectors/open-connector.ts';
-import type { Connector, Page, PageRequest, TableEntry } from '../../../src/connectors/spi.ts';
+import type { Page, PageRequest, TableEntry, UpstreamCatalog } from '../../../src/connectors/spi.ts';
 import type { NamespacePath } from '../../../src/contract/upstream-names.ts';
 import { CodedError } from '../../../src/errors.ts';
 import { changesOf, fixtures } from '../iceberg/fixtures.ts';
@@ -39,9 +39,9 @@ async function all<T>(list: (page: PageRequest) => Promise<Page<T>>, size = 2): 
     if (page.nextToken === undefined) return items;
   }
 }
-const namespaces = (connector: Connector, parent: NamespacePath = []) =>
+const namespaces = (connector: UpstreamCatalog, parent: NamespacePath = []) =>
   all((page) => connector.listNamespaces(parent, page));
-const tables = async (connector: Connector, namespace: NamespacePath) =>
+const tables = async (connector: UpstreamCatalog, namespace: NamespacePath) =>
   (await all<TableEntry>((page) => connector.listTables(namespace, page))).map((table) => table.name);
 
 beforeAll(() => {

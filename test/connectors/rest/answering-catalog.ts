@@ -1,7 +1,7 @@
 import { afterEach } from '@jest/globals';
 import type { ResolvedSpec, WorkerLimits } from '../../../src/connectors/connector-spec.ts';
 import { openRestCatalog } from '../../../src/connectors/rest/rest-connector.ts';
-import type { Connector, Page, PageRequest } from '../../../src/connectors/spi.ts';
+import type { Page, PageRequest, UpstreamCatalog } from '../../../src/connectors/spi.ts';
 import { type AnsweringServer, type Asked, answerError, answeringServer, answerJson } from './answering-server.ts';
 
 /** What ends with each test. */
@@ -35,7 +35,7 @@ export async function open(
   properties: Record<string, string> = {},
   auth: Partial<ResolvedSpec['auth']> = {},
   limits: WorkerLimits = {},
-): Promise<Connector> {
+): Promise<UpstreamCatalog> {
   const spec = {
     kind: 'ICEBERG' as const,
     uri: url,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import type { WorkerLimits } from '../../../src/connectors/connector-spec.ts';
-import type { Connector } from '../../../src/connectors/spi.ts';
+import type { UpstreamCatalog } from '../../../src/connectors/spi.ts';
 import { type Answer, catalog, cleanUp, open } from './answering-catalog.ts';
 import { answeringServer, answerJson } from './answering-server.ts';
 
@@ -200,7 +200,7 @@ describe('a fingerprint', () => {
         200,
         etag === undefined ? {} : { etag },
       )) as Answer;
-  const descriptorOf = async (connector: Connector) => (await connector.openTable(TABLE)).descriptor.fingerprint;
+  const descriptorOf = async (connector: UpstreamCatalog) => (await connector.openTable(TABLE)).descriptor.fingerprint;
 
   it('is the same from the table, from a question and from another one that knows it', async () => {
     for (const [etag, location] of [

@@ -10,7 +10,7 @@ type Db = Kysely<Schema>;
 export type BoundKind = 'tables' | 'views';
 
 /** What the catalog knows of an upstream table or view. */
-export interface Known {
+export interface BoundObject {
   /** Empty where it is not bound. */
   id: string;
   fingerprint: string;
@@ -24,7 +24,15 @@ export interface Known {
   coverage: string;
 }
 
-const NONE: Known = { id: '', fingerprint: '', missing: false, namespacePath: [], name: '', number: 0, coverage: '' };
+const NONE: BoundObject = {
+  id: '',
+  fingerprint: '',
+  missing: false,
+  namespacePath: [],
+  name: '',
+  number: 0,
+  coverage: '',
+};
 
 /** One answer for each that is asked, in order. */
 export async function lookupBound(
@@ -32,13 +40,13 @@ export async function lookupBound(
   kind: BoundKind,
   connectorId: string,
   asked: readonly UpstreamTable[],
-): Promise<Known[]> {
+): Promise<BoundObject[]> {
   const namesByPath = new Map<string, Set<string>>();
   for (const { namespacePath, name } of asked) {
     const key = pathKey(namespacePath);
     namesByPath.set(key, (namesByPath.get(key) ?? new Set()).add(name));
   }
-  const known = new Map<string, Known>();
+  const known = new Map<string, BoundObject>();
   for (const [key, names] of namesByPath) {
     const rows = await boundRows(db, kind, connectorId)
       .innerJoin('namespaces', 'namespaces.namespace_id', 'bound.namespace_id')

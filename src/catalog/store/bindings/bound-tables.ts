@@ -16,7 +16,7 @@ import {
   updateTableRow,
 } from '../tables/tables.ts';
 import { boundAmong, findBoundId } from './bound-names.ts';
-import { findNameHolder, isFrom, nameTaken, removeHolder } from './name-conflict.ts';
+import { deleteOwner, findNameOwner, isBoundTo, nameTaken } from './name-conflict.ts';
 
 type Db = Kysely<Schema>;
 type Row = Awaited<ReturnType<typeof getTableRow>>;
@@ -47,9 +47,9 @@ export async function ensureTable(
   const boundId = await findBoundId(db, 'tables', connector.connectorId, upstream);
   const bound = boundId === undefined ? undefined : await getTableRow(db, boundId);
   const inPlace = bound && bound.namespace_id === namespace.namespaceId && bound.name === request.name;
-  let holder = inPlace ? undefined : await findNameHolder(db, namespace.namespaceId, request.name);
-  if (holder?.kind === 'views' && request.replacesView && isFrom(holder, connector, upstream)) {
-    await removeHolder(db, holder);
+  let holder = inPlace ? undefined : await findNameOwner(db, namespace.namespaceId, request.name);
+  if (holder?.kind === 'views' && request.replacesView && isBoundTo(holder, connector, upstream)) {
+    await deleteOwner(db, holder);
     holder = undefined;
   }
   if (holder && (bound || holder.owner || holder.kind === 'views')) {

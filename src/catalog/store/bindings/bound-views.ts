@@ -15,7 +15,7 @@ import {
   viewBody,
 } from '../tables/views.ts';
 import { boundAmong, findBoundId } from './bound-names.ts';
-import { findNameHolder, isFrom, nameTaken, removeHolder } from './name-conflict.ts';
+import { deleteOwner, findNameOwner, isBoundTo, nameTaken } from './name-conflict.ts';
 
 type Db = Kysely<Schema>;
 
@@ -37,11 +37,11 @@ export async function putUpstreamView(
   const boundId = await findBoundId(db, 'views', connector.connectorId, upstream);
   const bound = boundId === undefined ? undefined : await getViewRow(db, boundId);
   const inPlace = bound && bound.namespace_id === namespace.namespaceId && bound.name === given.name;
-  let holder = inPlace ? undefined : await findNameHolder(db, namespace.namespaceId, given.name);
+  let holder = inPlace ? undefined : await findNameOwner(db, namespace.namespaceId, given.name);
   const emptied =
-    holder !== undefined && holder.kind === 'tables' && request.replacesTable && isFrom(holder, connector, upstream);
+    holder !== undefined && holder.kind === 'tables' && request.replacesTable && isBoundTo(holder, connector, upstream);
   if (holder && emptied) {
-    await removeHolder(db, holder);
+    await deleteOwner(db, holder);
     holder = undefined;
   }
   if (holder && (bound || holder.owner || holder.kind === 'tables')) {

@@ -15,7 +15,7 @@ import type { BoundKind } from './bound-names.ts';
 type Db = Kysely<Schema>;
 
 /** What has a name in a namespace, and whose it is. */
-export interface NameHolder {
+export interface NameOwner {
   kind: BoundKind;
   id: string;
   /** Of a table; see table_contents. */
@@ -26,7 +26,7 @@ export interface NameHolder {
   upstreamName: string;
 }
 
-export async function findNameHolder(db: Db, namespaceId: string, name: string): Promise<NameHolder | undefined> {
+export async function findNameOwner(db: Db, namespaceId: string, name: string): Promise<NameOwner | undefined> {
   const id = await findObject(db, namespaceId, name);
   if (id === undefined) return undefined;
   const table = id.startsWith('view_') ? undefined : await getTableRow(db, id);
@@ -42,7 +42,7 @@ export async function findNameHolder(db: Db, namespaceId: string, name: string):
 }
 
 /** Whether the connector brought it from the upstream name. */
-export function isFrom(holder: NameHolder, connector: Connector, upstream: UpstreamTable): boolean {
+export function isBoundTo(holder: NameOwner, connector: Connector, upstream: UpstreamTable): boolean {
   return (
     holder.owner?.connectorId === connector.connectorId &&
     holder.upstreamPathKey === pathKey(upstream.namespacePath) &&
@@ -51,7 +51,7 @@ export function isFrom(holder: NameHolder, connector: Connector, upstream: Upstr
 }
 
 /** Deletes the holder with what it holds, so that its name is free. */
-export async function removeHolder(db: Db, { id, tableNum }: NameHolder): Promise<void> {
+export async function deleteOwner(db: Db, { id, tableNum }: NameOwner): Promise<void> {
   if (tableNum === undefined) await deleteView(db, id);
   else await deleteTable(db, id, tableNum);
 }
@@ -61,7 +61,7 @@ export function nameTaken(
   kind: BoundKind,
   namespace: Namespace,
   name: string,
-  holder: NameHolder,
+  holder: NameOwner,
   connector: Connector,
 ): CodedError {
   const full = formatName([...namespace.path, name]);

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
 import type { Schema } from '../database/schema.ts';
-import { type Place, STAYS } from '../lineage/lineage.ts';
+import { OPEN_END, type Position } from '../lineage/lineage.ts';
 
 type Db = Kysely<Schema>;
 
@@ -17,14 +17,14 @@ const STEP = 2000;
  * Removes what is staged in a snapshot's place, in small transactions. Its `stage_key` must be CLEARING, so that no stream
  * writes meanwhile and that a crash leaves it to be cleared again.
  */
-export async function clearChanges(db: Db, place: Place): Promise<void> {
+export async function clearChanges(db: Db, place: Position): Promise<void> {
   for (const step of [clearArrivals, clearRemovals, clearDepartures]) {
     while (await db.transaction().execute((trx) => step(trx, place))) await setImmediate();
   }
 }
 
 /** The same of a snapshot that another stream takes over then: after it no stream has it. */
-export async function clearStage(db: Db, snapshot: { snapshotNum: number; place: Place }): Promise<void> {
+export async function clearStage(db: Db, snapshot: { snapshotNum: number; place: Position }): Promise<void> {
   await clearChanges(db, snapshot.place);
   await db
     .updateTable('snapshots')
@@ -35,7 +35,7 @@ export async function clearStage(db: Db, snapshot: { snapshotNum: number; place:
 }
 
 /** @returns whether there may be more */
-async function clearArrivals(db: Db, { chain, ord }: Place): Promise<boolean> {
+async function clearArrivals(db: Db, { chain, ord }: Position): Promise<boolean> {
   const rows = await db
     .selectFrom('memberships')
     .select('file_num')
@@ -81,7 +81,7 @@ export async function deleteOrphans(db: Db, fileNums: readonly number[]): Promis
     .execute();
 }
 
-async function clearRemovals(db: Db, { chain, ord }: Place): Promise<boolean> {
+async function clearRemovals(db: Db, { chain, ord }: Position): Promise<boolean> {
   const rows = await db
     .selectFrom('memberships')
     .select(['came_ord', 'file_num'])
@@ -93,7 +93,7 @@ async function clearRemovals(db: Db, { chain, ord }: Place): Promise<boolean> {
   for (const { came_ord, file_num } of rows) {
     await db
       .updateTable('memberships')
-      .set({ went_ord: STAYS })
+      .set({ went_ord: OPEN_END })
       .where('chain_num', '=', chain)
       .where('came_ord', '=', came_ord)
       .where('file_num', '=', file_num)
@@ -102,7 +102,7 @@ async function clearRemovals(db: Db, { chain, ord }: Place): Promise<boolean> {
   return rows.length === STEP;
 }
 
-async function clearDepartures(db: Db, { chain, ord }: Place): Promise<boolean> {
+async function clearDepartures(db: Db, { chain, ord }: Position): Promise<boolean> {
   await db.deleteFrom('departures').where('chain_num', '=', chain).where('ord', '=', ord).execute();
   return false;
 }

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { type Kysely, sql } from 'kysely';
 import { FILE_KINDS } from '../database/file-kind.ts';
 import type { Schema } from '../database/schema.ts';
-import { type Place, removeChain, STAYS } from '../lineage/lineage.ts';
+import { OPEN_END, type Position, removeChain } from '../lineage/lineage.ts';
 import { deleteOrphans } from './delete-memberships.ts';
 
 type Db = Kysely<Schema>;
@@ -11,7 +11,7 @@ type Db = Kysely<Schema>;
 const STEP = 2000;
 
 /** A place whose snapshot was dropped, with what it held not seen to yet. */
-export async function nextToClear(db: Db): Promise<Place | undefined> {
+export async function nextToClear(db: Db): Promise<Position | undefined> {
   const row = await db
     .selectFrom('dropped_places')
     .select(['chain_num', 'ord'])
@@ -25,7 +25,7 @@ export async function nextToClear(db: Db): Promise<Place | undefined> {
  * Removes the files that were live in a dropped snapshot alone: those that came behind the place in use before it, and went by the one in
  * use after it. A place is in use while a snapshot is there or another chain forks off it. Cut off in between, it can be run again.
  */
-export async function clearDropped(db: Db, place: Place, stopped: () => boolean): Promise<void> {
+export async function clearDropped(db: Db, place: Position, stopped: () => boolean): Promise<void> {
   const around = await placesAround(db, place);
   if (!around.inUse) {
     for await (const members of liveHereAlone(db, place, around)) {
@@ -54,7 +54,7 @@ interface Around {
   after: number;
 }
 
-async function placesAround(db: Db, { chain, ord }: Place): Promise<Around> {
+async function placesAround(db: Db, { chain, ord }: Position): Promise<Around> {
   const snapshotAt = (side: '<' | '>') =>
     db
       .selectFrom('snapshots')
@@ -68,7 +68,7 @@ async function placesAround(db: Db, { chain, ord }: Place): Promise<Around> {
   return {
     inUse: forks.includes(ord),
     before: Math.max(0, (await snapshotAt('<'))?.ord ?? 0, ...forks.filter((at) => at < ord)),
-    after: Math.min(STAYS, (await snapshotAt('>'))?.ord ?? STAYS, ...forks.filter((at) => at > ord)),
+    after: Math.min(OPEN_END, (await snapshotAt('>'))?.ord ?? OPEN_END, ...forks.filter((at) => at > ord)),
   };
 }
 
@@ -92,13 +92,13 @@ interface Member {
 }
 
 /** Those that are live in the place alone, in steps; each step is removed before the next is asked for. */
-async function* liveHereAlone(db: Db, { chain, ord }: Place, { before, after }: Around): AsyncGenerator<Member[]> {
+async function* liveHereAlone(db: Db, { chain, ord }: Position, { before, after }: Around): AsyncGenerator<Member[]> {
   const members = db
     .selectFrom('memberships')
     .select(['came_ord', 'went_ord', 'file_num'])
     .where('chain_num', '=', chain)
     .limit(STEP);
-  if (after === STAYS) {
+  if (after === OPEN_END) {
     const came = members.where('came_ord', '>', before).where('came_ord', '<=', ord);
     for (let rows = await came.execute(); rows.length > 0; rows = await came.execute()) yield rows;
     return;

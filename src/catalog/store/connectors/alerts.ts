@@ -17,7 +17,7 @@ interface LastAlert {
  * What the connector's webhook is to be told of a job that has ended: a failure where it was not told of one before, a success where it
  * was. It counts as told from now on; asked again of the same job, the answer is the same. To be called in a transaction.
  */
-export async function dueAlert(db: Db, job: ReconcileJob): Promise<AlertRequest | undefined> {
+export async function evaluateAlert(db: Db, job: ReconcileJob): Promise<AlertRequest | undefined> {
   if (!tells(job)) return undefined;
   const connector = await findConnector(db, job.connectorId);
   if (!connector?.alerts?.webhookUrl || connector.state === ConnectorState.CONNECTOR_STATE_DELETING) return undefined;
@@ -40,7 +40,7 @@ export async function dueAlert(db: Db, job: ReconcileJob): Promise<AlertRequest 
 }
 
 /** The alert could not be sent: the webhook knows what it knew before. */
-export async function takeBackAlert(db: Db, connectorId: string, alert: AlertRequest): Promise<void> {
+export async function unclaimAlert(db: Db, connectorId: string, alert: AlertRequest): Promise<void> {
   await db.transaction().execute(async (trx) => {
     if ((await lastAlert(trx, connectorId))?.jobId !== alert.jobId) return;
     const before: LastAlert | undefined =
@@ -50,7 +50,7 @@ export async function takeBackAlert(db: Db, connectorId: string, alert: AlertReq
 }
 
 /** The webhook is another: it was told nothing. */
-export async function forgetAlerts(db: Db, connectorId: string): Promise<void> {
+export async function resetAlerts(db: Db, connectorId: string): Promise<void> {
   await setLastAlert(db, connectorId, '');
 }
 

@@ -4,7 +4,7 @@ import { TENANT } from '../../identity/tenant.ts';
 import type { Schema } from '../database/schema.ts';
 
 /** How a connector's runs stand. Times in milliseconds since the epoch. */
-export interface ConnectorStanding {
+export interface ConnectorLag {
   name: string;
   /** When its last good run ended: one of all its tables, that wrote. Without any, when the connector was made. */
   goodSince: number;
@@ -19,7 +19,7 @@ export interface ConnectorStanding {
 }
 
 /** Of every connector. A handful of looks into indexes each, however many jobs there were. */
-export async function connectorStandings(db: Kysely<Schema>): Promise<ConnectorStanding[]> {
+export async function connectorLags(db: Kysely<Schema>): Promise<ConnectorLag[]> {
   const rows = await db
     .selectFrom('connectors as c')
     .select((eb) => {

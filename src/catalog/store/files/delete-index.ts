@@ -2,7 +2,7 @@ import type { Kysely, Selectable } from 'kysely';
 import type { DataFile } from '../../../generated/reconciler/v1/statistics.ts';
 import { DELETION_VECTOR, EQUALITY_DELETES, type FileKind, POSITION_DELETES } from '../database/file-kind.ts';
 import type { FileRow, Schema } from '../database/schema.ts';
-import type { Place } from '../lineage/lineage.ts';
+import type { Position } from '../lineage/lineage.ts';
 import { type LiveCursor, type LiveFile, liveInstances, nextLiveFiles } from './live-files.ts';
 
 type Db = Kysely<Schema>;
@@ -50,7 +50,7 @@ const MAX_HELD = 5000n;
 export class DeleteIndex {
   readonly #db: Db;
   readonly #tableNum: number;
-  readonly #path: readonly Place[];
+  readonly #path: readonly Position[];
   readonly #globalSpecs: readonly number[];
   readonly #counts: { position: bigint; equality: bigint; vectors: bigint };
   #held: CandidateDeletes | undefined;
@@ -60,7 +60,7 @@ export class DeleteIndex {
     db: Db,
     options: {
       tableNum: number;
-      path: readonly Place[];
+      path: readonly Position[];
       /** Specs whose partition fields are all void: they are unpartitioned as well. */
       globalSpecs: readonly number[];
       /** How many delete files of each kind are live. */

@@ -1,7 +1,7 @@
 import type { Statement } from 'better-sqlite3';
 import { DataFile } from '../../../generated/reconciler/v1/statistics.ts';
 import type { Database } from '../database/database.ts';
-import { type Place, STAYS } from '../lineage/lineage.ts';
+import { OPEN_END, type Position } from '../lineage/lineage.ts';
 import type { ParsedChange } from './file-change-row.ts';
 
 /** What a call has changed. */
@@ -18,7 +18,7 @@ export interface WriteTarget {
   tableNum: number;
   snapshotId: string;
   /** The snapshot's stretches of chains, its own first. */
-  path: readonly Place[];
+  path: readonly Position[];
 }
 
 interface KnownFile {
@@ -79,7 +79,7 @@ export class FileWriter {
     this.#insertMember = sqlite.prepare(
       `insert into memberships (chain_num, came_ord, file_num, went_ord, kind, record_count, size_bytes, sequence_number,
          file_sequence_number, added_snapshot_id)
-       values (?, ?, ?, ${STAYS}, ?, ?, ?, ?, ?, ?)
+       values (?, ?, ?, ${OPEN_END}, ?, ?, ?, ?, ?, ?)
        on conflict (chain_num, came_ord, file_num) do update set sequence_number = excluded.sequence_number,
          file_sequence_number = excluded.file_sequence_number, added_snapshot_id = excluded.added_snapshot_id
        where memberships.sequence_number <> excluded.sequence_number
@@ -123,7 +123,7 @@ export class FileWriter {
   }
 
   #addMember(target: WriteTarget, fileNum: number, change: ParsedChange): number {
-    const { chain, ord } = target.path[0] as Place;
+    const { chain, ord } = target.path[0] as Position;
     const addedBy = change.addedSnapshotId;
     return this.#insertMember.run(
       chain,
@@ -172,7 +172,7 @@ export class FileWriter {
   remove(target: WriteTarget, change: ParsedChange): number {
     const fileNum = this.#findFileNum.get(target.tableNum, change.pathHash) as number | undefined;
     if (fileNum === undefined) return 0;
-    const { chain, ord } = target.path[0] as Place;
+    const { chain, ord } = target.path[0] as Position;
     let rows = this.#removeHere.run(ord, fileNum, chain, ord, ord).changes;
     if (target.path.length === 1) return rows;
     for (const member of this.#liveInAncestors(target.path, fileNum)) {
@@ -182,8 +182,8 @@ export class FileWriter {
   }
 
   /** Where the file came in an ancestor chain and is live at the snapshot's base. */
-  #liveInAncestors(path: readonly Place[], fileNum: number): { chain: number; cameOrd: number }[] {
-    const own = path[0] as Place;
+  #liveInAncestors(path: readonly Position[], fileNum: number): { chain: number; cameOrd: number }[] {
+    const own = path[0] as Position;
     const limits = new Map(path.slice(1).map(({ chain, ord }) => [chain, ord]));
     const members = this.#membersElsewhere.all(fileNum, own.chain) as {
       chain_num: number;

@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import { z } from 'zod';
 import type { FileKind } from '../database/file-kind.ts';
 import type { Schema } from '../database/schema.ts';
-import { type Place, STAYS } from '../lineage/lineage.ts';
+import { OPEN_END, type Position } from '../lineage/lineage.ts';
 
 type Db = Kysely<Schema>;
 
@@ -53,13 +53,13 @@ export type LiveCursor = z.infer<typeof liveCursor>;
  */
 export async function nextLiveFiles(
   db: Db,
-  path: readonly Place[],
+  path: readonly Position[],
   kinds: readonly FileKind[],
   limit: number,
   after?: LiveCursor,
 ): Promise<{ files: LiveFile[]; next?: LiveCursor }> {
   const cursor = after ?? (await startOf(db, path, 0, 0));
-  const place = path[cursor.step] as Place;
+  const place = path[cursor.step] as Position;
   const kind = kinds[cursor.kind] as FileKind;
   const rows =
     cursor.phase === 'stays'
@@ -72,8 +72,8 @@ export async function nextLiveFiles(
   return { files, next: await following(db, path, kinds, cursor) };
 }
 
-async function startOf(db: Db, path: readonly Place[], kind: number, step: number): Promise<LiveCursor> {
-  const { chain, ord } = path[step] as Place;
+async function startOf(db: Db, path: readonly Position[], kind: number, step: number): Promise<LiveCursor> {
+  const { chain, ord } = path[step] as Position;
   const newest = await db
     .selectFrom('snapshots')
     .select('ord')
@@ -87,12 +87,12 @@ async function startOf(db: Db, path: readonly Place[], kind: number, step: numbe
 
 async function following(
   db: Db,
-  path: readonly Place[],
+  path: readonly Position[],
   kinds: readonly FileKind[],
   { kind, step, tip, phase }: LiveCursor,
 ): Promise<LiveCursor | undefined> {
   // At the tip nothing has gone yet.
-  if (phase === 'stays' && tip > (path[step] as Place).ord) {
+  if (phase === 'stays' && tip > (path[step] as Position).ord) {
     return { kind, step, tip, phase: 'gone', went: 0, file: 0, came: 0 };
   }
   if (step + 1 < path.length) return startOf(db, path, kind, step + 1);
@@ -100,7 +100,7 @@ async function following(
   return undefined;
 }
 
-function select(db: Db, { chain, ord }: Place, kind: FileKind) {
+function select(db: Db, { chain, ord }: Position, kind: FileKind) {
   return db
     .selectFrom('memberships as m')
     .innerJoin('files as f', 'f.file_num', 'm.file_num')
@@ -125,10 +125,10 @@ function select(db: Db, { chain, ord }: Place, kind: FileKind) {
 
 type Row = Awaited<ReturnType<ReturnType<typeof select>['execute']>>[number];
 
-async function stayingRows(db: Db, place: Place, kind: FileKind, cursor: LiveCursor, limit: number): Promise<Row[]> {
+async function stayingRows(db: Db, place: Position, kind: FileKind, cursor: LiveCursor, limit: number): Promise<Row[]> {
   const behind = sql<boolean>`(m.file_num, m.came_ord) > (${cursor.file}, ${cursor.came})`;
   const staying = await select(db, place, kind)
-    .where('m.went_ord', '=', STAYS)
+    .where('m.went_ord', '=', OPEN_END)
     .where(behind)
     .orderBy('m.file_num')
     .orderBy('m.came_ord')
@@ -137,7 +137,7 @@ async function stayingRows(db: Db, place: Place, kind: FileKind, cursor: LiveCur
   // Gone since the walk came to this chain: mostly none.
   const goneSince = await select(db, place, kind)
     .where('m.went_ord', '>', cursor.tip)
-    .where('m.went_ord', '<', STAYS)
+    .where('m.went_ord', '<', OPEN_END)
     .where(behind)
     .orderBy('m.file_num')
     .orderBy('m.came_ord')
@@ -149,7 +149,7 @@ async function stayingRows(db: Db, place: Place, kind: FileKind, cursor: LiveCur
 }
 
 /** Snapshot by snapshot in which files went: each is one stretch of the index, in the order of the files. */
-async function goneRows(db: Db, place: Place, kind: FileKind, cursor: LiveCursor, limit: number): Promise<Row[]> {
+async function goneRows(db: Db, place: Position, kind: FileKind, cursor: LiveCursor, limit: number): Promise<Row[]> {
   const rows: Row[] = [];
   let { went, file, came } = cursor;
   if (went === 0) went = (await nextGone(db, place, kind, place.ord, cursor.tip)) ?? 0;
@@ -173,7 +173,7 @@ async function goneRows(db: Db, place: Place, kind: FileKind, cursor: LiveCursor
 /** The next place behind `after`, and not behind `tip`, in which files of the chain went. */
 async function nextGone(
   db: Db,
-  { chain }: Place,
+  { chain }: Position,
   kind: FileKind,
   after: number,
   tip: number,
@@ -199,7 +199,7 @@ interface Instance {
 }
 
 /** Those that did not go in a later chain of the path. */
-export async function withoutDeparted<T extends Instance>(db: Db, rows: T[], path: readonly Place[]): Promise<T[]> {
+export async function withoutDeparted<T extends Instance>(db: Db, rows: T[], path: readonly Position[]): Promise<T[]> {
   if (rows.length === 0 || path.length === 1) return rows;
   const limits = new Map(path.map(({ chain, ord }) => [chain, ord]));
   const departures = await db
@@ -216,7 +216,7 @@ export async function withoutDeparted<T extends Instance>(db: Db, rows: T[], pat
 }
 
 /** Which comings of these files are live at the snapshot. */
-export async function liveInstances(db: Db, path: readonly Place[], fileNums: readonly number[]) {
+export async function liveInstances(db: Db, path: readonly Position[], fileNums: readonly number[]) {
   if (fileNums.length === 0) return [];
   const limits = new Map(path.map(({ chain, ord }) => [chain, ord]));
   const rows = await db.selectFrom('memberships').selectAll().where('file_num', 'in', fileNums).execute();

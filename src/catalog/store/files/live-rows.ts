@@ -3,8 +3,8 @@ import type { Kysely } from 'kysely';
 import { DATA, DELETION_VECTOR, POSITION_DELETES } from '../database/file-kind.ts';
 import { dataPathHash } from '../database/path-hash.ts';
 import type { Schema } from '../database/schema.ts';
-import { type Place, pathOf } from '../lineage/lineage.ts';
-import { placeOf, type StoredSnapshot } from '../snapshots/snapshots.ts';
+import { ancestryOf, type Position } from '../lineage/lineage.ts';
+import { positionOf, type StoredSnapshot } from '../snapshots/snapshots.ts';
 import { type LiveCursor, liveInstances, nextLiveFiles } from './live-files.ts';
 import { generationOf } from './recompute.ts';
 import { type Totals, totalsFromText } from './totals.ts';
@@ -38,7 +38,7 @@ export async function liveRowCount(db: Db, row: StoredSnapshot): Promise<bigint 
 async function deletedRows(db: Db, row: StoredSnapshot, totals: Totals): Promise<bigint | undefined> {
   if (totals[3].files > 0n) return undefined;
   if (totals[POSITION_DELETES].files === 0n && totals[DELETION_VECTOR].files === 0n) return 0n;
-  const path = await pathOf(db, placeOf(row));
+  const path = await ancestryOf(db, positionOf(row));
   let deleted = 0n;
   let cursor: LiveCursor | undefined;
   do {
@@ -65,7 +65,7 @@ interface Delete {
 }
 
 /** Rows that these delete files delete; those whose data file has a deletion vector count nothing. */
-async function deletedBy(db: Db, tableNum: number, path: Place[], fileNums: number[]): Promise<bigint | undefined> {
+async function deletedBy(db: Db, tableNum: number, path: Position[], fileNums: number[]): Promise<bigint | undefined> {
   if (fileNums.length === 0) return 0n;
   const files = await db
     .selectFrom('files')
@@ -92,7 +92,12 @@ async function deletedBy(db: Db, tableNum: number, path: Place[], fileNums: numb
   return deleted;
 }
 
-async function liveDeletes(db: Db, tableNum: number, path: Place[], paths: string[]): Promise<Map<string, Delete[]>> {
+async function liveDeletes(
+  db: Db,
+  tableNum: number,
+  path: Position[],
+  paths: string[],
+): Promise<Map<string, Delete[]>> {
   const files = await db
     .selectFrom('files')
     .select(['file_num', 'referenced_path'])
@@ -111,7 +116,7 @@ async function liveDeletes(db: Db, tableNum: number, path: Place[], paths: strin
 }
 
 /** Sequence numbers of the live data files with these paths. */
-async function liveData(db: Db, tableNum: number, path: Place[], paths: string[]): Promise<Map<string, number[]>> {
+async function liveData(db: Db, tableNum: number, path: Position[], paths: string[]): Promise<Map<string, number[]>> {
   const pathOfHash = new Map(paths.map((one) => [dataPathHash(one).toString('latin1'), one]));
   const files = await db
     .selectFrom('files')

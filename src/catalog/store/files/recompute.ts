@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Schema } from '../database/schema.ts';
-import { placeOf } from '../snapshots/snapshots.ts';
+import { positionOf } from '../snapshots/snapshots.ts';
 import { liveTotals, noTotals, type Totals, totalsAt, totalsFromText, totalsToText } from './totals.ts';
 
 type Db = Kysely<Schema>;
@@ -49,7 +49,7 @@ export async function recomputeAll(db: Db, tableNum: number, from = 0): Promise<
   for (const row of rows) {
     const base = row.base_snapshot_id;
     const before = base === null ? undefined : (known.get(base) ?? (await storedTotals(db, tableNum, base)));
-    const totals = before ? await totalsAt(db, before, placeOf(row)) : await liveTotals(db, placeOf(row));
+    const totals = before ? await totalsAt(db, before, positionOf(row)) : await liveTotals(db, positionOf(row));
     known.set(row.snapshot_id, totals);
     const text = totalsToText(totals);
     if (text === row.totals) continue;

@@ -3,7 +3,7 @@ import { CodedError } from '../../../errors.ts';
 import { compiledQuery } from '../database/compiled-query.ts';
 import { FILE_KINDS, type FileKind } from '../database/file-kind.ts';
 import type { Schema } from '../database/schema.ts';
-import { baseOf, type Place, pathOf, startsBefore } from '../lineage/lineage.ts';
+import { ancestryOf, baseOf, type Position, startsBefore } from '../lineage/lineage.ts';
 import { liveInstances } from './live-files.ts';
 
 type Db = Kysely<Schema>;
@@ -49,7 +49,7 @@ const MAX_INT64 = 2n ** 63n - 1n;
  * @param base absent for a snapshot without one, from which nothing can go
  * @throws InvalidRequest where a sum does not fit in 64 bits
  */
-export async function totalsAt(db: Db, base: Totals | undefined, place: Place): Promise<Totals> {
+export async function totalsAt(db: Db, base: Totals | undefined, place: Position): Promise<Totals> {
   const totals = base ? structuredClone(base) : noTotals();
   addRows(totals, 1n, await cameAt(db, place.chain, place.ord));
   if (base) addRows(totals, -1n, await wentAt(db, place));
@@ -79,7 +79,7 @@ const cameAt = compiledQuery((db, chain: number, ord: number) =>
   db.selectFrom('memberships').select(sums).where('chain_num', '=', chain).where('came_ord', '=', ord).groupBy('kind'),
 );
 
-function wentAt(db: Db, { chain, ord }: Place) {
+function wentAt(db: Db, { chain, ord }: Position) {
   return db
     .selectFrom('memberships')
     .select(sums)
@@ -91,8 +91,8 @@ function wentAt(db: Db, { chain, ord }: Place) {
 }
 
 /** Totals of a snapshot without a base: of all that is live on its path. */
-export async function liveTotals(db: Db, place: Place): Promise<Totals> {
-  const path = await pathOf(db, place);
+export async function liveTotals(db: Db, place: Position): Promise<Totals> {
+  const path = await ancestryOf(db, place);
   if (!startsBefore(path)) return totalsAt(db, undefined, place);
   const totals = noTotals();
   for (const [step, { chain, ord }] of path.entries()) {
@@ -141,9 +141,9 @@ interface SumRow {
  * What the snapshot removed of its ancestors' files: only what is live at its base counts, for a repair of an ancestor may
  * have taken a file away already.
  */
-async function subtractDeparted(db: Db, place: Place, totals: Totals): Promise<void> {
+async function subtractDeparted(db: Db, place: Position, totals: Totals): Promise<void> {
   let after = 0;
-  let basePath: Place[] | undefined;
+  let basePath: Position[] | undefined;
   for (;;) {
     const rows = await db
       .selectFrom('departures')
@@ -156,7 +156,7 @@ async function subtractDeparted(db: Db, place: Place, totals: Totals): Promise<v
       .execute();
     const last = rows.at(-1);
     if (!last) return;
-    basePath ??= baseOf(await pathOf(db, place));
+    basePath ??= baseOf(await ancestryOf(db, place));
     const nums = [...new Set(rows.map((row) => row.file_num))];
     const departed = new Set(
       (rows.length < STEP ? rows : await allDepartures(db, place, nums)).map(
@@ -175,7 +175,7 @@ async function subtractDeparted(db: Db, place: Place, totals: Totals): Promise<v
 }
 
 /** A full step may have cut off the departures of its last file. */
-function allDepartures(db: Db, { chain, ord }: Place, nums: readonly number[]) {
+function allDepartures(db: Db, { chain, ord }: Position, nums: readonly number[]) {
   return db
     .selectFrom('departures')
     .select(['file_num', 'from_chain_num', 'came_ord'])

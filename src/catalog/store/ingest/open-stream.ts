@@ -6,9 +6,9 @@ import type { Database } from '../database/database.ts';
 import type { Schema } from '../database/schema.ts';
 import type { ParsedChange } from '../files/file-change-row.ts';
 import { FileWriter } from '../files/file-writer.ts';
-import { pathOf, startsBefore } from '../lineage/lineage.ts';
+import { ancestryOf, startsBefore } from '../lineage/lineage.ts';
 import { ensureSnapshot } from '../snapshots/ensure-snapshot.ts';
-import { findBase, findSnapshotRow, insertSnapshot, placeOf, type StoredSnapshot } from '../snapshots/snapshots.ts';
+import { findBase, findSnapshotRow, insertSnapshot, positionOf, type StoredSnapshot } from '../snapshots/snapshots.ts';
 import { getTableRow } from '../tables/tables.ts';
 import type { ChangeStream, Finish, OpenStream, PutHeader } from './change-stream.ts';
 import { ReplaceStream } from './replace-stream.ts';
@@ -28,7 +28,7 @@ export async function openChangeStream(database: Database, header: PutHeader): P
       : db.transaction().execute((trx) => claimKnown(trx, header)));
     if (clear) {
       // Changes that came with another key, or of which some are gone: a clean start.
-      await clearStage(db, { snapshotNum: row.snapshot_num, place: placeOf(row) });
+      await clearStage(db, { snapshotNum: row.snapshot_num, place: positionOf(row) });
       continue;
     }
     if (row.complete === 1 && !header.replace) return undefined;
@@ -68,7 +68,7 @@ async function openStream(
   row: StoredSnapshot,
 ): Promise<OpenStream> {
   const isFirst = row.complete === 0 && row.base_snapshot_id === null;
-  const path = isFirst ? [placeOf(row)] : await pathOf(db, placeOf(row));
+  const path = isFirst ? [positionOf(row)] : await ancestryOf(db, positionOf(row));
   return {
     row,
     target: { tableNum: row.table_num, snapshotId: row.snapshot_id, path },

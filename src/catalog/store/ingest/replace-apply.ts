@@ -4,24 +4,24 @@ import type { Schema } from '../database/schema.ts';
 import type { ParsedChange } from '../files/file-change-row.ts';
 import type { WriteTarget } from '../files/file-writer.ts';
 import { liveInstances } from '../files/live-files.ts';
-import { type Place, STAYS } from '../lineage/lineage.ts';
-import type { Surplus } from './replace-diff.ts';
+import { OPEN_END, type Position } from '../lineage/lineage.ts';
+import type { Extraneous } from './replace-diff.ts';
 
 type Db = Kysely<Schema>;
 const STEP = 500;
 
 /** Takes away what a snapshot holds beyond its replacement. @returns rows changed */
-export async function removeSurplus(db: Db, target: WriteTarget, surplus: Surplus): Promise<number> {
-  const own = target.path[0] as Place;
+export async function removeExtraneous(db: Db, target: WriteTarget, surplus: Extraneous): Promise<number> {
+  const own = target.path[0] as Position;
   let rows = 0;
-  for (const nums of steps(surplus.came)) rows += await withdraw(db, own, nums);
-  for (const nums of steps(surplus.went)) rows += await takeBack(db, own, nums);
-  for (const nums of steps(surplus.inherited)) rows += await depart(db, target, nums);
+  for (const nums of steps(surplus.added)) rows += await deleteAddition(db, own, nums);
+  for (const nums of steps(surplus.removed)) rows += await undoRemoval(db, own, nums);
+  for (const nums of steps(surplus.inherited)) rows += await recordRemoval(db, target, nums);
   return rows;
 }
 
 /** Makes files not live at the snapshot, wherever they came from. @returns rows changed */
-export async function unlist(db: Db, target: WriteTarget, changes: readonly ParsedChange[]): Promise<number> {
+export async function makeNotLive(db: Db, target: WriteTarget, changes: readonly ParsedChange[]): Promise<number> {
   const rows = await db
     .selectFrom('files')
     .select('file_num')
@@ -33,11 +33,11 @@ export async function unlist(db: Db, target: WriteTarget, changes: readonly Pars
     )
     .execute();
   const nums = rows.map((row) => row.file_num);
-  return depart(db, target, nums);
+  return recordRemoval(db, target, nums);
 }
 
 /** The files did not come with the snapshot. */
-async function withdraw(db: Db, { chain, ord }: Place, nums: readonly number[]): Promise<number> {
+async function deleteAddition(db: Db, { chain, ord }: Position, nums: readonly number[]): Promise<number> {
   const { numDeletedRows } = await db
     .deleteFrom('memberships')
     .where('chain_num', '=', chain)
@@ -56,10 +56,10 @@ async function withdraw(db: Db, { chain, ord }: Place, nums: readonly number[]):
 }
 
 /** The files did not go in the snapshot. */
-async function takeBack(db: Db, { chain, ord }: Place, nums: readonly number[]): Promise<number> {
+async function undoRemoval(db: Db, { chain, ord }: Position, nums: readonly number[]): Promise<number> {
   const stayed = await db
     .updateTable('memberships')
-    .set({ went_ord: STAYS })
+    .set({ went_ord: OPEN_END })
     .where('file_num', 'in', nums)
     .where('chain_num', '=', chain)
     .where('went_ord', '=', ord)
@@ -74,8 +74,8 @@ async function takeBack(db: Db, { chain, ord }: Place, nums: readonly number[]):
 }
 
 /** What of the files is live at the snapshot goes in it. */
-async function depart(db: Db, target: WriteTarget, nums: readonly number[]): Promise<number> {
-  const { chain, ord } = target.path[0] as Place;
+async function recordRemoval(db: Db, target: WriteTarget, nums: readonly number[]): Promise<number> {
+  const { chain, ord } = target.path[0] as Position;
   let changed = 0;
   for (const row of await liveInstances(db, target.path, nums)) {
     const here = db
@@ -91,7 +91,7 @@ async function depart(db: Db, target: WriteTarget, nums: readonly number[]): Pro
         .values({ chain_num: chain, ord, file_num, from_chain_num: chain_num, came_ord })
         .execute();
     } else if (row.came_ord === ord) {
-      await withdraw(db, { chain, ord }, [row.file_num]);
+      await deleteAddition(db, { chain, ord }, [row.file_num]);
     } else {
       // It may have gone in a later snapshot of the chain: now it goes earlier.
       await here.execute();

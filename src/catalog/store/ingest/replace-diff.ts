@@ -5,7 +5,7 @@ import { FILE_KINDS, type FileKind } from '../database/file-kind.ts';
 import type { ReplacementFileRow, Schema } from '../database/schema.ts';
 import type { ParsedChange } from '../files/file-change-row.ts';
 import { type LiveCursor, liveInstances, nextLiveFiles } from '../files/live-files.ts';
-import { baseOf, type Place } from '../lineage/lineage.ts';
+import { baseOf, type Position } from '../lineage/lineage.ts';
 import type { OpenStream } from './change-stream.ts';
 
 type Db = Kysely<Schema>;
@@ -15,11 +15,11 @@ type Staged = Selectable<ReplacementFileRow>;
 const STEP = 500;
 
 /** What a snapshot holds and its replacement does not. */
-export interface Surplus {
+export interface Extraneous {
   /** Files that came with the snapshot. */
-  came: number[];
+  added: number[];
   /** Files that went in it. */
-  went: number[];
+  removed: number[];
   /** Files that are live in it from an ancestor, and shall not be. */
   inherited: number[];
 }
@@ -38,29 +38,29 @@ export class ReplacementDiff {
   }
 
   /** For a stream of what the snapshot changed. */
-  async ofChanges(): Promise<Surplus> {
+  async ofChanges(): Promise<Extraneous> {
     await this.#mark((rows) => this.#differingChanges(rows));
-    const surplus: Surplus = { came: [], went: [], inherited: [] };
-    await this.#collectCame(surplus.came);
-    await this.#collectWent(surplus.went);
+    const surplus: Extraneous = { added: [], removed: [], inherited: [] };
+    await this.#collectCame(surplus.added);
+    await this.#collectWent(surplus.removed);
     return surplus;
   }
 
   /** For a stream of all files that are live at the snapshot. */
-  async ofWhole(): Promise<Surplus> {
+  async ofWhole(): Promise<Extraneous> {
     const { target, id } = this.#stream;
     await this.#mark((rows) => this.#differingFiles(rows));
-    const surplus: Surplus = { came: [], went: [], inherited: [] };
+    const surplus: Extraneous = { added: [], removed: [], inherited: [] };
     let cursor: LiveCursor | undefined;
     do {
       const { files, next } = await nextLiveFiles(this.#db, target.path, FILE_KINDS, STEP, cursor);
       const nums = [...new Set(files.map((file) => file.fileNum))];
       const kept = new Set(nums.length === 0 ? [] : await this.#stagedAmong(nums, id));
-      const own = target.path[0] as Place;
+      const own = target.path[0] as Position;
       for (const file of files) {
         if (kept.has(file.fileNum)) continue;
         const came = file.chain === own.chain && file.cameOrd === own.ord;
-        (came ? surplus.came : surplus.inherited).push(file.fileNum);
+        (came ? surplus.added : surplus.inherited).push(file.fileNum);
       }
       cursor = next;
       await setImmediate();
@@ -94,7 +94,7 @@ export class ReplacementDiff {
 
   async #differingChanges(rows: Staged[]): Promise<Staged[]> {
     const { target } = this.#stream;
-    const { chain, ord } = target.path[0] as Place;
+    const { chain, ord } = target.path[0] as Position;
     const files = await this.#filesOf(rows);
     const nums = [...files.values()].map((file) => file.file_num);
     const members =
@@ -170,7 +170,7 @@ export class ReplacementDiff {
   }
 
   async #collectCame(into: number[]): Promise<void> {
-    const { chain, ord } = this.#stream.target.path[0] as Place;
+    const { chain, ord } = this.#stream.target.path[0] as Position;
     let after = 0;
     for (;;) {
       const rows = await this.#db
@@ -193,7 +193,7 @@ export class ReplacementDiff {
   }
 
   async #collectWent(into: number[]): Promise<void> {
-    const { chain, ord } = this.#stream.target.path[0] as Place;
+    const { chain, ord } = this.#stream.target.path[0] as Position;
     for (const kind of FILE_KINDS) {
       let after = 0;
       for (;;) {
@@ -265,7 +265,7 @@ function sameBody(file: { kind: number; body: Uint8Array }, row: Staged): boolea
   return file.kind === row.kind && Buffer.compare(file.body, row.body) === 0;
 }
 
-function departedAt(db: Db, { chain, ord }: Place, nums: readonly number[]) {
+function departedAt(db: Db, { chain, ord }: Position, nums: readonly number[]) {
   return db
     .selectFrom('departures')
     .selectAll()

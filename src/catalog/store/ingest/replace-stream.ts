@@ -12,7 +12,7 @@ import { generationOf, recomputeAll, statisticsChanged } from '../files/recomput
 import { totalsFromText } from '../files/totals.ts';
 import { findSnapshotRow, type StoredSnapshot } from '../snapshots/snapshots.ts';
 import type { ChangeStream, OpenStream } from './change-stream.ts';
-import { removeSurplus, unlist } from './replace-apply.ts';
+import { makeNotLive, removeExtraneous } from './replace-apply.ts';
 import { pendingChanges, ReplacementDiff } from './replace-diff.ts';
 
 /**
@@ -80,7 +80,7 @@ export class ReplaceStream implements ChangeStream {
       return await this.#db.transaction().execute(async (trx) => {
         const now = await this.#check(trx, generation);
         const written: Written = { rows: 0, updatedFiles: 0, countsChanged: false };
-        written.rows += await removeSurplus(trx, target, surplus);
+        written.rows += await removeExtraneous(trx, target, surplus);
         for await (const changes of pendingChanges(trx, id)) await this.#apply(trx, changes, written);
         if (written.rows > 0) {
           await statisticsChanged(trx, row.table_num);
@@ -123,7 +123,7 @@ export class ReplaceStream implements ChangeStream {
   async #apply(db: Kysely<Schema>, changes: ParsedChange[], written: Written): Promise<void> {
     const { target, writer, header } = this.#stream;
     // What is live with other sequence numbers, or came in an ancestor, goes first: the file comes with this snapshot then.
-    if (header.whole) written.rows += await unlist(db, target, changes);
+    if (header.whole) written.rows += await makeNotLive(db, target, changes);
     const now = writer.write(target, changes);
     written.rows += now.rows;
     written.updatedFiles += now.updatedFiles;

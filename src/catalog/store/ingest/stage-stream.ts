@@ -8,7 +8,7 @@ import { checkCounts } from '../files/expected-counts.ts';
 import type { ParsedChange } from '../files/file-change-row.ts';
 import { recomputeAll, statisticsChanged } from '../files/recompute.ts';
 import { totalsAt, totalsFromText, totalsToText } from '../files/totals.ts';
-import { findSnapshotRow, placeOf, type StoredSnapshot, stagedGroups } from '../snapshots/snapshots.ts';
+import { findSnapshotRow, positionOf, type StoredSnapshot, stagedGroups } from '../snapshots/snapshots.ts';
 import type { ChangeStream, Finish, OpenStream } from './change-stream.ts';
 import { MAX_GROUPS } from './change-stream.ts';
 
@@ -56,7 +56,7 @@ export async function publish(
   const rows = changes.length > 0 ? await put(trx, stream, changes) : 0;
   const base =
     row.base_snapshot_id === null ? undefined : await findSnapshotRow(trx, row.table_num, row.base_snapshot_id);
-  const totals = await totalsAt(trx, base?.totals ? totalsFromText(base.totals) : undefined, placeOf(row));
+  const totals = await totalsAt(trx, base?.totals ? totalsFromText(base.totals) : undefined, positionOf(row));
   checkCounts(totals, finish, row, stream.header.tableId);
   await makeVisible(trx, row.table_num, totalsToText(totals), Date.now(), row.snapshot_num);
   await finish.after?.(trx);
@@ -168,6 +168,6 @@ export class StageStream implements ChangeStream {
       .where('complete', '=', 0)
       .where('stage_key', '=', header.idempotencyKey)
       .executeTakeFirst();
-    if (numUpdatedRows > 0n) await clearStage(this.#db, { snapshotNum: row.snapshot_num, place: placeOf(row) });
+    if (numUpdatedRows > 0n) await clearStage(this.#db, { snapshotNum: row.snapshot_num, place: positionOf(row) });
   }
 }

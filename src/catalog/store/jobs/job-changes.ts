@@ -25,7 +25,7 @@ const TAKES_NAME = ['JOB_CHANGE_ACTION_CREATE', 'JOB_CHANGE_ACTION_UPDATE'];
  * @throws CodedError ALREADY_EXISTS where one wants a name in the destination that another one of the job would have by then, as the job
  *   itself would meet it
  */
-export async function putChanges(db: Db, job: ReconcileJob, changes: readonly JobChange[]): Promise<void> {
+export async function recordJobChanges(db: Db, job: ReconcileJob, changes: readonly JobChange[]): Promise<void> {
   for (const change of changes) {
     const { name, destination, reason } = change;
     const [kind, action] = [jobChangeKindToJSON(change.kind), jobChangeActionToJSON(change.action)];

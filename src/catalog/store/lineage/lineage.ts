@@ -5,10 +5,10 @@ import type { Schema } from '../database/schema.ts';
 type Db = Kysely<Schema>;
 
 /** `went_ord` of a file that no snapshot of its chain has removed. */
-export const STAYS = 2_000_000_000;
+export const OPEN_END = 2_000_000_000;
 
 /** A snapshot's place. */
-export interface Place {
+export interface Position {
   chain: number;
   ord: number;
 }
@@ -17,7 +17,7 @@ export interface Place {
  * Gives a new snapshot its place: behind its base where that is the newest of its chain, else in a chain of its own that
  * forks off there; without a base, in a chain without a parent.
  */
-export async function newPlace(db: Db, tableNum: number, base: Place | undefined): Promise<Place> {
+export async function newPosition(db: Db, tableNum: number, base: Position | undefined): Promise<Position> {
   if (base) {
     const { numUpdatedRows } = await db
       .updateTable('chains')
@@ -41,7 +41,7 @@ const insert = compiledWrite((db, row: Insertable<Schema['chains']>) =>
 );
 
 /** Gives a place back. Nothing may be left in it, and nothing may be based on it. */
-export async function freePlace(db: Db, { chain, ord }: Place): Promise<void> {
+export async function freePosition(db: Db, { chain, ord }: Position): Promise<void> {
   if (ord === 1) await removeChain(db, chain, 1);
   // What came in dropped places before it may have been held for it alone.
   const { last } = await db
@@ -69,7 +69,7 @@ export async function removeChain(db: Db, chain: number, tipOrd?: number): Promi
   await clearAgain(db, { chain: gone.parent_chain_num, ord: gone.parent_ord ?? 0 });
 }
 
-async function clearAgain(db: Db, { chain, ord }: Place): Promise<void> {
+async function clearAgain(db: Db, { chain, ord }: Position): Promise<void> {
   await db
     .updateTable('dropped_places')
     .set({ cleared: 0 })
@@ -83,9 +83,9 @@ async function clearAgain(db: Db, { chain, ord }: Place): Promise<void> {
  *
  * One query a fork, and forks are few: branches, rollbacks and cherry-picks make them, not commits.
  */
-export async function pathOf(db: Db, place: Place): Promise<Place[]> {
-  const path: Place[] = [];
-  let next: Place | undefined = place;
+export async function ancestryOf(db: Db, place: Position): Promise<Position[]> {
+  const path: Position[] = [];
+  let next: Position | undefined = place;
   while (next) {
     path.push(next);
     const chain: { parent_chain_num: number | null; parent_ord: number | null } | undefined = await db
@@ -100,11 +100,11 @@ export async function pathOf(db: Db, place: Place): Promise<Place[]> {
 }
 
 /** Whether a snapshot's path holds more than its own place. */
-export function startsBefore(path: readonly Place[]): boolean {
+export function startsBefore(path: readonly Position[]): boolean {
   return path.length > 1 || (path[0]?.ord ?? 1) > 1;
 }
 
 /** The path of a snapshot without its own changes: what it starts from. */
-export function baseOf(path: readonly Place[]): Place[] {
+export function baseOf(path: readonly Position[]): Position[] {
   return path.map((place, index) => (index === 0 ? { chain: place.chain, ord: place.ord - 1 } : place));
 }

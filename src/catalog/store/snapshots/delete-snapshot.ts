@@ -3,9 +3,9 @@ import { CodedError } from '../../../errors.ts';
 import type { Snapshot } from '../../../generated/reconciler/v1/snapshots.ts';
 import { CLEARING, clearChanges, TO_CLEAR } from '../cleanup/delete-memberships.ts';
 import type { Schema } from '../database/schema.ts';
-import { freePlace, newPlace } from '../lineage/lineage.ts';
+import { freePosition, newPosition } from '../lineage/lineage.ts';
 import { getTableRow } from '../tables/tables.ts';
-import { findBase, findSnapshotRow, placeOf, refsBySnapshot, type StoredSnapshot } from './snapshots.ts';
+import { findBase, findSnapshotRow, positionOf, refsBySnapshot, type StoredSnapshot } from './snapshots.ts';
 
 type Db = Kysely<Schema>;
 type Table = Awaited<ReturnType<typeof getTableRow>>;
@@ -17,7 +17,7 @@ type Table = Awaited<ReturnType<typeof getTableRow>>;
  * @throws CodedError FAILED_PRECONDITION where something needs it
  */
 export async function deleteSnapshot(db: Db, table: Table, row: StoredSnapshot): Promise<void> {
-  const place = placeOf(row);
+  const place = positionOf(row);
   await db.transaction().execute(async (trx) => {
     await refuseNeeded(trx, table, row);
     await trx
@@ -36,7 +36,7 @@ export async function deleteSnapshot(db: Db, table: Table, row: StoredSnapshot):
       .where('snapshot_num', '=', row.snapshot_num)
       .where('stage_key', '=', CLEARING)
       .executeTakeFirst();
-    if (numDeletedRows > 0n) await freePlace(trx, place);
+    if (numDeletedRows > 0n) await freePosition(trx, place);
   });
 }
 
@@ -92,14 +92,14 @@ export async function restage(db: Db, row: StoredSnapshot, snapshot: Snapshot): 
     .where('snapshot_num', '=', row.snapshot_num)
     .where('complete', '=', 0)
     .execute();
-  await clearChanges(db, placeOf(row));
+  await clearChanges(db, positionOf(row));
   await db.transaction().execute(async (trx) => {
     const now = await findSnapshotRow(trx, row.table_num, row.snapshot_id);
     if (now?.snapshot_num !== row.snapshot_num || now.complete === 1) return;
     const table = await getTableRow(trx, snapshot.tableId);
     const base = await findBase(trx, table, snapshot);
-    await freePlace(trx, placeOf(now));
-    const { chain, ord } = await newPlace(trx, row.table_num, base && placeOf(base));
+    await freePosition(trx, positionOf(now));
+    const { chain, ord } = await newPosition(trx, row.table_num, base && positionOf(base));
     await trx
       .updateTable('snapshots')
       .set({ base_snapshot_id: base?.snapshot_id ?? null, chain_num: chain, ord, stage_key: null })

@@ -5,14 +5,14 @@ import { compiledQuery, compiledWrite } from '../database/compiled-query.ts';
 import { notFound } from '../database/errors.ts';
 import { date, jsonMap, ms } from '../database/json.ts';
 import type { Schema, SnapshotRow } from '../database/schema.ts';
-import { newPlace, type Place } from '../lineage/lineage.ts';
+import { newPosition, type Position } from '../lineage/lineage.ts';
 import type { getTableRow } from '../tables/tables.ts';
 
 type Db = Kysely<Schema>;
 type Table = Awaited<ReturnType<typeof getTableRow>>;
 export type StoredSnapshot = Selectable<SnapshotRow>;
 
-export function placeOf(row: StoredSnapshot): Place {
+export function positionOf(row: StoredSnapshot): Position {
   return { chain: row.chain_num, ord: row.ord };
 }
 
@@ -102,7 +102,7 @@ export async function insertSnapshot(
   base: StoredSnapshot | undefined,
   stageKey: string | null,
 ): Promise<StoredSnapshot> {
-  const place = await newPlace(db, table.table_num, base && placeOf(base));
+  const place = await newPosition(db, table.table_num, base && positionOf(base));
   const [row] = await insert(db, {
     table_num: table.table_num,
     snapshot_id: snapshot.snapshotId.toString(),
@@ -191,7 +191,7 @@ export function refsBySnapshot(table: Pick<Table, 'refs'>): Map<string, string[]
   return names;
 }
 
-export function snapshotMessage(row: StoredSnapshot, table: Table, refs = refsBySnapshot(table)): Snapshot {
+export function snapshotFromRow(row: StoredSnapshot, table: Table, refs = refsBySnapshot(table)): Snapshot {
   return {
     tableId: table.table_id,
     snapshotId: BigInt(row.snapshot_id),

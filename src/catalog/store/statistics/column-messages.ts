@@ -3,7 +3,7 @@ import { ColumnStats, type Ndv } from '../../../generated/reconciler/v1/statisti
 import { boundText, promoteBound } from '../../../stats/bounds.ts';
 import type { LeafColumn } from '../../../stats/leaf-columns.ts';
 import { METADATA_COLUMNS } from '../../../stats/metadata-columns.ts';
-import { mostValues } from '../../../stats/ndv/max-distinct.ts';
+import { maxDistinct } from '../../../stats/ndv/max-distinct.ts';
 import type { Schema } from '../database/schema.ts';
 import type { SnapshotSchemas } from '../tables/table-schemas.ts';
 import type { ColumnState, ColumnTotals } from './column-state.ts';
@@ -36,7 +36,7 @@ export function columnMessage(
     dropped: !schemas.columns.includes(column) && !METADATA_COLUMNS.has(id),
     ...derived(state, column),
   };
-  message.ndv = ndv && atMost(ndv, mostValues(column.type, message));
+  message.ndv = ndv && atMost(ndv, maxDistinct(column.type, message));
   if (!put) return message;
   message.valueCount = put.valueCount ?? message.valueCount;
   message.nullCount = put.nullCount ?? message.nullCount;

@@ -6,8 +6,8 @@ import { type LiveCursor, liveInstances, nextLiveFiles } from '../files/live-fil
 import { generationOf } from '../files/recompute.ts';
 import { fileColumns } from '../files/stored-columns.ts';
 import { totalsFromText } from '../files/totals.ts';
-import { baseOf, type Place, pathOf } from '../lineage/lineage.ts';
-import { findSnapshotRow, placeOf, type StoredSnapshot } from '../snapshots/snapshots.ts';
+import { ancestryOf, baseOf, type Position } from '../lineage/lineage.ts';
+import { findSnapshotRow, positionOf, type StoredSnapshot } from '../snapshots/snapshots.ts';
 import type { SnapshotSchemas } from '../tables/table-schemas.ts';
 import { ColumnState } from './column-state.ts';
 
@@ -53,7 +53,7 @@ async function findState(db: Db, snapshotNum: number, typeOf: TypeOf): Promise<C
 
 async function fromAllFiles(db: Db, row: StoredSnapshot, typeOf: TypeOf): Promise<ColumnState> {
   const state = new ColumnState(typeOf);
-  const path = await pathOf(db, placeOf(row));
+  const path = await ancestryOf(db, positionOf(row));
   let cursor: LiveCursor | undefined;
   do {
     const { files, next } = await nextLiveFiles(db, path, [DATA], STEP, cursor);
@@ -71,7 +71,7 @@ async function fromAncestor(db: Db, row: StoredSnapshot, typeOf: TypeOf): Promis
   let state: ColumnState | undefined;
   let at: StoredSnapshot | undefined = row;
   while (at && !state) {
-    cost += await changedFiles(db, placeOf(at));
+    cost += await changedFiles(db, positionOf(at));
     // A long way of empty snapshots costs too.
     if (cost > affordable || steps.length > 1000) return undefined;
     steps.push(at);
@@ -86,7 +86,7 @@ async function fromAncestor(db: Db, row: StoredSnapshot, typeOf: TypeOf): Promis
 }
 
 /** How many files a snapshot changed, about. */
-async function changedFiles(db: Db, { chain, ord }: Place): Promise<bigint> {
+async function changedFiles(db: Db, { chain, ord }: Position): Promise<bigint> {
   const came = await db
     .selectFrom('memberships')
     .select((eb) => eb.fn.countAll<number>().as('n'))
@@ -112,7 +112,7 @@ async function changedFiles(db: Db, { chain, ord }: Place): Promise<bigint> {
 
 /** Brings a state from a snapshot's base to the snapshot. @returns false where that cannot be done */
 async function applyStep(db: Db, row: StoredSnapshot, state: ColumnState): Promise<boolean> {
-  const place = placeOf(row);
+  const place = positionOf(row);
   for await (const bodies of changedBodies(db, place, 'came_ord'))
     for (const body of bodies) state.add(fileColumns(body));
   for await (const bodies of changedBodies(db, place, 'went_ord')) {
@@ -126,7 +126,7 @@ async function applyStep(db: Db, row: StoredSnapshot, state: ColumnState): Promi
 
 async function* changedBodies(
   db: Db,
-  { chain, ord }: Place,
+  { chain, ord }: Position,
   column: 'came_ord' | 'went_ord',
 ): AsyncIterable<Uint8Array[]> {
   // A file may have come more than once before it went: by coming, not by file.
@@ -152,7 +152,7 @@ async function* changedBodies(
   }
 }
 
-async function* departedBodies(db: Db, place: Place): AsyncIterable<Uint8Array[]> {
+async function* departedBodies(db: Db, place: Position): AsyncIterable<Uint8Array[]> {
   const rows = await db
     .selectFrom('departures')
     .select(['file_num', 'from_chain_num', 'came_ord'])
@@ -160,7 +160,7 @@ async function* departedBodies(db: Db, place: Place): AsyncIterable<Uint8Array[]
     .where('ord', '=', place.ord)
     .execute();
   if (rows.length === 0) return;
-  const basePath = baseOf(await pathOf(db, place));
+  const basePath = baseOf(await ancestryOf(db, place));
   const departed = new Set(rows.map((row) => `${row.file_num}/${row.from_chain_num}/${row.came_ord}`));
   const nums = [...new Set(rows.map((row) => row.file_num))];
   for (let start = 0; start < nums.length; start += STEP) {

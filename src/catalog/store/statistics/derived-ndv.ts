@@ -3,13 +3,13 @@ import type { Kysely } from 'kysely';
 import { FileSketches, Ndv } from '../../../generated/reconciler/v1/statistics.ts';
 import { ColumnUnion, type DistinctValues, type WholeColumn } from '../../../stats/ndv/column-union.ts';
 import { THETA_TYPE } from '../../../stats/ndv/compact-theta.ts';
-import { haveSameHashes } from '../../../stats/ndv/hash-compatible.ts';
+import { areHashCompatible } from '../../../stats/ndv/hash-compatible.ts';
 import { DATA } from '../database/file-kind.ts';
 import type { Schema } from '../database/schema.ts';
 import { type LiveCursor, nextLiveFiles } from '../files/live-files.ts';
 import { totalsFromText } from '../files/totals.ts';
-import { pathOf } from '../lineage/lineage.ts';
-import { placeOf, type StoredSnapshot } from '../snapshots/snapshots.ts';
+import { ancestryOf } from '../lineage/lineage.ts';
+import { positionOf, type StoredSnapshot } from '../snapshots/snapshots.ts';
 import type { SnapshotSchemas } from '../tables/table-schemas.ts';
 
 type Db = Kysely<Schema>;
@@ -69,7 +69,7 @@ async function derive(
   ids: readonly number[],
 ): Promise<Map<number, Ndv>> {
   const unions = new Map(ids.map((id) => [id, new ColumnUnion()]));
-  const path = await pathOf(db, placeOf(row));
+  const path = await ancestryOf(db, positionOf(row));
   let cursor: LiveCursor | undefined;
   do {
     const { files, next } = await nextLiveFiles(db, path, [DATA], STEP, cursor);
@@ -100,7 +100,7 @@ function addFile(unions: Map<number, ColumnUnion>, sketches: FileSketches, recor
     const column = columns.get(id);
     if (column === undefined) {
       if (id > sketches.lastColumnId) union.addEmpty(records);
-    } else if (haveSameHashes(column.logicalType, schemas.find(id)?.type ?? '')) {
+    } else if (areHashCompatible(column.logicalType, schemas.find(id)?.type ?? '')) {
       union.add(column, records);
     }
   }

@@ -10,8 +10,8 @@ import { DATA } from '../database/file-kind.ts';
 import { dataPathHash } from '../database/path-hash.ts';
 import type { Schema } from '../database/schema.ts';
 import { liveInstances } from '../files/live-files.ts';
-import { type Place, pathOf } from '../lineage/lineage.ts';
-import { findSnapshotRow, placeOf, type StoredSnapshot } from '../snapshots/snapshots.ts';
+import { ancestryOf, type Position } from '../lineage/lineage.ts';
+import { findSnapshotRow, positionOf, type StoredSnapshot } from '../snapshots/snapshots.ts';
 import type { getTableRow } from '../tables/tables.ts';
 
 type Db = Kysely<Schema>;
@@ -61,7 +61,7 @@ export async function nextFilesToSketch(
   cursor: SketchCursor = { after: '', live: 0 },
 ): Promise<{ files: ListFilesToSketchResponse_File[]; next?: SketchCursor }> {
   const current = await newestCaptured(db, table);
-  const path = current ? await pathOf(db, placeOf(current)) : [];
+  const path = current ? await ancestryOf(db, positionOf(current)) : [];
   const files: ListFilesToSketchResponse_File[] = [];
   let { after, live } = cursor;
   for (let walked = 0; walked < MAX_FILES_PER_PAGE; walked += STEP) {
@@ -114,7 +114,7 @@ async function newestCaptured(db: Db, table: Table): Promise<StoredSnapshot | un
 /** Which of the files the current snapshot holds, and which another one that has not expired. */
 async function heldFiles<Row extends { file_num: number }>(
   db: Db,
-  path: readonly Place[],
+  path: readonly Position[],
   rows: Row[],
   isDone: (row: Row) => boolean,
 ) {

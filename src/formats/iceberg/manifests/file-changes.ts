@@ -16,24 +16,24 @@ import { liveCounts, type ManifestFile } from './manifest-list.ts';
  * - Else: the difference of the manifests that left and the manifests that came.
  */
 export function fileChanges(request: FileChangesRequest, context: ManifestContext): AsyncGenerator<FileChangeBatch> {
-  const telling = tellingManifests(request);
+  const telling = changeSource(request);
   // Only without a base is none the difference to anything.
   if (telling === undefined) return differenceOf(request.base!, request, context);
   return manifestByManifest(telling, request, context);
 }
 
 /** Manifests of which each tells a part of the changes, in the manifest list's order. */
-interface Telling {
+interface ChangeSource {
   manifests: readonly ManifestFile[];
-  pick: Pick;
+  pick: EntryFilter;
   /** Changes in a manifest by the list's counts. */
   count(manifest: ManifestFile): number | undefined;
 }
 
 /** Undefined where only the difference of all manifests tells the changes. */
-function tellingManifests({ base, manifests, snapshotId }: FileChangesRequest): Telling | undefined {
+function changeSource({ base, manifests, snapshotId }: FileChangesRequest): ChangeSource | undefined {
   if (base === undefined) return live(manifests);
-  if (base.isParent && ownManifestsTellAll(base.manifests, manifests, snapshotId)) {
+  if (base.isParent && ownManifestsAreComplete(base.manifests, manifests, snapshotId)) {
     const own = manifests.filter(
       ({ addedSnapshotId, added, deleted }) =>
         (addedSnapshotId === undefined || addedSnapshotId === snapshotId) && (added !== 0 || deleted !== 0),
@@ -48,7 +48,7 @@ function tellingManifests({ base, manifests, snapshotId }: FileChangesRequest): 
   return live(without(manifests, base.manifests));
 }
 
-function live(manifests: readonly ManifestFile[]): Telling {
+function live(manifests: readonly ManifestFile[]): ChangeSource {
   return {
     manifests: manifests.filter(mayHoldLive),
     pick: liveOnly,
@@ -63,7 +63,7 @@ export function changeRanges(
   request: FileChangesRequest,
   { size, most }: { size: number; most: number },
 ): ChangeRange[] | undefined {
-  const telling = tellingManifests(request);
+  const telling = changeSource(request);
   const counts = telling?.manifests.map(telling.count);
   if (counts === undefined || !counts.every((count) => count !== undefined)) return undefined;
   const each = Math.max(size, counts.reduce((all, count) => all + count, 0) / most);
@@ -84,9 +84,9 @@ export function changeRanges(
 }
 
 /** What a batch makes of an entry; undefined where it changes nothing. */
-type Pick = (entry: ResolvedEntry, manifest: ManifestFile) => FileChange | undefined;
+type EntryFilter = (entry: ResolvedEntry, manifest: ManifestFile) => FileChange | undefined;
 
-const liveOnly: Pick = (entry) => (entry.status === DELETED ? undefined : added(entry));
+const liveOnly: EntryFilter = (entry) => (entry.status === DELETED ? undefined : added(entry));
 
 /**
  * In a manifest that this snapshot wrote, every entry that is added or deleted is its own: the counts that were compared
@@ -103,7 +103,7 @@ function ownChange(entry: ResolvedEntry, manifest: ManifestFile, snapshotId: big
  * Whether live files of the parent + added − deleted of the snapshot's own manifests = live files of the snapshot, data and
  * delete files apart. False too where counts are missing, as version 1 allows.
  */
-function ownManifestsTellAll(
+function ownManifestsAreComplete(
   base: readonly ManifestFile[],
   manifests: readonly ManifestFile[],
   snapshotId: bigint,
@@ -123,7 +123,7 @@ function ownManifestsTellAll(
 
 /** The last batch of each manifest has the position behind it. */
 async function* manifestByManifest(
-  { manifests, pick }: Telling,
+  { manifests, pick }: ChangeSource,
   { snapshotId, from = 0, to = manifests.length, columnIds, signal }: FileChangesRequest,
   context: ManifestContext,
 ): AsyncGenerator<FileChangeBatch> {
