@@ -4,96 +4,155 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 
 /**
- * Which part may import from which (shared by all: config, errors, names, patterns, secrets, generated code). `types` names the parts from which
- * only types may come.
+ * The layers of `src`, from the top. A part imports only from the layers below its own; types count as imports.
  */
-const RULES: Record<string, { from: string[]; types?: string[] }> = {
-  // The keys of the payload codec are secrets by reference, as connectors' are.
-  cli: {
-    from: ['stack', 'catalog', 'clients', 'worker', 'workflows/contract', 'telemetry', 'storage/secret-reference'],
-    types: ['workflows'],
-  },
-  // The names of the search attributes, which the dev server registers and workflows set, stand in one place.
-  stack: { from: ['clients/search-attributes'] },
-  worker: { from: ['activities', 'clients', 'connectors', 'telemetry', 'workflows/contract'], types: ['workflows'] },
-  workflows: {
-    from: ['clients/search-attributes', 'telemetry/run-span', 'telemetry/trace-header'],
-    types: ['activities', 'connectors', 'clients'],
-  },
-  activities: {
-    from: ['connectors', 'clients', 'storage', 'stats', 'telemetry', 'workflows/contract'],
-    types: ['workflows'],
-  },
-  connectors: { from: ['storage', 'stats', 'telemetry'] },
-  clients: {
-    from: ['workflows/contract', 'stats', 'storage/secret-reference', 'telemetry'],
-    types: ['workflows', 'connectors'],
-  },
-  catalog: { from: ['stats', 'clients', 'workflows/contract', 'telemetry'], types: ['workflows'] },
-  storage: { from: ['telemetry'] },
-  stats: { from: [] },
-  telemetry: { from: [] },
+const LAYERS = [
+  ['cli'],
+  ['worker'],
+  ['catalog', 'activities'],
+  ['connectors'],
+  ['wire'],
+  ['formats', 'temporal'],
+  ['storage', 'catalog-client', 'workflows', 'stack'],
+  ['telemetry', 'stats'],
+  ['name-patterns', 'config'],
+  ['names'],
+  ['contract'],
+  ['errors', 'secrets'],
+];
+/** The layers of `src/catalog`. */
+const CATALOG_LAYERS = [
+  ['server'],
+  ['reconciliation', 'statistics'],
+  ['connectors', 'schedules', 'ingest'],
+  ['jobs', 'tables', 'snapshots', 'plans', 'names'],
+  ['reading', 'validation'],
+  ['rpc'],
+  ['core'],
+  ['store'],
+  ['identity'],
+];
+/** The layers of `src/catalog/store`. */
+const STORE_LAYERS = [
+  ['ingest', 'statistics'],
+  ['files'],
+  ['snapshots', 'bindings'],
+  ['tables', 'cleanup'],
+  ['namespaces', 'connectors', 'jobs', 'lineage'],
+  ['database'],
+];
+/** What runs in Temporal's workflow sandbox, or is exchanged through Temporal, depends on little. */
+const MAY_IMPORT: Record<string, string[]> = {
+  contract: ['generated'],
+  workflows: ['contract', 'names', 'telemetry/tracing/run-span', 'telemetry/tracing/trace-header'],
 };
-const SHARED = ['config', 'errors', 'names', 'name-patterns', 'secrets', 'generated'];
-/** Who may speak to Temporal; `workflows` only by what runs in its sandbox. */
-const TEMPORAL = ['cli', 'worker', 'workflows', 'activities', 'clients', 'telemetry'];
+/** The parts that call Temporal; `workflows` only through what runs in its sandbox. */
+const TEMPORAL = ['cli', 'worker', 'contract', 'workflows', 'activities', 'temporal', 'telemetry'];
+const MAX_FILES_PER_FOLDER = 20;
+const SQL = /\.(selectFrom|insertInto|updateTable|deleteFrom|replaceInto)\('|(?<![.\w])sql[<`]|from 'better-sqlite3/;
 
-interface Import {
-  specifier: string;
-  typesOnly: boolean;
+/** Specifiers of static and dynamic imports and re-exports of a file. */
+function specifiersIn(source: string): string[] {
+  const code = source.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
+  const statements = code.matchAll(/^\s*(?:import|export)\s+(?:type\s+)?(?:[^;'"]*?\sfrom\s+)?'([^']+)'/gm);
+  const calls = code.matchAll(/\bimport\(\s*'([^']+)'\s*\)/g);
+  return [...statements, ...calls].map((match) => match[1] as string);
 }
 
-/** Static and dynamic imports and re-exports of a file. */
-function importsOf(source: string): Import[] {
-  const code = source.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
-  const found: Import[] = [];
-  for (const match of code.matchAll(/^\s*(import|export)\s+(type\s+)?([^;'"]*?\sfrom\s+)?'([^']+)'/gm)) {
-    const names = match[3]?.match(/\{([^}]*)\}/)?.[1];
-    const everyType =
-      names !== undefined &&
-      names.trim() !== '' &&
-      names.split(',').every((n) => n.trim() === '' || /^\s*type\s/.test(n));
-    found.push({
-      specifier: match[4] as string,
-      typesOnly: match[2] !== undefined || (everyType && !/^[\w$*]/.test(match[3]?.trim() ?? '')),
-    });
+/** The files of `src` without generated code, each with the files of `src` and the packages that it imports. */
+function importsBelow(src: string): Map<string, { source: string; files: string[]; packages: string[] }> {
+  const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(
+    (file) => file.endsWith('.ts') && !file.startsWith('generated/'),
+  );
+  return new Map(
+    files.map((file) => {
+      const source = readFileSync(join(src, file), 'utf8');
+      const specifiers = specifiersIn(source);
+      const isLocal = (specifier: string) => specifier.startsWith('.');
+      return [
+        file,
+        {
+          source,
+          files: specifiers.filter(isLocal).map((specifier) => relative(src, resolve(src, dirname(file), specifier))),
+          packages: specifiers.filter((specifier) => !isLocal(specifier)),
+        },
+      ];
+    }),
+  );
+}
+
+const partOf = (file: string) => (file.split('/')[0] as string).replace(/\.ts$/, '');
+const isBelow = (file: string, folder: string) => file === `${folder}.ts` || file.startsWith(`${folder}/`);
+
+/** What is wrong with an import from one layer into another; undefined if it is allowed. */
+function upwards(layers: string[][], from: string, to: string): string | undefined {
+  const level = (part: string) => layers.findIndex((layer) => layer.includes(part));
+  if (level(from) < 0) return `no layer for ${from}; add it to the test and to docs/architecture.md`;
+  return level(to) > level(from) ? undefined : `${from} must not import from ${to}`;
+}
+
+/** Files that import each other, as one line per circle. */
+function circles(imports: Map<string, { files: string[] }>): string[] {
+  const found: string[] = [];
+  const done = new Set<string>();
+  const visit = (file: string, path: string[]) => {
+    const at = path.indexOf(file);
+    if (at >= 0) {
+      found.push(`circle: ${[...path.slice(at), file].join(' -> ')}`);
+      return;
+    }
+    if (done.has(file)) return;
+    for (const next of imports.get(file)?.files ?? []) visit(next, [...path, file]);
+    done.add(file);
+  };
+  for (const file of imports.keys()) visit(file, []);
+  return found;
+}
+
+/** What breaks the rules below `src`, one line each. */
+function violations(src: string): string[] {
+  const imports = importsBelow(src);
+  const found = circles(imports);
+  const filesIn = new Map<string, number>();
+  for (const [file, { source, files, packages }] of imports) {
+    const folder = dirname(file);
+    filesIn.set(folder, (filesIn.get(folder) ?? 0) + 1);
+    const part = partOf(file);
+    const complain = (problem: string | undefined) => problem && found.push(`${file}: ${problem}`);
+    if (part !== 'catalog' || !file.startsWith('catalog/store/')) {
+      if (SQL.test(source)) complain('SQL belongs into catalog/store');
+    }
+    for (const name of packages) {
+      if (name.startsWith('@temporalio/') && !TEMPORAL.includes(part)) complain(`${part} must not import ${name}`);
+    }
+    for (const target of files) {
+      const targetPart = partOf(target);
+      const allowed = MAY_IMPORT[part];
+      if (targetPart !== part && allowed && !allowed.some((name) => isBelow(target, name))) {
+        complain(`${part} must not import from ${target}`);
+      }
+      if (targetPart === 'generated') continue;
+      if (targetPart !== part) complain(upwards(LAYERS, part, targetPart));
+      else if (part === 'catalog') complain(withinCatalog(file, target));
+    }
   }
-  for (const match of code.matchAll(/\bimport\(\s*'([^']+)'\s*\)/g)) {
-    // `import('…').Name` in a type is none that runs, but nobody writes it here.
-    found.push({ specifier: match[1] as string, typesOnly: false });
+  for (const [folder, count] of filesIn) {
+    if (count > MAX_FILES_PER_FOLDER)
+      found.push(`${folder}: ${count} files; at most ${MAX_FILES_PER_FOLDER} are allowed`);
   }
   return found;
 }
 
-/** What breaks the rules below `src`, a line each. */
-function violations(src: string): string[] {
-  const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
-  return files.flatMap((file) => {
-    const part = partOf(file);
-    const rule = RULES[part];
-    if (SHARED.includes(part) && part !== 'generated') return [];
-    if (part === 'generated') return [];
-    if (!rule) return [`${file}: no rule for src/${part}; add one here and to the design`];
-    return importsOf(readFileSync(join(src, file), 'utf8')).flatMap(({ specifier, typesOnly }) => {
-      if (!specifier.startsWith('.')) {
-        const temporal = specifier.startsWith('@temporalio/');
-        return temporal && !TEMPORAL.includes(part) ? [`${file}: src/${part} must not import ${specifier}`] : [];
-      }
-      const target = relative(src, resolve(src, dirname(file), specifier)).replace(/\.ts$/, '');
-      const targetPart = partOf(target);
-      if (targetPart === part || SHARED.includes(targetPart)) return [];
-      if (rule.from.some((allowed) => target === allowed || target.startsWith(`${allowed}/`))) return [];
-      if (rule.types?.includes(targetPart) && typesOnly) return [];
-      const how = rule.types?.includes(targetPart) ? 'anything but types from' : 'from';
-      return [`${file}: src/${part} must not import ${how} ${target}`];
-    });
-  });
+/** What is wrong with an import within `catalog/`. */
+function withinCatalog(file: string, target: string): string | undefined {
+  const [from, to] = [file.split('/'), target.split('/')] as [string[], string[]];
+  if (from[1] !== to[1]) return upwards(CATALOG_LAYERS, from[1]!, to[1]!);
+  if (from[1] !== 'store' || from[2] === to[2]) return undefined;
+  return upwards(STORE_LAYERS, from[2]!, to[2]!);
 }
 
-const partOf = (file: string) => (file.split('/')[0] as string).replace(/\.ts$/, '');
-
-describe('dependencies point one way', () => {
-  it('in src', () => {
+describe('the layout', () => {
+  it('of src keeps the rules', () => {
     expect(violations(join(import.meta.dirname, '../src'))).toEqual([]);
   });
 
@@ -101,28 +160,33 @@ describe('dependencies point one way', () => {
   afterAll(() => rmSync(folder, { recursive: true }));
 
   it.each([
-    ['catalog/a.ts', "import { open } from '../connectors/registry.ts';", 'must not import from connectors/registry'],
+    ['catalog/server/a.ts', "import { o } from '../../connectors/x.ts';", undefined],
+    ['connectors/a.ts', "import { o } from '../catalog/server/a.ts';", 'connectors must not import from catalog'],
     ['connectors/a.ts', "import { Context } from '@temporalio/activity';", 'must not import @temporalio/activity'],
-    ['stack/a.ts', "export * from '../catalog/server.ts';", 'must not import from catalog/server'],
-    ['storage/a.ts', "const m = await import('../connectors/spi.ts');", 'must not import from connectors/spi'],
-    [
-      'workflows/a.ts',
-      "import { createActivities } from '../activities/index.ts';",
-      'anything but types from activities/index',
-    ],
-    [
-      'workflows/b.ts',
-      "import { type A, b } from '../activities/index.ts';",
-      'anything but types from activities/index',
-    ],
-    ['workflows/c.ts', "import '../activities/index.ts';", 'anything but types from activities/index'],
-    ['workflows/d.ts', "import type { A } from '../activities/index.ts';", undefined],
-    ['workflows/e.ts', "import {\n  type A,\n  type B,\n} from '../activities/index.ts';", undefined],
-    ['new/a.ts', '', 'no rule for src/new'],
+    ['stack/a.ts', "export * from '../catalog/server/server.ts';", 'stack must not import from catalog'],
+    ['storage/a.ts', "const m = await import('../connectors/spi.ts');", 'storage must not import from connectors'],
+    ['workflows/a.ts', "import type { A } from '../storage/a.ts';", 'workflows must not import from storage/a.ts'],
+    ['workflows/a.ts', "import type { A } from '../contract/job.ts';", undefined],
+    ['contract/a.ts', "import type { A } from '../names.ts';", 'contract must not import from names.ts'],
+    ['catalog/store/tables/a.ts', "import '../files/b.ts';", 'tables must not import from files'],
+    ['catalog/store/tables/a.ts', "import '../../rpc/b.ts';", 'store must not import from rpc'],
+    ['catalog/jobs/a.ts', "db.selectFrom('jobs')", 'SQL belongs into catalog/store'],
+    ['catalog/jobs/a.ts', 'sql`select 1`', 'SQL belongs into catalog/store'],
+    ['catalog/store/jobs/a.ts', "db.selectFrom('jobs')", undefined],
+    ['cli/a.ts', "import type { A } from './a.ts';", 'circle: cli/a.ts -> cli/a.ts'],
+    ['new/a.ts', "import '../names.ts';", 'no layer for new'],
   ])('%s: %s', (file, code, expected) => {
     const src = mkdtempSync(join(folder, 'src-'));
-    mkdirSync(join(src, dirname(file)));
+    mkdirSync(join(src, dirname(file)), { recursive: true });
     writeFileSync(join(src, file), `${code}\n`);
-    expect(violations(src)).toEqual(expected === undefined ? [] : [expect.stringContaining(expected)]);
+    const found = violations(src).map((line) => line.replace(/ -> cli\/a\.ts -> /g, ' -> '));
+    expect(found).toEqual(expected === undefined ? [] : expect.arrayContaining([expect.stringContaining(expected)]));
+  });
+
+  it('has at most 20 files in a folder', () => {
+    const src = mkdtempSync(join(folder, 'src-'));
+    mkdirSync(join(src, 'cli'));
+    for (let i = 0; i < 21; i++) writeFileSync(join(src, 'cli', `${i}.ts`), '');
+    expect(violations(src)).toEqual(['cli: 21 files; at most 20 are allowed']);
   });
 });

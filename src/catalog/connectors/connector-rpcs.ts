@@ -7,11 +7,9 @@ import {
   CreateConnectorRequest,
 } from '../../generated/reconciler/v1/connectors.ts';
 import type { ServiceDeps } from '../core/ports.ts';
-import { createJobRpcs } from '../jobs/job-rpcs.ts';
 import { maskPaths } from '../rpc/field-mask.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, invalid, required } from '../rpc/violations.ts';
-import { createScheduleRpcs } from '../schedules/schedule-rpcs.ts';
 import { resetAlerts } from '../store/connectors/alerts.ts';
 import * as store from '../store/connectors/connectors.ts';
 import { checkEtag } from '../store/database/errors.ts';
@@ -20,15 +18,17 @@ import { checkConnector } from '../validation/connector-checks.ts';
 import { applyConnectorMask, CONNECTOR_MASK } from './connector-mask.ts';
 import { refuseDeleting } from './delete-connector.ts';
 
+type ConnectorRpcs = Pick<
+  ConnectorsServiceImplementation,
+  'createConnector' | 'getConnector' | 'listConnectors' | 'updateConnector' | 'deleteConnector' | 'validateConnector'
+>;
+
 const tokens = new PageTokens('ListConnectors', z.object({ name: z.string() }));
 
-/** The service Connectors. */
-export function createConnectorsService(deps: ServiceDeps): ConnectorsServiceImplementation {
+/** The RPCs of the service Connectors that keep connectors. */
+export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
   const { db, jobs, schedules, deletions } = deps;
   return {
-    ...createJobRpcs(deps),
-    ...createScheduleRpcs(deps),
-
     async createConnector(request) {
       const connector = { ...required(request.connector, 'connector') };
       checkConnector(connector);

@@ -24,7 +24,7 @@ const jobTokens = new PageTokens('ListReconcileJobs', z.object({ createdAt: z.nu
 const changeTokens = new PageTokens('ListJobChanges', z.object({ kind: z.string(), name: z.string() }));
 const failureTokens = new PageTokens('ListJobFailures', z.object({ table: z.string() }));
 
-type JobCalls = Pick<
+type JobRpcs = Pick<
   ConnectorsServiceImplementation,
   | 'triggerReconcile'
   | 'retryReconcileJob'
@@ -36,7 +36,7 @@ type JobCalls = Pick<
 >;
 
 /** The calls of the service Connectors that are about jobs. */
-export function createJobRpcs(deps: ServiceDeps): JobCalls {
+export function createJobRpcs(deps: ServiceDeps): JobRpcs {
   const { db, jobs } = deps;
   const {
     jobFor,

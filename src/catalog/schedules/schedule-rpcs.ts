@@ -6,7 +6,7 @@ import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks } from '../rpc/violations.ts';
 import { findConnector, getConnector, listConnectors } from '../store/connectors/connectors.ts';
 
-type ScheduleCalls = Pick<ConnectorsServiceImplementation, 'listSchedules' | 'repairSchedules'>;
+type ScheduleRpcs = Pick<ConnectorsServiceImplementation, 'listSchedules' | 'repairSchedules'>;
 
 /** Through the connectors by name, then through what Temporal has besides. */
 const tokens = new PageTokens(
@@ -15,7 +15,7 @@ const tokens = new PageTokens(
 );
 
 /** The calls of the service Connectors that are about schedules. */
-export function createScheduleRpcs({ db, jobs, schedules }: ServiceDeps): ScheduleCalls {
+export function createScheduleRpcs({ db, jobs, schedules }: ServiceDeps): ScheduleRpcs {
   return {
     async listSchedules(request) {
       const size = pageSize(request.pageSize);

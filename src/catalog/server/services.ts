@@ -9,14 +9,16 @@ import { SnapshotsDefinition } from '../../generated/reconciler/v1/snapshots.ts'
 import { TableStatisticsDefinition } from '../../generated/reconciler/v1/statistics.ts';
 import { TablesDefinition } from '../../generated/reconciler/v1/tables.ts';
 import { ViewsDefinition } from '../../generated/reconciler/v1/views.ts';
-import { createConnectorsService } from '../connectors/connector-rpcs.ts';
+import { createConnectorRpcs } from '../connectors/connector-rpcs.ts';
 import type { ServiceDeps } from '../core/ports.ts';
+import { createJobRpcs } from '../jobs/job-rpcs.ts';
 import { createCatalogsService } from '../names/catalogs-service.ts';
 import { createDirectoryService } from '../names/directory-service.ts';
 import { createNamespacesService } from '../names/namespaces-service.ts';
 import { createPlansService } from '../plans/plans-service.ts';
 import { createReconciliationService } from '../reconciliation/reconciliation-service.ts';
 import { lenientDefinition } from '../rpc/definitions.ts';
+import { createScheduleRpcs } from '../schedules/schedule-rpcs.ts';
 import { createSnapshotsService } from '../snapshots/snapshots-service.ts';
 import { createStatisticsService, statisticsDefinition } from '../statistics/statistics-service.ts';
 import { createTablesService } from '../tables/tables-service.ts';
@@ -44,7 +46,8 @@ interface Adder {
 export function addServices(server: { add: unknown }, deps: ServiceDeps): void {
   const to = server as Adder;
   to.add(lenientDefinition(CatalogsDefinition), createCatalogsService(deps) as never);
-  to.add(lenientDefinition(ConnectorsDefinition), createConnectorsService(deps) as never);
+  const connectors = { ...createConnectorRpcs(deps), ...createJobRpcs(deps), ...createScheduleRpcs(deps) };
+  to.add(lenientDefinition(ConnectorsDefinition), connectors as never);
   to.add(lenientDefinition(DirectoryDefinition), createDirectoryService(deps) as never);
   to.add(lenientDefinition(NamespacesDefinition), createNamespacesService(deps) as never);
   to.add(
