@@ -123,7 +123,7 @@ async function jobsByState(): Promise<Record<string, number>> {
   const counts: Record<string, number> = {};
   let pageToken = '';
   do {
-    const page = await stack.catalog.connectors.listReconcileJobs({ pageSize: 1000, pageToken });
+    const page = await stack.catalog.jobs.listReconcileJobs({ pageSize: 1000, pageToken });
     for (const { state } of page.jobs) counts[jobStateToJSON(state)] = (counts[jobStateToJSON(state)] ?? 0) + 1;
     pageToken = page.nextPageToken;
   } while (pageToken);

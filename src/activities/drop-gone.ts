@@ -1,7 +1,7 @@
 import { activityInfo } from '@temporalio/activity';
 import type { DropInput, DropOutcome } from '../contract/activities.ts';
+import type { UpstreamTable } from '../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
-import type { UpstreamTable } from '../generated/reconciler/v1/reconciliation.ts';
 import { type Change, ChangeList, count } from './dry-run/change-list.ts';
 import { goneChange } from './dry-run/dropped-change.ts';
 import { type Binding, openBindings } from './missing/bindings.ts';

@@ -86,7 +86,7 @@ async function connect(properties: Record<string, string>, columns: string[] = [
       heartbeat: { beat() {}, signal: new AbortController().signal },
       namespaces: new DestinationNamespaces({ catalog: catalog.clients }, connector),
     });
-    const page = await catalog.clients.reconciliation.listBoundTables({ connectorId: connector.connectorId });
+    const page = await catalog.clients.bindings.listBoundTables({ connectorId: connector.connectorId });
     return page.tables[0]!.tableId;
   };
   /** Whether an incremental run takes the table for changed. */

@@ -68,7 +68,7 @@ async function bind(connectorId: string, ...names: string[]): Promise<void> {
   for (const text of names) {
     const namespacePath = text.split('.').slice(0, -1);
     const request = { upstream: { namespacePath, name: text.split('.').at(-1) as string }, namespaceId };
-    await catalog.clients.reconciliation.ensureTable({
+    await catalog.clients.bindings.ensureTable({
       ...{ ...request, connectorId, name: text, format: TableFormat.TABLE_FORMAT_ICEBERG },
     });
   }
@@ -108,7 +108,7 @@ describe('patterns', () => {
     await bind(id, 'sales.gone');
     expect(await missing({ bound })).toMatchObject({ marked: 1 });
     expect(upstream.listed).toEqual(['sales', 'sales']);
-    const { tables } = await catalog.clients.reconciliation.listBoundTables({ connectorId: id });
+    const { tables } = await catalog.clients.bindings.listBoundTables({ connectorId: id });
     const left = tables.map(({ upstream: of }) => [...(of?.namespacePath ?? []), of?.name].join('.'));
     expect(left).toEqual(['sales.gone_old', 'sales.items', 'sales.orders', 'tmp.gone', 'tmp.scratch']);
     upstream.closed.clear();

@@ -55,7 +55,7 @@ beforeEach(() => connect());
 async function bind(...names: string[]): Promise<void> {
   for (const name of names) {
     const format = TableFormat.TABLE_FORMAT_ICEBERG;
-    await catalog.clients.reconciliation.ensureTable({ connectorId, upstream: of(name), namespaceId, name, format });
+    await catalog.clients.bindings.ensureTable({ connectorId, upstream: of(name), namespaceId, name, format });
   }
 }
 
@@ -65,7 +65,7 @@ function have(...names: string[]): void {
 }
 
 const lookUp = async (...names: string[]) =>
-  (await catalog.clients.reconciliation.lookupUpstreamTables({ connectorId, tables: names.map(of) })).tables;
+  (await catalog.clients.bindings.lookupUpstreamTables({ connectorId, tables: names.map(of) })).tables;
 
 const missingOf = async (...names: string[]) =>
   (await lookUp(...names)).flatMap(({ missing }, i) => (missing ? [names[i]] : []));
@@ -141,7 +141,7 @@ it('goes on where an attempt before was cut off while it marked', async () => {
   const gone = some('a', 40);
   for (const name of all) await bind(name);
   have(...all.slice(40));
-  const { markTablesMissing } = catalog.clients.reconciliation;
+  const { markTablesMissing } = catalog.clients.bindings;
   await markTablesMissing({ connectorId, tableIds: (await lookUp(...gone.slice(0, 30))).map((one) => one.tableId) });
   expect(await reconcile({ before: 200 })).toMatchObject({ marked: 10 });
   expect(await missingOf(...gone)).toEqual(gone);
@@ -244,9 +244,9 @@ describe('what has been missing', () => {
 
   it('may be a view', async () => {
     await connect({ action: DROP, dropAfterSeconds: 0n, maxShare: 1 });
-    const { reconciliation, views } = catalog.clients;
+    const { bindings, views } = catalog.clients;
     const upstreamName = { namespacePath: ['a'], name: 'v' };
-    const { viewId } = await reconciliation.putUpstreamView({
+    const { viewId } = await bindings.putUpstreamView({
       connectorId,
       upstream: upstreamName,
       fingerprint: 'f',

@@ -66,7 +66,7 @@ async function missing(): Promise<number> {
   return (outcome as MissingOutcome).marked;
 }
 const failuresOf = async (jobId: string) =>
-  (await catalog.clients.connectors.listJobFailures({ jobId, pageSize: 1000 })).failures;
+  (await catalog.clients.jobs.listJobFailures({ jobId, pageSize: 1000 })).failures;
 
 async function view(text: string) {
   const { viewId } = await catalog.clients.directory.resolve({
@@ -220,9 +220,9 @@ describe('reconcileViews', () => {
 describe('a table replaced by a view of its name', () => {
   beforeEach(async () => {
     upstream.views.set('a.both', 1);
-    const { reconciliation } = catalog.clients;
+    const { reconciliation, bindings } = catalog.clients;
     const { namespaceId } = await reconciliation.ensureDestination({ connectorId, namespacePath: ['a'] });
-    await reconciliation.ensureTable({
+    await bindings.ensureTable({
       connectorId,
       upstream: { namespacePath: ['a'], name: 'both' },
       namespaceId,

@@ -44,7 +44,7 @@ it('makes pages of few tables where many have changed, and of many where few hav
   const unchanged = await scanAll();
   expect(unchanged.map(({ scanned }) => scanned)).toEqual([1000, 200]);
   expect(unchanged.flatMap(({ changed }) => changed)).toEqual([]);
-  const { count, numberSum } = await catalog.clients.reconciliation.countBoundTables({ connectorId });
+  const { count, numberSum } = await catalog.clients.bindings.countBoundTables({ connectorId });
   expect({ count, numberSum }).toEqual({
     count: BigInt(TABLES),
     numberSum: BigInt(unchanged.reduce((sum, { boundSum }) => sum + boundSum!, 0)),
@@ -107,10 +107,10 @@ it('captures of a table whose metadata was not brought in whole', async () => {
   const upstream = new MemoryUpstream();
   upstream.namespaces.push(['n']);
   upstream.tables.push({ namespace: ['n'], name: 'half' });
-  const { connectors, reconciliation, snapshots } = catalog.clients;
+  const { connectors, bindings, snapshots } = catalog.clients;
   const { connectorId: halfId } = await connectors.createConnector({ connector: connectorSpec() });
   const { namespaceId } = await catalog.namespace();
-  const { table } = await reconciliation.ensureTable({
+  const { table } = await bindings.ensureTable({
     ...{ connectorId: halfId, upstream: { namespacePath: ['n'], name: 'half' }, namespaceId, name: 'half' },
     format: TableFormat.TABLE_FORMAT_ICEBERG,
   });

@@ -20,7 +20,7 @@ async function boundTable(): Promise<TestTable & { drop(...ids: number[]): Promi
   const { connectorId } = await catalog.clients.connectors.createConnector({ connector: connectorSpec() });
   const table = await TestTable.create(catalog, { upstream: { connectorId, namespacePath: ['n'], tableName: 't' } });
   const drop = async (...ids: number[]) => {
-    await catalog.clients.snapshots.expireSnapshots({ tableId: table.tableId, snapshotIds: ids.map(BigInt) });
+    await catalog.clients.ingestion.expireSnapshots({ tableId: table.tableId, snapshotIds: ids.map(BigInt) });
     return dropExpired(connectorId);
   };
   return Object.assign(table, { drop });
@@ -176,7 +176,7 @@ describe('snapshots that are dropped', () => {
 
   it('are those that expired long enough ago, and neither current, nor named, nor the base of one that is coming in', async () => {
     const table = await boundTable();
-    const { tables, snapshots } = catalog.clients;
+    const { tables, snapshots, ingestion } = catalog.clients;
     for (const id of [1, 2, 3, 4, 5]) {
       await table.put({ snapshotId: id, base: id === 1 ? null : id - 1, changes: [add(id)] });
     }
@@ -187,7 +187,7 @@ describe('snapshots that are dropped', () => {
     await table.createSnapshot({ snapshotId: 6, base: 4 });
     const { upstream } = await tables.getTable({ tableId: table.tableId });
     const connectorId = upstream?.connectorId ?? '';
-    await snapshots.expireSnapshots({ tableId: table.tableId, snapshotIds: [1n, 2n, 4n, 5n] });
+    await ingestion.expireSnapshots({ tableId: table.tableId, snapshotIds: [1n, 2n, 4n, 5n] });
     expect(await dropExpired(connectorId, 3600n)).toBe(0);
     expect(await dropExpired(connectorId, 0n, true)).toBe(1);
     const left = async () =>
@@ -209,7 +209,7 @@ describe('snapshots that are dropped', () => {
     await snapshots.createSnapshot({ snapshot: { tableId: table.tableId, snapshotId: 7n }, metadataOnly: true });
     await table.createSnapshot({ snapshotId: 7, base: 6 });
     await table.send({ snapshotId: 7, changes: [add(7), removed(path(1))], finish: false });
-    await snapshots.expireSnapshots({ tableId: table.tableId, snapshotIds: [7n] });
+    await ingestion.expireSnapshots({ tableId: table.tableId, snapshotIds: [7n] });
     expect(await dropExpired(connectorId)).toBe(1);
     await table.put({ snapshotId: 8, base: 6, changes: [removed(path(2))], expected: { data: 4 } });
     await cleared();

@@ -384,7 +384,7 @@ describe('Directory', () => {
 
 describe('Snapshots', () => {
   it('are listed in the order in which they came, with refs, and expired ones when asked for', async () => {
-    const { snapshots, tables } = catalog.clients;
+    const { snapshots, ingestion, tables } = catalog.clients;
     const table = await TestTable.create(catalog);
     const committedAt = new Date(1_700_000_000_000);
     const big = 2n ** 63n - 1n;
@@ -447,10 +447,10 @@ describe('Snapshots', () => {
     });
     expect(second).toMatchObject({ snapshotId: big, baseSnapshotId: 7n, refs: ['main', 't'], current: true });
     expect((await list()).map((one) => one.snapshotId)).toEqual([7n, big, -3n]);
-    expect(await snapshots.expireSnapshots({ tableId: table.tableId, snapshotIds: [7n, 8n, 1234n] })).toEqual({
+    expect(await ingestion.expireSnapshots({ tableId: table.tableId, snapshotIds: [7n, 8n, 1234n] })).toEqual({
       expired: 1n,
     });
-    expect(await snapshots.expireSnapshots({ tableId: table.tableId, snapshotIds: [7n] })).toEqual({ expired: 0n });
+    expect(await ingestion.expireSnapshots({ tableId: table.tableId, snapshotIds: [7n] })).toEqual({ expired: 0n });
     expect((await list()).map((one) => one.snapshotId)).toEqual([big, -3n]);
     expect((await list(true)).map((one) => one.snapshotId)).toEqual([7n, big, -3n]);
     expect((await snapshots.getSnapshot({ tableId: table.tableId, snapshotId: 7n })).expiredAt).toBeInstanceOf(Date);

@@ -13,14 +13,14 @@ afterAll(() => catalog[Symbol.asyncDispose]());
 
 /** A connector that one job has, so that others wait. */
 async function busy() {
-  const { connectors, reconciliation } = catalog.clients;
+  const { connectors, jobs, reconciliation } = catalog.clients;
   const { connectorId } = await connectors.createConnector({ connector: connectorSpec() });
   const { jobId } = await connectors.triggerReconcile({ connectorId });
   await reconciliation.claimConnector({ connectorId, jobId });
   const trigger = (request: object = {}) => connectors.triggerReconcile({ connectorId, ...request });
   const states = async () => {
-    const { jobs } = await connectors.listReconcileJobs({ connectorId });
-    return Object.fromEntries(jobs.map((job) => [job.jobId, job.state]));
+    const listed = await jobs.listReconcileJobs({ connectorId });
+    return Object.fromEntries(listed.jobs.map((job) => [job.jobId, job.state]));
   };
   return { connectorId, holder: jobId, trigger, states };
 }
@@ -90,7 +90,7 @@ it.each(['TERMINATED', 'FAILED', undefined] as const)(
 it('is not swallowed by a waiting job that was asked to cancel', async () => {
   const { trigger } = await busy();
   const cancelled = await trigger();
-  await catalog.clients.connectors.cancelReconcileJob({ jobId: cancelled.jobId });
+  await catalog.clients.jobs.cancelReconcileJob({ jobId: cancelled.jobId });
   // A workflow takes a moment to end.
   catalog.jobs.standing.set(cancelled.jobId, 'RUNNING');
   expect(await trigger()).toMatchObject({ existing: false });
@@ -164,7 +164,7 @@ it('is not swallowed by a waiting job while that is being cancelled', async () =
   const cancel = catalog.jobs.cancel.bind(catalog.jobs);
   const meanwhile: Awaited<ReturnType<typeof trigger>>[] = [];
   catalog.jobs.cancel = async () => void meanwhile.push(await trigger());
-  await catalog.clients.connectors.cancelReconcileJob({ jobId: cancelled.jobId });
+  await catalog.clients.jobs.cancelReconcileJob({ jobId: cancelled.jobId });
   catalog.jobs.cancel = cancel;
   expect(meanwhile).toMatchObject([{ existing: false }]);
 });

@@ -256,7 +256,7 @@ describe('connector get, list, update, delete', () => {
     const format = TableFormat.TABLE_FORMAT_ICEBERG;
     const upstream = { namespacePath: ['n'], name: 't' };
     const table = { connectorId, namespaceId, upstream, name: 't', format, location: 's3://b/t' };
-    await cli.clients.reconciliation.ensureTable(table);
+    await cli.clients.bindings.ensureTable(table);
     const asked = await cli.run('connector', 'delete', 'full', '--contents');
     expect(asked.code).toBe(2);
     expect(asked.stderr).toMatch(/^error: 1 table, .*'full' brought in would be deleted with it\nhint: add --yes/);

@@ -31,7 +31,7 @@ afterAll(async () => {
   await silent[Symbol.asyncDispose]();
 });
 
-const jobsOf = async (connectorId: string) => (await stack.catalog.connectors.listReconcileJobs({ connectorId })).jobs;
+const jobsOf = async (connectorId: string) => (await stack.catalog.jobs.listReconcileJobs({ connectorId })).jobs;
 const jobOf = (jobId: string) => stack.catalog.connectors.getReconcileJob({ jobId });
 const connectors = () => stack.catalog.connectors;
 const isThere = (connectorId: string) =>
@@ -63,7 +63,7 @@ it('a schedule starts the same workflow, until it is paused', async () => {
   }
   expect(jobs.at(-1)).toMatchObject({ tablesChanged: 7n });
   expect(jobs[0]).toMatchObject({ tablesChanged: 0n });
-  const { schedules } = await connectors().listSchedules({ connectorId });
+  const { schedules } = await stack.catalog.schedules.listSchedules({ connectorId });
   expect(schedules[0]).toMatchObject({ when: 'every 3s', lastRunAt: expect.any(Date) });
   expect(schedules[0]?.lastJobId).toMatch(/^reconcile-every-few-seconds-/);
   // The Temporal UI finds them by the connector.
@@ -72,7 +72,10 @@ it('a schedule starts the same workflow, until it is paused', async () => {
 
   const connector = { connectorId, state: ConnectorState.CONNECTOR_STATE_PAUSED };
   await connectors().updateConnector({ connector, updateMask: ['state'] });
-  await poll(async () => (await connectors().listSchedules({ connectorId })).schedules[0]?.paused, POLL).toBe(true);
+  await poll(
+    async () => (await stack.catalog.schedules.listSchedules({ connectorId })).schedules[0]?.paused,
+    POLL,
+  ).toBe(true);
   await poll(async () => (await jobsOf(connectorId)).every((job) => job.finishedAt), POLL).toBe(true);
   const before = (await jobsOf(connectorId)).length;
   await new Promise((resolve) => setTimeout(resolve, 7_000));

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { pino } from 'pino';
 import { type RunningCatalog, startCatalog } from '../../src/catalog/server/server.ts';
 import { type CatalogClients, connectCatalog } from '../../src/catalog-client/connect.ts';
-import { ConnectorKind, ConnectorState, ScheduleStanding } from '../../src/generated/reconciler/v1/connectors.ts';
+import { ConnectorKind, ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
+import { ScheduleStanding } from '../../src/generated/reconciler/v1/schedules.ts';
 import { connectTemporal } from '../../src/temporal/connect.ts';
 import { temporalJobControl } from '../../src/temporal/job-control.ts';
 import { poll } from '../jest/poll.ts';
@@ -54,8 +55,7 @@ async function create(displayName: string, policy: object): Promise<string> {
 }
 const update = (connectorId: string, fields: object, ...updateMask: string[]) =>
   clients.connectors.updateConnector({ connector: { connectorId, ...fields }, updateMask });
-const scheduleOf = async (connectorId: string) =>
-  (await clients.connectors.listSchedules({ connectorId })).schedules[0];
+const scheduleOf = async (connectorId: string) => (await clients.schedules.listSchedules({ connectorId })).schedules[0];
 const standingOf = async (connectorId: string) => (await scheduleOf(connectorId))?.standing;
 const handle = (connectorId: string) => temporal.client.schedule.getHandle(`reconcile-${connectorId}`);
 
@@ -64,7 +64,7 @@ async function listed() {
   const schedules = [];
   let pageToken = '';
   do {
-    const page = await clients.connectors.listSchedules({ pageSize: 2, pageToken });
+    const page = await clients.schedules.listSchedules({ pageSize: 2, pageToken });
     schedules.push(...page.schedules);
     pageToken = page.nextPageToken;
   } while (pageToken !== '');
@@ -167,12 +167,12 @@ describe('schedules', () => {
       [gone]: { standing: SURPLUS, connectorName: '' },
     });
 
-    const repaired = await clients.connectors.repairSchedules({});
+    const repaired = await clients.schedules.repairSchedules({});
     expect(repaired).toMatchObject({ made: 1n, changed: 1n, removed: 3n, unchanged: 0n });
     expect(repaired.repaired.map(({ standing }) => standing).sort()).toEqual(
       [MISSING, DIFFERENT, SURPLUS, SURPLUS, SURPLUS].sort(),
     );
-    expect(await clients.connectors.repairSchedules({})).toMatchObject({
+    expect(await clients.schedules.repairSchedules({})).toMatchObject({
       made: 0n,
       changed: 0n,
       removed: 0n,

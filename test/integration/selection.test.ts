@@ -76,7 +76,7 @@ class Lake {
     const path = name.split('.');
     const asked = { namespacePath: path.slice(0, -1), name: path.at(-1) as string };
     const { connectorId } = this;
-    const { tables } = await catalog.clients.reconciliation.lookupUpstreamTables({ connectorId, tables: [asked] });
+    const { tables } = await catalog.clients.bindings.lookupUpstreamTables({ connectorId, tables: [asked] });
     return tables[0]?.tableId as string;
   }
 

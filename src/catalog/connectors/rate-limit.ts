@@ -1,4 +1,4 @@
-import type { ReconciliationServiceImplementation } from '../../generated/reconciler/v1/reconciliation.ts';
+import type { ReconciliationServiceImplementation } from '../../generated/reconciler/internal/v1/reconciliation.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { Checks } from '../rpc/violations.ts';
 import { getConnector } from '../store/connectors/connectors.ts';

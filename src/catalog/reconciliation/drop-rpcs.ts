@@ -2,7 +2,8 @@ import { z } from 'zod';
 import type {
   DropExpiredSnapshotsResponse_Dropped,
   ReconciliationServiceImplementation,
-} from '../../generated/reconciler/v1/reconciliation.ts';
+} from '../../generated/reconciler/internal/v1/reconciliation.ts';
+import { ago } from '../core/ago.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks } from '../rpc/violations.ts';
@@ -19,11 +20,6 @@ const tokens = new PageTokens(
   z.object({ pathKey: z.string(), tableName: z.string(), snapshotNum: z.number() }),
 );
 const MAX_ITEMS = 1000;
-
-/** So long ago by the service's clock, which also marks. Undefined for undefined. */
-export function ago(seconds: bigint | undefined): number | undefined {
-  return seconds === undefined ? undefined : Date.now() - Number(seconds) * 1000;
-}
 
 type DropCalls = Pick<ReconciliationServiceImplementation, 'dropMissing' | 'dropExpiredSnapshots'>;
 

@@ -1,12 +1,8 @@
 import { setTimeout } from 'node:timers/promises';
 import { scheduleIdOf } from '../../contract/schedule-control.ts';
 import { CodedError } from '../../errors.ts';
-import {
-  type Connector,
-  RepairSchedulesResponse,
-  Schedule,
-  ScheduleStanding,
-} from '../../generated/reconciler/v1/connectors.ts';
+import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
+import { RepairSchedulesResponse, Schedule, ScheduleStanding } from '../../generated/reconciler/v1/schedules.ts';
 import { inChunks } from '../core/in-chunks.ts';
 import type { ScheduleKeeper, ServiceDeps } from '../core/ports.ts';
 import { findConnector, listConnectors } from '../store/connectors/connectors.ts';

@@ -1,10 +1,6 @@
 import { durationText, scheduleText } from '../../catalog/schedules/schedule-text.ts';
-import {
-  type Connector,
-  MissingAction,
-  type Schedule,
-  ScheduleStanding,
-} from '../../generated/reconciler/v1/connectors.ts';
+import { type Connector, MissingAction } from '../../generated/reconciler/v1/connectors.ts';
+import { type Schedule, ScheduleStanding } from '../../generated/reconciler/v1/schedules.ts';
 import { formatName } from '../../names.ts';
 import { isSecretReference } from '../../secrets.ts';
 import { details } from '../io/details.ts';

@@ -1,4 +1,4 @@
-import type { Schedule } from '../../generated/reconciler/v1/connectors.ts';
+import type { Schedule } from '../../generated/reconciler/v1/schedules.ts';
 import { NONE, time, word } from '../io/format.ts';
 import type { Column } from '../io/table-printer.ts';
 

@@ -2,10 +2,10 @@ import { setImmediate } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
 import { z } from 'zod';
 import {
-  DataFile,
   FileSketches,
   type ListFilesToSketchResponse_File,
-} from '../../../generated/reconciler/v1/statistics.ts';
+} from '../../../generated/reconciler/internal/v1/ingestion.ts';
+import { DataFile } from '../../../generated/reconciler/v1/statistics.ts';
 import { DATA } from '../database/file-kind.ts';
 import { dataPathHash } from '../database/path-hash.ts';
 import type { Schema } from '../database/schema.ts';

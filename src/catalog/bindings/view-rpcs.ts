@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { ReconciliationServiceImplementation } from '../../generated/reconciler/v1/reconciliation.ts';
+import type { BindingsServiceImplementation } from '../../generated/reconciler/internal/v1/bindings.ts';
+import { ago } from '../core/ago.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, required } from '../rpc/violations.ts';
@@ -9,7 +10,6 @@ import { getConnector } from '../store/connectors/connectors.ts';
 import { transaction } from '../store/database/transaction.ts';
 import { getNamespace } from '../store/namespaces/namespaces.ts';
 import { checkView } from '../validation/view-checks.ts';
-import { ago } from './drop-rpcs.ts';
 
 const tokens = new PageTokens('ListBoundViews', z.object({ pathKey: z.string(), name: z.string() }));
 const MAX_ITEMS = 1000;
@@ -17,11 +17,11 @@ const MAX_ITEMS = 1000;
 const FIELDS = ['schema', 'representations', 'default_catalog', 'default_namespace', 'properties'] as const;
 
 type ViewCalls = Pick<
-  ReconciliationServiceImplementation,
+  BindingsServiceImplementation,
   'lookupUpstreamViews' | 'putUpstreamView' | 'listBoundViews' | 'markViewsMissing'
 >;
 
-/** The calls of the service Reconciliation that are about views. */
+/** The calls of the service Bindings that are about views. */
 export function createUpstreamViewRpcs({ db, purge }: ServiceDeps): ViewCalls {
   return {
     async lookupUpstreamViews({ connectorId, views }) {
