@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { durationSeconds } from '../../durations.ts';
 import type { BindingsServiceImplementation } from '../../generated/reconciler/internal/v1/bindings.ts';
 import { TableFormat } from '../../generated/reconciler/v1/tables.ts';
 import { ago } from '../core/ago.ts';
@@ -63,8 +64,8 @@ export function createBindingsService(deps: ServiceDeps): BindingsServiceImpleme
       checks.id(request.connectorId, 'connector_id');
       checks.done();
       const size = pageSize(request.pageSize);
-      const { connectorId, namespacePath, missingForSeconds: missingFor } = request;
-      const filter = [connectorId, namespacePath, String(missingFor)];
+      const { connectorId, namespacePath, missingFor } = request;
+      const filter = [connectorId, namespacePath, String(durationSeconds(missingFor))];
       const after = boundTokens.decode(request.pageToken, filter);
       await getConnector(db, connectorId);
       const rows = await listBound(db, 'tables', connectorId, namespacePath, size + 1, after, ago(missingFor));

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { durationSeconds } from '../../durations.ts';
 import type { BindingsServiceImplementation } from '../../generated/reconciler/internal/v1/bindings.ts';
 import { ago } from '../core/ago.ts';
 import type { ServiceDeps } from '../core/ports.ts';
@@ -60,8 +61,8 @@ export function createUpstreamViewRpcs({ db, purge }: ServiceDeps): ViewCalls {
       checks.id(request.connectorId, 'connector_id');
       checks.done();
       const size = pageSize(request.pageSize);
-      const { connectorId, namespacePath, missingForSeconds: missingFor } = request;
-      const filter = [connectorId, namespacePath, String(missingFor)];
+      const { connectorId, namespacePath, missingFor } = request;
+      const filter = [connectorId, namespacePath, String(durationSeconds(missingFor))];
       const after = tokens.decode(request.pageToken, filter);
       await getConnector(db, connectorId);
       const rows = await listBound(db, 'views', connectorId, namespacePath, size + 1, after, ago(missingFor));
