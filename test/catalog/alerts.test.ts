@@ -186,7 +186,7 @@ it.each([
   [{ webhookUrl: 'https://user:planted@example.com/' }, 'alerts.webhook_url: holds a secret'],
   [{ webhookUrl: 'https://example.com/?token=planted' }, 'alerts.webhook_url: holds a secret'],
   [{ webhookUrl: HOOK, secretRef: 'whsec_planted' }, 'alerts.secret_ref: is not a reference'],
-])('%o is refused, and not repeated', async (alerts, text) => {
+])('%j is refused, and not repeated', async (alerts, text) => {
   const refused = await failure(create(alerts));
   expect(refused).toMatchObject(refusal('INVALID_ARGUMENT', text));
   expect(refused.message).not.toContain('planted');

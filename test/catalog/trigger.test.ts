@@ -188,4 +188,4 @@ it.each<[ReconcileRequest, ReconcileRequest, boolean]>([
   [{ connector: 'a' }, { connector: 'a', retryOf: 'j' }, false],
   [{ connector: 'a' }, { connector: 'a', dryRun: true }, false],
   [{ connector: 'a', mode: 'METADATA_ONLY' }, { connector: 'a', mode: 'CAPTURE_ONLY' }, false],
-])('compares what is asked for: %o, %o: %s', (a, b, same) => expect(sameAsked(a, b)).toBe(same));
+])('compares what is asked for: %j, %j: %s', (a, b, same) => expect(sameAsked(a, b)).toBe(same));
