@@ -12,12 +12,12 @@ const MODES = {
   [ModeMessage.CAPTURE_MODE_CAPTURE_ONLY]: 'CAPTURE_ONLY',
 } as const;
 
-/** A capture mode as workflows have it; undefined where none is said. */
+/** A capture mode as workflows represent it; undefined if the message states none. */
 export function captureModeFromProto(message: ModeMessage | undefined): CaptureMode | undefined {
   return message && MODES[message];
 }
 
-/** A snapshot selection as workflows have it; undefined where none is said. */
+/** A snapshot selection as workflows represent it; undefined if the message states none. */
 export function snapshotSelectionFromProto(message: SelectionMessage | undefined): SnapshotSelection | undefined {
   if (!message) return undefined;
   const branches = message.branches.length > 0 ? { branches: message.branches } : {};
