@@ -45,6 +45,7 @@ const SOURCE = { excludeNamespaces: ['tmp'], excludeTables: ['**.*_old'] };
 const environment = () => new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
 const record = (connectorId: string) => ({
   ...{ jobId: 'job', runId: '', connectorId, connectorName: '', full: false, message: '', failures: [] },
+  request: { connector: connectorId },
   progress: { ...newProgress(), state: 'JS_RUNNING' as const },
 });
 
@@ -101,7 +102,8 @@ describe('patterns', () => {
     const { scanned, boundSum } = await scan(id);
     upstream.listed.length = 0;
     const bound = { count: scanned, numberSum: boundSum as number };
-    const missing = (input: object) => environment().run(() => reconcileMissing(deps, { connectorId: id, ...input }));
+    const missing = (input: object) =>
+      environment().run(() => reconcileMissing(deps, { connectorId: id, before: 0, ...input }));
     expect(await missing({ bound })).toEqual({ marked: 0 });
     expect(upstream.listed).toEqual([]);
 

@@ -25,6 +25,7 @@ describe('jobs', () => {
     snapshotsIngested: 7,
     filesIngested: 9,
     bytesRead: 11,
+    upstreamRequests: 0,
     inFlight: ['fx.a'],
     ...fields,
   });
