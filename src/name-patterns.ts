@@ -12,11 +12,11 @@ export interface NamePatterns {
 /** What patterns leave of an upstream. */
 export interface NameFilter {
   /** There are patterns at all. */
-  narrows: boolean;
+  hasPatterns: boolean;
   /** Whether a table, or view, is taken. */
-  takes(table: { namespace: readonly string[]; name: string }): boolean;
+  includes(table: { namespace: readonly string[]; name: string }): boolean;
   /** Whether something in the namespace, or below it, could be taken. */
-  mayHold(namespace: readonly string[]): boolean;
+  mayContain(namespace: readonly string[]): boolean;
 }
 
 /** In a pattern: any number of segments, or of characters. */
@@ -39,19 +39,19 @@ export function nameFilter(patterns: NamePatterns | undefined): NameFilter {
   const tables = (texts: readonly string[] = []) => texts.map(parsePattern);
   const include = [namespaces(patterns?.includeNamespaces), tables(patterns?.includeTables)] as const;
   const exclude = [namespaces(patterns?.excludeNamespaces), tables(patterns?.excludeTables)] as const;
-  const takesName = (kind: 0 | 1, path: readonly string[]) =>
+  const isIncluded = (kind: 0 | 1, path: readonly string[]) =>
     (include[kind].length === 0 || include[kind].some((pattern) => matches(pattern, path))) &&
     !exclude[kind].some((pattern) => matches(pattern, path));
   // Tables come namespace by namespace.
   let last: { namespace: readonly string[]; taken: boolean } | undefined;
-  const takesNamespace = (namespace: readonly string[]) => {
-    if (last?.namespace !== namespace) last = { namespace, taken: takesName(0, namespace) };
+  const isNamespaceIncluded = (namespace: readonly string[]) => {
+    if (last?.namespace !== namespace) last = { namespace, taken: isIncluded(0, namespace) };
     return last.taken;
   };
   return {
-    narrows: [...include, ...exclude].some(({ length }) => length > 0),
-    takes: ({ namespace, name }) => takesNamespace(namespace) && takesName(1, [...namespace, name]),
-    mayHold: (namespace) =>
+    hasPatterns: [...include, ...exclude].some(({ length }) => length > 0),
+    includes: ({ namespace, name }) => isNamespaceIncluded(namespace) && isIncluded(1, [...namespace, name]),
+    mayContain: (namespace) =>
       include.every((some) => some.length === 0 || some.some((pattern) => beginsWith(pattern, namespace))) &&
       !exclude.some((some) => some.some((pattern) => pattern.at(-1) === ANY && matches(pattern, namespace))),
   };
@@ -104,7 +104,11 @@ function segmentMatches(pattern: SegmentPattern, segment: string): boolean {
  * Whether the pattern, in which `ANY` stands for any number of items, matches all items. Only the last `ANY` is ever gone back to, which
  * finds every match: what an earlier one took is enough for what stands between them. So it takes pattern times items at most.
  */
-function globs<P, T>(pattern: readonly (P | typeof ANY)[], items: readonly T[], one: (p: P, item: T) => boolean) {
+function globs<P, T>(
+  pattern: readonly (P | typeof ANY)[],
+  items: readonly T[],
+  matchesOne: (p: P, item: T) => boolean,
+) {
   let [p, i] = [0, 0];
   let back: { p: number; i: number } | undefined;
   while (i < items.length) {
@@ -112,7 +116,7 @@ function globs<P, T>(pattern: readonly (P | typeof ANY)[], items: readonly T[], 
     if (p < pattern.length && token === ANY) {
       back = { p: p + 1, i };
       p += 1;
-    } else if (p < pattern.length && one(token as P, items[i] as T)) {
+    } else if (p < pattern.length && matchesOne(token as P, items[i] as T)) {
       p += 1;
       i += 1;
     } else if (back) {

@@ -31,7 +31,7 @@ export function parseSegments(text: string): NameSegment[] {
     parts.push(segment);
     at = segment.end;
     if (at === text.length) return parts;
-    if (text[at] !== '.') throw wrong(text, at, 'expected a dot or the end after the closing quote');
+    if (text[at] !== '.') throw invalidName(text, at, 'expected a dot or the end after the closing quote');
     at += 1;
   }
 }
@@ -59,12 +59,12 @@ function quotedSegment(text: string, start: number): Segment {
     if (char === quote) return { value, quoted, end: at + 1 };
     if (char === '\\') {
       at += 1;
-      if (at === text.length) throw wrong(text, at - 1, 'nothing follows the backslash');
+      if (at === text.length) throw invalidName(text, at - 1, 'nothing follows the backslash');
     }
     quoted.add(value.length);
     value += text[at];
   }
-  throw wrong(text, start, `the quote ${quote} is not closed`);
+  throw invalidName(text, start, `the quote ${quote} is not closed`);
 }
 
 function bareSegment(text: string, start: number): Segment {
@@ -74,20 +74,20 @@ function bareSegment(text: string, start: number): Segment {
   for (; at < text.length && text[at] !== '.'; at += 1) {
     const char = text[at] as string;
     if (char === '"' || char === "'")
-      throw wrong(text, at, `a quote (${char}) inside a segment: quote the whole segment`);
-    if (/\s/.test(char)) throw wrong(text, at, 'a space outside of quotes: quote the segment');
+      throw invalidName(text, at, `a quote (${char}) inside a segment: quote the whole segment`);
+    if (/\s/.test(char)) throw invalidName(text, at, 'a space outside of quotes: quote the segment');
     if (char === '\\') {
       at += 1;
-      if (at === text.length) throw wrong(text, at - 1, 'nothing follows the backslash');
+      if (at === text.length) throw invalidName(text, at - 1, 'nothing follows the backslash');
       quoted.add(value.length);
     }
     value += text[at];
   }
-  if (at === start) throw wrong(text, at, 'an empty segment: write "" if that is meant');
+  if (at === start) throw invalidName(text, at, 'an empty segment: write "" if that is meant');
   return { value, quoted, end: at };
 }
 
-function wrong(text: string, index: number, what: string): CodedError {
+function invalidName(text: string, index: number, what: string): CodedError {
   const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text;
   return new CodedError('INVALID_ARGUMENT', `name '${shown}' is wrong at position ${index + 1}: ${what}`);
 }

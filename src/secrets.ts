@@ -46,32 +46,32 @@ export function isReferenceIn(key: string, value: string): boolean {
 }
 
 /** Shorter ones stand by chance in other text. */
-const SHORTEST = 6;
+const MIN_LENGTH = 6;
 /** Larger than any credential. */
 const MAX_LENGTH = 65_536;
 const MAX_KNOWN = 1_000;
 
 /** The forms in which a secret may stand in a text, by secret; the one used last is last. */
-type Known = Map<string, readonly string[]>;
+type KnownSecrets = Map<string, readonly string[]>;
 /** Connectors' own, and those that servers gave out: so many come of these that none of the own ones would be left. */
-const own: Known = new Map();
-const given: Known = new Map();
+const connectorSecrets: KnownSecrets = new Map();
+const issuedSecrets: KnownSecrets = new Map();
 
 /**
  * From now on `withoutSecrets` masks the value, which a server gave out: a vended key, a token, a session. Values below 6 characters are
  * not taken. The last 1,000 are kept.
  */
-export function rememberSecret(value: string): void {
-  remember(given, value);
+export function rememberIssuedSecret(value: string): void {
+  remember(issuedSecrets, value);
 }
 
 /** The same for a secret of a connector itself; 1,000 of these are kept apart. */
-export function rememberOwnSecret(value: string): void {
-  remember(own, value);
+export function rememberConnectorSecret(value: string): void {
+  remember(connectorSecrets, value);
 }
 
-function remember(known: Known, value: string): void {
-  if (value.length < SHORTEST || value.length > MAX_LENGTH) return;
+function remember(known: KnownSecrets, value: string): void {
+  if (value.length < MIN_LENGTH || value.length > MAX_LENGTH) return;
   const forms = known.get(value) ?? formsOf(value);
   known.delete(value);
   known.set(value, forms);
@@ -84,7 +84,7 @@ function remember(known: Known, value: string): void {
 /** The text with `***` in place of every known secret, also where it is percent-encoded, JSON-escaped or in base64. */
 export function withoutSecrets(text: string): string {
   const found: string[] = [];
-  for (const known of [own, given]) {
+  for (const known of [connectorSecrets, issuedSecrets]) {
     for (const forms of known.values()) {
       for (const form of forms) if (text.includes(form)) found.push(form);
     }
@@ -110,7 +110,7 @@ function formsOf(secret: string): string[] {
     const first = Math.ceil((before * 8) / 6);
     const last = Math.floor(((before + Buffer.byteLength(secret)) * 8) / 6);
     const inner = encoded.slice(first, last);
-    if (inner.length >= SHORTEST) forms.add(inner);
+    if (inner.length >= MIN_LENGTH) forms.add(inner);
   }
   return [...forms];
 }

@@ -9,7 +9,7 @@ const table = (text: string) => {
   return { namespace: path.slice(0, -1), name: path.at(-1) as string };
 };
 const takes = (patterns: Partial<typeof none> | Record<string, string[]>, text: string) =>
-  nameFilter({ ...none, ...patterns }).takes(table(text));
+  nameFilter({ ...none, ...patterns }).includes(table(text));
 
 describe('patterns', () => {
   it.each([
@@ -61,8 +61,8 @@ describe('patterns', () => {
     const all = { ...patterns, excludeTables: ['b.xx'] };
     expect(['a.x', 'a.y', 'a.tmp.x', 'b.x', 'b.xx', 'c.x'].filter((name) => takes(all, name))).toEqual(['a.x', 'b.x']);
     expect(takes({}, 'anything')).toBe(true);
-    expect(nameFilter(undefined).narrows).toBe(false);
-    expect(nameFilter({ ...none, excludeTables: ['a'] }).narrows).toBe(true);
+    expect(nameFilter(undefined).hasPatterns).toBe(false);
+    expect(nameFilter({ ...none, excludeTables: ['a'] }).hasPatterns).toBe(true);
   });
 
   it('a name as it is shown is its own pattern and no other', () => {
@@ -76,8 +76,8 @@ describe('patterns', () => {
       fc.property(path, path, (one, other) => {
         const filter = nameFilter({ ...none, includeTables: [formatName(one)] });
         const of = (p: string[]) => ({ namespace: p.slice(0, -1), name: p.at(-1) as string });
-        expect(filter.takes(of(one))).toBe(true);
-        expect(filter.takes(of(other))).toBe(formatName(one) === formatName(other));
+        expect(filter.includes(of(one))).toBe(true);
+        expect(filter.includes(of(other))).toBe(formatName(one) === formatName(other));
       }),
     );
   });
@@ -88,7 +88,7 @@ describe('patterns', () => {
       fc.property(fc.string({ unit, minLength: 1, maxLength: 8 }), fc.stringMatching(/^[ab]{0,10}$/), (text, name) => {
         fc.pre(text !== '**');
         const regex = new RegExp(`^${text.replaceAll('*', '.*').replaceAll('?', '.')}$`);
-        const { takes: taken } = nameFilter({ ...none, includeTables: [text] });
+        const { includes: taken } = nameFilter({ ...none, includeTables: [text] });
         expect(taken({ namespace: [], name })).toBe(regex.test(name));
       }),
       { numRuns: 2000 },
@@ -97,8 +97,8 @@ describe('patterns', () => {
 
   it('take no more time than pattern times name', () => {
     const filter = nameFilter({ ...none, includeTables: [`a.${'*a'.repeat(200)}b`, `${'**.a.'.repeat(100)}b`] });
-    expect(filter.takes({ namespace: ['a'], name: 'a'.repeat(5000) })).toBe(false);
-    expect(filter.takes({ namespace: Array(100).fill('a'), name: 'a' })).toBe(false);
+    expect(filter.includes({ namespace: ['a'], name: 'a'.repeat(5000) })).toBe(false);
+    expect(filter.includes({ namespace: Array(100).fill('a'), name: 'a' })).toBe(false);
   });
 
   it.each<[Partial<typeof none> | Record<string, string[]>, string, boolean]>([
@@ -117,7 +117,7 @@ describe('patterns', () => {
     [{ includeTables: ['a.b'] }, 'c', false],
     [{ includeTables: ['a.**.x'] }, 'a.b.c', true],
   ])('%j: something may be taken in %s: %s', (patterns, namespace, may) => {
-    expect(nameFilter({ ...none, ...patterns }).mayHold(parseName(namespace))).toBe(may);
+    expect(nameFilter({ ...none, ...patterns }).mayContain(parseName(namespace))).toBe(may);
   });
 
   it.each(['a..b', '"a', 'a b', ''])('%s is no pattern', (text) => {

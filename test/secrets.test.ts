@@ -1,10 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
-import { isReferenceIn, isSecretReference, rememberOwnSecret, rememberSecret, withoutSecrets } from '../src/secrets.ts';
+import {
+  isReferenceIn,
+  isSecretReference,
+  rememberConnectorSecret,
+  rememberIssuedSecret,
+  withoutSecrets,
+} from '../src/secrets.ts';
 
 describe('withoutSecrets', () => {
   it('masks what is remembered, in every form in which it may be sent', () => {
     const secret = 's3cr&t/with +"quotes" ü';
-    rememberSecret(secret);
+    rememberIssuedSecret(secret);
     const forms = [
       secret,
       encodeURIComponent(secret),
@@ -17,7 +23,7 @@ describe('withoutSecrets', () => {
 
   it.each(['', 'u', 'us', 'usr', 'user', 'a-client-id', 'ü😀'])('masks the secret of %j in a Basic header', (user) => {
     const secret = 'pass-word-1234567890';
-    rememberSecret(secret);
+    rememberIssuedSecret(secret);
     const header = Buffer.from(`${user}:${secret}`).toString('base64');
     const masked = withoutSecrets(`Authorization: Basic ${header}`);
     expect(masked).toContain('***');
@@ -28,34 +34,34 @@ describe('withoutSecrets', () => {
   });
 
   it('masks a secret that holds another one whole', () => {
-    rememberSecret('inner-secret');
-    rememberSecret('outer-inner-secret-outer');
+    rememberIssuedSecret('inner-secret');
+    rememberIssuedSecret('outer-inner-secret-outer');
     expect(withoutSecrets('x outer-inner-secret-outer y inner-secret z')).toBe('x *** y *** z');
   });
 
   it('leaves short ones and other text alone', () => {
-    rememberSecret('short');
-    rememberSecret('');
+    rememberIssuedSecret('short');
+    rememberIssuedSecret('');
     expect(withoutSecrets('a short text')).toBe('a short text');
     expect(withoutSecrets('')).toBe('');
   });
 
   it('forgets the oldest of more than a thousand, not one that is used', () => {
-    rememberSecret('first-secret');
-    rememberSecret('second-secret');
-    for (let i = 0; i < 998; i++) rememberSecret(`secret-number-${i}.`);
-    rememberSecret('first-secret');
-    rememberSecret('one-more-secret');
+    rememberIssuedSecret('first-secret');
+    rememberIssuedSecret('second-secret');
+    for (let i = 0; i < 998; i++) rememberIssuedSecret(`secret-number-${i}.`);
+    rememberIssuedSecret('first-secret');
+    rememberIssuedSecret('one-more-secret');
     expect(withoutSecrets('first-secret second-secret one-more-secret secret-number-997.')).toBe(
       '*** second-secret *** ***',
     );
   });
 
   it("keeps connectors' own secrets, however many are given out by servers; of the own ones a thousand too", () => {
-    rememberOwnSecret('own-secret');
-    for (let i = 0; i < 1_001; i++) rememberSecret(`given-number-${i}.`);
+    rememberConnectorSecret('own-secret');
+    for (let i = 0; i < 1_001; i++) rememberIssuedSecret(`given-number-${i}.`);
     expect(withoutSecrets('own-secret given-number-0.')).toBe('*** given-number-0.');
-    for (let i = 0; i < 1_000; i++) rememberOwnSecret(`own-number-${i}.`);
+    for (let i = 0; i < 1_000; i++) rememberConnectorSecret(`own-number-${i}.`);
     expect(withoutSecrets('own-secret own-number-0.')).toBe('own-secret ***');
   });
 });

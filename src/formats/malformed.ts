@@ -20,7 +20,7 @@ export function fileError(what: string, path: string, error: unknown): unknown {
       { cause: error },
     );
   }
-  if (error instanceof CodedError && !KEPT.has(error.code)) {
+  if (error instanceof CodedError && !PASSED_ON.has(error.code)) {
     return new CodedError(
       'DATA_LOSS',
       `${what} ${path} cannot be read: ${error.message}. Restore the file, or roll the table back to a state without it.`,
@@ -31,7 +31,7 @@ export function fileError(what: string, path: string, error: unknown): unknown {
 }
 
 /** `FAILED_PRECONDITION` is not among them: here it is a file too large to be metadata, an archived one, or no file at all. */
-const KEPT: ReadonlySet<string> = new Set([
+const PASSED_ON: ReadonlySet<string> = new Set([
   'DATA_LOSS',
   'PERMISSION_DENIED',
   'UNAUTHENTICATED',

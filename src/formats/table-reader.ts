@@ -154,7 +154,7 @@ export interface TableReader extends AsyncDisposable {
    */
   changeRanges?(
     snapshotId: bigint,
-    options: { base?: bigint; size: number; most: number },
+    options: { base?: bigint; size: number; maxRanges: number },
   ): Promise<ChangeRange[] | undefined>;
   /** Absent where the metadata does not count them. */
   liveFileCounts(snapshotId: bigint): Promise<LiveFileCounts | undefined>;

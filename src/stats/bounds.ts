@@ -11,8 +11,8 @@ import { doubleText, floatText } from './float-text.ts';
 import { isoDate, isoTime, isoTimestamp } from './iso-text.ts';
 import { type PrimitiveType, primitiveType } from './primitive-type.ts';
 
-const MICROS_A_DAY = 86_400_000_000n;
-const NANOS_A_DAY = 86_400_000_000_000n;
+const MICROS_PER_DAY = 86_400_000_000n;
+const NANOS_PER_DAY = 86_400_000_000_000n;
 
 /**
  * A decimal of 38 digits takes 16 bytes. Sign bytes in front of it do no harm, but a corrupt length must not make a
@@ -65,7 +65,7 @@ export function boundText(type: string, bytes: Uint8Array): string | undefined {
     case 'decimal':
       return decimalText(value, primitive.scale ?? 0);
     case 'time':
-      return value >= 0n && value < MICROS_A_DAY ? isoTime(value, 6) : undefined;
+      return value >= 0n && value < MICROS_PER_DAY ? isoTime(value, 6) : undefined;
     case 'timestamp':
       return isoTimestamp(value, 6);
     case 'timestamptz':
@@ -148,9 +148,9 @@ function integer(type: PrimitiveType, bytes: Uint8Array): bigint | undefined {
     case 'long':
       return bytes.length === 4 ? BigInt(int32(bytes)) : int64(bytes);
     case 'timestamp':
-      return bytes.length === 4 ? BigInt(int32(bytes)) * MICROS_A_DAY : int64(bytes);
+      return bytes.length === 4 ? BigInt(int32(bytes)) * MICROS_PER_DAY : int64(bytes);
     case 'timestamp_ns':
-      return bytes.length === 4 ? BigInt(int32(bytes)) * NANOS_A_DAY : int64(bytes);
+      return bytes.length === 4 ? BigInt(int32(bytes)) * NANOS_PER_DAY : int64(bytes);
     case 'decimal':
       return unscaled(bytes);
     default:

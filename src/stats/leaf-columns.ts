@@ -57,13 +57,13 @@ export function selectColumns(schemaJson: string, selectors: readonly string[]):
 }
 
 function unknownSelector(selector: string, nodes: readonly Node[]): CodedError {
-  const most = 20;
-  const named = nodes.slice(0, most).map((node) => `${node.path} (#${node.id})`);
-  const rest = nodes.length > most ? ` and ${nodes.length - most} more` : '';
-  const there = named.length > 0 ? `it has ${named.join(', ')}${rest}` : 'it has no columns';
+  const max = 20;
+  const named = nodes.slice(0, max).map((node) => `${node.path} (#${node.id})`);
+  const rest = nodes.length > max ? ` and ${nodes.length - max} more` : '';
+  const columns = named.length > 0 ? `it has ${named.join(', ')}${rest}` : 'it has no columns';
   return new CodedError(
     'INVALID_ARGUMENT',
-    `column selector ${JSON.stringify(selector)} fits no column of the schema; ${there}. ` +
+    `column selector ${JSON.stringify(selector)} fits no column of the schema; ${columns}. ` +
       'Give a name, a dotted path or #id.',
   );
 }
@@ -80,8 +80,8 @@ function walk(schemaJson: string): { leaves: LeafColumn[]; nodes: Node[] } {
   const ids = new Set<number>();
 
   function visit(id: unknown, path: string, required: unknown, type: unknown, depth: number): void {
-    if (typeof id !== 'number' || !Number.isInteger(id)) throw broken(path, 'an integer field id', id);
-    if (ids.has(id)) throw broken(path, 'a field id of its own', id);
+    if (typeof id !== 'number' || !Number.isInteger(id)) throw invalidSchema(path, 'an integer field id', id);
+    if (ids.has(id)) throw invalidSchema(path, 'a field id of its own', id);
     ids.add(id);
     const node = { id, path, from: leaves.length, to: leaves.length };
     nodes.push(node);
@@ -94,13 +94,13 @@ function walk(schemaJson: string): { leaves: LeafColumn[]; nodes: Node[] } {
   }
 
   function visitNested(path: string, type: unknown, depth: number): void {
-    if (depth > MAX_DEPTH) throw broken(path, `at most ${MAX_DEPTH} levels`, 'more');
-    if (!isObject(type)) throw broken(path, 'a type', type);
+    if (depth > MAX_DEPTH) throw invalidSchema(path, `at most ${MAX_DEPTH} levels`, 'more');
+    if (!isObject(type)) throw invalidSchema(path, 'a type', type);
     const below = path === '' ? '' : `${path}.`;
     if (type.type === 'struct') {
-      if (!Array.isArray(type.fields)) throw broken(path, 'the fields of a struct', type.fields);
+      if (!Array.isArray(type.fields)) throw invalidSchema(path, 'the fields of a struct', type.fields);
       for (const field of type.fields as unknown[]) {
-        if (!isObject(field) || typeof field.name !== 'string') throw broken(path, 'a field with a name', field);
+        if (!isObject(field) || typeof field.name !== 'string') throw invalidSchema(path, 'a field with a name', field);
         visit(field.id, below + field.name, field.required, field.type, depth + 1);
       }
     } else if (type.type === 'list') {
@@ -109,11 +109,11 @@ function walk(schemaJson: string): { leaves: LeafColumn[]; nodes: Node[] } {
       visit(type['key-id'], `${below}key`, true, type.key, depth + 1);
       visit(type['value-id'], `${below}value`, type['value-required'], type.value, depth + 1);
     } else {
-      throw broken(path, 'struct, list, map or the name of a primitive type', type.type);
+      throw invalidSchema(path, 'struct, list, map or the name of a primitive type', type.type);
     }
   }
 
-  if (!isObject(schema) || !Array.isArray(schema.fields)) throw broken('', 'a struct with fields', schema);
+  if (!isObject(schema) || !Array.isArray(schema.fields)) throw invalidSchema('', 'a struct with fields', schema);
   visitNested('', { type: 'struct', fields: schema.fields }, 0);
   return { leaves, nodes };
 }
@@ -122,7 +122,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function broken(path: string, wanted: string, found: unknown): CodedError {
+function invalidSchema(path: string, wanted: string, found: unknown): CodedError {
   const text = JSON.stringify(found) ?? 'nothing';
   const at = path === '' ? 'the table' : `column ${JSON.stringify(path.slice(0, 200))}`;
   return new CodedError('DATA_LOSS', `table schema: ${at} should have ${wanted} but has ${text.slice(0, 100)}`);

@@ -20,11 +20,11 @@ export function ndvOptions(properties: Readonly<Record<string, string>>): NdvOpt
   const isEnabled = flag(properties, 'stats.ndv.enabled');
   const sampleFraction = Number(properties['stats.ndv.sample_fraction'] || '1');
   if (!(sampleFraction > 0 && sampleFraction <= 1)) {
-    throw wrong(properties, 'stats.ndv.sample_fraction', 'a number above 0 and at most 1');
+    throw invalidProperty(properties, 'stats.ndv.sample_fraction', 'a number above 0 and at most 1');
   }
   const maxFiles = Number(properties['stats.ndv.max_files'] || '0');
   if (!(Number.isInteger(maxFiles) && maxFiles >= 0 && maxFiles <= MAX_FILES)) {
-    throw wrong(properties, 'stats.ndv.max_files', `a whole number from 0, for no limit, to ${MAX_FILES}`);
+    throw invalidProperty(properties, 'stats.ndv.max_files', `a whole number from 0, for no limit, to ${MAX_FILES}`);
   }
   return isEnabled ? { sampleFraction, maxFiles } : undefined;
 }
@@ -37,10 +37,10 @@ export function footersEnabled(properties: Readonly<Record<string, string>>): bo
 function flag(properties: Readonly<Record<string, string>>, name: string): boolean {
   const text = (properties[name] || 'false').trim().toLowerCase();
   if (text === 'true' || text === 'false') return text === 'true';
-  throw wrong(properties, name, 'true or false');
+  throw invalidProperty(properties, name, 'true or false');
 }
 
-function wrong(properties: Readonly<Record<string, string>>, name: string, wanted: string): CodedError {
+function invalidProperty(properties: Readonly<Record<string, string>>, name: string, wanted: string): CodedError {
   const found = JSON.stringify(properties[name]?.slice(0, 100));
   return new CodedError('INVALID_ARGUMENT', `connector property ${name} is ${found}; it has to be ${wanted}`);
 }

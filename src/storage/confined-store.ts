@@ -22,7 +22,7 @@ export function allowedLocations(properties: Readonly<Record<string, string>>): 
  *
  * `PERMISSION_DENIED` names the path and what is allowed.
  */
-export function confined(store: ObjectStore, allowed: readonly string[]): ObjectStore {
+export function confineStore(store: ObjectStore, allowed: readonly string[]): ObjectStore {
   const folders = allowed.map(comparableLocation);
   let realFolders: Promise<string[]> | undefined;
   // A promise rejected, not an exception thrown, as the interface has it.

@@ -55,7 +55,7 @@ export class FileStore implements ObjectStore {
       if (this.#usage !== undefined) this.#usage.bytes += bytes.length;
       return bytes;
     } catch (error) {
-      throw coded(path, error);
+      throw toCodedError(path, error);
     } finally {
       await handle.close();
     }
@@ -66,7 +66,7 @@ export class FileStore implements ObjectStore {
     try {
       stats = await stat(await this.#path(path));
     } catch (error) {
-      throw coded(path, error);
+      throw toCodedError(path, error);
     }
     requireFile(path, stats);
     return { size: stats.size, modifiedMs: stats.mtimeMs };
@@ -83,7 +83,7 @@ export class FileStore implements ObjectStore {
       path = await this.#path(folder);
       entries = await readdir(path, { withFileTypes: true });
     } catch (error) {
-      throw coded(folder, error);
+      throw toCodedError(folder, error);
     }
     const listed: { name: string; folder: boolean }[] = [];
     let above: Set<string> | undefined;
@@ -107,7 +107,7 @@ export class FileStore implements ObjectStore {
   async #path(path: string): Promise<string> {
     if (this.#usage !== undefined) this.#usage.requests++;
     const local = localPath(path);
-    return this.#roots === undefined ? local : this.#roots.real(local);
+    return this.#roots === undefined ? local : this.#roots.realPath(local);
   }
 
   async #open(path: string): Promise<FileHandle> {
@@ -115,7 +115,7 @@ export class FileStore implements ObjectStore {
       // O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
       return await open(await this.#path(path), constants.O_RDONLY | constants.O_NONBLOCK);
     } catch (error) {
-      throw coded(path, error);
+      throw toCodedError(path, error);
     }
   }
 }
@@ -151,7 +151,7 @@ async function realFoldersAbove(path: string): Promise<Set<string>> {
   }
 }
 
-function coded(path: string, error: unknown): CodedError {
+function toCodedError(path: string, error: unknown): CodedError {
   if (error instanceof CodedError) return error;
   const { code = '', message } = error as NodeJS.ErrnoException;
   const [name, meaning] = CODES[code] ?? ['UNAVAILABLE', `${code} ${message}; try again`];

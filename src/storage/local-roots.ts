@@ -16,7 +16,7 @@ export class LocalRoots {
    *
    * @throws CodedError `PERMISSION_DENIED` if that is outside of the roots, else what `realpath` throws
    */
-  async real(path: string): Promise<string> {
+  async realPath(path: string): Promise<string> {
     this.#real ??= Promise.all(this.#roots.map((root) => realpath(root).catch(() => root)));
     const roots = await this.#real;
     let real: string;

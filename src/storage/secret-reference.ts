@@ -2,17 +2,17 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { CodedError } from '../errors.ts';
-import { rememberOwnSecret } from '../secrets.ts';
+import { rememberConnectorSecret } from '../secrets.ts';
 import { awsCredentials, credentialsKey, credentialsName } from './aws/credentials.ts';
 import { awsError } from './aws/errors.ts';
 import { awsRegion } from './aws/region.ts';
 import { awsRequestHandler } from './aws/request-handler.ts';
-import { RecentlyUsed } from './recently-used.ts';
+import { LruCache } from './lru-cache.ts';
 
 /** Secrets Manager itself takes no larger ones. */
 const MAX_SECRET_BYTES = 65_536;
 /** A connector is opened for every few tables; a secret that was changed is to be found soon all the same. */
-const KEPT_MS = 60_000;
+const CACHE_MS = 60_000;
 
 export const AWS = 'aws-secretsmanager:';
 
@@ -37,7 +37,7 @@ export async function resolveReference(
     : reference.startsWith('env:')
       ? fromEnvironment(reference.slice('env:'.length), reference, place, who)
       : await fromFile(reference.slice('file:'.length).replace(/^\/\/(?=\/)/, ''), reference, place, who);
-  rememberOwnSecret(secret);
+  rememberConnectorSecret(secret);
   return secret;
 }
 
@@ -73,7 +73,7 @@ async function fromFile(path: string, reference: string, place: string, who: str
   }
 }
 
-const kept = new RecentlyUsed<string, { until: number; value: Promise<string> }>(256);
+const cache = new LruCache<string, { until: number; value: Promise<string> }>(256);
 
 async function fromAws(reference: string, place: string, properties: Properties): Promise<string> {
   const [, id = '', jsonKey] = /^aws-secretsmanager:([^#]+)(?:#(.+))?$/.exec(reference) ?? [];
@@ -83,12 +83,12 @@ async function fromAws(reference: string, place: string, properties: Properties)
     properties['secretsmanager.region'] ?? properties['client.region'],
     credentialsKey(properties, 'secretsmanager'),
   ]);
-  let entry = kept.get(key);
+  let entry = cache.get(key);
   if (entry === undefined || entry.until < Date.now()) {
     const value = fromSecretsManager(id, reference, place, properties);
-    entry = { until: Date.now() + KEPT_MS, value };
-    kept.set(key, entry);
-    value.catch(() => kept.delete(key));
+    entry = { until: Date.now() + CACHE_MS, value };
+    cache.set(key, entry);
+    value.catch(() => cache.delete(key));
   }
   const text = await entry.value;
   return jsonKey === undefined ? text : fieldOf(text, jsonKey, reference, place);

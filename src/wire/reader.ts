@@ -1,5 +1,5 @@
 /** Bytes that are no protobuf message. */
-export class Malformed extends Error {}
+export class MalformedMessage extends Error {}
 
 /** Wire types: https://protobuf.dev/programming-guides/encoding/#structure */
 export const VARINT = 0;
@@ -30,7 +30,7 @@ export class WireReader {
     const tag = this.uint32(end);
     const type = tag & 7;
     if (tag >>> 3 === 0 || type === 3 || type === 4 || type > 5)
-      throw new Malformed(`wire tag ${tag} at byte ${this.position}`);
+      throw new MalformedMessage(`wire tag ${tag} at byte ${this.position}`);
     return tag;
   }
 
@@ -52,7 +52,7 @@ export class WireReader {
     let low = 0;
     let high = 0;
     for (let shift = 0; shift < 70; shift += 7) {
-      if (position >= end) throw new Malformed(`number without end at byte ${this.position}`);
+      if (position >= end) throw new MalformedMessage(`number without end at byte ${this.position}`);
       const byte = buffer[position++] as number;
       const bits = byte & 127;
       if (shift < 28) low |= bits << shift;
@@ -67,7 +67,7 @@ export class WireReader {
         return;
       }
     }
-    throw new Malformed(`number of more than 10 bytes at byte ${this.position}`);
+    throw new MalformedMessage(`number of more than 10 bytes at byte ${this.position}`);
   }
 
   /** A varint as a number: exact from -(2^53-1) to 2^53-1, beyond that merely as large. */
@@ -84,10 +84,12 @@ export class WireReader {
   /** Where the bytes, text or message that begins here ends; the reader stands at its start. */
   lengthEnd(end: number): number {
     const length = this.uint32(end);
-    if (this.high !== 0 && length >= 128) throw new Malformed(`length beyond 32 bits at byte ${this.position}`);
+    if (this.high !== 0 && length >= 128) throw new MalformedMessage(`length beyond 32 bits at byte ${this.position}`);
     const stop = this.position + length;
     if (stop > end)
-      throw new Malformed(`${length} bytes announced at byte ${this.position}, ${end - this.position} are there`);
+      throw new MalformedMessage(
+        `${length} bytes announced at byte ${this.position}, ${end - this.position} are there`,
+      );
     return stop;
   }
 
@@ -110,7 +112,7 @@ export class WireReader {
 
   advance(bytes: number, end: number): void {
     this.position += bytes;
-    if (this.position > end) throw new Malformed(`value is cut off at byte ${end}`);
+    if (this.position > end) throw new MalformedMessage(`value is cut off at byte ${end}`);
   }
 
   /** The text from here to `end`. */

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { allowedLocations, confined } from '../../src/storage/confined-store.ts';
+import { allowedLocations, confineStore } from '../../src/storage/confined-store.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 
@@ -29,7 +29,7 @@ describe('confined', () => {
     ['/', '/any'],
     ['gs://b/t', 'gs://b/t/x'],
   ])('to %s lets %s through', async (allowed, path) => {
-    const store = confined(everything, ['s3://other/place', allowed]);
+    const store = confineStore(everything, ['s3://other/place', allowed]);
     expect(Buffer.from(await store.read(path, { maxBytes: 9 })).toString()).toBe(path);
     expect(await store.list(path)).toEqual([{ name: path, folder: false }]);
     expect(await store.stat(path)).toEqual({ size: 1, modifiedMs: 1 });
@@ -51,7 +51,7 @@ describe('confined', () => {
     ['/wh/t', 's3://wh/t/x'],
     ['/wh/t', 'gs://wh/t/x'],
   ])('to %s keeps %s out', async (allowed, path) => {
-    const store = confined(everything, [allowed]);
+    const store = confineStore(everything, [allowed]);
     const denied = expect.objectContaining({
       code: 'PERMISSION_DENIED',
       message: `${path} lies outside of what this table may read (${allowed}). If it is the table's, add its folder to the connector's property storage.allowed-locations.`,
@@ -62,7 +62,7 @@ describe('confined', () => {
   });
 
   it('to nothing keeps all out', async () => {
-    await expect(confined(everything, []).read('/x', { maxBytes: 9 })).rejects.toMatchObject({
+    await expect(confineStore(everything, []).read('/x', { maxBytes: 9 })).rejects.toMatchObject({
       code: 'PERMISSION_DENIED',
       message: expect.stringContaining('(nothing)'),
     });
@@ -72,7 +72,7 @@ describe('confined', () => {
 describe('confined, on a file system', () => {
   let folder: string;
   const read = async (path: string, allowed: string[]) => {
-    const store = confined(openStore({ properties: {}, usage: { requests: 0, bytes: 0 } }), allowed);
+    const store = confineStore(openStore({ properties: {}, usage: { requests: 0, bytes: 0 } }), allowed);
     return Buffer.from(await store.read(path, { maxBytes: 99 })).toString();
   };
   beforeAll(() => {
@@ -97,7 +97,7 @@ describe('confined, on a file system', () => {
         message: expect.stringMatching(/, a link to .*wh\/b\/file, lies outside .*storage\.allowed-locations/),
       });
     }
-    const store = confined(openStore({ properties: {}, usage: { requests: 0, bytes: 0 } }), [table]);
+    const store = confineStore(openStore({ properties: {}, usage: { requests: 0, bytes: 0 } }), [table]);
     await expect(store.list(`${table}/data/l`)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
     await expect(store.stat(`${table}/data/l/file`)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
     await expect(read(`${table}/data/nothing`, [table])).rejects.toMatchObject({ code: 'NOT_FOUND' });

@@ -149,7 +149,7 @@ function parseHeader(buffer: Buffer): { metadata: Map<string, Buffer>; sync: Buf
   cursor.position = MAGIC.length;
   const metadata = new Map<string, Buffer>();
   /** A length or count that the buffer does not hold: more may come. */
-  const inside = (length: number): boolean => {
+  const isAvailable = (length: number): boolean => {
     if (length < 0) throw new MalformedError(`its Avro header has a value of ${length} bytes`);
     return cursor.position <= buffer.length && length <= cursor.remaining;
   };
@@ -159,18 +159,18 @@ function parseHeader(buffer: Buffer): { metadata: Map<string, Buffer>; sync: Buf
       count = -count;
       cursor.readLong();
     }
-    if (!inside(count)) return undefined;
+    if (!isAvailable(count)) return undefined;
     if (count === 0) break;
     for (; count > 0; count--) {
       const keyLength = cursor.readLong();
-      if (!inside(keyLength)) return undefined;
+      if (!isAvailable(keyLength)) return undefined;
       const key = cursor.take(keyLength).toString('utf8');
       const valueLength = cursor.readLong();
-      if (!inside(valueLength)) return undefined;
+      if (!isAvailable(valueLength)) return undefined;
       metadata.set(key, cursor.take(valueLength));
     }
   }
-  if (!inside(SYNC_BYTES)) return undefined;
+  if (!isAvailable(SYNC_BYTES)) return undefined;
   const sync = cursor.take(SYNC_BYTES);
   return { metadata, sync, end: cursor.position };
 }

@@ -31,7 +31,7 @@ interface Handle {
  * every block, which is not a public interface; it has been the same from Node 12 to 24, and where a probe says it is not so
  * any more, `inflateRawSync` does it.
  */
-export const inflate: Inflate = (probe() && reusing()) || inflateOnce;
+export const inflate: Inflate = (probe() && reusingInflate()) || inflateOnce;
 
 export function inflateOnce(block: Buffer, maxOutputLength: number): Buffer {
   try {
@@ -43,7 +43,7 @@ export function inflateOnce(block: Buffer, maxOutputLength: number): Buffer {
 
 function probe(): boolean {
   try {
-    const inflate = reusing();
+    const inflate = reusingInflate();
     const text = Buffer.from('block block block '.repeat(50_000));
     const block = deflateRawSync(text);
     for (let turn = 0; turn < 2; turn++) if (!inflate?.(block, text.length).equals(text)) return false;
@@ -58,7 +58,7 @@ function probe(): boolean {
   }
 }
 
-function reusing(): Inflate | undefined {
+function reusingInflate(): Inflate | undefined {
   const stream = createInflateRaw() as unknown as { _handle?: Handle; _writeState?: Uint32Array };
   const { _handle: handle, _writeState: state } = stream;
   if (typeof handle?.writeSync !== 'function' || typeof handle.reset !== 'function' || state?.length !== 2)

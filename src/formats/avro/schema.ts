@@ -1,4 +1,4 @@
-import { RecentlyUsed } from '../../storage/recently-used.ts';
+import { LruCache } from '../../storage/lru-cache.ts';
 import { MalformedError } from '../malformed.ts';
 
 /** A writer's schema (Avro spec, "Schema Declaration"), references to names resolved. */
@@ -40,20 +40,20 @@ const PRIMITIVES: ReadonlySet<unknown> = new Set([
 type Json = Record<string, unknown>;
 
 /** Tables have the same schemas for their manifest lists, and mostly for their manifests: parsing one costs more than reading a short file. */
-const parsed = new RecentlyUsed<string, AvroType>(64);
+const schemaCache = new LruCache<string, AvroType>(64);
 /** Of a schema that is kept. */
-const MAX_KEPT_LENGTH = 64 * 1024;
+const MAX_CACHED_LENGTH = 64 * 1024;
 
 /** @throws MalformedError where it is no Avro schema, or a recursive one: Iceberg has none */
 export function parseAvroSchema(json: string): AvroType {
-  const known = parsed.get(json);
+  const known = schemaCache.get(json);
   if (known !== undefined) return known;
-  const type = parseNew(json);
-  if (json.length <= MAX_KEPT_LENGTH) parsed.set(json, type);
+  const type = parseUncached(json);
+  if (json.length <= MAX_CACHED_LENGTH) schemaCache.set(json, type);
   return type;
 }
 
-function parseNew(json: string): AvroType {
+function parseUncached(json: string): AvroType {
   let schema: unknown;
   try {
     schema = JSON.parse(json);
@@ -117,8 +117,8 @@ function parseNew(json: string): AvroType {
   /** A type with a name: known only when it is whole, so that nothing can refer to itself. */
   function define(node: Json, namespace: string, make: (namespace: string) => AvroType): AvroType {
     if (typeof node.name !== 'string') throw new MalformedError('its Avro schema has a named type without a name');
-    const own = typeof node.namespace === 'string' ? node.namespace : namespace;
-    const name = qualified(node.name, own);
+    const ownNamespace = typeof node.namespace === 'string' ? node.namespace : namespace;
+    const name = qualified(node.name, ownNamespace);
     const before = size;
     const type = make(name.includes('.') ? name.slice(0, name.lastIndexOf('.')) : '');
     named.set(name, { type, size: size - before + 1 });

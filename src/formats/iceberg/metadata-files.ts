@@ -19,8 +19,8 @@ export class MetadataFiles {
    */
   constructor(store: ObjectStore, location?: string, folder?: string) {
     this.#store = store;
-    if (location !== undefined && folder !== undefined && comparable(location) !== comparable(folder)) {
-      this.#moved = { from: `${comparable(location)}/`, to: `${folder.replace(/\/+$/, '')}/` };
+    if (location !== undefined && folder !== undefined && normalized(location) !== normalized(folder)) {
+      this.#moved = { from: `${normalized(location)}/`, to: `${folder.replace(/\/+$/, '')}/` };
     }
   }
 
@@ -28,7 +28,7 @@ export class MetadataFiles {
   resolve(path: string): string {
     if (this.#moved === undefined) return path;
     const { from, to } = this.#moved;
-    const plain = comparable(path);
+    const plain = normalized(path);
     return plain.startsWith(from) ? to + plain.slice(from.length) : path;
   }
 
@@ -53,7 +53,7 @@ export class MetadataFiles {
 }
 
 /** One form for `file:/a`, `file:///a` and `/a`, without a slash at the end. */
-function comparable(path: string): string {
+function normalized(path: string): string {
   const plain = path.replace(/^file:(?:\/\/(?:localhost)?(?=\/))?/i, '');
   return plain.replace(/^\/{2,}/, '/').replace(/(?<=.)\/+$/, '');
 }

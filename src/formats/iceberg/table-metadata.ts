@@ -2,7 +2,7 @@ import { gunzipSync } from 'node:zlib';
 import { CodedError } from '../../errors.ts';
 import { leafColumns } from '../../stats/leaf-columns.ts';
 import { THETA_TYPE } from '../../stats/ndv/compact-theta.ts';
-import { JsonFields, wrong } from '../json/json-fields.ts';
+import { JsonFields, unexpectedValue } from '../json/json-fields.ts';
 import { losslessJson, parseLosslessJson } from '../json/lossless-json.ts';
 import { fileError, MalformedError } from '../malformed.ts';
 import type { PartitionSpec, SketchFile, SnapshotDescriptor, SnapshotRef } from '../table-reader.ts';
@@ -45,7 +45,7 @@ const NEWEST_FORMAT_VERSION = 3;
  *   `FAILED_PRECONDITION` for the metadata of a view
  */
 export function parseTableMetadata(bytes: Uint8Array, path: string): TableMetadata {
-  return readTableMetadata(() => parseLosslessJson(text(bytes)), path);
+  return readTableMetadata(() => parseLosslessJson(metadataText(bytes)), path);
 }
 
 /**
@@ -54,7 +54,7 @@ export function parseTableMetadata(bytes: Uint8Array, path: string): TableMetada
  * @param path for the messages
  * @throws CodedError as `parseTableMetadata`
  */
-export function tableMetadataOf(json: unknown, path: string): TableMetadata {
+export function tableMetadataFromJson(json: unknown, path: string): TableMetadata {
   return readTableMetadata(() => json, path);
 }
 
@@ -67,7 +67,7 @@ function readTableMetadata(json: () => unknown, path: string): TableMetadata {
   }
 }
 
-function text(bytes: Uint8Array): string {
+function metadataText(bytes: Uint8Array): string {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.length === 0) throw new MalformedError('it is empty');
   if (view[0] !== 0x1f || view[1] !== 0x8b) return view.toString('utf8');
@@ -85,7 +85,7 @@ function tableMetadata(fields: JsonFields, path: string): TableMetadata {
     throw new CodedError('FAILED_PRECONDITION', `${path} is the metadata of a view, not of a table`);
   }
   const formatVersion = fields.int32('format-version');
-  if (formatVersion < 1) throw wrong('format-version', 'at least 1', formatVersion);
+  if (formatVersion < 1) throw unexpectedValue('format-version', 'at least 1', formatVersion);
   if (formatVersion > NEWEST_FORMAT_VERSION) {
     throw new CodedError(
       'UNIMPLEMENTED',
@@ -177,7 +177,8 @@ function snapshotMetadata(fields: JsonFields): SnapshotMetadata {
     addedRows: fields.optionalInteger('added-rows'),
   };
   if (snapshot.manifestList === '') {
-    if (!fields.has('manifests')) throw wrong('snapshots.manifest-list', 'a path', fields.raw['manifest-list']);
+    if (!fields.has('manifests'))
+      throw unexpectedValue('snapshots.manifest-list', 'a path', fields.raw['manifest-list']);
     snapshot.manifests = fields.strings('manifests');
   }
   return snapshot;
@@ -215,7 +216,7 @@ function tableRefs(fields: JsonFields, current: bigint | undefined): SnapshotRef
   }
   return fields.entries('refs').map(([name, ref]) => {
     const type = ref.string('type').toLowerCase();
-    if (type !== 'branch' && type !== 'tag') throw wrong(`refs.${name}.type`, 'branch or tag', type);
+    if (type !== 'branch' && type !== 'tag') throw unexpectedValue(`refs.${name}.type`, 'branch or tag', type);
     return {
       name,
       snapshotId: ref.long('snapshot-id'),
@@ -249,9 +250,11 @@ function requireUnique<T>(field: string, items: readonly T[], id: (item: T) => n
   }
 }
 
-function requireId<T>(field: string, wanted: number, items: readonly T[], id: (item: T) => number): void {
-  if (items.some((item) => id(item) === wanted)) return;
-  throw new MalformedError(`${field} is ${wanted}, and there is none with this id but ${items.map(id).slice(0, 20)}`);
+function requireId<T>(field: string, expectedId: number, items: readonly T[], id: (item: T) => number): void {
+  if (items.some((item) => id(item) === expectedId)) return;
+  throw new MalformedError(
+    `${field} is ${expectedId}, and there is none with this id but ${items.map(id).slice(0, 20)}`,
+  );
 }
 
 function withoutEndSlash(location: string): string {

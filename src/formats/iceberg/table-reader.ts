@@ -26,13 +26,13 @@ import {
   parseTableMetadata,
   type SnapshotMetadata,
   type TableMetadata,
-  tableMetadataOf,
+  tableMetadataFromJson,
 } from './table-metadata.ts';
 
 /**
  * Manifest lists kept: of the snapshot and of its base. With them a walk along the history reads each list once.
  */
-const LISTS_KEPT = 2;
+const MAX_CACHED_LISTS = 2;
 
 export interface OpenIcebergTable {
   store: ObjectStore;
@@ -52,7 +52,7 @@ export interface OpenIcebergTable {
 export async function openIcebergTable(options: OpenIcebergTable): Promise<IcebergTableReader> {
   const { store, metadataLocation, metadata } = options;
   if (metadata !== undefined) {
-    return new IcebergTableReader(options, tableMetadataOf(metadata.json, metadataLocation), metadata.bytes);
+    return new IcebergTableReader(options, tableMetadataFromJson(metadata.json, metadataLocation), metadata.bytes);
   }
   const bytes = await store.read(metadataLocation, { maxBytes: MAX_METADATA_BYTES }).catch((error) => {
     throw fileError('table metadata', metadataLocation, error);
@@ -108,7 +108,7 @@ export class IcebergTableReader implements TableReader {
 
   async changeRanges(
     snapshotId: bigint,
-    { base, ...options }: { base?: bigint; size: number; most: number },
+    { base, ...options }: { base?: bigint; size: number; maxRanges: number },
   ): Promise<ChangeRange[] | undefined> {
     return changeRanges(await this.#between(base, snapshotId), options);
   }
@@ -156,7 +156,7 @@ export class IcebergTableReader implements TableReader {
     this.#lists.delete(snapshotId);
     this.#lists.set(snapshotId, list);
     for (const oldest of this.#lists.keys()) {
-      if (this.#lists.size <= LISTS_KEPT) break;
+      if (this.#lists.size <= MAX_CACHED_LISTS) break;
       this.#lists.delete(oldest);
     }
     try {

@@ -16,7 +16,7 @@ export class JsonFields {
 
   constructor(value: unknown, path = '', values: FoundValues = 'shown') {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      throw wrong(path === '' ? 'the document' : path, 'an object', value, values);
+      throw unexpectedValue(path === '' ? 'the document' : path, 'an object', value, values);
     }
     this.raw = value as Record<string, unknown>;
     this.#path = path;
@@ -28,8 +28,8 @@ export class JsonFields {
   }
 
   string(name: string): string {
-    const value = this.#own(name);
-    if (!isPlainString(value)) throw this.#wrong(this.#at(name), 'a string', value);
+    const value = this.#value(name);
+    if (!isPlainString(value)) throw this.#unexpected(this.#pathOf(name), 'a string', value);
     return value;
   }
 
@@ -39,9 +39,9 @@ export class JsonFields {
 
   /** An integer that a number holds exactly. */
   integer(name: string): number {
-    const value = integerValue(this.#own(name));
+    const value = integerValue(this.#value(name));
     if (value === undefined || value > BigInt(Number.MAX_SAFE_INTEGER) || value < BigInt(Number.MIN_SAFE_INTEGER)) {
-      throw this.#wrong(this.#at(name), 'an integer below 2^53', this.#own(name));
+      throw this.#unexpected(this.#pathOf(name), 'an integer below 2^53', this.#value(name));
     }
     return Number(value);
   }
@@ -53,15 +53,15 @@ export class JsonFields {
   /** A field, schema, spec or version number. */
   int32(name: string): number {
     const value = this.integer(name);
-    if (value !== (value | 0)) throw this.#wrong(this.#at(name), 'a 32-bit integer', value);
+    if (value !== (value | 0)) throw this.#unexpected(this.#pathOf(name), 'a 32-bit integer', value);
     return value;
   }
 
   /** A 64-bit integer. */
   long(name: string): bigint {
-    const value = integerValue(this.#own(name));
+    const value = integerValue(this.#value(name));
     if (value === undefined || BigInt.asIntN(64, value) !== value) {
-      throw this.#wrong(this.#at(name), 'a 64-bit integer', this.#own(name));
+      throw this.#unexpected(this.#pathOf(name), 'a 64-bit integer', this.#value(name));
     }
     return value;
   }
@@ -71,17 +71,19 @@ export class JsonFields {
   }
 
   object(name: string): JsonFields {
-    return new JsonFields(this.#own(name), this.#at(name), this.#values);
+    return new JsonFields(this.#value(name), this.#pathOf(name), this.#values);
   }
 
   /** Objects; none where the field is absent. */
   objects(name: string): JsonFields[] {
-    return this.#array(name).map((value, index) => new JsonFields(value, `${this.#at(name)}[${index}]`, this.#values));
+    return this.#array(name).map(
+      (value, index) => new JsonFields(value, `${this.#pathOf(name)}[${index}]`, this.#values),
+    );
   }
 
   strings(name: string): string[] {
     return this.#array(name).map((value, index) => {
-      if (!isPlainString(value)) throw this.#wrong(`${this.#at(name)}[${index}]`, 'a string', value);
+      if (!isPlainString(value)) throw this.#unexpected(`${this.#pathOf(name)}[${index}]`, 'a string', value);
       return value;
     });
   }
@@ -89,7 +91,7 @@ export class JsonFields {
   int32s(name: string): number[] {
     return this.#array(name).map((value, index) => {
       if (typeof value !== 'number' || value !== (value | 0)) {
-        throw this.#wrong(`${this.#at(name)}[${index}]`, 'a 32-bit integer', value);
+        throw this.#unexpected(`${this.#pathOf(name)}[${index}]`, 'a 32-bit integer', value);
       }
       return value;
     });
@@ -115,25 +117,30 @@ export class JsonFields {
   #array(name: string): unknown[] {
     if (!this.has(name)) return [];
     const value = this.raw[name];
-    if (!Array.isArray(value)) throw this.#wrong(this.#at(name), 'a list', value);
+    if (!Array.isArray(value)) throw this.#unexpected(this.#pathOf(name), 'a list', value);
     return value;
   }
 
   /** Not from the prototype: a document may lack a field that every object inherits. */
-  #own(name: string): unknown {
+  #value(name: string): unknown {
     return Object.hasOwn(this.raw, name) ? this.raw[name] : undefined;
   }
 
-  #wrong(field: string, wanted: string, found: unknown): MalformedError {
-    return wrong(field, wanted, found, this.#values);
+  #unexpected(field: string, wanted: string, found: unknown): MalformedError {
+    return unexpectedValue(field, wanted, found, this.#values);
   }
 
-  #at(name: string): string {
+  #pathOf(name: string): string {
     return this.#path === '' ? name : `${this.#path}.${name}`;
   }
 }
 
-export function wrong(field: string, wanted: string, found: unknown, values: FoundValues = 'shown'): MalformedError {
+export function unexpectedValue(
+  field: string,
+  wanted: string,
+  found: unknown,
+  values: FoundValues = 'shown',
+): MalformedError {
   const text = values === 'shown' ? excerpt(found) : jsonType(found);
   return new MalformedError(`${field.slice(0, 200)} should be ${wanted} and is ${text}`);
 }

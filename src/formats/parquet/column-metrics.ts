@@ -3,7 +3,7 @@ import { primitiveType } from '../../stats/primitive-type.ts';
 import type { ColumnMetrics } from '../table-reader.ts';
 import { fieldIds, type MappedField } from './field-ids.ts';
 import type { ColumnChunk, ParquetFooter, SchemaNode } from './footer.ts';
-import { shortLower, shortUpper } from './short-bounds.ts';
+import { truncateLower, truncateUpper } from './truncate-bounds.ts';
 import { valueBytes } from './value-bytes.ts';
 
 /** The table's side of what a file holds. */
@@ -31,7 +31,8 @@ export function footerMetrics(footer: ParquetFooter, { types, nameMapping }: Tab
 }
 
 function chunkMetrics(id: number, type: string | undefined, leaf: SchemaNode, chunks: ColumnChunk[]): ColumnMetrics {
-  const sum = (of: (chunk: ColumnChunk) => number) => chunks.reduce((total, chunk) => total + of(chunk), 0);
+  const sum = (valueOfChunk: (chunk: ColumnChunk) => number) =>
+    chunks.reduce((total, chunk) => total + valueOfChunk(chunk), 0);
   const metrics: ColumnMetrics = {
     id,
     sizeInBytes: sum((chunk) => chunk.compressedBytes),
@@ -42,10 +43,10 @@ function chunkMetrics(id: number, type: string | undefined, leaf: SchemaNode, ch
   if (type === undefined || convert === undefined) return metrics;
   // A row group of nulls has no bounds, and needs none.
   const bounded = chunks.filter(({ nulls, values }) => values > 0 && nulls !== values);
-  const lower = extreme(type, bounded, ({ min }) => min && numberOrNone(type, convert(min)), -1);
-  const upper = extreme(type, bounded, ({ max }) => max && numberOrNone(type, convert(max)), 1);
-  if (lower !== undefined) metrics.lower = shortLower(type, lower);
-  if (upper !== undefined) metrics.upper = shortUpper(type, upper);
+  const lower = extreme(type, bounded, ({ min }) => min && dropNaN(type, convert(min)), -1);
+  const upper = extreme(type, bounded, ({ max }) => max && dropNaN(type, convert(max)), 1);
+  if (lower !== undefined) metrics.lower = truncateLower(type, lower);
+  if (upper !== undefined) metrics.upper = truncateUpper(type, upper);
   return metrics;
 }
 
@@ -66,7 +67,7 @@ function extreme(
 }
 
 /** A NaN bounds nothing (parquet.thrift, `ColumnOrder`). Zeros keep the sign that the writer gave them. */
-function numberOrNone(type: string, bound: Uint8Array | undefined): Uint8Array | undefined {
+function dropNaN(type: string, bound: Uint8Array | undefined): Uint8Array | undefined {
   const kind = primitiveType(type)?.kind;
   if (bound === undefined || (kind !== 'float' && kind !== 'double')) return bound;
   const bytes = Buffer.from(bound.buffer, bound.byteOffset, bound.byteLength);

@@ -36,21 +36,21 @@ export function unpackPrefixed(reader: Reader, count: number): Uint8Array[] {
   const prefixes = unpackDeltas(reader, new Int32Array(count));
   const rests = unpackByteArrays(reader, count);
   let expanded = 0;
-  let before: Uint8Array = new Uint8Array(0);
+  let previous: Uint8Array = new Uint8Array(0);
   return rests.map((rest, index) => {
     const prefix = prefixes[index] as number;
     if (prefix === 0) {
-      before = rest;
+      previous = rest;
       return rest;
     }
     expanded += prefix + rest.length;
     if (expanded > MAX_EXPANDED_BYTES) throw new CodedError('FAILED_PRECONDITION', 'a page has prefixes without end');
-    if (prefix < 0 || prefix > before.length)
+    if (prefix < 0 || prefix > previous.length)
       throw broken(`a value is said to share ${prefix} bytes with the one before`);
     const value = new Uint8Array(prefix + rest.length);
-    value.set(before.subarray(0, prefix));
+    value.set(previous.subarray(0, prefix));
     value.set(rest, prefix);
-    before = value;
+    previous = value;
     return value;
   });
 }

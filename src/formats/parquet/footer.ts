@@ -89,8 +89,8 @@ const MAX_ELEMENTS = 2_000_000;
 export async function readFooter(
   file: DataFileBytes,
   endBytes = 64 * 1024,
-): Promise<{ footer: ParquetFooter; file: DataFileBytes }> {
-  let kept = await withEndKept(file, endBytes);
+): Promise<{ footerOf: ParquetFooter; file: DataFileBytes }> {
+  let kept = await cacheEnd(file, endBytes);
   if (file.byteLength < 12) throw broken(`it has ${file.byteLength} bytes`);
   const tail = buffer(await kept.slice(file.byteLength - 8, file.byteLength));
   const magic = tail.readUInt32LE(4);
@@ -101,9 +101,9 @@ export async function readFooter(
     throw new CodedError('FAILED_PRECONDITION', `its footer has ${length} bytes; at most ${MAX_FOOTER_BYTES} are read`);
   }
   if (length + 12 > file.byteLength) throw broken(`its footer is said to have ${length} bytes`);
-  if (length + 8 > endBytes) kept = await withEndKept(file, length + 8);
+  if (length + 8 > endBytes) kept = await cacheEnd(file, length + 8);
   const bytes = await kept.slice(file.byteLength - 8 - length, file.byteLength - 8);
-  return { footer: parseFooter(bytes), file: kept };
+  return { footerOf: parseFooter(bytes), file: kept };
 }
 
 /** @param bytes of the thrift structure @throws CodedError `DATA_LOSS`, `FAILED_PRECONDITION` where it is too large */
@@ -123,7 +123,7 @@ type Thrift = any;
 
 function footer(meta: Thrift): ParquetFooter {
   const leaves: SchemaNode[] = [];
-  const elements = list(meta.field_2);
+  const elements = listOf(meta.field_2);
   let next = 0;
   const read = (parent: SchemaNode | undefined, depth: number): SchemaNode => {
     if (depth > MAX_SCHEMA_DEPTH) throw broken(`its schema has more than ${MAX_SCHEMA_DEPTH} levels`);
@@ -131,21 +131,21 @@ function footer(meta: Thrift): ParquetFooter {
     if (element === undefined) throw broken('its schema is cut off');
     const node = schemaNode(element, parent);
     if (node.type !== undefined) leaves.push(node);
-    for (let i = count(element.field_5); i > 0; i--) node.children.push(read(node, depth + 1));
+    for (let i = countOf(element.field_5); i > 0; i--) node.children.push(read(node, depth + 1));
     return node;
   };
   const schema = read(undefined, 0);
   // column_orders: `min_value` and `max_value` mean something only in the order that the type defines.
-  const orders = meta.field_7 === undefined ? undefined : list(meta.field_7);
+  const orders = meta.field_7 === undefined ? undefined : listOf(meta.field_7);
   return {
     schema,
     leaves,
-    rows: count(meta.field_3),
-    rowGroups: list(meta.field_4).map((group: Thrift) => {
-      const chunks = list(group.field_1);
+    rows: countOf(meta.field_3),
+    rowGroups: listOf(meta.field_4).map((group: Thrift) => {
+      const chunks = listOf(group.field_1);
       if (chunks.length !== leaves.length) throw broken(`a row group has ${chunks.length} of ${leaves.length} columns`);
       return {
-        rows: count(group.field_3),
+        rows: countOf(group.field_3),
         chunks: chunks.map((chunk: Thrift, index: number) =>
           columnChunk(chunk, orders?.[index]?.field_1 !== undefined && leaves[index]?.type !== 'INT96'),
         ),
@@ -160,7 +160,7 @@ function schemaNode(element: Thrift, parent: SchemaNode | undefined): SchemaNode
   const logical: Thrift = element.field_10 ?? {};
   const unit = (logical.field_7 ?? logical.field_8)?.field_2;
   return {
-    name: parent === undefined ? '' : text(element.field_4),
+    name: parent === undefined ? '' : textOf(element.field_4),
     children: [],
     type: parent === undefined ? undefined : (ParquetTypes[element.field_1] as PhysicalType | undefined),
     typeLength: element.field_2,
@@ -197,14 +197,14 @@ function columnChunk({ field_3: meta, field_8: encrypted }: Thrift, isOrdered: b
   }
   const statistics: Thrift = meta.field_12 ?? {};
   return {
-    values: count(meta.field_5),
-    compressedBytes: count(meta.field_7),
+    values: countOf(meta.field_5),
+    compressedBytes: countOf(meta.field_7),
     codec: CompressionCodecs[meta.field_4] ?? '',
     // Some writers put 0 for 'none'.
-    dictionaryOffset: meta.field_11 ? count(meta.field_11) : undefined,
-    dataOffset: count(meta.field_9),
+    dictionaryOffset: meta.field_11 ? countOf(meta.field_11) : undefined,
+    dataOffset: countOf(meta.field_9),
     isAllDictionary: isAllDictionary(meta),
-    nulls: statistics.field_3 === undefined ? undefined : count(statistics.field_3),
+    nulls: statistics.field_3 === undefined ? undefined : countOf(statistics.field_3),
     min: isOrdered ? statistics.field_6 : undefined,
     max: isOrdered ? statistics.field_5 : undefined,
   };
@@ -217,17 +217,17 @@ function columnChunk({ field_3: meta, field_8: encrypted }: Thrift, isOrdered: b
 function isAllDictionary({ field_2: encodings, field_11: dictionaryOffset, field_13: statistics }: Thrift): boolean {
   if (!dictionaryOffset) return false;
   if (statistics !== undefined) {
-    const data = list(statistics).filter((page: Thrift) => PageTypes[page.field_1]?.startsWith('DATA_PAGE'));
+    const data = listOf(statistics).filter((page: Thrift) => PageTypes[page.field_1]?.startsWith('DATA_PAGE'));
     return data.length > 0 && data.every((page: Thrift) => Encodings[page.field_2]?.endsWith('_DICTIONARY'));
   }
-  const names = list(encodings).map((encoding: number) => Encodings[encoding]);
+  const names = listOf(encodings).map((encoding: number) => Encodings[encoding]);
   return (
     names.includes('PLAIN_DICTIONARY') &&
     names.every((name) => name === 'RLE' || name === 'BIT_PACKED' || name === 'PLAIN_DICTIONARY')
   );
 }
 
-async function withEndKept(file: DataFileBytes, endBytes: number): Promise<DataFileBytes> {
+async function cacheEnd(file: DataFileBytes, endBytes: number): Promise<DataFileBytes> {
   const from = Math.max(0, file.byteLength - endBytes);
   const end = await sliceWhole(file, from, file.byteLength);
   return {
@@ -245,19 +245,19 @@ async function sliceWhole(file: DataFileBytes, start: number, end: number): Prom
   throw broken(`it ends before byte ${end}; the table says that it has ${file.byteLength}`);
 }
 
-function list(value: Thrift): Thrift[] {
+function listOf(value: Thrift): Thrift[] {
   if (!Array.isArray(value)) throw broken('its footer lacks a list');
   return value;
 }
 
 /** A count or offset; 0 where there is none. */
-function count(value: Thrift): number {
+function countOf(value: Thrift): number {
   const number = Number(value ?? 0);
   if (Number.isSafeInteger(number) && number >= 0) return number;
   throw broken(`its footer has ${String(value).slice(0, 50)} for a count`);
 }
 
-function text(value: Thrift): string {
+function textOf(value: Thrift): string {
   return value instanceof Uint8Array ? buffer(value).toString('utf8') : '';
 }
 

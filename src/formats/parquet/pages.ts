@@ -144,8 +144,8 @@ function decode(header: Header, body: Uint8Array, chunk: ColumnChunk, leaf: Sche
 
 function pageValues(count: number | undefined, { type }: SchemaNode): number {
   if (count === undefined || !(count >= 0)) throw broken(`a page is said to have ${count} values`);
-  const most = type === 'INT96' || type?.endsWith('BYTE_ARRAY') ? MAX_PAGE_OBJECTS : MAX_PAGE_VALUES;
-  if (count > most) throw new CodedError('FAILED_PRECONDITION', `a page has ${count} values`);
+  const max = type === 'INT96' || type?.endsWith('BYTE_ARRAY') ? MAX_PAGE_OBJECTS : MAX_PAGE_VALUES;
+  if (count > max) throw new CodedError('FAILED_PRECONDITION', `a page has ${count} values`);
   return count;
 }
 
@@ -181,7 +181,7 @@ function values(encoding: string | undefined, leaf: SchemaNode, bytes: Uint8Arra
   if (encoding === 'PLAIN') return plain(leaf, bytes, count);
   const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: 0 };
   const isInt32 = leaf.type === 'INT32';
-  return reading(() => {
+  return decoding(() => {
     switch (encoding) {
       case 'RLE': {
         if (leaf.type !== 'BOOLEAN') break;
@@ -207,7 +207,7 @@ const WIDTHS: Record<string, number> = { INT32: 4, INT64: 8, FLOAT: 4, DOUBLE: 8
 
 function plain(leaf: SchemaNode, bytes: Uint8Array, count: number): PlainValues {
   const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: 0 };
-  return reading(() => plainValues(readPlain(reader, leaf.type as 'INT32', count, leaf.typeLength), leaf));
+  return decoding(() => plainValues(readPlain(reader, leaf.type as 'INT32', count, leaf.typeLength), leaf));
 }
 
 function plainValues(decoded: Decoded, { type }: SchemaNode): PlainValues {
@@ -240,7 +240,7 @@ function decompress(codec: string, body: Uint8Array, size: number): Uint8Array {
   if (codec === 'UNCOMPRESSED') return body;
   // Empty pages may have an empty body in any codec.
   if (size === 0) return new Uint8Array(0);
-  return reading(() => {
+  return decoding(() => {
     switch (codec) {
       case 'GZIP':
         return gunzipSync(body, { maxOutputLength: size });
@@ -259,7 +259,7 @@ function decompress(codec: string, body: Uint8Array, size: number): Uint8Array {
 }
 
 /** What goes wrong within a decoder is the file's fault. */
-function reading<T>(work: () => T): T {
+function decoding<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {

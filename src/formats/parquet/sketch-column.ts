@@ -19,12 +19,12 @@ export interface SketchedColumn {
 /** Hashes of a sketch while a file is read. */
 const NOMINAL = 4096;
 /** A dictionary has at most 1 MiB where writers leave their settings alone. */
-const DICTIONARY_BYTES = 2 * 1024 * 1024;
+const MAX_DICTIONARY_BYTES = 2 * 1024 * 1024;
 /** A column that is not read whole is sampled in so many places. */
-const PLACES = 2;
+const SAMPLED_ROW_GROUPS = 2;
 /** Rows decoded of a row group, where all of it is wanted and where a stretch is: in runs, some bytes can stand for any number. */
-const WHOLE_ROWS = 4 * 1024 * 1024;
-const STRETCH_ROWS = 256 * 1024;
+const MAX_WHOLE_ROWS = 4 * 1024 * 1024;
+const MAX_STRETCH_ROWS = 256 * 1024;
 
 /**
  * Sketches one column of a file. A row group whose pages all refer to a dictionary costs just the dictionary. Where all of the column
@@ -46,13 +46,13 @@ export async function sketchColumn(
   const filled = chunks.filter(({ values, nulls }) => values > 0 && nulls !== values);
   const sample = new Sample(convert);
   const whole = filled.reduce((sum, chunk) => sum + wholeCost(chunk), 0) <= budget;
-  const places = whole ? filled : spread(filled);
-  for (const chunk of places) {
+  const sampledChunks = whole ? filled : spread(filled);
+  for (const chunk of sampledChunks) {
     if (sample.budget.isUsedUp) break;
-    if (whole) await readChunk(file, chunk, leaf, wholeCost(chunk), WHOLE_ROWS, sample);
+    if (whole) await readChunk(file, chunk, leaf, wholeCost(chunk), MAX_WHOLE_ROWS, sample);
     else {
-      const most = Math.min(dictionaryCost(chunk), DICTIONARY_BYTES) + Math.ceil(budget / places.length);
-      await readChunk(file, chunk, leaf, most, STRETCH_ROWS, sample);
+      const maxBytes = Math.min(dictionaryCost(chunk), MAX_DICTIONARY_BYTES) + Math.ceil(budget / sampledChunks.length);
+      await readChunk(file, chunk, leaf, maxBytes, MAX_STRETCH_ROWS, sample);
     }
   }
   const rows = filled.reduce((sum, chunk) => sum + chunk.values, 0);
@@ -71,21 +71,24 @@ function dictionaryCost({ dictionaryOffset, dataOffset }: ColumnChunk): number {
 }
 
 function spread(chunks: readonly ColumnChunk[]): ColumnChunk[] {
-  if (chunks.length <= PLACES) return [...chunks];
-  return Array.from({ length: PLACES }, (_, i) => chunks[Math.floor((i * chunks.length) / PLACES)] as ColumnChunk);
+  if (chunks.length <= SAMPLED_ROW_GROUPS) return [...chunks];
+  return Array.from(
+    { length: SAMPLED_ROW_GROUPS },
+    (_, i) => chunks[Math.floor((i * chunks.length) / SAMPLED_ROW_GROUPS)] as ColumnChunk,
+  );
 }
 
 async function readChunk(
   file: DataFileBytes,
   chunk: ColumnChunk,
   leaf: SchemaNode,
-  mostBytes: number,
-  mostRows: number,
+  maxBytes: number,
+  maxRows: number,
   sample: Sample,
 ): Promise<void> {
   const start = chunk.dictionaryOffset ?? chunk.dataOffset;
   const cost = wholeCost(chunk);
-  const end = Math.min(file.byteLength, start + Math.min(cost, mostBytes));
+  const end = Math.min(file.byteLength, start + Math.min(cost, maxBytes));
   if (end <= start) return;
   const bytes = await file.slice(start, end);
   if (chunk.isAllDictionary) {
@@ -95,14 +98,14 @@ async function readChunk(
     }
     return;
   }
-  const place = new Place(sample);
+  const stretch = new Stretch(sample);
   for await (const page of readPages(bytes, chunk, leaf, sample.budget)) {
-    if (page.kind === 'dictionary') place.dictionary(page.values);
-    else if (page.kind === 'indices') place.indices(page.indices, page.levels);
-    else place.values(page.values, page.levels);
-    if (place.rows >= mostRows) break;
+    if (page.kind === 'dictionary') stretch.dictionary(page.values);
+    else if (page.kind === 'indices') stretch.indices(page.indices, page.levels);
+    else stretch.values(page.values, page.levels);
+    if (stretch.rows >= maxRows) break;
   }
-  place.end();
+  stretch.finish();
 }
 
 /** What was read of a column so far. */
@@ -150,7 +153,7 @@ class Sample {
 }
 
 /** A stretch of values, read page by page. */
-class Place {
+class Stretch {
   rows = 0;
   readonly #sample: Sample;
   /** High and low half of each dictionary value's hash. */
@@ -184,7 +187,7 @@ class Place {
     this.rows += levels;
   }
 
-  end(): void {
+  finish(): void {
     this.#sample.rows += this.rows;
     this.#sample.stretches++;
   }

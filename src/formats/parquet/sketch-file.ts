@@ -27,9 +27,9 @@ export interface FileColumnSketch {
  */
 const FILE_NOMINAL = 512;
 /** Of all columns of a file: very wide ones keep fewer hashes. It goes into one message to the catalog. */
-const SKETCH_BYTES = 4 * 1024 * 1024;
+const MAX_SKETCH_BYTES = 4 * 1024 * 1024;
 /** Of a file's bytes, besides its end and dictionaries: 20 columns take up to 1 MiB each. */
-const FILE_BUDGET = 32 * 1024 * 1024;
+const MAX_FILE_BYTES = 32 * 1024 * 1024;
 const MAX_VALUES_PER_COLUMN = 1024 * 1024;
 const MIN_VALUES_PER_COLUMN = 128 * 1024;
 /** Small files are read at once: a request costs more than half a MiB. */
@@ -48,13 +48,13 @@ export async function sketchFile(
   nameMapping: MappedField[] | undefined,
   progress: () => void,
 ): Promise<FileColumnSketch[]> {
-  const { footer, file } = await readFooter(bytes, Math.min(END_BYTES, bytes.byteLength));
-  const ids = fieldIds(footer, nameMapping);
+  const { footerOf, file } = await readFooter(bytes, Math.min(END_BYTES, bytes.byteLength));
+  const ids = fieldIds(footerOf, nameMapping);
   if (ids.length > 0 && ids.every((id) => id === undefined)) {
     throw broken('its columns have no field ids, and the table has no name mapping for them');
   }
-  const budget = Math.min(MAX_VALUES_PER_COLUMN, Math.max(MIN_VALUES_PER_COLUMN, FILE_BUDGET / columns.length));
-  const nominal = Math.max(16, Math.min(FILE_NOMINAL, Math.floor(SKETCH_BYTES / 8 / columns.length)));
+  const budget = Math.min(MAX_VALUES_PER_COLUMN, Math.max(MIN_VALUES_PER_COLUMN, MAX_FILE_BYTES / columns.length));
+  const nominal = Math.max(16, Math.min(FILE_NOMINAL, Math.floor(MAX_SKETCH_BYTES / 8 / columns.length)));
   const sketches: FileColumnSketch[] = [];
   for (const { id: columnId, type } of columns) {
     const index = ids.indexOf(columnId);
@@ -62,8 +62,8 @@ export async function sketchFile(
       sketches.push({ columnId, type, theta: NO_VALUES, estimate: 0, isComplete: true });
       continue;
     }
-    const convert = valueBytes(type, footer.leaves[index] as SchemaNode);
-    const sketched = convert && (await sketchColumn(file, footer, index, convert, budget));
+    const convert = valueBytes(type, footerOf.leaves[index] as SchemaNode);
+    const sketched = convert && (await sketchColumn(file, footerOf, index, convert, budget));
     if (sketched !== undefined) {
       const { sketch, estimate, isComplete } = sketched;
       sketches.push({ columnId, type, theta: sketch.toCompact(nominal), estimate, isComplete });

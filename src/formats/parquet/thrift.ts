@@ -24,12 +24,12 @@ const MAX_VARINT_BYTES = 10;
  * Goes over a structure in thrift's compact protocol (thrift-compact-protocol.md) before hyparquet parses it, which believes what a list says of
  * its length and would make any number of objects. The reader stays where it is.
  *
- * @param most fields and list elements in all
+ * @param maxElements fields and list elements in all
  * @throws CodedError `DATA_LOSS` where it is broken or cut off, `FAILED_PRECONDITION` where it has more than `most`
  */
-export function checkThrift({ view, offset }: Reader, most: number): void {
+export function checkThrift({ view, offset }: Reader, maxElements: number): void {
   let at = offset;
-  let left = most;
+  let remaining = maxElements;
 
   function take(length: number): number {
     const start = at;
@@ -53,8 +53,9 @@ export function checkThrift({ view, offset }: Reader, most: number): void {
   }
 
   function count(elements: number): void {
-    left -= elements;
-    if (left < 0) throw new CodedError('FAILED_PRECONDITION', `a thrift structure has more than ${most} elements`);
+    remaining -= elements;
+    if (remaining < 0)
+      throw new CodedError('FAILED_PRECONDITION', `a thrift structure has more than ${maxElements} elements`);
   }
 
   function struct(depth: number): void {

@@ -5,7 +5,7 @@ import type { SchemaNode } from './footer.ts';
 /** A value in Parquet's plain encoding (byte arrays without their length) as Iceberg's single-value serialization. */
 export type ValueBytes = (plain: Uint8Array) => Uint8Array | undefined;
 
-const MICROS_A_DAY = 86_400_000_000n;
+const MICROS_PER_DAY = 86_400_000_000n;
 /** The Julian day of 1970-01-01. */
 const EPOCH_JULIAN_DAY = 2_440_588n;
 
@@ -60,11 +60,11 @@ function asIs(width: number): ValueBytes {
 }
 
 /** Times and timestamps of one unit as those of another; they are micros where the file does not say. */
-function timeBytes(leaf: SchemaNode, wanted: 'MICROS' | 'NANOS'): ValueBytes | undefined {
+function timeBytes(leaf: SchemaNode, targetUnit: 'MICROS' | 'NANOS'): ValueBytes | undefined {
   if (leaf.type !== 'INT64' && leaf.type !== 'INT32') return undefined;
   const unit = leaf.unit ?? 'MICROS';
-  if (unit === wanted) return leaf.type === 'INT64' ? asIs(8) : undefined;
-  if (unit === 'MILLIS') return scaled(leaf, wanted === 'MICROS' ? 1000n : 1_000_000n);
+  if (unit === targetUnit) return leaf.type === 'INT64' ? asIs(8) : undefined;
+  if (unit === 'MILLIS') return scaled(leaf, targetUnit === 'MICROS' ? 1000n : 1_000_000n);
   if (unit === 'MICROS') return scaled(leaf, 1000n);
   return (plain) => (plain.length === 8 ? int64(floorDivide(buffer(plain).readBigInt64LE(), 1000n)) : undefined);
 }
@@ -84,7 +84,7 @@ const int96Micros: ValueBytes = (plain) => {
   if (plain.length !== 12) return undefined;
   const bytes = buffer(plain);
   const day = BigInt(bytes.readInt32LE(8)) - EPOCH_JULIAN_DAY;
-  return int64(day * MICROS_A_DAY + floorDivide(bytes.readBigInt64LE(0), 1000n));
+  return int64(day * MICROS_PER_DAY + floorDivide(bytes.readBigInt64LE(0), 1000n));
 };
 
 /** The unscaled value in the fewest bytes, big-endian. */

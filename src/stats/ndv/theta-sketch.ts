@@ -64,7 +64,7 @@ export class ThetaSketch {
   add(high: number, low: number): void {
     if (high > this.#thetaHigh || (high === this.#thetaHigh && low >= this.#thetaLow)) return;
     if (high === 0 && low === 0) return;
-    const place = this.#place(high, low);
+    const place = this.#slot(high, low);
     if (this.#times[place] === 0) {
       this.#high[place] = high;
       this.#low[place] = low;
@@ -92,12 +92,12 @@ export class ThetaSketch {
   }
 
   /** The sketch in DataSketches' compact form, of at most so many hashes. */
-  toCompact(most = this.#nominal): Uint8Array {
-    const { sorted, thetaHigh, thetaLow } = this.#smallest(most);
+  toCompact(maxHashes = this.#nominal): Uint8Array {
+    const { sorted, thetaHigh, thetaLow } = this.#smallest(maxHashes);
     return encodeCompactTheta({ thetaHigh, thetaLow, hashes: sorted, isOrdered: true });
   }
 
-  #place(high: number, low: number): number {
+  #slot(high: number, low: number): number {
     const mask = this.#high.length - 1;
     // The lowest bits: the highest are zeros once theta is small.
     let place = low & mask;
@@ -144,7 +144,7 @@ export class ThetaSketch {
       if (times[from] === 0) continue;
       const [h, l] = [high[from] as number, low[from] as number];
       if (h > boundHigh || (h === boundHigh && l >= boundLow)) continue;
-      const to = this.#place(h, l);
+      const to = this.#slot(h, l);
       this.#high[to] = h;
       this.#low[to] = l;
       this.#times[to] = times[from] as number;

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { fromNodeProviderChain, fromTemporaryCredentials } from '@aws-sdk/credential-providers';
 import { CodedError } from '../../errors.ts';
-import { rememberSecret } from '../../secrets.ts';
-import { RecentlyUsed } from '../recently-used.ts';
+import { rememberIssuedSecret } from '../../secrets.ts';
+import { LruCache } from '../lru-cache.ts';
 import { awsError } from './errors.ts';
 import { awsRequestHandler } from './request-handler.ts';
 
@@ -27,7 +27,7 @@ const RENEW_BEFORE_MS = 6 * 60_000;
 const ROLE_SESSION_SECONDS = 3_600;
 
 /** Connectors open often, and each time with the same credentials. */
-const providers = new RecentlyUsed<string, AwsCredentialProvider>(256);
+const providers = new LruCache<string, AwsCredentialProvider>(256);
 
 /**
  * Credentials by the properties that Iceberg's Java and Python libraries have for them: `<service>.access-key-id` with
@@ -45,7 +45,7 @@ export function awsCredentials(properties: Properties, service: AwsService): Aws
   const key = createHash('sha256').update(JSON.stringify(source)).digest('base64');
   let provider = providers.get(key);
   if (provider === undefined) {
-    provider = renewed(providerOf(source));
+    provider = cached(providerOf(source));
     providers.set(key, provider);
   }
   return provider;
@@ -88,10 +88,11 @@ interface Source {
 }
 
 function sourceOf(properties: Properties, service: AwsService): Source {
-  const of = (name: string): string | undefined => properties[`${service}.${name}`] || properties[`client.${name}`];
+  const setting = (name: string): string | undefined =>
+    properties[`${service}.${name}`] || properties[`client.${name}`];
   const keys = keysOf(properties, service) ?? keysOf(properties, 'client');
-  const profile = keys === undefined ? of('profile-name') : undefined;
-  const arn = properties['client.assume-role.arn'] || of('role-arn');
+  const profile = keys === undefined ? setting('profile-name') : undefined;
+  const arn = properties['client.assume-role.arn'] || setting('role-arn');
   if (!arn) return { keys, profile };
   const tags = Object.entries(properties).flatMap(([key, Value]) =>
     key.startsWith('client.assume-role.tags.') ? [{ Key: key.slice('client.assume-role.tags.'.length), Value }] : [],
@@ -102,7 +103,7 @@ function sourceOf(properties: Properties, service: AwsService): Source {
     role: {
       params: {
         RoleArn: arn,
-        RoleSessionName: properties['client.assume-role.session-name'] || of('role-session-name') || 'reconciler',
+        RoleSessionName: properties['client.assume-role.session-name'] || setting('role-session-name') || 'reconciler',
         ExternalId: properties['client.assume-role.external-id'] || undefined,
         DurationSeconds: seconds(properties, 'client.assume-role.timeout-sec') ?? ROLE_SESSION_SECONDS,
         Tags: tags.length === 0 ? undefined : tags,
@@ -198,30 +199,30 @@ function chainError(error: Error, credentials: string): CodedError {
 }
 
 /** Asks once for all who wait, keeps the answer, and asks again before it ends. */
-function renewed(provide: AwsCredentialProvider): AwsCredentialProvider {
+function cached(provide: AwsCredentialProvider): AwsCredentialProvider {
   let current: AwsCredentials | undefined;
-  let asked: Promise<AwsCredentials> | undefined;
-  const ask = async (): Promise<AwsCredentials> => {
+  let pending: Promise<AwsCredentials> | undefined;
+  const refresh = async (): Promise<AwsCredentials> => {
     try {
       current = await provide();
-      rememberSecret(current.secretAccessKey);
-      if (current.sessionToken !== undefined) rememberSecret(current.sessionToken);
+      rememberIssuedSecret(current.secretAccessKey);
+      if (current.sessionToken !== undefined) rememberIssuedSecret(current.sessionToken);
       return current;
     } catch (error) {
       // What is still good for some minutes is better than nothing.
-      if (current !== undefined && endsIn(current) > 0) return current;
+      if (current !== undefined && msUntilExpiry(current) > 0) return current;
       throw error;
     } finally {
-      asked = undefined;
+      pending = undefined;
     }
   };
   return async () => {
-    if (current !== undefined && endsIn(current) > RENEW_BEFORE_MS) return current;
-    asked ??= ask();
-    return asked;
+    if (current !== undefined && msUntilExpiry(current) > RENEW_BEFORE_MS) return current;
+    pending ??= refresh();
+    return pending;
   };
 }
 
-function endsIn({ expiration }: AwsCredentials): number {
+function msUntilExpiry({ expiration }: AwsCredentials): number {
   return expiration === undefined ? Number.POSITIVE_INFINITY : expiration.getTime() - Date.now();
 }

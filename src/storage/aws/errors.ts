@@ -1,7 +1,7 @@
 import { CodedError, type CodeName } from '../../errors.ts';
 import { withoutSecrets } from '../../secrets.ts';
 import { retryAfterMs } from '../retry-after.ts';
-import { ComeAgainError } from './request-handler.ts';
+import { RetryAfterError } from './request-handler.ts';
 
 /** What an error says of the call that failed. */
 export interface AwsCall {
@@ -44,12 +44,12 @@ export function awsError(error: unknown, { failed, where, credentials }: AwsCall
   const { name = '', code = '', message = '', $metadata, $response } = error as AwsError;
   const status = $metadata?.httpStatusCode ?? 0;
   // `Unknown`, `UnknownError`, `403`: what the SDK makes of an answer without a body.
-  const said = [name, message].filter((part) => !/^(Unknown(Error)?|\d*)$/.test(part));
-  const what = withoutSecrets(said.join(': ')).slice(0, 400);
+  const details = [name, message].filter((part) => !/^(Unknown(Error)?|\d*)$/.test(part));
+  const what = withoutSecrets(details.join(': ')).slice(0, 400);
   const coded = (codeName: CodeName, text: string, retryAfterMs?: number) =>
     new CodedError(codeName, `${failed}: ${text}`, { cause: error, retryAfterMs });
 
-  if (error instanceof ComeAgainError) {
+  if (error instanceof RetryAfterError) {
     return coded('RESOURCE_EXHAUSTED', `${where} asks to come again later (${message})`, error.retryAfterMs);
   }
   if (name === 'TimeoutError' || name === 'AbortError' || code === 'ETIMEDOUT') {
@@ -71,7 +71,7 @@ export function awsError(error: unknown, { failed, where, credentials }: AwsCall
     return coded('FAILED_PRECONDITION', `${where} does not speak TLS as it should: is it http:// and not https://?`);
   }
   if (THROTTLED.test(name) || status === 429) {
-    return coded('RESOURCE_EXHAUSTED', `${where} asks to slow down (${what || status})`, waitOf($response));
+    return coded('RESOURCE_EXHAUSTED', `${where} asks to slow down (${what || status})`, retryAfterOf($response));
   }
   if (BAD_CREDENTIALS.test(name) || status === 401) {
     return coded('UNAUTHENTICATED', `${where} does not take ${credentials} (${what || status})`);
@@ -80,7 +80,7 @@ export function awsError(error: unknown, { failed, where, credentials }: AwsCall
     return coded('PERMISSION_DENIED', `${where} does not allow it to ${credentials} (${what || status})`);
   if (status === 404) return coded('NOT_FOUND', `${where} does not have it (${what || status})`);
   if (status === 501) return coded('UNIMPLEMENTED', `${where} cannot do it (${what || status})`);
-  if (status >= 500) return coded('UNAVAILABLE', `${where} failed (${what || status})`, waitOf($response));
+  if (status >= 500) return coded('UNAVAILABLE', `${where} failed (${what || status})`, retryAfterOf($response));
   if (status >= 400) return coded('FAILED_PRECONDITION', `${where} refused it (${status} ${what})`);
   if (status >= 300) return coded('FAILED_PRECONDITION', `${where} leads elsewhere (${status} ${what})`);
   if ($response !== undefined || status >= 200) {
@@ -89,6 +89,6 @@ export function awsError(error: unknown, { failed, where, credentials }: AwsCall
   return coded('INTERNAL', what || String(error));
 }
 
-function waitOf(response: AwsError['$response']): number | undefined {
+function retryAfterOf(response: AwsError['$response']): number | undefined {
   return retryAfterMs(response?.headers?.['retry-after'], Date.now()) || undefined;
 }

@@ -37,7 +37,7 @@ export interface Timeouts {
 type HandlerOptions = NonNullable<Parameters<NodeHttpHandler['handle']>[1]>;
 
 /** What a call gives as options to `client.send`, to be counted. */
-export interface Counted extends HandlerOptions {
+export interface CallOptions extends HandlerOptions {
   usage?: Usage;
   /** The bodies of answers without an error are counted by the caller, who reads them as a stream. */
   streamed?: boolean;
@@ -51,14 +51,14 @@ export interface Counted extends HandlerOptions {
  * Waits until a request may be made; then the call's time limit may begin and its signature be made. Given on with the call's options, for
  * further attempts wait by themselves.
  */
-export async function admit({ gate }: Pick<Usage, 'gate'>): Promise<Pick<Counted, 'admitted'>> {
+export async function admit({ gate }: Pick<Usage, 'gate'>): Promise<Pick<CallOptions, 'admitted'>> {
   if (gate === undefined) return {};
   await gate();
   return { admitted: { first: true } };
 }
 
 /** The server asks to come again later than is waited for here: that is for the caller, who holds nothing meanwhile. */
-export class ComeAgainError extends Error {
+export class RetryAfterError extends Error {
   override readonly name = 'ComeAgainError';
   readonly retryAfterMs: number;
 
@@ -94,7 +94,7 @@ class CountingHandler extends NodeHttpHandler {
 
   override async handle(
     request: Parameters<NodeHttpHandler['handle']>[0],
-    options: Counted = {},
+    options: CallOptions = {},
   ): ReturnType<NodeHttpHandler['handle']> {
     const { usage, streamed, earlier } = options;
     if (earlier?.outcome !== undefined) {
@@ -109,26 +109,26 @@ class CountingHandler extends NodeHttpHandler {
     if (usage !== undefined) usage.requests++;
     const limit = this.#attemptMs === undefined ? undefined : AbortSignal.timeout(this.#attemptMs);
     // The name tells the SDK that another attempt is worth it.
-    const late = () =>
+    const timeoutError = () =>
       Object.assign(new Error(`no answer within ${(this.#attemptMs ?? 0) / 1000} s`), { name: 'TimeoutError' });
-    const send = () => super.handle(request, limit ? { ...options, abortSignal: either(limit, options) } : options);
+    const send = () => super.handle(request, limit ? { ...options, abortSignal: anySignal(limit, options) } : options);
     const answer = await observed(
       'aws',
       () => describe(request),
       send,
       ({ response }) => response.statusCode,
     ).catch((error) => {
-      throw limit?.aborted ? late() : error;
+      throw limit?.aborted ? timeoutError() : error;
     });
     const { response } = answer;
-    const later = comeAgain(response);
-    if (later !== undefined) {
+    const retryAfter = longRetryAfter(response);
+    if (retryAfter !== undefined) {
       response.body?.destroy();
-      throw later;
+      throw retryAfter;
     }
     if (!streamed || response.statusCode >= 300) {
       const body = metered(response.body, usage);
-      if (limit) endWith(body, limit, late);
+      if (limit) destroyOnAbort(body, limit, timeoutError);
       response.body = body;
     }
     return answer;
@@ -139,10 +139,10 @@ class CountingHandler extends NodeHttpHandler {
 }
 
 /** The SDK waits for at most five seconds longer than it would by itself, and then asks again. */
-function comeAgain({ statusCode, headers }: { statusCode: number; headers: Record<string, string> }) {
+function longRetryAfter({ statusCode, headers }: { statusCode: number; headers: Record<string, string> }) {
   if (statusCode !== 429 && statusCode !== 503) return undefined;
-  const asked = retryAfterMs(headers['retry-after'], Date.now());
-  return asked !== undefined && asked > MAX_WAIT_MS ? new ComeAgainError(statusCode, asked) : undefined;
+  const waitMs = retryAfterMs(headers['retry-after'], Date.now());
+  return waitMs !== undefined && waitMs > MAX_WAIT_MS ? new RetryAfterError(statusCode, waitMs) : undefined;
 }
 
 /** Of the AWS APIs that are spoken to in JSON, a header names the action. */
@@ -151,11 +151,11 @@ function describe({ method, protocol, hostname, port, path, headers }: Parameter
   return { method, url, action: headers['x-amz-target'] };
 }
 
-function either(limit: AbortSignal, { abortSignal }: HandlerOptions): AbortSignal {
+function anySignal(limit: AbortSignal, { abortSignal }: HandlerOptions): AbortSignal {
   return abortSignal instanceof AbortSignal ? AbortSignal.any([limit, abortSignal]) : limit;
 }
 
-function endWith(body: Readable, limit: AbortSignal, reason: () => Error): void {
+function destroyOnAbort(body: Readable, limit: AbortSignal, reason: () => Error): void {
   const end = () => void body.destroy(reason());
   limit.addEventListener('abort', end);
   body.once('close', () => limit.removeEventListener('abort', end));

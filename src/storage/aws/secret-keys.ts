@@ -1,5 +1,5 @@
 import { CodedError } from '../../errors.ts';
-import { rememberOwnSecret } from '../../secrets.ts';
+import { rememberConnectorSecret } from '../../secrets.ts';
 
 type Properties = Readonly<Record<string, string>>;
 
@@ -41,8 +41,8 @@ export function propertiesWithSecret({ properties, auth }: WithSecret): Properti
     );
   }
   // Parts of a secret that is known as a whole only.
-  rememberOwnSecret(keys.secret);
-  if (keys.token) rememberOwnSecret(keys.token);
+  rememberConnectorSecret(keys.secret);
+  if (keys.token) rememberConnectorSecret(keys.token);
   return {
     ...all,
     'client.access-key-id': keys.id,

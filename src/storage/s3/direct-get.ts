@@ -2,11 +2,11 @@ import { GetObjectCommand, type GetObjectCommandOutput, type S3Client } from '@a
 import { getEndpointFromInstructions } from '@smithy/core/endpoints';
 import { HttpRequest } from '@smithy/core/protocols';
 import { SignatureV4 } from '@smithy/signature-v4';
-import type { awsRequestHandler, Counted } from '../aws/request-handler.ts';
-import { RecentlyUsed } from '../recently-used.ts';
+import type { awsRequestHandler, CallOptions } from '../aws/request-handler.ts';
+import { LruCache } from '../lru-cache.ts';
 
 /** Of a GetObject, as far as reading needs it. */
-export type Got = Pick<GetObjectCommandOutput, 'ContentLength' | 'ContentRange'> & { Body?: unknown };
+export type GetResult = Pick<GetObjectCommandOutput, 'ContentLength' | 'ContentRange'> & { Body?: unknown };
 
 export interface DirectGet {
   bucket: string;
@@ -33,7 +33,7 @@ type Handler = ReturnType<typeof awsRequestHandler>;
 /** SHA-256 of nothing. */
 const NO_BODY = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
-const ways = new WeakMap<S3Client, RecentlyUsed<string, Promise<RequestPath | undefined>>>();
+const requestPaths = new WeakMap<S3Client, LruCache<string, Promise<RequestPath | undefined>>>();
 
 /**
  * One GetObject by the client's own endpoint rules, credentials, signature and connections, without the command's two dozen middlewares:
@@ -45,8 +45,8 @@ const ways = new WeakMap<S3Client, RecentlyUsed<string, Promise<RequestPath | un
 export async function directGet(
   client: S3Client,
   get: DirectGet,
-  counted: Counted,
-): Promise<{ got: Got; send?: undefined } | { got?: undefined; send: Counted }> {
+  counted: CallOptions,
+): Promise<{ got: GetResult; send?: undefined } | { got?: undefined; send: CallOptions }> {
   const unsigned = await requestFor(client, get).catch(() => undefined);
   if (unsigned === undefined) return { send: counted };
   const { way, request } = unsigned;
@@ -65,7 +65,7 @@ export async function directGet(
 
 /** Undefined where the bucket is signed for otherwise. */
 async function requestFor(client: S3Client, { bucket, key, headers }: DirectGet) {
-  const way = await wayTo(client, bucket);
+  const way = await requestPathFor(client, bucket);
   if (way === undefined) return undefined;
   const { protocol, hostname, port, host, base } = way;
   const path = `${base}/${key.split('/').map(encoded).join('/')}`;
@@ -79,12 +79,12 @@ async function sign(request: HttpRequest, { signer }: RequestPath, { config }: S
   request.headers = (await signer.sign(request, { signingDate })).headers;
 }
 
-function wayTo(client: S3Client, bucket: string): Promise<RequestPath | undefined> {
-  const known = ways.get(client) ?? new RecentlyUsed<string, Promise<RequestPath | undefined>>(1_000);
-  ways.set(client, known);
+function requestPathFor(client: S3Client, bucket: string): Promise<RequestPath | undefined> {
+  const known = requestPaths.get(client) ?? new LruCache<string, Promise<RequestPath | undefined>>(1_000);
+  requestPaths.set(client, known);
   let way = known.get(bucket);
   if (way === undefined) {
-    way = findWay(client, bucket);
+    way = resolveRequestPath(client, bucket);
     known.set(bucket, way);
     way.catch(() => known.delete(bucket));
   }
@@ -92,7 +92,7 @@ function wayTo(client: S3Client, bucket: string): Promise<RequestPath | undefine
 }
 
 /** Undefined for buckets that are signed for otherwise, as those of S3 Express are. */
-async function findWay({ config }: S3Client, bucket: string): Promise<RequestPath | undefined> {
+async function resolveRequestPath({ config }: S3Client, bucket: string): Promise<RequestPath | undefined> {
   const { url, properties } = await getEndpointFromInstructions({ Bucket: bucket }, GetObjectCommand, { ...config });
   const scheme = (properties?.authSchemes as { name: string; signingName: string; signingRegion: string }[])?.[0];
   if (scheme?.name !== 'sigv4') return undefined;

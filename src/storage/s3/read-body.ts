@@ -2,12 +2,12 @@ import type { Readable } from 'node:stream';
 import type { Usage } from '../usage.ts';
 
 /** A body that ended before all of it was there. */
-export class CutBodyError extends Error {
+export class TruncatedBodyError extends Error {
   override readonly name = 'CutBodyError';
 }
 
 /** A body that goes on beyond the bytes that were said. */
-export class LongBodyError extends Error {
+export class OverlongBodyError extends Error {
   override readonly name = 'LongBodyError';
 }
 
@@ -26,7 +26,7 @@ export function readBody(body: Readable, length: number, usage: Usage): Promise<
   const until = performance.now() + MAX_BODY_MS;
   // Listeners and not `for await`: of a short body that would be half the cost.
   return new Promise((resolve, reject) => {
-    const cut = () => new CutBodyError(`${filled} of ${length} bytes came`);
+    const cut = () => new TruncatedBodyError(`${filled} of ${length} bytes came`);
     const fail = (error: Error) => {
       body.destroy();
       reject(error);
@@ -35,7 +35,7 @@ export function readBody(body: Readable, length: number, usage: Usage): Promise<
     body.on('data', (chunk: Buffer) => {
       usage.bytes += chunk.length;
       if (filled + chunk.length > length)
-        return fail(new LongBodyError(`more than the ${length} bytes that were said came`));
+        return fail(new OverlongBodyError(`more than the ${length} bytes that were said came`));
       filled += chunk.copy(bytes, filled);
       if (performance.now() > until) {
         const late = `${filled} of ${length} bytes came in ${MAX_BODY_MS / 60_000} minutes`;

@@ -4,7 +4,7 @@ import { awsCredentials, credentialsKey, credentialsName } from '../aws/credenti
 import { awsRegion, DEFAULT_REGION } from '../aws/region.ts';
 import { awsRequestHandler, MAX_SOCKETS, type Timeouts } from '../aws/request-handler.ts';
 import { Limiter } from '../limiter.ts';
-import { RecentlyUsed } from '../recently-used.ts';
+import { LruCache } from '../lru-cache.ts';
 
 type Properties = Readonly<Record<string, string>>;
 
@@ -35,13 +35,13 @@ export interface S3Access {
  * Clients by their settings. A thousand tables with the same credentials share one. There is nothing to close when one is dropped: the
  * connections are shared by all.
  */
-const clients = new RecentlyUsed<string, S3Client>(128);
+const clients = new LruCache<string, S3Client>(128);
 
 /** By endpoint: one that hangs holds up nobody else. */
-const limiters = new RecentlyUsed<string, Limiter>(1_000);
+const limiters = new LruCache<string, Limiter>(1_000);
 
 /** Where S3 said that buckets lie, by endpoint and bucket. */
-const regions = new RecentlyUsed<string, string>(10_000);
+const regions = new LruCache<string, string>(10_000);
 
 /**
  * Reads Iceberg's FileIO properties: `s3.endpoint`, `s3.path-style-access` (Python: `s3.force-virtual-addressing`), `s3.region`,
@@ -132,8 +132,8 @@ function endpointOf(properties: Properties): string | undefined {
 
 /** Buckets in the path, not in the host's name. As said, else for a server on this machine, which has no names for its buckets. */
 function pathStyle(properties: Properties, address: string | undefined): boolean {
-  const said = properties['s3.path-style-access'];
-  if (said) return said.toLowerCase() === 'true';
+  const configured = properties['s3.path-style-access'];
+  if (configured) return configured.toLowerCase() === 'true';
   const virtual = properties['s3.force-virtual-addressing'];
   if (virtual) return virtual.toLowerCase() !== 'true';
   return address !== undefined && URL.canParse(address) && new URL(address).hostname === 'localhost';

@@ -1,6 +1,6 @@
 import { CodedError } from '../../errors.ts';
 import { type AwsCall, type AwsError, awsError } from '../aws/errors.ts';
-import { CutBodyError, LongBodyError } from './read-body.ts';
+import { OverlongBodyError, TruncatedBodyError } from './read-body.ts';
 
 /** What `awsError` makes of it, and what S3 has of its own. */
 export function s3Error(error: unknown, call: AwsCall & { bucket: string }): CodedError {
@@ -8,7 +8,7 @@ export function s3Error(error: unknown, call: AwsCall & { bucket: string }): Cod
   const { name = '', $metadata } = error as AwsError;
   const coded = (code: CodedError['code'], text: string) =>
     new CodedError(code, `${failed}: ${text}`, { cause: error });
-  if (error instanceof CutBodyError || error instanceof LongBodyError) {
+  if (error instanceof TruncatedBodyError || error instanceof OverlongBodyError) {
     return coded('UNAVAILABLE', `the answer of ${where} was cut or longer than said, each time (${error.message})`);
   }
   switch (name) {

@@ -2,13 +2,13 @@ import type { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { CodedError } from '../../errors.ts';
-import { admit, type Counted } from '../aws/request-handler.ts';
+import { admit, type CallOptions } from '../aws/request-handler.ts';
 import { Limiter } from '../limiter.ts';
 import type { FolderEntry, ObjectStat, ObjectStore } from '../object-store.ts';
 import type { StoreOptions } from '../store-options.ts';
 import type { Usage } from '../usage.ts';
-import { directGet, type Got } from './direct-get.ts';
-import { CutBodyError, readBody } from './read-body.ts';
+import { directGet, type GetResult } from './direct-get.ts';
+import { readBody, TruncatedBodyError } from './read-body.ts';
 import { type S3Access, s3Access } from './s3-access.ts';
 import { regionNamedIn, s3Error } from './s3-errors.ts';
 import { s3Path } from './s3-path.ts';
@@ -53,7 +53,7 @@ export class S3Store implements ObjectStore {
       const get = { Bucket: bucket, Key: key, Range: range, RequestPayer };
       const headers = { ...(range && { range }), ...(RequestPayer && { 'x-amz-request-payer': RequestPayer }) };
       for (let attempt = 1; ; attempt++) {
-        let answer: Got;
+        let answer: GetResult;
         try {
           const { got, send } = await directGet(client, { bucket, key, headers, signed }, await counted(true));
           answer = got ?? (await client.send(new GetObjectCommand(get), send));
@@ -66,7 +66,7 @@ export class S3Store implements ObjectStore {
           return await readBody(body, checkedLength(answer, path, range, maxBytes, access.where), this.#usage);
         } catch (error) {
           body.destroy();
-          if (!isCut(error) || attempt === BODY_ATTEMPTS) throw error;
+          if (!isTruncatedBody(error) || attempt === BODY_ATTEMPTS) throw error;
         }
         await wait(100 * 2 ** (attempt - 1));
       }
@@ -77,7 +77,7 @@ export class S3Store implements ObjectStore {
     return this.#call(path, 'read', async (client, access, { bucket, key }, counted) => {
       const head = new HeadObjectCommand({ Bucket: bucket, Key: key, RequestPayer: access.requestPayer });
       const { ContentLength: size, LastModified: modified, ETag: etag } = await client.send(head, await counted());
-      return statOf(size, modified, etag);
+      return statFrom(size, modified, etag);
     });
   }
 
@@ -101,7 +101,7 @@ export class S3Store implements ObjectStore {
           }),
           await counted(),
         );
-        const name = (listed = '') => (page.EncodingType === 'url' ? decoded(listed) : listed).slice(prefix.length);
+        const name = (listed = '') => (page.EncodingType === 'url' ? decodeName(listed) : listed).slice(prefix.length);
         for (const { Prefix } of page.CommonPrefixes ?? []) {
           found = true;
           const below = name(Prefix).replace(/\/$/, '');
@@ -110,7 +110,7 @@ export class S3Store implements ObjectStore {
         for (const { Key, Size, LastModified, ETag } of page.Contents ?? []) {
           found = true;
           const below = name(Key);
-          if (below !== '') entries.push({ name: below, folder: false, stat: statOf(Size, LastModified, ETag) });
+          if (below !== '') entries.push({ name: below, folder: false, stat: statFrom(Size, LastModified, ETag) });
         }
         if (entries.length > MAX_NAMES) {
           throw new CodedError(
@@ -139,7 +139,7 @@ export class S3Store implements ObjectStore {
       client: S3Client,
       access: S3Access,
       at: { bucket: string; key: string },
-      counted: (streamed?: boolean) => Promise<Counted>,
+      counted: (streamed?: boolean) => Promise<CallOptions>,
     ) => Promise<T>,
   ): Promise<T> {
     const at = s3Path(path);
@@ -151,7 +151,7 @@ export class S3Store implements ObjectStore {
     let admitted: ReturnType<typeof admit> | undefined = admit(this.#usage);
     await admitted;
     /** The options of one more command, once it may be sent. */
-    const counted = async (streamed = false): Promise<Counted> => {
+    const counted = async (streamed = false): Promise<CallOptions> => {
       const first = admitted;
       admitted = undefined;
       const passed = await (first ?? admit(this.#usage));
@@ -183,7 +183,7 @@ export class S3Store implements ObjectStore {
     const identity = own ?? properties;
     let access = this.#accesses.get(identity);
     if (access === undefined) {
-      access = s3Access(own === undefined ? properties : merged(properties, own));
+      access = s3Access(own === undefined ? properties : withVended(properties, own));
       this.#accesses.set(identity, access);
       access.catch(() => this.#accesses.delete(identity));
     }
@@ -195,7 +195,7 @@ export class S3Store implements ObjectStore {
  * Vended keys are used as they are: the session and the role of the connector's own credentials are not theirs, and they are to be used
  * where the connector itself would have none. The profile stays: with keys nothing but the region is taken from it.
  */
-function merged(
+function withVended(
   properties: Readonly<Record<string, string>>,
   vended: Readonly<Record<string, string>>,
 ): Record<string, string> {
@@ -209,7 +209,7 @@ const OWN_IDENTITY =
 
 /** The bytes to come, before any of them is kept. */
 function checkedLength(
-  { ContentLength, ContentRange }: Got,
+  { ContentLength, ContentRange }: GetResult,
   path: string,
   range: string | undefined,
   maxBytes: number,
@@ -233,12 +233,12 @@ function checkedLength(
   return ContentLength;
 }
 
-function statOf(size: number | undefined, modified: Date | undefined, etag: string | undefined): ObjectStat {
+function statFrom(size: number | undefined, modified: Date | undefined, etag: string | undefined): ObjectStat {
   return { size: size ?? 0, modifiedMs: modified?.getTime() ?? 0, ...(etag !== undefined && { etag }) };
 }
 
 /** As S3 encodes names in listings. */
-function decoded(name: string): string {
+function decodeName(name: string): string {
   return decodeURIComponent(name.replaceAll('+', ' '));
 }
 
@@ -247,8 +247,8 @@ function isRangeBehindEnd(error: unknown): boolean {
   return name === 'InvalidRange' || $metadata?.httpStatusCode === 416;
 }
 
-function isCut(error: unknown): boolean {
-  if (error instanceof CutBodyError) return true;
+function isTruncatedBody(error: unknown): boolean {
+  if (error instanceof TruncatedBodyError) return true;
   const { code, message } = error as NodeJS.ErrnoException;
   return code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE' || message === 'aborted';
 }

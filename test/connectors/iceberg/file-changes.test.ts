@@ -45,14 +45,14 @@ describe('changeRanges', () => {
   const open = () => openWritten(new MemoryStore(), twoSnapshots(), { 1: manifests, 2: manifests });
 
   it.each([
-    { size: 1, most: 64 },
-    { size: 5, most: 64 },
-    { size: 5, most: 3 },
-    { size: 1, most: 1 },
-    { size: 1000, most: 64 },
-  ])('cuts all changes into ranges of about $size, at most $most', async ({ size, most }) => {
+    { size: 1, maxRanges: 64 },
+    { size: 5, maxRanges: 64 },
+    { size: 5, maxRanges: 3 },
+    { size: 1, maxRanges: 1 },
+    { size: 1000, maxRanges: 64 },
+  ])('cuts all changes into ranges of about $size, at most $maxRanges', async ({ size, maxRanges }) => {
     const reader = await open();
-    const ranges = await reader.changeRanges(1n, { size, most });
+    const ranges = await reader.changeRanges(1n, { size, maxRanges });
     expect(ranges!.length).toBeLessThanOrEqual(most);
     // The largest manifest comes whole.
     expect(Math.max(...ranges!.map(({ changes }) => changes))).toBeLessThan(Math.max(size, 31 / most) + 9);
@@ -63,7 +63,7 @@ describe('changeRanges', () => {
       read.push(part);
     }
     expect(read.flat().sort()).toEqual(said(await changesOf(reader, 1n)));
-    expect(await reader.changeRanges(1n, { size, most })).toEqual(ranges);
+    expect(await reader.changeRanges(1n, { size, maxRanges })).toEqual(ranges);
   });
 
   it('gives none where only the difference of manifests tells the changes, and those that came where none left', async () => {
@@ -73,12 +73,12 @@ describe('changeRanges', () => {
       sequence: 2,
     });
     const replaced = await openWritten(new MemoryStore(), twoSnapshots(), { 1: [first], 2: [rest] });
-    expect(await replaced.changeRanges(2n, { base: 1n, size: 1, most: 64 })).toBeUndefined();
+    expect(await replaced.changeRanges(2n, { base: 1n, size: 1, maxRanges: 64 })).toBeUndefined();
     // Of another snapshot than the parent.
     const unrelated = tableMetadata({ snapshots: [snapshot(1), snapshot(2)], 'current-snapshot-id': 2 });
     const added = [1, 2].map((n) => listed(`/t/added${n}`, [file(`c${n}`)], { snapshot: 7, sequence: 2 }));
     const grown = await openWritten(new MemoryStore(), unrelated, { 1: [first], 2: [...added, first] });
-    expect((await grown.changeRanges(2n, { base: 1n, size: 1, most: 64 }))?.length).toBe(2);
+    expect((await grown.changeRanges(2n, { base: 1n, size: 1, maxRanges: 64 }))?.length).toBe(2);
     expect(said(await changesOf(grown, 2n, { base: 1n }))).toEqual(['+c1', '+c2']);
     expect(said(await changesOf(grown, 2n, { base: 1n, from: 1, to: 2 }))).toEqual(['+c2']);
   });

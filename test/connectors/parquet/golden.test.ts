@@ -13,9 +13,9 @@ describe.each(Object.entries(TRUTH))('%s', (name, truth) => {
   const nameMapping = truth.ids ? undefined : name === 'nested_no_ids' ? NESTED_MAPPING : mappingOf(truth);
 
   it('has the column metrics that pyarrow sees in its footer', async () => {
-    const { footer } = await readFooter(inMemory(fileBytes(name)));
-    const metrics = footerMetrics(footer, { types: new Map(columns.map(({ id, type }) => [id, type])), nameMapping });
-    expect(footer.rows).toBe(truth.rows);
+    const { footerOf } = await readFooter(inMemory(fileBytes(name)));
+    const metrics = footerMetrics(footerOf, { types: new Map(columns.map(({ id, type }) => [id, type])), nameMapping });
+    expect(footerOf.rows).toBe(truth.rows);
     const found = metrics.map(({ id, sizeInBytes, valueCount, nullCount, lower, upper }) => ({
       id,
       size: sizeInBytes,

@@ -33,8 +33,8 @@ describe('a footer', () => {
 
   it('is read again where it is longer than what was read of the end', async () => {
     const file = inMemory(fileBytes('dictionary_snappy'));
-    const { footer } = await readFooter(file, 100);
-    expect([footer.rows, file.reads.length]).toEqual([500, 2]);
+    const { footerOf } = await readFooter(file, 100);
+    expect([footerOf.rows, file.reads.length]).toEqual([500, 2]);
   });
 });
 
@@ -58,7 +58,7 @@ describe('a file with bytes changed', () => {
       const footer = bytes.length - 8 - bytes.readUInt32LE(bytes.length - 8);
       const at = turn % 3 === 0 ? footer + ((turn * 7919) % (bytes.length - 8 - footer)) : (turn * 104_729) % footer;
       for (let i = 0; i < 4 && at + i < bytes.length - 8; i++) bytes[at + i] = [0xff, 0x7f, 0x80, 0][turn % 4]!;
-      await orCoded(async () => footerMetrics((await readFooter(inMemory(bytes))).footer, { types }));
+      await orCoded(async () => footerMetrics((await readFooter(inMemory(bytes))).footerOf, { types }));
       await orCoded(() => sketchFile(inMemory(bytes), columns, undefined, () => {}));
     }
   });
@@ -94,20 +94,20 @@ describe('indices', () => {
 
 it('a file without field ids and a table without a name mapping say nothing of each other', async () => {
   const truth = TRUTH.no_ids!;
-  const { footer } = await readFooter(inMemory(fileBytes('no_ids')));
+  const { footerOf } = await readFooter(inMemory(fileBytes('no_ids')));
   const types = new Map(columnsOf(truth).map(({ id, type }) => [id, type]));
-  expect(footerMetrics(footer, { types })).toEqual([]);
+  expect(footerMetrics(footerOf, { types })).toEqual([]);
   await expect(sketchFile(inMemory(fileBytes('no_ids')), columnsOf(truth), undefined, () => {})).rejects.toMatchObject({
     code: 'DATA_LOSS',
   });
-  expect(footerMetrics(footer, { types, nameMapping: mappingOf(truth).slice(0, 1) })).toHaveLength(1);
+  expect(footerMetrics(footerOf, { types, nameMapping: mappingOf(truth).slice(0, 1) })).toHaveLength(1);
 });
 
 it('a column of another type than in the table has counts and no bounds, and is not sketched', async () => {
-  const { footer } = await readFooter(inMemory(fileBytes('no_statistics')));
+  const { footerOf } = await readFooter(inMemory(fileBytes('no_statistics')));
   const [small] = columnsOf(TRUTH.no_statistics!);
   const types = new Map([[small!.id, 'uuid']]);
-  const [metrics] = footerMetrics(footer, { types });
+  const [metrics] = footerMetrics(footerOf, { types });
   expect(metrics).toMatchObject({ id: small!.id, valueCount: 60 });
   const file = inMemory(fileBytes('no_statistics'));
   expect(await sketchFile(file, [{ ...small!, type: 'uuid' }], undefined, () => {})).toEqual([]);

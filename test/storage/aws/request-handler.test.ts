@@ -2,7 +2,7 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { GetDatabasesCommand, GlueClient } from '@aws-sdk/client-glue';
 import { afterEach, expect, it } from '@jest/globals';
-import { awsRequestHandler, type Counted } from '../../../src/storage/aws/request-handler.ts';
+import { awsRequestHandler, type CallOptions } from '../../../src/storage/aws/request-handler.ts';
 import type { Usage } from '../../../src/storage/usage.ts';
 import { poll } from '../../jest/poll.ts';
 
@@ -27,7 +27,7 @@ async function ask(listener: RequestListener): Promise<{ usage: Usage; databases
     server.closeAllConnections();
     server.close();
   });
-  return { usage, databases: () => client.send(new GetDatabasesCommand({}), { usage } as Counted) };
+  return { usage, databases: () => client.send(new GetDatabasesCommand({}), { usage } as CallOptions) };
 }
 
 const JSON_TYPE = { 'content-type': 'application/x-amz-json-1.1' };

@@ -2,7 +2,7 @@ import type { ChangeRange, FileChange, FileChangeBatch } from '../../table-reade
 import { added, removed } from './file-change.ts';
 import type { FileChangesRequest } from './file-changes-request.ts';
 import { BATCH_ENTRIES, type ManifestContext, type ResolvedEntry, readManifest } from './manifest.ts';
-import { differenceOf, mayHoldLive, without } from './manifest-difference.ts';
+import { differenceOf, manifestsNotIn, mayHoldLive } from './manifest-difference.ts';
 import { ADDED, DELETED, EXISTING } from './manifest-entry.ts';
 import { liveCounts, type ManifestFile } from './manifest-list.ts';
 
@@ -16,42 +16,42 @@ import { liveCounts, type ManifestFile } from './manifest-list.ts';
  * - Else: the difference of the manifests that left and the manifests that came.
  */
 export function fileChanges(request: FileChangesRequest, context: ManifestContext): AsyncGenerator<FileChangeBatch> {
-  const telling = changeSource(request);
+  const source = changeSource(request);
   // Only without a base is none the difference to anything.
-  if (telling === undefined) return differenceOf(request.base!, request, context);
-  return manifestByManifest(telling, request, context);
+  if (source === undefined) return differenceOf(request.base!, request, context);
+  return manifestByManifest(source, request, context);
 }
 
 /** Manifests of which each tells a part of the changes, in the manifest list's order. */
 interface ChangeSource {
   manifests: readonly ManifestFile[];
-  pick: EntryFilter;
+  changeOf: EntryFilter;
   /** Changes in a manifest by the list's counts. */
   count(manifest: ManifestFile): number | undefined;
 }
 
 /** Undefined where only the difference of all manifests tells the changes. */
 function changeSource({ base, manifests, snapshotId }: FileChangesRequest): ChangeSource | undefined {
-  if (base === undefined) return live(manifests);
+  if (base === undefined) return liveFiles(manifests);
   if (base.isParent && ownManifestsAreComplete(base.manifests, manifests, snapshotId)) {
-    const own = manifests.filter(
+    const ownManifests = manifests.filter(
       ({ addedSnapshotId, added, deleted }) =>
         (addedSnapshotId === undefined || addedSnapshotId === snapshotId) && (added !== 0 || deleted !== 0),
     );
     return {
-      manifests: own,
-      pick: (entry, manifest) => ownChange(entry, manifest, snapshotId),
+      manifests: ownManifests,
+      changeOf: (entry, manifest) => ownChange(entry, manifest, snapshotId),
       count: ({ added, deleted }) => sum(added, deleted),
     };
   }
-  if (without(base.manifests, manifests).some(mayHoldLive)) return undefined;
-  return live(without(manifests, base.manifests));
+  if (manifestsNotIn(base.manifests, manifests).some(mayHoldLive)) return undefined;
+  return liveFiles(manifestsNotIn(manifests, base.manifests));
 }
 
-function live(manifests: readonly ManifestFile[]): ChangeSource {
+function liveFiles(manifests: readonly ManifestFile[]): ChangeSource {
   return {
     manifests: manifests.filter(mayHoldLive),
-    pick: liveOnly,
+    changeOf: liveOnly,
     count: ({ added, existing }) => sum(added, existing),
   };
 }
@@ -61,18 +61,18 @@ const sum = (a: number | undefined, b: number | undefined) => (a === undefined |
 /** See `TableReader.changeRanges`. */
 export function changeRanges(
   request: FileChangesRequest,
-  { size, most }: { size: number; most: number },
+  { size, maxRanges }: { size: number; maxRanges: number },
 ): ChangeRange[] | undefined {
-  const telling = changeSource(request);
-  const counts = telling?.manifests.map(telling.count);
+  const source = changeSource(request);
+  const counts = source?.manifests.map(source.count);
   if (counts === undefined || !counts.every((count) => count !== undefined)) return undefined;
-  const each = Math.max(size, counts.reduce((all, count) => all + count, 0) / most);
+  const rangeSize = Math.max(size, counts.reduce((all, count) => all + count, 0) / maxRanges);
   const ranges: ChangeRange[] = [];
   let before = 0;
   for (const [index, changes] of counts.entries()) {
     const last = ranges.at(-1);
-    // By where it begins: so there are never more than `most`.
-    if (last === undefined || Math.floor(before / each) > Math.floor((before - last.changes) / each)) {
+    // By where it begins: so there are never more than `maxRanges`.
+    if (last === undefined || Math.floor(before / rangeSize) > Math.floor((before - last.changes) / rangeSize)) {
       ranges.push({ from: index, to: index + 1, changes });
     } else {
       last.to = index + 1;
@@ -123,7 +123,7 @@ function ownManifestsAreComplete(
 
 /** The last batch of each manifest has the position behind it. */
 async function* manifestByManifest(
-  { manifests, pick }: ChangeSource,
+  { manifests, changeOf }: ChangeSource,
   { snapshotId, from = 0, to = manifests.length, columnIds, signal }: FileChangesRequest,
   context: ManifestContext,
 ): AsyncGenerator<FileChangeBatch> {
@@ -137,7 +137,7 @@ async function* manifestByManifest(
         changes = [];
       }
       for (const entry of entries) {
-        const change = pick(entry, manifest);
+        const change = changeOf(entry, manifest);
         if (change !== undefined) changes.push(change);
       }
     }

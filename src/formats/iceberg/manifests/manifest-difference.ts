@@ -24,23 +24,23 @@ export async function* differenceOf(
   context: ManifestContext,
   maxKeys = MAX_KEYS,
 ): AsyncGenerator<FileChangeBatch> {
-  const came = without(manifests, base.manifests);
-  const left = without(base.manifests, manifests);
-  const passes = Math.max(1, Math.ceil((await countLive(left, base.snapshotId, context)) / maxKeys));
+  const newManifests = manifestsNotIn(manifests, base.manifests);
+  const goneManifests = manifestsNotIn(base.manifests, manifests);
+  const passes = Math.max(1, Math.ceil((await countLive(goneManifests, base.snapshotId, context)) / maxKeys));
   for (let pass = 0; pass < passes; pass++) {
     /** Whether the file is in the snapshot too. */
-    const stays = new Map<string, boolean>();
-    for await (const entry of liveEntries(left, base.snapshotId, context, NO_COLUMNS)) {
+    const isKept = new Map<string, boolean>();
+    for await (const entry of liveEntries(goneManifests, base.snapshotId, context, NO_COLUMNS)) {
       const key = keyOf(entry);
-      if (passes === 1 || hash(key) % passes === pass) stays.set(key, false);
+      if (passes === 1 || hash(key) % passes === pass) isKept.set(key, false);
     }
     signal?.throwIfAborted();
     let changes: FileChange[] = [];
-    for await (const entry of liveEntries(came, snapshotId, context, columnIds)) {
+    for await (const entry of liveEntries(newManifests, snapshotId, context, columnIds)) {
       const key = keyOf(entry);
       if (passes > 1 && hash(key) % passes !== pass) continue;
-      if (stays.has(key)) {
-        stays.set(key, true);
+      if (isKept.has(key)) {
+        isKept.set(key, true);
         continue;
       }
       changes.push(added(entry));
@@ -50,7 +50,7 @@ export async function* differenceOf(
         changes = [];
       }
     }
-    for (const [key, stayed] of stays) {
+    for (const [key, stayed] of isKept) {
       if (stayed) continue;
       changes.push(removedByKey(key));
       if (changes.length >= BATCH_ENTRIES) {
@@ -63,7 +63,7 @@ export async function* differenceOf(
 }
 
 /** Those of the manifests that are not among the others. */
-export function without(manifests: readonly ManifestFile[], others: readonly ManifestFile[]): ManifestFile[] {
+export function manifestsNotIn(manifests: readonly ManifestFile[], others: readonly ManifestFile[]): ManifestFile[] {
   const paths = new Set(others.map((manifest) => manifest.path));
   return manifests.filter((manifest) => !paths.has(manifest.path));
 }

@@ -53,7 +53,7 @@ export function manifestEntryReader(
   columnIds?: ReadonlySet<number>,
   fixedHasLength = false,
 ): ReadEntry {
-  const entry = new EntryBuilder(spec.specId, columnIds);
+  const builder = new EntryBuilder(spec.specId, columnIds);
   const fileFields = dataFileFields(spec, types, fixedHasLength);
   const read = recordReader(
     schema,
@@ -75,10 +75,10 @@ export function manifestEntryReader(
     [0, 2],
   );
   return (cursor) => {
-    entry.start();
-    read(cursor, entry);
+    builder.start();
+    read(cursor, builder);
     cursor.requireInside();
-    return entry.finish();
+    return builder.finish();
   };
 }
 
@@ -183,7 +183,7 @@ class EntryBuilder {
     this.#columnIds = columnIds;
   }
 
-  wants(id: number): boolean {
+  includes(id: number): boolean {
     return id >= 0 && !isDeleteFileColumn(id) && (this.#columnIds === undefined || this.#columnIds.has(id));
   }
 
@@ -281,13 +281,13 @@ function value<T>(
 function counts(id: number, name: string, set: (column: ColumnMetrics, count: number) => void): Field {
   return map(id, name, ['long', 'int'], (cursor, entry, column) => {
     const count = cursor.readLong();
-    if (count >= 0 && entry.wants(column)) set(entry.columns.column(column), count);
+    if (count >= 0 && entry.includes(column)) set(entry.columns.column(column), count);
   });
 }
 
 function bounds(id: number, name: string, side: 'lower' | 'upper'): Field {
   return map(id, name, ['bytes'], (cursor, entry, column) => {
-    if (entry.wants(column)) {
+    if (entry.includes(column)) {
       entry.columns.column(column)[side] = cursor.readBytes();
     } else if (column === DELETE_FILE_PATH) {
       if (side === 'lower') entry.pathLower = cursor.readBytes();

@@ -74,15 +74,15 @@ async function readFooter(file: DataFileBytes): Promise<JsonFields> {
   }
   const size = end.readInt32LE(end.length - FOOTER_TAIL_BYTES);
   const flags = end[end.length - 8] as number;
-  const wanted = size + FOOTER_TAIL_BYTES + 4;
-  if (size < 0 || size > MAX_FOOTER_BYTES || wanted > byteLength) {
+  const footerBytes = size + FOOTER_TAIL_BYTES + 4;
+  if (size < 0 || size > MAX_FOOTER_BYTES || footerBytes > byteLength) {
     throw new MalformedError(`its footer is said to have ${size} bytes; the file has ${byteLength}`);
   }
-  if (wanted > end.length) {
-    start = byteLength - wanted;
+  if (footerBytes > end.length) {
+    start = byteLength - footerBytes;
     end = buffer(await file.slice(start, byteLength));
   }
-  const footer = end.subarray(end.length - wanted);
+  const footer = end.subarray(end.length - footerBytes);
   if (footer.readUInt32LE(0) !== MAGIC) throw new MalformedError('its footer does not start as one does');
   const payload = footer.subarray(4, 4 + size);
   const text = (flags & COMPRESSED_FOOTER) !== 0 ? puffinCodec('lz4')(payload, MAX_FOOTER_BYTES) : payload;
@@ -90,12 +90,12 @@ async function readFooter(file: DataFileBytes): Promise<JsonFields> {
 }
 
 function sketchBlobs(footer: JsonFields, snapshotId: bigint, columnIds: ReadonlySet<number>): Blob[] {
-  const left = new Set(columnIds);
+  const remainingIds = new Set(columnIds);
   return footer.objects('blobs').flatMap((blob) => {
     const fields = blob.int32s('fields');
     const isSketch = blob.string('type') === THETA_TYPE && fields.length === 1;
     // A file may keep blobs of an older snapshot along with those of its own.
-    if (!isSketch || blob.long('snapshot-id') !== snapshotId || !left.delete(fields[0] as number)) return [];
+    if (!isSketch || blob.long('snapshot-id') !== snapshotId || !remainingIds.delete(fields[0] as number)) return [];
     const [offset, length] = [blob.integer('offset'), blob.integer('length')];
     if (offset < 0 || length < 0) throw new MalformedError(`a blob is said to be at ${offset}, ${length} bytes long`);
     const { ndv } = blob.stringMap('properties');

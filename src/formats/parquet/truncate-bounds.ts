@@ -4,20 +4,20 @@ import { primitiveType } from '../../stats/primitive-type.ts';
 const MAX_BYTES = 64;
 
 /** A lower bound of strings or binaries, cut: what is left sorts no later. */
-export function shortLower(type: string, bound: Uint8Array): Uint8Array {
-  if (!isCut(type) || bound.length <= MAX_BYTES) return bound;
+export function truncateLower(type: string, bound: Uint8Array): Uint8Array {
+  if (!isTruncatable(type) || bound.length <= MAX_BYTES) return bound;
   return bound.subarray(0, isText(type) ? characterStart(bound, MAX_BYTES) : MAX_BYTES);
 }
 
 /** An upper bound, cut and its last character or byte raised by one; undefined where none can be raised. */
-export function shortUpper(type: string, bound: Uint8Array): Uint8Array | undefined {
-  if (!isCut(type) || bound.length <= MAX_BYTES) return bound;
+export function truncateUpper(type: string, bound: Uint8Array): Uint8Array | undefined {
+  if (!isTruncatable(type) || bound.length <= MAX_BYTES) return bound;
   return isText(type)
-    ? raisedText(bound.subarray(0, characterStart(bound, MAX_BYTES)))
-    : raised(bound.slice(0, MAX_BYTES));
+    ? incrementLastCharacter(bound.subarray(0, characterStart(bound, MAX_BYTES)))
+    : incrementLastByte(bound.slice(0, MAX_BYTES));
 }
 
-function isCut(type: string): boolean {
+function isTruncatable(type: string): boolean {
   return isText(type) || primitiveType(type)?.kind === 'binary';
 }
 
@@ -32,7 +32,7 @@ function characterStart(bytes: Uint8Array, at: number): number {
   return start;
 }
 
-function raised(bytes: Uint8Array): Uint8Array | undefined {
+function incrementLastByte(bytes: Uint8Array): Uint8Array | undefined {
   for (let last = bytes.length - 1; last >= 0; last--) {
     if (bytes[last] === 0xff) continue;
     bytes[last] = (bytes[last] as number) + 1;
@@ -41,7 +41,7 @@ function raised(bytes: Uint8Array): Uint8Array | undefined {
   return undefined;
 }
 
-function raisedText(bytes: Uint8Array): Uint8Array | undefined {
+function incrementLastCharacter(bytes: Uint8Array): Uint8Array | undefined {
   const characters = [...Buffer.from(bytes).toString('utf8')];
   for (let last = characters.length - 1; last >= 0; last--) {
     const code = (characters[last] as string).codePointAt(0) as number;
