@@ -1,22 +1,22 @@
 import { CodedError } from '../errors.ts';
 import { canonicalTypeName } from './primitive-type.ts';
 
-/** A column that holds values: a primitive field of the table or of a struct, list or map in it. */
+/** A column that contains values: a primitive field of the table, or of a struct, list or map in it. */
 export interface LeafColumn {
   /** Field id. */
   id: number;
-  /** Dotted path from the table: list elements are `element`, map entries `key` and `value`. */
+  /** Dotted path from the table's root; list elements are called `element`, map entries `key` and `value`. */
   name: string;
-  /** Iceberg type name, decimals as `decimal(9, 2)`. */
+  /** Iceberg type name in canonical form, such as `decimal(9, 2)`. */
   type: string;
-  /** The field itself; what it lies in may still be optional. */
+  /** Whether the field itself is required; the structs around it may still be optional. */
   required: boolean;
 }
 
-/** Structs in structs beyond this are no table's; it keeps the walk off the end of the stack. */
+/** No real table nests deeper. The limit prevents a stack overflow. */
 const MAX_DEPTH = 500;
 
-/** A field with the stretch of leaves that it holds. */
+/** A field and the index range of the leaves that it contains. */
 interface Node {
   id: number;
   path: string;
@@ -25,21 +25,21 @@ interface Node {
 }
 
 /**
- * The leaf columns of a schema, in its own order.
+ * The leaf columns of a schema, in the schema's order.
  *
- * @param schemaJson a struct as Iceberg's spec serializes it (appendix C, "Schemas"), v3 types included
- * @throws CodedError `DATA_LOSS` where the JSON is no such schema; it says at which field
+ * @param schemaJson a struct in Iceberg's JSON serialization (spec, appendix C, "Schemas"), including v3 types
+ * @throws CodedError `DATA_LOSS` that names the field, if the JSON is not such a schema
  */
 export function leafColumns(schemaJson: string): LeafColumn[] {
   return walk(schemaJson).leaves;
 }
 
 /**
- * The leaf columns that the selectors name, in the schema's order, each once; every leaf if there is no selector.
+ * The leaf columns that the selectors name, in the schema's order and without duplicates; every leaf if there are no selectors.
  *
- * @param selectors names, dotted paths or `#id`. A struct, list or map stands for its leaves. A column whose name itself
- *   starts with `#` is found by name first.
- * @throws CodedError `INVALID_ARGUMENT` for a selector that fits nothing; it says what there is
+ * @param selectors names, dotted paths or `#id`. A struct, list or map selects all its leaves. Names are tried first, because a column's
+ *   name can start with `#`.
+ * @throws CodedError `INVALID_ARGUMENT` that lists the columns, if a selector matches none
  */
 export function selectColumns(schemaJson: string, selectors: readonly string[]): LeafColumn[] {
   const { leaves, nodes } = walk(schemaJson);
@@ -63,8 +63,8 @@ function unknownSelector(selector: string, nodes: readonly Node[]): CodedError {
   const columns = named.length > 0 ? `it has ${named.join(', ')}${rest}` : 'it has no columns';
   return new CodedError(
     'INVALID_ARGUMENT',
-    `column selector ${JSON.stringify(selector)} fits no column of the schema; ${columns}. ` +
-      'Give a name, a dotted path or #id.',
+    `column selector ${JSON.stringify(selector)} matches no column of the schema; ${columns}. ` +
+      'Use a name, a dotted path or #id.',
   );
 }
 
@@ -122,8 +122,8 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function invalidSchema(path: string, wanted: string, found: unknown): CodedError {
+function invalidSchema(path: string, expected: string, found: unknown): CodedError {
   const text = JSON.stringify(found) ?? 'nothing';
   const at = path === '' ? 'the table' : `column ${JSON.stringify(path.slice(0, 200))}`;
-  return new CodedError('DATA_LOSS', `table schema: ${at} should have ${wanted} but has ${text.slice(0, 100)}`);
+  return new CodedError('DATA_LOSS', `table schema: ${at} should have ${expected} but has ${text.slice(0, 100)}`);
 }

@@ -1,4 +1,4 @@
-/** Bytes that are no protobuf message. */
+/** The bytes are not a valid protobuf message. */
 export class MalformedMessage extends Error {}
 
 /** Wire types: https://protobuf.dev/programming-guides/encoding/#structure */
@@ -8,10 +8,10 @@ export const LENGTH = 2;
 export const FIXED32 = 5;
 
 /**
- * Reads protobuf fields in place: no message is built and nothing is copied.
+ * Reads protobuf fields in place, without building messages or copying bytes.
  *
- * It is what lets the service take in some ten thousand files a second: of a file with twenty columns it reads the few
- * fields that are queried and only walks over the rest.
+ * This is why the service can ingest about ten thousand files per second: for a file with twenty columns it reads only the few fields
+ * that are queried, and skips the rest.
  */
 export class WireReader {
   readonly buffer: Buffer;
@@ -25,7 +25,7 @@ export class WireReader {
     this.position = 0;
   }
 
-  /** A field's number and wire type, as one number: number << 3 | type. Groups are refused: proto3 has none. */
+  /** A field's tag: number << 3 | wire type. Groups are rejected, because proto3 has none. */
   tag(end: number): number {
     const tag = this.uint32(end);
     const type = tag & 7;
@@ -45,7 +45,7 @@ export class WireReader {
     return this.low >>> 0;
   }
 
-  /** Any varint, into `high` and `low`. */
+  /** Reads any varint into `high` and `low`. */
   varint(end: number): void {
     const { buffer } = this;
     let position = this.position;
@@ -70,7 +70,7 @@ export class WireReader {
     throw new MalformedMessage(`number of more than 10 bytes at byte ${this.position}`);
   }
 
-  /** A varint as a number: exact from -(2^53-1) to 2^53-1, beyond that merely as large. */
+  /** A varint as a number: exact from -(2^53-1) to 2^53-1, and approximate beyond that. */
   int64(end: number): number {
     const byte = this.buffer[this.position] as number;
     if (byte < 128 && this.position < end) {
@@ -81,7 +81,7 @@ export class WireReader {
     return this.high * 4294967296 + (this.low >>> 0);
   }
 
-  /** Where the bytes, text or message that begins here ends; the reader stands at its start. */
+  /** Reads a length and returns the end of the bytes, text or message that follows. The reader is then at its start. */
   lengthEnd(end: number): number {
     const length = this.uint32(end);
     if (this.high !== 0 && length >= 128) throw new MalformedMessage(`length beyond 32 bits at byte ${this.position}`);
@@ -93,7 +93,7 @@ export class WireReader {
     return stop;
   }
 
-  /** Goes over a field's value. */
+  /** Skips a field's value. */
   skip(tag: number, end: number): void {
     switch (tag & 7) {
       case VARINT:
@@ -115,14 +115,14 @@ export class WireReader {
     if (this.position > end) throw new MalformedMessage(`value is cut off at byte ${end}`);
   }
 
-  /** The text from here to `end`. */
+  /** Reads the text from here to `end`. */
   text(end: number): string {
     const text = this.buffer.toString('utf8', this.position, end);
     this.position = end;
     return text;
   }
 
-  /** The bytes from here to `end`, not copied. */
+  /** Returns a view of the bytes from here to `end`. */
   bytes(end: number): Buffer {
     const bytes = this.buffer.subarray(this.position, end);
     this.position = end;

@@ -1,13 +1,14 @@
+import { truncate } from '../../text.ts';
 import { MalformedError } from '../malformed.ts';
 import { integerValue, isPlainString } from './lossless-json.ts';
 
-/** Whether errors say what was found, or its JSON type only: for documents that may hold credentials. */
+/** Whether errors contain the value that was found, or only its JSON type, for documents that may contain credentials. */
 export type FoundValues = 'shown' | 'withheld';
 
 /**
- * The fields of a JSON object, read with the type that they must have. A field that is null counts as absent.
+ * Reads the fields of a JSON object and checks their types. A null field counts as absent.
  *
- * Every method throws `MalformedError` with the field's path and what was found.
+ * Every method throws a `MalformedError` that contains the field's path and what was found.
  */
 export class JsonFields {
   readonly raw: Readonly<Record<string, unknown>>;
@@ -37,7 +38,7 @@ export class JsonFields {
     return this.has(name) ? this.string(name) : undefined;
   }
 
-  /** An integer that a number holds exactly. */
+  /** An integer that a JavaScript number represents exactly. */
   integer(name: string): number {
     const value = integerValue(this.#value(name));
     if (value === undefined || value > BigInt(Number.MAX_SAFE_INTEGER) || value < BigInt(Number.MIN_SAFE_INTEGER)) {
@@ -74,7 +75,7 @@ export class JsonFields {
     return new JsonFields(this.#value(name), this.#pathOf(name), this.#values);
   }
 
-  /** Objects; none where the field is absent. */
+  /** An array of objects; empty if the field is absent. */
   objects(name: string): JsonFields[] {
     return this.#array(name).map(
       (value, index) => new JsonFields(value, `${this.#pathOf(name)}[${index}]`, this.#values),
@@ -97,17 +98,17 @@ export class JsonFields {
     });
   }
 
-  /** An object with strings only; empty where the field is absent. */
+  /** An object whose values are strings; empty if the field is absent. */
   stringMap(name: string): Record<string, string> {
     if (!this.has(name)) return {};
     const fields = this.object(name);
-    // Without a prototype, so that a key such as __proto__ is one like any other.
+    // Without a prototype, so that __proto__ is an ordinary key.
     const map: Record<string, string> = Object.create(null);
     for (const key of Object.keys(fields.raw)) map[key] = fields.string(key);
     return map;
   }
 
-  /** Objects by key; none where the field is absent. */
+  /** An object whose values are objects, as key-value pairs; empty if the field is absent. */
   entries(name: string): [string, JsonFields][] {
     if (!this.has(name)) return [];
     const fields = this.object(name);
@@ -121,13 +122,13 @@ export class JsonFields {
     return value;
   }
 
-  /** Not from the prototype: a document may lack a field that every object inherits. */
+  /** Ignores the prototype: `constructor`, for example, is absent unless the document contains it. */
   #value(name: string): unknown {
     return Object.hasOwn(this.raw, name) ? this.raw[name] : undefined;
   }
 
-  #unexpected(field: string, wanted: string, found: unknown): MalformedError {
-    return unexpectedValue(field, wanted, found, this.#values);
+  #unexpected(field: string, expected: string, found: unknown): MalformedError {
+    return unexpectedValue(field, expected, found, this.#values);
   }
 
   #pathOf(name: string): string {
@@ -137,26 +138,26 @@ export class JsonFields {
 
 export function unexpectedValue(
   field: string,
-  wanted: string,
+  expected: string,
   found: unknown,
   values: FoundValues = 'shown',
 ): MalformedError {
   const text = values === 'shown' ? excerpt(found) : jsonType(found);
-  return new MalformedError(`${field.slice(0, 200)} should be ${wanted} and is ${text}`);
+  return new MalformedError(`${field.slice(0, 200)} should be ${expected} but is ${text}`);
 }
 
 function excerpt(found: unknown): string {
   let text: string;
   try {
-    text = JSON.stringify(found) ?? 'nothing';
+    text = JSON.stringify(found) ?? 'missing';
   } catch {
-    text = 'something that nests too deep';
+    text = 'too deeply nested to show';
   }
-  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+  return truncate(text, 100);
 }
 
 function jsonType(found: unknown): string {
-  if (found === undefined) return 'nothing';
+  if (found === undefined) return 'missing';
   if (found === null) return 'null';
   if (Array.isArray(found)) return 'a list';
   if (isPlainString(found)) return 'a string';

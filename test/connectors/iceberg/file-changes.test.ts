@@ -53,9 +53,9 @@ describe('changeRanges', () => {
   ])('cuts all changes into ranges of about $size, at most $maxRanges', async ({ size, maxRanges }) => {
     const reader = await open();
     const ranges = await reader.changeRanges(1n, { size, maxRanges });
-    expect(ranges!.length).toBeLessThanOrEqual(most);
+    expect(ranges!.length).toBeLessThanOrEqual(maxRanges);
     // The largest manifest comes whole.
-    expect(Math.max(...ranges!.map(({ changes }) => changes))).toBeLessThan(Math.max(size, 31 / most) + 9);
+    expect(Math.max(...ranges!.map(({ changes }) => changes))).toBeLessThan(Math.max(size, 31 / maxRanges) + 9);
     const read: string[][] = [];
     for (const { from, to, changes } of ranges!) {
       const part = said(await changesOf(reader, 1n, { from, to }));
