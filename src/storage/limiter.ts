@@ -1,15 +1,15 @@
-/** Lets at most so many run at once; the others wait in their order. */
+/** Limits how many calls run at once. The others wait in order. */
 export class Limiter {
   readonly #maxRunning: number;
   #running = 0;
   readonly #waiting: (() => void)[] = [];
 
-  constructor(most: number) {
-    this.#maxRunning = most;
+  constructor(maxRunning: number) {
+    this.#maxRunning = maxRunning;
   }
 
   async run<T>(work: () => Promise<T>): Promise<T> {
-    // A place that is given up goes to the one that waits, without being free in between.
+    // A call that ends passes its slot directly to the next waiting call, so `#running` stays the same.
     if (this.#running < this.#maxRunning) this.#running++;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {

@@ -1,10 +1,10 @@
-/** A map that keeps the entries used last, at most `most` of them. */
+/** A map that keeps up to `maxEntries` entries and drops the least recently used one. */
 export class LruCache<K, V> {
   readonly #entries = new Map<K, V>();
   readonly #maxEntries: number;
 
-  constructor(most: number) {
-    this.#maxEntries = most;
+  constructor(maxEntries: number) {
+    this.#maxEntries = maxEntries;
   }
 
   get(key: K): V | undefined {

@@ -9,9 +9,9 @@ import { awsRegion } from './aws/region.ts';
 import { awsRequestHandler } from './aws/request-handler.ts';
 import { LruCache } from './lru-cache.ts';
 
-/** Secrets Manager itself takes no larger ones. */
+/** Secrets Manager's own limit. */
 const MAX_SECRET_BYTES = 65_536;
-/** A connector is opened for every few tables; a secret that was changed is to be found soon all the same. */
+/** Connectors are opened often, so secrets are cached; but a changed secret must take effect soon. */
 const CACHE_MS = 60_000;
 
 export const AWS = 'aws-secretsmanager:';
@@ -19,13 +19,13 @@ export const AWS = 'aws-secretsmanager:';
 export type Properties = Readonly<Record<string, string>>;
 
 /**
- * What a reference (see `REFERENCE_FORM`) refers to in this process. It is masked from now on in logs and errors.
+ * Resolves a reference (see `REFERENCE_FORM`) in this process. From then on the secret is masked in logs and errors.
  *
- * @param place where the reference stands, for messages
- * @param options.access says how to get at Secrets Manager (`secretsmanager.*`, `client.*`); absent: as the process's settings say
- * @param options.who resolves it, for messages
- * @throws CodedError `FAILED_PRECONDITION` if it is not there, `PERMISSION_DENIED` or `UNAUTHENTICATED` if it may not be read; the
- *   message names the reference and the place, never a value
+ * @param place where the reference was found, for messages
+ * @param options.access properties for Secrets Manager (`secretsmanager.*`, `client.*`); by default the process's settings apply
+ * @param options.who the process that resolves the reference, for messages
+ * @throws CodedError `FAILED_PRECONDITION` if the secret does not exist, `PERMISSION_DENIED` or `UNAUTHENTICATED` if it may not be read.
+ *   The message names the reference and the place, never a value
  */
 export async function resolveReference(
   reference: string,
@@ -47,7 +47,7 @@ function fromEnvironment(name: string, reference: string, place: string, who: st
   throw new CodedError(
     'FAILED_PRECONDITION',
     `${place} refers to ${reference}, and ${value === undefined ? 'there is no such variable' : 'it is empty'} in ${who}'s ` +
-      `environment: set it where ${who} is started`,
+      `environment: set it where you start ${who}`,
   );
 }
 
@@ -56,15 +56,16 @@ async function fromFile(path: string, reference: string, place: string, who: str
     new CodedError('FAILED_PRECONDITION', `${place} refers to ${reference}, and on ${who}'s machine ${text}`, {
       cause,
     });
-  // O_NONBLOCK: a pipe is not waited for.
+  // O_NONBLOCK, so that opening a pipe does not block.
   const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: NodeJS.ErrnoException) => {
     throw unusable(error.code === 'ENOENT' ? 'there is no such file' : `it cannot be read (${error.code})`, error);
   });
   try {
-    if (!(await handle.stat()).isFile()) throw unusable('it is no file');
+    if (!(await handle.stat()).isFile()) throw unusable('it is not a file');
     const bytes = Buffer.alloc(MAX_SECRET_BYTES + 1);
     const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0);
-    if (bytesRead > MAX_SECRET_BYTES) throw unusable(`it has more than ${MAX_SECRET_BYTES} bytes: it is no secret`);
+    if (bytesRead > MAX_SECRET_BYTES)
+      throw unusable(`it has more than ${MAX_SECRET_BYTES} bytes, too many for a secret`);
     const value = bytes.toString('utf8', 0, bytesRead).replace(/\r?\n$/, '');
     if (value === '') throw unusable('it is empty');
     return value;
@@ -130,12 +131,12 @@ function fieldOf(text: string, key: string, reference: string, place: string): s
   try {
     field = (JSON.parse(text) as Record<string, unknown> | null)?.[key];
   } catch {
-    throw new CodedError('FAILED_PRECONDITION', `${place} refers to ${reference}, and the secret is no JSON`);
+    throw new CodedError('FAILED_PRECONDITION', `${place} refers to ${reference}, and the secret is not JSON`);
   }
   if (typeof field === 'string' && field !== '') return field;
   if (typeof field === 'number') return String(field);
   throw new CodedError(
     'FAILED_PRECONDITION',
-    `${place} refers to ${reference}, and the secret has no text under that key`,
+    `${place} refers to ${reference}, and the secret's JSON has no text under that key`,
   );
 }

@@ -13,27 +13,27 @@ import { type S3Access, s3Access } from './s3-access.ts';
 import { regionNamedIn, s3Error } from './s3-errors.ts';
 import { s3Path } from './s3-path.ts';
 
-/** Of one store. */
+/** Maximum concurrent requests per store. */
 const REQUESTS_PER_STORE = 32;
-/** A body that is cut is asked for again so often, after 100 ms, then 200 ms, … The SDK only retries until a body begins. */
+/** Attempts to read a body that is truncated, with waits of 100 ms, 200 ms, … The SDK retries only until a body begins. */
 const BODY_ATTEMPTS = 4;
-/** For an answer that is no object, with its retries. */
+/** Maximum time for a request that is not for an object, including its retries. */
 const QUESTION_MS = 120_000;
-/** Names in one folder; a thousand come in one answer. */
+/** Maximum names in one folder; S3 returns a thousand per response. */
 const MAX_NAMES = 1_000_000;
 
 /**
- * Objects on S3 and on servers that speak its protocol, by `s3://bucket/key`, through the AWS SDK, which also retries what was throttled or
- * did not get through.
+ * Objects on S3 and compatible servers, addressed by `s3://bucket/key`. It uses the AWS SDK, which also retries throttled requests and
+ * network failures.
  *
- * Besides what `ObjectStore` says: `UNAUTHENTICATED` and `PERMISSION_DENIED` say which credentials were used, `UNAVAILABLE` and
- * `DEADLINE_EXCEEDED` the endpoint, `RESOURCE_EXHAUSTED` is throttling, `FAILED_PRECONDITION` an object that is archived.
+ * Errors besides those of `ObjectStore`: `UNAUTHENTICATED` and `PERMISSION_DENIED` name the credentials, `UNAVAILABLE` and
+ * `DEADLINE_EXCEEDED` name the endpoint, `RESOURCE_EXHAUSTED` means throttling, `FAILED_PRECONDITION` an archived object.
  */
 export class S3Store implements ObjectStore {
   readonly #options: Pick<StoreOptions, 'properties' | 'vended'>;
   readonly #usage: Usage;
   readonly #limiter = new Limiter(REQUESTS_PER_STORE);
-  /** By the properties that were vended; those of the store itself if none were. */
+  /** By the vended properties, or the store's own properties if none are vended. */
   readonly #accesses = new WeakMap<object, Promise<S3Access>>();
 
   constructor({ properties, vended, usage }: Pick<StoreOptions, 'properties' | 'vended' | 'usage'>) {
@@ -81,7 +81,7 @@ export class S3Store implements ObjectStore {
     });
   }
 
-  /** A folder is there if there is a key below it, or one of its name with a slash at the end; a bucket always is. */
+  /** A folder exists if there is a key below it, or a key with its name and a trailing slash; a bucket always exists. */
   async list(folder: string): Promise<FolderEntry[]> {
     return this.#call(folder, 'list', async (client, access, { bucket, key }, counted) => {
       const prefix = key.replace(/\/*$/, '/').replace(/^\/$/, '');
@@ -94,7 +94,7 @@ export class S3Store implements ObjectStore {
             Bucket: bucket,
             Prefix: prefix,
             Delimiter: '/',
-            // XML cannot carry every character that a key can have.
+            // XML cannot contain every character that a key can have.
             EncodingType: 'url',
             ContinuationToken: token,
             RequestPayer: access.requestPayer,
@@ -113,17 +113,11 @@ export class S3Store implements ObjectStore {
           if (below !== '') entries.push({ name: below, folder: false, stat: statFrom(Size, LastModified, ETag) });
         }
         if (entries.length > MAX_NAMES) {
-          throw new CodedError(
-            'FAILED_PRECONDITION',
-            `${folder} has more than ${MAX_NAMES} names; at most so many are listed`,
-          );
+          throw new CodedError('FAILED_PRECONDITION', `${folder} has more than ${MAX_NAMES} names, which is the limit`);
         }
         const next = page.IsTruncated ? page.NextContinuationToken : undefined;
         if (next !== undefined && next === token) {
-          throw new CodedError(
-            'FAILED_PRECONDITION',
-            `${access.where} lists the same page of ${folder} again and again`,
-          );
+          throw new CodedError('FAILED_PRECONDITION', `${access.where} returns the same page of ${folder} repeatedly`);
         }
         token = next;
       } while (token !== undefined);
@@ -144,13 +138,13 @@ export class S3Store implements ObjectStore {
   ): Promise<T> {
     const at = s3Path(path);
     if (at.key === '' && verb === 'read') {
-      throw new CodedError('FAILED_PRECONDITION', `cannot read ${path}: it is a bucket, and an object is wanted`);
+      throw new CodedError('FAILED_PRECONDITION', `cannot read ${path}: it is a bucket; expected an object`);
     }
     const access = await this.#access(path);
-    // Before a place is taken: who waits here holds up no other connector.
+    // Waits before taking a slot of the limiter, so that it does not delay other connectors.
     let admitted: ReturnType<typeof admit> | undefined = admit(this.#usage);
     await admitted;
-    /** The options of one more command, once it may be sent. */
+    /** Waits until the next command may be sent, and returns its options. */
     const counted = async (streamed = false): Promise<CallOptions> => {
       const first = admitted;
       admitted = undefined;
@@ -160,7 +154,7 @@ export class S3Store implements ObjectStore {
     };
     return this.#limiter.run(() =>
       access.limiter.run(async () => {
-        // Two redirects: from the configured region, and from one that S3 named before the bucket was made anew.
+        // Two redirects: from the configured region, and from a remembered region if the bucket was recreated elsewhere.
         for (let redirects = 0; ; redirects++) {
           const region = access.regionOf(at.bucket);
           try {
@@ -192,8 +186,8 @@ export class S3Store implements ObjectStore {
 }
 
 /**
- * Vended keys are used as they are: the session and the role of the connector's own credentials are not theirs, and they are to be used
- * where the connector itself would have none. The profile stays: with keys nothing but the region is taken from it.
+ * The connector's properties with vended ones added. Vended keys replace the connector's own identity: its session and role do not belong to
+ * them, and they apply even if the connector is anonymous. The profile is kept, because with keys it only supplies the region.
  */
 function withVended(
   properties: Readonly<Record<string, string>>,
@@ -207,7 +201,7 @@ function withVended(
 const OWN_IDENTITY =
   /^(s3|client)\.(access-key-id|secret-access-key|session-token|role-arn|anonymous)$|^client\.assume-role\.arn$/;
 
-/** The bytes to come, before any of them is kept. */
+/** Checks the announced length before memory is allocated. */
 function checkedLength(
   { ContentLength, ContentRange }: GetResult,
   path: string,
@@ -216,19 +210,16 @@ function checkedLength(
   where: string,
 ): number {
   if (ContentLength === undefined) {
-    throw new CodedError('FAILED_PRECONDITION', `cannot read ${path}: ${where} does not say how long it is`);
+    throw new CodedError('FAILED_PRECONDITION', `cannot read ${path}: ${where} sent no Content-Length`);
   }
   if (range !== undefined && ContentRange === undefined) {
     throw new CodedError(
       'UNIMPLEMENTED',
-      `cannot read ${path}: ${where} gives all of it, not the range asked for (${range})`,
+      `cannot read ${path}: ${where} ignored the requested range (${range}) and returned the whole object`,
     );
   }
   if (ContentLength > maxBytes) {
-    throw new CodedError(
-      'FAILED_PRECONDITION',
-      `${path} has ${ContentLength} bytes to read; at most ${maxBytes} are taken`,
-    );
+    throw new CodedError('FAILED_PRECONDITION', `${path} has ${ContentLength} bytes to read; the limit is ${maxBytes}`);
   }
   return ContentLength;
 }
@@ -237,7 +228,7 @@ function statFrom(size: number | undefined, modified: Date | undefined, etag: st
   return { size: size ?? 0, modifiedMs: modified?.getTime() ?? 0, ...(etag !== undefined && { etag }) };
 }
 
-/** As S3 encodes names in listings. */
+/** Decodes a name of a listing with `EncodingType=url`. */
 function decodeName(name: string): string {
   return decodeURIComponent(name.replaceAll('+', ' '));
 }
