@@ -30,7 +30,7 @@ export class WireReader {
     const tag = this.uint32(end);
     const type = tag & 7;
     if (tag >>> 3 === 0 || type === 3 || type === 4 || type > 5)
-      throw new MalformedMessage(`wire tag ${tag} at byte ${this.position}`);
+      throw new MalformedMessage(`invalid wire tag ${tag} at byte ${this.position}`);
     return tag;
   }
 
@@ -52,7 +52,7 @@ export class WireReader {
     let low = 0;
     let high = 0;
     for (let shift = 0; shift < 70; shift += 7) {
-      if (position >= end) throw new MalformedMessage(`number without end at byte ${this.position}`);
+      if (position >= end) throw new MalformedMessage(`unterminated number at byte ${this.position}`);
       const byte = buffer[position++] as number;
       const bits = byte & 127;
       if (shift < 28) low |= bits << shift;
@@ -88,7 +88,7 @@ export class WireReader {
     const stop = this.position + length;
     if (stop > end)
       throw new MalformedMessage(
-        `${length} bytes announced at byte ${this.position}, ${end - this.position} are there`,
+        `a value at byte ${this.position} has a length of ${length} bytes, but only ${end - this.position} bytes remain`,
       );
     return stop;
   }
@@ -112,7 +112,7 @@ export class WireReader {
 
   advance(bytes: number, end: number): void {
     this.position += bytes;
-    if (this.position > end) throw new MalformedMessage(`value is cut off at byte ${end}`);
+    if (this.position > end) throw new MalformedMessage(`value is truncated at byte ${end}`);
   }
 
   /** Reads the text from here to `end`. */

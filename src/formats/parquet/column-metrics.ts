@@ -6,7 +6,7 @@ import type { ColumnChunk, ParquetFooter, SchemaNode } from './footer.ts';
 import { truncateLower, truncateUpper } from './truncate-bounds.ts';
 import { valueBytes } from './value-bytes.ts';
 
-/** The table's side of what a file holds. */
+/** The table's definition of its columns. */
 export interface TableColumns {
   /** Iceberg type by field id. */
   types: ReadonlyMap<number, string>;
@@ -14,8 +14,8 @@ export interface TableColumns {
 }
 
 /**
- * The column metrics that a Parquet footer gives, by field id. What a row group does not say is unknown for the file. There are no
- * NaN counts in footers.
+ * The column metrics in a Parquet footer, sorted by field id. A metric that one row group lacks is absent for the whole file. Footers contain
+ * no NaN counts.
  */
 export function footerMetrics(footer: ParquetFooter, { types, nameMapping }: TableColumns): ColumnMetrics[] {
   const columns: ColumnMetrics[] = [];
@@ -41,7 +41,7 @@ function chunkMetrics(id: number, type: string | undefined, leaf: SchemaNode, ch
   if (chunks.every(({ nulls }) => nulls !== undefined)) metrics.nullCount = sum((chunk) => chunk.nulls as number);
   const convert = type === undefined ? undefined : valueBytes(type, leaf);
   if (type === undefined || convert === undefined) return metrics;
-  // A row group of nulls has no bounds, and needs none.
+  // A row group that contains only nulls has no bounds.
   const bounded = chunks.filter(({ nulls, values }) => values > 0 && nulls !== values);
   const lower = extreme(type, bounded, ({ min }) => min && dropNaN(type, convert(min)), -1);
   const upper = extreme(type, bounded, ({ max }) => max && dropNaN(type, convert(max)), 1);
@@ -50,7 +50,7 @@ function chunkMetrics(id: number, type: string | undefined, leaf: SchemaNode, ch
   return metrics;
 }
 
-/** The smallest or largest bound; undefined unless every chunk gives one. */
+/** The smallest or largest bound; undefined unless every chunk has one. */
 function extreme(
   type: string,
   chunks: readonly ColumnChunk[],
@@ -66,7 +66,7 @@ function extreme(
   return found;
 }
 
-/** A NaN bounds nothing (parquet.thrift, `ColumnOrder`). Zeros keep the sign that the writer gave them. */
+/** Drops a bound that is NaN, because it is meaningless (parquet.thrift, `ColumnOrder`). Zeros keep the sign that the writer stored. */
 function dropNaN(type: string, bound: Uint8Array | undefined): Uint8Array | undefined {
   const kind = primitiveType(type)?.kind;
   if (bound === undefined || (kind !== 'float' && kind !== 'double')) return bound;

@@ -6,32 +6,32 @@ import type { ColumnChunk, ParquetFooter, SchemaNode } from './footer.ts';
 import { DecodingBudget, type PlainValues, readPages } from './pages.ts';
 import type { ValueBytes } from './value-bytes.ts';
 
-/** The distinct values of one column of a file. */
+/** The sketch of the distinct values of one column of a file. */
 export interface SketchedColumn {
-  /** Of the values that were read. Empty ones count, which Java's DataSketches leaves out. */
+  /** Sketch of the values that were read. Unlike Java's DataSketches it includes empty values. */
   sketch: ThetaSketch;
-  /** Distinct values in the whole file. */
+  /** Estimated number of distinct values in the whole file. */
   estimate: number;
-  /** All values were read. */
+  /** Whether all values were read. */
   isComplete: boolean;
 }
 
-/** Hashes of a sketch while a file is read. */
+/** Hashes per sketch while a file is read. */
 const NOMINAL = 4096;
-/** A dictionary has at most 1 MiB where writers leave their settings alone. */
+/** By default, writers limit a dictionary to 1 MiB. */
 const MAX_DICTIONARY_BYTES = 2 * 1024 * 1024;
-/** A column that is not read whole is sampled in so many places. */
+/** Number of row groups from which a column is sampled if it is not read whole. */
 const SAMPLED_ROW_GROUPS = 2;
-/** Rows decoded of a row group, where all of it is wanted and where a stretch is: in runs, some bytes can stand for any number. */
+/** Maximum rows decoded per row group, read whole or as a sample. In runs, a few bytes can encode any number of rows. */
 const MAX_WHOLE_ROWS = 4 * 1024 * 1024;
 const MAX_STRETCH_ROWS = 256 * 1024;
 
 /**
- * Sketches one column of a file. A row group whose pages all refer to a dictionary costs just the dictionary. Where all of the column
- * fits the budget it is read whole, else a stretch from the start of some row groups, besides their dictionaries.
+ * Sketches one column of a file. If all pages of a row group refer to its dictionary, only the dictionary is read. If the column fits the
+ * budget, it is read whole; otherwise the start of some row groups is read, in addition to their dictionaries.
  *
- * @param budget most bytes of the column to read whole
- * @returns undefined where the file says nothing of the column, or nothing that can be had for the budget
+ * @param budget maximum bytes of the column to read
+ * @returns undefined if the file has no readable data for the column, or none within the budget
  */
 export async function sketchColumn(
   file: DataFileBytes,
@@ -108,16 +108,16 @@ async function readChunk(
   stretch.finish();
 }
 
-/** What was read of a column so far. */
+/** The part of a column that was read so far. */
 class Sample {
   readonly sketch = new ThetaSketch(NOMINAL);
   readonly budget = new DecodingBudget();
-  /** Nulls included. */
+  /** Number of rows read, including nulls. */
   rows = 0;
-  /** Row groups of which the dictionary was read, and of which values were. */
+  /** Number of row groups of which only the dictionary was read, and of those of which values were read. */
   dictionaries = 0;
   stretches = 0;
-  /** Values of dictionaries, and runs of stretches. */
+  /** Number of dictionary values, plus the number of runs in stretches. */
   runs = 0;
   readonly #convert: ValueBytes;
 
@@ -125,7 +125,7 @@ class Sample {
     this.#convert = convert;
   }
 
-  /** @returns false for a value that is none of the column's type */
+  /** Hashes a value into `thetaHash`. @returns false if the value does not have the column's type */
   hash(plain: Uint8Array): boolean {
     const value = this.#convert(plain);
     if (value === undefined) return false;
@@ -145,18 +145,18 @@ class Sample {
   estimate(allRows: number): number {
     const { sketch, rows, dictionaries } = this;
     if (rows === 0 || rows >= allRows) return sketch.estimate;
-    // With stretches a draw is a run, a value that differs from the one before. Rows would not do: in sorted data a value's rows
-    // stand together, and a hundred rows of one value say as little of the others as one.
+    // In stretches the sampling unit is a run: a value that differs from the previous one. Rows would be wrong, because in sorted data equal
+    // values are adjacent, and a hundred rows of one value show no more about other values than one row.
     const units = this.stretches > 0 ? this.runs : dictionaries;
     return extrapolate(sketch.seen, units, (units * allRows) / rows);
   }
 }
 
-/** A stretch of values, read page by page. */
+/** A contiguous range of values that is read page by page. */
 class Stretch {
   rows = 0;
   readonly #sample: Sample;
-  /** High and low half of each dictionary value's hash. */
+  /** The high half, then the low half of each dictionary value's hash. */
   #dictionary = new Uint32Array(0);
   #lastHigh = -1;
   #lastLow = -1;
@@ -192,7 +192,7 @@ class Stretch {
     this.#sample.stretches++;
   }
 
-  /** Adds a value once a run. */
+  /** Adds a value once per run. */
   #add(high: number, low: number): void {
     if (high === this.#lastHigh && low === this.#lastLow) return;
     this.#lastHigh = high;
