@@ -52,7 +52,7 @@ function unpack(
   to: number,
 ): void {
   const mask = bitWidth === 32 ? 0xffff_ffff : 2 ** bitWidth - 1;
-  let bits = 0; // up to 39 bits, so no bit operations
+  let bits = 0; // a number of up to 39 bits
   let have = 0;
   let at = start;
   for (let index = from; index < to; index++) {

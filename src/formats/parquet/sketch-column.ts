@@ -30,7 +30,7 @@ const MAX_STRETCH_ROWS = 256 * 1024;
  * Sketches one column of a file. If all pages of a row group refer to its dictionary, only the dictionary is read. If the column fits the
  * budget, it is read whole; otherwise the start of some row groups is read, in addition to their dictionaries.
  *
- * @param budget maximum bytes of the column to read
+ * @param budget maximum bytes of the column to read, not counting the dictionaries of sampled row groups
  * @returns undefined if the file has no readable data for the column, or none within the budget
  */
 export async function sketchColumn(

@@ -29,9 +29,9 @@ const FILE_NOMINAL = 512;
 /** Limit for the sketches of all columns of a file, which are sent in one message. Very wide files keep fewer hashes per column. */
 const MAX_SKETCH_BYTES = 4 * 1024 * 1024;
 /** Bytes to read per file, besides its end and dictionaries: up to 1 MiB for each of 20 columns, less per column for more. */
-const MAX_FILE_BYTES = 32 * 1024 * 1024;
-const MAX_VALUES_PER_COLUMN = 1024 * 1024;
-const MIN_VALUES_PER_COLUMN = 128 * 1024;
+const MAX_BYTES_PER_FILE = 32 * 1024 * 1024;
+const MAX_BYTES_PER_COLUMN = 1024 * 1024;
+const MIN_BYTES_PER_COLUMN = 128 * 1024;
 /** Bytes read first at the file's end. Small files are read at once, because a request costs more than reading half a MiB. */
 const END_BYTES = 512 * 1024;
 
@@ -53,7 +53,7 @@ export async function sketchFile(
   if (ids.length > 0 && ids.every((id) => id === undefined)) {
     throw broken('its columns have no field ids, and the table has no name mapping for them');
   }
-  const budget = Math.min(MAX_VALUES_PER_COLUMN, Math.max(MIN_VALUES_PER_COLUMN, MAX_FILE_BYTES / columns.length));
+  const budget = Math.min(MAX_BYTES_PER_COLUMN, Math.max(MIN_BYTES_PER_COLUMN, MAX_BYTES_PER_FILE / columns.length));
   const nominal = Math.max(16, Math.min(FILE_NOMINAL, Math.floor(MAX_SKETCH_BYTES / 8 / columns.length)));
   const sketches: FileColumnSketch[] = [];
   for (const { id: columnId, type } of columns) {
