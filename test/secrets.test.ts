@@ -8,7 +8,7 @@ import {
 } from '../src/secrets.ts';
 
 describe('withoutSecrets', () => {
-  it('masks what is remembered, in every form in which it may be sent', () => {
+  it('masks a remembered secret in every encoding in which it may be sent', () => {
     const secret = 's3cr&t/with +"quotes" ü';
     rememberIssuedSecret(secret);
     const forms = [
@@ -27,26 +27,26 @@ describe('withoutSecrets', () => {
     const header = Buffer.from(`${user}:${secret}`).toString('base64');
     const masked = withoutSecrets(`Authorization: Basic ${header}`);
     expect(masked).toContain('***');
-    // What is left of it on both sides tells no more than its first and last letter.
+    // The unmasked rest on both sides reveals at most the first and the last letter.
     expect(Buffer.from(masked.split(' ').at(-1)!.replace('***', ''), 'base64').toString('latin1')).not.toMatch(
       /ass|789/,
     );
   });
 
-  it('masks a secret that holds another one whole', () => {
+  it('masks a secret that contains another one', () => {
     rememberIssuedSecret('inner-secret');
     rememberIssuedSecret('outer-inner-secret-outer');
     expect(withoutSecrets('x outer-inner-secret-outer y inner-secret z')).toBe('x *** y *** z');
   });
 
-  it('leaves short ones and other text alone', () => {
+  it('does not mask short secrets and other text', () => {
     rememberIssuedSecret('short');
     rememberIssuedSecret('');
     expect(withoutSecrets('a short text')).toBe('a short text');
     expect(withoutSecrets('')).toBe('');
   });
 
-  it('forgets the oldest of more than a thousand, not one that is used', () => {
+  it('forgets the least recently used secret beyond a thousand', () => {
     rememberIssuedSecret('first-secret');
     rememberIssuedSecret('second-secret');
     for (let i = 0; i < 998; i++) rememberIssuedSecret(`secret-number-${i}.`);
@@ -57,10 +57,10 @@ describe('withoutSecrets', () => {
     );
   });
 
-  it("keeps connectors' own secrets, however many are given out by servers; of the own ones a thousand too", () => {
+  it("keeps a thousand of the connectors' own secrets, however many servers issue", () => {
     rememberConnectorSecret('own-secret');
-    for (let i = 0; i < 1_001; i++) rememberIssuedSecret(`given-number-${i}.`);
-    expect(withoutSecrets('own-secret given-number-0.')).toBe('*** given-number-0.');
+    for (let i = 0; i < 1_001; i++) rememberIssuedSecret(`issued-number-${i}.`);
+    expect(withoutSecrets('own-secret issued-number-0.')).toBe('*** issued-number-0.');
     for (let i = 0; i < 1_000; i++) rememberConnectorSecret(`own-number-${i}.`);
     expect(withoutSecrets('own-secret own-number-0.')).toBe('own-secret ***');
   });
@@ -72,7 +72,7 @@ describe('references', () => {
     'file:/run/secret',
     'aws-secretsmanager:prod/lake',
     'aws-secretsmanager:arn:aws:secretsmanager:eu-west-1:1:secret:x-AbC#key',
-  ])('%s is one', (value) => expect(isSecretReference(value)).toBe(true));
+  ])('%s is a reference', (value) => expect(isSecretReference(value)).toBe(true));
   it.each([
     '',
     'TOKEN',
@@ -83,9 +83,9 @@ describe('references', () => {
     'aws-secretsmanager:',
     'aws-secretsmanager:#key',
     'xenv:TOKEN',
-  ])('%j is none', (value) => expect(isSecretReference(value)).toBe(false));
+  ])('%j is not a reference', (value) => expect(isSecretReference(value)).toBe(false));
 
-  it('are resolved under any key, but files only where a secret is wanted', () => {
+  it('are resolved under any key, but files only under keys that can hold a secret', () => {
     for (const key of ['warehouse', 's3.region', 'token', 'header.X-Any']) {
       expect([key, isReferenceIn(key, 'env:NAME')]).toEqual([key, true]);
       expect([key, isReferenceIn(key, 'aws-secretsmanager:id')]).toEqual([key, true]);

@@ -100,8 +100,8 @@ class Footers {
     try {
       const bytes = this.#reader.openDataFile?.(file.path, file.fileSizeInBytes);
       if (bytes === undefined) return [];
-      const { footerOf } = await readFooter(bytes, Math.min(END_BYTES, bytes.byteLength));
-      const metrics = footerMetrics(footerOf, this.#columns);
+      const { footer } = await readFooter(bytes, Math.min(END_BYTES, bytes.byteLength));
+      const metrics = footerMetrics(footer, this.#columns);
       return columnIds ? metrics.filter(({ id }) => columnIds.has(id)) : metrics;
     } catch (error) {
       const { reason, isDenied } = unreadable(error, signal);

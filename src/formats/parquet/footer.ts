@@ -89,7 +89,7 @@ const MAX_ELEMENTS = 2_000_000;
 export async function readFooter(
   file: DataFileBytes,
   endBytes = 64 * 1024,
-): Promise<{ footerOf: ParquetFooter; file: DataFileBytes }> {
+): Promise<{ footer: ParquetFooter; file: DataFileBytes }> {
   let kept = await cacheEnd(file, endBytes);
   if (file.byteLength < 12) throw broken(`it has only ${file.byteLength} bytes`);
   const tail = buffer(await kept.slice(file.byteLength - 8, file.byteLength));
@@ -104,7 +104,7 @@ export async function readFooter(
     throw broken(`its footer should have ${length} bytes but the file has ${file.byteLength}`);
   if (length + 8 > endBytes) kept = await cacheEnd(file, length + 8);
   const bytes = await kept.slice(file.byteLength - 8 - length, file.byteLength - 8);
-  return { footerOf: parseFooter(bytes), file: kept };
+  return { footer: parseFooter(bytes), file: kept };
 }
 
 /**
@@ -115,7 +115,7 @@ export function parseFooter(bytes: Uint8Array): ParquetFooter {
   try {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     checkThrift({ view, offset: 0 }, MAX_ELEMENTS);
-    return footer(deserializeTCompactProtocol({ view, offset: 0 }));
+    return footerOf(deserializeTCompactProtocol({ view, offset: 0 }));
   } catch (error) {
     if (error instanceof CodedError) throw error;
     throw broken(`its footer cannot be parsed: ${(error as Error).message}`, error);
@@ -125,7 +125,7 @@ export function parseFooter(bytes: Uint8Array): ParquetFooter {
 // biome-ignore lint/suspicious/noExplicitAny: parsed thrift structures, with the numbered fields of parquet.thrift
 type Thrift = any;
 
-function footer(meta: Thrift): ParquetFooter {
+function footerOf(meta: Thrift): ParquetFooter {
   const leaves: SchemaNode[] = [];
   const elements = listOf(meta.field_2);
   let next = 0;

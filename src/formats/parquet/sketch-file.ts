@@ -48,8 +48,8 @@ export async function sketchFile(
   nameMapping: MappedField[] | undefined,
   progress: () => void,
 ): Promise<FileColumnSketch[]> {
-  const { footerOf, file } = await readFooter(bytes, Math.min(END_BYTES, bytes.byteLength));
-  const ids = fieldIds(footerOf, nameMapping);
+  const { footer, file } = await readFooter(bytes, Math.min(END_BYTES, bytes.byteLength));
+  const ids = fieldIds(footer, nameMapping);
   if (ids.length > 0 && ids.every((id) => id === undefined)) {
     throw broken('its columns have no field ids, and the table has no name mapping for them');
   }
@@ -62,8 +62,8 @@ export async function sketchFile(
       sketches.push({ columnId, type, theta: NO_VALUES, estimate: 0, isComplete: true });
       continue;
     }
-    const convert = valueBytes(type, footerOf.leaves[index] as SchemaNode);
-    const sketched = convert && (await sketchColumn(file, footerOf, index, convert, budget));
+    const convert = valueBytes(type, footer.leaves[index] as SchemaNode);
+    const sketched = convert && (await sketchColumn(file, footer, index, convert, budget));
     if (sketched !== undefined) {
       const { sketch, estimate, isComplete } = sketched;
       sketches.push({ columnId, type, theta: sketch.toCompact(nominal), estimate, isComplete });
