@@ -14,7 +14,7 @@ const MAX_SECRET_BYTES = 65_536;
 /** Connectors are opened often, so secrets are cached; but a changed secret must take effect soon. */
 const CACHE_MS = 60_000;
 
-export const AWS = 'aws-secretsmanager:';
+export const AWS_PREFIX = 'aws-secretsmanager:';
 
 export type Properties = Readonly<Record<string, string>>;
 
@@ -30,30 +30,30 @@ export type Properties = Readonly<Record<string, string>>;
 export async function resolveReference(
   reference: string,
   place: string,
-  { access = {}, who = 'the worker' }: { access?: Properties; who?: string } = {},
+  { access = {}, processName = 'the worker' }: { access?: Properties; processName?: string } = {},
 ): Promise<string> {
-  const secret = reference.startsWith(AWS)
+  const secret = reference.startsWith(AWS_PREFIX)
     ? await fromAws(reference, place, access)
     : reference.startsWith('env:')
-      ? fromEnvironment(reference.slice('env:'.length), reference, place, who)
-      : await fromFile(reference.slice('file:'.length).replace(/^\/\/(?=\/)/, ''), reference, place, who);
+      ? fromEnvironment(reference.slice('env:'.length), reference, place, processName)
+      : await fromFile(reference.slice('file:'.length).replace(/^\/\/(?=\/)/, ''), reference, place, processName);
   rememberConnectorSecret(secret);
   return secret;
 }
 
-function fromEnvironment(name: string, reference: string, place: string, who: string): string {
+function fromEnvironment(name: string, reference: string, place: string, processName: string): string {
   const value = process.env[name];
   if (value) return value;
   throw new CodedError(
     'FAILED_PRECONDITION',
-    `${place} refers to ${reference}, and ${value === undefined ? 'there is no such variable' : 'it is empty'} in ${who}'s ` +
-      `environment: set it where you start ${who}`,
+    `${place} refers to ${reference}, and ${value === undefined ? 'there is no such variable' : 'it is empty'} in ${processName}'s ` +
+      `environment: set it where you start ${processName}`,
   );
 }
 
-async function fromFile(path: string, reference: string, place: string, who: string): Promise<string> {
+async function fromFile(path: string, reference: string, place: string, processName: string): Promise<string> {
   const unusable = (text: string, cause?: unknown) =>
-    new CodedError('FAILED_PRECONDITION', `${place} refers to ${reference}, and on ${who}'s machine ${text}`, {
+    new CodedError('FAILED_PRECONDITION', `${place} refers to ${reference}, and on ${processName}'s machine ${text}`, {
       cause,
     });
   // O_NONBLOCK, so that opening a pipe does not block.
@@ -92,7 +92,7 @@ async function fromAws(reference: string, place: string, properties: Properties)
     value.catch(() => cache.delete(key));
   }
   const text = await entry.value;
-  return jsonKey === undefined ? text : fieldOf(text, jsonKey, reference, place);
+  return jsonKey === undefined ? text : secretField(text, jsonKey, reference, place);
 }
 
 async function fromSecretsManager(
@@ -126,7 +126,7 @@ async function fromSecretsManager(
   }
 }
 
-function fieldOf(text: string, key: string, reference: string, place: string): string {
+function secretField(text: string, key: string, reference: string, place: string): string {
   let field: unknown;
   try {
     field = (JSON.parse(text) as Record<string, unknown> | null)?.[key];

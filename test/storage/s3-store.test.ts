@@ -374,9 +374,9 @@ it('uses the credentials vended for a path, and renewed ones', async () => {
 
 it('uses its own credentials for a path without vended ones', async () => {
   s3.secrets.set('AKIAVENDED', 'vended');
-  const open = (own: Record<string, string>) =>
+  const open = (more: Record<string, string>) =>
     openStore({
-      properties: { ...s3.properties, ...own },
+      properties: { ...s3.properties, ...more },
       vended: async (path): Promise<Record<string, string>> =>
         path.endsWith('/vended') ? { 's3.access-key-id': 'AKIAVENDED', 's3.secret-access-key': 'vended' } : {},
       usage,

@@ -115,7 +115,7 @@ export class ThetaSketch {
   }
 
   /** The smallest hashes in order (low half, then high half of each), and the theta that excludes the others. */
-  #smallest(most: number): { sorted: Uint32Array; thetaHigh: number; thetaLow: number } {
+  #smallest(maxHashes: number): { sorted: Uint32Array; thetaHigh: number; thetaLow: number } {
     const all = new Uint32Array(this.#kept * 2);
     let at = 0;
     for (let place = 0; place < this.#times.length; place++) {
@@ -125,11 +125,11 @@ export class ThetaSketch {
     }
     // Sorted as 64-bit numbers, natively; every machine that Node runs on is little-endian.
     new BigUint64Array(all.buffer).sort();
-    if (this.#kept <= most) return { sorted: all, thetaHigh: this.#thetaHigh, thetaLow: this.#thetaLow };
+    if (this.#kept <= maxHashes) return { sorted: all, thetaHigh: this.#thetaHigh, thetaLow: this.#thetaLow };
     return {
-      sorted: all.slice(0, most * 2),
-      thetaHigh: all[most * 2 + 1] as number,
-      thetaLow: all[most * 2] as number,
+      sorted: all.slice(0, maxHashes * 2),
+      thetaHigh: all[maxHashes * 2 + 1] as number,
+      thetaLow: all[maxHashes * 2] as number,
     };
   }
 

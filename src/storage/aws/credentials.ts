@@ -106,7 +106,7 @@ function sourceOf(properties: Properties, service: AwsService): Source {
         RoleArn: arn,
         RoleSessionName: properties['client.assume-role.session-name'] || setting('role-session-name') || 'reconciler',
         ExternalId: properties['client.assume-role.external-id'] || undefined,
-        DurationSeconds: seconds(properties, 'client.assume-role.timeout-sec') ?? ROLE_SESSION_SECONDS,
+        DurationSeconds: secondsProperty(properties, 'client.assume-role.timeout-sec') ?? ROLE_SESSION_SECONDS,
         Tags: tags.length === 0 ? undefined : tags,
       },
       endpoint: properties['client.sts.endpoint'] || undefined,
@@ -130,7 +130,7 @@ function keysOf(properties: Properties, prefix: string): Source['keys'] {
   return { property, accessKeyId, secretAccessKey, sessionToken: properties[`${prefix}.session-token`] || undefined };
 }
 
-function seconds(properties: Properties, property: string): number | undefined {
+function secondsProperty(properties: Properties, property: string): number | undefined {
   const text = properties[property];
   if (!text) return undefined;
   if (/^\d{1,6}$/.test(text)) return Number(text);

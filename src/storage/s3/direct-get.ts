@@ -36,7 +36,7 @@ const NO_BODY = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b85
 const requestPaths = new WeakMap<S3Client, LruCache<string, Promise<RequestPath | undefined>>>();
 
 /**
- * Sends one GetObject with the client's own endpoint rules, credentials, signature and connections, but without the command's two dozen
+ * Sends one GetObject with the client's defaultHeaders endpoint rules, credentials, signature and connections, but without the command's two dozen
  * middlewares. For small metadata files these cost more than everything else (docs/decisions/storage-access.md).
  *
  * @returns the object on success; otherwise the options with which to send the SDK's command, which handles retries and errors
@@ -49,8 +49,8 @@ export async function directGet(
 ): Promise<{ got: GetResult; send?: undefined } | { got?: undefined; send: CallOptions }> {
   const unsigned = await requestFor(client, get).catch(() => undefined);
   if (unsigned === undefined) return { send: counted };
-  const { way, request } = unsigned;
-  if (get.signed) await sign(request, way, client);
+  const { requestPath, request } = unsigned;
+  if (get.signed) await sign(request, requestPath, client);
   // Successes refill the SDK's retry quota, so they are reported to it.
   const retries = await client.config.retryStrategy();
   const token = 'acquireInitialRetryToken' in retries ? await retries.acquireInitialRetryToken('') : undefined;
@@ -65,12 +65,15 @@ export async function directGet(
 
 /** Undefined if the bucket requires another kind of signature. */
 async function requestFor(client: S3Client, { bucket, key, headers }: DirectGet) {
-  const way = await requestPathFor(client, bucket);
-  if (way === undefined) return undefined;
-  const { protocol, hostname, port, host, base } = way;
+  const requestPath = await requestPathFor(client, bucket);
+  if (requestPath === undefined) return undefined;
+  const { protocol, hostname, port, host, base } = requestPath;
   const path = `${base}/${key.split('/').map(encoded).join('/')}`;
-  const own = { host, 'user-agent': 'reconciler' };
-  return { way, request: new HttpRequest({ protocol, hostname, port, path, headers: { ...own, ...headers } }) };
+  const defaultHeaders = { host, 'user-agent': 'reconciler' };
+  return {
+    requestPath,
+    request: new HttpRequest({ protocol, hostname, port, path, headers: { ...defaultHeaders, ...headers } }),
+  };
 }
 
 async function sign(request: HttpRequest, { signer }: RequestPath, { config }: S3Client): Promise<void> {
@@ -82,13 +85,13 @@ async function sign(request: HttpRequest, { signer }: RequestPath, { config }: S
 function requestPathFor(client: S3Client, bucket: string): Promise<RequestPath | undefined> {
   const known = requestPaths.get(client) ?? new LruCache<string, Promise<RequestPath | undefined>>(1_000);
   requestPaths.set(client, known);
-  let way = known.get(bucket);
-  if (way === undefined) {
-    way = resolveRequestPath(client, bucket);
-    known.set(bucket, way);
-    way.catch(() => known.delete(bucket));
+  let requestPath = known.get(bucket);
+  if (requestPath === undefined) {
+    requestPath = resolveRequestPath(client, bucket);
+    known.set(bucket, requestPath);
+    requestPath.catch(() => known.delete(bucket));
   }
-  return way;
+  return requestPath;
 }
 
 /** Undefined for buckets that require another kind of signature, such as those of S3 Express. */

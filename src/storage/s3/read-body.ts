@@ -18,7 +18,7 @@ const MAX_BODY_MS = 10 * 60_000;
  * Reads the whole body into one buffer.
  *
  * @param length the number of bytes that the headers announced
- * @throws CutBodyError, LongBodyError, an error named TimeoutError, or the stream's own error
+ * @throws TruncatedBodyError, OverlongBodyError, an error named TimeoutError, or the error of the stream
  */
 export function readBody(body: Readable, length: number, usage: Usage): Promise<Uint8Array> {
   const bytes = Buffer.allocUnsafeSlow(length);
@@ -26,25 +26,25 @@ export function readBody(body: Readable, length: number, usage: Usage): Promise<
   const until = performance.now() + MAX_BODY_MS;
   // Listeners instead of `for await`, which would be half the cost of a short body.
   return new Promise((resolve, reject) => {
-    const cut = () => new TruncatedBodyError(`received ${filled} of ${length} bytes`);
+    const truncated = () => new TruncatedBodyError(`received ${filled} of ${length} bytes`);
     const fail = (error: Error) => {
       body.destroy();
       reject(error);
     };
-    if (body.destroyed || body.readableEnded) return reject(cut());
+    if (body.destroyed || body.readableEnded) return reject(truncated());
     body.on('data', (chunk: Buffer) => {
       usage.bytes += chunk.length;
       if (filled + chunk.length > length)
         return fail(new OverlongBodyError(`received more than the announced ${length} bytes`));
       filled += chunk.copy(bytes, filled);
       if (performance.now() > until) {
-        const late = `received ${filled} of ${length} bytes in ${MAX_BODY_MS / 60_000} minutes`;
-        fail(Object.assign(new Error(late), { name: 'TimeoutError' }));
+        const message = `received ${filled} of ${length} bytes in ${MAX_BODY_MS / 60_000} minutes`;
+        fail(Object.assign(new Error(message), { name: 'TimeoutError' }));
       }
     });
     body.on('error', reject);
-    body.on('end', () => (filled < length ? reject(cut()) : resolve(bytes)));
+    body.on('end', () => (filled < length ? reject(truncated()) : resolve(bytes)));
     // A destroyed stream emits `close` without `end`.
-    body.on('close', () => reject(cut()));
+    body.on('close', () => reject(truncated()));
   });
 }

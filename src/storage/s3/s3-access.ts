@@ -52,7 +52,7 @@ const regions = new LruCache<string, string>(10_000);
  * @throws CodedError `INVALID_ARGUMENT` for an invalid value, `UNIMPLEMENTED` if the catalog requires remote signing
  */
 export async function s3Access(properties: Properties): Promise<S3Access> {
-  if (isOn(properties, 's3.remote-signing-enabled') && !properties['s3.access-key-id']) {
+  if (isTrue(properties, 's3.remote-signing-enabled') && !properties['s3.access-key-id']) {
     throw new CodedError(
       'UNIMPLEMENTED',
       'the catalog requires remote signing of S3 requests (s3.remote-signing-enabled), which is not supported: let it vend credentials, or ' +
@@ -60,7 +60,7 @@ export async function s3Access(properties: Properties): Promise<S3Access> {
     );
   }
   const endpoint = endpointOf(properties);
-  const anonymous = isOn(properties, 's3.anonymous');
+  const anonymous = isTrue(properties, 's3.anonymous');
   const timeouts: Timeouts = {
     connectTimeoutMs: milliseconds(properties, 's3.connect-timeout-ms', 's3.connect-timeout'),
     socketTimeoutMs: milliseconds(properties, 's3.socket-timeout-ms', 's3.request-timeout'),
@@ -83,7 +83,7 @@ export async function s3Access(properties: Properties): Promise<S3Access> {
     const clientKey = `${region} ${key}`;
     const known = clients.get(clientKey);
     if (known !== undefined) return known;
-    const made = new S3Client({
+    const created = new S3Client({
       region,
       ...(endpoint !== undefined && { endpoint }),
       forcePathStyle: settings.forcePathStyle,
@@ -96,8 +96,8 @@ export async function s3Access(properties: Properties): Promise<S3Access> {
       // This module remembers redirects by bucket; the SDK would be redirected again on every request.
       followRegionRedirects: false,
     });
-    clients.set(clientKey, made);
-    return made;
+    clients.set(clientKey, created);
+    return created;
   };
 
   return {
@@ -105,7 +105,7 @@ export async function s3Access(properties: Properties): Promise<S3Access> {
     regionOf: (bucket) => regions.get(place(bucket)) ?? home,
     followsRedirects: properties['s3.cross-region-access-enabled']?.toLowerCase() !== 'false',
     redirect: (bucket, region) => regions.set(place(bucket), region),
-    ...(isOn(properties, 's3.requester-pays') && { requestPayer: 'requester' as const }),
+    ...(isTrue(properties, 's3.requester-pays') && { requestPayer: 'requester' as const }),
     signed: !anonymous,
     limiter,
     where,
@@ -118,7 +118,7 @@ const UNSIGNED: Pick<S3ClientConfig, 'credentials' | 'signer'> = {
   signer: { sign: async (request) => request },
 };
 
-function isOn(properties: Properties, property: string): boolean {
+function isTrue(properties: Properties, property: string): boolean {
   return properties[property]?.toLowerCase() === 'true';
 }
 

@@ -173,11 +173,11 @@ export class S3Store implements ObjectStore {
 
   async #access(path: string): Promise<S3Access> {
     const { properties, vended } = this.#options;
-    const own = await vended?.(path);
-    const identity = own ?? properties;
+    const vendedProperties = await vended?.(path);
+    const identity = vendedProperties ?? properties;
     let access = this.#accesses.get(identity);
     if (access === undefined) {
-      access = s3Access(own === undefined ? properties : withVended(properties, own));
+      access = s3Access(vendedProperties === undefined ? properties : withVended(properties, vendedProperties));
       this.#accesses.set(identity, access);
       access.catch(() => this.#accesses.delete(identity));
     }
@@ -194,11 +194,11 @@ function withVended(
   vended: Readonly<Record<string, string>>,
 ): Record<string, string> {
   if (!vended['s3.access-key-id']) return { ...properties, ...vended };
-  const own = Object.entries(properties).filter(([key]) => !OWN_IDENTITY.test(key));
-  return { ...Object.fromEntries(own), ...vended };
+  const kept = Object.entries(properties).filter(([key]) => !IDENTITY.test(key));
+  return { ...Object.fromEntries(kept), ...vended };
 }
 
-const OWN_IDENTITY =
+const IDENTITY =
   /^(s3|client)\.(access-key-id|secret-access-key|session-token|role-arn|anonymous)$|^client\.assume-role\.arn$/;
 
 /** Checks the announced length before memory is allocated. */
