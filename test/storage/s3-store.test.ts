@@ -186,7 +186,7 @@ describe('a response', () => {
     expect(s3.seen).toHaveLength(2);
   });
 
-  it('can be something other than S3', async () => {
+  it('can be an HTML page instead of a listing', async () => {
     s3.answer = (_, response) =>
       response.writeHead(200, { 'content-type': 'text/html' }).end('<html><body>Log in</html>');
     await expect(store.list(`s3://${bucket}/x`)).rejects.toMatchObject({

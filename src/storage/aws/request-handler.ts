@@ -59,7 +59,7 @@ export async function admit({ gate }: Pick<Usage, 'gate'>): Promise<Pick<CallOpt
 
 /** The server requested a longer wait than this process waits for. The caller retries later, without holding resources. */
 export class RetryAfterError extends Error {
-  override readonly name = 'ComeAgainError';
+  override readonly name = 'RetryAfterError';
   readonly retryAfterMs: number;
 
   constructor(status: number, retryAfterMs: number) {

@@ -3,12 +3,12 @@ import type { Usage } from '../usage.ts';
 
 /** The body ended too early. */
 export class TruncatedBodyError extends Error {
-  override readonly name = 'CutBodyError';
+  override readonly name = 'TruncatedBodyError';
 }
 
 /** The body has more bytes than its headers announced. */
 export class OverlongBodyError extends Error {
-  override readonly name = 'LongBodyError';
+  override readonly name = 'OverlongBodyError';
 }
 
 /** Maximum time for one body, even if bytes keep arriving: 256 MiB at less than 500 KB/s. */
