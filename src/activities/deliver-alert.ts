@@ -36,7 +36,7 @@ export async function deliverAlert(deps: ActivityDeps, request: AlertRequest): P
   return 'delivered';
 }
 
-async function recordsOf({ catalog: { connectors } }: ActivityDeps, jobId: string) {
+async function recordsOf({ catalog: { connectors, jobs } }: ActivityDeps, jobId: string) {
   const job = await connectors.getReconcileJob({ jobId });
   const connector = await connectors
     .getConnector({ by: { $case: 'connectorId', value: job.connectorId } })
@@ -44,7 +44,7 @@ async function recordsOf({ catalog: { connectors } }: ActivityDeps, jobId: strin
       if (describeError(error).code === 'NOT_FOUND') return undefined;
       throw error;
     });
-  const { failures } = await connectors.listJobFailures({ jobId, pageSize: FAILURES_TOLD });
+  const { failures } = await jobs.listJobFailures({ jobId, pageSize: FAILURES_TOLD });
   return { job, connector, failures };
 }
 

@@ -1,7 +1,7 @@
 import type { TableEntry, UpstreamCatalog } from '../connectors/spi.ts';
 import type { CaptureOptions, ScanInput, ScanPage } from '../contract/activities.ts';
+import type { LookupUpstreamTablesResponse_Known } from '../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
-import type { LookupUpstreamTablesResponse_Known } from '../generated/reconciler/v1/reconciliation.ts';
 import { nameFilter } from '../name-patterns.ts';
 import { listFailedTables } from './listing/list-failed-tables.ts';
 import { namespaceRefusal } from './listing/namespace-refusal.ts';
@@ -126,7 +126,7 @@ async function listStretch(
 async function lookUp(deps: ActivityDeps, { connectorId }: Connector, tables: TableEntry[]) {
   if (tables.length === 0) return [];
   const asked = tables.map(({ namespace, name }) => ({ namespacePath: [...namespace], name }));
-  return (await deps.catalog.reconciliation.lookupUpstreamTables({ connectorId, tables: asked })).tables;
+  return (await deps.catalog.bindings.lookupUpstreamTables({ connectorId, tables: asked })).tables;
 }
 
 /** Those that have changed since they were brought in, or were not. */

@@ -82,9 +82,9 @@ it('a page of tables asks for no more of them either', async () => {
   upstream.namespaces.push(['n']);
   upstream.tables.push(...tables);
   const { connectorId, deps } = await connected(upstream);
-  const { reconciliation } = catalog.clients;
+  const { reconciliation, bindings } = catalog.clients;
   // As if all were there already.
-  const lookUp: typeof reconciliation.lookupUpstreamTables = async (asked) => ({
+  const lookUp: typeof bindings.lookupUpstreamTables = async (asked) => ({
     tables: asked.tables!.map(({ namespacePath, name }, i) => ({
       ...{ tableId: `table${i}`, fingerprint: 'f', coverage: '', missing: false, number: BigInt(i) },
       ...{ namespacePath: namespacePath!, name: name! },
@@ -93,7 +93,7 @@ it('a page of tables asks for no more of them either', async () => {
   const clients = { ...catalog.clients, reconciliation: { ...reconciliation, lookupUpstreamTables: lookUp } };
   const record = {
     ...{ jobId: 'throttled', runId: 'r', connectorId, connectorName: 'c', full: false, message: '' },
-    ...{ progress: newProgress(), failures: [] },
+    ...{ progress: newProgress(), failures: [], request: { connector: 'c' } },
   };
   const scan = async (attempt: number) => {
     const env = new MockActivityEnvironment({ attempt }, { logger: new DefaultLogger('ERROR') });

@@ -41,7 +41,7 @@ it('counts what came in with an answer that was lost', async () => {
   };
   const lost = await attempt({ ...deps, catalog: { ...catalog.clients, fileChanges: losing } });
   expect(lost.outcome).toBeInstanceOf(ClientError);
-  const { tables } = await catalog.clients.reconciliation.listBoundTables({ connectorId });
+  const { tables } = await catalog.clients.bindings.listBoundTables({ connectorId });
   const { upstream } = await catalog.clients.tables.getTable({ tableId: tables[0]!.tableId });
   expect(upstream?.fingerprint).not.toBe('');
 

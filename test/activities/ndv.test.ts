@@ -86,14 +86,21 @@ async function connect(properties: Record<string, string>, columns: string[] = [
       heartbeat: { beat() {}, signal: new AbortController().signal },
       namespaces: new DestinationNamespaces({ catalog: catalog.clients }, connector),
     });
-    const page = await catalog.clients.reconciliation.listBoundTables({ connectorId: connector.connectorId });
+    const page = await catalog.clients.bindings.listBoundTables({ connectorId: connector.connectorId });
     return page.tables[0]!.tableId;
   };
   /** Whether an incremental run takes the table for changed. */
   const isChanged = async () => {
     const deps = activityDeps(catalog, source, logger);
     const { connectorId, displayName: connectorName } = connector;
-    const record = { jobId: `job-${connectorName}`, runId: 'r', connectorId, connectorName, full: false };
+    const record = {
+      jobId: `job-${connectorName}`,
+      runId: 'r',
+      connectorId,
+      connectorName,
+      full: false,
+      request: { connector: connectorName },
+    };
     const env = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
     const page = (await env.run(() =>
       scanTables(deps, { connectorId, full: false, record: { ...record, message: '', progress, failures: [] } }),

@@ -45,6 +45,7 @@ const SOURCE = { excludeNamespaces: ['tmp'], excludeTables: ['**.*_old'] };
 const environment = () => new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
 const record = (connectorId: string) => ({
   ...{ jobId: 'job', runId: '', connectorId, connectorName: '', full: false, message: '', failures: [] },
+  request: { connector: connectorId },
   progress: { ...newProgress(), state: 'JS_RUNNING' as const },
 });
 
@@ -68,7 +69,7 @@ async function bind(connectorId: string, ...names: string[]): Promise<void> {
   for (const text of names) {
     const namespacePath = text.split('.').slice(0, -1);
     const request = { upstream: { namespacePath, name: text.split('.').at(-1) as string }, namespaceId };
-    await catalog.clients.reconciliation.ensureTable({
+    await catalog.clients.bindings.ensureTable({
       ...{ ...request, connectorId, name: text, format: TableFormat.TABLE_FORMAT_ICEBERG },
     });
   }
@@ -101,14 +102,15 @@ describe('patterns', () => {
     const { scanned, boundSum } = await scan(id);
     upstream.listed.length = 0;
     const bound = { count: scanned, numberSum: boundSum as number };
-    const missing = (input: object) => environment().run(() => reconcileMissing(deps, { connectorId: id, ...input }));
+    const missing = (input: object) =>
+      environment().run(() => reconcileMissing(deps, { connectorId: id, before: 0, ...input }));
     expect(await missing({ bound })).toEqual({ marked: 0 });
     expect(upstream.listed).toEqual([]);
 
     await bind(id, 'sales.gone');
     expect(await missing({ bound })).toMatchObject({ marked: 1 });
     expect(upstream.listed).toEqual(['sales', 'sales']);
-    const { tables } = await catalog.clients.reconciliation.listBoundTables({ connectorId: id });
+    const { tables } = await catalog.clients.bindings.listBoundTables({ connectorId: id });
     const left = tables.map(({ upstream: of }) => [...(of?.namespacePath ?? []), of?.name].join('.'));
     expect(left).toEqual(['sales.gone_old', 'sales.items', 'sales.orders', 'tmp.gone', 'tmp.scratch']);
     upstream.closed.clear();

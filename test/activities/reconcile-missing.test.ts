@@ -55,7 +55,7 @@ beforeEach(() => connect());
 async function bind(...names: string[]): Promise<void> {
   for (const name of names) {
     const format = TableFormat.TABLE_FORMAT_ICEBERG;
-    await catalog.clients.reconciliation.ensureTable({ connectorId, upstream: of(name), namespaceId, name, format });
+    await catalog.clients.bindings.ensureTable({ connectorId, upstream: of(name), namespaceId, name, format });
   }
 }
 
@@ -65,7 +65,7 @@ function have(...names: string[]): void {
 }
 
 const lookUp = async (...names: string[]) =>
-  (await catalog.clients.reconciliation.lookupUpstreamTables({ connectorId, tables: names.map(of) })).tables;
+  (await catalog.clients.bindings.lookupUpstreamTables({ connectorId, tables: names.map(of) })).tables;
 
 const missingOf = async (...names: string[]) =>
   (await lookUp(...names)).flatMap(({ missing }, i) => (missing ? [names[i]] : []));
@@ -74,7 +74,7 @@ const inActivity = <T>(work: () => Promise<T>) =>
   new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') }).run(work);
 
 const reconcile = (input: Partial<MissingInput> = {}) =>
-  inActivity(() => reconcileMissing(deps, { connectorId, ...input }));
+  inActivity(() => reconcileMissing(deps, { connectorId, before: 0, ...input }));
 
 const some = (namespace: string, n: number) => Array.from({ length: n }, (_, i) => `${namespace}/${i}`);
 
@@ -141,7 +141,7 @@ it('goes on where an attempt before was cut off while it marked', async () => {
   const gone = some('a', 40);
   for (const name of all) await bind(name);
   have(...all.slice(40));
-  const { markTablesMissing } = catalog.clients.reconciliation;
+  const { markTablesMissing } = catalog.clients.bindings;
   await markTablesMissing({ connectorId, tableIds: (await lookUp(...gone.slice(0, 30))).map((one) => one.tableId) });
   expect(await reconcile({ before: 200 })).toMatchObject({ marked: 10 });
   expect(await missingOf(...gone)).toEqual(gone);
@@ -178,7 +178,7 @@ describe('what has been missing', () => {
     (await lookUp(...names)).flatMap(({ tableId }, i) => (tableId === '' ? [] : [names[i]]));
 
   it('is dropped after its time, and not before', async () => {
-    await connect({ action: DROP, dropAfterSeconds: 3600n, maxShare: 1 });
+    await connect({ action: DROP, dropAfter: { seconds: 3600n, nanos: 0 }, maxShare: 1 });
     await bind('a/1', 'a/2');
     have('a/1');
     expect(await reconcile()).toMatchObject({ marked: 1 });
@@ -190,7 +190,7 @@ describe('what has been missing', () => {
     expect((await lookUp('a/2'))[0]).toMatchObject({ tableId: before?.tableId, missing: false });
 
     await reconcile();
-    const missing = { action: DROP, dropAfterSeconds: 0n };
+    const missing = { action: DROP, dropAfter: { seconds: 0n } };
     const connector = { connectorId, policy: { missing } };
     await catalog.clients.connectors.updateConnector({ connector, updateMask: ['policy.missing'] });
     expect(await drop()).toMatchObject({ tables: 1, views: 0, snapshots: 0 });
@@ -202,7 +202,7 @@ describe('what has been missing', () => {
   });
 
   it('stays where the upstream has it again, or its namespace cannot be listed', async () => {
-    await connect({ action: DROP, dropAfterSeconds: 0n, maxShare: 1 });
+    await connect({ action: DROP, dropAfter: { seconds: 0n, nanos: 0 }, maxShare: 1 });
     await bind('a/1', 'b/1', 'c/1', 'c/2');
     have('c/2');
     await reconcile();
@@ -229,7 +229,7 @@ describe('what has been missing', () => {
   });
 
   it('is counted on where an attempt before was cut off', async () => {
-    await connect({ action: DROP, dropAfterSeconds: 0n, maxShare: 1 });
+    await connect({ action: DROP, dropAfter: { seconds: 0n, nanos: 0 }, maxShare: 1 });
     await bind('a/1');
     have();
     await reconcile();
@@ -243,10 +243,10 @@ describe('what has been missing', () => {
   });
 
   it('may be a view', async () => {
-    await connect({ action: DROP, dropAfterSeconds: 0n, maxShare: 1 });
-    const { reconciliation, views } = catalog.clients;
+    await connect({ action: DROP, dropAfter: { seconds: 0n, nanos: 0 }, maxShare: 1 });
+    const { bindings, views } = catalog.clients;
     const upstreamName = { namespacePath: ['a'], name: 'v' };
-    const { viewId } = await reconciliation.putUpstreamView({
+    const { viewId } = await bindings.putUpstreamView({
       connectorId,
       upstream: upstreamName,
       fingerprint: 'f',

@@ -44,7 +44,7 @@ it('makes pages of few tables where many have changed, and of many where few hav
   const unchanged = await scanAll();
   expect(unchanged.map(({ scanned }) => scanned)).toEqual([1000, 200]);
   expect(unchanged.flatMap(({ changed }) => changed)).toEqual([]);
-  const { count, numberSum } = await catalog.clients.reconciliation.countBoundTables({ connectorId });
+  const { count, numberSum } = await catalog.clients.bindings.countBoundTables({ connectorId });
   expect({ count, numberSum }).toEqual({
     count: BigInt(TABLES),
     numberSum: BigInt(unchanged.reduce((sum, { boundSum }) => sum + boundSum!, 0)),
@@ -85,6 +85,7 @@ async function scanAll(): Promise<ScanPage[]> {
     message: '',
     progress: newProgress(),
     failures: [],
+    request: { connector: 'made' },
   };
   const pages: ScanPage[] = [];
   do {
@@ -107,10 +108,10 @@ it('captures of a table whose metadata was not brought in whole', async () => {
   const upstream = new MemoryUpstream();
   upstream.namespaces.push(['n']);
   upstream.tables.push({ namespace: ['n'], name: 'half' });
-  const { connectors, reconciliation, snapshots } = catalog.clients;
+  const { connectors, bindings, snapshots } = catalog.clients;
   const { connectorId: halfId } = await connectors.createConnector({ connector: connectorSpec() });
   const { namespaceId } = await catalog.namespace();
-  const { table } = await reconciliation.ensureTable({
+  const { table } = await bindings.ensureTable({
     ...{ connectorId: halfId, upstream: { namespacePath: ['n'], name: 'half' }, namespaceId, name: 'half' },
     format: TableFormat.TABLE_FORMAT_ICEBERG,
   });
@@ -119,7 +120,7 @@ it('captures of a table whose metadata was not brought in whole', async () => {
   await snapshots.createSnapshot({ snapshot, metadataOnly: true });
   const record = {
     ...{ jobId: 'half', runId: 'r', connectorId: halfId, connectorName: 'c', full: false, message: '' },
-    ...{ progress: newProgress(), failures: [] },
+    ...{ progress: newProgress(), failures: [], request: { connector: 'c' } },
   };
   const env = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
   const input = { connectorId: halfId, full: false, mode: 'CAPTURE_ONLY' as const, record };

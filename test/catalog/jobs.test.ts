@@ -25,6 +25,7 @@ describe('jobs', () => {
     snapshotsIngested: 7,
     filesIngested: 9,
     bytesRead: 11,
+    upstreamRequests: 0,
     inFlight: ['fx.a'],
     ...fields,
   });
@@ -80,16 +81,16 @@ describe('jobs', () => {
   });
 
   it('leave no record where Temporal cannot be reached', async () => {
-    const { connectors } = catalog.clients;
+    const { connectors, jobs } = catalog.clients;
     const { connectorId } = await create();
     catalog.jobs.down = true;
     expect(await failure(connectors.triggerReconcile({ connectorId, idempotencyKey: 'j2' }))).toMatchObject(
       refusal('UNAVAILABLE', '7233'),
     );
     catalog.jobs.down = false;
-    expect((await connectors.listReconcileJobs({ connectorId })).jobs).toEqual([]);
+    expect((await jobs.listReconcileJobs({ connectorId })).jobs).toEqual([]);
     await connectors.triggerReconcile({ connectorId, idempotencyKey: 'j2' });
-    expect((await connectors.listReconcileJobs({ connectorId })).jobs).toHaveLength(1);
+    expect((await jobs.listReconcileJobs({ connectorId })).jobs).toHaveLength(1);
   });
 
   it('show live counters, else the recorded ones', async () => {
@@ -140,7 +141,7 @@ describe('jobs', () => {
     const { connectorId } = await create();
     const { jobId } = await connectors.triggerReconcile({ connectorId });
     await reconciliation.claimConnector({ connectorId, jobId });
-    catalog.jobs.standing.set(jobId, standing);
+    catalog.jobs.statuses.set(jobId, standing);
     expect(await connectors.getReconcileJob({ jobId })).toMatchObject({
       state,
       message: expect.stringContaining(message),
@@ -155,13 +156,13 @@ describe('jobs', () => {
     const { jobId } = await catalog.clients.connectors.triggerReconcile({ connectorId });
     await catalog.clients.reconciliation.claimConnector({ connectorId, jobId });
     const waiting = await catalog.clients.connectors.triggerReconcile({ connectorId });
-    catalog.jobs.standing.set(jobId, 'TERMINATED');
+    catalog.jobs.statuses.set(jobId, 'TERMINATED');
     await catalog.restart();
     const holder = async () =>
       (await catalog.clients.connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } }))
         .runningJobId;
     await poll(holder, { timeout: 30_000 }).toBe('');
-    const { jobs } = await catalog.clients.connectors.listReconcileJobs({ connectorId });
+    const { jobs } = await catalog.clients.jobs.listReconcileJobs({ connectorId });
     expect(jobs.map((job) => [job.jobId, job.state])).toEqual([
       [waiting.jobId, JobState.JS_QUEUED],
       [jobId, JobState.JS_FAILED],
@@ -175,7 +176,7 @@ describe('jobs', () => {
     expect((await connectors.getReconcileJob({ jobId: 'starts' })).state).toBe(JobState.JS_QUEUED);
     // One that was started has no such time.
     const { jobId } = await connectors.triggerReconcile({ connectorId });
-    catalog.jobs.standing.delete(jobId);
+    catalog.jobs.statuses.delete(jobId);
     expect((await connectors.getReconcileJob({ jobId })).state).toBe(JobState.JS_FAILED);
     const old = { jobId: 'by-hand', connectorId, state: JobState.JS_RUNNING, createdAt: new Date(Date.now() - 60_000) };
     await reconciliation.recordJob({ job: old });
@@ -187,36 +188,36 @@ describe('jobs', () => {
   });
 
   it('are cancelled through Temporal; ended ones stay as they are', async () => {
-    const { connectors } = catalog.clients;
+    const { connectors, jobs } = catalog.clients;
     const { connectorId } = await create();
     const { jobId } = await connectors.triggerReconcile({ connectorId });
-    expect((await connectors.cancelReconcileJob({ jobId })).state).toBe(JobState.JS_CANCELLED);
+    expect((await jobs.cancelReconcileJob({ jobId })).state).toBe(JobState.JS_CANCELLED);
     expect(catalog.jobs.cancelled).toEqual([jobId]);
-    await connectors.cancelReconcileJob({ jobId });
+    await jobs.cancelReconcileJob({ jobId });
     expect(catalog.jobs.cancelled).toEqual([jobId]);
-    expect(await failure(connectors.cancelReconcileJob({ jobId: 'no' }))).toMatchObject(refusal('NOT_FOUND', 'job no'));
+    expect(await failure(jobs.cancelReconcileJob({ jobId: 'no' }))).toMatchObject(refusal('NOT_FOUND', 'job no'));
     expect(await failure(connectors.getReconcileJob({ jobId: '' }))).toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
   it('tell failures that the workflow has not recorded yet', async () => {
-    const { connectors } = catalog.clients;
+    const { connectors, jobs } = catalog.clients;
     const { jobId } = await connectors.triggerReconcile({ connectorId: (await create()).connectorId });
-    expect((await connectors.listJobFailures({ jobId })).failures).toEqual([]);
+    expect((await jobs.listJobFailures({ jobId })).failures).toEqual([]);
     catalog.jobs.liveFailures = [
       { table: 'a."b c"', code: 'DATA_LOSS', message: 'broken', failedAtMs: 5 },
       { table: 'view a.v', code: 'NOT_FOUND', message: 'gone', failedAtMs: 6 },
     ];
-    const { failures } = await connectors.listJobFailures({ jobId });
+    const { failures } = await jobs.listJobFailures({ jobId });
     catalog.jobs.liveFailures = [];
     expect(failures).toEqual([
       expect.objectContaining({ table: 'a."b c"', code: 'DATA_LOSS', kind: JobFailureKind.JOB_FAILURE_KIND_TABLE }),
       expect.objectContaining({ table: 'view a.v', kind: JobFailureKind.JOB_FAILURE_KIND_VIEW, failedAt: new Date(6) }),
     ]);
-    expect((await connectors.listJobFailures({ jobId })).failures).toEqual(failures);
+    expect((await jobs.listJobFailures({ jobId })).failures).toEqual(failures);
   });
 
   it('are listed newest first, and their failures by table', async () => {
-    const { connectors, reconciliation } = catalog.clients;
+    const { connectors, jobs, reconciliation } = catalog.clients;
     const { connectorId } = await create();
     for (const n of [1, 2, 3])
       await reconciliation.recordJob({
@@ -228,8 +229,8 @@ describe('jobs', () => {
         },
       });
     const list = async () => {
-      const first = await connectors.listReconcileJobs({ connectorId, pageSize: 2 });
-      const second = await connectors.listReconcileJobs({ connectorId, pageSize: 2, pageToken: first.nextPageToken });
+      const first = await jobs.listReconcileJobs({ connectorId, pageSize: 2 });
+      const second = await jobs.listReconcileJobs({ connectorId, pageSize: 2, pageToken: first.nextPageToken });
       return [...first.jobs, ...second.jobs].map((job) => job.jobId.slice(-1));
     };
     expect(await list()).toEqual(['3', '2', '1']);
@@ -255,13 +256,13 @@ describe('jobs', () => {
       tablesScanned: 0n,
       message: 'Partial failure (2)',
     });
-    const first = await connectors.listJobFailures({ jobId, pageSize: 2 });
+    const first = await jobs.listJobFailures({ jobId, pageSize: 2 });
     expect(first.failures).toMatchObject([{ table: '' }, { table: 'fx.a', code: 'NOT_FOUND', message: 'gone' }]);
+    expect((await jobs.listJobFailures({ jobId, pageSize: 2, pageToken: first.nextPageToken })).failures).toMatchObject(
+      [{ table: 'fx.b', failedAt: new Date(5) }],
+    );
     expect(
-      (await connectors.listJobFailures({ jobId, pageSize: 2, pageToken: first.nextPageToken })).failures,
-    ).toMatchObject([{ table: 'fx.b', failedAt: new Date(5) }]);
-    expect(
-      await failure(connectors.listJobFailures({ jobId: `${connectorId}-2`, pageToken: first.nextPageToken })),
+      await failure(jobs.listJobFailures({ jobId: `${connectorId}-2`, pageToken: first.nextPageToken })),
     ).toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 });

@@ -111,19 +111,19 @@ describe('queries', () => {
     await table.send({ snapshotId: 4, key: 'a', changes: [file(7), removed('f8')], finish: false });
     await table.send({ snapshotId: 4, key: 'b', changes: [file(9)] });
     await clients.snapshots.deleteSnapshot({ tableId: table.tableId, snapshotId: 4n });
-    await clients.snapshots.expireSnapshots({ tableId: table.tableId, snapshotIds: [3n] });
+    await clients.ingestion.expireSnapshots({ tableId: table.tableId, snapshotIds: [3n] });
     const { connectorId } = await clients.connectors.createConnector({
       connector: { displayName: 'q', kind: ConnectorKind.CONNECTOR_KIND_ICEBERG, uri: 'file:///w' },
     });
-    await clients.reconciliation.ensureTable({
+    await clients.bindings.ensureTable({
       connectorId,
       namespaceId: table.namespaceId,
       upstream: { namespacePath: ['a'], name: 'b' },
       name: 'b',
       format: 'TABLE_FORMAT_ICEBERG' as never,
     });
-    await clients.reconciliation.lookupUpstreamTables({ connectorId, tables: [{ namespacePath: ['a'], name: 'b' }] });
-    await clients.reconciliation.listBoundTables({ connectorId, namespacePath: ['a'] });
+    await clients.bindings.lookupUpstreamTables({ connectorId, tables: [{ namespacePath: ['a'], name: 'b' }] });
+    await clients.bindings.listBoundTables({ connectorId, namespacePath: ['a'] });
     await clients.tables.deleteTable({ tableId: table.tableId });
     const upstream = { connectorId, namespacePath: ['a'], tableName: 't' };
     const dropping = await TestTable.create(catalog, { upstream });
@@ -134,7 +134,7 @@ describe('queries', () => {
       [1n, 2n],
       [3n, 4n, 5n],
     ]) {
-      await clients.snapshots.expireSnapshots({ tableId: dropping.tableId, snapshotIds });
+      await clients.ingestion.expireSnapshots({ tableId: dropping.tableId, snapshotIds });
       const first = await clients.reconciliation.dropExpiredSnapshots({ connectorId, pageSize: 1 });
       await clients.reconciliation.dropExpiredSnapshots({ connectorId, pageToken: first.nextPageToken });
       const recordCount = BigInt(snapshotIds.length);
@@ -169,16 +169,16 @@ describe('queries', () => {
   });
 
   it('of further pages begin where the page before ended', async () => {
-    const { connectors, reconciliation } = catalog.clients;
+    const { connectors, jobs, reconciliation, bindings } = catalog.clients;
     const table = await TestTable.create(catalog);
     const { connectorId } = await connectors.createConnector({ connector: connectorSpec() });
     for (const name of ['a', 'b', 'c']) {
       const bound = { connectorId, namespaceId: table.namespaceId, upstream: { namespacePath: ['n'], name }, name };
-      await reconciliation.ensureTable({ ...bound, format: TableFormat.TABLE_FORMAT_ICEBERG });
+      await bindings.ensureTable({ ...bound, format: TableFormat.TABLE_FORMAT_ICEBERG });
       const view = { namespaceId: table.namespaceId, name: `v${name}`, schema: SCHEMA };
       const representations = [{ sql: 'SELECT 1', dialect: 'spark' }];
       const upstream = { namespacePath: ['n'], name: `v${name}` };
-      await reconciliation.putUpstreamView({
+      await bindings.putUpstreamView({
         connectorId,
         upstream,
         fingerprint: 'f',
@@ -194,11 +194,11 @@ describe('queries', () => {
       const first = await list({ ...asked, pageSize: 1 });
       await list({ ...asked, pageSize: 1, pageToken: first.nextPageToken });
     };
-    await second(reconciliation.listBoundTables, { connectorId });
-    await second(reconciliation.listBoundViews, { connectorId });
-    await second(connectors.listReconcileJobs, { connectorId });
-    await second(connectors.listReconcileJobs);
-    await second(connectors.listJobChanges, { jobId: 'a' });
+    await second(bindings.listBoundTables, { connectorId });
+    await second(bindings.listBoundViews, { connectorId });
+    await second(jobs.listReconcileJobs, { connectorId });
+    await second(jobs.listReconcileJobs);
+    await second(jobs.listJobChanges, { jobId: 'a' });
     const db = new Sqlite(catalog.file, { readonly: true });
     const further: string[] = [];
     for (const sql of statements) {

@@ -63,7 +63,7 @@ describe('RecordJob', () => {
   });
 
   it('takes whatever upstreams put into names and causes', async () => {
-    const { connectors, reconciliation } = catalog.clients;
+    const { jobs, reconciliation } = catalog.clients;
     const { connectorId } = await connector();
     const long = 'x'.repeat(10_000);
     const job = { jobId: 'odd', connectorId, state: JobState.JS_FAILED, message: 'not JSON: \0', phase: '\0' };
@@ -72,7 +72,7 @@ describe('RecordJob', () => {
       { table: long, code: 'INTERNAL', message: long },
     ];
     expect(await reconciliation.recordJob({ job, failures })).toMatchObject({ message: 'not JSON: \u{fffd}' });
-    const stored = (await connectors.listJobFailures({ jobId: 'odd' })).failures;
+    const stored = (await jobs.listJobFailures({ jobId: 'odd' })).failures;
     expect(stored).toMatchObject([
       { table: 'n."a\u{fffd}b"', message: "unexpected token '\u{fffd}'" },
       { table: `${long.slice(0, 8191)}…`, message: `${long.slice(0, 8191)}…` },
@@ -146,12 +146,12 @@ describe('CountBoundTables', () => {
   it('tells a list that holds a table twice from a complete one', async () => {
     const { namespaceId } = await catalog.namespace();
     const { connectorId } = await connector({ displayName: `counted ${++count}` });
-    const { reconciliation } = catalog.clients;
+    const { bindings } = catalog.clients;
     const ids: string[] = [];
     for (const name of ['a', 'b', 'c']) {
       const format = TableFormat.TABLE_FORMAT_ICEBERG;
       const upstream = { namespacePath: ['src', 'x'], name };
-      const { table } = await reconciliation.ensureTable({
+      const { table } = await bindings.ensureTable({
         connectorId,
         upstream,
         namespaceId,
@@ -162,20 +162,18 @@ describe('CountBoundTables', () => {
     }
     const look = async (...names: string[]) => {
       const tables = names.map((name) => ({ namespacePath: ['src', 'x'], name }));
-      const known = (await reconciliation.lookupUpstreamTables({ connectorId, tables })).tables;
+      const known = (await bindings.lookupUpstreamTables({ connectorId, tables })).tables;
       return { count: BigInt(known.length), numberSum: known.reduce((sum, { number }) => sum + number, 0n) };
     };
-    expect(await reconciliation.countBoundTables({ connectorId })).toEqual(await look('a', 'b', 'c'));
-    expect(await reconciliation.countBoundTables({ connectorId, namespacePath: ['src'] })).toEqual(
-      await look('c', 'b', 'a'),
-    );
-    expect(await reconciliation.countBoundTables({ connectorId })).not.toEqual(await look('a', 'b', 'b'));
-    expect(await reconciliation.countBoundTables({ connectorId, namespacePath: ['sr'] })).toEqual({
+    expect(await bindings.countBoundTables({ connectorId })).toEqual(await look('a', 'b', 'c'));
+    expect(await bindings.countBoundTables({ connectorId, namespacePath: ['src'] })).toEqual(await look('c', 'b', 'a'));
+    expect(await bindings.countBoundTables({ connectorId })).not.toEqual(await look('a', 'b', 'b'));
+    expect(await bindings.countBoundTables({ connectorId, namespacePath: ['sr'] })).toEqual({
       count: 0n,
       numberSum: 0n,
     });
-    await reconciliation.markTablesMissing({ connectorId, tableIds: [ids[1] as string] });
-    expect(await reconciliation.countBoundTables({ connectorId })).toEqual(await look('a', 'c'));
+    await bindings.markTablesMissing({ connectorId, tableIds: [ids[1] as string] });
+    expect(await bindings.countBoundTables({ connectorId })).toEqual(await look('a', 'c'));
   });
 });
 
@@ -185,7 +183,7 @@ describe('EnsureTable', () => {
     const ids: string[] = [];
     for (const name of names) ids.push((await connector({ displayName: `${name} ${++count}` })).connectorId);
     const ensure = async (request: object) => {
-      const { table } = await catalog.clients.reconciliation.ensureTable({
+      const { table } = await catalog.clients.bindings.ensureTable({
         connectorId: ids[0],
         upstream: { namespacePath: ['src'], name: 't' },
         uuid: 'u1',
@@ -287,7 +285,7 @@ describe('EnsureTable', () => {
 
   it('knows tables by their upstream names, marks them missing and finds them again', async () => {
     const { ensure, ids } = await setUp();
-    const { reconciliation, tables } = catalog.clients;
+    const { bindings, tables } = catalog.clients;
     const [connectorId] = ids as [string];
     const of = (namespacePath: string[], name: string) => ({ namespacePath, name });
     const a = await ensure({ upstream: of(['x'], 'a'), name: 'a' });
@@ -299,7 +297,7 @@ describe('EnsureTable', () => {
     });
     const lookup = async () =>
       (
-        await reconciliation.lookupUpstreamTables({
+        await bindings.lookupUpstreamTables({
           connectorId,
           tables: [of(['z'], 'c'), of(['x'], 'nope'), of(['x'], 'a'), of(['x'], 'b')],
         })
@@ -311,10 +309,10 @@ describe('EnsureTable', () => {
       { tableId: '' },
     ]);
     const list = async (namespacePath: string[]) => {
-      const first = await reconciliation.listBoundTables({ connectorId, namespacePath, pageSize: 1 });
+      const first = await bindings.listBoundTables({ connectorId, namespacePath, pageSize: 1 });
       const rest = first.nextPageToken
         ? (
-            await reconciliation.listBoundTables({
+            await bindings.listBoundTables({
               connectorId,
               namespacePath,
               pageSize: 1,
@@ -327,20 +325,20 @@ describe('EnsureTable', () => {
     expect(await list(['x'])).toEqual(['a', 'b']);
     expect(await list(['x', 'y'])).toEqual(['b']);
     const other = (await connector()).connectorId;
-    expect(await reconciliation.markTablesMissing({ connectorId: other, tableIds: [a.tableId] })).toEqual({
+    expect(await bindings.markTablesMissing({ connectorId: other, tableIds: [a.tableId] })).toEqual({
       marked: 0n,
     });
-    expect(await reconciliation.markTablesMissing({ connectorId, tableIds: [a.tableId, b.tableId, 'tbl_no'] })).toEqual(
-      { marked: 2n },
-    );
-    expect(await reconciliation.markTablesMissing({ connectorId, tableIds: [a.tableId] })).toEqual({ marked: 0n });
+    expect(await bindings.markTablesMissing({ connectorId, tableIds: [a.tableId, b.tableId, 'tbl_no'] })).toEqual({
+      marked: 2n,
+    });
+    expect(await bindings.markTablesMissing({ connectorId, tableIds: [a.tableId] })).toEqual({ marked: 0n });
     expect(await list([])).toEqual(['c']);
     expect((await lookup())[2]).toMatchObject({ missing: true });
     expect((await tables.getTable({ tableId: a.tableId })).upstream?.missingSince).toBeInstanceOf(Date);
     expect((await ensure({ upstream: of(['x'], 'a'), name: 'a' })).upstream?.missingSince).toBeUndefined();
     expect(
       await failure(
-        reconciliation.lookupUpstreamTables({
+        bindings.lookupUpstreamTables({
           connectorId,
           tables: Array.from({ length: 1001 }, () => of(['x'], 'a')),
         }),

@@ -77,12 +77,12 @@ describe('a snapshot without files', () => {
 
   it('brings its own fields up to date, and can expire and be deleted', async () => {
     const made = await table();
-    const { snapshots } = catalog.clients;
+    const { snapshots, ingestion } = catalog.clients;
     const { tableId } = made;
     const snapshot = { tableId, snapshotId: 2n, operation: 'overwrite' };
     expect(await snapshots.createSnapshot({ snapshot, metadataOnly: true })).toMatchObject({ operation: 'overwrite' });
     expect(await listed(made)).toEqual(['1', '2', '3']);
-    expect(await snapshots.expireSnapshots({ tableId, snapshotIds: [1n] })).toEqual({ expired: 1n });
+    expect(await ingestion.expireSnapshots({ tableId, snapshotIds: [1n] })).toEqual({ expired: 1n });
     expect(await listed(made)).toEqual(['2', '3']);
     await snapshots.deleteSnapshot({ tableId, snapshotId: 2n });
     expect(await listed(made)).toEqual(['3']);

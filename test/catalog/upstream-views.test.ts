@@ -16,7 +16,7 @@ let count = 0;
 
 async function setUp(names: string[] = ['one']) {
   const { namespaceId, catalogId } = await catalog.namespace();
-  const { connectors, reconciliation, views } = catalog.clients;
+  const { connectors, bindings, views } = catalog.clients;
   const ids: string[] = [];
   for (const name of names) {
     const { connectorId } = await connectors.createConnector({
@@ -30,7 +30,7 @@ async function setUp(names: string[] = ['one']) {
   }
   const [connectorId] = ids as [string];
   const put = ({ view, ...request }: { view?: object; [field: string]: unknown } = {}) =>
-    reconciliation.putUpstreamView({
+    bindings.putUpstreamView({
       connectorId,
       upstream: SRC,
       uuid: 'u1',
@@ -51,7 +51,7 @@ async function setUp(names: string[] = ['one']) {
       ...request,
     });
   const ensureTable = async (request: object = {}) => {
-    const { table } = await reconciliation.ensureTable({
+    const { table } = await bindings.ensureTable({
       connectorId,
       upstream: SRC,
       uuid: 't1',
@@ -212,13 +212,13 @@ describe('a table and a view of the same upstream name', () => {
 describe('bound views', () => {
   it('are known by their upstream names, marked missing and found again', async () => {
     const { put, connectorId, ids } = await setUp(['first', 'second']);
-    const { reconciliation, views } = catalog.clients;
+    const { bindings, views } = catalog.clients;
     const a = await put({ upstream: of(['x'], 'a'), view: { name: 'a' } });
     const b = await put({ upstream: of(['x', 'y'], 'b'), view: { name: 'b' } });
     await put({ upstream: of(['z'], 'c'), view: { name: 'c' } });
     const lookup = async () =>
       (
-        await reconciliation.lookupUpstreamViews({
+        await bindings.lookupUpstreamViews({
           connectorId,
           views: [of(['z'], 'c'), of(['x'], 'nope'), of(['x'], 'a')],
         })
@@ -232,7 +232,7 @@ describe('bound views', () => {
       const names: (string | undefined)[] = [];
       let pageToken = '';
       do {
-        const page = await reconciliation.listBoundViews({ connectorId, namespacePath, pageSize: 1, pageToken });
+        const page = await bindings.listBoundViews({ connectorId, namespacePath, pageSize: 1, pageToken });
         for (const { upstream } of page.views) names.push(upstream?.name);
         pageToken = page.nextPageToken;
       } while (pageToken);
@@ -240,7 +240,7 @@ describe('bound views', () => {
     };
     expect(await list([])).toEqual(['a', 'b', 'c']);
     expect(await list(['x'])).toEqual(['a', 'b']);
-    const mark = (viewIds: string[], id = connectorId) => reconciliation.markViewsMissing({ connectorId: id, viewIds });
+    const mark = (viewIds: string[], id = connectorId) => bindings.markViewsMissing({ connectorId: id, viewIds });
     expect(await mark([a.viewId], ids[1])).toEqual({ marked: 0n });
     expect(await mark([a.viewId, b.viewId, a.viewId, 'view_no'])).toEqual({ marked: 2n });
     expect(await mark([a.viewId])).toEqual({ marked: 0n });
@@ -251,7 +251,7 @@ describe('bound views', () => {
     expect(back).toEqual({ viewId: a.viewId, changed: true, made: false });
     expect((await views.getView({ viewId: a.viewId })).upstream?.missingSince).toBeUndefined();
     const tooMany = Array.from({ length: 1001 }, () => SRC);
-    expect(await failure(reconciliation.lookupUpstreamViews({ connectorId, views: tooMany }))).toMatchObject(
+    expect(await failure(bindings.lookupUpstreamViews({ connectorId, views: tooMany }))).toMatchObject(
       refusal('INVALID_ARGUMENT', 'at most 1000'),
     );
   });

@@ -14,7 +14,7 @@ const FIXTURES = join(ROOT, 'test/fixtures/iceberg/wh');
 const warehouse = mkdtempSync(join(tmpdir(), 'reconciler-warehouse-'));
 
 await using stack = await RunningStack.start();
-const { connectors } = stack.catalog;
+const { connectors, jobs } = stack.catalog;
 try {
   // Paused before a worker took it, among single tables, and among packs.
   for (let i = 0; i < 90; i++) put('many', i, i % 30 === 29 ? 'bad/truncated_metadata' : 'fx/orders');
@@ -32,13 +32,13 @@ try {
 
   // Of the three that failed one is mended.
   put('many', 29, 'fx/orders');
-  const { jobId: retry } = await connectors.retryReconcileJob({ jobId: paused });
+  const { jobId: retry } = await jobs.retryReconcileJob({ jobId: paused });
   await stack.ended(retry);
   await saveHistory(stack, 'retry', retry);
 
   for (let i = 0; i < 3; i++) put('few', i, 'fx/orders');
   const few = await stack.connect('few', join(warehouse, 'few'), {
-    policy: { missing: { action: MissingAction.MISSING_ACTION_DROP, dropAfterSeconds: 0n, maxShare: 1 } },
+    policy: { missing: { action: MissingAction.MISSING_ACTION_DROP, dropAfter: { seconds: 0n }, maxShare: 1 } },
   });
   await stack.trigger(few);
   rmSync(join(warehouse, 'few/n/t000'), { recursive: true });

@@ -41,7 +41,7 @@ try {
   // Two that wait for the connector: one is cancelled, one gets it.
   const waiting = await stack.catalog.connectors.triggerReconcile({ connectorId: many });
   const cancelled = await stack.catalog.connectors.triggerReconcile({ connectorId: many, fullRescan: true });
-  await stack.catalog.connectors.cancelReconcileJob({ jobId: cancelled.jobId });
+  await stack.catalog.jobs.cancelReconcileJob({ jobId: cancelled.jobId });
   await stack.ended(jobId);
   await save('packed', jobId);
   await stack.ended(waiting.jobId);
@@ -51,7 +51,7 @@ try {
 
   const again = await stack.catalog.connectors.triggerReconcile({ connectorId: many, fullRescan: true });
   await until(again.jobId);
-  await stack.catalog.connectors.cancelReconcileJob({ jobId: again.jobId });
+  await stack.catalog.jobs.cancelReconcileJob({ jobId: again.jobId });
   await stack.ended(again.jobId);
   await save('cancelled-while-running', again.jobId);
 

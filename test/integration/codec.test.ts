@@ -54,7 +54,7 @@ describe('with a codec', () => {
 
   it('a job fails as it does without one', async () => {
     expect(await processes.ended(jobId)).toMatchObject({ state: JobState.JS_FAILED, tablesChanged: 1n, errors: 1n });
-    const { failures } = await processes.catalog.connectors.listJobFailures({ jobId });
+    const { failures } = await processes.catalog.jobs.listJobFailures({ jobId });
     expect(failures).toMatchObject([{ table: 'hushhush.confidential_bad', code: 'DATA_LOSS' }]);
     await processes.temporal.workflow
       .getHandle(jobId)

@@ -38,7 +38,7 @@ async function changesOf(jobId: string): Promise<JobChange[]> {
   const all: JobChange[] = [];
   let pageToken = '';
   do {
-    const page = await stack.catalog.connectors.listJobChanges({ jobId, pageSize: 100, pageToken });
+    const page = await stack.catalog.jobs.listJobChanges({ jobId, pageSize: 100, pageToken });
     expect(page.changes.length).toBeLessThanOrEqual(100);
     all.push(...page.changes);
     pageToken = page.nextPageToken;
@@ -86,7 +86,7 @@ it('goes on as new, rests while the connector is paused, and tells each table on
 
 it('waits for its turn, and neither answers for a run that writes nor is answered by one', async () => {
   const { connectorId, jobId } = await dryRunOf('turns', slow(60));
-  const { connectors } = stack.catalog;
+  const { connectors, jobs } = stack.catalog;
   await until(async () => (await stack.job(jobId)).tablesChanged > 0n);
   const real = await connectors.triggerReconcile({ connectorId });
   const dry = await connectors.triggerReconcile({ connectorId, dryRun: true });
@@ -97,10 +97,10 @@ it('waits for its turn, and neither answers for a run that writes nor is answere
     existing: true,
   });
   await until(async () => (await stack.job(real.jobId)).message.includes(`waits for job ${jobId}`));
-  await connectors.cancelReconcileJob({ jobId: dry.jobId });
+  await jobs.cancelReconcileJob({ jobId: dry.jobId });
   expect(await stack.ended(dry.jobId)).toMatchObject({ state: JobState.JS_CANCELLED, dryRun: true });
 
-  await connectors.cancelReconcileJob({ jobId });
+  await jobs.cancelReconcileJob({ jobId });
   const cancelled = await stack.ended(jobId);
   expect(cancelled).toMatchObject({ state: JobState.JS_CANCELLED });
   expect(cancelled.message).toBe('Dry run: cancelled; its list has what it found until then');
@@ -114,12 +114,12 @@ it('is retried as a dry run, of what failed', async () => {
   const { connectorId, jobId, before } = await dryRunOf('retried', upstream);
   expect(await stack.ended(jobId)).toMatchObject({ state: JobState.JS_FAILED, errors: 15n, tablesChanged: 45n });
   stack.upstream('retried', { ...upstream, faults: [] });
-  const again = await stack.catalog.connectors.retryReconcileJob({ jobId });
+  const again = await stack.catalog.jobs.retryReconcileJob({ jobId });
   const job = await stack.ended(again.jobId);
   expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, dryRun: true, tablesScanned: 15n, tablesChanged: 15n });
   expect(madeTables(await changesOf(again.jobId))).toBe(15);
   expect(await contents()).toEqual(before);
-  expect(Number((await stack.catalog.reconciliation.countBoundTables({ connectorId })).count)).toBe(0);
+  expect(Number((await stack.catalog.bindings.countBoundTables({ connectorId })).count)).toBe(0);
 }, 120_000);
 
 async function until(condition: () => Promise<boolean>): Promise<void> {

@@ -19,7 +19,7 @@ export async function dryRun(stack: RunningStack, connectorId: string, options: 
   expect(await catalogContents(file)).toEqual(before);
   expect(job.dryRun).toBe(true);
   expect(job.message).toMatch(/^Dry run: /);
-  const { changes } = await stack.catalog.connectors.listJobChanges({ jobId: job.jobId, pageSize: 1000 });
+  const { changes } = await stack.catalog.jobs.listJobChanges({ jobId: job.jobId, pageSize: 1000 });
   return { job, changes, failures: await stack.failures(job.jobId) };
 }
 
@@ -34,7 +34,7 @@ export async function dryThenReal(
   expect(counters(dry.job)).toEqual(counters(real));
   expect(real.dryRun).toBe(false);
   expect(failed(dry.failures)).toEqual(failed(await stack.failures(real.jobId)));
-  expect((await stack.catalog.connectors.listJobChanges({ jobId: real.jobId })).changes).toEqual([]);
+  expect((await stack.catalog.jobs.listJobChanges({ jobId: real.jobId })).changes).toEqual([]);
   return { ...dry, real };
 }
 

@@ -44,7 +44,7 @@ async function rests(jobId: string): Promise<void> {
 }
 
 const tablesOf = async (connectorId: string) =>
-  Number((await stack.catalog.reconciliation.countBoundTables({ connectorId })).count);
+  Number((await stack.catalog.bindings.countBoundTables({ connectorId })).count);
 
 /** Of the attempts at waiting for the connector. */
 async function waiting(jobId: string): Promise<{ attempt: number; events: number }> {
@@ -123,9 +123,9 @@ it('is cancelled while it rests, and so is one that waits for it', async () => {
   const { tablesChanged } = await stack.job(jobId);
 
   await until(async () => (await stack.job(next.jobId)).message.includes(`waits for job ${jobId}`));
-  await stack.catalog.connectors.cancelReconcileJob({ jobId: next.jobId });
+  await stack.catalog.jobs.cancelReconcileJob({ jobId: next.jobId });
   expect(await stack.ended(next.jobId)).toMatchObject({ state: JobState.JS_CANCELLED, tablesScanned: 0n });
-  await stack.catalog.connectors.cancelReconcileJob({ jobId });
+  await stack.catalog.jobs.cancelReconcileJob({ jobId });
   expect(await stack.ended(jobId)).toMatchObject({ state: JobState.JS_CANCELLED, tablesChanged, paused: false });
   // The one behind it takes the connector, and rests in turn.
   await until(async () => (await stack.job(last.jobId)).paused);
@@ -140,7 +140,7 @@ it('is cancelled in the middle of packs that hang', async () => {
   // From now on each table takes ten minutes.
   stack.upstream(name, { tables: TABLES, namespaces: 3, faults: [{ every: 1, delayMs: 600_000 }] });
   const counted = await standsStill(jobId);
-  await stack.catalog.connectors.cancelReconcileJob({ jobId });
+  await stack.catalog.jobs.cancelReconcileJob({ jobId });
   const job = await stack.ended(jobId);
   expect(job).toMatchObject({ state: JobState.JS_CANCELLED, errors: 0n });
   // Also of packs that were not through.

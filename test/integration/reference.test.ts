@@ -158,7 +158,7 @@ describe('what the reference got wrong', () => {
       const job = await stack.catalog.connectors.getReconcileJob({ jobId });
       if (job.tablesChanged > 2n) break;
     }
-    await stack.catalog.connectors.cancelReconcileJob({ jobId });
+    await stack.catalog.jobs.cancelReconcileJob({ jobId });
     const cancelled = await stack.ended(jobId);
     expect(cancelled.state).toBe(JobState.JS_CANCELLED);
     expect(cancelled.tablesChanged).toBeGreaterThan(2n);

@@ -62,7 +62,7 @@ it('reconciles thousands of tables in several runs, answers all along, and runs 
     errors: BigInt(broken.length + 1),
   });
   expect(job.message).toMatch(`Partial failure (${broken.length + 1})`);
-  const { failures } = await stack.catalog.connectors.listJobFailures({ jobId, pageSize: 1000 });
+  const { failures } = await stack.catalog.jobs.listJobFailures({ jobId, pageSize: 1000 });
   expect(failures.map(({ table, code, kind }) => [table, code, kind]).sort()).toEqual(
     [
       ['namespace n0029', 'PERMISSION_DENIED', JobFailureKind.JOB_FAILURE_KIND_NAMESPACE],
@@ -151,7 +151,7 @@ it('gives way in the middle of what failed, and counts each failure once', async
     tablesUnchanged: BigInt(UPSTREAM.tables - changed.length),
     errors: BigInt(changed.length),
   });
-  const { failures } = await stack.catalog.connectors.listJobFailures({ jobId, pageSize: 1000 });
+  const { failures } = await stack.catalog.jobs.listJobFailures({ jobId, pageSize: 1000 });
   expect(failures.map(({ table }) => table).sort()).toEqual(changed.map(pathOf).sort());
   const runs: JobRun[] = [];
   for await (const run of jobRuns(stack.temporal, jobId)) runs.push(run);

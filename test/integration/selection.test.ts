@@ -53,6 +53,7 @@ class Lake {
     do {
       const record = {
         ...{ jobId: 'job', runId: '', connectorId, connectorName: '', full: false, message: '', failures: [] },
+        request: { connector: connectorId },
         progress: { ...newProgress(), state: 'JS_RUNNING' as const },
       };
       const page = await env(() => scanTables(this.#deps, { ...input, cursor, record }));
@@ -76,7 +77,7 @@ class Lake {
     const path = name.split('.');
     const asked = { namespacePath: path.slice(0, -1), name: path.at(-1) as string };
     const { connectorId } = this;
-    const { tables } = await catalog.clients.reconciliation.lookupUpstreamTables({ connectorId, tables: [asked] });
+    const { tables } = await catalog.clients.bindings.lookupUpstreamTables({ connectorId, tables: [asked] });
     return tables[0]?.tableId as string;
   }
 

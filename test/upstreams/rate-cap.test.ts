@@ -91,7 +91,7 @@ describe('a cap of requests a second', () => {
     const connectorId = await connect('crawl', { maxRequestsPerSecond: 0.01 });
     const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
     while (proxy.requests.length < 1) await new Promise((resolve) => setTimeout(resolve, 50));
-    await stack.catalog.connectors.cancelReconcileJob({ jobId });
+    await stack.catalog.jobs.cancelReconcileJob({ jobId });
     expect(await stack.ended(jobId)).toMatchObject({ state: JobState.JS_CANCELLED });
     expect(proxy.requests.length).toBe(1);
   });

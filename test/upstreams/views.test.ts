@@ -280,7 +280,7 @@ describe("views of Iceberg's REST server", () => {
 
   it('runs with views replay', async () => {
     Runtime.install({ logger: new DefaultLogger('ERROR') });
-    const { jobs } = await stack.catalog.connectors.listReconcileJobs({ connectorId, pageSize: 1000 });
+    const { jobs } = await stack.catalog.jobs.listReconcileJobs({ connectorId, pageSize: 1000 });
     const codePath = join(ROOT, 'dist/workflow-bundle.js');
     for (const { jobId } of jobs satisfies ReconcileJob[]) {
       const history = await stack.temporal.workflow.getHandle(jobId).fetchHistory();

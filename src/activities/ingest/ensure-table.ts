@@ -50,7 +50,7 @@ export interface EnsureResult {
 export async function boundTable({ deps, connector, table }: TableIngest): Promise<EnsureResult> {
   const { connectorId } = connector;
   const asked = [{ namespacePath: [...table.namespace], name: table.name }];
-  const { tables } = await deps.catalog.reconciliation.lookupUpstreamTables({ connectorId, tables: asked });
+  const { tables } = await deps.catalog.bindings.lookupUpstreamTables({ connectorId, tables: asked });
   const tableId = tables[0]?.tableId;
   if (tableId) return { stored: await deps.catalog.tables.getTable({ tableId }), hasSnapshots: true };
   throw new CodedError(
@@ -77,7 +77,7 @@ export async function ensureTable(input: TableIngest, { descriptor }: TableReade
     dryRun: input.changes !== undefined,
   };
   const ensure = async (replacesView: boolean) => {
-    const { table, ...ensured } = await deps.catalog.reconciliation.ensureTable({ ...request, replacesView });
+    const { table, ...ensured } = await deps.catalog.bindings.ensureTable({ ...request, replacesView });
     return { ...ensured, stored: table as Table, viewGone: replacesView };
   };
   try {

@@ -1,8 +1,8 @@
 import { setTimeout } from 'node:timers/promises';
 import type { ViewDescriptor, ViewRef } from '../../connectors/spi.ts';
 import { CodedError } from '../../errors.ts';
+import type { LookupUpstreamViewsResponse_Known as Known } from '../../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
-import type { LookupUpstreamViewsResponse_Known as Known } from '../../generated/reconciler/v1/reconciliation.ts';
 import { formatName } from '../../names.ts';
 import type { Change, ChangeList } from '../dry-run/change-list.ts';
 import { goneChange } from '../dry-run/dropped-change.ts';
@@ -51,7 +51,7 @@ export async function ingestViews(
   views: readonly ViewRef[],
 ): Promise<{ changed: number; failures: ViewFailure[] }> {
   if (views.length === 0) return { changed: 0, failures: [] };
-  const { views: known } = await input.deps.catalog.reconciliation.lookupUpstreamViews({
+  const { views: known } = await input.deps.catalog.bindings.lookupUpstreamViews({
     connectorId: input.connector.connectorId,
     views: views.map(({ namespace, name }) => ({ namespacePath: [...namespace], name })),
   });
@@ -115,7 +115,7 @@ async function ingestView(
       properties: descriptor.properties,
     },
   };
-  const { putUpstreamView } = deps.catalog.reconciliation;
+  const { putUpstreamView } = deps.catalog.bindings;
   let answer: Awaited<ReturnType<typeof putUpstreamView>>;
   try {
     answer = await putUpstreamView(request);

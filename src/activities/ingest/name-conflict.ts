@@ -23,7 +23,7 @@ export async function tableDroppedUpstream(
   { namespace, name }: ViewRef,
 ): Promise<boolean> {
   const asked = { connectorId, tables: [{ namespacePath: [...namespace], name }] };
-  const { tables } = await catalog.reconciliation.lookupUpstreamTables(asked);
+  const { tables } = await catalog.bindings.lookupUpstreamTables(asked);
   return Boolean(tables[0]?.tableId) && isGone(source.fingerprint({ namespace, name }));
 }
 
@@ -35,7 +35,7 @@ export async function viewDroppedUpstream(
   { namespace, name }: TableRef,
 ): Promise<boolean> {
   const asked = { connectorId, views: [{ namespacePath: [...namespace], name }] };
-  const { views } = await catalog.reconciliation.lookupUpstreamViews(asked);
+  const { views } = await catalog.bindings.lookupUpstreamViews(asked);
   if (!views[0]?.viewId) return false;
   return source.describeView === undefined || isGone(source.describeView({ namespace, name }));
 }

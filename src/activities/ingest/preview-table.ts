@@ -1,6 +1,6 @@
 import type { CaptureOptions, TableOutcome } from '../../contract/activities.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
-import type { LookupUpstreamTablesResponse_Known as Known } from '../../generated/reconciler/v1/reconciliation.ts';
+import type { LookupUpstreamTablesResponse_Known as Known } from '../../generated/reconciler/internal/v1/bindings.ts';
 import { formatName } from '../../names.ts';
 import { type Change, type ChangeList, count } from '../dry-run/change-list.ts';
 import { goneChange } from '../dry-run/dropped-change.ts';
@@ -31,7 +31,7 @@ export async function previewTable(
   const to = destinationOf(connector, table);
   const upstream = { namespacePath: [...table.namespace], name: table.name };
   const { connectorId } = connector;
-  const { tables } = await deps.catalog.reconciliation.lookupUpstreamTables({ connectorId, tables: [upstream] });
+  const { tables } = await deps.catalog.bindings.lookupUpstreamTables({ connectorId, tables: [upstream] });
   const known = tables[0] as Known;
   const moves = capture.mode !== 'CAPTURE_ONLY' && known.tableId !== '' && hasMoved(known, to);
 
@@ -47,7 +47,7 @@ export async function previewTable(
   const plan = await planSnapshots(deps, tableId, reader, capture, heads, full, rule !== 'KEEP');
   const snapshots = plannedSnapshots(plan, capture, full);
   const expired = plan.expired.length;
-  const droppedAtOnce = rule === 'DROP' && dropAfterSeconds === 0n;
+  const droppedAtOnce = rule === 'DROP' && dropAfterSeconds === 0;
   const coverage = stored?.upstream?.coverage ?? '';
   const move =
     stored && !isCaptureOnly

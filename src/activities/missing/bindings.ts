@@ -1,6 +1,7 @@
 import type { BoundTables } from '../../contract/activities.ts';
+import { toDuration } from '../../durations.ts';
+import type { UpstreamTable } from '../../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
-import type { UpstreamTable } from '../../generated/reconciler/v1/reconciliation.ts';
 import { nameFilter } from '../../name-patterns.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
 
@@ -33,19 +34,20 @@ export const BOUND_PAGE = 1000;
 
 /** @param missingForSeconds instead those that have been missing for so long */
 export function openBindings(
-  { catalog: { reconciliation } }: Pick<ActivityDeps, 'catalog'>,
+  { catalog: { bindings } }: Pick<ActivityDeps, 'catalog'>,
   { connectorId, source }: Connector,
   what: 'tables' | 'views',
-  missingForSeconds?: bigint,
+  missingForSeconds?: number,
 ): Bindings {
-  const of = { connectorId, namespacePath: source?.namespacePath, missingForSeconds };
+  const missingFor = missingForSeconds === undefined ? undefined : toDuration(missingForSeconds);
+  const of = { connectorId, namespacePath: source?.namespacePath, missingFor };
   const filter = nameFilter(source);
   const isTaken = ({ upstream }: Binding) =>
     upstream !== undefined && filter.includes({ namespace: upstream.namespacePath, name: upstream.name });
   if (what === 'tables') {
     return {
       async list(page) {
-        const { tables, nextPageToken } = await reconciliation.listBoundTables({ ...of, ...page });
+        const { tables, nextPageToken } = await bindings.listBoundTables({ ...of, ...page });
         const bound = tables.map(({ tableId, upstream, number }) => ({
           id: tableId,
           upstream,
@@ -55,19 +57,19 @@ export function openBindings(
       },
       async mark(ones) {
         const tableIds = ones.map(({ id }) => id);
-        return Number((await reconciliation.markTablesMissing({ connectorId, tableIds })).marked);
+        return Number((await bindings.markTablesMissing({ connectorId, tableIds })).marked);
       },
     };
   }
   return {
     async list(page) {
-      const { views, nextPageToken } = await reconciliation.listBoundViews({ ...of, ...page });
+      const { views, nextPageToken } = await bindings.listBoundViews({ ...of, ...page });
       const bound = views.map(({ viewId, upstream }) => ({ id: viewId, upstream, number: 0 }));
       return { bound: bound.filter(isTaken), nextPageToken };
     },
     async mark(ones) {
       const viewIds = ones.map(({ id }) => id);
-      return Number((await reconciliation.markViewsMissing({ connectorId, viewIds })).marked);
+      return Number((await bindings.markViewsMissing({ connectorId, viewIds })).marked);
     },
   };
 }
@@ -81,7 +83,7 @@ export async function countBindings(
   const { connectorId, source } = connector;
   if (what === 'tables' && !nameFilter(source).hasPatterns) {
     const asked = { connectorId, namespacePath: source?.namespacePath };
-    const { count, numberSum } = await deps.catalog.reconciliation.countBoundTables(asked);
+    const { count, numberSum } = await deps.catalog.bindings.countBoundTables(asked);
     return { count: Number(count), numberSum: Number(numberSum) };
   }
   const ones = openBindings(deps, connector, what);

@@ -1,7 +1,7 @@
 import type { UpstreamCatalog } from '../../connectors/spi.ts';
 import type { NamespacePath } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
-import type { UpstreamTable } from '../../generated/reconciler/v1/reconciliation.ts';
+import type { UpstreamTable } from '../../generated/reconciler/internal/v1/bindings.ts';
 import { formatName, shellWord } from '../../names.ts';
 import { type Listing, listAllNames } from '../listing/walk-namespaces.ts';
 import type { Heartbeat } from '../runtime/heartbeat.ts';

@@ -33,7 +33,7 @@ export function addDelete(group: Command): void {
       withCatalog(async ({ clients, out }, name: string, { contents, yes, etag }: DeleteOptions) => {
         const { connectorId, displayName } = await connectorOf(clients, name);
         if (contents && !yes) {
-          const { count: tables } = await clients.reconciliation.countBoundTables({ connectorId }, withDeadline());
+          const { count: tables } = await clients.bindings.countBoundTables({ connectorId }, withDeadline());
           throw new UsageError(
             `${tablesText(tables)}, those missing upstream and all views that '${displayName}' brought in would be deleted with it`,
             'add --yes if that is meant; without --contents they stay',

@@ -49,9 +49,7 @@ const MAX_REPORTED = 100;
 async function tellFailures(clients: CatalogClients, jobId: string, view: ProgressView, told: Set<string>) {
   if (told.size >= MAX_REPORTED) return;
   const request = { jobId, pageSize: MAX_REPORTED };
-  const { failures } = await clients.connectors
-    .listJobFailures(request, withDeadline())
-    .catch(() => ({ failures: [] }));
+  const { failures } = await clients.jobs.listJobFailures(request, withDeadline()).catch(() => ({ failures: [] }));
   for (const failure of failures) {
     if (told.has(failure.table)) continue;
     told.add(failure.table);

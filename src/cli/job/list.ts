@@ -23,7 +23,7 @@ export function addList(group: Command): void {
       withCatalog(async ({ clients, out }, { connector, limit }: { connector?: string; limit?: number }) => {
         const connectorId = connector === undefined ? '' : (await connectorOf(clients, connector)).connectorId;
         const pages = pagesOf(async (page, call) => {
-          const { jobs, nextPageToken } = await clients.connectors.listReconcileJobs({ ...page, connectorId }, call);
+          const { jobs, nextPageToken } = await clients.jobs.listReconcileJobs({ ...page, connectorId }, call);
           return { items: jobs, nextPageToken };
         }, limit);
         await out.list(

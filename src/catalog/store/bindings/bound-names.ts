@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely';
-import type { UpstreamTable } from '../../../generated/reconciler/v1/reconciliation.ts';
+import type { UpstreamTable } from '../../../generated/reconciler/internal/v1/bindings.ts';
 import { compiledQuery } from '../database/compiled-query.ts';
 import { pathKey, pathOfKey, subtree } from '../database/path-key.ts';
 import type { Schema } from '../database/schema.ts';

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
+import type { EnsureTableRequest, UpstreamTable } from '../../../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../../../generated/reconciler/v1/connectors.ts';
 import type { Namespace } from '../../../generated/reconciler/v1/namespaces.ts';
-import type { EnsureTableRequest, UpstreamTable } from '../../../generated/reconciler/v1/reconciliation.ts';
 import { type Table, Table as TableMessage, tableFormatToJSON } from '../../../generated/reconciler/v1/tables.ts';
 import { pathKey } from '../database/path-key.ts';
 import type { Schema } from '../database/schema.ts';

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
+import type { PutUpstreamViewRequest, UpstreamTable } from '../../../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../../../generated/reconciler/v1/connectors.ts';
 import type { Namespace } from '../../../generated/reconciler/v1/namespaces.ts';
-import type { PutUpstreamViewRequest, UpstreamTable } from '../../../generated/reconciler/v1/reconciliation.ts';
 import type { View } from '../../../generated/reconciler/v1/views.ts';
 import { pathKey } from '../database/path-key.ts';
 import type { Schema } from '../database/schema.ts';

@@ -1,8 +1,8 @@
 import type { Kysely } from 'kysely';
 import { CodedError } from '../../../errors.ts';
+import type { UpstreamTable } from '../../../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../../../generated/reconciler/v1/connectors.ts';
 import type { Namespace } from '../../../generated/reconciler/v1/namespaces.ts';
-import type { UpstreamTable } from '../../../generated/reconciler/v1/reconciliation.ts';
 import { formatName } from '../../../names.ts';
 import { findConnector } from '../connectors/connectors.ts';
 import { pathKey, pathOfKey } from '../database/path-key.ts';

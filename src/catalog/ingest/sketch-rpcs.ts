@@ -1,4 +1,4 @@
-import type { FileSketches, TableStatisticsServiceImplementation } from '../../generated/reconciler/v1/statistics.ts';
+import type { FileSketches, IngestionServiceImplementation } from '../../generated/reconciler/internal/v1/ingestion.ts';
 import { decodeCompactTheta } from '../../stats/ndv/compact-theta.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, pageSize } from '../rpc/page-token.ts';
@@ -14,10 +14,10 @@ const MAX_SKETCH_BYTES = 64 * 1024;
 const MAX_REASON = 2000;
 const MAX_KEY = 200;
 
-/** The calls of TableStatistics by which workers sketch files. */
-export function createNdvRpcs({
+/** The RPCs of Ingestion by which workers sketch files. */
+export function createSketchRpcs({
   db,
-}: ServiceDeps): Pick<TableStatisticsServiceImplementation, 'listFilesToSketch' | 'putFileSketches'> {
+}: ServiceDeps): Pick<IngestionServiceImplementation, 'listFilesToSketch' | 'putFileSketches'> {
   return {
     async listFilesToSketch(request) {
       const { tableId, sampleFraction: fraction, retryUnreadable, columnsKey } = request;

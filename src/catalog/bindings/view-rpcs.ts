@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import type { ReconciliationServiceImplementation } from '../../generated/reconciler/v1/reconciliation.ts';
+import { durationSeconds } from '../../durations.ts';
+import type { BindingsServiceImplementation } from '../../generated/reconciler/internal/v1/bindings.ts';
+import { ago } from '../core/ago.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, required } from '../rpc/violations.ts';
@@ -9,7 +11,6 @@ import { getConnector } from '../store/connectors/connectors.ts';
 import { transaction } from '../store/database/transaction.ts';
 import { getNamespace } from '../store/namespaces/namespaces.ts';
 import { checkView } from '../validation/view-checks.ts';
-import { ago } from './drop-rpcs.ts';
 
 const tokens = new PageTokens('ListBoundViews', z.object({ pathKey: z.string(), name: z.string() }));
 const MAX_ITEMS = 1000;
@@ -17,11 +18,11 @@ const MAX_ITEMS = 1000;
 const FIELDS = ['schema', 'representations', 'default_catalog', 'default_namespace', 'properties'] as const;
 
 type ViewCalls = Pick<
-  ReconciliationServiceImplementation,
+  BindingsServiceImplementation,
   'lookupUpstreamViews' | 'putUpstreamView' | 'listBoundViews' | 'markViewsMissing'
 >;
 
-/** The calls of the service Reconciliation that are about views. */
+/** The calls of the service Bindings that are about views. */
 export function createUpstreamViewRpcs({ db, purge }: ServiceDeps): ViewCalls {
   return {
     async lookupUpstreamViews({ connectorId, views }) {
@@ -60,8 +61,8 @@ export function createUpstreamViewRpcs({ db, purge }: ServiceDeps): ViewCalls {
       checks.id(request.connectorId, 'connector_id');
       checks.done();
       const size = pageSize(request.pageSize);
-      const { connectorId, namespacePath, missingForSeconds: missingFor } = request;
-      const filter = [connectorId, namespacePath, String(missingFor)];
+      const { connectorId, namespacePath, missingFor } = request;
+      const filter = [connectorId, namespacePath, String(durationSeconds(missingFor))];
       const after = tokens.decode(request.pageToken, filter);
       await getConnector(db, connectorId);
       const rows = await listBound(db, 'views', connectorId, namespacePath, size + 1, after, ago(missingFor));

@@ -1,12 +1,10 @@
 import { z } from 'zod';
-import type { ConnectorsServiceImplementation, Schedule } from '../../generated/reconciler/v1/connectors.ts';
+import type { Schedule, SchedulesServiceImplementation } from '../../generated/reconciler/v1/schedules.ts';
 import { inChunks } from '../core/in-chunks.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks } from '../rpc/violations.ts';
 import { findConnector, getConnector, listConnectors } from '../store/connectors/connectors.ts';
-
-type ScheduleRpcs = Pick<ConnectorsServiceImplementation, 'listSchedules' | 'repairSchedules'>;
 
 /** Through the connectors by name, then through what Temporal has besides. */
 const tokens = new PageTokens(
@@ -14,8 +12,8 @@ const tokens = new PageTokens(
   z.union([z.object({ name: z.string() }), z.object({ temporal: z.string() })]),
 );
 
-/** The calls of the service Connectors that are about schedules. */
-export function createScheduleRpcs({ db, jobs, schedules }: ServiceDeps): ScheduleRpcs {
+/** The service Schedules. */
+export function createSchedulesService({ db, jobs, schedules }: ServiceDeps): SchedulesServiceImplementation {
   return {
     async listSchedules(request) {
       const size = pageSize(request.pageSize);

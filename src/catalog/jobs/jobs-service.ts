@@ -1,64 +1,32 @@
 import { z } from 'zod';
 import { failureMessage } from '../../contract/progress-message.ts';
 import {
-  type ConnectorsServiceImplementation,
+  jobChangeKindToJSON,
+  type ReconcileJobsServiceImplementation,
   RetryReconcileJobRequest,
-  TriggerReconcileRequest,
-} from '../../generated/reconciler/v1/connectors.ts';
-import { jobChangeKindToJSON } from '../../generated/reconciler/v1/jobs.ts';
-import { parseName } from '../../names.ts';
+} from '../../generated/reconciler/v1/jobs.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
-import { Checks } from '../rpc/violations.ts';
+import { Checks, checkIds } from '../rpc/violations.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
 import { requestHash } from '../store/database/idempotency.ts';
 import { listChanges } from '../store/jobs/job-changes.ts';
 import * as store from '../store/jobs/jobs.ts';
-import { checkColumns } from '../validation/connector-checks.ts';
-import { checkSelection } from '../validation/selection-checks.ts';
-import { requestOf } from './job-request.ts';
 import { retryRequestOf } from './retry-request.ts';
-import { createJobStarter } from './start-job.ts';
+import type { JobStarter } from './start-job.ts';
 
 const jobTokens = new PageTokens('ListReconcileJobs', z.object({ createdAt: z.number(), jobId: z.string() }));
 const changeTokens = new PageTokens('ListJobChanges', z.object({ kind: z.string(), name: z.string() }));
 const failureTokens = new PageTokens('ListJobFailures', z.object({ table: z.string() }));
 
-type JobRpcs = Pick<
-  ConnectorsServiceImplementation,
-  | 'triggerReconcile'
-  | 'retryReconcileJob'
-  | 'getReconcileJob'
-  | 'listReconcileJobs'
-  | 'cancelReconcileJob'
-  | 'listJobFailures'
-  | 'listJobChanges'
->;
-
-/** The calls of the service Connectors that are about jobs. */
-export function createJobRpcs(deps: ServiceDeps): JobRpcs {
-  const { db, jobs } = deps;
-  const {
-    jobFor,
-    status: { status, refresh },
-  } = createJobStarter(deps);
-
+/** The service ReconcileJobs. */
+export function createJobsService(
+  { db, jobs }: ServiceDeps,
+  { jobFor, status: { status, refresh } }: JobStarter,
+): ReconcileJobsServiceImplementation {
   return {
-    async triggerReconcile(request) {
-      checkTrigger(request);
-      return jobFor({
-        scope: 'TriggerReconcile',
-        idempotencyKey: request.idempotencyKey,
-        hash: requestHash(TriggerReconcileRequest.encode(request).finish()),
-        async wanted(trx) {
-          const connector = await getConnector(trx, request.connectorId);
-          return { connector, request: requestOf(connector, request) };
-        },
-      });
-    },
-
     async retryReconcileJob(request) {
-      checkJobId(request.jobId);
+      checkIds({ job_id: request.jobId });
       const checks = new Checks();
       checks.text(request.idempotencyKey, 'idempotency_key', { max: 512 });
       checks.done();
@@ -76,11 +44,6 @@ export function createJobRpcs(deps: ServiceDeps): JobRpcs {
       });
     },
 
-    async getReconcileJob(request) {
-      checkJobId(request.jobId);
-      return status(request.jobId);
-    },
-
     async listReconcileJobs(request) {
       const size = pageSize(request.pageSize);
       const after = jobTokens.decode(request.pageToken, request.connectorId);
@@ -92,7 +55,7 @@ export function createJobRpcs(deps: ServiceDeps): JobRpcs {
     },
 
     async cancelReconcileJob(request) {
-      checkJobId(request.jobId);
+      checkIds({ job_id: request.jobId });
       const job = await store.getJob(db, request.jobId);
       if (store.hasEnded(job.state)) return job;
       // First: from now on it answers for no trigger that is equal to it.
@@ -102,7 +65,7 @@ export function createJobRpcs(deps: ServiceDeps): JobRpcs {
     },
 
     async listJobFailures(request) {
-      checkJobId(request.jobId);
+      checkIds({ job_id: request.jobId });
       const size = pageSize(request.pageSize);
       const after = failureTokens.decode(request.pageToken, request.jobId);
       const job = await store.getJob(db, request.jobId);
@@ -113,7 +76,7 @@ export function createJobRpcs(deps: ServiceDeps): JobRpcs {
     },
 
     async listJobChanges(request) {
-      checkJobId(request.jobId);
+      checkIds({ job_id: request.jobId });
       const size = pageSize(request.pageSize);
       const after = changeTokens.decode(request.pageToken, request.jobId);
       await store.getJob(db, request.jobId);
@@ -130,32 +93,4 @@ export function createJobRpcs(deps: ServiceDeps): JobRpcs {
     if (live.length === 0) return;
     await db.transaction().execute((trx) => store.putFailures(trx, jobId, live.map(failureMessage)));
   }
-}
-
-const MAX_PATHS = 1000;
-
-function checkTrigger(request: TriggerReconcileRequest): void {
-  const checks = new Checks();
-  checks.id(request.connectorId, 'connector_id');
-  const paths = request.destinationNamespacePaths;
-  const field = 'destination_namespace_paths';
-  checks.that(paths.length <= MAX_PATHS, field, `has ${paths.length} entries, at most ${MAX_PATHS} are allowed`);
-  for (const [index, path] of paths.entries()) {
-    try {
-      parseName(path);
-    } catch (error) {
-      checks.that(false, `${field}[${index}]`, (error as Error).message);
-    }
-  }
-  if (request.destinationTableName !== '') checks.name(request.destinationTableName, 'destination_table_name');
-  checkColumns(checks, request.destinationColumns, 'destination_columns');
-  checkSelection(checks, request.snapshots, 'snapshots');
-  checks.text(request.idempotencyKey, 'idempotency_key', { max: 512 });
-  checks.done();
-}
-
-function checkJobId(jobId: string): void {
-  const checks = new Checks();
-  checks.id(jobId, 'job_id');
-  checks.done();
 }
