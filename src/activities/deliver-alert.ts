@@ -2,7 +2,7 @@ import { resolveAlso } from '../connectors/resolve-secrets.ts';
 import type { AlertRequest } from '../contract/job.ts';
 import { workflowLink } from '../contract/workflow-link.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
-import { isSecretReference, rememberOwnSecret } from '../secrets.ts';
+import { isSecretReference, rememberConnectorSecret } from '../secrets.ts';
 import { workerMetrics } from '../telemetry/worker-metrics.ts';
 import { alertPayload, FAILURES_TOLD, messageId } from './alerts/alert-payload.ts';
 import { postWebhook } from './alerts/post-webhook.ts';
@@ -51,6 +51,6 @@ async function recordsOf({ catalog: { connectors, jobs } }: ActivityDeps, jobId:
 async function receiverOf({ properties }: Connector, { webhookUrl, secretRef }: NonNullable<Connector['alerts']>) {
   const isReference = isSecretReference(webhookUrl);
   const url = isReference ? await resolveAlso(webhookUrl, 'alerts.webhook_url', properties) : webhookUrl;
-  rememberOwnSecret(url);
+  rememberConnectorSecret(url);
   return { url, ...(secretRef && { secret: await resolveAlso(secretRef, 'alerts.secret_ref', properties) }) };
 }

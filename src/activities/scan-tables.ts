@@ -73,9 +73,9 @@ async function scanBatch(
   const takes = scopeTakes(input.scope);
   const filter = nameFilter(connector.source);
   const capture = resolveCaptureOptions(connector, input);
-  const named = listed.items.filter((table) => filter.takes(table) && takes(destinationOf(connector, table)));
+  const named = listed.items.filter((table) => filter.includes(table) && takes(destinationOf(connector, table)));
   // Of a namespace of which nothing is taken nobody misses the list.
-  const refused = listed.refused.filter(({ path }) => filter.mayHold(path));
+  const refused = listed.refused.filter(({ path }) => filter.mayContain(path));
   const captureOnly = capture.mode === 'CAPTURE_ONLY';
   const all = input.full && !captureOnly ? undefined : await lookUp(deps, connector, named);
   // Files are captured of tables that the catalog has.

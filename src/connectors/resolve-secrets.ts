@@ -1,6 +1,6 @@
 import { CodedError } from '../errors.ts';
 import { isReferenceIn, isSecretReference } from '../secrets.ts';
-import { AWS, type Properties, resolveReference } from '../storage/secret-reference.ts';
+import { AWS_PREFIX, type Properties, resolveReference } from '../storage/secret-reference.ts';
 import type { ConnectorSpec, ResolvedSpec } from './connector-spec.ts';
 
 /**
@@ -33,14 +33,14 @@ export async function resolveSecrets(spec: ConnectorSpec): Promise<ResolvedSpec>
 
 /** What one more reference of the connector refers to, got at as its secrets are. Throws as `resolveSecrets`. */
 export async function resolveAlso(reference: string, place: string, properties: Properties): Promise<string> {
-  const access = reference.startsWith(AWS) ? accessOf(await resolveLocally(properties)) : {};
+  const access = reference.startsWith(AWS_PREFIX) ? accessOf(await resolveLocally(properties)) : {};
   return resolveReference(reference, place, { access });
 }
 
 /** Without references to Secrets Manager. */
 function resolveLocally(properties: Properties): Promise<Record<string, string>> {
   return resolveAll('properties', properties, async (reference, place) =>
-    reference.startsWith(AWS) ? reference : resolveReference(reference, place),
+    reference.startsWith(AWS_PREFIX) ? reference : resolveReference(reference, place),
   );
 }
 
@@ -49,7 +49,7 @@ const KEYS = /\.(access-key-id|secret-access-key|session-token)$/;
 /** Without references to Secrets Manager, which are no keys for asking there, and without the other parts of such keys. */
 function accessOf(properties: Properties): Properties {
   const entries = Object.entries(properties);
-  const referring = entries.filter(([, value]) => value.startsWith(AWS)).map(([key]) => key);
+  const referring = entries.filter(([, value]) => value.startsWith(AWS_PREFIX)).map(([key]) => key);
   const withoutKeys = new Set(referring.filter((key) => KEYS.test(key)).map((key) => key.replace(KEYS, '')));
   return Object.fromEntries(
     entries.filter(([key]) => !referring.includes(key) && !(KEYS.test(key) && withoutKeys.has(key.replace(KEYS, '')))),

@@ -101,7 +101,7 @@ export async function openPayloadCodec(references: readonly CodecKeyReference[])
   const keys = new Map<string, Buffer>();
   for (const { id, reference } of references) {
     const place = `RECONCILER_CODEC_KEYS: the key ${id}`;
-    const key = keyOf(await resolveReference(reference, place, { who: 'this process' }));
+    const key = keyOf(await resolveReference(reference, place, { processName: 'this process' }));
     if (!key) {
       throw new CodedError(
         'FAILED_PRECONDITION',

@@ -306,7 +306,7 @@ describe('distinct values', () => {
     const bytes = readFileSync(stats);
     writeFileSync(stats, bytes.subarray(0, -20));
     await run();
-    expect(log.join()).toContain('does not end as a Puffin file does');
+    expect(log.join()).toContain('does not end like a Puffin file');
     writeFileSync(stats, bytes);
     const tableId = await run(true);
     expect((await columns(tableId, 1)).get('3')!.ndv).toBeDefined();

@@ -57,7 +57,7 @@ describe('connector create', () => {
     expect(cleared.json[0].source).toMatchObject({ excludeTables: [], includeTables: ['**.orders_*'] });
     const wrong = await cli.run('connector', 'update', 'patterned', '--exclude-tables', 'a..b');
     expect(wrong.code).toBe(2);
-    expect(wrong.stderr).toContain("source.exclude_tables[0]: pattern 'a..b' is wrong at position 3");
+    expect(wrong.stderr).toContain("source.exclude_tables[0]: pattern 'a..b' is invalid at position 3");
     await cli.run('connector', 'delete', 'patterned');
   });
 

@@ -43,7 +43,7 @@ export function openBindings(
   const of = { connectorId, namespacePath: source?.namespacePath, missingFor };
   const filter = nameFilter(source);
   const isTaken = ({ upstream }: Binding) =>
-    upstream !== undefined && filter.takes({ namespace: upstream.namespacePath, name: upstream.name });
+    upstream !== undefined && filter.includes({ namespace: upstream.namespacePath, name: upstream.name });
   if (what === 'tables') {
     return {
       async list(page) {
@@ -81,7 +81,7 @@ export async function countBindings(
   what: 'tables' | 'views',
 ): Promise<BoundTables> {
   const { connectorId, source } = connector;
-  if (what === 'tables' && !nameFilter(source).narrows) {
+  if (what === 'tables' && !nameFilter(source).hasPatterns) {
     const asked = { connectorId, namespacePath: source?.namespacePath };
     const { count, numberSum } = await deps.catalog.bindings.countBoundTables(asked);
     return { count: Number(count), numberSum: Number(numberSum) };

@@ -1,5 +1,5 @@
 import { CHANGE, COLUMN, FILE, PARTITION } from '../../wire/file-change-tags.ts';
-import { Malformed, WireReader } from '../../wire/reader.ts';
+import { MalformedMessage, WireReader } from '../../wire/reader.ts';
 import { invalid } from '../rpc/violations.ts';
 import {
   DATA,
@@ -38,7 +38,7 @@ export class FileChangeParser {
     try {
       return this.#change(start, end, at);
     } catch (error) {
-      if (error instanceof Malformed) throw invalid(at, `is malformed: ${error.message}`);
+      if (error instanceof MalformedMessage) throw invalid(at, `is malformed: ${error.message}`);
       throw error;
     }
   }
@@ -56,7 +56,7 @@ export class FileChangeParser {
       const tag = reader.tag(end);
       if (tag === CHANGE.file) {
         // A message given twice is merged by the protobuf rules; nobody writes that.
-        if (fileStart >= 0) throw new Malformed('it has two files');
+        if (fileStart >= 0) throw new MalformedMessage('it has two files');
         fileEnd = reader.lengthEnd(end);
         fileStart = reader.position;
         reader.position = fileEnd;

@@ -2,7 +2,7 @@ import type { NamespacePath } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
 import { JsonFields } from '../../formats/json/json-fields.ts';
 import { MalformedError } from '../../formats/malformed.ts';
-import { RecentlyUsed } from '../../storage/recently-used.ts';
+import { LruCache } from '../../storage/lru-cache.ts';
 import type { Page, PageRequest } from '../spi.ts';
 import type { HttpClient } from './http-client.ts';
 import { parsedAnswer } from './malformed-answer.ts';
@@ -34,7 +34,7 @@ interface Answer {
 export class Listing {
   readonly #client: HttpClient;
   /** By the URL: a connector is shared, and several of its listings are gone through at once. */
-  readonly #whole = new RecentlyUsed<string, { until: number; items: readonly NamespacePath[] }>(MAX_WHOLE);
+  readonly #whole = new LruCache<string, { until: number; items: readonly NamespacePath[] }>(MAX_WHOLE);
 
   constructor(client: HttpClient) {
     this.#client = client;

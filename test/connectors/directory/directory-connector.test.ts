@@ -237,7 +237,7 @@ describe('what a table may read', () => {
     await expect(read({})).rejects.toMatchObject({
       code: 'PERMISSION_DENIED',
       message: expect.stringMatching(
-        /fx\/orders\/metadata\/snap-.* lies outside .*hostile\/t.*storage\.allowed-locations/,
+        /fx\/orders\/metadata\/snap-.* is outside .*hostile\/t.*storage\.allowed-locations/,
       ),
     });
     // The manifests' own paths are those of the place where they were written, which is not there.

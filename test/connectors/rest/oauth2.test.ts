@@ -203,7 +203,7 @@ describe('what is wrong is told', () => {
       'an object',
       'application/json',
       '{"access_token":{"value":"a-new-token"}}',
-      /access_token should be a string and is an object/,
+      /access_token should be a string but is an object/,
     ],
     ['a form', 'text/plain', 'access_token=a-new-token', /something else than JSON: 24 bytes, not shown/],
   ])('a token that is %s, without it', async (_, type, body, message) => {

@@ -1,4 +1,4 @@
-import { rememberOwnSecret } from '../../../secrets.ts';
+import { rememberConnectorSecret } from '../../../secrets.ts';
 
 /** A request about to be sent. Header names in lower case. */
 export interface Outgoing {
@@ -23,7 +23,7 @@ export const ANONYMOUS: Authenticator = { authenticate: async (request) => reque
 /** A token that stays as it is (RFC 6750). White space around it is none of it: a file ends with a line break, or with two. */
 export function bearer(text: string): Authenticator {
   const token = text.trim();
-  rememberOwnSecret(token);
+  rememberConnectorSecret(token);
   return { authenticate: async (request) => withBearer(request, token) };
 }
 

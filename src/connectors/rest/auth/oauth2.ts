@@ -1,7 +1,7 @@
 import { CodedError } from '../../../errors.ts';
 import { JsonFields } from '../../../formats/json/json-fields.ts';
 import { MalformedError } from '../../../formats/malformed.ts';
-import { rememberOwnSecret, rememberSecret } from '../../../secrets.ts';
+import { rememberConnectorSecret, rememberIssuedSecret } from '../../../secrets.ts';
 import { AnswerError } from '../answer-error.ts';
 import type { HttpClient } from '../http-client.ts';
 import { type Authenticator, type Outgoing, withBearer } from './authenticator.ts';
@@ -60,7 +60,7 @@ export class OAuth2 implements Authenticator {
   async authenticate(request: Outgoing): Promise<Outgoing> {
     const { value } = await this.#current();
     // At every use: a token lives for longer than a thousand vended secrets.
-    rememberSecret(value);
+    rememberIssuedSecret(value);
     return withBearer(request, value);
   }
 
@@ -131,7 +131,7 @@ export class OAuth2 implements Authenticator {
     const ended = endsAt !== undefined && endsAt <= Date.now();
     const pair = [credential?.clientId, credential?.clientSecret].filter((part) => part !== undefined).join(':');
     const authorization = ended && credential ? `Basic ${Buffer.from(pair).toString('base64')}` : `Bearer ${value}`;
-    if (ended && credential) rememberOwnSecret(authorization.slice('Basic '.length));
+    if (ended && credential) rememberConnectorSecret(authorization.slice('Basic '.length));
     return this.#fetch(
       { grant_type: TOKEN_EXCHANGE, scope, subject_token: value, subject_token_type: type, ...parameters },
       { authorization },

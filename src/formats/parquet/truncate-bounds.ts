@@ -1,23 +1,23 @@
 import { primitiveType } from '../../stats/primitive-type.ts';
 
-/** Footers may hold whole values. Iceberg's writers cut bounds at 16 characters; this leaves more, and nothing in a plan needs it. */
+/** Footers may contain whole values. Iceberg's writers truncate bounds to 16 characters; this keeps more than scan planning needs. */
 const MAX_BYTES = 64;
 
-/** A lower bound of strings or binaries, cut: what is left sorts no later. */
-export function shortLower(type: string, bound: Uint8Array): Uint8Array {
-  if (!isCut(type) || bound.length <= MAX_BYTES) return bound;
+/** Truncates a lower bound of a string or binary column. The result never sorts after the bound. */
+export function truncateLower(type: string, bound: Uint8Array): Uint8Array {
+  if (!isTruncatable(type) || bound.length <= MAX_BYTES) return bound;
   return bound.subarray(0, isText(type) ? characterStart(bound, MAX_BYTES) : MAX_BYTES);
 }
 
-/** An upper bound, cut and its last character or byte raised by one; undefined where none can be raised. */
-export function shortUpper(type: string, bound: Uint8Array): Uint8Array | undefined {
-  if (!isCut(type) || bound.length <= MAX_BYTES) return bound;
+/** Truncates an upper bound and increments its last character or byte; undefined if none can be incremented. */
+export function truncateUpper(type: string, bound: Uint8Array): Uint8Array | undefined {
+  if (!isTruncatable(type) || bound.length <= MAX_BYTES) return bound;
   return isText(type)
-    ? raisedText(bound.subarray(0, characterStart(bound, MAX_BYTES)))
-    : raised(bound.slice(0, MAX_BYTES));
+    ? incrementLastCharacter(bound.subarray(0, characterStart(bound, MAX_BYTES)))
+    : incrementLastByte(bound.slice(0, MAX_BYTES));
 }
 
-function isCut(type: string): boolean {
+function isTruncatable(type: string): boolean {
   return isText(type) || primitiveType(type)?.kind === 'binary';
 }
 
@@ -25,14 +25,14 @@ function isText(type: string): boolean {
   return type === 'string';
 }
 
-/** Where the character begins that the byte at `at` belongs to. */
+/** Start of the UTF-8 character that contains the byte at `at`. */
 function characterStart(bytes: Uint8Array, at: number): number {
   let start = at;
   while (start > 0 && ((bytes[start] as number) & 0xc0) === 0x80) start--;
   return start;
 }
 
-function raised(bytes: Uint8Array): Uint8Array | undefined {
+function incrementLastByte(bytes: Uint8Array): Uint8Array | undefined {
   for (let last = bytes.length - 1; last >= 0; last--) {
     if (bytes[last] === 0xff) continue;
     bytes[last] = (bytes[last] as number) + 1;
@@ -41,11 +41,11 @@ function raised(bytes: Uint8Array): Uint8Array | undefined {
   return undefined;
 }
 
-function raisedText(bytes: Uint8Array): Uint8Array | undefined {
+function incrementLastCharacter(bytes: Uint8Array): Uint8Array | undefined {
   const characters = [...Buffer.from(bytes).toString('utf8')];
   for (let last = characters.length - 1; last >= 0; last--) {
     const code = (characters[last] as string).codePointAt(0) as number;
-    // Surrogates are no characters.
+    // Surrogates are not characters, so they are skipped.
     const next = code === 0xd7ff ? 0xe000 : code + 1;
     if (next <= 0x10ffff) return Buffer.from(characters.slice(0, last).join('') + String.fromCodePoint(next));
   }

@@ -1,10 +1,10 @@
-/** A map that keeps the entries used last, at most `most` of them. */
-export class RecentlyUsed<K, V> {
+/** A map that keeps up to `maxEntries` entries and drops the least recently used one. */
+export class LruCache<K, V> {
   readonly #entries = new Map<K, V>();
-  readonly #most: number;
+  readonly #maxEntries: number;
 
-  constructor(most: number) {
-    this.#most = most;
+  constructor(maxEntries: number) {
+    this.#maxEntries = maxEntries;
   }
 
   get(key: K): V | undefined {
@@ -17,7 +17,7 @@ export class RecentlyUsed<K, V> {
     this.#entries.delete(key);
     this.#entries.set(key, value);
     for (const oldest of this.#entries.keys()) {
-      if (this.#entries.size <= this.#most) break;
+      if (this.#entries.size <= this.#maxEntries) break;
       this.#entries.delete(oldest);
     }
   }
