@@ -87,7 +87,7 @@ it('a connector with a task queue is read by the workers of that queue alone', a
   const jobId = await stack.trigger(connectorId);
   // The worker that is there runs its workflow, and nobody reads its upstream.
   await poll(async () => (await jobOf(jobId)).message, POLL).toBe(
-    "waiting, since no worker polls task queue 'far': start one with reconciler worker --task-queue far",
+    "waiting: no worker polls task queue 'far'. Start one with `reconciler worker --task-queue far`",
   );
   const far = await stack.startWorker({}, '--task-queue', 'far');
   await poll(async () => (await jobOf(jobId)).state, POLL).toBe(JobState.JS_SUCCEEDED);
