@@ -56,7 +56,7 @@ const schema = z.object({
 });
 
 /** Values that may be, or hold, what should not be repeated. */
-const UNTOLD = ['RECONCILER_CODEC_KEYS'];
+const CONFIDENTIAL = ['RECONCILER_CODEC_KEYS'];
 
 const KEY_ID = /^[\w.-]{1,64}$/;
 
@@ -99,7 +99,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const name = String(issue?.path[0]);
-    const shown = UNTOLD.includes(name) ? name : `${name}=${env[name]}`;
+    const shown = CONFIDENTIAL.includes(name) ? name : `${name}=${env[name]}`;
     throw new CodedError('INVALID_ARGUMENT', `${shown} ${issue?.message}. Set it right or unset it.`);
   }
   const v = parsed.data;

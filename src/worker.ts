@@ -24,9 +24,9 @@ import { openPayloadCodec } from './temporal/payload-codec.ts';
 import { describeNamespace, hasSearchAttributes } from './temporal/search-attributes-registered.ts';
 
 /** Activities that are under way have so long to end by themselves when the worker is asked to stop. */
-const SHUTDOWN_GRACE = '10s';
+const SHUTDOWN_GRACE_TIME = '10s';
 /** Ingests at once, of all queues. Each streams; together they bound the worker's memory. */
-const INGESTS = 16;
+const MAX_INGESTS = 16;
 /** `ServingStatus.SERVING` of grpc.health.v1. */
 const SERVING = 1;
 
@@ -76,7 +76,7 @@ export async function startWorker(options: {
   const common = {
     connection,
     namespace,
-    shutdownGraceTime: SHUTDOWN_GRACE,
+    shutdownGraceTime: SHUTDOWN_GRACE_TIME,
     // Cancellation reaches activities in the answers to their heartbeats, which the SDK else sends every 48 s.
     maxHeartbeatThrottleInterval: '2s',
     // Messages of failures name tables: with a codec they are payloads too.
@@ -96,7 +96,7 @@ export async function startWorker(options: {
       ...common,
       taskQueue,
       activities: createIngestActivities(deps),
-      maxConcurrentActivityTaskExecutions: Math.ceil(INGESTS / ingestQueues.length),
+      maxConcurrentActivityTaskExecutions: Math.ceil(MAX_INGESTS / ingestQueues.length),
     })),
   ];
   try {

@@ -32,7 +32,11 @@ export async function resolveSecrets(spec: ConnectorSpec): Promise<ResolvedSpec>
 }
 
 /** What one more reference of the connector refers to, got at as its secrets are. Throws as `resolveSecrets`. */
-export async function resolveAlso(reference: string, place: string, properties: Properties): Promise<string> {
+export async function resolveConnectorReference(
+  reference: string,
+  place: string,
+  properties: Properties,
+): Promise<string> {
   const access = reference.startsWith(AWS) ? accessOf(await resolveLocally(properties)) : {};
   return resolveReference(reference, place, { access });
 }

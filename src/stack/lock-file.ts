@@ -15,7 +15,7 @@ export interface LockFile {
 export function tryLock(file: string): LockFile | { owner: number } {
   mkdirSync(dirname(file), { recursive: true });
   const mine = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
-  writeFileSync(mine, `${process.pid} ${startOf(process.pid)}`);
+  writeFileSync(mine, `${process.pid} ${startTimeOf(process.pid)}`);
   try {
     for (;;) {
       try {
@@ -25,8 +25,8 @@ export function tryLock(file: string): LockFile | { owner: number } {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       }
       const owner = readOwner(file);
-      if (owner && holds(owner)) return { owner: owner.pid };
-      if (owner) takeAway(file);
+      if (owner && holdsLock(owner)) return { owner: owner.pid };
+      if (owner) removeStaleLock(file);
     }
   } finally {
     rmSync(mine, { force: true });
@@ -63,7 +63,7 @@ export function isAlive(pid: number): boolean {
  * When a process started, in the kernel's ticks since boot; empty where /proc does not tell. Keeps a pid that was given
  * again, as in a container that starts anew on the same volume, from being taken for the lock's owner.
  */
-function startOf(pid: number): string {
+function startTimeOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // Field 22 of proc(5); field 2 is a name that may hold spaces and parentheses.
@@ -83,12 +83,12 @@ function readOwner(file: string): { pid: number; start: string } | undefined {
   }
 }
 
-function holds(owner: { pid: number; start: string }): boolean {
-  return owner.pid > 0 && isAlive(owner.pid) && (owner.start === '' || owner.start === startOf(owner.pid));
+function holdsLock(owner: { pid: number; start: string }): boolean {
+  return owner.pid > 0 && isAlive(owner.pid) && (owner.start === '' || owner.start === startTimeOf(owner.pid));
 }
 
 /** Removes a dead owner's lock, and only that: another process may have taken it over a moment ago. */
-function takeAway(file: string): void {
+function removeStaleLock(file: string): void {
   const aside = `${file}.stale.${process.pid}`;
   try {
     renameSync(file, aside);
@@ -96,7 +96,7 @@ function takeAway(file: string): void {
     return;
   }
   const owner = readOwner(aside);
-  if (owner && holds(owner)) {
+  if (owner && holdsLock(owner)) {
     try {
       linkSync(aside, file);
     } catch {

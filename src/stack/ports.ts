@@ -30,7 +30,7 @@ export async function freePort(host: string): Promise<number> {
   );
 }
 
-export interface PortWish {
+export interface PortRequest {
   /** What it is for, as in `--port`. */
   option: string;
   /** Asked for by the user: this one or an error. */
@@ -43,7 +43,7 @@ export interface PortWish {
  * @returns The port, and the preferred one it stands for where that was taken.
  * @throws CodedError INVALID_ARGUMENT where the port that the user named is taken.
  */
-export async function choosePort(host: string, wish: PortWish): Promise<{ port: number; insteadOf?: number }> {
+export async function choosePort(host: string, wish: PortRequest): Promise<{ port: number; insteadOf?: number }> {
   if (wish.named !== undefined) {
     if (await isPortFree(host, wish.named)) return { port: wish.named };
     throw new CodedError(

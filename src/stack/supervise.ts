@@ -27,7 +27,7 @@ export interface Supervised {
   stop(): Promise<void>;
 }
 
-export interface Surroundings {
+export interface SuperviseOptions {
   reaper: Reaper;
   /** Told when it died and is started again. */
   log(line: string): void;
@@ -37,19 +37,19 @@ export interface Surroundings {
   signal?: AbortSignal;
 }
 
-const READY_WITHIN_MS = 60_000;
-const FIRST_PAUSE_MS = 500;
+const READY_TIMEOUT_MS = 60_000;
+const MIN_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 10_000;
 /** A process that lived this long did not die of its start: the next pause is short again. */
 const STEADY_AFTER_MS = 30_000;
-const LOG_KEPT_BYTES = 16 * 1024 * 1024;
+const MAX_LOG_BYTES = 16 * 1024 * 1024;
 
 /**
  * Starts a process, waits until it serves and from then on starts it again whenever it ends. The log goes on over restarts.
  *
  * @throws CodedError UNAVAILABLE with the end of its log where it does not get ready the first time.
  */
-export async function supervise(spec: ProcessSpec, surroundings: Surroundings): Promise<Supervised> {
+export async function supervise(spec: ProcessSpec, surroundings: SuperviseOptions): Promise<Supervised> {
   const stopping = new AbortController();
   let running = launch(spec, surroundings);
   await untilReady(spec, running, surroundings.signal);
@@ -57,12 +57,12 @@ export async function supervise(spec: ProcessSpec, surroundings: Surroundings): 
   const done = keep();
 
   async function keep(): Promise<void> {
-    let pause = FIRST_PAUSE_MS;
+    let pause = MIN_PAUSE_MS;
     for (;;) {
       const how = await running.ended;
       surroundings.onChange();
       if (stopping.signal.aborted) return;
-      if (Date.now() - running.startedAt > STEADY_AFTER_MS) pause = FIRST_PAUSE_MS;
+      if (Date.now() - running.startedAt > STEADY_AFTER_MS) pause = MIN_PAUSE_MS;
       surroundings.log(`${spec.name} ended (${how}); starting it again in ${pause / 1000} s. Its log: ${spec.logFile}`);
       await sleep(pause, undefined, { signal: stopping.signal }).catch(() => {});
       if (stopping.signal.aborted) return;
@@ -94,8 +94,8 @@ interface Running {
   stop(graceMs: number): Promise<void>;
 }
 
-function launch(spec: ProcessSpec, { reaper }: Surroundings): Running {
-  keepLogSmall(spec.logFile);
+function launch(spec: ProcessSpec, { reaper }: SuperviseOptions): Running {
+  rotateLog(spec.logFile);
   const log = openSync(spec.logFile, 'a');
   // A group of its own: Ctrl-C reaches only `up`, which stops its processes in order.
   const child = spawn(spec.command, spec.args, { env: spec.env, stdio: ['ignore', log, log, 'ipc'], detached: true });
@@ -126,14 +126,14 @@ function launch(spec: ProcessSpec, { reaper }: Surroundings): Running {
 
 async function untilReady(spec: ProcessSpec, running: Running, stop?: AbortSignal): Promise<void> {
   const giveUp = new AbortController();
-  const timer = setTimeout(() => giveUp.abort(), READY_WITHIN_MS);
+  const timer = setTimeout(() => giveUp.abort(), READY_TIMEOUT_MS);
   const onStop = () => giveUp.abort();
   stop?.addEventListener('abort', onStop);
   try {
     const problem = await Promise.race([
       spec.whenReady(running.child, giveUp.signal).then(
         () => undefined,
-        () => `did not get ready within ${READY_WITHIN_MS / 1000} s`,
+        () => `did not get ready within ${READY_TIMEOUT_MS / 1000} s`,
       ),
       running.ended.then((how) => `ended at once (${how})`),
     ]);
@@ -157,9 +157,9 @@ function endOf(file: string): string {
 }
 
 /** One older log is kept beside. */
-function keepLogSmall(file: string): void {
+function rotateLog(file: string): void {
   const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-  if (size > LOG_KEPT_BYTES) renameSync(file, `${file}.1`);
+  if (size > MAX_LOG_BYTES) renameSync(file, `${file}.1`);
 }
 
 function signalGroup(group: number, signal: NodeJS.Signals): void {

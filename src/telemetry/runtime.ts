@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { CodedError } from '../errors.ts';
 import { splitAddress } from './http/http-endpoint.ts';
 import { inScope } from './tracing/scope.ts';
-import { HISTOGRAM_BUCKETS, keepWorkerMetrics } from './worker-metrics.ts';
+import { HISTOGRAM_BUCKETS, installWorkerMetrics } from './worker-metrics.ts';
 
 let installed = false;
 
@@ -19,7 +19,7 @@ export function installRuntime(options: { logger: Logger; metricsAddress?: strin
   const { logger, metricsAddress } = options;
   const write = (level: Level, message: string, meta: object = {}) =>
     // Lines are handed over later, from wherever: not from what is being done then.
-    inScope({ fields: {} }, () => logger[level](named(meta), message));
+    inScope({ fields: {} }, () => logger[level](renameFields(meta), message));
   try {
     Runtime.install({
       logger: {
@@ -47,7 +47,7 @@ export function installRuntime(options: { logger: Logger; metricsAddress?: strin
       { cause },
     );
   }
-  if (metricsAddress !== undefined) keepWorkerMetrics(Runtime.instance().metricMeter);
+  if (metricsAddress !== undefined) installWorkerMetrics(Runtime.instance().metricMeter);
 }
 
 /** What the SDK forwards its log lines by keeps the process alive. */
@@ -75,7 +75,7 @@ function prometheus(address: string) {
 }
 
 /** Lines of the SDK are found by the same fields as ours. */
-function named(meta: object): object {
+function renameFields(meta: object): object {
   const { workflowId, activityType, error, ...rest } = meta as Record<string, unknown>;
   return {
     ...rest,

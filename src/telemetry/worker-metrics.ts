@@ -6,13 +6,13 @@ export const HISTOGRAM_BUCKETS = {
   reconciler_worker_upstream_request_seconds: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
 };
 
-const GAUGES_EVERY_MS = 10_000;
+const GAUGE_INTERVAL_MS = 10_000;
 
 interface WorkerMetrics {
   upstreamAnswered(via: string, status: string, seconds: number): void;
   activityFailed(activity: string, code: string): void;
   /** A webhook was told, or was not; `failed` is tried again, `refused` is not. */
-  alerted(type: string, outcome: 'delivered' | 'failed' | 'refused'): void;
+  alertSent(type: string, outcome: 'delivered' | 'failed' | 'refused'): void;
   /** The gauges are not kept any more. */
   stop(): void;
 }
@@ -23,7 +23,7 @@ let metrics: WorkerMetrics | undefined;
 export const workerMetrics = (): WorkerMetrics | undefined => metrics;
 
 /** From now on the worker's metrics are kept by this meter, which the SDK's endpoint serves. */
-export function keepWorkerMetrics(meter: MetricMeter): WorkerMetrics {
+export function installWorkerMetrics(meter: MetricMeter): WorkerMetrics {
   metrics?.stop();
   const requests = meter.createCounter(
     'reconciler_worker_upstream_requests',
@@ -53,7 +53,7 @@ export function keepWorkerMetrics(meter: MetricMeter): WorkerMetrics {
       seconds.record(took, { via });
     },
     activityFailed: (activity, code) => failures.add(1, { activity, code }),
-    alerted: (type, outcome) => alerts.add(1, { type, outcome }),
+    alertSent: (type, outcome) => alerts.add(1, { type, outcome }),
     stop,
   };
   return metrics;
@@ -81,7 +81,7 @@ function keepGauges(meter: MetricMeter): () => void {
     memory.set(process.memoryUsage.rss());
   };
   set();
-  const timer = setInterval(set, GAUGES_EVERY_MS).unref();
+  const timer = setInterval(set, GAUGE_INTERVAL_MS).unref();
   return () => {
     clearInterval(timer);
     delays.disable();

@@ -17,7 +17,7 @@ export type Calendar = Record<Field, number[]>;
 const MONTHS = 'january february march april may june july august september october november december'.split(' ');
 const DAYS = 'sunday monday tuesday wednesday thursday friday saturday'.split(' ');
 
-const SHORT: Record<string, string> = {
+const ALIASES: Record<string, string> = {
   '@yearly': '0 0 1 1 *',
   '@annually': '0 0 1 1 *',
   '@monthly': '0 0 1 * *',
@@ -32,11 +32,11 @@ const SHORT: Record<string, string> = {
  *
  * @throws CodedError INVALID_ARGUMENT that says which field is wrong and why
  */
-export function calendarOf(cron: string): Calendar {
-  const fields = (SHORT[cron.trim()] ?? cron).trim().split(/\s+/);
-  if (fields.length !== 5 || cron.trim().startsWith('@') !== cron.trim() in SHORT) {
-    throw wrong(
-      `'${shown(cron)}' is neither five fields (minute, hour, day of month, month, day of week) nor one of ${Object.keys(SHORT).join(', ')}`,
+export function parseCron(cron: string): Calendar {
+  const fields = (ALIASES[cron.trim()] ?? cron).trim().split(/\s+/);
+  if (fields.length !== 5 || cron.trim().startsWith('@') !== cron.trim() in ALIASES) {
+    throw invalid(
+      `'${truncate(cron)}' is neither five fields (minute, hour, day of month, month, day of week) nor one of ${Object.keys(ALIASES).join(', ')}`,
     );
   }
   const names = Object.keys(FIELDS) as Field[];
@@ -53,7 +53,9 @@ function valuesOf(text: string, field: Field): number[] {
     const end = range === '*' ? max : to !== undefined ? numberOf(to, field) : step !== undefined ? max : start;
     const right = start !== undefined && end !== undefined && start >= min && end <= max && start <= end;
     if (!right || Number(step) === 0) {
-      throw wrong(`'${shown(part)}' is no ${name}: give values from ${min} to ${max}, ranges such as 1-5, */2, or *`);
+      throw invalid(
+        `'${truncate(part)}' is no ${name}: give values from ${min} to ${max}, ranges such as 1-5, */2, or *`,
+      );
     }
     for (let value = start; value <= end; value += Number(step ?? 1)) {
       // Sunday is 0 and 7.
@@ -76,8 +78,8 @@ function numberOf(text: string | undefined, field: Field): number | undefined {
   return found < 0 ? undefined : found;
 }
 
-const shown = (text: string) => (text.length > 100 ? `${text.slice(0, 100)}…` : text);
+const truncate = (text: string) => (text.length > 100 ? `${text.slice(0, 100)}…` : text);
 
-function wrong(message: string): CodedError {
+function invalid(message: string): CodedError {
   return new CodedError('INVALID_ARGUMENT', message);
 }

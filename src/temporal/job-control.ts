@@ -14,16 +14,16 @@ import { CodedError, type CodeName } from '../errors.ts';
 import { jobLabels } from './job-labels.ts';
 import { temporalSchedules } from './schedule-control.ts';
 import { isUnanswered, mapTemporalErrors } from './temporal-errors.ts';
-import { noWorkerText, unservedQueue } from './unpolled-queue.ts';
+import { noWorkerText, unpolledQueue } from './unpolled-queue.ts';
 
 /** How long a query waits for a worker before the recorded progress is taken instead. */
 const QUERY_DEADLINE_MS = 1_500;
 /** How long Temporal may take to say anything. */
 const ANSWER_TIMEOUT_MS = 10_000;
 /** How long it may take to start a workflow. */
-const START_MS = 30_000;
+const START_TIMEOUT_MS = 30_000;
 /** Priority of jobs that people start; 1 is the highest, 5 the lowest. Their activities inherit it. */
-const INTERACTIVE = 2;
+const INTERACTIVE_PRIORITY = 2;
 /** A worker that is there validates at once; the upstream's own time limits are shorter. */
 const VALIDATE_TIMEOUT = '60s';
 
@@ -49,14 +49,14 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
       );
       const labels = await jobLabels(c, request, connector);
       try {
-        const handle = await c.withDeadline(Date.now() + START_MS, () =>
+        const handle = await c.withDeadline(Date.now() + START_TIMEOUT_MS, () =>
           c.workflow.start(RECONCILE_WORKFLOW, {
             workflowId: jobId,
             taskQueue: TASK_QUEUE,
             args: [request],
             workflowIdReusePolicy: 'REJECT_DUPLICATE',
             // Scheduled runs have Temporal's default, 3: who waits for a job is served before them.
-            priority: { priorityKey: INTERACTIVE, fairnessKey: connector.id },
+            priority: { priorityKey: INTERACTIVE_PRIORITY, fairnessKey: connector.id },
             ...labels,
           }),
         );
@@ -79,7 +79,7 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
       const c = await client();
       try {
         const { status } = await mapTemporalErrors(() => c.workflow.getHandle(jobId).describe());
-        return STANDING[status.name];
+        return STATUS_BY_NAME[status.name];
       } catch (error) {
         if (error instanceof WorkflowNotFoundError) return undefined;
         throw error;
@@ -112,7 +112,7 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
         }
         const { pendingActivities } = raw;
         const unserved = await c.withDeadline(Date.now() + QUERY_DEADLINE_MS, () =>
-          unservedQueue(c, pendingActivities),
+          unpolledQueue(c, pendingActivities),
         );
         if (unserved) progress.phase = noWorkerText(unserved);
         return progress;
@@ -188,7 +188,7 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
   };
 }
 
-const STANDING: Record<string, WorkflowStatus | undefined> = {
+const STATUS_BY_NAME: Record<string, WorkflowStatus | undefined> = {
   RUNNING: 'RUNNING',
   PAUSED: 'RUNNING',
   CONTINUED_AS_NEW: 'RUNNING',

@@ -8,7 +8,7 @@ import { CodedError } from '../errors.ts';
 /** Temporal's own limit for a message is 4 MiB, a third more in base64; the UI sends the payloads of a page of events at once. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 /** So long a request may take to come in. */
-const REQUEST_MS = 30_000;
+const REQUEST_TIMEOUT_MS = 30_000;
 const HEADERS = 'content-type, x-namespace, authorization';
 
 export interface CodecEndpointOptions {
@@ -44,7 +44,7 @@ class HttpError extends Error {
  */
 export async function startCodecEndpoint(options: CodecEndpointOptions): Promise<CodecEndpoint> {
   const { host, port, origins } = options;
-  const server = createServer({ requestTimeout: REQUEST_MS }, async (request, response) => {
+  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, async (request, response) => {
     try {
       allowOrigin(request, response, origins);
       if (request.method === 'OPTIONS') {

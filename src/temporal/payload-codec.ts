@@ -47,7 +47,9 @@ export class EncryptionCodec implements PayloadCodec {
 
   #encrypt(payload: Payload): Payload {
     const nonce = randomBytes(NONCE_BYTES);
-    const cipher = createCipheriv(ALGORITHM, this.#keys.get(this.#first)!, nonce).setAAD(boundTo(this.#first));
+    const cipher = createCipheriv(ALGORITHM, this.#keys.get(this.#first)!, nonce).setAAD(
+      additionalDataFor(this.#first),
+    );
     const plain = PayloadMessage.encode(payload).finish();
     const data = Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
     return { metadata: { encoding: Buffer.from(ENCRYPTED), [KEY_ID]: Buffer.from(this.#first) }, data };
@@ -66,7 +68,7 @@ export class EncryptionCodec implements PayloadCodec {
     try {
       const bytes = Buffer.from(data ?? []);
       const decipher = createDecipheriv(ALGORITHM, key, bytes.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES });
-      decipher.setAAD(boundTo(id)).setAuthTag(bytes.subarray(-TAG_BYTES));
+      decipher.setAAD(additionalDataFor(id)).setAuthTag(bytes.subarray(-TAG_BYTES));
       const plain = Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]);
       return PayloadMessage.decode(plain);
     } catch (cause) {
@@ -85,7 +87,7 @@ export function keyIdOf(payload: Payload | null | undefined): string | undefined
 }
 
 /** A payload cannot pass as one of another key or another codec. The codec endpoint knows no more than this of where one stands. */
-const boundTo = (keyId: string) => Buffer.from(`${ENCRYPTED}\0${keyId}`);
+const additionalDataFor = (keyId: string) => Buffer.from(`${ENCRYPTED}\0${keyId}`);
 
 const text = (bytes: Uint8Array | null | undefined) => Buffer.from(bytes ?? []).toString('utf8');
 
@@ -101,7 +103,7 @@ export async function openPayloadCodec(references: readonly CodecKeyReference[])
   const keys = new Map<string, Buffer>();
   for (const { id, reference } of references) {
     const place = `RECONCILER_CODEC_KEYS: the key ${id}`;
-    const key = keyOf(await resolveReference(reference, place, { who: 'this process' }));
+    const key = parseKey(await resolveReference(reference, place, { who: 'this process' }));
     if (!key) {
       throw new CodedError(
         'FAILED_PRECONDITION',
@@ -113,7 +115,7 @@ export async function openPayloadCodec(references: readonly CodecKeyReference[])
   return new EncryptionCodec(keys);
 }
 
-function keyOf(secret: string): Buffer | undefined {
+function parseKey(secret: string): Buffer | undefined {
   const trimmed = secret.trim();
   const key = Buffer.from(trimmed, /^[0-9a-f]{64}$/i.test(trimmed) ? 'hex' : 'base64');
   // Buffer.from passes over what is no base64.

@@ -15,7 +15,7 @@ import {
   scheduleIdOf,
   type WantedSchedule,
 } from '../contract/schedule-control.ts';
-import { calendarOf } from './cron.ts';
+import { parseCron } from './cron.ts';
 import { jobLabels } from './job-labels.ts';
 import { EncryptionCodec, keyIdOf } from './payload-codec.ts';
 import { mapTemporalErrors } from './temporal-errors.ts';
@@ -26,7 +26,7 @@ import { mapTemporalErrors } from './temporal-errors.ts';
  */
 const CATCHUP_WINDOW_MS = 24 * 3_600_000;
 /** Ids of this project's schedules, with the connector's. */
-const OURS = /^reconcile-(con_[0-9a-z]+)$/;
+const SCHEDULE_ID = /^reconcile-(con_[0-9a-z]+)$/;
 
 /** `ScheduleControl` on a Temporal client. */
 export function temporalSchedules(client: () => Promise<Client>): ScheduleControl {
@@ -34,7 +34,7 @@ export function temporalSchedules(client: () => Promise<Client>): ScheduleContro
     async describe(connectorId, wanted) {
       const c = await client();
       const description = await describe(c, scheduleIdOf(connectorId));
-      return description && found(c, description, wanted && (await optionsOf(c, wanted)));
+      return description && toFoundSchedule(c, description, wanted && (await optionsOf(c, wanted)));
     },
 
     async put(wanted) {
@@ -48,7 +48,7 @@ export function temporalSchedules(client: () => Promise<Client>): ScheduleContro
         } catch (error) {
           if (!(error instanceof ScheduleAlreadyRunning)) throw error;
         }
-      } else if (found(c, description, options).asWanted) {
+      } else if (toFoundSchedule(c, description, options).asWanted) {
         return 'unchanged';
       }
       const { spec, action, policies, state } = options;
@@ -80,7 +80,7 @@ export function temporalSchedules(client: () => Promise<Client>): ScheduleContro
       );
       const ours = schedules?.filter(({ info }) => info?.workflowType?.name === RECONCILE_WORKFLOW) ?? [];
       return {
-        connectorIds: ours.flatMap(({ scheduleId }) => OURS.exec(scheduleId ?? '')?.[1] ?? []),
+        connectorIds: ours.flatMap(({ scheduleId }) => SCHEDULE_ID.exec(scheduleId ?? '')?.[1] ?? []),
         nextPageToken: Buffer.from(nextPageToken ?? '').toString('base64url'),
       };
     },
@@ -120,14 +120,18 @@ async function optionsOf(client: Client, wanted: WantedSchedule): Promise<Schedu
   };
 }
 
-function found(client: Client, description: ScheduleDescription, wanted: ScheduleOptions | undefined): FoundSchedule {
+function toFoundSchedule(
+  client: Client,
+  description: ScheduleDescription,
+  wanted: ScheduleOptions | undefined,
+): FoundSchedule {
   const { scheduleId, state, info } = description;
   const last = info.recentActions.at(-1);
   return {
     scheduleId,
     asWanted:
       wanted !== undefined &&
-      isDeepStrictEqual(factsOf(description), wantedFacts(wanted)) &&
+      isDeepStrictEqual(descriptionFacts(description), optionFacts(wanted)) &&
       isEncryptedAsNow(client, description),
     paused: state.paused,
     // Temporal tells when it would run also of one that is paused.
@@ -144,9 +148,9 @@ function isEncryptedAsNow({ options }: Client, { raw }: ScheduleDescription): bo
 }
 
 /** What of a schedule is compared: the server gives cron expressions back as the values that match. */
-function factsOf({ spec, action, policies, state, raw }: ScheduleDescription) {
+function descriptionFacts({ spec, action, policies, state, raw }: ScheduleDescription) {
   const calendars = (raw.schedule?.spec?.structuredCalendar ?? []).map((calendar) =>
-    facts(calendar.year?.length ? 'years' : '', {
+    comparable(calendar.year?.length ? 'years' : '', {
       second: valuesOf(calendar.second),
       minute: valuesOf(calendar.minute),
       hour: valuesOf(calendar.hour),
@@ -162,13 +166,13 @@ function factsOf({ spec, action, policies, state, raw }: ScheduleDescription) {
     bounds: [spec.startAt?.getTime(), spec.endAt?.getTime(), spec.skip?.length ?? 0],
     jitter: spec.jitter ?? 0,
     action: actionFacts(action),
-    policies: facts(policies.overlap, policies.catchupWindow, policies.pauseOnFailure),
+    policies: comparable(policies.overlap, policies.catchupWindow, policies.pauseOnFailure),
     state: [state.paused, state.paused ? state.note : '', state.remainingActions],
   };
 }
 
-function wantedFacts({ spec, action, policies, state }: ScheduleOptions): ReturnType<typeof factsOf> {
-  const calendars = (spec.cronExpressions ?? []).map((cron) => facts('', { second: [0], ...calendarOf(cron) }));
+function optionFacts({ spec, action, policies, state }: ScheduleOptions): ReturnType<typeof descriptionFacts> {
+  const calendars = (spec.cronExpressions ?? []).map((cron) => comparable('', { second: [0], ...parseCron(cron) }));
   return {
     intervals: (spec.intervals ?? []).map(({ every }) => [every as number, 0]),
     calendars: [...new Set(calendars)].sort(),
@@ -176,18 +180,18 @@ function wantedFacts({ spec, action, policies, state }: ScheduleOptions): Return
     bounds: [spec.startAt?.getTime(), undefined, 0],
     jitter: (spec.jitter as number | undefined) ?? 0,
     action: actionFacts(action),
-    policies: facts(policies?.overlap, policies?.catchupWindow, policies?.pauseOnFailure),
+    policies: comparable(policies?.overlap, policies?.catchupWindow, policies?.pauseOnFailure),
     state: [state?.paused ?? false, state?.note, undefined],
   };
 }
 
-const facts = (...values: unknown[]) => JSON.stringify(values);
+const comparable = (...values: unknown[]) => JSON.stringify(values);
 
 function actionFacts(action: ScheduleDescription['action'] | ScheduleOptions['action']) {
   const attributes = action.typedSearchAttributes;
   const pairs = Array.isArray(attributes) ? attributes : (attributes?.getAll() ?? []);
   return {
-    what: facts(action.workflowType, action.workflowId, action.taskQueue, action.args),
+    what: comparable(action.workflowType, action.workflowId, action.taskQueue, action.args),
     labels: [action.staticSummary, action.staticDetails],
     attributes: Object.fromEntries(pairs.map(({ key, value }) => [key.name, value])),
   };

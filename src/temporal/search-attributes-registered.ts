@@ -7,7 +7,7 @@ const { IndexedValueType } = proto.temporal.api.enums.v1;
 const KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD;
 
 /** So long a cluster may take until it knows what was registered: its services read the list from time to time. */
-const KNOWN_WITHIN_MS = 60_000;
+const VISIBLE_TIMEOUT_MS = 60_000;
 const POLL_MS = 250;
 
 /** Of gRPC. */
@@ -19,7 +19,7 @@ const known = new WeakSet<Client>();
 export async function hasSearchAttributes(client: Client): Promise<boolean> {
   if (known.has(client)) return true;
   try {
-    const { missing, wrong } = await standing(client);
+    const { missing, wrong } = await attributeStatus(client);
     if (missing.length === 0 && wrong.length === 0) known.add(client);
   } catch {
     // Where the caller may not list them, they are not used.
@@ -28,7 +28,7 @@ export async function hasSearchAttributes(client: Client): Promise<boolean> {
 }
 
 /** What the namespace has of the attributes; `wrong` for those of another type, as `Name is Text`. */
-async function standing(client: Client): Promise<{ missing: string[]; wrong: string[] }> {
+async function attributeStatus(client: Client): Promise<{ missing: string[]; wrong: string[] }> {
   const namespace = client.options.namespace;
   const { customAttributes } = await client.connection.operatorService.listSearchAttributes({ namespace });
   const names = Object.values(SEARCH_ATTRIBUTES).map(({ name }) => name);
@@ -48,7 +48,7 @@ function typeName(type: number): string {
 }
 
 /** What was found of the namespace, and made. */
-export interface SetUp {
+export interface NamespaceSetup {
   namespace: string;
   /** How long histories are kept after a run's end. */
   retentionSeconds: number;
@@ -62,10 +62,10 @@ export interface SetUp {
  * @throws CodedError NOT_FOUND without the namespace; FAILED_PRECONDITION where one has another type; PERMISSION_DENIED where the caller
  *   may not register any, as on Temporal Cloud: the message says how to do it there
  */
-export async function registerSearchAttributes(client: Client): Promise<SetUp> {
+export async function registerSearchAttributes(client: Client): Promise<NamespaceSetup> {
   const { namespace } = client.options;
   const { retentionSeconds } = await describeNamespace(client);
-  const { missing, wrong } = await standing(client);
+  const { missing, wrong } = await attributeStatus(client);
   if (wrong.length > 0) {
     throw new CodedError(
       'FAILED_PRECONDITION',
@@ -119,8 +119,8 @@ async function add(client: Client, missing: string[]): Promise<void> {
     // Somebody else does the same.
     if (code !== ALREADY_EXISTS) throw error;
   }
-  const deadline = Date.now() + KNOWN_WITHIN_MS;
-  while ((await standing(client)).missing.length > 0) {
+  const deadline = Date.now() + VISIBLE_TIMEOUT_MS;
+  while ((await attributeStatus(client)).missing.length > 0) {
     if (Date.now() > deadline) {
       throw new CodedError(
         'DEADLINE_EXCEEDED',

@@ -10,7 +10,7 @@ const POLLED_WITHIN_S = 90;
 type PendingActivities = WorkflowExecutionDescription['raw']['pendingActivities'];
 
 /** @returns the name of a task queue that has a waiting activity and that no worker polls; undefined if there is none */
-export async function unservedQueue(client: Client, pending: PendingActivities): Promise<string | undefined> {
+export async function unpolledQueue(client: Client, pending: PendingActivities): Promise<string | undefined> {
   const waiting = (pending ?? []).filter(({ lastStartedTime }) => !lastStartedTime);
   const queues = new Set(waiting.map(({ activityOptions }) => activityOptions?.taskQueue?.name ?? ''));
   for (const name of queues) {

@@ -11,7 +11,7 @@ import type { Page, PageRequest, TableEntry, UpstreamCatalog } from '../spi.ts';
 import { folderKind, newestMetadata } from './table-folder.ts';
 
 /** Folders looked into at once. */
-const LOOKED_INTO = 16;
+const MAX_PARALLEL_LISTINGS = 16;
 
 export interface DirectoryOptions {
   /** Where the store counts. */
@@ -112,8 +112,8 @@ export class DirectoryConnector implements UpstreamCatalog {
       ({ name, folder }) => folder && !name.startsWith('.') && (page.token === undefined || name > page.token),
     );
     const items: string[] = [];
-    for (let next = 0; next < after.length; next += LOOKED_INTO) {
-      const entries = after.slice(next, next + LOOKED_INTO);
+    for (let next = 0; next < after.length; next += MAX_PARALLEL_LISTINGS) {
+      const entries = after.slice(next, next + MAX_PARALLEL_LISTINGS);
       const kinds = await Promise.all(entries.map(({ name }) => folderKind(this.#store, `${folder}/${name}`)));
       for (const [index, { name }] of entries.entries()) {
         if (kinds[index] !== kind && kinds[index] !== 'unknown') continue;

@@ -7,7 +7,7 @@ const METADATA_FILE = /^(?:v(\d+)|(\d+)-.+?)(?:\.gz)?\.metadata\.json(?:\.gz)?$/
 const ANY_METADATA_FILE = /\.metadata\.json(?:\.gz)?$/;
 const VERSION_HINT = 'version-hint.text';
 /** Codes of failures that may pass: another try can find what is there. */
-const PASSES: ReadonlySet<string> = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'RESOURCE_EXHAUSTED']);
+const TRANSIENT: ReadonlySet<string> = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'RESOURCE_EXHAUSTED']);
 /** A version number; whatever is larger is none. */
 const MAX_HINT_BYTES = 4_096;
 
@@ -115,7 +115,7 @@ async function readHint(store: ObjectStore, path: string): Promise<number | unde
     return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
   } catch (error) {
     // As good as none: the metadata files themselves tell. A store that cannot be reached is another matter.
-    if (error instanceof CodedError && !PASSES.has(error.code)) return undefined;
+    if (error instanceof CodedError && !TRANSIENT.has(error.code)) return undefined;
     throw error;
   }
 }
@@ -137,7 +137,7 @@ async function updatedMs(store: ObjectStore, path: string): Promise<number> {
   try {
     return parseTableMetadata(await store.read(path, { maxBytes: MAX_METADATA_BYTES }), path).lastUpdatedMs;
   } catch (error) {
-    if (error instanceof CodedError && !PASSES.has(error.code)) return Number.NEGATIVE_INFINITY;
+    if (error instanceof CodedError && !TRANSIENT.has(error.code)) return Number.NEGATIVE_INFINITY;
     throw error;
   }
 }

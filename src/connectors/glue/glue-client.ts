@@ -17,11 +17,11 @@ import { glueError } from './glue-errors.ts';
 import type { GluePage } from './glue-pages.ts';
 
 /** The most that Glue gives at once. */
-export const GLUE_PAGE = 100;
+export const MAX_GLUE_PAGE = 100;
 /** Attempts at one call: the SDK waits between them, longer where it was throttled. */
-const ATTEMPTS = 4;
+const MAX_ATTEMPTS = 4;
 /** One call with all its attempts; below the 50 s after which an activity counts as stalled. */
-const CALL_MS = 40_000;
+const CALL_TIMEOUT_MS = 40_000;
 
 export interface GlueCatalogOptions {
   client: Pick<GlueClientConfig, 'region' | 'endpoint' | 'credentials' | 'requestHandler'>;
@@ -46,7 +46,7 @@ export class GlueCatalog {
   readonly #usage: Usage;
 
   constructor({ client, catalogId, where, credentials, usage }: GlueCatalogOptions) {
-    this.#client = new GlueClient({ ...client, maxAttempts: ATTEMPTS });
+    this.#client = new GlueClient({ ...client, maxAttempts: MAX_ATTEMPTS });
     this.#catalogId = catalogId;
     this.#where = catalogId ? `${where}, catalog ${catalogId}` : where;
     this.#credentials = credentials;
@@ -57,7 +57,7 @@ export class GlueCatalog {
     const command = new GetDatabasesCommand({
       ...(this.#catalogId && { CatalogId: this.#catalogId }),
       ...(nextToken && { NextToken: nextToken }),
-      MaxResults: GLUE_PAGE,
+      MaxResults: MAX_GLUE_PAGE,
     });
     const answer = await this.#call<GetDatabasesCommandOutput>('glue:GetDatabases', 'all databases', (options) =>
       this.#client.send(command, options),
@@ -70,7 +70,7 @@ export class GlueCatalog {
       ...(this.#catalogId && { CatalogId: this.#catalogId }),
       DatabaseName: database,
       ...(nextToken && { NextToken: nextToken }),
-      MaxResults: Math.min(size, GLUE_PAGE),
+      MaxResults: Math.min(size, MAX_GLUE_PAGE),
     });
     const answer = await this.#call<GetTablesCommandOutput>('glue:GetTables', `database ${database}`, (options) =>
       this.#client.send(command, options),
@@ -97,11 +97,11 @@ export class GlueCatalog {
 
   async #call<T>(action: string, on: string, send: (options: Counted) => Promise<T>): Promise<T> {
     const admitted = await admit(this.#usage);
-    const limit = AbortSignal.timeout(CALL_MS);
+    const limit = AbortSignal.timeout(CALL_TIMEOUT_MS);
     // The SDK's waits between attempts do not end with the signal.
     const ended = new Promise<never>((_, reject) => {
       limit.addEventListener('abort', () => {
-        reject(new CodedError('DEADLINE_EXCEEDED', `no answer within ${CALL_MS / 1000} s`));
+        reject(new CodedError('DEADLINE_EXCEEDED', `no answer within ${CALL_TIMEOUT_MS / 1000} s`));
       });
     });
     try {

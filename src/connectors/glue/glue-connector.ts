@@ -16,15 +16,15 @@ import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
 import type { Page, PageRequest, TableEntry, UpstreamCatalog } from '../spi.ts';
 import { isThisMachine } from '../this-machine.ts';
 import { glueAddress } from './glue-address.ts';
-import { GLUE_PAGE, GlueCatalog } from './glue-client.ts';
-import { type GluePage, placeToken, readPage } from './glue-pages.ts';
+import { GlueCatalog, MAX_GLUE_PAGE } from './glue-client.ts';
+import { type GluePage, positionToken, readPage } from './glue-pages.ts';
 import { isIceberg, metadataLocation, ownFolders, requireMetadataLocation } from './glue-table.ts';
 
 /** Tables whose state the catalog gave and nobody opened yet, and how long they are opened from it. */
 const MAX_KNOWN = 5_000;
-const KNOWN_MS = 5 * 60_000;
+const KNOWN_TTL_MS = 5 * 60_000;
 /** For one attempt, its answer's body too. */
-const ATTEMPT_MS = 15_000;
+const ATTEMPT_TIMEOUT_MS = 15_000;
 
 /**
  * Opens the Iceberg tables of an AWS Glue catalog. Nothing is asked of it yet.
@@ -51,7 +51,7 @@ export async function openGlueCatalog(
       region,
       ...(address.endpoint && { endpoint: address.endpoint }),
       credentials: awsCredentials(properties, 'glue'),
-      requestHandler: awsRequestHandler({ attemptMs: ATTEMPT_MS }),
+      requestHandler: awsRequestHandler({ attemptMs: ATTEMPT_TIMEOUT_MS }),
     },
     catalogId: properties['glue.id'] || undefined,
     where: endpoint ?? `AWS Glue in ${region}`,
@@ -95,14 +95,14 @@ export class GlueConnector implements UpstreamCatalog {
     const { items, nextToken, last } = await readPage((next) => this.#catalog.databases(next), nameOf, token);
     const names = items.map(nameOf);
     for (const name of names) this.#listed.add(name);
-    return { items: names.map((name) => [name]), ...(nextToken && { nextToken: placeToken(nextToken, last) }) };
+    return { items: names.map((name) => [name]), ...(nextToken && { nextToken: positionToken(nextToken, last) }) };
   }
 
   async listTables(namespace: NamespacePath, { size, token }: PageRequest): Promise<Page<TableEntry>> {
     if (namespace.length === 0) return { items: [] };
     const database = databaseOf(namespace);
     // What is left of a page that was cut is found in the same page only if that is asked for as a whole.
-    const wanted = this.#mixed || token !== undefined ? GLUE_PAGE : size;
+    const wanted = this.#mixed || token !== undefined ? MAX_GLUE_PAGE : size;
     const page = await readPage((next) => this.#tables(database, wanted, next), nameOf, token);
     const items: TableEntry[] = [];
     for (const table of page.items) {
@@ -110,13 +110,13 @@ export class GlueConnector implements UpstreamCatalog {
         this.#mixed = true;
         continue;
       }
-      if (items.length === size) return { items, nextToken: placeToken(page.at, items.at(-1)?.name ?? '') };
+      if (items.length === size) return { items, nextToken: positionToken(page.at, items.at(-1)?.name ?? '') };
       const entry = { namespace, name: nameOf(table) };
       const fingerprint = metadataLocation(table);
       if (fingerprint) this.#keep(entry, { location: fingerprint, folders: ownFolders(table, fingerprint) });
       items.push({ ...entry, ...(fingerprint && { fingerprint }) });
     }
-    return { items, ...(page.nextToken && { nextToken: placeToken(page.nextToken, page.last) }) };
+    return { items, ...(page.nextToken && { nextToken: positionToken(page.nextToken, page.last) }) };
   }
 
   async fingerprint(table: TableRef): Promise<string> {
@@ -167,7 +167,7 @@ export class GlueConnector implements UpstreamCatalog {
   }
 
   #keep(table: TableRef, state: TableState): void {
-    this.#known.set(keyOf(table), { ...state, until: Date.now() + KNOWN_MS });
+    this.#known.set(keyOf(table), { ...state, until: Date.now() + KNOWN_TTL_MS });
   }
 
   #take(table: TableRef): TableState | undefined {

@@ -5,7 +5,7 @@ import { type AwsError, awsError } from '../../storage/aws/errors.ts';
 /** Glue's throttling says no Retry-After; its quotas refill within seconds. */
 const THROTTLED_WAIT_MS = 10_000;
 /** AWS's words, which name principal, action and resource, are kept to so many characters. */
-const MESSAGE_LIMIT = 600;
+const MAX_MESSAGE_LENGTH = 600;
 
 /** Exceptions of Glue's API that mean something else here than by their HTTP status, which is mostly 400. */
 const EXCEPTIONS: Readonly<Record<string, readonly [code: CodeName, advice: string]>> = {
@@ -41,14 +41,14 @@ export function glueError(error: unknown, { action, on, where, credentials }: Gl
   if (error instanceof CodedError) return new CodedError(error.code, `${failed}: ${error.message}`, { cause: error });
   const { name = '', message = '' } = error as AwsError;
   const exception = Object.hasOwn(EXCEPTIONS, name) ? EXCEPTIONS[name] : undefined;
-  if (exception === undefined) return waiting(awsError(error, { failed, where, credentials }));
+  if (exception === undefined) return withWait(awsError(error, { failed, where, credentials }));
   const [code, advice] = exception;
-  const said = withoutSecrets(`${name}: ${message}`).slice(0, MESSAGE_LIMIT).replace(/\.$/, '');
+  const said = withoutSecrets(`${name}: ${message}`).slice(0, MAX_MESSAGE_LENGTH).replace(/\.$/, '');
   return new CodedError(code, `${failed}: ${said}${advice && `. ${advice}.`}`, { cause: error });
 }
 
 /** Throttling goes with a wait, so that the next attempt does not meet it again. */
-function waiting(error: CodedError): CodedError {
+function withWait(error: CodedError): CodedError {
   if (error.code !== 'RESOURCE_EXHAUSTED' || error.retryAfterMs !== undefined) return error;
   return new CodedError(error.code, error.message, { cause: error.cause, retryAfterMs: THROTTLED_WAIT_MS });
 }

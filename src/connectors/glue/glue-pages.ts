@@ -13,7 +13,7 @@ export type GlueList<T> = (nextToken?: string) => Promise<GluePage<T>>;
  * Where a listing goes on: the Glue token of a page, and the name after which. That name is the last of the page before, or stands
  * in the page itself where not all of it was wanted; it is also what finds the place again when Glue does not take its token any more.
  */
-interface Place {
+interface Position {
   token?: string;
   after: string;
 }
@@ -22,7 +22,7 @@ interface Place {
 const MAX_PAGES = 10_000;
 
 /** What a token of ours stands for. */
-export interface PlacedPage<T> extends GluePage<T> {
+export interface PositionedPage<T> extends GluePage<T> {
   /** Glue's token of the page that it is, or is the rest of; absent for the first. */
   at?: string;
   /** The last name of that page; of the one before, if it is empty. */
@@ -41,13 +41,13 @@ export async function readPage<T>(
   list: GlueList<T>,
   nameOf: (item: T) => string,
   token?: string,
-): Promise<PlacedPage<T>> {
+): Promise<PositionedPage<T>> {
   const placed = (whole: GluePage<T>, at?: string, after = '') => {
     const last = whole.items.at(-1);
-    return { ...behind(whole, nameOf, after), at, last: last === undefined ? after : nameOf(last) };
+    return { ...itemsAfter(whole, nameOf, after), at, last: last === undefined ? after : nameOf(last) };
   };
   if (token === undefined) return placed(await list());
-  const place = parsePlace(token);
+  const place = parsePosition(token);
   try {
     return placed(await list(place.token), place.token, place.after);
   } catch (error) {
@@ -69,16 +69,16 @@ export async function readPage<T>(
 }
 
 /** The token of what comes behind `after`, in the page of Glue's `token` or wholly behind it. */
-export function placeToken(token: string | undefined, after: string): string {
-  return JSON.stringify({ ...(token !== undefined && { token }), after } satisfies Place);
+export function positionToken(token: string | undefined, after: string): string {
+  return JSON.stringify({ ...(token !== undefined && { token }), after } satisfies Position);
 }
 
-function behind<T>(page: GluePage<T>, nameOf: (item: T) => string, after: string): GluePage<T> {
+function itemsAfter<T>(page: GluePage<T>, nameOf: (item: T) => string, after: string): GluePage<T> {
   const found = page.items.findIndex((item) => nameOf(item) === after);
   return found < 0 ? page : { ...page, items: page.items.slice(found + 1) };
 }
 
-function parsePlace(token: string): Place {
+function parsePosition(token: string): Position {
   try {
     const place = JSON.parse(token);
     if (typeof place.after === 'string' && (place.token === undefined || typeof place.token === 'string')) return place;

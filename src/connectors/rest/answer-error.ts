@@ -7,7 +7,7 @@ import type { HttpAnswer } from './http-exchange.ts';
 export class AnswerError extends CodedError {
   readonly status: number;
   /** The catalog's own words (the OpenAPI's `ErrorModel`), where it said them that way. */
-  readonly said?: { message: string; type: string };
+  readonly reported?: { message: string; type: string };
 
   constructor(
     code: CodeName,
@@ -18,7 +18,7 @@ export class AnswerError extends CodedError {
   ) {
     super(code, message, { retryAfterMs });
     this.status = status;
-    this.said = said;
+    this.reported = said;
   }
 }
 
@@ -61,7 +61,7 @@ export function answerError(action: string, answer: HttpAnswer, retryAfterMs?: n
   ];
   // A wait that the server asks for is Temporal's to wait, and that works by this code.
   const waits = retryAfterMs !== undefined && (status === 429 || status === 503);
-  const words = said ? [short(type), said.message].filter(Boolean).join(': ') : excerpt(answer);
+  const words = said ? [firstLine(type), said.message].filter(Boolean).join(': ') : excerpt(answer);
   return new AnswerError(
     waits ? 'RESOURCE_EXHAUSTED' : code,
     [`${action} was answered ${status} ${words}`.trim().replace(/(?<![.!?])$/, '.'), advice].filter(Boolean).join(' '),
@@ -72,14 +72,14 @@ export function answerError(action: string, answer: HttpAnswer, retryAfterMs?: n
 }
 
 /** Bytes of a body that are looked at for an excerpt: more than is shown, for what is masked or white in it. */
-const EXCERPT_OF = 16_384;
+const EXCERPT_BYTES = 16_384;
 
 /** The first characters of a body, for a message. */
 export function excerpt({ body, headers }: Pick<HttpAnswer, 'body' | 'headers'>): string {
   const type = headers['content-type'] ?? 'without a content type';
   if (body.length === 0) return `(${type}, empty)`;
   // Masked before it is cut: of half a secret nobody would know that it is one.
-  const text = withoutSecrets(body.subarray(0, EXCERPT_OF).toString('utf8')).replace(/\s+/g, ' ').trim();
+  const text = withoutSecrets(body.subarray(0, EXCERPT_BYTES).toString('utf8')).replace(/\s+/g, ' ').trim();
   const printable = [...text].filter((char) => char >= ' ' && char !== '\u007f').join('');
   return `(${type}) ${printable.length > 200 ? `${printable.slice(0, 200)}…` : printable}`;
 }
@@ -96,14 +96,14 @@ function errorModel({ body }: HttpAnswer): { message: string; type: string } | u
   const { error, error_description, message, Message } = json as Record<string, unknown>;
   if (typeof error === 'object' && error !== null) {
     const { message, type } = error as Record<string, unknown>;
-    return { message: short(message), type: short(type) };
+    return { message: firstLine(message), type: firstLine(type) };
   }
-  if (typeof error === 'string') return { message: short(error_description ?? message), type: short(error) };
-  return (message ?? Message) === undefined ? undefined : { message: short(message ?? Message), type: '' };
+  if (typeof error === 'string') return { message: firstLine(error_description ?? message), type: firstLine(error) };
+  return (message ?? Message) === undefined ? undefined : { message: firstLine(message ?? Message), type: '' };
 }
 
 /** One line: some servers put a whole stack there. */
-function short(value: unknown): string {
+function firstLine(value: unknown): string {
   const text = typeof value === 'string' ? withoutSecrets(value.split('\n')[0] as string).trim() : '';
   return text.length > 500 ? `${text.slice(0, 500)}…` : text;
 }

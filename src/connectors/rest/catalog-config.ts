@@ -107,10 +107,10 @@ function configError(url: string, warehouse: string | undefined, error: unknown)
     );
   if (error instanceof MalformedError) return noCatalog(`${error.message}.`);
   if (error instanceof AnswerError) {
-    const { status, said } = error;
-    const words = said ? [said.type, said.message].filter(Boolean).join(': ') : '';
+    const { status, reported } = error;
+    const words = reported ? [reported.type, reported.message].filter(Boolean).join(': ') : '';
     // Nessie answers 500 for it. Other servers than catalogs answer 404 as well, in words of their own.
-    const isCatalog = /warehouse/i.test(words) || (status === 404 && /Exception$/.test(said?.type ?? ''));
+    const isCatalog = /warehouse/i.test(words) || (status === 404 && /Exception$/.test(reported?.type ?? ''));
     if (warehouse && isCatalog && [400, 404, 500].includes(status)) {
       return new CodedError(
         'NOT_FOUND',

@@ -7,7 +7,7 @@ import { retryAfterMs } from '../../storage/retry-after.ts';
 import { answerError, excerpt, NotJsonError } from './answer-error.ts';
 import type { Authenticator, Outgoing } from './auth/authenticator.ts';
 import { type HttpAnswer, type HttpExchange, NoAnswerError } from './http-exchange.ts';
-import { mayPass, networkError } from './network-error.ts';
+import { isTransient, networkError } from './network-error.ts';
 
 export interface HttpClientOptions {
   exchange: HttpExchange;
@@ -40,11 +40,11 @@ export interface JsonAnswer {
   bytes: number;
 }
 
-const ATTEMPTS = 4;
+const MAX_ATTEMPTS = 4;
 const FIRST_WAIT_MS = 200;
 /** The longest that is waited here, holding an activity; what takes longer is Temporal's to wait. */
 const MAX_WAIT_MS = 5_000;
-const REDIRECTS = 5;
+const MAX_REDIRECTS = 5;
 const RETRIED: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 const REDIRECTED: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
@@ -76,11 +76,11 @@ export class HttpClient {
         if (status >= 200 && status < 300) return jsonAnswer(call, url, answer);
         if ((status === 401 || status === 419) && !renewed) {
           renewed = true;
-          if (await outside(time, () => this.#options.authenticator.renew?.(used))) continue;
+          if (await notCounted(time, () => this.#options.authenticator.renew?.(used))) continue;
         }
         const asked = retryAfterMs(answer.headers['retry-after'], Date.now());
         const wait = asked ?? backoff(attempt);
-        if (RETRIED.has(status) && attempt < ATTEMPTS && waitable(wait, time)) {
+        if (RETRIED.has(status) && attempt < MAX_ATTEMPTS && mayWait(wait, time)) {
           await sleep(wait);
           continue;
         }
@@ -88,7 +88,7 @@ export class HttpClient {
       }
       const { failure, url } = sent;
       const wait = backoff(attempt);
-      if (mayPass(failure) && attempt < ATTEMPTS && waitable(wait, time)) {
+      if (isTransient(failure) && attempt < MAX_ATTEMPTS && mayWait(wait, time)) {
         await sleep(wait);
         continue;
       }
@@ -120,8 +120,8 @@ export class HttpClient {
         },
         body: call.form?.toString(),
       };
-      await outside(time, () => exchange.admitted());
-      const used = await outside(time, () => authenticator.authenticate(outgoing));
+      await notCounted(time, () => exchange.admitted());
+      const used = await notCounted(time, () => authenticator.authenticate(outgoing));
       let answer: HttpAnswer;
       try {
         const timeoutMs = Math.max(1, time.end - performance.now());
@@ -143,7 +143,8 @@ function redirectTarget(action: string, from: string, answer: HttpAnswer, hop: n
   if (!isGet) throw refused('a redirect, and credentials are not sent on. Give the address that it leads to.');
   if (!URL.canParse(location, from))
     throw refused(`a redirect to ${JSON.stringify(withoutSecrets(location).slice(0, 200))}, which is no URL.`);
-  if (hop === REDIRECTS) throw refused(`the redirect number ${hop + 1}; ${REDIRECTS} are followed. Check the URI.`);
+  if (hop === MAX_REDIRECTS)
+    throw refused(`the redirect number ${hop + 1}; ${MAX_REDIRECTS} are followed. Check the URI.`);
   const to = new URL(location, from);
   const was = new URL(from);
   const upgraded = was.protocol === 'http:' && to.protocol === 'https:' && to.hostname === was.hostname;
@@ -190,7 +191,7 @@ function backoff(attempt: number): number {
   return Math.random() * FIRST_WAIT_MS * 2 ** attempt;
 }
 
-function waitable(wait: number, { end }: TimeLimit): boolean {
+function mayWait(wait: number, { end }: TimeLimit): boolean {
   return wait <= MAX_WAIT_MS && performance.now() + wait < end;
 }
 
@@ -200,7 +201,7 @@ interface TimeLimit {
 }
 
 /** What a token takes is not of the call's own time: a token server that hangs is no reason to send the call too late. */
-async function outside<T>(time: TimeLimit, work: () => T | Promise<T>): Promise<T> {
+async function notCounted<T>(time: TimeLimit, work: () => T | Promise<T>): Promise<T> {
   const start = performance.now();
   const result = await work();
   time.end += performance.now() - start;

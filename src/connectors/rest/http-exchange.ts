@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { gunzip, gunzipSync } from 'node:zlib';
 import { CodedError } from '../../errors.ts';
 import type { Usage } from '../../storage/usage.ts';
-import { observed } from '../../telemetry/tracing/upstream.ts';
+import { observeUpstream } from '../../telemetry/tracing/upstream.ts';
 
 export interface HttpRequest {
   method: 'GET' | 'POST';
@@ -43,16 +43,16 @@ export class NoAnswerError extends Error {
 }
 
 /** Connections to one catalog at once. Scans ask for eight tables at a time, and there are as many scans as workers' activities. */
-const SOCKETS = 32;
+const MAX_SOCKETS = 32;
 
 /** Packed bodies up to this are unpacked at once, which takes less than handing them to another thread. */
-const SHORT_BYTES = 16 * 1024;
+const MAX_SYNC_GUNZIP_BYTES = 16 * 1024;
 
 type Decode = (body: Buffer, options: { maxOutputLength: number }) => Buffer | Promise<Buffer>;
 
-const inOtherThread = promisify<Buffer, { maxOutputLength: number }, Buffer>(gunzip);
+const gunzipInThreadPool = promisify<Buffer, { maxOutputLength: number }, Buffer>(gunzip);
 const decodeGzip: Decode = (body, options) =>
-  body.length <= SHORT_BYTES ? gunzipSync(body, options) : inOtherThread(body, options);
+  body.length <= MAX_SYNC_GUNZIP_BYTES ? gunzipSync(body, options) : gunzipInThreadPool(body, options);
 
 const DECODERS: Readonly<Record<string, Decode>> = { gzip: decodeGzip, 'x-gzip': decodeGzip };
 
@@ -61,8 +61,8 @@ const DECODERS: Readonly<Record<string, Decode>> = { gzip: decodeGzip, 'x-gzip':
  * bytes can be counted and bounded, connecting has a time limit of its own, and the connections end with their connector.
  */
 export class HttpExchange {
-  readonly #plain = new http.Agent({ keepAlive: true, maxSockets: SOCKETS });
-  readonly #secure = new https.Agent({ keepAlive: true, maxSockets: SOCKETS });
+  readonly #plain = new http.Agent({ keepAlive: true, maxSockets: MAX_SOCKETS });
+  readonly #secure = new https.Agent({ keepAlive: true, maxSockets: MAX_SOCKETS });
   readonly #usage: Usage;
 
   constructor(usage: Usage) {
@@ -80,7 +80,7 @@ export class HttpExchange {
   async send(request: HttpRequest): Promise<HttpAnswer> {
     this.#usage.requests += 1;
     const exchange = () => this.#exchange(request);
-    const answer = await observed(
+    const answer = await observeUpstream(
       'rest',
       () => request,
       exchange,

@@ -11,8 +11,8 @@ import { encodeStrictly } from './resource-paths.ts';
 /** Of one page. Names of 200 characters come to some 300 bytes an entry. */
 const MAX_BYTES = 64 * 1024 * 1024;
 /** How long a listing that came in one piece is kept, to give its pages from. */
-const KEPT_MS = 30_000;
-const MAX_WHOLE = 4;
+const LISTING_TTL_MS = 30_000;
+const MAX_CACHED_LISTINGS = 4;
 /** Where all pages are put together. */
 const MAX_PAGES = 10_000;
 const MAX_ITEMS = 1_000_000;
@@ -34,7 +34,7 @@ interface Answer {
 export class Listing {
   readonly #client: HttpClient;
   /** By the URL: a connector is shared, and several of its listings are gone through at once. */
-  readonly #whole = new RecentlyUsed<string, { until: number; items: readonly NamespacePath[] }>(MAX_WHOLE);
+  readonly #whole = new RecentlyUsed<string, { until: number; items: readonly NamespacePath[] }>(MAX_CACHED_LISTINGS);
 
   constructor(client: HttpClient) {
     this.#client = client;
@@ -106,7 +106,7 @@ export class Listing {
 
   #keep(address: string, unsorted: readonly NamespacePath[]): readonly NamespacePath[] {
     const items = sorted(unsorted);
-    this.#whole.set(address, { until: Date.now() + KEPT_MS, items });
+    this.#whole.set(address, { until: Date.now() + LISTING_TTL_MS, items });
     return items;
   }
 }

@@ -15,9 +15,9 @@ export function loadedView(url: string, json: unknown): ViewDescriptor {
     const metadata = fields.object('metadata');
     const uuid = metadata.string('view-uuid');
     const versionId = metadata.int32('current-version-id');
-    const version = oneOf(metadata, 'versions', 'version-id', versionId);
+    const version = findById(metadata, 'versions', 'version-id', versionId);
     const schemaId = version.int32('schema-id');
-    const schema = oneOf(metadata, 'schemas', 'schema-id', schemaId);
+    const schema = findById(metadata, 'schemas', 'schema-id', schemaId);
     const time = version.has('timestamp-ms') ? version.integer('timestamp-ms') : 0;
     return {
       uuid,
@@ -36,7 +36,7 @@ export function loadedView(url: string, json: unknown): ViewDescriptor {
   });
 }
 
-function oneOf(fields: JsonFields, list: string, id: string, wanted: number): JsonFields {
+function findById(fields: JsonFields, list: string, id: string, wanted: number): JsonFields {
   const found = fields.objects(list).find((item) => item.has(id) && item.int32(id) === wanted);
   if (found !== undefined) return found;
   throw new MalformedError(`metadata.${list} has none with the ${id} ${wanted}`);

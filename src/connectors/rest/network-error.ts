@@ -16,7 +16,7 @@ const UNTRUSTED = new Set([
 const UNSENDABLE = /^ERR_(HTTP_)?(INVALID|UNESCAPED)/;
 
 /** Whether it can be another thing the next time: not so for an untrusted certificate, or what speaks no HTTP. */
-export function mayPass({ code }: NoAnswerError): boolean {
+export function isTransient({ code }: NoAnswerError): boolean {
   return !UNTRUSTED.has(code) && !UNSENDABLE.test(code) && !/^(HPE_|EPROTO|ERR_SSL|Z_)/.test(code);
 }
 

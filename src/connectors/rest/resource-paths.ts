@@ -13,9 +13,9 @@ export interface PathRules {
 export function resourcePaths({ prefix, separator }: PathRules) {
   const root = prefix === '' ? '/v1' : `/v1/${prefix}`;
   // Levels are encoded before they are joined. A separator such as `.` needs it too: so the server tells it from one in a name.
-  const joint = [...Buffer.from(separator, 'utf8')].map(percent).join('');
+  const encodedSeparator = [...Buffer.from(separator, 'utf8')].map(percent).join('');
   const folder = (namespace: NamespacePath) =>
-    `${root}/namespaces/${namespace.map((level) => segment(level, 'namespace')).join(joint)}`;
+    `${root}/namespaces/${namespace.map((level) => segment(level, 'namespace')).join(encodedSeparator)}`;
   return {
     namespaces: (parent: NamespacePath, page: string) => {
       const below = parent.length === 0 ? '' : `&parent=${encodeStrictly(parent.join(separator))}`;

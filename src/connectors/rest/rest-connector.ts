@@ -10,7 +10,7 @@ import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
 import type { Page, PageRequest, TableEntry, UpstreamCatalog, ViewDescriptor, ViewRef } from '../spi.ts';
 import { isThisMachine } from '../this-machine.ts';
 import { AnswerError } from './answer-error.ts';
-import { authenticatorOf, ownProperties } from './auth/auth-scheme.ts';
+import { authenticatorOf, connectorProperties } from './auth/auth-scheme.ts';
 import { ANONYMOUS } from './auth/authenticator.ts';
 import {
   type CatalogConfig,
@@ -30,7 +30,7 @@ import { Listing } from './listing.ts';
 import { type LoadedTable, loadedCredentials, loadedTable, tableState, type VendedForPrefix } from './loaded-table.ts';
 import { loadedView } from './loaded-view.ts';
 import { DELEGATION, requestHeaders } from './request-headers.ts';
-import { divided, tableStorage } from './table-storage.ts';
+import { splitVendedKeys, tableStorage } from './table-storage.ts';
 import { timeoutsOf } from './timeouts.ts';
 
 const MAX_CREDENTIALS_BYTES = 4 * 1024 * 1024;
@@ -46,7 +46,7 @@ export async function openRestCatalog(spec: ResolvedSpec, limits: WorkerLimits):
   const usage = newUsage(limits);
   const exchange = new HttpExchange(usage);
   try {
-    const own = ownProperties(spec);
+    const own = connectorProperties(spec);
     const timeouts = timeoutsOf(own);
     const { delegation, ...headers } = requestHeaders(spec);
     if (spec.auth.secret) rememberOwnSecret(spec.auth.secret);
@@ -149,7 +149,7 @@ class RestConnector implements UpstreamCatalog {
       localRoots,
       usage,
       loadCredentials: () => this.#credentials(table, loaded),
-      ask:
+      fetchCredentials:
         delegation !== '' &&
         config.has(LOAD_CREDENTIALS) &&
         /^s3[an]?:/i.test(loaded.location) &&
@@ -236,7 +236,7 @@ class RestConnector implements UpstreamCatalog {
     }
     const { url: tableUrl, answer } = await this.#load(table, 'refs', this.#delegation());
     const again = loadedTable(tableUrl, answer);
-    return again.credentials.length > 0 ? again.credentials : divided(again.config)[1];
+    return again.credentials.length > 0 ? again.credentials : splitVendedKeys(again.config)[1];
   }
 
   #delegation(): Record<string, string> {
@@ -256,9 +256,9 @@ class RestConnector implements UpstreamCatalog {
 
 /** Iceberg's server answers 404 for a table that it has, and whose metadata file is gone: not as for one that it does not have. */
 function metadataGone(error: unknown): CodedError | undefined {
-  if (!(error instanceof AnswerError) || error.status !== 404 || error.said?.type !== 'NotFoundException')
+  if (!(error instanceof AnswerError) || error.status !== 404 || error.reported?.type !== 'NotFoundException')
     return undefined;
-  if (!/\.metadata\.json|does not exist: [a-z0-9]+:\//i.test(error.said.message)) return undefined;
+  if (!/\.metadata\.json|does not exist: [a-z0-9]+:\//i.test(error.reported.message)) return undefined;
   const advice =
     'The catalog has the table, and not its metadata file: restore it, or roll the table back to one that is there.';
   return new CodedError('DATA_LOSS', `${error.message} ${advice}`, { cause: error });

@@ -17,7 +17,7 @@ export interface TableStorage {
   /** Asks the catalog for credentials for the table. */
   loadCredentials: () => Promise<VendedForPrefix[]>;
   /** Whether it is to be asked though none came with the table. */
-  ask: boolean;
+  fetchCredentials: boolean;
 }
 
 /**
@@ -30,8 +30,8 @@ export interface TableStorage {
  * used (profiles, roles to take on) only the connector says. And so it does with `s3.remote-signing-enabled`.
  */
 export function tableStorage(table: LoadedTable, storage: TableStorage): ObjectStore {
-  const { own, localRoots, usage, loadCredentials, ask } = storage;
-  const [config, inConfig] = divided(table.config);
+  const { own, localRoots, usage, loadCredentials, fetchCredentials } = storage;
+  const [config, inConfig] = splitVendedKeys(table.config);
   const vended = table.credentials.length > 0 ? table.credentials : inConfig;
   const some = vended.length > 0;
   const properties = {
@@ -41,24 +41,25 @@ export function tableStorage(table: LoadedTable, storage: TableStorage): ObjectS
     ...fromCatalog(config),
   };
   if (own['s3.remote-signing-enabled']) properties['s3.remote-signing-enabled'] = own['s3.remote-signing-enabled'];
-  const credentials = some || ask ? new VendedCredentials(some ? vended : undefined, loadCredentials) : undefined;
+  const credentials =
+    some || fetchCredentials ? new VendedCredentials(some ? vended : undefined, loadCredentials) : undefined;
   const store = openStore({
     properties,
-    ...(credentials && { vended: (path: string) => credentials.of(path) }),
+    ...(credentials && { vended: (path: string) => credentials.propertiesFor(path) }),
     localRoots,
     usage,
   });
   const prefixes = table.credentials.map(({ prefix }) => prefix).filter(isFolder);
-  return confined(store, [...ownFolder(table.location), ...prefixes, ...allowedLocations(own)]);
+  return confined(store, [...tableFolder(table.location), ...prefixes, ...allowedLocations(own)]);
 }
 
 /** A table that claims the whole of a machine's files has none of them. */
-function ownFolder(location: string): string[] {
+function tableFolder(location: string): string[] {
   return isWithin('file:', comparableLocation(location)) ? [] : [location];
 }
 
 /** Credentials that a table's config holds, apart from the rest: before `storage-credentials` catalogs vended them so. */
-export function divided(config: Readonly<Record<string, string>>): [Record<string, string>, VendedForPrefix[]] {
+export function splitVendedKeys(config: Readonly<Record<string, string>>): [Record<string, string>, VendedForPrefix[]] {
   const rest: Record<string, string> = {};
   const credentials: Record<string, string> = {};
   for (const [key, value] of Object.entries(config)) {

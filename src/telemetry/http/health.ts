@@ -5,7 +5,7 @@ import { type HttpEndpoint, serveHttp } from './http-endpoint.ts';
 export type Check = (signal: AbortSignal) => Promise<void>;
 
 /** Below the timeouts that orchestrators' probes usually have. */
-const CHECK_MS = 2_000;
+const CHECK_TIMEOUT_MS = 2_000;
 
 /**
  * Serves `/healthz`, which answers 200 as long as the process answers at all, and `/readyz`: 200 where every check passes, else 503,
@@ -26,9 +26,11 @@ export function serveHealth(address: string, checks: Readonly<Record<string, Che
 }
 
 async function outcome(check: Check): Promise<string> {
-  const limit = AbortSignal.timeout(CHECK_MS);
+  const limit = AbortSignal.timeout(CHECK_TIMEOUT_MS);
   const late = new Promise<never>((_, reject) => {
-    limit.addEventListener('abort', () => reject(new Error(`no answer within ${CHECK_MS / 1000} s`)), { once: true });
+    limit.addEventListener('abort', () => reject(new Error(`no answer within ${CHECK_TIMEOUT_MS / 1000} s`)), {
+      once: true,
+    });
   });
   try {
     await Promise.race([check(limit), late]);

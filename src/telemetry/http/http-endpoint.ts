@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { CodedError } from '../../errors.ts';
 
-export interface Answer {
+export interface HttpResponse {
   status: number;
   contentType: string;
   body: string;
@@ -23,7 +23,7 @@ export interface HttpEndpoint {
 export async function serveHttp(
   address: string,
   setting: string,
-  pages: Readonly<Record<string, () => Promise<Answer>>>,
+  pages: Readonly<Record<string, () => Promise<HttpResponse>>>,
 ): Promise<HttpEndpoint> {
   const { host, port } = splitAddress(address);
   const server = createServer((request, response) => void answer(request, response, pages));
@@ -54,7 +54,7 @@ export function splitAddress(address: string): { host: string; port: number } {
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  pages: Readonly<Record<string, () => Promise<Answer>>>,
+  pages: Readonly<Record<string, () => Promise<HttpResponse>>>,
 ): Promise<void> {
   const page = pages[request.url?.split('?')[0] ?? ''];
   const { status, contentType, body } = await (page === undefined

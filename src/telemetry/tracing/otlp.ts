@@ -31,7 +31,7 @@ import type { Attributes, Carrier, Tracing } from './spans.ts';
 const KINDS = { client: SpanKind.CLIENT, server: SpanKind.SERVER, internal: SpanKind.INTERNAL };
 const propagator = new W3CTraceContextPropagator();
 /** A command shall not wait for a collector that is away. */
-const CLOSE_MS = 3_000;
+const CLOSE_TIMEOUT_MS = 3_000;
 
 /**
  * Traces by OpenTelemetry's SDK, sent by OTLP as the standard variables say (endpoint, headers, timeout, compression, resource attributes,
@@ -69,7 +69,7 @@ export function openTracing(service: string, env: NodeJS.ProcessEnv): Tracing {
       }
     },
 
-    ran({ name, trace: carrier, parent, start, attributes, error }) {
+    recordRun({ name, trace: carrier, parent, start, attributes, error }) {
       const spanContext = spanContextOf(carrier);
       if (spanContext === undefined || (spanContext.traceFlags & TraceFlags.SAMPLED) === 0) return;
       const [startTime, endTime] = [hrTime(start.getTime()), hrTime(Date.now())];
@@ -107,7 +107,7 @@ export function openTracing(service: string, env: NodeJS.ProcessEnv): Tracing {
     async close() {
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, CLOSE_MS);
+        timer = setTimeout(resolve, CLOSE_TIMEOUT_MS);
       });
       await Promise.race([provider.shutdown().catch(() => {}), late]);
       clearTimeout(timer);

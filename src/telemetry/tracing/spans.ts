@@ -26,7 +26,7 @@ export interface Tracing {
   /** Runs the work in a span of its own, which ends with it; an error that it ends with is the span's. */
   span<T>(spec: SpanSpec, work: (span: OpenSpan) => Promise<T>): Promise<T>;
   /** A workflow's run that has ended: its ids were fixed when it began (see `runTrace`). */
-  ran(run: {
+  recordRun(run: {
     name: string;
     trace: Carrier;
     parent?: Carrier;

@@ -17,7 +17,7 @@ export interface UpstreamRequest {
  * @param via which of the ways of speaking to upstreams
  * @param describe called only where there is a trace
  */
-export async function observed<T>(
+export async function observeUpstream<T>(
   via: 'rest' | 'aws',
   describe: () => UpstreamRequest,
   send: () => Promise<T>,

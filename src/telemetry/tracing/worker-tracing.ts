@@ -59,7 +59,7 @@ export function tracingSinks(): InjectedSinks<RunSinks> {
       ran: {
         fn(info, { trace, parent, error }) {
           const tracing = currentTracing();
-          tracing?.ran({
+          tracing?.recordRun({
             name: `RunWorkflow:${info.workflowType}`,
             trace: trace ?? tracing.runTrace(info.runId),
             parent,

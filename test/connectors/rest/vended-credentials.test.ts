@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { AnswerError } from '../../../src/connectors/rest/answer-error.ts';
 import type { VendedForPrefix } from '../../../src/connectors/rest/loaded-table.ts';
-import { divided } from '../../../src/connectors/rest/table-storage.ts';
+import { splitVendedKeys } from '../../../src/connectors/rest/table-storage.ts';
 import { VendedCredentials } from '../../../src/connectors/rest/vended-credentials.ts';
 import { fakeOnly } from '../../jest/fake-timers.ts';
 
@@ -36,7 +36,7 @@ function loader(...answers: (VendedForPrefix[] | Error)[]) {
 }
 
 const keyOf = async (credentials: VendedCredentials, path = 's3://b/t/x') =>
-  (await credentials.of(path))['s3.access-key-id'];
+  (await credentials.propertiesFor(path))['s3.access-key-id'];
 
 describe('which', () => {
   it.each([
@@ -55,7 +55,7 @@ describe('which', () => {
       loader([]),
     );
     expect(await keyOf(credentials, path)).toBe(key);
-    expect(await credentials.of(path)).toBe(await credentials.of(path));
+    expect(await credentials.propertiesFor(path)).toBe(await credentials.propertiesFor(path));
   });
 });
 
@@ -132,8 +132,8 @@ describe('a renewal that fails', () => {
   it.each([404, 406, 501])('with %i where there were none: there are none', async (status) => {
     const counted = loader(new AnswerError('NOT_FOUND', 'none', status));
     const credentials = new VendedCredentials(undefined, counted);
-    expect(await credentials.of('s3://b/t')).toEqual({});
-    expect(await credentials.of('s3://b/t')).toEqual({});
+    expect(await credentials.propertiesFor('s3://b/t')).toEqual({});
+    expect(await credentials.propertiesFor('s3://b/t')).toEqual({});
     expect(counted).toHaveBeenCalledTimes(1);
   });
 
@@ -145,10 +145,15 @@ describe('a renewal that fails', () => {
 
 it("a table's config is divided into credentials and the rest", () => {
   expect(
-    divided({ 's3.endpoint': 'e', 's3.access-key-id': 'a', 's3.secret-access-key': 's', 's3.session-token': 't' }),
+    splitVendedKeys({
+      's3.endpoint': 'e',
+      's3.access-key-id': 'a',
+      's3.secret-access-key': 's',
+      's3.session-token': 't',
+    }),
   ).toEqual([
     { 's3.endpoint': 'e' },
     [{ prefix: '', config: { 's3.access-key-id': 'a', 's3.secret-access-key': 's', 's3.session-token': 't' } }],
   ]);
-  expect(divided({ 's3.endpoint': 'e' })).toEqual([{ 's3.endpoint': 'e' }, []]);
+  expect(splitVendedKeys({ 's3.endpoint': 'e' })).toEqual([{ 's3.endpoint': 'e' }, []]);
 });

@@ -19,7 +19,7 @@ const SCHEMES: Readonly<Record<string, Scheme>> = {
   anonymous: 'none',
   bearer: 'bearer',
   token: 'bearer',
-  oauth2: 'oauth2',
+  oauth2Authenticator: 'oauth2',
   oauth: 'oauth2',
   'client-credentials': 'oauth2',
   client_credentials: 'oauth2',
@@ -40,7 +40,7 @@ export interface AuthContext {
  * The connector's properties and those of its auth, which win. A secret of the scheme sigv4 is AWS keys: they stand there as `client.*`
  * credentials, good for storage too.
  */
-export function ownProperties(spec: ResolvedSpec): Readonly<Record<string, string>> {
+export function connectorProperties(spec: ResolvedSpec): Readonly<Record<string, string>> {
   const properties = { ...spec.properties, ...spec.auth.properties };
   if (schemeOf(spec, properties) !== 'sigv4') return properties;
   return propertiesWithSecret({ ...spec, auth: { ...spec.auth, scheme: 'sigv4' } });
@@ -70,7 +70,7 @@ export async function authenticatorOf(
     case 'oauth2':
       return oauth2(secret, properties, context);
     case 'sigv4':
-      return signed(properties, context);
+      return sigV4Authenticator(properties, context);
   }
 }
 
@@ -135,7 +135,10 @@ function credentialOf(text: string, clientId: string | undefined): { clientId?: 
   return { ...(id !== undefined && { clientId: id }), clientSecret };
 }
 
-async function signed(properties: Readonly<Record<string, string>>, context: AuthContext): Promise<Authenticator> {
+async function sigV4Authenticator(
+  properties: Readonly<Record<string, string>>,
+  context: AuthContext,
+): Promise<Authenticator> {
   // Iceberg's clients sign what OAuth2 has authenticated, where there is a token or credential for that too.
   const delegate = properties.credential || properties.token ? oauth2(undefined, properties, context) : undefined;
   return sigV4({

@@ -34,9 +34,9 @@ const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const MAX_ANSWER_BYTES = 1024 * 1024;
 /** A token is renewed so long before it ends, or a tenth of its life if that is less: what Iceberg's own clients do. */
-const AHEAD_MS = 300_000;
+const RENEW_AHEAD_MS = 300_000;
 /** After an attempt to renew it that failed while it is still good. */
-const AGAIN_MS = 10_000;
+const RETRY_RENEWAL_MS = 10_000;
 
 /**
  * OAuth2 as Iceberg's clients do it (`OAuth2Util`): client credentials in the form, exchange of a token that runs out for a new one
@@ -83,7 +83,7 @@ export class OAuth2 implements Authenticator {
     } catch (error) {
       // Ahead of its end the old one is still good.
       if (token.endsAt === undefined || Date.now() >= token.endsAt) throw error;
-      token.renewAt = Date.now() + AGAIN_MS;
+      token.renewAt = Date.now() + RETRY_RENEWAL_MS;
       return token;
     }
   }
@@ -167,7 +167,7 @@ function expiry(from: number, seconds: number | undefined): number | undefined {
 
 function tokenOf(value: string, type: string, endsAt: number | undefined, from = Date.now()): Token {
   if (endsAt === undefined) return { value, type };
-  return { value, type, endsAt, renewAt: endsAt - Math.min(AHEAD_MS, Math.max(0, endsAt - from) / 10) };
+  return { value, type, endsAt, renewAt: endsAt - Math.min(RENEW_AHEAD_MS, Math.max(0, endsAt - from) / 10) };
 }
 
 /** The `exp` claim of a token that is a JWT (RFC 7519), in milliseconds. */
@@ -189,17 +189,17 @@ function tokenError(tokenUrl: string, error: unknown): unknown {
     });
   }
   if (!(error instanceof AnswerError)) return error;
-  const { status, said, retryAfterMs } = error;
-  const says = said ? [said.type, said.message].filter(Boolean).join(': ') : `it answered ${status}`;
+  const { status, reported, retryAfterMs } = error;
+  const says = reported ? [reported.type, reported.message].filter(Boolean).join(': ') : `it answered ${status}`;
   const because = (code: 'UNAUTHENTICATED' | 'INVALID_ARGUMENT', message: string) =>
-    new AnswerError(code, message, status, said, retryAfterMs);
+    new AnswerError(code, message, status, reported, retryAfterMs);
   if (status === 404 || status === 405) {
     return because(
       'INVALID_ARGUMENT',
       `${tokenUrl} gives no OAuth2 tokens: ${says}. Set oauth2-server-uri to what does.`,
     );
   }
-  if (said?.type === 'invalid_scope' || said?.type === 'invalid_target') {
+  if (reported?.type === 'invalid_scope' || reported?.type === 'invalid_target') {
     return because(
       'INVALID_ARGUMENT',
       `${tokenUrl} gave no OAuth2 token: ${says}. Check scope, audience and resource.`,
