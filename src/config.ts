@@ -41,7 +41,7 @@ const schema = z.object({
     )
     .refine(
       (keys) => keys.every(({ id }) => KEY_ID.test(id)),
-      'has a key whose id has other characters than letters, digits, _, . and -, or more than 64',
+      'has a key whose id is not 1 to 64 letters, digits, _, . or -',
     )
     .refine((keys) => new Set(keys.map(({ id }) => id)).size === keys.length, 'has two keys with the same id')
     .optional(),

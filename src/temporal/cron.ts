@@ -10,10 +10,10 @@ const FIELDS = {
 
 type Field = keyof typeof FIELDS;
 
-/** The times that match: those whose fields are all among the values. Each list is sorted; 0 is Sunday. */
+/** A time matches if each of its fields is among the listed values. Lists are sorted; Sunday is 0. */
 export type Calendar = Record<Field, number[]>;
 
-/** Names may be cut short: to three letters of a month, two of a day. */
+/** Names may be abbreviated to three letters for a month and two for a day. */
 const MONTHS = 'january february march april may june july august september october november december'.split(' ');
 const DAYS = 'sunday monday tuesday wednesday thursday friday saturday'.split(' ');
 
@@ -28,9 +28,9 @@ const ALIASES: Record<string, string> = {
 };
 
 /**
- * Reads a cron expression of five fields as Temporal's server does, which tells what is wrong only when a schedule is made.
+ * Parses a cron expression of five fields as Temporal's server does. The server reports a wrong one only when a schedule is created.
  *
- * @throws CodedError INVALID_ARGUMENT that says which field is wrong and why
+ * @throws CodedError INVALID_ARGUMENT that names the wrong field and what it may contain
  */
 export function parseCron(cron: string): Calendar {
   const fields = (ALIASES[cron.trim()] ?? cron).trim().split(/\s+/);
@@ -43,7 +43,7 @@ export function parseCron(cron: string): Calendar {
   return Object.fromEntries(names.map((field, index) => [field, valuesOf(fields[index]!, field)])) as Calendar;
 }
 
-/** `*`, `5`, `1-5`, each also with `/2`, and lists of them. */
+/** Parses `*`, `5` and `1-5`, each optionally followed by a step such as `/2`, and lists of them. */
 function valuesOf(text: string, field: Field): number[] {
   const { name, min, max } = FIELDS[field];
   const values = new Set<number>();
@@ -51,14 +51,14 @@ function valuesOf(text: string, field: Field): number[] {
     const [, range = '', from, to, step] = /^(\*|(\w+)(?:-(\w+))?)(?:\/(\d{1,4}))?$/.exec(part) ?? [];
     const start = range === '*' ? min : numberOf(from, field);
     const end = range === '*' ? max : to !== undefined ? numberOf(to, field) : step !== undefined ? max : start;
-    const right = start !== undefined && end !== undefined && start >= min && end <= max && start <= end;
-    if (!right || Number(step) === 0) {
+    const isValid = start !== undefined && end !== undefined && start >= min && end <= max && start <= end;
+    if (!isValid || Number(step) === 0) {
       throw invalid(
-        `'${truncate(part)}' is no ${name}: give values from ${min} to ${max}, ranges such as 1-5, */2, or *`,
+        `'${truncate(part)}' is not a valid ${name}: use values from ${min} to ${max}, ranges such as 1-5, */2, or *`,
       );
     }
     for (let value = start; value <= end; value += Number(step ?? 1)) {
-      // Sunday is 0 and 7.
+      // Sunday is both 0 and 7.
       values.add(field === 'dayOfWeek' ? value % 7 : value);
     }
   }
@@ -68,7 +68,8 @@ function valuesOf(text: string, field: Field): number[] {
 function numberOf(text: string | undefined, field: Field): number | undefined {
   if (text === undefined) return undefined;
   if (/^\d{1,4}$/.test(text)) return Number(text);
-  const startsWith = (least: number) => (name: string) => text.length >= least && name.startsWith(text.toLowerCase());
+  const startsWith = (minLength: number) => (name: string) =>
+    text.length >= minLength && name.startsWith(text.toLowerCase());
   const found =
     field === 'month'
       ? MONTHS.findIndex(startsWith(3)) + 1 || -1

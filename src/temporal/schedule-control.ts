@@ -21,14 +21,14 @@ import { EncryptionCodec, keyIdOf } from './payload-codec.ts';
 import { mapTemporalErrors } from './temporal-errors.ts';
 
 /**
- * A run that Temporal could not start in time, since it was away, is made up for when it is back within this time: once, however many were
- * missed, for those that come while one runs are skipped.
+ * If Temporal was down when a run was due and is back within this time, it starts the run late. It starts one run however many it missed,
+ * because runs that become due while one is running are skipped.
  */
 const CATCHUP_WINDOW_MS = 24 * 3_600_000;
-/** Ids of this project's schedules, with the connector's. */
+/** Ids of this project's schedules; the group is the connector's id. */
 const SCHEDULE_ID = /^reconcile-(con_[0-9a-z]+)$/;
 
-/** `ScheduleControl` on a Temporal client. */
+/** Implements `ScheduleControl` with a Temporal client. */
 export function temporalSchedules(client: () => Promise<Client>): ScheduleControl {
   return {
     async describe(connectorId, wanted) {
@@ -134,20 +134,23 @@ function toFoundSchedule(
       isDeepStrictEqual(descriptionFacts(description), optionFacts(wanted)) &&
       isEncryptedAsNow(client, description),
     paused: state.paused,
-    // Temporal tells when it would run also of one that is paused.
+    // Temporal reports the next time of a paused schedule too.
     nextRunAt: state.paused ? undefined : info.nextActionTimes[0],
     lastRunAt: last?.takenAt,
     lastJobId: last?.action.workflow.workflowId ?? '',
   };
 }
 
-/** A schedule outlives every retention: its input follows the codec's keys, so that the old ones can go. */
+/**
+ * Whether the schedule's input is encrypted with the current key. Schedules outlive every retention period, so old keys can only be removed
+ * if schedules are updated to new ones.
+ */
 function isEncryptedAsNow({ options }: Client, { raw }: ScheduleDescription): boolean {
   const codec = options.loadedDataConverter.payloadCodecs.find((codec) => codec instanceof EncryptionCodec);
   return keyIdOf(raw.schedule?.action?.startWorkflow?.input?.payloads?.[0]) === codec?.keyId;
 }
 
-/** What of a schedule is compared: the server gives cron expressions back as the values that match. */
+/** The comparable content of an existing schedule. The server returns cron expressions as the lists of matching values. */
 function descriptionFacts({ spec, action, policies, state, raw }: ScheduleDescription) {
   const calendars = (raw.schedule?.spec?.structuredCalendar ?? []).map((calendar) =>
     comparable(calendar.year?.length ? 'years' : '', {
@@ -171,6 +174,7 @@ function descriptionFacts({ spec, action, policies, state, raw }: ScheduleDescri
   };
 }
 
+/** The same content of a desired schedule. */
 function optionFacts({ spec, action, policies, state }: ScheduleOptions): ReturnType<typeof descriptionFacts> {
   const calendars = (spec.cronExpressions ?? []).map((cron) => comparable('', { second: [0], ...parseCron(cron) }));
   return {
@@ -197,7 +201,7 @@ function actionFacts(action: ScheduleDescription['action'] | ScheduleOptions['ac
   };
 }
 
-/** The values of some ranges, as the server reads them. */
+/** The values of ranges, interpreted as the server does. */
 function valuesOf(ranges: { start?: number | null; end?: number | null; step?: number | null }[] | null | undefined) {
   const values = new Set<number>();
   for (const { start, end, step } of ranges ?? []) {

@@ -1,5 +1,5 @@
-import { expect, it } from '@jest/globals';
 import { status } from '@grpc/grpc-js';
+import { expect, it } from '@jest/globals';
 import type { Client } from '@temporalio/client';
 import { registerSearchAttributes } from '../../src/temporal/search-attributes-registered.ts';
 
