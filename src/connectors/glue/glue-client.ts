@@ -102,7 +102,7 @@ export class GlueCatalog {
     // The signal does not end the SDK's waits between attempts.
     const timeout = new Promise<never>((_, reject) => {
       limit.addEventListener('abort', () => {
-        reject(new CodedError('DEADLINE_EXCEEDED', `no answer within ${CALL_TIMEOUT_MS / 1000} s`));
+        reject(new CodedError('DEADLINE_EXCEEDED', `no response within ${CALL_TIMEOUT_MS / 1000} s`));
       });
     });
     try {

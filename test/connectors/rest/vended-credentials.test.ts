@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { AnswerError } from '../../../src/connectors/rest/answer-error.ts';
-import type { VendedForPrefix } from '../../../src/connectors/rest/loaded-table.ts';
+import { ResponseError } from '../../../src/connectors/rest/response-error.ts';
+import type { VendedCredential } from '../../../src/connectors/rest/loaded-table.ts';
 import { splitVendedKeys } from '../../../src/connectors/rest/table-storage.ts';
 import { VendedCredentials } from '../../../src/connectors/rest/vended-credentials.ts';
 import { fakeOnly } from '../../jest/fake-timers.ts';
@@ -14,7 +14,7 @@ beforeEach(() => {
 });
 afterEach(() => void jest.useRealTimers());
 
-function vended(name: string, endsAt?: number, prefix = 's3://b/t'): VendedForPrefix {
+function vended(name: string, endsAt?: number, prefix = 's3://b/t'): VendedCredential {
   return {
     prefix,
     config: {
@@ -26,10 +26,10 @@ function vended(name: string, endsAt?: number, prefix = 's3://b/t'): VendedForPr
 }
 
 /** Gives those one after the other; what is an error is thrown. */
-function loader(...answers: (VendedForPrefix[] | Error)[]) {
+function loader(...answers: (VendedCredential[] | Error)[]) {
   let next = 0;
   return jest.fn(async () => {
-    const answer = answers[Math.min(next++, answers.length - 1)] as VendedForPrefix[] | Error;
+    const answer = answers[Math.min(next++, answers.length - 1)] as VendedCredential[] | Error;
     if (answer instanceof Error) throw answer;
     return answer;
   });
@@ -130,7 +130,7 @@ describe('a renewal that fails', () => {
   });
 
   it.each([404, 406, 501])('with %i where there were none: there are none', async (status) => {
-    const counted = loader(new AnswerError('NOT_FOUND', 'none', status));
+    const counted = loader(new ResponseError('NOT_FOUND', 'none', status));
     const credentials = new VendedCredentials(undefined, counted);
     expect(await credentials.propertiesFor('s3://b/t')).toEqual({});
     expect(await credentials.propertiesFor('s3://b/t')).toEqual({});
@@ -138,7 +138,7 @@ describe('a renewal that fails', () => {
   });
 
   it('with 403 is told', async () => {
-    const credentials = new VendedCredentials(undefined, loader(new AnswerError('PERMISSION_DENIED', 'no', 403)));
+    const credentials = new VendedCredentials(undefined, loader(new ResponseError('PERMISSION_DENIED', 'no', 403)));
     await expect(keyOf(credentials)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
   });
 });
