@@ -74,7 +74,7 @@ export async function registerSearchAttributes(client: Client): Promise<Namespac
       `Search attributes of namespace ${namespace} have the wrong type: ${mistyped.join(', ')}; they must be Keyword. If nothing else uses them, remove them: temporal operator search-attribute remove --name NAME.`,
     );
   }
-  if (missing.length > 0) await add(client, missing);
+  if (missing.length > 0) await registerMissing(client, missing);
   return {
     namespace,
     retentionSeconds,
@@ -101,7 +101,7 @@ export async function describeNamespace({ connection, options: { namespace } }: 
   }
 }
 
-async function add(client: Client, missing: string[]): Promise<void> {
+async function registerMissing(client: Client, missing: string[]): Promise<void> {
   const { namespace } = client.options;
   try {
     await client.connection.operatorService.addSearchAttributes({

@@ -19,7 +19,7 @@ const SCHEMES: Readonly<Record<string, Scheme>> = {
   anonymous: 'none',
   bearer: 'bearer',
   token: 'bearer',
-  oauth2Authenticator: 'oauth2',
+  oauth2: 'oauth2',
   oauth: 'oauth2',
   'client-credentials': 'oauth2',
   client_credentials: 'oauth2',
@@ -68,7 +68,7 @@ export async function authenticatorOf(
         required(secret || properties.token, 'the scheme bearer needs a token: a secret, or the property token'),
       );
     case 'oauth2':
-      return oauth2(secret, properties, context);
+      return oauth2Authenticator(secret, properties, context);
     case 'sigv4':
       return sigV4Authenticator(properties, context);
   }
@@ -89,7 +89,7 @@ function schemeOf({ auth }: ResolvedSpec, properties: Readonly<Record<string, st
   return properties.token || auth.secret ? 'bearer' : 'none';
 }
 
-function oauth2(
+function oauth2Authenticator(
   secret: string | undefined,
   properties: Readonly<Record<string, string>>,
   { base, tokenClient }: AuthContext,
@@ -140,7 +140,7 @@ async function sigV4Authenticator(
   context: AuthContext,
 ): Promise<Authenticator> {
   // As in Iceberg's clients, OAuth2 authenticates the request before it is signed, if there is a token or credential for it.
-  const delegate = properties.credential || properties.token ? oauth2(undefined, properties, context) : undefined;
+  const delegate = properties.credential || properties.token ? oauth2Authenticator(undefined, properties, context) : undefined;
   return sigV4({
     service: properties['rest.signing-name'] || 'execute-api',
     region: await awsRegion(properties, 'rest'),
