@@ -1,4 +1,4 @@
-import { resolveAlso } from '../connectors/resolve-secrets.ts';
+import { resolveConnectorReference } from '../connectors/resolve-secrets.ts';
 import type { AlertRequest } from '../contract/job.ts';
 import { workflowLink } from '../contract/workflow-link.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
@@ -28,10 +28,10 @@ export async function deliverAlert(deps: ActivityDeps, request: AlertRequest): P
       body: alertPayload(request, job, failures, link),
     });
   } catch (error) {
-    workerMetrics()?.alerted(type, isFinal(error) ? 'refused' : 'failed');
+    workerMetrics()?.alertSent(type, isFinal(error) ? 'refused' : 'failed');
     throw error;
   }
-  workerMetrics()?.alerted(type, 'delivered');
+  workerMetrics()?.alertSent(type, 'delivered');
   deps.logger.info({ type, of: jobId }, 'an alert was delivered');
   return 'delivered';
 }
@@ -50,7 +50,10 @@ async function recordsOf({ catalog: { connectors, jobs } }: ActivityDeps, jobId:
 
 async function receiverOf({ properties }: Connector, { webhookUrl, secretRef }: NonNullable<Connector['alerts']>) {
   const isReference = isSecretReference(webhookUrl);
-  const url = isReference ? await resolveAlso(webhookUrl, 'alerts.webhook_url', properties) : webhookUrl;
+  const url = isReference ? await resolveConnectorReference(webhookUrl, 'alerts.webhook_url', properties) : webhookUrl;
   rememberConnectorSecret(url);
-  return { url, ...(secretRef && { secret: await resolveAlso(secretRef, 'alerts.secret_ref', properties) }) };
+  return {
+    url,
+    ...(secretRef && { secret: await resolveConnectorReference(secretRef, 'alerts.secret_ref', properties) }),
+  };
 }

@@ -112,7 +112,7 @@ describe('CreateConnector', () => {
     [
       'an hour that is none',
       { policy: { cron: ['0 24 * * *'] } },
-      "policy.cron[0]: '24' is no hour: give values from 0",
+      "policy.cron[0]: '24' is not a valid hour: use values from 0",
     ],
     ['too many crons', { policy: { cron: Array(21).fill('@daily') } }, 'policy.cron: has 21 entries'],
     [

@@ -198,7 +198,7 @@ describe('while keys come and rotate', () => {
 
     await restart(SECOND);
     await letGo();
-    const missing = /encrypted with the key \\"k1\\", which is not among those of RECONCILER_CODEC_KEYS \(k2\)/;
+    const missing = /encrypted with the key \\"k1\\", which RECONCILER_CODEC_KEYS does not have \(it has k2\)/;
     const log = join(processes.folder, 'worker.log');
     await waitFor(() => expect(readFileSync(log, 'utf8')).toMatch(missing), { timeout: 100_000, interval: 100 });
     await restart(ROTATED);

@@ -21,7 +21,7 @@ const SCHEMA = {
 const ROWS = 1000;
 const FILE_BYTES = 65_536;
 
-/** A made table: each of its snapshots replaces all files of the one before. */
+/** A synthetic table. Each snapshot replaces all files of the previous one. */
 export class SyntheticTable implements TableReader {
   readonly bytesRead = 0;
   readonly descriptor: TableDescriptor;
@@ -66,7 +66,7 @@ export class SyntheticTable implements TableReader {
     }
   }
 
-  /** Each file is a part by itself. */
+  /** Ranges may begin and end at any file. */
   async changeRanges(
     _snapshotId: bigint,
     { base, size, maxRanges }: { base?: bigint; size: number; maxRanges: number },

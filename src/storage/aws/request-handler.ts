@@ -3,7 +3,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import { pipeline, type Readable, Transform } from 'node:stream';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { CodedError } from '../../errors.ts';
-import { observed } from '../../telemetry/tracing/upstream.ts';
+import { observeUpstream } from '../../telemetry/tracing/upstream.ts';
 import { retryAfterMs } from '../retry-after.ts';
 import type { Usage } from '../usage.ts';
 
@@ -112,7 +112,7 @@ class CountingHandler extends NodeHttpHandler {
     const timeoutError = () =>
       Object.assign(new Error(`no answer within ${(this.#attemptMs ?? 0) / 1000} s`), { name: 'TimeoutError' });
     const send = () => super.handle(request, limit ? { ...options, abortSignal: anySignal(limit, options) } : options);
-    const answer = await observed(
+    const answer = await observeUpstream(
       'aws',
       () => describe(request),
       send,

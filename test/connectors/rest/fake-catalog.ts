@@ -2,29 +2,35 @@ import { afterEach } from '@jest/globals';
 import type { ResolvedSpec, WorkerLimits } from '../../../src/connectors/connector-spec.ts';
 import { openRestCatalog } from '../../../src/connectors/rest/rest-connector.ts';
 import type { Page, PageRequest, UpstreamCatalog } from '../../../src/connectors/spi.ts';
-import { type AnsweringServer, type Asked, answerError, answeringServer, answerJson } from './answering-server.ts';
+import {
+  type FakeServer,
+  type ReceivedRequest,
+  respondWithError,
+  respondWithJson,
+  startFakeServer,
+} from './fake-server.ts';
 
-/** What ends with each test. */
+/** Closed at the end of each test, last opened first. */
 export const cleanUp: AsyncDisposable[] = [];
 afterEach(async () => {
-  for (const one of cleanUp.splice(0).reverse()) await one[Symbol.asyncDispose]();
+  for (const resource of cleanUp.splice(0).reverse()) await resource[Symbol.asyncDispose]();
 });
 
-export type Answer = (asked: Asked, response: import('node:http').ServerResponse, n: number) => void;
+export type Responder = (request: ReceivedRequest, response: import('node:http').ServerResponse, n: number) => void;
 
 export const CONFIG = { defaults: {}, overrides: {} };
 
-/** A catalog that answers by path without query; a function, or what is answered as JSON. */
-export async function catalog(paths: Record<string, unknown>, config: object = CONFIG): Promise<AnsweringServer> {
+/** Starts a fake catalog. `paths` has, by path without query, a function or the JSON of the response. */
+export async function catalog(paths: Record<string, unknown>, config: object = CONFIG): Promise<FakeServer> {
   const counts = new Map<string, number>();
-  const server = await answeringServer((asked, response) => {
-    const path = asked.path.replace(/\?.*/, '');
-    const answer = path === '/v1/config' ? (paths[path] ?? config) : paths[path];
+  const server = await startFakeServer((request, response) => {
+    const path = request.path.replace(/\?.*/, '');
+    const content = path === '/v1/config' ? (paths[path] ?? config) : paths[path];
     const n = (counts.get(path) ?? 0) + 1;
     counts.set(path, n);
-    if (typeof answer === 'function') return (answer as Answer)(asked, response, n);
-    if (answer === undefined) return answerError(response, 404, 'NoSuchThingException', `nothing at ${path}`);
-    answerJson(response, answer);
+    if (typeof content === 'function') return (content as Responder)(request, response, n);
+    if (content === undefined) return respondWithError(response, 404, 'NoSuchThingException', `nothing at ${path}`);
+    respondWithJson(response, content);
   });
   cleanUp.push(server);
   return server;
@@ -48,7 +54,7 @@ export async function open(
 }
 
 /** All items of a listing. */
-export async function all<T>(list: (page: PageRequest) => Promise<Page<T>>, size = 2): Promise<T[]> {
+export async function listAll<T>(list: (page: PageRequest) => Promise<Page<T>>, size = 2): Promise<T[]> {
   const items: T[] = [];
   let token: string | undefined;
   for (let pages = 0; pages < 100; pages++) {
@@ -57,5 +63,5 @@ export async function all<T>(list: (page: PageRequest) => Promise<Page<T>>, size
     token = page.nextToken;
     if (token === undefined) return items;
   }
-  throw new Error('no end');
+  throw new Error('the listing does not end');
 }

@@ -7,30 +7,30 @@ import {
 } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 
-export interface Asked {
+export interface ReceivedRequest {
   method: string;
   path: string;
   headers: IncomingHttpHeaders;
   body: string;
 }
 
-export interface AnsweringServer extends AsyncDisposable {
+export interface FakeServer extends AsyncDisposable {
   readonly url: string;
-  /** Every request that came, oldest first. */
-  readonly asked: Asked[];
+  /** All requests received, oldest first. */
+  readonly requests: ReceivedRequest[];
 }
 
-/** A server on this machine that answers as the test says. */
-export async function answeringServer(
-  answer: (asked: Asked, response: ServerResponse, n: number) => void | Promise<void>,
-): Promise<AnsweringServer> {
-  const asked: Asked[] = [];
-  const listener: RequestListener = async (request, response) => {
-    const body = Buffer.concat(await request.toArray()).toString('utf8');
-    const one = { method: request.method ?? '', path: request.url ?? '', headers: request.headers, body };
-    asked.push(one);
+/** Starts a server on this machine whose responses `respond` writes; `n` counts the requests from 1. */
+export async function startFakeServer(
+  respond: (request: ReceivedRequest, response: ServerResponse, n: number) => void | Promise<void>,
+): Promise<FakeServer> {
+  const requests: ReceivedRequest[] = [];
+  const listener: RequestListener = async (incoming, response) => {
+    const body = Buffer.concat(await incoming.toArray()).toString('utf8');
+    const request = { method: incoming.method ?? '', path: incoming.url ?? '', headers: incoming.headers, body };
+    requests.push(request);
     try {
-      await answer(one, response, asked.length);
+      await respond(request, response, requests.length);
     } catch (error) {
       response.writeHead(500).end(String(error));
     }
@@ -44,7 +44,7 @@ export async function answeringServer(
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    asked,
+    requests,
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => server.close(resolve));
@@ -52,7 +52,7 @@ export async function answeringServer(
   };
 }
 
-export function answerJson(
+export function respondWithJson(
   response: ServerResponse,
   json: unknown,
   status = 200,
@@ -62,13 +62,13 @@ export function answerJson(
   response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body);
 }
 
-/** An error as the OpenAPI has it. */
-export function answerError(
+/** Responds with an error as in the OpenAPI. */
+export function respondWithError(
   response: ServerResponse,
   status: number,
   type: string,
   message: string,
   headers = {},
 ): void {
-  answerJson(response, { error: { message, type, code: status, stack: ['not to be shown'] } }, status, headers);
+  respondWithJson(response, { error: { message, type, code: status, stack: ['not to be shown'] } }, status, headers);
 }
