@@ -28,7 +28,7 @@ afterAll(async () => {
 });
 
 /** Tables that grow with the files of all tables, or with the history of one. */
-const BIG = ['memberships', 'm', 'files', 'f', 'departures', 'replacement_files', 'r', 'snapshots'];
+const BIG = ['memberships', 'm', 'files', 'f', 'branch_removals', 'replacement_files', 'r', 'snapshots'];
 
 /** Equalities that single out a bounded part of a table. The columns of a chain or a table alone do not. */
 const NARROW = [
@@ -37,8 +37,8 @@ const NARROW = [
   /path_hash=\?/,
   /referenced_path=\?/,
   /partition_key=\?/,
-  /came_ord=\?/,
-  /went_ord=\?/,
+  /added_ord=\?/,
+  /removed_ord=\?/,
   /snapshot_id=\?/,
   /snapshot_num=\?/,
   /stream_id=\?/,
@@ -47,9 +47,9 @@ const NARROW = [
   /published>\?/,
   /snapshots_published \(table_num=\?\)/,
   /sqlite_autoindex_snapshots_2 \(chain_num=\?\)/,
-  /went_ord>\? AND went_ord<\?/,
-  /came_ord>\? AND came_ord<\?/,
-  /\(went_ord,file_num,came_ord\)>\(\?,\?,\?\) AND went_ord<\?/,
+  /removed_ord>\? AND removed_ord<\?/,
+  /added_ord>\? AND added_ord<\?/,
+  /\(removed_ord,file_num,added_ord\)>\(\?,\?,\?\) AND removed_ord<\?/,
   /chain_num=\? AND ord[<>]\?/,
   /snapshots_expired \(table_num=\?\)/,
 ];
@@ -59,9 +59,9 @@ const NARROW = [
  * removed; or they ask whether there is any.
  */
 const WHOLE = [
-  /"went_ord" > \? group by "kind"$/,
-  /^select "came_ord" from "memberships" where "chain_num" = \? limit \?$/,
-  /^delete from "departures" where "chain_num" = \?$/,
+  /"removed_ord" > \? group by "kind"$/,
+  /^select "added_ord" from "memberships" where "chain_num" = \? limit \?$/,
+  /^delete from "branch_removals" where "chain_num" = \?$/,
   /select "snapshot_id", "parent_snapshot_id", "committed_at" from "snapshots"/,
   /update "snapshots" set "live_rows"/,
   /delete from "replacement_files"$/,
@@ -146,7 +146,7 @@ describe('queries', () => {
     }
 
     const db = new Sqlite(catalog.file, { readonly: true });
-    const toClear = prepare.call(db, 'select * from dropped_places where cleared = 0') as BetterSqlite.Statement;
+    const toClear = prepare.call(db, 'select * from dropped_positions where cleared = 0') as BetterSqlite.Statement;
     await poll(() => toClear.all(), { timeout: 20_000 }).toEqual([]);
     const slow: string[] = [];
     for (const sql of statements) {

@@ -6,7 +6,7 @@ import { migration as boundViews } from './migrations/0003-bound-views.ts';
 import { migration as upstreamRequests } from './migrations/0004-upstream-requests.ts';
 import { migration as operations } from './migrations/0005-operations.ts';
 import { migration as coverage } from './migrations/0006-coverage.ts';
-import { migration as droppedPlaces } from './migrations/0007-dropped-places.ts';
+import { migration as droppedPositions } from './migrations/0007-dropped-positions.ts';
 import { migration as stagedGroups } from './migrations/0008-staged-groups.ts';
 import { migration as deletions } from './migrations/0010-deletions.ts';
 import { migration as alerts } from './migrations/0011-alerts.ts';
@@ -20,7 +20,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0004-upstream-requests': upstreamRequests,
   '0005-operations': operations,
   '0006-coverage': coverage,
-  '0007-dropped-places': droppedPlaces,
+  '0007-dropped-positions': droppedPositions,
   '0008-staged-groups': stagedGroups,
   '0010-deletions': deletions,
   '0011-alerts': alerts,

@@ -21,10 +21,10 @@ export interface Schema {
   idempotency_keys: IdempotencyKeyRow;
   snapshots: SnapshotRow;
   chains: ChainRow;
-  dropped_places: DroppedPlaceRow;
+  dropped_positions: DroppedPositionRow;
   files: FileRow;
   memberships: MembershipRow;
-  departures: DepartureRow;
+  branch_removals: BranchRemovalRow;
   replacement_files: ReplacementFileRow;
   column_states: ColumnStateRow;
   put_columns: PutColumnRow;
@@ -272,7 +272,7 @@ export interface ChainRow {
 }
 
 /** A place whose snapshot was dropped while others need it: files that came there are live in snapshots behind it. */
-export interface DroppedPlaceRow {
+export interface DroppedPositionRow {
   chain_num: number;
   ord: number;
   table_num: number;
@@ -300,29 +300,29 @@ export interface FileRow {
   body: Uint8Array;
 }
 
-/** That a file came with the snapshot at (chain, came_ord), and in which snapshot of that chain it went. */
+/** That a file came with the snapshot at (chain, added_ord), and in which snapshot of that chain it went. */
 export interface MembershipRow {
   chain_num: number;
-  came_ord: number;
+  added_ord: number;
   file_num: number;
   /** STAYS while no snapshot of the chain has removed it. */
-  went_ord: number;
+  removed_ord: number;
   kind: number;
   record_count: number;
   size_bytes: number;
   sequence_number: number;
   file_sequence_number: number;
-  /** Null where it is the snapshot at (chain, came_ord) itself. */
+  /** Null where it is the snapshot at (chain, added_ord) itself. */
   added_snapshot_id: string | null;
 }
 
 /** That a file which came in an ancestor chain went in the snapshot at (chain, ord). */
-export interface DepartureRow {
+export interface BranchRemovalRow {
   chain_num: number;
   ord: number;
   file_num: number;
   from_chain_num: number;
-  came_ord: number;
+  added_ord: number;
 }
 
 /** A change that waits for the finish of a replacing stream. */

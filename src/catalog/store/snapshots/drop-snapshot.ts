@@ -79,7 +79,7 @@ export async function dropSnapshot(db: Db, { tableId, snapshotId, snapshotNum }:
   await basedOn(db, row).set({ base_snapshot_id: null }).execute();
   await db.deleteFrom('snapshots').where('snapshot_num', '=', snapshotNum).execute();
   await db
-    .insertInto('dropped_places')
+    .insertInto('dropped_positions')
     .values({
       chain_num: row.chain_num,
       ord: row.ord,
