@@ -15,7 +15,7 @@ const LAYERS = [
   ['formats', 'temporal'],
   ['storage', 'catalog-client', 'workflows', 'stack'],
   ['telemetry', 'stats'],
-  ['name-patterns', 'config'],
+  ['name-patterns', 'upstream-name-hash', 'config'],
   ['names'],
   ['contract'],
   ['errors', 'secrets'],

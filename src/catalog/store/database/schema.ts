@@ -1,4 +1,5 @@
 import type { Generated } from 'kysely';
+import type { ObjectKind } from '../../../generated/reconciler/internal/v1/bindings.ts';
 
 /**
  * The tables of the database, as Kysely sees them; the migrations make them.
@@ -14,6 +15,7 @@ export interface Schema {
   table_contents: TableContentRow;
   table_schemas: TableSchemaRow;
   views: ViewRow;
+  bindings: BindingRow;
   connectors: ConnectorRow;
   jobs: JobRow;
   job_failures: JobFailureRow;
@@ -85,15 +87,6 @@ export interface TableRow extends Resource {
   current_snapshot_id: string | null;
   /** JSON array of SnapshotRef. */
   refs: string;
-  connector_id: string | null;
-  upstream_path_key: string | null;
-  upstream_name: string | null;
-  upstream_uuid: string;
-  fingerprint: string;
-  fetched_at: number | null;
-  missing_since: number | null;
-  /** See TableUpstream. */
-  coverage: Generated<string>;
 }
 
 /**
@@ -124,11 +117,24 @@ export interface ViewRow extends Resource {
   name: string;
   /** proto3 JSON of the View without what the other columns hold. */
   body: string;
+}
+
+/** The upstream name from which a table or view was brought, and the state in which it was read. */
+export interface BindingRow {
+  object_id: string;
+  tenant_id: string;
+  kind: ObjectKind;
+  /** Null if no connector owns the object: it was made by hand, or its connector was deleted. */
   connector_id: string | null;
-  upstream_path_key: string | null;
-  upstream_name: string | null;
+  /** See path-key.ts. */
+  upstream_path_key: string;
+  upstream_name: string;
+  /** See upstream-name-hash.ts; the same 64 bits as a signed integer. JavaScript numbers don't hold it: it is only summed, in SQL. */
+  name_hash: bigint;
   upstream_uuid: string;
   fingerprint: string;
+  /** See TableUpstream. Empty for a view. */
+  coverage: string;
   fetched_at: number | null;
   missing_since: number | null;
 }
