@@ -48,7 +48,7 @@ await using stack = await SyntheticStack.start({ parent: options.cache, nodeOpti
 const connectorIds: string[] = [];
 for (let i = 0; i < Number(options.connectors); i++) {
   const uri = stack.upstream(`soak-${i}`, upstreamOf(i, 0));
-  const policy = { enabled: true, intervalSeconds: BigInt(intervalSeconds) };
+  const policy = { enabled: true, interval: { seconds: BigInt(intervalSeconds) } };
   connectorIds.push(await stack.connect(`soak-${i}`, uri, { policy }));
 }
 const began = performance.now();

@@ -1,5 +1,6 @@
 import { activityInfo } from '@temporalio/activity';
 import type { DropInput, DropOutcome } from '../contract/activities.ts';
+import { toDuration } from '../durations.ts';
 import type { UpstreamTable } from '../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import { type Change, ChangeList, count } from './dry-run/change-list.ts';
@@ -69,7 +70,7 @@ async function drop(
   const ids = gone.map(({ id }) => id);
   const { dropped } = await catalog.reconciliation.dropMissing({
     connectorId: connector.connectorId,
-    missingForSeconds: missingPolicy(connector).dropAfterSeconds,
+    missingFor: toDuration(missingPolicy(connector).dropAfterSeconds),
     ...(what === 'tables' ? { tableIds: ids } : { viewIds: ids }),
   });
   return Number(dropped);
@@ -90,7 +91,7 @@ async function dropSnapshots(
     heartbeat.signal.throwIfAborted();
     const { tables, nextPageToken } = await catalog.reconciliation.dropExpiredSnapshots({
       connectorId: connector.connectorId,
-      expiredForSeconds: missingPolicy(connector).dropAfterSeconds,
+      expiredFor: toDuration(missingPolicy(connector).dropAfterSeconds),
       pageSize: SNAPSHOTS,
       pageToken,
       dryRun: changes !== undefined,

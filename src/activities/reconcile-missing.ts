@@ -38,7 +38,7 @@ export async function reconcileMissing(deps: ActivityDeps, input: MissingInput):
     if (!list) return { marked: 0 };
     const most = { share: allowMissing ? undefined : maxShare, before, connectorName: connector.displayName };
     const ones = openBindings(deps, connector, what);
-    const atOnce = action === 'DROP' && dropAfterSeconds === 0n;
+    const atOnce = action === 'DROP' && dropAfterSeconds === 0;
     const changes = input.dryRun ? new ChangeList(deps, connector) : undefined;
     const mark = changes ? (gone: Binding[]) => tell(changes, connector, what, gone, atOnce) : ones.mark;
     const listOther =

@@ -178,7 +178,7 @@ describe('what has been missing', () => {
     (await lookUp(...names)).flatMap(({ tableId }, i) => (tableId === '' ? [] : [names[i]]));
 
   it('is dropped after its time, and not before', async () => {
-    await connect({ action: DROP, dropAfterSeconds: 3600n, maxShare: 1 });
+    await connect({ action: DROP, dropAfter: { seconds: 3600n, nanos: 0 }, maxShare: 1 });
     await bind('a/1', 'a/2');
     have('a/1');
     expect(await reconcile()).toMatchObject({ marked: 1 });
@@ -190,7 +190,7 @@ describe('what has been missing', () => {
     expect((await lookUp('a/2'))[0]).toMatchObject({ tableId: before?.tableId, missing: false });
 
     await reconcile();
-    const missing = { action: DROP, dropAfterSeconds: 0n };
+    const missing = { action: DROP, dropAfter: { seconds: 0n } };
     const connector = { connectorId, policy: { missing } };
     await catalog.clients.connectors.updateConnector({ connector, updateMask: ['policy.missing'] });
     expect(await drop()).toMatchObject({ tables: 1, views: 0, snapshots: 0 });
@@ -202,7 +202,7 @@ describe('what has been missing', () => {
   });
 
   it('stays where the upstream has it again, or its namespace cannot be listed', async () => {
-    await connect({ action: DROP, dropAfterSeconds: 0n, maxShare: 1 });
+    await connect({ action: DROP, dropAfter: { seconds: 0n, nanos: 0 }, maxShare: 1 });
     await bind('a/1', 'b/1', 'c/1', 'c/2');
     have('c/2');
     await reconcile();
@@ -229,7 +229,7 @@ describe('what has been missing', () => {
   });
 
   it('is counted on where an attempt before was cut off', async () => {
-    await connect({ action: DROP, dropAfterSeconds: 0n, maxShare: 1 });
+    await connect({ action: DROP, dropAfter: { seconds: 0n, nanos: 0 }, maxShare: 1 });
     await bind('a/1');
     have();
     await reconcile();
@@ -243,7 +243,7 @@ describe('what has been missing', () => {
   });
 
   it('may be a view', async () => {
-    await connect({ action: DROP, dropAfterSeconds: 0n, maxShare: 1 });
+    await connect({ action: DROP, dropAfter: { seconds: 0n, nanos: 0 }, maxShare: 1 });
     const { bindings, views } = catalog.clients;
     const upstreamName = { namespacePath: ['a'], name: 'v' };
     const { viewId } = await bindings.putUpstreamView({

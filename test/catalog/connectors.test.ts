@@ -26,7 +26,7 @@ describe('CreateConnector', () => {
         headerHints: { 'X-Team': 'data' },
         properties: { token: 'env:OTHER', 'oauth2-server-uri': 'https://x/token' },
       },
-      policy: { intervalSeconds: 3600n, enabled: true, maxParallel: 4, notBefore: new Date(1_700_000_000_000) },
+      policy: { interval: { seconds: 3600n }, enabled: true, maxParallel: 4, notBefore: new Date(1_700_000_000_000) },
       properties: {
         'stats.ndv.enabled': 'true',
         's3.access-key-id': 'AKIA',
@@ -95,7 +95,7 @@ describe('CreateConnector', () => {
       'connector.destination.table_id',
     ],
     ['an empty segment', { source: { namespacePath: ['a', ''] } }, 'namespace_path[1]'],
-    ['an interval below 0', { policy: { intervalSeconds: -1n } }, 'policy.interval_seconds'],
+    ['an interval below 0', { policy: { interval: { seconds: -1n } } }, 'policy.interval'],
     [
       'a cron of four fields',
       { policy: { cron: ['0 6 * * *', '0 6 * *'] } },
@@ -109,15 +109,15 @@ describe('CreateConnector', () => {
     ['too many crons', { policy: { cron: Array(21).fill('@daily') } }, 'policy.cron: has 21 entries'],
     [
       'an interval and a cron',
-      { policy: { cron: ['@daily'], intervalSeconds: 60n } },
-      'policy.cron: and interval_seconds',
+      { policy: { cron: ['@daily'], interval: { seconds: 60n } } },
+      'policy.cron: and interval',
     ],
     ['an unknown time zone', { policy: { timeZone: 'Europe/Wien' } }, 'policy.time_zone: is no IANA name'],
-    ['jitter of more than a day', { policy: { jitterSeconds: 86_401n } }, 'policy.jitter_seconds: 86401 is not within'],
-    ['jitter below 0', { policy: { jitterSeconds: -1n } }, 'policy.jitter_seconds'],
+    ['jitter of more than a day', { policy: { jitter: { seconds: 86_401n } } }, 'policy.jitter: 86401 s is not within'],
+    ['jitter below 0', { policy: { jitter: { seconds: -1n } } }, 'policy.jitter'],
     [
       'jitter beyond the interval',
-      { policy: { jitterSeconds: 61n, intervalSeconds: 60n } },
+      { policy: { jitter: { seconds: 61n }, interval: { seconds: 60n } } },
       'longer than the interval',
     ],
     ['a task queue of Temporal', { policy: { taskQueue: '/_sys/x' } }, "policy.task_queue: begins with '/'"],
@@ -228,26 +228,34 @@ describe('CreateConnector', () => {
 describe('UpdateConnector and DeleteConnector', () => {
   it('change whole parts and single fields', async () => {
     const { connectors } = catalog.clients;
-    const made = await create({ policy: { maxParallel: 4, intervalSeconds: 60n }, source: { namespacePath: ['a'] } });
+    const made = await create({
+      policy: { maxParallel: 4, interval: { seconds: 60n } },
+      source: { namespacePath: ['a'] },
+    });
     const update = (fields: object, ...updateMask: string[]) =>
       connectors.updateConnector({ connector: { connectorId: made.connectorId, ...fields }, updateMask });
     expect(await update({ policy: { maxParallel: 9 } }, 'policy.max_parallel')).toMatchObject({
-      policy: { maxParallel: 9, intervalSeconds: 60n },
+      policy: { maxParallel: 9, interval: { seconds: 60n } },
     });
     expect(await update({ policy: { enabled: true } }, 'policy')).toMatchObject({
       policy: { maxParallel: 0, enabled: true },
     });
-    const missing = { action: MissingAction.MISSING_ACTION_DROP, dropAfterSeconds: 60n, maxShare: 0.5 };
+    const missing = { action: MissingAction.MISSING_ACTION_DROP, dropAfter: { seconds: 60n }, maxShare: 0.5 };
     expect(await update({ policy: { missing } }, 'policy.missing.max_share', 'policy.missing')).toMatchObject({
       policy: { enabled: true, missing },
     });
     expect(await update({ policy: { missing: { maxShare: 1 } } }, 'policy.missing.max_share')).toMatchObject({
       policy: { enabled: true, missing: { ...missing, maxShare: 1 } },
     });
-    expect(await update({}, 'policy.missing.drop_after_seconds')).toMatchObject({
+    expect(await update({}, 'policy.missing.drop_after')).toMatchObject({
       policy: { missing: { action: missing.action, maxShare: 1 } },
     });
-    for (const wrong of [{ dropAfterSeconds: -1n }, { maxShare: 1.1 }, { maxShare: Number.NaN }, { maxShare: -0.1 }]) {
+    for (const wrong of [
+      { dropAfter: { seconds: -1n } },
+      { maxShare: 1.1 },
+      { maxShare: Number.NaN },
+      { maxShare: -0.1 },
+    ]) {
       expect(await failure(update({ policy: { missing: wrong } }, 'policy.missing'))).toMatchObject({
         code: 'INVALID_ARGUMENT',
       });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { Sqlite } from '../../src/catalog/store/database/sqlite.ts';
+import { toDuration } from '../../src/durations.ts';
 import { poll } from '../jest/poll.ts';
 import { added, long, removed, TestTable } from './files.ts';
 import { connectorSpec, failure, TestCatalog } from './harness.ts';
@@ -27,11 +28,11 @@ async function boundTable(): Promise<TestTable & { drop(...ids: number[]): Promi
 }
 
 /** Page by page. @returns how many went */
-async function dropExpired(connectorId: string, expiredForSeconds = 0n, dryRun = false): Promise<number> {
+async function dropExpired(connectorId: string, expiredFor = 0, dryRun = false): Promise<number> {
   let dropped = 0n;
   let pageToken = '';
   do {
-    const page = { connectorId, expiredForSeconds, pageSize: 2, pageToken, dryRun };
+    const page = { connectorId, expiredFor: toDuration(expiredFor), pageSize: 2, pageToken, dryRun };
     const { tables, nextPageToken } = await catalog.clients.reconciliation.dropExpiredSnapshots(page);
     for (const { snapshots } of tables) dropped += snapshots;
     pageToken = nextPageToken;
@@ -188,8 +189,8 @@ describe('snapshots that are dropped', () => {
     const { upstream } = await tables.getTable({ tableId: table.tableId });
     const connectorId = upstream?.connectorId ?? '';
     await ingestion.expireSnapshots({ tableId: table.tableId, snapshotIds: [1n, 2n, 4n, 5n] });
-    expect(await dropExpired(connectorId, 3600n)).toBe(0);
-    expect(await dropExpired(connectorId, 0n, true)).toBe(1);
+    expect(await dropExpired(connectorId, 3600)).toBe(0);
+    expect(await dropExpired(connectorId, 0, true)).toBe(1);
     const left = async () =>
       (await snapshots.listSnapshots({ tableId: table.tableId, showExpired: true })).snapshots.map((one) =>
         Number(one.snapshotId),

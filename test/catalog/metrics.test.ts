@@ -61,7 +61,7 @@ describe('metrics of the catalog', () => {
   });
 
   it('tell how connectors stand', async () => {
-    const policy = { enabled: true, intervalSeconds: 600n };
+    const policy = { enabled: true, interval: { seconds: 600n } };
     const connector = await create({ policy });
     const { displayName: name } = connector;
     const standing = async () => {

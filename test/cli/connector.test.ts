@@ -37,7 +37,7 @@ describe('connector create', () => {
       uri: 'file:///warehouse',
       source: { namespacePath: ['a.b', 'c'], table: 'orders', columns: ['id', '#3'] },
       destination: { catalogName: 'main', namespacePath: ['x', 'y'], tableName: 'o' },
-      policy: { maxParallel: 4, intervalSeconds: '900', enabled: true },
+      policy: { maxParallel: 4, interval: '900s', enabled: true },
       properties: { 's3.region': 'eu', 'rest.x': 'a=b' },
       auth: { scheme: 'bearer', secretRef: 'env:TOKEN' },
       state: 'CONNECTOR_STATE_ACTIVE',
@@ -79,7 +79,7 @@ describe('connector create', () => {
     const update = async (...options: string[]) =>
       (await cli.run('connector', 'update', 'gone', ...options, '--json')).json[0];
     expect(await update('--drop-after', '0')).toMatchObject({
-      policy: { missing: { action: 'MISSING_ACTION_DROP', dropAfterSeconds: '0', maxShare: 0.5 } },
+      policy: { missing: { action: 'MISSING_ACTION_DROP', dropAfter: '0s', maxShare: 0.5 } },
     });
     expect(await update('--missing', 'keep')).toMatchObject({
       policy: { missing: { action: 'MISSING_ACTION_KEEP', maxShare: 0.5 } },
@@ -225,7 +225,7 @@ describe('connector get, list, update, delete', () => {
     expect(code).toBe(0);
     expect(json[0]).toMatchObject({
       source: { namespacePath: ['a.b', 'c'], table: 'orders', columns: [] },
-      policy: { maxParallel: 16, intervalSeconds: '900' },
+      policy: { maxParallel: 16, interval: '900s' },
       uri: 'file:///warehouse',
     });
   });

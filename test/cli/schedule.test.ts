@@ -43,11 +43,11 @@ it('shows when connectors run, and when next', async () => {
 
 it('one way to say when replaces the other', async () => {
   await cli.run('connector', 'update', 'often', '--cron', '@hourly');
-  expect(await policyOf('often')).toMatchObject({ cron: ['@hourly'], intervalSeconds: '0', enabled: true });
+  expect(await policyOf('often')).toMatchObject({ cron: ['@hourly'], interval: '0s', enabled: true });
   await cli.run('connector', 'update', 'often', '--interval', '10m');
-  expect(await policyOf('often')).toMatchObject({ cron: [], intervalSeconds: '600', enabled: true });
+  expect(await policyOf('often')).toMatchObject({ cron: [], interval: '600s', enabled: true });
   await cli.run('connector', 'update', 'often', '--interval', '0');
-  expect(await policyOf('often')).toMatchObject({ intervalSeconds: '0', enabled: false });
+  expect(await policyOf('often')).toMatchObject({ interval: '0s', enabled: false });
   await cli.run('connector', 'update', 'often', '--cron', '@daily');
   await cli.run('connector', 'update', 'often', '--cron', '');
   expect(await policyOf('often')).toMatchObject({ cron: [], enabled: false });

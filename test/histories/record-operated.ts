@@ -38,7 +38,7 @@ try {
 
   for (let i = 0; i < 3; i++) put('few', i, 'fx/orders');
   const few = await stack.connect('few', join(warehouse, 'few'), {
-    policy: { missing: { action: MissingAction.MISSING_ACTION_DROP, dropAfterSeconds: 0n, maxShare: 1 } },
+    policy: { missing: { action: MissingAction.MISSING_ACTION_DROP, dropAfter: { seconds: 0n }, maxShare: 1 } },
   });
   await stack.trigger(few);
   rmSync(join(warehouse, 'few/n/t000'), { recursive: true });

@@ -54,7 +54,7 @@ describe('of a connector that drops what is gone', () => {
   let connectorId: string;
   beforeAll(async () => {
     warehouse = warehouseOf('lake', 'inc');
-    const missing = { action: MissingAction.MISSING_ACTION_DROP, dropAfterSeconds: 0n, maxShare: 0.5 };
+    const missing = { action: MissingAction.MISSING_ACTION_DROP, dropAfter: { seconds: 0n }, maxShare: 0.5 };
     connectorId = await stack.connect('lake', warehouse, { policy: { missing } });
   });
 

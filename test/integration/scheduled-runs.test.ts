@@ -48,7 +48,7 @@ const scheduleIds = async () => {
 };
 
 it('a schedule starts the same workflow, until it is paused', async () => {
-  const policy = { enabled: true, intervalSeconds: 3n };
+  const policy = { enabled: true, interval: { seconds: 3n } };
   const connectorId = await stack.connect('every few seconds', WAREHOUSE, { policy });
   await poll(async () => (await jobsOf(connectorId)).filter((j) => j.finishedAt).length, POLL).toBeGreaterThan(1);
   const jobs = (await jobsOf(connectorId)).filter((job) => job.finishedAt);
@@ -119,7 +119,7 @@ it('a connector with a task queue is read by the workers of that queue alone', a
 
 it('a connector goes with its running and waiting jobs, its schedule and its tables', async () => {
   const uri = silent.url;
-  const policy = { enabled: true, intervalSeconds: 3600n };
+  const policy = { enabled: true, interval: { seconds: 3600n } };
   const connectorId = await stack.connect('doomed', WAREHOUSE, { policy, destination: { catalogName: 'doomed' } });
   const first = await stack.trigger(connectorId);
   await poll(async () => (await jobOf(first)).state, POLL).toBe(JobState.JS_SUCCEEDED);

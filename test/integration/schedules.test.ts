@@ -75,7 +75,7 @@ const ids: Record<string, string> = {};
 
 describe('schedules', () => {
   it('are made when Temporal is there, however long after their connector', async () => {
-    ids.hourly = await create('hourly', { enabled: true, intervalSeconds: 3600n });
+    ids.hourly = await create('hourly', { enabled: true, interval: { seconds: 3600n } });
     ids.nightly = await create('nightly', { enabled: true, cron: ['0 3 * * *'], timeZone: 'Europe/Vienna' });
     ids.byHand = await create('by hand', { enabled: true });
     await expect(scheduleOf(ids.hourly)).rejects.toThrow(/UNAVAILABLE: Temporal cannot be reached/);
@@ -94,8 +94,8 @@ describe('schedules', () => {
     const id = ids.hourly as string;
     await update(
       id,
-      { policy: { intervalSeconds: 600n }, displayName: 'often' },
-      'policy.interval_seconds',
+      { policy: { interval: { seconds: 600n } }, displayName: 'often' },
+      'policy.interval',
       'display_name',
     );
     await poll(async () => (await handle(id).describe()).spec.intervals, POLL).toMatchObject([{ every: 600_000 }]);
@@ -120,14 +120,14 @@ describe('schedules', () => {
     await update(id, { policy: { enabled: true } }, 'policy.enabled');
     await poll(async () => (await handle(id).describe()).state.paused, POLL).toBe(false);
 
-    await update(id, { policy: { intervalSeconds: 0n } }, 'policy.interval_seconds');
+    await update(id, { policy: { interval: { seconds: 0n } } }, 'policy.interval');
     await poll(() => standingOf(id), POLL).toBeUndefined();
-    await update(id, { policy: { intervalSeconds: 60n } }, 'policy.interval_seconds');
+    await update(id, { policy: { interval: { seconds: 60n } } }, 'policy.interval');
     await poll(() => standingOf(id), POLL).toBe(OK);
   });
 
   it('go with their connector', async () => {
-    const id = await create('short-lived', { enabled: true, intervalSeconds: 60n });
+    const id = await create('short-lived', { enabled: true, interval: { seconds: 60n } });
     await poll(() => standingOf(id), POLL).toBe(OK);
     await clients.connectors.deleteConnector({ connectorId: id });
     await expect(handle(id).describe()).rejects.toThrow(/not found/i);
@@ -196,8 +196,8 @@ describe('schedules', () => {
 
   it('catch up when Temporal was away while connectors were changed', async () => {
     await temporal.stop();
-    await update(ids.hourly as string, { policy: { intervalSeconds: 7200n } }, 'policy.interval_seconds');
-    const id = await create('meanwhile', { enabled: true, intervalSeconds: 60n });
+    await update(ids.hourly as string, { policy: { interval: { seconds: 7200n } } }, 'policy.interval');
+    const id = await create('meanwhile', { enabled: true, interval: { seconds: 60n } });
     await temporal.start();
     await poll(() => standingOf(id).catch(() => undefined), POLL).toBe(OK);
     await poll(() => scheduleOf(ids.hourly as string), POLL).toMatchObject({ when: 'every 2h', standing: OK });

@@ -47,7 +47,7 @@ export async function previewTable(
   const plan = await planSnapshots(deps, tableId, reader, capture, heads, full, rule !== 'KEEP');
   const snapshots = plannedSnapshots(plan, capture, full);
   const expired = plan.expired.length;
-  const droppedAtOnce = rule === 'DROP' && dropAfterSeconds === 0n;
+  const droppedAtOnce = rule === 'DROP' && dropAfterSeconds === 0;
   const coverage = stored?.upstream?.coverage ?? '';
   const move =
     stored && !isCaptureOnly

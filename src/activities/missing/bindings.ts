@@ -1,4 +1,5 @@
 import type { BoundTables } from '../../contract/activities.ts';
+import { toDuration } from '../../durations.ts';
 import type { UpstreamTable } from '../../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import { nameFilter } from '../../name-patterns.ts';
@@ -36,9 +37,10 @@ export function openBindings(
   { catalog: { bindings } }: Pick<ActivityDeps, 'catalog'>,
   { connectorId, source }: Connector,
   what: 'tables' | 'views',
-  missingForSeconds?: bigint,
+  missingForSeconds?: number,
 ): Bindings {
-  const of = { connectorId, namespacePath: source?.namespacePath, missingForSeconds };
+  const missingFor = missingForSeconds === undefined ? undefined : toDuration(missingForSeconds);
+  const of = { connectorId, namespacePath: source?.namespacePath, missingFor };
   const filter = nameFilter(source);
   const isTaken = ({ upstream }: Binding) =>
     upstream !== undefined && filter.takes({ namespace: upstream.namespacePath, name: upstream.name });

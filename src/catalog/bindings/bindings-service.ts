@@ -4,7 +4,7 @@ import {
   ObjectKind,
   type UpstreamName,
 } from '../../generated/reconciler/internal/v1/bindings.ts';
-import { timeBefore } from '../core/ago.ts';
+import { ago } from '../core/ago.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks } from '../rpc/violations.ts';
@@ -38,7 +38,7 @@ export function createBindingsService(deps: ServiceDeps): BindingsServiceImpleme
       const filter = [connectorId, kind, path, missingFor];
       const after = tokens.decode(request.pageToken, filter);
       await getConnector(db, connectorId);
-      const missingBy = missingFor && timeBefore(missingFor);
+      const missingBy = ago(missingFor);
       const found = await listBindings(db, kind, connectorId, { path, missingBy }, size + 1, after);
       const { items, last } = page(found, size);
       return { bindings: items, nextPageToken: last?.upstream ? tokens.encode(last.upstream, filter) : '' };

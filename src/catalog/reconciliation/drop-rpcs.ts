@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { durationSeconds } from '../../durations.ts';
 import { ObjectKind } from '../../generated/reconciler/internal/v1/bindings.ts';
 import type {
   DropExpiredSnapshotsResponse_Dropped,
@@ -27,7 +28,7 @@ type DropCalls = Pick<ReconciliationServiceImplementation, 'dropMissing' | 'drop
 /** The calls of the service Reconciliation that drop what has been gone for long enough. Each can be repeated at any point. */
 export function createDropRpcs({ db, purge }: ServiceDeps): DropCalls {
   return {
-    async dropMissing({ connectorId, missingForSeconds, tableIds, viewIds }) {
+    async dropMissing({ connectorId, missingFor, tableIds, viewIds }) {
       const checks = new Checks();
       checks.id(connectorId, 'connector_id');
       checks.that(
@@ -43,7 +44,7 @@ export function createDropRpcs({ db, purge }: ServiceDeps): DropCalls {
       checks.done();
       const dropped = await db.transaction().execute(async (trx) => {
         await getConnector(trx, connectorId);
-        const missingBy = ago(missingForSeconds);
+        const missingBy = ago(missingFor);
         const tables = await boundAmong(trx, ObjectKind.OBJECT_KIND_TABLE, connectorId, tableIds, missingBy);
         for (const id of tables) await deleteObject(trx, ObjectKind.OBJECT_KIND_TABLE, id);
         const views = await boundAmong(trx, ObjectKind.OBJECT_KIND_VIEW, connectorId, viewIds, missingBy);
@@ -55,15 +56,15 @@ export function createDropRpcs({ db, purge }: ServiceDeps): DropCalls {
     },
 
     async dropExpiredSnapshots(request) {
-      const { connectorId, expiredForSeconds, dryRun } = request;
+      const { connectorId, expiredFor, dryRun } = request;
       const checks = new Checks();
       checks.id(connectorId, 'connector_id');
       checks.done();
       const size = pageSize(request.pageSize);
-      const filter = [connectorId, String(expiredForSeconds)];
+      const filter = [connectorId, String(durationSeconds(expiredFor))];
       const after = tokens.decode(request.pageToken, filter);
       await getConnector(db, connectorId);
-      const expired = await listExpired(db, connectorId, ago(expiredForSeconds) ?? 0, size + 1, { after, dryRun });
+      const expired = await listExpired(db, connectorId, ago(expiredFor) ?? 0, size + 1, { after, dryRun });
       const { items, last } = page(expired, size);
       const gone: ExpiredSnapshot[] = [];
       for (const one of items) {

@@ -1,8 +1,9 @@
 import { JOB_COUNTERS } from '../../contract/progress-message.ts';
 import { CodedError } from '../../errors.ts';
-import type {
-  ReconciliationServiceImplementation,
-  RecordJobRequest,
+import {
+  AlertType,
+  type ReconciliationServiceImplementation,
+  type RecordJobRequest,
 } from '../../generated/reconciler/internal/v1/reconciliation.ts';
 import { DestinationTarget } from '../../generated/reconciler/v1/connectors.ts';
 import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
@@ -21,6 +22,11 @@ import { findJob, getJob, hasEnded, putFailures, putJob } from '../store/jobs/jo
 import { createDropRpcs } from './drop-rpcs.ts';
 
 const MAX_ITEMS = 1000;
+const ALERT_TYPES = {
+  '': AlertType.ALERT_TYPE_UNSPECIFIED,
+  'job.failed': AlertType.ALERT_TYPE_JOB_FAILED,
+  'job.recovered': AlertType.ALERT_TYPE_JOB_RECOVERED,
+};
 
 /** The service Reconciliation: what only workers call. */
 export function createReconciliationService(deps: ServiceDeps): ReconciliationServiceImplementation {
@@ -65,14 +71,14 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
       return stored;
     },
 
-    async takeAlert({ jobId }) {
+    async claimAlert({ jobId }) {
       checkIds({ job_id: jobId });
       const alert = await db.transaction().execute(async (trx) => {
         const job = await getJob(trx, jobId);
         if (!hasEnded(job.state)) throw invalid('job_id', 'is of a job that has not ended');
         return evaluateAlert(trx, job);
       });
-      return { type: alert?.type ?? '', failedJobId: alert?.failedJobId ?? '' };
+      return { type: ALERT_TYPES[alert?.type ?? ''], failedJobId: alert?.failedJobId ?? '' };
     },
 
     async recordJobChanges({ jobId, changes }) {

@@ -105,7 +105,10 @@ export class Checks {
   }
 }
 
-/** @param ids by field name @throws InvalidRequest for an id that is missing or malformed */
+/**
+ * @param ids by field name
+ * @throws InvalidRequest for an id that is missing or malformed
+ */
 export function checkIds(ids: Record<string, string>): void {
   const checks = new Checks();
   for (const [field, id] of Object.entries(ids)) checks.id(id, field);

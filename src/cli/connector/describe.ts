@@ -1,4 +1,5 @@
 import { durationText, scheduleText } from '../../catalog/schedules/schedule-text.ts';
+import { durationSeconds } from '../../durations.ts';
 import { type Connector, MissingAction } from '../../generated/reconciler/v1/connectors.ts';
 import { type Schedule, ScheduleStanding } from '../../generated/reconciler/v1/schedules.ts';
 import { formatName } from '../../names.ts';
@@ -30,10 +31,10 @@ export function destinationText({ destination }: Connector): string {
 /** `drop after 7d, if at most 0.5 is gone`; empty where nothing is set. */
 function missingText({ policy }: Connector): string {
   if (!policy?.missing) return '';
-  const { action, dropAfterSeconds, maxShare } = policy.missing;
+  const { action, dropAfter, maxShare } = policy.missing;
   const drops = action === MissingAction.MISSING_ACTION_DROP;
   const doing = action === MissingAction.MISSING_ACTION_UNSPECIFIED ? 'mark' : word(action, 'MISSING_ACTION_');
-  const after = drops && dropAfterSeconds !== undefined ? ` after ${durationText(dropAfterSeconds)}` : '';
+  const after = drops && dropAfter !== undefined ? ` after ${durationText(durationSeconds(dropAfter))}` : '';
   return `${doing}${after}${maxShare === undefined ? '' : `, fail if more than a share of ${maxShare} is gone at once`}`;
 }
 
@@ -49,6 +50,7 @@ function webhookText({ alerts }: Connector): string {
 export function describeConnector(connector: Connector, schedule?: Schedule): string[] {
   const { auth, policy, source } = connector;
   const when = policy && scheduleText(policy);
+  const jitter = durationSeconds(policy?.jitter);
   return details([
     ['name', connector.displayName],
     ['id', connector.connectorId],
@@ -67,7 +69,7 @@ export function describeConnector(connector: Connector, schedule?: Schedule): st
     ['destination', destinationText(connector)],
     ['auth', [auth?.scheme, auth?.secretRef].filter(Boolean).join(' by ')],
     ['schedule', when ? `${when}${policy.enabled ? '' : ' (off)'}` : 'by hand'],
-    ['jitter', policy?.jitterSeconds ? `up to ${durationText(policy.jitterSeconds)}` : undefined],
+    ['jitter', jitter > 0 ? `up to ${durationText(jitter)}` : undefined],
     ['next run', schedule && nextRun(schedule)],
     ['not before', policy?.notBefore && time(policy.notBefore)],
     ['missing', missingText(connector)],

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { toDuration } from '../../durations.ts';
 import {
   type Connector,
   type ConnectorKind,
@@ -33,13 +34,13 @@ export interface SpecOptions extends CaptureFlags {
   header?: Record<string, string>;
   maxParallel?: number;
   maxRequestsPerSecond?: number;
-  interval?: bigint;
+  interval?: number;
   cron?: string[];
   timeZone?: string;
-  jitter?: bigint;
+  jitter?: number;
   notBefore?: Date;
   missing?: string;
-  dropAfter?: bigint;
+  dropAfter?: number;
   missingMaxShare?: number;
   schedule?: boolean;
   taskQueue?: string;
@@ -150,6 +151,7 @@ export function warningOf({ kind = '' }: SpecOptions): string | undefined {
 export function specOf(options: SpecOptions): { connector: DeepPartial<Connector>; paths: string[] } {
   // An empty one clears the calendar.
   const cron = options.cron?.filter((expression) => expression !== '');
+  const duration = (seconds: number | undefined) => (seconds === undefined ? undefined : toDuration(seconds));
   const runsByItself = cron || options.interval !== undefined ? Boolean(cron?.length || options.interval) : undefined;
   const given: [path: string, value: unknown][] = [
     ['description', options.description],
@@ -173,15 +175,15 @@ export function specOf(options: SpecOptions): { connector: DeepPartial<Connector
     ['policy.max_parallel', options.maxParallel],
     ['policy.max_requests_per_second', options.maxRequestsPerSecond],
     // The one replaces the other.
-    ['policy.interval_seconds', options.interval ?? (cron?.length ? 0n : undefined)],
+    ['policy.interval', duration(options.interval ?? (cron?.length ? 0 : undefined))],
     ['policy.cron', cron ?? (options.interval ? [] : undefined)],
     ['policy.time_zone', options.timeZone],
-    ['policy.jitter_seconds', options.jitter],
+    ['policy.jitter', duration(options.jitter)],
     ['policy.not_before', options.notBefore],
     ['policy.enabled', options.schedule ?? runsByItself],
     ['policy.task_queue', options.taskQueue],
     ['policy.missing.action', options.missing && MISSING[options.missing as keyof typeof MISSING]],
-    ['policy.missing.drop_after_seconds', options.dropAfter],
+    ['policy.missing.drop_after', duration(options.dropAfter)],
     ['policy.missing.max_share', options.missingMaxShare],
     ['alerts.webhook_url', options.webhook],
     ['alerts.secret_ref', options.webhookSecret],
