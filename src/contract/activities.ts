@@ -9,6 +9,7 @@ import type {
   ValidateRequest,
   ValidateResult,
 } from './job.ts';
+import type { NameChecksum } from './name-checksum.ts';
 import type { NamespacePath, TableRef } from './upstream-names.ts';
 
 /** Heartbeat details of an ingest: what it has done so far, and where a next attempt goes on. */
@@ -85,8 +86,8 @@ export interface MissingInput extends Pick<CaptureOverrides, 'mode'> {
   views?: boolean;
   /** The run has brought in views. */
   viewsListed?: boolean;
-  /** What the run has listed, if all of it was bound: where the same is bound now, none can be gone. */
-  bound?: BoundTables;
+  /** The names of tables that the run has listed. If the same names are bound now, none can be gone. Absent for views. */
+  listed?: NameChecksum;
   /** The run has told of namespaces that may not be listed: they are passed over. */
   refused?: boolean;
   /** Tables (or views) that there were before the run, those that were missing left out. Absent in older histories. */
@@ -136,12 +137,6 @@ export interface ResolvedConnector {
   searchAttributes: boolean;
 }
 
-/** Tables, with a check sum of which: see CountBoundTables. */
-export interface BoundTables {
-  count: number;
-  numberSum: number;
-}
-
 /** Where a run's tables go, and what the connector has brought there before. */
 export interface Destination {
   catalogId: string;
@@ -159,8 +154,8 @@ export interface ScanPage {
   filtered: number;
   /** At most some hundred. */
   changed: TableRef[];
-  /** The sum of their numbers, if all of them are bound already and not missing. Absent with `full`. */
-  boundSum?: number;
+  /** The names of the tables looked at. */
+  listed: NameChecksum;
   /** Requests made upstream. */
   upstreamRequests?: number;
   /** Namespaces that may not be listed. Absent where there are none. */

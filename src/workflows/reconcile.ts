@@ -9,16 +9,15 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type {
-  BoundTables,
   Destination,
   MissingInput,
   MissingOutcome,
   ResolvedConnector,
-  ScanPage,
   ViewsOutcome,
   WalkCursor,
 } from '../contract/activities.ts';
 import type { Progress, ReconcileRequest } from '../contract/job.ts';
+import { addToChecksum, type NameChecksum, NO_NAMES } from '../contract/name-checksum.ts';
 import type { TableRef } from '../contract/upstream-names.ts';
 import { control, ingestOn, waitFor } from './activity-proxies.ts';
 import { historyIsFull } from './history-limit.ts';
@@ -46,8 +45,8 @@ interface Carried {
   destination: Destination;
   /** Absent where all pages were scanned. */
   cursor?: WalkCursor;
-  /** Tables listed so far, if all of them were bound before this job. */
-  bound?: BoundTables;
+  /** The names of the tables listed so far. */
+  listed: NameChecksum;
   /** As the last page said. */
   hasViews?: boolean;
   /** Tables that failed in a pack and were not run by themselves yet. At most a pack for each that runs in parallel. */
@@ -77,7 +76,7 @@ export async function reconcile(request: ReconcileRequest, carried?: Carried): P
     const narrowed = request.scope !== undefined || request.retryOf !== undefined;
     if (before?.tables && !narrowed) job.progress.tablesExpected = before.tables;
 
-    const { hasViews, bound } = await ingestChangedTables(request, job, connector, destination, carried);
+    const { hasViews, listed } = await ingestChangedTables(request, job, connector, destination, carried);
     const viewsListed = hasViews && (await ingestViews(request, job, connector));
 
     const { tablesScanned, tablesFiltered, viewsScanned, errors } = job.progress;
@@ -89,7 +88,7 @@ export async function reconcile(request: ReconcileRequest, carried?: Carried): P
       job.phase('looking for tables that are gone');
       const { allowMissing, mode } = request;
       const missing = { connectorId, refused: job.refused, allowMissing, mode, dryRun };
-      await markMissing(job, { ...missing, bound, viewsListed, before: before?.tables });
+      await markMissing(job, { ...missing, listed, viewsListed, before: before?.tables });
       if (viewsListed) await markMissing(job, { ...missing, views: true, before: before?.views });
       if (connector.drops) {
         job.phase('dropping what is gone');
@@ -126,8 +125,7 @@ async function claimConnector(job: Job, { connectorId }: ResolvedConnector): Pro
 /**
  * Pages through the upstream's tables; each page's changed ones are ingested while the next pages are scanned.
  *
- * @returns whether there are views to bring in, as the worker that scanned the last page says; and how many tables were listed, if
- *   all of them were bound before
+ * @returns whether there are views to bring in, as the worker that scanned the last page says; and the names of the tables listed
  */
 async function ingestChangedTables(
   request: ReconcileRequest,
@@ -135,11 +133,11 @@ async function ingestChangedTables(
   { connectorId, maxParallel }: ResolvedConnector,
   destination: Carried['destination'],
   carried?: Carried,
-): Promise<{ hasViews: boolean; bound?: BoundTables }> {
+): Promise<{ hasViews: boolean; listed: NameChecksum }> {
   const { full = false, scope, snapshots, mode, retryOf, dryRun } = request;
   const options: IngestOptions = { connectorId, full, scope, snapshots, mode, dryRun };
   const pool = new Pool(maxParallel);
-  let { cursor, hasViews = false, bound } = carried ?? { bound: { count: 0, numberSum: 0 } };
+  let { cursor, hasViews = false, listed } = carried ?? { listed: NO_NAMES };
   const left: TableRef[] = [];
   const goOn = async (): Promise<never> => {
     await pool.drain();
@@ -148,7 +146,7 @@ async function ingestChangedTables(
       job: job.carry(),
       destination,
       cursor,
-      bound,
+      listed,
       hasViews,
       again: left,
     });
@@ -170,7 +168,7 @@ async function ingestChangedTables(
       job.progress.tablesFiltered += page.filtered;
       job.asked(page.upstreamRequests);
       for (const refused of page.refused ?? []) job.refusal(refused);
-      bound = plus(bound, page);
+      listed = addToChecksum(listed, page.listed);
 
       const changed = job.progress.tablesScanned - job.progress.tablesUnchanged;
       const packed =
@@ -195,12 +193,7 @@ async function ingestChangedTables(
   const cancellation = CancellationScope.current();
   if (cancellation.consideredCancelled) await cancellation.cancelRequested;
   // A workflow that was begun by a worker which knew no views goes on without them.
-  return { hasViews: hasViews && patched('views'), bound };
-}
-
-function plus(bound: BoundTables | undefined, { scanned, boundSum }: ScanPage): BoundTables | undefined {
-  if (bound === undefined || boundSum === undefined) return undefined;
-  return { count: bound.count + scanned, numberSum: bound.numberSum + boundSum };
+  return { hasViews: hasViews && patched('views'), listed };
 }
 
 /**
