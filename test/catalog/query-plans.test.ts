@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type BetterSqlite from 'better-sqlite3';
 import { Sqlite } from '../../src/catalog/store/database/sqlite.ts';
+import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobChangeKind, JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { FileContent } from '../../src/generated/reconciler/v1/statistics.ts';
@@ -27,8 +28,11 @@ afterAll(async () => {
   await catalog[Symbol.asyncDispose]();
 });
 
-/** Tables that grow with the files of all tables, or with the history of one. */
-const BIG = ['memberships', 'm', 'files', 'f', 'branch_removals', 'replacement_files', 'r', 'snapshots'];
+/** Database tables that grow with the files of all tables, with the history of one, or with the number of tables. */
+const BIG = [
+  ...['memberships', 'm', 'files', 'f', 'branch_removals', 'replacement_files', 'r', 'snapshots'],
+  ...['bindings', 'tables', 'views', 'object_names'],
+];
 
 /** Equalities that single out a bounded part of a table. The columns of a chain or a table alone do not. */
 const NARROW = [
@@ -52,6 +56,11 @@ const NARROW = [
   /\(removed_ord,file_num,added_ord\)>\(\?,\?,\?\) AND removed_ord<\?/,
   /chain_num=\? AND ord[<>]\?/,
   /snapshots_expired \(table_num=\?\)/,
+  // Objects by id and by name, and pages of a connector's bindings and of a namespace.
+  /(object_id|table_id|view_id)=\?/,
+  /tables_contents .*\(table_num=\?\)/,
+  /\(connector_id=\?( AND kind=\?)?/,
+  /\(namespace_id=\?( AND name[=>]\?)?\)/,
 ];
 
 /**
@@ -122,8 +131,7 @@ describe('queries', () => {
       name: 'b',
       format: 'TABLE_FORMAT_ICEBERG' as never,
     });
-    await clients.bindings.lookupUpstreamTables({ connectorId, tables: [{ namespacePath: ['a'], name: 'b' }] });
-    await clients.bindings.listBoundTables({ connectorId, namespacePath: ['a'] });
+    await bindingCalls(connectorId);
     await clients.tables.deleteTable({ tableId: table.tableId });
     const upstream = { connectorId, namespacePath: ['a'], tableName: 't' };
     const dropping = await TestTable.create(catalog, { upstream });
@@ -178,7 +186,7 @@ describe('queries', () => {
       const view = { namespaceId: table.namespaceId, name: `v${name}`, schema: SCHEMA };
       const representations = [{ sql: 'SELECT 1', dialect: 'spark' }];
       const upstream = { namespacePath: ['n'], name: `v${name}` };
-      await bindings.putUpstreamView({
+      await bindings.ensureView({
         connectorId,
         upstream,
         fingerprint: 'f',
@@ -194,8 +202,8 @@ describe('queries', () => {
       const first = await list({ ...asked, pageSize: 1 });
       await list({ ...asked, pageSize: 1, pageToken: first.nextPageToken });
     };
-    await second(bindings.listBoundTables, { connectorId });
-    await second(bindings.listBoundViews, { connectorId });
+    await second(bindings.listBindings, { connectorId, kind: ObjectKind.OBJECT_KIND_TABLE });
+    await second(bindings.listBindings, { connectorId, kind: ObjectKind.OBJECT_KIND_VIEW, missingFor: {} });
     await second(jobs.listReconcileJobs, { connectorId });
     await second(jobs.listReconcileJobs);
     await second(jobs.listJobChanges, { jobId: 'a' });
