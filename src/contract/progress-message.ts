@@ -1,7 +1,7 @@
 import { type JobFailure, JobFailureKind, type ReconcileJob } from '../generated/reconciler/v1/jobs.ts';
 import type { Progress, TableFailure } from './job.ts';
 
-/** What a job counts, by the names that its progress and its record share. */
+/** A job's counters, by the names that its progress and its record share. */
 export const JOB_COUNTERS = [
   'tablesScanned',
   'tablesChanged',
@@ -22,7 +22,7 @@ export const JOB_COUNTERS = [
   'upstreamRequests',
 ] as const satisfies readonly (keyof Progress & keyof ReconcileJob)[];
 
-/** A workflow's progress as the fields of a job's record. Counters that older workflows do not have are 0. */
+/** A workflow's progress as the fields of a job's record. Absent counters are 0. */
 export function progressMessage(
   progress: Progress,
 ): Pick<ReconcileJob, 'phase' | 'paused' | (typeof JOB_COUNTERS)[number]> {
@@ -34,14 +34,14 @@ export function progressMessage(
   };
 }
 
-/** Names that a failure's `table` begins with where it is none: a table's own name with a space in it stands in quotes. */
+/** How a failure's `table` begins if it is not a table's. A table's own name is quoted if it contains a space. */
 const KINDS: [RegExp, JobFailureKind][] = [
   [/^(views)?$/, JobFailureKind.JOB_FAILURE_KIND_JOB],
   [/^view /, JobFailureKind.JOB_FAILURE_KIND_VIEW],
   [/^(namespace|views of) /, JobFailureKind.JOB_FAILURE_KIND_NAMESPACE],
 ];
 
-/** A workflow's failure as the job's record has it. */
+/** A workflow's failure as the job's record contains it. */
 export function failureMessage({ table, code, message, failedAtMs }: TableFailure): JobFailure {
   const kind = KINDS.find(([pattern]) => pattern.test(table))?.[1] ?? JobFailureKind.JOB_FAILURE_KIND_TABLE;
   return { table, code, message, failedAt: new Date(failedAtMs), kind };

@@ -1,3 +1,4 @@
+import { CodedError } from '../errors.ts';
 import type { ColumnMetrics, ContentFile, FileChange, FileContent } from '../formats/table-reader.ts';
 import { CHANGE, CHANGES, COLUMN, FILE, PARTITION, REQUEST } from './file-change-tags.ts';
 import { WireWriter } from './writer.ts';
@@ -7,6 +8,9 @@ const CHUNK_BYTES = 1024 * 1024;
 /** Most snapshots have few changes, and a chunk's worth for each would be most of the garbage. */
 const FIRST_BYTES = 16 * 1024;
 
+/** FileFormat of statistics.proto. */
+const FORMAT: Readonly<Record<string, number>> = { PARQUET: 1, ORC: 2, AVRO: 3, PUFFIN: 4 };
+/** FileContent of statistics.proto. */
 const CONTENT: Record<FileContent, number> = { DATA: 1, POSITION_DELETES: 2, EQUALITY_DELETES: 3 };
 
 /**
@@ -54,7 +58,7 @@ export class FileChangeEncoder {
 function writeFile(out: WireWriter, file: ContentFile): void {
   out.string(FILE.path, file.path);
   out.int(FILE.content, CONTENT[file.content]);
-  out.string(FILE.format, file.format);
+  out.int(FILE.format, FORMAT[file.format] ?? unknownFormat(file));
   if (file.recordCount !== 0) out.int(FILE.recordCount, file.recordCount);
   if (file.fileSizeInBytes !== 0) out.int(FILE.fileSize, file.fileSizeInBytes);
   if (file.specId !== 0) out.int(FILE.specId, file.specId);
@@ -74,6 +78,11 @@ function writeFile(out: WireWriter, file: ContentFile): void {
   if (file.sortOrderId !== undefined) out.int(FILE.sortOrderId, file.sortOrderId);
   if (file.splitOffsets !== undefined) out.packed(FILE.splitOffsets, file.splitOffsets);
   if (file.firstRowId !== undefined) out.int(FILE.firstRowId, file.firstRowId);
+}
+
+function unknownFormat({ path, format }: ContentFile): never {
+  const message = `File ${path} has the format '${format}'; PARQUET, ORC, AVRO and PUFFIN are supported.`;
+  throw new CodedError('UNIMPLEMENTED', message);
 }
 
 function writeColumn(out: WireWriter, column: ColumnMetrics): void {

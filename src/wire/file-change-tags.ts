@@ -19,7 +19,7 @@ export const CHANGE = {
 export const FILE = {
   path: message(1),
   content: varint(2),
-  format: message(3),
+  format: varint(3),
   recordCount: varint(4),
   fileSize: varint(5),
   specId: varint(6),

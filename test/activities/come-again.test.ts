@@ -93,7 +93,7 @@ it('a page of tables asks for no more of them either', async () => {
   const clients = { ...catalog.clients, bindings: { ...bindings, lookupBindings } };
   const record = {
     ...{ jobId: 'throttled', runId: 'r', connectorId, connectorName: 'c', full: false, message: '' },
-    ...{ progress: newProgress(), failures: [] },
+    ...{ progress: newProgress(), failures: [], request: { connector: 'c' } },
   };
   const scan = async (attempt: number) => {
     const env = new MockActivityEnvironment({ attempt }, { logger: new DefaultLogger('ERROR') });

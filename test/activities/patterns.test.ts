@@ -46,6 +46,7 @@ const SOURCE = { excludeNamespaces: ['tmp'], excludeTables: ['**.*_old'] };
 const environment = () => new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
 const record = (connectorId: string) => ({
   ...{ jobId: 'job', runId: '', connectorId, connectorName: '', full: false, message: '', failures: [] },
+  request: { connector: connectorId },
   progress: { ...newProgress(), state: 'JS_RUNNING' as const },
 });
 
@@ -101,7 +102,8 @@ describe('patterns', () => {
     upstream.closed.add('tmp');
     const { listed } = await scan(id);
     upstream.listed.length = 0;
-    const missing = (input: object) => environment().run(() => reconcileMissing(deps, { connectorId: id, ...input }));
+    const missing = (input: object) =>
+      environment().run(() => reconcileMissing(deps, { connectorId: id, before: 0, ...input }));
     expect(await missing({ listed })).toEqual({ marked: 0 });
     expect(upstream.listed).toEqual([]);
 

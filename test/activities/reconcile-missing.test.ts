@@ -83,7 +83,7 @@ const inActivity = <T>(work: () => Promise<T>) =>
   new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') }).run(work);
 
 const reconcile = (input: Partial<MissingInput> = {}) =>
-  inActivity(() => reconcileMissing(deps, { connectorId, ...input }));
+  inActivity(() => reconcileMissing(deps, { connectorId, before: 0, ...input }));
 
 const some = (namespace: string, n: number) => Array.from({ length: n }, (_, i) => `${namespace}/${i}`);
 

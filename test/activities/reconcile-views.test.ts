@@ -54,6 +54,7 @@ const record = () => ({
   message: '',
   progress,
   failures: [],
+  request: { connector: name },
 });
 
 function run(options: { full?: boolean; scope?: object; env?: MockActivityEnvironment } = {}): Promise<ViewsOutcome> {
@@ -62,7 +63,7 @@ function run(options: { full?: boolean; scope?: object; env?: MockActivityEnviro
 }
 
 async function missing(): Promise<number> {
-  const outcome = await inActivity().run(() => reconcileMissing(deps, { connectorId, views: true }));
+  const outcome = await inActivity().run(() => reconcileMissing(deps, { connectorId, views: true, before: 0 }));
   return (outcome as MissingOutcome).marked;
 }
 const failuresOf = async (jobId: string) =>

@@ -90,6 +90,7 @@ async function scanAll(): Promise<ScanPage[]> {
     message: '',
     progress: newProgress(),
     failures: [],
+    request: { connector: 'made' },
   };
   const pages: ScanPage[] = [];
   do {
@@ -124,7 +125,7 @@ it('captures of a table whose metadata was not brought in whole', async () => {
   await snapshots.createSnapshot({ snapshot, metadataOnly: true });
   const record = {
     ...{ jobId: 'half', runId: 'r', connectorId: halfId, connectorName: 'c', full: false, message: '' },
-    ...{ progress: newProgress(), failures: [] },
+    ...{ progress: newProgress(), failures: [], request: { connector: 'c' } },
   };
   const env = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
   const input = { connectorId: halfId, full: false, mode: 'CAPTURE_ONLY' as const, record };

@@ -115,14 +115,14 @@ it('of a job that was terminated the catalog has the alert sent, once it is foun
     updateMask: ['alerts'],
   });
   const { jobId } = await connectors.triggerReconcile({ connectorId });
-  catalog.jobs.standing.set(jobId, 'TERMINATED');
+  catalog.jobs.statuses.set(jobId, 'TERMINATED');
   expect(await connectors.getReconcileJob({ jobId })).toMatchObject({ state: FAILED });
   await connectors.getReconcileJob({ jobId });
   const alerts = () => catalog.jobs.alerts.filter((alert) => alert.connectorName === connectorName);
   expect(alerts()).toEqual([{ type: 'job.failed', jobId, connectorName, taskQueue: 'eu' }]);
   // One that is cancelled in Temporal is no failure.
   const next = await connectors.triggerReconcile({ connectorId });
-  catalog.jobs.standing.set(next.jobId, 'CANCELED');
+  catalog.jobs.statuses.set(next.jobId, 'CANCELED');
   expect(await connectors.getReconcileJob({ jobId: next.jobId })).toMatchObject({ state: CANCELLED });
   expect(alerts()).toHaveLength(1);
 });
@@ -139,7 +139,7 @@ it.each([
     const first = await ends(connector, before);
     await take(first);
     const { jobId } = await connectors.triggerReconcile({ connectorId });
-    catalog.jobs.standing.set(jobId, standing);
+    catalog.jobs.statuses.set(jobId, standing);
     const sent = catalog.jobs.alerts.length;
     using alert = jest.spyOn(catalog.jobs, 'alert').mockRejectedValue(new Error('Temporal has just gone'));
     expect(await connectors.getReconcileJob({ jobId })).toMatchObject({ state: after });
@@ -158,7 +158,7 @@ it('it is found by the next job, which takes its place', async () => {
   const { connectorId } = connector;
   const { jobId } = await connectors.triggerReconcile({ connectorId });
   await reconciliation.claimConnector({ connectorId, jobId });
-  catalog.jobs.standing.set(jobId, 'TIMED_OUT');
+  catalog.jobs.statuses.set(jobId, 'TIMED_OUT');
   const claim = { connectorId, jobId: 'the-next', deadHolderJobId: jobId };
   expect(await reconciliation.claimConnector(claim)).toEqual({ holderJobId: 'the-next' });
   expect(catalog.jobs.alerts.at(-1)).toMatchObject({ type: 'job.failed', jobId });
@@ -186,7 +186,7 @@ it.each([
   [{ webhookUrl: 'https://user:planted@example.com/' }, 'alerts.webhook_url: holds a secret'],
   [{ webhookUrl: 'https://example.com/?token=planted' }, 'alerts.webhook_url: holds a secret'],
   [{ webhookUrl: HOOK, secretRef: 'whsec_planted' }, 'alerts.secret_ref: is not a reference'],
-])('%o is refused, and not repeated', async (alerts, text) => {
+])('%j is refused, and not repeated', async (alerts, text) => {
   const refused = await failure(create(alerts));
   expect(refused).toMatchObject(refusal('INVALID_ARGUMENT', text));
   expect(refused.message).not.toContain('planted');

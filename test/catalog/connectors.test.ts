@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-
-import { ConnectorKind, ConnectorState, MissingAction } from '../../src/generated/reconciler/v1/connectors.ts';
+import {
+  AuthScheme,
+  ConnectorKind,
+  ConnectorState,
+  MissingAction,
+} from '../../src/generated/reconciler/v1/connectors.ts';
 import { isPlainSecret } from '../../src/secrets.ts';
 import { connectorSpec, failure, refusal, TestCatalog } from './harness.ts';
 
@@ -21,7 +25,7 @@ describe('CreateConnector', () => {
       source: { namespacePath: ['a', 'b'], table: 't', columns: ['x.y', '#4'] },
       destination: { catalogName: 'main', namespacePath: ['n'], tableName: 'u' },
       auth: {
-        scheme: 'bearer',
+        scheme: AuthScheme.AUTH_SCHEME_BEARER,
         secretRef: 'env:TOKEN',
         headerHints: { 'X-Team': 'data' },
         properties: { token: 'env:OTHER', 'oauth2-server-uri': 'https://x/token' },
@@ -73,11 +77,15 @@ describe('CreateConnector', () => {
       { kind: ConnectorKind.CONNECTOR_KIND_GLUE, uri: 's3://bucket/x' },
       "has the scheme 's3', this kind takes glue, http, https",
     ],
-    ['an auth scheme that nobody knows', { auth: { scheme: 'kerberos' } }, 'give none, bearer, oauth2, sigv4'],
+    [
+      'an auth scheme of Glue',
+      { auth: { scheme: AuthScheme.AUTH_SCHEME_AWS } },
+      'AWS is not for this kind: give NONE, BEARER, OAUTH2, SIGV4',
+    ],
     [
       'an auth scheme of another kind',
-      { kind: ConnectorKind.CONNECTOR_KIND_GLUE, uri: '', auth: { scheme: 'oauth2' } },
-      'connector.auth.scheme: is not known for this kind: give none, aws, sigv4',
+      { kind: ConnectorKind.CONNECTOR_KIND_GLUE, uri: '', auth: { scheme: AuthScheme.AUTH_SCHEME_OAUTH2 } },
+      'connector.auth.scheme: OAUTH2 is not for this kind: give NONE, AWS, SIGV4',
     ],
     [
       'a table without a namespace',
@@ -153,18 +161,18 @@ describe('CreateConnector', () => {
   });
 
   it.each([
-    ['ICEBERG', 's3://bucket/warehouse', 'sigv4'],
-    ['ICEBERG', 's3a://bucket', ''],
-    ['ICEBERG', 's3n://bucket/x', 'none'],
-    ['ICEBERG', 'https://catalog.example.com/api', 'oauth2'],
-    ['ICEBERG', 'http://127.0.0.1:8181', 'Bearer'],
-    ['GLUE', '', ''],
-    ['GLUE', 'glue://', 'none'],
-    ['GLUE', 'glue:', 'aws'],
-    ['GLUE', 'glue://us-gov-west-1', 'sigv4'],
-    ['GLUE', 'https://glue.eu-west-1.amazonaws.com', 'aws'],
+    ['ICEBERG', 's3://bucket/warehouse', 'SIGV4'],
+    ['ICEBERG', 's3a://bucket', 'UNSPECIFIED'],
+    ['ICEBERG', 's3n://bucket/x', 'NONE'],
+    ['ICEBERG', 'https://catalog.example.com/api', 'OAUTH2'],
+    ['ICEBERG', 'http://127.0.0.1:8181', 'BEARER'],
+    ['GLUE', '', 'UNSPECIFIED'],
+    ['GLUE', 'glue://', 'NONE'],
+    ['GLUE', 'glue:', 'AWS'],
+    ['GLUE', 'glue://us-gov-west-1', 'SIGV4'],
+    ['GLUE', 'https://glue.eu-west-1.amazonaws.com', 'AWS'],
   ] as const)('takes kind %s at %j by %j', async (kind, uri, scheme) => {
-    const auth = { scheme, secretRef: '' };
+    const auth = { scheme: AuthScheme[`AUTH_SCHEME_${scheme}`], secretRef: '' };
     expect(await create({ kind: ConnectorKind[`CONNECTOR_KIND_${kind}`], uri, auth })).toMatchObject({ uri, auth });
   });
 

@@ -121,7 +121,7 @@ it('passes over jobs that Temporal has ended, or has no more', async () => {
   const { connectorId } = await create();
   const { jobId } = await connectors.triggerReconcile({ connectorId });
   await catalog.clients.reconciliation.claimConnector({ connectorId, jobId });
-  catalog.jobs.standing.set(jobId, 'TERMINATED');
+  catalog.jobs.statuses.set(jobId, 'TERMINATED');
   await connectors.deleteConnector({ connectorId });
   expect(catalog.jobs.cancelled).not.toContain(jobId);
   expect(await connectors.getReconcileJob({ jobId })).toMatchObject({ state: JobState.JS_FAILED });

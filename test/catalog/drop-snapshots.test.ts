@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { Sqlite } from '../../src/catalog/store/database/sqlite.ts';
 import { toDuration } from '../../src/durations.ts';
+import { SnapshotRefType } from '../../src/generated/reconciler/v1/tables.ts';
 import { poll } from '../jest/poll.ts';
 import { added, long, removed, TestTable } from './files.ts';
 import { connectorSpec, failure, TestCatalog } from './harness.ts';
@@ -182,7 +183,11 @@ describe('snapshots that are dropped', () => {
       await table.put({ snapshotId: id, base: id === 1 ? null : id - 1, changes: [add(id)] });
     }
     await tables.updateTable({
-      table: { tableId: table.tableId, currentSnapshotId: 5n, refs: [{ name: 'old', snapshotId: 2n, type: 'tag' }] },
+      table: {
+        tableId: table.tableId,
+        currentSnapshotId: 5n,
+        refs: [{ name: 'old', snapshotId: 2n, type: SnapshotRefType.SNAPSHOT_REF_TYPE_TAG }],
+      },
       updateMask: ['current_snapshot_id', 'refs'],
     });
     await table.createSnapshot({ snapshotId: 6, base: 4 });

@@ -25,6 +25,7 @@ describe('jobs', () => {
     snapshotsIngested: 7,
     filesIngested: 9,
     bytesRead: 11,
+    upstreamRequests: 0,
     inFlight: ['fx.a'],
     ...fields,
   });
@@ -140,7 +141,7 @@ describe('jobs', () => {
     const { connectorId } = await create();
     const { jobId } = await connectors.triggerReconcile({ connectorId });
     await reconciliation.claimConnector({ connectorId, jobId });
-    catalog.jobs.standing.set(jobId, standing);
+    catalog.jobs.statuses.set(jobId, standing);
     expect(await connectors.getReconcileJob({ jobId })).toMatchObject({
       state,
       message: expect.stringContaining(message),
@@ -155,7 +156,7 @@ describe('jobs', () => {
     const { jobId } = await catalog.clients.connectors.triggerReconcile({ connectorId });
     await catalog.clients.reconciliation.claimConnector({ connectorId, jobId });
     const waiting = await catalog.clients.connectors.triggerReconcile({ connectorId });
-    catalog.jobs.standing.set(jobId, 'TERMINATED');
+    catalog.jobs.statuses.set(jobId, 'TERMINATED');
     await catalog.restart();
     const holder = async () =>
       (await catalog.clients.connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } }))
@@ -175,7 +176,7 @@ describe('jobs', () => {
     expect((await connectors.getReconcileJob({ jobId: 'starts' })).state).toBe(JobState.JS_QUEUED);
     // One that was started has no such time.
     const { jobId } = await connectors.triggerReconcile({ connectorId });
-    catalog.jobs.standing.delete(jobId);
+    catalog.jobs.statuses.delete(jobId);
     expect((await connectors.getReconcileJob({ jobId })).state).toBe(JobState.JS_FAILED);
     const old = { jobId: 'by-hand', connectorId, state: JobState.JS_RUNNING, createdAt: new Date(Date.now() - 60_000) };
     await reconciliation.recordJob({ job: old });

@@ -4,7 +4,7 @@ import { statisticsChanged } from '../../src/catalog/store/files/recompute.ts';
 import { derivedNdv } from '../../src/catalog/store/statistics/derived-ndv.ts';
 import { snapshotSchemas } from '../../src/catalog/store/tables/table-schemas.ts';
 import type { FileSketches } from '../../src/generated/reconciler/internal/v1/ingestion.ts';
-import { FileContent } from '../../src/generated/reconciler/v1/statistics.ts';
+import { FileContent, FileFormat } from '../../src/generated/reconciler/v1/statistics.ts';
 import { decodeCompactTheta, THETA_TYPE } from '../../src/stats/ndv/compact-theta.ts';
 import { hashBytes, thetaHash } from '../../src/stats/ndv/murmur3.ts';
 import { ThetaSketch } from '../../src/stats/ndv/theta-sketch.ts';
@@ -80,7 +80,7 @@ describe('files to sketch', () => {
     const paths = names(7);
     const changes = [
       ...paths.map((filePath) => added({ filePath })),
-      added({ filePath: 'orc', fileFormat: 'ORC' }),
+      added({ filePath: 'orc', fileFormat: FileFormat.FILE_FORMAT_ORC }),
       added({ filePath: 'deletes', fileContent: FileContent.FILE_CONTENT_POSITION_DELETES }),
     ];
     await table.put({ snapshotId: 1, changes });
@@ -155,7 +155,10 @@ describe('files to sketch', () => {
   it('come in pages that may be empty, where many are done', async () => {
     const table = await TestTable.create(catalog);
     const paths = names(12_000);
-    await table.put({ snapshotId: 1, changes: paths.map((filePath) => added({ filePath, fileFormat: 'ORC' })) });
+    await table.put({
+      snapshotId: 1,
+      changes: paths.map((filePath) => added({ filePath, fileFormat: FileFormat.FILE_FORMAT_ORC })),
+    });
     await table.put({ snapshotId: 2, base: 1, changes: [added({ filePath: 'parquet' })] });
     const first = await catalog.clients.ingestion.listFilesToSketch({ tableId: table.tableId, ...ALL });
     expect(first.nextPageToken).not.toBe('');

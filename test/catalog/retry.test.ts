@@ -62,7 +62,7 @@ it.each([
 it('asks for all of it where the job was terminated, whatever had failed by then', async () => {
   const { jobId, retry } = await ended(JobState.JS_RUNNING, [TABLE]);
   expect(await failure(retry())).toMatchObject(refusal('FAILED_PRECONDITION', 'has not ended'));
-  catalog.jobs.standing.set(jobId, 'TERMINATED');
+  catalog.jobs.statuses.set(jobId, 'TERMINATED');
   await retry();
   expect(catalog.jobs.started.at(-1)?.request).not.toHaveProperty('retryOf');
   const { failures } = await catalog.clients.jobs.listJobFailures({ jobId });

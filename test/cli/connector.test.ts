@@ -39,7 +39,7 @@ describe('connector create', () => {
       destination: { catalogName: 'main', namespacePath: ['x', 'y'], tableName: 'o' },
       policy: { maxParallel: 4, interval: '900s', enabled: true },
       properties: { 's3.region': 'eu', 'rest.x': 'a=b' },
-      auth: { scheme: 'bearer', secretRef: 'env:TOKEN' },
+      auth: { scheme: 'AUTH_SCHEME_BEARER', secretRef: 'env:TOKEN' },
       state: 'CONNECTOR_STATE_ACTIVE',
       runningJobId: '',
     });
@@ -168,14 +168,14 @@ describe('connector create', () => {
       kind: 'CONNECTOR_KIND_GLUE',
       uri: '',
       properties: { 'glue.region': 'eu-west-1' },
-      auth: { scheme: 'aws', secretRef: 'aws-secretsmanager:prod/glue#key' },
+      auth: { scheme: 'AUTH_SCHEME_AWS', secretRef: 'aws-secretsmanager:prod/glue#key' },
     });
     const region = await cli.run('connector', 'create', 'glue-eu', ...glue, '--uri', 'glue://eu-west-1');
     expect(region.stdout).toMatch(/^uri +glue:\/\/eu-west-1$/m);
     expect(region.stderr).toContain('connector trigger glue-eu');
     const refused = await cli.run('connector', 'create', 'x', ...glue, '--auth-scheme', 'bearer');
     expect(refused.code).toBe(2);
-    expect(refused.stderr).toMatch(/auth\.scheme.*none, aws, sigv4/);
+    expect(refused.stderr).toMatch(/auth\.scheme.*NONE, AWS, SIGV4/);
     for (const name of ['demo-glue', 'glue-eu']) await cli.run('connector', 'delete', name);
   });
 

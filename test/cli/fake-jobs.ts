@@ -54,6 +54,7 @@ export class FakeJobs implements JobControl {
     return {
       state: 'JS_RUNNING',
       phase: 'scanning',
+      upstreamRequests: 0,
       tablesScanned: 1_234,
       tablesChanged: 7,
       tablesUnchanged: 0,

@@ -6,15 +6,15 @@ import { pino } from 'pino';
 import { type RunningCatalog, startCatalog } from '../../src/catalog/server/server.ts';
 import { type CatalogClients, connectCatalog } from '../../src/catalog-client/connect.ts';
 import { ConnectorKind, ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
-import { ScheduleStanding } from '../../src/generated/reconciler/v1/schedules.ts';
+import { ScheduleStatus } from '../../src/generated/reconciler/v1/schedules.ts';
 import { connectTemporal } from '../../src/temporal/connect.ts';
 import { temporalJobControl } from '../../src/temporal/job-control.ts';
 import { poll } from '../jest/poll.ts';
 import { TemporalServer } from './temporal-server.ts';
 
 const POLL = { timeout: 60_000, interval: 100 };
-const { SCHEDULE_STANDING_OK: OK, SCHEDULE_STANDING_MISSING: MISSING } = ScheduleStanding;
-const { SCHEDULE_STANDING_DIFFERENT: DIFFERENT, SCHEDULE_STANDING_SURPLUS: SURPLUS } = ScheduleStanding;
+const { SCHEDULE_STATUS_OK: OK, SCHEDULE_STATUS_MISSING: MISSING } = ScheduleStatus;
+const { SCHEDULE_STATUS_DIFFERENT: DIFFERENT, SCHEDULE_STATUS_SURPLUS: SURPLUS } = ScheduleStatus;
 
 /** A catalog service against a real Temporal that may be away; no worker. */
 let temporal: TemporalServer;
@@ -56,7 +56,7 @@ async function create(displayName: string, policy: object): Promise<string> {
 const update = (connectorId: string, fields: object, ...updateMask: string[]) =>
   clients.connectors.updateConnector({ connector: { connectorId, ...fields }, updateMask });
 const scheduleOf = async (connectorId: string) => (await clients.schedules.listSchedules({ connectorId })).schedules[0];
-const standingOf = async (connectorId: string) => (await scheduleOf(connectorId))?.standing;
+const statusOf = async (connectorId: string) => (await scheduleOf(connectorId))?.status;
 const handle = (connectorId: string) => temporal.client.schedule.getHandle(`reconcile-${connectorId}`);
 
 /** Of all schedules, by connector. */
@@ -80,9 +80,9 @@ describe('schedules', () => {
     ids.byHand = await create('by hand', { enabled: true });
     await expect(scheduleOf(ids.hourly)).rejects.toThrow(/UNAVAILABLE: Temporal cannot be reached/);
     await temporal.start();
-    await poll(() => standingOf(ids.hourly as string).catch(() => undefined), POLL).toBe(OK);
-    await poll(() => standingOf(ids.nightly as string), POLL).toBe(OK);
-    expect(await standingOf(ids.byHand)).toBeUndefined();
+    await poll(() => statusOf(ids.hourly as string).catch(() => undefined), POLL).toBe(OK);
+    await poll(() => statusOf(ids.nightly as string), POLL).toBe(OK);
+    expect(await statusOf(ids.byHand)).toBeUndefined();
     expect(await listed()).toMatchObject({
       hourly: { connectorId: ids.hourly, when: 'every 1h', paused: false, nextRunAt: expect.any(Date) },
       nightly: { when: '0 3 * * * Europe/Vienna' },
@@ -109,7 +109,7 @@ describe('schedules', () => {
       paused: true,
       note: 'The connector is paused.',
     });
-    expect(await scheduleOf(id)).toMatchObject({ standing: OK, paused: true, nextRunAt: undefined });
+    expect(await scheduleOf(id)).toMatchObject({ status: OK, paused: true, nextRunAt: undefined });
     await update(
       id,
       { policy: { enabled: false }, state: ConnectorState.CONNECTOR_STATE_ACTIVE },
@@ -121,14 +121,14 @@ describe('schedules', () => {
     await poll(async () => (await handle(id).describe()).state.paused, POLL).toBe(false);
 
     await update(id, { policy: { interval: { seconds: 0n } } }, 'policy.interval');
-    await poll(() => standingOf(id), POLL).toBeUndefined();
+    await poll(() => statusOf(id), POLL).toBeUndefined();
     await update(id, { policy: { interval: { seconds: 60n } } }, 'policy.interval');
-    await poll(() => standingOf(id), POLL).toBe(OK);
+    await poll(() => statusOf(id), POLL).toBe(OK);
   });
 
   it('go with their connector', async () => {
     const id = await create('short-lived', { enabled: true, interval: { seconds: 60n } });
-    await poll(() => standingOf(id), POLL).toBe(OK);
+    await poll(() => statusOf(id), POLL).toBe(OK);
     await clients.connectors.deleteConnector({ connectorId: id });
     await expect(handle(id).describe()).rejects.toThrow(/not found/i);
   });
@@ -161,15 +161,15 @@ describe('schedules', () => {
       [gone, 'con_1111111111111111111111', 'by hand', 'nightly', 'often'].sort(),
     );
     expect(await listed()).toMatchObject({
-      nightly: { standing: MISSING },
-      often: { standing: DIFFERENT, paused: true },
-      'by hand': { standing: SURPLUS },
-      [gone]: { standing: SURPLUS, connectorName: '' },
+      nightly: { status: MISSING },
+      often: { status: DIFFERENT, paused: true },
+      'by hand': { status: SURPLUS },
+      [gone]: { status: SURPLUS, connectorName: '' },
     });
 
     const repaired = await clients.schedules.repairSchedules({});
     expect(repaired).toMatchObject({ made: 1n, changed: 1n, removed: 3n, unchanged: 0n });
-    expect(repaired.repaired.map(({ standing }) => standing).sort()).toEqual(
+    expect(repaired.repaired.map(({ status }) => status).sort()).toEqual(
       [MISSING, DIFFERENT, SURPLUS, SURPLUS, SURPLUS].sort(),
     );
     expect(await clients.schedules.repairSchedules({})).toMatchObject({
@@ -178,8 +178,8 @@ describe('schedules', () => {
       removed: 0n,
       unchanged: 2n,
     });
-    expect(await standingOf(missing)).toBe(OK);
-    expect(await standingOf(different)).toBe(OK);
+    expect(await statusOf(missing)).toBe(OK);
+    expect(await statusOf(different)).toBe(OK);
     for (const id of surplus) await expect(handle(id).describe()).rejects.toThrow(/not found/i);
     for (const scheduleId of ['reconcile-con_2222222222222222222222', 'reconcile-mine'])
       await temporal.client.schedule.getHandle(scheduleId).describe();
@@ -190,8 +190,8 @@ describe('schedules', () => {
     await handle(ids.nightly as string).delete();
     await handle(ids.hourly as string).pause();
     await startService();
-    await poll(() => standingOf(ids.nightly as string), POLL).toBe(OK);
-    await poll(() => standingOf(ids.hourly as string), POLL).toBe(OK);
+    await poll(() => statusOf(ids.nightly as string), POLL).toBe(OK);
+    await poll(() => statusOf(ids.hourly as string), POLL).toBe(OK);
   });
 
   it('catch up when Temporal was away while connectors were changed', async () => {
@@ -199,7 +199,7 @@ describe('schedules', () => {
     await update(ids.hourly as string, { policy: { interval: { seconds: 7200n } } }, 'policy.interval');
     const id = await create('meanwhile', { enabled: true, interval: { seconds: 60n } });
     await temporal.start();
-    await poll(() => standingOf(id).catch(() => undefined), POLL).toBe(OK);
-    await poll(() => scheduleOf(ids.hourly as string), POLL).toMatchObject({ when: 'every 2h', standing: OK });
+    await poll(() => statusOf(id).catch(() => undefined), POLL).toBe(OK);
+    await poll(() => scheduleOf(ids.hourly as string), POLL).toMatchObject({ when: 'every 2h', status: OK });
   });
 });

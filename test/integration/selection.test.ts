@@ -54,6 +54,7 @@ class Lake {
     do {
       const record = {
         ...{ jobId: 'job', runId: '', connectorId, connectorName: '', full: false, message: '', failures: [] },
+        request: { connector: connectorId },
         progress: { ...newProgress(), state: 'JS_RUNNING' as const },
       };
       const page = await env(() => scanTables(this.#deps, { ...input, cursor, record }));

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { AuthScheme } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { formatName } from '../../src/names.ts';
 import { differences } from '../integration/compare-truth.ts';
@@ -222,7 +223,7 @@ describe('a catalog that cannot be opened', () => {
 });
 
 describe('credentials', () => {
-  const auth = { scheme: 'oauth2', secretRef: 'env:FAULTS_CLIENT' };
+  const auth = { scheme: AuthScheme.AUTH_SCHEME_OAUTH2, secretRef: 'env:FAULTS_CLIENT' };
 
   it.concurrent('401 in mid-run is answered with a new token, and every table goes in', async () => {
     const gate = new TokenGate(CLIENT, 4);

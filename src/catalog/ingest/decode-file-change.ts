@@ -12,7 +12,8 @@ import { pathHash } from '../store/database/path-hash.ts';
 import type { ParsedChange } from '../store/files/file-change-row.ts';
 
 const MAX_PATH_BYTES = 8192;
-const FORMATS = new Set(['PARQUET', 'ORC', 'AVRO', 'PUFFIN']);
+/** The highest value of the enum FileFormat. */
+const MAX_FORMAT = 4;
 
 const NO_BYTES = Buffer.alloc(0);
 
@@ -92,7 +93,7 @@ export class FileChangeParser {
     reader.position = start;
     let path: Uint8Array = NO_BYTES;
     let content = 0;
-    let format = '';
+    let format = 0;
     let recordCount = 0;
     let fileSize = 0;
     let contentSize = -1;
@@ -110,7 +111,7 @@ export class FileChangeParser {
           content = reader.int64(end);
           break;
         case FILE.format:
-          format = reader.text(reader.lengthEnd(end));
+          format = reader.int64(end);
           break;
         case FILE.recordCount:
           recordCount = count(reader.int64(end), at, 'record_count');
@@ -142,8 +143,8 @@ export class FileChangeParser {
       }
     }
     if (path.length === 0) throw invalid(`${at}.file_path`, 'is required');
-    if (added && !FORMATS.has(format))
-      throw invalid(`${at}.file_format`, `'${format.slice(0, 50)}' is not PARQUET, ORC, AVRO or PUFFIN`);
+    if (added && !(format >= 1 && format <= MAX_FORMAT))
+      throw invalid(`${at}.file_format`, 'is required: PARQUET, ORC, AVRO or PUFFIN');
     const kind = added ? fileKind(content, contentOffset, at) : DATA;
     return {
       added,

@@ -1,6 +1,7 @@
 import { TASK_QUEUE } from '../../contract/names.ts';
 import { durationSeconds } from '../../durations.ts';
 import {
+  AuthScheme,
   type Connector,
   ConnectorKind,
   type MissingPolicy,
@@ -47,12 +48,14 @@ const EXAMPLES: Record<ConnectorKind, string> = {
 };
 
 /** What a connector may say of how it authenticates; nothing leaves it to the kind. */
-const AUTH_SCHEMES: Record<ConnectorKind, readonly string[]> = {
+const { AUTH_SCHEME_NONE, AUTH_SCHEME_BEARER, AUTH_SCHEME_OAUTH2, AUTH_SCHEME_SIGV4, AUTH_SCHEME_AWS } = AuthScheme;
+const HTTP_SCHEMES = [AUTH_SCHEME_NONE, AUTH_SCHEME_BEARER, AUTH_SCHEME_OAUTH2, AUTH_SCHEME_SIGV4];
+const AUTH_SCHEMES: Record<ConnectorKind, readonly AuthScheme[]> = {
   [ConnectorKind.CONNECTOR_KIND_UNSPECIFIED]: [],
-  [ConnectorKind.CONNECTOR_KIND_ICEBERG]: ['none', 'bearer', 'oauth2', 'sigv4'],
-  [ConnectorKind.CONNECTOR_KIND_DELTA]: ['none', 'bearer', 'oauth2', 'sigv4'],
-  [ConnectorKind.CONNECTOR_KIND_GLUE]: ['none', 'aws', 'sigv4'],
-  [ConnectorKind.CONNECTOR_KIND_UNITY]: ['none', 'bearer', 'oauth2', 'sigv4'],
+  [ConnectorKind.CONNECTOR_KIND_ICEBERG]: HTTP_SCHEMES,
+  [ConnectorKind.CONNECTOR_KIND_DELTA]: HTTP_SCHEMES,
+  [ConnectorKind.CONNECTOR_KIND_GLUE]: [AUTH_SCHEME_NONE, AUTH_SCHEME_AWS, AUTH_SCHEME_SIGV4],
+  [ConnectorKind.CONNECTOR_KIND_UNITY]: HTTP_SCHEMES,
 };
 
 /**
@@ -172,15 +175,18 @@ function checkDestination(checks: Checks, { destination, source }: Connector, at
   checks.that(oneTable || destination.tableId === '', `${field}.table_id`, why);
 }
 
+/** `OAUTH2` */
+const schemeName = (scheme: AuthScheme) => scheme.replace('AUTH_SCHEME_', '');
+
 function checkAuth(checks: Checks, { auth, kind }: Connector, at: string): void {
   if (!auth) return;
   const field = `${at}.auth`;
   const schemes = AUTH_SCHEMES[kind];
-  // What was typed may be a secret in the wrong place: it is not repeated.
+  const isDefault = auth.scheme === AuthScheme.AUTH_SCHEME_UNSPECIFIED;
   checks.that(
-    auth.scheme === '' || schemes.length === 0 || schemes.includes(auth.scheme.toLowerCase()),
+    isDefault || schemes.length === 0 || schemes.includes(auth.scheme),
     `${field}.scheme`,
-    `is not known for this kind: give ${schemes.join(', ')}, or leave it empty`,
+    `${schemeName(auth.scheme)} is not for this kind: give ${schemes.map(schemeName).join(', ')}, or leave it out`,
   );
   checks.that(
     auth.secretRef === '' || isSecretReference(auth.secretRef),

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import { ObjectKind } from '../../generated/reconciler/internal/v1/bindings.ts';
 import type { Table, TableSchema, TableUpstream } from '../../generated/reconciler/v1/tables.ts';
+import { SnapshotRefType } from '../../generated/reconciler/v1/tables.ts';
 import { formatName } from '../../names.ts';
 import { leafColumns } from '../../stats/leaf-columns.ts';
 import type { Checks } from '../rpc/violations.ts';
@@ -83,9 +84,9 @@ function checkRefs(checks: Checks, table: Table): void {
   for (const [index, ref] of table.refs.entries()) {
     checks.text(ref.name, `${field}[${index}].name`, { min: 1, max: 1024 });
     checks.that(
-      ref.type === 'branch' || ref.type === 'tag',
+      ref.type !== SnapshotRefType.SNAPSHOT_REF_TYPE_UNSPECIFIED,
       `${field}[${index}].type`,
-      `'${ref.type.slice(0, 50)}' is not branch or tag`,
+      'is required: BRANCH or TAG',
     );
   }
 }

@@ -1,7 +1,12 @@
 import { durationText, scheduleText } from '../../catalog/schedules/schedule-text.ts';
 import { durationSeconds } from '../../durations.ts';
-import { type Connector, MissingAction } from '../../generated/reconciler/v1/connectors.ts';
-import { type Schedule, ScheduleStanding } from '../../generated/reconciler/v1/schedules.ts';
+import {
+  type AuthConfig,
+  AuthScheme,
+  type Connector,
+  MissingAction,
+} from '../../generated/reconciler/v1/connectors.ts';
+import { type Schedule, ScheduleStatus } from '../../generated/reconciler/v1/schedules.ts';
 import { formatName } from '../../names.ts';
 import { isSecretReference } from '../../secrets.ts';
 import { details } from '../io/details.ts';
@@ -9,6 +14,9 @@ import { NONE, time, word } from '../io/format.ts';
 import { modeText, snapshotsText } from './capture-flags.ts';
 
 export const kindWord = (connector: Connector) => word(connector.kind, 'CONNECTOR_KIND_');
+/** Empty for the kind's default. */
+const authText = (auth: AuthConfig | undefined) =>
+  auth === undefined || auth.scheme === AuthScheme.AUTH_SCHEME_UNSPECIFIED ? '' : word(auth.scheme, 'AUTH_SCHEME_');
 export const stateWord = (connector: Connector) => word(connector.state, 'CONNECTOR_STATE_');
 
 /** The source selector as a name: `*` is the whole upstream. */
@@ -67,7 +75,7 @@ export function describeConnector(connector: Connector, schedule?: Schedule): st
     ['snapshots', snapshotsText(connector)],
     ['mode', modeText(connector)],
     ['destination', destinationText(connector)],
-    ['auth', [auth?.scheme, auth?.secretRef].filter(Boolean).join(' by ')],
+    ['auth', [authText(auth), auth?.secretRef].filter(Boolean).join(' by ')],
     ['schedule', when ? `${when}${policy.enabled ? '' : ' (off)'}` : 'by hand'],
     ['jitter', jitter > 0 ? `up to ${durationText(jitter)}` : undefined],
     ['next run', schedule && nextRun(schedule)],
@@ -89,8 +97,7 @@ export function describeConnector(connector: Connector, schedule?: Schedule): st
   ]);
 }
 
-function nextRun({ paused, nextRunAt, standing }: Schedule): string {
-  const behind =
-    standing === ScheduleStanding.SCHEDULE_STANDING_OK ? '' : ' (`reconciler schedule repair` puts it right)';
+function nextRun({ paused, nextRunAt, status }: Schedule): string {
+  const behind = status === ScheduleStatus.SCHEDULE_STATUS_OK ? '' : ' (`reconciler schedule repair` puts it right)';
   return `${paused ? 'none, paused' : time(nextRunAt)}${behind}`;
 }

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { toDuration } from '../../durations.ts';
 import {
+  AuthScheme,
   type Connector,
   type ConnectorKind,
   ConnectorState,
@@ -49,6 +50,7 @@ export interface SpecOptions extends CaptureFlags {
   property?: Record<string, string>;
 }
 
+const AUTH_SCHEMES = ['none', 'bearer', 'oauth2', 'sigv4', 'aws'];
 const MISSING = {
   keep: MissingAction.MISSING_ACTION_KEEP,
   mark: MissingAction.MISSING_ACTION_MARK,
@@ -90,7 +92,9 @@ export function addSpecOptions(command: Command, options: { kind: boolean }): Co
     .option('--destination-catalog <name>', 'catalog that the tables go into')
     .option('--destination-namespace <name>', "put all tables into this namespace (default: the source's)")
     .option('--destination-table <name>', "the table's name there; only with --source-table")
-    .option('--auth-scheme <scheme>', 'none, bearer, oauth2 or sigv4; for glue none or aws')
+    .addOption(
+      new Option('--auth-scheme <scheme>', 'how to authenticate; glue takes none, aws and sigv4').choices(AUTH_SCHEMES),
+    )
     .option(
       '--secret-ref <ref>',
       'where a worker finds the secret: env:NAME, file:/path or aws-secretsmanager:ID[#KEY]',
@@ -168,7 +172,10 @@ export function specOf(options: SpecOptions): { connector: DeepPartial<Connector
     ['destination.catalog_name', options.destinationCatalog],
     ['destination.namespace_path', name(options.destinationNamespace)],
     ['destination.table_name', options.destinationTable],
-    ['auth.scheme', options.authScheme],
+    [
+      'auth.scheme',
+      options.authScheme && AuthScheme[`AUTH_SCHEME_${options.authScheme.toUpperCase()}` as keyof typeof AuthScheme],
+    ],
     ['auth.secret_ref', options.secretRef],
     ['auth.properties', options.authProperty],
     ['auth.header_hints', options.header],

@@ -13,7 +13,7 @@ says; missing, different or surplus is put right by \`reconciler schedule repair
 Examples:
   $ reconciler schedule list
   $ reconciler schedule list --connector lake
-  $ reconciler schedule list --json | jq -r 'select(.standing != "SCHEDULE_STANDING_OK") | .scheduleId'`;
+  $ reconciler schedule list --json | jq -r 'select(.standing != "SCHEDULE_STATUS_OK") | .scheduleId'`;
 
 export function addList(group: Command): void {
   group

@@ -1,4 +1,5 @@
 import type { Kysely, Selectable } from 'kysely';
+import { CaptureMode, captureModeFromJSON } from '../../../generated/reconciler/v1/capture.ts';
 import {
   type JobFailure,
   type JobFailureKind,
@@ -78,7 +79,7 @@ export async function putJob(db: Db, job: ReconcileJob): Promise<ReconcileJob> {
     views_missing: Number(job.viewsMissing),
     upstream_requests: Number(job.upstreamRequests),
     trigger_kind: jobTriggerToJSON(job.trigger || (stored?.trigger ?? JobTrigger.JOB_TRIGGER_UNSPECIFIED)),
-    mode: job.mode || (stored?.mode ?? ''),
+    mode: job.mode === CaptureMode.CAPTURE_MODE_UNSPECIFIED ? (stored?.mode ?? job.mode) : job.mode,
     dry_run: job.dryRun || stored?.dryRun ? 1 : 0,
     tables_dropped: Number(job.tablesDropped),
     views_dropped: Number(job.viewsDropped),
@@ -229,7 +230,7 @@ function toMessage(row: Selectable<JobRow>): ReconcileJob {
     viewsMissing: BigInt(row.views_missing),
     upstreamRequests: BigInt(row.upstream_requests),
     trigger: jobTriggerFromJSON(row.trigger_kind),
-    mode: row.mode,
+    mode: captureModeFromJSON(row.mode),
     dryRun: row.dry_run === 1,
     tablesDropped: BigInt(row.tables_dropped),
     viewsDropped: BigInt(row.views_dropped),

@@ -5,7 +5,7 @@ import {
   FileSketches,
   type ListFilesToSketchResponse_File,
 } from '../../../generated/reconciler/internal/v1/ingestion.ts';
-import { DataFile } from '../../../generated/reconciler/v1/statistics.ts';
+import { DataFile, FileFormat } from '../../../generated/reconciler/v1/statistics.ts';
 import { DATA } from '../database/file-kind.ts';
 import { dataPathHash } from '../database/path-hash.ts';
 import type { Schema } from '../database/schema.ts';
@@ -149,7 +149,7 @@ async function heldFiles<Row extends { file_num: number }>(
 async function parquetFile(db: Db, fileNum: number): Promise<ListFilesToSketchResponse_File | undefined> {
   const row = await db.selectFrom('files').select('body').where('file_num', '=', fileNum).executeTakeFirstOrThrow();
   const { filePath, fileFormat, fileSizeInBytes } = DataFile.decode(row.body);
-  return fileFormat === 'PARQUET' ? { filePath, fileSizeInBytes } : undefined;
+  return fileFormat === FileFormat.FILE_FORMAT_PARQUET ? { filePath, fileSizeInBytes } : undefined;
 }
 
 /** Stores sketches. What was derived from the table's sketches so far is forgotten. @returns how many of the files are there */
