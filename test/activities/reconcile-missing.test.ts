@@ -106,16 +106,15 @@ it('lists again only if something can be gone, and reports the requests that it 
   expect(await reconcile(listed('a/one', 'a/two', 'a/failed'))).toEqual({ marked: 0, upstreamRequests: 1 });
   // A name that was listed twice costs the full check.
   expect(await reconcile(listed('a/one', 'a/two', 'a/two'))).toEqual({ marked: 0, upstreamRequests: 1 });
-  upstream.usage.requests = 0;
   have('a/one');
   // A listing that shifted between two pages: as many names as there are tables, and one of them twice. One pass counts, one marks.
   expect(await reconcile(listed('a/one', 'a/one'))).toEqual({ marked: 1, upstreamRequests: 2 });
   expect(await missingOf('a/one', 'a/two')).toEqual(['a/two']);
   expect(await reconcile()).toEqual({ marked: 0, upstreamRequests: 1 });
   // What is marked is not expected to be listed.
-  upstream.usage.requests = 0;
+  const { requests } = upstream.usage;
   expect(await reconcile(listed('a/one'))).toEqual({ marked: 0 });
-  expect(upstream.usage.requests).toBe(0);
+  expect(upstream.usage.requests).toBe(requests);
 });
 
 it('lists again after a rename, and marks the old name', async () => {
