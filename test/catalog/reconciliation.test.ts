@@ -110,11 +110,11 @@ describe('destinations', () => {
     ).toEqual({ ...fixed, namespaceMade: false });
     expect((await catalogs.getCatalog({ catalogId: (await ensure({})).catalogId })).displayName).toBe(displayName);
     expect(await failure(ensure({ catalogId: made.catalogId, catalogName: 'other' }))).toMatchObject(
-      refusal('FAILED_PRECONDITION', "is the catalog 'dest', catalog_name says 'other'"),
+      refusal('FAILED_PRECONDITION', "is the catalog 'dest', catalog_name is 'other'"),
     );
     expect(
       await failure(ensure({ catalogId: made.catalogId, namespaceId: fixed.namespaceId, namespacePath: ['x'] })),
-    ).toMatchObject(refusal('FAILED_PRECONDITION', "'all', namespace_path says 'x'"));
+    ).toMatchObject(refusal('FAILED_PRECONDITION', "'all', namespace_path is 'x'"));
     const elsewhere = await namespaces.createNamespace({
       namespace: { catalogId: (await ensure({})).catalogId, path: ['y'] },
     });
