@@ -15,7 +15,7 @@ const LAYERS = [
   ['formats', 'temporal'],
   ['storage', 'catalog-client', 'workflows', 'stack'],
   ['telemetry', 'stats'],
-  ['name-patterns', 'config', 'durations'],
+  ['name-patterns', 'upstream-name-hash', 'config', 'durations'],
   ['names'],
   ['contract'],
   ['errors', 'secrets', 'text'],

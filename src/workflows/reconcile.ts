@@ -38,12 +38,12 @@ export async function reconcile(request: ReconcileRequest, carried?: CarriedRun)
     const { catalogId, namespaceId, before } = destination;
     if (before.tables > 0 && !isNarrowed(request)) job.progress.counters.tablesExpected = before.tables;
 
-    const { hasViews, bound } = await reconcileTables(run, destination, carried);
+    const { hasViews, listed } = await reconcileTables(run, destination, carried);
     const viewsListed = hasViews && (await reconcileViews(run));
     requireFinds(job);
 
     if (!isNarrowed(request)) {
-      await reconcileMissing(run, { before, bound, viewsListed });
+      await reconcileMissing(run, { before, listed, viewsListed });
       if (connector.drops) await dropGone(run, { viewsListed });
     }
     if (!dryRun) await control.bindDestination({ connectorId, catalogId, namespaceId });

@@ -84,13 +84,13 @@ it('a page of tables asks for no more of them either', async () => {
   const { connectorId, deps } = await connected(upstream);
   const { bindings } = catalog.clients;
   // As if all were there already.
-  const lookUp: typeof bindings.lookupUpstreamTables = async (asked) => ({
-    tables: asked.tables!.map(({ namespacePath, name }, i) => ({
-      ...{ tableId: `table${i}`, fingerprint: 'f', coverage: '', missing: false, number: BigInt(i) },
+  const lookupBindings: typeof bindings.lookupBindings = async ({ names }) => ({
+    bindings: names!.map(({ namespacePath, name }, i) => ({
+      ...{ objectId: `table${i}`, fingerprint: 'f', coverage: '', missing: false },
       ...{ namespacePath: namespacePath!, name: name! },
     })),
   });
-  const clients = { ...catalog.clients, bindings: { ...bindings, lookupUpstreamTables: lookUp } };
+  const clients = { ...catalog.clients, bindings: { ...bindings, lookupBindings } };
   const record = {
     ...{ jobId: 'throttled', runId: 'r', connectorId, connectorName: 'c', full: false, message: '' },
     ...{ progress: newProgress(), failures: [], request: { connector: 'c' } },

@@ -34,7 +34,7 @@ async function fill(connectorId: string, count = 201) {
       representations: [{ sql: 'SELECT 1', dialect: 'spark' }],
     };
     const upstream = { namespacePath: ['src'], name: `v${i}` };
-    ids.views.push((await bindings.putUpstreamView({ connectorId, upstream, fingerprint: 'f', view })).viewId);
+    ids.views.push((await bindings.ensureView({ connectorId, upstream, fingerprint: 'f', view })).viewId);
   }
   return { namespaceId, ...ids };
 }

@@ -52,16 +52,16 @@ function query(sql: string): Record<string, unknown>[] {
 
 /** What no snapshot holds any more is removed after the answer. */
 async function cleared(): Promise<void> {
-  await poll(() => query('select * from dropped_places where cleared = 0'), { timeout: 30_000 }).toEqual([]);
+  await poll(() => query('select * from dropped_positions where cleared = 0'), { timeout: 30_000 }).toEqual([]);
 }
 
 /** Memberships that are live in no place that is in use, and files without one. */
 const GARBAGE = `
-  select m.chain_num, m.came_ord, m.file_num from memberships m
+  select m.chain_num, m.added_ord, m.file_num from memberships m
   where not exists (
-    select 1 from snapshots s where s.chain_num = m.chain_num and s.ord >= m.came_ord and s.ord < m.went_ord)
+    select 1 from snapshots s where s.chain_num = m.chain_num and s.ord >= m.added_ord and s.ord < m.removed_ord)
   and not exists (
-    select 1 from chains c where c.parent_chain_num = m.chain_num and c.parent_ord >= m.came_ord and c.parent_ord < m.went_ord)
+    select 1 from chains c where c.parent_chain_num = m.chain_num and c.parent_ord >= m.added_ord and c.parent_ord < m.removed_ord)
   union all
   select 0, 0, file_num from files where file_num not in (select file_num from memberships)
   union all
@@ -145,7 +145,7 @@ describe('snapshots that are dropped', () => {
           while (model.size > 0) await drop([model.size * 7]);
           await cleared();
           const ofTable = `(select table_num from table_contents where table_id = '${table.tableId}')`;
-          for (const name of ['files', 'chains', 'snapshots', 'dropped_places']) {
+          for (const name of ['files', 'chains', 'snapshots', 'dropped_positions']) {
             expect(query(`select * from ${name} where table_num = ${ofTable}`)).toEqual([]);
           }
         }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { JobChangeAction, JobChangeKind, JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { connectorSpec, failure, refusal, TestCatalog } from './harness.ts';
 
@@ -96,7 +97,7 @@ it('a dry run makes sure of catalog, namespace and table, and keeps none of them
   const upstream = { namespacePath: ['n'], name: 't' };
   const made = await bindings.ensureTable({ ...table, upstream, dryRun: true } as never);
   expect(made).toMatchObject({ made: true, changed: true, hasSnapshots: false });
-  expect((await bindings.countBoundTables({ connectorId })).count).toBe(0n);
+  expect((await bindings.countBindings({ connectorId, kind: ObjectKind.OBJECT_KIND_TABLE })).count).toBe(0n);
   expect(await bindings.ensureTable({ ...table, upstream } as never)).toMatchObject({ made: true });
   expect(await bindings.ensureTable({ ...table, upstream } as never)).toMatchObject({
     made: false,

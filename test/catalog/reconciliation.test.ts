@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { type Table, TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
@@ -111,11 +112,11 @@ describe('destinations', () => {
     ).toEqual({ ...fixed, namespaceMade: false });
     expect((await catalogs.getCatalog({ catalogId: (await ensure({})).catalogId })).displayName).toBe(displayName);
     expect(await failure(ensure({ catalogId: made.catalogId, catalogName: 'other' }))).toMatchObject(
-      refusal('FAILED_PRECONDITION', "is the catalog 'dest', catalog_name says 'other'"),
+      refusal('FAILED_PRECONDITION', "is the catalog 'dest', catalog_name is 'other'"),
     );
     expect(
       await failure(ensure({ catalogId: made.catalogId, namespaceId: fixed.namespaceId, namespacePath: ['x'] })),
-    ).toMatchObject(refusal('FAILED_PRECONDITION', "'all', namespace_path says 'x'"));
+    ).toMatchObject(refusal('FAILED_PRECONDITION', "'all', namespace_path is 'x'"));
     const elsewhere = await namespaces.createNamespace({
       namespace: { catalogId: (await ensure({})).catalogId, path: ['y'] },
     });
@@ -141,41 +142,6 @@ describe('destinations', () => {
     expect(await failure(bind({ catalogName: 'main', catalogId: 'cat_1' }))).toMatchObject(
       refusal('ABORTED', 'catalogName is new'),
     );
-  });
-});
-
-describe('CountBoundTables', () => {
-  it('tells a list that holds a table twice from a complete one', async () => {
-    const { namespaceId } = await catalog.namespace();
-    const { connectorId } = await connector({ displayName: `counted ${++count}` });
-    const { bindings } = catalog.clients;
-    const ids: string[] = [];
-    for (const name of ['a', 'b', 'c']) {
-      const format = TableFormat.TABLE_FORMAT_ICEBERG;
-      const upstream = { namespacePath: ['src', 'x'], name };
-      const { table } = await bindings.ensureTable({
-        connectorId,
-        upstream,
-        namespaceId,
-        name: `${name}${count}`,
-        format,
-      });
-      ids.push(table?.tableId ?? '');
-    }
-    const look = async (...names: string[]) => {
-      const tables = names.map((name) => ({ namespacePath: ['src', 'x'], name }));
-      const known = (await bindings.lookupUpstreamTables({ connectorId, tables })).tables;
-      return { count: BigInt(known.length), numberSum: known.reduce((sum, { number }) => sum + number, 0n) };
-    };
-    expect(await bindings.countBoundTables({ connectorId })).toEqual(await look('a', 'b', 'c'));
-    expect(await bindings.countBoundTables({ connectorId, namespacePath: ['src'] })).toEqual(await look('c', 'b', 'a'));
-    expect(await bindings.countBoundTables({ connectorId })).not.toEqual(await look('a', 'b', 'b'));
-    expect(await bindings.countBoundTables({ connectorId, namespacePath: ['sr'] })).toEqual({
-      count: 0n,
-      numberSum: 0n,
-    });
-    await bindings.markTablesMissing({ connectorId, tableIds: [ids[1] as string] });
-    expect(await bindings.countBoundTables({ connectorId })).toEqual(await look('a', 'c'));
   });
 });
 
@@ -299,50 +265,44 @@ describe('EnsureTable', () => {
     });
     const lookup = async () =>
       (
-        await bindings.lookupUpstreamTables({
+        await bindings.lookupBindings({
           connectorId,
-          tables: [of(['z'], 'c'), of(['x'], 'nope'), of(['x'], 'a'), of(['x'], 'b')],
+          kind: ObjectKind.OBJECT_KIND_TABLE,
+          names: [of(['z'], 'c'), of(['x'], 'nope'), of(['x'], 'a'), of(['x'], 'b')],
         })
-      ).tables;
+      ).bindings;
     expect(await lookup()).toMatchObject([
-      { tableId: c.tableId, missing: false, namespacePath: ['fx'], name: 'c' },
-      { tableId: '' },
-      { tableId: a.tableId, fingerprint: 'fp' },
-      { tableId: '' },
+      { objectId: c.tableId, missing: false, namespacePath: ['fx'], name: 'c', upstream: of(['z'], 'c') },
+      { objectId: '' },
+      { objectId: a.tableId, fingerprint: 'fp' },
+      { objectId: '' },
     ]);
     const list = async (namespacePath: string[]) => {
-      const first = await bindings.listBoundTables({ connectorId, namespacePath, pageSize: 1 });
+      const request = { connectorId, kind: ObjectKind.OBJECT_KIND_TABLE, namespacePath, pageSize: 1 };
+      const first = await bindings.listBindings(request);
       const rest = first.nextPageToken
-        ? (
-            await bindings.listBoundTables({
-              connectorId,
-              namespacePath,
-              pageSize: 1,
-              pageToken: first.nextPageToken,
-            })
-          ).tables
+        ? (await bindings.listBindings({ ...request, pageToken: first.nextPageToken })).bindings
         : [];
-      return [...first.tables, ...rest].map((one) => one.upstream?.name);
+      return [...first.bindings, ...rest].map((one) => one.upstream?.name);
     };
     expect(await list(['x'])).toEqual(['a', 'b']);
     expect(await list(['x', 'y'])).toEqual(['b']);
     const other = (await connector()).connectorId;
-    expect(await bindings.markTablesMissing({ connectorId: other, tableIds: [a.tableId] })).toEqual({
-      marked: 0n,
-    });
-    expect(await bindings.markTablesMissing({ connectorId, tableIds: [a.tableId, b.tableId, 'tbl_no'] })).toEqual({
-      marked: 2n,
-    });
-    expect(await bindings.markTablesMissing({ connectorId, tableIds: [a.tableId] })).toEqual({ marked: 0n });
+    const mark = (objectIds: string[], id = connectorId) =>
+      bindings.markMissing({ connectorId: id, kind: ObjectKind.OBJECT_KIND_TABLE, objectIds });
+    expect(await mark([a.tableId], other)).toEqual({ marked: 0n });
+    expect(await mark([a.tableId, b.tableId, 'tbl_no'])).toEqual({ marked: 2n });
+    expect(await mark([a.tableId])).toEqual({ marked: 0n });
     expect(await list([])).toEqual(['c']);
     expect((await lookup())[2]).toMatchObject({ missing: true });
     expect((await tables.getTable({ tableId: a.tableId })).upstream?.missingSince).toBeInstanceOf(Date);
     expect((await ensure({ upstream: of(['x'], 'a'), name: 'a' })).upstream?.missingSince).toBeUndefined();
     expect(
       await failure(
-        bindings.lookupUpstreamTables({
+        bindings.lookupBindings({
           connectorId,
-          tables: Array.from({ length: 1001 }, () => of(['x'], 'a')),
+          kind: ObjectKind.OBJECT_KIND_TABLE,
+          names: Array.from({ length: 1001 }, () => of(['x'], 'a')),
         }),
       ),
     ).toMatchObject(refusal('INVALID_ARGUMENT', 'at most 1000'));

@@ -12,7 +12,8 @@ const file = (name: string) => added({ filePath: `s3://b/${name}.parquet` });
 
 /** A table with snapshots 1, 2 and 3, each the child of the one before, without their files. */
 async function table(): Promise<TestTable> {
-  const made = await TestTable.create(catalog);
+  // Its coverage belongs to what it was brought from.
+  const made = await TestTable.create(catalog, { upstream: { namespacePath: ['src'], tableName: 't' } });
   for (const id of [1n, 2n, 3n]) {
     const snapshot = { tableId: made.tableId, snapshotId: id, parentSnapshotId: id > 1n ? id - 1n : undefined };
     const answer = await catalog.clients.snapshots.createSnapshot({

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { countersOf } from '../../src/contract/progress-message.ts';
+import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
 import { type JobChange, JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { SyntheticStack } from '../synthetic/synthetic-stack.ts';
@@ -134,7 +135,9 @@ it('is retried as a dry run, of what failed', async () => {
   });
   expect(madeTables(await changesOf(again.jobId))).toBe(15);
   expect(await contents()).toEqual(before);
-  expect(Number((await stack.catalog.bindings.countBoundTables({ connectorId })).count)).toBe(0);
+  expect(
+    Number((await stack.catalog.bindings.countBindings({ connectorId, kind: ObjectKind.OBJECT_KIND_TABLE })).count),
+  ).toBe(0);
 }, 120_000);
 
 async function until(condition: () => Promise<boolean>): Promise<void> {

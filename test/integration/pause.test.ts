@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Progress } from '../../src/contract/job.ts';
 import { countersOf } from '../../src/contract/progress-message.ts';
+import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { SyntheticStack } from '../synthetic/synthetic-stack.ts';
@@ -45,7 +46,7 @@ async function rests(jobId: string): Promise<void> {
 }
 
 const tablesOf = async (connectorId: string) =>
-  Number((await stack.catalog.bindings.countBoundTables({ connectorId })).count);
+  Number((await stack.catalog.bindings.countBindings({ connectorId, kind: ObjectKind.OBJECT_KIND_TABLE })).count);
 
 /** Of the attempts at waiting for the connector. */
 async function waiting(jobId: string): Promise<{ attempt: number; events: number }> {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { JobState, JobTrigger } from '../../src/generated/reconciler/v1/jobs.ts';
 import { SyntheticStack } from '../synthetic/synthetic-stack.ts';
 import type { SyntheticUpstream } from '../synthetic/synthetic-upstream.ts';
@@ -24,7 +25,7 @@ it('looks at just the tables that failed, and marks nothing missing', async () =
   const { connectors, jobs, bindings } = stack.catalog;
   const first = await connectors.triggerReconcile({ connectorId });
   expect(await stack.ended(first.jobId)).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: 125n } });
-  const bound = async () => (await bindings.countBoundTables({ connectorId })).count;
+  const bound = async () => (await bindings.countBindings({ connectorId, kind: ObjectKind.OBJECT_KIND_TABLE })).count;
   expect(await bound()).toBe(375n);
 
   // By now half of them are mended, and all others have changed: that is not the retry's business. So is that some are gone.

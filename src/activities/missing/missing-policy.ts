@@ -1,12 +1,12 @@
 import { durationSeconds } from '../../durations.ts';
 import { type Connector, MissingAction } from '../../generated/reconciler/v1/connectors.ts';
 
-/** What a connector wants done with what is gone upstream: see MissingPolicy. */
+/** What is done with what is gone upstream: see MissingPolicy. */
 export interface MissingRules {
   action: 'KEEP' | 'MARK' | 'DROP';
-  /** Of DROP: how long it has to be gone. */
+  /** With DROP: how long it has to be gone. */
   dropAfterSeconds: number;
-  /** Of a connector's tables, or views, that may go at once. */
+  /** The share of a connector's tables, or views, that may be gone at once. */
   maxShare: number;
 }
 

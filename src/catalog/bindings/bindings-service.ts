@@ -1,100 +1,73 @@
 import { z } from 'zod';
-import { durationSeconds } from '../../durations.ts';
-import type { BindingsServiceImplementation } from '../../generated/reconciler/internal/v1/bindings.ts';
-import { TableFormat } from '../../generated/reconciler/v1/tables.ts';
+import {
+  type BindingsServiceImplementation,
+  ObjectKind,
+  type UpstreamName,
+} from '../../generated/reconciler/internal/v1/bindings.ts';
 import { ago } from '../core/ago.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
-import { Checks, checkIds, required } from '../rpc/violations.ts';
-import { countBound, listBound, lookupBound } from '../store/bindings/bound-names.ts';
-import { ensureTable, markTablesMissing } from '../store/bindings/bound-tables.ts';
+import { Checks } from '../rpc/violations.ts';
+import { countBindings, listBindings, lookupBindings, markMissing } from '../store/bindings/bindings.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
-import { transaction } from '../store/database/transaction.ts';
-import { getNamespace } from '../store/namespaces/namespaces.ts';
-import { checkSchema } from '../validation/table-checks.ts';
-import { createUpstreamViewRpcs } from './view-rpcs.ts';
+import { createEnsureRpcs } from './ensure-rpcs.ts';
 
-const boundTokens = new PageTokens('ListBoundTables', z.object({ pathKey: z.string(), name: z.string() }));
+/** The upstream name that a page of bindings ends with. */
+const tokens: PageTokens<UpstreamName> = new PageTokens(
+  'ListBindings',
+  z.object({ namespacePath: z.array(z.string()), name: z.string() }),
+);
 const MAX_ITEMS = 1000;
 
-/** The service Bindings: catalog objects that are bound to upstream names. */
+/** The service Bindings. */
 export function createBindingsService(deps: ServiceDeps): BindingsServiceImplementation {
-  const { db, purge } = deps;
+  const { db } = deps;
   return {
-    ...createUpstreamViewRpcs(deps),
+    ...createEnsureRpcs(deps),
 
-    async lookupUpstreamTables(request) {
-      const checks = new Checks();
-      checks.id(request.connectorId, 'connector_id');
-      checks.that(
-        request.tables.length <= MAX_ITEMS,
-        'tables',
-        `has ${request.tables.length} entries, at most ${MAX_ITEMS} are allowed`,
-      );
-      checks.done();
-      await getConnector(db, request.connectorId);
-      const known = await lookupBound(db, 'tables', request.connectorId, request.tables);
-      return { tables: known.map(({ id, number, ...table }) => ({ tableId: id, number: BigInt(number), ...table })) };
+    async lookupBindings({ connectorId, kind, names }) {
+      checkRequest(connectorId, kind, 'names', names);
+      await getConnector(db, connectorId);
+      return { bindings: await lookupBindings(db, kind, connectorId, names) };
     },
 
-    async ensureTable(request) {
-      const upstream = required(request.upstream, 'upstream');
-      const checks = new Checks();
-      checks.id(request.connectorId, 'connector_id');
-      checks.path(upstream.namespacePath, 'upstream.namespace_path', { min: 0 });
-      checks.name(upstream.name, 'upstream.name');
-      checks.text(request.uuid, 'uuid', { max: 1024 });
-      checks.id(request.namespaceId, 'namespace_id');
-      checks.name(request.name, 'name');
-      checks.that(request.format !== TableFormat.TABLE_FORMAT_UNSPECIFIED, 'format', 'is required: ICEBERG or DELTA');
-      checks.text(request.location, 'location', { max: 8192 });
-      for (const [index, schema] of request.schemas.entries()) checkSchema(checks, schema, `schemas[${index}]`);
-      checks.done();
-      const ensured = await transaction(db, request.dryRun, async (trx) => {
-        const connector = await getConnector(trx, request.connectorId);
-        const namespace = await getNamespace(trx, request.namespaceId);
-        return ensureTable(trx, request, upstream, connector, namespace);
-      });
-      if (ensured.emptied && !request.dryRun) purge();
-      return ensured;
-    },
-
-    async listBoundTables(request) {
-      const checks = new Checks();
-      checks.id(request.connectorId, 'connector_id');
-      checks.done();
+    async listBindings(request) {
+      const { connectorId, kind, namespacePath: path, missingFor } = request;
+      checkRequest(connectorId, kind);
       const size = pageSize(request.pageSize);
-      const { connectorId, namespacePath, missingFor } = request;
-      const filter = [connectorId, namespacePath, String(durationSeconds(missingFor))];
-      const after = boundTokens.decode(request.pageToken, filter);
+      const filter = [connectorId, kind, path, missingFor];
+      const after = tokens.decode(request.pageToken, filter);
       await getConnector(db, connectorId);
-      const rows = await listBound(db, 'tables', connectorId, namespacePath, size + 1, after, ago(missingFor));
-      const { items, last } = page(rows, size);
-      const cursor = last && { pathKey: last.pathKey, name: last.upstream.name };
-      return {
-        tables: items.map(({ id, upstream, number }) => ({ tableId: id, upstream, number: BigInt(number) })),
-        nextPageToken: cursor ? boundTokens.encode(cursor, filter) : '',
-      };
+      const missingBy = ago(missingFor);
+      const found = await listBindings(db, kind, connectorId, { path, missingBy }, size + 1, after);
+      const { items, last } = page(found, size);
+      return { bindings: items, nextPageToken: last?.upstream ? tokens.encode(last.upstream, filter) : '' };
     },
 
-    async countBoundTables({ connectorId, namespacePath }) {
-      checkIds({ connector_id: connectorId });
+    async countBindings({ connectorId, kind, namespacePath }) {
+      checkRequest(connectorId, kind);
       await getConnector(db, connectorId);
-      const { count, numberSum } = await countBound(db, connectorId, namespacePath);
-      return { count: BigInt(count), numberSum: BigInt(numberSum) };
+      const { count, checksum } = await countBindings(db, kind, connectorId, namespacePath);
+      return { count: BigInt(count), checksum };
     },
 
-    async markTablesMissing(request) {
-      const checks = new Checks();
-      checks.id(request.connectorId, 'connector_id');
-      const count = request.tableIds.length;
-      checks.that(count <= MAX_ITEMS, 'table_ids', `has ${count} entries, at most ${MAX_ITEMS} are allowed`);
-      checks.done();
+    async markMissing({ connectorId, kind, objectIds }) {
+      checkRequest(connectorId, kind, 'object_ids', objectIds);
       const marked = await db.transaction().execute(async (trx) => {
-        await getConnector(trx, request.connectorId);
-        return markTablesMissing(trx, request.connectorId, request.tableIds);
+        await getConnector(trx, connectorId);
+        return markMissing(trx, kind, connectorId, objectIds);
       });
       return { marked: BigInt(marked) };
     },
   };
+}
+
+/** @throws InvalidRequest */
+function checkRequest(connectorId: string, kind: ObjectKind, field = '', items: readonly unknown[] = []): void {
+  const checks = new Checks();
+  checks.id(connectorId, 'connector_id');
+  checks.that(kind !== ObjectKind.OBJECT_KIND_UNSPECIFIED, 'kind', 'is required: TABLE or VIEW');
+  const { length } = items;
+  checks.that(length <= MAX_ITEMS, field, `has ${length} entries, at most ${MAX_ITEMS} are allowed`);
+  checks.done();
 }

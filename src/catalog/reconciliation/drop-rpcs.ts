@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { durationSeconds } from '../../durations.ts';
+import { ObjectKind } from '../../generated/reconciler/internal/v1/bindings.ts';
 import type {
   DropExpiredSnapshotsResponse_Dropped,
   ReconciliationServiceImplementation,
@@ -8,13 +9,13 @@ import { ago } from '../core/ago.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks } from '../rpc/violations.ts';
-import { boundAmong } from '../store/bindings/bound-names.ts';
+import { boundAmong } from '../store/bindings/bindings.ts';
+import { deleteObject } from '../store/bindings/objects.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
 import { pathOfKey } from '../store/database/path-key.ts';
 import { dropSnapshot, type ExpiredSnapshot, listExpired, mayGo } from '../store/snapshots/drop-snapshot.ts';
 import { findSnapshotRow } from '../store/snapshots/snapshots.ts';
-import { deleteTable, getTableRow } from '../store/tables/tables.ts';
-import { deleteView } from '../store/tables/views.ts';
+import { getTableRow } from '../store/tables/tables.ts';
 
 const tokens = new PageTokens(
   'DropExpiredSnapshots',
@@ -44,10 +45,10 @@ export function createDropRpcs({ db, purge }: ServiceDeps): DropCalls {
       const dropped = await db.transaction().execute(async (trx) => {
         await getConnector(trx, connectorId);
         const missingBy = ago(missingFor);
-        const tables = await boundAmong(trx, 'tables', connectorId, tableIds, missingBy);
-        for (const id of tables) await deleteTable(trx, id, (await getTableRow(trx, id)).table_num);
-        const views = await boundAmong(trx, 'views', connectorId, viewIds, missingBy);
-        for (const id of views) await deleteView(trx, id);
+        const tables = await boundAmong(trx, ObjectKind.OBJECT_KIND_TABLE, connectorId, tableIds, missingBy);
+        for (const id of tables) await deleteObject(trx, ObjectKind.OBJECT_KIND_TABLE, id);
+        const views = await boundAmong(trx, ObjectKind.OBJECT_KIND_VIEW, connectorId, viewIds, missingBy);
+        for (const id of views) await deleteObject(trx, ObjectKind.OBJECT_KIND_VIEW, id);
         return { tables: tables.length, views: views.length };
       });
       if (dropped.tables > 0) purge();

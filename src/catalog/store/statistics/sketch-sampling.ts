@@ -133,8 +133,8 @@ async function heldFiles<Row extends { file_num: number }>(
         selectFrom('snapshots as o')
           .select('o.ord')
           .whereRef('o.chain_num', '=', 'm.chain_num')
-          .whereRef('o.ord', '>=', 'm.came_ord')
-          .whereRef('o.ord', '<', 'm.went_ord')
+          .whereRef('o.ord', '>=', 'm.added_ord')
+          .whereRef('o.ord', '<', 'm.removed_ord')
           .where('o.complete', '=', 1)
           .where('o.expired_at', 'is', null),
       ),
