@@ -34,10 +34,14 @@ export interface SnapshotRef {
   maxRefAgeMs?: number;
 }
 
-export interface SnapshotDescriptor {
+/** A snapshot in its table's history. */
+export interface SnapshotParent {
   snapshotId: bigint;
-  /** As the metadata says it: the parent may have expired. */
+  /** As the metadata states it: the parent may have expired. */
   parentSnapshotId?: bigint;
+}
+
+export interface SnapshotDescriptor extends SnapshotParent {
   /** 0 in Iceberg format version 1. */
   sequenceNumber: number;
   committedAtMs: number;
@@ -141,8 +145,15 @@ export interface TableReader extends AsyncDisposable {
   readonly descriptor: TableDescriptor;
   /** Bytes read so far: of metadata, and of data files where they were read. */
   readonly bytesRead: number;
-  /** Every snapshot that the metadata has, a parent before its children, else oldest first. */
-  snapshots(): AsyncIterable<SnapshotDescriptor>;
+  /**
+   * Every snapshot that can be read, a parent before its children, otherwise oldest first. Reads nothing beyond what opening the table has
+   * read (Iceberg's metadata, the listing of Delta's log), so that a history of 100,000 snapshots costs no request.
+   *
+   * @throws CodedError `DATA_LOSS` if parents form a circle
+   */
+  history(): Iterable<SnapshotParent>;
+  /** The snapshots of the history with these ids, in its order; all of them by default. Reads only what describes those. */
+  snapshots(ids?: ReadonlySet<bigint>): AsyncIterable<SnapshotDescriptor>;
   /**
    * The files that came and went from `base` to the snapshot; without a base, all its live files as added. At most some
    * thousand changes a batch. `columnIds` narrows the column metrics.

@@ -141,7 +141,7 @@ it('looks at a table anew whose snapshot is gone, or of which other columns are 
 
 it('brings a snapshot in whole where its groups do not add up to what the upstream counts', async () => {
   const { deps, connectorId, table, split, groups, put, name } = await firstSplit();
-  const wrong: ActivityDeps = { ...deps, openConnector: async (spec) => losing(await deps.openConnector(spec)) };
+  const wrong: ActivityDeps = { ...deps, openConnector: async (spec) => losingChanges(await deps.openConnector(spec)) };
   const { groups: _, ...input } = split;
   // One group says that it is in, without its changes.
   await run(() => ingestFileGroup(wrong, { ...input, connectorId, table: LINEAGE, group: groups[0]! }));
@@ -170,24 +170,24 @@ async function dumpFiles(catalogName: string): Promise<unknown> {
   return files;
 }
 
-/** The upstream without its changes: as a reader would be that passes over them. */
-function losing(connector: UpstreamCatalog): UpstreamCatalog {
+/** The same upstream, whose readers lose all file changes. */
+function losingChanges(upstream: UpstreamCatalog): UpstreamCatalog {
   async function* nothing() {}
-  const of = (reader: TableReader): TableReader => ({
+  const withoutChanges = (reader: TableReader): TableReader => ({
     descriptor: reader.descriptor,
     bytesRead: 0,
-    snapshots: () => reader.snapshots(),
+    history: () => reader.history(),
+    snapshots: (ids) => reader.snapshots(ids),
     fileChanges: nothing,
     liveFileCounts: (snapshotId) => reader.liveFileCounts(snapshotId),
     [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
   });
   return {
-    format: connector.format,
-    usage: connector.usage,
-    listNamespaces: (parent, page) => connector.listNamespaces(parent, page),
-    listTables: (namespace, page) => connector.listTables(namespace, page),
-    fingerprint: (table, known) => connector.fingerprint(table, known),
-    openTable: async (table) => of(await connector.openTable(table)),
-    [Symbol.asyncDispose]: () => connector[Symbol.asyncDispose](),
+    usage: upstream.usage,
+    listNamespaces: (parent, page) => upstream.listNamespaces(parent, page),
+    listTables: (namespace, page) => upstream.listTables(namespace, page),
+    fingerprint: (table, known) => upstream.fingerprint(table, known),
+    openTable: async (table) => withoutChanges(await upstream.openTable(table)),
+    [Symbol.asyncDispose]: () => upstream[Symbol.asyncDispose](),
   };
 }

@@ -12,7 +12,6 @@ import type { TableReader } from '../../src/formats/table-reader.ts';
 
 /** An upstream in memory, for faults and sizes that a real one does not show. Its tables cannot be opened. */
 export class MemoryUpstream implements UpstreamCatalog {
-  readonly format = 'ICEBERG';
   readonly usage = { requests: 0, bytes: 0 };
   readonly namespaces: NamespacePath[] = [];
   readonly tables: TableRef[] = [];
@@ -29,8 +28,9 @@ export class MemoryUpstream implements UpstreamCatalog {
   }
 
   async listTables(namespace: NamespacePath, page: PageRequest): Promise<Page<TableEntry>> {
+    const tables = this.tables.filter((table) => same(table.namespace, namespace));
     return cut(
-      this.tables.filter((table) => same(table.namespace, namespace)),
+      tables.map((table) => ({ ...table, format: 'ICEBERG' as const })),
       page,
     );
   }

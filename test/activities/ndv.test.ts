@@ -5,8 +5,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { pino } from 'pino';
-import { DestinationNamespaces } from '../../src/activities/ingest/destination-namespaces.ts';
 import { ingestTable } from '../../src/activities/ingest/ingest-table.ts';
+import { DestinationNamespaces } from '../../src/activities/plan/destination-namespaces.ts';
 import { scanTables } from '../../src/activities/scan-tables.ts';
 import { DirectoryConnector } from '../../src/connectors/directory/directory-connector.ts';
 import type { ScanPage } from '../../src/contract/activities.ts';
@@ -72,14 +72,14 @@ async function connect(properties: Record<string, string>, columns: string[] = [
       source: { columns },
     },
   });
-  const source = await DirectoryConnector.open(store, warehouse);
+  const upstream = await DirectoryConnector.open(store, warehouse);
   const logger = pino({ level: 'warn' }, { write: (line: string) => void log.push(line) });
   const bring = async (full: boolean, scope?: ReconcileScope) => {
     store.reads = [];
     await ingestTable({
       deps: { catalog: catalog.clients, logger },
       connector,
-      source,
+      upstream,
       table: TABLE,
       full,
       scope,
@@ -91,7 +91,7 @@ async function connect(properties: Record<string, string>, columns: string[] = [
   };
   /** Whether an incremental run takes the table for changed. */
   const isChanged = async () => {
-    const deps = activityDeps(catalog, source, logger);
+    const deps = activityDeps(catalog, upstream, logger);
     const { connectorId, displayName: connectorName } = connector;
     const record = { jobId: `job-${connectorName}`, runId: 'r', connectorId, connectorName, full: false };
     const env = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });

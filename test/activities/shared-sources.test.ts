@@ -13,7 +13,6 @@ async function open({ uri }: { uri: string }): Promise<UpstreamCatalog> {
   const mine = { uri, closed: false, times: 0, answer: async () => ({ items: [] as [] }) };
   opened.push(mine);
   return {
-    format: 'ICEBERG',
     usage: { requests: 0, bytes: 0 },
     listNamespaces: () => mine.answer(),
     listTables: () => mine.answer(),

@@ -41,12 +41,12 @@ const source = (path: string[], table?: string) => ({ source: { namespacePath: p
 describe('a warehouse folder', () => {
   it('says what it found', async () => {
     const all = await validate({});
-    expect(all).toMatchObject({ ok: true, summary: `22 tables in 2 namespaces found in file://${WAREHOUSE}.` });
+    expect(all).toMatchObject({ ok: true, summary: `22 Iceberg tables in 2 namespaces found in file://${WAREHOUSE}.` });
     expect(all.sampleTables).toHaveLength(20);
     const one = await validate(source(['fx']));
     expect(one).toMatchObject({
       ok: true,
-      summary: `19 tables in 1 namespace found in namespace fx of file://${WAREHOUSE}.`,
+      summary: `19 Iceberg tables in 1 namespace found in namespace fx of file://${WAREHOUSE}.`,
     });
     expect(one.sampleTables).toContain('fx.orders');
     expect(await validate(source(['fx'], 'orders'))).toEqual({
@@ -60,11 +60,11 @@ describe('a warehouse folder', () => {
     const where = `in 1 namespace found in file://${WAREHOUSE}`;
     expect(await validate({ source: { includeTables: ['fx.orders', 'bad.*'] } })).toMatchObject({
       ok: true,
-      summary: `4 tables in 2 namespaces found in file://${WAREHOUSE}, 18 left out by the patterns.`,
+      summary: `4 Iceberg tables in 2 namespaces found in file://${WAREHOUSE}, 18 left out by the patterns.`,
     });
     expect(await validate({ source: { includeTables: ['fx.orders'] } })).toEqual({
       ok: true,
-      summary: `1 table ${where}, 21 left out by the patterns.`,
+      summary: `1 Iceberg table ${where}, 21 left out by the patterns.`,
       sampleTables: ['fx.orders'],
     });
     expect(await validate({ source: { excludeNamespaces: ['*'] } })).toMatchObject({
@@ -74,7 +74,10 @@ describe('a warehouse folder', () => {
   });
 
   it('is not wrong for broken tables', async () => {
-    expect(await validate(source(['bad']))).toMatchObject({ ok: true, summary: expect.stringContaining('3 tables') });
+    expect(await validate(source(['bad']))).toMatchObject({
+      ok: true,
+      summary: expect.stringContaining('3 Iceberg tables'),
+    });
     expect(await validate(source(['bad'], 'truncated_metadata'))).toMatchObject({
       ok: false,
       summary: expect.stringMatching(/^DATA_LOSS: .*truncated_metadata/),
@@ -104,7 +107,7 @@ describe('a warehouse folder', () => {
   it('says that there is no table', async () => {
     expect(await validate({ uri: `file://${folder}`, ...source(['n3']) })).toEqual({
       ok: false,
-      summary: `No Iceberg table found in namespace n3 of file://${folder}; its namespaces are below. Check the URI and the source namespace.`,
+      summary: `No table found in namespace n3 of file://${folder}; its namespaces are below. Check the URI and the source namespace.`,
       sampleTables: [],
     });
   });
@@ -119,11 +122,11 @@ describe('a warehouse folder', () => {
 
 describe('an upstream that fails', () => {
   it.each([
-    ['UNAUTHENTICATED', /^The credentials are not taken: for the test$/],
+    ['UNAUTHENTICATED', /^The credentials are rejected: for the test$/],
     ['PERMISSION_DENIED', /^A permission is missing: /],
     ['UNAVAILABLE', /^The address does not answer: /],
     ['DEADLINE_EXCEEDED', /^The address does not answer in time: /],
-    ['INVALID_ARGUMENT', /^The connector is not set right: /],
+    ['INVALID_ARGUMENT', /^The connector is configured wrongly: /],
     ['RESOURCE_EXHAUSTED', /^The upstream asks to slow down: /],
     ['UNIMPLEMENTED', /^This upstream cannot be read: /],
   ] satisfies [CodeName, RegExp][])('with %s is told by what is wrong', async (code, summary) => {
@@ -149,7 +152,7 @@ describe('an upstream that fails', () => {
     expect(await validate({ uri: 'https://c/' }, async () => upstream)).toEqual({
       ok: false,
       summary:
-        '2 tables in 1 namespace found in https://c/, but none that was tried can be read. A permission is missing: cannot read s3://b/k',
+        '2 Iceberg tables in 1 namespace found in https://c/, but none that was tried can be read. A permission is missing: cannot read s3://b/k',
       sampleTables: ['a.t', 'a.u'],
     });
   });

@@ -35,7 +35,7 @@ class Looping extends MemoryUpstream {
 
   override async listTables(namespace: NamespacePath, page: { token?: string; size: number }) {
     if (this.#what !== 'tables' || namespace[0] !== 'b c') return { items: [] };
-    return this.#page(page.token, [{ namespace, name: 't' }]);
+    return this.#page<TableEntry>(page.token, [{ namespace, name: 't', format: 'ICEBERG' }]);
   }
 
   override async listNamespaces(parent: NamespacePath, page: { token?: string; size: number }) {

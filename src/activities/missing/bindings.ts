@@ -4,75 +4,74 @@ import type { UpstreamTable } from '../../generated/reconciler/v1/reconciliation
 import { nameFilter } from '../../name-patterns.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
 
-/** A table or view that a connector has brought in. */
+/** A table or view that a connector has ingested. */
 export interface Binding {
   id: string;
-  upstream?: UpstreamTable;
-  /** Of a table: see CountBoundTables. 0 of a view. */
+  upstreamName?: UpstreamTable;
+  /** For a table: see CountBoundTables. 0 for a view. */
   number: number;
 }
 
 /**
- * Tables or views that a connector has brought in, that are not missing and that it still takes: what its patterns filter is neither there
- * nor gone.
+ * Tables or views that a connector has ingested, that are not missing and that it still takes: what its patterns filter counts neither as
+ * present nor as gone.
  */
 export interface Bindings {
   /** Sorted by upstream namespace. */
-  list(page: BoundPage): Promise<{ bound: Binding[]; nextPageToken: string }>;
-  /** Marks them missing. @returns how many were not before */
-  mark(ones: readonly Binding[]): Promise<number>;
+  list(page: BindingPage): Promise<{ bindings: Binding[]; nextPageToken: string }>;
+  /** Marks them missing. @returns how many were not missing before */
+  mark(bindings: readonly Binding[]): Promise<number>;
 }
 
-export interface BoundPage {
+export interface BindingPage {
   pageSize: number;
   pageToken: string;
 }
 
-/** Asked for at once. */
-export const BOUND_PAGE = 1000;
+export const BINDING_PAGE_SIZE = 1000;
 
-/** @param missingForSeconds instead those that have been missing for so long */
+/** @param missingForSeconds instead those that have been missing for at least this long */
 export function openBindings(
   { catalog: { reconciliation } }: Pick<ActivityDeps, 'catalog'>,
   { connectorId, source }: Connector,
   what: 'tables' | 'views',
   missingForSeconds?: bigint,
 ): Bindings {
-  const of = { connectorId, namespacePath: source?.namespacePath, missingForSeconds };
+  const scope = { connectorId, namespacePath: source?.namespacePath, missingForSeconds };
   const filter = nameFilter(source);
-  const isTaken = ({ upstream }: Binding) =>
-    upstream !== undefined && filter.takes({ namespace: upstream.namespacePath, name: upstream.name });
+  const isTaken = ({ upstreamName }: Binding) =>
+    upstreamName !== undefined && filter.takes({ namespace: upstreamName.namespacePath, name: upstreamName.name });
   if (what === 'tables') {
     return {
       async list(page) {
-        const { tables, nextPageToken } = await reconciliation.listBoundTables({ ...of, ...page });
-        const bound = tables.map(({ tableId, upstream, number }) => ({
-          id: tableId,
-          upstream,
+        const { tables, nextPageToken } = await reconciliation.listBoundTables({ ...scope, ...page });
+        const bindings = tables.map(({ tableId: id, upstream: upstreamName, number }) => ({
+          id,
+          upstreamName,
           number: Number(number),
         }));
-        return { bound: bound.filter(isTaken), nextPageToken };
+        return { bindings: bindings.filter(isTaken), nextPageToken };
       },
-      async mark(ones) {
-        const tableIds = ones.map(({ id }) => id);
+      async mark(bindings) {
+        const tableIds = bindings.map(({ id }) => id);
         return Number((await reconciliation.markTablesMissing({ connectorId, tableIds })).marked);
       },
     };
   }
   return {
     async list(page) {
-      const { views, nextPageToken } = await reconciliation.listBoundViews({ ...of, ...page });
-      const bound = views.map(({ viewId, upstream }) => ({ id: viewId, upstream, number: 0 }));
-      return { bound: bound.filter(isTaken), nextPageToken };
+      const { views, nextPageToken } = await reconciliation.listBoundViews({ ...scope, ...page });
+      const bindings = views.map(({ viewId: id, upstream: upstreamName }) => ({ id, upstreamName, number: 0 }));
+      return { bindings: bindings.filter(isTaken), nextPageToken };
     },
-    async mark(ones) {
-      const viewIds = ones.map(({ id }) => id);
+    async mark(bindings) {
+      const viewIds = bindings.map(({ id }) => id);
       return Number((await reconciliation.markViewsMissing({ connectorId, viewIds })).marked);
     },
   };
 }
 
-/** How many there are that are not missing: as many as a listing of the upstream should give. */
+/** How many there are that are not missing: as many as a listing of the upstream should have. */
 export async function countBindings(
   deps: Pick<ActivityDeps, 'catalog'>,
   connector: Connector,
@@ -80,18 +79,18 @@ export async function countBindings(
 ): Promise<BoundTables> {
   const { connectorId, source } = connector;
   if (what === 'tables' && !nameFilter(source).narrows) {
-    const asked = { connectorId, namespacePath: source?.namespacePath };
-    const { count, numberSum } = await deps.catalog.reconciliation.countBoundTables(asked);
+    const scope = { connectorId, namespacePath: source?.namespacePath };
+    const { count, numberSum } = await deps.catalog.reconciliation.countBoundTables(scope);
     return { count: Number(count), numberSum: Number(numberSum) };
   }
-  const ones = openBindings(deps, connector, what);
-  const sum = { count: 0, numberSum: 0 };
+  const all = openBindings(deps, connector, what);
+  const total = { count: 0, numberSum: 0 };
   let pageToken = '';
   do {
-    const { bound, nextPageToken } = await ones.list({ pageSize: BOUND_PAGE, pageToken });
-    sum.count += bound.length;
-    for (const { number } of bound) sum.numberSum += number;
+    const { bindings, nextPageToken } = await all.list({ pageSize: BINDING_PAGE_SIZE, pageToken });
+    total.count += bindings.length;
+    for (const { number } of bindings) total.numberSum += number;
     pageToken = nextPageToken;
   } while (pageToken);
-  return sum;
+  return total;
 }

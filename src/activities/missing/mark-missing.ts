@@ -5,68 +5,70 @@ import type { UpstreamTable } from '../../generated/reconciler/v1/reconciliation
 import { formatName, shellWord } from '../../names.ts';
 import { type Listing, listAllNames } from '../listing/walk-namespaces.ts';
 import type { Heartbeat } from '../runtime/heartbeat.ts';
-import { type Binding, type Bindings, BOUND_PAGE } from './bindings.ts';
+import { BINDING_PAGE_SIZE, type Binding, type Bindings } from './bindings.ts';
 
-/** Names asked of the upstream at once. */
+/** Names per request to the upstream. */
 const NAMES_PAGE = 1000;
 
 /** How the upstream lists the names of a namespace. */
 export interface NameListing extends Listing<{ name: string }> {
-  /** The run has told of namespaces that may not be listed: they are passed over. */
+  /** The run has reported namespaces that may not be listed: they are skipped. */
   refused?: boolean;
   /**
-   * Of a dry run: lists the names of the other kind. A table whose name a view has by now (or the other way round) has given way to it in
-   * a run that writes, and is neither there nor gone.
+   * In a dry run: lists the names of the other kind. A table whose name a view has by now (or the other way round) has been replaced by it in
+   * a run that writes, and counts neither as present nor as gone.
    */
   listOther?: Listing<{ name: string }>['list'];
 }
 
-/** Undefined where the upstream has none of these. */
-export function listingOf(source: UpstreamCatalog, what: 'tables' | 'views'): NameListing['list'] | undefined {
-  if (what === 'tables') return (path, page) => source.listTables(path, page);
-  return source.listViews?.bind(source);
+/** Undefined if the upstream has no objects of this kind. */
+export function listingOf(upstream: UpstreamCatalog, what: 'tables' | 'views'): NameListing['list'] | undefined {
+  if (what === 'tables') return (path, page) => upstream.listTables(path, page);
+  return upstream.listViews?.bind(upstream);
 }
 
 /** How much may go at once. */
-export interface MostGone {
-  /** Of those that there were before the run, or are now where that is not known. Absent: all may. */
+export interface MissingLimit {
+  /** Of the objects before the run, or of the present ones if that number is not known. Absent: all may go. */
   share?: number;
-  /** Tables or views before the run, those that were missing already left out. */
+  /** Tables or views before the run, apart from those that were missing already. */
   before?: number;
   connectorName: string;
 }
 
 /**
- * Marks what a complete listing of its namespace does not have any more: first all of it is counted, then it is marked, so that nothing is
- * where too much is gone. Nothing is marked where a listing fails, which ends it. Each pass can be run again at any point.
+ * Marks what a complete listing of its namespace no longer has. All of it is counted first, so that nothing is marked if too much is gone,
+ * or if a listing fails, which ends it. Each pass can be run again at any point.
  *
- * @param mark gives how many were marked
+ * @param mark returns how many were marked; a dry run records them instead
  * @returns how many were marked
- * @throws CodedError FAILED_PRECONDITION where more than the share is gone
+ * @throws CodedError FAILED_PRECONDITION if more than the share is gone
  */
 export async function markMissing(
-  ones: Bindings,
+  bindings: Bindings,
   listing: NameListing,
-  most: MostGone,
+  limit: MissingLimit,
   mark: (gone: Binding[]) => Promise<number>,
   heartbeat: Heartbeat,
 ): Promise<number> {
   let [bound, gone] = [0, 0];
   let first: UpstreamTable | undefined;
-  for await (const page of goneUpstream(ones, listing, heartbeat)) {
+  for await (const page of goneUpstream(bindings, listing, heartbeat)) {
     bound += page.bound;
     gone += page.gone.length;
-    first ??= page.gone[0]?.upstream;
+    first ??= page.gone[0]?.upstreamName;
   }
-  const of = most.before || bound;
+  const total = limit.before || bound;
   const refuseMoreThanShare = (count: number) => {
-    if (most.share !== undefined && count / of > most.share) throw tooMany(count, of, first, listing.what, most);
+    if (limit.share !== undefined && count / total > limit.share) {
+      throw tooMany(count, total, first, listing.what, limit);
+    }
   };
   if (gone === 0) return 0;
   refuseMoreThanShare(gone);
   let [seen, marked] = [0, 0];
-  for await (const page of goneUpstream(ones, listing, heartbeat)) {
-    // The listing is another one than was counted: it is trusted no further.
+  for await (const page of goneUpstream(bindings, listing, heartbeat)) {
+    // The upstream may have changed since the first pass.
     seen += page.gone.length;
     refuseMoreThanShare(seen);
     if (page.gone.length > 0) marked += await mark(page.gone);
@@ -75,35 +77,36 @@ export async function markMissing(
 }
 
 /**
- * Page by page, those that a complete listing of their namespace does not have, and of how many. A listing that is refused counts as one
- * that has all, where the run has told of refused namespaces already. The names of one namespace at a time are held in memory.
+ * Yields, per page of bindings, how many there are and those that a complete listing of their namespace does not have. A listing that is
+ * refused counts as one that has all of them, if the run has reported refused namespaces already. The names of one namespace at a time are
+ * held in memory.
  */
 export async function* goneUpstream(
-  ones: Bindings,
+  bindings: Bindings,
   listing: NameListing,
   heartbeat: Heartbeat,
 ): AsyncGenerator<{ bound: number; gone: Binding[] }> {
   let pageToken = '';
   let namespace: { key: string; names?: Set<string> } | undefined;
   do {
-    const { bound, nextPageToken } = await ones.list({ pageSize: BOUND_PAGE, pageToken });
+    const page = await bindings.list({ pageSize: BINDING_PAGE_SIZE, pageToken });
     const gone: Binding[] = [];
-    for (const one of bound) {
-      const { upstream } = one;
-      if (!upstream) continue;
-      const key = JSON.stringify(upstream.namespacePath);
-      if (namespace?.key !== key)
-        namespace = { key, names: await namesThere(upstream.namespacePath, listing, heartbeat) };
-      if (namespace.names && !namespace.names.has(upstream.name)) gone.push(one);
+    for (const binding of page.bindings) {
+      const { upstreamName } = binding;
+      if (!upstreamName) continue;
+      const { namespacePath: path, name } = upstreamName;
+      const key = JSON.stringify(path);
+      if (namespace?.key !== key) namespace = { key, names: await listedNames(path, listing, heartbeat) };
+      if (namespace.names && !namespace.names.has(name)) gone.push(binding);
     }
-    yield { bound: bound.length, gone };
+    yield { bound: page.bindings.length, gone };
     heartbeat.beat();
-    pageToken = nextPageToken;
+    pageToken = page.nextPageToken;
   } while (pageToken);
 }
 
-/** All names of a namespace; none where the namespace itself is gone, undefined where they may not be listed. */
-async function namesThere(
+/** All names of a namespace; none if the namespace itself is gone, undefined if they may not be listed. */
+async function listedNames(
   path: NamespacePath,
   listing: NameListing,
   heartbeat: Heartbeat,
@@ -123,14 +126,14 @@ async function namesThere(
 
 function tooMany(
   count: number,
-  of: number,
+  total: number,
   first: UpstreamTable | undefined,
   what: string,
-  { share = 0, connectorName }: MostGone,
+  { share = 0, connectorName }: MissingLimit,
 ): CodedError {
   const name = formatName([...(first?.namespacePath ?? []), first?.name ?? '']);
   return new CodedError(
     'FAILED_PRECONDITION',
-    `${count} of ${of} ${what} are gone upstream, ${name} first: more than the share of ${share} that may go at once. Nothing is marked or dropped. If they are gone on purpose: reconciler connector trigger ${shellWord(connectorName)} --allow-missing, or give the connector a larger --missing-max-share.`,
+    `${count} of ${total} ${what} are gone upstream, ${name} first: more than the share of ${share} that may go at once. Nothing is marked or dropped. If they are gone on purpose: reconciler connector trigger ${shellWord(connectorName)} --allow-missing, or give the connector a larger --missing-max-share.`,
   );
 }

@@ -1,18 +1,18 @@
 import { type Connector, MissingAction } from '../../generated/reconciler/v1/connectors.ts';
 
-/** What a connector wants done with what is gone upstream: see MissingPolicy. */
-export interface MissingRules {
+/** What a connector does about objects that are gone upstream: see MissingPolicy. */
+export interface ResolvedMissingPolicy {
   action: 'KEEP' | 'MARK' | 'DROP';
-  /** Of DROP: how long it has to be gone. */
+  /** For DROP: how long an object has to be gone. */
   dropAfterSeconds: bigint;
-  /** Of a connector's tables, or views, that may go at once. */
+  /** The share of a connector's tables, or views, that may go at once. */
   maxShare: number;
 }
 
 const WEEK_SECONDS = 7n * 24n * 3600n;
 const MAX_SHARE = 0.25;
 
-export function missingPolicy({ policy }: Connector): MissingRules {
+export function missingPolicy({ policy }: Connector): ResolvedMissingPolicy {
   const { action, dropAfterSeconds, maxShare } = policy?.missing ?? {};
   return {
     action:

@@ -93,10 +93,6 @@ class Lease implements UpstreamCatalog {
     }
   }
 
-  get format(): UpstreamCatalog['format'] {
-    return this.#connector.format;
-  }
-
   get usage(): Readonly<Usage> {
     return this.#connector.usage;
   }

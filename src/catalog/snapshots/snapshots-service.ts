@@ -3,6 +3,7 @@ import type { SnapshotsServiceImplementation } from '../../generated/reconciler/
 import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, required } from '../rpc/violations.ts';
+import { compareSnapshots } from '../store/snapshots/compare-snapshots.ts';
 import { deleteSnapshot } from '../store/snapshots/delete-snapshot.ts';
 import { ensureSnapshot } from '../store/snapshots/ensure-snapshot.ts';
 import * as store from '../store/snapshots/snapshots.ts';
@@ -14,6 +15,20 @@ const MAX_ITEMS = 1000;
 
 /** The service Snapshots. */
 export function createSnapshotsService({ db }: ServiceDeps): SnapshotsServiceImplementation {
+  async function listPage(
+    table: Awaited<ReturnType<typeof getTableRow>>,
+    size: number,
+    showExpired: boolean,
+    after?: number,
+  ) {
+    const rows = await store.listSnapshotRows(db, table.table_num, size + 1, showExpired, after);
+    const { items, last } = page(rows, size);
+    const refs = store.refsBySnapshot(table);
+    return {
+      snapshots: items.map((row) => store.snapshotFromRow(row, table, refs)),
+      nextPageToken: last ? tokens.encode({ published: last.published ?? 0 }, [table.table_id, showExpired]) : '',
+    };
+  }
   return {
     async createSnapshot(request) {
       const snapshot = required(request.snapshot, 'snapshot');
@@ -32,15 +47,25 @@ export function createSnapshotsService({ db }: ServiceDeps): SnapshotsServiceImp
     async listSnapshots(request) {
       checkTableId(request.tableId);
       const size = pageSize(request.pageSize);
-      const filter = [request.tableId, request.showExpired];
-      const after = tokens.decode(request.pageToken, filter);
+      const after = tokens.decode(request.pageToken, [request.tableId, request.showExpired]);
       const table = await getTableRow(db, request.tableId);
-      const rows = await store.listSnapshotRows(db, table.table_num, size + 1, request.showExpired, after?.published);
-      const { items, last } = page(rows, size);
+      return listPage(table, size, request.showExpired, after?.published);
+    },
+
+    async compareSnapshots({ tableId, candidateIds, expectedDigest: digest, captured }) {
+      const checks = new Checks();
+      checks.id(tableId, 'table_id');
+      const count = candidateIds.length;
+      checks.that(count <= MAX_ITEMS, 'candidate_ids', `has ${count} entries, at most ${MAX_ITEMS} are allowed`);
+      checks.done();
+      const table = await getTableRow(db, tableId);
+      const rows = await compareSnapshots(db, table.table_num, { candidateIds, digest, captured });
+      if (rows === undefined) return { equal: false, ...(await listPage(table, MAX_ITEMS, false)) };
       const refs = store.refsBySnapshot(table);
       return {
-        snapshots: items.map((row) => store.snapshotFromRow(row, table, refs)),
-        nextPageToken: last ? tokens.encode({ published: last.published ?? 0 }, filter) : '',
+        equal: true,
+        snapshots: rows.map((row) => store.snapshotFromRow(row, table, refs)),
+        nextPageToken: '',
       };
     },
 

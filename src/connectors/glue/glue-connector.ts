@@ -70,7 +70,6 @@ export async function openGlueCatalog(
  * fingerprint, which is the location of its metadata. With that a table is opened soon after, and Glue is not asked for it again.
  */
 export class GlueConnector implements UpstreamCatalog {
-  readonly format = 'ICEBERG';
   readonly usage: Usage;
   readonly #catalog: GlueCatalog;
   readonly #store: ObjectStore;
@@ -114,7 +113,7 @@ export class GlueConnector implements UpstreamCatalog {
       const entry = { namespace, name: nameOf(table) };
       const fingerprint = metadataLocation(table);
       if (fingerprint) this.#keep(entry, { location: fingerprint, folders: ownFolders(table, fingerprint) });
-      items.push({ ...entry, ...(fingerprint && { fingerprint }) });
+      items.push({ ...entry, format: 'ICEBERG', ...(fingerprint && { fingerprint }) });
     }
     return { items, ...(page.nextToken && { nextToken: placeToken(page.nextToken, page.last) }) };
   }
