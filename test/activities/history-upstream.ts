@@ -32,14 +32,17 @@ export class HistoryUpstream implements UpstreamCatalog {
   state: TableState = { snapshots: [], refs: [] };
   /** Changes with every state. */
   version = 0;
-  /** Ids of the snapshots whose descriptors were read. */
+  /** Ids of the snapshots whose descriptors were read since the last change. */
   readonly described: bigint[] = [];
+  /** The parent of every snapshot that there ever was. */
+  readonly parents = new Map<bigint, bigint | undefined>();
   /** Ids of the snapshots whose files cannot be read. */
   readonly broken = new Set<bigint>();
 
   set(state: TableState): void {
     this.state = state;
     this.version += 1;
+    for (const { snapshotId, parentSnapshotId } of state.snapshots) this.parents.set(snapshotId, parentSnapshotId);
     this.described.length = 0;
   }
 
@@ -129,14 +132,12 @@ class HistoryReader implements TableReader {
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
-  /** The files are named after the snapshots that added them; those of an expired ancestor are left out. */
+  /** Files are named after the snapshots that added them. A snapshot has its own and those of its nearest four ancestors. */
   #filesOf(snapshotId: bigint): Set<bigint> {
-    const parents = new Map(this.#state.snapshots.map((snapshot) => [snapshot.snapshotId, snapshot.parentSnapshotId]));
+    const { parents } = this.#upstream;
     const files = new Set<bigint>();
-    for (let id: bigint | undefined = snapshotId; id !== undefined && parents.has(id); id = parents.get(id)) {
+    for (let id: bigint | undefined = snapshotId; id !== undefined && files.size < 5; id = parents.get(id)) {
       files.add(id);
-      // Long histories are tested for their number of snapshots, not of files.
-      if (files.size === 5) break;
     }
     return files;
   }
