@@ -8,15 +8,15 @@ import type { ActivityDeps } from './runtime/deps.ts';
 const DEFAULT_PARALLEL = 8;
 
 /**
- * The stored connector, by display name or id. One that is paused is resolved, too: it may have been when the job was triggered already,
- * and the job rests before it reads anything.
+ * The stored connector, by display name or id. A paused connector is resolved, too: it may have been paused already when the job was
+ * triggered, and the job pauses before it reads anything.
  *
  * @throws NOT_FOUND, FAILED_PRECONDITION (being deleted)
  */
 export async function resolveConnector(deps: ActivityDeps, request: ReconcileRequest): Promise<ResolvedConnector> {
   const connector = await findConnector(deps, request.connector);
   if (connector.state === ConnectorState.CONNECTOR_STATE_DELETING) {
-    const message = `Connector ${connector.displayName} is being deleted. It is not reconciled any more.`;
+    const message = `Connector ${connector.displayName} is being deleted. It is no longer reconciled.`;
     throw new CodedError('FAILED_PRECONDITION', message);
   }
   return {
