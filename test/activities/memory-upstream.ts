@@ -10,16 +10,16 @@ import type { NamespacePath, TableRef } from '../../src/contract/upstream-names.
 import { CodedError } from '../../src/errors.ts';
 import type { TableReader } from '../../src/formats/table-reader.ts';
 
-/** An upstream in memory, for faults and sizes that a real one does not show. Its tables cannot be opened. */
+/** An upstream in memory, for faults and sizes that real ones do not show. Its tables cannot be opened. */
 export class MemoryUpstream implements UpstreamCatalog {
   readonly usage = { requests: 0, bytes: 0 };
   readonly namespaces: NamespacePath[] = [];
   readonly tables: TableRef[] = [];
   /** Version by dotted name. */
   readonly views = new Map<string, number>();
-  /** Asked of `describeView`, by dotted name. */
+  /** Dotted names of the views that `describeView` was called for. */
   readonly described: string[] = [];
-  /** What describing a view, or looking at a table, ends with: by dotted name. */
+  /** Errors of `describeView`, by dotted name. */
   readonly failures = new Map<string, () => Error | undefined>();
 
   async listNamespaces(parent: NamespacePath, page: PageRequest): Promise<Page<NamespacePath>> {

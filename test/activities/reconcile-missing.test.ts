@@ -16,7 +16,7 @@ import { activityDeps } from './activity-deps.ts';
 import { MemoryUpstream } from './memory-upstream.ts';
 
 class CountedUpstream extends MemoryUpstream {
-  /** What a listing ends with, by its number. */
+  /** Errors of listings, by the number of the listing. */
   fails?: (call: number) => Error | undefined;
 
   override async listTables(namespace: NamespacePath, page: PageRequest) {
@@ -39,7 +39,7 @@ let connectorId: string;
 let namespaceId: string;
 let count = 0;
 
-const of = (name: string) => ({ namespacePath: [name.split('/')[0] ?? ''], name });
+const nameOf = (name: string) => ({ namespacePath: [name.split('/')[0] ?? ''], name });
 
 async function connect(missing: Partial<MissingPolicy> = {}): Promise<void> {
   upstream = new CountedUpstream();
@@ -51,21 +51,27 @@ async function connect(missing: Partial<MissingPolicy> = {}): Promise<void> {
 }
 beforeEach(() => connect());
 
-/** Brings in tables, whose namespace is what stands before the slash. */
+/** Ingests tables, each given as `namespace/name`. */
 async function bind(...names: string[]): Promise<void> {
   for (const name of names) {
     const format = TableFormat.TABLE_FORMAT_ICEBERG;
-    await catalog.clients.reconciliation.ensureTable({ connectorId, upstream: of(name), namespaceId, name, format });
+    await catalog.clients.reconciliation.ensureTable({
+      connectorId,
+      upstream: nameOf(name),
+      namespaceId,
+      name,
+      format,
+    });
   }
 }
 
-/** What the upstream has from now on. */
+/** Sets what the upstream has from now on. */
 function have(...names: string[]): void {
-  upstream.tables.splice(0, Infinity, ...names.map((name) => ({ namespace: of(name).namespacePath, name })));
+  upstream.tables.splice(0, Infinity, ...names.map((name) => ({ namespace: nameOf(name).namespacePath, name })));
 }
 
 const lookUp = async (...names: string[]) =>
-  (await catalog.clients.reconciliation.lookupUpstreamTables({ connectorId, tables: names.map(of) })).tables;
+  (await catalog.clients.reconciliation.lookupUpstreamTables({ connectorId, tables: names.map(nameOf) })).tables;
 
 const missingOf = async (...names: string[]) =>
   (await lookUp(...names)).flatMap(({ missing }, i) => (missing ? [names[i]] : []));
@@ -78,10 +84,10 @@ const reconcile = (input: Partial<MissingInput> = {}) =>
 
 const some = (namespace: string, n: number) => Array.from({ length: n }, (_, i) => `${namespace}/${i}`);
 
-it('lists again only where something can be gone, and tells what it asked for', async () => {
+it('lists again only if something can be gone, and reports its requests', async () => {
   await connect({ maxShare: 0.5 });
   await bind('a/one', 'a/two');
-  /** What a scan that listed these has to tell. */
+  /** The result of a scan that listed these tables. */
   const listed = async (...names: string[]): Promise<Partial<MissingInput>> => {
     const numberSum = (await lookUp(...names)).reduce((sum, { number }) => sum + Number(number), 0);
     return { bound: { count: names.length, numberSum } };
@@ -89,7 +95,7 @@ it('lists again only where something can be gone, and tells what it asked for', 
   have('a/one');
   expect(await reconcile(await listed('a/one', 'a/two'))).toEqual({ marked: 0 });
   expect(upstream.usage.requests).toBe(0);
-  // A listing that shifted between two pages: as many names as there are tables, and one of them twice. One pass counts, one marks.
+  // A listing that shifted between two pages has the right number of names, one of them twice. One pass counts, one marks.
   expect(await reconcile(await listed('a/one', 'a/one'))).toEqual({ marked: 1, upstreamRequests: 2 });
   expect(await missingOf('a/one', 'a/two')).toEqual(['a/two']);
   expect(await reconcile()).toEqual({ marked: 0, upstreamRequests: 1 });
@@ -99,7 +105,7 @@ describe('when more is gone than may go at once', () => {
   const all = [...some('a', 6), ...some('b', 6)];
   beforeEach(() => bind(...all));
 
-  it('marks nothing, and says how much, which first and what to do', async () => {
+  it('marks nothing, and states how much, which first and what to do', async () => {
     have(...all.slice(4));
     await expect(reconcile()).rejects.toMatchObject({
       code: 'FAILED_PRECONDITION',
@@ -108,11 +114,11 @@ describe('when more is gone than may go at once', () => {
     expect(await missingOf(...all)).toEqual([]);
   });
 
-  it('marks as much as may go, also of all that there were before the run', async () => {
+  it('marks as much as may go, also as a share of the tables before the run', async () => {
     have(...all.slice(3));
     expect(await reconcile()).toMatchObject({ marked: 3 });
     expect(await missingOf(...all)).toEqual(all.slice(0, 3));
-    // Three of nine, and the same with ten that this run has brought in: they were not there before.
+    // Three of nine, and the same with ten that this run has ingested: they were not bound before.
     const before = (await ensureDestination(deps, { connectorId })).before?.tables;
     expect(before).toBe(9);
     const fresh = some('c', 10);
@@ -122,21 +128,21 @@ describe('when more is gone than may go at once', () => {
     expect(await missingOf(...all)).toHaveLength(3);
   });
 
-  it('marks it where that is allowed', async () => {
+  it('marks everything if that is allowed', async () => {
     have(...all.slice(11));
     expect(await reconcile({ allowMissing: true })).toMatchObject({ marked: 11 });
   });
 
-  it('is believed no further when the listing shows more than was counted', async () => {
+  it('stops marking when the listing lacks more than was counted', async () => {
     have(...all.slice(3));
-    // Between counting and marking all of namespace b goes.
+    // Between counting and marking, all of namespace b is dropped.
     upstream.fails = (call) => (call === 4 ? new CodedError('NOT_FOUND', 'no namespace b') : undefined);
     await expect(reconcile()).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
     expect(await missingOf(...all.slice(6))).toEqual([]);
   });
 });
 
-it('goes on where an attempt before was cut off while it marked', async () => {
+it('continues after an attempt that broke off while it marked', async () => {
   const all = some('a', 200);
   const gone = some('a', 40);
   for (const name of all) await bind(name);
@@ -147,7 +153,7 @@ it('goes on where an attempt before was cut off while it marked', async () => {
   expect(await missingOf(...gone)).toEqual(gone);
 });
 
-it('leaves all as it is with KEEP', async () => {
+it('leaves everything as it is with KEEP', async () => {
   await connect({ action: MissingAction.MISSING_ACTION_KEEP });
   await bind('a/one', 'a/two');
   have();
@@ -156,7 +162,7 @@ it('leaves all as it is with KEEP', async () => {
   expect(await missingOf('a/one', 'a/two')).toEqual([]);
 });
 
-it('takes a namespace that is gone for an empty one, and passes over one that refuses', async () => {
+it('treats a namespace that is gone as empty, and skips one that refuses', async () => {
   await bind(...some('a', 1), ...some('b', 4), ...some('c', 1));
   have(...some('b', 4));
   const { listTables } = upstream;
@@ -173,7 +179,7 @@ it('takes a namespace that is gone for an empty one, and passes over one that re
 describe('what has been missing', () => {
   const DROP = MissingAction.MISSING_ACTION_DROP;
   const drop = (input: Partial<DropInput> = {}) => inActivity(() => dropGone(deps, { connectorId, ...input }));
-  /** Those of the names that the catalog still has. */
+  /** The names that the catalog still has. */
   const left = async (...names: string[]) =>
     (await lookUp(...names)).flatMap(({ tableId }, i) => (tableId === '' ? [] : [names[i]]));
 
@@ -184,7 +190,7 @@ describe('what has been missing', () => {
     expect(await reconcile()).toMatchObject({ marked: 1 });
     expect(await drop()).toMatchObject({ tables: 0, views: 0, snapshots: 0 });
     expect(await left('a/1', 'a/2')).toEqual(['a/1', 'a/2']);
-    // It comes back, and is itself.
+    // It comes back as the same table.
     const [before] = await lookUp('a/2');
     await bind('a/2');
     expect((await lookUp('a/2'))[0]).toMatchObject({ tableId: before?.tableId, missing: false });
@@ -196,17 +202,17 @@ describe('what has been missing', () => {
     expect(await drop()).toMatchObject({ tables: 1, views: 0, snapshots: 0 });
     expect(await drop()).toMatchObject({ tables: 0 });
     expect(await left('a/1', 'a/2')).toEqual(['a/1']);
-    // What comes back after that is another one.
+    // A table that comes back after that is another one.
     await bind('a/2');
     expect((await lookUp('a/2'))[0]?.tableId).not.toBe(before?.tableId);
   });
 
-  it('stays where the upstream has it again, or its namespace cannot be listed', async () => {
+  it('stays if the upstream has it again, or its namespace cannot be listed', async () => {
     await connect({ action: DROP, dropAfterSeconds: 0n, maxShare: 1 });
     await bind('a/1', 'b/1', 'c/1', 'c/2');
     have('c/2');
     await reconcile();
-    // It is there again, but could not be brought in.
+    // It exists again, but could not be ingested.
     have('a/1', 'c/2');
     const { listTables } = upstream;
     upstream.listTables = async (path, page) => {
@@ -219,7 +225,7 @@ describe('what has been missing', () => {
     expect(await left('a/1', 'b/1', 'c/1', 'c/2')).toEqual(['a/1', 'b/1', 'c/2']);
   });
 
-  it('stays where the connector does not drop', async () => {
+  it('stays if the connector does not drop', async () => {
     await connect({ maxShare: 1 });
     await bind('a/1');
     have();
@@ -228,7 +234,7 @@ describe('what has been missing', () => {
     expect(await left('a/1')).toEqual(['a/1']);
   });
 
-  it('is counted on where an attempt before was cut off', async () => {
+  it('counts what a broken attempt has dropped', async () => {
     await connect({ action: DROP, dropAfterSeconds: 0n, maxShare: 1 });
     await bind('a/1');
     have();
