@@ -109,7 +109,7 @@ async function* dropExpired(
       expiredForSeconds: missingPolicy(connector).dropAfterSeconds,
       pageSize: SNAPSHOT_PAGE,
       pageToken,
-      dryRun: validateOnly,
+      validateOnly,
     });
     for (const { upstream, snapshots } of tables) yield { upstreamName: upstream, snapshots: Number(snapshots) };
     heartbeat.beat();

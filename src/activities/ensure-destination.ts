@@ -19,7 +19,7 @@ export async function ensureDestination(
   const { connectors, reconciliation } = deps.catalog;
   const connector = await connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } });
   const changes = openChangeList(deps, connector, input);
-  const ensured = await reconciliation.ensureDestination({ connectorId, dryRun: changes !== undefined });
+  const ensured = await reconciliation.ensureDestination({ connectorId, validateOnly: changes !== undefined });
   if (changes && ensured.catalogMade) {
     const name = [changes.catalogName];
     await changes.add({ kind: 'CATALOG', action: 'CREATE', name, destination: [], reason: 'does not exist yet' });

@@ -27,11 +27,11 @@ async function boundTable(): Promise<TestTable & { drop(...ids: number[]): Promi
 }
 
 /** Page by page. @returns how many went */
-async function dropExpired(connectorId: string, expiredForSeconds = 0n, dryRun = false): Promise<number> {
+async function dropExpired(connectorId: string, expiredForSeconds = 0n, validateOnly = false): Promise<number> {
   let dropped = 0n;
   let pageToken = '';
   do {
-    const page = { connectorId, expiredForSeconds, pageSize: 2, pageToken, dryRun };
+    const page = { connectorId, expiredForSeconds, pageSize: 2, pageToken, validateOnly };
     const { tables, nextPageToken } = await catalog.clients.reconciliation.dropExpiredSnapshots(page);
     for (const { snapshots } of tables) dropped += snapshots;
     pageToken = nextPageToken;

@@ -81,20 +81,20 @@ describe('what a dry run would do', () => {
   });
 });
 
-it('a dry run makes sure of catalog, namespace and table, and keeps none of them', async () => {
+it('validates catalog, namespace and table in a dry run, and keeps none of them', async () => {
   const { connectors, reconciliation, directory } = catalog.clients;
   const { connectorId } = await connectors.createConnector({
     connector: connectorSpec({ destination: { catalogName: 'not_made' } }),
   });
-  const asked = { connectorId, namespacePath: ['n'], dryRun: true };
-  expect(await reconciliation.ensureDestination(asked)).toMatchObject({ catalogMade: true, namespaceMade: true });
+  const request = { connectorId, namespacePath: ['n'], validateOnly: true };
+  expect(await reconciliation.ensureDestination(request)).toMatchObject({ catalogMade: true, namespaceMade: true });
   const name = { $case: 'text', value: 'not_made' } as const;
   expect(await failure(directory.resolve({ name }))).toMatchObject({ code: 'NOT_FOUND' });
 
-  const { namespaceId } = await reconciliation.ensureDestination({ ...asked, dryRun: false });
+  const { namespaceId } = await reconciliation.ensureDestination({ ...request, validateOnly: false });
   const table = { connectorId, namespaceId, name: 't', location: 'file:///t', format: 'TABLE_FORMAT_ICEBERG' as const };
   const upstream = { namespacePath: ['n'], name: 't' };
-  const made = await reconciliation.ensureTable({ ...table, upstream, dryRun: true } as never);
+  const made = await reconciliation.ensureTable({ ...table, upstream, validateOnly: true } as never);
   expect(made).toMatchObject({ made: true, changed: true, hasSnapshots: false });
   expect((await reconciliation.countBoundTables({ connectorId })).count).toBe(0n);
   expect(await reconciliation.ensureTable({ ...table, upstream } as never)).toMatchObject({ made: true });

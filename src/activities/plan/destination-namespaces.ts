@@ -36,7 +36,7 @@ export class DestinationNamespaces {
     const { namespaceId, namespacePath, namespaceMade } = await this.#catalog.reconciliation.ensureDestination({
       connectorId: this.#connectorId,
       namespacePath: [...path],
-      dryRun: this.#changes !== undefined,
+      validateOnly: this.#changes !== undefined,
     });
     if (!this.#changes || !namespaceMade) return namespaceId;
     await this.#changes.record(newNamespace(namespacePath));

@@ -57,7 +57,7 @@ export async function ensureTable(
     format: TableFormat[`TABLE_FORMAT_${descriptor.format}`],
     location: descriptor.location,
     schemas: schema && [{ schemaId: schema.id, json: schema.json }],
-    dryRun: input.changes !== undefined,
+    validateOnly: input.changes !== undefined,
   };
   const ensure = async (replacesView: boolean) => {
     const { table: stored, ...ensured } = await deps.catalog.reconciliation.ensureTable({ ...request, replacesView });

@@ -29,7 +29,7 @@ export interface ViewPlan {
   destination: TableDestination;
   /** What is bound to the view's upstream name. */
   before: BoundView | undefined;
-  request: Omit<PutUpstreamViewRequest, 'dryRun' | 'replacesTable' | 'view'> & { view: View };
+  request: Omit<PutUpstreamViewRequest, 'validateOnly' | 'replacesTable' | 'view'> & { view: View };
 }
 
 /** What the catalog did with a view, or would do. */
@@ -76,7 +76,7 @@ export async function putView(
   // A namespace that is still to be created has no names that could be taken.
   if (request.view.namespaceId === '') return { changed: true, made: before?.viewId === '', replacesTable: false };
   const put = async (replacesTable: boolean) => ({
-    ...(await deps.catalog.reconciliation.putUpstreamView({ ...request, dryRun: validateOnly, replacesTable })),
+    ...(await deps.catalog.reconciliation.putUpstreamView({ ...request, validateOnly, replacesTable })),
     replacesTable,
   });
   try {

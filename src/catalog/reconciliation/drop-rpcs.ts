@@ -58,7 +58,7 @@ export function createDropRpcs({ db, purge }: ServiceDeps): DropCalls {
     },
 
     async dropExpiredSnapshots(request) {
-      const { connectorId, expiredForSeconds, dryRun } = request;
+      const { connectorId, expiredForSeconds, validateOnly } = request;
       const checks = new Checks();
       checks.id(connectorId, 'connector_id');
       checks.done();
@@ -66,21 +66,24 @@ export function createDropRpcs({ db, purge }: ServiceDeps): DropCalls {
       const filter = [connectorId, String(expiredForSeconds)];
       const after = tokens.decode(request.pageToken, filter);
       await getConnector(db, connectorId);
-      const expired = await listExpired(db, connectorId, ago(expiredForSeconds) ?? 0, size + 1, { after, dryRun });
+      const expired = await listExpired(db, connectorId, ago(expiredForSeconds) ?? 0, size + 1, {
+        after,
+        validateOnly,
+      });
       const { items, last } = page(expired, size);
       const gone: ExpiredSnapshot[] = [];
       for (const one of items) {
-        if (await db.transaction().execute((trx) => (dryRun ? previewDrop(trx, one) : dropSnapshot(trx, one))))
+        if (await db.transaction().execute((trx) => (validateOnly ? wouldDrop(trx, one) : dropSnapshot(trx, one))))
           gone.push(one);
       }
-      if (gone.length > 0 && !dryRun) purge();
+      if (gone.length > 0 && !validateOnly) purge();
       const cursor = last && { pathKey: last.pathKey, tableName: last.tableName, snapshotNum: last.snapshotNum };
       return { tables: byTable(gone), nextPageToken: cursor ? tokens.encode(cursor, filter) : '' };
     },
   };
 }
 
-async function previewDrop(db: ServiceDeps['db'], { tableId, snapshotId }: ExpiredSnapshot): Promise<boolean> {
+async function wouldDrop(db: ServiceDeps['db'], { tableId, snapshotId }: ExpiredSnapshot): Promise<boolean> {
   const table = await getTableRow(db, tableId);
   const row = await findSnapshotRow(db, table.table_num, snapshotId);
   return row !== undefined && mayGo(db, table, row);

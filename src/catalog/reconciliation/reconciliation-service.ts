@@ -108,7 +108,7 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
       const catalogName = request.destination?.catalogName ?? '';
       if (catalogName !== '') checks.name(catalogName, 'destination.catalog_name', 255);
       checks.done();
-      return transaction(db, request.dryRun, async (trx) => {
+      return transaction(db, request.validateOnly, async (trx) => {
         const connector = await getConnector(trx, request.connectorId);
         const destination = request.destination ?? connector.destination ?? DestinationTarget.create();
         const { catalog, catalogMade } = await ensureCatalog(trx, destination, connector);
@@ -151,12 +151,12 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
       checks.text(request.location, 'location', { max: 8192 });
       for (const [index, schema] of request.schemas.entries()) checkSchema(checks, schema, `schemas[${index}]`);
       checks.done();
-      const ensured = await transaction(db, request.dryRun, async (trx) => {
+      const ensured = await transaction(db, request.validateOnly, async (trx) => {
         const connector = await getConnector(trx, request.connectorId);
         const namespace = await getNamespace(trx, request.namespaceId);
         return ensureTable(trx, request, upstream, connector, namespace);
       });
-      if (ensured.emptied && !request.dryRun) purge();
+      if (ensured.emptied && !request.validateOnly) purge();
       return ensured;
     },
 

@@ -46,12 +46,12 @@ export function createUpstreamViewRpcs({ db, purge }: ServiceDeps): ViewCalls {
       checks.id(view.namespaceId, 'view.namespace_id');
       checks.name(view.name, 'view.name');
       checkView(checks, view, FIELDS);
-      const { emptied, ...put } = await transaction(db, request.dryRun, async (trx) => {
+      const { emptied, ...put } = await transaction(db, request.validateOnly, async (trx) => {
         const connector = await getConnector(trx, request.connectorId);
         const namespace = await getNamespace(trx, view.namespaceId);
         return putUpstreamView(trx, request, view, upstream, connector, namespace);
       });
-      if (emptied && !request.dryRun) purge();
+      if (emptied && !request.validateOnly) purge();
       return put;
     },
 
