@@ -77,7 +77,7 @@ describe('the story of an operator with AWS Glue', () => {
 
   it('tries it, and is told what is there', async () => {
     const { stdout } = await type(`connector validate ${options()}`);
-    expect(stdout).toContain(`ok: 5 tables in 2 namespaces found in ${glue.url}.`);
+    expect(stdout).toContain(`ok: 5 Iceberg tables in 2 namespaces found in ${glue.url}.`);
     expect(stdout).toContain('  sales.orders\n');
     const wrong = await stack.cli(...`connector validate ${options()} --source-namespace sale`.split(' '));
     expect([wrong.code, wrong.stdout]).toEqual([
@@ -98,14 +98,14 @@ describe('the story of an operator with AWS Glue', () => {
     );
   });
 
-  it('is told that a permission is missing, or that the credentials are not taken', async () => {
+  it('is told that a permission is missing, or that the credentials are rejected', async () => {
     const denied = 'User: arn:aws:iam::123456789012:user/etl is not authorized to perform: glue:GetDatabases';
     glue.fault = () => ({ exception: 'AccessDeniedException', message: denied });
     expect(await validate(options())).toMatch(
       /^wrong: A permission is missing: glue:GetDatabases .*user\/etl is not authorized/,
     );
     glue.fault = () => ({ exception: 'UnrecognizedClientException', message: 'The security token is invalid.' });
-    expect(await validate(options())).toMatch(/^wrong: The credentials are not taken: .*UnrecognizedClientException/);
+    expect(await validate(options())).toMatch(/^wrong: The credentials are rejected: .*UnrecognizedClientException/);
   });
 
   it('connects and reconciles it: all is there, as pyiceberg sees it', async () => {
