@@ -93,7 +93,14 @@ async function connect(properties: Record<string, string>, columns: string[] = [
   const isChanged = async () => {
     const deps = activityDeps(catalog, source, logger);
     const { connectorId, displayName: connectorName } = connector;
-    const record = { jobId: `job-${connectorName}`, runId: 'r', connectorId, connectorName, full: false, request: { connector: connectorName } };
+    const record = {
+      jobId: `job-${connectorName}`,
+      runId: 'r',
+      connectorId,
+      connectorName,
+      full: false,
+      request: { connector: connectorName },
+    };
     const env = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
     const page = (await env.run(() =>
       scanTables(deps, { connectorId, full: false, record: { ...record, message: '', progress, failures: [] } }),

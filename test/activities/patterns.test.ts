@@ -102,7 +102,8 @@ describe('patterns', () => {
     const { scanned, boundSum } = await scan(id);
     upstream.listed.length = 0;
     const bound = { count: scanned, numberSum: boundSum as number };
-    const missing = (input: object) => environment().run(() => reconcileMissing(deps, { connectorId: id, before: 0, ...input }));
+    const missing = (input: object) =>
+      environment().run(() => reconcileMissing(deps, { connectorId: id, before: 0, ...input }));
     expect(await missing({ bound })).toEqual({ marked: 0 });
     expect(upstream.listed).toEqual([]);
 

@@ -183,7 +183,7 @@ export class StubUpstream implements Activities {
     if (typeof state !== 'object' || !split) return OUTCOME;
     const all = Array.from({ length: state.split }, (_, i) => ({ from: i, to: i + 1 }));
     const groups = all.filter(({ from }) => !this.#groupsDone.has(`${name} ${from}`));
-    if (groups.length === 0) return { ...OUTCOME, changed: false, files: 0 };
+    if (groups.length === 0) return { ...OUTCOME, files: 0 };
     return {
       ...{ changed: false, snapshots: 0, files: 0, bytesRead: 10 },
       split: { tableId: `tbl_${name}`, snapshotId: '7', key: 'k', groups },

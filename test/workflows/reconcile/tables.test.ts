@@ -165,6 +165,16 @@ describe('a table with a big snapshot', () => {
     expect(progress).toMatchObject({ tablesChanged: 1, snapshotsIngested: 1, filesIngested: 40, bytesRead: 510 });
   });
 
+  it('has changed, even if its last look finds nothing left to do', async () => {
+    const nothingLeft = { changed: false, snapshots: 0, files: 0, bytesRead: 0 };
+    const upstream = new StubUpstream({ big: { split: 2 } }).on(
+      'ingestTable big',
+      () => undefined,
+      returns(nothingLeft),
+    );
+    expect((await environment.reconcile(upstream)).progress).toMatchObject({ tablesChanged: 1, tablesUnchanged: 0 });
+  });
+
   it('takes no more than max_parallel', async () => {
     const upstream = new StubUpstream({ big: { split: 4 } }).with({ ingestMs: 10 });
     await environment.reconcile(upstream);
