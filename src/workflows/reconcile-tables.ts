@@ -60,7 +60,6 @@ export async function reconcileTables(
     // Nothing may still be written when the connector is released, neither after a failed scan nor after a cancel.
     await CancellationScope.nonCancellable(() => pool.drain());
   }
-  await throwIfCancelled();
   return { hasViews, bound };
 }
 
@@ -90,10 +89,4 @@ function packsOf(tables: TableRef[], size: number): TableRef[][] {
 function addBound(bound: BoundTables | undefined, { scanned, boundSum }: ScanPage): BoundTables | undefined {
   if (bound === undefined || boundSum === undefined) return undefined;
   return { count: bound.count + scanned, numberSum: bound.numberSum + boundSum };
-}
-
-/** A cancel that came while the last tables were in flight has ended them, and nothing has thrown it yet. */
-async function throwIfCancelled(): Promise<void> {
-  const scope = CancellationScope.current();
-  if (scope.consideredCancelled) await scope.cancelRequested;
 }

@@ -203,6 +203,13 @@ describe('a cancelled job', () => {
     expect(progress).toMatchObject({ state: 'JS_CANCELLED', tablesChanged: 1 });
   });
 
+  it('is cancelled even if no step is left that the cancel could end', async () => {
+    const upstream = new StubUpstream({ a: 'unchanged' }).on('scanTables', environment.cancelsJob);
+    const { failure } = await environment.reconcile(upstream, { dryRun: true, scope: { table: 'a' } });
+    expect(failure).toMatchObject({ type: 'CANCELLED' });
+    expect(upstream.work).toEqual(['scanTables']);
+  });
+
   it('is cancelled and not failed if a step then fails for another reason', async () => {
     const upstream = new StubUpstream({ a: 'changed' }).on('reconcileMissing tables', async (call) => {
       await environment.cancelsJob(call);
