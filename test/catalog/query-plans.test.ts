@@ -28,7 +28,7 @@ afterAll(async () => {
 });
 
 /** Tables that grow with the files of all tables, or with the history of one. */
-const BIG = ['memberships', 'm', 'files', 'f', 'departures', 'replacement_files', 'r', 'snapshots'];
+const BIG = ['memberships', 'm', 'files', 'f', 'departures', 'replacement_changes', 'snapshots'];
 
 /** Equalities that single out a bounded part of a table. The columns of a chain or a table alone do not. */
 const NARROW = [
@@ -64,7 +64,7 @@ const WHOLE = [
   /^delete from "departures" where "chain_num" = \?$/,
   /select "snapshot_id", "parent_snapshot_id", "committed_at" from "snapshots"/,
   /update "snapshots" set "live_rows"/,
-  /delete from "replacement_files"$/,
+  /delete from "replacement_changes"$/,
   /"table_num" = \? limit \?$/,
   /^(delete|select).*"table_num" = \?\)?$/,
 ];

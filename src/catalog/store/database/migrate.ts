@@ -11,6 +11,7 @@ import { migration as stagedGroups } from './migrations/0008-staged-groups.ts';
 import { migration as deletions } from './migrations/0010-deletions.ts';
 import { migration as alerts } from './migrations/0011-alerts.ts';
 import { migration as changeDestinations } from './migrations/0012-change-destinations.ts';
+import { migration as replacementChanges } from './migrations/0013-replacement-changes.ts';
 
 /** In the order in which they are applied. One that has been released is never changed. */
 const MIGRATIONS: Record<string, Migration> = {
@@ -25,6 +26,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0010-deletions': deletions,
   '0011-alerts': alerts,
   '0012-change-destinations': changeDestinations,
+  '0013-replacement-changes': replacementChanges,
 };
 
 /**
