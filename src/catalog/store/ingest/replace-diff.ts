@@ -9,7 +9,7 @@ import type { Position } from '../lineage/lineage.ts';
 import { FileNumSet } from './file-num-set.ts';
 
 /** Rows per query: a few milliseconds, between which other calls are served. */
-const STEP = 2000;
+const STEP = 500;
 
 type Member = Selectable<MembershipRow>;
 /** One addition of a file: a file can be live more than once. */
@@ -45,7 +45,6 @@ export class ReplaceDiff {
 
   /** The changes that the snapshot does not hold. */
   async differing(changes: readonly ParsedChange[]): Promise<ParsedChange[]> {
-    if (changes.length === 0) return [];
     const files = await this.#filesOf(changes);
     const nums = [...files.values()].map((file) => file.file_num);
     const live = byFile(await liveInstances(this.#db, this.#target.path, nums));

@@ -17,6 +17,9 @@ import { ReplaceDiff } from './replace-diff.ts';
 
 type Db = Kysely<Schema>;
 
+/** Changes that are compared at once: their files are read, which are large in wide tables. */
+const STEP = 500;
+
 /**
  * Changes that replace what a complete snapshot holds.
  *
@@ -39,16 +42,16 @@ export class ReplaceStream implements ChangeStream {
   }
 
   async write(changes: readonly ParsedChange[]): Promise<number> {
-    const { id, header, row } = this.#stream;
+    const { header, row } = this.#stream;
     if (header.whole && changes.some((change) => !change.added)) {
       throw new CodedError('INVALID_ARGUMENT', 'changes: hold a removed file: with `whole` all that comes is live');
     }
     this.#generation ??= await generationOf(this.#db, row.table_num);
-    const differing = await this.#diff.differing(changes);
-    if (differing.length === 0) return 0;
-    this.#batches += 1;
-    const batch = { stream_id: id, batch: this.#batches, changes: serialize(differing) };
-    await this.#db.insertInto('replacement_changes').values(batch).execute();
+    for (let start = 0; start < changes.length; start += STEP) {
+      const differing = await this.#diff.differing(changes.slice(start, start + STEP));
+      if (differing.length > 0) await this.#keep(differing);
+      await setImmediate();
+    }
     return 0;
   }
 
@@ -89,6 +92,12 @@ export class ReplaceStream implements ChangeStream {
         .execute();
       await setImmediate();
     }
+  }
+
+  async #keep(changes: ParsedChange[]): Promise<void> {
+    this.#batches += 1;
+    const batch = { stream_id: this.#stream.id, batch: this.#batches, changes: serialize(changes) };
+    await this.#db.insertInto('replacement_changes').values(batch).execute();
   }
 
   async *#kept(db: Db): AsyncIterable<ParsedChange[]> {
