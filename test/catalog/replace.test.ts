@@ -182,6 +182,25 @@ describe('a stream that replaces', () => {
     expect(new Set((await table.files(1)).map((one) => one.columns[0]?.valueCount))).toEqual(new Set([5n]));
   });
 
+  it('is refused at its finish if another stream changed what it was compared with', async () => {
+    const table = await TestTable.create(catalog);
+    await table.put({ snapshotId: 1, changes: range(2000) });
+    const { db, close } = await openDatabase(catalog.file);
+    async function* requests() {
+      const changes = [...range(1999), file(1999, 9)];
+      yield* table.requests({ snapshotId: 1, replace: true, changes, finish: false });
+      // The last one is kept: then all were compared.
+      while (!(await db.selectFrom('replacement_changes').select('batch').executeTakeFirst())) await setTimeout(10);
+      await table.send({ snapshotId: 1, replace: true, changes: range(2000, 2), expected: { data: 2000 } });
+      yield encode({ $case: 'finish', value: { expectedDataFileCount: 2000n } });
+    }
+    expect(await failure(catalog.clients.fileChanges.putFileColumnStats(requests()))).toMatchObject({
+      code: 'ABORTED',
+    });
+    await close();
+    expect((await table.columns(1, ['id']))[0]).toMatchObject({ valueCount: 4000n });
+  });
+
   it('of two at once, the later is told', async () => {
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: range(2000) });
