@@ -44,7 +44,7 @@ interface Measured {
   datahub: { first: DataHubRun; again: DataHubRun };
   ours: { cold: TimedRun; first: TimedRun; again: TimedRun };
   /** The requests of this project's runs to each server, from separate runs. */
-  asked: { first: Record<string, Counts>; again: Record<string, Counts> };
+  requests: { first: Record<string, Counts>; again: Record<string, Counts> };
   /** Conditional loads per second that the REST server serves if it does nothing else. */
   restAlone?: number;
 }
@@ -60,9 +60,9 @@ async function measure(setup: string, many: ManyTables, upstream: Upstream, cach
   console.error(`bench: ${setup}: ours`);
   const ours = await runOurs(upstream, many, cache);
   console.error(`bench: ${setup}: ours, counted`);
-  const asked = await countOurs(upstream, many, cache);
+  const requests = await countOurs(upstream, many, cache);
   const datahub = { first: first!, again: again! };
-  return { setup, tables: many.tables.length, datahub, ours, asked, ...(restAlone && { restAlone }) };
+  return { setup, tables: many.tables.length, datahub, ours, requests, ...(restAlone && { restAlone }) };
 }
 
 /** Measures two connectors on a new stack. */
@@ -93,7 +93,7 @@ async function unchangedRun(stack: BenchStack, connector: string, many: ManyTabl
   return run;
 }
 
-async function countOurs(upstream: Upstream, many: ManyTables, cache: string): Promise<Measured['asked']> {
+async function countOurs(upstream: Upstream, many: ManyTables, cache: string): Promise<Measured['requests']> {
   const proxies = await Promise.all(
     Object.entries(upstream.addresses).map(async ([name, url]) => [name, await CountingProxy.start(url)] as const),
   );
@@ -139,7 +139,7 @@ const RUNS = { cold: 'first,\nnew stack', first: 'first', again: 'unchanged' };
 function report(all: Measured[]): void {
   const head = ['setup', 'run', 'DataHub', 'ours', 'ratio', 'our requests to the upstream', 'CPU seconds'];
   const table = new Table({ head, style: { head: [], border: [] } });
-  for (const { setup, tables, datahub, ours, asked, restAlone } of all) {
+  for (const { setup, tables, datahub, ours, requests, restAlone } of all) {
     for (const run of ['cold', 'first', 'again'] as const) {
       const [peer, own] = [datahub[run === 'again' ? run : 'first'], ours[run]];
       const pace = (seconds: number) => `${(tables / seconds).toFixed(0)} tables/s\n${seconds.toFixed(2)} s`;
@@ -149,7 +149,7 @@ function report(all: Measured[]): void {
         pace(peer.seconds),
         pace(own.seconds) + (run === 'again' && restAlone ? `\nserver alone ${restAlone.toFixed(0)}/s` : ''),
         (peer.seconds / own.seconds).toFixed(1),
-        [...Object.entries(run === 'cold' ? {} : asked[run]).map(countsText), jobText(own.job)].join('\n'),
+        [...Object.entries(run === 'cold' ? {} : requests[run]).map(countsText), jobText(own.job)].join('\n'),
         `DataHub ${peer.cpuSeconds.toFixed(1)}\n${cpuText(own.cpuSeconds)}`,
       ]);
     }

@@ -11,7 +11,7 @@ import { type OtlpReceiver, startOtlpReceiver } from './otlp-receiver.ts';
 import { startS3Lake } from './s3-lake.ts';
 import { connectorS3 } from './s3-properties.ts';
 
-/** Planted in the worker's environment, with characters that are written otherwise in JSON and in URLs. */
+/** Planted in the worker's environment, with characters that are escaped in JSON and in URLs. */
 const SECRETS = {
   PLANTED_TOKEN: '9f1cTn0Qw.bearer/7+Xa8d3==',
   PLANTED_CLIENT: 'planted-client:4d2eRk7-"secret"/+ Lm9z',
@@ -20,7 +20,7 @@ const SECRETS = {
   PLANTED_S3_KEY: '0d3cGh6+s3/secret=key"Wp2t',
   PLANTED_CODEC_KEY: 'b64+Planted/codecKeyOf32BytesXq81vZ0mTw5Lg0=',
 };
-/** What must not be found anywhere; the id of an access key is no secret. */
+/** Values that must not be found anywhere. The id of an access key is not a secret. */
 const HIDDEN = {
   'bearer token': SECRETS.PLANTED_TOKEN,
   'client secret': SECRETS.PLANTED_CLIENT.slice('planted-client:'.length),
@@ -29,10 +29,10 @@ const HIDDEN = {
   'S3 secret key': SECRETS.PLANTED_S3_KEY,
   'key of the codec': SECRETS.PLANTED_CODEC_KEY,
 };
-/** Part of every message of the refusing servers. */
+/** A part of every message of the refusing servers. */
 const SAID = 'refused with what was sent';
 
-/** Refuses and says all that came, in the way that careless servers do; `before` moves it to where messages are cut. */
+/** Refuses a request and repeats it in the error, as careless servers do. `before` moves the repetition to where messages are cut. */
 function tellAll(status: number, before = ''): Fault {
   return ({ incoming, body, response }: Exchange) => {
     const message = `${SAID}: ${before}${whatCame(incoming, body)}`;
@@ -43,7 +43,7 @@ function tellAll(status: number, before = ''): Fault {
   };
 }
 
-/** The same as a page. */
+/** The same as an HTML page. */
 function tellAllAsText(status: number, before: string): Fault {
   return ({ incoming, body, response }: Exchange) => {
     response.writeHead(status, { 'content-type': 'text/plain' }).end(`${SAID}: ${before}${whatCame(incoming, body)}`);
@@ -61,7 +61,7 @@ const giveToken: Fault = ({ response }) => {
   response.end(JSON.stringify({ access_token, token_type: 'bearer', expires_in: 3600 }));
 };
 
-/** Its name, the faults, and the connector's spec. */
+/** The connector's name, the faults, and the connector's spec. */
 type Case = [string, FaultProxy['rules'], object];
 
 describe.each([
@@ -104,7 +104,7 @@ describe.each([
         [{ path: orders, fault: tellAll(403) }],
         { auth: { headerHints: { 'x-api-key': 'env:PLANTED_HEADER' } } },
       ],
-      // Where the message of an error, and the excerpt of a page, are cut off: in the middle of the token.
+      // Positions at which an error's message and a page's excerpt are cut in the middle of the token.
       ...[490, 480].map((n) => bearerRefused(`bearer, after ${n}`, tellAll(403, '.'.repeat(n - SAID.length)))),
       ...[185, 170].map((n) =>
         bearerRefused(`bearer, in a page after ${n}`, tellAllAsText(403, '.'.repeat(n - SAID.length))),
@@ -135,7 +135,7 @@ describe.each([
     jobs.push(job.jobId);
   }
 
-  it('were used', () => {
+  it('have been used', () => {
     const headers = JSON.stringify(sent.map(({ headers }) => [headers.authorization, headers['x-api-key']]));
     for (const used of ['bearer token', 'token that the catalog gave', 'header'] as const) {
       expect(headers).toContain(JSON.stringify(HIDDEN[used]).slice(1, -1));
@@ -153,7 +153,7 @@ describe.each([
     const text = Buffer.concat(
       all.map((history) => Buffer.from(temporal.api.history.v1.History.encode(history).finish())),
     );
-    // The search would find them: it finds what came with them, where that can be read.
+    // The search works: it finds the text that came with the secrets, unless that is encrypted.
     expect([text.includes(SAID), text.includes('binary/encrypted')]).toEqual([!encrypted, encrypted]);
   });
 
@@ -173,7 +173,7 @@ describe.each([
     );
     expect(metrics.join()).toMatch(/reconciler_errors_total\{.*code="PERMISSION_DENIED"/);
     expect(hiddenIn(Buffer.from(metrics.join()))).toEqual([]);
-    // The last spans of the last job.
+    // Wait for the last spans of the last job.
     const runs = () =>
       new Set(receiver.spans.filter(({ name }) => name === 'RunWorkflow:reconcile').map((s) => s.spanId));
     await waitFor(() => expect(runs().size).toBe(jobs.length), { timeout: 60_000, interval: 200 });
@@ -182,7 +182,7 @@ describe.each([
     expect(hiddenIn(sent)).toEqual([]);
   });
 
-  it('are not in what people are told', async () => {
+  it('are not in the output of commands', async () => {
     for (const jobId of jobs) {
       const { stdout, stderr } = await stack.cli('job', 'failures', jobId, '--json');
       expect(stdout).toMatch(/refused|s3/i);
@@ -197,7 +197,7 @@ describe.each([
   });
 });
 
-/** Names of the secrets that stand in the bytes, as they are or in a form that gives them away. */
+/** Names of the secrets that the bytes contain, in plain form or in an encoded one. */
 function hiddenIn(bytes: Buffer): string[] {
   return Object.entries(HIDDEN)
     .filter(([, secret]) => formsOf(secret).some((form) => bytes.includes(form)))
@@ -206,14 +206,14 @@ function hiddenIn(bytes: Buffer): string[] {
 
 function formsOf(secret: string): string[] {
   return [
-    // Its beginning tells the most of it.
+    // The beginning of a secret reveals most of it.
     secret.slice(0, 10),
     secret,
     JSON.stringify(secret).slice(1, -1),
     JSON.stringify(JSON.stringify(secret)).slice(3, -3),
     encodeURIComponent(secret),
     new URLSearchParams({ '': secret }).toString().slice(1),
-    // Two thirds of the text: what comes before and after it changes the ends only.
+    // Two thirds of the text, because the text around it changes only the ends of its encoding.
     Buffer.from(secret).toString('base64').slice(0, -4),
   ];
 }
