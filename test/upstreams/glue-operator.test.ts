@@ -61,8 +61,8 @@ describe('an operator with AWS Glue', () => {
   };
   const sameAsTruth = async (tables: Map<string, Truth>) => {
     expect([...tables.keys()]).toEqual(TABLES);
-    for (const [name, wanted] of tables) {
-      expect([name, await differences(stack.catalog, await stack.tableId(`demo.${name}`), wanted)]).toEqual([name, []]);
+    for (const [name, truth] of tables) {
+      expect([name, await differences(stack.catalog, await stack.tableId(`demo.${name}`), truth)]).toEqual([name, []]);
     }
   };
   const sizes = (tables: Map<string, Truth>) => {

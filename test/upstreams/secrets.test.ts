@@ -30,12 +30,12 @@ const HIDDEN = {
   'key of the codec': SECRETS.PLANTED_CODEC_KEY,
 };
 /** A part of every message of the refusing servers. */
-const SAID = 'refused with what was sent';
+const REFUSAL = 'refused with what was sent';
 
 /** Refuses a request and repeats it in the error, as careless servers do. `before` moves the repetition to where messages are cut. */
-function tellAll(status: number, before = ''): Fault {
+function repeatRequest(status: number, before = ''): Fault {
   return ({ incoming, body, response }: Exchange) => {
-    const message = `${SAID}: ${before}${whatCame(incoming, body)}`;
+    const message = `${REFUSAL}: ${before}${requestText(incoming, body)}`;
     response.writeHead(status, { 'content-type': 'application/json' });
     response.end(
       JSON.stringify({ error: { message, type: `Refused ${incoming.headers.authorization}`, code: status } }),
@@ -44,13 +44,15 @@ function tellAll(status: number, before = ''): Fault {
 }
 
 /** The same as an HTML page. */
-function tellAllAsText(status: number, before: string): Fault {
+function repeatRequestAsText(status: number, before: string): Fault {
   return ({ incoming, body, response }: Exchange) => {
-    response.writeHead(status, { 'content-type': 'text/plain' }).end(`${SAID}: ${before}${whatCame(incoming, body)}`);
+    response
+      .writeHead(status, { 'content-type': 'text/plain' })
+      .end(`${REFUSAL}: ${before}${requestText(incoming, body)}`);
   };
 }
 
-function whatCame({ headers }: Exchange['incoming'], body: Buffer): string {
+function requestText({ headers }: Exchange['incoming'], body: Buffer): string {
   const form = Object.fromEntries(new URLSearchParams(body.toString('utf8')));
   return `${headers.authorization?.replace('Bearer ', '') ?? ''} ${headers['x-api-key'] ?? ''} ${form.client_secret ?? ''} ${body}`;
 }
@@ -77,9 +79,9 @@ describe.each([
   beforeAll(async () => {
     const { rest, moto } = await startS3Lake(cleanUp);
     receiver = cleanUp.use(await startOtlpReceiver());
-    const telling = { RECONCILER_LOG_LEVEL: 'trace', OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url };
+    const observability = { RECONCILER_LOG_LEVEL: 'trace', OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url };
     const codec = encrypted ? { RECONCILER_CODEC_KEYS: 'k1=env:PLANTED_CODEC_KEY' } : {};
-    stack = cleanUp.use(await RunningStack.start({ ...moto.env, ...SECRETS, ...telling, ...codec }));
+    stack = cleanUp.use(await RunningStack.start({ ...moto.env, ...SECRETS, ...observability, ...codec }));
 
     const tokens = /^\/v1\/oauth\/tokens$/;
     const orders = /\/tables\/orders/;
@@ -87,27 +89,31 @@ describe.each([
     const bearer = { scheme: 'bearer', secretRef: 'env:PLANTED_TOKEN' };
     const bearerRefused = (name: string, fault: Fault): Case => [name, [{ path: orders, fault }], { auth: bearer }];
     const cases: Case[] = [
-      ['bearer, for all', [{ path: /^/, fault: tellAll(401) }], { auth: bearer }],
-      ['bearer, for one table', [{ path: orders, fault: tellAll(403) }], { auth: bearer }],
-      ['oauth2, for the token', [{ path: tokens, fault: tellAll(401) }], { auth: oauth2 }],
+      ['bearer, for all', [{ path: /^/, fault: repeatRequest(401) }], { auth: bearer }],
+      ['bearer, for one table', [{ path: orders, fault: repeatRequest(403) }], { auth: bearer }],
+      ['oauth2, for the token', [{ path: tokens, fault: repeatRequest(401) }], { auth: oauth2 }],
       [
         'oauth2, for one table',
         [
           { path: tokens, fault: giveToken },
-          { path: orders, fault: tellAll(403) },
+          { path: orders, fault: repeatRequest(403) },
         ],
         { auth: oauth2 },
       ],
-      ['header', [{ path: orders, fault: tellAll(403) }], { properties: { 'header.x-api-key': 'env:PLANTED_HEADER' } }],
+      [
+        'header',
+        [{ path: orders, fault: repeatRequest(403) }],
+        { properties: { 'header.x-api-key': 'env:PLANTED_HEADER' } },
+      ],
       [
         'header hint',
-        [{ path: orders, fault: tellAll(403) }],
+        [{ path: orders, fault: repeatRequest(403) }],
         { auth: { headerHints: { 'x-api-key': 'env:PLANTED_HEADER' } } },
       ],
       // Positions at which an error's message and a page's excerpt are cut in the middle of the token.
-      ...[490, 480].map((n) => bearerRefused(`bearer, after ${n}`, tellAll(403, '.'.repeat(n - SAID.length)))),
+      ...[490, 480].map((n) => bearerRefused(`bearer, after ${n}`, repeatRequest(403, '.'.repeat(n - REFUSAL.length)))),
       ...[185, 170].map((n) =>
-        bearerRefused(`bearer, in a page after ${n}`, tellAllAsText(403, '.'.repeat(n - SAID.length))),
+        bearerRefused(`bearer, in a page after ${n}`, repeatRequestAsText(403, '.'.repeat(n - REFUSAL.length))),
       ),
     ];
     for (const [name, rules, spec] of cases) {
@@ -115,7 +121,7 @@ describe.each([
       await fail(name, { uri: proxy.url, properties: connectorS3(moto), ...spec });
       sent.push(...proxy.requests);
     }
-    const s3 = cleanUp.use(await startFaultProxy(moto.url, [{ path: /^/, fault: tellAll(403) }]));
+    const s3 = cleanUp.use(await startFaultProxy(moto.url, [{ path: /^/, fault: repeatRequest(403) }]));
     await fail('s3', {
       uri: rest.url,
       properties: {
@@ -154,17 +160,17 @@ describe.each([
       all.map((history) => Buffer.from(temporal.api.history.v1.History.encode(history).finish())),
     );
     // The search works: it finds the text that came with the secrets, unless that is encrypted.
-    expect([text.includes(SAID), text.includes('binary/encrypted')]).toEqual([!encrypted, encrypted]);
+    expect([text.includes(REFUSAL), text.includes('binary/encrypted')]).toEqual([!encrypted, encrypted]);
   });
 
   it('are not in any file: databases and logs', () => {
     const files = filesBelow(stack.dataDir);
     const found = files.map((file) => [file.slice(stack.dataDir.length), hiddenIn(readFileSync(file))] as const);
     expect(found.filter(([, names]) => names.length > 0)).toEqual([]);
-    const telling = files.filter((file) => readFileSync(file).includes(SAID)).join(' ');
-    expect(telling).toMatch(/catalog\.db/);
-    expect(/temporal\.db/.test(telling)).toBe(!encrypted);
-    expect(telling).toMatch(/worker\.log/);
+    const filesWithRefusal = files.filter((file) => readFileSync(file).includes(REFUSAL)).join(' ');
+    expect(filesWithRefusal).toMatch(/catalog\.db/);
+    expect(/temporal\.db/.test(filesWithRefusal)).toBe(!encrypted);
+    expect(filesWithRefusal).toMatch(/worker\.log/);
   });
 
   it('are not in any trace or metric', async () => {
@@ -178,7 +184,7 @@ describe.each([
       new Set(receiver.spans.filter(({ name }) => name === 'RunWorkflow:reconcile').map((s) => s.spanId));
     await waitFor(() => expect(runs().size).toBe(jobs.length), { timeout: 60_000, interval: 200 });
     const sent = Buffer.concat(receiver.bodies);
-    expect(sent.includes(SAID)).toBe(true);
+    expect(sent.includes(REFUSAL)).toBe(true);
     expect(hiddenIn(sent)).toEqual([]);
   });
 
@@ -189,7 +195,7 @@ describe.each([
       expect(hiddenIn(Buffer.from(stdout + stderr))).toEqual([]);
     }
     const list = await stack.cli('job', 'list', '--json');
-    expect(list.stdout).toContain(SAID);
+    expect(list.stdout).toContain(REFUSAL);
     expect(hiddenIn(Buffer.from(list.stdout + list.stderr))).toEqual([]);
     const { stdout } = await stack.cli('connector', 'list', '--json');
     expect(stdout).toContain('env:PLANTED_TOKEN');
