@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import Table from 'cli-table3';
+import { countersOf } from '../src/contract/progress-message.ts';
 import { jobRuns } from '../test/synthetic/job-runs.ts';
 import { type StackProcess, SyntheticStack } from '../test/synthetic/synthetic-stack.ts';
 import { namespaceName, namespaceOf, type SyntheticUpstream, tableName } from '../test/synthetic/synthetic-upstream.ts';
@@ -94,13 +95,13 @@ async function reconcile(run: string, connectorId: string): Promise<void> {
   await measure(run, async () => {
     const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
     const job = await stack.ended(jobId);
-    if (job.tablesScanned === 0n) throw new Error(`${jobId} scanned no table: ${job.message}`);
+    if (countersOf(job).tablesScanned === 0n) throw new Error(`${jobId} scanned no table: ${job.message}`);
     return {
       workflowId: jobId,
       state: job.state,
-      tables: Number(job.tablesScanned),
-      changed: Number(job.tablesChanged),
-      errors: Number(job.errors),
+      tables: Number(countersOf(job).tablesScanned),
+      changed: Number(countersOf(job).tablesChanged),
+      errors: Number(countersOf(job).errors),
       seconds: (job.finishedAt!.getTime() - job.startedAt!.getTime()) / 1000,
     };
   });

@@ -2,7 +2,7 @@ import { resolveConnectorReference } from '../connectors/resolve-secrets.ts';
 import type { AlertRequest } from '../contract/job.ts';
 import { workflowLink } from '../contract/workflow-link.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
-import { isSecretReference, rememberOwnSecret } from '../secrets.ts';
+import { isSecretReference, rememberConnectorSecret } from '../secrets.ts';
 import { workerMetrics } from '../telemetry/worker-metrics.ts';
 import { alertPayload, FAILURES_TOLD, messageId } from './alerts/alert-payload.ts';
 import { postWebhook } from './alerts/post-webhook.ts';
@@ -36,7 +36,7 @@ export async function deliverAlert(deps: ActivityDeps, request: AlertRequest): P
   return 'delivered';
 }
 
-async function recordsOf({ catalog: { connectors } }: ActivityDeps, jobId: string) {
+async function recordsOf({ catalog: { connectors, jobs } }: ActivityDeps, jobId: string) {
   const job = await connectors.getReconcileJob({ jobId });
   const connector = await connectors
     .getConnector({ by: { $case: 'connectorId', value: job.connectorId } })
@@ -44,14 +44,14 @@ async function recordsOf({ catalog: { connectors } }: ActivityDeps, jobId: strin
       if (describeError(error).code === 'NOT_FOUND') return undefined;
       throw error;
     });
-  const { failures } = await connectors.listJobFailures({ jobId, pageSize: FAILURES_TOLD });
+  const { failures } = await jobs.listJobFailures({ jobId, pageSize: FAILURES_TOLD });
   return { job, connector, failures };
 }
 
 async function receiverOf({ properties }: Connector, { webhookUrl, secretRef }: NonNullable<Connector['alerts']>) {
   const isReference = isSecretReference(webhookUrl);
   const url = isReference ? await resolveConnectorReference(webhookUrl, 'alerts.webhook_url', properties) : webhookUrl;
-  rememberOwnSecret(url);
+  rememberConnectorSecret(url);
   return {
     url,
     ...(secretRef && { secret: await resolveConnectorReference(secretRef, 'alerts.secret_ref', properties) }),

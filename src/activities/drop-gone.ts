@@ -1,10 +1,11 @@
 import { activityInfo } from '@temporalio/activity';
 import type { DropInput, DropOutcome } from '../contract/activities.ts';
+import { toDuration } from '../durations.ts';
+import type { Binding, UpstreamName } from '../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
-import type { UpstreamTable } from '../generated/reconciler/v1/reconciliation.ts';
 import { type Change, ChangeList, count } from './dry-run/change-list.ts';
 import { goneChange } from './dry-run/dropped-change.ts';
-import { type Binding, openBindings } from './missing/bindings.ts';
+import { openBindings } from './missing/bindings.ts';
 import { goneUpstream, listingOf } from './missing/mark-missing.ts';
 import { missingPolicy } from './missing/missing-policy.ts';
 import { resolveCaptureOptions } from './options/capture-options.ts';
@@ -66,10 +67,10 @@ async function drop(
     for (const one of gone) await changes.add(goneChange(connector, what, one, 'DROP', 'missing for long enough'));
     return gone.length;
   }
-  const ids = gone.map(({ id }) => id);
+  const ids = gone.map(({ objectId }) => objectId);
   const { dropped } = await catalog.reconciliation.dropMissing({
     connectorId: connector.connectorId,
-    missingForSeconds: missingPolicy(connector).dropAfterSeconds,
+    missingFor: toDuration(missingPolicy(connector).dropAfterSeconds),
     ...(what === 'tables' ? { tableIds: ids } : { viewIds: ids }),
   });
   return Number(dropped);
@@ -83,14 +84,14 @@ async function dropSnapshots(
   onDropped: (snapshots: number) => void,
 ): Promise<void> {
   /** Of a dry run: a page may end in the middle of a table. */
-  let told: { upstream?: UpstreamTable; snapshots: number } | undefined;
+  let told: { upstream?: UpstreamName; snapshots: number } | undefined;
   const tell = async () => told && changes?.add(snapshotsChange(connector, told.upstream, told.snapshots));
   let pageToken = '';
   do {
     heartbeat.signal.throwIfAborted();
     const { tables, nextPageToken } = await catalog.reconciliation.dropExpiredSnapshots({
       connectorId: connector.connectorId,
-      expiredForSeconds: missingPolicy(connector).dropAfterSeconds,
+      expiredFor: toDuration(missingPolicy(connector).dropAfterSeconds),
       pageSize: SNAPSHOTS,
       pageToken,
       dryRun: changes !== undefined,
@@ -109,7 +110,7 @@ async function dropSnapshots(
   await tell();
 }
 
-function snapshotsChange(connector: Connector, upstream: UpstreamTable | undefined, snapshots: number): Change {
+function snapshotsChange(connector: Connector, upstream: UpstreamName | undefined, snapshots: number): Change {
   const reason = `${count(snapshots, 'snapshot')} expired for long enough`;
   return { ...goneChange(connector, 'tables', { upstream }, 'DROP', reason), kind: 'SNAPSHOTS' };
 }

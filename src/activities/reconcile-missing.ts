@@ -1,8 +1,8 @@
 import type { MissingInput, MissingOutcome } from '../contract/activities.ts';
+import type { Binding } from '../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import { ChangeList } from './dry-run/change-list.ts';
 import { goneChange } from './dry-run/dropped-change.ts';
-import type { Binding } from './missing/bindings.ts';
 import { countBindings, openBindings } from './missing/bindings.ts';
 import { listingOf, markMissing } from './missing/mark-missing.ts';
 import { missingPolicy } from './missing/missing-policy.ts';
@@ -21,29 +21,27 @@ import { requestsMade } from './runtime/request-count.ts';
  * @throws CodedError FAILED_PRECONDITION, with nothing marked, where more are gone than the connector lets go at once
  */
 export async function reconcileMissing(deps: ActivityDeps, input: MissingInput): Promise<MissingOutcome> {
-  const { connectorId, views, viewsListed, bound, refused, before, allowMissing } = input;
+  const { connectorId, views, viewsListed, listed, refused, before, allowMissing } = input;
   const connector = await activeConnector(deps, connectorId);
   const { action, maxShare, dropAfterSeconds } = missingPolicy(connector);
   // With a single table selected nothing is listed: when it is gone, bringing it in says so.
   if (connector.source?.table || action === 'KEEP') return { marked: 0 };
   if (resolveCaptureOptions(connector, input).mode === 'CAPTURE_ONLY') return { marked: 0 };
-  if (!views && bound !== undefined) {
-    const { count, numberSum } = await countBindings(deps, connector, 'tables');
-    if (count === bound.count && numberSum === bound.numberSum) return { marked: 0 };
-  }
   const what = views ? 'views' : 'tables';
+  // The run has listed what is bound, and nothing else.
+  if (listed !== undefined && listed === (await countBindings(deps, connector, what)).checksum) return { marked: 0 };
   return withHeartbeat(`Looking for ${what} gone from ${connector.uri}`, async (heartbeat) => {
     await using source = await openUpstream(deps, connector);
     const list = listingOf(source, what);
     if (!list) return { marked: 0 };
     const most = { share: allowMissing ? undefined : maxShare, before, connectorName: connector.displayName };
-    const ones = openBindings(deps, connector, what);
-    const atOnce = action === 'DROP' && dropAfterSeconds === 0n;
+    const bindings = openBindings(deps, connector, what);
+    const atOnce = action === 'DROP' && dropAfterSeconds === 0;
     const changes = input.dryRun ? new ChangeList(deps, connector) : undefined;
-    const mark = changes ? (gone: Binding[]) => tell(changes, connector, what, gone, atOnce) : ones.mark;
+    const mark = changes ? (gone: Binding[]) => tell(changes, connector, what, gone, atOnce) : bindings.mark;
     const listOther =
       input.dryRun && (views || viewsListed) ? listingOf(source, views ? 'tables' : 'views') : undefined;
-    const marked = await markMissing(ones, { what, refused, list, listOther }, most, mark, heartbeat);
+    const marked = await markMissing(bindings, { what, refused, list, listOther }, most, mark, heartbeat);
     await changes?.flush();
     const dropped = input.dryRun && atOnce ? { dropped: marked } : {};
     return { marked, ...dropped, upstreamRequests: requestsMade(source.usage) };

@@ -56,8 +56,8 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
           ? listFailedTables(deps, input.retryOf, 'views', done.cursor)
           : walkViews(source, done.cursor, PAGE, heartbeat.beat));
         const { items: views, refused: refusedOnes, cursor } = walked;
-        const taken = views.filter((view) => filter.takes(view) && takes(destinationOf(connector, view)));
-        const refused = refusedOnes.filter(({ path }) => filter.mayHold(path));
+        const taken = views.filter((view) => filter.includes(view) && takes(destinationOf(connector, view)));
+        const refused = refusedOnes.filter(({ path }) => filter.mayContain(path));
         const { changed, failures } = await ingestViews(
           { deps, connector, source, full: input.full, heartbeat, changes },
           taken,

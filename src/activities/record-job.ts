@@ -1,4 +1,5 @@
 import type { JobRecord } from '../contract/activities.ts';
+import { captureModeToProto } from '../contract/capture-options-proto.ts';
 import { failureMessage, progressMessage } from '../contract/progress-message.ts';
 import { JobState, JobTrigger } from '../generated/reconciler/v1/jobs.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
@@ -24,11 +25,11 @@ export async function recordJob(deps: ActivityDeps, record: JobRecord): Promise<
       message: record.message,
       startedAt: date(record.startedAtMs),
       finishedAt: date(record.finishedAtMs),
-      trigger: request?.trigger ? TRIGGERS[request.trigger] : JobTrigger.JOB_TRIGGER_TEMPORAL,
-      mode: request?.mode ?? '',
-      dryRun: request?.dryRun ?? false,
-      requestJson: request ? JSON.stringify(request) : '',
-      retryOfJobId: request?.retryOf ?? '',
+      trigger: request.trigger ? TRIGGERS[request.trigger] : JobTrigger.JOB_TRIGGER_TEMPORAL,
+      mode: captureModeToProto(request.mode),
+      dryRun: request.dryRun ?? false,
+      requestJson: JSON.stringify(request),
+      retryOfJobId: request.retryOf ?? '',
     },
     failures: record.failures.map(failureMessage),
   });

@@ -1,8 +1,10 @@
 import type { TableEntry, UpstreamCatalog } from '../connectors/spi.ts';
 import type { CaptureOptions, ScanInput, ScanPage } from '../contract/activities.ts';
+import { addToChecksum, NO_NAMES } from '../contract/name-checksum.ts';
+import { type Binding, ObjectKind } from '../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
-import type { LookupUpstreamTablesResponse_Known } from '../generated/reconciler/v1/reconciliation.ts';
 import { nameFilter } from '../name-patterns.ts';
+import { upstreamNameHash } from '../upstream-name-hash.ts';
 import { listFailedTables } from './listing/list-failed-tables.ts';
 import { namespaceRefusal } from './listing/namespace-refusal.ts';
 import { takesViews } from './listing/view-source.ts';
@@ -73,13 +75,13 @@ async function scanBatch(
   const takes = scopeTakes(input.scope);
   const filter = nameFilter(connector.source);
   const capture = resolveCaptureOptions(connector, input);
-  const named = listed.items.filter((table) => filter.takes(table) && takes(destinationOf(connector, table)));
+  const named = listed.items.filter((table) => filter.includes(table) && takes(destinationOf(connector, table)));
   // Of a namespace of which nothing is taken nobody misses the list.
-  const refused = listed.refused.filter(({ path }) => filter.mayHold(path));
+  const refused = listed.refused.filter(({ path }) => filter.mayContain(path));
   const captureOnly = capture.mode === 'CAPTURE_ONLY';
   const all = input.full && !captureOnly ? undefined : await lookUp(deps, connector, named);
   // Files are captured of tables that the catalog has.
-  const isTaken = (_: unknown, i: number) => !captureOnly || Boolean(all?.[i]?.tableId);
+  const isTaken = (_: unknown, i: number) => !captureOnly || Boolean(all?.[i]?.objectId);
   const [taken, known] = [named.filter(isTaken), all?.filter(isTaken)];
   const changed =
     known && !input.full ? await changedOnes({ source, connector, capture, heartbeat }, taken, known) : taken;
@@ -89,7 +91,7 @@ async function scanBatch(
     unchanged: taken.length - changed.length,
     filtered: listed.items.length - taken.length,
     changed: changed.map(({ namespace, name }) => ({ namespace, name })),
-    boundSum: input.full ? undefined : boundSum(known),
+    listed: addToChecksum(NO_NAMES, ...taken.map(({ namespace, name }) => upstreamNameHash(namespace, name))),
     ...(refused.length > 0 ? { refused: refused.map(namespaceRefusal) } : {}),
   };
 }
@@ -103,7 +105,7 @@ function joined(page: ScanPage, next: ScanPage): ScanPage {
     unchanged: page.unchanged + next.unchanged,
     filtered: page.filtered + next.filtered,
     changed: [...page.changed, ...next.changed],
-    boundSum: page.boundSum === undefined || next.boundSum === undefined ? undefined : page.boundSum + next.boundSum,
+    listed: addToChecksum(page.listed, next.listed),
     ...(refused.length > 0 ? { refused } : {}),
   };
 }
@@ -125,8 +127,9 @@ async function listStretch(
 /** What the catalog knows of each table, in their order. */
 async function lookUp(deps: ActivityDeps, { connectorId }: Connector, tables: TableEntry[]) {
   if (tables.length === 0) return [];
-  const asked = tables.map(({ namespace, name }) => ({ namespacePath: [...namespace], name }));
-  return (await deps.catalog.reconciliation.lookupUpstreamTables({ connectorId, tables: asked })).tables;
+  const names = tables.map(({ namespace, name }) => ({ namespacePath: [...namespace], name }));
+  const request = { connectorId, kind: ObjectKind.OBJECT_KIND_TABLE, names };
+  return (await deps.catalog.bindings.lookupBindings(request)).bindings;
 }
 
 /** Those that have changed since they were brought in, or were not. */
@@ -138,7 +141,7 @@ async function changedOnes(
     heartbeat,
   }: { source: UpstreamCatalog; connector: Connector; capture: CaptureOptions; heartbeat: Heartbeat },
   tables: TableEntry[],
-  known: LookupUpstreamTablesResponse_Known[],
+  known: Binding[],
 ): Promise<TableEntry[]> {
   if (capture.mode === 'CAPTURE_ONLY') {
     // What has no fingerprint has not come in whole: its coverage says nothing yet.
@@ -148,7 +151,7 @@ async function changedOnes(
   await inParallel(tables, QUESTIONS, async (table, i) => {
     const before = known[i];
     changed[i] =
-      !before?.tableId ||
+      !before?.objectId ||
       before.missing ||
       !before.fingerprint ||
       !covers(before.coverage, capture) ||
@@ -163,10 +166,4 @@ async function changedOnes(
 
 function rethrowIfRetryAfter(error: unknown): undefined {
   if (isRetryAfter(error)) throw error;
-}
-
-/** Undefined where some are new or missing. */
-function boundSum(known: LookupUpstreamTablesResponse_Known[] | undefined): number | undefined {
-  if (!known?.every(({ tableId, missing }) => tableId !== '' && !missing)) return undefined;
-  return known.reduce((sum, { number }) => sum + Number(number), 0);
 }

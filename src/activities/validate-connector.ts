@@ -93,9 +93,9 @@ async function validateTables(
         if (Date.now() > until) throw new ListingIsLong();
       });
       const { items } = listed;
-      listed.items = items.filter(filter.takes);
+      listed.items = items.filter(filter.includes);
       filtered += items.length - listed.items.length;
-      listed.refused = [...refused, ...listed.refused.filter(({ path }) => filter.mayHold(path))];
+      listed.refused = [...refused, ...listed.refused.filter(({ path }) => filter.mayContain(path))];
     }
   } catch (error) {
     if (error instanceof ListingIsLong) {

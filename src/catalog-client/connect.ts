@@ -1,11 +1,15 @@
 import { type Channel, createChannel, createClientFactory } from 'nice-grpc';
 import { HealthDefinition } from 'nice-grpc-server-health';
+import { BindingsDefinition } from '../generated/reconciler/internal/v1/bindings.ts';
+import { IngestionDefinition } from '../generated/reconciler/internal/v1/ingestion.ts';
+import { ReconciliationDefinition } from '../generated/reconciler/internal/v1/reconciliation.ts';
 import { CatalogsDefinition } from '../generated/reconciler/v1/catalogs.ts';
 import { ConnectorsDefinition } from '../generated/reconciler/v1/connectors.ts';
 import { DirectoryDefinition } from '../generated/reconciler/v1/directory.ts';
+import { ReconcileJobsDefinition } from '../generated/reconciler/v1/jobs.ts';
 import { NamespacesDefinition } from '../generated/reconciler/v1/namespaces.ts';
 import { PlansDefinition } from '../generated/reconciler/v1/plans.ts';
-import { ReconciliationDefinition } from '../generated/reconciler/v1/reconciliation.ts';
+import { SchedulesDefinition } from '../generated/reconciler/v1/schedules.ts';
 import { SnapshotsDefinition } from '../generated/reconciler/v1/snapshots.ts';
 import { TableStatisticsDefinition } from '../generated/reconciler/v1/statistics.ts';
 import { TablesDefinition } from '../generated/reconciler/v1/tables.ts';
@@ -29,15 +33,19 @@ export function connectCatalog(address: string) {
   const plain = createClientFactory();
   const factory = currentTracing() === undefined ? plain : plain.use(traceCalls);
   return {
+    bindings: factory.create(BindingsDefinition, channel),
     catalogs: factory.create(CatalogsDefinition, channel),
     connectors: factory.create(ConnectorsDefinition, channel),
     directory: factory.create(DirectoryDefinition, channel),
     health: factory.create(HealthDefinition, channel),
+    ingestion: factory.create(IngestionDefinition, channel),
+    jobs: factory.create(ReconcileJobsDefinition, channel),
     namespaces: factory.create(NamespacesDefinition, channel),
     /** PutFileColumnStats with requests that are already serialized; see `FileChangeEncoder`. */
     fileChanges: factory.create(PutFileChangesDefinition, channel),
     plans: factory.create(PlansDefinition, channel),
     reconciliation: factory.create(ReconciliationDefinition, channel),
+    schedules: factory.create(SchedulesDefinition, channel),
     snapshots: factory.create(SnapshotsDefinition, channel),
     statistics: factory.create(TableStatisticsDefinition, channel),
     tables: factory.create(TablesDefinition, channel),

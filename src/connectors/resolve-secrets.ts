@@ -1,6 +1,6 @@
 import { CodedError } from '../errors.ts';
 import { isReferenceIn, isSecretReference } from '../secrets.ts';
-import { AWS, type Properties, resolveReference } from '../storage/secret-reference.ts';
+import { AWS_PREFIX, type Properties, resolveReference } from '../storage/secret-reference.ts';
 import type { ConnectorSpec, ResolvedSpec } from './connector-spec.ts';
 
 /**
@@ -37,14 +37,14 @@ export async function resolveConnectorReference(
   place: string,
   properties: Properties,
 ): Promise<string> {
-  const access = reference.startsWith(AWS) ? accessOf(await resolveLocally(properties)) : {};
+  const access = reference.startsWith(AWS_PREFIX) ? accessOf(await resolveLocally(properties)) : {};
   return resolveReference(reference, place, { access });
 }
 
 /** Resolves all properties but references to Secrets Manager. */
 function resolveLocally(properties: Properties): Promise<Record<string, string>> {
   return resolveAll('properties', properties, async (reference, place) =>
-    reference.startsWith(AWS) ? reference : resolveReference(reference, place),
+    reference.startsWith(AWS_PREFIX) ? reference : resolveReference(reference, place),
   );
 }
 
@@ -56,7 +56,7 @@ const KEYS = /\.(access-key-id|secret-access-key|session-token)$/;
  */
 function accessOf(properties: Properties): Properties {
   const entries = Object.entries(properties);
-  const referring = entries.filter(([, value]) => value.startsWith(AWS)).map(([key]) => key);
+  const referring = entries.filter(([, value]) => value.startsWith(AWS_PREFIX)).map(([key]) => key);
   const withoutKeys = new Set(referring.filter((key) => KEYS.test(key)).map((key) => key.replace(KEYS, '')));
   return Object.fromEntries(
     entries.filter(([key]) => !referring.includes(key) && !(KEYS.test(key) && withoutKeys.has(key.replace(KEYS, '')))),

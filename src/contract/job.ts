@@ -1,4 +1,6 @@
-/** Of a request as JSON, in characters: it stands in inputs of a job's activities, and so in its history again and again. */
+import type { JobCounters } from '../generated/reconciler/v1/jobs.ts';
+
+/** The longest request as JSON, in characters: inputs of many of a job's activities contain it, and so does its history. */
 export const MAX_REQUEST_LENGTH = 64 * 1024;
 
 export interface ReconcileRequest {
@@ -8,17 +10,17 @@ export interface ReconcileRequest {
   full?: boolean;
   /** Narrows the run. */
   scope?: ReconcileScope;
-  /** Instead of the connector's own selection. */
+  /** Overrides the connector's own selection. */
   snapshots?: SnapshotSelection;
-  /** Instead of the connector's own mode. */
+  /** Overrides the connector's own mode. */
   mode?: CaptureMode;
-  /** Writes nothing but the job's record and the list of what it would do. */
+  /** Write nothing but the job's record and the list of what the run would do. */
   dryRun?: boolean;
-  /** What is gone upstream is treated so, however large its share. */
+  /** Treat what is gone upstream as gone, however large its share is. */
   allowMissing?: boolean;
   /** Only the tables and views that failed in this job. */
   retryOf?: string;
-  /** What started it, where it was not by hand. */
+  /** What started it; absent if it was started by hand. */
   trigger?: 'manual' | 'schedule' | 'retry';
 }
 
@@ -26,11 +28,11 @@ export type CaptureMode = 'METADATA_AND_CAPTURE' | 'METADATA_ONLY' | 'CAPTURE_ON
 
 export interface SnapshotSelection {
   kind: 'ALL' | 'CURRENT' | 'LATEST_N' | 'EXPLICIT';
-  /** Of LATEST_N. */
+  /** For LATEST_N: how many. */
   latest?: number;
-  /** Of EXPLICIT: decimal, since they are 64-bit. At most 1,000. */
+  /** For EXPLICIT: decimal, since they have 64 bits. At most 1,000. */
   snapshotIds?: string[];
-  /** Empty or absent: all. */
+  /** All branches if empty or absent. */
   branches?: string[];
 }
 
@@ -43,60 +45,43 @@ export interface ReconcileScope {
   columns?: string[];
 }
 
-/** Answer of the query `progress`; also what the job record keeps. */
+/** Counters by the names of the fields of JobCounters in jobs.proto. A counter is absent until it counts something. */
+export type Counters = { [Name in keyof JobCounters]?: number };
+
+/** Adds counts to counters. */
+export function addCounts(counters: Counters, counts: Counters): void {
+  for (const [name, count] of Object.entries(counts) as [keyof Counters, number | undefined][]) {
+    if (count) counters[name] = (counters[name] ?? 0) + count;
+  }
+}
+
+/** The result of the query `progress`; the job record keeps the same. */
 export interface Progress {
   state: 'JS_QUEUED' | 'JS_RUNNING' | 'JS_SUCCEEDED' | 'JS_FAILED' | 'JS_CANCELLED';
   /** For example `scanning`. */
   phase: string;
-  tablesScanned: number;
-  tablesChanged: number;
-  tablesUnchanged: number;
-  tablesFiltered: number;
-  tablesMissing: number;
-  errors: number;
-  snapshotsIngested: number;
-  filesIngested: number;
-  bytesRead: number;
-  /** To catalog and storage, every attempt. Absent in older histories. */
-  upstreamRequests?: number;
-  /** Of views; absent where the upstream has none that the run takes. */
-  viewsScanned?: number;
-  viewsChanged?: number;
-  viewsMissing?: number;
-  /** Dropped since they had been missing, or expired, for long enough. Absent where the policy drops nothing. */
-  tablesDropped?: number;
-  viewsDropped?: number;
-  snapshotsDropped?: number;
-  /** As many as the connector has: what the run will probably look at. Absent where that is not known. */
-  tablesExpected?: number;
-  /** It rests, since the connector is paused. */
+  counters: Counters;
+  /** The job waits because its connector is paused. */
   paused?: boolean;
   /** Tables being ingested now. */
   inFlight: string[];
 }
 
-/** Of a job that has not begun. */
+/** The progress of a job that has not begun. */
 export function newProgress(): Progress {
   return {
     state: 'JS_QUEUED',
     phase: 'resolving the connector',
-    tablesScanned: 0,
-    tablesChanged: 0,
-    tablesUnchanged: 0,
-    tablesFiltered: 0,
-    tablesMissing: 0,
-    errors: 0,
-    snapshotsIngested: 0,
-    filesIngested: 0,
-    bytesRead: 0,
+    counters: {},
     inFlight: [],
   };
 }
 
-/** Answer of the query `failures`: the first 50. */
+/** The query `failures` returns the first 50. */
 export interface TableFailure {
   /**
-   * Upstream namespace and table, quoted where needed; of a view, with `view ` before it. Empty for a failure that is neither's.
+   * Upstream namespace and table, quoted if needed. A view's begins with `view `, a namespace's with `namespace ` or `views of `. Empty
+   * if the job itself failed.
    */
   table: string;
   /** gRPC code name. */
@@ -105,11 +90,11 @@ export interface TableFailure {
   failedAtMs: number;
 }
 
-/** Input of the workflow `validateConnector`: a stored connector by id, or one as proto3 JSON (it holds no secrets). */
+/** Input of the workflow `validateConnector`: a stored connector by id, or one as proto3 JSON, which contains no secrets. */
 export interface ValidateRequest {
   connectorId?: string;
   connectorJson?: string;
-  /** The connector's, if it names one. */
+  /** The connector's own, if it names one. */
   taskQueue?: string;
 }
 
@@ -119,22 +104,22 @@ export interface ValidateResult {
   sampleTables: string[];
 }
 
-/** What a connector's webhook is told. */
+/** What a connector's webhook receives. */
 export type AlertType = 'job.failed' | 'job.recovered';
 
-/** Input of the workflow `sendAlert`. Where it goes, and by which key it is signed, is looked up when it is sent. */
+/** Input of the workflow `sendAlert`. Its receiver and the key that signs it are looked up when it is sent. */
 export interface AlertRequest {
   type: AlertType;
   jobId: string;
   connectorName: string;
-  /** Of a recovery: the job whose failure was told. */
+  /** For a recovery: the job whose failure was sent. */
   failedJobId?: string;
-  /** The connector's, if it names one. */
+  /** The connector's own, if it names one. */
   taskQueue?: string;
 }
 
-/** Id of the workflow that sends a job's alert: it is sent once, whoever starts it. */
+/** Id of the workflow that sends a job's alert. It is unique per job, so that an alert is sent once, whoever starts it. */
 export const alertWorkflowId = (jobId: string) => `alert-${jobId}`;
 
-/** For people. */
+/** The summary that the Temporal UI shows. */
 export const alertSummary = ({ type, connectorName }: AlertRequest) => `${type} of ${connectorName}`.slice(0, 130);

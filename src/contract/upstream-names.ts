@@ -1,4 +1,4 @@
-/** One segment a level; the root is empty. */
+/** One segment per level; empty for the root. */
 export type NamespacePath = readonly string[];
 
 export interface TableRef {

@@ -6,8 +6,15 @@ import {
 } from '@temporalio/client';
 import { ActivityFailure, ApplicationFailure, type Payload } from '@temporalio/common';
 import type { IngestHeartbeat, ViewsHeartbeat } from '../contract/activities.ts';
-import type { Progress, TableFailure, ValidateRequest, ValidateResult } from '../contract/job.ts';
-import { alertSummary, alertWorkflowId } from '../contract/job.ts';
+import {
+  addCounts,
+  alertSummary,
+  alertWorkflowId,
+  type Progress,
+  type TableFailure,
+  type ValidateRequest,
+  type ValidateResult,
+} from '../contract/job.ts';
 import type { JobControl, WorkflowStatus } from '../contract/job-control.ts';
 import { ALERT_WORKFLOW, RECONCILE_WORKFLOW, TASK_QUEUE, VALIDATE_WORKFLOW } from '../contract/names.ts';
 import { CodedError, type CodeName } from '../errors.ts';
@@ -97,17 +104,18 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
         // Workflows count activities that have ended; running ones report their counts in heartbeats.
         for (const activity of raw.pendingActivities ?? []) {
           const heartbeat = await decodeHeartbeat(c, activity.heartbeatDetails?.payloads?.[0]);
-          progress.snapshotsIngested += heartbeat?.snapshots ?? 0;
-          progress.filesIngested += heartbeat?.files ?? 0;
-          progress.bytesRead += heartbeat?.bytesRead ?? 0;
+          addCounts(progress.counters, {
+            snapshotsIngested: heartbeat?.snapshots,
+            filesIngested: heartbeat?.files,
+            bytesRead: heartbeat?.bytesRead,
+          });
           // In a pack, a table that failed is retried by itself before it is counted.
           for (const { changed, failure } of heartbeat?.done ?? []) {
-            if (!failure) progress[changed ? 'tablesChanged' : 'tablesUnchanged'] += 1;
+            if (!failure) addCounts(progress.counters, { [changed ? 'tablesChanged' : 'tablesUnchanged']: 1 });
           }
           if (heartbeat?.views) {
-            progress.viewsScanned = (progress.viewsScanned ?? 0) + heartbeat.views.scanned;
-            progress.viewsChanged = (progress.viewsChanged ?? 0) + heartbeat.views.changed;
-            progress.errors += heartbeat.views.errors;
+            const { scanned, changed, errors } = heartbeat.views;
+            addCounts(progress.counters, { viewsScanned: scanned, viewsChanged: changed, errors });
           }
         }
         const { pendingActivities } = raw;

@@ -106,7 +106,7 @@ export async function openPayloadCodec(references: readonly CodecKeyReference[])
   const keys = new Map<string, Buffer>();
   for (const { id, reference } of references) {
     const setting = `RECONCILER_CODEC_KEYS: the key ${id}`;
-    const key = parseKey(await resolveReference(reference, setting, { who: 'this process' }));
+    const key = parseKey(await resolveReference(reference, setting, { processName: 'this process' }));
     if (!key) {
       throw new CodedError(
         'FAILED_PRECONDITION',

@@ -2,10 +2,13 @@ import { ActivityCancellationType, type ActivityOptions, proxyActivities } from 
 import type { ControlActivities, IngestActivities } from '../contract/activities.ts';
 import { INGEST_TASK_QUEUE, TASK_QUEUE } from '../contract/names.ts';
 
-/** A cancelled activity is waited for: it must have stopped writing before the connector is released. */
+/** A cancelled activity must have stopped writing before its connector is released. */
 const cancellationType = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED;
 
-/** Short steps against the catalog. An outage is waited out; what cannot succeed says so by itself. */
+/** Temporal's limit for a summary is 400 bytes. */
+const MAX_SUMMARY_LENGTH = 120;
+
+/** Short steps against the catalog. They outlast any outage of it; activities mark what cannot succeed as not retryable. */
 export const control = proxyActivities<ControlActivities>({
   taskQueue: TASK_QUEUE,
   startToCloseTimeout: '30s',
@@ -13,7 +16,10 @@ export const control = proxyActivities<ControlActivities>({
   retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '10s' },
 });
 
-/** While another job has the connector, or it is paused, these fail and are tried again, for as long as it takes: retries cost no history. */
+/**
+ * These fail while another job has the connector, or while it is paused, and are retried for as long as that takes: unlike timers,
+ * retries add no events to the history.
+ */
 export const waitFor = proxyActivities<Pick<ControlActivities, 'claimConnector' | 'awaitActive'>>({
   taskQueue: TASK_QUEUE,
   startToCloseTimeout: '30s',
@@ -22,8 +28,9 @@ export const waitFor = proxyActivities<Pick<ControlActivities, 'claimConnector' 
 });
 
 /**
- * Reading upstreams. Live by heartbeats, so start-to-close is generous. The attempts outlast a catalog that is away for
- * twenty minutes; upstream errors end sooner by themselves, and a table that kills its worker does not go on for ever.
+ * Steps that read an upstream. Heartbeats show that they are alive, so the start-to-close timeout is generous. The attempts outlast a
+ * catalog that is away for twenty minutes; activities give up upstream errors earlier; and a table that kills its worker is not retried
+ * forever.
  */
 const INGEST_OPTIONS = {
   startToCloseTimeout: '24h',
@@ -37,13 +44,14 @@ export function ingestOptions(taskQueue = INGEST_TASK_QUEUE): ActivityOptions {
   return { ...INGEST_OPTIONS, taskQueue };
 }
 
-/** What reads the upstream, on the queue that is meant. */
+/** Steps that read the connector's upstream. */
 export function ingestOn({ taskQueue }: { taskQueue?: string }) {
   return proxyActivities<IngestActivities>(ingestOptions(taskQueue));
 }
 
 /**
- * Telling webhooks, where the connector's references can be resolved. For a day, at last every half an hour; before ingests that wait.
+ * Sends alerts from where the connector's secret references can be resolved, before ingests that wait for a slot. Retries for a day, in the
+ * end every 30 minutes.
  */
 export function deliveryOn({ taskQueue = INGEST_TASK_QUEUE }: { taskQueue?: string }) {
   return proxyActivities<Pick<IngestActivities, 'deliverAlert'>>({
@@ -55,7 +63,8 @@ export function deliveryOn({ taskQueue = INGEST_TASK_QUEUE }: { taskQueue?: stri
   });
 }
 
-/** Temporal's limit for a summary is 400 bytes. */
+/** Options of a step that reads the connector's upstream and that the Temporal UI shows with this text. */
 export function withSummary(text: string, { taskQueue }: { taskQueue?: string }): ActivityOptions {
-  return { ...ingestOptions(taskQueue), summary: text.length > 120 ? `${text.slice(0, 119)}…` : text };
+  const summary = text.length > MAX_SUMMARY_LENGTH ? `${text.slice(0, MAX_SUMMARY_LENGTH - 1)}…` : text;
+  return { ...ingestOptions(taskQueue), summary };
 }

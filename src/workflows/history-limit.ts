@@ -1,15 +1,14 @@
-import { patched, workflowInfo } from '@temporalio/workflow';
+import { workflowInfo } from '@temporalio/workflow';
 
 /**
- * A run gives way to the next one here: Temporal suggests it at 4,096 events or 4 MiB (`limit.historyCount.suggestContinueAsNew`,
- * `limit.historySize…`), and what is in flight shall end below that.
+ * Temporal suggests to continue as new at 4,096 events or 4 MiB (`limit.historyCount.suggestContinueAsNew` and
+ * `limit.historySize.suggestContinueAsNew`). These limits lie below, so that activities in flight still fit.
  */
 const MAX_EVENTS = 3_500;
 const MAX_BYTES = 3 * 1024 * 1024;
 
-/** Whether the run is to give way to the next one. Workflows that were begun before this rule wait for Temporal's suggestion. */
+/** Whether this run should begin nothing more and continue as new. */
 export function historyIsFull(): boolean {
   const { continueAsNewSuggested, historyLength, historySize } = workflowInfo();
-  const full = continueAsNewSuggested || historyLength > MAX_EVENTS || historySize > MAX_BYTES;
-  return full && patched('room-in-history');
+  return continueAsNewSuggested || historyLength > MAX_EVENTS || historySize > MAX_BYTES;
 }

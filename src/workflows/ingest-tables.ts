@@ -1,153 +1,137 @@
-import { ActivityFailure, ApplicationFailure, isCancellation } from '@temporalio/workflow';
-import type { TableSplit } from '../contract/activities.ts';
+import { ApplicationFailure, isCancellation } from '@temporalio/workflow';
+import type { IngestInput, TableSplit } from '../contract/activities.ts';
 import type { TableRef } from '../contract/upstream-names.ts';
 import { formatName } from '../names.ts';
 import { ingestOn, withSummary } from './activity-proxies.ts';
+import { failedWith } from './failure-cause.ts';
 import { historyIsFull } from './history-limit.ts';
-import type { Job } from './job.ts';
+import { type Run, readOptions } from './run.ts';
 import type { Pool } from './task-pool.ts';
 
-/**
- * Of one table, over all workers: two workers read more than the catalog can write. Each takes a worker some 50 MiB.
- */
-const GROUPS_AT_ONCE = 4;
-/** Of one snapshot in a job. */
-const SPLITS = 3;
+/** Groups of one table at once, over all workers: two workers read more than the catalog can write. Each takes a worker some 50 MiB. */
+const MAX_PARALLEL_GROUPS = 4;
+/** Per snapshot and job. */
+const MAX_SPLITS = 3;
 
-/** What all tables of a job are ingested with. */
-export type IngestOptions = Pick<
-  Parameters<ReturnType<typeof ingestOn>['ingestTable']>[0],
-  'connectorId' | 'full' | 'scope' | 'snapshots' | 'mode' | 'dryRun'
->;
+/** Ingests changed tables. A failed table is counted, after its retries, and never ends the job. */
+export class TableIngest {
+  /** Tables that the history has no room for: the next run ingests them by themselves. */
+  readonly postponed: TableRef[] = [];
+  readonly #run: Run;
+  readonly #pool: Pool;
+  readonly #options: Omit<IngestInput, 'table' | 'split'>;
 
-/** Ingests some tables in one activity; one that fails there, or is to be split, is run again by itself, with its own retries. */
-export async function ingestPack(
-  job: Job,
-  pool: Pool,
-  options: IngestOptions,
-  tables: TableRef[],
-  left: TableRef[],
-): Promise<void> {
-  if (tables.length === 1) return ingestOne(job, pool, options, tables[0]!, left);
-  const label = `${text(tables[0]!)} … ${text(tables.at(-1)!)} (${tables.length} tables)`;
-  job.begin(label);
-  let again = tables;
-  let rest: TableRef[] = [];
-  try {
-    const input = { ...options, tables, split: maySplit() };
-    const ingest = ingestOn(job).ingestTables;
-    const outcomes = await job.pauseGate.whileActive(
-      () => ingest.executeWithOptions(withSummary(label, job), [input]),
-      label,
-    );
-    // The connector was paused on the way, or the worker went.
-    rest = tables.slice(outcomes.length);
-    again = tables.filter((_, i) => outcomes[i]?.failure || outcomes[i]?.split);
-    for (const outcome of outcomes) {
-      if (outcome.split) job.addIngested(outcome);
-      else if (!outcome.failure) job.ingested(outcome);
-    }
-  } catch (error) {
-    if (isCancellation(error)) return;
-  } finally {
-    job.end(label);
+  /** @param pool the one that the calls of this class's methods run in */
+  constructor(run: Run, pool: Pool) {
+    this.#run = run;
+    this.#pool = pool;
+    this.#options = readOptions(run);
   }
-  await ingestSingly(job, pool, options, again, left);
-  if (rest.length > 0) await ingestPack(job, pool, options, rest, left);
-}
 
-/** Ingests tables by themselves, one after the other. What the history has no room for goes to `left`, for the next run. */
-export async function ingestSingly(
-  job: Job,
-  pool: Pool,
-  options: IngestOptions,
-  tables: TableRef[],
-  left: TableRef[],
-): Promise<void> {
-  for (const [i, table] of tables.entries()) {
-    if (historyIsFull()) {
-      left.push(...tables.slice(i));
-      return;
-    }
-    await ingestOne(job, pool, options, table, left);
-  }
-}
-
-/** Ingests one table. Its failure, after its retries, is counted and the job goes on. Groups without room go to the next run, by `left`. */
-async function ingestOne(
-  job: Job,
-  pool: Pool,
-  options: IngestOptions,
-  table: TableRef,
-  left: TableRef[],
-): Promise<void> {
-  const label = text(table);
-  job.begin(label);
-  try {
-    /** How often each snapshot was split: more than once only where the table changed meanwhile. */
-    const splits = new Map<string, number>();
-    for (;;) {
-      const input = { ...options, table, split: maySplit() };
-      const ingest = ingestOn(job).ingestTable;
-      const outcome = await job.pauseGate.whileActive(
-        () => ingest.executeWithOptions(withSummary(label, job), [input]),
+  /** Ingests tables in one activity. Those that fail there, or are to be split, run again by themselves, with retries of their own. */
+  async pack(tables: TableRef[]): Promise<void> {
+    if (tables.length === 1) return this.#table(tables[0]!);
+    const { job, connector, gate } = this.#run;
+    const label = `${textOf(tables[0]!)} … ${textOf(tables.at(-1)!)} (${tables.length} tables)`;
+    let again = tables;
+    let rest: TableRef[] = [];
+    job.begin(label);
+    try {
+      const input = { ...this.#options, tables, split: maySplit() };
+      const { ingestTables } = ingestOn(connector);
+      const outcomes = await gate.whileActive(
+        () => ingestTables.executeWithOptions(withSummary(label, connector), [input]),
         label,
       );
-      const { split } = outcome;
-      if (!split) return job.ingested({ ...outcome, changed: outcome.changed || splits.size > 0 });
-      job.addIngested(outcome);
-      const times = (splits.get(split.snapshotId) ?? 0) + 1;
-      if (times > SPLITS) throw ApplicationFailure.nonRetryable(splitInVain(split.snapshotId), 'ABORTED');
-      splits.set(split.snapshotId, times);
-      await ingestGroups(job, pool, { ...options, table }, split);
+      again = tables.filter((_, i) => outcomes[i]?.failure || outcomes[i]?.split);
+      // The activity returned early because the connector was paused or its worker stopped.
+      rest = tables.slice(outcomes.length);
+      for (const outcome of outcomes) {
+        if (outcome.split) job.addPartOfTable(outcome);
+        else if (!outcome.failure) job.addTable(outcome);
+      }
+    } catch (error) {
+      if (isCancellation(error)) return;
+    } finally {
+      job.end(label);
+    }
+    await this.singly(again);
+    if (rest.length > 0) await this.pack(rest);
+  }
+
+  /** Ingests tables one after the other, each in an activity of its own, as long as the history has room. */
+  async singly(tables: TableRef[]): Promise<void> {
+    for (const [i, table] of tables.entries()) {
       if (historyIsFull()) {
-        left.push(table);
+        this.postponed.push(...tables.slice(i));
         return;
       }
+      await this.#table(table);
     }
-  } catch (error) {
-    if (!isCancellation(error)) job.failed(label, error);
-  } finally {
-    job.end(label);
+  }
+
+  async #table(table: TableRef): Promise<void> {
+    const { job, connector, gate } = this.#run;
+    const label = textOf(table);
+    job.begin(label);
+    try {
+      // More than once per snapshot only if the table changed in the meantime.
+      const splits = new Map<string, number>();
+      for (;;) {
+        const input = { ...this.#options, table, split: maySplit() };
+        const { ingestTable } = ingestOn(connector);
+        const outcome = await gate.whileActive(
+          () => ingestTable.executeWithOptions(withSummary(label, connector), [input]),
+          label,
+        );
+        const { split } = outcome;
+        if (!split) return job.addTable({ ...outcome, changed: outcome.changed || splits.size > 0 });
+        job.addPartOfTable(outcome);
+        const times = (splits.get(split.snapshotId) ?? 0) + 1;
+        if (times > MAX_SPLITS) throw ApplicationFailure.nonRetryable(splitInVain(split.snapshotId), 'ABORTED');
+        splits.set(split.snapshotId, times);
+        await this.#fileGroups(table, split);
+        if (historyIsFull()) {
+          this.postponed.push(table);
+          return;
+        }
+      }
+    } catch (error) {
+      if (!isCancellation(error)) job.fail(label, error);
+    } finally {
+      job.end(label);
+    }
+  }
+
+  /** Ingests file groups of a split snapshot as long as the history has room. The first failure stops it; groups that are done stay. */
+  async #fileGroups(table: TableRef, { groups, ...split }: TableSplit): Promise<void> {
+    const { job, connector, gate } = this.#run;
+    const { connectorId, scope } = this.#options;
+    let failure: unknown;
+    const ingestGroup = async (group: TableSplit['groups'][number], i: number) => {
+      const summary = withSummary(`${textOf(table)} · files ${i + 1} of ${groups.length}`, connector);
+      const input = { connectorId, scope, table, ...split, group };
+      const { ingestFileGroup } = ingestOn(connector);
+      try {
+        job.addPartOfTable(await gate.whileActive(() => ingestFileGroup.executeWithOptions(summary, [input])));
+      } catch (error) {
+        failure ??= error;
+      }
+    };
+    await this.#pool.runSubtasks(
+      groups.map((group, i) => () => ingestGroup(group, i)),
+      { limit: MAX_PARALLEL_GROUPS, mayStart: () => failure === undefined && !historyIsFull() },
+    );
+    // ABORTED: the table changed upstream; the caller reads it again.
+    if (failure !== undefined && !failedWith(failure, 'ABORTED')) throw failure;
   }
 }
 
-/** A history holds what a split costs only while it is short; past that the snapshots that are left come in one activity each. */
+/** Groups cost events: when the history is nearly full, a big snapshot is ingested in one activity instead. */
 const maySplit = () => !historyIsFull();
 
-/** Brings in groups of a split snapshot, several at once, while the history has room. The first that fails ends it; those that are in stay. */
-async function ingestGroups(
-  job: Job,
-  pool: Pool,
-  { connectorId, scope, table }: IngestOptions & { table: TableRef },
-  { groups, ...split }: TableSplit,
-): Promise<void> {
-  let failure: unknown;
-  const tasks = groups.map((group, i) => async () => {
-    const summary = withSummary(`${text(table)} · files ${i + 1} of ${groups.length}`, job);
-    const input = { connectorId, scope, table, ...split, group };
-    try {
-      const ingest = ingestOn(job).ingestFileGroup;
-      job.addIngested(await job.pauseGate.whileActive(() => ingest.executeWithOptions(summary, [input])));
-    } catch (error) {
-      failure ??= error;
-    }
-  });
-  await pool.within(tasks, { most: GROUPS_AT_ONCE, goesOn: () => failure === undefined && !historyIsFull() });
-  // The table is not what it was: it is looked at anew.
-  const anew =
-    failure instanceof ActivityFailure &&
-    failure.cause instanceof ApplicationFailure &&
-    failure.cause.type === 'ABORTED';
-  if (failure !== undefined && !anew) throw failure;
-}
-
 function splitInVain(snapshotId: string): string {
-  return `Snapshot ${snapshotId} was split ${SPLITS} times, and the table changed each time. Trigger again when fewer write to it.`;
+  return `Snapshot ${snapshotId} was split ${MAX_SPLITS} times, and the table changed each time. Trigger again when fewer write to it.`;
 }
 
-export function inPacks<T>(items: T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
-}
-
-const text = ({ namespace, name }: TableRef) => formatName([...namespace, name]);
+const textOf = ({ namespace, name }: TableRef) => formatName([...namespace, name]);

@@ -1,47 +1,47 @@
-import { ActivityFailure, ApplicationFailure } from '@temporalio/workflow';
 import type { JobRecord } from '../contract/activities.ts';
 import { CONNECTOR_PAUSED } from '../contract/names.ts';
 import { waitFor } from './activity-proxies.ts';
+import { failedWith } from './failure-cause.ts';
 
 /** The part of a job that its pause gate changes. */
 interface PausableJob {
-  begin(table: string): void;
-  end(table: string): void;
+  begin(label: string): void;
+  end(label: string): void;
   pause(): void;
   resume(): void;
   record(): JobRecord;
   recorded(record: JobRecord): void;
 }
 
-/** Lets a job rest while its connector is paused, and keep its place. */
+/** Holds a job's steps back while its connector is paused; each then runs again from where it was. */
 export class PauseGate {
   readonly #job: PausableJob;
-  #resting: Promise<void> | undefined;
+  #reopened: Promise<void> | undefined;
 
   constructor(job: PausableJob) {
     this.#job = job;
   }
 
   /**
-   * Runs a step. One that the activity refuses, since the connector is paused, is run again when it is active: all steps wait for that
-   * together.
+   * Runs a step, and runs it again after the pause if its activity refused it because the connector is paused. All steps wait for the end
+   * of a pause together.
    *
-   * @param label of what is in flight; it is not while it waits
+   * @param label what is in flight during the step, but not while the step waits
    */
   async whileActive<T>(step: () => Promise<T>, label?: string): Promise<T> {
     for (;;) {
-      if (!this.#resting) {
+      if (!this.#reopened) {
         try {
           return await step();
         } catch (error) {
-          if (!isPaused(error)) throw error;
+          if (!failedWith(error, CONNECTOR_PAUSED)) throw error;
         }
       }
       if (label) this.#job.end(label);
-      this.#resting ??= this.#untilActive().finally(() => {
-        this.#resting = undefined;
+      this.#reopened ??= this.#untilActive().finally(() => {
+        this.#reopened = undefined;
       });
-      await this.#resting;
+      await this.#reopened;
       if (label) this.#job.begin(label);
     }
   }
@@ -53,12 +53,4 @@ export class PauseGate {
     this.#job.recorded(record);
     this.#job.resume();
   }
-}
-
-function isPaused(error: unknown): boolean {
-  return (
-    error instanceof ActivityFailure &&
-    error.cause instanceof ApplicationFailure &&
-    error.cause.type === CONNECTOR_PAUSED
-  );
 }

@@ -4,277 +4,97 @@ import {
   CancelledFailure,
   ContinueAsNew,
   isCancellation,
-  makeContinueAsNewFunc,
-  patched,
-  workflowInfo,
 } from '@temporalio/workflow';
-import type {
-  BoundTables,
-  Destination,
-  MissingInput,
-  MissingOutcome,
-  ResolvedConnector,
-  ScanPage,
-  ViewsOutcome,
-  WalkCursor,
-} from '../contract/activities.ts';
+import type { ResolvedConnector } from '../contract/activities.ts';
 import type { Progress, ReconcileRequest } from '../contract/job.ts';
-import type { TableRef } from '../contract/upstream-names.ts';
-import { control, ingestOn, waitFor } from './activity-proxies.ts';
-import { historyIsFull } from './history-limit.ts';
-import { type IngestOptions, ingestPack, ingestSingly, inPacks } from './ingest-tables.ts';
-import { type CarriedJob, Job } from './job.ts';
-import { raiseAlert } from './raise-alert.ts';
-import { Pool } from './task-pool.ts';
+import { control, waitFor } from './activity-proxies.ts';
+import { endJob, recordJob } from './job/end-job.ts';
+import type { Job } from './job/job.ts';
+import { openJob, setConnectorAttributes } from './job/open-job.ts';
+import { nothingFound } from './nothing-found.ts';
+import { PauseGate } from './pause-gate.ts';
+import { dropGone, reconcileMissing } from './reconcile-missing.ts';
+import { reconcileTables } from './reconcile-tables.ts';
+import { reconcileViews } from './reconcile-views.ts';
+import { type CarriedRun, isNarrowed } from './run.ts';
 import { validateRequest } from './validate-request.ts';
-
-/**
- * Past so many changed tables in a job they are packed: an activity a table kills histories at scale, and costs Temporal more
- * than a small table costs the catalog. Workflows that were begun when it was 200 go on with that.
- */
-const SINGLE_TABLES = 20;
-const SINGLE_TABLES_BEFORE = 200;
-const PACK = 20;
-
-/** The next run goes to the newest version of the workers, where they have versions; a run stays with the version that began it. */
-const goOnAsNew = (request: ReconcileRequest, carried: Carried) =>
-  makeContinueAsNewFunc<typeof reconcile>({ initialVersioningBehavior: 'AUTO_UPGRADE' })(request, carried);
-
-/** Where a run goes on after continue-as-new. */
-interface Carried {
-  job: CarriedJob;
-  destination: Destination;
-  /** Absent where all pages were scanned. */
-  cursor?: WalkCursor;
-  /** Tables listed so far, if all of them were bound before this job. */
-  bound?: BoundTables;
-  /** As the last page said. */
-  hasViews?: boolean;
-  /** Tables that failed in a pack and were not run by themselves yet. At most a pack for each that runs in parallel. */
-  again?: TableRef[];
-}
 
 /**
  * Reconciles one connector: brings what changed upstream into the catalog. The workflow id is the job id.
  *
- * Ends Failed where any table failed ('Partial failure (n): …'); what succeeded stays.
+ * Fails if any table failed ('Partial failure (n): …'); what succeeded stays.
  */
-export async function reconcile(request: ReconcileRequest, carried?: Carried): Promise<Progress> {
+export async function reconcile(request: ReconcileRequest, carried?: CarriedRun): Promise<Progress> {
   validateRequest(request);
-  const job = new Job(request, carried?.job);
-  let connector = carried?.job.connector;
+  const job = openJob(request, carried?.job);
+  let failure: Error | undefined;
   try {
-    if (!connector) {
-      connector = await control.resolveConnector(request);
-      job.resolved(connector);
-      await claimConnector(job, connector);
-    }
+    const connector = job.connector ?? (await claimConnector(job));
+    const run = { request, connector, job, gate: new PauseGate(job) };
     const { connectorId } = connector;
     const { dryRun } = request;
+
     const destination = carried?.destination ?? (await control.ensureDestination({ connectorId, dryRun }));
+    const { catalogId, namespaceId, before } = destination;
+    if (before.tables > 0 && !isNarrowed(request)) job.progress.counters.tablesExpected = before.tables;
 
-    const { before, ...resolved } = destination;
-    const narrowed = request.scope !== undefined || request.retryOf !== undefined;
-    if (before?.tables && !narrowed) job.progress.tablesExpected = before.tables;
+    const { hasViews, listed } = await reconcileTables(run, destination, carried);
+    const viewsListed = hasViews && (await reconcileViews(run));
+    requireFinds(job);
 
-    const { hasViews, bound } = await ingestChangedTables(request, job, connector, destination, carried);
-    const viewsListed = hasViews && (await ingestViews(request, job, connector));
-
-    const { tablesScanned, tablesFiltered, viewsScanned, errors } = job.progress;
-    const nothing = tablesScanned === 0 && !viewsScanned && errors === 0;
-    if (nothing && !request.allowMissing) {
-      throw ApplicationFailure.nonRetryable(nothingFound(request, tablesFiltered), 'NOT_FOUND');
+    if (!isNarrowed(request)) {
+      await reconcileMissing(run, { before, listed, viewsListed });
+      if (connector.drops) await dropGone(run, { viewsListed });
     }
-    if (!narrowed) {
-      job.phase('looking for tables that are gone');
-      const { allowMissing, mode } = request;
-      const missing = { connectorId, refused: job.refused, allowMissing, mode, dryRun };
-      await markMissing(job, { ...missing, bound, viewsListed, before: before?.tables });
-      if (viewsListed) await markMissing(job, { ...missing, views: true, before: before?.views });
-      if (connector.drops) {
-        job.phase('dropping what is gone');
-        const { refused } = job;
-        const gone = { connectorId, refused, views: viewsListed, mode, dryRun };
-        job.dropped(await job.pauseGate.whileActive(() => ingestOn(job).dropGone(gone)));
-      }
-    }
-    if (!dryRun) await control.bindDestination({ connectorId, ...resolved });
-    job.finish(job.progress.errors > 0 ? 'JS_FAILED' : 'JS_SUCCEEDED');
+    if (!dryRun) await control.bindDestination({ connectorId, catalogId, namespaceId });
+    failure = finish(job);
   } catch (error) {
     if (error instanceof ContinueAsNew) throw error;
-    // A step may fail of itself after the cancel, for its connector is being deleted: cancelled it is all the same.
-    const cancelled = isCancellation(error) || CancellationScope.current().consideredCancelled;
-    if (!cancelled) job.failed('', error);
-    job.finish(cancelled ? 'JS_CANCELLED' : 'JS_FAILED');
-    await end(job, connector);
-    if (cancelled) throw isCancellation(error) ? error : new CancelledFailure(job.message);
-    throw ApplicationFailure.nonRetryable(job.message, 'RECONCILE_FAILED');
+    failure = abort(job, error);
   }
-  await end(job, connector);
-  if (job.progress.state === 'JS_FAILED') throw ApplicationFailure.nonRetryable(job.message, 'PARTIAL_FAILURE');
+  await endJob(job);
+  if (failure) throw failure;
   return job.progress;
 }
 
-/** Takes the connector, waiting as JS_QUEUED while another job has it. */
-async function claimConnector(job: Job, { connectorId }: ResolvedConnector): Promise<void> {
-  job.phase('waiting for the connector');
-  await record(job);
-  await waitFor.claimConnector({ connectorId, jobId: job.id });
+/** Resolves the connector and claims it, waiting as JS_QUEUED while another job has it. */
+async function claimConnector(job: Job): Promise<ResolvedConnector> {
+  const connector = await control.resolveConnector(job.request);
+  job.connector = connector;
+  setConnectorAttributes(connector, job.request);
+  job.enterPhase('waiting for the connector');
+  await recordJob(job);
+  await waitFor.claimConnector({ connectorId: connector.connectorId, jobId: job.id });
   job.start();
+  return connector;
 }
 
-/**
- * Pages through the upstream's tables; each page's changed ones are ingested while the next pages are scanned.
- *
- * @returns whether there are views to bring in, as the worker that scanned the last page says; and how many tables were listed, if
- *   all of them were bound before
- */
-async function ingestChangedTables(
-  request: ReconcileRequest,
-  job: Job,
-  { connectorId, maxParallel }: ResolvedConnector,
-  destination: Carried['destination'],
-  carried?: Carried,
-): Promise<{ hasViews: boolean; bound?: BoundTables }> {
-  const { full = false, scope, snapshots, mode, retryOf, dryRun } = request;
-  const options: IngestOptions = { connectorId, full, scope, snapshots, mode, dryRun };
-  const pool = new Pool(maxParallel);
-  let { cursor, hasViews = false, bound } = carried ?? { bound: { count: 0, numberSum: 0 } };
-  const left: TableRef[] = [];
-  const goOn = async (): Promise<never> => {
-    await pool.drain();
-    await record(job);
-    return goOnAsNew(request, {
-      job: job.carry(),
-      destination,
-      cursor,
-      bound,
-      hasViews,
-      again: left,
-    });
-  };
-  try {
-    for (const tables of inPacks(carried?.again ?? [], PACK)) {
-      await pool.add(() => ingestSingly(job, pool, options, tables, left));
-    }
-    while (!carried || cursor) {
-      job.phase(retryOf ? `trying again what failed in ${retryOf}` : 'scanning and ingesting tables');
-      const page = await job.pauseGate.whileActive(async () => {
-        const written = job.record();
-        const scanned = await ingestOn(job).scanTables({ ...options, retryOf, cursor, record: written });
-        job.recorded(written);
-        return scanned;
-      });
-      job.progress.tablesScanned += page.scanned;
-      job.progress.tablesUnchanged += page.unchanged;
-      job.progress.tablesFiltered += page.filtered;
-      job.asked(page.upstreamRequests);
-      for (const refused of page.refused ?? []) job.refusal(refused);
-      bound = plus(bound, page);
+/** A run that found nothing must not look successful: usually a setting is wrong. */
+function requireFinds({ request, progress }: Job): void {
+  const { tablesScanned, viewsScanned, tablesFiltered = 0, errors } = progress.counters;
+  if (tablesScanned || viewsScanned || errors || request.allowMissing) return;
+  throw ApplicationFailure.nonRetryable(nothingFound(request, tablesFiltered), 'NOT_FOUND');
+}
 
-      const changed = job.progress.tablesScanned - job.progress.tablesUnchanged;
-      const packed =
-        changed > SINGLE_TABLES_BEFORE || (changed > SINGLE_TABLES && page.changed.length > 0 && patched('pack-early'));
-      for (const tables of inPacks(page.changed, packed ? PACK : 1)) {
-        await pool.add(() => ingestPack(job, pool, options, tables, left));
-      }
-      cursor = page.cursor;
-      hasViews = page.hasViews ?? false;
-      if (!cursor) break;
-      // Older workflows wait for the suggestion.
-      if (workflowInfo().continueAsNewSuggested || historyIsFull()) await goOn();
-    }
-    await pool.drain();
-    if (left.length > 0) await goOn();
-  } finally {
-    // Nothing may still be written when the connector is released: not after a failed scan, nor after a cancel, which
-    // ends the tables in flight.
-    await CancellationScope.nonCancellable(() => pool.drain());
+/** @returns what the workflow fails with; undefined if nothing failed */
+function finish(job: Job): ApplicationFailure | undefined {
+  const failed = Boolean(job.progress.counters.errors);
+  job.finish(failed ? 'JS_FAILED' : 'JS_SUCCEEDED');
+  return failed ? ApplicationFailure.nonRetryable(job.message, 'PARTIAL_FAILURE') : undefined;
+}
+
+/** @returns what the workflow ends with after an error that is no single table's or view's */
+function abort(job: Job, error: unknown): Error {
+  if (isCancellation(error)) {
+    job.finish('JS_CANCELLED');
+    return error as Error;
   }
-  // A cancel that came while the last tables were in flight.
-  const cancellation = CancellationScope.current();
-  if (cancellation.consideredCancelled) await cancellation.cancelRequested;
-  // A workflow that was begun by a worker which knew no views goes on without them.
-  return { hasViews: hasViews && patched('views'), bound };
-}
-
-function plus(bound: BoundTables | undefined, { scanned, boundSum }: ScanPage): BoundTables | undefined {
-  if (bound === undefined || boundSum === undefined) return undefined;
-  return { count: bound.count + scanned, numberSum: bound.numberSum + boundSum };
-}
-
-/**
- * Brings in the upstream's views. A view's failure is counted, and so is that of the whole step: the tables are in.
- *
- * @returns whether they were listed
- */
-async function ingestViews(request: ReconcileRequest, job: Job, { connectorId }: ResolvedConnector): Promise<boolean> {
-  job.phase('bringing in views');
-  try {
-    const { full = false, scope, mode, retryOf, dryRun } = request;
-    let cursor: ViewsOutcome['cursor'];
-    do {
-      cursor = await job.pauseGate.whileActive(async () => {
-        const written = job.record();
-        const input = {
-          connectorId,
-          full,
-          scope,
-          mode,
-          retryOf,
-          dryRun,
-          cursor: cursor as WalkCursor | undefined,
-          record: written,
-        };
-        const outcome = await ingestOn(job).reconcileViews(input);
-        job.addIngestedViews(outcome);
-        job.recorded(written);
-        return outcome.cursor;
-      });
-    } while (cursor);
-    return true;
-  } catch (error) {
-    if (isCancellation(error)) throw error;
-    job.failed('views', error);
-    return false;
+  // After a cancel a step may fail for another reason, for example because its connector is being deleted.
+  if (CancellationScope.current().consideredCancelled) {
+    job.finish('JS_CANCELLED');
+    return new CancelledFailure(job.message);
   }
-}
-
-/** Marks what is gone upstream. */
-async function markMissing(job: Job, input: MissingInput): Promise<void> {
-  // Older histories have just the number.
-  const outcome: MissingOutcome | number = await job.pauseGate.whileActive(() => ingestOn(job).reconcileMissing(input));
-  job.missing(typeof outcome === 'number' ? { marked: outcome } : outcome, input.views);
-}
-
-/** Writes the job's last record, raises its alert and gives the connector back, also when the job was cancelled. */
-async function end(job: Job, connector: ResolvedConnector | undefined): Promise<void> {
-  await CancellationScope.nonCancellable(async () => {
-    try {
-      await record(job);
-      // Older histories know of none.
-      if (connector?.alerts) await raiseAlert(job.id, connector);
-    } finally {
-      if (connector) await control.releaseConnector({ connectorId: connector.connectorId, jobId: job.id });
-    }
-  });
-}
-
-/** Writes the job's record, with all failures that are not written yet. */
-async function record(job: Job): Promise<void> {
-  do {
-    const next = job.record();
-    await control.recordJob(next);
-    job.recorded(next);
-  } while (job.hasUnrecorded);
-}
-
-function nothingFound({ scope, mode, retryOf }: ReconcileRequest, filtered: number): string {
-  if (retryOf) return `Nothing that failed in job ${retryOf} is taken by the connector any more.`;
-  if (scope) return `No table of the connector is in the scope ${JSON.stringify(scope).slice(0, 300)}.`;
-  if (filtered === 0)
-    return 'No table found. Check the URI and the source namespace; if all tables are gone on purpose, trigger it with --allow-missing.';
-  return mode === 'CAPTURE_ONLY'
-    ? `The catalog has none of the ${filtered} tables that are there. Bring them in with another mode: this one only captures what is in.`
-    : `The connector's patterns take none of the ${filtered} tables that are there. Check its include and exclude patterns.`;
+  job.fail('', error);
+  job.finish('JS_FAILED');
+  return ApplicationFailure.nonRetryable(job.message, 'RECONCILE_FAILED');
 }

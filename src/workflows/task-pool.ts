@@ -1,17 +1,20 @@
-import { condition } from '@temporalio/workflow';
+import { condition as workflowCondition } from '@temporalio/workflow';
 
-/** At most `limit` tasks at once; tasks must not reject. */
+/** Runs at most `limit` tasks at once. Tasks must not reject. */
 export class Pool {
   readonly #limit: number;
+  readonly #condition: (fulfilled: () => boolean) => Promise<void>;
   #running = 0;
 
-  constructor(limit: number) {
+  /** @param condition waits until its argument returns true; Temporal's own also rejects when the workflow is cancelled */
+  constructor(limit: number, condition: (fulfilled: () => boolean) => Promise<void> = workflowCondition) {
     this.#limit = limit;
+    this.#condition = condition;
   }
 
   /** Starts the task as soon as there is room, and returns then. */
   async add(task: () => Promise<void>): Promise<void> {
-    await condition(() => this.#running < this.#limit);
+    await this.#condition(() => this.#running < this.#limit);
     this.#running += 1;
     void task().finally(() => {
       this.#running -= 1;
@@ -19,30 +22,37 @@ export class Pool {
   }
 
   /**
-   * Runs all tasks for one that runs itself, at most `most` at once: in its room, and besides where there is more. Ends when all have; after
-   * the one with which `goesOn` says no, none is begun.
+   * Runs subtasks of a task that is running in the pool: one in that task's own slot, and more, up to `limit` in total, while other slots
+   * are free. Returns when all that were started have ended; none is started after `mayStart` has returned false.
    */
-  async within(tasks: (() => Promise<void>)[], { most, goesOn }: { most: number; goesOn(): boolean }): Promise<void> {
-    const left = [...tasks];
-    const next = () => (goesOn() ? left.shift() : undefined);
-    const lane = async () => {
-      for (let task = next(); task; task = next()) await task();
+  async runSubtasks(
+    subtasks: (() => Promise<void>)[],
+    { limit, mayStart }: { limit: number; mayStart: () => boolean },
+  ): Promise<void> {
+    const left = [...subtasks];
+    const isOver = () => left.length === 0 || !mayStart();
+    const runLane = async () => {
+      while (!isOver()) await left.shift()!();
     };
-    const lanes = [lane()];
+    const lanes = [runLane()];
     try {
-      while (lanes.length < most) {
-        await condition(() => this.#running < this.#limit || left.length === 0 || !goesOn());
-        if (left.length === 0 || !goesOn()) return;
+      while (lanes.length < limit) {
+        await this.#condition(() => this.#running < this.#limit || isOver());
+        if (isOver()) return;
         this.#running += 1;
-        lanes.push(lane().finally(() => (this.#running -= 1)));
+        lanes.push(
+          runLane().finally(() => {
+            this.#running -= 1;
+          }),
+        );
       }
     } finally {
       await Promise.all(lanes);
     }
   }
 
-  /** Waits for all that were started. */
+  /** Waits until no task is running. */
   async drain(): Promise<void> {
-    await condition(() => this.#running === 0);
+    await this.#condition(() => this.#running === 0);
   }
 }

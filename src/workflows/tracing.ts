@@ -4,19 +4,20 @@ import { SEARCH_ATTRIBUTES } from '../contract/search-attributes.ts';
 import { runSpanId } from '../telemetry/tracing/run-span.ts';
 import { TRACE_HEADER } from '../telemetry/tracing/trace-header.ts';
 
-/** Told on the worker's side, not while replaying. */
+/** Called in the worker's process, but not during a replay. */
 export interface TracingSinks extends Sinks {
   tracing: {
-    /** A run has ended. Of one that nothing traced has started, `trace` and `parent` are absent. */
+    /** A run has ended. `trace` and `parent` are absent if it was started without a trace. */
     ran(run: { trace?: { traceparent: string }; parent?: { traceparent: string }; error?: string }): void;
   };
 }
 
 /**
- * Carries the trace that a run was started with to its activities and to the run that it goes on in, and tells the worker of its end.
+ * Passes the trace that a run was started with on to its activities and to the next run after continue-as-new, and reports the run's end
+ * to the worker.
  *
- * What a workflow does, and in which order, must not depend on whether it is traced: everything here is passed on in the same step, no
- * promise is put in between, nothing random is drawn. A run that was not started with a trace gets no header either.
+ * A workflow's commands and their order must not depend on whether it is traced: everything is passed on synchronously, without a promise
+ * in between and without random values. A run that was started without a trace sends no header.
  */
 export function interceptors(): WorkflowInterceptors {
   const { tracing } = proxySinks<TracingSinks>();
@@ -32,12 +33,12 @@ export function interceptors(): WorkflowInterceptors {
           const trace = parent && { traceparent: childOf(parent.traceparent) };
           if (trace) header = defaultPayloadConverter.toPayload(trace);
           const ended = next(input);
-          const told: TracingSinks['tracing']['ran'] = (run) => {
+          const report: TracingSinks['tracing']['ran'] = (run) => {
             if (!workflowInfo().unsafe.isReplaying) tracing.ran(run);
           };
           ended.then(
-            () => told({ trace, parent }),
-            (error) => told({ trace, parent, error: problemOf(error) }),
+            () => report({ trace, parent }),
+            (error) => report({ trace, parent, error: messageOf(error) }),
           );
           return ended;
         },
@@ -63,7 +64,7 @@ function carrierIn(headers: Record<string, Payload>): { traceparent: string } | 
     const { traceparent } = defaultPayloadConverter.fromPayload<{ traceparent?: unknown }>(payload);
     return typeof traceparent === 'string' && TRACEPARENT.test(traceparent) ? { traceparent } : undefined;
   } catch {
-    // Somebody else's header.
+    // A header of another tracer.
     return undefined;
   }
 }
@@ -74,12 +75,12 @@ function childOf(traceparent: string): string {
   return `00-${traceId}-${runSpanId(workflowInfo().runId)}-${flags}`;
 }
 
-function problemOf(error: unknown): string | undefined {
+function messageOf(error: unknown): string | undefined {
   if (error instanceof ContinueAsNew) return undefined;
   return error instanceof Error ? error.message : String(error);
 }
 
-/** For log lines of the workflow. */
+/** Added to the workflow's log lines. */
 function connector(): { connector?: string } {
   const { typedSearchAttributes } = workflowInfo();
   const name = typedSearchAttributes.get(SEARCH_ATTRIBUTES.connector);

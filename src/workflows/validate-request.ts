@@ -9,36 +9,39 @@ const oneOf =
   (value: unknown) =>
     allowed.includes(value as string);
 
-const REQUEST: Record<keyof ReconcileRequest, (value: unknown) => boolean> = {
+const REQUEST_RULES: Record<keyof ReconcileRequest, (value: unknown) => boolean> = {
   connector: (value) => text(value) && value !== '',
   full: flag,
-  scope: (value) => isObject(value) && problem(value, SCOPE) === undefined,
+  scope: (value) => isObject(value) && problem(value, SCOPE_RULES) === undefined,
   snapshots: (value) =>
-    isObject(value) && problem({ kind: undefined, ...value }, SNAPSHOTS, 'kind') === undefined && isWhole(value),
+    isObject(value) && problem({ kind: undefined, ...value }, SNAPSHOT_RULES, 'kind') === undefined && isWhole(value),
   mode: oneOf('METADATA_AND_CAPTURE', 'METADATA_ONLY', 'CAPTURE_ONLY'),
   dryRun: flag,
   allowMissing: flag,
   retryOf: (value) => text(value) && value !== '',
   trigger: oneOf('manual', 'schedule', 'retry'),
 };
-const SNAPSHOTS = {
+const SNAPSHOT_RULES = {
   kind: oneOf('ALL', 'CURRENT', 'LATEST_N', 'EXPLICIT'),
   latest: (value: unknown) => Number.isSafeInteger(value) && (value as number) > 0,
   snapshotIds: (value: unknown) => texts(value) && (value as string[]).every((id) => /^-?\d{1,19}$/.test(id)),
   branches: texts,
 };
-/** With what its kind needs. */
+/** It has what its kind needs. */
 const isWhole = ({ kind, latest, snapshotIds }: Partial<SnapshotSelection>) =>
   (kind !== 'LATEST_N' || latest !== undefined) && (kind !== 'EXPLICIT' || Boolean(snapshotIds?.length));
-const SCOPE = { namespaces: texts, table: text, columns: texts };
+const SCOPE_RULES = { namespaces: texts, table: text, columns: texts };
 
 /**
- * Started by hand, the input is whatever was typed; a key that is not known would else be passed over and too much be run.
+ * A workflow that is started by hand gets whatever was typed. An unknown key must be refused: ignoring it would run more than was
+ * asked for.
  *
- * @throws ApplicationFailure INVALID_ARGUMENT that shows the input
+ * @throws ApplicationFailure INVALID_ARGUMENT that contains the input
  */
 export function validateRequest(request: unknown): asserts request is ReconcileRequest {
-  const wrong = isObject(request) ? problem({ connector: undefined, ...request }, REQUEST, 'connector') : 'the input';
+  const wrong = isObject(request)
+    ? problem({ connector: undefined, ...request }, REQUEST_RULES, 'connector')
+    : 'the input';
   const { length } = JSON.stringify(request ?? null);
   if (wrong === undefined && length > MAX_REQUEST_LENGTH) {
     const message = `The input has ${length} characters as JSON, at most ${MAX_REQUEST_LENGTH} are allowed: name fewer namespaces, columns, branches or snapshots.`;

@@ -82,18 +82,18 @@ it('a page of tables asks for no more of them either', async () => {
   upstream.namespaces.push(['n']);
   upstream.tables.push(...tables);
   const { connectorId, deps } = await connected(upstream);
-  const { reconciliation } = catalog.clients;
+  const { bindings } = catalog.clients;
   // As if all were there already.
-  const lookUp: typeof reconciliation.lookupUpstreamTables = async (asked) => ({
-    tables: asked.tables!.map(({ namespacePath, name }, i) => ({
-      ...{ tableId: `table${i}`, fingerprint: 'f', coverage: '', missing: false, number: BigInt(i) },
+  const lookupBindings: typeof bindings.lookupBindings = async ({ names }) => ({
+    bindings: names!.map(({ namespacePath, name }, i) => ({
+      ...{ objectId: `table${i}`, fingerprint: 'f', coverage: '', missing: false },
       ...{ namespacePath: namespacePath!, name: name! },
     })),
   });
-  const clients = { ...catalog.clients, reconciliation: { ...reconciliation, lookupUpstreamTables: lookUp } };
+  const clients = { ...catalog.clients, bindings: { ...bindings, lookupBindings } };
   const record = {
     ...{ jobId: 'throttled', runId: 'r', connectorId, connectorName: 'c', full: false, message: '' },
-    ...{ progress: newProgress(), failures: [] },
+    ...{ progress: newProgress(), failures: [], request: { connector: 'c' } },
   };
   const scan = async (attempt: number) => {
     const env = new MockActivityEnvironment({ attempt }, { logger: new DefaultLogger('ERROR') });

@@ -5,6 +5,7 @@ import {
   type DataFile,
   FileChangeKind,
   FileContent,
+  FileFormat,
   PutFileColumnStatsRequest,
 } from '../../src/generated/reconciler/v1/statistics.ts';
 import { FileChangeEncoder } from '../../src/wire/file-change-encoder.ts';
@@ -81,7 +82,7 @@ function message(c: FileChange) {
     file: {
       filePath: f.path,
       fileContent: FileContent[`FILE_CONTENT_${f.content}`],
-      fileFormat: f.format,
+      fileFormat: FileFormat[`FILE_FORMAT_${f.format as 'PARQUET'}`],
       recordCount: BigInt(f.recordCount),
       fileSizeInBytes: BigInt(f.fileSizeInBytes),
       specId: f.specId,

@@ -14,6 +14,7 @@ import { newProgress, type Progress, type ReconcileScope } from '../../src/contr
 import { CodedError } from '../../src/errors.ts';
 import { IcebergTableReader } from '../../src/formats/iceberg/table-reader.ts';
 import { losslessJson, parseLosslessJson } from '../../src/formats/json/lossless-json.ts';
+import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import type { ColumnStats } from '../../src/generated/reconciler/v1/statistics.ts';
 import { decodeCompactTheta, THETA_TYPE } from '../../src/stats/ndv/compact-theta.ts';
 import { FileStore } from '../../src/storage/file-store.ts';
@@ -86,14 +87,25 @@ async function connect(properties: Record<string, string>, columns: string[] = [
       heartbeat: { beat() {}, signal: new AbortController().signal },
       namespaces: new DestinationNamespaces({ catalog: catalog.clients }, connector),
     });
-    const page = await catalog.clients.reconciliation.listBoundTables({ connectorId: connector.connectorId });
-    return page.tables[0]!.tableId;
+    const { connectorId } = connector;
+    const { bindings } = await catalog.clients.bindings.listBindings({
+      connectorId,
+      kind: ObjectKind.OBJECT_KIND_TABLE,
+    });
+    return bindings[0]!.objectId;
   };
   /** Whether an incremental run takes the table for changed. */
   const isChanged = async () => {
     const deps = activityDeps(catalog, source, logger);
     const { connectorId, displayName: connectorName } = connector;
-    const record = { jobId: `job-${connectorName}`, runId: 'r', connectorId, connectorName, full: false };
+    const record = {
+      jobId: `job-${connectorName}`,
+      runId: 'r',
+      connectorId,
+      connectorName,
+      full: false,
+      request: { connector: connectorName },
+    };
     const env = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
     const page = (await env.run(() =>
       scanTables(deps, { connectorId, full: false, record: { ...record, message: '', progress, failures: [] } }),
@@ -299,7 +311,7 @@ describe('distinct values', () => {
     const bytes = readFileSync(stats);
     writeFileSync(stats, bytes.subarray(0, -20));
     await run();
-    expect(log.join()).toContain('does not end as a Puffin file does');
+    expect(log.join()).toContain('does not end like a Puffin file');
     writeFileSync(stats, bytes);
     const tableId = await run(true);
     expect((await columns(tableId, 1)).get('3')!.ndv).toBeDefined();

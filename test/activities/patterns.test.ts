@@ -10,6 +10,7 @@ import type { ScanPage } from '../../src/contract/activities.ts';
 import { newProgress } from '../../src/contract/job.ts';
 import type { NamespacePath } from '../../src/contract/upstream-names.ts';
 import { CodedError } from '../../src/errors.ts';
+import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
 import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
 import { activityDeps } from './activity-deps.ts';
@@ -45,6 +46,7 @@ const SOURCE = { excludeNamespaces: ['tmp'], excludeTables: ['**.*_old'] };
 const environment = () => new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
 const record = (connectorId: string) => ({
   ...{ jobId: 'job', runId: '', connectorId, connectorName: '', full: false, message: '', failures: [] },
+  request: { connector: connectorId },
   progress: { ...newProgress(), state: 'JS_RUNNING' as const },
 });
 
@@ -68,7 +70,7 @@ async function bind(connectorId: string, ...names: string[]): Promise<void> {
   for (const text of names) {
     const namespacePath = text.split('.').slice(0, -1);
     const request = { upstream: { namespacePath, name: text.split('.').at(-1) as string }, namespaceId };
-    await catalog.clients.reconciliation.ensureTable({
+    await catalog.clients.bindings.ensureTable({
       ...{ ...request, connectorId, name: text, format: TableFormat.TABLE_FORMAT_ICEBERG },
     });
   }
@@ -98,18 +100,21 @@ describe('patterns', () => {
     const id = await connector(SOURCE);
     await bind(id, 'sales.orders', 'sales.items', 'sales.gone_old', 'tmp.scratch', 'tmp.gone');
     upstream.closed.add('tmp');
-    const { scanned, boundSum } = await scan(id);
+    const { listed } = await scan(id);
     upstream.listed.length = 0;
-    const bound = { count: scanned, numberSum: boundSum as number };
-    const missing = (input: object) => environment().run(() => reconcileMissing(deps, { connectorId: id, ...input }));
-    expect(await missing({ bound })).toEqual({ marked: 0 });
+    const missing = (input: object) =>
+      environment().run(() => reconcileMissing(deps, { connectorId: id, before: 0, ...input }));
+    expect(await missing({ listed })).toEqual({ marked: 0 });
     expect(upstream.listed).toEqual([]);
 
     await bind(id, 'sales.gone');
-    expect(await missing({ bound })).toMatchObject({ marked: 1 });
+    expect(await missing({ listed })).toMatchObject({ marked: 1 });
     expect(upstream.listed).toEqual(['sales', 'sales']);
-    const { tables } = await catalog.clients.reconciliation.listBoundTables({ connectorId: id });
-    const left = tables.map(({ upstream: of }) => [...(of?.namespacePath ?? []), of?.name].join('.'));
+    const { bindings } = await catalog.clients.bindings.listBindings({
+      connectorId: id,
+      kind: ObjectKind.OBJECT_KIND_TABLE,
+    });
+    const left = bindings.map(({ upstream: of }) => [...(of?.namespacePath ?? []), of?.name].join('.'));
     expect(left).toEqual(['sales.gone_old', 'sales.items', 'sales.orders', 'tmp.gone', 'tmp.scratch']);
     upstream.closed.clear();
 

@@ -35,6 +35,7 @@ async function connector(upstream = new MemoryUpstream()) {
     ...{ jobId: `job of ${connectorId}`, runId: 'r', connectorId, connectorName: 'c', full: false, message: '' },
     progress: { ...newProgress(), state: 'JS_RUNNING' as const },
     failures: [],
+    request: { connector: 'c' },
   };
   return { connectorId, set, record, upstream, deps: activityDeps(catalog, upstream) };
 }

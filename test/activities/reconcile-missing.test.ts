@@ -7,10 +7,13 @@ import { reconcileMissing } from '../../src/activities/reconcile-missing.ts';
 import type { ActivityDeps } from '../../src/activities/runtime/deps.ts';
 import type { PageRequest } from '../../src/connectors/spi.ts';
 import type { DropInput, MissingInput } from '../../src/contract/activities.ts';
+import { addToChecksum, NO_NAMES } from '../../src/contract/name-checksum.ts';
 import type { NamespacePath } from '../../src/contract/upstream-names.ts';
 import { CodedError } from '../../src/errors.ts';
+import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { ConnectorKind, MissingAction, type MissingPolicy } from '../../src/generated/reconciler/v1/connectors.ts';
 import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
+import { upstreamNameHash } from '../../src/upstream-name-hash.ts';
 import { TestCatalog } from '../catalog/harness.ts';
 import { activityDeps } from './activity-deps.ts';
 import { MemoryUpstream } from './memory-upstream.ts';
@@ -55,7 +58,7 @@ beforeEach(() => connect());
 async function bind(...names: string[]): Promise<void> {
   for (const name of names) {
     const format = TableFormat.TABLE_FORMAT_ICEBERG;
-    await catalog.clients.reconciliation.ensureTable({ connectorId, upstream: of(name), namespaceId, name, format });
+    await catalog.clients.bindings.ensureTable({ connectorId, upstream: of(name), namespaceId, name, format });
   }
 }
 
@@ -65,7 +68,13 @@ function have(...names: string[]): void {
 }
 
 const lookUp = async (...names: string[]) =>
-  (await catalog.clients.reconciliation.lookupUpstreamTables({ connectorId, tables: names.map(of) })).tables;
+  (
+    await catalog.clients.bindings.lookupBindings({
+      connectorId,
+      kind: ObjectKind.OBJECT_KIND_TABLE,
+      names: names.map(of),
+    })
+  ).bindings;
 
 const missingOf = async (...names: string[]) =>
   (await lookUp(...names)).flatMap(({ missing }, i) => (missing ? [names[i]] : []));
@@ -74,25 +83,49 @@ const inActivity = <T>(work: () => Promise<T>) =>
   new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') }).run(work);
 
 const reconcile = (input: Partial<MissingInput> = {}) =>
-  inActivity(() => reconcileMissing(deps, { connectorId, ...input }));
+  inActivity(() => reconcileMissing(deps, { connectorId, before: 0, ...input }));
 
 const some = (namespace: string, n: number) => Array.from({ length: n }, (_, i) => `${namespace}/${i}`);
 
-it('lists again only where something can be gone, and tells what it asked for', async () => {
+it('lists again only if something can be gone, and reports the requests that it made', async () => {
   await connect({ maxShare: 0.5 });
   await bind('a/one', 'a/two');
-  /** What a scan that listed these has to tell. */
-  const listed = async (...names: string[]): Promise<Partial<MissingInput>> => {
-    const numberSum = (await lookUp(...names)).reduce((sum, { number }) => sum + Number(number), 0);
-    return { bound: { count: names.length, numberSum } };
-  };
+  /** The result of a scan that listed these. */
+  const listed = (...names: string[]): Partial<MissingInput> => ({
+    listed: addToChecksum(
+      NO_NAMES,
+      ...names.map(of).map(({ namespacePath, name }) => upstreamNameHash(namespacePath, name)),
+    ),
+  });
   have('a/one');
-  expect(await reconcile(await listed('a/one', 'a/two'))).toEqual({ marked: 0 });
+  // In any order.
+  expect(await reconcile(listed('a/two', 'a/one'))).toEqual({ marked: 0 });
   expect(upstream.usage.requests).toBe(0);
+  // A table that failed to come in: it was listed and is not bound. One that is bound could still be gone.
+  have('a/one', 'a/two', 'a/failed');
+  expect(await reconcile(listed('a/one', 'a/two', 'a/failed'))).toEqual({ marked: 0, upstreamRequests: 1 });
+  // A name that was listed twice costs the full check.
+  expect(await reconcile(listed('a/one', 'a/two', 'a/two'))).toEqual({ marked: 0, upstreamRequests: 1 });
+  have('a/one');
   // A listing that shifted between two pages: as many names as there are tables, and one of them twice. One pass counts, one marks.
-  expect(await reconcile(await listed('a/one', 'a/one'))).toEqual({ marked: 1, upstreamRequests: 2 });
+  expect(await reconcile(listed('a/one', 'a/one'))).toEqual({ marked: 1, upstreamRequests: 2 });
   expect(await missingOf('a/one', 'a/two')).toEqual(['a/two']);
   expect(await reconcile()).toEqual({ marked: 0, upstreamRequests: 1 });
+  // What is marked is not expected to be listed.
+  const { requests } = upstream.usage;
+  expect(await reconcile(listed('a/one'))).toEqual({ marked: 0 });
+  expect(upstream.usage.requests).toBe(requests);
+});
+
+it('lists again after a rename, and marks the old name', async () => {
+  await connect({ maxShare: 1 });
+  await bind('a/one', 'a/old');
+  have('a/one', 'a/new');
+  // Renamed before the scan; the new name is bound as a table of its own.
+  await bind('a/new');
+  const names = ['a/one', 'a/new'].map(of).map(({ namespacePath, name }) => upstreamNameHash(namespacePath, name));
+  expect(await reconcile({ listed: addToChecksum(NO_NAMES, ...names) })).toMatchObject({ marked: 1 });
+  expect(await missingOf('a/one', 'a/old', 'a/new')).toEqual(['a/old']);
 });
 
 describe('when more is gone than may go at once', () => {
@@ -141,8 +174,8 @@ it('goes on where an attempt before was cut off while it marked', async () => {
   const gone = some('a', 40);
   for (const name of all) await bind(name);
   have(...all.slice(40));
-  const { markTablesMissing } = catalog.clients.reconciliation;
-  await markTablesMissing({ connectorId, tableIds: (await lookUp(...gone.slice(0, 30))).map((one) => one.tableId) });
+  const objectIds = (await lookUp(...gone.slice(0, 30))).map((one) => one.objectId);
+  await catalog.clients.bindings.markMissing({ connectorId, kind: ObjectKind.OBJECT_KIND_TABLE, objectIds });
   expect(await reconcile({ before: 200 })).toMatchObject({ marked: 10 });
   expect(await missingOf(...gone)).toEqual(gone);
 });
@@ -175,10 +208,10 @@ describe('what has been missing', () => {
   const drop = (input: Partial<DropInput> = {}) => inActivity(() => dropGone(deps, { connectorId, ...input }));
   /** Those of the names that the catalog still has. */
   const left = async (...names: string[]) =>
-    (await lookUp(...names)).flatMap(({ tableId }, i) => (tableId === '' ? [] : [names[i]]));
+    (await lookUp(...names)).flatMap(({ objectId }, i) => (objectId === '' ? [] : [names[i]]));
 
   it('is dropped after its time, and not before', async () => {
-    await connect({ action: DROP, dropAfterSeconds: 3600n, maxShare: 1 });
+    await connect({ action: DROP, dropAfter: { seconds: 3600n, nanos: 0 }, maxShare: 1 });
     await bind('a/1', 'a/2');
     have('a/1');
     expect(await reconcile()).toMatchObject({ marked: 1 });
@@ -187,10 +220,10 @@ describe('what has been missing', () => {
     // It comes back, and is itself.
     const [before] = await lookUp('a/2');
     await bind('a/2');
-    expect((await lookUp('a/2'))[0]).toMatchObject({ tableId: before?.tableId, missing: false });
+    expect((await lookUp('a/2'))[0]).toMatchObject({ objectId: before?.objectId, missing: false });
 
     await reconcile();
-    const missing = { action: DROP, dropAfterSeconds: 0n };
+    const missing = { action: DROP, dropAfter: { seconds: 0n } };
     const connector = { connectorId, policy: { missing } };
     await catalog.clients.connectors.updateConnector({ connector, updateMask: ['policy.missing'] });
     expect(await drop()).toMatchObject({ tables: 1, views: 0, snapshots: 0 });
@@ -198,11 +231,11 @@ describe('what has been missing', () => {
     expect(await left('a/1', 'a/2')).toEqual(['a/1']);
     // What comes back after that is another one.
     await bind('a/2');
-    expect((await lookUp('a/2'))[0]?.tableId).not.toBe(before?.tableId);
+    expect((await lookUp('a/2'))[0]?.objectId).not.toBe(before?.objectId);
   });
 
   it('stays where the upstream has it again, or its namespace cannot be listed', async () => {
-    await connect({ action: DROP, dropAfterSeconds: 0n, maxShare: 1 });
+    await connect({ action: DROP, dropAfter: { seconds: 0n, nanos: 0 }, maxShare: 1 });
     await bind('a/1', 'b/1', 'c/1', 'c/2');
     have('c/2');
     await reconcile();
@@ -229,7 +262,7 @@ describe('what has been missing', () => {
   });
 
   it('is counted on where an attempt before was cut off', async () => {
-    await connect({ action: DROP, dropAfterSeconds: 0n, maxShare: 1 });
+    await connect({ action: DROP, dropAfter: { seconds: 0n, nanos: 0 }, maxShare: 1 });
     await bind('a/1');
     have();
     await reconcile();
@@ -243,10 +276,10 @@ describe('what has been missing', () => {
   });
 
   it('may be a view', async () => {
-    await connect({ action: DROP, dropAfterSeconds: 0n, maxShare: 1 });
-    const { reconciliation, views } = catalog.clients;
+    await connect({ action: DROP, dropAfter: { seconds: 0n, nanos: 0 }, maxShare: 1 });
+    const { bindings, views } = catalog.clients;
     const upstreamName = { namespacePath: ['a'], name: 'v' };
-    const { viewId } = await reconciliation.putUpstreamView({
+    const { viewId } = await bindings.ensureView({
       connectorId,
       upstream: upstreamName,
       fingerprint: 'f',

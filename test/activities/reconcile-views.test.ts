@@ -54,6 +54,7 @@ const record = () => ({
   message: '',
   progress,
   failures: [],
+  request: { connector: name },
 });
 
 function run(options: { full?: boolean; scope?: object; env?: MockActivityEnvironment } = {}): Promise<ViewsOutcome> {
@@ -62,11 +63,11 @@ function run(options: { full?: boolean; scope?: object; env?: MockActivityEnviro
 }
 
 async function missing(): Promise<number> {
-  const outcome = await inActivity().run(() => reconcileMissing(deps, { connectorId, views: true }));
+  const outcome = await inActivity().run(() => reconcileMissing(deps, { connectorId, views: true, before: 0 }));
   return (outcome as MissingOutcome).marked;
 }
 const failuresOf = async (jobId: string) =>
-  (await catalog.clients.connectors.listJobFailures({ jobId, pageSize: 1000 })).failures;
+  (await catalog.clients.jobs.listJobFailures({ jobId, pageSize: 1000 })).failures;
 
 async function view(text: string) {
   const { viewId } = await catalog.clients.directory.resolve({
@@ -220,9 +221,9 @@ describe('reconcileViews', () => {
 describe('a table replaced by a view of its name', () => {
   beforeEach(async () => {
     upstream.views.set('a.both', 1);
-    const { reconciliation } = catalog.clients;
+    const { reconciliation, bindings } = catalog.clients;
     const { namespaceId } = await reconciliation.ensureDestination({ connectorId, namespacePath: ['a'] });
-    await reconciliation.ensureTable({
+    await bindings.ensureTable({
       connectorId,
       upstream: { namespacePath: ['a'], name: 'both' },
       namespaceId,

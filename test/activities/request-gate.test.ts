@@ -19,8 +19,8 @@ async function capped(maxRequestsPerSecond: number): Promise<string> {
 
 it('keeps two workers together below the cap, at ten calls a second', async () => {
   const connectorId = await capped(100);
-  const takes = jest.fn(catalog.clients.reconciliation.takeRequests);
-  const clients = { reconciliation: { ...catalog.clients.reconciliation, takeRequests: takes } };
+  const takes = jest.fn(catalog.clients.reconciliation.acquireRequests);
+  const clients = { reconciliation: { ...catalog.clients.reconciliation, acquireRequests: takes } };
   const times: number[] = [];
   const [one, other] = [rateLimiters(clients)(connectorId), rateLimiters(clients)(connectorId)];
   const ask = async (gate: () => Promise<void>) => {
@@ -38,13 +38,13 @@ it('keeps two workers together below the cap, at ten calls a second', async () =
 
 it('waits while the catalog is away, and says what else is wrong', async () => {
   let answers = 0;
-  const takeRequests = async () => {
+  const acquireRequests = async () => {
     answers += 1;
-    if (answers < 3) throw new ClientError('TakeRequests', Status.UNAVAILABLE, 'away');
-    if (answers > 3) throw new ClientError('TakeRequests', Status.NOT_FOUND, 'the connector is gone');
-    return { granted: 1, waitMs: 0 };
+    if (answers < 3) throw new ClientError('AcquireRequests', Status.UNAVAILABLE, 'away');
+    if (answers > 3) throw new ClientError('AcquireRequests', Status.NOT_FOUND, 'the connector is gone');
+    return { granted: 1 };
   };
-  const gate = rateLimiters({ reconciliation: { ...catalog.clients.reconciliation, takeRequests } })('con_1');
+  const gate = rateLimiters({ reconciliation: { ...catalog.clients.reconciliation, acquireRequests } })('con_1');
   await gate();
   expect(answers).toBe(3);
   await expect(gate()).rejects.toThrow('the connector is gone');

@@ -9,7 +9,9 @@ import type { ActivityDeps } from '../../src/activities/runtime/deps.ts';
 import { scanTables } from '../../src/activities/scan-tables.ts';
 import type { ScanPage } from '../../src/contract/activities.ts';
 import { newProgress } from '../../src/contract/job.ts';
+import { addToChecksum, NO_NAMES } from '../../src/contract/name-checksum.ts';
 import { CodedError } from '../../src/errors.ts';
+import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
 import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
 import { SyntheticConnector } from '../synthetic/synthetic-connector.ts';
@@ -38,17 +40,20 @@ afterAll(async () => {
 it('makes pages of few tables where many have changed, and of many where few have', async () => {
   const first = await scanAll();
   expect(first.map(({ changed }) => changed.length)).toEqual(Array(TABLES / 100).fill(100));
-  expect(first.every(({ boundSum }) => boundSum === undefined)).toBe(true);
   for (const { changed: tables } of first) await ingest(tables);
 
   const unchanged = await scanAll();
   expect(unchanged.map(({ scanned }) => scanned)).toEqual([1000, 200]);
   expect(unchanged.flatMap(({ changed }) => changed)).toEqual([]);
-  const { count, numberSum } = await catalog.clients.reconciliation.countBoundTables({ connectorId });
-  expect({ count, numberSum }).toEqual({
-    count: BigInt(TABLES),
-    numberSum: BigInt(unchanged.reduce((sum, { boundSum }) => sum + boundSum!, 0)),
+  // What was listed is what is bound now, also in the scan that found it all changed.
+  const { count, checksum } = await catalog.clients.bindings.countBindings({
+    connectorId,
+    kind: ObjectKind.OBJECT_KIND_TABLE,
   });
+  expect(count).toBe(BigInt(TABLES));
+  for (const pages of [first, unchanged]) {
+    expect(addToChecksum(NO_NAMES, ...pages.map(({ listed }) => listed))).toBe(String(checksum));
+  }
 
   const half = { tables: TABLES, namespaces: 7, round: 1, changedShare: 0.5 };
   writeUpstream(file, half);
@@ -85,6 +90,7 @@ async function scanAll(): Promise<ScanPage[]> {
     message: '',
     progress: newProgress(),
     failures: [],
+    request: { connector: 'made' },
   };
   const pages: ScanPage[] = [];
   do {
@@ -107,10 +113,10 @@ it('captures of a table whose metadata was not brought in whole', async () => {
   const upstream = new MemoryUpstream();
   upstream.namespaces.push(['n']);
   upstream.tables.push({ namespace: ['n'], name: 'half' });
-  const { connectors, reconciliation, snapshots } = catalog.clients;
+  const { connectors, bindings, snapshots } = catalog.clients;
   const { connectorId: halfId } = await connectors.createConnector({ connector: connectorSpec() });
   const { namespaceId } = await catalog.namespace();
-  const { table } = await reconciliation.ensureTable({
+  const { table } = await bindings.ensureTable({
     ...{ connectorId: halfId, upstream: { namespacePath: ['n'], name: 'half' }, namespaceId, name: 'half' },
     format: TableFormat.TABLE_FORMAT_ICEBERG,
   });
@@ -119,7 +125,7 @@ it('captures of a table whose metadata was not brought in whole', async () => {
   await snapshots.createSnapshot({ snapshot, metadataOnly: true });
   const record = {
     ...{ jobId: 'half', runId: 'r', connectorId: halfId, connectorName: 'c', full: false, message: '' },
-    ...{ progress: newProgress(), failures: [] },
+    ...{ progress: newProgress(), failures: [], request: { connector: 'c' } },
   };
   const env = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
   const input = { connectorId: halfId, full: false, mode: 'CAPTURE_ONLY' as const, record };

@@ -79,8 +79,8 @@ describe('resolveSecrets', () => {
     ['file:/no/such/file', "on the worker's machine there is no such file"],
     ['FOLDER/empty', 'it is empty'],
     ['FOLDER/large', 'more than 65536 bytes'],
-    ['FOLDER/pipe', 'it is no file'],
-    ['FOLDER', 'it is no file'],
+    ['FOLDER/pipe', 'it is not a file'],
+    ['FOLDER', 'it is not a file'],
   ])('%s: %s', async (template, message) => {
     stubEnv('EMPTY', '');
     const reference = template.replace('FOLDER', `file:${folder}`);

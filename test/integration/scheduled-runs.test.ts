@@ -31,7 +31,7 @@ afterAll(async () => {
   await silent[Symbol.asyncDispose]();
 });
 
-const jobsOf = async (connectorId: string) => (await stack.catalog.connectors.listReconcileJobs({ connectorId })).jobs;
+const jobsOf = async (connectorId: string) => (await stack.catalog.jobs.listReconcileJobs({ connectorId })).jobs;
 const jobOf = (jobId: string) => stack.catalog.connectors.getReconcileJob({ jobId });
 const connectors = () => stack.catalog.connectors;
 const isThere = (connectorId: string) =>
@@ -48,7 +48,7 @@ const scheduleIds = async () => {
 };
 
 it('a schedule starts the same workflow, until it is paused', async () => {
-  const policy = { enabled: true, intervalSeconds: 3n };
+  const policy = { enabled: true, interval: { seconds: 3n } };
   const connectorId = await stack.connect('every few seconds', WAREHOUSE, { policy });
   await poll(async () => (await jobsOf(connectorId)).filter((j) => j.finishedAt).length, POLL).toBeGreaterThan(1);
   const jobs = (await jobsOf(connectorId)).filter((job) => job.finishedAt);
@@ -61,9 +61,9 @@ it('a schedule starts the same workflow, until it is paused', async () => {
       requestJson: JSON.stringify({ connector: connectorId, trigger: 'schedule' }),
     });
   }
-  expect(jobs.at(-1)).toMatchObject({ tablesChanged: 7n });
-  expect(jobs[0]).toMatchObject({ tablesChanged: 0n });
-  const { schedules } = await connectors().listSchedules({ connectorId });
+  expect(jobs.at(-1)).toMatchObject({ counters: { tablesChanged: 7n } });
+  expect(jobs[0]).toMatchObject({ counters: { tablesChanged: 0n } });
+  const { schedules } = await stack.catalog.schedules.listSchedules({ connectorId });
   expect(schedules[0]).toMatchObject({ when: 'every 3s', lastRunAt: expect.any(Date) });
   expect(schedules[0]?.lastJobId).toMatch(/^reconcile-every-few-seconds-/);
   // The Temporal UI finds them by the connector.
@@ -72,7 +72,10 @@ it('a schedule starts the same workflow, until it is paused', async () => {
 
   const connector = { connectorId, state: ConnectorState.CONNECTOR_STATE_PAUSED };
   await connectors().updateConnector({ connector, updateMask: ['state'] });
-  await poll(async () => (await connectors().listSchedules({ connectorId })).schedules[0]?.paused, POLL).toBe(true);
+  await poll(
+    async () => (await stack.catalog.schedules.listSchedules({ connectorId })).schedules[0]?.paused,
+    POLL,
+  ).toBe(true);
   await poll(async () => (await jobsOf(connectorId)).every((job) => job.finishedAt), POLL).toBe(true);
   const before = (await jobsOf(connectorId)).length;
   await new Promise((resolve) => setTimeout(resolve, 7_000));
@@ -116,7 +119,7 @@ it('a connector with a task queue is read by the workers of that queue alone', a
 
 it('a connector goes with its running and waiting jobs, its schedule and its tables', async () => {
   const uri = silent.url;
-  const policy = { enabled: true, intervalSeconds: 3600n };
+  const policy = { enabled: true, interval: { seconds: 3600n } };
   const connectorId = await stack.connect('doomed', WAREHOUSE, { policy, destination: { catalogName: 'doomed' } });
   const first = await stack.trigger(connectorId);
   await poll(async () => (await jobOf(first)).state, POLL).toBe(JobState.JS_SUCCEEDED);

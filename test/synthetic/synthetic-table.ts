@@ -69,10 +69,10 @@ export class SyntheticTable implements TableReader {
   /** Ranges may begin and end at any file. */
   async changeRanges(
     _snapshotId: bigint,
-    { base, size, most }: { base?: bigint; size: number; most: number },
+    { base, size, maxRanges }: { base?: bigint; size: number; maxRanges: number },
   ): Promise<ChangeRange[]> {
     const each = base === undefined ? 1 : 2;
-    const files = Math.max(1, Math.ceil(size / each), Math.ceil(this.#files / most));
+    const files = Math.max(1, Math.ceil(size / each), Math.ceil(this.#files / maxRanges));
     return Array.from({ length: Math.ceil(this.#files / files) }, (_, i) => {
       const [from, to] = [i * files, Math.min((i + 1) * files, this.#files)];
       return { from, to, changes: (to - from) * each };

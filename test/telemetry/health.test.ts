@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { rememberOwnSecret } from '../../src/secrets.ts';
+import { rememberConnectorSecret } from '../../src/secrets.ts';
 import { type Check, serveHealth } from '../../src/telemetry/http/health.ts';
 import type { HttpEndpoint } from '../../src/telemetry/http/http-endpoint.ts';
 
@@ -38,7 +38,7 @@ describe('health', () => {
   });
 
   it('masks secrets', async () => {
-    rememberOwnSecret('hunter-2-and-more');
+    rememberConnectorSecret('hunter-2-and-more');
     const leaking = async () => {
       throw new Error('refused for hunter-2-and-more');
     };

@@ -116,10 +116,7 @@ describe('an operator with AWS Glue', () => {
       state: 'JS_SUCCEEDED',
       connectorName: 'demo-glue',
       fullRescan: true,
-      errors: '0',
-      tablesScanned: '5',
-      tablesChanged: '5',
-      snapshotsIngested: String(first.snapshots),
+      counters: { errors: '0', tablesScanned: '5', tablesChanged: '5', snapshotsIngested: String(first.snapshots) },
     });
     await sameAsTruth(first.tables);
   });
@@ -128,12 +125,14 @@ describe('an operator with AWS Glue', () => {
     const job = await reconcile();
     expect(job).toMatchObject({
       state: 'JS_SUCCEEDED',
-      tablesScanned: '5',
-      tablesChanged: '0',
-      tablesUnchanged: '5',
-      snapshotsIngested: '0',
-      filesIngested: '0',
-      bytesRead: '0',
+      counters: {
+        tablesScanned: '5',
+        tablesChanged: '0',
+        tablesUnchanged: '5',
+        snapshotsIngested: '0',
+        filesIngested: '0',
+        bytesRead: '0',
+      },
     });
     // One page of tables in each of the three databases. No single table is requested, and no file is read.
     expect(glue.calls().GetTables).toBe(3);
@@ -149,11 +148,13 @@ describe('an operator with AWS Glue', () => {
     expect(now.snapshots).toBe(first.snapshots + 1);
     expect(job).toMatchObject({
       state: 'JS_SUCCEEDED',
-      tablesScanned: '5',
-      tablesChanged: '1',
-      tablesUnchanged: '4',
-      snapshotsIngested: '1',
-      filesIngested: String(now.files - first.files),
+      counters: {
+        tablesScanned: '5',
+        tablesChanged: '1',
+        tablesUnchanged: '4',
+        snapshotsIngested: '1',
+        filesIngested: String(now.files - first.files),
+      },
     });
     // The table is opened from the listing's metadata location, without a request for it.
     expect(glue.calls().GetTables).toBe(3);
@@ -162,7 +163,10 @@ describe('an operator with AWS Glue', () => {
   });
 
   it('finds nothing to repair in a full rescan', async () => {
-    expect(await reconcile(' --full')).toMatchObject({ state: 'JS_SUCCEEDED', tablesChanged: '0', errors: '0' });
+    expect(await reconcile(' --full')).toMatchObject({
+      state: 'JS_SUCCEEDED',
+      counters: { tablesChanged: '0', errors: '0' },
+    });
     await sameAsTruth((await truth()) as Map<string, Truth>);
   });
 

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { CodedError } from '../../errors.ts';
-import { rememberOwnSecret } from '../../secrets.ts';
+import { rememberConnectorSecret } from '../../secrets.ts';
 import { retryAfterMs } from '../../storage/retry-after.ts';
 
 /** For everything from the look-up of the name to the first line of the answer. */
@@ -66,7 +66,7 @@ function hostOf(url: string): string {
 
 function signatureOf(secret: string, content: string): string {
   const text = secret.startsWith(PREFIX) ? secret.slice(PREFIX.length) : secret;
-  rememberOwnSecret(text);
+  rememberConnectorSecret(text);
   const key = Buffer.from(text, 'base64');
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text) || key.length < KEY_BYTES.min || key.length > KEY_BYTES.max) {
     throw new CodedError(

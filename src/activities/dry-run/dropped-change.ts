@@ -1,5 +1,5 @@
+import type { Binding } from '../../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
-import type { Binding } from '../missing/bindings.ts';
 import { destinationOf } from '../options/destination.ts';
 import type { Change } from './change-list.ts';
 

@@ -8,6 +8,7 @@ import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import type { Table } from '../../generated/reconciler/v1/tables.ts';
 import { TableFormat } from '../../generated/reconciler/v1/tables.ts';
 import type { ChangeList } from '../dry-run/change-list.ts';
+import { OBJECT_KIND } from '../missing/bindings.ts';
 import { destinationOf, requireNamespace, tableText } from '../options/destination.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
 import type { Heartbeat } from '../runtime/heartbeat.ts';
@@ -49,9 +50,10 @@ export interface EnsureResult {
 /** The table that is bound already. */
 export async function boundTable({ deps, connector, table }: TableIngest): Promise<EnsureResult> {
   const { connectorId } = connector;
-  const asked = [{ namespacePath: [...table.namespace], name: table.name }];
-  const { tables } = await deps.catalog.reconciliation.lookupUpstreamTables({ connectorId, tables: asked });
-  const tableId = tables[0]?.tableId;
+  const names = [{ namespacePath: [...table.namespace], name: table.name }];
+  const request = { connectorId, kind: OBJECT_KIND.tables, names };
+  const { bindings } = await deps.catalog.bindings.lookupBindings(request);
+  const tableId = bindings[0]?.objectId;
   if (tableId) return { stored: await deps.catalog.tables.getTable({ tableId }), hasSnapshots: true };
   throw new CodedError(
     'NOT_FOUND',
@@ -74,10 +76,10 @@ export async function ensureTable(input: TableIngest, { descriptor }: TableReade
     format: descriptor.format === 'DELTA' ? TableFormat.TABLE_FORMAT_DELTA : TableFormat.TABLE_FORMAT_ICEBERG,
     location: descriptor.location,
     schemas: schema && [{ schemaId: schema.id, json: schema.json }],
-    dryRun: input.changes !== undefined,
+    validateOnly: input.changes !== undefined,
   };
   const ensure = async (replacesView: boolean) => {
-    const { table, ...ensured } = await deps.catalog.reconciliation.ensureTable({ ...request, replacesView });
+    const { table, ...ensured } = await deps.catalog.bindings.ensureTable({ ...request, replacesView });
     return { ...ensured, stored: table as Table, viewGone: replacesView };
   };
   try {

@@ -19,7 +19,7 @@ export async function stagedGroups(
 ): Promise<{ key: string; names: string[]; split?: TableSplit } | undefined> {
   const { deps, reader, tableId, base, heartbeat } = put;
   const { snapshotId } = put.snapshot;
-  const ranges = await reader.changeRanges?.(snapshotId, { base, size: size.group, most: MAX_GROUPS });
+  const ranges = await reader.changeRanges?.(snapshotId, { base, size: size.group, maxRanges: MAX_GROUPS });
   if (ranges === undefined || ranges.length < 2) return undefined;
   if (ranges.reduce((sum, { changes }) => sum + changes, 0) <= size.above) return undefined;
   // Without counts nothing would show that the groups make up the snapshot.

@@ -186,6 +186,6 @@ async function putMetadata(
 
 async function expireSnapshots(deps: TableIngest['deps'], tableId: string, ids: bigint[]): Promise<void> {
   for (let i = 0; i < ids.length; i += 1000) {
-    await deps.catalog.snapshots.expireSnapshots({ tableId, snapshotIds: ids.slice(i, i + 1000) });
+    await deps.catalog.ingestion.expireSnapshots({ tableId, snapshotIds: ids.slice(i, i + 1000) });
   }
 }

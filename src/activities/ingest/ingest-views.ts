@@ -1,12 +1,13 @@
 import { setTimeout } from 'node:timers/promises';
 import type { ViewDescriptor, ViewRef } from '../../connectors/spi.ts';
 import { CodedError } from '../../errors.ts';
+import type { Binding } from '../../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
-import type { LookupUpstreamViewsResponse_Known as Known } from '../../generated/reconciler/v1/reconciliation.ts';
 import { formatName } from '../../names.ts';
 import type { Change, ChangeList } from '../dry-run/change-list.ts';
 import { goneChange } from '../dry-run/dropped-change.ts';
 import type { ViewSource } from '../listing/view-source.ts';
+import { OBJECT_KIND } from '../missing/bindings.ts';
 import { destinationOf, hasMoved, requireNamespace, type TableDestination, tableText } from '../options/destination.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
 import { describeError, isCatalogAway, isFinal } from '../runtime/failures.ts';
@@ -51,9 +52,10 @@ export async function ingestViews(
   views: readonly ViewRef[],
 ): Promise<{ changed: number; failures: ViewFailure[] }> {
   if (views.length === 0) return { changed: 0, failures: [] };
-  const { views: known } = await input.deps.catalog.reconciliation.lookupUpstreamViews({
+  const { bindings: known } = await input.deps.catalog.bindings.lookupBindings({
     connectorId: input.connector.connectorId,
-    views: views.map(({ namespace, name }) => ({ namespacePath: [...namespace], name })),
+    kind: OBJECT_KIND.views,
+    names: views.map(({ namespace, name }) => ({ namespacePath: [...namespace], name })),
   });
   const namespaces = new DestinationNamespaces(input.deps, input.connector, input.changes);
   const failures: ViewFailure[] = [];
@@ -83,7 +85,7 @@ export async function ingestViews(
 async function ingestView(
   { deps, connector, source, full, changes }: BringInViews,
   view: ViewRef,
-  known: Known | undefined,
+  known: Binding | undefined,
   namespaces: DestinationNamespaces,
 ): Promise<boolean> {
   const descriptor = await source.describeView(view);
@@ -97,9 +99,9 @@ async function ingestView(
     return answer.changed;
   };
   // A namespace that a dry run does not make: no name can be taken there.
-  if (dryRun && namespaceId === '') return told({ changed: true, made: known?.viewId === '' });
+  if (dryRun && namespaceId === '') return told({ changed: true, made: known?.objectId === '' });
   const request = {
-    dryRun,
+    validateOnly: dryRun,
     connectorId: connector.connectorId,
     upstream: { namespacePath: [...view.namespace], name: view.name },
     uuid: descriptor.uuid,
@@ -115,24 +117,26 @@ async function ingestView(
       properties: descriptor.properties,
     },
   };
-  const { putUpstreamView } = deps.catalog.reconciliation;
-  let answer: Awaited<ReturnType<typeof putUpstreamView>>;
+  const { ensureView } = deps.catalog.bindings;
+  let answer: Awaited<ReturnType<typeof ensureView>>;
   try {
-    answer = await putUpstreamView(request);
+    answer = await ensureView(request);
   } catch (error) {
     if (!isNameTaken(error) || !(await tableDroppedUpstream(deps, source, connector.connectorId, view))) throw error;
-    answer = await putUpstreamView({ ...request, replacesTable: true });
+    answer = await ensureView({ ...request, replacesTable: true });
     const reason = 'upstream has a view by its name instead';
     await changes?.tell(goneChange(connector, 'tables', { upstream: request.upstream }, 'DROP', reason));
   }
   return told(answer);
 }
 
-function viewChange(view: ViewRef, to: TableDestination, known: Known | undefined, made: boolean): Change {
+function viewChange(view: ViewRef, to: TableDestination, known: Binding | undefined, made: boolean): Change {
   const reasons = [
     ...(known?.missing ? ['is there again'] : []),
-    ...(known?.viewId && hasMoved(known, to) ? [`moves from ${formatName([...known.namespacePath, known.name])}`] : []),
-    ...(known?.viewId === '' ? ['takes over the view of that name, which no connector owns'] : []),
+    ...(known?.objectId && hasMoved(known, to)
+      ? [`moves from ${formatName([...known.namespacePath, known.name])}`]
+      : []),
+    ...(known?.objectId === '' ? ['takes over the view of that name, which no connector owns'] : []),
   ];
   return {
     kind: 'VIEW',
@@ -143,8 +147,10 @@ function viewChange(view: ViewRef, to: TableDestination, known: Known | undefine
   };
 }
 
-function isUnchanged(known: Known, descriptor: ViewDescriptor, to: TableDestination): boolean {
-  return known.viewId !== '' && !known.missing && known.fingerprint === descriptor.fingerprint && !hasMoved(known, to);
+function isUnchanged(known: Binding, descriptor: ViewDescriptor, to: TableDestination): boolean {
+  return (
+    known.objectId !== '' && !known.missing && known.fingerprint === descriptor.fingerprint && !hasMoved(known, to)
+  );
 }
 
 /** How a view stands in failures. */

@@ -2,6 +2,7 @@ import { ClientError, Status } from 'nice-grpc';
 import type { UpstreamCatalog, ViewRef } from '../../connectors/spi.ts';
 import type { TableRef } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
+import { OBJECT_KIND } from '../missing/bindings.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
 
 /*
@@ -22,9 +23,9 @@ export async function tableDroppedUpstream(
   connectorId: string,
   { namespace, name }: ViewRef,
 ): Promise<boolean> {
-  const asked = { connectorId, tables: [{ namespacePath: [...namespace], name }] };
-  const { tables } = await catalog.reconciliation.lookupUpstreamTables(asked);
-  return Boolean(tables[0]?.tableId) && isGone(source.fingerprint({ namespace, name }));
+  const request = { connectorId, kind: OBJECT_KIND.tables, names: [{ namespacePath: [...namespace], name }] };
+  const { bindings } = await catalog.bindings.lookupBindings(request);
+  return Boolean(bindings[0]?.objectId) && isGone(source.fingerprint({ namespace, name }));
 }
 
 /** Whether the connector brought a view from the table's upstream name, and the view is gone there. */
@@ -34,9 +35,9 @@ export async function viewDroppedUpstream(
   connectorId: string,
   { namespace, name }: TableRef,
 ): Promise<boolean> {
-  const asked = { connectorId, views: [{ namespacePath: [...namespace], name }] };
-  const { views } = await catalog.reconciliation.lookupUpstreamViews(asked);
-  if (!views[0]?.viewId) return false;
+  const request = { connectorId, kind: OBJECT_KIND.views, names: [{ namespacePath: [...namespace], name }] };
+  const { bindings } = await catalog.bindings.lookupBindings(request);
+  if (!bindings[0]?.objectId) return false;
   return source.describeView === undefined || isGone(source.describeView({ namespace, name }));
 }
 

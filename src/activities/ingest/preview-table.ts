@@ -1,9 +1,10 @@
 import type { CaptureOptions, TableOutcome } from '../../contract/activities.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
-import type { LookupUpstreamTablesResponse_Known as Known } from '../../generated/reconciler/v1/reconciliation.ts';
+import type { Binding } from '../../generated/reconciler/internal/v1/bindings.ts';
 import { formatName } from '../../names.ts';
 import { type Change, type ChangeList, count } from '../dry-run/change-list.ts';
 import { goneChange } from '../dry-run/dropped-change.ts';
+import { OBJECT_KIND } from '../missing/bindings.ts';
 import { missingPolicy } from '../missing/missing-policy.ts';
 import { resolveCaptureOptions } from '../options/capture-options.ts';
 import { destinationOf, hasMoved, requireNamespace } from '../options/destination.ts';
@@ -31,9 +32,10 @@ export async function previewTable(
   const to = destinationOf(connector, table);
   const upstream = { namespacePath: [...table.namespace], name: table.name };
   const { connectorId } = connector;
-  const { tables } = await deps.catalog.reconciliation.lookupUpstreamTables({ connectorId, tables: [upstream] });
-  const known = tables[0] as Known;
-  const moves = capture.mode !== 'CAPTURE_ONLY' && known.tableId !== '' && hasMoved(known, to);
+  const request = { connectorId, kind: OBJECT_KIND.tables, names: [upstream] };
+  const { bindings } = await deps.catalog.bindings.lookupBindings(request);
+  const known = bindings[0] as Binding;
+  const moves = capture.mode !== 'CAPTURE_ONLY' && known.objectId !== '' && hasMoved(known, to);
 
   const ensured = await previewEnsure(input, reader, known, capture);
   // For their errors.
@@ -47,7 +49,7 @@ export async function previewTable(
   const plan = await planSnapshots(deps, tableId, reader, capture, heads, full, rule !== 'KEEP');
   const snapshots = plannedSnapshots(plan, capture, full);
   const expired = plan.expired.length;
-  const droppedAtOnce = rule === 'DROP' && dropAfterSeconds === 0n;
+  const droppedAtOnce = rule === 'DROP' && dropAfterSeconds === 0;
   const coverage = stored?.upstream?.coverage ?? '';
   const move =
     stored && !isCaptureOnly
@@ -61,7 +63,7 @@ export async function previewTable(
     if (snapshots.text) reasons.push(snapshots.text.replace(/^(\d+) snapshot/, '$1 new snapshot'));
     if (expired > 0) reasons.push(`${expired} expired${droppedAtOnce ? ', dropped at once' : ''}`);
     if (known.missing) reasons.push('is there again');
-    if (known.tableId === '') reasons.push('takes over the table of that name, which no connector owns');
+    if (known.objectId === '') reasons.push('takes over the table of that name, which no connector owns');
     if (moves) reasons.push(`moves from ${formatName([...known.namespacePath, known.name])}`);
     if (ensured?.emptied) reasons.push('is another table than before: what the catalog holds of the old one goes');
     const schema = descriptor.schemas.find(({ id }) => id === descriptor.currentSchemaId);
@@ -98,7 +100,7 @@ export async function previewTable(
 async function previewEnsure(
   input: TableIngest,
   reader: TableReader,
-  { tableId }: Known,
+  { objectId: tableId }: Binding,
   { mode }: CaptureOptions,
 ): Promise<EnsureResult | undefined> {
   const { deps, connector, table, namespaces } = input;

@@ -3,12 +3,9 @@ import { ClientError, Status } from 'nice-grpc';
 import { NAME_MAPPING, parseNameMapping } from '../../formats/parquet/field-ids.ts';
 import { sketchFile } from '../../formats/parquet/sketch-file.ts';
 import type { ColumnSketch, SketchFile, TableReader } from '../../formats/table-reader.ts';
+import type { FileSketches, ListFilesToSketchResponse_File } from '../../generated/reconciler/internal/v1/ingestion.ts';
 import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
-import type {
-  FileSketches,
-  ListFilesToSketchResponse_File,
-  PutColumnStatsRequest,
-} from '../../generated/reconciler/v1/statistics.ts';
+import type { PutColumnStatsRequest } from '../../generated/reconciler/v1/statistics.ts';
 import { type LeafColumn, leafColumns } from '../../stats/leaf-columns.ts';
 import type { NdvOptions } from '../../stats/statistics-options.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
@@ -138,7 +135,7 @@ async function sketchFiles(put: PutNdv, options: NdvOptions): Promise<void> {
   let isDenied = false;
   let pageToken = '';
   do {
-    const page = await deps.catalog.statistics.listFilesToSketch(
+    const page = await deps.catalog.ingestion.listFilesToSketch(
       {
         tableId,
         sampleFraction: options.sampleFraction,
@@ -159,7 +156,7 @@ async function sketchFiles(put: PutNdv, options: NdvOptions): Promise<void> {
       // What a worker may not read says nothing of the file: it is tried again.
       if (!denied) sketched.push(sketches);
     });
-    if (sketched.length > 0) await deps.catalog.statistics.putFileSketches({ tableId, files: sketched }, { signal });
+    if (sketched.length > 0) await deps.catalog.ingestion.putFileSketches({ tableId, files: sketched }, { signal });
     put.beat();
     pageToken = page.nextPageToken;
   } while (pageToken !== '' && !isDenied);

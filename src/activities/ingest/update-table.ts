@@ -1,6 +1,7 @@
 import type { TableRef } from '../../contract/upstream-names.ts';
 import type { TableDescriptor } from '../../formats/table-reader.ts';
 import {
+  SnapshotRefType,
   type Table,
   type UpdateTableRequest,
   UpdateTableRequest as UpdateTableRequestMessage,
@@ -56,6 +57,7 @@ export function tableMove(
     currentSnapshotId: descriptor.currentSnapshotId,
     refs: descriptor.refs.map((ref) => ({
       ...ref,
+      type: ref.type === 'tag' ? SnapshotRefType.SNAPSHOT_REF_TYPE_TAG : SnapshotRefType.SNAPSHOT_REF_TYPE_BRANCH,
       maxSnapshotAgeMs: bigint(ref.maxSnapshotAgeMs),
       maxRefAgeMs: bigint(ref.maxRefAgeMs),
     })),

@@ -15,7 +15,7 @@ export async function listFailedTables(
   cursor: WalkCursor | undefined,
 ): Promise<Walked<TableRef>> {
   const asked = { jobId, pageSize: PAGE, pageToken: cursor?.failures ?? '' };
-  const { failures, nextPageToken } = await catalog.connectors.listJobFailures(asked);
+  const { failures, nextPageToken } = await catalog.jobs.listJobFailures(asked);
   const kind = what === 'tables' ? JobFailureKind.JOB_FAILURE_KIND_TABLE : JobFailureKind.JOB_FAILURE_KIND_VIEW;
   return {
     items: failures.filter((failure) => failure.kind === kind).map(({ table }) => refOf(table.replace(/^view /, ''))),

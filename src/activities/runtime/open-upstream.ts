@@ -1,6 +1,6 @@
 import type { ConnectorSpec } from '../../connectors/connector-spec.ts';
 import type { UpstreamCatalog } from '../../connectors/spi.ts';
-import { type Connector, ConnectorKind } from '../../generated/reconciler/v1/connectors.ts';
+import { AuthScheme, type Connector, ConnectorKind } from '../../generated/reconciler/v1/connectors.ts';
 import { addFields } from '../../telemetry/tracing/scope.ts';
 import type { ActivityDeps } from './deps.ts';
 
@@ -11,6 +11,15 @@ const KINDS = {
   [ConnectorKind.CONNECTOR_KIND_GLUE]: 'GLUE',
   [ConnectorKind.CONNECTOR_KIND_UNITY]: 'UNITY',
 } as const;
+
+const SCHEMES: Record<AuthScheme, string> = {
+  [AuthScheme.AUTH_SCHEME_UNSPECIFIED]: '',
+  [AuthScheme.AUTH_SCHEME_NONE]: 'none',
+  [AuthScheme.AUTH_SCHEME_BEARER]: 'bearer',
+  [AuthScheme.AUTH_SCHEME_OAUTH2]: 'oauth2',
+  [AuthScheme.AUTH_SCHEME_SIGV4]: 'sigv4',
+  [AuthScheme.AUTH_SCHEME_AWS]: 'aws',
+};
 
 /** The upstream that a stored connector describes, opened, and shared with others who use it. */
 export function openUpstream(
@@ -37,7 +46,7 @@ function specOf({ connectorId, displayName, kind, uri, properties, auth, policy 
     uri,
     properties,
     auth: {
-      scheme: auth?.scheme.toLowerCase() ?? '',
+      scheme: SCHEMES[auth?.scheme ?? AuthScheme.AUTH_SCHEME_UNSPECIFIED],
       secretRef: auth?.secretRef ?? '',
       headerHints: auth?.headerHints ?? {},
       properties: auth?.properties ?? {},

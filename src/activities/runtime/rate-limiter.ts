@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CatalogClients } from '../../catalog-client/connect.ts';
+import { durationSeconds } from '../../durations.ts';
 import { isCatalogAway } from './failures.ts';
 import { currentActivity } from './heartbeat.ts';
 
@@ -94,7 +95,8 @@ export class RateLimiter {
   /** @returns how many requests may be made now */
   async #take(): Promise<number> {
     try {
-      const { granted, waitMs } = await this.#catalog.reconciliation.takeRequests({ connectorId: this.#connectorId });
+      const { granted, wait } = await this.#catalog.reconciliation.acquireRequests({ connectorId: this.#connectorId });
+      const waitMs = durationSeconds(wait) * 1000;
       if (waitMs > 0) await sleep(waitMs);
       return granted;
     } catch (error) {

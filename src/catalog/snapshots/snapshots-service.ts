@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { SnapshotsServiceImplementation } from '../../generated/reconciler/v1/snapshots.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
-import { Checks, required } from '../rpc/violations.ts';
+import { checkIds, required } from '../rpc/violations.ts';
 import { deleteSnapshot } from '../store/snapshots/delete-snapshot.ts';
 import { ensureSnapshot } from '../store/snapshots/ensure-snapshot.ts';
 import * as store from '../store/snapshots/snapshots.ts';
@@ -10,7 +10,6 @@ import { getTableRow } from '../store/tables/tables.ts';
 import { checkSnapshot } from '../validation/snapshot-checks.ts';
 
 const tokens = new PageTokens('ListSnapshots', z.object({ published: z.number() }));
-const MAX_ITEMS = 1000;
 
 /** The service Snapshots. */
 export function createSnapshotsService({ db }: ServiceDeps): SnapshotsServiceImplementation {
@@ -24,13 +23,13 @@ export function createSnapshotsService({ db }: ServiceDeps): SnapshotsServiceImp
     },
 
     async getSnapshot(request) {
-      checkTableId(request.tableId);
+      checkIds({ table_id: request.tableId });
       const table = await getTableRow(db, request.tableId);
       return store.snapshotFromRow(await store.getSnapshotRow(db, table, request.snapshotId), table);
     },
 
     async listSnapshots(request) {
-      checkTableId(request.tableId);
+      checkIds({ table_id: request.tableId });
       const size = pageSize(request.pageSize);
       const filter = [request.tableId, request.showExpired];
       const after = tokens.decode(request.pageToken, filter);
@@ -44,30 +43,11 @@ export function createSnapshotsService({ db }: ServiceDeps): SnapshotsServiceImp
       };
     },
 
-    async expireSnapshots(request) {
-      const checks = new Checks();
-      checks.id(request.tableId, 'table_id');
-      const count = request.snapshotIds.length;
-      checks.that(count <= MAX_ITEMS, 'snapshot_ids', `has ${count} entries, at most ${MAX_ITEMS} are allowed`);
-      checks.done();
-      const expired = await db.transaction().execute(async (trx) => {
-        const table = await getTableRow(trx, request.tableId);
-        return store.expireSnapshots(trx, table.table_num, request.snapshotIds);
-      });
-      return { expired: BigInt(expired) };
-    },
-
     async deleteSnapshot(request) {
-      checkTableId(request.tableId);
+      checkIds({ table_id: request.tableId });
       const table = await getTableRow(db, request.tableId);
       await deleteSnapshot(db, table, await store.getSnapshotRow(db, table, request.snapshotId));
       return {};
     },
   };
-}
-
-function checkTableId(id: string): void {
-  const checks = new Checks();
-  checks.id(id, 'table_id');
-  checks.done();
 }

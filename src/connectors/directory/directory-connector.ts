@@ -2,7 +2,7 @@ import type { NamespacePath, TableRef } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
 import { openIcebergTable } from '../../formats/iceberg/table-reader.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
-import { confined } from '../../storage/confined-store.ts';
+import { confineStore } from '../../storage/confined-store.ts';
 import { localPathCandidates } from '../../storage/file-uri.ts';
 import { schemeOf } from '../../storage/location.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
@@ -81,7 +81,7 @@ export class DirectoryConnector implements UpstreamCatalog {
     const { path, fingerprint } = await this.#newestMetadata(table);
     const folder = this.#folder([...table.namespace, table.name]);
     return openIcebergTable({
-      store: confined(this.#store, [folder, ...this.#allowed]),
+      store: confineStore(this.#store, [folder, ...this.#allowed]),
       metadataLocation: path,
       fingerprint,
       folder,

@@ -11,7 +11,7 @@ import {
   type Table,
 } from '@aws-sdk/client-glue';
 import { CodedError } from '../../errors.ts';
-import { admit, type Counted } from '../../storage/aws/request-handler.ts';
+import { admit, type CallOptions } from '../../storage/aws/request-handler.ts';
 import type { Usage } from '../../storage/usage.ts';
 import { glueError } from './glue-errors.ts';
 import type { GluePage } from './glue-pages.ts';
@@ -96,7 +96,7 @@ export class GlueCatalog {
     this.#client.destroy();
   }
 
-  async #call<T>(action: string, on: string, send: (options: Counted) => Promise<T>): Promise<T> {
+  async #call<T>(action: string, on: string, send: (options: CallOptions) => Promise<T>): Promise<T> {
     const admitted = await admit(this.#usage);
     const limit = AbortSignal.timeout(CALL_TIMEOUT_MS);
     // The signal does not end the SDK's waits between attempts.

@@ -7,10 +7,10 @@ import { awsCredentials, credentialsName } from '../../storage/aws/credentials.t
 import { awsRegion, DEFAULT_REGION } from '../../storage/aws/region.ts';
 import { awsRequestHandler } from '../../storage/aws/request-handler.ts';
 import { propertiesWithSecret } from '../../storage/aws/secret-keys.ts';
-import { allowedLocations, confined } from '../../storage/confined-store.ts';
+import { allowedLocations, confineStore } from '../../storage/confined-store.ts';
+import { LruCache } from '../../storage/lru-cache.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { openStore } from '../../storage/open-store.ts';
-import { RecentlyUsed } from '../../storage/recently-used.ts';
 import { newUsage, type Usage } from '../../storage/usage.ts';
 import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
 import type { Page, PageRequest, TableEntry, UpstreamCatalog } from '../spi.ts';
@@ -83,7 +83,7 @@ export class GlueConnector implements UpstreamCatalog {
   /** Databases that a listing has returned. */
   readonly #listed = new Set<string>();
   /** By `keyOf`. Each state is used once, because a retry must read the current state. */
-  readonly #known = new RecentlyUsed<string, KnownTable>(MAX_KNOWN);
+  readonly #known = new LruCache<string, KnownTable>(MAX_KNOWN);
 
   constructor(parts: { catalog: GlueCatalog; store: ObjectStore; usage: Usage; allowed: readonly string[] }) {
     this.#catalog = parts.catalog;
@@ -163,7 +163,7 @@ export class GlueConnector implements UpstreamCatalog {
 
   #open({ location, folders }: TableState): Promise<TableReader> {
     return openIcebergTable({
-      store: confined(this.#store, [...folders, ...this.#allowed]),
+      store: confineStore(this.#store, [...folders, ...this.#allowed]),
       metadataLocation: location,
       fingerprint: location,
     });

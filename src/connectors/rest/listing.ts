@@ -2,7 +2,7 @@ import type { NamespacePath } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
 import { JsonFields } from '../../formats/json/json-fields.ts';
 import { MalformedError } from '../../formats/malformed.ts';
-import { RecentlyUsed } from '../../storage/recently-used.ts';
+import { LruCache } from '../../storage/lru-cache.ts';
 import type { Page, PageRequest } from '../spi.ts';
 import type { HttpClient } from './http-client.ts';
 import { parseResponse } from './parse-response.ts';
@@ -34,9 +34,7 @@ interface ListResponse {
 export class Listing {
   readonly #client: HttpClient;
   /** By URL, because a connector is shared and several listings are read at the same time. */
-  readonly #listings = new RecentlyUsed<string, { until: number; items: readonly NamespacePath[] }>(
-    MAX_CACHED_LISTINGS,
-  );
+  readonly #listings = new LruCache<string, { until: number; items: readonly NamespacePath[] }>(MAX_CACHED_LISTINGS);
 
   constructor(client: HttpClient) {
     this.#client = client;

@@ -1,5 +1,5 @@
 import { CodedError } from '../../errors.ts';
-import { isSecretKey, rememberOwnSecret } from '../../secrets.ts';
+import { isSecretKey, rememberConnectorSecret } from '../../secrets.ts';
 import type { ResolvedSpec } from '../connector-spec.ts';
 
 const PREFIX = 'header.';
@@ -35,7 +35,7 @@ export function requestHeaders({ properties, auth }: ResolvedSpec): {
         `the value of the header ${name} has characters that HTTP does not allow`,
       );
     }
-    if (isSecretKey(name)) rememberOwnSecret(value.replace(/^(bearer|basic)\s+/i, ''));
+    if (isSecretKey(name)) rememberConnectorSecret(value.replace(/^(bearer|basic)\s+/i, ''));
     all[name] = value;
   }
   const { [DELEGATION]: asHeader, ...rest } = all;

@@ -4,7 +4,7 @@ import { MAX_METADATA_BYTES } from '../../formats/iceberg/table-metadata.ts';
 import { openIcebergTable } from '../../formats/iceberg/table-reader.ts';
 import { JsonFields } from '../../formats/json/json-fields.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
-import { rememberOwnSecret } from '../../secrets.ts';
+import { rememberConnectorSecret } from '../../secrets.ts';
 import { newUsage, type Usage } from '../../storage/usage.ts';
 import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
 import type { Page, PageRequest, TableEntry, UpstreamCatalog, ViewDescriptor, ViewRef } from '../spi.ts';
@@ -49,7 +49,7 @@ export async function openRestCatalog(spec: ResolvedSpec, limits: WorkerLimits):
     const own = connectorProperties(spec);
     const timeouts = timeoutsOf(own);
     const { delegation, ...headers } = requestHeaders(spec);
-    if (spec.auth.secret) rememberOwnSecret(spec.auth.secret);
+    if (spec.auth.secret) rememberConnectorSecret(spec.auth.secret);
     const authenticator = await authenticatorOf(spec, own, {
       base,
       tokenClient: (own) =>

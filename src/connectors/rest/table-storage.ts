@@ -1,4 +1,4 @@
-import { allowedLocations, confined } from '../../storage/confined-store.ts';
+import { allowedLocations, confineStore } from '../../storage/confined-store.ts';
 import { comparableLocation, isWithin } from '../../storage/location.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { openStore } from '../../storage/open-store.ts';
@@ -49,7 +49,7 @@ export function tableStorage(table: LoadedTable, storage: TableStorage): ObjectS
     usage,
   });
   const prefixes = table.credentials.map(({ prefix }) => prefix).filter(isFolder);
-  return confined(store, [...tableFolder(table.location), ...prefixes, ...allowedLocations(own)]);
+  return confineStore(store, [...tableFolder(table.location), ...prefixes, ...allowedLocations(own)]);
 }
 
 /** The table's location, unless it is the root of the local file system. */

@@ -237,7 +237,7 @@ describe('what a table may read', () => {
     await expect(read({})).rejects.toMatchObject({
       code: 'PERMISSION_DENIED',
       message: expect.stringMatching(
-        /fx\/orders\/metadata\/snap-.* lies outside .*hostile\/t.*storage\.allowed-locations/,
+        /fx\/orders\/metadata\/snap-.* is outside .*hostile\/t.*storage\.allowed-locations/,
       ),
     });
     // The manifest list names its manifests by the paths of the machine on which it was written, which do not exist here.

@@ -203,7 +203,7 @@ describe('an error names what is wrong:', () => {
       'an object',
       'application/json',
       '{"access_token":{"value":"a-new-token"}}',
-      /access_token should be a string and is an object/,
+      /access_token should be a string but is an object/,
     ],
     ['a form', 'text/plain', 'access_token=a-new-token', /something other than JSON: 24 bytes, not shown/],
   ])('a token in %s, which the error does not contain', async (_, type, body, message) => {

@@ -80,15 +80,15 @@ describe('a table', () => {
     [
       'an object for the list of credentials',
       { 'storage-credentials': { prefix: 's3://b', config: KEYS } },
-      /storage-credentials should be a list and is an object/,
+      /storage-credentials should be a list but is an object/,
     ],
     [
       'a list for the config of credentials',
       { 'storage-credentials': [{ prefix: 's3://b', config: [KEYS] }] },
-      /storage-credentials\[0\]\.config should be an object and is a list/,
+      /storage-credentials\[0\]\.config should be an object but is a list/,
     ],
-    ['text for a config', { config: JSON.stringify(KEYS) }, /config should be an object and is a string/],
-    ['a list around it all', [{ config: KEYS }], /the document should be an object and is a list/],
+    ['text for a config', { config: JSON.stringify(KEYS) }, /config should be an object but is a string/],
+    ['a list around it all', [{ config: KEYS }], /the document should be an object but is a list/],
     ['text after it', `${JSON.stringify({ config: KEYS })}.`, /a body that is not JSON: \d+ bytes, not shown/],
   ])('withholds the credentials in a malformed response from errors: %s', async (_, content, message) => {
     const metadata = tableMetadata('s3://b/t', 's3://b/t/l');

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { Schema } from './schema.ts';
 
-/** Does the work in a transaction and gives what it gives; with `dryRun` nothing of it is kept. */
+/** Does the work in a transaction and returns its result; with `dryRun` the transaction is rolled back. */
 export async function transaction<T>(
   db: Kysely<Schema>,
   dryRun: boolean,
@@ -9,7 +9,7 @@ export async function transaction<T>(
 ): Promise<T> {
   if (!dryRun) return db.transaction().execute(work);
   const done: { result?: T } = {};
-  const rolledBack = new Error('a dry run keeps nothing');
+  const rolledBack = new Error('a dry run is rolled back');
   await db
     .transaction()
     .execute(async (trx) => {

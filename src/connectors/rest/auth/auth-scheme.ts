@@ -1,5 +1,5 @@
 import { CodedError } from '../../../errors.ts';
-import { rememberOwnSecret } from '../../../secrets.ts';
+import { rememberConnectorSecret } from '../../../secrets.ts';
 import { awsCredentials } from '../../../storage/aws/credentials.ts';
 import { awsRegion } from '../../../storage/aws/region.ts';
 import { propertiesWithSecret } from '../../../storage/aws/secret-keys.ts';
@@ -131,7 +131,7 @@ function credentialOf(text: string, clientId: string | undefined): { clientId?: 
   const at = clientId === undefined ? text.indexOf(':') : -1;
   const id = at < 0 ? clientId : text.slice(0, at).trim();
   const clientSecret = clientId === undefined ? text.slice(at + 1).trim() : text;
-  rememberOwnSecret(clientSecret);
+  rememberConnectorSecret(clientSecret);
   return { ...(id !== undefined && { clientId: id }), clientSecret };
 }
 
@@ -140,7 +140,8 @@ async function sigV4Authenticator(
   context: AuthContext,
 ): Promise<Authenticator> {
   // As in Iceberg's clients, OAuth2 authenticates the request before it is signed, if there is a token or credential for it.
-  const delegate = properties.credential || properties.token ? oauth2Authenticator(undefined, properties, context) : undefined;
+  const delegate =
+    properties.credential || properties.token ? oauth2Authenticator(undefined, properties, context) : undefined;
   return sigV4({
     service: properties['rest.signing-name'] || 'execute-api',
     region: await awsRegion(properties, 'rest'),

@@ -1,4 +1,4 @@
-import { rememberOwnSecret } from '../../../secrets.ts';
+import { rememberConnectorSecret } from '../../../secrets.ts';
 
 /** A request that is about to be sent. Header names are in lower case. */
 export interface OutgoingRequest {
@@ -23,7 +23,7 @@ export const ANONYMOUS: Authenticator = { authenticate: async (request) => reque
 /** Authenticates with a fixed token (RFC 6750). White space around it is removed, because files often end with line breaks. */
 export function bearer(text: string): Authenticator {
   const token = text.trim();
-  rememberOwnSecret(token);
+  rememberConnectorSecret(token);
   return { authenticate: async (request) => withBearer(request, token) };
 }
 

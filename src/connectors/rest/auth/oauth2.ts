@@ -1,7 +1,7 @@
 import { CodedError } from '../../../errors.ts';
 import { JsonFields } from '../../../formats/json/json-fields.ts';
 import { MalformedError } from '../../../formats/malformed.ts';
-import { rememberOwnSecret, rememberSecret } from '../../../secrets.ts';
+import { rememberConnectorSecret, rememberIssuedSecret } from '../../../secrets.ts';
 import type { HttpClient } from '../http-client.ts';
 import { ResponseError } from '../response-error.ts';
 import { type Authenticator, type OutgoingRequest, withBearer } from './authenticator.ts';
@@ -59,7 +59,7 @@ export class OAuth2 implements Authenticator {
   async authenticate(request: OutgoingRequest): Promise<OutgoingRequest> {
     const { value } = await this.#current();
     // At every use, because a token may outlive a thousand vended secrets, after which it would be forgotten.
-    rememberSecret(value);
+    rememberIssuedSecret(value);
     return withBearer(request, value);
   }
 
@@ -134,7 +134,7 @@ export class OAuth2 implements Authenticator {
     const pair = [credential?.clientId, credential?.clientSecret].filter((part) => part !== undefined).join(':');
     const authorization =
       hasExpired && credential ? `Basic ${Buffer.from(pair).toString('base64')}` : `Bearer ${value}`;
-    if (hasExpired && credential) rememberOwnSecret(authorization.slice('Basic '.length));
+    if (hasExpired && credential) rememberConnectorSecret(authorization.slice('Basic '.length));
     return this.#fetch(
       { grant_type: TOKEN_EXCHANGE, scope, subject_token: value, subject_token_type: type, ...parameters },
       { authorization },

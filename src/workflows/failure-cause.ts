@@ -1,0 +1,20 @@
+import { ActivityFailure, ApplicationFailure } from '@temporalio/workflow';
+import { truncate } from './job/text.ts';
+
+/** Messages stand in queries, job records and the history. */
+const MAX_MESSAGE_LENGTH = 1_000;
+
+/** The gRPC code name and the message of what an activity, or this workflow, failed with. */
+export function causeOf(error: unknown): { code: string; message: string } {
+  const cause = error instanceof ActivityFailure && error.cause ? error.cause : error;
+  const message = truncate(cause instanceof Error ? cause.message : String(cause), MAX_MESSAGE_LENGTH);
+  if (cause instanceof ApplicationFailure) return { code: cause.type ?? 'INTERNAL', message };
+  // Heartbeat and start-to-close timeouts.
+  const timedOut = cause instanceof Error && cause.name === 'TimeoutFailure';
+  return { code: timedOut ? 'DEADLINE_EXCEEDED' : 'INTERNAL', message };
+}
+
+/** Whether an activity failed with an ApplicationFailure of this type. */
+export function failedWith(error: unknown, type: string): boolean {
+  return error instanceof ActivityFailure && error.cause instanceof ApplicationFailure && error.cause.type === type;
+}

@@ -1,0 +1,53 @@
+import type { Job } from './job.ts';
+
+const MAX_SHOWN = 10;
+const MAX_CAUSE_LENGTH = 400;
+/** Temporal's limit is 20,000 bytes; a character has at most three. */
+const MAX_LENGTH = 6_000;
+
+/** What the Temporal UI shows about a running job, in Markdown: its counters, what is in flight, and its last failures. */
+export function currentDetails({
+  connectorName,
+  progress: p,
+  failures,
+  message,
+}: Pick<Job, 'connectorName' | 'progress' | 'failures' | 'message'>): string {
+  const c = p.counters;
+  const lines = [
+    `**${escapeMarkdown(connectorName)}** · ${p.state} · ${escapeMarkdown(message)}`,
+    '',
+    // No Markdown table: the UI sets its columns without any space between them.
+    `Tables: **${c.tablesScanned ?? 0}** scanned · **${c.tablesChanged ?? 0}** changed · **${c.tablesUnchanged ?? 0}** unchanged · ${c.tablesFiltered ?? 0} filtered · ${c.tablesMissing ?? 0} missing · **${c.errors ?? 0}** errors`,
+    '',
+    ...(c.viewsScanned
+      ? [
+          `Views: **${c.viewsScanned ?? 0}** scanned · **${c.viewsChanged ?? 0}** changed · ${c.viewsMissing ?? 0} missing`,
+          '',
+        ]
+      : []),
+    ...(c.tablesDropped || c.viewsDropped || c.snapshotsDropped
+      ? [
+          `Dropped: ${c.tablesDropped ?? 0} tables · ${c.viewsDropped ?? 0} views · ${c.snapshotsDropped ?? 0} snapshots`,
+          '',
+        ]
+      : []),
+    `Ingested: **${c.snapshotsIngested ?? 0}** snapshots · **${c.filesIngested ?? 0}** file changes`,
+  ];
+  if (p.inFlight.length > 0) {
+    const more = p.inFlight.length > MAX_SHOWN ? ` and ${p.inFlight.length - MAX_SHOWN} more` : '';
+    lines.push('', `Now: ${p.inFlight.slice(0, MAX_SHOWN).map(escapeMarkdown).join(', ')}${more}`);
+  }
+  if (failures.length > 0) {
+    lines.push('', 'Failures:', '');
+    for (const { table, code, message: cause } of failures.slice(-MAX_SHOWN)) {
+      const text = escapeMarkdown(cause.slice(0, MAX_CAUSE_LENGTH));
+      lines.push(`- **${escapeMarkdown(table || 'the job')}** ${code}: ${text}`);
+    }
+  }
+  return lines.join('\n').slice(0, MAX_LENGTH);
+}
+
+/** Names and messages come from upstreams and must not be rendered as Markdown. */
+function escapeMarkdown(text: string): string {
+  return text.replace(/[\\`*_[\]<>|#\n\r]/g, (c) => (c === '\n' || c === '\r' ? ' ' : `\\${c}`));
+}

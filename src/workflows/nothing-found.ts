@@ -1,0 +1,14 @@
+import type { ReconcileRequest } from '../contract/job.ts';
+
+const MAX_SCOPE_LENGTH = 300;
+
+/** Why a run found no table and no view, and what to check. */
+export function nothingFound({ scope, mode, retryOf }: ReconcileRequest, filtered: number): string {
+  if (retryOf) return `Nothing that failed in job ${retryOf} is taken by the connector any more.`;
+  if (scope) return `No table of the connector is in the scope ${JSON.stringify(scope).slice(0, MAX_SCOPE_LENGTH)}.`;
+  if (filtered === 0)
+    return 'No table found. Check the URI and the source namespace; if all tables are gone on purpose, trigger it with --allow-missing.';
+  return mode === 'CAPTURE_ONLY'
+    ? `The catalog has none of the ${filtered} upstream tables. Run another mode first: CAPTURE_ONLY only captures files of tables that the catalog has.`
+    : `The connector's patterns take none of the ${filtered} upstream tables. Check its include and exclude patterns.`;
+}
