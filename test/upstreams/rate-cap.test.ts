@@ -132,6 +132,6 @@ describe('a Retry-After of S3', () => {
     const source = { namespacePath: ['fx'], table: 'orders' };
     const job = await stack.trigger(await connect(`later${status}`, {}, { source }));
     expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: 1n, errors: 0n } });
-    expect(asked.length).toBe(1);
+    expect(requestTimes.length).toBe(1);
   });
 });
