@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { Connection } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { INGEST_TASK_QUEUE } from '../src/contract/names.ts';
+import type { JobCounters } from '../src/generated/reconciler/v1/jobs.ts';
 import { cpuSeconds, peakMemory } from './process-stats.ts';
 
 const { TASK_QUEUE_TYPE_ACTIVITY } = proto.temporal.api.enums.v1.TaskQueueType;
@@ -21,13 +22,7 @@ export interface Job {
   message?: string;
   startedAt: string;
   finishedAt: string;
-  tablesScanned?: string;
-  tablesChanged?: string;
-  tablesUnchanged?: string;
-  filesIngested?: string;
-  bytesRead?: string;
-  upstreamRequests?: string;
-  errors?: string;
+  counters?: Partial<Record<keyof JobCounters, string>>;
 }
 
 export interface Run {

@@ -137,7 +137,7 @@ describe('an operator with AWS Glue', () => {
     // One page of tables in each of the three databases. No single table is requested, and no file is read.
     expect(glue.calls().GetTables).toBe(3);
     const calls = Object.values(glue.calls()).reduce((sum = 0, n = 0) => sum + n, 0);
-    expect(job.upstreamRequests).toBe(String(calls));
+    expect(job.counters.upstreamRequests).toBe(String(calls));
     expect(glue.calls().GetTable).toBeUndefined();
   });
 
