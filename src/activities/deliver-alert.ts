@@ -4,23 +4,23 @@ import { workflowLink } from '../contract/workflow-link.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import { isSecretReference, rememberConnectorSecret } from '../secrets.ts';
 import { workerMetrics } from '../telemetry/worker-metrics.ts';
-import { alertPayload, FAILURES_TOLD, messageId } from './alerts/alert-payload.ts';
+import { alertPayload, MAX_FAILURES, messageId } from './alerts/alert-payload.ts';
 import { postWebhook } from './alerts/post-webhook.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
 import { describeError, isFinal } from './runtime/failures.ts';
 
 /**
- * Tells the connector's webhook how a job has ended. Address and key are those of now; neither they nor what they refer to leave this
- * process otherwise.
+ * Sends the outcome of a job to the connector's webhook. Address and key are the connector's current ones; neither they nor the secrets that
+ * they refer to leave this process otherwise.
  *
- * @returns what became of it, for people
- * @throws CodedError as `postWebhook` and `resolveAlso`
+ * @returns the result, for people
+ * @throws CodedError as `postWebhook` and `resolveAlso` do
  */
 export async function deliverAlert(deps: ActivityDeps, request: AlertRequest): Promise<string> {
   const { type, jobId } = request;
   try {
-    const { job, connector, failures } = await recordsOf(deps, jobId);
-    if (!connector?.alerts?.webhookUrl) return 'not sent: the connector has no webhook any more';
+    const { job, connector, failures } = await readRecords(deps, jobId);
+    if (!connector?.alerts?.webhookUrl) return 'not sent: the connector no longer has a webhook';
     const link = deps.temporalUi && workflowLink(deps.temporalUi, jobId);
     await postWebhook({
       ...(await receiverOf(connector, connector.alerts)),
@@ -32,11 +32,11 @@ export async function deliverAlert(deps: ActivityDeps, request: AlertRequest): P
     throw error;
   }
   workerMetrics()?.alertSent(type, 'delivered');
-  deps.logger.info({ type, of: jobId }, 'an alert was delivered');
+  deps.logger.info({ type, job: jobId }, 'an alert was delivered');
   return 'delivered';
 }
 
-async function recordsOf({ catalog: { connectors, jobs } }: ActivityDeps, jobId: string) {
+async function readRecords({ catalog: { connectors, jobs } }: ActivityDeps, jobId: string) {
   const job = await connectors.getReconcileJob({ jobId });
   const connector = await connectors
     .getConnector({ by: { $case: 'connectorId', value: job.connectorId } })
@@ -44,7 +44,7 @@ async function recordsOf({ catalog: { connectors, jobs } }: ActivityDeps, jobId:
       if (describeError(error).code === 'NOT_FOUND') return undefined;
       throw error;
     });
-  const { failures } = await jobs.listJobFailures({ jobId, pageSize: FAILURES_TOLD });
+  const { failures } = await jobs.listJobFailures({ jobId, pageSize: MAX_FAILURES });
   return { job, connector, failures };
 }
 

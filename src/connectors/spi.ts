@@ -23,14 +23,15 @@ export interface Page<T> {
   nextToken?: string;
 }
 
+/** A table as its listing describes it. */
 export interface TableEntry extends TableRef {
+  format: TableFormat;
   /** Identifies an unchanged table; present if the listing contains it. */
   fingerprint?: string;
 }
 
 /** An opened upstream catalog. Calls may run concurrently. */
 export interface UpstreamCatalog extends AsyncDisposable {
-  readonly format: TableFormat;
   /** Requests to the upstream so far and the bytes received, for catalog and storage together. */
   readonly usage: Readonly<Usage>;
   /** Namespaces directly below `parent`, in a stable order. `NOT_FOUND` if the parent does not exist. */

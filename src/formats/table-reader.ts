@@ -34,10 +34,14 @@ export interface SnapshotRef {
   maxRefAgeMs?: number;
 }
 
-export interface SnapshotDescriptor {
+/** A snapshot in its table's history. */
+export interface SnapshotParent {
   snapshotId: bigint;
   /** The parent's id in the metadata; the parent itself may have expired. */
   parentSnapshotId?: bigint;
+}
+
+export interface SnapshotDescriptor extends SnapshotParent {
   /** 0 in Iceberg format version 1. */
   sequenceNumber: number;
   committedAtMs: number;
@@ -141,8 +145,15 @@ export interface TableReader extends AsyncDisposable {
   readonly descriptor: TableDescriptor;
   /** Bytes of metadata and data files read so far. */
   readonly bytesRead: number;
-  /** Returns every snapshot in the metadata: parents before their children, otherwise oldest first. */
-  snapshots(): AsyncIterable<SnapshotDescriptor>;
+  /**
+   * Every snapshot that can be read, a parent before its children, otherwise oldest first. Reads nothing beyond what opening the table has
+   * read (Iceberg's metadata, the listing of Delta's log), so that a history of 100,000 snapshots costs no request.
+   *
+   * @throws CodedError `DATA_LOSS` if parents form a circle
+   */
+  history(): Iterable<SnapshotParent>;
+  /** The snapshots of the history with these ids, in its order; all of them by default. Reads only what describes those. */
+  snapshots(ids?: ReadonlySet<bigint>): AsyncIterable<SnapshotDescriptor>;
   /**
    * Returns the files that were added and removed between `base` and the snapshot; without a base, all live files as added. A batch has
    * at most a few thousand changes. `columnIds` restricts the column metrics.

@@ -68,7 +68,7 @@ describe('of a connector that drops what is gone', () => {
     });
     expect(job.message).toBe(`Dry run: ${tables.length} tables would change`);
     expect(changes.slice(0, 2).map(changeText)).toEqual([
-      'CATALOG CREATE lake: not there yet',
+      'CATALOG CREATE lake: does not exist yet',
       'NAMESPACE CREATE inc: not in the catalog yet',
     ]);
     expect(heads(changes.slice(2))).toEqual(tables.map((name) => `TABLE CREATE inc.${name}`).sort());

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Progress, TableFailure } from '../../src/contract/job.ts';
-import { countersOf } from '../../src/contract/progress-message.ts';
 import { JobFailureKind, JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { type JobRun, jobRuns } from '../synthetic/job-runs.ts';
 import { SyntheticStack } from '../synthetic/synthetic-stack.ts';

@@ -19,7 +19,6 @@ const failed = new Map<string, { round: number; times: number }>();
 
 /** An upstream with any number of tables and configured faults, whose requests cost nothing. Listings contain fingerprints. */
 export class SyntheticConnector implements UpstreamCatalog {
-  readonly format = 'ICEBERG';
   readonly usage = { requests: 0, bytes: 0 };
   readonly #uri: string;
   readonly #upstream: () => SyntheticUpstream;
@@ -51,7 +50,7 @@ export class SyntheticConnector implements UpstreamCatalog {
     const tableCount = Math.ceil((tables - number) / namespaces);
     return paged(tableCount, page, (i) => {
       const table = number + i * namespaces;
-      return { namespace, name: tableName(table), fingerprint: fingerprintOf(table, upstream) };
+      return { namespace, name: tableName(table), format: 'ICEBERG', fingerprint: fingerprintOf(table, upstream) };
     });
   }
 

@@ -6,6 +6,7 @@ import type {
   FileChangesOptions,
   LiveFileCounts,
   SnapshotDescriptor,
+  SnapshotParent,
   TableDescriptor,
   TableReader,
 } from '../../src/formats/table-reader.ts';
@@ -50,9 +51,17 @@ export class SyntheticTable implements TableReader {
     };
   }
 
-  async *snapshots(): AsyncIterable<SnapshotDescriptor> {
+  *history(): Iterable<SnapshotParent> {
     for (const [i, round] of this.#rounds.entries()) {
       const before = this.#rounds[i - 1];
+      yield { snapshotId: idOf(round), ...(before === undefined ? {} : { parentSnapshotId: idOf(before) }) };
+    }
+  }
+
+  async *snapshots(ids?: ReadonlySet<bigint>): AsyncIterable<SnapshotDescriptor> {
+    for (const [i, round] of this.#rounds.entries()) {
+      const before = this.#rounds[i - 1];
+      if (ids && !ids.has(idOf(round))) continue;
       yield {
         snapshotId: idOf(round),
         ...(before === undefined ? {} : { parentSnapshotId: idOf(before) }),

@@ -77,7 +77,7 @@ describe('an operator with AWS Glue', () => {
 
   it('validates the connector and sees what Glue contains', async () => {
     const { stdout } = await type(`connector validate ${options()}`);
-    expect(stdout).toContain(`ok: 5 tables in 2 namespaces found in ${glue.url}.`);
+    expect(stdout).toContain(`ok: 5 Iceberg tables in 2 namespaces found in ${glue.url}.`);
     expect(stdout).toContain('  sales.orders\n');
     const misspelled = await stack.cli(...`connector validate ${options()} --source-namespace sale`.split(' '));
     expect([misspelled.code, misspelled.stdout]).toEqual([
@@ -98,14 +98,14 @@ describe('an operator with AWS Glue', () => {
     );
   });
 
-  it('sees that a permission is missing, or that the credentials are refused', async () => {
+  it('sees that a permission is missing, or that the credentials are rejected', async () => {
     const denied = 'User: arn:aws:iam::123456789012:user/etl is not authorized to perform: glue:GetDatabases';
     glue.fault = () => ({ exception: 'AccessDeniedException', message: denied });
     expect(await validate(options())).toMatch(
       /^wrong: A permission is missing: glue:GetDatabases .*user\/etl is not authorized/,
     );
     glue.fault = () => ({ exception: 'UnrecognizedClientException', message: 'The security token is invalid.' });
-    expect(await validate(options())).toMatch(/^wrong: The credentials are not taken: .*UnrecognizedClientException/);
+    expect(await validate(options())).toMatch(/^wrong: The credentials are rejected: .*UnrecognizedClientException/);
   });
 
   it('connects and reconciles it, and everything is as pyiceberg reports it', async () => {

@@ -103,7 +103,7 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
       const catalogName = request.destination?.catalogName ?? '';
       if (catalogName !== '') checks.name(catalogName, 'destination.catalog_name', 255);
       checks.done();
-      return transaction(db, request.dryRun, async (trx) => {
+      return transaction(db, request.validateOnly, async (trx) => {
         const connector = await getConnector(trx, request.connectorId);
         const destination = request.destination ?? connector.destination ?? DestinationTarget.create();
         const { catalog, catalogMade } = await ensureCatalog(trx, destination, connector);

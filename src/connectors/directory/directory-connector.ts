@@ -31,7 +31,6 @@ export interface DirectoryOptions {
  * Every other location that the metadata names is `PERMISSION_DENIED` unless it is allowed.
  */
 export class DirectoryConnector implements UpstreamCatalog {
-  readonly format = 'ICEBERG';
   readonly usage: Usage;
   readonly #store: ObjectStore;
   readonly #root: string;
@@ -70,7 +69,7 @@ export class DirectoryConnector implements UpstreamCatalog {
 
   async listTables(namespace: NamespacePath, page: PageRequest): Promise<Page<TableEntry>> {
     const names = await this.#page(namespace, 'table', page);
-    return { ...names, items: names.items.map((name) => ({ namespace, name })) };
+    return { ...names, items: names.items.map((name) => ({ namespace, name, format: 'ICEBERG' })) };
   }
 
   async fingerprint(table: TableRef): Promise<string> {

@@ -73,7 +73,6 @@ export async function openGlueCatalog(
  * is the location of its metadata. A table that is opened soon after is opened from that location, without another call to Glue.
  */
 export class GlueConnector implements UpstreamCatalog {
-  readonly format = 'ICEBERG';
   readonly usage: Usage;
   readonly #catalog: GlueCatalog;
   readonly #store: ObjectStore;
@@ -117,7 +116,7 @@ export class GlueConnector implements UpstreamCatalog {
       const entry = { namespace, name: nameOf(table) };
       const fingerprint = metadataLocation(table);
       if (fingerprint) this.#keep(entry, { location: fingerprint, folders: ownFolders(table, fingerprint) });
-      items.push({ ...entry, ...(fingerprint && { fingerprint }) });
+      items.push({ ...entry, format: 'ICEBERG', ...(fingerprint && { fingerprint }) });
     }
     return { items, ...(page.nextToken && { nextToken: positionToken(page.nextToken, page.last) }) };
   }

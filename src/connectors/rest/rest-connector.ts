@@ -77,7 +77,6 @@ interface RestOptions {
 }
 
 class RestConnector implements UpstreamCatalog {
-  readonly format = 'ICEBERG';
   readonly usage: Readonly<Usage>;
   readonly listViews?: UpstreamCatalog['listViews'];
   readonly describeView?: UpstreamCatalog['describeView'];
@@ -118,7 +117,14 @@ class RestConnector implements UpstreamCatalog {
 
   async listTables(namespace: NamespacePath, page: PageRequest): Promise<Page<TableEntry>> {
     const { base, paths } = this.#needs(LIST_TABLES, 'list tables');
-    return this.#listNames(this.#tables, (query) => base + paths.tables(namespace, query), namespace, page);
+    const names = await this.#listNames(
+      this.#tables,
+      (query) => base + paths.tables(namespace, query),
+      namespace,
+      page,
+    );
+    // This API serves no other tables.
+    return { ...names, items: names.items.map((table) => ({ ...table, format: 'ICEBERG' })) };
   }
 
   /**

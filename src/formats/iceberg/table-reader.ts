@@ -10,6 +10,7 @@ import type {
   LiveFileCounts,
   SketchFile,
   SnapshotDescriptor,
+  SnapshotParent,
   TableDescriptor,
   TableReader,
 } from '../table-reader.ts';
@@ -67,6 +68,7 @@ export class IcebergTableReader implements TableReader {
   readonly #snapshots: ReadonlyMap<bigint, SnapshotMetadata>;
   readonly #metadataLocation: string;
   readonly #lists = new Map<bigint, Promise<ManifestFile[]>>();
+  #history?: readonly SnapshotMetadata[];
 
   constructor(
     { store, metadataLocation, fingerprint, folder }: OpenIcebergTable,
@@ -87,14 +89,14 @@ export class IcebergTableReader implements TableReader {
     return this.#files.bytesRead;
   }
 
-  async *snapshots(): AsyncGenerator<SnapshotDescriptor> {
-    let ordered: SnapshotMetadata[];
-    try {
-      ordered = parentsFirst([...this.#snapshots.values()]);
-    } catch (error) {
-      throw fileError('table metadata', this.#metadataLocation, error);
+  history(): readonly SnapshotParent[] {
+    return this.#ordered();
+  }
+
+  async *snapshots(ids?: ReadonlySet<bigint>): AsyncGenerator<SnapshotDescriptor> {
+    for (const { manifests: _, ...snapshot } of this.#ordered()) {
+      if (ids === undefined || ids.has(snapshot.snapshotId)) yield snapshot;
     }
-    for (const { manifests: _, ...snapshot } of ordered) yield snapshot;
   }
 
   async *fileChanges(
@@ -125,6 +127,15 @@ export class IcebergTableReader implements TableReader {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#lists.clear();
+  }
+
+  #ordered(): readonly SnapshotMetadata[] {
+    try {
+      this.#history ??= parentsFirst([...this.#snapshots.values()]);
+      return this.#history;
+    } catch (error) {
+      throw fileError('table metadata', this.#metadataLocation, error);
+    }
   }
 
   async #between(base: bigint | undefined, snapshotId: bigint): Promise<FileChangesRequest> {

@@ -8,7 +8,7 @@ import type { NamespacePath } from '../../src/contract/upstream-names.ts';
 import { CodedError } from '../../src/errors.ts';
 import { MemoryUpstream } from './memory-upstream.ts';
 
-/** All pages of a walk, each cursor taken through JSON as it is in a history. */
+/** All pages of a walk. Each cursor goes through JSON, as it does in a history. */
 async function walkAll(upstream: MemoryUpstream, limit: number, root: NamespacePath = []) {
   const pages: string[][] = [];
   let cursor: WalkCursor | undefined = walkFrom(root);
@@ -20,10 +20,10 @@ async function walkAll(upstream: MemoryUpstream, limit: number, root: NamespaceP
   return pages;
 }
 
-/** Pages of `x` whose tokens follow one another as given: the token of page i is tokens[i]. */
+/** An upstream whose page tokens follow one another as `next` says. */
 class Looping extends MemoryUpstream {
   override readonly namespaces = [['a'], ['b c']];
-  asked = 0;
+  requests = 0;
   readonly #next: (token: string | undefined) => string | undefined;
   readonly #what: 'tables' | 'namespaces';
 
@@ -35,7 +35,7 @@ class Looping extends MemoryUpstream {
 
   override async listTables(namespace: NamespacePath, page: { token?: string; size: number }) {
     if (this.#what !== 'tables' || namespace[0] !== 'b c') return { items: [] };
-    return this.#page(page.token, [{ namespace, name: 't' }]);
+    return this.#page<TableEntry>(page.token, [{ namespace, name: 't', format: 'ICEBERG' }]);
   }
 
   override async listNamespaces(parent: NamespacePath, page: { token?: string; size: number }) {
@@ -44,8 +44,8 @@ class Looping extends MemoryUpstream {
   }
 
   #page<T>(token: string | undefined, items: T[]): Page<T> {
-    this.asked += 1;
-    if (this.asked > 10_000) throw new Error('the walk does not end');
+    this.requests += 1;
+    if (this.requests > 10_000) throw new Error('the walk does not end');
     const nextToken = this.#next(token);
     return nextToken === undefined ? { items } : { items, nextToken };
   }
@@ -61,13 +61,16 @@ describe('a walk', () => {
   }
   const every = ['a.1', 'a.2', 'a.x.1', 'a.x.y.1', 'a.x.y.2', 'a.x.y.3', 'c.1'];
 
-  it.each([1, 2, 3, 100])('gives every table once, %i a page, over cursors that went through JSON', async (limit) => {
-    const pages = await walkAll(upstream, limit);
-    expect(pages.flat()).toEqual(every);
-    expect(Math.max(...pages.map((page) => page.length))).toBeLessThanOrEqual(limit);
-  });
+  it.each([1, 2, 3, 100])(
+    'returns every table once, %i per page, with cursors that went through JSON',
+    async (limit) => {
+      const pages = await walkAll(upstream, limit);
+      expect(pages.flat()).toEqual(every);
+      expect(Math.max(...pages.map((page) => page.length))).toBeLessThanOrEqual(limit);
+    },
+  );
 
-  it('passes over a namespace that refuses or was dropped meanwhile, and tells which refused', async () => {
+  it('skips a namespace that refuses or was dropped meanwhile, and reports which refused', async () => {
     const closed = Object.assign(new MemoryUpstream(), { namespaces: upstream.namespaces, tables: upstream.tables });
     const { listTables, listNamespaces } = closed;
     const code = (path: NamespacePath) =>
@@ -87,14 +90,14 @@ describe('a walk', () => {
     const { items, refused } = await walkTables(closed, walkFrom([]), 100, () => {});
     expect(items.map(({ namespace, name }) => [...namespace, name].join('.'))).toEqual(['a.1', 'a.2']);
     expect(refused.map(({ path, error }) => [path, error.code])).toEqual([[['a', 'x'], 'PERMISSION_DENIED']]);
-    // What was asked for must be there, and readable.
+    // The root of the walk must exist and be readable.
     await expect(walkTables(closed, walkFrom(['a', 'x']), 100, () => {})).rejects.toMatchObject({
       code: 'PERMISSION_DENIED',
     });
     await expect(walkTables(closed, walkFrom(['c']), 100, () => {})).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  it('goes over views, and over what lies below a root, in the same way', async () => {
+  it('walks over views, and over what is below a root, in the same way', async () => {
     const { items: views } = await walkViews(upstream, walkFrom(['a', 'x']), 100, () => {});
     expect(views.map(({ namespace, name }) => [...namespace, name].join('.'))).toEqual([
       'a.x.1v',
@@ -104,21 +107,21 @@ describe('a walk', () => {
     ]);
   });
 
-  it('gives a table that is listed twice once', async () => {
+  it('returns a table once that is listed twice', async () => {
     const twice = new MemoryUpstream();
     twice.namespaces.push(['n']);
     for (const name of ['t', 't', 'u', 't']) twice.tables.push({ namespace: ['n'], name });
     expect((await walkAll(twice, 100)).flat()).toEqual(['n.t', 'n.u']);
   });
 
-  it('passes over what a server answers that knows no nesting: its root, whatever the parent', async () => {
+  it('skips what a server without nesting returns: its root, whatever the parent', async () => {
     const flat = new MemoryUpstream();
     flat.listNamespaces = async () => ({ items: [['a'], ['b']] });
     flat.tables.push({ namespace: ['a'], name: 't' }, { namespace: ['b'], name: 'u' });
     expect((await walkAll(flat, 1)).flat()).toEqual(['a.t', 'b.u']);
   });
 
-  it('ends where namespaces nest for ever', async () => {
+  it('ends if namespaces nest endlessly', async () => {
     const deep = new MemoryUpstream();
     deep.listNamespaces = async (parent) => ({ items: [[...parent, 'deeper']] });
     await expect(walkAll(deep, 10)).rejects.toMatchObject({
@@ -128,7 +131,7 @@ describe('a walk', () => {
   });
 });
 
-describe('pages that repeat for ever', () => {
+describe('pages that repeat endlessly', () => {
   const nexts: [string, (token: string | undefined) => string][] = [
     ['the same token', () => 'again'],
     ['two tokens in turn', (token) => (token === 'a' ? 'b' : 'a')],
@@ -161,7 +164,7 @@ describe('pages that repeat for ever', () => {
     });
   });
 
-  it('are noticed after at most three times as many pages as differ, and never where they differ', () => {
+  it('are noticed after at most three times the number of distinct pages, and never if all differ', () => {
     const run = (tokens: Iterable<string>) => {
       let cycle: PageCycle | undefined;
       let pages = 0;

@@ -8,17 +8,17 @@ import { withHeartbeat } from '../../src/activities/runtime/heartbeat.ts';
 setFlagsFromString('--expose-gc');
 const collectGarbage: () => void = runInNewContext('gc');
 
-it('keeps nothing of an activity that has ended', async () => {
+it('keeps nothing of an activity that has ended in memory', async () => {
   const signals: WeakRef<AbortSignal>[] = [];
   for (let i = 0; i < 20; i++) await runOnce((signal) => signals.push(new WeakRef(signal)));
-  // A weak reference lives on until the turn of the event loop ends.
+  // A weak reference is kept until the current turn of the event loop ends.
   await new Promise((resolve) => setTimeout(resolve, 10));
   collectGarbage();
   // The last one may still be on the stack.
   expect(signals.filter((signal) => signal.deref()).length).toBeLessThan(3);
 });
 
-it('ends the work when the activity is cancelled, for the reason that was given', async () => {
+it('ends the work when the activity is cancelled, with the reason of the cancellation', async () => {
   const env = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
   let reason: unknown;
   const run = env.run(() =>
@@ -37,7 +37,7 @@ async function runOnce(see: (signal: AbortSignal) => void): Promise<void> {
   await env.run(() =>
     withHeartbeat('work', async ({ signal }) => {
       see(signal);
-      // Somebody who does not stop listening.
+      // A listener that is never removed.
       signal.addEventListener('abort', () => {});
     }),
   );

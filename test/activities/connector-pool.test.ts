@@ -10,18 +10,17 @@ const opened: { uri: string; closed: boolean; times: number; answer: () => Promi
 
 async function open({ uri }: { uri: string }): Promise<UpstreamCatalog> {
   if (uri === 'broken') throw new CodedError('UNAVAILABLE', 'no');
-  const mine = { uri, closed: false, times: 0, answer: async () => ({ items: [] as [] }) };
-  opened.push(mine);
+  const created = { uri, closed: false, times: 0, answer: async () => ({ items: [] as [] }) };
+  opened.push(created);
   return {
-    format: 'ICEBERG',
     usage: { requests: 0, bytes: 0 },
-    listNamespaces: () => mine.answer(),
-    listTables: () => mine.answer(),
+    listNamespaces: () => created.answer(),
+    listTables: () => created.answer(),
     fingerprint: async () => 'x',
     openTable: () => Promise.reject(new Error('not used')),
     [Symbol.asyncDispose]: async () => {
-      mine.closed = true;
-      mine.times += 1;
+      created.closed = true;
+      created.times += 1;
     },
   };
 }
@@ -32,13 +31,13 @@ beforeEach(() => {
 });
 afterEach(() => void jest.useRealTimers());
 
-describe('sharedSources', () => {
+describe('connectorPool', () => {
   const share = () => {
     const lease = connectorPool(open);
     return (uri: string) => lease(plainSpec('ICEBERG', uri));
   };
 
-  it('opens one upstream for all who use it at the same time or soon after, and closes it then', async () => {
+  it('opens one upstream for all users at the same time or soon after, and closes it then', async () => {
     const lease = share();
     const [a, b] = await Promise.all([lease('one'), lease('one')]);
     await lease('two');
@@ -54,7 +53,7 @@ describe('sharedSources', () => {
     expect(opened.map(({ closed }) => closed)).toEqual([true, false]);
   });
 
-  it('opens anew after ten minutes, when its credentials were refused, and when it did not open', async () => {
+  it('opens it again after ten minutes, after its credentials were rejected, and after it did not open', async () => {
     const lease = share();
     const old = await lease('one');
     await jest.advanceTimersByTimeAsync(601_000);
@@ -74,24 +73,24 @@ describe('sharedSources', () => {
     await expect(lease('broken')).rejects.toThrow('no');
   });
 
-  it('closes each once, and keeps no timer then', async () => {
-    const source = await share()('one');
-    await source[Symbol.asyncDispose]();
+  it('closes each upstream once, and keeps no timer afterwards', async () => {
+    const upstream = await share()('one');
+    await upstream[Symbol.asyncDispose]();
     await jest.advanceTimersByTimeAsync(31_000);
     expect(jest.getTimerCount()).toBe(0);
     await jest.advanceTimersByTimeAsync(601_000);
     expect(opened[0]?.times).toBe(1);
   });
 
-  it('has views only where the upstream has', async () => {
-    const source = await share()('one');
-    expect(source.listViews).toBeUndefined();
-    expect(source.describeView).toBeUndefined();
+  it('has views only if the upstream has', async () => {
+    const upstream = await share()('one');
+    expect(upstream.listViews).toBeUndefined();
+    expect(upstream.describeView).toBeUndefined();
   });
 });
 
 describe('requestsMade', () => {
-  it('tells each request once', () => {
+  it('counts each request once', () => {
     const usage = { requests: 3, bytes: 0 };
     expect(requestsMade(usage)).toBe(3);
     expect(requestsMade(usage)).toBe(0);

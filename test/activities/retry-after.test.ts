@@ -19,9 +19,9 @@ beforeAll(async () => {
 });
 afterAll(() => catalog[Symbol.asyncDispose]());
 
-const COME_AGAIN = { code: 'RESOURCE_EXHAUSTED', retryAfterMs: 30_000 };
+const RETRY_AFTER = { code: 'RESOURCE_EXHAUSTED', retryAfterMs: 30_000 };
 
-/** It asks whoever wants a table to come again later, but for the first ones. */
+/** Asks for a later retry of every table, except for the first ones. */
 class Throttling extends MemoryUpstream {
   readonly opened: string[] = [];
   left = 0;
@@ -29,7 +29,7 @@ class Throttling extends MemoryUpstream {
   override async openTable(table: TableRef) {
     this.opened.push(table.name);
     if (this.left-- > 0) return super.openTable(table);
-    throw new CodedError('RESOURCE_EXHAUSTED', 'too many requests', { retryAfterMs: COME_AGAIN.retryAfterMs });
+    throw new CodedError('RESOURCE_EXHAUSTED', 'too many requests', { retryAfterMs: RETRY_AFTER.retryAfterMs });
   }
 }
 
@@ -52,17 +52,17 @@ async function pack(upstream: MemoryUpstream, attempt = 1, heartbeatDetails?: un
   return { outcome, last };
 }
 
-it('a pack asks for none of its other tables when the upstream asks to come again later, and goes on then', async () => {
+it('a pack stops at a table for which the upstream asks for a later retry, and continues there then', async () => {
   const upstream = new Throttling();
   upstream.left = 2;
   const first = await pack(upstream);
-  expect(first.outcome).toMatchObject(COME_AGAIN);
+  expect(first.outcome).toMatchObject(RETRY_AFTER);
   expect(upstream.opened).toEqual(['t0', 't1', 't2']);
   upstream.left = 5;
   const second = await pack(upstream, 2, first.last);
-  expect(second.outcome).toMatchObject(COME_AGAIN);
+  expect(second.outcome).toMatchObject(RETRY_AFTER);
   expect(upstream.opened.slice(3)).toEqual(['t2', 't3', 't4', 't5', 't6', 't7']);
-  // One table that stays so is told, and the others have their turn.
+  // In the last attempt the table fails, and the others are ingested.
   const last = (await pack(upstream, UPSTREAM_ATTEMPTS, second.last)).outcome as TableOutcome[];
   expect(last.map(({ failure }) => failure?.code)).toEqual([
     ...Array(7).fill('UNIMPLEMENTED'),
@@ -70,12 +70,12 @@ it('a pack asks for none of its other tables when the upstream asks to come agai
   ]);
 });
 
-it('a page of tables asks for no more of them either', async () => {
+it('a page of tables stops, too, when the upstream asks for a later retry', async () => {
   class Known extends MemoryUpstream {
-    asked = 0;
+    requests = 0;
     override async fingerprint(): Promise<string> {
-      this.asked += 1;
-      throw new CodedError('RESOURCE_EXHAUSTED', 'too many requests', { retryAfterMs: COME_AGAIN.retryAfterMs });
+      this.requests += 1;
+      throw new CodedError('RESOURCE_EXHAUSTED', 'too many requests', { retryAfterMs: RETRY_AFTER.retryAfterMs });
     }
   }
   const upstream = new Known();
@@ -100,13 +100,13 @@ it('a page of tables asks for no more of them either', async () => {
     const page = await env.run(() => scanTables({ ...deps, catalog: clients }, { connectorId, full: false, record }));
     return page as ScanPage;
   };
-  await expect(scan(1)).rejects.toMatchObject(COME_AGAIN);
-  expect(upstream.asked).toBeLessThanOrEqual(8);
-  // At last each is brought in by itself, to fail with its own message.
+  await expect(scan(1)).rejects.toMatchObject(RETRY_AFTER);
+  expect(upstream.requests).toBeLessThanOrEqual(8);
+  // In the last attempt each table counts as changed, to fail by itself with its own message.
   expect((await scan(UPSTREAM_ATTEMPTS)).changed).toHaveLength(tables.length);
 });
 
-it('a table that hangs holds up none of its pack, nor takes along what is done', async () => {
+it('a table that hangs neither delays the others of its pack nor discards those that are done', async () => {
   fakeOnly(['setTimeout', 'clearTimeout'], { advanceTimers: true });
   try {
     class Hanging extends MemoryUpstream {

@@ -17,7 +17,7 @@ async function capped(maxRequestsPerSecond: number): Promise<string> {
   return (await catalog.clients.connectors.createConnector({ connector })).connectorId;
 }
 
-it('keeps two workers together below the cap, at ten calls a second', async () => {
+it('keeps two workers together below the limit, at ten calls per second', async () => {
   const connectorId = await capped(100);
   const takes = jest.fn(catalog.clients.reconciliation.acquireRequests);
   const clients = { reconciliation: { ...catalog.clients.reconciliation, acquireRequests: takes } };
@@ -28,15 +28,15 @@ it('keeps two workers together below the cap, at ten calls a second', async () =
     times.push(performance.now());
   };
   await Promise.all(Array.from({ length: 300 }, (_, i) => ask(i % 2 ? one : other)));
-  // One after the other: what was given and not used is used by the next.
+  // One after the other: the next request uses what was granted and not used.
   for (let i = 0; i < 40; i++) await ask(one);
   expect(times.length).toBe(340);
-  // And a batch of ten: the catalog's, what each worker makes late, and what it may hold back.
+  // Plus a batch of ten: the catalog's own, late requests of each worker, and what a worker may hold back.
   expect(mostInWindow(times, 1000)).toBeLessThanOrEqual(100 + 4 * 10);
   expect(takes.mock.calls.length).toBeLessThan(340 / 4);
 });
 
-it('waits while the catalog is away, and says what else is wrong', async () => {
+it('waits while the catalog is unavailable, and passes other errors on', async () => {
   let answers = 0;
   const acquireRequests = async () => {
     answers += 1;
@@ -50,20 +50,20 @@ it('waits while the catalog is away, and says what else is wrong', async () => {
   await expect(gate()).rejects.toThrow('the connector is gone');
 });
 
-it('tells the activity that it waits, without what its attempt before has told being lost, and ends with it', async () => {
+it('reports its wait to the activity, keeps the details of the previous attempt, and ends with the activity', async () => {
   const connectorId = await capped(0.01);
   const gate = rateLimiters(catalog.clients)(connectorId);
   await gate();
   const env = new MockActivityEnvironment({ heartbeatDetails: { position: 7 } });
   const beats: unknown[] = [];
-  const told = new Promise<void>((resolve) => {
+  const reported = new Promise<void>((resolve) => {
     env.on('heartbeat', (details) => {
       beats.push(details);
       if (beats.length === 2) resolve();
     });
   });
   const work = env.run(() => withHeartbeat('Something', () => gate()));
-  await told;
+  await reported;
   expect(beats).toEqual([{ position: 7 }, { position: 7 }]);
   env.cancel('CANCELLED');
   await expect(work).rejects.toThrow('CANCELLED');
