@@ -10,10 +10,10 @@ import {
 import type { ReconcileRequest } from '../contract/job.ts';
 import { RECONCILE_WORKFLOW, TASK_QUEUE } from '../contract/names.ts';
 import {
+  type DesiredSchedule,
   type FoundSchedule,
   type ScheduleControl,
   scheduleIdOf,
-  type WantedSchedule,
 } from '../contract/schedule-control.ts';
 import { parseCron } from './cron.ts';
 import { jobLabels } from './job-labels.ts';
@@ -31,15 +31,15 @@ const SCHEDULE_ID = /^reconcile-(con_[0-9a-z]+)$/;
 /** Implements `ScheduleControl` with a Temporal client. */
 export function temporalSchedules(client: () => Promise<Client>): ScheduleControl {
   return {
-    async describe(connectorId, wanted) {
+    async describe(connectorId, desired) {
       const c = await client();
       const description = await describe(c, scheduleIdOf(connectorId));
-      return description && toFoundSchedule(c, description, wanted && (await optionsOf(c, wanted)));
+      return description && toFoundSchedule(c, description, desired && (await optionsOf(c, desired)));
     },
 
-    async put(wanted) {
+    async put(desired) {
       const c = await client();
-      const options = await optionsOf(c, wanted);
+      const options = await optionsOf(c, desired);
       const description = await describe(c, options.scheduleId);
       if (description === undefined) {
         try {
@@ -48,7 +48,7 @@ export function temporalSchedules(client: () => Promise<Client>): ScheduleContro
         } catch (error) {
           if (!(error instanceof ScheduleAlreadyRunning)) throw error;
         }
-      } else if (toFoundSchedule(c, description, options).asWanted) {
+      } else if (toFoundSchedule(c, description, options).matchesDesired) {
         return 'unchanged';
       }
       const { spec, action, policies, state } = options;
@@ -96,21 +96,21 @@ async function describe(client: Client, scheduleId: string): Promise<ScheduleDes
   }
 }
 
-async function optionsOf(client: Client, wanted: WantedSchedule): Promise<ScheduleOptions> {
-  const { connector, intervalSeconds, cron, jitterSeconds, pausedBecause } = wanted;
+async function optionsOf(client: Client, desired: DesiredSchedule): Promise<ScheduleOptions> {
+  const { connector, intervalSeconds, cron, jitterSeconds, pausedBecause } = desired;
   const request: ReconcileRequest = { connector: connector.id, trigger: 'schedule' };
   return {
     scheduleId: scheduleIdOf(connector.id),
     spec: {
       ...(intervalSeconds > 0 ? { intervals: [{ every: intervalSeconds * 1000 }] } : {}),
-      ...(cron.length > 0 ? { cronExpressions: [...cron], timezone: wanted.timeZone || undefined } : {}),
-      startAt: wanted.notBefore,
+      ...(cron.length > 0 ? { cronExpressions: [...cron], timezone: desired.timeZone || undefined } : {}),
+      startAt: desired.notBefore,
       jitter: jitterSeconds * 1000 || undefined,
     },
     action: {
       type: 'startWorkflow',
       workflowType: RECONCILE_WORKFLOW,
-      workflowId: wanted.jobIdPrefix,
+      workflowId: desired.jobIdPrefix,
       taskQueue: TASK_QUEUE,
       args: [request],
       ...(await jobLabels(client, request, connector)),
@@ -123,15 +123,15 @@ async function optionsOf(client: Client, wanted: WantedSchedule): Promise<Schedu
 function toFoundSchedule(
   client: Client,
   description: ScheduleDescription,
-  wanted: ScheduleOptions | undefined,
+  desired: ScheduleOptions | undefined,
 ): FoundSchedule {
   const { scheduleId, state, info } = description;
   const last = info.recentActions.at(-1);
   return {
     scheduleId,
-    asWanted:
-      wanted !== undefined &&
-      isDeepStrictEqual(descriptionFacts(description), optionFacts(wanted)) &&
+    matchesDesired:
+      desired !== undefined &&
+      isDeepStrictEqual(descriptionFacts(description), optionFacts(desired)) &&
       isEncryptedAsNow(client, description),
     paused: state.paused,
     // Temporal reports the next time of a paused schedule too.

@@ -15,7 +15,7 @@ import { type FaultProxy, hang, startFaultProxy } from './fault-proxy.ts';
 import { connectorS3 } from './s3-properties.ts';
 import { type Moto, startMoto } from './servers/moto.ts';
 
-/** Its last snapshot wrote nine manifests; by these bounds it comes in three groups of three. */
+/** The table's last snapshot wrote nine manifests; with these bounds they are split into three groups of three. */
 const WAREHOUSE = join(ROOT, 'test/fixtures/made/iceberg/wh');
 const TABLE = 'lineage';
 const SPLIT = { above: 9, group: 6 };
@@ -90,7 +90,7 @@ async function groupEvents(jobId: string) {
   return { scheduled: scheduled.length, started };
 }
 
-it('a worker that dies in the middle of a group costs that group, and the catalog is as if nothing had been', async () => {
+it('repeats only one group if a worker dies in the middle of it, and the catalog ends up complete', async () => {
   const whole = await stack.trigger(await connect('whole', {}));
   expect(whole).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: 1n } });
   takeManifestReads();
@@ -108,7 +108,7 @@ it('a worker that dies in the middle of a group costs that group, and the catalo
   expect(await dumpCatalog(stack.catalog, 'undisturbed')).toEqual(dump);
   expect((await groupEvents(undisturbed.jobId)).scheduled).toBe(GROUPS);
 
-  // Within the second group: behind its first manifest.
+  // Within the second group, after its first manifest.
   const manifests = await lastManifests();
   expect(manifests.length).toBe(MANIFESTS);
   const [first, stuck, last] = manifests.slice(3, 6) as [string, string, string];
@@ -128,7 +128,7 @@ it('a worker that dies in the middle of a group costs that group, and the catalo
     const { raw } = await stack.temporal.workflow.getHandle(jobId).describe();
     return (raw.pendingActivities ?? []).filter(({ activityType }) => activityType?.name === 'ingestFileGroup');
   };
-  // The others go on meanwhile.
+  // The other groups continue in the meantime.
   while ((await isStuck()).length !== 1) await new Promise((resolve) => setTimeout(resolve, 50));
   const identity = (await isStuck())[0]!.lastWorkerIdentity ?? '';
   const pid = workers.pids.find((each) => identity.startsWith(`${each}@`));

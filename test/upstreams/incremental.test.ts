@@ -38,12 +38,12 @@ describe("fixtures behind Iceberg's REST server that change between two runs", (
   });
   afterAll(() => cleanUp[Symbol.asyncDispose]());
 
-  it('are as the engines said of them at first', () => {
+  it('are as the engines report them at first', () => {
     expect(before.length).toBeGreaterThan(10);
     expect(inFirst).toEqual({});
   });
 
-  it('are brought in where they changed, and only there', () => {
+  it('are ingested only if they have changed', () => {
     expect(second).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { errors: 0n, tablesUnchanged: 1n } });
     expect(countersOf(second).tablesChanged).toBe(BigInt(after.length - 1));
   });

@@ -24,7 +24,7 @@ const SERVERS = [
   {
     name: 'Nessie',
     tables: 10,
-    // Nessie takes neither a schema update as pyiceberg 0.11.1 sends it, nor a change of what snapshots there are.
+    // Nessie accepts neither pyiceberg 0.11.1's schema updates nor changes that remove snapshots.
     leaveOut: ['schema_evolved', 'branched', 'rolled_back', 'expired'],
     async start(moto: Moto) {
       const server = await startNessie({ warehouse: 's3://lake/warehouse', s3: moto });
@@ -62,7 +62,7 @@ describe.each(SERVERS)('tables that pyiceberg wrote to $name, in S3', ({ start, 
     expect(wrong).toEqual({});
   }
 
-  it('are as pyiceberg says', async () => {
+  it('are as pyiceberg reports them', async () => {
     const written = await write('write_tables.py', [], input);
     expect(written).toHaveLength(tables);
     await expectTruth(await stack.trigger(connectorId), written);
@@ -76,7 +76,7 @@ describe.each(SERVERS)('tables that pyiceberg wrote to $name, in S3', ({ start, 
     });
   });
 
-  it('are as pyiceberg says after it changed some, and only those are read', async () => {
+  it('are as pyiceberg reports them after it has changed some, and only those are read', async () => {
     const written = await write('write_tables.py', ['more'], input);
     const job = await stack.trigger(connectorId);
     expect(countersOf(job).tablesChanged).toBe(leaveOut.length > 0 ? 2n : 3n);

@@ -24,7 +24,7 @@ beforeAll(async () => {
   jobId = job.jobId;
   browser = await chromium.launch({
     executablePath: await installedChromium(),
-    // Root may not use the sandbox; the rest keeps Chromium from calling home.
+    // Root may not use the sandbox. The other options stop Chromium's own requests.
     args: [
       '--no-sandbox',
       '--disable-gpu',
@@ -42,7 +42,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** The run's page in the Temporal UI, as people open it from the links that the CLI prints. */
+/** Opens the run's page in the Temporal UI with the link that the CLI prints. */
 async function runPage(): Promise<Page> {
   const page = await browser.newPage({ viewport: { width: 1500, height: 1300 } });
   page.setDefaultTimeout(60_000);
@@ -70,7 +70,7 @@ it('shows the summary, and the details with counters and the last failures as Ma
   expect(text).toContain('Tables: 2 scanned · 1 changed · 0 unchanged · 0 filtered · 0 missing · 1 errors');
   expect(text).toMatch(/Failures:\s+bad\.truncated_metadata DATA_LOSS: table metadata .* is broken/);
   expect(await frame(2).locator('strong', { hasText: 'lake-of-the-ui' }).count()).toBe(1);
-  // The picture in docs/images is made of this.
+  // The picture in docs/images is a screenshot of this page.
   const picture = await page.screenshot({ path: process.env.RECONCILER_UI_PICTURE });
   expect(picture.readUInt32BE(16)).toBe(1500);
 });

@@ -57,7 +57,7 @@ describe("views of Iceberg's REST server", () => {
 
   const every = ['sales.large', 'sales.plain', 'sales.to_drop', 'sales.to_rename', 'sales.eu.deep', 'only_views.v'];
 
-  it('are brought in with the tables', async () => {
+  it('are ingested with the tables', async () => {
     const job = await stack.trigger(connectorId);
     expect(job).toMatchObject({
       state: JobState.JS_SUCCEEDED,
@@ -66,7 +66,7 @@ describe("views of Iceberg's REST server", () => {
     });
   });
 
-  it.each(every)('%s is as the server says: version, schema, SQL of all dialects, defaults', async (name) => {
+  it.each(every)('%s is as on the server: version, schema, SQL of all dialects, defaults', async (name) => {
     const [namespace, last] = [name.slice(0, name.lastIndexOf('.')), name.slice(name.lastIndexOf('.') + 1)];
     const { metadata } = await rest.load(namespace, last);
     const [version] = metadata.versions;
@@ -135,7 +135,7 @@ describe("views of Iceberg's REST server", () => {
     expect(stdout).toMatch(/^to_drop .* missing since /m);
   });
 
-  it('are themselves again when they come back', async () => {
+  it('keep their ids when they reappear', async () => {
     const { viewId } = await view('sales.to_drop');
     await rest.view('sales', 'to_drop', { spark: 'SELECT 33' });
     expect(await stack.trigger(connectorId)).toMatchObject({ counters: { viewsChanged: 1n, viewsMissing: 0n } });
@@ -146,7 +146,7 @@ describe("views of Iceberg's REST server", () => {
     });
   });
 
-  it('are not missing after a run that was narrowed', async () => {
+  it('do not count as missing after a narrowed run', async () => {
     await rest.dropView('sales', 'to_drop');
     const narrowed = await stack.trigger(connectorId, { destinationNamespacePaths: ['sales'] });
     expect(narrowed).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { viewsScanned: 3n, viewsMissing: 0n } });
@@ -161,7 +161,7 @@ describe("views of Iceberg's REST server", () => {
     expect(await stack.trigger(connectorId)).toMatchObject({ counters: { viewsMissing: 1n } });
   });
 
-  it('take the place of a table of their name, and give it back', async () => {
+  it('can replace a table of the same name, and be replaced by it again', async () => {
     await rest.dropTable('sales', 'orders');
     await rest.view('sales', 'orders', { spark: 'SELECT * FROM orders_v2' });
     await rest.dropView('sales', 'plain');
@@ -184,7 +184,7 @@ describe("views of Iceberg's REST server", () => {
     expect(await stack.tableId('lake.sales.orders')).toMatch(/^tbl_/);
   });
 
-  it('fail by themselves: the others go in, and it is told which', async () => {
+  it('fail one by one: the others are ingested, and the failed one is named', async () => {
     await rest.view('sales', 'broken', { spark: 'SELECT 6' });
     await rest.view('sales', 'good', { spark: 'SELECT 7' });
     const { 'metadata-location': file } = await rest.load('sales', 'broken');
@@ -200,7 +200,7 @@ describe("views of Iceberg's REST server", () => {
   describe('when the catalog has faults', () => {
     const listing = /\/namespaces\/sales\/views(\?|$)/;
     let turn = 0;
-    // The server's tokens are places in its list.
+    // The server's page tokens are positions in its list.
     const round = changed((json) => {
       turn = (turn + 1) % 3;
       return { ...json, 'next-page-token': String(turn) };
@@ -216,7 +216,7 @@ describe("views of Iceberg's REST server", () => {
         refuse(403, 'ForbiddenException'),
         'views of sales',
         'PERMISSION_DENIED',
-        /views.*said the test's proxy/,
+        /views.*from the test's proxy/,
       ],
       [
         'has pages that repeat for ever',
@@ -225,7 +225,7 @@ describe("views of Iceberg's REST server", () => {
         'DATA_LOSS',
         /repeats its pages when it lists the views of namespace sales/,
       ],
-    ])('a listing that %s fails the views alone, and marks none', async (_, fault, label, code, message) => {
+    ])('a listing that %s fails only the views, and marks none as missing', async (_, fault, label, code, message) => {
       proxy.rules = [{ path: listing, fault }];
       const name = `t${code.length}`;
       await rest.table('sales', name);
@@ -241,7 +241,7 @@ describe("views of Iceberg's REST server", () => {
       expect((await view('sales.large')).upstream?.missingSince).toBeUndefined();
     });
 
-    it('one view that is refused fails by itself, and one that is throttled goes in', async () => {
+    it('a view that is refused fails alone, and one that is throttled is ingested', async () => {
       proxy.rules = [
         { path: /views\/large/, fault: refuse(403, 'ForbiddenException') },
         {
@@ -257,14 +257,14 @@ describe("views of Iceberg's REST server", () => {
       expect((await view('sales.good')).representations).toEqual([{ dialect: 'spark', sql: 'SELECT 77' }]);
     });
 
-    it('a retry brings in just the one that failed, once it is mended', async () => {
+    it('a retry ingests only the failed view, once it is repaired', async () => {
       proxy.rules = [{ path: /views\/large/, fault: refuse(403, 'ForbiddenException') }];
       const sql = 'SELECT 8';
       await rest.replaceView('sales', 'large', { trino: sql, duckdb: sql, spark: sql });
       const job = await stack.trigger(connectorId);
       expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: 1n, viewsChanged: 0n } });
       proxy.rules = [];
-      // Not the retry's business.
+      // The retry must not ingest this change.
       await rest.replaceView('sales', 'good', { spark: 'SELECT 777' });
       const { code, stdout } = await stack.cli('job', 'retry', job.jobId, '--wait', '--json');
       expect(code).toBe(0);
@@ -284,7 +284,7 @@ describe("views of Iceberg's REST server", () => {
     });
   });
 
-  it('runs with views replay', async () => {
+  it('have runs that replay', async () => {
     Runtime.install({ logger: new DefaultLogger('ERROR') });
     const { jobs } = await stack.catalog.jobs.listReconcileJobs({ connectorId, pageSize: 1000 });
     const codePath = join(ROOT, 'dist/workflow-bundle.js');
@@ -296,7 +296,7 @@ describe("views of Iceberg's REST server", () => {
   });
 });
 
-it('views of Nessie, which does not list its endpoints, come in when the connector says that it has them', async () => {
+it("ingests views of Nessie, which does not list its endpoints, if the connector's properties declare them", async () => {
   await using cleanUp = new CleanUp();
   const moto = cleanUp.use(await startMoto());
   await moto.createBucket('lake');

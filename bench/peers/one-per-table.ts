@@ -1,6 +1,6 @@
 /**
- * How many sync services use Temporal: an activity, or a child workflow with an activity, for every table at every run. The activity is
- * this project's own `ingestTable`, on its own workers: only what Temporal is given to do differs.
+ * How many sync services use Temporal: one activity, or one child workflow with one activity, per table at every run. The activity is this
+ * project's own `ingestTable` on its own workers, so only the use of Temporal differs.
  */
 
 import { condition, executeChild, proxyActivities } from '@temporalio/workflow';
@@ -10,7 +10,7 @@ import type { TableRef } from '../../src/contract/upstream-names.ts';
 export interface PeerInput {
   connectorId: string;
   tables: TableRef[];
-  /** At once. */
+  /** How many tables are processed at a time. */
   parallel: number;
 }
 
@@ -19,12 +19,12 @@ const { ingestTable } = proxyActivities<Pick<IngestActivities, 'ingestTable'>>({
   startToCloseTimeout: '10m',
 });
 
-/** One activity a table. */
-export const activityATable = (input: PeerInput) =>
+/** One activity per table. */
+export const activityPerTable = (input: PeerInput) =>
   forEach(input, (table) => ingestTable({ connectorId: input.connectorId, table, full: false }));
 
-/** One child workflow a table. */
-export const childATable = (input: PeerInput) =>
+/** One child workflow per table. */
+export const childPerTable = (input: PeerInput) =>
   forEach(input, (table) => executeChild(syncTable, { args: [input.connectorId, table] }));
 
 export async function syncTable(connectorId: string, table: TableRef): Promise<void> {
