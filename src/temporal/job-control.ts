@@ -6,8 +6,15 @@ import {
 } from '@temporalio/client';
 import { ActivityFailure, ApplicationFailure, type Payload } from '@temporalio/common';
 import type { IngestHeartbeat, ViewsHeartbeat } from '../contract/activities.ts';
-import type { Progress, TableFailure, ValidateRequest, ValidateResult } from '../contract/job.ts';
-import { alertSummary, alertWorkflowId } from '../contract/job.ts';
+import {
+  addCounts,
+  alertSummary,
+  alertWorkflowId,
+  type Progress,
+  type TableFailure,
+  type ValidateRequest,
+  type ValidateResult,
+} from '../contract/job.ts';
 import type { JobControl, WorkflowStatus } from '../contract/job-control.ts';
 import { ALERT_WORKFLOW, RECONCILE_WORKFLOW, TASK_QUEUE, VALIDATE_WORKFLOW } from '../contract/names.ts';
 import { CodedError, type CodeName } from '../errors.ts';
@@ -97,17 +104,18 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
         // Workflows count what has ended; what runs now tells its part in heartbeats.
         for (const activity of raw.pendingActivities ?? []) {
           const beat = await decodeHeartbeat(c, activity.heartbeatDetails?.payloads?.[0]);
-          progress.snapshotsIngested += beat?.snapshots ?? 0;
-          progress.filesIngested += beat?.files ?? 0;
-          progress.bytesRead += beat?.bytesRead ?? 0;
+          addCounts(progress.counters, {
+            snapshotsIngested: beat?.snapshots,
+            filesIngested: beat?.files,
+            bytesRead: beat?.bytesRead,
+          });
           // Of a pack: one that failed is tried again by itself before it counts.
           for (const { changed, failure } of beat?.done ?? []) {
-            if (!failure) progress[changed ? 'tablesChanged' : 'tablesUnchanged'] += 1;
+            if (!failure) addCounts(progress.counters, { [changed ? 'tablesChanged' : 'tablesUnchanged']: 1 });
           }
           if (beat?.views) {
-            progress.viewsScanned = (progress.viewsScanned ?? 0) + beat.views.scanned;
-            progress.viewsChanged = (progress.viewsChanged ?? 0) + beat.views.changed;
-            progress.errors += beat.views.errors;
+            const { scanned, changed, errors } = beat.views;
+            addCounts(progress.counters, { viewsScanned: scanned, viewsChanged: changed, errors });
           }
         }
         const { pendingActivities } = raw;

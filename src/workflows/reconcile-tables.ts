@@ -78,7 +78,8 @@ async function scanPage(run: Run, cursor: WalkCursor | undefined): Promise<ScanP
 
 /** After a page: how many tables an activity ingests. */
 function packSize({ job }: Run): number {
-  const changed = job.progress.tablesScanned - job.progress.tablesUnchanged;
+  const { tablesScanned = 0, tablesUnchanged = 0 } = job.progress.counters;
+  const changed = tablesScanned - tablesUnchanged;
   return changed > MAX_SINGLE_TABLES ? PACK_SIZE : 1;
 }
 

@@ -82,7 +82,7 @@ it('a page of tables asks for no more of them either', async () => {
   upstream.namespaces.push(['n']);
   upstream.tables.push(...tables);
   const { connectorId, deps } = await connected(upstream);
-  const { reconciliation, bindings } = catalog.clients;
+  const { bindings } = catalog.clients;
   // As if all were there already.
   const lookUp: typeof bindings.lookupUpstreamTables = async (asked) => ({
     tables: asked.tables!.map(({ namespacePath, name }, i) => ({
@@ -90,7 +90,7 @@ it('a page of tables asks for no more of them either', async () => {
       ...{ namespacePath: namespacePath!, name: name! },
     })),
   });
-  const clients = { ...catalog.clients, reconciliation: { ...reconciliation, lookupUpstreamTables: lookUp } };
+  const clients = { ...catalog.clients, bindings: { ...bindings, lookupUpstreamTables: lookUp } };
   const record = {
     ...{ jobId: 'throttled', runId: 'r', connectorId, connectorName: 'c', full: false, message: '' },
     ...{ progress: newProgress(), failures: [], request: { connector: 'c' } },

@@ -20,9 +20,7 @@ async function client(heartbeats: unknown[], payloadCodecs: PayloadCodec[] = [])
     query: async () => ({
       ...newProgress(),
       state: 'JS_RUNNING',
-      tablesScanned: 60,
-      tablesChanged: 20,
-      filesIngested: 9,
+      counters: { tablesScanned: 60, tablesChanged: 20, filesIngested: 9 },
     }),
     describe: async () => ({ raw: { pendingActivities: [...pendingActivities, {}] } }),
   };
@@ -57,12 +55,13 @@ it.each([
     ),
   );
   expect(await jobs.progress('job')).toMatchObject({
-    tablesScanned: 60,
-    tablesChanged: 21,
-    tablesUnchanged: 1,
-    errors: 0,
-    snapshotsIngested: 2,
-    filesIngested: 18,
-    bytesRead: 37,
+    counters: {
+      tablesScanned: 60,
+      tablesChanged: 21,
+      tablesUnchanged: 1,
+      snapshotsIngested: 2,
+      filesIngested: 18,
+      bytesRead: 37,
+    },
   });
 });

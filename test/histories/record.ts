@@ -7,6 +7,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TASK_QUEUE } from '../../src/contract/names.ts';
+import { countersOf } from '../../src/contract/progress-message.ts';
 import { ROOT, RunningStack } from '../integration/running-stack.ts';
 import { saveHistory } from './save-history.ts';
 
@@ -69,7 +70,7 @@ try {
 /** Waits until the job works on tables. */
 async function until(jobId: string): Promise<void> {
   for (;;) {
-    const { tablesScanned } = await stack.catalog.connectors.getReconcileJob({ jobId });
+    const { tablesScanned } = countersOf(await stack.catalog.connectors.getReconcileJob({ jobId }));
     if (tablesScanned > 0n) return;
   }
 }

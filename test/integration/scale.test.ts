@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Progress, TableFailure } from '../../src/contract/job.ts';
+import { countersOf } from '../../src/contract/progress-message.ts';
 import { JobFailureKind, JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { type JobRun, jobRuns } from '../synthetic/job-runs.ts';
 import { SyntheticStack } from '../synthetic/synthetic-stack.ts';
@@ -55,11 +56,13 @@ it('reconciles thousands of tables in several runs, answers all along, and runs 
 
   expect(job).toMatchObject({
     state: JobState.JS_FAILED,
-    tablesScanned: BigInt(listed.length),
-    tablesChanged: BigInt(listed.length - broken.length),
-    tablesUnchanged: 0n,
-    snapshotsIngested: BigInt(listed.length - broken.length),
-    errors: BigInt(broken.length + 1),
+    counters: {
+      tablesScanned: BigInt(listed.length),
+      tablesChanged: BigInt(listed.length - broken.length),
+      tablesUnchanged: 0n,
+      snapshotsIngested: BigInt(listed.length - broken.length),
+      errors: BigInt(broken.length + 1),
+    },
   });
   expect(job.message).toMatch(`Partial failure (${broken.length + 1})`);
   const { failures } = await stack.catalog.jobs.listJobFailures({ jobId, pageSize: 1000 });
@@ -75,8 +78,8 @@ it('reconciles thousands of tables in several runs, answers all along, and runs 
   for (const [i, { progress, failures: told }] of answers.entries()) {
     const before = answers[i - 1];
     if (!before) continue;
-    expect(progress.tablesScanned).toBeGreaterThanOrEqual(before.progress.tablesScanned);
-    expect(progress.tablesChanged).toBeGreaterThanOrEqual(before.progress.tablesChanged);
+    expect(progress.counters.tablesScanned).toBeGreaterThanOrEqual(before.progress.counters.tablesScanned ?? 0);
+    expect(progress.counters.tablesChanged).toBeGreaterThanOrEqual(before.progress.counters.tablesChanged ?? 0);
     expect(told.length).toBeGreaterThanOrEqual(before.failures.length);
   }
 
@@ -103,12 +106,14 @@ it('finds all unchanged then, but what failed', async () => {
   const job = await reconcile();
   expect(job).toMatchObject({
     state: JobState.JS_FAILED,
-    tablesScanned: BigInt(listed.length),
-    tablesExpected: BigInt(listed.length - broken.length),
-    tablesChanged: 0n,
-    tablesUnchanged: BigInt(listed.length - broken.length),
-    tablesMissing: 0n,
-    errors: BigInt(broken.length + 1),
+    counters: {
+      tablesScanned: BigInt(listed.length),
+      tablesExpected: BigInt(listed.length - broken.length),
+      tablesChanged: 0n,
+      tablesUnchanged: BigInt(listed.length - broken.length),
+      tablesMissing: 0n,
+      errors: BigInt(broken.length + 1),
+    },
   });
   // One page a thousand tables.
   for await (const { events } of jobRuns(stack.temporal, job.jobId)) {
@@ -125,10 +130,12 @@ it('brings in what has changed since, and what works now', async () => {
   const changed = new Set([...changedIn(1, MENDED).map(tableName), ...broken, ...unlisted]);
   expect(await reconcile()).toMatchObject({
     state: JobState.JS_SUCCEEDED,
-    tablesScanned: BigInt(UPSTREAM.tables),
-    tablesChanged: BigInt(changed.size),
-    tablesUnchanged: BigInt(UPSTREAM.tables - changed.size),
-    tablesMissing: 0n,
+    counters: {
+      tablesScanned: BigInt(UPSTREAM.tables),
+      tablesChanged: BigInt(changed.size),
+      tablesUnchanged: BigInt(UPSTREAM.tables - changed.size),
+      tablesMissing: 0n,
+    },
   });
 }, 300_000);
 
@@ -147,9 +154,11 @@ it('gives way in the middle of what failed, and counts each failure once', async
   const { jobId, ...job } = await reconcile();
   expect(job).toMatchObject({
     state: JobState.JS_FAILED,
-    tablesScanned: BigInt(UPSTREAM.tables),
-    tablesUnchanged: BigInt(UPSTREAM.tables - changed.length),
-    errors: BigInt(changed.length),
+    counters: {
+      tablesScanned: BigInt(UPSTREAM.tables),
+      tablesUnchanged: BigInt(UPSTREAM.tables - changed.length),
+      errors: BigInt(changed.length),
+    },
   });
   const { failures } = await stack.catalog.jobs.listJobFailures({ jobId, pageSize: 1000 });
   expect(failures.map(({ table }) => table).sort()).toEqual(changed.map(pathOf).sort());

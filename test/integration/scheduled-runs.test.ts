@@ -61,8 +61,8 @@ it('a schedule starts the same workflow, until it is paused', async () => {
       requestJson: JSON.stringify({ connector: connectorId, trigger: 'schedule' }),
     });
   }
-  expect(jobs.at(-1)).toMatchObject({ tablesChanged: 7n });
-  expect(jobs[0]).toMatchObject({ tablesChanged: 0n });
+  expect(jobs.at(-1)).toMatchObject({ counters: { tablesChanged: 7n } });
+  expect(jobs[0]).toMatchObject({ counters: { tablesChanged: 0n } });
   const { schedules } = await stack.catalog.schedules.listSchedules({ connectorId });
   expect(schedules[0]).toMatchObject({ when: 'every 3s', lastRunAt: expect.any(Date) });
   expect(schedules[0]?.lastJobId).toMatch(/^reconcile-every-few-seconds-/);

@@ -26,11 +26,13 @@ it('tables that are split side by side leave to the next run what the history ha
   const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
   expect(await stack.ended(jobId)).toMatchObject({
     state: JobState.JS_SUCCEEDED,
-    tablesScanned: BigInt(TABLES),
-    tablesChanged: BigInt(TABLES),
-    tablesUnchanged: 0n,
-    snapshotsIngested: BigInt(TABLES),
-    filesIngested: BigInt(TABLES * FILES),
+    counters: {
+      tablesScanned: BigInt(TABLES),
+      tablesChanged: BigInt(TABLES),
+      tablesUnchanged: 0n,
+      snapshotsIngested: BigInt(TABLES),
+      filesIngested: BigInt(TABLES * FILES),
+    },
   });
   const runs: JobRun[] = [];
   for await (const run of jobRuns(stack.temporal, jobId)) runs.push(run);

@@ -20,7 +20,7 @@ beforeAll(async () => {
     cpSync(join(FIXTURES, table), join(folder, 'wh', table), { recursive: true });
   stack = await RunningStack.start();
   const job = await stack.trigger(await stack.connect('lake-of-the-ui', join(folder, 'wh')));
-  expect(job).toMatchObject({ state: JobState.JS_FAILED, tablesScanned: 2n, errors: 1n });
+  expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { tablesScanned: 2n, errors: 1n } });
   jobId = job.jobId;
   browser = await chromium.launch({
     executablePath: await installedChromium(),

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import type { AlertRequest } from '../../contract/job.ts';
-import { JOB_COUNTERS } from '../../contract/progress-message.ts';
 import {
   type JobFailure,
   jobStateToJSON,
@@ -40,7 +39,7 @@ export function alertPayload(request: AlertRequest, job: ReconcileJob, failures:
         startedAt: job.startedAt?.toISOString(),
         finishedAt: finishedAt.toISOString(),
       },
-      counters: Object.fromEntries(JOB_COUNTERS.map((counter) => [counter, Number(job[counter])])),
+      counters: Object.fromEntries(Object.entries(job.counters ?? {}).map(([name, count]) => [name, Number(count)])),
       failures: failures
         .slice(0, FAILURES_TOLD)
         .map(({ table, code, message }) => ({ table: short(table), code, message: short(message) })),

@@ -157,29 +157,14 @@ export interface JobRow {
   started_at: number | null;
   finished_at: number | null;
   full_rescan: number;
-  tables_scanned: number;
-  tables_changed: number;
-  tables_unchanged: number;
-  tables_filtered: number;
-  tables_missing: number;
-  errors: number;
-  snapshots_ingested: number;
-  files_ingested: number;
-  bytes_read: number;
+  /** JobCounters as proto3 JSON. */
+  counters: string;
   phase: string;
   run_id: string;
-  views_scanned: number;
-  views_changed: number;
-  views_missing: number;
-  upstream_requests: number;
   /** JobTrigger. */
   trigger_kind: string;
   mode: string;
   dry_run: number;
-  tables_dropped: number;
-  views_dropped: number;
-  snapshots_dropped: number;
-  tables_expected: number;
   paused: number;
   request_json: string;
   retry_of_job_id: string;

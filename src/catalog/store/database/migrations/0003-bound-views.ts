@@ -9,9 +9,6 @@ const STATEMENTS = [
   'alter table views add column fetched_at bigint',
   'alter table views add column missing_since bigint',
   'create unique index views_upstream on views (connector_id, upstream_path_key, upstream_name)',
-  'alter table jobs add column views_scanned bigint not null default 0',
-  'alter table jobs add column views_changed bigint not null default 0',
-  'alter table jobs add column views_missing bigint not null default 0',
 ];
 
 /** As path-key.ts had it: what is stored must not follow its changes. */
