@@ -11,6 +11,7 @@ export default {
     '\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' }, sourceMaps: 'inline' }],
   },
   testEnvironment: 'node',
+  setupFiles: ['<rootDir>/test/jest/node-errors.ts'],
   // Tests wait for conditions: this only ends one that hangs, also on a busy machine.
   testTimeout: 120_000,
   // Two cores: the integration tests start a Temporal server and processes of their own.

@@ -6,12 +6,14 @@
  * and some fail. Beside it, at 1,000 tables, the same worker with an activity or a child workflow a table, as is usual.
  * Reports on stderr, prints JSON on stdout.
  */
+
 import { mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import Table from 'cli-table3';
+import { countersOf } from '../src/contract/progress-message.ts';
 import { jobRuns } from '../test/synthetic/job-runs.ts';
 import { type StackProcess, SyntheticStack } from '../test/synthetic/synthetic-stack.ts';
 import { namespaceName, namespaceOf, type SyntheticUpstream, tableName } from '../test/synthetic/synthetic-upstream.ts';
@@ -94,13 +96,13 @@ async function reconcile(run: string, connectorId: string): Promise<void> {
   await measure(run, async () => {
     const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
     const job = await stack.ended(jobId);
-    if (job.tablesScanned === 0n) throw new Error(`${jobId} looked at no table: ${job.message}`);
+    if (countersOf(job).tablesScanned === 0n) throw new Error(`${jobId} looked at no table: ${job.message}`);
     return {
       workflowId: jobId,
       state: job.state,
-      tables: Number(job.tablesScanned),
-      changed: Number(job.tablesChanged),
-      errors: Number(job.errors),
+      tables: Number(countersOf(job).tablesScanned),
+      changed: Number(countersOf(job).tablesChanged),
+      errors: Number(countersOf(job).errors),
       seconds: (job.finishedAt!.getTime() - job.startedAt!.getTime()) / 1000,
     };
   });

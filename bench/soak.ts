@@ -48,7 +48,7 @@ await using stack = await SyntheticStack.start({ parent: options.cache, nodeOpti
 const connectorIds: string[] = [];
 for (let i = 0; i < Number(options.connectors); i++) {
   const uri = stack.upstream(`soak-${i}`, upstreamOf(i, 0));
-  const policy = { enabled: true, intervalSeconds: BigInt(intervalSeconds) };
+  const policy = { enabled: true, interval: { seconds: BigInt(intervalSeconds) } };
   connectorIds.push(await stack.connect(`soak-${i}`, uri, { policy }));
 }
 const began = performance.now();
@@ -123,7 +123,7 @@ async function jobsByState(): Promise<Record<string, number>> {
   const counts: Record<string, number> = {};
   let pageToken = '';
   do {
-    const page = await stack.catalog.connectors.listReconcileJobs({ pageSize: 1000, pageToken });
+    const page = await stack.catalog.jobs.listReconcileJobs({ pageSize: 1000, pageToken });
     for (const { state } of page.jobs) counts[jobStateToJSON(state)] = (counts[jobStateToJSON(state)] ?? 0) + 1;
     pageToken = page.nextPageToken;
   } while (pageToken);

@@ -1,4 +1,5 @@
 import type { JobRecord } from '../contract/activities.ts';
+import { captureModeToProto } from '../contract/capture-options-proto.ts';
 import { failureMessage, progressMessage } from '../contract/progress-message.ts';
 import { JobState, JobTrigger } from '../generated/reconciler/v1/jobs.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
@@ -9,7 +10,7 @@ const TRIGGERS = {
   retry: JobTrigger.JOB_TRIGGER_RETRY,
 };
 
-/** Writes the job's record: it outlives Temporal's history, and answers for the job when no worker does. */
+/** Writes the job's record, which outlives Temporal's history, and is served when no worker is running. */
 export async function recordJob(deps: ActivityDeps, record: JobRecord): Promise<void> {
   const { progress, request } = record;
   await deps.catalog.reconciliation.recordJob({
@@ -25,7 +26,7 @@ export async function recordJob(deps: ActivityDeps, record: JobRecord): Promise<
       startedAt: date(record.startedAtMs),
       finishedAt: date(record.finishedAtMs),
       trigger: request.trigger ? TRIGGERS[request.trigger] : JobTrigger.JOB_TRIGGER_TEMPORAL,
-      mode: request.mode ?? '',
+      mode: captureModeToProto(request.mode),
       dryRun: request.dryRun ?? false,
       requestJson: JSON.stringify(request),
       retryOfJobId: request.retryOf ?? '',

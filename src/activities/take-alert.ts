@@ -1,12 +1,14 @@
-import type { AlertType } from '../contract/job.ts';
+import type { AlertRequest } from '../contract/job.ts';
+import { AlertType } from '../generated/reconciler/internal/v1/reconciliation.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
 
-/** What is to be told of the job's end, if anything. It counts as told from now on. */
+/** The alert that the end of the job calls for, if any. From now on it counts as sent. */
 export async function takeAlert(
   deps: ActivityDeps,
   input: { jobId: string },
-): Promise<{ type: AlertType; failedJobId?: string } | undefined> {
-  const { type, failedJobId } = await deps.catalog.reconciliation.takeAlert(input);
-  if (type === '') return undefined;
-  return { type: type as AlertType, ...(failedJobId && { failedJobId }) };
+): Promise<Pick<AlertRequest, 'type' | 'failedJobId'> | undefined> {
+  const { type, failedJobId } = await deps.catalog.reconciliation.claimAlert(input);
+  if (type === AlertType.ALERT_TYPE_JOB_FAILED) return { type: 'job.failed' };
+  if (type === AlertType.ALERT_TYPE_JOB_RECOVERED) return { type: 'job.recovered', failedJobId };
+  return undefined;
 }

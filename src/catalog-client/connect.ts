@@ -1,11 +1,15 @@
 import { type Channel, createChannel, createClientFactory } from 'nice-grpc';
 import { HealthDefinition } from 'nice-grpc-server-health';
+import { BindingsDefinition } from '../generated/reconciler/internal/v1/bindings.ts';
+import { IngestionDefinition } from '../generated/reconciler/internal/v1/ingestion.ts';
+import { ReconciliationDefinition } from '../generated/reconciler/internal/v1/reconciliation.ts';
 import { CatalogsDefinition } from '../generated/reconciler/v1/catalogs.ts';
 import { ConnectorsDefinition } from '../generated/reconciler/v1/connectors.ts';
 import { DirectoryDefinition } from '../generated/reconciler/v1/directory.ts';
+import { ReconcileJobsDefinition } from '../generated/reconciler/v1/jobs.ts';
 import { NamespacesDefinition } from '../generated/reconciler/v1/namespaces.ts';
 import { PlansDefinition } from '../generated/reconciler/v1/plans.ts';
-import { ReconciliationDefinition } from '../generated/reconciler/v1/reconciliation.ts';
+import { SchedulesDefinition } from '../generated/reconciler/v1/schedules.ts';
 import { SnapshotsDefinition } from '../generated/reconciler/v1/snapshots.ts';
 import { TableStatisticsDefinition } from '../generated/reconciler/v1/statistics.ts';
 import { TablesDefinition } from '../generated/reconciler/v1/tables.ts';
@@ -14,10 +18,14 @@ import { currentTracing } from '../telemetry/tracing/tracing.ts';
 import { PutFileChangesDefinition } from './raw-put-file-stats.ts';
 import { traceCalls } from './trace-calls.ts';
 
-/** Typed clients of every service of the catalog, over one channel (the seed's GrpcClients). */
+/**
+ * Typed clients of all services of the catalog, over one channel, which connects at the first call (the seed's GrpcClients).
+ *
+ * @param address of the catalog service, host:port
+ */
 export function connectCatalog(address: string) {
   const channel: Channel = createChannel(address, undefined, {
-    // A page of 1,000 files with statistics of wide tables; the server bounds its answers.
+    // Enough for a page of 1,000 files with the statistics of a wide table; the server bounds its responses.
     'grpc.max_receive_message_length': 64 * 1024 * 1024,
     'grpc.max_reconnect_backoff_ms': 2_000,
     'grpc.initial_reconnect_backoff_ms': 200,
@@ -25,15 +33,19 @@ export function connectCatalog(address: string) {
   const plain = createClientFactory();
   const factory = currentTracing() === undefined ? plain : plain.use(traceCalls);
   return {
+    bindings: factory.create(BindingsDefinition, channel),
     catalogs: factory.create(CatalogsDefinition, channel),
     connectors: factory.create(ConnectorsDefinition, channel),
     directory: factory.create(DirectoryDefinition, channel),
     health: factory.create(HealthDefinition, channel),
+    ingestion: factory.create(IngestionDefinition, channel),
+    jobs: factory.create(ReconcileJobsDefinition, channel),
     namespaces: factory.create(NamespacesDefinition, channel),
-    /** PutFileColumnStats for requests that are serialized already: see `FileChangeEncoder`. */
+    /** PutFileColumnStats with requests that are already serialized; see `FileChangeEncoder`. */
     fileChanges: factory.create(PutFileChangesDefinition, channel),
     plans: factory.create(PlansDefinition, channel),
     reconciliation: factory.create(ReconciliationDefinition, channel),
+    schedules: factory.create(SchedulesDefinition, channel),
     snapshots: factory.create(SnapshotsDefinition, channel),
     statistics: factory.create(TableStatisticsDefinition, channel),
     tables: factory.create(TablesDefinition, channel),

@@ -9,6 +9,7 @@ import type {
   ValidateRequest,
   ValidateResult,
 } from './job.ts';
+import type { NameChecksum } from './name-checksum.ts';
 import type { NamespacePath, TableRef } from './upstream-names.ts';
 
 /** Short steps against the catalog, served from the queue `reconciler`; in the order in which a job takes them. */
@@ -110,8 +111,8 @@ export interface ScanPage {
   filtered: number;
   /** At most several hundred. */
   changed: TableRef[];
-  /** The sum of the tables' numbers if all of them are bound already and not missing. Absent with `full`. */
-  boundSum?: number;
+  /** The names of the tables looked at. */
+  listed: NameChecksum;
   upstreamRequests?: number;
   /** Namespaces that may not be listed; absent if there are none. */
   refused?: TableFailure[];
@@ -147,12 +148,6 @@ export interface PageCycle {
   pages: number;
   /** … and the number of pages after which another token is remembered. */
   of: number;
-}
-
-/** Tables with a checksum over which they are: see CountBoundTables. */
-export interface BoundTables {
-  count: number;
-  numberSum: number;
 }
 
 export interface IngestInput extends CaptureOverrides {
@@ -257,8 +252,8 @@ export interface MissingInput extends Pick<CaptureOverrides, 'mode'> {
   views?: boolean;
   /** The run has listed views. */
   viewsListed?: boolean;
-  /** What the run has listed, if all of it was bound: if the same is bound now, none can be gone. */
-  bound?: BoundTables;
+  /** The names of the tables that the run has listed: if the same names are bound now, none can be gone. Absent for views. */
+  listed?: NameChecksum;
   /** The run has reported namespaces that may not be listed: they are skipped. */
   refused?: boolean;
   /** The tables (or views) that existed before the run, without those that were missing already. */

@@ -2,7 +2,7 @@ import {
   SnapshotSelectionKind as Kind,
   CaptureMode as ModeMessage,
   type SnapshotSelection as SelectionMessage,
-} from '../generated/reconciler/v1/connectors.ts';
+} from '../generated/reconciler/v1/capture.ts';
 import type { CaptureMode, SnapshotSelection } from './job.ts';
 
 const MODES = {
@@ -15,6 +15,11 @@ const MODES = {
 /** A capture mode as workflows represent it; undefined if the message states none. */
 export function captureModeFromProto(message: ModeMessage | undefined): CaptureMode | undefined {
   return message && MODES[message];
+}
+
+/** A workflow's capture mode in the API; unspecified if there is none. */
+export function captureModeToProto(mode: CaptureMode | undefined): ModeMessage {
+  return mode === undefined ? ModeMessage.CAPTURE_MODE_UNSPECIFIED : ModeMessage[`CAPTURE_MODE_${mode}`];
 }
 
 /** A snapshot selection as workflows represent it; undefined if the message states none. */

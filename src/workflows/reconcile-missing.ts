@@ -1,18 +1,19 @@
-import type { BoundTables, Destination } from '../contract/activities.ts';
+import type { Destination } from '../contract/activities.ts';
+import type { NameChecksum } from '../contract/name-checksum.ts';
 import { ingestOn } from './activity-proxies.ts';
 import type { Run } from './run.ts';
 
 /** Marks the tables and views that the catalog has and that a complete listing of the upstream does not have any more. */
 export async function reconcileMissing(
   run: Run,
-  { before, bound, viewsListed }: Pick<Destination, 'before'> & { bound?: BoundTables; viewsListed: boolean },
+  { before, listed, viewsListed }: Pick<Destination, 'before'> & { listed: NameChecksum; viewsListed: boolean },
 ): Promise<void> {
   const { job, gate, connector, request } = run;
   const { reconcileMissing } = ingestOn(connector);
   const options = { ...optionsOf(run), allowMissing: request.allowMissing };
   job.enterPhase('looking for tables that are gone');
 
-  const tables = { ...options, viewsListed, bound, before: before.tables };
+  const tables = { ...options, viewsListed, listed, before: before.tables };
   job.addMissing('tables', await gate.whileActive(() => reconcileMissing(tables)));
   if (!viewsListed) return;
   const views = { ...options, views: true, before: before.views };

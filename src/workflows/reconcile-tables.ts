@@ -1,5 +1,6 @@
 import { CancellationScope, makeContinueAsNewFunc } from '@temporalio/workflow';
-import type { BoundTables, Destination, ScanPage, WalkCursor } from '../contract/activities.ts';
+import type { Destination, ScanPage, WalkCursor } from '../contract/activities.ts';
+import { addToChecksum, type NameChecksum, NO_NAMES } from '../contract/name-checksum.ts';
 import type { TableRef } from '../contract/upstream-names.ts';
 import { ingestOn } from './activity-proxies.ts';
 import { historyIsFull } from './history-limit.ts';
@@ -22,25 +23,25 @@ const continueAsNew = makeContinueAsNewFunc<Reconcile>({ initialVersioningBehavi
  * Pages through the upstream's tables and ingests the changed ones of each page while the next page is scanned. Continues as new
  * when the history is full.
  *
- * @returns whether the upstream has views to ingest; and how many tables were listed, if all of them were bound before
+ * @returns whether the upstream has views to ingest; and the names of the tables that were listed
  */
 export async function reconcileTables(
   run: Run,
   destination: Destination,
   carried: CarriedRun | undefined,
-): Promise<{ hasViews: boolean; bound?: BoundTables }> {
+): Promise<{ hasViews: boolean; listed: NameChecksum }> {
   const { job } = run;
   const pool = new Pool(run.connector.maxParallel);
   const ingest = new TableIngest(run, pool);
-  let { cursor, hasViews, bound, postponed }: Omit<CarriedRun, 'job' | 'destination'> = carried ?? {
+  let { cursor, hasViews, listed, postponed }: Omit<CarriedRun, 'job' | 'destination'> = carried ?? {
     hasViews: false,
-    bound: { count: 0, numberSum: 0 },
+    listed: NO_NAMES,
     postponed: [],
   };
   const continueInNextRun = async (): Promise<never> => {
     await pool.drain();
     await recordJob(job);
-    const carry = { job: job.carry(), destination, cursor, hasViews, bound, postponed: ingest.postponed };
+    const carry = { job: job.carry(), destination, cursor, hasViews, listed, postponed: ingest.postponed };
     return continueAsNew(run.request, carry);
   };
   try {
@@ -48,7 +49,7 @@ export async function reconcileTables(
     while (!carried || cursor) {
       const page = await scanPage(run, cursor);
       job.addPage(page);
-      bound = addBound(bound, page);
+      listed = addToChecksum(listed, page.listed);
       for (const tables of packsOf(page.changed, packSize(run))) await pool.add(() => ingest.pack(tables));
       ({ cursor, hasViews = false } = page);
       if (!cursor) break;
@@ -60,7 +61,7 @@ export async function reconcileTables(
     // Nothing may still be written when the connector is released, neither after a failed scan nor after a cancel.
     await CancellationScope.nonCancellable(() => pool.drain());
   }
-  return { hasViews, bound };
+  return { hasViews, listed };
 }
 
 async function scanPage(run: Run, cursor: WalkCursor | undefined): Promise<ScanPage> {
@@ -77,16 +78,12 @@ async function scanPage(run: Run, cursor: WalkCursor | undefined): Promise<ScanP
 
 /** After a page: how many tables an activity ingests. */
 function packSize({ job }: Run): number {
-  const changed = job.progress.tablesScanned - job.progress.tablesUnchanged;
+  const { tablesScanned = 0, tablesUnchanged = 0 } = job.progress.counters;
+  const changed = tablesScanned - tablesUnchanged;
   return changed > MAX_SINGLE_TABLES ? PACK_SIZE : 1;
 }
 
 function packsOf(tables: TableRef[], size: number): TableRef[][] {
   const count = Math.ceil(tables.length / size);
   return Array.from({ length: count }, (_, i) => tables.slice(i * size, (i + 1) * size));
-}
-
-function addBound(bound: BoundTables | undefined, { scanned, boundSum }: ScanPage): BoundTables | undefined {
-  if (bound === undefined || boundSum === undefined) return undefined;
-  return { count: bound.count + scanned, numberSum: bound.numberSum + boundSum };
 }

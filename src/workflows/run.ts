@@ -1,5 +1,6 @@
-import type { BoundTables, Destination, ResolvedConnector, WalkCursor } from '../contract/activities.ts';
+import type { Destination, ResolvedConnector, WalkCursor } from '../contract/activities.ts';
 import type { Progress, ReconcileRequest } from '../contract/job.ts';
+import type { NameChecksum } from '../contract/name-checksum.ts';
 import type { TableRef } from '../contract/upstream-names.ts';
 import type { CarriedJob, Job } from './job/job.ts';
 import type { PauseGate } from './pause-gate.ts';
@@ -18,8 +19,8 @@ export interface CarriedRun {
   destination: Destination;
   /** Absent if all pages were scanned. */
   cursor?: WalkCursor;
-  /** The tables listed so far; absent if some were not bound before this job. */
-  bound?: BoundTables;
+  /** The names of the tables listed so far. */
+  listed: NameChecksum;
   /** As the last page reported. */
   hasViews: boolean;
   /** Tables that failed in a pack, or were split, and must still be run by themselves. At most one pack per parallel task. */

@@ -5,6 +5,7 @@ import {
   type DataFile,
   FileChangeKind,
   FileContent,
+  FileFormat,
   PutFileColumnStatsRequest,
 } from '../../src/generated/reconciler/v1/statistics.ts';
 import { FileChangeEncoder } from '../../src/wire/file-change-encoder.ts';
@@ -64,7 +65,7 @@ const change: fc.Arbitrary<FileChange> = fc.oneof(
 
 const big = (value: number | undefined) => (value === undefined ? undefined : BigInt(value));
 
-/** What a change is in the generated code's form. */
+/** The change as a message of the generated code. */
 function message(c: FileChange) {
   if (c.kind === 'removed') {
     return {
@@ -81,7 +82,7 @@ function message(c: FileChange) {
     file: {
       filePath: f.path,
       fileContent: FileContent[`FILE_CONTENT_${f.content}`],
-      fileFormat: f.format,
+      fileFormat: FileFormat[`FILE_FORMAT_${f.format as 'PARQUET'}`],
       recordCount: BigInt(f.recordCount),
       fileSizeInBytes: BigInt(f.fileSizeInBytes),
       specId: f.specId,
@@ -151,7 +152,7 @@ describe('FileChangeEncoder', () => {
     );
   });
 
-  it('writes nothing for nothing', () => {
+  it('writes nothing without changes', () => {
     expect(encode([])).toEqual([]);
   });
 });

@@ -6,6 +6,7 @@ import { ClientError, Status } from 'nice-grpc';
 import { ingestTable } from '../../src/activities/ingest-table.ts';
 import { DirectoryConnector } from '../../src/connectors/directory/directory-connector.ts';
 import type { TableOutcome } from '../../src/contract/activities.ts';
+import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { FileStore } from '../../src/storage/file-store.ts';
 import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
 import { activityDeps } from './activity-deps.ts';
@@ -18,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => catalog[Symbol.asyncDispose]());
 
-it('counts what came in with an answer that was lost', async () => {
+it('counts a snapshot whose response was lost', async () => {
   const { connectorId } = await catalog.clients.connectors.createConnector({ connector: connectorSpec() });
   const deps = activityDeps(catalog, await DirectoryConnector.open(new FileStore(), WAREHOUSE));
   const input = { connectorId, table: { namespace: ['fx'], name: 'orders' }, full: false };
@@ -41,8 +42,8 @@ it('counts what came in with an answer that was lost', async () => {
   };
   const lost = await attempt({ ...deps, catalog: { ...catalog.clients, fileChanges: losing } });
   expect(lost.outcome).toBeInstanceOf(ClientError);
-  const { tables } = await catalog.clients.reconciliation.listBoundTables({ connectorId });
-  const { upstream } = await catalog.clients.tables.getTable({ tableId: tables[0]!.tableId });
+  const { bindings } = await catalog.clients.bindings.listBindings({ connectorId, kind: ObjectKind.OBJECT_KIND_TABLE });
+  const { upstream } = await catalog.clients.tables.getTable({ tableId: bindings[0]!.objectId });
   expect(upstream?.fingerprint).not.toBe('');
 
   const next = await attempt(deps, lost.last);

@@ -10,12 +10,13 @@ import type { ScanPage } from '../../src/contract/activities.ts';
 import { newProgress } from '../../src/contract/job.ts';
 import type { NamespacePath } from '../../src/contract/upstream-names.ts';
 import { CodedError } from '../../src/errors.ts';
+import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
 import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
 import { activityDeps } from './activity-deps.ts';
 import { MemoryUpstream } from './memory-upstream.ts';
 
-/** Refuses to list some namespaces, and remembers those of which it was asked for tables. */
+/** Refuses to list some namespaces, and records those whose tables were listed. */
 class ClosedUpstream extends MemoryUpstream {
   readonly closed = new Set<string>();
   readonly listed: string[] = [];
@@ -63,20 +64,20 @@ const scan = (connectorId: string) =>
 const views = (connectorId: string) =>
   environment().run(() => reconcileViews(deps, { connectorId, full: false, record: record(connectorId) }));
 
-/** As if it had been brought in. */
+/** Binds the table as if it had been ingested. */
 async function bind(connectorId: string, ...names: string[]): Promise<void> {
   const { namespaceId } = await catalog.namespace();
   for (const text of names) {
     const namespacePath = text.split('.').slice(0, -1);
     const request = { upstream: { namespacePath, name: text.split('.').at(-1) as string }, namespaceId };
-    await catalog.clients.reconciliation.ensureTable({
+    await catalog.clients.bindings.ensureTable({
       ...{ ...request, connectorId, name: text, format: TableFormat.TABLE_FORMAT_ICEBERG },
     });
   }
 }
 
 describe('patterns', () => {
-  it('leave tables and views out, which are counted', async () => {
+  it('leave tables and views out, and count them', async () => {
     const id = await connector({ ...SOURCE, namespacePath: [] });
     const { scanned, filtered, changed } = await scan(id);
     expect({ scanned, filtered }).toEqual({ scanned: 2, filtered: 3 });
@@ -84,7 +85,7 @@ describe('patterns', () => {
     expect(await views(id)).toMatchObject({ scanned: 1, changed: 1, errors: 0 });
   });
 
-  it('excuse a namespace that may not be listed, if nothing of it is taken', async () => {
+  it('allow a namespace that may not be listed, if they take nothing of it', async () => {
     upstream.closed.add('tmp').add('tmp.x');
     expect((await scan(await connector(SOURCE))).refused).toBeUndefined();
     expect((await scan(await connector({ excludeTables: ['tmp.scratch'] }))).refused).toHaveLength(2);
@@ -95,27 +96,29 @@ describe('patterns', () => {
     upstream.closed.clear();
   });
 
-  it('leave nothing missing, and nothing to list again', async () => {
+  it('mark nothing missing that they filter, and cause no second listing', async () => {
     const id = await connector(SOURCE);
     await bind(id, 'sales.orders', 'sales.items', 'sales.gone_old', 'tmp.scratch', 'tmp.gone');
     upstream.closed.add('tmp');
-    const { scanned, boundSum } = await scan(id);
+    const { listed } = await scan(id);
     upstream.listed.length = 0;
-    const bound = { count: scanned, numberSum: boundSum as number };
     const missing = (input: object) =>
       environment().run(() => reconcileMissing(deps, { connectorId: id, before: 0, ...input }));
-    expect(await missing({ bound })).toEqual({ marked: 0 });
+    expect(await missing({ listed })).toEqual({ marked: 0 });
     expect(upstream.listed).toEqual([]);
 
     await bind(id, 'sales.gone');
-    expect(await missing({ bound })).toMatchObject({ marked: 1 });
+    expect(await missing({ listed })).toMatchObject({ marked: 1 });
     expect(upstream.listed).toEqual(['sales', 'sales']);
-    const { tables } = await catalog.clients.reconciliation.listBoundTables({ connectorId: id });
-    const left = tables.map(({ upstream: of }) => [...(of?.namespacePath ?? []), of?.name].join('.'));
+    const { bindings } = await catalog.clients.bindings.listBindings({
+      connectorId: id,
+      kind: ObjectKind.OBJECT_KIND_TABLE,
+    });
+    const left = bindings.map(({ upstream: of }) => [...(of?.namespacePath ?? []), of?.name].join('.'));
     expect(left).toEqual(['sales.gone_old', 'sales.items', 'sales.orders', 'tmp.gone', 'tmp.scratch']);
     upstream.closed.clear();
 
-    // Of a view that went while it is filtered nobody knows.
+    // That a filtered view is gone goes unnoticed.
     await views(id);
     upstream.views.delete('sales.daily');
     await catalog.clients.connectors.updateConnector({

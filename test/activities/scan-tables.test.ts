@@ -9,7 +9,9 @@ import type { ActivityDeps } from '../../src/activities/runtime/deps.ts';
 import { scanTables } from '../../src/activities/scan-tables.ts';
 import type { ScanPage } from '../../src/contract/activities.ts';
 import { newProgress } from '../../src/contract/job.ts';
+import { addToChecksum, NO_NAMES } from '../../src/contract/name-checksum.ts';
 import { CodedError } from '../../src/errors.ts';
+import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
 import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
 import { SyntheticConnector } from '../synthetic/synthetic-connector.ts';
@@ -35,20 +37,23 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-it('makes pages of few tables where many have changed, and of many where few have', async () => {
+it('makes small pages if many tables have changed, and large ones if few have', async () => {
   const first = await scanAll();
   expect(first.map(({ changed }) => changed.length)).toEqual(Array(TABLES / 100).fill(100));
-  expect(first.every(({ boundSum }) => boundSum === undefined)).toBe(true);
   for (const { changed: tables } of first) await ingest(tables);
 
   const unchanged = await scanAll();
   expect(unchanged.map(({ scanned }) => scanned)).toEqual([1000, 200]);
   expect(unchanged.flatMap(({ changed }) => changed)).toEqual([]);
-  const { count, numberSum } = await catalog.clients.reconciliation.countBoundTables({ connectorId });
-  expect({ count, numberSum }).toEqual({
-    count: BigInt(TABLES),
-    numberSum: BigInt(unchanged.reduce((sum, { boundSum }) => sum + boundSum!, 0)),
+  // What was listed is what is bound now, also in the scan that found it all changed.
+  const { count, checksum } = await catalog.clients.bindings.countBindings({
+    connectorId,
+    kind: ObjectKind.OBJECT_KIND_TABLE,
   });
+  expect(count).toBe(BigInt(TABLES));
+  for (const pages of [first, unchanged]) {
+    expect(addToChecksum(NO_NAMES, ...pages.map(({ listed }) => listed))).toBe(String(checksum));
+  }
 
   const half = { tables: TABLES, namespaces: 7, round: 1, changedShare: 0.5 };
   writeUpstream(file, half);
@@ -61,7 +66,7 @@ it('makes pages of few tables where many have changed, and of many where few hav
   }
 }, 180_000);
 
-it('tells of all namespaces that a page met and may not list', async () => {
+it('reports all namespaces of a page that may not be listed', async () => {
   const refusing = { tables: TABLES, namespaces: 7, refused: [1, 4] };
   writeUpstream(file, refusing);
   const pages = await scanAll();
@@ -104,18 +109,18 @@ function run<T>(work: () => Promise<T>): Promise<T> {
   return env.run(work) as Promise<T>;
 }
 
-it('captures of a table whose metadata was not brought in whole', async () => {
+it('captures files of a table whose metadata was not ingested completely', async () => {
   const upstream = new MemoryUpstream();
   upstream.namespaces.push(['n']);
   upstream.tables.push({ namespace: ['n'], name: 'half' });
-  const { connectors, reconciliation, snapshots } = catalog.clients;
+  const { connectors, bindings, snapshots } = catalog.clients;
   const { connectorId: halfId } = await connectors.createConnector({ connector: connectorSpec() });
   const { namespaceId } = await catalog.namespace();
-  const { table } = await reconciliation.ensureTable({
+  const { table } = await bindings.ensureTable({
     ...{ connectorId: halfId, upstream: { namespacePath: ['n'], name: 'half' }, namespaceId, name: 'half' },
     format: TableFormat.TABLE_FORMAT_ICEBERG,
   });
-  // A job of mode METADATA_ONLY came so far.
+  // A job of mode METADATA_ONLY broke off here.
   const snapshot = { tableId: table?.tableId, snapshotId: 1n, committedAt: new Date(), operation: 'append' };
   await snapshots.createSnapshot({ snapshot, metadataOnly: true });
   const record = {

@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-
-import { ConnectorKind, ConnectorState, MissingAction } from '../../src/generated/reconciler/v1/connectors.ts';
+import {
+  AuthScheme,
+  ConnectorKind,
+  ConnectorState,
+  MissingAction,
+} from '../../src/generated/reconciler/v1/connectors.ts';
 import { isPlainSecret } from '../../src/secrets.ts';
 import { connectorSpec, failure, refusal, TestCatalog } from './harness.ts';
 
@@ -21,12 +25,12 @@ describe('CreateConnector', () => {
       source: { namespacePath: ['a', 'b'], table: 't', columns: ['x.y', '#4'] },
       destination: { catalogName: 'main', namespacePath: ['n'], tableName: 'u' },
       auth: {
-        scheme: 'bearer',
+        scheme: AuthScheme.AUTH_SCHEME_BEARER,
         secretRef: 'env:TOKEN',
         headerHints: { 'X-Team': 'data' },
         properties: { token: 'env:OTHER', 'oauth2-server-uri': 'https://x/token' },
       },
-      policy: { intervalSeconds: 3600n, enabled: true, maxParallel: 4, notBefore: new Date(1_700_000_000_000) },
+      policy: { interval: { seconds: 3600n }, enabled: true, maxParallel: 4, notBefore: new Date(1_700_000_000_000) },
       properties: {
         'stats.ndv.enabled': 'true',
         's3.access-key-id': 'AKIA',
@@ -73,11 +77,15 @@ describe('CreateConnector', () => {
       { kind: ConnectorKind.CONNECTOR_KIND_GLUE, uri: 's3://bucket/x' },
       "has the scheme 's3', this kind takes glue, http, https",
     ],
-    ['an auth scheme that nobody knows', { auth: { scheme: 'kerberos' } }, 'give none, bearer, oauth2, sigv4'],
+    [
+      'an auth scheme of Glue',
+      { auth: { scheme: AuthScheme.AUTH_SCHEME_AWS } },
+      'AWS is not for this kind: give NONE, BEARER, OAUTH2, SIGV4',
+    ],
     [
       'an auth scheme of another kind',
-      { kind: ConnectorKind.CONNECTOR_KIND_GLUE, uri: '', auth: { scheme: 'oauth2' } },
-      'connector.auth.scheme: is not known for this kind: give none, aws, sigv4',
+      { kind: ConnectorKind.CONNECTOR_KIND_GLUE, uri: '', auth: { scheme: AuthScheme.AUTH_SCHEME_OAUTH2 } },
+      'connector.auth.scheme: OAUTH2 is not for this kind: give NONE, AWS, SIGV4',
     ],
     [
       'a table without a namespace',
@@ -95,7 +103,7 @@ describe('CreateConnector', () => {
       'connector.destination.table_id',
     ],
     ['an empty segment', { source: { namespacePath: ['a', ''] } }, 'namespace_path[1]'],
-    ['an interval below 0', { policy: { intervalSeconds: -1n } }, 'policy.interval_seconds'],
+    ['an interval below 0', { policy: { interval: { seconds: -1n } } }, 'policy.interval'],
     [
       'a cron of four fields',
       { policy: { cron: ['0 6 * * *', '0 6 * *'] } },
@@ -104,20 +112,20 @@ describe('CreateConnector', () => {
     [
       'an hour that is none',
       { policy: { cron: ['0 24 * * *'] } },
-      "policy.cron[0]: '24' is no hour: give values from 0",
+      "policy.cron[0]: '24' is not a valid hour: use values from 0",
     ],
     ['too many crons', { policy: { cron: Array(21).fill('@daily') } }, 'policy.cron: has 21 entries'],
     [
       'an interval and a cron',
-      { policy: { cron: ['@daily'], intervalSeconds: 60n } },
-      'policy.cron: and interval_seconds',
+      { policy: { cron: ['@daily'], interval: { seconds: 60n } } },
+      'policy.cron: and interval',
     ],
     ['an unknown time zone', { policy: { timeZone: 'Europe/Wien' } }, 'policy.time_zone: is no IANA name'],
-    ['jitter of more than a day', { policy: { jitterSeconds: 86_401n } }, 'policy.jitter_seconds: 86401 is not within'],
-    ['jitter below 0', { policy: { jitterSeconds: -1n } }, 'policy.jitter_seconds'],
+    ['jitter of more than a day', { policy: { jitter: { seconds: 86_401n } } }, 'policy.jitter: 86401 s is not within'],
+    ['jitter below 0', { policy: { jitter: { seconds: -1n } } }, 'policy.jitter'],
     [
       'jitter beyond the interval',
-      { policy: { jitterSeconds: 61n, intervalSeconds: 60n } },
+      { policy: { jitter: { seconds: 61n }, interval: { seconds: 60n } } },
       'longer than the interval',
     ],
     ['a task queue of Temporal', { policy: { taskQueue: '/_sys/x' } }, "policy.task_queue: begins with '/'"],
@@ -135,7 +143,7 @@ describe('CreateConnector', () => {
       { properties: { 'stats.ndv.sample_fraction': '1.5' } },
       'stats.ndv.sample_fraction is "1.5"',
     ],
-    ['a switch that is none', { properties: { 'stats.footers.enabled': 'yes' } }, 'it has to be true or false'],
+    ['a switch that is none', { properties: { 'stats.footers.enabled': 'yes' } }, 'it must be true or false'],
   ])('refuses %s', async (_, fields, message) => {
     expect(await failure(create(fields))).toMatchObject(refusal('INVALID_ARGUMENT', message));
   });
@@ -153,18 +161,18 @@ describe('CreateConnector', () => {
   });
 
   it.each([
-    ['ICEBERG', 's3://bucket/warehouse', 'sigv4'],
-    ['ICEBERG', 's3a://bucket', ''],
-    ['ICEBERG', 's3n://bucket/x', 'none'],
-    ['ICEBERG', 'https://catalog.example.com/api', 'oauth2'],
-    ['ICEBERG', 'http://127.0.0.1:8181', 'Bearer'],
-    ['GLUE', '', ''],
-    ['GLUE', 'glue://', 'none'],
-    ['GLUE', 'glue:', 'aws'],
-    ['GLUE', 'glue://us-gov-west-1', 'sigv4'],
-    ['GLUE', 'https://glue.eu-west-1.amazonaws.com', 'aws'],
+    ['ICEBERG', 's3://bucket/warehouse', 'SIGV4'],
+    ['ICEBERG', 's3a://bucket', 'UNSPECIFIED'],
+    ['ICEBERG', 's3n://bucket/x', 'NONE'],
+    ['ICEBERG', 'https://catalog.example.com/api', 'OAUTH2'],
+    ['ICEBERG', 'http://127.0.0.1:8181', 'BEARER'],
+    ['GLUE', '', 'UNSPECIFIED'],
+    ['GLUE', 'glue://', 'NONE'],
+    ['GLUE', 'glue:', 'AWS'],
+    ['GLUE', 'glue://us-gov-west-1', 'SIGV4'],
+    ['GLUE', 'https://glue.eu-west-1.amazonaws.com', 'AWS'],
   ] as const)('takes kind %s at %j by %j', async (kind, uri, scheme) => {
-    const auth = { scheme, secretRef: '' };
+    const auth = { scheme: AuthScheme[`AUTH_SCHEME_${scheme}`], secretRef: '' };
     expect(await create({ kind: ConnectorKind[`CONNECTOR_KIND_${kind}`], uri, auth })).toMatchObject({ uri, auth });
   });
 
@@ -228,26 +236,34 @@ describe('CreateConnector', () => {
 describe('UpdateConnector and DeleteConnector', () => {
   it('change whole parts and single fields', async () => {
     const { connectors } = catalog.clients;
-    const made = await create({ policy: { maxParallel: 4, intervalSeconds: 60n }, source: { namespacePath: ['a'] } });
+    const made = await create({
+      policy: { maxParallel: 4, interval: { seconds: 60n } },
+      source: { namespacePath: ['a'] },
+    });
     const update = (fields: object, ...updateMask: string[]) =>
       connectors.updateConnector({ connector: { connectorId: made.connectorId, ...fields }, updateMask });
     expect(await update({ policy: { maxParallel: 9 } }, 'policy.max_parallel')).toMatchObject({
-      policy: { maxParallel: 9, intervalSeconds: 60n },
+      policy: { maxParallel: 9, interval: { seconds: 60n } },
     });
     expect(await update({ policy: { enabled: true } }, 'policy')).toMatchObject({
       policy: { maxParallel: 0, enabled: true },
     });
-    const missing = { action: MissingAction.MISSING_ACTION_DROP, dropAfterSeconds: 60n, maxShare: 0.5 };
+    const missing = { action: MissingAction.MISSING_ACTION_DROP, dropAfter: { seconds: 60n }, maxShare: 0.5 };
     expect(await update({ policy: { missing } }, 'policy.missing.max_share', 'policy.missing')).toMatchObject({
       policy: { enabled: true, missing },
     });
     expect(await update({ policy: { missing: { maxShare: 1 } } }, 'policy.missing.max_share')).toMatchObject({
       policy: { enabled: true, missing: { ...missing, maxShare: 1 } },
     });
-    expect(await update({}, 'policy.missing.drop_after_seconds')).toMatchObject({
+    expect(await update({}, 'policy.missing.drop_after')).toMatchObject({
       policy: { missing: { action: missing.action, maxShare: 1 } },
     });
-    for (const wrong of [{ dropAfterSeconds: -1n }, { maxShare: 1.1 }, { maxShare: Number.NaN }, { maxShare: -0.1 }]) {
+    for (const wrong of [
+      { dropAfter: { seconds: -1n } },
+      { maxShare: 1.1 },
+      { maxShare: Number.NaN },
+      { maxShare: -0.1 },
+    ]) {
       expect(await failure(update({ policy: { missing: wrong } }, 'policy.missing'))).toMatchObject({
         code: 'INVALID_ARGUMENT',
       });

@@ -18,7 +18,7 @@ const byId = (value: string) => catalog.clients.connectors.getConnector({ by: { 
 
 /** Brings in tables and views, of each one more than go in a transaction. */
 async function fill(connectorId: string, count = 201) {
-  const { reconciliation } = catalog.clients;
+  const { bindings } = catalog.clients;
   const { namespaceId } = await catalog.namespace();
   const ids = { tables: [] as string[], views: [] as string[] };
   for (let i = 0; i < count; i++) {
@@ -26,7 +26,7 @@ async function fill(connectorId: string, count = 201) {
       ...{ connectorId, namespaceId, upstream: { namespacePath: ['src'], name: `t${i}` }, name: `t${i}` },
       ...{ format: TableFormat.TABLE_FORMAT_ICEBERG, location: 's3://bucket/t' },
     };
-    ids.tables.push((await reconciliation.ensureTable(table)).table?.tableId ?? '');
+    ids.tables.push((await bindings.ensureTable(table)).table?.tableId ?? '');
     const view = {
       namespaceId,
       name: `v${i}`,
@@ -34,13 +34,13 @@ async function fill(connectorId: string, count = 201) {
       representations: [{ sql: 'SELECT 1', dialect: 'spark' }],
     };
     const upstream = { namespacePath: ['src'], name: `v${i}` };
-    ids.views.push((await reconciliation.putUpstreamView({ connectorId, upstream, fingerprint: 'f', view })).viewId);
+    ids.views.push((await bindings.ensureView({ connectorId, upstream, fingerprint: 'f', view })).viewId);
   }
   return { namespaceId, ...ids };
 }
 
 it('cancels its jobs before it goes, and leaves what it brought in', async () => {
-  const { connectors, reconciliation, tables, views } = catalog.clients;
+  const { connectors, jobs, reconciliation, tables, views } = catalog.clients;
   const { connectorId, etag } = await create();
   const { jobId } = await connectors.triggerReconcile({ connectorId });
   await reconciliation.claimConnector({ connectorId, jobId });
@@ -60,7 +60,7 @@ it('cancels its jobs before it goes, and leaves what it brought in', async () =>
     expect(await views.getView({ viewId })).toMatchObject({ upstream: { connectorId: '' } });
   }
   // Its jobs stay.
-  expect((await connectors.listReconcileJobs({ connectorId })).jobs).toMatchObject([{ state: JobState.JS_CANCELLED }]);
+  expect((await jobs.listReconcileJobs({ connectorId })).jobs).toMatchObject([{ state: JobState.JS_CANCELLED }]);
 });
 
 it('takes along what it brought in where that is asked for, and nothing else', async () => {
@@ -121,7 +121,7 @@ it('passes over jobs that Temporal has ended, or has no more', async () => {
   const { connectorId } = await create();
   const { jobId } = await connectors.triggerReconcile({ connectorId });
   await catalog.clients.reconciliation.claimConnector({ connectorId, jobId });
-  catalog.jobs.standing.set(jobId, 'TERMINATED');
+  catalog.jobs.statuses.set(jobId, 'TERMINATED');
   await connectors.deleteConnector({ connectorId });
   expect(catalog.jobs.cancelled).not.toContain(jobId);
   expect(await connectors.getReconcileJob({ jobId })).toMatchObject({ state: JobState.JS_FAILED });

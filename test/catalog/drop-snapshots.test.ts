@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { Sqlite } from '../../src/catalog/store/database/sqlite.ts';
+import { toDuration } from '../../src/durations.ts';
+import { SnapshotRefType } from '../../src/generated/reconciler/v1/tables.ts';
 import { poll } from '../jest/poll.ts';
 import { added, long, removed, TestTable } from './files.ts';
 import { connectorSpec, failure, TestCatalog } from './harness.ts';
@@ -20,18 +22,18 @@ async function boundTable(): Promise<TestTable & { drop(...ids: number[]): Promi
   const { connectorId } = await catalog.clients.connectors.createConnector({ connector: connectorSpec() });
   const table = await TestTable.create(catalog, { upstream: { connectorId, namespacePath: ['n'], tableName: 't' } });
   const drop = async (...ids: number[]) => {
-    await catalog.clients.snapshots.expireSnapshots({ tableId: table.tableId, snapshotIds: ids.map(BigInt) });
+    await catalog.clients.ingestion.expireSnapshots({ tableId: table.tableId, snapshotIds: ids.map(BigInt) });
     return dropExpired(connectorId);
   };
   return Object.assign(table, { drop });
 }
 
 /** Page by page. @returns how many went */
-async function dropExpired(connectorId: string, expiredForSeconds = 0n, dryRun = false): Promise<number> {
+async function dropExpired(connectorId: string, expiredFor = 0, validateOnly = false): Promise<number> {
   let dropped = 0n;
   let pageToken = '';
   do {
-    const page = { connectorId, expiredForSeconds, pageSize: 2, pageToken, dryRun };
+    const page = { connectorId, expiredFor: toDuration(expiredFor), pageSize: 2, pageToken, validateOnly };
     const { tables, nextPageToken } = await catalog.clients.reconciliation.dropExpiredSnapshots(page);
     for (const { snapshots } of tables) dropped += snapshots;
     pageToken = nextPageToken;
@@ -50,16 +52,16 @@ function query(sql: string): Record<string, unknown>[] {
 
 /** What no snapshot holds any more is removed after the answer. */
 async function cleared(): Promise<void> {
-  await poll(() => query('select * from dropped_places where cleared = 0'), { timeout: 30_000 }).toEqual([]);
+  await poll(() => query('select * from dropped_positions where cleared = 0'), { timeout: 30_000 }).toEqual([]);
 }
 
 /** Memberships that are live in no place that is in use, and files without one. */
 const GARBAGE = `
-  select m.chain_num, m.came_ord, m.file_num from memberships m
+  select m.chain_num, m.added_ord, m.file_num from memberships m
   where not exists (
-    select 1 from snapshots s where s.chain_num = m.chain_num and s.ord >= m.came_ord and s.ord < m.went_ord)
+    select 1 from snapshots s where s.chain_num = m.chain_num and s.ord >= m.added_ord and s.ord < m.removed_ord)
   and not exists (
-    select 1 from chains c where c.parent_chain_num = m.chain_num and c.parent_ord >= m.came_ord and c.parent_ord < m.went_ord)
+    select 1 from chains c where c.parent_chain_num = m.chain_num and c.parent_ord >= m.added_ord and c.parent_ord < m.removed_ord)
   union all
   select 0, 0, file_num from files where file_num not in (select file_num from memberships)
   union all
@@ -143,7 +145,7 @@ describe('snapshots that are dropped', () => {
           while (model.size > 0) await drop([model.size * 7]);
           await cleared();
           const ofTable = `(select table_num from table_contents where table_id = '${table.tableId}')`;
-          for (const name of ['files', 'chains', 'snapshots', 'dropped_places']) {
+          for (const name of ['files', 'chains', 'snapshots', 'dropped_positions']) {
             expect(query(`select * from ${name} where table_num = ${ofTable}`)).toEqual([]);
           }
         }
@@ -176,20 +178,24 @@ describe('snapshots that are dropped', () => {
 
   it('are those that expired long enough ago, and neither current, nor named, nor the base of one that is coming in', async () => {
     const table = await boundTable();
-    const { tables, snapshots } = catalog.clients;
+    const { tables, snapshots, ingestion } = catalog.clients;
     for (const id of [1, 2, 3, 4, 5]) {
       await table.put({ snapshotId: id, base: id === 1 ? null : id - 1, changes: [add(id)] });
     }
     await tables.updateTable({
-      table: { tableId: table.tableId, currentSnapshotId: 5n, refs: [{ name: 'old', snapshotId: 2n, type: 'tag' }] },
+      table: {
+        tableId: table.tableId,
+        currentSnapshotId: 5n,
+        refs: [{ name: 'old', snapshotId: 2n, type: SnapshotRefType.SNAPSHOT_REF_TYPE_TAG }],
+      },
       updateMask: ['current_snapshot_id', 'refs'],
     });
     await table.createSnapshot({ snapshotId: 6, base: 4 });
     const { upstream } = await tables.getTable({ tableId: table.tableId });
     const connectorId = upstream?.connectorId ?? '';
-    await snapshots.expireSnapshots({ tableId: table.tableId, snapshotIds: [1n, 2n, 4n, 5n] });
-    expect(await dropExpired(connectorId, 3600n)).toBe(0);
-    expect(await dropExpired(connectorId, 0n, true)).toBe(1);
+    await ingestion.expireSnapshots({ tableId: table.tableId, snapshotIds: [1n, 2n, 4n, 5n] });
+    expect(await dropExpired(connectorId, 3600)).toBe(0);
+    expect(await dropExpired(connectorId, 0, true)).toBe(1);
     const left = async () =>
       (await snapshots.listSnapshots({ tableId: table.tableId, showExpired: true })).snapshots.map((one) =>
         Number(one.snapshotId),
@@ -209,7 +215,7 @@ describe('snapshots that are dropped', () => {
     await snapshots.createSnapshot({ snapshot: { tableId: table.tableId, snapshotId: 7n }, metadataOnly: true });
     await table.createSnapshot({ snapshotId: 7, base: 6 });
     await table.send({ snapshotId: 7, changes: [add(7), removed(path(1))], finish: false });
-    await snapshots.expireSnapshots({ tableId: table.tableId, snapshotIds: [7n] });
+    await ingestion.expireSnapshots({ tableId: table.tableId, snapshotIds: [7n] });
     expect(await dropExpired(connectorId)).toBe(1);
     await table.put({ snapshotId: 8, base: 6, changes: [removed(path(2))], expected: { data: 4 } });
     await cleared();

@@ -3,6 +3,7 @@ import {
   type DataFile,
   FileChangeKind,
   FileContent,
+  FileFormat,
   PutFileColumnStatsRequest,
 } from '../../src/generated/reconciler/v1/statistics.ts';
 import { type DeepPartial, TableFormat, type UpdateTableRequest } from '../../src/generated/reconciler/v1/tables.ts';
@@ -52,7 +53,7 @@ export function added({ seq = 1, addedBy, ...file }: AddedFile) {
     addedSnapshotId: addedBy ?? 0n,
     file: {
       fileContent: FileContent.FILE_CONTENT_DATA,
-      fileFormat: 'PARQUET',
+      fileFormat: FileFormat.FILE_FORMAT_PARQUET,
       recordCount: 10n,
       fileSizeInBytes: 1000n,
       ...file,

@@ -16,7 +16,7 @@ import { FakeSchedules } from './fake-schedules.ts';
 export class FakeJobs implements JobControl {
   liveFailures: TableFailure[] = [];
   readonly started: { jobId: string; request: ReconcileRequest; connector: { id: string; name: string } }[] = [];
-  readonly standing = new Map<string, WorkflowStatus>();
+  readonly statuses = new Map<string, WorkflowStatus>();
   readonly progressOf = new Map<string, Progress>();
   readonly alerts: AlertRequest[] = [];
   readonly cancelled: string[] = [];
@@ -29,15 +29,15 @@ export class FakeJobs implements JobControl {
     this.#reach();
     const lost = new CodedError('DEADLINE_EXCEEDED', `Temporal did not answer about ${jobId}`);
     if (this.lost === 'before') throw lost;
-    if (!this.standing.has(jobId)) this.started.push({ jobId, request, connector });
-    this.standing.set(jobId, 'RUNNING');
+    if (!this.statuses.has(jobId)) this.started.push({ jobId, request, connector });
+    this.statuses.set(jobId, 'RUNNING');
     if (this.lost === 'after') throw lost;
     return { runId: `run-of-${jobId}` };
   }
 
   async describe(jobId: string) {
     this.#reach();
-    return this.standing.get(jobId);
+    return this.statuses.get(jobId);
   }
 
   async progress(jobId: string) {
@@ -51,7 +51,7 @@ export class FakeJobs implements JobControl {
   async cancel(jobId: string) {
     this.#reach();
     this.cancelled.push(jobId);
-    this.standing.set(jobId, 'CANCELED');
+    this.statuses.set(jobId, 'CANCELED');
   }
 
   async validate(request: { connectorId?: string; connectorJson?: string }) {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { JobChangeAction, JobChangeKind, JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { connectorSpec, failure, refusal, TestCatalog } from './harness.ts';
 
@@ -8,20 +9,20 @@ beforeAll(async () => {
 });
 afterAll(() => catalog[Symbol.asyncDispose]());
 
-let jobs = 0;
+let count = 0;
 
 /** A dry run's record, with what it may tell. */
 async function dryRun() {
-  const { connectors, reconciliation } = catalog.clients;
+  const { connectors, jobs, reconciliation } = catalog.clients;
   const { connectorId } = await connectors.createConnector({ connector: connectorSpec() });
-  const jobId = `dry-run-${++jobs}`;
+  const jobId = `dry-run-${++count}`;
   const job = { jobId, connectorId, connectorName: 'lake', state: JobState.JS_RUNNING, dryRun: true };
   await reconciliation.recordJob({ job });
   return {
     jobId,
     tell: (name: string, destination: string, more: object = {}) =>
       reconciliation.recordJobChanges({ jobId, changes: [{ ...TABLE, name, destination, ...more }] }),
-    list: async (pageSize = 1000, pageToken = '') => connectors.listJobChanges({ jobId, pageSize, pageToken }),
+    list: async (pageSize = 1000, pageToken = '') => jobs.listJobChanges({ jobId, pageSize, pageToken }),
   };
 }
 
@@ -82,23 +83,23 @@ describe('what a dry run would do', () => {
 });
 
 it('a dry run makes sure of catalog, namespace and table, and keeps none of them', async () => {
-  const { connectors, reconciliation, directory } = catalog.clients;
+  const { connectors, reconciliation, bindings, directory } = catalog.clients;
   const { connectorId } = await connectors.createConnector({
     connector: connectorSpec({ destination: { catalogName: 'not_made' } }),
   });
-  const asked = { connectorId, namespacePath: ['n'], dryRun: true };
+  const asked = { connectorId, namespacePath: ['n'], validateOnly: true };
   expect(await reconciliation.ensureDestination(asked)).toMatchObject({ catalogMade: true, namespaceMade: true });
   const name = { $case: 'text', value: 'not_made' } as const;
   expect(await failure(directory.resolve({ name }))).toMatchObject({ code: 'NOT_FOUND' });
 
-  const { namespaceId } = await reconciliation.ensureDestination({ ...asked, dryRun: false });
+  const { namespaceId } = await reconciliation.ensureDestination({ ...asked, validateOnly: false });
   const table = { connectorId, namespaceId, name: 't', location: 'file:///t', format: 'TABLE_FORMAT_ICEBERG' as const };
   const upstream = { namespacePath: ['n'], name: 't' };
-  const made = await reconciliation.ensureTable({ ...table, upstream, dryRun: true } as never);
+  const made = await bindings.ensureTable({ ...table, upstream, validateOnly: true } as never);
   expect(made).toMatchObject({ made: true, changed: true, hasSnapshots: false });
-  expect((await reconciliation.countBoundTables({ connectorId })).count).toBe(0n);
-  expect(await reconciliation.ensureTable({ ...table, upstream } as never)).toMatchObject({ made: true });
-  expect(await reconciliation.ensureTable({ ...table, upstream } as never)).toMatchObject({
+  expect((await bindings.countBindings({ connectorId, kind: ObjectKind.OBJECT_KIND_TABLE })).count).toBe(0n);
+  expect(await bindings.ensureTable({ ...table, upstream } as never)).toMatchObject({ made: true });
+  expect(await bindings.ensureTable({ ...table, upstream } as never)).toMatchObject({
     made: false,
     changed: false,
   });

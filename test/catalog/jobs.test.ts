@@ -16,18 +16,20 @@ describe('jobs', () => {
   const progress = (fields: object = {}) => ({
     state: 'JS_RUNNING' as const,
     phase: 'ingesting',
-    tablesScanned: 5,
-    tablesChanged: 2,
-    tablesUnchanged: 3,
-    tablesFiltered: 0,
-    tablesMissing: 0,
-    errors: 0,
-    snapshotsIngested: 7,
-    filesIngested: 9,
-    bytesRead: 11,
-    upstreamRequests: 0,
     inFlight: ['fx.a'],
     ...fields,
+    counters: {
+      tablesScanned: 5,
+      tablesChanged: 2,
+      tablesUnchanged: 3,
+      tablesFiltered: 0,
+      tablesMissing: 0,
+      errors: 0,
+      snapshotsIngested: 7,
+      filesIngested: 9,
+      bytesRead: 11,
+      upstreamRequests: 0,
+    },
   });
 
   it('are started with the scope, under a readable id', async () => {
@@ -81,16 +83,16 @@ describe('jobs', () => {
   });
 
   it('leave no record where Temporal cannot be reached', async () => {
-    const { connectors } = catalog.clients;
+    const { connectors, jobs } = catalog.clients;
     const { connectorId } = await create();
     catalog.jobs.down = true;
     expect(await failure(connectors.triggerReconcile({ connectorId, idempotencyKey: 'j2' }))).toMatchObject(
       refusal('UNAVAILABLE', '7233'),
     );
     catalog.jobs.down = false;
-    expect((await connectors.listReconcileJobs({ connectorId })).jobs).toEqual([]);
+    expect((await jobs.listReconcileJobs({ connectorId })).jobs).toEqual([]);
     await connectors.triggerReconcile({ connectorId, idempotencyKey: 'j2' });
-    expect((await connectors.listReconcileJobs({ connectorId })).jobs).toHaveLength(1);
+    expect((await jobs.listReconcileJobs({ connectorId })).jobs).toHaveLength(1);
   });
 
   it('show live counters, else the recorded ones', async () => {
@@ -98,31 +100,30 @@ describe('jobs', () => {
     const { connectorId } = await create();
     const { jobId } = await connectors.triggerReconcile({ connectorId });
     await reconciliation.recordJob({
-      job: { jobId, connectorId, state: JobState.JS_RUNNING, tablesScanned: 1n, phase: 'scanning' },
+      job: { jobId, connectorId, state: JobState.JS_RUNNING, phase: 'scanning', counters: { tablesScanned: 1n } },
     });
     expect(await connectors.getReconcileJob({ jobId })).toMatchObject({
       state: JobState.JS_RUNNING,
-      tablesScanned: 1n,
       phase: 'scanning',
       startedAt: expect.any(Date),
+      counters: { tablesScanned: 1n },
     });
     catalog.jobs.progressOf.set(jobId, progress());
     expect(await connectors.getReconcileJob({ jobId })).toMatchObject({
-      tablesScanned: 5n,
-      bytesRead: 11n,
       message: 'ingesting: fx.a',
+      counters: { tablesScanned: 5n, bytesRead: 11n },
     });
     // It has ended only once its record says so.
     catalog.jobs.progressOf.set(jobId, progress({ state: 'JS_SUCCEEDED' }));
     expect((await connectors.getReconcileJob({ jobId })).state).toBe(JobState.JS_RUNNING);
     await reconciliation.recordJob({
-      job: { jobId, connectorId, state: JobState.JS_SUCCEEDED, tablesScanned: 6n, message: 'done' },
+      job: { jobId, connectorId, state: JobState.JS_SUCCEEDED, message: 'done', counters: { tablesScanned: 6n } },
     });
     expect(await connectors.getReconcileJob({ jobId })).toMatchObject({
       state: JobState.JS_SUCCEEDED,
-      tablesScanned: 6n,
       message: 'done',
       finishedAt: expect.any(Date),
+      counters: { tablesScanned: 6n },
     });
     catalog.jobs.down = true;
     expect((await connectors.getReconcileJob({ jobId })).message).toBe('done');
@@ -141,11 +142,11 @@ describe('jobs', () => {
     const { connectorId } = await create();
     const { jobId } = await connectors.triggerReconcile({ connectorId });
     await reconciliation.claimConnector({ connectorId, jobId });
-    catalog.jobs.standing.set(jobId, standing);
+    catalog.jobs.statuses.set(jobId, standing);
     expect(await connectors.getReconcileJob({ jobId })).toMatchObject({
       state,
       message: expect.stringContaining(message),
-      errors,
+      counters: { errors },
       finishedAt: expect.any(Date),
     });
     expect((await connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } })).runningJobId).toBe('');
@@ -156,13 +157,13 @@ describe('jobs', () => {
     const { jobId } = await catalog.clients.connectors.triggerReconcile({ connectorId });
     await catalog.clients.reconciliation.claimConnector({ connectorId, jobId });
     const waiting = await catalog.clients.connectors.triggerReconcile({ connectorId });
-    catalog.jobs.standing.set(jobId, 'TERMINATED');
+    catalog.jobs.statuses.set(jobId, 'TERMINATED');
     await catalog.restart();
     const holder = async () =>
       (await catalog.clients.connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } }))
         .runningJobId;
     await poll(holder, { timeout: 30_000 }).toBe('');
-    const { jobs } = await catalog.clients.connectors.listReconcileJobs({ connectorId });
+    const { jobs } = await catalog.clients.jobs.listReconcileJobs({ connectorId });
     expect(jobs.map((job) => [job.jobId, job.state])).toEqual([
       [waiting.jobId, JobState.JS_QUEUED],
       [jobId, JobState.JS_FAILED],
@@ -176,48 +177,48 @@ describe('jobs', () => {
     expect((await connectors.getReconcileJob({ jobId: 'starts' })).state).toBe(JobState.JS_QUEUED);
     // One that was started has no such time.
     const { jobId } = await connectors.triggerReconcile({ connectorId });
-    catalog.jobs.standing.delete(jobId);
+    catalog.jobs.statuses.delete(jobId);
     expect((await connectors.getReconcileJob({ jobId })).state).toBe(JobState.JS_FAILED);
     const old = { jobId: 'by-hand', connectorId, state: JobState.JS_RUNNING, createdAt: new Date(Date.now() - 60_000) };
     await reconciliation.recordJob({ job: old });
     expect(await connectors.getReconcileJob({ jobId: 'by-hand' })).toMatchObject({
       state: JobState.JS_FAILED,
-      errors: 1n,
       message: expect.stringContaining('does not know'),
+      counters: { errors: 1n },
     });
   });
 
   it('are cancelled through Temporal; ended ones stay as they are', async () => {
-    const { connectors } = catalog.clients;
+    const { connectors, jobs } = catalog.clients;
     const { connectorId } = await create();
     const { jobId } = await connectors.triggerReconcile({ connectorId });
-    expect((await connectors.cancelReconcileJob({ jobId })).state).toBe(JobState.JS_CANCELLED);
+    expect((await jobs.cancelReconcileJob({ jobId })).state).toBe(JobState.JS_CANCELLED);
     expect(catalog.jobs.cancelled).toEqual([jobId]);
-    await connectors.cancelReconcileJob({ jobId });
+    await jobs.cancelReconcileJob({ jobId });
     expect(catalog.jobs.cancelled).toEqual([jobId]);
-    expect(await failure(connectors.cancelReconcileJob({ jobId: 'no' }))).toMatchObject(refusal('NOT_FOUND', 'job no'));
+    expect(await failure(jobs.cancelReconcileJob({ jobId: 'no' }))).toMatchObject(refusal('NOT_FOUND', 'job no'));
     expect(await failure(connectors.getReconcileJob({ jobId: '' }))).toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
   it('tell failures that the workflow has not recorded yet', async () => {
-    const { connectors } = catalog.clients;
+    const { connectors, jobs } = catalog.clients;
     const { jobId } = await connectors.triggerReconcile({ connectorId: (await create()).connectorId });
-    expect((await connectors.listJobFailures({ jobId })).failures).toEqual([]);
+    expect((await jobs.listJobFailures({ jobId })).failures).toEqual([]);
     catalog.jobs.liveFailures = [
       { table: 'a."b c"', code: 'DATA_LOSS', message: 'broken', failedAtMs: 5 },
       { table: 'view a.v', code: 'NOT_FOUND', message: 'gone', failedAtMs: 6 },
     ];
-    const { failures } = await connectors.listJobFailures({ jobId });
+    const { failures } = await jobs.listJobFailures({ jobId });
     catalog.jobs.liveFailures = [];
     expect(failures).toEqual([
       expect.objectContaining({ table: 'a."b c"', code: 'DATA_LOSS', kind: JobFailureKind.JOB_FAILURE_KIND_TABLE }),
       expect.objectContaining({ table: 'view a.v', kind: JobFailureKind.JOB_FAILURE_KIND_VIEW, failedAt: new Date(6) }),
     ]);
-    expect((await connectors.listJobFailures({ jobId })).failures).toEqual(failures);
+    expect((await jobs.listJobFailures({ jobId })).failures).toEqual(failures);
   });
 
   it('are listed newest first, and their failures by table', async () => {
-    const { connectors, reconciliation } = catalog.clients;
+    const { connectors, jobs, reconciliation } = catalog.clients;
     const { connectorId } = await create();
     for (const n of [1, 2, 3])
       await reconciliation.recordJob({
@@ -229,8 +230,8 @@ describe('jobs', () => {
         },
       });
     const list = async () => {
-      const first = await connectors.listReconcileJobs({ connectorId, pageSize: 2 });
-      const second = await connectors.listReconcileJobs({ connectorId, pageSize: 2, pageToken: first.nextPageToken });
+      const first = await jobs.listReconcileJobs({ connectorId, pageSize: 2 });
+      const second = await jobs.listReconcileJobs({ connectorId, pageSize: 2, pageToken: first.nextPageToken });
       return [...first.jobs, ...second.jobs].map((job) => job.jobId.slice(-1));
     };
     expect(await list()).toEqual(['3', '2', '1']);
@@ -246,23 +247,22 @@ describe('jobs', () => {
       failures,
     });
     await reconciliation.recordJob({
-      job: { jobId, connectorId, state: JobState.JS_RUNNING, tablesScanned: 99n },
+      job: { jobId, connectorId, state: JobState.JS_RUNNING, counters: { tablesScanned: 99n } },
       failures: [{ table: 'fx.a', code: 'NOT_FOUND', message: 'gone' }],
     });
     const job = await connectors.getReconcileJob({ jobId });
     expect(job).toMatchObject({
       state: JobState.JS_FAILED,
-      errors: 1n,
-      tablesScanned: 0n,
       message: 'Partial failure (2)',
+      counters: { errors: 1n, tablesScanned: 0n },
     });
-    const first = await connectors.listJobFailures({ jobId, pageSize: 2 });
+    const first = await jobs.listJobFailures({ jobId, pageSize: 2 });
     expect(first.failures).toMatchObject([{ table: '' }, { table: 'fx.a', code: 'NOT_FOUND', message: 'gone' }]);
+    expect((await jobs.listJobFailures({ jobId, pageSize: 2, pageToken: first.nextPageToken })).failures).toMatchObject(
+      [{ table: 'fx.b', failedAt: new Date(5) }],
+    );
     expect(
-      (await connectors.listJobFailures({ jobId, pageSize: 2, pageToken: first.nextPageToken })).failures,
-    ).toMatchObject([{ table: 'fx.b', failedAt: new Date(5) }]);
-    expect(
-      await failure(connectors.listJobFailures({ jobId: `${connectorId}-2`, pageToken: first.nextPageToken })),
+      await failure(jobs.listJobFailures({ jobId: `${connectorId}-2`, pageToken: first.nextPageToken })),
     ).toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 });

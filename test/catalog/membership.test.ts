@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { SnapshotRefType } from '../../src/generated/reconciler/v1/tables.ts';
 import { added, removed, TestTable } from './files.ts';
 import { failure, TestCatalog } from './harness.ts';
 
@@ -176,7 +177,11 @@ describe('membership', () => {
     await table.put({ snapshotId: 3, base: 2, changes: [added({ filePath: path(3) })] });
     const remove = (id: bigint) => catalog.clients.snapshots.deleteSnapshot({ tableId: table.tableId, snapshotId: id });
     await catalog.clients.tables.updateTable({
-      table: { tableId: table.tableId, currentSnapshotId: 2n, refs: [{ name: 'old', snapshotId: 3n, type: 'tag' }] },
+      table: {
+        tableId: table.tableId,
+        currentSnapshotId: 2n,
+        refs: [{ name: 'old', snapshotId: 3n, type: SnapshotRefType.SNAPSHOT_REF_TYPE_TAG }],
+      },
       updateMask: ['current_snapshot_id', 'refs'],
     });
     expect(await failure(remove(1n))).toMatchObject({

@@ -3,7 +3,8 @@ import { openDatabase } from '../../src/catalog/store/database/database.ts';
 import { statisticsChanged } from '../../src/catalog/store/files/recompute.ts';
 import { derivedNdv } from '../../src/catalog/store/statistics/derived-ndv.ts';
 import { snapshotSchemas } from '../../src/catalog/store/tables/table-schemas.ts';
-import { FileContent, type FileSketches } from '../../src/generated/reconciler/v1/statistics.ts';
+import type { FileSketches } from '../../src/generated/reconciler/internal/v1/ingestion.ts';
+import { FileContent, FileFormat } from '../../src/generated/reconciler/v1/statistics.ts';
 import { decodeCompactTheta, THETA_TYPE } from '../../src/stats/ndv/compact-theta.ts';
 import { hashBytes, thetaHash } from '../../src/stats/ndv/murmur3.ts';
 import { ThetaSketch } from '../../src/stats/ndv/theta-sketch.ts';
@@ -34,7 +35,7 @@ function sketched(filePath: string, from: number, to: number, more: Partial<File
 }
 
 async function put(table: TestTable, ...files: FileSketches[]) {
-  return (await catalog.clients.statistics.putFileSketches({ tableId: table.tableId, files })).filesPut;
+  return (await catalog.clients.ingestion.putFileSketches({ tableId: table.tableId, files })).filesPut;
 }
 
 /** Paths, a page of two at a time. */
@@ -42,7 +43,7 @@ async function toSketch(table: TestTable, options: object = ALL): Promise<string
   const paths: string[] = [];
   let pageToken = '';
   do {
-    const page = await catalog.clients.statistics.listFilesToSketch({
+    const page = await catalog.clients.ingestion.listFilesToSketch({
       tableId: table.tableId,
       ...ALL,
       ...options,
@@ -79,7 +80,7 @@ describe('files to sketch', () => {
     const paths = names(7);
     const changes = [
       ...paths.map((filePath) => added({ filePath })),
-      added({ filePath: 'orc', fileFormat: 'ORC' }),
+      added({ filePath: 'orc', fileFormat: FileFormat.FILE_FORMAT_ORC }),
       added({ filePath: 'deletes', fileContent: FileContent.FILE_CONTENT_POSITION_DELETES }),
     ];
     await table.put({ snapshotId: 1, changes });
@@ -124,7 +125,7 @@ describe('files to sketch', () => {
     await table.put({ snapshotId: 2, base: 1, changes: [removed('old'), added({ filePath: 'new' })] });
     await setCurrent(table, 2n);
     expect((await toSketch(table)).sort()).toEqual(['kept', 'new', 'old']);
-    await catalog.clients.snapshots.expireSnapshots({ tableId: table.tableId, snapshotIds: [1n] });
+    await catalog.clients.ingestion.expireSnapshots({ tableId: table.tableId, snapshotIds: [1n] });
     expect((await toSketch(table)).sort()).toEqual(['kept', 'new']);
   });
 
@@ -154,9 +155,12 @@ describe('files to sketch', () => {
   it('come in pages that may be empty, where many are done', async () => {
     const table = await TestTable.create(catalog);
     const paths = names(12_000);
-    await table.put({ snapshotId: 1, changes: paths.map((filePath) => added({ filePath, fileFormat: 'ORC' })) });
+    await table.put({
+      snapshotId: 1,
+      changes: paths.map((filePath) => added({ filePath, fileFormat: FileFormat.FILE_FORMAT_ORC })),
+    });
     await table.put({ snapshotId: 2, base: 1, changes: [added({ filePath: 'parquet' })] });
-    const first = await catalog.clients.statistics.listFilesToSketch({ tableId: table.tableId, ...ALL });
+    const first = await catalog.clients.ingestion.listFilesToSketch({ tableId: table.tableId, ...ALL });
     expect(first.nextPageToken).not.toBe('');
     expect(await toSketch(table)).toEqual(['parquet']);
   });

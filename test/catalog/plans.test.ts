@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { FileContent } from '../../src/generated/reconciler/v1/statistics.ts';
+import { FileContent, FileFormat } from '../../src/generated/reconciler/v1/statistics.ts';
 import { type AddedFile, added, long, removed, TestTable } from './files.ts';
 import { all, failure, TestCatalog } from './harness.ts';
 
@@ -34,7 +34,7 @@ const position = (file: AddedFile) => added({ fileContent: FileContent.FILE_CONT
 const equality = (file: AddedFile) =>
   added({ fileContent: FileContent.FILE_CONTENT_EQUALITY_DELETES, equalityIds: [1], ...file });
 const vector = (file: AddedFile & { contentOffset: bigint }) =>
-  position({ fileFormat: 'PUFFIN', contentSizeInBytes: 10n, ...file });
+  position({ fileFormat: FileFormat.FILE_FORMAT_PUFFIN, contentSizeInBytes: 10n, ...file });
 
 async function plan(table: TestTable, snapshotId: number, pageSize = 100): Promise<Record<string, string[]>> {
   const result: Record<string, string[]> = {};

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { FileFormat } from '../../src/generated/reconciler/v1/statistics.ts';
 import { added, encode, long, type Put, removed, TestTable } from './files.ts';
 import { failure, refusal, TestCatalog } from './harness.ts';
 
@@ -162,7 +163,7 @@ describe('PutFileColumnStats', () => {
     const vector = (offset: number) => ({
       ...added({
         filePath: 's3://b/dv.puffin',
-        fileFormat: 'PUFFIN',
+        fileFormat: FileFormat.FILE_FORMAT_PUFFIN,
         contentOffset: BigInt(offset),
         contentSizeInBytes: 40n,
         referencedDataFile: `s3://b/${offset}.parquet`,
@@ -326,7 +327,7 @@ describe('PutFileColumnStats', () => {
       ['a path of 10,000 bytes', { filePath: 'x'.repeat(10_000) }, 'at most 8192'],
       ['NUL in a path', { filePath: 'a\0b' }, 'NUL'],
       ['no content', { filePath: 'a', fileContent: 'FILE_CONTENT_UNSPECIFIED' as never }, 'file_content'],
-      ['an unknown format', { filePath: 'a', fileFormat: 'parquet?' }, 'file_format'],
+      ['an unknown format', { filePath: 'a', fileFormat: FileFormat.FILE_FORMAT_UNSPECIFIED }, 'file_format'],
       ['a negative count', { filePath: 'a', recordCount: -1n }, 'record_count: is not within 0'],
       ['a count beyond 2^53', { filePath: 'a', recordCount: 2n ** 60n }, 'record_count: is not within 0'],
       ['a negative size', { filePath: 'a', fileSizeInBytes: -5n }, 'file_size_in_bytes'],

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type BetterSqlite from 'better-sqlite3';
 import { Sqlite } from '../../src/catalog/store/database/sqlite.ts';
+import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobChangeKind, JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { FileContent } from '../../src/generated/reconciler/v1/statistics.ts';
@@ -28,7 +29,7 @@ afterAll(async () => {
 });
 
 /** Tables that grow with the files of all tables, or with the history of one. */
-const BIG = ['memberships', 'm', 'files', 'f', 'departures', 'replacement_files', 'r', 'snapshots'];
+const BIG = ['memberships', 'm', 'files', 'f', 'branch_removals', 'replacement_files', 'r', 'snapshots'];
 
 /** Equalities that single out a bounded part of a table. The columns of a chain or a table alone do not. */
 const NARROW = [
@@ -37,8 +38,8 @@ const NARROW = [
   /path_hash=\?/,
   /referenced_path=\?/,
   /partition_key=\?/,
-  /came_ord=\?/,
-  /went_ord=\?/,
+  /added_ord=\?/,
+  /removed_ord=\?/,
   /snapshot_id=\?/,
   /snapshot_num=\?/,
   /stream_id=\?/,
@@ -47,9 +48,9 @@ const NARROW = [
   /published>\?/,
   /snapshots_published \(table_num=\?\)/,
   /sqlite_autoindex_snapshots_2 \(chain_num=\?\)/,
-  /went_ord>\? AND went_ord<\?/,
-  /came_ord>\? AND came_ord<\?/,
-  /\(went_ord,file_num,came_ord\)>\(\?,\?,\?\) AND went_ord<\?/,
+  /removed_ord>\? AND removed_ord<\?/,
+  /added_ord>\? AND added_ord<\?/,
+  /\(removed_ord,file_num,added_ord\)>\(\?,\?,\?\) AND removed_ord<\?/,
   /chain_num=\? AND ord[<>]\?/,
   /snapshots_expired \(table_num=\?\)/,
 ];
@@ -59,9 +60,9 @@ const NARROW = [
  * removed; or they ask whether there is any.
  */
 const WHOLE = [
-  /"went_ord" > \? group by "kind"$/,
-  /^select "came_ord" from "memberships" where "chain_num" = \? limit \?$/,
-  /^delete from "departures" where "chain_num" = \?$/,
+  /"removed_ord" > \? group by "kind"$/,
+  /^select "added_ord" from "memberships" where "chain_num" = \? limit \?$/,
+  /^delete from "branch_removals" where "chain_num" = \?$/,
   /select "snapshot_id", "parent_snapshot_id", "committed_at" from "snapshots"/,
   /update "snapshots" set "live_rows"/,
   /delete from "replacement_files"$/,
@@ -111,19 +112,20 @@ describe('queries', () => {
     await table.send({ snapshotId: 4, key: 'a', changes: [file(7), removed('f8')], finish: false });
     await table.send({ snapshotId: 4, key: 'b', changes: [file(9)] });
     await clients.snapshots.deleteSnapshot({ tableId: table.tableId, snapshotId: 4n });
-    await clients.snapshots.expireSnapshots({ tableId: table.tableId, snapshotIds: [3n] });
+    await clients.ingestion.expireSnapshots({ tableId: table.tableId, snapshotIds: [3n] });
     const { connectorId } = await clients.connectors.createConnector({
       connector: { displayName: 'q', kind: ConnectorKind.CONNECTOR_KIND_ICEBERG, uri: 'file:///w' },
     });
-    await clients.reconciliation.ensureTable({
+    await clients.bindings.ensureTable({
       connectorId,
       namespaceId: table.namespaceId,
       upstream: { namespacePath: ['a'], name: 'b' },
       name: 'b',
       format: 'TABLE_FORMAT_ICEBERG' as never,
     });
-    await clients.reconciliation.lookupUpstreamTables({ connectorId, tables: [{ namespacePath: ['a'], name: 'b' }] });
-    await clients.reconciliation.listBoundTables({ connectorId, namespacePath: ['a'] });
+    const kind = ObjectKind.OBJECT_KIND_TABLE;
+    await clients.bindings.lookupBindings({ connectorId, kind, names: [{ namespacePath: ['a'], name: 'b' }] });
+    await clients.bindings.listBindings({ connectorId, kind, namespacePath: ['a'] });
     await clients.tables.deleteTable({ tableId: table.tableId });
     const upstream = { connectorId, namespacePath: ['a'], tableName: 't' };
     const dropping = await TestTable.create(catalog, { upstream });
@@ -134,7 +136,7 @@ describe('queries', () => {
       [1n, 2n],
       [3n, 4n, 5n],
     ]) {
-      await clients.snapshots.expireSnapshots({ tableId: dropping.tableId, snapshotIds });
+      await clients.ingestion.expireSnapshots({ tableId: dropping.tableId, snapshotIds });
       const first = await clients.reconciliation.dropExpiredSnapshots({ connectorId, pageSize: 1 });
       await clients.reconciliation.dropExpiredSnapshots({ connectorId, pageToken: first.nextPageToken });
       const recordCount = BigInt(snapshotIds.length);
@@ -146,7 +148,7 @@ describe('queries', () => {
     }
 
     const db = new Sqlite(catalog.file, { readonly: true });
-    const toClear = prepare.call(db, 'select * from dropped_places where cleared = 0') as BetterSqlite.Statement;
+    const toClear = prepare.call(db, 'select * from dropped_positions where cleared = 0') as BetterSqlite.Statement;
     await poll(() => toClear.all(), { timeout: 20_000 }).toEqual([]);
     const slow: string[] = [];
     for (const sql of statements) {
@@ -168,41 +170,101 @@ describe('queries', () => {
     expect(slow).toEqual([]);
   });
 
+  it('of tables, views and bindings look them up by id or name, or page by page', async () => {
+    const { connectors, bindings, tables, views, directory } = catalog.clients;
+    const { namespaceId } = await catalog.namespace();
+    const { connectorId } = await connectors.createConnector({ connector: connectorSpec() });
+    statements.clear();
+    const upstream = (name: string) => ({ namespacePath: ['n'], name });
+    const format = TableFormat.TABLE_FORMAT_ICEBERG;
+    const ids = { table: '', view: '' };
+    for (const location of ['s3://a', 's3://b']) {
+      const table = { connectorId, namespaceId, upstream: upstream('t'), name: 't', format, location };
+      ids.table = (await bindings.ensureTable(table)).table!.tableId;
+      const view = { namespaceId, name: 'v', schema: SCHEMA, representations: [{ sql: location, dialect: 'spark' }] };
+      ids.view = (await bindings.ensureView({ connectorId, upstream: upstream('v'), fingerprint: 'f', view })).viewId;
+    }
+    const taken = { connectorId, namespaceId, upstream: upstream('v'), name: 'v', format, replacesView: true };
+    await bindings.ensureTable({ ...taken, name: 'moved' });
+    await bindings.ensureTable({ ...taken, validateOnly: true });
+    for (const [kind, id] of [
+      [ObjectKind.OBJECT_KIND_TABLE, ids.table],
+      [ObjectKind.OBJECT_KIND_VIEW, ids.view],
+    ] as const) {
+      await bindings.lookupBindings({ connectorId, kind, names: [upstream('t'), upstream('v')] });
+      await bindings.countBindings({ connectorId, kind });
+      await bindings.countBindings({ connectorId, kind, namespacePath: ['n'] });
+      await bindings.markMissing({ connectorId, kind, objectIds: [id, 'none'] });
+      await bindings.listBindings({ connectorId, kind });
+      await bindings.listBindings({ connectorId, kind, namespacePath: ['n'], missingFor: {} });
+    }
+    await tables.listTables({ namespaceId });
+    await views.listViews({ namespaceId });
+    const { catalog: name, namespacePath } = (await directory.lookup({ id: ids.table })).name!;
+    const parts = { catalog: name, namespacePath, object: 'v' };
+    await directory.resolve({ name: { $case: 'parts', value: parts } });
+    await connectors.deleteConnector({ connectorId, deleteContents: true });
+
+    const db = new Sqlite(catalog.file, { readonly: true });
+    const slow: string[] = [];
+    const seen = new Set<string>();
+    for (const sql of statements) {
+      if (!/^\s*(select|update|delete)/i.test(sql)) continue;
+      const explained = prepare.call(db, `explain query plan ${sql.replaceAll('?', '1')}`) as BetterSqlite.Statement;
+      for (const { detail } of explained.all() as { detail: string }[]) {
+        const [, verb, table = ''] = /^(SCAN|SEARCH) (\S+)/.exec(detail) ?? [];
+        if (!verb || !['tables', 'views', 'bindings', 'object_names'].includes(table)) continue;
+        seen.add(table);
+        const isPaged = / limit \?\)?$/.test(sql) || sql.includes('count(*)');
+        const byKey =
+          /\((object_id|table_id|view_id|table_num)=\?|\(namespace_id=\? AND name=\?|upstream_path_key=\? AND upstream_name=\?/;
+        const byRange = /\((connector_id=\?|namespace_id=\?)/;
+        if (!byKey.test(detail) && !(isPaged && byRange.test(detail))) slow.push(`${detail}\n    ${sql}`);
+      }
+    }
+    db.close();
+    expect([...seen].sort()).toEqual(['bindings', 'object_names', 'tables', 'views']);
+    expect(slow).toEqual([]);
+  });
+
   it('of further pages begin where the page before ended', async () => {
-    const { connectors, reconciliation } = catalog.clients;
+    const { connectors, jobs, reconciliation, bindings } = catalog.clients;
     const table = await TestTable.create(catalog);
     const { connectorId } = await connectors.createConnector({ connector: connectorSpec() });
+    const viewIds: string[] = [];
     for (const name of ['a', 'b', 'c']) {
       const bound = { connectorId, namespaceId: table.namespaceId, upstream: { namespacePath: ['n'], name }, name };
-      await reconciliation.ensureTable({ ...bound, format: TableFormat.TABLE_FORMAT_ICEBERG });
+      await bindings.ensureTable({ ...bound, format: TableFormat.TABLE_FORMAT_ICEBERG });
       const view = { namespaceId: table.namespaceId, name: `v${name}`, schema: SCHEMA };
       const representations = [{ sql: 'SELECT 1', dialect: 'spark' }];
       const upstream = { namespacePath: ['n'], name: `v${name}` };
-      await reconciliation.putUpstreamView({
+      const { viewId } = await bindings.ensureView({
         connectorId,
         upstream,
         fingerprint: 'f',
         view: { ...view, representations },
       });
+      viewIds.push(viewId);
       const job = { jobId: name, connectorId, state: JobState.JS_SUCCEEDED };
       const changes = ['a', 'b', 'c'].map((name) => ({ kind: JobChangeKind.JOB_CHANGE_KIND_TABLE, name }));
       await reconciliation.recordJob({ job });
       await reconciliation.recordJobChanges({ jobId: name, changes });
     }
+    await bindings.markMissing({ connectorId, kind: ObjectKind.OBJECT_KIND_VIEW, objectIds: viewIds });
     statements.clear();
     const second = async (list: (page: object) => Promise<{ nextPageToken: string }>, asked: object = {}) => {
       const first = await list({ ...asked, pageSize: 1 });
       await list({ ...asked, pageSize: 1, pageToken: first.nextPageToken });
     };
-    await second(reconciliation.listBoundTables, { connectorId });
-    await second(reconciliation.listBoundViews, { connectorId });
-    await second(connectors.listReconcileJobs, { connectorId });
-    await second(connectors.listReconcileJobs);
-    await second(connectors.listJobChanges, { jobId: 'a' });
+    await second(bindings.listBindings, { connectorId, kind: ObjectKind.OBJECT_KIND_TABLE });
+    await second(bindings.listBindings, { connectorId, kind: ObjectKind.OBJECT_KIND_VIEW, missingFor: {} });
+    await second(jobs.listReconcileJobs, { connectorId });
+    await second(jobs.listReconcileJobs);
+    await second(jobs.listJobChanges, { jobId: 'a' });
     const db = new Sqlite(catalog.file, { readonly: true });
     const further: string[] = [];
     for (const sql of statements) {
-      if (!/[<>].* limit \?$/.test(sql)) continue;
+      if (!/\) [<>] \(.* limit \?$/.test(sql)) continue;
       // Each parameter another value: SQLite sees through conditions in which two are the same.
       let parameters = 0;
       const text = sql.replaceAll('?', () => {
@@ -213,7 +275,8 @@ describe('queries', () => {
       further.push((explained.all() as { detail: string }[]).map(({ detail }) => detail).join());
     }
     db.close();
-    const narrowed = /\((created_at,job_id|upstream_path_key,upstream_name|kind,name)\)[<>]\(\?,\?\)\)$/;
+    const narrowed =
+      /\((created_at,job_id|upstream_path_key,upstream_name|kind,name)\)[<>]\(\?,\?\)\)(,SEARCH \w+ USING INDEX \w+ \(\w+_id=\?\))*$/;
     expect(further).toEqual(Array(5).fill(expect.stringMatching(narrowed)));
   });
 

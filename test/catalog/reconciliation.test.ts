@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { type Table, TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
@@ -54,8 +55,10 @@ describe('RecordJob', () => {
       refusal('INVALID_ARGUMENT', 'job.state'),
     );
     expect(
-      await failure(reconciliation.recordJob({ job: { jobId: 'j', state: JobState.JS_RUNNING, tablesScanned: -1n } })),
-    ).toMatchObject(refusal('INVALID_ARGUMENT', 'job.tables_scanned'));
+      await failure(
+        reconciliation.recordJob({ job: { jobId: 'j', state: JobState.JS_RUNNING, counters: { tablesScanned: -1n } } }),
+      ),
+    ).toMatchObject(refusal('INVALID_ARGUMENT', 'job.counters.tables_scanned'));
     const failures = Array.from({ length: 1001 }, (_, i) => ({ table: `t${i}`, code: 'X' }));
     expect(
       await failure(reconciliation.recordJob({ job: { jobId: 'j', state: JobState.JS_RUNNING }, failures })),
@@ -63,7 +66,7 @@ describe('RecordJob', () => {
   });
 
   it('takes whatever upstreams put into names and causes', async () => {
-    const { connectors, reconciliation } = catalog.clients;
+    const { jobs, reconciliation } = catalog.clients;
     const { connectorId } = await connector();
     const long = 'x'.repeat(10_000);
     const job = { jobId: 'odd', connectorId, state: JobState.JS_FAILED, message: 'not JSON: \0', phase: '\0' };
@@ -72,7 +75,7 @@ describe('RecordJob', () => {
       { table: long, code: 'INTERNAL', message: long },
     ];
     expect(await reconciliation.recordJob({ job, failures })).toMatchObject({ message: 'not JSON: \u{fffd}' });
-    const stored = (await connectors.listJobFailures({ jobId: 'odd' })).failures;
+    const stored = (await jobs.listJobFailures({ jobId: 'odd' })).failures;
     expect(stored).toMatchObject([
       { table: 'n."a\u{fffd}b"', message: "unexpected token '\u{fffd}'" },
       { table: `${long.slice(0, 8191)}…`, message: `${long.slice(0, 8191)}…` },
@@ -109,11 +112,11 @@ describe('destinations', () => {
     ).toEqual({ ...fixed, namespaceMade: false });
     expect((await catalogs.getCatalog({ catalogId: (await ensure({})).catalogId })).displayName).toBe(displayName);
     expect(await failure(ensure({ catalogId: made.catalogId, catalogName: 'other' }))).toMatchObject(
-      refusal('FAILED_PRECONDITION', "is the catalog 'dest', catalog_name says 'other'"),
+      refusal('FAILED_PRECONDITION', "is the catalog 'dest', catalog_name is 'other'"),
     );
     expect(
       await failure(ensure({ catalogId: made.catalogId, namespaceId: fixed.namespaceId, namespacePath: ['x'] })),
-    ).toMatchObject(refusal('FAILED_PRECONDITION', "'all', namespace_path says 'x'"));
+    ).toMatchObject(refusal('FAILED_PRECONDITION', "'all', namespace_path is 'x'"));
     const elsewhere = await namespaces.createNamespace({
       namespace: { catalogId: (await ensure({})).catalogId, path: ['y'] },
     });
@@ -142,50 +145,13 @@ describe('destinations', () => {
   });
 });
 
-describe('CountBoundTables', () => {
-  it('tells a list that holds a table twice from a complete one', async () => {
-    const { namespaceId } = await catalog.namespace();
-    const { connectorId } = await connector({ displayName: `counted ${++count}` });
-    const { reconciliation } = catalog.clients;
-    const ids: string[] = [];
-    for (const name of ['a', 'b', 'c']) {
-      const format = TableFormat.TABLE_FORMAT_ICEBERG;
-      const upstream = { namespacePath: ['src', 'x'], name };
-      const { table } = await reconciliation.ensureTable({
-        connectorId,
-        upstream,
-        namespaceId,
-        name: `${name}${count}`,
-        format,
-      });
-      ids.push(table?.tableId ?? '');
-    }
-    const look = async (...names: string[]) => {
-      const tables = names.map((name) => ({ namespacePath: ['src', 'x'], name }));
-      const known = (await reconciliation.lookupUpstreamTables({ connectorId, tables })).tables;
-      return { count: BigInt(known.length), numberSum: known.reduce((sum, { number }) => sum + number, 0n) };
-    };
-    expect(await reconciliation.countBoundTables({ connectorId })).toEqual(await look('a', 'b', 'c'));
-    expect(await reconciliation.countBoundTables({ connectorId, namespacePath: ['src'] })).toEqual(
-      await look('c', 'b', 'a'),
-    );
-    expect(await reconciliation.countBoundTables({ connectorId })).not.toEqual(await look('a', 'b', 'b'));
-    expect(await reconciliation.countBoundTables({ connectorId, namespacePath: ['sr'] })).toEqual({
-      count: 0n,
-      numberSum: 0n,
-    });
-    await reconciliation.markTablesMissing({ connectorId, tableIds: [ids[1] as string] });
-    expect(await reconciliation.countBoundTables({ connectorId })).toEqual(await look('a', 'c'));
-  });
-});
-
 describe('EnsureTable', () => {
   const setUp = async (names: string[] = ['one']) => {
     const { namespaceId } = await catalog.namespace();
     const ids: string[] = [];
     for (const name of names) ids.push((await connector({ displayName: `${name} ${++count}` })).connectorId);
     const ensure = async (request: object) => {
-      const { table } = await catalog.clients.reconciliation.ensureTable({
+      const { table } = await catalog.clients.bindings.ensureTable({
         connectorId: ids[0],
         upstream: { namespacePath: ['src'], name: 't' },
         uuid: 'u1',
@@ -287,7 +253,7 @@ describe('EnsureTable', () => {
 
   it('knows tables by their upstream names, marks them missing and finds them again', async () => {
     const { ensure, ids } = await setUp();
-    const { reconciliation, tables } = catalog.clients;
+    const { bindings, tables } = catalog.clients;
     const [connectorId] = ids as [string];
     const of = (namespacePath: string[], name: string) => ({ namespacePath, name });
     const a = await ensure({ upstream: of(['x'], 'a'), name: 'a' });
@@ -299,50 +265,44 @@ describe('EnsureTable', () => {
     });
     const lookup = async () =>
       (
-        await reconciliation.lookupUpstreamTables({
+        await bindings.lookupBindings({
           connectorId,
-          tables: [of(['z'], 'c'), of(['x'], 'nope'), of(['x'], 'a'), of(['x'], 'b')],
+          kind: ObjectKind.OBJECT_KIND_TABLE,
+          names: [of(['z'], 'c'), of(['x'], 'nope'), of(['x'], 'a'), of(['x'], 'b')],
         })
-      ).tables;
+      ).bindings;
     expect(await lookup()).toMatchObject([
-      { tableId: c.tableId, missing: false, namespacePath: ['fx'], name: 'c' },
-      { tableId: '' },
-      { tableId: a.tableId, fingerprint: 'fp' },
-      { tableId: '' },
+      { objectId: c.tableId, missing: false, namespacePath: ['fx'], name: 'c', upstream: of(['z'], 'c') },
+      { objectId: '' },
+      { objectId: a.tableId, fingerprint: 'fp' },
+      { objectId: '' },
     ]);
     const list = async (namespacePath: string[]) => {
-      const first = await reconciliation.listBoundTables({ connectorId, namespacePath, pageSize: 1 });
+      const request = { connectorId, kind: ObjectKind.OBJECT_KIND_TABLE, namespacePath, pageSize: 1 };
+      const first = await bindings.listBindings(request);
       const rest = first.nextPageToken
-        ? (
-            await reconciliation.listBoundTables({
-              connectorId,
-              namespacePath,
-              pageSize: 1,
-              pageToken: first.nextPageToken,
-            })
-          ).tables
+        ? (await bindings.listBindings({ ...request, pageToken: first.nextPageToken })).bindings
         : [];
-      return [...first.tables, ...rest].map((one) => one.upstream?.name);
+      return [...first.bindings, ...rest].map((one) => one.upstream?.name);
     };
     expect(await list(['x'])).toEqual(['a', 'b']);
     expect(await list(['x', 'y'])).toEqual(['b']);
     const other = (await connector()).connectorId;
-    expect(await reconciliation.markTablesMissing({ connectorId: other, tableIds: [a.tableId] })).toEqual({
-      marked: 0n,
-    });
-    expect(await reconciliation.markTablesMissing({ connectorId, tableIds: [a.tableId, b.tableId, 'tbl_no'] })).toEqual(
-      { marked: 2n },
-    );
-    expect(await reconciliation.markTablesMissing({ connectorId, tableIds: [a.tableId] })).toEqual({ marked: 0n });
+    const mark = (objectIds: string[], id = connectorId) =>
+      bindings.markMissing({ connectorId: id, kind: ObjectKind.OBJECT_KIND_TABLE, objectIds });
+    expect(await mark([a.tableId], other)).toEqual({ marked: 0n });
+    expect(await mark([a.tableId, b.tableId, 'tbl_no'])).toEqual({ marked: 2n });
+    expect(await mark([a.tableId])).toEqual({ marked: 0n });
     expect(await list([])).toEqual(['c']);
     expect((await lookup())[2]).toMatchObject({ missing: true });
     expect((await tables.getTable({ tableId: a.tableId })).upstream?.missingSince).toBeInstanceOf(Date);
     expect((await ensure({ upstream: of(['x'], 'a'), name: 'a' })).upstream?.missingSince).toBeUndefined();
     expect(
       await failure(
-        reconciliation.lookupUpstreamTables({
+        bindings.lookupBindings({
           connectorId,
-          tables: Array.from({ length: 1001 }, () => of(['x'], 'a')),
+          kind: ObjectKind.OBJECT_KIND_TABLE,
+          names: Array.from({ length: 1001 }, () => of(['x'], 'a')),
         }),
       ),
     ).toMatchObject(refusal('INVALID_ARGUMENT', 'at most 1000'));

@@ -43,12 +43,17 @@ it('gives what the stored policy says', async () => {
   expect((await connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } })).policy).toMatchObject(
     policy,
   );
-  expect(await reconciliation.takeRequests({ connectorId })).toEqual({ granted: 2, waitMs: 0 });
-  expect((await reconciliation.takeRequests({ connectorId })).granted).toBe(2);
+  expect(await reconciliation.acquireRequests({ connectorId })).toEqual({
+    granted: 2,
+    wait: { seconds: 0n, nanos: 0 },
+  });
+  expect((await reconciliation.acquireRequests({ connectorId })).granted).toBe(2);
   await connectors.updateConnector({
     connector: { connectorId, policy: { maxRequestsPerSecond: 0 } },
     updateMask: ['policy.max_requests_per_second'],
   });
-  expect(await reconciliation.takeRequests({ connectorId })).toEqual({ granted: 1000, waitMs: 0 });
-  expect(await failure(reconciliation.takeRequests({ connectorId: 'con_none' }))).toMatchObject({ code: 'NOT_FOUND' });
+  expect(await reconciliation.acquireRequests({ connectorId })).toEqual({ granted: 1000 });
+  expect(await failure(reconciliation.acquireRequests({ connectorId: 'con_none' }))).toMatchObject({
+    code: 'NOT_FOUND',
+  });
 });

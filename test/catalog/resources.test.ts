@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
+import { SnapshotRefType, TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
 import { SCHEMA, TestTable } from './files.ts';
 import { failure, refusal, TestCatalog } from './harness.ts';
 
@@ -169,7 +169,7 @@ describe('Tables', () => {
       schema: SCHEMA,
       partitionSpecs: [{ specId: 0, fields: [{ fieldId: 1000, name: 'p', transform: 'bucket[4]', sourceIds: [1] }] }],
       defaultSpecId: 0,
-      refs: [{ name: 'main', snapshotId: 2n ** 62n, type: 'branch', maxRefAgeMs: 5n }],
+      refs: [{ name: 'main', snapshotId: 2n ** 62n, type: SnapshotRefType.SNAPSHOT_REF_TYPE_BRANCH, maxRefAgeMs: 5n }],
     };
     const made = await tables.createTable({ table, idempotencyKey: 't1' });
     expect(made).toMatchObject({
@@ -206,9 +206,9 @@ describe('Tables', () => {
       refusal('INVALID_ARGUMENT', 'table.schema.json'),
     );
     expect(await create({ currentSnapshotId: 1n })).toMatchObject(refusal('INVALID_ARGUMENT', 'current_snapshot_id'));
-    expect(await create({ refs: [{ name: 'a', snapshotId: 1n, type: 'x' }] })).toMatchObject(
-      refusal('INVALID_ARGUMENT', 'table.refs[0].type'),
-    );
+    expect(
+      await create({ refs: [{ name: 'a', snapshotId: 1n, type: SnapshotRefType.SNAPSHOT_REF_TYPE_UNSPECIFIED }] }),
+    ).toMatchObject(refusal('INVALID_ARGUMENT', 'table.refs[0].type'));
     expect(await create({ partitionSpecs: [{ specId: 1 }, { specId: 1 }] })).toMatchObject(
       refusal('INVALID_ARGUMENT', 'spec_id twice'),
     );
@@ -384,7 +384,7 @@ describe('Directory', () => {
 
 describe('Snapshots', () => {
   it('are listed in the order in which they came, with refs, and expired ones when asked for', async () => {
-    const { snapshots, tables } = catalog.clients;
+    const { snapshots, ingestion, tables } = catalog.clients;
     const table = await TestTable.create(catalog);
     const committedAt = new Date(1_700_000_000_000);
     const big = 2n ** 63n - 1n;
@@ -410,8 +410,8 @@ describe('Snapshots', () => {
         tableId: table.tableId,
         currentSnapshotId: big,
         refs: [
-          { name: 'main', snapshotId: big, type: 'branch' },
-          { name: 't', snapshotId: big, type: 'tag' },
+          { name: 'main', snapshotId: big, type: SnapshotRefType.SNAPSHOT_REF_TYPE_BRANCH },
+          { name: 't', snapshotId: big, type: SnapshotRefType.SNAPSHOT_REF_TYPE_TAG },
         ],
       },
       updateMask: ['current_snapshot_id', 'refs'],
@@ -447,10 +447,10 @@ describe('Snapshots', () => {
     });
     expect(second).toMatchObject({ snapshotId: big, baseSnapshotId: 7n, refs: ['main', 't'], current: true });
     expect((await list()).map((one) => one.snapshotId)).toEqual([7n, big, -3n]);
-    expect(await snapshots.expireSnapshots({ tableId: table.tableId, snapshotIds: [7n, 8n, 1234n] })).toEqual({
+    expect(await ingestion.expireSnapshots({ tableId: table.tableId, snapshotIds: [7n, 8n, 1234n] })).toEqual({
       expired: 1n,
     });
-    expect(await snapshots.expireSnapshots({ tableId: table.tableId, snapshotIds: [7n] })).toEqual({ expired: 0n });
+    expect(await ingestion.expireSnapshots({ tableId: table.tableId, snapshotIds: [7n] })).toEqual({ expired: 0n });
     expect((await list()).map((one) => one.snapshotId)).toEqual([big, -3n]);
     expect((await list(true)).map((one) => one.snapshotId)).toEqual([7n, big, -3n]);
     expect((await snapshots.getSnapshot({ tableId: table.tableId, snapshotId: 7n })).expiredAt).toBeInstanceOf(Date);

@@ -13,7 +13,7 @@ const { JOB_FAILURE_KIND_NAMESPACE: NAMESPACE, JOB_FAILURE_KIND_JOB: JOB } = Job
 
 /** A job that ended so. */
 async function ended(state: JobState, kinds: JobFailureKind[]) {
-  const { connectors, reconciliation } = catalog.clients;
+  const { connectors, jobs, reconciliation } = catalog.clients;
   const { connectorId } = await connectors.createConnector({ connector: connectorSpec() });
   const { jobId } = await connectors.triggerReconcile({ connectorId, fullRescan: true, destinationColumns: ['a'] });
   const failures = kinds.map((kind, i) => ({ table: `n.t${i}`, code: 'DATA_LOSS', message: 'no', kind }));
@@ -21,7 +21,7 @@ async function ended(state: JobState, kinds: JobFailureKind[]) {
   return {
     connectorId,
     jobId,
-    retry: (idempotencyKey = '') => connectors.retryReconcileJob({ jobId, idempotencyKey }),
+    retry: (idempotencyKey = '') => jobs.retryReconcileJob({ jobId, idempotencyKey }),
   };
 }
 
@@ -62,10 +62,10 @@ it.each([
 it('asks for all of it where the job was terminated, whatever had failed by then', async () => {
   const { jobId, retry } = await ended(JobState.JS_RUNNING, [TABLE]);
   expect(await failure(retry())).toMatchObject(refusal('FAILED_PRECONDITION', 'has not ended'));
-  catalog.jobs.standing.set(jobId, 'TERMINATED');
+  catalog.jobs.statuses.set(jobId, 'TERMINATED');
   await retry();
   expect(catalog.jobs.started.at(-1)?.request).not.toHaveProperty('retryOf');
-  const { failures } = await catalog.clients.connectors.listJobFailures({ jobId });
+  const { failures } = await catalog.clients.jobs.listJobFailures({ jobId });
   expect(failures).toMatchObject([{ table: '', code: 'ABORTED' }, { table: 'n.t0' }]);
 });
 
@@ -78,8 +78,8 @@ it.each([
 });
 
 it('is refused for a job or a connector that is not there', async () => {
-  const { connectors } = catalog.clients;
-  expect(await failure(connectors.retryReconcileJob({ jobId: 'no' }))).toMatchObject(refusal('NOT_FOUND', 'job no'));
+  const { connectors, jobs } = catalog.clients;
+  expect(await failure(jobs.retryReconcileJob({ jobId: 'no' }))).toMatchObject(refusal('NOT_FOUND', 'job no'));
   const { connectorId, retry } = await ended(JobState.JS_FAILED, [TABLE]);
   await connectors.deleteConnector({ connectorId });
   expect(await failure(retry())).toMatchObject(refusal('NOT_FOUND', connectorId));

@@ -11,7 +11,7 @@ afterAll(() => catalog[Symbol.asyncDispose]());
 
 const create = (displayName: string) =>
   catalog.clients.connectors.createConnector({
-    connector: connectorSpec({ displayName, policy: { intervalSeconds: 3600n, enabled: true } }),
+    connector: connectorSpec({ displayName, policy: { interval: { seconds: 3600n }, enabled: true } }),
   });
 
 it('goes on with the others where Temporal refuses the schedule of one', async () => {

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { FileContent } from '../../src/generated/reconciler/v1/statistics.ts';
+import { FileContent, FileFormat } from '../../src/generated/reconciler/v1/statistics.ts';
 import { poll } from '../jest/poll.ts';
 import { added, long, removed, TestTable } from './files.ts';
 import { all, failure, TestCatalog } from './harness.ts';
@@ -270,7 +270,7 @@ describe('live rows', () => {
     added({ filePath, fileContent: FileContent.FILE_CONTENT_POSITION_DELETES, recordCount: 3n, seq, ...file });
   const vector = (target: string, records: bigint) =>
     deletes('x.puffin', {
-      fileFormat: 'PUFFIN',
+      fileFormat: FileFormat.FILE_FORMAT_PUFFIN,
       contentOffset: BigInt(target.length),
       contentSizeInBytes: 9n,
       referencedDataFile: target,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { sameAsked } from '../../src/catalog/jobs/job-request.ts';
 import type { ReconcileRequest } from '../../src/contract/job.ts';
-import { SnapshotSelectionKind } from '../../src/generated/reconciler/v1/connectors.ts';
+import { SnapshotSelectionKind } from '../../src/generated/reconciler/v1/capture.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { connectorSpec, failure, refusal, TestCatalog } from './harness.ts';
 
@@ -13,14 +13,14 @@ afterAll(() => catalog[Symbol.asyncDispose]());
 
 /** A connector that one job has, so that others wait. */
 async function busy() {
-  const { connectors, reconciliation } = catalog.clients;
+  const { connectors, jobs, reconciliation } = catalog.clients;
   const { connectorId } = await connectors.createConnector({ connector: connectorSpec() });
   const { jobId } = await connectors.triggerReconcile({ connectorId });
   await reconciliation.claimConnector({ connectorId, jobId });
   const trigger = (request: object = {}) => connectors.triggerReconcile({ connectorId, ...request });
   const states = async () => {
-    const { jobs } = await connectors.listReconcileJobs({ connectorId });
-    return Object.fromEntries(jobs.map((job) => [job.jobId, job.state]));
+    const listed = await jobs.listReconcileJobs({ connectorId });
+    return Object.fromEntries(listed.jobs.map((job) => [job.jobId, job.state]));
   };
   return { connectorId, holder: jobId, trigger, states };
 }
@@ -68,7 +68,7 @@ it('answers with what was started by hand or by a schedule, as its worker record
   const { connectorId, trigger } = await busy();
   const requestJson = JSON.stringify({ trigger: 'schedule', full: false, connector: 'by its name' });
   const record = { jobId: `scheduled-${connectorId}`, runId: 'r', connectorId, state: JobState.JS_QUEUED };
-  catalog.jobs.standing.set(record.jobId, 'RUNNING');
+  catalog.jobs.statuses.set(record.jobId, 'RUNNING');
   await catalog.clients.reconciliation.recordJob({ job: { ...record, requestJson, phase: 'waiting' } });
   expect(await trigger()).toEqual({ jobId: record.jobId, existing: true });
 });
@@ -78,8 +78,8 @@ it.each(['TERMINATED', 'FAILED', undefined] as const)(
   async (standing) => {
     const { trigger, states } = await busy();
     const dead = await trigger();
-    if (standing) catalog.jobs.standing.set(dead.jobId, standing);
-    else catalog.jobs.standing.delete(dead.jobId);
+    if (standing) catalog.jobs.statuses.set(dead.jobId, standing);
+    else catalog.jobs.statuses.delete(dead.jobId);
     const next = await trigger({ idempotencyKey: `after ${dead.jobId}` });
     expect(next).toMatchObject({ existing: false });
     expect(await states()).toMatchObject({ [dead.jobId]: JobState.JS_FAILED, [next.jobId]: JobState.JS_QUEUED });
@@ -90,9 +90,9 @@ it.each(['TERMINATED', 'FAILED', undefined] as const)(
 it('is not swallowed by a waiting job that was asked to cancel', async () => {
   const { trigger } = await busy();
   const cancelled = await trigger();
-  await catalog.clients.connectors.cancelReconcileJob({ jobId: cancelled.jobId });
+  await catalog.clients.jobs.cancelReconcileJob({ jobId: cancelled.jobId });
   // A workflow takes a moment to end.
-  catalog.jobs.standing.set(cancelled.jobId, 'RUNNING');
+  catalog.jobs.statuses.set(cancelled.jobId, 'RUNNING');
   expect(await trigger()).toMatchObject({ existing: false });
 });
 
@@ -164,7 +164,7 @@ it('is not swallowed by a waiting job while that is being cancelled', async () =
   const cancel = catalog.jobs.cancel.bind(catalog.jobs);
   const meanwhile: Awaited<ReturnType<typeof trigger>>[] = [];
   catalog.jobs.cancel = async () => void meanwhile.push(await trigger());
-  await catalog.clients.connectors.cancelReconcileJob({ jobId: cancelled.jobId });
+  await catalog.clients.jobs.cancelReconcileJob({ jobId: cancelled.jobId });
   catalog.jobs.cancel = cancel;
   expect(meanwhile).toMatchObject([{ existing: false }]);
 });
@@ -188,4 +188,4 @@ it.each<[ReconcileRequest, ReconcileRequest, boolean]>([
   [{ connector: 'a' }, { connector: 'a', retryOf: 'j' }, false],
   [{ connector: 'a' }, { connector: 'a', dryRun: true }, false],
   [{ connector: 'a', mode: 'METADATA_ONLY' }, { connector: 'a', mode: 'CAPTURE_ONLY' }, false],
-])('compares what is asked for: %o, %o: %s', (a, b, same) => expect(sameAsked(a, b)).toBe(same));
+])('compares what is asked for: %j, %j: %s', (a, b, same) => expect(sameAsked(a, b)).toBe(same));

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
 import { type Table, TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
 import { added, SCHEMA, TestTable } from './files.ts';
@@ -16,7 +17,7 @@ let count = 0;
 
 async function setUp(names: string[] = ['one']) {
   const { namespaceId, catalogId } = await catalog.namespace();
-  const { connectors, reconciliation, views } = catalog.clients;
+  const { connectors, bindings, views } = catalog.clients;
   const ids: string[] = [];
   for (const name of names) {
     const { connectorId } = await connectors.createConnector({
@@ -30,7 +31,7 @@ async function setUp(names: string[] = ['one']) {
   }
   const [connectorId] = ids as [string];
   const put = ({ view, ...request }: { view?: object; [field: string]: unknown } = {}) =>
-    reconciliation.putUpstreamView({
+    bindings.ensureView({
       connectorId,
       upstream: SRC,
       uuid: 'u1',
@@ -51,7 +52,7 @@ async function setUp(names: string[] = ['one']) {
       ...request,
     });
   const ensureTable = async (request: object = {}) => {
-    const { table } = await reconciliation.ensureTable({
+    const { table } = await bindings.ensureTable({
       connectorId,
       upstream: SRC,
       uuid: 't1',
@@ -67,7 +68,7 @@ async function setUp(names: string[] = ['one']) {
   return { namespaceId, catalogId, ids, connectorId, put, ensureTable, get };
 }
 
-describe('PutUpstreamView', () => {
+describe('EnsureView', () => {
   it('makes a view once, and writes no more where nothing differs', async () => {
     const { put, get, connectorId } = await setUp();
     const { viewId, changed } = await put();
@@ -212,35 +213,43 @@ describe('a table and a view of the same upstream name', () => {
 describe('bound views', () => {
   it('are known by their upstream names, marked missing and found again', async () => {
     const { put, connectorId, ids } = await setUp(['first', 'second']);
-    const { reconciliation, views } = catalog.clients;
+    const { bindings, views } = catalog.clients;
     const a = await put({ upstream: of(['x'], 'a'), view: { name: 'a' } });
     const b = await put({ upstream: of(['x', 'y'], 'b'), view: { name: 'b' } });
     await put({ upstream: of(['z'], 'c'), view: { name: 'c' } });
     const lookup = async () =>
       (
-        await reconciliation.lookupUpstreamViews({
+        await bindings.lookupBindings({
           connectorId,
-          views: [of(['z'], 'c'), of(['x'], 'nope'), of(['x'], 'a')],
+          kind: ObjectKind.OBJECT_KIND_VIEW,
+          names: [of(['z'], 'c'), of(['x'], 'nope'), of(['x'], 'a')],
         })
-      ).views;
+      ).bindings;
     expect(await lookup()).toMatchObject([
       { name: 'c', namespacePath: ['fx'], missing: false },
-      { viewId: '' },
-      { viewId: a.viewId, fingerprint: 'f1' },
+      { objectId: '', upstream: undefined },
+      { objectId: a.viewId, fingerprint: 'f1' },
     ]);
     const list = async (namespacePath: string[]) => {
       const names: (string | undefined)[] = [];
       let pageToken = '';
       do {
-        const page = await reconciliation.listBoundViews({ connectorId, namespacePath, pageSize: 1, pageToken });
-        for (const { upstream } of page.views) names.push(upstream?.name);
+        const page = await bindings.listBindings({
+          connectorId,
+          kind: ObjectKind.OBJECT_KIND_VIEW,
+          namespacePath,
+          pageSize: 1,
+          pageToken,
+        });
+        for (const { upstream } of page.bindings) names.push(upstream?.name);
         pageToken = page.nextPageToken;
       } while (pageToken);
       return names;
     };
     expect(await list([])).toEqual(['a', 'b', 'c']);
     expect(await list(['x'])).toEqual(['a', 'b']);
-    const mark = (viewIds: string[], id = connectorId) => reconciliation.markViewsMissing({ connectorId: id, viewIds });
+    const mark = (objectIds: string[], id = connectorId) =>
+      bindings.markMissing({ connectorId: id, kind: ObjectKind.OBJECT_KIND_VIEW, objectIds });
     expect(await mark([a.viewId], ids[1])).toEqual({ marked: 0n });
     expect(await mark([a.viewId, b.viewId, a.viewId, 'view_no'])).toEqual({ marked: 2n });
     expect(await mark([a.viewId])).toEqual({ marked: 0n });
@@ -251,9 +260,9 @@ describe('bound views', () => {
     expect(back).toEqual({ viewId: a.viewId, changed: true, made: false });
     expect((await views.getView({ viewId: a.viewId })).upstream?.missingSince).toBeUndefined();
     const tooMany = Array.from({ length: 1001 }, () => SRC);
-    expect(await failure(reconciliation.lookupUpstreamViews({ connectorId, views: tooMany }))).toMatchObject(
-      refusal('INVALID_ARGUMENT', 'at most 1000'),
-    );
+    expect(
+      await failure(bindings.lookupBindings({ connectorId, kind: ObjectKind.OBJECT_KIND_VIEW, names: tooMany })),
+    ).toMatchObject(refusal('INVALID_ARGUMENT', 'at most 1000'));
   });
 
   it('one upstream name binds one view, also by hand', async () => {

@@ -37,9 +37,9 @@ describe('connector create', () => {
       uri: 'file:///warehouse',
       source: { namespacePath: ['a.b', 'c'], table: 'orders', columns: ['id', '#3'] },
       destination: { catalogName: 'main', namespacePath: ['x', 'y'], tableName: 'o' },
-      policy: { maxParallel: 4, intervalSeconds: '900', enabled: true },
+      policy: { maxParallel: 4, interval: '900s', enabled: true },
       properties: { 's3.region': 'eu', 'rest.x': 'a=b' },
-      auth: { scheme: 'bearer', secretRef: 'env:TOKEN' },
+      auth: { scheme: 'AUTH_SCHEME_BEARER', secretRef: 'env:TOKEN' },
       state: 'CONNECTOR_STATE_ACTIVE',
       runningJobId: '',
     });
@@ -57,7 +57,7 @@ describe('connector create', () => {
     expect(cleared.json[0].source).toMatchObject({ excludeTables: [], includeTables: ['**.orders_*'] });
     const wrong = await cli.run('connector', 'update', 'patterned', '--exclude-tables', 'a..b');
     expect(wrong.code).toBe(2);
-    expect(wrong.stderr).toContain("source.exclude_tables[0]: pattern 'a..b' is wrong at position 3");
+    expect(wrong.stderr).toContain("source.exclude_tables[0]: pattern 'a..b' is invalid at position 3");
     await cli.run('connector', 'delete', 'patterned');
   });
 
@@ -79,7 +79,7 @@ describe('connector create', () => {
     const update = async (...options: string[]) =>
       (await cli.run('connector', 'update', 'gone', ...options, '--json')).json[0];
     expect(await update('--drop-after', '0')).toMatchObject({
-      policy: { missing: { action: 'MISSING_ACTION_DROP', dropAfterSeconds: '0', maxShare: 0.5 } },
+      policy: { missing: { action: 'MISSING_ACTION_DROP', dropAfter: '0s', maxShare: 0.5 } },
     });
     expect(await update('--missing', 'keep')).toMatchObject({
       policy: { missing: { action: 'MISSING_ACTION_KEEP', maxShare: 0.5 } },
@@ -168,14 +168,14 @@ describe('connector create', () => {
       kind: 'CONNECTOR_KIND_GLUE',
       uri: '',
       properties: { 'glue.region': 'eu-west-1' },
-      auth: { scheme: 'aws', secretRef: 'aws-secretsmanager:prod/glue#key' },
+      auth: { scheme: 'AUTH_SCHEME_AWS', secretRef: 'aws-secretsmanager:prod/glue#key' },
     });
     const region = await cli.run('connector', 'create', 'glue-eu', ...glue, '--uri', 'glue://eu-west-1');
     expect(region.stdout).toMatch(/^uri +glue:\/\/eu-west-1$/m);
     expect(region.stderr).toContain('connector trigger glue-eu');
     const refused = await cli.run('connector', 'create', 'x', ...glue, '--auth-scheme', 'bearer');
     expect(refused.code).toBe(2);
-    expect(refused.stderr).toMatch(/auth\.scheme.*none, aws, sigv4/);
+    expect(refused.stderr).toMatch(/auth\.scheme.*NONE, AWS, SIGV4/);
     for (const name of ['demo-glue', 'glue-eu']) await cli.run('connector', 'delete', name);
   });
 
@@ -225,7 +225,7 @@ describe('connector get, list, update, delete', () => {
     expect(code).toBe(0);
     expect(json[0]).toMatchObject({
       source: { namespacePath: ['a.b', 'c'], table: 'orders', columns: [] },
-      policy: { maxParallel: 16, intervalSeconds: '900' },
+      policy: { maxParallel: 16, interval: '900s' },
       uri: 'file:///warehouse',
     });
   });
@@ -256,7 +256,7 @@ describe('connector get, list, update, delete', () => {
     const format = TableFormat.TABLE_FORMAT_ICEBERG;
     const upstream = { namespacePath: ['n'], name: 't' };
     const table = { connectorId, namespaceId, upstream, name: 't', format, location: 's3://b/t' };
-    await cli.clients.reconciliation.ensureTable(table);
+    await cli.clients.bindings.ensureTable(table);
     const asked = await cli.run('connector', 'delete', 'full', '--contents');
     expect(asked.code).toBe(2);
     expect(asked.stderr).toMatch(/^error: 1 table, .*'full' brought in would be deleted with it\nhint: add --yes/);
@@ -360,12 +360,8 @@ describe('connector trigger', () => {
     expect(json[0]).toMatchObject({
       state: 'JS_SUCCEEDED',
       connectorName: 'lake',
-      tablesScanned: '3',
-      tablesChanged: '2',
-      tablesUnchanged: '1',
-      tablesMissing: '0',
-      errors: '0',
       fullRescan: false,
+      counters: { tablesScanned: '3', tablesChanged: '2', tablesUnchanged: '1', tablesMissing: '0', errors: '0' },
     });
     expect(stderr).toMatch(/scanning: 7 of 1,234 tables found, 9 snapshots, 10 files, 2\.0 KiB read/);
   });

@@ -45,9 +45,9 @@ describe('help', () => {
     stats: ['table', 'columns', 'files'],
     plan: ['get'],
   };
-  const leaves = Object.entries(groups).flatMap(([group, names]) => names.map((name) => [group, name]));
-  it.each([['up'], ['start'], ['catalog'], ['worker'], ...leaves])('of %s %s has examples', async (...words) => {
-    const { code, stdout } = await runCli(['help', ...words.filter((word) => word !== undefined)]);
+  const leaves = Object.entries(groups).flatMap(([group, names]) => names.map((name) => `${group} ${name}`));
+  it.each(['up', 'start', 'catalog', 'worker', ...leaves])('of %s has examples', async (command) => {
+    const { code, stdout } = await runCli(['help', ...command.split(' ')]);
     expect(code).toBe(0);
     expect(stdout).toMatch(/Examples:\n +\$ /);
   });

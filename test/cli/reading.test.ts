@@ -79,7 +79,7 @@ describe('snapshot list', () => {
 
   it('leaves out expired ones unless asked', async () => {
     const { tableId } = (await json('table', 'get', TABLE))[0];
-    await cli.clients.snapshots.expireSnapshots({ tableId, snapshotIds: [FIRST] });
+    await cli.clients.ingestion.expireSnapshots({ tableId, snapshotIds: [FIRST] });
     expect((await json('snapshot', 'list', TABLE)).map((s) => s.snapshotId)).toEqual([SECOND.toString()]);
     const all = await json('snapshot', 'list', TABLE, '--expired');
     expect(all.map((s) => s.snapshotId)).toEqual(['42', SECOND.toString()]);

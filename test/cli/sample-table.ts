@@ -5,9 +5,10 @@ import {
   type FileChange,
   FileChangeKind,
   FileContent,
+  FileFormat,
   type PutFileColumnStatsRequest,
 } from '../../src/generated/reconciler/v1/statistics.ts';
-import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
+import { SnapshotRefType, TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
 
 const SCHEMA = {
   schemaId: 0,
@@ -32,7 +33,7 @@ function dataFile(n: number): DeepPartial<DataFile> {
   return {
     filePath: `s3://bucket/warehouse/sales/orders/data/00000-${n}-aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee-00001.parquet`,
     fileContent: FileContent.FILE_CONTENT_DATA,
-    fileFormat: 'PARQUET',
+    fileFormat: FileFormat.FILE_FORMAT_PARQUET,
     recordCount: 1_000n,
     fileSizeInBytes: 2_048n,
     columns: [
@@ -57,7 +58,7 @@ function dataFile(n: number): DeepPartial<DataFile> {
 const DELETES: DeepPartial<DataFile> = {
   filePath: 's3://bucket/warehouse/sales/orders/data/deletes.parquet',
   fileContent: FileContent.FILE_CONTENT_POSITION_DELETES,
-  fileFormat: 'PARQUET',
+  fileFormat: FileFormat.FILE_FORMAT_PARQUET,
   recordCount: 5n,
   fileSizeInBytes: 100n,
   referencedDataFile: dataFile(0).filePath,
@@ -112,8 +113,8 @@ export async function putSampleTable(clients: CatalogClients): Promise<void> {
       tableId,
       currentSnapshotId: SECOND,
       refs: [
-        { name: 'main', snapshotId: SECOND, type: 'branch' },
-        { name: 'v1', snapshotId: FIRST, type: 'tag' },
+        { name: 'main', snapshotId: SECOND, type: SnapshotRefType.SNAPSHOT_REF_TYPE_BRANCH },
+        { name: 'v1', snapshotId: FIRST, type: SnapshotRefType.SNAPSHOT_REF_TYPE_TAG },
       ],
     },
     updateMask: ['current_snapshot_id', 'refs'],

@@ -12,7 +12,7 @@ const create: Harness['create'] = (...args) => cli.create(...args);
 const policyOf = async (name: string) => (await cli.run('connector', 'get', name, '--json')).json[0].policy;
 /** Once Temporal has followed. */
 const standings = () =>
-  poll(async () => (await cli.run('schedule', 'list', '--json')).json.map((s) => s.standing), {
+  poll(async () => (await cli.run('schedule', 'list', '--json')).json.map((s) => s.status), {
     timeout: 10_000,
   });
 
@@ -29,9 +29,9 @@ it('shows when connectors run, and when next', async () => {
   const weekly = ['--cron', '0 6 * * mon-fri', '--cron', '@weekly', '--time-zone', 'Europe/Vienna'];
   const { stdout } = await create('weekly', ...weekly, '--no-schedule');
   expect(stdout).toMatch(/^schedule +0 6 \* \* mon-fri and @weekly Europe\/Vienna \(off\)$/m);
-  await standings().toEqual(['SCHEDULE_STANDING_OK', 'SCHEDULE_STANDING_OK']);
+  await standings().toEqual(['SCHEDULE_STATUS_OK', 'SCHEDULE_STATUS_OK']);
   const rows = (await cli.run('schedule', 'list')).stdout.trimEnd().split('\n');
-  expect(rows[0]).toMatch(/^CONNECTOR +WHEN +NEXT RUN +LAST RUN +LAST JOB +STANDING$/);
+  expect(rows[0]).toMatch(/^CONNECTOR +WHEN +NEXT RUN +LAST RUN +LAST JOB +STATUS$/);
   expect(rows[1]).toMatch(/^often +every 90m +2030-01-01T06:00:00Z +- +- +ok$/);
   expect(rows[2]).toMatch(/^weekly +0 6 .* Europe\/Vienna +paused +- +- +ok$/);
   const { stdout: often } = await cli.run('connector', 'get', 'often');
@@ -43,11 +43,11 @@ it('shows when connectors run, and when next', async () => {
 
 it('one way to say when replaces the other', async () => {
   await cli.run('connector', 'update', 'often', '--cron', '@hourly');
-  expect(await policyOf('often')).toMatchObject({ cron: ['@hourly'], intervalSeconds: '0', enabled: true });
+  expect(await policyOf('often')).toMatchObject({ cron: ['@hourly'], interval: '0s', enabled: true });
   await cli.run('connector', 'update', 'often', '--interval', '10m');
-  expect(await policyOf('often')).toMatchObject({ cron: [], intervalSeconds: '600', enabled: true });
+  expect(await policyOf('often')).toMatchObject({ cron: [], interval: '600s', enabled: true });
   await cli.run('connector', 'update', 'often', '--interval', '0');
-  expect(await policyOf('often')).toMatchObject({ intervalSeconds: '0', enabled: false });
+  expect(await policyOf('often')).toMatchObject({ interval: '0s', enabled: false });
   await cli.run('connector', 'update', 'often', '--cron', '@daily');
   await cli.run('connector', 'update', 'often', '--cron', '');
   expect(await policyOf('often')).toMatchObject({ cron: [], enabled: false });
@@ -58,13 +58,13 @@ it('one way to say when replaces the other', async () => {
 it('refuses what is no calendar, and says why', async () => {
   const { code, stderr } = await create('wrong', '--cron', '0 25 * * *', '--time-zone', 'europe/vienna');
   expect(code).toBe(2);
-  expect(stderr).toContain("'25' is no hour: give values from 0 to 23");
+  expect(stderr).toContain("'25' is not a valid hour: use values from 0 to 23");
   expect(stderr).toContain('connector.policy.time_zone: is no IANA name such as Europe/Vienna');
   expect((await cli.run('connector', 'get', 'wrong')).code).toBe(1);
 });
 
 it('repairs, and shows what was wrong', async () => {
-  await standings().toEqual(['SCHEDULE_STANDING_OK', 'SCHEDULE_STANDING_OK']);
+  await standings().toEqual(['SCHEDULE_STATUS_OK', 'SCHEDULE_STATUS_OK']);
   const { kept } = cli.jobs.schedules;
   for (const [id, { connector }] of kept) if (connector.name === 'often') kept.delete(id);
   const gone = 'con_0000000000000000000000';

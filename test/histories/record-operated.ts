@@ -2,9 +2,11 @@
  * Records histories of jobs that were paused, retried, dry, split over workers and that drop what is gone, as record.ts does for others:
  * npx tsx test/histories/record-operated.ts
  */
+
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { countersOf } from '../../src/contract/progress-message.ts';
 import { ConnectorState, MissingAction } from '../../src/generated/reconciler/v1/connectors.ts';
 import { QueueWorkers } from '../integration/queue-workers.ts';
 import { ROOT, RunningStack } from '../integration/running-stack.ts';
@@ -14,7 +16,7 @@ const FIXTURES = join(ROOT, 'test/fixtures/iceberg/wh');
 const warehouse = mkdtempSync(join(tmpdir(), 'reconciler-warehouse-'));
 
 await using stack = await RunningStack.start();
-const { connectors } = stack.catalog;
+const { connectors, jobs } = stack.catalog;
 try {
   // Paused before a worker took it, among single tables, and among packs.
   for (let i = 0; i < 90; i++) put('many', i, i % 30 === 29 ? 'bad/truncated_metadata' : 'fx/orders');
@@ -24,7 +26,7 @@ try {
   const { jobId: paused } = await connectors.triggerReconcile({ connectorId: many });
   await rest(many, paused, () => process.kill(worker, 'SIGCONT'));
   for (const enough of [3n, 30n]) {
-    while ((await connectors.getReconcileJob({ jobId: paused })).tablesChanged < enough);
+    while (countersOf(await connectors.getReconcileJob({ jobId: paused })).tablesChanged < enough);
     await rest(many, paused);
   }
   await stack.ended(paused);
@@ -32,13 +34,13 @@ try {
 
   // Of the three that failed one is mended.
   put('many', 29, 'fx/orders');
-  const { jobId: retry } = await connectors.retryReconcileJob({ jobId: paused });
+  const { jobId: retry } = await jobs.retryReconcileJob({ jobId: paused });
   await stack.ended(retry);
   await saveHistory(stack, 'retry', retry);
 
   for (let i = 0; i < 3; i++) put('few', i, 'fx/orders');
   const few = await stack.connect('few', join(warehouse, 'few'), {
-    policy: { missing: { action: MissingAction.MISSING_ACTION_DROP, dropAfterSeconds: 0n, maxShare: 1 } },
+    policy: { missing: { action: MissingAction.MISSING_ACTION_DROP, dropAfter: { seconds: 0n }, maxShare: 1 } },
   });
   await stack.trigger(few);
   rmSync(join(warehouse, 'few/n/t000'), { recursive: true });

@@ -7,6 +7,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TASK_QUEUE } from '../../src/contract/names.ts';
+import { countersOf } from '../../src/contract/progress-message.ts';
 import { ROOT, RunningStack } from '../integration/running-stack.ts';
 import { saveHistory } from './save-history.ts';
 
@@ -41,7 +42,7 @@ try {
   // Two that wait for the connector: one is cancelled, one gets it.
   const waiting = await stack.catalog.connectors.triggerReconcile({ connectorId: many });
   const cancelled = await stack.catalog.connectors.triggerReconcile({ connectorId: many, fullRescan: true });
-  await stack.catalog.connectors.cancelReconcileJob({ jobId: cancelled.jobId });
+  await stack.catalog.jobs.cancelReconcileJob({ jobId: cancelled.jobId });
   await stack.ended(jobId);
   await save('packed', jobId);
   await stack.ended(waiting.jobId);
@@ -51,7 +52,7 @@ try {
 
   const again = await stack.catalog.connectors.triggerReconcile({ connectorId: many, fullRescan: true });
   await until(again.jobId);
-  await stack.catalog.connectors.cancelReconcileJob({ jobId: again.jobId });
+  await stack.catalog.jobs.cancelReconcileJob({ jobId: again.jobId });
   await stack.ended(again.jobId);
   await save('cancelled-while-running', again.jobId);
 
@@ -69,7 +70,7 @@ try {
 /** Waits until the job works on tables. */
 async function until(jobId: string): Promise<void> {
   for (;;) {
-    const { tablesScanned } = await stack.catalog.connectors.getReconcileJob({ jobId });
+    const { tablesScanned } = countersOf(await stack.catalog.connectors.getReconcileJob({ jobId }));
     if (tablesScanned > 0n) return;
   }
 }

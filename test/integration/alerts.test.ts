@@ -131,7 +131,7 @@ it('a job that is cancelled is not told; one that is terminated is, once it is f
     policy: { taskQueue: 'nobody' },
     alerts: { webhookUrl: receiver.origin + PATH, secretRef: 'env:HOOK_KEY' },
   });
-  const { connectors } = stack.catalog;
+  const { connectors, jobs } = stack.catalog;
   const running = async () => {
     const { jobId } = await connectors.triggerReconcile({ connectorId });
     await waitFor(async () => expect((await connectors.getReconcileJob({ jobId })).state).toBe(JobState.JS_RUNNING), {
@@ -141,7 +141,7 @@ it('a job that is cancelled is not told; one that is terminated is, once it is f
     return jobId;
   };
   const cancelled = await running();
-  await connectors.cancelReconcileJob({ jobId: cancelled });
+  await jobs.cancelReconcileJob({ jobId: cancelled });
   expect((await stack.ended(cancelled)).state).toBe(JobState.JS_CANCELLED);
   await expectNoAlert(cancelled);
 
@@ -218,7 +218,7 @@ it("lists of jobs know nothing of alerts' workflows", async () => {
     },
     { timeout: 60_000 },
   );
-  const { jobs } = await stack.catalog.connectors.listReconcileJobs({ pageSize: 1000 });
+  const { jobs } = await stack.catalog.jobs.listReconcileJobs({ pageSize: 1000 });
   expect(jobs.length).toBeGreaterThan(6);
   expect(jobs.filter(({ jobId }) => jobId.startsWith('alert-'))).toEqual([]);
 });

@@ -145,7 +145,7 @@ async function compareFiles(
     if (!file) continue;
     const at = `${snapshotId} ${k.slice(-60)}`;
     same(`${at} content`, file.fileContent, `FILE_CONTENT_${is.content}`);
-    same(`${at} format`, file.fileFormat, is.format);
+    same(`${at} format`, file.fileFormat, `FILE_FORMAT_${is.format}`);
     same(`${at} records`, file.recordCount, is.record_count);
     same(`${at} size`, file.fileSizeInBytes, is.file_size_in_bytes);
     same(`${at} spec`, file.specId, is.spec_id);

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
-import { JOB_COUNTERS } from '../../src/contract/progress-message.ts';
+import { countersOf } from '../../src/contract/progress-message.ts';
 import type { JobChange, JobFailure, ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { catalogContents } from './catalog-contents.ts';
 import type { RunningStack } from './running-stack.ts';
@@ -19,7 +19,7 @@ export async function dryRun(stack: RunningStack, connectorId: string, options: 
   expect(await catalogContents(file)).toEqual(before);
   expect(job.dryRun).toBe(true);
   expect(job.message).toMatch(/^Dry run: /);
-  const { changes } = await stack.catalog.connectors.listJobChanges({ jobId: job.jobId, pageSize: 1000 });
+  const { changes } = await stack.catalog.jobs.listJobChanges({ jobId: job.jobId, pageSize: 1000 });
   return { job, changes, failures: await stack.failures(job.jobId) };
 }
 
@@ -34,18 +34,13 @@ export async function dryThenReal(
   expect(counters(dry.job)).toEqual(counters(real));
   expect(real.dryRun).toBe(false);
   expect(failed(dry.failures)).toEqual(failed(await stack.failures(real.jobId)));
-  expect((await stack.catalog.connectors.listJobChanges({ jobId: real.jobId })).changes).toEqual([]);
+  expect((await stack.catalog.jobs.listJobChanges({ jobId: real.jobId })).changes).toEqual([]);
   return { ...dry, real };
 }
 
 /** All but what reading files would count. */
 function counters(job: ReconcileJob): object {
-  const {
-    filesIngested: _,
-    bytesRead: __,
-    upstreamRequests: ___,
-    ...counted
-  } = Object.fromEntries(JOB_COUNTERS.map((name) => [name, job[name]]));
+  const { filesIngested: _, bytesRead: __, upstreamRequests: ___, ...counted } = countersOf(job);
   return { ...counted, state: job.state };
 }
 

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Sqlite as Database } from '../../src/catalog/store/database/sqlite.ts';
 import type { Progress } from '../../src/contract/job.ts';
 import { INGEST_TASK_QUEUE, TASK_QUEUE } from '../../src/contract/names.ts';
+import { countersOf } from '../../src/contract/progress-message.ts';
 import { JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { ROOT, RunningStack } from './running-stack.ts';
 
@@ -63,13 +64,15 @@ describe('what the reference got wrong', () => {
     const sizeOf = (name: string) => statSync(join(metadata, name)).size;
     const names = readdirSync(metadata).sort();
     const read = [...names.filter((name) => name.endsWith('.avro')), names.findLast((name) => name.endsWith('.json'))!];
-    expect(Number(job.bytesRead)).toBe(read.reduce((sum, name) => sum + sizeOf(name), 0));
+    expect(Number(countersOf(job).bytesRead)).toBe(read.reduce((sum, name) => sum + sizeOf(name), 0));
   });
 
   it('verifies everything in a full rescan and repairs what differs', async () => {
     const connectorId = await stack.connect('full', warehouse('full', { 'n/a': 'v2_cow', 'n/b': 'v2_mor_pos' }));
     await stack.trigger(connectorId);
-    expect(await stack.trigger(connectorId, { fullRescan: true })).toMatchObject({ tablesChanged: 0n, errors: 0n });
+    expect(await stack.trigger(connectorId, { fullRescan: true })).toMatchObject({
+      counters: { tablesChanged: 0n, errors: 0n },
+    });
 
     const tableId = await table('full.n.a');
     const before = await stack.catalog.statistics.listFileColumnStats({ tableId, pageSize: 1000 });
@@ -82,10 +85,9 @@ describe('what the reference got wrong', () => {
         .run(tableId).changes,
     ).toBeGreaterThan(0);
     db.close();
-    expect(await stack.trigger(connectorId)).toMatchObject({ tablesChanged: 0n });
+    expect(await stack.trigger(connectorId)).toMatchObject({ counters: { tablesChanged: 0n } });
     expect(await stack.trigger(connectorId, { fullRescan: true })).toMatchObject({
-      tablesChanged: 1n,
-      tablesUnchanged: 1n,
+      counters: { tablesChanged: 1n, tablesUnchanged: 1n },
     });
     expect(await stack.catalog.statistics.listFileColumnStats({ tableId, pageSize: 1000 })).toEqual(before);
   });
@@ -96,17 +98,13 @@ describe('what the reference got wrong', () => {
     const one = await stack.trigger(connectorId, { destinationTableName: 'b' });
     expect(one).toMatchObject({
       state: JobState.JS_SUCCEEDED,
-      tablesScanned: 1n,
-      tablesChanged: 1n,
-      tablesFiltered: 2n,
+      counters: { tablesScanned: 1n, tablesChanged: 1n, tablesFiltered: 2n },
     });
     const other = await stack.trigger(connectorId, { destinationNamespacePaths: ['m'] });
-    expect(other).toMatchObject({ tablesScanned: 1n, tablesChanged: 1n, tablesFiltered: 2n });
+    expect(other).toMatchObject({ counters: { tablesScanned: 1n, tablesChanged: 1n, tablesFiltered: 2n } });
     // What the scope left out is not taken for gone.
     expect(await stack.trigger(connectorId)).toMatchObject({
-      tablesChanged: 1n,
-      tablesUnchanged: 2n,
-      tablesMissing: 0n,
+      counters: { tablesChanged: 1n, tablesUnchanged: 2n, tablesMissing: 0n },
     });
   });
 
@@ -123,10 +121,13 @@ describe('what the reference got wrong', () => {
     expect(two).not.toBe(one);
     const [first, second, beside] = await Promise.all([one, two, other].map((jobId) => stack.ended(jobId)));
     expect(Number(second!.startedAt)).toBeGreaterThanOrEqual(Number(first!.finishedAt));
-    expect(second).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 0n, tablesUnchanged: 30n });
-    expect(first).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 30n });
+    expect(second).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      counters: { tablesChanged: 0n, tablesUnchanged: 30n },
+    });
+    expect(first).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: 30n } });
     expect(Number(beside!.startedAt)).toBeLessThan(Number(second!.startedAt));
-    expect(beside).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 30n });
+    expect(beside).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: 30n } });
   });
 
   it('is not blocked by a holder that was terminated', async () => {
@@ -135,10 +136,10 @@ describe('what the reference got wrong', () => {
     const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
     for (;;) {
       const job = await stack.catalog.connectors.getReconcileJob({ jobId });
-      if (job.tablesChanged > 0n) break;
+      if (countersOf(job).tablesChanged > 0n) break;
     }
     await stack.temporal.workflow.getHandle(jobId).terminate('by the test');
-    expect(await stack.ended(jobId)).toMatchObject({ state: JobState.JS_FAILED, errors: 1n });
+    expect(await stack.ended(jobId)).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: 1n } });
     expect(await stack.trigger(connectorId)).toMatchObject({ state: JobState.JS_SUCCEEDED });
   });
 
@@ -148,12 +149,12 @@ describe('what the reference got wrong', () => {
     const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
     for (;;) {
       const job = await stack.catalog.connectors.getReconcileJob({ jobId });
-      if (job.tablesChanged > 2n) break;
+      if (countersOf(job).tablesChanged > 2n) break;
     }
-    await stack.catalog.connectors.cancelReconcileJob({ jobId });
+    await stack.catalog.jobs.cancelReconcileJob({ jobId });
     const cancelled = await stack.ended(jobId);
     expect(cancelled.state).toBe(JobState.JS_CANCELLED);
-    expect(cancelled.tablesChanged).toBeGreaterThan(2n);
+    expect(countersOf(cancelled).tablesChanged).toBeGreaterThan(2n);
     await stack.temporal.workflow
       .getHandle(jobId)
       .result()
@@ -161,7 +162,10 @@ describe('what the reference got wrong', () => {
     const { status } = await stack.temporal.workflow.getHandle(jobId).describe();
     expect(status.name).toBe('CANCELLED');
     const next = await stack.trigger(connectorId);
-    expect(next).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 60n - cancelled.tablesChanged });
+    expect(next).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      counters: { tablesChanged: 60n - countersOf(cancelled).tablesChanged },
+    });
   });
 
   it('has live counters, which grow while it runs', async () => {
@@ -176,24 +180,27 @@ describe('what the reference got wrong', () => {
       samples.push({ progress, job });
     }
     const last = await stack.ended(jobId);
-    expect(last).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 160n, errors: 0n });
+    expect(last).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: 160n, errors: 0n } });
     for (const counter of ['tablesChanged', 'snapshotsIngested', 'filesIngested', 'bytesRead'] as const) {
       /** Different values between none and all. */
-      const partial = (values: number[]) => new Set(values.filter((n) => n > 0 && n < Number(last[counter]))).size;
+      const partial = (values: number[]) =>
+        new Set(values.filter((n) => n > 0 && n < Number(countersOf(last)[counter]))).size;
       // The workflow counts whole packs, of which there are eight.
-      const queried = samples.map(({ progress }) => progress[counter]);
+      const queried = samples.map(({ progress }) => progress.counters[counter] ?? 0);
       expect([counter, queried]).toEqual([counter, [...queried].sort((a, b) => a - b)]);
       expect([counter, partial(queried) > 3]).toEqual([counter, true]);
       // The API adds what heartbeats say of the pack in flight: it is ahead. One that is behind has the record, since no worker answered.
-      const live = samples.filter(({ progress, job }) => Number(job[counter]) >= progress[counter]);
-      expect([counter, partial(live.map(({ job }) => Number(job[counter]))) > 10]).toEqual([counter, true]);
+      const live = samples
+        .map(({ job }) => Number(countersOf(job)[counter]))
+        .filter((count, i) => count >= queried[i]!);
+      expect([counter, partial(live) > 10]).toEqual([counter, true]);
     }
   });
 
   it('counts a failure before any table, with its cause', async () => {
     const connectorId = await stack.connect('nowhere', join(root, 'not-there'));
     const job = await stack.trigger(connectorId);
-    expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n });
+    expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: 1n } });
     expect(job.message).toContain('not-there');
     expect(await stack.failures(job.jobId)).toMatchObject([{ table: '', code: 'NOT_FOUND' }]);
   });
@@ -208,7 +215,7 @@ describe('what the reference got wrong', () => {
       } as never,
     });
     const job = await stack.trigger(connectorId);
-    expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n });
+    expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: 1n } });
     expect((await stack.failures(job.jobId))[0]).toMatchObject({ code: 'UNIMPLEMENTED' });
   });
 
@@ -233,13 +240,13 @@ describe('what the reference got wrong', () => {
     const folder = warehouse('elsewhere', { 'n/t': 'orders' });
     const destination = { catalogName: 'elsewhere', namespacePath: ['other', 'place'] };
     const connectorId = await stack.connect('elsewhere', folder, { destination });
-    expect(await stack.trigger(connectorId)).toMatchObject({ tablesChanged: 1n });
-    expect(await stack.trigger(connectorId)).toMatchObject({ tablesChanged: 0n, tablesUnchanged: 1n });
+    expect(await stack.trigger(connectorId)).toMatchObject({ counters: { tablesChanged: 1n } });
+    expect(await stack.trigger(connectorId)).toMatchObject({ counters: { tablesChanged: 0n, tablesUnchanged: 1n } });
     const tableId = await table('elsewhere.other.place.t');
 
     const thief = await stack.connect('thief', folder, { destination });
     const job = await stack.trigger(thief);
-    expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n });
+    expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: 1n } });
     const [failure] = await stack.failures(job.jobId);
     expect(failure).toMatchObject({ table: 'n.t', code: 'ALREADY_EXISTS' });
     expect(failure!.message).toContain('elsewhere');
@@ -251,8 +258,8 @@ describe('what the reference got wrong', () => {
     const destination = { catalogName: 'renamed', tableName: 'sales' };
     const source = { namespacePath: ['n'], table: 't' };
     const connectorId = await stack.connect('renamed', folder, { destination, source });
-    expect(await stack.trigger(connectorId)).toMatchObject({ tablesChanged: 1n });
-    expect(await stack.trigger(connectorId)).toMatchObject({ tablesChanged: 0n, tablesUnchanged: 1n });
+    expect(await stack.trigger(connectorId)).toMatchObject({ counters: { tablesChanged: 1n } });
+    expect(await stack.trigger(connectorId)).toMatchObject({ counters: { tablesChanged: 0n, tablesUnchanged: 1n } });
     const { namespaceId } = await stack.catalog.directory.resolve({ name: { $case: 'text', value: 'renamed.n' } });
     const { tables } = await stack.catalog.tables.listTables({ namespaceId });
     expect(tables.map(({ name }) => name)).toEqual(['sales']);
@@ -265,17 +272,26 @@ describe('what the reference got wrong', () => {
     await stack.trigger(connectorId);
     const tableId = await table('gone.n.b');
     renameSync(join(folder, 'n/b'), join(root, 'put-away'));
-    expect(await stack.trigger(connectorId)).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesMissing: 1n });
+    expect(await stack.trigger(connectorId)).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      counters: { tablesMissing: 1n },
+    });
     expect((await stack.catalog.tables.getTable({ tableId })).upstream?.missingSince).toBeInstanceOf(Date);
-    expect(await stack.trigger(connectorId)).toMatchObject({ tablesMissing: 0n });
+    expect(await stack.trigger(connectorId)).toMatchObject({ counters: { tablesMissing: 0n } });
 
     renameSync(join(root, 'put-away'), join(folder, 'n/b'));
-    expect(await stack.trigger(connectorId)).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesMissing: 0n });
+    expect(await stack.trigger(connectorId)).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      counters: { tablesMissing: 0n },
+    });
     expect((await stack.catalog.tables.getTable({ tableId })).upstream?.missingSince).toBeUndefined();
 
     // The whole warehouse is away: that is a failure, and marks nothing.
     renameSync(folder, join(root, 'away'));
-    expect(await stack.trigger(connectorId)).toMatchObject({ state: JobState.JS_FAILED, tablesMissing: 0n });
+    expect(await stack.trigger(connectorId)).toMatchObject({
+      state: JobState.JS_FAILED,
+      counters: { tablesMissing: 0n },
+    });
     renameSync(join(root, 'away'), folder);
     expect((await stack.catalog.tables.getTable({ tableId })).upstream?.missingSince).toBeUndefined();
   });
@@ -319,12 +335,12 @@ describe('what the reference got wrong', () => {
       args: [{ connector: 'ways' }],
     });
     await byHand.result();
-    expect(await stack.ended('typed-by-hand')).toMatchObject({ connectorId, tablesChanged: 1n });
-    expect(await stack.trigger(connectorId)).toMatchObject({ tablesUnchanged: 1n });
+    expect(await stack.ended('typed-by-hand')).toMatchObject({ connectorId, counters: { tablesChanged: 1n } });
+    expect(await stack.trigger(connectorId)).toMatchObject({ counters: { tablesUnchanged: 1n } });
     const { code, stdout } = await stack.cli('connector', 'trigger', 'ways', '--wait', '--json');
     expect(code).toBe(0);
     const job = JSON.parse(stdout);
-    expect(job).toMatchObject({ state: 'JS_SUCCEEDED', tablesUnchanged: '1' });
+    expect(job).toMatchObject({ state: 'JS_SUCCEEDED', counters: { tablesUnchanged: '1' } });
     for (const id of ['typed-by-hand', job.jobId]) {
       const { events } = await stack.temporal.workflow.getHandle(id).fetchHistory();
       const steps = events?.flatMap((e) => e.activityTaskScheduledEventAttributes ?? []) ?? [];

@@ -126,7 +126,7 @@ export class RunningStack implements AsyncDisposable {
   }
 
   async failures(jobId: string) {
-    return (await this.catalog.connectors.listJobFailures({ jobId, pageSize: 1000 })).failures;
+    return (await this.catalog.jobs.listJobFailures({ jobId, pageSize: 1000 })).failures;
   }
 
   async tableId(text: string): Promise<string> {

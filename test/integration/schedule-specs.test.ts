@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { isTimeZone } from '../../src/catalog/validation/time-zone.ts';
 import type { WantedSchedule } from '../../src/contract/schedule-control.ts';
-import { calendarOf } from '../../src/temporal/cron.ts';
+import { parseCron } from '../../src/temporal/cron.ts';
 import { temporalSchedules } from '../../src/temporal/schedule-control.ts';
 import { poll } from '../jest/poll.ts';
 import { TemporalServer } from './temporal-server.ts';
@@ -88,7 +88,7 @@ const REFUSED_HERE = ['@every 1h', '* * * * * *', '0 * * * * * *', 'TZ=Europe/Vi
 describe('cron expressions are read as the server reads them', () => {
   it.each(GOOD)('%s', async (cron) => {
     const { calendar } = (await asTheServerHasIt({ cronExpressions: [cron] })) ?? {};
-    for (const [field, values] of Object.entries(calendarOf(cron))) {
+    for (const [field, values] of Object.entries(parseCron(cron))) {
       const theirs = new Set<number>();
       for (const range of calendar?.[field as 'hour'] ?? []) {
         const start = range.start ?? 0;
@@ -100,12 +100,12 @@ describe('cron expressions are read as the server reads them', () => {
 
   it.each(BAD)('refuses %s, as it does', async (cron) => {
     expect(await asTheServerHasIt({ cronExpressions: [cron] })).toBeUndefined();
-    expect(() => calendarOf(cron)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+    expect(() => parseCron(cron)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
   });
 
   it.each(REFUSED_HERE)('refuses %s', async (cron) => {
     expect(await asTheServerHasIt({ cronExpressions: [cron] })).toBeDefined();
-    expect(() => calendarOf(cron)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+    expect(() => parseCron(cron)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
   });
 });
 

@@ -5,15 +5,16 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { pino } from 'pino';
 import { type RunningCatalog, startCatalog } from '../../src/catalog/server/server.ts';
 import { type CatalogClients, connectCatalog } from '../../src/catalog-client/connect.ts';
-import { ConnectorKind, ConnectorState, ScheduleStanding } from '../../src/generated/reconciler/v1/connectors.ts';
+import { ConnectorKind, ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
+import { ScheduleStatus } from '../../src/generated/reconciler/v1/schedules.ts';
 import { connectTemporal } from '../../src/temporal/connect.ts';
 import { temporalJobControl } from '../../src/temporal/job-control.ts';
 import { poll } from '../jest/poll.ts';
 import { TemporalServer } from './temporal-server.ts';
 
 const POLL = { timeout: 60_000, interval: 100 };
-const { SCHEDULE_STANDING_OK: OK, SCHEDULE_STANDING_MISSING: MISSING } = ScheduleStanding;
-const { SCHEDULE_STANDING_DIFFERENT: DIFFERENT, SCHEDULE_STANDING_SURPLUS: SURPLUS } = ScheduleStanding;
+const { SCHEDULE_STATUS_OK: OK, SCHEDULE_STATUS_MISSING: MISSING } = ScheduleStatus;
+const { SCHEDULE_STATUS_DIFFERENT: DIFFERENT, SCHEDULE_STATUS_SURPLUS: SURPLUS } = ScheduleStatus;
 
 /** A catalog service against a real Temporal that may be away; no worker. */
 let temporal: TemporalServer;
@@ -54,9 +55,8 @@ async function create(displayName: string, policy: object): Promise<string> {
 }
 const update = (connectorId: string, fields: object, ...updateMask: string[]) =>
   clients.connectors.updateConnector({ connector: { connectorId, ...fields }, updateMask });
-const scheduleOf = async (connectorId: string) =>
-  (await clients.connectors.listSchedules({ connectorId })).schedules[0];
-const standingOf = async (connectorId: string) => (await scheduleOf(connectorId))?.standing;
+const scheduleOf = async (connectorId: string) => (await clients.schedules.listSchedules({ connectorId })).schedules[0];
+const statusOf = async (connectorId: string) => (await scheduleOf(connectorId))?.status;
 const handle = (connectorId: string) => temporal.client.schedule.getHandle(`reconcile-${connectorId}`);
 
 /** Of all schedules, by connector. */
@@ -64,7 +64,7 @@ async function listed() {
   const schedules = [];
   let pageToken = '';
   do {
-    const page = await clients.connectors.listSchedules({ pageSize: 2, pageToken });
+    const page = await clients.schedules.listSchedules({ pageSize: 2, pageToken });
     schedules.push(...page.schedules);
     pageToken = page.nextPageToken;
   } while (pageToken !== '');
@@ -75,14 +75,14 @@ const ids: Record<string, string> = {};
 
 describe('schedules', () => {
   it('are made when Temporal is there, however long after their connector', async () => {
-    ids.hourly = await create('hourly', { enabled: true, intervalSeconds: 3600n });
+    ids.hourly = await create('hourly', { enabled: true, interval: { seconds: 3600n } });
     ids.nightly = await create('nightly', { enabled: true, cron: ['0 3 * * *'], timeZone: 'Europe/Vienna' });
     ids.byHand = await create('by hand', { enabled: true });
     await expect(scheduleOf(ids.hourly)).rejects.toThrow(/UNAVAILABLE: Temporal cannot be reached/);
     await temporal.start();
-    await poll(() => standingOf(ids.hourly as string).catch(() => undefined), POLL).toBe(OK);
-    await poll(() => standingOf(ids.nightly as string), POLL).toBe(OK);
-    expect(await standingOf(ids.byHand)).toBeUndefined();
+    await poll(() => statusOf(ids.hourly as string).catch(() => undefined), POLL).toBe(OK);
+    await poll(() => statusOf(ids.nightly as string), POLL).toBe(OK);
+    expect(await statusOf(ids.byHand)).toBeUndefined();
     expect(await listed()).toMatchObject({
       hourly: { connectorId: ids.hourly, when: 'every 1h', paused: false, nextRunAt: expect.any(Date) },
       nightly: { when: '0 3 * * * Europe/Vienna' },
@@ -94,8 +94,8 @@ describe('schedules', () => {
     const id = ids.hourly as string;
     await update(
       id,
-      { policy: { intervalSeconds: 600n }, displayName: 'often' },
-      'policy.interval_seconds',
+      { policy: { interval: { seconds: 600n } }, displayName: 'often' },
+      'policy.interval',
       'display_name',
     );
     await poll(async () => (await handle(id).describe()).spec.intervals, POLL).toMatchObject([{ every: 600_000 }]);
@@ -109,7 +109,7 @@ describe('schedules', () => {
       paused: true,
       note: 'The connector is paused.',
     });
-    expect(await scheduleOf(id)).toMatchObject({ standing: OK, paused: true, nextRunAt: undefined });
+    expect(await scheduleOf(id)).toMatchObject({ status: OK, paused: true, nextRunAt: undefined });
     await update(
       id,
       { policy: { enabled: false }, state: ConnectorState.CONNECTOR_STATE_ACTIVE },
@@ -120,15 +120,15 @@ describe('schedules', () => {
     await update(id, { policy: { enabled: true } }, 'policy.enabled');
     await poll(async () => (await handle(id).describe()).state.paused, POLL).toBe(false);
 
-    await update(id, { policy: { intervalSeconds: 0n } }, 'policy.interval_seconds');
-    await poll(() => standingOf(id), POLL).toBeUndefined();
-    await update(id, { policy: { intervalSeconds: 60n } }, 'policy.interval_seconds');
-    await poll(() => standingOf(id), POLL).toBe(OK);
+    await update(id, { policy: { interval: { seconds: 0n } } }, 'policy.interval');
+    await poll(() => statusOf(id), POLL).toBeUndefined();
+    await update(id, { policy: { interval: { seconds: 60n } } }, 'policy.interval');
+    await poll(() => statusOf(id), POLL).toBe(OK);
   });
 
   it('go with their connector', async () => {
-    const id = await create('short-lived', { enabled: true, intervalSeconds: 60n });
-    await poll(() => standingOf(id), POLL).toBe(OK);
+    const id = await create('short-lived', { enabled: true, interval: { seconds: 60n } });
+    await poll(() => statusOf(id), POLL).toBe(OK);
     await clients.connectors.deleteConnector({ connectorId: id });
     await expect(handle(id).describe()).rejects.toThrow(/not found/i);
   });
@@ -161,25 +161,25 @@ describe('schedules', () => {
       [gone, 'con_1111111111111111111111', 'by hand', 'nightly', 'often'].sort(),
     );
     expect(await listed()).toMatchObject({
-      nightly: { standing: MISSING },
-      often: { standing: DIFFERENT, paused: true },
-      'by hand': { standing: SURPLUS },
-      [gone]: { standing: SURPLUS, connectorName: '' },
+      nightly: { status: MISSING },
+      often: { status: DIFFERENT, paused: true },
+      'by hand': { status: SURPLUS },
+      [gone]: { status: SURPLUS, connectorName: '' },
     });
 
-    const repaired = await clients.connectors.repairSchedules({});
+    const repaired = await clients.schedules.repairSchedules({});
     expect(repaired).toMatchObject({ made: 1n, changed: 1n, removed: 3n, unchanged: 0n });
-    expect(repaired.repaired.map(({ standing }) => standing).sort()).toEqual(
+    expect(repaired.repaired.map(({ status }) => status).sort()).toEqual(
       [MISSING, DIFFERENT, SURPLUS, SURPLUS, SURPLUS].sort(),
     );
-    expect(await clients.connectors.repairSchedules({})).toMatchObject({
+    expect(await clients.schedules.repairSchedules({})).toMatchObject({
       made: 0n,
       changed: 0n,
       removed: 0n,
       unchanged: 2n,
     });
-    expect(await standingOf(missing)).toBe(OK);
-    expect(await standingOf(different)).toBe(OK);
+    expect(await statusOf(missing)).toBe(OK);
+    expect(await statusOf(different)).toBe(OK);
     for (const id of surplus) await expect(handle(id).describe()).rejects.toThrow(/not found/i);
     for (const scheduleId of ['reconcile-con_2222222222222222222222', 'reconcile-mine'])
       await temporal.client.schedule.getHandle(scheduleId).describe();
@@ -190,16 +190,16 @@ describe('schedules', () => {
     await handle(ids.nightly as string).delete();
     await handle(ids.hourly as string).pause();
     await startService();
-    await poll(() => standingOf(ids.nightly as string), POLL).toBe(OK);
-    await poll(() => standingOf(ids.hourly as string), POLL).toBe(OK);
+    await poll(() => statusOf(ids.nightly as string), POLL).toBe(OK);
+    await poll(() => statusOf(ids.hourly as string), POLL).toBe(OK);
   });
 
   it('catch up when Temporal was away while connectors were changed', async () => {
     await temporal.stop();
-    await update(ids.hourly as string, { policy: { intervalSeconds: 7200n } }, 'policy.interval_seconds');
-    const id = await create('meanwhile', { enabled: true, intervalSeconds: 60n });
+    await update(ids.hourly as string, { policy: { interval: { seconds: 7200n } } }, 'policy.interval');
+    const id = await create('meanwhile', { enabled: true, interval: { seconds: 60n } });
     await temporal.start();
-    await poll(() => standingOf(id).catch(() => undefined), POLL).toBe(OK);
-    await poll(() => scheduleOf(ids.hourly as string), POLL).toMatchObject({ when: 'every 2h', standing: OK });
+    await poll(() => statusOf(id).catch(() => undefined), POLL).toBe(OK);
+    await poll(() => scheduleOf(ids.hourly as string), POLL).toMatchObject({ when: 'every 2h', status: OK });
   });
 });

@@ -8,6 +8,7 @@ import { scanTables } from '../../src/activities/scan-tables.ts';
 import { DirectoryConnector } from '../../src/connectors/directory/directory-connector.ts';
 import type { ScanPage } from '../../src/contract/activities.ts';
 import { newProgress, type ReconcileRequest, type SnapshotSelection } from '../../src/contract/job.ts';
+import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { FileStore } from '../../src/storage/file-store.ts';
 import { activityDeps } from '../activities/activity-deps.ts';
 import { connectorSpec, failure, refusal, TestCatalog } from '../catalog/harness.ts';
@@ -73,12 +74,13 @@ class Lake {
     return sum;
   }
 
-  async tableId(name: string): Promise<string> {
-    const path = name.split('.');
-    const asked = { namespacePath: path.slice(0, -1), name: path.at(-1) as string };
+  async tableId(fullName: string): Promise<string> {
+    const path = fullName.split('.');
+    const name = { namespacePath: path.slice(0, -1), name: path.at(-1) as string };
     const { connectorId } = this;
-    const { tables } = await catalog.clients.reconciliation.lookupUpstreamTables({ connectorId, tables: [asked] });
-    return tables[0]?.tableId as string;
+    const request = { connectorId, kind: ObjectKind.OBJECT_KIND_TABLE, names: [name] };
+    const { bindings } = await catalog.clients.bindings.lookupBindings(request);
+    return bindings[0]?.objectId as string;
   }
 
   /** Differences from the truth, by table. */

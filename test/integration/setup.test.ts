@@ -61,7 +61,7 @@ it('an attribute of another type is an error that names it', async () => {
   );
   const refused = await processes.cli(['setup'], namespace);
   expect(refused.code).toBe(1);
-  expect(refused.stderr).toMatch(/namespace other have another type: ReconcilerMode is Int; they must be Keyword/);
+  expect(refused.stderr).toMatch(/namespace other have the wrong type: ReconcilerMode is Int; they must be Keyword/);
   const { stdout } = await processes.temporalCli('operator', 'search-attribute', 'list', '--namespace', 'other');
   expect(stdout).not.toContain('ReconcilerConnector');
 }, 120_000);

@@ -2,6 +2,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { countersOf } from '../../src/contract/progress-message.ts';
+import { AuthScheme } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { formatName } from '../../src/names.ts';
 import { differences } from '../integration/compare-truth.ts';
@@ -120,14 +122,17 @@ describe('what stays broken for one table', () => {
       await using upstream = await connect(always(LOAD_ORDERS, fault));
       const { job, codes } = await upstream.run();
       expect(codes).toEqual({ 'fx.orders': code });
-      expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, tablesScanned: ALL, tablesChanged: ALL - 1n });
+      expect(job).toMatchObject({
+        state: JobState.JS_FAILED,
+        counters: { errors: 1n, tablesScanned: ALL, tablesChanged: ALL - 1n },
+      });
       expect(job.message).toMatch(/^Partial failure \(1\): fx\.orders: /);
       expect(await upstream.wrong(NAMES.filter((name) => name !== 'fx.orders'))).toEqual({});
 
       upstream.proxy.rules = [];
       const after = await upstream.run();
       expect(after.codes).toEqual({});
-      expect(after.job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 1n });
+      expect(after.job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: 1n } });
       expect(await upstream.wrong(NAMES)).toEqual({});
     },
   );
@@ -160,7 +165,7 @@ describe('what passes', () => {
     await using upstream = await connect(rules);
     const { job, failures } = await upstream.run();
     expect(failures).toEqual([]);
-    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: ALL });
+    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: ALL } });
     expect(await upstream.wrong(NAMES)).toEqual({});
   });
 });
@@ -191,12 +196,15 @@ describe('what breaks the whole run', () => {
     upstream.proxy.rules = rules;
     const { job, codes } = await upstream.run();
     expect(codes).toEqual({ '': code });
-    expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, tablesMissing: 0n });
+    expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: 1n, tablesMissing: 0n } });
     expect(await upstream.missing()).toEqual([]);
 
     upstream.proxy.rules = [];
     const after = await upstream.run();
-    expect(after.job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 0n, tablesUnchanged: ALL });
+    expect(after.job).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      counters: { tablesChanged: 0n, tablesUnchanged: ALL },
+    });
     expect(await upstream.wrong(NAMES)).toEqual({});
   });
 });
@@ -213,23 +221,26 @@ describe('a catalog that cannot be opened', () => {
     await using upstream = await connect(always(/\/v1\/config/, fault));
     const { job, codes } = await upstream.run();
     expect(codes).toEqual({ '': code });
-    expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, tablesScanned: 0n });
+    expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: 1n, tablesScanned: 0n } });
 
     upstream.proxy.rules = [];
-    expect((await upstream.run()).job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: ALL });
+    expect((await upstream.run()).job).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      counters: { tablesChanged: ALL },
+    });
     expect(await upstream.wrong(NAMES)).toEqual({});
   });
 });
 
 describe('credentials', () => {
-  const auth = { scheme: 'oauth2', secretRef: 'env:FAULTS_CLIENT' };
+  const auth = { scheme: AuthScheme.AUTH_SCHEME_OAUTH2, secretRef: 'env:FAULTS_CLIENT' };
 
   it.concurrent('401 in mid-run is answered with a new token, and every table goes in', async () => {
     const gate = new TokenGate(CLIENT, 4);
     await using upstream = await connect(gate.rules, { auth });
     const { job, failures } = await upstream.run();
     expect(failures).toEqual([]);
-    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: ALL });
+    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: ALL } });
     expect(gate.issued.length).toBeGreaterThan(1);
     expect(await upstream.wrong(NAMES)).toEqual({});
   });
@@ -237,7 +248,7 @@ describe('credentials', () => {
   it.concurrent('with wrong ones the job fails and says so', async () => {
     await using upstream = await connect(new TokenGate({ ...CLIENT, secret: 'another' }).rules, { auth });
     const { job, failures } = await upstream.run();
-    expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n });
+    expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: 1n } });
     expect(failures).toMatchObject([{ table: '', code: 'UNAUTHENTICATED' }]);
     expect(job.message).not.toContain(CLIENT.secret);
   });
@@ -264,9 +275,7 @@ it('a namespace that may not be listed is reported by its name, the others go in
     expect(codes).toEqual({ 'namespace bad': 'PERMISSION_DENIED' });
     expect(job).toMatchObject({
       state: JobState.JS_FAILED,
-      errors: 1n,
-      tablesChanged: changedTables,
-      tablesMissing: 0n,
+      counters: { errors: 1n, tablesChanged: changedTables, tablesMissing: 0n },
     });
     expect(job.message).toMatch(/^Partial failure \(1\): namespace bad: /);
   }
@@ -280,12 +289,12 @@ describe('a table that was there before', () => {
     upstream.proxy.rules = always(LOAD_ORDERS, refuse(404, 'NoSuchTableException'));
     const { job, codes } = await upstream.run();
     expect(codes).toEqual({ 'fx.orders': 'NOT_FOUND' });
-    expect(job).toMatchObject({ tablesUnchanged: ALL - 1n, tablesMissing: 0n });
+    expect(job).toMatchObject({ counters: { tablesUnchanged: ALL - 1n, tablesMissing: 0n } });
     expect(await upstream.missing()).toEqual([]);
     expect(await upstream.wrong(NAMES)).toEqual({});
 
     upstream.proxy.rules = [];
-    expect((await upstream.run()).job).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n });
+    expect((await upstream.run()).job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { errors: 0n } });
     expect(await upstream.wrong(NAMES)).toEqual({});
   });
 
@@ -301,7 +310,7 @@ describe('a table that was there before', () => {
     ];
     const { job, codes } = await upstream.run();
     expect(codes).toEqual({ '': 'PERMISSION_DENIED' });
-    expect(job.tablesMissing).toBe(0n);
+    expect(countersOf(job).tablesMissing).toBe(0n);
     expect(await upstream.missing()).toEqual([]);
   });
 });
@@ -310,13 +319,16 @@ it("Iceberg's server, hanging for 91 seconds over a truncated metadata file, hol
   await using upstream = await connect([], { source: {}, properties: IMPATIENT });
   const { job, codes } = await upstream.run();
   expect(codes).toEqual({ 'bad.truncated_metadata': 'DEADLINE_EXCEEDED' });
-  expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, tablesScanned: ALL + 1n, tablesChanged: ALL });
+  expect(job).toMatchObject({
+    state: JobState.JS_FAILED,
+    counters: { errors: 1n, tablesScanned: ALL + 1n, tablesChanged: ALL },
+  });
   expect(await upstream.wrong(NAMES)).toEqual({});
 
   mend(truncated[0]!.truth.metadata_location.replace(/^file:\/lake/, folder));
   const after = await upstream.run();
   expect(after.codes).toEqual({});
-  expect(after.job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 1n });
+  expect(after.job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: 1n } });
 });
 
 /** Puts the metadata file before in its place: the engines left no whole copy of the damaged one. */

@@ -45,7 +45,7 @@ describe.each(['file', 's3'] as const)("fixtures behind Iceberg's REST server, i
   afterAll(() => cleanUp[Symbol.asyncDispose]());
 
   it('finds every table', () => {
-    expect(job).toMatchObject({ tablesScanned: BigInt(tables.length) });
+    expect(job).toMatchObject({ counters: { tablesScanned: BigInt(tables.length) } });
   });
 
   it.each(named)('$name is as the engines say', async ({ name, truth }) => {
@@ -59,9 +59,7 @@ describe.each(['file', 's3'] as const)("fixtures behind Iceberg's REST server, i
     const again = await stack.trigger(connectorId);
     expect(again).toMatchObject({
       state: JobState.JS_FAILED,
-      tablesChanged: 0n,
-      snapshotsIngested: 0n,
-      filesIngested: 0n,
+      counters: { tablesChanged: 0n, snapshotsIngested: 0n, filesIngested: 0n },
     });
     expect((await stack.failures(again.jobId)).map(({ table }) => table).sort()).toEqual([...failed.keys()].sort());
   });

@@ -77,7 +77,7 @@ describe('the story of an operator with AWS Glue', () => {
 
   it('tries it, and is told what is there', async () => {
     const { stdout } = await type(`connector validate ${options()}`);
-    expect(stdout).toContain(`ok: 5 tables in 2 namespaces found in ${glue.url}.`);
+    expect(stdout).toContain(`ok: 5 Iceberg tables in 2 namespaces found in ${glue.url}.`);
     expect(stdout).toContain('  sales.orders\n');
     const wrong = await stack.cli(...`connector validate ${options()} --source-namespace sale`.split(' '));
     expect([wrong.code, wrong.stdout]).toEqual([
@@ -98,14 +98,14 @@ describe('the story of an operator with AWS Glue', () => {
     );
   });
 
-  it('is told that a permission is missing, or that the credentials are not taken', async () => {
+  it('is told that a permission is missing, or that the credentials are rejected', async () => {
     const denied = 'User: arn:aws:iam::123456789012:user/etl is not authorized to perform: glue:GetDatabases';
     glue.fault = () => ({ exception: 'AccessDeniedException', message: denied });
     expect(await validate(options())).toMatch(
       /^wrong: A permission is missing: glue:GetDatabases .*user\/etl is not authorized/,
     );
     glue.fault = () => ({ exception: 'UnrecognizedClientException', message: 'The security token is invalid.' });
-    expect(await validate(options())).toMatch(/^wrong: The credentials are not taken: .*UnrecognizedClientException/);
+    expect(await validate(options())).toMatch(/^wrong: The credentials are rejected: .*UnrecognizedClientException/);
   });
 
   it('connects and reconciles it: all is there, as pyiceberg sees it', async () => {
@@ -116,10 +116,7 @@ describe('the story of an operator with AWS Glue', () => {
       state: 'JS_SUCCEEDED',
       connectorName: 'demo-glue',
       fullRescan: true,
-      errors: '0',
-      tablesScanned: '5',
-      tablesChanged: '5',
-      snapshotsIngested: String(first.snapshots),
+      counters: { errors: '0', tablesScanned: '5', tablesChanged: '5', snapshotsIngested: String(first.snapshots) },
     });
     await sameAsTruth(first.tables);
   });
@@ -128,12 +125,14 @@ describe('the story of an operator with AWS Glue', () => {
     const job = await reconcile();
     expect(job).toMatchObject({
       state: 'JS_SUCCEEDED',
-      tablesScanned: '5',
-      tablesChanged: '0',
-      tablesUnchanged: '5',
-      snapshotsIngested: '0',
-      filesIngested: '0',
-      bytesRead: '0',
+      counters: {
+        tablesScanned: '5',
+        tablesChanged: '0',
+        tablesUnchanged: '5',
+        snapshotsIngested: '0',
+        filesIngested: '0',
+        bytesRead: '0',
+      },
     });
     // A page of tables in each of the three databases. No table is asked for, and nothing is read.
     expect(glue.calls().GetTables).toBe(3);
@@ -149,11 +148,13 @@ describe('the story of an operator with AWS Glue', () => {
     expect(now.snapshots).toBe(first.snapshots + 1);
     expect(job).toMatchObject({
       state: 'JS_SUCCEEDED',
-      tablesScanned: '5',
-      tablesChanged: '1',
-      tablesUnchanged: '4',
-      snapshotsIngested: '1',
-      filesIngested: String(now.files - first.files),
+      counters: {
+        tablesScanned: '5',
+        tablesChanged: '1',
+        tablesUnchanged: '4',
+        snapshotsIngested: '1',
+        filesIngested: String(now.files - first.files),
+      },
     });
     // That table is read as the listing gave it: no table is asked for.
     expect(glue.calls().GetTables).toBe(3);
@@ -162,7 +163,10 @@ describe('the story of an operator with AWS Glue', () => {
   });
 
   it('has nothing to repair in a full rescan', async () => {
-    expect(await reconcile(' --full')).toMatchObject({ state: 'JS_SUCCEEDED', tablesChanged: '0', errors: '0' });
+    expect(await reconcile(' --full')).toMatchObject({
+      state: 'JS_SUCCEEDED',
+      counters: { tablesChanged: '0', errors: '0' },
+    });
     await sameAsTruth((await truth()) as Map<string, Truth>);
   });
 

@@ -117,7 +117,7 @@ describe('a Prometheus beside a stack', () => {
     const spec = (namespacePath: string[]) => ({
       uri: rest.url,
       source: { namespacePath },
-      policy: { enabled: true, intervalSeconds: 3600n },
+      policy: { enabled: true, interval: { seconds: 3600n } },
     });
     const good = await stack.connect('good', '', spec(['fx']));
     const broken = await stack.connect('broken', '', {

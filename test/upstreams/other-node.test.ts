@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
+import { countersOf } from '../../src/contract/progress-message.ts';
 import { formatName } from '../../src/names.ts';
 import { differences } from '../integration/compare-truth.ts';
 import { ROOT, RunningStack } from '../integration/running-stack.ts';
@@ -27,11 +28,12 @@ it('a newer Node runs the whole stack', async () => {
     if (found.length > 0) wrong[name] = found;
   }
   expect(wrong).toEqual({});
-  expect(first.tablesChanged).toBeGreaterThanOrEqual(BigInt(good.length));
+  expect(countersOf(first).tablesChanged).toBeGreaterThanOrEqual(BigInt(good.length));
 
   // Long enough for what the catalog made at its start to be collected.
   for (let run = 0; run < 5; run++) {
-    const { state, errors } = await stack.trigger(connectorId, { fullRescan: true });
-    expect({ state, errors }).toEqual({ state: first.state, errors: first.errors });
+    const again = await stack.trigger(connectorId, { fullRescan: true });
+    expect(again.state).toBe(first.state);
+    expect(countersOf(again).errors).toBe(countersOf(first).errors);
   }
 });

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { countersOf } from '../../src/contract/progress-message.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { dumpCatalog } from '../integration/dump.ts';
 import { QueueWorkers } from '../integration/queue-workers.ts';
@@ -78,7 +79,10 @@ describe('a cap of requests a second', () => {
     expect(uncapped.most).toBeGreaterThan(CAP * (WINDOW_MS / 1000) * TOLERANCE);
 
     const job = await stack.trigger(await connect('slow', { maxRequestsPerSecond: CAP }));
-    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n, filesIngested: free.filesIngested });
+    expect(job).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      counters: { errors: 0n, filesIngested: countersOf(free).filesIngested },
+    });
     const capped = takeRequests();
     // What takes longer may be listed in more pages, and the upstream be opened once more.
     expect(capped.all).toBeGreaterThanOrEqual(uncapped.all);
@@ -91,7 +95,7 @@ describe('a cap of requests a second', () => {
     const connectorId = await connect('crawl', { maxRequestsPerSecond: 0.01 });
     const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
     while (proxy.requests.length < 1) await new Promise((resolve) => setTimeout(resolve, 50));
-    await stack.catalog.connectors.cancelReconcileJob({ jobId });
+    await stack.catalog.jobs.cancelReconcileJob({ jobId });
     expect(await stack.ended(jobId)).toMatchObject({ state: JobState.JS_CANCELLED });
     expect(proxy.requests.length).toBe(1);
   });
@@ -105,11 +109,11 @@ describe('a cap of requests a second', () => {
     await using catalog = await startFaultProxy(rest.url);
     const more = { uri: catalog.url, properties: {} };
     const job = await stack.trigger(await connect('rest', { maxRequestsPerSecond: 2 }, more));
-    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: BigInt(tables.length) });
+    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: BigInt(tables.length) } });
     const times = catalog.requests.map(({ atMs }) => atMs);
     expect(times.length).toBeGreaterThan(tables.length);
     // Files are among what the job tells.
-    expect(job.upstreamRequests).toBeGreaterThan(BigInt(times.length));
+    expect(countersOf(job).upstreamRequests).toBeGreaterThan(BigInt(times.length));
     expect(mostInWindow(times, 2_000)).toBeLessThanOrEqual(2 * 2 + 3);
   });
 });
@@ -127,7 +131,7 @@ describe('a Retry-After of S3', () => {
     proxy.rules = [{ path: /fx\/orders\/metadata\/.*metadata\.json/, method: 'GET', hits: isEarly, fault: later }];
     const source = { namespacePath: ['fx'], table: 'orders' };
     const job = await stack.trigger(await connect(`later${status}`, {}, { source }));
-    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 1n, errors: 0n });
+    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: 1n, errors: 0n } });
     expect(asked.length).toBe(1);
   });
 });

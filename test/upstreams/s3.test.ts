@@ -129,12 +129,12 @@ describe('a warehouse folder on S3', () => {
     };
     await expect(read()).rejects.toMatchObject({
       code: 'PERMISSION_DENIED',
-      message: expect.stringMatching(/snap-.* lies outside .*s3:\/\/lake\/evil\/db\/t.*storage\.allowed-locations/),
+      message: expect.stringMatching(/snap-.* is outside .*s3:\/\/lake\/evil\/db\/t.*storage\.allowed-locations/),
     });
     // Its manifests are local files by their names, which are denied for themselves.
     await expect(read({ 'storage.allowed-locations': 's3a://lake/ware house/wh/fx/orders/' })).rejects.toMatchObject({
       code: 'PERMISSION_DENIED',
-      message: expect.stringMatching(/^\S*\/lake\/fixtures\/.* lies outside/),
+      message: expect.stringMatching(/^\S*\/lake\/fixtures\/.* is outside/),
     });
     await expect(
       read({ 'storage.allowed-locations': 's3a://lake/ware house/wh/fx/orders/, /lake/fixtures' }),
@@ -215,7 +215,7 @@ describe('AWS Secrets Manager', () => {
       /^auth.secret_ref refers to aws-secretsmanager:nothing, .*ResourceNotFound/,
     ],
     ['aws-secretsmanager:prod/lake#nothing', 'FAILED_PRECONDITION', /no text under that key/],
-    ['aws-secretsmanager:token#key', 'FAILED_PRECONDITION', /the secret is no JSON/],
+    ['aws-secretsmanager:token#key', 'FAILED_PRECONDITION', /the secret is not JSON/],
   ])('%s is %s', async (reference, code, message) => {
     await expect(resolve(reference)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
   });

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { temporal } from '@temporalio/proto';
+import { AuthScheme } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { RunningStack } from '../integration/running-stack.ts';
 import { waitFor } from '../jest/wait-for.ts';
@@ -83,8 +84,8 @@ describe.each([
 
     const tokens = /^\/v1\/oauth\/tokens$/;
     const orders = /\/tables\/orders/;
-    const oauth2 = { scheme: 'oauth2', secretRef: 'env:PLANTED_CLIENT' };
-    const bearer = { scheme: 'bearer', secretRef: 'env:PLANTED_TOKEN' };
+    const oauth2 = { scheme: AuthScheme.AUTH_SCHEME_OAUTH2, secretRef: 'env:PLANTED_CLIENT' };
+    const bearer = { scheme: AuthScheme.AUTH_SCHEME_BEARER, secretRef: 'env:PLANTED_TOKEN' };
     const bearerRefused = (name: string, fault: Fault): Case => [name, [{ path: orders, fault }], { auth: bearer }];
     const cases: Case[] = [
       ['bearer, for all', [{ path: /^/, fault: tellAll(401) }], { auth: bearer }],

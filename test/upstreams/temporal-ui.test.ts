@@ -20,7 +20,7 @@ beforeAll(async () => {
     cpSync(join(FIXTURES, table), join(folder, 'wh', table), { recursive: true });
   stack = await RunningStack.start();
   const job = await stack.trigger(await stack.connect('lake-of-the-ui', join(folder, 'wh')));
-  expect(job).toMatchObject({ state: JobState.JS_FAILED, tablesScanned: 2n, errors: 1n });
+  expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { tablesScanned: 2n, errors: 1n } });
   jobId = job.jobId;
   browser = await chromium.launch({
     executablePath: await installedChromium(),
@@ -64,7 +64,7 @@ it('shows the summary, and the details with counters and the last failures as Ma
   const frame = (place: number) => page.frameLocator('iframe').nth(place).locator('body');
   await frame(2).getByText('scanned').first().waitFor();
   expect((await frame(0).innerText()).trim()).toBe('Reconcile of lake-of-the-ui');
-  expect(await frame(1).innerText()).toContain('Brings in what has changed.');
+  expect(await frame(1).innerText()).toContain('Ingests what has changed.');
   const text = (await frame(2).innerText()).replaceAll('\u00a0', ' ');
   expect(text).toContain('lake-of-the-ui · JS_FAILED · Partial failure (1): bad.truncated_metadata: table metadata');
   expect(text).toContain('Tables: 2 scanned · 1 changed · 0 unchanged · 0 filtered · 0 missing · 1 errors');

@@ -62,10 +62,7 @@ describe("views of Iceberg's REST server", () => {
     expect(job).toMatchObject({
       state: JobState.JS_SUCCEEDED,
       message: '1 table changed, 0 unchanged, 6 views changed',
-      viewsScanned: 6n,
-      viewsChanged: 6n,
-      viewsMissing: 0n,
-      tablesScanned: 1n,
+      counters: { viewsScanned: 6n, viewsChanged: 6n, viewsMissing: 0n, tablesScanned: 1n },
     });
   });
 
@@ -109,8 +106,7 @@ describe("views of Iceberg's REST server", () => {
     expect(job).toMatchObject({
       state: JobState.JS_SUCCEEDED,
       message: 'Nothing changed: 1 table, 6 views',
-      viewsScanned: 6n,
-      viewsChanged: 0n,
+      counters: { viewsScanned: 6n, viewsChanged: 0n },
     });
     expect(await Promise.all(every.map(view))).toEqual(before);
   });
@@ -124,9 +120,7 @@ describe("views of Iceberg's REST server", () => {
     await rest.setProperty('sales', 'plain', 'owner', 'ann');
     expect(await stack.trigger(connectorId)).toMatchObject({
       state: JobState.JS_SUCCEEDED,
-      viewsScanned: 5n,
-      viewsChanged: 3n,
-      viewsMissing: 2n,
+      counters: { viewsScanned: 5n, viewsChanged: 3n, viewsMissing: 2n },
     });
     expect(await view('sales.large')).toMatchObject({
       versionId: 2,
@@ -144,7 +138,7 @@ describe("views of Iceberg's REST server", () => {
   it('are themselves again when they come back', async () => {
     const { viewId } = await view('sales.to_drop');
     await rest.view('sales', 'to_drop', { spark: 'SELECT 33' });
-    expect(await stack.trigger(connectorId)).toMatchObject({ viewsChanged: 1n, viewsMissing: 0n });
+    expect(await stack.trigger(connectorId)).toMatchObject({ counters: { viewsChanged: 1n, viewsMissing: 0n } });
     expect(await view('sales.to_drop')).toMatchObject({
       viewId,
       representations: [{ sql: 'SELECT 33' }],
@@ -155,13 +149,16 @@ describe("views of Iceberg's REST server", () => {
   it('are not missing after a run that was narrowed', async () => {
     await rest.dropView('sales', 'to_drop');
     const narrowed = await stack.trigger(connectorId, { destinationNamespacePaths: ['sales'] });
-    expect(narrowed).toMatchObject({ state: JobState.JS_SUCCEEDED, viewsScanned: 3n, viewsMissing: 0n });
+    expect(narrowed).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { viewsScanned: 3n, viewsMissing: 0n } });
     const oneTable = await stack.trigger(connectorId, { destinationTableName: 'orders' });
-    expect(oneTable).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesScanned: 1n, viewsScanned: 0n });
+    expect(oneTable).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesScanned: 1n, viewsScanned: 0n } });
     expect((await view('sales.to_drop')).upstream?.missingSince).toBeUndefined();
     const onlyViews = await stack.trigger(connectorId, { destinationNamespacePaths: ['only_views'] });
-    expect(onlyViews).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesScanned: 0n, viewsScanned: 1n });
-    expect(await stack.trigger(connectorId)).toMatchObject({ viewsMissing: 1n });
+    expect(onlyViews).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      counters: { tablesScanned: 0n, viewsScanned: 1n },
+    });
+    expect(await stack.trigger(connectorId)).toMatchObject({ counters: { viewsMissing: 1n } });
   });
 
   it('take the place of a table of their name, and give it back', async () => {
@@ -171,11 +168,7 @@ describe("views of Iceberg's REST server", () => {
     await rest.table('sales', 'plain');
     expect(await stack.trigger(connectorId)).toMatchObject({
       state: JobState.JS_SUCCEEDED,
-      tablesChanged: 1n,
-      viewsChanged: 1n,
-      errors: 0n,
-      tablesMissing: 0n,
-      viewsMissing: 0n,
+      counters: { tablesChanged: 1n, viewsChanged: 1n, errors: 0n, tablesMissing: 0n, viewsMissing: 0n },
     });
     expect((await view('sales.orders')).representations).toEqual([
       { dialect: 'spark', sql: 'SELECT * FROM orders_v2' },
@@ -184,7 +177,10 @@ describe("views of Iceberg's REST server", () => {
 
     await rest.dropView('sales', 'orders');
     await rest.table('sales', 'orders');
-    expect(await stack.trigger(connectorId)).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 1n });
+    expect(await stack.trigger(connectorId)).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      counters: { tablesChanged: 1n },
+    });
     expect(await stack.tableId('lake.sales.orders')).toMatch(/^tbl_/);
   });
 
@@ -194,7 +190,7 @@ describe("views of Iceberg's REST server", () => {
     const { 'metadata-location': file } = await rest.load('sales', 'broken');
     rmSync(fileURLToPath(file));
     const job = await stack.trigger(connectorId);
-    expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, viewsChanged: 1n });
+    expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: 1n, viewsChanged: 1n } });
     expect(job.message).toMatch(/^Partial failure \(1\): view sales\.broken: /);
     expect(await stack.failures(job.jobId)).toMatchObject([{ table: 'view sales.broken', code: 'NOT_FOUND' }]);
     expect((await view('sales.good')).representations).toEqual([{ dialect: 'spark', sql: 'SELECT 7' }]);
@@ -234,7 +230,10 @@ describe("views of Iceberg's REST server", () => {
       const name = `t${code.length}`;
       await rest.table('sales', name);
       const job = await stack.trigger(connectorId);
-      expect(job).toMatchObject({ state: JobState.JS_FAILED, tablesChanged: 1n, errors: 1n, viewsMissing: 0n });
+      expect(job).toMatchObject({
+        state: JobState.JS_FAILED,
+        counters: { tablesChanged: 1n, errors: 1n, viewsMissing: 0n },
+      });
       expect(job.message).toMatch(`Partial failure (1): ${label}: `);
       const [failure] = await stack.failures(job.jobId);
       expect(failure).toMatchObject({ table: label, code, message: expect.stringMatching(message) });
@@ -253,7 +252,7 @@ describe("views of Iceberg's REST server", () => {
       ];
       await rest.replaceView('sales', 'good', { spark: 'SELECT 77' });
       const job = await stack.trigger(connectorId);
-      expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, viewsChanged: 1n });
+      expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: 1n, viewsChanged: 1n } });
       expect(await stack.failures(job.jobId)).toMatchObject([{ table: 'view sales.large', code: 'PERMISSION_DENIED' }]);
       expect((await view('sales.good')).representations).toEqual([{ dialect: 'spark', sql: 'SELECT 77' }]);
     });
@@ -263,24 +262,31 @@ describe("views of Iceberg's REST server", () => {
       const sql = 'SELECT 8';
       await rest.replaceView('sales', 'large', { trino: sql, duckdb: sql, spark: sql });
       const job = await stack.trigger(connectorId);
-      expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, viewsChanged: 0n });
+      expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: 1n, viewsChanged: 0n } });
       proxy.rules = [];
       // Not the retry's business.
       await rest.replaceView('sales', 'good', { spark: 'SELECT 777' });
       const { code, stdout } = await stack.cli('job', 'retry', job.jobId, '--wait', '--json');
       expect(code).toBe(0);
       expect(JSON.parse(stdout)).toMatchObject({
-        ...{ state: 'JS_SUCCEEDED', retryOfJobId: job.jobId, tablesScanned: '0', viewsScanned: '1', viewsChanged: '1' },
+        ...{
+          state: 'JS_SUCCEEDED',
+          retryOfJobId: job.jobId,
+          counters: { tablesScanned: '0', viewsScanned: '1', viewsChanged: '1' },
+        },
       });
       expect((await view('sales.large')).representations).toContainEqual({ dialect: 'trino', sql });
       expect((await view('sales.good')).representations).toEqual([{ dialect: 'spark', sql: 'SELECT 77' }]);
-      expect(await stack.trigger(connectorId)).toMatchObject({ state: JobState.JS_SUCCEEDED, viewsChanged: 1n });
+      expect(await stack.trigger(connectorId)).toMatchObject({
+        state: JobState.JS_SUCCEEDED,
+        counters: { viewsChanged: 1n },
+      });
     });
   });
 
   it('runs with views replay', async () => {
     Runtime.install({ logger: new DefaultLogger('ERROR') });
-    const { jobs } = await stack.catalog.connectors.listReconcileJobs({ connectorId, pageSize: 1000 });
+    const { jobs } = await stack.catalog.jobs.listReconcileJobs({ connectorId, pageSize: 1000 });
     const codePath = join(ROOT, 'dist/workflow-bundle.js');
     for (const { jobId } of jobs satisfies ReconcileJob[]) {
       const history = await stack.temporal.workflow.getHandle(jobId).fetchHistory();
@@ -303,7 +309,7 @@ it('views of Nessie, which does not list its endpoints, come in when the connect
   const properties = { ...connectorS3(moto), 'view-endpoints-supported': 'true' };
   const connectorId = await stack.connect('nessie', '', { uri: nessie.restUrl, properties });
   const first = await stack.trigger(connectorId);
-  expect(first).toMatchObject({ state: JobState.JS_SUCCEEDED, viewsScanned: 2n, viewsChanged: 2n });
+  expect(first).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { viewsScanned: 2n, viewsChanged: 2n } });
   const get = async () => {
     const { stdout } = await stack.cli('view', 'get', 'nessie.sales.v', '--json');
     return JSON.parse(stdout);
@@ -313,9 +319,15 @@ it('views of Nessie, which does not list its endpoints, come in when the connect
     { sql: 'SELECT 1', dialect: 'spark' },
     { sql: 'SELECT 2', dialect: 'trino' },
   ]);
-  expect(await stack.trigger(connectorId)).toMatchObject({ state: JobState.JS_SUCCEEDED, viewsChanged: 0n });
+  expect(await stack.trigger(connectorId)).toMatchObject({
+    state: JobState.JS_SUCCEEDED,
+    counters: { viewsChanged: 0n },
+  });
   expect(await get()).toEqual(before);
   await rest.replaceView('sales', 'v', { spark: 'SELECT 11', trino: 'SELECT 22' });
-  expect(await stack.trigger(connectorId)).toMatchObject({ state: JobState.JS_SUCCEEDED, viewsChanged: 1n });
+  expect(await stack.trigger(connectorId)).toMatchObject({
+    state: JobState.JS_SUCCEEDED,
+    counters: { viewsChanged: 1n },
+  });
   expect((await get()).representations).toMatchObject([{ sql: 'SELECT 11' }, { sql: 'SELECT 22' }]);
 }, 300_000);

@@ -80,6 +80,6 @@ describe('while pyiceberg appends, overwrites, deletes, evolves, rolls back, exp
 
   it('and a full rescan has nothing to repair', async () => {
     const full = await stack.trigger(connectorId, { fullRescan: true });
-    expect(full).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n, tablesChanged: 0n });
+    expect(full).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { errors: 0n, tablesChanged: 0n } });
   });
 });

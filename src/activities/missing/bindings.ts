@@ -1,97 +1,83 @@
-import type { BoundTables } from '../../contract/activities.ts';
+import { addToChecksum, type NameChecksum, NO_NAMES } from '../../contract/name-checksum.ts';
+import { toDuration } from '../../durations.ts';
+import { type Binding, ObjectKind } from '../../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
-import type { UpstreamTable } from '../../generated/reconciler/v1/reconciliation.ts';
 import { nameFilter } from '../../name-patterns.ts';
+import { upstreamNameHash } from '../../upstream-name-hash.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
 
-/** A table or view that a connector has brought in. */
-export interface Binding {
-  id: string;
-  upstream?: UpstreamTable;
-  /** Of a table: see CountBoundTables. 0 of a view. */
-  number: number;
-}
+/** What a listing of the upstream has names of. */
+export type Objects = 'tables' | 'views';
 
 /**
- * Tables or views that a connector has brought in, that are not missing and that it still takes: what its patterns filter is neither there
- * nor gone.
+ * Tables or views that a connector has brought in, that are not missing and that it still takes: what its patterns leave out is neither
+ * there nor gone.
  */
 export interface Bindings {
   /** Sorted by upstream namespace. */
-  list(page: BoundPage): Promise<{ bound: Binding[]; nextPageToken: string }>;
-  /** Marks them missing. @returns how many were not before */
-  mark(ones: readonly Binding[]): Promise<number>;
+  list(page: BindingsPage): Promise<{ bindings: Binding[]; nextPageToken: string }>;
+  /** Marks them missing. @returns how many were not marked before */
+  mark(bindings: readonly Binding[]): Promise<number>;
 }
 
-export interface BoundPage {
+export interface BindingsPage {
   pageSize: number;
   pageToken: string;
 }
 
-/** Asked for at once. */
-export const BOUND_PAGE = 1000;
+/** Bindings per call. */
+export const BINDINGS_PAGE = 1000;
 
-/** @param missingForSeconds instead those that have been missing for so long */
+export const OBJECT_KIND = { tables: ObjectKind.OBJECT_KIND_TABLE, views: ObjectKind.OBJECT_KIND_VIEW } as const;
+
+/** @param missingForSeconds lists those that have been missing for at least this time instead */
 export function openBindings(
-  { catalog: { reconciliation } }: Pick<ActivityDeps, 'catalog'>,
+  { catalog }: Pick<ActivityDeps, 'catalog'>,
   { connectorId, source }: Connector,
-  what: 'tables' | 'views',
-  missingForSeconds?: bigint,
+  what: Objects,
+  missingForSeconds?: number,
 ): Bindings {
-  const of = { connectorId, namespacePath: source?.namespacePath, missingForSeconds };
+  const kind = OBJECT_KIND[what];
+  const missingFor = missingForSeconds === undefined ? undefined : toDuration(missingForSeconds);
   const filter = nameFilter(source);
   const isTaken = ({ upstream }: Binding) =>
-    upstream !== undefined && filter.takes({ namespace: upstream.namespacePath, name: upstream.name });
-  if (what === 'tables') {
-    return {
-      async list(page) {
-        const { tables, nextPageToken } = await reconciliation.listBoundTables({ ...of, ...page });
-        const bound = tables.map(({ tableId, upstream, number }) => ({
-          id: tableId,
-          upstream,
-          number: Number(number),
-        }));
-        return { bound: bound.filter(isTaken), nextPageToken };
-      },
-      async mark(ones) {
-        const tableIds = ones.map(({ id }) => id);
-        return Number((await reconciliation.markTablesMissing({ connectorId, tableIds })).marked);
-      },
-    };
-  }
+    upstream !== undefined && filter.includes({ namespace: upstream.namespacePath, name: upstream.name });
   return {
     async list(page) {
-      const { views, nextPageToken } = await reconciliation.listBoundViews({ ...of, ...page });
-      const bound = views.map(({ viewId, upstream }) => ({ id: viewId, upstream, number: 0 }));
-      return { bound: bound.filter(isTaken), nextPageToken };
+      const request = { connectorId, kind, namespacePath: source?.namespacePath, missingFor, ...page };
+      const { bindings, nextPageToken } = await catalog.bindings.listBindings(request);
+      return { bindings: bindings.filter(isTaken), nextPageToken };
     },
-    async mark(ones) {
-      const viewIds = ones.map(({ id }) => id);
-      return Number((await reconciliation.markViewsMissing({ connectorId, viewIds })).marked);
+    async mark(bindings) {
+      const objectIds = bindings.map(({ objectId }) => objectId);
+      return Number((await catalog.bindings.markMissing({ connectorId, kind, objectIds })).marked);
     },
   };
 }
 
-/** How many there are that are not missing: as many as a listing of the upstream should give. */
+/** How many there are that are not missing, and the checksum of their upstream names: what a listing of the upstream should have. */
 export async function countBindings(
   deps: Pick<ActivityDeps, 'catalog'>,
   connector: Connector,
-  what: 'tables' | 'views',
-): Promise<BoundTables> {
+  what: Objects,
+): Promise<{ count: number; checksum: NameChecksum }> {
   const { connectorId, source } = connector;
-  if (what === 'tables' && !nameFilter(source).narrows) {
-    const asked = { connectorId, namespacePath: source?.namespacePath };
-    const { count, numberSum } = await deps.catalog.reconciliation.countBoundTables(asked);
-    return { count: Number(count), numberSum: Number(numberSum) };
+  if (!nameFilter(source).hasPatterns) {
+    const request = { connectorId, kind: OBJECT_KIND[what], namespacePath: source?.namespacePath };
+    const { count, checksum } = await deps.catalog.bindings.countBindings(request);
+    return { count: Number(count), checksum: checksum.toString() };
   }
-  const ones = openBindings(deps, connector, what);
-  const sum = { count: 0, numberSum: 0 };
-  let pageToken = '';
+  const open = openBindings(deps, connector, what);
+  let [count, checksum, pageToken] = [0, NO_NAMES, ''];
   do {
-    const { bound, nextPageToken } = await ones.list({ pageSize: BOUND_PAGE, pageToken });
-    sum.count += bound.length;
-    for (const { number } of bound) sum.numberSum += number;
+    const { bindings, nextPageToken } = await open.list({ pageSize: BINDINGS_PAGE, pageToken });
+    count += bindings.length;
+    checksum = addToChecksum(checksum, ...bindings.map(hashOf));
     pageToken = nextPageToken;
   } while (pageToken);
-  return sum;
+  return { count, checksum };
+}
+
+function hashOf({ upstream }: Binding): bigint {
+  return upstreamNameHash(upstream?.namespacePath ?? [], upstream?.name ?? '');
 }

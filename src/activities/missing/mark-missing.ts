@@ -1,72 +1,74 @@
 import type { UpstreamCatalog } from '../../connectors/spi.ts';
 import type { NamespacePath } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
-import type { UpstreamTable } from '../../generated/reconciler/v1/reconciliation.ts';
+import type { Binding, UpstreamName } from '../../generated/reconciler/internal/v1/bindings.ts';
 import { formatName, shellWord } from '../../names.ts';
 import { type Listing, listAllNames } from '../listing/walk-namespaces.ts';
 import type { Heartbeat } from '../runtime/heartbeat.ts';
-import { type Binding, type Bindings, BOUND_PAGE } from './bindings.ts';
+import { BINDINGS_PAGE, type Bindings, type Objects } from './bindings.ts';
 
-/** Names asked of the upstream at once. */
+/** Names per page of an upstream listing. */
 const NAMES_PAGE = 1000;
 
 /** How the upstream lists the names of a namespace. */
 export interface NameListing extends Listing<{ name: string }> {
-  /** The run has told of namespaces that may not be listed: they are passed over. */
+  /** The run has reported namespaces that may not be listed: they are passed over. */
   refused?: boolean;
   /**
-   * Of a dry run: lists the names of the other kind. A table whose name a view has by now (or the other way round) has given way to it in
-   * a run that writes, and is neither there nor gone.
+   * In a dry run: lists the names of the other kind. A table whose name a view has by now (or the other way round) would have been replaced
+   * by it in a run that writes, and is neither there nor gone.
    */
   listOther?: Listing<{ name: string }>['list'];
 }
 
-/** Undefined where the upstream has none of these. */
-export function listingOf(source: UpstreamCatalog, what: 'tables' | 'views'): NameListing['list'] | undefined {
+/** Undefined if the upstream has none of these. */
+export function listingOf(source: UpstreamCatalog, what: Objects): NameListing['list'] | undefined {
   if (what === 'tables') return (path, page) => source.listTables(path, page);
   return source.listViews?.bind(source);
 }
 
-/** How much may go at once. */
-export interface MostGone {
-  /** Of those that there were before the run, or are now where that is not known. Absent: all may. */
+/** How many may be gone at once. */
+export interface MissingLimit {
+  /** Share of those that there were before the run, or are now if that is not known. Absent: all may be gone. */
   share?: number;
-  /** Tables or views before the run, those that were missing already left out. */
+  /** Tables or views before the run, without those that were missing already. */
   before?: number;
   connectorName: string;
 }
 
 /**
- * Marks what a complete listing of its namespace does not have any more: first all of it is counted, then it is marked, so that nothing is
- * where too much is gone. Nothing is marked where a listing fails, which ends it. Each pass can be run again at any point.
+ * Marks what a complete listing of its namespace does not have any more. First everything is counted, then it is marked, so that nothing is
+ * marked if too much is gone. A listing that fails ends it before anything is marked. Each pass can be run again at any point.
  *
- * @param mark gives how many were marked
+ * @param mark returns how many were marked
  * @returns how many were marked
- * @throws CodedError FAILED_PRECONDITION where more than the share is gone
+ * @throws CodedError FAILED_PRECONDITION if more than the share is gone
  */
 export async function markMissing(
-  ones: Bindings,
+  bindings: Bindings,
   listing: NameListing,
-  most: MostGone,
+  limit: MissingLimit,
   mark: (gone: Binding[]) => Promise<number>,
   heartbeat: Heartbeat,
 ): Promise<number> {
   let [bound, gone] = [0, 0];
-  let first: UpstreamTable | undefined;
-  for await (const page of goneUpstream(ones, listing, heartbeat)) {
+  let first: UpstreamName | undefined;
+  for await (const page of goneUpstream(bindings, listing, heartbeat)) {
     bound += page.bound;
     gone += page.gone.length;
     first ??= page.gone[0]?.upstream;
   }
-  const of = most.before || bound;
+  const total = limit.before || bound;
   const refuseMoreThanShare = (count: number) => {
-    if (most.share !== undefined && count / of > most.share) throw tooMany(count, of, first, listing.what, most);
+    if (limit.share !== undefined && count / total > limit.share) {
+      throw tooMany(count, total, first, listing.what, limit);
+    }
   };
   if (gone === 0) return 0;
   refuseMoreThanShare(gone);
   let [seen, marked] = [0, 0];
-  for await (const page of goneUpstream(ones, listing, heartbeat)) {
-    // The listing is another one than was counted: it is trusted no further.
+  for await (const page of goneUpstream(bindings, listing, heartbeat)) {
+    // The listing may have changed since it was counted: then it is not trusted.
     seen += page.gone.length;
     refuseMoreThanShare(seen);
     if (page.gone.length > 0) marked += await mark(page.gone);
@@ -75,35 +77,36 @@ export async function markMissing(
 }
 
 /**
- * Page by page, those that a complete listing of their namespace does not have, and of how many. A listing that is refused counts as one
- * that has all, where the run has told of refused namespaces already. The names of one namespace at a time are held in memory.
+ * Page by page, the bindings that a complete listing of their namespace does not have, and the number of bindings looked at. A refused
+ * listing counts as one that has all of them if the run has reported refused namespaces already. The names of one namespace at a time are
+ * held in memory.
  */
 export async function* goneUpstream(
-  ones: Bindings,
+  bindings: Bindings,
   listing: NameListing,
   heartbeat: Heartbeat,
 ): AsyncGenerator<{ bound: number; gone: Binding[] }> {
   let pageToken = '';
   let namespace: { key: string; names?: Set<string> } | undefined;
   do {
-    const { bound, nextPageToken } = await ones.list({ pageSize: BOUND_PAGE, pageToken });
+    const page = await bindings.list({ pageSize: BINDINGS_PAGE, pageToken });
     const gone: Binding[] = [];
-    for (const one of bound) {
-      const { upstream } = one;
+    for (const binding of page.bindings) {
+      const { upstream } = binding;
       if (!upstream) continue;
       const key = JSON.stringify(upstream.namespacePath);
       if (namespace?.key !== key)
-        namespace = { key, names: await namesThere(upstream.namespacePath, listing, heartbeat) };
-      if (namespace.names && !namespace.names.has(upstream.name)) gone.push(one);
+        namespace = { key, names: await listedNames(upstream.namespacePath, listing, heartbeat) };
+      if (namespace.names && !namespace.names.has(upstream.name)) gone.push(binding);
     }
-    yield { bound: bound.length, gone };
+    yield { bound: page.bindings.length, gone };
     heartbeat.beat();
-    pageToken = nextPageToken;
+    pageToken = page.nextPageToken;
   } while (pageToken);
 }
 
-/** All names of a namespace; none where the namespace itself is gone, undefined where they may not be listed. */
-async function namesThere(
+/** All names in a namespace; none if the namespace itself is gone, undefined if they may not be listed. */
+async function listedNames(
   path: NamespacePath,
   listing: NameListing,
   heartbeat: Heartbeat,
@@ -123,14 +126,14 @@ async function namesThere(
 
 function tooMany(
   count: number,
-  of: number,
-  first: UpstreamTable | undefined,
+  total: number,
+  first: UpstreamName | undefined,
   what: string,
-  { share = 0, connectorName }: MostGone,
+  { share = 0, connectorName }: MissingLimit,
 ): CodedError {
   const name = formatName([...(first?.namespacePath ?? []), first?.name ?? '']);
   return new CodedError(
     'FAILED_PRECONDITION',
-    `${count} of ${of} ${what} are gone upstream, ${name} first: more than the share of ${share} that may go at once. Nothing is marked or dropped. If they are gone on purpose: reconciler connector trigger ${shellWord(connectorName)} --allow-missing, or give the connector a larger --missing-max-share.`,
+    `${count} of ${total} ${what} are gone upstream, ${name} first: more than the share of ${share} that may go at once. Nothing is marked or dropped. If they are gone on purpose: reconciler connector trigger ${shellWord(connectorName)} --allow-missing, or give the connector a larger --missing-max-share.`,
   );
 }

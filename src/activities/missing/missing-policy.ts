@@ -1,19 +1,20 @@
+import { durationSeconds } from '../../durations.ts';
 import { type Connector, MissingAction } from '../../generated/reconciler/v1/connectors.ts';
 
-/** What a connector wants done with what is gone upstream: see MissingPolicy. */
+/** What is done with what is gone upstream: see MissingPolicy. */
 export interface MissingRules {
   action: 'KEEP' | 'MARK' | 'DROP';
-  /** Of DROP: how long it has to be gone. */
-  dropAfterSeconds: bigint;
-  /** Of a connector's tables, or views, that may go at once. */
+  /** With DROP: how long it has to be gone. */
+  dropAfterSeconds: number;
+  /** The share of a connector's tables, or views, that may be gone at once. */
   maxShare: number;
 }
 
-const WEEK_SECONDS = 7n * 24n * 3600n;
+const WEEK_SECONDS = 7 * 24 * 3600;
 const MAX_SHARE = 0.25;
 
 export function missingPolicy({ policy }: Connector): MissingRules {
-  const { action, dropAfterSeconds, maxShare } = policy?.missing ?? {};
+  const { action, dropAfter, maxShare } = policy?.missing ?? {};
   return {
     action:
       action === MissingAction.MISSING_ACTION_KEEP
@@ -21,7 +22,7 @@ export function missingPolicy({ policy }: Connector): MissingRules {
         : action === MissingAction.MISSING_ACTION_DROP
           ? 'DROP'
           : 'MARK',
-    dropAfterSeconds: dropAfterSeconds ?? WEEK_SECONDS,
+    dropAfterSeconds: dropAfter === undefined ? WEEK_SECONDS : durationSeconds(dropAfter),
     maxShare: maxShare ?? MAX_SHARE,
   };
 }

@@ -1,6 +1,6 @@
 import type { ConnectorSpec } from '../../connectors/connector-spec.ts';
 import type { UpstreamCatalog } from '../../connectors/spi.ts';
-import { type Connector, ConnectorKind } from '../../generated/reconciler/v1/connectors.ts';
+import { AuthScheme, type Connector, ConnectorKind } from '../../generated/reconciler/v1/connectors.ts';
 import { addFields } from '../../telemetry/tracing/scope.ts';
 import type { ActivityDeps } from './deps.ts';
 
@@ -12,7 +12,16 @@ const KINDS = {
   [ConnectorKind.CONNECTOR_KIND_UNITY]: 'UNITY',
 } as const;
 
-/** The upstream that a stored connector describes, opened, and shared with others who use it. */
+const SCHEMES: Record<AuthScheme, string> = {
+  [AuthScheme.AUTH_SCHEME_UNSPECIFIED]: '',
+  [AuthScheme.AUTH_SCHEME_NONE]: 'none',
+  [AuthScheme.AUTH_SCHEME_BEARER]: 'bearer',
+  [AuthScheme.AUTH_SCHEME_OAUTH2]: 'oauth2',
+  [AuthScheme.AUTH_SCHEME_SIGV4]: 'sigv4',
+  [AuthScheme.AUTH_SCHEME_AWS]: 'aws',
+};
+
+/** Opens the upstream that a stored connector describes. Activities of the same connector share it. */
 export function openUpstream(
   deps: Pick<ActivityDeps, 'openConnector'>,
   connector: Connector,
@@ -20,8 +29,8 @@ export function openUpstream(
   return deps.openConnector(specOf(connector));
 }
 
-/** Opens it for this use alone: what is shared may have been opened with a secret that was changed since. */
-export function openSourceFresh(
+/** Opens it for this use alone: a shared upstream may have been opened with a secret that has changed since. */
+export function openUpstreamUncached(
   deps: Pick<ActivityDeps, 'openUncached'>,
   connector: Connector,
 ): Promise<UpstreamCatalog> {
@@ -29,7 +38,7 @@ export function openSourceFresh(
 }
 
 function specOf({ connectorId, displayName, kind, uri, properties, auth, policy }: Connector): ConnectorSpec {
-  // From here on log lines of the activity tell the connector.
+  // From here on, the activity's log lines name the connector.
   addFields({ connector: displayName });
   return {
     ...(connectorId && policy?.maxRequestsPerSecond && { cappedId: connectorId }),
@@ -37,7 +46,7 @@ function specOf({ connectorId, displayName, kind, uri, properties, auth, policy 
     uri,
     properties,
     auth: {
-      scheme: auth?.scheme.toLowerCase() ?? '',
+      scheme: SCHEMES[auth?.scheme ?? AuthScheme.AUTH_SCHEME_UNSPECIFIED],
       secretRef: auth?.secretRef ?? '',
       headerHints: auth?.headerHints ?? {},
       properties: auth?.properties ?? {},

@@ -9,7 +9,7 @@ import {
 import type { ServiceDeps } from '../core/ports.ts';
 import { maskPaths } from '../rpc/field-mask.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
-import { Checks, invalid, required } from '../rpc/violations.ts';
+import { Checks, checkIds, invalid, required } from '../rpc/violations.ts';
 import { resetAlerts } from '../store/connectors/alerts.ts';
 import * as store from '../store/connectors/connectors.ts';
 import { checkEtag } from '../store/database/errors.ts';
@@ -72,7 +72,7 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
     async updateConnector(request) {
       const given = required(request.connector, 'connector');
       const paths = maskPaths(request.updateMask, CONNECTOR_MASK);
-      checkId(given.connectorId, 'connector.connector_id');
+      checkIds({ 'connector.connector_id': given.connectorId });
       if (paths.includes('state') && given.state === ConnectorState.CONNECTOR_STATE_UNSPECIFIED) {
         throw invalid('connector.state', 'is required: ACTIVE or PAUSED');
       }
@@ -93,7 +93,7 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
     },
 
     async deleteConnector(request) {
-      checkId(request.connectorId, 'connector_id');
+      checkIds({ connector_id: request.connectorId });
       const { tables, views } = await deletions.delete(request);
       return { tablesDeleted: BigInt(tables), viewsDeleted: BigInt(views) };
     },
@@ -102,7 +102,7 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
       const { target } = request;
       if (!target) throw invalid('target', 'is required: give connector_id or connector');
       if (target.$case === 'connectorId') {
-        checkId(target.value, 'connector_id');
+        checkIds({ connector_id: target.value });
         const stored = await store.getConnector(db, target.value);
         return (await jobs()).validate({ connectorId: stored.connectorId, taskQueue: taskQueueOf(stored) });
       }
@@ -116,9 +116,3 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
 }
 
 const taskQueueOf = ({ policy }: Connector) => policy?.taskQueue || undefined;
-
-function checkId(id: string, field: string): void {
-  const checks = new Checks();
-  checks.id(id, field);
-  checks.done();
-}

@@ -1,26 +1,26 @@
-import type { ReconciliationServiceImplementation } from '../../generated/reconciler/v1/reconciliation.ts';
+import { toDuration } from '../../durations.ts';
+import type { ReconciliationServiceImplementation } from '../../generated/reconciler/internal/v1/reconciliation.ts';
 import type { ServiceDeps } from '../core/ports.ts';
-import { Checks } from '../rpc/violations.ts';
+import { checkIds } from '../rpc/violations.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
 
 /** Seconds of a cap that are given at once: of 100 requests a second, ten calls a second. */
 const BATCH_SECONDS = 0.1;
 /** Given where the cap was taken away while a worker still asks. */
 const UNCAPPED = 1_000;
-const MAX_INT32 = 2 ** 31 - 1;
 
 /** The call of the service Reconciliation by which workers keep to a connector's requests a second. */
 export function createRateLimitRpcs({
   db,
-}: Pick<ServiceDeps, 'db'>): Pick<ReconciliationServiceImplementation, 'takeRequests'> {
+}: Pick<ServiceDeps, 'db'>): Pick<ReconciliationServiceImplementation, 'acquireRequests'> {
   const queues = new RequestQueues();
   return {
-    async takeRequests({ connectorId }) {
-      const checks = new Checks();
-      checks.id(connectorId, 'connector_id');
-      checks.done();
+    async acquireRequests({ connectorId }) {
+      checkIds({ connector_id: connectorId });
       const perSecond = (await getConnector(db, connectorId)).policy?.maxRequestsPerSecond ?? 0;
-      return perSecond > 0 ? queues.take(connectorId, perSecond, performance.now()) : { granted: UNCAPPED, waitMs: 0 };
+      if (perSecond <= 0) return { granted: UNCAPPED };
+      const { granted, waitMs } = queues.take(connectorId, perSecond, performance.now());
+      return { granted, wait: toDuration(waitMs / 1000) };
     },
   };
 }
@@ -40,6 +40,6 @@ export class RequestQueues {
     const at = queue?.perSecond === perSecond ? queue.next : now;
     const granted = Math.max(1, Math.floor(perSecond * BATCH_SECONDS));
     this.#queues.set(connectorId, { perSecond, next: at + (granted * 1000) / perSecond });
-    return { granted, waitMs: Math.min(Math.ceil(at - now), MAX_INT32) };
+    return { granted, waitMs: Math.ceil(at - now) };
   }
 }

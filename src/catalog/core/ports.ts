@@ -1,12 +1,9 @@
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import type { JobControl } from '../../contract/job-control.ts';
-import type {
-  DeleteConnectorRequest,
-  RepairSchedulesResponse,
-  Schedule,
-} from '../../generated/reconciler/v1/connectors.ts';
+import type { DeleteConnectorRequest } from '../../generated/reconciler/v1/connectors.ts';
 import type { JobFailure, ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
+import type { RepairSchedulesResponse, Schedule } from '../../generated/reconciler/v1/schedules.ts';
 import type { Database } from '../store/database/database.ts';
 import type { Schema } from '../store/database/schema.ts';
 

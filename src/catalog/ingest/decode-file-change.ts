@@ -1,5 +1,5 @@
 import { CHANGE, COLUMN, FILE, PARTITION } from '../../wire/file-change-tags.ts';
-import { Malformed, WireReader } from '../../wire/reader.ts';
+import { MalformedMessage, WireReader } from '../../wire/reader.ts';
 import { invalid } from '../rpc/violations.ts';
 import {
   DATA,
@@ -12,7 +12,8 @@ import { pathHash } from '../store/database/path-hash.ts';
 import type { ParsedChange } from '../store/files/file-change-row.ts';
 
 const MAX_PATH_BYTES = 8192;
-const FORMATS = new Set(['PARQUET', 'ORC', 'AVRO', 'PUFFIN']);
+/** The highest value of the enum FileFormat. */
+const MAX_FORMAT = 4;
 
 const NO_BYTES = Buffer.alloc(0);
 
@@ -37,7 +38,7 @@ export class FileChangeParser {
     try {
       return this.#change(start, end, at);
     } catch (error) {
-      if (error instanceof Malformed) throw invalid(at, `is malformed: ${error.message}`);
+      if (error instanceof MalformedMessage) throw invalid(at, `is malformed: ${error.message}`);
       throw error;
     }
   }
@@ -55,7 +56,7 @@ export class FileChangeParser {
       const tag = reader.tag(end);
       if (tag === CHANGE.file) {
         // A message given twice is merged by the protobuf rules; nobody writes that.
-        if (fileStart >= 0) throw new Malformed('it has two files');
+        if (fileStart >= 0) throw new MalformedMessage('it has two files');
         fileEnd = reader.lengthEnd(end);
         fileStart = reader.position;
         reader.position = fileEnd;
@@ -92,7 +93,7 @@ export class FileChangeParser {
     reader.position = start;
     let path: Uint8Array = NO_BYTES;
     let content = 0;
-    let format = '';
+    let format = 0;
     let recordCount = 0;
     let fileSize = 0;
     let contentSize = -1;
@@ -110,7 +111,7 @@ export class FileChangeParser {
           content = reader.int64(end);
           break;
         case FILE.format:
-          format = reader.text(reader.lengthEnd(end));
+          format = reader.int64(end);
           break;
         case FILE.recordCount:
           recordCount = count(reader.int64(end), at, 'record_count');
@@ -142,8 +143,8 @@ export class FileChangeParser {
       }
     }
     if (path.length === 0) throw invalid(`${at}.file_path`, 'is required');
-    if (added && !FORMATS.has(format))
-      throw invalid(`${at}.file_format`, `'${format.slice(0, 50)}' is not PARQUET, ORC, AVRO or PUFFIN`);
+    if (added && !(format >= 1 && format <= MAX_FORMAT))
+      throw invalid(`${at}.file_format`, 'is required: PARQUET, ORC, AVRO or PUFFIN');
     const kind = added ? fileKind(content, contentOffset, at) : DATA;
     return {
       added,

@@ -1,6 +1,6 @@
 import { PutFileColumnStatsRequest } from '../../generated/reconciler/v1/statistics.ts';
 import { CHANGES, REQUEST } from '../../wire/file-change-tags.ts';
-import { Malformed, WireReader } from '../../wire/reader.ts';
+import { MalformedMessage, WireReader } from '../../wire/reader.ts';
 import { invalid } from '../rpc/violations.ts';
 import type { ParsedChange } from '../store/files/file-change-row.ts';
 import { FileChangeParser } from './decode-file-change.ts';
@@ -78,6 +78,6 @@ function changeSlices(bytes: Uint8Array): number[] | undefined {
       reader.position = changeEnd;
     }
   }
-  if (slices && others > 0) throw new Malformed('it holds file changes and something else');
+  if (slices && others > 0) throw new MalformedMessage('it holds file changes and something else');
   return slices;
 }

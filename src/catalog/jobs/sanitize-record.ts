@@ -1,5 +1,5 @@
+import type { RecordJobRequest } from '../../generated/reconciler/internal/v1/reconciliation.ts';
 import type { JobChange } from '../../generated/reconciler/v1/jobs.ts';
-import type { RecordJobRequest } from '../../generated/reconciler/v1/reconciliation.ts';
 
 /** Texts of failures and changes are as long as names and causes are; a client reads a page of them. */
 const MAX_LENGTHS = { message: 1024 * 1024, text: 8192 };

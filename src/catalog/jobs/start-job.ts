@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import { captureModeToProto } from '../../contract/capture-options-proto.ts';
 import type { ReconcileRequest } from '../../contract/job.ts';
 import { CodedError } from '../../errors.ts';
 import {
@@ -154,7 +155,7 @@ function queuedJob(connector: Connector, request: ReconcileRequest, retryOf = ''
     fullRescan: request.full ?? false,
     phase: 'queued',
     trigger: retryOf === '' ? JobTrigger.JOB_TRIGGER_MANUAL : JobTrigger.JOB_TRIGGER_RETRY,
-    mode: request.mode ?? '',
+    mode: captureModeToProto(request.mode),
     dryRun: request.dryRun ?? false,
     requestJson: inputOf(request),
     retryOfJobId: retryOf,

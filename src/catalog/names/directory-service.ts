@@ -6,7 +6,7 @@ import { Checks, invalid } from '../rpc/violations.ts';
 import { findCatalogByName, getCatalog } from '../store/namespaces/catalogs.ts';
 import { findNamespace, getNamespace } from '../store/namespaces/namespaces.ts';
 import { findObject } from '../store/namespaces/object-names.ts';
-import { getTableRow, isReadableObject } from '../store/tables/tables.ts';
+import { getTableRow, isReadable } from '../store/tables/tables.ts';
 import { getView } from '../store/tables/views.ts';
 
 /** The service Directory. */
@@ -23,7 +23,7 @@ export function createDirectoryService({ db }: ServiceDeps): DirectoryServiceImp
       const found = { catalogId: catalog.catalogId, namespaceId: namespace.namespaceId, name };
       if (name.object === '') return found;
       const object = await findObject(db, namespace.namespaceId, name.object);
-      if (!object || !(await isReadableObject(db, object))) throw missing(text, 'table or view', parts(name));
+      if (!object || !(await isReadable(db, object))) throw missing(text, 'table or view', parts(name));
       return { ...found, ...(object.startsWith('view_') ? { viewId: object } : { tableId: object }) };
     },
 

@@ -1,18 +1,21 @@
 import { z } from 'zod';
+import { durationSeconds } from '../../durations.ts';
+import { ObjectKind } from '../../generated/reconciler/internal/v1/bindings.ts';
 import type {
   DropExpiredSnapshotsResponse_Dropped,
   ReconciliationServiceImplementation,
-} from '../../generated/reconciler/v1/reconciliation.ts';
+} from '../../generated/reconciler/internal/v1/reconciliation.ts';
+import { ago } from '../core/ago.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks } from '../rpc/violations.ts';
-import { boundAmong } from '../store/bindings/bound-names.ts';
+import { boundAmong } from '../store/bindings/bindings.ts';
+import { deleteObject } from '../store/bindings/objects.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
 import { pathOfKey } from '../store/database/path-key.ts';
 import { dropSnapshot, type ExpiredSnapshot, listExpired, mayGo } from '../store/snapshots/drop-snapshot.ts';
 import { findSnapshotRow } from '../store/snapshots/snapshots.ts';
-import { deleteTable, getTableRow } from '../store/tables/tables.ts';
-import { deleteView } from '../store/tables/views.ts';
+import { getTableRow } from '../store/tables/tables.ts';
 
 const tokens = new PageTokens(
   'DropExpiredSnapshots',
@@ -20,17 +23,12 @@ const tokens = new PageTokens(
 );
 const MAX_ITEMS = 1000;
 
-/** So long ago by the service's clock, which also marks. Undefined for undefined. */
-export function ago(seconds: bigint | undefined): number | undefined {
-  return seconds === undefined ? undefined : Date.now() - Number(seconds) * 1000;
-}
-
 type DropCalls = Pick<ReconciliationServiceImplementation, 'dropMissing' | 'dropExpiredSnapshots'>;
 
 /** The calls of the service Reconciliation that drop what has been gone for long enough. Each can be repeated at any point. */
 export function createDropRpcs({ db, purge }: ServiceDeps): DropCalls {
   return {
-    async dropMissing({ connectorId, missingForSeconds, tableIds, viewIds }) {
+    async dropMissing({ connectorId, missingFor, tableIds, viewIds }) {
       const checks = new Checks();
       checks.id(connectorId, 'connector_id');
       checks.that(
@@ -46,11 +44,11 @@ export function createDropRpcs({ db, purge }: ServiceDeps): DropCalls {
       checks.done();
       const dropped = await db.transaction().execute(async (trx) => {
         await getConnector(trx, connectorId);
-        const missingBy = ago(missingForSeconds);
-        const tables = await boundAmong(trx, 'tables', connectorId, tableIds, missingBy);
-        for (const id of tables) await deleteTable(trx, id, (await getTableRow(trx, id)).table_num);
-        const views = await boundAmong(trx, 'views', connectorId, viewIds, missingBy);
-        for (const id of views) await deleteView(trx, id);
+        const missingBy = ago(missingFor);
+        const tables = await boundAmong(trx, ObjectKind.OBJECT_KIND_TABLE, connectorId, tableIds, missingBy);
+        for (const id of tables) await deleteObject(trx, ObjectKind.OBJECT_KIND_TABLE, id);
+        const views = await boundAmong(trx, ObjectKind.OBJECT_KIND_VIEW, connectorId, viewIds, missingBy);
+        for (const id of views) await deleteObject(trx, ObjectKind.OBJECT_KIND_VIEW, id);
         return { tables: tables.length, views: views.length };
       });
       if (dropped.tables > 0) purge();
@@ -58,22 +56,22 @@ export function createDropRpcs({ db, purge }: ServiceDeps): DropCalls {
     },
 
     async dropExpiredSnapshots(request) {
-      const { connectorId, expiredForSeconds, dryRun } = request;
+      const { connectorId, expiredFor, validateOnly } = request;
       const checks = new Checks();
       checks.id(connectorId, 'connector_id');
       checks.done();
       const size = pageSize(request.pageSize);
-      const filter = [connectorId, String(expiredForSeconds)];
+      const filter = [connectorId, String(durationSeconds(expiredFor))];
       const after = tokens.decode(request.pageToken, filter);
       await getConnector(db, connectorId);
-      const expired = await listExpired(db, connectorId, ago(expiredForSeconds) ?? 0, size + 1, { after, dryRun });
+      const expired = await listExpired(db, connectorId, ago(expiredFor) ?? 0, size + 1, { after, validateOnly });
       const { items, last } = page(expired, size);
       const gone: ExpiredSnapshot[] = [];
       for (const one of items) {
-        if (await db.transaction().execute((trx) => (dryRun ? previewDrop(trx, one) : dropSnapshot(trx, one))))
+        if (await db.transaction().execute((trx) => (validateOnly ? previewDrop(trx, one) : dropSnapshot(trx, one))))
           gone.push(one);
       }
-      if (gone.length > 0 && !dryRun) purge();
+      if (gone.length > 0 && !validateOnly) purge();
       const cursor = last && { pathKey: last.pathKey, tableName: last.tableName, snapshotNum: last.snapshotNum };
       return { tables: byTable(gone), nextPageToken: cursor ? tokens.encode(cursor, filter) : '' };
     },

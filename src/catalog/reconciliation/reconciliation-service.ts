@@ -1,42 +1,37 @@
-import { z } from 'zod';
-import { JOB_COUNTERS } from '../../contract/progress-message.ts';
 import { CodedError } from '../../errors.ts';
+import {
+  AlertType,
+  type ReconciliationServiceImplementation,
+  type RecordJobRequest,
+} from '../../generated/reconciler/internal/v1/reconciliation.ts';
 import { DestinationTarget } from '../../generated/reconciler/v1/connectors.ts';
 import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
-import type {
-  ReconciliationServiceImplementation,
-  RecordJobRequest,
-} from '../../generated/reconciler/v1/reconciliation.ts';
-import { TableFormat } from '../../generated/reconciler/v1/tables.ts';
 import { refuseDeleting } from '../connectors/delete-connector.ts';
 import { createRateLimitRpcs } from '../connectors/rate-limit.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { createJobStatus } from '../jobs/job-status.ts';
 import { sanitizeChange, sanitizeRecord } from '../jobs/sanitize-record.ts';
-import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
-import { Checks, invalid, required } from '../rpc/violations.ts';
-import { countBound, listBound, lookupBound } from '../store/bindings/bound-names.ts';
-import { ensureTable, markTablesMissing } from '../store/bindings/bound-tables.ts';
+import { Checks, checkIds, invalid, required } from '../rpc/violations.ts';
 import { ensureCatalog, ensureNamespace } from '../store/bindings/destination.ts';
 import { evaluateAlert } from '../store/connectors/alerts.ts';
 import { getConnector, releaseClaim, setRunningJob, updateConnector } from '../store/connectors/connectors.ts';
 import { transaction } from '../store/database/transaction.ts';
 import { recordJobChanges } from '../store/jobs/job-changes.ts';
 import { findJob, getJob, hasEnded, putFailures, putJob } from '../store/jobs/jobs.ts';
-import { getNamespace } from '../store/namespaces/namespaces.ts';
-import { checkSchema } from '../validation/table-checks.ts';
-import { ago, createDropRpcs } from './drop-rpcs.ts';
-import { createUpstreamViewRpcs } from './view-rpcs.ts';
+import { createDropRpcs } from './drop-rpcs.ts';
 
-const boundTokens = new PageTokens('ListBoundTables', z.object({ pathKey: z.string(), name: z.string() }));
 const MAX_ITEMS = 1000;
+const ALERT_TYPES = {
+  '': AlertType.ALERT_TYPE_UNSPECIFIED,
+  'job.failed': AlertType.ALERT_TYPE_JOB_FAILED,
+  'job.recovered': AlertType.ALERT_TYPE_JOB_RECOVERED,
+};
 
 /** The service Reconciliation: what only workers call. */
 export function createReconciliationService(deps: ServiceDeps): ReconciliationServiceImplementation {
-  const { db, purge } = deps;
+  const { db } = deps;
   const { refresh } = createJobStatus(deps, () => false);
   return {
-    ...createUpstreamViewRpcs(deps),
     ...createRateLimitRpcs(deps),
     ...createDropRpcs(deps),
 
@@ -75,14 +70,14 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
       return stored;
     },
 
-    async takeAlert({ jobId }) {
+    async claimAlert({ jobId }) {
       checkIds({ job_id: jobId });
       const alert = await db.transaction().execute(async (trx) => {
         const job = await getJob(trx, jobId);
         if (!hasEnded(job.state)) throw invalid('job_id', 'is of a job that has not ended');
         return evaluateAlert(trx, job);
       });
-      return { type: alert?.type ?? '', failedJobId: alert?.failedJobId ?? '' };
+      return { type: ALERT_TYPES[alert?.type ?? ''], failedJobId: alert?.failedJobId ?? '' };
     },
 
     async recordJobChanges({ jobId, changes }) {
@@ -108,7 +103,7 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
       const catalogName = request.destination?.catalogName ?? '';
       if (catalogName !== '') checks.name(catalogName, 'destination.catalog_name', 255);
       checks.done();
-      return transaction(db, request.dryRun, async (trx) => {
+      return transaction(db, request.validateOnly, async (trx) => {
         const connector = await getConnector(trx, request.connectorId);
         const destination = request.destination ?? connector.destination ?? DestinationTarget.create();
         const { catalog, catalogMade } = await ensureCatalog(trx, destination, connector);
@@ -122,80 +117,6 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
           namespaceMade,
         };
       });
-    },
-
-    async lookupUpstreamTables(request) {
-      const checks = new Checks();
-      checks.id(request.connectorId, 'connector_id');
-      checks.that(
-        request.tables.length <= MAX_ITEMS,
-        'tables',
-        `has ${request.tables.length} entries, at most ${MAX_ITEMS} are allowed`,
-      );
-      checks.done();
-      await getConnector(db, request.connectorId);
-      const known = await lookupBound(db, 'tables', request.connectorId, request.tables);
-      return { tables: known.map(({ id, number, ...table }) => ({ tableId: id, number: BigInt(number), ...table })) };
-    },
-
-    async ensureTable(request) {
-      const upstream = required(request.upstream, 'upstream');
-      const checks = new Checks();
-      checks.id(request.connectorId, 'connector_id');
-      checks.path(upstream.namespacePath, 'upstream.namespace_path', { min: 0 });
-      checks.name(upstream.name, 'upstream.name');
-      checks.text(request.uuid, 'uuid', { max: 1024 });
-      checks.id(request.namespaceId, 'namespace_id');
-      checks.name(request.name, 'name');
-      checks.that(request.format !== TableFormat.TABLE_FORMAT_UNSPECIFIED, 'format', 'is required: ICEBERG or DELTA');
-      checks.text(request.location, 'location', { max: 8192 });
-      for (const [index, schema] of request.schemas.entries()) checkSchema(checks, schema, `schemas[${index}]`);
-      checks.done();
-      const ensured = await transaction(db, request.dryRun, async (trx) => {
-        const connector = await getConnector(trx, request.connectorId);
-        const namespace = await getNamespace(trx, request.namespaceId);
-        return ensureTable(trx, request, upstream, connector, namespace);
-      });
-      if (ensured.emptied && !request.dryRun) purge();
-      return ensured;
-    },
-
-    async listBoundTables(request) {
-      const checks = new Checks();
-      checks.id(request.connectorId, 'connector_id');
-      checks.done();
-      const size = pageSize(request.pageSize);
-      const { connectorId, namespacePath, missingForSeconds: missingFor } = request;
-      const filter = [connectorId, namespacePath, String(missingFor)];
-      const after = boundTokens.decode(request.pageToken, filter);
-      await getConnector(db, connectorId);
-      const rows = await listBound(db, 'tables', connectorId, namespacePath, size + 1, after, ago(missingFor));
-      const { items, last } = page(rows, size);
-      const cursor = last && { pathKey: last.pathKey, name: last.upstream.name };
-      return {
-        tables: items.map(({ id, upstream, number }) => ({ tableId: id, upstream, number: BigInt(number) })),
-        nextPageToken: cursor ? boundTokens.encode(cursor, filter) : '',
-      };
-    },
-
-    async countBoundTables({ connectorId, namespacePath }) {
-      checkIds({ connector_id: connectorId });
-      await getConnector(db, connectorId);
-      const { count, numberSum } = await countBound(db, connectorId, namespacePath);
-      return { count: BigInt(count), numberSum: BigInt(numberSum) };
-    },
-
-    async markTablesMissing(request) {
-      const checks = new Checks();
-      checks.id(request.connectorId, 'connector_id');
-      const count = request.tableIds.length;
-      checks.that(count <= MAX_ITEMS, 'table_ids', `has ${count} entries, at most ${MAX_ITEMS} are allowed`);
-      checks.done();
-      const marked = await db.transaction().execute(async (trx) => {
-        await getConnector(trx, request.connectorId);
-        return markTablesMissing(trx, request.connectorId, request.tableIds);
-      });
-      return { marked: BigInt(marked) };
     },
 
     async bindDestination(request) {
@@ -212,18 +133,12 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
   };
 }
 
-function checkIds(ids: Record<string, string>): void {
-  const checks = new Checks();
-  for (const [field, id] of Object.entries(ids)) checks.id(id, field);
-  checks.done();
-}
-
 function checkRecord(job: ReconcileJob, request: RecordJobRequest): void {
   const checks = new Checks();
   checks.id(job.jobId, 'job.job_id');
   checks.that(job.state !== JobState.JS_UNSPECIFIED, 'job.state', 'is required');
-  for (const counter of JOB_COUNTERS) {
-    checks.count(job[counter], `job.${counter.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`);
+  for (const [counter, count] of Object.entries(job.counters ?? {})) {
+    checks.count(count, `job.counters.${counter.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`);
   }
   checks.timestamp(job.createdAt, 'job.created_at');
   checks.timestamp(job.startedAt, 'job.started_at');

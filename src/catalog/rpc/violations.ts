@@ -105,6 +105,16 @@ export class Checks {
   }
 }
 
+/**
+ * @param ids by field name
+ * @throws InvalidRequest for an id that is missing or malformed
+ */
+export function checkIds(ids: Record<string, string>): void {
+  const checks = new Checks();
+  for (const [field, id] of Object.entries(ids)) checks.id(id, field);
+  checks.done();
+}
+
 /** The message that a request must have. */
 export function required<T>(value: T | undefined, field: string): T {
   if (value === undefined) throw invalid(field, 'is required');

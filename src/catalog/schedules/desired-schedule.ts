@@ -1,4 +1,5 @@
 import type { WantedSchedule } from '../../contract/schedule-control.ts';
+import { durationSeconds } from '../../durations.ts';
 import { type Connector, ConnectorState, type ReconcilePolicy } from '../../generated/reconciler/v1/connectors.ts';
 import { jobIdPrefix } from '../jobs/job-id.ts';
 import { scheduleText } from './schedule-text.ts';
@@ -13,10 +14,10 @@ export function desiredSchedule(connector: Connector): WantedSchedule | undefine
     connector: { id: connectorId, name: displayName },
     // Names that look alike in an id, at the same time, would else be the same job.
     jobIdPrefix: `${jobIdPrefix(displayName)}-${connectorId.slice(-6)}`,
-    intervalSeconds: Number(policy.intervalSeconds),
+    intervalSeconds: durationSeconds(policy.interval),
     cron: policy.cron,
     timeZone: policy.timeZone,
-    jitterSeconds: Number(policy.jitterSeconds),
+    jitterSeconds: durationSeconds(policy.jitter),
     notBefore: policy.notBefore,
     pausedBecause: pausedBecause(policy, state),
   };

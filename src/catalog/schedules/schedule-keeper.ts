@@ -1,12 +1,8 @@
 import { setTimeout } from 'node:timers/promises';
 import { scheduleIdOf } from '../../contract/schedule-control.ts';
 import { CodedError } from '../../errors.ts';
-import {
-  type Connector,
-  RepairSchedulesResponse,
-  Schedule,
-  ScheduleStanding,
-} from '../../generated/reconciler/v1/connectors.ts';
+import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
+import { RepairSchedulesResponse, Schedule, ScheduleStatus } from '../../generated/reconciler/v1/schedules.ts';
 import { inChunks } from '../core/in-chunks.ts';
 import type { ScheduleKeeper, ServiceDeps } from '../core/ports.ts';
 import { findConnector, listConnectors } from '../store/connectors/connectors.ts';
@@ -123,7 +119,7 @@ export function createScheduleKeeper({
       connectorId,
       connectorName: connector?.displayName,
       when: connector?.policy && scheduleText(connector.policy),
-      standing: !wanted ? SURPLUS : !found ? MISSING : found.asWanted ? OK : DIFFERENT,
+      status: !wanted ? SURPLUS : !found ? MISSING : found.asWanted ? OK : DIFFERENT,
     });
     return { connector, schedule };
   }
@@ -143,8 +139,8 @@ export function createScheduleKeeper({
         try {
           const { connector, schedule } = await compare(connectorId);
           if (!schedule) return;
-          response[COUNTED[schedule.standing]] += 1n;
-          if (schedule.standing === OK) return;
+          response[COUNTED[schedule.status]] += 1n;
+          if (schedule.status === OK) return;
           if (response.repaired.length < MAX_REPORTED) response.repaired.push(schedule);
           await write(connectorId, connector);
         } catch (error) {
@@ -170,17 +166,17 @@ export function createScheduleKeeper({
 }
 
 const {
-  SCHEDULE_STANDING_OK: OK,
-  SCHEDULE_STANDING_MISSING: MISSING,
-  SCHEDULE_STANDING_DIFFERENT: DIFFERENT,
-  SCHEDULE_STANDING_SURPLUS: SURPLUS,
-} = ScheduleStanding;
+  SCHEDULE_STATUS_OK: OK,
+  SCHEDULE_STATUS_MISSING: MISSING,
+  SCHEDULE_STATUS_DIFFERENT: DIFFERENT,
+  SCHEDULE_STATUS_SURPLUS: SURPLUS,
+} = ScheduleStatus;
 
 const COUNTED = {
   [OK]: 'unchanged',
   [MISSING]: 'made',
   [DIFFERENT]: 'changed',
   [SURPLUS]: 'removed',
-} as Record<ScheduleStanding, 'made' | 'changed' | 'removed' | 'unchanged'>;
+} as Record<ScheduleStatus, 'made' | 'changed' | 'removed' | 'unchanged'>;
 
 const isUnavailable = (error: unknown) => error instanceof CodedError && error.code === 'UNAVAILABLE';

@@ -1,16 +1,13 @@
-import { z } from 'zod';
 import type { SnapshotsServiceImplementation } from '../../generated/reconciler/v1/snapshots.ts';
 import type { ServiceDeps } from '../core/ports.ts';
-import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
-import { Checks, required } from '../rpc/violations.ts';
+import { pageSize } from '../rpc/page-token.ts';
+import { checkIds, required } from '../rpc/violations.ts';
 import { deleteSnapshot } from '../store/snapshots/delete-snapshot.ts';
 import { ensureSnapshot } from '../store/snapshots/ensure-snapshot.ts';
 import * as store from '../store/snapshots/snapshots.ts';
 import { getTableRow } from '../store/tables/tables.ts';
 import { checkSnapshot } from '../validation/snapshot-checks.ts';
-
-const tokens = new PageTokens('ListSnapshots', z.object({ published: z.number() }));
-const MAX_ITEMS = 1000;
+import { listPage } from './list-page.ts';
 
 /** The service Snapshots. */
 export function createSnapshotsService({ db }: ServiceDeps): SnapshotsServiceImplementation {
@@ -24,50 +21,22 @@ export function createSnapshotsService({ db }: ServiceDeps): SnapshotsServiceImp
     },
 
     async getSnapshot(request) {
-      checkTableId(request.tableId);
+      checkIds({ table_id: request.tableId });
       const table = await getTableRow(db, request.tableId);
       return store.snapshotFromRow(await store.getSnapshotRow(db, table, request.snapshotId), table);
     },
 
-    async listSnapshots(request) {
-      checkTableId(request.tableId);
+    async listSnapshots({ tableId, pageToken, showExpired, ...request }) {
+      checkIds({ table_id: tableId });
       const size = pageSize(request.pageSize);
-      const filter = [request.tableId, request.showExpired];
-      const after = tokens.decode(request.pageToken, filter);
-      const table = await getTableRow(db, request.tableId);
-      const rows = await store.listSnapshotRows(db, table.table_num, size + 1, request.showExpired, after?.published);
-      const { items, last } = page(rows, size);
-      const refs = store.refsBySnapshot(table);
-      return {
-        snapshots: items.map((row) => store.snapshotFromRow(row, table, refs)),
-        nextPageToken: last ? tokens.encode({ published: last.published ?? 0 }, filter) : '',
-      };
-    },
-
-    async expireSnapshots(request) {
-      const checks = new Checks();
-      checks.id(request.tableId, 'table_id');
-      const count = request.snapshotIds.length;
-      checks.that(count <= MAX_ITEMS, 'snapshot_ids', `has ${count} entries, at most ${MAX_ITEMS} are allowed`);
-      checks.done();
-      const expired = await db.transaction().execute(async (trx) => {
-        const table = await getTableRow(trx, request.tableId);
-        return store.expireSnapshots(trx, table.table_num, request.snapshotIds);
-      });
-      return { expired: BigInt(expired) };
+      return listPage(db, { table: await getTableRow(db, tableId), size, pageToken, showExpired });
     },
 
     async deleteSnapshot(request) {
-      checkTableId(request.tableId);
+      checkIds({ table_id: request.tableId });
       const table = await getTableRow(db, request.tableId);
       await deleteSnapshot(db, table, await store.getSnapshotRow(db, table, request.snapshotId));
       return {};
     },
   };
-}
-
-function checkTableId(id: string): void {
-  const checks = new Checks();
-  checks.id(id, 'table_id');
-  checks.done();
 }

@@ -14,7 +14,6 @@ import { getCapturedSnapshot, type StoredSnapshot, setTableNdv, snapshotToRead }
 import { getTableRow } from '../store/tables/tables.ts';
 import { createColumnRpcs } from './column-rpcs.ts';
 import { createFileRpcs } from './file-rpcs.ts';
-import { createNdvRpcs } from './ndv-rpcs.ts';
 
 /** The service's definition, with PutFileColumnStats requests left as bytes (see put-files-request.ts). */
 export const statisticsDefinition = (() => {
@@ -32,7 +31,6 @@ export function createStatisticsService(deps: ServiceDeps): TableStatisticsServi
   return {
     ...createColumnRpcs(deps),
     ...createFileRpcs(deps),
-    ...createNdvRpcs(deps),
 
     async getTableStats(request) {
       const checks = new Checks();

@@ -1,9 +1,11 @@
 import type { Kysely } from 'kysely';
 import { CodedError } from '../../errors.ts';
+import { ObjectKind } from '../../generated/reconciler/internal/v1/bindings.ts';
 import {
   PartitionSpec,
   SnapshotRef,
   type Table,
+  type TableUpstream,
   type UpdateTableRequest,
 } from '../../generated/reconciler/v1/tables.ts';
 import { maskPaths } from '../rpc/field-mask.ts';
@@ -12,13 +14,20 @@ import { checkEtag } from '../store/database/errors.ts';
 import { ms } from '../store/database/json.ts';
 import type { Schema } from '../store/database/schema.ts';
 import { findSnapshotRow } from '../store/snapshots/snapshots.ts';
+import {
+  type BindingState,
+  bindingColumns,
+  deleteBinding,
+  putBinding,
+  updateBinding,
+} from '../store/tables/binding-columns.ts';
 import { putSchema } from '../store/tables/table-schemas.ts';
-import { getTableRow, updateTableRow, upstreamColumns } from '../store/tables/tables.ts';
+import { getTableRow, type StoredTable, updateTableRow } from '../store/tables/tables.ts';
 import { checkBinding, checkTable, TABLE_MASK } from '../validation/table-checks.ts';
 
 type Path = (typeof TABLE_MASK)[number];
 
-/** A masked update whose values are good in themselves. */
+/** A masked update whose values are valid in themselves. */
 export interface TableUpdate {
   table: Table;
   paths: readonly Path[];
@@ -36,34 +45,64 @@ export function checkedTableUpdate(request: UpdateTableRequest): TableUpdate {
 
 /**
  * @throws CodedError NOT_FOUND, ABORTED for another etag, ALREADY_EXISTS for an upstream table that is bound, FAILED_PRECONDITION for a
- *   current snapshot that is not complete, where the table's coverage says that all are
+ *   current snapshot that is not complete although the table's coverage says that all are, and for a part of the upstream of a table
+ *   that has none
  */
 export async function applyTableUpdate(trx: Kysely<Schema>, { table, paths }: TableUpdate): Promise<void> {
   const stored = await getTableRow(trx, table.tableId);
   checkEtag('table', table.tableId, table.etag, stored.etag);
-  if (paths.includes('upstream')) await checkBinding(trx, 'tables', table.upstream, stored.table_id);
+  if (paths.includes('upstream'))
+    await checkBinding(trx, ObjectKind.OBJECT_KIND_TABLE, table.upstream, stored.table_id);
   if (paths.includes('current_snapshot_id') && table.currentSnapshotId !== undefined) {
     const isGiven = paths.includes('upstream') || paths.includes('upstream.coverage');
     const coverage = isGiven ? table.upstream?.coverage : stored.coverage;
     if (!coverage) await refuseUnseen(trx, stored.table_num, table.tableId, table.currentSnapshotId);
   }
   if (paths.includes('schema') && table.schema) await putSchema(trx, stored.table_num, table.schema);
-  await updateTableRow(trx, table.tableId, changes(table, paths));
+  await updateTableRow(trx, table.tableId, changedColumns(table, paths));
+  await applyUpstream(trx, stored, table.upstream, paths);
 }
 
-/** Where all snapshots of the upstream are in, the current one is among them. */
+/** If all snapshots of the upstream are in, the current one is among them. */
 async function refuseUnseen(db: Kysely<Schema>, tableNum: number, tableId: string, snapshotId: bigint) {
   const row = await findSnapshotRow(db, tableNum, snapshotId);
   if (row?.complete === 1) return;
   throw new CodedError(
     'FAILED_PRECONDITION',
-    `snapshot ${snapshotId} of table ${tableId} is not complete, so that it cannot be the current one: send its files first`,
+    `snapshot ${snapshotId} of table ${tableId} is not complete, so it cannot be the current one: send its files first`,
   );
 }
 
-/** The columns that a masked update changes. */
-function changes(table: Table, paths: readonly Path[]) {
-  const all = {
+/** Changes the binding as the mask says. */
+async function applyUpstream(
+  trx: Kysely<Schema>,
+  { table_id, upstream_name }: StoredTable,
+  upstream: TableUpstream | undefined,
+  paths: readonly Path[],
+): Promise<void> {
+  if (paths.includes('upstream')) {
+    if (upstream) await putBinding(trx, ObjectKind.OBJECT_KIND_TABLE, table_id, bindingColumns(upstream));
+    else await deleteBinding(trx, table_id);
+    return;
+  }
+  const all: Partial<Record<Path, BindingState>> = {
+    'upstream.fingerprint': { fingerprint: upstream?.fingerprint ?? '' },
+    'upstream.fetched_at': { fetched_at: ms(upstream?.fetchedAt) },
+    'upstream.coverage': { coverage: upstream?.coverage ?? '' },
+    'upstream.missing_since': { missing_since: ms(upstream?.missingSince) },
+  };
+  const changes: BindingState = Object.assign({}, ...paths.map((path) => all[path]));
+  if (Object.keys(changes).length === 0) return;
+  if (upstream_name === null) {
+    const message = `table ${table_id} has no upstream whose fields could be updated: update 'upstream' as a whole`;
+    throw new CodedError('FAILED_PRECONDITION', message);
+  }
+  await updateBinding(trx, table_id, changes);
+}
+
+/** The columns of the table itself that a masked update changes. */
+function changedColumns(table: Table, paths: readonly Path[]) {
+  const all: Partial<Record<Path, object>> = {
     description: { description: table.description },
     format_version: { format_version: table.formatVersion },
     location: { location: table.location },
@@ -74,11 +113,6 @@ function changes(table: Table, paths: readonly Path[]) {
     default_spec_id: { default_spec_id: table.defaultSpecId },
     current_snapshot_id: { current_snapshot_id: table.currentSnapshotId?.toString() ?? null },
     refs: { refs: JSON.stringify(table.refs.map(SnapshotRef.toJSON)) },
-    upstream: { ...upstreamColumns(table.upstream), coverage: table.upstream?.coverage ?? '' },
-    'upstream.fingerprint': { fingerprint: table.upstream?.fingerprint ?? '' },
-    'upstream.fetched_at': { fetched_at: ms(table.upstream?.fetchedAt) },
-    'upstream.coverage': { coverage: table.upstream?.coverage ?? '' },
-    'upstream.missing_since': { missing_since: ms(table.upstream?.missingSince) },
   };
   return Object.assign({}, ...paths.map((path) => all[path]));
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ObjectKind } from '../../generated/reconciler/internal/v1/bindings.ts';
 import { CreateTableRequest, type TablesServiceImplementation } from '../../generated/reconciler/v1/tables.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
@@ -31,7 +32,7 @@ export function createTablesService({ db, purge }: ServiceDeps): TablesServiceIm
       return db.transaction().execute(async (trx) => {
         const first = await answeredBefore(trx, 'CreateTable', request.idempotencyKey, hash);
         if (first !== undefined) return store.getTable(trx, first);
-        await checkBinding(trx, 'tables', table.upstream, undefined);
+        await checkBinding(trx, ObjectKind.OBJECT_KIND_TABLE, table.upstream, undefined);
         const made = await store.insertTable(trx, table);
         await rememberAnswer(trx, 'CreateTable', request.idempotencyKey, hash, made.tableId);
         return made;

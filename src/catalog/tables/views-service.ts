@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ObjectKind } from '../../generated/reconciler/internal/v1/bindings.ts';
 import { CreateViewRequest, type View, type ViewsServiceImplementation } from '../../generated/reconciler/v1/views.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { maskPaths } from '../rpc/field-mask.ts';
@@ -26,7 +27,7 @@ export function createViewsService({ db }: ServiceDeps): ViewsServiceImplementat
       return db.transaction().execute(async (trx) => {
         const first = await answeredBefore(trx, 'CreateView', request.idempotencyKey, hash);
         if (first !== undefined) return store.getView(trx, first);
-        await checkBinding(trx, 'views', view.upstream, undefined);
+        await checkBinding(trx, ObjectKind.OBJECT_KIND_VIEW, view.upstream, undefined);
         const made = await store.insertView(trx, view);
         await rememberAnswer(trx, 'CreateView', request.idempotencyKey, hash, made.viewId);
         return made;
@@ -56,7 +57,8 @@ export function createViewsService({ db }: ServiceDeps): ViewsServiceImplementat
       return db.transaction().execute(async (trx) => {
         const stored = await store.getView(trx, view.viewId);
         checkEtag('view', view.viewId, view.etag, stored.etag);
-        if (paths.includes('upstream')) await checkBinding(trx, 'views', view.upstream, stored.viewId);
+        if (paths.includes('upstream'))
+          await checkBinding(trx, ObjectKind.OBJECT_KIND_VIEW, view.upstream, stored.viewId);
         return store.updateView(trx, applied(stored, view, paths));
       });
     },
@@ -79,7 +81,7 @@ function checkId(id: string, field: string): void {
   checks.done();
 }
 
-/** The stored view with the fields of the mask from the given one. */
+/** The stored view with the masked fields of the given one. */
 function applied(stored: View, given: View, paths: readonly ViewField[]): View {
   const all: Record<ViewField, Partial<View>> = {
     description: { description: given.description },

@@ -1,5 +1,7 @@
 import { TASK_QUEUE } from '../../contract/names.ts';
+import { durationSeconds } from '../../durations.ts';
 import {
+  AuthScheme,
   type Connector,
   ConnectorKind,
   type MissingPolicy,
@@ -8,7 +10,7 @@ import {
 import { parsePattern } from '../../name-patterns.ts';
 import { isPlainSecret, isSecretReference, REFERENCE_FORM } from '../../secrets.ts';
 import { footersEnabled, ndvOptions } from '../../stats/statistics-options.ts';
-import { calendarOf } from '../../temporal/cron.ts';
+import { parseCron } from '../../temporal/cron.ts';
 import { Checks } from '../rpc/violations.ts';
 import { checkAlerts } from './alert-checks.ts';
 import { checkSelection } from './selection-checks.ts';
@@ -17,14 +19,14 @@ import { isTimeZone } from './time-zone.ts';
 /** The longest display name of a connector. */
 export const MAX_CONNECTOR_NAME = 128;
 /** Temporal schedules seconds; a year is more than anybody means. */
-const MAX_INTERVAL_SECONDS = 366n * 24n * 3600n;
+const MAX_INTERVAL_SECONDS = 366 * 24 * 3600;
 const MAX_PARALLEL = 64;
 /** Fewer would be one in minutes, more is no cap. */
 const REQUESTS_PER_SECOND = { min: 0.01, max: 100_000 };
 /** A hundred years: times in milliseconds stay far from the end of what a Date holds. */
-const MAX_DROP_AFTER_SECONDS = 100n * MAX_INTERVAL_SECONDS;
+const MAX_DROP_AFTER_SECONDS = 100 * MAX_INTERVAL_SECONDS;
 const MAX_CRON = 20;
-const MAX_JITTER_SECONDS = 24n * 3600n;
+const MAX_JITTER_SECONDS = 24 * 3600;
 const MAX_COLUMNS = 10_000;
 const MAX_PATTERNS = 1_000;
 const MAX_TASK_QUEUE = 255;
@@ -46,12 +48,14 @@ const EXAMPLES: Record<ConnectorKind, string> = {
 };
 
 /** What a connector may say of how it authenticates; nothing leaves it to the kind. */
-const AUTH_SCHEMES: Record<ConnectorKind, readonly string[]> = {
+const { AUTH_SCHEME_NONE, AUTH_SCHEME_BEARER, AUTH_SCHEME_OAUTH2, AUTH_SCHEME_SIGV4, AUTH_SCHEME_AWS } = AuthScheme;
+const HTTP_SCHEMES = [AUTH_SCHEME_NONE, AUTH_SCHEME_BEARER, AUTH_SCHEME_OAUTH2, AUTH_SCHEME_SIGV4];
+const AUTH_SCHEMES: Record<ConnectorKind, readonly AuthScheme[]> = {
   [ConnectorKind.CONNECTOR_KIND_UNSPECIFIED]: [],
-  [ConnectorKind.CONNECTOR_KIND_ICEBERG]: ['none', 'bearer', 'oauth2', 'sigv4'],
-  [ConnectorKind.CONNECTOR_KIND_DELTA]: ['none', 'bearer', 'oauth2', 'sigv4'],
-  [ConnectorKind.CONNECTOR_KIND_GLUE]: ['none', 'aws', 'sigv4'],
-  [ConnectorKind.CONNECTOR_KIND_UNITY]: ['none', 'bearer', 'oauth2', 'sigv4'],
+  [ConnectorKind.CONNECTOR_KIND_ICEBERG]: HTTP_SCHEMES,
+  [ConnectorKind.CONNECTOR_KIND_DELTA]: HTTP_SCHEMES,
+  [ConnectorKind.CONNECTOR_KIND_GLUE]: [AUTH_SCHEME_NONE, AUTH_SCHEME_AWS, AUTH_SCHEME_SIGV4],
+  [ConnectorKind.CONNECTOR_KIND_UNITY]: HTTP_SCHEMES,
 };
 
 /**
@@ -171,15 +175,18 @@ function checkDestination(checks: Checks, { destination, source }: Connector, at
   checks.that(oneTable || destination.tableId === '', `${field}.table_id`, why);
 }
 
+/** `OAUTH2` */
+const schemeName = (scheme: AuthScheme) => scheme.replace('AUTH_SCHEME_', '');
+
 function checkAuth(checks: Checks, { auth, kind }: Connector, at: string): void {
   if (!auth) return;
   const field = `${at}.auth`;
   const schemes = AUTH_SCHEMES[kind];
-  // What was typed may be a secret in the wrong place: it is not repeated.
+  const isDefault = auth.scheme === AuthScheme.AUTH_SCHEME_UNSPECIFIED;
   checks.that(
-    auth.scheme === '' || schemes.length === 0 || schemes.includes(auth.scheme.toLowerCase()),
+    isDefault || schemes.length === 0 || schemes.includes(auth.scheme),
     `${field}.scheme`,
-    `is not known for this kind: give ${schemes.join(', ')}, or leave it empty`,
+    `${schemeName(auth.scheme)} is not for this kind: give ${schemes.map(schemeName).join(', ')}, or leave it out`,
   );
   checks.that(
     auth.secretRef === '' || isSecretReference(auth.secretRef),
@@ -192,11 +199,12 @@ function checkAuth(checks: Checks, { auth, kind }: Connector, at: string): void 
 
 function checkPolicy(checks: Checks, { policy }: Connector, at: string): void {
   if (!policy) return;
-  const { intervalSeconds, maxParallel } = policy;
+  const { maxParallel } = policy;
+  const interval = durationSeconds(policy.interval);
   checks.that(
-    intervalSeconds >= 0n && intervalSeconds <= MAX_INTERVAL_SECONDS,
-    `${at}.policy.interval_seconds`,
-    `${intervalSeconds} is not within 0 and ${MAX_INTERVAL_SECONDS}`,
+    interval >= 0 && interval <= MAX_INTERVAL_SECONDS,
+    `${at}.policy.interval`,
+    `${interval} s is not within 0 and ${MAX_INTERVAL_SECONDS} s`,
   );
   checks.that(
     maxParallel >= 0 && maxParallel <= MAX_PARALLEL,
@@ -218,21 +226,25 @@ function checkPolicy(checks: Checks, { policy }: Connector, at: string): void {
 
 /** Temporal tells what is wrong only when the schedule is made, by which time the connector is stored. */
 function checkCalendar(checks: Checks, policy: ReconcilePolicy, at: string): void {
-  const { cron, timeZone, intervalSeconds, jitterSeconds } = policy;
-  const both = 'and interval_seconds both say when it runs: give one of them';
-  checks.that(cron.length === 0 || intervalSeconds === 0n, `${at}.cron`, both);
+  const { cron, timeZone } = policy;
+  const [interval, jitter] = [durationSeconds(policy.interval), durationSeconds(policy.jitter)];
+  const both = 'and interval both say when it runs: give one of them';
+  checks.that(cron.length === 0 || interval === 0, `${at}.cron`, both);
   checks.that(cron.length <= MAX_CRON, `${at}.cron`, `has ${cron.length} entries, at most ${MAX_CRON} are allowed`);
   for (const [index, expression] of cron.slice(0, MAX_CRON).entries()) {
     try {
-      calendarOf(expression);
+      parseCron(expression);
     } catch (error) {
       checks.that(false, `${at}.cron[${index}]`, (error as Error).message);
     }
   }
   checks.that(timeZone === '' || isTimeZone(timeZone), `${at}.time_zone`, 'is no IANA name such as Europe/Vienna');
-  const jitter = `${jitterSeconds} is not within 0 and ${MAX_JITTER_SECONDS}, or is longer than the interval`;
-  const most = intervalSeconds > 0n && intervalSeconds < MAX_JITTER_SECONDS ? intervalSeconds : MAX_JITTER_SECONDS;
-  checks.that(jitterSeconds >= 0n && jitterSeconds <= most, `${at}.jitter_seconds`, jitter);
+  const maxJitter = interval > 0 ? Math.min(interval, MAX_JITTER_SECONDS) : MAX_JITTER_SECONDS;
+  checks.that(
+    jitter >= 0 && jitter <= maxJitter,
+    `${at}.jitter`,
+    `${jitter} s is not within 0 and ${MAX_JITTER_SECONDS} s, or is longer than the interval`,
+  );
 }
 
 function checkTaskQueue(checks: Checks, name: string, field: string): void {
@@ -243,11 +255,12 @@ function checkTaskQueue(checks: Checks, name: string, field: string): void {
 
 function checkMissing(checks: Checks, missing: MissingPolicy | undefined, field: string): void {
   if (!missing) return;
-  const { dropAfterSeconds: after = 0n, maxShare: share = 0 } = missing;
+  const { maxShare: share = 0 } = missing;
+  const after = durationSeconds(missing.dropAfter);
   checks.that(
-    after >= 0n && after <= MAX_DROP_AFTER_SECONDS,
-    `${field}.drop_after_seconds`,
-    `${after} is not within 0 and ${MAX_DROP_AFTER_SECONDS}`,
+    after >= 0 && after <= MAX_DROP_AFTER_SECONDS,
+    `${field}.drop_after`,
+    `${after} s is not within 0 and ${MAX_DROP_AFTER_SECONDS} s`,
   );
   checks.that(share >= 0 && share <= 1, `${field}.max_share`, `${share} is not within 0 and 1`);
 }

@@ -1,4 +1,4 @@
-import { SnapshotSelectionKind as Kind, type SnapshotSelection } from '../../generated/reconciler/v1/connectors.ts';
+import { SnapshotSelectionKind as Kind, type SnapshotSelection } from '../../generated/reconciler/v1/capture.ts';
 import type { Checks } from '../rpc/violations.ts';
 
 const MAX_LATEST = 1_000_000;

@@ -1,9 +1,11 @@
 import type { Kysely } from 'kysely';
+import { ObjectKind } from '../../generated/reconciler/internal/v1/bindings.ts';
 import type { Table, TableSchema, TableUpstream } from '../../generated/reconciler/v1/tables.ts';
+import { SnapshotRefType } from '../../generated/reconciler/v1/tables.ts';
 import { formatName } from '../../names.ts';
 import { leafColumns } from '../../stats/leaf-columns.ts';
 import type { Checks } from '../rpc/violations.ts';
-import { type BoundKind, findBoundId } from '../store/bindings/bound-names.ts';
+import { findBoundId } from '../store/bindings/bindings.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
 import { alreadyExists } from '../store/database/errors.ts';
 import type { Schema } from '../store/database/schema.ts';
@@ -82,21 +84,21 @@ function checkRefs(checks: Checks, table: Table): void {
   for (const [index, ref] of table.refs.entries()) {
     checks.text(ref.name, `${field}[${index}].name`, { min: 1, max: 1024 });
     checks.that(
-      ref.type === 'branch' || ref.type === 'tag',
+      ref.type !== SnapshotRefType.SNAPSHOT_REF_TYPE_UNSPECIFIED,
       `${field}[${index}].type`,
-      `'${ref.type.slice(0, 50)}' is not branch or tag`,
+      'is required: BRANCH or TAG',
     );
   }
 }
 
 /**
- * An upstream table is bound to one table, and an upstream view to one view.
+ * Checks that no other object is bound to the upstream name: it is bound to at most one table and at most one view.
  *
- * @throws CodedError NOT_FOUND for the connector, ALREADY_EXISTS where another one has the binding
+ * @throws CodedError NOT_FOUND for the connector, ALREADY_EXISTS if another object has the binding
  */
 export async function checkBinding(
   db: Kysely<Schema>,
-  kind: BoundKind,
+  kind: ObjectKind,
   upstream: TableUpstream | undefined,
   ownId: string | undefined,
 ): Promise<void> {
@@ -107,7 +109,7 @@ export async function checkBinding(
   if (bound !== undefined && bound !== ownId) {
     const name = formatName([...namespacePath, tableName]);
     throw alreadyExists(
-      kind === 'tables' ? 'table' : 'view',
+      kind === ObjectKind.OBJECT_KIND_TABLE ? 'table' : 'view',
       `for '${name}' of connector '${displayName}'`,
       ` (${bound})`,
     );

@@ -1,11 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import {
   CaptureMode,
-  type Connector,
   captureModeFromJSON,
   SnapshotSelectionKind as Kind,
   SnapshotSelection,
-} from '../../generated/reconciler/v1/connectors.ts';
+} from '../../generated/reconciler/v1/capture.ts';
+import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import { formatName, parseName } from '../../names.ts';
 import { word } from '../io/format.ts';
 import { list, positiveInteger, snapshotId } from '../io/options.ts';

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { ObjectKind } from '../../generated/reconciler/internal/v1/bindings.ts';
 import { DeleteConnectorResponse } from '../../generated/reconciler/v1/connectors.ts';
 import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { connectorOf } from '../catalog-session/resolve.ts';
@@ -33,7 +34,10 @@ export function addDelete(group: Command): void {
       withCatalog(async ({ clients, out }, name: string, { contents, yes, etag }: DeleteOptions) => {
         const { connectorId, displayName } = await connectorOf(clients, name);
         if (contents && !yes) {
-          const { count: tables } = await clients.reconciliation.countBoundTables({ connectorId }, withDeadline());
+          const { count: tables } = await clients.bindings.countBindings(
+            { connectorId, kind: ObjectKind.OBJECT_KIND_TABLE },
+            withDeadline(),
+          );
           throw new UsageError(
             `${tablesText(tables)}, those missing upstream and all views that '${displayName}' brought in would be deleted with it`,
             'add --yes if that is meant; without --contents they stay',

@@ -1,10 +1,12 @@
 import { durationText, scheduleText } from '../../catalog/schedules/schedule-text.ts';
+import { durationSeconds } from '../../durations.ts';
 import {
+  type AuthConfig,
+  AuthScheme,
   type Connector,
   MissingAction,
-  type Schedule,
-  ScheduleStanding,
 } from '../../generated/reconciler/v1/connectors.ts';
+import { type Schedule, ScheduleStatus } from '../../generated/reconciler/v1/schedules.ts';
 import { formatName } from '../../names.ts';
 import { isSecretReference } from '../../secrets.ts';
 import { details } from '../io/details.ts';
@@ -12,6 +14,9 @@ import { NONE, time, word } from '../io/format.ts';
 import { modeText, snapshotsText } from './capture-flags.ts';
 
 export const kindWord = (connector: Connector) => word(connector.kind, 'CONNECTOR_KIND_');
+/** Empty for the kind's default. */
+const authText = (auth: AuthConfig | undefined) =>
+  auth === undefined || auth.scheme === AuthScheme.AUTH_SCHEME_UNSPECIFIED ? '' : word(auth.scheme, 'AUTH_SCHEME_');
 export const stateWord = (connector: Connector) => word(connector.state, 'CONNECTOR_STATE_');
 
 /** The source selector as a name: `*` is the whole upstream. */
@@ -34,10 +39,10 @@ export function destinationText({ destination }: Connector): string {
 /** `drop after 7d, if at most 0.5 is gone`; empty where nothing is set. */
 function missingText({ policy }: Connector): string {
   if (!policy?.missing) return '';
-  const { action, dropAfterSeconds, maxShare } = policy.missing;
+  const { action, dropAfter, maxShare } = policy.missing;
   const drops = action === MissingAction.MISSING_ACTION_DROP;
   const doing = action === MissingAction.MISSING_ACTION_UNSPECIFIED ? 'mark' : word(action, 'MISSING_ACTION_');
-  const after = drops && dropAfterSeconds !== undefined ? ` after ${durationText(dropAfterSeconds)}` : '';
+  const after = drops && dropAfter !== undefined ? ` after ${durationText(durationSeconds(dropAfter))}` : '';
   return `${doing}${after}${maxShare === undefined ? '' : `, fail if more than a share of ${maxShare} is gone at once`}`;
 }
 
@@ -53,6 +58,7 @@ function webhookText({ alerts }: Connector): string {
 export function describeConnector(connector: Connector, schedule?: Schedule): string[] {
   const { auth, policy, source } = connector;
   const when = policy && scheduleText(policy);
+  const jitter = durationSeconds(policy?.jitter);
   return details([
     ['name', connector.displayName],
     ['id', connector.connectorId],
@@ -69,9 +75,9 @@ export function describeConnector(connector: Connector, schedule?: Schedule): st
     ['snapshots', snapshotsText(connector)],
     ['mode', modeText(connector)],
     ['destination', destinationText(connector)],
-    ['auth', [auth?.scheme, auth?.secretRef].filter(Boolean).join(' by ')],
+    ['auth', [authText(auth), auth?.secretRef].filter(Boolean).join(' by ')],
     ['schedule', when ? `${when}${policy.enabled ? '' : ' (off)'}` : 'by hand'],
-    ['jitter', policy?.jitterSeconds ? `up to ${durationText(policy.jitterSeconds)}` : undefined],
+    ['jitter', jitter > 0 ? `up to ${durationText(jitter)}` : undefined],
     ['next run', schedule && nextRun(schedule)],
     ['not before', policy?.notBefore && time(policy.notBefore)],
     ['missing', missingText(connector)],
@@ -91,8 +97,7 @@ export function describeConnector(connector: Connector, schedule?: Schedule): st
   ]);
 }
 
-function nextRun({ paused, nextRunAt, standing }: Schedule): string {
-  const behind =
-    standing === ScheduleStanding.SCHEDULE_STANDING_OK ? '' : ' (`reconciler schedule repair` puts it right)';
+function nextRun({ paused, nextRunAt, status }: Schedule): string {
+  const behind = status === ScheduleStatus.SCHEDULE_STATUS_OK ? '' : ' (`reconciler schedule repair` puts it right)';
   return `${paused ? 'none, paused' : time(nextRunAt)}${behind}`;
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { CatalogClients } from '../../catalog-client/connect.ts';
-import { Connector, type Schedule } from '../../generated/reconciler/v1/connectors.ts';
+import { Connector } from '../../generated/reconciler/v1/connectors.ts';
+import type { Schedule } from '../../generated/reconciler/v1/schedules.ts';
 import { withCatalog } from '../catalog-session/context.ts';
 import { connectorOf } from '../catalog-session/resolve.ts';
 import { describeConnector } from './describe.ts';
@@ -30,6 +31,6 @@ export function addGet(group: Command): void {
 /** Undefined also where Temporal cannot say: the connector is shown all the same. */
 async function scheduleOf(clients: CatalogClients, { connectorId }: Connector): Promise<Schedule | undefined> {
   const call = { signal: AbortSignal.timeout(SCHEDULE_TIMEOUT_MS) };
-  const { schedules } = await clients.connectors.listSchedules({ connectorId }, call).catch(() => ({ schedules: [] }));
+  const { schedules } = await clients.schedules.listSchedules({ connectorId }, call).catch(() => ({ schedules: [] }));
   return schedules[0];
 }

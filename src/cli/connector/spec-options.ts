@@ -1,5 +1,7 @@
 import { type Command, Option } from 'commander';
+import { toDuration } from '../../durations.ts';
 import {
+  AuthScheme,
   type Connector,
   type ConnectorKind,
   ConnectorState,
@@ -33,13 +35,13 @@ export interface SpecOptions extends CaptureFlags {
   header?: Record<string, string>;
   maxParallel?: number;
   maxRequestsPerSecond?: number;
-  interval?: bigint;
+  interval?: number;
   cron?: string[];
   timeZone?: string;
-  jitter?: bigint;
+  jitter?: number;
   notBefore?: Date;
   missing?: string;
-  dropAfter?: bigint;
+  dropAfter?: number;
   missingMaxShare?: number;
   schedule?: boolean;
   taskQueue?: string;
@@ -48,6 +50,7 @@ export interface SpecOptions extends CaptureFlags {
   property?: Record<string, string>;
 }
 
+const AUTH_SCHEMES = ['none', 'bearer', 'oauth2', 'sigv4', 'aws'];
 const MISSING = {
   keep: MissingAction.MISSING_ACTION_KEEP,
   mark: MissingAction.MISSING_ACTION_MARK,
@@ -89,7 +92,9 @@ export function addSpecOptions(command: Command, options: { kind: boolean }): Co
     .option('--destination-catalog <name>', 'catalog that the tables go into')
     .option('--destination-namespace <name>', "put all tables into this namespace (default: the source's)")
     .option('--destination-table <name>', "the table's name there; only with --source-table")
-    .option('--auth-scheme <scheme>', 'none, bearer, oauth2 or sigv4; for glue none or aws')
+    .addOption(
+      new Option('--auth-scheme <scheme>', 'how to authenticate; glue takes none, aws and sigv4').choices(AUTH_SCHEMES),
+    )
     .option(
       '--secret-ref <ref>',
       'where a worker finds the secret: env:NAME, file:/path or aws-secretsmanager:ID[#KEY]',
@@ -150,6 +155,7 @@ export function warningOf({ kind = '' }: SpecOptions): string | undefined {
 export function specOf(options: SpecOptions): { connector: DeepPartial<Connector>; paths: string[] } {
   // An empty one clears the calendar.
   const cron = options.cron?.filter((expression) => expression !== '');
+  const duration = (seconds: number | undefined) => (seconds === undefined ? undefined : toDuration(seconds));
   const runsByItself = cron || options.interval !== undefined ? Boolean(cron?.length || options.interval) : undefined;
   const given: [path: string, value: unknown][] = [
     ['description', options.description],
@@ -166,22 +172,25 @@ export function specOf(options: SpecOptions): { connector: DeepPartial<Connector
     ['destination.catalog_name', options.destinationCatalog],
     ['destination.namespace_path', name(options.destinationNamespace)],
     ['destination.table_name', options.destinationTable],
-    ['auth.scheme', options.authScheme],
+    [
+      'auth.scheme',
+      options.authScheme && AuthScheme[`AUTH_SCHEME_${options.authScheme.toUpperCase()}` as keyof typeof AuthScheme],
+    ],
     ['auth.secret_ref', options.secretRef],
     ['auth.properties', options.authProperty],
     ['auth.header_hints', options.header],
     ['policy.max_parallel', options.maxParallel],
     ['policy.max_requests_per_second', options.maxRequestsPerSecond],
     // The one replaces the other.
-    ['policy.interval_seconds', options.interval ?? (cron?.length ? 0n : undefined)],
+    ['policy.interval', duration(options.interval ?? (cron?.length ? 0 : undefined))],
     ['policy.cron', cron ?? (options.interval ? [] : undefined)],
     ['policy.time_zone', options.timeZone],
-    ['policy.jitter_seconds', options.jitter],
+    ['policy.jitter', duration(options.jitter)],
     ['policy.not_before', options.notBefore],
     ['policy.enabled', options.schedule ?? runsByItself],
     ['policy.task_queue', options.taskQueue],
     ['policy.missing.action', options.missing && MISSING[options.missing as keyof typeof MISSING]],
-    ['policy.missing.drop_after_seconds', options.dropAfter],
+    ['policy.missing.drop_after', duration(options.dropAfter)],
     ['policy.missing.max_share', options.missingMaxShare],
     ['alerts.webhook_url', options.webhook],
     ['alerts.secret_ref', options.webhookSecret],

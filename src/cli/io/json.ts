@@ -18,6 +18,8 @@ export function withDefaults(message: object, json: unknown): { [key: string]: J
 
 function filled(value: unknown, json: Json | undefined): Json | undefined {
   if (Array.isArray(value)) return value.map((item, n) => filled(item, (json as Json[] | undefined)?.[n]) ?? null);
+  // A well-known type, such as a duration, may be a string.
+  if (typeof json === 'string') return json;
   if (isMessage(value)) return json === undefined ? undefined : withDefaults(value, json);
   if (json !== undefined) return json;
   if (typeof value === 'bigint') return value.toString();

@@ -48,10 +48,10 @@ export function time(text: string): Date {
 const SECONDS = { s: 1, m: 60, h: 3_600, d: 86_400 };
 
 /** `90s`, `15m`, `6h`, `1d`, or seconds. */
-export function interval(text: string): bigint {
+export function interval(text: string): number {
   const [, amount, unit] = /^(\d{1,9})([smhd]?)$/.exec(text) ?? [];
   if (amount === undefined) throw new InvalidArgumentError('An interval is a number with s, m, h or d: 15m.');
-  return BigInt(amount) * BigInt(SECONDS[(unit || 's') as keyof typeof SECONDS]);
+  return Number(amount) * SECONDS[(unit || 's') as keyof typeof SECONDS];
 }
 
 /** `key=value`, to be given any number of times. */

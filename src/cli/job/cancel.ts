@@ -20,7 +20,7 @@ export function addCancel(group: Command): void {
     .addHelpText('after', HELP)
     .action(
       withCatalog(async (context, jobId: string, { wait }: { wait?: boolean }) => {
-        const asked = await context.clients.connectors.cancelReconcileJob({ jobId }, withDeadline());
+        const asked = await context.clients.jobs.cancelReconcileJob({ jobId }, withDeadline());
         const job = wait && !hasEnded(asked) ? await followJob(context, jobId) : asked;
         await context.out.message(ReconcileJob, job, describeJob);
       }),

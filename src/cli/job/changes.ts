@@ -32,7 +32,7 @@ export function printChanges(
   { limit, empty = 'nothing would change' }: { limit?: number; empty?: string } = {},
 ): Promise<void> {
   const pages = pagesOf(async (page, call) => {
-    const { changes, nextPageToken } = await clients.connectors.listJobChanges({ ...page, jobId }, call);
+    const { changes, nextPageToken } = await clients.jobs.listJobChanges({ ...page, jobId }, call);
     return { items: changes, nextPageToken };
   }, limit);
   return out.list(

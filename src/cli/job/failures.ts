@@ -20,7 +20,7 @@ export function addFailures(group: Command): void {
     .action(
       withCatalog(async ({ clients, out }, jobId: string, { limit }: { limit?: number }) => {
         const pages = pagesOf(async (page, call) => {
-          const { failures, nextPageToken } = await clients.connectors.listJobFailures({ ...page, jobId }, call);
+          const { failures, nextPageToken } = await clients.jobs.listJobFailures({ ...page, jobId }, call);
           return { items: failures, nextPageToken };
         }, limit);
         await out.list(

@@ -27,7 +27,7 @@ export function addRetry(group: Command): void {
         const { clients, out, temporalUi } = context;
         // With a key a repeated call gives the same job, so it may be repeated.
         const request = { jobId, idempotencyKey: randomUUID() };
-        const retry = () => clients.connectors.retryReconcileJob(request, withDeadline());
+        const retry = () => clients.jobs.retryReconcileJob(request, withDeadline());
         const response = await (wait ? retrying(retry) : retry());
         if (temporalUi) out.note(`watch it: ${workflowLink(temporalUi, response.jobId)}`);
         if (wait) return finishWith(context, await followJob(context, response.jobId));

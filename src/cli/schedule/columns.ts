@@ -1,9 +1,9 @@
-import type { Schedule } from '../../generated/reconciler/v1/connectors.ts';
+import type { Schedule } from '../../generated/reconciler/v1/schedules.ts';
 import { NONE, time, word } from '../io/format.ts';
 import type { Column } from '../io/table-printer.ts';
 
 /** `ok`, `missing`, `different` or `surplus`. */
-const standing = (schedule: Schedule) => word(schedule.standing, 'SCHEDULE_STANDING_');
+const status = (schedule: Schedule) => word(schedule.status, 'SCHEDULE_STATUS_');
 
 export const SCHEDULE_COLUMNS: Column<Schedule>[] = [
   { title: 'CONNECTOR', value: (s) => s.connectorName || s.connectorId },
@@ -11,5 +11,5 @@ export const SCHEDULE_COLUMNS: Column<Schedule>[] = [
   { title: 'NEXT RUN', value: (s) => (s.paused ? 'paused' : time(s.nextRunAt)) },
   { title: 'LAST RUN', value: (s) => time(s.lastRunAt) },
   { title: 'LAST JOB', value: (s) => s.lastJobId || NONE },
-  { title: 'STANDING', value: standing },
+  { title: 'STATUS', value: status },
 ];

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { Schedule } from '../../generated/reconciler/v1/connectors.ts';
+import { Schedule } from '../../generated/reconciler/v1/schedules.ts';
 import { withCatalog } from '../catalog-session/context.ts';
 import { connectorOf } from '../catalog-session/resolve.ts';
 import { limitOption } from '../io/options.ts';
@@ -13,7 +13,7 @@ says; missing, different or surplus is put right by \`reconciler schedule repair
 Examples:
   $ reconciler schedule list
   $ reconciler schedule list --connector lake
-  $ reconciler schedule list --json | jq -r 'select(.standing != "SCHEDULE_STANDING_OK") | .scheduleId'`;
+  $ reconciler schedule list --json | jq -r 'select(.standing != "SCHEDULE_STATUS_OK") | .scheduleId'`;
 
 export function addList(group: Command): void {
   group
@@ -26,7 +26,7 @@ export function addList(group: Command): void {
       withCatalog(async ({ clients, out }, { connector, limit }: { connector?: string; limit?: number }) => {
         const connectorId = connector === undefined ? '' : (await connectorOf(clients, connector)).connectorId;
         const pages = pagesOf(async (page, call) => {
-          const { schedules, nextPageToken } = await clients.connectors.listSchedules({ ...page, connectorId }, call);
+          const { schedules, nextPageToken } = await clients.schedules.listSchedules({ ...page, connectorId }, call);
           return { items: schedules, nextPageToken };
         }, limit);
         await out.list(Schedule, pages, SCHEDULE_COLUMNS, {

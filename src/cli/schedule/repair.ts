@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { RepairSchedulesResponse } from '../../generated/reconciler/v1/connectors.ts';
+import { RepairSchedulesResponse } from '../../generated/reconciler/v1/schedules.ts';
 import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { count } from '../io/format.ts';
 import { TablePrinter } from '../io/table-printer.ts';
@@ -20,7 +20,7 @@ export function addRepair(group: Command): void {
     .addHelpText('after', HELP)
     .action(
       withCatalog(async ({ clients, out }) => {
-        const response = await clients.connectors.repairSchedules({}, withDeadline());
+        const response = await clients.schedules.repairSchedules({}, withDeadline());
         await out.message(RepairSchedulesResponse, response, ({ repaired, made, changed, removed, unchanged }) => {
           const found = new TablePrinter(SCHEDULE_COLUMNS, process.stdout).render(repaired).trimEnd();
           const counts = `${count(made)} made, ${count(changed)} changed, ${count(removed)} removed, ${count(unchanged)} right already`;

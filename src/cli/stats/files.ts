@@ -62,7 +62,7 @@ export function contentText(file: DataFile): string {
 const COLUMNS = [
   { title: 'FILE', value: (f: DataFile) => f.filePath, flexible: true },
   { title: 'CONTENT', value: contentText },
-  { title: 'FORMAT', value: (f: DataFile) => f.fileFormat.toLowerCase() },
+  { title: 'FORMAT', value: (f: DataFile) => word(f.fileFormat, 'FILE_FORMAT_') },
   { title: 'RECORDS', value: (f: DataFile) => count(f.recordCount), align: 'right' as const },
   { title: 'SIZE', value: (f: DataFile) => bytes(f.contentSizeInBytes ?? f.fileSizeInBytes), align: 'right' as const },
   { title: 'SEQ', value: (f: DataFile) => f.sequenceNumber?.toString() ?? NONE, align: 'right' as const },

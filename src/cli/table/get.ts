@@ -4,7 +4,7 @@ import { formatName } from '../../names.ts';
 import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { tableIdOf } from '../catalog-session/resolve.ts';
 import { details } from '../io/details.ts';
-import { NONE, printable, time } from '../io/format.ts';
+import { NONE, printable, time, word } from '../io/format.ts';
 import { formatText } from './list.ts';
 
 const HELP = `
@@ -55,7 +55,7 @@ function describeTable(table: Table): string[] {
   ];
 }
 
-const refText = (ref: SnapshotRef) => `${ref.name} (${ref.type}) ${ref.snapshotId}`;
+const refText = (ref: SnapshotRef) => `${ref.name} (${word(ref.type, 'SNAPSHOT_REF_TYPE_')}) ${ref.snapshotId}`;
 
 /** Fields of the default spec: `day(ordered_at)` is named `ordered_at_day` there already. */
 function partitioning({ partitionSpecs, defaultSpecId }: Table): string {

@@ -12,13 +12,13 @@ const details = (progress: object, failures: TableFailure[] = [], connectorName 
   currentDetails({ connectorName, progress: { ...newProgress(), ...progress }, failures, message: 'scanning' });
 
 it('has the counters, and of views and drops only if there are any', () => {
-  const text = details({ state: 'JS_RUNNING', tablesScanned: 12, filesIngested: 5 });
+  const text = details({ state: 'JS_RUNNING', counters: { tablesScanned: 12, filesIngested: 5 } });
   expect(text).toContain('**lake** · JS_RUNNING · scanning');
   expect(text).toContain('**12** scanned');
   expect(text).toContain('**5** file changes');
   expect(text).not.toMatch(/Views|Dropped|Now|Failures/);
-  expect(details({ viewsScanned: 3 })).toContain('Views: **3** scanned · **0** changed');
-  expect(details({ snapshotsDropped: 2 })).toContain('Dropped: 0 tables · 0 views · 2 snapshots');
+  expect(details({ counters: { viewsScanned: 3 } })).toContain('Views: **3** scanned · **0** changed');
+  expect(details({ counters: { snapshotsDropped: 2 } })).toContain('Dropped: 0 tables · 0 views · 2 snapshots');
 });
 
 it('has ten of the tables in flight, and the last ten failures', () => {

@@ -1,11 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
-import { newProgress, type Progress, type TableFailure } from '../../../src/contract/job.ts';
+import { type Counters, newProgress, type Progress, type TableFailure } from '../../../src/contract/job.ts';
 import { jobMessage } from '../../../src/workflows/job/job-message.ts';
 
 const failure = (table: string, message: string): TableFailure => ({ table, code: 'X', message, failedAtMs: 0 });
 
-function messageOf(progress: Partial<Progress>, { failures = [] as TableFailure[], dryRun = false } = {}): string {
-  return jobMessage({ connector: 'lake', dryRun }, { ...newProgress(), ...progress }, failures);
+/** @param progress the job's state and phase, and its counters beside them */
+function messageOf(
+  { state = 'JS_RUNNING', phase = '', ...counters }: Partial<Pick<Progress, 'state' | 'phase'>> & Counters,
+  { failures = [] as TableFailure[], dryRun = false } = {},
+): string {
+  return jobMessage({ connector: 'lake', dryRun }, { ...newProgress(), state, phase, counters }, failures);
 }
 
 it('is the phase while the job has not ended', () => {
@@ -13,7 +17,7 @@ it('is the phase while the job has not ended', () => {
 });
 
 describe('of a job that succeeded', () => {
-  it.each<[string, Partial<Progress>]>([
+  it.each<[string, Counters]>([
     ['Nothing changed: 1 table', { tablesUnchanged: 1 }],
     ['Nothing changed: 2 tables, 3 views', { tablesUnchanged: 2, viewsScanned: 3 }],
     ['1 table changed, 4 unchanged', { tablesChanged: 1, tablesUnchanged: 4, viewsScanned: 3 }],
@@ -53,7 +57,7 @@ it('of a job that was cancelled says what stays', () => {
 });
 
 describe('of a dry run', () => {
-  const dryRun = (progress: Partial<Progress>) => messageOf(progress, { dryRun: true });
+  const dryRun = (progress: Parameters<typeof messageOf>[0]) => messageOf(progress, { dryRun: true });
 
   it('says what would happen', () => {
     expect(dryRun({ state: 'JS_SUCCEEDED' })).toBe('Dry run: nothing would change');

@@ -41,18 +41,18 @@ describe('counters', () => {
   });
 
   it('add up pages, tables and parts of tables', () => {
-    job.addPage({ scanned: 3, unchanged: 1, filtered: 2, changed: [], upstreamRequests: 5 });
-    job.addPage({ scanned: 1, unchanged: 0, filtered: 0, changed: [] });
+    job.addPage({ scanned: 3, unchanged: 1, filtered: 2, changed: [], listed: '0', upstreamRequests: 5 });
+    job.addPage({ scanned: 1, unchanged: 0, filtered: 0, changed: [], listed: '0' });
     job.addTable(outcome);
     job.addTable({ ...outcome, changed: false });
     job.addPartOfTable(outcome);
-    expect(job.progress).toMatchObject({
+    expect(job.progress.counters).toMatchObject({
       ...{ tablesScanned: 4, tablesUnchanged: 2, tablesFiltered: 2, tablesChanged: 1 },
       ...{ snapshotsIngested: 6, filesIngested: 9, bytesRead: 30, upstreamRequests: 17 },
     });
   });
 
-  it('of views and drops are absent until a step reports them', () => {
+  it('are absent until they count something', () => {
     const counters = [
       'viewsScanned',
       'viewsChanged',
@@ -63,14 +63,14 @@ describe('counters', () => {
     ];
     job.addTable(outcome);
     job.addMissing('tables', { marked: 2 });
-    for (const counter of counters) expect(job.progress).not.toHaveProperty(counter);
+    for (const counter of counters) expect(job.progress.counters).not.toHaveProperty(counter);
     job.addViews({ scanned: 2, changed: 1, errors: 0, failures: [] });
     job.addViews({ scanned: 1, changed: 0, errors: 1, failures: [] });
     job.addMissing('views', { marked: 3 });
     job.addDrops({ tables: 1, views: 0, snapshots: 5 });
-    expect(job.progress).toMatchObject({
+    expect(job.progress.counters).toMatchObject({
       ...{ tablesMissing: 2, viewsScanned: 3, viewsChanged: 1, viewsMissing: 3, errors: 1 },
-      ...{ tablesDropped: 1, viewsDropped: 0, snapshotsDropped: 5 },
+      ...{ tablesDropped: 1, snapshotsDropped: 5 },
     });
   });
 
@@ -79,7 +79,7 @@ describe('counters', () => {
     job.addTable({ ...outcome, snapshotsDropped: 1 });
     job.addMissing('tables', { marked: 4, dropped: 3 });
     job.addMissing('views', { marked: 1, dropped: 1 });
-    expect(job.progress).toMatchObject({ snapshotsDropped: 3, tablesDropped: 3, viewsDropped: 1 });
+    expect(job.progress.counters).toMatchObject({ snapshotsDropped: 3, tablesDropped: 3, viewsDropped: 1 });
   });
 });
 
@@ -119,7 +119,7 @@ describe('failures', () => {
   it('are counted, with the cause', () => {
     const job = runningJob();
     job.fail('sales.a', error('truncated'));
-    expect(job.progress.errors).toBe(1);
+    expect(job.progress.counters.errors).toBe(1);
     expect(job.failures).toEqual([
       { table: 'sales.a', code: 'DATA_LOSS', message: 'truncated', failedAtMs: expect.any(Number) },
     ]);
@@ -131,7 +131,7 @@ describe('failures', () => {
     job.fail('', error('the end'));
     const failure: TableFailure = { table: 'view v', code: 'X', message: '', failedAtMs: 0 };
     job.addViews({ scanned: 1, changed: 0, errors: 1, failures: [failure] });
-    expect(job.progress.errors).toBe(62);
+    expect(job.progress.counters.errors).toBe(62);
     expect(job.failures.map(({ table }) => table)).toEqual(['', ...Array.from({ length: 50 }, (_, i) => `t${i}`)]);
   });
 
@@ -156,10 +156,10 @@ describe('failures', () => {
   it('of namespaces that may not be listed make the listing incomplete', () => {
     const job = runningJob();
     const refused = { table: 'namespace n', code: 'PERMISSION_DENIED', message: '', failedAtMs: 0 };
-    job.addPage({ scanned: 1, unchanged: 1, filtered: 0, changed: [] });
+    job.addPage({ scanned: 1, unchanged: 1, filtered: 0, changed: [], listed: '0' });
     expect(job.hasRefusedNamespaces).toBe(false);
-    job.addPage({ scanned: 0, unchanged: 0, filtered: 0, changed: [], refused: [refused] });
-    job.addPage({ scanned: 1, unchanged: 1, filtered: 0, changed: [] });
+    job.addPage({ scanned: 0, unchanged: 0, filtered: 0, changed: [], listed: '0', refused: [refused] });
+    job.addPage({ scanned: 1, unchanged: 1, filtered: 0, changed: [], listed: '0' });
     expect(job.hasRefusedNamespaces).toBe(true);
     expect(recordAll(job)).toEqual([['namespace n']]);
   });
@@ -189,7 +189,12 @@ describe('the record', () => {
     job.begin('a');
     const record = job.record();
     job.addTable(outcome);
-    expect(record.progress).toMatchObject({ state: 'JS_RUNNING', tablesChanged: 0, inFlight: [] });
+    expect(record.progress).toEqual({
+      state: 'JS_RUNNING',
+      phase: 'resolving the connector',
+      counters: {},
+      inFlight: [],
+    });
     expect(job.progress.inFlight).toEqual(['a']);
   });
 
@@ -218,7 +223,7 @@ it('carries everything over continue-as-new', () => {
   expect(next.record()).toMatchObject({
     connectorId: 'con_1',
     failures: [],
-    progress: { tablesChanged: 1, errors: 1 },
+    progress: { counters: { tablesChanged: 1, errors: 1 } },
   });
   next.pause();
   next.resume();

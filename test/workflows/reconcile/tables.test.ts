@@ -34,7 +34,9 @@ describe('pages', () => {
   it('record what the job has counted so far', async () => {
     const upstream = new StubUpstream({ a: 'broken', b: 'unchanged' }, { c: 'changed' }, { d: 'changed' });
     await environment.reconcile(upstream);
-    expect(upstream.inputsOf('scanTables').map(({ record }) => record.progress.tablesScanned)).toEqual([0, 2, 3]);
+    expect(upstream.inputsOf('scanTables').map(({ record }) => record.progress.counters.tablesScanned ?? 0)).toEqual([
+      0, 2, 3,
+    ]);
     const recorded = upstream.records.flatMap(({ failures }) => failures.map(({ table }) => table));
     expect(recorded).toEqual(['sales.a']);
   });

@@ -10,7 +10,7 @@ import { findNamespace, getNamespace, insertNamespace } from '../namespaces/name
 
 type Db = Kysely<Schema>;
 
-/** The destination's catalog; it is made where there is none of that name. Without a name it has the connector's. */
+/** The destination's catalog, created if there is none of that name. The default name is the connector's. */
 export async function ensureCatalog(
   db: Db,
   destination: DestinationTarget,
@@ -27,13 +27,13 @@ export async function ensureCatalog(
   if (catalogName !== '' && catalogName !== catalog.displayName) {
     throw differs(
       connector,
-      `catalog_id ${catalogId} is the catalog '${catalog.displayName}', catalog_name says '${catalogName}'`,
+      `catalog_id ${catalogId} is the catalog '${catalog.displayName}', catalog_name is '${catalogName}'`,
     );
   }
   return { catalog, catalogMade: false };
 }
 
-/** The destination's namespace, else the one with the source's path; undefined where neither is given. */
+/** The destination's namespace, created if it does not exist; its default path is the source's. Undefined if both are empty. */
 export async function ensureNamespace(
   db: Db,
   destination: DestinationTarget,
@@ -49,8 +49,8 @@ export async function ensureNamespace(
     }
     const name = formatName(namespace.path);
     if (namespacePath.length > 0 && formatName(namespacePath) !== name) {
-      const said = formatName(namespacePath);
-      throw differs(connector, `namespace_id ${namespaceId} is the namespace '${name}', namespace_path says '${said}'`);
+      const path = formatName(namespacePath);
+      throw differs(connector, `namespace_id ${namespaceId} is the namespace '${name}', namespace_path is '${path}'`);
     }
     return { namespace, namespaceMade: false };
   }

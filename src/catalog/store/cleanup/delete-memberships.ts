@@ -40,7 +40,7 @@ async function clearArrivals(db: Db, { chain, ord }: Position): Promise<boolean>
     .selectFrom('memberships')
     .select('file_num')
     .where('chain_num', '=', chain)
-    .where('came_ord', '=', ord)
+    .where('added_ord', '=', ord)
     .orderBy('file_num')
     .limit(STEP)
     .execute();
@@ -49,7 +49,7 @@ async function clearArrivals(db: Db, { chain, ord }: Position): Promise<boolean>
   await db
     .deleteFrom('memberships')
     .where('chain_num', '=', chain)
-    .where('came_ord', '=', ord)
+    .where('added_ord', '=', ord)
     .where('file_num', '<=', last.file_num)
     .execute();
   await deleteOrphans(
@@ -84,18 +84,18 @@ export async function deleteOrphans(db: Db, fileNums: readonly number[]): Promis
 async function clearRemovals(db: Db, { chain, ord }: Position): Promise<boolean> {
   const rows = await db
     .selectFrom('memberships')
-    .select(['came_ord', 'file_num'])
+    .select(['added_ord', 'file_num'])
     .where('chain_num', '=', chain)
     .where('kind', 'in', [1, 2, 3, 4])
-    .where('went_ord', '=', ord)
+    .where('removed_ord', '=', ord)
     .limit(STEP)
     .execute();
-  for (const { came_ord, file_num } of rows) {
+  for (const { added_ord, file_num } of rows) {
     await db
       .updateTable('memberships')
-      .set({ went_ord: OPEN_END })
+      .set({ removed_ord: OPEN_END })
       .where('chain_num', '=', chain)
-      .where('came_ord', '=', came_ord)
+      .where('added_ord', '=', added_ord)
       .where('file_num', '=', file_num)
       .execute();
   }
@@ -103,6 +103,6 @@ async function clearRemovals(db: Db, { chain, ord }: Position): Promise<boolean>
 }
 
 async function clearDepartures(db: Db, { chain, ord }: Position): Promise<boolean> {
-  await db.deleteFrom('departures').where('chain_num', '=', chain).where('ord', '=', ord).execute();
+  await db.deleteFrom('branch_removals').where('chain_num', '=', chain).where('ord', '=', ord).execute();
   return false;
 }

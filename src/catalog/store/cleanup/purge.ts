@@ -63,7 +63,7 @@ async function removeSome(db: Db, tableNum: number): Promise<boolean> {
   if (files.length > 0) {
     const nums = files.map((file) => file.file_num);
     await db.deleteFrom('memberships').where('file_num', 'in', nums).execute();
-    await db.deleteFrom('departures').where('file_num', 'in', nums).execute();
+    await db.deleteFrom('branch_removals').where('file_num', 'in', nums).execute();
     await db.deleteFrom('file_sketches').where('file_num', 'in', nums).execute();
     await db.deleteFrom('files').where('file_num', 'in', nums).execute();
     return true;
@@ -74,7 +74,7 @@ async function removeSome(db: Db, tableNum: number): Promise<boolean> {
     'column_states',
     'derived_ndv',
     'snapshots',
-    'dropped_places',
+    'dropped_positions',
     'chains',
     'table_schemas',
     'table_contents',

@@ -13,7 +13,7 @@ const STEP = 2000;
 /** A place whose snapshot was dropped, with what it held not seen to yet. */
 export async function nextToClear(db: Db): Promise<Position | undefined> {
   const row = await db
-    .selectFrom('dropped_places')
+    .selectFrom('dropped_positions')
     .select(['chain_num', 'ord'])
     .where('cleared', '=', 0)
     .limit(1)
@@ -36,7 +36,7 @@ export async function clearDropped(db: Db, place: Position, stopped: () => boole
   }
   await db.transaction().execute(async (trx) => {
     await trx
-      .updateTable('dropped_places')
+      .updateTable('dropped_positions')
       .set({ cleared: 1 })
       .where('chain_num', '=', place.chain)
       .where('ord', '=', place.ord)
@@ -86,8 +86,8 @@ function forksOf(db: Db, chain: number) {
 
 /** A coming of a file. */
 interface Member {
-  came_ord: number;
-  went_ord: number;
+  added_ord: number;
+  removed_ord: number;
   file_num: number;
 }
 
@@ -95,28 +95,28 @@ interface Member {
 async function* liveHereAlone(db: Db, { chain, ord }: Position, { before, after }: Around): AsyncGenerator<Member[]> {
   const members = db
     .selectFrom('memberships')
-    .select(['came_ord', 'went_ord', 'file_num'])
+    .select(['added_ord', 'removed_ord', 'file_num'])
     .where('chain_num', '=', chain)
     .limit(STEP);
   if (after === OPEN_END) {
-    const came = members.where('came_ord', '>', before).where('came_ord', '<=', ord);
+    const came = members.where('added_ord', '>', before).where('added_ord', '<=', ord);
     for (let rows = await came.execute(); rows.length > 0; rows = await came.execute()) yield rows;
     return;
   }
   // By what went: else each drop would go over all that stays.
   for (const kind of FILE_KINDS) {
-    let last: Member | undefined = { went_ord: ord, file_num: Number.MAX_SAFE_INTEGER, came_ord: 0 };
+    let last: Member | undefined = { removed_ord: ord, file_num: Number.MAX_SAFE_INTEGER, added_ord: 0 };
     while (last) {
-      const { went_ord, file_num, came_ord }: Member = last;
+      const { removed_ord, file_num, added_ord }: Member = last;
       const rows: Member[] = await members
         .where('kind', '=', kind)
-        .where('went_ord', '<=', after)
-        .where(sql<boolean>`(went_ord, file_num, came_ord) > (${went_ord}, ${file_num}, ${came_ord})`)
-        .orderBy('went_ord')
+        .where('removed_ord', '<=', after)
+        .where(sql<boolean>`(removed_ord, file_num, added_ord) > (${removed_ord}, ${file_num}, ${added_ord})`)
+        .orderBy('removed_ord')
         .orderBy('file_num')
-        .orderBy('came_ord')
+        .orderBy('added_ord')
         .execute();
-      yield rows.filter((row) => row.came_ord > before && row.came_ord <= ord);
+      yield rows.filter((row) => row.added_ord > before && row.added_ord <= ord);
       last = rows.at(-1);
     }
   }
@@ -124,32 +124,32 @@ async function* liveHereAlone(db: Db, { chain, ord }: Position, { before, after 
 
 async function remove(db: Db, chain: number, members: readonly Member[]): Promise<void> {
   if (members.length === 0) return;
-  for (const { came_ord, file_num } of members) {
+  for (const { added_ord, file_num } of members) {
     await db
       .deleteFrom('memberships')
       .where('chain_num', '=', chain)
-      .where('came_ord', '=', came_ord)
+      .where('added_ord', '=', added_ord)
       .where('file_num', '=', file_num)
       .execute();
     // Left by repairs. A file's number may be given out again.
     await db
-      .deleteFrom('departures')
+      .deleteFrom('branch_removals')
       .where('file_num', '=', file_num)
       .where('from_chain_num', '=', chain)
-      .where('came_ord', '=', came_ord)
+      .where('added_ord', '=', added_ord)
       .execute();
   }
   await deleteOrphans(
     db,
     members.map((member) => member.file_num),
   );
-  await forgetPlaces(db, chain, [...new Set(members.map((member) => member.came_ord))]);
+  await forgetPlaces(db, chain, [...new Set(members.map((member) => member.added_ord))]);
 }
 
 /** Dropped places that nothing needs to know of any more: no file came there, and no chain forks off. */
 async function forgetPlaces(db: Db, chain: number, ords: readonly number[]): Promise<void> {
   await db
-    .deleteFrom('dropped_places')
+    .deleteFrom('dropped_positions')
     .where('chain_num', '=', chain)
     .where('ord', 'in', ords)
     .where('cleared', '=', 1)
@@ -159,7 +159,7 @@ async function forgetPlaces(db: Db, chain: number, ords: readonly number[]): Pro
           selectFrom('memberships')
             .select('file_num')
             .where('memberships.chain_num', '=', chain)
-            .whereRef('memberships.came_ord', '=', 'dropped_places.ord'),
+            .whereRef('memberships.added_ord', '=', 'dropped_positions.ord'),
         ),
       ),
     )
@@ -168,9 +168,9 @@ async function forgetPlaces(db: Db, chain: number, ords: readonly number[]): Pro
         exists(
           selectFrom('chains')
             .select('chain_num')
-            .whereRef('chains.table_num', '=', 'dropped_places.table_num')
+            .whereRef('chains.table_num', '=', 'dropped_positions.table_num')
             .where('chains.parent_chain_num', '=', chain)
-            .whereRef('chains.parent_ord', '=', 'dropped_places.ord'),
+            .whereRef('chains.parent_ord', '=', 'dropped_positions.ord'),
         ),
       ),
     )
@@ -180,9 +180,9 @@ async function forgetPlaces(db: Db, chain: number, ords: readonly number[]): Pro
 /** A chain without a snapshot and without forks goes; the place that it forked off may be of no use then. */
 async function removeEmptyChain(db: Db, chain: number): Promise<void> {
   const snapshot = await db.selectFrom('snapshots').select('ord').where('chain_num', '=', chain).limit(1).execute();
-  const left = await db.selectFrom('memberships').select('came_ord').where('chain_num', '=', chain).limit(1).execute();
+  const left = await db.selectFrom('memberships').select('added_ord').where('chain_num', '=', chain).limit(1).execute();
   if (snapshot.length + left.length > 0 || (await forksOf(db, chain)).length > 0) return;
   await removeChain(db, chain);
-  await db.deleteFrom('departures').where('chain_num', '=', chain).execute();
-  await db.deleteFrom('dropped_places').where('chain_num', '=', chain).execute();
+  await db.deleteFrom('branch_removals').where('chain_num', '=', chain).execute();
+  await db.deleteFrom('dropped_positions').where('chain_num', '=', chain).execute();
 }

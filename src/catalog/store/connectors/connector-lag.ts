@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import { durationSeconds } from '../../../durations.ts';
 import { Connector } from '../../../generated/reconciler/v1/connectors.ts';
 import { TENANT } from '../../identity/tenant.ts';
 import type { Schema } from '../database/schema.ts';
@@ -80,5 +81,5 @@ export async function connectorLags(db: Kysely<Schema>): Promise<ConnectorLag[]>
 
 function intervalOf(body: string): number {
   const { policy } = Connector.fromJSON(JSON.parse(body));
-  return policy?.enabled ? Number(policy.intervalSeconds) : 0;
+  return policy?.enabled ? durationSeconds(policy.interval) : 0;
 }

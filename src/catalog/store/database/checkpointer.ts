@@ -6,7 +6,7 @@ import { sqlitePath } from './sqlite.ts';
  *
  * SQLite otherwise does it in the commit that finds the log long: that copies megabytes and waits for the disk, on the one
  * thread that answers all calls. Passive checkpoints never block a reader or the writer (https://sqlite.org/wal.html,
- * "Checkpointing"). The connection of the service keeps a checkpoint of its own for a log that grows all the same.
+ * "Checkpointing"). The service's connection still checkpoints by itself if the log grows all the same.
  */
 export class Checkpointer {
   readonly #worker: Worker;
@@ -16,17 +16,17 @@ export class Checkpointer {
     this.#worker = new Worker(PROGRAM, {
       eval: true,
       workerData: { sqlite: sqlitePath, file, intervalMs: INTERVAL_MS },
-      // Not the parent's: loaders are of no use to it.
+      // Not the parent's: it has no use for loaders.
       execArgv: [],
       resourceLimits: { maxOldGenerationSizeMb: 32 },
     });
     this.#worker.unref();
-    // Without it the database works on, only with longer pauses.
+    // Without it the database still works, with longer pauses.
     this.#worker.on('error', () => undefined);
     this.#ended = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
   }
 
-  /** Ends the thread; a checkpoint that runs ends first. */
+  /** Ends the thread, after a checkpoint that is running. */
   async stop(): Promise<void> {
     this.#worker.ref();
     this.#worker.postMessage('stop');
@@ -36,7 +36,7 @@ export class Checkpointer {
 
 const INTERVAL_MS = 250;
 
-// Plain JavaScript: a thread has no loader for anything else, neither from the sources nor in a build.
+// Plain JavaScript: the thread has no loader for anything else, in neither the sources nor a build.
 const PROGRAM = `
 const { parentPort, workerData } = require('node:worker_threads');
 const Sqlite = require(workerData.sqlite);
@@ -46,7 +46,7 @@ const timer = setInterval(() => {
   try {
     db.pragma('wal_checkpoint(PASSIVE)');
   } catch (error) {
-    // Busy, or the disk is full: a next round does it.
+    // Busy, or the disk is full: the next round does it.
     if (!/^SQLITE_(BUSY|FULL|IOERR)/.test(error.code)) throw error;
   }
 }, workerData.intervalMs);

@@ -2,8 +2,8 @@ import type { Compilable, CompiledQuery, Kysely } from 'kysely';
 import type { Schema } from './schema.ts';
 
 /**
- * A query that is built and compiled once: for lookups that every table needs some times, where building the query costs more than
- * SQLite's answer (measured: 0.1 ms against 0.03 ms). Its parameters are the arguments, in their order.
+ * A query that is built and compiled once, for lookups that every table needs several times: building the query costs more than
+ * executing it (measured: 0.1 ms compared with 0.03 ms). Its parameters are the arguments, in their order.
  */
 export function compiledQuery<Args extends unknown[], Row>(
   build: (db: Kysely<Schema>, ...args: Args) => Compilable<Row>,
@@ -16,7 +16,7 @@ export function compiledQuery<Args extends unknown[], Row>(
 }
 
 /**
- * The same for what writes a row: compiled once for each set of columns. Its parameters are the row's values and then the other arguments,
+ * The same for a statement that writes a row: compiled once for each set of columns. Its parameters are the row's values and then the other arguments,
  * in their order; none of the values may be undefined.
  */
 export function compiledWrite<Row extends object, Args extends unknown[], Result>(

@@ -5,17 +5,18 @@ import type BetterSqlite from 'better-sqlite3';
 import { CodedError } from '../../../errors.ts';
 import { Sqlite } from './sqlite.ts';
 
-/** A service that stops lets its calls end for ten seconds: its successor may be there already. */
+/** A service that stops lets its calls end for ten seconds, during which its successor may have started. */
 const WAIT_MS = 20_000;
 const RETRY_MS = 200;
 
 /**
- * Makes this process the only one that serves the database, until it lets go or ends, however that is: SQLite's lock of an empty file beside it,
- * which the kernel gives back. SQLite would let two write in turn; what a service keeps in memory, and clears when it starts, bears one alone.
+ * Makes this process the only one that serves the database, until it releases the lock or ends in any way: it holds SQLite's lock of an empty
+ * file beside the database, which the kernel releases with the process. SQLite itself would let two processes write in turn, but what a
+ * service keeps in memory, and clears when it starts, is only correct if it is the only one.
  *
- * @param options.waitMs so long another holder may take to let go
- * @param options.onWait called once, where there is one
- * @throws CodedError FAILED_PRECONDITION where it does not
+ * @param options.waitMs how long another holder may take to release it
+ * @param options.onWait called once if there is another holder
+ * @throws CodedError FAILED_PRECONDITION if it is not released in time
  */
 export async function lockDatabase(
   file: string,
@@ -37,7 +38,7 @@ export async function lockDatabase(
   }
 }
 
-/** Undefined where another has it. */
+/** Undefined if another process holds it. */
 function tryLock(file: string): BetterSqlite.Database | undefined {
   let sqlite: BetterSqlite.Database | undefined;
   try {

@@ -9,7 +9,7 @@ import { setPlannerStatistics } from './planner-statistics.ts';
 import type { Schema } from './schema.ts';
 import { Sqlite } from './sqlite.ts';
 
-/** The database: Kysely for all queries, and the bare connection for the one path that writes files in bulk. */
+/** The database: Kysely for all queries, and the plain connection for the one path that writes files in bulk. */
 export interface Database {
   readonly db: Kysely<Schema>;
   /** Use it only inside a Kysely transaction, and without an await: there is one connection. */
@@ -19,14 +19,14 @@ export interface Database {
   close(): Promise<void>;
 }
 
-/** How many prepared statements are kept. Lists of parameters make many; the common ones stay in use. */
+/** How many prepared statements are kept. Lists of parameters produce many; the common ones stay in use. */
 const MAX_STATEMENTS = 500;
 
 /**
- * Opens the database, makes it where it is not there, and brings it to this version.
+ * Opens the database, creates it if it does not exist, and migrates it to this version.
  *
  * @param file a path, or `:memory:`
- * @throws CodedError UNAVAILABLE where it cannot be opened, FAILED_PRECONDITION where it is newer than the code or no database
+ * @throws CodedError UNAVAILABLE if it cannot be opened, FAILED_PRECONDITION if it is newer than the code or is no database
  */
 export async function openDatabase(file: string): Promise<Database> {
   const sqlite = openSqlite(file);
@@ -57,10 +57,10 @@ function openSqlite(file: string): BetterSqlite.Database {
   try {
     if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true });
     sqlite = new Sqlite(file);
-    // File bodies are about 1 KiB: larger pages waste less. It only counts for a new database.
+    // File bodies are about 1 KiB: larger pages waste less. It only affects a new database.
     sqlite.pragma('page_size = 8192');
     sqlite.pragma('journal_mode = WAL');
-    // In WAL mode a power cut may take the last transactions, never the database; jobs repeat what is missing.
+    // In WAL mode a power failure may lose the last transactions, never the database; jobs repeat what is missing.
     sqlite.pragma('synchronous = NORMAL');
     sqlite.pragma('foreign_keys = ON');
     sqlite.pragma('busy_timeout = 5000');
@@ -74,17 +74,17 @@ function openSqlite(file: string): BetterSqlite.Database {
   }
 }
 
-/** Kysely prepares a statement at every query; this gives it the one from last time. */
+/** Kysely prepares a statement for every query; this returns the one that was prepared before. */
 function withStatementCache(sqlite: BetterSqlite.Database) {
   const statements = new Map<string, BetterSqlite.Statement>();
   return {
     prepare(sql: string): BetterSqlite.Statement {
-      // SQLite itself has rolled back where the disk was full (https://sqlite.org/lang_transaction.html, section 3). Kysely does not
+      // SQLite itself rolls back when the disk is full (https://sqlite.org/lang_transaction.html, section 3). Kysely does not
       // know: its own rollback would fail and hide the cause.
       if (sql === 'rollback' && !sqlite.inTransaction) return sqlite.prepare('select 1 where 0');
       const known = statements.get(sql);
       if (known) {
-        // To the end of the map: the first ones are the longest unused.
+        // To the end of the map: the first ones have been unused for longest.
         statements.delete(sql);
         statements.set(sql, known);
         return known;

@@ -10,7 +10,7 @@ export function alreadyExists(kind: Kind, name: string, more = ''): CodedError {
   return new CodedError('ALREADY_EXISTS', `${kind} ${name} is already there${more}`);
 }
 
-/** The etag given is not the stored one: somebody else changed the resource in between. */
+/** The request's etag is not the stored one: somebody else changed the resource in between. */
 export function staleEtag(kind: Kind, id: string): CodedError {
   return new CodedError(
     'ABORTED',
@@ -18,7 +18,7 @@ export function staleEtag(kind: Kind, id: string): CodedError {
   );
 }
 
-/** Checks an etag that was given as a precondition; an empty one is none. */
+/** Checks an etag as a precondition; an empty one is no precondition. */
 export function checkEtag(kind: Kind, id: string, given: string, stored: string): void {
   if (given !== '' && given !== stored) throw staleEtag(kind, id);
 }

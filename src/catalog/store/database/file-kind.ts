@@ -1,4 +1,4 @@
-/** What a file is, as the `kind` columns hold it. Lists of files are in this order. */
+/** What a file is, as the `kind` columns store it. Lists of files are in this order. */
 export const DATA = 1;
 export const POSITION_DELETES = 2;
 export const EQUALITY_DELETES = 3;

@@ -4,15 +4,15 @@ import { CodedError } from '../../../errors.ts';
 import { TENANT } from '../../identity/tenant.ts';
 import type { Schema } from './schema.ts';
 
-/** A digest of a request's message, to tell whether the same key brings the same request. */
+/** A digest of a request's message: whether a key comes with the same request again. */
 export function requestHash(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
 /**
- * What the key was answered with before, if it was used.
+ * The id of the resource that the key created before, if it was used.
  *
- * @throws CodedError INVALID_ARGUMENT if the key came with another request
+ * @throws CodedError INVALID_ARGUMENT if the key was used for another request
  */
 export async function answeredBefore(
   db: Kysely<Schema>,
@@ -37,7 +37,7 @@ export async function answeredBefore(
   return row?.resource_id;
 }
 
-/** Keeps the answer. Call it in the transaction that made the resource. */
+/** Remembers the resource that a key created. Call it in the transaction that created it. */
 export async function rememberAnswer(db: Kysely<Schema>, scope: string, key: string, hash: string, id: string) {
   if (key === '') return;
   await db
@@ -58,7 +58,7 @@ export async function rememberAnswer(db: Kysely<Schema>, scope: string, key: str
     .execute();
 }
 
-/** Forgets the keys that made a resource, when it goes: the same key may then make it anew. */
+/** Forgets the keys that created a resource that is deleted: the same key may then create it again. */
 export async function forgetAnswers(db: Kysely<Schema>, resourceId: string): Promise<void> {
   await db
     .deleteFrom('idempotency_keys')

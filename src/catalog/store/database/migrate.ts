@@ -1,36 +1,16 @@
 import { type Kysely, type Migration, Migrator } from 'kysely';
 import { CodedError } from '../../../errors.ts';
 import { migration as first } from './migrations/0001-first.ts';
-import { migration as fileSketches } from './migrations/0002-file-sketches.ts';
-import { migration as boundViews } from './migrations/0003-bound-views.ts';
-import { migration as upstreamRequests } from './migrations/0004-upstream-requests.ts';
-import { migration as operations } from './migrations/0005-operations.ts';
-import { migration as coverage } from './migrations/0006-coverage.ts';
-import { migration as droppedPlaces } from './migrations/0007-dropped-places.ts';
-import { migration as stagedGroups } from './migrations/0008-staged-groups.ts';
-import { migration as deletions } from './migrations/0010-deletions.ts';
-import { migration as alerts } from './migrations/0011-alerts.ts';
-import { migration as changeDestinations } from './migrations/0012-change-destinations.ts';
 
-/** In the order in which they are applied. One that has been released is never changed. */
+/** In the order in which they are applied. A migration that has been released is never changed. */
 const MIGRATIONS: Record<string, Migration> = {
   '0001-first': first,
-  '0002-file-sketches': fileSketches,
-  '0003-bound-views': boundViews,
-  '0004-upstream-requests': upstreamRequests,
-  '0005-operations': operations,
-  '0006-coverage': coverage,
-  '0007-dropped-places': droppedPlaces,
-  '0008-staged-groups': stagedGroups,
-  '0010-deletions': deletions,
-  '0011-alerts': alerts,
-  '0012-change-destinations': changeDestinations,
 };
 
 /**
- * Brings the database to this code's version.
+ * Migrates the database to the version of this code.
  *
- * @throws CodedError FAILED_PRECONDITION where a newer version of the code has written it.
+ * @throws CodedError FAILED_PRECONDITION if a newer version of the code has written it
  */
 export async function migrate(db: Kysely<never>, file: string): Promise<void> {
   const unknown = (await appliedMigrations(db)).filter((name) => !(name in MIGRATIONS));

@@ -1,18 +1,18 @@
 import type Sqlite from 'better-sqlite3';
 
 /**
- * What SQLite's planner shall believe of the big tables: rows in all, then how many share the first column of the index, the
+ * What SQLite's planner assumes about the big tables: the number of rows, then how many share the first column of the index, the
  * first two, and so on (https://sqlite.org/optoverview.html, "Manual Control Of Query Plans Using SQLITE_STAT Tables").
  *
- * Without statistics it takes any first column to single out ten rows, and then walks whole chains where it should look a
- * file up; real ones would change with the data, and the plans with them. Postgres gathers its own.
+ * Without statistics it assumes that any first column selects ten rows, and then walks whole chains instead of looking a file up.
+ * Real statistics would change with the data, and the plans with them. Postgres gathers its own.
  */
 const STATISTICS: [table: string, index: string, stat: string][] = [
   ['memberships', 'sqlite_autoindex_memberships_1', '1000000 50000 500 1'],
   ['memberships', 'memberships_live', '1000000 50000 40000 5000 2 1'],
   ['memberships', 'memberships_of_file', '1000000 2 1'],
-  ['departures', 'sqlite_autoindex_departures_1', '10000 500 100 1 1 1'],
-  ['departures', 'departures_of_file', '10000 1'],
+  ['branch_removals', 'sqlite_autoindex_branch_removals_1', '10000 500 100 1 1 1'],
+  ['branch_removals', 'branch_removals_of_file', '10000 1'],
   ['files', 'files_key', '1000000 10000 1'],
   ['files', 'files_partition', '20000 200 100 100 5'],
   ['files', 'files_referenced', '20000 200 2'],
@@ -24,9 +24,9 @@ const STATISTICS: [table: string, index: string, stat: string][] = [
   ['replacement_files', 'replacement_files_pending', '100 50 1 1'],
 ];
 
-/** Puts the statistics in place, in the database and for this connection. */
+/** Stores the statistics in the database, and loads them for this connection. */
 export function setPlannerStatistics(sqlite: Sqlite.Database): void {
-  // Makes the table of statistics where it is not there; of this schema only, which is quick.
+  // Creates the table of statistics if it does not exist; only for the schema table, which is quick.
   sqlite.exec('analyze sqlite_schema');
   const read = sqlite.prepare('select tbl, idx, stat from sqlite_stat1 order by tbl, idx').raw();
   const wanted = STATISTICS.toSorted((a, b) => (`${a[0]} ${a[1]}` < `${b[0]} ${b[1]}` ? -1 : 1));

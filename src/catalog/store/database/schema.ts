@@ -1,10 +1,11 @@
 import type { Generated } from 'kysely';
+import type { ObjectKind } from '../../../generated/reconciler/internal/v1/bindings.ts';
 
 /**
- * The tables of the database, as Kysely sees them; the migrations make them.
+ * The tables of the database, as Kysely sees them. The migrations create them.
  *
- * Times are milliseconds since 1970. Snapshot ids are 64-bit and so TEXT; counts, sizes and sequence numbers are checked to be
- * safe integers before they come here. `num` columns are numbers of this database only and never leave it.
+ * Times are milliseconds since 1970. Snapshot ids have 64 bits and so are TEXT; counts, sizes and sequence numbers are checked to be
+ * safe integers before they are stored. `num` columns are numbers of this database only and never leave it.
  */
 export interface Schema {
   catalogs: CatalogRow;
@@ -14,6 +15,7 @@ export interface Schema {
   table_contents: TableContentRow;
   table_schemas: TableSchemaRow;
   views: ViewRow;
+  bindings: BindingRow;
   connectors: ConnectorRow;
   jobs: JobRow;
   job_failures: JobFailureRow;
@@ -21,10 +23,10 @@ export interface Schema {
   idempotency_keys: IdempotencyKeyRow;
   snapshots: SnapshotRow;
   chains: ChainRow;
-  dropped_places: DroppedPlaceRow;
+  dropped_positions: DroppedPositionRow;
   files: FileRow;
   memberships: MembershipRow;
-  departures: DepartureRow;
+  branch_removals: BranchRemovalRow;
   replacement_files: ReplacementFileRow;
   column_states: ColumnStateRow;
   put_columns: PutColumnRow;
@@ -85,19 +87,10 @@ export interface TableRow extends Resource {
   current_snapshot_id: string | null;
   /** JSON array of SnapshotRef. */
   refs: string;
-  connector_id: string | null;
-  upstream_path_key: string | null;
-  upstream_name: string | null;
-  upstream_uuid: string;
-  fingerprint: string;
-  fetched_at: number | null;
-  missing_since: number | null;
-  /** See TableUpstream. */
-  coverage: Generated<string>;
 }
 
 /**
- * What snapshots, files and schemas hang on. A table that was dropped and made anew upstream gets new contents under its old
+ * What snapshots, files and schemas belong to. A table that was dropped and created again upstream gets new contents under its old
  * id; the old ones are removed in small steps afterwards.
  */
 export interface TableContentRow {
@@ -105,9 +98,9 @@ export interface TableContentRow {
   table_id: string;
   /** Counts the replacements of statistics, so that no reader mixes old and new pages. */
   generation: number;
-  /** 1 when it waits to be removed. */
+  /** 1 if it waits to be removed. */
   dropped: number;
-  /** Counts the times that sketches of files were put; 0 where there are none. */
+  /** How many times sketches of files were put; 0 if there are none. */
   sketched: Generated<number>;
 }
 
@@ -124,11 +117,24 @@ export interface ViewRow extends Resource {
   name: string;
   /** proto3 JSON of the View without what the other columns hold. */
   body: string;
+}
+
+/** The upstream name from which a table or view was brought, and the state in which it was read. */
+export interface BindingRow {
+  object_id: string;
+  tenant_id: string;
+  kind: ObjectKind;
+  /** Null if no connector owns the object: it was made by hand, or its connector was deleted. */
   connector_id: string | null;
-  upstream_path_key: string | null;
-  upstream_name: string | null;
+  /** See path-key.ts. */
+  upstream_path_key: string;
+  upstream_name: string;
+  /** See upstream-name-hash.ts; the same 64 bits as a signed integer. JavaScript numbers don't hold it: it is only summed, in SQL. */
+  name_hash: bigint;
   upstream_uuid: string;
   fingerprint: string;
+  /** See TableUpstream. Empty for a view. */
+  coverage: string;
   fetched_at: number | null;
   missing_since: number | null;
 }
@@ -138,9 +144,9 @@ export interface ConnectorRow extends Resource {
   display_name: string;
   state: string;
   running_job_id: string;
-  /** Of one that is being deleted: what it brought in goes too. */
+  /** 1 if it is being deleted together with what it brought in. */
   delete_contents: number;
-  /** What its webhook was told last, as JSON (see due-alert.ts); empty: nothing. */
+  /** The last alert that its webhook received, as JSON (see alerts.ts); empty if there was none. */
   last_alert: string;
   /** proto3 JSON of the Connector without what the other columns hold. */
   body: string;
@@ -157,29 +163,14 @@ export interface JobRow {
   started_at: number | null;
   finished_at: number | null;
   full_rescan: number;
-  tables_scanned: number;
-  tables_changed: number;
-  tables_unchanged: number;
-  tables_filtered: number;
-  tables_missing: number;
-  errors: number;
-  snapshots_ingested: number;
-  files_ingested: number;
-  bytes_read: number;
+  /** JobCounters as proto3 JSON. */
+  counters: string;
   phase: string;
   run_id: string;
-  views_scanned: number;
-  views_changed: number;
-  views_missing: number;
-  upstream_requests: number;
   /** JobTrigger. */
   trigger_kind: string;
   mode: string;
   dry_run: number;
-  tables_dropped: number;
-  views_dropped: number;
-  snapshots_dropped: number;
-  tables_expected: number;
   paused: number;
   request_json: string;
   retry_of_job_id: string;
@@ -207,7 +198,7 @@ export interface JobChangeRow {
   reason: string;
 }
 
-/** The first answer that a key got. */
+/** The resource that the first request with a key created. */
 export interface IdempotencyKeyRow {
   tenant_id: string;
   /** The method. */
@@ -231,27 +222,27 @@ export interface SnapshotRow {
   manifest_list: string;
   fetched_at: number;
   expired_at: number | null;
-  /** Null where it has none, or none any more: what it holds is then all that is live on its path. */
+  /** Null if it has none, or none any more: it then holds all that is live on its path. */
   base_snapshot_id: string | null;
   first_row_id: string | null;
   added_rows: string | null;
-  /** Its place: see chains. */
+  /** Its position: see chains. */
   chain_num: number;
   ord: number;
-  /** 1 once all its files are in: it is captured. */
+  /** 1 once all its files are stored: it is captured. */
   complete: number;
   /**
-   * Place among those that readers see, in the order in which they became visible or, later, complete; null while it is only staged. One
-   * that is not complete is seen without its files.
+   * Position among those that readers see, in the order in which they became visible or, later, complete; null while it is only staged. A
+   * snapshot that is not complete is seen without its files.
    */
   published: number | null;
-  /** Key of the stream whose changes are staged or, if complete, in. Null before the first. */
+  /** Key of the stream whose changes are staged or, if complete, stored. Null before the first stream. */
   stage_key: string | null;
-  /** While staged: names of the groups of changes that are in, as a JSON array. */
+  /** While staged: names of the groups of changes that are stored, as a JSON array. */
   staged_groups: string | null;
   /** Totals as JSON (see totals.ts); null while staged. */
   totals: string | null;
-  /** Rows a reader sees: a count, `absent` where it cannot be told, null before it was asked for. */
+  /** Rows that a reader sees: a count, `absent` if it cannot be computed, null before the first request for it. */
   live_rows: string | null;
   ndv: string | null;
   /** Key of the last finished PutColumnStats. */
@@ -260,29 +251,29 @@ export interface SnapshotRow {
 
 /**
  * A run of snapshots, each based on the one before: the snapshot at `ord` n+1 holds the files of the one at n and its own
- * changes. A snapshot whose base is not the newest of its chain starts a chain that remembers where it forked off.
+ * changes. A snapshot whose base is not the newest of its chain starts a chain of its own, which holds where it forked off.
  */
 export interface ChainRow {
   chain_num: Generated<number>;
   table_num: number;
   parent_chain_num: number | null;
   parent_ord: number | null;
-  /** Newest place given out. */
+  /** The newest position in use. */
   tip_ord: number;
 }
 
-/** A place whose snapshot was dropped while others need it: files that came there are live in snapshots behind it. */
-export interface DroppedPlaceRow {
+/** The position of a snapshot that was dropped while others need it: files that were added there are live in later snapshots. */
+export interface DroppedPositionRow {
   chain_num: number;
   ord: number;
   table_num: number;
-  /** Of the snapshot that was there. */
+  /** The dropped snapshot's id. */
   snapshot_id: string;
-  /** 0 while what it held alone waits to be removed. */
+  /** 0 while files that only it held wait to be removed. */
   cleared: number;
 }
 
-/** A file of a table, stored once however many snapshots hold it. */
+/** A file of a table, stored once for all snapshots that hold it. */
 export interface FileRow {
   file_num: Generated<number>;
   table_num: number;
@@ -296,33 +287,33 @@ export interface FileRow {
   spec_id: number;
   partition_key: Uint8Array;
   referenced_path: string | null;
-  /** reconciler.v1.DataFile as it came on the wire. */
+  /** reconciler.v1.DataFile as it was received. */
   body: Uint8Array;
 }
 
-/** That a file came with the snapshot at (chain, came_ord), and in which snapshot of that chain it went. */
+/** A file was added by the snapshot at (chain, added_ord); which snapshot of that chain removed it. */
 export interface MembershipRow {
   chain_num: number;
-  came_ord: number;
+  added_ord: number;
   file_num: number;
-  /** STAYS while no snapshot of the chain has removed it. */
-  went_ord: number;
+  /** OPEN_END while no snapshot of the chain has removed it. */
+  removed_ord: number;
   kind: number;
   record_count: number;
   size_bytes: number;
   sequence_number: number;
   file_sequence_number: number;
-  /** Null where it is the snapshot at (chain, came_ord) itself. */
+  /** Null if it is the snapshot at (chain, added_ord) itself. */
   added_snapshot_id: string | null;
 }
 
-/** That a file which came in an ancestor chain went in the snapshot at (chain, ord). */
-export interface DepartureRow {
+/** A file that was added in an ancestor chain was removed by the snapshot at (chain, ord). */
+export interface BranchRemovalRow {
   chain_num: number;
   ord: number;
   file_num: number;
   from_chain_num: number;
-  came_ord: number;
+  added_ord: number;
 }
 
 /** A change that waits for the finish of a replacing stream. */
@@ -354,7 +345,7 @@ export interface ColumnStateRow {
   state: string;
 }
 
-/** Column statistics that somebody put. */
+/** Column statistics that a caller put. */
 export interface PutColumnRow {
   snapshot_num: number;
   column_id: number;
@@ -365,19 +356,19 @@ export interface PutColumnRow {
 /** Sketches of a file's columns. */
 export interface FileSketchesRow {
   file_num: number;
-  /** Why the file cannot be read; empty for one that was sketched. */
+  /** Why the file cannot be read; empty if it was sketched. */
   unreadable: string;
-  /** Which columns were asked for; empty for all. */
+  /** The columns that were requested; empty for all. */
   columns_key: string;
-  /** reconciler.v1.FileSketches without what stands in the other columns. */
+  /** reconciler.v1.FileSketches without what the other columns hold. */
   body: Uint8Array;
 }
 
-/** The distinct values of a column at a snapshot, derived from the sketches of its files when first asked for. */
+/** The distinct values of a column at a snapshot, derived from the sketches of its files at the first request. */
 export interface DerivedNdvRow {
   snapshot_num: number;
   column_id: number;
   table_num: number;
-  /** reconciler.v1.Ndv; empty where there are none. */
+  /** reconciler.v1.Ndv; empty if there are none. */
   body: Uint8Array;
 }

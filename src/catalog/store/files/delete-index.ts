@@ -175,7 +175,7 @@ export class DeleteIndex {
           fileNum: row.file_num,
           kind: row.kind as FileKind,
           chain: row.chain_num,
-          cameOrd: row.came_ord,
+          cameOrd: row.added_ord,
           sequenceNumber: row.sequence_number,
           fileSequenceNumber: row.file_sequence_number,
           addedSnapshotId: row.added_snapshot_id,

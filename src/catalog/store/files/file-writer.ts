@@ -46,7 +46,7 @@ export class FileWriter {
   readonly #insertMember: Statement;
   readonly #removeHere: Statement;
   readonly #membersElsewhere: Statement;
-  readonly #departuresOfFile: Statement;
+  readonly #branchRemovalsOfFile: Statement;
   readonly #insertDeparture: Statement;
 
   /** One a database: preparing the statements costs as much as writing ten files. */
@@ -77,28 +77,28 @@ export class FileWriter {
     );
     this.#findFileNum = sqlite.prepare('select file_num from files where table_num = ? and path_hash = ?').pluck();
     this.#insertMember = sqlite.prepare(
-      `insert into memberships (chain_num, came_ord, file_num, went_ord, kind, record_count, size_bytes, sequence_number,
+      `insert into memberships (chain_num, added_ord, file_num, removed_ord, kind, record_count, size_bytes, sequence_number,
          file_sequence_number, added_snapshot_id)
        values (?, ?, ?, ${OPEN_END}, ?, ?, ?, ?, ?, ?)
-       on conflict (chain_num, came_ord, file_num) do update set sequence_number = excluded.sequence_number,
+       on conflict (chain_num, added_ord, file_num) do update set sequence_number = excluded.sequence_number,
          file_sequence_number = excluded.file_sequence_number, added_snapshot_id = excluded.added_snapshot_id
        where memberships.sequence_number <> excluded.sequence_number
          or memberships.file_sequence_number <> excluded.file_sequence_number
          or coalesce(memberships.added_snapshot_id, '') <> coalesce(excluded.added_snapshot_id, '')`,
     );
     this.#removeHere = sqlite.prepare(
-      `update memberships set went_ord = ?
-       where file_num = ? and chain_num = ? and came_ord < ? and went_ord > ?`,
+      `update memberships set removed_ord = ?
+       where file_num = ? and chain_num = ? and added_ord < ? and removed_ord > ?`,
     );
     this.#membersElsewhere = sqlite.prepare(
-      'select chain_num, came_ord, went_ord from memberships where file_num = ? and chain_num <> ?',
+      'select chain_num, added_ord, removed_ord from memberships where file_num = ? and chain_num <> ?',
     );
-    this.#departuresOfFile = sqlite.prepare(
-      'select chain_num, ord, from_chain_num, came_ord from departures where file_num = ?',
+    this.#branchRemovalsOfFile = sqlite.prepare(
+      'select chain_num, ord, from_chain_num, added_ord from branch_removals where file_num = ?',
     );
     this.#insertDeparture = sqlite.prepare(
-      `insert into departures (chain_num, ord, file_num, from_chain_num, came_ord) values (?, ?, ?, ?, ?)
-       on conflict (chain_num, ord, file_num, from_chain_num, came_ord) do nothing`,
+      `insert into branch_removals (chain_num, ord, file_num, from_chain_num, added_ord) values (?, ?, ?, ?, ?)
+       on conflict (chain_num, ord, file_num, from_chain_num, added_ord) do nothing`,
     );
   }
 
@@ -187,26 +187,26 @@ export class FileWriter {
     const limits = new Map(path.slice(1).map(({ chain, ord }) => [chain, ord]));
     const members = this.#membersElsewhere.all(fileNum, own.chain) as {
       chain_num: number;
-      came_ord: number;
-      went_ord: number;
+      added_ord: number;
+      removed_ord: number;
     }[];
-    const live = members.filter(({ chain_num, came_ord, went_ord }) => {
+    const live = members.filter(({ chain_num, added_ord, removed_ord }) => {
       const limit = limits.get(chain_num);
-      return limit !== undefined && came_ord <= limit && went_ord > limit;
+      return limit !== undefined && added_ord <= limit && removed_ord > limit;
     });
     if (live.length === 0) return [];
     limits.set(own.chain, own.ord - 1);
     const gone = (
-      this.#departuresOfFile.all(fileNum) as {
+      this.#branchRemovalsOfFile.all(fileNum) as {
         chain_num: number;
         ord: number;
         from_chain_num: number;
-        came_ord: number;
+        added_ord: number;
       }[]
     ).filter(({ chain_num, ord }) => ord <= (limits.get(chain_num) ?? 0));
     return live
-      .filter((member) => !gone.some((d) => d.from_chain_num === member.chain_num && d.came_ord === member.came_ord))
-      .map((member) => ({ chain: member.chain_num, cameOrd: member.came_ord }));
+      .filter((member) => !gone.some((d) => d.from_chain_num === member.chain_num && d.added_ord === member.added_ord))
+      .map((member) => ({ chain: member.chain_num, cameOrd: member.added_ord }));
   }
 }
 

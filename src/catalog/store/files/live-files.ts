@@ -108,8 +108,8 @@ function select(db: Db, { chain, ord }: Position, kind: FileKind) {
       'm.file_num',
       'm.kind',
       'm.chain_num',
-      'm.came_ord',
-      'm.went_ord',
+      'm.added_ord',
+      'm.removed_ord',
       'm.sequence_number',
       'm.file_sequence_number',
       'm.added_snapshot_id',
@@ -120,31 +120,31 @@ function select(db: Db, { chain, ord }: Position, kind: FileKind) {
     ])
     .where('m.chain_num', '=', chain)
     .where('m.kind', '=', kind)
-    .where('m.came_ord', '<=', ord);
+    .where('m.added_ord', '<=', ord);
 }
 
 type Row = Awaited<ReturnType<ReturnType<typeof select>['execute']>>[number];
 
 async function stayingRows(db: Db, place: Position, kind: FileKind, cursor: LiveCursor, limit: number): Promise<Row[]> {
-  const behind = sql<boolean>`(m.file_num, m.came_ord) > (${cursor.file}, ${cursor.came})`;
+  const behind = sql<boolean>`(m.file_num, m.added_ord) > (${cursor.file}, ${cursor.came})`;
   const staying = await select(db, place, kind)
-    .where('m.went_ord', '=', OPEN_END)
+    .where('m.removed_ord', '=', OPEN_END)
     .where(behind)
     .orderBy('m.file_num')
-    .orderBy('m.came_ord')
+    .orderBy('m.added_ord')
     .limit(limit)
     .execute();
   // Gone since the walk came to this chain: mostly none.
   const goneSince = await select(db, place, kind)
-    .where('m.went_ord', '>', cursor.tip)
-    .where('m.went_ord', '<', OPEN_END)
+    .where('m.removed_ord', '>', cursor.tip)
+    .where('m.removed_ord', '<', OPEN_END)
     .where(behind)
     .orderBy('m.file_num')
-    .orderBy('m.came_ord')
+    .orderBy('m.added_ord')
     .limit(limit)
     .execute();
   if (goneSince.length === 0) return staying;
-  const all = [...staying, ...goneSince].sort((a, b) => a.file_num - b.file_num || a.came_ord - b.came_ord);
+  const all = [...staying, ...goneSince].sort((a, b) => a.file_num - b.file_num || a.added_ord - b.added_ord);
   return all.slice(0, limit);
 }
 
@@ -155,10 +155,10 @@ async function goneRows(db: Db, place: Position, kind: FileKind, cursor: LiveCur
   if (went === 0) went = (await nextGone(db, place, kind, place.ord, cursor.tip)) ?? 0;
   while (went !== 0) {
     const some = await select(db, place, kind)
-      .where('m.went_ord', '=', went)
-      .where(sql<boolean>`(m.file_num, m.came_ord) > (${file}, ${came})`)
+      .where('m.removed_ord', '=', went)
+      .where(sql<boolean>`(m.file_num, m.added_ord) > (${file}, ${came})`)
       .orderBy('m.file_num')
-      .orderBy('m.came_ord')
+      .orderBy('m.added_ord')
       .limit(limit - rows.length)
       .execute();
     rows.push(...some);
@@ -180,39 +180,39 @@ async function nextGone(
 ): Promise<number | undefined> {
   const row = await db
     .selectFrom('memberships')
-    .select('went_ord')
+    .select('removed_ord')
     .where('chain_num', '=', chain)
     .where('kind', '=', kind)
-    .where('went_ord', '>', after)
-    .where('went_ord', '<=', tip)
-    .orderBy('went_ord')
+    .where('removed_ord', '>', after)
+    .where('removed_ord', '<=', tip)
+    .orderBy('removed_ord')
     .limit(1)
     .executeTakeFirst();
-  return row?.went_ord;
+  return row?.removed_ord;
 }
 
 /** A place of a file: which of its comings. */
 interface Instance {
   file_num: number;
   chain_num: number;
-  came_ord: number;
+  added_ord: number;
 }
 
 /** Those that did not go in a later chain of the path. */
 export async function withoutDeparted<T extends Instance>(db: Db, rows: T[], path: readonly Position[]): Promise<T[]> {
   if (rows.length === 0 || path.length === 1) return rows;
   const limits = new Map(path.map(({ chain, ord }) => [chain, ord]));
-  const departures = await db
-    .selectFrom('departures')
+  const branchRemovals = await db
+    .selectFrom('branch_removals')
     .selectAll()
     .where('file_num', 'in', [...new Set(rows.map((row) => row.file_num))])
     .execute();
   const gone = new Set(
-    departures
+    branchRemovals
       .filter(({ chain_num, ord }) => ord <= (limits.get(chain_num) ?? 0))
-      .map((departure) => `${departure.file_num}/${departure.from_chain_num}/${departure.came_ord}`),
+      .map((removal) => `${removal.file_num}/${removal.from_chain_num}/${removal.added_ord}`),
   );
-  return rows.filter((row) => !gone.has(`${row.file_num}/${row.chain_num}/${row.came_ord}`));
+  return rows.filter((row) => !gone.has(`${row.file_num}/${row.chain_num}/${row.added_ord}`));
 }
 
 /** Which comings of these files are live at the snapshot. */
@@ -222,13 +222,13 @@ export async function liveInstances(db: Db, path: readonly Position[], fileNums:
   const rows = await db.selectFrom('memberships').selectAll().where('file_num', 'in', fileNums).execute();
   const live = rows.filter((row) => {
     const limit = limits.get(row.chain_num);
-    return limit !== undefined && row.came_ord <= limit && row.went_ord > limit;
+    return limit !== undefined && row.added_ord <= limit && row.removed_ord > limit;
   });
   return withoutDeparted(db, live, path);
 }
 
 function cursorAt(cursor: LiveCursor, row: Row): LiveCursor {
-  return { ...cursor, went: cursor.phase === 'gone' ? row.went_ord : 0, file: row.file_num, came: row.came_ord };
+  return { ...cursor, went: cursor.phase === 'gone' ? row.removed_ord : 0, file: row.file_num, came: row.added_ord };
 }
 
 function toFile(row: Row, cursor: LiveCursor): LiveFile {
@@ -236,7 +236,7 @@ function toFile(row: Row, cursor: LiveCursor): LiveFile {
     fileNum: row.file_num,
     kind: row.kind as FileKind,
     chain: row.chain_num,
-    cameOrd: row.came_ord,
+    cameOrd: row.added_ord,
     sequenceNumber: row.sequence_number,
     fileSequenceNumber: row.file_sequence_number,
     addedSnapshotId: row.added_snapshot_id,

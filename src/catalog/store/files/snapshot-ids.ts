@@ -26,7 +26,7 @@ export class SnapshotPlaces {
         .where('ord', 'in', [...ords])
         .execute();
       const dropped = await this.#db
-        .selectFrom('dropped_places')
+        .selectFrom('dropped_positions')
         .select(['snapshot_id', 'ord'])
         .where('chain_num', '=', chain)
         .where('ord', 'in', [...ords])

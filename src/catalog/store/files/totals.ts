@@ -76,7 +76,7 @@ function sum(high: string, low: string): bigint {
 }
 
 const cameAt = compiledQuery((db, chain: number, ord: number) =>
-  db.selectFrom('memberships').select(sums).where('chain_num', '=', chain).where('came_ord', '=', ord).groupBy('kind'),
+  db.selectFrom('memberships').select(sums).where('chain_num', '=', chain).where('added_ord', '=', ord).groupBy('kind'),
 );
 
 function wentAt(db: Db, { chain, ord }: Position) {
@@ -85,7 +85,7 @@ function wentAt(db: Db, { chain, ord }: Position) {
     .select(sums)
     .where('chain_num', '=', chain)
     .where('kind', 'in', FILE_KINDS)
-    .where('went_ord', '=', ord)
+    .where('removed_ord', '=', ord)
     .groupBy('kind')
     .execute();
 }
@@ -100,16 +100,16 @@ export async function liveTotals(db: Db, place: Position): Promise<Totals> {
       .selectFrom('memberships as m')
       .where('m.chain_num', '=', chain)
       .where('m.kind', 'in', FILE_KINDS)
-      .where('m.came_ord', '<=', ord)
-      .where('m.went_ord', '>', ord);
+      .where('m.added_ord', '<=', ord)
+      .where('m.removed_ord', '>', ord);
     addRows(totals, 1n, await live.select(sums).groupBy('kind').execute());
     for (const { chain: later, ord: until } of path.slice(0, step)) {
       const departed = live
-        .innerJoin('departures as d', (join) =>
+        .innerJoin('branch_removals as d', (join) =>
           join
             .onRef('d.file_num', '=', 'm.file_num')
             .onRef('d.from_chain_num', '=', 'm.chain_num')
-            .onRef('d.came_ord', '=', 'm.came_ord'),
+            .onRef('d.added_ord', '=', 'm.added_ord'),
         )
         .where('d.chain_num', '=', later)
         .where('d.ord', '<=', until);
@@ -146,8 +146,8 @@ async function subtractDeparted(db: Db, place: Position, totals: Totals): Promis
   let basePath: Position[] | undefined;
   for (;;) {
     const rows = await db
-      .selectFrom('departures')
-      .select(['file_num', 'from_chain_num', 'came_ord'])
+      .selectFrom('branch_removals')
+      .select(['file_num', 'from_chain_num', 'added_ord'])
       .where('chain_num', '=', place.chain)
       .where('ord', '=', place.ord)
       .where('file_num', '>', after)
@@ -160,11 +160,11 @@ async function subtractDeparted(db: Db, place: Position, totals: Totals): Promis
     const nums = [...new Set(rows.map((row) => row.file_num))];
     const departed = new Set(
       (rows.length < STEP ? rows : await allDepartures(db, place, nums)).map(
-        (row) => `${row.file_num}/${row.from_chain_num}/${row.came_ord}`,
+        (row) => `${row.file_num}/${row.from_chain_num}/${row.added_ord}`,
       ),
     );
     for (const row of await liveInstances(db, basePath, nums)) {
-      if (!departed.has(`${row.file_num}/${row.chain_num}/${row.came_ord}`)) continue;
+      if (!departed.has(`${row.file_num}/${row.chain_num}/${row.added_ord}`)) continue;
       const of = totals[row.kind as FileKind];
       of.files -= 1n;
       of.records -= BigInt(row.record_count);
@@ -174,11 +174,11 @@ async function subtractDeparted(db: Db, place: Position, totals: Totals): Promis
   }
 }
 
-/** A full step may have cut off the departures of its last file. */
+/** A full step may have cut off the branch removals of its last file. */
 function allDepartures(db: Db, { chain, ord }: Position, nums: readonly number[]) {
   return db
-    .selectFrom('departures')
-    .select(['file_num', 'from_chain_num', 'came_ord'])
+    .selectFrom('branch_removals')
+    .select(['file_num', 'from_chain_num', 'added_ord'])
     .where('chain_num', '=', chain)
     .where('ord', '=', ord)
     .where('file_num', 'in', nums)

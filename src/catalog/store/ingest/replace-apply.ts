@@ -41,14 +41,14 @@ async function deleteAddition(db: Db, { chain, ord }: Position, nums: readonly n
   const { numDeletedRows } = await db
     .deleteFrom('memberships')
     .where('chain_num', '=', chain)
-    .where('came_ord', '=', ord)
+    .where('added_ord', '=', ord)
     .where('file_num', 'in', nums)
     .executeTakeFirst();
   // Where a descendant in another chain had removed them, there is nothing to remove any more.
   await db
-    .deleteFrom('departures')
+    .deleteFrom('branch_removals')
     .where('from_chain_num', '=', chain)
-    .where('came_ord', '=', ord)
+    .where('added_ord', '=', ord)
     .where('file_num', 'in', nums)
     .execute();
   await deleteOrphans(db, nums);
@@ -59,18 +59,18 @@ async function deleteAddition(db: Db, { chain, ord }: Position, nums: readonly n
 async function undoRemoval(db: Db, { chain, ord }: Position, nums: readonly number[]): Promise<number> {
   const stayed = await db
     .updateTable('memberships')
-    .set({ went_ord: OPEN_END })
+    .set({ removed_ord: OPEN_END })
     .where('file_num', 'in', nums)
     .where('chain_num', '=', chain)
-    .where('went_ord', '=', ord)
+    .where('removed_ord', '=', ord)
     .executeTakeFirst();
-  const departures = await db
-    .deleteFrom('departures')
+  const branchRemovals = await db
+    .deleteFrom('branch_removals')
     .where('chain_num', '=', chain)
     .where('ord', '=', ord)
     .where('file_num', 'in', nums)
     .executeTakeFirst();
-  return Number(stayed.numUpdatedRows + departures.numDeletedRows);
+  return Number(stayed.numUpdatedRows + branchRemovals.numDeletedRows);
 }
 
 /** What of the files is live at the snapshot goes in it. */
@@ -80,17 +80,17 @@ async function recordRemoval(db: Db, target: WriteTarget, nums: readonly number[
   for (const row of await liveInstances(db, target.path, nums)) {
     const here = db
       .updateTable('memberships')
-      .set({ went_ord: ord })
+      .set({ removed_ord: ord })
       .where('chain_num', '=', row.chain_num)
-      .where('came_ord', '=', row.came_ord)
+      .where('added_ord', '=', row.added_ord)
       .where('file_num', '=', row.file_num);
     if (row.chain_num !== chain) {
-      const { file_num, chain_num, came_ord } = row;
+      const { file_num, chain_num, added_ord } = row;
       await db
-        .insertInto('departures')
-        .values({ chain_num: chain, ord, file_num, from_chain_num: chain_num, came_ord })
+        .insertInto('branch_removals')
+        .values({ chain_num: chain, ord, file_num, from_chain_num: chain_num, added_ord })
         .execute();
-    } else if (row.came_ord === ord) {
+    } else if (row.added_ord === ord) {
       await deleteAddition(db, { chain, ord }, [row.file_num]);
     } else {
       // It may have gone in a later snapshot of the chain: now it goes earlier.

@@ -104,18 +104,18 @@ export class ReplacementDiff {
             .selectFrom('memberships')
             .selectAll()
             .where('chain_num', '=', chain)
-            .where('came_ord', '=', ord)
+            .where('added_ord', '=', ord)
             .where('file_num', 'in', nums)
             .execute();
     const memberOf = new Map(members.map((member) => [member.file_num, member]));
     // Live at the base: what a removal would still take away.
     const inBase = (await liveInstances(this.#db, baseOf(target.path), nums)).filter(
-      (row) => !(row.chain_num === chain && row.went_ord === ord),
+      (row) => !(row.chain_num === chain && row.removed_ord === ord),
     );
     const departed = nums.length === 0 ? [] : await departedAt(this.#db, { chain, ord }, nums);
-    const gone = new Set(departed.map((d) => `${d.file_num}/${d.from_chain_num}/${d.came_ord}`));
+    const gone = new Set(departed.map((d) => `${d.file_num}/${d.from_chain_num}/${d.added_ord}`));
     const removable = new Set(
-      inBase.filter((row) => !gone.has(`${row.file_num}/${row.chain_num}/${row.came_ord}`)).map((row) => row.file_num),
+      inBase.filter((row) => !gone.has(`${row.file_num}/${row.chain_num}/${row.added_ord}`)).map((row) => row.file_num),
     );
     return rows.filter((row) => {
       const file = files.get(keyOf(row));
@@ -177,7 +177,7 @@ export class ReplacementDiff {
         .selectFrom('memberships')
         .select('file_num')
         .where('chain_num', '=', chain)
-        .where('came_ord', '=', ord)
+        .where('added_ord', '=', ord)
         .where('file_num', '>', after)
         .orderBy('file_num')
         .limit(STEP)
@@ -202,7 +202,7 @@ export class ReplacementDiff {
           .select('file_num')
           .where('chain_num', '=', chain)
           .where('kind', '=', kind)
-          .where('went_ord', '=', ord)
+          .where('removed_ord', '=', ord)
           .where('file_num', '>', after)
           .orderBy('file_num')
           .limit(STEP)
@@ -219,7 +219,7 @@ export class ReplacementDiff {
     let after = 0;
     for (;;) {
       const rows = await this.#db
-        .selectFrom('departures')
+        .selectFrom('branch_removals')
         .select('file_num')
         .where('chain_num', '=', chain)
         .where('ord', '=', ord)
@@ -267,7 +267,7 @@ function sameBody(file: { kind: number; body: Uint8Array }, row: Staged): boolea
 
 function departedAt(db: Db, { chain, ord }: Position, nums: readonly number[]) {
   return db
-    .selectFrom('departures')
+    .selectFrom('branch_removals')
     .selectAll()
     .where('chain_num', '=', chain)
     .where('ord', '=', ord)

@@ -4,7 +4,7 @@ import type { Schema } from '../database/schema.ts';
 
 type Db = Kysely<Schema>;
 
-/** `went_ord` of a file that no snapshot of its chain has removed. */
+/** `removed_ord` of a file that no snapshot of its chain has removed. */
 export const OPEN_END = 2_000_000_000;
 
 /** A snapshot's place. */
@@ -45,7 +45,7 @@ export async function freePosition(db: Db, { chain, ord }: Position): Promise<vo
   if (ord === 1) await removeChain(db, chain, 1);
   // What came in dropped places before it may have been held for it alone.
   const { last } = await db
-    .selectFrom('dropped_places')
+    .selectFrom('dropped_positions')
     .select((eb) => eb.fn.max<number | null>('ord').as('last'))
     .where('chain_num', '=', chain)
     .where('ord', '<', ord)
@@ -71,7 +71,7 @@ export async function removeChain(db: Db, chain: number, tipOrd?: number): Promi
 
 async function clearAgain(db: Db, { chain, ord }: Position): Promise<void> {
   await db
-    .updateTable('dropped_places')
+    .updateTable('dropped_positions')
     .set({ cleared: 0 })
     .where('chain_num', '=', chain)
     .where('ord', '=', ord)

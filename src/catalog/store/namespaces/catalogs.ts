@@ -50,14 +50,14 @@ export async function findCatalogByName(db: Db, name: string): Promise<Catalog |
   return row && toMessage(row);
 }
 
-/** By display name, those behind `after`. */
+/** By display name, those after `after`. */
 export async function listCatalogs(db: Db, limit: number, after?: string): Promise<Catalog[]> {
   let query = db.selectFrom('catalogs').selectAll().where('tenant_id', '=', TENANT);
   if (after !== undefined) query = query.where('display_name', '>', after);
   return (await query.orderBy('display_name').limit(limit).execute()).map(toMessage);
 }
 
-/** @throws CodedError ALREADY_EXISTS where the new name is taken */
+/** @throws CodedError ALREADY_EXISTS if the new name is taken */
 export async function updateCatalog(db: Db, catalog: Catalog): Promise<Catalog> {
   await refuseTakenName(db, catalog.displayName, catalog.catalogId);
   const changed = {

@@ -66,7 +66,7 @@ export async function findNamespace(
   return row && toMessage(row);
 }
 
-/** By path, those behind `after`; below `parent` and itself, if that is not empty. */
+/** By path, those after `after`; only `parent` and those below it if it is not empty. */
 export async function listNamespaces(
   db: Db,
   catalogId: string,

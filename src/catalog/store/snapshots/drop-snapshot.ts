@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import { ObjectKind } from '../../../generated/reconciler/internal/v1/bindings.ts';
 import type { Schema } from '../database/schema.ts';
 import { getTableRow } from '../tables/tables.ts';
 import { findSnapshotRow, refsBySnapshot, type StoredSnapshot } from './snapshots.ts';
@@ -17,34 +18,32 @@ export interface ExpiredSnapshot {
 /** Where a list of them goes on. */
 export type ExpiredCursor = Pick<ExpiredSnapshot, 'pathKey' | 'tableName' | 'snapshotNum'>;
 
-/** Those of a connector's tables that expired by then, by upstream name and from the oldest; behind `after`. A dry run has not dropped tables. */
+/** Those of a connector's tables that expired by then, by upstream name and from the oldest; behind `after`. `validateOnly`: missing tables were not dropped before. */
 export async function listExpired(
   db: Db,
   connectorId: string,
   expiredBy: number,
   limit: number,
-  { after, dryRun = false }: { after?: ExpiredCursor; dryRun?: boolean } = {},
+  { after, validateOnly = false }: { after?: ExpiredCursor; validateOnly?: boolean } = {},
 ): Promise<ExpiredSnapshot[]> {
   let query = db
-    .selectFrom('tables')
+    .selectFrom('bindings')
+    .innerJoin('tables', 'tables.table_id', 'bindings.object_id')
     .innerJoin('snapshots', 'snapshots.table_num', 'tables.table_num')
     .select(['table_id', 'upstream_path_key', 'upstream_name', 'snapshot_id', 'snapshot_num'])
     .where('connector_id', '=', connectorId)
+    .where('bindings.kind', '=', ObjectKind.OBJECT_KIND_TABLE)
     .where('published', 'is not', null)
     .where('expired_at', 'is not', null)
     .where('expired_at', '<=', expiredBy);
   // They would be gone by then with their table.
-  if (dryRun) {
+  if (validateOnly) {
     query = query.where((eb) => eb.or([eb('missing_since', 'is', null), eb('missing_since', '>', expiredBy)]));
   }
   if (after) {
     const { pathKey, tableName, snapshotNum } = after;
     query = query.where(({ eb, refTuple, tuple }) =>
-      eb(
-        refTuple('upstream_path_key', 'upstream_name', 'snapshot_num'),
-        '>',
-        tuple<string | null, string | null, number>(pathKey, tableName, snapshotNum),
-      ),
+      eb(refTuple('upstream_path_key', 'upstream_name', 'snapshot_num'), '>', tuple(pathKey, tableName, snapshotNum)),
     );
   }
   const rows = await query
@@ -55,8 +54,8 @@ export async function listExpired(
     .execute();
   return rows.map((row) => ({
     tableId: row.table_id,
-    pathKey: row.upstream_path_key ?? '',
-    tableName: row.upstream_name ?? '',
+    pathKey: row.upstream_path_key,
+    tableName: row.upstream_name,
     snapshotId: row.snapshot_id,
     snapshotNum: row.snapshot_num,
   }));
@@ -79,7 +78,7 @@ export async function dropSnapshot(db: Db, { tableId, snapshotId, snapshotNum }:
   await basedOn(db, row).set({ base_snapshot_id: null }).execute();
   await db.deleteFrom('snapshots').where('snapshot_num', '=', snapshotNum).execute();
   await db
-    .insertInto('dropped_places')
+    .insertInto('dropped_positions')
     .values({
       chain_num: row.chain_num,
       ord: row.ord,

@@ -26,7 +26,7 @@ export async function currentAt(db: Kysely<Schema>, table: Table, asOf: Date): P
   while (next !== null && !seen.has(next)) {
     seen.add(next);
     const row = byId.get(next);
-    if (!row && table.coverage !== '') throw leftOut(table, next, asOf);
+    if (!row && table.coverage) throw leftOut(table, next, asOf);
     if (!row) break;
     if (row.committed_at !== null && row.committed_at <= asOf.getTime()) return BigInt(row.snapshot_id);
     next = row.parent_snapshot_id;

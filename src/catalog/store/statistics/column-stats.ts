@@ -91,7 +91,7 @@ async function changedFiles(db: Db, { chain, ord }: Position): Promise<bigint> {
     .selectFrom('memberships')
     .select((eb) => eb.fn.countAll<number>().as('n'))
     .where('chain_num', '=', chain)
-    .where('came_ord', '=', ord)
+    .where('added_ord', '=', ord)
     .where('kind', '=', DATA)
     .executeTakeFirstOrThrow();
   const went = await db
@@ -99,10 +99,10 @@ async function changedFiles(db: Db, { chain, ord }: Position): Promise<bigint> {
     .select((eb) => eb.fn.countAll<number>().as('n'))
     .where('chain_num', '=', chain)
     .where('kind', '=', DATA)
-    .where('went_ord', '=', ord)
+    .where('removed_ord', '=', ord)
     .executeTakeFirstOrThrow();
   const departed = await db
-    .selectFrom('departures')
+    .selectFrom('branch_removals')
     .select((eb) => eb.fn.countAll<number>().as('n'))
     .where('chain_num', '=', chain)
     .where('ord', '=', ord)
@@ -113,9 +113,9 @@ async function changedFiles(db: Db, { chain, ord }: Position): Promise<bigint> {
 /** Brings a state from a snapshot's base to the snapshot. @returns false where that cannot be done */
 async function applyStep(db: Db, row: StoredSnapshot, state: ColumnState): Promise<boolean> {
   const place = positionOf(row);
-  for await (const bodies of changedBodies(db, place, 'came_ord'))
+  for await (const bodies of changedBodies(db, place, 'added_ord'))
     for (const body of bodies) state.add(fileColumns(body));
-  for await (const bodies of changedBodies(db, place, 'went_ord')) {
+  for await (const bodies of changedBodies(db, place, 'removed_ord')) {
     for (const body of bodies) if (!state.remove(fileColumns(body))) return false;
   }
   for await (const bodies of departedBodies(db, place)) {
@@ -127,7 +127,7 @@ async function applyStep(db: Db, row: StoredSnapshot, state: ColumnState): Promi
 async function* changedBodies(
   db: Db,
   { chain, ord }: Position,
-  column: 'came_ord' | 'went_ord',
+  column: 'added_ord' | 'removed_ord',
 ): AsyncIterable<Uint8Array[]> {
   // A file may have come more than once before it went: by coming, not by file.
   let after = { file: 0, came: -1 };
@@ -135,18 +135,18 @@ async function* changedBodies(
     const rows = await db
       .selectFrom('memberships as m')
       .innerJoin('files as f', 'f.file_num', 'm.file_num')
-      .select(['f.body', 'm.file_num', 'm.came_ord'])
+      .select(['f.body', 'm.file_num', 'm.added_ord'])
       .where('m.chain_num', '=', chain)
       .where('m.kind', '=', DATA)
       .where(`m.${column}`, '=', ord)
-      .where(({ eb, refTuple, tuple }) => eb(refTuple('m.file_num', 'm.came_ord'), '>', tuple(after.file, after.came)))
+      .where(({ eb, refTuple, tuple }) => eb(refTuple('m.file_num', 'm.added_ord'), '>', tuple(after.file, after.came)))
       .orderBy('m.file_num')
-      .orderBy('m.came_ord')
+      .orderBy('m.added_ord')
       .limit(STEP)
       .execute();
     const last = rows.at(-1);
     if (!last) return;
-    after = { file: last.file_num, came: last.came_ord };
+    after = { file: last.file_num, came: last.added_ord };
     yield rows.map((row) => row.body);
     await setImmediate();
   }
@@ -154,18 +154,18 @@ async function* changedBodies(
 
 async function* departedBodies(db: Db, place: Position): AsyncIterable<Uint8Array[]> {
   const rows = await db
-    .selectFrom('departures')
-    .select(['file_num', 'from_chain_num', 'came_ord'])
+    .selectFrom('branch_removals')
+    .select(['file_num', 'from_chain_num', 'added_ord'])
     .where('chain_num', '=', place.chain)
     .where('ord', '=', place.ord)
     .execute();
   if (rows.length === 0) return;
   const basePath = baseOf(await ancestryOf(db, place));
-  const departed = new Set(rows.map((row) => `${row.file_num}/${row.from_chain_num}/${row.came_ord}`));
+  const departed = new Set(rows.map((row) => `${row.file_num}/${row.from_chain_num}/${row.added_ord}`));
   const nums = [...new Set(rows.map((row) => row.file_num))];
   for (let start = 0; start < nums.length; start += STEP) {
     const live = (await liveInstances(db, basePath, nums.slice(start, start + STEP))).filter(
-      (row) => row.kind === DATA && departed.has(`${row.file_num}/${row.chain_num}/${row.came_ord}`),
+      (row) => row.kind === DATA && departed.has(`${row.file_num}/${row.chain_num}/${row.added_ord}`),
     );
     if (live.length === 0) continue;
     const bodies = await db

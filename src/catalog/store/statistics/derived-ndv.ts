@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
-import { FileSketches, Ndv } from '../../../generated/reconciler/v1/statistics.ts';
+import { FileSketches } from '../../../generated/reconciler/internal/v1/ingestion.ts';
+import { Ndv } from '../../../generated/reconciler/v1/statistics.ts';
 import { ColumnUnion, type DistinctValues, type WholeColumn } from '../../../stats/ndv/column-union.ts';
 import { THETA_TYPE } from '../../../stats/ndv/compact-theta.ts';
 import { areHashCompatible } from '../../../stats/ndv/hash-compatible.ts';

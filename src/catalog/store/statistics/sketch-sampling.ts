@@ -2,10 +2,10 @@ import { setImmediate } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
 import { z } from 'zod';
 import {
-  DataFile,
   FileSketches,
   type ListFilesToSketchResponse_File,
-} from '../../../generated/reconciler/v1/statistics.ts';
+} from '../../../generated/reconciler/internal/v1/ingestion.ts';
+import { DataFile, FileFormat } from '../../../generated/reconciler/v1/statistics.ts';
 import { DATA } from '../database/file-kind.ts';
 import { dataPathHash } from '../database/path-hash.ts';
 import type { Schema } from '../database/schema.ts';
@@ -133,8 +133,8 @@ async function heldFiles<Row extends { file_num: number }>(
         selectFrom('snapshots as o')
           .select('o.ord')
           .whereRef('o.chain_num', '=', 'm.chain_num')
-          .whereRef('o.ord', '>=', 'm.came_ord')
-          .whereRef('o.ord', '<', 'm.went_ord')
+          .whereRef('o.ord', '>=', 'm.added_ord')
+          .whereRef('o.ord', '<', 'm.removed_ord')
           .where('o.complete', '=', 1)
           .where('o.expired_at', 'is', null),
       ),
@@ -149,7 +149,7 @@ async function heldFiles<Row extends { file_num: number }>(
 async function parquetFile(db: Db, fileNum: number): Promise<ListFilesToSketchResponse_File | undefined> {
   const row = await db.selectFrom('files').select('body').where('file_num', '=', fileNum).executeTakeFirstOrThrow();
   const { filePath, fileFormat, fileSizeInBytes } = DataFile.decode(row.body);
-  return fileFormat === 'PARQUET' ? { filePath, fileSizeInBytes } : undefined;
+  return fileFormat === FileFormat.FILE_FORMAT_PARQUET ? { filePath, fileSizeInBytes } : undefined;
 }
 
 /** Stores sketches. What was derived from the table's sketches so far is forgotten. @returns how many of the files are there */

@@ -45,11 +45,11 @@ export function schemaMessage(schemaId: number, json: string): TableSchema {
 
 /** The schemas in which a snapshot is read. */
 export interface SnapshotSchemas {
-  /** JSON of the snapshot's own schema, else of the table's current one; undefined where the table has none. */
+  /** JSON of the snapshot's own schema, otherwise of the table's current one; undefined if the table has none. */
   own: string | undefined;
   /** Leaf columns of the own schema, in its order. */
   columns: LeafColumn[];
-  /** A column by id: of the own schema, else as the newest other schema that has it names it, else a metadata column. */
+  /** A column by id: from the snapshot's own schema, otherwise from the newest other schema that has it, otherwise a metadata column. */
   find(id: number): LeafColumn | undefined;
 }
 
@@ -78,7 +78,7 @@ export async function snapshotSchemas(
       if (known) return known;
       if (!others) {
         others = new Map();
-        // Oldest first, so that the newest stays.
+        // Oldest first, so that the newest is kept.
         for (const { json } of rows.toReversed()) for (const column of leafColumns(json)) others.set(column.id, column);
       }
       return others.get(id) ?? METADATA_COLUMNS.get(id);

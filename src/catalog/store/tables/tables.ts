@@ -1,10 +1,10 @@
-import type { ExpressionBuilder, Insertable, Kysely, Selectable, Updateable } from 'kysely';
+import type { Insertable, Kysely, Selectable, Updateable } from 'kysely';
+import { ObjectKind } from '../../../generated/reconciler/internal/v1/bindings.ts';
 import type { Namespace } from '../../../generated/reconciler/v1/namespaces.ts';
 import {
   PartitionSpec,
   SnapshotRef,
   type Table,
-  type TableUpstream,
   tableFormatFromJSON,
   tableFormatToJSON,
 } from '../../../generated/reconciler/v1/tables.ts';
@@ -14,15 +14,25 @@ import { TENANT } from '../../identity/tenant.ts';
 import { compiledQuery, compiledWrite } from '../database/compiled-query.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
 import { forgetAnswers } from '../database/idempotency.ts';
-import { date, jsonMap, ms } from '../database/json.ts';
-import { pathKey, pathOfKey } from '../database/path-key.ts';
+import { jsonMap } from '../database/json.ts';
+import { pathOfKey } from '../database/path-key.ts';
 import type { Schema, TableRow } from '../database/schema.ts';
 import { getNamespace } from '../namespaces/namespaces.ts';
 import { findObject, nameObject, unnameObject } from '../namespaces/object-names.ts';
+import {
+  BINDING_COLUMNS,
+  bindingColumns,
+  deleteBinding,
+  type JoinedBinding,
+  putBinding,
+  toUpstream,
+} from './binding-columns.ts';
 import { findSchema, putSchema } from './table-schemas.ts';
 
 type Db = Kysely<Schema>;
-type Row = Selectable<TableRow> & { path_key: string };
+const TABLE = ObjectKind.OBJECT_KIND_TABLE;
+/** A table's row with its namespace's path and its binding. */
+export type StoredTable = Selectable<TableRow> & JoinedBinding & { path_key: string };
 
 /** The fields of a new table. */
 export type NewTable = Omit<Table, 'tableId' | 'catalogId' | 'namespacePath' | 'createdAt' | 'updatedAt' | 'etag'>;
@@ -36,7 +46,7 @@ export async function insertTable(db: Db, table: NewTable): Promise<Table> {
   return getTable(db, table_id);
 }
 
-/** A new table in a namespace that is there, with a name that is free there. */
+/** Inserts a table into an existing namespace, under a name that is free there. */
 export async function insertFreeTable(
   db: Db,
   namespace: Pick<Namespace, 'namespaceId' | 'catalogId'>,
@@ -64,19 +74,18 @@ export async function insertFreeTable(
     default_spec_id: table.defaultSpecId,
     current_snapshot_id: null,
     refs: JSON.stringify(table.refs.map(SnapshotRef.toJSON)),
-    ...upstreamColumns(table.upstream),
-    coverage: table.upstream?.coverage ?? '',
     created_at: now,
     updated_at: now,
     etag: newEtag(),
   });
+  if (table.upstream) await putBinding(db, TABLE, tableId, bindingColumns(table.upstream));
   if (table.schema) await putSchema(db, tableNum, table.schema);
   return { table_id: tableId, table_num: tableNum };
 }
 
 const insert = compiledWrite((db, row: Insertable<TableRow>) => db.insertInto('tables').values(row));
 
-/** A new number for the contents of a table. */
+/** Numbers new contents of a table. */
 export async function newContents(db: Db, tableId: string): Promise<number> {
   const [made] = await insertContents(db, { table_id: tableId, generation: 1, dropped: 0 });
   return (made as { table_num: number }).table_num;
@@ -90,15 +99,16 @@ function select(db: Db) {
   return db
     .selectFrom('tables')
     .innerJoin('namespaces', 'namespaces.namespace_id', 'tables.namespace_id')
+    .leftJoin('bindings', 'bindings.object_id', 'tables.table_id')
     .selectAll('tables')
-    .select('namespaces.path_key')
+    .select(['namespaces.path_key', ...BINDING_COLUMNS])
     .where('tables.tenant_id', '=', TENANT);
 }
 
 const byId = compiledQuery((db, _tenant: string, id: string) => select(db).where('tables.table_id', '=', id));
 
 /** @throws CodedError NOT_FOUND */
-export async function getTableRow(db: Db, id: string): Promise<Row> {
+export async function getTableRow(db: Db, id: string): Promise<StoredTable> {
   const [row] = await byId(db, TENANT, id);
   if (!row) throw notFound('table', id);
   return row;
@@ -110,22 +120,26 @@ export async function getTable(db: Db, id: string): Promise<Table> {
 }
 
 /**
- * A connector's table can be read by name when all of it has come in once: before that it would look like an empty table.
+ * Whether a table or view can be read by name. A connector's table can once all of it has come in: before that it would look like an empty
+ * table.
  */
-export function isReadable(eb: ExpressionBuilder<Schema, 'tables'>) {
-  return eb.or([eb('tables.connector_id', 'is', null), eb('tables.fingerprint', '!=', '')]);
+export async function isReadable(db: Db, objectId: string): Promise<boolean> {
+  const incomplete = await db
+    .selectFrom('bindings')
+    .select('object_id')
+    .where('object_id', '=', objectId)
+    .where('kind', '=', TABLE)
+    .where('connector_id', 'is not', null)
+    .where('fingerprint', '=', '')
+    .executeTakeFirst();
+  return incomplete === undefined;
 }
 
-/** The same of one table; views always can. */
-export async function isReadableObject(db: Db, objectId: string): Promise<boolean> {
-  if (!objectId.startsWith('tbl_')) return true;
-  const row = await db.selectFrom('tables').select('table_id').where('table_id', '=', objectId).where(isReadable);
-  return (await row.executeTakeFirst()) !== undefined;
-}
-
-/** By name, those behind `after`. */
+/** Tables that can be read by name (see `isReadable`), by name, those after `after`. */
 export async function listTables(db: Db, namespaceId: string, limit: number, after?: string): Promise<Table[]> {
-  let query = select(db).where('tables.namespace_id', '=', namespaceId).where(isReadable);
+  let query = select(db)
+    .where('tables.namespace_id', '=', namespaceId)
+    .where((eb) => eb.or([eb('bindings.connector_id', 'is', null), eb('bindings.fingerprint', '!=', '')]));
   if (after !== undefined) query = query.where('tables.name', '>', after);
   const tables: Table[] = [];
   for (const row of await query.orderBy('tables.name').limit(limit).execute()) tables.push(await toMessage(db, row));
@@ -141,16 +155,17 @@ const update = compiledWrite((db, row: Updateable<TableRow>, tableId: string) =>
   db.updateTable('tables').set(row).where('table_id', '=', tableId),
 );
 
-/** Gives a table another place. The name there must be free. */
-export async function moveTable(db: Db, table: Row, namespaceId: string, catalogId: string, name: string) {
-  await unnameObject(db, table.table_id);
-  await nameObject(db, namespaceId, name, table.table_id);
-  await updateTableRow(db, table.table_id, { namespace_id: namespaceId, catalog_id: catalogId, name });
+/** Moves a table to a namespace and name. The name must be free there. */
+export async function moveTable(db: Db, tableId: string, namespaceId: string, catalogId: string, name: string) {
+  await unnameObject(db, tableId);
+  await nameObject(db, namespaceId, name, tableId);
+  await updateTableRow(db, tableId, { namespace_id: namespaceId, catalog_id: catalogId, name });
 }
 
-/** The table goes at once; its contents are marked to be removed (see purge.ts). */
+/** Deletes a table at once; its contents are marked to be removed (see purge.ts). */
 export async function deleteTable(db: Db, tableId: string, tableNum: number): Promise<void> {
   await unnameObject(db, tableId);
+  await deleteBinding(db, tableId);
   await db.deleteFrom('tables').where('table_id', '=', tableId).execute();
   await dropContents(db, tableNum);
   await forgetAnswers(db, tableId);
@@ -160,21 +175,7 @@ export async function dropContents(db: Db, tableNum: number): Promise<void> {
   await db.updateTable('table_contents').set({ dropped: 1 }).where('table_num', '=', tableNum).execute();
 }
 
-/** Columns of what a table was brought from. */
-export function upstreamColumns(upstream: TableUpstream | undefined) {
-  const bound = upstream !== undefined && upstream.tableName !== '';
-  return {
-    connector_id: upstream?.connectorId || null,
-    upstream_path_key: bound ? pathKey(upstream.namespacePath) : null,
-    upstream_name: bound ? upstream.tableName : null,
-    upstream_uuid: upstream?.uuid ?? '',
-    fingerprint: upstream?.fingerprint ?? '',
-    fetched_at: ms(upstream?.fetchedAt),
-    missing_since: ms(upstream?.missingSince),
-  };
-}
-
-async function toMessage(db: Db, row: Row): Promise<Table> {
+async function toMessage(db: Db, row: StoredTable): Promise<Table> {
   return {
     tableId: row.table_id,
     catalogId: row.catalog_id,
@@ -191,24 +192,10 @@ async function toMessage(db: Db, row: Row): Promise<Table> {
     defaultSpecId: row.default_spec_id,
     currentSnapshotId: row.current_snapshot_id === null ? undefined : BigInt(row.current_snapshot_id),
     refs: (JSON.parse(row.refs) as unknown[]).map(SnapshotRef.fromJSON),
-    upstream: row.upstream_name === null ? undefined : { ...toUpstream(row), coverage: row.coverage },
+    upstream: toUpstream(row),
     createdAt: new Date(row.created_at),
     updatedAt: new Date(row.updated_at),
     etag: row.etag,
     metadataLocation: row.metadata_location,
-  };
-}
-
-/** Of a table's or a view's columns. */
-export function toUpstream(row: ReturnType<typeof upstreamColumns>): TableUpstream {
-  return {
-    connectorId: row.connector_id ?? '',
-    namespacePath: pathOfKey(row.upstream_path_key ?? ''),
-    tableName: row.upstream_name ?? '',
-    uuid: row.upstream_uuid,
-    fingerprint: row.fingerprint,
-    fetchedAt: date(row.fetched_at),
-    missingSince: date(row.missing_since),
-    coverage: '',
   };
 }

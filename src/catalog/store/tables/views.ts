@@ -1,4 +1,5 @@
 import type { Kysely, Selectable, Updateable } from 'kysely';
+import { ObjectKind } from '../../../generated/reconciler/internal/v1/bindings.ts';
 import { View } from '../../../generated/reconciler/v1/views.ts';
 import { formatName } from '../../../names.ts';
 import { newEtag, newId } from '../../identity/ids.ts';
@@ -9,11 +10,21 @@ import { pathOfKey } from '../database/path-key.ts';
 import type { Schema, ViewRow } from '../database/schema.ts';
 import { getNamespace } from '../namespaces/namespaces.ts';
 import { findObject, nameObject, unnameObject } from '../namespaces/object-names.ts';
+import {
+  BINDING_COLUMNS,
+  bindingColumns,
+  deleteBinding,
+  type JoinedBinding,
+  putBinding,
+  toUpstream,
+} from './binding-columns.ts';
 import { schemaMessage } from './table-schemas.ts';
-import { toUpstream, upstreamColumns } from './tables.ts';
 
 type Db = Kysely<Schema>;
-export type StoredView = Selectable<ViewRow> & { path_key: string };
+const VIEW = ObjectKind.OBJECT_KIND_VIEW;
+
+/** A view's row with its namespace's path and its binding. */
+export type StoredView = Selectable<ViewRow> & JoinedBinding & { path_key: string };
 
 /** @throws CodedError NOT_FOUND for the namespace, ALREADY_EXISTS for the name */
 export async function insertView(db: Db, view: View): Promise<View> {
@@ -32,21 +43,28 @@ export async function insertView(db: Db, view: View): Promise<View> {
       namespace_id: namespace.namespaceId,
       name: view.name,
       body: viewBody(view),
-      ...upstreamColumns(view.upstream),
       created_at: now,
       updated_at: now,
       etag: newEtag(),
     })
     .execute();
+  await putUpstream(db, viewId, view.upstream);
   return getView(db, viewId);
+}
+
+/** Binds a view, or unbinds it without an upstream. Coverage is of tables only. */
+async function putUpstream(db: Db, viewId: string, upstream: View['upstream']): Promise<void> {
+  if (upstream) await putBinding(db, VIEW, viewId, bindingColumns({ ...upstream, coverage: '' }));
+  else await deleteBinding(db, viewId);
 }
 
 function select(db: Db) {
   return db
     .selectFrom('views')
     .innerJoin('namespaces', 'namespaces.namespace_id', 'views.namespace_id')
+    .leftJoin('bindings', 'bindings.object_id', 'views.view_id')
     .selectAll('views')
-    .select('namespaces.path_key')
+    .select(['namespaces.path_key', ...BINDING_COLUMNS])
     .where('views.tenant_id', '=', TENANT);
 }
 
@@ -62,7 +80,7 @@ export async function getView(db: Db, id: string): Promise<View> {
   return toMessage(await getViewRow(db, id));
 }
 
-/** By name, those behind `after`. */
+/** By name, those after `after`. */
 export async function listViews(db: Db, namespaceId: string, limit: number, after?: string): Promise<View[]> {
   let query = select(db).where('views.namespace_id', '=', namespaceId);
   if (after !== undefined) query = query.where('views.name', '>', after);
@@ -70,7 +88,8 @@ export async function listViews(db: Db, namespaceId: string, limit: number, afte
 }
 
 export async function updateView(db: Db, view: View): Promise<View> {
-  await updateViewRow(db, view.viewId, { body: viewBody(view), ...upstreamColumns(view.upstream) });
+  await updateViewRow(db, view.viewId, { body: viewBody(view) });
+  await putUpstream(db, view.viewId, view.upstream);
   return getView(db, view.viewId);
 }
 
@@ -83,7 +102,7 @@ export async function updateViewRow(db: Db, viewId: string, changes: Updateable<
     .execute();
 }
 
-/** Gives a view another place. The name there must be free. */
+/** Moves a view to a namespace and name. The name must be free there. */
 export async function moveView(db: Db, viewId: string, namespaceId: string, catalogId: string, name: string) {
   await unnameObject(db, viewId);
   await nameObject(db, namespaceId, name, viewId);
@@ -92,11 +111,12 @@ export async function moveView(db: Db, viewId: string, namespaceId: string, cata
 
 export async function deleteView(db: Db, id: string): Promise<void> {
   await unnameObject(db, id);
+  await deleteBinding(db, id);
   await db.deleteFrom('views').where('view_id', '=', id).execute();
   await forgetAnswers(db, id);
 }
 
-/** What the column `body` holds: the same for the same view, whatever order its properties came in. */
+/** The column `body`: equal for equal views, whatever the order of their properties. */
 export function viewBody(view: View): string {
   const { description, versionId, schema, representations, defaultCatalog, defaultNamespace } = view;
   const properties = Object.fromEntries(Object.entries(view.properties).sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -112,7 +132,7 @@ export function toMessage(row: StoredView): View {
   view.namespaceId = row.namespace_id;
   view.namespacePath = pathOfKey(row.path_key);
   view.name = row.name;
-  view.upstream = row.upstream_name === null ? undefined : toUpstream(row);
+  view.upstream = toUpstream(row);
   view.createdAt = new Date(row.created_at);
   view.updatedAt = new Date(row.updated_at);
   view.etag = row.etag;

@@ -1,0 +1,73 @@
+import { z } from 'zod';
+import {
+  type BindingsServiceImplementation,
+  ObjectKind,
+  type UpstreamName,
+} from '../../generated/reconciler/internal/v1/bindings.ts';
+import { ago } from '../core/ago.ts';
+import type { ServiceDeps } from '../core/ports.ts';
+import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
+import { Checks } from '../rpc/violations.ts';
+import { countBindings, listBindings, lookupBindings, markMissing } from '../store/bindings/bindings.ts';
+import { getConnector } from '../store/connectors/connectors.ts';
+import { createEnsureRpcs } from './ensure-rpcs.ts';
+
+/** The upstream name that a page of bindings ends with. */
+const tokens: PageTokens<UpstreamName> = new PageTokens(
+  'ListBindings',
+  z.object({ namespacePath: z.array(z.string()), name: z.string() }),
+);
+const MAX_ITEMS = 1000;
+
+/** The service Bindings. */
+export function createBindingsService(deps: ServiceDeps): BindingsServiceImplementation {
+  const { db } = deps;
+  return {
+    ...createEnsureRpcs(deps),
+
+    async lookupBindings({ connectorId, kind, names }) {
+      checkRequest(connectorId, kind, 'names', names);
+      await getConnector(db, connectorId);
+      return { bindings: await lookupBindings(db, kind, connectorId, names) };
+    },
+
+    async listBindings(request) {
+      const { connectorId, kind, namespacePath: path, missingFor } = request;
+      checkRequest(connectorId, kind);
+      const size = pageSize(request.pageSize);
+      const filter = [connectorId, kind, path, missingFor];
+      const after = tokens.decode(request.pageToken, filter);
+      await getConnector(db, connectorId);
+      const missingBy = ago(missingFor);
+      const found = await listBindings(db, kind, connectorId, { path, missingBy }, size + 1, after);
+      const { items, last } = page(found, size);
+      return { bindings: items, nextPageToken: last?.upstream ? tokens.encode(last.upstream, filter) : '' };
+    },
+
+    async countBindings({ connectorId, kind, namespacePath }) {
+      checkRequest(connectorId, kind);
+      await getConnector(db, connectorId);
+      const { count, checksum } = await countBindings(db, kind, connectorId, namespacePath);
+      return { count: BigInt(count), checksum };
+    },
+
+    async markMissing({ connectorId, kind, objectIds }) {
+      checkRequest(connectorId, kind, 'object_ids', objectIds);
+      const marked = await db.transaction().execute(async (trx) => {
+        await getConnector(trx, connectorId);
+        return markMissing(trx, kind, connectorId, objectIds);
+      });
+      return { marked: BigInt(marked) };
+    },
+  };
+}
+
+/** @throws InvalidRequest */
+function checkRequest(connectorId: string, kind: ObjectKind, field = '', items: readonly unknown[] = []): void {
+  const checks = new Checks();
+  checks.id(connectorId, 'connector_id');
+  checks.that(kind !== ObjectKind.OBJECT_KIND_UNSPECIFIED, 'kind', 'is required: TABLE or VIEW');
+  const { length } = items;
+  checks.that(length <= MAX_ITEMS, field, `has ${length} entries, at most ${MAX_ITEMS} are allowed`);
+  checks.done();
+}

@@ -1,0 +1,96 @@
+import { z } from 'zod';
+import { failureMessage } from '../../contract/progress-message.ts';
+import {
+  jobChangeKindToJSON,
+  type ReconcileJobsServiceImplementation,
+  RetryReconcileJobRequest,
+} from '../../generated/reconciler/v1/jobs.ts';
+import type { ServiceDeps } from '../core/ports.ts';
+import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
+import { Checks, checkIds } from '../rpc/violations.ts';
+import { getConnector } from '../store/connectors/connectors.ts';
+import { requestHash } from '../store/database/idempotency.ts';
+import { listChanges } from '../store/jobs/job-changes.ts';
+import * as store from '../store/jobs/jobs.ts';
+import { retryRequestOf } from './retry-request.ts';
+import type { JobStarter } from './start-job.ts';
+
+const jobTokens = new PageTokens('ListReconcileJobs', z.object({ createdAt: z.number(), jobId: z.string() }));
+const changeTokens = new PageTokens('ListJobChanges', z.object({ kind: z.string(), name: z.string() }));
+const failureTokens = new PageTokens('ListJobFailures', z.object({ table: z.string() }));
+
+/** The service ReconcileJobs. */
+export function createJobsService(
+  { db, jobs }: ServiceDeps,
+  { jobFor, status: { status, refresh } }: JobStarter,
+): ReconcileJobsServiceImplementation {
+  return {
+    async retryReconcileJob(request) {
+      checkIds({ job_id: request.jobId });
+      const checks = new Checks();
+      checks.text(request.idempotencyKey, 'idempotency_key', { max: 512 });
+      checks.done();
+      // One that ended without a word has ended.
+      await refresh(request.jobId);
+      return jobFor({
+        scope: 'RetryReconcileJob',
+        idempotencyKey: request.idempotencyKey,
+        hash: requestHash(RetryReconcileJobRequest.encode(request).finish()),
+        async wanted(trx) {
+          const job = await store.getJob(trx, request.jobId);
+          const connector = await getConnector(trx, job.connectorId);
+          return { connector, request: await retryRequestOf(trx, job), retryOf: job.jobId };
+        },
+      });
+    },
+
+    async listReconcileJobs(request) {
+      const size = pageSize(request.pageSize);
+      const after = jobTokens.decode(request.pageToken, request.connectorId);
+      const { items, last } = page(await store.listJobs(db, size + 1, request.connectorId, after), size);
+      const cursor = last && { createdAt: last.createdAt?.getTime() ?? 0, jobId: last.jobId };
+      // Of those that have not ended, Temporal knows how they stand.
+      const now = await Promise.all(items.map((job) => (store.hasEnded(job.state) ? job : status(job.jobId))));
+      return { jobs: now, nextPageToken: cursor ? jobTokens.encode(cursor, request.connectorId) : '' };
+    },
+
+    async cancelReconcileJob(request) {
+      checkIds({ job_id: request.jobId });
+      const job = await store.getJob(db, request.jobId);
+      if (store.hasEnded(job.state)) return job;
+      // First: from now on it answers for no trigger that is equal to it.
+      await db.transaction().execute((trx) => store.markCancelling(trx, job.jobId));
+      await (await jobs()).cancel(job.jobId);
+      return status(job.jobId);
+    },
+
+    async listJobFailures(request) {
+      checkIds({ job_id: request.jobId });
+      const size = pageSize(request.pageSize);
+      const after = failureTokens.decode(request.pageToken, request.jobId);
+      const job = await store.getJob(db, request.jobId);
+      // A running job records its failures with the next page of tables; those that come meanwhile are asked of it.
+      if (!after && !store.hasEnded(job.state)) await recordLiveFailures(job.jobId);
+      const { items, last } = page(await store.listFailures(db, request.jobId, size + 1, after?.table), size);
+      return { failures: items, nextPageToken: last ? failureTokens.encode({ table: last.table }, request.jobId) : '' };
+    },
+
+    async listJobChanges(request) {
+      checkIds({ job_id: request.jobId });
+      const size = pageSize(request.pageSize);
+      const after = changeTokens.decode(request.pageToken, request.jobId);
+      await store.getJob(db, request.jobId);
+      const { items, last } = page(await listChanges(db, request.jobId, size + 1, after), size);
+      const cursor = last && { kind: jobChangeKindToJSON(last.kind), name: last.name };
+      return { changes: items, nextPageToken: cursor ? changeTokens.encode(cursor, request.jobId) : '' };
+    },
+  };
+
+  async function recordLiveFailures(jobId: string): Promise<void> {
+    const live = await jobs()
+      .then((control) => control.failures(jobId))
+      .catch(() => []);
+    if (live.length === 0) return;
+    await db.transaction().execute((trx) => store.putFailures(trx, jobId, live.map(failureMessage)));
+  }
+}

@@ -1,0 +1,49 @@
+import { z } from 'zod';
+import type { Schedule, SchedulesServiceImplementation } from '../../generated/reconciler/v1/schedules.ts';
+import { inChunks } from '../core/in-chunks.ts';
+import type { ServiceDeps } from '../core/ports.ts';
+import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
+import { Checks } from '../rpc/violations.ts';
+import { findConnector, getConnector, listConnectors } from '../store/connectors/connectors.ts';
+
+/** Through the connectors by name, then through what Temporal has besides. */
+const tokens = new PageTokens(
+  'ListSchedules',
+  z.union([z.object({ name: z.string() }), z.object({ temporal: z.string() })]),
+);
+
+/** The service Schedules. */
+export function createSchedulesService({ db, jobs, schedules }: ServiceDeps): SchedulesServiceImplementation {
+  return {
+    async listSchedules(request) {
+      const size = pageSize(request.pageSize);
+      const cursor = tokens.decode(request.pageToken, request.connectorId);
+      if (request.connectorId !== '') {
+        const checks = new Checks();
+        checks.id(request.connectorId, 'connector_id');
+        checks.done();
+        await getConnector(db, request.connectorId);
+        return { schedules: present([await schedules.look(request.connectorId)]), nextPageToken: '' };
+      }
+      if (cursor && 'temporal' in cursor) return surplus(size, cursor.temporal);
+      const { items, last } = page(await listConnectors(db, size + 1, cursor?.name), size);
+      const found = await inChunks(items, ({ connectorId }) => schedules.look(connectorId));
+      const next = last ? { name: last.displayName } : { temporal: '' };
+      return { schedules: present(found), nextPageToken: tokens.encode(next, '') };
+    },
+
+    repairSchedules: () => schedules.repair(),
+  };
+
+  /** Of connectors that are not there. */
+  async function surplus(size: number, pageToken: string) {
+    const found = await (await jobs()).schedules.list(size, pageToken);
+    const seen = await inChunks(found.connectorIds, async (id) =>
+      (await findConnector(db, id)) ? undefined : schedules.look(id),
+    );
+    const next = found.nextPageToken;
+    return { schedules: present(seen), nextPageToken: next && tokens.encode({ temporal: next }, '') };
+  }
+}
+
+const present = (schedules: (Schedule | undefined)[]) => schedules.filter((schedule) => schedule !== undefined);

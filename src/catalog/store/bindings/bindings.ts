@@ -1,0 +1,164 @@
+import { type Kysely, sql } from 'kysely';
+import { Binding, type ObjectKind, type UpstreamName } from '../../../generated/reconciler/internal/v1/bindings.ts';
+import { compiledQuery } from '../database/compiled-query.ts';
+import { pathKey, pathOfKey, subtree } from '../database/path-key.ts';
+import type { Schema } from '../database/schema.ts';
+import { updateBinding } from '../tables/binding-columns.ts';
+import { touchObject } from './objects.ts';
+
+type Db = Kysely<Schema>;
+
+/** The bindings of upstream names, in their order; an empty message for a name that is not bound. */
+export async function lookupBindings(
+  db: Db,
+  kind: ObjectKind,
+  connectorId: string,
+  names: readonly UpstreamName[],
+): Promise<Binding[]> {
+  const namesByPath = new Map<string, Set<string>>();
+  for (const { namespacePath, name } of names) {
+    const key = pathKey(namespacePath);
+    namesByPath.set(key, (namesByPath.get(key) ?? new Set()).add(name));
+  }
+  const bindings = new Map<string, Binding>();
+  for (const [key, namesInPath] of namesByPath) {
+    const rows = await withPlace(bindingsOf(db, kind, connectorId))
+      .where('upstream_path_key', '=', key)
+      .where('upstream_name', 'in', [...namesInPath])
+      .execute();
+    for (const row of rows) bindings.set(JSON.stringify([key, row.upstream_name]), toMessage(row));
+  }
+  return names.map(
+    ({ namespacePath, name }) => bindings.get(JSON.stringify([pathKey(namespacePath), name])) ?? Binding.create(),
+  );
+}
+
+/** The id of the table or view that is bound to the upstream name. */
+export async function findBoundId(
+  db: Db,
+  kind: ObjectKind,
+  connectorId: string,
+  { namespacePath, name }: UpstreamName,
+): Promise<string | undefined> {
+  return (await byName(db, connectorId, kind, pathKey(namespacePath), name))[0]?.object_id;
+}
+
+const byName = compiledQuery((db, connectorId: string, kind: ObjectKind, path: string, name: string) =>
+  bindingsOf(db, kind, connectorId)
+    .select('bindings.object_id')
+    .where('upstream_path_key', '=', path)
+    .where('upstream_name', '=', name),
+);
+
+/** Which bindings of a connector are listed. */
+export interface BindingFilter {
+  /** Only those in this upstream namespace and below it. Empty: all. */
+  path: readonly string[];
+  /** Those that were marked missing by this time, in milliseconds since the epoch. Absent: those that are not missing. */
+  missingBy?: number;
+}
+
+/** By upstream namespace and name, those after `after`. */
+export async function listBindings(
+  db: Db,
+  kind: ObjectKind,
+  connectorId: string,
+  filter: BindingFilter,
+  limit: number,
+  after?: UpstreamName,
+): Promise<Binding[]> {
+  let query = withPlace(filtered(bindingsOf(db, kind, connectorId), filter));
+  if (after) {
+    query = query.where(({ eb, refTuple, tuple }) =>
+      eb(refTuple('upstream_path_key', 'upstream_name'), '>', tuple(pathKey(after.namespacePath), after.name)),
+    );
+  }
+  const rows = await query.orderBy('upstream_path_key').orderBy('upstream_name').limit(limit).execute();
+  return rows.map(toMessage);
+}
+
+/** How many `listBindings` lists without a limit, and the sum of the hashes of their upstream names, modulo 2^64. */
+export async function countBindings(
+  db: Db,
+  kind: ObjectKind,
+  connectorId: string,
+  path: readonly string[],
+): Promise<{ count: number; checksum: bigint }> {
+  const { count, high, low } = await filtered(bindingsOf(db, kind, connectorId), { path })
+    .select((eb) => [
+      eb.fn.countAll<number>().as('count'),
+      // Halves, since SQLite's sum() fails if it leaves 64 bits; texts, since numbers hold only 53.
+      sql<string | null>`cast(sum(name_hash >> 32) as text)`.as('high'),
+      sql<string | null>`cast(sum(name_hash & 4294967295) as text)`.as('low'),
+    ])
+    .executeTakeFirstOrThrow();
+  return { count: Number(count), checksum: BigInt.asUintN(64, (BigInt(high ?? 0) << 32n) + BigInt(low ?? 0)) };
+}
+
+/** Those of the ids that are bound to the connector and not missing, or were marked missing by `missingBy`. */
+export async function boundAmong(
+  db: Db,
+  kind: ObjectKind,
+  connectorId: string,
+  ids: readonly string[],
+  missingBy?: number,
+): Promise<string[]> {
+  if (ids.length === 0) return [];
+  const rows = await filtered(bindingsOf(db, kind, connectorId), { path: [], missingBy })
+    .select('bindings.object_id')
+    .where('bindings.object_id', 'in', [...ids])
+    .execute();
+  return rows.map((row) => row.object_id);
+}
+
+/** @returns how many were not marked before */
+export async function markMissing(
+  db: Db,
+  kind: ObjectKind,
+  connectorId: string,
+  ids: readonly string[],
+): Promise<number> {
+  const bound = await boundAmong(db, kind, connectorId, ids);
+  for (const id of bound) {
+    await updateBinding(db, id, { missing_since: Date.now() });
+    await touchObject(db, kind, id);
+  }
+  return bound.length;
+}
+
+function bindingsOf(db: Db, kind: ObjectKind, connectorId: string) {
+  return db.selectFrom('bindings').where('connector_id', '=', connectorId).where('kind', '=', kind);
+}
+
+function filtered(query: ReturnType<typeof bindingsOf>, { path, missingBy }: BindingFilter) {
+  const below =
+    path.length === 0
+      ? query
+      : query.where('upstream_path_key', '>=', subtree(path).from).where('upstream_path_key', '<', subtree(path).to);
+  return missingBy === undefined
+    ? below.where('missing_since', 'is', null)
+    : below.where('missing_since', '<=', missingBy);
+}
+
+/** With where the objects are in the catalog. */
+function withPlace(query: ReturnType<typeof bindingsOf>) {
+  return query
+    .innerJoin('object_names', 'object_names.object_id', 'bindings.object_id')
+    .innerJoin('namespaces', 'namespaces.namespace_id', 'object_names.namespace_id')
+    .select(['bindings.object_id', 'upstream_path_key', 'upstream_name', 'fingerprint', 'coverage', 'missing_since'])
+    .select(['namespaces.path_key', 'object_names.name']);
+}
+
+type PlacedRow = Awaited<ReturnType<ReturnType<typeof withPlace>['executeTakeFirstOrThrow']>>;
+
+function toMessage(row: PlacedRow): Binding {
+  return {
+    objectId: row.object_id,
+    upstream: { namespacePath: pathOfKey(row.upstream_path_key), name: row.upstream_name },
+    fingerprint: row.fingerprint,
+    coverage: row.coverage,
+    missing: row.missing_since !== null,
+    namespacePath: pathOfKey(row.path_key),
+    name: row.name,
+  };
+}

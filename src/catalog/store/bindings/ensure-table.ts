@@ -1,0 +1,140 @@
+import type { Kysely } from 'kysely';
+import {
+  type EnsureTableRequest,
+  type EnsureTableResponse,
+  ObjectKind,
+  type UpstreamName,
+} from '../../../generated/reconciler/internal/v1/bindings.ts';
+import type { Connector } from '../../../generated/reconciler/v1/connectors.ts';
+import type { Namespace } from '../../../generated/reconciler/v1/namespaces.ts';
+import { Table, tableFormatToJSON } from '../../../generated/reconciler/v1/tables.ts';
+import { pathKey } from '../database/path-key.ts';
+import type { Schema } from '../database/schema.ts';
+import { type BindingColumns, differs, putBinding } from '../tables/binding-columns.ts';
+import { putSchema } from '../tables/table-schemas.ts';
+import {
+  dropContents,
+  getTable,
+  getTableRow,
+  insertFreeTable,
+  newContents,
+  type StoredTable,
+  updateTableRow,
+} from '../tables/tables.ts';
+import { placeObject } from './place-object.ts';
+
+type Db = Kysely<Schema>;
+const TABLE = ObjectKind.OBJECT_KIND_TABLE;
+
+/**
+ * The table that is bound to an upstream table. It is created if there is none, moved if the destination has changed, and emptied if the
+ * upstream table is another one than before.
+ *
+ * @throws CodedError ALREADY_EXISTS if the name belongs to something else
+ */
+export async function ensureTable(
+  db: Db,
+  request: EnsureTableRequest,
+  upstream: UpstreamName,
+  connector: Connector,
+  namespace: Namespace,
+): Promise<EnsureTableResponse> {
+  const { name, replacesView } = request;
+  const placement = { kind: TABLE, connector, upstream, namespace, name, replacesOtherKind: replacesView };
+  const { id, moved, takenOver } = await placeObject(db, placement);
+  if (id === undefined) return createTable(db, request, upstream, namespace);
+  const row = await getTableRow(db, id);
+  const binding = {
+    connector_id: connector.connectorId,
+    upstream_path_key: pathKey(upstream.namespacePath),
+    upstream_name: upstream.name,
+    // The fingerprint was another connector's: this one has yet to read the table.
+    ...(takenOver && { fingerprint: '', coverage: '' }),
+  };
+  const refreshed = await refresh(db, row, request, binding);
+  return { ...refreshed, changed: refreshed.changed || moved };
+}
+
+async function createTable(
+  db: Db,
+  request: EnsureTableRequest,
+  upstream: UpstreamName,
+  { namespaceId, catalogId }: Namespace,
+): Promise<EnsureTableResponse> {
+  const { table_id, table_num } = await insertFreeTable(
+    db,
+    { namespaceId, catalogId },
+    {
+      ...Table.create(),
+      namespaceId,
+      name: request.name,
+      format: request.format,
+      location: request.location,
+      upstream: {
+        connectorId: request.connectorId,
+        namespacePath: upstream.namespacePath,
+        tableName: upstream.name,
+        uuid: request.uuid,
+        fingerprint: '',
+        coverage: '',
+      },
+    },
+  );
+  await putSchemas(db, table_num, request);
+  return { table: await getTable(db, table_id), hasSnapshots: false, made: true, changed: true, emptied: false };
+}
+
+/** Brings a table up to date with the upstream, and unmarks one that was missing. Writes nothing if nothing differs. */
+async function refresh(
+  db: Db,
+  row: StoredTable,
+  request: EnsureTableRequest,
+  changes: Partial<BindingColumns>,
+): Promise<EnsureTableResponse> {
+  const isAnother = !!row.upstream_uuid && request.uuid !== '' && row.upstream_uuid !== request.uuid;
+  const table: Partial<StoredTable> = { format: tableFormatToJSON(request.format), location: request.location };
+  const binding: BindingColumns = {
+    connector_id: row.connector_id,
+    upstream_path_key: row.upstream_path_key ?? '',
+    upstream_name: row.upstream_name ?? '',
+    fingerprint: row.fingerprint ?? '',
+    coverage: row.coverage ?? '',
+    fetched_at: row.fetched_at,
+    ...changes,
+    upstream_uuid: request.uuid || (row.upstream_uuid ?? ''),
+    missing_since: null,
+  };
+  if (isAnother) {
+    await dropContents(db, row.table_num);
+    Object.assign(table, EMPTY, { table_num: await newContents(db, row.table_id) });
+    Object.assign(binding, { fingerprint: '', coverage: '' });
+  }
+  const isRebound = differs(row, binding);
+  if (isRebound) await putBinding(db, TABLE, row.table_id, binding);
+  const changed = isRebound || differs(row, table);
+  if (changed) await updateTableRow(db, row.table_id, table);
+  const tableNum = table.table_num ?? row.table_num;
+  await putSchemas(db, tableNum, request);
+  const hasSnapshots = !isAnother && (await hasSnapshot(db, tableNum));
+  return { table: await getTable(db, row.table_id), hasSnapshots, made: false, changed, emptied: isAnother };
+}
+
+/** A table whose contents were dropped. */
+const EMPTY = {
+  current_snapshot_id: null,
+  schema_id: null,
+  partition_specs: '[]',
+  default_spec_id: 0,
+  refs: '[]',
+  properties: '{}',
+  metadata_location: '',
+};
+
+async function putSchemas(db: Db, tableNum: number, { schemas }: EnsureTableRequest): Promise<void> {
+  for (const schema of schemas) await putSchema(db, tableNum, schema);
+}
+
+async function hasSnapshot(db: Db, tableNum: number): Promise<boolean> {
+  const query = db.selectFrom('snapshots').select('snapshot_num').where('table_num', '=', tableNum);
+  return (await query.executeTakeFirst()) !== undefined;
+}

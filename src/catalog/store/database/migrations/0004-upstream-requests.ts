@@ -1,8 +1,0 @@
-import { type Kysely, type Migration, sql } from 'kysely';
-
-/** Jobs count what they asked of the upstream. */
-export const migration: Migration = {
-  async up(db: Kysely<never>): Promise<void> {
-    await sql.raw('alter table jobs add column upstream_requests bigint not null default 0').execute(db);
-  },
-};

@@ -1,0 +1,12 @@
+/**
+ * The sum, modulo 2^64, of the hashes of upstream names (see upstream-name-hash.ts), in decimal: JSON has no 64-bit integers. Two sets of names
+ * have the same sum only if they are equal. A name that is added twice changes the sum.
+ */
+export type NameChecksum = string;
+
+export const NO_NAMES: NameChecksum = '0';
+
+export function addToChecksum(checksum: NameChecksum, ...more: (NameChecksum | bigint)[]): NameChecksum {
+  const sum = more.reduce<bigint>((total, one) => total + BigInt(one), BigInt(checksum));
+  return BigInt.asUintN(64, sum).toString();
+}
