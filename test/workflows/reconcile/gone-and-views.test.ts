@@ -22,7 +22,7 @@ describe('tables that are gone', () => {
     expect(upstream.inputsOf('reconcileMissing')).toEqual([
       { connectorId: 'con_lake', before: 4, refused: false, viewsListed: false, listed: '10' },
     ]);
-    expect(progress).toMatchObject({ counters: { tablesMissing: 2, upstreamRequests: 5 } });
+    expect(progress).toMatchObject({ tablesMissing: 2, upstreamRequests: 5 });
     expect(message).toBe('1 table changed, 0 unchanged, 2 gone upstream');
   });
 
@@ -70,9 +70,7 @@ describe('tables that are gone', () => {
     const { progress, message } = await environment.reconcile(upstream);
     expect(upstream.work).toEqual(['scanTables', 'reconcileMissing tables', 'dropGone']);
     expect(upstream.inputsOf('dropGone')).toEqual([{ connectorId: 'con_lake', refused: false, views: false }]);
-    expect(progress).toMatchObject({
-      counters: { tablesDropped: 1, viewsDropped: 0, snapshotsDropped: 2, upstreamRequests: 2 },
-    });
+    expect(progress).toMatchObject({ tablesDropped: 1, viewsDropped: 0, snapshotsDropped: 2, upstreamRequests: 2 });
     expect(message).toBe('Nothing changed: 1 table; dropped 1 table and 2 expired snapshots');
   });
 });
@@ -89,9 +87,7 @@ describe('views', () => {
       { before: 4, viewsListed: true },
       { before: 2, views: true },
     ]);
-    expect(progress).toMatchObject({
-      counters: { viewsScanned: 3, viewsChanged: 1, viewsMissing: 1, tablesMissing: 0 },
-    });
+    expect(progress).toMatchObject({ viewsScanned: 3, viewsChanged: 1, viewsMissing: 1, tablesMissing: 0 });
     expect(message).toBe('1 table changed, 0 unchanged, 1 view changed, 1 gone upstream');
   });
 
@@ -104,7 +100,7 @@ describe('views', () => {
     const upstream = new StubUpstream({ a: 'changed' }).with({ views: { ...views, errors: 1, failures: [failure] } });
     const ended = await environment.reconcile(upstream);
     expect(ended.failure?.message).toBe('Partial failure (1): view sales.v: no SQL');
-    expect(ended.progress).toMatchObject({ counters: { viewsScanned: 3, errors: 1 } });
+    expect(ended.progress).toMatchObject({ viewsScanned: 3, errors: 1 });
     expect(upstream.records.flatMap(({ failures }) => failures)).toEqual([]);
   });
 
@@ -115,7 +111,7 @@ describe('views', () => {
       type: 'PARTIAL_FAILURE',
       message: 'Partial failure (1): views: UNAVAILABLE by the test',
     });
-    expect(progress).toMatchObject({ counters: { tablesChanged: 1, errors: 1 } });
+    expect(progress).toMatchObject({ tablesChanged: 1, errors: 1 });
     expect(upstream.inputsOf('reconcileMissing')).toEqual([expect.objectContaining({ viewsListed: false })]);
   });
 
@@ -160,7 +156,7 @@ describe('a dry run', () => {
     ] as const;
     for (const step of steps)
       for (const input of upstream.inputsOf(step)) expect(input).toMatchObject({ dryRun: true });
-    expect(progress.counters.tablesDropped).toBe(1);
+    expect(progress.tablesDropped).toBe(1);
     expect(message).toBe(
       'Dry run: 1 table and 1 view would change, 2 tables would be missing, 1 table would be dropped',
     );

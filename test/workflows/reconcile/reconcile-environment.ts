@@ -6,7 +6,7 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, makeTelemetryFilterString, Runtime, Worker } from '@temporalio/worker';
 import { readConfig } from '../../../src/config.ts';
-import { newProgress, type Progress, type ReconcileRequest } from '../../../src/contract/job.ts';
+import { type Counters, newProgress, type Progress, type ReconcileRequest } from '../../../src/contract/job.ts';
 import { INGEST_TASK_QUEUE, RECONCILE_WORKFLOW, TASK_QUEUE } from '../../../src/contract/names.ts';
 import { SEARCH_ATTRIBUTES } from '../../../src/contract/search-attributes.ts';
 import { JobCounters } from '../../../src/generated/reconciler/v1/jobs.ts';
@@ -23,11 +23,20 @@ Runtime.install({
 /** By default the server fires timers up to a second late, and the delays of retries are timers. */
 const PROMPT_RETRIES = 'history.timerProcessorMaxTimeShift="10ms"';
 
+/** A job's progress with its counters beside it; 0 if they are absent. */
+export type FlatProgress = Omit<Progress, 'counters'> & Required<Counters>;
+
+export function flat({ counters, ...progress }: Progress): FlatProgress {
+  const names = Object.keys(JobCounters.create()) as (keyof Counters)[];
+  const counts = Object.fromEntries(names.map((name) => [name, counters[name] ?? 0])) as Required<Counters>;
+  return { ...progress, ...counts };
+}
+
 /** How a job's workflow ended. */
 export interface Ended {
   jobId: string;
   /** The last recorded progress. */
-  progress: Progress;
+  progress: FlatProgress;
   /** The last recorded message. */
   message: string;
   /** What the workflow failed with; undefined if it completed. */
@@ -101,13 +110,8 @@ export class ReconcileEnvironment implements AsyncDisposable {
       () => undefined,
       (error) => failureOf(error),
     );
-    const { progress, message } = upstream.records.at(-1) ?? {};
-    return {
-      jobId: handle.workflowId,
-      progress: withZeros(progress ?? newProgress()),
-      message: message as string,
-      failure,
-    };
+    const { progress = newProgress(), message = '' } = upstream.records.at(-1) ?? {};
+    return { jobId: handle.workflowId, progress: flat(progress), message, failure };
   }
 
   /** The job is cancelled while the step runs; the step ends by itself. */
@@ -133,10 +137,4 @@ function failureOf(error: unknown): Ended['failure'] {
   if (cause instanceof CancelledFailure) return { type: 'CANCELLED', message: cause.message };
   if (cause instanceof ApplicationFailure) return { type: cause.type ?? '', message: cause.message };
   throw error;
-}
-
-/** Progress in which counters that have counted nothing are 0. */
-export function withZeros(progress: Progress): Progress {
-  const zeros = Object.fromEntries(Object.keys(JobCounters.create()).map((name) => [name, 0]));
-  return { ...progress, counters: { ...zeros, ...progress.counters } };
 }

@@ -170,6 +170,7 @@ export class StubUpstream implements Activities {
       changed: tables.flatMap(([name, state]) =>
         state === 'filtered' || state === 'unchanged' ? [] : [tableRef(name)],
       ),
+      // As if each name had the hash 10.
       listed: String(10 * scanned),
       cursor: at + 1 < this.#pages.length ? cursorTo(at + 2) : undefined,
       ...(this.views && { hasViews: true }),
