@@ -29,7 +29,7 @@ export function listingOf(upstream: UpstreamCatalog, what: 'tables' | 'views'): 
 
 /** How much may go at once. */
 export interface MissingLimit {
-  /** Of the objects before the run, or of the present ones if that number is not known. Absent: all may go. */
+  /** Relative to the objects before the run, or to the present ones if that number is not known. Absent: all may go. */
   share?: number;
   /** Tables or views before the run, apart from those that were missing already. */
   before?: number;
