@@ -1,4 +1,4 @@
-// Preloaded by `node --require`: collects all garbage at SIGUSR2, so that what is measured then is what is held.
+// Preloaded with `node --require`: collects all garbage at SIGUSR2, so that a measurement after it contains only memory in use.
 const { setFlagsFromString } = require('node:v8');
 const { runInNewContext } = require('node:vm');
 

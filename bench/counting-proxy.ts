@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { Agent, createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** Requests and the bytes of their answers' bodies, by operation. */
+/** Numbers of requests and bytes of response bodies, by operation. */
 export type Counts = Record<string, { requests: number; bytes: number }>;
 
-/** Passes every request on to a server of this machine, unchanged (so that signatures hold), and counts it. */
+/** Forwards every request unchanged (so that signatures stay valid) to a server on this machine, and counts it. */
 export class CountingProxy implements AsyncDisposable {
   readonly url: string;
   #server: Server;
@@ -16,7 +16,7 @@ export class CountingProxy implements AsyncDisposable {
     this.#server = server;
     this.#agent = agent;
     this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    server.on('request', (asked, answer) => this.#pass(asked, answer, target));
+    server.on('request', (incoming, response) => this.#forward(incoming, response, target));
   }
 
   static async start(target: string): Promise<CountingProxy> {
@@ -25,7 +25,7 @@ export class CountingProxy implements AsyncDisposable {
     return new CountingProxy(server, new Agent({ keepAlive: true }), new URL(target));
   }
 
-  /** What came since the last call. */
+  /** The counts since the last call. */
   take(): Counts {
     const counts = this.#counts;
     this.#counts = {};
@@ -39,25 +39,25 @@ export class CountingProxy implements AsyncDisposable {
     await once(this.#server, 'close');
   }
 
-  #pass(asked: IncomingMessage, answer: ServerResponse, { hostname, port }: URL): void {
-    const { method, url: path, headers } = asked;
-    const passed = request({ hostname, port, method, path, headers, agent: this.#agent });
-    passed.on('response', (given) => {
-      this.#counts[operationOf(asked, given)] ??= { requests: 0, bytes: 0 };
-      const count = this.#counts[operationOf(asked, given)]!;
+  #forward(incoming: IncomingMessage, response: ServerResponse, { hostname, port }: URL): void {
+    const { method, url: path, headers } = incoming;
+    const forwarded = request({ hostname, port, method, path, headers, agent: this.#agent });
+    forwarded.on('response', (upstreamResponse) => {
+      this.#counts[operationOf(incoming, upstreamResponse)] ??= { requests: 0, bytes: 0 };
+      const count = this.#counts[operationOf(incoming, upstreamResponse)]!;
       count.requests++;
-      given.on('data', (chunk: Buffer) => {
+      upstreamResponse.on('data', (chunk: Buffer) => {
         count.bytes += chunk.length;
       });
-      answer.writeHead(given.statusCode ?? 502, given.rawHeaders);
-      given.pipe(answer);
+      response.writeHead(upstreamResponse.statusCode ?? 502, upstreamResponse.rawHeaders);
+      upstreamResponse.pipe(response);
     });
-    passed.on('error', () => answer.destroy());
-    asked.pipe(passed);
+    forwarded.on('error', () => response.destroy());
+    incoming.pipe(forwarded);
   }
 }
 
-/** `GetTables` of Glue, `GET /v1/namespaces/…/tables/…` of a REST catalog, `GET object` of S3; with the status where it is not 200. */
+/** `GetTables` of Glue, `GET /v1/namespaces/…/tables/…` of a REST catalog, or `GET object` of S3, with the status if it is not 200. */
 function operationOf({ method, url = '', headers }: IncomingMessage, { statusCode }: IncomingMessage): string {
   const status = statusCode === 200 || statusCode === 206 ? '' : ` ${statusCode}`;
   const target = headers['x-amz-target'];

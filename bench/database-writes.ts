@@ -1,14 +1,14 @@
 import { readFileSync, statSync } from 'node:fs';
 import { Sqlite as Database } from '../src/catalog/store/database/sqlite.ts';
 
-/** What was written to a SQLite database in WAL mode, seen from outside. */
+/** What was written to a SQLite database in WAL mode, observed from outside of the process. */
 export interface DatabaseWrites {
   transactions: number;
-  /** Tables and indexes of which a page was written, with the number of writes. */
+  /** Number of page writes by the name of the table or index. */
   pages: Record<string, number>;
 }
 
-/** Moves all of the write-ahead log into the database file, so that what is written next stands alone in the log. */
+/** Moves the content of the write-ahead log to the database file, so that the log contains only later writes. */
 export function emptyLog(file: string): void {
   const db = new Database(file);
   db.pragma('busy_timeout = 5000');
@@ -17,9 +17,9 @@ export function emptyLog(file: string): void {
 }
 
 /**
- * What was written since `emptyLog`, by the frames of the write-ahead log (SQLite's file format, section 4): each is one page of
- * one table or index; the last of a transaction tells the database's size. Right for less than 1,000 pages, after which SQLite
- * begins the log anew.
+ * Counts the writes since `emptyLog` by the frames of the write-ahead log (SQLite's file format, section 4). Each frame is one page of one
+ * table or index; the last frame of a transaction contains the size of the database. The count is correct below 1,000 pages, after which
+ * SQLite restarts the log.
  */
 export function writesSince(file: string): DatabaseWrites {
   const log = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ? readFileSync(`${file}-wal`) : Buffer.alloc(0);

@@ -5,21 +5,25 @@ import { installed, runInstaller } from '../test/upstreams/servers/cache.ts';
 import { runScript } from './python.ts';
 
 /**
- * Threads that DataHub may use: its best here, on two cores. Python's lock bounds it, not the servers: 300 tables take 5 to 6 s of one
- * processor whatever the number; by the clock 8.4 s with one thread, 6.7 with two, 6.7 with four, 7.0 with eight.
+ * Threads that DataHub may use, the best number on two cores. Its limit is Python's lock, not the servers: 300 tables take 5 to 6 s of
+ * processor time with any number; the elapsed time is 8.4 s with one thread, 6.7 s with two, 6.7 s with four and 7.0 s with eight.
  */
 const THREADS = 4;
 
 export interface DataHubRun {
   seconds: number;
-  /** Processor time of its process. */
+  /** Processor time of DataHub's process. */
   cpuSeconds: number;
   tables: number;
   /** Tables whose manifests were read. */
   profiles: number;
 }
 
-/** Runs DataHub's Iceberg source on a catalog as pyiceberg is told of it, profiling on; every run reads all anew. Installed the first time. */
+/**
+ * Runs DataHub's Iceberg source with profiling; each run reads all tables. DataHub is installed the first time.
+ *
+ * @param catalog properties of the catalog for pyiceberg
+ */
 export async function runDataHub(catalog: Record<string, string>, runs: number): Promise<DataHubRun[]> {
   return runScript(await python(), 'datahub_ingest.py', JSON.stringify({ catalog, threads: THREADS, runs }));
 }

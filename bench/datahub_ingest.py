@@ -1,7 +1,7 @@
-"""Runs DataHub's Iceberg source, profiling on, as often as told, and prints what each run took.
+"""Runs DataHub's Iceberg source with profiling, `runs` times, and prints what each run took.
 
-The sink throws the metadata away, so no server that keeps it is in the time (ours has one in its). Python's start and imports are not in
-it either. Each run opens the catalog anew. Stateful ingestion needs a DataHub server, and would not spare the reading of a table.
+The sink discards the metadata, so the time includes no server that stores it (the time of this project's runs does). Python's start and
+imports are not included either. Each run opens the catalog again. Stateful ingestion needs a DataHub server and would read all tables too.
 
   python datahub_ingest.py '{"catalog": {"type": "rest", "uri": "http://127.0.0.1:8181"}, "threads": 2, "runs": 2}'
 """
@@ -17,7 +17,7 @@ from datahub.ingestion.run.pipeline import Pipeline  # noqa: E402
 
 
 def ingest(catalog: dict, threads: int) -> dict:
-    """One run; it ends the process when a table was not read whole."""
+    """One run. Exits the process if a table was not read completely."""
     config = {"catalog": {"bench": catalog}, "profiling": {"enabled": True}, "processing_threads": threads}
     recipe = {"source": {"type": "iceberg", "config": config}, "sink": {"type": "blackhole"}}
     start, cpu = time.perf_counter(), time.process_time()
@@ -33,8 +33,8 @@ def ingest(catalog: dict, threads: int) -> dict:
 
 
 def main() -> None:
-    asked = json.loads(sys.argv[1])
-    runs = [ingest(asked["catalog"], asked["threads"]) for _ in range(asked["runs"])]
+    options = json.loads(sys.argv[1])
+    runs = [ingest(options["catalog"], options["threads"]) for _ in range(options["runs"])]
     print(json.dumps(runs))
 
 

@@ -1,7 +1,7 @@
 import { Client, Connection } from '@temporalio/client';
 import { jobRuns } from '../test/synthetic/job-runs.ts';
 
-/** Events in Temporal's history of a job, over all runs where it continued as new. */
+/** Counts the events in Temporal's history of a job, over all runs of a job that continued as new. */
 export async function historyEvents(address: string, workflowId: string): Promise<{ events: number; runs: number }> {
   const connection = await Connection.connect({ address });
   try {

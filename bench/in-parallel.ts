@@ -1,4 +1,4 @@
-/** Calls `task` for every item, at most `width` at a time; the first failure fails it all. */
+/** Calls `task` for every item, at most `width` at a time. Rejects with the first failure. */
 export async function inParallel<T>(items: readonly T[], width: number, task: (item: T) => Promise<void>) {
   const queue = items.values();
   const lane = async () => {

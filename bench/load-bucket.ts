@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { CreateBucketCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { inParallel } from './in-parallel.ts';
 
-/** Puts every file below `folder` into a new bucket, under its path; returns how many. */
+/** Puts every file below `folder` into a new bucket, with its relative path as the key. @returns the number of files */
 export async function loadBucket(s3: S3Client, bucket: string, folder: string): Promise<number> {
   await s3.send(new CreateBucketCommand({ Bucket: bucket }));
   const entries = readdirSync(folder, { recursive: true, withFileTypes: true });

@@ -2,9 +2,9 @@
 
 `one` makes a table of many files: pyiceberg's own manifest writer writes its manifests, from DataFile objects with full metrics
 (sizes, value, null and NaN counts and both bounds for 20 columns of mixed types), partitioned by day. `many` makes many
-small tables, of one snapshot each unless told otherwise. Both are directory warehouses, `WAREHOUSE/NAMESPACE/TABLE/metadata`; values
-come from a seeded generator, so that two runs differ only in ids and times. With `--bucket` the tables say that they are in
-`s3://BUCKET/NAMESPACE/TABLE`, and lie in `WAREHOUSE/BUCKET/NAMESPACE/TABLE` to be put there.
+small tables, by default of one snapshot each. Both are directory warehouses, `WAREHOUSE/NAMESPACE/TABLE/metadata`; values come from a
+seeded generator, so that two runs differ only in ids and times. With `--bucket`, the metadata contains paths in
+`s3://BUCKET/NAMESPACE/TABLE`, and the files are written to `WAREHOUSE/BUCKET/NAMESPACE/TABLE`, from where they are put there.
 
   python make_table.py one  --warehouse /tmp/bench/wh --name files --files 200000 --snapshots 20
   python make_table.py one  --warehouse /tmp/bench/million --files 1000000 --snapshots 1 --manifests 100
@@ -89,7 +89,7 @@ def bounds(rng: random.Random, number: int, day: int, rows: int) -> tuple[dict[i
     """Lower and upper bounds by field id, in Iceberg's single-value serialization (pyiceberg's `to_bytes`)."""
     start = day * DAY_US + rng.randrange(DAY_US // 2)
     low_user, ratio, price = rng.randrange(1_000_000), rng.random(), rng.randrange(1, 50_000)
-    # strings are cut at 16 characters, as the engines' default metrics mode truncate(16) does
+    # strings are truncated to 16 characters, as with the engines' default metrics mode truncate(16)
     word = f"{rng.getrandbits(64):016x}"
     low = [
         number * rows, start, low_user, uuid.UUID(int=rng.getrandbits(127)), "AD", word[:9], f"/{word[:12]}", f"https://{word[:8]}",
@@ -110,7 +110,7 @@ def bounds(rng: random.Random, number: int, day: int, rows: int) -> tuple[dict[i
 
 
 def data_file(rng: random.Random, location: str, number: int, day: int) -> DataFile:
-    """One data file that does not exist, with the metrics that a writer gives by default."""
+    """One data file that does not exist, with the metrics that a writer records by default."""
     rows = rng.randrange(50_000, 250_000)
     lower, upper = bounds(rng, number, day, rows)
     ids = range(1, len(COLUMNS) + 1)
@@ -141,7 +141,7 @@ def catalog(warehouse: str, database: str, **properties: str) -> SqlCatalog:
 
 
 class AppendInManifests(_FastAppendFiles):
-    """A fast append of several manifests, as the engines write them: pyiceberg's own holds all its files in memory and writes one."""
+    """A fast append that writes several manifests, as engines do; pyiceberg's own keeps all files in memory and writes one manifest."""
 
     def __init__(self, tx) -> None:
         super().__init__(operation=Operation.APPEND, transaction=tx, io=tx._table.io, branch="main")
@@ -159,13 +159,13 @@ class AppendInManifests(_FastAppendFiles):
 
 
 def make_one(warehouse: str, namespace: str, name: str, files: int, snapshots: int, manifests: int) -> dict:
-    """A table of `files` data files that came in `snapshots` appends of equal size, in so many manifests each."""
+    """A table of `files` data files, added in `snapshots` appends of equal size with `manifests` manifests each."""
     rng = random.Random(7)
     location = f"file://{warehouse}/{namespace}/{name}"
     with tempfile.TemporaryDirectory() as scratch:
         cat = catalog(warehouse, f"{scratch}/catalog.db")
         cat.create_namespace(namespace)
-        # pyiceberg gives fresh ids in the schema's order, so the ids above hold
+        # pyiceberg assigns new ids in the schema's order, so the ids above stay valid
         table = cat.create_table((namespace, name), SCHEMA, location, SPEC, properties={"write.metadata.delete-after-commit.enabled": "true", "write.metadata.previous-versions-max": "2"})
         made = 0
         for snapshot in range(snapshots):

@@ -3,22 +3,23 @@ import { join } from 'node:path';
 import { python } from '../test/upstreams/servers/python.ts';
 import { ensureWarehouse } from './python.ts';
 
-/** Tables of namespace `bench`, made by `make_table.py`. */
+/** The tables of namespace `bench`, made by `make_table.py`. */
 export interface ManyTables {
-  /** What the object paths begin with: `s3://lake` or `file:///folder`. */
+  /** Prefix of the objects' paths: `s3://lake` or `file:///folder`. */
   root: string;
-  /** Where the same lies on disk. */
+  /** The folder on disk that contains the same objects. */
   folder: string;
   tables: { name: string; location: string; metadataLocation: string }[];
+  /** Per table. */
   snapshots: number;
-  /** A snapshot adds. */
+  /** Added by each snapshot. */
   files: number;
 }
 
 export const NAMESPACE = 'bench';
 export const BUCKET = 'lake';
 
-/** Makes them where they are not in the cache yet. */
+/** Returns the tables, making them first if they are not in the cache. */
 export async function ensureManyTables(
   cache: string,
   on: 's3' | 'file',
@@ -31,7 +32,7 @@ export async function ensureManyTables(
   const warehouse = await ensureWarehouse(await python(), cache, name, 'many', ...sizes, ...bucket);
   const folder = on === 's3' ? join(warehouse, BUCKET) : warehouse;
   const root = on === 's3' ? `s3://${BUCKET}` : `file://${warehouse}`;
-  const named = readdirSync(join(folder, NAMESPACE)).map((table) => {
+  const entries = readdirSync(join(folder, NAMESPACE)).map((table) => {
     const metadata = readdirSync(join(folder, NAMESPACE, table, 'metadata'));
     const latest = metadata
       .filter((file) => file.endsWith('.metadata.json'))
@@ -40,5 +41,5 @@ export async function ensureManyTables(
     const location = `${root}/${NAMESPACE}/${table}`;
     return { name: table, location, metadataLocation: `${location}/metadata/${latest}` };
   });
-  return { root, folder, tables: named, snapshots, files };
+  return { root, folder, tables: entries, snapshots, files };
 }

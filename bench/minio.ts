@@ -2,10 +2,13 @@ import { join } from 'node:path';
 import { installed, runInstaller } from '../test/upstreams/servers/cache.ts';
 import { type Server, startServer } from '../test/upstreams/servers/server.ts';
 
-/** By Go's module proxy; MinIO (AGPL) is a tool of the benchmark, no part of the product. */
+/** Go module version. MinIO (AGPL) is a tool of the benchmark and not a part of the product. */
 const VERSION = 'v0.0.0-20260212201848-7aac2a2c5b7c';
 
-/** MinIO: an S3 that is no bottleneck here (moto's answers 300 reads a second) and checks signatures. Built the first time, in minutes. */
+/**
+ * Starts MinIO, an S3 that verifies signatures and is fast enough not to be the bottleneck (moto's serves 300 reads per second). It is built
+ * the first time, which takes minutes.
+ */
 export async function startMinio(access: { accessKeyId: string; secretAccessKey: string }): Promise<Server> {
   const folder = await installed(`minio-${VERSION}`, async (unfinished) => {
     const work = join(unfinished, 'build');

@@ -1,4 +1,4 @@
-"""Lets pyiceberg write tables of an object store into a folder, so that they can be put into any store later, unchanged."""
+"""Makes pyiceberg write the tables of an object store to a folder, from which they can later be put into any store unchanged."""
 
 from urllib.parse import urlparse
 
@@ -14,7 +14,7 @@ class MirrorFileIO(PyArrowFileIO):
 
     def new_output(self, location: str) -> OutputFile:
         output = super().new_output(self._local(location))
-        # What is written says of itself where it is: a manifest's path in its manifest list.
+        # The written files contain these paths: a manifest list has the paths of its manifests.
         output._location = location
         return output
 

@@ -2,12 +2,12 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** The most tables that AWS gives in an answer of GetTables. */
+/** The most tables that AWS returns from one call of GetTables. */
 const MAX_ITEMS = 100;
 
 /**
- * Glue with pages. moto gives all tables of a database at once, whatever MaxResults says; AWS gives 100 at most. A first page asks moto, later
- * ones are cut from what it said then.
+ * A proxy that adds pages to moto's Glue. moto returns all tables of a database at once, whatever MaxResults is; AWS returns at most 100. The
+ * first page calls moto; later pages are cut from the same response.
  */
 export class PagedGlue implements AsyncDisposable {
   readonly url: string;
@@ -19,8 +19,8 @@ export class PagedGlue implements AsyncDisposable {
     this.#server = server;
     this.#target = target;
     this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    server.on('request', (asked, answer) => {
-      this.#answer(asked, answer).catch((error) => answer.destroy(error));
+    server.on('request', (request, response) => {
+      this.#handle(request, response).catch((error) => response.destroy(error));
     });
   }
 
@@ -36,38 +36,38 @@ export class PagedGlue implements AsyncDisposable {
     await once(this.#server, 'close');
   }
 
-  async #answer(asked: IncomingMessage, answer: ServerResponse): Promise<void> {
-    const body = Buffer.concat(await asked.toArray());
-    const operation = String(asked.headers['x-amz-target']);
-    if (!operation.endsWith('.GetTables')) return this.#send(answer, await this.#ask(asked, body));
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = Buffer.concat(await request.toArray());
+    const operation = String(request.headers['x-amz-target']);
+    if (!operation.endsWith('.GetTables')) return this.#send(response, await this.#forward(request, body));
     const { NextToken, MaxResults = MAX_ITEMS } = JSON.parse(body.toString());
     let [listing, start] = String(NextToken ?? '')
       .split(':')
       .map(Number) as [number, number];
     if (NextToken === undefined) {
-      const whole = await this.#ask(asked, body);
-      if (whole.status !== 200) return this.#send(answer, whole);
-      listing = this.#listings.push(JSON.parse(whole.text).TableList) - 1;
+      const allTables = await this.#forward(request, body);
+      if (allTables.status !== 200) return this.#send(response, allTables);
+      listing = this.#listings.push(JSON.parse(allTables.text).TableList) - 1;
       start = 0;
     }
     const tables = this.#listings[listing] ?? [];
     const end = start + Math.min(MaxResults, MAX_ITEMS);
     const next = end < tables.length ? { NextToken: `${listing}:${end}` } : {};
-    this.#send(answer, { status: 200, text: JSON.stringify({ TableList: tables.slice(start, end), ...next }) });
+    this.#send(response, { status: 200, text: JSON.stringify({ TableList: tables.slice(start, end), ...next }) });
   }
 
-  async #ask({ headers }: IncomingMessage, body: Buffer): Promise<{ status: number; text: string }> {
-    const passed = ['authorization', 'content-type', 'x-amz-date', 'x-amz-target', 'x-amz-security-token'];
-    const given = passed.flatMap((name) => (headers[name] === undefined ? [] : [[name, String(headers[name])]]));
+  async #forward({ headers }: IncomingMessage, body: Buffer): Promise<{ status: number; text: string }> {
+    const forwarded = ['authorization', 'content-type', 'x-amz-date', 'x-amz-target', 'x-amz-security-token'];
+    const entries = forwarded.flatMap((name) => (headers[name] === undefined ? [] : [[name, String(headers[name])]]));
     const response = await fetch(this.#target, {
       method: 'POST',
-      headers: Object.fromEntries(given),
+      headers: Object.fromEntries(entries),
       body: new Uint8Array(body),
     });
     return { status: response.status, text: await response.text() };
   }
 
-  #send(answer: ServerResponse, { status, text }: { status: number; text: string }): void {
-    answer.writeHead(status, { 'content-type': 'application/x-amz-json-1.1' }).end(text);
+  #send(response: ServerResponse, { status, text }: { status: number; text: string }): void {
+    response.writeHead(status, { 'content-type': 'application/x-amz-json-1.1' }).end(text);
   }
 }

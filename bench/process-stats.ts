@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 
-/** What Linux tells of a process; NaN elsewhere, or where the process is gone. */
+// Statistics of a process from Linux; NaN on other systems, or if the process has ended.
 
-/** The most that it has held in memory since it started, or since `forgetPeak`, in MiB. */
+/** Peak memory since the process started, or since `forgetPeak`, in MiB. */
 export const peakMemory = (pid: number | undefined) => memory(pid, 'VmHWM');
 
-/** What it holds in memory now, in MiB. */
+/** Current memory, in MiB. */
 export const residentMemory = (pid: number | undefined) => memory(pid, 'VmRSS');
 
 function memory(pid: number | undefined, field: string): number {
@@ -13,24 +13,24 @@ function memory(pid: number | undefined, field: string): number {
   return Math.round(Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(text)?.[1] ?? Number.NaN) / 1024);
 }
 
-/** See proc(5), `clear_refs`. */
+/** Restarts the measurement of the peak memory; see proc(5), `clear_refs`. */
 export function forgetPeak(pid: number | undefined): void {
   try {
     writeFileSync(`/proc/${pid}/clear_refs`, '5');
   } catch {
-    // Then peaks are since the start.
+    // Peaks then count from the start of the process.
   }
 }
 
-/** Processor time since it started, in seconds. */
+/** Processor time since the process started, in seconds. */
 export function cpuSeconds(pid: number | undefined): number {
-  // Behind the name in parentheses, which may hold spaces: fields 14 and 15, in hundredths.
+  // Fields 14 and 15, in hundredths of a second, after the name in parentheses, which may contain spaces.
   const stat = read(`/proc/${pid}/stat`);
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
-/** Open files, sockets and the like. */
+/** Number of open files, sockets and other handles. */
 export function openHandles(pid: number | undefined): number {
   try {
     return readdirSync(`/proc/${pid}/fd`).length;

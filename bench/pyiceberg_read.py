@@ -1,7 +1,7 @@
-"""The peer: how fast pyiceberg merely reads the manifests of a table, every distinct one once, one after the other.
+"""The peer: measures how fast pyiceberg reads the manifests of a table, each distinct one once, one after the other.
 
-Prints JSON: the manifests, their bytes, the live entries, the seconds and the entries a second. The manifest lists are read
-before the clock starts; nothing is kept of what is read.
+Prints JSON: the manifests, their bytes, the live entries, the seconds and the entries per second. The manifest lists are read before
+the time starts; nothing that is read is kept.
 
   python pyiceberg_read.py /tmp/bench/wh/bench/files
 """
@@ -17,7 +17,7 @@ from pyiceberg.table import StaticTable
 
 
 def newest_metadata(table: str) -> str:
-    """The newest metadata file of a table directory: their names begin with a rising number."""
+    """The newest metadata file of a table directory; the names begin with an increasing number."""
     return max(glob.glob(os.path.join(table, "metadata", "*.metadata.json")))
 
 

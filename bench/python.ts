@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 
 const here = import.meta.dirname;
 
-/** The Python of a virtual environment with `requirements.txt`, made in `cacheDir` the first time. */
+/** Path of Python in a virtual environment with `requirements.txt`, which is created in `cacheDir` the first time. */
 export function ensurePython(cacheDir: string): string {
   const folder = join(cacheDir, 'python');
   const python = join(folder, 'bin', 'python');
@@ -26,13 +26,13 @@ export async function runScript<T>(python: string, script: string, ...args: stri
   return JSON.parse(stdout) as T;
 }
 
-/** A warehouse made by `make_table.py`; kept in `cacheDir` and made only where it is not there. */
+/** Path of a warehouse in `cacheDir`, made by `make_table.py` if it does not exist. */
 export async function ensureWarehouse(python: string, cacheDir: string, name: string, ...args: string[]) {
   const warehouse = join(cacheDir, name);
   const stamp = join(warehouse, '.made');
   if (existsSync(stamp)) return warehouse;
   console.error(`bench: making ${name} (once)`);
-  // The paths in the metadata are the final ones, so it is made in place; what a stopped run left goes.
+  // The metadata contains absolute paths, so the warehouse is made in place. The remains of an interrupted run are deleted.
   rmSync(warehouse, { recursive: true, force: true });
   mkdirSync(warehouse, { recursive: true });
   await runScript(python, 'make_table.py', ...args, '--warehouse', warehouse);

@@ -1,8 +1,9 @@
 /**
  * The benchmarks: `npm run bench`, or small ones in a minute: `npm run bench -- --quick`.
  *
- * A table of many files is ingested by a real stack, through gRPC into SQLite on disk, beside pyiceberg merely reading the same
- * manifests; then many small tables. Tables and pyiceberg are kept in a cache directory. Reports on stderr, prints JSON on stdout.
+ * A real stack ingests a table of many files, through gRPC into SQLite on disk; pyiceberg reads the same manifests for comparison. Then the
+ * stack ingests many small tables. Tables and pyiceberg are kept in a cache directory. The report goes to stderr, its numbers as JSON to
+ * stdout.
  */
 import { mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -19,7 +20,7 @@ const { values: options } = parseArgs({
     files: { type: 'string', default: '200000' },
     snapshots: { type: 'string', default: '20' },
     tables: { type: 'string', default: '1000' },
-    /** Sizes that take a minute, to try the benchmark itself. */
+    /** Small sizes that take a minute, to try the benchmark itself. */
     quick: { type: 'boolean', default: false },
     cache: { type: 'string', default: join(homedir(), '.cache', 'reconciler', 'bench') },
   },
@@ -47,7 +48,7 @@ interface FilesResult {
   unchangedWrites: DatabaseWrites;
 }
 
-/** One table of `files` files: ingested, then found unchanged. */
+/** Measures the first run and an unchanged run for one table of `files` files. */
 async function measureFiles(warehouse: string, files: number, cache: string): Promise<FilesResult> {
   await using stack = await BenchStack.start(cache);
   await stack.createConnector('bench', '--kind', 'iceberg', '--uri', `file://${warehouse}`);
@@ -55,12 +56,12 @@ async function measureFiles(warehouse: string, files: number, cache: string): Pr
   const memory = { workerMiB: stack.peakMemory('worker'), catalogMiB: stack.peakMemory('catalog') };
   emptyLog(stack.database);
   const again = await stack.reconcile('bench');
-  if (Number(again.job.tablesChanged ?? 0) !== 0) throw new Error('the second run found a change');
+  if (Number(again.job.counters?.tablesChanged ?? 0) !== 0) throw new Error('the second run found a change');
   return {
     files,
     ...timesOf(first),
     filesPerSecond: Math.round(files / first.jobSeconds),
-    bytesRead: Number(first.job.bytesRead ?? 0),
+    bytesRead: Number(first.job.counters?.bytesRead ?? 0),
     ...memory,
     unchangedSeconds: again.jobSeconds,
     unchangedCliSeconds: round(again.cliSeconds),
@@ -68,10 +69,10 @@ async function measureFiles(warehouse: string, files: number, cache: string): Pr
   };
 }
 
-/** One table whose files all came in one snapshot: its groups of files are ingested by so many worker processes. */
+/** Measures a table whose files were all added by one snapshot, ingested in groups by `workers` worker processes. */
 async function measureGroups(warehouse: string, files: number, workers: number, cache: string) {
   await using stack = await BenchStack.start(cache);
-  for (let more = 1; more < workers; more++) await stack.addWorker();
+  for (let i = 1; i < workers; i++) await stack.addWorker();
   await stack.createConnector('bench', '--kind', 'iceberg', '--uri', `file://${warehouse}`);
   const run = await stack.reconcile('bench');
   return {
@@ -85,21 +86,21 @@ async function measureGroups(warehouse: string, files: number, workers: number, 
   };
 }
 
-/** Many tables of one snapshot: first run and unchanged run. */
+/** Measures the first run and an unchanged run for many tables of one snapshot. */
 async function measureTables(warehouse: string, tables: number, cache: string) {
   await using stack = await BenchStack.start(cache);
   await stack.createConnector('bench', '--kind', 'iceberg', '--uri', `file://${warehouse}`);
-  const of = async (run: Run) => ({
+  const measurementsOf = async (run: Run) => ({
     ...timesOf(run),
     tablesPerSecond: Math.round(tables / run.jobSeconds),
     ...(await historyEvents(stack.temporal, run.job.jobId)),
   });
-  const first = await of(await stack.reconcile('bench'));
+  const first = await measurementsOf(await stack.reconcile('bench'));
   emptyLog(stack.database);
   const run = await stack.reconcile('bench');
   const writes = writesSince(stack.database);
   const memory = { workerMiB: stack.peakMemory('worker'), catalogMiB: stack.peakMemory('catalog') };
-  return { tables, first, unchanged: { ...(await of(run)), writes }, ...memory };
+  return { tables, first, unchanged: { ...(await measurementsOf(run)), writes }, ...memory };
 }
 
 const timesOf = (run: Run) => ({ jobSeconds: run.jobSeconds, cliSeconds: round(run.cliSeconds) });
@@ -112,22 +113,22 @@ function report(
   groups: Awaited<ReturnType<typeof measureGroups>>[],
   many: Awaited<ReturnType<typeof measureTables>>,
 ) {
-  const table = new Table({ head: ['measure', 'value', 'wanted'], style: { head: [], border: [] } });
+  const table = new Table({ head: ['measure', 'value', 'target'], style: { head: [], border: [] } });
   const ratio = round(full.filesPerSecond / peer.entriesPerSecond);
   const bytes = round(full.bytesRead / peer.manifestBytes);
   table.push(
-    ['files ingested a second', `${full.filesPerSecond} (${full.files} in ${full.jobSeconds} s)`, ''],
-    ['the same by the command', `${Math.round(full.files / full.cliSeconds)} (${full.cliSeconds} s)`, ''],
-    ['pyiceberg reads entries a second', `${peer.entriesPerSecond} (${peer.seconds} s)`, ''],
-    ['ours to pyiceberg', `${ratio}`, '>= 1, aim 2'],
-    ...groups.map((one, more) => [
-      `in one snapshot, ${more + 1} worker${more > 0 ? 's' : ''}`,
-      `${one.filesPerSecond} (${one.jobSeconds} s, ${one.events} events)`,
+    ['files ingested per second', `${full.filesPerSecond} (${full.files} in ${full.jobSeconds} s)`, ''],
+    ['the same, by the time of the command', `${Math.round(full.files / full.cliSeconds)} (${full.cliSeconds} s)`, ''],
+    ['entries that pyiceberg reads per second', `${peer.entriesPerSecond} (${peer.seconds} s)`, ''],
+    ['ratio to pyiceberg', `${ratio}`, '>= 1, aim 2'],
+    ...groups.map((group, i) => [
+      `in one snapshot, ${i + 1} worker${i > 0 ? 's' : ''}`,
+      `${group.filesPerSecond} (${group.jobSeconds} s, ${group.events} events)`,
       '',
     ]),
     ['metadata read / manifest bytes', `${bytes} (${full.bytesRead} / ${peer.manifestBytes})`, '<= 1.05'],
-    ['worker, most memory', `${full.workerMiB} MiB (${half.files} files: ${half.workerMiB})`, '< 400'],
-    ['catalog, most memory', `${full.catalogMiB} MiB (${half.files} files: ${half.catalogMiB})`, '< 400'],
+    ['worker, peak memory', `${full.workerMiB} MiB (${half.files} files: ${half.workerMiB})`, '< 400'],
+    ['catalog, peak memory', `${full.catalogMiB} MiB (${half.files} files: ${half.catalogMiB})`, '< 400'],
     ['unchanged run', `${full.unchangedSeconds} s (command ${full.unchangedCliSeconds} s)`, '< 1'],
     ['unchanged run, pages written', written(full.unchangedWrites), "the job's and its connector's"],
     [`${many.tables} tables`, `${many.first.tablesPerSecond}/s, ${many.first.events} history events`, ''],
@@ -151,7 +152,7 @@ const cache = resolve(options.cache);
 mkdirSync(cache, { recursive: true });
 const python = ensurePython(cache);
 
-const one = (count: number, appends: number) =>
+const warehouseOf = (count: number, appends: number) =>
   ensureWarehouse(
     python,
     cache,
@@ -162,9 +163,9 @@ const one = (count: number, appends: number) =>
     '--snapshots',
     `${appends}`,
   );
-/** All files in one snapshot, 10,000 a manifest, as the engines write them. */
+/** All files in one snapshot, with 10,000 files per manifest, as engines write them. */
 const manifests = Math.max(2, Math.round(files / 10_000));
-const atOnce = () =>
+const oneSnapshotWarehouseOf = () =>
   ensureWarehouse(
     python,
     cache,
@@ -172,8 +173,8 @@ const atOnce = () =>
     'one',
     ...['--files', `${files}`, '--snapshots', '1', '--manifests', `${manifests}`],
   );
-const fullWarehouse = await one(files, snapshots);
-const halfWarehouse = await one(files / 2, snapshots / 2);
+const fullWarehouse = await warehouseOf(files, snapshots);
+const halfWarehouse = await warehouseOf(files / 2, snapshots / 2);
 const manyWarehouse = await ensureWarehouse(python, cache, `tables-${tables}`, 'many', '--tables', `${tables}`);
 
 console.error(`bench: ${files / 2} files`);
@@ -181,10 +182,10 @@ const half = await measureFiles(halfWarehouse, files / 2, cache);
 console.error(`bench: ${files} files`);
 const full = await measureFiles(fullWarehouse, files, cache);
 console.error(`bench: ${files} files in one snapshot`);
-const atOnceWarehouse = await atOnce();
+const oneSnapshotWarehouse = await oneSnapshotWarehouseOf();
 const groups = [
-  await measureGroups(atOnceWarehouse, files, 1, cache),
-  await measureGroups(atOnceWarehouse, files, 2, cache),
+  await measureGroups(oneSnapshotWarehouse, files, 1, cache),
+  await measureGroups(oneSnapshotWarehouse, files, 2, cache),
 ];
 console.error('bench: pyiceberg');
 const peer = await runScript<PeerResult>(python, 'pyiceberg_read.py', join(fullWarehouse, 'bench', 'files'));

@@ -1,10 +1,11 @@
 /**
  * The soak benchmark: `npm run bench:soak`, or a shorter one: `npm run bench:soak -- --minutes 2`.
  *
- * Twenty connectors with made upstreams (test/synthetic) on schedules of five seconds, on a real stack, for ten minutes. The upstreams change
- * all the time and have faults: tables that are broken, that fail twice, that ask for patience, that are slow, namespaces that may not be
- * listed now and then. Memory, handles, open workflows and databases are sampled. Says what grows after the warm-up, which is the
- * first third. Fails where a job came to no end, or handles or workflows are left. Reports on stderr, prints JSON on stdout.
+ * Twenty connectors with synthetic upstreams (test/synthetic) run every five seconds on a real stack, for ten minutes. The upstreams change
+ * all the time and have faults: tables that are corrupt, fail twice, are throttled or are slow, and namespaces that sometimes may not be
+ * listed. Memory, handles, open workflows and databases are sampled. The report states what grows after the warm-up, which is the first
+ * third. The benchmark fails if a job does not end, or if handles or workflows are left over. The report goes to stderr, its numbers as JSON
+ * to stdout.
  */
 import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -21,7 +22,7 @@ const { values: options } = parseArgs({
   options: {
     minutes: { type: 'string', default: '10' },
     connectors: { type: 'string', default: '20' },
-    /** Seconds. */
+    /** In seconds. */
     interval: { type: 'string', default: '5' },
     tables: { type: 'string', default: '100' },
     cache: { type: 'string', default: join(homedir(), '.cache', 'reconciler', 'bench') },
@@ -30,19 +31,19 @@ const { values: options } = parseArgs({
 const minutes = Number(options.minutes);
 const intervalSeconds = Number(options.interval);
 const PROCESSES = ['worker', 'catalog', 'temporal'] as const satisfies StackProcess[];
-/** Samples of a soak. */
+/** Number of samples over the whole time. */
 const SAMPLES = 60;
-/** Of its size, over what was measured: less than memory moves by itself. */
-const GROWTH = 0.1;
+/** Growth that counts, as a share of the median. Memory fluctuates by less over the measured time. */
+const MIN_GROWTH = 0.1;
 
-/** Numbers by name, at one moment. */
+/** Values by name, all sampled at the same time. */
 interface Sample {
   minute: number;
   values: Record<string, number>;
 }
 
 mkdirSync(options.cache, { recursive: true });
-// In quotes, as the path may have spaces.
+// Quoted, because the path may contain spaces.
 const nodeOptions = `--require ${JSON.stringify(join(import.meta.dirname, 'collect-garbage.cjs'))}`;
 await using stack = await SyntheticStack.start({ parent: options.cache, nodeOptions });
 const connectorIds: string[] = [];
@@ -69,17 +70,17 @@ const last = await sample();
 const jobs = await jobsByState();
 report();
 
-/** Every second connector has no faults: jobs succeed too. A table has a new snapshot every ten rounds or so. */
+/** Every second connector has no faults, so that some jobs succeed. A table gets a new snapshot about every ten rounds. */
 function upstreamOf(connector: number, round: number): SyntheticUpstream {
-  const made = { tables: Number(options.tables), namespaces: 5, files: 3, round, changedShare: 0.1 };
-  if (connector % 2 === 0) return made;
+  const upstream = { tables: Number(options.tables), namespaces: 5, files: 3, round, changedShare: 0.1 };
+  if (connector % 2 === 0) return upstream;
   const faults: SyntheticUpstream['faults'] = [
     { every: 40, from: 7, code: 'DATA_LOSS' },
     { every: 20, from: 3, code: 'UNAVAILABLE', times: 2 },
     { every: 30, from: 5, code: 'RESOURCE_EXHAUSTED', times: 1, retryAfterMs: 500 },
     { every: 10, from: 1, delayMs: 50 },
   ];
-  return { ...made, faults, refused: Math.floor(round / 20) % 3 === connector % 3 ? [4] : [] };
+  return { ...upstream, faults, refused: Math.floor(round / 20) % 3 === connector % 3 ? [4] : [] };
 }
 
 async function sample(): Promise<Sample> {
@@ -92,7 +93,7 @@ async function sample(): Promise<Sample> {
     values[`${name}: open handles`] = openHandles(pid);
     values[`${name}: CPU s`] = Math.round(cpuSeconds(pid));
   }
-  // The rest of its memory is SQLite's cache, which fills up to 64 MiB as the database grows, and what the allocator keeps.
+  // The rest of the catalog's memory is SQLite's cache, which fills up to 64 MiB as the database grows, and memory that the allocator keeps.
   values["catalog: V8's heap MiB"] = await heapUsed();
   values['open workflows'] = await openWorkflows();
   values['catalog.db MiB'] = sizeOf('catalog.db');
@@ -100,19 +101,19 @@ async function sample(): Promise<Sample> {
   return { minute: minute(), values };
 }
 
-/** Of the catalog, in MiB, just after what nothing refers to was collected. */
+/** The catalog's heap in use, in MiB, read just after a garbage collection. */
 async function heapUsed(): Promise<number> {
   const metrics = await (await fetch(`http://${stack.metricsAddress}/metrics`)).text();
   return Math.round(Number(/^nodejs_heap_size_used_bytes (\S+)$/m.exec(metrics)?.[1]) / 1024 / 1024);
 }
 
-/** Of jobs: schedules are workflows as well, of a namespace division of their own. */
+/** Number of running jobs. Schedules, which are workflows too, are not counted. */
 async function openWorkflows(): Promise<number> {
   const { count } = await stack.temporal.workflow.count("ExecutionStatus = 'Running' AND WorkflowType = 'reconcile'");
   return count;
 }
 
-/** With what SQLite keeps beside, which comes and goes. */
+/** Size in MiB, including SQLite's temporary files beside the database. */
 function sizeOf(database: string): number {
   const files = readdirSync(stack.folder).filter((name) => name.startsWith(database));
   const sizes = files.map((name) => statSync(join(stack.folder, name), { throwIfNoEntry: false })?.size ?? 0);
@@ -130,7 +131,7 @@ async function jobsByState(): Promise<Record<string, number>> {
   return counts;
 }
 
-/** The median of the slopes between all pairs (Theil–Sen): no single sample moves it. By minute. */
+/** Growth per minute: the median of the slopes between all pairs (Theil–Sen), which single samples do not affect. */
 function slope(points: { minute: number; value: number }[]): number {
   const slopes = points.flatMap((a, i) => points.slice(i + 1).map((b) => (b.value - a.value) / (b.minute - a.minute)));
   return slopes.sort((a, b) => a - b)[Math.floor(slopes.length / 2)] ?? Number.NaN;
@@ -143,12 +144,12 @@ function report(): void {
     const median = [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
     const aMinute = slope(warm.map(({ minute, values }) => ({ minute, value: values[name]! })));
     const range = Math.max(...values) - Math.min(...values);
-    // CPU and databases are there to be used.
+    // Processor time and databases are expected to grow.
     const bounded = !/CPU|\.db/.test(name);
-    const grows = bounded && (aMinute * (minutes * 2)) / 3 > Math.max(GROWTH * median, 3);
+    const grows = bounded && (aMinute * (minutes * 2)) / 3 > Math.max(MIN_GROWTH * median, 3);
     return { name, first: samples[0]!.values[name]!, median, range, last: last.values[name]!, aMinute, bounded, grows };
   });
-  const head = ['', 'at first', 'median after warm-up', 'spread', 'at rest', 'a minute', ''];
+  const head = ['', 'at start', 'median after warm-up', 'range', 'at rest', 'per minute', ''];
   const table = new Table({ head, style: { head: [], border: [] } });
   for (const { name, first, median, range, last, aMinute, bounded, grows } of measured) {
     const verdict = !bounded ? '' : grows ? 'GROWS' : 'steady';

@@ -6,41 +6,36 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { Connection } from '@temporalio/client';
+import proto from '@temporalio/proto';
 import { INGEST_TASK_QUEUE } from '../src/contract/names.ts';
+import type { JobCounters } from '../src/generated/reconciler/v1/jobs.ts';
 import { cpuSeconds, peakMemory } from './process-stats.ts';
 
-/** `TASK_QUEUE_TYPE_ACTIVITY` of Temporal's API. */
-const ACTIVITY_QUEUE = 2;
+const { TASK_QUEUE_TYPE_ACTIVITY } = proto.temporal.api.enums.v1.TaskQueueType;
 
 const bin = join(import.meta.dirname, '..', 'bin', 'reconciler.js');
 
-/** A job, as `connector trigger --wait --json` prints it (proto3 JSON: 64-bit numbers are strings, zero is left out). */
+/** A job as printed by `connector trigger --wait --json` (proto3 JSON: 64-bit numbers are strings, zeros are left out). */
 export interface Job {
   jobId: string;
   state: string;
   message?: string;
   startedAt: string;
   finishedAt: string;
-  tablesScanned?: string;
-  tablesChanged?: string;
-  tablesUnchanged?: string;
-  filesIngested?: string;
-  bytesRead?: string;
-  upstreamRequests?: string;
-  errors?: string;
+  counters?: Partial<Record<keyof JobCounters, string>>;
 }
 
 export interface Run {
   job: Job;
-  /** Seconds of the job, by its record. */
+  /** Duration of the job according to its record. */
   jobSeconds: number;
-  /** Seconds of the command, with Node's own start. */
+  /** Duration of the command, including the start of Node. */
   cliSeconds: number;
 }
 
 export type StackProcess = 'worker' | 'catalog' | 'temporal';
 
-/** A whole stack, started as a user starts it, in a data directory of its own that goes when it stops. */
+/** A stack that is started with `reconciler up`, in a data directory of its own that is deleted when it stops. */
 export class BenchStack implements AsyncDisposable {
   #process: ChildProcess;
   #dataDir: string;
@@ -53,36 +48,36 @@ export class BenchStack implements AsyncDisposable {
     this.#address = address;
   }
 
-  /** `parent` should be on a disk, not in memory: the catalog's database lies there. */
+  /** @param parent folder for the data directory; it should be on a disk, because it contains the catalog's database */
   static async start(parent: string): Promise<BenchStack> {
     const dataDir = mkdtempSync(join(parent, 'stack-'));
     const [port, uiPort] = [await freePort(), await freePort()];
     const args = [bin, 'up', '--data-dir', dataDir, '--port', String(port), '--ui-port', String(uiPort)];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] });
-    const said: string[] = [];
+    const output: string[] = [];
     for await (const line of createInterface({ input: child.stdout! })) {
       if (line.startsWith('ready')) {
         child.stdout!.resume();
         return new BenchStack(child, dataDir, `127.0.0.1:${port}`);
       }
-      said.push(line);
+      output.push(line);
     }
-    throw new Error(`reconciler up ended before it was ready: ${said.join('\n')}`);
+    throw new Error(`reconciler up ended before it was ready: ${output.join('\n')}`);
   }
 
-  /** One more worker process beside the stack's own, which takes ingests when this resolves. */
+  /** Starts one more worker process and waits until it polls for ingests. */
   async addWorker(): Promise<void> {
     const env = { ...process.env, RECONCILER_ADDRESS: this.#address, TEMPORAL_ADDRESS: this.temporal };
     this.#workers.push(spawn(process.execPath, [bin, 'worker'], { env, stdio: 'ignore' }));
     const connection = await Connection.connect({ address: this.temporal });
     try {
-      for (let identities = 0; identities <= this.#workers.length; ) {
+      for (let workers = 0; workers <= this.#workers.length; ) {
         const { pollers } = await connection.workflowService.describeTaskQueue({
           namespace: 'default',
           taskQueue: { name: INGEST_TASK_QUEUE },
-          taskQueueType: ACTIVITY_QUEUE,
+          taskQueueType: TASK_QUEUE_TYPE_ACTIVITY,
         });
-        identities = new Set(pollers?.map(({ identity }) => identity)).size;
+        workers = new Set(pollers?.map(({ identity }) => identity)).size;
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
     } finally {
@@ -99,12 +94,12 @@ export class BenchStack implements AsyncDisposable {
     return this.#file().temporalAddress;
   }
 
-  /** With the options of `connector create` that say what its upstream is. */
+  /** @param upstream options of `connector create` that describe the upstream */
   async createConnector(name: string, ...upstream: string[]): Promise<void> {
     await this.#cli('connector', 'create', name, ...upstream, '--destination-catalog', name);
   }
 
-  /** Reconciles and waits for the end. */
+  /** Reconciles and waits for the end. Throws if the job does not succeed. */
   async reconcile(connector: string): Promise<Run> {
     const start = performance.now();
     // A failed job is printed too, with exit code 1.
@@ -118,12 +113,12 @@ export class BenchStack implements AsyncDisposable {
     return { job, cliSeconds, jobSeconds: (Date.parse(job.finishedAt) - Date.parse(job.startedAt)) / 1000 };
   }
 
-  /** The most that a process has held in memory since it started, in MiB (Linux only). */
+  /** Peak memory of a process since its start, in MiB (Linux only). */
   peakMemory(name: StackProcess): number {
     return peakMemory(this.#file().processes[name]);
   }
 
-  /** Processor time of a process since it started, in seconds (Linux only). */
+  /** Processor time of a process since its start, in seconds (Linux only). */
   cpuSeconds(name: StackProcess): number {
     return cpuSeconds(this.#file().processes[name]);
   }

@@ -8,33 +8,33 @@ import { BUCKET, type ManyTables, NAMESPACE } from './many-tables.ts';
 import { startMinio } from './minio.ts';
 import { PagedGlue } from './paged-glue.ts';
 
-/** Addresses of an upstream's servers; those of proxies in front of them do as well. */
+/** URLs of an upstream's servers, or of proxies in front of them. */
 export interface Addresses {
   rest?: string;
   glue?: string;
   s3?: string;
 }
 
-/** Servers of this machine with the tables in them. */
+/** Servers on this machine that contain the tables. */
 export interface Upstream extends AsyncDisposable {
   addresses: Addresses;
-  /** Options of `connector create`. */
-  connector(at: Addresses): string[];
-  /** The catalog as pyiceberg is told of it. */
+  /** Options of `connector create` for these addresses. */
+  connector(addresses: Addresses): string[];
+  /** Properties of the catalog for pyiceberg. */
   datahub: Record<string, string>;
 }
 
-/** For MinIO, which checks them; moto takes any. */
+/** Credentials for MinIO, which verifies them; moto accepts any. */
 const ACCESS = { accessKeyId: 'bench-access', secretAccessKey: 'bench-secret', region: 'us-east-1' };
 
-/** Child processes find their credentials where AWS's own tools do. */
+/** The credentials as environment variables, for child processes. */
 export const AWS_ENV = {
   AWS_ACCESS_KEY_ID: ACCESS.accessKeyId,
   AWS_SECRET_ACCESS_KEY: ACCESS.secretAccessKey,
   AWS_REGION: ACCESS.region,
 };
 
-/** Iceberg's own REST server, with the tables on MinIO or on this disk. */
+/** Starts Iceberg's own REST server, with the tables on MinIO or on this disk. */
 export async function restUpstream(many: ManyTables): Promise<Upstream> {
   const s3 = many.root.startsWith('s3:') ? await startMinio(ACCESS) : undefined;
   if (s3) await loadBucket(s3Client(s3.url), BUCKET, many.folder);
@@ -46,13 +46,13 @@ export async function restUpstream(many: ManyTables): Promise<Upstream> {
   );
   return {
     addresses: { rest: rest.url, ...(s3 && { s3: s3.url }) },
-    connector: (at) => ['--kind', 'iceberg', '--uri', at.rest!, ...s3Properties(at)],
+    connector: (addresses) => ['--kind', 'iceberg', '--uri', addresses.rest!, ...s3Properties(addresses)],
     datahub: { type: 'rest', uri: rest.url, ...(s3 && pyicebergS3(s3.url)) },
     [Symbol.asyncDispose]: () => endAll(rest, s3),
   };
 }
 
-/** Glue of moto, in pages as AWS's, with the tables on MinIO. */
+/** Starts moto's Glue with pages as on AWS, and with the tables on MinIO. */
 export async function glueUpstream(many: ManyTables): Promise<Upstream> {
   const s3 = await startMinio(ACCESS);
   await loadBucket(s3Client(s3.url), BUCKET, many.folder);
@@ -68,14 +68,14 @@ export async function glueUpstream(many: ManyTables): Promise<Upstream> {
   const keys = { 'glue.access-key-id': ACCESS.accessKeyId, 'glue.secret-access-key': ACCESS.secretAccessKey };
   return {
     addresses: { glue: paged.url, s3: s3.url },
-    connector: (at) => [
+    connector: (addresses) => [
       '--kind',
       'glue',
       '--uri',
-      at.glue!,
+      addresses.glue!,
       '--property',
       `glue.region=${ACCESS.region}`,
-      ...s3Properties(at),
+      ...s3Properties(addresses),
     ],
     datahub: { type: 'glue', 'glue.endpoint': moto.url, 'glue.region': ACCESS.region, ...keys, ...pyicebergS3(s3.url) },
     [Symbol.asyncDispose]: () => endAll(paged, moto, s3),

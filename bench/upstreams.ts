@@ -1,10 +1,10 @@
 /**
- * The benchmark behind REST catalogs and Glue: `npm run bench:upstreams`, or small in a minute or two: `… -- --quick`.
+ * The benchmark with REST catalogs and Glue: `npm run bench:upstreams`, or a small one in a minute or two: `… -- --quick`.
  *
- * Real servers of this machine hold many small tables. DataHub's Iceberg source with profiling reads them twice, then a real stack does: a
- * first run just after its start, when its code is not compiled yet; a first run of another connector, as a stack that is up for a while does
- * it; and one that finds nothing changed. Two more runs of another stack go through proxies that count what is asked upstream.
- * Reports on stderr, prints JSON on stdout.
+ * Real servers on this machine contain many small tables. DataHub's Iceberg source with profiling reads them twice. Then a real stack does: a
+ * first run just after its start, before its code is compiled; a first run of another connector, as on a stack that has been up for a while;
+ * and an unchanged run. Two more runs of another stack go through proxies that count the requests to the upstream.
+ * The report goes to stderr, its numbers as JSON to stdout.
  */
 import { mkdirSync } from 'node:fs';
 import { cpus, homedir } from 'node:os';
@@ -25,13 +25,13 @@ const { values: options } = parseArgs({
     tables: { type: 'string', default: '1000' },
     /** 50 tables, to try the benchmark itself. */
     quick: { type: 'boolean', default: false },
-    /** Of these alone, with commas between. */
+    /** The setups to run, separated by commas. */
     only: { type: 'string', default: SETUPS.join(',') },
     cache: { type: 'string', default: join(homedir(), '.cache', 'reconciler', 'bench') },
   },
 });
 
-/** Seconds, and of the processors what each process of the stack took and all else of this machine, the servers above all. */
+/** Duration of a run, and the processor time of each process of the stack and of everything else on this machine, mostly the servers. */
 interface TimedRun {
   seconds: number;
   cpuSeconds: Record<StackProcess | 'others', number>;
@@ -43,9 +43,9 @@ interface Measured {
   tables: number;
   datahub: { first: DataHubRun; again: DataHubRun };
   ours: { cold: TimedRun; first: TimedRun; again: TimedRun };
-  /** What ours asks of each server, in runs of its own. */
-  asked: { first: Record<string, Counts>; again: Record<string, Counts> };
-  /** Conditional loads that the REST server answers a second when they are all that it does. */
+  /** The requests of this project's runs to each server, from separate runs. */
+  requests: { first: Record<string, Counts>; again: Record<string, Counts> };
+  /** Conditional loads per second that the REST server serves if it does nothing else. */
   restAlone?: number;
 }
 
@@ -60,12 +60,12 @@ async function measure(setup: string, many: ManyTables, upstream: Upstream, cach
   console.error(`bench: ${setup}: ours`);
   const ours = await runOurs(upstream, many, cache);
   console.error(`bench: ${setup}: ours, counted`);
-  const asked = await countOurs(upstream, many, cache);
+  const requests = await countOurs(upstream, many, cache);
   const datahub = { first: first!, again: again! };
-  return { setup, tables: many.tables.length, datahub, ours, asked, ...(restAlone && { restAlone }) };
+  return { setup, tables: many.tables.length, datahub, ours, requests, ...(restAlone && { restAlone }) };
 }
 
-/** Two connectors of a stack of their own. */
+/** Measures two connectors on a new stack. */
 async function runOurs(upstream: Upstream, many: ManyTables, cache: string): Promise<Measured['ours']> {
   await using stack = await BenchStack.start(cache);
   const cold = await firstRun(stack, 'cold', upstream, upstream.addresses, many);
@@ -77,10 +77,10 @@ async function firstRun(
   stack: BenchStack,
   connector: string,
   upstream: Upstream,
-  at: Addresses,
+  addresses: Addresses,
   many: ManyTables,
 ): Promise<TimedRun> {
-  await stack.createConnector(connector, ...upstream.connector(at));
+  await stack.createConnector(connector, ...upstream.connector(addresses));
   const run = await timed(stack, connector);
   expectCount(run.job, 'tablesChanged', many.tables.length);
   expectCount(run.job, 'filesIngested', many.tables.length * many.snapshots * many.files);
@@ -93,15 +93,15 @@ async function unchangedRun(stack: BenchStack, connector: string, many: ManyTabl
   return run;
 }
 
-async function countOurs(upstream: Upstream, many: ManyTables, cache: string): Promise<Measured['asked']> {
+async function countOurs(upstream: Upstream, many: ManyTables, cache: string): Promise<Measured['requests']> {
   const proxies = await Promise.all(
     Object.entries(upstream.addresses).map(async ([name, url]) => [name, await CountingProxy.start(url)] as const),
   );
   const take = () => Object.fromEntries(proxies.map(([name, proxy]) => [name, proxy.take()]));
-  const at = Object.fromEntries(proxies.map(([name, { url }]) => [name, url]));
+  const addresses = Object.fromEntries(proxies.map(([name, { url }]) => [name, url]));
   try {
     await using stack = await BenchStack.start(cache);
-    await firstRun(stack, 'counted', upstream, at, many);
+    await firstRun(stack, 'counted', upstream, addresses, many);
     const first = take();
     await unchangedRun(stack, 'counted', many);
     return { first, again: take() };
@@ -117,47 +117,47 @@ async function timed(stack: BenchStack, connector: string): Promise<TimedRun> {
   const before = cpu();
   const { job, jobSeconds } = await stack.reconcile(connector);
   const after = cpu();
-  const own = PROCESSES.map((_, i) => after.processes[i]! - before.processes[i]!);
-  const others = after.machine - before.machine - own.reduce((sum, seconds) => sum + seconds, 0);
-  const [worker = 0, catalog = 0, temporal = 0] = own;
+  const ofStack = PROCESSES.map((_, i) => after.processes[i]! - before.processes[i]!);
+  const others = after.machine - before.machine - ofStack.reduce((sum, seconds) => sum + seconds, 0);
+  const [worker = 0, catalog = 0, temporal = 0] = ofStack;
   return { seconds: jobSeconds, cpuSeconds: { worker, catalog, temporal, others }, job };
 }
 
-/** Processor time of all processes of this machine. */
+/** Processor time of all processes on this machine, in seconds. */
 function busySeconds(): number {
   const busy = cpus().map(({ times }) => times.user + times.nice + times.sys + times.irq);
   return busy.reduce((sum, ms) => sum + ms, 0) / 1000;
 }
 
-function expectCount(job: Job, field: 'tablesChanged' | 'tablesUnchanged' | 'filesIngested', wanted: number): void {
-  const found = Number(job[field] ?? 0);
-  if (found !== wanted) throw new Error(`${job.jobId}: ${field} is ${found}, ${wanted} expected`);
+function expectCount(job: Job, field: 'tablesChanged' | 'tablesUnchanged' | 'filesIngested', expected: number): void {
+  const found = Number(job.counters?.[field] ?? 0);
+  if (found !== expected) throw new Error(`${job.jobId}: ${field} is ${found}, ${expected} expected`);
 }
 
-const RUNS = { cold: 'first, stack\njust started', first: 'first', again: 'unchanged' };
+const RUNS = { cold: 'first,\nnew stack', first: 'first', again: 'unchanged' };
 
 function report(all: Measured[]): void {
-  const head = ['setup', 'run', 'DataHub', 'ours', 'ratio', 'asked upstream, by ours', 'CPU seconds'];
+  const head = ['setup', 'run', 'DataHub', 'ours', 'ratio', 'our requests to the upstream', 'CPU seconds'];
   const table = new Table({ head, style: { head: [], border: [] } });
-  for (const { setup, tables, datahub, ours, asked, restAlone } of all) {
+  for (const { setup, tables, datahub, ours, requests, restAlone } of all) {
     for (const run of ['cold', 'first', 'again'] as const) {
-      const [theirs, mine] = [datahub[run === 'again' ? run : 'first'], ours[run]];
+      const [peer, own] = [datahub[run === 'again' ? run : 'first'], ours[run]];
       const pace = (seconds: number) => `${(tables / seconds).toFixed(0)} tables/s\n${seconds.toFixed(2)} s`;
       table.push([
         `${setup}\n${tables} tables`,
         RUNS[run],
-        pace(theirs.seconds),
-        pace(mine.seconds) + (run === 'again' && restAlone ? `\nserver alone ${restAlone.toFixed(0)}/s` : ''),
-        (theirs.seconds / mine.seconds).toFixed(1),
-        [...Object.entries(run === 'cold' ? {} : asked[run]).map(countsText), jobText(mine.job)].join('\n'),
-        `DataHub ${theirs.cpuSeconds.toFixed(1)}\n${cpuText(mine.cpuSeconds)}`,
+        pace(peer.seconds),
+        pace(own.seconds) + (run === 'again' && restAlone ? `\nserver alone ${restAlone.toFixed(0)}/s` : ''),
+        (peer.seconds / own.seconds).toFixed(1),
+        [...Object.entries(run === 'cold' ? {} : requests[run]).map(countsText), jobText(own.job)].join('\n'),
+        `DataHub ${peer.cpuSeconds.toFixed(1)}\n${cpuText(own.cpuSeconds)}`,
       ]);
     }
   }
   console.error(table.toString());
   console.error(
-    'wanted: first >= 2 x DataHub, unchanged >= 10 x; Glue unchanged: one GetTables for 100 tables and nothing opened.\n' +
-      'reference: the Java system took 4.4 s at first and 4.2 s unchanged, on a machine of this size.',
+    'target: first >= 2 x DataHub, unchanged >= 10 x; Glue unchanged: one GetTables per 100 tables, and no table opened.\n' +
+      'reference: the Java system took 4.4 s for the first run and 4.2 s for an unchanged one, on a machine of this size.',
   );
   console.log(JSON.stringify(all));
 }
@@ -169,9 +169,10 @@ function countsText([server, counts]: [string, Counts]): string {
   return lines.join('\n') || `${server}: nothing`;
 }
 
-/** What the job's own record says; the runs that proxies counted were others. */
-function jobText({ upstreamRequests = '0', bytesRead = '0' }: Job): string {
-  return `by the job: ${upstreamRequests} requests, ${(Number(bytesRead) / 1024).toFixed(0)} KiB of metadata`;
+/** The counts of the job's own record, which are those of another run than the one counted by proxies. */
+function jobText({ counters }: Job): string {
+  const { upstreamRequests = '0', bytesRead = '0' } = counters ?? {};
+  return `job record: ${upstreamRequests} requests, ${(Number(bytesRead) / 1024).toFixed(0)} KiB of metadata`;
 }
 
 function cpuText(cpuSeconds: TimedRun['cpuSeconds']): string {

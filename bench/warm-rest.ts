@@ -1,15 +1,17 @@
 import { inParallel } from './in-parallel.ts';
 import { NAMESPACE } from './many-tables.ts';
 
-/** Loads until Java has compiled what it runs often; a server in service has been up for longer. */
+/** Number of loads until Java has compiled the code; a server in production has been up for longer. */
 const WARM_LOADS = 4_000;
 const WIDTH = 8;
-/** Jetty changes the ETag of what it packs, and does not know it again. */
+/** Jetty changes the ETags of compressed responses and does not recognise them in requests. */
 const PLAIN = { 'accept-encoding': 'identity' };
 
 /**
- * Loads tables from a REST server that has just started until it is as fast as it gets, and returns how many conditional loads
- * (`If-None-Match` with the table's ETag) it answers a second then: no client can be faster behind it.
+ * Loads tables from a REST server that has just started until it is warm.
+ *
+ * @returns the number of conditional loads (`If-None-Match` with the table's ETag) that the server then serves per second, which no client
+ *   can exceed
  */
 export async function warmRest(url: string, tables: readonly { name: string }[]): Promise<number> {
   const address = (name: string) => `${url}/v1/namespaces/${NAMESPACE}/tables/${name}`;

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Runs the command line from a checkout as it is: installs and builds what is missing first. Plain JavaScript, no dependency.
+// Runs the command line from a checkout; first installs and builds what is missing. Plain JavaScript without dependencies.
 import module from 'node:module';
 import { BootstrapError, ensureBuilt, ensureInstalled } from '../scripts/bootstrap.js';
 
@@ -11,7 +11,7 @@ try {
   console.error(`error: ${error.message}`);
   process.exit(1);
 }
-// Node 22 and newer keep the compiled code for the next start.
+// Node 22 and newer cache the compiled code for the next start.
 module.enableCompileCache?.();
 const { main } = await import('../dist/cli/main.js');
 process.exitCode = await main(process.argv.slice(2));

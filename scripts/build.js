@@ -1,8 +1,8 @@
 /**
- * Builds `dist`: generated protobuf code, compiled TypeScript, other files of src, and the workflow bundle. All of it goes
- * into a folder beside, which takes the place of `dist` at the end: a build that fails leaves the last good one.
+ * Builds `dist`: generated protobuf code, compiled TypeScript, the other files of src, and the workflow bundles. The build writes to a
+ * temporary folder, which replaces `dist` at the end, so that a failed build leaves the last good one in place.
  *
- * Types are not checked here (`npm run typecheck` does), so that a fresh clone runs soon.
+ * Types are checked by `npm run typecheck`, not here, so that a fresh clone starts quickly.
  */
 import { spawnSync } from 'node:child_process';
 import {
@@ -27,12 +27,12 @@ async function build() {
   const started = new Date();
   clearLeftovers();
   tool('buf', ['generate']);
-  // For gRPC reflection.
+  // Read by the server of gRPC reflection.
   tool('buf', ['build', '--as-file-descriptor-set', '-o', join(src, 'generated', 'descriptors.binpb')]);
   tool('tsc', ['-p', 'tsconfig.json', '--noCheck', '--outDir', target]);
   cpSync(src, target, { recursive: true, filter: (path) => statSync(path).isDirectory() || !path.endsWith('.ts') });
   await bundleWorkflows();
-  // The time at which the sources were read, not now: what changed meanwhile has to be built again.
+  // Record when the sources were read: a source that has changed since then has to be built again.
   writeFileSync(join(target, '.built'), '');
   utimesSync(join(target, '.built'), started, started);
   const old = `${target}-old`;
@@ -43,13 +43,13 @@ async function build() {
 }
 
 /**
- * Bundled once here, so that a worker starts without webpack and every worker runs the same code. Twice: the second one is for workers
- * with a payload codec.
+ * Bundles the workflows, so that workers start without webpack and all run the same code. The second bundle is for workers with a
+ * payload codec.
  */
 async function bundleWorkflows() {
   const workflows = join(src, 'workflows', 'index.ts');
   if (!existsSync(workflows)) {
-    console.error(`reconciler: no workflow bundle, since ${relative(root, workflows)} is missing`);
+    console.error(`reconciler: no workflow bundle is built because ${relative(root, workflows)} is missing`);
     return;
   }
   const { bundleWorkflowCode, DefaultLogger } = await import('@temporalio/worker');
@@ -77,7 +77,7 @@ function tool(name, args) {
     throw new BootstrapError(`${name} ${args[0]} failed: ${error?.message ?? `exit ${status}`}`);
 }
 
-/** Folders of builds that were killed. Nobody else builds now: this one holds the lock. */
+/** Removes the folders of builds that were killed. No other build runs now, because this one holds the lock. */
 function clearLeftovers() {
   for (const name of readdirSync(root)) {
     if (/^\.build-\d+(-old)?$/.test(name)) rmSync(join(root, name), { recursive: true, force: true });
@@ -85,7 +85,7 @@ function clearLeftovers() {
 }
 
 try {
-  // `--locked`: the caller has the lock, and waits for this process.
+  // `--locked`: the caller holds the lock and waits for this process.
   if (process.argv.includes('--locked')) {
     await build();
   } else {

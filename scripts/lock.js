@@ -1,6 +1,6 @@
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 
-/** True while the process is there, whoever owns it. */
+/** Whether the process exists, whichever user owns it. */
 function isAlive(pid) {
   try {
     process.kill(pid, 0);
@@ -19,23 +19,24 @@ function ownerOf(file) {
 }
 
 /**
- * Runs `action` while no other process does so under the same file. Waits for a live holder; a dead one's lock is taken over.
+ * Runs `action` while no other process runs one under the same lock file. Waits while the lock's owner is alive, and takes over the lock
+ * of a dead process.
  *
- * The lock is a hard link to a file that already holds the pid, so that nobody ever sees a lock without its owner.
+ * The lock is a hard link to a file that already contains the pid, so that no process ever sees a lock without its owner.
  */
 export function withLock(file, action) {
-  const mine = `${file}.${process.pid}`;
-  writeFileSync(mine, String(process.pid));
+  const candidate = `${file}.${process.pid}`;
+  writeFileSync(candidate, String(process.pid));
   try {
     for (;;) {
       try {
-        linkSync(mine, file);
+        linkSync(candidate, file);
         break;
       } catch (error) {
         if (error.code !== 'EEXIST') throw error;
       }
       const owner = ownerOf(file);
-      if (owner !== undefined && !(owner > 0 && isAlive(owner))) takeAway(file, owner);
+      if (owner !== undefined && !(owner > 0 && isAlive(owner))) removeStaleLock(file, owner);
       else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
     }
     try {
@@ -44,12 +45,12 @@ export function withLock(file, action) {
       rmSync(file, { force: true });
     }
   } finally {
-    rmSync(mine, { force: true });
+    rmSync(candidate, { force: true });
   }
 }
 
-/** Removes a dead owner's lock, and only that: another process may have taken it over a moment ago. */
-function takeAway(file, deadOwner) {
+/** Removes the lock of a dead owner. Puts the file back if another process has just taken the lock over. */
+function removeStaleLock(file, deadOwner) {
   const aside = `${file}.stale.${process.pid}`;
   try {
     renameSync(file, aside);
@@ -60,7 +61,7 @@ function takeAway(file, deadOwner) {
     try {
       linkSync(aside, file);
     } catch {
-      // Somebody else has it by now.
+      // Another process has taken the lock in the meantime.
     }
   }
   rmSync(aside, { force: true });

@@ -1,11 +1,11 @@
-/** `npm test`: installs and builds what is missing, then runs Jest with the arguments given. */
+/** `npm test`: installs and builds what is missing, then passes its arguments to Jest. */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { BootstrapError, ensureBuilt, ensureInstalled, root } from './bootstrap.js';
 
 try {
-  ensureInstalled();
+  ensureInstalled({ dev: true });
   ensureBuilt();
 } catch (error) {
   if (!(error instanceof BootstrapError)) throw error;
@@ -21,7 +21,7 @@ const jest = spawn(
     stdio: 'inherit',
   },
 );
-// The terminal sends Ctrl-C to both; this process only waits for the other's end.
+// The terminal sends Ctrl-C to both processes; this one only waits for Jest to end.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => jest.kill('SIGTERM'));
 jest.on('exit', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));

@@ -1,4 +1,4 @@
-/** gRPC code names (https://grpc.io/docs/guides/status-codes/), as they stand in failures and job records. */
+/** Names of gRPC status codes (https://grpc.io/docs/guides/status-codes/), as failures and job records contain them. */
 export type CodeName =
   | 'INVALID_ARGUMENT'
   | 'NOT_FOUND'
@@ -15,15 +15,15 @@ export type CodeName =
   | 'INTERNAL';
 
 /**
- * An error that says by its code what may be done about it.
+ * An error whose code decides what can be done about it.
  *
- * `DATA_LOSS` is corrupt or missing metadata, `UNAVAILABLE`, `DEADLINE_EXCEEDED` and `RESOURCE_EXHAUSTED` are worth another
- * try. The message names the thing, what was found and what to do, and never holds a secret.
+ * `DATA_LOSS` means corrupt or missing metadata. `UNAVAILABLE`, `DEADLINE_EXCEEDED` and `RESOURCE_EXHAUSTED` are worth a retry.
+ * The message names the thing, what was found and what to do, and never contains a secret.
  */
 export class CodedError extends Error {
   override readonly name = 'CodedError';
   readonly code: CodeName;
-  /** Milliseconds that the other side asked to wait (Retry-After). */
+  /** The wait in milliseconds that the server requested (Retry-After). */
   readonly retryAfterMs?: number;
 
   constructor(code: CodeName, message: string, options: { cause?: unknown; retryAfterMs?: number } = {}) {

@@ -1,7 +1,7 @@
 import { CodedError } from './errors.ts';
 import { parseSegments } from './names.ts';
 
-/** Include and exclude patterns, as a connector's source has them. */
+/** The include and exclude patterns of a connector's source. */
 export interface NamePatterns {
   includeNamespaces: readonly string[];
   excludeNamespaces: readonly string[];
@@ -9,58 +9,58 @@ export interface NamePatterns {
   excludeTables: readonly string[];
 }
 
-/** What patterns leave of an upstream. */
+/** Decides which tables and views of an upstream are included. */
 export interface NameFilter {
-  /** There are patterns at all. */
-  narrows: boolean;
-  /** Whether a table, or view, is taken. */
-  takes(table: { namespace: readonly string[]; name: string }): boolean;
-  /** Whether something in the namespace, or below it, could be taken. */
-  mayHold(namespace: readonly string[]): boolean;
+  /** Whether there is any pattern. */
+  hasPatterns: boolean;
+  /** Whether a table or view is included. */
+  includes(table: { namespace: readonly string[]; name: string }): boolean;
+  /** Whether the namespace, or one below it, can contain included tables. */
+  mayContain(namespace: readonly string[]): boolean;
 }
 
-/** In a pattern: any number of segments, or of characters. */
+/** Matches any number of segments or characters. */
 const ANY = Symbol('any');
-/** Any one character. */
+/** Matches exactly one character. */
 const ONE = Symbol('one');
 
-/** One segment: without wildcards it is the text itself, else its characters (code points). */
+/** One segment: the text itself if it has no wildcards, otherwise its characters (code points). */
 type SegmentPattern = string | (string | typeof ANY | typeof ONE)[];
 type NamePattern = (SegmentPattern | typeof ANY)[];
 
 /**
- * Compiles the patterns of a connector's source, whose meaning stands at `SourceSelector` in connectors.proto. A table is taken if
- * its namespace and its full name both are included, where there are includes, and neither is excluded.
+ * Compiles the patterns of a connector's source; `SourceSelector` in connectors.proto defines their meaning. A table is included if its
+ * namespace and its full name both match an include pattern (if there are any), and neither matches an exclude pattern.
  *
- * @throws CodedError INVALID_ARGUMENT that shows the pattern
+ * @throws CodedError INVALID_ARGUMENT that contains the pattern
  */
 export function nameFilter(patterns: NamePatterns | undefined): NameFilter {
   const namespaces = (texts: readonly string[] = []) => texts.map((text): NamePattern => [...parsePattern(text), ANY]);
   const tables = (texts: readonly string[] = []) => texts.map(parsePattern);
   const include = [namespaces(patterns?.includeNamespaces), tables(patterns?.includeTables)] as const;
   const exclude = [namespaces(patterns?.excludeNamespaces), tables(patterns?.excludeTables)] as const;
-  const takesName = (kind: 0 | 1, path: readonly string[]) =>
+  const isIncluded = (kind: 0 | 1, path: readonly string[]) =>
     (include[kind].length === 0 || include[kind].some((pattern) => matches(pattern, path))) &&
     !exclude[kind].some((pattern) => matches(pattern, path));
-  // Tables come namespace by namespace.
+  // Callers pass tables namespace by namespace, so the last result can be reused.
   let last: { namespace: readonly string[]; taken: boolean } | undefined;
-  const takesNamespace = (namespace: readonly string[]) => {
-    if (last?.namespace !== namespace) last = { namespace, taken: takesName(0, namespace) };
+  const isNamespaceIncluded = (namespace: readonly string[]) => {
+    if (last?.namespace !== namespace) last = { namespace, taken: isIncluded(0, namespace) };
     return last.taken;
   };
   return {
-    narrows: [...include, ...exclude].some(({ length }) => length > 0),
-    takes: ({ namespace, name }) => takesNamespace(namespace) && takesName(1, [...namespace, name]),
-    mayHold: (namespace) =>
+    hasPatterns: [...include, ...exclude].some(({ length }) => length > 0),
+    includes: ({ namespace, name }) => isNamespaceIncluded(namespace) && isIncluded(1, [...namespace, name]),
+    mayContain: (namespace) =>
       include.every((some) => some.length === 0 || some.some((pattern) => beginsWith(pattern, namespace))) &&
       !exclude.some((some) => some.some((pattern) => pattern.at(-1) === ANY && matches(pattern, namespace))),
   };
 }
 
 /**
- * Quoted as names are (see names.ts): `*` and `?` in quotes or behind a backslash stand for themselves.
+ * Parses a pattern, which is quoted like a name (see names.ts). `*` and `?` have no special meaning if they are quoted or escaped.
  *
- * @throws CodedError INVALID_ARGUMENT that shows the pattern
+ * @throws CodedError INVALID_ARGUMENT that contains the pattern
  */
 export function parsePattern(text: string): NamePattern {
   let segments: ReturnType<typeof parseSegments>;
@@ -87,7 +87,7 @@ function matches(pattern: NamePattern, path: readonly string[]): boolean {
   return globs(pattern, path, segmentMatches);
 }
 
-/** Whether a name that begins with these segments, and has more of them, can match. */
+/** Whether a longer name that begins with these segments can match. */
 function beginsWith(pattern: NamePattern, path: readonly string[]): boolean {
   const any = pattern.indexOf(ANY);
   if (any < 0 && pattern.length <= path.length) return false;
@@ -101,10 +101,14 @@ function segmentMatches(pattern: SegmentPattern, segment: string): boolean {
 }
 
 /**
- * Whether the pattern, in which `ANY` stands for any number of items, matches all items. Only the last `ANY` is ever gone back to, which
- * finds every match: what an earlier one took is enough for what stands between them. So it takes pattern times items at most.
+ * Whether the pattern, in which `ANY` matches any number of items, matches all items. It backtracks only to the last `ANY`, which finds
+ * every match: the tokens between two `ANY`s can stay at their first match. So the time is at most pattern length times item count.
  */
-function globs<P, T>(pattern: readonly (P | typeof ANY)[], items: readonly T[], one: (p: P, item: T) => boolean) {
+function globs<P, T>(
+  pattern: readonly (P | typeof ANY)[],
+  items: readonly T[],
+  matchesOne: (p: P, item: T) => boolean,
+) {
   let [p, i] = [0, 0];
   let back: { p: number; i: number } | undefined;
   while (i < items.length) {
@@ -112,7 +116,7 @@ function globs<P, T>(pattern: readonly (P | typeof ANY)[], items: readonly T[], 
     if (p < pattern.length && token === ANY) {
       back = { p: p + 1, i };
       p += 1;
-    } else if (p < pattern.length && one(token as P, items[i] as T)) {
+    } else if (p < pattern.length && matchesOne(token as P, items[i] as T)) {
       p += 1;
       i += 1;
     } else if (back) {

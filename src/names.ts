@@ -1,15 +1,16 @@
 import { CodedError } from './errors.ts';
+import { truncate } from './text.ts';
 
 const BARE = /^[A-Za-z0-9_-]+$/;
 
 /**
  * Splits a name such as `main."sales.eu".orders` at its dots.
  *
- * A segment that holds dots, quotes, backslashes or spaces stands in double or single quotes; a backslash makes the next
- * character an ordinary one, inside quotes and outside of them.
+ * A segment that contains dots, quotes, backslashes or spaces must be in double or single quotes. A backslash, inside or outside
+ * quotes, makes the next character an ordinary one.
  *
- * @returns at least one segment; only a quoted segment may be empty.
- * @throws CodedError INVALID_ARGUMENT that says what is wrong and where (positions count from 1).
+ * @returns at least one segment; only a quoted segment can be empty
+ * @throws CodedError INVALID_ARGUMENT that names the problem and its position, counted from 1
  */
 export function parseName(text: string): string[] {
   return parseSegments(text).map(({ value }) => value);
@@ -18,11 +19,11 @@ export function parseName(text: string): string[] {
 /** A segment of a name. */
 export interface NameSegment {
   value: string;
-  /** Places in `value` (UTF-16) of what stood in quotes or behind a backslash, and so means nothing but itself. */
+  /** Indices in `value` (UTF-16) of the characters that were quoted or escaped, and so have no special meaning. */
   quoted: ReadonlySet<number>;
 }
 
-/** Like `parseName`, for texts in which some characters mean more than themselves. */
+/** Like `parseName`, for texts in which unquoted characters can have a special meaning. */
 export function parseSegments(text: string): NameSegment[] {
   const parts: NameSegment[] = [];
   let at = 0;
@@ -31,12 +32,12 @@ export function parseSegments(text: string): NameSegment[] {
     parts.push(segment);
     at = segment.end;
     if (at === text.length) return parts;
-    if (text[at] !== '.') throw wrong(text, at, 'expected a dot or the end after the closing quote');
+    if (text[at] !== '.') throw invalidName(text, at, 'expected a dot or the end after the closing quote');
     at += 1;
   }
 }
 
-/** Joins segments so that `parseName` gives them back. Only what must be quoted is quoted, always with double quotes. */
+/** Joins segments into a name that `parseName` splits into the same segments. Segments are double-quoted only if necessary. */
 export function formatName(parts: readonly string[]): string {
   return parts.map(formatSegment).join('.');
 }
@@ -46,7 +47,7 @@ function formatSegment(segment: string): string {
 }
 
 interface Segment extends NameSegment {
-  /** Index after its last character. */
+  /** Index after the segment's last character. */
   end: number;
 }
 
@@ -59,12 +60,12 @@ function quotedSegment(text: string, start: number): Segment {
     if (char === quote) return { value, quoted, end: at + 1 };
     if (char === '\\') {
       at += 1;
-      if (at === text.length) throw wrong(text, at - 1, 'nothing follows the backslash');
+      if (at === text.length) throw invalidName(text, at - 1, 'nothing follows the backslash');
     }
     quoted.add(value.length);
     value += text[at];
   }
-  throw wrong(text, start, `the quote ${quote} is not closed`);
+  throw invalidName(text, start, `the quote ${quote} is not closed`);
 }
 
 function bareSegment(text: string, start: number): Segment {
@@ -74,23 +75,25 @@ function bareSegment(text: string, start: number): Segment {
   for (; at < text.length && text[at] !== '.'; at += 1) {
     const char = text[at] as string;
     if (char === '"' || char === "'")
-      throw wrong(text, at, `a quote (${char}) inside a segment: quote the whole segment`);
-    if (/\s/.test(char)) throw wrong(text, at, 'a space outside of quotes: quote the segment');
+      throw invalidName(text, at, `a quote (${char}) inside a segment: quote the whole segment`);
+    if (/\s/.test(char)) throw invalidName(text, at, 'a space outside quotes: quote the segment');
     if (char === '\\') {
       at += 1;
-      if (at === text.length) throw wrong(text, at - 1, 'nothing follows the backslash');
+      if (at === text.length) throw invalidName(text, at - 1, 'nothing follows the backslash');
       quoted.add(value.length);
     }
     value += text[at];
   }
-  if (at === start) throw wrong(text, at, 'an empty segment: write "" if that is meant');
+  if (at === start) throw invalidName(text, at, 'an empty segment: write "" for an empty name');
   return { value, quoted, end: at };
 }
 
-function wrong(text: string, index: number, what: string): CodedError {
-  const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text;
-  return new CodedError('INVALID_ARGUMENT', `name '${shown}' is wrong at position ${index + 1}: ${what}`);
+function invalidName(text: string, index: number, problem: string): CodedError {
+  return new CodedError(
+    'INVALID_ARGUMENT',
+    `name '${truncate(text, 200)}' is invalid at position ${index + 1}: ${problem}`,
+  );
 }
 
-/** A name as a word of a shell's command line, to be shown in commands that people copy. */
+/** The text quoted as one word of a shell command, for commands that people copy. */
 export const shellWord = (text: string) => (/^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);

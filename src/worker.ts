@@ -23,28 +23,28 @@ import { temporalJobControl } from './temporal/job-control.ts';
 import { openPayloadCodec } from './temporal/payload-codec.ts';
 import { describeNamespace, hasSearchAttributes } from './temporal/search-attributes-registered.ts';
 
-/** Activities that are under way have so long to end by themselves when the worker is asked to stop. */
-const SHUTDOWN_GRACE = '10s';
-/** Ingests at once, of all queues. Each streams; together they bound the worker's memory. */
-const INGESTS = 16;
-/** `ServingStatus.SERVING` of grpc.health.v1. */
+/** How long running activities may take to finish when the worker stops. */
+const SHUTDOWN_GRACE_TIME = '10s';
+/** Concurrent ingests of all queues together. Each one streams, so this number bounds the worker's memory. */
+const MAX_INGESTS = 16;
+/** `ServingStatus.SERVING` of grpc.health.v1; nice-grpc-server-health does not export the enum. */
 const SERVING = 1;
 
 const INTERCEPTORS = { activity: [observeActivities(activityFields)] };
 
 export interface RunningWorker {
-  /** Resolves when the worker has stopped; rejects when it broke. */
+  /** Resolves when the worker has stopped; rejects if it fails. */
   run(): Promise<void>;
   shutdown(): void;
 }
 
 /**
- * Connects to Temporal and the catalog and starts a worker for the queue of workflows and those of ingests.
+ * Connects to Temporal and the catalog, and starts a worker for the task queue of workflows and for those of ingests.
  *
- * @param options.ingestQueues task queues of ingests; without any the common one
- * @param options.openConnector opens upstreams; without it, after their kind
- * @throws CodedError UNAVAILABLE where Temporal cannot be reached, or an address of `config` cannot be listened on; NOT_FOUND without the
- *   namespace; that of a codec key which cannot be read. Nothing keeps the process alive then
+ * @param options.ingestQueues task queues of ingests; the default is the common one
+ * @param options.openConnector opens upstreams; tests replace it
+ * @throws CodedError UNAVAILABLE if Temporal cannot be reached or the worker cannot listen on an address of `config`; NOT_FOUND if the
+ *   namespace does not exist; the error of `openPayloadCodec` if a codec key cannot be read. Everything opened is closed again
  */
 export async function startWorker(options: {
   config: Config;
@@ -53,16 +53,16 @@ export async function startWorker(options: {
   openConnector?: typeof openConnector;
   splitSize?: ActivityDeps['splitSize'];
 }): Promise<RunningWorker> {
-  const { config, logger, openConnector: openOne = openConnector, splitSize } = options;
+  const { config, logger, openConnector: openUpstream = openConnector, splitSize } = options;
   const ingestQueues = [...new Set(options.ingestQueues ?? [INGEST_TASK_QUEUE])];
   installRuntime({ logger, metricsAddress: config.metricsAddress });
   const { namespace = 'default' } = loadClientConnectConfig();
   const codec = await openPayloadCodec(config.codecKeys);
   const workers: Worker[] = [];
   const { client, connection, catalog, close } = await connectAll(config, codec, workers);
-  const gateOf = rateLimiters(catalog);
+  const limiterOf = rateLimiters(catalog);
   const open: ActivityDeps['openUncached'] = (spec) =>
-    openOne(spec, { localRoots: config.localRoots, ...(spec.cappedId && { gate: gateOf(spec.cappedId) }) });
+    openUpstream(spec, { localRoots: config.localRoots, ...(spec.cappedId && { gate: limiterOf(spec.cappedId) }) });
   const deps: ActivityDeps = {
     catalog,
     jobs: temporalJobControl(async () => client),
@@ -76,10 +76,10 @@ export async function startWorker(options: {
   const common = {
     connection,
     namespace,
-    shutdownGraceTime: SHUTDOWN_GRACE,
-    // Cancellation reaches activities in the answers to their heartbeats, which the SDK else sends every 48 s.
+    shutdownGraceTime: SHUTDOWN_GRACE_TIME,
+    // Activities learn of a cancellation from the responses to heartbeats, which the SDK would otherwise send every 48 s.
     maxHeartbeatThrottleInterval: '2s',
-    // Messages of failures name tables: with a codec they are payloads too.
+    // Failure messages name tables, so a codec encrypts them too.
     dataConverter: codec && { payloadCodecs: [codec], failureConverterPath: pathOf('./temporal/encoded-failures.cjs') },
     interceptors: INTERCEPTORS,
     sinks: tracingSinks(),
@@ -96,7 +96,7 @@ export async function startWorker(options: {
       ...common,
       taskQueue,
       activities: createIngestActivities(deps),
-      maxConcurrentActivityTaskExecutions: Math.ceil(INGESTS / ingestQueues.length),
+      maxConcurrentActivityTaskExecutions: Math.ceil(MAX_INGESTS / ingestQueues.length),
     })),
   ];
   try {
@@ -112,7 +112,7 @@ export async function startWorker(options: {
   return {
     async run() {
       try {
-        // One that breaks takes the others with it: a half-alive worker would only hold up jobs.
+        // If one worker fails, the others stop too: a process that polls only some queues would hold up jobs.
         await Promise.all(
           workers.map((worker) =>
             worker.run().catch((error) => {
@@ -130,8 +130,8 @@ export async function startWorker(options: {
 }
 
 /**
- * Connections to Temporal and the catalog, and what answers probes; `close` ends all of them. Where one fails none stays: it would keep a
- * process alive that does nothing.
+ * Opens the connections to Temporal and the catalog, and the endpoint for health probes; `close` closes all of them. If one cannot be
+ * opened, the others are closed, because they would keep an idle process alive.
  */
 async function connectAll(config: Config, codec: PayloadCodec | undefined, workers: readonly Worker[]) {
   const opened: (() => Promise<void> | void)[] = [];
@@ -140,7 +140,7 @@ async function connectAll(config: Config, codec: PayloadCodec | undefined, worke
       try {
         await end();
       } catch {
-        // A worker that never ran has the connection still, which keeps no process alive.
+        // A worker that never ran still uses the connection; that does not keep the process alive.
       }
     }
   };
@@ -163,11 +163,11 @@ async function connectAll(config: Config, codec: PayloadCodec | undefined, worke
   }
 }
 
-/** A worker that has lost Temporal or the catalog takes part again by itself: it is alive, and not ready. */
+/** Checks for `/readyz`. A worker that has lost Temporal or the catalog recovers by itself, so it is alive but not ready. */
 function readiness(workers: readonly Worker[], client: Client, catalog: CatalogClients): Record<string, Check> {
   return {
     async polling() {
-      if (workers.length === 0) throw new Error('the worker starts');
+      if (workers.length === 0) throw new Error('the worker is starting');
       const idle = workers.filter((worker) => worker.getState() !== 'RUNNING');
       if (idle.length > 0) throw new Error(idle.map(({ options }) => `${options.taskQueue} is not polled`).join(', '));
     },
@@ -176,23 +176,26 @@ function readiness(workers: readonly Worker[], client: Client, catalog: CatalogC
     },
     async catalog(signal) {
       const { status } = await catalog.health.check({ service: '' }, { signal });
-      if (Number(status) !== SERVING) throw new Error('does not serve');
+      if (Number(status) !== SERVING) throw new Error('the catalog does not serve');
     },
   };
 }
 
-/** Runs stay with the version of the worker that began them; undefined where workers have none. */
+/** Pins runs to the worker version that started them; undefined if workers have no version. */
 function deploymentOf({ deployment, buildId }: Config, logger: Logger): WorkerOptions['workerDeploymentOptions'] {
   if (deployment === undefined) return undefined;
   const version = { deploymentName: deployment, buildId: buildId ?? defaultBuildId() };
   logger.info(
     version,
-    `new runs come here once this version is current: temporal worker deployment set-current-version --deployment-name ${deployment} --build-id ${version.buildId}`,
+    `new runs use this version once it is current: temporal worker deployment set-current-version --deployment-name ${deployment} --build-id ${version.buildId}`,
   );
   return { version, useWorkerVersioning: true, defaultVersioningBehavior: 'PINNED' };
 }
 
-/** The package's version and a hash of the workflows' code, which decides whether a run can go on; not of the paths in its source map. */
+/**
+ * The package's version and a hash of the workflow code, which decides whether a run can continue on this worker. The source map, which
+ * contains paths of the build machine, is not hashed.
+ */
 function defaultBuildId(): string {
   const { version } = JSON.parse(readFileSync(pathOf('../package.json'), 'utf8'));
   const bundle = pathOf('./workflow-bundle.js');
@@ -202,9 +205,9 @@ function defaultBuildId(): string {
 }
 
 /**
- * The bundle that the build made; from sources (tests) it is made anew.
+ * The workflow bundle of the build; if there is none, as in tests, the worker bundles the sources.
  *
- * @param encodesFailures the one whose failures' messages are payloads: what runs in a workflow cannot see the settings
+ * @param encodesFailures whether failure messages are payloads. There is one bundle for each, because code in a workflow cannot read settings
  */
 function workflowCode(encodesFailures: boolean): Partial<WorkerOptions> {
   const bundle = pathOf(encodesFailures ? './workflow-bundle-encoding.js' : './workflow-bundle.js');

@@ -18,7 +18,7 @@ const LAYERS = [
   ['name-patterns', 'upstream-name-hash', 'config', 'durations'],
   ['names'],
   ['contract'],
-  ['errors', 'secrets'],
+  ['errors', 'secrets', 'text'],
 ];
 /** The layers of `src/catalog`. */
 const CATALOG_LAYERS = [

@@ -43,7 +43,7 @@ describe('names', () => {
     ['a b', 2, 'space'],
     ['a\\', 2, 'backslash'],
     ['"a\\', 3, 'backslash'],
-  ])('refuses %j at position %i: %s', (text, position, what) => {
+  ])('rejects %j at position %i: %s', (text, position, problem) => {
     const error = (() => {
       try {
         parseName(text);
@@ -54,10 +54,16 @@ describe('names', () => {
     expect(error).toBeInstanceOf(CodedError);
     expect(error).toMatchObject({ code: 'INVALID_ARGUMENT' });
     expect((error as Error).message).toContain(`position ${position}`);
-    expect((error as Error).message).toContain(what);
+    expect((error as Error).message).toContain(problem);
   });
 
-  it('gives back any segments', () => {
+  it('shortens a long name in the error', () => {
+    expect(() => parseName(`${'x'.repeat(1_000)} y`)).toThrow(
+      `name '${'x'.repeat(199)}…' is invalid at position 1001: a space outside quotes`,
+    );
+  });
+
+  it('parses any formatted segments to the same segments', () => {
     fc.assert(
       fc.property(fc.array(segment, { minLength: 1 }), (parts) => {
         expect(parseName(formatName(parts))).toEqual(parts);
@@ -65,7 +71,7 @@ describe('names', () => {
     );
   });
 
-  it('never fails otherwise than with INVALID_ARGUMENT', () => {
+  it('fails only with INVALID_ARGUMENT', () => {
     fc.assert(
       fc.property(segment, (text) => {
         try {

@@ -1,10 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
-import { isReferenceIn, isSecretReference, rememberOwnSecret, rememberSecret, withoutSecrets } from '../src/secrets.ts';
+import {
+  isReferenceIn,
+  isSecretReference,
+  rememberConnectorSecret,
+  rememberIssuedSecret,
+  withoutSecrets,
+} from '../src/secrets.ts';
 
 describe('withoutSecrets', () => {
-  it('masks what is remembered, in every form in which it may be sent', () => {
+  it('masks a remembered secret in every encoding in which it may be sent', () => {
     const secret = 's3cr&t/with +"quotes" ü';
-    rememberSecret(secret);
+    rememberIssuedSecret(secret);
     const forms = [
       secret,
       encodeURIComponent(secret),
@@ -17,45 +23,45 @@ describe('withoutSecrets', () => {
 
   it.each(['', 'u', 'us', 'usr', 'user', 'a-client-id', 'ü😀'])('masks the secret of %j in a Basic header', (user) => {
     const secret = 'pass-word-1234567890';
-    rememberSecret(secret);
+    rememberIssuedSecret(secret);
     const header = Buffer.from(`${user}:${secret}`).toString('base64');
     const masked = withoutSecrets(`Authorization: Basic ${header}`);
     expect(masked).toContain('***');
-    // What is left of it on both sides tells no more than its first and last letter.
+    // The unmasked rest on both sides reveals at most the first and the last letter.
     expect(Buffer.from(masked.split(' ').at(-1)!.replace('***', ''), 'base64').toString('latin1')).not.toMatch(
       /ass|789/,
     );
   });
 
-  it('masks a secret that holds another one whole', () => {
-    rememberSecret('inner-secret');
-    rememberSecret('outer-inner-secret-outer');
+  it('masks a secret that contains another one', () => {
+    rememberIssuedSecret('inner-secret');
+    rememberIssuedSecret('outer-inner-secret-outer');
     expect(withoutSecrets('x outer-inner-secret-outer y inner-secret z')).toBe('x *** y *** z');
   });
 
-  it('leaves short ones and other text alone', () => {
-    rememberSecret('short');
-    rememberSecret('');
+  it('does not mask short secrets and other text', () => {
+    rememberIssuedSecret('short');
+    rememberIssuedSecret('');
     expect(withoutSecrets('a short text')).toBe('a short text');
     expect(withoutSecrets('')).toBe('');
   });
 
-  it('forgets the oldest of more than a thousand, not one that is used', () => {
-    rememberSecret('first-secret');
-    rememberSecret('second-secret');
-    for (let i = 0; i < 998; i++) rememberSecret(`secret-number-${i}.`);
-    rememberSecret('first-secret');
-    rememberSecret('one-more-secret');
+  it('forgets the least recently used secret beyond a thousand', () => {
+    rememberIssuedSecret('first-secret');
+    rememberIssuedSecret('second-secret');
+    for (let i = 0; i < 998; i++) rememberIssuedSecret(`secret-number-${i}.`);
+    rememberIssuedSecret('first-secret');
+    rememberIssuedSecret('one-more-secret');
     expect(withoutSecrets('first-secret second-secret one-more-secret secret-number-997.')).toBe(
       '*** second-secret *** ***',
     );
   });
 
-  it("keeps connectors' own secrets, however many are given out by servers; of the own ones a thousand too", () => {
-    rememberOwnSecret('own-secret');
-    for (let i = 0; i < 1_001; i++) rememberSecret(`given-number-${i}.`);
-    expect(withoutSecrets('own-secret given-number-0.')).toBe('*** given-number-0.');
-    for (let i = 0; i < 1_000; i++) rememberOwnSecret(`own-number-${i}.`);
+  it("keeps a thousand of the connectors' own secrets, however many servers issue", () => {
+    rememberConnectorSecret('own-secret');
+    for (let i = 0; i < 1_001; i++) rememberIssuedSecret(`issued-number-${i}.`);
+    expect(withoutSecrets('own-secret issued-number-0.')).toBe('*** issued-number-0.');
+    for (let i = 0; i < 1_000; i++) rememberConnectorSecret(`own-number-${i}.`);
     expect(withoutSecrets('own-secret own-number-0.')).toBe('own-secret ***');
   });
 });
@@ -66,7 +72,7 @@ describe('references', () => {
     'file:/run/secret',
     'aws-secretsmanager:prod/lake',
     'aws-secretsmanager:arn:aws:secretsmanager:eu-west-1:1:secret:x-AbC#key',
-  ])('%s is one', (value) => expect(isSecretReference(value)).toBe(true));
+  ])('%s is a reference', (value) => expect(isSecretReference(value)).toBe(true));
   it.each([
     '',
     'TOKEN',
@@ -77,9 +83,9 @@ describe('references', () => {
     'aws-secretsmanager:',
     'aws-secretsmanager:#key',
     'xenv:TOKEN',
-  ])('%j is none', (value) => expect(isSecretReference(value)).toBe(false));
+  ])('%j is not a reference', (value) => expect(isSecretReference(value)).toBe(false));
 
-  it('are resolved under any key, but files only where a secret is wanted', () => {
+  it('are resolved under any key, but files only under keys that can hold a secret', () => {
     for (const key of ['warehouse', 's3.region', 'token', 'header.X-Any']) {
       expect([key, isReferenceIn(key, 'env:NAME')]).toEqual([key, true]);
       expect([key, isReferenceIn(key, 'aws-secretsmanager:id')]).toEqual([key, true]);

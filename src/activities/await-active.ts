@@ -7,8 +7,8 @@ import { activeConnector, isPaused } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
 
 /**
- * Ends when the connector is active. While it is paused this fails with CONNECTOR_PAUSED and is tried again by Temporal, which costs no
- * history, for as long as it takes. The job's record says first that it rests.
+ * Returns when the connector is active. While it is paused, this fails with CONNECTOR_PAUSED and is retried by Temporal for as long as it
+ * takes, which costs no history. The first attempt records that the job is paused.
  */
 export async function awaitActive(
   deps: ActivityDeps,

@@ -1,8 +1,8 @@
 import type { ActivityDeps } from './runtime/deps.ts';
 
 /**
- * Writes the destination's resolved ids back to the connector, where they are not there yet. Where it names another destination by now, the
- * next job binds that.
+ * Writes the destination's resolved ids back to the connector, if it does not have them yet. If the connector names another destination by
+ * now, the next job binds that one.
  */
 export async function bindDestination(
   deps: ActivityDeps,
@@ -13,8 +13,8 @@ export async function bindDestination(
     by: { $case: 'connectorId', value: connectorId },
   });
   if (destination?.catalogId === catalogId && destination.namespaceId === namespaceId) return;
-  const now = await deps.catalog.reconciliation.ensureDestination({ connectorId });
-  if (now.catalogId !== catalogId || now.namespaceId !== namespaceId) return;
+  const current = await deps.catalog.reconciliation.ensureDestination({ connectorId });
+  if (current.catalogId !== catalogId || current.namespaceId !== namespaceId) return;
   await deps.catalog.reconciliation.bindDestination({
     connectorId,
     destination: { ...destination, catalogId, namespaceId },

@@ -1,26 +1,26 @@
-import { resolveAlso } from '../connectors/resolve-secrets.ts';
+import { resolveConnectorReference } from '../connectors/resolve-secrets.ts';
 import type { AlertRequest } from '../contract/job.ts';
 import { workflowLink } from '../contract/workflow-link.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
-import { isSecretReference, rememberOwnSecret } from '../secrets.ts';
+import { isSecretReference, rememberConnectorSecret } from '../secrets.ts';
 import { workerMetrics } from '../telemetry/worker-metrics.ts';
-import { alertPayload, FAILURES_TOLD, messageId } from './alerts/alert-payload.ts';
+import { alertPayload, MAX_FAILURES, messageId } from './alerts/alert-payload.ts';
 import { postWebhook } from './alerts/post-webhook.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
 import { describeError, isFinal } from './runtime/failures.ts';
 
 /**
- * Tells the connector's webhook how a job has ended. Address and key are those of now; neither they nor what they refer to leave this
- * process otherwise.
+ * Sends the outcome of a job to the connector's webhook. Address and key are the connector's current ones; neither they nor the secrets that
+ * they refer to leave this process otherwise.
  *
- * @returns what became of it, for people
- * @throws CodedError as `postWebhook` and `resolveAlso`
+ * @returns the result, for people
+ * @throws CodedError as `postWebhook` and `resolveAlso` do
  */
 export async function deliverAlert(deps: ActivityDeps, request: AlertRequest): Promise<string> {
   const { type, jobId } = request;
   try {
-    const { job, connector, failures } = await recordsOf(deps, jobId);
-    if (!connector?.alerts?.webhookUrl) return 'not sent: the connector has no webhook any more';
+    const { job, connector, failures } = await readRecords(deps, jobId);
+    if (!connector?.alerts?.webhookUrl) return 'not sent: the connector no longer has a webhook';
     const link = deps.temporalUi && workflowLink(deps.temporalUi, jobId);
     await postWebhook({
       ...(await receiverOf(connector, connector.alerts)),
@@ -28,15 +28,15 @@ export async function deliverAlert(deps: ActivityDeps, request: AlertRequest): P
       body: alertPayload(request, job, failures, link),
     });
   } catch (error) {
-    workerMetrics()?.alerted(type, isFinal(error) ? 'refused' : 'failed');
+    workerMetrics()?.alertSent(type, isFinal(error) ? 'refused' : 'failed');
     throw error;
   }
-  workerMetrics()?.alerted(type, 'delivered');
-  deps.logger.info({ type, of: jobId }, 'an alert was delivered');
+  workerMetrics()?.alertSent(type, 'delivered');
+  deps.logger.info({ type, job: jobId }, 'an alert was delivered');
   return 'delivered';
 }
 
-async function recordsOf({ catalog: { connectors, jobs } }: ActivityDeps, jobId: string) {
+async function readRecords({ catalog: { connectors, jobs } }: ActivityDeps, jobId: string) {
   const job = await connectors.getReconcileJob({ jobId });
   const connector = await connectors
     .getConnector({ by: { $case: 'connectorId', value: job.connectorId } })
@@ -44,13 +44,16 @@ async function recordsOf({ catalog: { connectors, jobs } }: ActivityDeps, jobId:
       if (describeError(error).code === 'NOT_FOUND') return undefined;
       throw error;
     });
-  const { failures } = await jobs.listJobFailures({ jobId, pageSize: FAILURES_TOLD });
+  const { failures } = await jobs.listJobFailures({ jobId, pageSize: MAX_FAILURES });
   return { job, connector, failures };
 }
 
 async function receiverOf({ properties }: Connector, { webhookUrl, secretRef }: NonNullable<Connector['alerts']>) {
   const isReference = isSecretReference(webhookUrl);
-  const url = isReference ? await resolveAlso(webhookUrl, 'alerts.webhook_url', properties) : webhookUrl;
-  rememberOwnSecret(url);
-  return { url, ...(secretRef && { secret: await resolveAlso(secretRef, 'alerts.secret_ref', properties) }) };
+  const url = isReference ? await resolveConnectorReference(webhookUrl, 'alerts.webhook_url', properties) : webhookUrl;
+  rememberConnectorSecret(url);
+  return {
+    url,
+    ...(secretRef && { secret: await resolveConnectorReference(secretRef, 'alerts.secret_ref', properties) }),
+  };
 }

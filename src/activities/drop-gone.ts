@@ -3,8 +3,9 @@ import type { DropInput, DropOutcome } from '../contract/activities.ts';
 import { toDuration } from '../durations.ts';
 import type { Binding, UpstreamName } from '../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
-import { type Change, ChangeList, count } from './dry-run/change-list.ts';
-import { goneChange } from './dry-run/dropped-change.ts';
+import { count } from './dry-run/change.ts';
+import { type ChangeList, openChangeList } from './dry-run/change-list.ts';
+import { goneChange } from './dry-run/object-changes.ts';
 import { openBindings } from './missing/bindings.ts';
 import { goneUpstream, listingOf } from './missing/mark-missing.ts';
 import { missingPolicy } from './missing/missing-policy.ts';
@@ -15,13 +16,13 @@ import { type Heartbeat, withHeartbeat } from './runtime/heartbeat.ts';
 import { openUpstream } from './runtime/open-upstream.ts';
 import { requestsMade } from './runtime/request-count.ts';
 
-/** Snapshots a call. */
-const SNAPSHOTS = 100;
+/** Snapshots per call. */
+const SNAPSHOT_PAGE = 100;
 
 /**
  * Drops what has been marked missing, or expired, for as long as the connector's policy says: tables and views that a complete listing of
  * their namespace still does not have, and snapshots. To be called after marking, which has bounded how much goes at once. It can be run
- * again at any point.
+ * again at any point. A dry run records what it would drop.
  */
 export async function dropGone(deps: ActivityDeps, input: DropInput): Promise<DropOutcome> {
   const { connectorId, refused, views } = input;
@@ -35,38 +36,51 @@ export async function dropGone(deps: ActivityDeps, input: DropInput): Promise<Dr
   if (action !== 'DROP' || resolveCaptureOptions(connector, input).mode === 'CAPTURE_ONLY') return dropped;
   return withHeartbeat(`Dropping what is gone from ${connector.uri}`, async ({ beat, signal }) => {
     const heartbeat = { signal, beat: () => beat({ dropped }) };
-    await using source = await openUpstream(deps, connector);
-    const changes = input.dryRun ? new ChangeList(deps, connector) : undefined;
+    await using upstream = await openUpstream(deps, connector);
+    const changes = openChangeList(deps, connector, input);
+    const snapshotChanges = changes && recordSnapshots(changes, connector);
     for (const what of views ? (['tables', 'views'] as const) : (['tables'] as const)) {
-      const list = listingOf(source, what);
+      const list = listingOf(upstream, what);
       // With a single table selected nothing is listed.
       if (!list || connector.source?.table) continue;
-      const ones = openBindings(deps, connector, what, dropAfterSeconds);
-      const listOther = changes && views ? listingOf(source, what === 'tables' ? 'views' : 'tables') : undefined;
-      for await (const { gone } of goneUpstream(ones, { what, refused, list, listOther }, heartbeat)) {
+      const bindings = openBindings(deps, connector, what, dropAfterSeconds);
+      const listOther = changes && views ? listingOf(upstream, what === 'tables' ? 'views' : 'tables') : undefined;
+      for await (const { gone } of goneUpstream(bindings, { what, refused, list, listOther }, heartbeat)) {
         signal.throwIfAborted();
-        if (gone.length > 0) dropped[what] += await drop(deps, connector, what, gone, changes);
+        if (gone.length === 0) continue;
+        dropped[what] += changes
+          ? await recordGone(changes, connector, what, gone)
+          : await dropBindings(deps, connector, what, gone);
       }
     }
-    await dropSnapshots(deps, connector, heartbeat, changes, (snapshots) => {
-      dropped.snapshots += snapshots;
-    });
+    for await (const expired of dropExpired(deps, connector, heartbeat, changes !== undefined)) {
+      dropped.snapshots += expired.snapshots;
+      await snapshotChanges?.(expired);
+    }
+    await snapshotChanges?.();
     await changes?.flush();
-    return { ...dropped, upstreamRequests: requestsMade(source.usage) };
+    return { ...dropped, upstreamRequests: requestsMade(upstream.usage) };
   });
 }
 
-async function drop(
+async function recordGone(
+  changes: ChangeList,
+  connector: Connector,
+  what: 'tables' | 'views',
+  gone: readonly Binding[],
+): Promise<number> {
+  for (const { upstream: upstreamName } of gone) {
+    await changes.add(goneChange(connector, what, upstreamName, 'DROP', 'missing for long enough'));
+  }
+  return gone.length;
+}
+
+async function dropBindings(
   { catalog }: ActivityDeps,
   connector: Connector,
   what: 'tables' | 'views',
   gone: readonly Binding[],
-  changes: ChangeList | undefined,
 ): Promise<number> {
-  if (changes) {
-    for (const one of gone) await changes.add(goneChange(connector, what, one, 'DROP', 'missing for long enough'));
-    return gone.length;
-  }
   const ids = gone.map(({ objectId }) => objectId);
   const { dropped } = await catalog.reconciliation.dropMissing({
     connectorId: connector.connectorId,
@@ -76,41 +90,47 @@ async function drop(
   return Number(dropped);
 }
 
-async function dropSnapshots(
+interface ExpiredSnapshots {
+  upstreamName?: UpstreamName;
+  snapshots: number;
+}
+
+/** Drops expired snapshots, or with `validateOnly` only finds them. A table at the end of a page may come again with the next. */
+async function* dropExpired(
   { catalog }: ActivityDeps,
   connector: Connector,
   heartbeat: Heartbeat,
-  changes: ChangeList | undefined,
-  onDropped: (snapshots: number) => void,
-): Promise<void> {
-  /** Of a dry run: a page may end in the middle of a table. */
-  let told: { upstream?: UpstreamName; snapshots: number } | undefined;
-  const tell = async () => told && changes?.add(snapshotsChange(connector, told.upstream, told.snapshots));
+  validateOnly: boolean,
+): AsyncGenerator<ExpiredSnapshots> {
   let pageToken = '';
   do {
     heartbeat.signal.throwIfAborted();
     const { tables, nextPageToken } = await catalog.reconciliation.dropExpiredSnapshots({
       connectorId: connector.connectorId,
       expiredFor: toDuration(missingPolicy(connector).dropAfterSeconds),
-      pageSize: SNAPSHOTS,
+      pageSize: SNAPSHOT_PAGE,
       pageToken,
-      dryRun: changes !== undefined,
+      validateOnly,
     });
-    for (const { upstream, snapshots } of tables) {
-      onDropped(Number(snapshots));
-      if (JSON.stringify(told?.upstream) !== JSON.stringify(upstream)) {
-        await tell();
-        told = { upstream, snapshots: 0 };
-      }
-      if (told) told.snapshots += Number(snapshots);
-    }
+    for (const { upstream, snapshots } of tables) yield { upstreamName: upstream, snapshots: Number(snapshots) };
     heartbeat.beat();
     pageToken = nextPageToken;
   } while (pageToken);
-  await tell();
 }
 
-function snapshotsChange(connector: Connector, upstream: UpstreamName | undefined, snapshots: number): Change {
-  const reason = `${count(snapshots, 'snapshot')} expired for long enough`;
-  return { ...goneChange(connector, 'tables', { upstream }, 'DROP', reason), kind: 'SNAPSHOTS' };
+/** Records expired snapshots as one change per table. Called without any, at the end, it records the last table. */
+function recordSnapshots(changes: ChangeList, connector: Connector): (expired?: ExpiredSnapshots) => Promise<void> {
+  let table: ExpiredSnapshots | undefined;
+  return async (expired) => {
+    if (table && expired && JSON.stringify(table.upstreamName) === JSON.stringify(expired.upstreamName)) {
+      table.snapshots += expired.snapshots;
+      return;
+    }
+    if (table) {
+      const reason = `${count(table.snapshots, 'snapshot')} expired for long enough`;
+      const change = goneChange(connector, 'tables', table.upstreamName, 'DROP', reason);
+      await changes.add({ ...change, kind: 'SNAPSHOTS' });
+    }
+    table = expired;
+  };
 }

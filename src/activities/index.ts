@@ -25,7 +25,7 @@ import { validateConnector } from './validate-connector.ts';
 export function createControlActivities(deps: ActivityDeps): ControlActivities {
   return {
     resolveConnector: bound(deps, resolveConnector, CONTROL_ATTEMPTS),
-    // While another job has the connector, or it is paused, attempts say nothing.
+    // While another job holds the connector, or it is paused, the number of attempts means nothing.
     claimConnector: bound(deps, claimConnector, Number.POSITIVE_INFINITY),
     awaitActive: bound(deps, awaitActive, Number.POSITIVE_INFINITY),
     ensureDestination: bound(deps, ensureDestination, CONTROL_ATTEMPTS),
@@ -36,7 +36,7 @@ export function createControlActivities(deps: ActivityDeps): ControlActivities {
   };
 }
 
-/** What reaches out: to upstreams, and to webhooks. Served from the queue `reconciler-ingest`. */
+/** Steps that reach upstreams and webhooks, served from the queue `reconciler-ingest`. */
 export function createIngestActivities(deps: ActivityDeps): IngestActivities {
   return {
     scanTables: bound(deps, scanTables, UPSTREAM_ATTEMPTS),
@@ -47,12 +47,12 @@ export function createIngestActivities(deps: ActivityDeps): IngestActivities {
     dropGone: bound(deps, dropGone, UPSTREAM_ATTEMPTS),
     reconcileMissing: bound(deps, reconcileMissing, UPSTREAM_ATTEMPTS),
     validateConnector: bound(deps, validateConnector, UPSTREAM_ATTEMPTS),
-    // Its receiver is waited for as long as the retry policy says.
+    // The retry policy limits how long the receiver is waited for.
     deliverAlert: bound(deps, deliverAlert, Number.POSITIVE_INFINITY),
   };
 }
 
-/** The step with its dependencies, and with its errors as failures that say whether a retry is worth it. */
+/** The step with its dependencies, and with its errors as failures that state whether a retry can succeed. */
 function bound<I, O>(deps: ActivityDeps, step: (deps: ActivityDeps, input: I) => Promise<O>, attempts: number) {
   return async (input: I): Promise<O> => {
     try {

@@ -4,9 +4,9 @@ import type { FileGroupInput, IngestHeartbeat, TableOutcome } from '../contract/
 import { groupName, stageKey } from './ingest/file-groups.ts';
 import { withFooterMetrics } from './ingest/footer-metrics.ts';
 import { abortIfTableChanged } from './ingest/ingest-table.ts';
-import { selectedColumns } from './ingest/selected-columns.ts';
 import { streamChanges } from './ingest/stream-changes.ts';
 import { tableText } from './options/destination.ts';
+import { selectedColumns } from './plan/selected-columns.ts';
 import { activeConnector } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
 import { withHeartbeat } from './runtime/heartbeat.ts';
@@ -14,10 +14,11 @@ import { openUpstream } from './runtime/open-upstream.ts';
 import { requestsMade } from './runtime/request-count.ts';
 
 /**
- * Stages one group of a snapshot's file changes. A next attempt goes on where the last heartbeat says; what comes twice changes nothing.
- * Nothing becomes visible: `ingestTable` finishes the snapshot when all groups are in.
+ * Stages one group of a snapshot's file changes. The next attempt continues at the position of the last heartbeat; a change that is sent
+ * twice has no effect. Nothing becomes visible: `ingestTable` finishes the snapshot when all groups are in.
  *
- * ABORTED, and not tried again, where the snapshot or its base is not there any more or other columns are selected: the table is to be looked at anew.
+ * The error is ABORTED, and not retried, if the snapshot or its base is gone or other columns are selected by now: the table is to be
+ * planned again.
  */
 export async function ingestFileGroup(deps: ActivityDeps, input: FileGroupInput): Promise<TableOutcome> {
   const resume = activityInfo().heartbeatDetails as IngestHeartbeat | undefined;
@@ -25,19 +26,19 @@ export async function ingestFileGroup(deps: ActivityDeps, input: FileGroupInput)
   const snapshotId = BigInt(input.snapshotId);
   return withHeartbeat(`Files of snapshot ${snapshotId} of table ${tableText(table)}`, async (heartbeat) => {
     const connector = await activeConnector(deps, input.connectorId);
-    await using source = await openUpstream(deps, connector);
-    await using opened = await source.openTable(table);
+    await using upstream = await openUpstream(deps, connector);
+    await using opened = await upstream.openTable(table);
     const reader = withFooterMetrics(opened, connector.properties, deps.logger);
     const columnIds = selectedColumns({ connector, scope: input.scope }, reader);
     const base = input.base === undefined ? undefined : BigInt(input.base);
     const gone = new Set(base === undefined ? [snapshotId] : [snapshotId, base]);
-    for await (const snapshot of reader.snapshots()) gone.delete(snapshot.snapshotId);
+    for (const snapshot of reader.history()) gone.delete(snapshot.snapshotId);
     if (gone.size > 0) throw aborted(`Snapshot ${[...gone].join(' and ')} of the table is gone`);
     if (stageKey({ tableId, snapshot: { snapshotId }, columnIds }) !== input.key) {
       throw aborted('Other columns are selected by now');
     }
-    const before = resume?.filesBefore ?? 0;
-    const { files } = await abortIfTableChanged(source, table, reader, () =>
+    const filesBefore = resume?.filesBefore ?? 0;
+    const { files } = await abortIfTableChanged(upstream, table, reader, () =>
       streamChanges({
         deps,
         header: () => ({ tableId, snapshotId, idempotencyKey: input.key, replace: false, whole: false }),
@@ -53,11 +54,11 @@ export async function ingestFileGroup(deps: ActivityDeps, input: FileGroupInput)
         beat: (sent, acknowledged) =>
           heartbeat.beat({
             snapshots: 0,
-            files: before + sent,
+            files: filesBefore + sent,
             bytesRead: reader.bytesRead,
             snapshotId: input.snapshotId,
             position: acknowledged.position,
-            filesBefore: before + acknowledged.files,
+            filesBefore: filesBefore + acknowledged.files,
           } satisfies IngestHeartbeat),
         signal: heartbeat.signal,
       }),
@@ -65,13 +66,14 @@ export async function ingestFileGroup(deps: ActivityDeps, input: FileGroupInput)
     return {
       changed: true,
       snapshots: 0,
-      files: before + files,
+      files: filesBefore + files,
       bytesRead: reader.bytesRead,
-      upstreamRequests: requestsMade(source.usage),
+      upstreamRequests: requestsMade(upstream.usage),
     };
   });
 }
 
-function aborted(why: string): ApplicationFailure {
-  return ApplicationFailure.create({ type: 'ABORTED', message: `${why}: it is looked at anew.`, nonRetryable: true });
+function aborted(reason: string): ApplicationFailure {
+  const message = `${reason}: the table is planned again.`;
+  return ApplicationFailure.create({ type: 'ABORTED', message, nonRetryable: true });
 }

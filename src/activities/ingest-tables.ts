@@ -1,8 +1,8 @@
 import { activityInfo, CancelledFailure } from '@temporalio/activity';
 import type { IngestHeartbeat, IngestPackInput, TableOutcome } from '../contract/activities.ts';
-import { ChangeList } from './dry-run/change-list.ts';
-import { DestinationNamespaces } from './ingest/destination-namespaces.ts';
+import { openChangeList } from './dry-run/change-list.ts';
 import { ingestTable } from './ingest/ingest-table.ts';
+import { DestinationNamespaces } from './plan/destination-namespaces.ts';
 import { activeCheck, activeConnector, isPaused } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
 import { describeError, isCatalogAway, isRetryAfter } from './runtime/failures.ts';
@@ -11,46 +11,31 @@ import { openUpstream } from './runtime/open-upstream.ts';
 import { SPLIT } from './runtime/split-size.ts';
 
 /**
- * Brings a pack of tables up to date, one after the other, for a tenth of the history events. The outcomes stand in the
- * tables' order; a table that fails, or that has a snapshot to be split, is told in its outcome, and the workflow runs it again by itself.
+ * Brings a pack of tables up to date, one after the other, for a tenth of the history events. The outcomes are in the order of the tables.
+ * A table that fails, or that has a snapshot to be split, is reported in its outcome, and the workflow runs it again by itself.
  */
 export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): Promise<TableOutcome[]> {
-  const last = activityInfo().heartbeatDetails as IngestHeartbeat | undefined;
-  const done: TableOutcome[] = last?.done ?? [];
-  let working: AbortSignal | undefined;
+  const resume = activityInfo().heartbeatDetails as IngestHeartbeat | undefined;
+  const done: TableOutcome[] = resume?.done ?? [];
+  let signal: AbortSignal | undefined;
   try {
     return await withHeartbeat(`A pack of ${input.tables.length} tables`, async (heartbeat) => {
       const connector = await activeConnector(deps, input.connectorId);
-      const changes = input.dryRun ? new ChangeList(deps, connector) : undefined;
+      const changes = openChangeList(deps, connector, input);
       const namespaces = new DestinationNamespaces(deps, connector, changes);
-      await using source = await openUpstream(deps, connector);
+      await using upstream = await openUpstream(deps, connector);
       const check = activeCheck(deps, input.connectorId);
-      working = heartbeat.signal;
+      const split = input.split ? (deps.splitSize ?? SPLIT) : undefined;
+      signal = heartbeat.signal;
       for (const table of input.tables.slice(done.length)) {
         heartbeat.signal.throwIfAborted();
         await check();
         const before = total(done);
-        const beat = (now: IngestHeartbeat) =>
-          heartbeat.beat({
-            snapshots: before.snapshots + now.snapshots,
-            files: before.files + now.files,
-            bytesRead: before.bytesRead + now.bytesRead,
-            done,
-          });
+        const beat = (details: unknown) => heartbeat.beat({ ...sum(before, details as IngestHeartbeat), done });
+        const tableHeartbeat = { signal: heartbeat.signal, beat };
+        const shared = { deps, connector, upstream, namespaces, changes, split };
         try {
-          done.push(
-            await ingestTable({
-              deps,
-              connector,
-              source,
-              heartbeat: { signal: heartbeat.signal, beat: (d) => beat(d as IngestHeartbeat) },
-              ...input,
-              table,
-              namespaces,
-              changes,
-              split: input.split ? (deps.splitSize ?? SPLIT) : undefined,
-            }),
-          );
+          done.push(await ingestTable({ ...input, ...shared, heartbeat: tableHeartbeat, table }));
         } catch (error) {
           // Without the catalog, or throttled, every table of the pack would fail: the pack waits instead.
           if (heartbeat.signal.aborted || isCatalogAway(error) || isRetryAfter(error)) throw error;
@@ -64,8 +49,8 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
     // Paused or cancelled on the way: what is done counts. The workflow runs the others later, unless it was cancelled itself.
     const isCancelled = error instanceof CancelledFailure;
     if (done.length > 0 && (isPaused(error) || isCancelled)) return done;
-    // A table that hangs holds up none behind it, nor takes along what is done.
-    if (working?.aborted && !isCancelled && done.length < input.tables.length) return [...done, failed(error)];
+    // A table that hangs neither delays the tables after it nor discards those before it.
+    if (signal?.aborted && !isCancelled && done.length < input.tables.length) return [...done, failed(error)];
     throw error;
   }
 }
@@ -74,12 +59,16 @@ function failed(error: unknown): TableOutcome {
   return { changed: false, snapshots: 0, files: 0, bytesRead: 0, failure: describeError(error) };
 }
 
-function total(outcomes: TableOutcome[]): IngestHeartbeat {
-  const sum = { snapshots: 0, files: 0, bytesRead: 0 };
-  for (const { snapshots, files, bytesRead } of outcomes) {
-    sum.snapshots += snapshots;
-    sum.files += files;
-    sum.bytesRead += bytesRead;
-  }
-  return sum;
+type Counts = Pick<IngestHeartbeat, 'snapshots' | 'files' | 'bytesRead'>;
+
+function total(outcomes: TableOutcome[]): Counts {
+  return outcomes.reduce<Counts>(sum, { snapshots: 0, files: 0, bytesRead: 0 });
+}
+
+function sum(a: Counts, b: Counts): Counts {
+  return {
+    snapshots: a.snapshots + b.snapshots,
+    files: a.files + b.files,
+    bytesRead: a.bytesRead + b.bytesRead,
+  };
 }

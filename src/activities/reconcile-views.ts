@@ -3,12 +3,12 @@ import type { ViewRef } from '../connectors/spi.ts';
 import type { ViewsHeartbeat, ViewsInput, ViewsOutcome, WalkCursor } from '../contract/activities.ts';
 import type { TableFailure } from '../contract/job.ts';
 import { nameFilter } from '../name-patterns.ts';
-import { ChangeList } from './dry-run/change-list.ts';
-import { ingestViews, viewText } from './ingest/ingest-views.ts';
+import { openChangeList } from './dry-run/change-list.ts';
+import { ingestViews, type ViewFailure, viewText } from './ingest/ingest-views.ts';
 import { listFailedTables } from './listing/list-failed-tables.ts';
 import { namespaceRefusal } from './listing/namespace-refusal.ts';
 import { takesViews } from './listing/view-source.ts';
-import type { Walked } from './listing/walk-namespaces.ts';
+import type { RefusedNamespace, Walked } from './listing/walk-namespaces.ts';
 import { walkFrom, walkViews } from './listing/walk-namespaces.ts';
 import { destinationOf, namespaceText, scopeTakes } from './options/destination.ts';
 import { recordJob } from './record-job.ts';
@@ -18,26 +18,25 @@ import { withHeartbeat } from './runtime/heartbeat.ts';
 import { openUpstream } from './runtime/open-upstream.ts';
 import { requestsMade } from './runtime/request-count.ts';
 
-/** Views a page: what an attempt that broke off has to do again. */
+/** Views per page: what a broken attempt has to do again. */
 const PAGE = 100;
-/** Failures that the answer holds, which stays in the workflow's history. All of them are in the job's record. */
-const FAILURES_TOLD = 20;
-const MESSAGE_LIMIT = 1_000;
+/** Failures in the outcome, which becomes part of the workflow's history. The job's record has all of them. */
+const MAX_FAILURES = 20;
+const MAX_MESSAGE_LENGTH = 1_000;
 
 type Done = ViewsOutcome & { cursor?: WalkCursor };
 
 /**
- * Brings in the upstream's views, all in one activity: they are small, and there are far fewer of them than tables. A next attempt goes
- * on with the page that was under way.
+ * Ingests the upstream's views, all in one activity: they are small, and there are far fewer of them than tables. The next attempt
+ * continues with the page that was not finished.
  */
 export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Promise<ViewsOutcome> {
-  const resume = (activityInfo().heartbeatDetails as ViewsHeartbeat | undefined)?.views as Done | undefined;
-  let done = resume;
+  let done = (activityInfo().heartbeatDetails as ViewsHeartbeat | undefined)?.views as Done | undefined;
   try {
     const connector = await activeConnector(deps, input.connectorId);
     return await withHeartbeat(`Views of ${connector.uri}`, async ({ beat, signal }) => {
       await recordJob(deps, input.record);
-      await using source = await openUpstream(deps, connector);
+      await using upstream = await openUpstream(deps, connector);
       done ??= {
         cursor: input.cursor ?? walkFrom(connector.source?.namespacePath ?? []),
         scanned: 0,
@@ -49,44 +48,44 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
       const takes = scopeTakes(input.scope);
       const filter = nameFilter(connector.source);
       const check = activeCheck(deps, input.connectorId);
-      const changes = input.dryRun ? new ChangeList(deps, connector) : undefined;
-      while (done.cursor && takesViews(source, connector, input)) {
+      const changes = openChangeList(deps, connector, input);
+      while (done.cursor && takesViews(upstream, connector, input)) {
         await check();
-        const walked: Walked<ViewRef> = await (input.retryOf
+        const page: Walked<ViewRef> = await (input.retryOf
           ? listFailedTables(deps, input.retryOf, 'views', done.cursor)
-          : walkViews(source, done.cursor, PAGE, heartbeat.beat));
-        const { items: views, refused: refusedOnes, cursor } = walked;
-        const taken = views.filter((view) => filter.takes(view) && takes(destinationOf(connector, view)));
-        const refused = refusedOnes.filter(({ path }) => filter.mayHold(path));
+          : walkViews(upstream, done.cursor, PAGE, heartbeat.beat));
+        const taken = page.items.filter((view) => filter.includes(view) && takes(destinationOf(connector, view)));
+        const refused = page.refused.filter(({ path }) => filter.mayContain(path));
         const { changed, failures } = await ingestViews(
-          { deps, connector, source, full: input.full, heartbeat, changes },
+          { deps, connector, upstream, full: input.full, heartbeat, changes },
           taken,
         );
-        const failed: TableFailure[] = failures.map(({ view, code, message }) => ({
-          table: viewText(view),
-          code,
-          message: message.slice(0, MESSAGE_LIMIT),
-          failedAtMs: Date.now(),
-        }));
-        for (const one of refused)
-          failed.push({ ...namespaceRefusal(one), table: `views of ${namespaceText(one.path)}` });
+        const failed = [...failures.map(viewFailure), ...refused.map(viewsRefusal)];
         if (failed.length > 0) await recordJob(deps, { ...input.record, failures: failed });
         done = {
-          cursor,
+          cursor: page.cursor,
           scanned: done.scanned + taken.length,
           changed: done.changed + changed,
           errors: done.errors + failed.length,
-          failures: [...done.failures, ...failed].slice(0, FAILURES_TOLD),
+          failures: [...done.failures, ...failed].slice(0, MAX_FAILURES),
           ...(done.refused || refused.length > 0 ? { refused: true } : {}),
         };
         heartbeat.beat();
       }
       const { cursor: _, ...outcome } = done;
-      return { ...outcome, upstreamRequests: requestsMade(source.usage) };
+      return { ...outcome, upstreamRequests: requestsMade(upstream.usage) };
     });
   } catch (error) {
-    // The connector was paused on the way: the workflow goes on from there later.
+    // The connector was paused on the way: the workflow continues from here later.
     if (isPaused(error) && done) return done;
     throw error;
   }
+}
+
+function viewFailure({ view, code, message }: ViewFailure): TableFailure {
+  return { table: viewText(view), code, message: message.slice(0, MAX_MESSAGE_LENGTH), failedAtMs: Date.now() };
+}
+
+function viewsRefusal(refused: RefusedNamespace): TableFailure {
+  return { ...namespaceRefusal(refused), table: `views of ${namespaceText(refused.path)}` };
 }

@@ -10,7 +10,7 @@ const TRIGGERS = {
   retry: JobTrigger.JOB_TRIGGER_RETRY,
 };
 
-/** Writes the job's record: it outlives Temporal's history, and answers for the job when no worker does. */
+/** Writes the job's record, which outlives Temporal's history, and is served when no worker is running. */
 export async function recordJob(deps: ActivityDeps, record: JobRecord): Promise<void> {
   const { progress, request } = record;
   await deps.catalog.reconciliation.recordJob({

@@ -1,6 +1,6 @@
 import type { ActivityDeps } from './runtime/deps.ts';
 
-/** Gives the connector back, if the job has it. */
+/** Releases the connector, if the job holds it. */
 export async function releaseConnector(
   deps: ActivityDeps,
   input: { connectorId: string; jobId: string },

@@ -1,6 +1,7 @@
 import type { TableEntry, UpstreamCatalog } from '../connectors/spi.ts';
 import type { CaptureOptions, ScanInput, ScanPage } from '../contract/activities.ts';
 import { addToChecksum, NO_NAMES } from '../contract/name-checksum.ts';
+import type { TableRef } from '../contract/upstream-names.ts';
 import { type Binding, ObjectKind } from '../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import { nameFilter } from '../name-patterns.ts';
@@ -22,30 +23,33 @@ import { inParallel } from './runtime/in-parallel.ts';
 import { openUpstream } from './runtime/open-upstream.ts';
 import { requestsMade } from './runtime/request-count.ts';
 
-/** Tables that are listed, looked up and asked at once. */
+/** Tables that are listed, looked up and checked at once. */
 const BATCH = 100;
-/** A page ends when it has found so many changed tables, so that they are ingested while the next ones are looked at, … */
+/** A page ends with this many changed tables, so that they are ingested while the next page is scanned, … */
 const PAGE_CHANGED_LIMIT = 100;
-/** … or when it has looked at so many, listed or not taken: an attempt that broke off does all of it again, … */
+/** … or with this many listed tables, filtered ones included: an attempt that breaks off does all of it again, … */
 const PAGE_LISTED_LIMIT = 1000;
-/** … or when it took so long, since counters stand still meanwhile, … */
+/** … or after this time, since counters stand still meanwhile, … */
 const PAGE_MS_LIMIT = 5_000;
-/** … or when its result, which stays in the workflow's history, is this big. */
+/** … or when its result, which becomes part of the workflow's history, is this big. */
 const PAGE_BYTES_LIMIT = 64 * 1024;
-/** Cheap questions asked of the upstream at the same time, where a listing has no fingerprints. */
-const QUESTIONS = 8;
+/** Fingerprints requested from the upstream at the same time, if its listing has none. */
+const PARALLEL = 8;
+
+/** Only a listing has fingerprints. */
+type ScannedTable = TableRef & Pick<TableEntry, 'fingerprint'>;
 
 /**
- * Asks of one page of upstream tables which have changed since they were brought in. Writes nothing but the job's record. A page has more
- * tables the fewer of them have changed: an unchanged table shall cost as little history as can be.
+ * Finds the tables of one page of the upstream that have changed since they were ingested. Writes nothing but the job's record. Pages grow
+ * while few tables have changed, so that unchanged tables add almost nothing to the history.
  */
 export async function scanTables(deps: ActivityDeps, input: ScanInput): Promise<ScanPage> {
   const connector = await activeConnector(deps, input.connectorId);
   return withHeartbeat(`Listing tables of ${connector.uri}`, async (heartbeat) => {
     await recordJob(deps, input.record);
-    await using source = await openUpstream(deps, connector);
+    await using upstream = await openUpstream(deps, connector);
     const began = performance.now();
-    let page = await scanBatch(deps, input, connector, source, heartbeat);
+    let page = await scanBatch(deps, input, connector, upstream, heartbeat);
     while (
       page.cursor &&
       page.changed.length < PAGE_CHANGED_LIMIT &&
@@ -54,12 +58,12 @@ export async function scanTables(deps: ActivityDeps, input: ScanInput): Promise<
       JSON.stringify([page.changed, page.refused]).length < PAGE_BYTES_LIMIT
     ) {
       heartbeat.signal.throwIfAborted();
-      page = joined(page, await scanBatch(deps, { ...input, cursor: page.cursor }, connector, source, heartbeat));
+      page = joined(page, await scanBatch(deps, { ...input, cursor: page.cursor }, connector, upstream, heartbeat));
     }
     return {
       ...page,
-      upstreamRequests: requestsMade(source.usage),
-      ...(takesViews(source, connector, input) ? { hasViews: true } : {}),
+      upstreamRequests: requestsMade(upstream.usage),
+      ...(takesViews(upstream, connector, input) ? { hasViews: true } : {}),
     };
   });
 }
@@ -68,23 +72,23 @@ async function scanBatch(
   deps: ActivityDeps,
   input: ScanInput,
   connector: Connector,
-  source: UpstreamCatalog,
+  upstream: UpstreamCatalog,
   heartbeat: Heartbeat,
 ): Promise<ScanPage> {
-  const listed = await listStretch(deps, source, connector, input, heartbeat);
+  const listed = await listBatch(deps, upstream, connector, input, heartbeat);
   const takes = scopeTakes(input.scope);
   const filter = nameFilter(connector.source);
   const capture = resolveCaptureOptions(connector, input);
-  const named = listed.items.filter((table) => filter.takes(table) && takes(destinationOf(connector, table)));
-  // Of a namespace of which nothing is taken nobody misses the list.
-  const refused = listed.refused.filter(({ path }) => filter.mayHold(path));
-  const captureOnly = capture.mode === 'CAPTURE_ONLY';
-  const all = input.full && !captureOnly ? undefined : await lookUp(deps, connector, named);
-  // Files are captured of tables that the catalog has.
-  const isTaken = (_: unknown, i: number) => !captureOnly || Boolean(all?.[i]?.objectId);
-  const [taken, known] = [named.filter(isTaken), all?.filter(isTaken)];
+  const named = listed.items.filter((table) => filter.includes(table) && takes(destinationOf(connector, table)));
+  // A refused namespace does not matter if the patterns take nothing of it.
+  const refused = listed.refused.filter(({ path }) => filter.mayContain(path));
+  const isCaptureOnly = capture.mode === 'CAPTURE_ONLY';
+  const allBound = input.full && !isCaptureOnly ? undefined : await lookUp(deps, connector, named);
+  // Files are captured only of tables that the catalog has.
+  const isTaken = (_: unknown, i: number) => !isCaptureOnly || Boolean(allBound?.[i]?.objectId);
+  const [taken, bound] = [named.filter(isTaken), allBound?.filter(isTaken)];
   const changed =
-    known && !input.full ? await changedOnes({ source, connector, capture, heartbeat }, taken, known) : taken;
+    bound && !input.full ? await changedTables({ upstream, connector, capture, heartbeat }, taken, bound) : taken;
   return {
     cursor: listed.cursor,
     scanned: taken.length,
@@ -96,7 +100,7 @@ async function scanBatch(
   };
 }
 
-/** A page and the stretch behind it. */
+/** A page with the batch after it. */
 function joined(page: ScanPage, next: ScanPage): ScanPage {
   const refused = [...(page.refused ?? []), ...(next.refused ?? [])];
   return {
@@ -110,54 +114,54 @@ function joined(page: ScanPage, next: ScanPage): ScanPage {
   };
 }
 
-async function listStretch(
+async function listBatch(
   deps: ActivityDeps,
-  source: UpstreamCatalog,
+  upstream: UpstreamCatalog,
   connector: Connector,
   { retryOf, cursor }: ScanInput,
   heartbeat: Heartbeat,
-): Promise<Walked<TableEntry>> {
+): Promise<Walked<ScannedTable>> {
   if (retryOf) return listFailedTables(deps, retryOf, 'tables', cursor);
   const root = connector.source?.namespacePath ?? [];
   const only = connector.source?.table;
   if (only) return { items: [{ namespace: root, name: only }], refused: [], cursor: undefined };
-  return walkTables(source, cursor ?? walkFrom(root), BATCH, () => heartbeat.beat());
+  return walkTables(upstream, cursor ?? walkFrom(root), BATCH, () => heartbeat.beat());
 }
 
-/** What the catalog knows of each table, in their order. */
-async function lookUp(deps: ActivityDeps, { connectorId }: Connector, tables: TableEntry[]) {
+/** What is bound to each table's name, in the order of the tables. */
+async function lookUp(deps: ActivityDeps, { connectorId }: Connector, tables: ScannedTable[]): Promise<Binding[]> {
   if (tables.length === 0) return [];
   const names = tables.map(({ namespace, name }) => ({ namespacePath: [...namespace], name }));
   const request = { connectorId, kind: ObjectKind.OBJECT_KIND_TABLE, names };
   return (await deps.catalog.bindings.lookupBindings(request)).bindings;
 }
 
-/** Those that have changed since they were brought in, or were not. */
-async function changedOnes(
+/** The tables that have changed since they were ingested, or were not ingested yet. */
+async function changedTables(
   {
-    source,
+    upstream,
     connector,
     capture,
     heartbeat,
-  }: { source: UpstreamCatalog; connector: Connector; capture: CaptureOptions; heartbeat: Heartbeat },
-  tables: TableEntry[],
-  known: Binding[],
-): Promise<TableEntry[]> {
+  }: { upstream: UpstreamCatalog; connector: Connector; capture: CaptureOptions; heartbeat: Heartbeat },
+  tables: ScannedTable[],
+  bound: Binding[],
+): Promise<ScannedTable[]> {
   if (capture.mode === 'CAPTURE_ONLY') {
-    // What has no fingerprint has not come in whole: its coverage says nothing yet.
-    return tables.filter((_, i) => !known[i]?.fingerprint || !covers(known[i].coverage, capture));
+    // Without a fingerprint the table was not ingested completely: its coverage says nothing yet.
+    return tables.filter((_, i) => !bound[i]?.fingerprint || !covers(bound[i].coverage, capture));
   }
   const changed: boolean[] = [];
-  await inParallel(tables, QUESTIONS, async (table, i) => {
-    const before = known[i];
+  await inParallel(tables, PARALLEL, async (table, i) => {
+    const before = bound[i];
     changed[i] =
       !before?.objectId ||
       before.missing ||
       !before.fingerprint ||
       !covers(before.coverage, capture) ||
       hasMoved(before, destinationOf(connector, table)) ||
-      // A table that cannot even be asked is brought in, to fail by itself with its own message and retries.
-      (table.fingerprint ?? (await source.fingerprint(table, before.fingerprint).catch(rethrowIfRetryAfter))) !==
+      // A table whose fingerprint cannot be read is ingested, to fail by itself with its own message and retries.
+      (table.fingerprint ?? (await upstream.fingerprint(table, before.fingerprint).catch(rethrowIfRetryAfter))) !==
         before.fingerprint;
     heartbeat.beat();
   });

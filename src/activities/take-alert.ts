@@ -2,7 +2,7 @@ import type { AlertRequest } from '../contract/job.ts';
 import { AlertType } from '../generated/reconciler/internal/v1/reconciliation.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
 
-/** What is to be told of the job's end, if anything. It counts as told from now on. */
+/** The alert that the end of the job calls for, if any. From now on it counts as sent. */
 export async function takeAlert(
   deps: ActivityDeps,
   input: { jobId: string },

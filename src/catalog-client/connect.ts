@@ -18,10 +18,14 @@ import { currentTracing } from '../telemetry/tracing/tracing.ts';
 import { PutFileChangesDefinition } from './raw-put-file-stats.ts';
 import { traceCalls } from './trace-calls.ts';
 
-/** Typed clients of every service of the catalog, over one channel (the seed's GrpcClients). */
+/**
+ * Typed clients of all services of the catalog, over one channel, which connects at the first call (the seed's GrpcClients).
+ *
+ * @param address of the catalog service, host:port
+ */
 export function connectCatalog(address: string) {
   const channel: Channel = createChannel(address, undefined, {
-    // A page of 1,000 files with statistics of wide tables; the server bounds its answers.
+    // Enough for a page of 1,000 files with the statistics of a wide table; the server bounds its responses.
     'grpc.max_receive_message_length': 64 * 1024 * 1024,
     'grpc.max_reconnect_backoff_ms': 2_000,
     'grpc.initial_reconnect_backoff_ms': 200,
@@ -37,7 +41,7 @@ export function connectCatalog(address: string) {
     ingestion: factory.create(IngestionDefinition, channel),
     jobs: factory.create(ReconcileJobsDefinition, channel),
     namespaces: factory.create(NamespacesDefinition, channel),
-    /** PutFileColumnStats for requests that are serialized already: see `FileChangeEncoder`. */
+    /** PutFileColumnStats with requests that are already serialized; see `FileChangeEncoder`. */
     fileChanges: factory.create(PutFileChangesDefinition, channel),
     plans: factory.create(PlansDefinition, channel),
     reconciliation: factory.create(ReconciliationDefinition, channel),

@@ -1,11 +1,11 @@
 import { PutFileColumnStatsRequest, PutFileColumnStatsResponse } from '../generated/reconciler/v1/statistics.ts';
 
-/** A header or finish, serialized. */
+/** Serializes a header or a finish message. */
 export function encodePutRequest(request: NonNullable<PutFileColumnStatsRequest['request']>): Uint8Array {
   return PutFileColumnStatsRequest.encode({ request }).finish();
 }
 
-/** PutFileColumnStats with requests that are serialized already. */
+/** Defines PutFileColumnStats with requests that are already serialized. */
 export const PutFileChangesDefinition = {
   putFileColumnStats: {
     path: '/reconciler.v1.TableStatistics/PutFileColumnStats',

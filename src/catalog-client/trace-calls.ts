@@ -4,7 +4,7 @@ import { callSpan } from '../telemetry/tracing/call-span.ts';
 import { readsOnly } from '../telemetry/tracing/grpc-method.ts';
 import { isTraced } from '../telemetry/tracing/tracing.ts';
 
-/** A span for each call of the catalog, which goes on in the catalog. Calls that only read begin no trace. */
+/** Client middleware: a span for each call, which the catalog continues. A call that only reads does not start a trace of its own. */
 export async function* traceCalls<Request, Response>(
   call: ClientMiddlewareCall<Request, Response>,
   options: CallOptions,

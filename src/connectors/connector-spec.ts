@@ -1,13 +1,13 @@
-/** What is stored of a connector, as far as opening its upstream needs it. Secrets stand in it by reference only. */
+/** The part of a stored connector that is needed to open its upstream. It contains references to secrets, never secrets. */
 export interface ConnectorSpec {
-  /** Its id, where its requests a second are capped. */
+  /** The connector's id; present only if its requests per second are limited. */
   cappedId?: string;
   kind: 'ICEBERG' | 'DELTA' | 'GLUE' | 'UNITY';
   uri: string;
   /** `s3.*`, `rest.*`, `glue.*`, `stats.*`, `header.<name>`, … */
   properties: Readonly<Record<string, string>>;
   auth: {
-    /** Lower case; empty for the kind's default. */
+    /** In lower case; empty for the kind's default. */
     scheme: string;
     secretRef: string;
     /** Sent with every request to the catalog. */
@@ -16,18 +16,18 @@ export interface ConnectorSpec {
   };
 }
 
-/** The same with its secrets resolved: it lives in a worker's memory only. */
+/** A connector with its secrets resolved. It exists only in a worker's memory. */
 export interface ResolvedSpec extends Omit<ConnectorSpec, 'auth'> {
   auth: Omit<ConnectorSpec['auth'], 'secretRef'> & { secret?: string };
 }
 
-/** What the worker allows, whatever a connector asks for. */
+/** Limits of the worker, which no connector can change. */
 export interface WorkerLimits {
   /**
-   * Folders of this machine below which connectors may read. Undefined: all that its user may read, for warehouse folders and for
-   * catalogs that run on this machine themselves; nothing for other catalogs.
+   * Folders of this machine below which connectors may read. If undefined, warehouse folders and catalogs on this machine may read all
+   * files that the worker's user may read, and other catalogs may read none.
    */
   localRoots?: readonly string[];
-  /** Waited for before each request over the network to catalog or storage. Files of this machine are not asked for over it. */
+  /** Awaited before each network request to the catalog or storage; not before reads of local files. */
   gate?: () => Promise<void>;
 }

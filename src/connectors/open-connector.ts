@@ -7,9 +7,9 @@ import { openRestCatalog } from './rest/rest-connector.ts';
 import type { UpstreamCatalog } from './spi.ts';
 
 /**
- * Opens an upstream by what is stored of its connector.
+ * Opens the upstream of a stored connector.
  *
- * @throws CodedError `UNIMPLEMENTED` for an upstream that cannot be read yet, else what the connector throws when opened
+ * @throws CodedError `UNIMPLEMENTED` for an upstream that is not supported; errors of `resolveSecrets` and of the upstream's own `open…`
  */
 export async function openConnector(spec: ConnectorSpec, limits: WorkerLimits): Promise<UpstreamCatalog> {
   const { kind, uri } = spec;
@@ -18,7 +18,7 @@ export async function openConnector(spec: ConnectorSpec, limits: WorkerLimits): 
   if (kind === 'ICEBERG' && /^https?:/i.test(uri)) return openRestCatalog(await resolveSecrets(spec), limits);
   throw new CodedError(
     'UNIMPLEMENTED',
-    `a connector of kind ${kind} with the URI ${JSON.stringify(uri)} is not supported; kind ICEBERG is with the file: ` +
-      'or s3: URI or the path of a warehouse folder, or the http(s) URI of a REST catalog, and kind GLUE',
+    `a connector of kind ${kind} with the URI ${JSON.stringify(uri)} is not supported. Supported are kind GLUE, and kind ICEBERG ` +
+      'with the path, file: URI or s3: URI of a warehouse folder or the http(s) URI of a REST catalog.',
   );
 }

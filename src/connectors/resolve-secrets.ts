@@ -1,17 +1,17 @@
 import { CodedError } from '../errors.ts';
 import { isReferenceIn, isSecretReference } from '../secrets.ts';
-import { AWS, type Properties, resolveReference } from '../storage/secret-reference.ts';
+import { AWS_PREFIX, type Properties, resolveReference } from '../storage/secret-reference.ts';
 import type { ConnectorSpec, ResolvedSpec } from './connector-spec.ts';
 
 /**
- * The connector with its references (see `REFERENCE_FORM`) replaced by what they refer to in this process: in properties, header hints,
- * auth properties and the secret. What was resolved is masked from now on in logs and errors.
+ * Resolves the connector's references (see `REFERENCE_FORM`) in properties, header hints, auth properties and the secret. The resolved
+ * values are masked in logs and errors from now on.
  *
- * Properties that say how to get at Secrets Manager (`secretsmanager.*`, `client.*`) may be `env:` and `file:` references themselves.
- * Those that are `aws-secretsmanager:` references are resolved with the others of them, or by the worker's own credentials.
+ * The properties that configure access to Secrets Manager (`secretsmanager.*`, `client.*`) may be `env:` and `file:` references themselves.
+ * If some of them are `aws-secretsmanager:` references, those are resolved with the remaining ones or with the worker's own credentials.
  *
- * @throws CodedError `FAILED_PRECONDITION` if it is not there, `PERMISSION_DENIED` or `UNAUTHENTICATED` if it may not be read; the
- *   message names the reference and where it stands, never a value
+ * @throws CodedError `FAILED_PRECONDITION` if a secret does not exist, `PERMISSION_DENIED` or `UNAUTHENTICATED` if it may not be read; the
+ *   message names the reference and the property that has it, never a value
  */
 export async function resolveSecrets(spec: ConnectorSpec): Promise<ResolvedSpec> {
   const { secretRef, ...auth } = spec.auth;
@@ -31,25 +31,32 @@ export async function resolveSecrets(spec: ConnectorSpec): Promise<ResolvedSpec>
   };
 }
 
-/** What one more reference of the connector refers to, got at as its secrets are. Throws as `resolveSecrets`. */
-export async function resolveAlso(reference: string, place: string, properties: Properties): Promise<string> {
-  const access = reference.startsWith(AWS) ? accessOf(await resolveLocally(properties)) : {};
+/** Resolves one more reference of the connector, with the same access and the same errors as `resolveSecrets`. */
+export async function resolveConnectorReference(
+  reference: string,
+  place: string,
+  properties: Properties,
+): Promise<string> {
+  const access = reference.startsWith(AWS_PREFIX) ? accessOf(await resolveLocally(properties)) : {};
   return resolveReference(reference, place, { access });
 }
 
-/** Without references to Secrets Manager. */
+/** Resolves all properties but references to Secrets Manager. */
 function resolveLocally(properties: Properties): Promise<Record<string, string>> {
   return resolveAll('properties', properties, async (reference, place) =>
-    reference.startsWith(AWS) ? reference : resolveReference(reference, place),
+    reference.startsWith(AWS_PREFIX) ? reference : resolveReference(reference, place),
   );
 }
 
 const KEYS = /\.(access-key-id|secret-access-key|session-token)$/;
 
-/** Without references to Secrets Manager, which are no keys for asking there, and without the other parts of such keys. */
+/**
+ * The properties with which Secrets Manager is accessed. If a part of an AWS key (id, secret or session token) is itself a reference to
+ * Secrets Manager, all parts of that key are left out.
+ */
 function accessOf(properties: Properties): Properties {
   const entries = Object.entries(properties);
-  const referring = entries.filter(([, value]) => value.startsWith(AWS)).map(([key]) => key);
+  const referring = entries.filter(([, value]) => value.startsWith(AWS_PREFIX)).map(([key]) => key);
   const withoutKeys = new Set(referring.filter((key) => KEYS.test(key)).map((key) => key.replace(KEYS, '')));
   return Object.fromEntries(
     entries.filter(([key]) => !referring.includes(key) && !(KEYS.test(key) && withoutKeys.has(key.replace(KEYS, '')))),
@@ -72,6 +79,6 @@ async function resolveSecretRef(reference: string, resolve: Resolve): Promise<st
   if (isSecretReference(reference)) return resolve(reference, 'auth.secret_ref');
   throw new CodedError(
     'INVALID_ARGUMENT',
-    'auth.secret_ref is no reference to a secret (env:, file: or aws-secretsmanager:)',
+    'auth.secret_ref is not a reference to a secret: it must begin with env:, file: or aws-secretsmanager:',
   );
 }

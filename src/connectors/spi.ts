@@ -1,9 +1,9 @@
 /**
- * What a connector gives: the contract between upstream catalogs and the activities that ingest them.
+ * The interface between upstream catalogs and the activities that ingest them.
  *
- * Snapshot ids are 64-bit and so bigint; counts and sizes are checked to be safe integers and so numbers. Errors are
- * `CodedError`s: `DATA_LOSS` for metadata that is broken or gone (the message names the file), `NOT_FOUND` for a table or
- * namespace that is not there, `UNAVAILABLE` for what may pass.
+ * Snapshot ids have 64 bits and are bigint; counts and sizes are checked to be safe integers and are numbers. Errors are `CodedError`s:
+ * `DATA_LOSS` for corrupt or missing metadata (the message names the file), `NOT_FOUND` for a table or namespace that does not exist,
+ * `UNAVAILABLE` for transient failures.
  */
 
 import type { NamespacePath, TableRef } from '../contract/upstream-names.ts';
@@ -11,9 +11,9 @@ import type { TableFormat, TableReader } from '../formats/table-reader.ts';
 import type { Usage } from '../storage/usage.ts';
 
 export interface PageRequest {
-  /** Most items wanted. */
+  /** Maximum number of items. */
   size: number;
-  /** `nextToken` of the page before; absent for the first. */
+  /** `nextToken` of the previous page; absent for the first page. */
   token?: string;
 }
 
@@ -23,27 +23,28 @@ export interface Page<T> {
   nextToken?: string;
 }
 
+/** A table as its listing describes it. */
 export interface TableEntry extends TableRef {
-  /** What tells an unchanged table cheaply, where the listing gives it. */
+  format: TableFormat;
+  /** Identifies an unchanged table; present if the listing contains it. */
   fingerprint?: string;
 }
 
-/** An upstream catalog, opened. Calls may run side by side. */
+/** An opened upstream catalog. Calls may run concurrently. */
 export interface UpstreamCatalog extends AsyncDisposable {
-  readonly format: TableFormat;
-  /** Asked of the upstream so far, catalog and storage together. */
+  /** Requests to the upstream so far and the bytes received, for catalog and storage together. */
   readonly usage: Readonly<Usage>;
-  /** Namespaces directly below `parent`, in a stable order. `NOT_FOUND` if the parent is not there. */
+  /** Namespaces directly below `parent`, in a stable order. `NOT_FOUND` if the parent does not exist. */
   listNamespaces(parent: NamespacePath, page: PageRequest): Promise<Page<NamespacePath>>;
   /** Tables directly in `namespace`, in a stable order. */
   listTables(namespace: NamespacePath, page: PageRequest): Promise<Page<TableEntry>>;
   /**
-   * The table's fingerprint now, at the cost of one cheap question: equal to `known` where the table is unchanged since then.
+   * The table's current fingerprint, at the cost of one cheap request. It equals `known` if the table is unchanged since that one.
    */
   fingerprint(table: TableRef, known?: string): Promise<string>;
-  /** Reads the table's metadata. What is read from the reader later belongs to that one state of the table. */
+  /** Reads the table's metadata. The reader serves this one state of the table, even if the table changes later. */
   openTable(table: TableRef): Promise<TableReader>;
-  /** Views directly in `namespace`, in a stable order. Absent where the upstream has none, and so is `describeView`. */
+  /** Views directly in `namespace`, in a stable order. Absent, like `describeView`, if the upstream has no views. */
   listViews?(namespace: NamespacePath, page: PageRequest): Promise<Page<ViewRef>>;
   describeView?(view: ViewRef): Promise<ViewDescriptor>;
 }
@@ -57,14 +58,14 @@ export interface ViewRef {
 export interface ViewDescriptor {
   uuid: string;
   versionId: number;
-  /** As Iceberg's spec serializes it (appendix C). */
+  /** JSON as in appendix C of Iceberg's spec. */
   schema: { id: number; json: string };
-  /** One a dialect. */
+  /** One per dialect. */
   representations: { sql: string; dialect: string }[];
-  /** What unqualified names in the SQL refer to. */
+  /** Resolves unqualified names in the SQL, together with `defaultNamespace`. */
   defaultCatalog?: string;
   defaultNamespace: NamespacePath;
   properties: Record<string, string>;
-  /** Of this version: another one tells that the view has changed. */
+  /** Identifies this version; a different one means that the view has changed. */
   fingerprint: string;
 }

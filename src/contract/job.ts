@@ -1,3 +1,5 @@
+import type { JobCounters } from '../generated/reconciler/v1/jobs.ts';
+
 /** The longest request as JSON, in characters: inputs of many of a job's activities contain it, and so does its history. */
 export const MAX_REQUEST_LENGTH = 64 * 1024;
 
@@ -43,32 +45,22 @@ export interface ReconcileScope {
   columns?: string[];
 }
 
+/** Counters by the names of the fields of JobCounters in jobs.proto. A counter is absent until it counts something. */
+export type Counters = { [Name in keyof JobCounters]?: number };
+
+/** Adds counts to counters. */
+export function addCounts(counters: Counters, counts: Counters): void {
+  for (const [name, count] of Object.entries(counts) as [keyof Counters, number | undefined][]) {
+    if (count) counters[name] = (counters[name] ?? 0) + count;
+  }
+}
+
 /** The result of the query `progress`; the job record keeps the same. */
 export interface Progress {
   state: 'JS_QUEUED' | 'JS_RUNNING' | 'JS_SUCCEEDED' | 'JS_FAILED' | 'JS_CANCELLED';
   /** For example `scanning`. */
   phase: string;
-  tablesScanned: number;
-  tablesChanged: number;
-  tablesUnchanged: number;
-  tablesFiltered: number;
-  tablesMissing: number;
-  errors: number;
-  snapshotsIngested: number;
-  filesIngested: number;
-  bytesRead: number;
-  /** Requests to the upstream's catalog and storage, including retries. */
-  upstreamRequests: number;
-  /** Absent if the upstream has no views that the run takes. */
-  viewsScanned?: number;
-  viewsChanged?: number;
-  viewsMissing?: number;
-  /** Dropped because they had been missing, or expired, for long enough. Absent if the policy drops nothing. */
-  tablesDropped?: number;
-  viewsDropped?: number;
-  snapshotsDropped?: number;
-  /** How many tables the run will probably look at: those that the connector has. Absent if unknown. */
-  tablesExpected?: number;
+  counters: Counters;
   /** The job waits because its connector is paused. */
   paused?: boolean;
   /** Tables being ingested now. */
@@ -80,16 +72,7 @@ export function newProgress(): Progress {
   return {
     state: 'JS_QUEUED',
     phase: 'resolving the connector',
-    tablesScanned: 0,
-    tablesChanged: 0,
-    tablesUnchanged: 0,
-    tablesFiltered: 0,
-    tablesMissing: 0,
-    errors: 0,
-    snapshotsIngested: 0,
-    filesIngested: 0,
-    bytesRead: 0,
-    upstreamRequests: 0,
+    counters: {},
     inFlight: [],
   };
 }

@@ -1,37 +1,19 @@
-import { type JobFailure, JobFailureKind, type ReconcileJob } from '../generated/reconciler/v1/jobs.ts';
+import { JobCounters, type JobFailure, JobFailureKind, type ReconcileJob } from '../generated/reconciler/v1/jobs.ts';
 import type { Progress, TableFailure } from './job.ts';
 
-/** A job's counters, by the names that its progress and its record share. */
-export const JOB_COUNTERS = [
-  'tablesScanned',
-  'tablesChanged',
-  'tablesUnchanged',
-  'tablesFiltered',
-  'tablesMissing',
-  'tablesDropped',
-  'tablesExpected',
-  'errors',
-  'snapshotsIngested',
-  'snapshotsDropped',
-  'filesIngested',
-  'bytesRead',
-  'viewsScanned',
-  'viewsChanged',
-  'viewsMissing',
-  'viewsDropped',
-  'upstreamRequests',
-] as const satisfies readonly (keyof Progress & keyof ReconcileJob)[];
+/** A workflow's progress as the fields of a job's record. */
+export function progressMessage({
+  phase,
+  paused = false,
+  counters,
+}: Progress): Pick<ReconcileJob, 'phase' | 'paused' | 'counters'> {
+  const counts = Object.entries(counters).map(([name, count]) => [name, BigInt(count)]);
+  return { phase, paused, counters: JobCounters.fromPartial(Object.fromEntries(counts)) };
+}
 
-/** A workflow's progress as the fields of a job's record. Absent counters are 0. */
-export function progressMessage(
-  progress: Progress,
-): Pick<ReconcileJob, 'phase' | 'paused' | (typeof JOB_COUNTERS)[number]> {
-  const counters = Object.fromEntries(JOB_COUNTERS.map((name) => [name, BigInt(progress[name] ?? 0)]));
-  return {
-    ...(counters as Record<(typeof JOB_COUNTERS)[number], bigint>),
-    phase: progress.phase,
-    paused: progress.paused ?? false,
-  };
+/** A job's counters; all 0 if its record has none. */
+export function countersOf({ counters }: Pick<ReconcileJob, 'counters'>): JobCounters {
+  return counters ?? JobCounters.create();
 }
 
 /** How a failure's `table` begins if it is not a table's. A table's own name is quoted if it contains a space. */

@@ -1,5 +1,5 @@
 /** The schedule that a connector should have. */
-export interface WantedSchedule {
+export interface DesiredSchedule {
   connector: { id: string; name: string };
   /** How the ids of its jobs begin. Temporal appends a hyphen and the time. */
   jobIdPrefix: string;
@@ -18,7 +18,7 @@ export interface WantedSchedule {
 export interface FoundSchedule {
   scheduleId: string;
   /** It equals the schedule that was passed to `describe`; false if none was. */
-  asWanted: boolean;
+  matchesDesired: boolean;
   paused: boolean;
   nextRunAt?: Date;
   lastRunAt?: Date;
@@ -32,9 +32,9 @@ export interface FoundSchedule {
  */
 export interface ScheduleControl {
   /** Undefined if the connector has none. */
-  describe(connectorId: string, wanted?: WantedSchedule): Promise<FoundSchedule | undefined>;
+  describe(connectorId: string, desired?: DesiredSchedule): Promise<FoundSchedule | undefined>;
   /** Creates the schedule, or changes it if it differs. */
-  put(wanted: WantedSchedule): Promise<'made' | 'changed' | 'unchanged'>;
+  put(desired: DesiredSchedule): Promise<'made' | 'changed' | 'unchanged'>;
   /** @returns whether there was one */
   remove(connectorId: string): Promise<boolean>;
   /**

@@ -1,16 +1,16 @@
 import { CodedError } from '../errors.ts';
 
-/** What a decoder found wrong with its bytes. It does not know the file: `nameFile` adds that. */
+/** An error that a decoder found in its bytes. The decoder does not know the file; `fileError` adds its name. */
 export class MalformedError extends Error {
   override readonly name = 'MalformedError';
 }
 
 /**
- * What went wrong with a metadata file, as the error that people see: `DATA_LOSS` that names the file, what was found and
- * what to do. Codes that say something else (no permission, not to be reached now) stay.
+ * Returns the error that users see for a metadata file: `DATA_LOSS` that names the file, what was found and what to do. Errors with
+ * another cause (missing permission, unreachable store) are returned unchanged.
  *
- * @param what such as `manifest`
- * @param path as the metadata says it
+ * @param what the kind of file, such as `manifest`
+ * @param path the path in the metadata
  */
 export function fileError(what: string, path: string, error: unknown): unknown {
   if (error instanceof MalformedError) {
@@ -20,7 +20,7 @@ export function fileError(what: string, path: string, error: unknown): unknown {
       { cause: error },
     );
   }
-  if (error instanceof CodedError && !KEPT.has(error.code)) {
+  if (error instanceof CodedError && !PASSED_ON.has(error.code)) {
     return new CodedError(
       'DATA_LOSS',
       `${what} ${path} cannot be read: ${error.message}. Restore the file, or roll the table back to a state without it.`,
@@ -30,8 +30,11 @@ export function fileError(what: string, path: string, error: unknown): unknown {
   return error;
 }
 
-/** `FAILED_PRECONDITION` is not among them: here it is a file too large to be metadata, an archived one, or no file at all. */
-const KEPT: ReadonlySet<string> = new Set([
+/**
+ * Codes that are not turned into `DATA_LOSS`. `FAILED_PRECONDITION` is missing on purpose: here it means that the file is too large for
+ * metadata, archived or not a file.
+ */
+const PASSED_ON: ReadonlySet<string> = new Set([
   'DATA_LOSS',
   'PERMISSION_DENIED',
   'UNAUTHENTICATED',

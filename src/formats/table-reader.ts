@@ -7,7 +7,7 @@ export interface TableDescriptor {
   formatVersion: number;
   location: string;
   metadataLocation: string;
-  /** Of the state that was read. */
+  /** Identifies the state of the table that was read. */
   fingerprint: string;
   properties: Record<string, string>;
   /** Every schema, as Iceberg's spec serializes it (appendix C). */
@@ -34,17 +34,21 @@ export interface SnapshotRef {
   maxRefAgeMs?: number;
 }
 
-export interface SnapshotDescriptor {
+/** A snapshot in its table's history. */
+export interface SnapshotParent {
   snapshotId: bigint;
-  /** As the metadata says it: the parent may have expired. */
+  /** The parent's id in the metadata; the parent itself may have expired. */
   parentSnapshotId?: bigint;
+}
+
+export interface SnapshotDescriptor extends SnapshotParent {
   /** 0 in Iceberg format version 1. */
   sequenceNumber: number;
   committedAtMs: number;
   operation: string;
   summary: Record<string, string>;
   schemaId?: number;
-  /** Empty where a version 1 snapshot lists its manifests itself. */
+  /** Empty if a version 1 snapshot lists its manifests itself. */
   manifestList: string;
   firstRowId?: number;
   addedRows?: number;
@@ -52,14 +56,14 @@ export interface SnapshotDescriptor {
 
 export type FileContent = 'DATA' | 'POSITION_DELETES' | 'EQUALITY_DELETES';
 
-/** What a file's metadata says of one leaf column. What it does not say is absent. */
+/** Metrics of one leaf column in a file's metadata. Metrics that the metadata does not contain are absent. */
 export interface ColumnMetrics {
   id: number;
   sizeInBytes?: number;
   valueCount?: number;
   nullCount?: number;
   nanCount?: number;
-  /** Single-value serialization (Iceberg spec, appendix D), as the writer gave it. */
+  /** Single-value serialization (Iceberg spec, appendix D), unchanged from the writer. */
   lower?: Uint8Array;
   upper?: Uint8Array;
 }
@@ -82,12 +86,12 @@ export interface ContentFile {
   fileSizeInBytes: number;
   specId: number;
   partition: PartitionValue[];
-  /** By id. */
+  /** Sorted by id. */
   columns: ColumnMetrics[];
-  /** Of a deletion vector in its Puffin file. Path and content offset together are the file's key. */
+  /** Offset of a deletion vector in its Puffin file. The path and this offset together identify the file. */
   contentOffset?: number;
   contentSizeInBytes?: number;
-  /** The one data file that the deletes are for: as the metadata says it, or as equal bounds of `file_path` tell. */
+  /** The only data file that the deletes apply to, from the metadata or from equal bounds of `file_path`. */
   referencedDataFile?: string;
   equalityIds?: number[];
   sortOrderId?: number;
@@ -99,81 +103,88 @@ export type FileChange =
   | {
       kind: 'added';
       file: ContentFile;
-      /** Data sequence number, inherited ones resolved; 0 in format version 1. */
+      /** Data sequence number after inheritance; 0 in format version 1. */
       sequenceNumber: number;
       fileSequenceNumber: number;
-      /** The snapshot that brought the file to the table. */
+      /** The snapshot that added the file to the table. */
       addedSnapshotId: bigint;
     }
   | { kind: 'removed'; path: string; contentOffset?: number };
 
 export interface FileChangeBatch {
   changes: FileChange[];
-  /** Give it back as `from` to go on after this batch. Absent where the reader cannot go on from here. */
+  /** Pass this as `from` to continue after this batch. Absent if the reader cannot continue from here. */
   position?: number;
 }
 
 export interface FileChangesOptions {
   base?: bigint;
-  /** The position to go on from, and the one to end before. */
+  /** The first position to read, and the position to stop before. */
   from?: number;
   to?: number;
   columnIds?: ReadonlySet<number>;
   signal?: AbortSignal;
 }
 
-/** Positions of `fileChanges`, from the first to before the last. */
+/** Positions of `fileChanges`; `to` is exclusive. */
 export interface ChangeRange {
   from: number;
   to: number;
-  /** By the metadata's own counts. */
+  /** Number of changes according to the metadata's own counts. */
   changes: number;
 }
 
-/** Live files by the manifest list's own counts. */
+/** Numbers of live files according to the manifest list's own counts. */
 export interface LiveFileCounts {
   dataFiles: number;
   deleteFiles: number;
 }
 
-/** A table in the state in which it was opened. */
+/** Reads a table in the state that it had when it was opened. */
 export interface TableReader extends AsyncDisposable {
   readonly descriptor: TableDescriptor;
-  /** Bytes read so far: of metadata, and of data files where they were read. */
+  /** Bytes of metadata and data files read so far. */
   readonly bytesRead: number;
-  /** Every snapshot that the metadata has, a parent before its children, else oldest first. */
-  snapshots(): AsyncIterable<SnapshotDescriptor>;
   /**
-   * The files that came and went from `base` to the snapshot; without a base, all its live files as added. At most some
-   * thousand changes a batch. `columnIds` narrows the column metrics.
+   * Every snapshot that can be read, a parent before its children, otherwise oldest first. Reads nothing beyond what opening the table has
+   * read (Iceberg's metadata, the listing of Delta's log), so that a history of 100,000 snapshots costs no request.
+   *
+   * @throws CodedError `DATA_LOSS` if parents form a circle
+   */
+  history(): Iterable<SnapshotParent>;
+  /** The snapshots of the history with these ids, in its order; all of them by default. Reads only what describes those. */
+  snapshots(ids?: ReadonlySet<bigint>): AsyncIterable<SnapshotDescriptor>;
+  /**
+   * Returns the files that were added and removed between `base` and the snapshot; without a base, all live files as added. A batch has
+   * at most a few thousand changes. `columnIds` restricts the column metrics.
    */
   fileChanges(snapshotId: bigint, options?: FileChangesOptions): AsyncIterable<FileChangeBatch>;
   /**
-   * Cuts `fileChanges` into ranges that can be read apart, of about `size` changes each and at most `most` of them; their order and bounds
-   * are the same whenever they are asked for. Undefined where the changes cannot be told apart before they are read.
+   * Splits `fileChanges` into ranges that can be read independently: at most `maxRanges`, of about `size` changes each. Every call
+   * returns the same ranges. Undefined if the changes cannot be split before they are read.
    */
   changeRanges?(
     snapshotId: bigint,
-    options: { base?: bigint; size: number; most: number },
+    options: { base?: bigint; size: number; maxRanges: number },
   ): Promise<ChangeRange[] | undefined>;
-  /** Absent where the metadata does not count them. */
+  /** Undefined if the metadata does not contain the counts. */
   liveFileCounts(snapshotId: bigint): Promise<LiveFileCounts | undefined>;
-  /** Sketches of columns that the upstream itself keeps, by the snapshot for which they are valid. Absent for none. */
+  /** Files with column sketches that the upstream itself keeps; each is valid for one snapshot. */
   readonly sketchFiles?: readonly SketchFile[];
-  /** What such a file holds of each of these columns, at most 128 KiB a sketch. */
+  /** Returns the file's sketches of these columns, each at most 128 KiB. */
   columnSketches?(file: SketchFile, columnIds: ReadonlySet<number>): AsyncIterable<ColumnSketch>;
-  /** Opens a data or delete file of the table by its path in the metadata. Nothing is read yet. */
+  /** Opens a data or delete file by its path in the metadata, without reading from it. */
   openDataFile?(path: string, sizeInBytes: number): DataFileBytes;
 }
 
-/** A file as bytes, read in parts. */
+/** A file whose bytes are read in parts. */
 export interface DataFileBytes {
   readonly byteLength: number;
   /** @throws CodedError of the store */
   slice(start: number, end: number): Promise<Uint8Array>;
 }
 
-/** A file with sketches of a snapshot's columns. Another path means other contents. */
+/** A file with sketches of a snapshot's columns. Files are immutable: different contents have a different path. */
 export interface SketchFile {
   snapshotId: bigint;
   path: string;
@@ -183,12 +194,12 @@ export interface SketchFile {
 /** The number of distinct values of one column at a snapshot. */
 export interface ColumnSketch {
   columnId: number;
-  /** Where the sketch saw few enough values to count them. */
+  /** Present if the sketch is small enough to be exact. */
   exact?: number;
-  /** Else. */
+  /** Present if `exact` is absent. */
   estimate?: number;
   /** Relative standard error of the estimate. */
   relativeError?: number;
-  /** Serialized, with its type as Puffin names it. */
+  /** The serialized sketch and Puffin's name of its type. */
   sketch: { type: string; data: Uint8Array };
 }

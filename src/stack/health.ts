@@ -1,10 +1,10 @@
 import { createChannel, createClient } from 'nice-grpc';
 import { HealthDefinition } from 'nice-grpc-server-health';
 
-/** `ServingStatus.SERVING` of grpc.health.v1. */
+/** `ServingStatus.SERVING` of grpc.health.v1; nice-grpc-server-health does not export the enum. */
 const SERVING = 1;
 
-/** Asks a gRPC server's health service until it says SERVING, or `signal` is aborted (then it throws the reason). */
+/** Polls a gRPC server's health service until it reports SERVING. Throws the signal's reason if `signal` is aborted first. */
 export async function waitUntilServing(address: string, service: string, signal: AbortSignal): Promise<void> {
   const channel = createChannel(address, undefined, {
     'grpc.initial_reconnect_backoff_ms': 50,
@@ -20,7 +20,7 @@ export async function waitUntilServing(address: string, service: string, signal:
         const { status } = await health.check({ service }, { signal: attempt });
         if (status === SERVING) return;
       } catch {
-        // Not listening yet.
+        // The server does not listen yet.
       }
       await new Promise((resolve) => setTimeout(resolve, 50));
     }

@@ -2,38 +2,40 @@ import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } 
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** A lock by file, held by one process at a time and only while that process is there. */
+/** A lock that one process at a time holds, and only while that process is alive. */
 export interface LockFile {
   release(): void;
 }
 
 /**
- * Takes the lock, or gives the pid of the live process that has it. A dead process's lock is taken over.
+ * Acquires the lock, taking over that of a dead process.
  *
- * The file is a hard link to one that already holds the pid, so that nobody ever sees a lock without its owner.
+ * The lock is a hard link to a file that already contains the pid, so that no process ever sees a lock without its owner.
+ *
+ * @returns the lock, or the pid of the live process that holds it
  */
 export function tryLock(file: string): LockFile | { owner: number } {
   mkdirSync(dirname(file), { recursive: true });
-  const mine = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
-  writeFileSync(mine, `${process.pid} ${startOf(process.pid)}`);
+  const candidate = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
+  writeFileSync(candidate, `${process.pid} ${startTimeOf(process.pid)}`);
   try {
     for (;;) {
       try {
-        linkSync(mine, file);
+        linkSync(candidate, file);
         return { release: () => rmSync(file, { force: true }) };
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       }
       const owner = readOwner(file);
-      if (owner && holds(owner)) return { owner: owner.pid };
-      if (owner) takeAway(file);
+      if (owner && holdsLock(owner)) return { owner: owner.pid };
+      if (owner) removeStaleLock(file);
     }
   } finally {
-    rmSync(mine, { force: true });
+    rmSync(candidate, { force: true });
   }
 }
 
-/** Runs `action` under the lock; waits while another process has it. */
+/** Runs `action` under the lock; waits while another process holds it. */
 export async function withLock<T>(file: string, action: () => Promise<T>): Promise<T> {
   for (;;) {
     const lock = tryLock(file);
@@ -49,7 +51,7 @@ export async function withLock<T>(file: string, action: () => Promise<T>): Promi
   }
 }
 
-/** True while the process is there, whoever owns it. */
+/** Whether the process exists, whichever user owns it. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -60,10 +62,10 @@ export function isAlive(pid: number): boolean {
 }
 
 /**
- * When a process started, in the kernel's ticks since boot; empty where /proc does not tell. Keeps a pid that was given
- * again, as in a container that starts anew on the same volume, from being taken for the lock's owner.
+ * When a process started, in the kernel's clock ticks since boot; empty on systems without /proc. Without it, a process that reuses the
+ * pid, as in a container restarted on the same volume, would be taken for the lock's owner.
  */
-function startOf(pid: number): string {
+function startTimeOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // Field 22 of proc(5); field 2 is a name that may hold spaces and parentheses.
@@ -73,7 +75,7 @@ function startOf(pid: number): string {
   }
 }
 
-/** Undefined where there is no lock; pid 0 where it names no process. */
+/** @returns undefined if there is no lock; pid 0 if the lock names no process */
 function readOwner(file: string): { pid: number; start: string } | undefined {
   try {
     const [pid, start] = readFileSync(file, 'utf8').split(' ');
@@ -83,12 +85,12 @@ function readOwner(file: string): { pid: number; start: string } | undefined {
   }
 }
 
-function holds(owner: { pid: number; start: string }): boolean {
-  return owner.pid > 0 && isAlive(owner.pid) && (owner.start === '' || owner.start === startOf(owner.pid));
+function holdsLock(owner: { pid: number; start: string }): boolean {
+  return owner.pid > 0 && isAlive(owner.pid) && (owner.start === '' || owner.start === startTimeOf(owner.pid));
 }
 
-/** Removes a dead owner's lock, and only that: another process may have taken it over a moment ago. */
-function takeAway(file: string): void {
+/** Removes the lock of a dead owner. Puts the file back if another process has just taken the lock over. */
+function removeStaleLock(file: string): void {
   const aside = `${file}.stale.${process.pid}`;
   try {
     renameSync(file, aside);
@@ -96,11 +98,11 @@ function takeAway(file: string): void {
     return;
   }
   const owner = readOwner(aside);
-  if (owner && holds(owner)) {
+  if (owner && holdsLock(owner)) {
     try {
       linkSync(aside, file);
     } catch {
-      // Somebody else has it by now.
+      // Another process has taken the lock in the meantime.
     }
   }
   rmSync(aside, { force: true });

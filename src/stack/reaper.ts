@@ -1,33 +1,33 @@
 import { spawn } from 'node:child_process';
 
-/** Ends process groups that outlive this process, however it ends. */
+/** Ends the process groups that outlive this process, however this process ends. */
 export interface Reaper {
   add(group: number): void;
   remove(group: number): void;
-  /** Lets it end; to be called when all groups are removed. */
+  /** Ends the reaper itself. Call it once all groups are removed. */
   close(): void;
 }
 
 /**
- * Reads the groups to end from its stdin. The pipe ends with the process that writes to it, by `kill -9` too: what is still
- * on the list then is asked to end, and three seconds later made to. A shell, since it waits in 1 MB.
+ * Reads the list of groups from stdin. The pipe closes when the writing process ends, even by `kill -9`; the groups still listed then get
+ * SIGTERM, and SIGKILL three seconds later. It is a shell script because a waiting shell takes only 1 MB of memory.
  */
 const SCRIPT = `
 groups=
 while read -r verb group; do
   case $verb in
     add) groups="$groups $group" ;;
-    remove) rest=; for one in $groups; do [ "$one" = "$group" ] || rest="$rest $one"; done; groups=$rest ;;
+    remove) kept=; for g in $groups; do [ "$g" = "$group" ] || kept="$kept $g"; done; groups=$kept ;;
   esac
 done
 [ -n "$groups" ] || exit 0
-for one in $groups; do kill -s TERM -- "-$one"; done
+for g in $groups; do kill -s TERM -- "-$g"; done
 sleep 3
-for one in $groups; do kill -s KILL -- "-$one"; done
+for g in $groups; do kill -s KILL -- "-$g"; done
 `;
 
 export function startReaper(): Reaper {
-  // Detached: what is sent to the group of this process (Ctrl-C, kill of a group) must not end the reaper first.
+  // Detached, because a signal to this process's group (Ctrl-C, kill of a group) must not end the reaper first.
   const shell = spawn('/bin/sh', ['-c', SCRIPT], { stdio: ['pipe', 'ignore', 'ignore'], detached: true, cwd: '/' });
   shell.on('error', () => {});
   shell.stdin.on('error', () => {});

@@ -1,18 +1,20 @@
 import { spawn } from 'node:child_process';
 
 export interface CommandResult {
-  /** 0 where all went well; undefined where it was killed or did not start. */
+  /** The exit code; undefined if the tool was killed or did not start. */
   code?: number;
   stdout: string;
   stderr: string;
-  /** Why it did not start, or that it took too long. */
+  /** Why the tool did not start or was killed. */
   problem?: string;
 }
 
-/** A tool's output is kept up to this length, from its end. */
+/** Characters of stdout and of stderr that are kept, counted from the end. */
 const MAX_OUTPUT = 64 * 1024;
 
-/** Runs a tool to its end, for at most `timeoutMs` or until `signal`; then it and what it started are killed. Never throws. */
+/**
+ * Runs a tool to its end. After `timeoutMs`, or when `signal` is aborted, kills it and the processes that it started. Never rejects.
+ */
 export function runCommand(
   command: string,
   args: string[],
@@ -20,13 +22,13 @@ export function runCommand(
 ): Promise<CommandResult> {
   return new Promise((resolve) => {
     const result: CommandResult = { stdout: '', stderr: '' };
-    // A process group of its own, so that a compiler or downloader that it started goes with it.
+    // In a process group of its own, so that a compiler or downloader that it started is killed with it.
     const child = spawn(command, args, { env: options.env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     const giveUp = (problem: string) => {
       result.problem = problem;
       if (child.pid) killGroup(child.pid);
     };
-    const timer = setTimeout(() => giveUp(`no end after ${options.timeoutMs / 1000} s`), options.timeoutMs);
+    const timer = setTimeout(() => giveUp(`not finished after ${options.timeoutMs / 1000} s`), options.timeoutMs);
     const onAbort = () => giveUp('stopped');
     options.signal?.addEventListener('abort', onAbort);
     const cleanUp = () => {
@@ -51,18 +53,18 @@ export function runCommand(
   });
 }
 
-/** What a tool said when it failed, in one line. */
+/** Why a tool failed, in one line: the exit code and the last line of its output that mentions an error. */
 export function failureOf(result: CommandResult): string {
   if (result.problem) return result.problem;
   const lines = (result.stderr.trim() || result.stdout.trim()).split('\n');
-  const telling = lines.filter((line) => /error|fail|cannot|not found|denied/i.test(line)).at(-1) ?? lines.at(-1);
-  return `exit ${result.code ?? 'by signal'}${telling ? `: ${telling.trim().slice(0, 300)}` : ''}`;
+  const line = lines.filter((text) => /error|fail|cannot|not found|denied/i.test(text)).at(-1) ?? lines.at(-1);
+  return `exit ${result.code ?? 'by signal'}${line ? `: ${line.trim().slice(0, 300)}` : ''}`;
 }
 
 function killGroup(pid: number): void {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
-    // It ended at this moment.
+    // The group has just ended.
   }
 }

@@ -2,24 +2,25 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isAlive } from './lock-file.ts';
 
-/** What `stack.json` in a data directory says of the stack that runs there, or ran last. */
+/** `stack.json` in a data directory: the stack that runs there, or ran there last. */
 export interface StackFile {
-  /** Of `up`. Absent after a clean stop. */
+  /** Process id of `reconciler up`. Absent after a clean stop. */
   pid?: number;
-  /** The catalog service. */
+  /** The catalog service, host:port. */
   address: string;
-  /** The Temporal UI. */
+  /** Address of the Temporal UI. */
   uiUrl: string;
-  /** Temporal's gRPC frontend. */
+  /** Temporal's gRPC frontend, host:port. */
   temporalAddress: string;
-  /** Where each serves metrics and answers probes, host:port. Absent in files of older versions. */
-  observed?: Record<'catalog' | 'worker', { metrics: string; health: string }>;
-  /** By name: temporal, catalog, worker. */
+  /** Where each process serves metrics and answers probes, host:port. */
+  observed: Record<'catalog' | 'worker', { metrics: string; health: string }>;
+  /** Process ids by name: temporal, catalog, worker. */
   processes: Record<string, number | undefined>;
 }
 
 const path = (dataDir: string) => join(dataDir, 'stack.json');
 
+/** @returns undefined if there is no readable `stack.json` */
 export function readStackFile(dataDir: string): StackFile | undefined {
   try {
     return JSON.parse(readFileSync(path(dataDir), 'utf8')) as StackFile;
@@ -28,16 +29,16 @@ export function readStackFile(dataDir: string): StackFile | undefined {
   }
 }
 
-/** The same, if that stack is up. */
+/** @returns the stack that runs on the data directory; undefined if none runs */
 export function readRunningStack(dataDir: string): StackFile | undefined {
   const stack = readStackFile(dataDir);
   return stack?.pid !== undefined && isAlive(stack.pid) ? stack : undefined;
 }
 
-/** At once: a reader sees the old or the new. */
+/** Writes `stack.json` atomically: a reader sees the old content or the new. Does nothing if the data directory is gone. */
 export function writeStackFile(dataDir: string, stack: StackFile): void {
   const temporary = `${path(dataDir)}.${process.pid}`;
-  // The folder was deleted under the stack: that must not keep it from stopping what it started.
+  // If someone deletes the folder of a running stack, the stack must still be able to stop its processes.
   if (!existsSync(dataDir)) return;
   writeFileSync(temporary, `${JSON.stringify(stack, undefined, 2)}\n`);
   renameSync(temporary, path(dataDir));

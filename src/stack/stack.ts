@@ -14,46 +14,46 @@ import { type ProcessSpec, type Supervised, supervise } from './supervise.ts';
 import { findTemporalCli } from './temporal-cli.ts';
 
 const HOST = '127.0.0.1';
-/** Temporal's own default. */
+/** Temporal's own defaults. */
 const DEFAULT_UI_PORT = 8233;
 const DEFAULT_TEMPORAL_PORT = 7233;
-/** As a user has it: it installs and builds what is missing. */
+/** The command that users run; it installs and builds what is missing. */
 const CLI = fileURLToPath(new URL('../../bin/reconciler.js', import.meta.url));
 
 export interface StackOptions {
-  /** Everything is kept below it; one stack at a time uses it. */
+  /** All state is stored below it. One stack at a time uses it. */
   dataDir: string;
-  /** Of the catalog service; must be free if given. */
+  /** Port of the catalog service; must be free if given. */
   port?: number;
-  /** Of the Temporal UI; must be free if given. */
+  /** Port of the Temporal UI; must be free if given. */
   uiPort?: number;
   cacheDir: string;
   temporalCli?: string;
-  /** One line for people, about what takes long or went wrong. */
+  /** Receives one line for people about a slow step or a problem. */
   log(line: string): void;
-  /** Gives up while it is starting; what had started is stopped. */
+  /** Aborts the start; the processes that have started are stopped. */
   signal?: AbortSignal;
   env?: NodeJS.ProcessEnv;
 }
 
 export interface Stack {
   readonly dataDir: string;
-  /** Of the catalog service, host:port. */
+  /** The catalog service, host:port. */
   readonly address: string;
   readonly uiUrl: string;
   readonly temporalAddress: string;
   /** Where catalog and worker serve metrics and answer probes, host:port. */
-  readonly observed: NonNullable<StackFile['observed']>;
-  /** Ends worker, catalog and Temporal, in this order. */
+  readonly observed: StackFile['observed'];
+  /** Stops worker, catalog and Temporal, in this order. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts Temporal's dev server, the catalog service and a worker, each a process of its own, and keeps them running. Resolves
- * when all three serve.
+ * Starts Temporal's dev server, the catalog service and a worker as separate processes, and restarts whichever ends. Resolves when all
+ * three serve.
  *
- * @throws CodedError INVALID_ARGUMENT for a named port that is taken, FAILED_PRECONDITION where another stack has the data
- *   directory or there is no Temporal CLI, UNAVAILABLE where a process does not get ready; what had started is stopped.
+ * @throws CodedError INVALID_ARGUMENT for a named port that is taken, FAILED_PRECONDITION if another stack uses the data directory or no
+ *   Temporal CLI is found, UNAVAILABLE if a process does not become ready. The processes that have started are stopped.
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const dataDir = resolve(options.dataDir);
@@ -64,13 +64,13 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     throw new CodedError(
       'FAILED_PRECONDITION',
       `another stack runs on ${dataDir}: pid ${lock.owner}${running?.pid === lock.owner ? `, catalog at ${running.address}` : ''}. ` +
-        `Use that one, stop it (kill ${lock.owner}), or name another --data-dir.`,
+        `Use that stack, stop it (kill ${lock.owner}), or name another --data-dir.`,
     );
   }
   const started: Supervised[] = [];
   const reaper = startReaper();
   const stop = async () => {
-    // Whoever stops this process may have stopped the others as well: none of them comes back.
+    // Whoever stops this process may have stopped the others as well, so none of them is restarted.
     for (const process of started) process.retire();
     for (const process of started.reverse()) await process.stop();
     started.length = 0;
@@ -90,10 +90,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       for (const process of started) stack.processes[process.name] = process.pid;
       writeStackFile(dataDir, stack);
     };
-    const surroundings = { reaper, log: options.log, onChange: save, signal: options.signal };
+    const superviseOptions = { reaper, log: options.log, onChange: save, signal: options.signal };
     for (const spec of processes(dataDir, stack, temporalCli, options.env ?? process.env)) {
       options.signal?.throwIfAborted();
-      started.push(await supervise(spec, surroundings));
+      started.push(await supervise(spec, superviseOptions));
     }
     save();
     return {
@@ -113,10 +113,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   }
 }
 
-async function choosePorts(
-  dataDir: string,
-  { port, uiPort, log }: StackOptions,
-): Promise<StackFile & Pick<Stack, 'observed'>> {
+async function choosePorts(dataDir: string, { port, uiPort, log }: StackOptions): Promise<StackFile> {
   const before = readStackFile(dataDir);
   const portOf = (address: string | undefined) => {
     const found = Number(address?.split(':').at(-1));
@@ -126,15 +123,15 @@ async function choosePorts(
   if (catalog.insteadOf) log(`port ${catalog.insteadOf} is taken; the catalog service uses ${catalog.port}`);
   const ui = await choosePort(HOST, { option: '--ui-port', named: uiPort, preferred: [DEFAULT_UI_PORT] });
   if (ui.insteadOf) log(`port ${ui.insteadOf} is taken; the Temporal UI uses ${ui.port}`);
-  // On the defaults Temporal's usual port too, so that its CLI works as it stands; else the same as last time.
+  // A stack on the default port uses Temporal's usual port too, so that Temporal's CLI needs no options; others use last time's port.
   const usual = [...(port === undefined ? [DEFAULT_TEMPORAL_PORT] : []), ...portOf(before?.temporalAddress)];
   const temporal = await choosePort(HOST, { option: '', preferred: usual });
-  // Of these nobody needs to know them beforehand: the same as last time, else any.
-  const aside = async (before: string | undefined) =>
+  // Nobody needs to know these ports beforehand: the same as last time if free, otherwise any.
+  const chooseAddress = async (before: string | undefined) =>
     `${HOST}:${(await choosePort(HOST, { option: '', preferred: portOf(before) })).port}`;
   const endpoints = async (before: { metrics: string; health: string } | undefined) => ({
-    metrics: await aside(before?.metrics),
-    health: await aside(before?.health),
+    metrics: await chooseAddress(before?.metrics),
+    health: await chooseAddress(before?.health),
   });
   return {
     pid: process.pid,
@@ -149,29 +146,24 @@ async function choosePorts(
   };
 }
 
-/** What `up` starts, in this order. */
-function processes(
-  dataDir: string,
-  stack: Awaited<ReturnType<typeof choosePorts>>,
-  temporalCli: string,
-  env: NodeJS.ProcessEnv,
-): ProcessSpec[] {
+/** The processes that `up` starts, in this order. */
+function processes(dataDir: string, stack: StackFile, temporalCli: string, env: NodeJS.ProcessEnv): ProcessSpec[] {
   const logFile = (name: string) => join(dataDir, 'logs', `${name}.log`);
   const portOf = (address: string) => address.split(':').at(-1) as string;
-  const ownEnv = {
+  const stackEnv = {
     ...withoutTemporal(env),
     TEMPORAL_ADDRESS: stack.temporalAddress,
     TEMPORAL_NAMESPACE: 'default',
-    // A profile of the user's may ask for TLS or a key, which the dev server does not have.
+    // The user's own profile may require TLS or a key, which the dev server does not have.
     TEMPORAL_CONFIG_FILE: join(dataDir, 'no-temporal-profile.toml'),
     RECONCILER_ADDRESS: stack.address,
     RECONCILER_DATA_DIR: dataDir,
     RECONCILER_TEMPORAL_UI: stack.uiUrl,
-    // No version of one would be current here: jobs would wait for ever.
+    // With a deployment, jobs would wait forever, because no version of it is current on this server.
     RECONCILER_DEPLOYMENT: undefined,
   };
   const envOf = (name: 'catalog' | 'worker') => ({
-    ...ownEnv,
+    ...stackEnv,
     RECONCILER_METRICS_ADDRESS: stack.observed[name].metrics,
     RECONCILER_HEALTH_ADDRESS: stack.observed[name].health,
   });
@@ -206,9 +198,9 @@ function processes(
       args: [CLI, 'worker'],
       env: envOf('worker'),
       logFile: logFile('worker'),
-      // A worker listens nowhere; it sends a message once it polls.
+      // A worker listens on no port; it sends a message once it polls.
       whenReady: async (child, signal) => void (await once(child, 'message', { signal })),
-      // Longer than the worker gives its activities.
+      // Longer than the worker waits for its activities.
       graceMs: 11_000,
     },
   ];

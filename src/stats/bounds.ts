@@ -1,31 +1,31 @@
 /**
  * Column bounds: values in Iceberg's single-value serialization (spec, appendix D, "Binary single-value serialization").
  *
- * A column may have been widened since its file was written (spec, "Schema Evolution"): a 4-byte int is good under long, a
- * 4-byte float under double, a 4-byte date under timestamp and timestamp_ns, a decimal of any length under decimal.
- * Bytes of any other length are malformed: they have no text, stay as they are when promoted, and in the order stand
- * before all good ones, by their bytes among themselves. Nothing here throws.
+ * A column may have been widened since its file was written (spec, "Schema Evolution"): a 4-byte int is valid for long, a
+ * 4-byte float for double, a 4-byte date for timestamp and timestamp_ns, a decimal of any length for decimal.
+ * Bytes of any other length are malformed: they have no text, promotion leaves them unchanged, and they sort before all
+ * valid values, by their bytes. Nothing here throws.
  */
 
 import { doubleText, floatText } from './float-text.ts';
 import { isoDate, isoTime, isoTimestamp } from './iso-text.ts';
 import { type PrimitiveType, primitiveType } from './primitive-type.ts';
 
-const MICROS_A_DAY = 86_400_000_000n;
-const NANOS_A_DAY = 86_400_000_000_000n;
+const MICROS_PER_DAY = 86_400_000_000n;
+const NANOS_PER_DAY = 86_400_000_000_000n;
 
 /**
- * A decimal of 38 digits takes 16 bytes. Sign bytes in front of it do no harm, but a corrupt length must not make a
- * number of millions of digits.
+ * A decimal of 38 digits takes 16 bytes. Extra leading sign bytes are harmless, but a corrupt length must not produce a
+ * number with millions of digits.
  */
 const MAX_DECIMAL_BYTES = 64;
 
 /**
- * The value as canonical text, undefined where the bytes are malformed or the type has no values (`unknown`).
+ * The value as canonical text; undefined if the bytes are malformed or the type has no values (`unknown`).
  *
- * Dates, times and timestamps are ISO 8601 with all the digits of the type's precision: 6 behind the second, 9 for the
- * `_ns` types, `+00:00` where the type has a zone. Decimals have the type's scale, floats the shortest digits that read back
- * the same, UUIDs hyphens. Binary, fixed, variant, geometry and geography are base64.
+ * Dates, times and timestamps are ISO 8601 with all digits of the type's precision: 6 fraction digits, 9 for the `_ns` types, and
+ * `+00:00` if the type has a zone. Decimals have the type's scale, floats the fewest digits that parse to the same number, UUIDs
+ * hyphens. Binary, fixed, variant, geometry and geography are base64.
  *
  * @param type Iceberg type name, such as `decimal(9, 2)`
  */
@@ -65,7 +65,7 @@ export function boundText(type: string, bytes: Uint8Array): string | undefined {
     case 'decimal':
       return decimalText(value, primitive.scale ?? 0);
     case 'time':
-      return value >= 0n && value < MICROS_A_DAY ? isoTime(value, 6) : undefined;
+      return value >= 0n && value < MICROS_PER_DAY ? isoTime(value, 6) : undefined;
     case 'timestamp':
       return isoTimestamp(value, 6);
     case 'timestamptz':
@@ -80,10 +80,10 @@ export function boundText(type: string, bytes: Uint8Array): string | undefined {
 }
 
 /**
- * Which of two bounds is smaller: negative, 0 or positive. A total order for each type.
+ * Compares two bounds: negative, 0 or positive. This is a total order for each type.
  *
- * Numbers, dates and times go by value, whatever their width; -0.0 stands before 0.0 and NaN behind all else, as in Java's
- * `Double.compare`. Strings, UUIDs and all that is binary go by unsigned bytes, which for UTF-8 is by code points.
+ * Numbers, dates and times are compared by value, whatever their width; -0.0 sorts before 0.0 and NaN after everything else, as in
+ * Java's `Double.compare`. Strings, UUIDs and binary types are compared by unsigned bytes, which for UTF-8 means by code points.
  */
 export function compareBounds(type: string, a: Uint8Array, b: Uint8Array): number {
   const primitive = primitiveType(type);
@@ -117,8 +117,8 @@ export function compareBounds(type: string, a: Uint8Array, b: Uint8Array): numbe
 }
 
 /**
- * The bound in the type's own width: an int under long as 8 bytes, a float under double, a date under a timestamp, a
- * decimal in the fewest bytes that hold it. What fits already, and what is malformed, comes back as it is.
+ * The bound in the type's own width: 8 bytes for an int in a long column, a float in a double column or a date in a timestamp column,
+ * and the fewest possible bytes for a decimal. Bounds that already fit, and malformed ones, are returned unchanged.
  */
 export function promoteBound(type: string, bytes: Uint8Array): Uint8Array {
   const primitive = primitiveType(type);
@@ -139,7 +139,7 @@ export function promoteBound(type: string, bytes: Uint8Array): Uint8Array {
   }
 }
 
-/** The bound of a type that is an integer inside; undefined if it is malformed. */
+/** The value of a type that is stored as an integer; undefined if the bytes are malformed. */
 function integer(type: PrimitiveType, bytes: Uint8Array): bigint | undefined {
   switch (type.kind) {
     case 'int':
@@ -148,9 +148,9 @@ function integer(type: PrimitiveType, bytes: Uint8Array): bigint | undefined {
     case 'long':
       return bytes.length === 4 ? BigInt(int32(bytes)) : int64(bytes);
     case 'timestamp':
-      return bytes.length === 4 ? BigInt(int32(bytes)) * MICROS_A_DAY : int64(bytes);
+      return bytes.length === 4 ? BigInt(int32(bytes)) * MICROS_PER_DAY : int64(bytes);
     case 'timestamp_ns':
-      return bytes.length === 4 ? BigInt(int32(bytes)) * NANOS_A_DAY : int64(bytes);
+      return bytes.length === 4 ? BigInt(int32(bytes)) * NANOS_PER_DAY : int64(bytes);
     case 'decimal':
       return unscaled(bytes);
     default:

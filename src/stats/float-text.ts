@@ -1,5 +1,5 @@
 /**
- * Floating point numbers as the shortest digits that read back as the same number, written as Python's `repr` does:
+ * Floating point numbers with the fewest digits that parse to the same number, in the format of Python's `repr`:
  * `1.0`, `-0.0`, `0.1`, `1e-05`, `1.5e+300`, `NaN`, `Infinity`.
  */
 
@@ -10,7 +10,7 @@ export function doubleText(value: number): string {
 
 /** @param value a double that holds a 4-byte float */
 export function floatText(value: number): string {
-  // Nine digits always tell two 4-byte floats apart; mostly fewer do.
+  // Nine digits always distinguish two 4-byte floats; usually fewer do.
   for (let digits = 0; digits < 8; digits++) {
     const text = value.toExponential(digits);
     if (Math.fround(Number(text)) === value) return layOut(value, text);
@@ -18,7 +18,7 @@ export function floatText(value: number): string {
   return layOut(value, value.toExponential(8));
 }
 
-/** @param exponential what `toExponential` gave: `d.ddde±x` */
+/** @param exponential the result of `toExponential`: `d.ddde±x` */
 function layOut(value: number, exponential: string): string {
   if (!Number.isFinite(value)) return String(value);
   if (value === 0) return Object.is(value, -0) ? '-0.0' : '0.0';

@@ -3,8 +3,8 @@
 const DAY_SECONDS = 86_400;
 
 /**
- * `2024-01-31`. A year beyond 9999 has a `+` in front and one before 0 a `-` (ISO 8601's expanded years, written as
- * Java writes them); the year 0 is 1 BC.
+ * A date such as `2024-01-31`. Years after 9999 start with `+`, years before 0 with `-` (ISO 8601's expanded years, in Java's format);
+ * year 0 is 1 BC.
  *
  * @param day days since 1970-01-01, in the proleptic Gregorian calendar
  */
@@ -24,17 +24,17 @@ export function isoDate(day: number): string {
   return `${isoYear(year)}-${pad(month, 2)}-${pad(dayOfMonth, 2)}`;
 }
 
-/** At least four digits, with a sign where ISO 8601 wants one. */
+/** A year of at least four digits, with a sign if ISO 8601 requires one. */
 export function isoYear(year: number): string {
   if (year < 0) return `-${pad(-year, 4)}`;
   return year > 9_999 ? `+${year}` : pad(year, 4);
 }
 
 /**
- * `13:01:02.000003`.
+ * A time such as `13:01:02.000003`.
  *
- * @param ticks since midnight
- * @param fractionDigits of a second: 6 where a tick is a microsecond, 9 where it is a nanosecond
+ * @param ticks microseconds or nanoseconds since midnight
+ * @param fractionDigits 6 if a tick is a microsecond, 9 if it is a nanosecond
  */
 export function isoTime(ticks: bigint, fractionDigits: 6 | 9): string {
   const perSecond = fractionDigits === 6 ? 1_000_000n : 1_000_000_000n;
@@ -44,7 +44,7 @@ export function isoTime(ticks: bigint, fractionDigits: 6 | 9): string {
   return `${pad(Math.floor(minutes / 60), 2)}:${pad(minutes % 60, 2)}:${pad(seconds % 60, 2)}.${fraction}`;
 }
 
-/** `2024-01-31T13:01:02.000003`, of ticks since 1970-01-01T00:00:00. See `isoTime` for the digits. */
+/** A timestamp such as `2024-01-31T13:01:02.000003`, from ticks since 1970-01-01T00:00:00. See `isoTime` for the digits. */
 export function isoTimestamp(ticks: bigint, fractionDigits: 6 | 9): string {
   const perDay = BigInt(DAY_SECONDS) * (fractionDigits === 6 ? 1_000_000n : 1_000_000_000n);
   const inDay = ((ticks % perDay) + perDay) % perDay;

@@ -1,22 +1,22 @@
 import { CodedError } from '../errors.ts';
 import { canonicalTypeName } from './primitive-type.ts';
 
-/** A column that holds values: a primitive field of the table or of a struct, list or map in it. */
+/** A column that contains values: a primitive field of the table, or of a struct, list or map in it. */
 export interface LeafColumn {
   /** Field id. */
   id: number;
-  /** Dotted path from the table: list elements are `element`, map entries `key` and `value`. */
+  /** Dotted path from the table's root; list elements are called `element`, map entries `key` and `value`. */
   name: string;
-  /** Iceberg type name, decimals as `decimal(9, 2)`. */
+  /** Iceberg type name in canonical form, such as `decimal(9, 2)`. */
   type: string;
-  /** The field itself; what it lies in may still be optional. */
+  /** Whether the field itself is required; the structs around it may still be optional. */
   required: boolean;
 }
 
-/** Structs in structs beyond this are no table's; it keeps the walk off the end of the stack. */
+/** No real table nests deeper. The limit prevents a stack overflow. */
 const MAX_DEPTH = 500;
 
-/** A field with the stretch of leaves that it holds. */
+/** A field and the index range of the leaves that it contains. */
 interface Node {
   id: number;
   path: string;
@@ -25,21 +25,21 @@ interface Node {
 }
 
 /**
- * The leaf columns of a schema, in its own order.
+ * The leaf columns of a schema, in the schema's order.
  *
- * @param schemaJson a struct as Iceberg's spec serializes it (appendix C, "Schemas"), v3 types included
- * @throws CodedError `DATA_LOSS` where the JSON is no such schema; it says at which field
+ * @param schemaJson a struct in Iceberg's JSON serialization (spec, appendix C, "Schemas"), including v3 types
+ * @throws CodedError `DATA_LOSS` that names the field, if the JSON is not such a schema
  */
 export function leafColumns(schemaJson: string): LeafColumn[] {
   return walk(schemaJson).leaves;
 }
 
 /**
- * The leaf columns that the selectors name, in the schema's order, each once; every leaf if there is no selector.
+ * The leaf columns that the selectors name, in the schema's order and without duplicates; every leaf if there are no selectors.
  *
- * @param selectors names, dotted paths or `#id`. A struct, list or map stands for its leaves. A column whose name itself
- *   starts with `#` is found by name first.
- * @throws CodedError `INVALID_ARGUMENT` for a selector that fits nothing; it says what there is
+ * @param selectors names, dotted paths or `#id`. A struct, list or map selects all its leaves. Names are tried first, because a column's
+ *   name can start with `#`.
+ * @throws CodedError `INVALID_ARGUMENT` that lists the columns, if a selector matches none
  */
 export function selectColumns(schemaJson: string, selectors: readonly string[]): LeafColumn[] {
   const { leaves, nodes } = walk(schemaJson);
@@ -57,14 +57,14 @@ export function selectColumns(schemaJson: string, selectors: readonly string[]):
 }
 
 function unknownSelector(selector: string, nodes: readonly Node[]): CodedError {
-  const most = 20;
-  const named = nodes.slice(0, most).map((node) => `${node.path} (#${node.id})`);
-  const rest = nodes.length > most ? ` and ${nodes.length - most} more` : '';
-  const there = named.length > 0 ? `it has ${named.join(', ')}${rest}` : 'it has no columns';
+  const max = 20;
+  const named = nodes.slice(0, max).map((node) => `${node.path} (#${node.id})`);
+  const rest = nodes.length > max ? ` and ${nodes.length - max} more` : '';
+  const columns = named.length > 0 ? `it has ${named.join(', ')}${rest}` : 'it has no columns';
   return new CodedError(
     'INVALID_ARGUMENT',
-    `column selector ${JSON.stringify(selector)} fits no column of the schema; ${there}. ` +
-      'Give a name, a dotted path or #id.',
+    `column selector ${JSON.stringify(selector)} matches no column of the schema; ${columns}. ` +
+      'Use a name, a dotted path or #id.',
   );
 }
 
@@ -80,8 +80,8 @@ function walk(schemaJson: string): { leaves: LeafColumn[]; nodes: Node[] } {
   const ids = new Set<number>();
 
   function visit(id: unknown, path: string, required: unknown, type: unknown, depth: number): void {
-    if (typeof id !== 'number' || !Number.isInteger(id)) throw broken(path, 'an integer field id', id);
-    if (ids.has(id)) throw broken(path, 'a field id of its own', id);
+    if (typeof id !== 'number' || !Number.isInteger(id)) throw invalidSchema(path, 'an integer field id', id);
+    if (ids.has(id)) throw invalidSchema(path, 'a field id of its own', id);
     ids.add(id);
     const node = { id, path, from: leaves.length, to: leaves.length };
     nodes.push(node);
@@ -94,13 +94,13 @@ function walk(schemaJson: string): { leaves: LeafColumn[]; nodes: Node[] } {
   }
 
   function visitNested(path: string, type: unknown, depth: number): void {
-    if (depth > MAX_DEPTH) throw broken(path, `at most ${MAX_DEPTH} levels`, 'more');
-    if (!isObject(type)) throw broken(path, 'a type', type);
+    if (depth > MAX_DEPTH) throw invalidSchema(path, `at most ${MAX_DEPTH} levels`, 'more');
+    if (!isObject(type)) throw invalidSchema(path, 'a type', type);
     const below = path === '' ? '' : `${path}.`;
     if (type.type === 'struct') {
-      if (!Array.isArray(type.fields)) throw broken(path, 'the fields of a struct', type.fields);
+      if (!Array.isArray(type.fields)) throw invalidSchema(path, 'the fields of a struct', type.fields);
       for (const field of type.fields as unknown[]) {
-        if (!isObject(field) || typeof field.name !== 'string') throw broken(path, 'a field with a name', field);
+        if (!isObject(field) || typeof field.name !== 'string') throw invalidSchema(path, 'a field with a name', field);
         visit(field.id, below + field.name, field.required, field.type, depth + 1);
       }
     } else if (type.type === 'list') {
@@ -109,11 +109,11 @@ function walk(schemaJson: string): { leaves: LeafColumn[]; nodes: Node[] } {
       visit(type['key-id'], `${below}key`, true, type.key, depth + 1);
       visit(type['value-id'], `${below}value`, type['value-required'], type.value, depth + 1);
     } else {
-      throw broken(path, 'struct, list, map or the name of a primitive type', type.type);
+      throw invalidSchema(path, 'struct, list, map or the name of a primitive type', type.type);
     }
   }
 
-  if (!isObject(schema) || !Array.isArray(schema.fields)) throw broken('', 'a struct with fields', schema);
+  if (!isObject(schema) || !Array.isArray(schema.fields)) throw invalidSchema('', 'a struct with fields', schema);
   visitNested('', { type: 'struct', fields: schema.fields }, 0);
   return { leaves, nodes };
 }
@@ -122,8 +122,8 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function broken(path: string, wanted: string, found: unknown): CodedError {
+function invalidSchema(path: string, expected: string, found: unknown): CodedError {
   const text = JSON.stringify(found) ?? 'nothing';
   const at = path === '' ? 'the table' : `column ${JSON.stringify(path.slice(0, 200))}`;
-  return new CodedError('DATA_LOSS', `table schema: ${at} should have ${wanted} but has ${text.slice(0, 100)}`);
+  return new CodedError('DATA_LOSS', `table schema: ${at} should have ${expected} but has ${text.slice(0, 100)}`);
 }

@@ -1,8 +1,7 @@
 import type { LeafColumn } from './leaf-columns.ts';
 
 /**
- * Columns that files hold and no table's schema has: those of position delete files, and row lineage (Iceberg spec, "Reserved
- * Field IDs").
+ * Columns of files that are in no table's schema: those of position delete files, and row lineage (Iceberg spec, "Reserved Field IDs").
  */
 export const METADATA_COLUMNS: ReadonlyMap<number, LeafColumn> = new Map(
   (

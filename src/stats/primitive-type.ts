@@ -26,11 +26,11 @@ export type PrimitiveKind =
 
 export interface PrimitiveType {
   kind: PrimitiveKind;
-  /** Of a decimal. */
+  /** Digits of a decimal. */
   precision?: number;
-  /** Of a decimal: digits behind the point. */
+  /** Digits of a decimal after the decimal point. */
   scale?: number;
-  /** Of a fixed: bytes. */
+  /** Length of a fixed in bytes. */
   length?: number;
 }
 
@@ -59,11 +59,11 @@ const DECIMAL = /^decimal\(\s*(\d{1,9})\s*,\s*(\d{1,9})\s*\)$/;
 const FIXED = /^fixed\[\s*(\d{1,9})\s*\]$/;
 const GEO = /^(geometry|geography)\s*\(.*\)$/s;
 
-/** Type names repeat for every bound: parsed once. Bounded, since the names come from other people's metadata. */
+/** Each type name is parsed once, because every bound repeats it. The cache is bounded, because the names come from foreign metadata. */
 const MAX_CACHED = 1_000;
 const cache = new Map<string, PrimitiveType | undefined>();
 
-/** The type behind a name such as `decimal(9, 2)`, `fixed[16]` or `geometry(srid:4326)`; undefined if there is none. */
+/** The type with a name such as `decimal(9, 2)`, `fixed[16]` or `geometry(srid:4326)`; undefined if there is no such type. */
 export function primitiveType(name: string): PrimitiveType | undefined {
   const known = cache.get(name);
   if (known !== undefined || cache.has(name)) return known;
@@ -73,7 +73,7 @@ export function primitiveType(name: string): PrimitiveType | undefined {
   return parsed;
 }
 
-/** The one spelling of a type's name: writers differ in the blanks, as in `decimal(9,2)` and `decimal(9, 2)`. */
+/** The canonical spelling of a type's name. Writers differ in spaces, as in `decimal(9,2)` and `decimal(9, 2)`. */
 export function canonicalTypeName(name: string): string {
   const type = primitiveType(name);
   if (type?.kind === 'decimal') return `decimal(${type.precision}, ${type.scale})`;
@@ -86,7 +86,7 @@ function parse(name: string): PrimitiveType | undefined {
   const decimal = DECIMAL.exec(name);
   if (decimal) {
     const [precision, scale] = [Number(decimal[1]), Number(decimal[2])];
-    // 38 digits at most (spec, "Primitive Types"); what is beyond is no type, and would make texts of any length.
+    // At most 38 digits (spec, "Primitive Types"). More would allow texts of any length.
     return precision >= 1 && precision <= 38 && scale <= precision ? { kind: 'decimal', precision, scale } : undefined;
   }
   const fixed = FIXED.exec(name);

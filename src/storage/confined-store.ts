@@ -4,7 +4,7 @@ import { localPath } from './file-uri.ts';
 import { comparableLocation, isWithin, schemeOf } from './location.ts';
 import type { ObjectStore } from './object-store.ts';
 
-/** Locations that a connector's tables may lie in besides their own; separated by commas. */
+/** Connector property: locations besides a table's own folder that its files may be in, separated by commas. */
 export const ALLOWED_LOCATIONS = 'storage.allowed-locations';
 
 /** The locations of the connector's property `storage.allowed-locations`. */
@@ -16,22 +16,22 @@ export function allowedLocations(properties: Readonly<Record<string, string>>): 
 }
 
 /**
- * The store, of which only what is at or below the allowed locations can be read. So a table whose metadata names other files cannot make
- * a worker read them with the worker's or the connector's rights. Nor can a symbolic link in a table's folder: a local file must also lie
- * below them where links lead, those of the allowed locations followed as well.
+ * Returns a view of the store in which only paths at or below the allowed locations can be read. So a table whose metadata names other files
+ * cannot make a worker read them with the worker's or the connector's permissions. Neither can a symbolic link in a table's folder: after
+ * following links, a local file must still be below an allowed location (whose links are followed too).
  *
- * `PERMISSION_DENIED` names the path and what is allowed.
+ * Other paths cause `PERMISSION_DENIED`, with the path and the allowed locations.
  */
-export function confined(store: ObjectStore, allowed: readonly string[]): ObjectStore {
+export function confineStore(store: ObjectStore, allowed: readonly string[]): ObjectStore {
   const folders = allowed.map(comparableLocation);
   let realFolders: Promise<string[]> | undefined;
-  // A promise rejected, not an exception thrown, as the interface has it.
+  // Async, so that errors reject the promise as the interface requires.
   const checked = async (path: string): Promise<string> => {
     const location = comparableLocation(path);
     if (!folders.some((folder) => isWithin(location, folder))) throw denied(path);
     if (schemeOf(path) !== 'file') return path;
     const real = await realPath(path);
-    // It is not there, or may not be looked at: the store says so.
+    // The file is missing or inaccessible; the store reports that.
     if (real === undefined) return path;
     realFolders ??= Promise.all(
       allowed
@@ -45,8 +45,8 @@ export function confined(store: ObjectStore, allowed: readonly string[]): Object
   const denied = (what: string): CodedError =>
     new CodedError(
       'PERMISSION_DENIED',
-      `${what} lies outside of what this table may read (${allowed.length === 0 ? 'nothing' : allowed.join(', ')}). ` +
-        `If it is the table's, add its folder to the connector's property ${ALLOWED_LOCATIONS}.`,
+      `${what} is outside the locations that this table may read (${allowed.length === 0 ? 'none' : allowed.join(', ')}). ` +
+        `If the file belongs to the table, add its folder to the connector's property ${ALLOWED_LOCATIONS}.`,
     );
   return {
     read: async (path, options) => store.read(await checked(path), options),
@@ -55,7 +55,7 @@ export function confined(store: ObjectStore, allowed: readonly string[]): Object
   };
 }
 
-/** Where the path leads; undefined where that cannot be told. */
+/** The path after following links; undefined if it cannot be resolved. */
 function realPath(path: string): Promise<string | undefined> {
   return realpath(localPath(path)).catch(() => undefined);
 }

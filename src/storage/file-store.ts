@@ -7,30 +7,30 @@ import { LocalRoots } from './local-roots.ts';
 import type { ObjectStore } from './object-store.ts';
 import type { Usage } from './usage.ts';
 
-/** What the operating system's errors mean to a caller. */
+/** The code and the explanation for each of the operating system's errors. */
 const CODES: Readonly<Record<string, [CodeName, string]>> = {
   ENOENT: ['NOT_FOUND', 'there is no such file'],
   ENOTDIR: ['NOT_FOUND', 'a part of the path is not a folder'],
-  EACCES: ['PERMISSION_DENIED', 'the worker may not read it; give its user the right to'],
-  EPERM: ['PERMISSION_DENIED', 'the worker may not read it; give its user the right to'],
+  EACCES: ['PERMISSION_DENIED', 'the worker has no permission; allow its user to read it'],
+  EPERM: ['PERMISSION_DENIED', 'the worker has no permission; allow its user to read it'],
   EISDIR: ['FAILED_PRECONDITION', 'it is a folder, not a file'],
-  ELOOP: ['FAILED_PRECONDITION', 'its symbolic links go in a circle'],
+  ELOOP: ['FAILED_PRECONDITION', 'its symbolic links form a loop'],
   ENAMETOOLONG: ['INVALID_ARGUMENT', 'the path is too long for this file system'],
   ENXIO: ['FAILED_PRECONDITION', 'it is not a regular file'],
 };
 
 /**
- * Objects on the local file system, by plain path or `file:` URI (see `localPath`).
+ * Objects on the local file system, addressed by plain path or `file:` URI (see `localPath`).
  *
- * Besides what `ObjectStore` says: `PERMISSION_DENIED` where the operating system refuses and for what lies outside of the roots,
- * `FAILED_PRECONDITION` for what is no regular file (folders, pipes, devices: never waited for), `UNAVAILABLE` for failures that
- * may pass.
+ * Errors besides those of `ObjectStore`: `PERMISSION_DENIED` if the operating system denies access or the path is outside the roots,
+ * `FAILED_PRECONDITION` if it is not a regular file (folders, pipes, devices; reading never blocks on them), `UNAVAILABLE` for transient
+ * failures.
  */
 export class FileStore implements ObjectStore {
   readonly #roots?: LocalRoots;
   readonly #usage?: Usage;
 
-  /** @param options.localRoots the folders that may be read; undefined: any */
+  /** @param options.localRoots the folders that may be read; undefined allows all */
   constructor({ localRoots, usage }: { localRoots?: readonly string[]; usage?: Usage } = {}) {
     if (localRoots !== undefined) this.#roots = new LocalRoots(localRoots);
     this.#usage = usage;
@@ -46,16 +46,13 @@ export class FileStore implements ObjectStore {
       requireFile(path, stats);
       const length = Math.max(0, Math.min(end ?? stats.size, stats.size) - start);
       if (length > maxBytes) {
-        throw new CodedError(
-          'FAILED_PRECONDITION',
-          `${path} has ${length} bytes to read; at most ${maxBytes} are taken`,
-        );
+        throw new CodedError('FAILED_PRECONDITION', `${path} has ${length} bytes to read; the limit is ${maxBytes}`);
       }
       const bytes = await readFully(handle, start, length);
       if (this.#usage !== undefined) this.#usage.bytes += bytes.length;
       return bytes;
     } catch (error) {
-      throw coded(path, error);
+      throw toCodedError(path, error);
     } finally {
       await handle.close();
     }
@@ -66,15 +63,15 @@ export class FileStore implements ObjectStore {
     try {
       stats = await stat(await this.#path(path));
     } catch (error) {
-      throw coded(path, error);
+      throw toCodedError(path, error);
     }
     requireFile(path, stats);
     return { size: stats.size, modifiedMs: stats.mtimeMs };
   }
 
   /**
-   * Sorted by UTF-16 code units. A symbolic link counts as what it leads to; one that leads back to a folder on its own
-   * path is left out, for the tree below would have no end.
+   * Lists a folder, sorted by UTF-16 code units. A symbolic link counts as its target. A link to a folder on its own path is omitted,
+   * because the tree below it would be infinite.
    */
   async list(folder: string): Promise<{ name: string; folder: boolean }[]> {
     let path: string;
@@ -83,7 +80,7 @@ export class FileStore implements ObjectStore {
       path = await this.#path(folder);
       entries = await readdir(path, { withFileTypes: true });
     } catch (error) {
-      throw coded(folder, error);
+      throw toCodedError(folder, error);
     }
     const listed: { name: string; folder: boolean }[] = [];
     let above: Set<string> | undefined;
@@ -103,19 +100,19 @@ export class FileStore implements ObjectStore {
     return listed.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   }
 
-  /** Counts a request, for each begins here. */
+  /** Resolves the path and counts the request. Every request starts here. */
   async #path(path: string): Promise<string> {
     if (this.#usage !== undefined) this.#usage.requests++;
     const local = localPath(path);
-    return this.#roots === undefined ? local : this.#roots.real(local);
+    return this.#roots === undefined ? local : this.#roots.realPath(local);
   }
 
   async #open(path: string): Promise<FileHandle> {
     try {
-      // O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
+      // O_NONBLOCK, because opening a pipe without a writer would block forever.
       return await open(await this.#path(path), constants.O_RDONLY | constants.O_NONBLOCK);
     } catch (error) {
-      throw coded(path, error);
+      throw toCodedError(path, error);
     }
   }
 }
@@ -125,7 +122,7 @@ async function readFully(handle: FileHandle, start: number, length: number): Pro
   let filled = 0;
   while (filled < length) {
     const { bytesRead } = await handle.read(bytes, filled, length - filled, start + filled);
-    if (bytesRead === 0) break; // cut off since its size was asked for
+    if (bytesRead === 0) break; // truncated since `stat`
     filled += bytesRead;
   }
   return bytes.subarray(0, filled);
@@ -133,11 +130,11 @@ async function readFully(handle: FileHandle, start: number, length: number): Pro
 
 function requireFile(path: string, stats: Stats): void {
   if (stats.isFile()) return;
-  const what = stats.isDirectory() ? 'a folder' : stats.isFIFO() ? 'a pipe' : 'no regular file';
-  throw new CodedError('FAILED_PRECONDITION', `cannot read ${path}: it is ${what}, and a file is wanted`);
+  const what = stats.isDirectory() ? 'a folder' : stats.isFIFO() ? 'a pipe' : 'not a regular file';
+  throw new CodedError('FAILED_PRECONDITION', `cannot read ${path}: it is ${what}; expected a file`);
 }
 
-/** Where each folder of the path really lies, and the folders above those. */
+/** The real location of each folder on the path, and the folders above those. */
 async function realFoldersAbove(path: string): Promise<Set<string>> {
   const folders = new Set<string>();
   for (let logical = path; ; logical = dirname(logical)) {
@@ -151,7 +148,7 @@ async function realFoldersAbove(path: string): Promise<Set<string>> {
   }
 }
 
-function coded(path: string, error: unknown): CodedError {
+function toCodedError(path: string, error: unknown): CodedError {
   if (error instanceof CodedError) return error;
   const { code = '', message } = error as NodeJS.ErrnoException;
   const [name, meaning] = CODES[code] ?? ['UNAVAILABLE', `${code} ${message}; try again`];

@@ -1,11 +1,11 @@
 import { CodedError } from '../errors.ts';
 
 /**
- * The path behind a plain path or a `file:` URI: `/a`, `file:/a`, `file:///a`, `file://localhost/a`.
+ * The path of a plain path or a `file:` URI: `/a`, `file:/a`, `file:///a`, `file://localhost/a`.
  *
- * Nothing is percent-decoded: Iceberg's writers put paths into metadata as they are, and `%20` may be part of a name.
+ * Nothing is percent-decoded, because Iceberg's writers store paths unencoded and `%20` may be part of a name.
  *
- * @throws CodedError `UNIMPLEMENTED` for another scheme, `INVALID_ARGUMENT` for another host or what cannot be a path
+ * @throws CodedError `UNIMPLEMENTED` for another scheme, `INVALID_ARGUMENT` for another host or an invalid path
  */
 export function localPath(uri: string): string {
   const path = withoutScheme(uri);
@@ -16,29 +16,32 @@ export function localPath(uri: string): string {
 }
 
 /**
- * The paths that a person may have meant by a URI, the likeliest first: as it stands, then percent-decoded.
+ * The paths that a person may have meant by a URI, the likeliest first: the path unchanged, then percent-decoded.
  *
  * @throws CodedError as `localPath`
  */
 export function localPathCandidates(uri: string): string[] {
-  const asItStands = localPath(uri);
-  if (!/^file:/i.test(uri) || !uri.includes('%')) return [asItStands];
+  const unchanged = localPath(uri);
+  if (!/^file:/i.test(uri) || !uri.includes('%')) return [unchanged];
   try {
-    const decoded = decodeURIComponent(asItStands);
-    return decoded.includes('\0') ? [asItStands] : [asItStands, decoded];
+    const decoded = decodeURIComponent(unchanged);
+    return decoded.includes('\0') ? [unchanged] : [unchanged, decoded];
   } catch {
-    return [asItStands];
+    return [unchanged];
   }
 }
 
 function withoutScheme(uri: string): string {
-  // A scheme has two letters at least here, so that `c:\lake` is not one.
+  // A scheme must have at least two letters, so that `c:\lake` has none.
   const [, scheme, rest = ''] = /^([a-z][a-z0-9+.-]+):(.*)$/is.exec(uri) ?? [];
   if (scheme === undefined) return uri;
   if (scheme.toLowerCase() !== 'file') {
-    // A plain relative path may hold a colon, but nothing with `//` behind it is one.
+    // A relative path may contain a colon, but not `://`.
     if (!rest.startsWith('//')) return uri;
-    throw new CodedError('UNIMPLEMENTED', `${uri} does not lie on this file system: only file: can be read here`);
+    throw new CodedError(
+      'UNIMPLEMENTED',
+      `${uri} is not on the local file system; only plain paths and file: URIs can be read here`,
+    );
   }
   if (!rest.startsWith('//')) return rest;
   const [, host = '', path = ''] = /^\/\/([^/]*)(.*)$/s.exec(rest) ?? [];

@@ -1,16 +1,16 @@
-/** Lets at most so many run at once; the others wait in their order. */
+/** Limits how many calls run at once. The others wait in order. */
 export class Limiter {
-  readonly #most: number;
+  readonly #maxRunning: number;
   #running = 0;
   readonly #waiting: (() => void)[] = [];
 
-  constructor(most: number) {
-    this.#most = most;
+  constructor(maxRunning: number) {
+    this.#maxRunning = maxRunning;
   }
 
   async run<T>(work: () => Promise<T>): Promise<T> {
-    // A place that is given up goes to the one that waits, without being free in between.
-    if (this.#running < this.#most) this.#running++;
+    // A call that ends passes its slot directly to the next waiting call, so `#running` stays the same.
+    if (this.#running < this.#maxRunning) this.#running++;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
       return await work();

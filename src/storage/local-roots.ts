@@ -2,7 +2,7 @@ import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { CodedError } from '../errors.ts';
 
-/** The folders of this machine that may be read. Symbolic links are followed before a path is judged, those of the roots as well. */
+/** The local folders that may be read. Symbolic links, including those of the roots, are followed before a path is checked. */
 export class LocalRoots {
   readonly #roots: readonly string[];
   #real?: Promise<string[]>;
@@ -12,18 +12,18 @@ export class LocalRoots {
   }
 
   /**
-   * Where the path really lies.
+   * The path after following symbolic links.
    *
-   * @throws CodedError `PERMISSION_DENIED` if that is outside of the roots, else what `realpath` throws
+   * @throws CodedError `PERMISSION_DENIED` if it is outside the roots; otherwise the errors of `realpath`
    */
-  async real(path: string): Promise<string> {
+  async realPath(path: string): Promise<string> {
     this.#real ??= Promise.all(this.#roots.map((root) => realpath(root).catch(() => root)));
     const roots = await this.#real;
     let real: string;
     try {
       real = await realpath(path);
     } catch (error) {
-      // What is not there outside of the roots is not told apart from what is.
+      // The error must not reveal whether a file outside the roots exists.
       if (![...this.#roots, ...roots].some((root) => isBelow(resolve(path), root))) throw this.#denied(path);
       throw error;
     }
@@ -32,10 +32,10 @@ export class LocalRoots {
   }
 
   #denied(path: string): CodedError {
-    const roots = this.#roots.length === 0 ? 'no local file at all' : `only ${this.#roots.join(', ')}`;
+    const roots = this.#roots.length === 0 ? 'no local files' : `only ${this.#roots.join(', ')}`;
     return new CodedError(
       'PERMISSION_DENIED',
-      `cannot read ${path}: here the worker may read ${roots}; its setting RECONCILER_LOCAL_ROOTS names more folders`,
+      `cannot read ${path}: this worker may read ${roots}. To allow more folders, add them to its setting RECONCILER_LOCAL_ROOTS`,
     );
   }
 }

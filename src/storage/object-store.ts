@@ -1,13 +1,13 @@
-/** Where metadata files lie: a file system or S3. */
+/** Storage that contains a table's files: a file system or S3. */
 export interface ObjectStore {
   /**
-   * The whole object, or its part from `start` to before `end`. `NOT_FOUND` names the path;
-   * `FAILED_PRECONDITION` if it would be more than `maxBytes`: trying again would not make it smaller.
+   * Reads the whole object, or the bytes from `start` to `end` (exclusive). Rejects with `NOT_FOUND` that names the path, or with
+   * `FAILED_PRECONDITION` if there are more than `maxBytes`, because a retry would not help.
    */
   read(path: string, options: { maxBytes: number; start?: number; end?: number }): Promise<Uint8Array>;
-  /** `NOT_FOUND` names the path. */
+  /** Rejects with `NOT_FOUND` that names the path. */
   stat(path: string): Promise<ObjectStat>;
-  /** Names directly below a folder, sorted by UTF-16 code units. `NOT_FOUND` if it is not there. */
+  /** Lists the names directly below a folder, sorted by UTF-16 code units. Rejects with `NOT_FOUND` if there is no such folder. */
   list(folder: string): Promise<FolderEntry[]>;
 }
 
@@ -16,13 +16,13 @@ export interface ObjectStat {
   size: number;
   /** Time of the last change. */
   modifiedMs: number;
-  /** Of this content, where the store has such a thing. */
+  /** Identifies the content. Absent if the store has no ETags. */
   etag?: string;
 }
 
 export interface FolderEntry {
   name: string;
   folder: boolean;
-  /** Of a file, where the listing tells it at no further cost. */
+  /** Present for files if the listing contains it at no extra cost. */
   stat?: ObjectStat;
 }

@@ -6,10 +6,10 @@ import { S3Store } from './s3/s3-store.ts';
 import type { StoreOptions } from './store-options.ts';
 
 /**
- * A store that reads each path by its scheme: plain paths and `file:` from the local file system, `s3:`, `s3a:` and `s3n:` from S3.
- * Another one is added here. It holds nothing that has to be closed.
+ * Returns a store that reads each path according to its scheme: plain paths and `file:` from the local file system, `s3:`, `s3a:` and `s3n:`
+ * from S3. To support another scheme, add it here. The store has nothing to close.
  *
- * Besides what `ObjectStore` says: `UNIMPLEMENTED` for another scheme.
+ * Errors besides those of `ObjectStore`: `UNIMPLEMENTED` for other schemes.
  */
 export function openStore(options: StoreOptions): ObjectStore {
   const stores: Readonly<Record<string, ObjectStore>> = { file: new FileStore(options), s3: new S3Store(options) };
@@ -19,7 +19,7 @@ export function openStore(options: StoreOptions): ObjectStore {
     if (store !== undefined) return store;
     throw new CodedError(
       'UNIMPLEMENTED',
-      `cannot read ${path}: of ${scheme}: nothing is read; file:, s3:, s3a: and s3n: are`,
+      `cannot read ${path}: the scheme ${scheme}: is not supported; use file:, s3:, s3a: or s3n:`,
     );
   };
   return {

@@ -1,9 +1,9 @@
-/** No server is waited for longer than this, whatever it asks. */
+/** Limit for waits, whatever the server requests. */
 const MAX_MS = 10 * 60_000;
 
 /**
- * Milliseconds to wait by a `Retry-After` header, in seconds or as a date (RFC 9110, section 10.2.3). Undefined where there is none
- * that can be read.
+ * The wait in milliseconds that a `Retry-After` header requests, in seconds or as a date (RFC 9110, section 10.2.3). Undefined if the header
+ * is missing or invalid.
  */
 export function retryAfterMs(header: string | undefined, now: number): number | undefined {
   const value = header?.trim();

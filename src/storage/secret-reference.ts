@@ -2,69 +2,70 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { CodedError } from '../errors.ts';
-import { rememberOwnSecret } from '../secrets.ts';
+import { rememberConnectorSecret } from '../secrets.ts';
 import { awsCredentials, credentialsKey, credentialsName } from './aws/credentials.ts';
 import { awsError } from './aws/errors.ts';
 import { awsRegion } from './aws/region.ts';
 import { awsRequestHandler } from './aws/request-handler.ts';
-import { RecentlyUsed } from './recently-used.ts';
+import { LruCache } from './lru-cache.ts';
 
-/** Secrets Manager itself takes no larger ones. */
+/** Secrets Manager's own limit. */
 const MAX_SECRET_BYTES = 65_536;
-/** A connector is opened for every few tables; a secret that was changed is to be found soon all the same. */
-const KEPT_MS = 60_000;
+/** Connectors are opened often, so secrets are cached; but a changed secret must take effect soon. */
+const CACHE_MS = 60_000;
 
-export const AWS = 'aws-secretsmanager:';
+export const AWS_PREFIX = 'aws-secretsmanager:';
 
 export type Properties = Readonly<Record<string, string>>;
 
 /**
- * What a reference (see `REFERENCE_FORM`) refers to in this process. It is masked from now on in logs and errors.
+ * Resolves a reference (see `REFERENCE_FORM`) in this process. From then on the secret is masked in logs and errors.
  *
- * @param place where the reference stands, for messages
- * @param options.access says how to get at Secrets Manager (`secretsmanager.*`, `client.*`); absent: as the process's settings say
- * @param options.who resolves it, for messages
- * @throws CodedError `FAILED_PRECONDITION` if it is not there, `PERMISSION_DENIED` or `UNAUTHENTICATED` if it may not be read; the
- *   message names the reference and the place, never a value
+ * @param place where the reference was found, for messages
+ * @param options.access properties for Secrets Manager (`secretsmanager.*`, `client.*`); by default the process's settings apply
+ * @param options.who the process that resolves the reference, for messages
+ * @throws CodedError `FAILED_PRECONDITION` if the secret does not exist, `PERMISSION_DENIED` or `UNAUTHENTICATED` if it may not be read.
+ *   The message names the reference and the place, never a value
  */
 export async function resolveReference(
   reference: string,
   place: string,
-  { access = {}, who = 'the worker' }: { access?: Properties; who?: string } = {},
+  { access = {}, processName = 'the worker' }: { access?: Properties; processName?: string } = {},
 ): Promise<string> {
-  const secret = reference.startsWith(AWS)
+  const secret = reference.startsWith(AWS_PREFIX)
     ? await fromAws(reference, place, access)
     : reference.startsWith('env:')
-      ? fromEnvironment(reference.slice('env:'.length), reference, place, who)
-      : await fromFile(reference.slice('file:'.length).replace(/^\/\/(?=\/)/, ''), reference, place, who);
-  rememberOwnSecret(secret);
+      ? fromEnvironment(reference.slice('env:'.length), reference, place, processName)
+      : await fromFile(reference.slice('file:'.length).replace(/^\/\/(?=\/)/, ''), reference, place, processName);
+  rememberConnectorSecret(secret);
   return secret;
 }
 
-function fromEnvironment(name: string, reference: string, place: string, who: string): string {
+function fromEnvironment(name: string, reference: string, place: string, processName: string): string {
   const value = process.env[name];
   if (value) return value;
   throw new CodedError(
     'FAILED_PRECONDITION',
-    `${place} refers to ${reference}, and ${value === undefined ? 'there is no such variable' : 'it is empty'} in ${who}'s ` +
-      `environment: set it where ${who} is started`,
+    `${place} refers to ${reference}, and ${value === undefined ? 'there is no such variable' : 'it is empty'} in ${processName}'s ` +
+      `environment: set it where you start ${processName}`,
   );
 }
 
-async function fromFile(path: string, reference: string, place: string, who: string): Promise<string> {
+async function fromFile(path: string, reference: string, place: string, processName: string): Promise<string> {
   const unusable = (text: string, cause?: unknown) =>
-    new CodedError('FAILED_PRECONDITION', `${place} refers to ${reference}, and on ${who}'s machine ${text}`, {
+    new CodedError('FAILED_PRECONDITION', `${place} refers to ${reference}, and on ${processName}'s machine ${text}`, {
       cause,
     });
-  // O_NONBLOCK: a pipe is not waited for.
+  // O_NONBLOCK, so that opening a pipe does not block.
   const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: NodeJS.ErrnoException) => {
     throw unusable(error.code === 'ENOENT' ? 'there is no such file' : `it cannot be read (${error.code})`, error);
   });
   try {
-    if (!(await handle.stat()).isFile()) throw unusable('it is no file');
+    if (!(await handle.stat()).isFile()) throw unusable('it is not a file');
     const bytes = Buffer.alloc(MAX_SECRET_BYTES + 1);
     const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0);
-    if (bytesRead > MAX_SECRET_BYTES) throw unusable(`it has more than ${MAX_SECRET_BYTES} bytes: it is no secret`);
+    if (bytesRead > MAX_SECRET_BYTES)
+      throw unusable(`it has more than ${MAX_SECRET_BYTES} bytes, too many for a secret`);
     const value = bytes.toString('utf8', 0, bytesRead).replace(/\r?\n$/, '');
     if (value === '') throw unusable('it is empty');
     return value;
@@ -73,7 +74,7 @@ async function fromFile(path: string, reference: string, place: string, who: str
   }
 }
 
-const kept = new RecentlyUsed<string, { until: number; value: Promise<string> }>(256);
+const cache = new LruCache<string, { until: number; value: Promise<string> }>(256);
 
 async function fromAws(reference: string, place: string, properties: Properties): Promise<string> {
   const [, id = '', jsonKey] = /^aws-secretsmanager:([^#]+)(?:#(.+))?$/.exec(reference) ?? [];
@@ -83,15 +84,15 @@ async function fromAws(reference: string, place: string, properties: Properties)
     properties['secretsmanager.region'] ?? properties['client.region'],
     credentialsKey(properties, 'secretsmanager'),
   ]);
-  let entry = kept.get(key);
+  let entry = cache.get(key);
   if (entry === undefined || entry.until < Date.now()) {
     const value = fromSecretsManager(id, reference, place, properties);
-    entry = { until: Date.now() + KEPT_MS, value };
-    kept.set(key, entry);
-    value.catch(() => kept.delete(key));
+    entry = { until: Date.now() + CACHE_MS, value };
+    cache.set(key, entry);
+    value.catch(() => cache.delete(key));
   }
   const text = await entry.value;
-  return jsonKey === undefined ? text : fieldOf(text, jsonKey, reference, place);
+  return jsonKey === undefined ? text : secretField(text, jsonKey, reference, place);
 }
 
 async function fromSecretsManager(
@@ -125,17 +126,17 @@ async function fromSecretsManager(
   }
 }
 
-function fieldOf(text: string, key: string, reference: string, place: string): string {
+function secretField(text: string, key: string, reference: string, place: string): string {
   let field: unknown;
   try {
     field = (JSON.parse(text) as Record<string, unknown> | null)?.[key];
   } catch {
-    throw new CodedError('FAILED_PRECONDITION', `${place} refers to ${reference}, and the secret is no JSON`);
+    throw new CodedError('FAILED_PRECONDITION', `${place} refers to ${reference}, and the secret is not JSON`);
   }
   if (typeof field === 'string' && field !== '') return field;
   if (typeof field === 'number') return String(field);
   throw new CodedError(
     'FAILED_PRECONDITION',
-    `${place} refers to ${reference}, and the secret has no text under that key`,
+    `${place} refers to ${reference}, and the secret's JSON has no text under that key`,
   );
 }

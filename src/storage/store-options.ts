@@ -1,15 +1,15 @@
 import type { Usage } from './usage.ts';
 
 export interface StoreOptions {
-  /** FileIO properties as Iceberg names them (`s3.endpoint`, `client.region`, …), secrets resolved. */
+  /** Iceberg's FileIO properties (`s3.endpoint`, `client.region`, …), with secrets resolved. */
   properties: Readonly<Record<string, string>>;
   /**
-   * Properties that the catalog vends for a path (session credentials), asked for before each use; they win over `properties`. The
-   * same object is to be given while it is good.
+   * Returns the properties that the catalog vends for a path (session credentials); called before each use. They override `properties`. It
+   * must return the same object while the credentials are valid.
    */
   vended?: (path: string) => Promise<Readonly<Record<string, string>>>;
-  /** Local folders that may be read; undefined: any; empty: none. */
+  /** Local folders that may be read; undefined allows all, an empty array none. */
   localRoots?: readonly string[];
-  /** Counted: every attempt of a request, and the bytes that came. */
+  /** Counts every attempt of a request, and the bytes received. */
   usage: Usage;
 }

@@ -1,12 +1,12 @@
-/** What was asked of an upstream: every attempt counts, and bytes as they came over the network or from the disk. */
+/** Counts requests to an upstream, every attempt included, and the bytes received over the network or from disk. */
 export interface Usage {
   requests: number;
   bytes: number;
-  /** Waited for before each request over the network, where they are capped. Rejects when whoever asks is ended. */
+  /** Resolves when the next network request may be sent; absent without a rate limit. Rejects if the caller is cancelled. */
   readonly gate?: () => Promise<void>;
 }
 
-/** Nothing was asked yet. */
+/** Counters that start at zero. */
 export function newUsage({ gate }: { gate?: Usage['gate'] } = {}): Usage {
   return { requests: 0, bytes: 0, ...(gate && { gate }) };
 }

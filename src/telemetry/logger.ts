@@ -2,15 +2,15 @@ import { type Logger, pino, stdSerializers } from 'pino';
 import { withoutSecrets } from '../secrets.ts';
 import { currentScope } from './tracing/scope.ts';
 
-/** JSON lines on stdout that carry the fields of what is done; no secret that is known in this process gets into one. */
+/** Writes JSON lines to stdout, each with the fields of the current scope. Secrets that this process knows are masked. */
 export function createLogger(name: string, level: string): Logger {
   return pino({
     name,
     level,
     mixin: () => ({ ...currentScope()?.fields }),
-    // The SDK's lines have their errors under `error`.
+    // The SDK logs errors as `error`.
     serializers: { error: stdSerializers.err },
-    // What an upstream answers may repeat a secret.
+    // Messages of an upstream may contain a secret that it was sent.
     hooks: { streamWrite: withoutSecrets },
   });
 }

@@ -3,23 +3,23 @@ import type { Logger } from 'pino';
 import { CodedError } from '../errors.ts';
 import { splitAddress } from './http/http-endpoint.ts';
 import { inScope } from './tracing/scope.ts';
-import { HISTOGRAM_BUCKETS, keepWorkerMetrics } from './worker-metrics.ts';
+import { HISTOGRAM_BUCKETS, installWorkerMetrics } from './worker-metrics.ts';
 
 let installed = false;
 
 /**
- * Sets the SDK's runtime up, once a process: its log lines, those of its native part too, go where ours go, and its metrics and the
- * worker's own are served to Prometheus at `metricsAddress` (path `/metrics`), where there is one.
+ * Sets up the SDK's runtime; further calls in the same process do nothing. The SDK's log lines, including those of its native part, go to
+ * `logger`. If `metricsAddress` is given, its path `/metrics` serves the SDK's metrics and the worker's own to Prometheus.
  *
- * @throws CodedError UNAVAILABLE where the address cannot be listened on
+ * @throws CodedError UNAVAILABLE if the runtime cannot listen on the address
  */
 export function installRuntime(options: { logger: Logger; metricsAddress?: string }): void {
   if (installed) return;
   installed = true;
   const { logger, metricsAddress } = options;
   const write = (level: Level, message: string, meta: object = {}) =>
-    // Lines are handed over later, from wherever: not from what is being done then.
-    inScope({ fields: {} }, () => logger[level](named(meta), message));
+    // The SDK delivers lines later, in a scope that they do not belong to.
+    inScope({ fields: {} }, () => logger[level](renameFields(meta), message));
   try {
     Runtime.install({
       logger: {
@@ -36,7 +36,7 @@ export function installRuntime(options: { logger: Logger; metricsAddress?: strin
           ? {}
           : { metrics: { prometheus: prometheus(metricsAddress), attachServiceName: false } }),
       },
-      // The command that runs the worker decides what signals do.
+      // The command that runs the worker handles signals.
       shutdownSignals: [],
     });
   } catch (cause) {
@@ -47,10 +47,10 @@ export function installRuntime(options: { logger: Logger; metricsAddress?: strin
       { cause },
     );
   }
-  if (metricsAddress !== undefined) keepWorkerMetrics(Runtime.instance().metricMeter);
+  if (metricsAddress !== undefined) installWorkerMetrics(Runtime.instance().metricMeter);
 }
 
-/** What the SDK forwards its log lines by keeps the process alive. */
+/** Shuts down the SDK's runtime, which would keep the process alive to forward log lines. */
 export async function closeRuntime(): Promise<void> {
   if (!installed) return;
   installed = false;
@@ -60,10 +60,10 @@ export async function closeRuntime(): Promise<void> {
 type Level = 'trace' | 'debug' | 'info' | 'warn' | 'error';
 const LEVELS = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
 
-/** As Prometheus wants names: counters end in `_total`, times are seconds. */
+/** Names as Prometheus recommends: counters end in `_total`, times are in seconds. */
 function prometheus(address: string) {
   const { host, port } = splitAddress(address);
-  // The SDK takes nothing but numbers.
+  // The SDK accepts only numeric addresses.
   const ip = host === 'localhost' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
   return {
     bindAddress: `${ip}:${port}`,
@@ -74,14 +74,14 @@ function prometheus(address: string) {
   };
 }
 
-/** Lines of the SDK are found by the same fields as ours. */
-function named(meta: object): object {
+/** Renames the SDK's fields to those of this project's log lines. */
+function renameFields(meta: object): object {
   const { workflowId, activityType, error, ...rest } = meta as Record<string, unknown>;
   return {
     ...rest,
     ...(workflowId !== undefined && { job: workflowId }),
     ...(activityType !== undefined && { activity: activityType }),
-    // As pino writes errors.
+    // pino's name for errors.
     ...(error !== undefined && { err: error }),
   };
 }

@@ -5,10 +5,10 @@ import { CodedError } from '../errors.ts';
 import { traceStarts } from './trace-starts.ts';
 
 /**
- * A Temporal client after the standard `TEMPORAL_*` variables and profiles.
+ * Connects a Temporal client as the standard `TEMPORAL_*` variables and profiles specify.
  *
- * @param codec encrypts what is sent and decrypts what comes
- * @throws CodedError UNAVAILABLE that names the address.
+ * @param codec encrypts payloads that are sent and decrypts those that are received
+ * @throws CodedError UNAVAILABLE that names the address
  */
 export async function connectTemporal(codec?: PayloadCodec): Promise<Client> {
   const { connectionOptions, namespace } = loadClientConnectConfig();

@@ -10,14 +10,14 @@ const FIELDS = {
 
 type Field = keyof typeof FIELDS;
 
-/** The times that match: those whose fields are all among the values. Each list is sorted; 0 is Sunday. */
+/** A time matches if each of its fields is among the listed values. Lists are sorted; Sunday is 0. */
 export type Calendar = Record<Field, number[]>;
 
-/** Names may be cut short: to three letters of a month, two of a day. */
+/** Names may be abbreviated to three letters for a month and two for a day. */
 const MONTHS = 'january february march april may june july august september october november december'.split(' ');
 const DAYS = 'sunday monday tuesday wednesday thursday friday saturday'.split(' ');
 
-const SHORT: Record<string, string> = {
+const ALIASES: Record<string, string> = {
   '@yearly': '0 0 1 1 *',
   '@annually': '0 0 1 1 *',
   '@monthly': '0 0 1 * *',
@@ -28,22 +28,22 @@ const SHORT: Record<string, string> = {
 };
 
 /**
- * Reads a cron expression of five fields as Temporal's server does, which tells what is wrong only when a schedule is made.
+ * Parses a cron expression of five fields as Temporal's server does. The server reports a wrong one only when a schedule is created.
  *
- * @throws CodedError INVALID_ARGUMENT that says which field is wrong and why
+ * @throws CodedError INVALID_ARGUMENT that names the wrong field and what it may contain
  */
-export function calendarOf(cron: string): Calendar {
-  const fields = (SHORT[cron.trim()] ?? cron).trim().split(/\s+/);
-  if (fields.length !== 5 || cron.trim().startsWith('@') !== cron.trim() in SHORT) {
-    throw wrong(
-      `'${shown(cron)}' is neither five fields (minute, hour, day of month, month, day of week) nor one of ${Object.keys(SHORT).join(', ')}`,
+export function parseCron(cron: string): Calendar {
+  const fields = (ALIASES[cron.trim()] ?? cron).trim().split(/\s+/);
+  if (fields.length !== 5 || cron.trim().startsWith('@') !== cron.trim() in ALIASES) {
+    throw invalid(
+      `'${truncate(cron)}' is neither five fields (minute, hour, day of month, month, day of week) nor one of ${Object.keys(ALIASES).join(', ')}`,
     );
   }
   const names = Object.keys(FIELDS) as Field[];
   return Object.fromEntries(names.map((field, index) => [field, valuesOf(fields[index]!, field)])) as Calendar;
 }
 
-/** `*`, `5`, `1-5`, each also with `/2`, and lists of them. */
+/** Parses `*`, `5` and `1-5`, each optionally followed by a step such as `/2`, and lists of them. */
 function valuesOf(text: string, field: Field): number[] {
   const { name, min, max } = FIELDS[field];
   const values = new Set<number>();
@@ -51,12 +51,14 @@ function valuesOf(text: string, field: Field): number[] {
     const [, range = '', from, to, step] = /^(\*|(\w+)(?:-(\w+))?)(?:\/(\d{1,4}))?$/.exec(part) ?? [];
     const start = range === '*' ? min : numberOf(from, field);
     const end = range === '*' ? max : to !== undefined ? numberOf(to, field) : step !== undefined ? max : start;
-    const right = start !== undefined && end !== undefined && start >= min && end <= max && start <= end;
-    if (!right || Number(step) === 0) {
-      throw wrong(`'${shown(part)}' is no ${name}: give values from ${min} to ${max}, ranges such as 1-5, */2, or *`);
+    const isValid = start !== undefined && end !== undefined && start >= min && end <= max && start <= end;
+    if (!isValid || Number(step) === 0) {
+      throw invalid(
+        `'${truncate(part)}' is not a valid ${name}: use values from ${min} to ${max}, ranges such as 1-5, */2, or *`,
+      );
     }
     for (let value = start; value <= end; value += Number(step ?? 1)) {
-      // Sunday is 0 and 7.
+      // Sunday is both 0 and 7.
       values.add(field === 'dayOfWeek' ? value % 7 : value);
     }
   }
@@ -66,7 +68,8 @@ function valuesOf(text: string, field: Field): number[] {
 function numberOf(text: string | undefined, field: Field): number | undefined {
   if (text === undefined) return undefined;
   if (/^\d{1,4}$/.test(text)) return Number(text);
-  const startsWith = (least: number) => (name: string) => text.length >= least && name.startsWith(text.toLowerCase());
+  const startsWith = (minLength: number) => (name: string) =>
+    text.length >= minLength && name.startsWith(text.toLowerCase());
   const found =
     field === 'month'
       ? MONTHS.findIndex(startsWith(3)) + 1 || -1
@@ -76,8 +79,8 @@ function numberOf(text: string | undefined, field: Field): number | undefined {
   return found < 0 ? undefined : found;
 }
 
-const shown = (text: string) => (text.length > 100 ? `${text.slice(0, 100)}…` : text);
+const truncate = (text: string) => (text.length > 100 ? `${text.slice(0, 100)}…` : text);
 
-function wrong(message: string): CodedError {
+function invalid(message: string): CodedError {
   return new CodedError('INVALID_ARGUMENT', message);
 }

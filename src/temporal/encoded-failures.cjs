@@ -1,5 +1,5 @@
-// CommonJS: the SDK gets it with require(), which takes no ES module before Node 22.
+// CommonJS, because the SDK loads it with require(), which cannot load ES modules before Node 22.
 const { DefaultFailureConverter } = require('@temporalio/common');
 
-/** Messages and stack traces of failures become payloads, which the codec encrypts. */
+/** Encodes messages and stack traces of failures as payloads, which the codec encrypts. */
 exports.failureConverter = new DefaultFailureConverter({ encodeCommonAttributes: true });

@@ -6,28 +6,35 @@ import {
 } from '@temporalio/client';
 import { ActivityFailure, ApplicationFailure, type Payload } from '@temporalio/common';
 import type { IngestHeartbeat, ViewsHeartbeat } from '../contract/activities.ts';
-import type { Progress, TableFailure, ValidateRequest, ValidateResult } from '../contract/job.ts';
-import { alertSummary, alertWorkflowId } from '../contract/job.ts';
+import {
+  addCounts,
+  alertSummary,
+  alertWorkflowId,
+  type Progress,
+  type TableFailure,
+  type ValidateRequest,
+  type ValidateResult,
+} from '../contract/job.ts';
 import type { JobControl, WorkflowStatus } from '../contract/job-control.ts';
 import { ALERT_WORKFLOW, RECONCILE_WORKFLOW, TASK_QUEUE, VALIDATE_WORKFLOW } from '../contract/names.ts';
 import { CodedError, type CodeName } from '../errors.ts';
 import { jobLabels } from './job-labels.ts';
 import { temporalSchedules } from './schedule-control.ts';
 import { isUnanswered, mapTemporalErrors } from './temporal-errors.ts';
-import { noWorkerText, unservedQueue } from './unpolled-queue.ts';
+import { noWorkerText, unpolledQueue } from './unpolled-queue.ts';
 
-/** How long a query waits for a worker before the recorded progress is taken instead. */
+/** How long a query waits for a worker before the recorded progress is used instead. */
 const QUERY_DEADLINE_MS = 1_500;
-/** How long Temporal may take to say anything. */
+/** How long Temporal may take to answer at all. */
 const ANSWER_TIMEOUT_MS = 10_000;
-/** How long it may take to start a workflow. */
-const START_MS = 30_000;
-/** Priority of jobs that people start; 1 is the highest, 5 the lowest. Their activities inherit it. */
-const INTERACTIVE = 2;
-/** A worker that is there validates at once; the upstream's own time limits are shorter. */
+/** How long Temporal may take to start a workflow. */
+const START_TIMEOUT_MS = 30_000;
+/** Priority of jobs that people start, from 1 (highest) to 5 (lowest). Their activities inherit it. */
+const INTERACTIVE_PRIORITY = 2;
+/** A running worker starts a validation at once, and the time limits for requests to the upstream are shorter. */
 const VALIDATE_TIMEOUT = '60s';
 
-/** `JobControl` on a Temporal client that connects when it is first needed. */
+/** Implements `JobControl` with a Temporal client that connects at the first call. */
 export function temporalJobControl(connect: () => Promise<Client>): JobControl {
   let connected: Promise<Client> | undefined;
   const client = () => {
@@ -43,20 +50,20 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
 
     async start(jobId, request, connector) {
       const c = await client();
-      // Where Temporal does not answer at all, nothing was started. Where it did, and not the start, that is not known.
+      // If Temporal does not answer this call, no job was started. If only the start is not answered, the job may run.
       await mapTemporalErrors(() =>
         c.withDeadline(Date.now() + ANSWER_TIMEOUT_MS, () => c.workflowService.getSystemInfo({})),
       );
       const labels = await jobLabels(c, request, connector);
       try {
-        const handle = await c.withDeadline(Date.now() + START_MS, () =>
+        const handle = await c.withDeadline(Date.now() + START_TIMEOUT_MS, () =>
           c.workflow.start(RECONCILE_WORKFLOW, {
             workflowId: jobId,
             taskQueue: TASK_QUEUE,
             args: [request],
             workflowIdReusePolicy: 'REJECT_DUPLICATE',
-            // Scheduled runs have Temporal's default, 3: who waits for a job is served before them.
-            priority: { priorityKey: INTERACTIVE, fairnessKey: connector.id },
+            // Scheduled runs have Temporal's default priority, 3, so jobs that people wait for go first.
+            priority: { priorityKey: INTERACTIVE_PRIORITY, fairnessKey: connector.id },
             ...labels,
           }),
         );
@@ -65,7 +72,7 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
         if (isUnanswered(error)) {
           throw new CodedError(
             'DEADLINE_EXCEEDED',
-            `Temporal was asked to start job ${jobId} and did not answer: it may run. \`reconciler job get ${jobId}\` tells.`,
+            `Temporal did not answer the request to start job ${jobId}, so the job may run. Check it with \`reconciler job get ${jobId}\`.`,
             { cause: error },
           );
         }
@@ -79,7 +86,7 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
       const c = await client();
       try {
         const { status } = await mapTemporalErrors(() => c.workflow.getHandle(jobId).describe());
-        return STANDING[status.name];
+        return STATUS_BY_NAME[status.name];
       } catch (error) {
         if (error instanceof WorkflowNotFoundError) return undefined;
         throw error;
@@ -94,27 +101,28 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
           c.withDeadline(Date.now() + QUERY_DEADLINE_MS, () => handle.query<Progress>('progress')),
           c.withDeadline(Date.now() + QUERY_DEADLINE_MS, () => handle.describe()),
         ]);
-        // Workflows count what has ended; what runs now tells its part in heartbeats.
+        // Workflows count activities that have ended; running ones report their counts in heartbeats.
         for (const activity of raw.pendingActivities ?? []) {
-          const beat = await decodeHeartbeat(c, activity.heartbeatDetails?.payloads?.[0]);
-          progress.snapshotsIngested += beat?.snapshots ?? 0;
-          progress.filesIngested += beat?.files ?? 0;
-          progress.bytesRead += beat?.bytesRead ?? 0;
-          // Of a pack: one that failed is tried again by itself before it counts.
-          for (const { changed, failure } of beat?.done ?? []) {
-            if (!failure) progress[changed ? 'tablesChanged' : 'tablesUnchanged'] += 1;
+          const heartbeat = await decodeHeartbeat(c, activity.heartbeatDetails?.payloads?.[0]);
+          addCounts(progress.counters, {
+            snapshotsIngested: heartbeat?.snapshots,
+            filesIngested: heartbeat?.files,
+            bytesRead: heartbeat?.bytesRead,
+          });
+          // In a pack, a table that failed is retried by itself before it is counted.
+          for (const { changed, failure } of heartbeat?.done ?? []) {
+            if (!failure) addCounts(progress.counters, { [changed ? 'tablesChanged' : 'tablesUnchanged']: 1 });
           }
-          if (beat?.views) {
-            progress.viewsScanned = (progress.viewsScanned ?? 0) + beat.views.scanned;
-            progress.viewsChanged = (progress.viewsChanged ?? 0) + beat.views.changed;
-            progress.errors += beat.views.errors;
+          if (heartbeat?.views) {
+            const { scanned, changed, errors } = heartbeat.views;
+            addCounts(progress.counters, { viewsScanned: scanned, viewsChanged: changed, errors });
           }
         }
         const { pendingActivities } = raw;
-        const unserved = await c.withDeadline(Date.now() + QUERY_DEADLINE_MS, () =>
-          unservedQueue(c, pendingActivities),
+        const unpolled = await c.withDeadline(Date.now() + QUERY_DEADLINE_MS, () =>
+          unpolledQueue(c, pendingActivities),
         );
-        if (unserved) progress.phase = noWorkerText(unserved);
+        if (unpolled) progress.phase = noWorkerText(unpolled);
         return progress;
       } catch {
         return undefined;
@@ -149,13 +157,13 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
         );
       } catch (error) {
         if (error instanceof WorkflowFailedError) {
-          const why = error.cause instanceof ActivityFailure ? error.cause.cause : undefined;
-          if (why instanceof ApplicationFailure) {
-            throw new CodedError((why.type ?? 'INTERNAL') as CodeName, why.message, { cause: error });
+          const failure = error.cause instanceof ActivityFailure ? error.cause.cause : undefined;
+          if (failure instanceof ApplicationFailure) {
+            throw new CodedError((failure.type ?? 'INTERNAL') as CodeName, failure.message, { cause: error });
           }
           throw new CodedError(
             'UNAVAILABLE',
-            'No worker validated the connector. Start one with `reconciler worker`.',
+            'No worker has validated the connector. Start one with `reconciler worker`.',
             {
               cause: error,
             },
@@ -188,7 +196,7 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
   };
 }
 
-const STANDING: Record<string, WorkflowStatus | undefined> = {
+const STATUS_BY_NAME: Record<string, WorkflowStatus | undefined> = {
   RUNNING: 'RUNNING',
   PAUSED: 'RUNNING',
   CONTINUED_AS_NEW: 'RUNNING',
@@ -200,7 +208,7 @@ const STANDING: Record<string, WorkflowStatus | undefined> = {
   TIMED_OUT: 'TIMED_OUT',
 };
 
-/** Heartbeat details of this project's activities are plain JSON, behind the client's codecs. */
+/** Decodes heartbeat details, which are plain JSON in the client's codecs; undefined if there are none or they cannot be decoded. */
 async function decodeHeartbeat(
   { options }: Client,
   payload: Payload | undefined,

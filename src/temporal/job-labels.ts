@@ -4,7 +4,7 @@ import type { ReconcileRequest } from '../contract/job.ts';
 import { SEARCH_ATTRIBUTES } from '../contract/search-attributes.ts';
 import { hasSearchAttributes } from './search-attributes-registered.ts';
 
-/** What people see of a job's workflow in the Temporal UI, and find it by, from its start on. */
+/** Summary, details and search attributes by which people recognise and find a job's workflow in the Temporal UI. */
 export async function jobLabels(client: Client, request: ReconcileRequest, connector: { id: string; name: string }) {
   const mode = request.full ? 'full' : 'incremental';
   return {
@@ -15,7 +15,7 @@ export async function jobLabels(client: Client, request: ReconcileRequest, conne
           { key: SEARCH_ATTRIBUTES.mode, value: mode },
         ])
       : undefined,
-    // Temporal's limits: 400 bytes, 20,000 bytes.
+    // Temporal's limits are 400 bytes for the summary and 20,000 bytes for the details.
     staticSummary: `${summary(request)} of ${connector.name}`.slice(0, 130),
     staticDetails: details(request, connector),
   };
@@ -29,11 +29,11 @@ function summary({ full, dryRun }: ReconcileRequest): string {
 function details(request: ReconcileRequest, connector: { id: string; name: string }): string {
   const lines = [
     `Connector **${connector.name}** (\`${connector.id}\`)`,
-    request.full ? 'Full rescan: every snapshot is verified, what differs is repaired.' : 'Brings in what has changed.',
+    request.full ? 'Full rescan: verifies every snapshot and repairs differences.' : 'Ingests what has changed.',
   ];
-  if (request.dryRun) lines.push('Dry run: nothing is written but the list of what it would do.');
+  if (request.dryRun) lines.push('Dry run: writes only the list of what it would do.');
   const { snapshots, mode } = request;
-  if (snapshots || mode) lines.push(`Takes \`${JSON.stringify({ mode, snapshots }).slice(0, 1_000)}\``);
+  if (snapshots || mode) lines.push(`Captures \`${JSON.stringify({ mode, snapshots }).slice(0, 1_000)}\``);
   if (request.scope) lines.push(`Narrowed to \`${JSON.stringify(request.scope)}\``);
   return lines.join('\n\n').slice(0, 6_000);
 }

@@ -5,20 +5,20 @@ import type { AddressInfo } from 'node:net';
 import type { Payload, PayloadCodec } from '@temporalio/common';
 import { CodedError } from '../errors.ts';
 
-/** Temporal's own limit for a message is 4 MiB, a third more in base64; the UI sends the payloads of a page of events at once. */
+/** Temporal limits a message to 4 MiB, which is a third more in base64. The UI sends the payloads of a page of events in one request. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
-/** So long a request may take to come in. */
-const REQUEST_MS = 30_000;
+/** How long a request may take to arrive. */
+const REQUEST_TIMEOUT_MS = 30_000;
 const HEADERS = 'content-type, x-namespace, authorization';
 
 export interface CodecEndpointOptions {
   codec: PayloadCodec;
   host: string;
-  /** 0 takes a free one. */
+  /** 0 for any free port. */
   port: number;
-  /** Origins of Temporal UIs whose pages may ask. */
+  /** Origins of the Temporal UIs whose pages may send requests. */
   origins: readonly string[];
-  /** Every request must bring it as bearer. */
+  /** Bearer token that every request must have. */
   token?: string;
 }
 
@@ -27,7 +27,7 @@ export interface CodecEndpoint {
   stop(): Promise<void>;
 }
 
-/** A refusal, as HTTP has it. */
+/** A refusal with its HTTP status. */
 class HttpError extends Error {
   readonly status: number;
   constructor(status: number, message: string) {
@@ -37,14 +37,14 @@ class HttpError extends Error {
 }
 
 /**
- * Serves `POST /encode` and `POST /decode` to the Temporal UI and CLI, as https://docs.temporal.io/codec-server says: `{"payloads": […]}`
- * in proto3 JSON, and the same back.
+ * Serves `POST /encode` and `POST /decode` to the Temporal UI and CLI (https://docs.temporal.io/codec-server). Requests and responses are
+ * `{"payloads": […]}` in proto3 JSON.
  *
- * @throws CodedError UNAVAILABLE where the address cannot be listened on
+ * @throws CodedError UNAVAILABLE if the server cannot listen on the address
  */
 export async function startCodecEndpoint(options: CodecEndpointOptions): Promise<CodecEndpoint> {
   const { host, port, origins } = options;
-  const server = createServer({ requestTimeout: REQUEST_MS }, async (request, response) => {
+  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, async (request, response) => {
     try {
       allowOrigin(request, response, origins);
       if (request.method === 'OPTIONS') {
@@ -54,7 +54,7 @@ export async function startCodecEndpoint(options: CodecEndpointOptions): Promise
       const payloads = await answer(request, options);
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ payloads }));
     } catch (error) {
-      // The CLI shows the text as it is.
+      // The CLI prints this text unchanged.
       response.writeHead(statusOf(error), { 'content-type': 'text/plain; charset=utf-8', connection: 'close' });
       response.end((error as Error).message);
     }
@@ -72,9 +72,9 @@ export async function startCodecEndpoint(options: CodecEndpointOptions): Promise
       },
     );
   }
-  const shown = host.includes(':') ? `[${host}]` : host;
+  const urlHost = host.includes(':') ? `[${host}]` : host;
   return {
-    url: `http://${shown}:${(server.address() as AddressInfo).port}`,
+    url: `http://${urlHost}:${(server.address() as AddressInfo).port}`,
     async stop() {
       server.close();
       server.closeAllConnections();
@@ -87,26 +87,31 @@ function statusOf(error: unknown): number {
   return error instanceof CodedError ? 400 : 500;
 }
 
-/** @throws HttpError for a page of another origin: its requests would pass where no answer of theirs is seen */
+/** @throws HttpError for a page of another origin, which could otherwise send requests even though it cannot read the responses */
 function allowOrigin({ headers }: IncomingMessage, response: ServerResponse, origins: readonly string[]): void {
   const { origin } = headers;
   if (origin === undefined) return;
-  if (!origins.includes(origin)) throw new HttpError(403, `Pages of ${origin} may not ask here: see --allow-origin.`);
+  if (!origins.includes(origin))
+    throw new HttpError(
+      403,
+      `Pages of ${origin} may not use this codec endpoint. To allow them, start it with --allow-origin ${origin}.`,
+    );
   response.setHeader('access-control-allow-origin', origin);
   response.setHeader('access-control-allow-methods', 'POST, OPTIONS');
   response.setHeader('access-control-allow-headers', HEADERS);
-  // A UI on the internet that asks an endpoint on the reader's own machine (https://wicg.github.io/private-network-access).
+  // Lets a UI on the internet use an endpoint on the user's own machine (https://wicg.github.io/private-network-access).
   response.setHeader('access-control-allow-private-network', 'true');
   response.setHeader('vary', 'origin');
 }
 
 async function answer(request: IncomingMessage, { codec, token }: CodecEndpointOptions): Promise<object[]> {
   if (token !== undefined && !isBearer(request.headers.authorization, token)) {
-    throw new HttpError(401, 'Give the bearer token of this codec endpoint in the header Authorization.');
+    throw new HttpError(401, 'Send the bearer token of this codec endpoint in the header Authorization.');
   }
   const path = request.url?.split('?')[0];
-  if (path !== '/encode' && path !== '/decode') throw new HttpError(404, 'There are /encode and /decode here.');
-  if (request.method !== 'POST') throw new HttpError(405, `${path} takes POST.`);
+  if (path !== '/encode' && path !== '/decode')
+    throw new HttpError(404, 'This endpoint serves only /encode and /decode.');
+  if (request.method !== 'POST') throw new HttpError(405, `${path} accepts only POST.`);
   const payloads = payloadsOf(await bodyOf(request));
   return (await (path === '/encode' ? codec.encode(payloads) : codec.decode(payloads))).map(toJson);
 }
@@ -119,10 +124,10 @@ function isBearer(header: string | undefined, token: string): boolean {
 async function bodyOf(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  // The refusal has still to be sent.
+  // The socket stays open, because the refusal has to be sent on it.
   for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES) throw new HttpError(413, `A request has at most ${MAX_BODY_BYTES} bytes.`);
+    if (bytes > MAX_BODY_BYTES) throw new HttpError(413, `The request has more than ${MAX_BODY_BYTES} bytes.`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
@@ -136,14 +141,14 @@ interface JsonPayload {
 
 function payloadsOf(body: string): Payload[] {
   try {
-    // Where there are none the CLI sends `{}`.
+    // The CLI sends `{}` if there are no payloads.
     const { payloads = [] } = JSON.parse(body) as { payloads?: JsonPayload[] };
     return payloads.map(({ metadata = {}, data = '' }) => ({
       metadata: Object.fromEntries(Object.entries(metadata).map(([key, value]) => [key, Buffer.from(value, 'base64')])),
       data: Buffer.from(data, 'base64'),
     }));
   } catch {
-    throw new HttpError(400, 'The body is not {"payloads": [{"metadata": {…}, "data": "…"}]} with base64.');
+    throw new HttpError(400, 'The body is not {"payloads": [{"metadata": {…}, "data": "…"}]} with values in base64.');
   }
 }
 

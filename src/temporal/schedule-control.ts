@@ -10,36 +10,36 @@ import {
 import type { ReconcileRequest } from '../contract/job.ts';
 import { RECONCILE_WORKFLOW, TASK_QUEUE } from '../contract/names.ts';
 import {
+  type DesiredSchedule,
   type FoundSchedule,
   type ScheduleControl,
   scheduleIdOf,
-  type WantedSchedule,
 } from '../contract/schedule-control.ts';
-import { calendarOf } from './cron.ts';
+import { parseCron } from './cron.ts';
 import { jobLabels } from './job-labels.ts';
 import { EncryptionCodec, keyIdOf } from './payload-codec.ts';
 import { mapTemporalErrors } from './temporal-errors.ts';
 
 /**
- * A run that Temporal could not start in time, since it was away, is made up for when it is back within this time: once, however many were
- * missed, for those that come while one runs are skipped.
+ * If Temporal was down when a run was due and is back within this time, it starts the run late. It starts one run however many it missed,
+ * because runs that become due while one is running are skipped.
  */
 const CATCHUP_WINDOW_MS = 24 * 3_600_000;
-/** Ids of this project's schedules, with the connector's. */
-const OURS = /^reconcile-(con_[0-9a-z]+)$/;
+/** Ids of this project's schedules; the group is the connector's id. */
+const SCHEDULE_ID = /^reconcile-(con_[0-9a-z]+)$/;
 
-/** `ScheduleControl` on a Temporal client. */
+/** Implements `ScheduleControl` with a Temporal client. */
 export function temporalSchedules(client: () => Promise<Client>): ScheduleControl {
   return {
-    async describe(connectorId, wanted) {
+    async describe(connectorId, desired) {
       const c = await client();
       const description = await describe(c, scheduleIdOf(connectorId));
-      return description && found(c, description, wanted && (await optionsOf(c, wanted)));
+      return description && toFoundSchedule(c, description, desired && (await optionsOf(c, desired)));
     },
 
-    async put(wanted) {
+    async put(desired) {
       const c = await client();
-      const options = await optionsOf(c, wanted);
+      const options = await optionsOf(c, desired);
       const description = await describe(c, options.scheduleId);
       if (description === undefined) {
         try {
@@ -48,7 +48,7 @@ export function temporalSchedules(client: () => Promise<Client>): ScheduleContro
         } catch (error) {
           if (!(error instanceof ScheduleAlreadyRunning)) throw error;
         }
-      } else if (found(c, description, options).asWanted) {
+      } else if (toFoundSchedule(c, description, options).matchesDesired) {
         return 'unchanged';
       }
       const { spec, action, policies, state } = options;
@@ -80,7 +80,7 @@ export function temporalSchedules(client: () => Promise<Client>): ScheduleContro
       );
       const ours = schedules?.filter(({ info }) => info?.workflowType?.name === RECONCILE_WORKFLOW) ?? [];
       return {
-        connectorIds: ours.flatMap(({ scheduleId }) => OURS.exec(scheduleId ?? '')?.[1] ?? []),
+        connectorIds: ours.flatMap(({ scheduleId }) => SCHEDULE_ID.exec(scheduleId ?? '')?.[1] ?? []),
         nextPageToken: Buffer.from(nextPageToken ?? '').toString('base64url'),
       };
     },
@@ -96,21 +96,21 @@ async function describe(client: Client, scheduleId: string): Promise<ScheduleDes
   }
 }
 
-async function optionsOf(client: Client, wanted: WantedSchedule): Promise<ScheduleOptions> {
-  const { connector, intervalSeconds, cron, jitterSeconds, pausedBecause } = wanted;
+async function optionsOf(client: Client, desired: DesiredSchedule): Promise<ScheduleOptions> {
+  const { connector, intervalSeconds, cron, jitterSeconds, pausedBecause } = desired;
   const request: ReconcileRequest = { connector: connector.id, trigger: 'schedule' };
   return {
     scheduleId: scheduleIdOf(connector.id),
     spec: {
       ...(intervalSeconds > 0 ? { intervals: [{ every: intervalSeconds * 1000 }] } : {}),
-      ...(cron.length > 0 ? { cronExpressions: [...cron], timezone: wanted.timeZone || undefined } : {}),
-      startAt: wanted.notBefore,
+      ...(cron.length > 0 ? { cronExpressions: [...cron], timezone: desired.timeZone || undefined } : {}),
+      startAt: desired.notBefore,
       jitter: jitterSeconds * 1000 || undefined,
     },
     action: {
       type: 'startWorkflow',
       workflowType: RECONCILE_WORKFLOW,
-      workflowId: wanted.jobIdPrefix,
+      workflowId: desired.jobIdPrefix,
       taskQueue: TASK_QUEUE,
       args: [request],
       ...(await jobLabels(client, request, connector)),
@@ -120,33 +120,40 @@ async function optionsOf(client: Client, wanted: WantedSchedule): Promise<Schedu
   };
 }
 
-function found(client: Client, description: ScheduleDescription, wanted: ScheduleOptions | undefined): FoundSchedule {
+function toFoundSchedule(
+  client: Client,
+  description: ScheduleDescription,
+  desired: ScheduleOptions | undefined,
+): FoundSchedule {
   const { scheduleId, state, info } = description;
   const last = info.recentActions.at(-1);
   return {
     scheduleId,
-    asWanted:
-      wanted !== undefined &&
-      isDeepStrictEqual(factsOf(description), wantedFacts(wanted)) &&
+    matchesDesired:
+      desired !== undefined &&
+      isDeepStrictEqual(descriptionFacts(description), optionFacts(desired)) &&
       isEncryptedAsNow(client, description),
     paused: state.paused,
-    // Temporal tells when it would run also of one that is paused.
+    // Temporal reports the next time of a paused schedule too.
     nextRunAt: state.paused ? undefined : info.nextActionTimes[0],
     lastRunAt: last?.takenAt,
     lastJobId: last?.action.workflow.workflowId ?? '',
   };
 }
 
-/** A schedule outlives every retention: its input follows the codec's keys, so that the old ones can go. */
+/**
+ * Whether the schedule's input is encrypted with the current key. Schedules outlive every retention period, so old keys can only be removed
+ * if schedules are updated to new ones.
+ */
 function isEncryptedAsNow({ options }: Client, { raw }: ScheduleDescription): boolean {
   const codec = options.loadedDataConverter.payloadCodecs.find((codec) => codec instanceof EncryptionCodec);
   return keyIdOf(raw.schedule?.action?.startWorkflow?.input?.payloads?.[0]) === codec?.keyId;
 }
 
-/** What of a schedule is compared: the server gives cron expressions back as the values that match. */
-function factsOf({ spec, action, policies, state, raw }: ScheduleDescription) {
+/** The comparable content of an existing schedule. The server returns cron expressions as the lists of matching values. */
+function descriptionFacts({ spec, action, policies, state, raw }: ScheduleDescription) {
   const calendars = (raw.schedule?.spec?.structuredCalendar ?? []).map((calendar) =>
-    facts(calendar.year?.length ? 'years' : '', {
+    comparable(calendar.year?.length ? 'years' : '', {
       second: valuesOf(calendar.second),
       minute: valuesOf(calendar.minute),
       hour: valuesOf(calendar.hour),
@@ -162,13 +169,14 @@ function factsOf({ spec, action, policies, state, raw }: ScheduleDescription) {
     bounds: [spec.startAt?.getTime(), spec.endAt?.getTime(), spec.skip?.length ?? 0],
     jitter: spec.jitter ?? 0,
     action: actionFacts(action),
-    policies: facts(policies.overlap, policies.catchupWindow, policies.pauseOnFailure),
+    policies: comparable(policies.overlap, policies.catchupWindow, policies.pauseOnFailure),
     state: [state.paused, state.paused ? state.note : '', state.remainingActions],
   };
 }
 
-function wantedFacts({ spec, action, policies, state }: ScheduleOptions): ReturnType<typeof factsOf> {
-  const calendars = (spec.cronExpressions ?? []).map((cron) => facts('', { second: [0], ...calendarOf(cron) }));
+/** The same content of a desired schedule. */
+function optionFacts({ spec, action, policies, state }: ScheduleOptions): ReturnType<typeof descriptionFacts> {
+  const calendars = (spec.cronExpressions ?? []).map((cron) => comparable('', { second: [0], ...parseCron(cron) }));
   return {
     intervals: (spec.intervals ?? []).map(({ every }) => [every as number, 0]),
     calendars: [...new Set(calendars)].sort(),
@@ -176,24 +184,24 @@ function wantedFacts({ spec, action, policies, state }: ScheduleOptions): Return
     bounds: [spec.startAt?.getTime(), undefined, 0],
     jitter: (spec.jitter as number | undefined) ?? 0,
     action: actionFacts(action),
-    policies: facts(policies?.overlap, policies?.catchupWindow, policies?.pauseOnFailure),
+    policies: comparable(policies?.overlap, policies?.catchupWindow, policies?.pauseOnFailure),
     state: [state?.paused ?? false, state?.note, undefined],
   };
 }
 
-const facts = (...values: unknown[]) => JSON.stringify(values);
+const comparable = (...values: unknown[]) => JSON.stringify(values);
 
 function actionFacts(action: ScheduleDescription['action'] | ScheduleOptions['action']) {
   const attributes = action.typedSearchAttributes;
   const pairs = Array.isArray(attributes) ? attributes : (attributes?.getAll() ?? []);
   return {
-    what: facts(action.workflowType, action.workflowId, action.taskQueue, action.args),
+    what: comparable(action.workflowType, action.workflowId, action.taskQueue, action.args),
     labels: [action.staticSummary, action.staticDetails],
     attributes: Object.fromEntries(pairs.map(({ key, value }) => [key.name, value])),
   };
 }
 
-/** The values of some ranges, as the server reads them. */
+/** The values of ranges, interpreted as the server does. */
 function valuesOf(ranges: { start?: number | null; end?: number | null; step?: number | null }[] | null | undefined) {
   const values = new Set<number>();
   for (const { start, end, step } of ranges ?? []) {

@@ -1,7 +1,12 @@
+import { status } from '@grpc/grpc-js';
 import { isGrpcServiceError } from '@temporalio/client';
 import { CodedError } from '../errors.ts';
 
-/** Makes a call to Temporal; its own errors of reach come as ours. */
+/**
+ * Makes a call to Temporal.
+ *
+ * @throws CodedError UNAVAILABLE if Temporal does not answer; other errors of the call are passed on as they are
+ */
 export async function mapTemporalErrors<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
@@ -13,8 +18,8 @@ export async function mapTemporalErrors<T>(call: () => Promise<T>): Promise<T> {
   }
 }
 
-/** UNAVAILABLE and DEADLINE_EXCEEDED of @grpc/grpc-js. */
+/** Whether a call failed with UNAVAILABLE or DEADLINE_EXCEEDED. */
 export function isUnanswered(error: unknown): boolean {
   const cause = error instanceof Error && isGrpcServiceError(error.cause) ? error.cause : error;
-  return isGrpcServiceError(cause) && (cause.code === 14 || cause.code === 4);
+  return isGrpcServiceError(cause) && (cause.code === status.UNAVAILABLE || cause.code === status.DEADLINE_EXCEEDED);
 }

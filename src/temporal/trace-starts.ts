@@ -4,7 +4,7 @@ import type { Carrier } from '../telemetry/tracing/spans.ts';
 import { TRACE_HEADER } from '../telemetry/tracing/trace-header.ts';
 import { currentTracing } from '../telemetry/tracing/tracing.ts';
 
-/** Workflows that are started go on with the trace that they are started in. Undefined where there are no traces. */
+/** @returns an interceptor that passes the current trace on to workflows that the client starts; undefined if tracing is off */
 export function traceStarts(): WorkflowClientInterceptor | undefined {
   const tracing = currentTracing();
   return (

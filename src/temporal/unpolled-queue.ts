@@ -1,16 +1,16 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+import proto from '@temporalio/proto';
 import { INGEST_TASK_QUEUE, TASK_QUEUE } from '../contract/names.ts';
 import { shellWord } from '../names.ts';
 
-/** A worker asks anew at the latest every minute; Temporal remembers for five who asked. */
+const { TASK_QUEUE_TYPE_ACTIVITY } = proto.temporal.api.enums.v1.TaskQueueType;
+/** A worker polls again after at most a minute; Temporal lists pollers of the last five minutes. */
 const POLLED_WITHIN_S = 90;
-/** TASK_QUEUE_TYPE_ACTIVITY of Temporal's API. */
-const ACTIVITY = 2;
 
 type PendingActivities = WorkflowExecutionDescription['raw']['pendingActivities'];
 
-/** A task queue on which an activity waits that no worker has taken, and that none asks for; undefined where there is none. */
-export async function unservedQueue(client: Client, pending: PendingActivities): Promise<string | undefined> {
+/** @returns the name of a task queue that has a waiting activity and that no worker polls; undefined if there is none */
+export async function unpolledQueue(client: Client, pending: PendingActivities): Promise<string | undefined> {
   const waiting = (pending ?? []).filter(({ lastStartedTime }) => !lastStartedTime);
   const queues = new Set(waiting.map(({ activityOptions }) => activityOptions?.taskQueue?.name ?? ''));
   for (const name of queues) {
@@ -19,10 +19,10 @@ export async function unservedQueue(client: Client, pending: PendingActivities):
   return undefined;
 }
 
-/** What a job waits for, and what to do. The common queue is served by a worker without options. */
+/** States what a job waits for and how to start a worker. A worker without options serves the default queues. */
 export function noWorkerText(queue: string): string {
   const option = queue === INGEST_TASK_QUEUE || queue === TASK_QUEUE ? '' : ` --task-queue ${shellWord(queue)}`;
-  return `waiting, since no worker polls task queue '${queue}': start one with reconciler worker${option}`;
+  return `waiting: no worker polls task queue '${queue}'. Start one with \`reconciler worker${option}\``;
 }
 
 async function isPolled(client: Client, name: string): Promise<boolean> {
@@ -30,7 +30,7 @@ async function isPolled(client: Client, name: string): Promise<boolean> {
   const { pollers } = await client.workflowService.describeTaskQueue({
     namespace,
     taskQueue: { name },
-    taskQueueType: ACTIVITY,
+    taskQueueType: TASK_QUEUE_TYPE_ACTIVITY,
   });
   const since = Date.now() / 1000 - POLLED_WITHIN_S;
   return (pollers ?? []).some(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) > since);

@@ -3,9 +3,9 @@ import type { ColumnMetrics, ContentFile, FileChange, FileContent } from '../for
 import { CHANGE, CHANGES, COLUMN, FILE, PARTITION, REQUEST } from './file-change-tags.ts';
 import { WireWriter } from './writer.ts';
 
-/** Chunks are cut when they reach this: a gRPC message of about 1 MiB keeps streams moving and memory small. */
+/** Size at which a chunk is complete. gRPC messages of about 1 MiB keep streams moving and memory use small. */
 const CHUNK_BYTES = 1024 * 1024;
-/** Most snapshots have few changes, and a chunk's worth for each would be most of the garbage. */
+/** The buffer starts small, because most snapshots have few changes and a full chunk for each would be mostly garbage. */
 const FIRST_BYTES = 16 * 1024;
 
 /** FileFormat of statistics.proto. */
@@ -14,15 +14,15 @@ const FORMAT: Readonly<Record<string, number>> = { PARQUET: 1, ORC: 2, AVRO: 3, 
 const CONTENT: Record<FileContent, number> = { DATA: 1, POSITION_DELETES: 2, EQUALITY_DELETES: 3 };
 
 /**
- * `PutFileColumnStatsRequest`s with these changes, serialized, each about 1 MiB. Equal to what the generated encoder writes
- * (a test holds that), at a fraction of its cost.
+ * Serializes file changes as `PutFileColumnStatsRequest` messages of about 1 MiB. The bytes equal those of the generated encoder (a test
+ * checks that), at a fraction of its cost.
  */
 export class FileChangeEncoder {
   readonly #buffer = new WireWriter(FIRST_BYTES, CHUNK_BYTES + CHUNK_BYTES / 4);
-  /** Where the open `Changes` message begins. */
+  /** Start of the open `Changes` message. */
   #start: number | undefined;
 
-  /** Adds a change; gives a chunk when one is full. */
+  /** Adds a change; returns a chunk if it is full. */
   add(change: FileChange): Uint8Array | undefined {
     this.#start ??= this.#buffer.open(REQUEST.changes);
     const start = this.#buffer.open(CHANGES.change);
@@ -45,7 +45,7 @@ export class FileChangeEncoder {
     return this.#buffer.length >= CHUNK_BYTES ? this.flush() : undefined;
   }
 
-  /** The last chunk, if anything is left. */
+  /** Returns the last chunk, or undefined if nothing is left. */
   flush(): Uint8Array | undefined {
     if (this.#start === undefined) return undefined;
     const start = this.#start;

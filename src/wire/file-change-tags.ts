@@ -4,8 +4,8 @@ const varint = (field: number) => (field << 3) | VARINT;
 const message = (field: number) => (field << 3) | LENGTH;
 
 /**
- * Tags (field number << 3 | wire type) of the messages in which file changes travel and are stored. The field numbers are those of
- * statistics.proto; a test compares what is written with them to the generated encoder's output.
+ * Tags (field number << 3 | wire type) of the messages in which file changes are sent and stored. The field numbers are those of
+ * statistics.proto; a test compares the encoded messages with the generated encoder's output.
  */
 export const REQUEST = { changes: message(2) };
 export const CHANGES = { change: message(1) };

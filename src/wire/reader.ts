@@ -1,5 +1,5 @@
-/** Bytes that are no protobuf message. */
-export class Malformed extends Error {}
+/** The bytes are not a valid protobuf message. */
+export class MalformedMessage extends Error {}
 
 /** Wire types: https://protobuf.dev/programming-guides/encoding/#structure */
 export const VARINT = 0;
@@ -8,10 +8,10 @@ export const LENGTH = 2;
 export const FIXED32 = 5;
 
 /**
- * Reads protobuf fields in place: no message is built and nothing is copied.
+ * Reads protobuf fields in place, without building messages or copying bytes.
  *
- * It is what lets the service take in some ten thousand files a second: of a file with twenty columns it reads the few
- * fields that are queried and only walks over the rest.
+ * This is why the service can ingest about ten thousand files per second: for a file with twenty columns it reads only the few fields
+ * that are queried, and skips the rest.
  */
 export class WireReader {
   readonly buffer: Buffer;
@@ -25,12 +25,12 @@ export class WireReader {
     this.position = 0;
   }
 
-  /** A field's number and wire type, as one number: number << 3 | type. Groups are refused: proto3 has none. */
+  /** A field's tag: number << 3 | wire type. Groups are rejected, because proto3 has none. */
   tag(end: number): number {
     const tag = this.uint32(end);
     const type = tag & 7;
     if (tag >>> 3 === 0 || type === 3 || type === 4 || type > 5)
-      throw new Malformed(`wire tag ${tag} at byte ${this.position}`);
+      throw new MalformedMessage(`invalid wire tag ${tag} at byte ${this.position}`);
     return tag;
   }
 
@@ -45,14 +45,14 @@ export class WireReader {
     return this.low >>> 0;
   }
 
-  /** Any varint, into `high` and `low`. */
+  /** Reads any varint into `high` and `low`. */
   varint(end: number): void {
     const { buffer } = this;
     let position = this.position;
     let low = 0;
     let high = 0;
     for (let shift = 0; shift < 70; shift += 7) {
-      if (position >= end) throw new Malformed(`number without end at byte ${this.position}`);
+      if (position >= end) throw new MalformedMessage(`unterminated number at byte ${this.position}`);
       const byte = buffer[position++] as number;
       const bits = byte & 127;
       if (shift < 28) low |= bits << shift;
@@ -67,10 +67,10 @@ export class WireReader {
         return;
       }
     }
-    throw new Malformed(`number of more than 10 bytes at byte ${this.position}`);
+    throw new MalformedMessage(`number of more than 10 bytes at byte ${this.position}`);
   }
 
-  /** A varint as a number: exact from -(2^53-1) to 2^53-1, beyond that merely as large. */
+  /** A varint as a number: exact from -(2^53-1) to 2^53-1, and approximate beyond that. */
   int64(end: number): number {
     const byte = this.buffer[this.position] as number;
     if (byte < 128 && this.position < end) {
@@ -81,17 +81,19 @@ export class WireReader {
     return this.high * 4294967296 + (this.low >>> 0);
   }
 
-  /** Where the bytes, text or message that begins here ends; the reader stands at its start. */
+  /** Reads a length and returns the end of the bytes, text or message that follows. The reader is then at its start. */
   lengthEnd(end: number): number {
     const length = this.uint32(end);
-    if (this.high !== 0 && length >= 128) throw new Malformed(`length beyond 32 bits at byte ${this.position}`);
+    if (this.high !== 0 && length >= 128) throw new MalformedMessage(`length beyond 32 bits at byte ${this.position}`);
     const stop = this.position + length;
     if (stop > end)
-      throw new Malformed(`${length} bytes announced at byte ${this.position}, ${end - this.position} are there`);
+      throw new MalformedMessage(
+        `a value at byte ${this.position} has a length of ${length} bytes, but only ${end - this.position} bytes remain`,
+      );
     return stop;
   }
 
-  /** Goes over a field's value. */
+  /** Skips a field's value. */
   skip(tag: number, end: number): void {
     switch (tag & 7) {
       case VARINT:
@@ -110,17 +112,17 @@ export class WireReader {
 
   advance(bytes: number, end: number): void {
     this.position += bytes;
-    if (this.position > end) throw new Malformed(`value is cut off at byte ${end}`);
+    if (this.position > end) throw new MalformedMessage(`value is truncated at byte ${end}`);
   }
 
-  /** The text from here to `end`. */
+  /** Reads the text from here to `end`. */
   text(end: number): string {
     const text = this.buffer.toString('utf8', this.position, end);
     this.position = end;
     return text;
   }
 
-  /** The bytes from here to `end`, not copied. */
+  /** Returns a view of the bytes from here to `end`. */
   bytes(end: number): Buffer {
     const bytes = this.buffer.subarray(this.position, end);
     this.position = end;

@@ -1,13 +1,13 @@
 /**
- * A growing buffer that protobuf's wire format is written into, for the one hot path: file changes. The generated encoder
- * makes several objects a column; this makes none. Source: protobuf.dev, "Encoding".
+ * Writes protobuf's wire format into a growing buffer, for the hot path of file changes. The generated encoder creates several objects per
+ * column; this creates none. Source: protobuf.dev, "Encoding".
  */
 export class WireWriter {
   #bytes: Buffer;
   #length = 0;
   readonly #usualBytes: number;
 
-  /** @param usualBytes what it grows to at once when `initialBytes` are not enough */
+  /** @param usualBytes size to which the buffer grows at once if `initialBytes` are not enough */
   constructor(initialBytes: number, usualBytes: number) {
     this.#bytes = Buffer.allocUnsafe(initialBytes);
     this.#usualBytes = usualBytes;
@@ -17,21 +17,21 @@ export class WireWriter {
     return this.#length;
   }
 
-  /** A copy of what was written; the buffer is empty then and can be used again. */
+  /** Returns a copy of the written bytes and empties the buffer for reuse. */
   take(): Uint8Array {
     const out = Uint8Array.prototype.slice.call(this.#bytes, 0, this.#length);
     this.#length = 0;
     return out;
   }
 
-  /** A varint field; `value` is a non-negative safe integer. */
+  /** Writes a varint field; `value` is a non-negative safe integer. */
   int(tag: number, value: number): void {
     this.#reserve(12);
     this.#bytes[this.#length++] = tag;
     this.#varint(value);
   }
 
-  /** A varint field of 64 bits. */
+  /** Writes a 64-bit varint field. */
   int64(tag: number, value: bigint): void {
     this.#reserve(12);
     this.#bytes[this.#length++] = tag;
@@ -52,14 +52,14 @@ export class WireWriter {
   }
 
   string(tag: number, value: string): void {
-    // UTF-8 takes at most three bytes a UTF-16 unit.
+    // UTF-8 takes at most three bytes per UTF-16 unit.
     this.#reserve(8 + value.length * 3);
     const start = this.open(tag);
     this.#length += this.#bytes.write(value, this.#length, 'utf8');
     this.close(start);
   }
 
-  /** A packed repeated varint field of non-negative safe integers. */
+  /** Writes a packed repeated varint field of non-negative safe integers. */
   packed(tag: number, values: readonly number[]): void {
     if (values.length === 0) return;
     const start = this.open(tag);
@@ -70,11 +70,11 @@ export class WireWriter {
     this.close(start);
   }
 
-  /** Begins a nested message; give what it returns to `close`. */
+  /** Begins a nested message. The returned position must be passed to `close`. */
   open(tag: number): number {
     this.#reserve(2);
     this.#bytes[this.#length++] = tag;
-    // One byte is left for the length: most column messages are that short. `close` makes room where it is not enough.
+    // One byte is reserved for the length, which is enough for most column messages. `close` makes room for longer ones.
     return ++this.#length;
   }
 
@@ -96,7 +96,7 @@ export class WireWriter {
   #varint(value: number): void {
     let rest = value;
     while (rest > 0x7f) {
-      // Bit operations hold only below 2^31.
+      // Bit operations are correct only below 2^31.
       this.#bytes[this.#length++] = (rest < 0x8000_0000 ? rest & 0x7f : rest % 0x80) | 0x80;
       rest = rest < 0x8000_0000 ? rest >>> 7 : Math.floor(rest / 0x80);
     }

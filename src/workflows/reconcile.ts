@@ -36,7 +36,7 @@ export async function reconcile(request: ReconcileRequest, carried?: CarriedRun)
 
     const destination = carried?.destination ?? (await control.ensureDestination({ connectorId, dryRun }));
     const { catalogId, namespaceId, before } = destination;
-    if (before.tables > 0 && !isNarrowed(request)) job.progress.tablesExpected = before.tables;
+    if (before.tables > 0 && !isNarrowed(request)) job.progress.counters.tablesExpected = before.tables;
 
     const { hasViews, listed } = await reconcileTables(run, destination, carried);
     const viewsListed = hasViews && (await reconcileViews(run));
@@ -71,14 +71,14 @@ async function claimConnector(job: Job): Promise<ResolvedConnector> {
 
 /** A run that found nothing must not look successful: usually a setting is wrong. */
 function requireFinds({ request, progress }: Job): void {
-  const { tablesScanned, viewsScanned, tablesFiltered, errors } = progress;
-  if (tablesScanned > 0 || viewsScanned || errors > 0 || request.allowMissing) return;
+  const { tablesScanned, viewsScanned, tablesFiltered = 0, errors } = progress.counters;
+  if (tablesScanned || viewsScanned || errors || request.allowMissing) return;
   throw ApplicationFailure.nonRetryable(nothingFound(request, tablesFiltered), 'NOT_FOUND');
 }
 
 /** @returns what the workflow fails with; undefined if nothing failed */
 function finish(job: Job): ApplicationFailure | undefined {
-  const failed = job.progress.errors > 0;
+  const failed = Boolean(job.progress.counters.errors);
   job.finish(failed ? 'JS_FAILED' : 'JS_SUCCEEDED');
   return failed ? ApplicationFailure.nonRetryable(job.message, 'PARTIAL_FAILURE') : undefined;
 }

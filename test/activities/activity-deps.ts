@@ -3,7 +3,7 @@ import type { ActivityDeps } from '../../src/activities/runtime/deps.ts';
 import type { UpstreamCatalog } from '../../src/connectors/spi.ts';
 import type { TestCatalog } from '../catalog/harness.ts';
 
-/** What activities get from their worker: a real catalog, and this upstream for every connector. */
+/** The dependencies of activities: a real catalog, and this upstream for every connector. */
 export function activityDeps(
   catalog: TestCatalog,
   upstream: UpstreamCatalog,

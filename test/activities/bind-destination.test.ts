@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => catalog[Symbol.asyncDispose]());
 
-it('binds what the connector says, and not where a job has written that it no longer names', async () => {
+it('binds the destination that the connector names, not the one of a job that started before it changed', async () => {
   const deps = activityDeps(catalog, new MemoryUpstream());
   const { connectors } = catalog.clients;
   const destination = { catalogName: 'bound', namespacePath: ['a'] };

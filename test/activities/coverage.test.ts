@@ -12,7 +12,7 @@ const both = (snapshots: SnapshotSelection): CaptureOptions => ({ snapshots, mod
 const metadata = (snapshots: SnapshotSelection): CaptureOptions => ({ snapshots, mode: 'METADATA_ONLY' });
 const files = (snapshots: SnapshotSelection): CaptureOptions => ({ snapshots, mode: 'CAPTURE_ONLY' });
 
-/** The coverage after these jobs, each of the same state of a table. */
+/** The coverage after these jobs, all for the same state of a table. */
 function coverageOf(...jobs: [capture: CaptureOptions, leavesFiles?: boolean][]): string {
   let coverage: string | undefined;
   for (const [capture, leavesFiles = false] of jobs) coverage = coverageAfter(coverage, capture, { leavesFiles });
@@ -20,32 +20,32 @@ function coverageOf(...jobs: [capture: CaptureOptions, leavesFiles?: boolean][])
 }
 
 describe('coverage', () => {
-  it('is empty where all is in, which is enough for every job', () => {
+  it('is empty if everything is in, which is enough for every job', () => {
     expect(coverageOf([both(ALL)])).toBe('');
     for (const capture of [both, metadata, files]) {
       for (const selection of [ALL, latest(1), latest(2, 'main')]) expect(covers('', capture(selection))).toBe(true);
     }
   });
 
-  it('is what was taken, and no more', () => {
+  it('is what the jobs took, and no more', () => {
     const coverage = coverageOf([both(latest(3))]);
     expect(coverage).toBe('snapshots=latest:3 files=latest:3');
     expect([both, metadata, files].map((capture) => covers(coverage, capture(latest(3))))).toEqual([true, true, true]);
     for (const other of [ALL, latest(4), latest(3, 'main')]) expect(covers(coverage, both(other))).toBe(false);
   });
 
-  it('knows snapshots without files', () => {
+  it('distinguishes snapshots without files', () => {
     const coverage = coverageOf([metadata(ALL), true]);
     expect(covers(coverage, metadata(latest(2)))).toBe(true);
     expect(covers(coverage, both(latest(2)))).toBe(false);
     expect(covers(coverage, files(latest(2)))).toBe(false);
     expect(coverageOf([metadata(ALL), true], [files(ALL)])).toBe('');
-    // Only of what is in: that is not all.
+    // Only files of the snapshots that are in, which are not all.
     expect(covers(coverageOf([metadata(latest(1)), true], [files(ALL)]), both(ALL))).toBe(false);
     expect(covers(coverageOf([metadata(latest(1)), true], [files(ALL)]), both(latest(1)))).toBe(true);
   });
 
-  it('forgets captured files where snapshots came in without', () => {
+  it('forgets captured files if snapshots were ingested without files', () => {
     expect(covers(coverageOf([both(latest(1))], [metadata(ALL), true]), files(latest(1)))).toBe(false);
     expect(covers(coverageOf([both(latest(1))], [metadata(latest(1)), false]), files(latest(1)))).toBe(true);
   });

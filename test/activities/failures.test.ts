@@ -8,7 +8,7 @@ describe('toFailure', () => {
     [1_000, 1_000],
     [99_999_999_000, 600_000],
     [undefined, undefined],
-  ])('of an upstream that asks to wait %s ms waits %s ms', (retryAfterMs, wait) => {
+  ])('for an upstream that asks for a delay of %s ms delays the retry by %s ms', (retryAfterMs, wait) => {
     const failure = toFailure(new CodedError('RESOURCE_EXHAUSTED', 'slow down', { retryAfterMs }), 1, 5);
     expect((failure as ApplicationFailure).nextRetryDelay).toBe(wait);
   });

@@ -65,7 +65,7 @@ const change: fc.Arbitrary<FileChange> = fc.oneof(
 
 const big = (value: number | undefined) => (value === undefined ? undefined : BigInt(value));
 
-/** What a change is in the generated code's form. */
+/** The change as a message of the generated code. */
 function message(c: FileChange) {
   if (c.kind === 'removed') {
     return {
@@ -152,7 +152,7 @@ describe('FileChangeEncoder', () => {
     );
   });
 
-  it('writes nothing for nothing', () => {
+  it('writes nothing without changes', () => {
     expect(encode([])).toEqual([]);
   });
 });

@@ -15,7 +15,7 @@ import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
 import { dumpCatalog } from '../integration/dump.ts';
 import { activityDeps } from './activity-deps.ts';
 
-/** Every manifest with a change is a group of its own, of every snapshot that has two. */
+/** Every manifest with a change is a group of its own, in every snapshot with at least two of them. */
 const EVERY = { above: 1, group: 1 };
 
 let catalog: TestCatalog;
@@ -38,7 +38,7 @@ function run<T>(work: () => Promise<T>, heartbeatDetails?: unknown): Promise<T> 
   return new MockActivityEnvironment({ heartbeatDetails }).run(work);
 }
 
-/** As the workflow does it, with the groups in an order of their own. */
+/** Ingests a table as the workflow does, with its groups in another order. */
 async function ingest(deps: ActivityDeps, connectorId: string, table: TableRef, split: boolean) {
   const sum = { snapshots: 0, files: 0, groups: 0, splits: 0 };
   for (;;) {
@@ -77,7 +77,7 @@ it.each(['iceberg/wh', 'made/iceberg/wh'])(
         splits += other.splits;
       }
     }
-    // Of commits that wrote several manifests: overwrites, deletes, compactions.
+    // Overwrites, deletes and compactions write several manifests per commit.
     expect(splits).toBeGreaterThan(10);
     expect(groups).toBeGreaterThan(2 * splits - 1);
     expect(await dumpCatalog(catalog.clients, split.name)).toEqual(await dumpCatalog(catalog.clients, whole.name));
@@ -85,7 +85,7 @@ it.each(['iceberg/wh', 'made/iceberg/wh'])(
   240_000,
 );
 
-/** A snapshot that wrote nine manifests: one adds three files, eight remove what was there. */
+/** A snapshot that wrote nine manifests: one adds three files, eight remove older ones. */
 const LINEAGE = { namespace: ['mk'], name: 'lineage' };
 
 /** The table up to its first snapshot that is split. */
@@ -101,7 +101,7 @@ async function firstSplit(splitSize = { above: 9, group: 3 }) {
   return { ...connected, table, split: split!, groups, put };
 }
 
-it('shows nothing of a snapshot before all groups are in, and asks again for just those that are not', async () => {
+it('shows a snapshot only when all of its groups are in, and requests only the missing ones again', async () => {
   const { table, split, groups, put, name } = await firstSplit();
   const visible = async () =>
     (await catalog.clients.snapshots.listSnapshots({ tableId: split.tableId })).snapshots.map((s) =>
@@ -110,7 +110,7 @@ it('shows nothing of a snapshot before all groups are in, and asks again for jus
   const [missing, ...others] = groups;
   for (const group of others) await put(group);
   expect(await visible()).not.toContain(split.snapshotId);
-  // Twice changes nothing.
+  // Sending a group twice has no effect.
   await put(others[0]!);
   const again = await table();
   expect(again.split).toEqual({ ...split, groups: [missing] });
@@ -120,7 +120,7 @@ it('shows nothing of a snapshot before all groups are in, and asks again for jus
   expect(Object.keys(await dumpCatalog(catalog.clients, name))).toEqual(['mk/lineage']);
 });
 
-it('goes on within a group where the attempt before had come to', async () => {
+it('resumes within a group at the position of the previous attempt', async () => {
   const { groups, put } = await firstSplit();
   const group = { from: groups[0]!.from, to: groups.at(-1)!.to };
   const all = await put(group);
@@ -128,22 +128,22 @@ it('goes on within a group where the attempt before had come to', async () => {
   expect(rest.bytesRead).toBeLessThan(all.bytesRead);
 });
 
-it('looks at a table anew whose snapshot is gone, or of which other columns are wanted', async () => {
+it('aborts if the snapshot is gone or other columns are selected, so that the table is planned again', async () => {
   const { groups, put, split } = await firstSplit();
   const gone = await put(groups[0]!, { snapshotId: '1', key: `${split.tableId}/1` }).catch((error) => error);
   expect(gone).toMatchObject({ type: 'ABORTED', nonRetryable: true, message: expect.stringContaining('is gone') });
   const others = await put(groups[0]!, { key: `${split.key}/other` }).catch((error) => error);
   expect(others).toMatchObject({ type: 'ABORTED', nonRetryable: true, message: expect.stringContaining('columns') });
-  // What the changes start from has expired meanwhile.
+  // The base of the changes has expired meanwhile.
   const rootless = await put(groups[0]!, { base: '1' }).catch((error) => error);
   expect(rootless).toMatchObject({ type: 'ABORTED', nonRetryable: true, message: expect.stringContaining('is gone') });
 });
 
-it('brings a snapshot in whole where its groups do not add up to what the upstream counts', async () => {
+it('ingests a snapshot as a whole if its groups do not add up to the counts of the upstream', async () => {
   const { deps, connectorId, table, split, groups, put, name } = await firstSplit();
-  const wrong: ActivityDeps = { ...deps, openConnector: async (spec) => losing(await deps.openConnector(spec)) };
+  const wrong: ActivityDeps = { ...deps, openConnector: async (spec) => losingChanges(await deps.openConnector(spec)) };
   const { groups: _, ...input } = split;
-  // One group says that it is in, without its changes.
+  // One group is finished without its changes.
   await run(() => ingestFileGroup(wrong, { ...input, connectorId, table: LINEAGE, group: groups[0]! }));
   for (const group of groups.slice(1)) await put(group);
   const outcome = await table();
@@ -156,7 +156,7 @@ it('brings a snapshot in whole where its groups do not add up to what the upstre
   expect(rebased).toBe(JSON.stringify(await dumpFiles(whole.name)));
 });
 
-/** The paths of each snapshot: one that came in whole has another base, and so another dump. */
+/** The paths of each snapshot: a snapshot that was ingested as a whole has another base, and so a different dump. */
 async function dumpFiles(catalogName: string): Promise<unknown> {
   const { clients } = catalog;
   const name = { $case: 'text' as const, value: `${catalogName}.mk.lineage` };
@@ -170,24 +170,24 @@ async function dumpFiles(catalogName: string): Promise<unknown> {
   return files;
 }
 
-/** The upstream without its changes: as a reader would be that passes over them. */
-function losing(connector: UpstreamCatalog): UpstreamCatalog {
+/** The same upstream, whose readers lose all file changes. */
+function losingChanges(upstream: UpstreamCatalog): UpstreamCatalog {
   async function* nothing() {}
-  const of = (reader: TableReader): TableReader => ({
+  const withoutChanges = (reader: TableReader): TableReader => ({
     descriptor: reader.descriptor,
     bytesRead: 0,
-    snapshots: () => reader.snapshots(),
+    history: () => reader.history(),
+    snapshots: (ids) => reader.snapshots(ids),
     fileChanges: nothing,
     liveFileCounts: (snapshotId) => reader.liveFileCounts(snapshotId),
     [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
   });
   return {
-    format: connector.format,
-    usage: connector.usage,
-    listNamespaces: (parent, page) => connector.listNamespaces(parent, page),
-    listTables: (namespace, page) => connector.listTables(namespace, page),
-    fingerprint: (table, known) => connector.fingerprint(table, known),
-    openTable: async (table) => of(await connector.openTable(table)),
-    [Symbol.asyncDispose]: () => connector[Symbol.asyncDispose](),
+    usage: upstream.usage,
+    listNamespaces: (parent, page) => upstream.listNamespaces(parent, page),
+    listTables: (namespace, page) => upstream.listTables(namespace, page),
+    fingerprint: (table, known) => upstream.fingerprint(table, known),
+    openTable: async (table) => withoutChanges(await upstream.openTable(table)),
+    [Symbol.asyncDispose]: () => upstream[Symbol.asyncDispose](),
   };
 }

@@ -10,7 +10,7 @@ import { boundText } from '../../src/stats/bounds.ts';
 import { leafColumns } from '../../src/stats/leaf-columns.ts';
 import { FileStore } from '../../src/storage/file-store.ts';
 
-/** A table whose metadata has no column metrics, and what Spark counts in its files: test/generators/ndv_table.py. */
+/** A table whose metadata has no column metrics, and Spark's counts for its files: test/generators/ndv_table.py. */
 const MADE = join(import.meta.dirname, '../fixtures/made/ndv');
 const FOLDER = join(MADE, 'wh/db/no_metrics');
 const TRUTH = JSON.parse(readFileSync(join(MADE, 'truth.json'), 'utf8')).no_metrics as Record<
@@ -52,7 +52,7 @@ async function addedFiles(reader: TableReader, columnIds?: Set<number>): Promise
 }
 
 describe('files without column metrics', () => {
-  it('get theirs from their footers, as Spark counts, with field ids or by the name mapping', async () => {
+  it('get metrics from their footers, as Spark counts them, with field ids or by the name mapping', async () => {
     const { reader, store } = await open(ON);
     const schema = reader.descriptor.schemas.find(({ id }) => id === reader.descriptor.currentSchemaId)!;
     const types = new Map(leafColumns(schema.json).map(({ id, type }) => [id, type]));
@@ -69,17 +69,17 @@ describe('files without column metrics', () => {
         expect(sizeInBytes).toBeGreaterThan(0);
       }
     }
-    // Each is read once.
+    // Each footer is read once.
     expect(store.reads.sort()).toEqual(Object.keys(TRUTH).sort());
   });
 
-  it('stay without where nobody asks for them: no data file is read', async () => {
+  it('stay without metrics if the connector does not ask for any: no data file is read', async () => {
     const { reader, store } = await open({});
     expect((await addedFiles(reader)).map(({ columns }) => columns.length)).toEqual([0, 0]);
     expect(store.reads).toEqual([]);
   });
 
-  it('get those of the columns that are wanted', async () => {
+  it('get metrics of the selected columns only', async () => {
     const { reader } = await open(ON);
     const ids = (await addedFiles(reader, new Set([1, 4]))).map(({ columns }) => columns.map(({ id }) => id));
     expect(ids).toEqual([
@@ -89,10 +89,10 @@ describe('files without column metrics', () => {
   });
 
   it.each([
-    // The table was moved: such files are looked for in the old place too.
+    // The table was moved: its files are looked up at the old location, too.
     ['NOT_FOUND', 4],
     ['DATA_LOSS', 2],
-  ] as const)('stay without where the file is %s: the log says so once', async (code, reads) => {
+  ] as const)('stay without metrics if the file is %s, with one warning', async (code, reads) => {
     const { reader, store, log } = await open(ON, new CodedError(code, 'it is gone'));
     expect((await addedFiles(reader)).map(({ columns }) => columns.length)).toEqual([0, 0]);
     expect([store.reads.length, log.length]).toEqual([reads, 1]);
@@ -100,7 +100,7 @@ describe('files without column metrics', () => {
   });
 
   it.each(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'ABORTED', 'RESOURCE_EXHAUSTED', 'UNAUTHENTICATED'] as const)(
-    'are tried again where storage is %s',
+    'are retried if storage is %s',
     async (code) => {
       const { reader } = await open(ON, new CodedError(code, 'storage is away'));
       await expect(addedFiles(reader)).rejects.toMatchObject({ code });
@@ -108,7 +108,7 @@ describe('files without column metrics', () => {
   );
 });
 
-/** As Spark writes the same values. */
+/** The value in Spark's notation. */
 function plainText(type: string, text: string): string {
   if (type === 'binary') return Buffer.from(text, 'base64').toString('hex').toUpperCase();
   if (type === 'timestamptz') return text.replace('+00:00', '');

@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => catalog[Symbol.asyncDispose]());
 
-it('counts what came in with an answer that was lost', async () => {
+it('counts a snapshot whose response was lost', async () => {
   const { connectorId } = await catalog.clients.connectors.createConnector({ connector: connectorSpec() });
   const deps = activityDeps(catalog, await DirectoryConnector.open(new FileStore(), WAREHOUSE));
   const input = { connectorId, table: { namespace: ['fx'], name: 'orders' }, full: false };

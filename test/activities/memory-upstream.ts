@@ -10,17 +10,16 @@ import type { NamespacePath, TableRef } from '../../src/contract/upstream-names.
 import { CodedError } from '../../src/errors.ts';
 import type { TableReader } from '../../src/formats/table-reader.ts';
 
-/** An upstream in memory, for faults and sizes that a real one does not show. Its tables cannot be opened. */
+/** An upstream in memory, for faults and sizes that real ones do not show. Its tables cannot be opened. */
 export class MemoryUpstream implements UpstreamCatalog {
-  readonly format = 'ICEBERG';
   readonly usage = { requests: 0, bytes: 0 };
   readonly namespaces: NamespacePath[] = [];
   readonly tables: TableRef[] = [];
   /** Version by dotted name. */
   readonly views = new Map<string, number>();
-  /** Asked of `describeView`, by dotted name. */
+  /** Dotted names of the views that `describeView` was called for. */
   readonly described: string[] = [];
-  /** What describing a view, or looking at a table, ends with: by dotted name. */
+  /** Errors of `describeView`, by dotted name. */
   readonly failures = new Map<string, () => Error | undefined>();
 
   async listNamespaces(parent: NamespacePath, page: PageRequest): Promise<Page<NamespacePath>> {
@@ -29,8 +28,9 @@ export class MemoryUpstream implements UpstreamCatalog {
   }
 
   async listTables(namespace: NamespacePath, page: PageRequest): Promise<Page<TableEntry>> {
+    const tables = this.tables.filter((table) => same(table.namespace, namespace));
     return cut(
-      this.tables.filter((table) => same(table.namespace, namespace)),
+      tables.map((table) => ({ ...table, format: 'ICEBERG' as const })),
       page,
     );
   }

@@ -5,8 +5,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { pino } from 'pino';
-import { DestinationNamespaces } from '../../src/activities/ingest/destination-namespaces.ts';
 import { ingestTable } from '../../src/activities/ingest/ingest-table.ts';
+import { DestinationNamespaces } from '../../src/activities/plan/destination-namespaces.ts';
 import { scanTables } from '../../src/activities/scan-tables.ts';
 import { DirectoryConnector } from '../../src/connectors/directory/directory-connector.ts';
 import type { ScanPage } from '../../src/contract/activities.ts';
@@ -22,7 +22,7 @@ import { TestCatalog } from '../catalog/harness.ts';
 import { poll } from '../jest/poll.ts';
 import { activityDeps } from './activity-deps.ts';
 
-/** A table with its data files, by Spark: test/generators/ndv_table.py. */
+/** A table with its data files, written by Spark: test/generators/ndv_table.py. */
 const MADE = join(import.meta.dirname, '../fixtures/made/ndv');
 const { snapshots: TRUTH } = JSON.parse(readFileSync(join(MADE, 'truth.json'), 'utf8')) as {
   snapshots: { snapshot_id: string; distinct: Record<string, number>; puffin_ndv: Record<string, number> }[];
@@ -30,7 +30,7 @@ const { snapshots: TRUTH } = JSON.parse(readFileSync(join(MADE, 'truth.json'), '
 const TABLE = { namespace: ['db'], name: 'sketched' };
 const FILES = readdirSync(join(MADE, 'wh/db/sketched/data'));
 
-/** Says which files were read. */
+/** Records which files were read. */
 class WatchedStore extends FileStore {
   reads: string[] = [];
   fault: ((path: string) => void) | undefined;
@@ -62,7 +62,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(warehouse, { recursive: true, force: true }));
 
-/** A connector with these properties, and what runs it once. */
+/** Creates a connector with these properties. @returns a function that ingests its table once */
 async function connect(properties: Record<string, string>, columns: string[] = []) {
   const connector = await catalog.clients.connectors.createConnector({
     connector: {
@@ -73,14 +73,14 @@ async function connect(properties: Record<string, string>, columns: string[] = [
       source: { columns },
     },
   });
-  const source = await DirectoryConnector.open(store, warehouse);
+  const upstream = await DirectoryConnector.open(store, warehouse);
   const logger = pino({ level: 'warn' }, { write: (line: string) => void log.push(line) });
-  const bring = async (full: boolean, scope?: ReconcileScope) => {
+  const ingest = async (full: boolean, scope?: ReconcileScope) => {
     store.reads = [];
     await ingestTable({
       deps: { catalog: catalog.clients, logger },
       connector,
-      source,
+      upstream,
       table: TABLE,
       full,
       scope,
@@ -94,9 +94,9 @@ async function connect(properties: Record<string, string>, columns: string[] = [
     });
     return bindings[0]!.objectId;
   };
-  /** Whether an incremental run takes the table for changed. */
+  /** Whether an incremental run considers the table changed. */
   const isChanged = async () => {
-    const deps = activityDeps(catalog, source, logger);
+    const deps = activityDeps(catalog, upstream, logger);
     const { connectorId, displayName: connectorName } = connector;
     const record = {
       jobId: `job-${connectorName}`,
@@ -112,7 +112,7 @@ async function connect(properties: Record<string, string>, columns: string[] = [
     )) as ScanPage;
     return page.changed.some(({ name }) => name === TABLE.name);
   };
-  return Object.assign((full = false, scope?: ReconcileScope) => bring(full, scope), {
+  return Object.assign((full = false, scope?: ReconcileScope) => ingest(full, scope), {
     isChanged,
     displayName: connector.displayName,
     connector,
@@ -135,7 +135,7 @@ function hashes({ hashes }: { hashes: Uint32Array }): bigint[] {
   );
 }
 
-/** The table as it was, its newest snapshots left out. */
+/** The table's earlier state, without its newest snapshots. */
 function rewind(snapshots: number): () => void {
   const folder = join(warehouse, 'db/sketched/metadata');
   const file = join(folder, readdirSync(folder).find((name) => name.endsWith('.metadata.json'))!);
@@ -151,14 +151,14 @@ function rewind(snapshots: number): () => void {
 }
 
 describe('distinct values', () => {
-  it('come from Puffin files, for just the snapshots that those name', async () => {
+  it('come from Puffin files, only for the snapshots that these name', async () => {
     const tableId = await (await connect({}))();
     for (const [index, { puffin_ndv: truth }] of TRUTH.entries()) {
       for (const [id, { ndv }] of await columns(tableId, index)) {
-        const told = ndv && Number(ndv.exact ?? ndv.estimate);
-        expect([id, told]).toEqual([id, truth[id]]);
+        const reported = ndv && Number(ndv.exact ?? ndv.estimate);
+        expect([id, reported]).toEqual([id, truth[id]]);
         if (!ndv) continue;
-        expect(ndv.exact === undefined).toBe(told! > 4096);
+        expect(ndv.exact === undefined).toBe(reported! > 4096);
         expect(ndv.sketches[0]?.type).toBe(THETA_TYPE);
         expect(decodeCompactTheta(ndv.sketches[0]!.data)!.hashes.length).toBeGreaterThan(0);
       }
@@ -166,7 +166,7 @@ describe('distinct values', () => {
     expect(store.reads).toEqual([]);
   });
 
-  it('are estimated from data files where a connector asks for it, for every snapshot', async () => {
+  it('are estimated from data files for every snapshot if a connector asks for it', async () => {
     const run = await connect({ 'stats.ndv.enabled': 'true' });
     const tableId = await run();
     expect([...new Set(store.reads)].sort()).toEqual(FILES);
@@ -178,10 +178,12 @@ describe('distinct values', () => {
         expect(ndv!.exact !== undefined).toBe(truth <= 512);
       }
     }
-    // The values of the first snapshot are in the second, of which Spark's procedure has sketches: their hashes are too.
+    // The second snapshot, which Spark's procedure has sketched, contains the values of the first, and so their hashes.
     const [first, second] = [await columns(tableId, 0), await columns(tableId, 1)];
     for (const [id, { ndv }] of first) {
-      const [ours, theirs] = [ndv!, second.get(id)!.ndv!].map((of) => decodeCompactTheta(of.sketches[0]!.data)!);
+      const [ours, theirs] = [ndv!, second.get(id)!.ndv!].map(
+        (column) => decodeCompactTheta(column.sketches[0]!.data)!,
+      );
       const known = new Set(hashes(theirs!));
       const below = hashes(ours!).filter((hash) => hash < BigInt(theirs!.thetaHigh) << 32n);
       expect(below.length).toBeGreaterThan(1);
@@ -191,7 +193,7 @@ describe('distinct values', () => {
     expect(ours.sketches[0]!.data.equals(theirs.sketches[0]!.data)).toBe(true);
   });
 
-  it('cost a file once in its life', async () => {
+  it('read each file once in its lifetime', async () => {
     const wholeTable = rewind(2);
     const run = await connect({ 'stats.ndv.enabled': 'true' });
     await run();
@@ -211,7 +213,7 @@ describe('distinct values', () => {
     [{ 'stats.ndv.max_files': '2' }, 2],
     [{ 'stats.ndv.max_files': '1' }, 1],
     [{ 'stats.ndv.sample_fraction': '0.000001' }, 0],
-  ])('are from a sample that is bounded: %o', async (properties, files) => {
+  ])('are estimated from a bounded sample: %o', async (properties, files) => {
     const tableId = await (await connect({ 'stats.ndv.enabled': 'true', ...properties }))();
     expect(new Set(store.reads).size).toBe(files);
     const { ndv } = (await columns(tableId, 3)).get('3')!;
@@ -238,7 +240,7 @@ describe('distinct values', () => {
     expect((await columns(tableId, 3)).get('3')!.ndv!.exact).toBe(300n);
   });
 
-  it('are left where data files may not be read, until a full run or a change', async () => {
+  it('are left out if data files may not be read, until a full run or a change', async () => {
     store.fault = (path) => {
       throw new CodedError('PERMISSION_DENIED', `cannot read ${path}`);
     };
@@ -253,7 +255,7 @@ describe('distinct values', () => {
   });
 
   it.each(['UNAVAILABLE', 'RESOURCE_EXHAUSTED', 'UNAUTHENTICATED'] as const)(
-    'come with the next run where storage was %s: until then the table can be read, and counts as changed',
+    'are ingested by the next run if storage was %s: until then the table can be read, and counts as changed',
     async (code) => {
       store.fault = (path) => {
         throw new CodedError(code, `cannot read ${path}`);
@@ -275,7 +277,7 @@ describe('distinct values', () => {
     },
   );
 
-  it.each(['data files', 'Puffin files'])('from %s are of all columns, whatever the scope of a run', async (from) => {
+  it.each(['data files', 'Puffin files'])('from %s cover all columns, whatever the scope of a run', async (from) => {
     const run = await connect(from === 'Puffin files' ? {} : { 'stats.ndv.enabled': 'true' });
     const tableId = await run(false, { columns: ['#3'] });
     const found = await columns(tableId, from === 'Puffin files' ? 1 : 3);
@@ -298,7 +300,7 @@ describe('distinct values', () => {
     expect(store.reads).toEqual([]);
   });
 
-  it('are left where a Puffin file is broken, with a warning, and tried again where storage is away', async () => {
+  it('are left out if a Puffin file is broken, with a warning, and retried if storage is unavailable', async () => {
     const folder = join(warehouse, 'db/sketched/metadata');
     const stats = join(folder, readdirSync(folder).find((name) => name.endsWith('.stats'))!);
     const run = await connect({});
@@ -311,13 +313,13 @@ describe('distinct values', () => {
     const bytes = readFileSync(stats);
     writeFileSync(stats, bytes.subarray(0, -20));
     await run();
-    expect(log.join()).toContain('does not end as a Puffin file does');
+    expect(log.join()).toContain('does not end like a Puffin file');
     writeFileSync(stats, bytes);
     const tableId = await run(true);
     expect((await columns(tableId, 1)).get('3')!.ndv).toBeDefined();
   });
 
-  it('are left where the catalog refuses what a statistics file says: the table comes in, with a warning', async () => {
+  it('are left out if the catalog refuses the contents of a statistics file: the table is ingested, with a warning', async () => {
     const { columnSketches } = IcebergTableReader.prototype;
     try {
       IcebergTableReader.prototype.columnSketches = async function* () {
@@ -330,7 +332,7 @@ describe('distinct values', () => {
     expect(log.join()).toContain('column.column_id');
   });
 
-  it('are forgotten with the table', async () => {
+  it('are deleted with the table', async () => {
     const tableId = await (await connect({ 'stats.ndv.enabled': 'true' }))();
     await columns(tableId, 3);
     const { Sqlite } = await import('../../src/catalog/store/database/sqlite.ts');

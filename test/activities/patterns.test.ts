@@ -16,7 +16,7 @@ import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
 import { activityDeps } from './activity-deps.ts';
 import { MemoryUpstream } from './memory-upstream.ts';
 
-/** Refuses to list some namespaces, and remembers those of which it was asked for tables. */
+/** Refuses to list some namespaces, and records those whose tables were listed. */
 class ClosedUpstream extends MemoryUpstream {
   readonly closed = new Set<string>();
   readonly listed: string[] = [];
@@ -64,7 +64,7 @@ const scan = (connectorId: string) =>
 const views = (connectorId: string) =>
   environment().run(() => reconcileViews(deps, { connectorId, full: false, record: record(connectorId) }));
 
-/** As if it had been brought in. */
+/** Binds the table as if it had been ingested. */
 async function bind(connectorId: string, ...names: string[]): Promise<void> {
   const { namespaceId } = await catalog.namespace();
   for (const text of names) {
@@ -77,7 +77,7 @@ async function bind(connectorId: string, ...names: string[]): Promise<void> {
 }
 
 describe('patterns', () => {
-  it('leave tables and views out, which are counted', async () => {
+  it('leave tables and views out, and count them', async () => {
     const id = await connector({ ...SOURCE, namespacePath: [] });
     const { scanned, filtered, changed } = await scan(id);
     expect({ scanned, filtered }).toEqual({ scanned: 2, filtered: 3 });
@@ -85,7 +85,7 @@ describe('patterns', () => {
     expect(await views(id)).toMatchObject({ scanned: 1, changed: 1, errors: 0 });
   });
 
-  it('excuse a namespace that may not be listed, if nothing of it is taken', async () => {
+  it('allow a namespace that may not be listed, if they take nothing of it', async () => {
     upstream.closed.add('tmp').add('tmp.x');
     expect((await scan(await connector(SOURCE))).refused).toBeUndefined();
     expect((await scan(await connector({ excludeTables: ['tmp.scratch'] }))).refused).toHaveLength(2);
@@ -96,7 +96,7 @@ describe('patterns', () => {
     upstream.closed.clear();
   });
 
-  it('leave nothing missing, and nothing to list again', async () => {
+  it('mark nothing missing that they filter, and cause no second listing', async () => {
     const id = await connector(SOURCE);
     await bind(id, 'sales.orders', 'sales.items', 'sales.gone_old', 'tmp.scratch', 'tmp.gone');
     upstream.closed.add('tmp');
@@ -118,7 +118,7 @@ describe('patterns', () => {
     expect(left).toEqual(['sales.gone_old', 'sales.items', 'sales.orders', 'tmp.gone', 'tmp.scratch']);
     upstream.closed.clear();
 
-    // Of a view that went while it is filtered nobody knows.
+    // That a filtered view is gone goes unnoticed.
     await views(id);
     upstream.views.delete('sales.daily');
     await catalog.clients.connectors.updateConnector({

@@ -40,7 +40,7 @@ async function connector(upstream = new MemoryUpstream()) {
   return { connectorId, set, record, upstream, deps: activityDeps(catalog, upstream) };
 }
 
-/** Pauses it, and goes on when the catalog is asked again: that is at most once a second. */
+/** Pauses the connector, and returns when the next check reads the catalog again: at most once per second. */
 async function pauseFor({ set }: Awaited<ReturnType<typeof connector>>): Promise<void> {
   await set(ConnectorState.CONNECTOR_STATE_PAUSED);
   await sleep(1_100);
@@ -50,12 +50,12 @@ function run<T>(work: () => Promise<T>, heartbeatDetails?: unknown): Promise<T> 
   return new MockActivityEnvironment({ heartbeatDetails }, { logger: new DefaultLogger('ERROR') }).run(work);
 }
 
-it('nothing is begun for a paused connector, nor for one that is being deleted', async () => {
+it('no activity starts for a paused connector, nor for one that is being deleted', async () => {
   const { connectorId, set, record, deps } = await connector();
   const scan = (scanDeps = deps) => run(() => scanTables(scanDeps, { connectorId, full: false, record }));
   await set(ConnectorState.CONNECTOR_STATE_PAUSED);
   await expect(scan()).rejects.toMatchObject(PAUSED);
-  // A deletion is over before anybody could look.
+  // A deletion ends too soon to be observed.
   const { connectors } = catalog.clients;
   const deleting: typeof connectors.getConnector = async (request) => ({
     ...(await connectors.getConnector(request)),
@@ -67,7 +67,7 @@ it('nothing is begun for a paused connector, nor for one that is being deleted',
   expect(await scan()).toMatchObject({ scanned: 0 });
 });
 
-it('a pack gives what is done, also what an attempt before has done', async () => {
+it('a paused pack returns what is done, including what a previous attempt has done', async () => {
   const { connectorId, set, deps } = await connector();
   const tables = ['a', 'b', 'c'].map((name) => ({ namespace: ['n'], name }));
   const pack = (heartbeatDetails?: unknown) =>
@@ -78,7 +78,7 @@ it('a pack gives what is done, also what an attempt before has done', async () =
   expect(await pack({ done })).toEqual(done);
 });
 
-it('a pack that is paused on the way leaves the others', async () => {
+it('a pack that is paused midway leaves the remaining tables', async () => {
   class PausedInBetween extends MemoryUpstream {
     override async openTable(table: TableRef) {
       if (table.name === 'b') await pauseFor(here);
@@ -92,7 +92,7 @@ it('a pack that is paused on the way leaves the others', async () => {
   expect(outcomes.map(({ failure }) => failure?.code)).toEqual(['UNIMPLEMENTED', 'UNIMPLEMENTED']);
 });
 
-it('views go on with the page behind the one that came in', async () => {
+it('views continue with the page after the ingested one', async () => {
   class PausedInBetween extends MemoryUpstream {
     override async describeView(view: ViewRef) {
       if (view.name === 'view050' && !this.described.includes('v.view050')) await pauseFor(here);
@@ -118,7 +118,7 @@ it('views go on with the page behind the one that came in', async () => {
   expect(second.cursor).toBeUndefined();
 });
 
-it('work in which nothing progresses asks all the same whether it was cancelled, and forgets nothing', async () => {
+it('work without progress still notices a cancellation, and keeps its last details', async () => {
   const before = { snapshots: 7 };
   const env = new MockActivityEnvironment({ heartbeatDetails: before }, { logger: new DefaultLogger('ERROR') });
   const beats: unknown[] = [];

@@ -27,14 +27,17 @@ const failure = (more: object = {}): Promise<CodedError> =>
     (error) => error,
   );
 
-it.each([SECRET, KEY])('is signed as Standard Webhooks has it, with a key that begins %.6s', async (secret) => {
-  await post({ secret });
-  const [one] = receiver.received;
-  expect(one).toMatchObject({ path: PATH, body: BODY });
-  expect(one!.headers).toMatchObject({ 'webhook-id': 'msg_1', 'content-type': 'application/json' });
-  expect(verified(one!, secret)).toEqual(JSON.parse(BODY));
-  expect(() => verified({ ...one!, body: `${BODY} ` }, secret)).toThrow('No matching signature');
-});
+it.each([SECRET, KEY])(
+  'is signed as Standard Webhooks defines it, with a key that begins with %.6s',
+  async (secret) => {
+    await post({ secret });
+    const [one] = receiver.received;
+    expect(one).toMatchObject({ path: PATH, body: BODY });
+    expect(one!.headers).toMatchObject({ 'webhook-id': 'msg_1', 'content-type': 'application/json' });
+    expect(verified(one!, secret)).toEqual(JSON.parse(BODY));
+    expect(() => verified({ ...one!, body: `${BODY} ` }, secret)).toThrow('No matching signature');
+  },
+);
 
 it('is unsigned without a key', async () => {
   await post({ secret: undefined });
@@ -66,7 +69,7 @@ it('redirects are not followed', async () => {
   expect(receiver.received.map(({ path }) => path)).toEqual([PATH]);
 });
 
-it('an answer without end is no matter: its body is not read', async () => {
+it('an endless response does not matter: its body is not read', async () => {
   receiver.answers.push((response) => {
     response.writeHead(200);
     const timer = setInterval(() => response.write(Buffer.alloc(65_536)), 1);
@@ -75,7 +78,7 @@ it('an answer without end is no matter: its body is not read', async () => {
   await post();
 });
 
-it('errors of the connection name the host alone', async () => {
+it('errors of the connection name only the host', async () => {
   const port = await freePort();
   const refused = await failure({ url: `http://127.0.0.1:${port}${PATH}` });
   expect(refused).toMatchObject({

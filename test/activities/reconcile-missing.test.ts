@@ -19,7 +19,7 @@ import { activityDeps } from './activity-deps.ts';
 import { MemoryUpstream } from './memory-upstream.ts';
 
 class CountedUpstream extends MemoryUpstream {
-  /** What a listing ends with, by its number. */
+  /** Errors of listings, by the number of the listing. */
   fails?: (call: number) => Error | undefined;
 
   override async listTables(namespace: NamespacePath, page: PageRequest) {
@@ -42,7 +42,7 @@ let connectorId: string;
 let namespaceId: string;
 let count = 0;
 
-const of = (name: string) => ({ namespacePath: [name.split('/')[0] ?? ''], name });
+const nameOf = (name: string) => ({ namespacePath: [name.split('/')[0] ?? ''], name });
 
 async function connect(missing: Partial<MissingPolicy> = {}): Promise<void> {
   upstream = new CountedUpstream();
@@ -54,17 +54,17 @@ async function connect(missing: Partial<MissingPolicy> = {}): Promise<void> {
 }
 beforeEach(() => connect());
 
-/** Brings in tables, whose namespace is what stands before the slash. */
+/** Ingests tables, each given as `namespace/name`. */
 async function bind(...names: string[]): Promise<void> {
   for (const name of names) {
     const format = TableFormat.TABLE_FORMAT_ICEBERG;
-    await catalog.clients.bindings.ensureTable({ connectorId, upstream: of(name), namespaceId, name, format });
+    await catalog.clients.bindings.ensureTable({ connectorId, upstream: nameOf(name), namespaceId, name, format });
   }
 }
 
-/** What the upstream has from now on. */
+/** Sets what the upstream has from now on. */
 function have(...names: string[]): void {
-  upstream.tables.splice(0, Infinity, ...names.map((name) => ({ namespace: of(name).namespacePath, name })));
+  upstream.tables.splice(0, Infinity, ...names.map((name) => ({ namespace: nameOf(name).namespacePath, name })));
 }
 
 const lookUp = async (...names: string[]) =>
@@ -72,7 +72,7 @@ const lookUp = async (...names: string[]) =>
     await catalog.clients.bindings.lookupBindings({
       connectorId,
       kind: ObjectKind.OBJECT_KIND_TABLE,
-      names: names.map(of),
+      names: names.map(nameOf),
     })
   ).bindings;
 
@@ -94,7 +94,7 @@ it('lists again only if something can be gone, and reports the requests that it 
   const listed = (...names: string[]): Partial<MissingInput> => ({
     listed: addToChecksum(
       NO_NAMES,
-      ...names.map(of).map(({ namespacePath, name }) => upstreamNameHash(namespacePath, name)),
+      ...names.map(nameOf).map(({ namespacePath, name }) => upstreamNameHash(namespacePath, name)),
     ),
   });
   have('a/one');
@@ -123,7 +123,7 @@ it('lists again after a rename, and marks the old name', async () => {
   have('a/one', 'a/new');
   // Renamed before the scan; the new name is bound as a table of its own.
   await bind('a/new');
-  const names = ['a/one', 'a/new'].map(of).map(({ namespacePath, name }) => upstreamNameHash(namespacePath, name));
+  const names = ['a/one', 'a/new'].map(nameOf).map(({ namespacePath, name }) => upstreamNameHash(namespacePath, name));
   expect(await reconcile({ listed: addToChecksum(NO_NAMES, ...names) })).toMatchObject({ marked: 1 });
   expect(await missingOf('a/one', 'a/old', 'a/new')).toEqual(['a/old']);
 });
@@ -132,7 +132,7 @@ describe('when more is gone than may go at once', () => {
   const all = [...some('a', 6), ...some('b', 6)];
   beforeEach(() => bind(...all));
 
-  it('marks nothing, and says how much, which first and what to do', async () => {
+  it('marks nothing, and states how much, which first and what to do', async () => {
     have(...all.slice(4));
     await expect(reconcile()).rejects.toMatchObject({
       code: 'FAILED_PRECONDITION',
@@ -141,11 +141,11 @@ describe('when more is gone than may go at once', () => {
     expect(await missingOf(...all)).toEqual([]);
   });
 
-  it('marks as much as may go, also of all that there were before the run', async () => {
+  it('marks as much as may go, also as a share of the tables before the run', async () => {
     have(...all.slice(3));
     expect(await reconcile()).toMatchObject({ marked: 3 });
     expect(await missingOf(...all)).toEqual(all.slice(0, 3));
-    // Three of nine, and the same with ten that this run has brought in: they were not there before.
+    // Three of nine, and the same with ten that this run has ingested: they were not bound before.
     const before = (await ensureDestination(deps, { connectorId })).before?.tables;
     expect(before).toBe(9);
     const fresh = some('c', 10);
@@ -155,21 +155,21 @@ describe('when more is gone than may go at once', () => {
     expect(await missingOf(...all)).toHaveLength(3);
   });
 
-  it('marks it where that is allowed', async () => {
+  it('marks everything if that is allowed', async () => {
     have(...all.slice(11));
     expect(await reconcile({ allowMissing: true })).toMatchObject({ marked: 11 });
   });
 
-  it('is believed no further when the listing shows more than was counted', async () => {
+  it('stops marking when the listing lacks more than was counted', async () => {
     have(...all.slice(3));
-    // Between counting and marking all of namespace b goes.
+    // Between counting and marking, all of namespace b is dropped.
     upstream.fails = (call) => (call === 4 ? new CodedError('NOT_FOUND', 'no namespace b') : undefined);
     await expect(reconcile()).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
     expect(await missingOf(...all.slice(6))).toEqual([]);
   });
 });
 
-it('goes on where an attempt before was cut off while it marked', async () => {
+it('continues after an attempt that broke off while it marked', async () => {
   const all = some('a', 200);
   const gone = some('a', 40);
   for (const name of all) await bind(name);
@@ -180,7 +180,7 @@ it('goes on where an attempt before was cut off while it marked', async () => {
   expect(await missingOf(...gone)).toEqual(gone);
 });
 
-it('leaves all as it is with KEEP', async () => {
+it('leaves everything as it is with KEEP', async () => {
   await connect({ action: MissingAction.MISSING_ACTION_KEEP });
   await bind('a/one', 'a/two');
   have();
@@ -189,7 +189,7 @@ it('leaves all as it is with KEEP', async () => {
   expect(await missingOf('a/one', 'a/two')).toEqual([]);
 });
 
-it('takes a namespace that is gone for an empty one, and passes over one that refuses', async () => {
+it('treats a namespace that is gone as empty, and skips one that refuses', async () => {
   await bind(...some('a', 1), ...some('b', 4), ...some('c', 1));
   have(...some('b', 4));
   const { listTables } = upstream;
@@ -206,7 +206,7 @@ it('takes a namespace that is gone for an empty one, and passes over one that re
 describe('what has been missing', () => {
   const DROP = MissingAction.MISSING_ACTION_DROP;
   const drop = (input: Partial<DropInput> = {}) => inActivity(() => dropGone(deps, { connectorId, ...input }));
-  /** Those of the names that the catalog still has. */
+  /** The names that the catalog still has. */
   const left = async (...names: string[]) =>
     (await lookUp(...names)).flatMap(({ objectId }, i) => (objectId === '' ? [] : [names[i]]));
 
@@ -217,7 +217,7 @@ describe('what has been missing', () => {
     expect(await reconcile()).toMatchObject({ marked: 1 });
     expect(await drop()).toMatchObject({ tables: 0, views: 0, snapshots: 0 });
     expect(await left('a/1', 'a/2')).toEqual(['a/1', 'a/2']);
-    // It comes back, and is itself.
+    // It comes back as the same table.
     const [before] = await lookUp('a/2');
     await bind('a/2');
     expect((await lookUp('a/2'))[0]).toMatchObject({ objectId: before?.objectId, missing: false });
@@ -229,17 +229,17 @@ describe('what has been missing', () => {
     expect(await drop()).toMatchObject({ tables: 1, views: 0, snapshots: 0 });
     expect(await drop()).toMatchObject({ tables: 0 });
     expect(await left('a/1', 'a/2')).toEqual(['a/1']);
-    // What comes back after that is another one.
+    // A table that comes back after that is another one.
     await bind('a/2');
     expect((await lookUp('a/2'))[0]?.objectId).not.toBe(before?.objectId);
   });
 
-  it('stays where the upstream has it again, or its namespace cannot be listed', async () => {
+  it('stays if the upstream has it again, or its namespace cannot be listed', async () => {
     await connect({ action: DROP, dropAfter: { seconds: 0n, nanos: 0 }, maxShare: 1 });
     await bind('a/1', 'b/1', 'c/1', 'c/2');
     have('c/2');
     await reconcile();
-    // It is there again, but could not be brought in.
+    // It exists again, but could not be ingested.
     have('a/1', 'c/2');
     const { listTables } = upstream;
     upstream.listTables = async (path, page) => {
@@ -252,7 +252,7 @@ describe('what has been missing', () => {
     expect(await left('a/1', 'b/1', 'c/1', 'c/2')).toEqual(['a/1', 'b/1', 'c/2']);
   });
 
-  it('stays where the connector does not drop', async () => {
+  it('stays if the connector does not drop', async () => {
     await connect({ maxShare: 1 });
     await bind('a/1');
     have();
@@ -261,7 +261,7 @@ describe('what has been missing', () => {
     expect(await left('a/1')).toEqual(['a/1']);
   });
 
-  it('is counted on where an attempt before was cut off', async () => {
+  it('counts what a broken attempt has dropped', async () => {
     await connect({ action: DROP, dropAfter: { seconds: 0n, nanos: 0 }, maxShare: 1 });
     await bind('a/1');
     have();

@@ -78,7 +78,7 @@ async function view(text: string) {
 }
 
 describe('reconcileViews', () => {
-  it('brings in what is new or another version, and asks each unchanged view one question', async () => {
+  it('ingests new views and new versions, and reads each unchanged view once', async () => {
     for (const dotted of ['a.one', 'a.two', 'b.three']) upstream.views.set(dotted, 1);
     expect(await run()).toEqual({ scanned: 3, changed: 3, errors: 0, failures: [], upstreamRequests: 0 });
     const before = await view('a.one');
@@ -92,7 +92,7 @@ describe('reconcileViews', () => {
     expect(await view('a.one')).toEqual(before);
   });
 
-  it('goes over pages, and tells how far it is', async () => {
+  it('walks over pages, and reports its progress', async () => {
     for (let i = 0; i < 250; i++) upstream.views.set(`a.v${i}`, 1);
     const env = inActivity();
     const beats: ViewsHeartbeat[] = [];
@@ -107,7 +107,7 @@ describe('reconcileViews', () => {
     expect(views).toHaveLength(250);
   });
 
-  it('goes on where the attempt before stopped', async () => {
+  it('continues where the previous attempt stopped', async () => {
     for (let i = 0; i < 250; i++) upstream.views.set(`a.v${i}`, 1);
     const env = inActivity();
     let last: ViewsHeartbeat | undefined;
@@ -128,7 +128,7 @@ describe('reconcileViews', () => {
     expect(upstream.described).toHaveLength(50);
   });
 
-  it('lets a broken view fail by itself, and the others go in', async () => {
+  it('lets a broken view fail by itself, and ingests the others', async () => {
     for (const dotted of ['a.bad', 'a.good', 'b.good']) upstream.views.set(dotted, 1);
     upstream.failures.set('a.bad', () => new CodedError('DATA_LOSS', 'broken metadata of a.bad'));
     expect(await run()).toMatchObject({
@@ -141,7 +141,7 @@ describe('reconcileViews', () => {
     expect((await view('b.good')).versionId).toBe(1);
   });
 
-  it('answers with the first failures only, and records all of them', async () => {
+  it('returns the first failures only, and records all of them', async () => {
     for (let i = 0; i < 130; i++) {
       upstream.views.set(`a.v${i}`, 1);
       upstream.failures.set(`a.v${i}`, () => new CodedError('PERMISSION_DENIED', 'x'.repeat(5000)));
@@ -153,7 +153,7 @@ describe('reconcileViews', () => {
     expect(await failuresOf(`job-${name}`)).toHaveLength(130);
   });
 
-  it('tries again what may pass, and gives it up in the end', async () => {
+  it('retries transient errors, and gives up in the end', async () => {
     for (const dotted of ['a.once', 'a.always']) upstream.views.set(dotted, 1);
     let failed = 0;
     upstream.failures.set('a.once', () => (failed++ === 0 ? new CodedError('UNAVAILABLE', 'busy') : undefined));
@@ -166,7 +166,7 @@ describe('reconcileViews', () => {
     expect(upstream.described.filter((dotted) => dotted === 'a.always')).toHaveLength(3);
   });
 
-  it('fails as a whole, to be tried again, where the catalog is away', async () => {
+  it('fails as a whole, to be retried, if the catalog is unavailable', async () => {
     upstream.views.set('a.v', 1);
     const away = await TestCatalog.start();
     const own = await away.clients.connectors.createConnector({
@@ -200,7 +200,7 @@ describe('reconcileViews', () => {
     expect(await view('moved.one')).toMatchObject({ name: 'one' });
   });
 
-  it('is not asked for by who names a table, nor of an upstream without views', async () => {
+  it('reads no views if a table is named, or if the upstream has none', async () => {
     upstream.views.set('a.one', 1);
     upstream.tables.push({ namespace: ['a'], name: 't' });
     const scan = (scope?: object) =>
@@ -232,12 +232,12 @@ describe('a table replaced by a view of its name', () => {
     });
   });
 
-  it('gives way when the upstream says that it is gone', async () => {
+  it('is replaced if the upstream confirms that it is gone', async () => {
     expect(await run()).toMatchObject({ changed: 1, errors: 0 });
     expect(await view('a.both')).toMatchObject({ versionId: 1 });
   });
 
-  it('stays while the upstream still has it, or cannot say', async () => {
+  it('stays while the upstream still has it, or fails', async () => {
     upstream.tables.push({ namespace: ['a'], name: 'both' });
     const conflict = {
       table: 'view a.both',
@@ -253,7 +253,7 @@ describe('a table replaced by a view of its name', () => {
 });
 
 describe('views that are gone upstream', () => {
-  it('are marked after a complete listing, and are themselves again when they come back', async () => {
+  it('are marked after a complete listing, and are the same views when they come back', async () => {
     await connect({ policy: { missing: { maxShare: 1 } } });
     for (const dotted of ['a.one', 'a.two', 'b.three']) upstream.views.set(dotted, 1);
     await run();
@@ -276,7 +276,7 @@ describe('views that are gone upstream', () => {
     expect(await view('a.two')).toMatchObject({ viewId, upstream: { missingSince: undefined } });
   });
 
-  it('are not marked where a listing fails or its pages repeat', async () => {
+  it('are not marked if a listing fails or its pages repeat', async () => {
     upstream.views.set('a.one', 1);
     await run();
     upstream.views.clear();

@@ -37,7 +37,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-it('makes pages of few tables where many have changed, and of many where few have', async () => {
+it('makes small pages if many tables have changed, and large ones if few have', async () => {
   const first = await scanAll();
   expect(first.map(({ changed }) => changed.length)).toEqual(Array(TABLES / 100).fill(100));
   for (const { changed: tables } of first) await ingest(tables);
@@ -66,7 +66,7 @@ it('makes pages of few tables where many have changed, and of many where few hav
   }
 }, 180_000);
 
-it('tells of all namespaces that a page met and may not list', async () => {
+it('reports all namespaces of a page that may not be listed', async () => {
   const refusing = { tables: TABLES, namespaces: 7, refused: [1, 4] };
   writeUpstream(file, refusing);
   const pages = await scanAll();
@@ -109,7 +109,7 @@ function run<T>(work: () => Promise<T>): Promise<T> {
   return env.run(work) as Promise<T>;
 }
 
-it('captures of a table whose metadata was not brought in whole', async () => {
+it('captures files of a table whose metadata was not ingested completely', async () => {
   const upstream = new MemoryUpstream();
   upstream.namespaces.push(['n']);
   upstream.tables.push({ namespace: ['n'], name: 'half' });
@@ -120,7 +120,7 @@ it('captures of a table whose metadata was not brought in whole', async () => {
     ...{ connectorId: halfId, upstream: { namespacePath: ['n'], name: 'half' }, namespaceId, name: 'half' },
     format: TableFormat.TABLE_FORMAT_ICEBERG,
   });
-  // A job of mode METADATA_ONLY came so far.
+  // A job of mode METADATA_ONLY broke off here.
   const snapshot = { tableId: table?.tableId, snapshotId: 1n, committedAt: new Date(), operation: 'append' };
   await snapshots.createSnapshot({ snapshot, metadataOnly: true });
   const record = {

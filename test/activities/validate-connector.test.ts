@@ -23,11 +23,11 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Opens what the options describe, or the upstream given. */
+/** Validates a connector with these fields. @param upstream instead of the described one */
 async function validate(fields: object, upstream?: () => Promise<UpstreamCatalog>): Promise<ValidateResult> {
   const connector = { kind: 'CONNECTOR_KIND_ICEBERG', uri: `file://${WAREHOUSE}`, ...fields };
   const deps = {
-    openConnector: () => Promise.reject(new Error('shared, with secrets that may have been changed since')),
+    openConnector: () => Promise.reject(new Error('shared, with secrets that may have changed since')),
     openUncached: upstream ?? ((spec) => openConnector(spec, {})),
   } as Partial<ActivityDeps> as ActivityDeps;
   const environment = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
@@ -39,14 +39,14 @@ async function validate(fields: object, upstream?: () => Promise<UpstreamCatalog
 const source = (path: string[], table?: string) => ({ source: { namespacePath: path, table } });
 
 describe('a warehouse folder', () => {
-  it('says what it found', async () => {
+  it('reports what it found', async () => {
     const all = await validate({});
-    expect(all).toMatchObject({ ok: true, summary: `22 tables in 2 namespaces found in file://${WAREHOUSE}.` });
+    expect(all).toMatchObject({ ok: true, summary: `22 Iceberg tables in 2 namespaces found in file://${WAREHOUSE}.` });
     expect(all.sampleTables).toHaveLength(20);
     const one = await validate(source(['fx']));
     expect(one).toMatchObject({
       ok: true,
-      summary: `19 tables in 1 namespace found in namespace fx of file://${WAREHOUSE}.`,
+      summary: `19 Iceberg tables in 1 namespace found in namespace fx of file://${WAREHOUSE}.`,
     });
     expect(one.sampleTables).toContain('fx.orders');
     expect(await validate(source(['fx'], 'orders'))).toEqual({
@@ -56,15 +56,15 @@ describe('a warehouse folder', () => {
     });
   });
 
-  it('tells what patterns take of it', async () => {
+  it('reports what patterns take of it', async () => {
     const where = `in 1 namespace found in file://${WAREHOUSE}`;
     expect(await validate({ source: { includeTables: ['fx.orders', 'bad.*'] } })).toMatchObject({
       ok: true,
-      summary: `4 tables in 2 namespaces found in file://${WAREHOUSE}, 18 left out by the patterns.`,
+      summary: `4 Iceberg tables in 2 namespaces found in file://${WAREHOUSE}, 18 left out by the patterns.`,
     });
     expect(await validate({ source: { includeTables: ['fx.orders'] } })).toEqual({
       ok: true,
-      summary: `1 table ${where}, 21 left out by the patterns.`,
+      summary: `1 Iceberg table ${where}, 21 left out by the patterns.`,
       sampleTables: ['fx.orders'],
     });
     expect(await validate({ source: { excludeNamespaces: ['*'] } })).toMatchObject({
@@ -74,7 +74,10 @@ describe('a warehouse folder', () => {
   });
 
   it('is not wrong for broken tables', async () => {
-    expect(await validate(source(['bad']))).toMatchObject({ ok: true, summary: expect.stringContaining('3 tables') });
+    expect(await validate(source(['bad']))).toMatchObject({
+      ok: true,
+      summary: expect.stringContaining('3 Iceberg tables'),
+    });
     expect(await validate(source(['bad'], 'truncated_metadata'))).toMatchObject({
       ok: false,
       summary: expect.stringMatching(/^DATA_LOSS: .*truncated_metadata/),
@@ -83,7 +86,12 @@ describe('a warehouse folder', () => {
 
   it.each([
     ['a namespace', ['sales'], undefined, 'Namespace sales is not there: the upstream has bad, fx.'],
-    ['one below', ['fx', 'eu', 'x'], undefined, 'Namespace fx.eu is not there: namespace fx has no namespace at all.'],
+    [
+      'a namespace below',
+      ['fx', 'eu', 'x'],
+      undefined,
+      'Namespace fx.eu is not there: namespace fx has no namespace at all.',
+    ],
     ['the namespace of a table', ['sales'], 'orders', 'Namespace sales is not there: the upstream has bad, fx.'],
     [
       'a table',
@@ -91,7 +99,7 @@ describe('a warehouse folder', () => {
       'orders',
       'Table bad.orders is not there: namespace bad has missing_manifest, missing_metadata, truncated_metadata.',
     ],
-  ])('says that %s is not there, and what is', async (_, path, table, summary) => {
+  ])('reports that %s does not exist, and what does', async (_, path, table, summary) => {
     expect(await validate(source(path, table))).toEqual({ ok: false, summary, sampleTables: [] });
   });
 
@@ -101,15 +109,15 @@ describe('a warehouse folder', () => {
     );
   });
 
-  it('says that there is no table', async () => {
+  it('reports that there is no table', async () => {
     expect(await validate({ uri: `file://${folder}`, ...source(['n3']) })).toEqual({
       ok: false,
-      summary: `No Iceberg table found in namespace n3 of file://${folder}; its namespaces are below. Check the URI and the source namespace.`,
+      summary: `No table found in namespace n3 of file://${folder}; its namespaces are below. Check the URI and the source namespace.`,
       sampleTables: [],
     });
   });
 
-  it('says that it is not there itself', async () => {
+  it('reports that the folder itself does not exist', async () => {
     expect(await validate({ uri: 'file:///absent/warehouse' })).toMatchObject({
       ok: false,
       summary: expect.stringMatching(/^The address or the warehouse is not there: .*\/absent\/warehouse/),
@@ -119,14 +127,14 @@ describe('a warehouse folder', () => {
 
 describe('an upstream that fails', () => {
   it.each([
-    ['UNAUTHENTICATED', /^The credentials are not taken: for the test$/],
+    ['UNAUTHENTICATED', /^The credentials are rejected: for the test$/],
     ['PERMISSION_DENIED', /^A permission is missing: /],
     ['UNAVAILABLE', /^The address does not answer: /],
     ['DEADLINE_EXCEEDED', /^The address does not answer in time: /],
-    ['INVALID_ARGUMENT', /^The connector is not set right: /],
+    ['INVALID_ARGUMENT', /^The connector is configured wrongly: /],
     ['RESOURCE_EXHAUSTED', /^The upstream asks to slow down: /],
     ['UNIMPLEMENTED', /^This upstream cannot be read: /],
-  ] satisfies [CodeName, RegExp][])('with %s is told by what is wrong', async (code, summary) => {
+  ] satisfies [CodeName, RegExp][])('with %s is reported with what is wrong', async (code, summary) => {
     const failing = () => Promise.reject(new CodedError(code, 'for the test'));
     expect(await validate({}, failing)).toEqual({
       ok: false,
@@ -139,7 +147,7 @@ describe('an upstream that fails', () => {
     expect((await validate({}, async () => new Listing())).summary).toMatch(summary);
   });
 
-  it('is wrong where it lists tables that may not be read', async () => {
+  it('is wrong if it lists tables that may not be read', async () => {
     class Forbidden extends MemoryUpstream {
       override openTable = () => Promise.reject(new CodedError('PERMISSION_DENIED', 'cannot read s3://b/k'));
     }
@@ -149,12 +157,12 @@ describe('an upstream that fails', () => {
     expect(await validate({ uri: 'https://c/' }, async () => upstream)).toEqual({
       ok: false,
       summary:
-        '2 tables in 1 namespace found in https://c/, but none that was tried can be read. A permission is missing: cannot read s3://b/k',
+        '2 Iceberg tables in 1 namespace found in https://c/, but none that was tried can be read. A permission is missing: cannot read s3://b/k',
       sampleTables: ['a.t', 'a.u'],
     });
   });
 
-  it('is right where one table of several may not be read', async () => {
+  it('is right if one table of several may not be read', async () => {
     class Partly extends MemoryUpstream {
       override openTable = (async ({ name }: { name: string }) => {
         if (name === 't') throw new CodedError('PERMISSION_DENIED', 'no');

@@ -11,12 +11,12 @@ export interface Received {
 
 export type Answer = (response: ServerResponse) => void;
 
-/** Takes webhooks by real HTTP. */
+/** Receives webhooks by real HTTP. */
 export class WebhookReceiver implements AsyncDisposable {
   readonly received: Received[] = [];
-  /** For the next requests, first come first served. */
+  /** For the next requests, in their order. */
   readonly answers: Answer[] = [];
-  /** For those after them. */
+  /** For all requests after those. */
   otherwise: Answer = (response) => response.end('thanks');
   readonly #server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
@@ -49,7 +49,7 @@ export const answering =
   (response) =>
     response.writeHead(status, headers).end(body);
 
-/** The message, by the reference implementation of Standard Webhooks. @throws where the signature does not fit */
+/** The message, verified by the reference implementation of Standard Webhooks. @throws if the signature does not match */
 export function verified({ body, headers }: Received, secret: string): unknown {
   return new Webhook(secret).verify(body, headers as Record<string, string>);
 }

@@ -112,7 +112,7 @@ describe('CreateConnector', () => {
     [
       'an hour that is none',
       { policy: { cron: ['0 24 * * *'] } },
-      "policy.cron[0]: '24' is no hour: give values from 0",
+      "policy.cron[0]: '24' is not a valid hour: use values from 0",
     ],
     ['too many crons', { policy: { cron: Array(21).fill('@daily') } }, 'policy.cron: has 21 entries'],
     [
@@ -143,7 +143,7 @@ describe('CreateConnector', () => {
       { properties: { 'stats.ndv.sample_fraction': '1.5' } },
       'stats.ndv.sample_fraction is "1.5"',
     ],
-    ['a switch that is none', { properties: { 'stats.footers.enabled': 'yes' } }, 'it has to be true or false'],
+    ['a switch that is none', { properties: { 'stats.footers.enabled': 'yes' } }, 'it must be true or false'],
   ])('refuses %s', async (_, fields, message) => {
     expect(await failure(create(fields))).toMatchObject(refusal('INVALID_ARGUMENT', message));
   });

@@ -29,11 +29,11 @@ async function boundTable(): Promise<TestTable & { drop(...ids: number[]): Promi
 }
 
 /** Page by page. @returns how many went */
-async function dropExpired(connectorId: string, expiredFor = 0, dryRun = false): Promise<number> {
+async function dropExpired(connectorId: string, expiredFor = 0, validateOnly = false): Promise<number> {
   let dropped = 0n;
   let pageToken = '';
   do {
-    const page = { connectorId, expiredFor: toDuration(expiredFor), pageSize: 2, pageToken, dryRun };
+    const page = { connectorId, expiredFor: toDuration(expiredFor), pageSize: 2, pageToken, validateOnly };
     const { tables, nextPageToken } = await catalog.clients.reconciliation.dropExpiredSnapshots(page);
     for (const { snapshots } of tables) dropped += snapshots;
     pageToken = nextPageToken;

@@ -3,25 +3,25 @@ import {
   type FoundSchedule,
   type ScheduleControl,
   scheduleIdOf,
-  type WantedSchedule,
+  type DesiredSchedule,
 } from '../../src/contract/schedule-control.ts';
 
 /** Keeps schedules as Temporal would; nothing runs by them. Tests with a real one: test/integration/schedules.test.ts. */
 export class FakeSchedules implements ScheduleControl {
-  readonly kept = new Map<string, WantedSchedule>();
+  readonly kept = new Map<string, DesiredSchedule>();
   readonly #reach: () => void;
 
   constructor(reach: () => void = () => {}) {
     this.#reach = reach;
   }
 
-  async describe(connectorId: string, wanted?: WantedSchedule): Promise<FoundSchedule | undefined> {
+  async describe(connectorId: string, wanted?: DesiredSchedule): Promise<FoundSchedule | undefined> {
     this.#reach();
     const has = this.kept.get(connectorId);
     return (
       has && {
         scheduleId: scheduleIdOf(connectorId),
-        asWanted: isDeepStrictEqual(has, wanted),
+        matchesDesired: isDeepStrictEqual(has, wanted),
         paused: has.pausedBecause !== '',
         nextRunAt: has.pausedBecause === '' ? new Date(Date.UTC(2030, 0, 1, 6)) : undefined,
         lastJobId: '',
@@ -29,7 +29,7 @@ export class FakeSchedules implements ScheduleControl {
     );
   }
 
-  async put(wanted: WantedSchedule) {
+  async put(wanted: DesiredSchedule) {
     this.#reach();
     const has = this.kept.get(wanted.connector.id);
     this.kept.set(wanted.connector.id, wanted);

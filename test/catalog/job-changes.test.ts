@@ -87,15 +87,15 @@ it('a dry run makes sure of catalog, namespace and table, and keeps none of them
   const { connectorId } = await connectors.createConnector({
     connector: connectorSpec({ destination: { catalogName: 'not_made' } }),
   });
-  const asked = { connectorId, namespacePath: ['n'], dryRun: true };
+  const asked = { connectorId, namespacePath: ['n'], validateOnly: true };
   expect(await reconciliation.ensureDestination(asked)).toMatchObject({ catalogMade: true, namespaceMade: true });
   const name = { $case: 'text', value: 'not_made' } as const;
   expect(await failure(directory.resolve({ name }))).toMatchObject({ code: 'NOT_FOUND' });
 
-  const { namespaceId } = await reconciliation.ensureDestination({ ...asked, dryRun: false });
+  const { namespaceId } = await reconciliation.ensureDestination({ ...asked, validateOnly: false });
   const table = { connectorId, namespaceId, name: 't', location: 'file:///t', format: 'TABLE_FORMAT_ICEBERG' as const };
   const upstream = { namespacePath: ['n'], name: 't' };
-  const made = await bindings.ensureTable({ ...table, upstream, dryRun: true } as never);
+  const made = await bindings.ensureTable({ ...table, upstream, validateOnly: true } as never);
   expect(made).toMatchObject({ made: true, changed: true, hasSnapshots: false });
   expect((await bindings.countBindings({ connectorId, kind: ObjectKind.OBJECT_KIND_TABLE })).count).toBe(0n);
   expect(await bindings.ensureTable({ ...table, upstream } as never)).toMatchObject({ made: true });

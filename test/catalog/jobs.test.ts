@@ -16,18 +16,20 @@ describe('jobs', () => {
   const progress = (fields: object = {}) => ({
     state: 'JS_RUNNING' as const,
     phase: 'ingesting',
-    tablesScanned: 5,
-    tablesChanged: 2,
-    tablesUnchanged: 3,
-    tablesFiltered: 0,
-    tablesMissing: 0,
-    errors: 0,
-    snapshotsIngested: 7,
-    filesIngested: 9,
-    bytesRead: 11,
-    upstreamRequests: 0,
     inFlight: ['fx.a'],
     ...fields,
+    counters: {
+      tablesScanned: 5,
+      tablesChanged: 2,
+      tablesUnchanged: 3,
+      tablesFiltered: 0,
+      tablesMissing: 0,
+      errors: 0,
+      snapshotsIngested: 7,
+      filesIngested: 9,
+      bytesRead: 11,
+      upstreamRequests: 0,
+    },
   });
 
   it('are started with the scope, under a readable id', async () => {
@@ -98,31 +100,30 @@ describe('jobs', () => {
     const { connectorId } = await create();
     const { jobId } = await connectors.triggerReconcile({ connectorId });
     await reconciliation.recordJob({
-      job: { jobId, connectorId, state: JobState.JS_RUNNING, tablesScanned: 1n, phase: 'scanning' },
+      job: { jobId, connectorId, state: JobState.JS_RUNNING, phase: 'scanning', counters: { tablesScanned: 1n } },
     });
     expect(await connectors.getReconcileJob({ jobId })).toMatchObject({
       state: JobState.JS_RUNNING,
-      tablesScanned: 1n,
       phase: 'scanning',
       startedAt: expect.any(Date),
+      counters: { tablesScanned: 1n },
     });
     catalog.jobs.progressOf.set(jobId, progress());
     expect(await connectors.getReconcileJob({ jobId })).toMatchObject({
-      tablesScanned: 5n,
-      bytesRead: 11n,
       message: 'ingesting: fx.a',
+      counters: { tablesScanned: 5n, bytesRead: 11n },
     });
     // It has ended only once its record says so.
     catalog.jobs.progressOf.set(jobId, progress({ state: 'JS_SUCCEEDED' }));
     expect((await connectors.getReconcileJob({ jobId })).state).toBe(JobState.JS_RUNNING);
     await reconciliation.recordJob({
-      job: { jobId, connectorId, state: JobState.JS_SUCCEEDED, tablesScanned: 6n, message: 'done' },
+      job: { jobId, connectorId, state: JobState.JS_SUCCEEDED, message: 'done', counters: { tablesScanned: 6n } },
     });
     expect(await connectors.getReconcileJob({ jobId })).toMatchObject({
       state: JobState.JS_SUCCEEDED,
-      tablesScanned: 6n,
       message: 'done',
       finishedAt: expect.any(Date),
+      counters: { tablesScanned: 6n },
     });
     catalog.jobs.down = true;
     expect((await connectors.getReconcileJob({ jobId })).message).toBe('done');
@@ -145,7 +146,7 @@ describe('jobs', () => {
     expect(await connectors.getReconcileJob({ jobId })).toMatchObject({
       state,
       message: expect.stringContaining(message),
-      errors,
+      counters: { errors },
       finishedAt: expect.any(Date),
     });
     expect((await connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } })).runningJobId).toBe('');
@@ -182,8 +183,8 @@ describe('jobs', () => {
     await reconciliation.recordJob({ job: old });
     expect(await connectors.getReconcileJob({ jobId: 'by-hand' })).toMatchObject({
       state: JobState.JS_FAILED,
-      errors: 1n,
       message: expect.stringContaining('does not know'),
+      counters: { errors: 1n },
     });
   });
 
@@ -246,15 +247,14 @@ describe('jobs', () => {
       failures,
     });
     await reconciliation.recordJob({
-      job: { jobId, connectorId, state: JobState.JS_RUNNING, tablesScanned: 99n },
+      job: { jobId, connectorId, state: JobState.JS_RUNNING, counters: { tablesScanned: 99n } },
       failures: [{ table: 'fx.a', code: 'NOT_FOUND', message: 'gone' }],
     });
     const job = await connectors.getReconcileJob({ jobId });
     expect(job).toMatchObject({
       state: JobState.JS_FAILED,
-      errors: 1n,
-      tablesScanned: 0n,
       message: 'Partial failure (2)',
+      counters: { errors: 1n, tablesScanned: 0n },
     });
     const first = await jobs.listJobFailures({ jobId, pageSize: 2 });
     expect(first.failures).toMatchObject([{ table: '' }, { table: 'fx.a', code: 'NOT_FOUND', message: 'gone' }]);

@@ -34,21 +34,26 @@ describe('metrics of the catalog', () => {
     const connector = await create();
     const { displayName: name } = connector;
     const jobId = await record(connector, { state: JobState.JS_QUEUED });
-    const running = { jobId, state: JobState.JS_RUNNING, startedAt: new Date(), tablesScanned: 100n, bytesRead: 5000n };
+    const running = {
+      jobId,
+      state: JobState.JS_RUNNING,
+      startedAt: new Date(),
+      counters: { tablesScanned: 100n, bytesRead: 5000n },
+    };
     await record(connector, running);
-    await record(connector, { ...running, tablesScanned: 120n, tablesChanged: 7n, filesIngested: 9n });
+    await record(connector, { ...running, counters: { tablesScanned: 120n, tablesChanged: 7n, filesIngested: 9n } });
     const failures = [
       { table: 'a.b', code: 'DATA_LOSS', message: 'broken', kind: JobFailureKind.JOB_FAILURE_KIND_TABLE },
       { table: 'a.c', code: 'DATA_LOSS', message: 'broken', kind: JobFailureKind.JOB_FAILURE_KIND_TABLE },
     ];
-    const last = { ...running, tablesScanned: 120n, tablesChanged: 7n, filesIngested: 9n, errors: 2n };
+    const last = { ...running, counters: { tablesScanned: 120n, tablesChanged: 7n, filesIngested: 9n, errors: 2n } };
     await record(connector, { ...last, state: JobState.JS_FAILED }, failures);
     // The activity was run twice: its answer was lost.
     await record(connector, { ...last, state: JobState.JS_FAILED }, failures);
 
     // What a dry run counts has not happened.
     const manual = { jobId: 'a-dry-run', dryRun: true, trigger: JobTrigger.JOB_TRIGGER_MANUAL };
-    await record(connector, { ...last, ...manual, filesIngested: 0n, bytesRead: 0n, errors: 0n });
+    await record(connector, { ...last, ...manual, counters: { filesIngested: 0n, bytesRead: 0n, errors: 0n } });
     const samples = await metrics();
     const tables = (outcome: string) => sum(samples, 'reconciler_tables_total', { connector: name, outcome });
     expect([tables('scanned'), tables('changed'), tables('missing')]).toEqual([120, 7, 0]);

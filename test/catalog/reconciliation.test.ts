@@ -55,8 +55,10 @@ describe('RecordJob', () => {
       refusal('INVALID_ARGUMENT', 'job.state'),
     );
     expect(
-      await failure(reconciliation.recordJob({ job: { jobId: 'j', state: JobState.JS_RUNNING, tablesScanned: -1n } })),
-    ).toMatchObject(refusal('INVALID_ARGUMENT', 'job.tables_scanned'));
+      await failure(
+        reconciliation.recordJob({ job: { jobId: 'j', state: JobState.JS_RUNNING, counters: { tablesScanned: -1n } } }),
+      ),
+    ).toMatchObject(refusal('INVALID_ARGUMENT', 'job.counters.tables_scanned'));
     const failures = Array.from({ length: 1001 }, (_, i) => ({ table: `t${i}`, code: 'X' }));
     expect(
       await failure(reconciliation.recordJob({ job: { jobId: 'j', state: JobState.JS_RUNNING }, failures })),

@@ -108,6 +108,22 @@ describe('a start', () => {
     expect(times('installs')).toBe(2);
   });
 
+  it('keeps an installation without development dependencies, and brings it up to date', async () => {
+    const withDev = (version: string) =>
+      JSON.stringify({
+        packages: { '': {}, 'node_modules/a': { version }, 'node_modules/b': { version: '1.0.0', dev: true } },
+      });
+    put('package-lock.json', withDev('1.0.0'));
+    put('node_modules/.package-lock.json', lockFile('1.0.0'));
+    later('package-lock.json');
+    expect((await start()).stderr).toBe('reconciler: building\n');
+    expect(times('installs')).toBe(0);
+    put('package-lock.json', withDev('2.0.0'));
+    later('package-lock.json');
+    await start();
+    expect(readFileSync(join(root, 'installs'), 'utf8')).toMatch(/^ci --omit=dev /);
+  });
+
   it('installs and builds once when two start at the same time', async () => {
     const both = await Promise.all([start(), start(), start()]);
     expect(both.map(({ stdout }) => stdout)).toEqual(Array(3).fill('ran x --json\n'));

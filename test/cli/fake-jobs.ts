@@ -1,7 +1,7 @@
 import type { CatalogClients } from '../../src/catalog-client/connect.ts';
 import type { Progress, ReconcileRequest, TableFailure, ValidateRequest } from '../../src/contract/job.ts';
 import type { JobControl, WorkflowStatus } from '../../src/contract/job-control.ts';
-import { type JobFailure, JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
+import { JobCounters, type JobFailure, JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { FakeSchedules } from '../catalog/fake-schedules.ts';
 
 /** Stands in for Temporal and a worker: jobs do what the test says, and record it as a worker would. */
@@ -35,12 +35,14 @@ export class FakeJobs implements JobControl {
       ...(await this.clients.connectors.getReconcileJob({ jobId })),
       state,
       message,
-      tablesScanned: 3n,
-      tablesChanged: 2n,
-      tablesUnchanged: 1n,
-      errors: BigInt(failures.length),
       startedAt: new Date(Date.now() - 4_200),
       finishedAt: new Date(),
+      counters: JobCounters.fromPartial({
+        tablesScanned: 3n,
+        tablesChanged: 2n,
+        tablesUnchanged: 1n,
+        errors: BigInt(failures.length),
+      }),
     };
     await this.clients.reconciliation.recordJob({ job, failures });
     this.#standing.set(jobId, state === JobState.JS_CANCELLED ? 'CANCELED' : 'COMPLETED');
@@ -54,18 +56,20 @@ export class FakeJobs implements JobControl {
     return {
       state: 'JS_RUNNING',
       phase: 'scanning',
-      upstreamRequests: 0,
-      tablesScanned: 1_234,
-      tablesChanged: 7,
-      tablesUnchanged: 0,
-      tablesFiltered: 0,
-      tablesMissing: 0,
-      errors: 0,
-      snapshotsIngested: 9,
-      filesIngested: 10,
-      bytesRead: 2_048,
       inFlight: [],
       ...this.live,
+      counters: {
+        upstreamRequests: 0,
+        tablesScanned: 1_234,
+        tablesChanged: 7,
+        tablesUnchanged: 0,
+        tablesFiltered: 0,
+        tablesMissing: 0,
+        errors: 0,
+        snapshotsIngested: 9,
+        filesIngested: 10,
+        bytesRead: 2_048,
+      },
     };
   }
 

@@ -2,7 +2,7 @@ import { Writable } from 'node:stream';
 import { expect, it, jest } from '@jest/globals';
 import { Pace } from '../../src/cli/job/pace.ts';
 import { progressView } from '../../src/cli/job/progress-view.ts';
-import { JobState, ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
+import { JobCounters, JobState, ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { fakeOnly } from '../jest/fake-timers.ts';
 
 /** Keeps what is written; a terminal if it has a width. */
@@ -19,16 +19,18 @@ function screen(columns?: number): { stream: NodeJS.WriteStream; text(): string 
   return { stream: Object.assign(stream, size) as unknown as NodeJS.WriteStream, text: () => text };
 }
 
-const job = (scanned: bigint, changed: bigint, more: Partial<ReconcileJob> = {}) =>
+const job = (scanned: bigint, changed: bigint, more: Partial<JobCounters> = {}) =>
   ReconcileJob.create({
     state: JobState.JS_RUNNING,
     phase: 'scanning',
-    tablesScanned: scanned,
-    tablesChanged: changed,
-    snapshotsIngested: 5n,
-    filesIngested: 1_234n,
-    bytesRead: 1_048_576n,
-    ...more,
+    counters: JobCounters.fromPartial({
+      tablesScanned: scanned,
+      tablesChanged: changed,
+      snapshotsIngested: 5n,
+      filesIngested: 1_234n,
+      bytesRead: 1_048_576n,
+      ...more,
+    }),
   });
 
 it('is a bar on a terminal', () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
+import { type JobCounters, JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { type Harness, startHarness } from './harness.ts';
 
 const SQL = "SELECT id,\n\tcity\nFROM orders -- \u001b[31mred\r\nWHERE city <> 'x'\n";
@@ -110,9 +110,9 @@ describe('view get', () => {
 
 describe('job get', () => {
   it('counts views where there were any', async () => {
-    const record = (jobId: string, views: object) =>
+    const record = (jobId: string, views: Partial<JobCounters>) =>
       cli.clients.reconciliation.recordJob({
-        job: { jobId, state: JobState.JS_SUCCEEDED, tablesScanned: 1n, ...views },
+        job: { jobId, state: JobState.JS_SUCCEEDED, counters: { tablesScanned: 1n, ...views } },
       });
     await record('with', { viewsScanned: 3n, viewsChanged: 2n, viewsMissing: 1n });
     await record('without', {});

@@ -33,16 +33,16 @@ describe('codec endpoint', () => {
     expect(encoded.payloads).toHaveLength(2);
     expect(Buffer.from(encoded.payloads[0]!.metadata.encoding, 'base64').toString()).toBe('binary/encrypted');
     expect(JSON.stringify(encoded)).not.toContain(PLAIN.data);
-    const answer = await post('/decode', { payloads: [...encoded.payloads, PLAIN] }, { origin: UI });
-    expect(await answer.json()).toEqual({ payloads: [PLAIN, { metadata: {} }, PLAIN] });
-    expect(answer.headers.get('access-control-allow-origin')).toBe(UI);
+    const response = await post('/decode', { payloads: [...encoded.payloads, PLAIN] }, { origin: UI });
+    expect(await response.json()).toEqual({ payloads: [PLAIN, { metadata: {} }, PLAIN] });
+    expect(response.headers.get('access-control-allow-origin')).toBe(UI);
   });
 
-  it('takes no payloads, which the CLI sends for a query without arguments', async () => {
+  it('accepts a request without payloads, which the CLI sends for a query without arguments', async () => {
     expect(await (await post('/encode', {})).json()).toEqual({ payloads: [] });
   });
 
-  it('lets the pages of the UI ask, and no other', async () => {
+  it('accepts requests from pages of the UI and from no other origin', async () => {
     const preflight = (origin: string) =>
       fetch(`${guarded.url}/decode`, {
         method: 'OPTIONS',
@@ -63,13 +63,13 @@ describe('codec endpoint', () => {
     expect((await post('/decode', { payloads: [PLAIN] }, { origin: 'http://evil.example' })).status).toBe(403);
   });
 
-  it('wants its token', async () => {
-    const ask = (headers: Record<string, string>) => post('/decode', { payloads: [PLAIN] }, headers, guarded);
-    expect((await ask({})).status).toBe(401);
-    expect((await ask({ authorization: 'Bearer another' })).status).toBe(401);
-    // A page has to see why.
-    expect((await ask({ origin: UI })).headers.get('access-control-allow-origin')).toBe(UI);
-    expect((await ask({ authorization: 'Bearer a-token' })).status).toBe(200);
+  it('requires its token', async () => {
+    const decode = (headers: Record<string, string>) => post('/decode', { payloads: [PLAIN] }, headers, guarded);
+    expect((await decode({})).status).toBe(401);
+    expect((await decode({ authorization: 'Bearer another' })).status).toBe(401);
+    // Without this header, the page could not read the error.
+    expect((await decode({ origin: UI })).headers.get('access-control-allow-origin')).toBe(UI);
+    expect((await decode({ authorization: 'Bearer a-token' })).status).toBe(200);
   });
 
   it.each([
@@ -77,29 +77,29 @@ describe('codec endpoint', () => {
     ['/decode', 'null', 400, 'The body is not'],
     ['/decode', { payloads: [{ data: 1 }] }, 400, 'The body is not'],
     ['/decode', { payloads: [null] }, 400, 'The body is not'],
-    ['/decode', `{"payloads": [${' '.repeat(17 * 1024 * 1024)}]}`, 413, 'at most 16777216 bytes'],
+    ['/decode', `{"payloads": [${' '.repeat(17 * 1024 * 1024)}]}`, 413, 'more than 16777216 bytes'],
     ['/other', { payloads: [] }, 404, '/encode and /decode'],
   ])('%s %.20j: %i', async (path, body, status, message) => {
-    const answer = await post(path, body);
-    expect([answer.status, await answer.text()]).toEqual([status, expect.stringContaining(message)]);
+    const response = await post(path, body);
+    expect([response.status, await response.text()]).toEqual([status, expect.stringContaining(message)]);
   });
 
-  it('takes no GET', async () => expect((await fetch(`${open.url}/decode`)).status).toBe(405));
+  it('refuses GET', async () => expect((await fetch(`${open.url}/decode`)).status).toBe(405));
 
-  it('says which key is missing', async () => {
+  it('names a missing key', async () => {
     const other = new EncryptionCodec(new Map([['gone', randomBytes(32)]]));
     const [encrypted] = await other.encode([{ metadata: {}, data: Buffer.from('1') }]);
     const { metadata, data } = encrypted!;
     const inBase64 = Object.fromEntries(
       Object.entries(metadata!).map(([k, v]) => [k, base64(Buffer.from(v).toString())]),
     );
-    const answer = await post('/decode', {
+    const response = await post('/decode', {
       payloads: [{ metadata: inBase64, data: Buffer.from(data!).toString('base64') }],
     });
-    expect([answer.status, await answer.text()]).toEqual([400, expect.stringContaining('"gone"')]);
+    expect([response.status, await response.text()]).toEqual([400, expect.stringContaining('"gone"')]);
   });
 
-  it('says that a port is taken', async () => {
+  it('names an address that is taken', async () => {
     const port = Number(new URL(open.url).port);
     await expect(startCodecEndpoint({ codec, host: '127.0.0.1', port, origins: [] })).rejects.toMatchObject({
       code: 'UNAVAILABLE',

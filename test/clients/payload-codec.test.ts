@@ -18,9 +18,9 @@ const [a, b] = [randomBytes(32), randomBytes(32)];
 const codec = (keys: Record<string, Buffer>) => new EncryptionCodec(new Map(Object.entries(keys)));
 
 describe('EncryptionCodec', () => {
-  it('encrypts the whole payload, anew each time, and says with which key', async () => {
-    const given = [payload({ table: 'orders' }), payload('orders')];
-    const encrypted = await codec({ a, b }).encode(given);
+  it('encrypts the whole payload with a new nonce each time, and adds the id of the key', async () => {
+    const payloads = [payload({ table: 'orders' }), payload('orders')];
+    const encrypted = await codec({ a, b }).encode(payloads);
     for (const { metadata, data } of encrypted) {
       expect(Object.entries(metadata!).map(([key, value]) => `${key}: ${Buffer.from(value)}`)).toEqual([
         'encoding: binary/encrypted',
@@ -28,7 +28,7 @@ describe('EncryptionCodec', () => {
       ]);
       expect(Buffer.from(data!).toString('latin1')).not.toMatch(/orders|json/);
     }
-    expect((await codec({ a }).encode(given))[0]!.data).not.toEqual((await codec({ a }).encode(given))[0]!.data);
+    expect((await codec({ a }).encode(payloads))[0]!.data).not.toEqual((await codec({ a }).encode(payloads))[0]!.data);
     expect((await codec({ a }).decode(encrypted)).map(json)).toEqual([{ table: 'orders' }, 'orders']);
   });
 
@@ -49,7 +49,7 @@ describe('EncryptionCodec', () => {
     expect(json(temporal.api.common.v1.Payload.decode(Buffer.from(plain)))).toBe('orders');
   });
 
-  it('decrypts with any of its keys, and passes on what is not encrypted', async () => {
+  it('decrypts with any of its keys, and leaves unencrypted payloads as they are', async () => {
     const [old] = (await codec({ a }).encode([payload(1)])) as [Payload];
     const rotated = codec({ b, a });
     const [fresh] = (await rotated.encode([payload(2)])) as [Payload];
@@ -57,21 +57,21 @@ describe('EncryptionCodec', () => {
     expect((await rotated.decode([old, fresh, payload(3)])).map(json)).toEqual([1, 2, 3]);
   });
 
-  it('names the key that is not there', async () => {
+  it('names a missing key', async () => {
     const encrypted = await codec({ old: a }).encode([payload(1)]);
     await expect(codec({ new: b }).decode(encrypted)).rejects.toMatchObject({
       code: 'DATA_LOSS',
-      message: expect.stringMatching(/the key "old", which is not among .* \(new\): add it/),
+      message: expect.stringMatching(/the key "old", which .* does not have \(it has new\)\. Add it/),
     });
   });
 
-  it('refuses what was changed: data, key, key id, or length', async () => {
+  it('refuses payloads whose data, key, key id or length has changed', async () => {
     const [{ metadata, data }] = (await codec({ a }).encode([payload('orders')])) as [Payload];
     const bytes = Buffer.from(data!);
     const flipped = Buffer.from(bytes);
     flipped[20]! ^= 1;
     const both = codec({ a, same: a });
-    const wrong: [EncryptionCodec, Payload][] = [
+    const changed: [EncryptionCodec, Payload][] = [
       [both, { metadata, data: flipped }],
       [codec({ a: b }), { metadata, data: bytes }],
       [both, { metadata: { ...metadata!, 'encryption-key-id': Buffer.from('same') }, data: bytes }],
@@ -81,7 +81,7 @@ describe('EncryptionCodec', () => {
       ]),
       [both, { metadata }],
     ];
-    for (const [codec, payload] of wrong) {
+    for (const [codec, payload] of changed) {
       await expect(codec.decode([payload])).rejects.toMatchObject({
         code: 'DATA_LOSS',
         message: expect.stringMatching(/the key (a|same) cannot be decrypted/),
@@ -90,22 +90,22 @@ describe('EncryptionCodec', () => {
   });
 });
 
-describe('keys', () => {
+describe('openPayloadCodec', () => {
   afterEach(() => unstubAllEnvs());
   const open = (keys: string) => openPayloadCodec(readConfig({ RECONCILER_CODEC_KEYS: keys }).codecKeys);
 
-  it('none: no codec', async () => {
+  it('returns no codec if there are no keys', async () => {
     expect(await openPayloadCodec(readConfig({}).codecKeys)).toBeUndefined();
   });
 
-  it('come from variables and files, in base64 or hex', async () => {
+  it('reads keys from variables and files, in base64 or hex', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'reconciler-keys-'));
     try {
       writeFileSync(join(folder, 'key'), `${b.toString('hex')}\n`);
       stubEnv('KEY_A', a.toString('base64'));
       const opened = await open(`a=env:KEY_A, b=file:${join(folder, 'key')}`);
-      const given = [...(await codec({ a }).encode([payload(1)])), ...(await codec({ b }).encode([payload(2)]))];
-      expect((await opened!.decode(given)).map(json)).toEqual([1, 2]);
+      const encrypted = [...(await codec({ a }).encode([payload(1)])), ...(await codec({ b }).encode([payload(2)]))];
+      expect((await opened!.decode(encrypted)).map(json)).toEqual([1, 2]);
       expect(await codec({ a }).decode(await opened!.encode([payload(3)]))).toHaveLength(1);
     } finally {
       rmSync(folder, { recursive: true });
@@ -115,17 +115,17 @@ describe('keys', () => {
   it.each([
     ['too short', randomBytes(16).toString('base64')],
     ['too long', randomBytes(33).toString('base64')],
-    ['no base64', `${'x'.repeat(42)}!`],
+    ['not base64', `${'x'.repeat(42)}!`],
     ['a password', 'correct horse battery staple'],
-  ])('%s: the error names id and reference, not the key', async (_, value) => {
+  ])('names id and reference of a wrong key (%s), but not the key itself', async (_, value) => {
     stubEnv('KEY_A', value);
     const error = await open('a=env:KEY_A').catch((e) => e);
     expect(error).toMatchObject({ code: 'FAILED_PRECONDITION' });
-    expect(error.message).toMatch(/key a \(env:KEY_A\) is no key of 32 bytes .*`openssl rand -base64 32`/);
+    expect(error.message).toMatch(/key a \(env:KEY_A\) is not a key of 32 bytes .*`openssl rand -base64 32`/);
     expect(error.message).not.toContain(value);
   });
 
-  it('that are not there: the error names id and reference', async () => {
+  it('names id and reference of a key that does not exist', async () => {
     await expect(open('k9=env:NOT_SET_ANYWHERE')).rejects.toMatchObject({
       code: 'FAILED_PRECONDITION',
       message: expect.stringMatching(
@@ -135,12 +135,12 @@ describe('keys', () => {
   });
 
   it.each([
-    [a.toString('base64'), 'is no reference'],
-    [`k=${a.toString('base64')}`, 'is no reference'],
-    ['', 'is no reference'],
-    ['a=env:A,', 'is no reference'],
-    ['=env:A', 'id is not letters'],
-    ['a b=env:A', 'id is not letters'],
+    [a.toString('base64'), 'is not a reference'],
+    [`k=${a.toString('base64')}`, 'is not a reference'],
+    ['', 'is not a reference'],
+    ['a=env:A,', 'is not a reference'],
+    ['=env:A', 'id is not 1 to 64 letters'],
+    ['a b=env:A', 'id is not 1 to 64 letters'],
     ['a=env:A,a=env:B', 'two keys with the same id'],
   ])('RECONCILER_CODEC_KEYS=%s: %s', (keys, message) => {
     const error = (() => {

@@ -1,8 +1,9 @@
+import { status } from '@grpc/grpc-js';
 import { expect, it } from '@jest/globals';
 import type { Client } from '@temporalio/client';
 import { registerSearchAttributes } from '../../src/temporal/search-attributes-registered.ts';
 
-/** Temporal Cloud, which nobody has at hand: it lists them and refuses to register any. */
+/** A fake of Temporal Cloud, which lists search attributes and refuses to register any. */
 const cloud = {
   options: { namespace: 'data.a1b2c' },
   connection: {
@@ -11,7 +12,7 @@ const cloud = {
       listSearchAttributes: async () => ({ customAttributes: { ReconcilerMode: 2 } }),
       addSearchAttributes: async () => {
         throw Object.assign(new Error('7 PERMISSION_DENIED: Request unauthorized.'), {
-          code: 7,
+          code: status.PERMISSION_DENIED,
           details: 'Request unauthorized.',
           metadata: {},
         });
@@ -20,7 +21,7 @@ const cloud = {
   },
 } as unknown as Client;
 
-it('says how to register them where the caller may not: those that are missing', async () => {
+it('states how to register the missing search attributes if the caller may not', async () => {
   const error = await registerSearchAttributes(cloud).catch((e) => e);
   expect(error).toMatchObject({ code: 'PERMISSION_DENIED' });
   expect(error.message).toContain(

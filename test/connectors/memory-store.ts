@@ -1,7 +1,7 @@
 import { CodedError } from '../../src/errors.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 
-/** Objects in memory by their path; counts the reads. */
+/** Objects in memory, by path. Records the paths that are read. */
 export class MemoryStore implements ObjectStore {
   readonly objects = new Map<string, Uint8Array>();
   reads: string[] = [];

@@ -29,7 +29,7 @@ const spec = (fields: Partial<ConnectorSpec>, auth: Partial<ConnectorSpec['auth'
 };
 
 describe('resolveSecrets', () => {
-  it('puts what is referred to everywhere where it stands, and leaves all else', async () => {
+  it('replaces references everywhere and leaves all other values unchanged', async () => {
     stubEnv('LAKE_TOKEN', 'token-of-the-lake');
     const resolved = await resolveSecrets(
       spec(
@@ -69,7 +69,7 @@ describe('resolveSecrets', () => {
     expect(withoutSecrets(`${fromFile}; token-of-the-lake`)).toBe('***; ***');
   });
 
-  it('has no secret where none is referred to', async () => {
+  it('returns no secret without a reference', async () => {
     expect((await resolveSecrets(spec({}))).auth).toEqual({ scheme: '', headerHints: {}, properties: {} });
   });
 
@@ -79,26 +79,26 @@ describe('resolveSecrets', () => {
     ['file:/no/such/file', "on the worker's machine there is no such file"],
     ['FOLDER/empty', 'it is empty'],
     ['FOLDER/large', 'more than 65536 bytes'],
-    ['FOLDER/pipe', 'it is no file'],
-    ['FOLDER', 'it is no file'],
-  ])('%s: %s', async (named, message) => {
+    ['FOLDER/pipe', 'it is not a file'],
+    ['FOLDER', 'it is not a file'],
+  ])('%s: %s', async (template, message) => {
     stubEnv('EMPTY', '');
-    const reference = named.replace('FOLDER', `file:${folder}`);
-    for (const [place, wrong] of [
+    const reference = template.replace('FOLDER', `file:${folder}`);
+    for (const [property, wrongSpec] of [
       ['properties[s3.secret-access-key]', spec({ properties: { 's3.secret-access-key': reference } })],
       ['auth.properties[credential]', spec({}, { properties: { credential: reference } })],
       ['auth.header_hints[Authorization]', spec({}, { headerHints: { Authorization: reference } })],
       ['auth.secret_ref', spec({}, { secretRef: reference })],
     ] as const) {
-      await expect(resolveSecrets(wrong)).rejects.toMatchObject({
+      await expect(resolveSecrets(wrongSpec)).rejects.toMatchObject({
         code: 'FAILED_PRECONDITION',
-        message: expect.stringContaining(`${place} refers to ${reference}, and `),
+        message: expect.stringContaining(`${property} refers to ${reference}, and `),
       });
-      await expect(resolveSecrets(wrong)).rejects.toMatchObject({ message: expect.stringContaining(message) });
+      await expect(resolveSecrets(wrongSpec)).rejects.toMatchObject({ message: expect.stringContaining(message) });
     }
   });
 
-  it('does not repeat what is no reference', async () => {
+  it('does not repeat a secret that is given instead of a reference', async () => {
     const error = await resolveSecrets(spec({}, { secretRef: 'hunter2' })).catch((e) => e);
     expect(error).toMatchObject({ code: 'INVALID_ARGUMENT' });
     expect(error.message).not.toContain('hunter2');
@@ -107,7 +107,7 @@ describe('resolveSecrets', () => {
   it.each([
     ['both', 'aws-secretsmanager:KEYS#id'],
     ['one', 'AKIALAKE'],
-  ])('asks Secrets Manager with other keys than those of which %s lie there', async (name, id) => {
+  ])("accesses Secrets Manager with the worker's keys if it stores %s of the connector's keys", async (name, id) => {
     stubEnv('AWS_ACCESS_KEY_ID', 'AKIAWORKER');
     stubEnv('AWS_SECRET_ACCESS_KEY', 'secret-of-the-worker');
     const signedBy = new Set<string | undefined>();

@@ -20,6 +20,6 @@ it.each([
   'https://glue.eu-west-1.amazonaws.com',
   'localhost',
   undefined,
-])('%s is not', (url) => {
+])('%s is not this machine', (url) => {
   expect(isThisMachine(url)).toBe(false);
 });

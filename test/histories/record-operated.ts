@@ -2,9 +2,11 @@
  * Records histories of jobs that were paused, retried, dry, split over workers and that drop what is gone, as record.ts does for others:
  * npx tsx test/histories/record-operated.ts
  */
+
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { countersOf } from '../../src/contract/progress-message.ts';
 import { ConnectorState, MissingAction } from '../../src/generated/reconciler/v1/connectors.ts';
 import { QueueWorkers } from '../integration/queue-workers.ts';
 import { ROOT, RunningStack } from '../integration/running-stack.ts';
@@ -24,7 +26,7 @@ try {
   const { jobId: paused } = await connectors.triggerReconcile({ connectorId: many });
   await rest(many, paused, () => process.kill(worker, 'SIGCONT'));
   for (const enough of [3n, 30n]) {
-    while ((await connectors.getReconcileJob({ jobId: paused })).tablesChanged < enough);
+    while (countersOf(await connectors.getReconcileJob({ jobId: paused })).tablesChanged < enough);
     await rest(many, paused);
   }
   await stack.ended(paused);

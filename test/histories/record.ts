@@ -1,5 +1,5 @@
 /**
- * Records histories of the reconcile workflow, one a path through it, for test/workflows/replay.test.ts. To be run only
+ * Records histories of the reconcile workflow, one per path through it, for test/workflows/replay.test.ts. To be run only
  * when the workflow was broken on purpose, before any release: npx tsx test/histories/record.ts
  */
 
@@ -7,6 +7,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TASK_QUEUE } from '../../src/contract/names.ts';
+import { countersOf } from '../../src/contract/progress-message.ts';
 import { ROOT, RunningStack } from '../integration/running-stack.ts';
 import { saveHistory } from './save-history.ts';
 
@@ -27,7 +28,7 @@ try {
   const nothing = await stack.connect('nothing', mkdtempSync(join(warehouse, 'empty-')));
   await save('no-table', (await stack.trigger(nothing)).jobId);
 
-  // 230 tables: past 200 changed ones they are packed, and the bad ones of a pack run again by themselves.
+  // 230 tables: past 20 changed ones they are packed, and the bad ones of a pack run again by themselves.
   for (let i = 0; i < 115; i++) {
     const namespace = join(warehouse, 'many', `ns${String(i).padStart(3, '0')}`);
     mkdirSync(namespace, { recursive: true });
@@ -69,7 +70,7 @@ try {
 /** Waits until the job works on tables. */
 async function until(jobId: string): Promise<void> {
   for (;;) {
-    const { tablesScanned } = await stack.catalog.connectors.getReconcileJob({ jobId });
+    const { tablesScanned } = countersOf(await stack.catalog.connectors.getReconcileJob({ jobId }));
     if (tablesScanned > 0n) return;
   }
 }

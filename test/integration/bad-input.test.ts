@@ -90,7 +90,7 @@ it.each(Object.entries(DAMAGED))('%s fails by itself and names the file', (name,
 
 it('brings in the other tables, and nothing of the damaged ones', async () => {
   const damaged = Object.keys(DAMAGED).length;
-  expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: BigInt(damaged), tablesChanged: 2n });
+  expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: BigInt(damaged), tablesChanged: 2n } });
   expect(job.message).toMatch(new RegExp(`^Partial failure \\(${damaged}\\): `));
   const dump = await dumpCatalog(stack.catalog, 'bad');
   expect(Object.keys(dump)).toEqual(['n/good', 'n/zgood']);
@@ -101,6 +101,6 @@ it('brings a table in when it has been repaired', async () => {
   rmSync(join(warehouse, 'n/manifest_gone'), { recursive: true });
   cpSync(TABLE, join(warehouse, 'n/manifest_gone'), { recursive: true });
   const { connectorId } = await stack.catalog.connectors.getConnector({ by: { $case: 'displayName', value: 'bad' } });
-  expect(await stack.trigger(connectorId)).toMatchObject({ tablesChanged: 1n, tablesUnchanged: 2n });
+  expect(await stack.trigger(connectorId)).toMatchObject({ counters: { tablesChanged: 1n, tablesUnchanged: 2n } });
   expect((await dumpCatalog(stack.catalog, 'bad'))['n/manifest_gone']).toMatch(/^6 snapshots/);
 });

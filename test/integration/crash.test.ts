@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { CONNECTOR_PAUSED } from '../../src/contract/names.ts';
+import { countersOf } from '../../src/contract/progress-message.ts';
 import { ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { dumpCatalog } from './dump.ts';
@@ -27,7 +28,7 @@ it.each(['worker', 'catalog', 'temporal'])(
     const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
     await until(async () => {
       const job = await stack.catalog.connectors.getReconcileJob({ jobId });
-      return job.tablesChanged > 5n;
+      return countersOf(job).tablesChanged > 5n;
     });
     const { status } = await stack.temporal.workflow.getHandle(jobId).describe();
     expect(status.name).toBe('RUNNING');
@@ -35,8 +36,8 @@ it.each(['worker', 'catalog', 'temporal'])(
     process.kill(pid, 'SIGKILL');
 
     const job = await stack.ended(jobId);
-    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n });
-    expect(job.tablesScanned).toBe(BigInt(Object.keys(base.dump).length));
+    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { errors: 0n } });
+    expect(countersOf(job).tablesScanned).toBe(BigInt(Object.keys(base.dump).length));
     expect(stack.pids()[name]).not.toBe(pid);
     expect(await dumpCatalog(stack.catalog, `without-${name}`)).toEqual(base.dump);
   },
@@ -47,12 +48,12 @@ it('keeps its place while it is paused, over kill -9 of each and a Temporal that
   const connectorId = await stack.connect('paused', base.folder, { policy: { maxParallel: 1 } });
   const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
   const job = () => stack.catalog.connectors.getReconcileJob({ jobId });
-  await until(async () => (await job()).tablesChanged > 5n);
+  await until(async () => countersOf(await job()).tablesChanged > 5n);
   await setState(connectorId, ConnectorState.CONNECTOR_STATE_PAUSED);
   // What it has in hand is lost.
   await killed('worker');
   await rests(jobId);
-  const { tablesChanged } = await job();
+  const { tablesChanged } = countersOf(await job());
   expect(tablesChanged).toBeLessThan(Object.keys(base.dump).length);
 
   for (const name of ['worker', 'catalog', 'temporal']) {
@@ -62,15 +63,15 @@ it('keeps its place while it is paused, over kill -9 of each and a Temporal that
   const temporal = stack.pids().temporal!;
   process.kill(temporal, 'SIGSTOP');
   await sleep(AWAY_MS);
-  expect(await job()).toMatchObject({ state: JobState.JS_RUNNING, paused: true, tablesChanged });
+  expect(await job()).toMatchObject({ state: JobState.JS_RUNNING, paused: true, counters: { tablesChanged } });
   process.kill(temporal, 'SIGCONT');
   await rests(jobId);
-  expect(await job()).toMatchObject({ paused: true, tablesChanged });
+  expect(await job()).toMatchObject({ paused: true, counters: { tablesChanged } });
 
   await setState(connectorId, ConnectorState.CONNECTOR_STATE_ACTIVE);
   expect(await stack.ended(jobId)).toMatchObject({
-    ...{ state: JobState.JS_SUCCEEDED, errors: 0n, paused: false },
-    tablesScanned: BigInt(Object.keys(base.dump).length),
+    ...{ state: JobState.JS_SUCCEEDED, paused: false, counters: { errors: 0n } },
+    counters: { tablesScanned: BigInt(Object.keys(base.dump).length) },
   });
   expect(await dumpCatalog(stack.catalog, 'paused')).toEqual(base.dump);
 }, 1_200_000);

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { countersOf } from '../../src/contract/progress-message.ts';
 import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
 import { type JobChange, JobState } from '../../src/generated/reconciler/v1/jobs.ts';
@@ -63,12 +64,16 @@ const madeTables = (changes: JobChange[]) => changes.filter(({ kind }) => kind =
 
 it('goes on as new, rests while the connector is paused, and tells each table once; of which nothing is in its history', async () => {
   const { connectorId, jobId, before } = await dryRunOf('long', slow(30));
-  await until(async () => (await stack.job(jobId)).tablesChanged > 20n);
+  await until(async () => countersOf(await stack.job(jobId)).tablesChanged > 20n);
   await setState(connectorId, ConnectorState.CONNECTOR_STATE_PAUSED);
   await until(async () => (await stack.job(jobId)).paused);
   await setState(connectorId, ConnectorState.CONNECTOR_STATE_ACTIVE);
   const job = await stack.ended(jobId);
-  expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, dryRun: true, tablesChanged: BigInt(TABLES), errors: 0n });
+  expect(job).toMatchObject({
+    state: JobState.JS_SUCCEEDED,
+    dryRun: true,
+    counters: { tablesChanged: BigInt(TABLES), errors: 0n },
+  });
   const changes = await changesOf(jobId);
   expect(madeTables(changes)).toBe(TABLES);
   expect(changes).toHaveLength(TABLES + 4);
@@ -88,7 +93,7 @@ it('goes on as new, rests while the connector is paused, and tells each table on
 it('waits for its turn, and neither answers for a run that writes nor is answered by one', async () => {
   const { connectorId, jobId } = await dryRunOf('turns', slow(60));
   const { connectors, jobs } = stack.catalog;
-  await until(async () => (await stack.job(jobId)).tablesChanged > 0n);
+  await until(async () => countersOf(await stack.job(jobId)).tablesChanged > 0n);
   const real = await connectors.triggerReconcile({ connectorId });
   const dry = await connectors.triggerReconcile({ connectorId, dryRun: true });
   expect([real.existing, dry.existing]).toEqual([false, false]);
@@ -105,19 +110,29 @@ it('waits for its turn, and neither answers for a run that writes nor is answere
   const cancelled = await stack.ended(jobId);
   expect(cancelled).toMatchObject({ state: JobState.JS_CANCELLED });
   expect(cancelled.message).toBe('Dry run: cancelled; its list has what it found until then');
-  expect(madeTables(await changesOf(jobId))).toBeGreaterThanOrEqual(Number(cancelled.tablesChanged));
+  expect(madeTables(await changesOf(jobId))).toBeGreaterThanOrEqual(Number(countersOf(cancelled).tablesChanged));
   stack.upstream('turns', slow(0));
-  expect(await stack.ended(real.jobId)).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: BigInt(TABLES) });
+  expect(await stack.ended(real.jobId)).toMatchObject({
+    state: JobState.JS_SUCCEEDED,
+    counters: { tablesChanged: BigInt(TABLES) },
+  });
 }, 240_000);
 
 it('is retried as a dry run, of what failed', async () => {
   const upstream: SyntheticUpstream = { tables: 60, namespaces: 2, faults: [{ every: 4, code: 'DATA_LOSS' }] };
   const { connectorId, jobId, before } = await dryRunOf('retried', upstream);
-  expect(await stack.ended(jobId)).toMatchObject({ state: JobState.JS_FAILED, errors: 15n, tablesChanged: 45n });
+  expect(await stack.ended(jobId)).toMatchObject({
+    state: JobState.JS_FAILED,
+    counters: { errors: 15n, tablesChanged: 45n },
+  });
   stack.upstream('retried', { ...upstream, faults: [] });
   const again = await stack.catalog.jobs.retryReconcileJob({ jobId });
   const job = await stack.ended(again.jobId);
-  expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, dryRun: true, tablesScanned: 15n, tablesChanged: 15n });
+  expect(job).toMatchObject({
+    state: JobState.JS_SUCCEEDED,
+    dryRun: true,
+    counters: { tablesScanned: 15n, tablesChanged: 15n },
+  });
   expect(madeTables(await changesOf(again.jobId))).toBe(15);
   expect(await contents()).toEqual(before);
   expect(

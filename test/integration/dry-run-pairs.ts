@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
-import { JOB_COUNTERS } from '../../src/contract/progress-message.ts';
+import { countersOf } from '../../src/contract/progress-message.ts';
 import type { JobChange, JobFailure, ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { catalogContents } from './catalog-contents.ts';
 import type { RunningStack } from './running-stack.ts';
@@ -40,12 +40,7 @@ export async function dryThenReal(
 
 /** All but what reading files would count. */
 function counters(job: ReconcileJob): object {
-  const {
-    filesIngested: _,
-    bytesRead: __,
-    upstreamRequests: ___,
-    ...counted
-  } = Object.fromEntries(JOB_COUNTERS.map((name) => [name, job[name]]));
+  const { filesIngested: _, bytesRead: __, upstreamRequests: ___, ...counted } = countersOf(job);
   return { ...counted, state: job.state };
 }
 

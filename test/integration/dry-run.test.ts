@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { countersOf } from '../../src/contract/progress-message.ts';
 import { MissingAction } from '../../src/generated/reconciler/v1/connectors.ts';
 import { type JobChange, JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { changeText, dryRun, dryThenReal } from './dry-run-pairs.ts';
@@ -61,10 +62,13 @@ describe('of a connector that drops what is gone', () => {
   it('lists all that a first run makes', async () => {
     const tables = readdirSync(join(warehouse, 'inc'));
     const { job, changes } = await dryThenReal(stack, connectorId);
-    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: BigInt(tables.length), errors: 0n });
+    expect(job).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      counters: { tablesChanged: BigInt(tables.length), errors: 0n },
+    });
     expect(job.message).toBe(`Dry run: ${tables.length} tables would change`);
     expect(changes.slice(0, 2).map(changeText)).toEqual([
-      'CATALOG CREATE lake: not there yet',
+      'CATALOG CREATE lake: does not exist yet',
       'NAMESPACE CREATE inc: not in the catalog yet',
     ]);
     expect(heads(changes.slice(2))).toEqual(tables.map((name) => `TABLE CREATE inc.${name}`).sort());
@@ -95,7 +99,10 @@ describe('of a connector that drops what is gone', () => {
     const told = stdout.trim().split('\n');
 
     const { job, changes } = await dryThenReal(stack, connectorId);
-    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n, tablesMissing: 1n, tablesDropped: 1n });
+    expect(job).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      counters: { errors: 0n, tablesMissing: 1n, tablesDropped: 1n },
+    });
     expect(told.map((line) => JSON.parse(line)).map(({ name, reason }) => [name, reason])).toEqual(
       changes.map(({ name, reason }) => [name, reason]),
     );
@@ -118,7 +125,7 @@ describe('of a connector that drops what is gone', () => {
 
   it('says of a full rescan what is verified', async () => {
     const { job, changes } = await dryThenReal(stack, connectorId, { fullRescan: true });
-    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 0n });
+    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: 0n } });
     for (const change of changes)
       expect(changeText(change)).toMatch(/^TABLE VERIFY inc\.\S+: \d+ snapshots? to verify$/);
     expect(changes.length).toBeGreaterThan(5);
@@ -128,7 +135,7 @@ describe('of a connector that drops what is gone', () => {
     const away = readdirSync(join(warehouse, 'inc')).slice(1);
     for (const name of away) renameSync(join(warehouse, 'inc', name), join(folder, name));
     const failing = await dryThenReal(stack, connectorId);
-    expect(failing.job).toMatchObject({ state: JobState.JS_FAILED, tablesMissing: 0n });
+    expect(failing.job).toMatchObject({ state: JobState.JS_FAILED, counters: { tablesMissing: 0n } });
     expect(failing.changes).toEqual([]);
     expect(failing.failures[0]).toMatchObject({ code: 'FAILED_PRECONDITION' });
     expect(failing.failures[0]?.message).toContain('--allow-missing');
@@ -155,11 +162,11 @@ describe('of a connector that marks what is gone', () => {
     expect(gone.changes.map(changeText)).toEqual([
       'TABLE MARK_MISSING inc.filled: its namespace does not list it any more',
     ]);
-    expect(gone.job).toMatchObject({ tablesMissing: 1n, tablesDropped: 0n });
+    expect(gone.job).toMatchObject({ counters: { tablesMissing: 1n, tablesDropped: 0n } });
     renameSync(join(folder, 'away'), join(warehouse, 'inc/filled'));
     const back = await dryThenReal(stack, connectorId);
     expect(back.changes.map(changeText)).toEqual(['TABLE UPDATE inc.filled: is there again']);
-    expect(back.job).toMatchObject({ tablesMissing: 0n, tablesChanged: 1n });
+    expect(back.job).toMatchObject({ counters: { tablesMissing: 0n, tablesChanged: 1n } });
   });
 
   it('lists tables that move with the destination', async () => {
@@ -173,19 +180,19 @@ describe('of a connector that marks what is gone', () => {
     expect(namespace).toBe('NAMESPACE CREATE moved: not in the catalog yet');
     expect(tables.length).toBe(readdirSync(join(warehouse, 'inc')).length);
     for (const table of tables) expect(table).toMatch(/^TABLE UPDATE inc\.(\w+): moves from inc\.\1$/);
-    expect(job).toMatchObject({ tablesChanged: BigInt(tables.length), tablesMissing: 0n });
+    expect(job).toMatchObject({ counters: { tablesChanged: BigInt(tables.length), tablesMissing: 0n } });
     expect(changes.at(-1)?.destination).toBe('marked.moved.upgraded');
   });
 
   it('lists only snapshots where files are left out, and files where only they are captured', async () => {
     const other = await stack.connect('modes', warehouse);
     const first = await dryThenReal(stack, other, { mode: 'CAPTURE_MODE_METADATA_ONLY' });
-    expect(first.job.snapshotsIngested).toBeGreaterThan(10n);
+    expect(countersOf(first.job).snapshotsIngested).toBeGreaterThan(10n);
     const full = await dryThenReal(stack, other, { mode: 'CAPTURE_MODE_METADATA_ONLY', fullRescan: true });
-    expect(full.job).toMatchObject({ snapshotsIngested: 0n, tablesChanged: 0n });
+    expect(full.job).toMatchObject({ counters: { snapshotsIngested: 0n, tablesChanged: 0n } });
     const captured = await dryThenReal(stack, other, { mode: 'CAPTURE_MODE_CAPTURE_ONLY' });
-    expect(captured.job.snapshotsIngested).toBe(first.job.snapshotsIngested);
-    expect(toldOf(captured.changes, /^files of (\d+)/)).toBe(Number(captured.job.snapshotsIngested));
+    expect(countersOf(captured.job).snapshotsIngested).toBe(countersOf(first.job).snapshotsIngested);
+    expect(toldOf(captured.changes, /^files of (\d+)/)).toBe(Number(countersOf(captured.job).snapshotsIngested));
   });
 });
 
@@ -195,7 +202,7 @@ it('fails at tables as the run would: names that two want, names of others, colu
   const destination = { catalogName: 'two', namespacePath: ['all'] };
   const connectorId = await stack.connect('two', warehouse, { destination });
   const dry = await dryRun(stack, connectorId);
-  expect(dry.job).toMatchObject({ state: JobState.JS_FAILED, errors: BigInt(tables.length) });
+  expect(dry.job).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: BigInt(tables.length) } });
   expect(dry.job.message).toContain(`Partial failure (${tables.length})`);
   expect(dry.changes.filter(({ kind }) => kind === 'JOB_CHANGE_KIND_TABLE')).toHaveLength(tables.length);
   for (const { table, code, message } of dry.failures) {
@@ -207,8 +214,8 @@ it('fails at tables as the run would: names that two want, names of others, colu
   }
   // Which of the two is first is another matter in each run.
   const real = await stack.trigger(connectorId);
-  const { tablesChanged, snapshotsIngested, errors } = dry.job;
-  expect(real).toMatchObject({ state: JobState.JS_FAILED, tablesChanged, snapshotsIngested, errors });
+  const { tablesChanged, snapshotsIngested, errors } = countersOf(dry.job);
+  expect(real).toMatchObject({ state: JobState.JS_FAILED, counters: { tablesChanged, snapshotsIngested, errors } });
   for (const { code, message } of await stack.failures(real.jobId)) {
     expect(code).toBe('ALREADY_EXISTS');
     expect(message).toMatch(/^table 'all\.\w+' belongs to '(eu|us)\.\w+' of connector 'two'/);
@@ -217,10 +224,13 @@ it('fails at tables as the run would: names that two want, names of others, colu
   // Now the names are another connector's.
   const third = await stack.connect('three', warehouse, { destination, source: { namespacePath: ['eu'] } });
   const taken = await dryThenReal(stack, third);
-  expect(taken.job).toMatchObject({ state: JobState.JS_FAILED, errors: BigInt(tables.length), tablesChanged: 0n });
+  expect(taken.job).toMatchObject({
+    state: JobState.JS_FAILED,
+    counters: { errors: BigInt(tables.length), tablesChanged: 0n },
+  });
   expect(taken.changes).toEqual([]);
 
   const fourth = await stack.connect('four', warehouse, { source: { namespacePath: ['eu'], columns: ['no_such'] } });
   const columns = await dryThenReal(stack, fourth);
-  expect(columns.job).toMatchObject({ state: JobState.JS_FAILED, errors: BigInt(tables.length) });
+  expect(columns.job).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: BigInt(tables.length) } });
 });

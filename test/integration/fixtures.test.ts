@@ -48,7 +48,7 @@ describe.each(SETS)('the $name fixtures', ({ name, folder }) => {
         by: { $case: 'displayName', value: `${name}-${warehouse}` },
       });
       const again = await stack.trigger(connectorId);
-      expect(again).toMatchObject({ tablesChanged: 0n, snapshotsIngested: 0n, filesIngested: 0n });
+      expect(again).toMatchObject({ counters: { tablesChanged: 0n, snapshotsIngested: 0n, filesIngested: 0n } });
     }
   });
 });

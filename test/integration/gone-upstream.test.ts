@@ -56,12 +56,17 @@ describe('what is gone upstream', () => {
     const missing = { action: MissingAction.MISSING_ACTION_KEEP };
     const { connectorId, warehouse } = await changedWarehouse('kept', missing);
     rmSync(join(warehouse, 'inc/unchanged'), { recursive: true });
-    expect(await stack.trigger(connectorId)).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesMissing: 0n });
+    expect(await stack.trigger(connectorId)).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      counters: { tablesMissing: 0n },
+    });
     expect(await expiredOf('kept.inc.expired')).toBe(0);
     // It has more snapshots than the upstream, and no other difference.
     expect(await wrong('kept')).toEqual({ 'inc.expired': [expect.stringMatching(/^snapshots: got /)] });
-    expect(await stack.trigger(connectorId)).toMatchObject({ tablesChanged: 0n, tablesMissing: 0n });
-    expect(await stack.trigger(connectorId, { fullRescan: true })).toMatchObject({ tablesChanged: 0n, errors: 0n });
+    expect(await stack.trigger(connectorId)).toMatchObject({ counters: { tablesChanged: 0n, tablesMissing: 0n } });
+    expect(await stack.trigger(connectorId, { fullRescan: true })).toMatchObject({
+      counters: { tablesChanged: 0n, errors: 0n },
+    });
   });
 
   it('is dropped after its time, and what stays is as the engines say', async () => {
@@ -81,7 +86,10 @@ describe('what is gone upstream', () => {
     expect(await wrong('dropped')).toEqual({});
     // What was based on them is read as a whole, and nothing is to repair.
     const full = await stack.trigger(connectorId, { fullRescan: true });
-    expect(full).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n, tablesChanged: 0n, snapshotsDropped: 0n });
+    expect(full).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      counters: { errors: 0n, tablesChanged: 0n, snapshotsDropped: 0n },
+    });
     expect(await wrong('dropped')).toEqual({});
 
     // Half of the tables at once: nothing goes, and what was to do is said.
@@ -89,7 +97,10 @@ describe('what is gone upstream', () => {
     const away = tables.filter((_, i) => i % 2 === 0);
     for (const table of away) renameSync(join(warehouse, 'inc', table), join(folder, table));
     const refused = await stack.trigger(connectorId);
-    expect(refused).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, tablesMissing: 0n, tablesDropped: 0n });
+    expect(refused).toMatchObject({
+      state: JobState.JS_FAILED,
+      counters: { errors: 1n, tablesMissing: 0n, tablesDropped: 0n },
+    });
     const [failure] = await stack.failures(refused.jobId);
     expect(failure).toMatchObject({ table: '', code: 'FAILED_PRECONDITION' });
     expect(failure?.message).toContain(
@@ -101,13 +112,14 @@ describe('what is gone upstream', () => {
     const gone = String(away.length);
     expect(JSON.parse(allowed.stdout)).toMatchObject({
       state: 'JS_SUCCEEDED',
-      tablesMissing: gone,
-      tablesDropped: gone,
+      counters: { tablesMissing: gone, tablesDropped: gone },
     });
     await expect(stack.tableId(`dropped.inc.${away[0]}`)).rejects.toThrow(/NOT_FOUND/);
 
     for (const table of away) renameSync(join(folder, table), join(warehouse, 'inc', table));
-    expect(await stack.trigger(connectorId)).toMatchObject({ tablesChanged: BigInt(away.length), errors: 0n });
+    expect(await stack.trigger(connectorId)).toMatchObject({
+      counters: { tablesChanged: BigInt(away.length), errors: 0n },
+    });
     expect(await wrong('dropped')).toEqual({});
   });
 });

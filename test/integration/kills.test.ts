@@ -64,7 +64,7 @@ it(`survives kill -9 of worker, catalog and Temporal at ${KILLS} random moments`
   const told = `seed ${seed}, killed ${JSON.stringify(killed)}, jobs ${jobs.join(' ')}`;
   for (const jobId of jobs) {
     const job = await stack.ended(jobId);
-    expect({ told, job }).toMatchObject({ told, job: { state: JobState.JS_SUCCEEDED, errors: 0n } });
+    expect({ told, job }).toMatchObject({ told, job: { state: JobState.JS_SUCCEEDED, counters: { errors: 0n } } });
     // The connector is given back after the record is written.
     const status = async () => (await stack.temporal.workflow.getHandle(jobId).describe()).status.name;
     const found = async () => ({ told, status: await status().catch(String) });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import { temporal } from '@temporalio/proto';
+import { countersOf } from '../../src/contract/progress-message.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { copiedWarehouse } from './copied-warehouse.ts';
 import { dumpCatalog } from './dump.ts';
@@ -27,7 +28,7 @@ beforeAll(async () => {
   await processes.startCatalog();
   const worker = await start('newer');
   const job = await processes.ended(await trigger('undisturbed'));
-  expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n });
+  expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { errors: 0n } });
   undisturbed = await dumpCatalog(processes.catalog, 'undisturbed');
   await processes.stop(worker, 'SIGTERM');
 }, 300_000);
@@ -81,7 +82,10 @@ const isPatched = async (jobId: string) =>
 /** What a killed worker had brought in already counts as unchanged: the catalog tells, not that counter. */
 async function endsAs(name: string, jobId: string): Promise<void> {
   expect(await processes.ended(jobId)).toMatchObject({
-    ...{ state: JobState.JS_SUCCEEDED, errors: 0n, tablesScanned: BigInt(Object.keys(undisturbed).length) },
+    ...{
+      state: JobState.JS_SUCCEEDED,
+      counters: { errors: 0n, tablesScanned: BigInt(Object.keys(undisturbed).length) },
+    },
   });
   // The connector is given back after the record is written.
   await until(async () => (await processes.temporal.workflow.getHandle(jobId).describe()).status.name === 'COMPLETED');
@@ -91,7 +95,7 @@ async function endsAs(name: string, jobId: string): Promise<void> {
 it('a run of the older build goes on with the newer one', async () => {
   const older = await start('older');
   const jobId = await trigger('begun-by-older');
-  await until(async () => (await job(jobId)).tablesChanged > 5n);
+  await until(async () => countersOf(await job(jobId)).tablesChanged > 5n);
   await processes.stop(older, 'SIGKILL');
   expect(await isPatched(jobId)).toBe(false);
   await start('newer');
@@ -118,7 +122,7 @@ it('both work side by side, and each in turn goes and comes back: all jobs end, 
   const names = ['one', 'two', 'three'];
   const jobs = await Promise.all(names.map(trigger));
   const changed = async () =>
-    (await Promise.all(jobs.map(job))).reduce((sum, { tablesChanged }) => sum + Number(tablesChanged), 0);
+    (await Promise.all(jobs.map(job))).reduce((sum, job) => sum + Number(countersOf(job).tablesChanged), 0);
   const all = Object.keys(undisturbed).length * names.length;
   for (const [build, signal, share] of [
     ['newer', 'SIGTERM', 0.1],

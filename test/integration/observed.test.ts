@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { countersOf } from '../../src/contract/progress-message.ts';
 import { JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { waitFor } from '../jest/wait-for.ts';
 import { scrape, sum } from '../telemetry/samples.ts';
@@ -15,7 +16,7 @@ describe('a stack seen from outside', () => {
     stack = await RunningStack.start();
     // Two of its tables are broken.
     job = await stack.trigger(await stack.connect('fx', `${ROOT}test/fixtures/iceberg`));
-    expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 2n });
+    expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: 2n } });
   });
   afterAll(() => stack?.[Symbol.asyncDispose]());
 
@@ -23,10 +24,12 @@ describe('a stack seen from outside', () => {
     const { catalog, worker } = stack.observed();
     const counted = await scrape(catalog.metrics);
     const tables = (outcome: string) => sum(counted, 'reconciler_tables_total', { connector: 'fx', outcome });
-    expect(tables('scanned')).toBe(Number(job.tablesScanned));
-    expect(tables('changed')).toBe(Number(job.tablesChanged));
+    expect(tables('scanned')).toBe(Number(countersOf(job).tablesScanned));
+    expect(tables('changed')).toBe(Number(countersOf(job).tablesChanged));
     expect(sum(counted, 'reconciler_errors_total', { connector: 'fx', code: 'DATA_LOSS' })).toBe(2);
-    expect(sum(counted, 'reconciler_upstream_read_bytes_total', { connector: 'fx' })).toBe(Number(job.bytesRead));
+    expect(sum(counted, 'reconciler_upstream_read_bytes_total', { connector: 'fx' })).toBe(
+      Number(countersOf(job).bytesRead),
+    );
     expect(sum(counted, 'reconciler_grpc_request_seconds_count', { method: 'Reconciliation/RecordJob' })).toBeDefined();
 
     const done = await scrape(worker.metrics);

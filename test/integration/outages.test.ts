@@ -3,6 +3,7 @@ import { appendFileSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync,
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { countersOf } from '../../src/contract/progress-message.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { dumpCatalog } from './dump.ts';
 import { RunningStack } from './running-stack.ts';
@@ -23,14 +24,14 @@ afterAll(async () => base?.[Symbol.asyncDispose]());
 it('goes on after a Temporal that stood still past every time limit', async () => {
   const connectorId = await stack.connect('temporal-stood-still', base.folder);
   const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
-  await until(async () => (await stack.catalog.connectors.getReconcileJob({ jobId })).tablesChanged > 3n);
+  await until(async () => countersOf(await stack.catalog.connectors.getReconcileJob({ jobId })).tablesChanged > 3n);
   const temporal = stack.pids().temporal!;
   process.kill(temporal, 'SIGSTOP');
   await sleep(OUTAGE_MS);
   // The catalog answers all the while, from the job's record.
   expect((await stack.catalog.connectors.getReconcileJob({ jobId })).state).toBe(JobState.JS_RUNNING);
   process.kill(temporal, 'SIGCONT');
-  expect(await stack.ended(jobId)).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n });
+  expect(await stack.ended(jobId)).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { errors: 0n } });
   expect(stack.pids().temporal).toBe(temporal);
   expect(await dumpCatalog(stack.catalog, 'temporal-stood-still')).toEqual(base.dump);
 }, 400_000);
@@ -46,7 +47,7 @@ it('waits for a catalog that is slow', async () => {
     process.kill(catalog, 'SIGCONT');
     await sleep(300);
   }
-  expect(await stack.ended(jobId)).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n });
+  expect(await stack.ended(jobId)).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { errors: 0n } });
   expect(await dumpCatalog(stack.catalog, 'slow-catalog')).toEqual(base.dump);
 }, 300_000);
 
@@ -71,7 +72,7 @@ it('waits while the disk of the catalog is full', async () => {
     await sleep(5_000);
     expect((await small.catalog.connectors.getReconcileJob({ jobId })).state).toBe(JobState.JS_RUNNING);
     rmSync(filler);
-    expect(await small.ended(jobId)).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n });
+    expect(await small.ended(jobId)).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { errors: 0n } });
     expect(await dumpCatalog(small.catalog, 'small-disk')).toEqual(base.dump);
   } finally {
     execFileSync('umount', [disk]);

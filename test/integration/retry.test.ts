@@ -24,7 +24,7 @@ it('looks at just the tables that failed, and marks nothing missing', async () =
   const connectorId = await stack.connect('lake', stack.upstream('lake', upstream));
   const { connectors, jobs, bindings } = stack.catalog;
   const first = await connectors.triggerReconcile({ connectorId });
-  expect(await stack.ended(first.jobId)).toMatchObject({ state: JobState.JS_FAILED, errors: 125n });
+  expect(await stack.ended(first.jobId)).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: 125n } });
   const bound = async () => (await bindings.countBindings({ connectorId, kind: ObjectKind.OBJECT_KIND_TABLE })).count;
   expect(await bound()).toBe(375n);
 
@@ -34,7 +34,10 @@ it('looks at just the tables that failed, and marks nothing missing', async () =
   const { jobId } = await jobs.retryReconcileJob({ jobId: first.jobId });
   const job = await stack.ended(jobId);
   expect(job).toMatchObject({
-    ...{ state: JobState.JS_FAILED, tablesScanned: 125n, tablesChanged: 62n, errors: 63n, tablesMissing: 0n },
+    ...{
+      state: JobState.JS_FAILED,
+      counters: { tablesScanned: 125n, tablesChanged: 62n, errors: 63n, tablesMissing: 0n },
+    },
     ...{ retryOfJobId: first.jobId, trigger: JobTrigger.JOB_TRIGGER_RETRY },
   });
   expect(await bound()).toBe(375n + 62n);
@@ -45,7 +48,10 @@ it('looks at just the tables that failed, and marks nothing missing', async () =
   await stack.ended((await connectors.triggerReconcile({ connectorId, destinationTableName: 't000008' })).jobId);
   const last = await jobs.retryReconcileJob({ jobId });
   expect(await stack.ended(last.jobId)).toMatchObject({
-    ...{ state: JobState.JS_SUCCEEDED, tablesScanned: 63n, tablesChanged: 62n, tablesUnchanged: 1n, errors: 0n },
+    ...{
+      state: JobState.JS_SUCCEEDED,
+      counters: { tablesScanned: 63n, tablesChanged: 62n, tablesUnchanged: 1n, errors: 0n },
+    },
   });
   expect(await bound()).toBe(500n);
   await expect(jobs.retryReconcileJob({ jobId: last.jobId })).rejects.toThrow('nothing failed');
@@ -56,8 +62,11 @@ it('looks at all of it where a namespace could not be listed', async () => {
   const connectorId = await stack.connect('refused', stack.upstream('refused', upstream));
   const { connectors, jobs } = stack.catalog;
   const first = await connectors.triggerReconcile({ connectorId });
-  expect(await stack.ended(first.jobId)).toMatchObject({ state: JobState.JS_FAILED, tablesScanned: 20n, errors: 1n });
+  expect(await stack.ended(first.jobId)).toMatchObject({
+    state: JobState.JS_FAILED,
+    counters: { tablesScanned: 20n, errors: 1n },
+  });
   stack.upstream('refused', { ...upstream, refused: [] });
   const { jobId } = await jobs.retryReconcileJob({ jobId: first.jobId });
-  expect(await stack.ended(jobId)).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesScanned: 40n });
+  expect(await stack.ended(jobId)).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesScanned: 40n } });
 }, 120_000);

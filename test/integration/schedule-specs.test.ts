@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { isTimeZone } from '../../src/catalog/validation/time-zone.ts';
-import type { WantedSchedule } from '../../src/contract/schedule-control.ts';
-import { calendarOf } from '../../src/temporal/cron.ts';
+import type { DesiredSchedule } from '../../src/contract/schedule-control.ts';
+import { parseCron } from '../../src/temporal/cron.ts';
 import { temporalSchedules } from '../../src/temporal/schedule-control.ts';
 import { poll } from '../jest/poll.ts';
 import { TemporalServer } from './temporal-server.ts';
@@ -88,7 +88,7 @@ const REFUSED_HERE = ['@every 1h', '* * * * * *', '0 * * * * * *', 'TZ=Europe/Vi
 describe('cron expressions are read as the server reads them', () => {
   it.each(GOOD)('%s', async (cron) => {
     const { calendar } = (await asTheServerHasIt({ cronExpressions: [cron] })) ?? {};
-    for (const [field, values] of Object.entries(calendarOf(cron))) {
+    for (const [field, values] of Object.entries(parseCron(cron))) {
       const theirs = new Set<number>();
       for (const range of calendar?.[field as 'hour'] ?? []) {
         const start = range.start ?? 0;
@@ -100,12 +100,12 @@ describe('cron expressions are read as the server reads them', () => {
 
   it.each(BAD)('refuses %s, as it does', async (cron) => {
     expect(await asTheServerHasIt({ cronExpressions: [cron] })).toBeUndefined();
-    expect(() => calendarOf(cron)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+    expect(() => parseCron(cron)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
   });
 
   it.each(REFUSED_HERE)('refuses %s', async (cron) => {
     expect(await asTheServerHasIt({ cronExpressions: [cron] })).toBeDefined();
-    expect(() => calendarOf(cron)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+    expect(() => parseCron(cron)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
   });
 });
 
@@ -145,7 +145,7 @@ describe('time zones', () => {
 });
 
 describe('schedules of connectors', () => {
-  const wanted = (id: string, fields: Partial<WantedSchedule> = {}): WantedSchedule => ({
+  const wanted = (id: string, fields: Partial<DesiredSchedule> = {}): DesiredSchedule => ({
     connector: { id, name: 'lake' },
     jobIdPrefix: 'reconcile-lake-abc123',
     intervalSeconds: 3600,
@@ -157,7 +157,7 @@ describe('schedules of connectors', () => {
   });
   const control = () => temporalSchedules(async () => temporal.client);
 
-  it.each<[string, Partial<WantedSchedule>]>([
+  it.each<[string, Partial<DesiredSchedule>]>([
     ['an interval', {}],
     ['a calendar', { intervalSeconds: 0, cron: ['0 6 * * 1-5', '@weekly', '0 0 * * 5-7'], timeZone: 'Europe/Vienna' }],
     ['jitter and a beginning', { jitterSeconds: 90, notBefore: new Date('2031-02-03T04:05:06.789Z') }],
@@ -167,7 +167,7 @@ describe('schedules of connectors', () => {
     expect(await control().describe(id, wanted(id, fields))).toBeUndefined();
     expect(await control().put(wanted(id, fields))).toBe('made');
     expect(await control().describe(id, wanted(id, fields))).toMatchObject({
-      asWanted: true,
+      matchesDesired: true,
       paused: name === 'a pause',
       lastJobId: '',
       nextRunAt: name === 'a pause' ? undefined : expect.any(Date),
@@ -178,7 +178,9 @@ describe('schedules of connectors', () => {
       { jitterSeconds: 7 },
       { jobIdPrefix: 'reconcile-sea' },
     ]) {
-      expect(await control().describe(id, wanted(id, { ...fields, ...change }))).toMatchObject({ asWanted: false });
+      expect(await control().describe(id, wanted(id, { ...fields, ...change }))).toMatchObject({
+        matchesDesired: false,
+      });
     }
     expect(await control().put(wanted(id, { ...fields, connector: { id, name: 'sea' } }))).toBe('changed');
     expect(await control().put(wanted(id, fields))).toBe('changed');
@@ -217,9 +219,9 @@ describe('schedules of connectors', () => {
     ];
     for (const drift of drifts) {
       await handle.update(drift);
-      expect(await control().describe('con_drift', wanted('con_drift'))).toMatchObject({ asWanted: false });
+      expect(await control().describe('con_drift', wanted('con_drift'))).toMatchObject({ matchesDesired: false });
       expect(await control().put(wanted('con_drift'))).toBe('changed');
-      expect(await control().describe('con_drift', wanted('con_drift'))).toMatchObject({ asWanted: true });
+      expect(await control().describe('con_drift', wanted('con_drift'))).toMatchObject({ matchesDesired: true });
     }
     await control().remove('con_drift');
   });

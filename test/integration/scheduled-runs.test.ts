@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { SEARCH_ATTRIBUTES } from '../../src/contract/search-attributes.ts';
 import { ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState, JobTrigger } from '../../src/generated/reconciler/v1/jobs.ts';
-import { type AnsweringServer, answeringServer } from '../connectors/rest/answering-server.ts';
+import { type FakeServer, startFakeServer } from '../connectors/rest/fake-server.ts';
 import { poll } from '../jest/poll.ts';
 import { Processes, retried } from './processes.ts';
 import { ROOT } from './running-stack.ts';
@@ -17,14 +17,14 @@ let stack: Processes;
 let worker: ChildProcess;
 let catalogProcess: ChildProcess;
 /** Never answers: jobs that read it run until they are cancelled. */
-let silent: AnsweringServer;
+let silent: FakeServer;
 
 beforeAll(async () => {
   const attributes = Object.values(SEARCH_ATTRIBUTES).flatMap(({ name }) => ['--search-attribute', `${name}=Keyword`]);
   stack = await Processes.start(...attributes);
   catalogProcess = await stack.startCatalog();
   worker = await stack.startWorker();
-  silent = await answeringServer(() => {});
+  silent = await startFakeServer(() => {});
 });
 afterAll(async () => {
   await stack[Symbol.asyncDispose]();
@@ -61,8 +61,8 @@ it('a schedule starts the same workflow, until it is paused', async () => {
       requestJson: JSON.stringify({ connector: connectorId, trigger: 'schedule' }),
     });
   }
-  expect(jobs.at(-1)).toMatchObject({ tablesChanged: 7n });
-  expect(jobs[0]).toMatchObject({ tablesChanged: 0n });
+  expect(jobs.at(-1)).toMatchObject({ counters: { tablesChanged: 7n } });
+  expect(jobs[0]).toMatchObject({ counters: { tablesChanged: 0n } });
   const { schedules } = await stack.catalog.schedules.listSchedules({ connectorId });
   expect(schedules[0]).toMatchObject({ when: 'every 3s', lastRunAt: expect.any(Date) });
   expect(schedules[0]?.lastJobId).toMatch(/^reconcile-every-few-seconds-/);
@@ -90,7 +90,7 @@ it('a connector with a task queue is read by the workers of that queue alone', a
   const jobId = await stack.trigger(connectorId);
   // The worker that is there runs its workflow, and nobody reads its upstream.
   await poll(async () => (await jobOf(jobId)).message, POLL).toBe(
-    "waiting, since no worker polls task queue 'far': start one with reconciler worker --task-queue far",
+    "waiting: no worker polls task queue 'far'. Start one with `reconciler worker --task-queue far`",
   );
   const far = await stack.startWorker({}, '--task-queue', 'far');
   await poll(async () => (await jobOf(jobId)).state, POLL).toBe(JobState.JS_SUCCEEDED);
@@ -125,7 +125,7 @@ it('a connector goes with its running and waiting jobs, its schedule and its tab
   await poll(async () => (await jobOf(first)).state, POLL).toBe(JobState.JS_SUCCEEDED);
   await connectors().updateConnector({ connector: { connectorId, uri }, updateMask: ['uri'] });
   const running = await stack.trigger(connectorId);
-  await poll(() => silent.asked.length, POLL).toBeGreaterThan(0);
+  await poll(() => silent.requests.length, POLL).toBeGreaterThan(0);
   const full = await connectors().triggerReconcile({ connectorId, fullRescan: true });
   await poll(async () => (await jobOf(full.jobId)).phase, POLL).toBe('waiting for the connector');
 
@@ -147,11 +147,11 @@ it('a connector goes with its running and waiting jobs, its schedule and its tab
 }, 300_000);
 
 it('a job that no worker ends holds up the deletion, which goes on after a crash of the catalog', async () => {
-  const before = silent.asked.length;
+  const before = silent.requests.length;
   const connectorId = await stack.connect('stuck', WAREHOUSE);
   await connectors().updateConnector({ connector: { connectorId, uri: silent.url }, updateMask: ['uri'] });
   const jobId = await stack.trigger(connectorId);
-  await poll(() => silent.asked.length, POLL).toBeGreaterThan(before);
+  await poll(() => silent.requests.length, POLL).toBeGreaterThan(before);
   await stack.stop(worker);
 
   const { code, stderr } = await stack.cli(['connector', 'delete', 'stuck']);

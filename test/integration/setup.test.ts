@@ -61,7 +61,7 @@ it('an attribute of another type is an error that names it', async () => {
   );
   const refused = await processes.cli(['setup'], namespace);
   expect(refused.code).toBe(1);
-  expect(refused.stderr).toMatch(/namespace other have another type: ReconcilerMode is Int; they must be Keyword/);
+  expect(refused.stderr).toMatch(/namespace other have the wrong type: ReconcilerMode is Int; they must be Keyword/);
   const { stdout } = await processes.temporalCli('operator', 'search-attribute', 'list', '--namespace', 'other');
   expect(stdout).not.toContain('ReconcilerConnector');
 }, 120_000);
@@ -69,7 +69,7 @@ it('an attribute of another type is an error that names it', async () => {
 it('a namespace that is not there, and a Temporal that is not, are said', async () => {
   const none = await processes.cli(['setup'], { TEMPORAL_NAMESPACE: 'nowhere' });
   expect(none.code).toBe(1);
-  expect(none.stderr).toMatch(/Temporal has no namespace nowhere. Make it \(temporal operator namespace create/);
+  expect(none.stderr).toMatch(/Temporal has no namespace nowhere. Create it \(temporal operator namespace create/);
   const away = await processes.cli(['setup'], { TEMPORAL_ADDRESS: '127.0.0.1:1' });
   expect(away.code).toBe(3);
   expect(away.stderr).toContain('127.0.0.1:1');
@@ -78,7 +78,7 @@ it('a namespace that is not there, and a Temporal that is not, are said', async 
 it('a worker that cannot start says why, and ends', async () => {
   const none = await processes.cli(['worker'], { TEMPORAL_NAMESPACE: 'nowhere' });
   expect(none.code).toBe(1);
-  expect(none.stderr).toMatch(/^error: Temporal has no namespace nowhere. Make it/);
+  expect(none.stderr).toMatch(/^error: Temporal has no namespace nowhere. Create it/);
   const taken = await processes.cli(['worker'], { RECONCILER_HEALTH_ADDRESS: processes.temporalAddress });
   expect(taken.code).toBe(3);
   expect(taken.stderr).toMatch(/^error: RECONCILER_HEALTH_ADDRESS=\S+ cannot be listened on/);

@@ -17,7 +17,7 @@ export async function startUndisturbed(copies: number): Promise<Undisturbed> {
   const warehouse = copiedWarehouse(copies);
   const stack = await RunningStack.start();
   const job = await stack.trigger(await stack.connect('undisturbed', warehouse.folder));
-  expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n });
+  expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { errors: 0n } });
   const dump = await dumpCatalog(stack.catalog, 'undisturbed');
   expect(Object.keys(dump).length).toBeGreaterThan(copies);
   return {

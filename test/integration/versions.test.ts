@@ -106,7 +106,7 @@ it('a long run goes over to the current build when it continues as new', async (
   await rollOut('v3');
   await letGo();
   const job = await processes.ended(jobId);
-  expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: BigInt(TABLES) });
+  expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: BigInt(TABLES) } });
   expect(await buildsOf(jobId, job.runId)).toEqual(['v2']);
   expect(await buildsOf(jobId)).toEqual(['v3']);
 }, 300_000);

@@ -8,12 +8,12 @@ import { tryLock, withLock } from '../../src/stack/lock-file.ts';
 const folder = mkdtempSync(join(tmpdir(), 'lock-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Of a process that has ended. */
+/** The pid of a process that has ended. */
 function deadPid(): number {
   return spawnSync('true').pid;
 }
 
-it('names the live owner', () => {
+it('returns the pid of a live owner', () => {
   const file = join(folder, 'held');
   const lock = tryLock(file);
   expect(tryLock(file)).toEqual({ owner: process.pid });
@@ -23,9 +23,9 @@ it('names the live owner', () => {
 
 it.each([
   ['of a dead process', () => `${deadPid()} 1`],
-  ['of a process whose pid was given again', () => `${process.pid} 1`],
-  ['that was cut off', () => ''],
-  ['with something else in it', () => 'hello'],
+  ['of a process whose pid has been reused', () => `${process.pid} 1`],
+  ['whose content is missing', () => ''],
+  ['whose content is not a pid', () => 'hello'],
 ])('takes over a lock %s', (_, content) => {
   const file = join(folder, 'stale');
   writeFileSync(file, content());
@@ -34,18 +34,18 @@ it.each([
   if ('release' in lock) lock.release();
 });
 
-it('lets one at a time in, and leaves nothing behind', async () => {
+it('runs one action at a time and leaves no files behind', async () => {
   const file = join(folder, 'shared', 'lock');
-  let inside = 0;
-  let most = 0;
+  let running = 0;
+  let maxRunning = 0;
   const enter = () =>
     withLock(file, async () => {
-      inside++;
-      most = Math.max(most, inside);
+      running++;
+      maxRunning = Math.max(maxRunning, running);
       await new Promise((resolve) => setTimeout(resolve, 10));
-      inside--;
+      running--;
     });
   await Promise.all([enter(), enter(), enter(), enter()]);
-  expect(most).toBe(1);
+  expect(maxRunning).toBe(1);
   expect(readdirSync(join(folder, 'shared'))).toEqual([]);
 });

@@ -13,12 +13,12 @@ beforeEach(async () => {
 });
 afterEach(() => void server.close());
 
-it('sees what is taken', async () => {
+it('reports whether a port is free', async () => {
   expect(await isPortFree(HOST, taken)).toBe(false);
   expect(await isPortFree(HOST, await freePort(HOST))).toBe(true);
 });
 
-it('insists on a port that was named', async () => {
+it('uses the port that the user named, or fails', async () => {
   const free = await freePort(HOST);
   expect(await choosePort(HOST, { option: '--port', named: free, preferred: [taken] })).toEqual({ port: free });
   await expect(choosePort(HOST, { option: '--port', named: taken, preferred: [] })).rejects.toMatchObject({
@@ -27,7 +27,7 @@ it('insists on a port that was named', async () => {
   });
 });
 
-it('takes another one for a default that is taken, and says so', async () => {
+it('chooses another port if the default is taken, and reports which one it replaces', async () => {
   const free = await freePort(HOST);
   expect(await choosePort(HOST, { option: '--port', preferred: [free] })).toEqual({ port: free });
   expect(await choosePort(HOST, { option: '--port', preferred: [taken, free] })).toEqual({

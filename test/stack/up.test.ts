@@ -10,14 +10,14 @@ import { isAlive } from '../../src/stack/lock-file.ts';
 import { freePort, isPortFree } from '../../src/stack/ports.ts';
 import { readStackFile, type StackFile } from '../../src/stack/stack-file.ts';
 
-/** As a user starts it: real processes, a real Temporal dev server. */
+/** The command that users run, with real processes and a real Temporal dev server. */
 const BIN = join(import.meta.dirname, '../../bin/reconciler.js');
 
 interface Run {
   process: ChildProcess;
   dataDir: string;
   output(): string;
-  /** Resolves when `pattern` was printed; rejects when it ended before. */
+  /** Resolves when the output matches `pattern`; rejects if the process ends first. */
   until(pattern: RegExp): Promise<void>;
   ended(): Promise<number | null>;
 }
@@ -91,7 +91,7 @@ describe('reconciler up', () => {
     await run.until(/^ready/m);
   });
 
-  it('says where everything is, and at last that it is ready', () => {
+  it('prints all addresses, and `ready` as the last line', () => {
     expect(run.output()).toContain(`127.0.0.1:${port}`);
     expect(run.output()).toContain(`http://127.0.0.1:${uiPort}`);
     expect(run.output()).toContain(run.dataDir);
@@ -110,7 +110,7 @@ describe('reconciler up', () => {
       expect(existsSync(join(run.dataDir, 'logs', `${name}.log`))).toBe(true);
   });
 
-  it('refuses a second one on the same data directory, naming the first', async () => {
+  it('refuses a second stack on the same data directory and names the first', async () => {
     const second = up(run.dataDir);
     expect(await second.ended()).toBe(1);
     expect(second.output()).toMatch(
@@ -119,7 +119,7 @@ describe('reconciler up', () => {
     expect(isAlive(run.process.pid as number)).toBe(true);
   });
 
-  it.each(['worker', 'catalog', 'temporal'])('starts a killed %s again', async (name) => {
+  it.each(['worker', 'catalog', 'temporal'])('restarts the %s if it is killed', async (name) => {
     const before = (readStackFile(run.dataDir) as StackFile).processes[name] as number;
     process.kill(before, 'SIGKILL');
     await run.until(new RegExp(`${name} ended \\(SIGKILL\\); starting it again`));
@@ -129,7 +129,7 @@ describe('reconciler up', () => {
     });
   });
 
-  it('stops everything on SIGTERM, also where that was sent to each process', async () => {
+  it('stops everything on SIGTERM, even if each process has received it', async () => {
     const pids = pidsOf(run.dataDir);
     expect(pids).toHaveLength(3);
     const before = run.output().length;
@@ -141,7 +141,7 @@ describe('reconciler up', () => {
     expect(readStackFile(run.dataDir)?.pid).toBeUndefined();
   });
 
-  it('starts again on the same data, and takes over the lock of one that was killed, which leaves no orphans', async () => {
+  it('leaves no orphans when it is killed, and then starts again on the same data', async () => {
     const killed = up(run.dataDir, '--port', String(port), '--ui-port', String(uiPort));
     await killed.until(/^ready/m);
     const pids = pidsOf(run.dataDir);
@@ -155,7 +155,7 @@ describe('reconciler up', () => {
   });
 });
 
-describe('reconciler up in trouble', () => {
+describe('reconciler up that fails', () => {
   const server = createServer();
   let taken: number;
 
@@ -167,13 +167,13 @@ describe('reconciler up in trouble', () => {
   const folder = newFolder();
   afterEach(() => expect(existsSync(join(folder, 'up.lock'))).toBe(false));
 
-  it.each(['--port', '--ui-port'])('ends with 2 where the port named by %s is taken', async (option) => {
+  it.each(['--port', '--ui-port'])('exits with 2 if the port named by %s is taken', async (option) => {
     const run = up(folder, option, String(taken));
     expect(await run.ended()).toBe(2);
     expect(run.output()).toContain(`error: ${option} ${taken} is taken`);
   });
 
-  it('ends with 2 for a wrong RECONCILER_TEMPORAL_CLI', async () => {
+  it('exits with 2 for a wrong RECONCILER_TEMPORAL_CLI', async () => {
     process.env.RECONCILER_TEMPORAL_CLI = '/absent/temporal';
     const run = up(folder);
     delete process.env.RECONCILER_TEMPORAL_CLI;
@@ -181,7 +181,7 @@ describe('reconciler up in trouble', () => {
     expect(run.output()).toContain('RECONCILER_TEMPORAL_CLI=/absent/temporal');
   });
 
-  it('stops what had started when it is stopped before it is ready', async () => {
+  it('stops the processes that have started if it is stopped before it is ready', async () => {
     const uiPort = await freePort('127.0.0.1');
     const run = up(folder, '--port', String(await freePort('127.0.0.1')), '--ui-port', String(uiPort));
     await eventually(() => existsSync(join(folder, 'temporal.db')));

@@ -24,7 +24,7 @@ const double = (value: number): Uint8Array => {
   bytes.writeDoubleLE(value);
   return bytes;
 };
-/** Big-endian two's complement in so many bytes. */
+/** Big-endian two's complement in `width` bytes. */
 const decimal = (value: bigint, width: number): Uint8Array => {
   const digits = BigInt.asUintN(8 * width, value).toString(16);
   return hex(digits.padStart(2 * width, '0'));
@@ -54,7 +54,7 @@ const TYPES = [
   'no such type',
 ];
 
-/** Java leaves out seconds and fractions that are zero; here the type's own precision always stands. */
+/** Adds the zero seconds and fractions that Java omits. */
 function withAllDigits(type: string, text: string): string {
   if (!type.startsWith('time')) return text;
   const [, clock = '', fraction = '', zone = ''] = /^(.*?)(?:\.(\d+))?(\+00:00)?$/.exec(text) ?? [];
@@ -63,7 +63,7 @@ function withAllDigits(type: string, text: string): string {
 }
 
 describe('boundText', () => {
-  it('says what the engines say of every bound of the fixtures', () => {
+  it('equals the text of the engines for every bound of the fixtures', () => {
     const bounds = truthBounds();
     expect(bounds.length).toBeGreaterThan(600);
     const different = bounds.filter(
@@ -149,14 +149,14 @@ describe('boundText', () => {
     expect(boundText('decimal(99999, 2)', hex('00'))).toBeUndefined();
   });
 
-  it('reads back as the same float', () => {
+  it('parses to the same float', () => {
     fc.assert(fc.property(fc.double({ noNaN: true }), (x) => Object.is(Number(boundText('double', double(x))), x)));
     fc.assert(
       fc.property(fc.float({ noNaN: true }), (x) => Object.is(Math.fround(Number(boundText('float', float(x)))), x)),
     );
   });
 
-  it('agrees with Date on every timestamp that Date has', () => {
+  it('agrees with Date on every timestamp in the range of Date', () => {
     const range = {
       min: new Date('0000-01-01T00:00:00Z'),
       max: new Date('9999-12-31T23:59:59.999Z'),
@@ -188,7 +188,7 @@ describe('compareBounds', () => {
     );
   });
 
-  it('goes by value, whatever the width', () => {
+  it('compares by value, whatever the width', () => {
     expect(compareBounds('long', int(-1), long(-1n))).toBe(0);
     expect(compareBounds('long', int(5), long(2n ** 40n))).toBeLessThan(0);
     expect(compareBounds('double', float(1.5), double(1.5))).toBe(0);
@@ -198,7 +198,7 @@ describe('compareBounds', () => {
     expect(compareBounds('decimal(9, 2)', hex('00000001'), hex('01'))).toBe(0);
   });
 
-  it('has zeros, infinities and NaN in order', () => {
+  it('sorts zeros, infinities and NaN', () => {
     const order = [Number.NEGATIVE_INFINITY, -1, -0, 0, 1, Number.POSITIVE_INFINITY, Number.NaN];
     for (const [i, x] of order.entries()) {
       for (const [j, y] of order.entries()) {
@@ -208,14 +208,14 @@ describe('compareBounds', () => {
     }
   });
 
-  it('has strings by code points and not by UTF-16', () => {
+  it('sorts strings by code points, not by UTF-16 units', () => {
     expect(compareBounds('string', Buffer.from('\uffee'), Buffer.from('😀'))).toBeLessThan(0);
     expect(compareBounds('string', Buffer.from('a'), Buffer.from('ab'))).toBeLessThan(0);
     expect(compareBounds('binary', hex('7f'), hex('80'))).toBeLessThan(0);
     expect(compareBounds('uuid', decimal(1n, 16), decimal(2n ** 127n, 16))).toBeLessThan(0);
   });
 
-  it('has malformed bounds before all good ones', () => {
+  it('sorts malformed bounds before all valid ones', () => {
     expect(compareBounds('long', hex('ff'), long(-(2n ** 63n)))).toBeLessThan(0);
     expect(compareBounds('double', double(Number.NEGATIVE_INFINITY), hex(''))).toBeGreaterThan(0);
     expect(compareBounds('int', hex('01'), hex('02'))).toBeLessThan(0);
@@ -249,11 +249,11 @@ describe('promoteBound', () => {
     expect(Buffer.from(promoteBound(type, from))).toEqual(to);
   });
 
-  it('leaves a date as it is where timestamp_ns does not reach', () => {
+  it('leaves a date unchanged if it is out of the range of timestamp_ns', () => {
     expect(promoteBound('timestamp_ns', int(2_932_897))).toEqual(int(2_932_897));
   });
 
-  it('keeps the value and can be done twice', () => {
+  it('keeps the value and is idempotent', () => {
     fc.assert(
       fc.property(fc.constantFrom(...TYPES), fc.uint8Array({ maxLength: 17 }), (type, bytes) => {
         const promoted = promoteBound(type, bytes);

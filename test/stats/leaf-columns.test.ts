@@ -56,7 +56,7 @@ function failure(action: () => unknown): CodedError {
 }
 
 describe('leafColumns', () => {
-  it('goes down into structs, lists and maps', () => {
+  it('descends into structs, lists and maps', () => {
     expect(leafColumns(schema)).toEqual([
       { id: 1, name: 'id', type: 'long', required: true },
       { id: 3, name: 'point.x', type: 'double', required: true },
@@ -86,7 +86,7 @@ describe('leafColumns', () => {
     expect(error.message).toContain(part);
   });
 
-  it('does not follow nesting without end', () => {
+  it('limits the nesting', () => {
     let type = '"int"';
     for (let id = 2; id < 5_000; id++) type = `{"type":"list","element-id":${id},"element":${type}}`;
     const error = failure(() => leafColumns(`{"type":"struct","fields":[{"id":1,"name":"deep","type":${type}}]}`));
@@ -110,13 +110,13 @@ describe('leafColumns', () => {
 describe('selectColumns', () => {
   const names = (...selectors: string[]) => selectColumns(schema, selectors).map((column: LeafColumn) => column.name);
 
-  it('takes names, paths and ids, in the order of the schema', () => {
+  it('accepts names, paths and ids, and returns the order of the schema', () => {
     expect(names('props.value', 'id')).toEqual(['id', 'props.value']);
     expect(names('#4', 'point.y')).toEqual(['point.y']);
     expect(names('dotted.name')).toEqual(['dotted.name']);
   });
 
-  it('takes the leaves of a struct, list or map', () => {
+  it('selects the leaves of a struct, list or map', () => {
     expect(names('point')).toEqual(['point.x', 'point.y']);
     expect(names('#2')).toEqual(['point.x', 'point.y']);
     expect(names('tags')).toEqual(['tags.element.k']);
@@ -124,7 +124,7 @@ describe('selectColumns', () => {
     expect(names('void')).toEqual([]);
   });
 
-  it('takes all without a selector', () => {
+  it('selects all leaves without a selector', () => {
     expect(names()).toHaveLength(10);
   });
 

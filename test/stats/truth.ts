@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** What an engine says of a column of a file: text and the bytes behind it. */
+/** What an engine reports for a column of a file: the text and bytes of its bounds. */
 export interface TruthColumn {
   name?: string;
   type?: string;

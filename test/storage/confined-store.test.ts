@@ -2,18 +2,18 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { allowedLocations, confined } from '../../src/storage/confined-store.ts';
+import { allowedLocations, confineStore } from '../../src/storage/confined-store.ts';
 import type { ObjectStore } from '../../src/storage/object-store.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 
-/** Gives back what it is asked for. */
+/** A store in which every path exists. */
 const everything: ObjectStore = {
   read: async (path) => Buffer.from(path),
   stat: async () => ({ size: 1, modifiedMs: 1 }),
   list: async (folder) => [{ name: folder, folder: false }],
 };
 
-describe('confined', () => {
+describe('confineStore', () => {
   it.each([
     ['s3://b/wh/t', 's3://b/wh/t/metadata/v1.json'],
     ['s3://b/wh/t/', 's3a://b/wh/t/x'],
@@ -28,8 +28,8 @@ describe('confined', () => {
     ['file://localhost/wh/t/', 'file:/wh/t/x'],
     ['/', '/any'],
     ['gs://b/t', 'gs://b/t/x'],
-  ])('to %s lets %s through', async (allowed, path) => {
-    const store = confined(everything, ['s3://other/place', allowed]);
+  ])('to %s allows %s', async (allowed, path) => {
+    const store = confineStore(everything, ['s3://other/place', allowed]);
     expect(Buffer.from(await store.read(path, { maxBytes: 9 })).toString()).toBe(path);
     expect(await store.list(path)).toEqual([{ name: path, folder: false }]);
     expect(await store.stat(path)).toEqual({ size: 1, modifiedMs: 1 });
@@ -50,29 +50,29 @@ describe('confined', () => {
     ['/wh/t', '/wh/t2/x'],
     ['/wh/t', 's3://wh/t/x'],
     ['/wh/t', 'gs://wh/t/x'],
-  ])('to %s keeps %s out', async (allowed, path) => {
-    const store = confined(everything, [allowed]);
+  ])('to %s denies %s', async (allowed, path) => {
+    const store = confineStore(everything, [allowed]);
     const denied = expect.objectContaining({
       code: 'PERMISSION_DENIED',
-      message: `${path} lies outside of what this table may read (${allowed}). If it is the table's, add its folder to the connector's property storage.allowed-locations.`,
+      message: `${path} is outside the locations that this table may read (${allowed}). If the file belongs to the table, add its folder to the connector's property storage.allowed-locations.`,
     });
     await expect(store.read(path, { maxBytes: 9 })).rejects.toEqual(denied);
     await expect(store.list(path)).rejects.toEqual(denied);
     await expect(store.stat(path)).rejects.toEqual(denied);
   });
 
-  it('to nothing keeps all out', async () => {
-    await expect(confined(everything, []).read('/x', { maxBytes: 9 })).rejects.toMatchObject({
+  it('to nothing denies everything', async () => {
+    await expect(confineStore(everything, []).read('/x', { maxBytes: 9 })).rejects.toMatchObject({
       code: 'PERMISSION_DENIED',
-      message: expect.stringContaining('(nothing)'),
+      message: expect.stringContaining('(none)'),
     });
   });
 });
 
-describe('confined, on a file system', () => {
+describe('confineStore on a file system', () => {
   let folder: string;
   const read = async (path: string, allowed: string[]) => {
-    const store = confined(openStore({ properties: {}, usage: { requests: 0, bytes: 0 } }), allowed);
+    const store = confineStore(openStore({ properties: {}, usage: { requests: 0, bytes: 0 } }), allowed);
     return Buffer.from(await store.read(path, { maxBytes: 99 })).toString();
   };
   beforeAll(() => {
@@ -94,16 +94,16 @@ describe('confined, on a file system', () => {
     for (const path of [`${table}/data/l/file`, `file:${table}/data/f`]) {
       await expect(read(path, [table])).rejects.toMatchObject({
         code: 'PERMISSION_DENIED',
-        message: expect.stringMatching(/, a link to .*wh\/b\/file, lies outside .*storage\.allowed-locations/),
+        message: expect.stringMatching(/, a link to .*wh\/b\/file, is outside .*storage\.allowed-locations/),
       });
     }
-    const store = confined(openStore({ properties: {}, usage: { requests: 0, bytes: 0 } }), [table]);
+    const store = confineStore(openStore({ properties: {}, usage: { requests: 0, bytes: 0 } }), [table]);
     await expect(store.list(`${table}/data/l`)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
     await expect(store.stat(`${table}/data/l/file`)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
     await expect(read(`${table}/data/nothing`, [table])).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  it('follows those within them, to them and above them', async () => {
+  it('follows links within, to and above the allowed locations', async () => {
     const table = join(folder, 'wh/a');
     expect(await read(`${table}/own`, [table])).toBe('wh/a/data');
     expect(await read(`${table}/disk/file`, [table, `file://${folder}/disk/`])).toBe('disk');
@@ -141,7 +141,7 @@ describe('openStore', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  it('reads local files below the roots only, wherever links lead', async () => {
+  it('reads only local files below the roots after following links', async () => {
     const roots = [join(folder, 'in')];
     expect(await read(`file:${folder}/in/file`, roots)).toBe('in');
     expect(await read(`${folder}/in/../in/file`, roots)).toBe('in');
@@ -154,20 +154,20 @@ describe('openStore', () => {
     expect(await read(`${folder}/link-to-in/file`, ['/no/such/root', join(folder, 'link-to-in')])).toBe('in');
   });
 
-  it('asks the same of listings and sizes', async () => {
+  it('applies the roots to listings and sizes too', async () => {
     const store = openStore({ properties: {}, usage, localRoots: [join(folder, 'in')] });
     expect(await store.list(`${folder}/in`)).toHaveLength(2);
     await expect(store.list(folder)).rejects.toEqual(denied(folder));
     await expect(store.stat(`${folder}/out/file`)).rejects.toEqual(denied(`${folder}/out/file`));
   });
 
-  it('reads any local file without roots, and none with an empty list of them', async () => {
+  it('reads any local file without roots, and none with an empty list of roots', async () => {
     expect(await read(`${folder}/out/file`)).toBe('out');
     expect(await read(`${folder}/out/file`, ['/'])).toBe('out');
     await expect(read(`${folder}/out/file`, [])).rejects.toEqual(denied(`${folder}/out/file`));
   });
 
-  it('counts', async () => {
+  it('counts requests and bytes', async () => {
     const counted = { requests: 0, bytes: 0 };
     const store = openStore({ properties: {}, usage: counted });
     await store.read(`${folder}/in-side/file`, { maxBytes: 99, start: 3 });
@@ -178,11 +178,11 @@ describe('openStore', () => {
   });
 
   it.each(['gs://b/k', 'abfss://c@a.dfs.core.windows.net/k', 'hdfs://nn/k', 'http://h/k', 'constructor://x/k'])(
-    'says of %s what can be read',
+    'names the supported schemes for %s',
     async (path) => {
       await expect(read(path)).rejects.toMatchObject({
         code: 'UNIMPLEMENTED',
-        message: expect.stringMatching(/^cannot read .*file:, s3:, s3a: and s3n: are$/),
+        message: expect.stringMatching(/^cannot read .*use file:, s3:, s3a: or s3n:$/),
       });
     },
   );

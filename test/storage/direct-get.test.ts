@@ -6,26 +6,26 @@ import { directGet } from '../../src/storage/s3/direct-get.ts';
 import { readBody } from '../../src/storage/s3/read-body.ts';
 import { FakeS3 } from './fake-s3.ts';
 
-it('asks for credentials that fail once', async () => {
+it('requests credentials once if they fail', async () => {
   await using s3 = await FakeS3.start();
-  let asked = 0;
+  let calls = 0;
   const client = new S3Client({
     endpoint: s3.url,
     forcePathStyle: true,
     region: 'us-east-1',
     credentials: async () => {
-      asked += 1;
+      calls += 1;
       throw new Error('no credentials today');
     },
   });
   const get = directGet(client, { bucket: 'lake', key: 'k', headers: {}, signed: true }, {});
   await expect(get).rejects.toThrow('no credentials today');
-  expect(asked).toBe(1);
+  expect(calls).toBe(1);
   expect(s3.seen).toEqual([]);
 });
 
-it('does not wait for a body that is gone', async () => {
+it('does not wait for a destroyed body', async () => {
   const gone = Readable.from([Buffer.from('x')]).destroy();
   await once(gone, 'close');
-  await expect(readBody(gone, 1, { requests: 0, bytes: 0 })).rejects.toThrow('0 of 1 bytes came');
+  await expect(readBody(gone, 1, { requests: 0, bytes: 0 })).rejects.toThrow('received 0 of 1 bytes');
 });

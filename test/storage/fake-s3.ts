@@ -13,18 +13,18 @@ export interface Seen extends SignedRequest {
 type Answer = (request: Seen, response: ServerResponse) => void;
 
 /**
- * A server that speaks as much of S3's protocol as its test gives it to say. Requests that are not signed by `ACCESS` (or another one of
- * `secrets`) are refused as S3 does it.
+ * A server that responds like S3, with the responses that a test defines. Requests that are not signed with `ACCESS` (or another key in
+ * `secrets`) get S3's errors.
  */
 export class FakeS3 implements AsyncDisposable {
   readonly seen: Seen[] = [];
   readonly secrets = new Map([[ACCESS.accessKeyId, ACCESS.secretAccessKey]]);
-  /** Whether requests without a signature are let in. */
+  /** Whether requests without a signature are accepted. */
   isPublic = false;
   answer: Answer = (_, response) => object(response, 'content');
-  /** Requests that are being answered, and the most there were. */
+  /** Number of concurrent requests, now and at most. */
   running = 0;
-  most = 0;
+  maxRunning = 0;
   readonly #server = createServer((message, response) => this.#handle(message, response));
 
   static async start(): Promise<FakeS3> {
@@ -38,7 +38,7 @@ export class FakeS3 implements AsyncDisposable {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** Reads from it with these keys. */
+  /** The connector properties for reading from this server. */
   get properties(): Record<string, string> {
     return {
       's3.endpoint': this.url,
@@ -65,7 +65,7 @@ export class FakeS3 implements AsyncDisposable {
       headers: message.headers,
     };
     this.seen.push(request);
-    this.most = Math.max(this.most, ++this.running);
+    this.maxRunning = Math.max(this.maxRunning, ++this.running);
     response.once('close', () => this.running--);
     const signer = signerOf(request);
     const secret = this.secrets.get(signer?.accessKeyId ?? '');
@@ -77,7 +77,7 @@ export class FakeS3 implements AsyncDisposable {
   }
 }
 
-/** An object, or the part of it that is wanted. */
+/** Responds with an object, or with the requested range of it. */
 export function object(response: ServerResponse, content: string, range?: string): void {
   const bytes = Buffer.from(content);
   const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(range ?? '') ?? [];
@@ -94,7 +94,7 @@ export function object(response: ServerResponse, content: string, range?: string
   response.writeHead(206, { 'content-length': part.length, 'content-range': contentRange, etag: '"e"' }).end(part);
 }
 
-/** An error as S3 says it. */
+/** Responds with an error in S3's format. */
 export function failure(
   response: ServerResponse,
   status: number,

@@ -22,7 +22,7 @@ const failing = (code: string, ...parts: string[]) =>
   expect.objectContaining({ code, message: expect.stringMatching(new RegExp(parts.join('.*'))) });
 
 describe('read', () => {
-  it('gives the whole or a part', async () => {
+  it('returns the whole file or a part', async () => {
     const path = join(folder, 'ten');
     expect(await text(path, { maxBytes: 10 })).toBe('0123456789');
     expect(await text(`file:${path}`, { maxBytes: 10 })).toBe('0123456789');
@@ -33,13 +33,13 @@ describe('read', () => {
     expect(await text(join(folder, 'empty'), { maxBytes: 0 })).toBe('');
   });
 
-  it('refuses more than is wanted', async () => {
+  it('rejects more than maxBytes', async () => {
     await expect(store.read(join(folder, 'ten'), { maxBytes: 9 })).rejects.toEqual(
-      failing('FAILED_PRECONDITION', 'ten', '10 bytes', 'at most 9'),
+      failing('FAILED_PRECONDITION', 'ten', '10 bytes', 'limit is 9'),
     );
   });
 
-  it('names what is not there or is no file, and does not wait for pipes', async () => {
+  it('names paths that are missing or not files, and does not wait for pipes', async () => {
     const read = (name: string) => store.read(join(folder, name), { maxBytes: 10 });
     await expect(read('nothing')).rejects.toEqual(failing('NOT_FOUND', 'nothing', 'no such file'));
     await expect(read('ten/below')).rejects.toEqual(failing('NOT_FOUND', 'below'));
@@ -55,20 +55,20 @@ describe('read', () => {
 });
 
 describe('stat', () => {
-  it('gives size and time', async () => {
+  it('returns size and time', async () => {
     const { size, modifiedMs } = await store.stat(join(folder, 'ten'));
     expect(size).toBe(10);
     expect(Math.abs(modifiedMs - Date.now())).toBeLessThan(600_000);
   });
 
-  it('names what is no file', async () => {
+  it('names paths that are not files', async () => {
     await expect(store.stat(join(folder, 'sub'))).rejects.toEqual(failing('FAILED_PRECONDITION', 'sub'));
     await expect(store.stat(join(folder, 'nothing'))).rejects.toEqual(failing('NOT_FOUND', 'nothing'));
   });
 });
 
 describe('list', () => {
-  it('is sorted and tells folders', async () => {
+  it('is sorted and distinguishes folders', async () => {
     expect(await store.list(folder)).toEqual([
       { name: 'empty', folder: false },
       { name: 'pipe', folder: false },
@@ -78,12 +78,12 @@ describe('list', () => {
     expect(await store.list(`file:${folder}/sub`)).toEqual([]);
   });
 
-  it('names what is no folder', async () => {
+  it('names paths that are not folders', async () => {
     await expect(store.list(join(folder, 'nothing'))).rejects.toEqual(failing('NOT_FOUND', 'nothing'));
     await expect(store.list(join(folder, 'ten'))).rejects.toEqual(failing('NOT_FOUND', 'ten'));
   });
 
-  it('follows links, but not in a circle', async () => {
+  it('follows links, but not to a folder above', async () => {
     const root = mkdtempSync(join(tmpdir(), 'links-'));
     mkdirSync(join(root, 'a'));
     mkdirSync(join(root, 'b'));
@@ -103,7 +103,7 @@ describe('list', () => {
     ]);
     expect(await store.list(join(root, 'a', 'to-b'))).toEqual([]);
     await expect(store.read(join(root, 'a', 'loop'), { maxBytes: 1 })).rejects.toEqual(
-      failing('FAILED_PRECONDITION', 'circle'),
+      failing('FAILED_PRECONDITION', 'loop'),
     );
     rmSync(root, { recursive: true });
   });

@@ -9,7 +9,7 @@ let usage: { requests: number; bytes: number };
 let store: ObjectStore;
 let count = 0;
 
-/** Another bucket each time: the store remembers where buckets lie. */
+/** A new bucket for each test, because the store remembers the regions of buckets. */
 let bucket: string;
 
 beforeAll(async () => {
@@ -33,7 +33,7 @@ const text = async (key: string, options: { maxBytes?: number; start?: number; e
 const failing = (code: string, ...parts: string[]) =>
   expect.objectContaining({ code, message: expect.stringMatching(new RegExp(parts.join('.*'))) });
 
-it('passes the gate once for each request, tried again or of a further page', async () => {
+it('passes the gate once per request, including retries', async () => {
   let passed = 0;
   const gate = async () => {
     passed += 1;
@@ -44,22 +44,25 @@ it('passes the gate once for each request, tried again or of a further page', as
   s3.answer = (_, response) => {
     const status = trouble.shift();
     if (status) failure(response, status, 'SlowDown', 'because');
-    else object(response, 'at last');
+    else object(response, 'success');
   };
-  expect(await text('k')).toBe('at last');
+  expect(await text('k')).toBe('success');
   expect([passed, capped.requests, s3.seen.length]).toEqual([3, 3, 3]);
   trouble.push(503);
   expect((await store.stat(`s3://${bucket}/k`)).size).toBe(7);
   expect([passed, capped.requests, s3.seen.length]).toEqual([5, 5, 5]);
 
-  const ended = new Error('the activity was cancelled');
-  store = openStore({ properties: s3.properties, usage: { requests: 0, bytes: 0, gate: () => Promise.reject(ended) } });
-  await expect(text('k')).rejects.toBe(ended);
+  const cancelled = new Error('the activity was cancelled');
+  store = openStore({
+    properties: s3.properties,
+    usage: { requests: 0, bytes: 0, gate: () => Promise.reject(cancelled) },
+  });
+  await expect(text('k')).rejects.toBe(cancelled);
   expect(s3.seen.length).toBe(5);
 });
 
 describe('read', () => {
-  it('gives the whole or a part, and counts', async () => {
+  it('returns the whole object or a part, and counts', async () => {
     expect(await text('k')).toBe('0123456789');
     expect(usage).toEqual({ requests: 1, bytes: 10 });
     expect(await text('k', { start: 2, end: 5 })).toBe('234');
@@ -81,38 +84,38 @@ describe('read', () => {
     ["ü😀/(1)!*'", '/%C3%BC%F0%9F%98%80/%281%29%21%2A%27'],
     ['a/../b/./c', '/a/../b/./c'],
     ['/a//b/', '//a//b/'],
-  ])('asks for the key %s as it stands, signed', async (key, path) => {
+  ])('requests the key %s unchanged, and signs it', async (key, path) => {
     expect(await text(key)).toBe('0123456789');
     expect(s3.seen.map((request) => request.path)).toEqual([`/${bucket}${path}`]);
   });
 
-  it('refuses more than is wanted, before it comes', async () => {
+  it('rejects more than maxBytes before receiving them', async () => {
     s3.answer = (_, response) => {
       response.writeHead(200, { 'content-length': 1e9 });
       response.write('only the beginning');
     };
     await expect(text('k')).rejects.toEqual(
-      failing('FAILED_PRECONDITION', `s3://${bucket}/k`, '1000000000', 'at most 100'),
+      failing('FAILED_PRECONDITION', `s3://${bucket}/k`, '1000000000', 'limit is 100'),
     );
     expect(s3.seen).toHaveLength(1);
   });
 
-  it('never takes a body that is shorter or longer than said', async () => {
-    let cut = 2;
+  it('never accepts a body that is truncated or has no length', async () => {
+    let truncated = 2;
     s3.answer = (_, response) => {
-      if (cut-- <= 0) return object(response, '0123456789');
+      if (truncated-- <= 0) return object(response, '0123456789');
       response.writeHead(200, { 'content-length': 10 });
       response.write('01234', () => response.destroy());
     };
     expect(await text('k')).toBe('0123456789');
     expect(usage).toEqual({ requests: 3, bytes: 20 });
-    cut = Number.POSITIVE_INFINITY;
+    truncated = Number.POSITIVE_INFINITY;
     await expect(text('k')).rejects.toEqual(failing('UNAVAILABLE', `s3://${bucket}/k`, s3.url));
     s3.answer = (_, response) => response.writeHead(200, { 'transfer-encoding': 'chunked' }).end('no length');
-    await expect(text('k')).rejects.toEqual(failing('FAILED_PRECONDITION', 'does not say how long'));
+    await expect(text('k')).rejects.toEqual(failing('FAILED_PRECONDITION', 'sent no Content-Length'));
   });
 
-  it('is not content with all where a part was asked for', async () => {
+  it('rejects the whole object if a part was requested', async () => {
     s3.answer = (_, response) => object(response, '0123456789');
     await expect(text('k', { start: 5, end: 6 })).rejects.toEqual(failing('UNIMPLEMENTED', 'bytes=5-5'));
   });
@@ -126,7 +129,7 @@ describe('read', () => {
   });
 });
 
-describe('what a server answers', () => {
+describe('a response', () => {
   it.each([
     [404, 'NoSuchKey', 'NOT_FOUND', 'no such object'],
     [404, 'NoSuchBucket', 'NOT_FOUND', 'no bucket bucket-'],
@@ -139,43 +142,43 @@ describe('what a server answers', () => {
     [400, 'InvalidRequest', 'FAILED_PRECONDITION', '400 InvalidRequest: because'],
     [301, 'PermanentRedirect', 'FAILED_PRECONDITION', 'set s3.region'],
     [501, 'NotImplemented', 'UNIMPLEMENTED', 'NotImplemented'],
-  ])('%i %s is %s', async (status, said, code, message) => {
-    s3.answer = (_, response) => failure(response, status, said, 'because');
+  ])('%i %s is %s', async (status, error, code, message) => {
+    s3.answer = (_, response) => failure(response, status, error, 'because');
     await expect(text('k')).rejects.toEqual(failing(code, `cannot read s3://${bucket}/k`, message));
     expect(s3.seen).toHaveLength(1);
   });
 
-  it('is tried again when it was throttling or broken', async () => {
+  it('is retried if it is throttling or a server error', async () => {
     const trouble = ['503 SlowDown', '500 InternalError', '429 TooManyRequests'];
     s3.answer = (_, response) => {
       const [status, code] = trouble.shift()?.split(' ') ?? [];
-      if (code === undefined) return object(response, 'at last');
+      if (code === undefined) return object(response, 'success');
       failure(response, Number(status), code, 'because');
     };
-    expect(await text('k')).toBe('at last');
+    expect(await text('k')).toBe('success');
     expect(usage.requests).toBe(4);
   });
 
-  it('is tried again after a time in which nothing helped', async () => {
+  it('is retried after a time in which every request failed', async () => {
     s3.answer = (_, response) => failure(response, 500, 'InternalError', 'because');
-    const lost = await Promise.allSettled(Array.from({ length: 12 }, () => text('k')));
-    expect(lost.map(({ status }) => status)).toEqual(Array(12).fill('rejected'));
-    s3.answer = (_, response) => object(response, 'well again');
+    const failures = await Promise.allSettled(Array.from({ length: 12 }, () => text('k')));
+    expect(failures.map(({ status }) => status)).toEqual(Array(12).fill('rejected'));
+    s3.answer = (_, response) => object(response, 'recovered');
     for (let i = 0; i < 100; i++) await text('k');
     let bad = 1;
     s3.answer = (_, response) =>
-      bad-- > 0 ? failure(response, 500, 'InternalError', 'because') : object(response, 'at last');
-    expect(await text('k')).toBe('at last');
+      bad-- > 0 ? failure(response, 500, 'InternalError', 'because') : object(response, 'success');
+    expect(await text('k')).toBe('success');
   });
 
-  it('is at last an error that says when to come again', async () => {
+  it('becomes an error with the Retry-After if all attempts fail', async () => {
     s3.answer = (_, response) => failure(response, 503, 'SlowDown', 'because', { 'retry-after': '1' });
     await expect(text('k')).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', retryAfterMs: 1_000 });
     s3.answer = (_, response) => failure(response, 500, 'InternalError', 'because');
     await expect(text('k')).rejects.toEqual(failing('UNAVAILABLE', s3.url, 'InternalError'));
   });
 
-  it.each([429, 503])('is left to the caller where %i asks to come again much later', async (status) => {
+  it.each([429, 503])('is left to the caller if %i has a long Retry-After', async (status) => {
     s3.answer = (_, response) => failure(response, status, 'SlowDown', 'because', { 'retry-after': '90' });
     const later = { code: 'RESOURCE_EXHAUSTED', retryAfterMs: 90_000, message: expect.stringContaining(s3.url) };
     await expect(text('k')).rejects.toMatchObject(later);
@@ -183,7 +186,7 @@ describe('what a server answers', () => {
     expect(s3.seen).toHaveLength(2);
   });
 
-  it('may be no S3 answer at all', async () => {
+  it('can be an HTML page instead of a listing', async () => {
     s3.answer = (_, response) =>
       response.writeHead(200, { 'content-type': 'text/html' }).end('<html><body>Log in</html>');
     await expect(store.list(`s3://${bucket}/x`)).rejects.toMatchObject({
@@ -191,7 +194,7 @@ describe('what a server answers', () => {
     });
   });
 
-  it.each([200, 400])('is not taken without end (%i)', async (status) => {
+  it.each([200, 400])('is limited in size (%i)', async (status) => {
     s3.answer = (_, response) => {
       response.writeHead(status, { 'content-type': 'application/xml' });
       const more = (): void => {
@@ -204,7 +207,7 @@ describe('what a server answers', () => {
     expect(s3.seen).toHaveLength(1);
   });
 
-  it('does not come', async () => {
+  it('has a time limit', async () => {
     open({ 's3.socket-timeout-ms': '100' });
     s3.answer = () => {};
     await expect(text('k')).rejects.toEqual(failing('DEADLINE_EXCEEDED', s3.url, '100 ms'));
@@ -215,7 +218,7 @@ describe('what a server answers', () => {
     await expect(text('k')).rejects.toEqual(failing('DEADLINE_EXCEEDED', s3.url, '100 ms'));
   });
 
-  it('cannot be got', async () => {
+  it('can be missing because the server is unreachable or does not use TLS', async () => {
     const closed = await FakeS3.start();
     const { url } = closed;
     await closed[Symbol.asyncDispose]();
@@ -229,7 +232,7 @@ describe('what a server answers', () => {
 describe('region', () => {
   const regions = () => s3.seen.map((request) => /\/\d{8}\/([^/]+)\//.exec(String(request.headers.authorization))?.[1]);
 
-  /** Lies in eu-west-1, as S3 says it of a bucket that is elsewhere. */
+  /** Responds like S3 for a bucket in eu-west-1. */
   function elsewhere(status: number, code: string): void {
     s3.answer = (request, response) => {
       if (String(request.headers.authorization).includes('/eu-west-1/')) return object(response, 'here');
@@ -243,7 +246,7 @@ describe('region', () => {
     [301, 'PermanentRedirect'],
     [307, 'TemporaryRedirect'],
     [400, 'AuthorizationHeaderMalformed'],
-  ])('that S3 names with %i %s is taken, and remembered', async (status, code) => {
+  ])('that S3 names with %i %s is used and remembered', async (status, code) => {
     elsewhere(status, code);
     expect(await text('a')).toBe('here');
     expect(await text('b')).toBe('here');
@@ -252,31 +255,31 @@ describe('region', () => {
     expect(regions()).toEqual(['us-east-1', 'eu-west-1', 'eu-west-1', 'eu-west-1']);
   });
 
-  it('is found by many at once', async () => {
+  it('is found by concurrent requests', async () => {
     elsewhere(301, 'PermanentRedirect');
     expect(new Set(await Promise.all(Array.from({ length: 20 }, (_, i) => text(`k${i}`))))).toEqual(new Set(['here']));
   });
 
-  it('is found without a body too', async () => {
+  it('is also found in a response without a body', async () => {
     elsewhere(301, '');
     expect(await store.stat(`s3://${bucket}/k`)).toMatchObject({ size: 4 });
   });
 
-  it('is left alone if it is to be', async () => {
+  it('is not followed if cross-region access is disabled', async () => {
     open({ 's3.cross-region-access-enabled': 'false' });
     elsewhere(301, 'PermanentRedirect');
     await expect(text('a')).rejects.toEqual(failing('FAILED_PRECONDITION', 'in eu-west-1: set s3.region'));
   });
 
-  it('does not send in circles', async () => {
+  it('is followed at most twice', async () => {
     let n = 0;
     s3.answer = (_, response) =>
       failure(response, 301, 'PermanentRedirect', 'no, there', { 'x-amz-bucket-region': `xx-north-${++n}` });
-    await expect(text('a')).rejects.toEqual(failing('FAILED_PRECONDITION', 'lies elsewhere'));
+    await expect(text('a')).rejects.toEqual(failing('FAILED_PRECONDITION', 'is not at'));
     expect(s3.seen).toHaveLength(3);
   });
 
-  it('is made up for servers of one’s own, and wanted for Amazon', async () => {
+  it('has a default for self-hosted servers, and is required for Amazon', async () => {
     open({ 's3.region': '' });
     expect(await text('k')).toBe('0123456789');
     expect(regions()).toEqual(['us-east-1']);
@@ -286,7 +289,7 @@ describe('region', () => {
 });
 
 describe('properties', () => {
-  it('make the requester pay', async () => {
+  it('can make the requester pay', async () => {
     open({ 's3.requester-pays': 'true' });
     await text('k');
     await store.stat(`s3://${bucket}/k`);
@@ -302,7 +305,7 @@ describe('properties', () => {
     expect(s3.seen[0]?.headers['x-amz-request-payer']).toBeUndefined();
   });
 
-  it('say how buckets are addressed', async () => {
+  it('define how buckets are addressed', async () => {
     const { url } = s3;
     open({ 's3.endpoint': url.replace('127.0.0.1', 'localhost') });
     await text('k');
@@ -313,7 +316,7 @@ describe('properties', () => {
     await expect(text('k')).rejects.toEqual(failing('UNAVAILABLE'));
   });
 
-  it('can be without credentials', async () => {
+  it('can select anonymous access', async () => {
     s3.isPublic = true;
     open({ 's3.anonymous': 'true' });
     expect(await text('k')).toBe('0123456789');
@@ -330,7 +333,7 @@ describe('properties', () => {
     await expect(text('k')).rejects.toEqual(failing(code, message));
   });
 
-  it('with a wrong secret are told from those with a wrong key', async () => {
+  it('with a wrong secret and with a wrong key cause different errors', async () => {
     open({ 's3.secret-access-key': 'wrong-secret' });
     await expect(text('k')).rejects.toEqual(failing('UNAUTHENTICATED', 'AKIATEST', 'SignatureDoesNotMatch'));
     await expect(text('k')).rejects.not.toEqual(failing('UNAUTHENTICATED', 'wrong-secret'));
@@ -339,7 +342,7 @@ describe('properties', () => {
   });
 });
 
-it('uses what is vended for a path, and what is vended anew', async () => {
+it('uses the credentials vended for a path, and renewed ones', async () => {
   const keys = (n: number) => ({
     's3.access-key-id': `AKIAVENDED${n}`,
     's3.secret-access-key': `vended-${n}`,
@@ -348,11 +351,11 @@ it('uses what is vended for a path, and what is vended anew', async () => {
   for (const n of [1, 2]) s3.secrets.set(`AKIAVENDED${n}`, `vended-${n}`);
   const vended = [keys(1), keys(2)];
   let current = 0;
-  const asked: string[] = [];
+  const requested: string[] = [];
   store = openStore({
     properties: { ...s3.properties, 'client.assume-role.arn': 'arn:aws:iam::1:role/of-the-connector' },
     vended: async (path) => {
-      asked.push(path);
+      requested.push(path);
       return vended[current]!;
     },
     usage,
@@ -366,14 +369,14 @@ it('uses what is vended for a path, and what is vended anew', async () => {
     'session-1',
     'session-2',
   ]);
-  expect(asked).toEqual(['a', 'b', 'c'].map((key) => `s3://${bucket}/${key}`));
+  expect(requested).toEqual(['a', 'b', 'c'].map((key) => `s3://${bucket}/${key}`));
 });
 
-it('uses its own credentials for a path that nothing is vended for', async () => {
+it('uses its own credentials for a path without vended ones', async () => {
   s3.secrets.set('AKIAVENDED', 'vended');
-  const open = (own: Record<string, string>) =>
+  const open = (more: Record<string, string>) =>
     openStore({
-      properties: { ...s3.properties, ...own },
+      properties: { ...s3.properties, ...more },
       vended: async (path): Promise<Record<string, string>> =>
         path.endsWith('/vended') ? { 's3.access-key-id': 'AKIAVENDED', 's3.secret-access-key': 'vended' } : {},
       usage,
@@ -395,13 +398,13 @@ it('uses its own credentials for a path that nothing is vended for', async () =>
   ]);
 });
 
-it('asks for no more than 32 objects at once, and gives them all', async () => {
-  s3.most = 0;
+it('sends at most 32 requests at once, and returns all objects', async () => {
+  s3.maxRunning = 0;
   s3.answer = (request, response) => setTimeout(() => object(response, request.path), 5);
   const keys = Array.from({ length: 200 }, (_, i) => `k${i}`);
   expect(await Promise.all(keys.map((key) => text(key)))).toEqual(keys.map((key) => `/${bucket}/${key}`));
-  expect(s3.most).toBeLessThanOrEqual(32);
-  expect(s3.most).toBeGreaterThan(8);
+  expect(s3.maxRunning).toBeLessThanOrEqual(32);
+  expect(s3.maxRunning).toBeGreaterThan(8);
 });
 
 it('reads from one server while another hangs', async () => {
@@ -417,7 +420,7 @@ it('reads from one server while another hangs', async () => {
   hanging.answer = (_, response) => object(response, 'late');
   for (const answer of waiting) answer();
   expect(await Promise.all(late)).toHaveLength(96);
-  expect(hanging.most).toBe(64);
+  expect(hanging.maxRunning).toBe(64);
 });
 
 describe('stat and list', () => {
@@ -427,7 +430,7 @@ describe('stat and list', () => {
     `<Contents><Key>${name}</Key><Size>${size}</Size><ETag>"e-${size}"</ETag><LastModified>2026-01-02T03:04:05.000Z</LastModified></Contents>`;
   const folder = (name: string) => `<CommonPrefixes><Prefix>${name}</Prefix></CommonPrefixes>`;
 
-  it('gives size, time and ETag', async () => {
+  it('returns size, time and ETag', async () => {
     s3.answer = (_, response) =>
       response
         .writeHead(200, { 'content-length': 7, etag: '"abc"', 'last-modified': 'Fri, 02 Jan 2026 03:04:05 GMT' })
@@ -441,7 +444,7 @@ describe('stat and list', () => {
     await expect(store.stat(`s3://${bucket}/k`)).rejects.toEqual(failing('NOT_FOUND', `s3://${bucket}/k`));
   });
 
-  it('goes through all pages, sorted, with names of any kind', async () => {
+  it('lists all pages, sorted, with any names', async () => {
     const pages = [
       [
         '<EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextContinuationToken>t1</NextContinuationToken>',
@@ -471,7 +474,7 @@ describe('stat and list', () => {
     ]);
   });
 
-  it('tells an empty folder from none', async () => {
+  it('distinguishes an empty folder from a missing one', async () => {
     s3.answer = (_, response) => response.writeHead(200).end(listing(key('x/', 0)));
     expect(await store.list(`s3://${bucket}/x`)).toEqual([]);
     s3.answer = (_, response) => response.writeHead(200).end(listing());
@@ -479,12 +482,12 @@ describe('stat and list', () => {
     expect(await store.list(`s3://${bucket}`)).toEqual([]);
   });
 
-  it('does not go on for ever', async () => {
+  it('fails if the server repeats a page', async () => {
     s3.answer = (_, response) =>
       response
         .writeHead(200)
         .end(listing('<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>', key('x/k')));
-    await expect(store.list(`s3://${bucket}/x`)).rejects.toEqual(failing('FAILED_PRECONDITION', 'again and again'));
+    await expect(store.list(`s3://${bucket}/x`)).rejects.toEqual(failing('FAILED_PRECONDITION', 'repeatedly'));
     expect(s3.seen).toHaveLength(2);
   });
 });

@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
 import { isSignedWith } from './sigv4.ts';
 
-it('the verifier of signatures knows a right one from a wrong one', () => {
+it('the verifier accepts a correct signature and rejects a wrong one', () => {
   // AWS's own example: 'Signature Calculations for the Authorization Header', GET Object.
   const request = {
     method: 'GET',

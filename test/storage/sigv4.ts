@@ -2,7 +2,7 @@ import { createHash, createHmac } from 'node:crypto';
 
 export interface SignedRequest {
   method: string;
-  /** As it was sent: path and query, encoded. */
+  /** Path and query as sent, encoded. */
   url: string;
   headers: Readonly<Record<string, string | string[] | undefined>>;
 }
@@ -16,15 +16,15 @@ export interface Signer {
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
 const hmac = (key: string | Buffer, text: string) => createHmac('sha256', key).update(text).digest();
 
-/** Who signed a request, as it says itself. */
+/** The signer that the request's own header names. */
 export function signerOf({ headers }: SignedRequest): Signer | undefined {
   const match = /Credential=([^/]+)\/\d{8}\/([^/]+)\/([^/]+)\/aws4_request/.exec(String(headers.authorization ?? ''));
   return match === null ? undefined : { accessKeyId: match[1]!, region: match[2]!, service: match[3]! };
 }
 
 /**
- * Whether the secret made the request's signature: written from AWS's description of Signature Version 4 for S3 ('Authenticating
- * Requests: Using the Authorization Header'), with no part of the SDK.
+ * Whether the request was signed with the secret. Written from AWS's description of Signature Version 4 for S3 ('Authenticating Requests:
+ * Using the Authorization Header'), without code of the SDK.
  */
 export function isSignedWith(secret: string, { method, url, headers }: SignedRequest): boolean {
   const authorization = String(headers.authorization);

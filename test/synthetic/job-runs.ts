@@ -1,17 +1,17 @@
 import type { Client, WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
 import type { temporal } from '@temporalio/proto';
 
-/** One run of a job that continued as new, as Temporal keeps it. */
+/** One run of a job in Temporal. A job that continues as new has several. */
 export interface JobRun {
   runId: string;
   events: temporal.api.history.v1.IHistoryEvent[];
-  /** Of the history. */
+  /** Size of the history. */
   bytes: number;
 }
 
-/** A job's runs, first to last. */
+/** Reads a job's runs, first to last. */
 export async function* jobRuns(client: Client, jobId: string): AsyncGenerator<JobRun> {
-  // A chain is walked from its first run: the last event of each names the next.
+  // The last event of each run names the next one, so the chain can only be followed from its first run.
   const last = await client.workflow.getHandle(jobId).describe();
   for (let runId: string | undefined | null = last.raw.workflowExecutionInfo?.firstRunId || last.runId; runId; ) {
     const run: WorkflowHandle = client.workflow.getHandle(jobId, runId);

@@ -14,18 +14,17 @@ import {
   upstreamReader,
 } from './synthetic-upstream.ts';
 
-/** How often a table's opening has failed in a round. Here, since an upstream is opened and closed many times. */
+/** How often opening a table has failed in a round. Kept here because an upstream is opened and closed many times. */
 const failed = new Map<string, { round: number; times: number }>();
 
-/** An upstream that costs nothing to ask, with any number of tables and made faults. Listings have fingerprints. */
+/** An upstream with any number of tables and configured faults, whose requests cost nothing. Listings contain fingerprints. */
 export class SyntheticConnector implements UpstreamCatalog {
-  readonly format = 'ICEBERG';
   readonly usage = { requests: 0, bytes: 0 };
   readonly #uri: string;
   readonly #upstream: () => SyntheticUpstream;
   readonly #error: typeof CodedError;
 
-  /** @param error the class of the code that it works for: built and source code each have their own */
+  /** @param error the class to throw; the built code and the sources each have their own */
   constructor(uri: string, error: typeof CodedError) {
     this.#uri = uri;
     this.#upstream = upstreamReader(fileURLToPath(uri));
@@ -46,12 +45,12 @@ export class SyntheticConnector implements UpstreamCatalog {
     const number = numberIn(namespace[0]);
     if (number >= namespaces) throw new this.#error('NOT_FOUND', `there is no namespace ${namespace[0]}`);
     if (refused?.includes(number)) {
-      throw new this.#error('PERMISSION_DENIED', `namespace ${namespace[0]} may not be listed (made fault)`);
+      throw new this.#error('PERMISSION_DENIED', `namespace ${namespace[0]} may not be listed (synthetic fault)`);
     }
-    const there = Math.ceil((tables - number) / namespaces);
-    return paged(there, page, (i) => {
+    const tableCount = Math.ceil((tables - number) / namespaces);
+    return paged(tableCount, page, (i) => {
       const table = number + i * namespaces;
-      return { namespace, name: tableName(table), fingerprint: fingerprintOf(table, upstream) };
+      return { namespace, name: tableName(table), format: 'ICEBERG', fingerprint: fingerprintOf(table, upstream) };
     });
   }
 
@@ -82,7 +81,9 @@ export class SyntheticConnector implements UpstreamCatalog {
       const count = before?.round === round ? before.times : 0;
       if (count >= times) continue;
       failed.set(key, { round, times: count + 1 });
-      throw new this.#error(code, `${tableName(table)} cannot be opened (made fault ${count + 1})`, { retryAfterMs });
+      throw new this.#error(code, `${tableName(table)} cannot be opened (synthetic fault ${count + 1})`, {
+        retryAfterMs,
+      });
     }
   }
 

@@ -16,7 +16,7 @@ import { type SyntheticUpstream, writeUpstream } from './synthetic-upstream.ts';
 
 export type StackProcess = 'temporal' | 'catalog' | 'worker';
 
-/** A real stack, each process with a log in its folder, whose worker reads made upstreams. The folder goes when it stops. */
+/** A real stack whose worker reads synthetic upstreams. Its processes log to files in its folder, which is deleted at the end. */
 export class SyntheticStack implements AsyncDisposable {
   readonly folder: string;
   /** Temporal's frontend, host:port. */
@@ -40,10 +40,12 @@ export class SyntheticStack implements AsyncDisposable {
   }
 
   /**
-   * @param parent should be on a disk: the databases lie there
+   * Starts a stack.
+   *
+   * @param parent folder for the stack's own folder; it should be on a disk, because it contains the databases
    * @param settings Temporal's dynamic configuration, `name=value`
-   * @param splitSize of the worker
-   * @param nodeOptions `NODE_OPTIONS` of the catalog and the worker; without it what they inherit
+   * @param splitSize the worker's split sizes
+   * @param nodeOptions `NODE_OPTIONS` of the catalog and the worker; inherited if undefined
    */
   static async start({
     parent = tmpdir(),
@@ -81,14 +83,14 @@ export class SyntheticStack implements AsyncDisposable {
       ]);
       const args = [BIN, 'catalog', '--address', address, '--database', join(folder, 'catalog.db')];
       processes.catalog = start('catalog', process.execPath, args, { RECONCILER_METRICS_ADDRESS: metricsAddress });
-      const patience = AbortSignal.timeout(120_000);
-      await waitUntilServing(temporalAddress, 'temporal.api.workflowservice.v1.WorkflowService', patience);
-      await waitUntilServing(address, '', patience);
-      // As `reconciler worker` runs.
+      const timeout = AbortSignal.timeout(120_000);
+      await waitUntilServing(temporalAddress, 'temporal.api.workflowservice.v1.WorkflowService', timeout);
+      await waitUntilServing(address, '', timeout);
+      // With the same V8 option as `reconciler worker`.
       processes.worker = start('worker', process.execPath, [
         ...['--no-allocation-site-pretenuring', '--import', 'tsx', join(ROOT, 'test/synthetic/worker.ts')],
       ]);
-      await once(processes.worker, 'message', { signal: patience });
+      await once(processes.worker, 'message', { signal: timeout });
       const temporal = new Client({ connection: await Connection.connect({ address: temporalAddress }) });
       const started = { folder, temporalAddress, temporal, catalog: connectCatalog(address), metricsAddress };
       return new SyntheticStack(started, processes as Record<StackProcess, ChildProcess>);
@@ -102,12 +104,12 @@ export class SyntheticStack implements AsyncDisposable {
     return this.#processes[name].pid as number;
   }
 
-  /** Makes an upstream, or changes it. @returns its URI */
+  /** Creates or changes an upstream. @returns its URI */
   upstream(name: string, upstream: SyntheticUpstream): string {
     return writeUpstream(join(this.folder, `${name}.json`), upstream);
   }
 
-  /** Makes a connector, with a catalog of its own to write to. @returns its id */
+  /** Creates a connector with its own destination catalog. @returns its id */
   async connect(name: string, uri: string, more: object = {}): Promise<string> {
     const { connectorId } = await this.catalog.connectors.createConnector({
       connector: {
@@ -125,7 +127,7 @@ export class SyntheticStack implements AsyncDisposable {
     return this.catalog.connectors.getReconcileJob({ jobId });
   }
 
-  /** Waits for the job's end. */
+  /** Waits for the job's end. @param onAnswer called with each state that is read */
   async ended(jobId: string, onAnswer: (job: ReconcileJob) => void = () => {}): Promise<ReconcileJob> {
     for (;;) {
       const job = await this.job(jobId);

@@ -6,6 +6,7 @@ import type {
   FileChangesOptions,
   LiveFileCounts,
   SnapshotDescriptor,
+  SnapshotParent,
   TableDescriptor,
   TableReader,
 } from '../../src/formats/table-reader.ts';
@@ -21,7 +22,7 @@ const SCHEMA = {
 const ROWS = 1000;
 const FILE_BYTES = 65_536;
 
-/** A made table: each of its snapshots replaces all files of the one before. */
+/** A synthetic table. Each snapshot replaces all files of the previous one. */
 export class SyntheticTable implements TableReader {
   readonly bytesRead = 0;
   readonly descriptor: TableDescriptor;
@@ -50,9 +51,17 @@ export class SyntheticTable implements TableReader {
     };
   }
 
-  async *snapshots(): AsyncIterable<SnapshotDescriptor> {
+  *history(): Iterable<SnapshotParent> {
     for (const [i, round] of this.#rounds.entries()) {
       const before = this.#rounds[i - 1];
+      yield { snapshotId: idOf(round), ...(before === undefined ? {} : { parentSnapshotId: idOf(before) }) };
+    }
+  }
+
+  async *snapshots(ids?: ReadonlySet<bigint>): AsyncIterable<SnapshotDescriptor> {
+    for (const [i, round] of this.#rounds.entries()) {
+      const before = this.#rounds[i - 1];
+      if (ids && !ids.has(idOf(round))) continue;
       yield {
         snapshotId: idOf(round),
         ...(before === undefined ? {} : { parentSnapshotId: idOf(before) }),
@@ -66,13 +75,13 @@ export class SyntheticTable implements TableReader {
     }
   }
 
-  /** Each file is a part by itself. */
+  /** Ranges may begin and end at any file. */
   async changeRanges(
     _snapshotId: bigint,
-    { base, size, most }: { base?: bigint; size: number; most: number },
+    { base, size, maxRanges }: { base?: bigint; size: number; maxRanges: number },
   ): Promise<ChangeRange[]> {
     const each = base === undefined ? 1 : 2;
-    const files = Math.max(1, Math.ceil(size / each), Math.ceil(this.#files / most));
+    const files = Math.max(1, Math.ceil(size / each), Math.ceil(this.#files / maxRanges));
     return Array.from({ length: Math.ceil(this.#files / files) }, (_, i) => {
       const [from, to] = [i * files, Math.min((i + 1) * files, this.#files)];
       return { from, to, changes: (to - from) * each };

@@ -1,15 +1,15 @@
 import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import type { CodeName } from '../../src/errors.ts';
 
-/** What a made upstream consists of: the JSON file that a connector's URI names. It may change at any time, as real ones do. */
+/** The content of a synthetic upstream: the JSON file that a connector's URI names. It may change at any time. */
 export interface SyntheticUpstream {
   tables: number;
   namespaces: number;
-  /** Data files of a table; each snapshot replaces them. Default 1. */
+  /** Data files per table; each snapshot replaces them. Default 1. */
   files?: number;
-  /** Counts up. In each one after the first a share of the tables has a new snapshot. Default 0. */
+  /** Number of the current round. In each round after the first, a share of the tables gets a new snapshot. Default 0. */
   round?: number;
-  /** From 0 to 1. */
+  /** The share of tables that change per round, from 0 to 1. */
   changedShare?: number;
   /** Snapshots that a table keeps; older ones are expired. Default 3. */
   keptSnapshots?: number;
@@ -18,44 +18,44 @@ export interface SyntheticUpstream {
   refused?: number[];
 }
 
-/** Opening every so many-th table fails, or takes its time. */
+/** Opening every `every`-th table fails or is slow. */
 export interface TableFault {
   every: number;
-  /** The number of the first. Default 0. */
+  /** The number of the first such table. Default 0. */
   from?: number;
   code?: CodeName;
-  /** So many times in a round; then it works. Absent: always. */
+  /** How often opening fails per round before it succeeds. If absent, it always fails. */
   times?: number;
   retryAfterMs?: number;
   delayMs?: number;
 }
 
-/** @returns the URI for a connector */
+/** Writes the file of an upstream. @returns the URI for a connector */
 export function writeUpstream(file: string, upstream: SyntheticUpstream): string {
-  // Whoever reads it meanwhile reads the old one or the new one.
+  // Renamed, so that a reader sees either the old content or the new.
   writeFileSync(`${file}.new`, JSON.stringify(upstream));
   renameSync(`${file}.new`, file);
   return `file://${file}`;
 }
 
-/** Reads the file again where it has changed. */
+/** Returns a function that reads the file, again only if it has changed. */
 export function upstreamReader(file: string): () => SyntheticUpstream {
-  let read: { changed: number; inode: number; upstream: SyntheticUpstream } | undefined;
+  let cached: { changed: number; inode: number; upstream: SyntheticUpstream } | undefined;
   return () => {
     const { mtimeMs: changed, ino: inode } = statSync(file);
-    if (read?.changed !== changed || read.inode !== inode) {
-      read = { changed, inode, upstream: JSON.parse(readFileSync(file, 'utf8')) };
+    if (cached?.changed !== changed || cached.inode !== inode) {
+      cached = { changed, inode, upstream: JSON.parse(readFileSync(file, 'utf8')) };
     }
-    return read.upstream;
+    return cached.upstream;
   };
 }
 
 export const namespaceName = (number: number) => `n${String(number).padStart(4, '0')}`;
 export const tableName = (number: number) => `t${String(number).padStart(6, '0')}`;
-/** Tables go round the namespaces. */
+/** Tables are assigned to the namespaces in turn. */
 export const namespaceOf = (table: number, { namespaces }: SyntheticUpstream) => table % namespaces;
 
-/** The rounds in which a table got its snapshots, oldest first: the kept ones. */
+/** The rounds in which a table got the snapshots that it still has, oldest first. */
 export function roundsOf(
   table: number,
   { round = 0, changedShare = 0, keptSnapshots = 3 }: SyntheticUpstream,
@@ -75,7 +75,7 @@ export function faultsOf(table: number, { faults = [] }: SyntheticUpstream): Tab
   return faults.filter(({ every, from = 0 }) => table >= from && (table - from) % every === 0);
 }
 
-/** From 0 to 1, the same every time. Mixing as in MurmurHash3's 32-bit finalizer. */
+/** A pseudo-random number from 0 to 1 that depends only on the arguments, mixed as in MurmurHash3's 32-bit finalizer. */
 function chance(table: number, round: number): number {
   let h = Math.imul(table + 1, 0x9e3779b1) ^ Math.imul(round + 1, 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);

@@ -1,6 +1,6 @@
 /**
- * A worker of the built code whose upstreams are made ones: `node --import tsx test/synthetic/worker.ts`, with the variables of
- * `reconciler worker`; and SYNTHETIC_SPLIT, a `SplitSize`.
+ * A worker of the built code that reads synthetic upstreams: `node --import tsx test/synthetic/worker.ts`. It uses the variables of
+ * `reconciler worker`, and SYNTHETIC_SPLIT, a `SplitSize` as JSON.
  */
 import { pino } from 'pino';
 import { SyntheticConnector } from './synthetic-connector.ts';

@@ -1,4 +1,4 @@
-/** What a test has to give back, the last first: `AsyncDisposableStack`, which Node has from 24 on only. */
+/** Resources that a test has to dispose of, last first, as `AsyncDisposableStack` does (only in Node 24 and newer). */
 export class CleanUp implements AsyncDisposable {
   readonly #resources: AsyncDisposable[] = [];
 

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import type { Truth } from '../integration/truth.ts';
 import { runPython } from './servers/python.ts';
 
-/** A table of a catalog, and what the engine that wrote it says of it. */
+/** A table of a catalog, and its content according to the engine that wrote it. */
 export interface WrittenTable {
   path: string[];
   truth: Truth;

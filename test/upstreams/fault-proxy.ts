@@ -1,12 +1,12 @@
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 
-/** One request that a rule took. */
+/** A request that a rule handles. */
 export interface Exchange {
   incoming: IncomingMessage;
   body: Buffer;
   response: ServerResponse;
-  /** Asks the real server, under another path where one is given; the answer's body comes whole and unpacked. */
+  /** Sends the request to the real server, optionally with another path, and returns the response with its body decompressed. */
   ask(path?: string): Promise<{ status: number; headers: Record<string, string>; body: Buffer }>;
 }
 
@@ -14,20 +14,20 @@ export type Fault = (exchange: Exchange) => void | Promise<void>;
 
 export interface Rule {
   method?: string;
-  /** Of path and query, as they were sent. */
+  /** Matches path and query as they were sent. */
   path: RegExp;
-  /** Which of the requests that fit it takes, counted from 1; all of them if absent. */
+  /** Whether the rule handles the nth matching request, counted from 1; if absent, it handles all. */
   hits?: (n: number) => boolean;
-  /** Which of them, by what they carry. */
+  /** Whether the rule handles a request, by its content. */
   takes?: (request: IncomingMessage) => boolean;
   fault: Fault;
 }
 
-/** An HTTP proxy in front of a real server: what no rule takes is passed on as it is. The first rule that fits takes a request. */
+/** An HTTP proxy in front of a real server. The first matching rule handles a request; requests without a rule are forwarded unchanged. */
 export interface FaultProxy extends AsyncDisposable {
   readonly url: string;
   rules: Rule[];
-  /** Every request that came, oldest first. */
+  /** All requests received, oldest first. */
   readonly requests: { method: string; path: string; headers: IncomingMessage['headers']; atMs: number }[];
 }
 
@@ -72,7 +72,7 @@ export async function startFaultProxy(target: string, rules: Rule[] = []): Promi
   });
 }
 
-/** Unchanged, bytes and headers. */
+/** Forwards a request with its bytes and headers unchanged. */
 export function passOn(target: string): Fault {
   return ({ incoming, body, response }) =>
     new Promise((resolve, reject) => {
@@ -104,7 +104,7 @@ function askWhole(target: string, incoming: IncomingMessage, path: string, sent:
 }
 
 function forward(target: string, { method }: IncomingMessage, path: string, headers: IncomingMessage['headers']) {
-  // The path as it was sent: `URL` would normalize it.
+  // The path as it was sent, because `URL` would normalize it.
   const { hostname, port } = new URL(target);
   const prefix = target.replace(/^https?:\/\/[^/]+/, '');
   return request({
@@ -118,25 +118,25 @@ function forward(target: string, { method }: IncomingMessage, path: string, head
 
 // Faults
 
-/** An error as the OpenAPI has it. */
+/** Responds with an error as in the OpenAPI. */
 export function refuse(status: number, type: string, headers: Record<string, string> = {}): Fault {
   return ({ response }) => {
-    const body = JSON.stringify({ error: { message: `said the test's proxy`, type, code: status } });
+    const body = JSON.stringify({ error: { message: "from the test's proxy", type, code: status } });
     response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body);
   };
 }
 
-/** Takes the request and never answers. */
+/** Accepts the request and never responds. */
 export const hang: Fault = () => {};
 
-/** Answers and sends a byte now and then, for ever. */
+/** Responds and then sends single bytes forever. */
 export const trickle: Fault = ({ response }) => {
   response.writeHead(200, { 'content-type': 'application/json' });
   const timer = setInterval(() => response.write(' '), 100);
   response.on('close', () => clearInterval(timer));
 };
 
-/** Half of the answer, then the connection breaks: with a length (that is not reached), in chunks (without the last), or with nothing to tell. */
+/** Sends half of the response and breaks the connection: with a length, in chunks, or without any sign that more should follow. */
 export function cutBody(how: 'length' | 'chunks' | 'close'): Fault {
   return async ({ ask, response }) => {
     const { status, headers, body } = await ask();
@@ -160,13 +160,13 @@ export function redirect(status: number, location: string | ((path: string) => s
   };
 }
 
-/** A page to log in, as gateways answer with. */
+/** Responds with a login page, as gateways do. */
 export const htmlPage: Fault = ({ response }) => {
   response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' });
   response.end('<!doctype html><title>Sign in</title><form method="post"><input name="password"></form>');
 };
 
-/** The real answer, with its JSON changed. */
+/** Forwards the request and changes the JSON of the response. */
 export function changed(change: (json: Record<string, unknown>) => object): Fault {
   return async ({ ask, response }) => {
     const { status, headers, body } = await ask();
@@ -174,7 +174,7 @@ export function changed(change: (json: Record<string, unknown>) => object): Faul
   };
 }
 
-/** The first page again and again, with the tokens given as those of the next page, in turn. */
+/** Returns the first page again and again, with the given tokens in turn as the token of the next page. */
 export function firstPageForEver(tokens: string[]): Fault {
   let pages = 0;
   return async ({ ask, incoming, response }) => {

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { countersOf } from '../../src/contract/progress-message.ts';
 import { AuthScheme } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { formatName } from '../../src/names.ts';
@@ -35,8 +36,8 @@ const LOAD_ORDERS = /\/namespaces\/fx\/tables\/orders\?/;
 const LIST_TABLES = /\/namespaces\/fx\/tables\?/;
 const CLIENT = { id: 'reconciler', secret: 'of-the-fault-tests' };
 /**
- * A whole call: what hangs is given up soon. The default is meant for slow catalogs, and stays where nothing hangs: a busy machine may take
- * its time with any answer.
+ * Time limit of a call, shortened so that the tests of hanging servers end soon. Other tests keep the default, because any response may take
+ * long on a busy machine.
  */
 const IMPATIENT = { 'rest.client.socket-timeout-ms': '4000' };
 
@@ -55,7 +56,7 @@ beforeAll(async () => {
 });
 afterAll(() => cleanUp[Symbol.asyncDispose]());
 
-/** A connector through a proxy of its own, to a catalog of its own. */
+/** A connector through its own proxy, with its own destination catalog. */
 async function connect(rules: Rule[], spec: object = {}) {
   const proxy = await startFaultProxy(rest.url, rules);
   const name = `faults${connectors++}`;
@@ -73,7 +74,7 @@ async function connect(rules: Rule[], spec: object = {}) {
       const failures = await stack.failures(job.jobId);
       return { job, failures, codes: Object.fromEntries(failures.map(({ table, code }) => [table, code])) };
     },
-    /** What differs from the truth, by table. */
+    /** Differences from the truth, by table. */
     async wrong(names: string[]) {
       const found: Record<string, string[]> = {};
       for (const { path, truth } of good.filter((table) => names.includes(formatName(table.path)))) {
@@ -96,45 +97,48 @@ const always = (path: RegExp, fault: Fault): Rule[] => [{ path, fault }];
 const twice = (path: RegExp, fault: Fault): Rule[] => [{ path, fault, hits: (n) => n <= 2 }];
 const once = (path: RegExp, fault: Fault): Rule[] => [{ path, fault, hits: (n) => n === 1 }];
 
-describe('what stays broken for one table', () => {
+describe('a permanent fault of one table', () => {
   it.concurrent.each<[string, string, Fault]>([
     ['403', 'PERMISSION_DENIED', refuse(403, 'ForbiddenException')],
     ['401 without other credentials', 'UNAUTHENTICATED', refuse(401, 'NotAuthorizedException')],
-    ['404 though it is listed', 'NOT_FOUND', refuse(404, 'NoSuchTableException')],
+    ['404 for a listed table', 'NOT_FOUND', refuse(404, 'NoSuchTableException')],
     ['429', 'RESOURCE_EXHAUSTED', refuse(429, 'TooManyRequestsException')],
     ['429 with Retry-After', 'RESOURCE_EXHAUSTED', refuse(429, 'TooManyRequestsException', { 'retry-after': '1' })],
     ['503', 'UNAVAILABLE', refuse(503, 'ServiceUnavailableException')],
     ['503 with Retry-After', 'RESOURCE_EXHAUSTED', refuse(503, 'SlowDownException', { 'retry-after': '1' })],
     ['500', 'UNAVAILABLE', refuse(500, 'RuntimeException')],
     ['a hang', 'DEADLINE_EXCEEDED', hang],
-    ['an answer that trickles for ever', 'DEADLINE_EXCEEDED', trickle],
+    ['a response that is sent slowly forever', 'DEADLINE_EXCEEDED', trickle],
     ['a body shorter than its length', 'UNAVAILABLE', cutBody('length')],
     ['a body without its last chunk', 'UNAVAILABLE', cutBody('chunks')],
-    ['a body cut by the end of the connection', 'UNAVAILABLE', cutBody('close')],
+    ['a body cut off by the end of the connection', 'UNAVAILABLE', cutBody('close')],
     ['a connection that breaks', 'UNAVAILABLE', ({ response }) => void response.destroy()],
     ['a redirect to itself', 'FAILED_PRECONDITION', redirect(302, (path) => path)],
     ['an HTML page', 'FAILED_PRECONDITION', htmlPage],
-    ['JSON of something else', 'DATA_LOSS', changed(() => ({ hello: 'world' }))],
+    ['unrelated JSON', 'DATA_LOSS', changed(() => ({ hello: 'world' }))],
   ])(
-    '%s: that table is reported as %s, the others go in, and all is well without the fault',
+    '%s: the table fails with %s, the others are ingested, and the next run without the fault succeeds',
     async (_, code, fault) => {
       await using upstream = await connect(always(LOAD_ORDERS, fault));
       const { job, codes } = await upstream.run();
       expect(codes).toEqual({ 'fx.orders': code });
-      expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, tablesScanned: ALL, tablesChanged: ALL - 1n });
+      expect(job).toMatchObject({
+        state: JobState.JS_FAILED,
+        counters: { errors: 1n, tablesScanned: ALL, tablesChanged: ALL - 1n },
+      });
       expect(job.message).toMatch(/^Partial failure \(1\): fx\.orders: /);
       expect(await upstream.wrong(NAMES.filter((name) => name !== 'fx.orders'))).toEqual({});
 
       upstream.proxy.rules = [];
       const after = await upstream.run();
       expect(after.codes).toEqual({});
-      expect(after.job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 1n });
+      expect(after.job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: 1n } });
       expect(await upstream.wrong(NAMES)).toEqual({});
     },
   );
 });
 
-describe('what passes', () => {
+describe('a transient fault', () => {
   it.concurrent.each<[string, Rule[]]>([
     ['429 twice', twice(LOAD_ORDERS, refuse(429, 'TooManyRequestsException'))],
     ['429 twice with Retry-After', twice(LOAD_ORDERS, refuse(429, 'TooManyRequestsException', { 'retry-after': '1' }))],
@@ -157,16 +161,16 @@ describe('what passes', () => {
         redirect(307, (path) => `${path}&moved=1`),
       ),
     ],
-  ])('%s: the run brings in everything all the same', async (_, rules) => {
+  ])('%s: the run ingests everything', async (_, rules) => {
     await using upstream = await connect(rules);
     const { job, failures } = await upstream.run();
     expect(failures).toEqual([]);
-    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: ALL });
+    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: ALL } });
     expect(await upstream.wrong(NAMES)).toEqual({});
   });
 });
 
-describe('what breaks the whole run', () => {
+describe('a fault of the whole run', () => {
   it.concurrent.each<[string, string, Rule[]]>([
     ['a page of tables that repeats for ever', 'FAILED_PRECONDITION', always(LIST_TABLES, firstPageForEver(['again']))],
     ['pages of tables that go round', 'DATA_LOSS', always(LIST_TABLES, firstPageForEver(['a', 'b', 'c']))],
@@ -185,19 +189,22 @@ describe('what breaks the whole run', () => {
         changed(() => ({ identifiers: [] })),
       ),
     ],
-  ])('%s: the job fails with %s, and no table is taken for gone', async (_, code, rules) => {
+  ])('%s: the job fails with %s, and no table counts as dropped', async (_, code, rules) => {
     await using upstream = await connect([]);
     expect((await upstream.run()).job.state).toBe(JobState.JS_SUCCEEDED);
 
     upstream.proxy.rules = rules;
     const { job, codes } = await upstream.run();
     expect(codes).toEqual({ '': code });
-    expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, tablesMissing: 0n });
+    expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: 1n, tablesMissing: 0n } });
     expect(await upstream.missing()).toEqual([]);
 
     upstream.proxy.rules = [];
     const after = await upstream.run();
-    expect(after.job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 0n, tablesUnchanged: ALL });
+    expect(after.job).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      counters: { tablesChanged: 0n, tablesUnchanged: ALL },
+    });
     expect(await upstream.wrong(NAMES)).toEqual({});
   });
 });
@@ -210,35 +217,41 @@ describe('a catalog that cannot be opened', () => {
     ['a hang', 'DEADLINE_EXCEEDED', hang],
     ['a broken connection', 'UNAVAILABLE', ({ response }) => void response.destroy()],
     ['an HTML page', 'FAILED_PRECONDITION', htmlPage],
-  ])('%s for its config: the job fails with %s, and the next one is well without the fault', async (_, code, fault) => {
-    await using upstream = await connect(always(/\/v1\/config/, fault));
-    const { job, codes } = await upstream.run();
-    expect(codes).toEqual({ '': code });
-    expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, tablesScanned: 0n });
+  ])(
+    '%s for its config: the job fails with %s, and the next job without the fault succeeds',
+    async (_, code, fault) => {
+      await using upstream = await connect(always(/\/v1\/config/, fault));
+      const { job, codes } = await upstream.run();
+      expect(codes).toEqual({ '': code });
+      expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: 1n, tablesScanned: 0n } });
 
-    upstream.proxy.rules = [];
-    expect((await upstream.run()).job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: ALL });
-    expect(await upstream.wrong(NAMES)).toEqual({});
-  });
+      upstream.proxy.rules = [];
+      expect((await upstream.run()).job).toMatchObject({
+        state: JobState.JS_SUCCEEDED,
+        counters: { tablesChanged: ALL },
+      });
+      expect(await upstream.wrong(NAMES)).toEqual({});
+    },
+  );
 });
 
 describe('credentials', () => {
   const auth = { scheme: AuthScheme.AUTH_SCHEME_OAUTH2, secretRef: 'env:FAULTS_CLIENT' };
 
-  it.concurrent('401 in mid-run is answered with a new token, and every table goes in', async () => {
+  it.concurrent('are renewed after a 401 in the middle of a run, and every table is ingested', async () => {
     const gate = new TokenGate(CLIENT, 4);
     await using upstream = await connect(gate.rules, { auth });
     const { job, failures } = await upstream.run();
     expect(failures).toEqual([]);
-    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: ALL });
+    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: ALL } });
     expect(gate.issued.length).toBeGreaterThan(1);
     expect(await upstream.wrong(NAMES)).toEqual({});
   });
 
-  it.concurrent('with wrong ones the job fails and says so', async () => {
+  it.concurrent('that are wrong fail the job with a message', async () => {
     await using upstream = await connect(new TokenGate({ ...CLIENT, secret: 'another' }).rules, { auth });
     const { job, failures } = await upstream.run();
-    expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n });
+    expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: 1n } });
     expect(failures).toMatchObject([{ table: '', code: 'UNAUTHENTICATED' }]);
     expect(job.message).not.toContain(CLIENT.secret);
   });
@@ -257,7 +270,7 @@ describe('credentials', () => {
   });
 });
 
-it('a namespace that may not be listed is reported by its name, the others go in, and nothing is taken for gone', async () => {
+it('reports a namespace that may not be listed, ingests the others, and drops nothing', async () => {
   const rules = always(/\/namespaces\/bad\/tables\?/, refuse(403, 'ForbiddenException'));
   await using upstream = await connect(rules, { source: {} });
   for (const changedTables of [ALL, 0n]) {
@@ -265,32 +278,30 @@ it('a namespace that may not be listed is reported by its name, the others go in
     expect(codes).toEqual({ 'namespace bad': 'PERMISSION_DENIED' });
     expect(job).toMatchObject({
       state: JobState.JS_FAILED,
-      errors: 1n,
-      tablesChanged: changedTables,
-      tablesMissing: 0n,
+      counters: { errors: 1n, tablesChanged: changedTables, tablesMissing: 0n },
     });
     expect(job.message).toMatch(/^Partial failure \(1\): namespace bad: /);
   }
   expect(await upstream.wrong(NAMES)).toEqual({});
 });
 
-describe('a table that was there before', () => {
-  it.concurrent('is not taken for gone when it is listed and answers 404', async () => {
+describe('a table of an earlier run', () => {
+  it.concurrent('does not count as dropped if it is listed and returns 404', async () => {
     await using upstream = await connect([]);
     await upstream.run();
     upstream.proxy.rules = always(LOAD_ORDERS, refuse(404, 'NoSuchTableException'));
     const { job, codes } = await upstream.run();
     expect(codes).toEqual({ 'fx.orders': 'NOT_FOUND' });
-    expect(job).toMatchObject({ tablesUnchanged: ALL - 1n, tablesMissing: 0n });
+    expect(job).toMatchObject({ counters: { tablesUnchanged: ALL - 1n, tablesMissing: 0n } });
     expect(await upstream.missing()).toEqual([]);
     expect(await upstream.wrong(NAMES)).toEqual({});
 
     upstream.proxy.rules = [];
-    expect((await upstream.run()).job).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n });
+    expect((await upstream.run()).job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { errors: 0n } });
     expect(await upstream.wrong(NAMES)).toEqual({});
   });
 
-  it.concurrent('is not taken for gone when it is not listed and the listing that would make sure fails', async () => {
+  it.concurrent('does not count as dropped if it is not listed and the listing that would confirm it fails', async () => {
     await using upstream = await connect([]);
     await upstream.run();
     const withoutOrders = changed(({ identifiers }) => ({
@@ -302,25 +313,28 @@ describe('a table that was there before', () => {
     ];
     const { job, codes } = await upstream.run();
     expect(codes).toEqual({ '': 'PERMISSION_DENIED' });
-    expect(job.tablesMissing).toBe(0n);
+    expect(countersOf(job).tablesMissing).toBe(0n);
     expect(await upstream.missing()).toEqual([]);
   });
 });
 
-it("Iceberg's server, hanging for 91 seconds over a truncated metadata file, holds up that table only", async () => {
+it("delays only the one table with a truncated metadata file, over which Iceberg's server hangs for 91 seconds", async () => {
   await using upstream = await connect([], { source: {}, properties: IMPATIENT });
   const { job, codes } = await upstream.run();
   expect(codes).toEqual({ 'bad.truncated_metadata': 'DEADLINE_EXCEEDED' });
-  expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, tablesScanned: ALL + 1n, tablesChanged: ALL });
+  expect(job).toMatchObject({
+    state: JobState.JS_FAILED,
+    counters: { errors: 1n, tablesScanned: ALL + 1n, tablesChanged: ALL },
+  });
   expect(await upstream.wrong(NAMES)).toEqual({});
 
   mend(truncated[0]!.truth.metadata_location.replace(/^file:\/lake/, folder));
   const after = await upstream.run();
   expect(after.codes).toEqual({});
-  expect(after.job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 1n });
+  expect(after.job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: 1n } });
 });
 
-/** Puts the metadata file before in its place: the engines left no whole copy of the damaged one. */
+/** Replaces the damaged metadata file with the previous one, because there is no undamaged copy of it. */
 function mend(file: string): void {
   const names = readdirSync(join(file, '..')).filter((name) => name.endsWith('.metadata.json'));
   const before = names.sort().at(-2)!;

@@ -13,8 +13,8 @@ import { runPython } from './servers/python.ts';
 const SCRIPT = fileURLToPath(new URL('glue-tables.py', import.meta.url));
 const TABLES = ['ops.evolved', 'ops.without_snapshot', 'sales.flat', 'sales.items', 'sales.orders'];
 
-/** Tables written by pyiceberg into Glue and S3; the operator types commands; pyiceberg says what the tables hold. */
-describe('the story of an operator with AWS Glue', () => {
+/** pyiceberg writes tables to Glue and S3, the operator types commands, and pyiceberg reports what the tables contain. */
+describe('an operator with AWS Glue', () => {
   let moto: Moto;
   let glue: GlueProxy;
   let stack: RunningStack;
@@ -25,7 +25,7 @@ describe('the story of an operator with AWS Glue', () => {
     glue = await startGlueProxy(moto.url);
     await runPython(SCRIPT, [moto.url, 'make'], { env: moto.env });
     const { AWS_ENDPOINT_URL: _, ...credentials } = moto.env;
-    // The worker has AWS's own settings; which endpoints to use the connector says.
+    // The worker has AWS's own settings; the connector sets the endpoints.
     stack = await RunningStack.start(credentials);
   });
   afterAll(async () => {
@@ -43,7 +43,7 @@ describe('the story of an operator with AWS Glue', () => {
     expect([line, ran.code, ran.stderr]).toEqual([line, 0, expect.any(String)]);
     return ran;
   };
-  /** Triggers, waits as the operator would, and gives the job as the CLI prints it. */
+  /** Triggers a run, waits for it as an operator would, and returns the job that the CLI prints. */
   const reconcile = async (options = '') => {
     glue.forget();
     const jobId = (await type(`connector trigger demo-glue${options}`)).stdout.trim();
@@ -61,8 +61,8 @@ describe('the story of an operator with AWS Glue', () => {
   };
   const sameAsTruth = async (tables: Map<string, Truth>) => {
     expect([...tables.keys()]).toEqual(TABLES);
-    for (const [name, wanted] of tables) {
-      expect([name, await differences(stack.catalog, await stack.tableId(`demo.${name}`), wanted)]).toEqual([name, []]);
+    for (const [name, truth] of tables) {
+      expect([name, await differences(stack.catalog, await stack.tableId(`demo.${name}`), truth)]).toEqual([name, []]);
     }
   };
   const sizes = (tables: Map<string, Truth>) => {
@@ -75,12 +75,12 @@ describe('the story of an operator with AWS Glue', () => {
   };
   const options = () => `--kind glue --uri ${glue.url} --property s3.endpoint=${moto.url}`;
 
-  it('tries it, and is told what is there', async () => {
+  it('validates the connector and sees what Glue contains', async () => {
     const { stdout } = await type(`connector validate ${options()}`);
-    expect(stdout).toContain(`ok: 5 tables in 2 namespaces found in ${glue.url}.`);
+    expect(stdout).toContain(`ok: 5 Iceberg tables in 2 namespaces found in ${glue.url}.`);
     expect(stdout).toContain('  sales.orders\n');
-    const wrong = await stack.cli(...`connector validate ${options()} --source-namespace sale`.split(' '));
-    expect([wrong.code, wrong.stdout]).toEqual([
+    const misspelled = await stack.cli(...`connector validate ${options()} --source-namespace sale`.split(' '));
+    expect([misspelled.code, misspelled.stdout]).toEqual([
       1,
       'wrong: Namespace sale is not there: the upstream has sales, ops, empty.\n',
     ]);
@@ -88,7 +88,7 @@ describe('the story of an operator with AWS Glue', () => {
 
   const validate = async (more: string) => (await stack.cli(...`connector validate ${more}`.split(' '))).stdout;
 
-  it('is told that the address, the secret or the storage is wrong', async () => {
+  it('sees that the address, the secret or the storage is wrong', async () => {
     expect(await validate('--kind glue --uri http://127.0.0.1:1')).toMatch(
       /^wrong: The address does not answer: .*127\.0\.0\.1:1/,
     );
@@ -98,17 +98,17 @@ describe('the story of an operator with AWS Glue', () => {
     );
   });
 
-  it('is told that a permission is missing, or that the credentials are not taken', async () => {
+  it('sees that a permission is missing, or that the credentials are rejected', async () => {
     const denied = 'User: arn:aws:iam::123456789012:user/etl is not authorized to perform: glue:GetDatabases';
     glue.fault = () => ({ exception: 'AccessDeniedException', message: denied });
     expect(await validate(options())).toMatch(
       /^wrong: A permission is missing: glue:GetDatabases .*user\/etl is not authorized/,
     );
     glue.fault = () => ({ exception: 'UnrecognizedClientException', message: 'The security token is invalid.' });
-    expect(await validate(options())).toMatch(/^wrong: The credentials are not taken: .*UnrecognizedClientException/);
+    expect(await validate(options())).toMatch(/^wrong: The credentials are rejected: .*UnrecognizedClientException/);
   });
 
-  it('connects and reconciles it: all is there, as pyiceberg sees it', async () => {
+  it('connects and reconciles it, and everything is as pyiceberg reports it', async () => {
     await type(`connector create demo-glue ${options()} --destination-catalog demo`);
     const job = await reconcile(' --full');
     first = sizes(await truth());
@@ -116,68 +116,72 @@ describe('the story of an operator with AWS Glue', () => {
       state: 'JS_SUCCEEDED',
       connectorName: 'demo-glue',
       fullRescan: true,
-      errors: '0',
-      tablesScanned: '5',
-      tablesChanged: '5',
-      snapshotsIngested: String(first.snapshots),
+      counters: { errors: '0', tablesScanned: '5', tablesChanged: '5', snapshotsIngested: String(first.snapshots) },
     });
     await sameAsTruth(first.tables);
   });
 
-  it('runs again: nothing changed, at the cost of the listing', async () => {
+  it('runs it again unchanged, at the cost of the listing', async () => {
     const job = await reconcile();
     expect(job).toMatchObject({
       state: 'JS_SUCCEEDED',
-      tablesScanned: '5',
-      tablesChanged: '0',
-      tablesUnchanged: '5',
-      snapshotsIngested: '0',
-      filesIngested: '0',
-      bytesRead: '0',
+      counters: {
+        tablesScanned: '5',
+        tablesChanged: '0',
+        tablesUnchanged: '5',
+        snapshotsIngested: '0',
+        filesIngested: '0',
+        bytesRead: '0',
+      },
     });
-    // A page of tables in each of the three databases. No table is asked for, and nothing is read.
+    // One page of tables in each of the three databases. No single table is requested, and no file is read.
     expect(glue.calls().GetTables).toBe(3);
     const calls = Object.values(glue.calls()).reduce((sum = 0, n = 0) => sum + n, 0);
-    expect(job.upstreamRequests).toBe(String(calls));
+    expect(job.counters.upstreamRequests).toBe(String(calls));
     expect(glue.calls().GetTable).toBeUndefined();
   });
 
-  it('brings in only what an append added', async () => {
+  it('ingests only what an append added', async () => {
     await runPython(SCRIPT, [moto.url, 'append'], { env: moto.env });
     const job = await reconcile();
     const now = sizes(await truth());
     expect(now.snapshots).toBe(first.snapshots + 1);
     expect(job).toMatchObject({
       state: 'JS_SUCCEEDED',
-      tablesScanned: '5',
-      tablesChanged: '1',
-      tablesUnchanged: '4',
-      snapshotsIngested: '1',
-      filesIngested: String(now.files - first.files),
+      counters: {
+        tablesScanned: '5',
+        tablesChanged: '1',
+        tablesUnchanged: '4',
+        snapshotsIngested: '1',
+        filesIngested: String(now.files - first.files),
+      },
     });
-    // That table is read as the listing gave it: no table is asked for.
+    // The table is opened from the listing's metadata location, without a request for it.
     expect(glue.calls().GetTables).toBe(3);
     expect(glue.calls().GetTable).toBeUndefined();
     await sameAsTruth(now.tables);
   });
 
-  it('has nothing to repair in a full rescan', async () => {
-    expect(await reconcile(' --full')).toMatchObject({ state: 'JS_SUCCEEDED', tablesChanged: '0', errors: '0' });
+  it('finds nothing to repair in a full rescan', async () => {
+    expect(await reconcile(' --full')).toMatchObject({
+      state: 'JS_SUCCEEDED',
+      counters: { tablesChanged: '0', errors: '0' },
+    });
     await sameAsTruth((await truth()) as Map<string, Truth>);
   });
 
-  it('has no secret in what Temporal, the catalog or the commands say', async () => {
+  it('finds no secret in Temporal, the catalog or the output of commands', async () => {
     const secret = moto.access.secretAccessKey;
-    let said = '';
+    let output = '';
     for await (const { workflowId } of stack.temporal.workflow.list()) {
       const history = await stack.temporal.workflow.getHandle(workflowId).fetchHistory();
       // Payloads are base64 in a history's JSON.
-      said += JSON.stringify(history, (key, value) =>
+      output += JSON.stringify(history, (key, value) =>
         key === 'data' && typeof value === 'string' ? Buffer.from(value, 'base64').toString() : value,
       );
     }
-    // What was typed is in there, so what was not to be is looked for in the right place.
-    expect([said.includes(glue.url), said.includes(secret)]).toEqual([true, false]);
+    // The address that was typed is found, so the search looks in the right place.
+    expect([output.includes(glue.url), output.includes(secret)]).toEqual([true, false]);
     expect((await type('connector get demo-glue --json')).stdout).not.toContain(secret);
   });
 });

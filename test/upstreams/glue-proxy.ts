@@ -1,18 +1,18 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** What is asked of Glue, as it came. */
+/** A request to Glue, as received. */
 export interface GlueRequest {
-  /** `GetTables` */
+  /** Such as `GetTables`. */
   action: string;
   // biome-ignore lint/suspicious/noExplicitAny: the protocol's JSON
   body: any;
-  /** Of all the requests for this action, from 1. */
+  /** Position among the requests for this action, from 1. */
   nth: number;
   headers: IncomingMessage['headers'];
 }
 
-/** An answer instead of moto's: an exception of Glue's, or what goes over the wire. */
+/** A response instead of moto's: one of Glue's exceptions, or raw content. */
 export type Fault =
   | { exception: string; message?: string; status?: number; headers?: Record<string, string> }
   | { raw: string; status?: number; headers?: Record<string, string> }
@@ -22,28 +22,28 @@ export type Fault =
 
 export interface GlueProxy extends AsyncDisposable {
   readonly url: string;
-  /** Every attempt that came, in order. */
+  /** All attempts received, oldest first. */
   readonly requests: GlueRequest[];
-  /** How often each action was asked for since `forget`. */
+  /** Number of requests by action since `forget`. */
   calls(): Record<string, number>;
-  /** Also what it keeps of moto's listings: to be called after each change of the tables. */
+  /** Forgets the requests, and moto's cached listings. Call it after each change of the tables. */
   forget(): void;
-  /** Asked before moto is; undefined lets the request through. */
+  /** Called before a request is forwarded; returns undefined to forward it. */
   fault?: (request: GlueRequest) => Fault | undefined;
   /** Glue may give fewer than MaxResults, and never more than 100. */
   mostItems: number;
-  /** Page tokens given before this call are not taken any more. */
+  /** Makes all page tokens issued so far invalid. */
   endTokens(): void;
 }
 
 /**
- * Stands before moto's Glue and does what the real one does and moto does not: it cuts listings into pages by MaxResults and NextToken
- * (at most 100, or fewer), and fails as a test wants it.
+ * A proxy in front of moto's Glue that behaves like the real one where moto does not: it cuts listings into pages by MaxResults and NextToken
+ * (of at most 100), and it fails as a test requires.
  */
 export async function startGlueProxy(moto: string): Promise<GlueProxy> {
   let generation = 0;
   const requests: GlueRequest[] = [];
-  /** Whole listings by what was asked: moto takes long over them. */
+  /** Complete listings by request, cached because moto takes long for them. */
   const kept = new Map<string, Promise<Answer>>();
   const server = createServer((request, response) => {
     answer(request, response).catch((error) => response.destroy(error));
@@ -55,17 +55,17 @@ export async function startGlueProxy(moto: string): Promise<GlueProxy> {
     const text = Buffer.concat(chunks);
     const action = String(request.headers['x-amz-target']).replace('AWSGlue.', '');
     const body = JSON.parse(text.toString() || '{}');
-    const nth = requests.filter((one) => one.action === action).length + 1;
-    const asked = { action, body, nth, headers: request.headers };
-    requests.push(asked);
-    const fault = proxy.fault?.(asked);
+    const nth = requests.filter((request) => request.action === action).length + 1;
+    const glueRequest = { action, body, nth, headers: request.headers };
+    requests.push(glueRequest);
+    const fault = proxy.fault?.(glueRequest);
     if (fault !== undefined) return fail(response, fault);
 
     const list = { GetTables: 'TableList', GetDatabases: 'DatabaseList' }[action];
     if (!list) return send(response, await forward(request, text));
     const { NextToken, MaxResults = 100, ...rest } = body;
-    const [given, start] = NextToken === undefined ? [generation, 0] : NextToken.split(':').map(Number);
-    if (given !== generation)
+    const [tokenGeneration, start] = NextToken === undefined ? [generation, 0] : NextToken.split(':').map(Number);
+    if (tokenGeneration !== generation)
       return fail(response, { exception: 'InvalidInputException', message: 'Token has expired' });
     const key = JSON.stringify([action, rest]);
     const listing = kept.get(key) ?? forward(request, Buffer.from(JSON.stringify(rest)));

@@ -1,9 +1,9 @@
-"""Tables in AWS Glue and S3 (moto), written by pyiceberg's GlueCatalog, and what pyiceberg says of them.
+"""Tables in AWS Glue and S3 (moto), written by pyiceberg's GlueCatalog, and their content according to pyiceberg.
 
   glue-tables.py ENDPOINT make
   glue-tables.py ENDPOINT append          six rows to sales.orders
-  glue-tables.py ENDPOINT listed COUNT    tables in the database `many`, and odd ones in `ops`: nothing lies behind them, they are there to be listed
-  glue-tables.py ENDPOINT truth FOLDER    a file a table, as Truth of test/integration/truth.ts has it
+  glue-tables.py ENDPOINT listed COUNT    tables in the database `many`, and faulty ones in `ops`, for listings only: they have no files
+  glue-tables.py ENDPOINT truth FOLDER    one file per table, in the format Truth of test/integration/truth.ts
 """
 
 import datetime
@@ -79,7 +79,7 @@ NOT_OURS = ("uniform", "a_view")  # pyiceberg lists them, by `table_type` alone
 
 
 def others() -> None:
-    """What else lies in a Glue catalog: none of it is to be read as an Iceberg table."""
+    """Other things in a Glue catalog, which must not be read as Iceberg tables."""
     glue = boto3.client("glue", endpoint_url=ENDPOINT)
     columns = {"Columns": [{"Name": "id", "Type": "bigint"}], "Location": "s3://lake/hive/t"}
     for name, more in {
@@ -106,7 +106,7 @@ def listed(count: int) -> None:
             for j in range(2):
                 put("many", f"t{i:04}_hive_{j}", f"s3://lake/hive/{i}", {"classification": "parquet"})
     put("ops", "unregistered", "s3://lake/ops/unregistered", {"table_type": "ICEBERG"})
-    # its metadata is a copy of another table's, and names files that are that table's
+    # its metadata is a copy of another table's and names that table's files
     orders = CATALOG.load_table("sales.orders").metadata_location
     stray = "stray/metadata/0.metadata.json"
     boto3.client("s3", endpoint_url=ENDPOINT).copy_object(Bucket="lake", Key=stray, CopySource=orders.removeprefix("s3://"))
@@ -169,12 +169,12 @@ def snapshot(table, s, files: dict) -> dict:
 def describe_file(table, file, spec_id: int) -> dict:
     spec = table.specs()[spec_id]
     columns: dict[int, dict] = {}
-    for said, by_id in (("size", file.column_sizes), ("values", file.value_counts), ("nulls", file.null_value_counts), ("nans", file.nan_value_counts)):
+    for field, by_id in (("size", file.column_sizes), ("values", file.value_counts), ("nulls", file.null_value_counts), ("nans", file.nan_value_counts)):
         for column, count in (by_id or {}).items():
-            columns.setdefault(column, {})[said] = count
-    for said, by_id in (("lower_hex", file.lower_bounds), ("upper_hex", file.upper_bounds)):
+            columns.setdefault(column, {})[field] = count
+    for field, by_id in (("lower_hex", file.lower_bounds), ("upper_hex", file.upper_bounds)):
         for column, raw in (by_id or {}).items():
-            columns.setdefault(column, {})[said] = raw.hex()
+            columns.setdefault(column, {})[field] = raw.hex()
     assert file.content == DataFileContent.DATA, "pyiceberg writes no delete files"
     return {
         "content": "DATA",

@@ -10,7 +10,7 @@ import { type Moto, startMoto } from './servers/moto.ts';
 import { runPython } from './servers/python.ts';
 
 const SCRIPT = fileURLToPath(new URL('glue-tables.py', import.meta.url));
-/** Iceberg tables in the database `many`, with two Hive tables after each third of them. */
+/** Iceberg tables in the database `many`; two Hive tables follow every third of them. */
 const MANY = 200;
 
 let moto: Moto;
@@ -30,7 +30,7 @@ beforeEach(() => {
   proxy.fault = undefined;
   proxy.mostItems = 100;
   proxy.forget();
-  // Only what a test says is to be found.
+  // AWS's own settings must not be found, unless a test sets them.
   for (const name of Object.keys(process.env).filter((key) => key.startsWith('AWS_'))) stubEnv(name, undefined);
 });
 afterEach(() => unstubAllEnvs());
@@ -71,14 +71,14 @@ const many = (connector: UpstreamCatalog, size?: number) => all((page) => connec
 async function refused(work: Promise<unknown>) {
   return work.then(
     () => {
-      throw new Error('it was taken');
+      throw new Error('it was not refused');
     },
     ({ code, message, retryAfterMs }) => ({ code, message, retryAfterMs }),
   );
 }
 
 describe('listing', () => {
-  it('gives the databases, and below them nothing, without asking', async () => {
+  it('returns the databases, and nothing below them without a request', async () => {
     await using glue = await open();
     expect(await all((page) => glue.listNamespaces([], page))).toEqual([['sales'], ['ops'], ['empty'], ['many']]);
     expect(proxy.calls()).toEqual({ GetDatabases: 1 });
@@ -88,7 +88,7 @@ describe('listing', () => {
     expect(await refused(glue.listTables(['sales', 'below'], { size: 10 }))).toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  it('gives Iceberg tables only, with their fingerprint, a call a page', async () => {
+  it('returns only Iceberg tables with their fingerprints, at one call per page', async () => {
     await using glue = await open();
     const tables = await all((page) => glue.listTables(['sales'], page));
     expect(names(tables).sort()).toEqual(['flat', 'items', 'orders']);
@@ -98,7 +98,7 @@ describe('listing', () => {
     expect(glue.usage).toMatchObject({ requests: 4, bytes: expect.any(Number) });
   });
 
-  it('costs one call for each 100 tables of Glue', async () => {
+  it('costs one call per 100 Glue tables', async () => {
     await using glue = await open();
     const inGlue = MANY + 2 * Math.floor(MANY / 3);
     expect(await many(glue)).toHaveLength(MANY);
@@ -106,20 +106,20 @@ describe('listing', () => {
     expect(proxy.requests.map(({ body }) => body.MaxResults)).toEqual(proxy.requests.map(() => 100));
   });
 
-  it('gives one at a time, passing over what is not Iceberg', async () => {
+  it('returns one table per page and skips other tables than Iceberg ones', async () => {
     await using glue = await open();
     const found = names(await all((page) => glue.listTables(['sales'], page), 1));
     expect(found.sort()).toEqual(['flat', 'items', 'orders']);
   });
 
-  it.each([17, 99])('gives each table once in pages of %d', async (size) => {
+  it.each([17, 99])('returns each table once in pages of %d', async (size) => {
     await using glue = await open();
     const found = names(await many(glue, size));
     expect(found).toHaveLength(MANY);
     expect(new Set(found).size).toBe(MANY);
   });
 
-  it('goes on in another process', async () => {
+  it('continues in another process', async () => {
     const found: string[] = [];
     let token: string | undefined;
     do {
@@ -132,7 +132,7 @@ describe('listing', () => {
     expect(found).toEqual(names(await many(glue)));
   });
 
-  it.each([false, true])('gives pages of databases, tokens ending meanwhile: %s', async (ending) => {
+  it.each([false, true])('returns pages of databases (tokens expire between pages: %s)', async (ending) => {
     await using glue = await open();
     proxy.mostItems = 3;
     const found = await all(async (page) => {
@@ -144,10 +144,10 @@ describe('listing', () => {
     expect(proxy.calls().GetDatabases).toBeGreaterThanOrEqual(2);
   });
 
-  it('finds its place again where Glue does not take its token any more', async () => {
+  it('finds its position again if Glue no longer accepts the token', async () => {
     await using glue = await open();
     const whole = names(await many(glue));
-    // Glue may give fewer than it is asked for.
+    // Glue may return fewer tables than requested.
     proxy.mostItems = 90;
     for (const size of [100, 33]) {
       const found: string[] = [];
@@ -162,7 +162,7 @@ describe('listing', () => {
     }
   });
 
-  it('lists a table without metadata_location, which fails by itself', async () => {
+  it('lists a table without metadata_location, which cannot be opened', async () => {
     await using glue = await open();
     const table = { namespace: ['ops'], name: 'unregistered' };
     expect(await all((page) => glue.listTables(['ops'], page))).toContainEqual(table);
@@ -173,7 +173,7 @@ describe('listing', () => {
     }
   });
 
-  it('asks the catalog that glue.id names', async () => {
+  it('uses the catalog that glue.id names', async () => {
     await using glue = await open({ properties: { 'glue.id': '210987654321' } });
     await glue.listNamespaces([], { size: 10 });
     await glue.listTables(['sales'], { size: 10 }).catch(() => {});
@@ -181,7 +181,7 @@ describe('listing', () => {
     expect(proxy.requests.map(({ body }) => body.CatalogId)).toEqual(Array(3).fill('210987654321'));
   });
 
-  it('passes over a database that is listed and not there, as links to a dropped one are', async () => {
+  it('skips a listed database that does not exist, such as a link to a dropped one', async () => {
     await using glue = await open();
     proxy.fault = ({ action }) =>
       action === 'GetTables' ? { exception: 'EntityNotFoundException', message: 'Database ops not found.' } : undefined;
@@ -190,19 +190,19 @@ describe('listing', () => {
     expect(await glue.listTables(['ops'], { size: 10 })).toEqual({ items: [] });
   });
 
-  it('does not follow a page that points to itself', async () => {
+  it('fails on a page whose next page is that page itself', async () => {
     await using glue = await open();
     proxy.fault = () => ({ raw: '{"TableList":[],"NextToken":"x"}' });
     const { nextToken } = await glue.listTables(['sales'], { size: 10 });
     expect(await refused(glue.listTables(['sales'], { size: 10, token: nextToken }))).toMatchObject({
       code: 'FAILED_PRECONDITION',
-      message: expect.stringContaining('points to itself'),
+      message: expect.stringContaining('whose next page is that page itself'),
     });
   });
 });
 
 describe('reading', () => {
-  it('opens a table from s3:// and s3a://, and counts what it asked of both', async () => {
+  it('opens a table from s3:// and s3a://, and counts the requests to Glue and S3', async () => {
     await using glue = await open();
     for (const name of ['orders', 'flat']) {
       const before = { ...glue.usage };
@@ -211,19 +211,19 @@ describe('reading', () => {
       let files = 0;
       for await (const { changes } of table.fileChanges(table.descriptor.currentSnapshotId!)) files += changes.length;
       expect(files).toBeGreaterThan(0);
-      // GetTable twice, metadata, manifest list, and a manifest at least.
+      // Two GetTable, the metadata, the manifest list, and at least one manifest.
       expect(glue.usage.requests - before.requests).toBeGreaterThanOrEqual(5);
       expect(glue.usage.bytes - before.bytes).toBeGreaterThan(table.bytesRead);
     }
   });
 
-  it('reads the state of its fingerprint only', async () => {
+  it('reads only the state of its fingerprint', async () => {
     await using glue = await open();
     await using table = await glue.openTable({ namespace: ['sales'], name: 'items' });
     expect(table.descriptor.metadataLocation).toBe(table.descriptor.fingerprint);
   });
 
-  it('opens a table by what the listing gave, once, and not when that is old', async () => {
+  it('opens a table from the listing once, and not if the listing is old', async () => {
     await using glue = await open();
     const orders = { namespace: ['sales'], name: 'orders' };
     const opened = async () => {
@@ -246,7 +246,7 @@ describe('reading', () => {
     }
   });
 
-  it('asks again for a table whose metadata file was removed since it was listed', async () => {
+  it('requests a table again if its metadata file has been deleted since the listing', async () => {
     await using glue = await open();
     const orders = { namespace: ['sales'], name: 'orders' };
     const { location } = (await glue.openTable(orders)).descriptor;
@@ -274,7 +274,7 @@ describe('reading', () => {
     expect(table.descriptor.fingerprint).not.toContain('removed');
   });
 
-  it('does not read what lies outside of the table', async () => {
+  it('does not read files outside of the table', async () => {
     await using glue = await open();
     const stray = { namespace: ['ops'], name: 'stray' };
     await using table = await glue.openTable(stray);
@@ -286,15 +286,15 @@ describe('reading', () => {
       message: expect.stringContaining('storage.allowed-locations'),
     });
     await using allowed = await open({ properties: { 'storage.allowed-locations': 's3://lake/warehouse' } });
-    await using again = await allowed.openTable(stray);
-    await read(again);
+    await using reader = await allowed.openTable(stray);
+    await read(reader);
   });
 
   it.each([
-    ['hive', 'not an Iceberg table but "parquet"'],
-    ['delta', 'not an Iceberg table but "delta"'],
+    ['hive', 'not an Iceberg table (it is "parquet")'],
+    ['delta', 'not an Iceberg table (it is "delta")'],
     ['a_view', 'not an Iceberg table'],
-  ])('says what %s is', async (name, message) => {
+  ])('names the type of %s', async (name, message) => {
     await using glue = await open();
     expect(await refused(glue.openTable({ namespace: ['sales'], name }))).toMatchObject({
       code: 'FAILED_PRECONDITION',
@@ -317,7 +317,7 @@ describe('credentials and addresses', () => {
     expect(signedBy()?.[1]).toBe(id);
   });
 
-  it('are the secret of the connector', async () => {
+  it("are taken from the connector's secret", async () => {
     await using glue = await open({
       properties: plain,
       auth: { scheme: 'aws', secret: 'AKIASECRET:wJalrXUtnFEMI/K7MDENG:token' },
@@ -327,7 +327,7 @@ describe('credentials and addresses', () => {
     expect(proxy.requests.at(-1)?.headers['x-amz-security-token']).toBe('token');
   });
 
-  it("are those of AWS's default chain", async () => {
+  it("are taken from AWS's default chain", async () => {
     stubEnv('AWS_ACCESS_KEY_ID', 'AKIACHAIN');
     stubEnv('AWS_SECRET_ACCESS_KEY', 'x');
     stubEnv('AWS_REGION', 'eu-central-1');
@@ -344,19 +344,19 @@ describe('credentials and addresses', () => {
       },
     });
     await glue.listNamespaces([], { size: 10 });
-    // moto gives a role's session keys that begin with ASIA, as AWS does.
+    // Keys of a role's session begin with ASIA, in moto as in AWS.
     expect(signedBy()?.[1]).toMatch(/^ASIA/);
     expect(proxy.requests.at(-1)?.headers['x-amz-security-token']).toBeTruthy();
   });
 
-  it.each(['AWS_ENDPOINT_URL_GLUE', 'AWS_ENDPOINT_URL'])('%s is where it is looked for', async (variable) => {
+  it.each(['AWS_ENDPOINT_URL_GLUE', 'AWS_ENDPOINT_URL'])('%s sets the endpoint', async (variable) => {
     stubEnv(variable, proxy.url);
     await using glue = await open({ uri: 'glue://eu-west-3', properties: { 'client.region': '' } });
     await glue.listNamespaces([], { size: 10 });
     expect(signedBy()?.[2]).toBe('eu-west-3');
   });
 
-  it('an endpoint without a region is asked as one in us-east-1, AWS is not', async () => {
+  it('default to us-east-1 for an endpoint without a region, but not for AWS', async () => {
     await using glue = await open({ properties: { 'client.region': '' } });
     await glue.listNamespaces([], { size: 10 });
     expect(signedBy()?.[2]).toBe('us-east-1');
@@ -366,7 +366,7 @@ describe('credentials and addresses', () => {
     });
   });
 
-  it('glue.endpoint goes before the URI', async () => {
+  it('include glue.endpoint, which takes precedence over the URI', async () => {
     await using glue = await open({ uri: 'http://127.0.0.1:1', properties: { 'glue.endpoint': proxy.url } });
     expect((await glue.listNamespaces([], { size: 10 })).items).toHaveLength(4);
   });
@@ -375,7 +375,7 @@ describe('credentials and addresses', () => {
 describe('failures', () => {
   const throttled = { exception: 'ThrottlingException', message: 'Rate exceeded' };
 
-  it('that pass are waited out', async () => {
+  it('that are transient are retried', async () => {
     await using glue = await open();
     proxy.fault = ({ nth }) => (nth <= 2 ? throttled : undefined);
     expect((await glue.listTables(['sales'], { size: 10 })).items).toHaveLength(3);
@@ -385,7 +385,7 @@ describe('failures', () => {
     expect((await glue.listTables(['sales'], { size: 10 })).items).toHaveLength(3);
   });
 
-  it('that ask to come again much later are left to the caller', async () => {
+  it('that request a long wait are left to the caller', async () => {
     await using glue = await open();
     proxy.fault = () => ({ ...throttled, status: 429, headers: { 'retry-after': '90' } });
     expect(await refused(glue.listTables(['sales'], { size: 10 }))).toMatchObject({
@@ -405,11 +405,11 @@ describe('failures', () => {
     expect((await glue.listTables(['sales'], { size: 10 })).items).toHaveLength(3);
     const { descriptor } = await glue.openTable({ namespace: ['sales'], name: 'orders' });
     expect(descriptor.format).toBe('ICEBERG');
-    // Three of the listing, and the metadata file from S3.
+    // Three attempts of the listing, and the metadata file from S3.
     expect([passed, glue.usage.requests]).toEqual([4, 4]);
   });
 
-  it('of throttling that goes on come with a wait', async () => {
+  it('of continued throttling request a wait', async () => {
     await using glue = await open();
     proxy.fault = () => throttled;
     expect(await refused(glue.listTables(['sales'], { size: 10 }))).toMatchObject({
@@ -438,24 +438,24 @@ describe('failures', () => {
     ['InvalidInputException', 'Invalid catalog id', 'INVALID_ARGUMENT', /Invalid catalog id/],
     ['GlueEncryptionException', 'kms', 'PERMISSION_DENIED', /kms:Decrypt/],
     ['FederationSourceException', 'no such share', 'FAILED_PRECONDITION', /no such share/],
-  ])('%s', async (exception, message, code, said) => {
+  ])('%s', async (exception, message, code, pattern) => {
     await using glue = await open({ properties: { ...KEYS(), 'client.session-token': 'hunter2-token' } });
     proxy.fault = () => ({ exception, message });
     const failure = await refused(glue.listTables(['sales'], { size: 10 }));
-    expect(failure).toMatchObject({ code, message: expect.stringMatching(said) });
+    expect(failure).toMatchObject({ code, message: expect.stringMatching(pattern) });
     expect(failure.message).toContain(proxy.url);
     expect(failure.message).not.toContain('hunter2');
     expect(failure.message).not.toContain(moto.access.secretAccessKey);
-    // It is not tried again.
+    // It is not retried.
     expect(proxy.requests).toHaveLength(1);
   });
 
   it.each([
     ['a page of HTML', { raw: '<html>login</html>', headers: { 'content-type': 'text/html' } }, 'FAILED_PRECONDITION'],
     ['a redirect', { raw: '', status: 302, headers: { location: 'http://127.0.0.1:1' } }, 'FAILED_PRECONDITION'],
-    ['another service', { raw: 'not found', status: 404 }, /NOT_FOUND|FAILED_PRECONDITION/],
+    ['a 404 of another service', { raw: 'not found', status: 404 }, /NOT_FOUND|FAILED_PRECONDITION/],
     ['a server that fails', { exception: 'InternalServiceException', status: 500 }, 'UNAVAILABLE'],
-    ['an answer that is cut off', 'cut', 'UNAVAILABLE'],
+    ['a response that is cut off', 'cut', 'UNAVAILABLE'],
   ] satisfies [string, Fault, string | RegExp][])('%s', async (_, fault, code) => {
     await using glue = await open();
     proxy.fault = () => fault;
@@ -464,7 +464,7 @@ describe('failures', () => {
     expect(failure.message).toContain(proxy.url);
   });
 
-  it('nobody listens', async () => {
+  it('without a server at the address', async () => {
     await using glue = await open({ uri: 'http://127.0.0.1:1' });
     expect(await refused(glue.listNamespaces([], { size: 10 }))).toMatchObject({
       code: 'UNAVAILABLE',
@@ -472,7 +472,7 @@ describe('failures', () => {
     });
   });
 
-  it('a server that hangs, before its answer or in it', async () => {
+  it('of a server that hangs before or during its response', async () => {
     await using glue = await open();
     proxy.fault = ({ action }) => (action === 'GetTables' ? 'hang in the body' : 'hang');
     const page = { size: 10 };

@@ -33,12 +33,12 @@ const expressions = dashboard.panels.flatMap(({ title, targets = [] }) =>
   targets.map(({ expr }) => [title, expr] as const),
 );
 
-/** On a busy machine. */
+/** Enough for a busy machine. */
 const EVENTUALLY = { timeout: 110_000, interval: 500 };
 
 describe('the dashboard', () => {
-  it('is one that Grafana takes', () => {
-    // Grafana 11's; newer ones migrate it when they load it.
+  it('is valid for Grafana', () => {
+    // The version of Grafana 11; newer ones migrate it when they load it.
     expect(dashboard.schemaVersion).toBe(39);
     const ids = dashboard.panels.map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);
@@ -52,7 +52,7 @@ describe('the dashboard', () => {
     }
   });
 
-  it('has panels beside each other, none over another', () => {
+  it('has no overlapping panels', () => {
     const covered = new Set<string>();
     for (const { title, gridPos } of dashboard.panels) {
       expect({ title, fits: gridPos.x + gridPos.w <= 24 }).toEqual({ title, fits: true });
@@ -70,7 +70,7 @@ describe('the alert rules', () => {
   const promtool = async (...args: string[]) =>
     runCommand(join(await prometheusPrograms(), 'promtool'), args, { timeoutMs: 60_000 });
 
-  it('are right, and fire when they should and only then', async () => {
+  it('are valid, and fire exactly when they should', async () => {
     expect(await promtool('check', 'rules', RULES)).toMatchObject({ code: 0 });
     const folder = mkdtempSync(join(tmpdir(), 'alerts-'));
     try {
@@ -82,7 +82,7 @@ describe('the alert rules', () => {
     }
   });
 
-  it('point to what the manual has', () => {
+  it('point to sections of the manual', () => {
     const runbooks = [...readFileSync(RULES, 'utf8').matchAll(/runbook: >-\n((?: {12}.*\n)+)/g)].map(
       ([, text]) => text,
     );
@@ -126,7 +126,7 @@ describe('a Prometheus beside a stack', () => {
     });
     expect(await stack.trigger(good)).toMatchObject({ state: JobState.JS_SUCCEEDED });
     expect(await stack.trigger(broken)).toMatchObject({ state: JobState.JS_FAILED });
-    // So that rates are of something, for as long as it is looked at.
+    // Keeps jobs running, so that rates are not zero while they are queried.
     const again = (async () => {
       while (!running.signal.aborted) {
         await stack.trigger(good, { fullRescan: true });
@@ -148,7 +148,7 @@ describe('a Prometheus beside a stack', () => {
   }
 
   type Result = { metric: Record<string, string>; value: [number, string] }[];
-  /** As Grafana asks, with its variables filled in. */
+  /** Queries as Grafana does, with its variables replaced. */
   async function query(expression: string): Promise<Result> {
     const query = expression.replaceAll('$connector', '.*').replaceAll('$__rate_interval', '20s');
     return ((await ask('query', { query })) as { result: Result }).result;
@@ -169,7 +169,7 @@ describe('a Prometheus beside a stack', () => {
     expect(values).toEqual(['broken', 'good']);
   });
 
-  it('evaluates the rules: of all only the failing connector and its webhook are on their way to an alert', async () => {
+  it('evaluates the rules, and only those of the failing connector and its webhook are pending', async () => {
     interface Rule {
       name: string;
       health: string;
@@ -190,7 +190,7 @@ describe('a Prometheus beside a stack', () => {
     }, EVENTUALLY);
   });
 
-  it('has every metric that the manual lists, and the manual every one of ours', async () => {
+  it('has every metric that the manual lists, and the manual lists every metric of this project', async () => {
     const text = readFileSync(join(ROOT, 'docs/operations/metrics.md'), 'utf8');
     const listed = [...text.matchAll(/^\| `(reconciler_\w+)`/gm)].map(([, name]) => name as string);
     const stored = (await ask('label/__name__/values')) as string[];

@@ -6,24 +6,24 @@ import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 export interface ReceivedSpan {
   traceId: string;
   spanId: string;
-  /** Empty for a root. */
+  /** Empty for a root span. */
   parentId: string;
   name: string;
   service: string;
-  /** Texts only. */
+  /** Only attributes that are strings. */
   attributes: Record<string, string>;
-  /** 2 is an error. */
+  /** Status code; 2 is an error. */
   status: number;
 }
 
 export interface OtlpReceiver extends AsyncDisposable {
   readonly url: string;
   readonly spans: ReceivedSpan[];
-  /** As they came, unpacked. */
+  /** Bodies as received, decompressed. */
   readonly bodies: Buffer[];
 }
 
-/** Takes traces by OTLP over HTTP, as any collector does: https://opentelemetry.io/docs/specs/otlp/#otlphttp */
+/** Receives traces by OTLP over HTTP, as collectors do: https://opentelemetry.io/docs/specs/otlp/#otlphttp */
 export async function startOtlpReceiver(): Promise<OtlpReceiver> {
   const spans: ReceivedSpan[] = [];
   const bodies: Buffer[] = [];
@@ -52,7 +52,7 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
 
 type Fields = Map<number, (Uint8Array | number)[]>;
 
-/** The fields of a message, by number: what is packed in bytes as bytes, else numbers. */
+/** The fields of a message by number: bytes for length-delimited fields, otherwise numbers. */
 function fields(message: Uint8Array): Fields {
   const reader = new BinaryReader(message);
   const found: Fields = new Map();
@@ -71,7 +71,7 @@ const messages = (of: Fields, number: number) => (of.get(number) ?? []) as Uint8
 const text = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString('utf8');
 const hex = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString('hex');
 
-/** ExportTraceServiceRequest of opentelemetry/proto/collector/trace/v1/trace_service.proto; numbers as there and in trace/v1/trace.proto. */
+/** ExportTraceServiceRequest of opentelemetry/proto/collector/trace/v1/trace_service.proto, with the field numbers of that file and of trace/v1/trace.proto. */
 function decode(body: Uint8Array): ReceivedSpan[] {
   return messages(fields(body), 1).flatMap((resourceSpans) => {
     const part = fields(resourceSpans);

@@ -9,24 +9,24 @@ import { runPython } from './servers/python.ts';
 const RELOCATE = fileURLToPath(new URL('engines/relocate.py', import.meta.url));
 const FIXTURES = join(ROOT, 'test/fixtures');
 
-/** Warehouses of fixtures, and the path that their metadata names them by. */
+/** Warehouses of fixtures, and the path that their metadata contains. */
 const WAREHOUSES = {
   'iceberg/wh': '/lake/fixtures/iceberg/wh',
   'iceberg/fs': '/lake/fixtures/iceberg/fs',
-  // An earlier state of some of the next ones: nothing in the one stands against the other.
+  // An earlier state of some tables of the next warehouse, with which it does not conflict.
   'made/iceberg/before': '/lake/made/iceberg/wh',
   'made/iceberg/wh': '/lake/made/iceberg/wh',
   'made/iceberg/quirks/wh': '/lake/made/iceberg/wh',
 };
 const TRUTHS = ['iceberg/truth', 'made/iceberg/truth', 'made/iceberg/truth-dotted', 'made/iceberg/quirks/truth'];
 
-/** What has a dot in its name, which the files' names do not tell from one between two names. */
+/** Names that contain a dot. The names of the truth files do not distinguish it from a dot between two names. */
 const DOTTED: Record<string, string[]> = { 'odd names.dot.ted': ['odd names', 'dot.ted'] };
 
 export interface FixtureTable {
   /** Namespace levels and name in the catalog. */
   path: string[];
-  /** What the engines say of it. Its file paths are those of the place where it was written. */
+  /** The table's content according to the engines. File paths are those of the machine on which it was written. */
   truth: Truth & { metadata_location: string };
 }
 
@@ -47,19 +47,19 @@ function tablesOf(folder: string): FixtureTable[] {
   }));
 }
 
-/** A place for tables: a local folder, or a bucket (then the folder is where they are made). */
+/** Where tables are published: a local folder, or a bucket (then the folder is used to prepare them). */
 export interface Place {
   folder: string;
   bucket?: { moto: Moto; name: string };
 }
 
-/** Moves the fixture tables to a place and registers them with Iceberg's REST server. */
+/** Copies the fixture tables to a place and registers them with Iceberg's REST server. */
 export async function publishFixtures(restUrl: string, place: Place, tables: FixtureTable[]): Promise<void> {
   for (const [warehouse, writtenAs] of Object.entries(WAREHOUSES)) {
     const copy = join(place.folder, writtenAs.slice('/lake/'.length));
     await runPython(RELOCATE, [join(FIXTURES, warehouse), copy, '/lake', rootOf(place)]);
   }
-  // The server reads a table's metadata when it is registered: the damage comes afterwards.
+  // Damaged afterwards, because the server reads a table's metadata when the table is registered.
   const damaged = new Map<string, Buffer | undefined>();
   for (const table of tables.filter(({ truth }) => truth.corrupted)) {
     const file = join(place.folder, metadataFile(table));
@@ -75,7 +75,7 @@ export async function publishFixtures(restUrl: string, place: Place, tables: Fix
   }
 }
 
-/** Registers tables that lie in the place already; those of the same names give way to them. */
+/** Registers tables that are already in the place, replacing those with the same names. */
 export async function registerFixtures(restUrl: string, place: Place, tables: FixtureTable[]): Promise<void> {
   for (const table of tables) await register(restUrl, table.path, `${rootOf(place)}/${metadataFile(table)}`);
 }
@@ -84,7 +84,7 @@ function rootOf({ folder, bucket }: Place): string {
   return bucket ? `s3://${bucket.name}` : `file://${folder}`;
 }
 
-/** Below the place. */
+/** The metadata file's path below the place. */
 function metadataFile({ truth }: FixtureTable): string {
   return truth.metadata_location.replace(/^(file:(\/\/)?)?\/lake\//, '');
 }
@@ -101,7 +101,7 @@ async function register(restUrl: string, path: string[], location: string): Prom
     const made = await post(`${restUrl}/v1/namespaces`, { namespace: levels.slice(0, depth) });
     if (!made.ok && made.status !== 409) throw new Error(`no namespace ${levels}: ${await made.text()}`);
   }
-  // The separator that its config names.
+  // The separator in the server's config.
   const namespace = levels.map(encodeURIComponent).join('%2E');
   const name = path.at(-1) ?? '';
   // Dropped without its files.

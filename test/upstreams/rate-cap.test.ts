@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { countersOf } from '../../src/contract/progress-message.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { dumpCatalog } from '../integration/dump.ts';
 import { QueueWorkers } from '../integration/queue-workers.ts';
@@ -14,10 +15,10 @@ import { connectorS3 } from './s3-properties.ts';
 import { startIcebergRest } from './servers/iceberg-rest.ts';
 import { type Moto, startMoto } from './servers/moto.ts';
 
-/** Requests a second. A run of this upstream makes some hundred. */
+/** Requests per second. A run of this upstream makes about a hundred. */
 const CAP = 10;
 const WINDOW_MS = 5_000;
-/** Of a batch of the catalog's, and what each of two workers makes late or holds back. */
+/** Requests of one batch of the catalog, and those that each of two workers may send late or hold back. */
 const TOLERANCE = 1.1;
 
 const cleanUp = new CleanUp();
@@ -25,7 +26,7 @@ let stack: RunningStack;
 let moto: Moto;
 let proxy: FaultProxy;
 
-// Fewer than are packed: each table is an activity of its own, and both workers get some.
+// So few that they are not packed: each table is an activity of its own, and both workers get some.
 beforeAll(async () => {
   moto = cleanUp.use(await startMoto());
   await moto.createBucket('lake');
@@ -53,7 +54,7 @@ const connect = (name: string, policy: object = {}, more: object = {}) =>
     ...more,
   });
 
-/** The most requests within five seconds since the last call, and all of them. */
+/** The largest number of requests within five seconds since the last call, and their total number. */
 function takeRequests(): { most: number; all: number } {
   const times = proxy.requests.splice(0).map(({ atMs }) => atMs);
   return { most: mostInWindow(times, WINDOW_MS), all: times.length };
@@ -69,25 +70,28 @@ async function workersOf(jobId: string): Promise<Set<string>> {
   return new Set(started.flatMap((a) => (a && ids.has(String(a.scheduledEventId)) ? [a.identity!] : [])));
 }
 
-describe('a cap of requests a second', () => {
-  it('is kept by two workers together, and brings in the same', async () => {
+describe('a limit of requests per second', () => {
+  it('is kept by two workers together, which ingest the same', async () => {
     const free = await stack.trigger(await connect('free'));
     expect(free).toMatchObject({ state: JobState.JS_SUCCEEDED });
     const uncapped = takeRequests();
-    // Else the cap would show nothing.
+    // Otherwise the limit would have no effect.
     expect(uncapped.most).toBeGreaterThan(CAP * (WINDOW_MS / 1000) * TOLERANCE);
 
     const job = await stack.trigger(await connect('slow', { maxRequestsPerSecond: CAP }));
-    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n, filesIngested: free.filesIngested });
+    expect(job).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      counters: { errors: 0n, filesIngested: countersOf(free).filesIngested },
+    });
     const capped = takeRequests();
-    // What takes longer may be listed in more pages, and the upstream be opened once more.
+    // A slower run may list more pages and open the upstream once more.
     expect(capped.all).toBeGreaterThanOrEqual(uncapped.all);
     expect(capped.most).toBeLessThanOrEqual(CAP * (WINDOW_MS / 1000) * TOLERANCE);
     expect((await workersOf(job.jobId)).size).toBe(2);
     expect(await dumpCatalog(stack.catalog, 'slow')).toEqual(await dumpCatalog(stack.catalog, 'free'));
   }, 300_000);
 
-  it('of a request in minutes ends with a cancel', async () => {
+  it('of one request in minutes does not delay a cancel', async () => {
     const connectorId = await connect('crawl', { maxRequestsPerSecond: 0.01 });
     const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
     while (proxy.requests.length < 1) await new Promise((resolve) => setTimeout(resolve, 50));
@@ -96,7 +100,7 @@ describe('a cap of requests a second', () => {
     expect(proxy.requests.length).toBe(1);
   });
 
-  it('counts what a REST catalog is asked, and not the files of this machine', async () => {
+  it('applies to requests to a REST catalog, but not to local files', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'reconciler-cap-'));
     cleanUp.defer(() => rmSync(folder, { recursive: true }));
     await using rest = await startIcebergRest({ warehouse: `file://${folder}/warehouse` });
@@ -105,21 +109,21 @@ describe('a cap of requests a second', () => {
     await using catalog = await startFaultProxy(rest.url);
     const more = { uri: catalog.url, properties: {} };
     const job = await stack.trigger(await connect('rest', { maxRequestsPerSecond: 2 }, more));
-    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: BigInt(tables.length) });
+    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: BigInt(tables.length) } });
     const times = catalog.requests.map(({ atMs }) => atMs);
     expect(times.length).toBeGreaterThan(tables.length);
-    // Files are among what the job tells.
-    expect(job.upstreamRequests).toBeGreaterThan(BigInt(times.length));
+    // The job's own count includes files.
+    expect(countersOf(job).upstreamRequests).toBeGreaterThan(BigInt(times.length));
     expect(mostInWindow(times, 2_000)).toBeLessThanOrEqual(2 * 2 + 3);
   });
 });
 
 describe('a Retry-After of S3', () => {
-  it.each([429, 503])('that is long is waited for without asking again (%i)', async (status) => {
-    const asked: number[] = [];
+  it.each([429, 503])('that is long is waited for without another request (%i)', async (status) => {
+    const requestTimes: number[] = [];
     let until = 0;
     const later: Fault = ({ response }) => {
-      asked.push(performance.now());
+      requestTimes.push(performance.now());
       until ||= performance.now() + 8_000;
       response.writeHead(status, { 'retry-after': '8' }).end();
     };
@@ -127,7 +131,7 @@ describe('a Retry-After of S3', () => {
     proxy.rules = [{ path: /fx\/orders\/metadata\/.*metadata\.json/, method: 'GET', hits: isEarly, fault: later }];
     const source = { namespacePath: ['fx'], table: 'orders' };
     const job = await stack.trigger(await connect(`later${status}`, {}, { source }));
-    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 1n, errors: 0n });
-    expect(asked.length).toBe(1);
+    expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: 1n, errors: 0n } });
+    expect(requestTimes.length).toBe(1);
   });
 });

@@ -12,7 +12,7 @@ import { type Exchange, type FaultProxy, passOn, startFaultProxy } from './fault
 import { type FixtureTable, fixtureTables, publishFixtures } from './publish-fixtures.ts';
 import { startIcebergRest } from './servers/iceberg-rest.ts';
 
-/** Reads all of one real table through a proxy in front of Iceberg's REST server, which lets pass only what is authenticated rightly. */
+/** Reads a whole real table through a proxy in front of Iceberg's REST server that forwards only correctly authenticated requests. */
 
 const cleanUp = new CleanUp();
 const each: AsyncDisposable[] = [];
@@ -23,16 +23,16 @@ beforeAll(async () => {
   const folder = mkdtempSync(join(tmpdir(), 'reconciler-auth-'));
   cleanUp.defer(() => rmSync(folder, { recursive: true }));
   const rest = cleanUp.use(await startIcebergRest({ warehouse: `file://${folder}/warehouse` }));
-  const wanted = ({ path }: FixtureTable) => path.join('.') === 'fx.many_snapshots';
-  await publishFixtures(rest.url, { folder }, fixtureTables().filter(wanted));
+  const isTestTable = ({ path }: FixtureTable) => path.join('.') === 'fx.many_snapshots';
+  await publishFixtures(rest.url, { folder }, fixtureTables().filter(isTestTable));
   server = rest.url;
 });
 afterAll(() => cleanUp[Symbol.asyncDispose]());
 afterEach(async () => {
-  for (const one of each.splice(0).reverse()) await one[Symbol.asyncDispose]();
+  for (const resource of each.splice(0).reverse()) await resource[Symbol.asyncDispose]();
 });
 
-/** @param faultOf what is wrong with a request; it is told in a 401 then */
+/** @param faultOf returns what is wrong with a request, which becomes the message of a 401; undefined if nothing is wrong */
 async function guarded(faultOf: (exchange: Exchange) => string | undefined): Promise<FaultProxy> {
   const proxy = await startFaultProxy(server, [
     {
@@ -66,7 +66,7 @@ async function open(
   return connector;
 }
 
-/** Lists, asks about, opens and reads. */
+/** Lists the tables, and fingerprints, opens and reads one. */
 async function readAll(connector: UpstreamCatalog): Promise<number> {
   expect(await connector.listNamespaces([], { size: 10 })).toEqual({ items: [['fx']] });
   expect((await connector.listTables(['fx'], { size: 10 })).items).toEqual([TABLE]);
@@ -99,7 +99,7 @@ describe('OAuth2', () => {
     return tokens;
   }
 
-  it('gets at a table with tokens by client credentials', async () => {
+  it('reads a table with tokens by client credentials', async () => {
     const tokens = await issuer({ seconds: 3600, exchange: false });
     const proxy = await guarded(({ incoming }) => tokens.fault(incoming.headers));
     expect(await readAll(await open(proxy.url, { 'oauth2-server-uri': `${tokens.url}/tokens` }, auth))).toBe(12);
@@ -108,30 +108,31 @@ describe('OAuth2', () => {
 
   it.each([
     ['exchanged', true, 'exchange'],
-    ['asked for anew', false, 'client_credentials'],
-  ])('goes on over tokens that live for seconds, each %s', async (_, exchange, grant) => {
+    ['requested again', false, 'client_credentials'],
+  ])('continues with tokens that live for seconds, each %s', async (_, exchange, grant) => {
     const tokens = await issuer({ seconds: 2, exchange });
     const proxy = await guarded(({ incoming }) => tokens.fault(incoming.headers));
     const properties = { 'oauth2-server-uri': `${tokens.url}/tokens`, 'token-exchange-enabled': String(exchange) };
     const connector = await open(proxy.url, properties, auth);
-    const renewals = () => tokens.grants.slice(1).filter((one) => one.grant === grant && one.status === 200).length;
+    const renewals = () =>
+      tokens.grants.slice(1).filter((grantLog) => grantLog.grant === grant && grantLog.status === 200).length;
     while (renewals() < 3) await connector.fingerprint(TABLE);
     expect(await readAll(connector)).toBe(12);
   });
 
   it('renews a token that is refused in the middle of a run', async () => {
     const tokens = await issuer({ seconds: 3600, exchange: false });
-    let asked = 0;
+    let requests = 0;
     const proxy = await guarded(({ incoming }) => {
-      asked += 1;
-      if (asked === 3) tokens.revoke();
+      requests += 1;
+      if (requests === 3) tokens.revoke();
       return tokens.fault(incoming.headers);
     });
     expect(await readAll(await open(proxy.url, { 'oauth2-server-uri': `${tokens.url}/tokens` }, auth))).toBe(12);
     expect(tokens.grants).toHaveLength(2);
   });
 
-  it('is refused with the wrong secret, and told so', async () => {
+  it('reports a wrong secret', async () => {
     const tokens = await issuer({ seconds: 3600, exchange: false });
     const proxy = await guarded(({ incoming }) => tokens.fault(incoming.headers));
     const error = await open(
@@ -159,7 +160,7 @@ describe('SigV4', () => {
     'rest.access-key-id': expected.accessKeyId,
     'rest.secret-access-key': expected.secretAccessKey,
   };
-  const verifier = (wanted: Parameters<typeof sigV4Fault>[1]) =>
+  const verifier = (expectedSignature: Parameters<typeof sigV4Fault>[1]) =>
     guarded(({ incoming, body }) =>
       sigV4Fault(
         {
@@ -168,7 +169,7 @@ describe('SigV4', () => {
           headers: incoming.headers,
           body: body.toString('utf8'),
         },
-        wanted,
+        expectedSignature,
         new Date(),
       ),
     );
@@ -176,8 +177,8 @@ describe('SigV4', () => {
   it.each<[string, object, object]>([
     ['keys', {}, {}],
     ['a session', { 'rest.session-token': 'the/session+token==' }, { sessionToken: 'the/session+token==' }],
-  ])('gets at a table with %s', async (_, more, wanted) => {
-    const proxy = await verifier({ ...expected, ...wanted });
+  ])('reads a table with %s', async (_, more, differing) => {
+    const proxy = await verifier({ ...expected, ...differing });
     expect(await readAll(await open(proxy.url, { ...properties, ...more }, {}))).toBe(12);
     expect(proxy.requests.length).toBeGreaterThan(4);
   });
@@ -193,7 +194,7 @@ describe('SigV4', () => {
 });
 
 describe('a bearer token', () => {
-  it('gets at a table, and is told to be wrong where it is', async () => {
+  it('reads a table, and is reported if it is wrong', async () => {
     const proxy = await guarded(({ incoming }) =>
       incoming.headers.authorization === 'Bearer right-token' ? undefined : 'unknown token',
     );

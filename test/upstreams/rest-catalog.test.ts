@@ -8,7 +8,7 @@ import { CleanUp } from './clean-up.ts';
 import { all, expectFingerprints, open, SCHEMA, send, setProperty } from './rest-probes.ts';
 import { startIcebergRest } from './servers/iceberg-rest.ts';
 
-/** What the connector needs of a catalog, by itself: the jobs are in the other files. */
+/** The connector against real catalogs, without jobs, which are in the other files. */
 
 describe("Iceberg's REST server", () => {
   const cleanUp = new CleanUp();
@@ -28,8 +28,8 @@ describe("Iceberg's REST server", () => {
   const makeTable = (namespace: NamespacePath, name: string) =>
     send('POST', `${uri}/v1/namespaces/${path(namespace)}/tables`, { name, schema: SCHEMA });
 
-  // Its Jetty takes no slash, backslash or percent sign in names, however they are encoded.
-  it('lists in pages, and reads what has odd names', async () => {
+  // The server's Jetty accepts no slash, backslash or percent sign in names, however they are encoded.
+  it('lists in pages, and reads tables with unusual names', async () => {
     const namespaces = [['odd'], ['odd', 'two words'], ['odd', 'ü +é'], ['odd', 'two words', "it's (3)!*"]];
     for (const namespace of namespaces) await makeNamespace(namespace);
     const odd = ['plain', 'with space', 'plus+', 'ünï—код', "quote's", 'semi;colon,comma&=?#', '~tilde'];
@@ -51,7 +51,7 @@ describe("Iceberg's REST server", () => {
     }
   });
 
-  it('says what is not there', async () => {
+  it('names what does not exist', async () => {
     await using connector = await open(uri);
     for (const ask of [
       () => connector.listTables(['no such'], { size: 1 }),
@@ -66,16 +66,16 @@ describe("Iceberg's REST server", () => {
     }
   });
 
-  it('tells a table that changed from one that did not', async () => {
+  it('distinguishes a changed table from an unchanged one', async () => {
     await makeNamespace(['fp']);
     await makeTable(['fp'], 't');
     await expectFingerprints(uri, { namespace: ['fp'], name: 't' }, () => setProperty(`${uri}/v1`, 'fp', 't', '1'));
   });
 
-  it('answers about an unchanged table with 304: a request and no body, though it packs its answers', async () => {
+  it('returns 304 for an unchanged table, a response without a body, although it compresses responses', async () => {
     await makeNamespace(['cheap']);
     await makeTable(['cheap'], 't');
-    // Large enough to be packed, which changes the ETag that it sends.
+    // Large enough to be compressed, which changes the ETag.
     for (let i = 0; i < 3; i++) await setProperty(`${uri}/v1`, 'cheap', 't', 'x'.repeat(5_000 + i));
     await using connector = await open(uri);
     const table = { namespace: ['cheap'], name: 't' };
@@ -133,7 +133,7 @@ describe("Iceberg's REST server", () => {
     });
   });
 
-  it('tells a table whose metadata file is gone from one that is not there', async () => {
+  it('distinguishes a table whose metadata file is missing from a missing table', async () => {
     await makeNamespace(['gone']);
     const made = await (await makeTable(['gone'], 't')).json();
     const { 'metadata-location': location } = made as { 'metadata-location': string };
@@ -148,7 +148,7 @@ describe("Iceberg's REST server", () => {
     }
   });
 
-  it('that hangs over metadata which is cut does not hold up others', async () => {
+  it('hangs over truncated metadata without delaying other tables', async () => {
     await makeNamespace(['hang']);
     const made = await (await makeTable(['hang'], 'cut')).json();
     await makeTable(['hang'], 'whole');

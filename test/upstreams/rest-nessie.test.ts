@@ -42,7 +42,7 @@ describe('Nessie', () => {
     expect(await connector.listTables(['od d/n%s é'], { size: 5 })).toEqual({ items: [] });
   });
 
-  it('tells a table that changed from one that did not, also when others changed', async () => {
+  it('distinguishes a changed table from an unchanged one, even if others have changed', async () => {
     const other = () => setProperty(`${uri}/v1/main`, 'sales', 'b', String(Math.random()));
     await using connector = await open(uri, s3);
     const table = { namespace: ['sales'], name: 'a' };
@@ -52,14 +52,14 @@ describe('Nessie', () => {
     await expectFingerprints(uri, table, () => setProperty(`${uri}/v1/main`, 'sales', 'a', '1'));
   });
 
-  it('says that it knows no such warehouse', async () => {
+  it('reports an unknown warehouse', async () => {
     await expect(open(uri, { warehouse: 'none-such' })).rejects.toMatchObject({
       code: 'NOT_FOUND',
-      message: expect.stringMatching(/knows no warehouse "none-such"/),
+      message: expect.stringMatching(/has no warehouse "none-such"/),
     });
   });
 
-  it('is not found at the root of its address', async () => {
+  it('is not found at the root of its URL', async () => {
     await expect(open(uri.replace('/iceberg', ''))).rejects.toMatchObject({
       code: 'FAILED_PRECONDITION',
       message: expect.stringMatching(/there is no Iceberg REST catalog at .*Check the path of the URI.*\/iceberg/),

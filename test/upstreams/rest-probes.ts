@@ -37,7 +37,7 @@ export async function all<T>(list: (page: PageRequest) => Promise<Page<T>>, size
   }
 }
 
-/** A change of the table, as a commit to the catalog. */
+/** Changes a table with a commit to the catalog. */
 export function setProperty(root: string, namespace: string, table: string, value: string): Promise<Response> {
   return send('POST', `${root}/namespaces/${namespace}/tables/${table}`, {
     requirements: [],

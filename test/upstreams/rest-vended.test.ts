@@ -12,8 +12,8 @@ import { startIcebergRest } from './servers/iceberg-rest.ts';
 import { type Moto, startMoto } from './servers/moto.ts';
 
 /**
- * A real table on S3 behind Iceberg's REST server, which vends nothing itself: a proxy in front of it puts credentials into its answers, and
- * one in front of S3 takes these only, and only until they end.
+ * A real table on S3 behind Iceberg's REST server, which vends no credentials itself: a proxy in front of it adds credentials to its
+ * responses, and a proxy in front of S3 accepts only these, and only until they expire.
  */
 
 const cleanUp = new CleanUp();
@@ -28,27 +28,27 @@ beforeAll(async () => {
   moto = cleanUp.use(await startMoto());
   await moto.createBucket('lake');
   const rest = cleanUp.use(await startIcebergRest({ warehouse: 's3://lake/warehouse', s3: moto }));
-  const wanted = ({ path }: FixtureTable) => path.join('.') === 'fx.many_snapshots';
-  await publishFixtures(rest.url, { folder, bucket: { moto, name: 'lake' } }, fixtureTables().filter(wanted));
+  const isTestTable = ({ path }: FixtureTable) => path.join('.') === 'fx.many_snapshots';
+  await publishFixtures(rest.url, { folder, bucket: { moto, name: 'lake' } }, fixtureTables().filter(isTestTable));
   server = rest.url;
 });
 afterAll(() => cleanUp[Symbol.asyncDispose]());
 
 const each: AsyncDisposable[] = [];
 afterEach(async () => {
-  for (const one of each.splice(0).reverse()) await one[Symbol.asyncDispose]();
+  for (const resource of each.splice(0).reverse()) await resource[Symbol.asyncDispose]();
 });
 
 interface Vending {
-  /** New credentials for a prefix. */
+  /** Issues new credentials for a prefix. */
   credentials(prefix: string): { prefix: string; config: Record<string, string> };
   s3: FaultProxy;
   used: Set<string>;
 }
 
-/** S3 that takes only credentials that were vended and have not ended, the session token with its key. */
+/** A proxy of S3 that accepts only vended credentials that have not expired, with the matching session token. */
 async function vending(seconds: number): Promise<Vending> {
-  const given = new Map<string, { token: string; endsAt: number }>();
+  const issued = new Map<string, { token: string; endsAt: number }>();
   const used = new Set<string>();
   const s3 = await startFaultProxy(moto.url, [
     {
@@ -56,7 +56,7 @@ async function vending(seconds: number): Promise<Vending> {
       async fault(exchange) {
         const { incoming, response } = exchange;
         const [, key = ''] = /Credential=([^/]+)\//.exec(incoming.headers.authorization ?? '') ?? [];
-        const known = given.get(key);
+        const known = issued.get(key);
         const good = known && known.endsAt > Date.now() && incoming.headers['x-amz-security-token'] === known.token;
         used.add(key);
         if (!good) {
@@ -79,7 +79,7 @@ async function vending(seconds: number): Promise<Vending> {
         `session-token-${n}-${Math.random()}`,
         Date.now() + seconds * 1000,
       ];
-      given.set(key, { token, endsAt });
+      issued.set(key, { token, endsAt });
       return {
         prefix,
         config: {
@@ -122,11 +122,11 @@ async function readAll(connector: UpstreamCatalog, times = 1, pauseMs = 0): Prom
 
 const LOAD = /\/tables\/many_snapshots\?snapshots=/;
 const CREDENTIALS = /\/tables\/many_snapshots\/credentials/;
-/** 1 + 2 + … + 12: each snapshot has appended one. */
+/** 1 + 2 + … + 12: each snapshot has appended one file. */
 const FILES = 78;
 
 describe('vended credentials', () => {
-  it('of loadTable get at the files, the longest prefix first', async () => {
+  it('of loadTable give access to the files, the longest prefix first', async () => {
     const { credentials, s3, used } = await vending(3600);
     const { catalog, connector } = await connect(
       [
@@ -151,7 +151,7 @@ describe('vended credentials', () => {
     expect(withoutSecrets('x the-secret-of-1 y')).toBe('x *** y');
   });
 
-  it("in the table's config, as older catalogs have it, win over the connector's own", async () => {
+  it("in the table's config, as in older catalogs, take precedence over the connector's own", async () => {
     const { credentials, s3, used } = await vending(3600);
     const { connector } = await connect(
       [
@@ -166,7 +166,7 @@ describe('vended credentials', () => {
     expect([...used]).toEqual(['AKIAVENDED1']);
   });
 
-  it('are renewed from the credentials endpoint before they end, in the middle of a table', async () => {
+  it('are renewed from the credentials endpoint before they expire, in the middle of a table', async () => {
     const { credentials, s3, used } = await vending(6);
     const { catalog, connector } = await connect(
       [
@@ -198,7 +198,7 @@ describe('vended credentials', () => {
     expect(catalog.requests.filter(({ path }) => LOAD.test(path))).toHaveLength(1);
   });
 
-  it('are renewed by loading the table again where there is no such endpoint', async () => {
+  it('are renewed by loading the table again if there is no such endpoint', async () => {
     const { credentials, s3, used } = await vending(6);
     const { catalog, connector } = await connect(
       [
@@ -215,7 +215,7 @@ describe('vended credentials', () => {
     expect(loads).toEqual(['snapshots=all', ...Array.from({ length: used.size - 1 }, () => 'snapshots=refs')]);
   });
 
-  it('are asked for at the endpoint where none come with the table', async () => {
+  it('are requested from the endpoint if loadTable returns none', async () => {
     const { credentials, s3, used } = await vending(3600);
     const { connector } = await connect(
       [
@@ -237,7 +237,7 @@ describe('vended credentials', () => {
     expect([...used]).toEqual(['AKIAVENDED1']);
   });
 
-  it('that may not be given are told', async () => {
+  it('that the catalog refuses to vend are an error', async () => {
     const { s3 } = await vending(3600);
     const { connector } = await connect(
       [
@@ -264,7 +264,7 @@ describe('vended credentials', () => {
   });
 });
 
-it('a catalog that wants to sign S3 requests itself is told to be beyond this', async () => {
+it('reports that remote signing of S3 requests is not supported', async () => {
   const { connector } = await connect(
     [{ path: LOAD, fault: changed((json) => ({ ...json, config: { 's3.remote-signing-enabled': 'true' } })) }],
     { 's3.endpoint': moto.url },
@@ -273,10 +273,14 @@ it('a catalog that wants to sign S3 requests itself is told to be beyond this', 
     code: 'UNIMPLEMENTED',
     message: expect.stringContaining('s3.remote-signing-enabled'),
   });
-  const own = { 's3.access-key-id': 'any', 's3.secret-access-key': 'any-secret', 's3.remote-signing-enabled': 'false' };
+  const ownKeys = {
+    's3.access-key-id': 'any',
+    's3.secret-access-key': 'any-secret',
+    's3.remote-signing-enabled': 'false',
+  };
   const { connector: another } = await connect(
     [{ path: LOAD, fault: changed((json) => ({ ...json, config: { 's3.remote-signing-enabled': 'true' } })) }],
-    { 's3.endpoint': moto.url, ...own },
+    { 's3.endpoint': moto.url, ...ownKeys },
   );
   expect(await readAll(another)).toBe(FILES);
 });

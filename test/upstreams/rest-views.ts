@@ -1,9 +1,9 @@
-/** Makes tables and views in a REST catalog, as an engine does (Iceberg's OpenAPI). */
+/** Creates tables and views in a REST catalog, as an engine does (Iceberg's OpenAPI). */
 export class RestViews {
   readonly #url: string;
   #ids = 0;
 
-  /** @param prefix as the catalog's config says it, for example `main` */
+  /** @param prefix the one of the catalog's config, for example `main` */
   constructor(url: string, prefix = '') {
     this.#url = `${url}/v1${prefix && `/${prefix}`}`;
   }
@@ -20,7 +20,7 @@ export class RestViews {
     await this.#call('DELETE', `namespaces/${namespace}/tables/${name}`);
   }
 
-  /** `sql` by dialect. */
+  /** Creates a view. @param sql by dialect */
   async view(namespace: string, name: string, sql: Record<string, string>, fields: object[] = FIELDS): Promise<void> {
     await this.#call('POST', `namespaces/${namespace}/views`, {
       name,
@@ -30,7 +30,7 @@ export class RestViews {
     });
   }
 
-  /** Another version with the same schema. */
+  /** Replaces a view by a new version with the same schema. */
   async replaceView(namespace: string, name: string, sql: Record<string, string>): Promise<void> {
     const { 'view-uuid': uuid, 'current-version-id': current } = (await this.load(namespace, name)).metadata;
     await this.#call('POST', `namespaces/${namespace}/views/${name}`, {
@@ -60,7 +60,7 @@ export class RestViews {
     await this.#call('DELETE', `namespaces/${namespace}/views/${name}`);
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: what the server says, as it says it
+  // biome-ignore lint/suspicious/noExplicitAny: the server's response, unchecked
   async load(namespace: string, name: string): Promise<any> {
     return this.#call('GET', `namespaces/${namespace}/views/${name}`);
   }

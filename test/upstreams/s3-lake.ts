@@ -7,7 +7,7 @@ import { fixtureTables, publishFixtures } from './publish-fixtures.ts';
 import { startIcebergRest } from './servers/iceberg-rest.ts';
 import { startMoto } from './servers/moto.ts';
 
-/** A REST catalog over moto's S3 with the tables fx.orders and fx.refs, until it is cleaned up. */
+/** Starts a REST catalog on moto's S3 with the tables fx.orders and fx.refs. `cleanUp` stops it. */
 export async function startS3Lake(cleanUp: CleanUp) {
   const folder = mkdtempSync(join(tmpdir(), 'reconciler-lake-'));
   cleanUp.defer(() => rmSync(folder, { recursive: true }));

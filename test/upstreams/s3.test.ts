@@ -77,7 +77,7 @@ describe('a warehouse folder on S3', () => {
     expect(await connector.fingerprint({ namespace: [namespace], name: table }, fingerprint)).toBe(fingerprint);
   });
 
-  it('gives another fingerprint when a metadata file of the same name is another one', async () => {
+  it('changes the fingerprint if a metadata file of the same name has been replaced', async () => {
     const connector = await open('s3://lake/ware house/fs');
     const table = { namespace: ['db1'], name: 'plain' };
     const first = await connector.fingerprint(table);
@@ -89,10 +89,10 @@ describe('a warehouse folder on S3', () => {
     await moto.putObject('lake', key, content);
   });
 
-  it('says what is wrong with a URI', async () => {
+  it('names what is wrong with a URI', async () => {
     await expect(open('s3://lake/ware house/nothing')).rejects.toMatchObject({
       code: 'NOT_FOUND',
-      message: expect.stringMatching(/^connector URI s3:.*nothing: .*no such folder.*Give the folder of a warehouse/),
+      message: expect.stringMatching(/^connector URI s3:.*nothing: .*no such folder.*Use the folder of a warehouse/),
     });
     await expect(open('s3://nobody')).rejects.toMatchObject({
       code: 'NOT_FOUND',
@@ -107,14 +107,14 @@ describe('a warehouse folder on S3', () => {
     });
   });
 
-  it('reads no other files for a table whose metadata names some, unless they are allowed', async () => {
+  it('reads no files outside of a table that its metadata names, unless they are allowed', async () => {
     const folder = `${fixtures}wh/fx/orders/metadata`;
     const newest = readdirSync(folder)
       .filter((name) => name.endsWith('.metadata.json'))
       .sort()
       .at(-1)!;
     const metadata = readFileSync(join(folder, newest), 'utf8');
-    // It lies elsewhere, and names the snapshots of a table that is somebody else's.
+    // This table is in another place and names the snapshots of somebody else's table.
     const hostile = metadata
       .replaceAll(
         /"(file:)?(\/\/)?\/lake\/fixtures\/iceberg\/wh\/fx\/orders\/metadata\/snap-/g,
@@ -129,12 +129,12 @@ describe('a warehouse folder on S3', () => {
     };
     await expect(read()).rejects.toMatchObject({
       code: 'PERMISSION_DENIED',
-      message: expect.stringMatching(/snap-.* lies outside .*s3:\/\/lake\/evil\/db\/t.*storage\.allowed-locations/),
+      message: expect.stringMatching(/snap-.* is outside .*s3:\/\/lake\/evil\/db\/t.*storage\.allowed-locations/),
     });
-    // Its manifests are local files by their names, which are denied for themselves.
+    // The paths of the manifests are local files, which are refused separately.
     await expect(read({ 'storage.allowed-locations': 's3a://lake/ware house/wh/fx/orders/' })).rejects.toMatchObject({
       code: 'PERMISSION_DENIED',
-      message: expect.stringMatching(/^\S*\/lake\/fixtures\/.* lies outside/),
+      message: expect.stringMatching(/^\S*\/lake\/fixtures\/.* is outside/),
     });
     await expect(
       read({ 'storage.allowed-locations': 's3a://lake/ware house/wh/fx/orders/, /lake/fixtures' }),
@@ -149,7 +149,7 @@ describe('credentials', () => {
     Buffer.from(await openStore({ properties, usage }).read(hint, { maxBytes: 100 })).toString();
   const content = readFileSync(`${fixtures}fs/db1/plain/metadata/version-hint.text`, 'utf8');
 
-  it('and address can come from the environment alone', async () => {
+  it('and the endpoint can come from the environment alone', async () => {
     for (const [name, value] of Object.entries(moto.env)) stubEnv(name, value);
     stubEnv('AWS_CONFIG_FILE', '/dev/null');
     expect(await read({ 's3.path-style-access': 'true' })).toBe(content);
@@ -160,7 +160,7 @@ describe('credentials', () => {
     expect(await read({ 's3.path-style-access': 'true', 's3.connect-timeout-ms': '1000' })).toBe(content);
   });
 
-  it('can be of a role that STS gives', async () => {
+  it('can be those of a role from STS', async () => {
     const role = { 'client.assume-role.arn': 'arn:aws:iam::123456789012:role/reader', 'client.sts.endpoint': moto.url };
     expect(await read({ ...properties, ...role })).toBe(content);
     await expect(read({ ...properties, ...role, 'client.sts.endpoint': 'http://127.0.0.1:9' })).rejects.toMatchObject({
@@ -187,7 +187,7 @@ describe('AWS Secrets Manager', () => {
     return resolveSecrets({ ...spec, properties: at, auth: { ...spec.auth, secretRef } });
   };
 
-  it('gives secrets, whole or by key', async () => {
+  it('returns secrets, whole or by key', async () => {
     expect((await resolve('aws-secretsmanager:prod/lake')).auth.secret).toBe(JSON.stringify(secret));
     expect((await resolve('aws-secretsmanager:prod/lake#password')).auth.secret).toBe(secret.password);
     expect((await resolve('aws-secretsmanager:prod/lake#port')).auth.secret).toBe('5432');
@@ -195,7 +195,7 @@ describe('AWS Secrets Manager', () => {
     expect(withoutSecrets(`${secret.password} a-binary-token`)).toBe('*** ***');
   });
 
-  it('may be reached with keys that are references themselves', async () => {
+  it('can be accessed with keys that are references themselves', async () => {
     stubEnv('LAKE_KEY', moto.access.secretAccessKey);
     const resolved = await resolve('aws-secretsmanager:prod/lake#user', {
       'client.secret-access-key': 'env:LAKE_KEY',
@@ -215,12 +215,12 @@ describe('AWS Secrets Manager', () => {
       /^auth.secret_ref refers to aws-secretsmanager:nothing, .*ResourceNotFound/,
     ],
     ['aws-secretsmanager:prod/lake#nothing', 'FAILED_PRECONDITION', /no text under that key/],
-    ['aws-secretsmanager:token#key', 'FAILED_PRECONDITION', /the secret is no JSON/],
+    ['aws-secretsmanager:token#key', 'FAILED_PRECONDITION', /the secret is not JSON/],
   ])('%s is %s', async (reference, code, message) => {
     await expect(resolve(reference)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
   });
 
-  it('cannot always be reached', async () => {
+  it('is UNAVAILABLE if it cannot be reached', async () => {
     await expect(
       resolve('aws-secretsmanager:prod/lake', { 'secretsmanager.endpoint': 'http://127.0.0.1:9' }),
     ).rejects.toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('http://127.0.0.1:9') });

@@ -12,7 +12,7 @@ import { type OtlpReceiver, startOtlpReceiver } from './otlp-receiver.ts';
 import { startS3Lake } from './s3-lake.ts';
 import { connectorS3 } from './s3-properties.ts';
 
-/** Planted in the worker's environment, with characters that are written otherwise in JSON and in URLs. */
+/** Planted in the worker's environment, with characters that are escaped in JSON and in URLs. */
 const SECRETS = {
   PLANTED_TOKEN: '9f1cTn0Qw.bearer/7+Xa8d3==',
   PLANTED_CLIENT: 'planted-client:4d2eRk7-"secret"/+ Lm9z',
@@ -21,7 +21,7 @@ const SECRETS = {
   PLANTED_S3_KEY: '0d3cGh6+s3/secret=key"Wp2t',
   PLANTED_CODEC_KEY: 'b64+Planted/codecKeyOf32BytesXq81vZ0mTw5Lg0=',
 };
-/** What must not be found anywhere; the id of an access key is no secret. */
+/** Values that must not be found anywhere. The id of an access key is not a secret. */
 const HIDDEN = {
   'bearer token': SECRETS.PLANTED_TOKEN,
   'client secret': SECRETS.PLANTED_CLIENT.slice('planted-client:'.length),
@@ -30,13 +30,13 @@ const HIDDEN = {
   'S3 secret key': SECRETS.PLANTED_S3_KEY,
   'key of the codec': SECRETS.PLANTED_CODEC_KEY,
 };
-/** Part of every message of the refusing servers. */
-const SAID = 'refused with what was sent';
+/** A part of every message of the refusing servers. */
+const REFUSAL = 'refused with what was sent';
 
-/** Refuses and says all that came, in the way that careless servers do; `before` moves it to where messages are cut. */
-function tellAll(status: number, before = ''): Fault {
+/** Refuses a request and repeats it in the error, as careless servers do. `before` moves the repetition to where messages are cut. */
+function repeatRequest(status: number, before = ''): Fault {
   return ({ incoming, body, response }: Exchange) => {
-    const message = `${SAID}: ${before}${whatCame(incoming, body)}`;
+    const message = `${REFUSAL}: ${before}${requestText(incoming, body)}`;
     response.writeHead(status, { 'content-type': 'application/json' });
     response.end(
       JSON.stringify({ error: { message, type: `Refused ${incoming.headers.authorization}`, code: status } }),
@@ -44,14 +44,16 @@ function tellAll(status: number, before = ''): Fault {
   };
 }
 
-/** The same as a page. */
-function tellAllAsText(status: number, before: string): Fault {
+/** The same as an HTML page. */
+function repeatRequestAsText(status: number, before: string): Fault {
   return ({ incoming, body, response }: Exchange) => {
-    response.writeHead(status, { 'content-type': 'text/plain' }).end(`${SAID}: ${before}${whatCame(incoming, body)}`);
+    response
+      .writeHead(status, { 'content-type': 'text/plain' })
+      .end(`${REFUSAL}: ${before}${requestText(incoming, body)}`);
   };
 }
 
-function whatCame({ headers }: Exchange['incoming'], body: Buffer): string {
+function requestText({ headers }: Exchange['incoming'], body: Buffer): string {
   const form = Object.fromEntries(new URLSearchParams(body.toString('utf8')));
   return `${headers.authorization?.replace('Bearer ', '') ?? ''} ${headers['x-api-key'] ?? ''} ${form.client_secret ?? ''} ${body}`;
 }
@@ -62,7 +64,7 @@ const giveToken: Fault = ({ response }) => {
   response.end(JSON.stringify({ access_token, token_type: 'bearer', expires_in: 3600 }));
 };
 
-/** Its name, the faults, and the connector's spec. */
+/** The connector's name, the faults, and the connector's spec. */
 type Case = [string, FaultProxy['rules'], object];
 
 describe.each([
@@ -78,9 +80,9 @@ describe.each([
   beforeAll(async () => {
     const { rest, moto } = await startS3Lake(cleanUp);
     receiver = cleanUp.use(await startOtlpReceiver());
-    const telling = { RECONCILER_LOG_LEVEL: 'trace', OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url };
+    const observability = { RECONCILER_LOG_LEVEL: 'trace', OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url };
     const codec = encrypted ? { RECONCILER_CODEC_KEYS: 'k1=env:PLANTED_CODEC_KEY' } : {};
-    stack = cleanUp.use(await RunningStack.start({ ...moto.env, ...SECRETS, ...telling, ...codec }));
+    stack = cleanUp.use(await RunningStack.start({ ...moto.env, ...SECRETS, ...observability, ...codec }));
 
     const tokens = /^\/v1\/oauth\/tokens$/;
     const orders = /\/tables\/orders/;
@@ -88,27 +90,31 @@ describe.each([
     const bearer = { scheme: AuthScheme.AUTH_SCHEME_BEARER, secretRef: 'env:PLANTED_TOKEN' };
     const bearerRefused = (name: string, fault: Fault): Case => [name, [{ path: orders, fault }], { auth: bearer }];
     const cases: Case[] = [
-      ['bearer, for all', [{ path: /^/, fault: tellAll(401) }], { auth: bearer }],
-      ['bearer, for one table', [{ path: orders, fault: tellAll(403) }], { auth: bearer }],
-      ['oauth2, for the token', [{ path: tokens, fault: tellAll(401) }], { auth: oauth2 }],
+      ['bearer, for all', [{ path: /^/, fault: repeatRequest(401) }], { auth: bearer }],
+      ['bearer, for one table', [{ path: orders, fault: repeatRequest(403) }], { auth: bearer }],
+      ['oauth2, for the token', [{ path: tokens, fault: repeatRequest(401) }], { auth: oauth2 }],
       [
         'oauth2, for one table',
         [
           { path: tokens, fault: giveToken },
-          { path: orders, fault: tellAll(403) },
+          { path: orders, fault: repeatRequest(403) },
         ],
         { auth: oauth2 },
       ],
-      ['header', [{ path: orders, fault: tellAll(403) }], { properties: { 'header.x-api-key': 'env:PLANTED_HEADER' } }],
+      [
+        'header',
+        [{ path: orders, fault: repeatRequest(403) }],
+        { properties: { 'header.x-api-key': 'env:PLANTED_HEADER' } },
+      ],
       [
         'header hint',
-        [{ path: orders, fault: tellAll(403) }],
+        [{ path: orders, fault: repeatRequest(403) }],
         { auth: { headerHints: { 'x-api-key': 'env:PLANTED_HEADER' } } },
       ],
-      // Where the message of an error, and the excerpt of a page, are cut off: in the middle of the token.
-      ...[490, 480].map((n) => bearerRefused(`bearer, after ${n}`, tellAll(403, '.'.repeat(n - SAID.length)))),
+      // Positions at which an error's message and a page's excerpt are cut in the middle of the token.
+      ...[490, 480].map((n) => bearerRefused(`bearer, after ${n}`, repeatRequest(403, '.'.repeat(n - REFUSAL.length)))),
       ...[185, 170].map((n) =>
-        bearerRefused(`bearer, in a page after ${n}`, tellAllAsText(403, '.'.repeat(n - SAID.length))),
+        bearerRefused(`bearer, in a page after ${n}`, repeatRequestAsText(403, '.'.repeat(n - REFUSAL.length))),
       ),
     ];
     for (const [name, rules, spec] of cases) {
@@ -116,7 +122,7 @@ describe.each([
       await fail(name, { uri: proxy.url, properties: connectorS3(moto), ...spec });
       sent.push(...proxy.requests);
     }
-    const s3 = cleanUp.use(await startFaultProxy(moto.url, [{ path: /^/, fault: tellAll(403) }]));
+    const s3 = cleanUp.use(await startFaultProxy(moto.url, [{ path: /^/, fault: repeatRequest(403) }]));
     await fail('s3', {
       uri: rest.url,
       properties: {
@@ -136,7 +142,7 @@ describe.each([
     jobs.push(job.jobId);
   }
 
-  it('were used', () => {
+  it('have been used', () => {
     const headers = JSON.stringify(sent.map(({ headers }) => [headers.authorization, headers['x-api-key']]));
     for (const used of ['bearer token', 'token that the catalog gave', 'header'] as const) {
       expect(headers).toContain(JSON.stringify(HIDDEN[used]).slice(1, -1));
@@ -154,18 +160,18 @@ describe.each([
     const text = Buffer.concat(
       all.map((history) => Buffer.from(temporal.api.history.v1.History.encode(history).finish())),
     );
-    // The search would find them: it finds what came with them, where that can be read.
-    expect([text.includes(SAID), text.includes('binary/encrypted')]).toEqual([!encrypted, encrypted]);
+    // The search works: it finds the text that came with the secrets, unless that is encrypted.
+    expect([text.includes(REFUSAL), text.includes('binary/encrypted')]).toEqual([!encrypted, encrypted]);
   });
 
   it('are not in any file: databases and logs', () => {
     const files = filesBelow(stack.dataDir);
     const found = files.map((file) => [file.slice(stack.dataDir.length), hiddenIn(readFileSync(file))] as const);
     expect(found.filter(([, names]) => names.length > 0)).toEqual([]);
-    const telling = files.filter((file) => readFileSync(file).includes(SAID)).join(' ');
-    expect(telling).toMatch(/catalog\.db/);
-    expect(/temporal\.db/.test(telling)).toBe(!encrypted);
-    expect(telling).toMatch(/worker\.log/);
+    const filesWithRefusal = files.filter((file) => readFileSync(file).includes(REFUSAL)).join(' ');
+    expect(filesWithRefusal).toMatch(/catalog\.db/);
+    expect(/temporal\.db/.test(filesWithRefusal)).toBe(!encrypted);
+    expect(filesWithRefusal).toMatch(/worker\.log/);
   });
 
   it('are not in any trace or metric', async () => {
@@ -174,23 +180,23 @@ describe.each([
     );
     expect(metrics.join()).toMatch(/reconciler_errors_total\{.*code="PERMISSION_DENIED"/);
     expect(hiddenIn(Buffer.from(metrics.join()))).toEqual([]);
-    // The last spans of the last job.
+    // Wait for the last spans of the last job.
     const runs = () =>
       new Set(receiver.spans.filter(({ name }) => name === 'RunWorkflow:reconcile').map((s) => s.spanId));
     await waitFor(() => expect(runs().size).toBe(jobs.length), { timeout: 60_000, interval: 200 });
     const sent = Buffer.concat(receiver.bodies);
-    expect(sent.includes(SAID)).toBe(true);
+    expect(sent.includes(REFUSAL)).toBe(true);
     expect(hiddenIn(sent)).toEqual([]);
   });
 
-  it('are not in what people are told', async () => {
+  it('are not in the output of commands', async () => {
     for (const jobId of jobs) {
       const { stdout, stderr } = await stack.cli('job', 'failures', jobId, '--json');
       expect(stdout).toMatch(/refused|s3/i);
       expect(hiddenIn(Buffer.from(stdout + stderr))).toEqual([]);
     }
     const list = await stack.cli('job', 'list', '--json');
-    expect(list.stdout).toContain(SAID);
+    expect(list.stdout).toContain(REFUSAL);
     expect(hiddenIn(Buffer.from(list.stdout + list.stderr))).toEqual([]);
     const { stdout } = await stack.cli('connector', 'list', '--json');
     expect(stdout).toContain('env:PLANTED_TOKEN');
@@ -198,7 +204,7 @@ describe.each([
   });
 });
 
-/** Names of the secrets that stand in the bytes, as they are or in a form that gives them away. */
+/** Names of the secrets that the bytes contain, in plain form or in an encoded one. */
 function hiddenIn(bytes: Buffer): string[] {
   return Object.entries(HIDDEN)
     .filter(([, secret]) => formsOf(secret).some((form) => bytes.includes(form)))
@@ -207,14 +213,14 @@ function hiddenIn(bytes: Buffer): string[] {
 
 function formsOf(secret: string): string[] {
   return [
-    // Its beginning tells the most of it.
+    // The beginning of a secret reveals most of it.
     secret.slice(0, 10),
     secret,
     JSON.stringify(secret).slice(1, -1),
     JSON.stringify(JSON.stringify(secret)).slice(3, -3),
     encodeURIComponent(secret),
     new URLSearchParams({ '': secret }).toString().slice(1),
-    // Two thirds of the text: what comes before and after it changes the ends only.
+    // Two thirds of the text, because the text around it changes only the ends of its encoding.
     Buffer.from(secret).toString('base64').slice(0, -4),
   ];
 }

@@ -20,11 +20,11 @@ beforeAll(async () => {
     cpSync(join(FIXTURES, table), join(folder, 'wh', table), { recursive: true });
   stack = await RunningStack.start();
   const job = await stack.trigger(await stack.connect('lake-of-the-ui', join(folder, 'wh')));
-  expect(job).toMatchObject({ state: JobState.JS_FAILED, tablesScanned: 2n, errors: 1n });
+  expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { tablesScanned: 2n, errors: 1n } });
   jobId = job.jobId;
   browser = await chromium.launch({
     executablePath: await installedChromium(),
-    // Root may not use the sandbox; the rest keeps Chromium from calling home.
+    // Root may not use the sandbox. The other options stop Chromium's own requests.
     args: [
       '--no-sandbox',
       '--disable-gpu',
@@ -42,7 +42,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** The run's page in the Temporal UI, as people open it from the links that the CLI prints. */
+/** Opens the run's page in the Temporal UI with the link that the CLI prints. */
 async function runPage(): Promise<Page> {
   const page = await browser.newPage({ viewport: { width: 1500, height: 1300 } });
   page.setDefaultTimeout(60_000);
@@ -64,13 +64,13 @@ it('shows the summary, and the details with counters and the last failures as Ma
   const frame = (place: number) => page.frameLocator('iframe').nth(place).locator('body');
   await frame(2).getByText('scanned').first().waitFor();
   expect((await frame(0).innerText()).trim()).toBe('Reconcile of lake-of-the-ui');
-  expect(await frame(1).innerText()).toContain('Brings in what has changed.');
+  expect(await frame(1).innerText()).toContain('Ingests what has changed.');
   const text = (await frame(2).innerText()).replaceAll('\u00a0', ' ');
   expect(text).toContain('lake-of-the-ui · JS_FAILED · Partial failure (1): bad.truncated_metadata: table metadata');
   expect(text).toContain('Tables: 2 scanned · 1 changed · 0 unchanged · 0 filtered · 0 missing · 1 errors');
   expect(text).toMatch(/Failures:\s+bad\.truncated_metadata DATA_LOSS: table metadata .* is broken/);
   expect(await frame(2).locator('strong', { hasText: 'lake-of-the-ui' }).count()).toBe(1);
-  // The picture in docs/images is made of this.
+  // The picture in docs/images is a screenshot of this page.
   const picture = await page.screenshot({ path: process.env.RECONCILER_UI_PICTURE });
   expect(picture.readUInt32BE(16)).toBe(1500);
 });

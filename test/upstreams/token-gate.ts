@@ -1,23 +1,23 @@
 import { type Exchange, type Rule, refuse } from './fault-proxy.ts';
 
 /**
- * A guard in front of a catalog that does verify: gives tokens for the right client credentials at the catalog's own token endpoint and
- * lets through only what carries one that is good.
+ * Authentication in front of a catalog: issues tokens for the right client credentials at the catalog's own token endpoint, and forwards only
+ * requests with a valid token.
  */
 export class TokenGate {
-  /** Every token that was given, oldest first. */
+  /** All tokens issued, oldest first. */
   readonly issued: string[] = [];
   readonly #client: { id: string; secret: string };
   readonly #good = new Set<string>();
   #usesOfFirst: number;
 
-  /** @param usesOfFirst After so many requests the first token is good no more. */
+  /** @param usesOfFirst number of requests after which the first token becomes invalid */
   constructor(client: { id: string; secret: string }, usesOfFirst = Number.POSITIVE_INFINITY) {
     this.#client = client;
     this.#usesOfFirst = usesOfFirst;
   }
 
-  /** To come before other rules. */
+  /** Rules that must come before all others. */
   get rules(): Rule[] {
     return [
       { method: 'POST', path: /^\/v1\/oauth\/tokens$/, fault: (exchange) => this.#give(exchange) },

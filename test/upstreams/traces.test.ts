@@ -8,7 +8,7 @@ import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from './otlp-
 import { startS3Lake } from './s3-lake.ts';
 import { connectorS3 } from './s3-properties.ts';
 
-/** Spans are sent every five seconds. */
+/** Enough time for spans, which are sent every five seconds. */
 const EVENTUALLY = { timeout: 60_000, interval: 200 };
 
 describe('traces', () => {
@@ -27,7 +27,7 @@ describe('traces', () => {
   });
   afterAll(() => cleanUp[Symbol.asyncDispose]());
 
-  /** The spans of a trace, once its workflow's is there. */
+  /** The spans of a trace, once the workflow's span has been received. */
   async function traceOf(jobId: string): Promise<ReceivedSpan[]> {
     return waitFor(() => {
       const run = receiver.spans.find(
@@ -40,7 +40,7 @@ describe('traces', () => {
     }, EVENTUALLY);
   }
 
-  /** Names and services from a span up to its root. */
+  /** Names and services from a span to its root. */
   function waysUp(spans: ReceivedSpan[], from: ReceivedSpan): string[] {
     const parent = spans.find(({ spanId }) => spanId === from.parentId);
     return [`${from.service} ${from.name}`, ...(parent ? waysUp(spans, parent) : [])];
@@ -60,10 +60,10 @@ describe('traces', () => {
     const spans = await traceOf(jobId as string);
     const command = [...INGESTED, 'reconciler-cli Connectors/TriggerReconcile'];
 
-    // From the REST catalog, and from S3 with the table's name on the way.
-    const asked = (path: RegExp) => spans.find(({ attributes }) => path.test(attributes['url.path'] ?? ''));
+    // A request to the REST catalog, and one to S3 whose span is below one with the table's name.
+    const requestTo = (path: RegExp) => spans.find(({ attributes }) => path.test(attributes['url.path'] ?? ''));
     for (const path of [/\/tables\/orders$/, /^\/lake\/.*\.avro$/]) {
-      const span = asked(path) as ReceivedSpan;
+      const span = requestTo(path) as ReceivedSpan;
       expect(waysUp(spans, span)).toEqual(['reconciler-worker GET', ...command]);
     }
     const ingests = spans.filter(({ name }) => name === 'RunActivity:ingestTable');
@@ -71,19 +71,19 @@ describe('traces', () => {
     for (const { attributes } of ingests) {
       expect(attributes).toMatchObject({ temporalWorkflowId: jobId, 'reconciler.connector': 'lake' });
     }
-    // What the worker writes is a part of it.
+    // The worker's writes to the catalog are part of the trace.
     const put = spans.filter(({ name }) => name === 'TableStatistics/PutFileColumnStats');
     expect(put.map((span) => waysUp(spans, span).slice(0, 2))).toContainEqual([
       'reconciler-catalog TableStatistics/PutFileColumnStats',
       'reconciler-worker TableStatistics/PutFileColumnStats',
     ]);
     expect(spans.filter(({ parentId }) => parentId === '').map(({ service }) => service)).toEqual(['reconciler-cli']);
-    // A connector is asked for by its name first, and then by its id.
+    // A connector is looked up by its name first, and then by its id.
     const failed = spans.filter(({ status }) => status === 2).map(({ name }) => name);
     expect(new Set(failed)).toEqual(new Set(['Connectors/GetConnector']));
   });
 
-  it('go on with the one of the call', async () => {
+  it('continue the trace of the call', async () => {
     const traceId = '0af7651916cd43dd8448eb211c80319c';
     const metadata = Metadata({ traceparent: `00-${traceId}-b7ad6b7169203331-01` });
     const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId, fullRescan: true }, { metadata });
@@ -94,7 +94,7 @@ describe('traces', () => {
     expect(waysUp(spans, ingest)).toEqual(INGESTED);
   });
 
-  it('begin with the run that Temporal starts, and leave nothing in its history', async () => {
+  it('start with a run that Temporal starts, and add nothing to its history', async () => {
     const workflowId = 'by-hand';
     const start = { workflowId, taskQueue: 'reconciler', args: [{ connector: 'lake', full: true }] };
     const handle = await stack.temporal.workflow.start('reconcile', start);
@@ -113,7 +113,7 @@ describe('traces', () => {
     expect(headers).toEqual([]);
   });
 
-  it('are not of calls that only read', async () => {
+  it('do not include calls that only read', async () => {
     await stack.cli('connector', 'list');
     await stack.cli('connector', 'update', 'lake', '--description', 'seen');
     await waitFor(

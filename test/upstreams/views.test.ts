@@ -57,19 +57,16 @@ describe("views of Iceberg's REST server", () => {
 
   const every = ['sales.large', 'sales.plain', 'sales.to_drop', 'sales.to_rename', 'sales.eu.deep', 'only_views.v'];
 
-  it('are brought in with the tables', async () => {
+  it('are ingested with the tables', async () => {
     const job = await stack.trigger(connectorId);
     expect(job).toMatchObject({
       state: JobState.JS_SUCCEEDED,
       message: '1 table changed, 0 unchanged, 6 views changed',
-      viewsScanned: 6n,
-      viewsChanged: 6n,
-      viewsMissing: 0n,
-      tablesScanned: 1n,
+      counters: { viewsScanned: 6n, viewsChanged: 6n, viewsMissing: 0n, tablesScanned: 1n },
     });
   });
 
-  it.each(every)('%s is as the server says: version, schema, SQL of all dialects, defaults', async (name) => {
+  it.each(every)('%s is as on the server: version, schema, SQL of all dialects, defaults', async (name) => {
     const [namespace, last] = [name.slice(0, name.lastIndexOf('.')), name.slice(name.lastIndexOf('.') + 1)];
     const { metadata } = await rest.load(namespace, last);
     const [version] = metadata.versions;
@@ -109,8 +106,7 @@ describe("views of Iceberg's REST server", () => {
     expect(job).toMatchObject({
       state: JobState.JS_SUCCEEDED,
       message: 'Nothing changed: 1 table, 6 views',
-      viewsScanned: 6n,
-      viewsChanged: 0n,
+      counters: { viewsScanned: 6n, viewsChanged: 0n },
     });
     expect(await Promise.all(every.map(view))).toEqual(before);
   });
@@ -124,9 +120,7 @@ describe("views of Iceberg's REST server", () => {
     await rest.setProperty('sales', 'plain', 'owner', 'ann');
     expect(await stack.trigger(connectorId)).toMatchObject({
       state: JobState.JS_SUCCEEDED,
-      viewsScanned: 5n,
-      viewsChanged: 3n,
-      viewsMissing: 2n,
+      counters: { viewsScanned: 5n, viewsChanged: 3n, viewsMissing: 2n },
     });
     expect(await view('sales.large')).toMatchObject({
       versionId: 2,
@@ -141,10 +135,10 @@ describe("views of Iceberg's REST server", () => {
     expect(stdout).toMatch(/^to_drop .* missing since /m);
   });
 
-  it('are themselves again when they come back', async () => {
+  it('keep their ids when they reappear', async () => {
     const { viewId } = await view('sales.to_drop');
     await rest.view('sales', 'to_drop', { spark: 'SELECT 33' });
-    expect(await stack.trigger(connectorId)).toMatchObject({ viewsChanged: 1n, viewsMissing: 0n });
+    expect(await stack.trigger(connectorId)).toMatchObject({ counters: { viewsChanged: 1n, viewsMissing: 0n } });
     expect(await view('sales.to_drop')).toMatchObject({
       viewId,
       representations: [{ sql: 'SELECT 33' }],
@@ -152,30 +146,29 @@ describe("views of Iceberg's REST server", () => {
     });
   });
 
-  it('are not missing after a run that was narrowed', async () => {
+  it('do not count as missing after a narrowed run', async () => {
     await rest.dropView('sales', 'to_drop');
     const narrowed = await stack.trigger(connectorId, { destinationNamespacePaths: ['sales'] });
-    expect(narrowed).toMatchObject({ state: JobState.JS_SUCCEEDED, viewsScanned: 3n, viewsMissing: 0n });
+    expect(narrowed).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { viewsScanned: 3n, viewsMissing: 0n } });
     const oneTable = await stack.trigger(connectorId, { destinationTableName: 'orders' });
-    expect(oneTable).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesScanned: 1n, viewsScanned: 0n });
+    expect(oneTable).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesScanned: 1n, viewsScanned: 0n } });
     expect((await view('sales.to_drop')).upstream?.missingSince).toBeUndefined();
     const onlyViews = await stack.trigger(connectorId, { destinationNamespacePaths: ['only_views'] });
-    expect(onlyViews).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesScanned: 0n, viewsScanned: 1n });
-    expect(await stack.trigger(connectorId)).toMatchObject({ viewsMissing: 1n });
+    expect(onlyViews).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      counters: { tablesScanned: 0n, viewsScanned: 1n },
+    });
+    expect(await stack.trigger(connectorId)).toMatchObject({ counters: { viewsMissing: 1n } });
   });
 
-  it('take the place of a table of their name, and give it back', async () => {
+  it('can replace a table of the same name, and be replaced by it again', async () => {
     await rest.dropTable('sales', 'orders');
     await rest.view('sales', 'orders', { spark: 'SELECT * FROM orders_v2' });
     await rest.dropView('sales', 'plain');
     await rest.table('sales', 'plain');
     expect(await stack.trigger(connectorId)).toMatchObject({
       state: JobState.JS_SUCCEEDED,
-      tablesChanged: 1n,
-      viewsChanged: 1n,
-      errors: 0n,
-      tablesMissing: 0n,
-      viewsMissing: 0n,
+      counters: { tablesChanged: 1n, viewsChanged: 1n, errors: 0n, tablesMissing: 0n, viewsMissing: 0n },
     });
     expect((await view('sales.orders')).representations).toEqual([
       { dialect: 'spark', sql: 'SELECT * FROM orders_v2' },
@@ -184,17 +177,20 @@ describe("views of Iceberg's REST server", () => {
 
     await rest.dropView('sales', 'orders');
     await rest.table('sales', 'orders');
-    expect(await stack.trigger(connectorId)).toMatchObject({ state: JobState.JS_SUCCEEDED, tablesChanged: 1n });
+    expect(await stack.trigger(connectorId)).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      counters: { tablesChanged: 1n },
+    });
     expect(await stack.tableId('lake.sales.orders')).toMatch(/^tbl_/);
   });
 
-  it('fail by themselves: the others go in, and it is told which', async () => {
+  it('fail one by one: the others are ingested, and the failed one is named', async () => {
     await rest.view('sales', 'broken', { spark: 'SELECT 6' });
     await rest.view('sales', 'good', { spark: 'SELECT 7' });
     const { 'metadata-location': file } = await rest.load('sales', 'broken');
     rmSync(fileURLToPath(file));
     const job = await stack.trigger(connectorId);
-    expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, viewsChanged: 1n });
+    expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: 1n, viewsChanged: 1n } });
     expect(job.message).toMatch(/^Partial failure \(1\): view sales\.broken: /);
     expect(await stack.failures(job.jobId)).toMatchObject([{ table: 'view sales.broken', code: 'NOT_FOUND' }]);
     expect((await view('sales.good')).representations).toEqual([{ dialect: 'spark', sql: 'SELECT 7' }]);
@@ -204,7 +200,7 @@ describe("views of Iceberg's REST server", () => {
   describe('when the catalog has faults', () => {
     const listing = /\/namespaces\/sales\/views(\?|$)/;
     let turn = 0;
-    // The server's tokens are places in its list.
+    // The server's page tokens are positions in its list.
     const round = changed((json) => {
       turn = (turn + 1) % 3;
       return { ...json, 'next-page-token': String(turn) };
@@ -220,7 +216,7 @@ describe("views of Iceberg's REST server", () => {
         refuse(403, 'ForbiddenException'),
         'views of sales',
         'PERMISSION_DENIED',
-        /views.*said the test's proxy/,
+        /views.*from the test's proxy/,
       ],
       [
         'has pages that repeat for ever',
@@ -229,12 +225,15 @@ describe("views of Iceberg's REST server", () => {
         'DATA_LOSS',
         /repeats its pages when it lists the views of namespace sales/,
       ],
-    ])('a listing that %s fails the views alone, and marks none', async (_, fault, label, code, message) => {
+    ])('a listing that %s fails only the views, and marks none as missing', async (_, fault, label, code, message) => {
       proxy.rules = [{ path: listing, fault }];
       const name = `t${code.length}`;
       await rest.table('sales', name);
       const job = await stack.trigger(connectorId);
-      expect(job).toMatchObject({ state: JobState.JS_FAILED, tablesChanged: 1n, errors: 1n, viewsMissing: 0n });
+      expect(job).toMatchObject({
+        state: JobState.JS_FAILED,
+        counters: { tablesChanged: 1n, errors: 1n, viewsMissing: 0n },
+      });
       expect(job.message).toMatch(`Partial failure (1): ${label}: `);
       const [failure] = await stack.failures(job.jobId);
       expect(failure).toMatchObject({ table: label, code, message: expect.stringMatching(message) });
@@ -242,7 +241,7 @@ describe("views of Iceberg's REST server", () => {
       expect((await view('sales.large')).upstream?.missingSince).toBeUndefined();
     });
 
-    it('one view that is refused fails by itself, and one that is throttled goes in', async () => {
+    it('a view that is refused fails alone, and one that is throttled is ingested', async () => {
       proxy.rules = [
         { path: /views\/large/, fault: refuse(403, 'ForbiddenException') },
         {
@@ -253,32 +252,39 @@ describe("views of Iceberg's REST server", () => {
       ];
       await rest.replaceView('sales', 'good', { spark: 'SELECT 77' });
       const job = await stack.trigger(connectorId);
-      expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, viewsChanged: 1n });
+      expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: 1n, viewsChanged: 1n } });
       expect(await stack.failures(job.jobId)).toMatchObject([{ table: 'view sales.large', code: 'PERMISSION_DENIED' }]);
       expect((await view('sales.good')).representations).toEqual([{ dialect: 'spark', sql: 'SELECT 77' }]);
     });
 
-    it('a retry brings in just the one that failed, once it is mended', async () => {
+    it('a retry ingests only the failed view, once it is repaired', async () => {
       proxy.rules = [{ path: /views\/large/, fault: refuse(403, 'ForbiddenException') }];
       const sql = 'SELECT 8';
       await rest.replaceView('sales', 'large', { trino: sql, duckdb: sql, spark: sql });
       const job = await stack.trigger(connectorId);
-      expect(job).toMatchObject({ state: JobState.JS_FAILED, errors: 1n, viewsChanged: 0n });
+      expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: 1n, viewsChanged: 0n } });
       proxy.rules = [];
-      // Not the retry's business.
+      // The retry must not ingest this change.
       await rest.replaceView('sales', 'good', { spark: 'SELECT 777' });
       const { code, stdout } = await stack.cli('job', 'retry', job.jobId, '--wait', '--json');
       expect(code).toBe(0);
       expect(JSON.parse(stdout)).toMatchObject({
-        ...{ state: 'JS_SUCCEEDED', retryOfJobId: job.jobId, tablesScanned: '0', viewsScanned: '1', viewsChanged: '1' },
+        ...{
+          state: 'JS_SUCCEEDED',
+          retryOfJobId: job.jobId,
+          counters: { tablesScanned: '0', viewsScanned: '1', viewsChanged: '1' },
+        },
       });
       expect((await view('sales.large')).representations).toContainEqual({ dialect: 'trino', sql });
       expect((await view('sales.good')).representations).toEqual([{ dialect: 'spark', sql: 'SELECT 77' }]);
-      expect(await stack.trigger(connectorId)).toMatchObject({ state: JobState.JS_SUCCEEDED, viewsChanged: 1n });
+      expect(await stack.trigger(connectorId)).toMatchObject({
+        state: JobState.JS_SUCCEEDED,
+        counters: { viewsChanged: 1n },
+      });
     });
   });
 
-  it('runs with views replay', async () => {
+  it('have runs that replay', async () => {
     Runtime.install({ logger: new DefaultLogger('ERROR') });
     const { jobs } = await stack.catalog.jobs.listReconcileJobs({ connectorId, pageSize: 1000 });
     const codePath = join(ROOT, 'dist/workflow-bundle.js');
@@ -290,7 +296,7 @@ describe("views of Iceberg's REST server", () => {
   });
 });
 
-it('views of Nessie, which does not list its endpoints, come in when the connector says that it has them', async () => {
+it("ingests views of Nessie, which does not list its endpoints, if the connector's properties declare them", async () => {
   await using cleanUp = new CleanUp();
   const moto = cleanUp.use(await startMoto());
   await moto.createBucket('lake');
@@ -303,7 +309,7 @@ it('views of Nessie, which does not list its endpoints, come in when the connect
   const properties = { ...connectorS3(moto), 'view-endpoints-supported': 'true' };
   const connectorId = await stack.connect('nessie', '', { uri: nessie.restUrl, properties });
   const first = await stack.trigger(connectorId);
-  expect(first).toMatchObject({ state: JobState.JS_SUCCEEDED, viewsScanned: 2n, viewsChanged: 2n });
+  expect(first).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { viewsScanned: 2n, viewsChanged: 2n } });
   const get = async () => {
     const { stdout } = await stack.cli('view', 'get', 'nessie.sales.v', '--json');
     return JSON.parse(stdout);
@@ -313,9 +319,15 @@ it('views of Nessie, which does not list its endpoints, come in when the connect
     { sql: 'SELECT 1', dialect: 'spark' },
     { sql: 'SELECT 2', dialect: 'trino' },
   ]);
-  expect(await stack.trigger(connectorId)).toMatchObject({ state: JobState.JS_SUCCEEDED, viewsChanged: 0n });
+  expect(await stack.trigger(connectorId)).toMatchObject({
+    state: JobState.JS_SUCCEEDED,
+    counters: { viewsChanged: 0n },
+  });
   expect(await get()).toEqual(before);
   await rest.replaceView('sales', 'v', { spark: 'SELECT 11', trino: 'SELECT 22' });
-  expect(await stack.trigger(connectorId)).toMatchObject({ state: JobState.JS_SUCCEEDED, viewsChanged: 1n });
+  expect(await stack.trigger(connectorId)).toMatchObject({
+    state: JobState.JS_SUCCEEDED,
+    counters: { viewsChanged: 1n },
+  });
   expect((await get()).representations).toMatchObject([{ sql: 'SELECT 11' }, { sql: 'SELECT 22' }]);
 }, 300_000);

@@ -22,7 +22,7 @@ describe('while pyiceberg appends, overwrites, deletes, evolves, rolls back, exp
     await moto.createBucket('lake');
     const rest = cleanUp.use(await startIcebergRest({ warehouse: 's3://lake/warehouse', s3: moto }));
     stack = cleanUp.use(await RunningStack.start(moto.env));
-    // What they drop at once may be any share of so few tables.
+    // With so few tables, the writers may drop any share of them at once.
     const policy = { missing: { maxShare: 1 } };
     connectorId = await stack.connect('busy', '', { uri: rest.url, properties: connectorS3(moto), policy });
 
@@ -37,7 +37,7 @@ describe('while pyiceberg appends, overwrites, deletes, evolves, rolls back, exp
     const writer = write('keep_writing.py', [], input).finally(() => {
       writing = false;
     });
-    // Full ones between: they compare with tables that change under them.
+    // Some runs are full rescans, which verify tables that change at the same time.
     for (let n = 0; writing; n++) {
       const job = await stack.trigger(connectorId, { fullRescan: n % 4 === 3 });
       states.push(job.state);
@@ -48,14 +48,14 @@ describe('while pyiceberg appends, overwrites, deletes, evolves, rolls back, exp
   });
   afterAll(() => cleanUp[Symbol.asyncDispose]());
 
-  it('runs go on', () => {
+  it('runs continue', () => {
     expect(states.length).toBeGreaterThan(3);
     expect(states).toContain(JobState.JS_SUCCEEDED);
-    // What went away under a run may fail in it; nothing is broken.
+    // Tables that are dropped during a run may fail in it, but no metadata is corrupt.
     for (const failure of failures) expect(failure).not.toMatch(/: (INTERNAL|INVALID_ARGUMENT|UNIMPLEMENTED) /);
   });
 
-  it('and one more run makes the catalog equal to the truth', async () => {
+  it('one more run makes the catalog equal to the truth', async () => {
     const job = await stack.trigger(connectorId);
     expect(await stack.failures(job.jobId)).toEqual([]);
     expect(job.state).toBe(JobState.JS_SUCCEEDED);
@@ -67,7 +67,7 @@ describe('while pyiceberg appends, overwrites, deletes, evolves, rolls back, exp
     expect(wrong).toEqual({});
   });
 
-  it('with just the tables that are there, the others marked as missing', async () => {
+  it('the catalog then has exactly the existing tables, and the others are marked as missing', async () => {
     const { namespaceId } = await stack.catalog.directory.resolve({
       name: { $case: 'text', value: 'busy.busy' },
       object: false,
@@ -78,8 +78,8 @@ describe('while pyiceberg appends, overwrites, deletes, evolves, rolls back, exp
     expect(tables.length).toBeGreaterThan(there.length);
   });
 
-  it('and a full rescan has nothing to repair', async () => {
+  it('a full rescan has nothing to repair', async () => {
     const full = await stack.trigger(connectorId, { fullRescan: true });
-    expect(full).toMatchObject({ state: JobState.JS_SUCCEEDED, errors: 0n, tablesChanged: 0n });
+    expect(full).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { errors: 0n, tablesChanged: 0n } });
   });
 });

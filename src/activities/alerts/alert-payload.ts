@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import type { AlertRequest } from '../../contract/job.ts';
-import { JOB_COUNTERS } from '../../contract/progress-message.ts';
 import {
   type JobFailure,
   jobStateToJSON,
@@ -8,20 +7,20 @@ import {
   type ReconcileJob,
 } from '../../generated/reconciler/v1/jobs.ts';
 
-/** Failures told; `job failures` lists all. */
-export const FAILURES_TOLD = 10;
-/** Characters of each text: the whole stays below 64 KiB, whatever is in it. */
-const MAX_TEXT = 1_000;
+/** Failures in a message; `job failures` lists all. */
+export const MAX_FAILURES = 10;
+/** Characters of each text: the whole message stays below 64 KiB. */
+const MAX_TEXT_LENGTH = 1_000;
 
-/** One of these a job and type, however often it is sent. */
+/** The same for a job and type, however often the message is sent. */
 export function messageId({ type, jobId }: AlertRequest): string {
   return `msg_${createHash('sha256').update(`${type} ${jobId}`).digest('hex').slice(0, 32)}`;
 }
 
 /**
- * What a webhook is told, in the form that Standard Webhooks recommends. docs/operations.md shows one.
+ * The body of a webhook's message, in the form that Standard Webhooks recommends. docs/operations.md has an example.
  *
- * @param failures the first of the job's
+ * @param failures the job's first failures
  * @param link to the job's workflow in the Temporal UI
  */
 export function alertPayload(request: AlertRequest, job: ReconcileJob, failures: JobFailure[], link?: string): string {
@@ -34,20 +33,20 @@ export function alertPayload(request: AlertRequest, job: ReconcileJob, failures:
       job: {
         id: job.jobId,
         state: jobStateToJSON(job.state),
-        message: short(job.message),
+        message: truncate(job.message),
         trigger: jobTriggerToJSON(job.trigger).replace('JOB_TRIGGER_', '').toLowerCase(),
         fullRescan: job.fullRescan,
         startedAt: job.startedAt?.toISOString(),
         finishedAt: finishedAt.toISOString(),
       },
-      counters: Object.fromEntries(JOB_COUNTERS.map((counter) => [counter, Number(job[counter])])),
+      counters: Object.fromEntries(Object.entries(job.counters ?? {}).map(([name, count]) => [name, Number(count)])),
       failures: failures
-        .slice(0, FAILURES_TOLD)
-        .map(({ table, code, message }) => ({ table: short(table), code, message: short(message) })),
+        .slice(0, MAX_FAILURES)
+        .map(({ table, code, message }) => ({ table: truncate(table), code, message: truncate(message) })),
       failedJobId: request.failedJobId,
       link,
     },
   });
 }
 
-const short = (text: string) => (text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT - 1)}…` : text);
+const truncate = (text: string) => (text.length > MAX_TEXT_LENGTH ? `${text.slice(0, MAX_TEXT_LENGTH - 1)}…` : text);

@@ -1,39 +1,39 @@
 import { createHmac } from 'node:crypto';
 import { CodedError } from '../../errors.ts';
-import { rememberOwnSecret } from '../../secrets.ts';
+import { rememberConnectorSecret } from '../../secrets.ts';
 import { retryAfterMs } from '../../storage/retry-after.ts';
 
-/** For everything from the look-up of the name to the first line of the answer. */
+/** For everything from resolving the host name to the first line of the response. */
 const ANSWER_TIMEOUT_MS = 15_000;
 const PREFIX = 'whsec_';
-/** Of a key, by the specification. */
+/** Length of a key, by the specification. */
 const KEY_BYTES = { min: 24, max: 64 };
 
 export interface WebhookMessage {
-  /** http or https. It may hold a secret: errors name its host only. */
+  /** http or https. It may contain a secret: errors name its host only. */
   url: string;
-  /** `whsec_` and base64. Absent: it goes unsigned. */
+  /** `whsec_` and base64. Absent: the message is not signed. */
   secret?: string;
-  /** Letters, digits and `_`; the same at every attempt, so that the receiver can tell a repetition. */
+  /** Letters, digits and `_`; the same in every attempt, so that the receiver recognises a repetition. */
   id: string;
   /** JSON. */
   body: string;
 }
 
 /**
- * Sends a message once, as Standard Webhooks has it (https://www.standardwebhooks.com): signed by HMAC-SHA256 over `id.timestamp.body`.
- * Redirects are not followed, and of the answer nothing but its status counts: its body is not read.
+ * Sends a message once, as Standard Webhooks defines it (https://www.standardwebhooks.com): signed by HMAC-SHA256 over
+ * `id.timestamp.body`. Redirects are not followed. Only the status of the response counts: its body is not read.
  *
- * @throws CodedError UNAVAILABLE, RESOURCE_EXHAUSTED or DEADLINE_EXCEEDED where another attempt may succeed: no answer, 408, 429 and 5xx;
- *   FAILED_PRECONDITION for every other answer, a URL that is none and a key of the wrong form
+ * @throws CodedError UNAVAILABLE, RESOURCE_EXHAUSTED or DEADLINE_EXCEEDED if another attempt may succeed: no response, 408, 429 and 5xx;
+ *   FAILED_PRECONDITION for every other response, an invalid URL and an invalid key
  */
 export async function postWebhook({ url, secret, id, body }: WebhookMessage): Promise<void> {
   const host = hostOf(url);
   const timestamp = Math.floor(Date.now() / 1000);
   const signature = secret === undefined ? undefined : signatureOf(secret, `${id}.${timestamp}.${body}`);
-  let answer: Response;
+  let response: Response;
   try {
-    answer = await fetch(url, {
+    response = await fetch(url, {
       method: 'POST',
       headers: {
         'content-type': 'application/json',
@@ -47,39 +47,39 @@ export async function postWebhook({ url, secret, id, body }: WebhookMessage): Pr
       signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
     });
   } catch (error) {
-    throw noAnswer(host, error);
+    throw noResponse(host, error);
   }
-  await answer.body?.cancel().catch(() => undefined);
-  if (!answer.ok) throw refused(host, answer);
+  await response.body?.cancel().catch(() => undefined);
+  if (!response.ok) throw refused(host, response);
 }
 
 function hostOf(url: string): string {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed && /^https?:$/.test(parsed.protocol) && parsed.username === '' && parsed.password === '')
     return parsed.host;
-  // What it is may be a secret.
+  // The text is not repeated: it may be a secret.
   throw new CodedError(
     'FAILED_PRECONDITION',
-    'alerts.webhook_url refers to what is no http(s) URL without user and password: put one there',
+    'alerts.webhook_url does not refer to an http(s) URL without user and password: store one there',
   );
 }
 
 function signatureOf(secret: string, content: string): string {
   const text = secret.startsWith(PREFIX) ? secret.slice(PREFIX.length) : secret;
-  rememberOwnSecret(text);
+  rememberConnectorSecret(text);
   const key = Buffer.from(text, 'base64');
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text) || key.length < KEY_BYTES.min || key.length > KEY_BYTES.max) {
     throw new CodedError(
       'FAILED_PRECONDITION',
-      `alerts.secret_ref refers to what is no key: it is ${PREFIX} and ${KEY_BYTES.min} to ${KEY_BYTES.max} bytes in base64, as ` +
-        `echo ${PREFIX}$(openssl rand -base64 32) makes one`,
+      `alerts.secret_ref does not refer to a key: a key is ${PREFIX} and ${KEY_BYTES.min} to ${KEY_BYTES.max} bytes in base64, for ` +
+        `example from echo ${PREFIX}$(openssl rand -base64 32)`,
     );
   }
   return `v1,${createHmac('sha256', key).update(content).digest('base64')}`;
 }
 
-/** Nothing of the error's text is repeated: it may hold the URL. */
-function noAnswer(host: string, error: unknown): CodedError {
+/** The error's text is not repeated: it may contain the URL. */
+function noResponse(host: string, error: unknown): CodedError {
   if ((error as Error).name === 'TimeoutError')
     return new CodedError(
       'DEADLINE_EXCEEDED',
@@ -90,13 +90,13 @@ function noAnswer(host: string, error: unknown): CodedError {
 }
 
 function refused(host: string, { status, headers }: Response): CodedError {
-  const said = `the webhook at ${host} answered ${status}`;
+  const message = `the webhook at ${host} answered ${status}`;
   const waitMs = retryAfterMs(headers.get('retry-after') ?? undefined, Date.now());
-  if (status === 429) return new CodedError('RESOURCE_EXHAUSTED', said, { retryAfterMs: waitMs });
-  if (status === 408 || status >= 500) return new CodedError('UNAVAILABLE', said, { retryAfterMs: waitMs });
-  const why =
+  if (status === 429) return new CodedError('RESOURCE_EXHAUSTED', message, { retryAfterMs: waitMs });
+  if (status === 408 || status >= 500) return new CodedError('UNAVAILABLE', message, { retryAfterMs: waitMs });
+  const hint =
     status >= 300 && status < 400
       ? 'a redirect, which is not followed: give the connector the address that it leads to'
-      : 'it is not asked again: see that its URL and its key are right';
-  return new CodedError('FAILED_PRECONDITION', `${said}, ${why}`);
+      : 'and is not tried again: check its URL and its key';
+  return new CodedError('FAILED_PRECONDITION', `${message}, ${hint}`);
 }

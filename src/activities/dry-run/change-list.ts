@@ -3,23 +3,12 @@ import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import { type JobChange, JobChangeAction, JobChangeKind } from '../../generated/reconciler/v1/jobs.ts';
 import { formatName } from '../../names.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
+import type { Change } from './change.ts';
 
-/** Changes a call. */
+/** Changes per call. */
 const PAGE = 100;
 
-/** What a dry run would do to one object. */
-export interface Change {
-  kind: 'CATALOG' | 'NAMESPACE' | 'TABLE' | 'VIEW' | 'SNAPSHOTS';
-  action: 'CREATE' | 'UPDATE' | 'VERIFY' | 'MARK_MISSING' | 'DROP';
-  /** The upstream's; of a catalog or namespace the destination's own. */
-  name: readonly string[];
-  /** Below the destination's catalog. */
-  destination: readonly string[];
-  /** For people. */
-  reason: string;
-}
-
-/** Gathers what the activity of a dry run would do, and tells the catalog a page at a time. Told twice, a change is there once. */
+/** Collects what the activity of a dry run would do, and records it with the job in pages. Recording a change twice has no effect. */
 export class ChangeList {
   readonly #catalog: ActivityDeps['catalog'];
   readonly #connector: Connector;
@@ -32,28 +21,28 @@ export class ChangeList {
   }
 
   /**
-   * Tells it at once.
+   * Records the change at once.
    *
-   * @throws ALREADY_EXISTS where another table or view of the job would have its name in the destination by then
+   * @throws ALREADY_EXISTS if another table or view of the job would have its name in the destination by then
    */
-  async tell(change: Change): Promise<void> {
-    await this.#record([this.#message(change)]);
+  async record(change: Change): Promise<void> {
+    await this.#send([this.#message(change)]);
   }
 
-  /** Tells it with others, of which none takes a name. */
+  /** Records the change with others, none of which takes a name. */
   async add(change: Change): Promise<void> {
     this.#changes.push(this.#message(change));
     if (this.#changes.length >= PAGE) await this.flush();
   }
 
-  /** Tells what was added; to be called at the end. */
+  /** Records what was added; to be called at the end. */
   async flush(): Promise<void> {
     const changes = this.#changes;
     this.#changes = [];
-    if (changes.length > 0) await this.#record(changes);
+    if (changes.length > 0) await this.#send(changes);
   }
 
-  async #record(changes: JobChange[]): Promise<void> {
+  async #send(changes: JobChange[]): Promise<void> {
     await this.#catalog.reconciliation.recordJobChanges({ jobId: this.#jobId, changes });
   }
 
@@ -73,5 +62,11 @@ export class ChangeList {
   }
 }
 
-/** `1 new snapshot`, `3 new snapshots`. */
-export const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`;
+/** The list of a dry run; undefined for a run that writes. */
+export function openChangeList(
+  deps: Pick<ActivityDeps, 'catalog'>,
+  connector: Connector,
+  { dryRun }: { dryRun?: boolean },
+): ChangeList | undefined {
+  return dryRun ? new ChangeList(deps, connector) : undefined;
+}

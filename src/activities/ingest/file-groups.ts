@@ -6,12 +6,14 @@ import type { SplitSize } from '../runtime/split-size.ts';
 import type { PutSnapshot } from './snapshot-message.ts';
 import { toSnapshotMessage } from './snapshot-message.ts';
 
-/** Of one snapshot. Each costs a workflow's history some kilobyte. */
+/** Per snapshot. Each group costs a workflow's history about 1 KiB. */
 const MAX_GROUPS = 64;
 
 /**
- * Stages a big snapshot and tells its groups: as `split` those that are to be brought in first; else all are in and only the finish is
- * missing. Undefined where the snapshot is not split: it is small, or its changes cannot be read in parts.
+ * Stages a big snapshot and cuts its changes into groups.
+ *
+ * @returns with `split` if groups are missing: they are to be ingested first; otherwise all are in, and only the finish is missing. Undefined
+ *   if the snapshot is not split: it is small, or its changes cannot be read in parts
  */
 export async function stagedGroups(
   put: PutSnapshot,
@@ -19,10 +21,10 @@ export async function stagedGroups(
 ): Promise<{ key: string; names: string[]; split?: TableSplit } | undefined> {
   const { deps, reader, tableId, base, heartbeat } = put;
   const { snapshotId } = put.snapshot;
-  const ranges = await reader.changeRanges?.(snapshotId, { base, size: size.group, most: MAX_GROUPS });
+  const ranges = await reader.changeRanges?.(snapshotId, { base, size: size.group, maxRanges: MAX_GROUPS });
   if (ranges === undefined || ranges.length < 2) return undefined;
   if (ranges.reduce((sum, { changes }) => sum + changes, 0) <= size.above) return undefined;
-  // Without counts nothing would show that the groups make up the snapshot.
+  // Only counts can show that the groups make up the whole snapshot.
   if ((await reader.liveFileCounts(snapshotId)) === undefined) return undefined;
 
   const key = stageKey(put);
@@ -37,7 +39,7 @@ export async function stagedGroups(
       snapshot: toSnapshotMessage(put, base),
     },
   });
-  const { complete, stagedGroups } = await deps.catalog.fileChanges.putFileColumnStats(one(header), {
+  const { complete, stagedGroups } = await deps.catalog.fileChanges.putFileColumnStats(single(header), {
     signal: heartbeat.signal,
   });
   const names = ranges.map(groupName);
@@ -52,7 +54,7 @@ export async function stagedGroups(
   };
 }
 
-/** Idempotency key of a split snapshot's streams: groups with other columns are not to be taken for these. */
+/** Idempotency key of a split snapshot's streams. It differs if other columns are selected, so that no groups are mixed up. */
 export function stageKey({
   tableId,
   snapshot,
@@ -62,17 +64,17 @@ export function stageKey({
   snapshot: { snapshotId: bigint };
   columnIds?: ReadonlySet<number>;
 }): string {
-  const plain = `${tableId}/${snapshot.snapshotId}`;
-  if (columnIds === undefined) return plain;
+  const key = `${tableId}/${snapshot.snapshotId}`;
+  if (columnIds === undefined) return key;
   const ids = [...columnIds].sort((a, b) => a - b).join();
-  return `${plain}/${createHash('sha256').update(ids).digest('hex').slice(0, 16)}`;
+  return `${key}/${createHash('sha256').update(ids).digest('hex').slice(0, 16)}`;
 }
 
-/** The same whenever the snapshot is split the same way. */
+/** The same in every attempt, as long as the snapshot is split in the same way. */
 export function groupName({ from, to }: Pick<ChangeRange, 'from' | 'to'>): string {
   return `${from}-${to}`;
 }
 
-async function* one<T>(item: T): AsyncGenerator<T> {
+async function* single<T>(item: T): AsyncGenerator<T> {
   yield item;
 }

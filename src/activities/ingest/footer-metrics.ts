@@ -14,16 +14,16 @@ import { footersEnabled } from '../../stats/statistics-options.ts';
 import { inParallel } from '../runtime/in-parallel.ts';
 import { unreadable } from './unreadable-file.ts';
 
-/** Footers that are read side by side: each may take 16 MiB, and mostly takes 64 KiB. */
+/** Footers that are read in parallel: each may take 16 MiB of memory, and usually takes 64 KiB. */
 const PARALLEL = 8;
-/** Changes a batch, so that progress is told every few seconds. */
+/** Changes per batch, so that progress is reported every few seconds. */
 const BATCH = 200;
 
 /**
- * The same reader, with the column metrics of Parquet data files that come without any read from their footers, if the connector has
- * `stats.footers.enabled`. Each footer is read once, as the file comes into the catalog; a full run reads them again.
+ * The same reader, which reads the column metrics of Parquet data files without metrics from their footers, if the connector has
+ * `stats.footers.enabled`. Each footer is read once, when the file is ingested; a full run reads them again.
  *
- * A file whose footer cannot be read stays without metrics, and the log says so.
+ * A file whose footer cannot be read stays without metrics, with a warning in the log.
  */
 export function withFooterMetrics(
   reader: TableReader,
@@ -37,7 +37,8 @@ export function withFooterMetrics(
     get bytesRead() {
       return reader.bytesRead;
     },
-    snapshots: () => reader.snapshots(),
+    history: () => reader.history(),
+    snapshots: (ids) => reader.snapshots(ids),
     fileChanges: (snapshotId, options = {}) => footers.fill(reader.fileChanges(snapshotId, options), options),
     changeRanges: reader.changeRanges?.bind(reader),
     liveFileCounts: (snapshotId) => reader.liveFileCounts(snapshotId),
@@ -53,14 +54,14 @@ class Footers {
   readonly #logger: Logger;
   readonly #columns: TableColumns;
   #hasFailed = false;
-  /** The worker may not read data files: asking for each would change nothing. */
+  /** This worker may not read data files: trying each of them would change nothing. */
   #isDenied = false;
 
   constructor(reader: TableReader, logger: Logger) {
     this.#reader = reader;
     this.#logger = logger;
     const { schemas, currentSchemaId, properties } = reader.descriptor;
-    // The current schema's types last, so that they stay.
+    // The current schema comes last, so that its types prevail.
     const ordered = [...schemas].sort((a, b) => Number(a.id === currentSchemaId) - Number(b.id === currentSchemaId));
     this.#columns = {
       types: new Map(ordered.flatMap(({ json }) => leafColumns(json).map(({ id, type }) => [id, type] as const))),
@@ -79,13 +80,13 @@ class Footers {
         continue;
       }
       for (let from = 0; from < changes.length; from += BATCH) {
-        const some = changes.slice(from, from + BATCH);
-        const files = some.flatMap((change) => (lacksMetrics(change) ? [change.file] : []));
+        const part = changes.slice(from, from + BATCH);
+        const files = part.flatMap((change) => (lacksMetrics(change) ? [change.file] : []));
         await inParallel(files, PARALLEL, async (file) => {
           file.columns = await this.#metrics(file, columnIds, signal);
         });
-        // Only behind all changes of the batch can a reader go on.
-        yield from + BATCH < changes.length ? { changes: some } : { changes: some, position };
+        // A reader can resume only after all changes of its batch.
+        yield from + BATCH < changes.length ? { changes: part } : { changes: part, position };
       }
     }
   }

@@ -1,7 +1,7 @@
 import type { TableDescriptor } from '../../formats/table-reader.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
 
-/** Upserts the versions of the table's schema that its snapshots need; each snapshot keeps its own. */
+/** Upserts the versions of the table's schema with these ids. Each snapshot names its own version. */
 export async function putSchemas(
   deps: Pick<ActivityDeps, 'catalog'>,
   tableId: string,

@@ -5,7 +5,7 @@ import type { UpdateTableRequest } from '../../generated/reconciler/v1/tables.ts
 import type { ActivityDeps } from '../runtime/deps.ts';
 import type { Heartbeat } from '../runtime/heartbeat.ts';
 
-/** The snapshot as the catalog keeps it. */
+/** The snapshot as the catalog stores it. */
 export function toSnapshotMessage(
   { tableId, snapshot }: Pick<PutSnapshot, 'tableId' | 'snapshot'>,
   base: bigint | undefined,
@@ -33,18 +33,18 @@ export interface PutSnapshot {
   snapshot: SnapshotDescriptor;
   columnIds?: ReadonlySet<number>;
   heartbeat: Heartbeat;
-  /** As the catalog has it, where it is verified. */
+  /** As the catalog has it, if it is verified. */
   before?: Snapshot;
-  /** The snapshot that the changes start from. */
+  /** The snapshot that the changes start from; absent if all files are read. */
   base?: bigint;
   /** The upstream still has the base. */
   baseReadable: boolean;
-  /** The reader's position after what the catalog has acknowledged in an attempt before. */
+  /** The reader's position after the changes that the catalog acknowledged in a previous attempt. */
   resume?: number;
-  /** With the last snapshot of a table: goes with its finish, for one call and one transaction less. Not where it is verified. */
+  /** For the last snapshot of a table, unless it is verified: sent with its finish, which saves a call and a transaction. */
   updateTable?: UpdateTableRequest;
-  /** Its changes are in, staged with this key, in these groups: only the finish is to be sent. */
+  /** Its changes are staged with this key in these groups: only the finish is missing. */
   groups?: { key: string; names: string[] };
-  /** What this activity did before this snapshot, for its heartbeats. */
+  /** What the activity did before this snapshot, for its heartbeats. */
   counts: { snapshots: number; files: number };
 }

@@ -7,15 +7,15 @@ import type { Walked } from './walk-namespaces.ts';
 
 const PAGE = 100;
 
-/** A page of the tables, or views, that failed in a job: what a retry looks at instead of walking the upstream. */
+/** A page of the tables, or views, that failed in a job: a retry uses it instead of walking the upstream. */
 export async function listFailedTables(
   { catalog }: Pick<ActivityDeps, 'catalog'>,
   jobId: string,
   what: 'tables' | 'views',
   cursor: WalkCursor | undefined,
 ): Promise<Walked<TableRef>> {
-  const asked = { jobId, pageSize: PAGE, pageToken: cursor?.failures ?? '' };
-  const { failures, nextPageToken } = await catalog.jobs.listJobFailures(asked);
+  const pageToken = cursor?.failures ?? '';
+  const { failures, nextPageToken } = await catalog.jobs.listJobFailures({ jobId, pageSize: PAGE, pageToken });
   const kind = what === 'tables' ? JobFailureKind.JOB_FAILURE_KIND_TABLE : JobFailureKind.JOB_FAILURE_KIND_VIEW;
   return {
     items: failures.filter((failure) => failure.kind === kind).map(({ table }) => refOf(table.replace(/^view /, ''))),

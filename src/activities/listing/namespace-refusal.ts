@@ -3,8 +3,8 @@ import { namespaceText } from '../options/destination.ts';
 import { describeError } from '../runtime/failures.ts';
 import type { RefusedNamespace } from './walk-namespaces.ts';
 
-/** It stands in a workflow's history. */
-const MESSAGE_LIMIT = 1_000;
+/** In characters: the message becomes part of a workflow's history. */
+const MAX_MESSAGE_LENGTH = 1_000;
 
 /** A namespace that may not be listed, as a failure of the job. */
 export function namespaceRefusal({ path, error }: RefusedNamespace): TableFailure {
@@ -12,7 +12,7 @@ export function namespaceRefusal({ path, error }: RefusedNamespace): TableFailur
   return {
     table: `namespace ${namespaceText(path)}`,
     code,
-    message: message.slice(0, MESSAGE_LIMIT),
+    message: message.slice(0, MAX_MESSAGE_LENGTH),
     failedAtMs: Date.now(),
   };
 }

@@ -1,6 +1,6 @@
 import type { PageCycle } from '../../contract/activities.ts';
 
-/** The state after `token` was given; undefined where it was given before. */
+/** The state after `token`; undefined if the upstream has returned this token before. */
 export function followPages(before: PageCycle | undefined, token: string): PageCycle | undefined {
   if (!before) return { token, pages: 0, of: 1 };
   if (token === before.token) return undefined;

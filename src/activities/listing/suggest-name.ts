@@ -3,20 +3,20 @@ import type { NamespacePath, TableRef } from '../../contract/upstream-names.ts';
 import { formatName } from '../../names.ts';
 import { tableText } from '../options/destination.ts';
 
-/** Names that are shown of those that are there. */
-const SHOWN = 10;
-/** Looked through for the name that was asked for. */
+/** Names that a message lists. */
+const MAX_NAMES = 10;
+/** Pages that are searched for the name. */
 const MAX_PAGES = 20;
 const PAGE = 500;
 
 /**
- * Says that a namespace is not there, and which ones are beside it. Undefined if it is there, or if that cannot be told.
+ * States that a namespace does not exist, and which ones its parent has. Undefined if it exists, or if that cannot be determined.
  */
-export async function absentNamespace(source: UpstreamCatalog, path: NamespacePath): Promise<string | undefined> {
+export async function absentNamespace(upstream: UpstreamCatalog, path: NamespacePath): Promise<string | undefined> {
   for (let depth = 0; depth < path.length; depth++) {
     const parent = path.slice(0, depth);
     const list = async (page: PageRequest) => {
-      const { items, nextToken } = await source.listNamespaces(parent, page);
+      const { items, nextToken } = await upstream.listNamespaces(parent, page);
       return { items: items.map((below) => below.at(-1) ?? ''), nextToken };
     };
     const others = await namesBeside(list, path[depth] ?? '');
@@ -27,12 +27,12 @@ export async function absentNamespace(source: UpstreamCatalog, path: NamespacePa
   return undefined;
 }
 
-/** Says that a table is not there, and which ones its namespace has; or that there is no such namespace. */
-export async function absentTable(source: UpstreamCatalog, table: TableRef): Promise<string | undefined> {
-  const namespace = await absentNamespace(source, table.namespace);
+/** States that a table does not exist, and which ones its namespace has; or that there is no such namespace. */
+export async function absentTable(upstream: UpstreamCatalog, table: TableRef): Promise<string | undefined> {
+  const namespace = await absentNamespace(upstream, table.namespace);
   if (namespace !== undefined) return namespace;
   const list = async (page: PageRequest) => {
-    const { items, nextToken } = await source.listTables(table.namespace, page);
+    const { items, nextToken } = await upstream.listTables(table.namespace, page);
     return { items: items.map(({ name }) => name), nextToken };
   };
   const others = await namesBeside(list, table.name);
@@ -41,16 +41,16 @@ export async function absentTable(source: UpstreamCatalog, table: TableRef): Pro
   return `Table ${tableText(table)} is not there: namespace ${where} has ${others || 'no table at all'}.`;
 }
 
-/** The first names of a listing, as text; undefined if it has the wanted one, or more pages than are looked through. */
+/** The first names of a listing, as text; undefined if it has the name, or more pages than are searched. */
 async function namesBeside(
   list: (page: PageRequest) => Promise<{ items: string[]; nextToken?: string }>,
-  wanted: string,
+  name: string,
 ): Promise<string | undefined> {
   const names: string[] = [];
   let token: string | undefined;
   for (let pages = 0; pages < MAX_PAGES; pages++) {
     const page = await list({ size: PAGE, token });
-    if (page.items.includes(wanted)) return undefined;
+    if (page.items.includes(name)) return undefined;
     names.push(...page.items);
     token = page.nextToken;
     if (token === undefined) return someOf(names);
@@ -60,7 +60,7 @@ async function namesBeside(
 
 /** `a, b, c and 12 more`; empty for none. */
 export function someOf(names: readonly string[]): string {
-  const shown = names.slice(0, SHOWN).map((name) => formatName([name]).slice(0, 100));
-  const more = names.length - shown.length;
-  return more > 0 ? `${shown.join(', ')} and ${more} more` : shown.join(', ');
+  const listed = names.slice(0, MAX_NAMES).map((name) => formatName([name]).slice(0, 100));
+  const more = names.length - listed.length;
+  return more > 0 ? `${listed.join(', ')} and ${more} more` : listed.join(', ');
 }

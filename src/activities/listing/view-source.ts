@@ -4,22 +4,22 @@ import type { ReconcileScope } from '../../contract/job.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import { resolveCaptureOptions } from '../options/capture-options.ts';
 
-/** An upstream that has views. */
+/** An upstream with views. */
 export type ViewSource = UpstreamCatalog & Required<Pick<UpstreamCatalog, 'listViews' | 'describeView'>>;
 
-export function hasViews(source: UpstreamCatalog): source is ViewSource {
-  return source.listViews !== undefined && source.describeView !== undefined;
+export function hasViews(upstream: UpstreamCatalog): upstream is ViewSource {
+  return upstream.listViews !== undefined && upstream.describeView !== undefined;
 }
 
 /**
- * Whether a run brings in views. Whoever names a table, in the connector's source or in the run's scope, means that table alone; and views
- * have no files to capture.
+ * Whether a run ingests views. A table named in the connector's source or in the run's scope means that table alone, and views have no files
+ * to capture.
  */
 export function takesViews(
-  source: UpstreamCatalog,
+  upstream: UpstreamCatalog,
   connector: Connector,
   run: CaptureOverrides & { scope?: ReconcileScope },
-): source is ViewSource {
+): upstream is ViewSource {
   if (resolveCaptureOptions(connector, run).mode === 'CAPTURE_ONLY') return false;
-  return hasViews(source) && !connector.source?.table && !run.scope?.table;
+  return hasViews(upstream) && !connector.source?.table && !run.scope?.table;
 }

@@ -5,68 +5,68 @@ import { CodedError } from '../../errors.ts';
 import { formatName } from '../../names.ts';
 import { followPages } from './page-cycle.ts';
 
-/** Namespaces asked for at once. */
+/** Namespaces per request. */
 const NAMESPACE_PAGE = 500;
-/** Levels that the catalog takes. An upstream that goes deeper has no end. */
+/** Levels that the catalog accepts. An upstream with more probably has no end. */
 const MAX_LEVELS = 100;
 
-/** A walk over `root` and all below it. */
+/** A walk over `root` and everything below it. */
 export function walkFrom(root: NamespacePath): WalkCursor {
   return { namespace: { path: root }, parents: [] };
 }
 
-/** A namespace that the upstream does not let its tables, views or children be listed. */
+/** A namespace whose tables, views or children the upstream does not allow to be listed. */
 export interface RefusedNamespace {
   path: NamespacePath;
   error: CodedError;
 }
 
-/** What a stretch of a walk gives. */
+/** One batch of a walk. */
 export interface Walked<T> {
   items: T[];
-  /** What lies in them is unknown: it is neither there nor gone. */
+  /** Their contents are unknown: they count neither as present nor as gone. */
   refused: RefusedNamespace[];
-  /** Where to go on; absent where the walk is complete. */
+  /** Where to continue; absent if the walk is complete. */
   cursor?: WalkCursor;
 }
 
-/** They go into an activity's result. */
+/** They become part of an activity's result. */
 const MAX_REFUSED = 20;
-/** Namespaces that one stretch visits: what has been visited is known only once it ends. */
+/** Namespaces that one batch visits: progress is stored only when the batch ends. */
 const MAX_VISITED = 500;
 
 /**
- * Tables of the upstream, depth first, from the cursor on: a namespace's own tables before those of its children. Ends
- * when `limit` tables were given, some hundred namespaces visited, or the walk is complete. A table that the upstream lists twice among these is given once. A
- * namespace below the walk's root that may not be listed does not end it, nor does one that was dropped meanwhile.
+ * Tables of the upstream, depth first, starting at the cursor: a namespace's own tables before those of its children. Ends with `limit`
+ * tables, after some hundred namespaces, or when the walk is complete. A table that the upstream lists twice among these is returned once. A
+ * namespace below the walk's root that may not be listed, or was dropped meanwhile, does not end the walk.
  *
- * @throws CodedError DATA_LOSS where the upstream's pages repeat for ever
+ * @throws CodedError DATA_LOSS if the upstream's pages repeat endlessly
  */
 export async function walkTables(
-  connector: UpstreamCatalog,
+  upstream: UpstreamCatalog,
   start: WalkCursor,
   limit: number,
   onProgress: () => void,
 ): Promise<Walked<TableEntry>> {
-  const list = (path: NamespacePath, page: PageRequest) => connector.listTables(path, page);
-  return walk(connector, { what: 'tables', list }, start, limit, onProgress);
+  const list = (path: NamespacePath, page: PageRequest) => upstream.listTables(path, page);
+  return walk(upstream, { what: 'tables', list }, start, limit, onProgress);
 }
 
-/** Its views in the same way. */
+/** Views of the upstream, in the same way. */
 export async function walkViews(
-  connector: UpstreamCatalog & Required<Pick<UpstreamCatalog, 'listViews'>>,
+  upstream: UpstreamCatalog & Required<Pick<UpstreamCatalog, 'listViews'>>,
   start: WalkCursor,
   limit: number,
   onProgress: () => void,
 ): Promise<Walked<ViewRef>> {
-  const list = (path: NamespacePath, page: PageRequest) => connector.listViews(path, page);
-  return walk(connector, { what: 'views', list }, start, limit, onProgress);
+  const list = (path: NamespacePath, page: PageRequest) => upstream.listViews(path, page);
+  return walk(upstream, { what: 'views', list }, start, limit, onProgress);
 }
 
 /**
- * All names that a listing of one namespace gives.
+ * All names in the listing of one namespace.
  *
- * @throws CodedError DATA_LOSS where the upstream's pages repeat for ever
+ * @throws CodedError DATA_LOSS if the upstream's pages repeat endlessly
  */
 export async function listAllNames(
   path: NamespacePath,
@@ -85,7 +85,7 @@ export async function listAllNames(
   return names;
 }
 
-/** A paged question about one namespace. */
+/** A paged request about one namespace. */
 export interface Listing<T> {
   /** For people: `tables`. */
   what: string;
@@ -93,7 +93,7 @@ export interface Listing<T> {
 }
 
 async function walk<T extends { namespace: NamespacePath; name: string }>(
-  connector: UpstreamCatalog,
+  upstream: UpstreamCatalog,
   { what, list }: Listing<T>,
   start: WalkCursor,
   limit: number,
@@ -104,7 +104,7 @@ async function walk<T extends { namespace: NamespacePath; name: string }>(
   const refused: RefusedNamespace[] = [];
   let visited = 0;
   const walked = () => ({ items: [...items.values()], refused });
-  /** An empty page where the namespace below the root refuses, or is gone. */
+  /** An empty page if a namespace below the root refuses to be listed, or is gone. */
   const orNothing =
     <U>(path: NamespacePath, isRoot: boolean) =>
     (error: unknown): Page<U> => {
@@ -136,9 +136,9 @@ async function walk<T extends { namespace: NamespacePath; name: string }>(
     if (!parent) return walked();
     const key = JSON.stringify([parent.path, parent.token]);
     if (children?.key !== key) {
-      const asked = { size: NAMESPACE_PAGE, token: parent.token };
-      const page = await connector
-        .listNamespaces(parent.path, asked)
+      const request = { size: NAMESPACE_PAGE, token: parent.token };
+      const page = await upstream
+        .listNamespaces(parent.path, request)
         .catch(orNothing<NamespacePath>(parent.path, cursor.parents.length === 1));
       onProgress();
       children = { key, ...page };
@@ -155,30 +155,30 @@ async function walk<T extends { namespace: NamespacePath; name: string }>(
   }
 }
 
-/** Servers that know no nesting answer the namespaces at the root, whatever the parent: they are visited as children of the root. */
+/** Servers without nesting return the namespaces of the root for every parent: these are visited as children of the root. */
 function isChild(path: NamespacePath, parent: NamespacePath): boolean {
   if (path.length !== parent.length + 1 || parent.some((segment, i) => segment !== path[i])) return false;
   if (path.length <= MAX_LEVELS) return true;
   throw new CodedError(
     'FAILED_PRECONDITION',
-    `Namespace ${shown(path)} is more than ${MAX_LEVELS} levels deep: the upstream's namespaces have no end, or too many levels.`,
+    `Namespace ${truncated(path)} is more than ${MAX_LEVELS} levels deep: the upstream's namespaces have no end, or too many levels.`,
   );
 }
 
-/** Where the listing goes on; undefined after its last page. */
+/** Where the listing continues; undefined after its last page. */
 function nextPlace(place: PagePlace, page: Page<unknown>, what: string, path: NamespacePath): PagePlace | undefined {
   const token = page.nextToken;
   if (token === undefined) return undefined;
   const cycle = followPages(place.cycle, token);
   if (cycle && token !== place.token) return { token, cycle };
-  const where = path.length > 0 ? `namespace ${shown(path)}` : 'the root namespace';
+  const where = path.length > 0 ? `namespace ${truncated(path)}` : 'the root namespace';
   throw new CodedError(
     'DATA_LOSS',
-    `The upstream repeats its pages when it lists the ${what} of ${where}: it gave a page token for the second time, so that the list would never end. Nothing more can be read there until that is mended upstream.`,
+    `The upstream repeats its pages when it lists the ${what} of ${where}: it returned a page token for the second time, so that the list would never end. Nothing more can be read there until that is fixed upstream.`,
   );
 }
 
-function shown(path: NamespacePath): string {
+function truncated(path: NamespacePath): string {
   const text = formatName(path);
   return text.length > 300 ? `${text.slice(0, 300)}…` : text;
 }

@@ -41,7 +41,7 @@ export function openBindings(
   const missingFor = missingForSeconds === undefined ? undefined : toDuration(missingForSeconds);
   const filter = nameFilter(source);
   const isTaken = ({ upstream }: Binding) =>
-    upstream !== undefined && filter.takes({ namespace: upstream.namespacePath, name: upstream.name });
+    upstream !== undefined && filter.includes({ namespace: upstream.namespacePath, name: upstream.name });
   return {
     async list(page) {
       const request = { connectorId, kind, namespacePath: source?.namespacePath, missingFor, ...page };
@@ -62,7 +62,7 @@ export async function countBindings(
   what: Objects,
 ): Promise<{ count: number; checksum: NameChecksum }> {
   const { connectorId, source } = connector;
-  if (!nameFilter(source).narrows) {
+  if (!nameFilter(source).hasPatterns) {
     const request = { connectorId, kind: OBJECT_KIND[what], namespacePath: source?.namespacePath };
     const { count, checksum } = await deps.catalog.bindings.countBindings(request);
     return { count: Number(count), checksum: checksum.toString() };

@@ -2,7 +2,7 @@ import type { CaptureOptions, CaptureOverrides } from '../../contract/activities
 import { captureModeFromProto, snapshotSelectionFromProto } from '../../contract/capture-options-proto.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 
-/** What the run says, else what the connector does. */
+/** The run's own options, otherwise the connector's. */
 export function resolveCaptureOptions({ source, policy }: Connector, input: CaptureOverrides): CaptureOptions {
   const snapshots = input.snapshots ?? snapshotSelectionFromProto(source?.snapshots) ?? { kind: 'ALL' };
   return {

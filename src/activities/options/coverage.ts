@@ -4,17 +4,17 @@ import type { SnapshotSelection } from '../../contract/job.ts';
 import { formatName } from '../../names.ts';
 
 /**
- * What the catalog has of a table's state, so that 'unchanged' is said only to a job that finds there all it takes: facts such as
- * `snapshots=latest:3` (all that this selection takes are in) and `files=latest:3` (those of them that are in are captured). An empty text
- * stands for all of both, which is what most tables have.
+ * What the catalog has of a table's state, so that a table counts as unchanged only for a job that finds everything it takes there: facts
+ * such as `snapshots=latest:3` (all snapshots that this selection takes are in) and `files=latest:3` (those of them that are in are
+ * captured). An empty text means everything, which most tables have.
  */
 const EVERYTHING = ['snapshots=all', 'files=all'];
-/** Of either kind. More than a connector and the odd trigger say of one state of a table are forgotten, which costs reading its metadata. */
-const MAX_ENTRIES = 4;
+/** Facts of each kind. Older ones are forgotten, which costs reading the table's metadata once more. */
+const MAX_FACTS = 4;
 /** Longer keys are hashed. */
-const MAX_KEY = 60;
+const MAX_KEY_LENGTH = 60;
 
-/** Whether a table with this coverage has, of the state that it has, all that is taken. */
+/** Whether a table with this coverage has everything of its state that these options take. */
 export function covers(coverage: string, { snapshots, mode }: CaptureOptions): boolean {
   const facts = factsOf(coverage);
   const key = selectionKey(snapshots);
@@ -23,9 +23,9 @@ export function covers(coverage: string, { snapshots, mode }: CaptureOptions): b
 }
 
 /**
- * The coverage after a job has brought in what it takes.
+ * The coverage after a job has ingested what it takes.
  *
- * @param before of the same state; undefined where the state is new
+ * @param before the coverage of the same state; undefined if the state is new
  */
 export function coverageAfter(
   before: string | undefined,
@@ -34,22 +34,22 @@ export function coverageAfter(
 ): string {
   const key = selectionKey(snapshots);
   const facts = before === undefined ? [] : factsOf(before);
-  const of = (what: string, isAdded: boolean) => {
+  const factsAfter = (what: string, isAdded: boolean) => {
     const known = facts.filter((fact) => fact.startsWith(`${what}=`) && !(what === 'files' && leavesFiles));
     const all = isAdded ? [...new Set([`${what}=${key}`, ...known])] : known;
-    return all.includes(`${what}=all`) ? [`${what}=all`] : all.slice(0, MAX_ENTRIES);
+    return all.includes(`${what}=all`) ? [`${what}=all`] : all.slice(0, MAX_FACTS);
   };
-  const after = [...of('snapshots', mode !== 'CAPTURE_ONLY'), ...of('files', mode !== 'METADATA_ONLY')];
+  const after = [...factsAfter('snapshots', mode !== 'CAPTURE_ONLY'), ...factsAfter('files', mode !== 'METADATA_ONLY')];
   return after.join() === EVERYTHING.join() ? '' : after.join(' ');
 }
 
 const factsOf = (coverage: string) => (coverage === '' ? EVERYTHING : coverage.split(' '));
 
-/** Equal for selections that take the same. */
+/** Equal for selections that take the same snapshots. */
 function selectionKey({ kind, latest, snapshotIds = [], branches = [] }: SnapshotSelection): string {
   const what = kind === 'LATEST_N' ? `latest:${latest}` : kind === 'EXPLICIT' ? [...snapshotIds].sort().join() : 'all';
   const where = branches.length > 0 ? `@${[...branches].sort().map((branch) => formatName([branch]))}` : '';
   const key = what + where;
-  if (key.length <= MAX_KEY && !key.includes(' ')) return key;
+  if (key.length <= MAX_KEY_LENGTH && !key.includes(' ')) return key;
   return `sha256:${createHash('sha256').update(key).digest('hex').slice(0, 32)}`;
 }

@@ -10,22 +10,22 @@ export interface TableDestination {
   name: string;
 }
 
-/** The destination's own names where it has them, else the upstream's. */
+/** The destination's own names if it has them, otherwise the upstream's. */
 export function destinationOf(connector: Connector, table: TableRef): TableDestination {
   const { destination } = connector;
   const namespacePath = destination?.namespacePath.length ? destination.namespacePath : table.namespace;
   return { namespacePath, name: destination?.tableName || table.name };
 }
 
-/** The connector's destination was changed since a table or view was bound. */
+/** Whether the connector's destination has changed since a table or view was bound. */
 export function hasMoved(bound: { namespacePath: string[]; name: string }, to: TableDestination): boolean {
   return bound.name !== to.name || JSON.stringify(bound.namespacePath) !== JSON.stringify(to.namespacePath);
 }
 
 /**
- * Whether the run's scope takes a table that goes there.
+ * Whether the run's scope takes a table with that destination.
  *
- * @throws CodedError INVALID_ARGUMENT for a namespace that is not a name
+ * @throws CodedError INVALID_ARGUMENT for a namespace that is not a valid name
  */
 export function scopeTakes(scope: ReconcileScope | undefined): (destination: TableDestination) => boolean {
   const namespaces = scope?.namespaces?.length
@@ -45,7 +45,7 @@ export function namespaceText(path: NamespacePath): string {
   return formatName([...path]);
 }
 
-/** @throws CodedError INVALID_ARGUMENT where a table or view at the upstream's root has no namespace to go into */
+/** @throws CodedError INVALID_ARGUMENT if a table or view at the upstream's root has no namespace as its destination */
 export function requireNamespace(
   destination: TableDestination,
   table: TableRef,
@@ -54,6 +54,6 @@ export function requireNamespace(
   if (destination.namespacePath.length > 0) return;
   throw new CodedError(
     'INVALID_ARGUMENT',
-    `${what} ${tableText(table)} lies in no namespace upstream. Give the connector a destination namespace for it.`,
+    `${what} ${tableText(table)} is in no namespace upstream. Give the connector a destination namespace for it.`,
   );
 }

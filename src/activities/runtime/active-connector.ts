@@ -4,16 +4,16 @@ import { CodedError } from '../../errors.ts';
 import { type Connector, ConnectorState } from '../../generated/reconciler/v1/connectors.ts';
 import type { ActivityDeps } from './deps.ts';
 
-/** How often a long activity asks whether its connector is still active. */
-const ASK_EVERY_MS = 1_000;
+/** Minimum time between checks of a long activity whether its connector is still active. */
+const CHECK_INTERVAL_MS = 1_000;
 
 type Deps = Pick<ActivityDeps, 'catalog'>;
 
 /**
- * The stored connector, as it is now.
+ * The stored connector in its current state.
  *
- * @throws ApplicationFailure CONNECTOR_PAUSED, not retryable: the workflow rests and runs the step again when the connector is active
- * @throws CodedError FAILED_PRECONDITION where it is being deleted
+ * @throws ApplicationFailure CONNECTOR_PAUSED, not retryable: the workflow pauses and runs the step again when the connector is active
+ * @throws CodedError FAILED_PRECONDITION if it is being deleted
  */
 export async function activeConnector({ catalog }: Deps, connectorId: string): Promise<Connector> {
   const connector = await catalog.connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } });
@@ -21,13 +21,13 @@ export async function activeConnector({ catalog }: Deps, connectorId: string): P
   return connector;
 }
 
-/** Gives a check to be called between tables. It throws as `activeConnector` does, and asks the catalog at most once a second. */
+/** Returns a check to be called between tables. It throws as `activeConnector` does, and calls the catalog at most once per second. */
 export function activeCheck(deps: Deps, connectorId: string): () => Promise<void> {
-  let askedAt = performance.now();
+  let checkedAt = performance.now();
   return async () => {
-    if (performance.now() - askedAt < ASK_EVERY_MS) return;
+    if (performance.now() - checkedAt < CHECK_INTERVAL_MS) return;
     await activeConnector(deps, connectorId);
-    askedAt = performance.now();
+    checkedAt = performance.now();
   };
 }
 
@@ -39,7 +39,7 @@ function requireActive({ state, displayName }: Connector): void {
   if (state === ConnectorState.CONNECTOR_STATE_PAUSED) {
     throw ApplicationFailure.create({
       type: CONNECTOR_PAUSED,
-      message: `Connector ${displayName} is paused: the job rests.`,
+      message: `Connector ${displayName} is paused: the job waits.`,
       nonRetryable: true,
       category: ApplicationFailureCategory.BENIGN,
     });

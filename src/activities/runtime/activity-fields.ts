@@ -3,10 +3,10 @@ import type { TableRef } from '../../contract/upstream-names.ts';
 import type { Fields } from '../../telemetry/tracing/scope.ts';
 import { tableText } from '../options/destination.ts';
 
-/** Of a pack: the first. */
-const TABLES_TOLD = 20;
+/** Tables of a pack that are named. */
+const MAX_TABLES = 20;
 
-/** What an activity is about, for its log lines and spans: as far as its input says. */
+/** The connector and tables in an activity's input, for its log lines and spans. */
 export function activityFields(input: unknown): Fields {
   const { table, tables, record, connectorName } = (input ?? {}) as {
     table?: TableRef;
@@ -18,6 +18,6 @@ export function activityFields(input: unknown): Fields {
   return {
     ...(connector && { connector }),
     ...(table && { table: tableText(table) }),
-    ...(Array.isArray(tables) && { tables: tables.slice(0, TABLES_TOLD).map(tableText) }),
+    ...(Array.isArray(tables) && { tables: tables.slice(0, MAX_TABLES).map(tableText) }),
   };
 }

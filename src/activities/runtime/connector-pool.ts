@@ -5,67 +5,67 @@ import { CodedError } from '../../errors.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
 import type { Usage } from '../../storage/usage.ts';
 
-/** How long an upstream stays open when no activity uses it: the next page or table comes soon. */
+/** How long an upstream stays open when no activity uses it: the next page or table usually comes soon. */
 const IDLE_MS = 30_000;
-/** Then it is opened anew, so that a secret that was changed is read again. */
+/** After this time it is opened again, so that a changed secret is read. */
 const MAX_AGE_MS = 10 * 60_000;
 
 interface PooledConnector {
   opening: Promise<UpstreamCatalog>;
   users: number;
-  /** Nobody new gets it; it closes with its last user. */
+  /** It gets no new users, and closes with its last one. */
   retired: boolean;
   idle?: NodeJS.Timeout;
-  /** Ends it at last, however much it is used. */
+  /** Retires it, however much it is used. */
   end?: NodeJS.Timeout;
 }
 
 /**
- * Opens upstreams so that activities of the same connector share one: its configuration is asked once, tokens and connections are
- * used again. One that says UNAUTHENTICATED is not given to anybody new.
+ * Opens upstreams so that activities of the same connector share one: its configuration is requested once, and tokens and connections are
+ * reused. An upstream that responds UNAUTHENTICATED gets no new users.
  */
 export function connectorPool(
   open: (spec: ConnectorSpec) => Promise<UpstreamCatalog>,
 ): (spec: ConnectorSpec) => Promise<UpstreamCatalog> {
-  const sources = new Map<string, PooledConnector>();
+  const upstreams = new Map<string, PooledConnector>();
 
   function evict(key: string, shared: PooledConnector): void {
     clearTimeout(shared.idle);
     clearTimeout(shared.end);
     shared.retired = true;
-    if (sources.get(key) === shared) sources.delete(key);
-    if (shared.users === 0) void shared.opening.then((connector) => connector[Symbol.asyncDispose]()).catch(() => {});
+    if (upstreams.get(key) === shared) upstreams.delete(key);
+    if (shared.users === 0) void shared.opening.then((upstream) => upstream[Symbol.asyncDispose]()).catch(() => {});
   }
 
   return async (spec) => {
-    // Secrets stand in it by reference, so that it tells connectors apart without holding any.
+    // It has secrets by reference only, so that it distinguishes connectors without containing a secret.
     const key = JSON.stringify(spec);
-    let shared = sources.get(key);
+    let shared = upstreams.get(key);
     if (!shared) {
       const opened: PooledConnector = { opening: open(spec), users: 0, retired: false };
-      sources.set(key, opened);
+      upstreams.set(key, opened);
       opened.end = setTimeout(() => evict(key, opened), MAX_AGE_MS).unref();
       shared = opened;
     }
-    const mine = shared;
-    mine.users += 1;
-    clearTimeout(mine.idle);
+    const pooled = shared;
+    pooled.users += 1;
+    clearTimeout(pooled.idle);
     const release = () => {
-      mine.users -= 1;
-      if (mine.users > 0) return;
-      if (mine.retired) evict(key, mine);
-      else mine.idle = setTimeout(() => evict(key, mine), IDLE_MS).unref();
+      pooled.users -= 1;
+      if (pooled.users > 0) return;
+      if (pooled.retired) evict(key, pooled);
+      else pooled.idle = setTimeout(() => evict(key, pooled), IDLE_MS).unref();
     };
     const failed = (error: unknown): never => {
-      if (error instanceof CodedError && error.code === 'UNAUTHENTICATED') evictOnce(mine, () => evict(key, mine));
+      if (error instanceof CodedError && error.code === 'UNAUTHENTICATED') evictOnce(pooled, () => evict(key, pooled));
       throw error;
     };
     try {
-      return new Lease(await mine.opening, release, failed);
+      return new Lease(await pooled.opening, release, failed);
     } catch (error) {
-      // It never opened: the next one tries again.
-      evictOnce(mine, () => evict(key, mine));
-      mine.users -= 1;
+      // It never opened: the next user tries again.
+      evictOnce(pooled, () => evict(key, pooled));
+      pooled.users -= 1;
       throw error;
     }
   };
@@ -75,46 +75,42 @@ function evictOnce(shared: PooledConnector, retire: () => void): void {
   if (!shared.retired) retire();
 }
 
-/** A user's hold on a shared upstream. */
+/** One user's share of an upstream. */
 class Lease implements UpstreamCatalog {
-  readonly #connector: UpstreamCatalog;
+  readonly #upstream: UpstreamCatalog;
   readonly #failed: (error: unknown) => never;
   #release: (() => void) | undefined;
   readonly listViews?: (namespace: NamespacePath, page: PageRequest) => Promise<Page<ViewRef>>;
   readonly describeView?: (view: ViewRef) => Promise<ViewDescriptor>;
 
-  constructor(connector: UpstreamCatalog, release: () => void, failed: (error: unknown) => never) {
-    this.#connector = connector;
+  constructor(upstream: UpstreamCatalog, release: () => void, failed: (error: unknown) => never) {
+    this.#upstream = upstream;
     this.#release = release;
     this.#failed = failed;
-    if (connector.listViews && connector.describeView) {
-      this.listViews = (namespace, page) => connector.listViews!(namespace, page).catch(failed);
-      this.describeView = (view) => connector.describeView!(view).catch(failed);
+    if (upstream.listViews && upstream.describeView) {
+      this.listViews = (namespace, page) => upstream.listViews!(namespace, page).catch(failed);
+      this.describeView = (view) => upstream.describeView!(view).catch(failed);
     }
   }
 
-  get format(): UpstreamCatalog['format'] {
-    return this.#connector.format;
-  }
-
   get usage(): Readonly<Usage> {
-    return this.#connector.usage;
+    return this.#upstream.usage;
   }
 
   listNamespaces(parent: NamespacePath, page: PageRequest): Promise<Page<NamespacePath>> {
-    return this.#connector.listNamespaces(parent, page).catch(this.#failed);
+    return this.#upstream.listNamespaces(parent, page).catch(this.#failed);
   }
 
   listTables(namespace: NamespacePath, page: PageRequest): Promise<Page<TableEntry>> {
-    return this.#connector.listTables(namespace, page).catch(this.#failed);
+    return this.#upstream.listTables(namespace, page).catch(this.#failed);
   }
 
   fingerprint(table: TableRef, known?: string): Promise<string> {
-    return this.#connector.fingerprint(table, known).catch(this.#failed);
+    return this.#upstream.fingerprint(table, known).catch(this.#failed);
   }
 
   openTable(table: TableRef): Promise<TableReader> {
-    return this.#connector.openTable(table).catch(this.#failed);
+    return this.#upstream.openTable(table).catch(this.#failed);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -5,19 +5,19 @@ import type { UpstreamCatalog } from '../../connectors/spi.ts';
 import type { JobControl } from '../../contract/job-control.ts';
 import type { SplitSize } from './split-size.ts';
 
-/** What activities work with. One set a worker. */
+/** What activities work with. One set per worker. */
 export interface ActivityDeps {
   catalog: CatalogClients;
   jobs: Pick<JobControl, 'describe'>;
-  /** With this worker's limits; shared by the activities that use it. */
+  /** Opens an upstream with this worker's limits. Activities that use it at the same time share it. */
   openConnector(spec: ConnectorSpec): Promise<UpstreamCatalog>;
-  /** With this worker's limits, and with its secrets as they are now. */
+  /** Opens an upstream with this worker's limits and with the current secrets. */
   openUncached(spec: ConnectorSpec): Promise<UpstreamCatalog>;
   /** Whether the cluster has this project's search attributes. */
   hasSearchAttributes(): Promise<boolean>;
-  /** Base of links into the Temporal UI, where it is known. */
+  /** Base of links into the Temporal UI, if it is known. */
   temporalUi?: string;
-  /** Other bounds for splitting snapshots than SPLIT's. */
+  /** Replaces SPLIT. */
   splitSize?: SplitSize;
   logger: Logger;
 }

@@ -4,7 +4,7 @@ import { ClientError, Status } from 'nice-grpc';
 import { CodedError, type CodeName } from '../../errors.ts';
 import { withoutSecrets } from '../../secrets.ts';
 
-/** What cannot succeed by being tried again. */
+/** Codes of errors that a retry cannot resolve. */
 const FINAL: ReadonlySet<string> = new Set<CodeName>([
   'INVALID_ARGUMENT',
   'NOT_FOUND',
@@ -16,16 +16,16 @@ const FINAL: ReadonlySet<string> = new Set<CodeName>([
   'UNIMPLEMENTED',
 ]);
 
-/** Attempts at what may pass upstream. With the retry policy's delays that is a quarter of a minute. */
+/** Attempts after transient errors of the upstream. With the delays of the retry policy they take a quarter of a minute. */
 export const UPSTREAM_ATTEMPTS = 5;
-/** Attempts of steps that need only the catalog and Temporal: they wait for them, for about five minutes. */
+/** Attempts of steps that need only the catalog and Temporal: they wait for these for about five minutes. */
 export const CONTROL_ATTEMPTS = 30;
 
-/** An upstream that asks to come again later than this is asked again then. */
+/** Upper bound for the delay that an upstream requests. */
 const MAX_DELAY_MS = 10 * 60_000;
 
-/** Failure messages go into histories and job records; Temporal's limit for a failure is far above. */
-const MESSAGE_LIMIT = 2_000;
+/** In characters: messages become part of histories and job records. Temporal's own limit is far higher. */
+const MAX_MESSAGE_LENGTH = 2_000;
 
 /** The code's name and message of any error. */
 export function describeError(error: unknown): { code: string; message: string } {
@@ -35,27 +35,27 @@ export function describeError(error: unknown): { code: string; message: string }
   return { code: 'INTERNAL', message: bounded(error instanceof Error ? error.message : String(error)) };
 }
 
-/** Whether the error's code says that another try cannot succeed. */
+/** Whether the error's code rules out that a retry succeeds. */
 export function isFinal(error: unknown): boolean {
   return FINAL.has(describeError(error).code);
 }
 
-/** The catalog did not answer: nothing to do with the upstream, and worth waiting for. */
+/** Whether the catalog did not respond: this has nothing to do with the upstream, and is worth waiting for. */
 export function isCatalogAway(error: unknown): boolean {
   return error instanceof ClientError && (error.code === Status.UNAVAILABLE || error.code === Status.CANCELLED);
 }
 
 /**
- * The upstream asks to come again later, and the activity's next attempt will: until then it is asked for nothing else either. Of the last
- * attempt this is not said.
+ * Whether the upstream asks for a later retry that the activity's next attempt will make. Until then nothing else is requested from it either.
+ * False in the last attempt.
  */
 export function isRetryAfter(error: unknown): boolean {
   return error instanceof CodedError && error.retryAfterMs !== undefined && activityInfo().attempt < UPSTREAM_ATTEMPTS;
 }
 
 /**
- * The error as an ApplicationFailure whose type is the gRPC code's name. Not retried: what is final by its code, and
- * others after so many attempts. An unreachable catalog is waited for as long as the activity's own retry policy does.
+ * The error as an ApplicationFailure whose type is the name of the gRPC code. Final errors are not retried, others up to `attempts` times. An
+ * unreachable catalog is waited for as long as the activity's own retry policy allows.
  */
 export function toFailure(error: unknown, attempt: number, attempts: number): Error {
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error;
@@ -67,13 +67,13 @@ export function toFailure(error: unknown, attempt: number, attempts: number): Er
     message: away ? `The catalog service does not answer: ${message}` : message,
     nonRetryable: FINAL.has(code) || (!away && attempt >= attempts),
     nextRetryDelay: retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, MAX_DELAY_MS),
-    // Expected: not to be logged as errors of the worker.
+    // Expected errors are not logged as errors of the worker.
     category: code === 'INTERNAL' ? undefined : ApplicationFailureCategory.BENIGN,
   });
 }
 
-/** Failures stand in histories, records and logs, where no secret may be: what an upstream answers may repeat one. */
+/** Messages become part of histories, records and logs, which must not contain secrets: an upstream's response may repeat one. */
 function bounded(text: string): string {
   const message = withoutSecrets(text);
-  return message.length > MESSAGE_LIMIT ? `${message.slice(0, MESSAGE_LIMIT)}…` : message;
+  return message.length > MAX_MESSAGE_LENGTH ? `${message.slice(0, MAX_MESSAGE_LENGTH)}…` : message;
 }

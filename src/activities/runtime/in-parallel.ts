@@ -1,5 +1,5 @@
 /**
- * Works on items, `limit` at a time. After a failure no further item is begun; it is thrown when those under way have ended.
+ * Works on items, up to `limit` at a time. After a failure no further item is started; the failure is thrown when the started ones have ended.
  */
 export async function inParallel<T>(
   items: readonly T[],
@@ -18,7 +18,7 @@ export async function inParallel<T>(
       }
     }
   };
-  const ended = await Promise.allSettled(Array.from({ length: Math.min(limit, items.length) }, run));
-  const broken = ended.find((one) => one.status === 'rejected');
-  if (broken) throw broken.reason;
+  const results = await Promise.allSettled(Array.from({ length: Math.min(limit, items.length) }, run));
+  const rejected = results.find((result) => result.status === 'rejected');
+  if (rejected) throw rejected.reason;
 }

@@ -3,14 +3,14 @@ import type { Logger } from 'pino';
 import { CONNECTOR_BUSY, CONNECTOR_PAUSED } from '../../contract/names.ts';
 import { workerMetrics } from '../../telemetry/worker-metrics.ts';
 
-/** Logs and counts an attempt that failed; not one that was cancelled or waits for its turn. */
+/** Logs and counts a failed attempt, unless it was cancelled or waits for its turn. */
 export function observeFailure(logger: Logger, activity: string, failure: Error): void {
   if (failure instanceof CancelledFailure) return;
   const { type, nonRetryable } = failure as Partial<ApplicationFailure>;
   if (type === CONNECTOR_BUSY || type === CONNECTOR_PAUSED) return;
   const code = type ?? 'INTERNAL';
   workerMetrics()?.activityFailed(activity, code);
-  // What is tried again may well pass.
+  // A retry may well succeed.
   logger[nonRetryable ? 'warn' : 'info']({ code, reason: failure.message }, 'activity failed');
   logger.debug({ err: failure }, 'activity failed with');
 }

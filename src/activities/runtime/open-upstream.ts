@@ -21,7 +21,7 @@ const SCHEMES: Record<AuthScheme, string> = {
   [AuthScheme.AUTH_SCHEME_AWS]: 'aws',
 };
 
-/** The upstream that a stored connector describes, opened, and shared with others who use it. */
+/** Opens the upstream that a stored connector describes. Activities of the same connector share it. */
 export function openUpstream(
   deps: Pick<ActivityDeps, 'openConnector'>,
   connector: Connector,
@@ -29,8 +29,8 @@ export function openUpstream(
   return deps.openConnector(specOf(connector));
 }
 
-/** Opens it for this use alone: what is shared may have been opened with a secret that was changed since. */
-export function openSourceFresh(
+/** Opens it for this use alone: a shared upstream may have been opened with a secret that has changed since. */
+export function openUpstreamUncached(
   deps: Pick<ActivityDeps, 'openUncached'>,
   connector: Connector,
 ): Promise<UpstreamCatalog> {
@@ -38,7 +38,7 @@ export function openSourceFresh(
 }
 
 function specOf({ connectorId, displayName, kind, uri, properties, auth, policy }: Connector): ConnectorSpec {
-  // From here on log lines of the activity tell the connector.
+  // From here on, the activity's log lines name the connector.
   addFields({ connector: displayName });
   return {
     ...(connectorId && policy?.maxRequestsPerSecond && { cappedId: connectorId }),

@@ -6,20 +6,20 @@ import { currentActivity } from './heartbeat.ts';
 
 type Catalog = Pick<CatalogClients, 'reconciliation'>;
 
-/** Requests that were given and are not made by then are given up, so that they are not all made at once later. */
-const KEPT_MS = 1_000;
-/** What waits tells its activity's watchdog so often that it waits. */
-const TELL_MS = 5_000;
-/** Until the catalog is asked again that did not answer. */
+/** Granted requests expire after this time, so that they are not all made at once later. */
+const GRANT_MS = 1_000;
+/** A waiting request reports to its activity's watchdog at this interval. */
+const KEEP_ALIVE_MS = 5_000;
+/** Wait before another call if the catalog does not respond. */
 const AWAY_MS = 1_000;
 
-/** The gates of a worker, one for each connector whose requests a second are capped. */
+/** The rate limiters of a worker, one per connector with a limit of requests per second. */
 export function rateLimiters(catalog: Catalog): (connectorId: string) => () => Promise<void> {
-  const gates = new Map<string, RateLimiter>();
+  const limiters = new Map<string, RateLimiter>();
   return (connectorId) => {
-    const gate = gates.get(connectorId) ?? new RateLimiter(catalog, connectorId);
-    gates.set(connectorId, gate);
-    return () => gate.pass();
+    const limiter = limiters.get(connectorId) ?? new RateLimiter(catalog, connectorId);
+    limiters.set(connectorId, limiter);
+    return () => limiter.pass();
   };
 }
 
@@ -29,8 +29,8 @@ interface Waiting {
 }
 
 /**
- * Lets requests upstream through, in their order, as the catalog gives them: it counts for all workers. Whoever waits tells its activity
- * that this is no stall, and ends with it.
+ * Lets requests to the upstream pass, in their order, as the catalog grants them for all workers together. A waiting request reports to its
+ * activity that it is not stalled, and ends with it.
  */
 export class RateLimiter {
   readonly #catalog: Catalog;
@@ -38,7 +38,7 @@ export class RateLimiter {
   readonly #waiting = new Set<Waiting>();
   #left = 0;
   #until = 0;
-  #asking = false;
+  #serving = false;
 
   constructor(catalog: Catalog, connectorId: string) {
     this.#catalog = catalog;
@@ -54,7 +54,7 @@ export class RateLimiter {
     activity?.signal.throwIfAborted();
     let waiting: Waiting | undefined;
     const end = () => waiting?.fail(activity?.signal.reason);
-    const telling = activity && setInterval(() => activity.keepAlive(), TELL_MS);
+    const keepingAlive = activity && setInterval(() => activity.keepAlive(), KEEP_ALIVE_MS);
     activity?.signal.addEventListener('abort', end);
     try {
       await new Promise<void>((go, fail) => {
@@ -64,14 +64,14 @@ export class RateLimiter {
       });
     } finally {
       this.#waiting.delete(waiting!);
-      clearInterval(telling);
+      clearInterval(keepingAlive);
       activity?.signal.removeEventListener('abort', end);
     }
   }
 
   async #serve(): Promise<void> {
-    if (this.#asking) return;
-    this.#asking = true;
+    if (this.#serving) return;
+    this.#serving = true;
     try {
       while (this.#waiting.size > 0) {
         let left = await this.#take();
@@ -82,13 +82,13 @@ export class RateLimiter {
           waiting.go();
         }
         this.#left = left;
-        this.#until = performance.now() + KEPT_MS;
+        this.#until = performance.now() + GRANT_MS;
       }
     } catch (error) {
       for (const waiting of this.#waiting) waiting.fail(error);
       this.#waiting.clear();
     } finally {
-      this.#asking = false;
+      this.#serving = false;
     }
   }
 
@@ -100,7 +100,7 @@ export class RateLimiter {
       if (waitMs > 0) await sleep(waitMs);
       return granted;
     } catch (error) {
-      // The work needs the catalog too, and waits for it.
+      // The activity needs the catalog, too, and waits for it.
       if (!isCatalogAway(error)) throw error;
       await sleep(AWAY_MS);
       return 0;

@@ -1,13 +1,13 @@
 import type { Usage } from '../../storage/usage.ts';
 
-const told = new WeakMap<Readonly<Usage>, number>();
+const reported = new WeakMap<Readonly<Usage>, number>();
 
 /**
- * Requests made upstream since the last time that this was asked. Activities share what is open, so one of them may tell what
- * another has asked for; together they tell all of it once.
+ * Requests made upstream since the last call for the same upstream. Activities share an opened upstream, so that one of them may report the
+ * requests of another; together they report each request once.
  */
 export function requestsMade(usage: Readonly<Usage>): number {
-  const made = usage.requests - (told.get(usage) ?? 0);
-  told.set(usage, usage.requests);
+  const made = usage.requests - (reported.get(usage) ?? 0);
+  reported.set(usage, usage.requests);
   return made;
 }

@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import {
+  type JobCounters,
   type JobFailure,
   jobFailureKindToJSON,
   jobStateToJSON,
@@ -109,7 +110,8 @@ export function createCatalogMetrics({ db }: Pick<Database, 'db'>): CatalogMetri
       // One that was never resolved has whatever somebody typed for a name.
       const connector = after.connectorId === '' ? '' : after.connectorName;
       const trigger = short(jobTriggerToJSON(after.trigger), 'JOB_TRIGGER_');
-      const more = (field: CounterField) => Math.max(0, Number(after[field]) - Number(before?.[field] ?? 0));
+      const more = (field: CounterField) =>
+        Math.max(0, Number(after.counters?.[field] ?? 0) - Number(before?.counters?.[field] ?? 0));
       // What a dry run counts has not happened.
       for (const { counter, of } of after.dryRun ? [] : outcomes) {
         for (const [outcome, field] of of) counter.inc({ connector, outcome }, more(field));
@@ -142,9 +144,7 @@ export function createCatalogMetrics({ db }: Pick<Database, 'db'>): CatalogMetri
   };
 }
 
-type CounterField = {
-  [Field in keyof ReconcileJob]-?: ReconcileJob[Field] extends bigint ? Field : never;
-}[keyof ReconcileJob];
+type CounterField = keyof JobCounters;
 
 /** Gauges of how connectors stand, set when they are asked for. */
 function standingGauges(registry: Registry): (standings: ConnectorLag[], now: number) => void {

@@ -1,7 +1,9 @@
 import type { IngestionServiceImplementation } from '../../generated/reconciler/internal/v1/ingestion.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { Checks } from '../rpc/violations.ts';
-import { expireSnapshots } from '../store/snapshots/snapshots.ts';
+import { listPage } from '../snapshots/list-page.ts';
+import { compareSnapshots } from '../store/snapshots/compare-snapshots.ts';
+import { expireSnapshots, refsBySnapshot, snapshotFromRow } from '../store/snapshots/snapshots.ts';
 import { getTableRow } from '../store/tables/tables.ts';
 import { createSketchRpcs } from './sketch-rpcs.ts';
 
@@ -24,6 +26,19 @@ export function createIngestionService(deps: ServiceDeps): IngestionServiceImple
         return expireSnapshots(trx, table.table_num, request.snapshotIds);
       });
       return { expired: BigInt(expired) };
+    },
+
+    async compareSnapshots({ tableId, candidateIds, expectedDigest: digest, captured }) {
+      const checks = new Checks();
+      checks.id(tableId, 'table_id');
+      const count = candidateIds.length;
+      checks.that(count <= MAX_ITEMS, 'candidate_ids', `has ${count} entries, at most ${MAX_ITEMS} are allowed`);
+      checks.done();
+      const table = await getTableRow(db, tableId);
+      const rows = await compareSnapshots(db, table.table_num, { candidateIds, digest, captured });
+      if (rows === undefined) return { equal: false, ...(await listPage(db, { table, size: MAX_ITEMS })) };
+      const refs = refsBySnapshot(table);
+      return { equal: true, snapshots: rows.map((row) => snapshotFromRow(row, table, refs)), nextPageToken: '' };
     },
   };
 }

@@ -1,11 +1,11 @@
 import { PutFileColumnStatsRequest } from '../../generated/reconciler/v1/statistics.ts';
 import { CHANGES, REQUEST } from '../../wire/file-change-tags.ts';
-import { Malformed, WireReader } from '../../wire/reader.ts';
+import { MalformedMessage, WireReader } from '../../wire/reader.ts';
 import { invalid } from '../rpc/violations.ts';
 import type { ParsedChange } from '../store/files/file-change-row.ts';
 import { FileChangeParser } from './decode-file-change.ts';
 
-/** One message of a PutFileColumnStats stream; of file changes, where each lies in the bytes. */
+/** One message of a PutFileColumnStats stream. File changes are parsed when they are needed. */
 export type PutFilesMessage =
   | { case: 'header'; header: PutFileColumnStatsRequest_Header }
   | { case: 'finish'; finish: PutFileColumnStatsRequest_Finish }
@@ -17,8 +17,8 @@ type PutFileColumnStatsRequest_Header = Extract<Oneof, { $case: 'header' }>['val
 type PutFileColumnStatsRequest_Finish = Extract<Oneof, { $case: 'finish' }>['value'];
 
 /**
- * Reads one message of the stream. File changes are not decoded here but when they are written, and then only as far as
- * the store needs: each file's message goes into the database as it came.
+ * Reads one message of the stream. File changes are decoded later, when they are written, and then only as far as the store needs:
+ * each file's message is stored as received.
  *
  * @throws InvalidRequest
  */
@@ -52,7 +52,7 @@ function changesMessage(bytes: Uint8Array, slices: number[]): PutFilesMessage {
   };
 }
 
-/** Starts and ends of the FileChange messages; undefined where the message holds something else. */
+/** Starts and ends of the FileChange messages; undefined if the message holds something else. */
 function changeSlices(bytes: Uint8Array): number[] | undefined {
   const reader = new WireReader(bytes);
   const end = bytes.length;
@@ -78,6 +78,6 @@ function changeSlices(bytes: Uint8Array): number[] | undefined {
       reader.position = changeEnd;
     }
   }
-  if (slices && others > 0) throw new Malformed('it holds file changes and something else');
+  if (slices && others > 0) throw new MalformedMessage('it holds file changes and something else');
   return slices;
 }

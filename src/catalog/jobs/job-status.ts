@@ -1,6 +1,6 @@
 import type { Progress } from '../../contract/job.ts';
 import type { WorkflowStatus } from '../../contract/job-control.ts';
-import { failureMessage, progressMessage } from '../../contract/progress-message.ts';
+import { countersOf, failureMessage, progressMessage } from '../../contract/progress-message.ts';
 import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { evaluateAlert, unclaimAlert } from '../store/connectors/alerts.ts';
@@ -99,8 +99,9 @@ export function createJobStatus(
       if (hasEnded(job.state)) return [job, job];
       await releaseClaim(trx, jobId);
       await putFailures(trx, jobId, failures);
-      const errors = job.errors + BigInt(failures.length);
-      const ended = await putJob(trx, { ...job, ...lost, errors, paused: false });
+      const before = countersOf(job);
+      const counters = { ...before, errors: before.errors + BigInt(failures.length) };
+      const ended = await putJob(trx, { ...job, ...lost, counters, paused: false });
       return [job, ended, await evaluateAlert(trx, ended)];
     });
     observeJob(before, after, before === after ? [] : failures);

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { countersOf } from '../../contract/progress-message.ts';
 import { JobState, jobStateToJSON } from '../../generated/reconciler/v1/jobs.ts';
 import type { CatalogMetrics } from '../core/metrics.ts';
 import type { ObserveJob } from '../core/ports.ts';
@@ -17,7 +18,8 @@ export function createJobObserver(logger: Logger, metrics: CatalogMetrics | unde
       logger.warn({ ...fields, table, code, reason: message }, 'it failed after its retries');
     }
     if (!hasEnded(after.state)) return;
-    const { tablesScanned, tablesChanged, errors, snapshotsIngested, filesIngested, message } = after;
+    const { message } = after;
+    const { tablesScanned, tablesChanged, errors, snapshotsIngested, filesIngested } = countersOf(after);
     const counters = { tablesScanned, tablesChanged, errors, snapshotsIngested, filesIngested };
     const numbers = Object.fromEntries(Object.entries(counters).map(([name, count]) => [name, Number(count)]));
     const state = jobStateToJSON(after.state);

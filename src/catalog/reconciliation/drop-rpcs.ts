@@ -56,7 +56,7 @@ export function createDropRpcs({ db, purge }: ServiceDeps): DropCalls {
     },
 
     async dropExpiredSnapshots(request) {
-      const { connectorId, expiredFor, dryRun } = request;
+      const { connectorId, expiredFor, validateOnly } = request;
       const checks = new Checks();
       checks.id(connectorId, 'connector_id');
       checks.done();
@@ -64,14 +64,14 @@ export function createDropRpcs({ db, purge }: ServiceDeps): DropCalls {
       const filter = [connectorId, String(durationSeconds(expiredFor))];
       const after = tokens.decode(request.pageToken, filter);
       await getConnector(db, connectorId);
-      const expired = await listExpired(db, connectorId, ago(expiredFor) ?? 0, size + 1, { after, dryRun });
+      const expired = await listExpired(db, connectorId, ago(expiredFor) ?? 0, size + 1, { after, validateOnly });
       const { items, last } = page(expired, size);
       const gone: ExpiredSnapshot[] = [];
       for (const one of items) {
-        if (await db.transaction().execute((trx) => (dryRun ? previewDrop(trx, one) : dropSnapshot(trx, one))))
+        if (await db.transaction().execute((trx) => (validateOnly ? previewDrop(trx, one) : dropSnapshot(trx, one))))
           gone.push(one);
       }
-      if (gone.length > 0 && !dryRun) purge();
+      if (gone.length > 0 && !validateOnly) purge();
       const cursor = last && { pathKey: last.pathKey, tableName: last.tableName, snapshotNum: last.snapshotNum };
       return { tables: byTable(gone), nextPageToken: cursor ? tokens.encode(cursor, filter) : '' };
     },

@@ -1,4 +1,3 @@
-import { JOB_COUNTERS } from '../../contract/progress-message.ts';
 import { CodedError } from '../../errors.ts';
 import {
   AlertType,
@@ -104,7 +103,7 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
       const catalogName = request.destination?.catalogName ?? '';
       if (catalogName !== '') checks.name(catalogName, 'destination.catalog_name', 255);
       checks.done();
-      return transaction(db, request.dryRun, async (trx) => {
+      return transaction(db, request.validateOnly, async (trx) => {
         const connector = await getConnector(trx, request.connectorId);
         const destination = request.destination ?? connector.destination ?? DestinationTarget.create();
         const { catalog, catalogMade } = await ensureCatalog(trx, destination, connector);
@@ -138,8 +137,8 @@ function checkRecord(job: ReconcileJob, request: RecordJobRequest): void {
   const checks = new Checks();
   checks.id(job.jobId, 'job.job_id');
   checks.that(job.state !== JobState.JS_UNSPECIFIED, 'job.state', 'is required');
-  for (const counter of JOB_COUNTERS) {
-    checks.count(job[counter], `job.${counter.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`);
+  for (const [counter, count] of Object.entries(job.counters ?? {})) {
+    checks.count(count, `job.counters.${counter.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`);
   }
   checks.timestamp(job.createdAt, 'job.created_at');
   checks.timestamp(job.startedAt, 'job.started_at');

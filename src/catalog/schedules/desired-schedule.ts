@@ -1,11 +1,11 @@
-import type { WantedSchedule } from '../../contract/schedule-control.ts';
+import type { DesiredSchedule } from '../../contract/schedule-control.ts';
 import { durationSeconds } from '../../durations.ts';
 import { type Connector, ConnectorState, type ReconcilePolicy } from '../../generated/reconciler/v1/connectors.ts';
 import { jobIdPrefix } from '../jobs/job-id.ts';
 import { scheduleText } from './schedule-text.ts';
 
 /** The schedule that a connector's policy asks for; undefined where it is to have none. */
-export function desiredSchedule(connector: Connector): WantedSchedule | undefined {
+export function desiredSchedule(connector: Connector): DesiredSchedule | undefined {
   const { policy, state, connectorId, displayName } = connector;
   if (policy === undefined || scheduleText(policy) === '' || state === ConnectorState.CONNECTOR_STATE_DELETING) {
     return undefined;

@@ -119,7 +119,7 @@ export function createScheduleKeeper({
       connectorId,
       connectorName: connector?.displayName,
       when: connector?.policy && scheduleText(connector.policy),
-      status: !wanted ? SURPLUS : !found ? MISSING : found.asWanted ? OK : DIFFERENT,
+      status: !wanted ? SURPLUS : !found ? MISSING : found.matchesDesired ? OK : DIFFERENT,
     });
     return { connector, schedule };
   }

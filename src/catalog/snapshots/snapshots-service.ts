@@ -1,15 +1,13 @@
-import { z } from 'zod';
 import type { SnapshotsServiceImplementation } from '../../generated/reconciler/v1/snapshots.ts';
 import type { ServiceDeps } from '../core/ports.ts';
-import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
+import { pageSize } from '../rpc/page-token.ts';
 import { checkIds, required } from '../rpc/violations.ts';
 import { deleteSnapshot } from '../store/snapshots/delete-snapshot.ts';
 import { ensureSnapshot } from '../store/snapshots/ensure-snapshot.ts';
 import * as store from '../store/snapshots/snapshots.ts';
 import { getTableRow } from '../store/tables/tables.ts';
 import { checkSnapshot } from '../validation/snapshot-checks.ts';
-
-const tokens = new PageTokens('ListSnapshots', z.object({ published: z.number() }));
+import { listPage } from './list-page.ts';
 
 /** The service Snapshots. */
 export function createSnapshotsService({ db }: ServiceDeps): SnapshotsServiceImplementation {
@@ -28,19 +26,10 @@ export function createSnapshotsService({ db }: ServiceDeps): SnapshotsServiceImp
       return store.snapshotFromRow(await store.getSnapshotRow(db, table, request.snapshotId), table);
     },
 
-    async listSnapshots(request) {
-      checkIds({ table_id: request.tableId });
+    async listSnapshots({ tableId, pageToken, showExpired, ...request }) {
+      checkIds({ table_id: tableId });
       const size = pageSize(request.pageSize);
-      const filter = [request.tableId, request.showExpired];
-      const after = tokens.decode(request.pageToken, filter);
-      const table = await getTableRow(db, request.tableId);
-      const rows = await store.listSnapshotRows(db, table.table_num, size + 1, request.showExpired, after?.published);
-      const { items, last } = page(rows, size);
-      const refs = store.refsBySnapshot(table);
-      return {
-        snapshots: items.map((row) => store.snapshotFromRow(row, table, refs)),
-        nextPageToken: last ? tokens.encode({ published: last.published ?? 0 }, filter) : '',
-      };
+      return listPage(db, { table: await getTableRow(db, tableId), size, pageToken, showExpired });
     },
 
     async deleteSnapshot(request) {

@@ -10,7 +10,7 @@ import {
 import { parsePattern } from '../../name-patterns.ts';
 import { isPlainSecret, isSecretReference, REFERENCE_FORM } from '../../secrets.ts';
 import { footersEnabled, ndvOptions } from '../../stats/statistics-options.ts';
-import { calendarOf } from '../../temporal/cron.ts';
+import { parseCron } from '../../temporal/cron.ts';
 import { Checks } from '../rpc/violations.ts';
 import { checkAlerts } from './alert-checks.ts';
 import { checkSelection } from './selection-checks.ts';
@@ -233,7 +233,7 @@ function checkCalendar(checks: Checks, policy: ReconcilePolicy, at: string): voi
   checks.that(cron.length <= MAX_CRON, `${at}.cron`, `has ${cron.length} entries, at most ${MAX_CRON} are allowed`);
   for (const [index, expression] of cron.slice(0, MAX_CRON).entries()) {
     try {
-      calendarOf(expression);
+      parseCron(expression);
     } catch (error) {
       checks.that(false, `${at}.cron[${index}]`, (error as Error).message);
     }

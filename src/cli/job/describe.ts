@@ -1,3 +1,4 @@
+import { countersOf } from '../../contract/progress-message.ts';
 import type { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { details } from '../io/details.ts';
 import { bytes, count, duration, NONE, time, word } from '../io/format.ts';
@@ -25,9 +26,9 @@ export function describeJob(job: ReconcileJob): string[] {
     ['tables', tablesText(job)],
     ['views', viewsText(job)],
     ['dropped', droppedText(job)],
-    ['errors', count(job.errors)],
+    ['errors', count(countersOf(job).errors)],
     ['ingested', ingestedText(job)],
-    ['upstream', job.upstreamRequests > 0n ? `${count(job.upstreamRequests)} requests` : ''],
+    ['upstream', requestsText(job)],
     ['created', time(job.createdAt)],
     ['started', job.startedAt && time(job.startedAt)],
     ['finished', job.finishedAt && time(job.finishedAt)],
@@ -35,34 +36,43 @@ export function describeJob(job: ReconcileJob): string[] {
   ]);
 }
 
+function requestsText(job: ReconcileJob): string {
+  const { upstreamRequests } = countersOf(job);
+  return upstreamRequests > 0n ? `${count(upstreamRequests)} requests` : '';
+}
+
 function ingestedText(job: ReconcileJob): string {
-  const [snapshots, read] = [`${count(job.snapshotsIngested)} snapshots`, `${bytes(job.bytesRead)} of metadata read`];
+  const c = countersOf(job);
+  const [snapshots, read] = [`${count(c.snapshotsIngested)} snapshots`, `${bytes(c.bytesRead)} of metadata read`];
   return job.dryRun
     ? `nothing (${snapshots} would be), ${read}`
-    : `${snapshots}, ${count(job.filesIngested)} files, ${read}`;
+    : `${snapshots}, ${count(c.filesIngested)} files, ${read}`;
 }
 
 /** Empty where the upstream has none. */
 function viewsText(job: ReconcileJob): string {
-  if (job.viewsScanned === 0n && job.viewsMissing === 0n) return '';
-  const parts = [`${count(job.viewsScanned)} scanned`, `${count(job.viewsChanged)} changed`];
-  if (job.viewsMissing > 0n) parts.push(`${count(job.viewsMissing)} missing`);
+  const c = countersOf(job);
+  if (c.viewsScanned === 0n && c.viewsMissing === 0n) return '';
+  const parts = [`${count(c.viewsScanned)} scanned`, `${count(c.viewsChanged)} changed`];
+  if (c.viewsMissing > 0n) parts.push(`${count(c.viewsMissing)} missing`);
   return parts.join(', ');
 }
 
 function tablesText(job: ReconcileJob): string {
+  const c = countersOf(job);
   const parts = [
-    `${count(job.tablesScanned)} scanned`,
-    `${count(job.tablesChanged)} changed`,
-    `${count(job.tablesUnchanged)} unchanged`,
+    `${count(c.tablesScanned)} scanned`,
+    `${count(c.tablesChanged)} changed`,
+    `${count(c.tablesUnchanged)} unchanged`,
   ];
-  if (job.tablesFiltered > 0n) parts.push(`${count(job.tablesFiltered)} filtered`);
-  if (job.tablesMissing > 0n) parts.push(`${count(job.tablesMissing)} missing`);
+  if (c.tablesFiltered > 0n) parts.push(`${count(c.tablesFiltered)} filtered`);
+  if (c.tablesMissing > 0n) parts.push(`${count(c.tablesMissing)} missing`);
   return parts.join(', ');
 }
 
 /** Empty where nothing was. */
-function droppedText({ tablesDropped, viewsDropped, snapshotsDropped }: ReconcileJob): string {
+function droppedText(job: ReconcileJob): string {
+  const { tablesDropped, viewsDropped, snapshotsDropped } = countersOf(job);
   if (tablesDropped + viewsDropped + snapshotsDropped === 0n) return '';
   return `${count(tablesDropped)} tables, ${count(viewsDropped)} views, ${count(snapshotsDropped)} expired snapshots`;
 }

@@ -1,3 +1,4 @@
+import { countersOf } from '../../contract/progress-message.ts';
 import { JobState, ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import type { Context } from '../catalog-session/context.ts';
 import { EXIT, ExitCode } from '../io/errors.ts';
@@ -18,7 +19,7 @@ export async function finishWith(context: Pick<Context, 'clients' | 'out'>, job:
     await out.message(ReconcileJob, job, describeJob);
   }
   if (job.state === JobState.JS_SUCCEEDED) return;
-  if (job.errors > 0n) {
+  if (countersOf(job).errors > 0n) {
     out.note(`\nwhat failed: reconciler job failures ${job.jobId}\ntry that again: reconciler job retry ${job.jobId}`);
   }
   throw new ExitCode(EXIT.FAILED);

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CatalogClients } from '../../catalog-client/connect.ts';
+import { countersOf } from '../../contract/progress-message.ts';
 import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { type Context, withDeadline } from '../catalog-session/context.ts';
 import { ExitCode } from '../io/errors.ts';
@@ -35,7 +36,7 @@ export async function pollJob(
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.5, MAX_PAUSE_MS)) {
     const get = retrying(() => clients.connectors.getReconcileJob({ jobId }, withDeadline()), signal);
     const job = await Promise.race([get, aborted]);
-    if (job.errors > BigInt(told.size)) await tellFailures(clients, jobId, view, told);
+    if (countersOf(job).errors > BigInt(told.size)) await tellFailures(clients, jobId, view, told);
     view.show(job);
     if (hasEnded(job)) return job;
     await sleep(pause, undefined, { signal });

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { countersOf } from '../../contract/progress-message.ts';
 import { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { withCatalog } from '../catalog-session/context.ts';
 import { connectorOf } from '../catalog-session/resolve.ts';
@@ -35,8 +36,8 @@ export function addList(group: Command): void {
             { title: 'STATE', value: stateWord },
             { title: 'CREATED', value: (j) => time(j.createdAt) },
             { title: 'RAN FOR', value: ranFor, align: 'right' },
-            { title: 'CHANGED', value: (j) => count(j.tablesChanged), align: 'right' },
-            { title: 'ERRORS', value: (j) => count(j.errors), align: 'right' },
+            { title: 'CHANGED', value: (j) => count(countersOf(j).tablesChanged), align: 'right' },
+            { title: 'ERRORS', value: (j) => count(countersOf(j).errors), align: 'right' },
             { title: 'MESSAGE', value: (j) => j.message, flexible: true },
           ],
           { empty: 'no job yet; start one with `reconciler connector trigger`' },

@@ -1,4 +1,5 @@
 import { Presets, SingleBar } from 'cli-progress';
+import { countersOf } from '../../contract/progress-message.ts';
 import { type JobFailure, JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { bytes, count, duration, printable, word } from '../io/format.ts';
 import { Pace } from './pace.ts';
@@ -22,19 +23,21 @@ export function progressView(stream: NodeJS.WriteStream): ProgressView {
  * total grows while the upstream is listed.
  */
 function tables(job: ReconcileJob): { done: number; total: number; counting: boolean } {
-  const done = Number(job.tablesChanged + job.tablesUnchanged + job.errors);
-  const found = Number(job.tablesScanned);
-  const total = Math.max(found, Number(job.tablesExpected));
-  return { done: Math.min(done, found), total, counting: job.tablesExpected === 0n };
+  const c = countersOf(job);
+  const done = Number(c.tablesChanged + c.tablesUnchanged + c.errors);
+  const found = Number(c.tablesScanned);
+  const total = Math.max(found, Number(c.tablesExpected));
+  return { done: Math.min(done, found), total, counting: c.tablesExpected === 0n };
 }
 
 function amounts(job: ReconcileJob): string {
+  const c = countersOf(job);
   const parts = [
-    `${count(job.snapshotsIngested)} snapshots`,
-    `${count(job.filesIngested)} files`,
-    `${bytes(job.bytesRead)} read`,
+    `${count(c.snapshotsIngested)} snapshots`,
+    `${count(c.filesIngested)} files`,
+    `${bytes(c.bytesRead)} read`,
   ];
-  if (job.errors > 0n) parts.push(`${count(job.errors)} failed`);
+  if (c.errors > 0n) parts.push(`${count(c.errors)} failed`);
   return parts.join(', ');
 }
 

@@ -60,7 +60,7 @@ async function run({ host, port, allowOrigin = UI_ORIGINS, tokenRef }: CodecOpti
     import('../../storage/secret-reference.ts'),
   ]);
   const codec = await openPayloadCodec(codecKeys);
-  const token = tokenRef && (await resolveReference(tokenRef, '--token-ref', { who: 'this process' }));
+  const token = tokenRef && (await resolveReference(tokenRef, '--token-ref', { processName: 'this process' }));
   const endpoint = await startCodecEndpoint({ codec: codec!, host, port, origins: allowOrigin, token });
   console.log(`codec endpoint   ${endpoint.url}`);
   console.log(`pages of         ${allowOrigin.join(', ')}`);

@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { ClientError, Status } from 'nice-grpc';
 import { type CatalogClients, connectCatalog } from '../../catalog-client/connect.ts';
 import { readConfig } from '../../config.ts';
+import { countersOf } from '../../contract/progress-message.ts';
 import { workflowLink } from '../../contract/workflow-link.ts';
 import { ConnectorKind } from '../../generated/reconciler/v1/connectors.ts';
 import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
@@ -98,7 +99,7 @@ async function demo(clients: CatalogClients, stack: Running, signal: AbortSignal
   console.log(`${succeeded ? 'done' : 'not done'} in ${ranFor(job)}: ${printable(job.message)}\n`);
   const tables = await summarize(clients, DEMO);
   process.stdout.write(new TablePrinter<TableSummary>(SUMMARY_COLUMNS, process.stdout).render(tables));
-  if (succeeded && job.tablesChanged === 0n) {
+  if (succeeded && countersOf(job).tablesChanged === 0n) {
     console.log('\nNothing changed since the last run, so no table was read again.');
   }
   if (!succeeded) console.error(`\nits workflow: ${workflowLink(stack.uiUrl, jobId)}`);

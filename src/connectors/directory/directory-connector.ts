@@ -2,7 +2,7 @@ import type { NamespacePath, TableRef } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
 import { openIcebergTable } from '../../formats/iceberg/table-reader.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
-import { confined } from '../../storage/confined-store.ts';
+import { confineStore } from '../../storage/confined-store.ts';
 import { localPathCandidates } from '../../storage/file-uri.ts';
 import { schemeOf } from '../../storage/location.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
@@ -10,11 +10,11 @@ import { newUsage, type Usage } from '../../storage/usage.ts';
 import type { Page, PageRequest, TableEntry, UpstreamCatalog } from '../spi.ts';
 import { folderKind, newestMetadata } from './table-folder.ts';
 
-/** Folders looked into at once. */
-const LOOKED_INTO = 16;
+/** How many folders are listed in parallel. */
+const MAX_PARALLEL_LISTINGS = 16;
 
 export interface DirectoryOptions {
-  /** Where the store counts. */
+  /** The counters to which the store adds its requests and bytes. */
   usage?: Usage;
   /** Locations that tables may read besides their own folders. */
   allowed?: readonly string[];
@@ -23,15 +23,14 @@ export interface DirectoryOptions {
 /**
  * A warehouse on a file system or S3: folders are namespaces, and one with Iceberg metadata in its `metadata` folder is a table.
  *
- * Where it cannot be told whether a folder is a namespace or a table, because it may not be read, it is listed as both and fails by
- * itself. Names that start with a dot are hidden, as Hadoop has it. Pages go by name, in the order of UTF-16 code units; the token
- * is the last name, so what comes and goes in between neither repeats nor hides anything else.
+ * A folder that may not be read can be a namespace or a table; it is listed as both, and reading it fails. Names that start with a dot are
+ * hidden, as in Hadoop. Pages are sorted by name, in the order of UTF-16 code units. The page token is the last name of the page, so folders
+ * that appear or disappear between pages neither repeat nor hide other ones.
  *
- * A table is read from its own folder, where also its metadata's `location` is looked for: the table may have been moved. What else its
- * metadata names is `PERMISSION_DENIED` unless it is allowed.
+ * A table is read from its own folder. Paths below its metadata's `location` are looked up there too, because the table may have been moved.
+ * Every other location that the metadata names is `PERMISSION_DENIED` unless it is allowed.
  */
 export class DirectoryConnector implements UpstreamCatalog {
-  readonly format = 'ICEBERG';
   readonly usage: Usage;
   readonly #store: ObjectStore;
   readonly #root: string;
@@ -45,8 +44,8 @@ export class DirectoryConnector implements UpstreamCatalog {
   }
 
   /**
-   * @param uri the warehouse's folder. It is taken as it stands; if there is no such local folder, percent-decoded.
-   * @throws CodedError `NOT_FOUND`, `PERMISSION_DENIED` or `INVALID_ARGUMENT`, with the URI and what to do
+   * @param uri the warehouse's folder; percent-decoded if there is no local folder of exactly this name
+   * @throws CodedError `NOT_FOUND`, `PERMISSION_DENIED` or `INVALID_ARGUMENT`; the message names the URI and states what to do
    */
   static async open(store: ObjectStore, uri: string, options: DirectoryOptions = {}): Promise<DirectoryConnector> {
     let failure: unknown;
@@ -70,7 +69,7 @@ export class DirectoryConnector implements UpstreamCatalog {
 
   async listTables(namespace: NamespacePath, page: PageRequest): Promise<Page<TableEntry>> {
     const names = await this.#page(namespace, 'table', page);
-    return { ...names, items: names.items.map((name) => ({ namespace, name })) };
+    return { ...names, items: names.items.map((name) => ({ namespace, name, format: 'ICEBERG' })) };
   }
 
   async fingerprint(table: TableRef): Promise<string> {
@@ -81,7 +80,7 @@ export class DirectoryConnector implements UpstreamCatalog {
     const { path, fingerprint } = await this.#newestMetadata(table);
     const folder = this.#folder([...table.namespace, table.name]);
     return openIcebergTable({
-      store: confined(this.#store, [folder, ...this.#allowed]),
+      store: confineStore(this.#store, [folder, ...this.#allowed]),
       metadataLocation: path,
       fingerprint,
       folder,
@@ -102,18 +101,18 @@ export class DirectoryConnector implements UpstreamCatalog {
 
   async #page(parent: NamespacePath, kind: 'namespace' | 'table', page: PageRequest): Promise<Page<string>> {
     if (!Number.isInteger(page.size) || page.size < 1) {
-      throw new CodedError('INVALID_ARGUMENT', `a page of ${page.size} entries: at least 1 is wanted`);
+      throw new CodedError('INVALID_ARGUMENT', `page size ${page.size} is not valid: it must be at least 1`);
     }
     const folder = this.#folder(parent);
     if (parent.length > 0 && (await folderKind(this.#store, folder)) === 'table') {
       throw new CodedError('NOT_FOUND', `there is no namespace ${parent.join('.')}: ${folder} is a table`);
     }
-    const after = (await this.#store.list(folder)).filter(
+    const remaining = (await this.#store.list(folder)).filter(
       ({ name, folder }) => folder && !name.startsWith('.') && (page.token === undefined || name > page.token),
     );
     const items: string[] = [];
-    for (let next = 0; next < after.length; next += LOOKED_INTO) {
-      const entries = after.slice(next, next + LOOKED_INTO);
+    for (let next = 0; next < remaining.length; next += MAX_PARALLEL_LISTINGS) {
+      const entries = remaining.slice(next, next + MAX_PARALLEL_LISTINGS);
       const kinds = await Promise.all(entries.map(({ name }) => folderKind(this.#store, `${folder}/${name}`)));
       for (const [index, { name }] of entries.entries()) {
         if (kinds[index] !== kind && kinds[index] !== 'unknown') continue;
@@ -129,7 +128,7 @@ export class DirectoryConnector implements UpstreamCatalog {
       if (name === '' || name.startsWith('.') || /[/\0]/.test(name)) {
         throw new CodedError(
           'NOT_FOUND',
-          `${JSON.stringify(name)} is no name of a namespace or table in ${this.#root}`,
+          `${JSON.stringify(name)} cannot be the name of a namespace or table in ${this.#root}`,
         );
       }
     }
@@ -137,13 +136,13 @@ export class DirectoryConnector implements UpstreamCatalog {
   }
 }
 
-/** The URI must be a folder that holds namespaces. */
+/** Throws unless the URI is a folder that can contain namespaces. */
 async function requireWarehouse(store: ObjectStore, root: string, uri: string): Promise<void> {
   const kind = await folderKind(store, root);
   if (kind === 'table') {
     throw new CodedError(
       'INVALID_ARGUMENT',
-      `connector URI ${uri} is a table; give the folder of the warehouse, in which folders are namespaces with tables in them`,
+      `connector URI ${uri} is a table. Use the folder of the warehouse: its folders are namespaces, which contain tables.`,
     );
   }
   try {
@@ -155,9 +154,9 @@ async function requireWarehouse(store: ObjectStore, root: string, uri: string): 
       () => false,
     );
     if (isFile) {
-      throw new CodedError('INVALID_ARGUMENT', `connector URI ${uri} is a file; give the folder of the warehouse`);
+      throw new CodedError('INVALID_ARGUMENT', `connector URI ${uri} is a file. Use the folder of the warehouse.`);
     }
-    const advice = error.code === 'NOT_FOUND' ? ' Give the folder of a warehouse that is there for the worker.' : '';
+    const advice = error.code === 'NOT_FOUND' ? ' Use the folder of a warehouse that the worker can reach.' : '';
     throw new CodedError(error.code, `connector URI ${uri}: ${error.message}.${advice}`, { cause: error });
   }
 }

@@ -5,15 +5,15 @@ import { newUsage } from '../../storage/usage.ts';
 import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
 import { DirectoryConnector } from './directory-connector.ts';
 
-/** Whether the URI is that of a warehouse folder: `file:`, a plain path, `s3:`, `s3a:` or `s3n:`. */
+/** Whether the URI names a warehouse folder: a plain path, `file:`, `s3:`, `s3a:` or `s3n:`. */
 export function isWarehouseUri(uri: string): boolean {
   return /^file:/i.test(uri) || uri.startsWith('/') || schemeOf(uri) === 's3';
 }
 
 /**
- * Opens the warehouse folder that is the connector's URI. Its tables read their own folders and `storage.allowed-locations`.
+ * Opens the warehouse folder that the connector's URI names. Its tables may read their own folders and `storage.allowed-locations`.
  *
- * @throws CodedError as `DirectoryConnector.open`
+ * @throws CodedError as `DirectoryConnector.open` does
  */
 export function openWarehouse(
   { uri, properties }: ResolvedSpec,

@@ -2,61 +2,61 @@ import { CodedError } from '../../errors.ts';
 import { MAX_METADATA_BYTES, parseTableMetadata } from '../../formats/iceberg/table-metadata.ts';
 import type { FolderEntry, ObjectStat, ObjectStore } from '../../storage/object-store.ts';
 
-/** What `CREATE TABLE` names metadata files in catalogs (`00003-UUID`) and in Hadoop tables (`v3`), gzipped ones too. */
+/** Metadata files of tables in catalogs (`00003-UUID`) and of Hadoop tables (`v3`), optionally gzipped. */
 const METADATA_FILE = /^(?:v(\d+)|(\d+)-.+?)(?:\.gz)?\.metadata\.json(?:\.gz)?$/;
 const ANY_METADATA_FILE = /\.metadata\.json(?:\.gz)?$/;
 const VERSION_HINT = 'version-hint.text';
-/** Codes of failures that may pass: another try can find what is there. */
-const PASSES: ReadonlySet<string> = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'RESOURCE_EXHAUSTED']);
-/** A version number; whatever is larger is none. */
+/** Codes of transient failures. */
+const TRANSIENT: ReadonlySet<string> = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'RESOURCE_EXHAUSTED']);
+/** The hint is a version number; a larger file cannot be one. */
 const MAX_HINT_BYTES = 4_096;
 
 export interface FoundMetadata {
   path: string;
-  /** Path, size, time of change and ETag: Hadoop tables that are made anew start again with `v1.metadata.json`. */
+  /** Path, size, modification time and ETag. The path is not enough: a re-created Hadoop table has `v1.metadata.json` again. */
   fingerprint: string;
 }
 
 interface Candidate {
   name: string;
-  /** Where the listing tells it. */
+  /** Present if the listing contains it. */
   stat?: ObjectStat;
   version: number;
-  /** Whether it is Hadoop's (`v3`), of which there is one a version. */
+  /** Whether it is a Hadoop table's (`v3`), which has one per version. */
   hadoop: boolean;
 }
 
 /**
- * What a folder is by its entries and by those of its `metadata` folder.
+ * The kind of a folder, determined by its entries and those of its `metadata` folder.
  *
- * `unknown` is one that may not be read: it can be either, and to pass over it would make what lies in it look dropped.
+ * `unknown` is a folder that may not be read. It can be a table or a namespace; skipping it would make its tables look dropped.
  */
 export type FolderKind = 'table' | 'namespace' | 'unknown' | 'other';
 
 export async function folderKind(store: ObjectStore, folder: string): Promise<FolderKind> {
   try {
     const entries = await store.list(folder);
-    // A Delta table among Iceberg ones is no namespace of them.
+    // A Delta table beside Iceberg tables is not a namespace.
     if (entries.some((entry) => entry.folder && entry.name === '_delta_log')) return 'other';
     if (!entries.some((entry) => entry.folder && entry.name === 'metadata')) return 'namespace';
     const files = await store.list(`${folder}/metadata`);
     return files.some((entry) => !entry.folder && isMetadata(entry.name)) ? 'table' : 'namespace';
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
-    if (error.code === 'NOT_FOUND') return 'other'; // gone meanwhile
+    if (error.code === 'NOT_FOUND') return 'other'; // deleted in the meantime
     if (error.code === 'PERMISSION_DENIED') return 'unknown';
     throw error;
   }
 }
 
 /**
- * The newest metadata file of a table's folder.
+ * Finds the newest metadata file of a table's folder.
  *
- * With a `version-hint.text`, as Hadoop tables have it: that version, or the last one that follows it without a gap; a hint that
- * leads nowhere is passed over. Else the highest number. Where several files have it (a commit that lost its race leaves its file), the one
- * updated last.
+ * If there is a `version-hint.text`, as in Hadoop tables, it is the hint's version or the last one that follows it without a gap; a hint to
+ * a missing version is ignored. Otherwise it is the file with the highest number. If several files have that number (a commit that lost a
+ * race leaves its file), it is the one updated last.
  *
- * @throws CodedError `NOT_FOUND` where there is no such folder, `DATA_LOSS` where it has no metadata file
+ * @throws CodedError `NOT_FOUND` if the folder does not exist, `DATA_LOSS` if it has no metadata file
  */
 export async function newestMetadata(store: ObjectStore, table: string): Promise<FoundMetadata> {
   const folder = `${table}/metadata`;
@@ -65,7 +65,7 @@ export async function newestMetadata(store: ObjectStore, table: string): Promise
   if (candidates.length === 0) {
     throw new CodedError(
       'DATA_LOSS',
-      `table folder ${table} has no metadata file: ${folder} holds ${entries.length} entries, and none is named like ` +
+      `table folder ${table} has no metadata file: ${folder} has ${entries.length} entries, and none has a name such as ` +
         '00001-….metadata.json or v1.metadata.json. Restore one, or remove the folder.',
     );
   }
@@ -73,7 +73,7 @@ export async function newestMetadata(store: ObjectStore, table: string): Promise
     ? await readHint(store, `${folder}/${VERSION_HINT}`)
     : undefined;
   const chosen = followHint(hint, candidates) ?? highest(candidates);
-  const newest = candidates.filter((it) => it.version === chosen.number && (it.hadoop || !chosen.hadoop));
+  const newest = candidates.filter(({ version, hadoop }) => version === chosen.number && (hadoop || !chosen.hadoop));
   const { name, stat } = newest.length === 1 ? newest[0]! : await lastUpdated(store, folder, newest);
   const path = `${folder}/${name}`;
   const { size, modifiedMs, etag } = stat ?? (await store.stat(path));
@@ -93,14 +93,14 @@ function candidate({ name, stat }: FolderEntry): Candidate[] {
 }
 
 function highest(candidates: readonly Candidate[]): { number: number; hadoop: boolean } {
-  return { number: candidates.reduce((most, { version }) => Math.max(most, version), -1), hadoop: false };
+  return { number: candidates.reduce((max, { version }) => Math.max(max, version), -1), hadoop: false };
 }
 
 function followHint(
   hint: number | undefined,
   candidates: readonly Candidate[],
 ): { number: number; hadoop: boolean } | undefined {
-  const versions = new Set(candidates.filter((it) => it.hadoop).map((it) => it.version));
+  const versions = new Set(candidates.filter(({ hadoop }) => hadoop).map(({ version }) => version));
   if (hint === undefined || !versions.has(hint)) return undefined;
   let version = hint;
   while (versions.has(version + 1)) version++;
@@ -114,13 +114,13 @@ async function readHint(store: ObjectStore, path: string): Promise<number | unde
       .trim();
     return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
   } catch (error) {
-    // As good as none: the metadata files themselves tell. A store that cannot be reached is another matter.
-    if (error instanceof CodedError && !PASSES.has(error.code)) return undefined;
+    // Without a readable hint, the metadata files decide. A transient failure must not change the result, so it is thrown.
+    if (error instanceof CodedError && !TRANSIENT.has(error.code)) return undefined;
     throw error;
   }
 }
 
-/** By `last-updated-ms`, then by the file's own time, then by name. One that is broken loses to one that is not. */
+/** The candidate with the latest `last-updated-ms`, then the latest modification time, then the last name. Corrupt files come last. */
 async function lastUpdated(store: ObjectStore, folder: string, candidates: readonly Candidate[]): Promise<Candidate> {
   const dated = await Promise.all(
     candidates.map(async (candidate) => {
@@ -137,7 +137,7 @@ async function updatedMs(store: ObjectStore, path: string): Promise<number> {
   try {
     return parseTableMetadata(await store.read(path, { maxBytes: MAX_METADATA_BYTES }), path).lastUpdatedMs;
   } catch (error) {
-    if (error instanceof CodedError && !PASSES.has(error.code)) return Number.NEGATIVE_INFINITY;
+    if (error instanceof CodedError && !TRANSIENT.has(error.code)) return Number.NEGATIVE_INFINITY;
     throw error;
   }
 }

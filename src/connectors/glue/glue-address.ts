@@ -1,9 +1,9 @@
 import { CodedError } from '../../errors.ts';
 
-/** Where a Glue catalog is. What is absent comes from AWS's own settings (environment, profile). */
+/** The address of a Glue catalog. Absent parts come from AWS's own settings (environment, profile). */
 export interface GlueAddress {
   region?: string;
-  /** Absent for the region's own endpoint, or the one of `AWS_ENDPOINT_URL_GLUE` and `AWS_ENDPOINT_URL`. */
+  /** If absent, the endpoint of `AWS_ENDPOINT_URL_GLUE` or `AWS_ENDPOINT_URL`, or otherwise the region's own. */
   endpoint?: string;
 }
 
@@ -14,19 +14,21 @@ const AWS_HOST =
   /(?:^|\.)glue(?:-fips)?\.([a-z0-9-]+)\.(?:vpce\.)?(?:amazonaws\.com(?:\.cn)?|api\.aws|api\.amazonwebservices\.com\.cn)$/;
 
 /**
- * Reads the connector's URI: empty or `glue:` for the region of the settings, `glue://eu-west-1`, or the address of an endpoint.
- * The properties `glue.endpoint`, `glue.region` and `client.region` go before it.
+ * Parses the connector's URI: empty or `glue:` for the region of AWS's settings, `glue://eu-west-1`, or the URL of an endpoint. The
+ * properties `glue.endpoint`, `glue.region` and `client.region` take precedence over it.
  *
- * @throws CodedError `INVALID_ARGUMENT` for what is none of these
+ * @throws CodedError `INVALID_ARGUMENT` for any other URI
  */
 export function glueAddress(uri: string, properties: Readonly<Record<string, string>>): GlueAddress {
-  const told = fromUri(uri);
-  const region = properties['glue.region'] || properties['client.region'] || told.region;
-  const endpoint = properties['glue.endpoint'] ? httpUrl(properties['glue.endpoint'], 'glue.endpoint') : told.endpoint;
+  const fromConnectorUri = parseUri(uri);
+  const region = properties['glue.region'] || properties['client.region'] || fromConnectorUri.region;
+  const endpoint = properties['glue.endpoint']
+    ? httpUrl(properties['glue.endpoint'], 'glue.endpoint')
+    : fromConnectorUri.endpoint;
   return { ...(region && { region }), ...(endpoint && { endpoint }) };
 }
 
-function fromUri(uri: string): GlueAddress {
+function parseUri(uri: string): GlueAddress {
   const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]*):(.*)$/is.exec(uri) ?? [];
   if (uri === '') return {};
   if (scheme.toLowerCase() === 'glue') {
@@ -35,7 +37,7 @@ function fromUri(uri: string): GlueAddress {
     if (REGION.test(region)) return { region };
     throw new CodedError(
       'INVALID_ARGUMENT',
-      `the URI ${uri} names no AWS region: give glue://eu-west-1, or glue:// for the region of the worker's settings`,
+      `the URI ${uri} does not name an AWS region. Use one such as glue://eu-west-1, or glue:// for the region of the worker's settings.`,
     );
   }
   const endpoint = httpUrl(uri, 'the URI');
@@ -48,7 +50,7 @@ function httpUrl(text: string, what: string): string {
   if (url && /^https?:$/.test(url.protocol) && url.hostname !== '') return text;
   throw new CodedError(
     'INVALID_ARGUMENT',
-    `${what} of a Glue connector is ${JSON.stringify(text.slice(0, 200))}: give glue://region, or the address of an endpoint ` +
-      'such as https://glue.eu-west-1.amazonaws.com',
+    `${what} of a Glue connector is ${JSON.stringify(text.slice(0, 200))}. Use glue://REGION, or the URL of an endpoint such as ` +
+      'https://glue.eu-west-1.amazonaws.com.',
   );
 }

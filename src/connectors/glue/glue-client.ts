@@ -11,32 +11,33 @@ import {
   type Table,
 } from '@aws-sdk/client-glue';
 import { CodedError } from '../../errors.ts';
-import { admit, type Counted } from '../../storage/aws/request-handler.ts';
+import { admit, type CallOptions } from '../../storage/aws/request-handler.ts';
 import type { Usage } from '../../storage/usage.ts';
 import { glueError } from './glue-errors.ts';
 import type { GluePage } from './glue-pages.ts';
 
-/** The most that Glue gives at once. */
-export const GLUE_PAGE = 100;
-/** Attempts at one call: the SDK waits between them, longer where it was throttled. */
-const ATTEMPTS = 4;
-/** One call with all its attempts; below the 50 s after which an activity counts as stalled. */
-const CALL_MS = 40_000;
+/** The largest page that Glue returns. */
+export const MAX_GLUE_PAGE = 100;
+/** Attempts per call. The SDK waits between them, longer if Glue throttles. */
+const MAX_ATTEMPTS = 4;
+/** For a call with all its attempts; below the 50 s after which the watchdog considers an activity stalled. */
+const CALL_TIMEOUT_MS = 40_000;
 
 export interface GlueCatalogOptions {
   client: Pick<GlueClientConfig, 'region' | 'endpoint' | 'credentials' | 'requestHandler'>;
   /** `glue.id`; absent for the account's own catalog. */
   catalogId?: string;
-  /** For messages: the endpoint or the region, and which credentials are used. */
+  /** The endpoint or the region, for messages. */
   where: string;
+  /** Which credentials are used, for messages; see `credentialsName`. */
   credentials: string;
-  /** Counted: every attempt, and the bytes that came. */
+  /** Counts every attempt and the bytes received. */
   usage: Usage;
 }
 
 /**
- * The three questions asked of Glue, with bounds, and failures as `CodedError`s: `PERMISSION_DENIED`, `UNAUTHENTICATED`, `NOT_FOUND`,
- * `RESOURCE_EXHAUSTED` with a wait when it goes on throttling, `UNAVAILABLE`, `DEADLINE_EXCEEDED`, …
+ * The three calls made to Glue, bounded in time. Failures are `CodedError`s: `PERMISSION_DENIED`, `UNAUTHENTICATED`, `NOT_FOUND`,
+ * `RESOURCE_EXHAUSTED` with a wait if Glue keeps throttling, `UNAVAILABLE`, `DEADLINE_EXCEEDED` and others.
  */
 export class GlueCatalog {
   readonly #client: GlueClient;
@@ -46,7 +47,7 @@ export class GlueCatalog {
   readonly #usage: Usage;
 
   constructor({ client, catalogId, where, credentials, usage }: GlueCatalogOptions) {
-    this.#client = new GlueClient({ ...client, maxAttempts: ATTEMPTS });
+    this.#client = new GlueClient({ ...client, maxAttempts: MAX_ATTEMPTS });
     this.#catalogId = catalogId;
     this.#where = catalogId ? `${where}, catalog ${catalogId}` : where;
     this.#credentials = credentials;
@@ -57,12 +58,12 @@ export class GlueCatalog {
     const command = new GetDatabasesCommand({
       ...(this.#catalogId && { CatalogId: this.#catalogId }),
       ...(nextToken && { NextToken: nextToken }),
-      MaxResults: GLUE_PAGE,
+      MaxResults: MAX_GLUE_PAGE,
     });
-    const answer = await this.#call<GetDatabasesCommandOutput>('glue:GetDatabases', 'all databases', (options) =>
+    const response = await this.#call<GetDatabasesCommandOutput>('glue:GetDatabases', 'all databases', (options) =>
       this.#client.send(command, options),
     );
-    return page('glue:GetDatabases', answer.DatabaseList, answer.NextToken, nextToken);
+    return page('glue:GetDatabases', response.DatabaseList, response.NextToken, nextToken);
   }
 
   async tables(database: string, size: number, nextToken?: string): Promise<GluePage<Table>> {
@@ -70,12 +71,12 @@ export class GlueCatalog {
       ...(this.#catalogId && { CatalogId: this.#catalogId }),
       DatabaseName: database,
       ...(nextToken && { NextToken: nextToken }),
-      MaxResults: Math.min(size, GLUE_PAGE),
+      MaxResults: Math.min(size, MAX_GLUE_PAGE),
     });
-    const answer = await this.#call<GetTablesCommandOutput>('glue:GetTables', `database ${database}`, (options) =>
+    const response = await this.#call<GetTablesCommandOutput>('glue:GetTables', `database ${database}`, (options) =>
       this.#client.send(command, options),
     );
-    return page('glue:GetTables', answer.TableList, answer.NextToken, nextToken);
+    return page('glue:GetTables', response.TableList, response.NextToken, nextToken);
   }
 
   async table(database: string, name: string): Promise<Table> {
@@ -84,28 +85,28 @@ export class GlueCatalog {
       DatabaseName: database,
       Name: name,
     });
-    const answer = await this.#call<GetTableCommandOutput>('glue:GetTable', `table ${database}.${name}`, (options) =>
+    const response = await this.#call<GetTableCommandOutput>('glue:GetTable', `table ${database}.${name}`, (options) =>
       this.#client.send(command, options),
     );
-    if (answer.Table !== undefined) return answer.Table;
-    throw new CodedError('NOT_FOUND', `glue:GetTable on ${database}.${name} (${this.#where}) gives no table`);
+    if (response.Table !== undefined) return response.Table;
+    throw new CodedError('NOT_FOUND', `glue:GetTable on ${database}.${name} (${this.#where}) returned no table`);
   }
 
   close(): void {
     this.#client.destroy();
   }
 
-  async #call<T>(action: string, on: string, send: (options: Counted) => Promise<T>): Promise<T> {
+  async #call<T>(action: string, on: string, send: (options: CallOptions) => Promise<T>): Promise<T> {
     const admitted = await admit(this.#usage);
-    const limit = AbortSignal.timeout(CALL_MS);
-    // The SDK's waits between attempts do not end with the signal.
-    const ended = new Promise<never>((_, reject) => {
+    const limit = AbortSignal.timeout(CALL_TIMEOUT_MS);
+    // The signal does not end the SDK's waits between attempts.
+    const timeout = new Promise<never>((_, reject) => {
       limit.addEventListener('abort', () => {
-        reject(new CodedError('DEADLINE_EXCEEDED', `no answer within ${CALL_MS / 1000} s`));
+        reject(new CodedError('DEADLINE_EXCEEDED', `no response within ${CALL_TIMEOUT_MS / 1000} s`));
       });
     });
     try {
-      return await Promise.race([send({ abortSignal: limit, usage: this.#usage, ...admitted }), ended]);
+      return await Promise.race([send({ abortSignal: limit, usage: this.#usage, ...admitted }), timeout]);
     } catch (error) {
       throw glueError(error, { action, on, where: this.#where, credentials: this.#credentials });
     }
@@ -116,12 +117,12 @@ function page<T>(
   action: string,
   items: T[] | undefined,
   next: string | undefined,
-  asked: string | undefined,
+  requested: string | undefined,
 ): GluePage<T> {
-  if (next !== undefined && next !== '' && next === asked) {
+  if (next !== undefined && next !== '' && next === requested) {
     throw new CodedError(
       'FAILED_PRECONDITION',
-      `${action} answers a page that points to itself: the listing has no end`,
+      `${action} returned a page whose next page is that page itself, so the listing would never end`,
     );
   }
   return { items: items ?? [], ...(next && { nextToken: next }) };

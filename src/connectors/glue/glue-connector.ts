@@ -7,39 +7,42 @@ import { awsCredentials, credentialsName } from '../../storage/aws/credentials.t
 import { awsRegion, DEFAULT_REGION } from '../../storage/aws/region.ts';
 import { awsRequestHandler } from '../../storage/aws/request-handler.ts';
 import { propertiesWithSecret } from '../../storage/aws/secret-keys.ts';
-import { allowedLocations, confined } from '../../storage/confined-store.ts';
+import { allowedLocations, confineStore } from '../../storage/confined-store.ts';
+import { LruCache } from '../../storage/lru-cache.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { openStore } from '../../storage/open-store.ts';
-import { RecentlyUsed } from '../../storage/recently-used.ts';
 import { newUsage, type Usage } from '../../storage/usage.ts';
 import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
 import type { Page, PageRequest, TableEntry, UpstreamCatalog } from '../spi.ts';
 import { isThisMachine } from '../this-machine.ts';
 import { glueAddress } from './glue-address.ts';
-import { GLUE_PAGE, GlueCatalog } from './glue-client.ts';
-import { type GluePage, placeToken, readPage } from './glue-pages.ts';
+import { GlueCatalog, MAX_GLUE_PAGE } from './glue-client.ts';
+import { type GluePage, positionToken, readPage } from './glue-pages.ts';
 import { isIceberg, metadataLocation, ownFolders, requireMetadataLocation } from './glue-table.ts';
 
-/** Tables whose state the catalog gave and nobody opened yet, and how long they are opened from it. */
+/** How many table states are kept until the tables are opened, and for how long. */
 const MAX_KNOWN = 5_000;
-const KNOWN_MS = 5 * 60_000;
-/** For one attempt, its answer's body too. */
-const ATTEMPT_MS = 15_000;
+const KNOWN_TTL_MS = 5 * 60_000;
+/** For one attempt, including the response's body. */
+const ATTEMPT_TIMEOUT_MS = 15_000;
 
 /**
- * Opens the Iceberg tables of an AWS Glue catalog. Nothing is asked of it yet.
+ * Opens the Iceberg tables of an AWS Glue catalog. Sends no request yet.
  *
- * @throws CodedError `INVALID_ARGUMENT` for a URI, an option or a secret that is not right
+ * @throws CodedError `INVALID_ARGUMENT` for a wrong URI, property or secret
  */
 export async function openGlueCatalog(
   spec: ResolvedSpec,
   { localRoots, gate }: WorkerLimits,
 ): Promise<UpstreamCatalog> {
-  const told = propertiesWithSecret(spec);
-  const address = glueAddress(spec.uri, told);
+  const ownProperties = propertiesWithSecret(spec);
+  const address = glueAddress(spec.uri, ownProperties);
   // The tables' buckets are most likely in the catalog's region.
-  const properties = address.region && !told['client.region'] ? { ...told, 'client.region': address.region } : told;
-  // The SDK looks for these itself; here they are for messages.
+  const properties =
+    address.region && !ownProperties['client.region']
+      ? { ...ownProperties, 'client.region': address.region }
+      : ownProperties;
+  // The SDK reads these variables itself; here they are needed for messages.
   const endpoint = address.endpoint ?? process.env.AWS_ENDPOINT_URL_GLUE ?? process.env.AWS_ENDPOINT_URL;
   const region = await awsRegion(properties, 'glue').catch((error) => {
     if (endpoint === undefined) throw error;
@@ -51,7 +54,7 @@ export async function openGlueCatalog(
       region,
       ...(address.endpoint && { endpoint: address.endpoint }),
       credentials: awsCredentials(properties, 'glue'),
-      requestHandler: awsRequestHandler({ attemptMs: ATTEMPT_MS }),
+      requestHandler: awsRequestHandler({ attemptMs: ATTEMPT_TIMEOUT_MS }),
     },
     catalogId: properties['glue.id'] || undefined,
     where: endpoint ?? `AWS Glue in ${region}`,
@@ -63,24 +66,23 @@ export async function openGlueCatalog(
 }
 
 /**
- * The databases of a Glue catalog and their Iceberg tables. Databases are one level and hold no further namespaces. Hive and Delta
- * tables and views are passed over; resource links are followed where Glue follows them itself.
+ * The databases of a Glue catalog and their Iceberg tables. Databases have one level and contain no further namespaces. Hive tables, Delta
+ * tables and views are skipped; resource links are followed if Glue follows them itself.
  *
- * Pages are Glue's: one of 100 Glue tables costs one call and gives those of them that are Iceberg tables, each with its
- * fingerprint, which is the location of its metadata. With that a table is opened soon after, and Glue is not asked for it again.
+ * Pages are Glue's: a page of 100 Glue tables costs one call and contains those that are Iceberg tables, each with its fingerprint, which
+ * is the location of its metadata. A table that is opened soon after is opened from that location, without another call to Glue.
  */
 export class GlueConnector implements UpstreamCatalog {
-  readonly format = 'ICEBERG';
   readonly usage: Usage;
   readonly #catalog: GlueCatalog;
   readonly #store: ObjectStore;
   readonly #allowed: readonly string[];
-  /** Listings hold more than Iceberg tables: a full page of them is then asked for, however few are wanted still. */
+  /** Whether listings contain other tables than Iceberg's. Then full pages are requested, however few tables are needed. */
   #mixed = false;
-  /** Databases that a listing gave. */
+  /** Databases that a listing has returned. */
   readonly #listed = new Set<string>();
-  /** By `keyOf`. Each is used once: whoever tries again asks for the state of then. */
-  readonly #known = new RecentlyUsed<string, KnownTable>(MAX_KNOWN);
+  /** By `keyOf`. Each state is used once, because a retry must read the current state. */
+  readonly #known = new LruCache<string, KnownTable>(MAX_KNOWN);
 
   constructor(parts: { catalog: GlueCatalog; store: ObjectStore; usage: Usage; allowed: readonly string[] }) {
     this.#catalog = parts.catalog;
@@ -95,45 +97,45 @@ export class GlueConnector implements UpstreamCatalog {
     const { items, nextToken, last } = await readPage((next) => this.#catalog.databases(next), nameOf, token);
     const names = items.map(nameOf);
     for (const name of names) this.#listed.add(name);
-    return { items: names.map((name) => [name]), ...(nextToken && { nextToken: placeToken(nextToken, last) }) };
+    return { items: names.map((name) => [name]), ...(nextToken && { nextToken: positionToken(nextToken, last) }) };
   }
 
   async listTables(namespace: NamespacePath, { size, token }: PageRequest): Promise<Page<TableEntry>> {
     if (namespace.length === 0) return { items: [] };
     const database = databaseOf(namespace);
-    // What is left of a page that was cut is found in the same page only if that is asked for as a whole.
-    const wanted = this.#mixed || token !== undefined ? GLUE_PAGE : size;
-    const page = await readPage((next) => this.#tables(database, wanted, next), nameOf, token);
+    // The rest of a page that was cut can only be found if the same page is requested as a whole.
+    const requestSize = this.#mixed || token !== undefined ? MAX_GLUE_PAGE : size;
+    const page = await readPage((next) => this.#tables(database, requestSize, next), nameOf, token);
     const items: TableEntry[] = [];
     for (const table of page.items) {
       if (!isIceberg(table)) {
         this.#mixed = true;
         continue;
       }
-      if (items.length === size) return { items, nextToken: placeToken(page.at, items.at(-1)?.name ?? '') };
+      if (items.length === size) return { items, nextToken: positionToken(page.at, items.at(-1)?.name ?? '') };
       const entry = { namespace, name: nameOf(table) };
       const fingerprint = metadataLocation(table);
       if (fingerprint) this.#keep(entry, { location: fingerprint, folders: ownFolders(table, fingerprint) });
-      items.push({ ...entry, ...(fingerprint && { fingerprint }) });
+      items.push({ ...entry, format: 'ICEBERG', ...(fingerprint && { fingerprint }) });
     }
-    return { items, ...(page.nextToken && { nextToken: placeToken(page.nextToken, page.last) }) };
+    return { items, ...(page.nextToken && { nextToken: positionToken(page.nextToken, page.last) }) };
   }
 
   async fingerprint(table: TableRef): Promise<string> {
-    const state = await this.#ask(table);
+    const state = await this.#fetchState(table);
     this.#keep(table, state);
     return state.location;
   }
 
   async openTable(table: TableRef): Promise<TableReader> {
     const known = this.#take(table);
-    if (known === undefined) return this.#open(await this.#ask(table));
+    if (known === undefined) return this.#open(await this.#fetchState(table));
     try {
       return await this.#open(known);
     } catch (error) {
-      // It may have been changed since, and the metadata file of then removed. S3 may say of that one that it is denied.
+      // The table may have changed since, and its old metadata file may have been deleted. S3 may deny access to a deleted file.
       if (!(error instanceof CodedError) || !/^(DATA_LOSS|PERMISSION_DENIED)$/.test(error.code)) throw error;
-      return this.#open(await this.#ask(table));
+      return this.#open(await this.#fetchState(table));
     }
   }
 
@@ -142,8 +144,8 @@ export class GlueConnector implements UpstreamCatalog {
   }
 
   /**
-   * A database that was listed and is not there has been dropped meanwhile, or is a resource link to one that was: it has no tables, and
-   * does not keep the others from being read.
+   * A page of a database. A listed database that does not exist has been dropped since, or is a resource link to a dropped one. It has no
+   * tables and must not prevent the others from being read.
    */
   async #tables(database: string, size: number, token?: string): Promise<GluePage<Table>> {
     return this.#catalog.tables(database, size, token).catch((error) => {
@@ -152,7 +154,7 @@ export class GlueConnector implements UpstreamCatalog {
     });
   }
 
-  async #ask(table: TableRef): Promise<TableState> {
+  async #fetchState(table: TableRef): Promise<TableState> {
     const found = await this.#catalog.table(databaseOf(table.namespace), table.name);
     const location = requireMetadataLocation(found, nameText(table));
     return { location, folders: ownFolders(found, location) };
@@ -160,14 +162,14 @@ export class GlueConnector implements UpstreamCatalog {
 
   #open({ location, folders }: TableState): Promise<TableReader> {
     return openIcebergTable({
-      store: confined(this.#store, [...folders, ...this.#allowed]),
+      store: confineStore(this.#store, [...folders, ...this.#allowed]),
       metadataLocation: location,
       fingerprint: location,
     });
   }
 
   #keep(table: TableRef, state: TableState): void {
-    this.#known.set(keyOf(table), { ...state, until: Date.now() + KNOWN_MS });
+    this.#known.set(keyOf(table), { ...state, until: Date.now() + KNOWN_TTL_MS });
   }
 
   #take(table: TableRef): TableState | undefined {
@@ -177,9 +179,9 @@ export class GlueConnector implements UpstreamCatalog {
   }
 }
 
-/** A table's state, as the catalog gave it. */
+/** A table's state as the catalog returned it. */
 interface TableState {
-  /** Of its metadata file. */
+  /** Location of the metadata file. */
   location: string;
   /** See `ownFolders`. */
   folders: string[];
@@ -198,6 +200,6 @@ function databaseOf(namespace: NamespacePath): string {
   if (database !== undefined && below.length === 0) return database;
   throw new CodedError(
     'NOT_FOUND',
-    `there is no namespace ${JSON.stringify(namespace.join('.'))}: a Glue catalog has databases, one level of them, and no tables beside`,
+    `there is no namespace ${JSON.stringify(namespace.join('.'))}: a Glue catalog has one level of databases, which contain all its tables`,
   );
 }

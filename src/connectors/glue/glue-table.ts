@@ -1,13 +1,13 @@
 import type { Table } from '@aws-sdk/client-glue';
 import { CodedError } from '../../errors.ts';
 
-/** The parameters by which Iceberg's writers mark a Glue table and point to its state (Iceberg's AWS integration, Glue catalog). */
+/** The parameters with which Iceberg's writers mark a Glue table and point to its metadata (Iceberg's AWS integration, Glue catalog). */
 const TYPE = 'table_type';
 const METADATA_LOCATION = 'metadata_location';
 
 /**
- * Whether it is an Iceberg table. Hive tables, views and Delta tables, which share the catalog, are not; a Delta table is told by its
- * provider, and may carry Iceberg metadata besides (UniForm): it is still the Delta connector's.
+ * Whether a Glue table is an Iceberg table, rather than a Hive table, a view or a Delta table. A Delta table is recognised by its provider;
+ * even if it has Iceberg metadata too (UniForm), it belongs to the Delta connector.
  */
 export function isIceberg({ TableType, Parameters = {} }: Table): boolean {
   return (
@@ -17,16 +17,16 @@ export function isIceberg({ TableType, Parameters = {} }: Table): boolean {
   );
 }
 
-/** Where the table's state lies: another one tells that it has changed. Absent where its writer left it out. */
+/** The location of the table's metadata file; it changes with every commit. Undefined if the writer has left it out. */
 export function metadataLocation({ Parameters = {} }: Table): string | undefined {
   return Parameters[METADATA_LOCATION] || undefined;
 }
 
 /**
- * Where an Iceberg table's state lies.
+ * The location of an Iceberg table's metadata file.
  *
- * @param name for people
- * @throws CodedError `FAILED_PRECONDITION` for what is no Iceberg table, or one without the parameter
+ * @param name for messages
+ * @throws CodedError `FAILED_PRECONDITION` for a table that is not an Iceberg table, and for one without the location
  */
 export function requireMetadataLocation(table: Table, name: string): string {
   if (!isIceberg(table)) {
@@ -34,22 +34,22 @@ export function requireMetadataLocation(table: Table, name: string): string {
     const what = Parameters['spark.sql.sources.provider'] ?? Parameters[TYPE] ?? Parameters.classification ?? TableType;
     throw new CodedError(
       'FAILED_PRECONDITION',
-      `Glue's table ${name} is not an Iceberg table but ${what ? JSON.stringify(what.slice(0, 100)) : 'of no type'}: its parameter ${TYPE} ` +
-        'is not ICEBERG',
+      `Glue's table ${name} is not an Iceberg table (${what ? `it is ${JSON.stringify(what.slice(0, 100))}` : 'it has no type'}): its parameter ` +
+        `${TYPE} is not ICEBERG`,
     );
   }
   const location = metadataLocation(table);
   if (location === undefined) {
     throw new CodedError(
       'FAILED_PRECONDITION',
-      `Glue's table ${name} is an Iceberg table without the parameter ${METADATA_LOCATION}: its state cannot be found. Register it ` +
-        'again with the location of its newest metadata file',
+      `Glue's table ${name} is an Iceberg table without the parameter ${METADATA_LOCATION}, so its metadata cannot be found. Register the ` +
+        'table again with the location of its newest metadata file.',
     );
   }
   return location;
 }
 
-/** Folders that are the table's own by the catalog's word: its location, and where its metadata file lies. */
+/** The table's own folders according to the catalog: its location, and the folder of its metadata file. */
 export function ownFolders(table: Table, metadata: string): string[] {
   const location = table.StorageDescriptor?.Location;
   const folder = metadata.slice(0, metadata.lastIndexOf('/'));

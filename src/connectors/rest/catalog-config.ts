@@ -1,20 +1,20 @@
 import { CodedError } from '../../errors.ts';
 import { JsonFields } from '../../formats/json/json-fields.ts';
 import { MalformedError } from '../../formats/malformed.ts';
-import { AnswerError, NotJsonError } from './answer-error.ts';
 import { sameOrigin } from './catalog-uri.ts';
 import type { HttpClient } from './http-client.ts';
 import { encodeStrictly, resourcePaths } from './resource-paths.ts';
+import { NotJsonError, ResponseError } from './response-error.ts';
 
-/** What the catalog tells its clients to begin with (`GET /v1/config`). */
+/** The catalog's configuration of its clients (`GET /v1/config`). */
 export interface CatalogConfig {
-  /** Where paths start. */
+  /** The URL to which paths are appended. */
   base: string;
   paths: ReturnType<typeof resourcePaths>;
-  /** Defaults and overrides of the catalog. The connector's own properties stand between the two. */
+  /** The connector's own properties take precedence over the catalog's defaults, and the catalog's overrides over both. */
   defaults: Readonly<Record<string, string>>;
   overrides: Readonly<Record<string, string>>;
-  /** Whether the catalog has such an endpoint, such as `GET /v1/{prefix}/namespaces`. */
+  /** Whether the catalog supports an endpoint, such as `GET /v1/{prefix}/namespaces`. */
   has(endpoint: string): boolean;
 }
 
@@ -25,15 +25,19 @@ export const LOAD_CREDENTIALS = 'GET /v1/{prefix}/namespaces/{namespace}/tables/
 export const LIST_VIEWS = 'GET /v1/{prefix}/namespaces/{namespace}/views';
 export const LOAD_VIEW = 'GET /v1/{prefix}/namespaces/{namespace}/views/{view}';
 
-/** What a catalog has that does not say: of those called here. */
+/** The endpoints used here that a catalog supports if its config lists none. */
 const DEFAULT_ENDPOINTS = [LIST_NAMESPACES, LIST_TABLES, LOAD_TABLE];
 
 const MAX_BYTES = 4 * 1024 * 1024;
-/** Between namespace levels where the config says nothing. */
+/** Separator of namespace levels if the config does not set one. */
 const UNIT_SEPARATOR = '\u001f';
 
 /**
- * @throws CodedError that tells which of the address, the credentials and the warehouse is wrong
+ * Loads the catalog's config.
+ *
+ * @param base as `catalogBase` returns it
+ * @param own the connector's properties
+ * @throws CodedError that states which of the address, the credentials and the warehouse is wrong
  */
 export async function loadConfig(
   client: HttpClient,
@@ -57,20 +61,20 @@ function configOf(fields: JsonFields, base: string, own: Readonly<Record<string,
   const defaults = fields.stringMap('defaults');
   const overrides = fields.stringMap('overrides');
   const merged = { ...defaults, ...own, ...overrides };
-  // An empty list says as little as none (Iceberg's `RESTSessionCatalog`).
+  // An empty list means the same as none (Iceberg's `RESTSessionCatalog`).
   const listed = fields.strings('endpoints').map((endpoint) => endpoint.trim().replace(/\s+\/?/, ' /'));
   const endpoints = new Set(
     listed.length > 0
       ? listed
       : DEFAULT_ENDPOINTS.concat(
-          // The way of catalogs from before the list of endpoints.
+          // Catalogs that predate the list of endpoints announce views with this property.
           merged['view-endpoints-supported']?.toLowerCase() === 'true' ? [LIST_VIEWS, LOAD_VIEW] : [],
         ),
   );
-  // A catalog may say at which path of its host it lies. To another host the credentials are not sent on its word.
-  const said = overrides.uri;
+  // A catalog may override its path. An override to another host is ignored, because the credentials would be sent there.
+  const { uri } = overrides;
   return {
-    base: said && sameOrigin(said, base) ? said.replace(/\/+$/, '').replace(/\/v1$/, '') : base,
+    base: uri && sameOrigin(uri, base) ? uri.replace(/\/+$/, '').replace(/\/v1$/, '') : base,
     paths: resourcePaths({
       prefix: prefixOf(merged.prefix ?? ''),
       separator: separatorOf(merged['namespace-separator']),
@@ -81,12 +85,12 @@ function configOf(fields: JsonFields, base: string, own: Readonly<Record<string,
   };
 }
 
-/** The prefix is percent-encoded already where it has to be; what no path may hold is encoded nevertheless. */
+/** The prefix is already percent-encoded. Characters that no path may contain are encoded nevertheless. */
 function prefixOf(prefix: string): string {
   return prefix.replace(/^\/+|\/+$/g, '').replace(/[^!-~]|["<>\\^`{|}#?]/gu, (char) => encodeURIComponent(char));
 }
 
-/** It stands percent-encoded in the config. */
+/** The config contains the separator percent-encoded. */
 function separatorOf(separator: string | undefined): string {
   if (!separator) return UNIT_SEPARATOR;
   try {
@@ -101,28 +105,28 @@ function configError(url: string, warehouse: string | undefined, error: unknown)
   const noCatalog = (found: string) =>
     new CodedError(
       'FAILED_PRECONDITION',
-      `${new URL(url).origin} answered, but there is no Iceberg REST catalog at ${at}: ${found} ` +
-        'Check the path of the URI: many catalogs have one, such as /iceberg or /api/catalog.',
+      `${new URL(url).origin} responded, but there is no Iceberg REST catalog at ${at}: ${found} ` +
+        'Check the path of the URI; many catalogs need one such as /iceberg or /api/catalog.',
       { cause: error },
     );
   if (error instanceof MalformedError) return noCatalog(`${error.message}.`);
-  if (error instanceof AnswerError) {
-    const { status, said } = error;
-    const words = said ? [said.type, said.message].filter(Boolean).join(': ') : '';
-    // Nessie answers 500 for it. Other servers than catalogs answer 404 as well, in words of their own.
-    const isCatalog = /warehouse/i.test(words) || (status === 404 && /Exception$/.test(said?.type ?? ''));
+  if (error instanceof ResponseError) {
+    const { status, reported } = error;
+    const text = reported ? [reported.type, reported.message].filter(Boolean).join(': ') : '';
+    // Nessie responds with 500 to an unknown warehouse. Servers that are not catalogs respond with 404 too, but without an exception type.
+    const isCatalog = /warehouse/i.test(text) || (status === 404 && /Exception$/.test(reported?.type ?? ''));
     if (warehouse && isCatalog && [400, 404, 500].includes(status)) {
       return new CodedError(
         'NOT_FOUND',
-        `the catalog at ${at} knows no warehouse ${JSON.stringify(warehouse)}: it answered ${status} ${words}. ` +
+        `the catalog at ${at} has no warehouse ${JSON.stringify(warehouse)}: it responded with ${status} ${text}. ` +
           "Check the connector's property warehouse.",
         { cause: error },
       );
     }
-    if (!warehouse && status === 400 && /warehouse/i.test(words)) {
+    if (!warehouse && status === 400 && /warehouse/i.test(text)) {
       return new CodedError(
         'INVALID_ARGUMENT',
-        `the catalog at ${at} wants a warehouse: it answered 400 ${words}. Set the connector's property warehouse.`,
+        `the catalog at ${at} requires a warehouse: it responded with 400 ${text}. Set the connector's property warehouse.`,
         { cause: error },
       );
     }

@@ -1,14 +1,14 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** What tells whether a table is what it was. */
+/** Identifies a state of a table. */
 export interface TableState {
-  /** Where the metadata file lies, or what stands for it where the catalog does not say. */
+  /** Location of the metadata file, or a substitute for it if the catalog does not return it. */
   metadata: string;
-  /** Of the whole loadTable answer; to ask with `If-None-Match`. */
+  /** ETag of the whole loadTable response, for `If-None-Match`. */
   etag?: string;
 }
 
-/** `METADATA-LOCATION`, and where the catalog gives ETags `METADATA-LOCATION etag=ETAG`. An ETag has no space in it (RFC 9110). */
+/** `METADATA-LOCATION`, or `METADATA-LOCATION etag=ETAG` if the catalog returns ETags. An ETag contains no space (RFC 9110). */
 export function fingerprintOf({ metadata, etag }: TableState): string {
   return etag === undefined ? metadata : `${metadata} etag=${etag}`;
 }
@@ -19,8 +19,8 @@ export function parseFingerprint(fingerprint: string): TableState {
 }
 
 /**
- * The ETag of an answer as the catalog made it. Jetty (in Iceberg's own server) and Apache put a suffix to it when they pack the
- * answer, and do not take it off again when they are asked with it: with the suffix no 304 ever comes.
+ * The ETag of a response as the catalog created it. Jetty (in Iceberg's own server) and Apache append a suffix when they compress the
+ * response, but do not remove it from `If-None-Match`, so with the suffix they would never respond with 304.
  */
 export function etagOf({ etag }: IncomingHttpHeaders): string | undefined {
   const plain = etag?.trim().replace(/-{1,2}gzip("?)$/, '$1');

@@ -4,58 +4,58 @@ import { parseLosslessJson } from '../../formats/json/lossless-json.ts';
 import { MalformedError } from '../../formats/malformed.ts';
 import { withoutSecrets } from '../../secrets.ts';
 import { retryAfterMs } from '../../storage/retry-after.ts';
-import { answerError, excerpt, NotJsonError } from './answer-error.ts';
-import type { Authenticator, Outgoing } from './auth/authenticator.ts';
-import { type HttpAnswer, type HttpExchange, NoAnswerError } from './http-exchange.ts';
-import { mayPass, networkError } from './network-error.ts';
+import type { Authenticator, OutgoingRequest } from './auth/authenticator.ts';
+import { type HttpExchange, type HttpResponse, NoResponseError } from './http-exchange.ts';
+import { isTransient, networkError } from './network-error.ts';
+import { excerpt, NotJsonError, responseError } from './response-error.ts';
 
 export interface HttpClientOptions {
   exchange: HttpExchange;
-  /** With every request. Names in lower case. */
+  /** Added to every request. Names are in lower case. */
   headers: Readonly<Record<string, string>>;
   authenticator: Authenticator;
   connectMs: number;
-  /** For a whole call, with its retries and waits. Getting a token for it has a limit of its own. */
+  /** For a whole call with its retries and waits. The time to get a token is not counted. */
   timeoutMs: number;
 }
 
 export interface Call {
-  /** Absolute. */
+  /** An absolute URL. */
   url: string;
   headers?: Readonly<Record<string, string>>;
-  /** A form, and then a POST that can be repeated as it is. */
+  /** Sent as a POST, which must be safe to repeat. */
   form?: URLSearchParams;
   maxBytes: number;
-  /** The answer holds credentials, and one that is no JSON may hold them too: errors show nothing of it. */
+  /** The response contains credentials, so errors show nothing of its body. */
   confidential?: boolean;
 }
 
-export interface JsonAnswer {
-  /** 200, or 304. */
+export interface JsonResponse {
+  /** 2xx, or 304. */
   status: number;
-  headers: HttpAnswer['headers'];
-  /** Integers of 64 bits whole (see `parseLosslessJson`); undefined for 304. */
+  headers: HttpResponse['headers'];
+  /** Parsed without loss of 64-bit integers (see `parseLosslessJson`); undefined for 304. */
   json: unknown;
-  /** Of the body, unpacked. */
+  /** Length of the decompressed body. */
   bytes: number;
 }
 
-const ATTEMPTS = 4;
+const MAX_ATTEMPTS = 4;
 const FIRST_WAIT_MS = 200;
-/** The longest that is waited here, holding an activity; what takes longer is Temporal's to wait. */
+/** The longest wait within an activity. Temporal waits for longer times. */
 const MAX_WAIT_MS = 5_000;
-const REDIRECTS = 5;
+const MAX_REDIRECTS = 5;
 const RETRIED: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 const REDIRECTED: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 /**
- * JSON over HTTP from one catalog: authenticated, tried again where that helps, bounded in time and size.
+ * Fetches JSON over HTTP from one catalog, with authentication, retries, and limits of time and size.
  *
- * Answers 429, 502, 503, 504 and broken connections are tried again, after the time that the server asks for or a random one that
- * grows. An answer 401 or 419 makes the credentials be renewed once. Redirects are followed on the same host only: elsewhere the
- * headers and credentials are not to go.
+ * Responses 429, 502, 503 and 504 and broken connections are retried after the server's Retry-After or a growing random wait. After a
+ * response 401 or 419, the credentials are renewed once. Redirects are followed only on the same host, so that headers and credentials go to
+ * no other.
  *
- * Errors are CodedErrors that name the URL and what was found; `AnswerError` where the server answered with one.
+ * Errors are CodedErrors that name the URL and what was found; an error response is a `ResponseError`.
  */
 export class HttpClient {
   readonly #options: HttpClientOptions;
@@ -64,31 +64,31 @@ export class HttpClient {
     this.#options = options;
   }
 
-  async json(call: Call): Promise<JsonAnswer> {
+  async json(call: Call): Promise<JsonResponse> {
     const time: TimeLimit = { end: performance.now() + this.#options.timeoutMs };
     let renewed = false;
     for (let attempt = 1; ; attempt += 1) {
       const sent = await this.#attempt(call, time);
-      if (sent.answer !== undefined) {
-        const { answer, url, used } = sent;
-        const { status } = answer;
-        if (status === 304) return { status, headers: answer.headers, json: undefined, bytes: 0 };
-        if (status >= 200 && status < 300) return jsonAnswer(call, url, answer);
+      if (sent.response !== undefined) {
+        const { response, url, used } = sent;
+        const { status } = response;
+        if (status === 304) return { status, headers: response.headers, json: undefined, bytes: 0 };
+        if (status >= 200 && status < 300) return toJsonResponse(call, url, response);
         if ((status === 401 || status === 419) && !renewed) {
           renewed = true;
-          if (await outside(time, () => this.#options.authenticator.renew?.(used))) continue;
+          if (await notCounted(time, () => this.#options.authenticator.renew?.(used))) continue;
         }
-        const asked = retryAfterMs(answer.headers['retry-after'], Date.now());
-        const wait = asked ?? backoff(attempt);
-        if (RETRIED.has(status) && attempt < ATTEMPTS && waitable(wait, time)) {
+        const requestedWait = retryAfterMs(response.headers['retry-after'], Date.now());
+        const wait = requestedWait ?? backoff(attempt);
+        if (RETRIED.has(status) && attempt < MAX_ATTEMPTS && mayWait(wait, time)) {
           await sleep(wait);
           continue;
         }
-        throw answerError(actionOf(call, url), answer, asked);
+        throw responseError(actionOf(call, url), response, requestedWait);
       }
       const { failure, url } = sent;
       const wait = backoff(attempt);
-      if (mayPass(failure) && attempt < ATTEMPTS && waitable(wait, time)) {
+      if (isTransient(failure) && attempt < MAX_ATTEMPTS && mayWait(wait, time)) {
         await sleep(wait);
         continue;
       }
@@ -96,18 +96,18 @@ export class HttpClient {
     }
   }
 
-  /** One attempt, its redirects included. */
+  /** One attempt, including its redirects. */
   async #attempt(
     call: Call,
     time: TimeLimit,
   ): Promise<
-    | { answer: HttpAnswer; url: string; used: Outgoing; failure?: undefined }
-    | { failure: NoAnswerError; url: string; answer?: undefined }
+    | { response: HttpResponse; url: string; used: OutgoingRequest; failure?: undefined }
+    | { failure: NoResponseError; url: string; response?: undefined }
   > {
     const { exchange, headers, authenticator, connectMs, timeoutMs: limitMs } = this.#options;
     let url = call.url;
     for (let hop = 0; ; hop += 1) {
-      const outgoing: Outgoing = {
+      const outgoing: OutgoingRequest = {
         method: call.form === undefined ? 'GET' : 'POST',
         url,
         headers: {
@@ -120,64 +120,65 @@ export class HttpClient {
         },
         body: call.form?.toString(),
       };
-      await outside(time, () => exchange.admitted());
-      const used = await outside(time, () => authenticator.authenticate(outgoing));
-      let answer: HttpAnswer;
+      await notCounted(time, () => exchange.admitted());
+      const used = await notCounted(time, () => authenticator.authenticate(outgoing));
+      let response: HttpResponse;
       try {
         const timeoutMs = Math.max(1, time.end - performance.now());
-        answer = await exchange.send({ ...used, maxBytes: call.maxBytes, connectMs, timeoutMs, limitMs });
+        response = await exchange.send({ ...used, maxBytes: call.maxBytes, connectMs, timeoutMs, limitMs });
       } catch (failure) {
-        if (failure instanceof NoAnswerError) return { failure, url };
+        if (failure instanceof NoResponseError) return { failure, url };
         throw failure;
       }
-      if (!REDIRECTED.has(answer.status)) return { answer, url, used };
-      url = redirectTarget(actionOf(call, url), url, answer, hop, call.form === undefined);
+      if (!REDIRECTED.has(response.status)) return { response, url, used };
+      url = redirectTarget(actionOf(call, url), url, response, hop, call.form === undefined);
     }
   }
 }
 
-function redirectTarget(action: string, from: string, answer: HttpAnswer, hop: number, isGet: boolean): string {
-  const { location = '' } = answer.headers;
-  const refused = (why: string) =>
-    new CodedError('FAILED_PRECONDITION', `${action} was answered ${answer.status}: ${why}`);
-  if (!isGet) throw refused('a redirect, and credentials are not sent on. Give the address that it leads to.');
+function redirectTarget(action: string, from: string, response: HttpResponse, hop: number, isGet: boolean): string {
+  const { location = '' } = response.headers;
+  const refused = (reason: string) =>
+    new CodedError('FAILED_PRECONDITION', `${action} returned ${response.status}, ${reason}`);
+  if (!isGet) throw refused('a redirect, which is not followed with credentials. Use the URL that it leads to.');
   if (!URL.canParse(location, from))
-    throw refused(`a redirect to ${JSON.stringify(withoutSecrets(location).slice(0, 200))}, which is no URL.`);
-  if (hop === REDIRECTS) throw refused(`the redirect number ${hop + 1}; ${REDIRECTS} are followed. Check the URI.`);
+    throw refused(`a redirect to ${JSON.stringify(withoutSecrets(location).slice(0, 200))}, which is not a URL.`);
+  if (hop === MAX_REDIRECTS)
+    throw refused(`redirect number ${hop + 1} of the request; at most ${MAX_REDIRECTS} are followed. Check the URI.`);
   const to = new URL(location, from);
-  const was = new URL(from);
-  const upgraded = was.protocol === 'http:' && to.protocol === 'https:' && to.hostname === was.hostname;
-  if (to.origin !== was.origin && !upgraded) {
+  const source = new URL(from);
+  const upgraded = source.protocol === 'http:' && to.protocol === 'https:' && to.hostname === source.hostname;
+  if (to.origin !== source.origin && !upgraded) {
     throw refused(
-      `a redirect to ${to.origin}, another host, where the connector's credentials are not sent. ` +
-        'If the catalog is there, make that the URI. If it is a page to log in, the credentials are missing.',
+      `a redirect to ${to.origin}, another host, to which the connector's credentials are not sent. ` +
+        'If the catalog is there, use that URI. If it is a login page, the credentials are missing.',
     );
   }
   return to.origin + to.pathname + to.search;
 }
 
-function jsonAnswer(call: Call, url: string, answer: HttpAnswer): JsonAnswer {
-  const { body, headers, status } = answer;
+function toJsonResponse(call: Call, url: string, response: HttpResponse): JsonResponse {
+  const { body, headers, status } = response;
   const action = actionOf(call, url);
-  const shown = () =>
-    call.confidential ? `${body.length} bytes, not shown: they may hold credentials` : excerpt(answer);
+  const content = () =>
+    call.confidential ? `${body.length} bytes, not shown because they may contain credentials` : excerpt(response);
   const type = headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? '';
   if (type !== '' && type !== 'application/json' && !type.endsWith('+json')) {
     throw new NotJsonError(
       'FAILED_PRECONDITION',
-      `${action} was answered ${status} with something else than JSON: ${shown()}`,
+      `${action} returned ${status} with something other than JSON: ${content()}`,
     );
   }
   try {
     return { status, headers, json: parseLosslessJson(body.toString('utf8')), bytes: body.length };
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error;
-    // Nothing but a JSON text that does not end tells of a body that was cut.
-    const cut = answer.untilClose && type !== '';
-    if (cut) {
-      throw new CodedError('UNAVAILABLE', `${action} was answered ${status} with a part only: ${shown()}`);
+    // A body without a length that is cut off can only be recognised by incomplete JSON.
+    const mayBeCut = response.untilClose && type !== '';
+    if (mayBeCut) {
+      throw new CodedError('UNAVAILABLE', `${action} returned ${status} with an incomplete body: ${content()}`);
     }
-    throw new NotJsonError('DATA_LOSS', `${action} was answered ${status} with what is not JSON: ${shown()}`);
+    throw new NotJsonError('DATA_LOSS', `${action} returned ${status} with a body that is not JSON: ${content()}`);
   }
 }
 
@@ -185,22 +186,22 @@ function actionOf(call: Call, url: string): string {
   return `${call.form === undefined ? 'GET' : 'POST'} ${url}`;
 }
 
-/** Full jitter: many workers that met the same failure do not come back together. */
+/** A wait in milliseconds with full jitter, so that workers that failed together do not all retry at once. */
 function backoff(attempt: number): number {
   return Math.random() * FIRST_WAIT_MS * 2 ** attempt;
 }
 
-function waitable(wait: number, { end }: TimeLimit): boolean {
+function mayWait(wait: number, { end }: TimeLimit): boolean {
   return wait <= MAX_WAIT_MS && performance.now() + wait < end;
 }
 
-/** When a call's time is over; by `performance.now()`. */
+/** When a call's time ends, as in `performance.now()`. */
 interface TimeLimit {
   end: number;
 }
 
-/** What a token takes is not of the call's own time: a token server that hangs is no reason to send the call too late. */
-async function outside<T>(time: TimeLimit, work: () => T | Promise<T>): Promise<T> {
+/** Runs work without counting its time towards the call's, so that a slow token server leaves the call its full time. */
+async function notCounted<T>(time: TimeLimit, work: () => T | Promise<T>): Promise<T> {
   const start = performance.now();
   const result = await work();
   time.end += performance.now() - start;

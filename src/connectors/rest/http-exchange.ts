@@ -4,36 +4,37 @@ import { promisify } from 'node:util';
 import { gunzip, gunzipSync } from 'node:zlib';
 import { CodedError } from '../../errors.ts';
 import type { Usage } from '../../storage/usage.ts';
-import { observed } from '../../telemetry/tracing/upstream.ts';
+import { observeUpstream } from '../../telemetry/tracing/upstream.ts';
 
 export interface HttpRequest {
   method: 'GET' | 'POST';
-  /** Sent as it stands: nothing in its path is normalized. */
+  /** Sent unchanged; its path is not normalized. */
   url: string;
-  /** Names in lower case. */
+  /** Names are in lower case. */
   headers: Readonly<Record<string, string>>;
   body?: string;
-  /** Of the answer's body, packed and unpacked. */
+  /** Limit for the response's body, both compressed and decompressed. */
   maxBytes: number;
-  /** For connecting, and for everything from the first step to the body's last byte. */
+  /** Time limit for connecting. */
   connectMs: number;
+  /** Time limit until the last byte of the body. */
   timeoutMs: number;
-  /** Of the call that the request is a part of, for its error: earlier attempts have used up some of it. */
+  /** Time limit of the whole call, for the error. Earlier attempts may have used up a part of it. */
   limitMs: number;
 }
 
-export interface HttpAnswer {
+export interface HttpResponse {
   status: number;
   headers: http.IncomingHttpHeaders;
   body: Buffer;
-  /** The body had no length and no chunks: where it ends early, nothing but its content can tell. */
+  /** The body ended with the connection. If it was cut off, only its content can show that. */
   untilClose: boolean;
 }
 
-/** The connection or the protocol failed: there is no answer. */
-export class NoAnswerError extends Error {
-  override readonly name = 'NoAnswerError';
-  /** Of the operating system, TLS or the HTTP parser, such as `ECONNREFUSED`. */
+/** The connection or the protocol failed, so there is no response. */
+export class NoResponseError extends Error {
+  override readonly name = 'NoResponseError';
+  /** Error code of the operating system, TLS or the HTTP parser, such as `ECONNREFUSED`. */
   readonly code: string;
 
   constructor(code: string, cause: unknown) {
@@ -42,61 +43,67 @@ export class NoAnswerError extends Error {
   }
 }
 
-/** Connections to one catalog at once. Scans ask for eight tables at a time, and there are as many scans as workers' activities. */
-const SOCKETS = 32;
+/** Connections to one catalog at a time. Each scan checks eight tables in parallel, and a worker runs several scans at a time. */
+const MAX_SOCKETS = 32;
 
-/** Packed bodies up to this are unpacked at once, which takes less than handing them to another thread. */
-const SHORT_BYTES = 16 * 1024;
+/** Bodies up to this size are decompressed synchronously, which is faster than handing them to another thread. */
+const MAX_SYNC_GUNZIP_BYTES = 16 * 1024;
 
 type Decode = (body: Buffer, options: { maxOutputLength: number }) => Buffer | Promise<Buffer>;
 
-const inOtherThread = promisify<Buffer, { maxOutputLength: number }, Buffer>(gunzip);
+const gunzipInThreadPool = promisify<Buffer, { maxOutputLength: number }, Buffer>(gunzip);
 const decodeGzip: Decode = (body, options) =>
-  body.length <= SHORT_BYTES ? gunzipSync(body, options) : inOtherThread(body, options);
+  body.length <= MAX_SYNC_GUNZIP_BYTES ? gunzipSync(body, options) : gunzipInThreadPool(body, options);
 
 const DECODERS: Readonly<Record<string, Decode>> = { gzip: decodeGzip, 'x-gzip': decodeGzip };
 
 /**
- * Single HTTP requests over kept-alive connections. `node:http` and not `fetch`: paths go out as they are signed and encoded, packed
- * bytes can be counted and bounded, connecting has a time limit of its own, and the connections end with their connector.
+ * Sends single HTTP requests over kept-alive connections. It uses `node:http` instead of `fetch` so that paths are sent exactly as signed and
+ * encoded, compressed bytes can be counted and bounded, connecting has its own time limit, and connections close with their connector.
  */
 export class HttpExchange {
-  readonly #plain = new http.Agent({ keepAlive: true, maxSockets: SOCKETS });
-  readonly #secure = new https.Agent({ keepAlive: true, maxSockets: SOCKETS });
+  readonly #plain = new http.Agent({ keepAlive: true, maxSockets: MAX_SOCKETS });
+  readonly #secure = new https.Agent({ keepAlive: true, maxSockets: MAX_SOCKETS });
   readonly #usage: Usage;
 
   constructor(usage: Usage) {
     this.#usage = usage;
   }
 
-  /** Waits until a request may be made: before it is signed, and before its time begins. */
+  /** Waits until a request may be sent. Call it before signing the request and before its time starts. */
   async admitted(): Promise<void> {
     await this.#usage.gate?.();
   }
 
   /**
-   * @throws NoAnswerError; CodedError `DEADLINE_EXCEEDED` when the time is over, `FAILED_PRECONDITION` for a body that is too large
+   * Sends a request and returns the response with its body decompressed.
+   *
+   * @throws NoResponseError if there is no response; CodedError `DEADLINE_EXCEEDED` after `timeoutMs`, `FAILED_PRECONDITION` for a body that
+   *   is too large or has an unknown encoding
    */
-  async send(request: HttpRequest): Promise<HttpAnswer> {
+  async send(request: HttpRequest): Promise<HttpResponse> {
     this.#usage.requests += 1;
     const exchange = () => this.#exchange(request);
-    const answer = await observed(
+    const response = await observeUpstream(
       'rest',
       () => request,
       exchange,
       ({ status }) => status,
     );
-    const encoding = (answer.headers['content-encoding'] ?? 'identity').toLowerCase().trim();
-    if (encoding === 'identity' || answer.body.length === 0) return answer;
+    const encoding = (response.headers['content-encoding'] ?? 'identity').toLowerCase().trim();
+    if (encoding === 'identity' || response.body.length === 0) return response;
     const decode = DECODERS[encoding];
     if (decode === undefined) {
-      throw new CodedError('FAILED_PRECONDITION', `${request.url} answered with content-encoding ${encoding}, unasked`);
+      throw new CodedError(
+        'FAILED_PRECONDITION',
+        `${request.url} returned content-encoding ${encoding}, which was not requested`,
+      );
     }
     try {
-      return { ...answer, body: await decode(answer.body, { maxOutputLength: request.maxBytes }) };
+      return { ...response, body: await decode(response.body, { maxOutputLength: request.maxBytes }) };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(request);
-      throw new NoAnswerError((error as NodeJS.ErrnoException).code ?? 'Z_DATA_ERROR', error);
+      throw new NoResponseError((error as NodeJS.ErrnoException).code ?? 'Z_DATA_ERROR', error);
     }
   }
 
@@ -105,16 +112,16 @@ export class HttpExchange {
     this.#secure.destroy();
   }
 
-  #exchange(request: HttpRequest): Promise<HttpAnswer> {
+  #exchange(request: HttpRequest): Promise<HttpResponse> {
     const { method, url, headers, body, maxBytes, connectMs, timeoutMs } = request;
     const { secure, host, port, path } = splitUrl(url);
-    return new Promise<HttpAnswer>((resolve, reject) => {
+    return new Promise<HttpResponse>((resolve, reject) => {
       const fail = (error: unknown) => {
         clearTimeout(deadline);
         clearTimeout(connecting);
         outgoing.destroy();
         const { code } = error as NodeJS.ErrnoException;
-        reject(error instanceof CodedError ? error : new NoAnswerError(code ?? (error as Error).message, error));
+        reject(error instanceof CodedError ? error : new NoResponseError(code ?? (error as Error).message, error));
       };
       let outgoing: http.ClientRequest;
       try {
@@ -127,15 +134,15 @@ export class HttpExchange {
           headers: body === undefined ? headers : { ...headers, 'content-length': Buffer.byteLength(body) },
         });
       } catch (error) {
-        // What HTTP does not take is found before anything is sent.
-        return reject(new NoAnswerError((error as NodeJS.ErrnoException).code ?? 'ERR_INVALID', error));
+        // Node found a character that HTTP does not allow, before sending anything.
+        return reject(new NoResponseError((error as NodeJS.ErrnoException).code ?? 'ERR_INVALID', error));
       }
       const deadline = setTimeout(() => fail(deadlineExceeded(request)), timeoutMs);
-      // From when there is a socket: waiting for one of the others to be free is no fault of the address.
+      // The time starts when there is a socket; waiting for a free one says nothing about the address.
       let connecting: NodeJS.Timeout | undefined;
       outgoing.on('socket', (socket) => {
         if (!socket.connecting) return;
-        connecting = setTimeout(() => fail(new NoAnswerError('ETIMEDOUT', undefined)), connectMs);
+        connecting = setTimeout(() => fail(new NoResponseError('ETIMEDOUT', undefined)), connectMs);
         socket.once(secure ? 'secureConnect' : 'connect', () => clearTimeout(connecting));
       });
       outgoing.on('error', fail);
@@ -162,12 +169,12 @@ export class HttpExchange {
   }
 }
 
-/** The path as it stands: `URL` would normalize it. */
+/** Splits a URL without normalizing its path, as `URL` would do. */
 function splitUrl(url: string): { secure: boolean; host: string; port: string; path: string } {
   const { protocol, hostname, port, origin } = new URL(url);
-  // The origin as `URL` writes it may be shorter than as it stands, by the default port.
+  // The path is not cut out by the length of `origin`, because `URL` drops a default port.
   const path = /^[a-z]+:\/\/[^/?#]*([^#]*)/i.exec(url)?.[1] ?? '';
-  if (hostname === '' || origin === 'null') throw new CodedError('INVALID_ARGUMENT', `${url} names no host`);
+  if (hostname === '' || origin === 'null') throw new CodedError('INVALID_ARGUMENT', `${url} does not name a host`);
   return {
     secure: protocol === 'https:',
     host: hostname.replace(/^\[|\]$/g, ''),
@@ -179,7 +186,7 @@ function splitUrl(url: string): { secure: boolean; host: string; port: string; p
 function deadlineExceeded({ method, url, limitMs }: HttpRequest): CodedError {
   return new CodedError(
     'DEADLINE_EXCEEDED',
-    `${method} ${url} was not answered whole within ${limitMs} ms. If the catalog needs longer, raise the ` +
+    `${method} ${url} did not return a complete response within ${limitMs} ms. If the catalog needs longer, raise the ` +
       "connector's property rest.client.socket-timeout-ms.",
   );
 }
@@ -187,6 +194,6 @@ function deadlineExceeded({ method, url, limitMs }: HttpRequest): CodedError {
 function tooLarge({ method, url, maxBytes }: HttpRequest): CodedError {
   return new CodedError(
     'FAILED_PRECONDITION',
-    `the answer to ${method} ${url} has more than the ${maxBytes} bytes that are taken`,
+    `the response to ${method} ${url} is larger than the limit of ${maxBytes} bytes`,
   );
 }

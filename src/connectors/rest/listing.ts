@@ -2,25 +2,25 @@ import type { NamespacePath } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
 import { JsonFields } from '../../formats/json/json-fields.ts';
 import { MalformedError } from '../../formats/malformed.ts';
-import { RecentlyUsed } from '../../storage/recently-used.ts';
+import { LruCache } from '../../storage/lru-cache.ts';
 import type { Page, PageRequest } from '../spi.ts';
 import type { HttpClient } from './http-client.ts';
-import { parsedAnswer } from './malformed-answer.ts';
+import { parseResponse } from './parse-response.ts';
 import { encodeStrictly } from './resource-paths.ts';
 
-/** Of one page. Names of 200 characters come to some 300 bytes an entry. */
+/** For one page. With names of 200 characters, an entry has about 300 bytes. */
 const MAX_BYTES = 64 * 1024 * 1024;
-/** How long a listing that came in one piece is kept, to give its pages from. */
-const KEPT_MS = 30_000;
-const MAX_WHOLE = 4;
-/** Where all pages are put together. */
+/** How long an unpaged listing is kept to serve further pages from. */
+const LISTING_TTL_MS = 30_000;
+const MAX_CACHED_LISTINGS = 4;
+/** Limits for collecting all pages of a listing. */
 const MAX_PAGES = 10_000;
 const MAX_ITEMS = 1_000_000;
 
 type Url = (query: string) => string;
 type Read = (item: unknown) => NamespacePath | undefined;
 
-interface Answer {
+interface ListResponse {
   items: NamespacePath[];
   next?: string;
 }
@@ -28,39 +28,42 @@ interface Answer {
 /**
  * Pages of namespaces, tables or views.
  *
- * Some catalogs do not page and answer with everything, however much was asked for. Such an answer is given out in pages by name here,
- * sorted, so that what comes and goes in between neither repeats nor hides anything else.
+ * Some catalogs do not page and return everything, whatever page size was requested. Such a response is sorted and split into pages by name,
+ * so that entries that appear or disappear between pages neither repeat nor hide others.
  */
 export class Listing {
   readonly #client: HttpClient;
-  /** By the URL: a connector is shared, and several of its listings are gone through at once. */
-  readonly #whole = new RecentlyUsed<string, { until: number; items: readonly NamespacePath[] }>(MAX_WHOLE);
+  /** By URL, because a connector is shared and several listings are read at the same time. */
+  readonly #listings = new LruCache<string, { until: number; items: readonly NamespacePath[] }>(MAX_CACHED_LISTINGS);
 
   constructor(client: HttpClient) {
     this.#client = client;
   }
 
   /**
-   * @param url of a page, for the query that asks for it
-   * @param field that holds the items
-   * @param read the full path of an item; undefined for one that does not belong there
+   * Reads one page.
+   *
+   * @param url returns the URL of a page for its query string
+   * @param field the response's field that contains the items
+   * @param read returns the full path of an item; undefined for an item to leave out
+   * @throws CodedError `INVALID_ARGUMENT` for a wrong page size, `FAILED_PRECONDITION` for a malformed or endless listing
    */
   async page(url: Url, field: string, read: Read, page: PageRequest): Promise<Page<NamespacePath>> {
     if (!Number.isInteger(page.size) || page.size < 1) {
-      throw new CodedError('INVALID_ARGUMENT', `a page of ${page.size} entries: at least 1 is wanted`);
+      throw new CodedError('INVALID_ARGUMENT', `page size ${page.size} is not valid: it must be at least 1`);
     }
     const { token, after } = parseToken(page.token);
     if (after !== undefined) {
-      const items = this.#kept(url('')) ?? this.#keep(url(''), await this.#all(url, field, read, page.size));
+      const items = this.#cached(url('')) ?? this.#cache(url(''), await this.#all(url, field, read, page.size));
       return slice(items, after, page.size);
     }
-    const { items, next } = await this.#ask(url, field, read, token, page.size);
+    const { items, next } = await this.#request(url, field, read, token, page.size);
     if (next !== undefined) return { items, nextToken: `p${next}` };
     if (token !== '' || items.length <= page.size) return { items };
-    return slice(this.#keep(url(''), items), '', page.size);
+    return slice(this.#cache(url(''), items), '', page.size);
   }
 
-  /** All pages: a catalog that once answered with everything may page meanwhile. */
+  /** All pages of a listing. A catalog that returned everything before may have started to page. */
   async #all(url: Url, field: string, read: Read, size: number): Promise<NamespacePath[]> {
     const all: NamespacePath[] = [];
     let token: string | undefined = '';
@@ -68,50 +71,50 @@ export class Listing {
       if (pages === MAX_PAGES || all.length > MAX_ITEMS) {
         throw new CodedError(
           'FAILED_PRECONDITION',
-          `GET ${url('')} has more than ${MAX_PAGES} pages or ${MAX_ITEMS} names; at most so many are listed`,
+          `GET ${url('')} lists more than the limit of ${MAX_PAGES} pages or ${MAX_ITEMS} names`,
         );
       }
-      const { items, next }: Answer = await this.#ask(url, field, read, token, size);
+      const { items, next }: ListResponse = await this.#request(url, field, read, token, size);
       for (const item of items) all.push(item);
       token = next;
     }
     return all;
   }
 
-  async #ask(url: Url, field: string, read: Read, token: string, size: number): Promise<Answer> {
-    // An empty token asks for the first page: without one some catalogs would not page.
+  async #request(url: Url, field: string, read: Read, token: string, size: number): Promise<ListResponse> {
+    // An empty token requests the first page. Without a token, some catalogs would not page.
     const address = url(`pageToken=${encodeStrictly(token)}&pageSize=${size}`);
     const { json } = await this.#client.json({ url: address, maxBytes: MAX_BYTES });
-    const answer = parsedAnswer(address, 'a listing', 'FAILED_PRECONDITION', () => {
+    const response = parseResponse(address, 'a listing', 'FAILED_PRECONDITION', () => {
       const fields = new JsonFields(json);
       const items = fields.raw[field] ?? [];
-      if (!Array.isArray(items)) throw new MalformedError(`${field} is no list`);
+      if (!Array.isArray(items)) throw new MalformedError(`${field} is not a list`);
       return {
         items: items.map(read).filter((item) => item !== undefined),
-        // An empty one stands for none in some catalogs.
+        // Some catalogs return an empty token instead of none.
         next: fields.optionalString('next-page-token') || undefined,
       };
     });
-    if (answer.next === undefined || answer.next !== token) return answer;
+    if (response.next === undefined || response.next !== token) return response;
     throw new CodedError(
       'FAILED_PRECONDITION',
-      `GET ${address} was answered with the page token that was asked for as the next one: the listing would have no end`,
+      `GET ${address} returned the requested page token as the next one, so the listing would never end`,
     );
   }
 
-  #kept(address: string): readonly NamespacePath[] | undefined {
-    const whole = this.#whole.get(address);
-    return whole !== undefined && whole.until > Date.now() ? whole.items : undefined;
+  #cached(address: string): readonly NamespacePath[] | undefined {
+    const listing = this.#listings.get(address);
+    return listing !== undefined && listing.until > Date.now() ? listing.items : undefined;
   }
 
-  #keep(address: string, unsorted: readonly NamespacePath[]): readonly NamespacePath[] {
+  #cache(address: string, unsorted: readonly NamespacePath[]): readonly NamespacePath[] {
     const items = sorted(unsorted);
-    this.#whole.set(address, { until: Date.now() + KEPT_MS, items });
+    this.#listings.set(address, { until: Date.now() + LISTING_TTL_MS, items });
     return items;
   }
 }
 
-/** `p` and the catalog's own token, or `n` and the name after which to go on. */
+/** A token is `p` and the catalog's own token, or `n` and the name after which to continue. */
 function parseToken(token: string | undefined): { token: string; after?: string } {
   if (token === undefined) return { token: '' };
   return token.startsWith('n') ? { token: '', after: token.slice(1) } : { token: token.slice(1) };

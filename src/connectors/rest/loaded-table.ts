@@ -1,78 +1,82 @@
 import { JsonFields } from '../../formats/json/json-fields.ts';
 import { integerValue, isPlainString } from '../../formats/json/lossless-json.ts';
-import { isSecretKey, rememberSecret } from '../../secrets.ts';
+import { isSecretKey, rememberIssuedSecret } from '../../secrets.ts';
 import { etagOf, type TableState } from './fingerprint.ts';
-import type { JsonAnswer } from './http-client.ts';
-import { parsedAnswer } from './malformed-answer.ts';
+import type { JsonResponse } from './http-client.ts';
+import { parseResponse } from './parse-response.ts';
 
-/** Storage properties that hold for paths with a prefix. */
-export interface VendedForPrefix {
+/** Vended storage properties for the paths with a prefix. */
+export interface VendedCredential {
   prefix: string;
   config: Readonly<Record<string, string>>;
 }
 
-/** The answer to loadTable (`LoadTableResult`). */
+/** The response to loadTable (`LoadTableResult`). */
 export interface LoadedTable {
   state: TableState;
-  /** Absent for a table that is not committed yet. */
+  /** Absent for a table that has not been committed yet. */
   metadataLocation?: string;
   location: string;
   metadata: Record<string, unknown>;
   config: Readonly<Record<string, string>>;
-  credentials: VendedForPrefix[];
-  /** Of the answer. */
+  credentials: VendedCredential[];
+  /** Length of the response's body. */
   bytes: number;
 }
 
-/** @throws CodedError `DATA_LOSS` that names the URL and the field */
-export function loadedTable(url: string, { json, headers, bytes }: JsonAnswer): LoadedTable {
-  return parsed(url, () => {
-    const fields = answerFields(json);
+/**
+ * Parses the response to loadTable.
+ *
+ * @throws CodedError `DATA_LOSS` that names the URL and the field
+ */
+export function loadedTable(url: string, { json, headers, bytes }: JsonResponse): LoadedTable {
+  return parseLoadTable(url, () => {
+    const fields = responseFields(json);
     const metadata = fields.object('metadata');
     const metadataLocation = fields.optionalString('metadata-location');
     return {
-      state: { metadata: metadataLocation ?? uncommitted(metadata), etag: etagOf(headers) },
+      state: { metadata: metadataLocation ?? uncommittedState(metadata), etag: etagOf(headers) },
       metadataLocation,
       location: metadata.string('location'),
       metadata: withoutDanglingRefs(metadata),
       config: storageConfig(fields, 'config'),
-      credentials: vendedIn(fields),
+      credentials: vendedCredentials(fields),
       bytes,
     };
   });
 }
 
-/** Only what tells another state of the table. */
-export function tableState(url: string, { json, headers }: JsonAnswer): TableState {
-  return parsed(url, () => {
-    const fields = answerFields(json);
-    const metadata = fields.optionalString('metadata-location') ?? uncommitted(fields.object('metadata'));
+/** Parses only the part of the response to loadTable that identifies the table's state. Throws as `loadedTable` does. */
+export function tableState(url: string, { json, headers }: JsonResponse): TableState {
+  return parseLoadTable(url, () => {
+    const fields = responseFields(json);
+    const metadata = fields.optionalString('metadata-location') ?? uncommittedState(fields.object('metadata'));
     return { metadata, etag: etagOf(headers) };
   });
 }
 
-/** The answer of the credentials endpoint (`LoadCredentialsResponse`). */
-export function loadedCredentials(url: string, { json }: JsonAnswer): VendedForPrefix[] {
-  return parsed(url, () => vendedIn(answerFields(json)));
+/** Parses the response of the credentials endpoint (`LoadCredentialsResponse`). Throws as `loadedTable` does. */
+export function loadedCredentials(url: string, { json }: JsonResponse): VendedCredential[] {
+  return parseLoadTable(url, () => vendedCredentials(responseFields(json)));
 }
 
-function parsed<T>(url: string, parse: () => T): T {
-  return parsedAnswer(url, 'the OpenAPI says', 'DATA_LOSS', parse);
+function parseLoadTable<T>(url: string, parse: () => T): T {
+  return parseResponse(url, 'a table as in the OpenAPI', 'DATA_LOSS', parse);
 }
 
-/** Answers hold vended credentials, and a malformed one holds them where nobody looks for them. */
-function answerFields(json: unknown): JsonFields {
+/** Values are withheld from errors, because a malformed response may contain vended credentials in any field. */
+function responseFields(json: unknown): JsonFields {
   return new JsonFields(json, '', 'withheld');
 }
 
-/** Every change of a table changes the time, and almost always one of the others. */
-function uncommitted(metadata: JsonFields): string {
+/** Identifies the state of a table without a metadata file. Every commit changes the time, and almost always another part. */
+function uncommittedState(metadata: JsonFields): string {
   const { raw } = metadata;
   const parts = [raw['table-uuid'], raw['last-updated-ms'], raw['last-sequence-number'], raw['current-snapshot-id']];
   return `uncommitted:${parts.map((part) => integerValue(part) ?? part ?? '').join(':')}`;
 }
 
-/** Catalogs may leave snapshots out and keep the refs to them. What the answer does not have, the table does not have. */
+/** Removes refs to snapshots that the response does not contain; catalogs may leave out snapshots but keep the refs to them. */
 function withoutDanglingRefs(metadata: JsonFields): Record<string, unknown> {
   if (!metadata.has('refs')) return { ...metadata.raw };
   const ids = new Set(metadata.objects('snapshots').map((snapshot) => snapshot.long('snapshot-id')));
@@ -80,13 +84,13 @@ function withoutDanglingRefs(metadata: JsonFields): Record<string, unknown> {
   return { ...metadata.raw, refs: Object.fromEntries(refs.map(([name, ref]) => [name, ref.raw])) };
 }
 
-function vendedIn(fields: JsonFields): VendedForPrefix[] {
+function vendedCredentials(fields: JsonFields): VendedCredential[] {
   return fields
     .objects('storage-credentials')
     .map((entry) => ({ prefix: entry.string('prefix'), config: storageConfig(entry, 'config') }));
 }
 
-/** Some catalogs write times and switches as numbers and booleans. */
+/** Converts values to strings, because some catalogs write times and switches as numbers and booleans. */
 function storageConfig(fields: JsonFields, name: string): Record<string, string> {
   if (!fields.has(name)) return {};
   const config: Record<string, string> = Object.create(null);
@@ -94,7 +98,7 @@ function storageConfig(fields: JsonFields, name: string): Record<string, string>
     const integer = integerValue(value);
     if (isPlainString(value)) config[key] = value;
     else if (integer !== undefined || typeof value === 'boolean') config[key] = String(integer ?? value);
-    if (isSecretKey(key) && config[key]) rememberSecret(config[key]);
+    if (isSecretKey(key) && config[key]) rememberIssuedSecret(config[key]);
   }
   return config;
 }

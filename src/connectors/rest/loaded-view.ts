@@ -2,28 +2,28 @@ import { JsonFields } from '../../formats/json/json-fields.ts';
 import { losslessJson } from '../../formats/json/lossless-json.ts';
 import { MalformedError } from '../../formats/malformed.ts';
 import type { ViewDescriptor } from '../spi.ts';
-import { parsedAnswer } from './malformed-answer.ts';
+import { parseResponse } from './parse-response.ts';
 
 /**
- * The current version of a view, from the answer to loadView (`LoadViewResult`; Iceberg's view spec).
+ * Parses the current version of a view from the response to loadView (`LoadViewResult`; Iceberg's view spec).
  *
  * @throws CodedError `DATA_LOSS` that names the URL and the field
  */
 export function loadedView(url: string, json: unknown): ViewDescriptor {
-  return parsedAnswer(url, 'a view', 'DATA_LOSS', () => {
+  return parseResponse(url, 'a view', 'DATA_LOSS', () => {
     const fields = new JsonFields(json);
     const metadata = fields.object('metadata');
     const uuid = metadata.string('view-uuid');
     const versionId = metadata.int32('current-version-id');
-    const version = oneOf(metadata, 'versions', 'version-id', versionId);
+    const version = findById(metadata, 'versions', 'version-id', versionId);
     const schemaId = version.int32('schema-id');
-    const schema = oneOf(metadata, 'schemas', 'schema-id', schemaId);
+    const schema = findById(metadata, 'schemas', 'schema-id', schemaId);
     const time = version.has('timestamp-ms') ? version.integer('timestamp-ms') : 0;
     return {
       uuid,
       versionId,
       schema: { id: schemaId, json: losslessJson(schema.raw) },
-      // Version 1 of the spec knows SQL only.
+      // Version 1 of the spec has no other representation than SQL.
       representations: version
         .objects('representations')
         .filter((representation) => representation.string('type').toLowerCase() === 'sql')
@@ -36,8 +36,8 @@ export function loadedView(url: string, json: unknown): ViewDescriptor {
   });
 }
 
-function oneOf(fields: JsonFields, list: string, id: string, wanted: number): JsonFields {
-  const found = fields.objects(list).find((item) => item.has(id) && item.int32(id) === wanted);
+function findById(fields: JsonFields, list: string, idField: string, id: number): JsonFields {
+  const found = fields.objects(list).find((item) => item.has(idField) && item.int32(idField) === id);
   if (found !== undefined) return found;
-  throw new MalformedError(`metadata.${list} has none with the ${id} ${wanted}`);
+  throw new MalformedError(`metadata.${list} has no entry with ${idField} ${id}`);
 }

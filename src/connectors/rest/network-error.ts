@@ -1,5 +1,5 @@
 import { CodedError } from '../../errors.ts';
-import type { NoAnswerError } from './http-exchange.ts';
+import type { NoResponseError } from './http-exchange.ts';
 
 const UNTRUSTED = new Set([
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
@@ -12,53 +12,56 @@ const UNTRUSTED = new Set([
   'ERR_TLS_CERT_ALTNAME_INVALID',
 ]);
 
-/** Node refuses a header's value or a path. */
+/** Codes with which Node refuses the value of a header or a path. */
 const UNSENDABLE = /^ERR_(HTTP_)?(INVALID|UNESCAPED)/;
 
-/** Whether it can be another thing the next time: not so for an untrusted certificate, or what speaks no HTTP. */
-export function mayPass({ code }: NoAnswerError): boolean {
+/** Whether a retry may succeed; not for an untrusted certificate or a server that does not speak HTTP. */
+export function isTransient({ code }: NoResponseError): boolean {
   return !UNTRUSTED.has(code) && !UNSENDABLE.test(code) && !/^(HPE_|EPROTO|ERR_SSL|Z_)/.test(code);
 }
 
-/** As a person wants to know it: which part of the address is wrong. */
-export function networkError(action: string, url: string, error: NoAnswerError): CodedError {
+/** Converts a failed request to an error that states which part of the address is wrong. */
+export function networkError(action: string, url: string, error: NoResponseError): CodedError {
   const { origin, hostname, protocol } = new URL(url);
   const { code } = error;
-  const because = (name: 'UNAVAILABLE' | 'FAILED_PRECONDITION' | 'INVALID_ARGUMENT', message: string) =>
+  const withCode = (name: 'UNAVAILABLE' | 'FAILED_PRECONDITION' | 'INVALID_ARGUMENT', message: string) =>
     new CodedError(name, message, { cause: error });
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
-    return because('UNAVAILABLE', `no address is found for the host ${hostname} (${code}). Check the URI ${origin}.`);
+    return withCode('UNAVAILABLE', `the host ${hostname} cannot be resolved (${code}). Check the URI ${origin}.`);
   }
   if (code === 'ECONNREFUSED' || code === 'EHOSTUNREACH' || code === 'ENETUNREACH' || code === 'ETIMEDOUT') {
-    return because('UNAVAILABLE', `nothing answers at ${origin}: ${code}. Check the URI, and that the catalog runs.`);
+    return withCode(
+      'UNAVAILABLE',
+      `no server responds at ${origin}: ${code}. Check the URI, and that the catalog runs.`,
+    );
   }
   if (UNTRUSTED.has(code)) {
-    return because(
+    return withCode(
       'FAILED_PRECONDITION',
-      `the certificate of ${origin} is not trusted: ${code}. If it is of your own authority, name that in NODE_EXTRA_CA_CERTS of the worker.`,
+      `the certificate of ${origin} is not trusted: ${code}. If your own authority has issued it, set NODE_EXTRA_CA_CERTS of the worker to that authority's certificate.`,
     );
   }
   if (/^HPE_/.test(code)) {
-    const tls = protocol === 'http:' ? ' Is it https:?' : '';
-    return because(
+    const tls = protocol === 'http:' ? ' Should the URI begin with https:?' : '';
+    return withCode(
       'FAILED_PRECONDITION',
-      `what answers at ${origin} does not speak HTTP (${code}).${tls} Check the URI.`,
+      `the server at ${origin} does not speak HTTP (${code}).${tls} Check the URI.`,
     );
   }
   if (code === 'EPROTO' || code.startsWith('ERR_SSL')) {
-    return because(
+    return withCode(
       'FAILED_PRECONDITION',
-      `what answers at ${origin} does not speak TLS (${code}). Is it http:? Check the URI.`,
+      `the server at ${origin} does not speak TLS (${code}). Should the URI begin with http:? Check the URI.`,
     );
   }
   if (code.startsWith('Z_')) {
-    return because('FAILED_PRECONDITION', `the answer to ${action} cannot be unpacked (${code}).`);
+    return withCode('FAILED_PRECONDITION', `the response to ${action} cannot be decompressed (${code}).`);
   }
   if (UNSENDABLE.test(code)) {
-    return because(
+    return withCode(
       'INVALID_ARGUMENT',
-      `${action} cannot be sent: a header or the path has characters that HTTP does not allow (${code}). Check the connector's secret for a line break in it.`,
+      `${action} cannot be sent: a header or the path has characters that HTTP does not allow (${code}). Check whether the connector's secret contains a line break.`,
     );
   }
-  return because('UNAVAILABLE', `${action} broke off without a whole answer: ${code}.`);
+  return withCode('UNAVAILABLE', `${action} failed before the response was complete: ${code}.`);
 }

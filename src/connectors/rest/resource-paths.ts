@@ -1,21 +1,21 @@
 import type { NamespacePath } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
 
-/** What the paths of a catalog depend on, from its config. */
+/** The parts of a catalog's config that its paths depend on. */
 export interface PathRules {
-  /** In the paths after `/v1`; empty for none. */
+  /** Follows `/v1` in the paths; empty for none. */
   prefix: string;
-  /** Between the levels of a namespace, decoded: `.` or 0x1F. */
+  /** Separates the levels of a namespace; not percent-encoded, such as `.` or 0x1F. */
   separator: string;
 }
 
 /** Paths of the Iceberg REST OpenAPI, below the catalog's base. */
 export function resourcePaths({ prefix, separator }: PathRules) {
   const root = prefix === '' ? '/v1' : `/v1/${prefix}`;
-  // Levels are encoded before they are joined. A separator such as `.` needs it too: so the server tells it from one in a name.
-  const joint = [...Buffer.from(separator, 'utf8')].map(percent).join('');
+  // Levels are encoded before they are joined. The separator is encoded too, so that the server distinguishes it from a `.` in a name.
+  const encodedSeparator = [...Buffer.from(separator, 'utf8')].map(percent).join('');
   const folder = (namespace: NamespacePath) =>
-    `${root}/namespaces/${namespace.map((level) => segment(level, 'namespace')).join(joint)}`;
+    `${root}/namespaces/${namespace.map((level) => segment(level, 'namespace')).join(encodedSeparator)}`;
   return {
     namespaces: (parent: NamespacePath, page: string) => {
       const below = parent.length === 0 ? '' : `&parent=${encodeStrictly(parent.join(separator))}`;
@@ -37,14 +37,17 @@ export function encodeStrictly(text: string): string {
   try {
     return encodeURIComponent(text).replace(/[!'()*]/g, (char) => percent(char.charCodeAt(0)));
   } catch {
-    throw new CodedError('INVALID_ARGUMENT', `${JSON.stringify(text)} is no name: it has half of a surrogate pair`);
+    throw new CodedError(
+      'INVALID_ARGUMENT',
+      `${JSON.stringify(text)} is not a valid name: it contains half of a surrogate pair`,
+    );
   }
 }
 
 function segment(name: string, what: string): string {
-  // Servers and proxies take these for steps within the path, encoded or not (RFC 3986, section 5.2.4).
+  // Servers and proxies interpret these as steps within the path, even if encoded (RFC 3986, section 5.2.4).
   if (name === '' || name === '.' || name === '..') {
-    throw new CodedError('INVALID_ARGUMENT', `${JSON.stringify(name)} cannot be asked for as the name of a ${what}`);
+    throw new CodedError('INVALID_ARGUMENT', `${JSON.stringify(name)} cannot be requested as the name of a ${what}`);
   }
   return encodeStrictly(name);
 }

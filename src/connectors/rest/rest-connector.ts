@@ -4,13 +4,12 @@ import { MAX_METADATA_BYTES } from '../../formats/iceberg/table-metadata.ts';
 import { openIcebergTable } from '../../formats/iceberg/table-reader.ts';
 import { JsonFields } from '../../formats/json/json-fields.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
-import { rememberOwnSecret } from '../../secrets.ts';
+import { rememberConnectorSecret } from '../../secrets.ts';
 import { newUsage, type Usage } from '../../storage/usage.ts';
 import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
 import type { Page, PageRequest, TableEntry, UpstreamCatalog, ViewDescriptor, ViewRef } from '../spi.ts';
 import { isThisMachine } from '../this-machine.ts';
-import { AnswerError } from './answer-error.ts';
-import { authenticatorOf, ownProperties } from './auth/auth-scheme.ts';
+import { authenticatorOf, connectorProperties } from './auth/auth-scheme.ts';
 import { ANONYMOUS } from './auth/authenticator.ts';
 import {
   type CatalogConfig,
@@ -24,32 +23,33 @@ import {
 } from './catalog-config.ts';
 import { catalogBase, sameOrigin } from './catalog-uri.ts';
 import { fingerprintOf, parseFingerprint } from './fingerprint.ts';
-import { HttpClient, type JsonAnswer } from './http-client.ts';
+import { HttpClient, type JsonResponse } from './http-client.ts';
 import { HttpExchange } from './http-exchange.ts';
 import { Listing } from './listing.ts';
-import { type LoadedTable, loadedCredentials, loadedTable, tableState, type VendedForPrefix } from './loaded-table.ts';
+import { type LoadedTable, loadedCredentials, loadedTable, tableState, type VendedCredential } from './loaded-table.ts';
 import { loadedView } from './loaded-view.ts';
 import { DELEGATION, requestHeaders } from './request-headers.ts';
-import { divided, tableStorage } from './table-storage.ts';
+import { ResponseError } from './response-error.ts';
+import { splitVendedKeys, tableStorage } from './table-storage.ts';
 import { timeoutsOf } from './timeouts.ts';
 
 const MAX_CREDENTIALS_BYTES = 4 * 1024 * 1024;
 const MAX_VIEW_BYTES = 64 * 1024 * 1024;
 
 /**
- * Opens an Iceberg REST catalog (the OpenAPI of apache/iceberg): asks it for its config, and for a token first where that is needed.
+ * Opens an Iceberg REST catalog (the OpenAPI of apache/iceberg): requests a token if one is needed, then the catalog's config.
  *
- * @throws CodedError that tells which of the address, the credentials and the warehouse is wrong
+ * @throws CodedError that states which of the address, the credentials and the warehouse is wrong
  */
 export async function openRestCatalog(spec: ResolvedSpec, limits: WorkerLimits): Promise<UpstreamCatalog> {
   const base = catalogBase(spec.uri);
   const usage = newUsage(limits);
   const exchange = new HttpExchange(usage);
   try {
-    const own = ownProperties(spec);
+    const own = connectorProperties(spec);
     const timeouts = timeoutsOf(own);
     const { delegation, ...headers } = requestHeaders(spec);
-    if (spec.auth.secret) rememberOwnSecret(spec.auth.secret);
+    if (spec.auth.secret) rememberConnectorSecret(spec.auth.secret);
     const authenticator = await authenticatorOf(spec, own, {
       base,
       tokenClient: (own) =>
@@ -71,13 +71,12 @@ interface RestOptions {
   exchange: HttpExchange;
   usage: Usage;
   own: Readonly<Record<string, string>>;
-  /** What is asked of the catalog to get at the tables' storage; empty to ask for nothing. */
+  /** The access to the tables' storage that is requested from the catalog; empty for none. */
   delegation: string;
   localRoots?: readonly string[];
 }
 
 class RestConnector implements UpstreamCatalog {
-  readonly format = 'ICEBERG';
   readonly usage: Readonly<Usage>;
   readonly listViews?: UpstreamCatalog['listViews'];
   readonly describeView?: UpstreamCatalog['describeView'];
@@ -102,7 +101,7 @@ class RestConnector implements UpstreamCatalog {
   async listNamespaces(parent: NamespacePath, page: PageRequest): Promise<Page<NamespacePath>> {
     const { base, paths } = this.#needs(LIST_NAMESPACES, 'list namespaces');
     const url = (query: string) => base + paths.namespaces(parent, query);
-    // Catalogs that do not nest, or list all levels at once, answer with others than the children.
+    // Catalogs without nesting, and those that list all levels at once, return namespaces that are not children.
     const child = (item: unknown) => {
       const path = new JsonFields({ item }).strings('item');
       return path.length === parent.length + 1 && parent.every((level, i) => path[i] === level) ? path : undefined;
@@ -110,7 +109,7 @@ class RestConnector implements UpstreamCatalog {
     try {
       return await this.#namespaces.page(url, 'namespaces', child, page);
     } catch (error) {
-      const flat = error instanceof AnswerError && (error.status === 406 || error.status === 501);
+      const flat = error instanceof ResponseError && (error.status === 406 || error.status === 501);
       if (flat && parent.length > 0) return { items: [] };
       throw error;
     }
@@ -118,30 +117,37 @@ class RestConnector implements UpstreamCatalog {
 
   async listTables(namespace: NamespacePath, page: PageRequest): Promise<Page<TableEntry>> {
     const { base, paths } = this.#needs(LIST_TABLES, 'list tables');
-    return this.#listNames(this.#tables, (query) => base + paths.tables(namespace, query), namespace, page);
+    const names = await this.#listNames(
+      this.#tables,
+      (query) => base + paths.tables(namespace, query),
+      namespace,
+      page,
+    );
+    // This API serves no other tables.
+    return { ...names, items: names.items.map((table) => ({ ...table, format: 'ICEBERG' })) };
   }
 
   /**
-   * With the ETag of the answer that the table was opened from, one request that is answered 304 while the table is the same. It has to be
-   * the same question, for ETags of other ones differ (Iceberg's own server: one for each value of `snapshots`).
+   * Sends one loadTable request. With the ETag of the response from which the table was opened, an unchanged table returns 304. The request has
+   * to be the same as before, because ETags depend on it (Iceberg's own server: on the value of `snapshots`).
    */
   async fingerprint(table: TableRef, known?: string): Promise<string> {
     const before = known === undefined ? undefined : parseFingerprint(known);
     const condition: Record<string, string> = before?.etag === undefined ? {} : { 'if-none-match': before.etag };
-    // Where there are no ETags, the shorter answer does. Without anything known there may be one.
+    // If the catalog returned no ETag before, the shorter response is enough. Without a known fingerprint, it may return one.
     const snapshots = before !== undefined && before.etag === undefined ? 'refs' : 'all';
-    const { url, answer } = await this.#load(table, snapshots, condition);
-    if (answer.status === 304 && known !== undefined) return known;
-    const now = tableState(url, answer);
-    // A catalog may give another ETag for the same state, or none any more.
+    const { url, response } = await this.#load(table, snapshots, condition);
+    if (response.status === 304 && known !== undefined) return known;
+    const now = tableState(url, response);
+    // A catalog may return another ETag for the same state, or none.
     if (known !== undefined && now.metadata === before?.metadata) return known;
     return fingerprintOf(snapshots === 'all' ? now : { metadata: now.metadata });
   }
 
   async openTable(table: TableRef): Promise<TableReader> {
     const { config, own, localRoots, usage, delegation } = this.#options;
-    const { url, answer } = await this.#load(table, 'all', this.#delegation());
-    const loaded = loadedTable(url, answer);
+    const { url, response } = await this.#load(table, 'all', this.#delegation());
+    const loaded = loadedTable(url, response);
     const store = tableStorage(loaded, {
       defaults: config.defaults,
       overrides: config.overrides,
@@ -149,7 +155,7 @@ class RestConnector implements UpstreamCatalog {
       localRoots,
       usage,
       loadCredentials: () => this.#credentials(table, loaded),
-      ask:
+      fetchCredentials:
         delegation !== '' &&
         config.has(LOAD_CREDENTIALS) &&
         /^s3[an]?:/i.test(loaded.location) &&
@@ -179,7 +185,7 @@ class RestConnector implements UpstreamCatalog {
     return loadedView(url, json);
   }
 
-  /** Tables or views of one namespace. The root has none. */
+  /** Lists the tables or views of one namespace. The root has none. */
   async #listNames(
     listing: Listing,
     url: (query: string) => string,
@@ -189,7 +195,7 @@ class RestConnector implements UpstreamCatalog {
     if (namespace.length === 0) return { items: [] };
     const identifier = (item: unknown) => {
       const fields = new JsonFields(item, 'identifier');
-      // Those of levels below are listed there.
+      // Entries of deeper levels are listed with their own namespace.
       const levels = fields.has('namespace') ? fields.strings('namespace').length : namespace.length;
       return levels === namespace.length ? [fields.string('name')] : undefined;
     };
@@ -201,7 +207,7 @@ class RestConnector implements UpstreamCatalog {
     { namespace, name }: TableRef,
     snapshots: 'all' | 'refs',
     headers: Readonly<Record<string, string>>,
-  ): Promise<{ url: string; answer: JsonAnswer }> {
+  ): Promise<{ url: string; response: JsonResponse }> {
     const { base, paths } = this.#needs(LOAD_TABLE, 'load a table');
     if (namespace.length === 0) {
       throw new CodedError('NOT_FOUND', `there is no table ${name}: in a REST catalog every table is in a namespace`);
@@ -210,33 +216,33 @@ class RestConnector implements UpstreamCatalog {
     try {
       return {
         url,
-        answer: await this.#options.client.json({ url, headers, maxBytes: MAX_METADATA_BYTES, confidential: true }),
+        response: await this.#options.client.json({ url, headers, maxBytes: MAX_METADATA_BYTES, confidential: true }),
       };
     } catch (error) {
-      throw metadataGone(error) ?? error;
+      throw metadataFileMissing(error) ?? error;
     }
   }
 
-  /** From the endpoint for credentials where there is one, else with the table. */
-  async #credentials(table: TableRef, loaded: LoadedTable): Promise<VendedForPrefix[]> {
+  /** Credentials from the credentials endpoint if the catalog has one, otherwise from loadTable. */
+  async #credentials(table: TableRef, loaded: LoadedTable): Promise<VendedCredential[]> {
     const { client, config } = this.#options;
     const endpoint = loaded.config['client.refresh-credentials-endpoint'];
-    const said = endpoint === undefined ? undefined : absolute(endpoint, config.base);
+    const tableEndpoint = endpoint === undefined ? undefined : absolute(endpoint, config.base);
     const url =
-      said ??
+      tableEndpoint ??
       (config.has(LOAD_CREDENTIALS) ? config.base + config.paths.credentials(table.namespace, table.name) : undefined);
     if (url !== undefined) {
-      const answer = await client.json({
+      const response = await client.json({
         url,
         headers: this.#delegation(),
         maxBytes: MAX_CREDENTIALS_BYTES,
         confidential: true,
       });
-      return loadedCredentials(url, answer);
+      return loadedCredentials(url, response);
     }
-    const { url: tableUrl, answer } = await this.#load(table, 'refs', this.#delegation());
-    const again = loadedTable(tableUrl, answer);
-    return again.credentials.length > 0 ? again.credentials : divided(again.config)[1];
+    const { url: tableUrl, response } = await this.#load(table, 'refs', this.#delegation());
+    const reloaded = loadedTable(tableUrl, response);
+    return reloaded.credentials.length > 0 ? reloaded.credentials : splitVendedKeys(reloaded.config)[1];
   }
 
   #delegation(): Record<string, string> {
@@ -254,17 +260,17 @@ class RestConnector implements UpstreamCatalog {
   }
 }
 
-/** Iceberg's server answers 404 for a table that it has, and whose metadata file is gone: not as for one that it does not have. */
-function metadataGone(error: unknown): CodedError | undefined {
-  if (!(error instanceof AnswerError) || error.status !== 404 || error.said?.type !== 'NotFoundException')
+/** Iceberg's server returns 404 also for an existing table whose metadata file is missing; this distinguishes it from a missing table. */
+function metadataFileMissing(error: unknown): CodedError | undefined {
+  if (!(error instanceof ResponseError) || error.status !== 404 || error.reported?.type !== 'NotFoundException')
     return undefined;
-  if (!/\.metadata\.json|does not exist: [a-z0-9]+:\//i.test(error.said.message)) return undefined;
+  if (!/\.metadata\.json|does not exist: [a-z0-9]+:\//i.test(error.reported.message)) return undefined;
   const advice =
-    'The catalog has the table, and not its metadata file: restore it, or roll the table back to one that is there.';
+    "The catalog has the table, but the table's metadata file is missing: restore it, or roll the table back to an existing one.";
   return new CodedError('DATA_LOSS', `${error.message} ${advice}`, { cause: error });
 }
 
-/** On the catalog's own host only: the request carries its credentials. */
+/** The absolute URL of an endpoint; undefined on another host than the catalog's, to which its credentials must not be sent. */
 function absolute(endpoint: string, base: string): string | undefined {
   const url = /^https?:/i.test(endpoint) ? endpoint : `${base}/${endpoint.replace(/^\/+/, '')}`;
   return sameOrigin(url, base) ? url : undefined;

@@ -1,39 +1,38 @@
-import { allowedLocations, confined } from '../../storage/confined-store.ts';
+import { allowedLocations, confineStore } from '../../storage/confined-store.ts';
 import { comparableLocation, isWithin } from '../../storage/location.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { openStore } from '../../storage/open-store.ts';
 import type { Usage } from '../../storage/usage.ts';
-import type { LoadedTable, VendedForPrefix } from './loaded-table.ts';
+import type { LoadedTable, VendedCredential } from './loaded-table.ts';
 import { VendedCredentials } from './vended-credentials.ts';
 
 export interface TableStorage {
-  /** Of the catalog's config. */
+  /** Defaults and overrides of the catalog's config. */
   defaults: Readonly<Record<string, string>>;
   overrides: Readonly<Record<string, string>>;
-  /** Of the connector. */
+  /** The connector's own properties. */
   own: Readonly<Record<string, string>>;
   localRoots?: readonly string[];
   usage: Usage;
-  /** Asks the catalog for credentials for the table. */
-  loadCredentials: () => Promise<VendedForPrefix[]>;
-  /** Whether it is to be asked though none came with the table. */
-  ask: boolean;
+  /** Requests credentials for the table from the catalog. */
+  loadCredentials: () => Promise<VendedCredential[]>;
+  /** Whether to call `loadCredentials` if loadTable returned no credentials. */
+  fetchCredentials: boolean;
 }
 
 /**
- * The storage of one table, as far as the table may read it: its location, what credentials are vended for, and the locations that the
- * connector allows. Locations that the table's own properties name (`write.data.path`, …) are not among them: whoever may write to the table
- * sets them.
+ * The storage that a table may read: its location, the prefixes of its vended credentials, and the locations that the connector allows.
+ * Locations in the table's own properties (`write.data.path`, …) are not included, because everyone who may write to the table can set them.
  *
- * Properties are those of Iceberg's Java and Python clients: the catalog's defaults, the connector's, the catalog's overrides, the table's
- * config, each winning over the one before, and vended credentials over all for the paths that they are for. Two things differ. Which of the worker's own identities is
- * used (profiles, roles to take on) only the connector says. And so it does with `s3.remote-signing-enabled`.
+ * Properties have the precedence of Iceberg's Java and Python clients, from low to high: the catalog's defaults, the connector's properties,
+ * the catalog's overrides, the table's config, and vended credentials for the paths of their prefix. There are two differences: only the
+ * connector chooses the worker's identity (profiles, assumed roles), and only the connector sets `s3.remote-signing-enabled`.
  */
 export function tableStorage(table: LoadedTable, storage: TableStorage): ObjectStore {
-  const { own, localRoots, usage, loadCredentials, ask } = storage;
-  const [config, inConfig] = divided(table.config);
-  const vended = table.credentials.length > 0 ? table.credentials : inConfig;
-  const some = vended.length > 0;
+  const { own, localRoots, usage, loadCredentials, fetchCredentials } = storage;
+  const [config, keysInConfig] = splitVendedKeys(table.config);
+  const vended = table.credentials.length > 0 ? table.credentials : keysInConfig;
+  const hasVended = vended.length > 0;
   const properties = {
     ...fromCatalog(storage.defaults),
     ...own,
@@ -41,24 +40,27 @@ export function tableStorage(table: LoadedTable, storage: TableStorage): ObjectS
     ...fromCatalog(config),
   };
   if (own['s3.remote-signing-enabled']) properties['s3.remote-signing-enabled'] = own['s3.remote-signing-enabled'];
-  const credentials = some || ask ? new VendedCredentials(some ? vended : undefined, loadCredentials) : undefined;
+  const credentials =
+    hasVended || fetchCredentials ? new VendedCredentials(hasVended ? vended : undefined, loadCredentials) : undefined;
   const store = openStore({
     properties,
-    ...(credentials && { vended: (path: string) => credentials.of(path) }),
+    ...(credentials && { vended: (path: string) => credentials.propertiesFor(path) }),
     localRoots,
     usage,
   });
   const prefixes = table.credentials.map(({ prefix }) => prefix).filter(isFolder);
-  return confined(store, [...ownFolder(table.location), ...prefixes, ...allowedLocations(own)]);
+  return confineStore(store, [...tableFolder(table.location), ...prefixes, ...allowedLocations(own)]);
 }
 
-/** A table that claims the whole of a machine's files has none of them. */
-function ownFolder(location: string): string[] {
+/** The table's location, unless it is the root of the local file system. */
+function tableFolder(location: string): string[] {
   return isWithin('file:', comparableLocation(location)) ? [] : [location];
 }
 
-/** Credentials that a table's config holds, apart from the rest: before `storage-credentials` catalogs vended them so. */
-export function divided(config: Readonly<Record<string, string>>): [Record<string, string>, VendedForPrefix[]] {
+/** Splits a table's config into other properties and vended keys. Catalogs vend keys this way if they predate `storage-credentials`. */
+export function splitVendedKeys(
+  config: Readonly<Record<string, string>>,
+): [Record<string, string>, VendedCredential[]] {
   const rest: Record<string, string> = {};
   const credentials: Record<string, string> = {};
   for (const [key, value] of Object.entries(config)) {
@@ -68,7 +70,7 @@ export function divided(config: Readonly<Record<string, string>>): [Record<strin
   return [rest, credentials['s3.access-key-id'] ? [{ prefix: '', config: credentials }] : []];
 }
 
-/** Without what names an identity of the worker's. */
+/** A catalog's properties without those that choose an identity of the worker. */
 function fromCatalog(properties: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(properties).filter(
@@ -77,7 +79,7 @@ function fromCatalog(properties: Readonly<Record<string, string>>): Record<strin
   );
 }
 
-/** Some catalogs vend for a scheme (`s3`): that says nothing of locations. */
+/** Whether a prefix is a location. Some catalogs vend credentials for a whole scheme (`s3`). */
 function isFolder(prefix: string): boolean {
   return /^[a-z][a-z0-9+.-]*:\/\/[^/]+/i.test(prefix);
 }

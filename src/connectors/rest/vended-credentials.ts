@@ -1,61 +1,64 @@
-import { AnswerError } from './answer-error.ts';
-import type { VendedForPrefix } from './loaded-table.ts';
+import type { VendedCredential } from './loaded-table.ts';
+import { ResponseError } from './response-error.ts';
 
-/** Renewed so long before they end, or after half of their time if that is less. */
-const AHEAD_MS = 300_000;
-/** For session credentials that do not say when they end. The shortest sessions of AWS take 15 minutes. */
-const UNSAID_MS = 600_000;
-/** After an attempt to renew them that failed while they are still good. */
-const AGAIN_MS = 10_000;
+/** How long before their expiry credentials are renewed, or half of their remaining lifetime if that is less. */
+const RENEW_AHEAD_MS = 300_000;
+/** Assumed lifetime of session credentials without an expiry. AWS's shortest sessions last 15 minutes. */
+const UNKNOWN_LIFETIME_MS = 600_000;
+/** How soon a failed renewal is retried while the credentials are still valid. */
+const RETRY_RENEWAL_MS = 10_000;
 
-const NOTHING: Readonly<Record<string, string>> = Object.freeze({});
+const NO_PROPERTIES: Readonly<Record<string, string>> = Object.freeze({});
 
 /**
- * Credentials that a catalog vends for one table, kept good for as long as the table is read. One renewal is under way at a time,
- * whoever waits for it.
+ * Credentials that a catalog vends for one table, renewed for as long as the table is read. Concurrent calls share one renewal.
  */
 export class VendedCredentials {
-  readonly #load: () => Promise<VendedForPrefix[]>;
-  #vended: readonly VendedForPrefix[];
+  readonly #load: () => Promise<VendedCredential[]>;
+  #vended: readonly VendedCredential[];
   #renewAt: number;
   #endsAt: number;
   #pending?: Promise<void>;
 
   /**
-   * @param first what came with the table; undefined to ask when they are needed
-   * @param load asks for new ones; where the catalog says that it has none, they are none
+   * @param first the credentials that loadTable returned; undefined to load them when they are needed
+   * @param load requests new credentials. If it fails with 404, 406 or 501 at first, the catalog has none for this table
    */
-  constructor(first: readonly VendedForPrefix[] | undefined, load: () => Promise<VendedForPrefix[]>) {
+  constructor(first: readonly VendedCredential[] | undefined, load: () => Promise<VendedCredential[]>) {
     this.#load = load;
     this.#vended = first ?? [];
-    [this.#renewAt, this.#endsAt] = first === undefined ? [0, 0] : times(first);
+    [this.#renewAt, this.#endsAt] = first === undefined ? [0, 0] : renewalTimes(first);
   }
 
-  /** Properties for the path, by the longest prefix that it has; none if it has none. The same object while it is good. */
-  async of(path: string): Promise<Readonly<Record<string, string>>> {
-    if (Date.now() >= this.#renewAt) await this.#renewed();
-    const wanted = sameScheme(path);
-    let longest: VendedForPrefix | undefined;
+  /**
+   * The properties of the longest prefix of the path; empty if no prefix matches. Returns the same object until the credentials are renewed.
+   *
+   * @throws errors of `load`, unless the old credentials are still valid
+   */
+  async propertiesFor(path: string): Promise<Readonly<Record<string, string>>> {
+    if (Date.now() >= this.#renewAt) await this.#renew();
+    const comparablePath = sameScheme(path);
+    let longest: VendedCredential | undefined;
     for (const vended of this.#vended) {
-      const fits = wanted.startsWith(sameScheme(vended.prefix));
+      const fits = comparablePath.startsWith(sameScheme(vended.prefix));
       if (fits && (longest === undefined || vended.prefix.length > longest.prefix.length)) longest = vended;
     }
-    return longest?.config ?? NOTHING;
+    return longest?.config ?? NO_PROPERTIES;
   }
 
-  #renewed(): Promise<void> {
+  #renew(): Promise<void> {
     this.#pending ??= this.#load()
       .then((vended) => {
         this.#vended = vended;
-        [this.#renewAt, this.#endsAt] = times(vended);
+        [this.#renewAt, this.#endsAt] = renewalTimes(vended);
       })
       .catch((error) => {
-        if (this.#vended.length === 0 && error instanceof AnswerError && NONE.has(error.status)) {
+        if (this.#vended.length === 0 && error instanceof ResponseError && NO_CREDENTIALS_STATUSES.has(error.status)) {
           this.#renewAt = Number.POSITIVE_INFINITY;
           return;
         }
         if (this.#vended.length === 0 || Date.now() >= this.#endsAt) throw error;
-        this.#renewAt = Date.now() + AGAIN_MS;
+        this.#renewAt = Date.now() + RETRY_RENEWAL_MS;
       })
       .finally(() => {
         this.#pending = undefined;
@@ -64,26 +67,26 @@ export class VendedCredentials {
   }
 }
 
-/** The catalog has no credentials to give for this table. */
-const NONE: ReadonlySet<number> = new Set([404, 406, 501]);
+/** Statuses with which a catalog reports that it vends no credentials for a table. */
+const NO_CREDENTIALS_STATUSES: ReadonlySet<number> = new Set([404, 406, 501]);
 
-/** When the first of them is to be renewed, and when it ends. */
-function times(vended: readonly VendedForPrefix[]): [renewAt: number, endsAt: number] {
+/** When the first of the credentials is to be renewed and when the first expires, as in `Date.now()`. */
+function renewalTimes(vended: readonly VendedCredential[]): [renewAt: number, endsAt: number] {
   const now = Date.now();
   let [renewAt, endsAt] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
   for (const { config } of vended) {
     const ends = endOf(config);
     if (ends !== undefined) {
       endsAt = Math.min(endsAt, ends);
-      renewAt = Math.min(renewAt, ends - Math.min(AHEAD_MS, Math.max(0, ends - now) / 2));
+      renewAt = Math.min(renewAt, ends - Math.min(RENEW_AHEAD_MS, Math.max(0, ends - now) / 2));
     } else if (config['s3.session-token']) {
-      renewAt = Math.min(renewAt, now + UNSAID_MS);
+      renewAt = Math.min(renewAt, now + UNKNOWN_LIFETIME_MS);
     }
   }
   return [renewAt, endsAt];
 }
 
-/** By `s3.session-token-expires-at-ms` and its like for other stores. */
+/** The earliest expiry, from `s3.session-token-expires-at-ms` and similar properties of other stores; undefined if there is none. */
 function endOf(config: Readonly<Record<string, string>>): number | undefined {
   const ends = Object.entries(config)
     .filter(([key, value]) => /expires-at(-ms)?(\.|$)/.test(key) && /^\d{10,16}$/.test(value))
@@ -91,6 +94,7 @@ function endOf(config: Readonly<Record<string, string>>): number | undefined {
   return ends.length === 0 ? undefined : Math.min(...ends);
 }
 
+/** Replaces the schemes `s3a` and `s3n` with `s3`. */
 function sameScheme(path: string): string {
   return path.replace(/^s3[an](?=:|$)/i, 's3');
 }

@@ -4,13 +4,13 @@ import { crc32 } from './crc32.ts';
 import { inflate } from './inflate.ts';
 import { snappyDecompress } from './snappy.ts';
 
-/** Decompresses one block; at most so many bytes come out. */
+/** Decompresses one block; throws if the result has more than `maxBytes`. */
 export type Codec = (block: Buffer, maxBytes: number) => Buffer;
 
 /**
- * The codec of the header's `avro.codec` (Avro spec, "Required Codecs" and "Optional Codecs").
+ * The codec for the header's `avro.codec` (Avro spec, "Required Codecs" and "Optional Codecs").
  *
- * @throws MalformedError for one that Iceberg's writers do not use
+ * @throws MalformedError for a codec that Iceberg's writers do not use
  */
 export function codec(name: string | undefined): Codec {
   switch (name) {
@@ -26,12 +26,12 @@ export function codec(name: string | undefined): Codec {
       return zstandard;
     default:
       throw new MalformedError(
-        `its Avro codec is ${JSON.stringify(name.slice(0, 50))}; null, deflate, snappy and zstandard can be read`,
+        `its Avro codec is ${JSON.stringify(name.slice(0, 50))}; null, deflate, snappy and zstandard are supported`,
       );
   }
 }
 
-/** Behind the block stands the CRC-32 of what it holds, big-endian. */
+/** The compressed block is followed by the big-endian CRC-32 of the uncompressed data. */
 function snappy(block: Buffer, maxBytes: number): Buffer {
   if (block.length < 5) throw new MalformedError('a snappy block is corrupt: it has no checksum');
   const output = snappyDecompress(block.subarray(0, -4), maxBytes);
@@ -42,8 +42,8 @@ function snappy(block: Buffer, maxBytes: number): Buffer {
 }
 
 /**
- * The largest window that is allocated. zstd's own tools take 8 MiB at all levels below 20, and its standard asks
- * decoders for no more (RFC 8878, 3.1.1.1.2).
+ * The largest window that is allocated. zstd's own tools use at most 8 MiB at all levels below 20, and the standard requires decoders to
+ * support no more (RFC 8878, 3.1.1.1.2).
  */
 const MAX_ZSTD_WINDOW = 8 * 1024 * 1024;
 
@@ -65,7 +65,7 @@ function zstandard(block: Buffer, maxBytes: number): Buffer {
   return parts.length === 1 ? asBuffer(parts[0] as Uint8Array) : Buffer.concat(parts, size);
 }
 
-/** The decoder allocates the window that a frame's header asks for, up to 2 GiB (RFC 8878, 3.1.1.1). */
+/** Checks the window size, because the decoder allocates what the frame's header requests, up to 2 GiB (RFC 8878, 3.1.1.1). */
 function requireSmallWindow(block: Buffer, maxBytes: number): void {
   if (block.length < 9 || block.readUInt32LE(0) !== 0xfd2fb528) {
     throw new MalformedError('a zstandard block is corrupt: it does not start with a frame');
@@ -83,7 +83,7 @@ function requireSmallWindow(block: Buffer, maxBytes: number): void {
     window = base + (base / 8) * (descriptor & 7);
   }
   if (window > (singleSegment ? maxBytes : MAX_ZSTD_WINDOW)) {
-    throw new MalformedError(`a zstandard block is corrupt: it asks for ${window} bytes of memory`);
+    throw new MalformedError(`a zstandard block is corrupt: it requires ${window} bytes of memory`);
   }
 }
 

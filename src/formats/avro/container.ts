@@ -3,40 +3,40 @@ import { type Codec, codec } from './codecs.ts';
 import { AvroCursor } from './cursor.ts';
 import { type AvroType, parseAvroSchema } from './schema.ts';
 
-/** Gives the bytes from `start` to before `end`, fewer at the end of the file. */
+/** Returns the bytes from `start` to `end` (exclusive), or fewer at the end of the file. */
 export type ReadRange = (start: number, end: number) => Promise<Uint8Array>;
 
 export interface AvroBlock {
-  /** Objects in the block. */
+  /** Number of objects in the block. */
   count: number;
-  /** Stands before the first of them. */
+  /** Positioned at the first object. */
   cursor: AvroCursor;
 }
 
 /**
- * Bytes asked for at a time. Manifests are written up to 8 MB (`commit.manifest.target-size-bytes`), so most come at once,
- * and of larger files no more than about this much is in memory.
+ * Bytes read at a time. Writers make manifests of up to 8 MB (`commit.manifest.target-size-bytes`), so most are read at once. Of larger files
+ * only about this much is in memory.
  */
 export const PIECE_BYTES = 8 * 1024 * 1024;
-/** Schemas of tables with ten thousand columns stand in the header with some megabytes. */
+/** The header contains the schema, which has a few megabytes for tables with ten thousand columns. */
 const MAX_HEADER_BYTES = 32 * 1024 * 1024;
-/** Writers close a block at 16 to 64 kB; some put a whole manifest into one. */
+/** Writers end a block at 16 to 64 kB; some put a whole manifest into one block. */
 const MAX_BLOCK_BYTES = 64 * 1024 * 1024;
-/** Of a block, decompressed: what a worker may spend on one, and what bombs come to. */
+/** Limit for a decompressed block, against decompression bombs. */
 const MAX_DECOMPRESSED_BYTES = 128 * 1024 * 1024;
 
 const MAGIC = Buffer.from('Obj\x01', 'latin1');
 const SYNC_BYTES = 16;
 
 /**
- * An Avro object container file, read in pieces (Avro spec, "Object Container Files").
+ * An Avro object container file that is read in pieces (Avro spec, "Object Container Files").
  *
- * `next` gives the blocks that are in memory; when it gives none, `fill` reads on, until that gives false at the end of the
- * file. So decoding itself is synchronous, and memory does not grow with the file.
+ * `next` returns the blocks that are in memory. When it returns undefined, `fill` reads more, and returns false at the end of the file. So
+ * decoding is synchronous, and memory does not grow with the file.
  */
 export class AvroContainer {
   readonly schema: AvroType;
-  /** The header's other entries: Iceberg puts schema, spec and format version there. */
+  /** The header's entries. Iceberg stores the schema, partition spec and format version here. */
   readonly metadata: ReadonlyMap<string, Buffer>;
   readonly #input: Input;
   readonly #sync: Buffer;
@@ -52,33 +52,34 @@ export class AvroContainer {
     this.#sync = sync;
   }
 
-  /** @throws MalformedError where the file is no Avro container; what `read` throws */
+  /** @throws MalformedError if the file is not an Avro container; the errors of `read` */
   static async open(read: ReadRange): Promise<AvroContainer> {
     const input = new Input(read);
     await input.fill();
     if (!input.buffer.subarray(0, MAGIC.length).equals(MAGIC)) {
       const found = input.buffer.length === 0 ? 'it is empty' : `it starts with ${hex(input.buffer.subarray(0, 4))}`;
-      throw new MalformedError(`it is no Avro file: ${found}`);
+      throw new MalformedError(`it is not an Avro file: ${found}`);
     }
     for (;;) {
       const header = parseHeader(input.buffer);
       if (header !== undefined) {
-        // Copied: the piece must not stay in memory for the header's sake.
+        // Copied, so that the header does not keep the whole piece in memory.
         for (const [key, value] of header.metadata) header.metadata.set(key, Buffer.from(value));
         input.position = header.end;
         return new AvroContainer(input, header.metadata, Buffer.from(header.sync));
       }
-      if (input.buffer.length > MAX_HEADER_BYTES) throw new MalformedError(`its Avro header has no end`);
-      if (!(await input.fill())) throw new MalformedError('it ends within its Avro header: it is cut off');
+      if (input.buffer.length > MAX_HEADER_BYTES)
+        throw new MalformedError(`its Avro header has more than ${MAX_HEADER_BYTES} bytes`);
+      if (!(await input.fill())) throw new MalformedError('it is truncated: it ends in the middle of its Avro header');
     }
   }
 
-  /** Bytes of the file that are read so far. */
+  /** Bytes of the file read so far. */
   get bytesRead(): number {
     return this.#input.offset;
   }
 
-  /** The next block that is wholly in memory. */
+  /** Returns the next block that is completely in memory; undefined if there is none. */
   next(): AvroBlock | undefined {
     const { buffer, position } = this.#input;
     if (position >= buffer.length) return undefined;
@@ -88,36 +89,41 @@ export class AvroContainer {
     const size = cursor.readLong();
     if (cursor.position > buffer.length) return undefined;
     if (count < 0 || size < 0 || size > MAX_BLOCK_BYTES) {
-      throw new MalformedError(`an Avro block says it has ${count} objects in ${size} bytes`);
+      throw new MalformedError(`an Avro block claims to have ${count} objects in ${size} bytes`);
     }
     const start = cursor.position;
     const end = start + size;
     if (end + SYNC_BYTES > buffer.length) return undefined;
     if (buffer.compare(this.#sync, 0, SYNC_BYTES, end, end + SYNC_BYTES) !== 0) {
-      throw new MalformedError(`there is no sync marker behind the Avro block at ${this.#input.offsetOf(position)}`);
+      throw new MalformedError(
+        `there is no sync marker after the Avro block at byte ${this.#input.offsetOf(position)}`,
+      );
     }
     this.#input.position = end + SYNC_BYTES;
     const data = this.#codec(buffer.subarray(start, end), MAX_DECOMPRESSED_BYTES);
     if (count > data.length) {
-      throw new MalformedError(`an Avro block says it has ${count} objects in ${data.length} bytes`);
+      throw new MalformedError(`an Avro block claims to have ${count} objects in ${data.length} bytes`);
     }
     return { count, cursor: new AvroCursor(data) };
   }
 
-  /** Reads on; false at the end of the file. */
+  /** Reads the next piece; returns false at the end of the file. */
   async fill(): Promise<boolean> {
     if (await this.#input.fill()) return true;
     const left = this.#input.buffer.length - this.#input.position;
-    if (left > 0) throw new MalformedError(`it ends within an Avro block, with ${left} bytes of it: it is cut off`);
+    if (left > 0)
+      throw new MalformedError(
+        `it is truncated: it ends in the middle of an Avro block, after ${left} bytes of the block`,
+      );
     return false;
   }
 }
 
-/** What is read and not yet used. */
+/** Bytes that were read and are not yet used. */
 class Input {
   buffer: Buffer = Buffer.alloc(0);
   position = 0;
-  /** Where in the file the buffer ends. */
+  /** Position in the file at which the buffer ends. */
   offset = 0;
   readonly #read: ReadRange;
   #ended = false;
@@ -143,13 +149,13 @@ class Input {
   }
 }
 
-/** Undefined where the buffer ends before the header does. */
+/** Undefined if the buffer ends before the header does. */
 function parseHeader(buffer: Buffer): { metadata: Map<string, Buffer>; sync: Buffer; end: number } | undefined {
   const cursor = new AvroCursor(buffer);
   cursor.position = MAGIC.length;
   const metadata = new Map<string, Buffer>();
-  /** A length or count that the buffer does not hold: more may come. */
-  const inside = (length: number): boolean => {
+  /** Whether this many bytes are in the buffer; otherwise more must be read. */
+  const isAvailable = (length: number): boolean => {
     if (length < 0) throw new MalformedError(`its Avro header has a value of ${length} bytes`);
     return cursor.position <= buffer.length && length <= cursor.remaining;
   };
@@ -159,18 +165,18 @@ function parseHeader(buffer: Buffer): { metadata: Map<string, Buffer>; sync: Buf
       count = -count;
       cursor.readLong();
     }
-    if (!inside(count)) return undefined;
+    if (!isAvailable(count)) return undefined;
     if (count === 0) break;
     for (; count > 0; count--) {
       const keyLength = cursor.readLong();
-      if (!inside(keyLength)) return undefined;
+      if (!isAvailable(keyLength)) return undefined;
       const key = cursor.take(keyLength).toString('utf8');
       const valueLength = cursor.readLong();
-      if (!inside(valueLength)) return undefined;
+      if (!isAvailable(valueLength)) return undefined;
       metadata.set(key, cursor.take(valueLength));
     }
   }
-  if (!inside(SYNC_BYTES)) return undefined;
+  if (!isAvailable(SYNC_BYTES)) return undefined;
   const sync = cursor.take(SYNC_BYTES);
   return { metadata, sync, end: cursor.position };
 }

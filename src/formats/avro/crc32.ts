@@ -1,4 +1,4 @@
-/** CRC-32 as in zip and PNG (ISO 3309). Node has its own only from 20.15 on. */
+/** CRC-32 as in zip and PNG (ISO 3309). Node's own implementation exists only since 20.15. */
 const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   let remainder = byte;
   for (let bit = 0; bit < 8; bit++) remainder = remainder & 1 ? (remainder >>> 1) ^ 0xedb88320 : remainder >>> 1;

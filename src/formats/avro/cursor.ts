@@ -3,15 +3,15 @@ import { MalformedError } from '../malformed.ts';
 /**
  * Reads Avro's primitive values from one buffer (Avro spec, "Binary Encoding").
  *
- * Varints are read without a check on each byte: past the end they read as 0. So whoever reads a record calls
- * `requireInside` after it, and counts and lengths are checked before they are followed.
+ * Varints are read without a check on each byte; past the end they read as 0. So callers must call `requireInside` after each record.
+ * Counts and lengths are checked before they are used.
  */
 export class AvroCursor {
   readonly buffer: Buffer;
   readonly #memory: ArrayBufferLike;
   readonly #offset: number;
   position = 0;
-  /** Halves of the last long that `readLongParts` read. */
+  /** Halves of the long that `readLongParts` read last. */
   low = 0;
   high = 0;
 
@@ -26,10 +26,10 @@ export class AvroCursor {
   }
 
   requireInside(): void {
-    if (this.position > this.buffer.length) throw new MalformedError('an Avro record goes beyond the end of its block');
+    if (this.position > this.buffer.length) throw new MalformedError('an Avro record exceeds the end of its block');
   }
 
-  /** An int, or a long that is a safe integer. */
+  /** Reads an int, or a long that is a safe integer. */
   readLong(): number {
     const { buffer } = this;
     let byte = buffer[this.position++] as number;
@@ -45,7 +45,7 @@ export class AvroCursor {
     const { low, high } = this;
     // Safe integers end at 2^53: 21 bits of the upper half.
     if (high >= 0x200000 || high < -0x200000) {
-      throw new MalformedError(`the number ${this.#bigint()} is beyond 2^53, and no table has such a count or size`);
+      throw new MalformedError(`the number ${this.#bigint()} is beyond 2^53, too large for a count or size`);
     }
     return high * 0x1_0000_0000 + (low >>> 0);
   }
@@ -55,7 +55,7 @@ export class AvroCursor {
     return this.#bigint();
   }
 
-  /** Any long, as two's complement in `low` and `high`. */
+  /** Reads any long into `low` and `high`, in two's complement. */
   readLongParts(): void {
     const { buffer } = this;
     let low = 0;
@@ -82,11 +82,11 @@ export class AvroCursor {
     return this.buffer[this.position++] === 1;
   }
 
-  /** A view of the buffer, not a copy. */
+  /** Reads bytes as a view of the buffer. */
   readBytes(): Uint8Array {
     const length = this.readLong();
     const start = this.#skip(length);
-    // Bounds are the bulk of a manifest; this takes half the time of `subarray` on a Buffer.
+    // Most of a manifest is bounds, and this takes half the time of `subarray` on a Buffer.
     return new Uint8Array(this.#memory, this.#offset + start, length);
   }
 
@@ -104,35 +104,35 @@ export class AvroCursor {
     while ((buffer[this.position++] as number) & 0x80);
   }
 
-  /** The next bytes, as a view. */
+  /** Reads the next `length` bytes as a view of the buffer. */
   take(length: number): Buffer {
     const start = this.#skip(length);
     return this.buffer.subarray(start, this.position);
   }
 
   /**
-   * The number of items in the next block of an array or map, 0 at its end (Avro spec, "Arrays").
+   * Reads the number of items in the next block of an array or map, 0 at its end (Avro spec, "Arrays").
    *
-   * An item takes a byte at least, in all that Iceberg writes: a count beyond the bytes that are left is corrupt, and
-   * would have us loop for years.
+   * In Iceberg's files every item has at least one byte, so a count larger than the remaining bytes is corrupt, and would cause a loop for
+   * years.
    */
   readBlockCount(): number {
     let count = this.readLong();
     if (count < 0) {
       count = -count;
-      this.readLong(); // bytes of the block, for those who skip it
+      this.readLong(); // size of the block, for readers that skip it
     }
     if (count > this.remaining) {
-      throw new MalformedError(`an Avro array or map of ${count} items stands in ${Math.max(0, this.remaining)} bytes`);
+      throw new MalformedError(`an Avro array or map has ${count} items in ${Math.max(0, this.remaining)} bytes`);
     }
     return count;
   }
 
-  /** Moves behind the next bytes and gives where they start. */
+  /** Skips the next bytes and returns their start. */
   #skip(length: number): number {
     const start = this.position;
     if (length < 0 || start + length > this.buffer.length) {
-      throw new MalformedError(`an Avro value of ${length} bytes stands in ${Math.max(0, this.remaining)} bytes`);
+      throw new MalformedError(`an Avro value has ${length} bytes, but ${Math.max(0, this.remaining)} bytes remain`);
     }
     this.position = start + length;
     return start;

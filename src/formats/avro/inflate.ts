@@ -1,13 +1,13 @@
 import { constants, createInflateRaw, deflateRawSync, inflateRawSync } from 'node:zlib';
 import { MalformedError } from '../malformed.ts';
 
-/** Gives what a raw deflate stream holds (RFC 1951); `MalformedError` if that is more than so many bytes. */
+/** Decompresses a raw deflate stream (RFC 1951); throws `MalformedError` if it is corrupt or has more than `maxBytes`. */
 export type Inflate = (block: Buffer, maxBytes: number) => Buffer;
 
-/** Output is put into buffers of this size, one behind the other: many small ones cost much to make and to collect. */
+/** Outputs share buffers of this size, because many small buffers are expensive to allocate and collect. */
 const SLAB_BYTES = 256 * 1024;
 
-/** Node's binding of zlib, as its own streams use it. */
+/** Node's internal zlib binding, which its streams use. */
 interface Handle {
   reset(): void;
   writeSync(
@@ -23,15 +23,14 @@ interface Handle {
 }
 
 /**
- * The fastest way to inflate that this Node has. One for all files, which share its slabs: slabs of their own would be most of what
- * reading a small manifest costs.
+ * The fastest way to inflate in this version of Node. All files share it and its slabs, because separate slabs would be most of the cost of
+ * reading a small manifest.
  *
- * pyiceberg writes one manifest entry a block. For blocks so small `inflateRawSync` mostly makes and drops its stream: 5 µs
- * a block and a third of all garbage, where zlib itself needs 1 µs. So the binding behind one stream is used again for
- * every block, which is not a public interface; it has been the same from Node 12 to 24, and where a probe says it is not so
- * any more, `inflateRawSync` does it.
+ * pyiceberg writes one manifest entry per block. For such small blocks `inflateRawSync` spends most of the time creating its stream: 5 µs per
+ * block and a third of all garbage, although zlib itself needs 1 µs. So the binding of one stream is reused for every block. The binding is
+ * not a public interface; it has been the same from Node 12 to 24. If a probe finds that it has changed, `inflateRawSync` is used.
  */
-export const inflate: Inflate = (probe() && reusing()) || inflateOnce;
+export const inflate: Inflate = (probe() && reusingInflate()) || inflateOnce;
 
 export function inflateOnce(block: Buffer, maxOutputLength: number): Buffer {
   try {
@@ -43,7 +42,7 @@ export function inflateOnce(block: Buffer, maxOutputLength: number): Buffer {
 
 function probe(): boolean {
   try {
-    const inflate = reusing();
+    const inflate = reusingInflate();
     const text = Buffer.from('block block block '.repeat(50_000));
     const block = deflateRawSync(text);
     for (let turn = 0; turn < 2; turn++) if (!inflate?.(block, text.length).equals(text)) return false;
@@ -58,7 +57,7 @@ function probe(): boolean {
   }
 }
 
-function reusing(): Inflate | undefined {
+function reusingInflate(): Inflate | undefined {
   const stream = createInflateRaw() as unknown as { _handle?: Handle; _writeState?: Uint32Array };
   const { _handle: handle, _writeState: state } = stream;
   if (typeof handle?.writeSync !== 'function' || typeof handle.reset !== 'function' || state?.length !== 2)
@@ -71,7 +70,7 @@ function reusing(): Inflate | undefined {
   let used = 0;
 
   const inflateBlock = (block: Buffer, maxBytes: number): Buffer => {
-    // Entries shrink to a quarter or so; what turns out larger is inflated again into more room.
+    // Entries are compressed to about a quarter. If the output is larger, the block is inflated again with more room.
     let room = Math.min(maxBytes, block.length * 4 + 1024);
     for (;;) {
       if (slab.length - used < room) {
@@ -84,14 +83,14 @@ function reusing(): Inflate | undefined {
       handle.writeSync(constants.Z_FINISH, block, 0, block.length, slab, used, room);
       if (failure !== undefined) throw corrupt(failure, maxBytes);
       const size = room - (state[0] as number);
-      if (size > maxBytes) throw corrupt('it is larger', maxBytes);
+      if (size > maxBytes) throw corrupt('it is too large', maxBytes);
       if (size < room) {
         const output = slab.subarray(used, used + size);
         used += size;
         return output;
       }
-      // No room is left, and perhaps there is more.
-      if (room > maxBytes) throw corrupt('it is larger', maxBytes);
+      // The room is full, so there may be more output.
+      if (room > maxBytes) throw corrupt('it is too large', maxBytes);
       room = Math.min(maxBytes + 1, room * 4);
       used = slab.length;
     }
@@ -100,7 +99,7 @@ function reusing(): Inflate | undefined {
     try {
       return inflateBlock(block, maxBytes);
     } finally {
-      // That of a large block goes with it.
+      // A slab for a large block is not kept.
       if (slab.length > SLAB_BYTES) {
         slab = Buffer.alloc(0);
         used = 0;

@@ -5,25 +5,26 @@ import { type AvroField, type AvroType, withoutNull } from './schema.ts';
 /** Reads one value at the cursor. */
 export type Read<T> = (cursor: AvroCursor) => T;
 
-/** A field of a record: reads its value into what is being built. */
+/** Reads one field's value into the target. */
 export type FieldReader<T> = (cursor: AvroCursor, target: T) => void;
 
-/** How fields are known: by Iceberg's ids, else by their names in the spec. */
+/** The known fields of a record, found by Iceberg's ids, or by the spec's names if the writer omits the ids. */
 export type FieldTable<T> = readonly {
   id: number;
-  /** The names that the spec gives and gave, for writers that leave out the ids. */
+  /** The spec's current and former names. */
   names: readonly string[];
-  /** @throws MalformedError for a type that the field cannot have */
+  /** @throws MalformedError if the field cannot have this type */
   reader(type: AvroType): FieldReader<T>;
 }[];
 
 /**
- * Reads records field by field in the writer's order; fields that the table does not have are skipped.
+ * Returns a reader of records. It reads the fields in the writer's order and skips those that are not in the table.
  *
- * @param required ids that must be there
+ * @param required ids of fields that the schema must contain
+ * @throws MalformedError if the type is not such a record
  */
 export function recordReader<T>(type: AvroType, table: FieldTable<T>, required: readonly number[]): FieldReader<T> {
-  if (type.kind !== 'record') throw new MalformedError(`its Avro schema is ${type.kind} where a record should be`);
+  if (type.kind !== 'record') throw new MalformedError(`its Avro schema is ${type.kind}; expected a record`);
   const seen = new Set<number>();
   const readers = type.fields.map((field): FieldReader<T> => {
     const known = find(field, table);
@@ -50,7 +51,7 @@ function find<T>(field: AvroField, table: FieldTable<T>): FieldTable<T>[number] 
   return table.find((entry) => entry.names.includes(field.name));
 }
 
-/** The value, or undefined where the union says null. */
+/** Returns a reader of the value, or of undefined if the union's branch is null. */
 export function optional<T>(type: AvroType, make: (type: AvroType) => Read<T>): Read<T | undefined> {
   const { type: inner, nullBranch } = withoutNull(type);
   if (inner.kind === 'null') return () => undefined;
@@ -70,7 +71,7 @@ export function longReader(type: AvroType): Read<number> {
   return (cursor) => cursor.readLong();
 }
 
-/** A long of which all 64 bits count. Snapshot ids repeat from entry to entry, so the last bigint is kept. */
+/** Returns a reader of 64-bit longs. It keeps the last bigint, because snapshot ids repeat from entry to entry. */
 export function bigLongReader(type: AvroType): Read<bigint> {
   requireKind(type, 'int', 'long');
   let low = 0;
@@ -109,7 +110,7 @@ export function longsReader(type: AvroType): Read<number[]> {
   };
 }
 
-/** Moves behind a value of any type. */
+/** Returns a reader that skips a value of any type. */
 export function skipper(type: AvroType): Read<void> {
   switch (type.kind) {
     case 'null':
@@ -153,7 +154,7 @@ export function skipper(type: AvroType): Read<void> {
             const before = cursor.position;
             if (isMap) cursor.skipBytes();
             skipItem(cursor);
-            if (cursor.position === before) throw new MalformedError('an Avro array has items without bytes');
+            if (cursor.position === before) throw new MalformedError('an Avro array or map has items without bytes');
           }
           cursor.requireInside();
         }
@@ -176,7 +177,7 @@ export function requireKind(type: AvroType, ...kinds: AvroType['kind'][]): void 
 }
 
 export function wrongKind(type: AvroType, kinds: readonly string[]): MalformedError {
-  return new MalformedError(`its type is ${type.kind} and should be ${kinds.join(' or ')}`);
+  return new MalformedError(`its type is ${type.kind}; expected ${kinds.join(' or ')}`);
 }
 
 function noBranch(branch: number): MalformedError {

@@ -1,7 +1,7 @@
-import { RecentlyUsed } from '../../storage/recently-used.ts';
+import { LruCache } from '../../storage/lru-cache.ts';
 import { MalformedError } from '../malformed.ts';
 
-/** A writer's schema (Avro spec, "Schema Declaration"), references to names resolved. */
+/** A writer's schema (Avro spec, "Schema Declaration"), with references to names resolved. */
 export type AvroType =
   | { kind: 'null' | 'boolean' | 'int' | 'long' | 'float' | 'double' | 'bytes' | 'string'; logicalType?: string }
   | { kind: 'fixed'; size: number; logicalType?: string }
@@ -13,17 +13,17 @@ export type AvroType =
 
 export interface AvroField {
   name: string;
-  /** Iceberg's own id (Iceberg spec, appendix A, "Avro": `field-id`). */
+  /** Iceberg's field id (Iceberg spec, appendix A, "Avro": `field-id`). */
   id?: number;
   type: AvroType;
 }
 
 /**
- * Types in a schema, each named one counted wherever it is referred to. Manifests have some hundred, and one a partition
- * field; it bounds what one record may expand to, since names that refer to names grow it exponentially.
+ * Maximum types in a schema, where a named type counts at each reference. Manifests have about a hundred, plus one per partition field. The
+ * limit is needed because names that refer to names can expand exponentially.
  */
 const MAX_TYPES = 10_000;
-/** Iceberg's metadata nests five levels; keeps the walk off the end of the stack. */
+/** Iceberg's metadata nests five levels. The limit prevents a stack overflow. */
 const MAX_DEPTH = 100;
 
 const PRIMITIVES: ReadonlySet<unknown> = new Set([
@@ -39,21 +39,21 @@ const PRIMITIVES: ReadonlySet<unknown> = new Set([
 
 type Json = Record<string, unknown>;
 
-/** Tables have the same schemas for their manifest lists, and mostly for their manifests: parsing one costs more than reading a short file. */
-const parsed = new RecentlyUsed<string, AvroType>(64);
-/** Of a schema that is kept. */
-const MAX_KEPT_LENGTH = 64 * 1024;
+/** Schemas repeat: manifest lists share one, and most manifests do. Parsing a schema costs more than reading a short file. */
+const schemaCache = new LruCache<string, AvroType>(64);
+/** Maximum length of a cached schema. */
+const MAX_CACHED_LENGTH = 64 * 1024;
 
-/** @throws MalformedError where it is no Avro schema, or a recursive one: Iceberg has none */
+/** @throws MalformedError if it is not an Avro schema, or is recursive, which Iceberg's schemas never are */
 export function parseAvroSchema(json: string): AvroType {
-  const known = parsed.get(json);
+  const known = schemaCache.get(json);
   if (known !== undefined) return known;
-  const type = parseNew(json);
-  if (json.length <= MAX_KEPT_LENGTH) parsed.set(json, type);
+  const type = parseUncached(json);
+  if (json.length <= MAX_CACHED_LENGTH) schemaCache.set(json, type);
   return type;
 }
 
-function parseNew(json: string): AvroType {
+function parseUncached(json: string): AvroType {
   let schema: unknown;
   try {
     schema = JSON.parse(json);
@@ -114,11 +114,11 @@ function parseNew(json: string): AvroType {
     }
   }
 
-  /** A type with a name: known only when it is whole, so that nothing can refer to itself. */
+  /** Defines a named type. It is registered only when it is complete, so that it cannot refer to itself. */
   function define(node: Json, namespace: string, make: (namespace: string) => AvroType): AvroType {
     if (typeof node.name !== 'string') throw new MalformedError('its Avro schema has a named type without a name');
-    const own = typeof node.namespace === 'string' ? node.namespace : namespace;
-    const name = qualified(node.name, own);
+    const ownNamespace = typeof node.namespace === 'string' ? node.namespace : namespace;
+    const name = qualified(node.name, ownNamespace);
     const before = size;
     const type = make(name.includes('.') ? name.slice(0, name.lastIndexOf('.')) : '');
     named.set(name, { type, size: size - before + 1 });
@@ -128,7 +128,8 @@ function parseNew(json: string): AvroType {
   function fields(node: Json, namespace: string, depth: number): AvroField[] {
     if (!Array.isArray(node.fields)) throw new MalformedError('its Avro schema has a record without fields');
     return (node.fields as unknown[]).map((field) => {
-      if (typeof field !== 'object' || field === null) throw new MalformedError('its Avro schema has a broken field');
+      if (typeof field !== 'object' || field === null)
+        throw new MalformedError('its Avro schema has a field that is not an object');
       const { name, type, 'field-id': id } = field as Json;
       if (typeof name !== 'string') throw new MalformedError('its Avro schema has a field without a name');
       const parsed: AvroField = { name, type: parse(type, namespace, depth + 1) };
@@ -140,14 +141,14 @@ function parseNew(json: string): AvroType {
   return parse(schema, '', 0);
 }
 
-/** The type that is not null, and which branch of the union says null (-1: none does). */
+/** The type without null, and the union's branch for null (-1 if there is none). */
 export function withoutNull(type: AvroType): { type: AvroType; nullBranch: number } {
   if (type.kind !== 'union') return { type, nullBranch: -1 };
   const nullBranch = type.branches.findIndex((branch) => branch.kind === 'null');
   const others = type.branches.filter((branch) => branch.kind !== 'null');
   if (others.length === 0) return { type: { kind: 'null' }, nullBranch: -1 };
   if (others.length > 1 || type.branches.length > 2) {
-    throw new MalformedError('its Avro schema has a union of more than null and one type where Iceberg has none');
+    throw new MalformedError('its Avro schema has a union of more than null and one type, which Iceberg does not use');
   }
   return { type: others[0] as AvroType, nullBranch };
 }

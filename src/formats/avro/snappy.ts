@@ -1,22 +1,22 @@
 import { MalformedError } from '../malformed.ts';
 
 /**
- * Snappy's raw format (https://github.com/google/snappy/blob/main/format_description.txt).
+ * Decompresses Snappy's raw format (https://github.com/google/snappy/blob/main/format_description.txt).
  *
- * The npm `snappyjs` goes back in its input on a negative literal length, and so can loop for ever on corrupt bytes; this
- * one only goes forward. It is compared with `snappyjs` in the tests.
+ * The npm package `snappyjs` moves backwards in its input on a negative literal length, and so can loop forever on corrupt bytes. This
+ * implementation only moves forward. The tests compare it with `snappyjs`.
  */
 export function snappyDecompress(input: Uint8Array, maxBytes: number): Buffer {
   let position = 0;
   let length = 0;
   for (let shift = 0; ; shift += 7) {
     const byte = input[position++];
-    if (byte === undefined || shift > 28) throw broken('its length does not end');
+    if (byte === undefined || shift > 28) throw broken('its length is not terminated');
     length += (byte & 0x7f) * 2 ** shift;
     if (byte < 0x80) break;
   }
-  // A copy of 64 bytes takes 3: what promises more than 22 times its size is corrupt, and would have us allocate it.
-  if (length > maxBytes || length > input.length * 22) throw broken(`it says it has ${length} bytes`);
+  // A copy of 64 bytes takes 3 bytes, so a length of more than 22 times the input is corrupt and must not be allocated.
+  if (length > maxBytes || length > input.length * 22) throw broken(`it claims to have ${length} uncompressed bytes`);
 
   const output = Buffer.allocUnsafe(length);
   let filled = 0;
@@ -47,11 +47,11 @@ export function snappyDecompress(input: Uint8Array, maxBytes: number): Buffer {
       offset = littleEndian(input, position, bytes);
       position += bytes;
     }
-    if (offset === 0 || offset > filled || filled + size > length) throw broken('a copy goes out of bounds');
+    if (offset === 0 || offset > filled || filled + size > length) throw broken('a copy is out of bounds');
     if (offset >= size) {
       output.copyWithin(filled, filled - offset, filled - offset + size);
     } else {
-      // It overlaps what it writes: a repetition.
+      // The copy overlaps its own output, which repeats it.
       for (let i = 0; i < size; i++) output[filled + i] = output[filled - offset + i] as number;
     }
     filled += size;
@@ -61,7 +61,7 @@ export function snappyDecompress(input: Uint8Array, maxBytes: number): Buffer {
 }
 
 function littleEndian(input: Uint8Array, position: number, bytes: number): number {
-  if (position + bytes > input.length) throw broken('it ends in the middle');
+  if (position + bytes > input.length) throw broken('it ends in the middle of a number');
   let value = 0;
   for (let i = bytes - 1; i >= 0; i--) value = value * 256 + (input[position + i] as number);
   return value;

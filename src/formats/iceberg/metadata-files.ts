@@ -3,40 +3,40 @@ import type { ObjectStore } from '../../storage/object-store.ts';
 import type { ReadRange } from '../avro/container.ts';
 
 /**
- * Reads a table's metadata files, counts the bytes, and finds the files of a table that was moved: metadata holds absolute
- * paths, and what lies under its own `location` is looked for under the folder where the table lies now.
+ * Reads a table's metadata files, counts the bytes, and finds the files of a table that was moved. Metadata contains absolute paths; paths
+ * below its own `location` are looked up below the table's current folder.
  */
 export class MetadataFiles {
   /** Bytes read so far. */
   bytesRead = 0;
   readonly #store: ObjectStore;
-  /** Of the location and of the folder, both with a slash at the end; absent where the table was not moved. */
+  /** The location in the metadata and the current folder, both with a trailing slash; absent if the table was not moved. */
   readonly #moved?: { from: string; to: string };
 
   /**
-   * @param location as the metadata says it
-   * @param folder where the table lies; absent where only the metadata knows
+   * @param location the location in the metadata
+   * @param folder the table's current folder; absent if only the metadata defines it
    */
   constructor(store: ObjectStore, location?: string, folder?: string) {
     this.#store = store;
-    if (location !== undefined && folder !== undefined && comparable(location) !== comparable(folder)) {
-      this.#moved = { from: `${comparable(location)}/`, to: `${folder.replace(/\/+$/, '')}/` };
+    if (location !== undefined && folder !== undefined && normalized(location) !== normalized(folder)) {
+      this.#moved = { from: `${normalized(location)}/`, to: `${folder.replace(/\/+$/, '')}/` };
     }
   }
 
-  /** Where a path of the metadata is to be looked for. */
+  /** The current path of a file, from its path in the metadata. */
   resolve(path: string): string {
     if (this.#moved === undefined) return path;
     const { from, to } = this.#moved;
-    const plain = comparable(path);
+    const plain = normalized(path);
     return plain.startsWith(from) ? to + plain.slice(from.length) : path;
   }
 
-  /** @throws CodedError of the store, with the path that was looked for */
+  /** @throws CodedError of the store, with the resolved path */
   async read(path: string, options: { maxBytes: number; start?: number; end?: number }): Promise<Uint8Array> {
     const resolved = this.resolve(path);
     const bytes = await this.#store.read(resolved, options).catch((error) => {
-      // A table can also have got another location and left its old files where they were.
+      // The table's location may have been changed without moving the old files.
       if (resolved === path || !(error instanceof CodedError) || error.code !== 'NOT_FOUND') throw error;
       return this.#store.read(path, options).catch(() => {
         throw error;
@@ -46,14 +46,14 @@ export class MetadataFiles {
     return bytes;
   }
 
-  /** Reads parts of one file. */
+  /** Returns a function that reads parts of one file. */
   ranges(path: string): ReadRange {
     return (start, end) => this.read(path, { maxBytes: end - start, start, end });
   }
 }
 
-/** One form for `file:/a`, `file:///a` and `/a`, without a slash at the end. */
-function comparable(path: string): string {
+/** The same form for `file:/a`, `file:///a` and `/a`, without a trailing slash. */
+function normalized(path: string): string {
   const plain = path.replace(/^file:(?:\/\/(?:localhost)?(?=\/))?/i, '');
   return plain.replace(/^\/{2,}/, '/').replace(/(?<=.)\/+$/, '');
 }

@@ -2,10 +2,10 @@ import { MalformedError } from '../malformed.ts';
 import type { SnapshotMetadata } from './table-metadata.ts';
 
 /**
- * Parents before their children, else oldest first. Timestamps need not rise (spec: clocks differ), and a parent that is not
- * there has expired.
+ * Sorts snapshots: parents before their children, otherwise oldest first. Timestamps need not increase along a lineage (spec: clocks differ),
+ * and a missing parent has expired.
  *
- * @throws MalformedError where parents go in a circle
+ * @throws MalformedError if parents form a cycle
  */
 export function parentsFirst(snapshots: readonly SnapshotMetadata[]): SnapshotMetadata[] {
   const byId = new Map(snapshots.map((snapshot) => [snapshot.snapshotId, snapshot]));
@@ -17,7 +17,7 @@ export function parentsFirst(snapshots: readonly SnapshotMetadata[]): SnapshotMe
     let next: SnapshotMetadata | undefined = snapshot;
     while (next !== undefined && !placed.has(next.snapshotId)) {
       if (inLine.has(next.snapshotId)) {
-        throw new MalformedError(`the parents of snapshot ${next.snapshotId} go in a circle`);
+        throw new MalformedError(`the parents of snapshot ${next.snapshotId} form a cycle`);
       }
       inLine.add(next.snapshotId);
       line.push(next);

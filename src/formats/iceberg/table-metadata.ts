@@ -2,15 +2,15 @@ import { gunzipSync } from 'node:zlib';
 import { CodedError } from '../../errors.ts';
 import { leafColumns } from '../../stats/leaf-columns.ts';
 import { THETA_TYPE } from '../../stats/ndv/compact-theta.ts';
-import { JsonFields, wrong } from '../json/json-fields.ts';
+import { JsonFields, unexpectedValue } from '../json/json-fields.ts';
 import { losslessJson, parseLosslessJson } from '../json/lossless-json.ts';
 import { fileError, MalformedError } from '../malformed.ts';
 import type { PartitionSpec, SketchFile, SnapshotDescriptor, SnapshotRef } from '../table-reader.ts';
 
-/** A table's metadata file (Iceberg spec, "Table Metadata Fields"), of any format version in the shape of the newest. */
+/** A table's metadata file (Iceberg spec, "Table Metadata Fields"). All format versions are converted to the newest one. */
 export interface TableMetadata {
   formatVersion: number;
-  /** In version 1, where it is optional: the location. */
+  /** The table's UUID. Version 1 may lack it; then it is the location. */
   uuid: string;
   location: string;
   lastUpdatedMs: number;
@@ -22,39 +22,42 @@ export interface TableMetadata {
   currentSnapshotId?: bigint;
   refs: SnapshotRef[];
   snapshots: SnapshotMetadata[];
-  /** Puffin files with theta sketches, of snapshots that are there. */
+  /** Puffin files with theta sketches, for snapshots that have not expired. */
   sketchFiles: SketchFile[];
 }
 
 export interface SnapshotMetadata extends SnapshotDescriptor {
-  /** Of a version 1 snapshot that lists its manifests itself. */
+  /** Present if a version 1 snapshot lists its manifests itself. */
   manifests?: string[];
 }
 
 /**
- * Of the file, and of what it is decompressed to. Tables with 100,000 snapshots kept come to some 60 MB; a JavaScript string
- * ends at 512 MiB, and parsed it takes several times its size.
+ * Limit for the file and for its decompressed content. The metadata of a table with 100,000 snapshots has about 60 MB. A JavaScript string can
+ * have at most 512 MiB, and the parsed value takes several times its size.
  */
 export const MAX_METADATA_BYTES = 128 * 1024 * 1024;
 const NEWEST_FORMAT_VERSION = 3;
 
 /**
- * @param bytes of the metadata file; gzipped ones are told by their first bytes
- * @param path for the messages
- * @throws CodedError `DATA_LOSS` that names the file and the field, `UNIMPLEMENTED` for a format version of the future,
+ * Parses a metadata file.
+ *
+ * @param bytes the file's content; gzip is detected by its first bytes
+ * @param path the file's path, for messages
+ * @throws CodedError `DATA_LOSS` that names the file and the field, `UNIMPLEMENTED` for an unsupported format version,
  *   `FAILED_PRECONDITION` for the metadata of a view
  */
 export function parseTableMetadata(bytes: Uint8Array, path: string): TableMetadata {
-  return readTableMetadata(() => parseLosslessJson(text(bytes)), path);
+  return readTableMetadata(() => parseLosslessJson(metadataText(bytes)), path);
 }
 
 /**
- * Table metadata that came in a catalog's answer, as `parseLosslessJson` gives it.
+ * Converts table metadata from a catalog's response.
  *
- * @param path for the messages
- * @throws CodedError as `parseTableMetadata`
+ * @param json a result of `parseLosslessJson`
+ * @param path the metadata's path, for messages
+ * @throws CodedError like `parseTableMetadata`
  */
-export function tableMetadataOf(json: unknown, path: string): TableMetadata {
+export function tableMetadataFromJson(json: unknown, path: string): TableMetadata {
   return readTableMetadata(() => json, path);
 }
 
@@ -62,12 +65,12 @@ function readTableMetadata(json: () => unknown, path: string): TableMetadata {
   try {
     return tableMetadata(new JsonFields(json()), path);
   } catch (error) {
-    // A CodedError of our own names the file already.
+    // A CodedError already names the file.
     throw error instanceof CodedError ? error : fileError('table metadata', path, error);
   }
 }
 
-function text(bytes: Uint8Array): string {
+function metadataText(bytes: Uint8Array): string {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.length === 0) throw new MalformedError('it is empty');
   if (view[0] !== 0x1f || view[1] !== 0x8b) return view.toString('utf8');
@@ -75,7 +78,7 @@ function text(bytes: Uint8Array): string {
     return gunzipSync(view, { maxOutputLength: MAX_METADATA_BYTES }).toString('utf8');
   } catch (cause) {
     throw new MalformedError(
-      `it is gzipped, and corrupt or larger than ${MAX_METADATA_BYTES} bytes: ${(cause as Error).message}`,
+      `it is gzipped, but corrupt or larger than ${MAX_METADATA_BYTES} bytes: ${(cause as Error).message}`,
     );
   }
 }
@@ -85,11 +88,11 @@ function tableMetadata(fields: JsonFields, path: string): TableMetadata {
     throw new CodedError('FAILED_PRECONDITION', `${path} is the metadata of a view, not of a table`);
   }
   const formatVersion = fields.int32('format-version');
-  if (formatVersion < 1) throw wrong('format-version', 'at least 1', formatVersion);
+  if (formatVersion < 1) throw unexpectedValue('format-version', 'at least 1', formatVersion);
   if (formatVersion > NEWEST_FORMAT_VERSION) {
     throw new CodedError(
       'UNIMPLEMENTED',
-      `${path} has Iceberg format version ${formatVersion}; versions 1 to ${NEWEST_FORMAT_VERSION} can be read`,
+      `${path} has Iceberg format version ${formatVersion}; versions 1 to ${NEWEST_FORMAT_VERSION} are supported`,
     );
   }
   const location = withoutEndSlash(fields.string('location'));
@@ -115,7 +118,7 @@ function tableMetadata(fields: JsonFields, path: string): TableMetadata {
     sketchFiles: sketchFiles(fields, snapshots),
   };
   const current = fields.optionalLong('current-snapshot-id');
-  // Version 1 writers put -1 for 'none'.
+  // Version 1 writers store -1 if there is no snapshot.
   if (current !== undefined && current !== -1n) metadata.currentSnapshotId = current;
   metadata.refs = tableRefs(fields, metadata.currentSnapshotId);
   requireSnapshots(metadata);
@@ -123,7 +126,7 @@ function tableMetadata(fields: JsonFields, path: string): TableMetadata {
 }
 
 function tableSchemas(fields: JsonFields): { id: number; json: string }[] {
-  // Version 1 may have `schema` alone (spec, appendix E, "Version 2").
+  // Version 1 may have only `schema` (spec, appendix E, "Version 2").
   const listed = fields.objects('schemas');
   const all = listed.length > 0 ? listed : [fields.object('schema')];
   const schemas = all.map((schema, index) => {
@@ -133,7 +136,7 @@ function tableSchemas(fields: JsonFields): { id: number; json: string }[] {
       leafColumns(json);
       return { id, json };
     } catch (error) {
-      // A CodedError of the schema's own, or a document that nests deeper than the stack.
+      // A CodedError of `leafColumns`, or a stack overflow from a deeply nested document.
       throw new MalformedError(`schemas[${index}] (id ${id}): ${(error as Error).message}`);
     }
   });
@@ -153,11 +156,11 @@ function tableSpecs(fields: JsonFields): PartitionSpec[] {
 
 function partitionField(field: JsonFields, index: number): PartitionSpec['fields'][number] {
   return {
-    // Version 1 had no field ids: they count from 1000 (spec, "Partitioning").
+    // Version 1 had no field ids; they are numbered from 1000 (spec, "Partitioning").
     fieldId: field.has('field-id') ? field.int32('field-id') : 1000 + index,
     name: field.string('name'),
     transform: field.string('transform'),
-    // Version 3: transforms of several columns have `source-ids`.
+    // In version 3, transforms of several columns have `source-ids`.
     sourceIds: field.has('source-id') ? [field.int32('source-id')] : field.int32s('source-ids'),
   };
 }
@@ -177,15 +180,16 @@ function snapshotMetadata(fields: JsonFields): SnapshotMetadata {
     addedRows: fields.optionalInteger('added-rows'),
   };
   if (snapshot.manifestList === '') {
-    if (!fields.has('manifests')) throw wrong('snapshots.manifest-list', 'a path', fields.raw['manifest-list']);
+    if (!fields.has('manifests'))
+      throw unexpectedValue('snapshots.manifest-list', 'a path', fields.raw['manifest-list']);
     snapshot.manifests = fields.strings('manifests');
   }
   return snapshot;
 }
 
 /**
- * Statistics files (spec, "Table Statistics"). They only inform, and so one that is described wrongly is left out: it must not
- * keep anybody from the table.
+ * Statistics files (spec, "Table Statistics"). They are informational, so an invalid description is ignored instead of making the table
+ * unreadable.
  */
 function sketchFiles(fields: JsonFields, snapshots: readonly SnapshotMetadata[]): SketchFile[] {
   if (!fields.has('statistics')) return [];
@@ -203,7 +207,7 @@ function sketchFiles(fields: JsonFields, snapshots: readonly SnapshotMetadata[])
   }
 }
 
-/** Some writers put -1 for 'none'. */
+/** Some writers store -1 for a missing id. */
 function optionalId(fields: JsonFields, name: string): bigint | undefined {
   const id = fields.optionalLong(name);
   return id === -1n ? undefined : id;
@@ -215,7 +219,7 @@ function tableRefs(fields: JsonFields, current: bigint | undefined): SnapshotRef
   }
   return fields.entries('refs').map(([name, ref]) => {
     const type = ref.string('type').toLowerCase();
-    if (type !== 'branch' && type !== 'tag') throw wrong(`refs.${name}.type`, 'branch or tag', type);
+    if (type !== 'branch' && type !== 'tag') throw unexpectedValue(`refs.${name}.type`, 'branch or tag', type);
     return {
       name,
       snapshotId: ref.long('snapshot-id'),
@@ -227,16 +231,16 @@ function tableRefs(fields: JsonFields, current: bigint | undefined): SnapshotRef
   });
 }
 
-/** What the metadata points to must be in it, as Iceberg's own reader requires. */
+/** Checks that the snapshots to which the metadata refers are in it, as Iceberg's own reader requires. */
 function requireSnapshots({ snapshots, refs, currentSnapshotId }: TableMetadata): void {
   requireUnique('snapshots', snapshots, (snapshot) => snapshot.snapshotId);
   const ids = new Set(snapshots.map((snapshot) => snapshot.snapshotId));
   if (currentSnapshotId !== undefined && !ids.has(currentSnapshotId)) {
-    throw new MalformedError(`current-snapshot-id is ${currentSnapshotId}, and snapshots has none with this id`);
+    throw new MalformedError(`current-snapshot-id is ${currentSnapshotId}, but snapshots has none with this id`);
   }
   for (const ref of refs) {
     if (!ids.has(ref.snapshotId)) {
-      throw new MalformedError(`refs.${ref.name} is snapshot ${ref.snapshotId}, and snapshots has none with this id`);
+      throw new MalformedError(`refs.${ref.name} is snapshot ${ref.snapshotId}, but snapshots has none with this id`);
     }
   }
 }
@@ -249,9 +253,9 @@ function requireUnique<T>(field: string, items: readonly T[], id: (item: T) => n
   }
 }
 
-function requireId<T>(field: string, wanted: number, items: readonly T[], id: (item: T) => number): void {
-  if (items.some((item) => id(item) === wanted)) return;
-  throw new MalformedError(`${field} is ${wanted}, and there is none with this id but ${items.map(id).slice(0, 20)}`);
+function requireId<T>(field: string, expectedId: number, items: readonly T[], id: (item: T) => number): void {
+  if (items.some((item) => id(item) === expectedId)) return;
+  throw new MalformedError(`${field} is ${expectedId}, but the ids are ${items.map(id).slice(0, 20)}`);
 }
 
 function withoutEndSlash(location: string): string {

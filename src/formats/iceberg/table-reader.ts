@@ -10,6 +10,7 @@ import type {
   LiveFileCounts,
   SketchFile,
   SnapshotDescriptor,
+  SnapshotParent,
   TableDescriptor,
   TableReader,
 } from '../table-reader.ts';
@@ -26,33 +27,31 @@ import {
   parseTableMetadata,
   type SnapshotMetadata,
   type TableMetadata,
-  tableMetadataOf,
+  tableMetadataFromJson,
 } from './table-metadata.ts';
 
-/**
- * Manifest lists kept: of the snapshot and of its base. With them a walk along the history reads each list once.
- */
-const LISTS_KEPT = 2;
+/** Manifest lists kept: those of the snapshot and its base. So a walk along the history reads each list once. */
+const MAX_CACHED_LISTS = 2;
 
 export interface OpenIcebergTable {
   store: ObjectStore;
   metadataLocation: string;
   fingerprint: string;
-  /** Where the table lies, if the catalog knows: paths under the metadata's own location are looked for there. */
+  /** The table's current folder, if the catalog knows it. Paths below the location in the metadata are looked up there. */
   folder?: string;
-  /** Metadata that the catalog gave, as `parseLosslessJson` gives it, and its size. Then the metadata file is not read. */
+  /** Metadata from the catalog's response (a result of `parseLosslessJson`) and its size. If present, the metadata file is not read. */
   metadata?: { json: unknown; bytes: number };
 }
 
 /**
- * Reads a table from its metadata on. What locates that file (a directory, a REST catalog, Glue) is not known here.
+ * Opens a table by its metadata file, independently of the catalog that located the file (a directory, a REST catalog, Glue).
  *
- * @throws CodedError `DATA_LOSS` where the metadata file is broken or gone; see `parseTableMetadata`
+ * @throws CodedError `DATA_LOSS` if the metadata file is corrupt or missing; see `parseTableMetadata`
  */
 export async function openIcebergTable(options: OpenIcebergTable): Promise<IcebergTableReader> {
   const { store, metadataLocation, metadata } = options;
   if (metadata !== undefined) {
-    return new IcebergTableReader(options, tableMetadataOf(metadata.json, metadataLocation), metadata.bytes);
+    return new IcebergTableReader(options, tableMetadataFromJson(metadata.json, metadataLocation), metadata.bytes);
   }
   const bytes = await store.read(metadataLocation, { maxBytes: MAX_METADATA_BYTES }).catch((error) => {
     throw fileError('table metadata', metadataLocation, error);
@@ -60,7 +59,7 @@ export async function openIcebergTable(options: OpenIcebergTable): Promise<Icebe
   return new IcebergTableReader(options, parseTableMetadata(bytes, metadataLocation), bytes.length);
 }
 
-/** One state of an Iceberg table. See `TableReader` for what the methods give. */
+/** One state of an Iceberg table. `TableReader` documents the methods. */
 export class IcebergTableReader implements TableReader {
   readonly descriptor: TableDescriptor;
   readonly sketchFiles: readonly SketchFile[];
@@ -69,6 +68,7 @@ export class IcebergTableReader implements TableReader {
   readonly #snapshots: ReadonlyMap<bigint, SnapshotMetadata>;
   readonly #metadataLocation: string;
   readonly #lists = new Map<bigint, Promise<ManifestFile[]>>();
+  #history?: readonly SnapshotMetadata[];
 
   constructor(
     { store, metadataLocation, fingerprint, folder }: OpenIcebergTable,
@@ -89,14 +89,14 @@ export class IcebergTableReader implements TableReader {
     return this.#files.bytesRead;
   }
 
-  async *snapshots(): AsyncGenerator<SnapshotDescriptor> {
-    let ordered: SnapshotMetadata[];
-    try {
-      ordered = parentsFirst([...this.#snapshots.values()]);
-    } catch (error) {
-      throw fileError('table metadata', this.#metadataLocation, error);
+  history(): readonly SnapshotParent[] {
+    return this.#ordered();
+  }
+
+  async *snapshots(ids?: ReadonlySet<bigint>): AsyncGenerator<SnapshotDescriptor> {
+    for (const { manifests: _, ...snapshot } of this.#ordered()) {
+      if (ids === undefined || ids.has(snapshot.snapshotId)) yield snapshot;
     }
-    for (const { manifests: _, ...snapshot } of ordered) yield snapshot;
   }
 
   async *fileChanges(
@@ -108,7 +108,7 @@ export class IcebergTableReader implements TableReader {
 
   async changeRanges(
     snapshotId: bigint,
-    { base, ...options }: { base?: bigint; size: number; most: number },
+    { base, ...options }: { base?: bigint; size: number; maxRanges: number },
   ): Promise<ChangeRange[] | undefined> {
     return changeRanges(await this.#between(base, snapshotId), options);
   }
@@ -129,9 +129,18 @@ export class IcebergTableReader implements TableReader {
     this.#lists.clear();
   }
 
+  #ordered(): readonly SnapshotMetadata[] {
+    try {
+      this.#history ??= parentsFirst([...this.#snapshots.values()]);
+      return this.#history;
+    } catch (error) {
+      throw fileError('table metadata', this.#metadataLocation, error);
+    }
+  }
+
   async #between(base: bigint | undefined, snapshotId: bigint): Promise<FileChangesRequest> {
     const { parentSnapshotId } = this.#snapshot(snapshotId);
-    // The base's list first: of the two, the snapshot's own is the one to keep for the next step along the history.
+    // The base's list is read first, so that the snapshot's list stays cached for the next step along the history.
     const before =
       base === undefined
         ? undefined
@@ -144,7 +153,7 @@ export class IcebergTableReader implements TableReader {
     if (snapshot !== undefined) return snapshot;
     throw new CodedError(
       'NOT_FOUND',
-      `${this.#metadataLocation} has no snapshot ${snapshotId}: it has expired, or is another table's`,
+      `${this.#metadataLocation} has no snapshot ${snapshotId}: it has expired or belongs to another table`,
     );
   }
 
@@ -152,17 +161,17 @@ export class IcebergTableReader implements TableReader {
     const snapshot = this.#snapshot(snapshotId);
     const kept = this.#lists.get(snapshotId);
     const list = kept ?? this.#readList(snapshot);
-    // Last used goes last; the first is the one to drop.
+    // The least recently used list is first and is dropped first.
     this.#lists.delete(snapshotId);
     this.#lists.set(snapshotId, list);
     for (const oldest of this.#lists.keys()) {
-      if (this.#lists.size <= LISTS_KEPT) break;
+      if (this.#lists.size <= MAX_CACHED_LISTS) break;
       this.#lists.delete(oldest);
     }
     try {
       return await list;
     } catch (error) {
-      // Another try reads again: it may have been a failure that passed.
+      // The failure may be transient, so a retry reads the list again.
       if (this.#lists.get(snapshotId) === list) this.#lists.delete(snapshotId);
       throw error;
     }
@@ -173,7 +182,7 @@ export class IcebergTableReader implements TableReader {
     try {
       return await readManifestList(this.#files.ranges(manifestList));
     } catch (error) {
-      throw fileError(`manifest list of snapshot ${snapshotId},`, manifestList, error);
+      throw fileError(`manifest list of snapshot ${snapshotId} at`, manifestList, error);
     }
   }
 }

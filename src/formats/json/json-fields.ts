@@ -1,13 +1,14 @@
+import { truncate } from '../../text.ts';
 import { MalformedError } from '../malformed.ts';
 import { integerValue, isPlainString } from './lossless-json.ts';
 
-/** Whether errors say what was found, or its JSON type only: for documents that may hold credentials. */
+/** Whether errors contain the value that was found, or only its JSON type, for documents that may contain credentials. */
 export type FoundValues = 'shown' | 'withheld';
 
 /**
- * The fields of a JSON object, read with the type that they must have. A field that is null counts as absent.
+ * Reads the fields of a JSON object and checks their types. A null field counts as absent.
  *
- * Every method throws `MalformedError` with the field's path and what was found.
+ * Every method throws a `MalformedError` that contains the field's path and what was found.
  */
 export class JsonFields {
   readonly raw: Readonly<Record<string, unknown>>;
@@ -16,7 +17,7 @@ export class JsonFields {
 
   constructor(value: unknown, path = '', values: FoundValues = 'shown') {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      throw wrong(path === '' ? 'the document' : path, 'an object', value, values);
+      throw unexpectedValue(path === '' ? 'the document' : path, 'an object', value, values);
     }
     this.raw = value as Record<string, unknown>;
     this.#path = path;
@@ -28,8 +29,8 @@ export class JsonFields {
   }
 
   string(name: string): string {
-    const value = this.#own(name);
-    if (!isPlainString(value)) throw this.#wrong(this.#at(name), 'a string', value);
+    const value = this.#value(name);
+    if (!isPlainString(value)) throw this.#unexpected(this.#pathOf(name), 'a string', value);
     return value;
   }
 
@@ -37,11 +38,11 @@ export class JsonFields {
     return this.has(name) ? this.string(name) : undefined;
   }
 
-  /** An integer that a number holds exactly. */
+  /** An integer that a JavaScript number represents exactly. */
   integer(name: string): number {
-    const value = integerValue(this.#own(name));
+    const value = integerValue(this.#value(name));
     if (value === undefined || value > BigInt(Number.MAX_SAFE_INTEGER) || value < BigInt(Number.MIN_SAFE_INTEGER)) {
-      throw this.#wrong(this.#at(name), 'an integer below 2^53', this.#own(name));
+      throw this.#unexpected(this.#pathOf(name), 'an integer below 2^53', this.#value(name));
     }
     return Number(value);
   }
@@ -53,15 +54,15 @@ export class JsonFields {
   /** A field, schema, spec or version number. */
   int32(name: string): number {
     const value = this.integer(name);
-    if (value !== (value | 0)) throw this.#wrong(this.#at(name), 'a 32-bit integer', value);
+    if (value !== (value | 0)) throw this.#unexpected(this.#pathOf(name), 'a 32-bit integer', value);
     return value;
   }
 
   /** A 64-bit integer. */
   long(name: string): bigint {
-    const value = integerValue(this.#own(name));
+    const value = integerValue(this.#value(name));
     if (value === undefined || BigInt.asIntN(64, value) !== value) {
-      throw this.#wrong(this.#at(name), 'a 64-bit integer', this.#own(name));
+      throw this.#unexpected(this.#pathOf(name), 'a 64-bit integer', this.#value(name));
     }
     return value;
   }
@@ -71,17 +72,19 @@ export class JsonFields {
   }
 
   object(name: string): JsonFields {
-    return new JsonFields(this.#own(name), this.#at(name), this.#values);
+    return new JsonFields(this.#value(name), this.#pathOf(name), this.#values);
   }
 
-  /** Objects; none where the field is absent. */
+  /** An array of objects; empty if the field is absent. */
   objects(name: string): JsonFields[] {
-    return this.#array(name).map((value, index) => new JsonFields(value, `${this.#at(name)}[${index}]`, this.#values));
+    return this.#array(name).map(
+      (value, index) => new JsonFields(value, `${this.#pathOf(name)}[${index}]`, this.#values),
+    );
   }
 
   strings(name: string): string[] {
     return this.#array(name).map((value, index) => {
-      if (!isPlainString(value)) throw this.#wrong(`${this.#at(name)}[${index}]`, 'a string', value);
+      if (!isPlainString(value)) throw this.#unexpected(`${this.#pathOf(name)}[${index}]`, 'a string', value);
       return value;
     });
   }
@@ -89,23 +92,23 @@ export class JsonFields {
   int32s(name: string): number[] {
     return this.#array(name).map((value, index) => {
       if (typeof value !== 'number' || value !== (value | 0)) {
-        throw this.#wrong(`${this.#at(name)}[${index}]`, 'a 32-bit integer', value);
+        throw this.#unexpected(`${this.#pathOf(name)}[${index}]`, 'a 32-bit integer', value);
       }
       return value;
     });
   }
 
-  /** An object with strings only; empty where the field is absent. */
+  /** An object whose values are strings; empty if the field is absent. */
   stringMap(name: string): Record<string, string> {
     if (!this.has(name)) return {};
     const fields = this.object(name);
-    // Without a prototype, so that a key such as __proto__ is one like any other.
+    // Without a prototype, so that __proto__ is an ordinary key.
     const map: Record<string, string> = Object.create(null);
     for (const key of Object.keys(fields.raw)) map[key] = fields.string(key);
     return map;
   }
 
-  /** Objects by key; none where the field is absent. */
+  /** An object whose values are objects, as key-value pairs; empty if the field is absent. */
   entries(name: string): [string, JsonFields][] {
     if (!this.has(name)) return [];
     const fields = this.object(name);
@@ -115,41 +118,46 @@ export class JsonFields {
   #array(name: string): unknown[] {
     if (!this.has(name)) return [];
     const value = this.raw[name];
-    if (!Array.isArray(value)) throw this.#wrong(this.#at(name), 'a list', value);
+    if (!Array.isArray(value)) throw this.#unexpected(this.#pathOf(name), 'a list', value);
     return value;
   }
 
-  /** Not from the prototype: a document may lack a field that every object inherits. */
-  #own(name: string): unknown {
+  /** Ignores the prototype: `constructor`, for example, is absent unless the document contains it. */
+  #value(name: string): unknown {
     return Object.hasOwn(this.raw, name) ? this.raw[name] : undefined;
   }
 
-  #wrong(field: string, wanted: string, found: unknown): MalformedError {
-    return wrong(field, wanted, found, this.#values);
+  #unexpected(field: string, expected: string, found: unknown): MalformedError {
+    return unexpectedValue(field, expected, found, this.#values);
   }
 
-  #at(name: string): string {
+  #pathOf(name: string): string {
     return this.#path === '' ? name : `${this.#path}.${name}`;
   }
 }
 
-export function wrong(field: string, wanted: string, found: unknown, values: FoundValues = 'shown'): MalformedError {
-  const text = values === 'shown' ? excerpt(found) : jsonType(found);
-  return new MalformedError(`${field.slice(0, 200)} should be ${wanted} and is ${text}`);
+export function unexpectedValue(
+  field: string,
+  expected: string,
+  found: unknown,
+  values: FoundValues = 'shown',
+): MalformedError {
+  const text = values === 'shown' ? excerptOf(found) : jsonType(found);
+  return new MalformedError(`${field.slice(0, 200)} should be ${expected} but is ${text}`);
 }
 
-function excerpt(found: unknown): string {
+function excerptOf(found: unknown): string {
   let text: string;
   try {
-    text = JSON.stringify(found) ?? 'nothing';
+    text = JSON.stringify(found) ?? 'missing';
   } catch {
-    text = 'something that nests too deep';
+    text = 'too deeply nested to show';
   }
-  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+  return truncate(text, 100);
 }
 
 function jsonType(found: unknown): string {
-  if (found === undefined) return 'nothing';
+  if (found === undefined) return 'missing';
   if (found === null) return 'null';
   if (Array.isArray(found)) return 'a list';
   if (isPlainString(found)) return 'a string';

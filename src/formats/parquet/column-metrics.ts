@@ -3,10 +3,10 @@ import { primitiveType } from '../../stats/primitive-type.ts';
 import type { ColumnMetrics } from '../table-reader.ts';
 import { fieldIds, type MappedField } from './field-ids.ts';
 import type { ColumnChunk, ParquetFooter, SchemaNode } from './footer.ts';
-import { shortLower, shortUpper } from './short-bounds.ts';
+import { truncateLower, truncateUpper } from './truncate-bounds.ts';
 import { valueBytes } from './value-bytes.ts';
 
-/** The table's side of what a file holds. */
+/** The table's definition of its columns. */
 export interface TableColumns {
   /** Iceberg type by field id. */
   types: ReadonlyMap<number, string>;
@@ -14,8 +14,8 @@ export interface TableColumns {
 }
 
 /**
- * The column metrics that a Parquet footer gives, by field id. What a row group does not say is unknown for the file. There are no
- * NaN counts in footers.
+ * The column metrics in a Parquet footer, sorted by field id. A metric that one row group lacks is absent for the whole file. Footers contain
+ * no NaN counts.
  */
 export function footerMetrics(footer: ParquetFooter, { types, nameMapping }: TableColumns): ColumnMetrics[] {
   const columns: ColumnMetrics[] = [];
@@ -31,7 +31,8 @@ export function footerMetrics(footer: ParquetFooter, { types, nameMapping }: Tab
 }
 
 function chunkMetrics(id: number, type: string | undefined, leaf: SchemaNode, chunks: ColumnChunk[]): ColumnMetrics {
-  const sum = (of: (chunk: ColumnChunk) => number) => chunks.reduce((total, chunk) => total + of(chunk), 0);
+  const sum = (valueOfChunk: (chunk: ColumnChunk) => number) =>
+    chunks.reduce((total, chunk) => total + valueOfChunk(chunk), 0);
   const metrics: ColumnMetrics = {
     id,
     sizeInBytes: sum((chunk) => chunk.compressedBytes),
@@ -40,16 +41,16 @@ function chunkMetrics(id: number, type: string | undefined, leaf: SchemaNode, ch
   if (chunks.every(({ nulls }) => nulls !== undefined)) metrics.nullCount = sum((chunk) => chunk.nulls as number);
   const convert = type === undefined ? undefined : valueBytes(type, leaf);
   if (type === undefined || convert === undefined) return metrics;
-  // A row group of nulls has no bounds, and needs none.
+  // A row group that contains only nulls has no bounds.
   const bounded = chunks.filter(({ nulls, values }) => values > 0 && nulls !== values);
-  const lower = extreme(type, bounded, ({ min }) => min && numberOrNone(type, convert(min)), -1);
-  const upper = extreme(type, bounded, ({ max }) => max && numberOrNone(type, convert(max)), 1);
-  if (lower !== undefined) metrics.lower = shortLower(type, lower);
-  if (upper !== undefined) metrics.upper = shortUpper(type, upper);
+  const lower = extreme(type, bounded, ({ min }) => min && dropNaN(type, convert(min)), -1);
+  const upper = extreme(type, bounded, ({ max }) => max && dropNaN(type, convert(max)), 1);
+  if (lower !== undefined) metrics.lower = truncateLower(type, lower);
+  if (upper !== undefined) metrics.upper = truncateUpper(type, upper);
   return metrics;
 }
 
-/** The smallest or largest bound; undefined unless every chunk gives one. */
+/** The smallest or largest bound; undefined unless every chunk has one. */
 function extreme(
   type: string,
   chunks: readonly ColumnChunk[],
@@ -65,8 +66,8 @@ function extreme(
   return found;
 }
 
-/** A NaN bounds nothing (parquet.thrift, `ColumnOrder`). Zeros keep the sign that the writer gave them. */
-function numberOrNone(type: string, bound: Uint8Array | undefined): Uint8Array | undefined {
+/** Drops a bound that is NaN, because it is meaningless (parquet.thrift, `ColumnOrder`). Zeros keep the sign that the writer stored. */
+function dropNaN(type: string, bound: Uint8Array | undefined): Uint8Array | undefined {
   const kind = primitiveType(type)?.kind;
   if (bound === undefined || (kind !== 'float' && kind !== 'double')) return bound;
   const bytes = Buffer.from(bound.buffer, bound.byteOffset, bound.byteLength);

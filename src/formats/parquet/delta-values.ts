@@ -8,10 +8,10 @@ interface Reader {
   offset: number;
 }
 
-/** Of what prefixes are expanded to: a page of a few KiB could ask for any amount. */
+/** Maximum bytes after expanding prefixes; a page of a few KiB could expand to any size. */
 const MAX_EXPANDED_BYTES = 64 * 1024 * 1024;
 
-/** DELTA_BINARY_PACKED (Encodings.md). hyparquet trusts the header, and with a negative number in it would go round for ever. */
+/** DELTA_BINARY_PACKED (Encodings.md). hyparquet trusts the header, and a negative number in it would cause an infinite loop. */
 export function unpackDeltas<T extends Int32Array | BigInt64Array>(reader: Reader, output: T): T {
   if (output.length === 0) return output;
   const start = reader.offset;
@@ -31,33 +31,34 @@ export function unpackByteArrays(reader: Reader, count: number): Uint8Array[] {
   return Array.from(lengths, (length) => take(reader, length));
 }
 
-/** DELTA_BYTE_ARRAY: how much each shares with the one before, then the rests. */
+/** DELTA_BYTE_ARRAY: the length of the prefix that each value shares with the previous one, then the suffixes. */
 export function unpackPrefixed(reader: Reader, count: number): Uint8Array[] {
   const prefixes = unpackDeltas(reader, new Int32Array(count));
-  const rests = unpackByteArrays(reader, count);
+  const suffixes = unpackByteArrays(reader, count);
   let expanded = 0;
-  let before: Uint8Array = new Uint8Array(0);
-  return rests.map((rest, index) => {
+  let previous: Uint8Array = new Uint8Array(0);
+  return suffixes.map((suffix, index) => {
     const prefix = prefixes[index] as number;
     if (prefix === 0) {
-      before = rest;
-      return rest;
+      previous = suffix;
+      return suffix;
     }
-    expanded += prefix + rest.length;
-    if (expanded > MAX_EXPANDED_BYTES) throw new CodedError('FAILED_PRECONDITION', 'a page has prefixes without end');
-    if (prefix < 0 || prefix > before.length)
-      throw broken(`a value is said to share ${prefix} bytes with the one before`);
-    const value = new Uint8Array(prefix + rest.length);
-    value.set(before.subarray(0, prefix));
-    value.set(rest, prefix);
-    before = value;
+    expanded += prefix + suffix.length;
+    if (expanded > MAX_EXPANDED_BYTES)
+      throw new CodedError('FAILED_PRECONDITION', `a page expands to more than ${MAX_EXPANDED_BYTES} bytes`);
+    if (prefix < 0 || prefix > previous.length)
+      throw broken(`a value shares ${prefix} bytes with the previous value, which has ${previous.length}`);
+    const value = new Uint8Array(prefix + suffix.length);
+    value.set(previous.subarray(0, prefix));
+    value.set(suffix, prefix);
+    previous = value;
     return value;
   });
 }
 
 function take(reader: Reader, length: number): Uint8Array {
   const { buffer, byteOffset, byteLength } = reader.view;
-  if (length < 0 || reader.offset + length > byteLength) throw broken('a page ends within its values');
+  if (length < 0 || reader.offset + length > byteLength) throw broken('a page ends in the middle of its values');
   const bytes = new Uint8Array(buffer, byteOffset + reader.offset, length);
   reader.offset += length;
   return bytes;

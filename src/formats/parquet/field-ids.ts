@@ -1,16 +1,16 @@
 import type { ParquetFooter, SchemaNode } from './footer.ts';
 
-/** What names stand for which field (Iceberg spec, appendix C, "Name Mapping Serialization"). */
+/** Maps column names to a field (Iceberg spec, appendix C, "Name Mapping Serialization"). */
 export interface MappedField {
   'field-id'?: number;
   names?: string[];
   fields?: MappedField[];
 }
 
-/** The table property that holds it. */
+/** The table property that contains the name mapping. */
 export const NAME_MAPPING = 'schema.name-mapping.default';
 
-/** @returns undefined where there is none, or one that cannot be read */
+/** @returns undefined if the table has no name mapping or an invalid one */
 export function parseNameMapping(json: string | undefined): MappedField[] | undefined {
   if (json === undefined) return undefined;
   try {
@@ -22,8 +22,7 @@ export function parseNameMapping(json: string | undefined): MappedField[] | unde
 }
 
 /**
- * The field id of each leaf column (Iceberg spec, "Column Projection"): as the file says it; in a file that has no ids at all,
- * as the name mapping says.
+ * The field id of each leaf column (Iceberg spec, "Column Projection"): from the file, or from the name mapping if the file has no ids at all.
  */
 export function fieldIds(
   { schema, leaves }: ParquetFooter,
@@ -39,7 +38,7 @@ function hasIds(node: SchemaNode): boolean {
   return node.fieldId !== undefined || node.children.some(hasIds);
 }
 
-/** @param name as the mapping calls the field: lists have `element`, maps `key` and `value`, whatever the file calls them */
+/** @param name the mapping's name of the field: `element` in lists, `key` and `value` in maps, whatever the file's names are */
 function map(node: SchemaNode, name: string, siblings: readonly MappedField[], ids: Map<SchemaNode, number>): void {
   const field = siblings.find((candidate) => Array.isArray(candidate?.names) && candidate.names.includes(name));
   if (field === undefined) return;
@@ -52,7 +51,7 @@ function map(node: SchemaNode, name: string, siblings: readonly MappedField[], i
   if (node.isMap && repeated?.repetition === 'REPEATED') {
     for (const [index, child] of repeated.children.entries()) map(child, index === 0 ? 'key' : 'value', fields, ids);
   } else if (node.isList && repeated?.repetition === 'REPEATED') {
-    // Two levels where the repeated field is the element itself (Parquet's LogicalTypes.md, "Lists").
+    // In two-level lists the repeated field is the element itself (Parquet's LogicalTypes.md, "Lists").
     const element = repeated.children.length === 1 ? (repeated.children[0] as SchemaNode) : repeated;
     map(element, 'element', fields, ids);
   } else {

@@ -13,10 +13,10 @@ import { broken } from './broken.ts';
 import { checkThrift } from './thrift.ts';
 
 /**
- * What a Parquet file's footer says (parquet.thrift, `FileMetaData`), as far as statistics need it.
+ * The parts of a Parquet file's footer (parquet.thrift, `FileMetaData`) that statistics need.
  *
- * hyparquet parses the thrift; its own `parquetMetadata` turns statistics into JavaScript values, in which decimals and
- * timestamps lose digits, so the bytes are taken here as they stand.
+ * hyparquet parses the thrift. Its own `parquetMetadata` is not used, because it converts statistics to JavaScript values, in which decimals
+ * and timestamps lose digits; here the bytes stay unchanged.
  */
 export interface ParquetFooter {
   schema: SchemaNode;
@@ -39,113 +39,117 @@ export type PhysicalType =
 export interface SchemaNode {
   name: string;
   children: SchemaNode[];
-  /** Of a leaf. */
+  /** Present for leaves. */
   type?: PhysicalType;
   typeLength?: number;
   repetition: 'REQUIRED' | 'OPTIONAL' | 'REPEATED';
   fieldId?: number;
   isList: boolean;
   isMap: boolean;
-  /** Of times and timestamps. */
+  /** Unit of times and timestamps. */
   unit?: 'MILLIS' | 'MICROS' | 'NANOS';
   isUnsigned: boolean;
-  /** Of decimals. */
+  /** Scale of decimals. */
   scale?: number;
   maxDefinitionLevel: number;
   maxRepetitionLevel: number;
 }
 
 export interface ColumnChunk {
-  /** Nulls included. */
+  /** Number of values, including nulls; -1 if the column is encrypted. */
   values: number;
   compressedBytes: number;
   codec: string;
   dictionaryOffset?: number;
   dataOffset: number;
-  /** Every data page refers to the dictionary: it holds just the chunk's distinct values. */
+  /** Whether every data page refers to the dictionary, which then contains exactly the chunk's distinct values. */
   isAllDictionary: boolean;
   nulls?: number;
-  /** `min_value` and `max_value`, in plain encoding; absent where the file does not say in which order they are. */
+  /** `min_value` and `max_value` in plain encoding; absent if the file does not define their order. */
   min?: Uint8Array;
   max?: Uint8Array;
 }
 
-/** Footers of wide files with many row groups have some MiB. */
+/** Footers of wide files with many row groups have a few MiB. */
 const MAX_FOOTER_BYTES = 16 * 1024 * 1024;
 const MAGIC = 0x31524150; // PAR1
 const ENCRYPTED_MAGIC = 0x45524150; // PARE
 const MAX_SCHEMA_DEPTH = 500;
-/** Fields and list elements: 40 a column chunk, each of up to a hundred bytes of memory. */
+/** Maximum fields and list elements. A column chunk has about 40, each of which takes up to a hundred bytes of memory. */
 const MAX_ELEMENTS = 2_000_000;
 
 /**
- * Reads a footer at the cost of one read, two where it is large.
+ * Reads a footer with one read, or two if it is large.
  *
- * @param endBytes how much of the end to read at first
- * @returns the footer, and the file with its end kept: what lies in it is not read again
- * @throws CodedError `DATA_LOSS` for what is no Parquet file or broken, `UNIMPLEMENTED` for an encrypted one,
- *   `FAILED_PRECONDITION` for a footer beyond 16 MiB, and what the store throws
+ * @param endBytes number of bytes at the file's end to read first
+ * @returns the footer, and the file with its end cached, so that it is not read again
+ * @throws CodedError `DATA_LOSS` for a file that is corrupt or not Parquet, `UNIMPLEMENTED` for an encrypted footer,
+ *   `FAILED_PRECONDITION` for a footer larger than 16 MiB, and the store's errors
  */
 export async function readFooter(
   file: DataFileBytes,
   endBytes = 64 * 1024,
 ): Promise<{ footer: ParquetFooter; file: DataFileBytes }> {
-  let kept = await withEndKept(file, endBytes);
-  if (file.byteLength < 12) throw broken(`it has ${file.byteLength} bytes`);
+  let kept = await cacheEnd(file, endBytes);
+  if (file.byteLength < 12) throw broken(`it has only ${file.byteLength} bytes`);
   const tail = buffer(await kept.slice(file.byteLength - 8, file.byteLength));
   const magic = tail.readUInt32LE(4);
   if (magic === ENCRYPTED_MAGIC) throw new CodedError('UNIMPLEMENTED', 'its footer is encrypted');
-  if (magic !== MAGIC) throw broken('it does not end as a Parquet file does');
+  if (magic !== MAGIC) throw broken('it does not end like a Parquet file');
   const length = tail.readUInt32LE(0);
   if (length > MAX_FOOTER_BYTES) {
-    throw new CodedError('FAILED_PRECONDITION', `its footer has ${length} bytes; at most ${MAX_FOOTER_BYTES} are read`);
+    throw new CodedError('FAILED_PRECONDITION', `its footer has ${length} bytes; the limit is ${MAX_FOOTER_BYTES}`);
   }
-  if (length + 12 > file.byteLength) throw broken(`its footer is said to have ${length} bytes`);
-  if (length + 8 > endBytes) kept = await withEndKept(file, length + 8);
+  if (length + 12 > file.byteLength)
+    throw broken(`its footer should have ${length} bytes but the file has ${file.byteLength}`);
+  if (length + 8 > endBytes) kept = await cacheEnd(file, length + 8);
   const bytes = await kept.slice(file.byteLength - 8 - length, file.byteLength - 8);
   return { footer: parseFooter(bytes), file: kept };
 }
 
-/** @param bytes of the thrift structure @throws CodedError `DATA_LOSS`, `FAILED_PRECONDITION` where it is too large */
+/**
+ * @param bytes the thrift structure
+ * @throws CodedError `DATA_LOSS` if it is corrupt, `FAILED_PRECONDITION` if it is too large
+ */
 export function parseFooter(bytes: Uint8Array): ParquetFooter {
   try {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     checkThrift({ view, offset: 0 }, MAX_ELEMENTS);
-    return footer(deserializeTCompactProtocol({ view, offset: 0 }));
+    return footerOf(deserializeTCompactProtocol({ view, offset: 0 }));
   } catch (error) {
     if (error instanceof CodedError) throw error;
-    throw broken(`its footer does not parse: ${(error as Error).message}`, error);
+    throw broken(`its footer cannot be parsed: ${(error as Error).message}`, error);
   }
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: thrift structures as they were parsed; numbered fields of parquet.thrift
+// biome-ignore lint/suspicious/noExplicitAny: parsed thrift structures, with the numbered fields of parquet.thrift
 type Thrift = any;
 
-function footer(meta: Thrift): ParquetFooter {
+function footerOf(meta: Thrift): ParquetFooter {
   const leaves: SchemaNode[] = [];
-  const elements = list(meta.field_2);
+  const elements = listOf(meta.field_2);
   let next = 0;
   const read = (parent: SchemaNode | undefined, depth: number): SchemaNode => {
     if (depth > MAX_SCHEMA_DEPTH) throw broken(`its schema has more than ${MAX_SCHEMA_DEPTH} levels`);
     const element = elements[next++];
-    if (element === undefined) throw broken('its schema is cut off');
+    if (element === undefined) throw broken('its schema is truncated');
     const node = schemaNode(element, parent);
     if (node.type !== undefined) leaves.push(node);
-    for (let i = count(element.field_5); i > 0; i--) node.children.push(read(node, depth + 1));
+    for (let i = countOf(element.field_5); i > 0; i--) node.children.push(read(node, depth + 1));
     return node;
   };
   const schema = read(undefined, 0);
-  // column_orders: `min_value` and `max_value` mean something only in the order that the type defines.
-  const orders = meta.field_7 === undefined ? undefined : list(meta.field_7);
+  // column_orders: `min_value` and `max_value` are meaningful only in the order that the type defines.
+  const orders = meta.field_7 === undefined ? undefined : listOf(meta.field_7);
   return {
     schema,
     leaves,
-    rows: count(meta.field_3),
-    rowGroups: list(meta.field_4).map((group: Thrift) => {
-      const chunks = list(group.field_1);
+    rows: countOf(meta.field_3),
+    rowGroups: listOf(meta.field_4).map((group: Thrift) => {
+      const chunks = listOf(group.field_1);
       if (chunks.length !== leaves.length) throw broken(`a row group has ${chunks.length} of ${leaves.length} columns`);
       return {
-        rows: count(group.field_3),
+        rows: countOf(group.field_3),
         chunks: chunks.map((chunk: Thrift, index: number) =>
           columnChunk(chunk, orders?.[index]?.field_1 !== undefined && leaves[index]?.type !== 'INT96'),
         ),
@@ -160,7 +164,7 @@ function schemaNode(element: Thrift, parent: SchemaNode | undefined): SchemaNode
   const logical: Thrift = element.field_10 ?? {};
   const unit = (logical.field_7 ?? logical.field_8)?.field_2;
   return {
-    name: parent === undefined ? '' : text(element.field_4),
+    name: parent === undefined ? '' : textOf(element.field_4),
     children: [],
     type: parent === undefined ? undefined : (ParquetTypes[element.field_1] as PhysicalType | undefined),
     typeLength: element.field_2,
@@ -190,44 +194,44 @@ function schemaNode(element: Thrift, parent: SchemaNode | undefined): SchemaNode
   };
 }
 
-/** A chunk without metadata is one of an encrypted column: nothing of it is known. */
+/** A chunk without metadata belongs to an encrypted column; nothing is known about it. */
 function columnChunk({ field_3: meta, field_8: encrypted }: Thrift, isOrdered: boolean): ColumnChunk {
   if (meta === undefined || encrypted?.field_2 !== undefined) {
     return { values: -1, compressedBytes: 0, codec: '', dataOffset: 0, isAllDictionary: false };
   }
   const statistics: Thrift = meta.field_12 ?? {};
   return {
-    values: count(meta.field_5),
-    compressedBytes: count(meta.field_7),
+    values: countOf(meta.field_5),
+    compressedBytes: countOf(meta.field_7),
     codec: CompressionCodecs[meta.field_4] ?? '',
-    // Some writers put 0 for 'none'.
-    dictionaryOffset: meta.field_11 ? count(meta.field_11) : undefined,
-    dataOffset: count(meta.field_9),
+    // Some writers store 0 for a missing dictionary.
+    dictionaryOffset: meta.field_11 ? countOf(meta.field_11) : undefined,
+    dataOffset: countOf(meta.field_9),
     isAllDictionary: isAllDictionary(meta),
-    nulls: statistics.field_3 === undefined ? undefined : count(statistics.field_3),
+    nulls: statistics.field_3 === undefined ? undefined : countOf(statistics.field_3),
     min: isOrdered ? statistics.field_6 : undefined,
     max: isOrdered ? statistics.field_5 : undefined,
   };
 }
 
 /**
- * Only the statistics of encodings tell it for sure. Without them: version 1 pages refer to a dictionary as PLAIN_DICTIONARY, and
- * then PLAIN in the list is a page that does not.
+ * Only the encoding statistics are conclusive. Without them, the list of encodings is conclusive for version 1 pages: those that refer to
+ * the dictionary are PLAIN_DICTIONARY, so PLAIN in the list means that some page does not.
  */
 function isAllDictionary({ field_2: encodings, field_11: dictionaryOffset, field_13: statistics }: Thrift): boolean {
   if (!dictionaryOffset) return false;
   if (statistics !== undefined) {
-    const data = list(statistics).filter((page: Thrift) => PageTypes[page.field_1]?.startsWith('DATA_PAGE'));
+    const data = listOf(statistics).filter((page: Thrift) => PageTypes[page.field_1]?.startsWith('DATA_PAGE'));
     return data.length > 0 && data.every((page: Thrift) => Encodings[page.field_2]?.endsWith('_DICTIONARY'));
   }
-  const names = list(encodings).map((encoding: number) => Encodings[encoding]);
+  const names = listOf(encodings).map((encoding: number) => Encodings[encoding]);
   return (
     names.includes('PLAIN_DICTIONARY') &&
     names.every((name) => name === 'RLE' || name === 'BIT_PACKED' || name === 'PLAIN_DICTIONARY')
   );
 }
 
-async function withEndKept(file: DataFileBytes, endBytes: number): Promise<DataFileBytes> {
+async function cacheEnd(file: DataFileBytes, endBytes: number): Promise<DataFileBytes> {
   const from = Math.max(0, file.byteLength - endBytes);
   const end = await sliceWhole(file, from, file.byteLength);
   return {
@@ -242,22 +246,22 @@ async function withEndKept(file: DataFileBytes, endBytes: number): Promise<DataF
 async function sliceWhole(file: DataFileBytes, start: number, end: number): Promise<Uint8Array> {
   const bytes = await file.slice(start, end);
   if (bytes.length === end - start) return bytes;
-  throw broken(`it ends before byte ${end}; the table says that it has ${file.byteLength}`);
+  throw broken(`it ends before byte ${end}, but the table's metadata gives its size as ${file.byteLength} bytes`);
 }
 
-function list(value: Thrift): Thrift[] {
+function listOf(value: Thrift): Thrift[] {
   if (!Array.isArray(value)) throw broken('its footer lacks a list');
   return value;
 }
 
-/** A count or offset; 0 where there is none. */
-function count(value: Thrift): number {
+/** A count or offset; 0 if it is absent. */
+function countOf(value: Thrift): number {
   const number = Number(value ?? 0);
   if (Number.isSafeInteger(number) && number >= 0) return number;
-  throw broken(`its footer has ${String(value).slice(0, 50)} for a count`);
+  throw broken(`its footer contains the invalid count ${String(value).slice(0, 50)}`);
 }
 
-function text(value: Thrift): string {
+function textOf(value: Thrift): string {
   return value instanceof Uint8Array ? buffer(value).toString('utf8') : '';
 }
 

@@ -1,12 +1,12 @@
 import { broken } from './broken.ts';
 
 /**
- * Decodes Parquet's hybrid of run lengths and bit packing (Encodings.md, "RLE"): dictionary indices and levels.
+ * Decodes Parquet's hybrid of run lengths and bit packing (Encodings.md, "RLE"), which encodes dictionary indices and levels.
  *
- * hyparquet has one as well; its runs may be longer than what they are to fill, so that a hostile file would take all memory.
+ * hyparquet's own decoder does not limit runs to the expected count, so a hostile file could exhaust the memory.
  *
- * @param count values wanted
- * @throws CodedError `DATA_LOSS` where the bytes hold fewer
+ * @param count number of values to decode
+ * @throws CodedError `DATA_LOSS` if the bytes contain fewer
  */
 export function decodeHybrid(bytes: Uint8Array, bitWidth: number, count: number): Uint32Array {
   const values = new Uint32Array(count);
@@ -18,7 +18,7 @@ export function decodeHybrid(bytes: Uint8Array, bitWidth: number, count: number)
     let header = 0;
     for (let shift = 0; ; shift += 7) {
       const byte = bytes[at++];
-      if (byte === undefined || shift > 28) throw broken('a page ends within its indices');
+      if (byte === undefined || shift > 28) throw broken('a page ends in the middle of its indices');
       header += (byte & 0x7f) * 2 ** shift;
       if (byte < 0x80) break;
     }
@@ -28,12 +28,12 @@ export function decodeHybrid(bytes: Uint8Array, bitWidth: number, count: number)
       for (let i = 0; i < width; i++) value += (bytes[at + i] ?? 0) * 2 ** (8 * i);
       at += width;
       const end = Math.min(count, filled + header / 2);
-      if (at > bytes.length || end === filled) throw broken('a page ends within its indices');
+      if (at > bytes.length || end === filled) throw broken('a page ends in the middle of its indices');
       values.fill(value, filled, end);
       filled = end;
     } else {
       const end = Math.min(count, filled + ((header - 1) / 2) * 8);
-      if (at >= bytes.length) throw broken('a page ends within its indices');
+      if (at >= bytes.length) throw broken('a page ends in the middle of its indices');
       unpack(bytes, at, bitWidth, values, filled, end);
       at += ((header - 1) / 2) * bitWidth;
       filled = end;
@@ -42,7 +42,7 @@ export function decodeHybrid(bytes: Uint8Array, bitWidth: number, count: number)
   return values;
 }
 
-/** Values of so many bits, from the lowest bit of each byte on. What lies behind the end counts as 0, as writers leave it out. */
+/** Unpacks values of `bitWidth` bits, least significant bit first. Bytes after the end count as 0, because writers omit them. */
 function unpack(
   bytes: Uint8Array,
   start: number,
@@ -52,7 +52,7 @@ function unpack(
   to: number,
 ): void {
   const mask = bitWidth === 32 ? 0xffff_ffff : 2 ** bitWidth - 1;
-  let bits = 0; // as a number: up to 39 of them
+  let bits = 0; // a number of up to 39 bits
   let have = 0;
   let at = start;
   for (let index = from; index < to; index++) {

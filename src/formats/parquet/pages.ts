@@ -18,31 +18,31 @@ type Decoded = ReturnType<typeof readPlain>;
 /** Values in Parquet's plain encoding. */
 export interface PlainValues {
   readonly count: number;
-  /** The bytes are good until the next call. */
+  /** Returns the bytes of a value; they are valid until the next call. */
   at(index: number): Uint8Array;
 }
 
 export type Page =
   | { kind: 'dictionary'; values: PlainValues }
-  /** Of a data page: places in the dictionary, nulls left out. */
+  /** A data page with indices into the dictionary, without nulls. */
   | { kind: 'indices'; indices: Uint32Array; levels: number }
-  /** Of a data page, nulls left out. */
+  /** A data page with values, without nulls. */
   | { kind: 'values'; values: PlainValues; levels: number };
 
-/** Pages have 1 MiB and 20,000 values where writers leave their settings alone; some put a row group into one. */
+/** By default, writers make pages of 1 MiB and 20,000 values; some put a whole row group into one page. */
 const MAX_PAGE_BYTES = 32 * 1024 * 1024;
 const MAX_PAGE_VALUES = 4 * 1024 * 1024;
-/** Of values that are objects of their own, of a hundred bytes each. */
+/** Limit for values that are separate objects, of about a hundred bytes each. */
 const MAX_PAGE_OBJECTS = 1024 * 1024;
-/** Fields of a page header: it has some twenty. */
+/** Limit for the fields of a page header, which has about twenty. */
 const MAX_HEADER_FIELDS = 1000;
 
-/** What is decoded of one column of a file at most: a few bytes can stand for any number of pages, bytes and values. */
+/** Limits what is decoded of one column of a file: a few bytes can expand to any number of pages, bytes and values. */
 export class DecodingBudget {
   pages = 20_000;
-  /** Uncompressed. */
+  /** Uncompressed bytes. */
   bytes = 64 * 1024 * 1024;
-  /** Nulls included. */
+  /** Number of values, including nulls. */
   values = 16 * 1024 * 1024;
 
   get isUsedUp(): boolean {
@@ -51,14 +51,14 @@ export class DecodingBudget {
 }
 
 /**
- * The pages of a column chunk, one at a time, as far as the bytes and the budget go: a page that is cut off by their end is left out.
- * Other work goes on between pages.
+ * Reads the pages of a column chunk one at a time, until the bytes or the budget end. A truncated last page is omitted. It yields to the
+ * event loop between pages.
  *
- * `levels` counts values with nulls.
+ * `levels` is the number of values including nulls.
  *
- * @param bytes from the chunk's first page on
- * @throws CodedError `DATA_LOSS` where they are broken, `FAILED_PRECONDITION` for a page that is too large, `UNIMPLEMENTED` for an
- *   encoding or a codec that cannot be read
+ * @param bytes the chunk's bytes, starting with its first page
+ * @throws CodedError `DATA_LOSS` if they are corrupt, `FAILED_PRECONDITION` if a page is too large, `UNIMPLEMENTED` for an unsupported
+ *   encoding or codec
  */
 export async function* readPages(
   bytes: Uint8Array,
@@ -75,15 +75,18 @@ export async function* readPages(
     const header = nextHeader(reader);
     if (header === undefined) return;
     const size = header.compressed_page_size;
-    if (!(size >= 0)) throw broken(`a page is said to have ${size} bytes`);
+    if (!(size >= 0)) throw broken(`a page has a size of ${size} bytes`);
     if (reader.offset + size > bytes.length) return;
     const body = bytes.subarray(reader.offset, reader.offset + size);
     reader.offset += size;
     const uncompressed = header.uncompressed_page_size;
     if (!(uncompressed >= 0 && uncompressed <= MAX_PAGE_BYTES)) {
-      throw new CodedError('FAILED_PRECONDITION', `a page has ${uncompressed} bytes`);
+      throw new CodedError(
+        'FAILED_PRECONDITION',
+        `a page has ${uncompressed} uncompressed bytes; the limit is ${MAX_PAGE_BYTES}`,
+      );
     }
-    // parquet.thrift, `ColumnMetaData.dictionary_page_offset`: at most one, in front of all others.
+    // parquet.thrift, `ColumnMetaData.dictionary_page_offset`: at most one dictionary page, before all others.
     if (header.type === 'DICTIONARY_PAGE' && !isFirst) throw broken('a dictionary page is not the first page');
     isFirst = false;
     budget.pages -= 1;
@@ -105,7 +108,7 @@ function nextHeader(reader: { view: DataView; offset: number }): Header | undefi
     checkThrift(reader, MAX_HEADER_FIELDS);
     return parquetHeader(reader);
   } catch {
-    // Cut off by the end of the sample, or broken: there is nothing to go on with either way.
+    // The header is truncated by the end of the sample, or corrupt. Either way reading cannot continue.
     return undefined;
   }
 }
@@ -130,7 +133,7 @@ function decode(header: Header, body: Uint8Array, chunk: ColumnChunk, leaf: Sche
       const before = (page?.repetition_levels_byte_length ?? 0) + (page?.definition_levels_byte_length ?? 0);
       const present = levels - (page?.num_nulls ?? 0);
       if (!(before >= 0 && before <= body.length && present >= 0 && present <= levels))
-        throw broken('a page has wrong lengths');
+        throw broken('a page has inconsistent lengths');
       const rest = body.subarray(before);
       // Levels are never compressed.
       const values =
@@ -143,22 +146,22 @@ function decode(header: Header, body: Uint8Array, chunk: ColumnChunk, leaf: Sche
 }
 
 function pageValues(count: number | undefined, { type }: SchemaNode): number {
-  if (count === undefined || !(count >= 0)) throw broken(`a page is said to have ${count} values`);
-  const most = type === 'INT96' || type?.endsWith('BYTE_ARRAY') ? MAX_PAGE_OBJECTS : MAX_PAGE_VALUES;
-  if (count > most) throw new CodedError('FAILED_PRECONDITION', `a page has ${count} values`);
+  if (count === undefined || !(count >= 0)) throw broken(`a page has a count of ${count} values`);
+  const max = type === 'INT96' || type?.endsWith('BYTE_ARRAY') ? MAX_PAGE_OBJECTS : MAX_PAGE_VALUES;
+  if (count > max) throw new CodedError('FAILED_PRECONDITION', `a page has ${count} values; the limit is ${max}`);
   return count;
 }
 
-/** Of a version 1 page: where its values begin, and how many there are. */
+/** Skips the levels of a version 1 page. Returns the bytes of its values and how many values are not null. */
 function versionOneLevels(page: Uint8Array, leaf: SchemaNode, levels: number, encoding: string | undefined) {
   let rest = page;
   let present = levels;
   for (const max of [leaf.maxRepetitionLevel, leaf.maxDefinitionLevel]) {
     if (max === 0) continue;
     if (encoding === 'BIT_PACKED') throw new CodedError('UNIMPLEMENTED', 'its levels are encoded as BIT_PACKED');
-    if (rest.length < 4) throw broken('a page ends within its levels');
+    if (rest.length < 4) throw broken('a page ends in the middle of its levels');
     const length = new DataView(rest.buffer, rest.byteOffset).getUint32(0, true);
-    if (4 + length > rest.length) throw broken('a page ends within its levels');
+    if (4 + length > rest.length) throw broken('a page ends in the middle of its levels');
     if (max === leaf.maxDefinitionLevel && present === levels) {
       present = 0;
       const decoded = decodeHybrid(rest.subarray(4, 4 + length), 32 - Math.clz32(max), levels);
@@ -181,11 +184,11 @@ function values(encoding: string | undefined, leaf: SchemaNode, bytes: Uint8Arra
   if (encoding === 'PLAIN') return plain(leaf, bytes, count);
   const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: 0 };
   const isInt32 = leaf.type === 'INT32';
-  return reading(() => {
+  return decoding(() => {
     switch (encoding) {
       case 'RLE': {
         if (leaf.type !== 'BOOLEAN') break;
-        // The length stands in front of it in either version of pages.
+        // In both page versions the length precedes the values.
         return plainValues([...decodeHybrid(bytes.subarray(4), 1, count)].map(Boolean), leaf);
       }
       case 'DELTA_BINARY_PACKED':
@@ -207,7 +210,7 @@ const WIDTHS: Record<string, number> = { INT32: 4, INT64: 8, FLOAT: 4, DOUBLE: 8
 
 function plain(leaf: SchemaNode, bytes: Uint8Array, count: number): PlainValues {
   const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: 0 };
-  return reading(() => plainValues(readPlain(reader, leaf.type as 'INT32', count, leaf.typeLength), leaf));
+  return decoding(() => plainValues(readPlain(reader, leaf.type as 'INT32', count, leaf.typeLength), leaf));
 }
 
 function plainValues(decoded: Decoded, { type }: SchemaNode): PlainValues {
@@ -240,7 +243,7 @@ function decompress(codec: string, body: Uint8Array, size: number): Uint8Array {
   if (codec === 'UNCOMPRESSED') return body;
   // Empty pages may have an empty body in any codec.
   if (size === 0) return new Uint8Array(0);
-  return reading(() => {
+  return decoding(() => {
     switch (codec) {
       case 'GZIP':
         return gunzipSync(body, { maxOutputLength: size });
@@ -253,13 +256,16 @@ function decompress(codec: string, body: Uint8Array, size: number): Uint8Array {
       case 'LZ4_RAW':
         return (compressors[codec] as (input: Uint8Array, length: number) => Uint8Array)(body, size);
       default:
-        throw new CodedError('UNIMPLEMENTED', `its pages have the codec ${codec || 'of an unknown number'}`);
+        throw new CodedError(
+          'UNIMPLEMENTED',
+          `its pages have ${codec === '' ? 'an unknown codec' : `the codec ${codec}, which is not supported`}`,
+        );
     }
   });
 }
 
-/** What goes wrong within a decoder is the file's fault. */
-function reading<T>(work: () => T): T {
+/** Runs a decoder and reports any error as a corrupt file. */
+function decoding<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {

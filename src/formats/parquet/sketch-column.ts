@@ -6,32 +6,32 @@ import type { ColumnChunk, ParquetFooter, SchemaNode } from './footer.ts';
 import { DecodingBudget, type PlainValues, readPages } from './pages.ts';
 import type { ValueBytes } from './value-bytes.ts';
 
-/** The distinct values of one column of a file. */
+/** The sketch of the distinct values of one column of a file. */
 export interface SketchedColumn {
-  /** Of the values that were read. Empty ones count, which Java's DataSketches leaves out. */
+  /** Sketch of the values that were read. Unlike Java's DataSketches it includes empty values. */
   sketch: ThetaSketch;
-  /** Distinct values in the whole file. */
+  /** Estimated number of distinct values in the whole file. */
   estimate: number;
-  /** All values were read. */
+  /** Whether all values were read. */
   isComplete: boolean;
 }
 
-/** Hashes of a sketch while a file is read. */
+/** Hashes per sketch while a file is read. */
 const NOMINAL = 4096;
-/** A dictionary has at most 1 MiB where writers leave their settings alone. */
-const DICTIONARY_BYTES = 2 * 1024 * 1024;
-/** A column that is not read whole is sampled in so many places. */
-const PLACES = 2;
-/** Rows decoded of a row group, where all of it is wanted and where a stretch is: in runs, some bytes can stand for any number. */
-const WHOLE_ROWS = 4 * 1024 * 1024;
-const STRETCH_ROWS = 256 * 1024;
+/** By default, writers limit a dictionary to 1 MiB. */
+const MAX_DICTIONARY_BYTES = 2 * 1024 * 1024;
+/** Number of row groups from which a column is sampled if it is not read whole. */
+const SAMPLED_ROW_GROUPS = 2;
+/** Maximum rows decoded per row group, read whole or as a sample. In runs, a few bytes can encode any number of rows. */
+const MAX_WHOLE_ROWS = 4 * 1024 * 1024;
+const MAX_STRETCH_ROWS = 256 * 1024;
 
 /**
- * Sketches one column of a file. A row group whose pages all refer to a dictionary costs just the dictionary. Where all of the column
- * fits the budget it is read whole, else a stretch from the start of some row groups, besides their dictionaries.
+ * Sketches one column of a file. If all pages of a row group refer to its dictionary, only the dictionary is read. If the column fits the
+ * budget, it is read whole; otherwise the start of some row groups is read, in addition to their dictionaries.
  *
- * @param budget most bytes of the column to read whole
- * @returns undefined where the file says nothing of the column, or nothing that can be had for the budget
+ * @param budget maximum bytes of the column to read, not counting the dictionaries of sampled row groups
+ * @returns undefined if the file has no readable data for the column, or none within the budget
  */
 export async function sketchColumn(
   file: DataFileBytes,
@@ -46,13 +46,13 @@ export async function sketchColumn(
   const filled = chunks.filter(({ values, nulls }) => values > 0 && nulls !== values);
   const sample = new Sample(convert);
   const whole = filled.reduce((sum, chunk) => sum + wholeCost(chunk), 0) <= budget;
-  const places = whole ? filled : spread(filled);
-  for (const chunk of places) {
+  const sampledChunks = whole ? filled : spread(filled);
+  for (const chunk of sampledChunks) {
     if (sample.budget.isUsedUp) break;
-    if (whole) await readChunk(file, chunk, leaf, wholeCost(chunk), WHOLE_ROWS, sample);
+    if (whole) await readChunk(file, chunk, leaf, wholeCost(chunk), MAX_WHOLE_ROWS, sample);
     else {
-      const most = Math.min(dictionaryCost(chunk), DICTIONARY_BYTES) + Math.ceil(budget / places.length);
-      await readChunk(file, chunk, leaf, most, STRETCH_ROWS, sample);
+      const maxBytes = Math.min(dictionaryCost(chunk), MAX_DICTIONARY_BYTES) + Math.ceil(budget / sampledChunks.length);
+      await readChunk(file, chunk, leaf, maxBytes, MAX_STRETCH_ROWS, sample);
     }
   }
   const rows = filled.reduce((sum, chunk) => sum + chunk.values, 0);
@@ -71,21 +71,24 @@ function dictionaryCost({ dictionaryOffset, dataOffset }: ColumnChunk): number {
 }
 
 function spread(chunks: readonly ColumnChunk[]): ColumnChunk[] {
-  if (chunks.length <= PLACES) return [...chunks];
-  return Array.from({ length: PLACES }, (_, i) => chunks[Math.floor((i * chunks.length) / PLACES)] as ColumnChunk);
+  if (chunks.length <= SAMPLED_ROW_GROUPS) return [...chunks];
+  return Array.from(
+    { length: SAMPLED_ROW_GROUPS },
+    (_, i) => chunks[Math.floor((i * chunks.length) / SAMPLED_ROW_GROUPS)] as ColumnChunk,
+  );
 }
 
 async function readChunk(
   file: DataFileBytes,
   chunk: ColumnChunk,
   leaf: SchemaNode,
-  mostBytes: number,
-  mostRows: number,
+  maxBytes: number,
+  maxRows: number,
   sample: Sample,
 ): Promise<void> {
   const start = chunk.dictionaryOffset ?? chunk.dataOffset;
   const cost = wholeCost(chunk);
-  const end = Math.min(file.byteLength, start + Math.min(cost, mostBytes));
+  const end = Math.min(file.byteLength, start + Math.min(cost, maxBytes));
   if (end <= start) return;
   const bytes = await file.slice(start, end);
   if (chunk.isAllDictionary) {
@@ -95,26 +98,26 @@ async function readChunk(
     }
     return;
   }
-  const place = new Place(sample);
+  const stretch = new Stretch(sample);
   for await (const page of readPages(bytes, chunk, leaf, sample.budget)) {
-    if (page.kind === 'dictionary') place.dictionary(page.values);
-    else if (page.kind === 'indices') place.indices(page.indices, page.levels);
-    else place.values(page.values, page.levels);
-    if (place.rows >= mostRows) break;
+    if (page.kind === 'dictionary') stretch.dictionary(page.values);
+    else if (page.kind === 'indices') stretch.indices(page.indices, page.levels);
+    else stretch.values(page.values, page.levels);
+    if (stretch.rows >= maxRows) break;
   }
-  place.end();
+  stretch.finish();
 }
 
-/** What was read of a column so far. */
+/** The part of a column that was read so far. */
 class Sample {
   readonly sketch = new ThetaSketch(NOMINAL);
   readonly budget = new DecodingBudget();
-  /** Nulls included. */
+  /** Number of rows read, including nulls. */
   rows = 0;
-  /** Row groups of which the dictionary was read, and of which values were. */
+  /** Number of row groups of which only the dictionary was read, and of those of which values were read. */
   dictionaries = 0;
   stretches = 0;
-  /** Values of dictionaries, and runs of stretches. */
+  /** Number of dictionary values, plus the number of runs in stretches. */
   runs = 0;
   readonly #convert: ValueBytes;
 
@@ -122,7 +125,7 @@ class Sample {
     this.#convert = convert;
   }
 
-  /** @returns false for a value that is none of the column's type */
+  /** Hashes a value into `thetaHash`; returns false if the value does not have the type of the column. */
   hash(plain: Uint8Array): boolean {
     const value = this.#convert(plain);
     if (value === undefined) return false;
@@ -142,18 +145,18 @@ class Sample {
   estimate(allRows: number): number {
     const { sketch, rows, dictionaries } = this;
     if (rows === 0 || rows >= allRows) return sketch.estimate;
-    // With stretches a draw is a run, a value that differs from the one before. Rows would not do: in sorted data a value's rows
-    // stand together, and a hundred rows of one value say as little of the others as one.
+    // In stretches the sampling unit is a run: a value that differs from the previous one. Rows would be wrong, because in sorted data equal
+    // values are adjacent, and a hundred rows of one value show no more about other values than one row.
     const units = this.stretches > 0 ? this.runs : dictionaries;
     return extrapolate(sketch.seen, units, (units * allRows) / rows);
   }
 }
 
-/** A stretch of values, read page by page. */
-class Place {
+/** A contiguous range of values that is read page by page. */
+class Stretch {
   rows = 0;
   readonly #sample: Sample;
-  /** High and low half of each dictionary value's hash. */
+  /** The high half, then the low half of each dictionary value's hash. */
   #dictionary = new Uint32Array(0);
   #lastHigh = -1;
   #lastLow = -1;
@@ -184,12 +187,12 @@ class Place {
     this.rows += levels;
   }
 
-  end(): void {
+  finish(): void {
     this.#sample.rows += this.rows;
     this.#sample.stretches++;
   }
 
-  /** Adds a value once a run. */
+  /** Adds a value once per run. */
   #add(high: number, low: number): void {
     if (high === this.#lastHigh && low === this.#lastLow) return;
     this.#lastHigh = high;

@@ -8,38 +8,38 @@ import { readFooter, type SchemaNode } from './footer.ts';
 import { sketchColumn } from './sketch-column.ts';
 import { valueBytes } from './value-bytes.ts';
 
-/** What one file holds of a column. */
+/** The sketch of one column of one file. */
 export interface FileColumnSketch {
   columnId: number;
-  /** The type as whose values they were hashed. */
+  /** The Iceberg type of the hashed values. */
   type: string;
-  /** In DataSketches' compact form. */
+  /** The sketch in DataSketches' compact form. */
   theta: Uint8Array;
-  /** Distinct values in the file. */
+  /** Estimated number of distinct values in the file. */
   estimate: number;
-  /** All values were read: else the sketch is of a part of them. */
+  /** Whether all values were read. */
   isComplete: boolean;
 }
 
 /**
- * Hashes kept of a file's column: 4 KiB at most, and 8 bytes a value for columns of few. The error of one file's sketch is 4.4 %; sketches
- * of many files together keep more hashes, down to 2.2 %.
+ * Hashes kept per column of a file: at most 4 KiB, with 8 bytes per distinct value. The error of one file's sketch is 4.4 %; the union over
+ * many files keeps more hashes, and its error is 2.2 %.
  */
 const FILE_NOMINAL = 512;
-/** Of all columns of a file: very wide ones keep fewer hashes. It goes into one message to the catalog. */
-const SKETCH_BYTES = 4 * 1024 * 1024;
-/** Of a file's bytes, besides its end and dictionaries: 20 columns take up to 1 MiB each. */
-const FILE_BUDGET = 32 * 1024 * 1024;
-const MAX_VALUES_PER_COLUMN = 1024 * 1024;
-const MIN_VALUES_PER_COLUMN = 128 * 1024;
-/** Small files are read at once: a request costs more than half a MiB. */
+/** Limit for the sketches of all columns of a file, which are sent in one message. Very wide files keep fewer hashes per column. */
+const MAX_SKETCH_BYTES = 4 * 1024 * 1024;
+/** Bytes to read per file, besides its end and dictionaries: up to 1 MiB for each of 20 columns, less per column for more. */
+const MAX_BYTES_PER_FILE = 32 * 1024 * 1024;
+const MAX_BYTES_PER_COLUMN = 1024 * 1024;
+const MIN_BYTES_PER_COLUMN = 128 * 1024;
+/** Bytes read first at the file's end. Small files are read at once, because a request costs more than reading half a MiB. */
 const END_BYTES = 512 * 1024;
 
 /**
- * Sketches the columns of a Parquet file. A column that the file does not have has no values; one that has another type in it than in
- * the table is left out.
+ * Sketches the columns of a Parquet file. A column that is missing in the file has no values. A column whose type in the file does not fit the
+ * table's is omitted.
  *
- * @param progress called after each column; what it throws ends the work
+ * @param progress called after each column; an error that it throws ends the work
  * @throws CodedError see `readFooter` and `readPages`
  */
 export async function sketchFile(
@@ -53,8 +53,8 @@ export async function sketchFile(
   if (ids.length > 0 && ids.every((id) => id === undefined)) {
     throw broken('its columns have no field ids, and the table has no name mapping for them');
   }
-  const budget = Math.min(MAX_VALUES_PER_COLUMN, Math.max(MIN_VALUES_PER_COLUMN, FILE_BUDGET / columns.length));
-  const nominal = Math.max(16, Math.min(FILE_NOMINAL, Math.floor(SKETCH_BYTES / 8 / columns.length)));
+  const budget = Math.min(MAX_BYTES_PER_COLUMN, Math.max(MIN_BYTES_PER_COLUMN, MAX_BYTES_PER_FILE / columns.length));
+  const nominal = Math.max(16, Math.min(FILE_NOMINAL, Math.floor(MAX_SKETCH_BYTES / 8 / columns.length)));
   const sketches: FileColumnSketch[] = [];
   for (const { id: columnId, type } of columns) {
     const index = ids.indexOf(columnId);
@@ -68,7 +68,7 @@ export async function sketchFile(
       const { sketch, estimate, isComplete } = sketched;
       sketches.push({ columnId, type, theta: sketch.toCompact(nominal), estimate, isComplete });
     }
-    // A column takes some ten milliseconds: other tables go on in between.
+    // A column takes tens of milliseconds, so other tables get their turn in between.
     await setImmediate();
     progress();
   }

@@ -15,25 +15,25 @@ const BINARY = 8;
 const LIST = 9;
 const STRUCT = 12;
 
-/** parquet.thrift has less than ten levels. */
+/** parquet.thrift has fewer than ten levels. */
 const MAX_DEPTH = 32;
-/** Of 64 bits, seven a byte. */
+/** A 64-bit varint has seven bits per byte. */
 const MAX_VARINT_BYTES = 10;
 
 /**
- * Goes over a structure in thrift's compact protocol (thrift-compact-protocol.md) before hyparquet parses it, which believes what a list says of
- * its length and would make any number of objects. The reader stays where it is.
+ * Checks a structure in thrift's compact protocol (thrift-compact-protocol.md) before hyparquet parses it. hyparquet trusts the lengths of
+ * lists and would create any number of objects. The reader's position does not change.
  *
- * @param most fields and list elements in all
- * @throws CodedError `DATA_LOSS` where it is broken or cut off, `FAILED_PRECONDITION` where it has more than `most`
+ * @param maxElements limit for fields and list elements together
+ * @throws CodedError `DATA_LOSS` if it is corrupt or truncated, `FAILED_PRECONDITION` if it has more than `maxElements`
  */
-export function checkThrift({ view, offset }: Reader, most: number): void {
+export function checkThrift({ view, offset }: Reader, maxElements: number): void {
   let at = offset;
-  let left = most;
+  let remaining = maxElements;
 
   function take(length: number): number {
     const start = at;
-    if (length > view.byteLength - at) throw broken('a thrift structure is cut off');
+    if (length > view.byteLength - at) throw broken('a thrift structure is truncated');
     at += length;
     return start;
   }
@@ -53,8 +53,9 @@ export function checkThrift({ view, offset }: Reader, most: number): void {
   }
 
   function count(elements: number): void {
-    left -= elements;
-    if (left < 0) throw new CodedError('FAILED_PRECONDITION', `a thrift structure has more than ${most} elements`);
+    remaining -= elements;
+    if (remaining < 0)
+      throw new CodedError('FAILED_PRECONDITION', `a thrift structure has more than ${maxElements} elements`);
   }
 
   function struct(depth: number): void {
@@ -82,8 +83,9 @@ export function checkThrift({ view, offset }: Reader, most: number): void {
   function list(depth: number): void {
     const header = byte();
     const size = header >> 4 === 15 ? varint() : header >> 4;
-    // None is shorter than a byte.
-    if (size > view.byteLength - at) throw broken(`a thrift structure has a list of ${size} in too few bytes`);
+    // Every element has at least one byte.
+    if (size > view.byteLength - at)
+      throw broken(`a thrift structure has a list of ${size} elements in ${view.byteLength - at} bytes`);
     count(size);
     for (let index = 0; index < size; index++) element(header & 0x0f, depth);
   }

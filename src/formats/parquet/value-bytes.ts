@@ -2,16 +2,19 @@ import { promoteBound } from '../../stats/bounds.ts';
 import { primitiveType } from '../../stats/primitive-type.ts';
 import type { SchemaNode } from './footer.ts';
 
-/** A value in Parquet's plain encoding (byte arrays without their length) as Iceberg's single-value serialization. */
+/**
+ * Converts a value from Parquet's plain encoding (byte arrays without their length) to Iceberg's single-value serialization; undefined if
+ * the value is not valid.
+ */
 export type ValueBytes = (plain: Uint8Array) => Uint8Array | undefined;
 
-const MICROS_A_DAY = 86_400_000_000n;
+const MICROS_PER_DAY = 86_400_000_000n;
 /** The Julian day of 1970-01-01. */
 const EPOCH_JULIAN_DAY = 2_440_588n;
 
 /**
- * How the values of a Parquet column become values of an Iceberg type (Iceberg spec, appendix A, "Parquet", and what imported
- * files have besides). Undefined where they cannot: the column has another type than the table says.
+ * Returns the conversion from a Parquet column to an Iceberg type (Iceberg spec, appendix A, "Parquet", and other types that imported files
+ * have). Undefined if the column's type does not fit the table's.
  */
 export function valueBytes(type: string, leaf: SchemaNode): ValueBytes | undefined {
   const iceberg = primitiveType(type);
@@ -59,12 +62,12 @@ function asIs(width: number): ValueBytes {
   return (plain) => (plain.length === width ? plain : undefined);
 }
 
-/** Times and timestamps of one unit as those of another; they are micros where the file does not say. */
-function timeBytes(leaf: SchemaNode, wanted: 'MICROS' | 'NANOS'): ValueBytes | undefined {
+/** Converts times and timestamps from the file's unit to another. Without a unit in the file, they are microseconds. */
+function timeBytes(leaf: SchemaNode, targetUnit: 'MICROS' | 'NANOS'): ValueBytes | undefined {
   if (leaf.type !== 'INT64' && leaf.type !== 'INT32') return undefined;
   const unit = leaf.unit ?? 'MICROS';
-  if (unit === wanted) return leaf.type === 'INT64' ? asIs(8) : undefined;
-  if (unit === 'MILLIS') return scaled(leaf, wanted === 'MICROS' ? 1000n : 1_000_000n);
+  if (unit === targetUnit) return leaf.type === 'INT64' ? asIs(8) : undefined;
+  if (unit === 'MILLIS') return scaled(leaf, targetUnit === 'MICROS' ? 1000n : 1_000_000n);
   if (unit === 'MICROS') return scaled(leaf, 1000n);
   return (plain) => (plain.length === 8 ? int64(floorDivide(buffer(plain).readBigInt64LE(), 1000n)) : undefined);
 }
@@ -79,15 +82,15 @@ function scaled({ type, isUnsigned }: SchemaNode, factor: bigint): ValueBytes {
   };
 }
 
-/** Nanoseconds of the day, then the Julian day. */
+/** Converts an INT96: the nanoseconds of the day, then the Julian day. */
 const int96Micros: ValueBytes = (plain) => {
   if (plain.length !== 12) return undefined;
   const bytes = buffer(plain);
   const day = BigInt(bytes.readInt32LE(8)) - EPOCH_JULIAN_DAY;
-  return int64(day * MICROS_A_DAY + floorDivide(bytes.readBigInt64LE(0), 1000n));
+  return int64(day * MICROS_PER_DAY + floorDivide(bytes.readBigInt64LE(0), 1000n));
 };
 
-/** The unscaled value in the fewest bytes, big-endian. */
+/** Converts to the unscaled value in the fewest bytes, big-endian. */
 function decimalBytes(type: string, { type: physical }: SchemaNode): ValueBytes | undefined {
   switch (physical) {
     case 'INT32':

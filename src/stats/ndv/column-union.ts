@@ -2,20 +2,20 @@ import { decodeCompactTheta, thetaShare } from './compact-theta.ts';
 import { extrapolate } from './extrapolate.ts';
 import { ThetaSketch } from './theta-sketch.ts';
 
-/** What a file's sketch of a column says. */
+/** The sketch of one column of one file. */
 export interface FileColumn {
   theta: Uint8Array;
-  /** Distinct values in the file. */
+  /** Estimated number of distinct values in the file. */
   estimate: number;
-  /** All the file's values are in the sketch. */
+  /** Whether the sketch contains all values of the file. */
   complete: boolean;
 }
 
-/** What is to be estimated. */
+/** The column over all live files of the snapshot. */
 export interface WholeColumn {
   files: number;
   rows: number;
-  /** Rows that delete files take away, as far as they say so. */
+  /** Rows that delete files remove, as far as it is known. */
   deletedRows: number;
 }
 
@@ -23,30 +23,30 @@ export interface DistinctValues {
   exact?: number;
   estimate?: number;
   relativeError?: number;
-  /** In DataSketches' compact form, of the values that were read. */
+  /** Sketch of the values that were read, in DataSketches' compact form. */
   theta: Uint8Array;
 }
 
-/** Hashes kept of a column over many files: the error is 2.2 %, the size 16 KiB. */
+/** Hashes kept per column over many files: the error is 2.2 %, the size 16 KiB. */
 const UNION_NOMINAL = 2048;
 
 /**
- * The distinct values of one column over a snapshot's live files, from the sketches of those of them that have one: their union, scaled
- * up to the files that have none and to values that were not read (see `extrapolate.ts`).
+ * Estimates the distinct values of one column over a snapshot's live files. It merges the sketches of the files that have one, and scales
+ * the result up to the files without a sketch and to values that were not read (see `extrapolate.ts`).
  *
- * The error that is told is the sketch's own standard error, together with the share of the estimate that no read value stands
- * for, and the share of rows that are deleted: their values are in the files still.
+ * The reported error combines the sketch's standard error, the share of the estimate that is extrapolated, and the share of deleted rows,
+ * whose values are still in the files.
  */
 export class ColumnUnion {
   readonly #sketch = new ThetaSketch(UNION_NOMINAL);
   #files = 0;
   #rows = 0;
-  /** Over the files: distinct values by their sketches, and by their estimates. */
+  /** Sums over the files: distinct values according to the sketches, and according to the files' own estimates. */
   #seen = 0;
   #estimated = 0;
   #isComplete = true;
 
-  /** @param rows records of the file */
+  /** @param rows number of records in the file */
   add({ theta, estimate, complete }: FileColumn, rows: number): void {
     const compact = decodeCompactTheta(theta);
     if (compact === undefined) return;
@@ -58,13 +58,13 @@ export class ColumnUnion {
     this.#isComplete &&= complete;
   }
 
-  /** A file in which the column has no values. */
+  /** Adds a file in which the column has no values. */
   addEmpty(rows: number): void {
     this.#files++;
     this.#rows += rows;
   }
 
-  /** @returns undefined where no file has a sketch of the column */
+  /** @returns undefined if no file has a sketch of the column */
   values(whole: WholeColumn): DistinctValues | undefined {
     const sketch = this.#sketch;
     if (this.#files === 0 && whole.files > 0) return undefined;
@@ -81,11 +81,11 @@ export class ColumnUnion {
 
   #scaled(isAll: boolean, whole: WholeColumn): number {
     const sketch = this.#sketch;
-    // A file's own estimate is from more hashes than are kept of it.
+    // A file's own estimate was made from more hashes than its stored sketch has.
     if (isAll && this.#files === 1) return this.#estimated;
     const growth = this.#isComplete ? 1 : Math.max(1, this.#estimated / this.#seen);
     const allFiles = isAll || this.#rows === 0 ? this.#files : (this.#files * whole.rows) / this.#rows;
-    // One file of several says nothing of how much they share: between nothing and all, and wrong by √files at most.
+    // One sketched file of several does not show how many values the files share, from none to all. This is wrong by at most √files.
     if (this.#files === 1) return sketch.estimate * growth * Math.sqrt(allFiles);
     return extrapolate(sketch.seen, this.#files, allFiles * growth);
   }

@@ -1,35 +1,35 @@
 import { MAX_HIGH, MAX_LOW } from './theta.ts';
 
 /**
- * A theta sketch as it is stored and sent: DataSketches' compact form, serial version 3 (datasketches-java, `PreambleUtil`),
- * which is the blob type `apache-datasketches-theta-v1` of Iceberg's Puffin spec.
+ * A theta sketch in the form that is stored and sent: DataSketches' compact form, serial version 3 (datasketches-java, `PreambleUtil`).
+ * It is the blob type `apache-datasketches-theta-v1` of Iceberg's Puffin spec.
  */
 export interface CompactTheta {
   thetaHigh: number;
   thetaLow: number;
-  /** Low and high half of each hash in turn. */
+  /** The low half, then the high half of each hash. */
   hashes: Uint32Array;
   isOrdered: boolean;
 }
 
-/** Share of all hashes below theta. */
+/** Theta as a share of the range of hashes, from 0 to 1. */
 export function thetaShare({ thetaHigh, thetaLow }: CompactTheta): number {
   return thetaHigh === MAX_HIGH && thetaLow === MAX_LOW ? 1 : (thetaHigh * 2 ** 32 + thetaLow) / 2 ** 63;
 }
 
-/** How Puffin names it. */
+/** Puffin's name of the blob type. */
 export const THETA_TYPE = 'apache-datasketches-theta-v1';
 
 const SERIAL_VERSION = 3;
 const COMPACT_FAMILY = 3;
-/** The hash of the seed 9001: sketches of other seeds cannot be merged. */
+/** The hash of the seed 9001. Sketches with different seeds cannot be merged. */
 const SEED_HASH = 0x93cc;
 const READ_ONLY = 2;
 const EMPTY = 4;
 const COMPACT = 8;
 const ORDERED = 16;
 const SINGLE_ITEM = 32;
-/** DataSketches makes them of up to 2^26 hashes; a column's has 2^12. */
+/** DataSketches supports up to 2^26 hashes; the sketch of a column has 2^12. */
 const MAX_HASHES = 1 << 18;
 
 export function encodeCompactTheta({ thetaHigh, thetaLow, hashes }: CompactTheta): Uint8Array {
@@ -56,10 +56,10 @@ export function encodeCompactTheta({ thetaHigh, thetaLow, hashes }: CompactTheta
 }
 
 /**
- * Reads a sketch that this or another engine has written.
+ * Decodes a sketch that any engine has written.
  *
- * @returns undefined for bytes that are no such sketch, and for forms that nothing in Iceberg's world writes (other seeds,
- *   serial versions 1, 2 and 4)
+ * @returns undefined for bytes that are not such a sketch, and for forms that no Iceberg engine writes (other seeds, serial versions 1, 2
+ *   and 4)
  */
 export function decodeCompactTheta(bytes: Uint8Array): CompactTheta | undefined {
   if (bytes.length < 8) return undefined;

@@ -1,7 +1,7 @@
 import { boundText } from '../bounds.ts';
 import { primitiveType } from '../primitive-type.ts';
 
-/** The most distinct values that a column can have, by its counts and bounds; undefined where they do not tell. */
+/** An upper bound of a column's distinct values, from its counts and bounds; undefined if these do not limit it. */
 export function maxDistinct(
   type: string,
   column: { valueCount?: bigint; nullCount?: bigint; lowerBound?: Uint8Array; upperBound?: Uint8Array },

@@ -1,8 +1,8 @@
 /**
- * MurmurHash3, the x64 variant with 128 bits (Austin Appleby, public domain), with the seed of Apache DataSketches; of its two
- * words theta sketches use the first, without its lowest bit.
+ * MurmurHash3, the x64 variant with 128 bits (Austin Appleby, public domain), with the seed of Apache DataSketches. Theta sketches use
+ * the first of its two words, without the lowest bit.
  *
- * 64-bit words are kept as two 32-bit halves: with BigInt the same takes twenty times as long, and this runs once a value.
+ * 64-bit words are kept as two 32-bit halves. BigInt would take twenty times as long, and this runs once per value.
  */
 
 /** DataSketches' `ThetaUtil.DEFAULT_UPDATE_SEED`. */
@@ -13,12 +13,12 @@ const C1_LOW = 0x114253d5;
 const C2_HIGH = 0x4cf5ad43;
 const C2_LOW = 0x2745937f;
 
-/** The product of the last `multiply`. */
+/** The result of the last `multiply`. */
 let high = 0;
 let low = 0;
 
 /**
- * Hashes some bytes. The result is in `thetaHash`: allocating one for each value would cost more than the hash.
+ * Hashes bytes and puts the result into `thetaHash`. Allocating a result for each value would cost more than hashing it.
  */
 export function hashBytes(bytes: Uint8Array): void {
   const { length } = bytes;
@@ -86,19 +86,19 @@ export function hashBytes(bytes: Uint8Array): void {
   thetaHash.low = ((h1Low >>> 1) | (h1High << 31)) >>> 0;
 }
 
-/** The hash of the last `hashBytes`: 63 bits. */
+/** The 63-bit result of the last `hashBytes`. */
 export const thetaHash = { high: 0, low: 0 };
 
-/** k1: times c1, rotated by 31, times c2. */
+/** Mixes k1: multiply by c1, rotate by 31, multiply by c2. */
 function mixFirst(kHigh: number, kLow: number): void {
   multiply(kHigh, kLow, C1_HIGH, C1_LOW);
   multiply((high << 31) | (low >>> 1), (low << 31) | (high >>> 1), C2_HIGH, C2_LOW);
 }
 
-/** k2: times c2, rotated by 33, times c1. */
+/** Mixes k2: multiply by c2, rotate by 33, multiply by c1. */
 function mixSecond(kHigh: number, kLow: number): void {
   multiply(kHigh, kLow, C2_HIGH, C2_LOW);
-  // By 33 is by 1 with the halves changed.
+  // Rotating by 33 is rotating by 1 and swapping the halves.
   multiply((low << 1) | (high >>> 31), (high << 1) | (low >>> 31), C1_HIGH, C1_LOW);
 }
 
@@ -109,7 +109,7 @@ function finalMix(hHigh: number, hLow: number): void {
   low ^= high >>> 1;
 }
 
-/** The low 64 bits of a product, into `high` and `low`. */
+/** Puts the low 64 bits of the product into `high` and `low`. */
 function multiply(aHigh: number, aLow: number, bHigh: number, bLow: number): void {
   const a0 = aLow & 0xffff;
   const a1 = aLow >>> 16;
@@ -117,7 +117,7 @@ function multiply(aHigh: number, aLow: number, bHigh: number, bLow: number): voi
   const b1 = bLow >>> 16;
   const middle = a1 * b0 + ((a0 * b0) >>> 16);
   const other = a0 * b1 + (middle & 0xffff);
-  // `middle` may have 33 bits: divided, not shifted.
+  // `middle` may have 33 bits, so it is divided, not shifted.
   const upper = a1 * b1 + Math.floor(middle / 0x1_0000) + Math.floor(other / 0x1_0000);
   high = (upper + Math.imul(aHigh, bLow) + Math.imul(aLow, bHigh)) | 0;
   low = Math.imul(aLow, bLow);
@@ -133,7 +133,7 @@ function word(bytes: Uint8Array, at: number): number {
   );
 }
 
-/** The same, zeros where the bytes end. */
+/** Like `word`, with zeros after the end of the bytes. */
 function partOfWord(bytes: Uint8Array, at: number, end: number): number {
   if (at + 4 <= end) return word(bytes, at);
   let value = 0;

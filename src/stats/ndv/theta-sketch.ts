@@ -3,17 +3,17 @@ import type { Seen } from './extrapolate.ts';
 import { MAX_HIGH, MAX_LOW } from './theta.ts';
 
 /**
- * A theta sketch (Dasgupta, Lang, Rhodes, Thaler: "A Framework for Estimating Stream Expression Cardinalities", 2016): of all
- * hashes that came, it keeps those below theta, and lowers theta so that they are `nominal` to twice as many. Hashes are
- * uniform, so `kept / theta` (theta as a share of all hashes) estimates how many different ones there were, with a relative
- * standard error of about 1/√nominal; while theta is 1, it is the exact number.
+ * A theta sketch (Dasgupta, Lang, Rhodes, Thaler: "A Framework for Estimating Stream Expression Cardinalities", 2016). It keeps the hashes
+ * below theta, and lowers theta so that it keeps between `nominal` and twice as many. Hashes are uniform, so `kept / theta` (with theta as
+ * a share of the range of hashes) estimates the number of distinct hashes, with a relative standard error of about 1/√nominal. While theta
+ * is 1, the number is exact.
  *
- * Besides, it counts how often each kept hash came. The kept ones are a fair sample of all: how many of them came just once or twice
- * says how many there are that did not come (see `extrapolate.ts`).
+ * The sketch also counts how often each kept hash was added. The kept hashes are a fair sample, so the numbers of those that were added
+ * once and twice show how many values were not seen (see `extrapolate.ts`).
  */
 export class ThetaSketch {
   readonly #nominal: number;
-  /** Open addressing with linear probing; the hash 0 is an empty place. */
+  /** A hash table with open addressing and linear probing. A slot is empty if its `#times` is 0. */
   #high = new Uint32Array(32);
   #low = new Uint32Array(32);
   #times = new Uint32Array(32);
@@ -25,12 +25,12 @@ export class ThetaSketch {
     this.#nominal = nominal;
   }
 
-  /** How many hashes are kept. */
+  /** Number of hashes that are kept. */
   get kept(): number {
     return this.#kept;
   }
 
-  /** Share of all hashes below theta: 1 means that nothing was left out. */
+  /** Theta as a share of the range of hashes; 1 means that every hash was kept. */
   get theta(): number {
     return this.isExact ? 1 : (this.#thetaHigh * 2 ** 32 + this.#thetaLow) / 2 ** 63;
   }
@@ -39,12 +39,12 @@ export class ThetaSketch {
     return this.#thetaHigh === MAX_HIGH && this.#thetaLow === MAX_LOW;
   }
 
-  /** How many different hashes came. */
+  /** Estimated number of distinct hashes that were added. */
   get estimate(): number {
     return this.#kept / this.theta;
   }
 
-  /** How many different hashes came, and how many of them once and twice. */
+  /** Estimated numbers of distinct hashes that were added: in all, exactly once, and exactly twice. */
   get seen(): Seen {
     let once = 0;
     let twice = 0;
@@ -60,11 +60,11 @@ export class ThetaSketch {
     return relativeError(this.#kept, this.theta);
   }
 
-  /** Adds a 63-bit hash, as `hashBytes` gives it. */
+  /** Adds a 63-bit hash in the form of `thetaHash`. */
   add(high: number, low: number): void {
     if (high > this.#thetaHigh || (high === this.#thetaHigh && low >= this.#thetaLow)) return;
     if (high === 0 && low === 0) return;
-    const place = this.#place(high, low);
+    const place = this.#slot(high, low);
     if (this.#times[place] === 0) {
       this.#high[place] = high;
       this.#low[place] = low;
@@ -75,7 +75,7 @@ export class ThetaSketch {
     else if (this.#kept * 2 > this.#high.length) this.#rehash(this.#high.length * 2, MAX_HIGH, MAX_LOW);
   }
 
-  /** Adds all of another sketch: this one is the sketch of both then. Each of its hashes counts as having come once. */
+  /** Adds another sketch, so that this one becomes the union. Each of the other sketch's hashes is added once. */
   merge({ thetaHigh, thetaLow, hashes, isOrdered }: CompactTheta): void {
     if (thetaHigh < this.#thetaHigh || (thetaHigh === this.#thetaHigh && thetaLow < this.#thetaLow)) {
       this.#thetaHigh = thetaHigh;
@@ -85,21 +85,21 @@ export class ThetaSketch {
     for (let at = 0; at < hashes.length; at += 2) {
       const low = hashes[at] as number;
       const high = hashes[at + 1] as number;
-      // All that follow are as large.
+      // The hashes that follow are even larger.
       if (isOrdered && (high > this.#thetaHigh || (high === this.#thetaHigh && low >= this.#thetaLow))) return;
       this.add(high, low);
     }
   }
 
-  /** The sketch in DataSketches' compact form, of at most so many hashes. */
-  toCompact(most = this.#nominal): Uint8Array {
-    const { sorted, thetaHigh, thetaLow } = this.#smallest(most);
+  /** The sketch in DataSketches' compact form, with at most `maxHashes` hashes. */
+  toCompact(maxHashes = this.#nominal): Uint8Array {
+    const { sorted, thetaHigh, thetaLow } = this.#smallest(maxHashes);
     return encodeCompactTheta({ thetaHigh, thetaLow, hashes: sorted, isOrdered: true });
   }
 
-  #place(high: number, low: number): number {
+  #slot(high: number, low: number): number {
     const mask = this.#high.length - 1;
-    // The lowest bits: the highest are zeros once theta is small.
+    // The low bits, because the high bits are zero once theta is small.
     let place = low & mask;
     while (this.#times[place] !== 0 && (this.#low[place] !== low || this.#high[place] !== high)) {
       place = (place + 1) & mask;
@@ -114,8 +114,8 @@ export class ThetaSketch {
     this.#rehash(this.#high.length, thetaHigh, thetaLow);
   }
 
-  /** The smallest hashes in order (low and high halves in turn), and the theta that leaves out the others. */
-  #smallest(most: number): { sorted: Uint32Array; thetaHigh: number; thetaLow: number } {
+  /** The smallest hashes in order (low half, then high half of each), and the theta that excludes the others. */
+  #smallest(maxHashes: number): { sorted: Uint32Array; thetaHigh: number; thetaLow: number } {
     const all = new Uint32Array(this.#kept * 2);
     let at = 0;
     for (let place = 0; place < this.#times.length; place++) {
@@ -125,15 +125,15 @@ export class ThetaSketch {
     }
     // Sorted as 64-bit numbers, natively; every machine that Node runs on is little-endian.
     new BigUint64Array(all.buffer).sort();
-    if (this.#kept <= most) return { sorted: all, thetaHigh: this.#thetaHigh, thetaLow: this.#thetaLow };
+    if (this.#kept <= maxHashes) return { sorted: all, thetaHigh: this.#thetaHigh, thetaLow: this.#thetaLow };
     return {
-      sorted: all.slice(0, most * 2),
-      thetaHigh: all[most * 2 + 1] as number,
-      thetaLow: all[most * 2] as number,
+      sorted: all.slice(0, maxHashes * 2),
+      thetaHigh: all[maxHashes * 2 + 1] as number,
+      thetaLow: all[maxHashes * 2] as number,
     };
   }
 
-  /** Into a table of another size, without what is not below the bound. */
+  /** Moves the hashes below the bound into a table of another size. */
   #rehash(size: number, boundHigh: number, boundLow: number): void {
     const [high, low, times] = [this.#high, this.#low, this.#times];
     this.#high = new Uint32Array(size);
@@ -144,7 +144,7 @@ export class ThetaSketch {
       if (times[from] === 0) continue;
       const [h, l] = [high[from] as number, low[from] as number];
       if (h > boundHigh || (h === boundHigh && l >= boundLow)) continue;
-      const to = this.#place(h, l);
+      const to = this.#slot(h, l);
       this.#high[to] = h;
       this.#low[to] = l;
       this.#times[to] = times[from] as number;
@@ -153,7 +153,7 @@ export class ThetaSketch {
   }
 }
 
-/** Relative standard error of an estimate from so many kept hashes. */
+/** Relative standard error of an estimate from `kept` hashes. */
 export function relativeError(kept: number, theta: number): number {
   if (theta >= 1) return 0;
   return kept < 2 ? 1 : Math.sqrt((1 - theta) / (kept - 1));

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { fromNodeProviderChain, fromTemporaryCredentials } from '@aws-sdk/credential-providers';
 import { CodedError } from '../../errors.ts';
-import { rememberSecret } from '../../secrets.ts';
-import { RecentlyUsed } from '../recently-used.ts';
+import { rememberIssuedSecret } from '../../secrets.ts';
+import { LruCache } from '../lru-cache.ts';
 import { awsError } from './errors.ts';
 import { awsRequestHandler } from './request-handler.ts';
 
@@ -16,27 +16,28 @@ export interface AwsCredentials {
   readonly expiration?: Date;
 }
 
-/** Fits wherever the AWS SDK takes credentials. */
+/** Can be passed to the AWS SDK as `credentials`. */
 export type AwsCredentialProvider = () => Promise<AwsCredentials>;
 
 type Properties = Readonly<Record<string, string>>;
 
-/** New ones are asked for this long before the old ones end. The SDK's own margin is 5 minutes, and it must find them renewed. */
+/** Credentials are renewed this long before they expire. The SDK's own margin is 5 minutes, and by then they must be renewed. */
 const RENEW_BEFORE_MS = 6 * 60_000;
-/** A role's session in seconds, if nothing else is said (`client.assume-role.timeout-sec`). */
+/** Default length of a role's session (`client.assume-role.timeout-sec`). */
 const ROLE_SESSION_SECONDS = 3_600;
 
-/** Connectors open often, and each time with the same credentials. */
-const providers = new RecentlyUsed<string, AwsCredentialProvider>(256);
+/** Providers by the hash of their settings, because connectors are opened often with the same credentials. */
+const providers = new LruCache<string, AwsCredentialProvider>(256);
 
 /**
- * Credentials by the properties that Iceberg's Java and Python libraries have for them: `<service>.access-key-id` with
- * `.secret-access-key` and `.session-token`, the same with `client.`, `<service>.profile-name`, `client.profile-name`, else the chain of
- * the AWS SDK (environment, shared files, web identity, container, instance). With `client.assume-role.arn` (Java) or
- * `<service>.role-arn`, `client.role-arn` (Python) these take on the role.
+ * Returns a provider of the credentials that a connector's properties select. The properties are those of Iceberg's Java and Python libraries:
+ * `<service>.access-key-id` with `.secret-access-key` and `.session-token`, the same with `client.`, `<service>.profile-name`,
+ * `client.profile-name`, otherwise the chain of the AWS SDK (environment, shared files, web identity, container, instance). With
+ * `client.assume-role.arn` (Java) or `<service>.role-arn`, `client.role-arn` (Python) these credentials are used to assume the role.
  *
- * The same properties give the same provider. It asks once for all who wait, and again before what it has got ends. It rejects with
- * `UNAUTHENTICATED` where there are no credentials, `UNAVAILABLE` where their source does not give them now, with what `awsError` makes of STS's answer where the role cannot be taken on.
+ * Equal properties share one provider. It makes one request for all concurrent callers, and renews the credentials before they expire. It
+ * rejects with `UNAUTHENTICATED` if there are no credentials, with `UNAVAILABLE` if their source fails, and with the error that `awsError`
+ * returns if the role cannot be assumed.
  *
  * @throws CodedError `INVALID_ARGUMENT` for half a key pair
  */
@@ -45,17 +46,17 @@ export function awsCredentials(properties: Properties, service: AwsService): Aws
   const key = createHash('sha256').update(JSON.stringify(source)).digest('base64');
   let provider = providers.get(key);
   if (provider === undefined) {
-    provider = renewed(providerOf(source));
+    provider = cached(providerOf(source));
     providers.set(key, provider);
   }
   return provider;
 }
 
-/** Tells in an error which credentials were used: no secret in it. */
+/** Describes the credentials in error messages, without secrets. */
 export function credentialsName(properties: Properties, service: AwsService): string {
   const source = sourceOf(properties, service);
   const { role } = source;
-  return role === undefined ? baseName(source) : `the role ${role.params.RoleArn}, taken on with ${baseName(source)}`;
+  return role === undefined ? baseName(source) : `the role ${role.params.RoleArn}, assumed with ${baseName(source)}`;
 }
 
 function baseName({ keys, profile }: Source): string {
@@ -64,7 +65,7 @@ function baseName({ keys, profile }: Source): string {
   return "the worker's own AWS credentials (environment, shared files, container or instance role)";
 }
 
-/** Equal for properties that give the same credentials. It can stand in a key of a cache, not in a log. */
+/** A hash that is equal for properties that select the same credentials. Use it as a cache key; do not log it. */
 export function credentialsKey(properties: Properties, service: AwsService): string {
   return createHash('sha256')
     .update(JSON.stringify(sourceOf(properties, service)))
@@ -88,10 +89,11 @@ interface Source {
 }
 
 function sourceOf(properties: Properties, service: AwsService): Source {
-  const of = (name: string): string | undefined => properties[`${service}.${name}`] || properties[`client.${name}`];
+  const setting = (name: string): string | undefined =>
+    properties[`${service}.${name}`] || properties[`client.${name}`];
   const keys = keysOf(properties, service) ?? keysOf(properties, 'client');
-  const profile = keys === undefined ? of('profile-name') : undefined;
-  const arn = properties['client.assume-role.arn'] || of('role-arn');
+  const profile = keys === undefined ? setting('profile-name') : undefined;
+  const arn = properties['client.assume-role.arn'] || setting('role-arn');
   if (!arn) return { keys, profile };
   const tags = Object.entries(properties).flatMap(([key, Value]) =>
     key.startsWith('client.assume-role.tags.') ? [{ Key: key.slice('client.assume-role.tags.'.length), Value }] : [],
@@ -102,9 +104,9 @@ function sourceOf(properties: Properties, service: AwsService): Source {
     role: {
       params: {
         RoleArn: arn,
-        RoleSessionName: properties['client.assume-role.session-name'] || of('role-session-name') || 'reconciler',
+        RoleSessionName: properties['client.assume-role.session-name'] || setting('role-session-name') || 'reconciler',
         ExternalId: properties['client.assume-role.external-id'] || undefined,
-        DurationSeconds: seconds(properties, 'client.assume-role.timeout-sec') ?? ROLE_SESSION_SECONDS,
+        DurationSeconds: secondsProperty(properties, 'client.assume-role.timeout-sec') ?? ROLE_SESSION_SECONDS,
         Tags: tags.length === 0 ? undefined : tags,
       },
       endpoint: properties['client.sts.endpoint'] || undefined,
@@ -120,16 +122,19 @@ function keysOf(properties: Properties, prefix: string): Source['keys'] {
   if (!accessKeyId && !secretAccessKey) return undefined;
   if (!accessKeyId || !secretAccessKey) {
     const [has, lacks] = accessKeyId ? ['access-key-id', 'secret-access-key'] : ['secret-access-key', 'access-key-id'];
-    throw new CodedError('INVALID_ARGUMENT', `${prefix}.${has} is set and ${prefix}.${lacks} is not: both are wanted`);
+    throw new CodedError(
+      'INVALID_ARGUMENT',
+      `${prefix}.${has} is set but ${prefix}.${lacks} is not; set both or neither`,
+    );
   }
   return { property, accessKeyId, secretAccessKey, sessionToken: properties[`${prefix}.session-token`] || undefined };
 }
 
-function seconds(properties: Properties, property: string): number | undefined {
+function secondsProperty(properties: Properties, property: string): number | undefined {
   const text = properties[property];
   if (!text) return undefined;
   if (/^\d{1,6}$/.test(text)) return Number(text);
-  throw new CodedError('INVALID_ARGUMENT', `${property}=${text} is no number of seconds`);
+  throw new CodedError('INVALID_ARGUMENT', `${property}=${text} is not a number of seconds`);
 }
 
 function providerOf(source: Source): AwsCredentialProvider {
@@ -155,14 +160,14 @@ function providerOf(source: Source): AwsCredentialProvider {
   return () =>
     assume().catch((error) => {
       throw awsError(error, {
-        failed: `cannot take on the role ${role.params.RoleArn}`,
+        failed: `cannot assume the role ${role.params.RoleArn}`,
         where: role.endpoint ?? process.env.AWS_ENDPOINT_URL_STS ?? 'AWS STS',
         credentials: baseName(source),
       });
     });
 }
 
-/** The AWS SDK's own chain. */
+/** The AWS SDK's default chain. */
 function chain(source: Source, profile: string | undefined): AwsCredentialProvider {
   const provide = fromNodeProviderChain(profile === undefined ? {} : { profile });
   return () =>
@@ -172,8 +177,8 @@ function chain(source: Source, profile: string | undefined): AwsCredentialProvid
 }
 
 /**
- * Nothing to be found is final. A source that is there and does not give any now (STS, the container's endpoint) may do so soon; that of a
- * container must be told by its variables, for the chain itself then says that there is nothing.
+ * If no source is configured, the error is final. If a source fails (STS, the container's endpoint), it may succeed later. A container's
+ * endpoint is recognized by its variables, because the chain then reports that there are no credentials.
  */
 function chainError(error: Error, credentials: string): CodedError {
   const container =
@@ -186,42 +191,42 @@ function chainError(error: Error, credentials: string): CodedError {
   if (container) {
     return new CodedError(
       'UNAVAILABLE',
-      `cannot get ${credentials}: the container's endpoint ${container} gives none (${error.message})`,
+      `cannot get ${credentials}: the container's endpoint ${container} returned none (${error.message})`,
       { cause: error },
     );
   }
   return new CodedError(
     'UNAUTHENTICATED',
-    `there is nothing in ${credentials}: ${error.message}. Set them where the worker runs, or give the connector keys of its own`,
+    `found no credentials in ${credentials}: ${error.message}. Configure them where the worker runs, or give the connector its own keys`,
     { cause: error },
   );
 }
 
-/** Asks once for all who wait, keeps the answer, and asks again before it ends. */
-function renewed(provide: AwsCredentialProvider): AwsCredentialProvider {
+/** Caches the credentials, renews them before they expire, and makes one request for all concurrent callers. */
+function cached(provide: AwsCredentialProvider): AwsCredentialProvider {
   let current: AwsCredentials | undefined;
-  let asked: Promise<AwsCredentials> | undefined;
-  const ask = async (): Promise<AwsCredentials> => {
+  let pending: Promise<AwsCredentials> | undefined;
+  const refresh = async (): Promise<AwsCredentials> => {
     try {
       current = await provide();
-      rememberSecret(current.secretAccessKey);
-      if (current.sessionToken !== undefined) rememberSecret(current.sessionToken);
+      rememberIssuedSecret(current.secretAccessKey);
+      if (current.sessionToken !== undefined) rememberIssuedSecret(current.sessionToken);
       return current;
     } catch (error) {
-      // What is still good for some minutes is better than nothing.
-      if (current !== undefined && endsIn(current) > 0) return current;
+      // The old credentials are still valid for some minutes.
+      if (current !== undefined && msUntilExpiry(current) > 0) return current;
       throw error;
     } finally {
-      asked = undefined;
+      pending = undefined;
     }
   };
   return async () => {
-    if (current !== undefined && endsIn(current) > RENEW_BEFORE_MS) return current;
-    asked ??= ask();
-    return asked;
+    if (current !== undefined && msUntilExpiry(current) > RENEW_BEFORE_MS) return current;
+    pending ??= refresh();
+    return pending;
   };
 }
 
-function endsIn({ expiration }: AwsCredentials): number {
+function msUntilExpiry({ expiration }: AwsCredentials): number {
   return expiration === undefined ? Number.POSITIVE_INFINITY : expiration.getTime() - Date.now();
 }

@@ -2,14 +2,14 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { CodedError } from '../../errors.ts';
 import type { AwsService } from './credentials.ts';
 
-/** Signs requests to a server of one's own, for which no region is said. */
+/** Region for signing requests to a self-hosted server if none is configured. */
 export const DEFAULT_REGION = 'us-east-1';
 
 /**
- * The region by `<service>.region`, `client.region`, `AWS_REGION`, `AWS_DEFAULT_REGION` or the profile. For requests that are signed to a
- * REST catalog `rest.signing-region` comes first; with a role to take on, `client.assume-role.region` before `client.region`.
+ * The region from `<service>.region`, `client.region`, `AWS_REGION`, `AWS_DEFAULT_REGION` or the profile, in this order. For signed requests to
+ * a REST catalog `rest.signing-region` comes first; if a role is assumed, `client.assume-role.region` comes before `client.region`.
  *
- * @throws CodedError `INVALID_ARGUMENT` if none of them says it
+ * @throws CodedError `INVALID_ARGUMENT` if none of them is set
  */
 export async function awsRegion(properties: Readonly<Record<string, string>>, service: AwsService): Promise<string> {
   const region =
@@ -27,7 +27,7 @@ export async function awsRegion(properties: Readonly<Record<string, string>>, se
   );
 }
 
-/** As the SDK finds it in the shared files. */
+/** The region that the SDK finds in the shared configuration files. */
 async function profileRegion(profile: string | undefined): Promise<string | undefined> {
   try {
     return await new S3Client(profile === undefined ? {} : { profile }).config.region();

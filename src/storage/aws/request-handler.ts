@@ -3,63 +3,63 @@ import { Agent as HttpsAgent } from 'node:https';
 import { pipeline, type Readable, Transform } from 'node:stream';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { CodedError } from '../../errors.ts';
-import { observed } from '../../telemetry/tracing/upstream.ts';
+import { observeUpstream } from '../../telemetry/tracing/upstream.ts';
 import { retryAfterMs } from '../retry-after.ts';
 import type { Usage } from '../usage.ts';
 
-// Which versions of Node are good is this package's own matter: the SDK would warn at each command's start.
+// This package decides which versions of Node it supports. The SDK would print its own warning at each command's start.
 process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
 
-/** Connections to one host at once. All clients share them. */
+/** Maximum connections to one host, shared by all clients. */
 export const MAX_SOCKETS = 64;
 const CONNECT_TIMEOUT_MS = 5_000;
-/** Without a byte in either direction. */
+/** Maximum time without a byte in either direction. */
 const SOCKET_TIMEOUT_MS = 30_000;
 
-/** Of a Retry-After that the SDK waits for. */
+/** The longest Retry-After that the SDK waits for. */
 const MAX_WAIT_MS = 5_000;
 
-/** Of answers that are no object: a page of S3's listings is below 5 MB, one of 100 Glue tables of 2,000 columns each some 40 MB. */
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+/** Limit for responses that are not objects. A page of an S3 listing has under 5 MB; 100 Glue tables of 2,000 columns have about 40 MB. */
+const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
 
-// Idle sockets do not keep the process alive: Node's agent takes care of that.
+// Idle sockets do not keep the process alive; Node's agent unrefs them.
 const httpAgent = new HttpAgent({ keepAlive: true, maxSockets: MAX_SOCKETS });
 const httpsAgent = new HttpsAgent({ keepAlive: true, maxSockets: MAX_SOCKETS });
 
 export interface Timeouts {
   connectTimeoutMs?: number;
-  /** Without a byte. */
+  /** Maximum time without a byte. */
   socketTimeoutMs?: number;
-  /** Of one attempt, its answer's body too. Not for objects, which may be large. */
+  /** Maximum time for one attempt, including the response body. Do not set it for objects, which may be large. */
   attemptMs?: number;
 }
 
 type HandlerOptions = NonNullable<Parameters<NodeHttpHandler['handle']>[1]>;
 
-/** What a call gives as options to `client.send`, to be counted. */
-export interface Counted extends HandlerOptions {
+/** Options that a call passes to `client.send`, so that its requests are counted. */
+export interface CallOptions extends HandlerOptions {
   usage?: Usage;
-  /** The bodies of answers without an error are counted by the caller, who reads them as a stream. */
+  /** The caller reads the body of a successful response as a stream, and counts its bytes. */
   streamed?: boolean;
-  /** The first attempt has been admitted by the gate of `usage`. */
+  /** `first` is true while the first attempt, already admitted by the gate of `usage`, has not started. */
   admitted?: { first: boolean };
-  /** What an attempt before the SDK's first has come to, from this same handler: it counts as that first one. */
+  /** The outcome of an attempt that this handler made before the SDK. The SDK receives it as its first attempt. */
   earlier?: { outcome?: ReturnType<NodeHttpHandler['handle']> };
 }
 
 /**
- * Waits until a request may be made; then the call's time limit may begin and its signature be made. Given on with the call's options, for
- * further attempts wait by themselves.
+ * Waits until a request may be sent. Call it before the request is signed and its time limit starts, and pass the result on in the call's
+ * options; further attempts wait by themselves.
  */
-export async function admit({ gate }: Pick<Usage, 'gate'>): Promise<Pick<Counted, 'admitted'>> {
+export async function admit({ gate }: Pick<Usage, 'gate'>): Promise<Pick<CallOptions, 'admitted'>> {
   if (gate === undefined) return {};
   await gate();
   return { admitted: { first: true } };
 }
 
-/** The server asks to come again later than is waited for here: that is for the caller, who holds nothing meanwhile. */
-export class ComeAgainError extends Error {
-  override readonly name = 'ComeAgainError';
+/** The server requested a longer wait than this process waits for. The caller retries later, without holding resources. */
+export class RetryAfterError extends Error {
+  override readonly name = 'RetryAfterError';
   readonly retryAfterMs: number;
 
   constructor(status: number, retryAfterMs: number) {
@@ -69,8 +69,8 @@ export class ComeAgainError extends Error {
 }
 
 /**
- * A request handler for any AWS client, on connections that all of them share. It counts into the `usage` that a call gives in the
- * options of `client.send`.
+ * Returns a request handler for any AWS client; all handlers share their connections. It counts requests and bytes in the `usage` that a
+ * call passes in the options of `client.send`.
  */
 export function awsRequestHandler(timeouts: Timeouts = {}): NodeHttpHandler {
   return new CountingHandler(
@@ -94,7 +94,7 @@ class CountingHandler extends NodeHttpHandler {
 
   override async handle(
     request: Parameters<NodeHttpHandler['handle']>[0],
-    options: Counted = {},
+    options: CallOptions = {},
   ): ReturnType<NodeHttpHandler['handle']> {
     const { usage, streamed, earlier } = options;
     if (earlier?.outcome !== undefined) {
@@ -108,73 +108,73 @@ class CountingHandler extends NodeHttpHandler {
     }
     if (usage !== undefined) usage.requests++;
     const limit = this.#attemptMs === undefined ? undefined : AbortSignal.timeout(this.#attemptMs);
-    // The name tells the SDK that another attempt is worth it.
-    const late = () =>
-      Object.assign(new Error(`no answer within ${(this.#attemptMs ?? 0) / 1000} s`), { name: 'TimeoutError' });
-    const send = () => super.handle(request, limit ? { ...options, abortSignal: either(limit, options) } : options);
-    const answer = await observed(
+    // The SDK retries errors with this name.
+    const timeoutError = () =>
+      Object.assign(new Error(`no response within ${(this.#attemptMs ?? 0) / 1000} s`), { name: 'TimeoutError' });
+    const send = () => super.handle(request, limit ? { ...options, abortSignal: anySignal(limit, options) } : options);
+    const result = await observeUpstream(
       'aws',
       () => describe(request),
       send,
       ({ response }) => response.statusCode,
     ).catch((error) => {
-      throw limit?.aborted ? late() : error;
+      throw limit?.aborted ? timeoutError() : error;
     });
-    const { response } = answer;
-    const later = comeAgain(response);
-    if (later !== undefined) {
+    const { response } = result;
+    const retryAfter = longRetryAfter(response);
+    if (retryAfter !== undefined) {
       response.body?.destroy();
-      throw later;
+      throw retryAfter;
     }
     if (!streamed || response.statusCode >= 300) {
       const body = metered(response.body, usage);
-      if (limit) endWith(body, limit, late);
+      if (limit) destroyOnAbort(body, limit, timeoutError);
       response.body = body;
     }
-    return answer;
+    return result;
   }
 
-  /** A client that goes leaves the connections to the others. */
+  /** Does nothing, because other clients use the connections. */
   override destroy(): void {}
 }
 
-/** The SDK waits for at most five seconds longer than it would by itself, and then asks again. */
-function comeAgain({ statusCode, headers }: { statusCode: number; headers: Record<string, string> }) {
+/** Returns an error if the Retry-After is longer than the SDK may wait. The SDK handles shorter ones itself. */
+function longRetryAfter({ statusCode, headers }: { statusCode: number; headers: Record<string, string> }) {
   if (statusCode !== 429 && statusCode !== 503) return undefined;
-  const asked = retryAfterMs(headers['retry-after'], Date.now());
-  return asked !== undefined && asked > MAX_WAIT_MS ? new ComeAgainError(statusCode, asked) : undefined;
+  const waitMs = retryAfterMs(headers['retry-after'], Date.now());
+  return waitMs !== undefined && waitMs > MAX_WAIT_MS ? new RetryAfterError(statusCode, waitMs) : undefined;
 }
 
-/** Of the AWS APIs that are spoken to in JSON, a header names the action. */
+/** Describes the request for tracing. AWS's JSON APIs name the action in a header. */
 function describe({ method, protocol, hostname, port, path, headers }: Parameters<NodeHttpHandler['handle']>[0]) {
   const url = `${protocol}//${hostname}${port === undefined ? '' : `:${port}`}${path}`;
   return { method, url, action: headers['x-amz-target'] };
 }
 
-function either(limit: AbortSignal, { abortSignal }: HandlerOptions): AbortSignal {
+function anySignal(limit: AbortSignal, { abortSignal }: HandlerOptions): AbortSignal {
   return abortSignal instanceof AbortSignal ? AbortSignal.any([limit, abortSignal]) : limit;
 }
 
-function endWith(body: Readable, limit: AbortSignal, reason: () => Error): void {
+function destroyOnAbort(body: Readable, limit: AbortSignal, reason: () => Error): void {
   const end = () => void body.destroy(reason());
   limit.addEventListener('abort', end);
   body.once('close', () => limit.removeEventListener('abort', end));
-  // Nobody may be reading it any more.
+  // Without a listener the error would crash the process if nobody reads the body any more.
   body.on('error', () => {});
 }
 
-/** The body, counted; too much of it is an error. */
+/** Counts the bytes of a body, and fails if there are too many. */
 function metered(body: Readable, usage: Usage | undefined): Readable {
   let length = 0;
   const through = new Transform({
     transform(chunk: Buffer, _, done) {
       if (usage !== undefined) usage.bytes += chunk.length;
       length += chunk.length;
-      if (length <= MAX_ANSWER_BYTES) done(null, chunk);
-      else done(new CodedError('FAILED_PRECONDITION', `the answer has more than ${MAX_ANSWER_BYTES} bytes`));
+      if (length <= MAX_RESPONSE_BYTES) done(null, chunk);
+      else done(new CodedError('FAILED_PRECONDITION', `the response has more than ${MAX_RESPONSE_BYTES} bytes`));
     },
   });
-  // Either one's end is the other's. Errors come to whoever reads.
+  // If either stream ends, the other does too. The reader gets the errors.
   pipeline(body, through, () => {});
   return through;
 }

@@ -1,48 +1,48 @@
 import { CodedError } from '../../errors.ts';
-import { rememberOwnSecret } from '../../secrets.ts';
+import { rememberConnectorSecret } from '../../secrets.ts';
 
 type Properties = Readonly<Record<string, string>>;
 
-/** A connector, as far as it says who asks AWS. */
+/** The parts of a connector that define its AWS credentials. */
 interface WithSecret {
   properties: Properties;
   auth: { scheme: string; secret?: string; properties: Properties };
 }
 
-/** Without a secret all of them mean AWS's default chain, or what `client.*` and the services' own properties say. */
+/** Without a secret, all of them mean the credentials of `client.*` and the services' own properties, or AWS's default chain. */
 const SCHEMES = ['', 'none', 'aws', 'sigv4'];
 
 /**
- * The connector's properties, with the keys of its secret as `client.*` credentials: what a service's own
- * properties (`glue.*`, `s3.*`, …) say goes before them.
+ * The connector's properties, with the keys from its secret as `client.*` credentials. A service's own properties (`glue.*`, `s3.*`, …)
+ * override them.
  *
- * The secret is either `ACCESS_KEY_ID:SECRET_ACCESS_KEY[:SESSION_TOKEN]` or a JSON object, as AWS's own tools print them
- * (`AccessKeyId`, `SecretAccessKey`, `SessionToken`) or as they stand in settings (`aws_access_key_id`, `access-key-id`, …).
+ * The secret is either `ACCESS_KEY_ID:SECRET_ACCESS_KEY[:SESSION_TOKEN]` or a JSON object with the names that AWS's tools print
+ * (`AccessKeyId`, `SecretAccessKey`, `SessionToken`) or that settings use (`aws_access_key_id`, `access-key-id`, …).
  *
- * @throws CodedError `INVALID_ARGUMENT` for another scheme or a secret of another form; it never repeats the secret
+ * @throws CodedError `INVALID_ARGUMENT` for another scheme or a secret of another form; the message never contains the secret
  */
 export function propertiesWithSecret({ properties, auth }: WithSecret): Properties {
   const { scheme, secret } = auth;
   if (!SCHEMES.includes(scheme)) {
-    throw new CodedError('INVALID_ARGUMENT', `auth scheme ${scheme} is not for AWS: give aws, sigv4 or none`);
+    throw new CodedError('INVALID_ARGUMENT', `auth scheme ${scheme} is not supported for AWS; use aws, sigv4 or none`);
   }
-  // Later ones win: `auth.properties` are the narrower ones.
+  // `auth.properties` are more specific, so they override the others.
   const all = { ...properties, ...auth.properties };
   if (secret === undefined || secret === '') return all;
   if (scheme === 'none') {
-    throw new CodedError('INVALID_ARGUMENT', 'auth scheme none takes no secret: give aws, or leave the secret out');
+    throw new CodedError('INVALID_ARGUMENT', 'auth scheme none takes no secret; use aws, or omit the secret');
   }
   const keys = keysOf(secret.trim());
   if (keys === undefined) {
     throw new CodedError(
       'INVALID_ARGUMENT',
-      'the secret of auth.secret_ref holds no AWS keys: it is to be ACCESS_KEY_ID:SECRET_ACCESS_KEY, or JSON with AccessKeyId and ' +
+      'the secret of auth.secret_ref contains no AWS keys: it must be ACCESS_KEY_ID:SECRET_ACCESS_KEY, or JSON with AccessKeyId and ' +
         'SecretAccessKey',
     );
   }
-  // Parts of a secret that is known as a whole only.
-  rememberOwnSecret(keys.secret);
-  if (keys.token) rememberOwnSecret(keys.token);
+  // Only the whole secret is masked so far, not its parts.
+  rememberConnectorSecret(keys.secret);
+  if (keys.token) rememberConnectorSecret(keys.token);
   return {
     ...all,
     'client.access-key-id': keys.id,

@@ -2,60 +2,60 @@ import { GetObjectCommand, type GetObjectCommandOutput, type S3Client } from '@a
 import { getEndpointFromInstructions } from '@smithy/core/endpoints';
 import { HttpRequest } from '@smithy/core/protocols';
 import { SignatureV4 } from '@smithy/signature-v4';
-import type { awsRequestHandler, Counted } from '../aws/request-handler.ts';
-import { RecentlyUsed } from '../recently-used.ts';
+import type { awsRequestHandler, CallOptions } from '../aws/request-handler.ts';
+import { LruCache } from '../lru-cache.ts';
 
-/** Of a GetObject, as far as reading needs it. */
-export type Got = Pick<GetObjectCommandOutput, 'ContentLength' | 'ContentRange'> & { Body?: unknown };
+/** The parts of a GetObject response that reading needs. */
+export type GetResult = Pick<GetObjectCommandOutput, 'ContentLength' | 'ContentRange'> & { Body?: unknown };
 
 export interface DirectGet {
   bucket: string;
   key: string;
   /** Names in lower case. */
   headers: Readonly<Record<string, string>>;
-  /** Without it the request is anonymous. */
+  /** If false, the request is anonymous. */
   signed: boolean;
 }
 
-/** Where the requests for objects of a bucket go. */
+/** Where requests for a bucket's objects are sent, and how they are signed. */
 interface RequestPath {
   protocol: string;
   hostname: string;
   port?: number;
   host: string;
-  /** Of the path, without a slash at the end. */
+  /** Start of the path, without a trailing slash. */
   base: string;
   signer: SignatureV4;
 }
 
 type Handler = ReturnType<typeof awsRequestHandler>;
 
-/** SHA-256 of nothing. */
+/** SHA-256 of an empty body. */
 const NO_BODY = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
-const ways = new WeakMap<S3Client, RecentlyUsed<string, Promise<RequestPath | undefined>>>();
+const requestPaths = new WeakMap<S3Client, LruCache<string, Promise<RequestPath | undefined>>>();
 
 /**
- * One GetObject by the client's own endpoint rules, credentials, signature and connections, without the command's two dozen middlewares:
- * for the small files that metadata is, they take more than all the rest of reading (docs/decisions/storage-access.md).
+ * Sends one GetObject with the client's defaultHeaders endpoint rules, credentials, signature and connections, but without the command's two dozen
+ * middlewares. For small metadata files these cost more than everything else (docs/decisions/storage-access.md).
  *
- * @returns the object, or else what the command itself is to be sent with: it knows what is worth another attempt and what the error is
- * @throws what the credentials' provider throws
+ * @returns the object on success; otherwise the options with which to send the SDK's command, which handles retries and errors
+ * @throws the errors of the credentials provider
  */
 export async function directGet(
   client: S3Client,
   get: DirectGet,
-  counted: Counted,
-): Promise<{ got: Got; send?: undefined } | { got?: undefined; send: Counted }> {
+  counted: CallOptions,
+): Promise<{ got: GetResult; send?: undefined } | { got?: undefined; send: CallOptions }> {
   const unsigned = await requestFor(client, get).catch(() => undefined);
   if (unsigned === undefined) return { send: counted };
-  const { way, request } = unsigned;
-  if (get.signed) await sign(request, way, client);
-  // Successes fill up what the SDK may spend on retries: it has to hear of them.
+  const { requestPath, request } = unsigned;
+  if (get.signed) await sign(request, requestPath, client);
+  // Successes refill the SDK's retry quota, so they are reported to it.
   const retries = await client.config.retryStrategy();
   const token = 'acquireInitialRetryToken' in retries ? await retries.acquireInitialRetryToken('') : undefined;
   const outcome = client.config.requestHandler.handle(request, counted) as ReturnType<Handler['handle']>;
-  const response = await outcome.then((answer) => answer.response).catch(() => undefined);
+  const response = await outcome.then((result) => result.response).catch(() => undefined);
   if (response?.statusCode !== 200 && response?.statusCode !== 206)
     return { send: { ...counted, earlier: { outcome } } };
   if (token !== undefined && 'recordSuccess' in retries) retries.recordSuccess(token);
@@ -63,14 +63,17 @@ export async function directGet(
   return { got: { Body: response.body, ContentRange, ...(length !== undefined && { ContentLength: Number(length) }) } };
 }
 
-/** Undefined where the bucket is signed for otherwise. */
+/** Undefined if the bucket requires another kind of signature. */
 async function requestFor(client: S3Client, { bucket, key, headers }: DirectGet) {
-  const way = await wayTo(client, bucket);
-  if (way === undefined) return undefined;
-  const { protocol, hostname, port, host, base } = way;
+  const requestPath = await requestPathFor(client, bucket);
+  if (requestPath === undefined) return undefined;
+  const { protocol, hostname, port, host, base } = requestPath;
   const path = `${base}/${key.split('/').map(encoded).join('/')}`;
-  const own = { host, 'user-agent': 'reconciler' };
-  return { way, request: new HttpRequest({ protocol, hostname, port, path, headers: { ...own, ...headers } }) };
+  const defaultHeaders = { host, 'user-agent': 'reconciler' };
+  return {
+    requestPath,
+    request: new HttpRequest({ protocol, hostname, port, path, headers: { ...defaultHeaders, ...headers } }),
+  };
 }
 
 async function sign(request: HttpRequest, { signer }: RequestPath, { config }: S3Client): Promise<void> {
@@ -79,20 +82,20 @@ async function sign(request: HttpRequest, { signer }: RequestPath, { config }: S
   request.headers = (await signer.sign(request, { signingDate })).headers;
 }
 
-function wayTo(client: S3Client, bucket: string): Promise<RequestPath | undefined> {
-  const known = ways.get(client) ?? new RecentlyUsed<string, Promise<RequestPath | undefined>>(1_000);
-  ways.set(client, known);
-  let way = known.get(bucket);
-  if (way === undefined) {
-    way = findWay(client, bucket);
-    known.set(bucket, way);
-    way.catch(() => known.delete(bucket));
+function requestPathFor(client: S3Client, bucket: string): Promise<RequestPath | undefined> {
+  const known = requestPaths.get(client) ?? new LruCache<string, Promise<RequestPath | undefined>>(1_000);
+  requestPaths.set(client, known);
+  let requestPath = known.get(bucket);
+  if (requestPath === undefined) {
+    requestPath = resolveRequestPath(client, bucket);
+    known.set(bucket, requestPath);
+    requestPath.catch(() => known.delete(bucket));
   }
-  return way;
+  return requestPath;
 }
 
-/** Undefined for buckets that are signed for otherwise, as those of S3 Express are. */
-async function findWay({ config }: S3Client, bucket: string): Promise<RequestPath | undefined> {
+/** Undefined for buckets that require another kind of signature, such as those of S3 Express. */
+async function resolveRequestPath({ config }: S3Client, bucket: string): Promise<RequestPath | undefined> {
   const { url, properties } = await getEndpointFromInstructions({ Bucket: bucket }, GetObjectCommand, { ...config });
   const scheme = (properties?.authSchemes as { name: string; signingName: string; signingRegion: string }[])?.[0];
   if (scheme?.name !== 'sigv4') return undefined;
@@ -107,13 +110,13 @@ async function findWay({ config }: S3Client, bucket: string): Promise<RequestPat
       service: scheme.signingName,
       region: scheme.signingRegion,
       sha256: config.sha256,
-      // Keys are signed as they stand in the path.
+      // S3 signs the path without escaping it a second time.
       uriEscapePath: false,
     }),
   };
 }
 
-/** As AWS wants it (RFC 3986): `encodeURIComponent` leaves some more. */
+/** Percent-encodes as AWS requires (RFC 3986). `encodeURIComponent` leaves a few more characters unencoded. */
 function encoded(segment: string): string {
   return encodeURIComponent(segment).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 }

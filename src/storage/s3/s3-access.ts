@@ -4,67 +4,68 @@ import { awsCredentials, credentialsKey, credentialsName } from '../aws/credenti
 import { awsRegion, DEFAULT_REGION } from '../aws/region.ts';
 import { awsRequestHandler, MAX_SOCKETS, type Timeouts } from '../aws/request-handler.ts';
 import { Limiter } from '../limiter.ts';
-import { RecentlyUsed } from '../recently-used.ts';
+import { LruCache } from '../lru-cache.ts';
 
 type Properties = Readonly<Record<string, string>>;
 
-/** Attempts of one request, unless `AWS_MAX_ATTEMPTS` says otherwise. With the SDK's waits it is about 10 s for one that is throttled. */
+/** Attempts per request, unless `AWS_MAX_ATTEMPTS` is set. With the SDK's waits, a throttled request fails after about 10 s. */
 const MAX_ATTEMPTS = 5;
 
-/** How to get at objects with one set of properties. */
+/** Access to S3 with one set of properties. */
 export interface S3Access {
-  /** Where the bucket is known to lie, else the configured region. */
+  /** The bucket's region if it is known, otherwise the configured region. */
   regionOf(bucket: string): string;
   client(region: string): S3Client;
-  /** Whether a bucket is to be looked for in the region that S3 names for it. */
+  /** Whether to retry in the region that S3 names for a bucket. */
   followsRedirects: boolean;
-  /** From now on every store looks for the bucket there. */
+  /** Makes every store use this region for the bucket from now on. */
   redirect(bucket: string, region: string): void;
-  /** Requests are signed; else they are anonymous. */
+  /** Whether requests are signed; otherwise they are anonymous. */
   signed: boolean;
-  /** On every request to a bucket whose requesters pay. */
+  /** Sent with every request if requesters pay. */
   requestPayer?: 'requester';
-  /** Of all requests to the same endpoint: those that would wait for a connection wait here, where no time limit runs. */
+  /** Limits all requests to the same endpoint. Requests wait here instead of for a connection, so that no time limit runs meanwhile. */
   limiter: Limiter;
-  /** For errors: the endpoint or the region, and which credentials. */
+  /** The endpoint or the region, for error messages. */
   where: string;
+  /** The credentials, for error messages. */
   credentials: string;
 }
 
 /**
- * Clients by their settings. A thousand tables with the same credentials share one. There is nothing to close when one is dropped: the
- * connections are shared by all.
+ * Clients by their settings: a thousand tables with the same credentials share one. A client that is dropped need not be closed, because
+ * all clients share their connections.
  */
-const clients = new RecentlyUsed<string, S3Client>(128);
+const clients = new LruCache<string, S3Client>(128);
 
-/** By endpoint: one that hangs holds up nobody else. */
-const limiters = new RecentlyUsed<string, Limiter>(1_000);
+/** One limiter per endpoint, so that an endpoint that hangs does not delay the others. */
+const limiters = new LruCache<string, Limiter>(1_000);
 
-/** Where S3 said that buckets lie, by endpoint and bucket. */
-const regions = new RecentlyUsed<string, string>(10_000);
+/** The regions that S3 named for buckets, by endpoint and bucket. */
+const regions = new LruCache<string, string>(10_000);
 
 /**
  * Reads Iceberg's FileIO properties: `s3.endpoint`, `s3.path-style-access` (Python: `s3.force-virtual-addressing`), `s3.region`,
  * `s3.connect-timeout-ms` and `s3.socket-timeout-ms` (Python: `s3.connect-timeout` and `s3.request-timeout` in seconds),
- * `s3.cross-region-access-enabled` (true here unless it is said), `s3.anonymous`, `s3.requester-pays`, and those of `awsCredentials`.
+ * `s3.cross-region-access-enabled` (default here: true), `s3.anonymous`, `s3.requester-pays`, and those of `awsCredentials`.
  *
- * @throws CodedError `INVALID_ARGUMENT` for a value that makes no sense, `UNIMPLEMENTED` where the catalog wants to sign itself
+ * @throws CodedError `INVALID_ARGUMENT` for an invalid value, `UNIMPLEMENTED` if the catalog requires remote signing
  */
 export async function s3Access(properties: Properties): Promise<S3Access> {
-  if (isOn(properties, 's3.remote-signing-enabled') && !properties['s3.access-key-id']) {
+  if (isTrue(properties, 's3.remote-signing-enabled') && !properties['s3.access-key-id']) {
     throw new CodedError(
       'UNIMPLEMENTED',
-      'the catalog wants to sign each S3 request itself (s3.remote-signing-enabled), which is not supported: let it vend credentials, or ' +
+      'the catalog requires remote signing of S3 requests (s3.remote-signing-enabled), which is not supported: let it vend credentials, or ' +
         'give the connector its own (s3.access-key-id) and set its property s3.remote-signing-enabled=false',
     );
   }
   const endpoint = endpointOf(properties);
-  const anonymous = isOn(properties, 's3.anonymous');
+  const anonymous = isTrue(properties, 's3.anonymous');
   const timeouts: Timeouts = {
     connectTimeoutMs: milliseconds(properties, 's3.connect-timeout-ms', 's3.connect-timeout'),
     socketTimeoutMs: milliseconds(properties, 's3.socket-timeout-ms', 's3.request-timeout'),
   };
-  // What the SDK itself takes where no endpoint is given.
+  // Without an endpoint, the SDK uses these variables.
   const address = endpoint ?? process.env.AWS_ENDPOINT_URL_S3 ?? process.env.AWS_ENDPOINT_URL;
   const settings = { endpoint, forcePathStyle: pathStyle(properties, address), anonymous, ...timeouts };
   const home = await awsRegion(properties, 's3').catch((error) => {
@@ -82,21 +83,21 @@ export async function s3Access(properties: Properties): Promise<S3Access> {
     const clientKey = `${region} ${key}`;
     const known = clients.get(clientKey);
     if (known !== undefined) return known;
-    const made = new S3Client({
+    const created = new S3Client({
       region,
       ...(endpoint !== undefined && { endpoint }),
       forcePathStyle: settings.forcePathStyle,
       ...(credentials === undefined ? UNSIGNED : { credentials }),
       requestHandler: awsRequestHandler(timeouts),
       ...(process.env.AWS_MAX_ATTEMPTS === undefined && { maxAttempts: MAX_ATTEMPTS }),
-      // Other servers than Amazon's do not know the checksums that are the SDK's default.
+      // Servers other than Amazon's do not support the checksums that are the SDK's default.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
-      // Redirects are remembered here by bucket; the SDK would be redirected again at every request.
+      // This module remembers redirects by bucket; the SDK would be redirected again on every request.
       followRegionRedirects: false,
     });
-    clients.set(clientKey, made);
-    return made;
+    clients.set(clientKey, created);
+    return created;
   };
 
   return {
@@ -104,7 +105,7 @@ export async function s3Access(properties: Properties): Promise<S3Access> {
     regionOf: (bucket) => regions.get(place(bucket)) ?? home,
     followsRedirects: properties['s3.cross-region-access-enabled']?.toLowerCase() !== 'false',
     redirect: (bucket, region) => regions.set(place(bucket), region),
-    ...(isOn(properties, 's3.requester-pays') && { requestPayer: 'requester' as const }),
+    ...(isTrue(properties, 's3.requester-pays') && { requestPayer: 'requester' as const }),
     signed: !anonymous,
     limiter,
     where,
@@ -117,23 +118,26 @@ const UNSIGNED: Pick<S3ClientConfig, 'credentials' | 'signer'> = {
   signer: { sign: async (request) => request },
 };
 
-function isOn(properties: Properties, property: string): boolean {
+function isTrue(properties: Properties, property: string): boolean {
   return properties[property]?.toLowerCase() === 'true';
 }
 
 function endpointOf(properties: Properties): string | undefined {
   const text = properties['s3.endpoint'];
   if (!text) return undefined;
-  // Some write host:port only.
+  // Some users write only host:port.
   const endpoint = /^[a-z]+:\/\//i.test(text) ? text : `https://${text}`;
   if (URL.canParse(endpoint) && /^https?:\/\//i.test(endpoint)) return endpoint.replace(/\/+$/, '');
-  throw new CodedError('INVALID_ARGUMENT', `s3.endpoint=${text} is no http(s) URL`);
+  throw new CodedError('INVALID_ARGUMENT', `s3.endpoint=${text} is not an http(s) URL`);
 }
 
-/** Buckets in the path, not in the host's name. As said, else for a server on this machine, which has no names for its buckets. */
+/**
+ * Whether the bucket is in the path instead of the host name. By default this is only so for a server on this machine, because `localhost`
+ * has no subdomains for buckets.
+ */
 function pathStyle(properties: Properties, address: string | undefined): boolean {
-  const said = properties['s3.path-style-access'];
-  if (said) return said.toLowerCase() === 'true';
+  const configured = properties['s3.path-style-access'];
+  if (configured) return configured.toLowerCase() === 'true';
   const virtual = properties['s3.force-virtual-addressing'];
   if (virtual) return virtual.toLowerCase() !== 'true';
   return address !== undefined && URL.canParse(address) && new URL(address).hostname === 'localhost';
@@ -148,7 +152,7 @@ function milliseconds(properties: Properties, inMs: string, inSeconds: string): 
     if (!text) continue;
     const ms = Number(text) * factor;
     if (ms >= 1 && ms <= 3_600_000) return Math.round(ms);
-    throw new CodedError('INVALID_ARGUMENT', `${property}=${text} is not from 1 ms to 1 h`);
+    throw new CodedError('INVALID_ARGUMENT', `${property}=${text} is not between 1 ms and 1 h`);
   }
   return undefined;
 }

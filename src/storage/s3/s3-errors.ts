@@ -1,15 +1,15 @@
 import { CodedError } from '../../errors.ts';
 import { type AwsCall, type AwsError, awsError } from '../aws/errors.ts';
-import { CutBodyError, LongBodyError } from './read-body.ts';
+import { OverlongBodyError, TruncatedBodyError } from './read-body.ts';
 
-/** What `awsError` makes of it, and what S3 has of its own. */
+/** Like `awsError`, with S3's own errors. */
 export function s3Error(error: unknown, call: AwsCall & { bucket: string }): CodedError {
   const { failed, where, bucket } = call;
   const { name = '', $metadata } = error as AwsError;
   const coded = (code: CodedError['code'], text: string) =>
     new CodedError(code, `${failed}: ${text}`, { cause: error });
-  if (error instanceof CutBodyError || error instanceof LongBodyError) {
-    return coded('UNAVAILABLE', `the answer of ${where} was cut or longer than said, each time (${error.message})`);
+  if (error instanceof TruncatedBodyError || error instanceof OverlongBodyError) {
+    return coded('UNAVAILABLE', `every response of ${where} was truncated or too long (${error.message})`);
   }
   switch (name) {
     case 'NoSuchKey':
@@ -23,11 +23,11 @@ export function s3Error(error: unknown, call: AwsCall & { bucket: string }): Cod
     case 'Redirect':
       return coded(
         'FAILED_PRECONDITION',
-        `bucket ${bucket} lies elsewhere than ${where}${regionNamedIn(error) === undefined ? '' : `, in ${regionNamedIn(error)}`}: set ` +
+        `bucket ${bucket} is not at ${where}${regionNamedIn(error) === undefined ? '' : ` but in ${regionNamedIn(error)}`}: set ` +
           's3.region (and s3.endpoint, if you have set it)',
       );
     case 'InvalidBucketName':
-      return coded('INVALID_ARGUMENT', `${bucket} is no name of a bucket`);
+      return coded('INVALID_ARGUMENT', `${bucket} is not a valid bucket name`);
   }
   const status = $metadata?.httpStatusCode;
   if (status === 404) return coded('NOT_FOUND', `there is no such object at ${where}`);
@@ -35,12 +35,12 @@ export function s3Error(error: unknown, call: AwsCall & { bucket: string }): Cod
   if (mapped.code !== 'PERMISSION_DENIED') return mapped;
   return new CodedError(
     'PERMISSION_DENIED',
-    `${mapped.message}. S3 says so also of what is not there, to who may not list the bucket (s3:ListBucket)`,
+    `${mapped.message}. S3 also returns this for missing objects if the credentials may not list the bucket (s3:ListBucket)`,
     { cause: error },
   );
 }
 
-/** The region that S3 names for the bucket in an answer that says 'not here'. */
+/** The bucket's region, if S3 named it in a response that redirects to another region. */
 export function regionNamedIn(error: unknown): string | undefined {
   const { name = '', $metadata, $response, Region } = error as AwsError & { Region?: string };
   const status = $metadata?.httpStatusCode ?? 0;

@@ -2,15 +2,15 @@ import { CodedError } from '../../errors.ts';
 
 export interface S3Path {
   bucket: string;
-  /** As it stands in the path: nothing is decoded. Empty for the bucket itself. */
+  /** Unchanged from the path, without decoding. Empty for the bucket itself. */
   key: string;
 }
 
 /**
- * Bucket and key of `s3://bucket/key`, `s3a:` and `s3n:` too. Iceberg's writers put keys into metadata as they are: `%20`, `+`, `?` and
- * `#` are parts of them.
+ * Bucket and key of `s3://bucket/key`; the schemes `s3a:` and `s3n:` are also accepted. Iceberg's writers store keys unencoded, so `%20`,
+ * `+`, `?` and `#` are parts of the key.
  *
- * @throws CodedError `INVALID_ARGUMENT` without a bucket
+ * @throws CodedError `INVALID_ARGUMENT` if the bucket is missing
  */
 export function s3Path(path: string): S3Path {
   const [, bucket = '', key = ''] = /^s3[an]?:\/\/([^/]*)\/?(.*)$/is.exec(path) ?? [];

@@ -2,38 +2,38 @@ import type { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { CodedError } from '../../errors.ts';
-import { admit, type Counted } from '../aws/request-handler.ts';
+import { admit, type CallOptions } from '../aws/request-handler.ts';
 import { Limiter } from '../limiter.ts';
 import type { FolderEntry, ObjectStat, ObjectStore } from '../object-store.ts';
 import type { StoreOptions } from '../store-options.ts';
 import type { Usage } from '../usage.ts';
-import { directGet, type Got } from './direct-get.ts';
-import { CutBodyError, readBody } from './read-body.ts';
+import { directGet, type GetResult } from './direct-get.ts';
+import { readBody, TruncatedBodyError } from './read-body.ts';
 import { type S3Access, s3Access } from './s3-access.ts';
 import { regionNamedIn, s3Error } from './s3-errors.ts';
 import { s3Path } from './s3-path.ts';
 
-/** Of one store. */
+/** Maximum concurrent requests per store. */
 const REQUESTS_PER_STORE = 32;
-/** A body that is cut is asked for again so often, after 100 ms, then 200 ms, … The SDK only retries until a body begins. */
+/** Attempts to read a body that is truncated, with waits of 100 ms, 200 ms, … The SDK retries only until a body begins. */
 const BODY_ATTEMPTS = 4;
-/** For an answer that is no object, with its retries. */
-const QUESTION_MS = 120_000;
-/** Names in one folder; a thousand come in one answer. */
+/** Maximum time for a request that is not for an object, including its retries. */
+const MAX_REQUEST_MS = 120_000;
+/** Maximum names in one folder; S3 returns a thousand per response. */
 const MAX_NAMES = 1_000_000;
 
 /**
- * Objects on S3 and on servers that speak its protocol, by `s3://bucket/key`, through the AWS SDK, which also retries what was throttled or
- * did not get through.
+ * Objects on S3 and compatible servers, addressed by `s3://bucket/key`. It uses the AWS SDK, which also retries throttled requests and
+ * network failures.
  *
- * Besides what `ObjectStore` says: `UNAUTHENTICATED` and `PERMISSION_DENIED` say which credentials were used, `UNAVAILABLE` and
- * `DEADLINE_EXCEEDED` the endpoint, `RESOURCE_EXHAUSTED` is throttling, `FAILED_PRECONDITION` an object that is archived.
+ * Errors besides those of `ObjectStore`: `UNAUTHENTICATED` and `PERMISSION_DENIED` name the credentials, `UNAVAILABLE` and
+ * `DEADLINE_EXCEEDED` name the endpoint, `RESOURCE_EXHAUSTED` means throttling, `FAILED_PRECONDITION` an archived object.
  */
 export class S3Store implements ObjectStore {
   readonly #options: Pick<StoreOptions, 'properties' | 'vended'>;
   readonly #usage: Usage;
   readonly #limiter = new Limiter(REQUESTS_PER_STORE);
-  /** By the properties that were vended; those of the store itself if none were. */
+  /** By the vended properties, or the store's own properties if none are vended. */
   readonly #accesses = new WeakMap<object, Promise<S3Access>>();
 
   constructor({ properties, vended, usage }: Pick<StoreOptions, 'properties' | 'vended' | 'usage'>) {
@@ -53,20 +53,20 @@ export class S3Store implements ObjectStore {
       const get = { Bucket: bucket, Key: key, Range: range, RequestPayer };
       const headers = { ...(range && { range }), ...(RequestPayer && { 'x-amz-request-payer': RequestPayer }) };
       for (let attempt = 1; ; attempt++) {
-        let answer: Got;
+        let response: GetResult;
         try {
           const { got, send } = await directGet(client, { bucket, key, headers, signed }, await counted(true));
-          answer = got ?? (await client.send(new GetObjectCommand(get), send));
+          response = got ?? (await client.send(new GetObjectCommand(get), send));
         } catch (error) {
           if (isRangeBehindEnd(error)) return new Uint8Array(0);
           throw error;
         }
-        const body = answer.Body as Readable;
+        const body = response.Body as Readable;
         try {
-          return await readBody(body, checkedLength(answer, path, range, maxBytes, access.where), this.#usage);
+          return await readBody(body, checkedLength(response, path, range, maxBytes, access.where), this.#usage);
         } catch (error) {
           body.destroy();
-          if (!isCut(error) || attempt === BODY_ATTEMPTS) throw error;
+          if (!isTruncatedBody(error) || attempt === BODY_ATTEMPTS) throw error;
         }
         await wait(100 * 2 ** (attempt - 1));
       }
@@ -77,11 +77,11 @@ export class S3Store implements ObjectStore {
     return this.#call(path, 'read', async (client, access, { bucket, key }, counted) => {
       const head = new HeadObjectCommand({ Bucket: bucket, Key: key, RequestPayer: access.requestPayer });
       const { ContentLength: size, LastModified: modified, ETag: etag } = await client.send(head, await counted());
-      return statOf(size, modified, etag);
+      return statFrom(size, modified, etag);
     });
   }
 
-  /** A folder is there if there is a key below it, or one of its name with a slash at the end; a bucket always is. */
+  /** A folder exists if there is a key below it, or a key with its name and a trailing slash; a bucket always exists. */
   async list(folder: string): Promise<FolderEntry[]> {
     return this.#call(folder, 'list', async (client, access, { bucket, key }, counted) => {
       const prefix = key.replace(/\/*$/, '/').replace(/^\/$/, '');
@@ -94,14 +94,14 @@ export class S3Store implements ObjectStore {
             Bucket: bucket,
             Prefix: prefix,
             Delimiter: '/',
-            // XML cannot carry every character that a key can have.
+            // XML cannot contain every character that a key can have.
             EncodingType: 'url',
             ContinuationToken: token,
             RequestPayer: access.requestPayer,
           }),
           await counted(),
         );
-        const name = (listed = '') => (page.EncodingType === 'url' ? decoded(listed) : listed).slice(prefix.length);
+        const name = (listed = '') => (page.EncodingType === 'url' ? decodeName(listed) : listed).slice(prefix.length);
         for (const { Prefix } of page.CommonPrefixes ?? []) {
           found = true;
           const below = name(Prefix).replace(/\/$/, '');
@@ -110,20 +110,14 @@ export class S3Store implements ObjectStore {
         for (const { Key, Size, LastModified, ETag } of page.Contents ?? []) {
           found = true;
           const below = name(Key);
-          if (below !== '') entries.push({ name: below, folder: false, stat: statOf(Size, LastModified, ETag) });
+          if (below !== '') entries.push({ name: below, folder: false, stat: statFrom(Size, LastModified, ETag) });
         }
         if (entries.length > MAX_NAMES) {
-          throw new CodedError(
-            'FAILED_PRECONDITION',
-            `${folder} has more than ${MAX_NAMES} names; at most so many are listed`,
-          );
+          throw new CodedError('FAILED_PRECONDITION', `${folder} has more than ${MAX_NAMES} names, which is the limit`);
         }
         const next = page.IsTruncated ? page.NextContinuationToken : undefined;
         if (next !== undefined && next === token) {
-          throw new CodedError(
-            'FAILED_PRECONDITION',
-            `${access.where} lists the same page of ${folder} again and again`,
-          );
+          throw new CodedError('FAILED_PRECONDITION', `${access.where} returns the same page of ${folder} repeatedly`);
         }
         token = next;
       } while (token !== undefined);
@@ -139,28 +133,28 @@ export class S3Store implements ObjectStore {
       client: S3Client,
       access: S3Access,
       at: { bucket: string; key: string },
-      counted: (streamed?: boolean) => Promise<Counted>,
+      counted: (streamed?: boolean) => Promise<CallOptions>,
     ) => Promise<T>,
   ): Promise<T> {
     const at = s3Path(path);
     if (at.key === '' && verb === 'read') {
-      throw new CodedError('FAILED_PRECONDITION', `cannot read ${path}: it is a bucket, and an object is wanted`);
+      throw new CodedError('FAILED_PRECONDITION', `cannot read ${path}: it is a bucket; expected an object`);
     }
     const access = await this.#access(path);
-    // Before a place is taken: who waits here holds up no other connector.
+    // Waits before taking a slot of the limiter, so that it does not delay other connectors.
     let admitted: ReturnType<typeof admit> | undefined = admit(this.#usage);
     await admitted;
-    /** The options of one more command, once it may be sent. */
-    const counted = async (streamed = false): Promise<Counted> => {
+    /** Waits until the next command may be sent, and returns its options. */
+    const counted = async (streamed = false): Promise<CallOptions> => {
       const first = admitted;
       admitted = undefined;
       const passed = await (first ?? admit(this.#usage));
-      const limit = streamed ? {} : { abortSignal: AbortSignal.timeout(QUESTION_MS) };
+      const limit = streamed ? {} : { abortSignal: AbortSignal.timeout(MAX_REQUEST_MS) };
       return { usage: this.#usage, streamed, ...passed, ...limit };
     };
     return this.#limiter.run(() =>
       access.limiter.run(async () => {
-        // Two redirects: from the configured region, and from one that S3 named before the bucket was made anew.
+        // Two redirects: from the configured region, and from a remembered region if the bucket was recreated elsewhere.
         for (let redirects = 0; ; redirects++) {
           const region = access.regionOf(at.bucket);
           try {
@@ -179,11 +173,11 @@ export class S3Store implements ObjectStore {
 
   async #access(path: string): Promise<S3Access> {
     const { properties, vended } = this.#options;
-    const own = await vended?.(path);
-    const identity = own ?? properties;
+    const vendedProperties = await vended?.(path);
+    const identity = vendedProperties ?? properties;
     let access = this.#accesses.get(identity);
     if (access === undefined) {
-      access = s3Access(own === undefined ? properties : merged(properties, own));
+      access = s3Access(vendedProperties === undefined ? properties : withVended(properties, vendedProperties));
       this.#accesses.set(identity, access);
       access.catch(() => this.#accesses.delete(identity));
     }
@@ -192,53 +186,50 @@ export class S3Store implements ObjectStore {
 }
 
 /**
- * Vended keys are used as they are: the session and the role of the connector's own credentials are not theirs, and they are to be used
- * where the connector itself would have none. The profile stays: with keys nothing but the region is taken from it.
+ * The connector's properties with vended ones added. Vended keys replace the connector's own identity: its session and role do not belong to
+ * them, and they apply even if the connector is anonymous. The profile is kept, because with keys it only supplies the region.
  */
-function merged(
+function withVended(
   properties: Readonly<Record<string, string>>,
   vended: Readonly<Record<string, string>>,
 ): Record<string, string> {
   if (!vended['s3.access-key-id']) return { ...properties, ...vended };
-  const own = Object.entries(properties).filter(([key]) => !OWN_IDENTITY.test(key));
-  return { ...Object.fromEntries(own), ...vended };
+  const kept = Object.entries(properties).filter(([key]) => !IDENTITY.test(key));
+  return { ...Object.fromEntries(kept), ...vended };
 }
 
-const OWN_IDENTITY =
+const IDENTITY =
   /^(s3|client)\.(access-key-id|secret-access-key|session-token|role-arn|anonymous)$|^client\.assume-role\.arn$/;
 
-/** The bytes to come, before any of them is kept. */
+/** Checks the announced length before memory is allocated. */
 function checkedLength(
-  { ContentLength, ContentRange }: Got,
+  { ContentLength, ContentRange }: GetResult,
   path: string,
   range: string | undefined,
   maxBytes: number,
   where: string,
 ): number {
   if (ContentLength === undefined) {
-    throw new CodedError('FAILED_PRECONDITION', `cannot read ${path}: ${where} does not say how long it is`);
+    throw new CodedError('FAILED_PRECONDITION', `cannot read ${path}: ${where} sent no Content-Length`);
   }
   if (range !== undefined && ContentRange === undefined) {
     throw new CodedError(
       'UNIMPLEMENTED',
-      `cannot read ${path}: ${where} gives all of it, not the range asked for (${range})`,
+      `cannot read ${path}: ${where} ignored the requested range (${range}) and returned the whole object`,
     );
   }
   if (ContentLength > maxBytes) {
-    throw new CodedError(
-      'FAILED_PRECONDITION',
-      `${path} has ${ContentLength} bytes to read; at most ${maxBytes} are taken`,
-    );
+    throw new CodedError('FAILED_PRECONDITION', `${path} has ${ContentLength} bytes to read; the limit is ${maxBytes}`);
   }
   return ContentLength;
 }
 
-function statOf(size: number | undefined, modified: Date | undefined, etag: string | undefined): ObjectStat {
+function statFrom(size: number | undefined, modified: Date | undefined, etag: string | undefined): ObjectStat {
   return { size: size ?? 0, modifiedMs: modified?.getTime() ?? 0, ...(etag !== undefined && { etag }) };
 }
 
-/** As S3 encodes names in listings. */
-function decoded(name: string): string {
+/** Decodes a name of a listing with `EncodingType=url`. */
+function decodeName(name: string): string {
   return decodeURIComponent(name.replaceAll('+', ' '));
 }
 
@@ -247,8 +238,8 @@ function isRangeBehindEnd(error: unknown): boolean {
   return name === 'InvalidRange' || $metadata?.httpStatusCode === 416;
 }
 
-function isCut(error: unknown): boolean {
-  if (error instanceof CutBodyError) return true;
+function isTruncatedBody(error: unknown): boolean {
+  if (error instanceof TruncatedBodyError) return true;
   const { code, message } = error as NodeJS.ErrnoException;
   return code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE' || message === 'aborted';
 }

@@ -1,29 +1,30 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { CodedError } from '../../errors.ts';
 
-export interface Answer {
+export interface HttpResponse {
   status: number;
   contentType: string;
   body: string;
 }
 
 export interface HttpEndpoint {
-  /** With the real port. */
+  /** host:port, with the actual port if 0 was requested. */
   address: string;
   close(): Promise<void>;
 }
 
 /**
- * Answers GET on some paths, for Prometheus and for orchestrators' probes. It does not keep the process alive.
+ * Serves some pages to Prometheus and orchestrators' probes. The server does not keep the process alive.
  *
- * @param address host:port; port 0 takes a free one
- * @param setting what the address was set by, for the error
- * @throws CodedError UNAVAILABLE where the address cannot be listened on
+ * @param address host:port; port 0 for any free port
+ * @param setting the variable that sets the address, for the error
+ * @param pages by path; every other path gets 404
+ * @throws CodedError UNAVAILABLE if the server cannot listen on the address
  */
 export async function serveHttp(
   address: string,
   setting: string,
-  pages: Readonly<Record<string, () => Promise<Answer>>>,
+  pages: Readonly<Record<string, () => Promise<HttpResponse>>>,
 ): Promise<HttpEndpoint> {
   const { host, port } = splitAddress(address);
   const server = createServer((request, response) => void answer(request, response, pages));
@@ -34,9 +35,9 @@ export async function serveHttp(
     server.listen({ host, port }, resolve);
   });
   server.unref();
-  const { port: real } = server.address() as { port: number };
+  const { port: actualPort } = server.address() as { port: number };
   return {
-    address: `${address.slice(0, address.lastIndexOf(':'))}:${real}`,
+    address: `${address.slice(0, address.lastIndexOf(':'))}:${actualPort}`,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -45,7 +46,7 @@ export async function serveHttp(
   };
 }
 
-/** An IPv6 address stands in brackets. */
+/** Splits host:port. An IPv6 address is in brackets, which the returned host does not have. */
 export function splitAddress(address: string): { host: string; port: number } {
   const colon = address.lastIndexOf(':');
   return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) };
@@ -54,7 +55,7 @@ export function splitAddress(address: string): { host: string; port: number } {
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  pages: Readonly<Record<string, () => Promise<Answer>>>,
+  pages: Readonly<Record<string, () => Promise<HttpResponse>>>,
 ): Promise<void> {
   const page = pages[request.url?.split('?')[0] ?? ''];
   const { status, contentType, body } = await (page === undefined

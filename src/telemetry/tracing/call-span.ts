@@ -1,15 +1,15 @@
+import { Status } from 'nice-grpc-common';
 import { methodName } from './grpc-method.ts';
 import type { Carrier, OpenSpan } from './spans.ts';
 import { currentTracing, inThisScope } from './tracing.ts';
 
-/** Of gRPC's status codes. */
-const UNKNOWN = 2;
-
 /**
- * A span around a gRPC call, as the generator that middlewares of nice-grpc are: it ends with the call, or when its reader gives it up.
- * Each step of the call runs within the span.
+ * Runs a gRPC call within a span, as an async generator (the form of nice-grpc's middlewares). Every step of the call runs within the
+ * span, which ends when the call ends or its reader stops reading.
  *
- * @param begin given what carries the trace on
+ * @param path such as `/reconciler.v1.Connectors/GetConnector`
+ * @param parent the caller's span; undefined to continue the current trace
+ * @param begin starts the call; its argument continues the trace in another process
  */
 export async function* callSpan<Message, Last>(
   path: string,
@@ -23,10 +23,10 @@ export async function* callSpan<Message, Last>(
   const attributes = { 'rpc.system': 'grpc', 'rpc.method': name };
   const { promise: ended, resolve, reject } = withResolvers();
   const { steps, span } = await new Promise<{ steps: AsyncGenerator<Message, Last, undefined>; span: OpenSpan }>(
-    (opened) => {
+    (onOpened) => {
       tracing
         .span({ name, kind, attributes, parent }, (span) => {
-          opened({ steps: inThisScope(begin(span.carrier)), span });
+          onOpened({ steps: inThisScope(begin(span.carrier)), span });
           return ended;
         })
         .catch(() => {});
@@ -35,7 +35,7 @@ export async function* callSpan<Message, Last>(
   try {
     return yield* steps;
   } catch (error) {
-    span.set({ 'rpc.grpc.status_code': (error as { code?: number }).code ?? UNKNOWN });
+    span.set({ 'rpc.grpc.status_code': (error as { code?: number }).code ?? Status.UNKNOWN });
     reject(error);
     throw error;
   } finally {
@@ -46,8 +46,8 @@ export async function* callSpan<Message, Last>(
 function withResolvers() {
   let resolve!: () => void;
   let reject!: (error: unknown) => void;
-  const promise = new Promise<void>((...both) => {
-    [resolve, reject] = both;
+  const promise = new Promise<void>((...functions) => {
+    [resolve, reject] = functions;
   });
   return { promise, resolve, reject };
 }

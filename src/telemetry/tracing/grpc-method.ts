@@ -1,5 +1,5 @@
-/** `/reconciler.v1.Connectors/TriggerReconcile` is `Connectors/TriggerReconcile`. */
+/** Shortens `/reconciler.v1.Connectors/TriggerReconcile` to `Connectors/TriggerReconcile`. */
 export const methodName = (path: string): string => path.replace(/^\/(reconciler\.v1\.)?/, '');
 
-/** AIP-131 and 132 name methods so; health and reflection are asked by machines, again and again. */
+/** Whether a method only reads, by its name (AIP-131, AIP-132). Health checks and reflection count too, because machines call them often. */
 export const readsOnly = (path: string): boolean => /^\/grpc\.|\/(Get|List|Lookup|Count|Resolve|Stream)\w*$/.test(path);

@@ -30,12 +30,12 @@ import type { Attributes, Carrier, Tracing } from './spans.ts';
 
 const KINDS = { client: SpanKind.CLIENT, server: SpanKind.SERVER, internal: SpanKind.INTERNAL };
 const propagator = new W3CTraceContextPropagator();
-/** A command shall not wait for a collector that is away. */
-const CLOSE_MS = 3_000;
+/** Commands do not wait longer than this for a collector that does not respond. */
+const CLOSE_TIMEOUT_MS = 3_000;
 
 /**
- * Traces by OpenTelemetry's SDK, sent by OTLP as the standard variables say (endpoint, headers, timeout, compression, resource attributes,
- * OTEL_TRACES_SAMPLER). It registers nothing globally. No text of a span holds a secret that is known in this process.
+ * Traces with OpenTelemetry's SDK and sends them by OTLP. The standard variables set the endpoint, headers, timeout, compression, resource
+ * attributes and OTEL_TRACES_SAMPLER. Nothing is registered globally. Secrets that this process knows are masked in every text of a span.
  */
 export function openTracing(service: string, env: NodeJS.ProcessEnv): Tracing {
   const resource = defaultResource()
@@ -54,9 +54,14 @@ export function openTracing(service: string, env: NodeJS.ProcessEnv): Tracing {
   return {
     async span({ name, kind, attributes = {}, parent }, work) {
       const outer = currentScope();
-      const from = parent === undefined ? ((outer?.trace as Context | undefined) ?? ROOT_CONTEXT) : contextOf(parent);
-      const span = tracer.startSpan(withoutSecrets(name), { kind: KINDS[kind], attributes: masked(attributes) }, from);
-      const context = trace.setSpan(from, span);
+      const parentContext =
+        parent === undefined ? ((outer?.trace as Context | undefined) ?? ROOT_CONTEXT) : contextOf(parent);
+      const span = tracer.startSpan(
+        withoutSecrets(name),
+        { kind: KINDS[kind], attributes: masked(attributes) },
+        parentContext,
+      );
+      const context = trace.setSpan(parentContext, span);
       const open = { set: (more: Attributes) => void span.setAttributes(masked(more)), carrier: carrierOf(context) };
       try {
         return await inScope({ fields: outer?.fields ?? {}, trace: context }, () => work(open));
@@ -69,7 +74,7 @@ export function openTracing(service: string, env: NodeJS.ProcessEnv): Tracing {
       }
     },
 
-    ran({ name, trace: carrier, parent, start, attributes, error }) {
+    recordRun({ name, trace: carrier, parent, start, attributes, error }) {
       const spanContext = spanContextOf(carrier);
       if (spanContext === undefined || (spanContext.traceFlags & TraceFlags.SAMPLED) === 0) return;
       const [startTime, endTime] = [hrTime(start.getTime()), hrTime(Date.now())];
@@ -106,10 +111,10 @@ export function openTracing(service: string, env: NodeJS.ProcessEnv): Tracing {
 
     async close() {
       let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, CLOSE_MS);
+      const timeout = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, CLOSE_TIMEOUT_MS);
       });
-      await Promise.race([provider.shutdown().catch(() => {}), late]);
+      await Promise.race([provider.shutdown().catch(() => {}), timeout]);
       clearTimeout(timer);
     },
   };
@@ -127,7 +132,10 @@ function carrierOf(context: Context): Carrier {
 
 const spanContextOf = (carrier: Carrier): SpanContext | undefined => trace.getSpanContext(contextOf(carrier));
 
-/** https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/: of traces that begin here; others follow their parent. */
+/**
+ * The sampler of traces that start here; others follow their parent's decision.
+ * https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+ */
 function rootSampler({ OTEL_TRACES_SAMPLER: name = '', OTEL_TRACES_SAMPLER_ARG: ratio }: NodeJS.ProcessEnv): Sampler {
   if (name.endsWith('always_off')) return new AlwaysOffSampler();
   if (name.endsWith('traceidratio')) return new TraceIdRatioBasedSampler(Number(ratio ?? 1));

@@ -1,2 +1,4 @@
-/** Span id of a workflow's run: of the run's id, whose last bits are random, so that every replay and every worker gives the same. */
+/**
+ * Span id of a workflow's run: the last 64 bits of the run's id, which are random. So all workers and all replays use the same span id.
+ */
 export const runSpanId = (runId: string): string => runId.replaceAll('-', '').slice(-16);

@@ -1,4 +1,4 @@
-/** As in HTTP headers and gRPC metadata: https://www.w3.org/TR/trace-context/ */
+/** Trace context as in HTTP headers and gRPC metadata: https://www.w3.org/TR/trace-context/ */
 export interface Carrier {
   traceparent?: string;
   tracestate?: string;
@@ -10,23 +10,23 @@ export interface SpanSpec {
   name: string;
   kind: 'client' | 'server' | 'internal';
   attributes?: Attributes;
-  /** Instead of the span that is current. */
+  /** Replaces the current span as the parent. */
   parent?: Carrier;
 }
 
-/** What can be said of a span while its work goes on. */
+/** A span whose work is still running. */
 export interface OpenSpan {
   set(attributes: Attributes): void;
-  /** What carries the trace on to another process. */
+  /** Continues the trace in another process. */
   readonly carrier: Carrier;
 }
 
-/** OpenTelemetry's traces, exported by OTLP. */
+/** Records OpenTelemetry traces and exports them by OTLP. */
 export interface Tracing {
-  /** Runs the work in a span of its own, which ends with it; an error that it ends with is the span's. */
+  /** Runs the work in a new span. The span ends with the work and records the error that it throws. */
   span<T>(spec: SpanSpec, work: (span: OpenSpan) => Promise<T>): Promise<T>;
-  /** A workflow's run that has ended: its ids were fixed when it began (see `runTrace`). */
-  ran(run: {
+  /** Records the span of a workflow's run that has ended; its ids were fixed at the start (see `runTrace`). */
+  recordRun(run: {
     name: string;
     trace: Carrier;
     parent?: Carrier;
@@ -34,8 +34,8 @@ export interface Tracing {
     attributes: Attributes;
     error?: string;
   }): void;
-  /** What traces begin with at a run that nothing traced has started; whether it is sampled is decided here. */
+  /** The trace of a run that was started outside of any trace. Decides whether the trace is sampled. */
   runTrace(runId: string): Carrier;
-  /** Sends what has not been sent yet. */
+  /** Sends the remaining spans. */
   close(): Promise<void>;
 }

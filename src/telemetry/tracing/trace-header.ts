@@ -1,2 +1,2 @@
-/** Header in which Temporal's SDKs carry a trace, as their interceptors for OpenTelemetry have it: `{"traceparent": …}` as JSON. */
+/** Header in which the OpenTelemetry interceptors of Temporal's SDKs pass on a trace: `{"traceparent": …}` as JSON. */
 export const TRACE_HEADER = '_tracer-data';

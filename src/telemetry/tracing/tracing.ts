@@ -3,17 +3,17 @@ import type { Tracing } from './spans.ts';
 
 let tracing: Tracing | undefined;
 
-/** Undefined where there are no traces. */
+/** Undefined if tracing is off. */
 export const currentTracing = (): Tracing | undefined => tracing;
 
-/** Whether there is a span that what is done now belongs to. */
+/** Whether the current work belongs to a span. */
 export const isTraced = (): boolean => currentScope()?.trace !== undefined;
 
 /**
- * Begins to trace where OpenTelemetry's variables name an endpoint (OTEL_EXPORTER_OTLP_ENDPOINT or …_TRACES_ENDPOINT); else nothing is
- * loaded. To be called before anything connects.
+ * Starts tracing if OpenTelemetry's variables name an endpoint (OTEL_EXPORTER_OTLP_ENDPOINT or …_TRACES_ENDPOINT); otherwise loads nothing.
+ * Call it before connecting to anything.
  *
- * @param service `service.name`, unless OTEL_SERVICE_NAME gives another
+ * @param service `service.name`, unless OTEL_SERVICE_NAME sets another
  */
 export async function startTracing(
   service: string,
@@ -26,7 +26,7 @@ export async function startTracing(
   return tracing;
 }
 
-/** Runs each step of a generator in the scope that is current now: else each runs in its caller's. */
+/** Runs each step of a generator in the scope that is current now. Otherwise each step would run in the scope of its caller. */
 export function inThisScope<T, R>(steps: AsyncGenerator<T, R, undefined>): AsyncGenerator<T, R, undefined> {
   const scope = currentScope();
   if (scope === undefined) return steps;

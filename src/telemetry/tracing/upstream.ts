@@ -5,41 +5,42 @@ import { currentTracing, isTraced } from './tracing.ts';
 /** One HTTP request to an upstream. */
 export interface UpstreamRequest {
   method: string;
-  /** Absolute. Of its query nothing is told: it may hold a signature. */
+  /** An absolute URL. Its query is not recorded, because it may contain a signature. */
   url: string;
-  /** What is asked for, where the address does not say it: `AWSGlue.GetTables`. */
+  /** The operation, such as `AWSGlue.GetTables`, if the URL does not contain it. */
   action?: string;
 }
 
 /**
- * Sends a request, seen by the worker's metrics and its traces.
+ * Sends a request to an upstream and records it in the worker's metrics and traces.
  *
- * @param via which of the ways of speaking to upstreams
- * @param describe called only where there is a trace
+ * @param via the client that sends the request
+ * @param describe called only if the request is traced
+ * @returns what `send` returns
  */
-export async function observed<T>(
+export async function observeUpstream<T>(
   via: 'rest' | 'aws',
   describe: () => UpstreamRequest,
   send: () => Promise<T>,
-  statusOf: (answer: T) => number,
+  statusOf: (response: T) => number,
 ): Promise<T> {
   const metrics = workerMetrics();
   const tracing = isTraced() ? currentTracing() : undefined;
   if (metrics === undefined && tracing === undefined) return send();
   const start = performance.now();
   let status: number | undefined;
-  const seen = async () => {
-    const answer = await send();
-    status = statusOf(answer);
-    return answer;
+  const sendAndNoteStatus = async () => {
+    const response = await send();
+    status = statusOf(response);
+    return response;
   };
   try {
-    if (tracing === undefined) return await seen();
+    if (tracing === undefined) return await sendAndNoteStatus();
     const { name, attributes } = spanOf(describe());
     return await tracing.span({ name, kind: 'client', attributes }, async (span) => {
-      const answer = await seen();
+      const response = await sendAndNoteStatus();
       span.set({ 'http.response.status_code': status });
-      return answer;
+      return response;
     });
   } finally {
     metrics?.upstreamAnswered(via, String(status ?? 'none'), (performance.now() - start) / 1000);

@@ -6,9 +6,9 @@ import { TRACE_HEADER } from './trace-header.ts';
 import { currentTracing } from './tracing.ts';
 
 /**
- * Gives every activity a scope of its own, whose fields its log lines carry, and a span where there are traces.
+ * Gives every activity a scope of its own, whose fields are added to its log lines, and a span if tracing is on.
  *
- * @param fieldsOf what an activity is about, by its input
+ * @param fieldsOf returns the fields that describe an activity, from its input
  */
 export function observeActivities(fieldsOf: (input: unknown) => Fields): ActivityInterceptorsFactory {
   return ({ info }) => ({
@@ -29,7 +29,7 @@ export function observeActivities(fieldsOf: (input: unknown) => Fields): Activit
             try {
               return await next(input);
             } finally {
-              // Some fields become known only on the way.
+              // Some fields become known only during the activity.
               span.set(attributesOf(fields));
             }
           }),
@@ -39,7 +39,7 @@ export function observeActivities(fieldsOf: (input: unknown) => Fields): Activit
   });
 }
 
-/** Names as Temporal's own interceptors for OpenTelemetry have them, where they have them. */
+/** Span attributes, named as in Temporal's own OpenTelemetry interceptors if they have them. */
 function attributesOf({ job, connector, table, tables, attempt }: Fields): Attributes {
   return {
     temporalWorkflowId: job as string,
@@ -52,14 +52,14 @@ function attributesOf({ job, connector, table, tables, attempt }: Fields): Attri
 
 type RunSinks = { tracing: { ran(run: { trace?: Carrier; parent?: Carrier; error?: string }): void } };
 
-/** What the workflow's interceptor tells (see src/workflows/tracing.ts). */
+/** Receives the runs that the workflow's interceptor reports (see src/workflows/tracing.ts). */
 export function tracingSinks(): InjectedSinks<RunSinks> {
   return {
     tracing: {
       ran: {
         fn(info, { trace, parent, error }) {
           const tracing = currentTracing();
-          tracing?.ran({
+          tracing?.recordRun({
             name: `RunWorkflow:${info.workflowType}`,
             trace: trace ?? tracing.runTrace(info.runId),
             parent,

@@ -12,25 +12,26 @@ export function currentDetails({
   failures,
   message,
 }: Pick<Job, 'connectorName' | 'progress' | 'failures' | 'message'>): string {
+  const c = p.counters;
   const lines = [
     `**${escapeMarkdown(connectorName)}** · ${p.state} · ${escapeMarkdown(message)}`,
     '',
     // No Markdown table: the UI sets its columns without any space between them.
-    `Tables: **${p.tablesScanned}** scanned · **${p.tablesChanged}** changed · **${p.tablesUnchanged}** unchanged · ${p.tablesFiltered} filtered · ${p.tablesMissing} missing · **${p.errors}** errors`,
+    `Tables: **${c.tablesScanned ?? 0}** scanned · **${c.tablesChanged ?? 0}** changed · **${c.tablesUnchanged ?? 0}** unchanged · ${c.tablesFiltered ?? 0} filtered · ${c.tablesMissing ?? 0} missing · **${c.errors ?? 0}** errors`,
     '',
-    ...(p.viewsScanned
+    ...(c.viewsScanned
       ? [
-          `Views: **${p.viewsScanned}** scanned · **${p.viewsChanged ?? 0}** changed · ${p.viewsMissing ?? 0} missing`,
+          `Views: **${c.viewsScanned ?? 0}** scanned · **${c.viewsChanged ?? 0}** changed · ${c.viewsMissing ?? 0} missing`,
           '',
         ]
       : []),
-    ...(p.tablesDropped || p.viewsDropped || p.snapshotsDropped
+    ...(c.tablesDropped || c.viewsDropped || c.snapshotsDropped
       ? [
-          `Dropped: ${p.tablesDropped ?? 0} tables · ${p.viewsDropped ?? 0} views · ${p.snapshotsDropped ?? 0} snapshots`,
+          `Dropped: ${c.tablesDropped ?? 0} tables · ${c.viewsDropped ?? 0} views · ${c.snapshotsDropped ?? 0} snapshots`,
           '',
         ]
       : []),
-    `Ingested: **${p.snapshotsIngested}** snapshots · **${p.filesIngested}** file changes`,
+    `Ingested: **${c.snapshotsIngested ?? 0}** snapshots · **${c.filesIngested ?? 0}** file changes`,
   ];
   if (p.inFlight.length > 0) {
     const more = p.inFlight.length > MAX_SHOWN ? ` and ${p.inFlight.length - MAX_SHOWN} more` : '';

@@ -1,4 +1,4 @@
-import type { Progress, ReconcileRequest, TableFailure } from '../../contract/job.ts';
+import type { Counters, Progress, ReconcileRequest, TableFailure } from '../../contract/job.ts';
 import { plural, plurals, truncate } from './text.ts';
 
 const MAX_CAUSES = 3;
@@ -10,7 +10,7 @@ export function jobMessage(
   progress: Progress,
   failures: readonly TableFailure[],
 ): string {
-  if (dryRun && progress.state === 'JS_SUCCEEDED') return `Dry run: ${previewText(progress)}`;
+  if (dryRun && progress.state === 'JS_SUCCEEDED') return `Dry run: ${previewText(progress.counters)}`;
   if (dryRun && progress.state === 'JS_CANCELLED') return 'Dry run: cancelled; its list has what it found until then';
   const message = stateText(progress, failures);
   return dryRun ? `Dry run: ${message}` : message;
@@ -19,21 +19,21 @@ export function jobMessage(
 function stateText(progress: Progress, failures: readonly TableFailure[]): string {
   switch (progress.state) {
     case 'JS_SUCCEEDED':
-      return changesText(progress);
+      return changesText(progress.counters);
     case 'JS_FAILED':
-      return `${failureKind(progress, failures)}: ${causesText(progress, failures)}`;
+      return `${failureKind(progress.counters, failures)}: ${causesText(progress.counters, failures)}`;
     case 'JS_CANCELLED':
-      return `Cancelled after ${plural(progress.tablesChanged, 'changed table')}; what came in stays`;
+      return `Cancelled after ${plural(progress.counters.tablesChanged ?? 0, 'changed table')}; what came in stays`;
     default:
       return progress.phase;
   }
 }
 
-function changesText(progress: Progress): string {
-  const { tablesChanged, tablesUnchanged, tablesMissing } = progress;
-  const { viewsScanned = 0, viewsChanged = 0, viewsMissing = 0 } = progress;
+function changesText(counters: Counters): string {
+  const { tablesChanged = 0, tablesUnchanged = 0, tablesMissing = 0 } = counters;
+  const { viewsScanned = 0, viewsChanged = 0, viewsMissing = 0 } = counters;
   const gone = tablesMissing + viewsMissing;
-  const dropped = droppedText(progress);
+  const dropped = droppedText(counters);
   const missing = (gone > 0 ? `, ${gone} gone upstream` : '') + (dropped && `; dropped ${dropped}`);
   if (tablesChanged === 0 && viewsChanged === 0) {
     const views = viewsScanned > 0 ? `, ${plural(viewsScanned, 'view')}` : '';
@@ -44,27 +44,27 @@ function changesText(progress: Progress): string {
 }
 
 /** What a dry run found. */
-function previewText(progress: Progress): string {
-  const { tablesChanged, tablesMissing, viewsChanged = 0, viewsMissing = 0 } = progress;
+function previewText(counters: Counters): string {
+  const { tablesChanged = 0, tablesMissing = 0, viewsChanged = 0, viewsMissing = 0 } = counters;
   const parts = [
     [plurals([tablesChanged, 'table'], [viewsChanged, 'view']), 'change'],
     [plurals([tablesMissing, 'table'], [viewsMissing, 'view']), 'be missing'],
-    [droppedText(progress), 'be dropped'],
+    [droppedText(counters), 'be dropped'],
   ];
   const changes = parts.filter(([what]) => what).map(([what, verb]) => `${what} would ${verb}`);
   return changes.join(', ') || 'nothing would change';
 }
 
-function droppedText({ tablesDropped = 0, viewsDropped = 0, snapshotsDropped = 0 }: Progress): string {
+function droppedText({ tablesDropped = 0, viewsDropped = 0, snapshotsDropped = 0 }: Counters): string {
   return plurals([tablesDropped, 'table'], [viewsDropped, 'view'], [snapshotsDropped, 'expired snapshot']);
 }
 
 /** A job whose every failure belongs to a table, a view or a namespace has done the rest. */
-function failureKind({ errors }: Progress, failures: readonly TableFailure[]): string {
+function failureKind({ errors = 0 }: Counters, failures: readonly TableFailure[]): string {
   return failures.every(({ table }) => table !== '') ? `Partial failure (${errors})` : 'Failed';
 }
 
-function causesText({ errors }: Progress, failures: readonly TableFailure[]): string {
+function causesText({ errors = 0 }: Counters, failures: readonly TableFailure[]): string {
   const causes = failures
     .slice(0, MAX_CAUSES)
     .map(({ table, message }) => truncate(table ? `${table}: ${message}` : message, MAX_CAUSE_LENGTH));

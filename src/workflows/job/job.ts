@@ -7,7 +7,14 @@ import type {
   TableOutcome,
   ViewsOutcome,
 } from '../../contract/activities.ts';
-import { newProgress, type Progress, type ReconcileRequest, type TableFailure } from '../../contract/job.ts';
+import {
+  addCounts,
+  type Counters,
+  newProgress,
+  type Progress,
+  type ReconcileRequest,
+  type TableFailure,
+} from '../../contract/job.ts';
 import { shellWord } from '../../names.ts';
 import { causeOf } from '../failure-cause.ts';
 import { jobMessage } from './job-message.ts';
@@ -114,50 +121,42 @@ export class Job {
   }
 
   addPage({ scanned, unchanged, filtered, refused = [], upstreamRequests }: ScanPage): void {
-    this.progress.tablesScanned += scanned;
-    this.progress.tablesUnchanged += unchanged;
-    this.progress.tablesFiltered += filtered;
-    this.#addRequests(upstreamRequests);
+    this.#count({ tablesScanned: scanned, tablesUnchanged: unchanged, tablesFiltered: filtered, upstreamRequests });
     if (refused.length > 0) this.hasRefusedNamespaces = true;
     for (const failure of refused) this.#addFailure(failure);
   }
 
   /** A table is done. */
   addTable(outcome: TableOutcome): void {
-    if (outcome.changed) this.progress.tablesChanged += 1;
-    else this.progress.tablesUnchanged += 1;
+    this.#count({ [outcome.changed ? 'tablesChanged' : 'tablesUnchanged']: 1 });
     this.addPartOfTable(outcome);
   }
 
   /** Some of a table's snapshots or file groups are done. */
   addPartOfTable({ snapshots, files, bytesRead, upstreamRequests, snapshotsDropped }: TableOutcome): void {
-    this.progress.snapshotsIngested += snapshots;
-    this.progress.filesIngested += files;
-    this.progress.bytesRead += bytesRead;
-    this.#addRequests(upstreamRequests);
-    this.#addDropped({ snapshotsDropped });
+    this.#count({
+      snapshotsIngested: snapshots,
+      filesIngested: files,
+      bytesRead,
+      upstreamRequests,
+      snapshotsDropped,
+    });
   }
 
   /** The activity has recorded the failures of views already. */
   addViews({ scanned, changed, errors, failures, refused = false, upstreamRequests }: ViewsOutcome): void {
-    this.progress.viewsScanned = (this.progress.viewsScanned ?? 0) + scanned;
-    this.progress.viewsChanged = (this.progress.viewsChanged ?? 0) + changed;
-    this.progress.errors += errors;
-    this.#addRequests(upstreamRequests);
+    this.#count({ viewsScanned: scanned, viewsChanged: changed, errors, upstreamRequests });
     this.hasRefusedNamespaces ||= refused;
     this.#keep(failures);
   }
 
   /** In a dry run, `dropped` of those that are marked would be dropped in the same job. */
   addMissing(kind: 'tables' | 'views', { marked, dropped, upstreamRequests }: MissingOutcome): void {
-    this.progress[`${kind}Missing`] = marked;
-    this.#addRequests(upstreamRequests);
-    this.#addDropped({ [`${kind}Dropped`]: dropped });
+    this.#count({ [`${kind}Missing`]: marked, [`${kind}Dropped`]: dropped, upstreamRequests });
   }
 
   addDrops({ tables, views, snapshots, upstreamRequests }: DropOutcome): void {
-    this.#addRequests(upstreamRequests);
-    this.#addDropped({ tablesDropped: tables, viewsDropped: views, snapshotsDropped: snapshots });
+    this.#count({ tablesDropped: tables, viewsDropped: views, snapshotsDropped: snapshots, upstreamRequests });
   }
 
   /** @param table what failed, as in `TableFailure`; empty if the job itself did */
@@ -186,7 +185,7 @@ export class Job {
       connectorName: this.connectorName,
       full: this.request.full ?? false,
       message: this.message,
-      progress: { ...this.progress, inFlight: [] },
+      progress: { ...this.progress, counters: { ...this.progress.counters }, inFlight: [] },
       failures: this.#unrecorded.slice(0, MAX_FAILURES_PER_RECORD),
       startedAtMs: this.#startedAtMs,
       finishedAtMs: this.isFinished ? Date.now() : undefined,
@@ -215,7 +214,7 @@ export class Job {
   }
 
   #addFailure(failure: TableFailure): void {
-    this.progress.errors += 1;
+    this.#count({ errors: 1 });
     // What ended the job comes first, so that it is always kept and shown.
     if (failure.table === '') this.failures.unshift(failure);
     else this.#keep([failure]);
@@ -226,16 +225,8 @@ export class Job {
     this.failures.push(...failures.slice(0, Math.max(0, MAX_FAILURES_KEPT - this.failures.length)));
   }
 
-  #addRequests(requests = 0): void {
-    this.progress.upstreamRequests += requests;
-  }
-
-  /** Counters stay absent until a step reports them: most connectors drop nothing. */
-  #addDropped(counts: Pick<Progress, 'tablesDropped' | 'viewsDropped' | 'snapshotsDropped'>): void {
-    for (const counter of ['tablesDropped', 'viewsDropped', 'snapshotsDropped'] as const) {
-      const more = counts[counter];
-      if (more !== undefined) this.progress[counter] = (this.progress[counter] ?? 0) + more;
-    }
+  #count(counts: Counters): void {
+    addCounts(this.progress.counters, counts);
   }
 
   #changed(): void {

@@ -50,7 +50,7 @@ beforeAll(() => {
 afterAll(() => rmSync(root, { recursive: true }));
 
 describe('listing', () => {
-  it('has the fixtures', async () => {
+  it('lists the fixtures', async () => {
     const connector = await open(`file://${fixtures}wh`);
     expect(await namespaces(connector)).toEqual([['bad'], ['fx']]);
     expect(await tables(connector, ['bad'])).toEqual(['missing_manifest', 'missing_metadata', 'truncated_metadata']);
@@ -59,7 +59,7 @@ describe('listing', () => {
     expect(await tables(connector, [])).toEqual([]);
   });
 
-  it('has nested namespaces of any name, tables beside them, and nothing else', async () => {
+  it('lists nested namespaces with any names and the tables beside them, and nothing else', async () => {
     const table = tableMetadata();
     for (const path of ['a.b/t', 'a.b/in ner/ü名😀/t 1', 'a.b/in ner/t2', 'top']) {
       write(`${path}/metadata/v1.metadata.json`, table);
@@ -82,19 +82,19 @@ describe('listing', () => {
     expect(await tables(connector, ['a.b', 'in ner'])).toEqual(['t2']);
     expect(await namespaces(connector, ['odd'])).toEqual([['odd', 'metadata']]);
     expect(await namespaces(connector, ['empty'])).toEqual([]);
-    // Nothing readable in it: listed, and it fails by itself.
+    // These folders have no readable metadata, so they are listed and opening them fails.
     for (const namespace of ['hinted', 'lists']) {
       expect(await tables(connector, [namespace])).toEqual(['t']);
       await expect(connector.openTable({ namespace: [namespace], name: 't' })).rejects.toMatchObject({
         code: 'DATA_LOSS',
-        message: expect.stringMatching(/no metadata file: .*none is named like/),
+        message: expect.stringMatching(/no metadata file: .*none has a name such as/),
       });
     }
     const reader = await connector.openTable({ namespace: ['a.b', 'in ner', 'ü名😀'], name: 't 1' });
     expect(reader.descriptor.formatVersion).toBe(2);
   });
 
-  it('pages by the last name, whatever comes or goes', async () => {
+  it('continues after the last name, whatever appears or disappears', async () => {
     const store = new MemoryStore();
     const names = ['B', 'a', 'b', 'é', 'zz'];
     const put = (name: string) => store.objects.set(`/w/${name}/file`, Buffer.alloc(0));
@@ -111,7 +111,7 @@ describe('listing', () => {
     await expect(connector.listNamespaces([], { size: 0 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
-  it('lists as both what may not be read', async () => {
+  it('lists a folder that may not be read both as a table and as a namespace', async () => {
     const store = new MemoryStore();
     store.objects.set('/w/secret/x/y', Buffer.alloc(0));
     store.objects.set('/w/open/x/y', Buffer.alloc(0));
@@ -129,7 +129,7 @@ describe('listing', () => {
     });
   });
 
-  it('says what is not there', async () => {
+  it('names what does not exist', async () => {
     const connector = await open(`file://${fixtures}wh`);
     const notFound = (part: RegExp) =>
       expect.objectContaining({ code: 'NOT_FOUND', message: expect.stringMatching(part) });
@@ -139,8 +139,8 @@ describe('listing', () => {
       notFound(/no table fx\.nope/),
     );
     for (const name of ['..', '.', '', 'a/b', '../wh/fx', 'a\0b']) {
-      await expect(connector.fingerprint({ namespace: ['fx'], name })).rejects.toEqual(notFound(/is no name/));
-      await expect(connector.listTables([name], { size: 1 })).rejects.toEqual(notFound(/is no name/));
+      await expect(connector.fingerprint({ namespace: ['fx'], name })).rejects.toEqual(notFound(/cannot be the name/));
+      await expect(connector.listTables([name], { size: 1 })).rejects.toEqual(notFound(/cannot be the name/));
     }
   });
 });
@@ -149,8 +149,8 @@ describe('newest metadata', () => {
   const names = (at: string) => `t/${at}/metadata`;
   let count = 0;
 
-  /** A table of these files; gives which one is taken. */
-  async function taken(files: Record<string, string | object>): Promise<string> {
+  /** Writes a table of these files and returns the name of the metadata file that is chosen. */
+  async function chosen(files: Record<string, string | object>): Promise<string> {
     const folder = names(String(count++));
     for (const [name, content] of Object.entries(files)) write(`${folder}/${name}`, content);
     const connector = await open(root);
@@ -161,49 +161,49 @@ describe('newest metadata', () => {
   const at = (ms: number) => tableMetadata({ 'last-updated-ms': ms });
   const m = tableMetadata();
 
-  it('has the highest number', async () => {
-    expect(await taken({ 'v9.metadata.json': m, 'v10.metadata.json': m })).toBe('v10.metadata.json');
-    expect(await taken({ '00009-a.metadata.json': m, '00010-b.gz.metadata.json': m, '00011-c.crc': '' })).toBe(
+  it('is the file with the highest number', async () => {
+    expect(await chosen({ 'v9.metadata.json': m, 'v10.metadata.json': m })).toBe('v10.metadata.json');
+    expect(await chosen({ '00009-a.metadata.json': m, '00010-b.gz.metadata.json': m, '00011-c.crc': '' })).toBe(
       '00010-b.gz.metadata.json',
     );
-    expect(await taken({ 'v1.metadata.json': m, 'v2.metadata.json.gz': m, '.v3.metadata.json.crc': '' })).toBe(
+    expect(await chosen({ 'v1.metadata.json': m, 'v2.metadata.json.gz': m, '.v3.metadata.json.crc': '' })).toBe(
       'v2.metadata.json.gz',
     );
-    expect(await taken({ 'odd.metadata.json': m })).toBe('odd.metadata.json');
+    expect(await chosen({ 'odd.metadata.json': m })).toBe('odd.metadata.json');
   });
 
-  it('follows the hint as far as versions follow each other', async () => {
+  it('is the last version without a gap after the hint', async () => {
     const files = { 'v1.metadata.json': m, 'v2.gz.metadata.json': m, 'v3.metadata.json': m, 'v5.metadata.json': m };
-    expect(await taken({ ...files, 'version-hint.text': '1' })).toBe('v3.metadata.json');
-    expect(await taken({ ...files, 'version-hint.text': '5\n' })).toBe('v5.metadata.json');
+    expect(await chosen({ ...files, 'version-hint.text': '1' })).toBe('v3.metadata.json');
+    expect(await chosen({ ...files, 'version-hint.text': '5\n' })).toBe('v5.metadata.json');
   });
 
   it.each(['9', 'garbage', '', '-1', '99999999999999999999', 'x'.repeat(10_000)])(
-    'passes over the hint %j',
+    'ignores the hint %j',
     async (hint) => {
-      expect(await taken({ 'v1.metadata.json': m, 'v3.metadata.json': m, 'version-hint.text': hint })).toBe(
+      expect(await chosen({ 'v1.metadata.json': m, 'v3.metadata.json': m, 'version-hint.text': hint })).toBe(
         'v3.metadata.json',
       );
     },
   );
 
-  it('has the one updated last where commits raced', async () => {
+  it('is the file updated last if commits raced', async () => {
     expect(
-      await taken({ '00002-z.metadata.json': at(1), '00002-a.metadata.json': at(9), '00002-b.metadata.json': '{' }),
+      await chosen({ '00002-z.metadata.json': at(1), '00002-a.metadata.json': at(9), '00002-b.metadata.json': '{' }),
     ).toBe('00002-a.metadata.json');
-    expect(await taken({ '00002-z.metadata.json': at(1), '00002-a.metadata.json': at(1) })).toMatch(/^00002-/);
+    expect(await chosen({ '00002-z.metadata.json': at(1), '00002-a.metadata.json': at(1) })).toMatch(/^00002-/);
   });
 });
 
 describe('fingerprint', () => {
-  it('changes with the metadata file, and only then', async () => {
+  it('changes only with the metadata file', async () => {
     cpSync(`${fixtures}fs`, join(root, 'fs'), { recursive: true });
     const connector = await open(root);
     const table = { namespace: ['fs', 'db1'], name: 'plain' };
     const first = await connector.fingerprint(table);
     expect(await connector.fingerprint(table)).toBe(first);
     expect((await connector.openTable(table)).descriptor.fingerprint).toBe(first);
-    // Dropped and made anew, a Hadoop table has the same file names again.
+    // A Hadoop table that is dropped and re-created has the same file names again.
     utimesSync(join(root, 'fs/db1/plain/metadata/v4.metadata.json'), 1, 1);
     const second = await connector.fingerprint(table);
     expect(second).not.toBe(first);
@@ -214,8 +214,8 @@ describe('fingerprint', () => {
 
 describe('what a table may read', () => {
   const location = '/lake/fixtures/iceberg/wh/fx/orders';
-  /** A table whose metadata names the manifest lists of another one by their real paths. */
-  function hostile(): void {
+  /** Writes a table whose metadata names the manifest lists of another table by their real paths. */
+  function writeHostileTable(): void {
     const folder = `${fixtures}wh/fx/orders/metadata`;
     const newest = readdirSync(folder)
       .filter((name) => name.endsWith('.metadata.json'))
@@ -232,15 +232,15 @@ describe('what a table may read', () => {
     return changesOf(reader, reader.descriptor.currentSnapshotId as bigint);
   };
 
-  it('is its own folder, and what the connector allows', async () => {
-    hostile();
+  it('is its own folder and the locations that the connector allows', async () => {
+    writeHostileTable();
     await expect(read({})).rejects.toMatchObject({
       code: 'PERMISSION_DENIED',
       message: expect.stringMatching(
-        /fx\/orders\/metadata\/snap-.* lies outside .*hostile\/t.*storage\.allowed-locations/,
+        /fx\/orders\/metadata\/snap-.* is outside .*hostile\/t.*storage\.allowed-locations/,
       ),
     });
-    // The manifests' own paths are those of the place where they were written, which is not there.
+    // The manifest list names its manifests by the paths of the machine on which it was written, which do not exist here.
     await expect(read({ 'storage.allowed-locations': `${fixtures}wh/fx/orders` })).rejects.toMatchObject({
       message: expect.stringContaining(`${location}/metadata/`),
     });
@@ -250,7 +250,7 @@ describe('what a table may read', () => {
     });
   });
 
-  it('lies under the folders that the worker allows', async () => {
+  it('is below the folders that the worker allows', async () => {
     const uri = `file://${fixtures}wh`;
     const connector = await openConnector(plainSpec('ICEBERG', uri), { localRoots: ['/nowhere', `${fixtures}`] });
     expect(await tables(connector, ['fx'])).toContain('orders');
@@ -264,7 +264,7 @@ describe('what a table may read', () => {
 });
 
 describe('connector URI', () => {
-  it('is a folder, as it stands or decoded', async () => {
+  it('is a folder, percent-encoded or not', async () => {
     mkdirSync(join(root, 'uri', 'a%20b', 'one'), { recursive: true });
     mkdirSync(join(root, 'uri', 'c d', 'two'), { recursive: true });
     expect(await namespaces(await open(`file://${root}/uri/a%20b/`))).toEqual([['one']]);
@@ -273,16 +273,16 @@ describe('connector URI', () => {
   });
 
   it.each([
-    ['file:///no/such/warehouse', 'NOT_FOUND', /connector URI file:\/\/\/no\/such\/warehouse: .*Give the folder/],
-    [`file://${fixtures}README.md`, 'INVALID_ARGUMENT', /is a file; give the folder/],
-    [`file://${fixtures}wh/fx/orders`, 'INVALID_ARGUMENT', /is a table; give the folder/],
+    ['file:///no/such/warehouse', 'NOT_FOUND', /connector URI file:\/\/\/no\/such\/warehouse: .*Use the folder/],
+    [`file://${fixtures}README.md`, 'INVALID_ARGUMENT', /is a file\. Use the folder/],
+    [`file://${fixtures}wh/fx/orders`, 'INVALID_ARGUMENT', /is a table\. Use the folder/],
     ['file://other-host/x', 'INVALID_ARGUMENT', /names the host/],
-    ['gs://bucket/warehouse', 'UNIMPLEMENTED', /kind ICEBERG is with/],
+    ['gs://bucket/warehouse', 'UNIMPLEMENTED', /kind ICEBERG with/],
   ])('%s is %s', async (uri, code, message) => {
     await expect(open(uri)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
   });
 
-  it('of another kind is not supported yet', async () => {
+  it('of another kind is not supported', async () => {
     for (const kind of ['DELTA', 'UNITY'] as const) {
       await expect(openConnector(plainSpec(kind, `file://${root}`), {})).rejects.toMatchObject({
         code: 'UNIMPLEMENTED',

@@ -34,13 +34,13 @@ describe('the address of a Glue catalog', () => {
   });
 
   it.each(['glue://europe', 'glue://eu-west-1/db', 's3://bucket', 'eu-west-1', 'https://', 'file:///x'])(
-    '%s is none',
+    '%s is refused',
     (uri) => {
       expect(() => glueAddress(uri, {})).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
     },
   );
 
-  it('is told by properties first', () => {
+  it('is taken from properties first', () => {
     const uri = 'https://glue.eu-west-1.amazonaws.com';
     expect(glueAddress(uri, { 'client.region': 'us-east-1' }).region).toBe('us-east-1');
     expect(glueAddress(uri, { 'client.region': 'us-east-1', 'glue.region': 'us-east-2' }).region).toBe('us-east-2');

@@ -16,7 +16,7 @@ import { avroFile, encoders, entrySchema } from './write-table.ts';
 
 const MIB = 1024 * 1024;
 
-/** By pyarrow's zstd: in one call, with the content's size; and as a stream, without it, as Java's Avro writes it. */
+/** Made with pyarrow's zstd: in one call, with the content size; and as a stream without it, like Java's Avro. */
 const ZSTD_BLOCKS: [string, string][] = [
   ['in one call', '28b52ffd607016bd0000786d616e696665737420656e7472792001005e27fdac03'],
   ['as a stream', '28b52ffd0048bd0000786d616e696665737420656e7472792001005e27fdac03'],
@@ -53,7 +53,7 @@ describe('AvroCursor', () => {
     );
   });
 
-  it('reads safe integers as numbers and refuses the others', () => {
+  it('reads safe integers as numbers and rejects the others', () => {
     fc.assert(
       fc.property(anySize, (value) => {
         const cursor = new AvroCursor(varint(value));
@@ -68,7 +68,7 @@ describe('AvroCursor', () => {
     );
   });
 
-  it('never reads more than ten bytes of a number, nor beyond the end of a value', () => {
+  it('never reads more than ten bytes of a number, or past the end of a value', () => {
     expect(() => new AvroCursor(Buffer.alloc(20, 0xff)).readLong()).toThrow(MalformedError);
     expect(() => new AvroCursor(Buffer.from([0x14, 1, 2])).readBytes()).toThrow(MalformedError);
     expect(() => new AvroCursor(Buffer.from([0x14, 1, 2])).readString()).toThrow(MalformedError);
@@ -87,7 +87,7 @@ describe('codecs', () => {
       .map(([part, times]) => Buffer.concat(Array.from({ length: times }, () => part))),
   );
 
-  it('inflates what zlib deflated, by either way', () => {
+  it('inflates the output of zlib with both implementations', () => {
     expect(inflate).not.toBe(inflateOnce);
     fc.assert(
       fc.property(manyBytes, (bytes) => {
@@ -99,7 +99,7 @@ describe('codecs', () => {
     );
   });
 
-  it('keeps what it gave before', () => {
+  it('does not overwrite earlier results', () => {
     const texts = Array.from({ length: 500 }, (_, index) => `block ${index} `.repeat(1 + (index % 200)));
     const blocks = texts.map((text) => inflate(deflateRawSync(text), MIB));
     expect(blocks.map(String)).toEqual(texts);
@@ -111,7 +111,7 @@ describe('codecs', () => {
     expect(() => inflate(deflateRawSync(large), 10 * MIB)).toThrow(/more than 10485760 bytes/);
   });
 
-  it('keeps nothing of a large block or of one that turned out too large', () => {
+  it('does not keep the memory of a large block, or of one that is too large', () => {
     const large = deflateRawSync(Buffer.alloc(20 * MIB, 'manifest'));
     const small = deflateRawSync('small');
     inflate(large, 128 * MIB);
@@ -120,7 +120,7 @@ describe('codecs', () => {
     expect(inflate(small, MIB).buffer.byteLength).toBeLessThan(MIB);
   });
 
-  it('refuses corrupt deflate, and goes on after it', () => {
+  it('rejects corrupt deflate data, and works afterwards', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
         try {
@@ -134,7 +134,7 @@ describe('codecs', () => {
     expect(() => inflate(Buffer.alloc(0), MIB)).toThrow(MalformedError);
   });
 
-  it('reads what snappyjs wrote', () => {
+  it('decompresses the output of snappyjs', () => {
     fc.assert(
       fc.property(manyBytes, (bytes) => {
         const block = snappy.compress(Buffer.from(bytes));
@@ -154,11 +154,11 @@ describe('codecs', () => {
       }),
       { numRuns: 2_000 },
     );
-    // A literal of -5 bytes, on which snappyjs never ends.
+    // A literal of -5 bytes, for which snappyjs never ends.
     expect(() => snappyDecompress(Buffer.from([0x0a, 0xfc, 0xfa, 0xff, 0xff, 0xff, 0]), MIB)).toThrow(MalformedError);
   });
 
-  it('checks the sum of a snappy block', () => {
+  it('verifies the checksum of a snappy block', () => {
     expect(crc32(Buffer.from('123456789'))).toBe(0xcbf43926);
     const block = encoders.snappy!(Buffer.from('manifest'));
     expect(codec('snappy')(block, MIB).toString()).toBe('manifest');
@@ -173,7 +173,7 @@ describe('codecs', () => {
     expect(() => codec('zstandard')(block, 1_000)).toThrow(MalformedError);
   });
 
-  it('does not allocate what a corrupt zstandard header asks for', () => {
+  it('does not allocate the memory that a corrupt zstandard header requires', () => {
     const window = Buffer.from('28b52ffd04f8000000000000', 'hex');
     expect(() => codec('zstandard')(window, MIB)).toThrow(/of memory/);
     const content = Buffer.from('28b52ffde0ffffffffffffff0f', 'hex');
@@ -189,7 +189,7 @@ describe('codecs', () => {
     );
   });
 
-  it('names a codec that it does not have', () => {
+  it('names an unsupported codec', () => {
     expect(() => codec('bzip2')).toThrow(/"bzip2"; null, deflate/);
   });
 });
@@ -221,12 +221,12 @@ describe('parseAvroSchema', () => {
     ['[]', /empty union/],
     ['7', /unknown type 7/],
     [`${'['.repeat(1_000)}"int"${']'.repeat(1_000)}`, /more than 100 levels/],
-  ])('refuses %s', (json, message) => {
+  ])('rejects %s', (json, message) => {
     expect(() => parseAvroSchema(json)).toThrow(message);
     expect(() => parseAvroSchema(json)).toThrow(MalformedError);
   });
 
-  it('does not expand names without end', () => {
+  it('limits the expansion of names', () => {
     const fields = Array.from({ length: 60 }, (_, index) => {
       const inner = index === 0 ? '"null"' : `"R${index - 1}"`;
       const type = `{"type":"record","name":"R${index}","fields":[{"name":"a","type":${inner}},{"name":"b","type":${inner}}]}`;
@@ -272,7 +272,7 @@ describe('skipper', () => {
     g: fc.record({ h: fc.uint8Array().map((bytes) => Buffer.from(bytes)) }),
   });
 
-  it('moves behind any value that avsc wrote', () => {
+  it('skips any value that avsc wrote', () => {
     const type = avro.Type.forSchema(schema as avro.Schema, { wrapUnions: false });
     const skip = skipper(parseAvroSchema(JSON.stringify(schema)));
     fc.assert(
@@ -285,7 +285,7 @@ describe('skipper', () => {
     );
   });
 
-  it('does not count items without bytes', () => {
+  it('rejects items without bytes', () => {
     const skip = skipper(parseAvroSchema('{"type":"array","items":"null"}'));
     expect(() => skip(new AvroCursor(Buffer.concat([varint(50n), Buffer.alloc(60)])))).toThrow(/without bytes/);
   });
@@ -306,8 +306,8 @@ describe('AvroContainer', () => {
     return { objects, schema: container.schema };
   }
 
-  it('reads blocks over the borders of pieces', async () => {
-    // 30 MB of random bytes in blocks of 5 MB: pieces have 8.
+  it('reads blocks across the boundaries of pieces', async () => {
+    // 30 MB in blocks of 5 MB; pieces have 8 MB.
     const records = Array.from({ length: 60 }, (_, index) => Buffer.alloc(MIB / 2, index));
     const file = avroFile(
       { type: 'record', name: 'B', fields: [{ name: 'b', type: 'bytes' }] },
@@ -341,10 +341,10 @@ describe('AvroContainer', () => {
     [
       'a header without end',
       Buffer.concat([Buffer.from('Obj\x01'), varint(1n), varint(40n), Buffer.alloc(9)]),
-      /cut off/,
+      /truncated/,
     ],
     ['a negative length in the header', Buffer.concat([Buffer.from('Obj\x01'), varint(1n), varint(-4n)]), /-4 bytes/],
-    ['half a block', Buffer.concat([good, varint(1n), varint(100n), Buffer.alloc(20)]), /cut off/],
+    ['half a block', Buffer.concat([good, varint(1n), varint(100n), Buffer.alloc(20)]), /truncated/],
     ['a huge block', Buffer.concat([good, varint(1n), varint(2n ** 40n), Buffer.alloc(20)]), /1099511627776 bytes/],
     ['a negative block', Buffer.concat([good, varint(-1n), varint(4n), Buffer.alloc(50)]), /-1 objects/],
     ['no sync marker', Buffer.concat([good, varint(1n), varint(4n), Buffer.alloc(50)]), /sync marker/],
@@ -353,7 +353,7 @@ describe('AvroContainer', () => {
       Buffer.concat([good, varint(2n ** 40n), varint(1n), Buffer.alloc(1), Buffer.from('0123456789abcdef')]),
       /objects in 1 bytes/,
     ],
-  ])('refuses %s', async (_, bytes, message) => {
+  ])('rejects %s', async (_, bytes, message) => {
     const failure = await readAll(range(bytes)).catch((error) => error);
     expect(failure).toBeInstanceOf(MalformedError);
     expect(failure.message).toMatch(message);

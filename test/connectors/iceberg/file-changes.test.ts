@@ -23,7 +23,7 @@ function listed(path: string, entries: readonly Entry[], more: Partial<ListedMan
   return { path, bytes: manifest(entries), counts: [count(1), count(0), count(2)], ...more };
 }
 
-const said = (changes: readonly FileChange[]) =>
+const summarize = (changes: readonly FileChange[]) =>
   changes.map((change) => (change.kind === 'added' ? `+${change.file.path}` : `-${change.path}`)).sort();
 
 const twoSnapshots = (more: Record<string, unknown> = {}) =>
@@ -45,42 +45,42 @@ describe('changeRanges', () => {
   const open = () => openWritten(new MemoryStore(), twoSnapshots(), { 1: manifests, 2: manifests });
 
   it.each([
-    { size: 1, most: 64 },
-    { size: 5, most: 64 },
-    { size: 5, most: 3 },
-    { size: 1, most: 1 },
-    { size: 1000, most: 64 },
-  ])('cuts all changes into ranges of about $size, at most $most', async ({ size, most }) => {
+    { size: 1, maxRanges: 64 },
+    { size: 5, maxRanges: 64 },
+    { size: 5, maxRanges: 3 },
+    { size: 1, maxRanges: 1 },
+    { size: 1000, maxRanges: 64 },
+  ])('splits all changes into at most $maxRanges ranges of about $size', async ({ size, maxRanges }) => {
     const reader = await open();
-    const ranges = await reader.changeRanges(1n, { size, most });
-    expect(ranges!.length).toBeLessThanOrEqual(most);
-    // The largest manifest comes whole.
-    expect(Math.max(...ranges!.map(({ changes }) => changes))).toBeLessThan(Math.max(size, 31 / most) + 9);
+    const ranges = await reader.changeRanges(1n, { size, maxRanges });
+    expect(ranges!.length).toBeLessThanOrEqual(maxRanges);
+    // The largest manifest is not split.
+    expect(Math.max(...ranges!.map(({ changes }) => changes))).toBeLessThan(Math.max(size, 31 / maxRanges) + 9);
     const read: string[][] = [];
     for (const { from, to, changes } of ranges!) {
-      const part = said(await changesOf(reader, 1n, { from, to }));
+      const part = summarize(await changesOf(reader, 1n, { from, to }));
       expect(part.length).toBe(changes);
       read.push(part);
     }
-    expect(read.flat().sort()).toEqual(said(await changesOf(reader, 1n)));
-    expect(await reader.changeRanges(1n, { size, most })).toEqual(ranges);
+    expect(read.flat().sort()).toEqual(summarize(await changesOf(reader, 1n)));
+    expect(await reader.changeRanges(1n, { size, maxRanges })).toEqual(ranges);
   });
 
-  it('gives none where only the difference of manifests tells the changes, and those that came where none left', async () => {
+  it('returns none if only the difference of manifests shows the changes, and the new manifests if none was removed', async () => {
     const first = listed('/t/m1', [file('a'), file('b')], { snapshot: 1, sequence: 1 });
     const rest = listed('/t/m3', [file('b', { status: 0, snapshot_id: 1, sequence_number: 1 }), file('c')], {
       snapshot: 2,
       sequence: 2,
     });
     const replaced = await openWritten(new MemoryStore(), twoSnapshots(), { 1: [first], 2: [rest] });
-    expect(await replaced.changeRanges(2n, { base: 1n, size: 1, most: 64 })).toBeUndefined();
-    // Of another snapshot than the parent.
+    expect(await replaced.changeRanges(2n, { base: 1n, size: 1, maxRanges: 64 })).toBeUndefined();
+    // The base is not the parent.
     const unrelated = tableMetadata({ snapshots: [snapshot(1), snapshot(2)], 'current-snapshot-id': 2 });
     const added = [1, 2].map((n) => listed(`/t/added${n}`, [file(`c${n}`)], { snapshot: 7, sequence: 2 }));
     const grown = await openWritten(new MemoryStore(), unrelated, { 1: [first], 2: [...added, first] });
-    expect((await grown.changeRanges(2n, { base: 1n, size: 1, most: 64 }))?.length).toBe(2);
-    expect(said(await changesOf(grown, 2n, { base: 1n }))).toEqual(['+c1', '+c2']);
-    expect(said(await changesOf(grown, 2n, { base: 1n, from: 1, to: 2 }))).toEqual(['+c2']);
+    expect((await grown.changeRanges(2n, { base: 1n, size: 1, maxRanges: 64 }))?.length).toBe(2);
+    expect(summarize(await changesOf(grown, 2n, { base: 1n }))).toEqual(['+c1', '+c2']);
+    expect(summarize(await changesOf(grown, 2n, { base: 1n, from: 1, to: 2 }))).toEqual(['+c2']);
   });
 });
 
@@ -92,12 +92,12 @@ describe('fileChanges', () => {
     const second = listed('/t/m2', [file('c')], { snapshot: 2, sequence: 2 });
     const reader = await openWritten(store, twoSnapshots(), { 1: [first], 2: [second, first] });
     store.reads = [];
-    expect(said(await changesOf(reader, 2n, { base: 1n }))).toEqual(['+c']);
+    expect(summarize(await changesOf(reader, 2n, { base: 1n }))).toEqual(['+c']);
     expect(store.reads).not.toContain('/t/m1');
-    expect(said(await changesOf(reader, 2n))).toEqual(['+a', '+b', '+c']);
+    expect(summarize(await changesOf(reader, 2n))).toEqual(['+a', '+b', '+c']);
   });
 
-  it('believes tombstones in its own manifests, whatever snapshot they name', async () => {
+  it("trusts tombstones in the snapshot's own manifests, whatever snapshot they name", async () => {
     const gone = listed('/t/m2', [file('a', { status: 2, snapshot_id: 1, sequence_number: 1 })], {
       snapshot: 2,
       sequence: 2,
@@ -107,20 +107,20 @@ describe('fileChanges', () => {
       sequence: 2,
     });
     const reader = await openWritten(new MemoryStore(), twoSnapshots(), { 1: [first], 2: [gone, rest] });
-    expect(said(await changesOf(reader, 2n, { base: 1n }))).toEqual(['-a']);
+    expect(summarize(await changesOf(reader, 2n, { base: 1n }))).toEqual(['-a']);
   });
 
-  it('takes the difference of manifests where tombstones are left out', async () => {
+  it('uses the difference of manifests if tombstones are missing', async () => {
     const rest = listed('/t/m3', [file('b', { status: 0, snapshot_id: 1, sequence_number: 1 }), file('c')], {
       snapshot: 2,
       sequence: 2,
     });
     const reader = await openWritten(new MemoryStore(), twoSnapshots(), { 1: [first], 2: [rest] });
-    expect(said(await changesOf(reader, 2n, { base: 1n }))).toEqual(['+c', '-a']);
-    expect(said(await changesOf(reader, 1n, { base: 2n }))).toEqual(['+a', '-c']);
+    expect(summarize(await changesOf(reader, 2n, { base: 1n }))).toEqual(['+c', '-a']);
+    expect(summarize(await changesOf(reader, 1n, { base: 2n }))).toEqual(['+a', '-c']);
   });
 
-  it('reads manifests of version 1 that do not say who wrote them, and counts nothing', async () => {
+  it('reads version 1 manifests without snapshot ids, and returns no counts', async () => {
     const old = { ...first, counts: undefined, snapshot: null };
     const unknown: ListedManifest = {
       path: '/t/m2',
@@ -132,18 +132,20 @@ describe('fileChanges', () => {
     });
     expect(await reader.liveFileCounts(2n)).toBeUndefined();
     const changes = await changesOf(reader, 2n, { base: 1n });
-    expect(said(changes)).toEqual(['-a']);
+    expect(summarize(changes)).toEqual(['-a']);
     const [live] = (await changesOf(reader, 2n)) as Added[];
     expect(live).toMatchObject({ sequenceNumber: 0, fileSequenceNumber: 0, addedSnapshotId: 1n });
   });
 
-  it('asks a manifest without a snapshot id for entries of the snapshot', async () => {
-    const quiet = listed('/t/m2', [file('c', { snapshot_id: 2 }), file('b', { snapshot_id: 1 })], { snapshot: null });
+  it("selects the snapshot's entries from a manifest without a snapshot id", async () => {
+    const anonymous = listed('/t/m2', [file('c', { snapshot_id: 2 }), file('b', { snapshot_id: 1 })], {
+      snapshot: null,
+    });
     const reader = await openWritten(new MemoryStore(), twoSnapshots({ 'format-version': 1 }), {
       1: [listed('/t/m1', [file('a'), file('b')], { snapshot: 1 })],
-      2: [quiet],
+      2: [anonymous],
     });
-    expect(said(await changesOf(reader, 2n, { base: 1n }))).toEqual(['+c']);
+    expect(summarize(await changesOf(reader, 2n, { base: 1n }))).toEqual(['+c']);
   });
 
   it('reads version 1 snapshots that list their manifests themselves', async () => {
@@ -174,7 +176,7 @@ describe('fileChanges', () => {
     store.objects.set('/t/m2', write('b', null));
     const reader = await openWritten(store, metadata, {});
     expect(reader.descriptor).toMatchObject({ uuid: '/t', currentSchemaId: 0, defaultSpecId: 0 });
-    expect(said(await changesOf(reader, 2n, { base: 1n }))).toEqual(['+b']);
+    expect(summarize(await changesOf(reader, 2n, { base: 1n }))).toEqual(['+b']);
     expect(await reader.liveFileCounts(2n)).toBeUndefined();
     const [a, b] = (await changesOf(reader, 2n)) as Added[];
     expect(a?.file.partition).toEqual([
@@ -183,7 +185,7 @@ describe('fileChanges', () => {
     expect(b?.file.partition).toEqual([{ fieldId: 1000, name: 'id_bucket', type: 'int' }]);
   });
 
-  it('goes on from a position, manifest by manifest', async () => {
+  it('continues from a position, manifest by manifest', async () => {
     const names = Array.from({ length: 600 }, (_, index) => `f${index}`);
     const manifests = [0, 1, 2].map((part) =>
       listed(
@@ -196,14 +198,14 @@ describe('fileChanges', () => {
     const batches: FileChangeBatch[] = [];
     for await (const batch of reader.fileChanges(1n)) batches.push(batch);
     expect(batches.map((batch) => batch.position)).toEqual([1, undefined, 2, 3]);
-    const all = batches.flatMap((batch) => said(batch.changes));
+    const all = batches.flatMap((batch) => summarize(batch.changes));
     expect(all).toHaveLength(800);
-    const rest = said(await changesOf(reader, 1n, { from: 2 }));
-    expect(rest).toEqual(said(batches[3]!.changes));
+    const rest = summarize(await changesOf(reader, 1n, { from: 2 }));
+    expect(rest).toEqual(summarize(batches[3]!.changes));
     expect(await changesOf(reader, 1n, { from: 3 })).toEqual([]);
   });
 
-  it('takes the difference in several passes where many files went, with the same result', async () => {
+  it('computes the difference in several passes if many files were removed, with the same result', async () => {
     const store = new MemoryStore();
     const before = Array.from({ length: 100 }, (_, index) => file(`f${index}`));
     const after = Array.from({ length: 100 }, (_, index) =>
@@ -228,8 +230,10 @@ describe('fileChanges', () => {
       const request = { snapshotId: 2n, manifests: manifests[1]! };
       for await (const batch of differenceOf(base, request, context, maxKeys)) changes.push(...batch.changes);
       return changes
-        .map((it) =>
-          it.kind === 'added' ? `+${it.file.path}@${it.file.contentOffset}` : `-${it.path}@${it.contentOffset}`,
+        .map((change) =>
+          change.kind === 'added'
+            ? `+${change.file.path}@${change.file.contentOffset}`
+            : `-${change.path}@${change.contentOffset}`,
         )
         .sort();
     };
@@ -251,7 +255,7 @@ describe('fileChanges', () => {
     expect(changes.map((change) => change.file.path)).toEqual(entries.map((entry) => entry.path));
   });
 
-  it('inherits row ids where the manifest has a first one', async () => {
+  it('inherits row ids if the manifest has a first row id', async () => {
     const rows = [
       file('a', { records: 5 }),
       file('b', { records: 7, more: { first_row_id: 1_000 } }),
@@ -269,7 +273,7 @@ describe('fileChanges', () => {
     expect(await ids()).toEqual([undefined, undefined, undefined, undefined]);
   });
 
-  it('reads metric maps in any order, narrows them, and takes negative counts as not known', async () => {
+  it('reads metric maps in any order, selects columns, and treats negative counts as unknown', async () => {
     const pairs = (values: [number, unknown][]) => values.map(([key, value]) => ({ key, value }));
     const more = {
       column_sizes: pairs([
@@ -300,7 +304,7 @@ describe('fileChanges', () => {
       { id: 2, sizeInBytes: 20, valueCount: 2, nullCount: 1 },
       { id: 5, valueCount: 5, lower: new Uint8Array(Buffer.from('e')) },
       { id: 9, sizeInBytes: 90, valueCount: 9 },
-      // Row lineage is a column of data files; `file_path` is one of delete files only.
+      // Row lineage is a column of data files; `file_path` is a column of delete files only.
       { id: 2_147_483_540, upper: new Uint8Array(Buffer.from('y')) },
     ];
     const all = (await changesOf(reader, 1n)) as Added[];
@@ -309,7 +313,7 @@ describe('fileChanges', () => {
     expect(some[0]?.file.columns).toEqual(columns.slice(2, 4));
   });
 
-  it('reads no manifest twice along a history', async () => {
+  it('reads each manifest once along a history', async () => {
     const store = new MemoryStore();
     const manifests = Array.from({ length: 20 }, (_, index) =>
       listed(
@@ -333,15 +337,15 @@ describe('fileChanges', () => {
     expect(reader.bytesRead).toBe(bytes);
   });
 
-  it('stops when it is told to', async () => {
+  it('stops when it is aborted', async () => {
     const reader = await openWritten(new MemoryStore(), tableMetadata({ snapshots: [snapshot(1)] }), { 1: [first] });
     await expect(changesOf(reader, 1n, { signal: AbortSignal.abort(new Error('stopped')) })).rejects.toThrow('stopped');
   });
 
   it.each([
-    ['a snapshot that is not there', {}, 'NOT_FOUND', /no snapshot 7/],
-    ['a status that is none', { status: 7 as 1 }, 'DATA_LOSS', /manifest \/t\/m is broken: an entry has the status 7/],
-    ['a content that is none', { content: 5 }, 'DATA_LOSS', /content 5/],
+    ['a missing snapshot', {}, 'NOT_FOUND', /no snapshot 7/],
+    ['an unknown status', { status: 7 as 1 }, 'DATA_LOSS', /manifest \/t\/m is broken: an entry has the status 7/],
+    ['an unknown content', { content: 5 }, 'DATA_LOSS', /content 5/],
     ['a negative record count', { records: -1 }, 'DATA_LOSS', /-1 records/],
     ['an old file without sequence number', { status: 0 as const }, 'DATA_LOSS', /no sequence number/],
   ])('fails for %s', async (_, entry, code, message) => {
@@ -352,11 +356,11 @@ describe('fileChanges', () => {
     await expect(changesOf(reader, id)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
   });
 
-  it('fails for a manifest that was cut off between two blocks', async () => {
+  it('fails for a manifest that was truncated between two blocks', async () => {
     const whole = listed('/t/m', [file('a'), file('b')], { snapshot: 1, sequence: 1 });
     const store = new MemoryStore();
     const reader = await openWritten(store, tableMetadata({ snapshots: [snapshot(1)] }), { 1: [whole] });
     store.objects.set('/t/m', manifest([file('a')]));
-    await expect(changesOf(reader, 1n)).rejects.toMatchObject({ code: 'DATA_LOSS', message: /cut off/ });
+    await expect(changesOf(reader, 1n)).rejects.toMatchObject({ code: 'DATA_LOSS', message: /truncated/ });
   });
 });

@@ -26,7 +26,7 @@ export interface TruthFile {
 }
 
 export interface TruthSnapshot {
-  /** As JavaScript reads the number: rounded. `TruthTable.ids` has them whole. */
+  /** The exact id as a string: see `truths`. */
   snapshot_id: number | string;
   parent_id: number | string | null;
   sequence_number: number;
@@ -63,12 +63,12 @@ export interface TruthTable {
   corrupted?: string;
 }
 
-/** Truth of every fixture table by its name, `wh.fx.orders` or `fs.db1.plain`. */
+/** The truth of every fixture table by its name, such as `wh.fx.orders` or `fs.db1.plain`. */
 export function truths(): [string, TruthTable][] {
   return readdirSync(`${fixtures}truth`)
     .sort()
     .map((name) => {
-      // Snapshot ids as strings: they are beyond what a number holds.
+      // Snapshot ids are read as strings, because they exceed the range of safe integers.
       const text = readFileSync(`${fixtures}truth/${name}`, 'utf8').replace(
         /("(?:current_snapshot_id|snapshot_id|parent_id)"\s*:\s*)(-?\d+)/g,
         '$1"$2"',
@@ -99,7 +99,7 @@ export async function changesOf(
   return changes;
 }
 
-/** What the changes make of the live files. */
+/** The live files after the changes. */
 export function apply(live: ReadonlyMap<string, Added>, changes: readonly FileChange[]): Map<string, Added> {
   const after = new Map(live);
   for (const change of changes) if (change.kind === 'removed') after.delete(keyOf(change.path, change.contentOffset));

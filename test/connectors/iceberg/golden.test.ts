@@ -14,10 +14,10 @@ import {
   truths,
 } from './fixtures.ts';
 
-/** Columns of position delete files (spec, "Reserved Field IDs"): no metrics of the table's. Row lineage's are. */
+/** Columns of position delete files (spec, "Reserved Field IDs"), which the reader omits. It keeps the columns of row lineage. */
 const DELETE_FILE_COLUMNS = new Set(['2147483544', '2147483545', '2147483546']);
 const tables = truths();
-/** A directory has no pointer: without its newest file, the table is what the file before says. */
+/** Tables that are not damaged. */
 const sound = tables.filter(([, truth]) => truth.corrupted === undefined);
 
 async function snapshotsOf(reader: TableReader): Promise<SnapshotDescriptor[]> {
@@ -29,7 +29,7 @@ async function snapshotsOf(reader: TableReader): Promise<SnapshotDescriptor[]> {
 const hex = (bytes: Uint8Array | undefined) => (bytes === undefined ? undefined : Buffer.from(bytes).toString('hex'));
 const optional = <T>(value: T | null | undefined): T | undefined => value ?? undefined;
 
-/** A file as the truth would say it. */
+/** A file in the form of the truth. */
 function asTruth(file: ContentFile): unknown {
   return {
     content: file.content,
@@ -99,12 +99,12 @@ function fromTruth(file: TruthFile, referenced: string | undefined): unknown {
   };
 }
 
-/** Java's own text: without the zeros of a second's fraction. */
+/** Java's text, which omits a zero fraction of a second. */
 function partitionText(type: string, value: Uint8Array): string | undefined {
   return boundText(type, value)?.replace(/(T\d\d:\d\d:\d\d)\.000000/, '$1');
 }
 
-/** Delete files whose paths are all one file's: equal bounds of `file_path`. */
+/** The only file to which a position delete file applies: its bounds of `file_path` are equal. */
 function referencedByBounds(file: TruthFile): string | undefined {
   const path = file.columns['2147483546'];
   if (file.content !== 'POSITION_DELETES' || path?.lower_hex === undefined || path.lower_hex !== path.upper_hex) {
@@ -114,10 +114,10 @@ function referencedByBounds(file: TruthFile): string | undefined {
 }
 
 function expectLive(live: ReadonlyMap<string, Added>, snapshot: TruthSnapshot, truth: TruthTable): void {
-  const wanted = new Map(
+  const expected = new Map(
     (snapshot.live ?? []).map(({ file, seq, file_seq }) => {
-      const it = truth.files[file]!;
-      return [keyOf(it.path, it.content_offset), { seq: seq ?? 0, file_seq: file_seq ?? 0 }];
+      const { path, content_offset } = truth.files[file]!;
+      return [keyOf(path, content_offset), { seq: seq ?? 0, file_seq: file_seq ?? 0 }];
     }),
   );
   const found = new Map(
@@ -126,11 +126,11 @@ function expectLive(live: ReadonlyMap<string, Added>, snapshot: TruthSnapshot, t
       { seq: sequenceNumber, file_seq: fileSequenceNumber },
     ]),
   );
-  expect(Object.fromEntries([...found].sort())).toEqual(Object.fromEntries([...wanted].sort()));
+  expect(Object.fromEntries([...found].sort())).toEqual(Object.fromEntries([...expected].sort()));
 }
 
 describe.each(sound)('%s', (name, truth) => {
-  it('is described as the engines do', async () => {
+  it('is described as by the engines', async () => {
     const { descriptor } = await openFixture(name);
     expect(descriptor).toMatchObject({
       uuid: truth.uuid,
@@ -162,7 +162,7 @@ describe.each(sound)('%s', (name, truth) => {
       descriptor.refs.map((ref) => [ref.name, { type: ref.type, snapshot_id: String(ref.snapshotId) }]),
     );
     expect(Object.keys(refs).sort()).toEqual(Object.keys(truth.refs).sort());
-    for (const [ref, said] of Object.entries(truth.refs)) expect(said).toMatchObject(refs[ref]!);
+    for (const [ref, expected] of Object.entries(truth.refs)) expect(expected).toMatchObject(refs[ref]!);
   });
 
   it('has the snapshots that the engines see, parents first', async () => {
@@ -174,21 +174,21 @@ describe.each(sound)('%s', (name, truth) => {
       if (parentSnapshotId !== undefined && all.has(parentSnapshotId)) expect(seen).toContain(parentSnapshotId);
       seen.add(snapshotId);
     }
-    const said = snapshots.map((it) => ({
-      snapshot_id: String(it.snapshotId),
-      parent_id: it.parentSnapshotId === undefined ? null : String(it.parentSnapshotId),
-      sequence_number: it.sequenceNumber,
-      timestamp_ms: it.committedAtMs,
-      operation: it.operation,
-      schema_id: it.schemaId ?? null,
-      manifest_list: it.manifestList,
-      summary: it.summary,
+    const found = snapshots.map((snapshot) => ({
+      snapshot_id: String(snapshot.snapshotId),
+      parent_id: snapshot.parentSnapshotId === undefined ? null : String(snapshot.parentSnapshotId),
+      sequence_number: snapshot.sequenceNumber,
+      timestamp_ms: snapshot.committedAtMs,
+      operation: snapshot.operation,
+      schema_id: snapshot.schemaId ?? null,
+      manifest_list: snapshot.manifestList,
+      summary: snapshot.summary,
     }));
-    expect(said).toHaveLength(truth.snapshots.length);
+    expect(found).toHaveLength(truth.snapshots.length);
     for (const snapshot of truth.snapshots) {
       const { snapshot_id, parent_id, sequence_number, timestamp_ms, operation, schema_id, manifest_list, summary } =
         snapshot;
-      expect(said).toContainEqual({
+      expect(found).toContainEqual({
         snapshot_id,
         parent_id,
         sequence_number,
@@ -198,42 +198,46 @@ describe.each(sound)('%s', (name, truth) => {
         manifest_list,
         summary,
       });
-      const own = snapshots.find((it) => String(it.snapshotId) === snapshot_id);
-      expect(own).toMatchObject({ firstRowId: snapshot.first_row_id, addedRows: snapshot.added_rows });
+      const descriptor = snapshots.find(({ snapshotId }) => String(snapshotId) === snapshot_id);
+      expect(descriptor).toMatchObject({ firstRowId: snapshot.first_row_id, addedRows: snapshot.added_rows });
     }
   });
 
-  it('has the files that the engines see in every snapshot, whole and by changes', async () => {
+  it('has the files that the engines see in every snapshot, read in full and by changes', async () => {
     const reader = await openFixture(name);
     const snapshots = await snapshotsOf(reader);
     const known = new Map(truth.snapshots.map((snapshot) => [snapshot.snapshot_id, snapshot]));
     const lives = new Map<bigint, Map<string, Added>>();
     for (const { snapshotId, parentSnapshotId } of snapshots) {
-      const said = known.get(String(snapshotId))!;
-      if (said.live === undefined) continue;
+      const expected = known.get(String(snapshotId))!;
+      if (expected.live === undefined) continue;
       const base = parentSnapshotId === undefined ? undefined : lives.get(parentSnapshotId);
       const whole = apply(new Map(), await changesOf(reader, snapshotId));
-      expectLive(whole, said, truth);
+      expectLive(whole, expected, truth);
 
       const changes = await changesOf(reader, snapshotId, base && { base: parentSnapshotId });
       const live = apply(base ?? new Map(), changes);
-      expectLive(live, said, truth);
+      expectLive(live, expected, truth);
       lives.set(snapshotId, live);
       if (base !== undefined) {
         const keys = (ids: string[] = []) =>
           ids.map((id) => keyOf(truth.files[id]!.path, truth.files[id]!.content_offset)).sort();
-        const came = changes.flatMap((change) => (change.kind === 'added' ? [fileKey(change.file)] : []));
-        const went = changes.flatMap((it) => (it.kind === 'removed' ? [keyOf(it.path, it.contentOffset)] : []));
-        expect(came.sort()).toEqual(keys(said.added));
-        expect(went.sort()).toEqual(keys(said.removed));
+        const added = changes.flatMap((change) => (change.kind === 'added' ? [fileKey(change.file)] : []));
+        const removed = changes.flatMap((change) =>
+          change.kind === 'removed' ? [keyOf(change.path, change.contentOffset)] : [],
+        );
+        expect(added.sort()).toEqual(keys(expected.added));
+        expect(removed.sort()).toEqual(keys(expected.removed));
       }
 
       const counts = await reader.liveFileCounts(snapshotId);
       const deleteFiles =
-        said.totals.position_delete_files! + said.totals.equality_delete_files! + said.totals.deletion_vectors!;
-      expect(counts).toEqual({ dataFiles: said.totals.data_files, deleteFiles });
+        expected.totals.position_delete_files! +
+        expected.totals.equality_delete_files! +
+        expected.totals.deletion_vectors!;
+      expect(counts).toEqual({ dataFiles: expected.totals.data_files, deleteFiles });
     }
-    // From any snapshot to any other, parent or not: by the difference of their manifests.
+    // Between any two snapshots, related or not, by the difference of their manifests.
     for (const [from, before] of lives) {
       for (const [to] of lives) {
         if (lives.size > 8 && from !== snapshots[0]!.snapshotId && to !== snapshots[0]!.snapshotId) continue;
@@ -243,7 +247,7 @@ describe.each(sound)('%s', (name, truth) => {
     }
   });
 
-  it('has every field of every file as the engines say it', async () => {
+  it('has every field of every file as the engines report it', async () => {
     const reader = await openFixture(name);
     const truthFiles = new Map(Object.values(truth.files).map((file) => [keyOf(file.path, file.content_offset), file]));
     const seen = new Set<string>();
@@ -263,14 +267,14 @@ describe.each(sound)('%s', (name, truth) => {
 });
 
 describe('damaged tables', () => {
-  it('bad.truncated_metadata fails and names the file', async () => {
+  it('reports the name of truncated table metadata', async () => {
     await expect(openFixture('wh.bad.truncated_metadata')).rejects.toMatchObject({
       code: 'DATA_LOSS',
       message: expect.stringMatching(/00002-97cc7d95.*metadata\.json is broken: it is not JSON/),
     });
   });
 
-  it('bad.missing_manifest fails at its snapshot and names the manifest', async () => {
+  it("fails only at a missing manifest's snapshot, and names the manifest", async () => {
     const reader = await openFixture('wh.bad.missing_manifest');
     const failures: unknown[] = [];
     for (const { snapshotId } of await snapshotsOf(reader)) {

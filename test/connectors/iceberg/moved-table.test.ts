@@ -9,17 +9,17 @@ describe('MetadataFiles', () => {
     ['file:///old/t', '/new/t/', '/old/t/metadata/x.avro', '/new/t/metadata/x.avro'],
     ['/old/t', '/new/t', 'file://localhost/old/t/a', '/new/t/a'],
     ['s3://bucket/t', '/new/t', 's3://bucket/t/metadata/x.avro', '/new/t/metadata/x.avro'],
-    // Below another folder whose name starts alike.
+    // The path is below another folder whose name has the same prefix.
     ['file:/old/t', '/new/t', 'file:/old/t2/x.avro', 'file:/old/t2/x.avro'],
     ['file:/old/t', '/new/t', '/elsewhere/x.avro', '/elsewhere/x.avro'],
-    // Not moved.
+    // The table was not moved.
     ['file:///t', '/t', 'file:///t/x.avro', 'file:///t/x.avro'],
     ['/old/with space%20', '/new', '/old/with space%20/a b', '/new/a b'],
-  ])('%s in %s: %s is %s', (location, folder, path, wanted) => {
-    expect(new MetadataFiles(new MemoryStore(), location, folder).resolve(path)).toBe(wanted);
+  ])('location %s, folder %s: %s is at %s', (location, folder, path, resolved) => {
+    expect(new MetadataFiles(new MemoryStore(), location, folder).resolve(path)).toBe(resolved);
   });
 
-  it('looks where the metadata says if the file did not move along', async () => {
+  it('reads the path in the metadata if the file was not moved', async () => {
     const store = new MemoryStore();
     store.objects.set('/old/t/a', Buffer.from('left behind'));
     const files = new MetadataFiles(store, '/old/t', '/new/t');

@@ -45,7 +45,7 @@ describe('partition values', () => {
     ['int', 'truncate[10]', 'int', -10, 'int', '-10'],
     ['int', 'identity', 'int', 2_147_483_647, 'int', '2147483647'],
     ['long', 'identity', 'long', -(2 ** 52), 'long', String(-(2 ** 52))],
-    // Written before the column was widened.
+    // The value was written before the column was widened.
     ['long', 'identity', 'int', 5, 'long', '5'],
     ['double', 'identity', 'float', 0.5, 'double', '0.5'],
     ['double', 'identity', 'double', -0, 'double', '-0.0'],
@@ -76,7 +76,7 @@ describe('partition values', () => {
       'f79c3e09-677c-4bbd-a479-3f349cb785e7',
     ],
     ['string', 'futuristic[1]', 'long', 12, 'long', '12'],
-  ])('%s under %s, as Avro %j, is of type %s', async (column, transform, avro, value, type, text) => {
+  ])('%s with transform %s, as Avro %j, has the type %s', async (column, transform, avro, value, type, text) => {
     const found = await partition(column, transform, avro, value);
     expect(found).toMatchObject({ fieldId: 1000, name: 'p', type });
     expect(boundText(type, found!.value!)).toBe(text);
@@ -86,14 +86,14 @@ describe('partition values', () => {
     expect(await partition('string', 'void', 'string', null)).toEqual({ fieldId: 1000, name: 'p', type: 'string' });
   });
 
-  it('has decimals in the fewest bytes', async () => {
+  it('encodes decimals in the fewest bytes', async () => {
     const found = await partition('decimal(9, 2)', 'identity', fixed('d', 4), Buffer.from([0, 0, 0, 0x80]));
     expect(found?.value).toEqual(Buffer.from([0, 0x80]));
   });
 
   it.each([
-    ['an int beyond 32 bits', 'int', 'bucket[2]', 'long', 2 ** 40, /beyond 32 bits/],
-    ['no UUID', 'uuid', 'identity', 'string', 'nonsense', /no UUID/],
+    ['an int beyond 32 bits', 'int', 'bucket[2]', 'long', 2 ** 40, /exceeds 32 bits/],
+    ['an invalid UUID', 'uuid', 'identity', 'string', 'nonsense', /not a UUID/],
     [
       'a nested value',
       'string',

@@ -29,7 +29,7 @@ const made = (name: string) => readFileSync(join(FIXTURES, 'made/puffin', `${nam
 const counts = (found: ColumnSketch[]) => found.map(({ columnId, exact, estimate }) => [columnId, exact ?? estimate]);
 
 describe('a Puffin file', () => {
-  it("has what Iceberg's truth says of Spark's own", async () => {
+  it("has the counts that Iceberg reports for Spark's sketches", async () => {
     const folder = join(FIXTURES, 'iceberg/wh/fx/stats_ndv');
     const newest = readdirSync(join(folder, 'metadata'))
       .filter((name) => name.endsWith('.metadata.json'))
@@ -46,14 +46,14 @@ describe('a Puffin file', () => {
       for await (const { columnId, exact } of reader.columnSketches(file, COLUMNS))
         found.push([Number(file.snapshotId), columnId, exact]);
     }
-    const wanted = truth.flatMap(({ snapshot_id, blobs }) =>
+    const expected = truth.flatMap(({ snapshot_id, blobs }) =>
       blobs.map(({ fields, properties }) => [snapshot_id, fields[0], Number(properties.ndv)]),
     );
-    expect(found).toEqual(wanted);
+    expect(found).toEqual(expected);
     expect(found.length).toBe(9);
   });
 
-  it('is read in every codec, and in one request', async () => {
+  it('is read with every codec, in one request', async () => {
     const file = inMemory(made('codecs'));
     expect(counts(await sketches(made('codecs'), file))).toEqual([
       [1, 300],
@@ -65,11 +65,11 @@ describe('a Puffin file', () => {
     expect(file.reads).toHaveLength(1);
   });
 
-  it('may have a compressed footer', async () => {
+  it('can have a compressed footer', async () => {
     expect(counts(await sketches(made('lz4_footer')))).toEqual([[7, 300]]);
   });
 
-  it('gives sketches of single columns of its snapshot, and the count that its writer tells', async () => {
+  it("returns its snapshot's sketches of single columns, with the writer's counts", async () => {
     const found = await sketches(made('others'));
     expect(counts(found)).toEqual([
       [5, 99_000],
@@ -79,7 +79,7 @@ describe('a Puffin file', () => {
     expect(found[0]!.exact).toBeUndefined();
   });
 
-  it('gives at most one sketch a column, and only of the columns that are wanted', async () => {
+  it('returns at most one sketch per column, and only for the requested columns', async () => {
     const blob = made('codecs').subarray(4, 4 + 2416);
     const blobs = [0, -1, 99, 1, 1, ...Array(5000).fill(2)].map((id) => ({ id, offset: 4, length: blob.length }));
     expect(counts(await sketches(puffin(blob, blobs)))).toEqual([
@@ -88,7 +88,7 @@ describe('a Puffin file', () => {
     ]);
   });
 
-  it('has no sketch of more than 128 KiB, packed or not', async () => {
+  it('is rejected if a sketch has more than 128 KiB, compressed or not', async () => {
     // A zstd frame of one block that repeats a byte (RFC 8878).
     const packed = Buffer.alloc(13);
     packed.writeUInt32LE(0xfd2fb528, 0);
@@ -107,14 +107,14 @@ describe('a Puffin file', () => {
   const good = made('codecs');
   it.each([
     ['is empty', Buffer.alloc(0)],
-    ['is cut off', good.subarray(0, -30)],
+    ['is truncated', good.subarray(0, -30)],
     ['starts in the middle', good.subarray(good.length - 200)],
-    ['is of another kind', Buffer.alloc(4000, 'text')],
+    ['has another format', Buffer.alloc(4000, 'text')],
     ['has a footer larger than itself', withFooterSize(good, 1 << 20)],
-    ['has a footer of no size', withFooterSize(good, -1)],
-    ['has blobs that are none', Buffer.concat([good.subarray(0, 4), Buffer.alloc(5000), good.subarray(5004)])],
-    ['has a codec that Puffin has not', made('unknown_codec')],
-  ])('that %s is DATA_LOSS, with its name', async (_, bytes) => {
+    ['has a footer of negative size', withFooterSize(good, -1)],
+    ['has corrupt blobs', Buffer.concat([good.subarray(0, 4), Buffer.alloc(5000), good.subarray(5004)])],
+    ['has a codec that Puffin does not define', made('unknown_codec')],
+  ])('that %s is DATA_LOSS, and the error names it', async (_, bytes) => {
     await expect(sketches(bytes)).rejects.toMatchObject({
       code: 'DATA_LOSS',
       message: expect.stringContaining('a.stats'),
@@ -128,7 +128,7 @@ function withFooterSize(bytes: Buffer, size: number): Buffer {
   return copy;
 }
 
-/** A Puffin file of these bytes, whose blobs lie anywhere in it. */
+/** A Puffin file with this body and these blobs, which may be anywhere in the body. */
 function puffin(body: Uint8Array, blobs: { id: number; offset: number; length: number; codec?: string }[]): Buffer {
   const text = JSON.stringify({
     blobs: blobs.map(({ id, offset, length, codec }) => ({

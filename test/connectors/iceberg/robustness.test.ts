@@ -7,17 +7,17 @@ import { MemoryStore } from '../memory-store.ts';
 import { fixtures } from './fixtures.ts';
 import { encoders, manifest, manifestList, snapshot, tableMetadata } from './write-table.ts';
 
-/** Damages one file of a table in many ways: each must end soon, in a CodedError or a result, in little memory. */
+/** Damages one file of a table in many ways. Each time reading must end soon, with a CodedError or a result, and with little memory. */
 
-const MAX_AGE_MS = 5_000;
-const MAX_MEMORY = 400 * 1024 * 1024;
+const MAX_DURATION_MS = 5_000;
+const MAX_MEMORY_BYTES = 400 * 1024 * 1024;
 
 interface Table {
   store: MemoryStore;
   metadataLocation: string;
 }
 
-/** A fixture's metadata folder in memory, found through the table's location. */
+/** A fixture's metadata folder in memory, as a moved table. */
 function fixture(folder: string, metadata: string): Table {
   const store = new MemoryStore();
   for (const name of readdirSync(`${fixtures}${folder}/metadata`)) {
@@ -44,7 +44,7 @@ function written(codec: string): Table {
   return { store, metadataLocation: '/t/metadata/v1.metadata.json' };
 }
 
-/** Everything that there is to read of a table; gives the files, or the error. */
+/** Reads everything of a table; returns the number of changes, or the error. */
 async function readAll({ store, metadataLocation }: Table): Promise<number | CodedError> {
   try {
     const reader = await openIcebergTable({ store, metadataLocation, fingerprint: 'f', folder: '/t' });
@@ -67,7 +67,7 @@ async function readAll({ store, metadataLocation }: Table): Promise<number | Cod
   }
 }
 
-/** The same numbers at every run. */
+/** Random numbers that are the same in every run. */
 function random(seed: number): () => number {
   let state = seed;
   return () => {
@@ -88,7 +88,7 @@ function damages(bytes: Uint8Array): Buffer[] {
   }
   for (let turn = 0; turn < 100; turn++) {
     const copy = Buffer.from(whole);
-    // Lengths and counts that are huge: varints of ones, and of 2^30 to 2^62.
+    // Huge lengths and counts: varints of only ones, and of 2^30 to 2^62.
     const huge = turn % 2 === 0 ? Buffer.alloc(9, 0xff) : Buffer.from([0x80, 0x80, 0x80, 0x80, 0x08 << (turn % 3)]);
     const at = pick();
     huge.copy(copy, at);
@@ -126,30 +126,33 @@ describe.each(tables)('a damaged table, %s', (_, table) => {
     ];
   });
 
-  it.each(['table metadata', 'manifest list', 'manifest'])('%s: an error or a result, soon', async (kind) => {
-    const path = files.find(([name]) => name === kind)![1];
-    const whole = table.store.objects.get(path)!;
-    const before = process.memoryUsage().rss;
-    let errors = 0;
-    for (const bytes of damages(whole)) {
-      table.store.objects.set(path, bytes);
-      const start = performance.now();
-      const outcome = await readAll(table);
-      expect(performance.now() - start).toBeLessThan(MAX_AGE_MS);
-      if (typeof outcome === 'number') continue;
-      errors++;
-      expect(outcome.message.length).toBeLessThan(2_000);
-      expect(['DATA_LOSS', 'UNIMPLEMENTED', 'FAILED_PRECONDITION']).toContain(outcome.code);
-      // Named is the damaged file, or one to which its damage leads.
-      if (!outcome.message.includes(path.slice('/t/metadata/'.length)))
-        expect(outcome.message).toMatch(/\.avro|\/t|lake/);
-    }
-    table.store.objects.set(path, whole);
-    expect(errors).toBeGreaterThan(60);
-    expect(process.memoryUsage().rss - before).toBeLessThan(MAX_MEMORY);
-  });
+  it.each(['table metadata', 'manifest list', 'manifest'])(
+    '%s: reading ends soon with an error or a result',
+    async (kind) => {
+      const path = files.find(([name]) => name === kind)![1];
+      const whole = table.store.objects.get(path)!;
+      const before = process.memoryUsage().rss;
+      let errors = 0;
+      for (const bytes of damages(whole)) {
+        table.store.objects.set(path, bytes);
+        const start = performance.now();
+        const outcome = await readAll(table);
+        expect(performance.now() - start).toBeLessThan(MAX_DURATION_MS);
+        if (typeof outcome === 'number') continue;
+        errors++;
+        expect(outcome.message.length).toBeLessThan(2_000);
+        expect(['DATA_LOSS', 'UNIMPLEMENTED', 'FAILED_PRECONDITION']).toContain(outcome.code);
+        // The error names the damaged file, or a file to which the damaged one refers.
+        if (!outcome.message.includes(path.slice('/t/metadata/'.length)))
+          expect(outcome.message).toMatch(/\.avro|\/t|lake/);
+      }
+      table.store.objects.set(path, whole);
+      expect(errors).toBeGreaterThan(60);
+      expect(process.memoryUsage().rss - before).toBeLessThan(MAX_MEMORY_BYTES);
+    },
+  );
 
-  it('a missing file is named', async () => {
+  it('names a missing file', async () => {
     for (const [kind, path] of files) {
       const whole = table.store.objects.get(path)!;
       table.store.objects.delete(path);
@@ -172,11 +175,13 @@ describe('wrong types in Avro', () => {
     table.store.objects.set('/t/metadata/snap-1.avro', Buffer.from(changed, 'latin1'));
     expect(await readAll(table)).toMatchObject({
       code: 'DATA_LOSS',
-      message: expect.stringMatching(/^manifest list of snapshot 1, .*field manifest_path \(500\): its type is double/),
+      message: expect.stringMatching(
+        /^manifest list of snapshot 1 at .*field manifest_path \(500\): its type is double/,
+      ),
     });
   });
 
-  it('asks for the fields that must be there', async () => {
+  it('requires the mandatory fields', async () => {
     const table = written('null');
     const bytes = Buffer.from(table.store.objects.get('/t/metadata/m.avro')!).toString('latin1');
     const changed = bytes.replace('"field-id":103', '"field-id":999');
@@ -184,7 +189,7 @@ describe('wrong types in Avro', () => {
     expect(await readAll(table)).toMatchObject({ message: expect.stringMatching(/no field record_count \(103\)/) });
   });
 
-  it('reads metadata that is not gzipped though it is named so', async () => {
+  it('reads metadata that is not gzipped although its name says so', async () => {
     const table = fixture('fs/db1/gz', 'v2.gz.metadata.json');
     const bytes = table.store.objects.get(table.metadataLocation)!;
     table.store.objects.set(table.metadataLocation, gunzipSync(bytes));

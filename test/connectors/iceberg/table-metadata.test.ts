@@ -22,7 +22,7 @@ function failure(action: () => unknown): CodedError {
 }
 
 describe('parseLosslessJson', () => {
-  it('gives what JSON.parse gives where there are no long integers', () => {
+  it('returns the same as JSON.parse if there are no long integers', () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 4 }), (value) => {
         const text = JSON.stringify(value);
@@ -31,8 +31,8 @@ describe('parseLosslessJson', () => {
     );
   });
 
-  it('keeps long integers, and digits in strings as they are', () => {
-    const part = fc.oneof(
+  it('keeps long integers exact, and digits in strings unchanged', () => {
+    const element = fc.oneof(
       fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map(String),
       fc
         .constantFrom(
@@ -49,13 +49,13 @@ describe('parseLosslessJson', () => {
       fc.constantFrom('0.12345678901234567', '12345678901234567.5', '12345678901234567e3'),
     );
     fc.assert(
-      fc.property(fc.array(part), fc.constantFrom(',', ' , ', ',\n'), (parts, comma) => {
+      fc.property(fc.array(element), fc.constantFrom(',', ' , ', ',\n'), (parts, comma) => {
         const text = `[${parts.join(comma)}]`;
         const values = parseLosslessJson(text) as unknown[];
         for (const [index, value] of values.entries()) {
-          const said = parts[index] as string;
-          if (/^-?\d{16,}$/.test(said)) expect(losslessJson(value)).toBe(said);
-          else expect(value).toEqual(JSON.parse(said));
+          const part = parts[index] as string;
+          if (/^-?\d{16,}$/.test(part)) expect(losslessJson(value)).toBe(part);
+          else expect(value).toEqual(JSON.parse(part));
         }
       }),
       { numRuns: 1_000 },
@@ -63,7 +63,7 @@ describe('parseLosslessJson', () => {
   });
 
   it.each(['', '{', '{"a":"1234567890123456789', '{"a":12345678901234567890', 'x1234567890123456789', '["\\"]'])(
-    'refuses %j',
+    'rejects %j',
     (text) => {
       expect(() => parseLosslessJson(text)).toThrow(MalformedError);
     },
@@ -71,25 +71,28 @@ describe('parseLosslessJson', () => {
 });
 
 describe('parseTableMetadata', () => {
-  it('keeps ids of 64 bits', () => {
+  it('keeps 64-bit ids exact', () => {
     const text = JSON.stringify(tableMetadata({ snapshots: [snapshot(1), snapshot(2)], 'current-snapshot-id': 1 }))
       .replaceAll('"snapshot-id":1', '"snapshot-id":9223372036854775807')
       .replaceAll('"current-snapshot-id":1', '"current-snapshot-id":9223372036854775807')
       .replaceAll('"snapshot-id":2', '"snapshot-id":-9223372036854775808');
     const metadata = parse(text);
     expect(metadata.currentSnapshotId).toBe(9223372036854775807n);
-    expect(metadata.snapshots.map((it) => it.snapshotId)).toEqual([9223372036854775807n, -9223372036854775808n]);
+    expect(metadata.snapshots.map(({ snapshotId }) => snapshotId)).toEqual([
+      9223372036854775807n,
+      -9223372036854775808n,
+    ]);
     expect(metadata.refs).toEqual([{ name: 'main', snapshotId: 9223372036854775807n, type: 'branch' }]);
   });
 
-  it('reads gzip by its first bytes, and bounds it', () => {
+  it('detects gzip by its first bytes, and limits its size', () => {
     const text = JSON.stringify(tableMetadata());
     expect(parse(gzipSync(text))).toEqual(parse(text));
     const bomb = gzipSync(Buffer.alloc(130 * 1024 * 1024, ' '));
-    expect(failure(() => parse(bomb)).message).toMatch(/gzipped, and corrupt or larger/);
+    expect(failure(() => parse(bomb)).message).toMatch(/gzipped, but corrupt or larger/);
   });
 
-  it('has no current snapshot where the metadata says -1 or nothing', () => {
+  it('has no current snapshot if the id is -1, null or absent', () => {
     for (const id of [-1, null, undefined]) {
       const metadata = parseObject(tableMetadata({ 'current-snapshot-id': id }));
       expect(metadata.currentSnapshotId).toBeUndefined();
@@ -123,9 +126,9 @@ describe('parseTableMetadata', () => {
     ['not JSON', 'garbage', 'DATA_LOSS', /not JSON/],
     ['an empty file', '', 'DATA_LOSS', /empty/],
     ['a list', '[]', 'DATA_LOSS', /the document should be an object/],
-    ['no version', '{}', 'DATA_LOSS', /format-version should be an integer .* is nothing/],
+    ['no version', '{}', 'DATA_LOSS', /format-version should be an integer .* is missing/],
     ['a view', '{"view-uuid":"x","format-version":1}', 'FAILED_PRECONDITION', /of a view/],
-    ['a cut off gzip', gzipSync('{}').subarray(0, 12), 'DATA_LOSS', /gzipped/],
+    ['truncated gzip', gzipSync('{}').subarray(0, 12), 'DATA_LOSS', /gzipped/],
     ['version 4', JSON.stringify(tableMetadata({ 'format-version': 4 })), 'UNIMPLEMENTED', /versions 1 to 3/],
     ['version 0', JSON.stringify(tableMetadata({ 'format-version': 0 })), 'DATA_LOSS', /at least 1/],
   ])('fails for %s', (_, text, code, message) => {
@@ -136,7 +139,7 @@ describe('parseTableMetadata', () => {
   });
 
   it.each([
-    [{ location: 7 }, /location should be a string and is 7/],
+    [{ location: 7 }, /location should be a string but is 7/],
     [{ 'last-updated-ms': 'now' }, /last-updated-ms should be an integer/],
     [{ 'last-updated-ms': 1e300 }, /last-updated-ms should be an integer/],
     [{ properties: { a: 1 } }, /properties\.a should be a string/],
@@ -149,23 +152,23 @@ describe('parseTableMetadata', () => {
     [{ 'default-spec-id': 9 }, /default-spec-id is 9/],
     [{ 'partition-specs': [{ 'spec-id': 0, fields: [{}] }] }, /partition-specs\[0\]\.fields\[0\]\.name should be/],
     [{ snapshots: [{}] }, /snapshots\[0\]\.snapshot-id should be a 64-bit integer/],
-    [{ snapshots: [snapshot(1, { 'snapshot-id': 1.5 })] }, /64-bit integer and is 1\.5/],
+    [{ snapshots: [snapshot(1, { 'snapshot-id': 1.5 })] }, /64-bit integer but is 1\.5/],
     [{ snapshots: [snapshot(1), snapshot(1)] }, /snapshots has the id 1 twice/],
     [{ snapshots: [snapshot(1, { 'manifest-list': undefined })] }, /manifest-list/],
     [{ snapshots: [snapshot(1, { summary: { operation: 5 } })] }, /summary\.operation/],
-    [{ 'current-snapshot-id': 5 }, /current-snapshot-id is 5, and snapshots has none/],
+    [{ 'current-snapshot-id': 5 }, /current-snapshot-id is 5, but snapshots has none/],
     [{ refs: { main: { 'snapshot-id': 5, type: 'branch' } } }, /refs\.main is snapshot 5/],
     [
       { snapshots: [snapshot(1)], refs: { x: { 'snapshot-id': 1, type: 'twig' } } },
       /refs\.x\.type should be branch or tag/,
     ],
-  ])('names what is wrong in %j', (more, message) => {
+  ])('names the invalid field in %j', (more, message) => {
     const error = failure(() => parseObject(tableMetadata(more)));
     expect(error.code).toBe('DATA_LOSS');
     expect(error.message).toMatch(message);
   });
 
-  it('fails only with CodedErrors, whatever stands where', () => {
+  it('fails only with CodedErrors, whatever value a field has', () => {
     const whole = tableMetadata({
       snapshots: [snapshot(1), snapshot(2, { 'parent-snapshot-id': 1 })],
       refs: { main: { 'snapshot-id': 2, type: 'branch' } },
@@ -198,7 +201,7 @@ describe('parseTableMetadata', () => {
     );
   });
 
-  it('does not run off the stack on deep nesting', () => {
+  it('does not overflow the stack on deep nesting', () => {
     const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
     for (const field of ['schemas', 'properties', 'location']) {
       const text = JSON.stringify(tableMetadata({ [field]: 'DEEP' })).replace('"DEEP"', deep);
@@ -211,7 +214,7 @@ describe('parseTableMetadata', () => {
 });
 
 describe('parentsFirst', () => {
-  const of = (id: number, parent?: number, at = id): SnapshotMetadata => ({
+  const snapshotOf = (id: number, parent?: number, at = id): SnapshotMetadata => ({
     snapshotId: BigInt(id),
     parentSnapshotId: parent === undefined ? undefined : BigInt(parent),
     sequenceNumber: 0,
@@ -220,23 +223,26 @@ describe('parentsFirst', () => {
     summary: {},
     manifestList: 'x',
   });
-  const order = (...snapshots: SnapshotMetadata[]) => parentsFirst(snapshots).map((it) => Number(it.snapshotId));
+  const order = (...snapshots: SnapshotMetadata[]) =>
+    parentsFirst(snapshots).map(({ snapshotId }) => Number(snapshotId));
 
-  it('has parents before children though their clocks differ', () => {
-    expect(order(of(3, 2, 1), of(2, 1, 5), of(1, undefined, 9))).toEqual([1, 2, 3]);
+  it('sorts parents before children even if their clocks differ', () => {
+    expect(order(snapshotOf(3, 2, 1), snapshotOf(2, 1, 5), snapshotOf(1, undefined, 9))).toEqual([1, 2, 3]);
   });
 
-  it('is oldest first elsewhere, and does not miss parents that have expired', () => {
-    expect(order(of(5, 1, 50), of(4, 2, 40), of(2, 99, 30), of(7, undefined, 10))).toEqual([7, 2, 4, 5]);
+  it('otherwise sorts the oldest first, and accepts expired parents', () => {
+    expect(
+      order(snapshotOf(5, 1, 50), snapshotOf(4, 2, 40), snapshotOf(2, 99, 30), snapshotOf(7, undefined, 10)),
+    ).toEqual([7, 2, 4, 5]);
   });
 
-  it('fails where parents go in a circle', () => {
-    expect(() => order(of(1, 3), of(2, 1), of(3, 2))).toThrow(/go in a circle/);
-    expect(() => order(of(1, 1))).toThrow(MalformedError);
+  it('fails if parents form a cycle', () => {
+    expect(() => order(snapshotOf(1, 3), snapshotOf(2, 1), snapshotOf(3, 2))).toThrow(/form a cycle/);
+    expect(() => order(snapshotOf(1, 1))).toThrow(MalformedError);
   });
 
-  it('takes long histories', () => {
-    const snapshots = Array.from({ length: 100_000 }, (_, index) => of(index, index - 1, 100_000 - index));
+  it('sorts long histories', () => {
+    const snapshots = Array.from({ length: 100_000 }, (_, index) => snapshotOf(index, index - 1, 100_000 - index));
     expect(order(...snapshots)[99_999]).toBe(99_999);
   });
 });

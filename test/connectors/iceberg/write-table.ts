@@ -5,7 +5,7 @@ import { crc32 } from '../../../src/formats/avro/crc32.ts';
 import { openIcebergTable } from '../../../src/formats/iceberg/table-reader.ts';
 import type { MemoryStore } from '../memory-store.ts';
 
-/** Writes Avro files and tables by avsc, which has nothing of the code under test. */
+/** Writes Avro files and tables with avsc, which shares no code with the code under test. */
 
 export type Encode = (block: Buffer) => Buffer;
 
@@ -36,7 +36,7 @@ const long = avro.Type.forSchema('long');
 export interface WriteAvro {
   codec?: string;
   metadata?: Record<string, string>;
-  /** Records a block. */
+  /** Records per block. */
   blockSize?: number;
 }
 
@@ -124,7 +124,7 @@ export interface Entry {
   content?: number;
   partition?: Record<string, unknown>;
   records?: number;
-  /** Fields of `data_file` as they are. */
+  /** Further fields of `data_file`. */
   more?: Record<string, unknown>;
 }
 
@@ -185,7 +185,7 @@ export interface ListedManifest {
   bytes: Buffer;
   snapshot?: number | null;
   sequence?: number;
-  /** added, existing, deleted */
+  /** Added, existing and deleted files. */
   counts?: readonly [number, number, number];
   content?: 0 | 1;
   firstRowId?: number;
@@ -193,17 +193,17 @@ export interface ListedManifest {
 }
 
 export function manifestList(manifests: readonly ListedManifest[], options: WriteAvro = {}): Buffer {
-  const records = manifests.map((it) => ({
-    manifest_path: it.path,
-    manifest_length: it.bytes.length,
-    partition_spec_id: it.specId ?? 0,
-    content: it.content ?? 0,
-    sequence_number: it.sequence ?? 0,
-    added_snapshot_id: it.snapshot ?? null,
-    added_files_count: it.counts?.[0] ?? null,
-    existing_files_count: it.counts?.[1] ?? null,
-    deleted_files_count: it.counts?.[2] ?? null,
-    first_row_id: it.firstRowId ?? null,
+  const records = manifests.map(({ path, bytes, specId, content, sequence, snapshot, counts, firstRowId }) => ({
+    manifest_path: path,
+    manifest_length: bytes.length,
+    partition_spec_id: specId ?? 0,
+    content: content ?? 0,
+    sequence_number: sequence ?? 0,
+    added_snapshot_id: snapshot ?? null,
+    added_files_count: counts?.[0] ?? null,
+    existing_files_count: counts?.[1] ?? null,
+    deleted_files_count: counts?.[2] ?? null,
+    first_row_id: firstRowId ?? null,
   }));
   return avroFile(LIST_SCHEMA, records, options);
 }
@@ -248,7 +248,7 @@ export function snapshot(id: number, more: Record<string, unknown> = {}): Record
   };
 }
 
-/** Puts the metadata, lists and manifests where the table has them, and opens it. */
+/** Puts the table's metadata, manifest lists and manifests into the store, and opens the table. */
 export async function openWritten(
   store: MemoryStore,
   metadata: Record<string, unknown>,

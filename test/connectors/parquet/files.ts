@@ -14,7 +14,7 @@ export interface ColumnTruth {
   lower?: string;
   upper?: string;
   distinct: number;
-  /** The smallest, at most 40. */
+  /** The smallest hashes, at most 40. */
   hashes: string[];
 }
 
@@ -31,7 +31,7 @@ export function fileBytes(name: string): Buffer {
   return readFileSync(join(FOLDER, `${name}.parquet`));
 }
 
-/** A file in memory that counts how it is read. */
+/** A file in memory that records the ranges that are read. */
 export function inMemory(bytes: Uint8Array): DataFileBytes & { reads: [number, number][] } {
   const reads: [number, number][] = [];
   return {
@@ -44,12 +44,12 @@ export function inMemory(bytes: Uint8Array): DataFileBytes & { reads: [number, n
   };
 }
 
-/** The table that the files belong to: columns by id. */
+/** The columns of the table to which the file belongs. */
 export function columnsOf({ columns }: FileTruth) {
   return Object.entries(columns).map(([id, { name, type }]) => ({ id: Number(id), name, type, required: false }));
 }
 
-/** A name mapping for files without ids. */
+/** A name mapping for a file without field ids. */
 export function mappingOf(truth: FileTruth) {
   return Object.entries(truth.columns).map(([id, { name }]) => ({ 'field-id': Number(id), names: ['other', name] }));
 }

@@ -5,8 +5,8 @@ import { sketchFile } from '../../../src/formats/parquet/sketch-file.ts';
 import { decodeCompactTheta } from '../../../src/stats/ndv/compact-theta.ts';
 import { columnsOf, fileBytes, inMemory, mappingOf, NESTED_MAPPING, TRUTH } from './files.ts';
 
-/** Bounds of long strings are cut: see short-bounds.ts. */
-const CUT = 64;
+/** Bounds of long strings are truncated to this length: see truncate-bounds.ts. */
+const MAX_BOUND_BYTES = 64;
 
 describe.each(Object.entries(TRUTH))('%s', (name, truth) => {
   const columns = columnsOf(truth);
@@ -24,30 +24,30 @@ describe.each(Object.entries(TRUTH))('%s', (name, truth) => {
       lower: hex(lower),
       upper: hex(upper),
     }));
-    const wanted = Object.entries(truth.columns).map(([id, column]) => ({
+    const expected = Object.entries(truth.columns).map(([id, column]) => ({
       id: Number(id),
       size: column.size,
       values: column.values,
       nulls: column.nulls,
-      lower: column.lower?.slice(0, CUT * 2),
-      upper: column.upper && column.upper.length > CUT * 2 ? cutAndRaised(column.upper) : column.upper,
+      lower: column.lower?.slice(0, MAX_BOUND_BYTES * 2),
+      upper: column.upper && column.upper.length > MAX_BOUND_BYTES * 2 ? truncateUpper(column.upper) : column.upper,
     }));
-    expect(found).toEqual(wanted);
+    expect(found).toEqual(expected);
   });
 
-  it('has the distinct values that were written, with the hashes that mmh3 gives them', async () => {
+  it('has the distinct values that were written, with the hashes of mmh3', async () => {
     const sketches = await sketchFile(inMemory(fileBytes(name)), columns, nameMapping, () => {});
     const found = sketches.map(({ columnId, estimate, isComplete, theta }) => {
       return { id: columnId, distinct: estimate, isComplete, hashes: hashes(theta).slice(0, 40) };
     });
-    const wanted = Object.entries(truth.columns).map(([id, column]) => {
+    const expected = Object.entries(truth.columns).map(([id, column]) => {
       return { id: Number(id), distinct: column.distinct, isComplete: true, hashes: column.hashes };
     });
-    expect(found).toEqual(wanted);
+    expect(found).toEqual(expected);
   });
 });
 
-it('reads a file of half a MiB at once', async () => {
+it('reads a file of half a MiB in one request', async () => {
   const file = inMemory(fileBytes('plain_none'));
   await sketchFile(file, columnsOf(TRUTH.plain_none!), undefined, () => {});
   expect(file.reads).toEqual([[0, file.byteLength]]);
@@ -57,10 +57,10 @@ function hex(bytes: Uint8Array | undefined): string | undefined {
   return bytes && Buffer.from(bytes).toString('hex');
 }
 
-/** These texts are ASCII. */
-function cutAndRaised(text: string): string {
-  const bytes = Buffer.from(text, 'hex').subarray(0, CUT);
-  bytes[CUT - 1]! += 1;
+/** Truncates an upper bound in hex; the texts are ASCII. */
+function truncateUpper(text: string): string {
+  const bytes = Buffer.from(text, 'hex').subarray(0, MAX_BOUND_BYTES);
+  bytes[MAX_BOUND_BYTES - 1]! += 1;
   return bytes.toString('hex');
 }
 

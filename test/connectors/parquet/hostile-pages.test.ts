@@ -15,21 +15,21 @@ function varint(value: number): number[] {
 }
 const zigzag = (value: number) => varint(value < 0 ? -2 * value - 1 : 2 * value);
 
-const check = (bytes: number[], most = 1000) => {
-  checkThrift({ view: new DataView(Uint8Array.from(bytes).buffer), offset: 0 }, most);
+const check = (bytes: number[], maxElements = 1000) => {
+  checkThrift({ view: new DataView(Uint8Array.from(bytes).buffer), offset: 0 }, maxElements);
 };
 
 describe('a thrift structure', () => {
   it.each([
     ['a list of 400 million in no bytes', [0x29, 0xfc, ...varint(400_000_000), 0], /list of 400000000/],
-    ['a list within a list of as many', [0x29, 0x19, 0xfc, ...varint(400_000_000), 0], /list of 400000000/],
-    ['a text longer than all', [0x28, ...varint(1_000_000)], /cut off/],
-    ['a number without end', [0x26, ...Array(40).fill(0x80)], /64 bits/],
+    ['such a list in a list', [0x29, 0x19, 0xfc, ...varint(400_000_000), 0], /list of 400000000/],
+    ['a text longer than the structure', [0x28, ...varint(1_000_000)], /truncated/],
+    ['an unterminated number', [0x26, ...Array(40).fill(0x80)], /64 bits/],
     ['structs in structs', Array(5000).fill(0x1c), /32 levels/],
     ['lists in lists', [0x29, ...Array(5000).fill(0x19)], /32 levels/],
     ['a map', [0x1b, 0], /type 11/],
-    ['no end', [0x15, 2], /cut off/],
-  ])('with %s is DATA_LOSS before any of it is made', (_, bytes, message) => {
+    ['no end', [0x15, 2], /truncated/],
+  ])('with %s is DATA_LOSS before any object is created', (_, bytes, message) => {
     expect(() => check(bytes)).toThrow(
       expect.objectContaining({ code: 'DATA_LOSS', message: expect.stringMatching(message) }),
     );
@@ -38,7 +38,7 @@ describe('a thrift structure', () => {
     );
   });
 
-  it('has only so many elements, fields among them', () => {
+  it('has a limit for its elements, fields included', () => {
     const list = [0x29, 0xf1, ...varint(500), ...Array(500).fill(1), 0];
     const fields = [...Array(501).fill(0x11), 0];
     for (const bytes of [list, fields]) {
@@ -56,11 +56,11 @@ interface MadePage {
   nulls?: number;
 }
 
-/** PageHeader of parquet.thrift, and the page. Encodings are PLAIN. */
+/** A PageHeader (parquet.thrift) and the page. Encodings are PLAIN. */
 function page({ kind, body, values, uncompressed = body.length, nulls = 0 }: MadePage): Buffer {
   const type = { data: 0, dictionary: 2, v2: 3 }[kind];
-  // data_page_header is field 5, dictionary_page_header 7, data_page_header_v2 8: the delta from field 3.
-  const own = {
+  // data_page_header is field 5, dictionary_page_header 7, data_page_header_v2 8; each starts with the delta from field 3.
+  const typeHeader = {
     data: [0x2c, 0x15, ...zigzag(values), 0x15, ...zigzag(0), 0x15, ...zigzag(3), 0x15, ...zigzag(3), 0],
     dictionary: [0x4c, 0x15, ...zigzag(values), 0x15, ...zigzag(0), 0],
     v2: [
@@ -81,7 +81,7 @@ function page({ kind, body, values, uncompressed = body.length, nulls = 0 }: Mad
       0,
     ],
   }[kind];
-  const head = [0x15, ...zigzag(type), 0x15, ...zigzag(uncompressed), 0x15, ...zigzag(body.length), ...own, 0];
+  const head = [0x15, ...zigzag(type), 0x15, ...zigzag(uncompressed), 0x15, ...zigzag(body.length), ...typeHeader, 0];
   return Buffer.concat([Buffer.from(head), body]);
 }
 
@@ -121,8 +121,8 @@ describe('pages', () => {
 
   it.each([
     ['twice', [dictionary, dictionary]],
-    ['behind data', [data, dictionary]],
-  ])('that have a dictionary %s are DATA_LOSS', async (_, pages) => {
+    ['after data', [data, dictionary]],
+  ])('with a dictionary %s are DATA_LOSS', async (_, pages) => {
     await expect(read(pages)).rejects.toMatchObject({
       code: 'DATA_LOSS',
       message: expect.stringContaining('dictionary'),
@@ -138,12 +138,12 @@ describe('pages', () => {
     expect(await read(Array(10).fill(one), { budget })).toHaveLength(3);
   });
 
-  it('of many row groups are of one budget', async () => {
+  it('of all row groups share one budget', async () => {
     const one = page({ kind: 'dictionary', body: INTS, values: 100, uncompressed: 32 << 20 });
     const file = inMemory(one);
     const chunk = { values: 100, compressedBytes: one.length, codec: 'UNCOMPRESSED', isAllDictionary: true };
-    const places = { dictionaryOffset: 0, dataOffset: one.length };
-    const rowGroups = Array.from({ length: 50 }, () => ({ rows: 100, chunks: [{ ...chunk, ...places }] }));
+    const offsets = { dictionaryOffset: 0, dataOffset: one.length };
+    const rowGroups = Array.from({ length: 50 }, () => ({ rows: 100, chunks: [{ ...chunk, ...offsets }] }));
     const leaf = leafOf({});
     const sketched = await sketchColumn(
       file,
@@ -156,7 +156,7 @@ describe('pages', () => {
     expect(sketched?.isComplete).toBe(false);
   });
 
-  it('leave room for other work', async () => {
+  it('yield to the event loop', async () => {
     let turns = 0;
     let isOver = false;
     const turn = () => {
@@ -176,17 +176,17 @@ describe('pages', () => {
     });
   });
 
-  it('of millions of empty texts are refused', async () => {
+  it('with millions of empty texts are rejected', async () => {
     const texts = Buffer.alloc(8_000_000);
     const one = page({ kind: 'data', body: gzipSync(texts), uncompressed: texts.length, values: 2_000_000 });
     const leaf = leafOf({ type: 'BYTE_ARRAY' });
     await expect(read([one], { leaf, codec: 'GZIP' })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
   });
 
-  it('with less than no nulls are DATA_LOSS', async () => {
+  it('with a negative number of nulls are DATA_LOSS', async () => {
     await expect(read([page({ kind: 'v2', body: INTS, values: 100, nulls: -1_000_000 })])).rejects.toMatchObject({
       code: 'DATA_LOSS',
-      message: expect.stringContaining('wrong lengths'),
+      message: expect.stringContaining('inconsistent lengths'),
     });
   });
 });

@@ -10,35 +10,35 @@ const FINAL = new Set(['DATA_LOSS', 'UNIMPLEMENTED', 'FAILED_PRECONDITION']);
 
 describe('a footer', () => {
   it.each([
-    ['of no Parquet file', () => Buffer.from('this is some text, and no Parquet file'), 'DATA_LOSS'],
+    ['of another format', () => Buffer.from('this is some text, not a Parquet file'), 'DATA_LOSS'],
     ['of an empty file', () => Buffer.alloc(0), 'DATA_LOSS'],
-    ['that is cut off', () => fileBytes('int96').subarray(0, -20), 'DATA_LOSS'],
+    ['that is truncated', () => fileBytes('int96').subarray(0, -20), 'DATA_LOSS'],
     [
       'that is encrypted',
       () => Buffer.concat([fileBytes('int96').subarray(0, -4), Buffer.from('PARE')]),
       'UNIMPLEMENTED',
     ],
-    ['said to have 17 MiB', () => withLength(Buffer.alloc(32 << 20), 17 << 20), 'FAILED_PRECONDITION'],
+    ['that claims to have 17 MiB', () => withLength(Buffer.alloc(32 << 20), 17 << 20), 'FAILED_PRECONDITION'],
     ['longer than the file', () => withLength(Buffer.alloc(1000), 2000), 'DATA_LOSS'],
     ['of zeros', () => withLength(Buffer.alloc(1000), 500), 'DATA_LOSS'],
-  ])('%s is refused', async (_, make, code) => {
+  ])('%s is rejected', async (_, make, code) => {
     await expect(readFooter(inMemory(make()))).rejects.toMatchObject({ code });
   });
 
-  it('is refused where the file is shorter than the table says', async () => {
+  it("is rejected if the file is shorter than in the table's metadata", async () => {
     const bytes = fileBytes('int96');
     const file = { byteLength: bytes.length + 500, slice: async (a: number, b: number) => bytes.subarray(a, b) };
     await expect(readFooter(file)).rejects.toMatchObject({ code: 'DATA_LOSS' });
   });
 
-  it('is read again where it is longer than what was read of the end', async () => {
+  it('is read again if it is longer than the part that was read first', async () => {
     const file = inMemory(fileBytes('dictionary_snappy'));
     const { footer } = await readFooter(file, 100);
     expect([footer.rows, file.reads.length]).toEqual([500, 2]);
   });
 });
 
-describe('a file with bytes changed', () => {
+describe('a file with changed bytes', () => {
   it.each([
     'dictionary_v2_zstd',
     'plain_none',
@@ -48,13 +48,13 @@ describe('a file with bytes changed', () => {
     'plain_v2_gzip',
     'plain_brotli',
     'plain_lz4',
-  ])('%s gives values or an error that says what it is', async (name) => {
+  ])('%s results in values or in a CodedError', async (name) => {
     const good = fileBytes(name);
     const columns = columnsOf(TRUTH[name]!);
     const types = new Map(columns.map(({ id, type }) => [id, type]));
     for (let turn = 0; turn < 60; turn++) {
       const bytes = Buffer.from(good);
-      // Two places of three in pages, the third in the footer.
+      // Two of three changes are in pages, the third is in the footer.
       const footer = bytes.length - 8 - bytes.readUInt32LE(bytes.length - 8);
       const at = turn % 3 === 0 ? footer + ((turn * 7919) % (bytes.length - 8 - footer)) : (turn * 104_729) % footer;
       for (let i = 0; i < 4 && at + i < bytes.length - 8; i++) bytes[at + i] = [0xff, 0x7f, 0x80, 0][turn % 4]!;
@@ -65,17 +65,17 @@ describe('a file with bytes changed', () => {
 });
 
 describe('indices', () => {
-  it('of a run longer than what it fills take no more than that', () => {
-    // A run of 2^30 values, of which three are wanted.
+  it('of a run that is too long are limited to the expected count', () => {
+    // A run of 2^30 values, of which three are decoded.
     expect([...decodeHybrid(Uint8Array.of(0x80, 0x80, 0x80, 0x80, 0x08, 5), 3, 3)]).toEqual([5, 5, 5]);
   });
 
   it.each([
     ['nothing', [], 3],
-    ['a run of none', [0, 1, 0, 1], 3],
-    ['a header without end', [0xff, 0xff, 0xff, 0xff, 0xff, 0xff], 3],
+    ['an empty run', [0, 1, 0, 1], 3],
+    ['an unterminated header', [0xff, 0xff, 0xff, 0xff, 0xff, 0xff], 3],
     ['a width of 40 bits', [2, 1], 40],
-  ])('that end early are refused: %s', (_, bytes, width) => {
+  ])('that end early are rejected: %s', (_, bytes, width) => {
     expect(() => decodeHybrid(Uint8Array.from(bytes), width, 10)).toThrow(CodedError);
   });
 
@@ -92,7 +92,7 @@ describe('indices', () => {
   });
 });
 
-it('a file without field ids and a table without a name mapping say nothing of each other', async () => {
+it('a file without field ids has no metrics and no sketches if the table has no name mapping', async () => {
   const truth = TRUTH.no_ids!;
   const { footer } = await readFooter(inMemory(fileBytes('no_ids')));
   const types = new Map(columnsOf(truth).map(({ id, type }) => [id, type]));
@@ -103,7 +103,7 @@ it('a file without field ids and a table without a name mapping say nothing of e
   expect(footerMetrics(footer, { types, nameMapping: mappingOf(truth).slice(0, 1) })).toHaveLength(1);
 });
 
-it('a column of another type than in the table has counts and no bounds, and is not sketched', async () => {
+it("a column whose type differs from the table's has counts but no bounds, and is not sketched", async () => {
   const { footer } = await readFooter(inMemory(fileBytes('no_statistics')));
   const [small] = columnsOf(TRUTH.no_statistics!);
   const types = new Map([[small!.id, 'uuid']]);

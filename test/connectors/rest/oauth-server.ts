@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { type AnsweringServer, type Asked, answeringServer, answerJson } from './answering-server.ts';
+import { type FakeServer, type ReceivedRequest, respondWithJson, startFakeServer } from './fake-server.ts';
 
-export interface OAuthServer extends AnsweringServer {
-  /** Grant types that were asked for, oldest first, and what was answered. */
+export interface OAuthServer extends FakeServer {
+  /** Requested grant types and the statuses of the responses, oldest first. */
   readonly grants: { grant: string; status: number }[];
-  /** What is wrong with a request's bearer token; undefined if it is good. */
-  fault(headers: Asked['headers']): string | undefined;
-  /** Tokens given so far are good no more. */
+  /** What is wrong with a request's bearer token; undefined if it is valid. */
+  fault(headers: ReceivedRequest['headers']): string | undefined;
+  /** Invalidates all tokens issued so far. */
   revoke(): void;
 }
 
@@ -14,11 +14,11 @@ export interface OAuthRules {
   clientId?: string;
   clientSecret: string;
   scope: string;
-  /** Others that the form must have, with these values. */
+  /** Further parameters that the form must have, with their values. */
   parameters?: Record<string, string>;
-  /** Of tokens. */
+  /** Lifetime of tokens. */
   seconds: number;
-  /** Tokens can be exchanged (RFC 8693). */
+  /** Whether tokens can be exchanged (RFC 8693). */
   exchange: boolean;
 }
 
@@ -26,15 +26,15 @@ const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 
 /**
- * An OAuth2 token server that verifies (RFC 6749, section 4.4; RFC 8693; client authentication in the form, or for an exchange
- * in `Authorization` as Iceberg's clients have it), and the tokens that it gave.
+ * Starts an OAuth2 token server that verifies requests (RFC 6749, section 4.4; RFC 8693). Clients authenticate in the form or, for an
+ * exchange, in `Authorization` as Iceberg's clients do.
  */
 export async function oauthServer(rules: OAuthRules): Promise<OAuthServer> {
   const tokens = new Map<string, number>();
   const grants: OAuthServer['grants'] = [];
   const live = (token: string | null) => (tokens.get(token ?? '') ?? 0) > Date.now();
 
-  const refused = ({ headers, method, path, body }: Asked): [number, string] | undefined => {
+  const faultIn = ({ headers, method, path, body }: ReceivedRequest): [number, string] | undefined => {
     if (method !== 'POST' || path !== '/tokens') return [404, 'invalid_request'];
     if (headers['content-type'] !== 'application/x-www-form-urlencoded') return [400, 'invalid_request'];
     const form = new URLSearchParams(body);
@@ -44,9 +44,9 @@ export async function oauthServer(rules: OAuthRules): Promise<OAuthServer> {
     if (form.get('scope') !== rules.scope) return [400, 'invalid_scope'];
     const grant = form.get('grant_type');
     if (grant === 'client_credentials') {
-      const right =
+      const isValid =
         form.get('client_secret') === rules.clientSecret && form.get('client_id') === (rules.clientId ?? null);
-      return right ? undefined : [401, 'invalid_client'];
+      return isValid ? undefined : [401, 'invalid_client'];
     }
     if (grant !== EXCHANGE || !rules.exchange) return [400, 'unsupported_grant_type'];
     if (form.get('subject_token_type') !== ACCESS_TOKEN || !tokens.has(form.get('subject_token') ?? ''))
@@ -56,14 +56,15 @@ export async function oauthServer(rules: OAuthRules): Promise<OAuthServer> {
     return headers.authorization === basic || live(bearer) ? undefined : [401, 'invalid_client'];
   };
 
-  const server = await answeringServer((asked, response) => {
-    const grant = new URLSearchParams(asked.body).get('grant_type') ?? '';
-    const wrong = refused(asked);
-    grants.push({ grant: grant === EXCHANGE ? 'exchange' : grant, status: wrong?.[0] ?? 200 });
-    if (wrong) return answerJson(response, { error: wrong[1], error_description: `said the test's server` }, wrong[0]);
+  const server = await startFakeServer((request, response) => {
+    const grant = new URLSearchParams(request.body).get('grant_type') ?? '';
+    const fault = faultIn(request);
+    grants.push({ grant: grant === EXCHANGE ? 'exchange' : grant, status: fault?.[0] ?? 200 });
+    if (fault)
+      return respondWithJson(response, { error: fault[1], error_description: "from the test's server" }, fault[0]);
     const token = randomBytes(20).toString('hex');
     tokens.set(token, Date.now() + rules.seconds * 1000);
-    answerJson(response, {
+    respondWithJson(response, {
       access_token: token,
       token_type: 'bearer',
       expires_in: rules.seconds,

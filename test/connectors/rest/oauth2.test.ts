@@ -5,7 +5,7 @@ import { HttpClient } from '../../../src/connectors/rest/http-client.ts';
 import { HttpExchange } from '../../../src/connectors/rest/http-exchange.ts';
 import { withoutSecrets } from '../../../src/secrets.ts';
 import { fakeOnly } from '../../jest/fake-timers.ts';
-import { answerError, answeringServer, answerJson } from './answering-server.ts';
+import { respondWithError, respondWithJson, startFakeServer } from './fake-server.ts';
 import { type OAuthRules, oauthServer } from './oauth-server.ts';
 
 const RULES: OAuthRules = { clientId: 'id', clientSecret: 's:cr%t é', scope: 'catalog', seconds: 3600, exchange: true };
@@ -13,20 +13,20 @@ const cleanUp: AsyncDisposable[] = [];
 const exchange = new HttpExchange({ requests: 0, bytes: 0 });
 afterEach(async () => {
   jest.useRealTimers();
-  for (const one of cleanUp.splice(0)) await one[Symbol.asyncDispose]();
+  for (const resource of cleanUp.splice(0)) await resource[Symbol.asyncDispose]();
 });
 
 function clientOf(authenticator: Authenticator) {
   return new HttpClient({ exchange, headers: {}, authenticator, connectMs: 1_000, timeoutMs: 5_000 });
 }
 
-/** A token server, and a resource server that takes its tokens only. */
+/** A token server, and a resource server that accepts only its tokens. */
 async function setUp(rules: Partial<OAuthRules> = {}, options: Partial<OAuth2Options> = {}) {
   const tokens = await oauthServer({ ...RULES, ...rules });
-  const resources = await answeringServer((asked, response) => {
-    const fault = tokens.fault(asked.headers);
-    if (fault) answerError(response, 401, 'NotAuthorizedException', fault);
-    else answerJson(response, { ok: true });
+  const resources = await startFakeServer((request, response) => {
+    const fault = tokens.fault(request.headers);
+    if (fault) respondWithError(response, 401, 'NotAuthorizedException', fault);
+    else respondWithJson(response, { ok: true });
   });
   cleanUp.push(tokens, resources);
   const oauth = new OAuth2({
@@ -42,14 +42,14 @@ async function setUp(rules: Partial<OAuthRules> = {}, options: Partial<OAuth2Opt
   return { tokens, resources, ask: () => client.json({ url: `${resources.url}/v1/x`, maxBytes: 1_000 }) };
 }
 
-it('gets one token for all who ask at once, and keeps it', async () => {
+it('requests one token for concurrent calls, and keeps it', async () => {
   const { tokens, ask } = await setUp();
   await Promise.all(Array.from({ length: 10 }, ask));
   await ask();
   expect(tokens.grants).toEqual([{ grant: 'client_credentials', status: 200 }]);
 });
 
-it('sends audience and resource, another scope, and a secret without an id', async () => {
+it('sends audience, resource, a configured scope, and a secret without an id', async () => {
   const { ask } = await setUp(
     { clientId: undefined, clientSecret: 'alone', scope: 'a b', parameters: { audience: 'lake', resource: 'urn:x' } },
     { credential: { clientSecret: 'alone' }, scope: 'a b', parameters: { audience: 'lake', resource: 'urn:x' } },
@@ -59,9 +59,9 @@ it('sends audience and resource, another scope, and a secret without an id', asy
 
 it.each([
   ['exchanges it for a new one', true, 'exchange'],
-  ['asks for a new one where exchange is off', false, 'client_credentials'],
-])('before a token ends, %s', async (_, exchanged, grant) => {
-  const { tokens, resources, ask } = await setUp({}, { exchange: exchanged });
+  ['requests a new one if exchange is off', false, 'client_credentials'],
+])('before a token expires, %s', async (_, exchange, grant) => {
+  const { tokens, resources, ask } = await setUp({}, { exchange });
   fakeOnly(['Date']);
   await ask();
   jest.setSystemTime(Date.now() + (3600 - 300) * 1000 - 1_000);
@@ -70,11 +70,11 @@ it.each([
   jest.setSystemTime(Date.now() + 2_000);
   await Promise.all([ask(), ask(), ask()]);
   expect(tokens.grants.slice(1)).toEqual([{ grant, status: 200 }]);
-  const used = resources.asked.map(({ headers }) => headers.authorization);
+  const used = resources.requests.map(({ headers }) => headers.authorization);
   expect(used.at(-1)).not.toBe(used[0]);
 });
 
-it('exchanges a token that has ended, with the credential', async () => {
+it('exchanges an expired token with the credential', async () => {
   const { tokens, ask } = await setUp();
   fakeOnly(['Date']);
   await ask();
@@ -84,10 +84,10 @@ it('exchanges a token that has ended, with the credential', async () => {
     ['client_credentials', 200],
     ['exchange', 200],
   ]);
-  expect(tokens.asked[1]?.headers.authorization).toMatch(/^Basic /);
+  expect(tokens.requests[1]?.headers.authorization).toMatch(/^Basic /);
 });
 
-it('falls back to the credential where the server knows no exchange, and remembers that', async () => {
+it('falls back to the credential if the server refuses exchange, and remembers that', async () => {
   const { tokens, ask } = await setUp({ exchange: false });
   fakeOnly(['Date']);
   for (let i = 0; i < 3; i++) {
@@ -102,13 +102,13 @@ it('falls back to the credential where the server knows no exchange, and remembe
   ]);
 });
 
-it('uses a token that is still good where the server hangs over a new one, and does not ask it at every call', async () => {
-  let asked = 0;
-  const hanging = await answeringServer((_, response) => {
-    asked += 1;
-    if (asked === 1) answerJson(response, { access_token: 'a-good-token', expires_in: 3600 });
+it('uses a token that is still valid if the server hangs, and does not request a new one at every call', async () => {
+  let tokenRequests = 0;
+  const hanging = await startFakeServer((_, response) => {
+    tokenRequests += 1;
+    if (tokenRequests === 1) respondWithJson(response, { access_token: 'a-good-token', expires_in: 3600 });
   });
-  const resources = await answeringServer((_, response) => answerJson(response, { ok: true }));
+  const resources = await startFakeServer((_, response) => respondWithJson(response, { ok: true }));
   cleanUp.push(hanging, resources);
   const limited = (authenticator: Authenticator, timeoutMs: number) =>
     new HttpClient({ exchange, headers: {}, authenticator, connectMs: 1_000, timeoutMs });
@@ -126,27 +126,27 @@ it('uses a token that is still good where the server hangs over a new one, and d
   await ask();
   jest.setSystemTime(Date.now() + 3400 * 1000);
   for (let i = 0; i < 3; i++) expect((await ask()).json).toEqual({ ok: true });
-  expect(asked).toBe(2);
+  expect(tokenRequests).toBe(2);
   jest.setSystemTime(Date.now() + 10_000);
   await ask();
-  expect(asked).toBe(3);
+  expect(tokenRequests).toBe(3);
 });
 
-describe('a token that is refused though it should be good', () => {
-  it('is renewed once, and the request sent again', async () => {
+describe('a token that is refused before it expires', () => {
+  it('is renewed once, and the request is sent again', async () => {
     const { tokens, resources, ask } = await setUp();
     await ask();
     tokens.revoke();
     await Promise.all([ask(), ask(), ask()]);
     expect(tokens.grants).toHaveLength(2);
     expect(tokens.grants[1]).toEqual({ grant: 'client_credentials', status: 200 });
-    expect(resources.asked.length).toBeLessThanOrEqual(1 + 2 * 3);
+    expect(resources.requests.length).toBeLessThanOrEqual(1 + 2 * 3);
   });
 
-  it('is an error if the new one is refused too', async () => {
+  it('is an error if the new token is refused too', async () => {
     const tokens = await oauthServer(RULES);
-    const resources = await answeringServer((_, response) =>
-      answerError(response, 401, 'NotAuthorizedException', 'never'),
+    const resources = await startFakeServer((_, response) =>
+      respondWithError(response, 401, 'NotAuthorizedException', 'never'),
     );
     cleanUp.push(tokens, resources);
     const oauth = new OAuth2({
@@ -161,11 +161,11 @@ describe('a token that is refused though it should be good', () => {
       code: 'UNAUTHENTICATED',
       message: expect.stringContaining('NotAuthorizedException: never'),
     });
-    expect(resources.asked).toHaveLength(2);
+    expect(resources.requests).toHaveLength(2);
   });
 });
 
-describe('what is wrong is told', () => {
+describe('an error names what is wrong:', () => {
   it.each([
     [
       'the secret',
@@ -179,7 +179,7 @@ describe('what is wrong is told', () => {
     await expect(ask()).rejects.toMatchObject({ code, message: expect.stringContaining(message) });
   });
 
-  it('the address', async () => {
+  it('the URL of the token server', async () => {
     const { tokens } = await setUp();
     const { ask } = await setUp({}, { tokenUrl: `${tokens.url}/v1/oauth/tokens` });
     await expect(ask()).rejects.toMatchObject({
@@ -188,8 +188,8 @@ describe('what is wrong is told', () => {
     });
   });
 
-  it('an answer without a token', async () => {
-    const odd = await answeringServer((_, response) => answerJson(response, { token: 'x' }));
+  it('a response without a token', async () => {
+    const odd = await startFakeServer((_, response) => respondWithJson(response, { token: 'x' }));
     cleanUp.push(odd);
     const { ask } = await setUp({}, { tokenUrl: `${odd.url}/tokens` });
     await expect(ask()).rejects.toMatchObject({
@@ -203,12 +203,12 @@ describe('what is wrong is told', () => {
       'an object',
       'application/json',
       '{"access_token":{"value":"a-new-token"}}',
-      /access_token should be a string and is an object/,
+      /access_token should be a string but is an object/,
     ],
-    ['a form', 'text/plain', 'access_token=a-new-token', /something else than JSON: 24 bytes, not shown/],
-  ])('a token that is %s, without it', async (_, type, body, message) => {
-    const odd = await answeringServer(
-      (_asked, response) => void response.writeHead(200, { 'content-type': type }).end(body),
+    ['a form', 'text/plain', 'access_token=a-new-token', /something other than JSON: 24 bytes, not shown/],
+  ])('a token in %s, which the error does not contain', async (_, type, body, message) => {
+    const odd = await startFakeServer(
+      (_request, response) => void response.writeHead(200, { 'content-type': type }).end(body),
     );
     cleanUp.push(odd);
     const { ask } = await setUp({}, { tokenUrl: `${odd.url}/tokens` });
@@ -218,10 +218,10 @@ describe('what is wrong is told', () => {
   });
 });
 
-it('masks tokens from then on', async () => {
+it('masks tokens once they have been used', async () => {
   const { resources, ask } = await setUp();
   await ask();
-  const token = resources.asked[0]?.headers.authorization?.slice('Bearer '.length) ?? '';
+  const token = resources.requests[0]?.headers.authorization?.slice('Bearer '.length) ?? '';
   expect(token).not.toBe('');
   expect(withoutSecrets(`it was ${token}`)).toBe('it was ***');
 });

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import type { WorkerLimits } from '../../../src/connectors/connector-spec.ts';
 import type { UpstreamCatalog } from '../../../src/connectors/spi.ts';
-import { type Answer, catalog, cleanUp, open } from './answering-catalog.ts';
-import { answeringServer, answerJson } from './answering-server.ts';
+import { catalog, cleanUp, open, type Responder } from './fake-catalog.ts';
+import { respondWithJson, startFakeServer } from './fake-server.ts';
 
-/** Table metadata in a folder of this machine, with one snapshot whose manifest list may lie elsewhere. */
+/** Table metadata with one snapshot, whose manifest list may be outside of the table's location. */
 function tableMetadata(location: string, manifestList: string, more: object = {}) {
   return {
     'format-version': 2,
@@ -40,7 +40,7 @@ const TABLE = { namespace: ['a'], name: 't' };
 const TABLE_PATH = '/v1/namespaces/a/tables/t';
 
 describe('a table', () => {
-  it('has what the answer has: refs to snapshots that were left out are not there', async () => {
+  it('has no refs to snapshots that the response leaves out', async () => {
     const server = await catalog({
       [TABLE_PATH]: {
         'metadata-location': 'http://x/m',
@@ -52,23 +52,23 @@ describe('a table', () => {
       metadataLocation: 'http://x/m',
       refs: [{ name: 'main', snapshotId: 7n }],
     });
-    expect(server.asked.at(-1)?.headers['x-iceberg-access-delegation']).toBe('vended-credentials');
+    expect(server.requests.at(-1)?.headers['x-iceberg-access-delegation']).toBe('vended-credentials');
   });
 
-  it('that is listed and cannot be loaded fails by itself', async () => {
+  it('that cannot be loaded fails with the URL and the response', async () => {
     const server = await catalog({});
     await expect((await open(server)).openTable(TABLE)).rejects.toMatchObject({
       code: 'NOT_FOUND',
-      message: expect.stringContaining(`${TABLE_PATH}?snapshots=all was answered 404 NoSuchThingException`),
+      message: expect.stringContaining(`${TABLE_PATH}?snapshots=all returned 404 NoSuchThingException`),
     });
   });
 
   it.each([
     ['without metadata', { 'metadata-location': 'x' }, /metadata should be an object/],
-    ['with metadata that is broken', { metadata: { location: 'file:/x' } }, /format-version/],
-    ['that is no object', [], /should be an object/],
-  ])('in an answer %s is data loss', async (_, answer, message) => {
-    const server = await catalog({ [TABLE_PATH]: answer });
+    ['with incomplete metadata', { metadata: { location: 'file:/x' } }, /format-version/],
+    ['that is not an object', [], /should be an object/],
+  ])('in a response %s is data loss', async (_, content, message) => {
+    const server = await catalog({ [TABLE_PATH]: content });
     await expect((await open(server)).openTable(TABLE)).rejects.toMatchObject({
       code: 'DATA_LOSS',
       message: expect.stringMatching(message),
@@ -80,20 +80,22 @@ describe('a table', () => {
     [
       'an object for the list of credentials',
       { 'storage-credentials': { prefix: 's3://b', config: KEYS } },
-      /storage-credentials should be a list and is an object/,
+      /storage-credentials should be a list but is an object/,
     ],
     [
       'a list for the config of credentials',
       { 'storage-credentials': [{ prefix: 's3://b', config: [KEYS] }] },
-      /storage-credentials\[0\]\.config should be an object and is a list/,
+      /storage-credentials\[0\]\.config should be an object but is a list/,
     ],
-    ['text for a config', { config: JSON.stringify(KEYS) }, /config should be an object and is a string/],
-    ['a list around it all', [{ config: KEYS }], /the document should be an object and is a list/],
-    ['text after it', `${JSON.stringify({ config: KEYS })}.`, /what is not JSON: \d+ bytes, not shown/],
-  ])('tells nothing of the credentials in a malformed answer: %s', async (_, answer, message) => {
+    ['text for a config', { config: JSON.stringify(KEYS) }, /config should be an object but is a string/],
+    ['a list around it all', [{ config: KEYS }], /the document should be an object but is a list/],
+    ['text after it', `${JSON.stringify({ config: KEYS })}.`, /a body that is not JSON: \d+ bytes, not shown/],
+  ])('withholds the credentials in a malformed response from errors: %s', async (_, content, message) => {
     const metadata = tableMetadata('s3://b/t', 's3://b/t/l');
-    const whole = typeof answer === 'object' && !Array.isArray(answer) ? { metadata, ...answer } : answer;
-    const server = await catalog({ [TABLE_PATH]: ((_asked, response) => answerJson(response, whole)) as Answer });
+    const whole = typeof content === 'object' && !Array.isArray(content) ? { metadata, ...content } : content;
+    const server = await catalog({
+      [TABLE_PATH]: ((_request, response) => respondWithJson(response, whole)) as Responder,
+    });
     const error = await (await open(server)).openTable(TABLE).catch((e) => e);
     expect(error).toMatchObject({ code: 'DATA_LOSS', message: expect.stringMatching(message) });
     expect(error.message).not.toContain('a-vended-secret');
@@ -119,7 +121,7 @@ describe('a table', () => {
     return reader.liveFileCounts(7n).catch((error) => error);
   };
 
-  it('reads its own files, and no others', async () => {
+  it('reads only its own files', async () => {
     expect(await manifests(`${folder}/a/t/list.avro`)).toMatchObject({
       code: 'DATA_LOSS',
       message: expect.stringContaining('Avro'),
@@ -129,7 +131,7 @@ describe('a table', () => {
     }
   });
 
-  it('does not get at others by its properties; the connector may allow it', async () => {
+  it('reads no other files because of its properties, unless the connector allows it', async () => {
     const more = {
       properties: { 'write.metadata.path': `file://${folder}/b`, 'write.data.path': `file://${folder}/b` },
     };
@@ -141,8 +143,8 @@ describe('a table', () => {
     expect(await manifests(`${folder}/b/list.avro`, { properties })).toMatchObject({ code: 'DATA_LOSS' });
   });
 
-  it('is read with what was vended for it; locations that the connector allows, with its own keys', async () => {
-    const s3 = await answeringServer((_, response) => void response.writeHead(404).end());
+  it("is read with vended credentials, and other allowed locations with the connector's own keys", async () => {
+    const s3 = await startFakeServer((_, response) => void response.writeHead(404).end());
     cleanUp.push(s3);
     const keyUsed = async (manifestList: string) => {
       const server = await catalog({
@@ -163,13 +165,13 @@ describe('a table', () => {
       });
       await using reader = await connector.openTable(TABLE);
       await expect(reader.liveFileCounts(7n)).rejects.toThrow('list.avro');
-      return /Credential=([^/]+)/.exec(s3.asked.at(-1)?.headers.authorization ?? '')?.[1];
+      return /Credential=([^/]+)/.exec(s3.requests.at(-1)?.headers.authorization ?? '')?.[1];
     };
     expect(await keyUsed('s3://b/t/list.avro')).toBe('AKIAVENDED');
     expect(await keyUsed('s3://other/list.avro')).toBe('AKIAOWN');
   });
 
-  it('that says that it lies everywhere has no files', async () => {
+  it('whose location is the root of the file system cannot read any file', async () => {
     for (const location of ['file:/', 'file:///', '/', `file://${folder}/../../../../../../..`]) {
       const metadata = tableMetadata(location, `file://${folder}/b/list.avro`);
       const server = await catalog({ [TABLE_PATH]: { 'metadata-location': 'm', metadata } });
@@ -178,7 +180,7 @@ describe('a table', () => {
     }
   });
 
-  it('lies on this machine only where the worker allows that', async () => {
+  it('is read from this machine only if the worker allows it', async () => {
     expect(await manifests(`${folder}/a/t/list.avro`, { limits: { localRoots: [] } })).toMatchObject({
       code: 'PERMISSION_DENIED',
     });
@@ -189,9 +191,9 @@ describe('a table', () => {
 });
 
 describe('a fingerprint', () => {
-  const answer = (etag: string | undefined, location: string | null = 'file:/m/1.json', time = 1) =>
+  const respondWith = (etag: string | undefined, location: string | null = 'file:/m/1.json', time = 1) =>
     ((_, response) =>
-      answerJson(
+      respondWithJson(
         response,
         {
           ...(location && { 'metadata-location': location }),
@@ -199,10 +201,10 @@ describe('a fingerprint', () => {
         },
         200,
         etag === undefined ? {} : { etag },
-      )) as Answer;
+      )) as Responder;
   const descriptorOf = async (connector: UpstreamCatalog) => (await connector.openTable(TABLE)).descriptor.fingerprint;
 
-  it('is the same from the table, from a question and from another one that knows it', async () => {
+  it('is the same from the opened table, and from requests with and without the known one', async () => {
     for (const [etag, location] of [
       ['"x"', 'm'],
       ['W/"x"', 'm'],
@@ -211,21 +213,21 @@ describe('a fingerprint', () => {
       [undefined, null],
       ['"x"', null],
     ] as const) {
-      const server = await catalog({ [TABLE_PATH]: answer(etag, location) });
+      const server = await catalog({ [TABLE_PATH]: respondWith(etag, location) });
       const known = await descriptorOf(await open(server));
-      const again = await open(server);
-      expect(await again.fingerprint(TABLE)).toBe(known);
-      expect(await again.fingerprint(TABLE, known)).toBe(known);
+      const reopened = await open(server);
+      expect(await reopened.fingerprint(TABLE)).toBe(known);
+      expect(await reopened.fingerprint(TABLE, known)).toBe(known);
     }
   });
 
-  it('costs an answer without a body where the catalog knows the ETag', async () => {
+  it('costs a response without a body if the ETag is still current', async () => {
     const server = await catalog({
-      [TABLE_PATH]: ((asked, response, n) => {
-        if (asked.headers['if-none-match'] === '"x"' && asked.path.endsWith('?snapshots=all'))
+      [TABLE_PATH]: ((request, response, n) => {
+        if (request.headers['if-none-match'] === '"x"' && request.path.endsWith('?snapshots=all'))
           return void response.writeHead(304).end();
-        answer('"x"')(asked, response, n);
-      }) as Answer,
+        respondWith('"x"')(request, response, n);
+      }) as Responder,
     });
     const connector = await open(server);
     const known = await descriptorOf(connector);
@@ -234,10 +236,10 @@ describe('a fingerprint', () => {
     expect(connector.usage).toEqual({ requests: before.requests + 1, bytes: before.bytes });
   });
 
-  it('is the same though the catalog gives another ETag each time, or none any more', async () => {
+  it('is the same if the catalog returns another ETag each time, or none', async () => {
     let etag: string | undefined = '"1"';
     const server = await catalog({
-      [TABLE_PATH]: ((asked, response, n) => answer(etag)(asked, response, n)) as Answer,
+      [TABLE_PATH]: ((request, response, n) => respondWith(etag)(request, response, n)) as Responder,
     });
     const connector = await open(server);
     const known = await descriptorOf(connector);
@@ -250,12 +252,14 @@ describe('a fingerprint', () => {
   it.each([
     ['with ETags', '"1"', '"2"'],
     ['without ETags', undefined, undefined],
-  ])('is another one when the table has changed, %s', async (_, first, second) => {
-    let now = answer(first, 'file:/m/1.json');
-    const server = await catalog({ [TABLE_PATH]: ((asked, response, n) => now(asked, response, n)) as Answer });
+  ])('changes with the table (%s)', async (_, first, second) => {
+    let respond = respondWith(first, 'file:/m/1.json');
+    const server = await catalog({
+      [TABLE_PATH]: ((request, response, n) => respond(request, response, n)) as Responder,
+    });
     const connector = await open(server);
     const known = await descriptorOf(connector);
-    now = answer(second, 'file:/m/2.json');
+    respond = respondWith(second, 'file:/m/2.json');
     const changed = await connector.fingerprint(TABLE, known);
     expect(changed).not.toBe(known);
     expect(await connector.fingerprint(TABLE, changed)).toBe(changed);
@@ -263,11 +267,13 @@ describe('a fingerprint', () => {
   });
 
   it('of a table without a metadata file changes with its metadata', async () => {
-    let now = answer(undefined, null, 1);
-    const server = await catalog({ [TABLE_PATH]: ((asked, response, n) => now(asked, response, n)) as Answer });
+    let respond = respondWith(undefined, null, 1);
+    const server = await catalog({
+      [TABLE_PATH]: ((request, response, n) => respond(request, response, n)) as Responder,
+    });
     const connector = await open(server);
     const known = await descriptorOf(connector);
-    now = answer(undefined, null, 2);
+    respond = respondWith(undefined, null, 2);
     expect(await connector.fingerprint(TABLE, known)).not.toBe(known);
   });
 });

@@ -1,6 +1,6 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 
-/** A request as it came over the wire. Header names in lower case. */
+/** A request as received. Header names are in lower case. */
 export interface SignedRequest {
   method: string;
   /** Path and query, as sent. */
@@ -17,14 +17,14 @@ export interface Expected {
   service: string;
 }
 
-/** The headers that must be signed where they are sent. */
+/** Headers that must be signed if they are sent. */
 const MUST_BE_SIGNED = /^(host|content-type|original-authorization|x-amz-.*|x-iceberg-.*)$/;
 
 /**
- * Verifies a request by the AWS documentation ("Create a signed AWS API request": canonical request, string to sign, signing key). Written
- * for tests, from that text and not from a signer's code.
+ * Verifies a request as in the AWS documentation ("Create a signed AWS API request": canonical request, string to sign, signing key).
+ * Written for the tests from that text, not from a signer's code.
  *
- * @returns what is wrong; undefined if nothing is
+ * @returns what is wrong; undefined if the signature is valid
  */
 export function sigV4Fault(request: SignedRequest, expected: Expected, now?: Date): string | undefined {
   const header = (name: string) => [request.headers[name] ?? []].flat().join(',');
@@ -39,10 +39,9 @@ export function sigV4Fault(request: SignedRequest, expected: Expected, now?: Dat
   if (!/^\d{8}T\d{6}Z$/.test(time) || !time.startsWith(day as string)) return `the time is ${time}`;
   const at = Date.parse(time.replace(/^(....)(..)(..)T(..)(..)(..)Z$/, '$1-$2-$3T$4:$5:$6Z'));
   if (now && Math.abs(now.getTime() - at) > 5 * 60_000) return `the time is ${time}`;
-  if (header('x-amz-security-token') !== (expected.sessionToken ?? '')) return 'the session token is another one';
+  if (header('x-amz-security-token') !== (expected.sessionToken ?? '')) return 'the session token differs';
   const payload = sha256(request.body);
-  if (request.headers['x-amz-content-sha256'] && header('x-amz-content-sha256') !== payload)
-    return 'the body is another one';
+  if (request.headers['x-amz-content-sha256'] && header('x-amz-content-sha256') !== payload) return 'the body differs';
 
   const signed = names.split(';');
   if (signed.join(';') !== [...signed].sort().join(';')) return 'the signed headers are not sorted';
@@ -52,7 +51,7 @@ export function sigV4Fault(request: SignedRequest, expected: Expected, now?: Dat
   const [path = '', query = ''] = request.path.split(/\?(.*)/s);
   const canonical = [
     request.method,
-    // Each segment is encoded once more than it is in the request: all services but S3 have it so.
+    // Each segment is encoded once more than in the request, as for all services but S3.
     path.split('/').map(encode).join('/') || '/',
     query
       .split('&')

@@ -6,8 +6,8 @@ import { type Expected, type SignedRequest, sigV4Fault } from './sigv4-verifier.
 const KEYS = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' };
 
 /**
- * The first two are of the AWS Signature Version 4 test suite (get-vanilla-query-order-key-case, get-header-key-duplicate); the others were
- * signed by botocore 1.44.5 (`SigV4Auth`).
+ * The first two are from the AWS Signature Version 4 test suite (get-vanilla-query-order-key-case, get-header-key-duplicate); botocore
+ * 1.44.5 (`SigV4Auth`) has signed the others.
  */
 const VECTORS: [name: string, SignedRequest, Expected][] = [
   [
@@ -44,7 +44,7 @@ const VECTORS: [name: string, SignedRequest, Expected][] = [
     { ...KEYS, region: 'us-east-1', service: 'service' },
   ],
   [
-    'a path and a query that are encoded, with a session',
+    'an encoded path and query, with a session token',
     {
       method: 'GET',
       path:
@@ -85,7 +85,7 @@ const VECTORS: [name: string, SignedRequest, Expected][] = [
 ];
 
 describe("the tests' verifier", () => {
-  it.each(VECTORS)('takes %s', (_, request, expected) => expect(sigV4Fault(request, expected)).toBeUndefined());
+  it.each(VECTORS)('accepts %s', (_, request, expected) => expect(sigV4Fault(request, expected)).toBeUndefined());
 
   it.each([
     ['another path', { path: '/iceberg/v1' }, {}],
@@ -95,13 +95,13 @@ describe("the tests' verifier", () => {
     ['another service', {}, { service: 'glue' }],
     ['no session token', {}, { sessionToken: undefined }],
   ])('refuses %s', (_, request, expected) => {
-    const [, signed, right] = VECTORS[2] as (typeof VECTORS)[number];
-    expect(sigV4Fault({ ...signed, ...request }, { ...right, ...expected })).toEqual(expect.any(String));
+    const [, signed, valid] = VECTORS[2] as (typeof VECTORS)[number];
+    expect(sigV4Fault({ ...signed, ...request }, { ...valid, ...expected })).toEqual(expect.any(String));
   });
 
-  it('refuses what is old', () => {
-    const [, signed, right] = VECTORS[2] as (typeof VECTORS)[number];
-    expect(sigV4Fault(signed, right, new Date('2026-11-23T12:10:00Z'))).toMatch(/time/);
+  it('refuses an old signature', () => {
+    const [, signed, valid] = VECTORS[2] as (typeof VECTORS)[number];
+    expect(sigV4Fault(signed, valid, new Date('2026-11-23T12:10:00Z'))).toMatch(/time/);
   });
 });
 
@@ -120,7 +120,7 @@ describe('signed requests', () => {
     ['https://glue.eu-west-1.amazonaws.com/iceberg/v1/config?warehouse=a%3Ab%2Fc%20d'],
     ['https://h.example/v1/p%2Fq/namespaces/a%1Fb/tables/o%27%28d%29%2A%21%2E%C3%A9%25?snapshots=all'],
     ['https://h.example/v1/namespaces?pageToken=&pageSize=500&parent=x%2By%26z'],
-  ])('of %s are right', async (url) => {
+  ])('for %s are valid', async (url) => {
     const signed = await signer().authenticate({
       method: 'GET',
       url,
@@ -134,7 +134,7 @@ describe('signed requests', () => {
     ).toBeUndefined();
   });
 
-  it('keep a bearer token, signed, under the name that Iceberg gives it', async () => {
+  it("keep a bearer token in Iceberg's own header, which is signed", async () => {
     const url = 'https://h.example/v1/config';
     const signed = await signer(bearer('t')).authenticate({ method: 'GET', url, headers: {} });
     expect(signed.headers['original-authorization']).toBe('Bearer t');
@@ -142,14 +142,14 @@ describe('signed requests', () => {
     expect(sigV4Fault(request, expected, new Date())).toBeUndefined();
   });
 
-  it('cannot be without credentials', async () => {
-    const none = sigV4({
+  it('require credentials', async () => {
+    const withoutCredentials = sigV4({
       service: 'glue',
       region: 'eu-west-1',
       credentials: () => Promise.reject(new Error('Could not load credentials from any providers')),
     });
     await expect(
-      none.authenticate({ method: 'GET', url: 'https://h.example/v1/config', headers: {} }),
+      withoutCredentials.authenticate({ method: 'GET', url: 'https://h.example/v1/config', headers: {} }),
     ).rejects.toMatchObject({
       code: 'UNAUTHENTICATED',
       message: expect.stringContaining('Could not load credentials'),

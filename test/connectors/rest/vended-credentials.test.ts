@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { AnswerError } from '../../../src/connectors/rest/answer-error.ts';
-import type { VendedForPrefix } from '../../../src/connectors/rest/loaded-table.ts';
-import { divided } from '../../../src/connectors/rest/table-storage.ts';
+import type { VendedCredential } from '../../../src/connectors/rest/loaded-table.ts';
+import { ResponseError } from '../../../src/connectors/rest/response-error.ts';
+import { splitVendedKeys } from '../../../src/connectors/rest/table-storage.ts';
 import { VendedCredentials } from '../../../src/connectors/rest/vended-credentials.ts';
 import { fakeOnly } from '../../jest/fake-timers.ts';
 
@@ -14,7 +14,7 @@ beforeEach(() => {
 });
 afterEach(() => void jest.useRealTimers());
 
-function vended(name: string, endsAt?: number, prefix = 's3://b/t'): VendedForPrefix {
+function vended(name: string, endsAt?: number, prefix = 's3://b/t'): VendedCredential {
   return {
     prefix,
     config: {
@@ -25,27 +25,27 @@ function vended(name: string, endsAt?: number, prefix = 's3://b/t'): VendedForPr
   };
 }
 
-/** Gives those one after the other; what is an error is thrown. */
-function loader(...answers: (VendedForPrefix[] | Error)[]) {
+/** Returns the results one after the other and then repeats the last one; errors are thrown. */
+function loader(...results: (VendedCredential[] | Error)[]) {
   let next = 0;
   return jest.fn(async () => {
-    const answer = answers[Math.min(next++, answers.length - 1)] as VendedForPrefix[] | Error;
-    if (answer instanceof Error) throw answer;
-    return answer;
+    const result = results[Math.min(next++, results.length - 1)] as VendedCredential[] | Error;
+    if (result instanceof Error) throw result;
+    return result;
   });
 }
 
 const keyOf = async (credentials: VendedCredentials, path = 's3://b/t/x') =>
-  (await credentials.of(path))['s3.access-key-id'];
+  (await credentials.propertiesFor(path))['s3.access-key-id'];
 
-describe('which', () => {
+describe('credentials for a path', () => {
   it.each([
     ['s3://b/t/data/x', 'deep'],
     ['s3a://b/t/data/x', 'deep'],
     ['s3://b/t/metadata/x', 'table'],
     ['s3://b/other', 'scheme'],
     ['gs://b/t', undefined],
-  ])('%s: %s', async (path, key) => {
+  ])('%s are those of the prefix %s', async (path, key) => {
     const credentials = new VendedCredentials(
       [
         vended('scheme', undefined, 's3'),
@@ -55,12 +55,12 @@ describe('which', () => {
       loader([]),
     );
     expect(await keyOf(credentials, path)).toBe(key);
-    expect(await credentials.of(path)).toBe(await credentials.of(path));
+    expect(await credentials.propertiesFor(path)).toBe(await credentials.propertiesFor(path));
   });
 });
 
-describe('when', () => {
-  it('they are renewed five minutes before they end, once for all who ask', async () => {
+describe('credentials are renewed', () => {
+  it('five minutes before they expire, once for concurrent calls', async () => {
     const counted = loader([vended('second', START + 120 * MINUTE)]);
     const credentials = new VendedCredentials([vended('first', START + 60 * MINUTE)], counted);
     jest.setSystemTime(START + 54 * MINUTE);
@@ -74,7 +74,7 @@ describe('when', () => {
     expect(counted).toHaveBeenCalledTimes(1);
   });
 
-  it('they live for seconds only, after half of that', async () => {
+  it('after half of their lifetime if that is short', async () => {
     const credentials = new VendedCredentials(
       [vended('first', START + 10_000)],
       loader([vended('second', START + 20_000)]),
@@ -85,7 +85,7 @@ describe('when', () => {
     expect(await keyOf(credentials)).toBe('second');
   });
 
-  it('they do not say when they end: sessions after ten minutes, keys never', async () => {
+  it('after ten minutes for sessions without an expiry, never for keys', async () => {
     const session = new VendedCredentials([vended('first')], loader([vended('second')]));
     jest.setSystemTime(START + 10 * MINUTE);
     expect(await keyOf(session)).toBe('second');
@@ -95,14 +95,14 @@ describe('when', () => {
     expect(await keyOf(key)).toBe('key');
   });
 
-  it('one of them ends, all are renewed', async () => {
+  it('all together when the first of them expires', async () => {
     const first = [vended('long', START + 60 * MINUTE), vended('short', START + 10 * MINUTE, 's3://b/t/data')];
     const credentials = new VendedCredentials(first, loader([vended('second', START + 90 * MINUTE)]));
     jest.setSystemTime(START + 6 * MINUTE);
     expect(await keyOf(credentials)).toBe('second');
   });
 
-  it('none came with the table, they are asked for when they are needed', async () => {
+  it('when they are first needed if loadTable returned none', async () => {
     const counted = loader([vended('first')]);
     const credentials = new VendedCredentials(undefined, counted);
     expect(counted).not.toHaveBeenCalled();
@@ -111,7 +111,7 @@ describe('when', () => {
 });
 
 describe('a renewal that fails', () => {
-  it('leaves the old ones for as long as they are good, and is tried again', async () => {
+  it('leaves the old credentials in use while they are valid, and is retried', async () => {
     const credentials = new VendedCredentials(
       [vended('first', START + 60 * MINUTE)],
       loader(new Error('away'), [vended('second', START + 99 * MINUTE)]),
@@ -123,32 +123,37 @@ describe('a renewal that fails', () => {
     expect(await keyOf(credentials)).toBe('second');
   });
 
-  it('is an error once they have ended', async () => {
+  it('is an error once they have expired', async () => {
     const credentials = new VendedCredentials([vended('first', START + 60 * MINUTE)], loader(new Error('away')));
     jest.setSystemTime(START + 61 * MINUTE);
     await expect(keyOf(credentials)).rejects.toThrow('away');
   });
 
-  it.each([404, 406, 501])('with %i where there were none: there are none', async (status) => {
-    const counted = loader(new AnswerError('NOT_FOUND', 'none', status));
+  it.each([404, 406, 501])('with %i means that the catalog vends none', async (status) => {
+    const counted = loader(new ResponseError('NOT_FOUND', 'none', status));
     const credentials = new VendedCredentials(undefined, counted);
-    expect(await credentials.of('s3://b/t')).toEqual({});
-    expect(await credentials.of('s3://b/t')).toEqual({});
+    expect(await credentials.propertiesFor('s3://b/t')).toEqual({});
+    expect(await credentials.propertiesFor('s3://b/t')).toEqual({});
     expect(counted).toHaveBeenCalledTimes(1);
   });
 
-  it('with 403 is told', async () => {
-    const credentials = new VendedCredentials(undefined, loader(new AnswerError('PERMISSION_DENIED', 'no', 403)));
+  it('with 403 is an error', async () => {
+    const credentials = new VendedCredentials(undefined, loader(new ResponseError('PERMISSION_DENIED', 'no', 403)));
     await expect(keyOf(credentials)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
   });
 });
 
-it("a table's config is divided into credentials and the rest", () => {
+it("splits a table's config into other properties and credentials", () => {
   expect(
-    divided({ 's3.endpoint': 'e', 's3.access-key-id': 'a', 's3.secret-access-key': 's', 's3.session-token': 't' }),
+    splitVendedKeys({
+      's3.endpoint': 'e',
+      's3.access-key-id': 'a',
+      's3.secret-access-key': 's',
+      's3.session-token': 't',
+    }),
   ).toEqual([
     { 's3.endpoint': 'e' },
     [{ prefix: '', config: { 's3.access-key-id': 'a', 's3.secret-access-key': 's', 's3.session-token': 't' } }],
   ]);
-  expect(divided({ 's3.endpoint': 'e' })).toEqual([{ 's3.endpoint': 'e' }, []]);
+  expect(splitVendedKeys({ 's3.endpoint': 'e' })).toEqual([{ 's3.endpoint': 'e' }, []]);
 });

@@ -10,7 +10,7 @@ const TRUTH = JSON.parse(
   readFileSync(join(import.meta.dirname, '../../fixtures/made/theta/truth.json'), 'utf8'),
 ) as Record<string, { count: number; kept: number; bytes: string }>;
 
-/** As the generator makes them. */
+/** The values that the generator uses. */
 const VALUES: Record<string, (index: number) => Uint8Array> = {
   longs: (i) => long(BigInt(i)),
   texts: (i) => Buffer.from('x'.repeat(i % 40) + i),
@@ -21,12 +21,12 @@ describe.each(Object.entries(TRUTH))('%s', (name, truth) => {
   const value = VALUES[name.split('_')[0]!]!;
   for (let i = 0; i < truth.count; i++) add(sketch, value(i));
 
-  it('hashes as DataSketches does', () => {
+  it('hashes like DataSketches', () => {
     const ours = decodeCompactTheta(sketch.toCompact())!;
     const theirs = decodeCompactTheta(Buffer.from(truth.bytes, 'base64'))!;
-    // Each library lowers theta at its own time: what both kept must be the same.
-    const least = Math.min(ours.thetaHigh, theirs.thetaHigh);
-    const below = ({ hashes }: { hashes: Uint32Array }) => [...hashes].filter((_, i) => hashes[i | 1]! < least);
+    // Each library lowers theta at different times, so only the hashes below both thetas must be equal.
+    const minTheta = Math.min(ours.thetaHigh, theirs.thetaHigh);
+    const below = ({ hashes }: { hashes: Uint32Array }) => [...hashes].filter((_, i) => hashes[i | 1]! < minTheta);
     expect(below(ours)).toEqual(below(theirs));
     expect(theirs.hashes.length).toBe(truth.kept * 2);
   });
@@ -40,16 +40,16 @@ describe.each(Object.entries(TRUTH))('%s', (name, truth) => {
   it('has the bytes of DataSketches for the same hashes', () => {
     const theirs = Buffer.from(truth.bytes, 'base64');
     const again = Buffer.from(encodeCompactTheta(decodeCompactTheta(theirs)!));
-    // The C++ library leaves the sampling rate out (bytes 12 to 15), Java's says that it is 1.
+    // The C++ library omits the sampling rate (bytes 12 to 15); Java's writes 1.
     if (truth.kept > 1) theirs.writeFloatLE(1, 12);
-    // Nor does it mark a single item, which Java does (PreambleUtil, bit 5).
+    // It does not mark a single item either, but Java's does (PreambleUtil, bit 5).
     if (truth.kept === 1) theirs[5]! |= 32;
     expect(again.equals(theirs)).toBe(true);
   });
 });
 
 describe('a theta sketch', () => {
-  it('of two sketches is the sketch of all values', () => {
+  it('merged from two sketches is the sketch of all values', () => {
     const [a, b, both] = [new ThetaSketch(512), new ThetaSketch(512), new ThetaSketch(512)];
     for (let i = 0; i < 30_000; i++) {
       if (i < 20_000) add(a, long(BigInt(i)));
@@ -59,21 +59,21 @@ describe('a theta sketch', () => {
     const union = new ThetaSketch(512);
     for (const part of [a, b]) union.merge(decodeCompactTheta(part.toCompact())!);
     expect(Math.abs(union.estimate - 30_000) / 30_000).toBeLessThan(3 * union.relativeError);
-    const least = Math.min(theta(union), theta(both));
-    expect(hashesBelow(union, least)).toEqual(hashesBelow(both, least));
+    const minTheta = Math.min(theta(union), theta(both));
+    expect(hashesBelow(union, minTheta)).toEqual(hashesBelow(both, minTheta));
   });
 
-  it('counts how often values come', () => {
+  it('counts how often values occur', () => {
     const sketch = new ThetaSketch(4096);
     for (let i = 0; i < 2500; i++) add(sketch, long(BigInt(i % 2000)));
     expect(sketch.seen).toEqual({ distinct: 2000, once: 1500, twice: 500 });
   });
 
-  it('has the error that it tells, over many sets', () => {
+  it('has the error that it reports, over many sets', () => {
     const nominal = 256;
     let squares = 0;
     const sets = 200;
-    let told = 0;
+    let reported = 0;
     for (let set = 0; set < sets; set++) {
       const sketch = new ThetaSketch(nominal);
       for (let i = 0; i < 5000; i++) add(sketch, long((BigInt(set) << 32n) + BigInt(i)));
@@ -81,22 +81,22 @@ describe('a theta sketch', () => {
       const trimmed = new ThetaSketch(nominal);
       trimmed.merge(compact);
       squares += ((trimmed.estimate - 5000) / 5000) ** 2;
-      told += trimmed.relativeError / sets;
+      reported += trimmed.relativeError / sets;
     }
     const error = Math.sqrt(squares / sets);
-    expect(error / told).toBeGreaterThan(0.8);
-    expect(error / told).toBeLessThan(1.2);
-    expect(told).toBeLessThan(1 / Math.sqrt(nominal - 2));
+    expect(error / reported).toBeGreaterThan(0.8);
+    expect(error / reported).toBeLessThan(1.2);
+    expect(reported).toBeLessThan(1 / Math.sqrt(nominal - 2));
   });
 
   it.each([
-    ['cut off', (bytes: Buffer) => bytes.subarray(0, -1)],
+    ['that is truncated', (bytes: Buffer) => bytes.subarray(0, -1)],
     ['with another seed', (bytes: Buffer) => set(bytes, 6, 1)],
     ['of another family', (bytes: Buffer) => set(bytes, 2, 2)],
     ['of another version', (bytes: Buffer) => set(bytes, 1, 4)],
-    ['that announces more hashes', (bytes: Buffer) => set(bytes, 10, 255)],
+    ['that claims to have more hashes', (bytes: Buffer) => set(bytes, 10, 255)],
     ['of no bytes', () => Buffer.alloc(0)],
-  ])('%s is not read', (_, damage) => {
+  ])('%s is not decoded', (_, damage) => {
     const sketch = new ThetaSketch(64);
     for (let i = 0; i < 1000; i++) add(sketch, long(BigInt(i)));
     expect(decodeCompactTheta(damage(Buffer.from(sketch.toCompact())))).toBeUndefined();
@@ -123,7 +123,7 @@ function theta(sketch: ThetaSketch): number {
   return decodeCompactTheta(sketch.toCompact())!.thetaHigh;
 }
 
-function hashesBelow(sketch: ThetaSketch, least: number): number[] {
+function hashesBelow(sketch: ThetaSketch, minTheta: number): number[] {
   const { hashes } = decodeCompactTheta(sketch.toCompact())!;
-  return [...hashes].filter((_, i) => hashes[i | 1]! < least);
+  return [...hashes].filter((_, i) => hashes[i | 1]! < minTheta);
 }

@@ -21,7 +21,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** The machine's own AWS settings stay out of it. */
+/** The tests ignore the machine's own AWS settings. */
 beforeEach(() => {
   for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) stubEnv(name, undefined);
   stubEnv('AWS_EC2_METADATA_DISABLED', 'true');
@@ -36,7 +36,7 @@ const keys = (prefix: string, id: string) => ({
 });
 
 describe('awsCredentials', () => {
-  it('takes the keys of the service before those of all', async () => {
+  it("prefers the service's keys to the common ones", async () => {
     const properties = { ...keys('s3', 'S3'), ...keys('client', 'ALL'), 'client.session-token': 'session-of-all' };
     expect(await awsCredentials(properties, 's3')()).toEqual({ accessKeyId: 'S3', secretAccessKey: 'secret-of-S3' });
     const all = { accessKeyId: 'ALL', secretAccessKey: 'secret-of-ALL', sessionToken: 'session-of-all' };
@@ -45,33 +45,33 @@ describe('awsCredentials', () => {
     expect(credentialsName(properties, 's3')).toBe('the keys in s3.access-key-id (S3)');
   });
 
-  it('takes a profile, else the environment', async () => {
+  it('uses a profile, otherwise the environment', async () => {
     const properties = { 'client.profile-name': 'lake' };
     expect(await awsCredentials(properties, 's3')()).toMatchObject({ accessKeyId: 'AKIALAKE' });
     expect(credentialsName(properties, 's3')).toBe('the AWS profile lake of the worker');
     stubEnv('AWS_ACCESS_KEY_ID', 'AKIAENV');
     stubEnv('AWS_SECRET_ACCESS_KEY', 'secret-of-env');
-    // Other properties that nobody has asked for before: the default ones are kept once they are found.
+    // These properties are new: providers are cached, and so are the default credentials.
     expect(await awsCredentials({ 'client.profile-name': '' }, 'rest')()).toMatchObject({ accessKeyId: 'AKIAENV' });
   });
 
-  it('says what is not there', async () => {
+  it('names missing credentials', async () => {
     await expect(awsCredentials({ 'client.profile-name': 'nobody' }, 's3')()).rejects.toMatchObject({
       code: 'UNAUTHENTICATED',
-      message: expect.stringMatching(/^there is nothing in the AWS profile nobody of the worker: .*Set them/),
+      message: expect.stringMatching(/^found no credentials in the AWS profile nobody of the worker: .*Configure them/),
     });
     const role = { 'client.assume-role.arn': 'arn:aws:iam::1:role/r', 'client.sts.endpoint': 'http://127.0.0.1:9' };
     await expect(awsCredentials({ ...role, 'client.profile-name': 'nobody' }, 's3')()).rejects.toMatchObject({
       code: 'UNAUTHENTICATED',
-      message: expect.stringMatching(/^there is nothing in the AWS profile nobody/),
+      message: expect.stringMatching(/^found no credentials in the AWS profile nobody/),
     });
     await expect(awsCredentials({ ...role, ...keys('s3', 'ONE') }, 's3')()).rejects.toMatchObject({
       code: 'UNAVAILABLE',
-      message: expect.stringMatching(/^cannot take on the role arn:aws:iam::1:role\/r: http:\/\/127.0.0.1:9 cannot/),
+      message: expect.stringMatching(/^cannot assume the role arn:aws:iam::1:role\/r: http:\/\/127.0.0.1:9 cannot/),
     });
   });
 
-  it('says that a source which fails may come back', async () => {
+  it('reports a source that fails as UNAVAILABLE', async () => {
     const source = createServer((_, response) => response.writeHead(503).end()).listen(0, '127.0.0.1');
     await once(source, 'listening');
     const url = `http://127.0.0.1:${(source.address() as AddressInfo).port}`;
@@ -80,7 +80,7 @@ describe('awsCredentials', () => {
       stubEnv('AWS_CONTAINER_CREDENTIALS_FULL_URI', `${url}/role`);
       await expect(awsCredentials({ 'client.profile-name': 'of-a-container' }, 's3')()).rejects.toMatchObject({
         code: 'UNAVAILABLE',
-        message: expect.stringContaining(`the container's endpoint ${url}/role gives none`),
+        message: expect.stringContaining(`the container's endpoint ${url}/role returned none`),
       });
       stubEnv('AWS_CONTAINER_CREDENTIALS_FULL_URI', undefined);
       writeFileSync(join(folder, 'token'), 'a-token');
@@ -101,7 +101,7 @@ describe('awsCredentials', () => {
     }
   });
 
-  it('gives the same provider for the same credentials', () => {
+  it('returns the same provider for the same credentials', () => {
     const provider = awsCredentials({ ...keys('s3', 'ONE'), 's3.endpoint': 'http://a' }, 's3');
     expect(awsCredentials({ ...keys('s3', 'ONE'), 's3.endpoint': 'http://b' }, 's3')).toBe(provider);
     expect(awsCredentials(keys('s3', 'TWO'), 's3')).not.toBe(provider);
@@ -110,18 +110,18 @@ describe('awsCredentials', () => {
   });
 
   it.each([
-    [{ 's3.access-key-id': 'A' }, 's3.access-key-id is set and s3.secret-access-key is not'],
-    [{ 'client.secret-access-key': 'hunter2' }, 'client.secret-access-key is set and client.access-key-id is not'],
+    [{ 's3.access-key-id': 'A' }, 's3.access-key-id is set but s3.secret-access-key is not'],
+    [{ 'client.secret-access-key': 'hunter2' }, 'client.secret-access-key is set but client.access-key-id is not'],
     [{ 'client.assume-role.arn': 'arn', 'client.assume-role.timeout-sec': '1h' }, 'client.assume-role.timeout-sec=1h'],
-  ])('refuses %j', (properties: Record<string, string>, message) => {
+  ])('rejects %j', (properties: Record<string, string>, message) => {
     expect(() => awsCredentials(properties, 's3')).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(message) }),
     );
     expect(() => awsCredentials(properties, 's3')).not.toThrow('hunter2');
   });
 
-  it('asks STS for a role with all that is said of it, once, and again before the session ends', async () => {
-    const asked: URLSearchParams[] = [];
+  it('assumes a role with all its properties, once, and again before the session expires', async () => {
+    const requests: URLSearchParams[] = [];
     let minutes = 3;
     const sts = createServer((request, response) => {
       let body = '';
@@ -129,11 +129,11 @@ describe('awsCredentials', () => {
         body += chunk;
       });
       request.on('end', () => {
-        asked.push(new URLSearchParams(body));
+        requests.push(new URLSearchParams(body));
         const ends = new Date(Date.now() + minutes * 60_000).toISOString();
         response.writeHead(200, { 'content-type': 'text/xml' }).end(
           `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
-            <AccessKeyId>ASIA${asked.length}</AccessKeyId><SecretAccessKey>role-secret</SecretAccessKey>
+            <AccessKeyId>ASIA${requests.length}</AccessKeyId><SecretAccessKey>role-secret</SecretAccessKey>
             <SessionToken>role-session</SessionToken><Expiration>${ends}</Expiration>
           </Credentials></AssumeRoleResult></AssumeRoleResponse>`,
         );
@@ -154,7 +154,7 @@ describe('awsCredentials', () => {
       const provide = awsCredentials(properties, 'glue');
       const first = await Promise.all([provide(), provide(), awsCredentials(properties, 's3')()]);
       expect(first.map(({ accessKeyId }) => accessKeyId)).toEqual(['ASIA1', 'ASIA1', 'ASIA1']);
-      expect(Object.fromEntries(asked[0]!)).toMatchObject({
+      expect(Object.fromEntries(requests[0]!)).toMatchObject({
         Action: 'AssumeRole',
         RoleArn: 'arn:aws:iam::1:role/reader',
         RoleSessionName: 'nightly',
@@ -166,10 +166,10 @@ describe('awsCredentials', () => {
       minutes = 60;
       expect(await provide()).toMatchObject({ accessKeyId: 'ASIA2', sessionToken: 'role-session' });
       expect(await provide()).toMatchObject({ accessKeyId: 'ASIA2' });
-      expect(asked).toHaveLength(2);
+      expect(requests).toHaveLength(2);
       expect(withoutSecrets('role-session and role-secret')).toBe('*** and ***');
       expect(credentialsName(properties, 'glue')).toBe(
-        'the role arn:aws:iam::1:role/reader, taken on with the keys in client.access-key-id (BASE)',
+        'the role arn:aws:iam::1:role/reader, assumed with the keys in client.access-key-id (BASE)',
       );
     } finally {
       sts.closeAllConnections();
@@ -179,7 +179,7 @@ describe('awsCredentials', () => {
 });
 
 describe('awsRegion', () => {
-  it('is what is said closest to the service', async () => {
+  it('comes from the most specific property', async () => {
     const properties: Record<string, string> = {
       'rest.signing-region': 'r-1',
       's3.region': 's-1',
@@ -197,7 +197,7 @@ describe('awsRegion', () => {
     expect(await awsRegion(properties, 'glue')).toBe('e-1');
   });
 
-  it('is the profile’s, or an error', async () => {
+  it('comes from the profile, or is an error', async () => {
     expect(await awsRegion({}, 'glue')).toBe('eu-north-1');
     expect(await awsRegion({ 'client.profile-name': 'lake' }, 'glue')).toBe('sa-east-1');
     await expect(awsRegion({ 'glue.profile-name': 'nobody' }, 'glue')).rejects.toMatchObject({

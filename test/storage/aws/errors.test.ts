@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
 import { awsError } from '../../../src/storage/aws/errors.ts';
 
-// The SDK itself waits for some seconds at each of its attempts where a server asks for it: so without one.
+// Tested without a server, because the SDK itself waits for the Retry-After at each attempt.
 it.each([
   ['2', 2_000],
   ['99999999', 600_000],

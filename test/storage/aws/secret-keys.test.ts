@@ -20,7 +20,7 @@ const properties = (secret: string | undefined, scheme = 'aws', more: Record<str
 const plain = { 'glue.id': '1', 'client.region': 'eu-west-1' };
 const keys = { ...plain, 'client.access-key-id': ID, 'client.secret-access-key': KEY };
 
-describe('a secret of AWS keys', () => {
+describe('a secret with AWS keys', () => {
   it.each([
     ['two keys', `${ID}:${KEY}`, keys],
     ['two keys from a file', `${ID}:${KEY}\n`, keys],
@@ -38,30 +38,30 @@ describe('a secret of AWS keys', () => {
     ],
     ['names of a credentials file', JSON.stringify({ aws_access_key_id: ID, aws_secret_access_key: KEY }), keys],
     ['names of properties', JSON.stringify({ 'glue.access-key-id': ID, 'glue.secret-access-key': KEY }), keys],
-    ['nothing', undefined, plain],
-    ['an empty one', '', plain],
-  ])('may be %s', (_, secret, wanted) => {
-    expect(properties(secret)).toEqual(wanted);
-    expect(properties(secret, 'sigv4')).toEqual(wanted);
-    expect(properties(secret, '')).toEqual(wanted);
+    ['missing', undefined, plain],
+    ['empty', '', plain],
+  ])('can be %s', (_, secret, expected) => {
+    expect(properties(secret)).toEqual(expected);
+    expect(properties(secret, 'sigv4')).toEqual(expected);
+    expect(properties(secret, '')).toEqual(expected);
   });
 
   it.each([
     ['one word', 'hunter2hunter2'],
     ['JSON without keys', '{"password":"hunter2hunter2"}'],
     ['broken JSON', '{"AccessKeyId":"hunter2hunter2"'],
-  ])('is not %s, and is not repeated', (_, secret) => {
+  ])('is rejected if it is %s, and is not in the error', (_, secret) => {
     expect(() => properties(secret)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
     expect(() => properties(secret)).not.toThrow(/hunter2/);
   });
 
-  it('is masked in all that is said from then on', () => {
+  it('is masked from then on', () => {
     properties(JSON.stringify({ AccessKeyId: ID, SecretAccessKey: KEY, SessionToken: TOKEN }));
     expect(withoutSecrets(`a ${KEY} b ${TOKEN}`)).toBe('a *** b ***');
   });
 
-  it('goes with no other scheme', () => {
-    expect(() => properties(`${ID}:${KEY}`, 'bearer')).toThrow(/bearer is not for AWS/);
+  it('is rejected with other schemes', () => {
+    expect(() => properties(`${ID}:${KEY}`, 'bearer')).toThrow(/bearer is not supported for AWS/);
     expect(() => properties(`${ID}:${KEY}`, 'none')).toThrow(/none takes no secret/);
     expect(properties(undefined, 'none')).toEqual(plain);
   });

@@ -1,6 +1,6 @@
-"""Changes the tables of a REST catalog for a while, an operation after the other, and prints the truth of what is left.
+"""Changes the tables of a REST catalog for a while, one operation after the other, and prints the truth of the remaining tables.
 
-Which operation comes when is given by `seed`; every kind comes up.
+`seed` determines the order of the operations; every kind occurs.
 """
 
 import json
@@ -31,7 +31,7 @@ class Writer:
         t.append(self.rows(t))
 
     def rows(self, t):
-        """New rows in the shape that the table has by now."""
+        """New rows with the table's current schema."""
         count = self.choose.randint(1, 8)
         first, self.next_id = self.next_id, self.next_id + count
         rows = events(first, first + count)
@@ -122,10 +122,10 @@ class Writer:
 
 
 def main():
-    given = read_input()
-    catalog = open_catalog(given["catalog"])
-    writer = Writer(catalog, random.Random(given["seed"]), given["tables"])
-    writer.run(given["operations"], given["pause"])
+    options = read_input()
+    catalog = open_catalog(options["catalog"])
+    writer = Writer(catalog, random.Random(options["seed"]), options["tables"])
+    writer.run(options["operations"], options["pause"])
     json.dump(truths(catalog, [NAMESPACE]), sys.stdout)
 
 

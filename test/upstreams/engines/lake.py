@@ -1,4 +1,4 @@
-"""A REST catalog opened by pyiceberg as the test says on stdin, and rows to write."""
+"""Opens a REST catalog with pyiceberg and the parameters that the test writes to stdin, and makes rows to write."""
 
 import datetime
 import json
@@ -42,7 +42,7 @@ def events(first: int, last: int, group: str | None = None) -> pa.Table:
 
 
 def truths(catalog: RestCatalog, namespaces: list[tuple[str, ...]]) -> list[dict]:
-    """Of every table that the catalog lists in the namespaces."""
+    """The truth of every table that the catalog lists in the namespaces."""
     found = []
     for namespace in namespaces:
         for identifier in sorted(catalog.list_tables(namespace)):

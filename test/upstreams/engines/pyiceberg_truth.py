@@ -1,4 +1,4 @@
-"""What pyiceberg, reading every snapshot, says of a table: the same format as the fixtures' truth (test/integration/truth.ts)."""
+"""The content of a table as pyiceberg reads it, every snapshot included, in the format of the fixtures' truth (test/integration/truth.ts)."""
 
 from pyiceberg.manifest import DataFileContent
 from pyiceberg.table import Table
@@ -8,7 +8,7 @@ CONTENT = {
     DataFileContent.POSITION_DELETES: ("POSITION_DELETES", "position_delete_files"),
     DataFileContent.EQUALITY_DELETES: ("EQUALITY_DELETES", "equality_delete_files"),
 }
-# the name in the truth, and the maps of a data file it comes from
+# names in the truth, and the maps of a data file that contain the values
 METRICS = {
     "size": lambda f: f.column_sizes,
     "values": lambda f: f.value_counts,
@@ -56,7 +56,7 @@ def _snapshot(table: Table, snapshot, files: dict) -> dict:
         "schema_id": snapshot.schema_id,
         "live": live,
         "totals": totals,
-        # by a real scan
+        # counted by a real scan
         "live_rows": table.scan().to_arrow().num_rows if is_current else None,
     }
 
@@ -81,5 +81,5 @@ def _file(table: Table, file, content: str, spec_id: int) -> dict:
 
 
 def _id(snapshot_id: int | None) -> str | None:
-    """As text: it may be beyond what JavaScript's numbers hold."""
+    """As text, because the value may exceed JavaScript's numbers."""
     return None if snapshot_id is None else str(snapshot_id)

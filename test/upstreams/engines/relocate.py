@@ -1,9 +1,9 @@
-"""Copies tables' metadata to another place, with the paths in it rewritten, as `rewrite_table_path` of Spark does.
+"""Copies the metadata of tables to another place and rewrites the paths in it, as Spark's `rewrite_table_path` does.
 
     relocate.py FOLDER COPY FROM TO
 
-FROM is the path that the metadata names FOLDER by, TO the URI that it is to have. Rewritten is what leads to metadata: in the metadata
-files and, by fastavro, in the manifest lists. The paths of data files stay as they are: nobody reads those here.
+FROM is the path of FOLDER in the metadata, TO the URI of the copy. Paths of metadata are rewritten, in the metadata files and, with
+fastavro, in the manifest lists. Paths of data files stay as they are, because no data file is read here.
 """
 
 import gzip
@@ -45,7 +45,7 @@ def manifest_list(source: str, destination: str, moved):
         reader = fastavro.reader(file)
         records = [{**record, "manifest_path": moved(record["manifest_path"])} for record in reader]
         metadata = {key: value for key, value in reader.metadata.items() if not key.startswith("avro.")}
-        # the text itself: field ids are attributes that Avro does not know
+        # the schema's own text, because fastavro would drop the field ids
         schema = json.loads(reader.metadata["avro.schema"])
         codec = reader.codec
     with open(destination, "wb") as file:

@@ -1,4 +1,4 @@
-"""Makes a table of each kind that pyiceberg can write, and prints the truth of all. Run again with `more`, it changes some of them."""
+"""Creates a table of each kind that pyiceberg can write, and prints the truth of all. With `more`, it changes some of them."""
 
 import datetime
 import decimal
@@ -193,7 +193,7 @@ def all_types(create):
 
 
 def change(tables):
-    """What a second run finds; the other tables stay as they are."""
+    """Changes some tables for a second run; the others stay as they are."""
     for t in tables("appended"):
         t.append(events(30, 40))
     for t in tables("deleted_from"):
@@ -203,11 +203,11 @@ def change(tables):
 
 
 def main():
-    """`leave_out`: names of tables that the server cannot take from pyiceberg."""
-    given = read_input()
-    catalog = open_catalog(given["catalog"])
-    namespace = tuple(given["namespace"])
-    names = [name for name in TABLES if name not in given.get("leave_out", [])]
+    """`leave_out`: names of tables that the server does not accept from pyiceberg."""
+    options = read_input()
+    catalog = open_catalog(options["catalog"])
+    namespace = tuple(options["namespace"])
+    names = [name for name in TABLES if name not in options.get("leave_out", [])]
     if "more" in sys.argv:
         change(lambda name: [catalog.load_table((*namespace, name))] if name in names else [])
     else:

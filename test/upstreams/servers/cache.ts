@@ -4,10 +4,10 @@ import { join, resolve } from 'node:path';
 import { withLock } from '../../../src/stack/lock-file.ts';
 import { failureOf, runCommand } from '../../../src/stack/run-command.ts';
 
-/** From Maven and PyPI on a slow day; a download that hangs must end all the same. */
+/** Enough for slow downloads from Maven and PyPI; a download that hangs is ended. */
 const INSTALL_WITHIN_MS = 10 * 60_000;
 
-/** Where servers and engines are kept between runs: `RECONCILER_TEST_CACHE`, else below HOME, else below the temporary folder. */
+/** Folder of installed servers and engines: `RECONCILER_TEST_CACHE`, otherwise below HOME, otherwise below the temporary folder. */
 export function cacheDir(): string {
   const named = process.env.RECONCILER_TEST_CACHE;
   if (named) return makeFolder(resolve(named));
@@ -15,14 +15,14 @@ export function cacheDir(): string {
     const home = homedir();
     if (home) return makeFolder(join(home, '.cache', 'reconciler-upstreams'));
   } catch {
-    // Not there or not to be written to, as in some containers.
+    // The folder does not exist or is read-only, as in some containers.
   }
   return makeFolder(join(tmpdir(), `reconciler-upstreams-${process.getuid?.() ?? ''}`));
 }
 
 /**
- * The folder `name` of the cache, filled by `install` where it is not there yet. Seen whole or not at all; of several processes one
- * installs and the others wait.
+ * The folder `name` of the cache, filled by `install` if it does not exist. It appears only when it is complete. If several processes need
+ * it, one installs and the others wait.
  */
 export async function installed(name: string, install: (folder: string) => Promise<void>): Promise<string> {
   const cache = cacheDir();
@@ -31,7 +31,7 @@ export async function installed(name: string, install: (folder: string) => Promi
   await withLock(join(cache, `${name}.lock`), async () => {
     if (existsSync(folder)) return;
     const unfinished = join(cache, `${name}.unfinished`);
-    // What a killed install left there.
+    // The remains of an install that was killed.
     rmSync(unfinished, { recursive: true, force: true });
     mkdirSync(unfinished);
     console.error(`installing ${name} into ${cache}; the first time takes up to a minute`);
@@ -41,16 +41,16 @@ export async function installed(name: string, install: (folder: string) => Promi
   return folder;
 }
 
-/** Runs a tool of an installation; throws with what it said where it fails. */
+/** Runs a tool of an installation. If it fails, throws an error with its output. */
 export async function runInstaller(command: string, args: string[]): Promise<void> {
   const result = await runCommand(command, args, { timeoutMs: INSTALL_WITHIN_MS, env: installerEnv() });
   if (result.code !== 0) throw new Error(`\`${command} ${args.join(' ')}\` failed: ${failureOf(result)}`);
 }
 
-/** Maven's own repository where it may be written to, else one in the cache. */
+/** Maven's own repository if it is writable, otherwise one in the cache. */
 export function mavenRepository(): string[] {
   try {
-    // Java's user.home, which HOME says nothing about.
+    // Java's user.home does not depend on HOME.
     makeFolder(join(userInfo().homedir, '.m2', 'repository'));
     return [];
   } catch {
@@ -60,7 +60,7 @@ export function mavenRepository(): string[] {
 
 function installerEnv(): NodeJS.ProcessEnv {
   const env = { ...process.env };
-  // An empty one makes tools keep their caches in the current folder.
+  // With an empty HOME, tools would keep their caches in the current folder.
   if (!env.HOME) delete env.HOME;
   return env;
 }

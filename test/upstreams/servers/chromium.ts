@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { runInstaller } from './cache.ts';
 
-/** Debian's, Fedora's and Chrome's own. */
+/** Paths of Debian's, Fedora's and Google's packages. */
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
 /**
- * Path of a Chromium of this machine; where there is none it is installed from Debian's packages, which takes root.
+ * Path of this machine's Chromium. If there is none, installs Debian's package, which requires root.
  *
- * @throws Error that says what to install
+ * @throws Error that states what to install
  */
 export async function chromium(): Promise<string> {
   const there = () => PLACES.find((path) => existsSync(path));

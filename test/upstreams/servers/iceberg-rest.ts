@@ -11,11 +11,11 @@ const POM = fileURLToPath(new URL('iceberg-rest-pom.xml', import.meta.url));
 export interface IcebergRestOptions {
   /** `file:///folder` or `s3://bucket/prefix`. */
   warehouse: string;
-  /** For an S3 warehouse. */
+  /** The S3 of an S3 warehouse. */
   s3?: Pick<Moto, 'url' | 'access'>;
 }
 
-/** The folder of its jars. */
+/** Installs the server and returns the folder of its jars. */
 export function installIcebergRest(): Promise<string> {
   return installed('iceberg-rest-1.11.0', (folder) =>
     runInstaller('mvn', [
@@ -26,12 +26,12 @@ export function installIcebergRest(): Promise<string> {
   );
 }
 
-/** Iceberg's own REST catalog server 1.11.0 on SQLite. Namespaces' levels are joined with `.` in its paths, as its config says. */
+/** Starts Iceberg's own REST catalog server 1.11.0 on SQLite. Its config sets `.` as the separator of namespace levels in paths. */
 export async function startIcebergRest({ warehouse, s3 }: IcebergRestOptions): Promise<Server> {
   const lib = await installIcebergRest();
   return startServer({
     name: 'iceberg-rest',
-    // Its Hadoop needs the security manager, which Java 24 took away.
+    // The server's Hadoop needs the security manager, which Java 24 removed.
     command: findJava({ min: 17, max: 23 }),
     start: (port, folder) => {
       mkdirSync(join(folder, 'db'));

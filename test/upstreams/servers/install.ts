@@ -5,7 +5,7 @@ import { otherNode } from './node.ts';
 import { prometheusPrograms } from './prometheus.ts';
 import { python } from './python.ts';
 
-/** Jest's global setup: everything that is downloaded comes before the tests, whose time is limited. */
+/** Jest's global setup: downloads everything before the tests, whose time is limited. */
 export default async function install(): Promise<void> {
   await Promise.all([python(), installIcebergRest(), installNessie(), otherNode(), chromium(), prometheusPrograms()]);
 }

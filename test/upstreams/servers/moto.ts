@@ -1,16 +1,16 @@
 import { python } from './python.ts';
 import { type Server, startServer } from './server.ts';
 
-/** Any are taken: moto checks no signature. */
+/** Any credentials will do, because moto verifies no signatures. */
 const ACCESS = { accessKeyId: 'AKIATESTACCESSKEY', secretAccessKey: 'moto-takes-any-secret', region: 'us-east-1' };
 
-/** AWS by moto: S3, Glue, STS and Secrets Manager at one address. */
+/** moto, a fake of AWS: S3, Glue, STS and Secrets Manager at one address. */
 export interface Moto extends Server {
   readonly access: typeof ACCESS;
-  /** What makes an AWS SDK speak to it, for child processes. */
+  /** Environment variables with which an AWS SDK uses moto, for child processes. */
   readonly env: Readonly<Record<string, string>>;
   createBucket(name: string): Promise<void>;
-  /** @param body Without one the object is deleted. */
+  /** Writes an object. @param body if undefined, the object is deleted */
   putObject(bucket: string, key: string, body?: Uint8Array): Promise<void>;
 }
 
@@ -38,7 +38,7 @@ export async function startMoto(): Promise<Moto> {
 }
 
 async function put(url: string, body?: Uint8Array): Promise<void> {
-  // moto asks that there be a signature, not that it be right.
+  // moto requires a signature but does not verify it.
   const authorization = `AWS4-HMAC-SHA256 Credential=${ACCESS.accessKeyId}/20260101/${ACCESS.region}/s3/aws4_request`;
   const response = await fetch(url, { method: body ? 'PUT' : 'DELETE', body, headers: { authorization } });
   if (!response.ok) throw new Error(`moto answered ${response.status} for ${url}: ${await response.text()}`);

@@ -5,12 +5,12 @@ import { findJava } from './java.ts';
 import type { Moto } from './moto.ts';
 import { type Server, startServer } from './server.ts';
 
-/** Nessie 0.99.0 in memory; its Iceberg REST catalog is at `restUrl`, its prefix is the branch. */
+/** Nessie 0.99.0 in memory. Its Iceberg REST catalog is at `restUrl`, and its prefix is the branch. */
 export interface Nessie extends Server {
   readonly restUrl: string;
 }
 
-/** The folder of its jar. */
+/** Installs Nessie and returns the folder of its jar. */
 export function installNessie(): Promise<string> {
   return installed('nessie-0.99.0', (folder) =>
     runInstaller('mvn', [
@@ -21,7 +21,7 @@ export function installNessie(): Promise<string> {
   );
 }
 
-/** @param options.warehouse `s3://bucket/prefix` on moto; the bucket has to be there */
+/** Starts Nessie. @param options.warehouse `s3://bucket/prefix` on moto; the bucket must exist */
 export async function startNessie(options: { warehouse: string; s3: Pick<Moto, 'url' | 'access'> }): Promise<Nessie> {
   const folder = await installNessie();
   const jar = readdirSync(folder).find((name) => name.endsWith('.jar'));
@@ -29,7 +29,7 @@ export async function startNessie(options: { warehouse: string; s3: Pick<Moto, '
   const { s3, warehouse } = options;
   const settings = {
     'quarkus.http.host': '127.0.0.1',
-    // Any port: only what is at the other one is asked.
+    // Any port, because only the other one is used.
     'quarkus.management.port': '0',
     'quarkus.management.host': '127.0.0.1',
     'quarkus.banner.enabled': 'false',

@@ -4,7 +4,7 @@ import { installed, runInstaller } from './cache.ts';
 /** Long-term support until April 2028. */
 const VERSION = '24.21.0';
 
-/** Path of another Node than the one that runs the tests; installed the first time, from npm. */
+/** Path of another Node than the one that runs the tests; installed from npm the first time. */
 export async function otherNode(): Promise<string> {
   const name = `node-${process.platform}-${process.arch}`;
   const folder = await installed(`node-${VERSION}`, async (unfinished) => {

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { installed, runInstaller } from './cache.ts';
 import { type Server, startServer } from './server.ts';
 
-/** A folder with `prometheus` and `promtool`: Debian's package, unpacked, without being installed. */
+/** A folder with `prometheus` and `promtool`, from Debian's package, which is unpacked but not installed. */
 export async function prometheusPrograms(): Promise<string> {
   const folder = await installed('prometheus', async (unfinished) => {
-    // Where it may be downloaded to is the current folder.
+    // `apt-get download` writes to the current folder.
     await runInstaller('sh', [
       '-c',
       `cd '${unfinished}' && (apt-get download prometheus || (apt-get update && apt-get download prometheus))`,
@@ -17,7 +17,7 @@ export async function prometheusPrograms(): Promise<string> {
   return join(folder, 'usr', 'bin');
 }
 
-/** A real Prometheus that scrapes `targets` (host:port by job) every second and evaluates the rules as often. */
+/** Starts a real Prometheus that scrapes `targets` (host:port by job) and evaluates the rules every second. */
 export async function startPrometheus(targets: Record<string, string>, ruleFile: string): Promise<Server> {
   const programs = await prometheusPrograms();
   return startServer({
@@ -32,7 +32,7 @@ export async function startPrometheus(targets: Record<string, string>, ruleFile:
           static_configs: [{ targets: [target] }],
         })),
       };
-      // JSON is YAML.
+      // JSON is valid YAML.
       writeFileSync(join(folder, 'prometheus.yml'), JSON.stringify(config));
       mkdirSync(join(folder, 'data'));
       return {

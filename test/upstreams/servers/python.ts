@@ -8,15 +8,15 @@ import { installed, runInstaller } from './cache.ts';
 const REQUIREMENTS = [
   'pyiceberg[pyarrow,sql-sqlite,glue]==0.11.1',
   'moto[glue,s3,sts,secretsmanager]==5.2.5',
-  // It rewrites manifest lists.
+  // Used to rewrite manifest lists.
   'fastavro[snappy,zstandard]==1.13.1',
   'flask',
   'flask-cors',
 ];
 
-/** Path of a Python that has pyiceberg (with pyarrow), boto3 and moto; installed the first time. */
+/** Path of a Python with pyiceberg (with pyarrow), boto3 and moto; installed the first time. */
 export async function python(): Promise<string> {
-  // Another list is another folder.
+  // Each list of requirements has its own folder.
   const version = createHash('sha256').update(REQUIREMENTS.join('\n')).digest('hex').slice(0, 8);
   const folder = await installed(`python-${version}`, async (unfinished) => {
     await runInstaller('python3', ['-m', 'venv', unfinished]);
@@ -25,14 +25,14 @@ export async function python(): Promise<string> {
       ...REQUIREMENTS,
     ]);
   });
-  // Only `bin/python` works after the folder was renamed: scripts beside it name the old path.
+  // Only `bin/python` works after the folder is renamed, because the scripts beside it contain the old path.
   return join(folder, 'bin', 'python');
 }
 
 /**
- * Runs a Python script to its end and gives what it printed on stdout; throws with its stderr where it fails.
+ * Runs a Python script to its end and returns what it prints to stdout. If it fails, throws an error with its stderr.
  *
- * @param input Given to its stdin as JSON.
+ * @param input written to the script's stdin as JSON
  */
 export async function runPython(
   script: string,

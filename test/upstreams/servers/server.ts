@@ -6,11 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../../../src/stack/ports.ts';
 import { type Reaper, startReaper } from '../../../src/stack/reaper.ts';
 
-/** A real server in a process of its own; it ends with the test's process, however that ends. */
+/** A real server in its own process, which ends with the test's process, however that ends. */
 export interface Server extends AsyncDisposable {
-  /** `http://127.0.0.1:PORT`, no slash behind. */
+  /** `http://127.0.0.1:PORT`, without a slash at the end. */
   readonly url: string;
-  /** What it printed so far. */
+  /** The server's output so far. */
   log(): string;
   stop(): Promise<void>;
 }
@@ -18,9 +18,9 @@ export interface Server extends AsyncDisposable {
 export interface ServerSpec {
   name: string;
   command: string;
-  /** Given a port that is free and a folder of its own, which goes when it stops. */
+  /** Arguments for a free port and a folder of its own, which is deleted when the server stops. */
   start(port: number, folder: string): { args: string[]; env?: NodeJS.ProcessEnv };
-  /** Answers with a status below 400 once it serves. */
+  /** Path that returns a status below 400 once the server is ready. */
   readyPath: string;
 }
 
@@ -31,7 +31,7 @@ const PORT_TAKEN = /address already in use|BindException|EADDRINUSE|seems to be 
 
 let reaper: Reaper | undefined;
 
-/** Starts a server and waits until it answers; throws with the end of its log where it does not. */
+/** Starts a server and waits until it is ready. If it does not become ready, throws an error with the end of its log. */
 export async function startServer(spec: ServerSpec): Promise<Server> {
   for (let tries = 1; ; tries++) {
     const folder = mkdtempSync(join(tmpdir(), `upstream-${spec.name}-`));
@@ -51,7 +51,7 @@ export async function startServer(spec: ServerSpec): Promise<Server> {
     }
     const log = readFileSync(logFile, 'utf8');
     await stop();
-    // Another process took the port between the choice and its use.
+    // Another process has taken the port since it was chosen.
     if (PORT_TAKEN.test(log) && tries < PORT_TRIES) continue;
     const lines = log.trimEnd().split('\n').slice(-15).join('\n  ');
     throw new Error(`${spec.name} ${problem}. Its log ends with:\n  ${lines}`);
@@ -60,18 +60,18 @@ export async function startServer(spec: ServerSpec): Promise<Server> {
 
 function launch(command: string, args: string[], env: NodeJS.ProcessEnv, logFile: string): ChildProcess {
   const log = openSync(logFile, 'a');
-  // A group of its own, for the reaper, with all that it starts.
+  // In a process group of its own, so that the reaper ends the processes that it starts too.
   const child = spawn(command, args, { env, stdio: ['ignore', log, log], detached: true, cwd: tmpdir() });
   closeSync(log);
-  // A pipe to a shell that waits: no server outlives a test process that was killed.
+  // The reaper's shell ends the server if the test process is killed.
   reaper ??= startReaper();
   if (child.pid) reaper.add(child.pid);
-  // The test process may end without stopping it.
+  // The test process may end without stopping the server.
   child.unref();
   return child;
 }
 
-/** How it ended, for people. */
+/** Resolves with how the process ended, for messages. */
 function ending(child: ChildProcess): Promise<string> {
   return new Promise((resolve) => {
     child.once('error', (error) => resolve(`did not start: ${error.message}`));
@@ -86,7 +86,7 @@ async function end(child: ChildProcess, ended: Promise<string>): Promise<void> {
   try {
     process.kill(-child.pid, 'SIGKILL');
   } catch {
-    // Nobody is left.
+    // No process of the group is left.
   }
   await ended;
   reaper?.remove(child.pid);

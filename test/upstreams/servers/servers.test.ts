@@ -31,7 +31,7 @@ it('starts moto, and Nessie on a bucket of it', async () => {
   expect(config.defaults.prefix).toBe('main');
 });
 
-it('says with its log why a server did not start', async () => {
+it('reports the log of a server that does not start', async () => {
   const broken = startServer({
     name: 'broken',
     command: 'sh',
@@ -41,7 +41,7 @@ it('says with its log why a server did not start', async () => {
   await expect(broken).rejects.toThrow(/broken ended at once \(exit 3\)[\s\S]*the disk is on fire/);
 });
 
-it('takes the server down with a test process that was killed', async () => {
+it('stops the server if the test process is killed', async () => {
   const script = `
     const { startMoto } = await import(${JSON.stringify(new URL('moto.ts', import.meta.url).href)});
     console.log((await startMoto()).url);

@@ -27,7 +27,7 @@ export interface Schema {
   files: FileRow;
   memberships: MembershipRow;
   branch_removals: BranchRemovalRow;
-  replacement_files: ReplacementFileRow;
+  replacement_changes: ReplacementChangesRow;
   column_states: ColumnStateRow;
   put_columns: PutColumnRow;
   file_sketches: FileSketchesRow;
@@ -163,29 +163,14 @@ export interface JobRow {
   started_at: number | null;
   finished_at: number | null;
   full_rescan: number;
-  tables_scanned: number;
-  tables_changed: number;
-  tables_unchanged: number;
-  tables_filtered: number;
-  tables_missing: number;
-  errors: number;
-  snapshots_ingested: number;
-  files_ingested: number;
-  bytes_read: number;
+  /** JobCounters as proto3 JSON. */
+  counters: string;
   phase: string;
   run_id: string;
-  views_scanned: number;
-  views_changed: number;
-  views_missing: number;
-  upstream_requests: number;
   /** JobTrigger. */
   trigger_kind: string;
   mode: string;
   dry_run: number;
-  tables_dropped: number;
-  views_dropped: number;
-  snapshots_dropped: number;
-  tables_expected: number;
   paused: number;
   request_json: string;
   retry_of_job_id: string;
@@ -331,26 +316,13 @@ export interface BranchRemovalRow {
   added_ord: number;
 }
 
-/** A change that waits for the finish of a replacing stream. */
-export interface ReplacementFileRow {
+/** Changes that differ from what their snapshot holds, until the replacing stream finishes. */
+export interface ReplacementChangesRow {
   stream_id: string;
-  path_hash: Uint8Array;
-  /** 1 added, 0 removed. */
-  added: number;
-  /** 1 where the snapshot does not hold the change yet. */
-  pending: number;
-  /** How often it came in the stream. */
-  times: number;
-  kind: number;
-  record_count: number;
-  size_bytes: number;
-  spec_id: number;
-  partition_key: Uint8Array;
-  referenced_path: string | null;
-  body: Uint8Array;
-  sequence_number: number;
-  file_sequence_number: number;
-  added_snapshot_id: string | null;
+  /** Counted from 1 in each stream. */
+  batch: number;
+  /** An array of ParsedChange, serialized by V8: only the process that wrote it reads it. */
+  changes: Uint8Array;
 }
 
 /** Column statistics derived from a snapshot's live data files, in the form from which later ones are derived. */

@@ -1,15 +1,15 @@
 import type { Kysely } from 'kysely';
 import type { Schema } from './schema.ts';
 
-/** Does the work in a transaction and returns its result; with `dryRun` the transaction is rolled back. */
+/** Does the work in a transaction and returns its result; with `validateOnly` the transaction is rolled back. */
 export async function transaction<T>(
   db: Kysely<Schema>,
-  dryRun: boolean,
+  validateOnly: boolean,
   work: (trx: Kysely<Schema>) => Promise<T>,
 ): Promise<T> {
-  if (!dryRun) return db.transaction().execute(work);
+  if (!validateOnly) return db.transaction().execute(work);
   const done: { result?: T } = {};
-  const rolledBack = new Error('a dry run is rolled back');
+  const rolledBack = new Error('only validated');
   await db
     .transaction()
     .execute(async (trx) => {

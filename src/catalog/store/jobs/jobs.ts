@@ -1,6 +1,8 @@
 import type { Kysely, Selectable } from 'kysely';
+import { countersOf } from '../../../contract/progress-message.ts';
 import { CaptureMode, captureModeFromJSON } from '../../../generated/reconciler/v1/capture.ts';
 import {
+  JobCounters,
   type JobFailure,
   type JobFailureKind,
   JobState,
@@ -63,28 +65,12 @@ export async function putJob(db: Db, job: ReconcileJob): Promise<ReconcileJob> {
     started_at: ms(job.startedAt ?? stored?.startedAt ?? (waits ? undefined : now)),
     finished_at: hasEnded(job.state) ? (job.finishedAt ?? stored?.finishedAt ?? now).getTime() : null,
     full_rescan: job.fullRescan ? 1 : 0,
-    tables_scanned: Number(job.tablesScanned),
-    tables_changed: Number(job.tablesChanged),
-    tables_unchanged: Number(job.tablesUnchanged),
-    tables_filtered: Number(job.tablesFiltered),
-    tables_missing: Number(job.tablesMissing),
-    errors: Math.max(Number(job.errors), job.state === JobState.JS_FAILED ? 1 : 0),
-    snapshots_ingested: Number(job.snapshotsIngested),
-    files_ingested: Number(job.filesIngested),
-    bytes_read: Number(job.bytesRead),
+    counters: JSON.stringify(JobCounters.toJSON(recordedCounters(job))),
     phase: job.phase,
     run_id: job.runId || (stored?.runId ?? ''),
-    views_scanned: Number(job.viewsScanned),
-    views_changed: Number(job.viewsChanged),
-    views_missing: Number(job.viewsMissing),
-    upstream_requests: Number(job.upstreamRequests),
     trigger_kind: jobTriggerToJSON(job.trigger || (stored?.trigger ?? JobTrigger.JOB_TRIGGER_UNSPECIFIED)),
     mode: job.mode === CaptureMode.CAPTURE_MODE_UNSPECIFIED ? (stored?.mode ?? job.mode) : job.mode,
     dry_run: job.dryRun || stored?.dryRun ? 1 : 0,
-    tables_dropped: Number(job.tablesDropped),
-    views_dropped: Number(job.viewsDropped),
-    snapshots_dropped: Number(job.snapshotsDropped),
-    tables_expected: Number(job.tablesExpected),
     paused: job.paused ? 1 : 0,
     request_json: job.requestJson || (stored?.requestJson ?? ''),
     retry_of_job_id: job.retryOfJobId || (stored?.retryOfJobId ?? ''),
@@ -96,6 +82,12 @@ export async function putJob(db: Db, job: ReconcileJob): Promise<ReconcileJob> {
     .onConflict((conflict) => conflict.column('job_id').doUpdateSet(changes))
     .execute();
   return toMessage(row);
+}
+
+/** A failed job has at least one error. */
+function recordedCounters(job: ReconcileJob): JobCounters {
+  const counters = countersOf(job);
+  return job.state === JobState.JS_FAILED && counters.errors === 0n ? { ...counters, errors: 1n } : counters;
 }
 
 /** A job that was never started leaves no record. */
@@ -214,28 +206,12 @@ function toMessage(row: Selectable<JobRow>): ReconcileJob {
     startedAt: date(row.started_at),
     finishedAt: date(row.finished_at),
     fullRescan: row.full_rescan === 1,
-    tablesScanned: BigInt(row.tables_scanned),
-    tablesChanged: BigInt(row.tables_changed),
-    tablesUnchanged: BigInt(row.tables_unchanged),
-    tablesFiltered: BigInt(row.tables_filtered),
-    tablesMissing: BigInt(row.tables_missing),
-    errors: BigInt(row.errors),
-    snapshotsIngested: BigInt(row.snapshots_ingested),
-    filesIngested: BigInt(row.files_ingested),
-    bytesRead: BigInt(row.bytes_read),
+    counters: JobCounters.fromJSON(JSON.parse(row.counters)),
     phase: row.phase,
     runId: row.run_id,
-    viewsScanned: BigInt(row.views_scanned),
-    viewsChanged: BigInt(row.views_changed),
-    viewsMissing: BigInt(row.views_missing),
-    upstreamRequests: BigInt(row.upstream_requests),
     trigger: jobTriggerFromJSON(row.trigger_kind),
     mode: captureModeFromJSON(row.mode),
     dryRun: row.dry_run === 1,
-    tablesDropped: BigInt(row.tables_dropped),
-    viewsDropped: BigInt(row.views_dropped),
-    snapshotsDropped: BigInt(row.snapshots_dropped),
-    tablesExpected: BigInt(row.tables_expected),
     paused: row.paused === 1,
     requestJson: row.request_json,
     retryOfJobId: row.retry_of_job_id,

@@ -18,13 +18,13 @@ export interface ExpiredSnapshot {
 /** Where a list of them goes on. */
 export type ExpiredCursor = Pick<ExpiredSnapshot, 'pathKey' | 'tableName' | 'snapshotNum'>;
 
-/** Those of a connector's tables that expired by then, by upstream name and from the oldest; behind `after`. A dry run has not dropped tables. */
+/** Those of a connector's tables that expired by then, by upstream name and from the oldest; behind `after`. `validateOnly`: missing tables were not dropped before. */
 export async function listExpired(
   db: Db,
   connectorId: string,
   expiredBy: number,
   limit: number,
-  { after, dryRun = false }: { after?: ExpiredCursor; dryRun?: boolean } = {},
+  { after, validateOnly = false }: { after?: ExpiredCursor; validateOnly?: boolean } = {},
 ): Promise<ExpiredSnapshot[]> {
   let query = db
     .selectFrom('bindings')
@@ -37,7 +37,7 @@ export async function listExpired(
     .where('expired_at', 'is not', null)
     .where('expired_at', '<=', expiredBy);
   // They would be gone by then with their table.
-  if (dryRun) {
+  if (validateOnly) {
     query = query.where((eb) => eb.or([eb('missing_since', 'is', null), eb('missing_since', '>', expiredBy)]));
   }
   if (after) {

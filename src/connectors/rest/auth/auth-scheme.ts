@@ -1,5 +1,5 @@
 import { CodedError } from '../../../errors.ts';
-import { rememberOwnSecret } from '../../../secrets.ts';
+import { rememberConnectorSecret } from '../../../secrets.ts';
 import { awsCredentials } from '../../../storage/aws/credentials.ts';
 import { awsRegion } from '../../../storage/aws/region.ts';
 import { propertiesWithSecret } from '../../../storage/aws/secret-keys.ts';
@@ -12,7 +12,7 @@ import { sigV4 } from './sigv4.ts';
 
 type Scheme = 'none' | 'bearer' | 'oauth2' | 'sigv4';
 
-/** What people write. */
+/** The spellings that are accepted. */
 const SCHEMES: Readonly<Record<string, Scheme>> = {
   none: 'none',
   noop: 'none',
@@ -30,29 +30,29 @@ const SCHEMES: Readonly<Record<string, Scheme>> = {
 };
 
 export interface AuthContext {
-  /** Of the catalog. */
+  /** The catalog's base URL. */
   base: string;
-  /** A client without credentials; `own` with the connector's own headers, for addresses of the catalog only. */
+  /** Returns a client without credentials. `own` adds the connector's headers, which are only for URLs of the catalog. */
   tokenClient(own: boolean): HttpClient;
 }
 
 /**
- * The connector's properties and those of its auth, which win. A secret of the scheme sigv4 is AWS keys: they stand there as `client.*`
- * credentials, good for storage too.
+ * The connector's properties and those of its auth, which take precedence. The secret of the scheme sigv4 is a pair of AWS keys; it becomes
+ * `client.*` properties, which apply to storage too.
  */
-export function ownProperties(spec: ResolvedSpec): Readonly<Record<string, string>> {
+export function connectorProperties(spec: ResolvedSpec): Readonly<Record<string, string>> {
   const properties = { ...spec.properties, ...spec.auth.properties };
   if (schemeOf(spec, properties) !== 'sigv4') return properties;
   return propertiesWithSecret({ ...spec, auth: { ...spec.auth, scheme: 'sigv4' } });
 }
 
 /**
- * How a connector authenticates, by `auth.scheme`; without one by what else there is: `rest.auth.type`, `rest.sigv4-enabled=true`, a
- * credential or token of Iceberg's own properties, or a secret. A secret with a colon is a credential (`client_id:client_secret`): no
- * bearer token has one (RFC 6750, section 2.1).
+ * Chooses how a connector authenticates, by `auth.scheme`. Without a scheme, the first of these decides: `rest.auth.type`,
+ * `rest.sigv4-enabled=true`, a credential or token in Iceberg's own properties, the secret. A secret with a colon is a credential
+ * (`client_id:client_secret`), because bearer tokens contain no colon (RFC 6750, section 2.1).
  *
- * @param properties as `ownProperties` gives them
- * @throws CodedError `INVALID_ARGUMENT` where scheme, secret and properties do not fit together
+ * @param properties of `connectorProperties`
+ * @throws CodedError `INVALID_ARGUMENT` if scheme, secret and properties do not match
  */
 export async function authenticatorOf(
   spec: ResolvedSpec,
@@ -68,20 +68,20 @@ export async function authenticatorOf(
         required(secret || properties.token, 'the scheme bearer needs a token: a secret, or the property token'),
       );
     case 'oauth2':
-      return oauth2(secret, properties, context);
+      return oauth2Authenticator(secret, properties, context);
     case 'sigv4':
-      return signed(properties, context);
+      return sigV4Authenticator(properties, context);
   }
 }
 
 function schemeOf({ auth }: ResolvedSpec, properties: Readonly<Record<string, string>>): Scheme {
-  const said = (auth.scheme || properties['rest.auth.type'] || '').toLowerCase();
-  if (said !== '') {
-    const scheme = Object.hasOwn(SCHEMES, said) ? SCHEMES[said] : undefined;
+  const name = (auth.scheme || properties['rest.auth.type'] || '').toLowerCase();
+  if (name !== '') {
+    const scheme = Object.hasOwn(SCHEMES, name) ? SCHEMES[name] : undefined;
     if (scheme !== undefined) return scheme;
     throw new CodedError(
       'INVALID_ARGUMENT',
-      `auth.scheme ${JSON.stringify(said)} is not known for an Iceberg REST catalog; none, bearer, oauth2 and sigv4 are`,
+      `auth.scheme ${JSON.stringify(name)} is not supported for an Iceberg REST catalog. Use none, bearer, oauth2 or sigv4.`,
     );
   }
   if (properties['rest.sigv4-enabled']?.toLowerCase() === 'true') return 'sigv4';
@@ -89,7 +89,7 @@ function schemeOf({ auth }: ResolvedSpec, properties: Readonly<Record<string, st
   return properties.token || auth.secret ? 'bearer' : 'none';
 }
 
-function oauth2(
+function oauth2Authenticator(
   secret: string | undefined,
   properties: Readonly<Record<string, string>>,
   { base, tokenClient }: AuthContext,
@@ -104,7 +104,7 @@ function oauth2(
   }
   const server = properties['oauth2-server-uri'] || 'v1/oauth/tokens';
   if (/^[a-z]+:/i.test(server) && !(URL.canParse(server) && /^https?:/i.test(server))) {
-    throw new CodedError('INVALID_ARGUMENT', `oauth2-server-uri ${JSON.stringify(server)} is no http(s) URL`);
+    throw new CodedError('INVALID_ARGUMENT', `oauth2-server-uri ${JSON.stringify(server)} is not an http(s) URL`);
   }
   const tokenUrl = /^https?:/i.test(server) ? server : `${base}/${server.replace(/^\/+/, '')}`;
   return new OAuth2({
@@ -124,20 +124,24 @@ function oauth2(
 }
 
 /**
- * The first colon divides (`OAuth2Util.parseCredential`). The secret half is masked by itself too: servers are sent it alone, and some
- * say in their errors what they were sent.
+ * Splits a credential at its first colon (`OAuth2Util.parseCredential`). The secret half is masked by itself too, because servers receive it
+ * alone and some repeat in their errors what they received.
  */
 function credentialOf(text: string, clientId: string | undefined): { clientId?: string; clientSecret: string } {
   const at = clientId === undefined ? text.indexOf(':') : -1;
   const id = at < 0 ? clientId : text.slice(0, at).trim();
   const clientSecret = clientId === undefined ? text.slice(at + 1).trim() : text;
-  rememberOwnSecret(clientSecret);
+  rememberConnectorSecret(clientSecret);
   return { ...(id !== undefined && { clientId: id }), clientSecret };
 }
 
-async function signed(properties: Readonly<Record<string, string>>, context: AuthContext): Promise<Authenticator> {
-  // Iceberg's clients sign what OAuth2 has authenticated, where there is a token or credential for that too.
-  const delegate = properties.credential || properties.token ? oauth2(undefined, properties, context) : undefined;
+async function sigV4Authenticator(
+  properties: Readonly<Record<string, string>>,
+  context: AuthContext,
+): Promise<Authenticator> {
+  // As in Iceberg's clients, OAuth2 authenticates the request before it is signed, if there is a token or credential for it.
+  const delegate =
+    properties.credential || properties.token ? oauth2Authenticator(undefined, properties, context) : undefined;
   return sigV4({
     service: properties['rest.signing-name'] || 'execute-api',
     region: await awsRegion(properties, 'rest'),

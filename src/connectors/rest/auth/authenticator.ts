@@ -1,32 +1,32 @@
-import { rememberOwnSecret } from '../../../secrets.ts';
+import { rememberConnectorSecret } from '../../../secrets.ts';
 
-/** A request about to be sent. Header names in lower case. */
-export interface Outgoing {
+/** A request that is about to be sent. Header names are in lower case. */
+export interface OutgoingRequest {
   method: 'GET' | 'POST';
   url: string;
   headers: Readonly<Record<string, string>>;
   body?: string;
 }
 
-/** Puts a connector's credentials to requests. Calls run side by side. */
+/** Adds a connector's credentials to requests. Calls may run concurrently. */
 export interface Authenticator {
-  authenticate(request: Outgoing): Promise<Outgoing>;
+  authenticate(request: OutgoingRequest): Promise<OutgoingRequest>;
   /**
-   * The request that was sent was answered 401 or 419. Whether it is worth sending it again, with other credentials. Absent where
-   * there can be no others.
+   * Obtains new credentials after a response 401 or 419. Resolves with whether it is worth sending the request again. Absent if there can
+   * be no other credentials.
    */
-  renew?(rejected: Outgoing): Promise<boolean>;
+  renew?(rejected: OutgoingRequest): Promise<boolean>;
 }
 
 export const ANONYMOUS: Authenticator = { authenticate: async (request) => request };
 
-/** A token that stays as it is (RFC 6750). White space around it is none of it: a file ends with a line break, or with two. */
+/** Authenticates with a fixed token (RFC 6750). White space around it is removed, because files often end with line breaks. */
 export function bearer(text: string): Authenticator {
   const token = text.trim();
-  rememberOwnSecret(token);
+  rememberConnectorSecret(token);
   return { authenticate: async (request) => withBearer(request, token) };
 }
 
-export function withBearer(request: Outgoing, token: string): Outgoing {
+export function withBearer(request: OutgoingRequest, token: string): OutgoingRequest {
   return { ...request, headers: { ...request.headers, authorization: `Bearer ${token}` } };
 }

@@ -1,49 +1,48 @@
 import { CodedError } from '../../../errors.ts';
 import { JsonFields } from '../../../formats/json/json-fields.ts';
 import { MalformedError } from '../../../formats/malformed.ts';
-import { rememberOwnSecret, rememberSecret } from '../../../secrets.ts';
-import { AnswerError } from '../answer-error.ts';
+import { rememberConnectorSecret, rememberIssuedSecret } from '../../../secrets.ts';
 import type { HttpClient } from '../http-client.ts';
-import { type Authenticator, type Outgoing, withBearer } from './authenticator.ts';
+import { ResponseError } from '../response-error.ts';
+import { type Authenticator, type OutgoingRequest, withBearer } from './authenticator.ts';
 
 export interface OAuth2Options {
-  /** Sends the requests for tokens; adds no credentials of its own. */
+  /** Sends the token requests without adding credentials. */
   client: HttpClient;
-  /** Absolute. */
+  /** An absolute URL. */
   tokenUrl: string;
-  /** For tokens by client credentials. Some servers take a secret alone. */
+  /** For the grant type client_credentials. Some servers accept a secret without an id. */
   credential?: { clientId?: string; clientSecret: string };
-  /** To begin with, instead of asking for one. */
+  /** The first token, if it does not have to be requested. */
   token?: string;
   scope: string;
-  /** `audience` and `resource`, where given. */
+  /** `audience` and `resource`, if set. */
   parameters: Readonly<Record<string, string>>;
-  /** A token that runs out is exchanged for a new one (RFC 8693); else a new one is asked for by the credential. */
+  /** Whether an expiring token is exchanged for a new one (RFC 8693); otherwise a new one is requested with the credential. */
   exchange: boolean;
 }
 
 interface Token {
   value: string;
   type: string;
-  /** When it is to be renewed and when it ends; by `Date.now()`. Undefined: nobody knows. */
+  /** When the token is to be renewed and when it expires, as in `Date.now()`. Undefined if that is unknown. */
   renewAt?: number;
   endsAt?: number;
 }
 
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
-const MAX_ANSWER_BYTES = 1024 * 1024;
-/** A token is renewed so long before it ends, or a tenth of its life if that is less: what Iceberg's own clients do. */
-const AHEAD_MS = 300_000;
-/** After an attempt to renew it that failed while it is still good. */
-const AGAIN_MS = 10_000;
+const MAX_RESPONSE_BYTES = 1024 * 1024;
+/** How long before its expiry a token is renewed, or a tenth of its lifetime if that is less, as in Iceberg's own clients. */
+const RENEW_AHEAD_MS = 300_000;
+/** How soon a failed renewal is retried while the token is still valid. */
+const RETRY_RENEWAL_MS = 10_000;
 
 /**
- * OAuth2 as Iceberg's clients do it (`OAuth2Util`): client credentials in the form, exchange of a token that runs out for a new one
- * with the old one in `Authorization`, or with the credential there once the token has ended.
+ * OAuth2 as in Iceberg's clients (`OAuth2Util`): client credentials are sent in the form. An expiring token is exchanged for a new one; the
+ * `Authorization` header has the old token or, once that has expired, the credential.
  *
- * Where the server refuses the exchange, a token is asked for by the credential, then and from then on. One request for a token is
- * under way at a time, whoever waits for it.
+ * If the server refuses the exchange, tokens are requested with the credential from then on. Concurrent calls share one token request.
  */
 export class OAuth2 implements Authenticator {
   readonly #options: OAuth2Options;
@@ -57,15 +56,15 @@ export class OAuth2 implements Authenticator {
     if (options.token !== undefined) this.#token = tokenOf(options.token, ACCESS_TOKEN, jwtExpiry(options.token));
   }
 
-  async authenticate(request: Outgoing): Promise<Outgoing> {
+  async authenticate(request: OutgoingRequest): Promise<OutgoingRequest> {
     const { value } = await this.#current();
-    // At every use: a token lives for longer than a thousand vended secrets.
-    rememberSecret(value);
+    // At every use, because a token may outlive a thousand vended secrets, after which it would be forgotten.
+    rememberIssuedSecret(value);
     return withBearer(request, value);
   }
 
-  async renew(rejected: Outgoing): Promise<boolean> {
-    // Another call may have renewed it meanwhile.
+  async renew(rejected: OutgoingRequest): Promise<boolean> {
+    // Another call may have renewed the token in the meantime.
     if (this.#token !== undefined && rejected.headers.authorization !== `Bearer ${this.#token.value}`) return true;
     if (this.#options.credential === undefined) return false;
     await this.#once(() => this.#byCredential());
@@ -79,11 +78,11 @@ export class OAuth2 implements Authenticator {
     if (token.renewAt === undefined || now < token.renewAt) return token;
     if (!this.#exchanges && this.#options.credential === undefined) return token;
     try {
-      return await this.#once(() => this.#renewed(token));
+      return await this.#once(() => this.#renewToken(token));
     } catch (error) {
-      // Ahead of its end the old one is still good.
+      // The old token is valid until it expires.
       if (token.endsAt === undefined || Date.now() >= token.endsAt) throw error;
-      token.renewAt = Date.now() + AGAIN_MS;
+      token.renewAt = Date.now() + RETRY_RENEWAL_MS;
       return token;
     }
   }
@@ -100,13 +99,13 @@ export class OAuth2 implements Authenticator {
     return this.#pending;
   }
 
-  async #renewed(token: Token): Promise<Token> {
+  async #renewToken(token: Token): Promise<Token> {
     const { credential } = this.#options;
     if (!this.#exchanges) return this.#byCredential();
     try {
       return await this.#byExchange(token);
     } catch (error) {
-      if (credential === undefined || !(error instanceof AnswerError) || error.status >= 500) throw error;
+      if (credential === undefined || !(error instanceof ResponseError) || error.status >= 500) throw error;
       this.#exchanges = false;
       return this.#byCredential();
     }
@@ -115,7 +114,10 @@ export class OAuth2 implements Authenticator {
   #byCredential(): Promise<Token> {
     const { credential, scope, parameters, tokenUrl } = this.#options;
     if (credential === undefined) {
-      throw new CodedError('UNAUTHENTICATED', `there is no OAuth2 credential to get a token from ${tokenUrl} with`);
+      throw new CodedError(
+        'UNAUTHENTICATED',
+        `the connector has no OAuth2 credential with which to request a token from ${tokenUrl}`,
+      );
     }
     return this.#fetch({
       grant_type: 'client_credentials',
@@ -128,10 +130,11 @@ export class OAuth2 implements Authenticator {
 
   #byExchange({ value, type, endsAt }: Token): Promise<Token> {
     const { credential, scope, parameters } = this.#options;
-    const ended = endsAt !== undefined && endsAt <= Date.now();
+    const hasExpired = endsAt !== undefined && endsAt <= Date.now();
     const pair = [credential?.clientId, credential?.clientSecret].filter((part) => part !== undefined).join(':');
-    const authorization = ended && credential ? `Basic ${Buffer.from(pair).toString('base64')}` : `Bearer ${value}`;
-    if (ended && credential) rememberOwnSecret(authorization.slice('Basic '.length));
+    const authorization =
+      hasExpired && credential ? `Basic ${Buffer.from(pair).toString('base64')}` : `Bearer ${value}`;
+    if (hasExpired && credential) rememberConnectorSecret(authorization.slice('Basic '.length));
     return this.#fetch(
       { grant_type: TOKEN_EXCHANGE, scope, subject_token: value, subject_token_type: type, ...parameters },
       { authorization },
@@ -140,21 +143,26 @@ export class OAuth2 implements Authenticator {
 
   async #fetch(form: Record<string, string>, headers: Record<string, string> = {}): Promise<Token> {
     const { client, tokenUrl } = this.#options;
-    const asked = Date.now();
+    const requestedAt = Date.now();
     let fields: JsonFields;
     try {
       const { json } = await client.json({
         url: tokenUrl,
         form: new URLSearchParams(form),
         headers,
-        maxBytes: MAX_ANSWER_BYTES,
+        maxBytes: MAX_RESPONSE_BYTES,
         confidential: true,
       });
       fields = new JsonFields(json, '', 'withheld');
       const value = fields.string('access_token');
-      // Required by RFC 8693, unknown to RFC 6749: then it is an access token.
+      // RFC 8693 requires this field. RFC 6749 does not have it; its tokens are access tokens.
       const type = fields.optionalString('issued_token_type') ?? ACCESS_TOKEN;
-      return tokenOf(value, type, jwtExpiry(value) ?? expiry(asked, fields.optionalInteger('expires_in')), asked);
+      return tokenOf(
+        value,
+        type,
+        jwtExpiry(value) ?? expiry(requestedAt, fields.optionalInteger('expires_in')),
+        requestedAt,
+      );
     } catch (error) {
       throw tokenError(tokenUrl, error);
     }
@@ -167,7 +175,7 @@ function expiry(from: number, seconds: number | undefined): number | undefined {
 
 function tokenOf(value: string, type: string, endsAt: number | undefined, from = Date.now()): Token {
   if (endsAt === undefined) return { value, type };
-  return { value, type, endsAt, renewAt: endsAt - Math.min(AHEAD_MS, Math.max(0, endsAt - from) / 10) };
+  return { value, type, endsAt, renewAt: endsAt - Math.min(RENEW_AHEAD_MS, Math.max(0, endsAt - from) / 10) };
 }
 
 /** The `exp` claim of a token that is a JWT (RFC 7519), in milliseconds. */
@@ -184,29 +192,38 @@ function jwtExpiry(token: string): number | undefined {
 
 function tokenError(tokenUrl: string, error: unknown): unknown {
   if (error instanceof MalformedError) {
-    return new CodedError('FAILED_PRECONDITION', `${tokenUrl} answered, but with no OAuth2 token: ${error.message}`, {
-      cause: error,
-    });
-  }
-  if (!(error instanceof AnswerError)) return error;
-  const { status, said, retryAfterMs } = error;
-  const says = said ? [said.type, said.message].filter(Boolean).join(': ') : `it answered ${status}`;
-  const because = (code: 'UNAUTHENTICATED' | 'INVALID_ARGUMENT', message: string) =>
-    new AnswerError(code, message, status, said, retryAfterMs);
-  if (status === 404 || status === 405) {
-    return because(
-      'INVALID_ARGUMENT',
-      `${tokenUrl} gives no OAuth2 tokens: ${says}. Set oauth2-server-uri to what does.`,
+    return new CodedError(
+      'FAILED_PRECONDITION',
+      `${tokenUrl} responded, but without an OAuth2 token: ${error.message}`,
+      {
+        cause: error,
+      },
     );
   }
-  if (said?.type === 'invalid_scope' || said?.type === 'invalid_target') {
-    return because(
+  if (!(error instanceof ResponseError)) return error;
+  const { status, reported, retryAfterMs } = error;
+  const reason = reported
+    ? [reported.type, reported.message].filter(Boolean).join(': ')
+    : `it responded with ${status}`;
+  const withCode = (code: 'UNAUTHENTICATED' | 'INVALID_ARGUMENT', message: string) =>
+    new ResponseError(code, message, status, reported, retryAfterMs);
+  if (status === 404 || status === 405) {
+    return withCode(
       'INVALID_ARGUMENT',
-      `${tokenUrl} gave no OAuth2 token: ${says}. Check scope, audience and resource.`,
+      `${tokenUrl} does not issue OAuth2 tokens: ${reason}. Set oauth2-server-uri to the URL that does.`,
+    );
+  }
+  if (reported?.type === 'invalid_scope' || reported?.type === 'invalid_target') {
+    return withCode(
+      'INVALID_ARGUMENT',
+      `${tokenUrl} issued no OAuth2 token: ${reason}. Check scope, audience and resource.`,
     );
   }
   if (status === 400 || status === 401 || status === 403) {
-    return because('UNAUTHENTICATED', `${tokenUrl} gave no OAuth2 token: ${says}. Check the client id and secret.`);
+    return withCode(
+      'UNAUTHENTICATED',
+      `${tokenUrl} issued no OAuth2 token: ${reason}. Check the client id and secret.`,
+    );
   }
   return error;
 }

@@ -1,21 +1,25 @@
 import { Sha256 } from '@aws-crypto/sha256-js';
 import { SignatureV4 } from '@smithy/signature-v4';
 import { CodedError } from '../../../errors.ts';
-import type { Authenticator, Outgoing } from './authenticator.ts';
+import type { Authenticator, OutgoingRequest } from './authenticator.ts';
 
 export interface SigV4Options {
   /** The service's name in the signature, such as `glue`, `s3tables` or `execute-api`. */
   service: string;
   region: string;
   credentials: ConstructorParameters<typeof SignatureV4>[0]['credentials'];
-  /** Authenticates first; its `Authorization` then stands in `Original-Authorization`, as Iceberg's clients have it. */
+  /** Authenticates first. Its `Authorization` header is then renamed to `Original-Authorization`, as in Iceberg's clients. */
   delegate?: Authenticator;
 }
 
-/** Signs requests with AWS Signature Version 4. */
+/**
+ * Signs requests with AWS Signature Version 4.
+ *
+ * @throws CodedError `UNAUTHENTICATED`, when a request is authenticated, if there are no valid AWS credentials
+ */
 export function sigV4({ service, region, credentials, delegate }: SigV4Options): Authenticator {
   const signer = new SignatureV4({ service, region, credentials, sha256: Sha256, applyChecksum: true });
-  const sign = async (request: Outgoing): Promise<Outgoing> => {
+  const sign = async (request: OutgoingRequest): Promise<OutgoingRequest> => {
     const { protocol, hostname, port, host } = new URL(request.url);
     const at = request.url.indexOf(host) + host.length;
     const [path = '/', query = ''] = request.url.slice(at).split(/\?(.*)/s);
@@ -44,8 +48,8 @@ export function sigV4({ service, region, credentials, delegate }: SigV4Options):
   return {
     authenticate: async (request) => sign(delegate ? await delegate.authenticate(request) : request),
     ...(delegate?.renew && {
-      // What the delegate put into its header was moved.
-      renew: (rejected: Outgoing) => {
+      // The delegate's header was renamed, so it is restored first.
+      renew: (rejected: OutgoingRequest) => {
         const authorization = rejected.headers['original-authorization'] ?? '';
         return (
           delegate.renew?.({ ...rejected, headers: { ...rejected.headers, authorization } }) ?? Promise.resolve(false)

@@ -1,31 +1,31 @@
 import type { ColumnMetrics } from '../../table-reader.ts';
 
 /**
- * Columns of position delete files (Iceberg spec, "Reserved Field IDs": row, pos, file_path). They are no columns of the
- * table; those of row lineage, reserved too, are.
+ * Whether the column belongs to position delete files (Iceberg spec, "Reserved Field IDs": row, pos, file_path). The table does not have these
+ * columns; it does have those of row lineage, which are also reserved.
  */
 export function isDeleteFileColumn(id: number): boolean {
   return id >= 2_147_483_544 && id <= 2_147_483_546;
 }
 
 /**
- * Merges a file's six metric maps (counts and bounds by column id) into one list by id.
+ * Merges a file's six metric maps (counts and bounds by column id) into one list sorted by id.
  *
- * The maps mostly come in rising ids and have much the same ones, so the place of the next column is guessed: it is
- * behind the last one. Only where that fails is there a search.
+ * The maps usually have increasing ids and mostly the same ones, so the next column is expected after the last one. Only if that guess
+ * fails, the builder searches.
  */
 export class ColumnMetricsBuilder {
   #columns: ColumnMetrics[] = [];
-  /** Where the next column of this map is expected. */
+  /** Expected index of this map's next column. */
   #next = 0;
-  #rising = true;
-  /** By id, once the columns do not rise. */
+  #isSorted = true;
+  /** Columns by id, once they are not sorted. */
   #byId: Map<number, ColumnMetrics> | undefined;
 
   startFile(): void {
     this.#columns = [];
     this.#next = 0;
-    this.#rising = true;
+    this.#isSorted = true;
     this.#byId = undefined;
   }
 
@@ -42,14 +42,14 @@ export class ColumnMetricsBuilder {
     return this.#search(id);
   }
 
-  /** The columns by id. The builder is done with them. */
+  /** Returns the columns sorted by id. The builder does not use them any more. */
   finish(): ColumnMetrics[] {
-    return this.#rising ? this.#columns : this.#columns.sort((a, b) => a.id - b.id);
+    return this.#isSorted ? this.#columns : this.#columns.sort((a, b) => a.id - b.id);
   }
 
   #search(id: number): ColumnMetrics {
     const columns = this.#columns;
-    if (this.#rising) {
+    if (this.#isSorted) {
       let at = this.#next;
       while (at < columns.length && (columns[at] as ColumnMetrics).id < id) at++;
       const found = columns[at];
@@ -58,7 +58,7 @@ export class ColumnMetricsBuilder {
         return found;
       }
       if (at === columns.length && (at === 0 || (columns[at - 1] as ColumnMetrics).id < id)) return this.#append(id);
-      this.#rising = false;
+      this.#isSorted = false;
     }
     this.#byId ??= new Map(columns.map((column) => [column.id, column]));
     return this.#byId.get(id) ?? this.#append(id);

@@ -1,12 +1,12 @@
 import type { FileChange } from '../../table-reader.ts';
 import type { ResolvedEntry } from './manifest.ts';
 
-/** A live entry as a file that came. */
+/** The change that adds a live entry's file. */
 export function added({ file, sequenceNumber, fileSequenceNumber, snapshotId }: ResolvedEntry): FileChange {
   return { kind: 'added', file, sequenceNumber, fileSequenceNumber, addedSnapshotId: snapshotId };
 }
 
-/** The key of a file as one that went. */
+/** The change that removes a file. */
 export function removed(path: string, contentOffset: number | undefined): FileChange {
   return contentOffset === undefined ? { kind: 'removed', path } : { kind: 'removed', path, contentOffset };
 }

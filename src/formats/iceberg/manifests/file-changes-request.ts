@@ -1,14 +1,14 @@
 import type { ManifestFile } from './manifest-list.ts';
 
-/** Between which states of a table the files that came and went are wanted. */
+/** Selects the two states of a table between which file changes are read. */
 export interface FileChangesRequest {
   snapshotId: bigint;
   manifests: readonly ManifestFile[];
-  /** The base's own manifests, and whether it is the snapshot's parent. */
+  /** The base, its manifests, and whether it is the snapshot's parent. */
   base?: { snapshotId: bigint; manifests: readonly ManifestFile[]; isParent: boolean };
-  /** Manifests to leave out because they are done. */
+  /** Index of the first manifest to read. */
   from?: number;
-  /** The first manifest to leave out again. */
+  /** Index of the manifest to stop before. */
   to?: number;
   columnIds?: ReadonlySet<number>;
   signal?: AbortSignal;

@@ -2,56 +2,56 @@ import type { ChangeRange, FileChange, FileChangeBatch } from '../../table-reade
 import { added, removed } from './file-change.ts';
 import type { FileChangesRequest } from './file-changes-request.ts';
 import { BATCH_ENTRIES, type ManifestContext, type ResolvedEntry, readManifest } from './manifest.ts';
-import { differenceOf, mayHoldLive, without } from './manifest-difference.ts';
+import { differenceOf, manifestsNotIn, mayContainLive } from './manifest-difference.ts';
 import { ADDED, DELETED, EXISTING } from './manifest-entry.ts';
 import { liveCounts, type ManifestFile } from './manifest-list.ts';
 
 /**
- * Which files came and went, at the cost of the change where the manifest lists tell it:
+ * The files that were added and removed. If the manifest lists allow it, the cost is proportional to the change:
  *
  * - Without a base: the live entries of all manifests.
- * - With the parent as base: the added and deleted entries of the manifests that this snapshot wrote, if the lists' own
- *   counts say that those are the whole change. pyiceberg leaves out the tombstones of files it removes, and the counts show it.
- * - Where nothing left that held live files: the live entries of the manifests that came.
- * - Else: the difference of the manifests that left and the manifests that came.
+ * - If the base is the parent: the added and deleted entries of the manifests that this snapshot wrote, if the lists' counts show that these are
+ *   the whole change. pyiceberg omits the tombstones of files that it removes, and the counts reveal that.
+ * - If no manifest with live files was removed from the list: the live entries of the new manifests.
+ * - Otherwise: the difference between the removed and the new manifests.
  */
 export function fileChanges(request: FileChangesRequest, context: ManifestContext): AsyncGenerator<FileChangeBatch> {
-  const telling = changeSource(request);
-  // Only without a base is none the difference to anything.
-  if (telling === undefined) return differenceOf(request.base!, request, context);
-  return manifestByManifest(telling, request, context);
+  const source = changeSource(request);
+  // Without a base there always is a source.
+  if (source === undefined) return differenceOf(request.base!, request, context);
+  return manifestByManifest(source, request, context);
 }
 
-/** Manifests of which each tells a part of the changes, in the manifest list's order. */
+/** Manifests that each contain a part of the changes, in the manifest list's order. */
 interface ChangeSource {
   manifests: readonly ManifestFile[];
-  pick: EntryFilter;
-  /** Changes in a manifest by the list's counts. */
+  changeOf: EntryFilter;
+  /** Number of changes in a manifest according to the list's counts. */
   count(manifest: ManifestFile): number | undefined;
 }
 
-/** Undefined where only the difference of all manifests tells the changes. */
+/** Undefined if only the difference of all manifests shows the changes. */
 function changeSource({ base, manifests, snapshotId }: FileChangesRequest): ChangeSource | undefined {
-  if (base === undefined) return live(manifests);
+  if (base === undefined) return liveFiles(manifests);
   if (base.isParent && ownManifestsAreComplete(base.manifests, manifests, snapshotId)) {
-    const own = manifests.filter(
+    const ownManifests = manifests.filter(
       ({ addedSnapshotId, added, deleted }) =>
         (addedSnapshotId === undefined || addedSnapshotId === snapshotId) && (added !== 0 || deleted !== 0),
     );
     return {
-      manifests: own,
-      pick: (entry, manifest) => ownChange(entry, manifest, snapshotId),
+      manifests: ownManifests,
+      changeOf: (entry, manifest) => ownChange(entry, manifest, snapshotId),
       count: ({ added, deleted }) => sum(added, deleted),
     };
   }
-  if (without(base.manifests, manifests).some(mayHoldLive)) return undefined;
-  return live(without(manifests, base.manifests));
+  if (manifestsNotIn(base.manifests, manifests).some(mayContainLive)) return undefined;
+  return liveFiles(manifestsNotIn(manifests, base.manifests));
 }
 
-function live(manifests: readonly ManifestFile[]): ChangeSource {
+function liveFiles(manifests: readonly ManifestFile[]): ChangeSource {
   return {
-    manifests: manifests.filter(mayHoldLive),
-    pick: liveOnly,
+    manifests: manifests.filter(mayContainLive),
+    changeOf: liveOnly,
     count: ({ added, existing }) => sum(added, existing),
   };
 }
@@ -61,18 +61,18 @@ const sum = (a: number | undefined, b: number | undefined) => (a === undefined |
 /** See `TableReader.changeRanges`. */
 export function changeRanges(
   request: FileChangesRequest,
-  { size, most }: { size: number; most: number },
+  { size, maxRanges }: { size: number; maxRanges: number },
 ): ChangeRange[] | undefined {
-  const telling = changeSource(request);
-  const counts = telling?.manifests.map(telling.count);
+  const source = changeSource(request);
+  const counts = source?.manifests.map(source.count);
   if (counts === undefined || !counts.every((count) => count !== undefined)) return undefined;
-  const each = Math.max(size, counts.reduce((all, count) => all + count, 0) / most);
+  const rangeSize = Math.max(size, counts.reduce((all, count) => all + count, 0) / maxRanges);
   const ranges: ChangeRange[] = [];
   let before = 0;
   for (const [index, changes] of counts.entries()) {
     const last = ranges.at(-1);
-    // By where it begins: so there are never more than `most`.
-    if (last === undefined || Math.floor(before / each) > Math.floor((before - last.changes) / each)) {
+    // A manifest's start decides its range, so there are never more than `maxRanges`.
+    if (last === undefined || Math.floor(before / rangeSize) > Math.floor((before - last.changes) / rangeSize)) {
       ranges.push({ from: index, to: index + 1, changes });
     } else {
       last.to = index + 1;
@@ -83,15 +83,15 @@ export function changeRanges(
   return ranges;
 }
 
-/** What a batch makes of an entry; undefined where it changes nothing. */
+/** Converts an entry to a change; undefined if it changes nothing. */
 type EntryFilter = (entry: ResolvedEntry, manifest: ManifestFile) => FileChange | undefined;
 
 const liveOnly: EntryFilter = (entry) => (entry.status === DELETED ? undefined : added(entry));
 
 /**
- * In a manifest that this snapshot wrote, every entry that is added or deleted is its own: the counts that were compared
- * include them all. Not so the entries' own snapshot ids: pyiceberg's tombstones keep the id of the snapshot that added the
- * file. Where the list does not say who wrote a manifest, only those ids can tell.
+ * In a manifest that this snapshot wrote, every added or deleted entry is part of its change; the counts that were compared include them all.
+ * The entries' snapshot ids are not reliable, because pyiceberg's tombstones keep the id of the snapshot that added the file. They are used
+ * only if the list does not contain the snapshot that wrote a manifest.
  */
 function ownChange(entry: ResolvedEntry, manifest: ManifestFile, snapshotId: bigint): FileChange | undefined {
   if (entry.status === EXISTING) return undefined;
@@ -100,8 +100,8 @@ function ownChange(entry: ResolvedEntry, manifest: ManifestFile, snapshotId: big
 }
 
 /**
- * Whether live files of the parent + added − deleted of the snapshot's own manifests = live files of the snapshot, data and
- * delete files apart. False too where counts are missing, as version 1 allows.
+ * Whether live files of the parent + added − deleted of the snapshot's own manifests = live files of the snapshot, separately for data and
+ * delete files. Also false if counts are missing, which version 1 allows.
  */
 function ownManifestsAreComplete(
   base: readonly ManifestFile[],
@@ -121,9 +121,9 @@ function ownManifestsAreComplete(
   return dataFiles === after.dataFiles && deleteFiles === after.deleteFiles;
 }
 
-/** The last batch of each manifest has the position behind it. */
+/** Only the last batch of a manifest has a position: that of the next manifest. */
 async function* manifestByManifest(
-  { manifests, pick }: ChangeSource,
+  { manifests, changeOf }: ChangeSource,
   { snapshotId, from = 0, to = manifests.length, columnIds, signal }: FileChangesRequest,
   context: ManifestContext,
 ): AsyncGenerator<FileChangeBatch> {
@@ -137,7 +137,7 @@ async function* manifestByManifest(
         changes = [];
       }
       for (const entry of entries) {
-        const change = pick(entry, manifest);
+        const change = changeOf(entry, manifest);
         if (change !== undefined) changes.push(change);
       }
     }

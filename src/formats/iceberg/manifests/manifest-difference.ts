@@ -6,17 +6,17 @@ import { DELETED } from './manifest-entry.ts';
 import type { ManifestFile } from './manifest-list.ts';
 
 /**
- * Keys of files held at a time: some 200 bytes each. Where more went, they are done in several passes, each for the part
- * of the keys that a hash gives it, which reads the manifests again but keeps memory bounded.
+ * Maximum file keys in memory, of about 200 bytes each. More keys are processed in several passes, each for a part of the keys by hash. This
+ * reads the manifests several times, but bounds the memory.
  */
 export const MAX_KEYS = 200_000;
 
-/** No column metrics: only the keys of files count. */
+/** Selects no column metrics, because only the files' keys are needed. */
 const NO_COLUMNS: ReadonlySet<number> = new Set();
 
 /**
- * Files of the snapshot = files of the base − live entries of the manifests that left + live entries of those that came.
- * A file in both has only been written into another manifest, and did not change.
+ * Files of the snapshot = files of the base − live entries of the removed manifests + live entries of the new manifests. A file in both was
+ * only written into another manifest, and did not change.
  */
 export async function* differenceOf(
   base: { snapshotId: bigint; manifests: readonly ManifestFile[] },
@@ -24,23 +24,23 @@ export async function* differenceOf(
   context: ManifestContext,
   maxKeys = MAX_KEYS,
 ): AsyncGenerator<FileChangeBatch> {
-  const came = without(manifests, base.manifests);
-  const left = without(base.manifests, manifests);
-  const passes = Math.max(1, Math.ceil((await countLive(left, base.snapshotId, context)) / maxKeys));
+  const newManifests = manifestsNotIn(manifests, base.manifests);
+  const goneManifests = manifestsNotIn(base.manifests, manifests);
+  const passes = Math.max(1, Math.ceil((await countLive(goneManifests, base.snapshotId, context)) / maxKeys));
   for (let pass = 0; pass < passes; pass++) {
-    /** Whether the file is in the snapshot too. */
-    const stays = new Map<string, boolean>();
-    for await (const entry of liveEntries(left, base.snapshotId, context, NO_COLUMNS)) {
+    /** Files of the removed manifests, and whether they are still in the snapshot. */
+    const isKept = new Map<string, boolean>();
+    for await (const entry of liveEntries(goneManifests, base.snapshotId, context, NO_COLUMNS)) {
       const key = keyOf(entry);
-      if (passes === 1 || hash(key) % passes === pass) stays.set(key, false);
+      if (passes === 1 || hash(key) % passes === pass) isKept.set(key, false);
     }
     signal?.throwIfAborted();
     let changes: FileChange[] = [];
-    for await (const entry of liveEntries(came, snapshotId, context, columnIds)) {
+    for await (const entry of liveEntries(newManifests, snapshotId, context, columnIds)) {
       const key = keyOf(entry);
       if (passes > 1 && hash(key) % passes !== pass) continue;
-      if (stays.has(key)) {
-        stays.set(key, true);
+      if (isKept.has(key)) {
+        isKept.set(key, true);
         continue;
       }
       changes.push(added(entry));
@@ -50,8 +50,8 @@ export async function* differenceOf(
         changes = [];
       }
     }
-    for (const [key, stayed] of stays) {
-      if (stayed) continue;
+    for (const [key, kept] of isKept) {
+      if (kept) continue;
       changes.push(removedByKey(key));
       if (changes.length >= BATCH_ENTRIES) {
         yield { changes };
@@ -62,18 +62,18 @@ export async function* differenceOf(
   }
 }
 
-/** Those of the manifests that are not among the others. */
-export function without(manifests: readonly ManifestFile[], others: readonly ManifestFile[]): ManifestFile[] {
+/** The manifests that are not among the others. */
+export function manifestsNotIn(manifests: readonly ManifestFile[], others: readonly ManifestFile[]): ManifestFile[] {
   const paths = new Set(others.map((manifest) => manifest.path));
   return manifests.filter((manifest) => !paths.has(manifest.path));
 }
 
-/** By the manifest list's counts. */
-export function mayHoldLive({ added, existing }: ManifestFile): boolean {
+/** Whether the manifest can contain live entries, according to the manifest list's counts. */
+export function mayContainLive({ added, existing }: ManifestFile): boolean {
   return added !== 0 || existing !== 0;
 }
 
-/** By the manifest list's counts; where it has none, by reading. */
+/** Counts live entries from the manifest list's counts, or by reading the manifest if there are none. */
 async function countLive(
   manifests: readonly ManifestFile[],
   snapshotId: bigint,
@@ -97,14 +97,14 @@ async function* liveEntries(
   columnIds: ReadonlySet<number> | undefined,
 ): AsyncGenerator<ResolvedEntry> {
   for (const manifest of manifests) {
-    if (!mayHoldLive(manifest)) continue;
+    if (!mayContainLive(manifest)) continue;
     for await (const entries of readManifest(manifest, snapshotId, context, columnIds)) {
       for (const entry of entries) if (entry.status !== DELETED) yield entry;
     }
   }
 }
 
-/** Path and content offset; no path has a NUL. */
+/** A file's key: path and content offset, separated by NUL, which no path contains. */
 function keyOf({ file: { path, contentOffset } }: ResolvedEntry): string {
   return contentOffset === undefined ? path : `${path}\0${contentOffset}`;
 }

@@ -22,7 +22,7 @@ export const EXISTING = 0;
 export const ADDED = 1;
 export const DELETED = 2;
 
-/** A manifest entry (Iceberg spec, "Manifest Entry Fields") as it is written: nothing inherited yet. */
+/** A manifest entry (Iceberg spec, "Manifest Entry Fields") before inheritance. */
 export interface ManifestEntry {
   status: typeof EXISTING | typeof ADDED | typeof DELETED;
   snapshotId?: bigint;
@@ -39,12 +39,12 @@ const CONTENTS: readonly FileContent[] = ['DATA', 'POSITION_DELETES', 'EQUALITY_
 export type ReadEntry = (cursor: AvroCursor) => ManifestEntry;
 
 /**
- * A reader made for one manifest's schema, straight from bytes to what the connector gives: metric maps become column
- * metrics without objects in between. docs/decisions/avro.md says why, with figures.
+ * Returns a reader for one manifest's schema. It converts bytes directly to `ContentFile`s, without intermediate objects for the metric maps.
+ * docs/decisions/avro.md has the reasons and figures.
  *
- * @param columnIds narrows the column metrics
+ * @param columnIds the columns whose metrics are read; undefined means all
  * @param fixedHasLength see `partitionReader`
- * @throws MalformedError where the schema is not a manifest's
+ * @throws MalformedError if the schema is not that of a manifest
  */
 export function manifestEntryReader(
   schema: AvroType,
@@ -53,66 +53,66 @@ export function manifestEntryReader(
   columnIds?: ReadonlySet<number>,
   fixedHasLength = false,
 ): ReadEntry {
-  const entry = new EntryBuilder(spec.specId, columnIds);
+  const builder = new EntryBuilder(spec.specId, columnIds);
   const fileFields = dataFileFields(spec, types, fixedHasLength);
   const read = recordReader(
     schema,
     [
-      value(0, ['status'], longReader, (it, status) => {
-        it.status = status;
+      value(0, ['status'], longReader, (entry, status) => {
+        entry.status = status;
       }),
-      value(1, ['snapshot_id'], bigLongReader, (it, id) => {
-        it.snapshotId = id;
+      value(1, ['snapshot_id'], bigLongReader, (entry, id) => {
+        entry.snapshotId = id;
       }),
-      value(3, ['sequence_number'], longReader, (it, number) => {
-        it.sequenceNumber = number;
+      value(3, ['sequence_number'], longReader, (entry, number) => {
+        entry.sequenceNumber = number;
       }),
-      value(4, ['file_sequence_number'], longReader, (it, number) => {
-        it.fileSequenceNumber = number;
+      value(4, ['file_sequence_number'], longReader, (entry, number) => {
+        entry.fileSequenceNumber = number;
       }),
       { id: 2, names: ['data_file'], reader: (type: AvroType) => recordReader(type, fileFields, [100, 101, 103, 104]) },
     ],
     [0, 2],
   );
   return (cursor) => {
-    entry.start();
-    read(cursor, entry);
+    builder.start();
+    read(cursor, builder);
     cursor.requireInside();
-    return entry.finish();
+    return builder.finish();
   };
 }
 
-/** `data_file` by the spec's ids ("Data File Fields"). */
+/** The fields of `data_file`, with the spec's ids ("Data File Fields"). */
 function dataFileFields(
   spec: PartitionSpec,
   types: ReadonlyMap<number, string>,
   fixedHasLength: boolean,
 ): FieldTable<EntryBuilder> {
   return [
-    value(134, ['content'], longReader, (it, content) => {
-      it.content = content;
+    value(134, ['content'], longReader, (entry, content) => {
+      entry.content = content;
     }),
-    value(100, ['file_path'], stringReader, (it, path) => {
-      it.path = path;
+    value(100, ['file_path'], stringReader, (entry, path) => {
+      entry.path = path;
     }),
-    value(101, ['file_format'], formatReader, (it, format) => {
-      it.format = format;
+    value(101, ['file_format'], formatReader, (entry, format) => {
+      entry.format = format;
     }),
     {
       id: 102,
       names: ['partition', '102'],
       reader: (type: AvroType) => {
         const read = partitionReader(type, spec, types, fixedHasLength);
-        return (cursor: AvroCursor, it: EntryBuilder) => {
-          it.partition = read(cursor);
+        return (cursor: AvroCursor, entry: EntryBuilder) => {
+          entry.partition = read(cursor);
         };
       },
     },
-    value(103, ['record_count'], longReader, (it, count) => {
-      it.recordCount = count;
+    value(103, ['record_count'], longReader, (entry, count) => {
+      entry.recordCount = count;
     }),
-    value(104, ['file_size_in_bytes'], longReader, (it, size) => {
-      it.fileSizeInBytes = size;
+    value(104, ['file_size_in_bytes'], longReader, (entry, size) => {
+      entry.fileSizeInBytes = size;
     }),
     counts(108, 'column_sizes', (column, size) => {
       column.sizeInBytes = size;
@@ -128,31 +128,31 @@ function dataFileFields(
     }),
     bounds(125, 'lower_bounds', 'lower'),
     bounds(128, 'upper_bounds', 'upper'),
-    value(132, ['split_offsets'], longsReader, (it, offsets) => {
-      it.splitOffsets = offsets;
+    value(132, ['split_offsets'], longsReader, (entry, offsets) => {
+      entry.splitOffsets = offsets;
     }),
-    value(135, ['equality_ids'], longsReader, (it, ids) => {
-      it.equalityIds = ids;
+    value(135, ['equality_ids'], longsReader, (entry, ids) => {
+      entry.equalityIds = ids;
     }),
-    value(140, ['sort_order_id'], longReader, (it, id) => {
-      it.sortOrderId = id;
+    value(140, ['sort_order_id'], longReader, (entry, id) => {
+      entry.sortOrderId = id;
     }),
-    value(142, ['first_row_id'], longReader, (it, id) => {
-      it.firstRowId = id;
+    value(142, ['first_row_id'], longReader, (entry, id) => {
+      entry.firstRowId = id;
     }),
-    value(143, ['referenced_data_file'], stringReader, (it, path) => {
-      it.referencedDataFile = path;
+    value(143, ['referenced_data_file'], stringReader, (entry, path) => {
+      entry.referencedDataFile = path;
     }),
-    value(144, ['content_offset'], longReader, (it, offset) => {
-      it.contentOffset = offset;
+    value(144, ['content_offset'], longReader, (entry, offset) => {
+      entry.contentOffset = offset;
     }),
-    value(145, ['content_size_in_bytes'], longReader, (it, size) => {
-      it.contentSizeInBytes = size;
+    value(145, ['content_size_in_bytes'], longReader, (entry, size) => {
+      entry.contentSizeInBytes = size;
     }),
   ];
 }
 
-/** Gathers an entry's fields, in whatever order the writer has them. One is used for all entries of a manifest. */
+/** Collects an entry's fields in the writer's order. One builder is reused for all entries of a manifest. */
 class EntryBuilder {
   status = -1;
   snapshotId: bigint | undefined;
@@ -171,7 +171,7 @@ class EntryBuilder {
   referencedDataFile: string | undefined;
   contentOffset: number | undefined;
   contentSizeInBytes: number | undefined;
-  /** Bounds of the column `file_path` of a position delete file. */
+  /** Bounds of a position delete file's column `file_path`. */
   pathLower: Uint8Array | undefined;
   pathUpper: Uint8Array | undefined;
   readonly columns = new ColumnMetricsBuilder();
@@ -183,7 +183,7 @@ class EntryBuilder {
     this.#columnIds = columnIds;
   }
 
-  wants(id: number): boolean {
+  includes(id: number): boolean {
     return id >= 0 && !isDeleteFileColumn(id) && (this.#columnIds === undefined || this.#columnIds.has(id));
   }
 
@@ -213,11 +213,10 @@ class EntryBuilder {
   finish(): ManifestEntry {
     const { status, path, recordCount, fileSizeInBytes } = this;
     if (status !== EXISTING && status !== ADDED && status !== DELETED) {
-      throw new MalformedError(`an entry has the status ${status}: 0, 1 and 2 are known`);
+      throw new MalformedError(`an entry has the status ${status}; expected 0, 1 or 2`);
     }
     const content = CONTENTS[this.content];
-    if (content === undefined)
-      throw new MalformedError(`an entry has the content ${this.content}: 0, 1 and 2 are known`);
+    if (content === undefined) throw new MalformedError(`an entry has the content ${this.content}; expected 0, 1 or 2`);
     if (path === '') throw new MalformedError('an entry has no file path');
     if (recordCount < 0 || fileSizeInBytes < 0) {
       throw new MalformedError(`the entry of ${path} has ${recordCount} records in ${fileSizeInBytes} bytes`);
@@ -247,7 +246,7 @@ class EntryBuilder {
     };
   }
 
-  /** Position deletes whose paths are all the same are for that one file (spec, "Scan Planning"). */
+  /** If all paths of a position delete file are equal, its deletes apply to that file only (spec, "Scan Planning"). */
   #pathByBounds(content: FileContent): string | undefined {
     const { pathLower, pathUpper } = this;
     if (content !== 'POSITION_DELETES' || pathLower === undefined || pathUpper === undefined) return undefined;
@@ -257,7 +256,7 @@ class EntryBuilder {
 
 type Field = FieldTable<EntryBuilder>[number];
 
-/** A field that may be null and then stays as it is. */
+/** A field that is left unchanged if its value is null. */
 function value<T>(
   id: number,
   names: string[],
@@ -277,17 +276,17 @@ function value<T>(
   };
 }
 
-/** A map from column id to a count. A negative one says that the writer did not know it. */
+/** A map from column id to a count. A negative count means that the writer did not know it. */
 function counts(id: number, name: string, set: (column: ColumnMetrics, count: number) => void): Field {
   return map(id, name, ['long', 'int'], (cursor, entry, column) => {
     const count = cursor.readLong();
-    if (count >= 0 && entry.wants(column)) set(entry.columns.column(column), count);
+    if (count >= 0 && entry.includes(column)) set(entry.columns.column(column), count);
   });
 }
 
 function bounds(id: number, name: string, side: 'lower' | 'upper'): Field {
   return map(id, name, ['bytes'], (cursor, entry, column) => {
-    if (entry.wants(column)) {
+    if (entry.includes(column)) {
       entry.columns.column(column)[side] = cursor.readBytes();
     } else if (column === DELETE_FILE_PATH) {
       if (side === 'lower') entry.pathLower = cursor.readBytes();
@@ -329,7 +328,7 @@ function map(
   }
 }
 
-/** The writers differ in the case. */
+/** Returns a reader of file formats in upper case; writers differ in the case. */
 function formatReader(type: AvroType): Read<string> {
   const read = stringReader(type);
   let last = '';

@@ -12,28 +12,28 @@ import type { AvroType } from '../../avro/schema.ts';
 import { MalformedError } from '../../malformed.ts';
 import type { LiveFileCounts } from '../../table-reader.ts';
 
-/** What a manifest list says of a manifest (Iceberg spec, "Manifest Lists"). What it does not say is absent. */
+/** An entry of a manifest list (Iceberg spec, "Manifest Lists"). Fields that the list does not contain are absent. */
 export interface ManifestFile {
   path: string;
-  /** Bytes. */
+  /** Length in bytes. */
   length?: number;
   specId?: number;
   content: 'DATA' | 'DELETES';
   /** 0 in version 1. */
   sequenceNumber: number;
   addedSnapshotId?: bigint;
-  /** Entries by status. */
+  /** Numbers of entries by status. */
   added?: number;
   existing?: number;
   deleted?: number;
-  /** Version 3: of the first row that has none in the manifest. */
+  /** In version 3: row id of the first row that has no row id in the manifest. */
   firstRowId?: number;
 }
 
-/** Manifests of a snapshot. Tables have up to some ten thousand; this bounds what a corrupt list may fill memory with. */
+/** Maximum manifests per snapshot, so that a corrupt list cannot exhaust the memory. Tables have up to about ten thousand. */
 const MAX_MANIFESTS = 1_000_000;
 
-/** Fields by their ids in the spec; `names` holds what version 1 called them too. */
+/** Fields by their ids in the spec; `names` includes the names of version 1. */
 const FIELDS: FieldTable<ManifestFile> = [
   field(500, ['manifest_path'], stringReader, (manifest, path) => {
     manifest.path = path;
@@ -46,7 +46,7 @@ const FIELDS: FieldTable<ManifestFile> = [
   }),
   field(517, ['content'], longReader, (manifest, content) => {
     if (content !== 0 && content !== 1)
-      throw new MalformedError(`a manifest has the content ${content}: 0 or 1 is known`);
+      throw new MalformedError(`a manifest has the content ${content}; expected 0 or 1`);
     manifest.content = content === 0 ? 'DATA' : 'DELETES';
   }),
   field(515, ['sequence_number'], longReader, (manifest, sequenceNumber) => {
@@ -69,7 +69,7 @@ const FIELDS: FieldTable<ManifestFile> = [
   }),
 ];
 
-/** @throws MalformedError; what `read` throws */
+/** @throws MalformedError if the list is corrupt; the errors of `read` */
 export async function readManifestList(read: ReadRange): Promise<ManifestFile[]> {
   const container = await AvroContainer.open(read);
   const readFields = recordReader(container.schema, FIELDS, [500]);
@@ -90,7 +90,7 @@ export async function readManifestList(read: ReadRange): Promise<ManifestFile[]>
   return manifests;
 }
 
-/** A manifest of which only the path is known: version 1 snapshots may list no more. */
+/** A manifest of which only the path is known, because version 1 snapshots may list only paths. */
 export function unknownManifest(path: string): ManifestFile {
   return {
     path,
@@ -125,7 +125,7 @@ function field<T>(
   };
 }
 
-/** Some writers put -1 for 'not known'. */
+/** Returns a reader of counts. Some writers store -1 for unknown. */
 function countReader(type: AvroType): Read<number | undefined> {
   const read = longReader(type);
   return (cursor) => {
@@ -134,7 +134,7 @@ function countReader(type: AvroType): Read<number | undefined> {
   };
 }
 
-/** Live files by the list's own counts; undefined where a manifest lacks them. */
+/** Numbers of live files according to the list's counts; undefined if a manifest has no counts. */
 export function liveCounts(manifests: readonly ManifestFile[]): LiveFileCounts | undefined {
   let dataFiles = 0;
   let deleteFiles = 0;

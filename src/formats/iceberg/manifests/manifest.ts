@@ -7,31 +7,31 @@ import { ADDED, DELETED, type ManifestEntry, manifestEntryReader, type ReadEntry
 import type { ManifestFile } from './manifest-list.ts';
 
 /**
- * Entries a batch. With 20 columns they come to 2 MB of objects: they die young. With 1,000 a batch they outlive the
- * collector's nursery, and reading takes half as long again (docs/decisions/avro.md).
+ * Entries per batch. With 20 columns, 250 entries take 2 MB of objects, which are collected young. Batches of 1,000 outlive the collector's
+ * nursery, and reading takes 50 % longer (docs/decisions/avro.md).
  */
 export const BATCH_ENTRIES = 250;
 
-/** A manifest entry with all that it inherits. */
+/** A manifest entry after inheritance. */
 export interface ResolvedEntry extends ManifestEntry {
   snapshotId: bigint;
-  /** 0 in format version 1, and for deleted entries that do not say it. */
+  /** 0 in format version 1, and for deleted entries without a sequence number. */
   sequenceNumber: number;
   fileSequenceNumber: number;
 }
 
-/** What of the table is needed to read its manifests. */
+/** The parts of a table that are needed to read its manifests. */
 export interface ManifestContext {
   files: MetadataFiles;
   specs: readonly PartitionSpec[];
-  /** By column id. */
+  /** Iceberg types by column id. */
   columnTypes: ReadonlyMap<number, string>;
 }
 
 /**
- * The entries of a manifest, in batches.
+ * Reads the entries of a manifest in batches.
  *
- * @param snapshotId whose entries they are where neither manifest nor entry says it
+ * @param snapshotId the entries' snapshot if neither the manifest nor the entry contains one
  * @throws CodedError `DATA_LOSS` that names the manifest
  */
 export async function* readManifest(
@@ -68,7 +68,7 @@ export async function* readManifest(
   }
 }
 
-/** Gives the next entries of what is in memory; none where more must be read. */
+/** Returns a function that returns the next entries in memory, or none if more must be read. */
 function batches(
   container: AvroContainer,
   readers: ReadEntry[],
@@ -93,7 +93,7 @@ function batches(
 }
 
 /**
- * Of the readers, the first that reads the block to its very end; the first of all where none does, whose error then says why.
+ * The first reader that reads the block exactly to its end; if there is none, the first reader, whose error then explains the problem.
  */
 function fittingReader({ count, cursor }: AvroBlock, readers: ReadEntry[]): ReadEntry {
   const start = cursor.position;
@@ -110,12 +110,12 @@ function fittingReader({ count, cursor }: AvroBlock, readers: ReadEntry[]): Read
   return readers.find(fits) ?? (readers[0] as ReadEntry);
 }
 
-/** Whether a partition value can be of type `fixed`, which Iceberg Java writes otherwise than the manifest's schema says. */
+/** Whether a partition value can be of type `fixed`, which Iceberg Java writes differently from the manifest's schema. */
 function hasFixedPartition({ fields }: PartitionSpec, types: ReadonlyMap<number, string>): boolean {
   return fields.some(({ sourceIds }) => types.get(sourceIds[0] ?? -1)?.startsWith('fixed'));
 }
 
-/** Iceberg spec, "Manifest Entry Fields", "Sequence Number Inheritance" and "First Row ID Inheritance". */
+/** Applies inheritance (Iceberg spec, "Manifest Entry Fields", "Sequence Number Inheritance" and "First Row ID Inheritance"). */
 function inheritance(manifest: ManifestFile, snapshotId: bigint): (entry: ManifestEntry) => ResolvedEntry {
   let firstRowId = manifest.firstRowId;
   return (entry) => {
@@ -123,11 +123,11 @@ function inheritance(manifest: ManifestFile, snapshotId: bigint): (entry: Manife
     const inherits = status === ADDED || manifest.sequenceNumber === 0;
     const sequenceNumber = entry.sequenceNumber ?? (inherits ? manifest.sequenceNumber : undefined);
     if (sequenceNumber === undefined && status !== DELETED) {
-      throw new MalformedError(`the entry of ${file.path} exists since an earlier snapshot and has no sequence number`);
+      throw new MalformedError(`the entry of ${file.path} is from an earlier snapshot but has no sequence number`);
     }
     if (file.content === 'DATA' && status !== DELETED) {
       if (manifest.firstRowId === undefined) {
-        // Row ids count only within a manifest that has them (it may come from before the upgrade to version 3).
+        // Row ids are valid only in a manifest that has a first row id; manifests from before the upgrade to version 3 have none.
         file.firstRowId = undefined;
       } else if (file.firstRowId === undefined && firstRowId !== undefined) {
         file.firstRowId = firstRowId;
@@ -145,23 +145,23 @@ function inheritance(manifest: ManifestFile, snapshotId: bigint): (entry: Manife
   };
 }
 
-/** By the manifest list's id; version 1 snapshots without a list have it in the manifest's header. */
+/** The partition spec with the manifest list's id. Without a list (version 1), the id is in the manifest's header. */
 function specOf(manifest: ManifestFile, container: AvroContainer, specs: readonly PartitionSpec[]): PartitionSpec {
   const inHeader = container.metadata.get('partition-spec-id')?.toString('latin1');
   const specId = manifest.specId ?? Number(inHeader ?? '0');
   const spec = specs.find((candidate) => candidate.specId === specId);
   if (spec !== undefined) return spec;
   throw new MalformedError(
-    `it has the partition spec ${specId}, and the table has only ${specs.map((it) => it.specId)}`,
+    `it has the partition spec ${specId}, but the table has only ${specs.map((known) => known.specId)}`,
   );
 }
 
-/** A file cut off between two blocks looks whole: its length tells. */
+/** Checks the file's length, because a file that is truncated between two blocks looks complete. */
 function requireWhole(manifest: ManifestFile, container: AvroContainer): void {
   if (manifest.length === undefined || container.bytesRead >= manifest.length) return;
   throw new CodedError(
     'DATA_LOSS',
-    `manifest ${manifest.path} is cut off: it has ${container.bytesRead} bytes, and the manifest list says ` +
+    `manifest ${manifest.path} is truncated: it has ${container.bytesRead} bytes, but the manifest list gives its length as ` +
       `${manifest.length}. Restore the file, or roll the table back to a state without it.`,
   );
 }

@@ -8,7 +8,7 @@ import { MalformedError } from '../../malformed.ts';
 import type { PartitionSpec, PartitionValue } from '../../table-reader.ts';
 import type { TableMetadata } from '../table-metadata.ts';
 
-/** Types of every column that the table has or had: the current schema's first, for columns get wider. */
+/** Types of every column that the table has or had. The current schema takes precedence, because types can be widened. */
 export function columnTypes({ schemas, currentSchemaId }: TableMetadata): Map<number, string> {
   const newestFirst = [...schemas].reverse().sort((a, b) => {
     return Number(b.id === currentSchemaId) - Number(a.id === currentSchemaId);
@@ -21,8 +21,7 @@ export function columnTypes({ schemas, currentSchemaId }: TableMetadata): Map<nu
 }
 
 /**
- * Type of what a transform gives (spec, "Partition Transforms"); undefined where it cannot be told: the source column is
- * not known any more, or the transform is none of ours.
+ * The result type of a transform (spec, "Partition Transforms"); undefined if the source column was dropped or the transform is unknown.
  */
 export function transformResultType(transform: string, sourceType: string | undefined): string | undefined {
   switch (/^[a-z]+/.exec(transform)?.[0]) {
@@ -32,7 +31,7 @@ export function transformResultType(transform: string, sourceType: string | unde
     case 'hour':
       return 'int';
     case 'day':
-      // Days since 1970-01-01, which is what a date is; Iceberg Java has it as one.
+      // The spec says int, but it is days since 1970-01-01, and Iceberg Java uses date.
       return 'date';
     case 'identity':
     case 'truncate':
@@ -44,10 +43,10 @@ export function transformResultType(transform: string, sourceType: string | unde
 }
 
 /**
- * Reads a partition tuple of a manifest, written under `spec`, as single-value serializations. Fields are found by id; one that
- * the manifest does not have is null.
+ * Returns a reader of a manifest's partition tuples as single-value serializations. Fields are found by id; those that the manifest lacks are
+ * null.
  *
- * @param fixedHasLength values of type `fixed` have their length before them, as Iceberg Java's partitions have it against the
+ * @param fixedHasLength whether values of type `fixed` are preceded by their length, as in Iceberg Java's partitions, contrary to the
  *   manifest's own Avro schema
  */
 export function partitionReader(
@@ -85,7 +84,7 @@ export function partitionReader(
   };
 }
 
-/** An Avro value (spec, appendix A, "Avro") as the single-value serialization of a type (appendix D). */
+/** Returns a reader of Avro values (spec, appendix A, "Avro") as single-value serializations of a type (appendix D). */
 function singleValueReader(avro: AvroType, type: string, fixedHasLength: boolean): Read<Uint8Array> {
   const kind = primitiveType(type)?.kind;
   switch (avro.kind) {
@@ -101,13 +100,13 @@ function singleValueReader(avro: AvroType, type: string, fixedHasLength: boolean
     case 'double':
       return (cursor) => cursor.take(8);
     case 'string':
-      // Avro's own logical type uuid is a string; Iceberg's is a fixed.
+      // Avro's logical type uuid is a string; Iceberg stores a fixed.
       return kind === 'uuid' ? uuid : (cursor) => cursor.readBytes();
     case 'bytes':
       return (cursor) => promoteBound(type, cursor.readBytes());
     case 'fixed':
       if (fixedHasLength && kind === 'fixed') return (cursor) => cursor.readBytes();
-      // Decimals fill it with sign bytes, and the serialization has the fewest.
+      // Decimals are padded with sign bytes, but the serialization has the fewest bytes.
       return (cursor) => promoteBound(type, cursor.take(avro.size));
     default:
       throw wrongKind(avro, ['a primitive type']);
@@ -116,7 +115,7 @@ function singleValueReader(avro: AvroType, type: string, fixedHasLength: boolean
 
 function int32(cursor: AvroCursor): Uint8Array {
   const value = cursor.readLong();
-  if (value !== (value | 0)) throw new MalformedError(`a partition value is ${value}, beyond 32 bits`);
+  if (value !== (value | 0)) throw new MalformedError(`a partition value is ${value}, which exceeds 32 bits`);
   const bytes = Buffer.allocUnsafe(4);
   bytes.writeInt32LE(value);
   return bytes;
@@ -134,11 +133,11 @@ function uuid(cursor: AvroCursor): Uint8Array {
   const text = cursor.readString();
   const bytes = Buffer.from(text.replaceAll('-', ''), 'hex');
   if (bytes.length !== 16)
-    throw new MalformedError(`a partition value is no UUID: ${JSON.stringify(text.slice(0, 50))}`);
+    throw new MalformedError(`a partition value is not a UUID: ${JSON.stringify(text.slice(0, 50))}`);
   return bytes;
 }
 
-/** What a value can only be where nothing else tells its type. */
+/** The Iceberg type of an Avro type, for values whose type is not known otherwise. */
 function typeOfAvro(avro: AvroType): string {
   const logicalType = 'logicalType' in avro ? avro.logicalType : undefined;
   switch (avro.kind) {

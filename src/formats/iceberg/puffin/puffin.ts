@@ -9,16 +9,16 @@ import { puffinCodec } from './puffin-codecs.ts';
 
 /** `PFA1` */
 const MAGIC = 0x31414650;
-/** FooterPayloadSize, Flags, Magic. */
+/** Size of FooterPayloadSize, Flags and Magic. */
 const FOOTER_TAIL_BYTES = 12;
 const COMPRESSED_FOOTER = 1;
-/** A column takes 300 bytes of it. */
+/** A column takes about 300 bytes of the footer. */
 const MAX_FOOTER_BYTES = 4 * 1024 * 1024;
-/** The sketches that engines write have up to 7,680 hashes: 60 KiB. This is room for twice as many. */
+/** The sketches of engines have up to 7,680 hashes, or 60 KiB; the limit is twice as high. */
 const MAX_BLOB_BYTES = 128 * 1024;
-/** A file up to this size is read at once, a larger one blob by blob. */
+/** Files up to this size are read at once, larger ones blob by blob. */
 const WHOLE_FILE_BYTES = 4 * 1024 * 1024;
-/** How much of the end is read to find the footer. */
+/** Bytes at the end of the file that are read to find the footer. */
 const END_BYTES = 64 * 1024;
 
 interface Blob {
@@ -30,11 +30,11 @@ interface Blob {
 }
 
 /**
- * The theta sketches of these columns in a statistics file (Puffin spec), one at a time, at most one a column: blobs may overlap, and a file of
- * few bytes could have any number of them. Blobs over several fields count distinct combinations and are no column's; blobs of other
- * types are left out.
+ * Reads the theta sketches of these columns from a statistics file (Puffin spec), one at a time and at most one per column, because blobs may
+ * overlap and a small file could list any number of them. Blobs of several fields count distinct combinations and belong to no column; they and
+ * blobs of other types are skipped.
  *
- * @throws CodedError `DATA_LOSS` where the file is broken, and what the store throws
+ * @throws CodedError `DATA_LOSS` if the file is corrupt; the store's errors
  */
 export async function* readPuffinSketches(
   file: SketchFile,
@@ -47,13 +47,15 @@ export async function* readPuffinSketches(
     for (const blob of sketchBlobs(await readFooter(source), snapshotId, columnIds)) {
       const end = blob.offset + blob.length;
       if (blob.length > MAX_BLOB_BYTES || end > source.byteLength) {
-        throw new MalformedError(`the sketch of column ${blob.columnId} is said to be at ${blob.offset} to ${end}`);
+        throw new MalformedError(
+          `the sketch of column ${blob.columnId} is at bytes ${blob.offset} to ${end}; the file has ${source.byteLength}, and the limit for a sketch is ${MAX_BLOB_BYTES}`,
+        );
       }
       const data = puffinCodec(blob.codec)(Buffer.from(await source.slice(blob.offset, end)), MAX_BLOB_BYTES);
       yield columnSketch(blob, data);
     }
   } catch (error) {
-    // Not advice for a table's metadata: the table is whole without this file.
+    // Without the advice to restore the file: the table is complete without it.
     const cause = fileError('statistics file', path, error);
     if (!(error instanceof MalformedError)) throw cause;
     throw new CodedError('DATA_LOSS', `statistics file ${path} is broken: ${error.message}`, { cause: error });
@@ -70,34 +72,36 @@ async function readFooter(file: DataFileBytes): Promise<JsonFields> {
   let start = Math.max(0, byteLength - END_BYTES);
   let end = buffer(await file.slice(start, byteLength));
   if (end.length < FOOTER_TAIL_BYTES + 4 || end.readUInt32LE(end.length - 4) !== MAGIC) {
-    throw new MalformedError(`it does not end as a Puffin file does; it has ${byteLength} bytes`);
+    throw new MalformedError(`it does not end like a Puffin file; it has ${byteLength} bytes`);
   }
   const size = end.readInt32LE(end.length - FOOTER_TAIL_BYTES);
   const flags = end[end.length - 8] as number;
-  const wanted = size + FOOTER_TAIL_BYTES + 4;
-  if (size < 0 || size > MAX_FOOTER_BYTES || wanted > byteLength) {
-    throw new MalformedError(`its footer is said to have ${size} bytes; the file has ${byteLength}`);
+  const footerBytes = size + FOOTER_TAIL_BYTES + 4;
+  if (size < 0 || size > MAX_FOOTER_BYTES || footerBytes > byteLength) {
+    throw new MalformedError(
+      `its footer has a size of ${size} bytes; the file has ${byteLength}, and the limit is ${MAX_FOOTER_BYTES}`,
+    );
   }
-  if (wanted > end.length) {
-    start = byteLength - wanted;
+  if (footerBytes > end.length) {
+    start = byteLength - footerBytes;
     end = buffer(await file.slice(start, byteLength));
   }
-  const footer = end.subarray(end.length - wanted);
-  if (footer.readUInt32LE(0) !== MAGIC) throw new MalformedError('its footer does not start as one does');
+  const footer = end.subarray(end.length - footerBytes);
+  if (footer.readUInt32LE(0) !== MAGIC) throw new MalformedError('its footer does not start with the magic bytes');
   const payload = footer.subarray(4, 4 + size);
   const text = (flags & COMPRESSED_FOOTER) !== 0 ? puffinCodec('lz4')(payload, MAX_FOOTER_BYTES) : payload;
   return new JsonFields(parseLosslessJson(text.toString('utf8')));
 }
 
 function sketchBlobs(footer: JsonFields, snapshotId: bigint, columnIds: ReadonlySet<number>): Blob[] {
-  const left = new Set(columnIds);
+  const remainingIds = new Set(columnIds);
   return footer.objects('blobs').flatMap((blob) => {
     const fields = blob.int32s('fields');
     const isSketch = blob.string('type') === THETA_TYPE && fields.length === 1;
-    // A file may keep blobs of an older snapshot along with those of its own.
-    if (!isSketch || blob.long('snapshot-id') !== snapshotId || !left.delete(fields[0] as number)) return [];
+    // A file may also contain blobs of an older snapshot.
+    if (!isSketch || blob.long('snapshot-id') !== snapshotId || !remainingIds.delete(fields[0] as number)) return [];
     const [offset, length] = [blob.integer('offset'), blob.integer('length')];
-    if (offset < 0 || length < 0) throw new MalformedError(`a blob is said to be at ${offset}, ${length} bytes long`);
+    if (offset < 0 || length < 0) throw new MalformedError(`a blob has the offset ${offset} and the length ${length}`);
     const { ndv } = blob.stringMap('properties');
     return [
       {
@@ -111,12 +115,12 @@ function sketchBlobs(footer: JsonFields, snapshotId: bigint, columnIds: Readonly
   });
 }
 
-/** The writer's own count goes first: an engine's sketch in use can tell more than its compact form. */
+/** The writer's own count takes precedence, because the engine's in-memory sketch can be more precise than its compact form. */
 function columnSketch({ columnId, ndv }: Blob, data: Uint8Array): ColumnSketch {
   const sketch = { type: THETA_TYPE, data };
   const theta = decodeCompactTheta(data);
   if (theta === undefined) {
-    if (ndv === undefined) throw new MalformedError(`the sketch of column ${columnId} is none that can be read`);
+    if (ndv === undefined) throw new MalformedError(`the sketch of column ${columnId} cannot be decoded`);
     return { columnId, estimate: ndv, sketch };
   }
   const kept = theta.hashes.length / 2;

@@ -1,0 +1,48 @@
+import type { TableOutcome } from '../../contract/activities.ts';
+import type { TableReader } from '../../formats/table-reader.ts';
+import type { TableIngest } from '../plan/table-ingest.ts';
+import type { TablePlan } from '../plan/table-plan.ts';
+import { IngestProgress } from './ingest-progress.ts';
+import { ingestSnapshots } from './ingest-snapshots.ts';
+import { putNdv } from './put-ndv.ts';
+import { putSchemas } from './put-schemas.ts';
+import { finishTable, setCoverage } from './update-table.ts';
+
+/** Snapshots that one call marks: the catalog's bound. */
+const EXPIRE_PAGE = 1000;
+
+/**
+ * Does what the plan says, in an order in which readers never see half of it: schemas, snapshots with what each changed, marks on those
+ * that expired; the pointer to the current snapshot moves last.
+ *
+ * @returns with `split` if a snapshot is big: what is left is done when the table is ingested again, after its file groups
+ */
+export async function applyPlan(plan: TablePlan, input: TableIngest, reader: TableReader): Promise<TableOutcome> {
+  const { deps } = input;
+  const { descriptor } = reader;
+  const { stored } = plan.ensured;
+  const { tableId } = stored;
+  // Before the snapshots that need them: statistics are computed by the types of a snapshot's own schema.
+  await putSchemas(deps, tableId, descriptor, plan.olderSchemaIds);
+  const progress = new IngestProgress(input, reader, plan.snapshots);
+  const { captured, moved, split } = await ingestSnapshots(plan, input, reader, progress);
+  if (split) return { ...progress.outcome(false), split };
+
+  await expireSnapshots(deps, tableId, plan.snapshots.expired);
+  if (plan.move && !moved) await deps.catalog.tables.updateTable(plan.move.request);
+  if (plan.ndv) {
+    const { messages } = plan.snapshots;
+    const { signal } = input.heartbeat;
+    const beat = () => progress.beat();
+    await putNdv({ deps, reader, tableId, messages, captured, ...plan.ndv, full: plan.full, signal, beat });
+    if (plan.capture.mode !== 'CAPTURE_ONLY') await finishTable(deps, tableId, descriptor.fingerprint);
+  }
+  if (plan.capture.mode === 'CAPTURE_ONLY') await setCoverage(deps, stored, plan.coverage);
+  return progress.outcome(plan.changes);
+}
+
+async function expireSnapshots({ catalog }: TableIngest['deps'], tableId: string, ids: readonly bigint[]) {
+  for (let i = 0; i < ids.length; i += EXPIRE_PAGE) {
+    await catalog.ingestion.expireSnapshots({ tableId, snapshotIds: ids.slice(i, i + EXPIRE_PAGE) });
+  }
+}

@@ -1,0 +1,121 @@
+import type { TableSplit } from '../../contract/activities.ts';
+import type { SnapshotDescriptor, TableReader } from '../../formats/table-reader.ts';
+import { nearestCaptured } from '../plan/snapshot-plan.ts';
+import type { TableIngest } from '../plan/table-ingest.ts';
+import type { TablePlan } from '../plan/table-plan.ts';
+import { stagedGroups } from './file-groups.ts';
+import type { IngestProgress } from './ingest-progress.ts';
+import { putMetadata } from './put-metadata.ts';
+import { putSchemas } from './put-schemas.ts';
+import { putSnapshot } from './put-snapshot.ts';
+import type { PutSnapshot } from './snapshot-message.ts';
+
+export interface IngestedSnapshots {
+  /** All of the table's snapshots whose files are in by now. */
+  captured: ReadonlySet<bigint>;
+  /** The table was moved with the last snapshot. */
+  moved: boolean;
+  /** The snapshot that comes next is big: these groups of its files come first. */
+  split?: TableSplit;
+}
+
+/** Ingests or verifies the snapshots of a plan, a parent before its children. */
+export async function ingestSnapshots(
+  plan: TablePlan,
+  input: TableIngest,
+  reader: TableReader,
+  progress: IngestProgress,
+): Promise<IngestedSnapshots> {
+  const { deps, heartbeat } = input;
+  const { tableId } = plan.ensured.stored;
+  const { todo, messages } = plan.snapshots;
+  const captured = new Set(plan.snapshots.captured);
+  const newestCapturedBefore = newestBefore(plan.snapshots.ancestry.keys(), captured);
+  const schemaIds = new Set(plan.olderSchemaIds).add(reader.descriptor.currentSchemaId);
+  let moved = false;
+  for await (const snapshot of reader.snapshots(todo)) {
+    heartbeat.signal.throwIfAborted();
+    const { snapshotId, schemaId } = snapshot;
+    if (schemaId !== undefined && !schemaIds.has(schemaId)) {
+      schemaIds.add(schemaId);
+      await putSchemas(deps, tableId, reader.descriptor, new Set([schemaId]));
+    }
+    const stored = messages.get(snapshotId);
+    if (plan.capture.mode === 'METADATA_ONLY') {
+      if (await putMetadata(deps, tableId, snapshot, stored)) progress.rowsWritten += 1;
+      if (!stored) progress.snapshots += 1;
+      progress.beat();
+      continue;
+    }
+    const newest = newestCapturedBefore(snapshotId);
+    const put = putOf(snapshot, { plan, input, reader, progress, captured, newest });
+    const groups = await splitIfBig(put, input);
+    if (groups?.split) return { captured, moved, split: groups.split };
+    const { files, rowsWritten, tableUpdated } = await putSnapshot({ ...put, groups });
+    if (!put.before) {
+      progress.snapshots += 1;
+      progress.files += files;
+    }
+    progress.rowsWritten += rowsWritten;
+    moved ||= tableUpdated;
+    captured.add(snapshotId);
+  }
+  return { captured, moved };
+}
+
+interface PutContext {
+  plan: TablePlan;
+  input: TableIngest;
+  reader: TableReader;
+  progress: IngestProgress;
+  captured: ReadonlySet<bigint>;
+  newest: bigint | undefined;
+}
+
+function putOf(
+  snapshot: SnapshotDescriptor,
+  { plan, input, reader, progress, captured, newest }: PutContext,
+): PutSnapshot {
+  const { deps, heartbeat, resume } = input;
+  const { ancestry, messages, last, expired } = plan.snapshots;
+  const { snapshotId, parentSnapshotId } = snapshot;
+  const stored = messages.get(snapshotId);
+  const verified = stored?.captured ? stored : undefined;
+  return {
+    deps,
+    reader,
+    tableId: plan.ensured.stored.tableId,
+    snapshot,
+    columnIds: plan.columnIds,
+    heartbeat,
+    before: verified,
+    base: verified ? verified.baseSnapshotId : (nearestCaptured(ancestry, captured, parentSnapshotId) ?? newest),
+    baseReadable: verified?.baseSnapshotId === undefined || ancestry.has(verified.baseSnapshotId),
+    // With the last snapshot, unless something is to expire before the pointer moves.
+    updateTable: snapshotId === last && expired.length === 0 ? plan.move?.request : undefined,
+    resume: !verified && resume?.snapshotId === String(snapshotId) ? resume.position : undefined,
+    counts: { snapshots: progress.snapshots, files: progress.files },
+  };
+}
+
+function splitIfBig(put: PutSnapshot, { full, split }: TableIngest) {
+  return full || !split || put.resume !== undefined ? undefined : stagedGroups(put, split);
+}
+
+/**
+ * For snapshots in the order of the history: the newest captured one before each, which a snapshot without a captured ancestor is read
+ * against.
+ */
+function newestBefore(history: Iterator<bigint>, captured: ReadonlySet<bigint>) {
+  let newest: bigint | undefined;
+  let current: bigint | undefined;
+  return (snapshotId: bigint): bigint | undefined => {
+    while (current !== snapshotId) {
+      if (current !== undefined && captured.has(current)) newest = current;
+      const next = history.next();
+      if (next.done) break;
+      current = next.value;
+    }
+    return newest;
+  };
+}

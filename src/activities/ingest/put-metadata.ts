@@ -1,0 +1,23 @@
+import type { SnapshotDescriptor } from '../../formats/table-reader.ts';
+import { type Snapshot, Snapshot as SnapshotMessage } from '../../generated/reconciler/v1/snapshots.ts';
+import type { ActivityDeps } from '../runtime/deps.ts';
+import { toSnapshotMessage } from './snapshot-message.ts';
+
+/**
+ * Ingests a snapshot without its files.
+ *
+ * @param stored as the catalog has it, if it does
+ * @returns whether the catalog had it otherwise
+ */
+export async function putMetadata(
+  { catalog }: Pick<ActivityDeps, 'catalog'>,
+  tableId: string,
+  snapshot: SnapshotDescriptor,
+  stored: Snapshot | undefined,
+): Promise<boolean> {
+  const message = toSnapshotMessage({ tableId, snapshot }, stored?.baseSnapshotId);
+  const after = await catalog.snapshots.createSnapshot({ snapshot: message, metadataOnly: true });
+  // The summary is written as well, but was not kept for a comparison.
+  const text = (version: Snapshot) => JSON.stringify(SnapshotMessage.toJSON({ ...version, summary: {} }));
+  return stored !== undefined && text(stored) !== text(after);
+}

@@ -1,0 +1,115 @@
+import { snapshotDigest } from '../../contract/snapshot-digest.ts';
+import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
+import type { Table } from '../../generated/reconciler/v1/tables.ts';
+import type { ActivityDeps } from '../runtime/deps.ts';
+import { type Ancestry, ancestorsOf } from './select-snapshots.ts';
+
+/** What the catalog has of a table's snapshots, apart from those that it has marked expired. */
+export interface StoredSnapshots {
+  /** Those that the upstream has, too. */
+  known: ReadonlySet<bigint>;
+  /** The known ones whose files are in. */
+  captured: ReadonlySet<bigint>;
+  /** The known ones that were read, without their summaries. */
+  messages: ReadonlyMap<bigint, Snapshot>;
+  /** Those that the upstream no longer has. */
+  expired: bigint[];
+}
+
+export const NO_SNAPSHOTS: StoredSnapshots = {
+  known: new Set(),
+  captured: new Set(),
+  messages: new Map(),
+  expired: [],
+};
+
+/** The catalog's bound for a comparison. */
+const MAX_CANDIDATES = 1000;
+const PAGE = 1000;
+
+type Deps = Pick<ActivityDeps, 'catalog'>;
+
+/**
+ * Finds out what the catalog has without listing it: the history up to the heads that the catalog knows is expected to be in, and the
+ * catalog confirms it by a digest. Only what is new since then, or on no line of those heads, is looked up. If anything else differs (a
+ * snapshot expired upstream, came back, or is missing in the catalog), the catalog responds with its list, page by page: the result is
+ * always that of `listStoredSnapshots`.
+ *
+ * @param also looked up in any case
+ * @param captured whether the files of the snapshots matter
+ */
+export async function compareStoredSnapshots(
+  deps: Deps,
+  table: Pick<Table, 'tableId' | 'currentSnapshotId' | 'refs'>,
+  ancestry: Ancestry,
+  { also = [], captured = true }: { also?: Iterable<bigint>; captured?: boolean },
+): Promise<StoredSnapshots> {
+  const { tableId, currentSnapshotId, refs } = table;
+  const heads = refs.map(({ snapshotId }) => snapshotId);
+  if (currentSnapshotId !== undefined) heads.push(currentSnapshotId);
+  const expected = ancestorsOf(ancestry, heads);
+  for (const id of also) expected.delete(id);
+  const candidateIds = [...ancestry.keys()].filter((id) => !expected.has(id));
+  if (candidateIds.length > MAX_CANDIDATES) return listStoredSnapshots(deps, tableId, ancestry);
+  const { equal, snapshots, nextPageToken } = await deps.catalog.ingestion.compareSnapshots({
+    tableId,
+    candidateIds,
+    expectedDigest: snapshotDigest(expected),
+    captured,
+  });
+  if (!equal) return collect(ancestry, pages(deps, tableId, { snapshots, nextPageToken }));
+  const found = await collect(ancestry, [snapshots]);
+  return {
+    ...found,
+    known: union(expected, found.known),
+    captured: captured ? union(expected, found.captured) : found.captured,
+  };
+}
+
+/** Lists all snapshots that the catalog has, whatever their number. */
+export function listStoredSnapshots(deps: Deps, tableId: string, ancestry: Ancestry): Promise<StoredSnapshots> {
+  return collect(ancestry, pages(deps, tableId));
+}
+
+interface SnapshotPage {
+  snapshots: Snapshot[];
+  nextPageToken: string;
+}
+
+async function* pages({ catalog }: Deps, tableId: string, first?: SnapshotPage): AsyncGenerator<Snapshot[]> {
+  const read = (pageToken: string) => catalog.snapshots.listSnapshots({ tableId, pageSize: PAGE, pageToken });
+  let page = first ?? (await read(''));
+  yield page.snapshots;
+  while (page.nextPageToken) {
+    page = await read(page.nextPageToken);
+    yield page.snapshots;
+  }
+}
+
+async function collect(
+  ancestry: Ancestry,
+  snapshotPages: AsyncIterable<Snapshot[]> | Iterable<Snapshot[]>,
+): Promise<StoredSnapshots> {
+  const [known, captured] = [new Set<bigint>(), new Set<bigint>()];
+  const messages = new Map<bigint, Snapshot>();
+  const expired: bigint[] = [];
+  for await (const snapshots of snapshotPages) {
+    for (const snapshot of snapshots) {
+      const { snapshotId } = snapshot;
+      if (!ancestry.has(snapshotId)) {
+        expired.push(snapshotId);
+        continue;
+      }
+      known.add(snapshotId);
+      if (snapshot.captured) captured.add(snapshotId);
+      messages.set(snapshotId, { ...snapshot, summary: {} });
+    }
+  }
+  return { known, captured, messages, expired };
+}
+
+function union(a: ReadonlySet<bigint>, b: ReadonlySet<bigint>): Set<bigint> {
+  const all = new Set(a);
+  for (const id of b) all.add(id);
+  return all;
+}

@@ -1,0 +1,53 @@
+import type { TableRef } from '../../contract/upstream-names.ts';
+import type { TableDescriptor } from '../../formats/table-reader.ts';
+import { formatName } from '../../names.ts';
+import { type Change, count } from '../dry-run/change.ts';
+import { hasMoved } from '../options/destination.ts';
+import type { SnapshotCounts, TablePlan } from './table-plan.ts';
+
+/** A table's plan in words; undefined if nothing would be done. */
+export function tableChange(plan: TablePlan, descriptor: TableDescriptor, table: TableRef): Change | undefined {
+  const { destination, ensured, changes } = plan;
+  const reasons = ensured.made ? [] : updateReasons(plan, descriptor);
+  if (ensured.made) reasons.push(`not in the catalog yet: ${snapshotsText(plan.snapshotCounts) || 'no snapshot'}`);
+  if (plan.snapshotCounts.verified > 0) reasons.push(`${count(plan.snapshotCounts.verified, 'snapshot')} to verify`);
+  if (reasons.length === 0) return undefined;
+  return {
+    kind: 'TABLE',
+    action: ensured.made ? 'CREATE' : changes ? 'UPDATE' : 'VERIFY',
+    name: [...table.namespace, table.name],
+    destination: [...destination.namespacePath, destination.name],
+    reason: reasons.join(', '),
+  };
+}
+
+function updateReasons(plan: TablePlan, descriptor: TableDescriptor): string[] {
+  const { ensured, destination, snapshots, dropsExpired, move, changes } = plan;
+  const { stored, before, emptied } = ensured;
+  const reasons: string[] = [];
+  const text = snapshotsText(plan.snapshotCounts, 'new snapshot');
+  if (text) reasons.push(text);
+  const expired = snapshots.expired.length;
+  if (expired > 0) reasons.push(`${expired} expired${dropsExpired ? ', dropped at once' : ''}`);
+  if (before?.missing) reasons.push('is there again');
+  if (before?.objectId === '') reasons.push('takes over the table of that name, which no connector owns');
+  if (before?.objectId && hasMoved(before, destination)) {
+    reasons.push(`moves from ${formatName([...before.namespacePath, before.name])}`);
+  }
+  if (emptied) reasons.push('is another table than before: what the catalog holds of the old one is deleted');
+  const schema = descriptor.schemas.find(({ id }) => id === descriptor.currentSchemaId);
+  const isNewSchema = stored.schema?.schemaId !== schema?.id || stored.schema?.json !== schema?.json;
+  if (move?.changes && isNewSchema) reasons.push('schema changed');
+  if (changes && reasons.length === 0) {
+    const isSameHead = stored.currentSnapshotId === descriptor.currentSnapshotId;
+    reasons.push(isSameHead ? 'metadata changed' : 'another current snapshot');
+  }
+  return reasons;
+}
+
+function snapshotsText({ added, captured }: SnapshotCounts, noun = 'snapshot'): string {
+  return [
+    ...(added > 0 ? [count(added, noun)] : []),
+    ...(captured > 0 ? [`files of ${count(captured, 'snapshot')}`] : []),
+  ].join(', ');
+}

@@ -1,0 +1,33 @@
+import type { Kysely } from 'kysely';
+import { z } from 'zod';
+import type { ListSnapshotsResponse } from '../../generated/reconciler/v1/snapshots.ts';
+import { PageTokens, page } from '../rpc/page-token.ts';
+import type { Schema } from '../store/database/schema.ts';
+import { listSnapshotRows, refsBySnapshot, snapshotFromRow } from '../store/snapshots/snapshots.ts';
+import type { getTableRow } from '../store/tables/tables.ts';
+
+const tokens = new PageTokens('ListSnapshots', z.object({ published: z.number() }));
+
+interface SnapshotPage {
+  table: Awaited<ReturnType<typeof getTableRow>>;
+  size: number;
+  /** Empty for the first page. */
+  pageToken?: string;
+  showExpired?: boolean;
+}
+
+/** A page of a table's snapshots. @throws InvalidRequest for a page token of another request */
+export async function listPage(
+  db: Kysely<Schema>,
+  { table, size, pageToken = '', showExpired = false }: SnapshotPage,
+): Promise<ListSnapshotsResponse> {
+  const filter = [table.table_id, showExpired];
+  const after = tokens.decode(pageToken, filter);
+  const rows = await listSnapshotRows(db, table.table_num, size + 1, showExpired, after?.published);
+  const { items, last } = page(rows, size);
+  const refs = refsBySnapshot(table);
+  return {
+    snapshots: items.map((row) => snapshotFromRow(row, table, refs)),
+    nextPageToken: last ? tokens.encode({ published: last.published ?? 0 }, filter) : '',
+  };
+}
