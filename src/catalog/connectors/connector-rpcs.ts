@@ -46,7 +46,7 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
         await rememberAnswer(trx, 'CreateConnector', request.idempotencyKey, hash, made.connectorId);
         return made;
       });
-      schedules.follow(made.connectorId);
+      schedules.syncInBackground(made.connectorId);
       return made;
     },
 
@@ -88,7 +88,7 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
         if (changed.alerts?.webhookUrl !== stored.alerts?.webhookUrl) await resetAlerts(trx, stored.connectorId);
         return store.updateConnector(trx, changed);
       });
-      schedules.follow(updated.connectorId);
+      schedules.syncInBackground(updated.connectorId);
       return updated;
     },
 
