@@ -15,7 +15,7 @@ import { getTableRow } from '../store/tables/tables.ts';
 import { createColumnRpcs } from './column-rpcs.ts';
 import { createFileRpcs } from './file-rpcs.ts';
 
-/** The service's definition, with PutFileColumnStats requests left as bytes (see put-files-request.ts). */
+/** The service's definition. Requests of PutFileColumnStats are not decoded here; see put-files-request.ts. */
 export const statisticsDefinition = (() => {
   const definition = lenientDefinition(TableStatisticsDefinition, {
     complete: ['listFileColumnStats', 'streamFileColumnStats'],

@@ -25,7 +25,7 @@ export function createTablesService({ db, purge }: ServiceDeps): TablesServiceIm
       checks.that(
         table.currentSnapshotId === undefined,
         'table.current_snapshot_id',
-        'a new table has no snapshot yet',
+        'must be absent: a new table has no snapshots',
       );
       checkTable(checks, table, TABLE_MASK);
       const hash = requestHash(CreateTableRequest.encode(request).finish());
@@ -33,9 +33,9 @@ export function createTablesService({ db, purge }: ServiceDeps): TablesServiceIm
         const first = await answeredBefore(trx, 'CreateTable', request.idempotencyKey, hash);
         if (first !== undefined) return store.getTable(trx, first);
         await checkBinding(trx, ObjectKind.OBJECT_KIND_TABLE, table.upstream, undefined);
-        const made = await store.insertTable(trx, table);
-        await rememberAnswer(trx, 'CreateTable', request.idempotencyKey, hash, made.tableId);
-        return made;
+        const created = await store.insertTable(trx, table);
+        await rememberAnswer(trx, 'CreateTable', request.idempotencyKey, hash, created.tableId);
+        return created;
       });
     },
 
