@@ -95,7 +95,7 @@ describe('CreateConnector', () => {
     [
       'one destination table for many',
       { destination: { tableName: 't' } },
-      'connector.destination.table_name: names one table',
+      'connector.destination.table_name: is for a single table',
     ],
     [
       'one destination table id for many',
@@ -130,7 +130,7 @@ describe('CreateConnector', () => {
     [
       'jitter beyond the interval',
       { policy: { jitter: { seconds: 61n }, interval: { seconds: 60n } } },
-      'is not between 0 and 600 s',
+      'policy.jitter: 61 s is not between 0 and 60 s',
     ],
     ['a task queue of Temporal', { policy: { taskQueue: '/_sys/x' } }, "policy.task_queue: starts with '/'"],
     ['the task queue of workflows', { policy: { taskQueue: 'reconciler' } }, 'policy.task_queue'],

@@ -39,7 +39,7 @@ it('goes on with the others where Temporal refuses the schedule of one', async (
   await poll(() => refused, { timeout: 30_000 }).toBeGreaterThan(before + 1);
   // It alone is tried again, not all of them.
   expect(listed).toBe(1);
-  expect(catalog.log.join()).toContain(`schedule of connector ${first.connectorId} is refused`);
+  expect(catalog.log.join()).toContain(`Temporal refused the schedule of connector ${first.connectorId}`);
   schedules.put = put;
   await poll(() => schedules.kept.has(first.connectorId), { timeout: 90_000 }).toBe(true);
 });
