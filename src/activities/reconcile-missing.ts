@@ -38,7 +38,7 @@ export async function reconcileMissing(deps: ActivityDeps, input: MissingInput):
     const isDropped = action === 'DROP' && dropAfterSeconds === 0;
     const changes = openChangeList(deps, connector, input);
     const record = async (gone: Binding[]) => {
-      const reason = `its namespace does not list it any more${isDropped ? ', and it is dropped at once' : ''}`;
+      const reason = `its namespace no longer lists it${isDropped ? ', and it is dropped immediately' : ''}`;
       for (const { upstream: upstreamName } of gone) {
         await changes?.add(goneChange(connector, what, upstreamName, isDropped ? 'DROP' : 'MARK_MISSING', reason));
       }

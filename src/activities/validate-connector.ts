@@ -40,7 +40,7 @@ export async function validateConnector(deps: ActivityDeps, request: ValidateReq
   const where = connector.uri || 'AWS Glue';
   return withHeartbeat(`Validating ${where}`, async (heartbeat) => {
     const late = wrong(
-      `The address does not answer in time: ${where} did not respond within ${ANSWER_TIMEOUT_MS / 1000} s.`,
+      `The address does not respond in time: ${where} did not respond within ${ANSWER_TIMEOUT_MS / 1000} s.`,
     );
     const timer = new AbortController();
     try {
@@ -105,7 +105,7 @@ async function validateTables(
     }
   } catch (error) {
     if (error instanceof ListingIsLong) {
-      const summary = `${place} answers, but its listing is long: after ${LISTING_MS / 1000} s fewer than ${PAGE} tables were found.`;
+      const summary = `${place} responds, but its listing is long: after ${LISTING_MS / 1000} s fewer than ${PAGE} tables were found.`;
       return { ok: true, summary, sampleTables: [] };
     }
     return wrong((isNotFound(error) && (await absentNamespace(upstream, root))) || whatIsWrong(error));
@@ -113,9 +113,7 @@ async function validateTables(
   const { items: tables, refused, cursor } = listed;
   if (tables.length === 0) {
     if (filtered > 0 && refused.length === 0) {
-      return wrong(
-        `The patterns take none of the ${count(filtered, 'table')} of ${place}: check what they include and exclude.`,
-      );
+      return wrong(`The patterns include none of the ${count(filtered, 'table')} of ${place}: check them.`);
     }
     return wrong(refused[0] ? whatIsWrong(refused[0].error) : await nothingFound(upstream, root, place));
   }
@@ -179,10 +177,10 @@ const ACCESS: ReadonlySet<string> = new Set<CodeName>([
 const WRONG: Partial<Record<string, string>> = {
   UNAUTHENTICATED: 'The credentials are rejected',
   PERMISSION_DENIED: 'A permission is missing',
-  UNAVAILABLE: 'The address does not answer',
-  DEADLINE_EXCEEDED: 'The address does not answer in time',
+  UNAVAILABLE: 'The address does not respond',
+  DEADLINE_EXCEEDED: 'The address does not respond in time',
   RESOURCE_EXHAUSTED: 'The upstream asks to slow down',
-  NOT_FOUND: 'The address or the warehouse is not there',
+  NOT_FOUND: 'The address or the warehouse does not exist',
   INVALID_ARGUMENT: 'The connector is configured wrongly',
   FAILED_PRECONDITION: 'The connector cannot be opened as it is',
   UNIMPLEMENTED: 'This upstream cannot be read',

@@ -49,7 +49,7 @@ export function validateRequest(request: unknown): asserts request is ReconcileR
   }
   if (wrong === undefined) return;
   throw ApplicationFailure.nonRetryable(
-    `${wrong} is not right in ${JSON.stringify(request ?? null).slice(0, 300)}. Give for example {"connector": "demo", "full": true, "scope": {"namespaces": ["sales"], "table": "orders", "columns": ["id"]}}; only connector is required.`,
+    `${wrong} is invalid in ${JSON.stringify(request ?? null).slice(0, 300)}. A valid input is, for example, {"connector": "demo", "full": true, "scope": {"namespaces": ["sales"], "table": "orders", "columns": ["id"]}}; only connector is required.`,
     'INVALID_ARGUMENT',
   );
 }

@@ -56,7 +56,7 @@ it.each([
   receiver.answers.push(answering(status, headers, `${PATH} ${SECRET}`));
   const error = await failure();
   expect(error).toMatchObject({ code, retryAfterMs });
-  expect(error.message).toContain(`${new URL(receiver.origin).host} answered ${status}`);
+  expect(error.message).toContain(`${new URL(receiver.origin).host} responded with ${status}`);
   expect(error.message).not.toMatch(/planted|whsec|MDEyMz/);
 });
 
@@ -64,7 +64,7 @@ it('redirects are not followed', async () => {
   receiver.answers.push(answering(307, { location: `${receiver.origin}/elsewhere` }));
   expect(await failure()).toMatchObject({
     code: 'FAILED_PRECONDITION',
-    message: expect.stringContaining('answered 307, a redirect'),
+    message: expect.stringContaining('responded with 307, a redirect'),
   });
   expect(receiver.received.map(({ path }) => path)).toEqual([PATH]);
 });

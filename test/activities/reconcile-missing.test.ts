@@ -136,7 +136,7 @@ describe('when more is gone than may go at once', () => {
     have(...all.slice(4));
     await expect(reconcile()).rejects.toMatchObject({
       code: 'FAILED_PRECONDITION',
-      message: `4 of 12 tables are gone upstream, a."a/0" first: more than the share of 0.25 that may go at once. Nothing is marked or dropped. If they are gone on purpose: reconciler connector trigger 'missing ${count}' --allow-missing, or give the connector a larger --missing-max-share.`,
+      message: `4 of 12 tables are gone upstream, a."a/0" first: more than the share of 0.25 that may go at once. Nothing is marked or dropped. If they were removed on purpose, run reconciler connector trigger 'missing ${count}' --allow-missing, or give the connector a larger --missing-max-share.`,
     });
     expect(await missingOf(...all)).toEqual([]);
   });

@@ -69,7 +69,7 @@ describe('a warehouse folder', () => {
     });
     expect(await validate({ source: { excludeNamespaces: ['*'] } })).toMatchObject({
       ok: false,
-      summary: `The patterns take none of the 22 tables of file://${WAREHOUSE}: check what they include and exclude.`,
+      summary: `The patterns include none of the 22 tables of file://${WAREHOUSE}: check them.`,
     });
   });
 
@@ -85,19 +85,19 @@ describe('a warehouse folder', () => {
   });
 
   it.each([
-    ['a namespace', ['sales'], undefined, 'Namespace sales is not there: the upstream has bad, fx.'],
+    ['a namespace', ['sales'], undefined, 'Namespace sales does not exist: the upstream has bad, fx.'],
     [
       'a namespace below',
       ['fx', 'eu', 'x'],
       undefined,
-      'Namespace fx.eu is not there: namespace fx has no namespace at all.',
+      'Namespace fx.eu does not exist: namespace fx has no namespaces.',
     ],
-    ['the namespace of a table', ['sales'], 'orders', 'Namespace sales is not there: the upstream has bad, fx.'],
+    ['the namespace of a table', ['sales'], 'orders', 'Namespace sales does not exist: the upstream has bad, fx.'],
     [
       'a table',
       ['bad'],
       'orders',
-      'Table bad.orders is not there: namespace bad has missing_manifest, missing_metadata, truncated_metadata.',
+      'Table bad.orders does not exist: namespace bad has missing_manifest, missing_metadata, truncated_metadata.',
     ],
   ])('reports that %s does not exist, and what does', async (_, path, table, summary) => {
     expect(await validate(source(path, table))).toEqual({ ok: false, summary, sampleTables: [] });
@@ -105,7 +105,7 @@ describe('a warehouse folder', () => {
 
   it('shows the first of many names', async () => {
     expect((await validate({ uri: `file://${folder}`, ...source(['sales']) })).summary).toBe(
-      'Namespace sales is not there: the upstream has n0, n1, n10, n11, n12, n2, n3, n4, n5, n6 and 3 more.',
+      'Namespace sales does not exist: the upstream has n0, n1, n10, n11, n12, n2, n3, n4, n5, n6 and 3 more.',
     );
   });
 
@@ -120,7 +120,7 @@ describe('a warehouse folder', () => {
   it('reports that the folder itself does not exist', async () => {
     expect(await validate({ uri: 'file:///absent/warehouse' })).toMatchObject({
       ok: false,
-      summary: expect.stringMatching(/^The address or the warehouse is not there: .*\/absent\/warehouse/),
+      summary: expect.stringMatching(/^The address or the warehouse does not exist: .*\/absent\/warehouse/),
     });
   });
 });
@@ -129,8 +129,8 @@ describe('an upstream that fails', () => {
   it.each([
     ['UNAUTHENTICATED', /^The credentials are rejected: for the test$/],
     ['PERMISSION_DENIED', /^A permission is missing: /],
-    ['UNAVAILABLE', /^The address does not answer: /],
-    ['DEADLINE_EXCEEDED', /^The address does not answer in time: /],
+    ['UNAVAILABLE', /^The address does not respond: /],
+    ['DEADLINE_EXCEEDED', /^The address does not respond in time: /],
     ['INVALID_ARGUMENT', /^The connector is configured wrongly: /],
     ['RESOURCE_EXHAUSTED', /^The upstream asks to slow down: /],
     ['UNIMPLEMENTED', /^This upstream cannot be read: /],

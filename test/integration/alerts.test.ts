@@ -173,7 +173,7 @@ it('a receiver that refuses is asked once, and nothing of it is told', async () 
   });
   const { jobId } = await stack.trigger(connectorId);
   await expect(alertEnded(jobId)).rejects.toMatchObject({
-    cause: { cause: { type: 'FAILED_PRECONDITION', message: expect.stringContaining('answered 404') } },
+    cause: { cause: { type: 'FAILED_PRECONDITION', message: expect.stringContaining('responded with 404') } },
   });
   expect(receiver.received).toHaveLength(before + 1);
 

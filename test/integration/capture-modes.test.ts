@@ -77,6 +77,6 @@ it('refuses a selection that is not whole, also of a workflow started by hand', 
     args: [{ connector: 'modes', snapshots: { kind: 'LATEST_N' } }],
   });
   await expect(handle.result()).rejects.toMatchObject({
-    cause: { type: 'INVALID_ARGUMENT', message: expect.stringContaining('snapshots is not right') },
+    cause: { type: 'INVALID_ARGUMENT', message: expect.stringContaining('snapshots is invalid') },
   });
 });

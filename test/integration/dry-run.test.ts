@@ -115,7 +115,7 @@ describe('of a connector that drops what is gone', () => {
       const change = changes.filter((one) => one.name === `inc.${name}`);
       const fresh = snapshots.filter((id) => !before[name]?.includes(id)).length;
       const another = name === 'remade';
-      expect(change.some(({ reason }) => reason.includes('is another table than before'))).toBe(another);
+      expect(change.some(({ reason }) => reason.includes('was dropped and created again'))).toBe(another);
       const gone = (before[name] ?? []).filter((id) => !snapshots.includes(id)).length;
       const expired = another ? 0 : gone;
       const said = { fresh: toldOf(change, /(\d+) (?:new )?snapshot/), expired: toldOf(change, /(\d+) expired/) };
@@ -159,13 +159,11 @@ describe('of a connector that marks what is gone', () => {
   it('lists what is marked missing, and what is there again', async () => {
     renameSync(join(warehouse, 'inc/filled'), join(folder, 'away'));
     const gone = await dryThenReal(stack, connectorId);
-    expect(gone.changes.map(changeText)).toEqual([
-      'TABLE MARK_MISSING inc.filled: its namespace does not list it any more',
-    ]);
+    expect(gone.changes.map(changeText)).toEqual(['TABLE MARK_MISSING inc.filled: its namespace no longer lists it']);
     expect(gone.job).toMatchObject({ counters: { tablesMissing: 1n, tablesDropped: 0n } });
     renameSync(join(folder, 'away'), join(warehouse, 'inc/filled'));
     const back = await dryThenReal(stack, connectorId);
-    expect(back.changes.map(changeText)).toEqual(['TABLE UPDATE inc.filled: is there again']);
+    expect(back.changes.map(changeText)).toEqual(['TABLE UPDATE inc.filled: exists upstream again']);
     expect(back.job).toMatchObject({ counters: { tablesMissing: 0n, tablesChanged: 1n } });
   });
 

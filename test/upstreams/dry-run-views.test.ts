@@ -57,7 +57,7 @@ it('lists views that change, are dropped, or swap names with tables, as the run 
     'VIEW DROP sales.to_be_table: upstream has a table by its name instead',
     'VIEW CREATE sales.to_be_view: not in the catalog yet',
     'VIEW UPDATE sales.to_change: its definition changed',
-    'VIEW MARK_MISSING sales.to_drop: its namespace does not list it any more',
+    'VIEW MARK_MISSING sales.to_drop: its namespace no longer lists it',
   ]);
 });
 

@@ -82,7 +82,7 @@ describe('an operator with AWS Glue', () => {
     const misspelled = await stack.cli(...`connector validate ${options()} --source-namespace sale`.split(' '));
     expect([misspelled.code, misspelled.stdout]).toEqual([
       1,
-      'wrong: Namespace sale is not there: the upstream has sales, ops, empty.\n',
+      'wrong: Namespace sale does not exist: the upstream has sales, ops, empty.\n',
     ]);
   });
 
@@ -90,11 +90,11 @@ describe('an operator with AWS Glue', () => {
 
   it('sees that the address, the secret or the storage is wrong', async () => {
     expect(await validate('--kind glue --uri http://127.0.0.1:1')).toMatch(
-      /^wrong: The address does not answer: .*127\.0\.0\.1:1/,
+      /^wrong: The address does not respond: .*127\.0\.0\.1:1/,
     );
     expect(await validate(`${options()} --secret-ref env:NOT_SET_ANYWHERE`)).toMatch(/^wrong: .*NOT_SET_ANYWHERE/);
     expect(await validate(`--kind glue --uri ${glue.url} --property s3.endpoint=http://127.0.0.1:1`)).toMatch(
-      /^wrong: 5 tables .* none that was tried can be read\. The address does not answer: .*127\.0\.0\.1:1/,
+      /^wrong: 5 tables .* none that was tried can be read\. The address does not respond: .*127\.0\.0\.1:1/,
     );
   });
 

@@ -9,8 +9,8 @@ it.each<[string, object]>([
 ])('takes %s', (_, request) => expect(() => validateRequest(request)).not.toThrow());
 
 it.each<[string, unknown, string]>([
-  ['no input', undefined, 'the input is not right in null'],
-  ['a key that is not known', { connector: 'demo', ful: true }, 'ful is not right'],
+  ['no input', undefined, 'the input is invalid in null'],
+  ['a key that is not known', { connector: 'demo', ful: true }, 'ful is invalid'],
   ['what is too long for the inputs of activities', { connector: 'x'.repeat(70_000) }, 'at most 65536 are allowed'],
   [
     'snapshots without end',

@@ -83,14 +83,14 @@ function noResponse(host: string, error: unknown): CodedError {
   if ((error as Error).name === 'TimeoutError')
     return new CodedError(
       'DEADLINE_EXCEEDED',
-      `the webhook at ${host} did not answer within ${ANSWER_TIMEOUT_MS / 1000} s`,
+      `the webhook at ${host} did not respond within ${ANSWER_TIMEOUT_MS / 1000} s`,
     );
   const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
   return new CodedError('UNAVAILABLE', `the webhook at ${host} cannot be reached${code ? ` (${code})` : ''}`);
 }
 
 function refused(host: string, { status, headers }: Response): CodedError {
-  const message = `the webhook at ${host} answered ${status}`;
+  const message = `the webhook at ${host} responded with ${status}`;
   const waitMs = retryAfterMs(headers.get('retry-after') ?? undefined, Date.now());
   if (status === 429) return new CodedError('RESOURCE_EXHAUSTED', message, { retryAfterMs: waitMs });
   if (status === 408 || status >= 500) return new CodedError('UNAVAILABLE', message, { retryAfterMs: waitMs });

@@ -22,7 +22,7 @@ export async function absentNamespace(upstream: UpstreamCatalog, path: Namespace
     const others = await namesBeside(list, path[depth] ?? '');
     if (others === undefined) continue;
     const where = depth === 0 ? 'the upstream' : `namespace ${formatName([...parent])}`;
-    return `Namespace ${formatName(path.slice(0, depth + 1))} is not there: ${where} has ${others || 'no namespace at all'}.`;
+    return `Namespace ${formatName(path.slice(0, depth + 1))} does not exist: ${where} has ${others || 'no namespaces'}.`;
   }
   return undefined;
 }
@@ -38,7 +38,7 @@ export async function absentTable(upstream: UpstreamCatalog, table: TableRef): P
   const others = await namesBeside(list, table.name);
   if (others === undefined) return undefined;
   const where = formatName([...table.namespace]);
-  return `Table ${tableText(table)} is not there: namespace ${where} has ${others || 'no table at all'}.`;
+  return `Table ${tableText(table)} does not exist: namespace ${where} has ${others || 'no tables'}.`;
 }
 
 /** The first names of a listing, as text; undefined if it has the name, or more pages than are searched. */

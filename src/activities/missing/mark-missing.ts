@@ -134,6 +134,6 @@ function tooMany(
   const name = formatName([...(first?.namespacePath ?? []), first?.name ?? '']);
   return new CodedError(
     'FAILED_PRECONDITION',
-    `${count} of ${total} ${what} are gone upstream, ${name} first: more than the share of ${share} that may go at once. Nothing is marked or dropped. If they are gone on purpose: reconciler connector trigger ${shellWord(connectorName)} --allow-missing, or give the connector a larger --missing-max-share.`,
+    `${count} of ${total} ${what} are gone upstream, ${name} first: more than the share of ${share} that may go at once. Nothing is marked or dropped. If they were removed on purpose, run reconciler connector trigger ${shellWord(connectorName)} --allow-missing, or give the connector a larger --missing-max-share.`,
   );
 }

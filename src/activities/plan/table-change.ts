@@ -28,13 +28,13 @@ function updateReasons(plan: TablePlan, descriptor: TableDescriptor): string[] {
   const text = snapshotsText(plan.snapshotCounts, 'new snapshot');
   if (text) reasons.push(text);
   const expired = snapshots.expired.length;
-  if (expired > 0) reasons.push(`${expired} expired${dropsExpired ? ', dropped at once' : ''}`);
-  if (before?.missing) reasons.push('is there again');
+  if (expired > 0) reasons.push(`${expired} expired${dropsExpired ? ', dropped immediately' : ''}`);
+  if (before?.missing) reasons.push('exists upstream again');
   if (before?.objectId === '') reasons.push('takes over the table of that name, which no connector owns');
   if (before?.objectId && hasMoved(before, destination)) {
     reasons.push(`moves from ${formatName([...before.namespacePath, before.name])}`);
   }
-  if (emptied) reasons.push('is another table than before: what the catalog holds of the old one is deleted');
+  if (emptied) reasons.push('was dropped and created again upstream: the contents of the old table are deleted');
   const schema = descriptor.schemas.find(({ id }) => id === descriptor.currentSchemaId);
   const isNewSchema = stored.schema?.schemaId !== schema?.id || stored.schema?.json !== schema?.json;
   if (move?.changes && isNewSchema) reasons.push('schema changed');

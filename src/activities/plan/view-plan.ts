@@ -90,7 +90,7 @@ export async function putView(
 /** A view's plan in words. */
 export function viewChange({ view, destination, before }: ViewPlan, { made }: ViewResult): Change {
   const reasons = [
-    ...(before?.missing ? ['is there again'] : []),
+    ...(before?.missing ? ['exists upstream again'] : []),
     ...(before?.objectId && hasMoved(before, destination)
       ? [`moves from ${formatName([...before.namespacePath, before.name])}`]
       : []),

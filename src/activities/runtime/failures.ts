@@ -64,7 +64,7 @@ export function toFailure(error: unknown, attempt: number, attempts: number): Er
   const retryAfterMs = error instanceof CodedError ? error.retryAfterMs : undefined;
   return ApplicationFailure.create({
     type: code,
-    message: away ? `The catalog service does not answer: ${message}` : message,
+    message: away ? `The catalog service does not respond: ${message}` : message,
     nonRetryable: FINAL.has(code) || (!away && attempt >= attempts),
     nextRetryDelay: retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, MAX_DELAY_MS),
     // Expected errors are not logged as errors of the worker.

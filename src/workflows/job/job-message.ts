@@ -23,7 +23,7 @@ function stateText(progress: Progress, failures: readonly TableFailure[]): strin
     case 'JS_FAILED':
       return `${failureKind(progress.counters, failures)}: ${causesText(progress.counters, failures)}`;
     case 'JS_CANCELLED':
-      return `Cancelled after ${plural(progress.counters.tablesChanged ?? 0, 'changed table')}; what came in stays`;
+      return `Cancelled after ${plural(progress.counters.tablesChanged ?? 0, 'changed table')}; what was ingested is kept`;
     default:
       return progress.phase;
   }

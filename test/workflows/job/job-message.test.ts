@@ -52,7 +52,7 @@ describe('of a job that failed', () => {
 
 it('of a job that was cancelled says what stays', () => {
   expect(messageOf({ state: 'JS_CANCELLED', tablesChanged: 2 })).toBe(
-    'Cancelled after 2 changed tables; what came in stays',
+    'Cancelled after 2 changed tables; what was ingested is kept',
   );
 });
 

@@ -147,7 +147,7 @@ describe('a run that finds nothing', () => {
   it('fails, binds nothing, and marks nothing missing', async () => {
     const upstream = new StubUpstream({ tmp: 'filtered' });
     const { failure } = await environment.reconcile(upstream);
-    expect(failure?.message).toMatch(/^Failed: The connector's patterns take none of the 1 upstream tables/);
+    expect(failure?.message).toMatch(/^Failed: The connector's patterns include none of the 1 upstream tables/);
     expect(upstream.steps.slice(4)).toEqual(['scanTables', 'recordJob JS_FAILED', 'releaseConnector']);
     expect(upstream.records.at(-1)?.failures).toMatchObject([{ table: '', code: 'NOT_FOUND' }]);
   });

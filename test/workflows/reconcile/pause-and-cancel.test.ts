@@ -149,7 +149,7 @@ describe('a cancelled job', () => {
     const { failure, progress, message } = await environment.reconcile(upstream);
     expect(failure).toMatchObject({ type: 'CANCELLED' });
     expectStopped(upstream, 'scanTables page 2', 'ingestTable b');
-    expect(message).toBe('Cancelled after 1 changed table; what came in stays');
+    expect(message).toBe('Cancelled after 1 changed table; what was ingested is kept');
     expect(progress).toMatchObject({ state: 'JS_CANCELLED', tablesChanged: 1, errors: 0, inFlight: [] });
   });
 
