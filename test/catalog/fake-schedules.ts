@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
+  type DesiredSchedule,
   type FoundSchedule,
   type ScheduleControl,
   scheduleIdOf,
-  type DesiredSchedule,
 } from '../../src/contract/schedule-control.ts';
 
 /** Keeps schedules as Temporal would; nothing runs by them. Tests with a real one: test/integration/schedules.test.ts. */
