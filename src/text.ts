@@ -1,4 +1,4 @@
-/** The text, cut after `maxLength` UTF-16 units with `…` in place of the rest. */
+/** The text, shortened to at most `maxLength` UTF-16 units; `…` replaces the rest. */
 export function truncate(text: string, maxLength: number): string {
-  return text.length > maxLength ? `${text.slice(0, maxLength)}…` : text;
+  return text.length > maxLength ? `${text.slice(0, maxLength - 1)}…` : text;
 }

@@ -57,6 +57,12 @@ describe('names', () => {
     expect((error as Error).message).toContain(problem);
   });
 
+  it('shortens a long name in the error', () => {
+    expect(() => parseName(`${'x'.repeat(1_000)} y`)).toThrow(
+      `name '${'x'.repeat(199)}…' is invalid at position 1001: a space outside quotes`,
+    );
+  });
+
   it('parses any formatted segments to the same segments', () => {
     fc.assert(
       fc.property(fc.array(segment, { minLength: 1 }), (parts) => {

@@ -61,7 +61,6 @@ export async function reconcileTables(
     // Nothing may still be written when the connector is released, neither after a failed scan nor after a cancel.
     await CancellationScope.nonCancellable(() => pool.drain());
   }
-  await throwIfCancelled();
   return { hasViews, listed };
 }
 
@@ -87,10 +86,4 @@ function packSize({ job }: Run): number {
 function packsOf(tables: TableRef[], size: number): TableRef[][] {
   const count = Math.ceil(tables.length / size);
   return Array.from({ length: count }, (_, i) => tables.slice(i * size, (i + 1) * size));
-}
-
-/** A cancel that came while the last tables were in flight has ended them, and nothing has thrown it yet. */
-async function throwIfCancelled(): Promise<void> {
-  const scope = CancellationScope.current();
-  if (scope.consideredCancelled) await scope.cancelRequested;
 }

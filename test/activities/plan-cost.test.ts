@@ -79,7 +79,7 @@ it('takes few calls of the catalog for each way in which a table can change', as
   upstream.set(linear(2, 5));
   const metadata = { ensureTable: 1, compareSnapshots: 1, createSnapshot: 1, updateTable: 1 };
   expect((await ingest({ mode: 'METADATA_ONLY' })).calls).toEqual(metadata);
-  const captured = { getTable: 1, lookupUpstreamTables: 1, compareSnapshots: 1, putFileColumnStats: 1, updateTable: 1 };
+  const captured = { getTable: 1, lookupBindings: 1, compareSnapshots: 1, putFileColumnStats: 1, updateTable: 1 };
   expect((await ingest({ mode: 'CAPTURE_ONLY' })).calls).toEqual(captured);
 });
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { resolveConnector } from '../../src/activities/resolve-connector.ts';
 import type { ActivityDeps } from '../../src/activities/runtime/deps.ts';
+import { ConnectorState, MissingAction } from '../../src/generated/reconciler/v1/connectors.ts';
 import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
 import { activityDeps } from './activity-deps.ts';
 import { MemoryUpstream } from './memory-upstream.ts';
@@ -47,6 +48,26 @@ describe('resolveConnector', () => {
     const { connectorId } = await create('con_trary');
     expect(await resolveConnector(deps, { connector: 'con_trary' })).toMatchObject({ connectorId });
     expect(lookups).toEqual(['connectorId', 'displayName']);
+  });
+
+  it('has what the workflow needs of the policy', async () => {
+    const resolve = async (fields: object) => {
+      const { connectorId } = await catalog.clients.connectors.createConnector({ connector: connectorSpec(fields) });
+      return resolveConnector(deps, { connector: connectorId });
+    };
+    expect(await resolve({})).toMatchObject({ maxParallel: 8, drops: false, alerts: false, searchAttributes: false });
+    const missing = { action: MissingAction.MISSING_ACTION_DROP };
+    const alerts = { webhookUrl: 'https://example.com/hook' };
+    expect(await resolve({ policy: { maxParallel: 3, taskQueue: 'far', missing }, alerts })).toMatchObject({
+      ...{ maxParallel: 3, taskQueue: 'far', drops: true, alerts: true },
+    });
+  });
+
+  it('resolves one that is paused: its job waits before it reads anything', async () => {
+    const { connectorId } = await create('paused');
+    const connector = { connectorId, state: ConnectorState.CONNECTOR_STATE_PAUSED };
+    await catalog.clients.connectors.updateConnector({ connector, updateMask: ['state'] });
+    expect(await resolveConnector(deps, { connector: 'paused' })).toMatchObject({ connectorId });
   });
 
   it('names what it did not find', async () => {

@@ -29,7 +29,7 @@ afterAll(async () => {
 });
 
 /** Tables that grow with the files of all tables, or with the history of one. */
-const BIG = ['memberships', 'm', 'files', 'f', 'branch_removals', 'replacement_files', 'r', 'snapshots'];
+const BIG = ['memberships', 'm', 'files', 'f', 'branch_removals', 'replacement_changes', 'snapshots'];
 
 /** Equalities that single out a bounded part of a table. The columns of a chain or a table alone do not. */
 const NARROW = [
@@ -65,7 +65,7 @@ const WHOLE = [
   /^delete from "branch_removals" where "chain_num" = \?$/,
   /select "snapshot_id", "parent_snapshot_id", "committed_at" from "snapshots"/,
   /update "snapshots" set "live_rows"/,
-  /delete from "replacement_files"$/,
+  /delete from "replacement_changes"$/,
   /"table_num" = \? limit \?$/,
   /^(delete|select).*"table_num" = \?\)?$/,
 ];

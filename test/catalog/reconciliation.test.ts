@@ -272,7 +272,7 @@ describe('EnsureTable', () => {
         })
       ).bindings;
     expect(await lookup()).toMatchObject([
-      { objectId: c.tableId, missing: false, namespacePath: ['fx'], name: 'c', upstream: of(['z'], 'c') },
+      { objectId: c.tableId, missing: false, namespacePath: ['fx'], name: 'c' },
       { objectId: '' },
       { objectId: a.tableId, fingerprint: 'fp' },
       { objectId: '' },

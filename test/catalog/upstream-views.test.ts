@@ -227,7 +227,7 @@ describe('bound views', () => {
       ).bindings;
     expect(await lookup()).toMatchObject([
       { name: 'c', namespacePath: ['fx'], missing: false },
-      { objectId: '', upstream: undefined },
+      { objectId: '' },
       { objectId: a.viewId, fingerprint: 'f1' },
     ]);
     const list = async (namespacePath: string[]) => {

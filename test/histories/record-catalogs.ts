@@ -1,5 +1,5 @@
 /**
- * Records histories of runs against a REST catalog, one a path that came with them, as record.ts does for directories:
+ * Records histories of runs against a REST catalog, one per path that came with them, as record.ts does for directories:
  * npx tsx test/histories/record-catalogs.ts
  */
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -1,5 +1,5 @@
 /**
- * Records histories of the reconcile workflow, one a path through it, for test/workflows/replay.test.ts. To be run only
+ * Records histories of the reconcile workflow, one per path through it, for test/workflows/replay.test.ts. To be run only
  * when the workflow was broken on purpose, before any release: npx tsx test/histories/record.ts
  */
 
@@ -28,7 +28,7 @@ try {
   const nothing = await stack.connect('nothing', mkdtempSync(join(warehouse, 'empty-')));
   await save('no-table', (await stack.trigger(nothing)).jobId);
 
-  // 230 tables: past 200 changed ones they are packed, and the bad ones of a pack run again by themselves.
+  // 230 tables: past 20 changed ones they are packed, and the bad ones of a pack run again by themselves.
   for (let i = 0; i < 115; i++) {
     const namespace = join(warehouse, 'many', `ns${String(i).padStart(3, '0')}`);
     mkdirSync(namespace, { recursive: true });

@@ -39,7 +39,7 @@ it('brings in metadata, then files, by the CLI', async () => {
 
   const early = await job('--mode', 'capture-only');
   expect(early).toMatchObject({ code: 1, state: 'JS_FAILED', counters: { tablesFiltered: '5' } });
-  expect(early.message).toContain('The catalog has none of the 5 tables that are there');
+  expect(early.message).toContain('The catalog has none of the 5 upstream tables');
 
   const metadata = await job('--mode', 'metadata-only', '--snapshots', 'latest:2');
   expect(metadata).toMatchObject({

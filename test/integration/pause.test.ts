@@ -92,23 +92,6 @@ it('rests when its connector is paused, and goes on where it was', async () => {
   expect(await tablesOf(connectorId)).toBe(TABLES);
 }, 300_000);
 
-it('rests as well when it was paused before a worker took it', async () => {
-  const name = `lake${++upstreams}`;
-  const connectorId = await stack.connect(name, stack.upstream(name, { tables: 30, namespaces: 3 }));
-  process.kill(stack.pid('worker'), 'SIGSTOP');
-  const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId }).finally(async () => {
-    await pause(connectorId);
-    process.kill(stack.pid('worker'), 'SIGCONT');
-  });
-  await rests(jobId);
-  expect(await tablesOf(connectorId)).toBe(0);
-  await resume(connectorId);
-  expect(await stack.ended(jobId)).toMatchObject({
-    state: JobState.JS_SUCCEEDED,
-    counters: { tablesChanged: 30n, errors: 0n },
-  });
-}, 180_000);
-
 it('others run meanwhile', async () => {
   const { connectorId, jobId } = await running(40, 60);
   await pause(connectorId);

@@ -8,7 +8,6 @@ import {
   changedIn,
   faultsOf,
   namespaceOf,
-  roundsOf,
   type SyntheticUpstream,
   tableName,
 } from '../synthetic/synthetic-upstream.ts';
@@ -136,38 +135,6 @@ it('brings in what has changed since, and what works now', async () => {
       tablesMissing: 0n,
     },
   });
-}, 300_000);
-
-it('gives way in the middle of what failed, and counts each failure once', async () => {
-  const failing: SyntheticUpstream = {
-    ...UPSTREAM,
-    faults: [{ every: 1, code: 'DATA_LOSS' }],
-    refused: [],
-    round: 2,
-    changedShare: 0.06,
-  };
-  stack.upstream('made', failing);
-  // A larger share counts for the round before as well.
-  const newest = (table: number, upstream: SyntheticUpstream) => roundsOf(table, upstream).at(-1);
-  const changed = numbers.filter((table) => newest(table, failing) !== newest(table, MENDED)).map(tableName);
-  const { jobId, ...job } = await reconcile();
-  expect(job).toMatchObject({
-    state: JobState.JS_FAILED,
-    counters: {
-      tablesScanned: BigInt(UPSTREAM.tables),
-      tablesUnchanged: BigInt(UPSTREAM.tables - changed.length),
-      errors: BigInt(changed.length),
-    },
-  });
-  const { failures } = await stack.catalog.jobs.listJobFailures({ jobId, pageSize: 1000 });
-  expect(failures.map(({ table }) => table).sort()).toEqual(changed.map(pathOf).sort());
-  const runs: JobRun[] = [];
-  for await (const run of jobRuns(stack.temporal, jobId)) runs.push(run);
-  expect(runs.length).toBeGreaterThan(3);
-  for (const { events } of runs) expect(events.length).toBeLessThan(SUGGESTED_EVENTS + IN_FLIGHT_EVENTS);
-  // Each was run by itself once, in whichever run.
-  const single = runs.flatMap(singleTables).map(({ name }) => name);
-  expect(single.sort()).toEqual([...changed].sort());
 }, 300_000);
 
 interface Answer {

@@ -69,7 +69,7 @@ async function open(
 /** Lists the tables, and fingerprints, opens and reads one. */
 async function readAll(connector: UpstreamCatalog): Promise<number> {
   expect(await connector.listNamespaces([], { size: 10 })).toEqual({ items: [['fx']] });
-  expect((await connector.listTables(['fx'], { size: 10 })).items).toEqual([TABLE]);
+  expect((await connector.listTables(['fx'], { size: 10 })).items).toEqual([{ ...TABLE, format: 'ICEBERG' }]);
   await using reader = await connector.openTable(TABLE);
   const { fingerprint } = reader.descriptor;
   expect(await connector.fingerprint(TABLE, fingerprint)).toBe(fingerprint);

@@ -22,9 +22,9 @@ export interface NameListing extends Listing<{ name: string }> {
 }
 
 /** Undefined if the upstream has none of these. */
-export function listingOf(source: UpstreamCatalog, what: Objects): NameListing['list'] | undefined {
-  if (what === 'tables') return (path, page) => source.listTables(path, page);
-  return source.listViews?.bind(source);
+export function listingOf(upstream: UpstreamCatalog, what: Objects): NameListing['list'] | undefined {
+  if (what === 'tables') return (path, page) => upstream.listTables(path, page);
+  return upstream.listViews?.bind(upstream);
 }
 
 /** How many may be gone at once. */

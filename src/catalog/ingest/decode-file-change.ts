@@ -17,7 +17,7 @@ const MAX_FORMAT = 4;
 
 const NO_BYTES = Buffer.alloc(0);
 
-/** Reads file changes one after the other. Snapshot ids repeat, so that the last one is kept as text. */
+/** Reads file changes one after the other. Snapshot ids repeat, so the text of the last one is kept. */
 export class FileChangeParser {
   readonly #reader: WireReader;
   #idHigh = 0;
@@ -32,7 +32,7 @@ export class FileChangeParser {
    * Reads the FileChange between two positions of the bytes.
    *
    * @param at the change's field in the request, for errors
-   * @throws InvalidRequest where it is malformed or holds what cannot be stored
+   * @throws InvalidRequest if it is malformed or holds what cannot be stored
    */
   parse(start: number, end: number, at: string): ParsedChange {
     try {
@@ -55,7 +55,7 @@ export class FileChangeParser {
     while (reader.position < end) {
       const tag = reader.tag(end);
       if (tag === CHANGE.file) {
-        // A message given twice is merged by the protobuf rules; nobody writes that.
+        // Protobuf's rules merge a field that comes twice; no writer does that.
         if (fileStart >= 0) throw new MalformedMessage('it has two files');
         fileEnd = reader.lengthEnd(end);
         fileStart = reader.position;
@@ -188,8 +188,8 @@ function pathBytes(reader: WireReader, end: number, at: string, field: string): 
 }
 
 /**
- * A partition value in a form in which equal values are equal bytes: the field's id, then 0 for null or 1, the length and
- * the value. Name, type and text are left out: they may be written one way or the other.
+ * A partition value as bytes that are equal if the values are: the field's id, then 0 for null, or 1, the length and the value.
+ * Name, type and text are left out: writers differ in them.
  */
 function partitionKeyPart(reader: WireReader, end: number): Uint8Array {
   let fieldId = 0;
@@ -208,7 +208,7 @@ function partitionKeyPart(reader: WireReader, end: number): Uint8Array {
   return Buffer.concat([head, value]);
 }
 
-/** Walks over a column's statistics: what is broken must show now and not when somebody reads it. */
+/** Checks a column's statistics: an error must show now and not when they are read. */
 function checkColumn(reader: WireReader, end: number, at: string): void {
   while (reader.position < end) {
     const tag = reader.tag(end);

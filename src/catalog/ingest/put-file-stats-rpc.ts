@@ -11,15 +11,15 @@ import { checkSnapshot } from '../validation/snapshot-checks.ts';
 import { type PutFilesMessage, readPutFilesMessage } from './put-files-request.ts';
 
 /**
- * Changes a transaction. Fewer would write the pages of the indexes more often; with these, other calls still are answered
- * within some ten milliseconds.
+ * Changes per transaction. With fewer, the pages of the indexes are written more often; with these, other calls still get their
+ * response within tens of milliseconds.
  */
 const STEP = 2000;
 
 /**
  * TableStatistics.PutFileColumnStats. Requests come as bytes: see put-files-request.ts.
  *
- * A stream that ends without a finish leaves its changes staged, and `complete` is false in the answer.
+ * A stream that ends without a finish leaves its changes staged, and `complete` is false in the response.
  */
 export async function putFileColumnStats(
   { database }: ServiceDeps,
@@ -65,7 +65,7 @@ export async function putFileColumnStats(
       if (message.case === 'header') {
         if (header) throw invalid('header', 'came a second time: one stream is for one snapshot');
         header = checkedHeader(message.header);
-        // A new snapshot's is opened when there is more than goes into one transaction.
+        // The stream of a new snapshot is opened only if its changes do not fit in one transaction.
         if (!header.snapshot || header.replace) await write(header);
       } else if (!header) {
         throw invalid('header', `is required before ${message.case}`);

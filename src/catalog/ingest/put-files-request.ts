@@ -5,7 +5,7 @@ import { invalid } from '../rpc/violations.ts';
 import type { ParsedChange } from '../store/files/file-change-row.ts';
 import { FileChangeParser } from './decode-file-change.ts';
 
-/** One message of a PutFileColumnStats stream; of file changes, where each lies in the bytes. */
+/** One message of a PutFileColumnStats stream. File changes are parsed when they are needed. */
 export type PutFilesMessage =
   | { case: 'header'; header: PutFileColumnStatsRequest_Header }
   | { case: 'finish'; finish: PutFileColumnStatsRequest_Finish }
@@ -17,8 +17,8 @@ type PutFileColumnStatsRequest_Header = Extract<Oneof, { $case: 'header' }>['val
 type PutFileColumnStatsRequest_Finish = Extract<Oneof, { $case: 'finish' }>['value'];
 
 /**
- * Reads one message of the stream. File changes are not decoded here but when they are written, and then only as far as
- * the store needs: each file's message goes into the database as it came.
+ * Reads one message of the stream. File changes are decoded later, when they are written, and then only as far as the store needs:
+ * each file's message is stored as received.
  *
  * @throws InvalidRequest
  */
@@ -52,7 +52,7 @@ function changesMessage(bytes: Uint8Array, slices: number[]): PutFilesMessage {
   };
 }
 
-/** Starts and ends of the FileChange messages; undefined where the message holds something else. */
+/** Starts and ends of the FileChange messages; undefined if the message holds something else. */
 function changeSlices(bytes: Uint8Array): number[] | undefined {
   const reader = new WireReader(bytes);
   const end = bytes.length;

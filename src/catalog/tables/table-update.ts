@@ -15,10 +15,10 @@ import { ms } from '../store/database/json.ts';
 import type { Schema } from '../store/database/schema.ts';
 import { findSnapshotRow } from '../store/snapshots/snapshots.ts';
 import {
-  type BindingState,
+  type BindingColumns,
   bindingColumns,
   deleteBinding,
-  putBinding,
+  rebind,
   updateBinding,
 } from '../store/tables/binding-columns.ts';
 import { putSchema } from '../store/tables/table-schemas.ts';
@@ -76,22 +76,23 @@ async function refuseUnseen(db: Kysely<Schema>, tableNum: number, tableId: strin
 /** Changes the binding as the mask says. */
 async function applyUpstream(
   trx: Kysely<Schema>,
-  { table_id, upstream_name }: StoredTable,
+  stored: StoredTable,
   upstream: TableUpstream | undefined,
   paths: readonly Path[],
 ): Promise<void> {
+  const { table_id, upstream_name } = stored;
   if (paths.includes('upstream')) {
-    if (upstream) await putBinding(trx, ObjectKind.OBJECT_KIND_TABLE, table_id, bindingColumns(upstream));
+    if (upstream) await rebind(trx, ObjectKind.OBJECT_KIND_TABLE, table_id, stored, bindingColumns(upstream));
     else await deleteBinding(trx, table_id);
     return;
   }
-  const all: Partial<Record<Path, BindingState>> = {
+  const all: Partial<Record<Path, Partial<BindingColumns>>> = {
     'upstream.fingerprint': { fingerprint: upstream?.fingerprint ?? '' },
     'upstream.fetched_at': { fetched_at: ms(upstream?.fetchedAt) },
     'upstream.coverage': { coverage: upstream?.coverage ?? '' },
     'upstream.missing_since': { missing_since: ms(upstream?.missingSince) },
   };
-  const changes: BindingState = Object.assign({}, ...paths.map((path) => all[path]));
+  const changes: Partial<BindingColumns> = Object.assign({}, ...paths.map((path) => all[path]));
   if (Object.keys(changes).length === 0) return;
   if (upstream_name === null) {
     const message = `table ${table_id} has no upstream whose fields could be updated: update 'upstream' as a whole`;

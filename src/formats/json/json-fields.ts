@@ -142,11 +142,11 @@ export function unexpectedValue(
   found: unknown,
   values: FoundValues = 'shown',
 ): MalformedError {
-  const text = values === 'shown' ? excerpt(found) : jsonType(found);
+  const text = values === 'shown' ? excerptOf(found) : jsonType(found);
   return new MalformedError(`${field.slice(0, 200)} should be ${expected} but is ${text}`);
 }
 
-function excerpt(found: unknown): string {
+function excerptOf(found: unknown): string {
   let text: string;
   try {
     text = JSON.stringify(found) ?? 'missing';

@@ -125,7 +125,7 @@ class Sample {
     this.#convert = convert;
   }
 
-  /** Hashes a value into `thetaHash`. @returns false if the value does not have the column's type */
+  /** Hashes a value into `thetaHash`; returns false if the value does not have the type of the column. */
   hash(plain: Uint8Array): boolean {
     const value = this.#convert(plain);
     if (value === undefined) return false;

@@ -53,7 +53,7 @@ export function awsError(error: unknown, { failed, where, credentials }: AwsCall
     return coded('RESOURCE_EXHAUSTED', `${where} requests a longer wait (${message})`, error.retryAfterMs);
   }
   if (name === 'TimeoutError' || name === 'AbortError' || code === 'ETIMEDOUT') {
-    return coded('DEADLINE_EXCEEDED', `${where} did not answer in time (${what || code})`);
+    return coded('DEADLINE_EXCEEDED', `${where} did not respond in time (${what || code})`);
   }
   if (NETWORK.test(code) || message === 'aborted') {
     return coded(

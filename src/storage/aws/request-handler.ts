@@ -20,7 +20,7 @@ const SOCKET_TIMEOUT_MS = 30_000;
 const MAX_WAIT_MS = 5_000;
 
 /** Limit for responses that are not objects. A page of an S3 listing has under 5 MB; 100 Glue tables of 2,000 columns have about 40 MB. */
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
 
 // Idle sockets do not keep the process alive; Node's agent unrefs them.
 const httpAgent = new HttpAgent({ keepAlive: true, maxSockets: MAX_SOCKETS });
@@ -110,9 +110,9 @@ class CountingHandler extends NodeHttpHandler {
     const limit = this.#attemptMs === undefined ? undefined : AbortSignal.timeout(this.#attemptMs);
     // The SDK retries errors with this name.
     const timeoutError = () =>
-      Object.assign(new Error(`no answer within ${(this.#attemptMs ?? 0) / 1000} s`), { name: 'TimeoutError' });
+      Object.assign(new Error(`no response within ${(this.#attemptMs ?? 0) / 1000} s`), { name: 'TimeoutError' });
     const send = () => super.handle(request, limit ? { ...options, abortSignal: anySignal(limit, options) } : options);
-    const answer = await observeUpstream(
+    const result = await observeUpstream(
       'aws',
       () => describe(request),
       send,
@@ -120,7 +120,7 @@ class CountingHandler extends NodeHttpHandler {
     ).catch((error) => {
       throw limit?.aborted ? timeoutError() : error;
     });
-    const { response } = answer;
+    const { response } = result;
     const retryAfter = longRetryAfter(response);
     if (retryAfter !== undefined) {
       response.body?.destroy();
@@ -131,7 +131,7 @@ class CountingHandler extends NodeHttpHandler {
       if (limit) destroyOnAbort(body, limit, timeoutError);
       response.body = body;
     }
-    return answer;
+    return result;
   }
 
   /** Does nothing, because other clients use the connections. */
@@ -170,8 +170,8 @@ function metered(body: Readable, usage: Usage | undefined): Readable {
     transform(chunk: Buffer, _, done) {
       if (usage !== undefined) usage.bytes += chunk.length;
       length += chunk.length;
-      if (length <= MAX_ANSWER_BYTES) done(null, chunk);
-      else done(new CodedError('FAILED_PRECONDITION', `the response has more than ${MAX_ANSWER_BYTES} bytes`));
+      if (length <= MAX_RESPONSE_BYTES) done(null, chunk);
+      else done(new CodedError('FAILED_PRECONDITION', `the response has more than ${MAX_RESPONSE_BYTES} bytes`));
     },
   });
   // If either stream ends, the other does too. The reader gets the errors.

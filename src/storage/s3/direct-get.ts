@@ -55,7 +55,7 @@ export async function directGet(
   const retries = await client.config.retryStrategy();
   const token = 'acquireInitialRetryToken' in retries ? await retries.acquireInitialRetryToken('') : undefined;
   const outcome = client.config.requestHandler.handle(request, counted) as ReturnType<Handler['handle']>;
-  const response = await outcome.then((answer) => answer.response).catch(() => undefined);
+  const response = await outcome.then((result) => result.response).catch(() => undefined);
   if (response?.statusCode !== 200 && response?.statusCode !== 206)
     return { send: { ...counted, earlier: { outcome } } };
   if (token !== undefined && 'recordSuccess' in retries) retries.recordSuccess(token);

@@ -18,7 +18,7 @@ const REQUESTS_PER_STORE = 32;
 /** Attempts to read a body that is truncated, with waits of 100 ms, 200 ms, … The SDK retries only until a body begins. */
 const BODY_ATTEMPTS = 4;
 /** Maximum time for a request that is not for an object, including its retries. */
-const QUESTION_MS = 120_000;
+const MAX_REQUEST_MS = 120_000;
 /** Maximum names in one folder; S3 returns a thousand per response. */
 const MAX_NAMES = 1_000_000;
 
@@ -53,17 +53,17 @@ export class S3Store implements ObjectStore {
       const get = { Bucket: bucket, Key: key, Range: range, RequestPayer };
       const headers = { ...(range && { range }), ...(RequestPayer && { 'x-amz-request-payer': RequestPayer }) };
       for (let attempt = 1; ; attempt++) {
-        let answer: GetResult;
+        let response: GetResult;
         try {
           const { got, send } = await directGet(client, { bucket, key, headers, signed }, await counted(true));
-          answer = got ?? (await client.send(new GetObjectCommand(get), send));
+          response = got ?? (await client.send(new GetObjectCommand(get), send));
         } catch (error) {
           if (isRangeBehindEnd(error)) return new Uint8Array(0);
           throw error;
         }
-        const body = answer.Body as Readable;
+        const body = response.Body as Readable;
         try {
-          return await readBody(body, checkedLength(answer, path, range, maxBytes, access.where), this.#usage);
+          return await readBody(body, checkedLength(response, path, range, maxBytes, access.where), this.#usage);
         } catch (error) {
           body.destroy();
           if (!isTruncatedBody(error) || attempt === BODY_ATTEMPTS) throw error;
@@ -149,7 +149,7 @@ export class S3Store implements ObjectStore {
       const first = admitted;
       admitted = undefined;
       const passed = await (first ?? admit(this.#usage));
-      const limit = streamed ? {} : { abortSignal: AbortSignal.timeout(QUESTION_MS) };
+      const limit = streamed ? {} : { abortSignal: AbortSignal.timeout(MAX_REQUEST_MS) };
       return { usage: this.#usage, streamed, ...passed, ...limit };
     };
     return this.#limiter.run(() =>

@@ -185,7 +185,7 @@ export class Job {
       connectorName: this.connectorName,
       full: this.request.full ?? false,
       message: this.message,
-      progress: { ...this.progress, inFlight: [] },
+      progress: { ...this.progress, counters: { ...this.progress.counters }, inFlight: [] },
       failures: this.#unrecorded.slice(0, MAX_FAILURES_PER_RECORD),
       startedAtMs: this.#startedAtMs,
       finishedAtMs: this.isFinished ? Date.now() : undefined,

@@ -64,7 +64,9 @@ describe('the config', () => {
       { ...CONFIG, endpoints: [] },
     );
     const connector = await open(server);
-    expect((await connector.listTables(['a'], { size: 1 })).items).toEqual([{ namespace: ['a'], name: 't' }]);
+    expect((await connector.listTables(['a'], { size: 1 })).items).toEqual([
+      { namespace: ['a'], name: 't', format: 'ICEBERG' },
+    ]);
   });
 
   it('may set another path of the same host, but not another host', async () => {
@@ -251,7 +253,9 @@ describe('listings', () => {
     const connector = await open(server);
     expect((await connector.listNamespaces([], { size: 10 })).items).toEqual([['a']]);
     expect((await connector.listNamespaces(['a'], { size: 10 })).items).toEqual([['a', 'b']]);
-    expect((await connector.listTables(['a'], { size: 10 })).items).toEqual([{ namespace: ['a'], name: 'x' }]);
+    expect((await connector.listTables(['a'], { size: 10 })).items).toEqual([
+      { namespace: ['a'], name: 'x', format: 'ICEBERG' },
+    ]);
     expect((await connector.listTables([], { size: 10 })).items).toEqual([]);
   });
 

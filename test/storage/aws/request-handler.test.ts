@@ -85,6 +85,6 @@ it('limits the size of a response', async () => {
     more();
   });
   // The time limit may be reached before the size limit; either is fine.
-  await expect(databases()).rejects.toThrow(/more than \d+ bytes|no answer within/);
+  await expect(databases()).rejects.toThrow(/more than \d+ bytes|no response within/);
   expect(usage.bytes).toBeLessThan(2 * 140 * 1024 * 1024);
 });

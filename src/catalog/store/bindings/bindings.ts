@@ -3,7 +3,7 @@ import { Binding, type ObjectKind, type UpstreamName } from '../../../generated/
 import { compiledQuery } from '../database/compiled-query.ts';
 import { pathKey, pathOfKey, subtree } from '../database/path-key.ts';
 import type { Schema } from '../database/schema.ts';
-import { updateBinding } from '../tables/binding-columns.ts';
+import { namespacePaths } from '../namespaces/namespaces.ts';
 import { touchObject } from './objects.ts';
 
 type Db = Kysely<Schema>;
@@ -15,23 +15,25 @@ export async function lookupBindings(
   connectorId: string,
   names: readonly UpstreamName[],
 ): Promise<Binding[]> {
-  const namesByPath = new Map<string, Set<string>>();
-  for (const { namespacePath, name } of names) {
+  const byPath = new Map<string, Map<string, Binding>>();
+  const inPath = names.map(({ namespacePath, name }) => {
     const key = pathKey(namespacePath);
-    namesByPath.set(key, (namesByPath.get(key) ?? new Set()).add(name));
-  }
-  const bindings = new Map<string, Binding>();
-  for (const [key, namesInPath] of namesByPath) {
+    const found = byPath.get(key) ?? new Map<string, Binding>();
+    byPath.set(key, found.set(name, NOT_BOUND));
+    return found;
+  });
+  for (const [key, found] of byPath) {
     const rows = await withPlace(bindingsOf(db, kind, connectorId))
       .where('upstream_path_key', '=', key)
-      .where('upstream_name', 'in', [...namesInPath])
+      .where('upstream_name', 'in', [...found.keys()])
       .execute();
-    for (const row of rows) bindings.set(JSON.stringify([key, row.upstream_name]), toMessage(row));
+    const toMessage = await messagesOf(db, rows);
+    for (const row of rows) found.set(row.upstream_name, toMessage(row));
   }
-  return names.map(
-    ({ namespacePath, name }) => bindings.get(JSON.stringify([pathKey(namespacePath), name])) ?? Binding.create(),
-  );
+  return names.map(({ name }, i) => inPath[i]?.get(name) ?? NOT_BOUND);
 }
+
+const NOT_BOUND = Binding.create();
 
 /** The id of the table or view that is bound to the upstream name. */
 export async function findBoundId(
@@ -67,14 +69,18 @@ export async function listBindings(
   limit: number,
   after?: UpstreamName,
 ): Promise<Binding[]> {
-  let query = withPlace(filtered(bindingsOf(db, kind, connectorId), filter));
+  let query = withPlace(filtered(bindingsOf(db, kind, connectorId), filter)).select('upstream_path_key');
   if (after) {
     query = query.where(({ eb, refTuple, tuple }) =>
       eb(refTuple('upstream_path_key', 'upstream_name'), '>', tuple(pathKey(after.namespacePath), after.name)),
     );
   }
   const rows = await query.orderBy('upstream_path_key').orderBy('upstream_name').limit(limit).execute();
-  return rows.map(toMessage);
+  const toMessage = await messagesOf(db, rows);
+  return rows.map((row) => ({
+    ...toMessage(row),
+    upstream: { namespacePath: pathOfKey(row.upstream_path_key), name: row.upstream_name },
+  }));
 }
 
 /** How many `listBindings` lists without a limit, and the sum of the hashes of their upstream names, modulo 2^64. */
@@ -119,10 +125,9 @@ export async function markMissing(
   ids: readonly string[],
 ): Promise<number> {
   const bound = await boundAmong(db, kind, connectorId, ids);
-  for (const id of bound) {
-    await updateBinding(db, id, { missing_since: Date.now() });
-    await touchObject(db, kind, id);
-  }
+  if (bound.length === 0) return 0;
+  await db.updateTable('bindings').set({ missing_since: Date.now() }).where('object_id', 'in', bound).execute();
+  for (const id of bound) await touchObject(db, kind, id);
   return bound.length;
 }
 
@@ -144,21 +149,22 @@ function filtered(query: ReturnType<typeof bindingsOf>, { path, missingBy }: Bin
 function withPlace(query: ReturnType<typeof bindingsOf>) {
   return query
     .innerJoin('object_names', 'object_names.object_id', 'bindings.object_id')
-    .innerJoin('namespaces', 'namespaces.namespace_id', 'object_names.namespace_id')
-    .select(['bindings.object_id', 'upstream_path_key', 'upstream_name', 'fingerprint', 'coverage', 'missing_since'])
-    .select(['namespaces.path_key', 'object_names.name']);
+    .select(['bindings.object_id', 'upstream_name', 'fingerprint', 'coverage', 'missing_since'])
+    .select(['object_names.namespace_id', 'object_names.name']);
 }
 
 type PlacedRow = Awaited<ReturnType<ReturnType<typeof withPlace>['executeTakeFirstOrThrow']>>;
 
-function toMessage(row: PlacedRow): Binding {
-  return {
+/** Makes messages, without the upstream name. The rows' few namespaces are read once. */
+async function messagesOf(db: Db, rows: readonly PlacedRow[]): Promise<(row: PlacedRow) => Binding> {
+  const paths = await namespacePaths(db, [...new Set(rows.map((row) => row.namespace_id))]);
+  return (row) => ({
     objectId: row.object_id,
-    upstream: { namespacePath: pathOfKey(row.upstream_path_key), name: row.upstream_name },
+    upstream: undefined,
     fingerprint: row.fingerprint,
     coverage: row.coverage,
     missing: row.missing_since !== null,
-    namespacePath: pathOfKey(row.path_key),
+    namespacePath: paths.get(row.namespace_id) ?? [],
     name: row.name,
-  };
+  });
 }

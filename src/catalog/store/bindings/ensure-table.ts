@@ -10,7 +10,7 @@ import type { Namespace } from '../../../generated/reconciler/v1/namespaces.ts';
 import { Table, tableFormatToJSON } from '../../../generated/reconciler/v1/tables.ts';
 import { pathKey } from '../database/path-key.ts';
 import type { Schema } from '../database/schema.ts';
-import { type BindingColumns, differs, putBinding } from '../tables/binding-columns.ts';
+import { type BindingColumns, difference, rebind } from '../tables/binding-columns.ts';
 import { putSchema } from '../tables/table-schemas.ts';
 import {
   dropContents,
@@ -89,7 +89,7 @@ async function refresh(
   db: Db,
   row: StoredTable,
   request: EnsureTableRequest,
-  changes: Partial<BindingColumns>,
+  bindingChanges: Partial<BindingColumns>,
 ): Promise<EnsureTableResponse> {
   const isAnother = !!row.upstream_uuid && request.uuid !== '' && row.upstream_uuid !== request.uuid;
   const table: Partial<StoredTable> = { format: tableFormatToJSON(request.format), location: request.location };
@@ -100,7 +100,7 @@ async function refresh(
     fingerprint: row.fingerprint ?? '',
     coverage: row.coverage ?? '',
     fetched_at: row.fetched_at,
-    ...changes,
+    ...bindingChanges,
     upstream_uuid: request.uuid || (row.upstream_uuid ?? ''),
     missing_since: null,
   };
@@ -109,10 +109,10 @@ async function refresh(
     Object.assign(table, EMPTY, { table_num: await newContents(db, row.table_id) });
     Object.assign(binding, { fingerprint: '', coverage: '' });
   }
-  const isRebound = differs(row, binding);
-  if (isRebound) await putBinding(db, TABLE, row.table_id, binding);
-  const changed = isRebound || differs(row, table);
-  if (changed) await updateTableRow(db, row.table_id, table);
+  const isRebound = await rebind(db, TABLE, row.table_id, row, binding);
+  const changes = difference(row, table);
+  const changed = isRebound || Object.keys(changes).length > 0;
+  if (changed) await updateTableRow(db, row.table_id, changes);
   const tableNum = table.table_num ?? row.table_num;
   await putSchemas(db, tableNum, request);
   const hasSnapshots = !isAnother && (await hasSnapshot(db, tableNum));

@@ -10,7 +10,7 @@ import type { Namespace } from '../../../generated/reconciler/v1/namespaces.ts';
 import type { View } from '../../../generated/reconciler/v1/views.ts';
 import { pathKey } from '../database/path-key.ts';
 import type { Schema } from '../database/schema.ts';
-import { differs, putBinding } from '../tables/binding-columns.ts';
+import { difference, rebind } from '../tables/binding-columns.ts';
 import { getViewRow, insertView, type StoredView, toMessage, updateViewRow, viewBody } from '../tables/views.ts';
 import { placeObject } from './place-object.ts';
 
@@ -77,8 +77,8 @@ async function refresh(
     coverage: '',
     missing_since: null,
   };
-  if (!differs(row, { body, ...binding })) return false;
+  if (Object.keys(difference(row, { body, ...binding })).length === 0) return false;
   await updateViewRow(db, row.view_id, { body });
-  await putBinding(db, VIEW, row.view_id, { ...binding, fetched_at: Date.now() });
+  await rebind(db, VIEW, row.view_id, row, { ...binding, fetched_at: Date.now() });
   return true;
 }

@@ -20,8 +20,6 @@ const STATISTICS: [table: string, index: string, stat: string][] = [
   ['snapshots', 'sqlite_autoindex_snapshots_2', '100000 50 1'],
   ['snapshots', 'snapshots_published', '100000 100 1'],
   ['snapshots', 'snapshots_base', '100000 100 2'],
-  ['replacement_files', 'sqlite_autoindex_replacement_files_1', '100000 10000 1 1'],
-  ['replacement_files', 'replacement_files_pending', '100 50 1 1'],
 ];
 
 /** Stores the statistics in the database, and loads them for this connection. */

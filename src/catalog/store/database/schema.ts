@@ -27,7 +27,7 @@ export interface Schema {
   files: FileRow;
   memberships: MembershipRow;
   branch_removals: BranchRemovalRow;
-  replacement_files: ReplacementFileRow;
+  replacement_changes: ReplacementChangesRow;
   column_states: ColumnStateRow;
   put_columns: PutColumnRow;
   file_sketches: FileSketchesRow;
@@ -316,26 +316,13 @@ export interface BranchRemovalRow {
   added_ord: number;
 }
 
-/** A change that waits for the finish of a replacing stream. */
-export interface ReplacementFileRow {
+/** Changes that differ from what their snapshot holds, until the replacing stream finishes. */
+export interface ReplacementChangesRow {
   stream_id: string;
-  path_hash: Uint8Array;
-  /** 1 added, 0 removed. */
-  added: number;
-  /** 1 where the snapshot does not hold the change yet. */
-  pending: number;
-  /** How often it came in the stream. */
-  times: number;
-  kind: number;
-  record_count: number;
-  size_bytes: number;
-  spec_id: number;
-  partition_key: Uint8Array;
-  referenced_path: string | null;
-  body: Uint8Array;
-  sequence_number: number;
-  file_sequence_number: number;
-  added_snapshot_id: string | null;
+  /** Counted from 1 in each stream. */
+  batch: number;
+  /** An array of ParsedChange, serialized by V8: only the process that wrote it reads it. */
+  changes: Uint8Array;
 }
 
 /** Column statistics derived from a snapshot's live data files, in the form from which later ones are derived. */

@@ -6,36 +6,36 @@ import type { ParsedChange } from '../files/file-change-row.ts';
 import type { FileWriter, WriteTarget } from '../files/file-writer.ts';
 import type { StoredSnapshot } from '../snapshots/snapshots.ts';
 
-/** Of one snapshot. */
+/** Per snapshot. */
 export const MAX_GROUPS = 1000;
 
-/** What a stream's header says. */
+/** A stream's header. */
 export interface PutHeader {
   tableId: string;
   snapshotId: bigint;
   idempotencyKey: string;
   replace: boolean;
   whole: boolean;
-  /** To be upserted first. */
+  /** Upserted first. */
   snapshot?: Snapshot;
 }
 
 export interface Finish extends ExpectedCounts {
-  /** Each must be in. */
+  /** All of them must be staged. */
   groups: readonly string[];
-  /** Goes on in the transaction that makes the snapshot visible. Not for streams that replace. */
+  /** Runs in the transaction that makes the snapshot visible. Not for streams that replace. */
   after?(trx: Kysely<Schema>): Promise<void>;
 }
 
-/** Takes the changes of one stream. Each call is a transaction of its own. */
+/** Receives the changes of one stream. Each call is a transaction of its own. */
 export interface ChangeStream {
-  /** @returns rows written for good */
+  /** @returns rows written permanently */
   write(changes: readonly ParsedChange[]): Promise<number>;
-  /** Takes the last changes and makes all of it visible. @returns rows written for good */
+  /** Receives the last changes and makes the snapshot visible. @returns rows written permanently */
   finish(finish: Finish, changes: readonly ParsedChange[]): Promise<number>;
-  /** Takes the last changes of a group. Not of streams that replace. @returns rows written for good */
+  /** Receives the last changes of a group. Not for streams that replace. @returns rows written permanently */
   finishGroup?(group: string, changes: readonly ParsedChange[]): Promise<number>;
-  /** The groups that are in. */
+  /** The groups that are staged completely. */
   groups?(): Promise<string[]>;
   /** Ends a stream that was not finished. */
   abandon(): Promise<void>;
@@ -45,7 +45,7 @@ export interface OpenStream {
   row: StoredSnapshot;
   target: WriteTarget;
   header: PutHeader;
-  /** Unique a stream. */
+  /** Unique per stream. */
   id: string;
   writer: FileWriter;
 }

@@ -17,8 +17,8 @@ import { publish, StageStream } from './stage-stream.ts';
 /**
  * Opens a stream of changes for a snapshot.
  *
- * @returns undefined where a stream with this key has finished: there is nothing to do
- * @throws CodedError NOT_FOUND, FAILED_PRECONDITION where the snapshot is complete with another key
+ * @returns undefined if a stream with this key has finished: there is nothing to do
+ * @throws CodedError NOT_FOUND, FAILED_PRECONDITION if the snapshot is complete with another key
  */
 export async function openChangeStream(database: Database, header: PutHeader): Promise<ChangeStream | undefined> {
   const { db } = database;
@@ -27,7 +27,7 @@ export async function openChangeStream(database: Database, header: PutHeader): P
       ? ensureSnapshot(db, header.snapshot, header.idempotencyKey, (trx, ensured) => claim(trx, header, ensured.row))
       : db.transaction().execute((trx) => claimKnown(trx, header)));
     if (clear) {
-      // Changes that came with another key, or of which some are gone: a clean start.
+      // Changes of another key, or only a part of the changes: start clean.
       await clearStage(db, { snapshotNum: row.snapshot_num, place: positionOf(row) });
       continue;
     }
@@ -38,10 +38,9 @@ export async function openChangeStream(database: Database, header: PutHeader): P
 }
 
 /**
- * Puts a whole snapshot that is not there yet in one transaction: for the many that have few files.
+ * Creates a snapshot with all its files in one transaction: most snapshots have few files.
  *
- * @returns rows written for good; undefined, with nothing done, where something of the snapshot is there and `openChangeStream` has to see
- *   to it
+ * @returns rows written permanently; undefined, with nothing done, if the snapshot exists already: use `openChangeStream` then
  * @throws CodedError NOT_FOUND for the table, FAILED_PRECONDITION for a base that is not complete and for other counts
  */
 export async function putAtOnce(
@@ -72,7 +71,7 @@ async function openStream(
   return {
     row,
     target: { tableNum: row.table_num, snapshotId: row.snapshot_id, path },
-    // What came before a snapshot without a base was dropped: nothing tells any more what it changed.
+    // The snapshots before one without a base were dropped: what it changed is not known any more.
     header: { ...header, whole: header.whole || (row.base_snapshot_id === null && startsBefore(path)) },
     id: randomUUID(),
     writer: FileWriter.of(database),

@@ -5,46 +5,66 @@ import type { ParsedChange } from '../files/file-change-row.ts';
 import type { WriteTarget } from '../files/file-writer.ts';
 import { liveInstances } from '../files/live-files.ts';
 import { OPEN_END, type Position } from '../lineage/lineage.ts';
-import type { Extraneous } from './replace-diff.ts';
+import type { Extraneous, Instance } from './replace-diff.ts';
 
 type Db = Kysely<Schema>;
-const STEP = 500;
+/** SQLite takes 32,766 parameters per statement. */
+const STEP = 2000;
 
-/** Takes away what a snapshot holds beyond its replacement. @returns rows changed */
-export async function removeExtraneous(db: Db, target: WriteTarget, surplus: Extraneous): Promise<number> {
-  const own = target.path[0] as Position;
+/** Removes what a snapshot holds beyond its replacement. @returns rows changed */
+export async function removeExtraneous(db: Db, target: WriteTarget, { live, removed }: Extraneous): Promise<number> {
   let rows = 0;
-  for (const nums of steps(surplus.added)) rows += await deleteAddition(db, own, nums);
-  for (const nums of steps(surplus.removed)) rows += await undoRemoval(db, own, nums);
-  for (const nums of steps(surplus.inherited)) rows += await recordRemoval(db, target, nums);
+  for (const instances of steps(live)) rows += await endInstances(db, target, instances);
+  for (const nums of steps(removed)) rows += await undoRemoval(db, target.path[0] as Position, nums);
   return rows;
 }
 
-/** Makes files not live at the snapshot, wherever they came from. @returns rows changed */
+/** Ends the files at the snapshot, whichever snapshot added them. @returns rows changed */
 export async function makeNotLive(db: Db, target: WriteTarget, changes: readonly ParsedChange[]): Promise<number> {
-  const rows = await db
+  const hashes = changes.map((change) => change.pathHash);
+  const files = await db
     .selectFrom('files')
     .select('file_num')
     .where('table_num', '=', target.tableNum)
-    .where(
-      'path_hash',
-      'in',
-      changes.map((change) => change.pathHash),
-    )
+    .where('path_hash', 'in', hashes)
     .execute();
-  const nums = rows.map((row) => row.file_num);
-  return recordRemoval(db, target, nums);
+  const nums = files.map((file) => file.file_num);
+  return endInstances(db, target, await liveInstances(db, target.path, nums));
 }
 
-/** The files did not come with the snapshot. */
-async function deleteAddition(db: Db, { chain, ord }: Position, nums: readonly number[]): Promise<number> {
-  const { numDeletedRows } = await db
+/** These additions are not live at the snapshot any more: its own are deleted, the others are removed in it. */
+async function endInstances(db: Db, target: WriteTarget, instances: readonly Instance[]): Promise<number> {
+  const { chain, ord } = target.path[0] as Position;
+  const added: number[] = [];
+  for (const { file_num, chain_num, added_ord } of instances) {
+    if (chain_num !== chain) {
+      const removal = { chain_num: chain, ord, file_num, from_chain_num: chain_num, added_ord };
+      await db.insertInto('branch_removals').values(removal).execute();
+    } else if (added_ord === ord) {
+      added.push(file_num);
+    } else {
+      // If a later snapshot of the chain removed it, it is now removed earlier.
+      await db
+        .updateTable('memberships')
+        .set({ removed_ord: ord })
+        .where('chain_num', '=', chain)
+        .where('added_ord', '=', added_ord)
+        .where('file_num', '=', file_num)
+        .execute();
+    }
+  }
+  if (added.length > 0) await deleteAdditions(db, { chain, ord }, added);
+  return instances.length;
+}
+
+async function deleteAdditions(db: Db, { chain, ord }: Position, nums: readonly number[]): Promise<void> {
+  await db
     .deleteFrom('memberships')
     .where('chain_num', '=', chain)
     .where('added_ord', '=', ord)
     .where('file_num', 'in', nums)
-    .executeTakeFirst();
-  // Where a descendant in another chain had removed them, there is nothing to remove any more.
+    .execute();
+  // Snapshots in other chains that removed them have nothing to remove any more.
   await db
     .deleteFrom('branch_removals')
     .where('from_chain_num', '=', chain)
@@ -52,10 +72,8 @@ async function deleteAddition(db: Db, { chain, ord }: Position, nums: readonly n
     .where('file_num', 'in', nums)
     .execute();
   await deleteOrphans(db, nums);
-  return Number(numDeletedRows);
 }
 
-/** The files did not go in the snapshot. */
 async function undoRemoval(db: Db, { chain, ord }: Position, nums: readonly number[]): Promise<number> {
   const stayed = await db
     .updateTable('memberships')
@@ -73,34 +91,6 @@ async function undoRemoval(db: Db, { chain, ord }: Position, nums: readonly numb
   return Number(stayed.numUpdatedRows + branchRemovals.numDeletedRows);
 }
 
-/** What of the files is live at the snapshot goes in it. */
-async function recordRemoval(db: Db, target: WriteTarget, nums: readonly number[]): Promise<number> {
-  const { chain, ord } = target.path[0] as Position;
-  let changed = 0;
-  for (const row of await liveInstances(db, target.path, nums)) {
-    const here = db
-      .updateTable('memberships')
-      .set({ removed_ord: ord })
-      .where('chain_num', '=', row.chain_num)
-      .where('added_ord', '=', row.added_ord)
-      .where('file_num', '=', row.file_num);
-    if (row.chain_num !== chain) {
-      const { file_num, chain_num, added_ord } = row;
-      await db
-        .insertInto('branch_removals')
-        .values({ chain_num: chain, ord, file_num, from_chain_num: chain_num, added_ord })
-        .execute();
-    } else if (row.added_ord === ord) {
-      await deleteAddition(db, { chain, ord }, [row.file_num]);
-    } else {
-      // It may have gone in a later snapshot of the chain: now it goes earlier.
-      await here.execute();
-    }
-    changed += 1;
-  }
-  return changed;
-}
-
-function* steps(nums: readonly number[]): Iterable<number[]> {
-  for (let start = 0; start < nums.length; start += STEP) yield nums.slice(start, start + STEP);
+function* steps<T>(items: readonly T[]): Iterable<T[]> {
+  for (let start = 0; start < items.length; start += STEP) yield items.slice(start, start + STEP);
 }

@@ -1,179 +1,130 @@
 import { setImmediate } from 'node:timers/promises';
-import { type Kysely, type Selectable, sql } from 'kysely';
-import type { Database } from '../database/database.ts';
+import type { Kysely, Selectable } from 'kysely';
 import { FILE_KINDS, type FileKind } from '../database/file-kind.ts';
-import type { ReplacementFileRow, Schema } from '../database/schema.ts';
+import type { MembershipRow, Schema } from '../database/schema.ts';
 import type { ParsedChange } from '../files/file-change-row.ts';
+import type { WriteTarget } from '../files/file-writer.ts';
 import { type LiveCursor, liveInstances, nextLiveFiles } from '../files/live-files.ts';
-import { baseOf, type Position } from '../lineage/lineage.ts';
-import type { OpenStream } from './change-stream.ts';
+import type { Position } from '../lineage/lineage.ts';
+import { FileNumSet } from './file-num-set.ts';
 
-type Db = Kysely<Schema>;
-type Staged = Selectable<ReplacementFileRow>;
-
-/** Rows a step: some milliseconds, between which other calls go on. */
+/** Rows per query: a few milliseconds, between which other calls are served. */
 const STEP = 500;
+
+type Member = Selectable<MembershipRow>;
+/** One addition of a file: a file can be live more than once. */
+export type Instance = Pick<Member, 'file_num' | 'chain_num' | 'added_ord'>;
 
 /** What a snapshot holds and its replacement does not. */
 export interface Extraneous {
-  /** Files that came with the snapshot. */
-  added: number[];
-  /** Files that went in it. */
+  /** Additions of the snapshot, or of its ancestors, that must not be live at it. */
+  live: Instance[];
+  /** Files that it must not remove. */
   removed: number[];
-  /** Files that are live in it from an ancestor, and shall not be. */
-  inherited: number[];
 }
 
 /**
- * Compares what waits in a replacing stream with what its snapshot holds: marks rows that differ as pending, and finds what
- * the snapshot holds beyond them. It only reads the snapshot, in small steps; other calls go on meanwhile.
+ * Compares the changes of a replacing stream with what its snapshot holds, as they arrive. It only reads, so readers see the old
+ * statistics meanwhile. It remembers which files came: what else the snapshot holds is extraneous.
  */
-export class ReplacementDiff {
-  readonly #db: Db;
-  readonly #stream: OpenStream;
+export class ReplaceDiff {
+  readonly #db: Kysely<Schema>;
+  readonly #target: WriteTarget;
+  readonly #whole: boolean;
+  readonly #added = new FileNumSet();
+  readonly #removed = new FileNumSet();
+  /** For files that are live more than once: the instances that came. */
+  readonly #matched = new Map<number, Set<string>>();
 
-  constructor({ db }: Database, stream: OpenStream) {
+  /** @param whole the changes are all files live at the snapshot, and not what it changed */
+  constructor(db: Kysely<Schema>, target: WriteTarget, whole: boolean) {
     this.#db = db;
-    this.#stream = stream;
+    this.#target = target;
+    this.#whole = whole;
   }
 
-  /** For a stream of what the snapshot changed. */
-  async ofChanges(): Promise<Extraneous> {
-    await this.#mark((rows) => this.#differingChanges(rows));
-    const surplus: Extraneous = { added: [], removed: [], inherited: [] };
-    await this.#collectCame(surplus.added);
-    await this.#collectWent(surplus.removed);
-    return surplus;
+  /** The changes that the snapshot does not hold. */
+  async differing(changes: readonly ParsedChange[]): Promise<ParsedChange[]> {
+    const files = await this.#filesOf(changes);
+    const nums = [...files.values()].map((file) => file.file_num);
+    const live = byFile(await liveInstances(this.#db, this.#target.path, nums));
+    return changes.filter((change) => {
+      const file = files.get(keyOf(change.pathHash));
+      if (!file) return change.added;
+      const instances = live.get(file.file_num) ?? [];
+      (change.added ? this.#added : this.#removed).add(file.file_num);
+      if (!change.added) return instances.some((instance) => !this.#isOwn(instance));
+      const same = file.kind === change.kind && Buffer.compare(file.body, change.body) === 0;
+      return !same || !(this.#whole ? this.#matches(instances, change) : this.#adds(instances, change));
+    });
   }
 
-  /** For a stream of all files that are live at the snapshot. */
-  async ofWhole(): Promise<Extraneous> {
-    const { target, id } = this.#stream;
-    await this.#mark((rows) => this.#differingFiles(rows));
-    const surplus: Extraneous = { added: [], removed: [], inherited: [] };
+  /** Call it after the last change. */
+  async extraneous(): Promise<Extraneous> {
+    return this.#whole
+      ? { live: await this.#extraneousLive(), removed: [] }
+      : { live: await this.#extraneousAdded(), removed: await this.#extraneousRemoved() };
+  }
+
+  async #filesOf(changes: readonly ParsedChange[]) {
+    const hashes = changes.map((change) => change.pathHash);
+    const files = await this.#db
+      .selectFrom('files')
+      .select(['file_num', 'path_hash', 'kind', 'body'])
+      .where('table_num', '=', this.#target.tableNum)
+      .where('path_hash', 'in', hashes)
+      .execute();
+    return new Map(files.map((file) => [keyOf(file.path_hash), file]));
+  }
+
+  #isOwn({ chain_num, added_ord }: Instance): boolean {
+    const { chain, ord } = this.#target.path[0] as Position;
+    return chain_num === chain && added_ord === ord;
+  }
+
+  #adds(instances: readonly Member[], change: ParsedChange): boolean {
+    const own = this.#target.snapshotId;
+    const addedBy = (id: string | null) => id || own;
+    return instances.some(
+      (instance) =>
+        this.#isOwn(instance) &&
+        hasNumbersOf(instance, change) &&
+        addedBy(instance.added_snapshot_id) === addedBy(change.addedSnapshotId),
+    );
+  }
+
+  #matches(instances: readonly Member[], change: ParsedChange): boolean {
+    const [first] = instances;
+    if (!first) return false;
+    if (instances.length === 1) return hasNumbersOf(first, change);
+    const matched = this.#matched.get(first.file_num) ?? new Set();
+    this.#matched.set(first.file_num, matched);
+    // A file that is live twice has to come twice.
+    const next = instances.find((instance) => hasNumbersOf(instance, change) && !matched.has(nameOf(instance)));
+    if (next) matched.add(nameOf(next));
+    return next !== undefined;
+  }
+
+  async #extraneousLive(): Promise<Instance[]> {
+    const found: Instance[] = [];
     let cursor: LiveCursor | undefined;
     do {
-      const { files, next } = await nextLiveFiles(this.#db, target.path, FILE_KINDS, STEP, cursor);
-      const nums = [...new Set(files.map((file) => file.fileNum))];
-      const kept = new Set(nums.length === 0 ? [] : await this.#stagedAmong(nums, id));
-      const own = target.path[0] as Position;
-      for (const file of files) {
-        if (kept.has(file.fileNum)) continue;
-        const came = file.chain === own.chain && file.cameOrd === own.ord;
-        (came ? surplus.added : surplus.inherited).push(file.fileNum);
+      const { files, next } = await nextLiveFiles(this.#db, this.#target.path, FILE_KINDS, STEP, cursor);
+      for (const { fileNum, chain, cameOrd } of files) {
+        const instance = { file_num: fileNum, chain_num: chain, added_ord: cameOrd };
+        const matched = this.#matched.get(fileNum);
+        if (!this.#added.has(fileNum) || matched?.has(nameOf(instance)) === false) found.push(instance);
       }
       cursor = next;
       await setImmediate();
     } while (cursor);
-    return surplus;
+    return found;
   }
 
-  /** Goes over all rows and marks those that `differing` gives back. */
-  async #mark(differing: (rows: Staged[]) => Promise<Staged[]>): Promise<void> {
-    const { id } = this.#stream;
-    let after: Staged | undefined;
-    for (;;) {
-      const rows = await stagedRows(this.#db, id, after, false);
-      if (rows.length === 0) return;
-      const pending = await differing(rows);
-      await this.#db.transaction().execute(async (trx) => {
-        for (const { path_hash, added } of pending) {
-          await trx
-            .updateTable('replacement_files')
-            .set({ pending: 1 })
-            .where('stream_id', '=', id)
-            .where('path_hash', '=', path_hash)
-            .where('added', '=', added)
-            .execute();
-        }
-      });
-      after = rows.at(-1);
-      await setImmediate();
-    }
-  }
-
-  async #differingChanges(rows: Staged[]): Promise<Staged[]> {
-    const { target } = this.#stream;
-    const { chain, ord } = target.path[0] as Position;
-    const files = await this.#filesOf(rows);
-    const nums = [...files.values()].map((file) => file.file_num);
-    const members =
-      nums.length === 0
-        ? []
-        : await this.#db
-            .selectFrom('memberships')
-            .selectAll()
-            .where('chain_num', '=', chain)
-            .where('added_ord', '=', ord)
-            .where('file_num', 'in', nums)
-            .execute();
-    const memberOf = new Map(members.map((member) => [member.file_num, member]));
-    // Live at the base: what a removal would still take away.
-    const inBase = (await liveInstances(this.#db, baseOf(target.path), nums)).filter(
-      (row) => !(row.chain_num === chain && row.removed_ord === ord),
-    );
-    const departed = nums.length === 0 ? [] : await departedAt(this.#db, { chain, ord }, nums);
-    const gone = new Set(departed.map((d) => `${d.file_num}/${d.from_chain_num}/${d.added_ord}`));
-    const removable = new Set(
-      inBase.filter((row) => !gone.has(`${row.file_num}/${row.chain_num}/${row.added_ord}`)).map((row) => row.file_num),
-    );
-    return rows.filter((row) => {
-      const file = files.get(keyOf(row));
-      if (row.added === 0) return file !== undefined && removable.has(file.file_num);
-      const member = file && memberOf.get(file.file_num);
-      return !file || !sameBody(file, row) || !member || !this.#sameMember(member, row);
-    });
-  }
-
-  async #differingFiles(rows: Staged[]): Promise<Staged[]> {
-    const files = await this.#filesOf(rows);
-    const live = await liveInstances(
-      this.#db,
-      this.#stream.target.path,
-      [...files.values()].map((file) => file.file_num),
-    );
-    return rows.filter((row) => {
-      const file = files.get(keyOf(row));
-      if (!file || !sameBody(file, row)) return true;
-      const instances = live.filter((one) => one.file_num === file.file_num);
-      const same = instances.some(
-        (one) => one.sequence_number === row.sequence_number && one.file_sequence_number === row.file_sequence_number,
-      );
-      return !same || instances.length !== row.times;
-    });
-  }
-
-  async #filesOf(rows: Staged[]) {
-    const files = await this.#db
-      .selectFrom('files')
-      .select(['file_num', 'path_hash', 'kind', 'body'])
-      .where('table_num', '=', this.#stream.target.tableNum)
-      .where(
-        'path_hash',
-        'in',
-        rows.map((row) => row.path_hash),
-      )
-      .execute();
-    return new Map(files.map((file) => [keyOf(file), file]));
-  }
-
-  #sameMember(
-    member: { sequence_number: number; file_sequence_number: number; added_snapshot_id: string | null },
-    row: Staged,
-  ) {
-    const own = this.#stream.target.snapshotId;
-    return (
-      member.sequence_number === row.sequence_number &&
-      member.file_sequence_number === row.file_sequence_number &&
-      (member.added_snapshot_id ?? own) === (row.added_snapshot_id || own)
-    );
-  }
-
-  async #collectCame(into: number[]): Promise<void> {
-    const { chain, ord } = this.#stream.target.path[0] as Position;
-    let after = 0;
-    for (;;) {
-      const rows = await this.#db
+  async #extraneousAdded(): Promise<Instance[]> {
+    const { chain, ord } = this.#target.path[0] as Position;
+    const nums = await absent(this.#added, (after) =>
+      this.#db
         .selectFrom('memberships')
         .select('file_num')
         .where('chain_num', '=', chain)
@@ -181,23 +132,16 @@ export class ReplacementDiff {
         .where('file_num', '>', after)
         .orderBy('file_num')
         .limit(STEP)
-        .execute();
-      if (rows.length === 0) return;
-      after = (rows.at(-1) as { file_num: number }).file_num;
-      await this.#collectMissing(
-        rows.map((row) => row.file_num),
-        1,
-        into,
-      );
-    }
+        .execute(),
+    );
+    return nums.map((file_num) => ({ file_num, chain_num: chain, added_ord: ord }));
   }
 
-  async #collectWent(into: number[]): Promise<void> {
-    const { chain, ord } = this.#stream.target.path[0] as Position;
-    for (const kind of FILE_KINDS) {
-      let after = 0;
-      for (;;) {
-        const rows = await this.#db
+  async #extraneousRemoved(): Promise<number[]> {
+    const { chain, ord } = this.#target.path[0] as Position;
+    const removedHere = (kind: FileKind) =>
+      absent(this.#removed, (after) =>
+        this.#db
           .selectFrom('memberships')
           .select('file_num')
           .where('chain_num', '=', chain)
@@ -206,19 +150,10 @@ export class ReplacementDiff {
           .where('file_num', '>', after)
           .orderBy('file_num')
           .limit(STEP)
-          .execute();
-        if (rows.length === 0) break;
-        after = (rows.at(-1) as { file_num: number }).file_num;
-        await this.#collectMissing(
-          rows.map((row) => row.file_num),
-          0,
-          into,
-        );
-      }
-    }
-    let after = 0;
-    for (;;) {
-      const rows = await this.#db
+          .execute(),
+      );
+    const removedFromAncestors = absent(this.#removed, (after) =>
+      this.#db
         .selectFrom('branch_removals')
         .select('file_num')
         .where('chain_num', '=', chain)
@@ -226,85 +161,44 @@ export class ReplacementDiff {
         .where('file_num', '>', after)
         .orderBy('file_num')
         .limit(STEP)
-        .execute();
-      if (rows.length === 0) return;
-      after = (rows.at(-1) as { file_num: number }).file_num;
-      await this.#collectMissing(
-        rows.map((row) => row.file_num),
-        0,
-        into,
-      );
-    }
+        .execute(),
+    );
+    return (await Promise.all([...FILE_KINDS.map(removedHere), removedFromAncestors])).flat();
   }
+}
 
-  /** Of these files, those that are not among the stream's added (1) or removed (0) ones. */
-  async #collectMissing(nums: number[], added: number, into: number[]): Promise<void> {
-    const there = new Set(await this.#stagedAmong([...new Set(nums)], this.#stream.id, added));
-    for (const num of new Set(nums)) if (!there.has(num)) into.push(num);
+/** Of the files in these pages, those that did not come. */
+async function absent(
+  came: FileNumSet,
+  page: (after: number) => Promise<Pick<Member, 'file_num'>[]>,
+): Promise<number[]> {
+  const found = new Set<number>();
+  for (let rows = await page(0); rows.length > 0; ) {
+    for (const { file_num } of rows) if (!came.has(file_num)) found.add(file_num);
     await setImmediate();
+    rows = await page((rows.at(-1) as Pick<Member, 'file_num'>).file_num);
   }
+  return [...found];
+}
 
-  async #stagedAmong(nums: readonly number[], id: string, added = 1): Promise<number[]> {
-    const rows = await this.#db
-      .selectFrom('files')
-      .innerJoin('replacement_files as r', (join) =>
-        join.on('r.stream_id', '=', id).onRef('r.path_hash', '=', 'files.path_hash').on('r.added', '=', added),
-      )
-      .select('files.file_num')
-      .where('files.file_num', 'in', nums)
-      .execute();
-    return rows.map((row) => row.file_num);
+function byFile(members: readonly Member[]): Map<number, Member[]> {
+  const files = new Map<number, Member[]>();
+  for (const member of members) {
+    const known = files.get(member.file_num);
+    if (known) known.push(member);
+    else files.set(member.file_num, [member]);
   }
+  return files;
 }
 
-function keyOf(row: { path_hash: Uint8Array }): string {
-  return Buffer.from(row.path_hash).toString('latin1');
+function hasNumbersOf(member: Member, change: ParsedChange): boolean {
+  return member.sequence_number === change.sequenceNumber && member.file_sequence_number === change.fileSequenceNumber;
 }
 
-function sameBody(file: { kind: number; body: Uint8Array }, row: Staged): boolean {
-  return file.kind === row.kind && Buffer.compare(file.body, row.body) === 0;
+function keyOf(pathHash: Uint8Array): string {
+  return Buffer.from(pathHash).toString('latin1');
 }
 
-function departedAt(db: Db, { chain, ord }: Position, nums: readonly number[]) {
-  return db
-    .selectFrom('branch_removals')
-    .selectAll()
-    .where('chain_num', '=', chain)
-    .where('ord', '=', ord)
-    .where('file_num', 'in', nums)
-    .execute();
-}
-
-async function stagedRows(db: Db, id: string, after: Staged | undefined, pending: boolean): Promise<Staged[]> {
-  let query = db.selectFrom('replacement_files').selectAll().where('stream_id', '=', id);
-  if (pending) query = query.where('pending', '=', 1);
-  if (after) {
-    const { path_hash, added } = after;
-    query = query.where(sql<boolean>`(path_hash, added) > (${path_hash}, ${added})`);
-  }
-  return query.orderBy('path_hash').orderBy('added').limit(STEP).execute();
-}
-
-/** What differs, in steps. Removals of a file come before its addition: `added` is 0 for them. */
-export async function* pendingChanges(db: Db, streamId: string): AsyncIterable<ParsedChange[]> {
-  let after: Staged | undefined;
-  for (;;) {
-    const rows = await stagedRows(db, streamId, after, true);
-    if (rows.length === 0) return;
-    after = rows.at(-1);
-    yield rows.map((row) => ({
-      added: row.added === 1,
-      pathHash: row.path_hash,
-      kind: row.kind as FileKind,
-      recordCount: row.record_count,
-      sizeBytes: row.size_bytes,
-      specId: row.spec_id,
-      partitionKey: row.partition_key,
-      referencedPath: row.referenced_path,
-      body: row.body,
-      sequenceNumber: row.sequence_number,
-      fileSequenceNumber: row.file_sequence_number,
-      addedSnapshotId: row.added_snapshot_id ?? '',
-    }));
-  }
+function nameOf({ chain_num, added_ord }: Instance): string {
+  return `${chain_num}/${added_ord}`;
 }

@@ -12,7 +12,7 @@ import { findSnapshotRow, positionOf, type StoredSnapshot, stagedGroups } from '
 import type { ChangeStream, Finish, OpenStream } from './change-stream.ts';
 import { MAX_GROUPS } from './change-stream.ts';
 
-/** Makes a snapshot visible, behind all that are. */
+/** Makes a snapshot visible, after all that already are. */
 const makeVisible = compiledQuery((db, tableNum: number, totals: string, fetchedAt: number, snapshotNum: number) =>
   db
     .updateTable('snapshots')
@@ -35,7 +35,7 @@ async function put(
   changes: readonly ParsedChange[],
 ): Promise<number> {
   const written = writer.write(target, changes);
-  // Statistics of a file that other snapshots hold already came in otherwise.
+  // A file that other snapshots hold too arrived with other statistics.
   if (written.updatedFiles > 0) await statisticsChanged(trx, target.tableNum);
   if (written.countsChanged) await recomputeAll(trx, target.tableNum);
   return written.rows;
@@ -44,7 +44,7 @@ async function put(
 /**
  * Makes a staged snapshot visible, with the last of its changes.
  *
- * @throws CodedError FAILED_PRECONDITION where it then has other live files than are expected
+ * @throws CodedError FAILED_PRECONDITION if the number of its live files is not the expected one
  */
 export async function publish(
   trx: Kysely<Schema>,
@@ -74,7 +74,7 @@ function requireGroups(row: StoredSnapshot, { groups }: Finish, tableId: string)
   );
 }
 
-/** Changes of a snapshot that is not complete: they go where they belong at once, where no reader looks yet. */
+/** Changes of a snapshot that is not complete: they are written to their final place at once, since no reader sees the snapshot yet. */
 export class StageStream implements ChangeStream {
   readonly #db: Kysely<Schema>;
   readonly #stream: OpenStream;
@@ -117,7 +117,7 @@ export class StageStream implements ChangeStream {
   }
 
   async finish(finish: Finish, changes: readonly ParsedChange[]): Promise<number> {
-    /** What is staged is right. */
+    /** What is staged is correct: an error is not its fault. */
     let good = false;
     const after: Finish['after'] = async (trx) => {
       good = true;
@@ -137,13 +137,13 @@ export class StageStream implements ChangeStream {
       });
     } catch (error) {
       if (good) throw error;
-      // These changes give a wrong snapshot: the next stream, maybe with others, shall not build upon them.
+      // These changes are wrong: discard them so that the next stream starts clean.
       if (error instanceof CodedError && error.code !== 'ABORTED' && error.code !== 'NOT_FOUND') await this.#reset();
       throw error;
     }
   }
 
-  /** What has come stays: another stream goes on with it. */
+  /** Staged changes stay: another stream continues with them. */
   async abandon(): Promise<void> {}
 
   /** The snapshot, if it is still this stream's. */
@@ -152,7 +152,7 @@ export class StageStream implements ChangeStream {
     const now = await findSnapshotRow(db, row.table_num, row.snapshot_id);
     const name = `snapshot ${row.snapshot_id} of table ${header.tableId}`;
     if (now?.snapshot_num !== row.snapshot_num)
-      throw new CodedError('ABORTED', `${name} was deleted or made anew meanwhile`);
+      throw new CodedError('ABORTED', `${name} was deleted or created again meanwhile`);
     if (now.stage_key !== header.idempotencyKey) {
       throw new CodedError('ABORTED', `${name} is written by another stream with another idempotency key`);
     }

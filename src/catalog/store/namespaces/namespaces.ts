@@ -66,6 +66,17 @@ export async function findNamespace(
   return row && toMessage(row);
 }
 
+/** The paths of namespaces, by id. */
+export async function namespacePaths(db: Db, ids: readonly string[]): Promise<Map<string, string[]>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db
+    .selectFrom('namespaces')
+    .select(['namespace_id', 'path_key'])
+    .where('namespace_id', 'in', [...ids])
+    .execute();
+  return new Map(rows.map((row) => [row.namespace_id, pathOfKey(row.path_key)]));
+}
+
 /** By path, those after `after`; only `parent` and those below it if it is not empty. */
 export async function listNamespaces(
   db: Db,

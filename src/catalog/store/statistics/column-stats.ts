@@ -24,20 +24,23 @@ const STEP = 200;
  */
 export async function columnState(db: Db, row: StoredSnapshot, schemas: SnapshotSchemas): Promise<ColumnState> {
   const typeOf = (id: number) => schemas.find(id)?.type ?? 'binary';
-  const stored = await findState(db, row.snapshot_num, typeOf);
-  if (stored) return stored;
-  const generation = await generationOf(db, row.table_num);
-  const state = (await fromAncestor(db, row, typeOf)) ?? (await fromAllFiles(db, row, typeOf));
-  await db.transaction().execute(async (trx) => {
-    // Files that changed meanwhile make it worthless; the next who asks computes it anew.
-    if ((await generationOf(trx, row.table_num)) !== generation) return;
-    await trx
-      .insertInto('column_states')
-      .values({ snapshot_num: row.snapshot_num, table_num: row.table_num, state: state.toText() })
-      .onConflict((conflict) => conflict.column('snapshot_num').doNothing())
-      .execute();
-  });
-  return state;
+  for (;;) {
+    const stored = await findState(db, row.snapshot_num, typeOf);
+    if (stored) return stored;
+    const generation = await generationOf(db, row.table_num);
+    const state = (await fromAncestor(db, row, typeOf)) ?? (await fromAllFiles(db, row, typeOf));
+    const unchanged = await db.transaction().execute(async (trx) => {
+      if ((await generationOf(trx, row.table_num)) !== generation) return false;
+      await trx
+        .insertInto('column_states')
+        .values({ snapshot_num: row.snapshot_num, table_num: row.table_num, state: state.toText() })
+        .onConflict((conflict) => conflict.column('snapshot_num').doNothing())
+        .execute();
+      return true;
+    });
+    // Statistics that were replaced meanwhile make it a mix of old and new ones: compute it again.
+    if (unchanged) return state;
+  }
 }
 
 type TypeOf = (columnId: number) => string;

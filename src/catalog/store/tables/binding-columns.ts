@@ -54,46 +54,51 @@ export function toUpstream(row: JoinedBinding): TableUpstream | undefined {
   };
 }
 
-/** Binds an object, in place of the binding that it may have. Its etag is the caller's concern. */
-export async function putBinding(db: Db, kind: ObjectKind, objectId: string, columns: BindingColumns): Promise<void> {
-  const hash = upstreamNameHash(pathOfKey(columns.upstream_path_key), columns.upstream_name);
-  await upsert(db, {
-    object_id: objectId,
-    tenant_id: TENANT,
-    kind,
-    ...columns,
-    name_hash: BigInt.asIntN(64, hash),
-  });
+/** Binds an object that has no binding. Its etag is the caller's concern, here and below. */
+export async function insertBinding(
+  db: Db,
+  kind: ObjectKind,
+  objectId: string,
+  columns: BindingColumns,
+): Promise<void> {
+  await insert(db, { object_id: objectId, tenant_id: TENANT, kind, ...columns, name_hash: nameHash(columns) });
 }
 
-const upsert = compiledWrite((db, row: Insertable<BindingRow>) =>
-  db
-    .insertInto('bindings')
-    .values(row)
-    .onConflict((conflict) =>
-      conflict.column('object_id').doUpdateSet(({ ref }) => ({
-        connector_id: ref('excluded.connector_id'),
-        upstream_path_key: ref('excluded.upstream_path_key'),
-        upstream_name: ref('excluded.upstream_name'),
-        name_hash: ref('excluded.name_hash'),
-        upstream_uuid: ref('excluded.upstream_uuid'),
-        fingerprint: ref('excluded.fingerprint'),
-        coverage: ref('excluded.coverage'),
-        fetched_at: ref('excluded.fetched_at'),
-        missing_since: ref('excluded.missing_since'),
-      })),
-    ),
-);
+const insert = compiledWrite((db, row: Insertable<BindingRow>) => db.insertInto('bindings').values(row));
 
-/** What can change while the upstream name stays. */
-export type BindingState = Pick<Updateable<BindingRow>, 'fingerprint' | 'coverage' | 'fetched_at' | 'missing_since'>;
+/**
+ * Gives an object these columns of a binding, in place of those that it has. Writes only what differs.
+ *
+ * @returns whether anything differed
+ */
+export async function rebind(
+  db: Db,
+  kind: ObjectKind,
+  objectId: string,
+  stored: JoinedBinding,
+  columns: BindingColumns,
+): Promise<boolean> {
+  if (stored.upstream_name === null) {
+    await insertBinding(db, kind, objectId, columns);
+    return true;
+  }
+  const changes = difference(stored, columns);
+  if (Object.keys(changes).length === 0) return false;
+  const isRenamed = 'upstream_path_key' in changes || 'upstream_name' in changes;
+  await updateBinding(db, objectId, isRenamed ? { ...changes, name_hash: nameHash(columns) } : changes);
+  return true;
+}
 
-/** Changes columns of a binding; nothing without one. The object's etag is the caller's concern. */
-export async function updateBinding(db: Db, objectId: string, changes: BindingState): Promise<void> {
+function nameHash({ upstream_path_key, upstream_name }: BindingColumns): bigint {
+  return BigInt.asIntN(64, upstreamNameHash(pathOfKey(upstream_path_key), upstream_name));
+}
+
+/** Changes columns of a binding. */
+export async function updateBinding(db: Db, objectId: string, changes: Updateable<BindingRow>): Promise<void> {
   await update(db, changes, objectId);
 }
 
-const update = compiledWrite((db, row: BindingState, objectId: string) =>
+const update = compiledWrite((db, row: Updateable<BindingRow>, objectId: string) =>
   db.updateTable('bindings').set(row).where('object_id', '=', objectId),
 );
 
@@ -101,7 +106,8 @@ export async function deleteBinding(db: Db, objectId: string): Promise<void> {
   await db.deleteFrom('bindings').where('object_id', '=', objectId).execute();
 }
 
-/** Whether a row has other values than these. */
-export function differs<Row extends object>(row: Row, values: Partial<Row>): boolean {
-  return Object.entries(values).some(([column, value]) => row[column as keyof Row] !== value);
+/** The values that a row does not have. */
+export function difference<Values extends object>(row: { [Column in keyof Values]: unknown }, values: Values) {
+  const columns = Object.entries(values).filter(([column, value]) => row[column as keyof Values] !== value);
+  return Object.fromEntries(columns) as Partial<Values>;
 }

@@ -23,8 +23,8 @@ import {
   BINDING_COLUMNS,
   bindingColumns,
   deleteBinding,
+  insertBinding,
   type JoinedBinding,
-  putBinding,
   toUpstream,
 } from './binding-columns.ts';
 import { findSchema, putSchema } from './table-schemas.ts';
@@ -78,7 +78,7 @@ export async function insertFreeTable(
     updated_at: now,
     etag: newEtag(),
   });
-  if (table.upstream) await putBinding(db, TABLE, tableId, bindingColumns(table.upstream));
+  if (table.upstream) await insertBinding(db, TABLE, tableId, bindingColumns(table.upstream));
   if (table.schema) await putSchema(db, tableNum, table.schema);
   return { table_id: tableId, table_num: tableNum };
 }

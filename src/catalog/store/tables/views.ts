@@ -1,5 +1,6 @@
 import type { Kysely, Selectable, Updateable } from 'kysely';
 import { ObjectKind } from '../../../generated/reconciler/internal/v1/bindings.ts';
+import type { TableUpstream } from '../../../generated/reconciler/v1/tables.ts';
 import { View } from '../../../generated/reconciler/v1/views.ts';
 import { formatName } from '../../../names.ts';
 import { newEtag, newId } from '../../identity/ids.ts';
@@ -14,8 +15,9 @@ import {
   BINDING_COLUMNS,
   bindingColumns,
   deleteBinding,
+  insertBinding,
   type JoinedBinding,
-  putBinding,
+  rebind,
   toUpstream,
 } from './binding-columns.ts';
 import { schemaMessage } from './table-schemas.ts';
@@ -48,14 +50,13 @@ export async function insertView(db: Db, view: View): Promise<View> {
       etag: newEtag(),
     })
     .execute();
-  await putUpstream(db, viewId, view.upstream);
+  if (view.upstream) await insertBinding(db, VIEW, viewId, columnsOf(view.upstream));
   return getView(db, viewId);
 }
 
-/** Binds a view, or unbinds it without an upstream. Coverage is of tables only. */
-async function putUpstream(db: Db, viewId: string, upstream: View['upstream']): Promise<void> {
-  if (upstream) await putBinding(db, VIEW, viewId, bindingColumns({ ...upstream, coverage: '' }));
-  else await deleteBinding(db, viewId);
+/** A view has no coverage. */
+function columnsOf(upstream: TableUpstream) {
+  return bindingColumns({ ...upstream, coverage: '' });
 }
 
 function select(db: Db) {
@@ -88,8 +89,10 @@ export async function listViews(db: Db, namespaceId: string, limit: number, afte
 }
 
 export async function updateView(db: Db, view: View): Promise<View> {
+  const stored = await getViewRow(db, view.viewId);
   await updateViewRow(db, view.viewId, { body: viewBody(view) });
-  await putUpstream(db, view.viewId, view.upstream);
+  if (view.upstream) await rebind(db, VIEW, view.viewId, stored, columnsOf(view.upstream));
+  else await deleteBinding(db, view.viewId);
   return getView(db, view.viewId);
 }
 

@@ -2,7 +2,7 @@ import type { ChangeRange, FileChange, FileChangeBatch } from '../../table-reade
 import { added, removed } from './file-change.ts';
 import type { FileChangesRequest } from './file-changes-request.ts';
 import { BATCH_ENTRIES, type ManifestContext, type ResolvedEntry, readManifest } from './manifest.ts';
-import { differenceOf, manifestsNotIn, mayHoldLive } from './manifest-difference.ts';
+import { differenceOf, manifestsNotIn, mayContainLive } from './manifest-difference.ts';
 import { ADDED, DELETED, EXISTING } from './manifest-entry.ts';
 import { liveCounts, type ManifestFile } from './manifest-list.ts';
 
@@ -44,13 +44,13 @@ function changeSource({ base, manifests, snapshotId }: FileChangesRequest): Chan
       count: ({ added, deleted }) => sum(added, deleted),
     };
   }
-  if (manifestsNotIn(base.manifests, manifests).some(mayHoldLive)) return undefined;
+  if (manifestsNotIn(base.manifests, manifests).some(mayContainLive)) return undefined;
   return liveFiles(manifestsNotIn(manifests, base.manifests));
 }
 
 function liveFiles(manifests: readonly ManifestFile[]): ChangeSource {
   return {
-    manifests: manifests.filter(mayHoldLive),
+    manifests: manifests.filter(mayContainLive),
     changeOf: liveOnly,
     count: ({ added, existing }) => sum(added, existing),
   };

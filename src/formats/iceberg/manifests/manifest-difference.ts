@@ -69,7 +69,7 @@ export function manifestsNotIn(manifests: readonly ManifestFile[], others: reado
 }
 
 /** Whether the manifest can contain live entries, according to the manifest list's counts. */
-export function mayHoldLive({ added, existing }: ManifestFile): boolean {
+export function mayContainLive({ added, existing }: ManifestFile): boolean {
   return added !== 0 || existing !== 0;
 }
 
@@ -97,7 +97,7 @@ async function* liveEntries(
   columnIds: ReadonlySet<number> | undefined,
 ): AsyncGenerator<ResolvedEntry> {
   for (const manifest of manifests) {
-    if (!mayHoldLive(manifest)) continue;
+    if (!mayContainLive(manifest)) continue;
     for await (const entries of readManifest(manifest, snapshotId, context, columnIds)) {
       for (const entry of entries) if (entry.status !== DELETED) yield entry;
     }

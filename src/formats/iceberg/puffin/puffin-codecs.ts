@@ -2,7 +2,7 @@ import { decompressLz4Raw } from 'hyparquet-compressors';
 import { type Codec, codec } from '../../avro/codecs.ts';
 import { MalformedError } from '../../malformed.ts';
 
-/** The codec of a Puffin blob or footer (spec, "Compression codecs"). @throws MalformedError for an unknown codec */
+/** The codec of a Puffin blob or footer (spec, "Compression codecs"); throws MalformedError if it is unknown. */
 export function puffinCodec(name: string | undefined): Codec {
   switch (name) {
     case undefined:

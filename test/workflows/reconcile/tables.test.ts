@@ -1,0 +1,230 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { fails, failsOnce, returns, waitUntil } from './behaviours.ts';
+import { ReconcileEnvironment } from './reconcile-environment.ts';
+import { manyTables, StubUpstream } from './stub-upstream.ts';
+
+let environment: ReconcileEnvironment;
+beforeAll(async () => {
+  environment = await ReconcileEnvironment.start();
+});
+afterAll(() => environment?.[Symbol.asyncDispose]());
+
+const done = { changed: true, snapshots: 1, files: 2, bytesRead: 100 };
+
+describe('pages', () => {
+  it('are scanned one after the other, and each page’s tables ingested', async () => {
+    const upstream = new StubUpstream({ a: 'changed' }, { b: 'unchanged' }, { c: 'changed', d: 'filtered' });
+    const { progress } = await environment.reconcile(upstream);
+    expect(upstream.work.filter((step) => step.startsWith('scan'))).toEqual([
+      'scanTables',
+      'scanTables page 2',
+      'scanTables page 3',
+    ]);
+    expect(upstream.work.filter((step) => step.startsWith('ingest'))).toEqual(['ingestTable a', 'ingestTable c']);
+    expect(progress).toMatchObject({ tablesScanned: 3, tablesChanged: 2, tablesUnchanged: 1, tablesFiltered: 1 });
+  });
+
+  it('are scanned while slow tables of earlier pages are still being ingested', async () => {
+    const upstream = new StubUpstream({ slow: 'changed' }, { a: 'unchanged' }, { b: 'unchanged' });
+    upstream.on('ingestTable slow', () => waitUntil(() => upstream.steps.includes('scanTables page 3')));
+    expect((await environment.reconcile(upstream)).failure).toBeUndefined();
+  });
+
+  it('record what the job has counted so far', async () => {
+    const upstream = new StubUpstream({ a: 'broken', b: 'unchanged' }, { c: 'changed' }, { d: 'changed' });
+    await environment.reconcile(upstream);
+    expect(upstream.inputsOf('scanTables').map(({ record }) => record.progress.counters.tablesScanned ?? 0)).toEqual([
+      0, 2, 3,
+    ]);
+    const recorded = upstream.records.flatMap(({ failures }) => failures.map(({ table }) => table));
+    expect(recorded).toEqual(['sales.a']);
+  });
+
+  it('that cannot be scanned fail the job, after the tables in flight have ended', async () => {
+    let [ended, endedBeforeRelease] = [false, false];
+    const upstream = new StubUpstream({ a: 'changed' }, { b: 'changed' })
+      .on('scanTables page 2', fails('UNAUTHENTICATED'))
+      .on('ingestTable a', async () => {
+        await sleep(100);
+        ended = true;
+      })
+      .on('releaseConnector', () => {
+        endedBeforeRelease = ended;
+      });
+    const { failure, progress } = await environment.reconcile(upstream);
+    expect(failure).toMatchObject({ type: 'RECONCILE_FAILED' });
+    expect(progress).toMatchObject({ state: 'JS_FAILED', tablesChanged: 1, errors: 1 });
+    expect(endedBeforeRelease).toBe(true);
+    expect(upstream.steps).not.toContain('reconcileMissing tables');
+    expect(upstream.steps).not.toContain('bindDestination');
+  });
+});
+
+describe('changed tables', () => {
+  it('are ingested max_parallel at once, and no more', async () => {
+    const upstream = new StubUpstream(manyTables(12)).withConnector({ maxParallel: 3 }).with({ ingestMs: 20 });
+    await environment.reconcile(upstream);
+    expect(upstream.mostAtOnce('ingestTable')).toBe(3);
+  });
+
+  it('get an activity each up to 20 per job, and are packed past that', async () => {
+    const upstream = new StubUpstream(
+      { ...manyTables(20), ...manyTables(90, 'unchanged', 100) },
+      manyTables(41, 'changed', 21),
+    );
+    const { progress } = await environment.reconcile(upstream);
+    const ingests = upstream.work.filter((step) => step.startsWith('ingest'));
+    expect(ingests.slice(0, 20)).toEqual(Array.from({ length: 20 }, (_, i) => `ingestTable t${i + 1}`));
+    expect(ingests.slice(20)).toEqual(['ingestTables t21…t40', 'ingestTables t41…t60', 'ingestTable t61']);
+    expect(progress).toMatchObject({
+      tablesChanged: 61,
+      tablesUnchanged: 90,
+      snapshotsIngested: 61,
+      filesIngested: 122,
+    });
+  });
+
+  it('that fail in a pack are run by themselves', async () => {
+    const upstream = new StubUpstream({ ...manyTables(40), t3: 'flaky', t7: 'broken' });
+    const { progress, failure } = await environment.reconcile(upstream);
+    const ingests = upstream.work.filter((step) => step.startsWith('ingest'));
+    expect(ingests).toEqual(['ingestTables t1…t20', 'ingestTable t3', 'ingestTable t7', 'ingestTables t21…t40']);
+    expect(failure?.message).toBe('Partial failure (1): sales.t7: the manifest is truncated');
+    expect(progress).toMatchObject({ tablesChanged: 39, errors: 1 });
+  });
+
+  it('are all run by themselves if their pack fails as a whole', async () => {
+    const upstream = new StubUpstream(manyTables(40)).on('ingestTables t1…t20', fails('INTERNAL'));
+    const { progress, failure } = await environment.reconcile(upstream);
+    expect(failure).toBeUndefined();
+    expect(upstream.work.filter((step) => step.startsWith('ingestTable ')).length).toBe(20);
+    expect(progress).toMatchObject({ tablesChanged: 40, errors: 0 });
+  });
+
+  it('that a pack did not get to are packed again', async () => {
+    const upstream = new StubUpstream(manyTables(40)).on('ingestTables t1…t20', returns(Array(12).fill(done)));
+    const { progress } = await environment.reconcile(upstream);
+    expect(upstream.work.filter((step) => step.startsWith('ingest'))).toEqual([
+      'ingestTables t1…t20',
+      'ingestTables t13…t20',
+      'ingestTables t21…t40',
+    ]);
+    expect(progress.tablesChanged).toBe(40);
+  });
+
+  it('are retried, and then nothing of that is counted', async () => {
+    const upstream = new StubUpstream({ a: 'changed' }).on(
+      'ingestTable a',
+      failsOnce('UNAVAILABLE'),
+      failsOnce('UNAVAILABLE'),
+    );
+    const { failure, progress } = await environment.reconcile(upstream);
+    expect(failure).toBeUndefined();
+    expect(upstream.steps).toContain('ingestTable a (attempt 3)');
+    expect(progress).toMatchObject({ tablesChanged: 1, errors: 0 });
+  });
+
+  it('that fail after their retries are counted and recorded; the others stay, and the workflow fails', async () => {
+    const upstream = new StubUpstream({ a: 'changed', b: 'changed', c: 'broken', d: 'changed' }).on(
+      'ingestTable b',
+      failsOnce('UNAVAILABLE'),
+      fails('UNAVAILABLE', 'the catalog answers 503'),
+    );
+    const { failure, progress } = await environment.reconcile(upstream);
+    const message = 'Partial failure (2): sales.b: the catalog answers 503; sales.c: the manifest is truncated';
+    expect(failure).toEqual({ type: 'PARTIAL_FAILURE', message });
+    expect(progress).toMatchObject({ state: 'JS_FAILED', tablesScanned: 4, tablesChanged: 2, errors: 2 });
+    expect(upstream.records.flatMap(({ failures }) => failures)).toMatchObject([
+      { table: 'sales.b', code: 'UNAVAILABLE', message: 'the catalog answers 503' },
+      { table: 'sales.c', code: 'DATA_LOSS' },
+    ]);
+    expect(upstream.steps.slice(-4)).toEqual([
+      'reconcileMissing tables',
+      'bindDestination',
+      'recordJob JS_FAILED',
+      'releaseConnector',
+    ]);
+  });
+});
+
+describe('a table with a big snapshot', () => {
+  const groupsOf = ({ work }: StubUpstream) => work.filter((step) => step.startsWith('ingestFileGroup')).sort();
+
+  it('is split into file groups, four at once, and finished when all are in', async () => {
+    const upstream = new StubUpstream({ big: { split: 8 } }).withConnector({ maxParallel: 8 }).with({ ingestMs: 30 });
+    const { progress } = await environment.reconcile(upstream);
+    const ingests = upstream.work.filter((step) => step.startsWith('ingest'));
+    expect(ingests.at(0)).toBe('ingestTable big');
+    expect(ingests.at(-1)).toBe('ingestTable big');
+    expect(groupsOf(upstream)).toEqual(Array.from({ length: 8 }, (_, i) => `ingestFileGroup big ${i + 1}`));
+    expect(ingests.length).toBe(10);
+    expect(upstream.mostAtOnce('ingestFileGroup')).toBe(4);
+    expect(upstream.inputsOf('ingestFileGroup')).toContainEqual({
+      ...{ connectorId: 'con_lake', table: { namespace: ['sales'], name: 'big' } },
+      ...{ tableId: 'tbl_big', snapshotId: '7', key: 'k', group: { from: 0, to: 1 } },
+    });
+    expect(progress).toMatchObject({ tablesChanged: 1, snapshotsIngested: 1, filesIngested: 40, bytesRead: 510 });
+  });
+
+  it('has changed, even if its last look finds nothing left to do', async () => {
+    const nothingLeft = { changed: false, snapshots: 0, files: 0, bytesRead: 0 };
+    const upstream = new StubUpstream({ big: { split: 2 } }).on(
+      'ingestTable big',
+      () => undefined,
+      returns(nothingLeft),
+    );
+    expect((await environment.reconcile(upstream)).progress).toMatchObject({ tablesChanged: 1, tablesUnchanged: 0 });
+  });
+
+  it('takes no more than max_parallel', async () => {
+    const upstream = new StubUpstream({ big: { split: 4 } }).with({ ingestMs: 10 });
+    await environment.reconcile(upstream);
+    expect(upstream.mostAtOnce('ingestFileGroup')).toBe(1);
+    expect(groupsOf(upstream).length).toBe(4);
+  });
+
+  it('leaves its pack and is split by itself', async () => {
+    const upstream = new StubUpstream({ ...manyTables(40), t5: { split: 2 } });
+    const { progress } = await environment.reconcile(upstream);
+    expect(upstream.work.slice(1, 6)).toEqual([
+      'ingestTables t1…t20',
+      'ingestTable t5',
+      'ingestFileGroup t5 1',
+      'ingestFileGroup t5 2',
+      'ingestTable t5',
+    ]);
+    expect(progress).toMatchObject({ tablesChanged: 40, errors: 0 });
+  });
+
+  it('is looked at again if it changed while a group was read', async () => {
+    const upstream = new StubUpstream({ big: { split: 3 } }).on('ingestFileGroup big 2', fails('ABORTED'));
+    const { failure, progress } = await environment.reconcile(upstream);
+    expect(failure).toBeUndefined();
+    expect(upstream.work).toEqual([
+      ...['scanTables', 'ingestTable big', 'ingestFileGroup big 1', 'ingestFileGroup big 2'],
+      ...['ingestTable big', 'ingestFileGroup big 2', 'ingestFileGroup big 3', 'ingestTable big'],
+      'reconcileMissing tables',
+    ]);
+    expect(progress).toMatchObject({ tablesChanged: 1, errors: 0 });
+  });
+
+  it('fails after three splits', async () => {
+    const aborts = [fails('ABORTED'), fails('ABORTED'), fails('ABORTED')];
+    const upstream = new StubUpstream({ big: { split: 1 } }).on('ingestFileGroup big 1', ...aborts);
+    const { failure } = await environment.reconcile(upstream);
+    expect(failure?.message).toBe(
+      'Partial failure (1): sales.big: Snapshot 7 was split 3 times, and the table changed each time. Trigger again when fewer write to it.',
+    );
+    expect(upstream.work.filter((step) => step === 'ingestTable big').length).toBe(4);
+    expect(groupsOf(upstream).length).toBe(3);
+  });
+
+  it('fails with the first group that fails, and begins no other', async () => {
+    const upstream = new StubUpstream({ big: { split: 5 } }).on('ingestFileGroup big 2', fails('DATA_LOSS'));
+    const { failure, progress } = await environment.reconcile(upstream);
+    expect(failure?.message).toBe('Partial failure (1): sales.big: DATA_LOSS by the test');
+    expect(groupsOf(upstream)).toEqual(['ingestFileGroup big 1', 'ingestFileGroup big 2']);
+    expect(progress).toMatchObject({ tablesChanged: 0, filesIngested: 5, errors: 1 });
+  });
+});
