@@ -35,9 +35,9 @@ it('counts a snapshot whose response was lost', async () => {
 
   const { fileChanges } = catalog.clients;
   const losing: typeof fileChanges = {
-    async putFileColumnStats(requests, options) {
-      await fileChanges.putFileColumnStats(requests, options);
-      throw new ClientError('PutFileColumnStats', Status.UNAVAILABLE, 'the connection broke');
+    async commitSnapshot(requests, options) {
+      await fileChanges.commitSnapshot(requests, options);
+      throw new ClientError('CommitSnapshot', Status.UNAVAILABLE, 'the connection broke');
     },
   };
   const lost = await attempt({ ...deps, catalog: { ...catalog.clients, fileChanges: losing } });

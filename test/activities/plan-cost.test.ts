@@ -66,20 +66,20 @@ type StoredRow = Record<string, unknown> & { snapshot_num: number; published: nu
 it('takes few calls of the catalog for each way in which a table can change', async () => {
   const { upstream, ingest } = await connect();
   upstream.set(linear(1, 3));
-  expect((await ingest()).calls).toEqual({ ensureTable: 1, putFileColumnStats: 3 });
+  expect((await ingest()).calls).toEqual({ ensureTable: 1, commitSnapshot: 3 });
   upstream.set(linear(1, 4));
-  expect((await ingest()).calls).toEqual({ ensureTable: 1, compareSnapshots: 1, putFileColumnStats: 1 });
+  expect((await ingest()).calls).toEqual({ ensureTable: 1, compareSnapshots: 1, commitSnapshot: 1 });
   upstream.set({ ...linear(1, 4), properties: { owner: 'sales' } });
   expect((await ingest()).calls).toEqual({ ensureTable: 1, compareSnapshots: 1, updateTable: 1 });
   expect((await ingest()).calls).toEqual({ ensureTable: 1, compareSnapshots: 1 });
-  expect((await ingest({ full: true })).calls).toEqual({ ensureTable: 1, listSnapshots: 1, putFileColumnStats: 4 });
+  expect((await ingest({ full: true })).calls).toEqual({ ensureTable: 1, listSnapshots: 1, commitSnapshot: 4 });
   upstream.set(linear(2, 4));
   const expired = { ensureTable: 1, compareSnapshots: 1, expireSnapshots: 1, updateTable: 1 };
   expect((await ingest()).calls).toEqual(expired);
   upstream.set(linear(2, 5));
   const metadata = { ensureTable: 1, compareSnapshots: 1, createSnapshot: 1, updateTable: 1 };
   expect((await ingest({ mode: 'METADATA_ONLY' })).calls).toEqual(metadata);
-  const captured = { getTable: 1, lookupBindings: 1, compareSnapshots: 1, putFileColumnStats: 1, updateTable: 1 };
+  const captured = { getTable: 1, lookupBindings: 1, compareSnapshots: 1, commitSnapshot: 1, updateTable: 1 };
   expect((await ingest({ mode: 'CAPTURE_ONLY' })).calls).toEqual(captured);
 });
 

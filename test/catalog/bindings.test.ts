@@ -89,12 +89,12 @@ describe('CountBindings', () => {
 
   it('follows a binding to another upstream name, and does not count what is deleted', async () => {
     const { connectorId, ensureTable, count } = await setUp();
-    const { tables } = catalog.clients;
+    const { tables, ingestion } = catalog.clients;
     const tableId = await ensureTable('a');
     const upstream = { connectorId, namespacePath: ['src', 'x'], tableName: 'renamed' };
-    await tables.updateTable({ table: { tableId, upstream }, updateMask: ['upstream'] });
+    await ingestion.updateTable({ table: { tableId, upstream }, updateMask: ['upstream'] });
     expect(await count(TABLE)).toEqual({ count: 1n, checksum: checksum('renamed') });
-    await tables.updateTable({ table: { tableId }, updateMask: ['upstream'] });
+    await ingestion.updateTable({ table: { tableId }, updateMask: ['upstream'] });
     expect(await count(TABLE)).toEqual({ count: 0n, checksum: 0n });
     expect((await tables.getTable({ tableId })).upstream).toBeUndefined();
     await tables.deleteTable({ tableId: await ensureTable('b') });
@@ -177,17 +177,17 @@ describe('bindings', () => {
 
   it('are needed to update a part of the upstream', async () => {
     const { namespaceId } = await setUp();
-    const { tables } = catalog.clients;
+    const { tables, ingestion } = catalog.clients;
     const { tableId } = await tables.createTable({ table: { namespaceId, name: 'by_hand' } });
     const update = { table: { tableId, upstream: { fingerprint: 'f' } }, updateMask: ['upstream.fingerprint'] };
-    expect(await failure(tables.updateTable(update))).toMatchObject(
+    expect(await failure(ingestion.updateTable(update))).toMatchObject(
       refusal('FAILED_PRECONDITION', `table ${tableId} has no upstream`),
     );
   });
 
   it('hide a table from readers by name until it has come in completely', async () => {
     const { namespaceId, ensureTable } = await setUp();
-    const { tables, directory } = catalog.clients;
+    const { tables, directory, ingestion } = catalog.clients;
     const tableId = await ensureTable('t');
     const { name } = await directory.lookup({ id: tableId });
     const resolve = () => directory.resolve({ name: { $case: 'parts', value: name! } });
@@ -195,7 +195,7 @@ describe('bindings', () => {
     expect(await listed()).toEqual([]);
     expect(await failure(resolve())).toMatchObject({ code: 'NOT_FOUND' });
     const upstream = { fingerprint: 'f' };
-    await tables.updateTable({ table: { tableId, upstream }, updateMask: ['upstream.fingerprint'] });
+    await ingestion.updateTable({ table: { tableId, upstream }, updateMask: ['upstream.fingerprint'] });
     expect(await listed()).toEqual([tableId]);
     expect(await resolve()).toMatchObject({ tableId });
   });

@@ -182,7 +182,7 @@ describe('snapshots that are dropped', () => {
     for (const id of [1, 2, 3, 4, 5]) {
       await table.put({ snapshotId: id, base: id === 1 ? null : id - 1, changes: [add(id)] });
     }
-    await tables.updateTable({
+    await ingestion.updateTable({
       table: {
         tableId: table.tableId,
         currentSnapshotId: 5n,

@@ -13,7 +13,7 @@ afterAll(() => catalog[Symbol.asyncDispose]());
 const names = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `s3://b/${from + i}.parquet`);
 const add = (paths: string[], seq = 1) => paths.map((filePath) => added({ filePath, seq }));
 
-describe('PutFileColumnStats', () => {
+describe('CommitSnapshot', () => {
   it('makes a snapshot visible with its finish', async () => {
     const table = await TestTable.create(catalog);
     await table.createSnapshot({ snapshotId: 1 });
@@ -69,7 +69,7 @@ describe('PutFileColumnStats', () => {
       abort.abort();
       await sleep(10_000, undefined, { ref: false });
     }
-    await expect(catalog.clients.fileChanges.putFileColumnStats(cutOff(), { signal: abort.signal })).rejects.toThrow(
+    await expect(catalog.clients.fileChanges.commitSnapshot(cutOff(), { signal: abort.signal })).rejects.toThrow(
       /abort/i,
     );
     const again = await table.send({ snapshotId: 1, changes: add(names(0, 6000)), expected: { data: 6000 } });
@@ -290,7 +290,7 @@ describe('PutFileColumnStats', () => {
       async function* stream() {
         yield* requests;
       }
-      return failure(catalog.clients.fileChanges.putFileColumnStats(stream()));
+      return failure(catalog.clients.fileChanges.commitSnapshot(stream()));
     };
 
     it('changes without a header, and two headers', async () => {
@@ -381,7 +381,7 @@ describe('PutFileColumnStats', () => {
             yield bad;
             yield encode({ $case: 'finish', value: {} });
           }
-          const result = await catalog.clients.fileChanges.putFileColumnStats(stream()).catch((error) => error);
+          const result = await catalog.clients.fileChanges.commitSnapshot(stream()).catch((error) => error);
           if (result instanceof Error) {
             refused += 1;
             expect(result.message).toContain('INVALID_ARGUMENT');

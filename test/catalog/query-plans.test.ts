@@ -92,7 +92,7 @@ describe('queries', () => {
       changes: [removed('f1'), file(100), content(FileContent.FILE_CONTENT_EQUALITY_DELETES, { equalityIds: [1] })],
     });
     await table.put({ snapshotId: 3, base: 1, changes: [removed('f2')] });
-    await clients.tables.updateTable({
+    await clients.ingestion.updateTable({
       table: { tableId: table.tableId, currentSnapshotId: 2n },
       updateMask: ['current_snapshot_id'],
     });

@@ -189,7 +189,7 @@ describe('EnsureTable', () => {
     const { tableId } = await ensure({});
     const table = new TestTable(catalog, { tableId, namespaceId });
     await table.put({ snapshotId: 1, changes: [added({ filePath: 'a' })] });
-    await catalog.clients.tables.updateTable({
+    await catalog.clients.ingestion.updateTable({
       table: { tableId, currentSnapshotId: 1n, schema: SCHEMA, upstream: { fingerprint: 'f' } },
       updateMask: ['current_snapshot_id', 'schema', 'upstream.fingerprint'],
     });
@@ -253,13 +253,13 @@ describe('EnsureTable', () => {
 
   it('looks tables up by their upstream names, marks them missing and finds them again', async () => {
     const { ensure, ids } = await setUp();
-    const { bindings, tables } = catalog.clients;
+    const { bindings, tables, ingestion } = catalog.clients;
     const [connectorId] = ids as [string];
     const of = (namespacePath: string[], name: string) => ({ namespacePath, name });
     const a = await ensure({ upstream: of(['x'], 'a'), name: 'a' });
     const b = await ensure({ upstream: of(['x', 'y'], 'b'), name: 'b' });
     const c = await ensure({ upstream: of(['z'], 'c'), name: 'c' });
-    await tables.updateTable({
+    await ingestion.updateTable({
       table: { tableId: a.tableId, upstream: { fingerprint: 'fp' } },
       updateMask: ['upstream.fingerprint'],
     });

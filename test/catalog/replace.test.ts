@@ -125,9 +125,9 @@ describe('a stream that replaces', () => {
       if (finish) yield encode({ $case: 'finish', value: { expectedDataFileCount: 4500n } });
     }
     const { fileChanges } = catalog.clients;
-    expect(await fileChanges.putFileColumnStats(requests(false))).toMatchObject({ complete: false, rowsWritten: 0n });
+    expect(await fileChanges.commitSnapshot(requests(false))).toMatchObject({ complete: false, rowsWritten: 0n });
     expect(await kept()).toBe(0);
-    expect(await fileChanges.putFileColumnStats(requests(true))).toMatchObject({ complete: true, rowsWritten: 2000n });
+    expect(await fileChanges.commitSnapshot(requests(true))).toMatchObject({ complete: true, rowsWritten: 2000n });
     expect(await kept()).toBe(0);
     expect((await table.columns(1, ['id']))[0]).toMatchObject({ valueCount: 6500n });
 
@@ -194,7 +194,7 @@ describe('a stream that replaces', () => {
       await table.send({ snapshotId: 1, replace: true, changes: range(2000, 2), expected: { data: 2000 } });
       yield encode({ $case: 'finish', value: { expectedDataFileCount: 2000n } });
     }
-    expect(await failure(catalog.clients.fileChanges.putFileColumnStats(requests()))).toMatchObject({
+    expect(await failure(catalog.clients.fileChanges.commitSnapshot(requests()))).toMatchObject({
       code: 'ABORTED',
     });
     await close();

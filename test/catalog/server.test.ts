@@ -96,7 +96,7 @@ describe('the catalog service', () => {
         await sleep(20);
       }
     }
-    const answer = await clients.fileChanges.putFileColumnStats(slow());
+    const answer = await clients.fileChanges.commitSnapshot(slow());
     expect(answer).toMatchObject({ complete: true, filesAdded: 1000n });
     await stopped;
     expect(await failure(clients.catalogs.listCatalogs({}, { signal: AbortSignal.timeout(5000) }))).toMatchObject({

@@ -26,7 +26,7 @@ async function table(): Promise<TestTable> {
 }
 
 const setCurrent = ({ tableId }: TestTable, currentSnapshotId: bigint, coverage: string) =>
-  catalog.clients.tables.updateTable({
+  catalog.clients.ingestion.updateTable({
     table: { tableId, currentSnapshotId, upstream: { coverage } },
     updateMask: ['current_snapshot_id', 'upstream.coverage'],
   });

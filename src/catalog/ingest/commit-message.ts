@@ -1,3 +1,4 @@
+import { CommitSnapshotRequest } from '../../generated/reconciler/internal/v1/ingestion.ts';
 import { PutFileColumnStatsRequest } from '../../generated/reconciler/v1/statistics.ts';
 import { CHANGES, REQUEST } from '../../wire/file-change-tags.ts';
 import { MalformedMessage, WireReader } from '../../wire/reader.ts';
@@ -5,38 +6,56 @@ import { invalid } from '../rpc/violations.ts';
 import type { ParsedChange } from '../store/files/file-change-row.ts';
 import { FileChangeParser } from './decode-file-change.ts';
 
-/** One message of a PutFileColumnStats stream. File changes are parsed when they are needed. */
-export type PutFilesMessage =
-  | { case: 'header'; header: PutFileColumnStatsRequest_Header }
-  | { case: 'finish'; finish: PutFileColumnStatsRequest_Finish }
+type Oneof = NonNullable<CommitSnapshotRequest['request']>;
+type Header = Extract<Oneof, { $case: 'header' }>['value'];
+type Finish = Extract<Oneof, { $case: 'finish' }>['value'];
+
+/** One message of a stream that commits a snapshot. File changes are parsed when they are needed. */
+export type CommitMessage =
+  | { case: 'header'; header: Header }
+  | { case: 'finish'; finish: Finish }
   | { case: 'groupFinish'; group: string }
   | { case: 'changes'; count: number; parse(from: number, to: number): ParsedChange[] };
 
-type Oneof = NonNullable<PutFileColumnStatsRequest['request']>;
-type PutFileColumnStatsRequest_Header = Extract<Oneof, { $case: 'header' }>['value'];
-type PutFileColumnStatsRequest_Finish = Extract<Oneof, { $case: 'finish' }>['value'];
-
 /**
- * Reads one message of the stream. File changes are decoded later, when they are written, and then only as far as the store needs:
- * each file's message is stored as received.
+ * Reads one message of an Ingestion.CommitSnapshot stream. File changes are decoded later, when they are written, and then only as far as
+ * the store needs: each file's message is stored as received.
  *
  * @throws InvalidRequest
  */
-export function readPutFilesMessage(bytes: Uint8Array): PutFilesMessage {
-  try {
-    const slices = changeSlices(bytes);
-    if (slices) return changesMessage(bytes, slices);
-    const { request } = PutFileColumnStatsRequest.decode(bytes);
+export function readCommitMessage(bytes: Uint8Array): CommitMessage {
+  return readMessage(bytes, () => {
+    const { request } = CommitSnapshotRequest.decode(bytes);
     if (request?.$case === 'header') return { case: 'header', header: request.value };
     if (request?.$case === 'finish') return { case: 'finish', finish: request.value };
     if (request?.$case === 'groupFinish') return { case: 'groupFinish', group: request.value.group };
+    return undefined;
+  });
+}
+
+/** Reads one message of a TableStatistics.PutFileColumnStats stream, which has less to say. @throws InvalidRequest */
+export function readPutMessage(bytes: Uint8Array): CommitMessage {
+  return readMessage(bytes, () => {
+    const { request } = PutFileColumnStatsRequest.decode(bytes);
+    if (request?.$case === 'header') return { case: 'header', header: { ...request.value, whole: false } };
+    if (request?.$case === 'finish') return { case: 'finish', finish: { ...request.value, groups: [] } };
+    return undefined;
+  });
+}
+
+function readMessage(bytes: Uint8Array, decode: () => CommitMessage | undefined): CommitMessage {
+  let message: CommitMessage | undefined;
+  try {
+    const slices = changeSlices(bytes);
+    message = slices ? changesMessage(bytes, slices) : decode();
   } catch (error) {
     throw invalid('request', `is malformed: ${(error as Error).message}`);
   }
-  throw invalid('request', 'is required: a header, changes, or a finish of all or of a group');
+  if (message) return message;
+  throw invalid('request', 'is required: a header, changes or a finish');
 }
 
-function changesMessage(bytes: Uint8Array, slices: number[]): PutFilesMessage {
+function changesMessage(bytes: Uint8Array, slices: number[]): CommitMessage {
   const parser = new FileChangeParser(bytes);
   return {
     case: 'changes',

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { PutFileColumnStatsResponse } from '../../generated/reconciler/v1/statistics.ts';
+import type { CommitSnapshotResponse } from '../../generated/reconciler/internal/v1/ingestion.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { Checks, invalid } from '../rpc/violations.ts';
 import type { ParsedChange } from '../store/files/file-change-row.ts';
@@ -8,7 +8,8 @@ import { MAX_GROUPS } from '../store/ingest/change-stream.ts';
 import { openChangeStream, putAtOnce } from '../store/ingest/open-stream.ts';
 import { applyTableUpdate, checkedTableUpdate } from '../tables/table-update.ts';
 import { checkSnapshot } from '../validation/snapshot-checks.ts';
-import { type PutFilesMessage, readPutFilesMessage } from './put-files-request.ts';
+import { TABLE_MASK } from '../validation/table-checks.ts';
+import type { CommitMessage } from './commit-message.ts';
 
 /**
  * Changes per transaction. With fewer, the pages of the indexes are written more often; with these, other calls still get their
@@ -17,19 +18,22 @@ import { type PutFilesMessage, readPutFilesMessage } from './put-files-request.t
 const STEP = 2000;
 
 /**
- * TableStatistics.PutFileColumnStats. Requests come as bytes: see put-files-request.ts.
+ * Stores the changes of a snapshot, as Ingestion.CommitSnapshot and TableStatistics.PutFileColumnStats describe it. Requests come as bytes.
  *
  * A stream that ends without a finish leaves its changes staged, and `complete` is false in the response.
+ *
+ * @param read reads one request: what a header and a finish may contain depends on the RPC
  */
-export async function putFileColumnStats(
+export async function commitSnapshot(
   { database }: ServiceDeps,
   requests: AsyncIterable<Uint8Array>,
-): Promise<PutFileColumnStatsResponse> {
+  read: (bytes: Uint8Array) => CommitMessage,
+): Promise<CommitSnapshotResponse> {
   const counts = { added: 0, removed: 0, rows: 0 };
   const pending: ParsedChange[] = [];
   let header: PutHeader | undefined;
   let stream: ChangeStream | undefined;
-  let ended: PutFileColumnStatsResponse | undefined;
+  let ended: CommitSnapshotResponse | undefined;
   const write = async (of: PutHeader): Promise<void> => {
     stream ??= await openChangeStream(database, of);
     if (!stream) {
@@ -61,7 +65,7 @@ export async function putFileColumnStats(
   };
   try {
     for await (const bytes of requests) {
-      const message = readPutFilesMessage(bytes);
+      const message = read(bytes);
       if (message.case === 'header') {
         if (header) throw invalid('header', 'came a second time: one stream is for one snapshot');
         header = checkedHeader(message.header);
@@ -117,7 +121,7 @@ function checkedHeader(header: PutHeader): PutHeader {
 }
 
 function checkedFinish(
-  finish: Extract<PutFilesMessage, { case: 'finish' }>['finish'],
+  finish: Extract<CommitMessage, { case: 'finish' }>['finish'],
   { tableId, replace }: PutHeader,
 ): Finish {
   const { expectedDataFileCount: dataFiles, expectedDeleteFileCount: deleteFiles, updateTable, groups } = finish;
@@ -127,7 +131,7 @@ function checkedFinish(
   if (replace && groups.length > 0) throw invalid('finish.groups', 'goes only without replace');
   if (!updateTable) return { dataFiles, deleteFiles, groups };
   if (replace) throw invalid('finish.update_table', 'goes only without replace');
-  const update = checkedTableUpdate(updateTable);
+  const update = checkedTableUpdate(updateTable, TABLE_MASK);
   if (update.table.tableId !== tableId) throw invalid('finish.update_table', "is of another table than the header's");
   return { dataFiles, deleteFiles, groups, after: (trx) => applyTableUpdate(trx, update) };
 }
@@ -142,8 +146,8 @@ function checkedGroup(group: string, { replace }: PutHeader): string {
 
 function answer(
   counts: Counts,
-  answered: Pick<PutFileColumnStatsResponse, 'complete'> & Partial<PutFileColumnStatsResponse>,
-): PutFileColumnStatsResponse {
+  answered: Pick<CommitSnapshotResponse, 'complete'> & Partial<CommitSnapshotResponse>,
+): CommitSnapshotResponse {
   return {
     filesAdded: BigInt(counts.added),
     filesRemoved: BigInt(counts.removed),
