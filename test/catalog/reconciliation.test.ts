@@ -166,7 +166,7 @@ describe('EnsureTable', () => {
     return { namespaceId, ids, ensure };
   };
 
-  it('makes a table once and finds it again without a write', async () => {
+  it('creates a table once and finds it again without a write', async () => {
     const { ensure, ids } = await setUp();
     const made = await ensure({});
     expect(made).toMatchObject({
@@ -184,7 +184,7 @@ describe('EnsureTable', () => {
     expect(await failure(ensure({ namespaceId: 'ns_no' }))).toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  it('empties a table that was dropped and made anew upstream', async () => {
+  it('empties a table that was dropped and created again upstream', async () => {
     const { ensure, namespaceId } = await setUp();
     const { tableId } = await ensure({});
     const table = new TestTable(catalog, { tableId, namespaceId });
@@ -206,7 +206,7 @@ describe('EnsureTable', () => {
     expect(await table.paths(1)).toEqual(['b']);
   });
 
-  it('moves a table where its destination has changed', async () => {
+  it('moves a table if its destination has changed', async () => {
     const { ensure } = await setUp();
     const made = await ensure({});
     const { namespaceId } = await catalog.namespace();
@@ -237,7 +237,7 @@ describe('EnsureTable', () => {
     expect(await catalog.clients.tables.getTable({ tableId: made.tableId })).toEqual(made);
   });
 
-  it('takes over what no connector owns: a table made by hand, or one whose connector is deleted', async () => {
+  it('takes over a table that no connector owns: it was created by hand, or its connector is deleted', async () => {
     const { ensure, ids, namespaceId } = await setUp(['first', 'second']);
     const byHand = await catalog.clients.tables.createTable({ table: { namespaceId, name: 't' } });
     expect((await ensure({})).tableId).toBe(byHand.tableId);
@@ -251,7 +251,7 @@ describe('EnsureTable', () => {
     });
   });
 
-  it('knows tables by their upstream names, marks them missing and finds them again', async () => {
+  it('looks tables up by their upstream names, marks them missing and finds them again', async () => {
     const { ensure, ids } = await setUp();
     const { bindings, tables, ingestion } = catalog.clients;
     const [connectorId] = ids as [string];

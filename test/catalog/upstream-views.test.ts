@@ -69,7 +69,7 @@ async function setUp(names: string[] = ['one']) {
 }
 
 describe('EnsureView', () => {
-  it('makes a view once, and writes no more where nothing differs', async () => {
+  it('creates a view once, and writes nothing if nothing differs', async () => {
     const { put, get, connectorId } = await setUp();
     const { viewId, changed } = await put();
     expect(changed).toBe(true);
@@ -93,7 +93,7 @@ describe('EnsureView', () => {
     expect(await get()).toEqual(made);
   });
 
-  it('takes another version, and leaves the description that people gave', async () => {
+  it('stores another version, and keeps the description that people gave', async () => {
     const { put, get } = await setUp();
     const { viewId } = await put();
     await catalog.clients.views.updateView({ view: { viewId, description: 'ours' }, updateMask: ['description'] });
@@ -104,11 +104,11 @@ describe('EnsureView', () => {
       description: 'ours',
       upstream: { fingerprint: 'f2' },
     });
-    // Dropped and made anew upstream: the same view here.
+    // It was dropped and created again upstream: here it stays the same view.
     expect((await get(put({ uuid: 'u2', view: next }))).viewId).toBe(viewId);
   });
 
-  it('moves a view where its destination has changed', async () => {
+  it('moves a view if its destination has changed', async () => {
     const { put, get } = await setUp();
     const { viewId } = await put();
     const { namespaceId } = await catalog.namespace();
@@ -117,7 +117,7 @@ describe('EnsureView', () => {
     expect((await put({ upstream: of(['src'], 'other') })).viewId).not.toBe(viewId);
   });
 
-  it('refuses what cannot be', async () => {
+  it('refuses invalid requests', async () => {
     const { put } = await setUp();
     expect(await failure(put({ connectorId: 'con_no' }))).toMatchObject({ code: 'NOT_FOUND' });
     expect(await failure(put({ view: { namespaceId: 'ns_no' } }))).toMatchObject({ code: 'NOT_FOUND' });
@@ -142,9 +142,9 @@ describe('EnsureView', () => {
     expect(conflict.message).toMatch(
       /view 'fx\.v' belongs to 'src\.v' of connector 'first \d+' \(view view_.*\).*connector 'second \d+'/,
     );
-    // The same connector's view of another upstream name.
+    // It belongs to the same connector's view of another upstream name.
     expect(await failure(put({ upstream: of(['src2'], 'v') }))).toMatchObject(refusal('ALREADY_EXISTS', "'src.v'"));
-    // A table that wants the name.
+    // A table cannot have the name either.
     expect(await failure(ensureTable({ connectorId: ids[1] }))).toMatchObject(
       refusal('ALREADY_EXISTS', "table 'fx.v' belongs to 'src.v' of connector 'first"),
     );
@@ -156,7 +156,7 @@ describe('EnsureView', () => {
     expect(await get()).toEqual(made);
   });
 
-  it('takes over what no connector owns: a view made by hand, or one whose connector is deleted', async () => {
+  it('takes over a view that no connector owns: it was created by hand, or its connector is deleted', async () => {
     const { put, ids, namespaceId } = await setUp(['first', 'second']);
     const { views, connectors } = catalog.clients;
     const byHand = await views.createView({ view: { namespaceId, name: 'v', description: 'mine' } });
@@ -167,7 +167,7 @@ describe('EnsureView', () => {
       upstream: { connectorId: '', tableName: 'v' },
     });
     expect(await put({ connectorId: ids[1] })).toEqual({ viewId: byHand.viewId, changed: true, made: false });
-    // Not a table made by hand.
+    // A table that was created by hand is not taken over.
     await catalog.clients.tables.createTable({ table: { namespaceId, name: 't' } });
     const wants = put({ connectorId: ids[1], upstream: of(['src'], 't'), view: { name: 't' } });
     expect(await failure(wants)).toMatchObject(refusal('ALREADY_EXISTS', 'that no connector owns'));
@@ -175,7 +175,7 @@ describe('EnsureView', () => {
 });
 
 describe('a table and a view of the same upstream name', () => {
-  it('the table gives way, with what it holds, only where it is said to be gone', async () => {
+  it('the table is replaced, with its contents, only if the request says that it is gone', async () => {
     const { put, ensureTable, get, namespaceId } = await setUp();
     const { tableId } = await ensureTable();
     const table = new TestTable(catalog, { tableId, namespaceId });
@@ -185,7 +185,7 @@ describe('a table and a view of the same upstream name', () => {
     expect(await failure(catalog.clients.tables.getTable({ tableId }))).toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  it('the view gives way to a table in the same way', async () => {
+  it('the view is replaced by a table in the same way', async () => {
     const { put, ensureTable, get } = await setUp();
     const { viewId } = await get();
     expect(await failure(ensureTable())).toMatchObject(refusal('ALREADY_EXISTS', `(view ${viewId})`));
@@ -194,7 +194,7 @@ describe('a table and a view of the same upstream name', () => {
     expect(await failure(put())).toMatchObject({ code: 'ALREADY_EXISTS' });
   });
 
-  it('does not make another connector’s, or another upstream name’s, give way', async () => {
+  it('an object of another connector or of another upstream name is not replaced', async () => {
     const { put, ensureTable, ids, get } = await setUp(['first', 'second']);
     const { tableId } = await ensureTable();
     const elsewhere = [{ connectorId: ids[1] }, { upstream: of(['src2'], 'v') }];
@@ -265,7 +265,7 @@ describe('bound views', () => {
     ).toMatchObject(refusal('INVALID_ARGUMENT', 'at most 1000'));
   });
 
-  it('one upstream name binds one view, also by hand', async () => {
+  it('one upstream name is bound to one view, also by hand', async () => {
     const { namespaceId, connectorId, get } = await setUp();
     const { viewId } = await get();
     const { views } = catalog.clients;
