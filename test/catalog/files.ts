@@ -6,7 +6,12 @@ import {
   FileContent,
   FileFormat,
 } from '../../src/generated/reconciler/v1/statistics.ts';
-import { type DeepPartial, TableFormat, type TableUpstream, type UpdateTableRequest } from '../../src/generated/reconciler/v1/tables.ts';
+import {
+  type DeepPartial,
+  TableFormat,
+  type TableUpstream,
+  type UpdateTableRequest,
+} from '../../src/generated/reconciler/v1/tables.ts';
 import type { TestCatalog } from './harness.ts';
 
 export const SCHEMA = {

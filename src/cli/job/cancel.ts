@@ -3,6 +3,7 @@ import { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { describeJob } from './describe.ts';
 import { followJob, hasEnded } from './follow.ts';
+import { JobJson } from './job-json.ts';
 
 const HELP = `
 It ends as JS_CANCELLED within seconds; what came in stays. A job that has ended stays as it is.
@@ -22,7 +23,7 @@ export function addCancel(group: Command): void {
       withCatalog(async (context, jobId: string, { wait }: { wait?: boolean }) => {
         const asked = await context.clients.jobs.cancelReconcileJob({ jobId }, withDeadline());
         const job = wait && !hasEnded(asked) ? await followJob(context, jobId) : asked;
-        await context.out.message(ReconcileJob, job, describeJob);
+        await context.out.message(JobJson, job, describeJob);
       }),
     );
 }
