@@ -59,7 +59,7 @@ describe('what the reference got wrong', () => {
     expect(listed).toBeGreaterThan(2 * rows);
     expect(snapshots.length).toBe(12);
 
-    // Every manifest and manifest list once, and the newest metadata file. Of each file: test/activities/reads-once.test.ts.
+    // Every manifest and manifest list once, and the newest metadata file. Of each file: test/activities/ingest/reads-once.test.ts.
     const metadata = join(folder, 'n/t/metadata');
     const sizeOf = (name: string) => statSync(join(metadata, name)).size;
     const names = readdirSync(metadata).sort();
