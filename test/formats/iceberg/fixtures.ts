@@ -5,7 +5,7 @@ import type { ContentFile, FileChange, TableReader } from '../../../src/formats/
 import { plainSpec } from '../../connectors/spec.ts';
 import type { TruthColumn } from '../../stats/truth.ts';
 
-export const fixtures = fileURLToPath(new URL('../../fixtures/iceberg', import.meta.url));
+export const fixtures = fileURLToPath(new URL('../../fixtures/iceberg/', import.meta.url));
 
 export interface TruthFile {
   content: string;
