@@ -23,7 +23,7 @@ export async function lookupBindings(
     return found;
   });
   for (const [key, found] of byPath) {
-    const rows = await withPlace(bindingsOf(db, kind, connectorId))
+    const rows = await withCatalogName(bindingsOf(db, kind, connectorId))
       .where('upstream_path_key', '=', key)
       .where('upstream_name', 'in', [...found.keys()])
       .execute();
@@ -69,7 +69,7 @@ export async function listBindings(
   limit: number,
   after?: UpstreamName,
 ): Promise<Binding[]> {
-  let query = withPlace(filtered(bindingsOf(db, kind, connectorId), filter)).select('upstream_path_key');
+  let query = withCatalogName(filtered(bindingsOf(db, kind, connectorId), filter)).select('upstream_path_key');
   if (after) {
     query = query.where(({ eb, refTuple, tuple }) =>
       eb(refTuple('upstream_path_key', 'upstream_name'), '>', tuple(pathKey(after.namespacePath), after.name)),
@@ -146,17 +146,17 @@ function filtered(query: ReturnType<typeof bindingsOf>, { path, missingBy }: Bin
 }
 
 /** With where the objects are in the catalog. */
-function withPlace(query: ReturnType<typeof bindingsOf>) {
+function withCatalogName(query: ReturnType<typeof bindingsOf>) {
   return query
     .innerJoin('object_names', 'object_names.object_id', 'bindings.object_id')
     .select(['bindings.object_id', 'upstream_name', 'fingerprint', 'coverage', 'missing_since'])
     .select(['object_names.namespace_id', 'object_names.name']);
 }
 
-type PlacedRow = Awaited<ReturnType<ReturnType<typeof withPlace>['executeTakeFirstOrThrow']>>;
+type BindingWithName = Awaited<ReturnType<ReturnType<typeof withCatalogName>['executeTakeFirstOrThrow']>>;
 
 /** Makes messages, without the upstream name. The rows' few namespaces are read once. */
-async function messagesOf(db: Db, rows: readonly PlacedRow[]): Promise<(row: PlacedRow) => Binding> {
+async function messagesOf(db: Db, rows: readonly BindingWithName[]): Promise<(row: BindingWithName) => Binding> {
   const paths = await namespacePaths(db, [...new Set(rows.map((row) => row.namespace_id))]);
   return (row) => ({
     objectId: row.object_id,

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import type { Schema } from '../database/schema.ts';
-import { clearDropped, nextToClear } from './reclaim-dropped.ts';
+import { nextToReclaim, reclaimDropped } from './reclaim-dropped.ts';
 
 type Db = Kysely<Schema>;
 
@@ -22,11 +22,15 @@ export function createPurge(db: Db, logger: Logger) {
     do {
       again = false;
       for (let next = await nextDropped(db); next !== undefined && !stopped; next = await nextDropped(db)) {
-        while (!stopped && (await db.transaction().execute((trx) => removeSome(trx, next as number))))
+        while (!stopped && (await db.transaction().execute((trx) => purgeStep(trx, next as number))))
           await setImmediate();
       }
-      for (let place = await nextToClear(db); place !== undefined && !stopped; place = await nextToClear(db)) {
-        await clearDropped(db, place, () => stopped);
+      for (
+        let position = await nextToReclaim(db);
+        position !== undefined && !stopped;
+        position = await nextToReclaim(db)
+      ) {
+        await reclaimDropped(db, position, () => stopped);
       }
     } while (again && !stopped);
   }
@@ -58,7 +62,7 @@ async function nextDropped(db: Db): Promise<number | undefined> {
 }
 
 /** @returns false when all is gone */
-async function removeSome(db: Db, tableNum: number): Promise<boolean> {
+async function purgeStep(db: Db, tableNum: number): Promise<boolean> {
   const files = await db.selectFrom('files').select('file_num').where('table_num', '=', tableNum).limit(STEP).execute();
   if (files.length > 0) {
     const nums = files.map((file) => file.file_num);

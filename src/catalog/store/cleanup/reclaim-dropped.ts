@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { type Kysely, sql } from 'kysely';
 import { FILE_KINDS } from '../database/file-kind.ts';
 import type { Schema } from '../database/schema.ts';
-import { OPEN_END, type Position, removeChain } from '../lineage/lineage.ts';
+import { deleteChain, OPEN_END, type Position } from '../lineage/lineage.ts';
 import { deleteOrphans } from './delete-memberships.ts';
 
 type Db = Kysely<Schema>;
@@ -10,8 +10,8 @@ type Db = Kysely<Schema>;
 /** Rows a transaction: some milliseconds, between which other calls go on. */
 const STEP = 2000;
 
-/** A place whose snapshot was dropped, with what it held not seen to yet. */
-export async function nextToClear(db: Db): Promise<Position | undefined> {
+/** A position whose snapshot was dropped, with what it held not seen to yet. */
+export async function nextToReclaim(db: Db): Promise<Position | undefined> {
   const row = await db
     .selectFrom('dropped_positions')
     .select(['chain_num', 'ord'])
@@ -22,14 +22,14 @@ export async function nextToClear(db: Db): Promise<Position | undefined> {
 }
 
 /**
- * Removes the files that were live in a dropped snapshot alone: those that came behind the place in use before it, and went by the one in
- * use after it. A place is in use while a snapshot is there or another chain forks off it. Cut off in between, it can be run again.
+ * Removes the files that were live in a dropped snapshot alone: those that came behind the position in use before it, and went by the one in
+ * use after it. A position is in use while a snapshot is there or another chain forks off it. Cut off in between, it can be run again.
  */
-export async function clearDropped(db: Db, place: Position, stopped: () => boolean): Promise<void> {
-  const around = await placesAround(db, place);
+export async function reclaimDropped(db: Db, position: Position, stopped: () => boolean): Promise<void> {
+  const around = await neighboursOf(db, position);
   if (!around.inUse) {
-    for await (const members of liveHereAlone(db, place, around)) {
-      await db.transaction().execute((trx) => remove(trx, place.chain, members));
+    for await (const members of liveOnlyAt(db, position, around)) {
+      await db.transaction().execute((trx) => deleteMembers(trx, position.chain, members));
       if (stopped()) return;
       await setImmediate();
     }
@@ -38,23 +38,23 @@ export async function clearDropped(db: Db, place: Position, stopped: () => boole
     await trx
       .updateTable('dropped_positions')
       .set({ cleared: 1 })
-      .where('chain_num', '=', place.chain)
-      .where('ord', '=', place.ord)
+      .where('chain_num', '=', position.chain)
+      .where('ord', '=', position.ord)
       .execute();
-    await forgetPlaces(trx, place.chain, [place.ord]);
-    await removeEmptyChain(trx, place.chain);
+    await deleteUnusedPositions(trx, position.chain, [position.ord]);
+    await deleteEmptyChain(trx, position.chain);
   });
 }
 
-interface Around {
-  /** A chain forks off the place itself. */
+interface Neighbours {
+  /** A chain forks off the position itself. */
   inUse: boolean;
-  /** The places in use next to it in its chain; 0 and STAYS where there is none. */
+  /** The positions in use next to it in its chain; 0 and STAYS where there is none. */
   before: number;
   after: number;
 }
 
-async function placesAround(db: Db, { chain, ord }: Position): Promise<Around> {
+async function neighboursOf(db: Db, { chain, ord }: Position): Promise<Neighbours> {
   const snapshotAt = (side: '<' | '>') =>
     db
       .selectFrom('snapshots')
@@ -91,8 +91,8 @@ interface Member {
   file_num: number;
 }
 
-/** Those that are live in the place alone, in steps; each step is removed before the next is asked for. */
-async function* liveHereAlone(db: Db, { chain, ord }: Position, { before, after }: Around): AsyncGenerator<Member[]> {
+/** Those that are live in the position alone, in steps; each step is removed before the next is asked for. */
+async function* liveOnlyAt(db: Db, { chain, ord }: Position, { before, after }: Neighbours): AsyncGenerator<Member[]> {
   const members = db
     .selectFrom('memberships')
     .select(['added_ord', 'removed_ord', 'file_num'])
@@ -122,7 +122,7 @@ async function* liveHereAlone(db: Db, { chain, ord }: Position, { before, after 
   }
 }
 
-async function remove(db: Db, chain: number, members: readonly Member[]): Promise<void> {
+async function deleteMembers(db: Db, chain: number, members: readonly Member[]): Promise<void> {
   if (members.length === 0) return;
   for (const { added_ord, file_num } of members) {
     await db
@@ -143,11 +143,11 @@ async function remove(db: Db, chain: number, members: readonly Member[]): Promis
     db,
     members.map((member) => member.file_num),
   );
-  await forgetPlaces(db, chain, [...new Set(members.map((member) => member.added_ord))]);
+  await deleteUnusedPositions(db, chain, [...new Set(members.map((member) => member.added_ord))]);
 }
 
-/** Dropped places that nothing needs to know of any more: no file came there, and no chain forks off. */
-async function forgetPlaces(db: Db, chain: number, ords: readonly number[]): Promise<void> {
+/** Dropped positions that nothing needs to know of any more: no file came there, and no chain forks off. */
+async function deleteUnusedPositions(db: Db, chain: number, ords: readonly number[]): Promise<void> {
   await db
     .deleteFrom('dropped_positions')
     .where('chain_num', '=', chain)
@@ -177,12 +177,12 @@ async function forgetPlaces(db: Db, chain: number, ords: readonly number[]): Pro
     .execute();
 }
 
-/** A chain without a snapshot and without forks goes; the place that it forked off may be of no use then. */
-async function removeEmptyChain(db: Db, chain: number): Promise<void> {
+/** A chain without a snapshot and without forks goes; the position that it forked off may be of no use then. */
+async function deleteEmptyChain(db: Db, chain: number): Promise<void> {
   const snapshot = await db.selectFrom('snapshots').select('ord').where('chain_num', '=', chain).limit(1).execute();
   const left = await db.selectFrom('memberships').select('added_ord').where('chain_num', '=', chain).limit(1).execute();
   if (snapshot.length + left.length > 0 || (await forksOf(db, chain)).length > 0) return;
-  await removeChain(db, chain);
+  await deleteChain(db, chain);
   await db.deleteFrom('branch_removals').where('chain_num', '=', chain).execute();
   await db.deleteFrom('dropped_positions').where('chain_num', '=', chain).execute();
 }

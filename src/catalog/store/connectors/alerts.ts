@@ -18,7 +18,7 @@ interface LastAlert {
  * was. It counts as told from now on; asked again of the same job, the answer is the same. To be called in a transaction.
  */
 export async function evaluateAlert(db: Db, job: ReconcileJob): Promise<AlertRequest | undefined> {
-  if (!tells(job)) return undefined;
+  if (!countsForAlerts(job)) return undefined;
   const connector = await findConnector(db, job.connectorId);
   if (!connector?.alerts?.webhookUrl || connector.state === ConnectorState.CONNECTOR_STATE_DELETING) return undefined;
   const { connectorId, displayName: connectorName, policy } = connector;
@@ -30,8 +30,8 @@ export async function evaluateAlert(db: Db, job: ReconcileJob): Promise<AlertReq
   const last = await lastAlert(db, connectorId);
   if (last?.jobId === job.jobId) return request(last);
   const failed = job.state === JobState.JS_FAILED;
-  const toldOfFailure = last?.type === 'job.failed';
-  if (failed === toldOfFailure) return undefined;
+  const lastWasFailure = last?.type === 'job.failed';
+  if (failed === lastWasFailure) return undefined;
   const alert: LastAlert = failed
     ? { jobId: job.jobId, type: 'job.failed' }
     : { jobId: job.jobId, type: 'job.recovered', failedJobId: last?.jobId };
@@ -55,7 +55,7 @@ export async function resetAlerts(db: Db, connectorId: string): Promise<void> {
 }
 
 /** Whether the job says how its connector stands: it succeeded or failed, took all of it, and wrote. */
-function tells({ state, dryRun, requestJson }: ReconcileJob): boolean {
+function countsForAlerts({ state, dryRun, requestJson }: ReconcileJob): boolean {
   if (dryRun || (state !== JobState.JS_FAILED && state !== JobState.JS_SUCCEEDED)) return false;
   const { scope, retryOf }: Partial<ReconcileRequest> = requestJson === '' ? {} : JSON.parse(requestJson);
   return scope === undefined && retryOf === undefined;

@@ -9,7 +9,7 @@ import { newEtag, newId } from '../../identity/ids.ts';
 import { TENANT } from '../../identity/tenant.ts';
 import { compiledQuery } from '../database/compiled-query.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
-import { forgetAnswers } from '../database/idempotency.ts';
+import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import type { ConnectorRow, Schema } from '../database/schema.ts';
 
 type Db = Kysely<Schema>;
@@ -109,7 +109,7 @@ export async function markDeleting(db: Db, connector: Connector, deleteContents:
 }
 
 /** Whether what it brought in is to go with it. */
-export async function deletesContents(db: Db, id: string): Promise<boolean> {
+export async function shouldDeleteContents(db: Db, id: string): Promise<boolean> {
   const query = db.selectFrom('connectors').select('delete_contents').where('connector_id', '=', id);
   return (await query.executeTakeFirst())?.delete_contents === 1;
 }
@@ -124,7 +124,7 @@ export async function deletingConnectors(db: Db, among?: string[]): Promise<stri
 /** Nothing may be bound to it any more. */
 export async function deleteConnector(db: Db, id: string): Promise<void> {
   await db.deleteFrom('connectors').where('connector_id', '=', id).execute();
-  await forgetAnswers(db, id);
+  await deleteIdempotencyKeys(db, id);
 }
 
 async function refuseTakenName(db: Db, name: string, exceptId?: string): Promise<void> {

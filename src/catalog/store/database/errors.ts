@@ -19,6 +19,6 @@ export function staleEtag(kind: Kind, id: string): CodedError {
 }
 
 /** Checks an etag as a precondition; an empty one is no precondition. */
-export function checkEtag(kind: Kind, id: string, given: string, stored: string): void {
-  if (given !== '' && given !== stored) throw staleEtag(kind, id);
+export function checkEtag(kind: Kind, id: string, etag: string, stored: string): void {
+  if (etag !== '' && etag !== stored) throw staleEtag(kind, id);
 }

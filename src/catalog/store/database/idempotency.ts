@@ -14,7 +14,7 @@ export function requestHash(bytes: Uint8Array): string {
  *
  * @throws CodedError INVALID_ARGUMENT if the key was used for another request
  */
-export async function answeredBefore(
+export async function findCreatedResource(
   db: Kysely<Schema>,
   scope: string,
   key: string,
@@ -38,7 +38,7 @@ export async function answeredBefore(
 }
 
 /** Remembers the resource that a key created. Call it in the transaction that created it. */
-export async function rememberAnswer(db: Kysely<Schema>, scope: string, key: string, hash: string, id: string) {
+export async function recordCreatedResource(db: Kysely<Schema>, scope: string, key: string, hash: string, id: string) {
   if (key === '') return;
   await db
     .insertInto('idempotency_keys')
@@ -59,7 +59,7 @@ export async function rememberAnswer(db: Kysely<Schema>, scope: string, key: str
 }
 
 /** Forgets the keys that created a resource that is deleted: the same key may then create it again. */
-export async function forgetAnswers(db: Kysely<Schema>, resourceId: string): Promise<void> {
+export async function deleteIdempotencyKeys(db: Kysely<Schema>, resourceId: string): Promise<void> {
   await db
     .deleteFrom('idempotency_keys')
     .where('tenant_id', '=', TENANT)

@@ -27,12 +27,12 @@ export function setPlannerStatistics(sqlite: Sqlite.Database): void {
   // Creates the table of statistics if it does not exist; only for the schema table, which is quick.
   sqlite.exec('analyze sqlite_schema');
   const read = sqlite.prepare('select tbl, idx, stat from sqlite_stat1 order by tbl, idx').raw();
-  const wanted = STATISTICS.toSorted((a, b) => (`${a[0]} ${a[1]}` < `${b[0]} ${b[1]}` ? -1 : 1));
-  if (JSON.stringify(read.all()) === JSON.stringify(wanted)) return;
+  const desired = STATISTICS.toSorted((a, b) => (`${a[0]} ${a[1]}` < `${b[0]} ${b[1]}` ? -1 : 1));
+  if (JSON.stringify(read.all()) === JSON.stringify(desired)) return;
   sqlite.transaction(() => {
     sqlite.exec('delete from sqlite_stat1');
     const insert = sqlite.prepare('insert into sqlite_stat1 (tbl, idx, stat) values (?, ?, ?)');
-    for (const row of wanted) insert.run(...row);
+    for (const row of desired) insert.run(...row);
   })();
   sqlite.exec('analyze sqlite_schema');
 }

@@ -50,7 +50,7 @@ const MAX_HELD = 5000n;
 export class DeleteIndex {
   readonly #db: Db;
   readonly #tableNum: number;
-  readonly #path: readonly Position[];
+  readonly #ancestry: readonly Position[];
   readonly #globalSpecs: readonly number[];
   readonly #counts: { position: bigint; equality: bigint; vectors: bigint };
   #held: CandidateDeletes | undefined;
@@ -60,7 +60,7 @@ export class DeleteIndex {
     db: Db,
     options: {
       tableNum: number;
-      path: readonly Position[];
+      ancestry: readonly Position[];
       /** Specs whose partition fields are all void: they are unpartitioned as well. */
       globalSpecs: readonly number[];
       /** How many delete files of each kind are live. */
@@ -69,7 +69,7 @@ export class DeleteIndex {
   ) {
     this.#db = db;
     this.#tableNum = options.tableNum;
-    this.#path = options.path;
+    this.#ancestry = options.ancestry;
     this.#globalSpecs = options.globalSpecs;
     this.#counts = options.counts;
   }
@@ -96,14 +96,14 @@ export class DeleteIndex {
     const found = noCandidates([]);
     let cursor: LiveCursor | undefined;
     do {
-      const { files, next } = await nextLiveFiles(this.#db, this.#path, DELETES, 500, cursor);
-      for (const file of files) this.#sort(file, found);
+      const { files, next } = await nextLiveFiles(this.#db, this.#ancestry, DELETES, 500, cursor);
+      for (const file of files) this.#classify(file, found);
       cursor = next;
     } while (cursor);
     return found;
   }
 
-  #sort(file: LiveFile, found: CandidateDeletes): void {
+  #classify(file: LiveFile, found: CandidateDeletes): void {
     if (file.kind === EQUALITY_DELETES) {
       if (this.#isGlobal(file)) found.global.push(file);
       else append(found.equality, partitionOf(file), file);
@@ -133,7 +133,7 @@ export class DeleteIndex {
       .where('kind', 'in', [POSITION_DELETES, DELETION_VECTOR])
       .where('referenced_path', 'in', [...new Set(dataFiles.map((data) => data.file.filePath))])
       .execute();
-    for (const file of await this.#live(rows)) this.#sort(file, found);
+    for (const file of await this.#live(rows)) this.#classify(file, found);
   }
 
   async #byPartition(dataFiles: readonly LiveFile[], found: CandidateDeletes): Promise<void> {
@@ -169,13 +169,13 @@ export class DeleteIndex {
     const nums = [...byNum.keys()];
     const live: LiveFile[] = [];
     for (let start = 0; start < nums.length; start += 1000) {
-      for (const row of await liveInstances(this.#db, this.#path, nums.slice(start, start + 1000))) {
+      for (const row of await liveInstances(this.#db, this.#ancestry, nums.slice(start, start + 1000))) {
         const file = byNum.get(row.file_num) as DeleteFileRow;
         live.push({
           fileNum: row.file_num,
           kind: row.kind as FileKind,
           chain: row.chain_num,
-          cameOrd: row.added_ord,
+          addedOrd: row.added_ord,
           sequenceNumber: row.sequence_number,
           fileSequenceNumber: row.file_sequence_number,
           addedSnapshotId: row.added_snapshot_id,

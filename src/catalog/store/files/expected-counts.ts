@@ -9,17 +9,17 @@ export function deleteFileCount(totals: Totals): bigint {
 
 /** @throws CodedError FAILED_PRECONDITION where the live files are not as many as the upstream counts */
 export function checkCounts(totals: Totals, expected: ExpectedCounts, row: StoredSnapshot, tableId: string): void {
-  const wrong: string[] = [];
+  const mismatches: string[] = [];
   const compare = (what: string, got: bigint, wanted: bigint | undefined) => {
-    if (wanted !== undefined && got !== wanted) wrong.push(`${got} ${what} live, expected ${wanted}`);
+    if (wanted !== undefined && got !== wanted) mismatches.push(`${got} ${what} live, expected ${wanted}`);
   };
   compare('data files', totals[1].files, expected.dataFiles);
   compare('delete files', deleteFileCount(totals), expected.deleteFiles);
-  if (wrong.length === 0) return;
+  if (mismatches.length === 0) return;
   const base = row.base_snapshot_id === null ? 'without a base' : `based on ${row.base_snapshot_id}`;
   throw new CodedError(
     'FAILED_PRECONDITION',
-    `snapshot ${row.snapshot_id} of table ${tableId} (${base}) has ${wrong.join(' and ')}: nothing became visible; ` +
+    `snapshot ${row.snapshot_id} of table ${tableId} (${base}) has ${mismatches.join(' and ')}: nothing became visible; ` +
       'send its changes again, from the start',
   );
 }

@@ -18,7 +18,7 @@ export interface WriteTarget {
   tableNum: number;
   snapshotId: string;
   /** The snapshot's stretches of chains, its own first. */
-  path: readonly Position[];
+  ancestry: readonly Position[];
 }
 
 interface KnownFile {
@@ -34,7 +34,7 @@ const writers = new WeakMap<Database['sqlite'], FileWriter>();
 /**
  * Writes file changes in bulk.
  *
- * This is the one place that goes past Kysely: at some ten thousand files a second a promise and a compiled query for each
+ * This is the one position that goes past Kysely: at some ten thousand files a second a promise and a compiled query for each
  * row cost more than the rows. The statements themselves are plain SQL; on Postgres the same would be one COPY a chunk.
  */
 export class FileWriter {
@@ -47,7 +47,7 @@ export class FileWriter {
   readonly #removeHere: Statement;
   readonly #membersElsewhere: Statement;
   readonly #branchRemovalsOfFile: Statement;
-  readonly #insertDeparture: Statement;
+  readonly #insertBranchRemoval: Statement;
 
   /** One a database: preparing the statements costs as much as writing ten files. */
   static of({ sqlite }: Pick<Database, 'sqlite'>): FileWriter {
@@ -96,7 +96,7 @@ export class FileWriter {
     this.#branchRemovalsOfFile = sqlite.prepare(
       'select chain_num, ord, from_chain_num, added_ord from branch_removals where file_num = ?',
     );
-    this.#insertDeparture = sqlite.prepare(
+    this.#insertBranchRemoval = sqlite.prepare(
       `insert into branch_removals (chain_num, ord, file_num, from_chain_num, added_ord) values (?, ?, ?, ?, ?)
        on conflict (chain_num, ord, file_num, from_chain_num, added_ord) do nothing`,
     );
@@ -123,7 +123,7 @@ export class FileWriter {
   }
 
   #addMember(target: WriteTarget, fileNum: number, change: ParsedChange): number {
-    const { chain, ord } = target.path[0] as Position;
+    const { chain, ord } = target.ancestry[0] as Position;
     const addedBy = change.addedSnapshotId;
     return this.#insertMember.run(
       chain,
@@ -172,19 +172,19 @@ export class FileWriter {
   remove(target: WriteTarget, change: ParsedChange): number {
     const fileNum = this.#findFileNum.get(target.tableNum, change.pathHash) as number | undefined;
     if (fileNum === undefined) return 0;
-    const { chain, ord } = target.path[0] as Position;
+    const { chain, ord } = target.ancestry[0] as Position;
     let rows = this.#removeHere.run(ord, fileNum, chain, ord, ord).changes;
-    if (target.path.length === 1) return rows;
-    for (const member of this.#liveInAncestors(target.path, fileNum)) {
-      rows += this.#insertDeparture.run(chain, ord, fileNum, member.chain, member.cameOrd).changes;
+    if (target.ancestry.length === 1) return rows;
+    for (const member of this.#liveInAncestors(target.ancestry, fileNum)) {
+      rows += this.#insertBranchRemoval.run(chain, ord, fileNum, member.chain, member.cameOrd).changes;
     }
     return rows;
   }
 
   /** Where the file came in an ancestor chain and is live at the snapshot's base. */
-  #liveInAncestors(path: readonly Position[], fileNum: number): { chain: number; cameOrd: number }[] {
-    const own = path[0] as Position;
-    const limits = new Map(path.slice(1).map(({ chain, ord }) => [chain, ord]));
+  #liveInAncestors(ancestry: readonly Position[], fileNum: number): { chain: number; cameOrd: number }[] {
+    const own = ancestry[0] as Position;
+    const limits = new Map(ancestry.slice(1).map(({ chain, ord }) => [chain, ord]));
     const members = this.#membersElsewhere.all(fileNum, own.chain) as {
       chain_num: number;
       added_ord: number;

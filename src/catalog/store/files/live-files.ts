@@ -11,7 +11,7 @@ export interface LiveFile {
   fileNum: number;
   kind: FileKind;
   chain: number;
-  cameOrd: number;
+  addedOrd: number;
   sequenceNumber: number;
   fileSequenceNumber: number;
   /** Null where it is the snapshot at (chain, cameOrd). */
@@ -28,9 +28,9 @@ export interface LiveFile {
 export const liveCursor = z.object({
   /** Index into the kinds asked for. */
   kind: z.int().nonnegative(),
-  /** Index into the snapshot's path. */
+  /** Index into the snapshot's ancestry. */
   step: z.int().nonnegative(),
-  /** Newest complete place of that chain when the walk came to it. */
+  /** Newest complete position of that chain when the walk came to it. */
   tip: z.int(),
   /** `stays`: what had not gone by then, by file; `gone`: what had, by when it went. */
   phase: z.enum(['stays', 'gone']),
@@ -41,39 +41,39 @@ export const liveCursor = z.object({
 export type LiveCursor = z.infer<typeof liveCursor>;
 
 /**
- * The next live files of a snapshot, at most `limit`: of each kind, of each chain of its path, first those that stay and
+ * The next live files of a snapshot, at most `limit`: of each kind, of each chain of its ancestry, first those that stay and
  * then those that a later snapshot has removed.
  *
  * The index is walked in its own order, so that a page costs a page, and all pages of a chain's newest snapshot cost its live
  * files and not all there ever were. While a walk goes on, later snapshots may remove files that it has yet to see; the tip
  * in the cursor keeps them in the phase in which the walk expects them, so that none comes twice or never.
  *
- * @param path from `pathOf`
+ * @param ancestry from `pathOf`
  * @returns no `next` at the end; there may be fewer files than asked for before it
  */
 export async function nextLiveFiles(
   db: Db,
-  path: readonly Position[],
+  ancestry: readonly Position[],
   kinds: readonly FileKind[],
   limit: number,
   after?: LiveCursor,
 ): Promise<{ files: LiveFile[]; next?: LiveCursor }> {
-  const cursor = after ?? (await startOf(db, path, 0, 0));
-  const place = path[cursor.step] as Position;
+  const cursor = after ?? (await startOf(db, ancestry, 0, 0));
+  const position = ancestry[cursor.step] as Position;
   const kind = kinds[cursor.kind] as FileKind;
   const rows =
     cursor.phase === 'stays'
-      ? await stayingRows(db, place, kind, cursor, limit)
-      : await goneRows(db, place, kind, cursor, limit);
-  const live = cursor.step === 0 ? rows : await withoutDeparted(db, rows, path);
+      ? await openRows(db, position, kind, cursor, limit)
+      : await removedRows(db, position, kind, cursor, limit);
+  const live = cursor.step === 0 ? rows : await withoutBranchRemovals(db, rows, ancestry);
   const files = live.map((row) => toFile(row, cursor));
   const last = rows.at(-1);
   if (last && rows.length === limit) return { files, next: cursorAt(cursor, last) };
-  return { files, next: await following(db, path, kinds, cursor) };
+  return { files, next: await following(db, ancestry, kinds, cursor) };
 }
 
-async function startOf(db: Db, path: readonly Position[], kind: number, step: number): Promise<LiveCursor> {
-  const { chain, ord } = path[step] as Position;
+async function startOf(db: Db, ancestry: readonly Position[], kind: number, step: number): Promise<LiveCursor> {
+  const { chain, ord } = ancestry[step] as Position;
   const newest = await db
     .selectFrom('snapshots')
     .select('ord')
@@ -87,16 +87,16 @@ async function startOf(db: Db, path: readonly Position[], kind: number, step: nu
 
 async function following(
   db: Db,
-  path: readonly Position[],
+  ancestry: readonly Position[],
   kinds: readonly FileKind[],
   { kind, step, tip, phase }: LiveCursor,
 ): Promise<LiveCursor | undefined> {
   // At the tip nothing has gone yet.
-  if (phase === 'stays' && tip > (path[step] as Position).ord) {
+  if (phase === 'stays' && tip > (ancestry[step] as Position).ord) {
     return { kind, step, tip, phase: 'gone', went: 0, file: 0, came: 0 };
   }
-  if (step + 1 < path.length) return startOf(db, path, kind, step + 1);
-  if (kind + 1 < kinds.length) return startOf(db, path, kind + 1, 0);
+  if (step + 1 < ancestry.length) return startOf(db, ancestry, kind, step + 1);
+  if (kind + 1 < kinds.length) return startOf(db, ancestry, kind + 1, 0);
   return undefined;
 }
 
@@ -125,9 +125,9 @@ function select(db: Db, { chain, ord }: Position, kind: FileKind) {
 
 type Row = Awaited<ReturnType<ReturnType<typeof select>['execute']>>[number];
 
-async function stayingRows(db: Db, place: Position, kind: FileKind, cursor: LiveCursor, limit: number): Promise<Row[]> {
+async function openRows(db: Db, position: Position, kind: FileKind, cursor: LiveCursor, limit: number): Promise<Row[]> {
   const behind = sql<boolean>`(m.file_num, m.added_ord) > (${cursor.file}, ${cursor.came})`;
-  const staying = await select(db, place, kind)
+  const staying = await select(db, position, kind)
     .where('m.removed_ord', '=', OPEN_END)
     .where(behind)
     .orderBy('m.file_num')
@@ -135,7 +135,7 @@ async function stayingRows(db: Db, place: Position, kind: FileKind, cursor: Live
     .limit(limit)
     .execute();
   // Gone since the walk came to this chain: mostly none.
-  const goneSince = await select(db, place, kind)
+  const goneSince = await select(db, position, kind)
     .where('m.removed_ord', '>', cursor.tip)
     .where('m.removed_ord', '<', OPEN_END)
     .where(behind)
@@ -149,12 +149,18 @@ async function stayingRows(db: Db, place: Position, kind: FileKind, cursor: Live
 }
 
 /** Snapshot by snapshot in which files went: each is one stretch of the index, in the order of the files. */
-async function goneRows(db: Db, place: Position, kind: FileKind, cursor: LiveCursor, limit: number): Promise<Row[]> {
+async function removedRows(
+  db: Db,
+  position: Position,
+  kind: FileKind,
+  cursor: LiveCursor,
+  limit: number,
+): Promise<Row[]> {
   const rows: Row[] = [];
   let { went, file, came } = cursor;
-  if (went === 0) went = (await nextGone(db, place, kind, place.ord, cursor.tip)) ?? 0;
+  if (went === 0) went = (await nextRemoval(db, position, kind, position.ord, cursor.tip)) ?? 0;
   while (went !== 0) {
-    const some = await select(db, place, kind)
+    const some = await select(db, position, kind)
       .where('m.removed_ord', '=', went)
       .where(sql<boolean>`(m.file_num, m.added_ord) > (${file}, ${came})`)
       .orderBy('m.file_num')
@@ -163,15 +169,15 @@ async function goneRows(db: Db, place: Position, kind: FileKind, cursor: LiveCur
       .execute();
     rows.push(...some);
     if (rows.length === limit) break;
-    went = (await nextGone(db, place, kind, went, cursor.tip)) ?? 0;
+    went = (await nextRemoval(db, position, kind, went, cursor.tip)) ?? 0;
     file = 0;
     came = 0;
   }
   return rows;
 }
 
-/** The next place behind `after`, and not behind `tip`, in which files of the chain went. */
-async function nextGone(
+/** The next position behind `after`, and not behind `tip`, in which files of the chain went. */
+async function nextRemoval(
   db: Db,
   { chain }: Position,
   kind: FileKind,
@@ -191,17 +197,21 @@ async function nextGone(
   return row?.removed_ord;
 }
 
-/** A place of a file: which of its comings. */
+/** A position of a file: which of its comings. */
 interface Instance {
   file_num: number;
   chain_num: number;
   added_ord: number;
 }
 
-/** Those that did not go in a later chain of the path. */
-export async function withoutDeparted<T extends Instance>(db: Db, rows: T[], path: readonly Position[]): Promise<T[]> {
-  if (rows.length === 0 || path.length === 1) return rows;
-  const limits = new Map(path.map(({ chain, ord }) => [chain, ord]));
+/** Those that did not go in a later chain of the ancestry. */
+export async function withoutBranchRemovals<T extends Instance>(
+  db: Db,
+  rows: T[],
+  ancestry: readonly Position[],
+): Promise<T[]> {
+  if (rows.length === 0 || ancestry.length === 1) return rows;
+  const limits = new Map(ancestry.map(({ chain, ord }) => [chain, ord]));
   const branchRemovals = await db
     .selectFrom('branch_removals')
     .selectAll()
@@ -216,15 +226,15 @@ export async function withoutDeparted<T extends Instance>(db: Db, rows: T[], pat
 }
 
 /** Which comings of these files are live at the snapshot. */
-export async function liveInstances(db: Db, path: readonly Position[], fileNums: readonly number[]) {
+export async function liveInstances(db: Db, ancestry: readonly Position[], fileNums: readonly number[]) {
   if (fileNums.length === 0) return [];
-  const limits = new Map(path.map(({ chain, ord }) => [chain, ord]));
+  const limits = new Map(ancestry.map(({ chain, ord }) => [chain, ord]));
   const rows = await db.selectFrom('memberships').selectAll().where('file_num', 'in', fileNums).execute();
   const live = rows.filter((row) => {
     const limit = limits.get(row.chain_num);
     return limit !== undefined && row.added_ord <= limit && row.removed_ord > limit;
   });
-  return withoutDeparted(db, live, path);
+  return withoutBranchRemovals(db, live, ancestry);
 }
 
 function cursorAt(cursor: LiveCursor, row: Row): LiveCursor {
@@ -236,7 +246,7 @@ function toFile(row: Row, cursor: LiveCursor): LiveFile {
     fileNum: row.file_num,
     kind: row.kind as FileKind,
     chain: row.chain_num,
-    cameOrd: row.added_ord,
+    addedOrd: row.added_ord,
     sequenceNumber: row.sequence_number,
     fileSequenceNumber: row.file_sequence_number,
     addedSnapshotId: row.added_snapshot_id,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import { CodedError } from '../../../errors.ts';
-import { clearStage, TO_CLEAR } from '../cleanup/delete-memberships.ts';
+import { deleteStaged, MARK_DELETING } from '../cleanup/delete-memberships.ts';
 import type { Database } from '../database/database.ts';
 import type { Schema } from '../database/schema.ts';
 import type { ParsedChange } from '../files/file-change-row.ts';
@@ -28,7 +28,7 @@ export async function openChangeStream(database: Database, header: PutHeader): P
       : db.transaction().execute((trx) => claimKnown(trx, header)));
     if (clear) {
       // Changes of another key, or only a part of the changes: start clean.
-      await clearStage(db, { snapshotNum: row.snapshot_num, place: positionOf(row) });
+      await deleteStaged(db, { snapshotNum: row.snapshot_num, position: positionOf(row) });
       continue;
     }
     if (row.complete === 1 && !header.replace) return undefined;
@@ -67,12 +67,12 @@ async function openStream(
   row: StoredSnapshot,
 ): Promise<OpenStream> {
   const isFirst = row.complete === 0 && row.base_snapshot_id === null;
-  const path = isFirst ? [positionOf(row)] : await ancestryOf(db, positionOf(row));
+  const ancestry = isFirst ? [positionOf(row)] : await ancestryOf(db, positionOf(row));
   return {
     row,
-    target: { tableNum: row.table_num, snapshotId: row.snapshot_id, path },
+    target: { tableNum: row.table_num, snapshotId: row.snapshot_id, ancestry },
     // The snapshots before one without a base were dropped: what it changed is not known any more.
-    header: { ...header, whole: header.whole || (row.base_snapshot_id === null && startsBefore(path)) },
+    header: { ...header, whole: header.whole || (row.base_snapshot_id === null && startsBefore(ancestry)) },
     id: randomUUID(),
     writer: FileWriter.of(database),
   };
@@ -106,7 +106,7 @@ async function claim(db: Kysely<Schema>, header: PutHeader, row: StoredSnapshot)
     );
   }
   if (row.stage_key !== null && row.stage_key !== header.idempotencyKey) {
-    await db.updateTable('snapshots').set(TO_CLEAR).where('snapshot_num', '=', row.snapshot_num).execute();
+    await db.updateTable('snapshots').set(MARK_DELETING).where('snapshot_num', '=', row.snapshot_num).execute();
     return { row, clear: true };
   }
   if (row.stage_key === null) {

@@ -47,7 +47,7 @@ export class ReplaceDiff {
   async differing(changes: readonly ParsedChange[]): Promise<ParsedChange[]> {
     const files = await this.#filesOf(changes);
     const nums = [...files.values()].map((file) => file.file_num);
-    const live = byFile(await liveInstances(this.#db, this.#target.path, nums));
+    const live = byFile(await liveInstances(this.#db, this.#target.ancestry, nums));
     return changes.filter((change) => {
       const file = files.get(keyOf(change.pathHash));
       if (!file) return change.added;
@@ -78,7 +78,7 @@ export class ReplaceDiff {
   }
 
   #isOwn({ chain_num, added_ord }: Instance): boolean {
-    const { chain, ord } = this.#target.path[0] as Position;
+    const { chain, ord } = this.#target.ancestry[0] as Position;
     return chain_num === chain && added_ord === ord;
   }
 
@@ -109,9 +109,9 @@ export class ReplaceDiff {
     const found: Instance[] = [];
     let cursor: LiveCursor | undefined;
     do {
-      const { files, next } = await nextLiveFiles(this.#db, this.#target.path, FILE_KINDS, STEP, cursor);
-      for (const { fileNum, chain, cameOrd } of files) {
-        const instance = { file_num: fileNum, chain_num: chain, added_ord: cameOrd };
+      const { files, next } = await nextLiveFiles(this.#db, this.#target.ancestry, FILE_KINDS, STEP, cursor);
+      for (const { fileNum, chain, addedOrd } of files) {
+        const instance = { file_num: fileNum, chain_num: chain, added_ord: addedOrd };
         const matched = this.#matched.get(fileNum);
         if (!this.#added.has(fileNum) || matched?.has(nameOf(instance)) === false) found.push(instance);
       }
@@ -122,7 +122,7 @@ export class ReplaceDiff {
   }
 
   async #extraneousAdded(): Promise<Instance[]> {
-    const { chain, ord } = this.#target.path[0] as Position;
+    const { chain, ord } = this.#target.ancestry[0] as Position;
     const nums = await absent(this.#added, (after) =>
       this.#db
         .selectFrom('memberships')
@@ -138,7 +138,7 @@ export class ReplaceDiff {
   }
 
   async #extraneousRemoved(): Promise<number[]> {
-    const { chain, ord } = this.#target.path[0] as Position;
+    const { chain, ord } = this.#target.ancestry[0] as Position;
     const removedHere = (kind: FileKind) =>
       absent(this.#removed, (after) =>
         this.#db

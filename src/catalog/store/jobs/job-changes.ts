@@ -29,7 +29,7 @@ export async function recordJobChanges(db: Db, job: ReconcileJob, changes: reado
   for (const change of changes) {
     const { name, destination, reason } = change;
     const [kind, action] = [jobChangeKindToJSON(change.kind), jobChangeActionToJSON(change.action)];
-    if (NAMED.includes(kind) && TAKES_NAME.includes(action)) await refuseTaken(db, job, change, kind);
+    if (NAMED.includes(kind) && TAKES_NAME.includes(action)) await refuseTakenDestination(db, job, change, kind);
     const values = { destination, action, reason };
     await db
       .insertInto('job_changes')
@@ -39,7 +39,7 @@ export async function recordJobChanges(db: Db, job: ReconcileJob, changes: reado
   }
 }
 
-async function refuseTaken(
+async function refuseTakenDestination(
   db: Db,
   { jobId, connectorName }: ReconcileJob,
   { name, destination }: JobChange,

@@ -1,5 +1,5 @@
 import type { Kysely, Selectable } from 'kysely';
-import { countersOf } from '../../../contract/progress-message.ts';
+import { countersOf, isEnded } from '../../../contract/progress-message.ts';
 import { CaptureMode, captureModeFromJSON } from '../../../generated/reconciler/v1/capture.ts';
 import {
   JobCounters,
@@ -17,16 +17,11 @@ import {
 } from '../../../generated/reconciler/v1/jobs.ts';
 import { TENANT } from '../../identity/tenant.ts';
 import { notFound } from '../database/errors.ts';
-import { forgetAnswers } from '../database/idempotency.ts';
+import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { date, ms } from '../database/json.ts';
 import type { JobRow, Schema } from '../database/schema.ts';
 
 type Db = Kysely<Schema>;
-
-/** Whether a job in this state changes no more. */
-export function hasEnded(state: JobState): boolean {
-  return state === JobState.JS_SUCCEEDED || state === JobState.JS_FAILED || state === JobState.JS_CANCELLED;
-}
 
 export async function findJob(db: Db, jobId: string): Promise<ReconcileJob | undefined> {
   const row = await db
@@ -51,7 +46,7 @@ export async function getJob(db: Db, jobId: string): Promise<ReconcileJob> {
  */
 export async function putJob(db: Db, job: ReconcileJob): Promise<ReconcileJob> {
   const stored = await findJob(db, job.jobId);
-  if (stored && hasEnded(stored.state) && !hasEnded(job.state)) return stored;
+  if (stored && isEnded(stored.state) && !isEnded(job.state)) return stored;
   const now = new Date();
   const waits = job.state === JobState.JS_QUEUED;
   const row: JobRow = {
@@ -63,7 +58,7 @@ export async function putJob(db: Db, job: ReconcileJob): Promise<ReconcileJob> {
     message: job.message,
     created_at: (stored?.createdAt ?? job.createdAt ?? now).getTime(),
     started_at: ms(job.startedAt ?? stored?.startedAt ?? (waits ? undefined : now)),
-    finished_at: hasEnded(job.state) ? (job.finishedAt ?? stored?.finishedAt ?? now).getTime() : null,
+    finished_at: isEnded(job.state) ? (job.finishedAt ?? stored?.finishedAt ?? now).getTime() : null,
     full_rescan: job.fullRescan ? 1 : 0,
     counters: JSON.stringify(JobCounters.toJSON(recordedCounters(job))),
     phase: job.phase,
@@ -95,7 +90,7 @@ export async function deleteJob(db: Db, jobId: string): Promise<void> {
   await db.deleteFrom('job_failures').where('job_id', '=', jobId).execute();
   await db.deleteFrom('job_changes').where('job_id', '=', jobId).execute();
   await db.deleteFrom('jobs').where('job_id', '=', jobId).execute();
-  await forgetAnswers(db, jobId);
+  await deleteIdempotencyKeys(db, jobId);
 }
 
 /** Where a page of jobs, newest first, goes on. */

@@ -7,14 +7,14 @@ type Db = Kysely<Schema>;
 /** `removed_ord` of a file that no snapshot of its chain has removed. */
 export const OPEN_END = 2_000_000_000;
 
-/** A snapshot's place. */
+/** A snapshot's position. */
 export interface Position {
   chain: number;
   ord: number;
 }
 
 /**
- * Gives a new snapshot its place: behind its base where that is the newest of its chain, else in a chain of its own that
+ * Gives a new snapshot its position: behind its base where that is the newest of its chain, else in a chain of its own that
  * forks off there; without a base, in a chain without a parent.
  */
 export async function newPosition(db: Db, tableNum: number, base: Position | undefined): Promise<Position> {
@@ -27,30 +27,30 @@ export async function newPosition(db: Db, tableNum: number, base: Position | und
       .executeTakeFirst();
     if (numUpdatedRows > 0n) return { chain: base.chain, ord: base.ord + 1 };
   }
-  const [made] = await insert(db, {
+  const [inserted] = await insert(db, {
     table_num: tableNum,
     parent_chain_num: base?.chain ?? null,
     parent_ord: base?.ord ?? null,
     tip_ord: 1,
   });
-  return { chain: (made as { chain_num: number }).chain_num, ord: 1 };
+  return { chain: (inserted as { chain_num: number }).chain_num, ord: 1 };
 }
 
 const insert = compiledWrite((db, row: Insertable<Schema['chains']>) =>
   db.insertInto('chains').values(row).returning('chain_num'),
 );
 
-/** Gives a place back. Nothing may be left in it, and nothing may be based on it. */
+/** Gives a position back. Nothing may be left in it, and nothing may be based on it. */
 export async function freePosition(db: Db, { chain, ord }: Position): Promise<void> {
-  if (ord === 1) await removeChain(db, chain, 1);
-  // What came in dropped places before it may have been held for it alone.
+  if (ord === 1) await deleteChain(db, chain, 1);
+  // What came in dropped positions before it may have been held for it alone.
   const { last } = await db
     .selectFrom('dropped_positions')
     .select((eb) => eb.fn.max<number | null>('ord').as('last'))
     .where('chain_num', '=', chain)
     .where('ord', '<', ord)
     .executeTakeFirstOrThrow();
-  if (last !== null) await clearAgain(db, { chain, ord: last });
+  if (last !== null) await reclaimAgain(db, { chain, ord: last });
   await db
     .updateTable('chains')
     .set({ tip_ord: ord - 1 })
@@ -60,16 +60,16 @@ export async function freePosition(db: Db, { chain, ord }: Position): Promise<vo
 }
 
 /** @param tipOrd only if it is the chain's */
-export async function removeChain(db: Db, chain: number, tipOrd?: number): Promise<void> {
+export async function deleteChain(db: Db, chain: number, tipOrd?: number): Promise<void> {
   let removal = db.deleteFrom('chains').where('chain_num', '=', chain);
   if (tipOrd !== undefined) removal = removal.where('tip_ord', '=', tipOrd);
-  const [gone] = await removal.returning(['parent_chain_num', 'parent_ord']).execute();
-  if (gone?.parent_chain_num == null) return;
-  // Where its snapshot was dropped, the place was kept for this chain.
-  await clearAgain(db, { chain: gone.parent_chain_num, ord: gone.parent_ord ?? 0 });
+  const [deleted] = await removal.returning(['parent_chain_num', 'parent_ord']).execute();
+  if (deleted?.parent_chain_num == null) return;
+  // Where its snapshot was dropped, the position was kept for this chain.
+  await reclaimAgain(db, { chain: deleted.parent_chain_num, ord: deleted.parent_ord ?? 0 });
 }
 
-async function clearAgain(db: Db, { chain, ord }: Position): Promise<void> {
+async function reclaimAgain(db: Db, { chain, ord }: Position): Promise<void> {
   await db
     .updateTable('dropped_positions')
     .set({ cleared: 0 })
@@ -83,11 +83,11 @@ async function clearAgain(db: Db, { chain, ord }: Position): Promise<void> {
  *
  * One query a fork, and forks are few: branches, rollbacks and cherry-picks make them, not commits.
  */
-export async function ancestryOf(db: Db, place: Position): Promise<Position[]> {
-  const path: Position[] = [];
-  let next: Position | undefined = place;
+export async function ancestryOf(db: Db, position: Position): Promise<Position[]> {
+  const ancestry: Position[] = [];
+  let next: Position | undefined = position;
   while (next) {
-    path.push(next);
+    ancestry.push(next);
     const chain: { parent_chain_num: number | null; parent_ord: number | null } | undefined = await db
       .selectFrom('chains')
       .select(['parent_chain_num', 'parent_ord'])
@@ -96,15 +96,15 @@ export async function ancestryOf(db: Db, place: Position): Promise<Position[]> {
     const parent: number | null = chain?.parent_chain_num ?? null;
     next = parent === null ? undefined : { chain: parent, ord: chain?.parent_ord ?? 0 };
   }
-  return path;
+  return ancestry;
 }
 
-/** Whether a snapshot's path holds more than its own place. */
-export function startsBefore(path: readonly Position[]): boolean {
-  return path.length > 1 || (path[0]?.ord ?? 1) > 1;
+/** Whether a snapshot's ancestry holds more than its own position. */
+export function startsBefore(ancestry: readonly Position[]): boolean {
+  return ancestry.length > 1 || (ancestry[0]?.ord ?? 1) > 1;
 }
 
-/** The path of a snapshot without its own changes: what it starts from. */
-export function baseOf(path: readonly Position[]): Position[] {
-  return path.map((place, index) => (index === 0 ? { chain: place.chain, ord: place.ord - 1 } : place));
+/** The ancestry of a snapshot without its own changes: what it starts from. */
+export function baseOf(ancestry: readonly Position[]): Position[] {
+  return ancestry.map((position, index) => (index === 0 ? { chain: position.chain, ord: position.ord - 1 } : position));
 }

@@ -4,7 +4,7 @@ import type { Catalog } from '../../../generated/reconciler/v1/catalogs.ts';
 import { newEtag, newId } from '../../identity/ids.ts';
 import { TENANT } from '../../identity/tenant.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
-import { forgetAnswers } from '../database/idempotency.ts';
+import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { jsonMap } from '../database/json.ts';
 import type { CatalogRow, Schema } from '../database/schema.ts';
 
@@ -85,7 +85,7 @@ export async function deleteCatalog(db: Db, catalog: Catalog): Promise<void> {
     );
   }
   await db.deleteFrom('catalogs').where('catalog_id', '=', catalog.catalogId).execute();
-  await forgetAnswers(db, catalog.catalogId);
+  await deleteIdempotencyKeys(db, catalog.catalogId);
 }
 
 async function refuseTakenName(db: Db, name: string, exceptId?: string): Promise<void> {

@@ -6,7 +6,7 @@ import { newEtag, newId } from '../../identity/ids.ts';
 import { TENANT } from '../../identity/tenant.ts';
 import { compiledQuery } from '../database/compiled-query.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
-import { forgetAnswers } from '../database/idempotency.ts';
+import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { jsonMap } from '../database/json.ts';
 import { pathKey, pathOfKey, subtree } from '../database/path-key.ts';
 import type { NamespaceRow, Schema } from '../database/schema.ts';
@@ -120,7 +120,7 @@ export async function deleteNamespace(db: Db, namespace: Namespace): Promise<voi
     );
   }
   await db.deleteFrom('namespaces').where('namespace_id', '=', namespace.namespaceId).execute();
-  await forgetAnswers(db, namespace.namespaceId);
+  await deleteIdempotencyKeys(db, namespace.namespaceId);
 }
 
 function toMessage(row: NamespaceRow): Namespace {

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import { CodedError } from '../../../errors.ts';
 import type { Snapshot } from '../../../generated/reconciler/v1/snapshots.ts';
-import { CLEARING, clearChanges, TO_CLEAR } from '../cleanup/delete-memberships.ts';
+import { DELETING_KEY, deleteMemberships, MARK_DELETING } from '../cleanup/delete-memberships.ts';
 import type { Schema } from '../database/schema.ts';
 import { freePosition, newPosition } from '../lineage/lineage.ts';
 import { getTableRow } from '../tables/tables.ts';
@@ -17,26 +17,26 @@ type Table = Awaited<ReturnType<typeof getTableRow>>;
  * @throws CodedError FAILED_PRECONDITION where something needs it
  */
 export async function deleteSnapshot(db: Db, table: Table, row: StoredSnapshot): Promise<void> {
-  const place = positionOf(row);
+  const position = positionOf(row);
   await db.transaction().execute(async (trx) => {
     await refuseNeeded(trx, table, row);
     await trx
       .updateTable('snapshots')
-      .set({ complete: 0, published: null, totals: null, live_rows: null, ...TO_CLEAR })
+      .set({ complete: 0, published: null, totals: null, live_rows: null, ...MARK_DELETING })
       .where('snapshot_num', '=', row.snapshot_num)
       .execute();
     await trx.deleteFrom('column_states').where('snapshot_num', '=', row.snapshot_num).execute();
     await trx.deleteFrom('derived_ndv').where('snapshot_num', '=', row.snapshot_num).execute();
     await trx.deleteFrom('put_columns').where('snapshot_num', '=', row.snapshot_num).execute();
   });
-  await clearChanges(db, place);
+  await deleteMemberships(db, position);
   await db.transaction().execute(async (trx) => {
     const { numDeletedRows } = await trx
       .deleteFrom('snapshots')
       .where('snapshot_num', '=', row.snapshot_num)
-      .where('stage_key', '=', CLEARING)
+      .where('stage_key', '=', DELETING_KEY)
       .executeTakeFirst();
-    if (numDeletedRows > 0n) await freePosition(trx, place);
+    if (numDeletedRows > 0n) await freePosition(trx, position);
   });
 }
 
@@ -49,7 +49,7 @@ async function refuseNeeded(db: Db, table: Table, row: StoredSnapshot): Promise<
     .where('base_snapshot_id', '=', row.snapshot_id)
     .executeTakeFirst();
   // What was based on a snapshot that was dropped since is behind this one all the same.
-  const behind = await db
+  const later = await db
     .selectFrom('snapshots')
     .select('snapshot_id')
     .where('chain_num', '=', row.chain_num)
@@ -63,20 +63,20 @@ async function refuseNeeded(db: Db, table: Table, row: StoredSnapshot): Promise<
     .where('parent_chain_num', '=', row.chain_num)
     .where('parent_ord', '>=', row.ord)
     .executeTakeFirst();
-  const why =
+  const reason =
     table.current_snapshot_id === row.snapshot_id
       ? 'it is the current one'
       : refs
         ? `the ref ${refs.join(', ')} names it`
         : based
           ? `snapshot ${based.snapshot_id} is based on it`
-          : behind || forked
+          : later || forked
             ? 'files of later snapshots came with it'
             : undefined;
-  if (why) {
+  if (reason) {
     throw new CodedError(
       'FAILED_PRECONDITION',
-      `snapshot ${row.snapshot_id} of table ${table.table_id} cannot be deleted: ${why}`,
+      `snapshot ${row.snapshot_id} of table ${table.table_id} cannot be deleted: ${reason}`,
     );
   }
 }
@@ -88,11 +88,11 @@ async function refuseNeeded(db: Db, table: Table, row: StoredSnapshot): Promise<
 export async function restage(db: Db, row: StoredSnapshot, snapshot: Snapshot): Promise<void> {
   await db
     .updateTable('snapshots')
-    .set(TO_CLEAR)
+    .set(MARK_DELETING)
     .where('snapshot_num', '=', row.snapshot_num)
     .where('complete', '=', 0)
     .execute();
-  await clearChanges(db, positionOf(row));
+  await deleteMemberships(db, positionOf(row));
   await db.transaction().execute(async (trx) => {
     const now = await findSnapshotRow(trx, row.table_num, row.snapshot_id);
     if (now?.snapshot_num !== row.snapshot_num || now.complete === 1) return;

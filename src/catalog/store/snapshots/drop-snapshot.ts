@@ -19,7 +19,7 @@ export interface ExpiredSnapshot {
 export type ExpiredCursor = Pick<ExpiredSnapshot, 'pathKey' | 'tableName' | 'snapshotNum'>;
 
 /** Those of a connector's tables that expired by then, by upstream name and from the oldest; behind `after`. `validateOnly`: missing tables were not dropped before. */
-export async function listExpired(
+export async function listExpiredSnapshots(
   db: Db,
   connectorId: string,
   expiredBy: number,
@@ -63,7 +63,7 @@ export async function listExpired(
 
 /**
  * Drops a snapshot that is expired, though others may be based on it: they hold from now on what is live on their path, without a base.
- * Its place stays, since theirs are behind it; what no place holds any more is removed afterwards (see clear-dropped.ts).
+ * Its position stays, since theirs are behind it; what no position holds any more is removed afterwards (see clear-dropped.ts).
  *
  * @returns false, with nothing changed, where it is not expired any more, or is needed: it is current, a ref names it, or what is based on
  *   it is not complete yet
@@ -71,7 +71,7 @@ export async function listExpired(
 export async function dropSnapshot(db: Db, { tableId, snapshotId, snapshotNum }: ExpiredSnapshot): Promise<boolean> {
   const table = await getTableRow(db, tableId);
   const row = await findSnapshotRow(db, table.table_num, snapshotId);
-  if (row?.snapshot_num !== snapshotNum || !(await mayGo(db, table, row))) return false;
+  if (row?.snapshot_num !== snapshotNum || !(await isDroppable(db, table, row))) return false;
   for (const derived of ['column_states', 'derived_ndv', 'put_columns'] as const) {
     await db.deleteFrom(derived).where('snapshot_num', '=', snapshotNum).execute();
   }
@@ -91,7 +91,7 @@ export async function dropSnapshot(db: Db, { tableId, snapshotId, snapshotNum }:
 }
 
 /** Whether `dropSnapshot` would drop it. */
-export async function mayGo(
+export async function isDroppable(
   db: Db,
   table: Awaited<ReturnType<typeof getTableRow>>,
   row: StoredSnapshot,

@@ -28,23 +28,23 @@ export async function ensureSnapshot<T = EnsuredSnapshot>(
   for (;;) {
     const result = await db.transaction().execute(async (trx) => {
       const table = await getTableRow(trx, snapshot.tableId);
-      const known = await findSnapshotRow(trx, table.table_num, snapshot.snapshotId);
-      if (!known) {
+      const stored = await findSnapshotRow(trx, table.table_num, snapshot.snapshotId);
+      if (!stored) {
         const base = await findBase(trx, table, snapshot);
         return { done: await then(trx, { table, row: await insertSnapshot(trx, table, snapshot, base, stageKey) }) };
       }
-      if (known.complete === 0 && known.base_snapshot_id !== (snapshot.baseSnapshotId?.toString() ?? null)) {
+      if (stored.complete === 0 && stored.base_snapshot_id !== (snapshot.baseSnapshotId?.toString() ?? null)) {
         await findBase(trx, table, snapshot);
-        return { onAnotherBase: known };
+        return { onAnotherBase: stored };
       }
       const own = ownColumns(snapshot);
-      await trx.updateTable('snapshots').set(own).where('snapshot_num', '=', known.snapshot_num).execute();
+      await trx.updateTable('snapshots').set(own).where('snapshot_num', '=', stored.snapshot_num).execute();
       // Bounds are compared and shown in the types of the snapshot's schema.
-      if (known.schema_id !== own.schema_id) {
-        await trx.deleteFrom('column_states').where('snapshot_num', '=', known.snapshot_num).execute();
-        await trx.deleteFrom('derived_ndv').where('snapshot_num', '=', known.snapshot_num).execute();
+      if (stored.schema_id !== own.schema_id) {
+        await trx.deleteFrom('column_states').where('snapshot_num', '=', stored.snapshot_num).execute();
+        await trx.deleteFrom('derived_ndv').where('snapshot_num', '=', stored.snapshot_num).execute();
       }
-      return { done: await then(trx, { table, row: { ...known, ...own } }) };
+      return { done: await then(trx, { table, row: { ...stored, ...own } }) };
     });
     if (result.onAnotherBase) await restage(db, result.onAnotherBase, snapshot);
     else return result.done as T;

@@ -102,15 +102,15 @@ export async function insertSnapshot(
   base: StoredSnapshot | undefined,
   stageKey: string | null,
 ): Promise<StoredSnapshot> {
-  const place = await newPosition(db, table.table_num, base && positionOf(base));
+  const position = await newPosition(db, table.table_num, base && positionOf(base));
   const [row] = await insert(db, {
     table_num: table.table_num,
     snapshot_id: snapshot.snapshotId.toString(),
     ...ownColumns(snapshot),
     base_snapshot_id: base?.snapshot_id ?? null,
     fetched_at: Date.now(),
-    chain_num: place.chain,
-    ord: place.ord,
+    chain_num: position.chain,
+    ord: position.ord,
     complete: 0,
     published: null,
     stage_key: stageKey,

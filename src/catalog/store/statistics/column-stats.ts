@@ -56,10 +56,10 @@ async function findState(db: Db, snapshotNum: number, typeOf: TypeOf): Promise<C
 
 async function fromAllFiles(db: Db, row: StoredSnapshot, typeOf: TypeOf): Promise<ColumnState> {
   const state = new ColumnState(typeOf);
-  const path = await ancestryOf(db, positionOf(row));
+  const ancestry = await ancestryOf(db, positionOf(row));
   let cursor: LiveCursor | undefined;
   do {
-    const { files, next } = await nextLiveFiles(db, path, [DATA], STEP, cursor);
+    const { files, next } = await nextLiveFiles(db, ancestry, [DATA], STEP, cursor);
     for (const file of files) state.add(fileColumns(file.body));
     cursor = next;
     await setImmediate();
@@ -72,14 +72,17 @@ async function fromAncestor(db: Db, row: StoredSnapshot, typeOf: TypeOf): Promis
   const steps: StoredSnapshot[] = [];
   let cost = 0n;
   let state: ColumnState | undefined;
-  let at: StoredSnapshot | undefined = row;
-  while (at && !state) {
-    cost += await changedFiles(db, positionOf(at));
+  let snapshot: StoredSnapshot | undefined = row;
+  while (snapshot && !state) {
+    cost += await changedFiles(db, positionOf(snapshot));
     // A long way of empty snapshots costs too.
     if (cost > affordable || steps.length > 1000) return undefined;
-    steps.push(at);
-    at = at.base_snapshot_id === null ? undefined : await findSnapshotRow(db, row.table_num, at.base_snapshot_id);
-    if (at) state = await findState(db, at.snapshot_num, typeOf);
+    steps.push(snapshot);
+    snapshot =
+      snapshot.base_snapshot_id === null
+        ? undefined
+        : await findSnapshotRow(db, row.table_num, snapshot.base_snapshot_id);
+    if (snapshot) state = await findState(db, snapshot.snapshot_num, typeOf);
   }
   if (!state) return undefined;
   for (const step of steps.reverse()) {
@@ -90,38 +93,38 @@ async function fromAncestor(db: Db, row: StoredSnapshot, typeOf: TypeOf): Promis
 
 /** How many files a snapshot changed, about. */
 async function changedFiles(db: Db, { chain, ord }: Position): Promise<bigint> {
-  const came = await db
+  const added = await db
     .selectFrom('memberships')
     .select((eb) => eb.fn.countAll<number>().as('n'))
     .where('chain_num', '=', chain)
     .where('added_ord', '=', ord)
     .where('kind', '=', DATA)
     .executeTakeFirstOrThrow();
-  const went = await db
+  const removed = await db
     .selectFrom('memberships')
     .select((eb) => eb.fn.countAll<number>().as('n'))
     .where('chain_num', '=', chain)
     .where('kind', '=', DATA)
     .where('removed_ord', '=', ord)
     .executeTakeFirstOrThrow();
-  const departed = await db
+  const branchRemovals = await db
     .selectFrom('branch_removals')
     .select((eb) => eb.fn.countAll<number>().as('n'))
     .where('chain_num', '=', chain)
     .where('ord', '=', ord)
     .executeTakeFirstOrThrow();
-  return BigInt(came.n + went.n + departed.n);
+  return BigInt(added.n + removed.n + branchRemovals.n);
 }
 
 /** Brings a state from a snapshot's base to the snapshot. @returns false where that cannot be done */
 async function applyStep(db: Db, row: StoredSnapshot, state: ColumnState): Promise<boolean> {
-  const place = positionOf(row);
-  for await (const bodies of changedBodies(db, place, 'added_ord'))
+  const position = positionOf(row);
+  for await (const bodies of changedBodies(db, position, 'added_ord'))
     for (const body of bodies) state.add(fileColumns(body));
-  for await (const bodies of changedBodies(db, place, 'removed_ord')) {
+  for await (const bodies of changedBodies(db, position, 'removed_ord')) {
     for (const body of bodies) if (!state.remove(fileColumns(body))) return false;
   }
-  for await (const bodies of departedBodies(db, place)) {
+  for await (const bodies of branchRemovedBodies(db, position)) {
     for (const body of bodies) if (!state.remove(fileColumns(body))) return false;
   }
   return true;
@@ -155,19 +158,19 @@ async function* changedBodies(
   }
 }
 
-async function* departedBodies(db: Db, place: Position): AsyncIterable<Uint8Array[]> {
+async function* branchRemovedBodies(db: Db, position: Position): AsyncIterable<Uint8Array[]> {
   const rows = await db
     .selectFrom('branch_removals')
     .select(['file_num', 'from_chain_num', 'added_ord'])
-    .where('chain_num', '=', place.chain)
-    .where('ord', '=', place.ord)
+    .where('chain_num', '=', position.chain)
+    .where('ord', '=', position.ord)
     .execute();
   if (rows.length === 0) return;
-  const basePath = baseOf(await ancestryOf(db, place));
+  const baseAncestry = baseOf(await ancestryOf(db, position));
   const departed = new Set(rows.map((row) => `${row.file_num}/${row.from_chain_num}/${row.added_ord}`));
   const nums = [...new Set(rows.map((row) => row.file_num))];
   for (let start = 0; start < nums.length; start += STEP) {
-    const live = (await liveInstances(db, basePath, nums.slice(start, start + STEP))).filter(
+    const live = (await liveInstances(db, baseAncestry, nums.slice(start, start + STEP))).filter(
       (row) => row.kind === DATA && departed.has(`${row.file_num}/${row.chain_num}/${row.added_ord}`),
     );
     if (live.length === 0) continue;

@@ -48,7 +48,7 @@ export async function derivedNdv(
     const columns = missing.slice(from, from + COLUMNS_AT_ONCE);
     const derived = await derive(db, row, schemas, columns);
     for (const [id, ndv] of derived) found.set(id, ndv);
-    await keep(db, row, columns, derived, before);
+    await storeDerived(db, row, columns, derived, before);
   }
   return found;
 }
@@ -70,10 +70,10 @@ async function derive(
   ids: readonly number[],
 ): Promise<Map<number, Ndv>> {
   const unions = new Map(ids.map((id) => [id, new ColumnUnion()]));
-  const path = await ancestryOf(db, positionOf(row));
+  const ancestry = await ancestryOf(db, positionOf(row));
   let cursor: LiveCursor | undefined;
   do {
-    const { files, next } = await nextLiveFiles(db, path, [DATA], STEP, cursor);
+    const { files, next } = await nextLiveFiles(db, ancestry, [DATA], STEP, cursor);
     const nums = files.map((file) => file.fileNum);
     const rows = await db
       .selectFrom('file_sketches as s')
@@ -119,7 +119,7 @@ function ndvMessage({ exact, estimate, relativeError, theta }: DistinctValues): 
   return { exact: exact === undefined ? undefined : BigInt(exact), estimate, relativeError, sketches };
 }
 
-async function keep(
+async function storeDerived(
   db: Db,
   row: StoredSnapshot,
   ids: readonly number[],

@@ -61,7 +61,7 @@ export async function nextFilesToSketch(
   cursor: SketchCursor = { after: '', live: 0 },
 ): Promise<{ files: ListFilesToSketchResponse_File[]; next?: SketchCursor }> {
   const current = await newestCaptured(db, table);
-  const path = current ? await ancestryOf(db, positionOf(current)) : [];
+  const ancestry = current ? await ancestryOf(db, positionOf(current)) : [];
   const files: ListFilesToSketchResponse_File[] = [];
   let { after, live } = cursor;
   for (let walked = 0; walked < MAX_FILES_PER_PAGE; walked += STEP) {
@@ -79,7 +79,7 @@ export async function nextFilesToSketch(
         ? row.columns_key === sample.columnsKey
         : row.unreadable !== null && !sample.retryUnreadable;
     const data = rows.filter((row) => row.kind === DATA && (sample.maxFiles > 0 || !isDone(row)));
-    const held = await heldFiles(db, path, data, isDone);
+    const held = await heldFiles(db, ancestry, data, isDone);
     for (const row of rows) {
       const share = Buffer.from(row.path_hash).readUIntBE(0, HASH_BYTES) / 2 ** (8 * HASH_BYTES);
       if (share >= sample.fraction || (sample.maxFiles > 0 && live >= sample.maxFiles)) return { files };
@@ -114,13 +114,13 @@ async function newestCaptured(db: Db, table: Table): Promise<StoredSnapshot | un
 /** Which of the files the current snapshot holds, and which another one that has not expired. */
 async function heldFiles<Row extends { file_num: number }>(
   db: Db,
-  path: readonly Position[],
+  ancestry: readonly Position[],
   rows: Row[],
   isDone: (row: Row) => boolean,
 ) {
   const live = await liveInstances(
     db,
-    path,
+    ancestry,
     rows.map((row) => row.file_num),
   );
   const rest = rows.filter((row) => !isDone(row)).map((row) => row.file_num);

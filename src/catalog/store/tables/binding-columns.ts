@@ -67,7 +67,7 @@ export async function insertBinding(
 const insert = compiledWrite((db, row: Insertable<BindingRow>) => db.insertInto('bindings').values(row));
 
 /**
- * Gives an object these columns of a binding, in place of those that it has. Writes only what differs.
+ * Gives an object these columns of a binding, in position of those that it has. Writes only what differs.
  *
  * @returns whether anything differed
  */

@@ -13,7 +13,7 @@ import { newEtag, newId } from '../../identity/ids.ts';
 import { TENANT } from '../../identity/tenant.ts';
 import { compiledQuery, compiledWrite } from '../database/compiled-query.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
-import { forgetAnswers } from '../database/idempotency.ts';
+import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { jsonMap } from '../database/json.ts';
 import { pathOfKey } from '../database/path-key.ts';
 import type { Schema, TableRow } from '../database/schema.ts';
@@ -87,8 +87,8 @@ const insert = compiledWrite((db, row: Insertable<TableRow>) => db.insertInto('t
 
 /** Numbers new contents of a table. */
 export async function newContents(db: Db, tableId: string): Promise<number> {
-  const [made] = await insertContents(db, { table_id: tableId, generation: 1, dropped: 0 });
-  return (made as { table_num: number }).table_num;
+  const [inserted] = await insertContents(db, { table_id: tableId, generation: 1, dropped: 0 });
+  return (inserted as { table_num: number }).table_num;
 }
 
 const insertContents = compiledWrite((db, row: Insertable<Schema['table_contents']>) =>
@@ -168,7 +168,7 @@ export async function deleteTable(db: Db, tableId: string, tableNum: number): Pr
   await deleteBinding(db, tableId);
   await db.deleteFrom('tables').where('table_id', '=', tableId).execute();
   await dropContents(db, tableNum);
-  await forgetAnswers(db, tableId);
+  await deleteIdempotencyKeys(db, tableId);
 }
 
 export async function dropContents(db: Db, tableNum: number): Promise<void> {

@@ -6,7 +6,7 @@ import { formatName } from '../../../names.ts';
 import { newEtag, newId } from '../../identity/ids.ts';
 import { TENANT } from '../../identity/tenant.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
-import { forgetAnswers } from '../database/idempotency.ts';
+import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { pathOfKey } from '../database/path-key.ts';
 import type { Schema, ViewRow } from '../database/schema.ts';
 import { getNamespace } from '../namespaces/namespaces.ts';
@@ -116,7 +116,7 @@ export async function deleteView(db: Db, id: string): Promise<void> {
   await unnameObject(db, id);
   await deleteBinding(db, id);
   await db.deleteFrom('views').where('view_id', '=', id).execute();
-  await forgetAnswers(db, id);
+  await deleteIdempotencyKeys(db, id);
 }
 
 /** The column `body`: equal for equal views, whatever the order of their properties. */

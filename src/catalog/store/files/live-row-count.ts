@@ -38,15 +38,15 @@ export async function liveRowCount(db: Db, row: StoredSnapshot): Promise<bigint 
 async function deletedRows(db: Db, row: StoredSnapshot, totals: Totals): Promise<bigint | undefined> {
   if (totals[3].files > 0n) return undefined;
   if (totals[POSITION_DELETES].files === 0n && totals[DELETION_VECTOR].files === 0n) return 0n;
-  const path = await ancestryOf(db, positionOf(row));
+  const ancestry = await ancestryOf(db, positionOf(row));
   let deleted = 0n;
   let cursor: LiveCursor | undefined;
   do {
-    const { files, next } = await nextLiveFiles(db, path, [POSITION_DELETES, DELETION_VECTOR], STEP, cursor);
+    const { files, next } = await nextLiveFiles(db, ancestry, [POSITION_DELETES, DELETION_VECTOR], STEP, cursor);
     const part = await deletedBy(
       db,
       row.table_num,
-      path,
+      ancestry,
       files.map((file) => file.fileNum),
     );
     if (part === undefined) return undefined;
@@ -65,7 +65,12 @@ interface Delete {
 }
 
 /** Rows that these delete files delete; those whose data file has a deletion vector count nothing. */
-async function deletedBy(db: Db, tableNum: number, path: Position[], fileNums: number[]): Promise<bigint | undefined> {
+async function deletedBy(
+  db: Db,
+  tableNum: number,
+  ancestry: Position[],
+  fileNums: number[],
+): Promise<bigint | undefined> {
   if (fileNums.length === 0) return 0n;
   const files = await db
     .selectFrom('files')
@@ -74,8 +79,8 @@ async function deletedBy(db: Db, tableNum: number, path: Position[], fileNums: n
     .execute();
   if (files.some((file) => file.referenced_path === null)) return undefined;
   const paths = [...new Set(files.map((file) => file.referenced_path as string))];
-  const deletes = await liveDeletes(db, tableNum, path, paths);
-  const data = await liveData(db, tableNum, path, paths);
+  const deletes = await liveDeletes(db, tableNum, ancestry, paths);
+  const data = await liveData(db, tableNum, ancestry, paths);
   const asked = new Set(fileNums);
   let deleted = 0n;
   for (const [dataPath, all] of deletes) {
@@ -95,7 +100,7 @@ async function deletedBy(db: Db, tableNum: number, path: Position[], fileNums: n
 async function liveDeletes(
   db: Db,
   tableNum: number,
-  path: Position[],
+  ancestry: Position[],
   paths: string[],
 ): Promise<Map<string, Delete[]>> {
   const files = await db
@@ -107,7 +112,7 @@ async function liveDeletes(
     .execute();
   const pathOfFile = new Map(files.map((file) => [file.file_num, file.referenced_path as string]));
   const deletes = new Map<string, Delete[]>();
-  for (const row of await liveInstances(db, path, [...pathOfFile.keys()])) {
+  for (const row of await liveInstances(db, ancestry, [...pathOfFile.keys()])) {
     const dataPath = pathOfFile.get(row.file_num) as string;
     const one = { fileNum: row.file_num, kind: row.kind, records: row.record_count, sequence: row.sequence_number };
     deletes.set(dataPath, [...(deletes.get(dataPath) ?? []), one]);
@@ -116,7 +121,12 @@ async function liveDeletes(
 }
 
 /** Sequence numbers of the live data files with these paths. */
-async function liveData(db: Db, tableNum: number, path: Position[], paths: string[]): Promise<Map<string, number[]>> {
+async function liveData(
+  db: Db,
+  tableNum: number,
+  ancestry: Position[],
+  paths: string[],
+): Promise<Map<string, number[]>> {
   const pathOfHash = new Map(paths.map((one) => [dataPathHash(one).toString('latin1'), one]));
   const files = await db
     .selectFrom('files')
@@ -129,7 +139,7 @@ async function liveData(db: Db, tableNum: number, path: Position[], paths: strin
     files.map((file) => [file.file_num, pathOfHash.get(Buffer.from(file.path_hash).toString('latin1')) as string]),
   );
   const sequences = new Map<string, number[]>();
-  for (const row of await liveInstances(db, path, [...pathOfFile.keys()])) {
+  for (const row of await liveInstances(db, ancestry, [...pathOfFile.keys()])) {
     const dataPath = pathOfFile.get(row.file_num) as string;
     sequences.set(dataPath, [...(sequences.get(dataPath) ?? []), row.sequence_number]);
   }
