@@ -125,7 +125,7 @@ describe('PutFileColumnStats', () => {
     const never = await failure(table.createSnapshot({ snapshotId: 2, base: 9 }));
     expect(never).toMatchObject({
       code: 'FAILED_PRECONDITION',
-      message: expect.stringContaining('9, which is not there'),
+      message: expect.stringContaining('9, which does not exist'),
     });
     expect(await failure(table.createSnapshot({ snapshotId: 2, base: 2 }))).toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
@@ -307,7 +307,7 @@ describe('PutFileColumnStats', () => {
     it('an unknown table or snapshot, and a header without a key', async () => {
       expect(await send(encode({ $case: 'header', value: { ...header().value, tableId: 'tbl_x' } }))).toMatchObject({
         code: 'NOT_FOUND',
-        message: 'table tbl_x is not there',
+        message: 'table tbl_x does not exist',
       });
       expect(await send(encode({ $case: 'header', value: { ...header().value, snapshotId: 5n } }))).toMatchObject({
         code: 'NOT_FOUND',

@@ -35,7 +35,7 @@ describe('the catalog service', () => {
     const catalog = await TestCatalog.start();
     await expect(lockDatabase(catalog.file, { waitMs: 0 })).rejects.toMatchObject({
       code: 'FAILED_PRECONDITION',
-      message: `database ${catalog.file} is served by another catalog service on this machine. Use that one, stop it, or name another --database.`,
+      message: `database ${catalog.file} is served by another catalog service on this machine: use that service, stop it, or pass another --database`,
     });
     let stopped: Promise<void> | undefined;
     const second = { address: '127.0.0.1:0', databaseFile: catalog.file, jobs: new FakeJobs(), logger };

@@ -412,7 +412,7 @@ describe('files', () => {
     });
     expect(await failure(statistics.listColumnStats({ tableId: 'tbl_no' }))).toMatchObject({
       code: 'NOT_FOUND',
-      message: 'table tbl_no is not there',
+      message: 'table tbl_no does not exist',
     });
     expect(await failure(statistics.listFileColumnStats({ tableId: '' }))).toMatchObject({
       code: 'INVALID_ARGUMENT',

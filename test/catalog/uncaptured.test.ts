@@ -112,7 +112,7 @@ describe('the current snapshot', () => {
     const leftOut = refusal('FAILED_PRECONDITION', 'snapshot 7, the current one of table');
     expect(await failure(plans.getPlan({ tableId }))).toEqual(leftOut);
     const asOf = plans.getPlan({ tableId, asOf: new Date(2500) });
-    expect(await failure(asOf)).toEqual(refusal('FAILED_PRECONDITION', 'cannot be told: snapshot 7 is not in'));
+    expect(await failure(asOf)).toEqual(refusal('FAILED_PRECONDITION', 'is not known: snapshot 7 is not in'));
     expect(await plans.getPlan({ tableId, snapshotId: 2n })).toMatchObject({ snapshotId: 2n });
   });
 });

@@ -13,9 +13,9 @@ import type { SnapshotSchemas } from '../store/tables/table-schemas.ts';
  */
 export function selectedIds(schemas: SnapshotSchemas, selectors: readonly string[]): Set<number> | undefined {
   if (selectors.length === 0) return undefined;
-  if (schemas.own === undefined) throw invalid('columns', 'cannot be looked up: the table has no schema');
+  if (schemas.json === undefined) throw invalid('columns', 'cannot be looked up: the table has no schema');
   try {
-    return new Set(selectColumns(schemas.own, selectors).map((column) => column.id));
+    return new Set(selectColumns(schemas.json, selectors).map((column) => column.id));
   } catch (error) {
     throw invalid('columns', (error as Error).message);
   }

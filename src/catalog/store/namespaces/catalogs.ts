@@ -50,7 +50,7 @@ export async function findCatalogByName(db: Db, name: string): Promise<Catalog |
   return row && toMessage(row);
 }
 
-/** By display name, those after `after`. */
+/** Lists up to `limit` catalogs after `after`, ordered by display name. */
 export async function listCatalogs(db: Db, limit: number, after?: string): Promise<Catalog[]> {
   let query = db.selectFrom('catalogs').selectAll().where('tenant_id', '=', TENANT);
   if (after !== undefined) query = query.where('display_name', '>', after);
@@ -71,7 +71,7 @@ export async function updateCatalog(db: Db, catalog: Catalog): Promise<Catalog> 
   return getCatalog(db, catalog.catalogId);
 }
 
-/** @throws CodedError FAILED_PRECONDITION while it holds namespaces */
+/** @throws CodedError FAILED_PRECONDITION if it holds namespaces */
 export async function deleteCatalog(db: Db, catalog: Catalog): Promise<void> {
   const held = await db
     .selectFrom('namespaces')

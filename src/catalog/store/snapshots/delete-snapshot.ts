@@ -11,10 +11,10 @@ type Db = Kysely<Schema>;
 type Table = Awaited<ReturnType<typeof getTableRow>>;
 
 /**
- * Deletes a snapshot that nothing needs: first readers do not see it any more, then its files go in small steps, last its row.
- * Cut off in between, what is left is a staged snapshot that can be deleted or sent again.
+ * Deletes a snapshot that nothing needs. It is hidden from readers first, then its files are deleted in small steps, then its
+ * row. If this is interrupted, a staged snapshot is left that can be deleted or sent again.
  *
- * @throws CodedError FAILED_PRECONDITION where something needs it
+ * @throws CodedError FAILED_PRECONDITION if something needs the snapshot
  */
 export async function deleteSnapshot(db: Db, table: Table, row: StoredSnapshot): Promise<void> {
   const position = positionOf(row);
@@ -48,7 +48,7 @@ async function refuseNeeded(db: Db, table: Table, row: StoredSnapshot): Promise<
     .where('table_num', '=', row.table_num)
     .where('base_snapshot_id', '=', row.snapshot_id)
     .executeTakeFirst();
-  // What was based on a snapshot that was dropped since is behind this one all the same.
+  // A later snapshot of the chain needs this one even if the snapshot between them was dropped.
   const later = await db
     .selectFrom('snapshots')
     .select('snapshot_id')
@@ -65,25 +65,25 @@ async function refuseNeeded(db: Db, table: Table, row: StoredSnapshot): Promise<
     .executeTakeFirst();
   const reason =
     table.current_snapshot_id === row.snapshot_id
-      ? 'it is the current one'
+      ? 'it is the current snapshot'
       : refs
         ? `the ref ${refs.join(', ')} names it`
         : based
           ? `snapshot ${based.snapshot_id} is based on it`
           : later || forked
-            ? 'files of later snapshots came with it'
+            ? 'it added files that are live in later snapshots'
             : undefined;
   if (reason) {
     throw new CodedError(
       'FAILED_PRECONDITION',
-      `snapshot ${row.snapshot_id} of table ${table.table_id} cannot be deleted: ${reason}`,
+      `snapshot ${row.snapshot_id} of table ${table.table_id} cannot be deleted, since ${reason}`,
     );
   }
 }
 
 /**
- * Gives a staged snapshot another base: its changes so far were made from the old one and go. Who sees it, without its files, goes on
- * seeing it.
+ * Gives a staged snapshot another base. Its staged changes are deleted, since they are relative to the old base. A snapshot that
+ * readers see without its files stays visible.
  */
 export async function restage(db: Db, row: StoredSnapshot, snapshot: Snapshot): Promise<void> {
   await db

@@ -13,14 +13,14 @@ import { ColumnState } from './column-state.ts';
 
 type Db = Kysely<Schema>;
 
-/** Files between two yields to other calls. */
+/** Files that are read before other calls are served. */
 const STEP = 200;
 
 /**
- * Statistics of the columns over a snapshot's live data files: computed when they are first asked for, and kept.
+ * Statistics of the columns over a snapshot's live data files. They are computed at the first request and stored.
  *
- * They are made from those of the nearest ancestor that has them, where that costs less than reading all files and no
- * extreme went in between; else from all files.
+ * They are derived from those of the nearest ancestor that has any, if that reads fewer files than the snapshot has and no file
+ * with a minimum or maximum was removed since; otherwise from all files.
  */
 export async function columnState(db: Db, row: StoredSnapshot, schemas: SnapshotSchemas): Promise<ColumnState> {
   const typeOf = (id: number) => schemas.find(id)?.type ?? 'binary';
@@ -38,7 +38,7 @@ export async function columnState(db: Db, row: StoredSnapshot, schemas: Snapshot
         .execute();
       return true;
     });
-    // Statistics that were replaced meanwhile make it a mix of old and new ones: compute it again.
+    // The statistics were replaced meanwhile, so the state mixes old and new ones: compute it again.
     if (unchanged) return state;
   }
 }
@@ -75,7 +75,7 @@ async function fromAncestor(db: Db, row: StoredSnapshot, typeOf: TypeOf): Promis
   let snapshot: StoredSnapshot | undefined = row;
   while (snapshot && !state) {
     cost += await changedFiles(db, positionOf(snapshot));
-    // A long way of empty snapshots costs too.
+    // A long series of snapshots without changes costs time, too.
     if (cost > affordable || steps.length > 1000) return undefined;
     steps.push(snapshot);
     snapshot =
@@ -91,7 +91,7 @@ async function fromAncestor(db: Db, row: StoredSnapshot, typeOf: TypeOf): Promis
   return state;
 }
 
-/** How many files a snapshot changed, about. */
+/** Approximate number of data files that a snapshot changed. */
 async function changedFiles(db: Db, { chain, ord }: Position): Promise<bigint> {
   const added = await db
     .selectFrom('memberships')
@@ -116,7 +116,7 @@ async function changedFiles(db: Db, { chain, ord }: Position): Promise<bigint> {
   return BigInt(added.n + removed.n + branchRemovals.n);
 }
 
-/** Brings a state from a snapshot's base to the snapshot. @returns false where that cannot be done */
+/** Updates the state of a snapshot's base to the snapshot. @returns false if that is not possible (see ColumnState.remove) */
 async function applyStep(db: Db, row: StoredSnapshot, state: ColumnState): Promise<boolean> {
   const position = positionOf(row);
   for await (const bodies of changedBodies(db, position, 'added_ord'))
@@ -135,8 +135,8 @@ async function* changedBodies(
   { chain, ord }: Position,
   column: 'added_ord' | 'removed_ord',
 ): AsyncIterable<Uint8Array[]> {
-  // A file may have come more than once before it went: by coming, not by file.
-  let after = { file: 0, came: -1 };
+  // A file may have been added more than once before it was removed, so pages follow additions, not files.
+  let after = { file: 0, added: -1 };
   for (;;) {
     const rows = await db
       .selectFrom('memberships as m')
@@ -145,14 +145,16 @@ async function* changedBodies(
       .where('m.chain_num', '=', chain)
       .where('m.kind', '=', DATA)
       .where(`m.${column}`, '=', ord)
-      .where(({ eb, refTuple, tuple }) => eb(refTuple('m.file_num', 'm.added_ord'), '>', tuple(after.file, after.came)))
+      .where(({ eb, refTuple, tuple }) =>
+        eb(refTuple('m.file_num', 'm.added_ord'), '>', tuple(after.file, after.added)),
+      )
       .orderBy('m.file_num')
       .orderBy('m.added_ord')
       .limit(STEP)
       .execute();
     const last = rows.at(-1);
     if (!last) return;
-    after = { file: last.file_num, came: last.added_ord };
+    after = { file: last.file_num, added: last.added_ord };
     yield rows.map((row) => row.body);
     await setImmediate();
   }
@@ -167,11 +169,11 @@ async function* branchRemovedBodies(db: Db, position: Position): AsyncIterable<U
     .execute();
   if (rows.length === 0) return;
   const baseAncestry = baseOf(await ancestryOf(db, position));
-  const departed = new Set(rows.map((row) => `${row.file_num}/${row.from_chain_num}/${row.added_ord}`));
+  const removed = new Set(rows.map((row) => `${row.file_num}/${row.from_chain_num}/${row.added_ord}`));
   const nums = [...new Set(rows.map((row) => row.file_num))];
   for (let start = 0; start < nums.length; start += STEP) {
     const live = (await liveInstances(db, baseAncestry, nums.slice(start, start + STEP))).filter(
-      (row) => row.kind === DATA && departed.has(`${row.file_num}/${row.chain_num}/${row.added_ord}`),
+      (row) => row.kind === DATA && removed.has(`${row.file_num}/${row.chain_num}/${row.added_ord}`),
     );
     if (live.length === 0) continue;
     const bodies = await db

@@ -46,7 +46,7 @@ export async function insertTable(db: Db, table: NewTable): Promise<Table> {
   return getTable(db, table_id);
 }
 
-/** Inserts a table into an existing namespace, under a name that is free there. */
+/** Inserts a table into an existing namespace. The name must be free in that namespace. */
 export async function insertFreeTable(
   db: Db,
   namespace: Pick<Namespace, 'namespaceId' | 'catalogId'>,
@@ -85,7 +85,7 @@ export async function insertFreeTable(
 
 const insert = compiledWrite((db, row: Insertable<TableRow>) => db.insertInto('tables').values(row));
 
-/** Numbers new contents of a table. */
+/** Creates empty contents of a table. @returns their number */
 export async function newContents(db: Db, tableId: string): Promise<number> {
   const [inserted] = await insertContents(db, { table_id: tableId, generation: 1, dropped: 0 });
   return (inserted as { table_num: number }).table_num;
@@ -120,8 +120,8 @@ export async function getTable(db: Db, id: string): Promise<Table> {
 }
 
 /**
- * Whether a table or view can be read by name. A connector's table can once all of it has come in: before that it would look like an empty
- * table.
+ * Whether a table or view can be read by name. A connector's table cannot be read until it is completely ingested, since it
+ * would look like an empty table.
  */
 export async function isReadable(db: Db, objectId: string): Promise<boolean> {
   const incomplete = await db
@@ -135,7 +135,7 @@ export async function isReadable(db: Db, objectId: string): Promise<boolean> {
   return incomplete === undefined;
 }
 
-/** Tables that can be read by name (see `isReadable`), by name, those after `after`. */
+/** Lists up to `limit` tables after `after`, ordered by name: those that can be read by name (see `isReadable`). */
 export async function listTables(db: Db, namespaceId: string, limit: number, after?: string): Promise<Table[]> {
   let query = select(db)
     .where('tables.namespace_id', '=', namespaceId)
@@ -146,7 +146,7 @@ export async function listTables(db: Db, namespaceId: string, limit: number, aft
   return tables;
 }
 
-/** Changes columns, and with them the etag. */
+/** Changes columns and gives the table a new etag. */
 export async function updateTableRow(db: Db, tableId: string, changes: Updateable<TableRow>): Promise<void> {
   await update(db, { ...changes, updated_at: Date.now(), etag: newEtag() }, tableId);
 }
@@ -155,14 +155,14 @@ const update = compiledWrite((db, row: Updateable<TableRow>, tableId: string) =>
   db.updateTable('tables').set(row).where('table_id', '=', tableId),
 );
 
-/** Moves a table to a namespace and name. The name must be free there. */
+/** Moves a table to a namespace and name. The name must be free in that namespace. */
 export async function moveTable(db: Db, tableId: string, namespaceId: string, catalogId: string, name: string) {
   await unnameObject(db, tableId);
   await nameObject(db, namespaceId, name, tableId);
   await updateTableRow(db, tableId, { namespace_id: namespaceId, catalog_id: catalogId, name });
 }
 
-/** Deletes a table at once; its contents are marked to be removed (see purge.ts). */
+/** Deletes a table at once and marks its contents to be purged (see purge.ts). */
 export async function deleteTable(db: Db, tableId: string, tableNum: number): Promise<void> {
   await unnameObject(db, tableId);
   await deleteBinding(db, tableId);
@@ -171,6 +171,7 @@ export async function deleteTable(db: Db, tableId: string, tableNum: number): Pr
   await deleteIdempotencyKeys(db, tableId);
 }
 
+/** Marks contents to be purged. */
 export async function dropContents(db: Db, tableNum: number): Promise<void> {
   await db.updateTable('table_contents').set({ dropped: 1 }).where('table_num', '=', tableNum).execute();
 }
