@@ -1,5 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { openDatabase } from '../../src/catalog/store/database/database.ts';
+import { liveRowCount } from '../../src/catalog/store/files/live-row-count.ts';
 import { FileContent, FileFormat } from '../../src/generated/reconciler/v1/statistics.ts';
 import { poll } from '../jest/poll.ts';
 import { added, long, removed, TestTable } from './files.ts';
@@ -301,6 +303,22 @@ describe('live rows', () => {
     await table.put({ snapshotId: 1, changes: [added({ filePath: 'a' }), added({ filePath: 'b' }), ...files] });
     for (const time of ['computed', 'kept'])
       expect({ time, live: (await table.stats(1)).liveRowCount }).toEqual({ time, live });
+  });
+
+  it('are those of the new files if the snapshot is replaced after its row was read', async () => {
+    const table = await TestTable.create(catalog);
+    await table.put({ snapshotId: 1, changes: [added({ filePath: 'a' }), added({ filePath: 'b' })] });
+    const { db, close } = await openDatabase(catalog.file);
+    const staleRow = await db
+      .selectFrom('snapshots as s')
+      .innerJoin('tables as t', 't.table_num', 's.table_num')
+      .selectAll('s')
+      .where('t.table_id', '=', table.tableId)
+      .executeTakeFirstOrThrow();
+    await table.put({ snapshotId: 1, changes: [added({ filePath: 'a' })], replace: true });
+    expect(await liveRowCount(db, staleRow)).toBe(10n);
+    await close();
+    expect((await table.stats(1)).liveRowCount).toBe(10n);
   });
 });
 

@@ -145,7 +145,7 @@ function filtered(query: ReturnType<typeof bindingsOf>, { path, missingBy }: Bin
     : below.where('missing_since', '<=', missingBy);
 }
 
-/** With where the objects are in the catalog. */
+/** Adds the objects' names in the catalog. */
 function withCatalogName(query: ReturnType<typeof bindingsOf>) {
   return query
     .innerJoin('object_names', 'object_names.object_id', 'bindings.object_id')

@@ -6,12 +6,12 @@ import { nextToReclaim, reclaimDropped } from './reclaim-dropped.ts';
 
 type Db = Kysely<Schema>;
 
-/** Files a transaction: some milliseconds, between which other calls go on. */
+/** Files per transaction: some milliseconds, between which other calls are served. */
 const STEP = 1000;
 
 /**
- * Removes contents of tables that were deleted or made anew, and what only dropped snapshots held, in small transactions, whenever it is kicked; what a stopped
- * service left is found at the first kick.
+ * Purges the contents of tables that were deleted or recreated, and reclaims files that only dropped snapshots held, in small
+ * transactions. It runs after each `kick`; the first one also finds what a stopped service left.
  */
 export function createPurge(db: Db, logger: Logger) {
   let running: Promise<void> | undefined;
@@ -39,7 +39,12 @@ export function createPurge(db: Db, logger: Logger) {
     kick(): void {
       again = true;
       running ??= run()
-        .catch((err) => logger.error({ err }, 'contents of deleted tables and dropped snapshots could not be removed'))
+        .catch((err) =>
+          logger.error(
+            { err },
+            'contents of deleted tables and dropped snapshots could not be purged; the next deletion tries again',
+          ),
+        )
         .finally(() => {
           running = undefined;
         });
@@ -61,7 +66,7 @@ async function nextDropped(db: Db): Promise<number | undefined> {
   return row?.table_num;
 }
 
-/** @returns false when all is gone */
+/** Purges some of a table's contents. @returns false when nothing is left */
 async function purgeStep(db: Db, tableNum: number): Promise<boolean> {
   const files = await db.selectFrom('files').select('file_num').where('table_num', '=', tableNum).limit(STEP).execute();
   if (files.length > 0) {

@@ -7,10 +7,10 @@ import { deleteOrphans } from './delete-memberships.ts';
 
 type Db = Kysely<Schema>;
 
-/** Rows a transaction: some milliseconds, between which other calls go on. */
+/** Rows per transaction: some milliseconds, between which other calls are served. */
 const STEP = 2000;
 
-/** A position whose snapshot was dropped, with what it held not seen to yet. */
+/** The position of a dropped snapshot whose files were not reclaimed yet. */
 export async function nextToReclaim(db: Db): Promise<Position | undefined> {
   const row = await db
     .selectFrom('dropped_positions')
@@ -22,8 +22,9 @@ export async function nextToReclaim(db: Db): Promise<Position | undefined> {
 }
 
 /**
- * Removes the files that were live in a dropped snapshot alone: those that came behind the position in use before it, and went by the one in
- * use after it. A position is in use while a snapshot is there or another chain forks off it. Cut off in between, it can be run again.
+ * Deletes the files that were live only in a dropped snapshot: those that were added after the previous used position and removed
+ * up to the next used one. A position is used if it has a snapshot or if another chain forks off it. An interrupted run can be
+ * repeated.
  */
 export async function reclaimDropped(db: Db, position: Position, stopped: () => boolean): Promise<void> {
   const around = await neighboursOf(db, position);
@@ -47,9 +48,9 @@ export async function reclaimDropped(db: Db, position: Position, stopped: () => 
 }
 
 interface Neighbours {
-  /** A chain forks off the position itself. */
+  /** Whether a chain forks off the position itself. */
   inUse: boolean;
-  /** The positions in use next to it in its chain; 0 and STAYS where there is none. */
+  /** Ordinals of the next used positions in its chain; 0 and OPEN_END if there are none. */
   before: number;
   after: number;
 }
@@ -72,7 +73,7 @@ async function neighboursOf(db: Db, { chain, ord }: Position): Promise<Neighbour
   };
 }
 
-/** Chains that fork off a chain: few, as forks are. */
+/** Chains that fork off a chain; there are few. */
 function forksOf(db: Db, chain: number) {
   return db
     .selectFrom('chains')
@@ -84,14 +85,14 @@ function forksOf(db: Db, chain: number) {
     .execute();
 }
 
-/** A coming of a file. */
+/** One addition of a file. */
 interface Member {
   added_ord: number;
   removed_ord: number;
   file_num: number;
 }
 
-/** Those that are live in the position alone, in steps; each step is removed before the next is asked for. */
+/** The additions that are live only at the position, in steps. Each step must be deleted before the next is requested. */
 async function* liveOnlyAt(db: Db, { chain, ord }: Position, { before, after }: Neighbours): AsyncGenerator<Member[]> {
   const members = db
     .selectFrom('memberships')
@@ -99,11 +100,11 @@ async function* liveOnlyAt(db: Db, { chain, ord }: Position, { before, after }: 
     .where('chain_num', '=', chain)
     .limit(STEP);
   if (after === OPEN_END) {
-    const came = members.where('added_ord', '>', before).where('added_ord', '<=', ord);
-    for (let rows = await came.execute(); rows.length > 0; rows = await came.execute()) yield rows;
+    const added = members.where('added_ord', '>', before).where('added_ord', '<=', ord);
+    for (let rows = await added.execute(); rows.length > 0; rows = await added.execute()) yield rows;
     return;
   }
-  // By what went: else each drop would go over all that stays.
+  // Read by removal; otherwise each drop would read all files that are still live.
   for (const kind of FILE_KINDS) {
     let last: Member | undefined = { removed_ord: ord, file_num: Number.MAX_SAFE_INTEGER, added_ord: 0 };
     while (last) {
@@ -131,7 +132,7 @@ async function deleteMembers(db: Db, chain: number, members: readonly Member[]):
       .where('added_ord', '=', added_ord)
       .where('file_num', '=', file_num)
       .execute();
-    // Left by repairs. A file's number may be given out again.
+    // Repairs may leave branch removals. They must not outlive the file, since its number may be reused.
     await db
       .deleteFrom('branch_removals')
       .where('file_num', '=', file_num)
@@ -146,7 +147,7 @@ async function deleteMembers(db: Db, chain: number, members: readonly Member[]):
   await deleteUnusedPositions(db, chain, [...new Set(members.map((member) => member.added_ord))]);
 }
 
-/** Dropped positions that nothing needs to know of any more: no file came there, and no chain forks off. */
+/** Deletes reclaimed positions that nothing refers to any more: no file was added there, and no chain forks off. */
 async function deleteUnusedPositions(db: Db, chain: number, ords: readonly number[]): Promise<void> {
   await db
     .deleteFrom('dropped_positions')
@@ -177,7 +178,7 @@ async function deleteUnusedPositions(db: Db, chain: number, ords: readonly numbe
     .execute();
 }
 
-/** A chain without a snapshot and without forks goes; the position that it forked off may be of no use then. */
+/** Deletes a chain if it has no snapshots, files or forks. The position from which it forked may become unused. */
 async function deleteEmptyChain(db: Db, chain: number): Promise<void> {
   const snapshot = await db.selectFrom('snapshots').select('ord').where('chain_num', '=', chain).limit(1).execute();
   const left = await db.selectFrom('memberships').select('added_ord').where('chain_num', '=', chain).limit(1).execute();

@@ -13,39 +13,39 @@ type DeleteFileRow = Pick<
 
 const DELETES: readonly FileKind[] = [POSITION_DELETES, EQUALITY_DELETES, DELETION_VECTOR];
 
-/** The key of a file of a spec without fields. */
+/** The partition key of files in a spec without fields. */
 const UNPARTITIONED = Buffer.alloc(0);
 
-/** A data file or delete file with its message. */
+/** A data file or delete file, with its decoded message. */
 export interface PlannedFile {
   live: LiveFile;
   file: DataFile;
 }
 
-/** Delete files that may apply to some data files; what of them does is for plan-rules.ts. */
+/** Delete files that may apply to some data files; plan-rules.ts decides which do. */
 export interface CandidateDeletes {
-  /** Equality deletes of unpartitioned specs: for all data files. */
+  /** Equality deletes of unpartitioned specs, which apply to all data files. */
   global: LiveFile[];
   /** Equality deletes by partition. */
   equality: Map<string, LiveFile[]>;
-  /** Position delete files that are for more than one data file, by partition. */
+  /** Position delete files for several data files, by partition. */
   position: Map<string, LiveFile[]>;
   /** Position delete files for one data file, by its path. */
   byPath: Map<string, LiveFile[]>;
   vectors: Map<string, LiveFile[]>;
 }
 
-/** Partitions are equal in the same spec only. */
+/** A key for a file's partition. Partitions can only be equal within one spec. */
 export function partitionOf(file: { specId: number; partitionKey: Uint8Array }): string {
   return `${file.specId}/${Buffer.from(file.partitionKey).toString('latin1')}`;
 }
 
-/** So many delete files are read once and held; with more, those for each page of data files are looked up. */
+/** Up to this many delete files are read once and kept; otherwise those of each page of data files are looked up. */
 const MAX_HELD = 5000n;
 
 /**
- * Finds the delete files of a snapshot for pages of its data files. It holds in memory a bounded number of them, or else what is
- * for the page and the equality deletes that are for every data file anyway.
+ * Finds the delete files of a snapshot for pages of its data files. It keeps all of them in memory if they are few (MAX_HELD);
+ * otherwise only those of one page, and the equality deletes that apply to every data file.
  */
 export class DeleteIndex {
   readonly #db: Db;
@@ -63,7 +63,7 @@ export class DeleteIndex {
       ancestry: readonly Position[];
       /** Specs whose partition fields are all void: they are unpartitioned as well. */
       globalSpecs: readonly number[];
-      /** How many delete files of each kind are live. */
+      /** Number of live delete files of each kind. */
       counts: { position: bigint; equality: bigint; vectors: bigint };
     },
   ) {
@@ -91,7 +91,7 @@ export class DeleteIndex {
     return found;
   }
 
-  /** Walks over the live delete files: those of older snapshots cost nothing. */
+  /** Reads the live delete files; those of older snapshots cost nothing. */
   async #all(): Promise<CandidateDeletes> {
     const found = noCandidates([]);
     let cursor: LiveCursor | undefined;
@@ -144,10 +144,10 @@ export class DeleteIndex {
         .where('spec_id', '=', specId)
         .where('partition_key', '=', partitionKey)
         .execute();
-      // An equality delete of an unpartitioned spec is in the global ones; a position delete for one file is found by path.
+      // Equality deletes of unpartitioned specs are in `global`; position deletes for one data file are found by its path.
       const global = this.#isGlobal({ specId, partitionKey });
-      const wanted = rows.filter((row) => (row.kind === EQUALITY_DELETES ? !global : row.referenced_path === null));
-      for (const file of await this.#live(wanted)) {
+      const relevant = rows.filter((row) => (row.kind === EQUALITY_DELETES ? !global : row.referenced_path === null));
+      for (const file of await this.#live(relevant)) {
         append(file.kind === EQUALITY_DELETES ? found.equality : found.position, key, file);
       }
     }
@@ -159,7 +159,7 @@ export class DeleteIndex {
         .selectFrom('files')
         .select(['file_num', 'kind', 'spec_id', 'partition_key', 'referenced_path', 'body'])
         .where('table_num', '=', this.#tableNum)
-        // As the index of delete files says it, so that it is used.
+        // The same condition as in the partial index of delete files, so that SQLite uses it.
         .where('kind', '<>', 1)
     );
   }

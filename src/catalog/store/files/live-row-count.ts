@@ -10,31 +10,53 @@ import { generationOf } from './recompute.ts';
 import { type Totals, totalsFromText } from './totals.ts';
 
 type Db = Kysely<Schema>;
+/** Files per query. */
 const STEP = 500;
+/** Stored if the count cannot be computed. */
 const ABSENT = 'absent';
 
 /**
- * Rows that a reader of the snapshot sees, or undefined where the metadata does not tell: with equality deletes, with
- * position deletes that are not for one live data file, or with several for the same one, which may delete a row twice.
- * Computed when it is first asked for, and kept.
+ * Number of rows that a reader of the snapshot sees. It is computed at the first request and stored.
+ *
+ * @returns undefined if the metadata does not determine it: there are equality deletes, position delete files that do not belong to
+ *   exactly one live data file, or several for the same data file, which may delete a row twice; or the snapshot was deleted
  */
-export async function liveRowCount(db: Db, row: StoredSnapshot): Promise<bigint | undefined> {
-  const totals = totalsFromText(row.totals as string);
-  let text = row.live_rows;
-  if (text === null) {
-    const generation = await generationOf(db, row.table_num);
-    const deleted = await deletedRows(db, row, totals);
-    text =
-      deleted === undefined || deleted > totals[DATA].records ? ABSENT : (totals[DATA].records - deleted).toString();
-    const live_rows = text;
-    await db.transaction().execute(async (trx) => {
-      if ((await generationOf(trx, row.table_num)) !== generation) return;
-      await trx.updateTable('snapshots').set({ live_rows }).where('snapshot_num', '=', row.snapshot_num).execute();
+export async function liveRowCount(
+  db: Db,
+  { snapshot_num, table_num, live_rows }: StoredSnapshot,
+): Promise<bigint | undefined> {
+  if (live_rows !== null) return countFromText(live_rows);
+  for (;;) {
+    // The generation is read before the totals, so that a replacement in between is noticed below.
+    const generation = await generationOf(db, table_num);
+    const row = await snapshotRow(db, snapshot_num);
+    if (!row?.totals) return undefined;
+    const text = await computeLiveRows(db, row, totalsFromText(row.totals));
+    const unchanged = await db.transaction().execute(async (trx) => {
+      if ((await generationOf(trx, table_num)) !== generation) return false;
+      await trx.updateTable('snapshots').set({ live_rows: text }).where('snapshot_num', '=', snapshot_num).execute();
+      return true;
     });
+    // If the statistics were replaced meanwhile, the count may mix old and new ones: compute it again.
+    if (unchanged) return countFromText(text);
   }
+}
+
+function countFromText(text: string): bigint | undefined {
   return text === ABSENT ? undefined : BigInt(text);
 }
 
+async function snapshotRow(db: Db, snapshotNum: number): Promise<StoredSnapshot | undefined> {
+  return db.selectFrom('snapshots').selectAll().where('snapshot_num', '=', snapshotNum).executeTakeFirst();
+}
+
+async function computeLiveRows(db: Db, row: StoredSnapshot, totals: Totals): Promise<string> {
+  const deleted = await deletedRows(db, row, totals);
+  const { records } = totals[DATA];
+  return deleted === undefined || deleted > records ? ABSENT : (records - deleted).toString();
+}
+
+/** Number of rows that the snapshot's delete files delete; undefined if the metadata does not determine it. */
 async function deletedRows(db: Db, row: StoredSnapshot, totals: Totals): Promise<bigint | undefined> {
   if (totals[3].files > 0n) return undefined;
   if (totals[POSITION_DELETES].files === 0n && totals[DELETION_VECTOR].files === 0n) return 0n;
@@ -64,7 +86,7 @@ interface Delete {
   sequence: number;
 }
 
-/** Rows that these delete files delete; those whose data file has a deletion vector count nothing. */
+/** Number of rows that these delete files delete. Those whose data file has a deletion vector delete nothing. */
 async function deletedBy(
   db: Db,
   tableNum: number,
@@ -81,22 +103,23 @@ async function deletedBy(
   const paths = [...new Set(files.map((file) => file.referenced_path as string))];
   const deletes = await liveDeletes(db, tableNum, ancestry, paths);
   const data = await liveData(db, tableNum, ancestry, paths);
-  const asked = new Set(fileNums);
+  const counted = new Set(fileNums);
   let deleted = 0n;
   for (const [dataPath, all] of deletes) {
     const sequences = data.get(dataPath) ?? [];
-    // What is for a file that is not live deletes nothing here, but then the metadata is not what it says.
+    // A delete file whose data file is not live deletes nothing, but then the metadata cannot be trusted.
     if (sequences.length !== 1) return undefined;
-    const vectors = all.filter((one) => one.kind === DELETION_VECTOR);
+    const vectors = all.filter(({ kind }) => kind === DELETION_VECTOR);
     const applied = vectors.length > 0 ? vectors : all;
     if (applied.length !== 1) return undefined;
-    const [one] = applied as [Delete];
-    if (one.sequence < (sequences[0] as number)) return undefined;
-    if (asked.has(one.fileNum)) deleted += BigInt(one.records);
+    const [deletion] = applied as [Delete];
+    if (deletion.sequence < (sequences[0] as number)) return undefined;
+    if (counted.has(deletion.fileNum)) deleted += BigInt(deletion.records);
   }
   return deleted;
 }
 
+/** The live delete files for these data files, by the data file's path. */
 async function liveDeletes(
   db: Db,
   tableNum: number,
@@ -114,8 +137,13 @@ async function liveDeletes(
   const deletes = new Map<string, Delete[]>();
   for (const row of await liveInstances(db, ancestry, [...pathOfFile.keys()])) {
     const dataPath = pathOfFile.get(row.file_num) as string;
-    const one = { fileNum: row.file_num, kind: row.kind, records: row.record_count, sequence: row.sequence_number };
-    deletes.set(dataPath, [...(deletes.get(dataPath) ?? []), one]);
+    const deletion = {
+      fileNum: row.file_num,
+      kind: row.kind,
+      records: row.record_count,
+      sequence: row.sequence_number,
+    };
+    deletes.set(dataPath, [...(deletes.get(dataPath) ?? []), deletion]);
   }
   return deletes;
 }
@@ -127,7 +155,7 @@ async function liveData(
   ancestry: Position[],
   paths: string[],
 ): Promise<Map<string, number[]>> {
-  const pathOfHash = new Map(paths.map((one) => [dataPathHash(one).toString('latin1'), one]));
+  const pathOfHash = new Map(paths.map((path) => [dataPathHash(path).toString('latin1'), path]));
   const files = await db
     .selectFrom('files')
     .select(['file_num', 'path_hash'])

@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely';
 import type { Schema } from '../database/schema.ts';
 import type { LiveFile } from './live-files.ts';
 
-/** Which snapshot is at a position: files that came with it do not store its id. */
+/** Ids of snapshots by position. A file that a snapshot added does not store the snapshot's id. */
 export class SnapshotIds {
   readonly #db: Kysely<Schema>;
   readonly #ids = new Map<string, string>();
@@ -11,7 +11,7 @@ export class SnapshotIds {
     this.#db = db;
   }
 
-  /** Learns the positions of these files. */
+  /** Loads the ids of the snapshots that added these files. */
   async load(files: readonly LiveFile[]): Promise<void> {
     const unknown = new Map<number, Set<number>>();
     for (const { chain, addedOrd, addedSnapshotId } of files) {

@@ -23,10 +23,10 @@ import { publish, StageStream } from './stage-stream.ts';
 export async function openChangeStream(database: Database, header: PutHeader): Promise<ChangeStream | undefined> {
   const { db } = database;
   for (;;) {
-    const { row, clear } = await (header.snapshot
+    const { row, isStale } = await (header.snapshot
       ? ensureSnapshot(db, header.snapshot, header.idempotencyKey, (trx, ensured) => claim(trx, header, ensured.row))
       : db.transaction().execute((trx) => claimKnown(trx, header)));
-    if (clear) {
+    if (isStale) {
       // Changes of another key, or only a part of the changes: start clean.
       await deleteStaged(db, { snapshotNum: row.snapshot_num, position: positionOf(row) });
       continue;
@@ -71,14 +71,15 @@ async function openStream(
   return {
     row,
     target: { tableNum: row.table_num, snapshotId: row.snapshot_id, ancestry },
-    // The snapshots before one without a base were dropped: what it changed is not known any more.
+    // If a snapshot without a base has ancestors, they were dropped: its own changes are not known any more.
     header: { ...header, whole: header.whole || (row.base_snapshot_id === null && startsBefore(ancestry)) },
     id: randomUUID(),
     writer: FileWriter.of(database),
   };
 }
 
-type Claim = { row: StoredSnapshot; clear: boolean };
+/** `isStale`: staged changes must be deleted first. */
+type Claim = { row: StoredSnapshot; isStale: boolean };
 
 async function claimKnown(db: Kysely<Schema>, header: PutHeader): Promise<Claim> {
   const table = await getTableRow(db, header.tableId);
@@ -86,14 +87,14 @@ async function claimKnown(db: Kysely<Schema>, header: PutHeader): Promise<Claim>
   if (row) return claim(db, header, row);
   throw new CodedError(
     'NOT_FOUND',
-    `snapshot ${header.snapshotId} of table ${header.tableId} is not there: create it first`,
+    `snapshot ${header.snapshotId} of table ${header.tableId} does not exist: create it first`,
   );
 }
 
 async function claim(db: Kysely<Schema>, header: PutHeader, row: StoredSnapshot): Promise<Claim> {
   const name = `${header.snapshotId} of table ${header.tableId}`;
   if (row.complete === 1) {
-    if (header.replace || row.stage_key === header.idempotencyKey) return { row, clear: false };
+    if (header.replace || row.stage_key === header.idempotencyKey) return { row, isStale: false };
     throw new CodedError(
       'FAILED_PRECONDITION',
       `snapshot ${name} is complete, from a stream with another idempotency key: replace it, or send nothing`,
@@ -107,7 +108,7 @@ async function claim(db: Kysely<Schema>, header: PutHeader, row: StoredSnapshot)
   }
   if (row.stage_key !== null && row.stage_key !== header.idempotencyKey) {
     await db.updateTable('snapshots').set(MARK_DELETING).where('snapshot_num', '=', row.snapshot_num).execute();
-    return { row, clear: true };
+    return { row, isStale: true };
   }
   if (row.stage_key === null) {
     await db
@@ -116,5 +117,5 @@ async function claim(db: Kysely<Schema>, header: PutHeader, row: StoredSnapshot)
       .where('snapshot_num', '=', row.snapshot_num)
       .execute();
   }
-  return { row: { ...row, stage_key: header.idempotencyKey }, clear: false };
+  return { row: { ...row, stage_key: header.idempotencyKey }, isStale: false };
 }

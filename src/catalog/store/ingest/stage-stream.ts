@@ -101,7 +101,7 @@ export class StageStream implements ChangeStream {
       if (groups.length === MAX_GROUPS)
         throw new CodedError(
           'INVALID_ARGUMENT',
-          `group_finish.group: is one more than the ${MAX_GROUPS} of a snapshot`,
+          `group_finish.group: exceeds the maximum of ${MAX_GROUPS} groups per snapshot`,
         );
       await trx
         .updateTable('snapshots')

@@ -4,18 +4,18 @@ import type { Schema } from '../database/schema.ts';
 
 type Db = Kysely<Schema>;
 
-/** `removed_ord` of a file that no snapshot of its chain has removed. */
+/** `removed_ord` of a file that no snapshot of its chain has removed. Ordinals never reach it. */
 export const OPEN_END = 2_000_000_000;
 
-/** A snapshot's position. */
+/** The position of a snapshot: its chain, and its ordinal in the chain, from 1. */
 export interface Position {
   chain: number;
   ord: number;
 }
 
 /**
- * Gives a new snapshot its position: behind its base where that is the newest of its chain, else in a chain of its own that
- * forks off there; without a base, in a chain without a parent.
+ * Allocates the position of a new snapshot: after its base if that is the newest of its chain, otherwise in a new chain that
+ * forks off the base. Without a base, it is the first of a chain without a parent.
  */
 export async function newPosition(db: Db, tableNum: number, base: Position | undefined): Promise<Position> {
   if (base) {
@@ -40,10 +40,10 @@ const insert = compiledWrite((db, row: Insertable<Schema['chains']>) =>
   db.insertInto('chains').values(row).returning('chain_num'),
 );
 
-/** Gives a position back. Nothing may be left in it, and nothing may be based on it. */
+/** Frees the position of a deleted snapshot. No file may be left in it, and no snapshot may be based on it. */
 export async function freePosition(db: Db, { chain, ord }: Position): Promise<void> {
   if (ord === 1) await deleteChain(db, chain, 1);
-  // What came in dropped positions before it may have been held for it alone.
+  // Files of dropped snapshots before it may have been kept only for this position.
   const { last } = await db
     .selectFrom('dropped_positions')
     .select((eb) => eb.fn.max<number | null>('ord').as('last'))
@@ -59,16 +59,17 @@ export async function freePosition(db: Db, { chain, ord }: Position): Promise<vo
     .execute();
 }
 
-/** @param tipOrd only if it is the chain's */
+/** Deletes a chain. @param tipOrd delete it only if its tip is this one */
 export async function deleteChain(db: Db, chain: number, tipOrd?: number): Promise<void> {
   let removal = db.deleteFrom('chains').where('chain_num', '=', chain);
   if (tipOrd !== undefined) removal = removal.where('tip_ord', '=', tipOrd);
   const [deleted] = await removal.returning(['parent_chain_num', 'parent_ord']).execute();
   if (deleted?.parent_chain_num == null) return;
-  // Where its snapshot was dropped, the position was kept for this chain.
+  // If the snapshot from which the chain forked was dropped, its position was kept for this chain.
   await reclaimAgain(db, { chain: deleted.parent_chain_num, ord: deleted.parent_ord ?? 0 });
 }
 
+/** Has files of a dropped snapshot reclaimed that were in use before (see reclaim-dropped.ts). */
 async function reclaimAgain(db: Db, { chain, ord }: Position): Promise<void> {
   await db
     .updateTable('dropped_positions')
@@ -79,9 +80,9 @@ async function reclaimAgain(db: Db, { chain, ord }: Position): Promise<void> {
 }
 
 /**
- * The stretches of chains that make up a snapshot, its own first: of each chain, all up to `ord`.
+ * The chains whose changes make up a snapshot, its own first. In each chain, the snapshots up to `ord` belong to the ancestry.
  *
- * One query a fork, and forks are few: branches, rollbacks and cherry-picks make them, not commits.
+ * It makes one query per fork. Forks are few, since branches, rollbacks and cherry-picks create them, and commits do not.
  */
 export async function ancestryOf(db: Db, position: Position): Promise<Position[]> {
   const ancestry: Position[] = [];
@@ -99,12 +100,12 @@ export async function ancestryOf(db: Db, position: Position): Promise<Position[]
   return ancestry;
 }
 
-/** Whether a snapshot's ancestry holds more than its own position. */
+/** Whether a snapshot has ancestors. */
 export function startsBefore(ancestry: readonly Position[]): boolean {
   return ancestry.length > 1 || (ancestry[0]?.ord ?? 1) > 1;
 }
 
-/** The ancestry of a snapshot without its own changes: what it starts from. */
+/** The ancestry of a snapshot without the snapshot itself. */
 export function baseOf(ancestry: readonly Position[]): Position[] {
   return ancestry.map((position, index) => (index === 0 ? { chain: position.chain, ord: position.ord - 1 } : position));
 }
