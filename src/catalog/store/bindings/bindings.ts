@@ -8,7 +8,7 @@ import { touchObject } from './objects.ts';
 
 type Db = Kysely<Schema>;
 
-/** The bindings of upstream names, in their order; an empty message for a name that is not bound. */
+/** Looks up the bindings of upstream names, in their order. The message is empty for a name that is not bound. */
 export async function lookupBindings(
   db: Db,
   kind: ObjectKind,
@@ -60,7 +60,7 @@ export interface BindingFilter {
   missingBy?: number;
 }
 
-/** By upstream namespace and name, those after `after`. */
+/** Lists up to `limit` bindings after `after`, ordered by upstream namespace and name. */
 export async function listBindings(
   db: Db,
   kind: ObjectKind,

@@ -61,7 +61,7 @@ async function deleteAdditions(db: Db, { chain, ord }: Position): Promise<boolea
 
 /** Deletes those of the files that no snapshot holds any more, and their sketches. */
 export async function deleteOrphans(db: Db, fileNums: readonly number[]): Promise<void> {
-  // SQLite takes up to 32,766 parameters; callers pass fewer files.
+  // SQLite accepts up to 32,766 parameters; callers pass fewer files.
   await db
     .deleteFrom('files')
     .where('file_num', 'in', fileNums)

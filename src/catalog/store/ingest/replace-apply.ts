@@ -8,7 +8,7 @@ import { OPEN_END, type Position } from '../lineage/lineage.ts';
 import type { Extraneous, Instance } from './replace-diff.ts';
 
 type Db = Kysely<Schema>;
-/** SQLite takes 32,766 parameters per statement. */
+/** Files per statement. SQLite accepts up to 32,766 parameters. */
 const STEP = 2000;
 
 /** Removes what a snapshot holds beyond its replacement. @returns rows changed */

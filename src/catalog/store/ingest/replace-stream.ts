@@ -23,7 +23,7 @@ const STEP = 500;
 /**
  * Changes that replace what a complete snapshot holds.
  *
- * They are compared with the snapshot as they arrive, and only those that differ are kept, in a table of their own. The finish applies
+ * They are compared with the snapshot as they arrive, and only those that differ are stored, in a separate table. The finish applies
  * them in one transaction: readers see the old statistics or the new ones. If nothing differs, nothing is written.
  */
 export class ReplaceStream implements ChangeStream {
