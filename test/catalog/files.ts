@@ -72,29 +72,29 @@ export function removed(filePath: string, contentOffset?: bigint) {
 
 export interface Put {
   snapshotId: number | bigint;
-  /** `null` for none; by default the one before. */
+  /** The base's id; `null` or absent for none. */
   base?: number | bigint | null;
   changes?: (ReturnType<typeof added> | ReturnType<typeof removed>)[];
   key?: string;
   replace?: boolean;
   whole?: boolean;
   expected?: { data?: number; deletes?: number };
-  /** Changes a message. */
+  /** Changes per message. */
   chunk?: number;
-  /** Without it the stream ends before its finish. */
+  /** False ends the stream before its finish. */
   finish?: boolean;
-  /** Ends the stream as that of a group. */
+  /** Finishes the stream as this group. */
   group?: string;
-  /** Groups that the finish wants. */
+  /** Groups that the finish requires. */
   groups?: string[];
   snapshot?: Record<string, unknown>;
-  /** The header has the snapshot. */
+  /** Whether the header carries the snapshot. */
   inHeader?: boolean;
-  /** The finish has an update of the table. */
+  /** An update of the table that the finish carries. */
   updateTable?: DeepPartial<UpdateTableRequest>;
 }
 
-/** A table and what is sent to it. */
+/** A table to which tests send snapshots and file changes. */
 export class TestTable {
   readonly catalog: TestCatalog;
   readonly tableId: string;
@@ -177,7 +177,7 @@ export class TestTable {
     });
   }
 
-  /** Paths of the live files, sorted; one that is live twice comes twice. */
+  /** Sorted paths of the live files. A file that is live twice is listed twice. */
   async paths(snapshotId?: number | bigint, pageSize = 1000): Promise<string[]> {
     return (await this.files(snapshotId, pageSize)).map((file) => file.filePath).sort();
   }

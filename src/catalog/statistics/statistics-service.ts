@@ -9,7 +9,7 @@ import { commitSnapshot } from '../ingest/commit-snapshot.ts';
 import { lenientDefinition, rawRequests } from '../rpc/definitions.ts';
 import { Checks } from '../rpc/violations.ts';
 import { deleteFileCount } from '../store/files/expected-counts.ts';
-import { liveRowCount } from '../store/files/live-rows.ts';
+import { liveRowCount } from '../store/files/live-row-count.ts';
 import { totalsFromText } from '../store/files/totals.ts';
 import { getCapturedSnapshot, type StoredSnapshot, setTableNdv, snapshotToRead } from '../store/snapshots/snapshots.ts';
 import { getTableRow } from '../store/tables/tables.ts';

@@ -4,7 +4,7 @@ import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, required } from '../rpc/violations.ts';
 import { checkEtag, notFound } from '../store/database/errors.ts';
-import { answeredBefore, rememberAnswer, requestHash } from '../store/database/idempotency.ts';
+import { findCreatedResource, recordCreatedResource, requestHash } from '../store/database/idempotency.ts';
 import { getNamespace } from '../store/namespaces/namespaces.ts';
 import { findSchema, putSchema } from '../store/tables/table-schemas.ts';
 import * as store from '../store/tables/tables.ts';
@@ -30,10 +30,10 @@ export function createTablesService({ db, purge }: ServiceDeps): TablesServiceIm
       checkTable(checks, table, TABLE_FIELDS);
       const hash = requestHash(CreateTableRequest.encode(request).finish());
       return db.transaction().execute(async (trx) => {
-        const first = await answeredBefore(trx, 'CreateTable', request.idempotencyKey, hash);
+        const first = await findCreatedResource(trx, 'CreateTable', request.idempotencyKey, hash);
         if (first !== undefined) return store.getTable(trx, first);
         const made = await store.insertTable(trx, table);
-        await rememberAnswer(trx, 'CreateTable', request.idempotencyKey, hash, made.tableId);
+        await recordCreatedResource(trx, 'CreateTable', request.idempotencyKey, hash, made.tableId);
         return made;
       });
     },

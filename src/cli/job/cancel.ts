@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
+import { isEnded } from '../../contract/progress-message.ts';
 import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { describeJob } from './describe.ts';
-import { followJob, hasEnded } from './follow.ts';
+import { followJob } from './follow.ts';
 import { JobJson } from './job-json.ts';
 
 const HELP = `
@@ -22,7 +22,7 @@ export function addCancel(group: Command): void {
     .action(
       withCatalog(async (context, jobId: string, { wait }: { wait?: boolean }) => {
         const asked = await context.clients.jobs.cancelReconcileJob({ jobId }, withDeadline());
-        const job = wait && !hasEnded(asked) ? await followJob(context, jobId) : asked;
+        const job = wait && !isEnded(asked.state) ? await followJob(context, jobId) : asked;
         await context.out.message(JobJson, job, describeJob);
       }),
     );

@@ -2,4 +2,5 @@
 export const methodName = (path: string): string => path.replace(/^\/(reconciler\.(internal\.)?v1\.)?/, '');
 
 /** Whether a method only reads, by its name (AIP-131, AIP-132). Health checks and reflection count too, because machines call them often. */
-export const readsOnly = (path: string): boolean => /^\/grpc\.|\/(Compare|Count|Get|List|Lookup|Resolve|Stream)\w*$/.test(path);
+export const readsOnly = (path: string): boolean =>
+  /^\/grpc\.|\/(Compare|Count|Get|List|Lookup|Resolve|Stream)\w*$/.test(path);

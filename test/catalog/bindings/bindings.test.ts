@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => catalog[Symbol.asyncDispose]());
 
 const upstreamName = (name: string) => ({ namespacePath: ['src', 'x'], name });
-/** Of names in the namespace src.x. */
+/** The checksum of these names in the namespace src.x. */
 const checksum = (...names: string[]) =>
   BigInt(addToChecksum(NO_NAMES, ...names.map((name) => upstreamNameHash(['src', 'x'], name))));
 
@@ -42,7 +42,7 @@ async function setUp() {
 }
 
 describe('the hash of an upstream name', () => {
-  it('is the beginning of a SHA-256 of all its parts', () => {
+  it('is the beginning of a SHA-256 of all parts of the name', () => {
     const digest = createHash('sha256').update('["a","b","t"]').digest('hex');
     expect(upstreamNameHash(['a', 'b'], 't').toString(16).padStart(16, '0')).toBe(digest.slice(0, 16));
   });
@@ -78,7 +78,7 @@ describe('CountBindings', () => {
     expect(await count(TABLE, ['sr'])).toEqual({ count: 0n, checksum: 0n });
   });
 
-  it('leaves out what is missing, and counts it again when it is back', async () => {
+  it('leaves out a missing object, and counts it again when it is back', async () => {
     const { connectorId, ensureTable, count } = await setUp();
     const [, b] = [await ensureTable('a'), await ensureTable('b')];
     await catalog.clients.bindings.markMissing({ connectorId, kind: TABLE, objectIds: [b] });
@@ -87,7 +87,7 @@ describe('CountBindings', () => {
     expect(await count(TABLE)).toEqual({ count: 2n, checksum: checksum('a', 'b') });
   });
 
-  it('follows a binding to another upstream name, and does not count what is deleted', async () => {
+  it('follows a binding to another upstream name, and does not count deleted objects', async () => {
     const { connectorId, ensureTable, count } = await setUp();
     const { tables, ingestion } = catalog.clients;
     const tableId = await ensureTable('a');
@@ -101,14 +101,14 @@ describe('CountBindings', () => {
     expect(await count(TABLE)).toEqual({ count: 0n, checksum: 0n });
   });
 
-  it('counts tables and views apart, though they have one upstream name', async () => {
+  it('counts tables and views separately, even if they have the same upstream name', async () => {
     const { connectorId, namespaceId, ensureTable, ensureView, count } = await setUp();
     await ensureTable('a', { name: 'table_a' });
     await ensureView('a');
     await ensureView('v');
     expect(await count(TABLE)).toEqual({ count: 1n, checksum: checksum('a') });
     expect(await count(VIEW)).toEqual({ count: 2n, checksum: checksum('a', 'v') });
-    // What another connector has brought in is not this one's.
+    // Bindings of another connector do not count.
     const other = await setUp();
     await other.ensureTable('a', { namespaceId, name: 'other' });
     expect(await count(TABLE)).toEqual({ count: 1n, checksum: checksum('a') });
@@ -116,7 +116,7 @@ describe('CountBindings', () => {
     expect(await other.count(TABLE)).toEqual({ count: 1n, checksum: checksum('a') });
   });
 
-  it('sums more names than 64 bits hold the hashes of', async () => {
+  it('sums hashes beyond 64 bits', async () => {
     const { ensureTable, count } = await setUp();
     const names = Array.from({ length: 40 }, (_, i) => `n${i}`);
     for (const name of names) await ensureTable(name);
@@ -127,7 +127,7 @@ describe('CountBindings', () => {
 });
 
 describe('bindings', () => {
-  it('are of a kind that the request names', async () => {
+  it('are looked up by the kind that the request names', async () => {
     const { connectorId } = await setUp();
     const { bindings } = catalog.clients;
     const required = refusal('INVALID_ARGUMENT', 'kind: is required');
@@ -144,23 +144,23 @@ describe('bindings', () => {
   it('are listed by how long they have been missing', async () => {
     const { connectorId, ensureTable, ensureView } = await setUp();
     const { bindings } = catalog.clients;
-    const gone = { table: await ensureTable('gone'), view: await ensureView('gone_view') };
+    const missing = { table: await ensureTable('gone'), view: await ensureView('gone_view') };
     await ensureTable('there');
     const list = async (kind: ObjectKind, seconds?: bigint) => {
       const missingFor = seconds === undefined ? undefined : { seconds };
       const page = await bindings.listBindings({ connectorId, kind, missingFor });
       return page.bindings.map(({ name, missing }) => [name, missing]);
     };
-    await bindings.markMissing({ connectorId, kind: TABLE, objectIds: [gone.table, gone.view] });
+    await bindings.markMissing({ connectorId, kind: TABLE, objectIds: [missing.table, missing.view] });
     expect(await list(VIEW)).toEqual([['gone_view', false]]);
-    await bindings.markMissing({ connectorId, kind: VIEW, objectIds: [gone.view] });
+    await bindings.markMissing({ connectorId, kind: VIEW, objectIds: [missing.view] });
     expect(await list(TABLE)).toEqual([['there', false]]);
     expect(await list(TABLE, 0n)).toEqual([['gone', true]]);
     expect(await list(VIEW, 0n)).toEqual([['gone_view', true]]);
     expect(await list(TABLE, 3600n)).toEqual([]);
   });
 
-  it('give their object another etag when they change', async () => {
+  it('change the etag of their object when they change', async () => {
     const { connectorId, ensureTable } = await setUp();
     const { bindings, tables } = catalog.clients;
     const tableId = await ensureTable('t');
@@ -175,7 +175,7 @@ describe('bindings', () => {
     expect(await etag()).not.toBe(marked);
   });
 
-  it('are needed to update a part of the upstream', async () => {
+  it('must exist before a part of the upstream can be updated', async () => {
     const { namespaceId } = await setUp();
     const { tables, ingestion } = catalog.clients;
     const { tableId } = await tables.createTable({ table: { namespaceId, name: 'by_hand' } });
@@ -185,7 +185,7 @@ describe('bindings', () => {
     );
   });
 
-  it('hide a table from readers by name until it has come in completely', async () => {
+  it('hide a table from readers by name until it is completely ingested', async () => {
     const { namespaceId, ensureTable } = await setUp();
     const { tables, directory, ingestion } = catalog.clients;
     const tableId = await ensureTable('t');

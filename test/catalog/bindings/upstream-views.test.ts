@@ -73,8 +73,8 @@ describe('EnsureView', () => {
     const { put, get, connectorId } = await setUp();
     const { viewId, changed } = await put();
     expect(changed).toBe(true);
-    const made = await catalog.clients.views.getView({ viewId });
-    expect(made).toMatchObject({
+    const created = await catalog.clients.views.getView({ viewId });
+    expect(created).toMatchObject({
       name: 'v',
       namespacePath: ['fx'],
       versionId: 1,
@@ -83,17 +83,17 @@ describe('EnsureView', () => {
       properties: { owner: 'ann', comment: 'c' },
       upstream: { connectorId, namespacePath: ['src'], tableName: 'v', uuid: 'u1', fingerprint: 'f1' },
     });
-    expect(made.schema?.columns.length).toBeGreaterThan(0);
-    expect(made.upstream?.fetchedAt).toBeInstanceOf(Date);
+    expect(created.schema?.columns.length).toBeGreaterThan(0);
+    expect(created.upstream?.fetchedAt).toBeInstanceOf(Date);
     expect(await put({ view: { properties: { comment: 'c', owner: 'ann' } } })).toEqual({
       viewId,
       changed: false,
       made: false,
     });
-    expect(await get()).toEqual(made);
+    expect(await get()).toEqual(created);
   });
 
-  it('stores another version, and keeps the description that people gave', async () => {
+  it('updates a view to a new version, and keeps the description that a user wrote', async () => {
     const { put, get } = await setUp();
     const { viewId } = await put();
     await catalog.clients.views.updateView({ view: { viewId, description: 'ours' }, updateMask: ['description'] });
@@ -104,7 +104,7 @@ describe('EnsureView', () => {
       description: 'ours',
       upstream: { fingerprint: 'f2' },
     });
-    // It was dropped and created again upstream: here it stays the same view.
+    // The view was dropped and recreated upstream: it stays the same view here.
     expect((await get(put({ uuid: 'u2', view: next }))).viewId).toBe(viewId);
   });
 
@@ -136,15 +136,15 @@ describe('EnsureView', () => {
 
   it('never takes a name that belongs to something else, and names both connectors', async () => {
     const { put, ensureTable, ids, get } = await setUp(['first', 'second']);
-    const made = await get();
+    const created = await get();
     const conflict = await failure(put({ connectorId: ids[1] }));
     expect(conflict.code).toBe('ALREADY_EXISTS');
     expect(conflict.message).toMatch(
       /view 'fx\.v' belongs to 'src\.v' of connector 'first \d+' \(view view_.*\).*connector 'second \d+'/,
     );
-    // It belongs to the same connector's view of another upstream name.
+    // A view of the same connector has another upstream name.
     expect(await failure(put({ upstream: of(['src2'], 'v') }))).toMatchObject(refusal('ALREADY_EXISTS', "'src.v'"));
-    // A table cannot have the name either.
+    // A table needs the name.
     expect(await failure(ensureTable({ connectorId: ids[1] }))).toMatchObject(
       refusal('ALREADY_EXISTS', "table 'fx.v' belongs to 'src.v' of connector 'first"),
     );
@@ -153,10 +153,10 @@ describe('EnsureView', () => {
     expect(other.message).toMatch(
       new RegExp(`view 'fx\\.t' belongs to 'src\\.t' of connector 'first \\d+' \\(table ${tableId}\\).*'second \\d+'`),
     );
-    expect(await get()).toEqual(made);
+    expect(await get()).toEqual(created);
   });
 
-  it('takes over a view that no connector owns: it was created by hand, or its connector is deleted', async () => {
+  it('takes over a view that no connector owns: one created by hand, or one whose connector was deleted', async () => {
     const { put, ids, namespaceId } = await setUp(['first', 'second']);
     const { views, connectors } = catalog.clients;
     const byHand = await views.createView({ view: { namespaceId, name: 'v', description: 'mine' } });
@@ -175,7 +175,7 @@ describe('EnsureView', () => {
 });
 
 describe('a table and a view of the same upstream name', () => {
-  it('the table is replaced, with its contents, only if the request says that it is gone', async () => {
+  it('the table is deleted with its contents only if the request states that it was dropped', async () => {
     const { put, ensureTable, get, namespaceId } = await setUp();
     const { tableId } = await ensureTable();
     const table = new TestTable(catalog, { tableId, namespaceId });
@@ -185,7 +185,7 @@ describe('a table and a view of the same upstream name', () => {
     expect(await failure(catalog.clients.tables.getTable({ tableId }))).toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  it('the view is replaced by a table in the same way', async () => {
+  it('the view is deleted for a table in the same way', async () => {
     const { put, ensureTable, get } = await setUp();
     const { viewId } = await get();
     expect(await failure(ensureTable())).toMatchObject(refusal('ALREADY_EXISTS', `(view ${viewId})`));
@@ -194,7 +194,7 @@ describe('a table and a view of the same upstream name', () => {
     expect(await failure(put())).toMatchObject({ code: 'ALREADY_EXISTS' });
   });
 
-  it('an object of another connector or of another upstream name is not replaced', async () => {
+  it('an object of another connector or another upstream name is not deleted', async () => {
     const { put, ensureTable, ids, get } = await setUp(['first', 'second']);
     const { tableId } = await ensureTable();
     const elsewhere = [{ connectorId: ids[1] }, { upstream: of(['src2'], 'v') }];
@@ -211,7 +211,7 @@ describe('a table and a view of the same upstream name', () => {
 });
 
 describe('bound views', () => {
-  it('are known by their upstream names, marked missing and found again', async () => {
+  it('are found by their upstream names, marked missing and found again', async () => {
     const { put, connectorId, ids } = await setUp(['first', 'second']);
     const { bindings, views } = catalog.clients;
     const a = await put({ upstream: of(['x'], 'a'), view: { name: 'a' } });
@@ -265,7 +265,7 @@ describe('bound views', () => {
     ).toMatchObject(refusal('INVALID_ARGUMENT', 'at most 1000'));
   });
 
-  it('one upstream name is bound to one view, also by hand', async () => {
+  it('one upstream name is bound to one view, even if it is created by hand', async () => {
     const { namespaceId, connectorId, get } = await setUp();
     const { viewId } = await get();
     const { views } = catalog.clients;

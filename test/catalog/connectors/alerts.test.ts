@@ -18,63 +18,63 @@ const create = (alerts: object = { webhookUrl: HOOK }, more: object = {}) =>
 const { JS_FAILED: FAILED, JS_SUCCEEDED: SUCCEEDED, JS_CANCELLED: CANCELLED } = JobState;
 
 let jobs = 0;
-/** A job that ends so, recorded as a worker does. */
-async function ends({ connectorId }: Connector, state: JobState, request: object = {}): Promise<string> {
+/** Records a job that ended in this state, as a worker does. @returns its id */
+async function recordEnded({ connectorId }: Connector, state: JobState, request: object = {}): Promise<string> {
   const jobId = `job-${++jobs}`;
   const requestJson = JSON.stringify({ connector: connectorId, ...request });
   const dryRun = 'dryRun' in request;
   await catalog.clients.reconciliation.recordJob({ job: { jobId, connectorId, state, requestJson, dryRun } });
   return jobId;
 }
-const take = (jobId: string) => catalog.clients.reconciliation.claimAlert({ jobId });
-/** What is told of a job that ends so. */
-const told = async (connector: Connector, state: JobState, request?: object) =>
-  (await take(await ends(connector, state, request))).type;
+const claim = (jobId: string) => catalog.clients.reconciliation.claimAlert({ jobId });
+/** The alert that a job in this state causes. */
+const alertFor = async (connector: Connector, state: JobState, request?: object) =>
+  (await claim(await recordEnded(connector, state, request))).type;
 
-it('the first failure is told, and the first success after it', async () => {
+it('the first failure is reported, and the first success after it', async () => {
   const connector = await create();
-  expect(await told(connector, SUCCEEDED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
-  const failed = await ends(connector, FAILED);
-  expect(await take(failed)).toEqual({ type: AlertType.ALERT_TYPE_JOB_FAILED, failedJobId: '' });
-  // Its answer was lost.
-  expect(await take(failed)).toEqual({ type: AlertType.ALERT_TYPE_JOB_FAILED, failedJobId: '' });
-  expect(await told(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
-  expect(await told(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
-  const recovered = await ends(connector, SUCCEEDED);
-  expect(await take(recovered)).toEqual({ type: AlertType.ALERT_TYPE_JOB_RECOVERED, failedJobId: failed });
-  expect(await take(recovered)).toEqual({ type: AlertType.ALERT_TYPE_JOB_RECOVERED, failedJobId: failed });
-  expect(await told(connector, SUCCEEDED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
-  expect(await told(connector, FAILED)).toBe(AlertType.ALERT_TYPE_JOB_FAILED);
+  expect(await alertFor(connector, SUCCEEDED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  const failed = await recordEnded(connector, FAILED);
+  expect(await claim(failed)).toEqual({ type: AlertType.ALERT_TYPE_JOB_FAILED, failedJobId: '' });
+  // The response to the first call was lost.
+  expect(await claim(failed)).toEqual({ type: AlertType.ALERT_TYPE_JOB_FAILED, failedJobId: '' });
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  const recovered = await recordEnded(connector, SUCCEEDED);
+  expect(await claim(recovered)).toEqual({ type: AlertType.ALERT_TYPE_JOB_RECOVERED, failedJobId: failed });
+  expect(await claim(recovered)).toEqual({ type: AlertType.ALERT_TYPE_JOB_RECOVERED, failedJobId: failed });
+  expect(await alertFor(connector, SUCCEEDED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_JOB_FAILED);
 });
 
 it.each([
-  ['narrowed', { scope: { table: 't' } }],
+  ['scoped', { scope: { table: 't' } }],
   ['retries', { retryOf: 'job-0' }],
-  ['dry', { dryRun: true }],
-])('jobs that are %s are not told and do not count', async (_, request) => {
+  ['dry runs', { dryRun: true }],
+])('jobs that are %s are not reported and do not count', async (_, request) => {
   const connector = await create();
-  expect(await told(connector, FAILED, request)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
-  expect(await told(connector, FAILED)).toBe(AlertType.ALERT_TYPE_JOB_FAILED);
-  expect(await told(connector, SUCCEEDED, request)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
-  expect(await told(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
-  expect(await told(connector, SUCCEEDED)).toBe(AlertType.ALERT_TYPE_JOB_RECOVERED);
+  expect(await alertFor(connector, FAILED, request)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_JOB_FAILED);
+  expect(await alertFor(connector, SUCCEEDED, request)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  expect(await alertFor(connector, SUCCEEDED)).toBe(AlertType.ALERT_TYPE_JOB_RECOVERED);
 });
 
-it('nor are cancelled ones', async () => {
+it('cancelled jobs are not reported and do not count', async () => {
   const connector = await create();
-  expect(await told(connector, FAILED)).toBe(AlertType.ALERT_TYPE_JOB_FAILED);
-  expect(await told(connector, CANCELLED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
-  expect(await told(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
-  expect(await told(connector, SUCCEEDED)).toBe(AlertType.ALERT_TYPE_JOB_RECOVERED);
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_JOB_FAILED);
+  expect(await alertFor(connector, CANCELLED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  expect(await alertFor(connector, SUCCEEDED)).toBe(AlertType.ALERT_TYPE_JOB_RECOVERED);
 });
 
-it('full rescans and other modes are', async () => {
+it('full rescans and jobs in other modes are reported', async () => {
   const connector = await create();
-  expect(await told(connector, FAILED, { full: true })).toBe(AlertType.ALERT_TYPE_JOB_FAILED);
-  expect(await told(connector, SUCCEEDED, { mode: 'METADATA_ONLY' })).toBe(AlertType.ALERT_TYPE_JOB_RECOVERED);
+  expect(await alertFor(connector, FAILED, { full: true })).toBe(AlertType.ALERT_TYPE_JOB_FAILED);
+  expect(await alertFor(connector, SUCCEEDED, { mode: 'METADATA_ONLY' })).toBe(AlertType.ALERT_TYPE_JOB_RECOVERED);
 });
 
-it('without a webhook nothing is told; another one was told nothing', async () => {
+it('nothing is reported without a webhook, and a new webhook starts without a previous alert', async () => {
   const { connectors } = catalog.clients;
   const connector = await create({});
   const { connectorId } = connector;
@@ -83,31 +83,31 @@ it('without a webhook nothing is told; another one was told nothing', async () =
       connector: { connectorId, alerts: { webhookUrl } },
       updateMask: ['alerts.webhook_url'],
     });
-  expect(await told(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
   await setWebhook(HOOK);
-  expect(await told(connector, FAILED)).toBe(AlertType.ALERT_TYPE_JOB_FAILED);
-  expect(await told(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_JOB_FAILED);
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
   await setWebhook('env:OTHER_HOOK');
-  expect(await told(connector, FAILED)).toBe(AlertType.ALERT_TYPE_JOB_FAILED);
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_JOB_FAILED);
   await setWebhook('');
-  expect(await told(connector, SUCCEEDED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  expect(await alertFor(connector, SUCCEEDED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
   await setWebhook(HOOK);
-  expect(await told(connector, SUCCEEDED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
-  expect(await told(connector, FAILED)).toBe(AlertType.ALERT_TYPE_JOB_FAILED);
-  // A change of something else changes nothing.
+  expect(await alertFor(connector, SUCCEEDED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_JOB_FAILED);
+  // Changes of other fields keep the last alert.
   await connectors.updateConnector({ connector: { connectorId, description: 'x' }, updateMask: ['description'] });
-  expect(await told(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
 });
 
-it('a job must have ended', async () => {
+it('an alert can be claimed only for a job that has ended', async () => {
   const { connectorId } = await create();
   const job = { jobId: 'running', connectorId, state: JobState.JS_RUNNING };
   await catalog.clients.reconciliation.recordJob({ job });
-  expect(await failure(take('running'))).toMatchObject(refusal('INVALID_ARGUMENT', 'has not ended'));
-  expect(await failure(take('nobody'))).toMatchObject({ code: 'NOT_FOUND' });
+  expect(await failure(claim('running'))).toMatchObject(refusal('INVALID_ARGUMENT', 'has not ended'));
+  expect(await failure(claim('nobody'))).toMatchObject({ code: 'NOT_FOUND' });
 });
 
-it('of a job that was terminated the catalog has the alert sent, once it is found', async () => {
+it('the catalog sends the alert for a terminated job once it notices the termination', async () => {
   const { connectors } = catalog.clients;
   const { connectorId, displayName: connectorName } = await create({}, { policy: { taskQueue: 'eu' } });
   await connectors.updateConnector({
@@ -120,7 +120,7 @@ it('of a job that was terminated the catalog has the alert sent, once it is foun
   await connectors.getReconcileJob({ jobId });
   const alerts = () => catalog.jobs.alerts.filter((alert) => alert.connectorName === connectorName);
   expect(alerts()).toEqual([{ type: 'job.failed', jobId, connectorName, taskQueue: 'eu' }]);
-  // One that is cancelled in Temporal is no failure.
+  // A job that was cancelled in Temporal is not a failure.
   const next = await connectors.triggerReconcile({ connectorId });
   catalog.jobs.statuses.set(next.jobId, 'CANCELED');
   expect(await connectors.getReconcileJob({ jobId: next.jobId })).toMatchObject({ state: CANCELLED });
@@ -131,53 +131,53 @@ it.each([
   ['TERMINATED', SUCCEEDED, FAILED, AlertType.ALERT_TYPE_JOB_FAILED],
   ['COMPLETED', FAILED, SUCCEEDED, AlertType.ALERT_TYPE_JOB_RECOVERED],
 ] as const)(
-  'what cannot be sent of a job that is found %s is told of the next',
-  async (standing, before, after, type) => {
+  'an alert that cannot be sent for a job that is found %s is sent for the next job',
+  async (status, before, after, type) => {
     const { connectors } = catalog.clients;
     const connector = await create();
     const { connectorId } = connector;
-    const first = await ends(connector, before);
-    await take(first);
+    const first = await recordEnded(connector, before);
+    await claim(first);
     const { jobId } = await connectors.triggerReconcile({ connectorId });
-    catalog.jobs.statuses.set(jobId, standing);
+    catalog.jobs.statuses.set(jobId, status);
     const sent = catalog.jobs.alerts.length;
-    using alert = jest.spyOn(catalog.jobs, 'alert').mockRejectedValue(new Error('Temporal has just gone'));
+    using alert = jest.spyOn(catalog.jobs, 'alert').mockRejectedValue(new Error('Temporal is not available any more'));
     expect(await connectors.getReconcileJob({ jobId })).toMatchObject({ state: after });
     expect(alert).toHaveBeenCalledTimes(1);
     alert.mockRestore();
-    expect(await told(connector, before)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
-    const next = await ends(connector, after);
-    expect(await take(next)).toEqual({ type, failedJobId: after === SUCCEEDED ? first : '' });
+    expect(await alertFor(connector, before)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+    const next = await recordEnded(connector, after);
+    expect(await claim(next)).toEqual({ type, failedJobId: after === SUCCEEDED ? first : '' });
     expect(catalog.jobs.alerts).toHaveLength(sent);
   },
 );
 
-it('it is found by the next job, which takes its place', async () => {
+it('the next job, which takes over the connector, notices the end of the previous one', async () => {
   const { connectors, reconciliation } = catalog.clients;
   const connector = await create();
   const { connectorId } = connector;
   const { jobId } = await connectors.triggerReconcile({ connectorId });
   await reconciliation.claimConnector({ connectorId, jobId });
   catalog.jobs.statuses.set(jobId, 'TIMED_OUT');
-  const claim = { connectorId, jobId: 'the-next', deadHolderJobId: jobId };
-  expect(await reconciliation.claimConnector(claim)).toEqual({ holderJobId: 'the-next' });
+  const takeover = { connectorId, jobId: 'the-next', deadHolderJobId: jobId };
+  expect(await reconciliation.claimConnector(takeover)).toEqual({ holderJobId: 'the-next' });
   expect(catalog.jobs.alerts.at(-1)).toMatchObject({ type: 'job.failed', jobId });
-  expect(await take(await ends(connector, SUCCEEDED))).toEqual({
+  expect(await claim(await recordEnded(connector, SUCCEEDED))).toEqual({
     type: AlertType.ALERT_TYPE_JOB_RECOVERED,
     failedJobId: jobId,
   });
 });
 
-it('of a connector that is being deleted nothing is told', async () => {
+it('nothing is reported for a connector that is being deleted', async () => {
   const connector = await create();
-  const job = await ends(connector, FAILED);
+  const job = await recordEnded(connector, FAILED);
   catalog.jobs.down = true;
   await failure(catalog.clients.connectors.deleteConnector({ connectorId: connector.connectorId }));
   catalog.jobs.down = false;
   const { connectorId } = connector;
   const now = await catalog.clients.connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } });
   expect(now.state).toBe(ConnectorState.CONNECTOR_STATE_DELETING);
-  expect((await take(job)).type).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  expect((await claim(job)).type).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
 });
 
 it.each([
@@ -186,13 +186,13 @@ it.each([
   [{ webhookUrl: 'https://user:planted@example.com/' }, 'alerts.webhook_url: holds a secret'],
   [{ webhookUrl: 'https://example.com/?token=planted' }, 'alerts.webhook_url: holds a secret'],
   [{ webhookUrl: HOOK, secretRef: 'whsec_planted' }, 'alerts.secret_ref: is not a reference'],
-])('%j is refused, and not repeated', async (alerts, text) => {
+])('%j is refused, and the error does not repeat it', async (alerts, text) => {
   const refused = await failure(create(alerts));
   expect(refused).toMatchObject(refusal('INVALID_ARGUMENT', text));
   expect(refused.message).not.toContain('planted');
 });
 
-it('what is validated goes to Temporal without its webhook', async () => {
+it('validation sends the connector to Temporal without its webhook', async () => {
   const connector = connectorSpec({ alerts: { webhookUrl: HOOK } });
   const { summary } = await catalog.clients.connectors.validateConnector({
     target: { $case: 'connector', value: connector },

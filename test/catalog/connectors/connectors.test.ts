@@ -18,7 +18,7 @@ const create = (fields: object = {}) =>
   catalog.clients.connectors.createConnector({ connector: connectorSpec(fields) });
 
 describe('CreateConnector', () => {
-  it('keeps what it is given and answers the same key with the same connector', async () => {
+  it('stores all fields and returns the same connector for the same key', async () => {
     const { connectors } = catalog.clients;
     const connector = connectorSpec({
       description: 'd',
@@ -37,9 +37,9 @@ describe('CreateConnector', () => {
         's3.secret-access-key': 'file:/run/secret',
       },
     });
-    const made = await connectors.createConnector({ connector, idempotencyKey: 'c1' });
-    expect(made).toMatchObject({ ...connector, state: ConnectorState.CONNECTOR_STATE_ACTIVE, runningJobId: '' });
-    expect(await connectors.createConnector({ connector, idempotencyKey: 'c1' })).toEqual(made);
+    const created = await connectors.createConnector({ connector, idempotencyKey: 'c1' });
+    expect(created).toMatchObject({ ...connector, state: ConnectorState.CONNECTOR_STATE_ACTIVE, runningJobId: '' });
+    expect(await connectors.createConnector({ connector, idempotencyKey: 'c1' })).toEqual(created);
     expect(
       await failure(
         connectors.createConnector({ connector: { ...connector, uri: 'file:///other' }, idempotencyKey: 'c1' }),
@@ -48,8 +48,12 @@ describe('CreateConnector', () => {
     expect(
       await failure(connectors.createConnector({ connector: { ...connector, uri: 'file:///other' } })),
     ).toMatchObject(refusal('ALREADY_EXISTS', `'${connector.displayName}'`));
-    expect(await connectors.getConnector({ by: { $case: 'displayName', value: connector.displayName } })).toEqual(made);
-    expect(await connectors.getConnector({ by: { $case: 'connectorId', value: made.connectorId } })).toEqual(made);
+    expect(await connectors.getConnector({ by: { $case: 'displayName', value: connector.displayName } })).toEqual(
+      created,
+    );
+    expect(await connectors.getConnector({ by: { $case: 'connectorId', value: created.connectorId } })).toEqual(
+      created,
+    );
     expect(await failure(connectors.getConnector({ by: { $case: 'displayName', value: 'no' } }))).toMatchObject(
       refusal('NOT_FOUND', "'no'"),
     );
@@ -68,7 +72,7 @@ describe('CreateConnector', () => {
     ['a file of another host', { uri: 'file://host/x' }, 'not an absolute path'],
     ['a bucket without a name', { uri: 's3:///x' }, 'no host or bucket'],
     [
-      'a Glue that is no region',
+      'a Glue URI that names no region',
       { kind: ConnectorKind.CONNECTOR_KIND_GLUE, uri: 'glue://europe' },
       'names no AWS region',
     ],
@@ -78,12 +82,12 @@ describe('CreateConnector', () => {
       "has the scheme 's3', this kind takes glue, http, https",
     ],
     [
-      'an auth scheme of Glue',
+      'an auth scheme of Glue for another kind',
       { auth: { scheme: AuthScheme.AUTH_SCHEME_AWS } },
       'AWS is not for this kind: give NONE, BEARER, OAUTH2, SIGV4',
     ],
     [
-      'an auth scheme of another kind',
+      'an auth scheme of another kind for Glue',
       { kind: ConnectorKind.CONNECTOR_KIND_GLUE, uri: '', auth: { scheme: AuthScheme.AUTH_SCHEME_OAUTH2 } },
       'connector.auth.scheme: OAUTH2 is not for this kind: give NONE, AWS, SIGV4',
     ],
@@ -93,12 +97,12 @@ describe('CreateConnector', () => {
       'connector.source.namespace_path: is required with a table',
     ],
     [
-      'one destination table for many',
+      'one destination table for several tables',
       { destination: { tableName: 't' } },
       'connector.destination.table_name: names one table',
     ],
     [
-      'one destination table id for many',
+      'one destination table id for several tables',
       { destination: { tableId: 'tbl_1' }, source: { namespacePath: ['a'] } },
       'connector.destination.table_id',
     ],
@@ -110,7 +114,7 @@ describe('CreateConnector', () => {
       "policy.cron[1]: '0 6 * *' is neither five",
     ],
     [
-      'an hour that is none',
+      'an hour that does not exist',
       { policy: { cron: ['0 24 * * *'] } },
       "policy.cron[0]: '24' is not a valid hour: use values from 0",
     ],
@@ -130,20 +134,20 @@ describe('CreateConnector', () => {
     ],
     ['a task queue of Temporal', { policy: { taskQueue: '/_sys/x' } }, "policy.task_queue: begins with '/'"],
     ['the task queue of workflows', { policy: { taskQueue: 'reconciler' } }, 'policy.task_queue'],
-    ['too much at once', { policy: { maxParallel: 65 } }, 'policy.max_parallel: 65 is not within 0 and 64'],
+    ['too many parallel tables', { policy: { maxParallel: 65 } }, 'policy.max_parallel: 65 is not within 0 and 64'],
     [
-      'fewer requests than one in a hundred seconds',
+      'less than one request per hundred seconds',
       { policy: { maxRequestsPerSecond: 0.001 } },
       'policy.max_requests_per_second: 0.001 is not 0, nor within 0.01 and 100000',
     ],
-    ['a cap that is no number', { policy: { maxRequestsPerSecond: Number.NaN } }, 'policy.max_requests_per_second'],
+    ['a rate that is not a number', { policy: { maxRequestsPerSecond: Number.NaN } }, 'policy.max_requests_per_second'],
     ['DELETING', { state: ConnectorState.CONNECTOR_STATE_DELETING }, 'connector.state'],
     [
-      'a sample above all',
+      'a sample fraction above 1',
       { properties: { 'stats.ndv.sample_fraction': '1.5' } },
       'stats.ndv.sample_fraction is "1.5"',
     ],
-    ['a switch that is none', { properties: { 'stats.footers.enabled': 'yes' } }, 'it must be true or false'],
+    ['a switch that is not a boolean', { properties: { 'stats.footers.enabled': 'yes' } }, 'it must be true or false'],
   ])('refuses %s', async (_, fields, message) => {
     expect(await failure(create(fields))).toMatchObject(refusal('INVALID_ARGUMENT', message));
   });
@@ -181,7 +185,7 @@ describe('CreateConnector', () => {
     'file:/run/secrets/token',
     'aws-secretsmanager:prod/lake',
     'aws-secretsmanager:arn:aws:secretsmanager:eu-west-1:1:secret:x-Ab#key',
-  ])('takes the secret reference %s', async (secretRef) => {
+  ])('accepts the secret reference %s', async (secretRef) => {
     expect(await create({ auth: { secretRef } })).toMatchObject({ auth: { secretRef } });
   });
 
@@ -200,7 +204,7 @@ describe('CreateConnector', () => {
     expect(catalog.log.join()).not.toContain('hunter2');
   });
 
-  it('tells secrets from their neighbours', () => {
+  it('distinguishes secrets from similar values', () => {
     for (const key of [
       'password',
       'rest.token',
@@ -236,12 +240,12 @@ describe('CreateConnector', () => {
 describe('UpdateConnector and DeleteConnector', () => {
   it('change whole parts and single fields', async () => {
     const { connectors } = catalog.clients;
-    const made = await create({
+    const created = await create({
       policy: { maxParallel: 4, interval: { seconds: 60n } },
       source: { namespacePath: ['a'] },
     });
     const update = (fields: object, ...updateMask: string[]) =>
-      connectors.updateConnector({ connector: { connectorId: made.connectorId, ...fields }, updateMask });
+      connectors.updateConnector({ connector: { connectorId: created.connectorId, ...fields }, updateMask });
     expect(await update({ policy: { maxParallel: 9 } }, 'policy.max_parallel')).toMatchObject({
       policy: { maxParallel: 9, interval: { seconds: 60n } },
     });
@@ -285,11 +289,11 @@ describe('UpdateConnector and DeleteConnector', () => {
     });
     expect(await failure(update({}, 'kind'))).toMatchObject(refusal('INVALID_ARGUMENT', "'kind' cannot be updated"));
     expect(await failure(update({}, 'state'))).toMatchObject(refusal('INVALID_ARGUMENT', 'connector.state'));
-    expect(await failure(update({ etag: made.etag }, 'description'))).toMatchObject({ code: 'ABORTED' });
+    expect(await failure(update({ etag: created.etag }, 'description'))).toMatchObject({ code: 'ABORTED' });
     expect(await update({ state: ConnectorState.CONNECTOR_STATE_PAUSED }, 'state')).toMatchObject({
       state: ConnectorState.CONNECTOR_STATE_PAUSED,
     });
-    expect(await failure(connectors.triggerReconcile({ connectorId: made.connectorId }))).toMatchObject(
+    expect(await failure(connectors.triggerReconcile({ connectorId: created.connectorId }))).toMatchObject(
       refusal('FAILED_PRECONDITION', 'is PAUSED'),
     );
   });
@@ -301,8 +305,8 @@ describe('UpdateConnector and DeleteConnector', () => {
       await connectors.createConnector({ connector: { ...connectorSpec(), displayName } });
     const first = await connectors.listConnectors({ pageSize: 2 });
     const second = await connectors.listConnectors({ pageSize: 2, pageToken: first.nextPageToken });
-    expect([...first.connectors, ...second.connectors].map((one) => one.displayName)).toEqual(['a', 'b', 'c']);
-    // A token of another list.
+    expect([...first.connectors, ...second.connectors].map(({ displayName }) => displayName)).toEqual(['a', 'b', 'c']);
+    // The token belongs to another list.
     const { nextPageToken } = await connectors.listConnectors({ pageSize: 1 });
     expect(await failure(own.clients.catalogs.listCatalogs({ pageToken: nextPageToken }))).toMatchObject({
       code: 'INVALID_ARGUMENT',
@@ -311,7 +315,7 @@ describe('UpdateConnector and DeleteConnector', () => {
 });
 
 describe('ValidateConnector', () => {
-  it('asks a worker, for a stored connector or a spec', async () => {
+  it('has a worker validate a stored connector or a spec', async () => {
     const { connectors } = catalog.clients;
     const { connectorId } = await create();
     const stored = await connectors.validateConnector({ target: { $case: 'connectorId', value: connectorId } });

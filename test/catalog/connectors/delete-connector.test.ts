@@ -16,7 +16,7 @@ afterAll(() => catalog[Symbol.asyncDispose]());
 const create = (): Promise<Connector> => catalog.clients.connectors.createConnector({ connector: connectorSpec() });
 const byId = (value: string) => catalog.clients.connectors.getConnector({ by: { $case: 'connectorId', value } });
 
-/** Brings in tables and views, of each one more than go in a transaction. */
+/** Creates tables and views of a connector: by default, one more of each than one transaction deletes. */
 async function fill(connectorId: string, count = 201) {
   const { bindings } = catalog.clients;
   const { namespaceId } = await catalog.namespace();
@@ -39,76 +39,78 @@ async function fill(connectorId: string, count = 201) {
   return { namespaceId, ...ids };
 }
 
-it('cancels its jobs before it goes, and leaves what it brought in', async () => {
+it('cancels the jobs first, and leaves the tables and views', async () => {
   const { connectors, jobs, reconciliation, tables, views } = catalog.clients;
   const { connectorId, etag } = await create();
   const { jobId } = await connectors.triggerReconcile({ connectorId });
   await reconciliation.claimConnector({ connectorId, jobId });
-  // A claim is no change of the connector.
+  // A claim does not change the connector.
   expect((await byId(connectorId)).etag).toBe(etag);
-  const brought = await fill(connectorId);
+  const contents = await fill(connectorId);
   expect(await failure(connectors.deleteConnector({ connectorId, etag: 'x' }))).toMatchObject({ code: 'ABORTED' });
   expect(catalog.jobs.cancelled).not.toContain(jobId);
 
   expect(await connectors.deleteConnector({ connectorId, etag })).toEqual({ tablesDeleted: 0n, viewsDeleted: 0n });
   expect(catalog.jobs.cancelled).toContain(jobId);
   expect(await failure(connectors.deleteConnector({ connectorId }))).toMatchObject(refusal('NOT_FOUND', connectorId));
-  for (const tableId of brought.tables) {
+  for (const tableId of contents.tables) {
     expect(await tables.getTable({ tableId })).toMatchObject({ upstream: { connectorId: '' } });
   }
-  for (const viewId of brought.views) {
+  for (const viewId of contents.views) {
     expect(await views.getView({ viewId })).toMatchObject({ upstream: { connectorId: '' } });
   }
-  // Its jobs stay.
+  // The records of its jobs stay.
   expect((await jobs.listReconcileJobs({ connectorId })).jobs).toMatchObject([{ state: JobState.JS_CANCELLED }]);
 });
 
-it('takes along what it brought in where that is asked for, and nothing else', async () => {
+it('deletes the tables and views of the connector if requested, and nothing else', async () => {
   const { connectors, tables, views, namespaces } = catalog.clients;
   const [{ connectorId }, other] = [await create(), await create()];
-  const [gone, stays] = [await fill(connectorId), await fill(other.connectorId, 1)];
+  const [deleted, kept] = [await fill(connectorId), await fill(other.connectorId, 1)];
   const answer = await connectors.deleteConnector({ connectorId, deleteContents: true });
   expect(answer).toEqual({ tablesDeleted: 201n, viewsDeleted: 201n });
-  for (const tableId of gone.tables)
+  for (const tableId of deleted.tables)
     expect(await failure(tables.getTable({ tableId }))).toMatchObject({ code: 'NOT_FOUND' });
-  for (const viewId of gone.views)
+  for (const viewId of deleted.views)
     expect(await failure(views.getView({ viewId }))).toMatchObject({ code: 'NOT_FOUND' });
-  expect((await views.listViews({ namespaceId: gone.namespaceId })).views).toEqual([]);
-  await namespaces.getNamespace({ namespaceId: gone.namespaceId });
-  await tables.getTable({ tableId: stays.tables[0] });
-  await views.getView({ viewId: stays.views[0] });
+  expect((await views.listViews({ namespaceId: deleted.namespaceId })).views).toEqual([]);
+  await namespaces.getNamespace({ namespaceId: deleted.namespaceId });
+  await tables.getTable({ tableId: kept.tables[0] });
+  await views.getView({ viewId: kept.views[0] });
 });
 
-it('leaves nothing to a connector that is being deleted but its end, which the same call brings', async () => {
+it('accepts only further deletions once it has begun, and the same call finishes it', async () => {
   const { connectors, reconciliation } = catalog.clients;
   const { connectorId, displayName, etag } = await create();
-  const brought = await fill(connectorId, 3);
+  const contents = await fill(connectorId, 3);
   catalog.jobs.down = true;
-  const away = await failure(connectors.deleteConnector({ connectorId, etag, deleteContents: true }));
-  expect(away).toMatchObject({ code: 'UNAVAILABLE' });
+  const unavailable = await failure(connectors.deleteConnector({ connectorId, etag, deleteContents: true }));
+  expect(unavailable).toMatchObject({ code: 'UNAVAILABLE' });
   expect((await byId(connectorId)).state).toBe(ConnectorState.CONNECTOR_STATE_DELETING);
   catalog.jobs.down = false;
 
   const refused = refusal('FAILED_PRECONDITION', `connector '${displayName}' is being deleted`);
-  const back = { connectorId, state: ConnectorState.CONNECTOR_STATE_ACTIVE };
-  expect(await failure(connectors.updateConnector({ connector: back, updateMask: ['state'] }))).toMatchObject(refused);
-  expect(await failure(connectors.updateConnector({ connector: back, updateMask: ['description'] }))).toMatchObject(
+  const reactivated = { connectorId, state: ConnectorState.CONNECTOR_STATE_ACTIVE };
+  expect(await failure(connectors.updateConnector({ connector: reactivated, updateMask: ['state'] }))).toMatchObject(
     refused,
   );
+  expect(
+    await failure(connectors.updateConnector({ connector: reactivated, updateMask: ['description'] })),
+  ).toMatchObject(refused);
   expect(await failure(reconciliation.claimConnector({ connectorId, jobId: 'late' }))).toMatchObject(refused);
   expect(await failure(connectors.triggerReconcile({ connectorId }))).toMatchObject(
     refusal('FAILED_PRECONDITION', 'is DELETING'),
   );
 
-  // With the etag of before, and both at once.
+  // Both calls run at once, with the etag from before the deletion began.
   const call = () => connectors.deleteConnector({ connectorId, etag, deleteContents: true });
   const [answer] = await Promise.all([call(), call()]);
   expect(answer).toEqual({ tablesDeleted: 3n, viewsDeleted: 3n });
-  for (const tableId of brought.tables)
+  for (const tableId of contents.tables)
     expect(await failure(catalog.clients.tables.getTable({ tableId }))).toMatchObject({ code: 'NOT_FOUND' });
 });
 
-it('is begun by nothing else', async () => {
+it('cannot be begun by an update', async () => {
   const { connectorId } = await create();
   const connector = { connectorId, state: ConnectorState.CONNECTOR_STATE_DELETING };
   expect(await failure(catalog.clients.connectors.updateConnector({ connector, updateMask: ['state'] }))).toMatchObject(
@@ -116,7 +118,7 @@ it('is begun by nothing else', async () => {
   );
 });
 
-it('passes over jobs that Temporal has ended, or has no more', async () => {
+it('does not cancel jobs that have already ended in Temporal', async () => {
   const { connectors } = catalog.clients;
   const { connectorId } = await create();
   const { jobId } = await connectors.triggerReconcile({ connectorId });
@@ -127,7 +129,7 @@ it('passes over jobs that Temporal has ended, or has no more', async () => {
   expect(await connectors.getReconcileJob({ jobId })).toMatchObject({ state: JobState.JS_FAILED });
 });
 
-it('is finished when the catalog starts, where it was cut off', async () => {
+it('is finished at the next start of the catalog if it was interrupted', async () => {
   const { connectorId } = await create();
   const { tables } = await fill(connectorId, 2);
   catalog.jobs.down = true;

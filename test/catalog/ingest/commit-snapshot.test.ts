@@ -14,7 +14,7 @@ const names = (from: number, to: number) => Array.from({ length: to - from }, (_
 const add = (paths: string[], seq = 1) => paths.map((filePath) => added({ filePath, seq }));
 
 describe('CommitSnapshot', () => {
-  it('makes a snapshot visible with its finish', async () => {
+  it('makes a snapshot visible when it finishes', async () => {
     const table = await TestTable.create(catalog);
     await table.createSnapshot({ snapshotId: 1 });
     expect(await failure(table.paths(1))).toMatchObject({ code: 'NOT_FOUND' });
@@ -46,7 +46,7 @@ describe('CommitSnapshot', () => {
     expect(await table.paths(1)).toHaveLength(5);
     expect(await table.paths(2)).toHaveLength(6);
     expect(await table.paths(3)).toEqual(names(1, 6));
-    const [file] = (await table.files(3)).filter((one) => one.filePath.endsWith('/5.parquet'));
+    const [file] = (await table.files(3)).filter(({ filePath }) => filePath.endsWith('/5.parquet'));
     expect(file).toMatchObject({ sequenceNumber: 2n, fileSequenceNumber: 2n, addedSnapshotId: 2n });
   });
 
@@ -58,7 +58,7 @@ describe('CommitSnapshot', () => {
     expect(await failure(table.send({ ...put, key: 'another' }))).toMatchObject({ code: 'FAILED_PRECONDITION' });
   });
 
-  it('goes on with a broken stream, from its start or where it stopped', async () => {
+  it('continues a broken stream from its start or from where it stopped', async () => {
     const table = await TestTable.create(catalog);
     await table.createSnapshot({ snapshotId: 1 });
     const abort = new AbortController();
@@ -74,7 +74,7 @@ describe('CommitSnapshot', () => {
     );
     const again = await table.send({ snapshotId: 1, changes: add(names(0, 6000)), expected: { data: 6000 } });
     expect(again.complete).toBe(true);
-    // What had arrived before the break was there.
+    // Changes that arrived before the break are not written again.
     expect(Number(again.rowsWritten)).toBeLessThan(12_001);
     expect(await table.paths(1)).toHaveLength(6000);
   });
@@ -87,7 +87,7 @@ describe('CommitSnapshot', () => {
     expect(await table.paths(1)).toEqual(names(50, 60));
   });
 
-  it('refuses a finish that counts otherwise, shows nothing, and starts clean afterwards', async () => {
+  it('refuses a finish with other counts, shows nothing, and starts clean afterwards', async () => {
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: add(names(0, 3)) });
     const wrong = await failure(
@@ -102,7 +102,7 @@ describe('CommitSnapshot', () => {
     expect(await table.paths(1)).toEqual(names(0, 3));
   });
 
-  it('takes another base for a staged snapshot, without what came before', async () => {
+  it('accepts another base for a staged snapshot, and discards its earlier changes', async () => {
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: add(names(0, 3)) });
     await table.createSnapshot({ snapshotId: 2, base: 1 });
@@ -114,7 +114,7 @@ describe('CommitSnapshot', () => {
     expect(await table.paths(3)).toEqual([...names(0, 3), ...names(4, 5)]);
   });
 
-  it('needs a base that is complete', async () => {
+  it('requires a complete base', async () => {
     const table = await TestTable.create(catalog);
     await table.createSnapshot({ snapshotId: 1 });
     const notYet = await failure(table.createSnapshot({ snapshotId: 2, base: 1 }));
@@ -125,7 +125,7 @@ describe('CommitSnapshot', () => {
     const never = await failure(table.createSnapshot({ snapshotId: 2, base: 9 }));
     expect(never).toMatchObject({
       code: 'FAILED_PRECONDITION',
-      message: expect.stringContaining('9, which is not there'),
+      message: expect.stringContaining('9, which does not exist'),
     });
     expect(await failure(table.createSnapshot({ snapshotId: 2, base: 2 }))).toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
@@ -201,7 +201,7 @@ describe('CommitSnapshot', () => {
       return { table, put };
     }
 
-    it('takes them side by side, in any order and again, and tells which are in', async () => {
+    it('accepts them concurrently, in any order and repeatedly, and returns which are stored', async () => {
       const { table, put } = await staged();
       const [first, second] = [add(names(10, 2500), 2), [removed('s3://b/0.parquet'), ...add(names(2500, 2600), 2)]];
       const inOrder = <T extends { stagedGroups: string[] }>(answer: T) => ({
@@ -219,7 +219,7 @@ describe('CommitSnapshot', () => {
       expect(await put('a', first)).toMatchObject({ complete: true, rowsWritten: 0n });
     });
 
-    it('refuses to finish without one of them, though the counts are right, and keeps the others', async () => {
+    it('refuses to finish without one of them even if the counts are right, and keeps the others', async () => {
       const { table, put } = await staged();
       await put('even', [removed('s3://b/0.parquet'), ...add(names(10, 11), 2)]);
       await put(undefined, add(names(11, 12), 2));
@@ -237,7 +237,7 @@ describe('CommitSnapshot', () => {
       expect(await table.paths(2)).toEqual([...names(1, 4), ...names(10, 12)].sort());
     });
 
-    it('forgets them with what is staged: by wrong counts, another key, another base', async () => {
+    it('discards them with the staged changes after wrong counts, another key or another base', async () => {
       const { table, put } = await staged();
       await put('a', add(names(10, 11), 2));
       expect(await failure(table.send({ snapshotId: 2, groups: ['a'], expected: { data: 9 } }))).toMatchObject({
@@ -261,7 +261,7 @@ describe('CommitSnapshot', () => {
       });
     });
 
-    it('refuses names that are none, more than a thousand, and groups of what replaces', async () => {
+    it('refuses invalid names, more than a thousand groups, and groups of a replacing stream', async () => {
       const { table, put } = await staged();
       expect(await failure(put('x'.repeat(65), []))).toEqual(refusal('INVALID_ARGUMENT', 'group_finish.group'));
       const many = names(0, 1001);
@@ -307,7 +307,7 @@ describe('CommitSnapshot', () => {
     it('an unknown table or snapshot, and a header without a key', async () => {
       expect(await send(encode({ $case: 'header', value: { ...header().value, tableId: 'tbl_x' } }))).toMatchObject({
         code: 'NOT_FOUND',
-        message: 'table tbl_x is not there',
+        message: 'table tbl_x does not exist',
       });
       expect(await send(encode({ $case: 'header', value: { ...header().value, snapshotId: 5n } }))).toMatchObject({
         code: 'NOT_FOUND',
@@ -332,7 +332,7 @@ describe('CommitSnapshot', () => {
       ['a count beyond 2^53', { filePath: 'a', recordCount: 2n ** 60n }, 'record_count: is not within 0'],
       ['a negative size', { filePath: 'a', fileSizeInBytes: -5n }, 'file_size_in_bytes'],
       ['a negative spec', { filePath: 'a', specId: -1 }, 'spec_id'],
-      ['a vector of data', { filePath: 'a', contentOffset: 4n }, 'content_offset'],
+      ['a deletion vector as a data file', { filePath: 'a', contentOffset: 4n }, 'content_offset'],
       [
         'a negative column count',
         { filePath: 'a', columns: [{ columnId: 1, valueCount: -1n }] },
@@ -355,7 +355,7 @@ describe('CommitSnapshot', () => {
       expect(await big.stats(2)).toMatchObject({ rowCount: most * 1000n });
     });
 
-    it('bad bytes anywhere in a request, without a trace of them', async () => {
+    it('bad bytes anywhere in a request, without storing any of them', async () => {
       const good = encode({
         $case: 'changes',
         value: {
@@ -387,7 +387,7 @@ describe('CommitSnapshot', () => {
             expect(result.message).toContain('INVALID_ARGUMENT');
             continue;
           }
-          // What was taken can be read.
+          // A request that was accepted can be read.
           expect((await scratch.files(snapshotId)).length).toBeLessThan(2);
           await scratch.columns(snapshotId);
           await catalog.clients.plans.getPlan({ tableId: scratch.tableId, snapshotId: BigInt(snapshotId) });

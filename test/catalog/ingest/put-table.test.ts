@@ -11,7 +11,7 @@ afterAll(() => catalog[Symbol.asyncDispose]());
 const names = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `s3://b/${from + i}.parquet`);
 const add = (paths: string[]) => paths.map((filePath) => added({ filePath }));
 
-/** A stream that carries its snapshot and moves the table to it. */
+/** A stream that carries its snapshot and makes it the table's current one. */
 const moving = (table: TestTable, put: Put): Put => ({
   inHeader: true,
   ...put,
@@ -30,7 +30,7 @@ const current = async ({ tableId }: TestTable) => {
 };
 
 describe('A stream with its snapshot in the header and an update of its table in the finish', () => {
-  it.each([3, 2000, 4500])('brings all of it in at once (%i files)', async (count) => {
+  it.each([3, 2000, 4500])('stores all of it at once (%i files)', async (count) => {
     const table = await TestTable.create(catalog);
     const put = moving(table, { snapshotId: 1, changes: add(names(0, count)), expected: { data: count } });
     expect(await table.send(put)).toMatchObject({ complete: true, tableUpdated: true, filesAdded: BigInt(count) });
@@ -43,23 +43,20 @@ describe('A stream with its snapshot in the header and an update of its table in
     expect(await current(table)).toEqual({ currentSnapshotId: 2n, properties: { by: '2' } });
   });
 
-  it.each([3, 4500])(
-    'leaves nothing visible of either where the files are not as counted (%i files)',
-    async (count) => {
-      const table = await TestTable.create(catalog);
-      await table.send(moving(table, { snapshotId: 1, changes: add(names(0, 2)) }));
-      const wrong = moving(table, { snapshotId: 2, base: 1, changes: add(names(2, count)), expected: { data: 7 } });
-      expect(await failure(table.send(wrong))).toMatchObject({ code: 'FAILED_PRECONDITION' });
-      expect(await failure(table.paths(2))).toMatchObject({ code: 'NOT_FOUND' });
-      expect(await current(table)).toEqual({ currentSnapshotId: 1n, properties: { by: '1' } });
+  it.each([3, 4500])('makes neither visible if the number of files differs (%i files)', async (count) => {
+    const table = await TestTable.create(catalog);
+    await table.send(moving(table, { snapshotId: 1, changes: add(names(0, 2)) }));
+    const wrong = moving(table, { snapshotId: 2, base: 1, changes: add(names(2, count)), expected: { data: 7 } });
+    expect(await failure(table.send(wrong))).toMatchObject({ code: 'FAILED_PRECONDITION' });
+    expect(await failure(table.paths(2))).toMatchObject({ code: 'NOT_FOUND' });
+    expect(await current(table)).toEqual({ currentSnapshotId: 1n, properties: { by: '1' } });
 
-      const right = moving(table, { snapshotId: 2, base: null, changes: add(names(0, 7)), expected: { data: 7 } });
-      expect(await table.send(right)).toMatchObject({ complete: true, tableUpdated: true });
-      expect(await table.paths(2)).toEqual(names(0, 7));
-    },
-  );
+    const right = moving(table, { snapshotId: 2, base: null, changes: add(names(0, 7)), expected: { data: 7 } });
+    expect(await table.send(right)).toMatchObject({ complete: true, tableUpdated: true });
+    expect(await table.paths(2)).toEqual(names(0, 7));
+  });
 
-  it('leaves nothing visible of either where the table cannot be updated so', async () => {
+  it('makes neither visible if the update of the table is invalid', async () => {
     const table = await TestTable.create(catalog);
     const put = moving(table, { snapshotId: 1, changes: add(names(0, 2)) });
     const { updateTable } = put;
@@ -72,17 +69,17 @@ describe('A stream with its snapshot in the header and an update of its table in
     expect(await current(table)).toEqual({ currentSnapshotId: undefined, properties: {} });
   });
 
-  it('keeps what has come where only the table cannot be updated', async () => {
+  it('keeps the staged changes if only the table cannot be updated', async () => {
     const table = await TestTable.create(catalog);
     const put = moving(table, { snapshotId: 1, changes: add(names(0, 4500)), expected: { data: 4500 } });
     const other = { ...put.updateTable, table: { ...put.updateTable?.table, currentSnapshotId: 9n } };
     expect(await failure(table.send({ ...put, updateTable: other }))).toMatchObject({ code: 'FAILED_PRECONDITION' });
-    // 4,000 are there: of those nothing is written again.
+    // The first 4,000 files are stored already and are not written again.
     expect(await table.send(put)).toMatchObject({ complete: true, tableUpdated: true, rowsWritten: 1001n });
     expect(await table.paths(1)).toHaveLength(4500);
   });
 
-  it('says that it left the table alone where the snapshot was complete', async () => {
+  it('reports that it did not update the table if the snapshot was complete', async () => {
     const table = await TestTable.create(catalog);
     await table.send({ snapshotId: 1, inHeader: true, changes: add(names(0, 2)) });
     const again = moving(table, { snapshotId: 1, changes: add(names(0, 2)) });
@@ -90,7 +87,7 @@ describe('A stream with its snapshot in the header and an update of its table in
     expect(await current(table)).toEqual({ currentSnapshotId: undefined, properties: {} });
   });
 
-  it('goes on with what an ended stream left', async () => {
+  it('continues with the changes that an ended stream left', async () => {
     const table = await TestTable.create(catalog);
     const part = { snapshotId: 1, inHeader: true, changes: add(names(0, 5)), finish: false };
     expect(await table.send(part)).toMatchObject({ complete: false, tableUpdated: false, rowsWritten: 10n });

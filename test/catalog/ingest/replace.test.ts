@@ -19,14 +19,14 @@ const file = (n: number, value = 1) =>
 const range = (n: number, value = 1) => Array.from({ length: n }, (_, i) => file(i, value));
 
 describe('a stream that replaces', () => {
-  it('writes only what differs, and nothing where nothing does', async () => {
+  it('writes only differences, and nothing if nothing differs', async () => {
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: range(1500) });
     expect(
       await table.send({ snapshotId: 1, replace: true, key: 'again', changes: range(1500), expected: { data: 1500 } }),
     ).toMatchObject({ rowsWritten: 0n, complete: true, filesAdded: 1500n });
     const repaired = [...range(1498), file(1498, 9), file(2000)];
-    // One file's statistics differ, one file is new, one is too many.
+    // The statistics of one file differ, one file is new, and one is extraneous.
     expect(
       await table.send({ snapshotId: 1, replace: true, changes: repaired, expected: { data: 1500 } }),
     ).toMatchObject({ rowsWritten: 4n });
@@ -35,7 +35,7 @@ describe('a stream that replaces', () => {
     expect((await table.columns(1, ['id']))[0]).toMatchObject({ valueCount: 1508n, max: '9' });
   });
 
-  it('reaches the totals and columns of the snapshots that are based on it', async () => {
+  it('updates the totals and columns of the snapshots that are based on it', async () => {
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: range(3) });
     await table.put({ snapshotId: 2, base: 1, changes: [file(7)] });
@@ -52,7 +52,7 @@ describe('a stream that replaces', () => {
     expect((await table.columns(3, ['id']))[0]).toMatchObject({ valueCount: 9n, max: '4' });
   });
 
-  it('changes nothing where its count is wrong, or it is broken off', async () => {
+  it('changes nothing if its count is wrong or it is interrupted', async () => {
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: range(3) });
     expect(
@@ -68,7 +68,7 @@ describe('a stream that replaces', () => {
     ).toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
-  it('can bring all files of a snapshot whose base is gone upstream', async () => {
+  it('can contain all files of a snapshot whose base was dropped upstream', async () => {
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: range(3) });
     await table.put({ snapshotId: 2, base: 1, changes: [file(3), removed('f0')] });
@@ -86,7 +86,7 @@ describe('a stream that replaces', () => {
     });
   });
 
-  it('of all files takes each as often as it comes', async () => {
+  it('of all files counts each as often as it arrives', async () => {
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: [file(1), file(2)] });
     await table.put({ snapshotId: 2, base: 1, changes: [file(1)] });
@@ -116,7 +116,7 @@ describe('a stream that replaces', () => {
       const rows = await db.selectFrom('replacement_changes').select('changes').execute();
       return rows.reduce((sum, row) => sum + (deserialize(row.changes) as unknown[]).length, 0);
     };
-    /** Of 4,000 changes the catalog writes what differs at once; the last 500 wait in its memory. */
+    /** The catalog writes the differences among the first 4,000 changes at once and keeps the last 500 in memory. */
     async function* requests(finish: boolean) {
       const changes = [...range(2500), ...Array.from({ length: 2000 }, (_, n) => file(2500 + n, 2))];
       yield* table.requests({ snapshotId: 1, replace: true, changes, finish: false });
@@ -150,10 +150,10 @@ describe('a stream that replaces', () => {
     const readFiles = async () => {
       while (!stop) {
         try {
-          const values = new Set((await table.files(1, 500)).map((one) => String(one.columns[0]?.valueCount)));
+          const values = new Set((await table.files(1, 500)).map(({ columns }) => String(columns[0]?.valueCount)));
           seen.add([...values].join());
         } catch (error) {
-          // A list that was begun before the replacement is refused, and begins again.
+          // A list that began before the replacement is refused and starts again.
           expect(String(error)).toContain('ABORTED');
           refused += 1;
         }
@@ -179,17 +179,17 @@ describe('a stream that replaces', () => {
     await readers;
     expect([...seen].every((values) => /^[1-5]$/.test(values))).toBe(true);
     expect(seen.size + refused).toBeGreaterThan(1);
-    expect(new Set((await table.files(1)).map((one) => one.columns[0]?.valueCount))).toEqual(new Set([5n]));
+    expect(new Set((await table.files(1)).map(({ columns }) => columns[0]?.valueCount))).toEqual(new Set([5n]));
   });
 
-  it('is refused at its finish if another stream changed what it was compared with', async () => {
+  it('is refused at its finish if another stream changed the snapshot after the comparison', async () => {
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: range(2000) });
     const { db, close } = await openDatabase(catalog.file);
     async function* requests() {
       const changes = [...range(1999), file(1999, 9)];
       yield* table.requests({ snapshotId: 1, replace: true, changes, finish: false });
-      // The last one is kept: then all were compared.
+      // Once the last change is stored, all were compared.
       while (!(await db.selectFrom('replacement_changes').select('batch').executeTakeFirst())) await setTimeout(10);
       await table.send({ snapshotId: 1, replace: true, changes: range(2000, 2), expected: { data: 2000 } });
       yield encode({ $case: 'finish', value: { expectedDataFileCount: 2000n } });
@@ -201,7 +201,7 @@ describe('a stream that replaces', () => {
     expect((await table.columns(1, ['id']))[0]).toMatchObject({ valueCount: 4000n });
   });
 
-  it('of two at once, the later is told', async () => {
+  it('is refused if another one finished first', async () => {
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: range(2000) });
     const results = await Promise.allSettled(
@@ -210,6 +210,6 @@ describe('a stream that replaces', () => {
     const done = results.filter((result) => result.status === 'fulfilled');
     expect(done.length).toBeGreaterThan(0);
     for (const result of results) if (result.status === 'rejected') expect(String(result.reason)).toContain('ABORTED');
-    expect(new Set((await table.files(1)).map((one) => one.columns[0]?.valueCount)).size).toBe(1);
+    expect(new Set((await table.files(1)).map(({ columns }) => columns[0]?.valueCount)).size).toBe(1);
   });
 });

@@ -69,20 +69,20 @@ describe('jobs', () => {
     expect(await failure(connectors.triggerReconcile({ connectorId: 'con_no' }))).toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  it('are one a key, also when asked for at the same time', async () => {
+  it('are one per key, even if requested at the same time', async () => {
     const { connectors } = catalog.clients;
     const { connectorId } = await create();
     const before = catalog.jobs.started.length;
     const request = { connectorId, idempotencyKey: 'j1' };
     const ids = await Promise.all([1, 2, 3].map(() => connectors.triggerReconcile(request)));
-    expect(new Set(ids.map((one) => one.jobId)).size).toBe(1);
+    expect(new Set(ids.map(({ jobId }) => jobId)).size).toBe(1);
     expect(catalog.jobs.started.length).toBe(before + 1);
     expect(await failure(connectors.triggerReconcile({ ...request, fullRescan: true }))).toMatchObject({
       code: 'INVALID_ARGUMENT',
     });
   });
 
-  it('leave no record where Temporal cannot be reached', async () => {
+  it('leave no record if Temporal cannot be reached', async () => {
     const { connectors, jobs } = catalog.clients;
     const { connectorId } = await create();
     catalog.jobs.down = true;
@@ -95,7 +95,7 @@ describe('jobs', () => {
     expect((await jobs.listReconcileJobs({ connectorId })).jobs).toHaveLength(1);
   });
 
-  it('show live counters, else the recorded ones', async () => {
+  it('show live counters if there are any, otherwise the recorded ones', async () => {
     const { connectors, reconciliation } = catalog.clients;
     const { connectorId } = await create();
     const { jobId } = await connectors.triggerReconcile({ connectorId });
@@ -113,7 +113,7 @@ describe('jobs', () => {
       message: 'ingesting: fx.a',
       counters: { tablesScanned: 5n, bytesRead: 11n },
     });
-    // It has ended only once its record says so.
+    // The job has ended only when its record has.
     catalog.jobs.progressOf.set(jobId, progress({ state: 'JS_SUCCEEDED' }));
     expect((await connectors.getReconcileJob({ jobId })).state).toBe(JobState.JS_RUNNING);
     await reconciliation.recordJob({
@@ -135,14 +135,14 @@ describe('jobs', () => {
     ['TIMED_OUT', JobState.JS_FAILED, 'timed out', 1n],
     ['FAILED', JobState.JS_FAILED, 'failed', 1n],
     ['CANCELED', JobState.JS_CANCELLED, 'cancelled', 0n],
-    // Its record came before, and was lost: in a power cut, or since the database is an older one.
+    // The final record was lost, for example in a power failure or because an older database was restored.
     ['COMPLETED', JobState.JS_SUCCEEDED, 'record was lost', 0n],
-  ] as const)('that are %s in Temporal are brought to their end', async (standing, state, message, errors) => {
+  ] as const)('that are %s in Temporal are recorded as ended', async (status, state, message, errors) => {
     const { connectors, reconciliation } = catalog.clients;
     const { connectorId } = await create();
     const { jobId } = await connectors.triggerReconcile({ connectorId });
     await reconciliation.claimConnector({ connectorId, jobId });
-    catalog.jobs.statuses.set(jobId, standing);
+    catalog.jobs.statuses.set(jobId, status);
     expect(await connectors.getReconcileJob({ jobId })).toMatchObject({
       state,
       message: expect.stringContaining(message),
@@ -152,7 +152,7 @@ describe('jobs', () => {
     expect((await connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } })).runningJobId).toBe('');
   });
 
-  it('that were lost are brought to their end though nobody asks about them', async () => {
+  it('that ended without a record are recorded as ended even if no caller requests them', async () => {
     const { connectorId } = await create();
     const { jobId } = await catalog.clients.connectors.triggerReconcile({ connectorId });
     await catalog.clients.reconciliation.claimConnector({ connectorId, jobId });
@@ -170,12 +170,12 @@ describe('jobs', () => {
     ]);
   });
 
-  it('that Temporal does not know get time to start, then count as failed', async () => {
+  it('that Temporal does not know get time to start and then count as failed', async () => {
     const { connectors, reconciliation } = catalog.clients;
     const { connectorId } = await create();
     await reconciliation.recordJob({ job: { jobId: 'starts', connectorId, state: JobState.JS_QUEUED } });
     expect((await connectors.getReconcileJob({ jobId: 'starts' })).state).toBe(JobState.JS_QUEUED);
-    // One that was started has no such time.
+    // A job that was started does not get this time.
     const { jobId } = await connectors.triggerReconcile({ connectorId });
     catalog.jobs.statuses.delete(jobId);
     expect((await connectors.getReconcileJob({ jobId })).state).toBe(JobState.JS_FAILED);
@@ -188,7 +188,7 @@ describe('jobs', () => {
     });
   });
 
-  it('are cancelled through Temporal; ended ones stay as they are', async () => {
+  it('are cancelled through Temporal, and ended ones stay as they are', async () => {
     const { connectors, jobs } = catalog.clients;
     const { connectorId } = await create();
     const { jobId } = await connectors.triggerReconcile({ connectorId });
@@ -200,7 +200,7 @@ describe('jobs', () => {
     expect(await failure(connectors.getReconcileJob({ jobId: '' }))).toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
-  it('tell failures that the workflow has not recorded yet', async () => {
+  it('list failures that the workflow has not recorded yet', async () => {
     const { connectors, jobs } = catalog.clients;
     const { jobId } = await connectors.triggerReconcile({ connectorId: (await create()).connectorId });
     expect((await jobs.listJobFailures({ jobId })).failures).toEqual([]);

@@ -11,7 +11,7 @@ afterAll(() => catalog[Symbol.asyncDispose]());
 const { JOB_FAILURE_KIND_TABLE: TABLE, JOB_FAILURE_KIND_VIEW: VIEW } = JobFailureKind;
 const { JOB_FAILURE_KIND_NAMESPACE: NAMESPACE, JOB_FAILURE_KIND_JOB: JOB } = JobFailureKind;
 
-/** A job that ended so. */
+/** A job that ended in this state, with failures of these kinds. */
 async function ended(state: JobState, kinds: JobFailureKind[]) {
   const { connectors, jobs, reconciliation } = catalog.clients;
   const { connectorId } = await connectors.createConnector({ connector: connectorSpec() });
@@ -25,7 +25,7 @@ async function ended(state: JobState, kinds: JobFailureKind[]) {
   };
 }
 
-it('asks for just what failed, as the job was asked for', async () => {
+it('repeats only what failed, with the options of the job', async () => {
   const { connectorId, jobId, retry } = await ended(JobState.JS_FAILED, [TABLE, TABLE, VIEW]);
   const first = await retry('k');
   expect(first.existing).toBe(false);
@@ -39,7 +39,7 @@ it('asks for just what failed, as the job was asked for', async () => {
     fullRescan: true,
   });
   expect(await retry('k')).toEqual({ jobId: first.jobId, existing: true });
-  // Another one while it waits is that one; a trigger is not.
+  // Another retry joins the waiting one; a trigger does not.
   expect(await retry()).toEqual({ jobId: first.jobId, existing: true });
   expect(await catalog.clients.connectors.triggerReconcile({ connectorId })).toMatchObject({ existing: false });
 });
@@ -48,7 +48,7 @@ it.each([
   ['a namespace', [TABLE, NAMESPACE]],
   ['the job', [JOB]],
   ['what an older version recorded', [JobFailureKind.JOB_FAILURE_KIND_UNSPECIFIED]],
-])('asks for all of it where more failed: %s', async (_, kinds) => {
+])('repeats the whole job if more than tables failed: %s', async (_, kinds) => {
   const { connectorId, retry } = await ended(JobState.JS_FAILED, kinds);
   await retry();
   expect(catalog.jobs.started.at(-1)?.request).toEqual({
@@ -59,7 +59,7 @@ it.each([
   });
 });
 
-it('asks for all of it where the job was terminated, whatever had failed by then', async () => {
+it('repeats the whole job if it was terminated, whatever had failed by then', async () => {
   const { jobId, retry } = await ended(JobState.JS_RUNNING, [TABLE]);
   expect(await failure(retry())).toMatchObject(refusal('FAILED_PRECONDITION', 'has not ended'));
   catalog.jobs.statuses.set(jobId, 'TERMINATED');
@@ -72,12 +72,12 @@ it('asks for all of it where the job was terminated, whatever had failed by then
 it.each([
   [JobState.JS_SUCCEEDED, 'succeeded'],
   [JobState.JS_CANCELLED, 'was cancelled'],
-])('is refused where nothing failed: %s', async (state, how) => {
+])('is refused if nothing failed: %s', async (state, how) => {
   const { retry } = await ended(state, []);
   expect(await failure(retry())).toMatchObject(refusal('FAILED_PRECONDITION', how));
 });
 
-it('is refused for a job or a connector that is not there', async () => {
+it('is refused for a job or a connector that does not exist', async () => {
   const { connectors, jobs } = catalog.clients;
   expect(await failure(jobs.retryReconcileJob({ jobId: 'no' }))).toMatchObject(refusal('NOT_FOUND', 'job no'));
   const { connectorId, retry } = await ended(JobState.JS_FAILED, [TABLE]);

@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => catalog[Symbol.asyncDispose]());
 
-/** A connector that one job has, so that others wait. */
+/** A connector that one job has claimed, so that other jobs wait. */
 async function busy() {
   const { connectors, jobs, reconciliation } = catalog.clients;
   const { connectorId } = await connectors.createConnector({ connector: connectorSpec() });
@@ -25,7 +25,7 @@ async function busy() {
   return { connectorId, holder: jobId, trigger, states };
 }
 
-it('answers a trigger equal to one that waits with that one', async () => {
+it('returns the waiting job for an equal trigger', async () => {
   const { holder, trigger, states } = await busy();
   const second = await trigger();
   expect(second).toMatchObject({ existing: false });
@@ -44,7 +44,7 @@ it('answers a trigger equal to one that waits with that one', async () => {
   expect(Object.keys(await states())).toHaveLength(3);
 });
 
-it('makes one job of equal triggers that come at once', async () => {
+it('creates one job for concurrent equal triggers', async () => {
   const { trigger, states } = await busy();
   const answers = await Promise.all([1, 2, 3, 4].map(() => trigger()));
   expect(new Set(answers.map(({ jobId }) => jobId)).size).toBe(1);
@@ -52,7 +52,7 @@ it('makes one job of equal triggers that come at once', async () => {
   expect(Object.keys(await states())).toHaveLength(2);
 });
 
-it('does not answer with a job that has the connector: it may have looked already', async () => {
+it('does not return a job that has claimed the connector, since it may have read the upstream already', async () => {
   const { connectorId, holder, trigger } = await busy();
   const waiting = await trigger();
   await catalog.clients.reconciliation.recordJob({
@@ -60,11 +60,11 @@ it('does not answer with a job that has the connector: it may have looked alread
   });
   await catalog.clients.reconciliation.releaseConnector({ connectorId, jobId: holder });
   await catalog.clients.reconciliation.claimConnector({ connectorId, jobId: waiting.jobId });
-  // Its record still says that it waits.
+  // Its record is still in the state QUEUED.
   expect(await trigger()).toMatchObject({ existing: false });
 });
 
-it('answers with what was started by hand or by a schedule, as its worker recorded it', async () => {
+it('returns a waiting job that was started by hand or by a schedule, as its worker recorded it', async () => {
   const { connectorId, trigger } = await busy();
   const requestJson = JSON.stringify({ trigger: 'schedule', full: false, connector: 'by its name' });
   const record = { jobId: `scheduled-${connectorId}`, runId: 'r', connectorId, state: JobState.JS_QUEUED };
@@ -74,11 +74,11 @@ it('answers with what was started by hand or by a schedule, as its worker record
 });
 
 it.each(['TERMINATED', 'FAILED', undefined] as const)(
-  'is not swallowed by a waiting job that is %s',
-  async (standing) => {
+  'does not return a waiting job whose workflow is %s',
+  async (status) => {
     const { trigger, states } = await busy();
     const dead = await trigger();
-    if (standing) catalog.jobs.statuses.set(dead.jobId, standing);
+    if (status) catalog.jobs.statuses.set(dead.jobId, status);
     else catalog.jobs.statuses.delete(dead.jobId);
     const next = await trigger({ idempotencyKey: `after ${dead.jobId}` });
     expect(next).toMatchObject({ existing: false });
@@ -87,16 +87,16 @@ it.each(['TERMINATED', 'FAILED', undefined] as const)(
   },
 );
 
-it('is not swallowed by a waiting job that was asked to cancel', async () => {
+it('does not return a waiting job whose cancellation was requested', async () => {
   const { trigger } = await busy();
   const cancelled = await trigger();
   await catalog.clients.jobs.cancelReconcileJob({ jobId: cancelled.jobId });
-  // A workflow takes a moment to end.
+  // The workflow takes a moment to end.
   catalog.jobs.statuses.set(cancelled.jobId, 'RUNNING');
   expect(await trigger()).toMatchObject({ existing: false });
 });
 
-it('gives the same job for the same key, also when it waits no more', async () => {
+it('returns the same job for the same key, even if it no longer waits', async () => {
   const { connectorId, holder, trigger } = await busy();
   const waiting = await trigger();
   const joined = { jobId: waiting.jobId, existing: true };
@@ -106,15 +106,15 @@ it('gives the same job for the same key, also when it waits no more', async () =
   expect(await trigger({ idempotencyKey: `key ${connectorId}` })).toEqual(joined);
 });
 
-it('says whom a job waits for', async () => {
+it('reports for which job a job waits', async () => {
   const { holder, trigger } = await busy();
   const { jobId } = await trigger();
   expect((await catalog.clients.connectors.getReconcileJob({ jobId })).message).toContain(`waits for job ${holder}`);
 });
 
-it('refuses what is too long to stand in the inputs of activities', async () => {
+it('refuses a request that is too long for the inputs of activities', async () => {
   const { trigger, states } = await busy();
-  // Each by itself is allowed.
+  // Each field is allowed by itself.
   const destinationColumns = Array.from({ length: 2_000 }, (_, i) => `column_${i}`);
   const snapshotIds = Array.from({ length: 1_000 }, (_, i) => 9_000_000_000_000_000_000n + BigInt(i));
   const snapshots = { kind: SnapshotSelectionKind.SNAPSHOT_SELECTION_KIND_EXPLICIT, snapshotIds };
@@ -127,7 +127,7 @@ it('refuses what is too long to stand in the inputs of activities', async () => 
 });
 
 it.each(['before', 'after'] as const)(
-  'starts a job once where the answer to the start got lost, %s it was started',
+  'starts a job once if the response to the start got lost %s it was started',
   async (lost) => {
     const { trigger, states } = await busy();
     const started = () => catalog.jobs.started.length;
@@ -143,22 +143,22 @@ it.each(['before', 'after'] as const)(
   },
 );
 
-it('keeps the record of a job that may run, though Temporal cannot be reached when it is asked for again', async () => {
+it('keeps the record of a job that may be running even if Temporal cannot be reached at the next trigger', async () => {
   const { connectorId, trigger, states } = await busy();
-  const asked = { idempotencyKey: `key ${connectorId}` };
+  const request = { idempotencyKey: `key ${connectorId}` };
   catalog.jobs.lost = 'after';
-  expect(await failure(trigger(asked))).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+  expect(await failure(trigger(request))).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
   catalog.jobs.lost = 'nothing';
   const running = catalog.jobs.started.at(-1)?.jobId;
   catalog.jobs.down = true;
-  expect(await failure(trigger(asked))).toMatchObject({ code: 'UNAVAILABLE' });
+  expect(await failure(trigger(request))).toMatchObject({ code: 'UNAVAILABLE' });
   expect(await failure(trigger())).toMatchObject({ code: 'UNAVAILABLE' });
   catalog.jobs.down = false;
-  expect(await trigger(asked)).toEqual({ jobId: running, existing: true });
+  expect(await trigger(request)).toEqual({ jobId: running, existing: true });
   expect(Object.keys(await states())).toHaveLength(2);
 });
 
-it('is not swallowed by a waiting job while that is being cancelled', async () => {
+it('does not return a waiting job while it is being cancelled', async () => {
   const { trigger } = await busy();
   const cancelled = await trigger();
   const cancel = catalog.jobs.cancel.bind(catalog.jobs);
@@ -169,7 +169,7 @@ it('is not swallowed by a waiting job while that is being cancelled', async () =
   expect(meanwhile).toMatchObject([{ existing: false }]);
 });
 
-it('refuses to ask for more than the inputs of activities can hold', async () => {
+it('refuses more namespaces than the inputs of activities can hold', async () => {
   const { trigger, states } = await busy();
   const destinationNamespacePaths = Array.from({ length: 700 }, (_, i) => `${i}`.padEnd(100, 'x'));
   expect(await failure(trigger({ destinationNamespacePaths }))).toMatchObject(refusal('INVALID_ARGUMENT', '65536'));
@@ -188,4 +188,4 @@ it.each<[ReconcileRequest, ReconcileRequest, boolean]>([
   [{ connector: 'a' }, { connector: 'a', retryOf: 'j' }, false],
   [{ connector: 'a' }, { connector: 'a', dryRun: true }, false],
   [{ connector: 'a', mode: 'METADATA_ONLY' }, { connector: 'a', mode: 'CAPTURE_ONLY' }, false],
-])('compares what is asked for: %j, %j: %s', (a, b, same) => expect(sameAsked(a, b)).toBe(same));
+])('compares requests: %j, %j: %s', (a, b, same) => expect(sameAsked(a, b)).toBe(same));

@@ -9,7 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => catalog[Symbol.asyncDispose]());
 
-/** Spec 0 has no field, 1 has one, 2 only a void one. */
+/** Spec 0 has no fields, spec 1 has one, and spec 2 has only a void one. */
 const partitionSpecs = [
   { specId: 0, fields: [] },
   { specId: 1, fields: [{ fieldId: 1000, name: 'day', transform: 'day', sourceIds: [1] }] },
@@ -48,7 +48,7 @@ async function plan(table: TestTable, snapshotId: number, pageSize = 100): Promi
     });
     for (const { file, deleteFiles } of page.files) {
       result[file?.filePath ?? ''] = deleteFiles
-        .map((one) => one.filePath + (one.contentOffset === undefined ? '' : `@${one.contentOffset}`))
+        .map(({ filePath, contentOffset }) => filePath + (contentOffset === undefined ? '' : `@${contentOffset}`))
         .sort();
     }
     pageToken = page.nextPageToken;
@@ -56,7 +56,7 @@ async function plan(table: TestTable, snapshotId: number, pageSize = 100): Promi
   return result;
 }
 
-/** The deletes of the data file `a`. */
+/** The planned deletes of the data file `a`. */
 async function deletesOf(a: Partial<AddedFile>, deletes: ReturnType<typeof added>[]): Promise<string[] | undefined> {
   const table = await TestTable.create(catalog, { partitionSpecs });
   await table.put({ snapshotId: 1, changes: [data({ filePath: 'a', seq: 5, ...a }), ...deletes] });
@@ -66,13 +66,13 @@ async function deletesOf(a: Partial<AddedFile>, deletes: ReturnType<typeof added
 describe('plans follow the spec as Iceberg Java does', () => {
   it.each([
     [
-      'equality deletes that are newer, not those as old',
+      'equality deletes that are newer than the file, not those of the same age',
       {},
       [equality({ filePath: 'd5', seq: 5 }), equality({ filePath: 'd6', seq: 6 })],
       ['d6'],
     ],
     [
-      'position deletes that are as old or newer',
+      'position deletes of the same age or newer',
       {},
       [
         position({ filePath: 'd4', seq: 4 }),
@@ -109,7 +109,7 @@ describe('plans follow the spec as Iceberg Java does', () => {
       ['e0', 'e2'],
     ],
     [
-      'not those of another spec with an equal value',
+      'not deletes of another spec with an equal partition value',
       day(1),
       [equality({ filePath: 'e', seq: 6, specId: 7, partition: day(1).partition })],
       [],
@@ -178,14 +178,14 @@ describe('plans follow the spec as Iceberg Java does', () => {
       false,
     ],
     [
-      'a struct or a column that is gone',
+      'a struct or a dropped column',
       nameColumn({ nullCount: 0n, ...text('a', 'b') }),
       nameColumn({ nullCount: 0n, ...text('x', 'y') }),
       4,
       true,
     ],
-  ])('leaves out equality deletes that cannot match: %s', async (_, of, del, id, applies) => {
-    expect(await deletesOf(of, [equality({ filePath: 'e', seq: 6, equalityIds: [id], ...del })])).toEqual(
+  ])('leaves out equality deletes that cannot match: %s', async (_, data, del, id, applies) => {
+    expect(await deletesOf(data, [equality({ filePath: 'e', seq: 6, equalityIds: [id], ...del })])).toEqual(
       applies ? ['e'] : [],
     );
   });
@@ -215,8 +215,8 @@ describe('plans follow the spec as Iceberg Java does', () => {
   });
 });
 
-describe('the calls of Plans', () => {
-  it('page and stream alike, with the columns asked for', async () => {
+describe('the RPCs of Plans', () => {
+  it('return the same pages and streams, with the requested columns', async () => {
     const table = await TestTable.create(catalog, { partitionSpecs });
     const files = Array.from({ length: 230 }, (_, i) =>
       data({
@@ -233,7 +233,7 @@ describe('the calls of Plans', () => {
     const streamed = (
       await all(catalog.clients.plans.streamPlan({ tableId: table.tableId, snapshotId: 1n, columns: ['id'] }))
     ).flatMap((part) => part.files);
-    expect(streamed.map((one) => one.file?.filePath)).toEqual(Object.keys(paged));
+    expect(streamed.map(({ file }) => file?.filePath)).toEqual(Object.keys(paged));
     expect(streamed[7]?.file?.columns).toMatchObject([{ columnId: 1, columnName: 'id', min: '7' }]);
     expect(streamed[7]?.deleteFiles[0]).toMatchObject({ filePath: 'e', sequenceNumber: 2n, equalityIds: [1] });
     expect(
@@ -246,7 +246,7 @@ describe('the calls of Plans', () => {
     });
   });
 
-  it('take the current snapshot, or the one that was current at a time', async () => {
+  it('use the current snapshot, or the one that was current at a time', async () => {
     const table = await TestTable.create(catalog);
     const at = (hour: number) => new Date(Date.UTC(2024, 0, 1, hour));
     for (const id of [1, 2, 3]) {
@@ -266,7 +266,7 @@ describe('the calls of Plans', () => {
     expect((await get()).snapshotId).toBe(3n);
     expect((await get(at(2))).snapshotId).toBe(2n);
     expect((await get(new Date(at(2).getTime() + 1))).snapshotId).toBe(2n);
-    expect((await get(at(1))).files.map((one) => one.file?.filePath)).toEqual(['f1']);
+    expect((await get(at(1))).files.map(({ file }) => file?.filePath)).toEqual(['f1']);
     expect(await failure(get(at(0)))).toMatchObject({
       code: 'NOT_FOUND',
       message: expect.stringContaining('current at'),

@@ -48,7 +48,7 @@ describe('claims', () => {
 });
 
 describe('RecordJob', () => {
-  it('refuses what cannot be', async () => {
+  it('refuses invalid records', async () => {
     const { reconciliation } = catalog.clients;
     expect(await failure(reconciliation.recordJob({}))).toMatchObject(refusal('INVALID_ARGUMENT', 'job: is required'));
     expect(await failure(reconciliation.recordJob({ job: { jobId: 'j' } }))).toMatchObject(
@@ -65,7 +65,7 @@ describe('RecordJob', () => {
     ).toMatchObject(refusal('INVALID_ARGUMENT', 'at most 1000'));
   });
 
-  it('takes whatever upstreams put into names and causes', async () => {
+  it('accepts any characters that upstreams put into names and messages', async () => {
     const { jobs, reconciliation } = catalog.clients;
     const { connectorId } = await connector();
     const long = 'x'.repeat(10_000);
@@ -84,50 +84,50 @@ describe('RecordJob', () => {
 });
 
 describe('destinations', () => {
-  it('are made by name and found by id', async () => {
+  it('are created by name and found by id', async () => {
     const { reconciliation, catalogs, namespaces } = catalog.clients;
     const { connectorId, displayName } = await connector();
     const ensure = (destination: object, namespacePath: string[] = []) =>
       reconciliation.ensureDestination({ connectorId, destination, namespacePath });
-    const made = await ensure({ catalogName: 'dest' }, ['a', 'b']);
-    expect(made).toMatchObject({ namespacePath: ['a', 'b'], catalogMade: true, namespaceMade: true });
-    const found = { ...made, catalogMade: false, namespaceMade: false };
+    const created = await ensure({ catalogName: 'dest' }, ['a', 'b']);
+    expect(created).toMatchObject({ namespacePath: ['a', 'b'], catalogMade: true, namespaceMade: true });
+    const found = { ...created, catalogMade: false, namespaceMade: false };
     expect(await ensure({ catalogName: 'dest' }, ['a', 'b'])).toEqual(found);
     expect(await ensure({ catalogName: 'dest' })).toEqual({
-      catalogId: made.catalogId,
+      catalogId: created.catalogId,
       namespaceId: '',
       namespacePath: [],
       catalogMade: false,
       namespaceMade: false,
     });
-    const fixed = await ensure({ catalogId: made.catalogId, namespacePath: ['all'] }, ['a', 'b']);
-    expect(fixed).toMatchObject({ catalogId: made.catalogId, namespacePath: ['all'], namespaceMade: true });
+    const fixed = await ensure({ catalogId: created.catalogId, namespacePath: ['all'] }, ['a', 'b']);
+    expect(fixed).toMatchObject({ catalogId: created.catalogId, namespacePath: ['all'], namespaceMade: true });
     expect(
       await ensure({
-        catalogId: made.catalogId,
+        catalogId: created.catalogId,
         catalogName: 'dest',
         namespaceId: fixed.namespaceId,
         namespacePath: ['all'],
       }),
     ).toEqual({ ...fixed, namespaceMade: false });
     expect((await catalogs.getCatalog({ catalogId: (await ensure({})).catalogId })).displayName).toBe(displayName);
-    expect(await failure(ensure({ catalogId: made.catalogId, catalogName: 'other' }))).toMatchObject(
+    expect(await failure(ensure({ catalogId: created.catalogId, catalogName: 'other' }))).toMatchObject(
       refusal('FAILED_PRECONDITION', "is the catalog 'dest', catalog_name is 'other'"),
     );
     expect(
-      await failure(ensure({ catalogId: made.catalogId, namespaceId: fixed.namespaceId, namespacePath: ['x'] })),
+      await failure(ensure({ catalogId: created.catalogId, namespaceId: fixed.namespaceId, namespacePath: ['x'] })),
     ).toMatchObject(refusal('FAILED_PRECONDITION', "'all', namespace_path is 'x'"));
     const elsewhere = await namespaces.createNamespace({
       namespace: { catalogId: (await ensure({})).catalogId, path: ['y'] },
     });
-    expect(await failure(ensure({ catalogId: made.catalogId, namespaceId: elsewhere.namespaceId }))).toMatchObject(
+    expect(await failure(ensure({ catalogId: created.catalogId, namespaceId: elsewhere.namespaceId }))).toMatchObject(
       refusal('FAILED_PRECONDITION', 'is not in the catalog'),
     );
     expect(await failure(ensure({ catalogId: 'cat_no' }))).toMatchObject({ code: 'NOT_FOUND' });
     expect(await failure(ensure({ catalogName: 'z' }, ['']))).toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
-  it('are bound to the connector unless it was changed meanwhile', async () => {
+  it('are stored in the connector unless it was changed meanwhile', async () => {
     const { reconciliation, connectors } = catalog.clients;
     const { connectorId, etag } = await connector({ destination: { catalogName: 'main' } });
     const bind = (destination: object) => reconciliation.bindDestination({ connectorId, destination });
@@ -168,13 +168,13 @@ describe('EnsureTable', () => {
 
   it('creates a table once and finds it again without a write', async () => {
     const { ensure, ids } = await setUp();
-    const made = await ensure({});
-    expect(made).toMatchObject({
+    const created = await ensure({});
+    expect(created).toMatchObject({
       name: 't',
       location: 'file:///w/t',
       upstream: { connectorId: ids[0], namespacePath: ['src'], tableName: 't', uuid: 'u1', fingerprint: '' },
     });
-    expect(await ensure({})).toEqual(made);
+    expect(await ensure({})).toEqual(created);
     expect((await ensure({ location: 'file:///new' })).location).toBe('file:///new');
     expect(await failure(ensure({ name: '' }))).toMatchObject(refusal('INVALID_ARGUMENT', 'name: is required'));
     expect(await failure(ensure({ format: TableFormat.TABLE_FORMAT_UNSPECIFIED }))).toMatchObject(
@@ -184,7 +184,7 @@ describe('EnsureTable', () => {
     expect(await failure(ensure({ namespaceId: 'ns_no' }))).toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  it('empties a table that was dropped and created again upstream', async () => {
+  it('empties a table that was dropped and recreated upstream', async () => {
     const { ensure, namespaceId } = await setUp();
     const { tableId } = await ensure({});
     const table = new TestTable(catalog, { tableId, namespaceId });
@@ -208,20 +208,20 @@ describe('EnsureTable', () => {
 
   it('moves a table if its destination has changed', async () => {
     const { ensure } = await setUp();
-    const made = await ensure({});
+    const created = await ensure({});
     const { namespaceId } = await catalog.namespace();
     expect(await ensure({ namespaceId, name: 'moved' })).toMatchObject({
-      tableId: made.tableId,
+      tableId: created.tableId,
       namespaceId,
       name: 'moved',
     });
     // The old name is free.
-    expect((await ensure({ upstream: { namespacePath: ['src'], name: 'other' } })).tableId).not.toBe(made.tableId);
+    expect((await ensure({ upstream: { namespacePath: ['src'], name: 'other' } })).tableId).not.toBe(created.tableId);
   });
 
   it('never takes a name that belongs to something else', async () => {
     const { ensure, ids, namespaceId } = await setUp(['first', 'second']);
-    const made = await ensure({});
+    const created = await ensure({});
     const conflict = await failure(ensure({ connectorId: ids[1] }));
     expect(conflict.code).toBe('ALREADY_EXISTS');
     expect(conflict.message).toMatch(
@@ -234,10 +234,10 @@ describe('EnsureTable', () => {
     expect(await failure(ensure({ name: 'v', upstream: { namespacePath: ['src'], name: 'v' } }))).toMatchObject(
       refusal('ALREADY_EXISTS', 'view view_'),
     );
-    expect(await catalog.clients.tables.getTable({ tableId: made.tableId })).toEqual(made);
+    expect(await catalog.clients.tables.getTable({ tableId: created.tableId })).toEqual(created);
   });
 
-  it('takes over a table that no connector owns: it was created by hand, or its connector is deleted', async () => {
+  it('takes over a table that no connector owns: one created by hand, or one whose connector was deleted', async () => {
     const { ensure, ids, namespaceId } = await setUp(['first', 'second']);
     const byHand = await catalog.clients.tables.createTable({ table: { namespaceId, name: 't' } });
     expect((await ensure({})).tableId).toBe(byHand.tableId);
@@ -251,7 +251,7 @@ describe('EnsureTable', () => {
     });
   });
 
-  it('looks tables up by their upstream names, marks them missing and finds them again', async () => {
+  it('finds tables by their upstream names, marks them missing and finds them again', async () => {
     const { ensure, ids } = await setUp();
     const { bindings, tables, ingestion } = catalog.clients;
     const [connectorId] = ids as [string];
@@ -283,7 +283,7 @@ describe('EnsureTable', () => {
       const rest = first.nextPageToken
         ? (await bindings.listBindings({ ...request, pageToken: first.nextPageToken })).bindings
         : [];
-      return [...first.bindings, ...rest].map((one) => one.upstream?.name);
+      return [...first.bindings, ...rest].map(({ upstream }) => upstream?.name);
     };
     expect(await list(['x'])).toEqual(['a', 'b']);
     expect(await list(['x', 'y'])).toEqual(['b']);

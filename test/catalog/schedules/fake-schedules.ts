@@ -6,7 +6,7 @@ import {
   scheduleIdOf,
 } from '../../../src/contract/schedule-control.ts';
 
-/** Keeps schedules as Temporal would; nothing runs by them. Tests with a real one: test/integration/schedules.test.ts. */
+/** Stores schedules as Temporal does, but never runs them. test/integration/schedules.test.ts uses a real Temporal. */
 export class FakeSchedules implements ScheduleControl {
   readonly kept = new Map<string, DesiredSchedule>();
   readonly #reach: () => void;
@@ -15,26 +15,26 @@ export class FakeSchedules implements ScheduleControl {
     this.#reach = reach;
   }
 
-  async describe(connectorId: string, wanted?: DesiredSchedule): Promise<FoundSchedule | undefined> {
+  async describe(connectorId: string, desired?: DesiredSchedule): Promise<FoundSchedule | undefined> {
     this.#reach();
-    const has = this.kept.get(connectorId);
+    const stored = this.kept.get(connectorId);
     return (
-      has && {
+      stored && {
         scheduleId: scheduleIdOf(connectorId),
-        matchesDesired: isDeepStrictEqual(has, wanted),
-        paused: has.pausedBecause !== '',
-        nextRunAt: has.pausedBecause === '' ? new Date(Date.UTC(2030, 0, 1, 6)) : undefined,
+        matchesDesired: isDeepStrictEqual(stored, desired),
+        paused: stored.pausedBecause !== '',
+        nextRunAt: stored.pausedBecause === '' ? new Date(Date.UTC(2030, 0, 1, 6)) : undefined,
         lastJobId: '',
       }
     );
   }
 
-  async put(wanted: DesiredSchedule) {
+  async put(desired: DesiredSchedule) {
     this.#reach();
-    const has = this.kept.get(wanted.connector.id);
-    this.kept.set(wanted.connector.id, wanted);
-    if (has === undefined) return 'made';
-    return isDeepStrictEqual(has, wanted) ? 'unchanged' : 'changed';
+    const stored = this.kept.get(desired.connector.id);
+    this.kept.set(desired.connector.id, desired);
+    if (stored === undefined) return 'made';
+    return isDeepStrictEqual(stored, desired) ? 'unchanged' : 'changed';
   }
 
   async remove(connectorId: string) {

@@ -14,12 +14,12 @@ const create = (displayName: string) =>
     connector: connectorSpec({ displayName, policy: { interval: { seconds: 3600n }, enabled: true } }),
   });
 
-it('goes on with the others where Temporal refuses the schedule of one', async () => {
+it('continues with the other schedules if Temporal refuses one', async () => {
   const { schedules } = catalog.jobs;
   const put = schedules.put.bind(schedules);
   let refused = 0;
-  schedules.put = async (wanted) => {
-    if (wanted.connector.name !== 'refused') return put(wanted);
+  schedules.put = async (desired) => {
+    if (desired.connector.name !== 'refused') return put(desired);
     refused += 1;
     throw new CodedError('INVALID_ARGUMENT', 'Temporal refuses it');
   };
@@ -37,7 +37,7 @@ it('goes on with the others where Temporal refuses the schedule of one', async (
   await poll(() => listed, { timeout: 30_000 }).toBe(1);
   const before = refused;
   await poll(() => refused, { timeout: 30_000 }).toBeGreaterThan(before + 1);
-  // It alone is tried again, not all of them.
+  // Only the refused schedule is tried again.
   expect(listed).toBe(1);
   expect(catalog.log.join()).toContain(`schedule of connector ${first.connectorId} is refused`);
   schedules.put = put;

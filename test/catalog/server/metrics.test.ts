@@ -30,7 +30,7 @@ async function record({ connectorId, displayName }: Recorded, job: object, failu
 }
 
 describe('metrics of the catalog', () => {
-  it('count what jobs record, each time what is new', async () => {
+  it('count what jobs record, and only the increase since the record before', async () => {
     const connector = await create();
     const { displayName: name } = connector;
     const jobId = await record(connector, { state: JobState.JS_QUEUED });
@@ -48,10 +48,10 @@ describe('metrics of the catalog', () => {
     ];
     const last = { ...running, counters: { tablesScanned: 120n, tablesChanged: 7n, filesIngested: 9n, errors: 2n } };
     await record(connector, { ...last, state: JobState.JS_FAILED }, failures);
-    // The activity was run twice: its answer was lost.
+    // The activity ran twice, since its result was lost.
     await record(connector, { ...last, state: JobState.JS_FAILED }, failures);
 
-    // What a dry run counts has not happened.
+    // Counters of a dry run do not count, since it changes nothing.
     const manual = { jobId: 'a-dry-run', dryRun: true, trigger: JobTrigger.JOB_TRIGGER_MANUAL };
     await record(connector, { ...last, ...manual, counters: { filesIngested: 0n, bytesRead: 0n, errors: 0n } });
     const samples = await metrics();
@@ -65,68 +65,79 @@ describe('metrics of the catalog', () => {
     expect(sum(samples, 'reconciler_job_queue_wait_seconds_count', { trigger: 'schedule' })).toBe(1);
   });
 
-  it('tell how connectors stand', async () => {
+  it('show the status of connectors', async () => {
     const policy = { enabled: true, interval: { seconds: 600n } };
     const connector = await create({ policy });
     const { displayName: name } = connector;
-    const standing = async () => {
+    const status = async () => {
       const samples = await metrics();
-      const of = (metric: string) => sum(samples, `reconciler_connector_${metric}`, { connector: name }) as number;
-      return { lag: of('lag_seconds'), failed: of('last_run_failed'), running: of('running_jobs'), of };
+      const metricOf = (metric: string) =>
+        sum(samples, `reconciler_connector_${metric}`, { connector: name }) as number;
+      return {
+        lag: metricOf('lag_seconds'),
+        failed: metricOf('last_run_failed'),
+        running: metricOf('running_jobs'),
+        metricOf,
+      };
     };
-    expect((await standing()).of('interval_seconds')).toBe(600);
-    expect((await standing()).lag).toBeLessThan(300);
+    expect((await status()).metricOf('interval_seconds')).toBe(600);
+    expect((await status()).lag).toBeLessThan(300);
 
     const good = { state: JobState.JS_SUCCEEDED, startedAt: ago(7300), finishedAt: ago(7200) };
     await record(connector, good);
-    expect((await standing()).lag).toBeGreaterThanOrEqual(7200);
-    // Neither tells that all is fresh.
+    expect((await status()).lag).toBeGreaterThanOrEqual(7200);
+    // None of these runs shows that all tables are up to date.
     await record(connector, { ...good, finishedAt: ago(60), dryRun: true });
     await record(connector, { ...good, finishedAt: ago(60), requestJson: '{"connector":"c","scope":{"table":"t"}}' });
     await record(connector, { ...good, finishedAt: ago(60), requestJson: '{"connector":"c","retryOf":"job-1"}' });
-    expect(await standing()).toMatchObject({ lag: expect.closeTo(7200, -3), failed: 0, running: 0 });
+    expect(await status()).toMatchObject({ lag: expect.closeTo(7200, -3), failed: 0, running: 0 });
     await record(connector, { state: JobState.JS_FAILED, startedAt: ago(50), finishedAt: ago(40), dryRun: true });
-    expect((await standing()).failed).toBe(0);
+    expect((await status()).failed).toBe(0);
 
     await record(connector, { state: JobState.JS_FAILED, startedAt: ago(30), finishedAt: ago(20) });
-    expect(await standing()).toMatchObject({ lag: expect.closeTo(7200, -3), failed: 1 });
-    // What somebody tries with one table makes nothing good, and breaks nothing.
-    const tried = '{"connector":"c","scope":{"table":"t"}}';
-    await record(connector, { createdAt: ago(-1), ...good, finishedAt: ago(10), requestJson: tried });
+    expect(await status()).toMatchObject({ lag: expect.closeTo(7200, -3), failed: 1 });
+    // A run of one table or a dry run does not affect the status.
+    const oneTable = '{"connector":"c","scope":{"table":"t"}}';
+    await record(connector, { createdAt: ago(-1), ...good, finishedAt: ago(10), requestJson: oneTable });
     await record(connector, { createdAt: ago(-2), ...good, finishedAt: ago(10), dryRun: true });
-    expect(await standing()).toMatchObject({ failed: 1 });
+    expect(await status()).toMatchObject({ failed: 1 });
     await record(connector, {
       createdAt: ago(-3),
       ...good,
       finishedAt: ago(9),
       requestJson: '{"connector":"c","retryOf":"job-2"}',
     });
-    expect(await standing()).toMatchObject({ failed: 0 });
-    await record(connector, { createdAt: ago(-4), state: JobState.JS_FAILED, finishedAt: ago(8), requestJson: tried });
+    expect(await status()).toMatchObject({ failed: 0 });
+    await record(connector, {
+      createdAt: ago(-4),
+      state: JobState.JS_FAILED,
+      finishedAt: ago(8),
+      requestJson: oneTable,
+    });
     await record(connector, { createdAt: ago(-5), state: JobState.JS_FAILED, finishedAt: ago(8), dryRun: true });
-    expect(await standing()).toMatchObject({ failed: 0 });
+    expect(await status()).toMatchObject({ failed: 0 });
 
     await record(connector, { state: JobState.JS_QUEUED, createdAt: ago(500) });
-    expect((await standing()).of('unattended_seconds')).toBeGreaterThanOrEqual(500);
+    expect((await status()).metricOf('unattended_seconds')).toBeGreaterThanOrEqual(500);
     const { connectorId } = connector;
     const setState = (state: ConnectorState) =>
       catalog.clients.connectors.updateConnector({ connector: { connectorId, state }, updateMask: ['state'] });
     await setState(ConnectorState.CONNECTOR_STATE_PAUSED);
-    expect((await standing()).of('unattended_seconds')).toBe(0);
+    expect((await status()).metricOf('unattended_seconds')).toBe(0);
     await setState(ConnectorState.CONNECTOR_STATE_ACTIVE);
     await record(connector, { state: JobState.JS_RUNNING, startedAt: ago(10) });
-    const now = await standing();
-    expect([now.of('unattended_seconds'), now.of('queued_jobs'), now.running]).toEqual([0, 1, 1]);
+    const now = await status();
+    expect([now.metricOf('unattended_seconds'), now.metricOf('queued_jobs'), now.running]).toEqual([0, 1, 1]);
   });
 
-  it('forget connectors that are gone', async () => {
+  it('omit deleted connectors', async () => {
     const { connectorId, displayName: connector } = await create();
     expect(sum(await metrics(), 'reconciler_connector_lag_seconds', { connector })).toBeDefined();
     await catalog.clients.connectors.deleteConnector({ connectorId });
     expect(sum(await metrics(), 'reconciler_connector_lag_seconds', { connector })).toBeUndefined();
   });
 
-  it('name no connector that is none', async () => {
+  it('do not use unknown names of connectors as labels', async () => {
     await record({ connectorId: '', displayName: 'typed by hand' }, { state: JobState.JS_FAILED });
     const samples = await metrics();
     expect(samples.filter(({ labels }) => labels.connector === 'typed by hand')).toEqual([]);
@@ -142,7 +153,7 @@ describe('metrics of the catalog', () => {
     expect(sum(samples, 'process_resident_memory_bytes')).toBeGreaterThan(1e7);
   });
 
-  it('come with health, which ends with the service', async () => {
+  it('are served beside health checks, which end with the service', async () => {
     const { healthAddress } = catalog.aside;
     const ready = await fetch(`http://${healthAddress}/readyz`);
     expect([ready.status, await ready.json()]).toEqual([200, { serving: 'ok', database: 'ok' }]);

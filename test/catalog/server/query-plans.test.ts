@@ -28,10 +28,10 @@ afterAll(async () => {
   await catalog[Symbol.asyncDispose]();
 });
 
-/** Tables that grow with the files of all tables, or with the history of one. */
+/** Database tables that grow with the files of all tables, or with the history of one table. */
 const BIG = ['memberships', 'm', 'files', 'f', 'branch_removals', 'replacement_changes', 'snapshots'];
 
-/** Equalities that single out a bounded part of a table. The columns of a chain or a table alone do not. */
+/** Equalities that select a bounded part of a table. The columns of a chain or a table alone do not. */
 const NARROW = [
   /rowid=\?/,
   /file_num=\?/,
@@ -44,7 +44,7 @@ const NARROW = [
   /snapshot_num=\?/,
   /stream_id=\?/,
   /chain_num=\? AND ord=\?/,
-  // Ranges that a limit ends: pages, the newest of a chain or table, files that went since a walk began.
+  // Ranges with a limit: pages, the newest of a chain or table, files that were removed since a walk began.
   /published>\?/,
   /snapshots_published \(table_num=\?\)/,
   /sqlite_autoindex_snapshots_2 \(chain_num=\?\)/,
@@ -56,8 +56,8 @@ const NARROW = [
 ];
 
 /**
- * They go over all there is of a table or chain, on purpose: as-of, repairs (totals without a base among them), and contents that are
- * removed; or they ask whether there is any.
+ * Queries that read all of a table or chain on purpose (as-of, repairs, totals without a base, and purges), or that check whether
+ * there is any row.
  */
 const WHOLE = [
   /"removed_ord" > \? group by "kind"$/,
@@ -71,7 +71,7 @@ const WHOLE = [
 ];
 
 describe('queries', () => {
-  it('find what they need by an index that leads to it', async () => {
+  it('find their rows by a selective index', async () => {
     const { clients } = catalog;
     const table = await TestTable.create(catalog);
     const columns = [{ columnId: 1, valueCount: 1n, lowerBound: long(1), upperBound: long(2) }];
@@ -170,7 +170,7 @@ describe('queries', () => {
     expect(slow).toEqual([]);
   });
 
-  it('of tables, views and bindings look them up by id or name, or page by page', async () => {
+  it('for tables, views and bindings look up ids or names, or read pages', async () => {
     const { connectors, bindings, tables, views, directory } = catalog.clients;
     const { namespaceId } = await catalog.namespace();
     const { connectorId } = await connectors.createConnector({ connector: connectorSpec() });
@@ -227,7 +227,7 @@ describe('queries', () => {
     expect(slow).toEqual([]);
   });
 
-  it('of further pages begin where the page before ended', async () => {
+  it('for further pages begin where the previous page ended', async () => {
     const { connectors, jobs, reconciliation, bindings } = catalog.clients;
     const table = await TestTable.create(catalog);
     const { connectorId } = await connectors.createConnector({ connector: connectorSpec() });
@@ -252,9 +252,9 @@ describe('queries', () => {
     }
     await bindings.markMissing({ connectorId, kind: ObjectKind.OBJECT_KIND_VIEW, objectIds: viewIds });
     statements.clear();
-    const second = async (list: (page: object) => Promise<{ nextPageToken: string }>, asked: object = {}) => {
-      const first = await list({ ...asked, pageSize: 1 });
-      await list({ ...asked, pageSize: 1, pageToken: first.nextPageToken });
+    const second = async (list: (page: object) => Promise<{ nextPageToken: string }>, request: object = {}) => {
+      const first = await list({ ...request, pageSize: 1 });
+      await list({ ...request, pageSize: 1, pageToken: first.nextPageToken });
     };
     await second(bindings.listBindings, { connectorId, kind: ObjectKind.OBJECT_KIND_TABLE });
     await second(bindings.listBindings, { connectorId, kind: ObjectKind.OBJECT_KIND_VIEW, missingFor: {} });
@@ -265,7 +265,7 @@ describe('queries', () => {
     const further: string[] = [];
     for (const sql of statements) {
       if (!/\) [<>] \(.* limit \?$/.test(sql)) continue;
-      // Each parameter another value: SQLite sees through conditions in which two are the same.
+      // Each parameter has another value, since SQLite optimises conditions in which two are equal.
       let parameters = 0;
       const text = sql.replaceAll('?', () => {
         parameters += 1;
@@ -280,10 +280,10 @@ describe('queries', () => {
     expect(further).toEqual(Array(5).fill(expect.stringMatching(narrowed)));
   });
 
-  it('do not cost more with every snapshot that was', async () => {
+  it('do not cost more with every earlier snapshot', async () => {
     const table = await TestTable.create(catalog);
     const files = (snapshot: number) => Array.from({ length: 40 }, (_, i) => added({ filePath: `s${snapshot}/${i}` }));
-    const gone = (snapshot: number) => Array.from({ length: 40 }, (_, i) => removed(`s${snapshot}/${i}`));
+    const removals = (snapshot: number) => Array.from({ length: 40 }, (_, i) => removed(`s${snapshot}/${i}`));
     await table.put({ snapshotId: 1, changes: files(1) });
     const times: number[] = [];
     for (let id = 2; id <= 120; id += 1) {
@@ -291,14 +291,14 @@ describe('queries', () => {
       await table.put({
         snapshotId: id,
         base: id - 1,
-        changes: [...files(id), ...gone(id - 1)],
+        changes: [...files(id), ...removals(id - 1)],
         expected: { data: 40 },
       });
       expect(await table.paths(id)).toHaveLength(40);
       times.push(performance.now() - started);
     }
     const median = (list: number[]) => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)] as number;
-    // Generous: other processes share the machine. A walk over the history would be 40 times as long.
+    // The limit is generous, since other processes share the machine. Reading the whole history would take 40 times as long.
     expect(median(times.slice(-40))).toBeLessThan(median(times.slice(0, 40)) * 4 + 20);
     expect(await table.paths(60, 30)).toEqual(
       files(60)

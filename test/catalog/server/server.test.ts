@@ -19,7 +19,7 @@ import { FakeJobs, failure, TestCatalog } from '../harness.ts';
 const logger = pino({ level: 'silent' });
 
 describe('the catalog service', () => {
-  it('keeps everything over a restart', async () => {
+  it('keeps everything across a restart', async () => {
     await using catalog = await TestCatalog.start();
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: [added({ filePath: 'a' }), added({ filePath: 'b' })] });
@@ -31,11 +31,11 @@ describe('the catalog service', () => {
     expect(await table.paths(2)).toEqual(['a', 'b', 'c', 'd']);
   });
 
-  it('is the only one that serves its database, and waits for one that stops', async () => {
+  it('is the only service of its database, and waits for another one to stop', async () => {
     const catalog = await TestCatalog.start();
     await expect(lockDatabase(catalog.file, { waitMs: 0 })).rejects.toMatchObject({
       code: 'FAILED_PRECONDITION',
-      message: `database ${catalog.file} is served by another catalog service on this machine. Use that one, stop it, or name another --database.`,
+      message: `database ${catalog.file} is served by another catalog service on this machine: use that service, stop it, or pass another --database`,
     });
     let stopped: Promise<void> | undefined;
     const second = { address: '127.0.0.1:0', databaseFile: catalog.file, jobs: new FakeJobs(), logger };
@@ -55,7 +55,7 @@ describe('the catalog service', () => {
     await catalog[Symbol.asyncDispose]();
   });
 
-  it('removes what a stopped service had begun to delete', async () => {
+  it('finishes deletions that a stopped service had begun', async () => {
     await using catalog = await TestCatalog.start();
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: Array.from({ length: 3000 }, (_, i) => added({ filePath: `f${i}` })) });
@@ -72,7 +72,7 @@ describe('the catalog service', () => {
     expect(count()).toEqual([0, 0, 0, 0, 0, 0]);
   });
 
-  it('ends running streams before it stops, and takes no new calls', async () => {
+  it('finishes running streams before it stops, and accepts no new calls', async () => {
     const catalog = await TestCatalog.start();
     const table = await TestTable.create(catalog);
     await table.createSnapshot({ snapshotId: 1 });
@@ -90,7 +90,7 @@ describe('the catalog service', () => {
         sent += 1;
         if (sent === 3) {
           await sleep(100);
-          // The service stops while this stream is under way.
+          // The service stops while this stream is running.
           stopped = catalog.stopService();
         }
         await sleep(20);
@@ -105,7 +105,7 @@ describe('the catalog service', () => {
     await catalog[Symbol.asyncDispose]();
   });
 
-  it('says that a port is taken', async () => {
+  it('reports that a port is in use', async () => {
     await using catalog = await TestCatalog.start();
     const second = startCatalog({ address: catalog.address, databaseFile: ':memory:', jobs: new FakeJobs(), logger });
     await expect(second).rejects.toMatchObject({
@@ -114,7 +114,7 @@ describe('the catalog service', () => {
     });
   });
 
-  it('refuses a database that a newer version wrote, one that is none, and one that cannot be', async () => {
+  it('refuses a database of a newer version, a file that is no database, and a path that cannot be opened', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'catalog-'));
     const start = (databaseFile: string) =>
       startCatalog({ address: '127.0.0.1:0', databaseFile, jobs: new FakeJobs(), logger });
@@ -150,7 +150,7 @@ describe('the catalog service', () => {
     const built = spawnSync(join('node_modules', '.bin', 'buf'), ['build', '-o', '-'], { maxBuffer: 1 << 24 });
     expect(built.status).toBe(0);
     const { readDescriptorSet } = await import('../../../src/catalog/server/descriptor-set.ts');
-    // `npx buf build -o src/generated/descriptors.binpb` makes it.
+    // `npx buf build -o src/generated/descriptors.binpb` creates this file.
     expect(readDescriptorSet()).toBeDefined();
     await using catalog = await TestCatalog.start();
     expect(catalog.log.join()).not.toContain('reflection is off');
@@ -190,7 +190,7 @@ describe('the catalog service', () => {
     channel.close();
   });
 
-  it('answers bytes that are no message with INVALID_ARGUMENT, and its own faults with INTERNAL and nothing else', async () => {
+  it('answers malformed messages with INVALID_ARGUMENT, and internal errors with INTERNAL and no details', async () => {
     await using catalog = await TestCatalog.start();
     const raw = (path: string) =>
       ({
@@ -210,7 +210,7 @@ describe('the catalog service', () => {
     expect(await send('/reconciler.v1.Catalogs/CreateCatalog', [0x0a, 0xff])).toMatchObject({
       code: 'INVALID_ARGUMENT',
     });
-    // An enum value that the contract does not have.
+    // An enum value that the contract does not define.
     expect(await send('/reconciler.v1.Connectors/CreateConnector', [0x0a, 2, 0x20, 99])).toMatchObject({
       code: 'INVALID_ARGUMENT',
       message: expect.stringContaining('99'),
@@ -225,7 +225,7 @@ describe('the catalog service', () => {
     expect(catalog.log.join()).toContain('no such table');
   });
 
-  it('starts without Temporal, connects to it when it is there, and once', async () => {
+  it('starts without Temporal, and connects to it once when it becomes available', async () => {
     const jobs = new FakeJobs();
     let [tries, away] = [0, true];
     const running = await startCatalog({

@@ -38,7 +38,7 @@ it('returns the list if a snapshot is missing, is not expected or has expired', 
   const list = { equal: false, ids: SNAPSHOTS, nextPageToken: '' };
   expect(await compare([...SNAPSHOTS, 77n], [])).toEqual(list);
   expect(await compare(SNAPSHOTS.slice(1), [])).toEqual(list);
-  // The sum of the ids is the same, their digest is not.
+  // The ids have the same sum, but not the same digest.
   expect(await compare([-5n, 0n, 2n, 4n, SNAPSHOTS[4]!], [])).toEqual(list);
   await catalog.clients.ingestion.expireSnapshots({ tableId, snapshotIds: [2n] });
   expect(await compare(SNAPSHOTS, [])).toMatchObject({ equal: false, ids: SNAPSHOTS.filter((id) => id !== 2n) });
@@ -50,7 +50,7 @@ it('returns the list if expected snapshots must have their files, and some have 
   expect(await compare([], SNAPSHOTS, true)).toMatchObject({ equal: true, ids: SNAPSHOTS });
 });
 
-it('takes at most 1,000 candidates', async () => {
+it('accepts up to 1,000 candidates', async () => {
   const candidateIds = Array.from({ length: 1_001 }, (_, i) => BigInt(i));
   const request = { tableId, candidateIds, expectedDigest: 0n };
   expect(await failure(catalog.clients.ingestion.compareSnapshots(request))).toEqual(

@@ -17,7 +17,7 @@ const path = (file: number) => `s3://b/${file}.parquet`;
 const columns = (file: number) => [{ columnId: 1, valueCount: 1n, lowerBound: long(file), upperBound: long(file + 1) }];
 const add = (file: number) => added({ filePath: path(file), columns: columns(file) });
 
-/** A table of a connector of its own, whose snapshots can be dropped. */
+/** A table with its own connector, whose snapshots can be dropped. */
 async function boundTable(): Promise<TestTable & { drop(...ids: number[]): Promise<number> }> {
   const { connectorId } = await catalog.clients.connectors.createConnector({ connector: connectorSpec() });
   const table = await TestTable.create(catalog, { upstream: { connectorId, namespacePath: ['n'], tableName: 't' } });
@@ -28,7 +28,7 @@ async function boundTable(): Promise<TestTable & { drop(...ids: number[]): Promi
   return Object.assign(table, { drop });
 }
 
-/** Page by page. @returns how many went */
+/** Drops expired snapshots page by page. @returns how many were dropped */
 async function dropExpired(connectorId: string, expiredFor = 0, validateOnly = false): Promise<number> {
   let dropped = 0n;
   let pageToken = '';
@@ -50,12 +50,12 @@ function query(sql: string): Record<string, unknown>[] {
   }
 }
 
-/** What no snapshot holds any more is removed after the answer. */
-async function cleared(): Promise<void> {
+/** Waits until the files of dropped snapshots are reclaimed, which happens after the response. */
+async function reclaimed(): Promise<void> {
   await poll(() => query('select * from dropped_positions where cleared = 0'), { timeout: 30_000 }).toEqual([]);
 }
 
-/** Memberships that are live in no place that is in use, and files without one. */
+/** Memberships that are live at no used position, files without memberships, and chains without snapshots and forks. */
 const GARBAGE = `
   select m.chain_num, m.added_ord, m.file_num from memberships m
   where not exists (
@@ -81,7 +81,7 @@ const step = fc.record({
 });
 
 describe('snapshots that are dropped', () => {
-  it('leave the others as they are, whatever is based on them, and nothing that none of them holds', async () => {
+  it('do not change the others, whatever is based on them, and leave no files that no snapshot holds', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 20 }), fc.boolean(), async (steps, all) => {
         const table = await boundTable();
@@ -112,15 +112,15 @@ describe('snapshots that are dropped', () => {
           await drop(model.size > 1 ? drops : []);
           await check();
         }
-        await cleared();
+        await reclaimed();
         await check();
         expect(query(GARBAGE)).toEqual([]);
 
-        // A full rescan sends what a snapshot changed, or, where its base was dropped, all that it holds.
+        // A full rescan sends the changes of a snapshot, or all its files if its base was dropped.
         for (const [id, { live, adds, removes }] of model) {
           const snapshot = await snapshots.getSnapshot({ tableId: table.tableId, snapshotId: BigInt(id) });
           const whole = snapshot.baseSnapshotId === undefined;
-          // In the engines, too, a file that is live twice is rare: what is sent as a whole has each once.
+          // Streams with `whole` contain each file once, so snapshots in which a file is live twice are left out.
           if (whole && [...live.values()].some((times) => times > 1)) continue;
           const changes = whole
             ? [...live.keys()].map(add)
@@ -129,7 +129,7 @@ describe('snapshots that are dropped', () => {
           const same = await table.send({ snapshotId: id, replace: true, changes, expected });
           expect(same.rowsWritten).toBe(0n);
         }
-        // Statistics that change are summed up anew, with and without a base.
+        // Changed statistics are summed up again, for snapshots with and without a base.
         const [first] = model.values();
         const [changed] = first?.live.keys() ?? [];
         if (changed !== undefined) {
@@ -143,7 +143,7 @@ describe('snapshots that are dropped', () => {
         }
         if (all) {
           while (model.size > 0) await drop([model.size * 7]);
-          await cleared();
+          await reclaimed();
           const ofTable = `(select table_num from table_contents where table_id = '${table.tableId}')`;
           for (const name of ['files', 'chains', 'snapshots', 'dropped_positions']) {
             expect(query(`select * from ${name} where table_num = ${ofTable}`)).toEqual([]);
@@ -154,7 +154,7 @@ describe('snapshots that are dropped', () => {
     );
   });
 
-  it('keep the name of the snapshot that a file came with, and are not deleted from under others', async () => {
+  it('still name the snapshot that added a file, and protect their ancestors from deletion', async () => {
     const table = await boundTable();
     await table.put({ snapshotId: 1, changes: [add(1)] });
     await table.put({ snapshotId: 2, base: 1, changes: [add(2)] });
@@ -162,21 +162,21 @@ describe('snapshots that are dropped', () => {
     const before = await table.files(3);
     expect(await table.drop(2)).toBe(1);
     expect(await table.files(3)).toEqual(before);
-    const gone = catalog.clients.snapshots.deleteSnapshot({ tableId: table.tableId, snapshotId: 1n });
-    expect(await failure(gone)).toMatchObject({ code: 'FAILED_PRECONDITION' });
+    const deletion = catalog.clients.snapshots.deleteSnapshot({ tableId: table.tableId, snapshotId: 1n });
+    expect(await failure(deletion)).toMatchObject({ code: 'FAILED_PRECONDITION' });
     expect(await failure(table.paths(2))).toMatchObject({ code: 'NOT_FOUND' });
-    // Its id may come back, as after a restore of the upstream's metadata.
+    // The id may be used again, for example after the upstream's metadata was restored.
     await table.put({ snapshotId: 2, base: 1, changes: [add(2)], expected: { data: 2 } });
     expect(await table.paths(2)).toEqual([path(1), path(2)]);
     expect(await table.files(3)).toEqual(before);
     await catalog.clients.snapshots.deleteSnapshot({ tableId: table.tableId, snapshotId: 3n });
     await catalog.restart();
-    await cleared();
+    await reclaimed();
     expect(query(GARBAGE)).toEqual([]);
     expect(await table.paths(2)).toEqual([path(1), path(2)]);
   });
 
-  it('are those that expired long enough ago, and neither current, nor named, nor the base of one that is coming in', async () => {
+  it('are those that expired long enough ago and are not current, named by a ref, or the base of a staged snapshot', async () => {
     const table = await boundTable();
     const { tables, snapshots, ingestion } = catalog.clients;
     for (const id of [1, 2, 3, 4, 5]) {
@@ -197,8 +197,8 @@ describe('snapshots that are dropped', () => {
     expect(await dropExpired(connectorId, 3600)).toBe(0);
     expect(await dropExpired(connectorId, 0, true)).toBe(1);
     const left = async () =>
-      (await snapshots.listSnapshots({ tableId: table.tableId, showExpired: true })).snapshots.map((one) =>
-        Number(one.snapshotId),
+      (await snapshots.listSnapshots({ tableId: table.tableId, showExpired: true })).snapshots.map(({ snapshotId }) =>
+        Number(snapshotId),
       );
     expect(await left()).toEqual([1, 2, 3, 4, 5]);
     expect(await dropExpired(connectorId)).toBe(1);
@@ -211,14 +211,14 @@ describe('snapshots that are dropped', () => {
     expect(await left()).toEqual([2, 3, 5, 6]);
     expect(await table.paths(6)).toEqual([1, 2, 3, 4, 6].map(path));
 
-    // One of which only the metadata came in, and then a part of its files.
+    // A snapshot of which only the metadata was ingested first, and then a part of its files.
     await snapshots.createSnapshot({ snapshot: { tableId: table.tableId, snapshotId: 7n }, metadataOnly: true });
     await table.createSnapshot({ snapshotId: 7, base: 6 });
     await table.send({ snapshotId: 7, changes: [add(7), removed(path(1))], finish: false });
     await ingestion.expireSnapshots({ tableId: table.tableId, snapshotIds: [7n] });
     expect(await dropExpired(connectorId)).toBe(1);
     await table.put({ snapshotId: 8, base: 6, changes: [removed(path(2))], expected: { data: 4 } });
-    await cleared();
+    await reclaimed();
     expect(query(GARBAGE)).toEqual([]);
     expect(await left()).toEqual([2, 3, 5, 6, 8]);
     expect(await table.paths(6)).toEqual([1, 2, 3, 4, 6].map(path));

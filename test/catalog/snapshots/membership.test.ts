@@ -12,7 +12,7 @@ afterAll(() => catalog[Symbol.asyncDispose]());
 
 const path = (file: number) => `s3://b/${file}.parquet`;
 
-/** One commit: on which snapshot (by index, -1 for none), and which files it adds and removes. */
+/** One commit: the index of its base (-1 for none), and the files that it adds and removes. */
 const commit = fc.record({
   on: fc.nat({ max: 99 }),
   rootChance: fc.nat({ max: 9 }),
@@ -20,7 +20,7 @@ const commit = fc.record({
   removes: fc.uniqueArray(fc.nat({ max: 14 }), { maxLength: 6 }),
 });
 
-/** The naive model: the live files of every snapshot, with how often each is live. */
+/** A simple model: the live files of every snapshot, and how often each is live. */
 type Live = Map<number, number>;
 
 function apply(base: Live, adds: number[], removes: number[]): Live {
@@ -103,14 +103,14 @@ describe('membership', () => {
             const entry = history[index] as (typeof history)[number];
             const put = { snapshotId: index + 1, base: entry.base === null ? null : entry.base + 1, replace: true };
             if (whole) {
-              const wanted: Live = new Map(adds.map((file) => [file, 1]));
+              const repaired: Live = new Map(adds.map((file) => [file, 1]));
               await table.send({
                 ...put,
                 whole,
                 changes: changesOf({ adds, removes: [] }),
                 expected: { data: adds.length },
               });
-              expect(await table.paths(index + 1)).toEqual(listOf(wanted));
+              expect(await table.paths(index + 1)).toEqual(listOf(repaired));
               const again = await table.send({ ...put, whole, changes: changesOf({ adds, removes: [] }) });
               expect(again.rowsWritten).toBe(0n);
             } else {
@@ -118,7 +118,7 @@ describe('membership', () => {
             }
             entry.adds = adds;
             entry.removes = whole ? Array.from({ length: 15 }, (_, file) => file) : removes;
-            // A full rescan: every snapshot sends what it changed.
+            // A full rescan: every snapshot sends its changes again.
             for (const [other, { base, adds, removes }] of history.entries()) {
               const expected = { data: count(model()[other] as Live) };
               await table.send({
@@ -137,7 +137,7 @@ describe('membership', () => {
               expect(same.rowsWritten).toBe(0n);
             }
           }
-          // From the newest back: nothing is based on it any more.
+          // From the newest to the oldest, so that no snapshot is based on the deleted one.
           for (let last = history.length; last > 1; last -= 1) {
             await catalog.clients.snapshots.deleteSnapshot({ tableId: table.tableId, snapshotId: BigInt(last) });
             history.pop();
@@ -162,9 +162,13 @@ describe('membership', () => {
       const page = await catalog.clients.statistics.listFileColumnStats({ ...request, pageToken });
       seen.push(...page.files.map((file) => file.filePath));
       pageToken = page.nextPageToken;
-      // One already seen and one still to come.
-      const gone = [snapshot - 3, 59 - snapshot].filter((file) => file !== 40);
-      await table.put({ snapshotId: snapshot, base: snapshot - 1, changes: gone.map((file) => removed(path(file))) });
+      // One file that was listed already and one that was not.
+      const removedFiles = [snapshot - 3, 59 - snapshot].filter((file) => file !== 40);
+      await table.put({
+        snapshotId: snapshot,
+        base: snapshot - 1,
+        changes: removedFiles.map((file) => removed(path(file))),
+      });
       snapshot += 1;
     } while (pageToken !== '');
     expect(seen.sort()).toEqual(files.map(path).sort());
@@ -201,7 +205,7 @@ describe('membership', () => {
     await catalog.clients.tables.updateTable({ table: { tableId: table.tableId }, updateMask: ['refs'] });
     await remove(3n);
     expect(await failure(table.paths(3))).toMatchObject({ code: 'NOT_FOUND' });
-    // The same id again, with other files.
+    // The same id is used again, with other files.
     await table.put({ snapshotId: 3, base: 2, changes: [added({ filePath: path(9) })], expected: { data: 3 } });
     expect(await table.paths(3)).toEqual([path(1), path(2), path(9)]);
   });

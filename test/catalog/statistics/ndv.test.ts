@@ -19,7 +19,7 @@ afterAll(() => catalog[Symbol.asyncDispose]());
 
 const ALL = { sampleFraction: 1, maxFiles: 0n };
 
-/** A sketch of the longs from one to before another. */
+/** A sketch of the longs from `from` up to, but not including, `to`. */
 function theta(from: number, to: number): Buffer {
   const sketch = new ThetaSketch(512);
   for (let value = from; value < to; value++) {
@@ -38,7 +38,7 @@ async function put(table: TestTable, ...files: FileSketches[]) {
   return (await catalog.clients.ingestion.putFileSketches({ tableId: table.tableId, files })).filesPut;
 }
 
-/** Paths, a page of two at a time. */
+/** Paths of the files to sketch, listed in pages of two. */
 async function toSketch(table: TestTable, options: object = ALL): Promise<string[]> {
   const paths: string[] = [];
   let pageToken = '';
@@ -75,7 +75,7 @@ async function setCurrent({ tableId }: TestTable, currentSnapshotId: bigint): Pr
 const names = (count: number, prefix = 'file') => Array.from({ length: count }, (_, i) => `${prefix} ${i}`);
 
 describe('files to sketch', () => {
-  it('are the data files in Parquet without sketches, each once, in one order', async () => {
+  it('are the Parquet data files without sketches, each once and in a fixed order', async () => {
     const table = await TestTable.create(catalog);
     const paths = names(7);
     const changes = [
@@ -91,7 +91,7 @@ describe('files to sketch', () => {
     expect(await toSketch(table)).toEqual(order.filter((_, i) => i !== 2));
   });
 
-  it('are a share of all, always the same ones', async () => {
+  it('are a share of all files, and always the same ones', async () => {
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: names(200).map((filePath) => added({ filePath })) });
     const all = await toSketch(table);
@@ -104,7 +104,7 @@ describe('files to sketch', () => {
     expect(later.filter((path) => path.startsWith('file'))).toEqual(tenth);
   });
 
-  it('are at most so many of the current snapshot, and what was sketched counts', async () => {
+  it('are up to a number of files of the current snapshot, including those that are sketched', async () => {
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: names(20).map((filePath) => added({ filePath })) });
     await setCurrent(table, 1n);
@@ -113,13 +113,13 @@ describe('files to sketch', () => {
     expect(five).toEqual(all.slice(0, 5));
     await put(table, ...five.map((path) => sketched(path, 0, 1)));
     expect(await toSketch(table, { maxFiles: 5n })).toEqual([]);
-    // A sketched file that goes makes room for the next one.
+    // The next file is sketched when a sketched file is removed.
     await table.put({ snapshotId: 2, base: 1, changes: [removed(five[0]!)] });
     await setCurrent(table, 2n);
     expect(await toSketch(table, { maxFiles: 5n })).toEqual([all[5]]);
   });
 
-  it('are those that a snapshot holds which has not expired', async () => {
+  it('are files of snapshots that have not expired', async () => {
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: [added({ filePath: 'old' }), added({ filePath: 'kept' })] });
     await table.put({ snapshotId: 2, base: 1, changes: [removed('old'), added({ filePath: 'new' })] });
@@ -129,7 +129,7 @@ describe('files to sketch', () => {
     expect((await toSketch(table)).sort()).toEqual(['kept', 'new']);
   });
 
-  it('are not those that could not be read, unless asked for', async () => {
+  it('exclude files that could not be read, unless requested', async () => {
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: [added({ filePath: 'a' }), added({ filePath: 'b' })] });
     await put(
@@ -141,7 +141,7 @@ describe('files to sketch', () => {
     expect(await toSketch(table, { retryUnreadable: true })).toEqual(['a']);
   });
 
-  it('are those that were sketched for other columns', async () => {
+  it('include files that were sketched for other columns', async () => {
     const table = await TestTable.create(catalog);
     const changes = ['a', 'b', 'c'].map((filePath) => added({ filePath }));
     await table.put({ snapshotId: 1, changes });
@@ -152,7 +152,7 @@ describe('files to sketch', () => {
     expect(await toSketch(table)).toEqual([]);
   });
 
-  it('come in pages that may be empty, where many are done', async () => {
+  it('are listed in pages, which may be empty if many files are already sketched', async () => {
     const table = await TestTable.create(catalog);
     const paths = names(12_000);
     await table.put({
@@ -179,8 +179,8 @@ describe('files to sketch', () => {
   });
 });
 
-describe('distinct values of a snapshot', () => {
-  it('are those of its own live files', async () => {
+describe('numbers of distinct values of a snapshot', () => {
+  it('are derived from its own live files', async () => {
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: [added({ filePath: 'a', recordCount: 100n })] });
     await table.put({ snapshotId: 2, base: 1, changes: [added({ filePath: 'b', recordCount: 100n })] });
@@ -193,12 +193,12 @@ describe('distinct values of a snapshot', () => {
     expect(await ndv(table, 2, 2)).toBeUndefined();
   });
 
-  it('are those of now, when further files were sketched', async () => {
+  it('are updated when further files are sketched', async () => {
     const table = await TestTable.create(catalog);
     const changes = ['a', 'b'].map((filePath) => added({ filePath, recordCount: 100n }));
     await table.put({ snapshotId: 1, changes });
     await put(table, sketched('a', 0, 100));
-    // One file of two: between 100 and 200.
+    // One of two files is sketched: between 100 and 200 values.
     expect((await ndv(table, 1))!.estimate).toBeCloseTo(100 * Math.SQRT2);
     await put(table, sketched('b', 100, 200));
     expect((await ndv(table, 1))!.exact).toBe(200n);
@@ -206,14 +206,14 @@ describe('distinct values of a snapshot', () => {
     expect((await ndv(table, 1))!.exact).toBe(100n);
   });
 
-  it('are known of columns that came after a file, and unknown of columns that were not sketched', async () => {
+  it('are known for columns that were added after a file was written, and unknown for columns that were not sketched', async () => {
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: [added({ filePath: 'a' })] });
     await put(table, sketched('a', 0, 10, { lastColumnId: 3 }));
     expect([(await ndv(table, 1, 5))?.exact, await ndv(table, 1, 3)]).toEqual([0n, undefined]);
   });
 
-  it('are not mixed from hashes of a type that was widened', async () => {
+  it('are not derived from hashes of different types after a type was widened', async () => {
     const table = await TestTable.create(catalog);
     const changes = ['a', 'b'].map((filePath) => added({ filePath, recordCount: 100n }));
     await table.put({ snapshotId: 1, changes });
@@ -223,7 +223,7 @@ describe('distinct values of a snapshot', () => {
     expect(await ndv(table, 1)).toMatchObject({ exact: undefined, estimate: expect.closeTo(100 * Math.SQRT2) });
   });
 
-  it('are no more than the values and the bounds allow', async () => {
+  it('do not exceed what the value counts and bounds allow', async () => {
     const table = await TestTable.create(catalog);
     const column = { columnId: 1, valueCount: 100n, nullCount: 0n, lowerBound: long(0), upperBound: long(109) };
     const changes = ['a', 'b', 'c', 'd'].map((filePath) => added({ filePath, recordCount: 100n, columns: [column] }));
@@ -232,7 +232,7 @@ describe('distinct values of a snapshot', () => {
     expect((await ndv(table, 1))!.estimate).toBe(110);
   });
 
-  it('are what somebody put, where somebody did', async () => {
+  it('are those that a caller stored, if there are any', async () => {
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: [added({ filePath: 'a' })] });
     await put(table, sketched('a', 0, 10));
@@ -259,7 +259,7 @@ describe('distinct values of a snapshot', () => {
     expect((await ndv(table, 1))!.exact).toBe(30n);
   });
 
-  it.each(['a repair', 'its removal'])('are not kept when %s of the snapshot came in between', async (what) => {
+  it.each(['a repair', 'a deletion'])('are not stored after %s of the snapshot meanwhile', async (what) => {
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: [added({ filePath: 'a' })] });
     await put(table, sketched('a', 0, 10));
@@ -274,7 +274,7 @@ describe('distinct values of a snapshot', () => {
       if (what === 'a repair') await statisticsChanged(db, row.table_num);
       else await db.deleteFrom('snapshots').where('snapshot_num', '=', row.snapshot_num).execute();
     };
-    // What is derived is kept in the one transaction.
+    // The only transaction stores the derived numbers.
     const disturbed = new Proxy(db, {
       get(target, name) {
         if (name !== 'transaction') return Reflect.get(target, name).bind(target);

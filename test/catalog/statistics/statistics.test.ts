@@ -1,5 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { openDatabase } from '../../../src/catalog/store/database/database.ts';
+import { liveRowCount } from '../../../src/catalog/store/files/live-row-count.ts';
 import { FileContent, FileFormat } from '../../../src/generated/reconciler/v1/statistics.ts';
 import { poll } from '../../jest/poll.ts';
 import { added, long, removed, TestTable } from '../files.ts';
@@ -14,7 +16,7 @@ afterAll(() => catalog[Symbol.asyncDispose]());
 const text = (value: string) => Buffer.from(value);
 
 describe('column statistics', () => {
-  it('sums and bounds what every live file gives', async () => {
+  it('are sums and bounds of metrics that every live file has', async () => {
     const table = await TestTable.create(catalog);
     const file = (name: string, from: number, to: number) =>
       added({
@@ -60,7 +62,7 @@ describe('column statistics', () => {
     }
   });
 
-  it('leaves unknown what one file does not give', async () => {
+  it('are unknown if one file lacks the metric', async () => {
     const table = await TestTable.create(catalog);
     await table.put({
       snapshotId: 1,
@@ -86,7 +88,7 @@ describe('column statistics', () => {
     expect(name).toMatchObject({ valueCount: 20n, nullCount: 2n, min: 'a', max: undefined });
   });
 
-  it('needs no bound from files that have no value', async () => {
+  it('have bounds even if files without values have none', async () => {
     const table = await TestTable.create(catalog);
     await table.put({
       snapshotId: 1,
@@ -110,7 +112,7 @@ describe('column statistics', () => {
     });
     const [name, price] = await table.columns(1, ['name', '#3']);
     expect(name).toMatchObject({ columnId: 2, min: 'm', max: 'n' });
-    // b has values and no bound.
+    // File b has values and no bounds.
     expect(price).toMatchObject({ columnId: 3, min: undefined, max: undefined });
   });
 
@@ -123,7 +125,7 @@ describe('column statistics', () => {
     expect(await table.stats(1)).toMatchObject({ rowCount: 0n, liveRowCount: 0n, dataFileCount: 0n });
   });
 
-  it('follow additions and removals as if computed anew', async () => {
+  it('follow additions and removals as if computed from all files', async () => {
     const table = await TestTable.create(catalog);
     const file = (n: number) =>
       added({
@@ -138,14 +140,14 @@ describe('column statistics', () => {
     expect((await table.columns(2, ['id']))[0]).toMatchObject({ valueCount: 31n, min: '1', max: '9' });
     expect((await table.columns(3, ['id']))[0]).toMatchObject({ valueCount: undefined, min: undefined });
     expect((await table.columns(4, ['id']))[0]).toMatchObject({ valueCount: 21n, min: '6', max: '8' });
-    // On a fork.
+    // A snapshot on a fork.
     await table.put({ snapshotId: 5, base: 1, changes: [removed('f1'), file(10)] });
     expect((await table.columns(5, ['id']))[0]).toMatchObject({ valueCount: 37n, min: '5', max: '10' });
     await table.put({ snapshotId: 6, base: 5, changes: [removed('f7')] });
     expect((await table.columns(6, ['id']))[0]).toMatchObject({ valueCount: 30n, min: '5', max: '10' });
   });
 
-  it('are compared and shown in the types and names of the snapshot', async () => {
+  it('use the types and names of the snapshot', async () => {
     const int = Buffer.from([5, 0, 0, 0]);
     const fields = (type: string, name: string) =>
       JSON.stringify({ type: 'struct', fields: [{ id: 1, name, required: false, type }] });
@@ -179,12 +181,12 @@ describe('column statistics', () => {
     const [dropped, other] = await table.columns(3);
     expect(dropped).toMatchObject({ columnId: 1, columnName: 'new', dropped: true, max: '5' });
     expect(other).toMatchObject({ columnId: 7, dropped: false });
-    // The file's own bounds keep their width.
+    // The bounds of the file itself keep their width.
     const file = (await table.files(2)).find((one) => one.filePath === 'a');
     expect(file?.columns[0]).toMatchObject({ columnName: 'new', logicalType: 'long', lowerBound: int, min: '5' });
   });
 
-  it('refuse a column that is not there, and page', async () => {
+  it('refuse an unknown column, and are listed in pages', async () => {
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: [added({ filePath: 'a' })] });
     expect(await failure(table.columns(1, ['nope']))).toMatchObject({
@@ -202,7 +204,7 @@ describe('column statistics', () => {
     expect(second.nextPageToken).toBe('');
   });
 
-  it('take what is put: NDV, sketches, and counts that win over the derived ones', async () => {
+  it('return stored NDV, sketches and counts, which take precedence over derived ones', async () => {
     const table = await TestTable.create(catalog);
     await table.put({
       snapshotId: 1,
@@ -247,7 +249,7 @@ describe('column statistics', () => {
       giveUp.abort();
     })();
     await expect(catalog.clients.statistics.putColumnStats(broken, { signal: giveUp.signal })).rejects.toThrow();
-    // The service hears of it a moment later than the client.
+    // The service notices the end a moment later than the client.
     await setTimeout(200);
     expect(await put('l', 9)).toEqual({ columnsPut: 1n });
     expect((await table.columns(1, ['id']))[0]?.ndv).toMatchObject({ estimate: 9 });
@@ -278,34 +280,54 @@ describe('live rows', () => {
     });
 
   it.each([
-    ['nothing deletes', [], 20n],
+    ['no deletes', [], 20n],
     ['position deletes for one file', [deletes('d', { referencedDataFile: 'a' })], 17n],
-    ['a vector', [vector('a', 4n)], 16n],
-    ['a vector takes the place of position deletes', [deletes('d', { referencedDataFile: 'a' }), vector('a', 4n)], 16n],
-    ['position deletes for no certain file', [deletes('d', {})], undefined],
+    ['a deletion vector', [vector('a', 4n)], 16n],
+    [
+      'a deletion vector instead of position deletes',
+      [deletes('d', { referencedDataFile: 'a' }), vector('a', 4n)],
+      16n,
+    ],
+    ['position deletes that name no data file', [deletes('d', {})], undefined],
     [
       'two delete files for one data file',
       [deletes('d', { referencedDataFile: 'a' }), deletes('e', { referencedDataFile: 'a' })],
       undefined,
     ],
-    ['one for a file that is not live', [deletes('d', { referencedDataFile: 'zz' })], undefined],
-    ['one that is older than its file', [deletes('d', { referencedDataFile: 'a' }, 0)], undefined],
+    ['a delete file for a file that is not live', [deletes('d', { referencedDataFile: 'zz' })], undefined],
+    ['a delete file that is older than its data file', [deletes('d', { referencedDataFile: 'a' }, 0)], undefined],
     [
       'equality deletes',
       [added({ filePath: 'e', fileContent: FileContent.FILE_CONTENT_EQUALITY_DELETES, equalityIds: [1], seq: 2 })],
       undefined,
     ],
     ['more deletes than rows', [deletes('d', { referencedDataFile: 'a', recordCount: 50n })], undefined],
-  ])('where %s', async (_, files, live) => {
+  ])('are counted or unknown with %s', async (_, files, live) => {
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: [added({ filePath: 'a' }), added({ filePath: 'b' }), ...files] });
-    for (const time of ['computed', 'kept'])
+    for (const time of ['computed', 'stored'])
       expect({ time, live: (await table.stats(1)).liveRowCount }).toEqual({ time, live });
+  });
+
+  it('are those of the new files if the snapshot was replaced after its row was read', async () => {
+    const table = await TestTable.create(catalog);
+    await table.put({ snapshotId: 1, changes: [added({ filePath: 'a' }), added({ filePath: 'b' })] });
+    const { db, close } = await openDatabase(catalog.file);
+    const staleRow = await db
+      .selectFrom('snapshots as s')
+      .innerJoin('tables as t', 't.table_num', 's.table_num')
+      .selectAll('s')
+      .where('t.table_id', '=', table.tableId)
+      .executeTakeFirstOrThrow();
+    await table.put({ snapshotId: 1, changes: [added({ filePath: 'a' })], replace: true });
+    expect(await liveRowCount(db, staleRow)).toBe(10n);
+    await close();
+    expect((await table.stats(1)).liveRowCount).toBe(10n);
   });
 });
 
 describe('files', () => {
-  it('come with names, types and texts, by page and as a stream', async () => {
+  it('are returned with names, types and texts, in pages and as a stream', async () => {
     const table = await TestTable.create(catalog);
     const changes = Array.from({ length: 250 }, (_, i) =>
       added({
@@ -346,7 +368,7 @@ describe('files', () => {
     expect(deletes.files).toEqual([]);
   });
 
-  it('of very wide tables come in pages that are cut by size', async () => {
+  it('of very wide tables are returned in pages that are limited by size', async () => {
     const table = await TestTable.create(catalog);
     const columns = Array.from({ length: 500 }, (_, i) => ({
       columnId: i + 1,
@@ -412,7 +434,7 @@ describe('files', () => {
     });
     expect(await failure(statistics.listColumnStats({ tableId: 'tbl_no' }))).toMatchObject({
       code: 'NOT_FOUND',
-      message: 'table tbl_no is not there',
+      message: 'table tbl_no does not exist',
     });
     expect(await failure(statistics.listFileColumnStats({ tableId: '' }))).toMatchObject({
       code: 'INVALID_ARGUMENT',

@@ -28,8 +28,8 @@ type Db = Kysely<Schema>;
 const TABLE = ObjectKind.OBJECT_KIND_TABLE;
 
 /**
- * The table that is bound to an upstream table. It is created if there is none, moved if the destination has changed, and emptied if the
- * upstream table is another one than before.
+ * Ensures the table that is bound to an upstream table. It is created if there is none, moved if the destination has changed, and
+ * emptied if the upstream table was replaced by another one.
  *
  * @throws CodedError ALREADY_EXISTS if the name belongs to something else
  */
@@ -49,7 +49,7 @@ export async function ensureTable(
     connector_id: connector.connectorId,
     upstream_path_key: pathKey(upstream.namespacePath),
     upstream_name: upstream.name,
-    // The fingerprint was another connector's: this one has yet to read the table.
+    // The fingerprint is from another connector, and this one has not read the table yet.
     ...(takenOver && { fingerprint: '', coverage: '' }),
   };
   const refreshed = await refresh(db, row, request, binding);

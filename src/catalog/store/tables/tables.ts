@@ -13,7 +13,7 @@ import { newEtag, newId } from '../../identity/ids.ts';
 import { TENANT } from '../../identity/tenant.ts';
 import { compiledQuery, compiledWrite } from '../database/compiled-query.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
-import { forgetAnswers } from '../database/idempotency.ts';
+import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { jsonMap } from '../database/json.ts';
 import { pathKey, pathOfKey } from '../database/path-key.ts';
 import type { Schema, TableRow } from '../database/schema.ts';
@@ -46,7 +46,7 @@ export async function insertTable(db: Db, table: NewTable): Promise<Table> {
   return tableMessage(db, await insertFreeTable(db, namespace, table));
 }
 
-/** Inserts a table into an existing namespace, under a name that is free there. */
+/** Inserts a table into an existing namespace. The name must be free in that namespace. */
 export async function insertFreeTable(db: Db, namespace: Namespace, table: NewTable): Promise<StoredTable> {
   const tableId = newId('tbl');
   await nameObject(db, table.namespaceId, table.name, tableId);
@@ -83,10 +83,10 @@ export async function insertFreeTable(db: Db, namespace: Namespace, table: NewTa
 
 const insert = compiledWrite((db, row: Insertable<TableRow>) => db.insertInto('tables').values(row));
 
-/** Numbers new contents of a table. */
+/** Creates empty contents of a table. @returns their number */
 export async function newContents(db: Db, tableId: string): Promise<number> {
-  const [made] = await insertContents(db, { table_id: tableId, generation: 1, dropped: 0 });
-  return (made as { table_num: number }).table_num;
+  const [inserted] = await insertContents(db, { table_id: tableId, generation: 1, dropped: 0 });
+  return (inserted as { table_num: number }).table_num;
 }
 
 const insertContents = compiledWrite((db, row: Insertable<Schema['table_contents']>) =>
@@ -118,8 +118,8 @@ export async function getTable(db: Db, id: string): Promise<Table> {
 }
 
 /**
- * Whether a table or view can be read by name. A connector's table can once all of it has come in: before that it would look like an empty
- * table.
+ * Whether a table or view can be read by name. A connector's table cannot be read until it is completely ingested, since it
+ * would look like an empty table.
  */
 export async function isReadable(db: Db, objectId: string): Promise<boolean> {
   const incomplete = await db
@@ -133,7 +133,7 @@ export async function isReadable(db: Db, objectId: string): Promise<boolean> {
   return incomplete === undefined;
 }
 
-/** Tables that can be read by name (see `isReadable`), by name, those after `after`. */
+/** Lists up to `limit` tables after `after`, ordered by name: those that can be read by name (see `isReadable`). */
 export async function listTables(db: Db, namespaceId: string, limit: number, after?: string): Promise<Table[]> {
   let query = select(db)
     .where('tables.namespace_id', '=', namespaceId)
@@ -144,7 +144,7 @@ export async function listTables(db: Db, namespaceId: string, limit: number, aft
   return tables;
 }
 
-/** Changes columns, and with them the etag. */
+/** Changes columns and gives the table a new etag. */
 export async function updateTableRow(db: Db, tableId: string, changes: Updateable<TableRow>): Promise<void> {
   await update(db, { ...changes, updated_at: Date.now(), etag: newEtag() }, tableId);
 }
@@ -153,22 +153,23 @@ const update = compiledWrite((db, row: Updateable<TableRow>, tableId: string) =>
   db.updateTable('tables').set(row).where('table_id', '=', tableId),
 );
 
-/** Moves a table to a namespace and name. The name must be free there. */
+/** Moves a table to a namespace and name. The name must be free in that namespace. */
 export async function moveTable(db: Db, tableId: string, namespaceId: string, catalogId: string, name: string) {
   await unnameObject(db, tableId);
   await nameObject(db, namespaceId, name, tableId);
   await updateTableRow(db, tableId, { namespace_id: namespaceId, catalog_id: catalogId, name });
 }
 
-/** Deletes a table at once; its contents are marked to be removed (see purge.ts). */
+/** Deletes a table at once and marks its contents to be purged (see purge.ts). */
 export async function deleteTable(db: Db, tableId: string, tableNum: number): Promise<void> {
   await unnameObject(db, tableId);
   await deleteBinding(db, tableId);
   await db.deleteFrom('tables').where('table_id', '=', tableId).execute();
   await dropContents(db, tableNum);
-  await forgetAnswers(db, tableId);
+  await deleteIdempotencyKeys(db, tableId);
 }
 
+/** Marks contents to be purged. */
 export async function dropContents(db: Db, tableNum: number): Promise<void> {
   await db.updateTable('table_contents').set({ dropped: 1 }).where('table_num', '=', tableNum).execute();
 }
