@@ -20,9 +20,9 @@ import { requestsMade } from './runtime/request-count.ts';
 const SNAPSHOT_PAGE = 100;
 
 /**
- * Drops what has been marked missing, or expired, for as long as the connector's policy says: tables and views that a complete listing of
- * their namespace still does not have, and snapshots. To be called after marking, which has bounded how much goes at once. It can be run
- * again at any point. A dry run records what it would drop.
+ * Drops objects that have been marked missing or expired for as long as the connector's policy requires: tables and views that a complete
+ * listing of their namespace still does not have, and snapshots. To be called after marking, which limits how many objects are dropped at
+ * once. It can be repeated at any point. A dry run records what it would drop.
  */
 export async function dropGone(deps: ActivityDeps, input: DropInput): Promise<DropOutcome> {
   const { connectorId, refused, views } = input;
@@ -41,7 +41,7 @@ export async function dropGone(deps: ActivityDeps, input: DropInput): Promise<Dr
     const snapshotChanges = changes && recordSnapshots(changes, connector);
     for (const what of views ? (['tables', 'views'] as const) : (['tables'] as const)) {
       const list = listingOf(upstream, what);
-      // With a single table selected nothing is listed.
+      // If a single table is selected, nothing is listed.
       if (!list || connector.source?.table) continue;
       const bindings = openBindings(deps, connector, what, dropAfterSeconds);
       const listOther = changes && views ? listingOf(upstream, what === 'tables' ? 'views' : 'tables') : undefined;
@@ -95,7 +95,7 @@ interface ExpiredSnapshots {
   snapshots: number;
 }
 
-/** Drops expired snapshots, or with `validateOnly` only finds them. A table at the end of a page may come again with the next. */
+/** Drops expired snapshots, or only finds them with `validateOnly`. The last table of a page may be continued on the next. */
 async function* dropExpired(
   { catalog }: ActivityDeps,
   connector: Connector,

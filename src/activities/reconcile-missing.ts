@@ -23,7 +23,7 @@ export async function reconcileMissing(deps: ActivityDeps, input: MissingInput):
   const { connectorId, views, viewsListed, listed, refused, before, allowMissing } = input;
   const connector = await activeConnector(deps, connectorId);
   const { action, maxShare, dropAfterSeconds } = missingPolicy(connector);
-  // With a single table selected nothing is listed: if it is gone, ingesting it has failed.
+  // If a single table is selected, nothing is listed; its ingest fails if it is gone.
   if (connector.source?.table || action === 'KEEP') return { marked: 0 };
   if (resolveCaptureOptions(connector, input).mode === 'CAPTURE_ONLY') return { marked: 0 };
   const [what, other] = views ? (['views', 'tables'] as const) : (['tables', 'views'] as const);

@@ -29,7 +29,7 @@ const BATCH = 100;
 const PAGE_CHANGED_LIMIT = 100;
 /** … or with this many listed tables, filtered ones included: an attempt that breaks off does all of it again, … */
 const PAGE_LISTED_LIMIT = 1000;
-/** … or after this time, since counters stand still meanwhile, … */
+/** … or after this time, because the counters do not change during a page, … */
 const PAGE_MS_LIMIT = 5_000;
 /** … or when its result, which becomes part of the workflow's history, is this big. */
 const PAGE_BYTES_LIMIT = 64 * 1024;
@@ -148,7 +148,7 @@ async function changedTables(
   bound: Binding[],
 ): Promise<ScannedTable[]> {
   if (capture.mode === 'CAPTURE_ONLY') {
-    // Without a fingerprint the table was not ingested completely: its coverage says nothing yet.
+    // Without a fingerprint, the table was not ingested completely, and its coverage is not valid yet.
     return tables.filter((_, i) => !bound[i]?.fingerprint || !covers(bound[i].coverage, capture));
   }
   const changed: boolean[] = [];

@@ -48,7 +48,7 @@ export interface ResolvedConnector {
   maxParallel: number;
   /** The task queue of the activities that read its upstream; absent if it is the common one. */
   taskQueue?: string;
-  /** What has been gone for long enough is dropped. */
+  /** Objects that have been gone for long enough are dropped. */
   drops: boolean;
   /** It has a webhook, which receives how jobs end. */
   alerts: boolean;
@@ -176,11 +176,11 @@ export interface TableOutcome {
   snapshotsDropped?: number;
   /** The table failed with this, after what is counted here. */
   failure?: { code: string; message: string };
-  /** The table is to be ingested again after these groups. Only if the input asked for `split`. */
+  /** The table must be ingested again after these groups. Only if the input has `split`. */
   split?: TableSplit;
 }
 
-/** A snapshot with so many new files that several activities ingest its file groups before it can become visible. */
+/** A snapshot with many new files. Several activities ingest its file groups before it becomes visible. */
 export interface TableSplit {
   tableId: string;
   /** Decimal, like the base from which the changes start. */

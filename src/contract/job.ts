@@ -16,7 +16,7 @@ export interface ReconcileRequest {
   mode?: CaptureMode;
   /** Write nothing but the job's record and the list of what the run would do. */
   dryRun?: boolean;
-  /** Treat what is gone upstream as gone, however large its share is. */
+  /** Apply the missing policy regardless of the share of objects that are gone. */
   allowMissing?: boolean;
   /** Only the tables and views that failed in this job. */
   retryOf?: string;

@@ -2,7 +2,7 @@
  * A digest of a set of snapshot ids: the sum, modulo 2^64, of a hash of each. The worker computes it over the snapshots that it expects, the
  * catalog over those that it has: two sets with the same digest are taken to be equal (another set has it with a probability of 2^-64).
  *
- * The ids are hashed since those of Delta count up: sums of such numbers are equal for many sets.
+ * The ids are hashed because Delta numbers its versions consecutively, and many sets of such numbers have equal sums.
  */
 export function snapshotDigest(ids: Iterable<bigint>): bigint {
   let sum = 0n;

@@ -3,7 +3,7 @@ import type { NameChecksum } from '../contract/name-checksum.ts';
 import { ingestOn } from './activity-proxies.ts';
 import type { Run } from './run.ts';
 
-/** Marks the tables and views that the catalog has and that a complete listing of the upstream does not have any more. */
+/** Marks the tables and views of the catalog that a complete listing of the upstream no longer has. */
 export async function reconcileMissing(
   run: Run,
   { before, listed, viewsListed }: Pick<Destination, 'before'> & { listed: NameChecksum; viewsListed: boolean },
@@ -20,7 +20,7 @@ export async function reconcileMissing(
   job.addMissing('views', await gate.whileActive(() => reconcileMissing(views)));
 }
 
-/** Drops what has been missing, and the snapshots that have been expired, for as long as the connector's policy says. */
+/** Drops what has been missing, and the snapshots that have been expired, for as long as the connector's policy requires. */
 export async function dropGone(run: Run, { viewsListed }: { viewsListed: boolean }): Promise<void> {
   const { job, gate, connector } = run;
   job.enterPhase('dropping what is gone');

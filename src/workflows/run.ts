@@ -30,7 +30,7 @@ export interface CarriedRun {
 /** The workflow `reconcile`. */
 export type Reconcile = (request: ReconcileRequest, carried?: CarriedRun) => Promise<Progress>;
 
-/** A narrowed run does not list everything, so it says nothing about what is gone. */
+/** Whether the run has a scope or is a retry. Such a run does not list everything, so it cannot determine what is gone. */
 export function isNarrowed({ scope, retryOf }: ReconcileRequest): boolean {
   return scope !== undefined || retryOf !== undefined;
 }

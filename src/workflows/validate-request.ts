@@ -33,8 +33,8 @@ const isWhole = ({ kind, latest, snapshotIds }: Partial<SnapshotSelection>) =>
 const SCOPE_RULES = { namespaces: texts, table: text, columns: texts };
 
 /**
- * A workflow that is started by hand gets whatever was typed. An unknown key must be refused: ignoring it would run more than was
- * asked for.
+ * The input of a workflow that is started by hand is arbitrary. An unknown key must be refused, because ignoring it would run more than
+ * was requested.
  *
  * @throws ApplicationFailure INVALID_ARGUMENT that contains the input
  */

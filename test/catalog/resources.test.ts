@@ -212,7 +212,7 @@ describe('Tables', () => {
       await create({ refs: [{ name: 'a', snapshotId: 1n, type: SnapshotRefType.SNAPSHOT_REF_TYPE_UNSPECIFIED }] }),
     ).toMatchObject(refusal('INVALID_ARGUMENT', 'table.refs[0].type'));
     expect(await create({ partitionSpecs: [{ specId: 1 }, { specId: 1 }] })).toMatchObject(
-      refusal('INVALID_ARGUMENT', 'spec_id twice'),
+      refusal('INVALID_ARGUMENT', 'duplicate spec_id'),
     );
     expect(await create({ upstream: { connectorId: 'con_no', tableName: 't' } })).toMatchObject(
       refusal('INVALID_ARGUMENT', 'table.upstream: is set by workers only'),
@@ -318,7 +318,7 @@ describe('Views', () => {
     expect(await failure(views.createView({ view }))).toMatchObject({ code: 'ALREADY_EXISTS' });
     const twice = { ...created, representations: [...view.representations, { sql: 'select 2', dialect: 'SPARK' }] };
     expect(await failure(views.updateView({ view: twice, updateMask: ['representations'] }))).toMatchObject(
-      refusal('INVALID_ARGUMENT', 'dialect twice'),
+      refusal('INVALID_ARGUMENT', 'duplicate dialect'),
     );
     const changed = await views.updateView({
       view: { ...created, versionId: 2, description: 'no' },

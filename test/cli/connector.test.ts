@@ -350,7 +350,7 @@ describe('connector trigger', () => {
     expect(cli.jobs.started.at(-1)?.request.snapshots).toEqual({ kind: 'LATEST_N', latest: 2 });
     const wrong = await cli.run('connector', 'trigger', 'lake', '--snapshots', 'latest:9999999');
     expect(wrong.code).toBe(2);
-    expect(wrong.stderr).toContain('snapshots.latest: 9999999 is not within 1 and 1000000');
+    expect(wrong.stderr).toContain('snapshots.latest: 9999999 is not between 1 and 1000000');
   });
 
   it('waits, and prints the job as one line of JSON', async () => {

@@ -104,7 +104,7 @@ describe('view get', () => {
       code: 2,
       stderr: expect.stringContaining('catalog.namespace.view'),
     });
-    expect((await cli.run('view', 'get', 'main."my ns".nope')).stderr).toContain('is not there');
+    expect((await cli.run('view', 'get', 'main."my ns".nope')).stderr).toContain('does not exist');
   });
 });
 

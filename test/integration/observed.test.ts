@@ -51,7 +51,7 @@ describe('a stack seen from outside', () => {
     for (const line of failed) expect(line).toMatchObject({ ...about, attempt: 1, code: 'DATA_LOSS' });
 
     const told = stack.logLines('catalog').filter((line) => line.job === job.jobId);
-    expect(told.find(({ msg }) => msg === 'the job has begun')).toMatchObject(about);
+    expect(told.find(({ msg }) => msg === 'the job has started')).toMatchObject(about);
     expect(told.filter(({ code }) => code === 'DATA_LOSS')).toHaveLength(2);
     expect(told.at(-1)).toMatchObject({ ...about, msg: 'the job has ended', state: 'JS_FAILED', errors: 2 });
   });

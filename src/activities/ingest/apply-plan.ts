@@ -8,12 +8,12 @@ import { putNdv } from './put-ndv.ts';
 import { putSchemas } from './put-schemas.ts';
 import { finishTable, setCoverage } from './update-table.ts';
 
-/** Snapshots that one call marks: the catalog's bound. */
+/** Number of snapshots that one call marks: the catalog's limit. */
 const EXPIRE_PAGE = 1000;
 
 /**
- * Does what the plan says, in an order in which readers never see half of it: schemas, snapshots with what each changed, marks on those
- * that expired; the pointer to the current snapshot moves last.
+ * Applies the plan in an order in which readers never see half of it: schemas, snapshots with their file changes, marks on expired
+ * snapshots, and finally the pointer to the current snapshot.
  *
  * @returns with `split` if a snapshot is big: what is left is done when the table is ingested again, after its file groups
  */

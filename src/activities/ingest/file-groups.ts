@@ -12,8 +12,8 @@ const MAX_GROUPS = 64;
 /**
  * Stages a big snapshot and cuts its changes into groups.
  *
- * @returns with `split` if groups are missing: they are to be ingested first; otherwise all are in, and only the finish is missing. Undefined
- *   if the snapshot is not split: it is small, or its changes cannot be read in parts
+ * @returns with `split`, the groups that must be ingested first; without it, all groups are stored and only the finish is missing. Undefined
+ *   if the snapshot is not split because it is small or its changes cannot be read in parts
  */
 export async function stagedGroups(
   put: PutSnapshot,

@@ -69,7 +69,7 @@ async function putUpstreamSketches(put: PutNdv): Promise<void> {
       await deps.catalog.statistics.putColumnStats(requests(put, file, `${key}/${randomUUID()}`, sketches), { signal });
       await deps.catalog.statistics.putColumnStats(requests(put, file, key), { signal });
     } catch (error) {
-      // A failure of the catalog says nothing about the file, unless the catalog refused the file's contents.
+      // A failure of the catalog does not concern the file, unless the catalog refused the file's contents.
       if (failure === undefined && !isRefused(error)) throw error;
       const { reason } = failure === undefined ? { reason: String(error) } : unreadable(failure, signal);
       deps.logger.warn({ file: file.path, reason }, 'a statistics file cannot be read: its snapshot has no sketches');

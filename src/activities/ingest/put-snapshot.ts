@@ -5,10 +5,10 @@ import { toSnapshotMessage } from './snapshot-message.ts';
 import { type Put, streamChanges } from './stream-changes.ts';
 
 /**
- * Brings one snapshot with what it changed into the catalog. It becomes visible with its last change.
+ * Ingests one snapshot with its file changes. It becomes visible with its last change.
  *
- * Where the catalog counts other live files than the upstream, what it had before was not what the changes start from:
- * then all of the snapshot's files are read.
+ * If the catalog then counts other live files than the upstream, the changes were applied to a wrong state, and all files of the snapshot
+ * are read instead.
  */
 export async function putSnapshot(put: PutSnapshot): Promise<Put> {
   if (put.before && !put.baseReadable) return send({ ...put, base: undefined, resume: undefined }, { whole: true });
@@ -29,7 +29,7 @@ async function send(put: PutSnapshot, { whole = false }): Promise<Put> {
   const { snapshotId } = snapshot;
   const message = toSnapshotMessage(put, put.before ? put.before.baseSnapshotId : base);
   const counted = await reader.liveFileCounts(snapshotId);
-  // Without counts nothing would show that the catalog has lost what came before.
+  // Without counts, nothing would show that the catalog lost the changes before the position.
   const from = counted && put.resume;
   const verify = put.before !== undefined;
   return streamChanges({
@@ -40,14 +40,14 @@ async function send(put: PutSnapshot, { whole = false }): Promise<Put> {
       idempotencyKey: put.groups?.key ?? `${tableId}/${snapshotId}`,
       replace: verify,
       whole,
-      // Once: further streams of the same snapshot find it there.
+      // Only in the first stream: the later ones find the snapshot in the catalog.
       snapshot: first ? message : undefined,
     }),
     batches: put.groups
       ? nothing()
       : reader.fileChanges(snapshotId, { base, from, columnIds: put.columnIds, signal: heartbeat.signal }),
     from,
-    // What is verified must come in one stream: the catalog compares all of it.
+    // A verified snapshot is sent in one stream, because the catalog compares all of its files.
     whole: verify,
     finish: {
       $case: 'finish',
@@ -64,7 +64,7 @@ async function send(put: PutSnapshot, { whole = false }): Promise<Put> {
         files: put.counts.files + (verify ? 0 : sent),
         bytesRead: reader.bytesRead,
         snapshotId: String(snapshotId),
-        // What is verified is always compared as a whole.
+        // A verification cannot resume: it always compares the whole snapshot.
         ...(!verify && { position: acknowledged.position, filesBefore: put.counts.files + acknowledged.files }),
       } satisfies IngestHeartbeat),
     signal: heartbeat.signal,

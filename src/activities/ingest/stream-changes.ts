@@ -10,17 +10,17 @@ type Request = NonNullable<CommitSnapshotRequest['request']>;
 
 export interface PutChanges {
   deps: Pick<ActivityDeps, 'catalog'>;
-  /** Of a stream; nothing was sent before the first. */
+  /** The header of a stream. @param first whether it is the first stream of the call */
   header(first: boolean): Extract<Request, { $case: 'header' }>['value'];
   batches: AsyncIterable<FileChangeBatch>;
-  /** Where the reader begins. */
+  /** The position where the reader begins. */
   from?: number;
-  /** Ends the last stream. */
+  /** The message that ends the last stream. */
   finish: Request;
-  /** Changes sent so far in this call; and of them those that the catalog has acknowledged, with the position behind them. */
+  /** Reports the changes sent so far in this call, those that the catalog has acknowledged, and the position after the latter. */
   beat(sent: number, acknowledged: { files: number; position?: number }): void;
   signal: AbortSignal;
-  /** All in one stream. */
+  /** Sends all changes in one stream. */
   whole?: boolean;
 }
 
@@ -30,14 +30,14 @@ export interface Put {
   tableUpdated: boolean;
 }
 
-/** A stream is ended after so many changes, where the reader can go on: then the catalog has them for sure. */
-const CHANGES_A_STREAM = 50_000;
-/** Chunks of about 1 MiB. */
+/** A stream ends after this many changes, at a position where the reader can resume. Its response confirms that the catalog has them. */
+const CHANGES_PER_STREAM = 50_000;
+/** Number of chunks, of about 1 MiB each, that are read ahead. */
 const CHUNKS_AHEAD = 2;
-/** While the catalog makes a big snapshot visible nothing else is told of progress. */
+/** Interval of heartbeats while the catalog makes a big snapshot visible, since nothing else reports progress then. */
 const FINISHING_BEAT_MS = 10_000;
 
-/** Sends changes of a snapshot to the catalog, in as many streams as it takes, with what ends the last of them. */
+/** Sends the changes of a snapshot to the catalog in one or more streams, the last of which ends with `finish`. */
 export async function streamChanges(put: PutChanges): Promise<Put> {
   const { deps, signal } = put;
   const batches = put.batches[Symbol.asyncIterator]();
@@ -52,7 +52,7 @@ export async function streamChanges(put: PutChanges): Promise<Put> {
         ahead({
           header: encodeCommitRequest({ $case: 'header', value: put.header(sum.files === 0) }),
           batches,
-          limit: put.whole ? Number.POSITIVE_INFINITY : CHANGES_A_STREAM,
+          limit: put.whole ? Number.POSITIVE_INFINITY : CHANGES_PER_STREAM,
           finish: encodeCommitRequest(put.finish),
           part,
           beat,
@@ -70,18 +70,18 @@ export async function streamChanges(put: PutChanges): Promise<Put> {
   return sum;
 }
 
-/** The stream's requests, read ahead: else reading here and writing in the catalog would take turns. */
+/** The stream's requests, read ahead; otherwise the worker would not read while the catalog writes. */
 function ahead(stream: Parameters<typeof requests>[0]): AsyncIterable<Uint8Array> {
   return Readable.from(requests(stream), { objectMode: true, highWaterMark: CHUNKS_AHEAD });
 }
 
-/** One stream: header, changes until the limit or the end, and the finish at the end. */
+/** The requests of one stream: the header, changes up to the limit or the end, and `finish` at the end. */
 async function* requests(stream: {
   header: Uint8Array;
   batches: AsyncIterator<FileChangeBatch>;
   limit: number;
   finish: Uint8Array;
-  /** Told back: how far this stream came. */
+  /** Output: how far this stream came. */
   part: { position?: number; ended: boolean };
   beat(files: number): void;
 }): AsyncIterable<Uint8Array> {
@@ -94,7 +94,7 @@ async function* requests(stream: {
       stream.part.ended = true;
       break;
     }
-    // Decoding is all microtasks: without a turn of the event loop nothing of what is ready would be sent.
+    // Decoding consists of microtasks only: without a turn of the event loop, chunks that are ready would not be sent.
     await setImmediate();
     for (const change of value.changes) {
       const chunk = encoder.add(change);

@@ -11,7 +11,7 @@ const LASTING: ReadonlySet<CodeName> = new Set<CodeName>([
 ]);
 
 /**
- * Why a data file cannot be read, if that will not change: statistics that only inform leave the file out then.
+ * Why a data file permanently cannot be read. Optional statistics leave out such a file.
  *
  * @throws the error itself if it is transient, or not about the file (rejected credentials): the table is tried again
  */

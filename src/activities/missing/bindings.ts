@@ -6,12 +6,12 @@ import { nameFilter } from '../../name-patterns.ts';
 import { upstreamNameHash } from '../../upstream-name-hash.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
 
-/** What a listing of the upstream has names of. */
+/** The kind of objects that a listing of the upstream names. */
 export type Objects = 'tables' | 'views';
 
 /**
- * Tables or views that a connector has brought in, that are not missing and that it still takes: what its patterns leave out is neither
- * there nor gone.
+ * The tables or views that a connector has ingested, that are not missing and that its patterns still include. Excluded objects count
+ * neither as present nor as gone.
  */
 export interface Bindings {
   /** Sorted by upstream namespace. */
@@ -55,7 +55,7 @@ export function openBindings(
   };
 }
 
-/** How many there are that are not missing, and the checksum of their upstream names: what a listing of the upstream should have. */
+/** The number of objects that are not missing, and the checksum of their upstream names. A listing of the upstream should have the same. */
 export async function countBindings(
   deps: Pick<ActivityDeps, 'catalog'>,
   connector: Connector,

@@ -12,24 +12,24 @@ const NAMES_PAGE = 1000;
 
 /** How the upstream lists the names of a namespace. */
 export interface NameListing extends Listing<{ name: string }> {
-  /** The run has reported namespaces that may not be listed: they are passed over. */
+  /** The run has reported namespaces that may not be listed. They are skipped. */
   refused?: boolean;
   /**
-   * In a dry run: lists the names of the other kind. A table whose name a view has by now (or the other way round) would have been replaced
-   * by it in a run that writes, and is neither there nor gone.
+   * In a dry run: lists the names of the other kind. If a view now has the name of a table (or the other way round), a run that writes would
+   * already have replaced the table, so it counts neither as present nor as gone.
    */
   listOther?: Listing<{ name: string }>['list'];
 }
 
-/** Undefined if the upstream has none of these. */
+/** Undefined if the upstream does not support these objects. */
 export function listingOf(upstream: UpstreamCatalog, what: Objects): NameListing['list'] | undefined {
   if (what === 'tables') return (path, page) => upstream.listTables(path, page);
   return upstream.listViews?.bind(upstream);
 }
 
-/** How many may be gone at once. */
+/** How many objects may be gone at once. */
 export interface MissingLimit {
-  /** Share of those that there were before the run, or are now if that is not known. Absent: all may be gone. */
+  /** Share of the objects that existed before the run, or that exist now if that is unknown. Absent: all may be gone. */
   share?: number;
   /** Tables or views before the run, without those that were missing already. */
   before?: number;
@@ -37,8 +37,8 @@ export interface MissingLimit {
 }
 
 /**
- * Marks what a complete listing of its namespace does not have any more. First everything is counted, then it is marked, so that nothing is
- * marked if too much is gone. A listing that fails ends it before anything is marked. Each pass can be run again at any point.
+ * Marks the objects that a complete listing of their namespace no longer has. They are counted in a first pass and marked in a second, so
+ * that nothing is marked if too many are gone or a listing fails. Each pass can be repeated at any point.
  *
  * @param mark returns how many were marked
  * @returns how many were marked
@@ -68,7 +68,7 @@ export async function markMissing(
   refuseMoreThanShare(gone);
   let [seen, marked] = [0, 0];
   for await (const page of goneUpstream(bindings, listing, heartbeat)) {
-    // The listing may have changed since it was counted: then it is not trusted.
+    // The listing may have changed since the first pass, so the limit is checked again.
     seen += page.gone.length;
     refuseMoreThanShare(seen);
     if (page.gone.length > 0) marked += await mark(page.gone);

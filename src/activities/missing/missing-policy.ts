@@ -1,10 +1,10 @@
 import { durationSeconds } from '../../durations.ts';
 import { type Connector, MissingAction } from '../../generated/reconciler/v1/connectors.ts';
 
-/** What is done with what is gone upstream: see MissingPolicy. */
+/** What happens to objects that are gone upstream. See MissingPolicy. */
 export interface MissingRules {
   action: 'KEEP' | 'MARK' | 'DROP';
-  /** With DROP: how long it has to be gone. */
+  /** With DROP: how long an object must have been gone. */
   dropAfterSeconds: number;
   /** The share of a connector's tables, or views, that may be gone at once. */
   maxShare: number;

@@ -6,13 +6,13 @@ import { type Ancestry, ancestorsOf } from './select-snapshots.ts';
 
 /** What the catalog has of a table's snapshots, apart from those that it has marked expired. */
 export interface StoredSnapshots {
-  /** Those that the upstream has, too. */
+  /** The snapshots that the upstream has, too. */
   known: ReadonlySet<bigint>;
-  /** The known ones whose files are in. */
+  /** The known snapshots whose files are stored. */
   captured: ReadonlySet<bigint>;
-  /** The known ones that were read, without their summaries. */
+  /** The known snapshots that were read, without their summaries. */
   messages: ReadonlyMap<bigint, Snapshot>;
-  /** Those that the upstream no longer has. */
+  /** The snapshots that the upstream no longer has. */
   expired: bigint[];
 }
 
@@ -23,16 +23,16 @@ export const NO_SNAPSHOTS: StoredSnapshots = {
   expired: [],
 };
 
-/** The catalog's bound for a comparison. */
+/** The catalog's limit for a comparison. */
 const MAX_CANDIDATES = 1000;
 const PAGE = 1000;
 
 type Deps = Pick<ActivityDeps, 'catalog'>;
 
 /**
- * Finds out what the catalog has without listing it: the history up to the heads that the catalog knows is expected to be in, and the
- * catalog confirms it by a digest. Only what is new since then, or on no line of those heads, is looked up. If anything else differs (a
- * snapshot expired upstream, came back, or is missing in the catalog), the catalog responds with its list, page by page: the result is
+ * Finds out which snapshots the catalog has without listing them. The history up to the heads that the catalog knows is expected to be
+ * stored, and a digest confirms it. Only snapshots that are newer, or not ancestors of those heads, are looked up. If anything else differs
+ * (a snapshot expired upstream, came back, or is missing in the catalog), the catalog responds with its list, page by page. The result is
  * always that of `listStoredSnapshots`.
  *
  * @param also looked up in any case

@@ -39,13 +39,13 @@ export interface TablePlan {
   changes: boolean;
 }
 
-/** Numbers of snapshots to be worked on. */
+/** Numbers of snapshots to work on. */
 export interface SnapshotCounts {
-  /** New ones. */
+  /** Snapshots that are new. */
   added: number;
-  /** Those whose metadata is in, and whose files are ingested now. */
+  /** Snapshots whose metadata is stored and whose files are ingested now. */
   captured: number;
-  /** Those that are in and read again. */
+  /** Snapshots that are stored and read again. */
   verified: number;
 }
 

@@ -12,7 +12,7 @@ import { countBindings, listBindings, lookupBindings, markMissing } from '../sto
 import { getConnector } from '../store/connectors/connectors.ts';
 import { createEnsureRpcs } from './ensure-rpcs.ts';
 
-/** The upstream name that a page of bindings ends with. */
+/** The cursor is the upstream name of the last binding of a page. */
 const tokens: PageTokens<UpstreamName> = new PageTokens(
   'ListBindings',
   z.object({ namespacePath: z.array(z.string()), name: z.string() }),
@@ -62,7 +62,7 @@ export function createBindingsService(deps: ServiceDeps): BindingsServiceImpleme
   };
 }
 
-/** @throws InvalidRequest */
+/** @throws InvalidRequest if a required field is missing or `items` has too many entries */
 function checkRequest(connectorId: string, kind: ObjectKind, field = '', items: readonly unknown[] = []): void {
   const checks = new Checks();
   checks.id(connectorId, 'connector_id');

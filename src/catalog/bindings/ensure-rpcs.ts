@@ -15,10 +15,10 @@ import { getNamespace } from '../store/namespaces/namespaces.ts';
 import { checkSchema } from '../validation/table-checks.ts';
 import { checkView } from '../validation/view-checks.ts';
 
-/** What a view takes from the upstream. */
+/** The fields of a view that come from the upstream. */
 const VIEW_FIELDS = ['schema', 'representations', 'default_catalog', 'default_namespace', 'properties'] as const;
 
-/** EnsureTable and EnsureView of the service Bindings. */
+/** The RPCs EnsureTable and EnsureView of the service Bindings. */
 export function createEnsureRpcs({
   db,
   purge,

@@ -8,7 +8,7 @@ import {
   SourceSelector,
 } from '../../generated/reconciler/v1/connectors.ts';
 
-/** The parts of a connector whose fields can be updated one by one, and what they are without any. */
+/** The parts of a connector whose fields can be updated individually, each with a function that returns the empty part. */
 const PARTS: Record<string, () => object> = {
   source: () => SourceSelector.create(),
   destination: () => DestinationTarget.create(),
@@ -18,7 +18,7 @@ const PARTS: Record<string, () => object> = {
   alerts: () => AlertPolicy.create(),
 };
 
-/** What of a connector may be updated. */
+/** The paths of a connector that may be updated. */
 export const CONNECTOR_MASK = [
   'display_name',
   'description',
@@ -66,26 +66,27 @@ export const CONNECTOR_MASK = [
   'properties',
 ] as const;
 
-/** The stored connector with the fields of the mask from the given one. */
+/** The stored connector with the fields of the update that the mask names. */
 export function applyConnectorMask(
   stored: Connector,
-  given: Connector,
+  update: Connector,
   paths: readonly (typeof CONNECTOR_MASK)[number][],
 ): Connector {
   let changed = stored as unknown as Fields;
-  // A whole part before its fields, whatever the order of the mask.
-  for (const path of [...paths].sort()) changed = withField(changed, given as unknown as Fields, path.split('.'));
+  // Sorted, so that a part is replaced before its fields are.
+  for (const path of [...paths].sort()) changed = withField(changed, update as unknown as Fields, path.split('.'));
   return changed as unknown as Connector;
 }
 
 type Fields = Record<string, unknown>;
 
-/** @param depth of the path, how far it was followed */
-function withField(stored: Fields, given: Fields, path: readonly string[], depth = 1): Fields {
+/** @param depth number of path segments down to the field that this call replaces */
+function withField(stored: Fields, update: Fields, path: readonly string[], depth = 1): Fields {
   const field = camelCase(path[depth - 1] ?? '');
-  if (depth === path.length) return { ...stored, [field]: given[field] };
-  const part = (of: Fields) => ({ ...PARTS[path.slice(0, depth).join('.')]?.(), ...(of[field] as object | undefined) });
-  return { ...stored, [field]: withField(part(stored), part(given), path, depth + 1) };
+  if (depth === path.length) return { ...stored, [field]: update[field] };
+  const empty = PARTS[path.slice(0, depth).join('.')]?.();
+  const part = (fields: Fields) => ({ ...empty, ...(fields[field] as object | undefined) });
+  return { ...stored, [field]: withField(part(stored), part(update), path, depth + 1) };
 }
 
 function camelCase(name: string): string {

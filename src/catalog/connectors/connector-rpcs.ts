@@ -25,7 +25,7 @@ type ConnectorRpcs = Pick<
 
 const tokens = new PageTokens('ListConnectors', z.object({ name: z.string() }));
 
-/** The RPCs of the service Connectors that keep connectors. */
+/** The RPCs of the service Connectors that manage and validate connectors. */
 export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
   const { db, jobs, schedules, deletions } = deps;
   return {
@@ -36,29 +36,29 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
         connector.state = ConnectorState.CONNECTOR_STATE_ACTIVE;
       }
       if (connector.state === ConnectorState.CONNECTOR_STATE_DELETING) {
-        throw invalid('connector.state', 'a new connector is ACTIVE or PAUSED');
+        throw invalid('connector.state', 'must be ACTIVE or PAUSED for a new connector');
       }
       const hash = requestHash(CreateConnectorRequest.encode(request).finish());
-      const made = await db.transaction().execute(async (trx) => {
+      const created = await db.transaction().execute(async (trx) => {
         const first = await findCreatedResource(trx, 'CreateConnector', request.idempotencyKey, hash);
         if (first !== undefined) return store.getConnector(trx, first);
-        const made = await store.insertConnector(trx, connector);
-        await recordCreatedResource(trx, 'CreateConnector', request.idempotencyKey, hash, made.connectorId);
-        return made;
+        const inserted = await store.insertConnector(trx, connector);
+        await recordCreatedResource(trx, 'CreateConnector', request.idempotencyKey, hash, inserted.connectorId);
+        return inserted;
       });
-      schedules.follow(made.connectorId);
-      return made;
+      schedules.syncInBackground(created.connectorId);
+      return created;
     },
 
     async getConnector(request) {
       const { by } = request;
-      if (!by) throw invalid('by', 'is required: give connector_id or display_name');
+      if (!by) throw invalid('by', 'is required: set connector_id or display_name');
       const checks = new Checks();
       checks.id(by.value, by.$case === 'connectorId' ? 'connector_id' : 'display_name');
       checks.done();
       if (by.$case === 'connectorId') return store.getConnector(db, by.value);
       const found = await store.findConnectorByName(db, by.value);
-      if (!found) throw new CodedError('NOT_FOUND', `connector '${by.value}' is not there`);
+      if (!found) throw new CodedError('NOT_FOUND', `connector '${by.value}' does not exist`);
       return found;
     },
 
@@ -70,25 +70,25 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
     },
 
     async updateConnector(request) {
-      const given = required(request.connector, 'connector');
+      const update = required(request.connector, 'connector');
       const paths = maskPaths(request.updateMask, CONNECTOR_MASK);
-      checkIds({ 'connector.connector_id': given.connectorId });
-      if (paths.includes('state') && given.state === ConnectorState.CONNECTOR_STATE_UNSPECIFIED) {
+      checkIds({ 'connector.connector_id': update.connectorId });
+      if (paths.includes('state') && update.state === ConnectorState.CONNECTOR_STATE_UNSPECIFIED) {
         throw invalid('connector.state', 'is required: ACTIVE or PAUSED');
       }
-      if (paths.includes('state') && given.state === ConnectorState.CONNECTOR_STATE_DELETING) {
-        throw invalid('connector.state', 'is what DeleteConnector sets: call that');
+      if (paths.includes('state') && update.state === ConnectorState.CONNECTOR_STATE_DELETING) {
+        throw invalid('connector.state', 'can only be set by DeleteConnector');
       }
       const updated = await db.transaction().execute(async (trx) => {
-        const stored = await store.getConnector(trx, given.connectorId);
+        const stored = await store.getConnector(trx, update.connectorId);
         refuseDeleting(stored);
-        checkEtag('connector', stored.connectorId, given.etag, stored.etag);
-        const changed = applyConnectorMask(stored, given, paths);
+        checkEtag('connector', stored.connectorId, update.etag, stored.etag);
+        const changed = applyConnectorMask(stored, update, paths);
         checkConnector(changed);
         if (changed.alerts?.webhookUrl !== stored.alerts?.webhookUrl) await resetAlerts(trx, stored.connectorId);
         return store.updateConnector(trx, changed);
       });
-      schedules.follow(updated.connectorId);
+      schedules.syncInBackground(updated.connectorId);
       return updated;
     },
 
@@ -100,15 +100,15 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
 
     async validateConnector(request) {
       const { target } = request;
-      if (!target) throw invalid('target', 'is required: give connector_id or connector');
+      if (!target) throw invalid('target', 'is required: set connector_id or connector');
       if (target.$case === 'connectorId') {
         checkIds({ connector_id: target.value });
         const stored = await store.getConnector(db, target.value);
         return (await jobs()).validate({ connectorId: stored.connectorId, taskQueue: taskQueueOf(stored) });
       }
-      // A spec that is not stored may still be without a name.
+      // A connector that is not stored need not have a name.
       checkConnector({ ...target.value, displayName: target.value.displayName || 'unnamed' });
-      // It goes into a history, where the URL of a webhook has no business.
+      // The connector becomes part of a workflow history, which must not contain a webhook's URL.
       const connectorJson = JSON.stringify(Connector.toJSON({ ...target.value, alerts: undefined }));
       return (await jobs()).validate({ connectorJson, taskQueue: taskQueueOf(target.value) });
     },

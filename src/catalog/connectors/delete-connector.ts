@@ -9,15 +9,15 @@ import * as store from '../store/connectors/connectors.ts';
 import { checkEtag } from '../store/database/errors.ts';
 import { unfinishedJobs } from '../store/jobs/jobs.ts';
 
-/** Jobs have so long to end when they are cancelled. */
+/** How long to wait for cancelled jobs to end. */
 const JOBS_END_MS = 60_000;
 const POLL_MS = 250;
-/** Looked at in one round. */
+/** Number of jobs that are checked in one round. */
 const JOBS_AT_ONCE = 100;
 const FIRST_WAIT_MS = 1_000;
 const MAX_WAIT_MS = 300_000;
 
-/** Deletes connectors: nothing of a job may still be written when its connector goes, and nothing may start one anew. */
+/** Deletes connectors. No job may write when its connector is deleted, and none may be started. */
 export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions {
   const { db, jobs, logger, purge, schedules } = deps;
   const { refresh } = createJobStatus(deps, () => false);
@@ -28,7 +28,7 @@ export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions
     async delete({ connectorId, etag, deleteContents }) {
       await db.transaction().execute(async (trx) => {
         const connector = await store.getConnector(trx, connectorId);
-        // Nothing of it can have changed since it was first asked for.
+        // A connector that is DELETING cannot have changed since the first call.
         if (!isDeleting(connector)) checkEtag('connector', connectorId, etag, connector.etag);
         await store.markDeleting(trx, connector, deleteContents);
       });
@@ -37,7 +37,7 @@ export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions
 
     resume() {
       void finishAll().catch((err) => {
-        if (!stopped.signal.aborted) logger.error({ err }, 'deletions of connectors cannot be finished');
+        if (!stopped.signal.aborted) logger.error({ err }, 'interrupted deletions of connectors cannot be resumed');
       });
     },
 
@@ -50,7 +50,7 @@ export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions
       for (const connector of left) {
         await finish(connector).catch((err) => {
           if (!stopped.signal.aborted)
-            logger.warn({ connector, err, retryInMs: wait }, 'a connector is not deleted yet');
+            logger.warn({ connector, err, retryInMs: wait }, 'a connector cannot be deleted yet; retrying');
         });
       }
       left = await store.deletingConnectors(db, left);
@@ -58,7 +58,7 @@ export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions
     }
   }
 
-  /** One at a time, however many ask for it. */
+  /** Concurrent calls for the same connector share one deletion. */
   function finish(connectorId: string): Promise<Deleted> {
     const running = underWay.get(connectorId) ?? finishOnce(connectorId).finally(() => underWay.delete(connectorId));
     underWay.set(connectorId, running);
@@ -66,7 +66,7 @@ export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions
   }
 
   async function finishOnce(connectorId: string): Promise<Deleted> {
-    // First, so that it starts no job any more.
+    // The schedule is removed first, so that it starts no more jobs.
     await schedules.sync(connectorId);
     await endJobs(connectorId);
     const deleted = { tables: 0, views: 0 };
@@ -75,11 +75,11 @@ export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions
       await setImmediate();
     }
     purge();
-    logger.info({ connector: connectorId, ...deleted }, 'a connector is deleted');
+    logger.info({ connector: connectorId, ...deleted }, 'a connector was deleted');
     return deleted;
   }
 
-  /** A step of the last part, in a transaction. @returns true once the connector itself is gone */
+  /** Deletes or releases some contents, and finally the connector. @returns true when the connector itself is deleted */
   async function deleteSome(trx: typeof db, connectorId: string, deleted: Deleted): Promise<boolean> {
     if (await store.shouldDeleteContents(trx, connectorId)) {
       const { tables, views } = await deleteSomeContents(trx, connectorId);
@@ -93,7 +93,7 @@ export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions
     return true;
   }
 
-  /** Cancels the connector's jobs and waits for their end. */
+  /** Cancels the connector's jobs and waits until they have ended. */
   async function endJobs(connectorId: string): Promise<void> {
     const until = Date.now() + JOBS_END_MS;
     const cancelled = new Set<string>();
@@ -111,7 +111,7 @@ export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions
     }
   }
 
-  /** Those that Temporal runs. Others whose record has not ended are brought to their end. */
+  /** The connector's jobs that run in Temporal. Other jobs whose records have not ended are marked as ended. */
   async function runningJobs({ connectorId, runningJobId }: Connector): Promise<string[]> {
     const control = await jobs();
     const alive: string[] = [];
@@ -124,12 +124,12 @@ export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions
   }
 }
 
-/** Nothing of such a connector may be changed. @throws CodedError FAILED_PRECONDITION */
+/** @throws CodedError FAILED_PRECONDITION if the connector is being deleted, and so must not be changed */
 export function refuseDeleting(connector: Connector): void {
   if (!isDeleting(connector)) return;
   throw new CodedError(
     'FAILED_PRECONDITION',
-    `connector '${connector.displayName}' is being deleted: that can only be finished, with DeleteConnector (\`reconciler connector delete\`)`,
+    `connector '${connector.displayName}' is being deleted and cannot be changed; finish the deletion with DeleteConnector (\`reconciler connector delete\`)`,
   );
 }
 

@@ -4,12 +4,12 @@ import type { ServiceDeps } from '../core/ports.ts';
 import { checkIds } from '../rpc/violations.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
 
-/** Seconds of a cap that are given at once: of 100 requests a second, ten calls a second. */
+/** One call grants the requests of this many seconds: with a limit of 100 requests per second, workers make ten calls per second. */
 const BATCH_SECONDS = 0.1;
-/** Given where the cap was taken away while a worker still asks. */
-const UNCAPPED = 1_000;
+/** Requests granted if the limit was removed while a worker still calls. */
+const UNLIMITED_GRANT = 1_000;
 
-/** The call of the service Reconciliation by which workers keep to a connector's requests a second. */
+/** The RPC of the service Reconciliation with which workers stay within a connector's limit of requests per second. */
 export function createRateLimitRpcs({
   db,
 }: Pick<ServiceDeps, 'db'>): Pick<ReconciliationServiceImplementation, 'acquireRequests'> {
@@ -18,7 +18,7 @@ export function createRateLimitRpcs({
     async acquireRequests({ connectorId }) {
       checkIds({ connector_id: connectorId });
       const perSecond = (await getConnector(db, connectorId)).policy?.maxRequestsPerSecond ?? 0;
-      if (perSecond <= 0) return { granted: UNCAPPED };
+      if (perSecond <= 0) return { granted: UNLIMITED_GRANT };
       const { granted, waitMs } = queues.take(connectorId, perSecond, performance.now());
       return { granted, wait: toDuration(waitMs / 1000) };
     },
@@ -26,17 +26,17 @@ export function createRateLimitRpcs({
 }
 
 /**
- * When the next request of each connector may be made. What is asked for is given at once, for a time to come: so whoever asks first goes
- * first, and nobody asks twice. In memory only: after a restart at most one batch is made too early.
+ * When the next request of each connector may be made. Every call is granted immediately, for a time in the future, so callers are served
+ * in order and need not call again. The queues are in memory only; after a restart, at most one batch of requests is made too early.
  */
 export class RequestQueues {
   readonly #queues = new Map<string, { perSecond: number; next: number }>();
 
-  /** @param now milliseconds of a clock that only goes forward */
+  /** @param now milliseconds of a monotonic clock */
   take(connectorId: string, perSecond: number, now: number): { granted: number; waitMs: number } {
     for (const [id, { next }] of this.#queues) if (next <= now) this.#queues.delete(id);
     const queue = this.#queues.get(connectorId);
-    // Who waits by a cap that was changed goes on waiting; those that come now need not.
+    // If the limit was changed, callers that are waiting continue to wait, but new ones do not queue behind them.
     const at = queue?.perSecond === perSecond ? queue.next : now;
     const granted = Math.max(1, Math.floor(perSecond * BATCH_SECONDS));
     this.#queues.set(connectorId, { perSecond, next: at + (granted * 1000) / perSecond });

@@ -1,4 +1,4 @@
-/** The same for some connectors at once, page by page. */
+/** Runs `work` for all items, `AT_ONCE` at a time, and returns the results in the order of the items. */
 export async function inChunks<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   for (let at = 0; at < items.length; at += AT_ONCE) {
@@ -7,5 +7,5 @@ export async function inChunks<T, R>(items: readonly T[], work: (item: T) => Pro
   return results;
 }
 
-/** Asked of Temporal at the same time: a namespace bounds its requests a second. */
+/** Number of concurrent calls to Temporal, which limits the requests per second of a namespace. */
 export const AT_ONCE = 10;

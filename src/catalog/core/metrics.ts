@@ -11,26 +11,26 @@ import {
 import { type ConnectorLag, connectorLags } from '../store/connectors/connector-lag.ts';
 import type { Database } from '../store/database/database.ts';
 
-/** What the catalog service counts. Names and labels: docs/operations/metrics.md. */
+/** The metrics of the catalog service. docs/operations/metrics.md lists names and labels. */
 export interface CatalogMetrics {
-  /** A call has ended. `method` as in `Connectors/TriggerReconcile`. */
+  /** Counts a call that has ended. `method` has the form `Connectors/TriggerReconcile`. */
   called(method: string, code: string, seconds: number): void;
-  /** A job's record has changed from one to the other; with it came these failures. */
+  /** Counts the change of a job's record from `before` to `after`, and the failures that were recorded with it. */
   recorded(before: ReconcileJob | undefined, after: ReconcileJob, failures: readonly JobFailure[]): void;
-  /** In Prometheus' text format. */
+  /** All metrics in Prometheus' text format. */
   text(): Promise<{ contentType: string; body: string }>;
 }
 
 const CALL_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
-/** From a worker that takes it at once to a connector that is busy for hours. */
+/** From a job that starts immediately to one whose connector is busy for hours. */
 const WAIT_BUCKETS = [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400];
 const DURATION_BUCKETS = [1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400];
 
-/** By the metric's name: the label `outcome` and the counter of a job that it is the sum of. */
+/** Metrics with a label `outcome`: the counter of a job for each outcome. */
 const OUTCOMES = {
   reconciler_tables_total: {
-    help: 'Tables that jobs looked at, by what became of them',
-    of: {
+    help: 'Tables that jobs processed, by outcome',
+    counters: {
       scanned: 'tablesScanned',
       changed: 'tablesChanged',
       unchanged: 'tablesUnchanged',
@@ -40,19 +40,20 @@ const OUTCOMES = {
     },
   },
   reconciler_views_total: {
-    help: 'Views that jobs looked at, by what became of them',
-    of: { scanned: 'viewsScanned', changed: 'viewsChanged', missing: 'viewsMissing', dropped: 'viewsDropped' },
+    help: 'Views that jobs processed, by outcome',
+    counters: { scanned: 'viewsScanned', changed: 'viewsChanged', missing: 'viewsMissing', dropped: 'viewsDropped' },
   },
   reconciler_snapshots_total: {
-    help: 'Snapshots that came in, or were dropped since they expired',
-    of: { ingested: 'snapshotsIngested', dropped: 'snapshotsDropped' },
+    help: 'Snapshots that were ingested, or dropped after they expired',
+    counters: { ingested: 'snapshotsIngested', dropped: 'snapshotsDropped' },
   },
 } as const;
 
+/** Metrics without outcomes: the counter of a job. */
 const SUMS = {
-  reconciler_file_changes_total: { help: 'Files added to snapshots, or removed', of: 'filesIngested' },
-  reconciler_upstream_read_bytes_total: { help: 'Bytes read from upstreams', of: 'bytesRead' },
-  reconciler_upstream_requests_total: { help: 'Requests made to upstreams, every attempt', of: 'upstreamRequests' },
+  reconciler_file_changes_total: { help: 'Files added to or removed from snapshots', counter: 'filesIngested' },
+  reconciler_upstream_read_bytes_total: { help: 'Bytes read from upstreams', counter: 'bytesRead' },
+  reconciler_upstream_requests_total: { help: 'Requests to upstreams, including retries', counter: 'upstreamRequests' },
 } as const;
 
 export function createCatalogMetrics({ db }: Pick<Database, 'db'>): CatalogMetrics {
@@ -62,7 +63,7 @@ export function createCatalogMetrics({ db }: Pick<Database, 'db'>): CatalogMetri
 
   const calls = new Histogram({
     name: 'reconciler_grpc_request_seconds',
-    help: 'Time of calls to the catalog service; of streams, until they ended',
+    help: 'Duration of calls to the catalog service; for streams, until they end',
     labelNames: ['method', 'code'],
     buckets: CALL_BUCKETS,
     registers,
@@ -75,50 +76,50 @@ export function createCatalogMetrics({ db }: Pick<Database, 'db'>): CatalogMetri
   });
   const waits = new Histogram({
     name: 'reconciler_job_queue_wait_seconds',
-    help: 'From when a job was made to when it began: it waits for a worker, and for its connector',
+    help: 'Time from the creation of a job to its start: it waits for a worker and for its connector',
     labelNames: ['trigger'],
     buckets: WAIT_BUCKETS,
     registers,
   });
   const durations = new Histogram({
     name: 'reconciler_job_duration_seconds',
-    help: 'From when a job began to when it ended',
+    help: 'Time from the start of a job to its end',
     labelNames: ['state'],
     buckets: DURATION_BUCKETS,
     registers,
   });
   const errors = new Counter({
     name: 'reconciler_errors_total',
-    help: 'What failed in jobs, after its retries',
+    help: 'Failures in jobs after retries',
     labelNames: ['connector', 'kind', 'code'],
     registers,
   });
-  const outcomes = Object.entries(OUTCOMES).map(([name, { help, of }]) => ({
-    counter: new Counter({ name, help, labelNames: ['connector', 'outcome'], registers }),
-    of: Object.entries(of),
+  const outcomes = Object.entries(OUTCOMES).map(([name, { help, counters }]) => ({
+    metric: new Counter({ name, help, labelNames: ['connector', 'outcome'], registers }),
+    counters: Object.entries(counters),
   }));
-  const sums = Object.entries(SUMS).map(([name, { help, of }]) => ({
-    counter: new Counter({ name, help, labelNames: ['connector'], registers }),
-    of,
+  const sums = Object.entries(SUMS).map(([name, { help, counter }]) => ({
+    metric: new Counter({ name, help, labelNames: ['connector'], registers }),
+    counter,
   }));
-  const standings = standingGauges(registry);
+  const setLags = lagGauges(registry);
 
   return {
     called: (method, code, seconds) => calls.observe({ method, code }, seconds),
 
     recorded(before, after, failures) {
-      // One that was never resolved has whatever somebody typed for a name.
+      // If the connector was not resolved, its name is arbitrary input and no label.
       const connector = after.connectorId === '' ? '' : after.connectorName;
       const trigger = short(jobTriggerToJSON(after.trigger), 'JOB_TRIGGER_');
-      const more = (field: CounterField) =>
+      const increase = (field: CounterField) =>
         Math.max(0, Number(after.counters?.[field] ?? 0) - Number(before?.counters?.[field] ?? 0));
-      // What a dry run counts has not happened.
-      for (const { counter, of } of after.dryRun ? [] : outcomes) {
-        for (const [outcome, field] of of) counter.inc({ connector, outcome }, more(field));
+      // A dry run did not do what it counts.
+      for (const { metric, counters } of after.dryRun ? [] : outcomes) {
+        for (const [outcome, field] of counters) metric.inc({ connector, outcome }, increase(field));
       }
-      for (const { counter, of } of sums) counter.inc({ connector }, more(of));
-      // A record that is written again brings the same failures again.
-      if (more('errors') > 0) {
+      for (const { metric, counter } of sums) metric.inc({ connector }, increase(counter));
+      // A repeated record has the same failures, which must not be counted twice.
+      if (increase('errors') > 0) {
         for (const { kind, code } of failures) {
           errors.inc({ connector, kind: short(jobFailureKindToJSON(kind), 'JOB_FAILURE_KIND_'), code });
         }
@@ -127,7 +128,7 @@ export function createCatalogMetrics({ db }: Pick<Database, 'db'>): CatalogMetri
         waits.observe({ trigger }, seconds(after.createdAt, after.startedAt));
       }
       if (!isEnded(after.state)) {
-        // Where a counter begins with 1, Prometheus sees no increase.
+        // The counters start with 0, because Prometheus sees no increase if the first value is 1.
         for (const state of ['succeeded', 'failed']) ended.inc({ connector, state, trigger }, 0);
         return;
       }
@@ -138,7 +139,7 @@ export function createCatalogMetrics({ db }: Pick<Database, 'db'>): CatalogMetri
     },
 
     async text() {
-      standings(await connectorLags(db), Date.now());
+      setLags(await connectorLags(db), Date.now());
       return { contentType: registry.contentType, body: await registry.metrics() };
     },
   };
@@ -146,33 +147,39 @@ export function createCatalogMetrics({ db }: Pick<Database, 'db'>): CatalogMetri
 
 type CounterField = keyof JobCounters;
 
-/** Gauges of how connectors stand, set when they are asked for. */
-function standingGauges(registry: Registry): (standings: ConnectorLag[], now: number) => void {
+/** Creates gauges of the status of connectors. @returns a function that sets them */
+function lagGauges(registry: Registry): (lags: ConnectorLag[], now: number) => void {
   const gauge = (name: string, help: string) =>
     new Gauge({ name, help, labelNames: ['connector'], registers: [registry] });
   const lag = gauge(
     'reconciler_connector_lag_seconds',
-    'Since the last run of the whole connector ended well, or since it was made where none did',
+    'Time since the last successful job of the whole connector ended, or since the connector was created if there was none',
   );
-  const interval = gauge('reconciler_connector_interval_seconds', 'Between its scheduled runs, where they are enabled');
-  const failed = gauge('reconciler_connector_last_run_failed', '1 where its last run failed, wholly or in part');
-  const running = gauge('reconciler_connector_running_jobs', 'Jobs that have begun and not ended');
-  const queued = gauge('reconciler_connector_queued_jobs', 'Jobs that wait');
+  const interval = gauge(
+    'reconciler_connector_interval_seconds',
+    'Time between the scheduled jobs of the connector, if they are enabled',
+  );
+  const failed = gauge(
+    'reconciler_connector_last_run_failed',
+    '1 if the last job of the connector failed completely or partly',
+  );
+  const running = gauge('reconciler_connector_running_jobs', 'Jobs that have started and not ended');
+  const queued = gauge('reconciler_connector_queued_jobs', 'Jobs that are waiting');
   const waiting = gauge(
     'reconciler_connector_unattended_seconds',
-    'Since its oldest waiting job was made, where none of its jobs runs: nobody takes it up',
+    'Time since the oldest waiting job of the connector was created, if none of its jobs is running',
   );
   const all = [lag, interval, failed, running, queued, waiting];
-  return (standings, now) => {
-    // Of connectors that are gone nothing stays.
-    for (const one of all) one.reset();
-    for (const { name: connector, ...is } of standings) {
-      lag.set({ connector }, Math.max(0, now - is.goodSince) / 1000);
-      if (is.intervalSeconds > 0) interval.set({ connector }, is.intervalSeconds);
-      failed.set({ connector }, is.lastFailed ? 1 : 0);
-      running.set({ connector }, is.running);
-      queued.set({ connector }, is.queued);
-      const since = is.running > 0 ? now : (is.oldestQueuedAt ?? now);
+  return (lags, now) => {
+    // Removes the values of connectors that no longer exist.
+    for (const metric of all) metric.reset();
+    for (const { name: connector, ...status } of lags) {
+      lag.set({ connector }, Math.max(0, now - status.goodSince) / 1000);
+      if (status.intervalSeconds > 0) interval.set({ connector }, status.intervalSeconds);
+      failed.set({ connector }, status.lastFailed ? 1 : 0);
+      running.set({ connector }, status.running);
+      queued.set({ connector }, status.queued);
+      const since = status.running > 0 ? now : (status.oldestQueuedAt ?? now);
       waiting.set({ connector }, Math.max(0, now - since) / 1000);
     }
   };

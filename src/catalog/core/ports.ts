@@ -7,53 +7,56 @@ import type { RepairSchedulesResponse, Schedule } from '../../generated/reconcil
 import type { Database } from '../store/database/database.ts';
 import type { Schema } from '../store/database/schema.ts';
 
-/** What the services work with. */
+/** The dependencies of the services. */
 export interface ServiceDeps {
   readonly db: Kysely<Schema>;
   readonly database: Database;
   readonly logger: Logger;
-  /** @throws CodedError UNAVAILABLE where Temporal cannot be reached. */
+  /** @throws CodedError UNAVAILABLE if Temporal cannot be reached */
   readonly jobs: () => Promise<JobControl>;
   readonly schedules: ScheduleKeeper;
   readonly deletions: Deletions;
-  /** Contents of a table wait to be removed. */
+  /** Starts the removal of deleted contents in the background. */
   readonly purge: () => void;
   readonly observeJob: ObserveJob;
 }
 
 export interface Deletions {
   /**
-   * Deletes a connector, or goes on deleting it. Once this has been asked for, the connector is DELETING until it is gone.
+   * Deletes a connector, or resumes its deletion. The connector is DELETING from the first call until it is deleted.
    *
-   * @throws CodedError NOT_FOUND, ABORTED for another etag, FAILED_PRECONDITION where a job does not end, UNAVAILABLE where Temporal cannot
-   *   be reached
+   * @throws CodedError NOT_FOUND, ABORTED if the etag differs, FAILED_PRECONDITION if a job does not end in time, UNAVAILABLE if Temporal
+   *   cannot be reached
    */
   delete(request: Pick<DeleteConnectorRequest, 'connectorId' | 'etag' | 'deleteContents'>): Promise<Deleted>;
-  /** Finishes in the background what was cut off when the catalog stopped. */
+  /** Finishes in the background the deletions that were interrupted when the catalog stopped. */
   resume(): void;
   stop(): void;
 }
 
-/** What went with a connector. */
+/** Number of tables and views that were deleted with a connector. */
 export interface Deleted {
   tables: number;
   views: number;
 }
 
-/** Keeps the schedules in Temporal as the connectors' policies say. Its calls fail with UNAVAILABLE where Temporal cannot be reached. */
+/**
+ * Keeps the schedules in Temporal in agreement with the policies of the connectors. Its calls fail with UNAVAILABLE if Temporal cannot be
+ * reached.
+ */
 export interface ScheduleKeeper {
-  /** The connector was made or changed: its schedule follows in the background, however long Temporal is away. */
-  follow(connectorId: string): void;
-  /** Brings a connector's schedule in line. */
+  /** Updates the schedule of a new or changed connector in the background, and retries for as long as Temporal cannot be reached. */
+  syncInBackground(connectorId: string): void;
+  /** Creates, updates or removes a connector's schedule. */
   sync(connectorId: string): Promise<void>;
-  /** How a connector's schedule stands; undefined where there is none and none is wanted. */
-  look(connectorId: string): Promise<Schedule | undefined>;
-  /** Brings all in line, those of connectors that are not there among them. */
+  /** A connector's schedule and its status; undefined if there is no schedule and none is required. */
+  find(connectorId: string): Promise<Schedule | undefined>;
+  /** Updates all schedules, and removes those of connectors that do not exist. */
   repair(): Promise<RepairSchedulesResponse>;
   stop(): void;
 }
 
-/** Told of every change of a job's record, after it was written, with the failures that came with it. */
+/** Called after every change of a job's record, with the failures that were recorded with it. */
 export type ObserveJob = (
   before: ReconcileJob | undefined,
   after: ReconcileJob,

@@ -1,11 +1,11 @@
 import { sortableId } from '../identity/ids.ts';
 
-/** Readable, safe in a URL, and newer ones sort behind older ones of the same connector. */
+/** A new job id: readable, safe in a URL, and sorted after the connector's older job ids. */
 export function jobIdFor(connectorName: string): string {
   return `${jobIdPrefix(connectorName)}-${sortableId()}`;
 }
 
-/** What ids of a connector's jobs begin with. */
+/** The prefix of the ids of a connector's jobs. */
 export function jobIdPrefix(connectorName: string): string {
   const plain = connectorName
     .normalize('NFKD')

@@ -4,9 +4,9 @@ import { CodedError } from '../../errors.ts';
 import type { Connector, TriggerReconcileRequest } from '../../generated/reconciler/v1/connectors.ts';
 
 /**
- * Input of the workflow that a trigger starts.
+ * The input of the workflow that a trigger starts.
  *
- * @throws CodedError INVALID_ARGUMENT where it is too long for one
+ * @throws CodedError INVALID_ARGUMENT if it is too long
  */
 export function requestOf(connector: Connector, trigger: TriggerReconcileRequest): ReconcileRequest {
   const scope: NonNullable<ReconcileRequest['scope']> = {};
@@ -28,15 +28,15 @@ export function requestOf(connector: Connector, trigger: TriggerReconcileRequest
   if (length <= MAX_REQUEST_LENGTH) return request;
   throw new CodedError(
     'INVALID_ARGUMENT',
-    `what is asked for has ${length} characters as JSON, at most ${MAX_REQUEST_LENGTH} are allowed: name fewer namespaces, columns, branches or snapshots`,
+    `the request has ${length} characters as JSON, at most ${MAX_REQUEST_LENGTH} are allowed: name fewer namespaces, columns, branches or snapshots`,
   );
 }
 
 /**
- * What two inputs of the same connector must have alike to ask for the same: all but what started them and by which of its names they call
- * the connector. The order of keys and of lists says nothing, and a flag that is not set is as good as none.
+ * Whether two requests for the same connector ask for the same work. What started them and how they name the connector is ignored, as is
+ * the order of keys and list items. A flag that is false equals an absent one.
  */
-export function sameAsked(a: ReconcileRequest, b: ReconcileRequest): boolean {
+export function isSameWork(a: ReconcileRequest, b: ReconcileRequest): boolean {
   return comparableRequest(a) === comparableRequest(b);
 }
 

@@ -8,17 +8,20 @@ import { findConnector, releaseClaim } from '../store/connectors/connectors.ts';
 import { getJob, putFailures, putJob } from '../store/jobs/jobs.ts';
 
 /**
- * A job that was recorded this short a while ago may not be in Temporal yet: another catalog service, or one before a
- * restart, can be between the record and the start.
+ * A job that was recorded less than this time ago may not be in Temporal yet: another catalog service, or this one before a restart, may
+ * have recorded the job but not yet started it.
  */
 const START_GRACE_MS = 60_000;
 
-/** What became of a workflow that is closed in Temporal, and of whose end there is no record: that comes before the workflow closes. */
+/**
+ * The outcome of a job whose workflow is closed in Temporal although the record has not ended. Normally a workflow records its end before it
+ * closes.
+ */
 const OUTCOME_OF_CLOSED_WORKFLOW: Record<Exclude<WorkflowStatus, 'RUNNING'>, { state: JobState; message: string }> = {
-  // A power cut takes the database's last transactions, and a backup knows less.
+  // The database may have lost its last transactions in a power failure, or been restored from a backup.
   COMPLETED: {
     state: JobState.JS_SUCCEEDED,
-    message: 'succeeded; its last record was lost, and its last counts with it',
+    message: 'succeeded; its last record was lost, so its counters are incomplete',
   },
   CANCELED: { state: JobState.JS_CANCELLED, message: 'cancelled before it recorded its end' },
   FAILED: {
@@ -31,19 +34,19 @@ const OUTCOME_OF_CLOSED_WORKFLOW: Record<Exclude<WorkflowStatus, 'RUNNING'>, { s
 
 const UNKNOWN = {
   state: JobState.JS_FAILED,
-  message: 'Temporal does not know its workflow any more: it was never started, or was deleted',
+  message: 'its workflow does not exist in Temporal: it was never started, or was deleted',
 };
 
 export interface JobStatus {
   /** A job as it is now, with live counters while it runs. */
   status(jobId: string): Promise<ReconcileJob>;
-  /** A job's record, and how its workflow stands; undefined where that is not known, or of no account any more. */
-  refresh(jobId: string): Promise<{ job: ReconcileJob; standing?: WorkflowStatus }>;
+  /** Updates a job's record from Temporal, and returns it with the workflow's status: undefined if unknown, or if the job has ended. */
+  refresh(jobId: string): Promise<{ job: ReconcileJob; workflowStatus?: WorkflowStatus }>;
 }
 
 /**
- * Tells of jobs. One that Temporal knows to have ended without a word is brought to its end. Where Temporal cannot be asked, the record
- * answers.
+ * Returns the state of jobs. A job is marked as ended if its workflow closed in Temporal without recording its end. If Temporal cannot be
+ * reached, the stored record is returned.
  */
 export function createJobStatus(
   { db, jobs, logger, observeJob }: Pick<ServiceDeps, 'db' | 'jobs' | 'logger' | 'observeJob'>,
@@ -53,8 +56,8 @@ export function createJobStatus(
     refresh,
 
     async status(jobId) {
-      const { job, standing } = await refresh(jobId);
-      if (standing !== 'RUNNING') return job;
+      const { job, workflowStatus } = await refresh(jobId);
+      if (workflowStatus !== 'RUNNING') return job;
       const progress = await jobs()
         .then((control) => control.progress(jobId))
         .catch(() => undefined);
@@ -62,27 +65,24 @@ export function createJobStatus(
     },
   };
 
-  async function refresh(jobId: string): Promise<{ job: ReconcileJob; standing?: WorkflowStatus }> {
+  async function refresh(jobId: string): Promise<{ job: ReconcileJob; workflowStatus?: WorkflowStatus }> {
     const job = await getJob(db, jobId);
     if (isEnded(job.state) || isStarting(jobId)) return { job };
-    let standing: WorkflowStatus | undefined;
+    let workflowStatus: WorkflowStatus | undefined;
     try {
-      standing = await (await jobs()).describe(jobId);
+      workflowStatus = await (await jobs()).describe(jobId);
     } catch (error) {
-      logger.warn({ job: jobId, err: error }, 'Temporal cannot be asked about a job');
+      logger.warn({ job: jobId, err: error }, 'the status of a job cannot be read from Temporal');
       return { job };
     }
-    if (standing === 'RUNNING') return { job, standing };
-    if (standing === undefined && job.runId === '' && Date.now() - (job.createdAt?.getTime() ?? 0) < START_GRACE_MS) {
-      return { job };
-    }
-    return {
-      job: await markEnded(jobId, standing === undefined ? UNKNOWN : OUTCOME_OF_CLOSED_WORKFLOW[standing]),
-      standing,
-    };
+    if (workflowStatus === 'RUNNING') return { job, workflowStatus };
+    const age = Date.now() - (job.createdAt?.getTime() ?? 0);
+    if (workflowStatus === undefined && job.runId === '' && age < START_GRACE_MS) return { job };
+    const outcome = workflowStatus === undefined ? UNKNOWN : OUTCOME_OF_CLOSED_WORKFLOW[workflowStatus];
+    return { job: await markEnded(jobId, outcome), workflowStatus };
   }
 
-  /** One that waits says for which job. */
+  /** The message of a waiting job names the job that holds the claim on the connector. */
   async function withHolder(job: ReconcileJob): Promise<ReconcileJob> {
     if (job.state !== JobState.JS_QUEUED) return job;
     const holder = (await findConnector(db, job.connectorId))?.runningJobId ?? '';
@@ -90,10 +90,10 @@ export function createJobStatus(
     return { ...job, message: `waits for job ${holder}, which has the connector` };
   }
 
-  async function markEnded(jobId: string, lost: { state: JobState; message: string }): Promise<ReconcileJob> {
-    const failed = lost.state === JobState.JS_FAILED;
-    // It did not get to all that it was asked for.
-    const failures = failed ? [failureMessage({ table: '', code: 'ABORTED', ...lost, failedAtMs: Date.now() })] : [];
+  async function markEnded(jobId: string, outcome: { state: JobState; message: string }): Promise<ReconcileJob> {
+    const failed = outcome.state === JobState.JS_FAILED;
+    // The job did not complete its work.
+    const failures = failed ? [failureMessage({ table: '', code: 'ABORTED', ...outcome, failedAtMs: Date.now() })] : [];
     const [before, after, alert] = await db.transaction().execute(async (trx) => {
       const job = await getJob(trx, jobId);
       if (isEnded(job.state)) return [job, job];
@@ -101,16 +101,19 @@ export function createJobStatus(
       await putFailures(trx, jobId, failures);
       const before = countersOf(job);
       const counters = { ...before, errors: before.errors + BigInt(failures.length) };
-      const ended = await putJob(trx, { ...job, ...lost, counters, paused: false });
+      const ended = await putJob(trx, { ...job, ...outcome, counters, paused: false });
       return [job, ended, await evaluateAlert(trx, ended)];
     });
     observeJob(before, after, before === after ? [] : failures);
-    // No workflow is left that would send it.
+    // The workflow is closed, so it cannot send the alert.
     if (alert) {
       await jobs()
         .then((control) => control.alert(alert))
         .catch((err) => {
-          logger.warn({ job: jobId, err }, 'no alert is sent of a job: the next one that fails is told of');
+          logger.warn(
+            { job: jobId, err },
+            'the alert of a job cannot be sent; the next job that fails or recovers is reported instead',
+          );
           return unclaimAlert(db, after.connectorId, alert);
         });
     }
@@ -120,13 +123,13 @@ export function createJobStatus(
 
 function withProgress(job: ReconcileJob, progress: Progress): ReconcileJob {
   if (isEnded(job.state)) return job;
-  const doing =
+  const activity =
     progress.inFlight.length > 0 ? `${progress.phase}: ${progress.inFlight.slice(0, 5).join(', ')}` : progress.phase;
   return {
     ...job,
-    // It has ended only once its record says so, with its message.
+    // The job has ended only when its record has, which also has the message.
     state: progress.state === 'JS_QUEUED' ? JobState.JS_QUEUED : JobState.JS_RUNNING,
-    message: progress.state === 'JS_QUEUED' ? job.message : doing,
+    message: progress.state === 'JS_QUEUED' ? job.message : activity,
     ...progressMessage(progress),
   };
 }

@@ -30,13 +30,13 @@ export function createJobsService(
       const checks = new Checks();
       checks.text(request.idempotencyKey, 'idempotency_key', { max: 512 });
       checks.done();
-      // One that ended without a word has ended.
+      // The workflow may have closed without recording the end of the job.
       await refresh(request.jobId);
       return jobFor({
         scope: 'RetryReconcileJob',
         idempotencyKey: request.idempotencyKey,
         hash: requestHash(RetryReconcileJobRequest.encode(request).finish()),
-        async wanted(trx) {
+        async prepare(trx) {
           const job = await store.getJob(trx, request.jobId);
           const connector = await getConnector(trx, job.connectorId);
           return { connector, request: await retryRequestOf(trx, job), retryOf: job.jobId };
@@ -49,16 +49,16 @@ export function createJobsService(
       const after = jobTokens.decode(request.pageToken, request.connectorId);
       const { items, last } = page(await store.listJobs(db, size + 1, request.connectorId, after), size);
       const cursor = last && { createdAt: last.createdAt?.getTime() ?? 0, jobId: last.jobId };
-      // Of those that have not ended, Temporal knows how they stand.
-      const now = await Promise.all(items.map((job) => (isEnded(job.state) ? job : status(job.jobId))));
-      return { jobs: now, nextPageToken: cursor ? jobTokens.encode(cursor, request.connectorId) : '' };
+      // The state of jobs that have not ended is read from Temporal.
+      const current = await Promise.all(items.map((job) => (isEnded(job.state) ? job : status(job.jobId))));
+      return { jobs: current, nextPageToken: cursor ? jobTokens.encode(cursor, request.connectorId) : '' };
     },
 
     async cancelReconcileJob(request) {
       checkIds({ job_id: request.jobId });
       const job = await store.getJob(db, request.jobId);
       if (isEnded(job.state)) return job;
-      // First: from now on it answers for no trigger that is equal to it.
+      // Marked first, so that no equal trigger joins this job from now on.
       await db.transaction().execute((trx) => store.markCancelling(trx, job.jobId));
       await (await jobs()).cancel(job.jobId);
       return status(job.jobId);
@@ -69,7 +69,7 @@ export function createJobsService(
       const size = pageSize(request.pageSize);
       const after = failureTokens.decode(request.pageToken, request.jobId);
       const job = await store.getJob(db, request.jobId);
-      // A running job records its failures with the next page of tables; those that come meanwhile are asked of it.
+      // A running job records its failures after each page of tables. Failures since then are queried from its workflow.
       if (!after && !isEnded(job.state)) await recordLiveFailures(job.jobId);
       const { items, last } = page(await store.listFailures(db, request.jobId, size + 1, after?.table), size);
       return { failures: items, nextPageToken: last ? failureTokens.encode({ table: last.table }, request.jobId) : '' };

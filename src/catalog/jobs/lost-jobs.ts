@@ -7,24 +7,26 @@ import { createJobStatus } from './job-status.ts';
 
 const EVERY_MS = 60_000;
 const PAGE = 100;
-/** Of a connector, looked at in one round. */
+/** Jobs per connector that are checked in one round. */
 const JOBS_AT_ONCE = 100;
 
 /**
- * Brings to their end the jobs that ended in Temporal without a word (terminated, timed out, never started), also where nobody asks about
- * them: metrics and alerts go by the records. Begins at once: while the catalog was away, some may have.
+ * Finds jobs whose workflows closed in Temporal without recording their end (terminated, timed out) or were never started, and marks them
+ * as ended. Metrics and alerts depend on the records, so this does not wait until somebody requests a job. The first round starts
+ * immediately, because workflows may have closed while the catalog was down.
  */
 export function createLostJobs(deps: Pick<ServiceDeps, 'db' | 'jobs' | 'logger' | 'observeJob'>): { stop(): void } {
   const { db, jobs, logger } = deps;
   const { refresh } = createJobStatus(deps, () => false);
   const stopped = new AbortController();
-  void goOn();
+  void run();
   return { stop: () => stopped.abort() };
 
-  async function goOn(): Promise<void> {
+  async function run(): Promise<void> {
     while (!stopped.signal.aborted) {
       await round().catch((err) => {
-        if (!stopped.signal.aborted) logger.warn({ err }, 'jobs that were lost in Temporal are not looked for now');
+        if (!stopped.signal.aborted)
+          logger.warn({ err }, 'jobs that were lost in Temporal cannot be looked for; retrying in a minute');
       });
       await setTimeout(EVERY_MS, undefined, { signal: stopped.signal, ref: false }).catch(() => undefined);
     }

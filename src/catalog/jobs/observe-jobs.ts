@@ -4,17 +4,17 @@ import { JobState, jobStateToJSON } from '../../generated/reconciler/v1/jobs.ts'
 import type { CatalogMetrics } from '../core/metrics.ts';
 import type { ObserveJob } from '../core/ports.ts';
 
-/** Logs when jobs begin and end and what failed in them, and counts them where there are metrics. */
+/** Logs when jobs start and end, and what failed in them. Updates the metrics if there are any. */
 export function createJobObserver(logger: Logger, metrics: CatalogMetrics | undefined): ObserveJob {
   return (before, after, failures = []) => {
     metrics?.recorded(before, after, failures);
     const fields = { job: after.jobId, connector: after.connectorName };
     if (before && isEnded(before.state)) return;
     if (after.state === JobState.JS_RUNNING && before?.state !== JobState.JS_RUNNING) {
-      logger.info(fields, 'the job has begun');
+      logger.info(fields, 'the job has started');
     }
     for (const { table, code, message } of failures) {
-      logger.warn({ ...fields, table, code, reason: message }, 'it failed after its retries');
+      logger.warn({ ...fields, table, code, reason: message }, 'part of the job failed after its retries');
     }
     if (!isEnded(after.state)) return;
     const { message } = after;

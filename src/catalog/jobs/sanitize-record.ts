@@ -1,28 +1,32 @@
 import type { RecordJobRequest } from '../../generated/reconciler/internal/v1/reconciliation.ts';
 import type { JobChange } from '../../generated/reconciler/v1/jobs.ts';
 
-/** Texts of failures and changes are as long as names and causes are; a client reads a page of them. */
+/** Maximum length, in characters, of a job's message and of the texts of failures and changes. A client reads a page of the latter. */
 const MAX_LENGTHS = { message: 1024 * 1024, text: 8192 };
 
 /**
- * A job's record with texts that can be stored. They hold what upstreams sent, names and broken files among it: a record that was refused
- * for them would take the whole job with it.
+ * A job's record with texts that can be stored. The texts may contain anything that an upstream sent, such as names or parts of broken
+ * files. Refusing a record because of them would lose the whole job.
  */
 export function sanitizeRecord({ job, failures }: RecordJobRequest): RecordJobRequest {
   return {
     job: job && { ...job, message: sanitize(job.message, MAX_LENGTHS.message), phase: sanitize(job.phase) },
-    failures: failures.map((one) => ({ ...one, table: sanitize(one.table), message: sanitize(one.message) })),
+    failures: failures.map((failure) => ({
+      ...failure,
+      table: sanitize(failure.table),
+      message: sanitize(failure.message),
+    })),
   };
 }
 
-/** The same of what a dry run would do. */
+/** A change of a dry run with texts that can be stored. */
 export function sanitizeChange(change: JobChange): JobChange {
   const { name, destination, reason } = change;
   return { ...change, name: sanitize(name), destination: sanitize(destination), reason: sanitize(reason) };
 }
 
-/** Without NUL, which Postgres cannot store. */
-function sanitize(text: string, most = MAX_LENGTHS.text): string {
+/** Replaces NUL characters, which Postgres cannot store, and truncates the text. */
+function sanitize(text: string, maxLength = MAX_LENGTHS.text): string {
   const plain = text.replaceAll('\0', '\u{fffd}');
-  return plain.length > most ? `${plain.slice(0, most - 1)}…` : plain;
+  return plain.length > maxLength ? `${plain.slice(0, maxLength - 1)}…` : plain;
 }

@@ -15,59 +15,59 @@ import { findCreatedResource, recordCreatedResource } from '../store/database/id
 import type { Schema } from '../store/database/schema.ts';
 import * as store from '../store/jobs/jobs.ts';
 import { jobIdFor } from './job-id.ts';
-import { sameAsked } from './job-request.ts';
+import { isSameWork } from './job-request.ts';
 import { createJobStatus, type JobStatus } from './job-status.ts';
 
-/** A call that asks for a job. */
+/** A call that starts a job. */
 interface JobCall {
-  /** Of idempotency keys: the RPC's name. */
+  /** The scope of the idempotency key: the RPC's name. */
   scope: string;
   idempotencyKey: string;
-  /** Of the request. */
+  /** A digest of the request; see `requestHash`. */
   hash: string;
-  /** What is to run. Called in the transaction that decides. */
-  wanted(trx: Kysely<Schema>): Promise<{ connector: Connector; request: ReconcileRequest; retryOf?: string }>;
+  /** Returns what to run. Called in the transaction that creates the job. */
+  prepare(trx: Kysely<Schema>): Promise<{ connector: Connector; request: ReconcileRequest; retryOf?: string }>;
 }
 
 export interface JobStarter {
   status: JobStatus;
   /**
-   * A job for the call: the one that its key gave before, an equal one that still waits, or a new one.
+   * Returns the job of the call: the job that its idempotency key created before, an equal job that is still waiting, or a new one.
    *
-   * @throws CodedError FAILED_PRECONDITION where the connector is not active, INVALID_ARGUMENT where too much is asked for, UNAVAILABLE
-   *   where Temporal cannot be reached (then there is no record, unless a call before made it), DEADLINE_EXCEEDED where it did not say
-   *   whether it started the job (then there is)
+   * @throws CodedError FAILED_PRECONDITION if the connector is not active, INVALID_ARGUMENT if the request is too large, UNAVAILABLE if
+   *   Temporal cannot be reached (then the job is not recorded, unless an earlier call recorded it), DEADLINE_EXCEEDED if Temporal did not
+   *   confirm the start (then the job is recorded)
    */
   jobFor(call: JobCall): Promise<TriggerReconcileResponse>;
 }
 
-/** Starts jobs, each once, and gives how they stand. */
+/** Starts each job once, and returns the status of jobs. */
 export function createJobStarter(deps: ServiceDeps): JobStarter {
   const { db, jobs } = deps;
-  // Jobs between their record and Temporal's answer: their workflow may not be there yet.
+  // Jobs that are recorded but whose start Temporal has not confirmed. Their workflows may not exist yet.
   const starting = new Map<string, Promise<void>>();
   const status = createJobStatus(deps, (jobId) => starting.has(jobId));
 
   return {
     status,
 
-    async jobFor({ scope, idempotencyKey, hash, wanted }) {
-      // Waiting jobs that were found dead: they answer for no trigger.
+    async jobFor({ scope, idempotencyKey, hash, prepare }) {
+      // Jobs that seemed to be waiting but have ended. No trigger joins them.
       const dead = new Set<string>();
       for (;;) {
         const { job, existing, joined } = await db.transaction().execute(async (trx) => {
           const first = await findCreatedResource(trx, scope, idempotencyKey, hash);
           const known = first === undefined || dead.has(first) ? undefined : await store.findJob(trx, first);
           if (known) return { job: known, existing: true, joined: false };
-          const { connector, request, retryOf } = await wanted(trx);
+          const { connector, request, retryOf } = await prepare(trx);
           refuseInactive(connector);
-          // It scans only after its claim, a transaction of this database: what the upstream has now, it will see.
+          // A waiting job has not claimed the connector yet, so it will scan the current state of the upstream.
           const waiting = await equalWaiting(trx, connector, request, dead);
           const job = waiting ?? (await store.putJob(trx, queuedJob(connector, request, retryOf)));
           await recordCreatedResource(trx, scope, idempotencyKey, hash, job.jobId);
           return { job, existing: waiting !== undefined, joined: waiting !== undefined };
         });
-        // A record without a run id was not started yet: by this call, or by one that was cut off.
+        // Without a run id the job was not started yet: it is new, or an earlier call was interrupted.
         if (job.runId === '' && !isEnded(job.state)) await start(job, existing);
         if (!joined || !isEnded((await status.refresh(job.jobId)).job.state)) return { jobId: job.jobId, existing };
         dead.add(job.jobId);
@@ -84,29 +84,31 @@ export function createJobStarter(deps: ServiceDeps): JobStarter {
     const waiting = await store.waitingJobs(trx, connectorId, MAX_WAITING);
     return waiting.find(
       ({ jobId, requestJson }) =>
-        !dead.has(jobId) && requestJson !== '' && sameAsked(JSON.parse(requestJson) as ReconcileRequest, request),
+        !dead.has(jobId) && requestJson !== '' && isSameWork(JSON.parse(requestJson) as ReconcileRequest, request),
     );
   }
 
-  /** Starts the workflow once, however many calls ask for it. */
+  /** Starts the workflow. Concurrent calls for the same job share one start. */
   function start(job: ReconcileJob, existing: boolean): Promise<void> {
     const running = starting.get(job.jobId) ?? startOnce(job, existing).finally(() => starting.delete(job.jobId));
     starting.set(job.jobId, running);
     return running;
   }
 
-  /** @param existing another call, which was cut off, may have started it: its record stays */
+  /** @param existing an earlier call recorded the job and may have started it, so the record is kept if the start fails */
   async function startOnce(job: ReconcileJob, existing: boolean): Promise<void> {
-    const named = { id: job.connectorId, name: job.connectorName };
+    const connector = { id: job.connectorId, name: job.connectorName };
     let runId: string;
     try {
-      ({ runId } = await (await jobs()).start(job.jobId, JSON.parse(job.requestJson) as ReconcileRequest, named));
+      ({ runId } = await (await jobs()).start(job.jobId, JSON.parse(job.requestJson) as ReconcileRequest, connector));
     } catch (error) {
-      // It may run: what became of it is found out when somebody asks for it.
+      // The job may be running. Its state is determined when it is next requested.
       if (error instanceof CodedError && error.code === 'DEADLINE_EXCEEDED') throw error;
       if (!existing) await db.transaction().execute((trx) => store.deleteJob(trx, job.jobId));
       if (error instanceof CodedError) throw error;
-      throw new CodedError('UNAVAILABLE', `job could not be started: ${(error as Error).message}`, { cause: error });
+      throw new CodedError('UNAVAILABLE', `job ${job.jobId} could not be started: ${(error as Error).message}`, {
+        cause: error,
+      });
     }
     await db.transaction().execute(async (trx) => {
       // The worker may have recorded more by now.
@@ -116,21 +118,21 @@ export function createJobStarter(deps: ServiceDeps): JobStarter {
   }
 }
 
-/** Each activity of the job has what was asked for in its input, and Temporal bounds them all together. */
+/** The request is part of the input of every activity, and Temporal limits the size of a history. */
 const MAX_REQUEST_BYTES = 64 * 1024;
 
-function inputOf(request: ReconcileRequest): string {
+function inputJson(request: ReconcileRequest): string {
   const json = JSON.stringify(request);
   const bytes = Buffer.byteLength(json);
   if (bytes <= MAX_REQUEST_BYTES) return json;
   throw new CodedError(
     'INVALID_ARGUMENT',
-    `what is asked for has ${bytes} bytes as JSON, a job takes at most ${MAX_REQUEST_BYTES}: name fewer namespaces, columns, snapshots or ` +
+    `the request has ${bytes} bytes as JSON, at most ${MAX_REQUEST_BYTES} are allowed: name fewer namespaces, columns, snapshots or ` +
       "branches, or set them in the connector's source",
   );
 }
 
-/** Of a connector, looked at for an equal one. */
+/** Number of waiting jobs per connector that are compared with a new request. */
 const MAX_WAITING = 100;
 
 function refuseInactive({ state, displayName }: Connector): void {
@@ -141,7 +143,7 @@ function refuseInactive({ state, displayName }: Connector): void {
       : '';
   throw new CodedError(
     'FAILED_PRECONDITION',
-    `connector '${displayName}' is ${state.replace('CONNECTOR_STATE_', '')}: only an ACTIVE one can run${resume}`,
+    `connector '${displayName}' is ${state.replace('CONNECTOR_STATE_', '')}: only an ACTIVE connector can run${resume}`,
   );
 }
 
@@ -157,7 +159,7 @@ function queuedJob(connector: Connector, request: ReconcileRequest, retryOf = ''
     trigger: retryOf === '' ? JobTrigger.JOB_TRIGGER_MANUAL : JobTrigger.JOB_TRIGGER_RETRY,
     mode: captureModeToProto(request.mode),
     dryRun: request.dryRun ?? false,
-    requestJson: inputOf(request),
+    requestJson: inputJson(request),
     retryOfJobId: retryOf,
   });
 }

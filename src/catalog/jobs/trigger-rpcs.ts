@@ -11,7 +11,7 @@ import { checkSelection } from '../validation/selection-checks.ts';
 import { requestOf } from './job-request.ts';
 import type { JobStarter } from './start-job.ts';
 
-/** The RPCs of the service Connectors that start a job and return it. */
+/** The RPCs of the service Connectors that start a job and return a job. */
 export function createTriggerRpcs({
   jobFor,
   status: { status },
@@ -23,7 +23,7 @@ export function createTriggerRpcs({
         scope: 'TriggerReconcile',
         idempotencyKey: request.idempotencyKey,
         hash: requestHash(TriggerReconcileRequest.encode(request).finish()),
-        async wanted(trx) {
+        async prepare(trx) {
           const connector = await getConnector(trx, request.connectorId);
           return { connector, request: requestOf(connector, request) };
         },

@@ -25,9 +25,9 @@ export function createCatalogsService({ db }: ServiceDeps): CatalogsServiceImple
       return db.transaction().execute(async (trx) => {
         const first = await findCreatedResource(trx, 'CreateCatalog', request.idempotencyKey, hash);
         if (first !== undefined) return store.getCatalog(trx, first);
-        const made = await store.insertCatalog(trx, catalog);
-        await recordCreatedResource(trx, 'CreateCatalog', request.idempotencyKey, hash, made.catalogId);
-        return made;
+        const created = await store.insertCatalog(trx, catalog);
+        await recordCreatedResource(trx, 'CreateCatalog', request.idempotencyKey, hash, created.catalogId);
+        return created;
       });
     },
 
@@ -77,7 +77,7 @@ export function createCatalogsService({ db }: ServiceDeps): CatalogsServiceImple
   };
 }
 
-/** The longest display name of a catalog. */
+/** The longest display name of a catalog, in characters. */
 export const MAX_CATALOG_NAME = 255;
 
 function checkCatalog(catalog: Catalog, fields: readonly (typeof MASK)[number][]): void {

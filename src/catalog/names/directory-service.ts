@@ -54,12 +54,12 @@ export function createDirectoryService({ db }: ServiceDeps): DirectoryServiceImp
           : await getView(db, id).then((v) => ({ name: v.name, namespace_id: v.namespaceId }));
       return { ...(await nameOfId(namespace_id)), object: name };
     }
-    throw new CodedError('NOT_FOUND', `id ${id} names no catalog, namespace, table or view`);
+    throw new CodedError('NOT_FOUND', `id ${id} is not the id of a catalog, namespace, table or view`);
   }
 }
 
 function nameOf(request: ResolveRequest): Name {
-  if (!request.name) throw invalid('name', 'is required: give parts or text');
+  if (!request.name) throw invalid('name', 'is required: set parts or text');
   if (request.name.$case === 'parts') {
     const name = request.name.value;
     const checks = new Checks();
@@ -67,7 +67,7 @@ function nameOf(request: ResolveRequest): Name {
     checks.that(
       name.object === '' || name.namespacePath.length > 0,
       'parts.namespace_path',
-      'is required with an object',
+      'is required if object is set',
     );
     checks.done();
     return name;
@@ -76,7 +76,7 @@ function nameOf(request: ResolveRequest): Name {
   if (!request.object) return { catalog, namespacePath: rest, object: '' };
   const object = rest.pop();
   if (object === undefined || rest.length === 0) {
-    throw invalid('text', `'${request.name.value}' names no table or view: give catalog.namespace.name`);
+    throw invalid('text', `'${request.name.value}' is not the name of a table or view: use catalog.namespace.name`);
   }
   return { catalog, namespacePath: rest, object };
 }
@@ -86,5 +86,9 @@ function parts(name: Name): string[] {
 }
 
 function missing(whole: string, kind: string, path: string[]): CodedError {
-  return new CodedError('NOT_FOUND', `${kind} '${formatName(path)}' is not there (asked for ${whole})`);
+  const name = formatName(path);
+  return new CodedError(
+    'NOT_FOUND',
+    `${kind} '${name}' does not exist${name === whole ? '' : `, so ${whole} cannot be resolved`}`,
+  );
 }

@@ -29,9 +29,9 @@ export function createNamespacesService({ db }: ServiceDeps): NamespacesServiceI
       return db.transaction().execute(async (trx) => {
         const first = await findCreatedResource(trx, 'CreateNamespace', request.idempotencyKey, hash);
         if (first !== undefined) return store.getNamespace(trx, first);
-        const made = await store.insertNamespace(trx, namespace);
-        await recordCreatedResource(trx, 'CreateNamespace', request.idempotencyKey, hash, made.namespaceId);
-        return made;
+        const created = await store.insertNamespace(trx, namespace);
+        await recordCreatedResource(trx, 'CreateNamespace', request.idempotencyKey, hash, created.namespaceId);
+        return created;
       });
     },
 

@@ -5,11 +5,11 @@ import { type CandidateDeletes, type PlannedFile, partitionOf } from '../store/f
 import type { LiveFile } from '../store/files/live-files.ts';
 
 /**
- * The delete files that a reader must apply to a data file: Iceberg spec, "Scan Planning", as Iceberg Java does it
- * (DeleteFileIndex.forDataFile), which also leaves out equality deletes that cannot match by their statistics.
+ * The delete files that a reader must apply to a data file (Iceberg spec, "Scan Planning"). Like Iceberg Java
+ * (DeleteFileIndex.forDataFile), it leaves out equality deletes whose statistics show that they cannot match.
  *
- * @param decode gives a delete file's message
- * @param find a column of the snapshot's schemas
+ * @param decode returns a delete file's message
+ * @param find finds a column in the snapshot's schemas by id
  */
 export function deletesFor(
   data: PlannedFile,
@@ -20,29 +20,29 @@ export function deletesFor(
   const sequence = data.live.sequenceNumber;
   const partition = partitionOf(data.live);
   const equality = [...candidates.global, ...(candidates.equality.get(partition) ?? [])].filter(
-    // Strictly newer: an equality delete does not delete what was written with it.
+    // Strictly newer: an equality delete does not apply to rows of the same commit.
     (live) => live.sequenceNumber > sequence && mayMatch(data.file, decode(live), find),
   );
   const isNewEnough = (live: LiveFile) => live.sequenceNumber >= sequence;
   const vectors = (candidates.vectors.get(data.file.filePath) ?? []).filter(isNewEnough);
-  // A vector holds the position deletes that were there before it.
+  // A deletion vector includes all earlier position deletes of the file.
   if (vectors.length > 0) return [...equality, ...vectors];
   const inPartition = (candidates.position.get(partition) ?? []).filter(isNewEnough);
   const forFile = (candidates.byPath.get(data.file.filePath) ?? []).filter(isNewEnough);
   return [...equality, ...inPartition, ...forFile];
 }
 
-/** Whether an equality delete file may hold a row of the data file, by null counts and bounds of the columns it compares. */
+/** Whether an equality delete file can match a row of the data file, judging by null counts and bounds of the compared columns. */
 function mayMatch(data: DataFile, del: DataFile, find: (id: number) => LeafColumn | undefined): boolean {
   return del.equalityIds.every((id) => {
     const column = find(id);
-    // No primitive column, or one that no schema has any more: nothing can be said.
+    // A column that is not primitive, or is in no schema any more, rules nothing out.
     if (!column) return true;
-    const [ofData, ofDelete] = [statsOf(data, id), statsOf(del, id)];
-    if (mayHoldNull(ofData, column) && mayHoldNull(ofDelete, column)) return true;
-    if (onlyNulls(ofData, column) && noNulls(ofDelete, column)) return false;
-    if (onlyNulls(ofDelete, column) && noNulls(ofData, column)) return false;
-    return mayOverlap(ofData, ofDelete, column.type);
+    const [dataStats, deleteStats] = [statsOf(data, id), statsOf(del, id)];
+    if (mayHoldNull(dataStats, column) && mayHoldNull(deleteStats, column)) return true;
+    if (onlyNulls(dataStats, column) && noNulls(deleteStats, column)) return false;
+    if (onlyNulls(deleteStats, column) && noNulls(dataStats, column)) return false;
+    return mayOverlap(dataStats, deleteStats, column.type);
   });
 }
 

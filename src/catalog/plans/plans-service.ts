@@ -15,15 +15,17 @@ import { deletesFor } from './delete-matching.ts';
 
 const tokens = new PageTokens('GetPlan', z.object({ snapshot: z.string(), generation: z.int(), after: liveCursor }));
 
-/** A page is cut after so many bytes of stored statistics, delete files included; it has at least one data file. */
+/** Maximum size of a page, in bytes of stored statistics including those of delete files. A page has at least one data file. */
 const PAGE_BYTES = 8 * 1024 * 1024;
-/** Size of the messages of a stream, about. With larger ones the heap grows by what it has not collected yet. */
+/** Approximate size of the messages of a stream. Larger messages pile up in the heap until they are garbage-collected. */
 const CHUNK_BYTES = 128 * 1024;
 const CHUNK_FILES = 500;
-/** Data files whose deletes are looked up together. */
-const STEP = 100;
+/** Number of data files whose delete files are looked up together. */
+const LOOKUP_FILES = 100;
+/** Number of decoded delete files that are kept, because global equality deletes apply to every data file. */
+const MAX_DECODED = 2000;
 
-interface Which {
+interface PlanSelection {
   tableId: string;
   snapshotId?: bigint | undefined;
   asOf?: Date | undefined;
@@ -42,7 +44,7 @@ export function createPlansService({ db }: ServiceDeps): PlansServiceImplementat
       if (token) {
         await refuseReplaced(db, reader, token.generation);
         if (!reader.path[token.after.step] || token.after.kind > 0) {
-          throw invalid('page_token', 'is not one that this call gave');
+          throw invalid('page_token', 'is not a token that GetPlan returned');
         }
       }
       const files: PlanFile[] = [];
@@ -78,43 +80,44 @@ export function createPlansService({ db }: ServiceDeps): PlansServiceImplementat
     },
   };
 
-  function open(which: Which, pinned: bigint | undefined): Promise<SnapshotReader> {
+  function open(selection: PlanSelection, pinned: bigint | undefined): Promise<SnapshotReader> {
     return openSnapshot(
       db,
-      which.tableId,
+      selection.tableId,
       async (table) => {
-        if (pinned !== undefined || which.snapshotId !== undefined) return pinned ?? which.snapshotId;
-        return which.asOf && currentAt(db, table, which.asOf);
+        if (pinned !== undefined || selection.snapshotId !== undefined) return pinned ?? selection.snapshotId;
+        return selection.asOf && currentAt(db, table, selection.asOf);
       },
-      which.columns,
+      selection.columns,
     );
   }
 
-  /** Plans data file by data file; a lookup of deletes serves some of them. */
+  /** Yields the plan of one data file at a time. Delete files are looked up for `LOOKUP_FILES` of them together. */
   async function* plan(
     reader: SnapshotReader,
     after: LiveCursor | undefined,
   ): AsyncIterable<{ planned: PlanFile; cursor: LiveCursor; size: number }> {
     const deletes = deleteIndex(reader);
-    // Equality deletes that are for every file come again and again.
-    const decoded = new DecodedFiles(2000);
+    const decoded = new DecodedFiles();
     for await (const batch of liveFiles(db, reader, [DATA], after)) {
-      for (let start = 0; start < batch.length; start += STEP) {
-        const part = batch.slice(start, start + STEP).map((live) => ({ live, file: DataFile.decode(live.body) }));
+      for (let start = 0; start < batch.length; start += LOOKUP_FILES) {
+        const part = batch
+          .slice(start, start + LOOKUP_FILES)
+          .map((live) => ({ live, file: DataFile.decode(live.body) }));
         const candidates = deletes && (await deletes.candidates(part));
         for (const data of part) {
           const { live, file } = data;
           const applied = candidates
-            ? deletesFor(data, candidates, (one) => decoded.get(one), reader.schemas.find)
+            ? deletesFor(data, candidates, (live) => decoded.get(live), reader.schemas.find)
             : [];
           await reader.places.load(applied);
           yield {
             planned: {
               file: reader.messages.message(live, file),
-              deleteFiles: applied.map((one) => reader.messages.message(one, decoded.get(one))),
+              deleteFiles: applied.map((live) => reader.messages.message(live, decoded.get(live))),
             },
             cursor: live.cursor as LiveCursor,
-            size: applied.reduce((sum, one) => sum + one.body.length, live.body.length),
+            size: applied.reduce((sum, { body }) => sum + body.length, live.body.length),
           };
         }
       }
@@ -133,28 +136,23 @@ export function createPlansService({ db }: ServiceDeps): PlansServiceImplementat
   }
 }
 
-function check(which: Which): void {
+function check(selection: PlanSelection): void {
   const checks = new Checks();
-  checks.id(which.tableId, 'table_id');
-  checks.timestamp(which.asOf, 'as_of');
+  checks.id(selection.tableId, 'table_id');
+  checks.timestamp(selection.asOf, 'as_of');
   checks.done();
 }
 
-/** Messages of delete files, the last ones used. */
+/** The messages of the delete files that were decoded last. */
 class DecodedFiles {
   readonly #files = new Map<number, DataFile>();
-  readonly #most: number;
-
-  constructor(most: number) {
-    this.#most = most;
-  }
 
   get(live: LiveFile): DataFile {
     let file = this.#files.get(live.fileNum);
     if (file) return file;
     file = DataFile.decode(live.body);
     this.#files.set(live.fileNum, file);
-    if (this.#files.size > this.#most) this.#files.delete(this.#files.keys().next().value as number);
+    if (this.#files.size > MAX_DECODED) this.#files.delete(this.#files.keys().next().value as number);
     return file;
   }
 }

@@ -7,13 +7,13 @@ import type { SnapshotIds } from '../store/files/snapshot-ids.ts';
 import type { SnapshotSchemas } from '../store/tables/table-schemas.ts';
 
 /**
- * The ids that column selectors stand for; undefined for all columns.
+ * The ids of the columns that the selectors name; undefined for all columns.
  *
- * @throws InvalidRequest for a selector that fits nothing
+ * @throws InvalidRequest if a selector matches no column
  */
 export function selectedIds(schemas: SnapshotSchemas, selectors: readonly string[]): Set<number> | undefined {
   if (selectors.length === 0) return undefined;
-  if (schemas.json === undefined) throw invalid('columns', 'cannot be looked up: the table has no schema');
+  if (schemas.json === undefined) throw invalid('columns', 'cannot be resolved: the table has no schema');
   try {
     return new Set(selectColumns(schemas.json, selectors).map((column) => column.id));
   } catch (error) {
@@ -21,7 +21,7 @@ export function selectedIds(schemas: SnapshotSchemas, selectors: readonly string
   }
 }
 
-/** Turns stored files into messages: names, types and texts come from the snapshot's schemas. */
+/** Converts stored files to messages. Names, types and the texts of bounds come from the snapshot's schemas. */
 export class FileMessages {
   readonly #schemas: SnapshotSchemas;
   readonly #ids: Set<number> | undefined;
@@ -34,8 +34,8 @@ export class FileMessages {
   }
 
   /**
-   * @param live `places` must have been asked for it
-   * @param file the decoded body, if the caller has it
+   * @param live a file that `places` has learned
+   * @param file the decoded body, if the caller has decoded it
    */
   message(live: LiveFile, file = DataFile.decode(live.body)): DataFile {
     const addedBy = live.addedSnapshotId ?? this.#places.idAt(live.chain, live.addedOrd);

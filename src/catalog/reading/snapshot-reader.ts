@@ -14,10 +14,10 @@ import { FileMessages, selectedIds } from './file-messages.ts';
 type Db = Kysely<Schema>;
 type Table = Awaited<ReturnType<typeof getTableRow>>;
 
-/** Rows of one query; small enough that files of very wide tables do not fill the memory. */
-const STEP = 200;
+/** Rows per query; small enough that the files of very wide tables fit in memory. */
+const BATCH_FILES = 200;
 
-/** A snapshot that is being read, page by page. */
+/** What is needed to read the files of a snapshot page by page. */
 export interface SnapshotReader {
   table: Table;
   row: StoredSnapshot;
@@ -32,8 +32,8 @@ export interface SnapshotReader {
 /**
  * Opens a snapshot for reading.
  *
- * @param choose which one; the current one of the table, if it gives undefined
- * @throws CodedError NOT_FOUND, INVALID_ARGUMENT for columns that are not there
+ * @param choose returns the snapshot's id; undefined for the table's current snapshot
+ * @throws CodedError NOT_FOUND if the table or snapshot does not exist, INVALID_ARGUMENT if a column does not
  */
 export async function openSnapshot(
   db: Db,
@@ -51,16 +51,16 @@ export async function openSnapshot(
   return { table, row, path, schemas, messages, places, generation: await generationOf(db, table.table_num) };
 }
 
-/** @throws CodedError ABORTED where statistics were replaced since the reader was opened or its page token made */
+/** @throws CodedError ABORTED if statistics were replaced since the reader was opened or its page token was created */
 export async function refuseReplaced(db: Db, reader: SnapshotReader, generation = reader.generation): Promise<void> {
   if ((await generationOf(db, reader.table.table_num)) === generation) return;
   throw new CodedError(
     'ABORTED',
-    `statistics of table ${reader.table.table_id} were replaced while they were read: start again from the first page`,
+    `statistics of table ${reader.table.table_id} were replaced while they were being read: start again with the first page`,
   );
 }
 
-/** Walks over the live files from a cursor, checking at every step that no statistics were replaced in between. */
+/** Yields the live files after a cursor in batches. Checks before each batch that no statistics were replaced in the meantime. */
 export async function* liveFiles(
   db: Db,
   reader: SnapshotReader,
@@ -69,7 +69,7 @@ export async function* liveFiles(
 ): AsyncIterable<LiveFile[]> {
   let cursor = after;
   do {
-    const { files, next } = await nextLiveFiles(db, reader.path, kinds, STEP, cursor);
+    const { files, next } = await nextLiveFiles(db, reader.path, kinds, BATCH_FILES, cursor);
     await reader.places.load(files);
     await refuseReplaced(db, reader);
     yield files;

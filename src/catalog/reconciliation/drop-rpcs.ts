@@ -28,10 +28,10 @@ const tokens = new PageTokens(
 );
 const MAX_ITEMS = 1000;
 
-type DropCalls = Pick<ReconciliationServiceImplementation, 'dropMissing' | 'dropExpiredSnapshots'>;
+type DropRpcs = Pick<ReconciliationServiceImplementation, 'dropMissing' | 'dropExpiredSnapshots'>;
 
-/** The calls of the service Reconciliation that drop what has been gone for long enough. Each can be repeated at any point. */
-export function createDropRpcs({ db, purge }: ServiceDeps): DropCalls {
+/** The RPCs of the service Reconciliation that drop what has been missing or expired for long enough. Each can be repeated at any point. */
+export function createDropRpcs({ db, purge }: ServiceDeps): DropRpcs {
   return {
     async dropMissing({ connectorId, missingFor, tableIds, viewIds }) {
       const checks = new Checks();
@@ -74,25 +74,30 @@ export function createDropRpcs({ db, purge }: ServiceDeps): DropCalls {
         validateOnly,
       });
       const { items, last } = page(expired, size);
-      const gone: ExpiredSnapshot[] = [];
-      for (const one of items) {
-        if (await db.transaction().execute((trx) => (validateOnly ? previewDrop(trx, one) : dropSnapshot(trx, one))))
-          gone.push(one);
+      const dropped: ExpiredSnapshot[] = [];
+      for (const snapshot of items) {
+        if (
+          await db
+            .transaction()
+            .execute((trx) => (validateOnly ? previewDrop(trx, snapshot) : dropSnapshot(trx, snapshot)))
+        )
+          dropped.push(snapshot);
       }
-      if (gone.length > 0 && !validateOnly) purge();
+      if (dropped.length > 0 && !validateOnly) purge();
       const cursor = last && { pathKey: last.pathKey, tableName: last.tableName, snapshotNum: last.snapshotNum };
-      return { tables: byTable(gone), nextPageToken: cursor ? tokens.encode(cursor, filter) : '' };
+      return { tables: byTable(dropped), nextPageToken: cursor ? tokens.encode(cursor, filter) : '' };
     },
   };
 }
 
+/** Whether `dropSnapshot` would drop the snapshot. */
 async function previewDrop(db: ServiceDeps['db'], { tableId, snapshotId }: ExpiredSnapshot): Promise<boolean> {
   const table = await getTableRow(db, tableId);
   const row = await findSnapshotRow(db, table.table_num, snapshotId);
   return row !== undefined && isDroppable(db, table, row);
 }
 
-/** Sorted as they are, those of a table stand together. */
+/** Counts the snapshots per table. They are sorted, so those of a table are adjacent. */
 function byTable(snapshots: readonly ExpiredSnapshot[]): DropExpiredSnapshotsResponse_Dropped[] {
   const tables: (DropExpiredSnapshotsResponse_Dropped & { tableId: string })[] = [];
   for (const { tableId, pathKey, tableName } of snapshots) {

@@ -28,7 +28,7 @@ const ALERT_TYPES = {
   'job.recovered': AlertType.ALERT_TYPE_JOB_RECOVERED,
 };
 
-/** The service Reconciliation: what only workers call. */
+/** The service Reconciliation. Only workers call it. */
 export function createReconciliationService(deps: ServiceDeps): ReconciliationServiceImplementation {
   const { db } = deps;
   const { refresh } = createJobStatus(deps, () => false);
@@ -38,7 +38,8 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
 
     async claimConnector(request) {
       checkIds({ connector_id: request.connectorId, job_id: request.jobId });
-      // Its record ends before the one that takes its place: so alerts come in the order of jobs. One without a record has nothing to end.
+      // The record of the dead holder is ended before the next job claims the connector, so that alerts keep the order of the jobs. A holder
+      // without a record needs no end.
       if (request.deadHolderJobId !== '') await refresh(request.deadHolderJobId).catch(() => undefined);
       return db.transaction().execute(async (trx) => {
         const connector = await getConnector(trx, request.connectorId);
@@ -57,8 +58,8 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
       return {};
     },
 
-    async recordJob(given) {
-      const request = sanitizeRecord(given);
+    async recordJob(received) {
+      const request = sanitizeRecord(received);
       const job = required(request.job, 'job');
       checkRecord(job, request);
       const { before, stored } = await db.transaction().execute(async (trx) => {
@@ -75,7 +76,7 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
       checkIds({ job_id: jobId });
       const alert = await db.transaction().execute(async (trx) => {
         const job = await getJob(trx, jobId);
-        if (!isEnded(job.state)) throw invalid('job_id', 'is of a job that has not ended');
+        if (!isEnded(job.state)) throw invalid('job_id', `job ${jobId} has not ended`);
         return evaluateAlert(trx, job);
       });
       return { type: ALERT_TYPES[alert?.type ?? ''], failedJobId: alert?.failedJobId ?? '' };
@@ -159,9 +160,9 @@ function checkRecord(job: ReconcileJob, request: RecordJobRequest): void {
 }
 
 /**
- * The destination with what was resolved filled in; undefined where it is there already.
+ * The stored destination with the resolved ids and names added; undefined if it already has them.
  *
- * @throws CodedError ABORTED where what is stored says something else: somebody changed it while the job ran
+ * @throws CodedError ABORTED if the stored destination differs because somebody changed it while the job was running
  */
 function bindTo(
   stored: DestinationTarget,
@@ -176,9 +177,9 @@ function bindTo(
     result[field] = resolved[field];
     changed = true;
   }
-  const [was, now] = [JSON.stringify(stored.namespacePath), JSON.stringify(resolved.namespacePath)];
-  if (resolved.namespacePath.length > 0 && was !== now) {
-    if (stored.namespacePath.length > 0) throw changedMeanwhile(connector, 'namespacePath', was, now);
+  const [storedPath, resolvedPath] = [JSON.stringify(stored.namespacePath), JSON.stringify(resolved.namespacePath)];
+  if (resolved.namespacePath.length > 0 && storedPath !== resolvedPath) {
+    if (stored.namespacePath.length > 0) throw changedMeanwhile(connector, 'namespacePath', storedPath, resolvedPath);
     result.namespacePath = resolved.namespacePath;
     changed = true;
   }
@@ -188,6 +189,6 @@ function bindTo(
 function changedMeanwhile(connector: string, field: string, stored: string, resolved: string): CodedError {
   return new CodedError(
     'ABORTED',
-    `destination of connector '${connector}' was changed while the job ran: ${field} is ${stored}, the job wrote to ${resolved}; run it again`,
+    `destination of connector '${connector}' was changed while the job was running: ${field} is ${stored}, but the job wrote to ${resolved}; run the job again`,
   );
 }

@@ -1,6 +1,6 @@
 import type { CompatServiceDefinition } from 'nice-grpc';
 
-/** Stands in the place of a request whose bytes are no message; the error middleware answers it with INVALID_ARGUMENT. */
+/** Replaces a request that cannot be decoded. The error middleware returns INVALID_ARGUMENT for it. */
 export class MalformedRequest {
   readonly reason: string;
 
@@ -16,11 +16,10 @@ interface Message {
 }
 
 /**
- * The same service, with requests that decode to `Undecodable` where they cannot be decoded: grpc-js would answer INTERNAL
- * for them.
+ * The same service definition, but requests that cannot be decoded become a `MalformedRequest`. Otherwise grpc-js would return INTERNAL.
  *
- * @param complete methods that answer with complete messages: they are encoded as they are, while of others' answers a
- *   complete copy is made first. With thousands of files in an answer that copy costs as much as all the rest.
+ * @param complete methods whose responses are complete messages, which are encoded as they are. Other responses are first copied to a
+ *   complete message. If a response has thousands of files, that copy costs as much as the rest of the call.
  */
 export function lenientDefinition<Definition extends CompatServiceDefinition>(
   definition: Definition,

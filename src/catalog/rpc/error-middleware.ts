@@ -8,8 +8,8 @@ import { MalformedRequest } from './definitions.ts';
 import { InvalidRequest } from './violations.ts';
 
 /**
- * Turns errors into gRPC statuses: a CodedError keeps its code and message, with google.rpc details; of any other the client
- * learns nothing but that it happened, and the log has it.
+ * Converts errors to gRPC statuses. A CodedError keeps its code and message and gets google.rpc details. Any other error is logged, and
+ * the client receives INTERNAL without details.
  */
 export function errorMiddleware(logger: Logger) {
   return async function* handleErrors<Request, Response>(
@@ -31,9 +31,9 @@ export function errorMiddleware(logger: Logger) {
   };
 }
 
-/** What a request is about, for the log: the job, the connector's id. */
+/** The job and connector of a request, for the log. */
 function subjectOf(request: unknown): { job?: string; connectorId?: string } {
-  // Of a client stream the messages are not known here.
+  // The messages of a client stream are not known here.
   const { jobId, connectorId, job } = (request ?? {}) as { jobId?: string; connectorId?: string; job?: ReconcileJob };
   const about = { job: jobId ?? job?.jobId, connectorId: connectorId ?? job?.connectorId };
   return { ...(about.job && { job: about.job }), ...(about.connectorId && { connectorId: about.connectorId }) };
@@ -44,21 +44,21 @@ function toServerError(error: unknown, about: { method: string }, logger: Logger
     logger.debug({ ...about, code: error.code, err: error.message }, 'call refused');
     return new RichServerError(Status[error.code], error.message, details(error));
   }
-  // AbortErrors are calls that the client gave up.
+  // An AbortError is a call that the client cancelled.
   if (error instanceof ServerError || (error instanceof Error && error.name === 'AbortError')) return error;
   if (isDiskFull(error)) {
     logger.error({ ...about, err: error }, 'the disk of the database is full');
     return new ServerError(Status.UNAVAILABLE, DISK_FULL);
   }
   logger.error({ ...about, err: error }, 'call failed');
-  return new ServerError(Status.INTERNAL, 'internal error of the catalog service; its log says more');
+  return new ServerError(Status.INTERNAL, 'internal error of the catalog service; see its log');
 }
 
-/** Whoever writes waits until there is space again: jobs then go on by themselves. */
+/** Jobs retry their writes until there is space again. */
 const DISK_FULL =
-  'the disk with the database of the catalog service is full (its log names the file): free some space there; jobs then go on';
+  'the disk with the database of the catalog service is full (its log names the file): free some space there; jobs then continue';
 
-/** SQLite's own code, and the system's where the write-ahead log could not grow (https://sqlite.org/rescode.html#full). */
+/** SQLite's own code, or the system's if the write-ahead log cannot grow (https://sqlite.org/rescode.html#full). */
 function isDiskFull(error: unknown): boolean {
   return (
     error instanceof Error && 'code' in error && /^(SQLITE_FULL|SQLITE_IOERR_WRITE|ENOSPC)$/.test(String(error.code))

@@ -6,7 +6,7 @@ import type { Carrier } from '../../telemetry/tracing/spans.ts';
 import { currentTracing } from '../../telemetry/tracing/tracing.ts';
 import type { CatalogMetrics } from '../core/metrics.ts';
 
-/** Times every call; the outermost of the middlewares, so that it sees the codes that clients see. */
+/** Measures the time of every call. It must be the outermost middleware, so that it sees the codes that clients receive. */
 export function timeCalls(metrics: CatalogMetrics) {
   return async function* timed<Request, Response>(
     call: ServerMiddlewareCall<Request, Response>,
@@ -31,7 +31,7 @@ function codeOf(error: unknown, signal: AbortSignal): string {
   return signal.aborted ? 'CANCELLED' : 'UNKNOWN';
 }
 
-/** A span for each call, in the trace that its metadata carries; without one, calls that only read are not traced. */
+/** Creates a span for each call, in the trace that its metadata names. Without such a trace, calls that only read are not traced. */
 export async function* traceCalls<Request, Response>(
   call: ServerMiddlewareCall<Request, Response>,
   context: CallContext,

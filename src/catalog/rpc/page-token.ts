@@ -3,9 +3,9 @@ import type { z } from 'zod';
 import { invalid } from './violations.ts';
 
 /**
- * Page tokens: opaque to clients, made of a cursor and a digest that binds it to the method and to what was asked for.
+ * Page tokens. They are opaque to clients and consist of a cursor and a digest that binds it to the method and the request.
  *
- * They hold nothing secret and grant nothing: a token is a place in a list that its holder may read anyway.
+ * They contain nothing secret and grant nothing: a token is a position in a list that its holder may read anyway.
  */
 export class PageTokens<Cursor> {
   readonly #method: string;
@@ -16,7 +16,7 @@ export class PageTokens<Cursor> {
     this.#cursor = cursor;
   }
 
-  /** @param filter everything of the request but page size and token */
+  /** @param filter all of the request except the page size and token */
   encode(cursor: Cursor, filter: unknown): string {
     const json = JSON.stringify(cursor);
     return `${this.#digest(json, filter)}${Buffer.from(json).toString('base64url')}`;
@@ -24,15 +24,15 @@ export class PageTokens<Cursor> {
 
   /**
    * @returns undefined for an empty token: the first page
-   * @throws InvalidRequest for a token of another call, another filter or none of ours
+   * @throws InvalidRequest if the token is from another method, was returned for another filter, or is not a page token
    */
   decode(token: string, filter: unknown): Cursor | undefined {
     if (token === '') return undefined;
     const digest = token.slice(0, DIGEST_LENGTH);
     const json = Buffer.from(token.slice(DIGEST_LENGTH), 'base64url').toString();
-    if (token.length > MAX_TOKEN || this.#digest(json, filter) !== digest) throw this.#foreign();
+    if (token.length > MAX_TOKEN || this.#digest(json, filter) !== digest) throw this.#invalidToken();
     const parsed = this.#cursor.safeParse(parseJson(json));
-    if (!parsed.success) throw this.#foreign();
+    if (!parsed.success) throw this.#invalidToken();
     return parsed.data;
   }
 
@@ -43,15 +43,15 @@ export class PageTokens<Cursor> {
     return createHash('sha256').update(text).digest('base64url').slice(0, DIGEST_LENGTH);
   }
 
-  #foreign() {
+  #invalidToken() {
     return invalid(
       'page_token',
-      `is not a token that ${this.#method} gave for this request; leave it empty to start anew`,
+      `is not a token that ${this.#method} returned for this request; leave it empty to start with the first page`,
     );
   }
 }
 
-/** Undefined where it is none: no cursor is undefined. */
+/** Undefined if the text is not JSON; a cursor is never undefined. */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -65,12 +65,13 @@ const MAX_TOKEN = 64 * 1024;
 const MAX_PAGE = 1000;
 
 /** The page size to use: 0 means `fallback`. */
-export function pageSize(asked: number, fallback = 100): number {
-  if (asked < 0 || asked > MAX_PAGE) throw invalid('page_size', `${asked} is not within 0 and ${MAX_PAGE}`);
-  return asked === 0 ? fallback : asked;
+export function pageSize(requested: number, fallback = 100): number {
+  if (requested < 0 || requested > MAX_PAGE)
+    throw invalid('page_size', `${requested} is not between 0 and ${MAX_PAGE}`);
+  return requested === 0 ? fallback : requested;
 }
 
-/** Cuts a list that was asked for one item more than the page holds. */
+/** Cuts a list that was read with one more item than a page has. `last` is defined if there is a next page. */
 export function page<T>(rows: T[], size: number): { items: T[]; last: T | undefined } {
   const items = rows.slice(0, size);
   return { items, last: rows.length > size ? items[size - 1] : undefined };

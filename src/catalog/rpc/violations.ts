@@ -1,12 +1,12 @@
 import { CodedError } from '../../errors.ts';
 
-/** One field of a request that is wrong: where (proto field names, dotted) and why. */
+/** An invalid field of a request: its dotted path of proto field names, and what is wrong with it. */
 export interface FieldViolation {
   field: string;
   description: string;
 }
 
-/** INVALID_ARGUMENT with the fields at fault; the client gets them as a google.rpc.BadRequest too. */
+/** INVALID_ARGUMENT with the invalid fields, which the client also receives as a google.rpc.BadRequest. */
 export class InvalidRequest extends CodedError {
   readonly violations: readonly FieldViolation[];
 
@@ -26,11 +26,11 @@ export const MAX_NAME = 1024;
 const MAX_MAP_ENTRIES = 1000;
 const MAX_MAP_VALUE = 64 * 1024;
 
-/** Gathers what is wrong with a request, so that one answer says all of it. */
+/** Collects everything that is wrong with a request, so that one error reports all of it. */
 export class Checks {
   readonly #violations: FieldViolation[] = [];
 
-  /** Notes a violation unless `ok`. */
+  /** Adds a violation unless `ok`. */
   that(ok: boolean, field: string, description: string): boolean {
     if (!ok) this.#violations.push({ field, description });
     return ok;
@@ -39,28 +39,28 @@ export class Checks {
   /** A text of `min` to `max` characters without NUL. */
   text(value: string, field: string, { min = 0, max = 4096 }: { min?: number; max?: number } = {}): boolean {
     if (value.length < min)
-      return this.that(false, field, min === 1 ? 'is required' : `needs at least ${min} characters`);
+      return this.that(false, field, min === 1 ? 'is required' : `must have at least ${min} characters`);
     return (
       this.that(value.length <= max, field, `has ${value.length} characters, at most ${max} are allowed`) &&
-      this.that(!value.includes('\0'), field, 'holds a NUL character')
+      this.that(!value.includes('\0'), field, 'contains a NUL character')
     );
   }
 
-  /** A name for people: no control characters in it. */
+  /** A display name: 1 to `max` characters, no control characters. */
   name(value: string, field: string, max = MAX_NAME): boolean {
     return (
       this.text(value, field, { min: 1, max }) &&
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
-      this.that(!/[\u0000-\u001f\u007f]/.test(value), field, 'holds control characters')
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: the expression must match them.
+      this.that(!/[\u0000-\u001f\u007f]/.test(value), field, 'contains control characters')
     );
   }
 
-  /** An id that names something stored. */
+  /** An id of something stored. */
   id(value: string, field: string): boolean {
     return this.text(value, field, { min: 1, max: 512 });
   }
 
-  /** A namespace path: no empty segment. */
+  /** A namespace path without empty segments. */
   path(value: readonly string[], field: string, { min = 1 }: { min?: number } = {}): boolean {
     return (
       this.that(value.length >= min, field, 'is required') &&
@@ -69,6 +69,7 @@ export class Checks {
     );
   }
 
+  /** A map of up to `MAX_MAP_ENTRIES` entries. */
   map(value: { [key: string]: string }, field: string): void {
     const entries = Object.entries(value);
     this.that(
@@ -82,12 +83,12 @@ export class Checks {
     }
   }
 
-  /** A count or size: 0 to 2^53-1, the integers that are exact in every client. */
+  /** A count or size: 0 to 2^53-1, the range in which integers are exact in every client. */
   count(value: bigint, field: string): boolean {
     return this.that(
       value >= 0n && value <= BigInt(Number.MAX_SAFE_INTEGER),
       field,
-      `${value} is not within 0 and ${Number.MAX_SAFE_INTEGER}`,
+      `${value} is not between 0 and ${Number.MAX_SAFE_INTEGER}`,
     );
   }
 
@@ -95,11 +96,11 @@ export class Checks {
     return this.that(
       value === undefined || !Number.isNaN(value.getTime()),
       field,
-      'is not within the years 0001 and 9999',
+      'is not between the years 0001 and 9999',
     );
   }
 
-  /** @throws InvalidRequest if anything was noted. */
+  /** @throws InvalidRequest if there are violations */
   done(): void {
     if (this.#violations.length > 0) throw new InvalidRequest(this.#violations);
   }
@@ -107,7 +108,7 @@ export class Checks {
 
 /**
  * @param ids by field name
- * @throws InvalidRequest for an id that is missing or malformed
+ * @throws InvalidRequest if an id is missing or malformed
  */
 export function checkIds(ids: Record<string, string>): void {
   const checks = new Checks();
@@ -115,7 +116,7 @@ export function checkIds(ids: Record<string, string>): void {
   checks.done();
 }
 
-/** The message that a request must have. */
+/** Returns a required message of a request. @throws InvalidRequest if it is missing */
 export function required<T>(value: T | undefined, field: string): T {
   if (value === undefined) throw invalid(field, 'is required');
   return value;

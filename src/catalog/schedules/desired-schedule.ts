@@ -4,7 +4,7 @@ import { type Connector, ConnectorState, type ReconcilePolicy } from '../../gene
 import { jobIdPrefix } from '../jobs/job-id.ts';
 import { scheduleText } from './schedule-text.ts';
 
-/** The schedule that a connector's policy asks for; undefined where it is to have none. */
+/** The schedule that a connector's policy requires; undefined if it requires none. */
 export function desiredSchedule(connector: Connector): DesiredSchedule | undefined {
   const { policy, state, connectorId, displayName } = connector;
   if (policy === undefined || scheduleText(policy) === '' || state === ConnectorState.CONNECTOR_STATE_DELETING) {
@@ -12,7 +12,7 @@ export function desiredSchedule(connector: Connector): DesiredSchedule | undefin
   }
   return {
     connector: { id: connectorId, name: displayName },
-    // Names that look alike in an id, at the same time, would else be the same job.
+    // Otherwise connectors whose names normalise to the same text would share job ids if they run at the same time.
     jobIdPrefix: `${jobIdPrefix(displayName)}-${connectorId.slice(-6)}`,
     intervalSeconds: durationSeconds(policy.interval),
     cron: policy.cron,

@@ -14,48 +14,49 @@ const MAX_REPORTED = 1000;
 const FIRST_WAIT_MS = 500;
 const MAX_WAIT_MS = 30_000;
 
-/** Begins with a repair in the background: while the catalog was away, it and Temporal may have come apart. */
+/** Starts with a repair in the background, because connectors or schedules may have changed while the catalog was down. */
 export function createScheduleKeeper({
   db,
   jobs,
   logger,
 }: Pick<ServiceDeps, 'db' | 'jobs' | 'logger'>): ScheduleKeeper {
-  const behind = new Set<string>();
+  /** Ids of connectors whose schedules may be out of date. */
+  const outdated = new Set<string>();
   const turns = new Map<string, Promise<unknown>>();
   const stopped = new AbortController();
-  let allBehind = true;
+  let allOutdated = true;
   let catchingUp = false;
-  /** Ends the pause after a failure. */
+  /** Aborting it ends the pause after a failure. */
   let pause = new AbortController();
   void catchUp();
 
-  return { follow, sync, look, repair, stop: () => stopped.abort() };
+  return { syncInBackground, sync, find, repair, stop: () => stopped.abort() };
 
-  function follow(connectorId: string): void {
-    behind.add(connectorId);
+  function syncInBackground(connectorId: string): void {
+    outdated.add(connectorId);
     pause.abort();
     void catchUp();
   }
 
-  /** Goes on, with longer and longer pauses, until nothing is behind. */
+  /** Retries, with increasing pauses, until nothing is outdated. */
   async function catchUp(): Promise<void> {
     if (catchingUp) return;
     catchingUp = true;
-    for (let wait = FIRST_WAIT_MS; (allBehind || behind.size > 0) && !stopped.signal.aborted; ) {
+    for (let wait = FIRST_WAIT_MS; (allOutdated || outdated.size > 0) && !stopped.signal.aborted; ) {
       pause = new AbortController();
       try {
-        if (allBehind) {
+        if (allOutdated) {
           const { response, refused } = await repairAll();
           const { repaired: _, ...counts } = response;
-          logger.info(counts, 'schedules are as the connectors say');
-          for (const connectorId of refused.keys()) behind.add(connectorId);
+          logger.info(counts, 'schedules agree with the connectors');
+          for (const connectorId of refused.keys()) outdated.add(connectorId);
         }
-        allBehind = false;
-        await syncBehind();
+        allOutdated = false;
+        await syncOutdated();
         wait = FIRST_WAIT_MS;
       } catch (err) {
         if (stopped.signal.aborted) break;
-        logger.warn({ err, retryInMs: wait }, 'schedules in Temporal are behind the connectors');
+        logger.warn({ err, retryInMs: wait }, 'schedules in Temporal are out of date; retrying');
         const signal = AbortSignal.any([stopped.signal, pause.signal]);
         await setTimeout(wait, undefined, { signal, ref: false }).catch(() => undefined);
         wait = Math.min(wait * 2, MAX_WAIT_MS);
@@ -64,24 +65,24 @@ export function createScheduleKeeper({
     catchingUp = false;
   }
 
-  /** One that Temporal refuses does not hold up the others, and stays behind. */
-  async function syncBehind(): Promise<void> {
+  /** A schedule that Temporal refuses does not block the others, and stays outdated. */
+  async function syncOutdated(): Promise<void> {
     const refusals: unknown[] = [];
-    for (const connectorId of [...behind]) {
-      // One that changes meanwhile is added anew.
-      behind.delete(connectorId);
+    for (const connectorId of [...outdated]) {
+      // Deleted first, so that a change in the meantime can add it again.
+      outdated.delete(connectorId);
       try {
         await sync(connectorId);
       } catch (error) {
-        behind.add(connectorId);
+        outdated.add(connectorId);
         if (isUnavailable(error)) throw error;
-        refusals.push(new Error(`the schedule of connector ${connectorId} is refused`, { cause: error }));
+        refusals.push(new Error(`Temporal refused the schedule of connector ${connectorId}`, { cause: error }));
       }
     }
     if (refusals.length > 0) throw refusals[0];
   }
 
-  /** Whatever is to be done with one connector's schedule: else an older state could be written over a newer one. */
+  /** Runs the operations on one connector's schedule one after the other, so that an older state never overwrites a newer one. */
   function inTurn<T>(connectorId: string, work: () => Promise<T>): Promise<T> {
     const turn = (turns.get(connectorId) ?? Promise.resolve()).then(work, work);
     turns.set(connectorId, turn);
@@ -98,28 +99,28 @@ export function createScheduleKeeper({
   }
 
   async function write(connectorId: string, connector: Connector | undefined): Promise<void> {
-    const wanted = connector && desiredSchedule(connector);
+    const desired = connector && desiredSchedule(connector);
     const { schedules } = await jobs();
-    if (wanted) await schedules.put(wanted);
+    if (desired) await schedules.put(desired);
     else await schedules.remove(connectorId);
   }
 
-  async function look(connectorId: string): Promise<Schedule | undefined> {
+  async function find(connectorId: string): Promise<Schedule | undefined> {
     return (await compare(connectorId)).schedule;
   }
 
   async function compare(connectorId: string): Promise<{ schedule?: Schedule; connector?: Connector }> {
     const connector = await findConnector(db, connectorId);
-    const wanted = connector && desiredSchedule(connector);
-    const found = await (await jobs()).schedules.describe(connectorId, wanted);
-    if (!wanted && !found) return { connector };
+    const desired = connector && desiredSchedule(connector);
+    const found = await (await jobs()).schedules.describe(connectorId, desired);
+    if (!desired && !found) return { connector };
     const schedule = Schedule.fromPartial({
       ...found,
       scheduleId: scheduleIdOf(connectorId),
       connectorId,
       connectorName: connector?.displayName,
       when: connector?.policy && scheduleText(connector.policy),
-      status: !wanted ? SURPLUS : !found ? MISSING : found.matchesDesired ? OK : DIFFERENT,
+      status: !desired ? SURPLUS : !found ? MISSING : found.matchesDesired ? OK : DIFFERENT,
     });
     return { connector, schedule };
   }
@@ -130,7 +131,7 @@ export function createScheduleKeeper({
     return response;
   }
 
-  /** @returns also what Temporal refused, by connector: it does not hold up the others */
+  /** @returns also the refusals of Temporal by connector id; a refusal does not block the other schedules */
   async function repairAll(): Promise<{ response: RepairSchedulesResponse; refused: Map<string, unknown> }> {
     const response = RepairSchedulesResponse.create();
     const refused = new Map<string, unknown>();
@@ -139,7 +140,7 @@ export function createScheduleKeeper({
         try {
           const { connector, schedule } = await compare(connectorId);
           if (!schedule) return;
-          response[COUNTED[schedule.status]] += 1n;
+          response[COUNTERS[schedule.status]] += 1n;
           if (schedule.status === OK) return;
           if (response.repaired.length < MAX_REPORTED) response.repaired.push(schedule);
           await write(connectorId, connector);
@@ -157,7 +158,7 @@ export function createScheduleKeeper({
     let pageToken = '';
     do {
       const page = await (await jobs()).schedules.list(PAGE, pageToken);
-      // Those of connectors that are there were seen above.
+      // The schedules of existing connectors were repaired above.
       await inChunks(page.connectorIds, async (id) => (await findConnector(db, id)) ?? repairOne(id));
       pageToken = page.nextPageToken;
     } while (pageToken !== '');
@@ -172,7 +173,8 @@ const {
   SCHEDULE_STATUS_SURPLUS: SURPLUS,
 } = ScheduleStatus;
 
-const COUNTED = {
+/** The counter of a repair, by the status that was found. */
+const COUNTERS = {
   [OK]: 'unchanged',
   [MISSING]: 'made',
   [DIFFERENT]: 'changed',

@@ -6,7 +6,7 @@ import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks } from '../rpc/violations.ts';
 import { findConnector, getConnector, listConnectors } from '../store/connectors/connectors.ts';
 
-/** Through the connectors by name, then through what Temporal has besides. */
+/** Pages run through the connectors by name, and then through the other schedules in Temporal. */
 const tokens = new PageTokens(
   'ListSchedules',
   z.union([z.object({ name: z.string() }), z.object({ temporal: z.string() })]),
@@ -23,11 +23,11 @@ export function createSchedulesService({ db, jobs, schedules }: ServiceDeps): Sc
         checks.id(request.connectorId, 'connector_id');
         checks.done();
         await getConnector(db, request.connectorId);
-        return { schedules: present([await schedules.look(request.connectorId)]), nextPageToken: '' };
+        return { schedules: present([await schedules.find(request.connectorId)]), nextPageToken: '' };
       }
       if (cursor && 'temporal' in cursor) return surplus(size, cursor.temporal);
       const { items, last } = page(await listConnectors(db, size + 1, cursor?.name), size);
-      const found = await inChunks(items, ({ connectorId }) => schedules.look(connectorId));
+      const found = await inChunks(items, ({ connectorId }) => schedules.find(connectorId));
       const next = last ? { name: last.displayName } : { temporal: '' };
       return { schedules: present(found), nextPageToken: tokens.encode(next, '') };
     },
@@ -35,14 +35,14 @@ export function createSchedulesService({ db, jobs, schedules }: ServiceDeps): Sc
     repairSchedules: () => schedules.repair(),
   };
 
-  /** Of connectors that are not there. */
+  /** A page of the schedules whose connector does not exist. */
   async function surplus(size: number, pageToken: string) {
     const found = await (await jobs()).schedules.list(size, pageToken);
-    const seen = await inChunks(found.connectorIds, async (id) =>
-      (await findConnector(db, id)) ? undefined : schedules.look(id),
+    const listed = await inChunks(found.connectorIds, async (id) =>
+      (await findConnector(db, id)) ? undefined : schedules.find(id),
     );
     const next = found.nextPageToken;
-    return { schedules: present(seen), nextPageToken: next && tokens.encode({ temporal: next }, '') };
+    return { schedules: present(listed), nextPageToken: next && tokens.encode({ temporal: next }, '') };
   }
 }
 

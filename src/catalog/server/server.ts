@@ -25,42 +25,43 @@ import { readDescriptorSet } from './descriptor-set.ts';
 import { addServices, SERVICE_NAMES } from './services.ts';
 
 export interface CatalogOptions {
-  /** host:port; port 0 takes a free one. */
+  /** host:port; port 0 selects a free port. */
   address: string;
   /** A path, or `:memory:`. */
   databaseFile: string;
-  /** Temporal; a function is called when it is first needed, and again after it failed. */
+  /** Access to Temporal. A function is called when it is first needed, and again if it failed. */
   jobs: JobControl | (() => Promise<JobControl>);
   logger: Logger;
-  /** Where `/metrics`, and `/healthz` and `/readyz`, are served, host:port. */
+  /** host:port on which `/metrics` is served. */
   metricsAddress?: string;
+  /** host:port on which `/healthz` and `/readyz` are served. */
   healthAddress?: string;
 }
 
 export interface RunningCatalog {
-  /** With the real ports. */
+  /** The addresses have the actual ports. */
   address: string;
   metricsAddress?: string;
   healthAddress?: string;
-  /** Takes no new calls, lets the running ones end (for at most 10 s), then closes the database. */
+  /** Accepts no more calls, waits up to 10 s for running calls, then closes the database. */
   stop(): Promise<void>;
 }
 
-/** Streams carry chunks of about 1 MiB; a client that sends larger ones is told so by gRPC itself. */
+/** Clients send chunks of about 1 MiB. gRPC rejects larger messages than this with RESOURCE_EXHAUSTED. */
 const MAX_RECEIVE_BYTES = 8 * 1024 * 1024;
-/** Calls that have not ended by then are cut off when the service stops. */
+/** When the service stops, calls that have not ended within this time are aborted. */
 const DRAIN_MS = 10_000;
 
 /**
  * Starts the catalog service.
  *
- * @throws CodedError UNAVAILABLE where an address cannot be listened on or the database cannot be opened,
- *   FAILED_PRECONDITION where a newer version has written the database, or another service serves it
+ * @throws CodedError UNAVAILABLE if the service cannot listen on an address or open the database, FAILED_PRECONDITION if a newer version
+ *   has written the database or another catalog service uses it
  */
 export async function startCatalog(options: CatalogOptions): Promise<RunningCatalog> {
   const { logger } = options;
   const lock = await lockDatabase(options.databaseFile, {
-    onWait: () => logger.warn({ database: options.databaseFile }, 'waits for another catalog service to end'),
+    onWait: () => logger.warn({ database: options.databaseFile }, 'waiting for another catalog service to stop'),
   });
   const database = await openDatabase(options.databaseFile).catch((error) => {
     lock.release();
@@ -70,7 +71,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
   const temporal = lazyJobs(options.jobs);
   const metrics = options.metricsAddress === undefined ? undefined : createCatalogMetrics(database);
   const observeJob = createJobObserver(logger, metrics);
-  const aside: Aside = {};
+  const endpoints: HttpEndpoints = {};
   let serving = false;
   const { db } = database;
   const schedules = createScheduleKeeper({ db, jobs: temporal.get, logger });
@@ -82,7 +83,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
     await discardReplacements(db);
     const health = HealthState();
     const server = buildServer(deps, health, metrics);
-    await serveAside(aside, options, { metrics, database, isServing: () => serving });
+    await serveHttpEndpoints(endpoints, options, { metrics, database, isServing: () => serving });
     const port = await listen(server, options.address);
     serving = true;
     for (const name of SERVICE_NAMES) health.setStatus('healthy', name);
@@ -100,19 +101,19 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
       schedules.stop();
       await purge.stop();
       await temporal.close();
-      await closeAside(aside);
+      await closeEndpoints(endpoints);
       await database.close();
       lock.release();
       logger.info({ address }, 'catalog service has stopped');
     };
     return {
       address,
-      metricsAddress: aside.metrics?.address,
-      healthAddress: aside.health?.address,
+      metricsAddress: endpoints.metrics?.address,
+      healthAddress: endpoints.health?.address,
       stop: () => (stopped ??= stop()),
     };
   } catch (error) {
-    await closeAside(aside);
+    await closeEndpoints(endpoints);
     lostJobs.stop();
     schedules.stop();
     await purge.stop();
@@ -122,34 +123,34 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
   }
 }
 
-/** What orchestrators and Prometheus ask, on addresses of their own. */
-interface Aside {
+/** Endpoints for Prometheus and for health checks, each on its own address. */
+interface HttpEndpoints {
   metrics?: HttpEndpoint;
   health?: HttpEndpoint;
 }
 
-async function closeAside({ metrics, health }: Aside): Promise<void> {
+async function closeEndpoints({ metrics, health }: HttpEndpoints): Promise<void> {
   await Promise.all([metrics?.close(), health?.close()]);
 }
 
-async function serveAside(
-  aside: Aside,
+async function serveHttpEndpoints(
+  endpoints: HttpEndpoints,
   { metricsAddress, healthAddress }: CatalogOptions,
-  from: { metrics: CatalogMetrics | undefined; database: Database; isServing: () => boolean },
+  sources: { metrics: CatalogMetrics | undefined; database: Database; isServing: () => boolean },
 ): Promise<void> {
-  const { metrics, database, isServing } = from;
+  const { metrics, database, isServing } = sources;
   if (healthAddress !== undefined) {
     const checks = {
       async serving() {
-        if (!isServing()) throw new Error('the service starts or stops');
+        if (!isServing()) throw new Error('the service is starting or stopping');
       },
       database: () => database.ping(),
     };
-    aside.health = await serveHealth(healthAddress, checks);
+    endpoints.health = await serveHealth(healthAddress, checks);
   }
   if (metricsAddress !== undefined && metrics !== undefined) {
     const pages = { '/metrics': async () => ({ status: 200, ...(await metrics.text()) }) };
-    aside.metrics = await serveHttp(metricsAddress, 'RECONCILER_METRICS_ADDRESS', pages);
+    endpoints.metrics = await serveHttp(metricsAddress, 'RECONCILER_METRICS_ADDRESS', pages);
   }
 }
 
@@ -168,7 +169,7 @@ function buildServer(deps: ServiceDeps, health: HealthState, metrics: CatalogMet
   if (descriptors) server.add(ServerReflectionService, ServerReflection(descriptors, [...SERVICE_NAMES]));
   else
     deps.logger.warn(
-      'no descriptor set beside the generated code, so gRPC reflection is off; `npm run build` makes it',
+      'gRPC reflection is off because the descriptor set is missing next to the generated code; `npm run build` creates it',
     );
   return server as Server;
 }
@@ -178,7 +179,7 @@ async function listen(server: Server, address: string): Promise<number> {
     return await withWideWindow(() => server.listen(address));
   } catch (cause) {
     const why = /EADDRINUSE/.test(String(cause)) ? 'the port is in use' : (cause as Error).message;
-    throw new CodedError('UNAVAILABLE', `catalog service cannot listen on ${address}: ${why}; give another address`, {
+    throw new CodedError('UNAVAILABLE', `catalog service cannot listen on ${address}: ${why}; use another address`, {
       cause,
     });
   }
@@ -190,16 +191,16 @@ async function drain(server: Server, logger: Logger): Promise<void> {
     timer = setTimeout(() => resolve('late'), DRAIN_MS);
   });
   const ended = server.shutdown();
-  // A call that is cut off afterwards makes the shutdown fail; it has ended all the same.
+  // The shutdown fails if a call is aborted afterwards, but it has ended nevertheless.
   ended.catch(() => undefined);
   if ((await Promise.race([ended, late])) === 'late') {
-    logger.warn(`calls did not end within ${DRAIN_MS} ms and are cut off`);
+    logger.warn(`aborting calls that did not end within ${DRAIN_MS} ms`);
     server.forceShutdown();
   }
   clearTimeout(timer);
 }
 
-/** Connects to Temporal at the first use. A connection that was made here is closed here. */
+/** Connects to Temporal on first use. `close` closes only a connection that was opened here. */
 function lazyJobs(jobs: CatalogOptions['jobs']) {
   if (typeof jobs !== 'function') return { get: async () => jobs, close: async () => undefined };
   let connected: Promise<JobControl> | undefined;

@@ -32,7 +32,7 @@ import { createStatisticsService, statisticsDefinition } from '../statistics/sta
 import { createTablesService } from '../tables/tables-service.ts';
 import { createViewsService } from '../tables/views-service.ts';
 
-/** Full names of the services, for health and reflection. */
+/** Full names of the services, for health checks and reflection. */
 export const SERVICE_NAMES: readonly string[] = [
   BindingsDefinition,
   CatalogsDefinition,
@@ -50,30 +50,31 @@ export const SERVICE_NAMES: readonly string[] = [
   ViewsDefinition,
 ].map((definition) => definition.fullName);
 
-interface Adder {
+/** The part of a server that registers services. */
+interface Registrar {
   add(definition: CompatServiceDefinition, implementation: never): void;
 }
 
 /** Registers every service. */
 export function addServices(server: { add: unknown }, deps: ServiceDeps): void {
-  const to = server as Adder;
-  to.add(lenientDefinition(BindingsDefinition), createBindingsService(deps) as never);
-  to.add(lenientDefinition(CatalogsDefinition), createCatalogsService(deps) as never);
+  const registrar = server as Registrar;
+  registrar.add(lenientDefinition(BindingsDefinition), createBindingsService(deps) as never);
+  registrar.add(lenientDefinition(CatalogsDefinition), createCatalogsService(deps) as never);
   const starter = createJobStarter(deps);
   const connectors = { ...createConnectorRpcs(deps), ...createTriggerRpcs(starter) };
-  to.add(lenientDefinition(ConnectorsDefinition), connectors as never);
-  to.add(lenientDefinition(DirectoryDefinition), createDirectoryService(deps) as never);
-  to.add(ingestionDefinition, createIngestionService(deps) as never);
-  to.add(lenientDefinition(NamespacesDefinition), createNamespacesService(deps) as never);
-  to.add(
+  registrar.add(lenientDefinition(ConnectorsDefinition), connectors as never);
+  registrar.add(lenientDefinition(DirectoryDefinition), createDirectoryService(deps) as never);
+  registrar.add(ingestionDefinition, createIngestionService(deps) as never);
+  registrar.add(lenientDefinition(NamespacesDefinition), createNamespacesService(deps) as never);
+  registrar.add(
     lenientDefinition(PlansDefinition, { complete: ['getPlan', 'streamPlan'] }),
     createPlansService(deps) as never,
   );
-  to.add(lenientDefinition(ReconcileJobsDefinition), createJobsService(deps, starter) as never);
-  to.add(lenientDefinition(ReconciliationDefinition), createReconciliationService(deps) as never);
-  to.add(lenientDefinition(SchedulesDefinition), createSchedulesService(deps) as never);
-  to.add(lenientDefinition(SnapshotsDefinition), createSnapshotsService(deps) as never);
-  to.add(statisticsDefinition, createStatisticsService(deps) as never);
-  to.add(lenientDefinition(TablesDefinition), createTablesService(deps) as never);
-  to.add(lenientDefinition(ViewsDefinition), createViewsService(deps) as never);
+  registrar.add(lenientDefinition(ReconcileJobsDefinition), createJobsService(deps, starter) as never);
+  registrar.add(lenientDefinition(ReconciliationDefinition), createReconciliationService(deps) as never);
+  registrar.add(lenientDefinition(SchedulesDefinition), createSchedulesService(deps) as never);
+  registrar.add(lenientDefinition(SnapshotsDefinition), createSnapshotsService(deps) as never);
+  registrar.add(statisticsDefinition, createStatisticsService(deps) as never);
+  registrar.add(lenientDefinition(TablesDefinition), createTablesService(deps) as never);
+  registrar.add(lenientDefinition(ViewsDefinition), createViewsService(deps) as never);
 }

@@ -16,7 +16,7 @@ interface SnapshotPage {
   showExpired?: boolean;
 }
 
-/** A page of a table's snapshots. @throws InvalidRequest for a page token of another request */
+/** A page of a table's snapshots. @throws InvalidRequest if the page token was returned for another request */
 export async function listPage(
   db: Kysely<Schema>,
   { table, size, pageToken = '', showExpired = false }: SnapshotPage,

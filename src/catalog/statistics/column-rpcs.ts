@@ -20,7 +20,7 @@ import { getTableRow } from '../store/tables/tables.ts';
 
 const tokens = new PageTokens('ListColumnStats', z.object({ snapshot: z.string(), column: z.int() }));
 
-/** The calls of TableStatistics about columns. */
+/** The RPCs of the service TableStatistics for columns. */
 export function createColumnRpcs({
   db,
 }: ServiceDeps): Pick<TableStatisticsServiceImplementation, 'listColumnStats' | 'putColumnStats'> {
@@ -44,8 +44,8 @@ export function createColumnRpcs({
         .slice(0, size + 1);
       const { items, last } = page(ids, size);
       const put = await putColumnsOf(db, row.snapshot_num, items);
-      const unput = items.filter((id) => put.get(id)?.ndv === undefined);
-      const ndv = await derivedNdv(db, row, schemas, unput);
+      const withoutNdv = items.filter((id) => put.get(id)?.ndv === undefined);
+      const ndv = await derivedNdv(db, row, schemas, withoutNdv);
       return {
         columns: items.map((id) => columnMessage(id, state, schemas, put.get(id), ndv.get(id))),
         nextPageToken: last === undefined ? '' : tokens.encode({ snapshot: row.snapshot_id, column: last }, filter),
@@ -57,31 +57,31 @@ export function createColumnRpcs({
       let count = 0;
       for await (const request of requests) {
         if (request instanceof MalformedRequest) throw invalid('request', `is malformed: ${request.reason}`);
-        const { request: one } = request;
-        if (one?.$case === 'header') {
-          if (target) throw invalid('header', 'came a second time: one stream is for one snapshot');
-          target = await open(one.value);
-          if (target.key === '') return put(0);
-        } else if (one?.$case === 'column') {
-          if (!target) throw invalid('header', 'is required before column');
+        const { request: part } = request;
+        if (part?.$case === 'header') {
+          if (target) throw invalid('header', 'was sent twice: a stream is for one snapshot');
+          target = await open(part.value);
+          if (target.key === '') return toResponse(0);
+        } else if (part?.$case === 'column') {
+          if (!target) throw invalid('header', 'must be sent before the first column');
           const { snapshotNum } = target;
-          checkColumn(one.value);
-          await db.transaction().execute((trx) => putColumns(trx, snapshotNum, [one.value]));
+          checkColumn(part.value);
+          await db.transaction().execute((trx) => putColumns(trx, snapshotNum, [part.value]));
           count += 1;
         } else {
           throw invalid('request', 'is required: a header or a column');
         }
       }
       if (!target) throw invalid('header', 'is required');
-      // A stream that its client gives up looks like one that has ended: its key must not stand for all of it.
+      // A stream that the client cancels looks like one that has ended. Its key must not be recorded as complete.
       await setImmediate();
       signal.throwIfAborted();
       await setPutColumnsKey(db, target.snapshotNum, target.key);
-      return put(count);
+      return toResponse(count);
     },
   };
 
-  /** `key` is empty where a stream with it has been taken: there is nothing to do. */
+  /** Returns an empty `key` if a stream with the same key has been stored, so that there is nothing to do. */
   async function open(header: Extract<NonNullable<PutColumnStatsRequest['request']>, { $case: 'header' }>['value']) {
     const checks = new Checks();
     checks.id(header.tableId, 'header.table_id');
@@ -94,7 +94,7 @@ export function createColumnRpcs({
   }
 }
 
-function put(count: number): PutColumnStatsResponse {
+function toResponse(count: number): PutColumnStatsResponse {
   return { columnsPut: BigInt(count) };
 }
 
@@ -107,9 +107,10 @@ function checkColumn(column: ColumnStats): void {
   }
   const { ndv } = column;
   if (ndv?.exact !== undefined) checks.count(ndv.exact, 'column.ndv.exact');
-  if (ndv?.estimate !== undefined) checks.that(ndv.estimate >= 0, 'column.ndv.estimate', 'is not a number from 0');
+  if (ndv?.estimate !== undefined)
+    checks.that(ndv.estimate >= 0, 'column.ndv.estimate', 'is not a number of at least 0');
   if (ndv?.relativeError !== undefined)
-    checks.that(ndv.relativeError >= 0, 'column.ndv.relative_error', 'is not a number from 0');
+    checks.that(ndv.relativeError >= 0, 'column.ndv.relative_error', 'is not a number of at least 0');
   for (const [index, sketch] of (ndv?.sketches ?? []).entries()) {
     checks.text(sketch.type, `column.ndv.sketches[${index}].type`, { min: 1, max: 200 });
   }

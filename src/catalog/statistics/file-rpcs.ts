@@ -24,9 +24,9 @@ const tokens = new PageTokens(
   z.object({ snapshot: z.string(), generation: z.int(), after: liveCursor }),
 );
 
-/** A page is cut after so many bytes of stored statistics: clients take messages of 64 MiB, and texts are added. */
+/** Maximum size of a page, in bytes of stored statistics. Texts make messages larger, but clients accept up to 64 MiB. */
 const PAGE_BYTES = 8 * 1024 * 1024;
-/** Size of the messages of a stream, about. With larger ones the heap grows by what it has not collected yet. */
+/** Approximate size of the messages of a stream. Larger messages pile up in the heap until they are garbage-collected. */
 const CHUNK_BYTES = 128 * 1024;
 const CHUNK_FILES = 1000;
 
@@ -37,7 +37,7 @@ const KINDS: Record<FileContent, readonly FileKind[]> = {
   [FileContent.FILE_CONTENT_EQUALITY_DELETES]: [EQUALITY_DELETES],
 };
 
-/** The calls of TableStatistics that read files. */
+/** The RPCs of the service TableStatistics that read files. */
 export function createFileRpcs({
   db,
 }: ServiceDeps): Pick<TableStatisticsServiceImplementation, 'listFileColumnStats' | 'streamFileColumnStats'> {
@@ -47,20 +47,21 @@ export function createFileRpcs({
       const size = pageSize(request.pageSize);
       const filter = [request.tableId, request.snapshotId, request.columns, request.fileContent];
       const token = tokens.decode(request.pageToken, filter);
-      const wanted = token ? BigInt(token.snapshot) : request.snapshotId;
-      const reader = await openSnapshot(db, request.tableId, async () => wanted, request.columns);
+      const snapshotId = token ? BigInt(token.snapshot) : request.snapshotId;
+      const reader = await openSnapshot(db, request.tableId, async () => snapshotId, request.columns);
       const kinds = KINDS[request.fileContent];
       if (token) {
         await refuseReplaced(db, reader, token.generation);
         const { step, kind } = token.after;
-        if (!reader.path[step] || !kinds[kind]) throw invalid('page_token', 'is not one that this call gave');
+        if (!reader.path[step] || !kinds[kind])
+          throw invalid('page_token', 'is not a token that ListFileColumnStats returned');
       }
       const files: DataFile[] = [];
       let bytes = 0;
       let last: LiveCursor | undefined;
       for await (const batch of liveFiles(db, reader, kinds, token?.after)) {
         for (const file of batch) {
-          // This file is one more than fits: there is a next page.
+          // This file does not fit, so there is a next page.
           if (last && (files.length === size || bytes > PAGE_BYTES)) {
             const cursor = { snapshot: reader.row.snapshot_id, generation: reader.generation, after: last };
             return { files, nextPageToken: tokens.encode(cursor, filter) };

@@ -16,7 +16,7 @@ import { getTableRow } from '../store/tables/tables.ts';
 import { createColumnRpcs } from './column-rpcs.ts';
 import { createFileRpcs } from './file-rpcs.ts';
 
-/** The service's definition, with PutFileColumnStats requests left as bytes (see commit-message.ts). */
+/** The service's definition, in which requests of PutFileColumnStats stay bytes; see commit-message.ts. */
 export const statisticsDefinition = rawRequests(
   lenientDefinition(TableStatisticsDefinition, { complete: ['listFileColumnStats', 'streamFileColumnStats'] }),
   'putFileColumnStats',

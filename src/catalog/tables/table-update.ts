@@ -27,7 +27,7 @@ import { checkBinding, checkTable, type TABLE_MASK } from '../validation/table-c
 
 type Path = (typeof TABLE_MASK)[number];
 
-/** A masked update whose values are valid in themselves. */
+/** A validated update and the paths of its mask. */
 export interface TableUpdate {
   table: Table;
   paths: readonly Path[];
@@ -35,7 +35,7 @@ export interface TableUpdate {
 
 /**
  * @param mask the fields that the caller may update
- * @throws InvalidRequest
+ * @throws InvalidRequest if a field or the mask is invalid
  */
 export function checkedTableUpdate(request: UpdateTableRequest, mask: readonly Path[]): TableUpdate {
   const table = required(request.table, 'table');
@@ -47,9 +47,9 @@ export function checkedTableUpdate(request: UpdateTableRequest, mask: readonly P
 }
 
 /**
- * @throws CodedError NOT_FOUND, ABORTED for another etag, ALREADY_EXISTS for an upstream table that is bound, FAILED_PRECONDITION for a
- *   current snapshot that is not complete although the table's coverage says that all are, and for a part of the upstream of a table
- *   that has none
+ * @throws CodedError NOT_FOUND, ABORTED if the etag differs, ALREADY_EXISTS if the upstream table is bound to another table,
+ *   FAILED_PRECONDITION if the current snapshot is not complete although the table's coverage states that all are, or if a field of
+ *   `upstream` is updated and the table has no upstream
  */
 export async function applyTableUpdate(trx: Kysely<Schema>, { table, paths }: TableUpdate): Promise<void> {
   const stored = await getTableRow(trx, table.tableId);
@@ -57,26 +57,26 @@ export async function applyTableUpdate(trx: Kysely<Schema>, { table, paths }: Ta
   if (paths.includes('upstream'))
     await checkBinding(trx, ObjectKind.OBJECT_KIND_TABLE, table.upstream, stored.table_id);
   if (paths.includes('current_snapshot_id') && table.currentSnapshotId !== undefined) {
-    const isGiven = paths.includes('upstream') || paths.includes('upstream.coverage');
-    const coverage = isGiven ? table.upstream?.coverage : stored.coverage;
-    if (!coverage) await refuseUnseen(trx, stored.table_num, table.tableId, table.currentSnapshotId);
+    const setsCoverage = paths.includes('upstream') || paths.includes('upstream.coverage');
+    const coverage = setsCoverage ? table.upstream?.coverage : stored.coverage;
+    if (!coverage) await refuseIncomplete(trx, stored.table_num, table.tableId, table.currentSnapshotId);
   }
   if (paths.includes('schema') && table.schema) await putSchema(trx, stored.table_num, table.schema);
   await updateTableRow(trx, table.tableId, changedColumns(table, paths));
   await applyUpstream(trx, stored, table.upstream, paths);
 }
 
-/** If all snapshots of the upstream are in, the current one is among them. */
-async function refuseUnseen(db: Kysely<Schema>, tableNum: number, tableId: string, snapshotId: bigint) {
+/** A table without gaps in its coverage must have its current snapshot. */
+async function refuseIncomplete(db: Kysely<Schema>, tableNum: number, tableId: string, snapshotId: bigint) {
   const row = await findSnapshotRow(db, tableNum, snapshotId);
   if (row?.complete === 1) return;
   throw new CodedError(
     'FAILED_PRECONDITION',
-    `snapshot ${snapshotId} of table ${tableId} is not complete, so it cannot be the current one: send its files first`,
+    `snapshot ${snapshotId} of table ${tableId} is not complete, so it cannot become the current snapshot: send its files first`,
   );
 }
 
-/** Changes the binding as the mask says. */
+/** Updates the fields of the binding that the mask names. */
 async function applyUpstream(
   trx: Kysely<Schema>,
   stored: StoredTable,
@@ -98,7 +98,7 @@ async function applyUpstream(
   const changes: Partial<BindingColumns> = Object.assign({}, ...paths.map((path) => all[path]));
   if (Object.keys(changes).length === 0) return;
   if (upstream_name === null) {
-    const message = `table ${table_id} has no upstream whose fields could be updated: update 'upstream' as a whole`;
+    const message = `table ${table_id} has no upstream, so single fields of it cannot be updated: update 'upstream' as a whole`;
     throw new CodedError('FAILED_PRECONDITION', message);
   }
   await updateBinding(trx, table_id, changes);

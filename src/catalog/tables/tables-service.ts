@@ -24,7 +24,7 @@ export function createTablesService({ db, purge }: ServiceDeps): TablesServiceIm
       checks.that(
         table.currentSnapshotId === undefined,
         'table.current_snapshot_id',
-        'a new table has no snapshot yet',
+        'must be absent: a new table has no snapshots',
       );
       checks.that(table.upstream === undefined, 'table.upstream', 'is set by workers only');
       checkTable(checks, table, TABLE_FIELDS);
@@ -32,9 +32,9 @@ export function createTablesService({ db, purge }: ServiceDeps): TablesServiceIm
       return db.transaction().execute(async (trx) => {
         const first = await findCreatedResource(trx, 'CreateTable', request.idempotencyKey, hash);
         if (first !== undefined) return store.getTable(trx, first);
-        const made = await store.insertTable(trx, table);
-        await recordCreatedResource(trx, 'CreateTable', request.idempotencyKey, hash, made.tableId);
-        return made;
+        const created = await store.insertTable(trx, table);
+        await recordCreatedResource(trx, 'CreateTable', request.idempotencyKey, hash, created.tableId);
+        return created;
       });
     },
 

@@ -28,9 +28,9 @@ export function createViewsService({ db }: ServiceDeps): ViewsServiceImplementat
         const first = await findCreatedResource(trx, 'CreateView', request.idempotencyKey, hash);
         if (first !== undefined) return store.getView(trx, first);
         await checkBinding(trx, ObjectKind.OBJECT_KIND_VIEW, view.upstream, undefined);
-        const made = await store.insertView(trx, view);
-        await recordCreatedResource(trx, 'CreateView', request.idempotencyKey, hash, made.viewId);
-        return made;
+        const created = await store.insertView(trx, view);
+        await recordCreatedResource(trx, 'CreateView', request.idempotencyKey, hash, created.viewId);
+        return created;
       });
     },
 
@@ -59,7 +59,7 @@ export function createViewsService({ db }: ServiceDeps): ViewsServiceImplementat
         checkEtag('view', view.viewId, view.etag, stored.etag);
         if (paths.includes('upstream'))
           await checkBinding(trx, ObjectKind.OBJECT_KIND_VIEW, view.upstream, stored.viewId);
-        return store.updateView(trx, applied(stored, view, paths));
+        return store.updateView(trx, applyMask(stored, view, paths));
       });
     },
 
@@ -81,17 +81,17 @@ function checkId(id: string, field: string): void {
   checks.done();
 }
 
-/** The stored view with the masked fields of the given one. */
-function applied(stored: View, given: View, paths: readonly ViewField[]): View {
+/** The stored view with the fields of the update that the mask names. */
+function applyMask(stored: View, update: View, paths: readonly ViewField[]): View {
   const all: Record<ViewField, Partial<View>> = {
-    description: { description: given.description },
-    version_id: { versionId: given.versionId },
-    schema: { schema: given.schema },
-    representations: { representations: given.representations },
-    default_catalog: { defaultCatalog: given.defaultCatalog },
-    default_namespace: { defaultNamespace: given.defaultNamespace },
-    properties: { properties: given.properties },
-    upstream: { upstream: given.upstream },
+    description: { description: update.description },
+    version_id: { versionId: update.versionId },
+    schema: { schema: update.schema },
+    representations: { representations: update.representations },
+    default_catalog: { defaultCatalog: update.defaultCatalog },
+    default_namespace: { defaultNamespace: update.defaultNamespace },
+    properties: { properties: update.properties },
+    upstream: { upstream: update.upstream },
   };
   return Object.assign({ ...stored }, ...paths.map((path) => all[path]));
 }

@@ -16,14 +16,14 @@ import { checkAlerts } from './alert-checks.ts';
 import { checkSelection } from './selection-checks.ts';
 import { isTimeZone } from './time-zone.ts';
 
-/** The longest display name of a connector. */
+/** The longest display name of a connector, in characters. */
 export const MAX_CONNECTOR_NAME = 128;
-/** Temporal schedules seconds; a year is more than anybody means. */
+/** A year. No longer interval is useful. */
 const MAX_INTERVAL_SECONDS = 366 * 24 * 3600;
 const MAX_PARALLEL = 64;
-/** Fewer would be one in minutes, more is no cap. */
+/** A lower limit would allow less than one request in 100 seconds; a higher one would limit nothing. */
 const REQUESTS_PER_SECOND = { min: 0.01, max: 100_000 };
-/** A hundred years: times in milliseconds stay far from the end of what a Date holds. */
+/** A hundred years, so that times stay within the range of a Date. */
 const MAX_DROP_AFTER_SECONDS = 100 * MAX_INTERVAL_SECONDS;
 const MAX_CRON = 20;
 const MAX_JITTER_SECONDS = 24 * 3600;
@@ -47,9 +47,9 @@ const EXAMPLES: Record<ConnectorKind, string> = {
   [ConnectorKind.CONNECTOR_KIND_UNITY]: 'https://host',
 };
 
-/** What a connector may say of how it authenticates; nothing leaves it to the kind. */
 const { AUTH_SCHEME_NONE, AUTH_SCHEME_BEARER, AUTH_SCHEME_OAUTH2, AUTH_SCHEME_SIGV4, AUTH_SCHEME_AWS } = AuthScheme;
 const HTTP_SCHEMES = [AUTH_SCHEME_NONE, AUTH_SCHEME_BEARER, AUTH_SCHEME_OAUTH2, AUTH_SCHEME_SIGV4];
+/** The schemes that each kind of connector supports. */
 const AUTH_SCHEMES: Record<ConnectorKind, readonly AuthScheme[]> = {
   [ConnectorKind.CONNECTOR_KIND_UNSPECIFIED]: [],
   [ConnectorKind.CONNECTOR_KIND_ICEBERG]: HTTP_SCHEMES,
@@ -59,17 +59,17 @@ const AUTH_SCHEMES: Record<ConnectorKind, readonly AuthScheme[]> = {
 };
 
 /**
- * Checks a connector as a whole: its parts depend on each other.
+ * Checks a connector as a whole, because its parts depend on each other.
  *
- * @param at the connector's field in the request
- * @throws InvalidRequest with everything that is wrong. It never repeats a value that may be a secret.
+ * @param at the path of the connector in the request
+ * @throws InvalidRequest with everything that is wrong. Its messages never repeat a value that may be a secret.
  */
 export function checkConnector(connector: Connector, at = 'connector'): void {
   const checks = new Checks();
   checks.name(connector.displayName, `${at}.display_name`, MAX_CONNECTOR_NAME);
   checks.text(connector.description, `${at}.description`);
-  const kindGiven = connector.kind !== ConnectorKind.CONNECTOR_KIND_UNSPECIFIED;
-  if (checks.that(kindGiven, `${at}.kind`, 'is required: ICEBERG, DELTA, GLUE or UNITY')) {
+  const hasKind = connector.kind !== ConnectorKind.CONNECTOR_KIND_UNSPECIFIED;
+  if (checks.that(hasKind, `${at}.kind`, 'is required: ICEBERG, DELTA, GLUE or UNITY')) {
     checkUri(checks, connector.uri, connector.kind, `${at}.uri`);
   }
   checkSource(checks, connector, at);
@@ -83,7 +83,7 @@ export function checkConnector(connector: Connector, at = 'connector'): void {
 }
 
 function checkUri(checks: Checks, uri: string, kind: ConnectorKind, field: string): void {
-  // Glue is found by its region where no address is given.
+  // Without a URI, Glue's endpoint follows from the region.
   if (uri === '' && kind === ConnectorKind.CONNECTOR_KIND_GLUE) return;
   if (!checks.text(uri, field, { min: 1, max: 4096 })) return;
   const schemes = SCHEMES[kind];
@@ -91,33 +91,37 @@ function checkUri(checks: Checks, uri: string, kind: ConnectorKind, field: strin
   try {
     url = new URL(uri);
   } catch {
-    checks.that(false, field, `is no URI: give one such as ${EXAMPLES[kind]}`);
+    checks.that(false, field, `is not a URI: give one such as ${EXAMPLES[kind]}`);
     return;
   }
   const scheme = url.protocol.slice(0, -1);
-  checks.that(schemes.includes(scheme), field, `has the scheme '${scheme}', this kind takes ${schemes.join(', ')}`);
+  checks.that(
+    schemes.includes(scheme),
+    field,
+    `has the scheme '${scheme}', but this kind supports ${schemes.join(', ')}`,
+  );
   if (scheme === 'glue') {
     checks.that(
       /^glue:(\/\/([a-z]{2,}(-[a-z]+)+-\d+)?\/?)?$/i.test(uri),
       field,
-      "names no AWS region: give glue://eu-west-1, or glue:// for the region of the worker's settings",
+      "does not name an AWS region: give glue://eu-west-1, or glue:// for the region in the worker's settings",
     );
   } else if (scheme === 'file') {
     const local = url.host === '' || url.host === 'localhost';
-    checks.that(local && /^file:\/\//.test(uri), field, 'is not an absolute path of this machine: file:///path');
+    checks.that(local && /^file:\/\//.test(uri), field, 'is not an absolute path on this machine: give file:///path');
   } else {
     checks.that(url.host !== '', field, 'has no host or bucket');
   }
   checks.that(
     url.username === '' && url.password === '',
     field,
-    'holds a user or password: give them by reference in auth.secret_ref',
+    'contains a user or password: give them as a reference in auth.secret_ref',
   );
   for (const [key, value] of url.searchParams) {
     checks.that(
       !isPlainSecret(key, value),
       field,
-      `holds a secret in '${key}': give it by reference (${REFERENCE_FORM})`,
+      `contains a secret in '${key}': give it as a reference (${REFERENCE_FORM})`,
     );
   }
 }
@@ -127,7 +131,7 @@ function checkSource(checks: Checks, { source }: Connector, at: string): void {
   checks.path(source.namespacePath, `${at}.source.namespace_path`, { min: 0 });
   if (source.table !== '') {
     checks.name(source.table, `${at}.source.table`);
-    checks.that(source.namespacePath.length > 0, `${at}.source.namespace_path`, 'is required with a table');
+    checks.that(source.namespacePath.length > 0, `${at}.source.namespace_path`, 'is required if source.table is set');
   }
   checkColumns(checks, source.columns, `${at}.source.columns`);
   checkPatterns(checks, source.includeNamespaces, `${at}.source.include_namespaces`);
@@ -150,7 +154,7 @@ function checkPatterns(checks: Checks, patterns: readonly string[], field: strin
   }
 }
 
-/** Column selectors: names, dotted paths or `#id`. Whether they are there is seen table by table. */
+/** Checks column selectors: names, dotted paths or `#id`. Only a job can check whether the columns of each table exist. */
 export function checkColumns(checks: Checks, columns: readonly string[], field: string): void {
   checks.that(
     columns.length <= MAX_COLUMNS,
@@ -170,12 +174,12 @@ function checkDestination(checks: Checks, { destination, source }: Connector, at
   checks.text(destination.tableId, `${field}.table_id`, { max: 512 });
   if (destination.tableName !== '') checks.name(destination.tableName, `${field}.table_name`);
   const oneTable = (source?.table ?? '') !== '';
-  const why = 'names one table, but the source selects many: set source.table too';
+  const why = 'is for a single table, but the source may select several: set source.table too';
   checks.that(oneTable || destination.tableName === '', `${field}.table_name`, why);
   checks.that(oneTable || destination.tableId === '', `${field}.table_id`, why);
 }
 
-/** `OAUTH2` */
+/** For example `OAUTH2`. */
 const schemeName = (scheme: AuthScheme) => scheme.replace('AUTH_SCHEME_', '');
 
 function checkAuth(checks: Checks, { auth, kind }: Connector, at: string): void {
@@ -186,7 +190,7 @@ function checkAuth(checks: Checks, { auth, kind }: Connector, at: string): void 
   checks.that(
     isDefault || schemes.length === 0 || schemes.includes(auth.scheme),
     `${field}.scheme`,
-    `${schemeName(auth.scheme)} is not for this kind: give ${schemes.map(schemeName).join(', ')}, or leave it out`,
+    `${schemeName(auth.scheme)} is not supported by this kind: give ${schemes.map(schemeName).join(', ')}, or leave it out`,
   );
   checks.that(
     auth.secretRef === '' || isSecretReference(auth.secretRef),
@@ -204,19 +208,19 @@ function checkPolicy(checks: Checks, { policy }: Connector, at: string): void {
   checks.that(
     interval >= 0 && interval <= MAX_INTERVAL_SECONDS,
     `${at}.policy.interval`,
-    `${interval} s is not within 0 and ${MAX_INTERVAL_SECONDS} s`,
+    `${interval} s is not between 0 and ${MAX_INTERVAL_SECONDS} s`,
   );
   checks.that(
     maxParallel >= 0 && maxParallel <= MAX_PARALLEL,
     `${at}.policy.max_parallel`,
-    `${maxParallel} is not within 0 and ${MAX_PARALLEL}`,
+    `${maxParallel} is not between 0 and ${MAX_PARALLEL}`,
   );
   const { min, max } = REQUESTS_PER_SECOND;
-  const cap = policy.maxRequestsPerSecond;
+  const limit = policy.maxRequestsPerSecond;
   checks.that(
-    cap === 0 || (cap >= min && cap <= max),
+    limit === 0 || (limit >= min && limit <= max),
     `${at}.policy.max_requests_per_second`,
-    `${cap} is not 0, nor within ${min} and ${max}`,
+    `${limit} is neither 0 nor between ${min} and ${max}`,
   );
   checkCalendar(checks, policy, `${at}.policy`);
   checks.timestamp(policy.notBefore, `${at}.policy.not_before`);
@@ -224,11 +228,11 @@ function checkPolicy(checks: Checks, { policy }: Connector, at: string): void {
   checkTaskQueue(checks, policy.taskQueue, `${at}.policy.task_queue`);
 }
 
-/** Temporal tells what is wrong only when the schedule is made, by which time the connector is stored. */
+/** Checked here because Temporal reports errors only when the schedule is created, after the connector was stored. */
 function checkCalendar(checks: Checks, policy: ReconcilePolicy, at: string): void {
   const { cron, timeZone } = policy;
   const [interval, jitter] = [durationSeconds(policy.interval), durationSeconds(policy.jitter)];
-  const both = 'and interval both say when it runs: give one of them';
+  const both = 'and interval are both set: give only one of them';
   checks.that(cron.length === 0 || interval === 0, `${at}.cron`, both);
   checks.that(cron.length <= MAX_CRON, `${at}.cron`, `has ${cron.length} entries, at most ${MAX_CRON} are allowed`);
   for (const [index, expression] of cron.slice(0, MAX_CRON).entries()) {
@@ -238,19 +242,19 @@ function checkCalendar(checks: Checks, policy: ReconcilePolicy, at: string): voi
       checks.that(false, `${at}.cron[${index}]`, (error as Error).message);
     }
   }
-  checks.that(timeZone === '' || isTimeZone(timeZone), `${at}.time_zone`, 'is no IANA name such as Europe/Vienna');
+  checks.that(timeZone === '' || isTimeZone(timeZone), `${at}.time_zone`, 'is not an IANA name such as Europe/Vienna');
   const maxJitter = interval > 0 ? Math.min(interval, MAX_JITTER_SECONDS) : MAX_JITTER_SECONDS;
   checks.that(
     jitter >= 0 && jitter <= maxJitter,
     `${at}.jitter`,
-    `${jitter} s is not within 0 and ${MAX_JITTER_SECONDS} s, or is longer than the interval`,
+    `${jitter} s is not between 0 and ${maxJitter} s (at most a day, and at most the interval)`,
   );
 }
 
 function checkTaskQueue(checks: Checks, name: string, field: string): void {
   if (name === '' || !checks.name(name, field, MAX_TASK_QUEUE)) return;
-  checks.that(!name.startsWith('/'), field, "begins with '/': such queues are Temporal's own");
-  checks.that(name !== TASK_QUEUE, field, `'${name}' is the queue of workflows: ingests need one of their own`);
+  checks.that(!name.startsWith('/'), field, "starts with '/': such names are reserved for Temporal's own queues");
+  checks.that(name !== TASK_QUEUE, field, `'${name}' is the task queue of workflows: choose another name`);
 }
 
 function checkMissing(checks: Checks, missing: MissingPolicy | undefined, field: string): void {
@@ -260,9 +264,9 @@ function checkMissing(checks: Checks, missing: MissingPolicy | undefined, field:
   checks.that(
     after >= 0 && after <= MAX_DROP_AFTER_SECONDS,
     `${field}.drop_after`,
-    `${after} s is not within 0 and ${MAX_DROP_AFTER_SECONDS} s`,
+    `${after} s is not between 0 and ${MAX_DROP_AFTER_SECONDS} s`,
   );
-  checks.that(share >= 0 && share <= 1, `${field}.max_share`, `${share} is not within 0 and 1`);
+  checks.that(share >= 0 && share <= 1, `${field}.max_share`, `${share} is not between 0 and 1`);
 }
 
 function checkOptions(checks: Checks, options: { [key: string]: string }, field: string): void {
@@ -271,18 +275,18 @@ function checkOptions(checks: Checks, options: { [key: string]: string }, field:
     checks.that(
       !isPlainSecret(key, value),
       `${field}[${key.slice(0, 100)}]`,
-      `holds a secret: the catalog stores none. Give a reference instead (${REFERENCE_FORM})`,
+      `contains a secret, which the catalog does not store: give a reference instead (${REFERENCE_FORM})`,
     );
   }
 }
 
-/** A wrong one would fail every table, one by one. */
+/** Checked here because an invalid option would fail every table of every job. */
 function checkStatistics(checks: Checks, properties: { [key: string]: string }, field: string): void {
   for (const read of [ndvOptions, footersEnabled]) {
     try {
       read(properties);
     } catch (error) {
-      checks.that(false, field, `are not right: ${(error as Error).message}`);
+      checks.that(false, field, `are invalid: ${(error as Error).message}`);
     }
   }
 }

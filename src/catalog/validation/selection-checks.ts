@@ -5,7 +5,7 @@ const MAX_LATEST = 1_000_000;
 const MAX_IDS = 1_000;
 const MAX_BRANCHES = 1_000;
 
-/** A snapshot selection must say what it means: what goes with another kind is refused. */
+/** Checks a snapshot selection. Fields that do not belong to its kind are refused. */
 export function checkSelection(checks: Checks, selection: SnapshotSelection | undefined, field: string): void {
   if (!selection) return;
   const { kind, latest, snapshotIds, branches } = selection;
@@ -15,19 +15,23 @@ export function checkSelection(checks: Checks, selection: SnapshotSelection | un
     'is required: ALL, CURRENT, LATEST_N or EXPLICIT',
   );
   if (kind === Kind.SNAPSHOT_SELECTION_KIND_LATEST_N) {
-    const isRight = latest >= 1 && latest <= MAX_LATEST;
-    checks.that(isRight, `${field}.latest`, `${latest} is not within 1 and ${MAX_LATEST}`);
+    const isInRange = latest >= 1 && latest <= MAX_LATEST;
+    checks.that(isInRange, `${field}.latest`, `${latest} is not between 1 and ${MAX_LATEST}`);
   } else {
-    checks.that(latest === 0, `${field}.latest`, 'goes only with LATEST_N');
+    checks.that(latest === 0, `${field}.latest`, 'is only for LATEST_N');
   }
   if (kind === Kind.SNAPSHOT_SELECTION_KIND_EXPLICIT) {
     const count = snapshotIds.length;
-    checks.that(count >= 1 && count <= MAX_IDS, `${field}.snapshot_ids`, `has ${count} entries, not 1 to ${MAX_IDS}`);
+    checks.that(
+      count >= 1 && count <= MAX_IDS,
+      `${field}.snapshot_ids`,
+      `has ${count} entries, 1 to ${MAX_IDS} are allowed`,
+    );
   } else {
-    checks.that(snapshotIds.length === 0, `${field}.snapshot_ids`, 'goes only with EXPLICIT');
+    checks.that(snapshotIds.length === 0, `${field}.snapshot_ids`, 'is only for EXPLICIT');
   }
-  const many = `has ${branches.length} entries, at most ${MAX_BRANCHES} are allowed`;
-  checks.that(branches.length <= MAX_BRANCHES, `${field}.branches`, many);
+  const tooMany = `has ${branches.length} entries, at most ${MAX_BRANCHES} are allowed`;
+  checks.that(branches.length <= MAX_BRANCHES, `${field}.branches`, tooMany);
   for (const [index, branch] of branches.slice(0, MAX_BRANCHES).entries()) {
     checks.text(branch, `${field}.branches[${index}]`, { min: 1, max: 1024 });
   }

@@ -1,7 +1,7 @@
 import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
 import { Checks } from '../rpc/violations.ts';
 
-/** @throws InvalidRequest with everything that is wrong with a snapshot that is to be stored */
+/** @throws InvalidRequest with everything that is wrong with a snapshot to store */
 export function checkSnapshot(snapshot: Snapshot): void {
   const checks = new Checks();
   checks.id(snapshot.tableId, 'snapshot.table_id');
@@ -14,7 +14,7 @@ export function checkSnapshot(snapshot: Snapshot): void {
   checks.that(
     snapshot.baseSnapshotId !== snapshot.snapshotId,
     'snapshot.base_snapshot_id',
-    'is the snapshot itself: it is based on another or on none',
+    'is the snapshot itself: give another snapshot, or none',
   );
   checks.done();
 }

@@ -10,8 +10,7 @@ import { getConnector } from '../store/connectors/connectors.ts';
 import { alreadyExists } from '../store/database/errors.ts';
 import type { Schema } from '../store/database/schema.ts';
 
-/** What of a table may be updated. */
-/** What callers may set. */
+/** The paths of a table that callers may set. */
 export const TABLE_FIELDS = [
   'description',
   'format_version',
@@ -38,25 +37,25 @@ export const TABLE_MASK = [
 const MAX_SCHEMA = 4 * 1024 * 1024;
 const MAX_LIST = 10_000;
 
-/** Checks the fields that are to be stored. */
+/** Checks the fields of a table that will be stored. */
 export function checkTable(checks: Checks, table: Table, fields: readonly (typeof TABLE_MASK)[number][]): void {
-  const asked = (field: (typeof TABLE_MASK)[number]) => fields.includes(field);
-  if (asked('description')) checks.text(table.description, 'table.description');
-  if (asked('format_version')) checks.that(table.formatVersion >= 0, 'table.format_version', 'is negative');
-  if (asked('location')) checks.text(table.location, 'table.location', { max: 8192 });
-  if (asked('metadata_location')) checks.text(table.metadataLocation, 'table.metadata_location', { max: 8192 });
-  if (asked('properties')) checks.map(table.properties, 'table.properties');
-  if (asked('schema') && table.schema) checkSchema(checks, table.schema, 'table.schema');
-  if (asked('partition_specs')) checkSpecs(checks, table);
-  if (asked('refs')) checkRefs(checks, table);
-  if (asked('upstream') && table.upstream) {
+  const isStored = (field: (typeof TABLE_MASK)[number]) => fields.includes(field);
+  if (isStored('description')) checks.text(table.description, 'table.description');
+  if (isStored('format_version')) checks.that(table.formatVersion >= 0, 'table.format_version', 'is negative');
+  if (isStored('location')) checks.text(table.location, 'table.location', { max: 8192 });
+  if (isStored('metadata_location')) checks.text(table.metadataLocation, 'table.metadata_location', { max: 8192 });
+  if (isStored('properties')) checks.map(table.properties, 'table.properties');
+  if (isStored('schema') && table.schema) checkSchema(checks, table.schema, 'table.schema');
+  if (isStored('partition_specs')) checkSpecs(checks, table);
+  if (isStored('refs')) checkRefs(checks, table);
+  if (isStored('upstream') && table.upstream) {
     const { upstream } = table;
     checks.text(upstream.connectorId, 'table.upstream.connector_id', { max: 512 });
     checks.path(upstream.namespacePath, 'table.upstream.namespace_path', { min: 0 });
     checks.name(upstream.tableName, 'table.upstream.table_name');
     checks.text(upstream.uuid, 'table.upstream.uuid', { max: 1024 });
   }
-  if (asked('upstream') || asked('upstream.fingerprint')) {
+  if (isStored('upstream') || isStored('upstream.fingerprint')) {
     checks.text(table.upstream?.fingerprint ?? '', 'table.upstream.fingerprint', { max: 16 * 1024 });
   }
   checks.text(table.upstream?.coverage ?? '', 'table.upstream.coverage', { max: 2000 });
@@ -65,7 +64,7 @@ export function checkTable(checks: Checks, table: Table, fields: readonly (typeo
   checks.done();
 }
 
-/** A schema must be one that can be read later. */
+/** Checks that a schema can be parsed. */
 export function checkSchema(checks: Checks, schema: TableSchema, field: string): void {
   if (!checks.text(schema.json, `${field}.json`, { min: 1, max: MAX_SCHEMA })) return;
   try {
@@ -79,14 +78,14 @@ function checkSpecs(checks: Checks, table: Table): void {
   const field = 'table.partition_specs';
   checks.that(table.partitionSpecs.length <= MAX_LIST, field, `has more than ${MAX_LIST} entries`);
   const ids = new Set(table.partitionSpecs.map((spec) => spec.specId));
-  checks.that(ids.size === table.partitionSpecs.length, field, 'has a spec_id twice');
+  checks.that(ids.size === table.partitionSpecs.length, field, 'has a duplicate spec_id');
 }
 
 function checkRefs(checks: Checks, table: Table): void {
   const field = 'table.refs';
   checks.that(table.refs.length <= MAX_LIST, field, `has more than ${MAX_LIST} entries`);
   const names = new Set(table.refs.map((ref) => ref.name));
-  checks.that(names.size === table.refs.length, field, 'has a name twice');
+  checks.that(names.size === table.refs.length, field, 'has a duplicate name');
   for (const [index, ref] of table.refs.entries()) {
     checks.text(ref.name, `${field}[${index}].name`, { min: 1, max: 1024 });
     checks.that(
@@ -98,9 +97,9 @@ function checkRefs(checks: Checks, table: Table): void {
 }
 
 /**
- * Checks that no other object is bound to the upstream name: it is bound to at most one table and at most one view.
+ * Checks that no other table (or view) is bound to the upstream name. At most one table and one view may be bound to it.
  *
- * @throws CodedError NOT_FOUND for the connector, ALREADY_EXISTS if another object has the binding
+ * @throws CodedError NOT_FOUND if the connector does not exist, ALREADY_EXISTS if another object is bound to the name
  */
 export async function checkBinding(
   db: Kysely<Schema>,

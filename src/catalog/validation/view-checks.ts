@@ -2,7 +2,7 @@ import type { View } from '../../generated/reconciler/v1/views.ts';
 import type { Checks } from '../rpc/violations.ts';
 import { checkSchema } from './table-checks.ts';
 
-/** What of a view may be updated. */
+/** The paths of a view that may be updated. */
 export const VIEW_MASK = [
   'description',
   'version_id',
@@ -17,23 +17,23 @@ export type ViewField = (typeof VIEW_MASK)[number];
 
 const MAX_SQL = 1024 * 1024;
 
-/** Checks the fields that are to be stored. */
+/** Checks the fields of a view that will be stored. */
 export function checkView(checks: Checks, view: View, fields: readonly ViewField[]): void {
-  const asked = (field: ViewField) => fields.includes(field);
-  if (asked('description')) checks.text(view.description, 'view.description');
-  if (asked('schema') && view.schema) checkSchema(checks, view.schema, 'view.schema');
-  if (asked('representations')) {
+  const isStored = (field: ViewField) => fields.includes(field);
+  if (isStored('description')) checks.text(view.description, 'view.description');
+  if (isStored('schema') && view.schema) checkSchema(checks, view.schema, 'view.schema');
+  if (isStored('representations')) {
     const dialects = view.representations.map((representation) => representation.dialect.toLowerCase());
-    checks.that(new Set(dialects).size === dialects.length, 'view.representations', 'has a dialect twice');
+    checks.that(new Set(dialects).size === dialects.length, 'view.representations', 'has a duplicate dialect');
     for (const [index, { sql, dialect }] of view.representations.entries()) {
       checks.text(sql, `view.representations[${index}].sql`, { min: 1, max: MAX_SQL });
       checks.text(dialect, `view.representations[${index}].dialect`, { min: 1, max: 100 });
     }
   }
-  if (asked('default_catalog')) checks.text(view.defaultCatalog, 'view.default_catalog', { max: 1024 });
-  if (asked('default_namespace')) checks.path(view.defaultNamespace, 'view.default_namespace', { min: 0 });
-  if (asked('properties')) checks.map(view.properties, 'view.properties');
-  if (asked('upstream') && view.upstream) {
+  if (isStored('default_catalog')) checks.text(view.defaultCatalog, 'view.default_catalog', { max: 1024 });
+  if (isStored('default_namespace')) checks.path(view.defaultNamespace, 'view.default_namespace', { min: 0 });
+  if (isStored('properties')) checks.map(view.properties, 'view.properties');
+  if (isStored('upstream') && view.upstream) {
     const { upstream } = view;
     checks.text(upstream.connectorId, 'view.upstream.connector_id', { max: 512 });
     checks.path(upstream.namespacePath, 'view.upstream.namespace_path', { min: 0 });

@@ -19,7 +19,7 @@ import { shellWord } from '../../names.ts';
 import { causeOf } from '../failure-cause.ts';
 import { jobMessage } from './job-message.ts';
 
-/** The query `failures` returns the first ones; the job record has all of them. */
+/** Number of failures that the query `failures` returns; the job record has all of them. */
 const MAX_FAILURES_KEPT = 50;
 /** A record is an activity's input, and must stay well below Temporal's 2 MB for a payload. */
 const MAX_FAILURES_PER_RECORD = 200;
@@ -215,7 +215,7 @@ export class Job {
 
   #addFailure(failure: TableFailure): void {
     this.#count({ errors: 1 });
-    // What ended the job comes first, so that it is always kept and shown.
+    // The failure that ended the job comes first, so that it is always kept and shown.
     if (failure.table === '') this.failures.unshift(failure);
     else this.#keep([failure]);
     this.#unrecorded.push(failure);

@@ -7,7 +7,7 @@ import { control } from '../activity-proxies.ts';
 import type { sendAlert } from '../send-alert.ts';
 
 /**
- * Starts the workflow that sends the job's alert, if the catalog says that one is due. The alert outlives the job, and the job's outcome
+ * Starts the workflow that sends the job's alert, if the catalog returns that one is due. The alert outlives the job, and the job's outcome
  * does not depend on it.
  */
 export async function raiseAlert(jobId: string, { name, taskQueue }: ResolvedConnector): Promise<void> {

@@ -130,7 +130,7 @@ describe('EnsureView', () => {
       { sql: 'b', dialect: 'Spark' },
     ];
     expect(await failure(put({ view: { representations: twice } }))).toMatchObject(
-      refusal('INVALID_ARGUMENT', 'dialect twice'),
+      refusal('INVALID_ARGUMENT', 'duplicate dialect'),
     );
   });
 

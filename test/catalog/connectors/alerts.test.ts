@@ -181,10 +181,10 @@ it('nothing is reported for a connector that is being deleted', async () => {
 });
 
 it.each([
-  [{ webhookUrl: 'planted' }, 'alerts.webhook_url: is no http(s) URL'],
-  [{ webhookUrl: 'ftp://planted/' }, 'alerts.webhook_url: is no http(s) URL'],
-  [{ webhookUrl: 'https://user:planted@example.com/' }, 'alerts.webhook_url: holds a secret'],
-  [{ webhookUrl: 'https://example.com/?token=planted' }, 'alerts.webhook_url: holds a secret'],
+  [{ webhookUrl: 'planted' }, 'alerts.webhook_url: is not an http(s) URL'],
+  [{ webhookUrl: 'ftp://planted/' }, 'alerts.webhook_url: is not an http(s) URL'],
+  [{ webhookUrl: 'https://user:planted@example.com/' }, 'alerts.webhook_url: contains a secret'],
+  [{ webhookUrl: 'https://example.com/?token=planted' }, 'alerts.webhook_url: contains a secret'],
   [{ webhookUrl: HOOK, secretRef: 'whsec_planted' }, 'alerts.secret_ref: is not a reference'],
 ])('%j is refused, and the error does not repeat it', async (alerts, text) => {
   const refused = await failure(create(alerts));

@@ -183,7 +183,7 @@ describe('jobs', () => {
     await reconciliation.recordJob({ job: old });
     expect(await connectors.getReconcileJob({ jobId: 'by-hand' })).toMatchObject({
       state: JobState.JS_FAILED,
-      message: expect.stringContaining('does not know'),
+      message: expect.stringContaining('does not exist in Temporal'),
       counters: { errors: 1n },
     });
   });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { sameAsked } from '../../../src/catalog/jobs/job-request.ts';
+import { isSameWork } from '../../../src/catalog/jobs/job-request.ts';
 import type { ReconcileRequest } from '../../../src/contract/job.ts';
 import { SnapshotSelectionKind } from '../../../src/generated/reconciler/v1/capture.ts';
 import { JobState } from '../../../src/generated/reconciler/v1/jobs.ts';
@@ -188,4 +188,4 @@ it.each<[ReconcileRequest, ReconcileRequest, boolean]>([
   [{ connector: 'a' }, { connector: 'a', retryOf: 'j' }, false],
   [{ connector: 'a' }, { connector: 'a', dryRun: true }, false],
   [{ connector: 'a', mode: 'METADATA_ONLY' }, { connector: 'a', mode: 'CAPTURE_ONLY' }, false],
-])('compares requests: %j, %j: %s', (a, b, same) => expect(sameAsked(a, b)).toBe(same));
+])('compares what is asked for: %j, %j: %s', (a, b, same) => expect(isSameWork(a, b)).toBe(same));

@@ -39,7 +39,7 @@ it('continues with the other schedules if Temporal refuses one', async () => {
   await poll(() => refused, { timeout: 30_000 }).toBeGreaterThan(before + 1);
   // Only the refused schedule is tried again.
   expect(listed).toBe(1);
-  expect(catalog.log.join()).toContain(`schedule of connector ${first.connectorId} is refused`);
+  expect(catalog.log.join()).toContain(`Temporal refused the schedule of connector ${first.connectorId}`);
   schedules.put = put;
   await poll(() => schedules.kept.has(first.connectorId), { timeout: 90_000 }).toBe(true);
 });

@@ -43,7 +43,7 @@ describe('the catalog service', () => {
       { level: 'warn' },
       {
         write: (line: string) => {
-          expect(JSON.parse(line).msg).toBe('waits for another catalog service to end');
+          expect(JSON.parse(line).msg).toBe('waiting for another catalog service to stop');
           stopped ??= catalog.stop();
         },
       },
