@@ -1,12 +1,17 @@
-import { encodePutRequest } from '../../src/catalog-client/raw-put-file-stats.ts';
+import { encodeCommitRequest } from '../../src/catalog-client/raw-commit-snapshot.ts';
+import { CommitSnapshotRequest } from '../../src/generated/reconciler/internal/v1/ingestion.ts';
 import {
   type DataFile,
   FileChangeKind,
   FileContent,
   FileFormat,
-  PutFileColumnStatsRequest,
 } from '../../src/generated/reconciler/v1/statistics.ts';
-import { type DeepPartial, TableFormat, type UpdateTableRequest } from '../../src/generated/reconciler/v1/tables.ts';
+import {
+  type DeepPartial,
+  TableFormat,
+  type TableUpstream,
+  type UpdateTableRequest,
+} from '../../src/generated/reconciler/v1/tables.ts';
 import type { TestCatalog } from './harness.ts';
 
 export const SCHEMA = {
@@ -35,7 +40,7 @@ export function long(value: number): Buffer {
   return bytes;
 }
 
-type Change = NonNullable<Parameters<typeof PutFileColumnStatsRequest.fromPartial>[0]['request']>;
+type Change = NonNullable<Parameters<typeof CommitSnapshotRequest.fromPartial>[0]['request']>;
 type Partial<T> = { [K in keyof T]?: T[K] };
 
 export interface AddedFile extends Omit<Partial<DataFile>, 'columns'> {
@@ -101,11 +106,16 @@ export class TestTable {
     this.namespaceId = ids.namespaceId;
   }
 
-  static async create(catalog: TestCatalog, table: Record<string, unknown> = {}): Promise<TestTable> {
+  static async create(
+    catalog: TestCatalog,
+    { upstream, ...table }: { upstream?: DeepPartial<TableUpstream>; [field: string]: unknown } = {},
+  ): Promise<TestTable> {
+    const { ingestion, tables } = catalog.clients;
     const { namespaceId } = await catalog.namespace();
-    const { tableId } = await catalog.clients.tables.createTable({
+    const { tableId } = await tables.createTable({
       table: { namespaceId, name: 't', format: TableFormat.TABLE_FORMAT_ICEBERG, schema: SCHEMA, ...table },
     });
+    if (upstream) await ingestion.updateTable({ table: { tableId, upstream }, updateMask: ['upstream'] });
     return new TestTable(catalog, { tableId, namespaceId });
   }
 
@@ -133,7 +143,7 @@ export class TestTable {
   }
 
   send(put: Put) {
-    return this.catalog.clients.fileChanges.putFileColumnStats(this.requests(put));
+    return this.catalog.clients.fileChanges.commitSnapshot(this.requests(put));
   }
 
   async *requests(put: Put): AsyncIterable<Uint8Array> {
@@ -200,6 +210,6 @@ export class TestTable {
 }
 
 export function encode(request: Change): Uint8Array {
-  const message = PutFileColumnStatsRequest.fromPartial({ request });
-  return encodePutRequest(message.request as NonNullable<typeof message.request>);
+  const message = CommitSnapshotRequest.fromPartial({ request });
+  return encodeCommitRequest(message.request as NonNullable<typeof message.request>);
 }

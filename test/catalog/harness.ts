@@ -10,7 +10,7 @@ import type { AlertRequest, Progress, ReconcileRequest, TableFailure } from '../
 import type { JobControl, WorkflowStatus } from '../../src/contract/job-control.ts';
 import { CodedError } from '../../src/errors.ts';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
-import { FakeSchedules } from './fake-schedules.ts';
+import { FakeSchedules } from './schedules/fake-schedules.ts';
 
 /** A fake of Temporal: tests set the statuses of workflows. */
 export class FakeJobs implements JobControl {

@@ -2,7 +2,7 @@ import type { CatalogClients } from '../../src/catalog-client/connect.ts';
 import type { Progress, ReconcileRequest, TableFailure, ValidateRequest } from '../../src/contract/job.ts';
 import type { JobControl, WorkflowStatus } from '../../src/contract/job-control.ts';
 import { JobCounters, type JobFailure, JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
-import { FakeSchedules } from '../catalog/fake-schedules.ts';
+import { FakeSchedules } from '../catalog/schedules/fake-schedules.ts';
 
 /** Stands in for Temporal and a worker: jobs do what the test says, and record it as a worker would. */
 export class FakeJobs implements JobControl {

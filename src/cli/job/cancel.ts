@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { isEnded } from '../../contract/progress-message.ts';
-import { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { describeJob } from './describe.ts';
 import { followJob } from './follow.ts';
+import { JobJson } from './job-json.ts';
 
 const HELP = `
 It ends as JS_CANCELLED within seconds; what came in stays. A job that has ended stays as it is.
@@ -23,7 +23,7 @@ export function addCancel(group: Command): void {
       withCatalog(async (context, jobId: string, { wait }: { wait?: boolean }) => {
         const asked = await context.clients.jobs.cancelReconcileJob({ jobId }, withDeadline());
         const job = wait && !isEnded(asked.state) ? await followJob(context, jobId) : asked;
-        await context.out.message(ReconcileJob, job, describeJob);
+        await context.out.message(JobJson, job, describeJob);
       }),
     );
 }

@@ -19,6 +19,7 @@ import {
   insertFreeTable,
   newContents,
   type StoredTable,
+  tableMessage,
   updateTableRow,
 } from '../tables/tables.ts';
 import { placeObject } from './place-object.ts';
@@ -59,29 +60,25 @@ async function createTable(
   db: Db,
   request: EnsureTableRequest,
   upstream: UpstreamName,
-  { namespaceId, catalogId }: Namespace,
+  namespace: Namespace,
 ): Promise<EnsureTableResponse> {
-  const { table_id, table_num } = await insertFreeTable(
-    db,
-    { namespaceId, catalogId },
-    {
-      ...Table.create(),
-      namespaceId,
-      name: request.name,
-      format: request.format,
-      location: request.location,
-      upstream: {
-        connectorId: request.connectorId,
-        namespacePath: upstream.namespacePath,
-        tableName: upstream.name,
-        uuid: request.uuid,
-        fingerprint: '',
-        coverage: '',
-      },
+  const row = await insertFreeTable(db, namespace, {
+    ...Table.create(),
+    namespaceId: namespace.namespaceId,
+    name: request.name,
+    format: request.format,
+    location: request.location,
+    upstream: {
+      connectorId: request.connectorId,
+      namespacePath: upstream.namespacePath,
+      tableName: upstream.name,
+      uuid: request.uuid,
+      fingerprint: '',
+      coverage: '',
     },
-  );
-  await putSchemas(db, table_num, request);
-  return { table: await getTable(db, table_id), hasSnapshots: false, made: true, changed: true, emptied: false };
+  });
+  await putSchemas(db, row.table_num, request);
+  return { table: await tableMessage(db, row), hasSnapshots: false, made: true, changed: true, emptied: false };
 }
 
 /** Brings a table up to date with the upstream, and unmarks one that was missing. Writes nothing if nothing differs. */

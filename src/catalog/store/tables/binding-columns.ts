@@ -26,6 +26,17 @@ export type BindingColumns = Pick<Selectable<BindingRow>, (typeof BINDING_COLUMN
 /** A binding joined to an object's row; all columns are null for an object without a binding. */
 export type JoinedBinding = { [Column in keyof BindingColumns]: BindingColumns[Column] | null };
 
+export const UNBOUND: JoinedBinding = {
+  connector_id: null,
+  upstream_path_key: null,
+  upstream_name: null,
+  upstream_uuid: null,
+  fingerprint: null,
+  coverage: null,
+  fetched_at: null,
+  missing_since: null,
+};
+
 export function bindingColumns(upstream: TableUpstream): BindingColumns {
   return {
     connector_id: upstream.connectorId || null,

@@ -15,7 +15,7 @@ import { compiledQuery, compiledWrite } from '../database/compiled-query.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
 import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { jsonMap } from '../database/json.ts';
-import { pathOfKey } from '../database/path-key.ts';
+import { pathKey, pathOfKey } from '../database/path-key.ts';
 import type { Schema, TableRow } from '../database/schema.ts';
 import { getNamespace } from '../namespaces/namespaces.ts';
 import { findObject, nameObject, unnameObject } from '../namespaces/object-names.ts';
@@ -26,6 +26,7 @@ import {
   insertBinding,
   type JoinedBinding,
   toUpstream,
+  UNBOUND,
 } from './binding-columns.ts';
 import { findSchema, putSchema } from './table-schemas.ts';
 
@@ -42,21 +43,16 @@ export async function insertTable(db: Db, table: NewTable): Promise<Table> {
   const namespace = await getNamespace(db, table.namespaceId);
   const taken = await findObject(db, table.namespaceId, table.name);
   if (taken) throw alreadyExists('table', `'${formatName([...namespace.path, table.name])}'`, ` (${taken})`);
-  const { table_id } = await insertFreeTable(db, namespace, table);
-  return getTable(db, table_id);
+  return tableMessage(db, await insertFreeTable(db, namespace, table));
 }
 
 /** Inserts a table into an existing namespace. The name must be free in that namespace. */
-export async function insertFreeTable(
-  db: Db,
-  namespace: Pick<Namespace, 'namespaceId' | 'catalogId'>,
-  table: NewTable,
-): Promise<{ table_id: string; table_num: number }> {
+export async function insertFreeTable(db: Db, namespace: Namespace, table: NewTable): Promise<StoredTable> {
   const tableId = newId('tbl');
   await nameObject(db, table.namespaceId, table.name, tableId);
   const now = Date.now();
   const tableNum = await newContents(db, tableId);
-  await insert(db, {
+  const row: TableRow = {
     table_id: tableId,
     table_num: tableNum,
     tenant_id: TENANT,
@@ -77,10 +73,12 @@ export async function insertFreeTable(
     created_at: now,
     updated_at: now,
     etag: newEtag(),
-  });
-  if (table.upstream) await insertBinding(db, TABLE, tableId, bindingColumns(table.upstream));
+  };
+  await insert(db, row);
+  const binding = table.upstream && bindingColumns(table.upstream);
+  if (binding) await insertBinding(db, TABLE, tableId, binding);
   if (table.schema) await putSchema(db, tableNum, table.schema);
-  return { table_id: tableId, table_num: tableNum };
+  return { ...row, ...(binding ?? UNBOUND), path_key: pathKey(namespace.path) };
 }
 
 const insert = compiledWrite((db, row: Insertable<TableRow>) => db.insertInto('tables').values(row));
@@ -116,7 +114,7 @@ export async function getTableRow(db: Db, id: string): Promise<StoredTable> {
 
 /** @throws CodedError NOT_FOUND */
 export async function getTable(db: Db, id: string): Promise<Table> {
-  return toMessage(db, await getTableRow(db, id));
+  return tableMessage(db, await getTableRow(db, id));
 }
 
 /**
@@ -142,7 +140,7 @@ export async function listTables(db: Db, namespaceId: string, limit: number, aft
     .where((eb) => eb.or([eb('bindings.connector_id', 'is', null), eb('bindings.fingerprint', '!=', '')]));
   if (after !== undefined) query = query.where('tables.name', '>', after);
   const tables: Table[] = [];
-  for (const row of await query.orderBy('tables.name').limit(limit).execute()) tables.push(await toMessage(db, row));
+  for (const row of await query.orderBy('tables.name').limit(limit).execute()) tables.push(await tableMessage(db, row));
   return tables;
 }
 
@@ -176,7 +174,7 @@ export async function dropContents(db: Db, tableNum: number): Promise<void> {
   await db.updateTable('table_contents').set({ dropped: 1 }).where('table_num', '=', tableNum).execute();
 }
 
-async function toMessage(db: Db, row: StoredTable): Promise<Table> {
+export async function tableMessage(db: Db, row: StoredTable): Promise<Table> {
   return {
     tableId: row.table_id,
     catalogId: row.catalog_id,
