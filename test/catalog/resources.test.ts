@@ -143,7 +143,7 @@ describe('Namespaces', () => {
     });
     const view = await catalog.clients.views.createView({ view: { namespaceId: created.namespaceId, name: 'v' } });
     expect(await failure(namespaces.deleteNamespace({ namespaceId: created.namespaceId }))).toMatchObject(
-      refusal('FAILED_PRECONDITION', "'v' among them"),
+      refusal('FAILED_PRECONDITION', "such as 'v'"),
     );
     await catalog.clients.views.deleteView({ viewId: view.viewId });
     await namespaces.deleteNamespace({ namespaceId: created.namespaceId });

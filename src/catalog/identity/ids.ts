@@ -48,6 +48,6 @@ function randomBytes(length: number): Uint8Array {
 
 function base32(value: number, length: number): string {
   let text = '';
-  for (let rest = value; text.length < length; rest = Math.floor(rest / 32)) text = ALPHABET[rest % 32] + text;
+  for (let left = value; text.length < length; left = Math.floor(left / 32)) text = ALPHABET[left % 32] + text;
   return text;
 }

@@ -93,7 +93,7 @@ export async function countBindings(
   const { count, high, low } = await filtered(bindingsOf(db, kind, connectorId), { path })
     .select((eb) => [
       eb.fn.countAll<number>().as('count'),
-      // Halves, since SQLite's sum() fails if it leaves 64 bits; texts, since numbers hold only 53.
+      // Halves are summed, since SQLite's sum() fails beyond 64 bits; as text, since JavaScript numbers hold only 53 bits.
       sql<string | null>`cast(sum(name_hash >> 32) as text)`.as('high'),
       sql<string | null>`cast(sum(name_hash & 4294967295) as text)`.as('low'),
     ])

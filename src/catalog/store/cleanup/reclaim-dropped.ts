@@ -27,9 +27,9 @@ export async function nextToReclaim(db: Db): Promise<Position | undefined> {
  * repeated.
  */
 export async function reclaimDropped(db: Db, position: Position, stopped: () => boolean): Promise<void> {
-  const around = await neighboursOf(db, position);
-  if (!around.inUse) {
-    for await (const members of liveOnlyAt(db, position, around)) {
+  const neighbours = await neighboursOf(db, position);
+  if (!neighbours.inUse) {
+    for await (const members of liveOnlyAt(db, position, neighbours)) {
       await db.transaction().execute((trx) => deleteMembers(trx, position.chain, members));
       if (stopped()) return;
       await setImmediate();

@@ -176,13 +176,13 @@ export class FileWriter {
     let rows = this.#removeHere.run(ord, fileNum, chain, ord, ord).changes;
     if (target.ancestry.length === 1) return rows;
     for (const member of this.#liveInAncestors(target.ancestry, fileNum)) {
-      rows += this.#insertBranchRemoval.run(chain, ord, fileNum, member.chain, member.cameOrd).changes;
+      rows += this.#insertBranchRemoval.run(chain, ord, fileNum, member.chain, member.addedOrd).changes;
     }
     return rows;
   }
 
   /** The additions of the file in ancestor chains that are live at the snapshot's base. */
-  #liveInAncestors(ancestry: readonly Position[], fileNum: number): { chain: number; cameOrd: number }[] {
+  #liveInAncestors(ancestry: readonly Position[], fileNum: number): { chain: number; addedOrd: number }[] {
     const own = ancestry[0] as Position;
     const limits = new Map(ancestry.slice(1).map(({ chain, ord }) => [chain, ord]));
     const members = this.#membersElsewhere.all(fileNum, own.chain) as {
@@ -208,7 +208,7 @@ export class FileWriter {
       .filter(
         (member) => !removals.some((r) => r.from_chain_num === member.chain_num && r.added_ord === member.added_ord),
       )
-      .map((member) => ({ chain: member.chain_num, cameOrd: member.added_ord }));
+      .map((member) => ({ chain: member.chain_num, addedOrd: member.added_ord }));
   }
 }
 

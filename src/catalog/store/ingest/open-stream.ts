@@ -27,7 +27,7 @@ export async function openChangeStream(database: Database, header: PutHeader): P
       ? ensureSnapshot(db, header.snapshot, header.idempotencyKey, (trx, ensured) => claim(trx, header, ensured.row))
       : db.transaction().execute((trx) => claimKnown(trx, header)));
     if (isStale) {
-      // Changes of another key, or only a part of the changes: start clean.
+      // The staged changes are of another key or incomplete: start clean.
       await deleteStaged(db, { snapshotNum: row.snapshot_num, position: positionOf(row) });
       continue;
     }

@@ -32,7 +32,7 @@ export async function makeNotLive(db: Db, target: WriteTarget, changes: readonly
   return endInstances(db, target, await liveInstances(db, target.ancestry, nums));
 }
 
-/** These additions are not live at the snapshot any more: its own are deleted, the others are removed in it. */
+/** Ends additions at the snapshot: its own are deleted, and it removes the others. @returns how many */
 async function endInstances(db: Db, target: WriteTarget, instances: readonly Instance[]): Promise<number> {
   const { chain, ord } = target.ancestry[0] as Position;
   const added: number[] = [];

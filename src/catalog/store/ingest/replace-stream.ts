@@ -82,7 +82,7 @@ export class ReplaceStream implements ChangeStream {
     }
   }
 
-  /** Discards what differs; the snapshot stays as it was. */
+  /** Discards the stored differences. The snapshot stays as it was. */
   async abandon(): Promise<void> {
     for (; this.#batches > 0; this.#batches -= 1) {
       await this.#db
@@ -114,7 +114,7 @@ export class ReplaceStream implements ChangeStream {
 
   async #apply(db: Db, changes: ParsedChange[], written: Written): Promise<void> {
     const { target, writer, header } = this.#stream;
-    // What is live with other sequence numbers, or was added by an ancestor, ends first: then this snapshot adds the file.
+    // Files that are live with other sequence numbers, or that an ancestor added, are ended first; then this snapshot adds them.
     if (header.whole) written.rows += await makeNotLive(db, target, changes);
     const now = writer.write(target, changes);
     written.rows += now.rows;
@@ -134,7 +134,7 @@ export class ReplaceStream implements ChangeStream {
   }
 }
 
-/** Discards what replacements of an earlier process have left. */
+/** Discards changes that replacing streams of an earlier process left. */
 export async function discardReplacements(db: Db): Promise<void> {
   await db.deleteFrom('replacement_changes').execute();
 }

@@ -35,7 +35,7 @@ async function put(
   changes: readonly ParsedChange[],
 ): Promise<number> {
   const written = writer.write(target, changes);
-  // A file that other snapshots hold too arrived with other statistics.
+  // Other snapshots may hold a file whose statistics changed.
   if (written.updatedFiles > 0) await statisticsChanged(trx, target.tableNum);
   if (written.countsChanged) await recomputeAll(trx, target.tableNum);
   return written.rows;
@@ -74,7 +74,7 @@ function requireGroups(row: StoredSnapshot, { groups }: Finish, tableId: string)
   );
 }
 
-/** Changes of a snapshot that is not complete: they are written to their final position at once, since no reader sees the snapshot yet. */
+/** Stages a snapshot that is not complete. Changes are written to their final place, since no reader sees them yet. */
 export class StageStream implements ChangeStream {
   readonly #db: Kysely<Schema>;
   readonly #stream: OpenStream;
@@ -117,7 +117,7 @@ export class StageStream implements ChangeStream {
   }
 
   async finish(finish: Finish, changes: readonly ParsedChange[]): Promise<number> {
-    /** What is staged is correct: an error is not its fault. */
+    /** Whether the staged changes are correct, so that an error has another cause. */
     let good = false;
     const after: Finish['after'] = async (trx) => {
       good = true;

@@ -69,7 +69,7 @@ export async function deleteChain(db: Db, chain: number, tipOrd?: number): Promi
   await reclaimAgain(db, { chain: deleted.parent_chain_num, ord: deleted.parent_ord ?? 0 });
 }
 
-/** Has files of a dropped snapshot reclaimed that were in use before (see reclaim-dropped.ts). */
+/** Marks a dropped snapshot to be reclaimed again, since its files may not be needed any more (see reclaim-dropped.ts). */
 async function reclaimAgain(db: Db, { chain, ord }: Position): Promise<void> {
   await db
     .updateTable('dropped_positions')
