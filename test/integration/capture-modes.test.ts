@@ -44,7 +44,7 @@ it('brings in metadata, then files, by the CLI', async () => {
   const metadata = await job('--mode', 'metadata-only', '--snapshots', 'latest:2');
   expect(metadata).toMatchObject({
     code: 0,
-    mode: 'METADATA_ONLY',
+    mode: 'CAPTURE_MODE_METADATA_ONLY',
     tablesChanged: '5',
     filesIngested: '0',
   });

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { workflowLink } from '../../contract/workflow-link.ts';
-import { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { describeJob } from './describe.ts';
 import { JobJson } from './job-json.ts';
