@@ -14,7 +14,7 @@ Examples:
 export function addGet(group: Command): void {
   group
     .command('get')
-    .description('Shows one view: its SQL in every dialect, its columns, and where it comes from.')
+    .description('Shows one view: its SQL in every dialect, its columns, and its upstream.')
     .argument('<view>', 'catalog.namespace.view')
     .addHelpText('after', HELP)
     .action(
@@ -56,7 +56,7 @@ function describeView(view: View): string[] {
   ];
 }
 
-/** Lines stay lines, unlike in other texts from elsewhere. */
+/** Keeps the line breaks, which `printable` would remove. */
 function indented(sql: string): string[] {
   return sql
     .trim()
