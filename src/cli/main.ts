@@ -117,7 +117,10 @@ function buildProgram(): Command {
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('hint: add --help to see the options')
     .exitOverride();
-  for (const { name, summary } of ENTRIES) program.command(name).description(summary);
+  for (const { name, summary } of ENTRIES) {
+    const sentence = `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
+    program.command(name).summary(summary).description(sentence);
+  }
   program.hook('preSubcommand', async (_program, command) => {
     const entry = ENTRIES.find(({ name }) => name === command.name());
     if (entry) (await entry.load()).define(command);

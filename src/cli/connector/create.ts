@@ -42,7 +42,6 @@ Examples:
 export function addCreate(group: Command): void {
   const command = group
     .command('create')
-    .summary('store a connector: the description of an upstream catalog')
     .description('Stores a connector: the description of an upstream catalog.');
   addSpecOptions(command.argument('<name>', 'display name; must be unique'), { kind: true })
     .addHelpText('after', HELP)

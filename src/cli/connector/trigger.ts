@@ -16,8 +16,8 @@ Only what changed since the last job is read. --snapshots, --branches and
 on the connector, this one waits; if an equal job is already waiting, that job
 is returned. Ctrl-C ends the waiting, not the job.
 
-A dry run reads no data files and counts no file changes; with --full it lists
-what would be verified.
+A dry run reads table metadata but no manifests, so it counts no file changes;
+with --full it lists what would be verified.
 
 Examples:
   $ reconciler connector trigger lake --wait

@@ -9,7 +9,8 @@ const HELP = `
 Examples:
   $ reconciler connector trigger lake --dry-run --wait
   $ reconciler job changes JOB
-  $ reconciler job changes JOB --json | jq -r 'select(.action == "JOB_CHANGE_ACTION_DROP") | .name'`;
+  $ reconciler job changes JOB --json \\
+      | jq -r 'select(.action == "JOB_CHANGE_ACTION_DROP") | .name'`;
 
 export function addChanges(group: Command): void {
   group

@@ -32,7 +32,7 @@ export function addFailures(group: Command): void {
             { title: 'FAILED AT', value: (f) => time(f.failedAt) },
             { title: 'MESSAGE', value: (f) => f.message },
           ],
-          { empty: 'no table failed' },
+          { empty: 'no failures' },
         );
       }),
     );

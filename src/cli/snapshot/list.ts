@@ -9,7 +9,8 @@ import { pagesOf } from '../io/paging.ts';
 const HELP = `
 Examples:
   $ reconciler snapshot list main.sales.orders
-  $ reconciler snapshot list main.sales.orders --expired --json | jq -r .snapshotId`;
+  $ reconciler snapshot list main.sales.orders --expired --json \\
+      | jq -r .snapshotId`;
 
 export function addList(group: Command): void {
   group
