@@ -9,7 +9,8 @@ import { printable, time } from '../io/format.ts';
 const HELP = `
 Examples:
   $ reconciler view get main.sales.large_orders
-  $ reconciler view get main.sales.large_orders --json | jq -r '.representations[0].sql'`;
+  $ reconciler view get main.sales.large_orders --json \\
+      | jq -r '.representations[0].sql'`;
 
 export function addGet(group: Command): void {
   group
