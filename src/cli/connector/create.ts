@@ -40,9 +40,7 @@ Examples:
       --property client.assume-role.arn=arn:aws:iam::123456789012:role/reader`;
 
 export function addCreate(group: Command): void {
-  const command = group
-    .command('create')
-    .description('Stores a connector: the description of an upstream catalog.');
+  const command = group.command('create').description('Stores a connector: the description of an upstream catalog.');
   addSpecOptions(command.argument('<name>', 'display name; must be unique'), { kind: true })
     .addHelpText('after', HELP)
     .action(
