@@ -363,7 +363,11 @@ describe('connector trigger', () => {
       state: 'JS_SUCCEEDED',
       connectorName: 'lake',
       fullRescan: false,
-      counters: { tablesScanned: '3', tablesChanged: '2', tablesUnchanged: '1', tablesMissing: '0', errors: '0' },
+      tablesScanned: '3',
+      tablesChanged: '2',
+      tablesUnchanged: '1',
+      tablesMissing: '0',
+      errors: '0',
     });
     expect(stderr).toMatch(/scanning: 7 of 1,234 tables found, 9 snapshots, 10 files, 2\.0 KiB read/);
   });

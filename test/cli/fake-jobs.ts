@@ -2,7 +2,7 @@ import type { CatalogClients } from '../../src/catalog-client/connect.ts';
 import type { Progress, ReconcileRequest, TableFailure, ValidateRequest } from '../../src/contract/job.ts';
 import type { JobControl, WorkflowStatus } from '../../src/contract/job-control.ts';
 import { JobCounters, type JobFailure, JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
-import { FakeSchedules } from '../catalog/fake-schedules.ts';
+import { FakeSchedules } from '../catalog/schedules/fake-schedules.ts';
 
 /** Replaces Temporal and a worker: jobs end as the test sets it, and are recorded as a worker would record them. */
 export class FakeJobs implements JobControl {

@@ -81,7 +81,7 @@ export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions
 
   /** A step of the last part, in a transaction. @returns true once the connector itself is gone */
   async function deleteSome(trx: typeof db, connectorId: string, deleted: Deleted): Promise<boolean> {
-    if (await store.deletesContents(trx, connectorId)) {
+    if (await store.shouldDeleteContents(trx, connectorId)) {
       const { tables, views } = await deleteSomeContents(trx, connectorId);
       deleted.tables += tables;
       deleted.views += views;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { failureMessage } from '../../contract/progress-message.ts';
+import { failureMessage, isEnded } from '../../contract/progress-message.ts';
 import {
   jobChangeKindToJSON,
   type ReconcileJobsServiceImplementation,
@@ -50,14 +50,14 @@ export function createJobsService(
       const { items, last } = page(await store.listJobs(db, size + 1, request.connectorId, after), size);
       const cursor = last && { createdAt: last.createdAt?.getTime() ?? 0, jobId: last.jobId };
       // Of those that have not ended, Temporal knows how they stand.
-      const now = await Promise.all(items.map((job) => (store.hasEnded(job.state) ? job : status(job.jobId))));
+      const now = await Promise.all(items.map((job) => (isEnded(job.state) ? job : status(job.jobId))));
       return { jobs: now, nextPageToken: cursor ? jobTokens.encode(cursor, request.connectorId) : '' };
     },
 
     async cancelReconcileJob(request) {
       checkIds({ job_id: request.jobId });
       const job = await store.getJob(db, request.jobId);
-      if (store.hasEnded(job.state)) return job;
+      if (isEnded(job.state)) return job;
       // First: from now on it answers for no trigger that is equal to it.
       await db.transaction().execute((trx) => store.markCancelling(trx, job.jobId));
       await (await jobs()).cancel(job.jobId);
@@ -70,7 +70,7 @@ export function createJobsService(
       const after = failureTokens.decode(request.pageToken, request.jobId);
       const job = await store.getJob(db, request.jobId);
       // A running job records its failures with the next page of tables; those that come meanwhile are asked of it.
-      if (!after && !store.hasEnded(job.state)) await recordLiveFailures(job.jobId);
+      if (!after && !isEnded(job.state)) await recordLiveFailures(job.jobId);
       const { items, last } = page(await store.listFailures(db, request.jobId, size + 1, after?.table), size);
       return { failures: items, nextPageToken: last ? failureTokens.encode({ table: last.table }, request.jobId) : '' };
     },

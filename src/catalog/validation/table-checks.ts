@@ -11,7 +11,8 @@ import { alreadyExists } from '../store/database/errors.ts';
 import type { Schema } from '../store/database/schema.ts';
 
 /** What of a table may be updated. */
-export const TABLE_MASK = [
+/** What callers may set. */
+export const TABLE_FIELDS = [
   'description',
   'format_version',
   'location',
@@ -22,6 +23,11 @@ export const TABLE_MASK = [
   'default_spec_id',
   'current_snapshot_id',
   'refs',
+] as const;
+
+/** All fields that workers may update. */
+export const TABLE_MASK = [
+  ...TABLE_FIELDS,
   'upstream',
   'upstream.fingerprint',
   'upstream.fetched_at',

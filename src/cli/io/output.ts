@@ -4,6 +4,8 @@ import { type Column, TablePrinter } from './table-printer.ts';
 /** The generated code of a message. */
 interface MessageType<T> {
   toJSON(message: T): unknown;
+  /** The fields of the JSON, if they are not the message's own. */
+  fields?(message: T): object;
 }
 
 /** Where a command prints its result: machine-readable lines, or text for people. */
@@ -27,16 +29,14 @@ export function standardOutput(json: boolean): Output {
   return {
     json,
     async message(type, message, text) {
-      await write(json ? line(withDefaults(message, type.toJSON(message))) : lines(text(message)));
+      await write(json ? jsonLine(type, message) : lines(text(message)));
     },
     async list(type, pages, columns, { empty } = {}) {
       const table = new TablePrinter(columns, process.stdout);
       let any = false;
       for await (const page of pages) {
         any ||= page.length > 0;
-        await write(
-          json ? page.map((message) => line(withDefaults(message, type.toJSON(message)))).join('') : table.render(page),
-        );
+        await write(json ? page.map((message) => jsonLine(type, message)).join('') : table.render(page));
       }
       if (!any && !json) process.stderr.write(`${empty ?? 'none'}\n`);
     },
@@ -46,7 +46,9 @@ export function standardOutput(json: boolean): Output {
   };
 }
 
-const line = (value: unknown) => `${JSON.stringify(value)}\n`;
+function jsonLine<T extends object>(type: MessageType<T>, message: T): string {
+  return `${JSON.stringify(withDefaults(type.fields?.(message) ?? message, type.toJSON(message)))}\n`;
+}
 const lines = (text: string | string[]) => `${typeof text === 'string' ? text : text.join('\n')}\n`;
 
 function write(text: string): Promise<void> | undefined {

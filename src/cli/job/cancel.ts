@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
-import { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
+import { isEnded } from '../../contract/progress-message.ts';
 import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { describeJob } from './describe.ts';
-import { followJob, hasEnded } from './follow.ts';
+import { followJob } from './follow.ts';
+import { JobJson } from './job-json.ts';
 
 const HELP = `
 The job ends as JS_CANCELLED within seconds. What it has ingested stays. A job
@@ -22,8 +23,8 @@ export function addCancel(group: Command): void {
     .action(
       withCatalog(async (context, jobId: string, { wait }: { wait?: boolean }) => {
         const cancelled = await context.clients.jobs.cancelReconcileJob({ jobId }, withDeadline());
-        const job = wait && !hasEnded(cancelled) ? await followJob(context, jobId) : cancelled;
-        await context.out.message(ReconcileJob, job, describeJob);
+        const job = wait && !isEnded(cancelled.state) ? await followJob(context, jobId) : cancelled;
+        await context.out.message(JobJson, job, describeJob);
       }),
     );
 }

@@ -1,9 +1,10 @@
 import { countersOf } from '../../contract/progress-message.ts';
-import { JobState, ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
+import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import type { Context } from '../catalog-session/context.ts';
 import { EXIT, ExitCode } from '../io/errors.ts';
 import { printChanges } from './changes.ts';
 import { describeJob } from './describe.ts';
+import { JobJson } from './job-json.ts';
 
 /**
  * Prints a job that has ended; for a dry run, prints the list of changes.
@@ -16,7 +17,7 @@ export async function finishWith(context: Pick<Context, 'clients' | 'out'>, job:
     await printChanges(context, job.jobId);
     out.note(`\n${job.message}`);
   } else {
-    await out.message(ReconcileJob, job, describeJob);
+    await out.message(JobJson, job, describeJob);
   }
   if (job.state === JobState.JS_SUCCEEDED) return;
   if (countersOf(job).errors > 0n) {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CatalogClients } from '../../catalog-client/connect.ts';
-import { countersOf } from '../../contract/progress-message.ts';
-import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
+import { countersOf, isEnded } from '../../contract/progress-message.ts';
+import type { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { type Context, withDeadline } from '../catalog-session/context.ts';
 import { ExitCode } from '../io/errors.ts';
 import { retrying } from '../io/retrying.ts';
@@ -12,10 +12,6 @@ const FIRST_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 1_000;
 /** The exit code that shells use for Ctrl-C. */
 const INTERRUPTED = 130;
-
-export function hasEnded(job: ReconcileJob): boolean {
-  return job.state !== JobState.JS_QUEUED && job.state !== JobState.JS_RUNNING;
-}
 
 /**
  * Polls a job until it has ended, and shows its progress and failures.
@@ -38,7 +34,7 @@ export async function pollJob(
     const job = await Promise.race([get, aborted]);
     if (countersOf(job).errors > BigInt(reported.size)) await showFailures(clients, jobId, view, reported);
     view.show(job);
-    if (hasEnded(job)) return job;
+    if (isEnded(job.state)) return job;
     await sleep(pause, undefined, { signal });
   }
 }

@@ -3,6 +3,7 @@ import { workflowLink } from '../../contract/workflow-link.ts';
 import { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { describeJob } from './describe.ts';
+import { JobJson } from './job-json.ts';
 
 const HELP = `
 The counters of a running job are live. If no worker answers, they are the
@@ -21,11 +22,7 @@ export function addGet(group: Command): void {
     .addHelpText('after', HELP)
     .action(
       withCatalog(async ({ clients, out, temporalUi }, jobId: string) => {
-        await out.message(
-          ReconcileJob,
-          await clients.connectors.getReconcileJob({ jobId }, withDeadline()),
-          describeJob,
-        );
+        await out.message(JobJson, await clients.connectors.getReconcileJob({ jobId }, withDeadline()), describeJob);
         if (temporalUi) out.note(`\n${workflowLink(temporalUi, jobId)}`);
       }),
     );

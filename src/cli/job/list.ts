@@ -7,6 +7,7 @@ import { count, time } from '../io/format.ts';
 import { limitOption } from '../io/options.ts';
 import { pagesOf } from '../io/paging.ts';
 import { ranFor, stateWord } from './describe.ts';
+import { JobJson } from './job-json.ts';
 
 const HELP = `
 Examples:
@@ -29,7 +30,7 @@ export function addList(group: Command): void {
           return { items: jobs, nextPageToken };
         }, limit);
         await out.list(
-          ReconcileJob,
+          JobJson,
           pages,
           [
             { title: 'JOB', value: (j) => j.jobId },

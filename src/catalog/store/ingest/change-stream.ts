@@ -6,7 +6,7 @@ import type { ParsedChange } from '../files/file-change-row.ts';
 import type { FileWriter, WriteTarget } from '../files/file-writer.ts';
 import type { StoredSnapshot } from '../snapshots/snapshots.ts';
 
-/** Per snapshot. */
+/** Maximum number of groups per snapshot. */
 export const MAX_GROUPS = 1000;
 
 /** A stream's header. */

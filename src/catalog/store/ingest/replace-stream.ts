@@ -17,20 +17,20 @@ import { ReplaceDiff } from './replace-diff.ts';
 
 type Db = Kysely<Schema>;
 
-/** Changes that are compared at once: their files are read, which are large in wide tables. */
+/** Changes that are compared at once. Their stored files are read, which are large in wide tables. */
 const STEP = 500;
 
 /**
  * Changes that replace what a complete snapshot holds.
  *
- * They are compared with the snapshot as they arrive, and only those that differ are kept, in a table of their own. The finish applies
+ * They are compared with the snapshot as they arrive, and only those that differ are stored, in a separate table. The finish applies
  * them in one transaction: readers see the old statistics or the new ones. If nothing differs, nothing is written.
  */
 export class ReplaceStream implements ChangeStream {
   readonly #db: Db;
   readonly #stream: OpenStream;
   readonly #diff: ReplaceDiff;
-  /** The table's when the first changes were compared. */
+  /** The table's generation when the first changes were compared. */
   #generation: number | undefined;
   /** Batches of changes that differ. */
   #batches = 0;
@@ -44,7 +44,7 @@ export class ReplaceStream implements ChangeStream {
   async write(changes: readonly ParsedChange[]): Promise<number> {
     const { header, row } = this.#stream;
     if (header.whole && changes.some((change) => !change.added)) {
-      throw new CodedError('INVALID_ARGUMENT', 'changes: hold a removed file: with `whole` all that comes is live');
+      throw new CodedError('INVALID_ARGUMENT', 'changes: hold a removed file, but with `whole` every file is live');
     }
     this.#generation ??= await generationOf(this.#db, row.table_num);
     for (let start = 0; start < changes.length; start += STEP) {

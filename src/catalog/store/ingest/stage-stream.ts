@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import { CodedError } from '../../../errors.ts';
-import { clearStage, TO_CLEAR } from '../cleanup/delete-memberships.ts';
+import { deleteStaged, MARK_DELETING } from '../cleanup/delete-memberships.ts';
 import { compiledQuery } from '../database/compiled-query.ts';
 import type { Database } from '../database/database.ts';
 import type { Schema } from '../database/schema.ts';
@@ -74,7 +74,7 @@ function requireGroups(row: StoredSnapshot, { groups }: Finish, tableId: string)
   );
 }
 
-/** Changes of a snapshot that is not complete: they are written to their final place at once, since no reader sees the snapshot yet. */
+/** Changes of a snapshot that is not complete: they are written to their final position at once, since no reader sees the snapshot yet. */
 export class StageStream implements ChangeStream {
   readonly #db: Kysely<Schema>;
   readonly #stream: OpenStream;
@@ -101,7 +101,7 @@ export class StageStream implements ChangeStream {
       if (groups.length === MAX_GROUPS)
         throw new CodedError(
           'INVALID_ARGUMENT',
-          `group_finish.group: is one more than the ${MAX_GROUPS} of a snapshot`,
+          `group_finish.group: exceeds the maximum of ${MAX_GROUPS} groups per snapshot`,
         );
       await trx
         .updateTable('snapshots')
@@ -163,11 +163,11 @@ export class StageStream implements ChangeStream {
     const { row, header } = this.#stream;
     const { numUpdatedRows } = await this.#db
       .updateTable('snapshots')
-      .set(TO_CLEAR)
+      .set(MARK_DELETING)
       .where('snapshot_num', '=', row.snapshot_num)
       .where('complete', '=', 0)
       .where('stage_key', '=', header.idempotencyKey)
       .executeTakeFirst();
-    if (numUpdatedRows > 0n) await clearStage(this.#db, { snapshotNum: row.snapshot_num, place: positionOf(row) });
+    if (numUpdatedRows > 0n) await deleteStaged(this.#db, { snapshotNum: row.snapshot_num, position: positionOf(row) });
   }
 }
