@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { workflowLink } from '../../contract/workflow-link.ts';
-import { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { describeJob } from './describe.ts';
 import { JobJson } from './job-json.ts';
@@ -12,7 +11,7 @@ last recorded ones.
 Examples:
   $ reconciler job get JOB
   $ reconciler job get JOB --json | jq -r .state
-  $ reconciler job get JOB --json | jq .counters`;
+  $ reconciler job get JOB --json | jq -r .tablesChanged`;
 
 export function addGet(group: Command): void {
   group

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { countersOf } from '../../contract/progress-message.ts';
-import { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { withCatalog } from '../catalog-session/context.ts';
 import { connectorOf } from '../catalog-session/resolve.ts';
 import { count, time } from '../io/format.ts';
