@@ -8,23 +8,23 @@ interface MessageType<T> {
   fields?(message: T): object;
 }
 
-/** Where a command's answer goes: machine-readable lines, or text for people. */
+/** Where a command prints its result: machine-readable lines, or text for people. */
 export interface Output {
   readonly json: boolean;
-  /** One message: a line of JSON, or what `text` makes of it. */
+  /** Prints one message as a line of JSON, or as the result of `text`. */
   message<T extends object>(type: MessageType<T>, message: T, text: (message: T) => string | string[]): Promise<void>;
-  /** Messages as they come: a line of JSON each, or the rows of one table. Never holds more than one page. */
+  /** Prints messages as they arrive, one line of JSON each or as rows of one table. Holds at most one page in memory. */
   list<T extends object>(
     type: MessageType<T>,
     pages: AsyncIterable<T[]>,
     columns: Column<T>[],
     options?: { empty?: string },
   ): Promise<void>;
-  /** A hint or a link, for people only. Goes to stderr. */
+  /** Prints a hint or a link to stderr; does nothing with `--json`. */
   note(text: string): void;
 }
 
-/** Writes to the process's own streams. Waits where the reader is slower. */
+/** Writes to the streams of this process, and waits for a slow reader. */
 export function standardOutput(json: boolean): Output {
   return {
     json,

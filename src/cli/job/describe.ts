@@ -6,7 +6,7 @@ import { bytes, count, duration, NONE, time, word } from '../io/format.ts';
 export const stateWord = (job: ReconcileJob) =>
   word(job.state, 'JS_') + (job.dryRun ? ' (dry run)' : '') + (job.paused ? ' (paused)' : '');
 
-/** How long it ran, or has been running. */
+/** How long the job ran, or has been running. */
 export function ranFor(job: ReconcileJob): string {
   if (!job.startedAt) return NONE;
   const until = job.finishedAt ?? (isEnded(job.state) ? job.startedAt : new Date());
@@ -48,7 +48,7 @@ function ingestedText(job: ReconcileJob): string {
     : `${snapshots}, ${count(c.filesIngested)} files, ${read}`;
 }
 
-/** Empty where the upstream has none. */
+/** Empty if the upstream has no views. */
 function viewsText(job: ReconcileJob): string {
   const c = countersOf(job);
   if (c.viewsScanned === 0n && c.viewsMissing === 0n) return '';
@@ -69,7 +69,7 @@ function tablesText(job: ReconcileJob): string {
   return parts.join(', ');
 }
 
-/** Empty where nothing was. */
+/** Empty if nothing was dropped. */
 function droppedText(job: ReconcileJob): string {
   const { tablesDropped, viewsDropped, snapshotsDropped } = countersOf(job);
   if (tablesDropped + viewsDropped + snapshotsDropped === 0n) return '';

@@ -7,7 +7,7 @@ import { describeJob } from './describe.ts';
 import { JobJson } from './job-json.ts';
 
 /**
- * Prints a job that has ended; of a dry run what it would do.
+ * Prints a job that has ended; for a dry run, prints the list of changes.
  *
  * @throws ExitCode 1 unless it succeeded.
  */
@@ -21,7 +21,9 @@ export async function finishWith(context: Pick<Context, 'clients' | 'out'>, job:
   }
   if (job.state === JobState.JS_SUCCEEDED) return;
   if (countersOf(job).errors > 0n) {
-    out.note(`\nwhat failed: reconciler job failures ${job.jobId}\ntry that again: reconciler job retry ${job.jobId}`);
+    out.note(
+      `\nlist the failures: reconciler job failures ${job.jobId}\nretry them: reconciler job retry ${job.jobId}`,
+    );
   }
   throw new ExitCode(EXIT.FAILED);
 }

@@ -5,17 +5,19 @@ import { describeJob } from './describe.ts';
 import { JobJson } from './job-json.ts';
 
 const HELP = `
-A running job answers with live counters; without a worker, with the last recorded ones.
+The counters of a running job are live. If no worker answers, they are the
+last recorded ones.
 
 Examples:
   $ reconciler job get JOB
-  $ reconciler job get JOB --json | jq -r .state`;
+  $ reconciler job get JOB --json | jq -r .state
+  $ reconciler job get JOB --json | jq -r .tablesChanged`;
 
 export function addGet(group: Command): void {
   group
     .command('get')
     .description('Shows one job.')
-    .argument('<job>', 'its id')
+    .argument('<job>', 'job id')
     .addHelpText('after', HELP)
     .action(
       withCatalog(async ({ clients, out, temporalUi }, jobId: string) => {

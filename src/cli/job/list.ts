@@ -11,13 +11,14 @@ import { JobJson } from './job-json.ts';
 const HELP = `
 Examples:
   $ reconciler job list --limit 10
-  $ reconciler job list --connector lake --json | jq -r 'select(.state == "JS_FAILED") | .jobId'`;
+  $ reconciler job list --connector lake --json \\
+      | jq -r 'select(.state == "JS_FAILED") | .jobId'`;
 
 export function addList(group: Command): void {
   group
     .command('list')
     .description('Lists jobs, newest first.')
-    .option('--connector <connector>', 'only the jobs of this one (name or id)')
+    .option('--connector <connector>', 'only jobs of this connector (name or id)')
     .addOption(limitOption())
     .addHelpText('after', HELP)
     .action(
@@ -40,7 +41,7 @@ export function addList(group: Command): void {
             { title: 'ERRORS', value: (j) => count(countersOf(j).errors), align: 'right' },
             { title: 'MESSAGE', value: (j) => j.message, flexible: true },
           ],
-          { empty: 'no job yet; start one with `reconciler connector trigger`' },
+          { empty: 'no jobs yet; start one with `reconciler connector trigger`' },
         );
       }),
     );
