@@ -17,5 +17,5 @@ export default {
   // Two cores: the integration tests start a Temporal server and processes of their own.
   maxWorkers: 2,
   // A worker keeps what the files that it ran have loaded. It is started anew after a file once it is larger than this.
-  workerIdleMemoryLimit: '512MB',
+  workerIdleMemoryLimit: '256MB',
 };

@@ -15,7 +15,7 @@ import { TableStatisticsDefinition } from '../generated/reconciler/v1/statistics
 import { TablesDefinition } from '../generated/reconciler/v1/tables.ts';
 import { ViewsDefinition } from '../generated/reconciler/v1/views.ts';
 import { currentTracing } from '../telemetry/tracing/tracing.ts';
-import { PutFileChangesDefinition } from './raw-put-file-stats.ts';
+import { RawCommitSnapshotDefinition } from './raw-commit-snapshot.ts';
 import { traceCalls } from './trace-calls.ts';
 
 /**
@@ -41,8 +41,8 @@ export function connectCatalog(address: string) {
     ingestion: factory.create(IngestionDefinition, channel),
     jobs: factory.create(ReconcileJobsDefinition, channel),
     namespaces: factory.create(NamespacesDefinition, channel),
-    /** PutFileColumnStats with requests that are already serialized; see `FileChangeEncoder`. */
-    fileChanges: factory.create(PutFileChangesDefinition, channel),
+    /** Ingestion.CommitSnapshot with requests that are already serialized; see `FileChangeEncoder`. */
+    fileChanges: factory.create(RawCommitSnapshotDefinition, channel),
     plans: factory.create(PlansDefinition, channel),
     reconciliation: factory.create(ReconciliationDefinition, channel),
     schedules: factory.create(SchedulesDefinition, channel),

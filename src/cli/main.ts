@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { describeFailure, EXIT, ExitCode } from './io/errors.ts';
 
-/** A top-level command. Its code is loaded when it is called, so that the others start quickly. */
+/** A top-level command. Its code is loaded only when it is called, so that the CLI starts quickly. */
 interface Entry {
   name: string;
   summary: string;
@@ -17,11 +17,11 @@ const ENTRIES: Entry[] = [
   },
   {
     name: 'start',
-    summary: 'the demo: reconcile the sample lakehouse and show what came in',
+    summary: 'run the demo: reconcile the sample lakehouse and show the result',
     load: () => import('./processes/start.ts'),
   },
-  { name: 'catalog', summary: 'run the catalog service alone', load: () => import('./processes/catalog.ts') },
-  { name: 'worker', summary: 'run a worker alone', load: () => import('./processes/worker.ts') },
+  { name: 'catalog', summary: 'run only the catalog service', load: () => import('./processes/catalog.ts') },
+  { name: 'worker', summary: 'run only a worker', load: () => import('./processes/worker.ts') },
   {
     name: 'setup',
     summary: 'register search attributes in Temporal',
@@ -34,44 +34,56 @@ const ENTRIES: Entry[] = [
   },
   {
     name: 'connector',
-    summary: 'describe upstream catalogs and reconcile them',
+    summary: 'manage connectors to upstream catalogs, and reconcile them',
     load: () => import('./connector/index.ts'),
   },
-  { name: 'job', summary: 'look at reconcile jobs, wait for them, stop them', load: () => import('./job/index.ts') },
-  { name: 'schedule', summary: 'when connectors run by themselves', load: () => import('./schedule/index.ts') },
+  { name: 'job', summary: 'show, watch, cancel and retry reconcile jobs', load: () => import('./job/index.ts') },
+  {
+    name: 'schedule',
+    summary: 'list and repair the schedules of connectors',
+    load: () => import('./schedule/index.ts'),
+  },
   { name: 'namespace', summary: 'list namespaces', load: () => import('./namespace/index.ts') },
-  { name: 'table', summary: 'list tables and look at one', load: () => import('./table/index.ts') },
-  { name: 'view', summary: 'list views and look at one', load: () => import('./view/index.ts') },
+  { name: 'table', summary: 'list tables, show one', load: () => import('./table/index.ts') },
+  { name: 'view', summary: 'list views, show one', load: () => import('./view/index.ts') },
   { name: 'snapshot', summary: "list a table's snapshots", load: () => import('./snapshot/index.ts') },
-  { name: 'stats', summary: 'statistics of a snapshot: table, columns, files', load: () => import('./stats/index.ts') },
-  { name: 'plan', summary: 'the files to read for a snapshot', load: () => import('./plan/index.ts') },
+  {
+    name: 'stats',
+    summary: 'show statistics of a snapshot: table, columns, files',
+    load: () => import('./stats/index.ts'),
+  },
+  { name: 'plan', summary: 'list the files to read for a snapshot', load: () => import('./plan/index.ts') },
 ];
 
 const HELP = `
 Examples:
   $ reconciler up
-  $ reconciler connector create lake --kind iceberg --uri file:///some/warehouse --destination-catalog main
+  $ reconciler connector create lake --kind iceberg \\
+      --uri file:///some/warehouse --destination-catalog main
   $ reconciler connector trigger lake --wait
   $ reconciler table list main.sales
 
-Names are written catalog.namespace.table. A segment that holds dots, quotes or spaces stands in quotes: main."my ns".orders
+Names are written catalog.namespace.table. Quote a segment that contains dots,
+quotes or spaces: main."my ns".orders
 
 Environment:
-  RECONCILER_ADDRESS       catalog service, host:port (default: the stack in ./.reconciler, else 127.0.0.1:7460)
-  RECONCILER_DATA_DIR      where \`up\` keeps everything (default: ./.reconciler)
+  RECONCILER_ADDRESS       catalog service, host:port (default: the stack in
+                           ./.reconciler, otherwise 127.0.0.1:7460)
+  RECONCILER_DATA_DIR      data directory of \`up\` (default: ./.reconciler)
   RECONCILER_CACHE_DIR     where a downloaded Temporal CLI is kept
   RECONCILER_TEMPORAL_CLI  path of the Temporal CLI to use
   RECONCILER_TEMPORAL_UI   base of links into the Temporal UI
-  RECONCILER_CODEC_KEYS    keys that encrypt what goes to Temporal: id=reference,…
-  RECONCILER_LOG_LEVEL     debug also shows the stack traces of errors
+  RECONCILER_CODEC_KEYS    keys that encrypt Temporal payloads: id=reference,…
+  RECONCILER_LOG_LEVEL     debug also prints the stack traces of errors
   NO_COLOR                 no colours
 
-Exit codes: 0 done, 1 the job or the call failed, 2 wrong usage, 3 a server cannot be reached.`;
+Exit codes: 0 success, 1 the job or the call failed, 2 wrong usage,
+3 a server cannot be reached.`;
 
 /**
  * Runs one command line.
  *
- * @returns The shell's exit code. Nothing keeps the process alive then.
+ * @returns The exit code for the shell. Afterwards nothing keeps the process alive.
  */
 export async function main(args: string[]): Promise<number> {
   endQuietlyOnClosedPipe();
@@ -94,16 +106,21 @@ export async function main(args: string[]): Promise<number> {
 
 function buildProgram(): Command {
   const program = new Command('reconciler')
-    .description('Keeps one lakehouse catalog true to many upstream ones. Every reconcile is a Temporal workflow.')
-    .option('--json', 'print proto3 JSON, one object a line, and nothing else')
+    .description(
+      'Keeps one lakehouse catalog in sync with many upstream catalogs. Every reconcile is a Temporal workflow.',
+    )
+    .option('--json', 'print only proto3 JSON, one object per line')
     .option('--address <host:port>', 'catalog service (default: RECONCILER_ADDRESS)')
     .version(version(), '-V, --version', 'print the version')
     .helpCommand(false)
     .addHelpText('after', HELP)
     .configureHelp({ showGlobalOptions: true })
-    .showHelpAfterError('hint: add --help to see what it takes')
+    .showHelpAfterError('hint: add --help to see the options')
     .exitOverride();
-  for (const { name, summary } of ENTRIES) program.command(name).description(summary);
+  for (const { name, summary } of ENTRIES) {
+    const sentence = `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
+    program.command(name).summary(summary).description(sentence);
+  }
   program.hook('preSubcommand', async (_program, command) => {
     const entry = ENTRIES.find(({ name }) => name === command.name());
     if (entry) (await entry.load()).define(command);
@@ -115,14 +132,14 @@ function version(): string {
   return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
 }
 
-/** `help connector create` is `connector create --help`: only so the command's own code is loaded. */
+/** Turns `help connector create` into `connector create --help`, so that only that command's code is loaded. */
 function helpAsOption(args: string[]): string[] {
   return args[0] === 'help' ? [...args.slice(1), '--help'] : args;
 }
 
 let watchesPipes = false;
 
-/** `| head` closes the pipe when it has seen enough. That is no error. */
+/** `| head` closes the pipe when it has read enough. That is not an error. */
 function endQuietlyOnClosedPipe(): void {
   if (watchesPipes) return;
   watchesPipes = true;

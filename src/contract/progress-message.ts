@@ -1,4 +1,10 @@
-import { JobCounters, type JobFailure, JobFailureKind, type ReconcileJob } from '../generated/reconciler/v1/jobs.ts';
+import {
+  JobCounters,
+  type JobFailure,
+  JobFailureKind,
+  JobState,
+  type ReconcileJob,
+} from '../generated/reconciler/v1/jobs.ts';
 import type { Progress, TableFailure } from './job.ts';
 
 /** A workflow's progress as the fields of a job's record. */
@@ -14,6 +20,11 @@ export function progressMessage({
 /** A job's counters; all 0 if its record has none. */
 export function countersOf({ counters }: Pick<ReconcileJob, 'counters'>): JobCounters {
   return counters ?? JobCounters.create();
+}
+
+/** Whether a job in this state has ended: it never changes state again. */
+export function isEnded(state: JobState): boolean {
+  return state === JobState.JS_SUCCEEDED || state === JobState.JS_FAILED || state === JobState.JS_CANCELLED;
 }
 
 /** How a failure's `table` begins if it is not a table's. A table's own name is quoted if it contains a space. */

@@ -1,12 +1,17 @@
-import { encodePutRequest } from '../../src/catalog-client/raw-put-file-stats.ts';
+import { encodeCommitRequest } from '../../src/catalog-client/raw-commit-snapshot.ts';
+import { CommitSnapshotRequest } from '../../src/generated/reconciler/internal/v1/ingestion.ts';
 import {
   type DataFile,
   FileChangeKind,
   FileContent,
   FileFormat,
-  PutFileColumnStatsRequest,
 } from '../../src/generated/reconciler/v1/statistics.ts';
-import { type DeepPartial, TableFormat, type UpdateTableRequest } from '../../src/generated/reconciler/v1/tables.ts';
+import {
+  type DeepPartial,
+  TableFormat,
+  type TableUpstream,
+  type UpdateTableRequest,
+} from '../../src/generated/reconciler/v1/tables.ts';
 import type { TestCatalog } from './harness.ts';
 
 export const SCHEMA = {
@@ -35,7 +40,7 @@ export function long(value: number): Buffer {
   return bytes;
 }
 
-type Change = NonNullable<Parameters<typeof PutFileColumnStatsRequest.fromPartial>[0]['request']>;
+type Change = NonNullable<Parameters<typeof CommitSnapshotRequest.fromPartial>[0]['request']>;
 type Partial<T> = { [K in keyof T]?: T[K] };
 
 export interface AddedFile extends Omit<Partial<DataFile>, 'columns'> {
@@ -67,29 +72,29 @@ export function removed(filePath: string, contentOffset?: bigint) {
 
 export interface Put {
   snapshotId: number | bigint;
-  /** `null` for none; by default the one before. */
+  /** The base's id; `null` or absent for none. */
   base?: number | bigint | null;
   changes?: (ReturnType<typeof added> | ReturnType<typeof removed>)[];
   key?: string;
   replace?: boolean;
   whole?: boolean;
   expected?: { data?: number; deletes?: number };
-  /** Changes a message. */
+  /** Changes per message. */
   chunk?: number;
-  /** Without it the stream ends before its finish. */
+  /** False ends the stream before its finish. */
   finish?: boolean;
-  /** Ends the stream as that of a group. */
+  /** Finishes the stream as this group. */
   group?: string;
-  /** Groups that the finish wants. */
+  /** Groups that the finish requires. */
   groups?: string[];
   snapshot?: Record<string, unknown>;
-  /** The header has the snapshot. */
+  /** Whether the header carries the snapshot. */
   inHeader?: boolean;
-  /** The finish has an update of the table. */
+  /** An update of the table that the finish carries. */
   updateTable?: DeepPartial<UpdateTableRequest>;
 }
 
-/** A table and what is sent to it. */
+/** A table to which tests send snapshots and file changes. */
 export class TestTable {
   readonly catalog: TestCatalog;
   readonly tableId: string;
@@ -101,11 +106,16 @@ export class TestTable {
     this.namespaceId = ids.namespaceId;
   }
 
-  static async create(catalog: TestCatalog, table: Record<string, unknown> = {}): Promise<TestTable> {
+  static async create(
+    catalog: TestCatalog,
+    { upstream, ...table }: { upstream?: DeepPartial<TableUpstream>; [field: string]: unknown } = {},
+  ): Promise<TestTable> {
+    const { ingestion, tables } = catalog.clients;
     const { namespaceId } = await catalog.namespace();
-    const { tableId } = await catalog.clients.tables.createTable({
+    const { tableId } = await tables.createTable({
       table: { namespaceId, name: 't', format: TableFormat.TABLE_FORMAT_ICEBERG, schema: SCHEMA, ...table },
     });
+    if (upstream) await ingestion.updateTable({ table: { tableId, upstream }, updateMask: ['upstream'] });
     return new TestTable(catalog, { tableId, namespaceId });
   }
 
@@ -133,7 +143,7 @@ export class TestTable {
   }
 
   send(put: Put) {
-    return this.catalog.clients.fileChanges.putFileColumnStats(this.requests(put));
+    return this.catalog.clients.fileChanges.commitSnapshot(this.requests(put));
   }
 
   async *requests(put: Put): AsyncIterable<Uint8Array> {
@@ -167,7 +177,7 @@ export class TestTable {
     });
   }
 
-  /** Paths of the live files, sorted; one that is live twice comes twice. */
+  /** Sorted paths of the live files. A file that is live twice is listed twice. */
   async paths(snapshotId?: number | bigint, pageSize = 1000): Promise<string[]> {
     return (await this.files(snapshotId, pageSize)).map((file) => file.filePath).sort();
   }
@@ -200,6 +210,6 @@ export class TestTable {
 }
 
 export function encode(request: Change): Uint8Array {
-  const message = PutFileColumnStatsRequest.fromPartial({ request });
-  return encodePutRequest(message.request as NonNullable<typeof message.request>);
+  const message = CommitSnapshotRequest.fromPartial({ request });
+  return encodeCommitRequest(message.request as NonNullable<typeof message.request>);
 }

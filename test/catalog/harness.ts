@@ -10,9 +10,9 @@ import type { AlertRequest, Progress, ReconcileRequest, TableFailure } from '../
 import type { JobControl, WorkflowStatus } from '../../src/contract/job-control.ts';
 import { CodedError } from '../../src/errors.ts';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
-import { FakeSchedules } from './fake-schedules.ts';
+import { FakeSchedules } from './schedules/fake-schedules.ts';
 
-/** Plays Temporal: tests set how workflows stand. */
+/** A fake of Temporal: tests set the statuses of workflows. */
 export class FakeJobs implements JobControl {
   liveFailures: TableFailure[] = [];
   readonly started: { jobId: string; request: ReconcileRequest; connector: { id: string; name: string } }[] = [];
@@ -22,7 +22,7 @@ export class FakeJobs implements JobControl {
   readonly cancelled: string[] = [];
   readonly schedules = new FakeSchedules(() => this.#reach());
   down = false;
-  /** Answers of starts get lost: what was started, if anything, nobody hears. */
+  /** Whether the response to a start gets lost, and whether before or after the workflow started. */
   lost: 'nothing' | 'before' | 'after' = 'nothing';
 
   async start(jobId: string, request: ReconcileRequest, connector: { id: string; name: string }) {
@@ -73,7 +73,7 @@ export class FakeJobs implements JobControl {
 
 let connectors = 0;
 
-/** Of a connector with a name of its own. */
+/** A valid connector with a unique name. */
 export const connectorSpec = (fields: object = {}) => ({
   displayName: `lake ${++connectors}`,
   kind: ConnectorKind.CONNECTOR_KIND_ICEBERG,
@@ -81,7 +81,7 @@ export const connectorSpec = (fields: object = {}) => ({
   ...fields,
 });
 
-/** What `failure` gives, by its code and a part of its message. */
+/** Matches a result of `failure` by its code and a part of its message. */
 export const refusal = (code: string, text: string) => ({ code, message: expect.stringContaining(text) });
 
 type Aside = Pick<Parameters<typeof startCatalog>[0], 'metricsAddress' | 'healthAddress'>;
@@ -94,15 +94,15 @@ export class TestCatalog implements AsyncDisposable {
   readonly log: string[] = [];
   address = '';
   clients!: CatalogClients;
-  /** Where metrics and health are served, if asked for. */
+  /** Where metrics and health are served, if the test requested them. */
   aside: Aside = {};
-  #asked: Aside = {};
+  #requested: Aside = {};
   #running!: Awaited<ReturnType<typeof startCatalog>>;
 
-  /** @param aside Addresses of metrics and health, as in `startCatalog`. */
+  /** @param aside addresses for metrics and health, as in `startCatalog` */
   static async start(aside: Aside = {}): Promise<TestCatalog> {
     const catalog = new TestCatalog();
-    catalog.#asked = aside;
+    catalog.#requested = aside;
     await catalog.#start();
     return catalog;
   }
@@ -110,13 +110,19 @@ export class TestCatalog implements AsyncDisposable {
   async #start(): Promise<void> {
     const logger = pino({ level: 'warn' }, { write: (line: string) => void this.log.push(line) });
     const address = '127.0.0.1:0';
-    this.#running = await startCatalog({ ...this.#asked, address, databaseFile: this.file, jobs: this.jobs, logger });
+    this.#running = await startCatalog({
+      ...this.#requested,
+      address,
+      databaseFile: this.file,
+      jobs: this.jobs,
+      logger,
+    });
     this.address = this.#running.address;
     this.aside = this.#running;
     this.clients = connectCatalog(this.address);
   }
 
-  /** Stops the service; the clients stay. */
+  /** Stops the service and leaves the clients open. */
   async stopService(): Promise<void> {
     await this.#running.stop();
   }
@@ -136,7 +142,7 @@ export class TestCatalog implements AsyncDisposable {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  /** A new catalog and namespace. */
+  /** Creates a catalog and a namespace. */
   async namespace(name = `c${Math.random()}`): Promise<{ catalogId: string; namespaceId: string }> {
     const { catalogId } = await this.clients.catalogs.createCatalog({ catalog: { displayName: name } });
     const { namespaceId } = await this.clients.namespaces.createNamespace({ namespace: { catalogId, path: ['fx'] } });
@@ -144,7 +150,7 @@ export class TestCatalog implements AsyncDisposable {
   }
 }
 
-/** The error that a call ends with: its code's name, message and details. */
+/** The error with which a call fails: the name of its code, and its message. */
 export async function failure(call: Promise<unknown>): Promise<{ code: string; message: string }> {
   try {
     await call;

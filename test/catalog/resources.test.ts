@@ -10,19 +10,19 @@ beforeAll(async () => {
 afterAll(() => catalog[Symbol.asyncDispose]());
 
 describe('Catalogs', () => {
-  it('are made once a name, and once a key', async () => {
+  it('are created once per name and once per key', async () => {
     const { catalogs } = catalog.clients;
     const request = {
       catalog: { displayName: 'sales', description: 'd', properties: { a: 'b' } },
       idempotencyKey: 'k1',
     };
-    const made = await catalogs.createCatalog(request);
-    expect(made).toMatchObject({
+    const created = await catalogs.createCatalog(request);
+    expect(created).toMatchObject({
       catalogId: expect.stringMatching(/^cat_/),
       displayName: 'sales',
       properties: { a: 'b' },
     });
-    expect(await catalogs.createCatalog(request)).toEqual(made);
+    expect(await catalogs.createCatalog(request)).toEqual(created);
     const other = { ...request, catalog: { displayName: 'other' } };
     expect(await failure(catalogs.createCatalog(other))).toMatchObject(refusal('INVALID_ARGUMENT', 'idempotency_key'));
     expect(await failure(catalogs.createCatalog({ ...request, idempotencyKey: '' }))).toMatchObject(
@@ -40,16 +40,16 @@ describe('Catalogs', () => {
 
   it('are updated by mask and etag', async () => {
     const { catalogs } = catalog.clients;
-    const made = await catalogs.createCatalog({ catalog: { displayName: 'up', description: 'old' } });
+    const created = await catalogs.createCatalog({ catalog: { displayName: 'up', description: 'old' } });
     const changed = await catalogs.updateCatalog({
-      catalog: { ...made, displayName: 'ignored', description: 'new' },
+      catalog: { ...created, displayName: 'ignored', description: 'new' },
       updateMask: ['description'],
     });
     expect(changed).toMatchObject({ displayName: 'up', description: 'new' });
-    expect(changed.etag).not.toBe(made.etag);
+    expect(changed.etag).not.toBe(created.etag);
     const update = (catalog: object, updateMask?: string[]) =>
       catalogs.updateCatalog({ catalog: { ...changed, etag: '', ...catalog }, updateMask });
-    expect(await failure(update({ etag: made.etag }, ['description']))).toMatchObject(
+    expect(await failure(update({ etag: created.etag }, ['description']))).toMatchObject(
       refusal('ABORTED', 'changed meanwhile'),
     );
     expect(await failure(update({}, []))).toMatchObject(refusal('INVALID_ARGUMENT', 'update_mask: is required'));
@@ -62,7 +62,7 @@ describe('Catalogs', () => {
     expect(await failure(update({ displayName: 'up2' }, ['display_name']))).toMatchObject(
       refusal('ALREADY_EXISTS', "'up2'"),
     );
-    expect(await catalogs.getCatalog({ catalogId: made.catalogId })).toEqual(changed);
+    expect(await catalogs.getCatalog({ catalogId: created.catalogId })).toEqual(changed);
   });
 
   it('are listed by name in pages, and deleted when empty', async () => {
@@ -71,7 +71,7 @@ describe('Catalogs', () => {
     for (const displayName of ['c', 'a', 'b', 'Z']) await catalogs.createCatalog({ catalog: { displayName } });
     const first = await catalogs.listCatalogs({ pageSize: 3 });
     const second = await catalogs.listCatalogs({ pageSize: 3, pageToken: first.nextPageToken });
-    expect([...first.catalogs, ...second.catalogs].map((one) => one.displayName)).toEqual(['Z', 'a', 'b', 'c']);
+    expect([...first.catalogs, ...second.catalogs].map(({ displayName }) => displayName)).toEqual(['Z', 'a', 'b', 'c']);
     expect(second.nextPageToken).toBe('');
     expect(await failure(catalogs.listCatalogs({ pageToken: 'nonsense' }))).toMatchObject(
       refusal('INVALID_ARGUMENT', 'page_token'),
@@ -90,7 +90,7 @@ describe('Catalogs', () => {
 });
 
 describe('Namespaces', () => {
-  it('nest, and list by path with those below', async () => {
+  it('can be nested, and are listed by path with those below', async () => {
     const { namespaces, catalogs } = catalog.clients;
     const { catalogId } = await catalogs.createCatalog({ catalog: { displayName: 'nested' } });
     const paths = [['a', 'b'], ['a'], ['a b'], ['b'], ['a', 'b', 'c'], ['a-b'], ['größe.ü']];
@@ -100,7 +100,7 @@ describe('Namespaces', () => {
       let pageToken = '';
       do {
         const page = await namespaces.listNamespaces({ catalogId, parentPath, pageSize, pageToken });
-        found.push(...page.namespaces.map((one) => one.path));
+        found.push(...page.namespaces.map(({ path }) => path));
         pageToken = page.nextPageToken;
       } while (pageToken !== '');
       return found;
@@ -122,39 +122,41 @@ describe('Namespaces', () => {
     expect(await failure(namespaces.listNamespaces({ catalogId: 'cat_no' }))).toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  it('are made once a key, updated, and not deleted while they hold something', async () => {
+  it('are created once per key, updated, and not deleted while they hold objects', async () => {
     const { namespaces } = catalog.clients;
     const { catalogId } = await catalog.namespace();
     const request = { namespace: { catalogId, path: ['once'] }, idempotencyKey: 'n1' };
-    const made = await namespaces.createNamespace(request);
-    expect(await namespaces.createNamespace(request)).toEqual(made);
+    const created = await namespaces.createNamespace(request);
+    expect(await namespaces.createNamespace(request)).toEqual(created);
     const changed = await namespaces.updateNamespace({
-      namespace: { ...made, description: 'd', properties: { x: 'y' } },
+      namespace: { ...created, description: 'd', properties: { x: 'y' } },
       updateMask: ['description', 'properties'],
     });
     expect(changed).toMatchObject({ description: 'd', properties: { x: 'y' } });
-    expect(await failure(namespaces.updateNamespace({ namespace: made, updateMask: ['description'] }))).toMatchObject({
+    expect(
+      await failure(namespaces.updateNamespace({ namespace: created, updateMask: ['description'] })),
+    ).toMatchObject({
       code: 'ABORTED',
     });
     expect(await failure(namespaces.updateNamespace({ namespace: changed, updateMask: ['path'] }))).toMatchObject({
       code: 'INVALID_ARGUMENT',
     });
-    const view = await catalog.clients.views.createView({ view: { namespaceId: made.namespaceId, name: 'v' } });
-    expect(await failure(namespaces.deleteNamespace({ namespaceId: made.namespaceId }))).toMatchObject(
-      refusal('FAILED_PRECONDITION', "'v' among them"),
+    const view = await catalog.clients.views.createView({ view: { namespaceId: created.namespaceId, name: 'v' } });
+    expect(await failure(namespaces.deleteNamespace({ namespaceId: created.namespaceId }))).toMatchObject(
+      refusal('FAILED_PRECONDITION', "such as 'v'"),
     );
     await catalog.clients.views.deleteView({ viewId: view.viewId });
-    await namespaces.deleteNamespace({ namespaceId: made.namespaceId });
-    expect(await failure(namespaces.getNamespace({ namespaceId: made.namespaceId }))).toMatchObject({
+    await namespaces.deleteNamespace({ namespaceId: created.namespaceId });
+    expect(await failure(namespaces.getNamespace({ namespaceId: created.namespaceId }))).toMatchObject({
       code: 'NOT_FOUND',
     });
-    // The key is free again with what it made.
-    expect((await namespaces.createNamespace(request)).namespaceId).not.toBe(made.namespaceId);
+    // The key is free again after its namespace was deleted.
+    expect((await namespaces.createNamespace(request)).namespaceId).not.toBe(created.namespaceId);
   });
 });
 
 describe('Tables', () => {
-  it('keep all that they are given', async () => {
+  it('store all fields', async () => {
     const { tables } = catalog.clients;
     const { namespaceId, catalogId } = await catalog.namespace();
     const table = {
@@ -171,8 +173,8 @@ describe('Tables', () => {
       defaultSpecId: 0,
       refs: [{ name: 'main', snapshotId: 2n ** 62n, type: SnapshotRefType.SNAPSHOT_REF_TYPE_BRANCH, maxRefAgeMs: 5n }],
     };
-    const made = await tables.createTable({ table, idempotencyKey: 't1' });
-    expect(made).toMatchObject({
+    const created = await tables.createTable({ table, idempotencyKey: 't1' });
+    expect(created).toMatchObject({
       ...table,
       catalogId,
       namespacePath: ['fx'],
@@ -186,17 +188,17 @@ describe('Tables', () => {
         ],
       },
     });
-    expect(made.currentSnapshotId).toBeUndefined();
-    expect(made.upstream).toBeUndefined();
-    expect(await tables.createTable({ table, idempotencyKey: 't1' })).toEqual(made);
-    expect(await tables.getTable({ tableId: made.tableId })).toEqual(made);
+    expect(created.currentSnapshotId).toBeUndefined();
+    expect(created.upstream).toBeUndefined();
+    expect(await tables.createTable({ table, idempotencyKey: 't1' })).toEqual(created);
+    expect(await tables.getTable({ tableId: created.tableId })).toEqual(created);
     expect(await failure(tables.createTable({ table }))).toMatchObject(refusal('ALREADY_EXISTS', `'fx."orders 2"'`));
     expect(await failure(catalog.clients.views.createView({ view: { namespaceId, name: 'orders 2' } }))).toMatchObject({
       code: 'ALREADY_EXISTS',
     });
   });
 
-  it('refuse what cannot be', async () => {
+  it('refuse invalid fields', async () => {
     const { tables } = catalog.clients;
     const { namespaceId } = await catalog.namespace();
     const create = (table: object) => failure(tables.createTable({ table: { namespaceId, name: 'x', ...table } }));
@@ -213,7 +215,7 @@ describe('Tables', () => {
       refusal('INVALID_ARGUMENT', 'duplicate spec_id'),
     );
     expect(await create({ upstream: { connectorId: 'con_no', tableName: 't' } })).toMatchObject(
-      refusal('NOT_FOUND', 'connector con_no'),
+      refusal('INVALID_ARGUMENT', 'table.upstream: is set by workers only'),
     );
     const several = await create({ name: '', properties: { ['k'.repeat(2000)]: 'v' } });
     expect(several.message).toContain('table.name');
@@ -221,10 +223,10 @@ describe('Tables', () => {
   });
 
   it('are updated by mask; the current snapshot must be complete', async () => {
-    const { tables } = catalog.clients;
+    const { ingestion, tables } = catalog.clients;
     const table = await TestTable.create(catalog);
     const update = (fields: object, ...updateMask: string[]) =>
-      tables.updateTable({ table: { tableId: table.tableId, ...fields }, updateMask });
+      ingestion.updateTable({ table: { tableId: table.tableId, ...fields }, updateMask });
     await table.createSnapshot({ snapshotId: 5 });
     expect(await failure(update({ currentSnapshotId: 5n }, 'current_snapshot_id'))).toMatchObject(
       refusal('FAILED_PRECONDITION', 'snapshot 5'),
@@ -271,7 +273,7 @@ describe('Tables', () => {
     ).toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
-  it('go with all they hold', async () => {
+  it('are deleted with all their contents', async () => {
     const { tables } = catalog.clients;
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1 });
@@ -289,7 +291,7 @@ describe('Tables', () => {
       pageSize: 2,
       pageToken: first.nextPageToken,
     });
-    expect([...first.tables, ...second.tables].map((one) => one.name)).toEqual(['a', 'b', 'c', 't']);
+    expect([...first.tables, ...second.tables].map(({ name }) => name)).toEqual(['a', 'b', 'c', 't']);
     expect(await failure(tables.listTables({ namespaceId: 'ns_no', pageToken: first.nextPageToken }))).toMatchObject({
       code: 'INVALID_ARGUMENT',
     });
@@ -297,7 +299,7 @@ describe('Tables', () => {
 });
 
 describe('Views', () => {
-  it('are made, updated by mask, listed and deleted', async () => {
+  it('are created, updated by mask, listed and deleted', async () => {
     const { views } = catalog.clients;
     const { namespaceId } = await catalog.namespace();
     const view = {
@@ -310,35 +312,35 @@ describe('Views', () => {
       defaultNamespace: ['a'],
       properties: { k: 'v' },
     };
-    const made = await views.createView({ view, idempotencyKey: 'v1' });
-    expect(made).toMatchObject({ ...view, namespacePath: ['fx'] });
-    expect(await views.createView({ view, idempotencyKey: 'v1' })).toEqual(made);
+    const created = await views.createView({ view, idempotencyKey: 'v1' });
+    expect(created).toMatchObject({ ...view, namespacePath: ['fx'] });
+    expect(await views.createView({ view, idempotencyKey: 'v1' })).toEqual(created);
     expect(await failure(views.createView({ view }))).toMatchObject({ code: 'ALREADY_EXISTS' });
-    const twice = { ...made, representations: [...view.representations, { sql: 'select 2', dialect: 'SPARK' }] };
+    const twice = { ...created, representations: [...view.representations, { sql: 'select 2', dialect: 'SPARK' }] };
     expect(await failure(views.updateView({ view: twice, updateMask: ['representations'] }))).toMatchObject(
       refusal('INVALID_ARGUMENT', 'duplicate dialect'),
     );
     const changed = await views.updateView({
-      view: { ...made, versionId: 2, description: 'no' },
+      view: { ...created, versionId: 2, description: 'no' },
       updateMask: ['version_id'],
     });
     expect(changed).toMatchObject({ versionId: 2, description: '' });
-    expect(await failure(views.updateView({ view: made, updateMask: ['version_id'] }))).toMatchObject({
+    expect(await failure(views.updateView({ view: created, updateMask: ['version_id'] }))).toMatchObject({
       code: 'ABORTED',
     });
     expect((await views.listViews({ namespaceId })).views).toEqual([changed]);
-    expect(await failure(views.deleteView({ viewId: made.viewId, etag: made.etag }))).toMatchObject({
+    expect(await failure(views.deleteView({ viewId: created.viewId, etag: created.etag }))).toMatchObject({
       code: 'ABORTED',
     });
-    await views.deleteView({ viewId: made.viewId });
-    expect(await failure(views.getView({ viewId: made.viewId }))).toMatchObject(
-      refusal('NOT_FOUND', `view ${made.viewId}`),
+    await views.deleteView({ viewId: created.viewId });
+    expect(await failure(views.getView({ viewId: created.viewId }))).toMatchObject(
+      refusal('NOT_FOUND', `view ${created.viewId}`),
     );
   });
 });
 
 describe('Directory', () => {
-  it('turns names into ids and back', async () => {
+  it('resolves names to ids and back', async () => {
     const { directory, namespaces, tables, views } = catalog.clients;
     const { catalogId } = await catalog.clients.catalogs.createCatalog({ catalog: { displayName: 'my.cat' } });
     const { namespaceId } = await namespaces.createNamespace({ namespace: { catalogId, path: ['a', 'b c'] } });
@@ -383,7 +385,7 @@ describe('Directory', () => {
 });
 
 describe('Snapshots', () => {
-  it('are listed in the order in which they came, with refs, and expired ones when asked for', async () => {
+  it('are listed in the order in which they became visible, with refs, and with expired ones if requested', async () => {
     const { snapshots, ingestion, tables } = catalog.clients;
     const table = await TestTable.create(catalog);
     const committedAt = new Date(1_700_000_000_000);
@@ -446,16 +448,16 @@ describe('Snapshots', () => {
       current: false,
     });
     expect(second).toMatchObject({ snapshotId: big, baseSnapshotId: 7n, refs: ['main', 't'], current: true });
-    expect((await list()).map((one) => one.snapshotId)).toEqual([7n, big, -3n]);
+    expect((await list()).map(({ snapshotId }) => snapshotId)).toEqual([7n, big, -3n]);
     expect(await ingestion.expireSnapshots({ tableId: table.tableId, snapshotIds: [7n, 8n, 1234n] })).toEqual({
       expired: 1n,
     });
     expect(await ingestion.expireSnapshots({ tableId: table.tableId, snapshotIds: [7n] })).toEqual({ expired: 0n });
-    expect((await list()).map((one) => one.snapshotId)).toEqual([big, -3n]);
-    expect((await list(true)).map((one) => one.snapshotId)).toEqual([7n, big, -3n]);
+    expect((await list()).map(({ snapshotId }) => snapshotId)).toEqual([big, -3n]);
+    expect((await list(true)).map(({ snapshotId }) => snapshotId)).toEqual([7n, big, -3n]);
     expect((await snapshots.getSnapshot({ tableId: table.tableId, snapshotId: 7n })).expiredAt).toBeInstanceOf(Date);
     expect(await table.stats(7)).toMatchObject({ dataFileCount: 0n });
-    // Seen again upstream, with other fields: its own are brought up to date.
+    // The snapshot was read again upstream, with other fields, which are updated.
     await table.createSnapshot({ snapshotId: 7, snapshot: { operation: 'append', summary: {} } });
     expect(await snapshots.getSnapshot({ tableId: table.tableId, snapshotId: 7n })).toMatchObject({
       operation: 'append',

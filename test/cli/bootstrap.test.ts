@@ -17,7 +17,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 const PROJECT = join(import.meta.dirname, '../..');
 
-/** A checkout in which `npm ci` and the build only note that they ran. */
+/** A checkout in which `npm ci` and the build only record that they ran. */
 let root: string;
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'bootstrap-'));
@@ -69,7 +69,7 @@ const later = (name: string) =>
   utimesSync(join(root, name), new Date(Date.now() + 5_000), new Date(Date.now() + 5_000));
 
 describe('a start', () => {
-  it('installs and builds a fresh clone, says so on stderr only, and passes arguments and exit code on', async () => {
+  it('installs and builds a fresh clone, reports it only on stderr, and passes arguments and exit code on', async () => {
     const { code, stdout, stderr } = await start();
     expect({ code, stdout }).toEqual({ code: 7, stdout: 'ran x --json\n' });
     expect(stderr).toMatch(/^reconciler: installing dependencies \(npm ci\).*\nreconciler: building\n$/);
@@ -82,7 +82,7 @@ describe('a start', () => {
     expect([times('installs'), times('builds')]).toEqual([1, 1]);
   });
 
-  it('builds again when a source or a proto changed, or a source was deleted', async () => {
+  it('builds again if a source or a proto changed, or a source was deleted', async () => {
     await start();
     later('src/cli/main.ts');
     await start();
@@ -97,7 +97,7 @@ describe('a start', () => {
     expect(times('builds')).toBe(4);
   });
 
-  it('installs again when the lock file differs, not when it is only newer', async () => {
+  it('installs again if the lock file differs, not if it is only newer', async () => {
     await start();
     later('package-lock.json');
     await start();
@@ -108,7 +108,7 @@ describe('a start', () => {
     expect(times('installs')).toBe(2);
   });
 
-  it('keeps an installation without development dependencies, and brings it up to date', async () => {
+  it('keeps and updates an installation without development dependencies', async () => {
     const withDev = (version: string) =>
       JSON.stringify({
         packages: { '': {}, 'node_modules/a': { version }, 'node_modules/b': { version: '1.0.0', dev: true } },
@@ -136,7 +136,7 @@ describe('a start', () => {
     expect((await start()).stdout).toBe('ran x --json\n');
   });
 
-  it('says in one line that the installation failed', async () => {
+  it('reports a failed installation in one line', async () => {
     put('tools/npm', '#!/bin/sh\nexit 3');
     const { code, stdout, stderr } = await start();
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });

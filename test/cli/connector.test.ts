@@ -12,7 +12,7 @@ afterAll(async () => cli[Symbol.asyncDispose]());
 const create: Harness['create'] = (...args) => cli.create(...args);
 
 describe('connector create', () => {
-  it('stores all that is given and prints it', async () => {
+  it('stores all options and prints the connector', async () => {
     const { code, json } = await create(
       ...['lake', '--source-namespace', '"a.b".c', '--source-table', 'orders', '--source-columns', 'id,#3'],
       ...['--destination-namespace', 'x.y', '--destination-table', 'o', '--max-parallel', '4', '--interval', '15m'],
@@ -45,7 +45,7 @@ describe('connector create', () => {
     });
   });
 
-  it('takes patterns, and shows them', async () => {
+  it('accepts patterns, and shows them', async () => {
     const { code, stdout } = await create(
       ...['patterned', '--include-namespaces', 'sales,"a,b".*', '--include-namespaces', 'eu?'],
       ...['--exclude-namespaces', 'tmp', '--include-tables', '**.orders_*', '--exclude-tables', '**.x'],
@@ -61,20 +61,20 @@ describe('connector create', () => {
     await cli.run('connector', 'delete', 'patterned');
   });
 
-  it('takes a cap of requests a second, shows it, and takes it away', async () => {
+  it('sets, shows and removes a limit of requests per second', async () => {
     const made = await create('capped', '--max-requests-per-second', '2.5');
     expect(made.code).toBe(0);
-    expect(made.stdout).toMatch(/^requests +at most 2\.5 a second$/m);
+    expect(made.stdout).toMatch(/^requests +at most 2\.5 per second$/m);
     const { json } = await cli.run('connector', 'update', 'capped', '--max-requests-per-second', '0', '--json');
     expect(json[0].policy).toMatchObject({ maxRequestsPerSecond: 0 });
-    expect((await cli.run('connector', 'get', 'capped')).stdout).not.toContain('a second');
+    expect((await cli.run('connector', 'get', 'capped')).stdout).not.toContain('per second');
     await cli.run('connector', 'delete', 'capped');
   });
 
-  it('takes what shall happen to what is gone, whole or a part at a time', async () => {
+  it('sets the policy for missing tables, as a whole or one field at a time', async () => {
     const drop = ['--missing', 'drop', '--drop-after', '30d', '--missing-max-share', '0.5'];
     expect((await create('gone', ...drop)).stdout).toMatch(
-      /^missing +drop after 30d, fail if more than a share of 0.5 is gone at once$/m,
+      /^missing +drop after 30d, fail if more than a share of 0.5 is missing$/m,
     );
     const update = async (...options: string[]) =>
       (await cli.run('connector', 'update', 'gone', ...options, '--json')).json[0];
@@ -87,11 +87,11 @@ describe('connector create', () => {
     await cli.run('connector', 'delete', 'gone');
   });
 
-  it('takes snapshots and a mode, and shows them', async () => {
+  it('accepts snapshots and a capture mode, and shows them', async () => {
     const selected = ['--snapshots', 'latest:3', '--branches', 'main,"a b"', '--mode', 'metadata-only'];
     const { code, stdout } = await create('selected', ...selected);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^snapshots +latest:3 of main, "a b"$/m);
+    expect(stdout).toMatch(/^snapshots +latest:3 on main, "a b"$/m);
     expect(stdout).toMatch(/^mode +metadata-only$/m);
     const all = await cli.run('connector', 'update', 'selected', '--snapshots', 'all', '--json');
     expect(all.json[0].source.snapshots).toMatchObject({ kind: 'SNAPSHOT_SELECTION_KIND_ALL', branches: [] });
@@ -101,7 +101,7 @@ describe('connector create', () => {
     await cli.run('connector', 'delete', 'selected');
   });
 
-  it('says what to do next', async () => {
+  it('prints the next command', async () => {
     const { code, stdout, stderr } = await create('next one');
     expect(code).toBe(0);
     expect(stdout).toMatch(/^name +next one$/m);
@@ -109,7 +109,7 @@ describe('connector create', () => {
     expect(stderr).toContain("reconciler connector trigger 'next one' --wait");
   });
 
-  it('fails with 1 where the name is taken', async () => {
+  it('exits with 1 if the name exists', async () => {
     const { code, stdout, stderr } = await create('lake');
     expect(code).toBe(1);
     expect(stdout).toBe('');
@@ -141,7 +141,7 @@ describe('connector create', () => {
     expect(stdout).toBe('');
   });
 
-  it('names what is missing', async () => {
+  it('names the missing option', async () => {
     const { code, stderr } = await cli.run('connector', 'create', 'x', '--kind', 'iceberg');
     expect(code).toBe(2);
     expect(stderr).toMatch(/required option '--destination-catalog <name>' not specified/);
@@ -150,7 +150,7 @@ describe('connector create', () => {
     expect(without.stderr).toMatch(/--uri is required for kind iceberg/);
   });
 
-  it('takes Glue without a URI', async () => {
+  it('accepts Glue without a URI', async () => {
     const glue = ['--kind', 'glue', '--destination-catalog', 'main'];
     const { code, json } = await cli.run(
       ...['connector', 'create', 'demo-glue', ...glue, '--json'],
@@ -182,18 +182,18 @@ describe('connector create', () => {
   it.each([
     ['delta', 'file:///warehouse'],
     ['unity', 'https://host'],
-  ])('says that %s cannot be reconciled yet', async (kind, uri) => {
+  ])('warns that %s cannot be reconciled yet', async (kind, uri) => {
     const options = ['--kind', kind, '--uri', uri, '--destination-catalog', 'main'];
     const { code, stderr } = await cli.run('connector', 'create', `a ${kind}`, ...options);
     expect(code).toBe(0);
-    expect(stderr).toContain(`warning: connectors of kind ${kind}`);
+    expect(stderr).toContain(`warning: the connector is stored, but kind ${kind}`);
     expect(stderr).not.toContain('connector trigger');
     await cli.run('connector', 'delete', `a ${kind}`);
   });
 });
 
 describe('connector get, list, update, delete', () => {
-  it('gets one by name or id', async () => {
+  it('gets a connector by name or id', async () => {
     const [{ connectorId }] = (await cli.run('connector', 'get', 'lake', '--json')).json;
     expect((await cli.run('connector', 'get', connectorId, '--json')).json[0].displayName).toBe('lake');
     expect((await cli.run('connector', 'get', 'lake')).stdout).toMatch(/^source +"a\.b"\.c\.orders$/m);
@@ -202,7 +202,7 @@ describe('connector get, list, update, delete', () => {
     expect(absent.stderr).toMatch(/^error: .*absent/);
   });
 
-  it('lists them, as rows or lines of JSON', async () => {
+  it('lists connectors as rows or as lines of JSON', async () => {
     const rows = (await cli.run('connector', 'list')).stdout.trimEnd().split('\n');
     expect(rows[0]).toMatch(/^NAME +KIND +STATE +SOURCE +DESTINATION +URI/);
     expect(rows[1]).toMatch(/^lake +iceberg +active +"a\.b"\.c\.orders +main\.x\.y\.o +file:\/\/\/warehouse/);
@@ -211,7 +211,7 @@ describe('connector get, list, update, delete', () => {
     expect(json.map((c) => c.displayName)).toEqual(['lake']);
   });
 
-  it('changes only what is given', async () => {
+  it('changes only the named fields', async () => {
     const { code, json } = await cli.run(
       'connector',
       'update',
@@ -235,20 +235,20 @@ describe('connector get, list, update, delete', () => {
     expect(json[0]).toMatchObject({ displayName: 'other', state: 'CONNECTOR_STATE_PAUSED' });
   });
 
-  it('refuses an update of nothing, a wrong state and an old etag', async () => {
+  it('refuses an empty update, a wrong state and an old etag', async () => {
     expect((await cli.run('connector', 'update', 'lake')).code).toBe(2);
     expect((await cli.run('connector', 'update', 'lake', '--state', 'gone')).code).toBe(2);
     const stale = await cli.run('connector', 'update', 'lake', '--description', 'x', '--etag', 'stale');
     expect(stale.code).toBe(1);
-    expect(stale.stderr).toContain('hint: somebody else changed it meanwhile');
+    expect(stale.stderr).toContain('hint: someone else changed it in the meantime');
   });
 
-  it('deletes', async () => {
+  it('deletes a connector', async () => {
     expect((await cli.run('connector', 'delete', 'other')).stdout).toBe('deleted other\n');
     expect((await cli.run('connector', 'delete', 'other')).code).toBe(1);
   });
 
-  it('deletes what it brought in only with two words', async () => {
+  it('deletes what it ingested only with --contents and --yes', async () => {
     const { json } = await create('full', '--json');
     const [{ connectorId }] = json;
     const { catalogId } = await cli.clients.catalogs.createCatalog({ catalog: { displayName: 'of full' } });
@@ -257,9 +257,11 @@ describe('connector get, list, update, delete', () => {
     const upstream = { namespacePath: ['n'], name: 't' };
     const table = { connectorId, namespaceId, upstream, name: 't', format, location: 's3://b/t' };
     await cli.clients.bindings.ensureTable(table);
-    const asked = await cli.run('connector', 'delete', 'full', '--contents');
-    expect(asked.code).toBe(2);
-    expect(asked.stderr).toMatch(/^error: 1 table, .*'full' brought in would be deleted with it\nhint: add --yes/);
+    const refused = await cli.run('connector', 'delete', 'full', '--contents');
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toMatch(
+      /^error: .* 'full' ingested: 1 table, those missing upstream, and all views\nhint: add --yes/,
+    );
     expect((await cli.run('connector', 'get', 'full')).code).toBe(0);
     const done = await cli.run('connector', 'delete', 'full', '--contents', '--yes');
     expect(done.stdout).toBe('deleted full, 1 table and 0 views\n');
@@ -267,13 +269,13 @@ describe('connector get, list, update, delete', () => {
 });
 
 describe('connector validate', () => {
-  it('tries a stored one', async () => {
+  it('tests a stored connector', async () => {
     const { code, stdout } = await cli.run('connector', 'validate', 'lake');
     expect(code).toBe(0);
     expect(stdout).toBe('ok: 2 tables in 1 namespace\n  sales.orders\n  sales.items\n');
   });
 
-  it('tries one that is not stored, and ends with 1 where it is wrong', async () => {
+  it('tests a connector that is not stored, and exits with 1 if it is wrong', async () => {
     cli.jobs.validation = { ok: false, summary: '/absent is not there', sampleTables: [] };
     const { code, json } = await cli.run(
       'connector',
@@ -289,14 +291,14 @@ describe('connector validate', () => {
     expect(cli.jobs.validated.at(-1)?.connectorJson).toContain('file:///absent');
   });
 
-  it('wants either of them', async () => {
+  it('requires either a name or options', async () => {
     expect((await cli.run('connector', 'validate')).code).toBe(2);
     expect((await cli.run('connector', 'validate', 'lake', '--uri', 'file:///x')).code).toBe(2);
   });
 });
 
 describe('connector pause and resume', () => {
-  it('set the state, and say which job rests', async () => {
+  it('set the state, and name the job that pauses', async () => {
     await create('resting');
     const paused = await cli.run('connector', 'pause', 'resting');
     expect([paused.code, paused.stderr]).toEqual([0, '']);
@@ -310,7 +312,7 @@ describe('connector pause and resume', () => {
     const { connectorId } = json[0] as { connectorId: string };
     await cli.clients.reconciliation.claimConnector({ connectorId, jobId: 'job-7' });
     expect((await cli.run('connector', 'pause', 'resting')).stderr).toContain('reconciler job watch job-7');
-    expect((await cli.run('connector', 'resume', 'resting')).stderr).toContain('job job-7 goes on');
+    expect((await cli.run('connector', 'resume', 'resting')).stderr).toContain('job job-7 continues');
   });
 });
 
@@ -337,9 +339,9 @@ describe('connector trigger', () => {
     });
   });
 
-  it('passes on what is to be brought in', async () => {
-    const taking = ['--snapshots', '7,9223372036854775807', '--branches', 'main,"a b"', '--mode', 'capture-only'];
-    await cli.run('connector', 'trigger', 'lake', '--wait', ...taking);
+  it('passes on snapshots and capture mode', async () => {
+    const capture = ['--snapshots', '7,9223372036854775807', '--branches', 'main,"a b"', '--mode', 'capture-only'];
+    await cli.run('connector', 'trigger', 'lake', '--wait', ...capture);
     expect(cli.jobs.started.at(-1)?.request).toMatchObject({
       mode: 'CAPTURE_ONLY',
       snapshots: { kind: 'EXPLICIT', snapshotIds: ['7', '9223372036854775807'], branches: ['main', 'a b'] },
@@ -361,12 +363,16 @@ describe('connector trigger', () => {
       state: 'JS_SUCCEEDED',
       connectorName: 'lake',
       fullRescan: false,
-      counters: { tablesScanned: '3', tablesChanged: '2', tablesUnchanged: '1', tablesMissing: '0', errors: '0' },
+      tablesScanned: '3',
+      tablesChanged: '2',
+      tablesUnchanged: '1',
+      tablesMissing: '0',
+      errors: '0',
     });
     expect(stderr).toMatch(/scanning: 7 of 1,234 tables found, 9 snapshots, 10 files, 2\.0 KiB read/);
   });
 
-  it('ends with 1 where the job failed, and says where to look', async () => {
+  it('exits with 1 if the job failed, and prints how to list the failures', async () => {
     const failures = [
       { table: 'fx.broken', code: 'DATA_LOSS', message: 'v3.metadata.json is cut off', failedAt: new Date() },
     ];

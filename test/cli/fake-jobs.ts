@@ -2,13 +2,13 @@ import type { CatalogClients } from '../../src/catalog-client/connect.ts';
 import type { Progress, ReconcileRequest, TableFailure, ValidateRequest } from '../../src/contract/job.ts';
 import type { JobControl, WorkflowStatus } from '../../src/contract/job-control.ts';
 import { JobCounters, type JobFailure, JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
-import { FakeSchedules } from '../catalog/fake-schedules.ts';
+import { FakeSchedules } from '../catalog/schedules/fake-schedules.ts';
 
-/** Stands in for Temporal and a worker: jobs do what the test says, and record it as a worker would. */
+/** Replaces Temporal and a worker: jobs end as the test sets it, and are recorded as a worker would record them. */
 export class FakeJobs implements JobControl {
   readonly started: { jobId: string; request: ReconcileRequest }[] = [];
   readonly validated: ValidateRequest[] = [];
-  /** How the next jobs end; undefined: they run until `finish`. */
+  /** How the next jobs end; if undefined, they run until `finish` is called. */
   outcome: { state: JobState; message: string; failures?: Partial<JobFailure>[] } | undefined = {
     state: JobState.JS_SUCCEEDED,
     message: 'all went well',
@@ -17,13 +17,13 @@ export class FakeJobs implements JobControl {
   live: Partial<Progress> = {};
   readonly schedules = new FakeSchedules();
   liveFailures: TableFailure[] = [];
-  /** Of the catalog; set once it has started. */
+  /** Clients of the catalog; set once it has started. */
   clients!: CatalogClients;
-  readonly #standing = new Map<string, WorkflowStatus>();
+  readonly #status = new Map<string, WorkflowStatus>();
 
   async start(jobId: string, request: ReconcileRequest): Promise<{ runId: string }> {
     this.started.push({ jobId, request });
-    this.#standing.set(jobId, 'RUNNING');
+    this.#status.set(jobId, 'RUNNING');
     if (this.outcome) setTimeout(() => void this.finish(jobId, this.outcome), 150);
     return { runId: `run-${this.started.length}` };
   }
@@ -45,11 +45,11 @@ export class FakeJobs implements JobControl {
       }),
     };
     await this.clients.reconciliation.recordJob({ job, failures });
-    this.#standing.set(jobId, state === JobState.JS_CANCELLED ? 'CANCELED' : 'COMPLETED');
+    this.#status.set(jobId, state === JobState.JS_CANCELLED ? 'CANCELED' : 'COMPLETED');
   }
 
   async describe(jobId: string): Promise<WorkflowStatus | undefined> {
-    return this.#standing.get(jobId);
+    return this.#status.get(jobId);
   }
 
   async progress(): Promise<Progress | undefined> {

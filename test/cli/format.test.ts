@@ -6,8 +6,8 @@ import { TablePrinter } from '../../src/cli/io/table-printer.ts';
 import { ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { ColumnStats } from '../../src/generated/reconciler/v1/statistics.ts';
 
-describe('text for people', () => {
-  it('of amounts', () => {
+describe('text', () => {
+  it('shows amounts with units', () => {
     expect([0, 1023, 1536, 10_485_760, 5_368_709_120n].map(bytes)).toEqual([
       '0 B',
       '1023 B',
@@ -21,13 +21,13 @@ describe('text for people', () => {
     expect(word('CONNECTOR_KIND_ICEBERG', 'CONNECTOR_KIND_')).toBe('iceberg');
   });
 
-  it('cuts in the middle', () => {
+  it('is shortened in the middle', () => {
     expect(shorten('s3://bucket/a/b/c/file.parquet', 20)).toBe('s3://b…/file.parquet');
     expect(shorten('short', 5)).toBe('short');
     expect(shorten('日本語日本語', 3)).toHaveLength(3);
   });
 
-  it('does not let names drive the terminal', () => {
+  it('escapes control characters', () => {
     expect(printable('a\u001b[31mb\nc\u009b')).toBe('a\\x1b[31mb c\\x9b');
   });
 });
@@ -50,13 +50,13 @@ describe('TablePrinter', () => {
     expect(table.render([])).toBe('');
   });
 
-  it('lets a longer cell of a later page push its own line', () => {
+  it('shifts only the line of a longer cell on a later page', () => {
     const table = new TablePrinter(columns, {});
     table.render([['a', 1]]);
     expect(table.render([['longer', 2]])).toBe('longer  2\n');
   });
 
-  it('cuts paths to the width of a terminal, and nothing in a pipe', () => {
+  it('shortens paths to the width of a terminal, and nothing in a pipe', () => {
     const rows: [string, number][] = [['/warehouse/namespace/table/data/file.parquet', 7]];
     const lines = new TablePrinter(columns, { isTTY: true, columns: 30 }).render(rows).trimEnd().split('\n');
     expect(lines.map((line) => line.length)).toEqual([30, 30]);
@@ -64,7 +64,7 @@ describe('TablePrinter', () => {
     expect(new TablePrinter(columns, { columns: 30 }).render(rows)).toContain(rows[0]?.[0]);
   });
 
-  it('counts wide characters', () => {
+  it('counts wide characters as two', () => {
     expect(
       new TablePrinter(columns, {}).render([
         ['日本', 1],
@@ -78,7 +78,7 @@ describe('JSON', () => {
   const json = <T extends object>(type: { toJSON(m: T): unknown }, message: T) =>
     withDefaults(message, type.toJSON(message));
 
-  it('has the zeros, and leaves out what is absent', () => {
+  it('contains zeros, and omits absent fields', () => {
     const job = json(
       ReconcileJob,
       ReconcileJob.create({ jobId: 'j', counters: { errors: 0n, tablesScanned: 9_007_199_254_740_993n } }),
@@ -92,7 +92,7 @@ describe('JSON', () => {
     expect(job).not.toHaveProperty('startedAt');
   });
 
-  it('keeps absent statistics absent, and zeros of optional ones', () => {
+  it('omits absent statistics, and contains zeros of optional ones', () => {
     const stats = json(
       ColumnStats,
       ColumnStats.create({ columnId: 1, nullCount: 0n, lowerBound: Buffer.from([1, 255]) }),
@@ -116,7 +116,7 @@ describe('option values', () => {
     expect(() => interval('-1')).toThrow('15m');
   });
 
-  it('are pairs', () => {
+  it('are key-value pairs', () => {
     expect(keyValue('a=b=c', { x: 'y' })).toEqual({ x: 'y', a: 'b=c' });
     expect(() => keyValue('=b')).toThrow('key=value');
   });

@@ -12,7 +12,7 @@ export interface Ran {
   stdout: string;
   stderr: string;
   /** The lines of stdout as JSON. */
-  // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever is there
+  // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever a command printed
   json: any[];
 }
 
@@ -22,9 +22,9 @@ export interface Harness extends AsyncDisposable {
   jobs: FakeJobs;
   /** Runs one command line against the catalog. */
   run(...args: string[]): Promise<Ran>;
-  /** `reconciler connector create` with what is required. */
+  /** Runs `reconciler connector create` with the required options. */
   create(name: string, ...more: string[]): Promise<Ran>;
-  /** Stops the catalog service for so long and starts it again at the same address. */
+  /** Stops the catalog service for this time and starts it again at the same address. */
   restart(downMs: number): Promise<void>;
 }
 
@@ -48,7 +48,7 @@ export async function startHarness(databaseFile = ':memory:'): Promise<Harness> 
       await catalog.stop();
       await new Promise((resolve) => setTimeout(resolve, downMs));
       catalog = await start(address);
-      // The test's own connection has to notice, too.
+      // Wait until the test's own connection works again.
       await waitFor(() => clients.connectors.listConnectors({}), { timeout: 10_000 });
     },
     async [Symbol.asyncDispose]() {

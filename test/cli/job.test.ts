@@ -23,11 +23,11 @@ it('shows the live counters of a running job', async () => {
   expect((await cli.run('job', 'get', running, '--json')).json[0]).toMatchObject({
     jobId: running,
     state: 'JS_RUNNING',
-    counters: { errors: '0' },
+    errors: '0',
   });
 });
 
-it('links to the Temporal UI where it is known', async () => {
+it('links to the Temporal UI if its address is known', async () => {
   process.env.RECONCILER_TEMPORAL_UI = 'http://127.0.0.1:8233/';
   try {
     expect((await cli.run('job', 'get', running)).stderr).toContain(
@@ -38,7 +38,7 @@ it('links to the Temporal UI where it is known', async () => {
   }
 });
 
-it('lists jobs, newest first, of one connector if asked', async () => {
+it('lists jobs, newest first, optionally those of one connector', async () => {
   await cli.create('idle');
   const { stdout } = await cli.run('job', 'list');
   expect(stdout).toMatch(/^JOB +CONNECTOR +STATE +CREATED +RAN FOR +CHANGED +ERRORS +MESSAGE/);
@@ -46,21 +46,21 @@ it('lists jobs, newest first, of one connector if asked', async () => {
   expect((await cli.run('job', 'list', '--connector', 'lake', '--json')).json.map((j) => j.jobId)).toEqual([running]);
   const none = await cli.run('job', 'list', '--connector', 'idle');
   expect(none).toMatchObject({ code: 0, stdout: '' });
-  expect(none.stderr).toContain('no job yet');
+  expect(none.stderr).toContain('no jobs yet');
 });
 
-it('stops watching at Ctrl-C, and not the job', async () => {
+it('ends the watching at Ctrl-C, not the job', async () => {
   const watching = cli.run('job', 'watch', running);
   await new Promise((resolve) => setTimeout(resolve, 300));
   process.emit('SIGINT');
   const { code, stdout, stderr } = await watching;
   expect(code).toBe(130);
   expect(stdout).toBe('');
-  expect(stderr).toContain('no longer watching; the job goes on');
+  expect(stderr).toContain('stopped watching; the job continues');
   expect((await cli.run('job', 'get', running, '--json')).json[0].state).toBe('JS_RUNNING');
 });
 
-it('watches to the end', async () => {
+it('watches until the job ends', async () => {
   const watching = cli.run('job', 'watch', running, '--json');
   await new Promise((resolve) => setTimeout(resolve, 300));
   await cli.jobs.finish(running, { state: JobState.JS_SUCCEEDED, message: 'done' });
@@ -69,7 +69,7 @@ it('watches to the end', async () => {
   expect(json).toMatchObject([{ jobId: running, state: 'JS_SUCCEEDED' }]);
 });
 
-it('goes on watching over a restart of the catalog service', async () => {
+it('keeps watching while the catalog service restarts', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'restart-'));
   await using durable = await startHarness(join(folder, 'catalog.db'));
   await durable.create('lake');
@@ -82,11 +82,11 @@ it('goes on watching over a restart of the catalog service', async () => {
   const { code, json, stderr } = await watching;
   expect(code).toBe(0);
   expect(json).toMatchObject([{ jobId, state: 'JS_SUCCEEDED' }]);
-  expect(stderr).toContain('the catalog service does not answer; trying again');
+  expect(stderr).toContain('the catalog service does not answer; retrying');
   rmSync(folder, { recursive: true });
 });
 
-it('tries again what failed in a job', async () => {
+it('retries what failed in a job', async () => {
   await cli.create('flaky');
   const kind = JobFailureKind.JOB_FAILURE_KIND_VIEW;
   const failures = [{ kind, table: 'view sales.v', code: 'DATA_LOSS', message: 'broken' }];
@@ -123,7 +123,7 @@ it('tries again what failed in a job', async () => {
   cli.jobs.outcome = undefined;
 });
 
-it('cancels', async () => {
+it('cancels a job', async () => {
   const jobId = (await cli.run('connector', 'trigger', 'lake')).stdout.trim();
   const { code, json } = await cli.run('job', 'cancel', jobId, '--wait', '--json');
   expect(code).toBe(0);
@@ -131,10 +131,10 @@ it('cancels', async () => {
   expect((await cli.run('job', 'watch', jobId)).code).toBe(1);
 });
 
-it('fails with 1 for a job that is not there', async () => {
+it('exits with 1 for a job that does not exist', async () => {
   for (const command of ['get', 'watch', 'cancel', 'retry']) {
     const { code, stderr } = await cli.run('job', command, 'no-such-job');
     expect({ command, code }).toEqual({ command, code: 1 });
-    expect(stderr).toMatch(/^error: .*no-such-job.*\nhint: `reconciler job list` shows those that are there/);
+    expect(stderr).toMatch(/^error: .*no-such-job.*\nhint: `reconciler job list` shows what exists/);
   }
 });

@@ -11,7 +11,7 @@ const BIN = join(import.meta.dirname, '../../bin/reconciler.js');
 const folder = mkdtempSync(join(tmpdir(), 'cli-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-describe('help', () => {
+describe('the help', () => {
   it('names every command', async () => {
     const { code, stdout } = await runCli(['--help']);
     expect(code).toBe(0);
@@ -31,7 +31,7 @@ describe('help', () => {
     ]) {
       expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
     }
-    expect(stdout).toContain('Exit codes: 0 done, 1 ');
+    expect(stdout).toContain('Exit codes: 0 success, 1 ');
   });
 
   const groups = {
@@ -52,7 +52,7 @@ describe('help', () => {
     expect(stdout).toMatch(/Examples:\n +\$ /);
   });
 
-  it('is what a bare group shows, as wrong usage', async () => {
+  it('is shown for a command group without a command, as wrong usage', async () => {
     for (const args of [[], ['job']]) {
       const { code, stdout, stderr } = await runCli(args);
       expect(code).toBe(2);
@@ -61,24 +61,24 @@ describe('help', () => {
     }
   });
 
-  it('knows its version', async () => {
+  it('prints the version', async () => {
     expect((await runCli(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 });
 
-describe('a server that cannot be reached', () => {
-  it('is named, with the way to start one, and ends with 3', async () => {
+describe('the catalog service', () => {
+  it('is named if it cannot be reached, with a hint how to start one and exit code 3', async () => {
     const address = `127.0.0.1:${await freePort('127.0.0.1')}`;
     const { code, stdout, stderr } = await runCli(['connector', 'list'], { RECONCILER_ADDRESS: address });
     expect(code).toBe(3);
     expect(stdout).toBe('');
     expect(stderr).toBe(
       `error: no catalog service answers at ${address} (connect ECONNREFUSED ${address})\n` +
-        'hint: start one with `reconciler up`, or name another with --address or RECONCILER_ADDRESS\n',
+        'hint: start one with `reconciler up`, or set the address with --address or RECONCILER_ADDRESS\n',
     );
   });
 
-  it('is looked for where --address says, before RECONCILER_ADDRESS', async () => {
+  it('is taken from --address before RECONCILER_ADDRESS', async () => {
     await using cli = await startHarness();
     const env = { RECONCILER_ADDRESS: '127.0.0.1:1' };
     expect((await runCli(['connector', 'list', '--address', cli.address], env)).code).toBe(0);
@@ -86,13 +86,13 @@ describe('a server that cannot be reached', () => {
     expect((await runCli(['connector', 'list', '--address', 'nowhere'], env)).code).toBe(2);
   });
 
-  it('may be a wrong setting', async () => {
+  it('is refused if its address is malformed', async () => {
     const { code, stderr } = await runCli(['connector', 'list'], { RECONCILER_ADDRESS: 'nowhere' });
     expect(code).toBe(2);
     expect(stderr).toContain('RECONCILER_ADDRESS=nowhere is not host:port');
   });
 
-  it('is given up after its stack trace with RECONCILER_LOG_LEVEL=debug', async () => {
+  it('is not needed to print a stack trace with RECONCILER_LOG_LEVEL=debug', async () => {
     const { code, stderr } = await runCli(['table', 'list', 'a'], { RECONCILER_LOG_LEVEL: 'debug' });
     expect(code).toBe(2);
     expect(stderr).toMatch(/^\s+at /m);
@@ -106,7 +106,7 @@ describe('bin/reconciler.js', () => {
     const env = { PATH: process.env.PATH, HOME: '' };
     const { stdout, stderr } = await promisify(execFile)(link, ['--help'], { cwd: folder, env });
     expect(stdout).toMatch(/^Usage: reconciler/);
-    // While somebody edits the sources it says that it builds.
+    // If the sources have just been edited, it reports that it builds.
     expect(stderr).toMatch(/^(reconciler: building\n)?$/);
   });
 
@@ -115,7 +115,7 @@ describe('bin/reconciler.js', () => {
     expect(spawnSync(BIN, ['connector', 'list', '--address', '127.0.0.1:1']).status).toBe(3);
   });
 
-  it('ends quietly when the reader has seen enough', async () => {
+  it('ends quietly if the reader closes the pipe', async () => {
     await using cli = await startHarness();
     for (let n = 0; n < 100; n++) {
       const description = 'x'.repeat(4_000);

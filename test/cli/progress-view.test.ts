@@ -5,7 +5,7 @@ import { progressView } from '../../src/cli/job/progress-view.ts';
 import { JobCounters, JobState, ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { fakeOnly } from '../jest/fake-timers.ts';
 
-/** Keeps what is written; a terminal if it has a width. */
+/** A stream that keeps what is written to it; a terminal if it has a width. */
 function screen(columns?: number): { stream: NodeJS.WriteStream; text(): string } {
   let text = '';
   const stream = new Writable({
@@ -44,7 +44,7 @@ it('is a bar on a terminal', () => {
   expect(text()).not.toMatch(/█ 0 of 0/);
 });
 
-it('is a line elsewhere, without control characters, and not for every question', () => {
+it('is a line in a pipe, without control characters, and not for every poll', () => {
   const { stream, text } = screen();
   const view = progressView(stream);
   for (let n = 0n; n < 10n; n++) view.show(job(10n, n));
@@ -52,7 +52,7 @@ it('is a line elsewhere, without control characters, and not for every question'
   expect(text()).toBe('scanning: 0 of 10 tables found, 5 snapshots, 1,234 files, 1.0 MiB read\n');
 });
 
-it('tells how many tables there will be, and each failure above the bar', () => {
+it('shows the expected number of tables, and each failure above the bar', () => {
   const { stream, text } = screen(160);
   const view = progressView(stream);
   view.show(job(10n, 5n, { tablesExpected: 40n }));
@@ -68,10 +68,10 @@ it('tells how many tables there will be, and each failure above the bar', () => 
   expect(text()).toContain('failed: sales.orders: DATA_LOSS: broken\\x1b[2J\n');
 });
 
-it('tells the time left, and that it will be more while tables are still found', () => {
+it('shows the time left, as a minimum while tables are still being found', () => {
   fakeOnly(['performance', 'Date']);
   try {
-    const told = (tablesExpected: bigint) => {
+    const lastLine = (tablesExpected: bigint) => {
       const { stream, text } = screen();
       const view = progressView(stream);
       view.show(job(100n, 0n, { tablesExpected }));
@@ -79,14 +79,14 @@ it('tells the time left, and that it will be more while tables are still found',
       view.show(job(100n, 50n, { tablesExpected }));
       return text().trim().split('\n').at(-1);
     };
-    expect(told(0n)).toMatch(/50 of 100 tables found, .*, 10 tables\/s, at least 5.0s left$/);
-    expect(told(200n)).toMatch(/50 of 200 tables, .*, 10 tables\/s, 15.0s left$/);
+    expect(lastLine(0n)).toMatch(/50 of 100 tables found, .*, 10 tables\/s, at least 5.0s left$/);
+    expect(lastLine(200n)).toMatch(/50 of 200 tables, .*, 10 tables\/s, 15.0s left$/);
   } finally {
     jest.useRealTimers();
   }
 });
 
-it('takes the pace of the last quarter of a minute', () => {
+it('computes the pace over the last 15 seconds', () => {
   const pace = new Pace();
   pace.add(0, 0);
   expect(pace.rate()).toBeUndefined();

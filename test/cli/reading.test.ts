@@ -50,9 +50,9 @@ describe('table list and get', () => {
     expect(await json('table', 'get', TABLE)).toMatchObject([
       { name: 'orders', schema: { columns: [{ name: 'id' }, { name: 'city' }] } },
     ]);
-    const shown = await text('table', 'get', TABLE);
-    expect(shown).toMatch(/^refs +main \(branch\) 8744736658442914487, v1 \(tag\) 42$/m);
-    expect(shown).toMatch(/^ +1 {2}id {2}long not null$/m);
+    const output = await text('table', 'get', TABLE);
+    expect(output).toMatch(/^refs +main \(branch\) 8744736658442914487, v1 \(tag\) 42$/m);
+    expect(output).toMatch(/^ +1 {2}id {2}long not null$/m);
   });
 });
 
@@ -77,7 +77,7 @@ describe('snapshot list', () => {
     expect(await text('snapshot', 'list', TABLE)).toMatch(/^ +42 +- +1 +2026-01-01T00:00:00Z +append +0 +v1$/m);
   });
 
-  it('leaves out expired ones unless asked', async () => {
+  it('omits expired snapshots without --expired', async () => {
     const { tableId } = (await json('table', 'get', TABLE))[0];
     await cli.clients.ingestion.expireSnapshots({ tableId, snapshotIds: [FIRST] });
     expect((await json('snapshot', 'list', TABLE)).map((s) => s.snapshotId)).toEqual([SECOND.toString()]);
@@ -102,9 +102,9 @@ describe('stats', () => {
     expect(await json('stats', 'table', TABLE, '--snapshot', '42')).toMatchObject([
       { snapshotId: '42', deleteFileCount: '0' },
     ]);
-    const shown = await text('stats', 'table', TABLE);
-    expect(shown).toMatch(/^rows +2,000$/m);
-    expect(shown).toMatch(/^size +4\.1 KiB \(data 4\.0 KiB\)$/m);
+    const output = await text('stats', 'table', TABLE);
+    expect(output).toMatch(/^rows +2,000$/m);
+    expect(output).toMatch(/^size +4\.1 KiB \(data 4\.0 KiB\)$/m);
   });
 
   it('of the columns', async () => {
@@ -149,7 +149,7 @@ describe('stats', () => {
 });
 
 describe('plan get', () => {
-  it('gives one data file a line with its delete files', async () => {
+  it('prints one data file per line with its delete files', async () => {
     const plan = await json('plan', 'get', TABLE);
     expect(plan.map((p) => p.deleteFiles.length)).toEqual([1, 0]);
     expect(plan[0].filePath).toContain('00000-0-');
@@ -163,16 +163,16 @@ describe('plan get', () => {
     );
   });
 
-  it('reads as of a time', async () => {
+  it('plans as of a time', async () => {
     expect((await json('plan', 'get', TABLE, '--as-of', '2026-01-01T12:00:00Z'))[0].deleteFiles).toEqual([]);
     expect((await json('plan', 'get', TABLE, '--as-of', '2026-01-02'))[0].deleteFiles).toHaveLength(1);
   });
 });
 
-describe('what goes wrong', () => {
+describe('a wrong command', () => {
   it.each([
-    [['table', 'list', 'main'], 2, /hint: a namespace is written catalog\.namespace/],
-    [['table', 'get', 'main.orders'], 2, /hint: a table is written catalog\.namespace\.table/],
+    [['table', 'list', 'main'], 2, /hint: write a namespace as catalog\.namespace/],
+    [['table', 'get', 'main.orders'], 2, /hint: write a table as catalog\.namespace\.table/],
     [['table', 'get', 'main."my ns'], 2, /quote " is not closed/],
     [['table', 'get', 'main.absent.orders'], 1, /absent/],
     [['namespace', 'list', 'absent'], 1, /absent/],
@@ -180,12 +180,12 @@ describe('what goes wrong', () => {
     [['stats', 'table', TABLE, '--snapshot', '9223372036854775808'], 2, /64-bit integer/],
     [['stats', 'columns', TABLE, '--columns', 'absent'], 2, /absent/],
     [['stats', 'files', TABLE, '--content', 'all'], 2, /Allowed choices/],
-    [['plan', 'get', TABLE, '--as-of', '2026-01-01T12:00'], 2, /its zone/],
+    [['plan', 'get', TABLE, '--as-of', '2026-01-01T12:00'], 2, /a time zone/],
     [['plan', 'get', TABLE, '--as-of', '2026-01-01', '--snapshot', '42'], 2, /cannot be used with/],
     [['snapshot', 'list'], 2, /missing required argument 'table'/],
     [['snapshot', 'show'], 2, /unknown command 'show'/],
     [['snapshots'], 2, /Did you mean snapshot/],
-  ])('%j ends with %i', async (args, code, message) => {
+  ])('%j exits with %i', async (args, code, message) => {
     const ran = await cli.run(...args);
     expect(ran.stderr).toMatch(message);
     expect(ran.stderr).toMatch(/^error: /);

@@ -10,26 +10,26 @@ afterAll(async () => cli[Symbol.asyncDispose]());
 
 const create: Harness['create'] = (...args) => cli.create(...args);
 const policyOf = async (name: string) => (await cli.run('connector', 'get', name, '--json')).json[0].policy;
-/** Once Temporal has followed. */
-const standings = () =>
+/** The status of all schedules, polled until Temporal has them. */
+const statuses = () =>
   poll(async () => (await cli.run('schedule', 'list', '--json')).json.map((s) => s.status), {
     timeout: 10_000,
   });
 
-it('says that there is none, and how to make one', async () => {
+it('reports that there is no schedule, and how to add one', async () => {
   await create('by hand');
   const { code, stdout, stderr } = await cli.run('schedule', 'list');
   expect([code, stdout]).toEqual([0, '']);
-  expect(stderr).toContain('no schedule; give a connector one with `reconciler connector update NAME --interval 15m`');
+  expect(stderr).toContain('no schedules; add one with `reconciler connector update NAME --interval 15m`');
   expect((await cli.run('connector', 'get', 'by hand')).stdout).toMatch(/^schedule +by hand$/m);
 });
 
-it('shows when connectors run, and when next', async () => {
+it('shows when connectors run, and the next run', async () => {
   await create('often', '--interval', '90m', '--jitter', '5m');
   const weekly = ['--cron', '0 6 * * mon-fri', '--cron', '@weekly', '--time-zone', 'Europe/Vienna'];
   const { stdout } = await create('weekly', ...weekly, '--no-schedule');
   expect(stdout).toMatch(/^schedule +0 6 \* \* mon-fri and @weekly Europe\/Vienna \(off\)$/m);
-  await standings().toEqual(['SCHEDULE_STATUS_OK', 'SCHEDULE_STATUS_OK']);
+  await statuses().toEqual(['SCHEDULE_STATUS_OK', 'SCHEDULE_STATUS_OK']);
   const rows = (await cli.run('schedule', 'list')).stdout.trimEnd().split('\n');
   expect(rows[0]).toMatch(/^CONNECTOR +WHEN +NEXT RUN +LAST RUN +LAST JOB +STATUS$/);
   expect(rows[1]).toMatch(/^often +every 90m +2030-01-01T06:00:00Z +- +- +ok$/);
@@ -41,7 +41,7 @@ it('shows when connectors run, and when next', async () => {
   expect((await cli.run('connector', 'get', 'weekly')).stdout).toMatch(/^next run +none, paused$/m);
 });
 
-it('one way to say when replaces the other', async () => {
+it('replaces an interval by a calendar, and the other way round', async () => {
   await cli.run('connector', 'update', 'often', '--cron', '@hourly');
   expect(await policyOf('often')).toMatchObject({ cron: ['@hourly'], interval: '0s', enabled: true });
   await cli.run('connector', 'update', 'often', '--interval', '10m');
@@ -55,7 +55,7 @@ it('one way to say when replaces the other', async () => {
   await cli.run('connector', 'update', 'often', '--interval', '1h');
 });
 
-it('refuses what is no calendar, and says why', async () => {
+it('refuses an invalid calendar, and reports why', async () => {
   const { code, stderr } = await create('wrong', '--cron', '0 25 * * *', '--time-zone', 'europe/vienna');
   expect(code).toBe(2);
   expect(stderr).toContain("'25' is not a valid hour: use values from 0 to 23");
@@ -63,20 +63,20 @@ it('refuses what is no calendar, and says why', async () => {
   expect((await cli.run('connector', 'get', 'wrong')).code).toBe(1);
 });
 
-it('repairs, and shows what was wrong', async () => {
-  await standings().toEqual(['SCHEDULE_STATUS_OK', 'SCHEDULE_STATUS_OK']);
+it('repairs schedules, and shows what was wrong', async () => {
+  await statuses().toEqual(['SCHEDULE_STATUS_OK', 'SCHEDULE_STATUS_OK']);
   const { kept } = cli.jobs.schedules;
   for (const [id, { connector }] of kept) if (connector.name === 'often') kept.delete(id);
   const gone = 'con_0000000000000000000000';
   kept.set(gone, { ...[...kept.values()][0]!, connector: { id: gone, name: 'gone' } });
   expect((await cli.run('connector', 'get', 'often')).stdout).toMatch(
-    /^next run .*`reconciler schedule repair` puts it/m,
+    /^next run .*`reconciler schedule repair` corrects it/m,
   );
   const { code, stdout } = await cli.run('schedule', 'repair');
   expect(code).toBe(0);
   expect(stdout).toMatch(/^often +every 1h .* missing$/m);
   expect(stdout).toMatch(new RegExp(`^${gone} .* surplus$`, 'm'));
-  expect(stdout).toMatch(/^1 made, 0 changed, 1 removed, 1 right already$/m);
-  expect((await cli.run('schedule', 'repair')).stdout).toBe('0 made, 0 changed, 0 removed, 2 right already\n');
+  expect(stdout).toMatch(/^1 created, 0 changed, 1 removed, 1 already correct$/m);
+  expect((await cli.run('schedule', 'repair')).stdout).toBe('0 created, 0 changed, 0 removed, 2 already correct\n');
   expect((await cli.run('schedule', 'repair', '--json')).json[0]).toMatchObject({ repaired: [], unchanged: '2' });
 });

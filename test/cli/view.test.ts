@@ -50,7 +50,7 @@ describe('view list', () => {
     const [head, ...rows] = listed.stdout.trimEnd().split('\n');
     expect(head).toMatch(/^VIEW +VERSION +DIALECTS +UPDATED +UPSTREAM +COLUMNS$/);
     expect(rows).toEqual([
-      expect.stringMatching(/^bare +0 +\d{4}-\S+Z +there$/),
+      expect.stringMatching(/^bare +0 +\d{4}-\S+Z +present$/),
       expect.stringMatching(/^in_paris +7 +spark, trino +\d{4}-\S+Z +missing since 2026-01-01T00:00:00Z +id, city$/),
     ]);
     const { json } = await cli.run('view', 'list', 'main."my ns"', '--json');
@@ -58,17 +58,17 @@ describe('view list', () => {
     expect((await cli.run('view', 'list', 'main."my ns"', '--limit', '1', '--json')).json).toHaveLength(1);
   });
 
-  it('says where there is none', async () => {
+  it('reports that there are no views', async () => {
     expect(await cli.run('view', 'list', 'main.none')).toMatchObject({
       code: 0,
       stdout: '',
-      stderr: 'no view there\n',
+      stderr: 'no views\n',
     });
   });
 });
 
 describe('view get', () => {
-  it('prints the SQL of every dialect line by line, without what would drive the terminal', async () => {
+  it('prints the SQL of every dialect line by line, with control characters escaped', async () => {
     const { code, stdout } = await cli.run('view', 'get', 'main."my ns".in_paris');
     expect(code).toBe(0);
     expect(stdout).toMatch(/^view +"my ns"\.in_paris$/m);
@@ -84,14 +84,14 @@ describe('view get', () => {
     );
   });
 
-  it('gives all of it as JSON', async () => {
+  it('prints the whole view as JSON', async () => {
     const { json } = await cli.run('view', 'get', 'main."my ns".in_paris', '--json');
     expect(json).toMatchObject([
       { name: 'in_paris', versionId: 7, representations: [{ sql: SQL }, { dialect: 'trino' }] },
     ]);
   });
 
-  it('tells a table from a view', async () => {
+  it('distinguishes tables from views', async () => {
     expect(await cli.run('view', 'get', 'main."my ns".orders')).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(/is a table, not a view\nhint: `reconciler table get main\."my ns"\.orders`/),
@@ -109,7 +109,7 @@ describe('view get', () => {
 });
 
 describe('job get', () => {
-  it('counts views where there were any', async () => {
+  it('counts views if there were any', async () => {
     const record = (jobId: string, views: Partial<JobCounters>) =>
       cli.clients.reconciliation.recordJob({
         job: { jobId, state: JobState.JS_SUCCEEDED, counters: { tablesScanned: 1n, ...views } },

@@ -3,7 +3,7 @@
  * npx tsx test/histories/record-alerts.ts
  */
 import { join } from 'node:path';
-import { WebhookReceiver } from '../activities/webhook-receiver.ts';
+import { WebhookReceiver } from '../activities/alerts/webhook-receiver.ts';
 import { ROOT, RunningStack } from '../integration/running-stack.ts';
 import { saveHistory } from './save-history.ts';
 

@@ -25,7 +25,7 @@ try {
   }
   const connectorId = await stack.connect('catalog', '', { uri: proxy.url });
   const record = async (name: string) => saveHistory(stack, name, (await stack.trigger(connectorId)).jobId);
-  await record('packed-early-with-views');
+  await record('packed-with-views');
   await record('unchanged-with-views');
 
   await catalog.dropView('open', 'v');

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
-import { answering, verified, WebhookReceiver } from '../activities/webhook-receiver.ts';
+import { answering, verified, WebhookReceiver } from '../activities/alerts/webhook-receiver.ts';
 import { waitFor } from '../jest/wait-for.ts';
 import { scrape, sum } from '../telemetry/samples.ts';
 import { ROOT, RunningStack } from './running-stack.ts';

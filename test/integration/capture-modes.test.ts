@@ -38,14 +38,15 @@ it('brings in metadata, then files, by the CLI', async () => {
   const current = String(truth.current_snapshot_id);
 
   const early = await job('--mode', 'capture-only');
-  expect(early).toMatchObject({ code: 1, state: 'JS_FAILED', counters: { tablesFiltered: '5' } });
+  expect(early).toMatchObject({ code: 1, state: 'JS_FAILED', tablesFiltered: '5' });
   expect(early.message).toContain('The catalog has none of the 5 upstream tables');
 
   const metadata = await job('--mode', 'metadata-only', '--snapshots', 'latest:2');
   expect(metadata).toMatchObject({
     code: 0,
-    mode: 'METADATA_ONLY',
-    counters: { tablesChanged: '5', filesIngested: '0' },
+    mode: 'CAPTURE_MODE_METADATA_ONLY',
+    tablesChanged: '5',
+    filesIngested: '0',
   });
   const plan = await stack.cli('plan', 'get', table);
   expect(plan.code).toBe(1);
@@ -57,18 +58,20 @@ it('brings in metadata, then files, by the CLI', async () => {
   // A table that is gone is none of this job's business.
   rmSync(join(warehouse, 'fx/orders'), { recursive: true });
   const capture = await job('--mode', 'capture-only', '--snapshots', 'current');
-  expect(capture).toMatchObject({ code: 0, counters: { tablesScanned: '4', tablesChanged: '4', tablesMissing: '0' } });
+  expect(capture).toMatchObject({ code: 0, tablesScanned: '4', tablesChanged: '4', tablesMissing: '0' });
   expect((await stack.cli('plan', 'get', table)).code).toBe(0);
   const again = await job('--mode', 'capture-only', '--snapshots', 'current');
   expect(again).toMatchObject({
     code: 0,
-    counters: { tablesChanged: '0', tablesUnchanged: '4', snapshotsIngested: '0' },
+    tablesChanged: '0',
+    tablesUnchanged: '4',
+    snapshotsIngested: '0',
   });
 
   const all = await job();
-  expect(all).toMatchObject({ code: 0, counters: { tablesChanged: '4', tablesMissing: '1' } });
+  expect(all).toMatchObject({ code: 0, tablesChanged: '4', tablesMissing: '1' });
   expect(await differences(stack.catalog, await stack.tableId(table), truth)).toEqual([]);
-  expect(await job()).toMatchObject({ code: 0, counters: { tablesChanged: '0', tablesUnchanged: '4' } });
+  expect(await job()).toMatchObject({ code: 0, tablesChanged: '0', tablesUnchanged: '4' });
 });
 
 it('refuses a selection that is not whole, also of a workflow started by hand', async () => {

@@ -6,7 +6,7 @@ import proto from '@temporalio/proto';
 import { countersOf } from '../../src/contract/progress-message.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { keyIdOf } from '../../src/temporal/payload-codec.ts';
-import { WebhookReceiver } from '../activities/webhook-receiver.ts';
+import { WebhookReceiver } from '../activities/alerts/webhook-receiver.ts';
 import { waitFor } from '../jest/wait-for.ts';
 import { Processes } from './processes.ts';
 import { freePort, ROOT } from './running-stack.ts';

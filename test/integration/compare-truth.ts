@@ -31,7 +31,7 @@ export async function differences(
     'refs',
     table.refs.map(({ name, type, snapshotId }) => [name, type, snapshotId]).sort(),
     Object.entries(truth.refs)
-      .map(([name, { type, snapshot_id }]) => [name, type, snapshot_id])
+      .map(([name, { type, snapshot_id }]) => [name, `SNAPSHOT_REF_TYPE_${type.toUpperCase()}`, snapshot_id])
       .sort(),
   );
 

@@ -72,7 +72,10 @@ describe('what is gone upstream', () => {
   it('is dropped after its time, and what stays is as the engines say', async () => {
     const missing = { action: MissingAction.MISSING_ACTION_DROP, dropAfter: { seconds: 3600n } };
     const { connectorId, warehouse } = await changedWarehouse('dropped', missing);
-    expect(await stack.trigger(connectorId)).toMatchObject({ state: JobState.JS_SUCCEEDED, snapshotsDropped: 0n });
+    expect(await stack.trigger(connectorId)).toMatchObject({
+      state: JobState.JS_SUCCEEDED,
+      counters: { snapshotsDropped: 0n },
+    });
     const expired = await expiredOf('dropped.inc.expired');
     expect(expired).toBeGreaterThan(0);
 

@@ -9,9 +9,9 @@ import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { copiedWarehouse } from './copied-warehouse.ts';
 import { dumpCatalog } from './dump.ts';
 import { Processes } from './processes.ts';
-import { BIN, ROOT } from './running-stack.ts';
+import { ROOT } from './running-stack.ts';
 
-/** Past 20 changed tables this build packs them, and the older one at 200: both are met. */
+/** The newer build packs tables past 20 changed ones, and the older build past 50: a job passes both. */
 const COPIES = 6;
 const PATCH = 'pack-early';
 
@@ -24,7 +24,10 @@ let bins: Record<'older' | 'newer', string>;
 beforeAll(async () => {
   warehouse = copiedWarehouse(COPIES);
   processes = await Processes.start();
-  bins = { older: olderBuild(join(processes.folder, 'older')), newer: BIN };
+  bins = {
+    older: buildWith(join(processes.folder, 'older'), () => '50'),
+    newer: buildWith(join(processes.folder, 'newer'), (patched) => `(${patched}('${PATCH}') ? 20 : 50)`),
+  };
   await processes.startCatalog();
   const worker = await start('newer');
   const job = await processes.ended(await trigger('undisturbed'));
@@ -40,16 +43,21 @@ afterAll(async () => {
   warehouse?.[Symbol.dispose]();
 });
 
-/** This build without one of its patches: what was built before that landed. */
-function olderBuild(folder: string): string {
+/**
+ * This build with another number of changed tables past which tables are packed.
+ *
+ * @param limit returns the number as JavaScript; it gets the SDK's function `patched` as the workflow bundle calls it
+ */
+function buildWith(folder: string, limit: (patched: string) => string): string {
   cpSync(join(ROOT, 'dist'), join(folder, 'dist'), { recursive: true });
   cpSync(join(ROOT, 'package.json'), join(folder, 'package.json'));
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
   const bundle = join(folder, 'dist/workflow-bundle.js');
   const code = readFileSync(bundle, 'utf8');
-  const before = code.replace(new RegExp(`\\(0, ?[\\w.]+\\.patched\\)\\('${PATCH}'\\)`), 'false');
-  expect(before).not.toBe(code);
-  writeFileSync(bundle, before);
+  const sdk = /(\w+)\.makeContinueAsNewFunc\)\(\{/.exec(code)?.[1];
+  const changed = code.replace('changed > MAX_SINGLE_TABLES ?', `changed > ${limit(`(0,${sdk}.patched)`)} ?`);
+  expect(changed).not.toBe(code);
+  writeFileSync(bundle, changed);
   mkdirSync(join(folder, 'bin'));
   const bin = join(folder, 'bin/reconciler.js');
   writeFileSync(

@@ -131,7 +131,7 @@ it('a connector goes with its running and waiting jobs, its schedule and its tab
 
   const asked = await stack.cli(['connector', 'delete', 'doomed', '--contents']);
   expect(asked.code).toBe(2);
-  expect(asked.stderr).toMatch(/^error: 7 tables, .* 'doomed' brought in would be deleted with it$/m);
+  expect(asked.stderr).toMatch(/^error: .* 'doomed' ingested: 7 tables, those missing upstream, and all views$/m);
   const { code, stdout } = await stack.cli(['connector', 'delete', 'doomed', '--contents', '--yes']);
   expect([code, stdout]).toEqual([0, 'deleted doomed, 7 tables and 0 views\n']);
   for (const jobId of [running, full.jobId]) expect(await jobOf(jobId)).toMatchObject({ state: JobState.JS_CANCELLED });

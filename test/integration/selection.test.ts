@@ -193,9 +193,9 @@ describe('a snapshot selection', () => {
     expect(await failure(plans.getPlan({ tableId }))).toEqual(leftOut);
     expect(await failure(statistics.getTableStats({ tableId }))).toEqual(leftOut);
     expect((await failure(snapshots.getSnapshot({ tableId, snapshotId: currentSnapshotId }))).code).toBe('NOT_FOUND');
-    // At that time an older one was current, but which one cannot be told.
+    // At that time an older snapshot was current, which was not ingested.
     const asOf = new Date(Number(truth.snapshots[1]?.timestamp_ms));
-    expect(await failure(plans.getPlan({ tableId, asOf }))).toEqual(refusal('FAILED_PRECONDITION', 'cannot be told'));
+    expect(await failure(plans.getPlan({ tableId, asOf }))).toEqual(refusal('FAILED_PRECONDITION', 'is not known'));
 
     await lake.run();
     expect(await lake.differences()).toEqual({});

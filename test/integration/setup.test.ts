@@ -32,8 +32,8 @@ it('registers the attributes while catalog and worker run, and changes nothing t
   });
   const again = await setup();
   expect(again).toMatchObject({ code: 0, stderr: '' });
-  expect(again.stdout).toMatch(/^namespace +default, histories are kept for 1 d /);
-  expect(again.stdout.match(/^was there {2}Reconciler\w+$/gm)).toHaveLength(ATTRIBUTES.length);
+  expect(again.stdout).toMatch(/^namespace default keeps histories for 1 d /);
+  expect(again.stdout.match(/^already there {2}Reconciler\w+$/gm)).toHaveLength(ATTRIBUTES.length);
 
   const { jobId } = await processes.ended(await processes.trigger(connectorId));
   const query = "ReconcilerConnector='lake' AND ReconcilerOutcome='JS_SUCCEEDED'";

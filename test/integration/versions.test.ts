@@ -3,7 +3,7 @@ import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
-import { WebhookReceiver } from '../activities/webhook-receiver.ts';
+import { WebhookReceiver } from '../activities/alerts/webhook-receiver.ts';
 import { waitFor } from '../jest/wait-for.ts';
 import { Processes } from './processes.ts';
 import { ROOT } from './running-stack.ts';

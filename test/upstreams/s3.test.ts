@@ -8,8 +8,8 @@ import type { UpstreamCatalog } from '../../src/connectors/spi.ts';
 import type { SnapshotDescriptor, TableReader } from '../../src/formats/table-reader.ts';
 import { withoutSecrets } from '../../src/secrets.ts';
 import { openStore } from '../../src/storage/open-store.ts';
-import { apply, changesOf, fixtures, openFixture, truths } from '../connectors/iceberg/fixtures.ts';
 import { plainSpec } from '../connectors/spec.ts';
+import { apply, changesOf, fixtures, openFixture, truths } from '../formats/iceberg/fixtures.ts';
 import { stubEnv, unstubAllEnvs } from '../jest/stub-env.ts';
 import { type Moto, startMoto } from './servers/moto.ts';
 

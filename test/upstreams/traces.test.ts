@@ -72,10 +72,10 @@ describe('traces', () => {
       expect(attributes).toMatchObject({ temporalWorkflowId: jobId, 'reconciler.connector': 'lake' });
     }
     // The worker's writes to the catalog are part of the trace.
-    const put = spans.filter(({ name }) => name === 'TableStatistics/PutFileColumnStats');
+    const put = spans.filter(({ name }) => name === 'Ingestion/CommitSnapshot');
     expect(put.map((span) => waysUp(spans, span).slice(0, 2))).toContainEqual([
-      'reconciler-catalog TableStatistics/PutFileColumnStats',
-      'reconciler-worker TableStatistics/PutFileColumnStats',
+      'reconciler-catalog Ingestion/CommitSnapshot',
+      'reconciler-worker Ingestion/CommitSnapshot',
     ]);
     expect(spans.filter(({ parentId }) => parentId === '').map(({ service }) => service)).toEqual(['reconciler-cli']);
     // A connector is looked up by its name first, and then by its id.

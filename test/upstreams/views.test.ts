@@ -272,7 +272,9 @@ describe("views of Iceberg's REST server", () => {
         ...{
           state: 'JS_SUCCEEDED',
           retryOfJobId: job.jobId,
-          counters: { tablesScanned: '0', viewsScanned: '1', viewsChanged: '1' },
+          tablesScanned: '0',
+          viewsScanned: '1',
+          viewsChanged: '1',
         },
       });
       expect((await view('sales.large')).representations).toContainEqual({ dialect: 'trino', sql });

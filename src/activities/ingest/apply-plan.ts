@@ -29,7 +29,7 @@ export async function applyPlan(plan: TablePlan, input: TableIngest, reader: Tab
   if (split) return { ...progress.outcome(false), split };
 
   await expireSnapshots(deps, tableId, plan.snapshots.expired);
-  if (plan.move && !moved) await deps.catalog.tables.updateTable(plan.move.request);
+  if (plan.move && !moved) await deps.catalog.ingestion.updateTable(plan.move.request);
   if (plan.ndv) {
     const { messages } = plan.snapshots;
     const { signal } = input.heartbeat;

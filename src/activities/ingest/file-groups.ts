@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { encodePutRequest } from '../../catalog-client/raw-put-file-stats.ts';
+import { encodeCommitRequest } from '../../catalog-client/raw-commit-snapshot.ts';
 import type { TableSplit } from '../../contract/activities.ts';
 import type { ChangeRange } from '../../formats/table-reader.ts';
 import type { SplitSize } from '../runtime/split-size.ts';
@@ -28,7 +28,7 @@ export async function stagedGroups(
   if ((await reader.liveFileCounts(snapshotId)) === undefined) return undefined;
 
   const key = stageKey(put);
-  const header = encodePutRequest({
+  const header = encodeCommitRequest({
     $case: 'header',
     value: {
       tableId,
@@ -39,7 +39,7 @@ export async function stagedGroups(
       snapshot: toSnapshotMessage(put, base),
     },
   });
-  const { complete, stagedGroups } = await deps.catalog.fileChanges.putFileColumnStats(single(header), {
+  const { complete, stagedGroups } = await deps.catalog.fileChanges.commitSnapshot(single(header), {
     signal: heartbeat.signal,
   });
   const names = ranges.map(groupName);

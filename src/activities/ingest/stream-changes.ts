@@ -1,12 +1,12 @@
 import { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
-import { encodePutRequest } from '../../catalog-client/raw-put-file-stats.ts';
+import { encodeCommitRequest } from '../../catalog-client/raw-commit-snapshot.ts';
 import type { FileChangeBatch } from '../../formats/table-reader.ts';
-import type { PutFileColumnStatsRequest } from '../../generated/reconciler/v1/statistics.ts';
+import type { CommitSnapshotRequest } from '../../generated/reconciler/internal/v1/ingestion.ts';
 import { FileChangeEncoder } from '../../wire/file-change-encoder.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
 
-type Request = NonNullable<PutFileColumnStatsRequest['request']>;
+type Request = NonNullable<CommitSnapshotRequest['request']>;
 
 export interface PutChanges {
   deps: Pick<ActivityDeps, 'catalog'>;
@@ -48,12 +48,12 @@ export async function streamChanges(put: PutChanges): Promise<Put> {
     const beat = (sent: number) => put.beat(sum.files + sent, { files: sum.files, position: acknowledged });
     const finishing = setInterval(() => part.ended && beat(0), FINISHING_BEAT_MS);
     const response = await deps.catalog.fileChanges
-      .putFileColumnStats(
+      .commitSnapshot(
         ahead({
-          header: encodePutRequest({ $case: 'header', value: put.header(sum.files === 0) }),
+          header: encodeCommitRequest({ $case: 'header', value: put.header(sum.files === 0) }),
           batches,
           limit: put.whole ? Number.POSITIVE_INFINITY : CHANGES_PER_STREAM,
-          finish: encodePutRequest(put.finish),
+          finish: encodeCommitRequest(put.finish),
           part,
           beat,
         }),

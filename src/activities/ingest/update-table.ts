@@ -7,7 +7,7 @@ export async function finishTable(
   tableId: string,
   fingerprint: string,
 ): Promise<void> {
-  await catalog.tables.updateTable({
+  await catalog.ingestion.updateTable({
     updateMask: ['upstream.fingerprint'],
     table: { tableId, upstream: { fingerprint } },
   });
@@ -20,7 +20,7 @@ export async function setCoverage(
   coverage: string,
 ): Promise<void> {
   if (upstream?.coverage === coverage) return;
-  await catalog.tables.updateTable({
+  await catalog.ingestion.updateTable({
     updateMask: ['upstream.coverage'],
     table: { tableId, upstream: { coverage } },
   });

@@ -13,7 +13,7 @@ import { Checks, checkIds, invalid, required } from '../rpc/violations.ts';
 import { resetAlerts } from '../store/connectors/alerts.ts';
 import * as store from '../store/connectors/connectors.ts';
 import { checkEtag } from '../store/database/errors.ts';
-import { answeredBefore, rememberAnswer, requestHash } from '../store/database/idempotency.ts';
+import { findCreatedResource, recordCreatedResource, requestHash } from '../store/database/idempotency.ts';
 import { checkConnector } from '../validation/connector-checks.ts';
 import { applyConnectorMask, CONNECTOR_MASK } from './connector-mask.ts';
 import { refuseDeleting } from './delete-connector.ts';
@@ -40,10 +40,10 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
       }
       const hash = requestHash(CreateConnectorRequest.encode(request).finish());
       const created = await db.transaction().execute(async (trx) => {
-        const first = await answeredBefore(trx, 'CreateConnector', request.idempotencyKey, hash);
+        const first = await findCreatedResource(trx, 'CreateConnector', request.idempotencyKey, hash);
         if (first !== undefined) return store.getConnector(trx, first);
         const inserted = await store.insertConnector(trx, connector);
-        await rememberAnswer(trx, 'CreateConnector', request.idempotencyKey, hash, inserted.connectorId);
+        await recordCreatedResource(trx, 'CreateConnector', request.idempotencyKey, hash, inserted.connectorId);
         return inserted;
       });
       schedules.syncInBackground(created.connectorId);

@@ -81,7 +81,7 @@ export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions
 
   /** Deletes or releases some contents, and finally the connector. @returns true when the connector itself is deleted */
   async function deleteSome(trx: typeof db, connectorId: string, deleted: Deleted): Promise<boolean> {
-    if (await store.deletesContents(trx, connectorId)) {
+    if (await store.shouldDeleteContents(trx, connectorId)) {
       const { tables, views } = await deleteSomeContents(trx, connectorId);
       deleted.tables += tables;
       deleted.views += views;

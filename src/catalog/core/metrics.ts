@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { isEnded } from '../../contract/progress-message.ts';
 import {
   type JobCounters,
   type JobFailure,
@@ -9,7 +10,6 @@ import {
 } from '../../generated/reconciler/v1/jobs.ts';
 import { type ConnectorLag, connectorLags } from '../store/connectors/connector-lag.ts';
 import type { Database } from '../store/database/database.ts';
-import { hasEnded } from '../store/jobs/jobs.ts';
 
 /** The metrics of the catalog service. docs/operations/metrics.md lists names and labels. */
 export interface CatalogMetrics {
@@ -127,12 +127,12 @@ export function createCatalogMetrics({ db }: Pick<Database, 'db'>): CatalogMetri
       if (!before?.startedAt && after.startedAt && after.createdAt) {
         waits.observe({ trigger }, seconds(after.createdAt, after.startedAt));
       }
-      if (!hasEnded(after.state)) {
+      if (!isEnded(after.state)) {
         // The counters start with 0, because Prometheus sees no increase if the first value is 1.
         for (const state of ['succeeded', 'failed']) ended.inc({ connector, state, trigger }, 0);
         return;
       }
-      if (before && hasEnded(before.state)) return;
+      if (before && isEnded(before.state)) return;
       const state = short(jobStateToJSON(after.state), 'JS_');
       ended.inc({ connector, state, trigger });
       if (after.startedAt && after.finishedAt) durations.observe({ state }, seconds(after.startedAt, after.finishedAt));

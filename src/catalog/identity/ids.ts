@@ -5,11 +5,11 @@ let lastMs = 0;
 let sequence = 0;
 
 /**
- * A text that is unique and sorts by the time at which it was made: 10 characters of milliseconds, 2 that count within the
- * millisecond, 10 random ones (base 32 without i, l, o and u). Safe in URLs.
+ * A unique, URL-safe text that sorts by its creation time: 10 characters for the milliseconds, 2 for a counter within the
+ * millisecond and 10 random ones, all in base 32 without i, l, o and u.
  */
 export function sortableId(now = Date.now()): string {
-  // A clock that went back must not put a newer id before an older one of this process.
+  // If the clock goes back, newer ids of this process must still sort after older ones.
   if (now > lastMs) {
     lastMs = now;
     sequence = 0;
@@ -28,12 +28,12 @@ export function newId(kind: IdKind): string {
   return `${kind}_${sortableId()}`;
 }
 
-/** A resource's version; changes with every update. */
+/** A version of a resource. Every update stores a new one. */
 export function newEtag(): string {
   return Buffer.from(randomBytes(9)).toString('base64url');
 }
 
-/** Asked of the system for many at once: each question costs some microseconds. */
+/** Random bytes are requested in bulk, since each request to the system costs some microseconds. */
 const pool = new Uint8Array(4096);
 let used = pool.length;
 
@@ -48,6 +48,6 @@ function randomBytes(length: number): Uint8Array {
 
 function base32(value: number, length: number): string {
   let text = '';
-  for (let rest = value; text.length < length; rest = Math.floor(rest / 32)) text = ALPHABET[rest % 32] + text;
+  for (let left = value; text.length < length; left = Math.floor(left / 32)) text = ALPHABET[left % 32] + text;
   return text;
 }

@@ -1,2 +1,2 @@
-/** Every row belongs to a tenant. Until callers bring tokens that name theirs, this is the only one. */
+/** Every row belongs to a tenant. This is the only one until callers authenticate with tokens that name theirs. */
 export const TENANT = 'default';

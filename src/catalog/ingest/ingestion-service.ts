@@ -1,13 +1,24 @@
-import type { IngestionServiceImplementation } from '../../generated/reconciler/internal/v1/ingestion.ts';
+import {
+  IngestionDefinition,
+  type IngestionServiceImplementation,
+} from '../../generated/reconciler/internal/v1/ingestion.ts';
 import type { ServiceDeps } from '../core/ports.ts';
+import { lenientDefinition, rawRequests } from '../rpc/definitions.ts';
 import { Checks } from '../rpc/violations.ts';
 import { listPage } from '../snapshots/list-page.ts';
 import { compareSnapshots } from '../store/snapshots/compare-snapshots.ts';
 import { expireSnapshots, refsBySnapshot, snapshotFromRow } from '../store/snapshots/snapshots.ts';
-import { getTableRow } from '../store/tables/tables.ts';
+import { getTable, getTableRow } from '../store/tables/tables.ts';
+import { applyTableUpdate, checkedTableUpdate } from '../tables/table-update.ts';
+import { TABLE_MASK } from '../validation/table-checks.ts';
+import { readCommitMessage } from './commit-message.ts';
+import { commitSnapshot } from './commit-snapshot.ts';
 import { createSketchRpcs } from './sketch-rpcs.ts';
 
 const MAX_ITEMS = 1000;
+
+/** The service's definition, with CommitSnapshot requests left as bytes (see commit-message.ts). */
+export const ingestionDefinition = rawRequests(lenientDefinition(IngestionDefinition), 'commitSnapshot');
 
 /** The service Ingestion: what workers write of snapshots. */
 export function createIngestionService(deps: ServiceDeps): IngestionServiceImplementation {
@@ -39,6 +50,17 @@ export function createIngestionService(deps: ServiceDeps): IngestionServiceImple
       if (rows === undefined) return { equal: false, ...(await listPage(db, { table, size: MAX_ITEMS })) };
       const refs = refsBySnapshot(table);
       return { equal: true, snapshots: rows.map((row) => snapshotFromRow(row, table, refs)), nextPageToken: '' };
+    },
+
+    commitSnapshot: (requests) =>
+      commitSnapshot(deps, requests as unknown as AsyncIterable<Uint8Array>, readCommitMessage),
+
+    async updateTable(request) {
+      const update = checkedTableUpdate(request, TABLE_MASK);
+      return db.transaction().execute(async (trx) => {
+        await applyTableUpdate(trx, update);
+        return getTable(trx, update.table.tableId);
+      });
     },
   };
 }

@@ -1,11 +1,11 @@
 import type { Progress } from '../../contract/job.ts';
 import type { WorkflowStatus } from '../../contract/job-control.ts';
-import { countersOf, failureMessage, progressMessage } from '../../contract/progress-message.ts';
+import { countersOf, failureMessage, isEnded, progressMessage } from '../../contract/progress-message.ts';
 import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { evaluateAlert, unclaimAlert } from '../store/connectors/alerts.ts';
 import { findConnector, releaseClaim } from '../store/connectors/connectors.ts';
-import { getJob, hasEnded, putFailures, putJob } from '../store/jobs/jobs.ts';
+import { getJob, putFailures, putJob } from '../store/jobs/jobs.ts';
 
 /**
  * A job that was recorded less than this time ago may not be in Temporal yet: another catalog service, or this one before a restart, may
@@ -67,7 +67,7 @@ export function createJobStatus(
 
   async function refresh(jobId: string): Promise<{ job: ReconcileJob; workflowStatus?: WorkflowStatus }> {
     const job = await getJob(db, jobId);
-    if (hasEnded(job.state) || isStarting(jobId)) return { job };
+    if (isEnded(job.state) || isStarting(jobId)) return { job };
     let workflowStatus: WorkflowStatus | undefined;
     try {
       workflowStatus = await (await jobs()).describe(jobId);
@@ -96,7 +96,7 @@ export function createJobStatus(
     const failures = failed ? [failureMessage({ table: '', code: 'ABORTED', ...outcome, failedAtMs: Date.now() })] : [];
     const [before, after, alert] = await db.transaction().execute(async (trx) => {
       const job = await getJob(trx, jobId);
-      if (hasEnded(job.state)) return [job, job];
+      if (isEnded(job.state)) return [job, job];
       await releaseClaim(trx, jobId);
       await putFailures(trx, jobId, failures);
       const before = countersOf(job);
@@ -122,7 +122,7 @@ export function createJobStatus(
 }
 
 function withProgress(job: ReconcileJob, progress: Progress): ReconcileJob {
-  if (hasEnded(job.state)) return job;
+  if (isEnded(job.state)) return job;
   const activity =
     progress.inFlight.length > 0 ? `${progress.phase}: ${progress.inFlight.slice(0, 5).join(', ')}` : progress.phase;
   return {

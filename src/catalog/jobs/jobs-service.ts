@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { failureMessage } from '../../contract/progress-message.ts';
+import { failureMessage, isEnded } from '../../contract/progress-message.ts';
 import {
   jobChangeKindToJSON,
   type ReconcileJobsServiceImplementation,
@@ -50,14 +50,14 @@ export function createJobsService(
       const { items, last } = page(await store.listJobs(db, size + 1, request.connectorId, after), size);
       const cursor = last && { createdAt: last.createdAt?.getTime() ?? 0, jobId: last.jobId };
       // The state of jobs that have not ended is read from Temporal.
-      const current = await Promise.all(items.map((job) => (store.hasEnded(job.state) ? job : status(job.jobId))));
+      const current = await Promise.all(items.map((job) => (isEnded(job.state) ? job : status(job.jobId))));
       return { jobs: current, nextPageToken: cursor ? jobTokens.encode(cursor, request.connectorId) : '' };
     },
 
     async cancelReconcileJob(request) {
       checkIds({ job_id: request.jobId });
       const job = await store.getJob(db, request.jobId);
-      if (store.hasEnded(job.state)) return job;
+      if (isEnded(job.state)) return job;
       // Marked first, so that no equal trigger joins this job from now on.
       await db.transaction().execute((trx) => store.markCancelling(trx, job.jobId));
       await (await jobs()).cancel(job.jobId);
@@ -70,7 +70,7 @@ export function createJobsService(
       const after = failureTokens.decode(request.pageToken, request.jobId);
       const job = await store.getJob(db, request.jobId);
       // A running job records its failures after each page of tables. Failures since then are queried from its workflow.
-      if (!after && !store.hasEnded(job.state)) await recordLiveFailures(job.jobId);
+      if (!after && !isEnded(job.state)) await recordLiveFailures(job.jobId);
       const { items, last } = page(await store.listFailures(db, request.jobId, size + 1, after?.table), size);
       return { failures: items, nextPageToken: last ? failureTokens.encode({ table: last.table }, request.jobId) : '' };
     },

@@ -1,23 +1,22 @@
 import type { Logger } from 'pino';
-import { countersOf } from '../../contract/progress-message.ts';
+import { countersOf, isEnded } from '../../contract/progress-message.ts';
 import { JobState, jobStateToJSON } from '../../generated/reconciler/v1/jobs.ts';
 import type { CatalogMetrics } from '../core/metrics.ts';
 import type { ObserveJob } from '../core/ports.ts';
-import { hasEnded } from '../store/jobs/jobs.ts';
 
 /** Logs when jobs start and end, and what failed in them. Updates the metrics if there are any. */
 export function createJobObserver(logger: Logger, metrics: CatalogMetrics | undefined): ObserveJob {
   return (before, after, failures = []) => {
     metrics?.recorded(before, after, failures);
     const fields = { job: after.jobId, connector: after.connectorName };
-    if (before && hasEnded(before.state)) return;
+    if (before && isEnded(before.state)) return;
     if (after.state === JobState.JS_RUNNING && before?.state !== JobState.JS_RUNNING) {
       logger.info(fields, 'the job has started');
     }
     for (const { table, code, message } of failures) {
       logger.warn({ ...fields, table, code, reason: message }, 'part of the job failed after its retries');
     }
-    if (!hasEnded(after.state)) return;
+    if (!isEnded(after.state)) return;
     const { message } = after;
     const { tablesScanned, tablesChanged, errors, snapshotsIngested, filesIngested } = countersOf(after);
     const counters = { tablesScanned, tablesChanged, errors, snapshotsIngested, filesIngested };

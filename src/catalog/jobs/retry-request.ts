@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { ReconcileRequest } from '../../contract/job.ts';
+import { isEnded } from '../../contract/progress-message.ts';
 import { CodedError } from '../../errors.ts';
 import { JobFailureKind, JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { shellWord } from '../../names.ts';
@@ -16,7 +17,7 @@ const OBJECTS = [JobFailureKind.JOB_FAILURE_KIND_TABLE, JobFailureKind.JOB_FAILU
  */
 export async function retryRequestOf(trx: Kysely<Schema>, job: ReconcileJob): Promise<ReconcileRequest> {
   const { jobId, connectorId, connectorName, fullRescan, requestJson, state } = job;
-  if (!store.hasEnded(state)) {
+  if (!isEnded(state)) {
     throw new CodedError('FAILED_PRECONDITION', `job ${jobId} has not ended; retry it after it has ended`);
   }
   const kinds = await store.failureKinds(trx, jobId);

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import { captureModeToProto } from '../../contract/capture-options-proto.ts';
 import type { ReconcileRequest } from '../../contract/job.ts';
+import { isEnded } from '../../contract/progress-message.ts';
 import { CodedError } from '../../errors.ts';
 import {
   type Connector,
@@ -10,7 +11,7 @@ import {
 import { JobState, JobTrigger, ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { shellWord } from '../../names.ts';
 import type { ServiceDeps } from '../core/ports.ts';
-import { answeredBefore, rememberAnswer } from '../store/database/idempotency.ts';
+import { findCreatedResource, recordCreatedResource } from '../store/database/idempotency.ts';
 import type { Schema } from '../store/database/schema.ts';
 import * as store from '../store/jobs/jobs.ts';
 import { jobIdFor } from './job-id.ts';
@@ -55,7 +56,7 @@ export function createJobStarter(deps: ServiceDeps): JobStarter {
       const dead = new Set<string>();
       for (;;) {
         const { job, existing, joined } = await db.transaction().execute(async (trx) => {
-          const first = await answeredBefore(trx, scope, idempotencyKey, hash);
+          const first = await findCreatedResource(trx, scope, idempotencyKey, hash);
           const known = first === undefined || dead.has(first) ? undefined : await store.findJob(trx, first);
           if (known) return { job: known, existing: true, joined: false };
           const { connector, request, retryOf } = await prepare(trx);
@@ -63,13 +64,12 @@ export function createJobStarter(deps: ServiceDeps): JobStarter {
           // A waiting job has not claimed the connector yet, so it will scan the current state of the upstream.
           const waiting = await equalWaiting(trx, connector, request, dead);
           const job = waiting ?? (await store.putJob(trx, queuedJob(connector, request, retryOf)));
-          await rememberAnswer(trx, scope, idempotencyKey, hash, job.jobId);
+          await recordCreatedResource(trx, scope, idempotencyKey, hash, job.jobId);
           return { job, existing: waiting !== undefined, joined: waiting !== undefined };
         });
         // Without a run id the job was not started yet: it is new, or an earlier call was interrupted.
-        if (job.runId === '' && !store.hasEnded(job.state)) await start(job, existing);
-        if (!joined || !store.hasEnded((await status.refresh(job.jobId)).job.state))
-          return { jobId: job.jobId, existing };
+        if (job.runId === '' && !isEnded(job.state)) await start(job, existing);
+        if (!joined || !isEnded((await status.refresh(job.jobId)).job.state)) return { jobId: job.jobId, existing };
         dead.add(job.jobId);
       }
     },

@@ -9,7 +9,7 @@ import { maskPaths } from '../rpc/field-mask.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, required } from '../rpc/violations.ts';
 import { checkEtag } from '../store/database/errors.ts';
-import { answeredBefore, rememberAnswer, requestHash } from '../store/database/idempotency.ts';
+import { findCreatedResource, recordCreatedResource, requestHash } from '../store/database/idempotency.ts';
 import * as store from '../store/namespaces/catalogs.ts';
 
 const MASK = ['display_name', 'description', 'properties'] as const;
@@ -23,10 +23,10 @@ export function createCatalogsService({ db }: ServiceDeps): CatalogsServiceImple
       checkCatalog(catalog, MASK);
       const hash = requestHash(CreateCatalogRequest.encode(request).finish());
       return db.transaction().execute(async (trx) => {
-        const first = await answeredBefore(trx, 'CreateCatalog', request.idempotencyKey, hash);
+        const first = await findCreatedResource(trx, 'CreateCatalog', request.idempotencyKey, hash);
         if (first !== undefined) return store.getCatalog(trx, first);
         const created = await store.insertCatalog(trx, catalog);
-        await rememberAnswer(trx, 'CreateCatalog', request.idempotencyKey, hash, created.catalogId);
+        await recordCreatedResource(trx, 'CreateCatalog', request.idempotencyKey, hash, created.catalogId);
         return created;
       });
     },

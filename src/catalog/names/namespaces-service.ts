@@ -9,7 +9,7 @@ import { maskPaths } from '../rpc/field-mask.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, required } from '../rpc/violations.ts';
 import { checkEtag } from '../store/database/errors.ts';
-import { answeredBefore, rememberAnswer, requestHash } from '../store/database/idempotency.ts';
+import { findCreatedResource, recordCreatedResource, requestHash } from '../store/database/idempotency.ts';
 import { getCatalog } from '../store/namespaces/catalogs.ts';
 import * as store from '../store/namespaces/namespaces.ts';
 
@@ -27,10 +27,10 @@ export function createNamespacesService({ db }: ServiceDeps): NamespacesServiceI
       checkFields(checks, namespace, MASK);
       const hash = requestHash(CreateNamespaceRequest.encode(request).finish());
       return db.transaction().execute(async (trx) => {
-        const first = await answeredBefore(trx, 'CreateNamespace', request.idempotencyKey, hash);
+        const first = await findCreatedResource(trx, 'CreateNamespace', request.idempotencyKey, hash);
         if (first !== undefined) return store.getNamespace(trx, first);
         const created = await store.insertNamespace(trx, namespace);
-        await rememberAnswer(trx, 'CreateNamespace', request.idempotencyKey, hash, created.namespaceId);
+        await recordCreatedResource(trx, 'CreateNamespace', request.idempotencyKey, hash, created.namespaceId);
         return created;
       });
     },

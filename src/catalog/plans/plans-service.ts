@@ -110,7 +110,7 @@ export function createPlansService({ db }: ServiceDeps): PlansServiceImplementat
           const applied = candidates
             ? deletesFor(data, candidates, (live) => decoded.get(live), reader.schemas.find)
             : [];
-          await reader.places.learn(applied);
+          await reader.places.load(applied);
           yield {
             planned: {
               file: reader.messages.message(live, file),
@@ -132,7 +132,7 @@ export function createPlansService({ db }: ServiceDeps): PlansServiceImplementat
       .map(PartitionSpec.fromJSON)
       .filter((spec) => spec.fields.every((field) => field.transform === 'void'))
       .map((spec) => spec.specId);
-    return new DeleteIndex(db, { tableNum: table.table_num, path, globalSpecs, counts });
+    return new DeleteIndex(db, { tableNum: table.table_num, ancestry: path, globalSpecs, counts });
   }
 }
 

@@ -3,7 +3,7 @@ import { boundText } from '../../stats/bounds.ts';
 import { selectColumns } from '../../stats/leaf-columns.ts';
 import { invalid } from '../rpc/violations.ts';
 import type { LiveFile } from '../store/files/live-files.ts';
-import type { SnapshotPlaces } from '../store/files/snapshot-ids.ts';
+import type { SnapshotIds } from '../store/files/snapshot-ids.ts';
 import type { SnapshotSchemas } from '../store/tables/table-schemas.ts';
 
 /**
@@ -13,9 +13,9 @@ import type { SnapshotSchemas } from '../store/tables/table-schemas.ts';
  */
 export function selectedIds(schemas: SnapshotSchemas, selectors: readonly string[]): Set<number> | undefined {
   if (selectors.length === 0) return undefined;
-  if (schemas.own === undefined) throw invalid('columns', 'cannot be resolved: the table has no schema');
+  if (schemas.json === undefined) throw invalid('columns', 'cannot be resolved: the table has no schema');
   try {
-    return new Set(selectColumns(schemas.own, selectors).map((column) => column.id));
+    return new Set(selectColumns(schemas.json, selectors).map((column) => column.id));
   } catch (error) {
     throw invalid('columns', (error as Error).message);
   }
@@ -25,9 +25,9 @@ export function selectedIds(schemas: SnapshotSchemas, selectors: readonly string
 export class FileMessages {
   readonly #schemas: SnapshotSchemas;
   readonly #ids: Set<number> | undefined;
-  readonly #places: SnapshotPlaces;
+  readonly #places: SnapshotIds;
 
-  constructor(schemas: SnapshotSchemas, ids: Set<number> | undefined, places: SnapshotPlaces) {
+  constructor(schemas: SnapshotSchemas, ids: Set<number> | undefined, places: SnapshotIds) {
     this.#schemas = schemas;
     this.#ids = ids;
     this.#places = places;
@@ -38,7 +38,7 @@ export class FileMessages {
    * @param file the decoded body, if the caller has decoded it
    */
   message(live: LiveFile, file = DataFile.decode(live.body)): DataFile {
-    const addedBy = live.addedSnapshotId ?? this.#places.idAt(live.chain, live.cameOrd);
+    const addedBy = live.addedSnapshotId ?? this.#places.idAt(live.chain, live.addedOrd);
     return {
       ...file,
       columns: this.#columns(file),

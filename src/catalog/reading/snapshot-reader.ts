@@ -4,7 +4,7 @@ import type { FileKind } from '../store/database/file-kind.ts';
 import type { Schema } from '../store/database/schema.ts';
 import { type LiveCursor, type LiveFile, nextLiveFiles } from '../store/files/live-files.ts';
 import { generationOf } from '../store/files/recompute.ts';
-import { SnapshotPlaces } from '../store/files/snapshot-ids.ts';
+import { SnapshotIds } from '../store/files/snapshot-ids.ts';
 import { ancestryOf, type Position } from '../store/lineage/lineage.ts';
 import { positionOf, type StoredSnapshot, snapshotToRead } from '../store/snapshots/snapshots.ts';
 import { type SnapshotSchemas, snapshotSchemas } from '../store/tables/table-schemas.ts';
@@ -24,7 +24,7 @@ export interface SnapshotReader {
   path: Position[];
   schemas: SnapshotSchemas;
   messages: FileMessages;
-  places: SnapshotPlaces;
+  places: SnapshotIds;
   /** See TableContentRow. */
   generation: number;
 }
@@ -46,7 +46,7 @@ export async function openSnapshot(
   const schemas = await snapshotSchemas(db, table.table_num, row.schema_id, table.schema_id);
   const ids = selectedIds(schemas, columns);
   const path = await ancestryOf(db, positionOf(row));
-  const places = new SnapshotPlaces(db);
+  const places = new SnapshotIds(db);
   const messages = new FileMessages(schemas, ids, places);
   return { table, row, path, schemas, messages, places, generation: await generationOf(db, table.table_num) };
 }
@@ -70,7 +70,7 @@ export async function* liveFiles(
   let cursor = after;
   do {
     const { files, next } = await nextLiveFiles(db, reader.path, kinds, BATCH_FILES, cursor);
-    await reader.places.learn(files);
+    await reader.places.load(files);
     await refuseReplaced(db, reader);
     yield files;
     cursor = next;

@@ -13,7 +13,12 @@ import { boundAmong } from '../store/bindings/bindings.ts';
 import { deleteObject } from '../store/bindings/objects.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
 import { pathOfKey } from '../store/database/path-key.ts';
-import { dropSnapshot, type ExpiredSnapshot, listExpired, mayGo } from '../store/snapshots/drop-snapshot.ts';
+import {
+  dropSnapshot,
+  type ExpiredSnapshot,
+  isDroppable,
+  listExpiredSnapshots,
+} from '../store/snapshots/drop-snapshot.ts';
 import { findSnapshotRow } from '../store/snapshots/snapshots.ts';
 import { getTableRow } from '../store/tables/tables.ts';
 
@@ -64,7 +69,10 @@ export function createDropRpcs({ db, purge }: ServiceDeps): DropRpcs {
       const filter = [connectorId, String(durationSeconds(expiredFor))];
       const after = tokens.decode(request.pageToken, filter);
       await getConnector(db, connectorId);
-      const expired = await listExpired(db, connectorId, ago(expiredFor) ?? 0, size + 1, { after, validateOnly });
+      const expired = await listExpiredSnapshots(db, connectorId, ago(expiredFor) ?? 0, size + 1, {
+        after,
+        validateOnly,
+      });
       const { items, last } = page(expired, size);
       const dropped: ExpiredSnapshot[] = [];
       for (const snapshot of items) {
@@ -86,7 +94,7 @@ export function createDropRpcs({ db, purge }: ServiceDeps): DropRpcs {
 async function previewDrop(db: ServiceDeps['db'], { tableId, snapshotId }: ExpiredSnapshot): Promise<boolean> {
   const table = await getTableRow(db, tableId);
   const row = await findSnapshotRow(db, table.table_num, snapshotId);
-  return row !== undefined && mayGo(db, table, row);
+  return row !== undefined && isDroppable(db, table, row);
 }
 
 /** Counts the snapshots per table. They are sorted, so those of a table are adjacent. */

@@ -1,3 +1,4 @@
+import { isEnded } from '../../contract/progress-message.ts';
 import { CodedError } from '../../errors.ts';
 import {
   AlertType,
@@ -17,7 +18,7 @@ import { evaluateAlert } from '../store/connectors/alerts.ts';
 import { getConnector, releaseClaim, setRunningJob, updateConnector } from '../store/connectors/connectors.ts';
 import { transaction } from '../store/database/transaction.ts';
 import { recordJobChanges } from '../store/jobs/job-changes.ts';
-import { findJob, getJob, hasEnded, putFailures, putJob } from '../store/jobs/jobs.ts';
+import { findJob, getJob, putFailures, putJob } from '../store/jobs/jobs.ts';
 import { createDropRpcs } from './drop-rpcs.ts';
 
 const MAX_ITEMS = 1000;
@@ -75,7 +76,7 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
       checkIds({ job_id: jobId });
       const alert = await db.transaction().execute(async (trx) => {
         const job = await getJob(trx, jobId);
-        if (!hasEnded(job.state)) throw invalid('job_id', `job ${jobId} has not ended`);
+        if (!isEnded(job.state)) throw invalid('job_id', `job ${jobId} has not ended`);
         return evaluateAlert(trx, job);
       });
       return { type: ALERT_TYPES[alert?.type ?? ''], failedJobId: alert?.failedJobId ?? '' };

@@ -44,3 +44,14 @@ export function lenientDefinition<Definition extends CompatServiceDefinition>(
   });
   return { ...(definition as object), methods: Object.fromEntries(wrapped) } as Definition;
 }
+
+/** The same service, with one client-streaming method whose requests stay bytes: they are decoded by its implementation. */
+export function rawRequests<Definition extends CompatServiceDefinition>(
+  definition: Definition,
+  method: string,
+): Definition {
+  const { methods } = definition as unknown as { methods: Record<string, { requestType: Message }> };
+  const raw = methods[method] as { requestType: Message };
+  const requestType = { ...raw.requestType, decode: (bytes: Uint8Array) => bytes };
+  return { ...(definition as object), methods: { ...methods, [method]: { ...raw, requestType } } } as Definition;
+}

@@ -16,7 +16,7 @@ import { ViewsDefinition } from '../../generated/reconciler/v1/views.ts';
 import { createBindingsService } from '../bindings/bindings-service.ts';
 import { createConnectorRpcs } from '../connectors/connector-rpcs.ts';
 import type { ServiceDeps } from '../core/ports.ts';
-import { createIngestionService } from '../ingest/ingestion-service.ts';
+import { createIngestionService, ingestionDefinition } from '../ingest/ingestion-service.ts';
 import { createJobsService } from '../jobs/jobs-service.ts';
 import { createJobStarter } from '../jobs/start-job.ts';
 import { createTriggerRpcs } from '../jobs/trigger-rpcs.ts';
@@ -64,7 +64,7 @@ export function addServices(server: { add: unknown }, deps: ServiceDeps): void {
   const connectors = { ...createConnectorRpcs(deps), ...createTriggerRpcs(starter) };
   registrar.add(lenientDefinition(ConnectorsDefinition), connectors as never);
   registrar.add(lenientDefinition(DirectoryDefinition), createDirectoryService(deps) as never);
-  registrar.add(lenientDefinition(IngestionDefinition), createIngestionService(deps) as never);
+  registrar.add(ingestionDefinition, createIngestionService(deps) as never);
   registrar.add(lenientDefinition(NamespacesDefinition), createNamespacesService(deps) as never);
   registrar.add(
     lenientDefinition(PlansDefinition, { complete: ['getPlan', 'streamPlan'] }),

@@ -4,26 +4,23 @@ import {
   type TableStats,
 } from '../../generated/reconciler/v1/statistics.ts';
 import type { ServiceDeps } from '../core/ports.ts';
-import { putFileColumnStats } from '../ingest/put-file-stats-rpc.ts';
-import { lenientDefinition } from '../rpc/definitions.ts';
+import { readPutMessage } from '../ingest/commit-message.ts';
+import { commitSnapshot } from '../ingest/commit-snapshot.ts';
+import { lenientDefinition, rawRequests } from '../rpc/definitions.ts';
 import { Checks } from '../rpc/violations.ts';
 import { deleteFileCount } from '../store/files/expected-counts.ts';
-import { liveRowCount } from '../store/files/live-rows.ts';
+import { liveRowCount } from '../store/files/live-row-count.ts';
 import { totalsFromText } from '../store/files/totals.ts';
 import { getCapturedSnapshot, type StoredSnapshot, setTableNdv, snapshotToRead } from '../store/snapshots/snapshots.ts';
 import { getTableRow } from '../store/tables/tables.ts';
 import { createColumnRpcs } from './column-rpcs.ts';
 import { createFileRpcs } from './file-rpcs.ts';
 
-/** The service's definition. Requests of PutFileColumnStats are not decoded here; see put-files-request.ts. */
-export const statisticsDefinition = (() => {
-  const definition = lenientDefinition(TableStatisticsDefinition, {
-    complete: ['listFileColumnStats', 'streamFileColumnStats'],
-  });
-  const put = definition.methods.putFileColumnStats;
-  const requestType = { ...put.requestType, decode: (bytes: Uint8Array) => bytes as never };
-  return { ...definition, methods: { ...definition.methods, putFileColumnStats: { ...put, requestType } } };
-})();
+/** The service's definition, in which requests of PutFileColumnStats stay bytes; see commit-message.ts. */
+export const statisticsDefinition = rawRequests(
+  lenientDefinition(TableStatisticsDefinition, { complete: ['listFileColumnStats', 'streamFileColumnStats'] }),
+  'putFileColumnStats',
+);
 
 /** The service TableStatistics. */
 export function createStatisticsService(deps: ServiceDeps): TableStatisticsServiceImplementation {
@@ -55,7 +52,8 @@ export function createStatisticsService(deps: ServiceDeps): TableStatisticsServi
       return tableStats(request.tableId, row);
     },
 
-    putFileColumnStats: (requests) => putFileColumnStats(deps, requests as unknown as AsyncIterable<Uint8Array>),
+    putFileColumnStats: (requests) =>
+      commitSnapshot(deps, requests as unknown as AsyncIterable<Uint8Array>, readPutMessage),
   };
 
   async function tableStats(tableId: string, row: StoredSnapshot): Promise<TableStats> {

@@ -23,7 +23,7 @@ import {
 } from '../store/tables/binding-columns.ts';
 import { putSchema } from '../store/tables/table-schemas.ts';
 import { getTableRow, type StoredTable, updateTableRow } from '../store/tables/tables.ts';
-import { checkBinding, checkTable, TABLE_MASK } from '../validation/table-checks.ts';
+import { checkBinding, checkTable, type TABLE_MASK } from '../validation/table-checks.ts';
 
 type Path = (typeof TABLE_MASK)[number];
 
@@ -33,10 +33,13 @@ export interface TableUpdate {
   paths: readonly Path[];
 }
 
-/** @throws InvalidRequest if a field or the mask is invalid */
-export function checkedTableUpdate(request: UpdateTableRequest): TableUpdate {
+/**
+ * @param mask the fields that the caller may update
+ * @throws InvalidRequest if a field or the mask is invalid
+ */
+export function checkedTableUpdate(request: UpdateTableRequest, mask: readonly Path[]): TableUpdate {
   const table = required(request.table, 'table');
-  const paths = maskPaths(request.updateMask, TABLE_MASK);
+  const paths = maskPaths(request.updateMask, mask);
   const checks = new Checks();
   checks.id(table.tableId, 'table.table_id');
   checkTable(checks, table, paths);

@@ -1,15 +1,14 @@
 import { z } from 'zod';
-import { ObjectKind } from '../../generated/reconciler/internal/v1/bindings.ts';
 import { CreateTableRequest, type TablesServiceImplementation } from '../../generated/reconciler/v1/tables.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, required } from '../rpc/violations.ts';
 import { checkEtag, notFound } from '../store/database/errors.ts';
-import { answeredBefore, rememberAnswer, requestHash } from '../store/database/idempotency.ts';
+import { findCreatedResource, recordCreatedResource, requestHash } from '../store/database/idempotency.ts';
 import { getNamespace } from '../store/namespaces/namespaces.ts';
 import { findSchema, putSchema } from '../store/tables/table-schemas.ts';
 import * as store from '../store/tables/tables.ts';
-import { checkBinding, checkSchema, checkTable, TABLE_MASK } from '../validation/table-checks.ts';
+import { checkSchema, checkTable, TABLE_FIELDS } from '../validation/table-checks.ts';
 import { applyTableUpdate, checkedTableUpdate } from './table-update.ts';
 
 const tokens = new PageTokens('ListTables', z.object({ name: z.string() }));
@@ -27,14 +26,14 @@ export function createTablesService({ db, purge }: ServiceDeps): TablesServiceIm
         'table.current_snapshot_id',
         'must be absent: a new table has no snapshots',
       );
-      checkTable(checks, table, TABLE_MASK);
+      checks.that(table.upstream === undefined, 'table.upstream', 'is set by workers only');
+      checkTable(checks, table, TABLE_FIELDS);
       const hash = requestHash(CreateTableRequest.encode(request).finish());
       return db.transaction().execute(async (trx) => {
-        const first = await answeredBefore(trx, 'CreateTable', request.idempotencyKey, hash);
+        const first = await findCreatedResource(trx, 'CreateTable', request.idempotencyKey, hash);
         if (first !== undefined) return store.getTable(trx, first);
-        await checkBinding(trx, ObjectKind.OBJECT_KIND_TABLE, table.upstream, undefined);
         const created = await store.insertTable(trx, table);
-        await rememberAnswer(trx, 'CreateTable', request.idempotencyKey, hash, created.tableId);
+        await recordCreatedResource(trx, 'CreateTable', request.idempotencyKey, hash, created.tableId);
         return created;
       });
     },
@@ -56,7 +55,7 @@ export function createTablesService({ db, purge }: ServiceDeps): TablesServiceIm
     },
 
     async updateTable(request) {
-      const update = checkedTableUpdate(request);
+      const update = checkedTableUpdate(request, TABLE_FIELDS);
       return db.transaction().execute(async (trx) => {
         await applyTableUpdate(trx, update);
         return store.getTable(trx, update.table.tableId);

@@ -6,7 +6,7 @@ import { maskPaths } from '../rpc/field-mask.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, required } from '../rpc/violations.ts';
 import { checkEtag } from '../store/database/errors.ts';
-import { answeredBefore, rememberAnswer, requestHash } from '../store/database/idempotency.ts';
+import { findCreatedResource, recordCreatedResource, requestHash } from '../store/database/idempotency.ts';
 import { getNamespace } from '../store/namespaces/namespaces.ts';
 import * as store from '../store/tables/views.ts';
 import { checkBinding } from '../validation/table-checks.ts';
@@ -25,11 +25,11 @@ export function createViewsService({ db }: ServiceDeps): ViewsServiceImplementat
       checkView(checks, view, VIEW_MASK);
       const hash = requestHash(CreateViewRequest.encode(request).finish());
       return db.transaction().execute(async (trx) => {
-        const first = await answeredBefore(trx, 'CreateView', request.idempotencyKey, hash);
+        const first = await findCreatedResource(trx, 'CreateView', request.idempotencyKey, hash);
         if (first !== undefined) return store.getView(trx, first);
         await checkBinding(trx, ObjectKind.OBJECT_KIND_VIEW, view.upstream, undefined);
         const created = await store.insertView(trx, view);
-        await rememberAnswer(trx, 'CreateView', request.idempotencyKey, hash, created.viewId);
+        await recordCreatedResource(trx, 'CreateView', request.idempotencyKey, hash, created.viewId);
         return created;
       });
     },

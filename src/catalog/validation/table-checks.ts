@@ -10,8 +10,8 @@ import { getConnector } from '../store/connectors/connectors.ts';
 import { alreadyExists } from '../store/database/errors.ts';
 import type { Schema } from '../store/database/schema.ts';
 
-/** The paths of a table that may be updated. */
-export const TABLE_MASK = [
+/** The paths of a table that callers may set. */
+export const TABLE_FIELDS = [
   'description',
   'format_version',
   'location',
@@ -22,6 +22,11 @@ export const TABLE_MASK = [
   'default_spec_id',
   'current_snapshot_id',
   'refs',
+] as const;
+
+/** All fields that workers may update. */
+export const TABLE_MASK = [
+  ...TABLE_FIELDS,
   'upstream',
   'upstream.fingerprint',
   'upstream.fetched_at',

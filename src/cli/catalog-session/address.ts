@@ -3,15 +3,15 @@ import { readConfig } from '../../config.ts';
 import { readRunningStack } from '../../stack/stack-file.ts';
 import { UsageError } from '../io/errors.ts';
 
-/** Where the catalog service is asked for, and the Temporal UI if it is known. */
+/** Where the catalog service listens, and the Temporal UI if it is known. */
 export interface Endpoint {
   address: string;
   temporalUi?: string;
 }
 
 /**
- * `--address`, else RECONCILER_ADDRESS, else the stack that is up in the data directory (its port may be another than the
- * default one), else the default.
+ * The first of these that is set: `--address`, RECONCILER_ADDRESS, the address of the stack that runs in the data directory
+ * (its port may differ from the default), the default address.
  */
 export function endpointOf(command: Command): Endpoint {
   const config = readConfig();
@@ -21,7 +21,7 @@ export function endpointOf(command: Command): Endpoint {
   return { address, temporalUi: config.temporalUi ?? (stack?.address === address ? stack.uiUrl : undefined) };
 }
 
-/** What was given as `--address`, if anything. */
+/** The value of `--address`, if it was given. */
 export function addressOption(command: Command): string | undefined {
   const { address } = command.optsWithGlobals<{ address?: string }>();
   if (address !== undefined && !/^[^\s/]+:\d{1,5}$/.test(address))

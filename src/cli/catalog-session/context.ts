@@ -7,22 +7,22 @@ import { CallError } from '../io/errors.ts';
 import { type Output, standardOutput } from '../io/output.ts';
 import { endpointOf } from './address.ts';
 
-/** What a command that asks the catalog service works with. */
+/** What a command that calls the catalog service works with. */
 export interface Context {
   clients: CatalogClients;
-  /** Of the catalog service. */
+  /** Address of the catalog service. */
   address: string;
-  /** Base of links, if known. */
+  /** Base of links into the Temporal UI, if known. */
   temporalUi?: string;
   out: Output;
 }
 
-/** How long a server may take that has accepted the call and says nothing. */
-const PATIENCE_MS = 120_000;
+/** How long the CLI waits for a server that has accepted the call but does not answer. */
+const ANSWER_TIMEOUT_MS = 120_000;
 
 /**
- * Wraps a command's action: connects, calls it with the context, the command's arguments and its options, and closes the
- * connection whatever happens.
+ * Wraps a command's action: connects, calls it with the context, the command's arguments and its options, and always
+ * closes the connection.
  */
 export function withCatalog<Args extends unknown[]>(action: (context: Context, ...args: Args) => Promise<void>) {
   return async (...args: unknown[]): Promise<void> => {
@@ -45,10 +45,13 @@ export function withCatalog<Args extends unknown[]>(action: (context: Context, .
   };
 }
 
-/** Options of one call: it is given up when the server says nothing for long. */
+/** Options of one call: it fails with UNAVAILABLE if the server does not answer in time. */
 export function withDeadline(): { signal: AbortSignal } {
-  const reason = new CodedError('UNAVAILABLE', `the catalog service did not answer within ${PATIENCE_MS / 1000} s`);
+  const reason = new CodedError(
+    'UNAVAILABLE',
+    `the catalog service did not answer within ${ANSWER_TIMEOUT_MS / 1000} s`,
+  );
   const controller = new AbortController();
-  setTimeout(() => controller.abort(reason), PATIENCE_MS).unref();
+  setTimeout(() => controller.abort(reason), ANSWER_TIMEOUT_MS).unref();
   return { signal: controller.signal };
 }

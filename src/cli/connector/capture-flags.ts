@@ -10,7 +10,7 @@ import { formatName, parseName } from '../../names.ts';
 import { word } from '../io/format.ts';
 import { list, positiveInteger, snapshotId } from '../io/options.ts';
 
-/** Values of the options that say what is brought in of each table, of a connector or of one job. */
+/** Values of the options that select what is ingested of each table, for a connector or for one job. */
 export interface CaptureFlags {
   snapshots?: SnapshotSelection;
   branches?: string[];
@@ -19,29 +19,26 @@ export interface CaptureFlags {
 
 const MODES = ['metadata-and-capture', 'metadata-only', 'capture-only'];
 
-export function addTakingOptions(command: Command): Command {
+export function addCaptureOptions(command: Command): Command {
   return command
-    .option(
-      '--snapshots <which>',
-      'all, current, latest:N (of each branch), or the ids of some, comma-separated',
-      selection,
-    )
-    .option('--branches <list>', 'only what these branches hold, such as main,audit', list)
+    .option('--snapshots <which>', 'all, current, latest:N (per branch), or comma-separated snapshot ids', selection)
+    .option('--branches <list>', 'only snapshots on these branches, such as main,audit', list)
     .addOption(
-      new Option('--mode <mode>', 'with files and statistics, without them, or only those of what is in').choices(
-        MODES,
-      ),
+      new Option(
+        '--mode <mode>',
+        'capture mode: metadata and files, only metadata, or only the files of snapshots that are already there',
+      ).choices(MODES),
     );
 }
 
-/** The selection that the options give; undefined where they give none. An empty list of branches alone takes all again. */
+/** The selected snapshots; undefined if no option selects any. An empty list of branches alone selects all snapshots again. */
 export function snapshotsOf({ snapshots, branches }: CaptureFlags): SnapshotSelection | undefined {
   if (!snapshots && !branches) return undefined;
   const all = { kind: Kind.SNAPSHOT_SELECTION_KIND_ALL };
   return SnapshotSelection.fromPartial({ ...(snapshots ?? all), branches: (branches ?? []).map(branchOf) });
 }
 
-/** A branch may have dots in its name; only one that holds a comma, or begins with a quote, has to be quoted. */
+/** A branch name may contain dots; only names with a comma, or with a quote at the start, must be quoted. */
 const branchOf = (text: string) => (/^["']/.test(text) ? parseName(text).join('.') : text);
 
 export function captureModeFromFlag({ mode }: CaptureFlags): CaptureMode | undefined {
@@ -50,17 +47,17 @@ export function captureModeFromFlag({ mode }: CaptureFlags): CaptureMode | undef
     : captureModeFromJSON(`CAPTURE_MODE_${mode.toUpperCase().replaceAll('-', '_')}`);
 }
 
-/** `latest:3 of main, audit`; undefined for all. */
+/** `latest:3 on main, audit`; undefined for all. */
 export function snapshotsText({ source }: Connector): string | undefined {
   if (!source?.snapshots) return undefined;
   const { kind, latest, snapshotIds, branches } = source.snapshots;
-  const of = branches.length > 0 ? ` of ${branches.map((branch) => formatName([branch])).join(', ')}` : '';
-  if (kind === Kind.SNAPSHOT_SELECTION_KIND_LATEST_N) return `latest:${latest}${of}`;
-  if (kind === Kind.SNAPSHOT_SELECTION_KIND_EXPLICIT) return `${snapshotIds.join(',')}${of}`;
-  return `${word(kind, 'SNAPSHOT_SELECTION_KIND_')}${of}`;
+  const onBranches = branches.length > 0 ? ` on ${branches.map((branch) => formatName([branch])).join(', ')}` : '';
+  if (kind === Kind.SNAPSHOT_SELECTION_KIND_LATEST_N) return `latest:${latest}${onBranches}`;
+  if (kind === Kind.SNAPSHOT_SELECTION_KIND_EXPLICIT) return `${snapshotIds.join(',')}${onBranches}`;
+  return `${word(kind, 'SNAPSHOT_SELECTION_KIND_')}${onBranches}`;
 }
 
-/** Undefined where the policy says none. */
+/** Undefined if the policy sets no capture mode. */
 export function modeText({ policy }: Connector): string | undefined {
   const mode = policy?.mode ?? CaptureMode.CAPTURE_MODE_UNSPECIFIED;
   if (mode === CaptureMode.CAPTURE_MODE_UNSPECIFIED) return undefined;
@@ -76,7 +73,7 @@ function selection(text: string): SnapshotSelection {
     return SnapshotSelection.fromPartial({ kind: Kind.SNAPSHOT_SELECTION_KIND_LATEST_N, latest });
   }
   const ids = list(text);
-  if (ids.length === 0) throw new InvalidArgumentError('Give all, current, latest:N or ids of snapshots.');
+  if (ids.length === 0) throw new InvalidArgumentError('Use all, current, latest:N or snapshot ids.');
   return SnapshotSelection.fromPartial({
     kind: Kind.SNAPSHOT_SELECTION_KIND_EXPLICIT,
     snapshotIds: ids.map(snapshotId),

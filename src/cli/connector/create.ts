@@ -7,31 +7,41 @@ import { describeConnector } from './describe.ts';
 import { addSpecOptions, requireUri, type SpecOptions, specOf, warningOf } from './spec-options.ts';
 
 const HELP = `
-Nothing is read yet: \`connector validate\` tries the upstream, \`connector trigger\` reconciles it. Destination catalog and
-namespaces are made when they are not there. Secrets are given by reference and read by the worker alone.
+This stores the connector and reads nothing. \`connector validate\` tests the
+upstream, \`connector trigger\` reconciles it. The destination catalog and its
+namespaces are created if they do not exist. Secrets are passed by reference;
+only workers read them.
 
 Examples:
-  $ reconciler connector create lake --kind iceberg --uri file:///some/warehouse --destination-catalog main
-  $ reconciler connector create orders --kind iceberg --uri file:///some/warehouse --destination-catalog main \\
+  $ reconciler connector create lake --kind iceberg \\
+      --uri file:///some/warehouse --destination-catalog main
+  $ reconciler connector create orders --kind iceberg \\
+      --uri file:///some/warehouse --destination-catalog main \\
       --source-namespace sales --source-table orders --max-parallel 4
-  $ reconciler connector create sales --kind iceberg --uri file:///some/warehouse --destination-catalog main \\
+  $ reconciler connector create sales --kind iceberg \\
+      --uri file:///some/warehouse --destination-catalog main \\
       --include-namespaces 'sales,sales_*' --exclude-tables '**.tmp_*'
-  $ reconciler connector create nightly --kind iceberg --uri file:///some/warehouse --destination-catalog main \\
+  $ reconciler connector create nightly --kind iceberg \\
+      --uri file:///some/warehouse --destination-catalog main \\
       --cron '0 3 * * *' --time-zone Europe/Vienna --jitter 10m
-  $ reconciler connector create rest --kind iceberg --uri https://catalog.example.com --destination-catalog main \\
-      --auth-scheme oauth2 --secret-ref env:CATALOG_CREDENTIAL --property warehouse=prod
-  $ reconciler connector create watched --kind iceberg --uri file:///some/warehouse --destination-catalog main \\
-      --interval 15m --webhook https://hooks.example.com/lake --webhook-secret env:LAKE_WEBHOOK_KEY
-  $ reconciler connector create demo-glue --kind glue --uri glue://eu-west-1 --destination-catalog main
-  $ reconciler connector create other-glue --kind glue --property glue.region=eu-west-1 --destination-catalog main \\
-      --property glue.id=123456789012 --property client.assume-role.arn=arn:aws:iam::123456789012:role/reader`;
+  $ reconciler connector create rest --kind iceberg \\
+      --uri https://catalog.example.com --destination-catalog main \\
+      --auth-scheme oauth2 --secret-ref env:CATALOG_CREDENTIAL \\
+      --property warehouse=prod
+  $ reconciler connector create watched --kind iceberg \\
+      --uri file:///some/warehouse --destination-catalog main \\
+      --interval 15m --webhook https://hooks.example.com/lake \\
+      --webhook-secret env:LAKE_WEBHOOK_KEY
+  $ reconciler connector create demo-glue --kind glue --uri glue://eu-west-1 \\
+      --destination-catalog main
+  $ reconciler connector create other-glue --kind glue \\
+      --property glue.region=eu-west-1 --destination-catalog main \\
+      --property glue.id=123456789012 \\
+      --property client.assume-role.arn=arn:aws:iam::123456789012:role/reader`;
 
 export function addCreate(group: Command): void {
-  const command = group
-    .command('create')
-    .summary('store the description of an upstream')
-    .description('Stores the description of an upstream.');
-  addSpecOptions(command.argument('<name>', 'display name, unique'), { kind: true })
+  const command = group.command('create').description('Stores a connector: the description of an upstream catalog.');
+  addSpecOptions(command.argument('<name>', 'display name; must be unique'), { kind: true })
     .addHelpText('after', HELP)
     .action(
       withCatalog(async ({ clients, out }, name: string, options: SpecOptions) => {

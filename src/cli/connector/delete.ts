@@ -7,12 +7,14 @@ import { UsageError } from '../io/errors.ts';
 import { count } from '../io/format.ts';
 
 const HELP = `
-Its jobs are cancelled and its schedule is removed first; meanwhile it is DELETING. Where that is cut off, the same command goes on. The
-tables and views that it brought in stay, bound to no connector; with --contents they go too. Namespaces and catalogs stay.
+Before that, its jobs are cancelled and its schedule is removed; meanwhile its
+state is DELETING. If the deletion is interrupted, run the same command again.
+The tables and views that it ingested stay without a connector; --contents
+deletes them too. Namespaces and catalogs stay.
 
 Examples:
   $ reconciler connector delete lake
-  $ reconciler connector delete lake --contents          # says how many tables would go
+  $ reconciler connector delete lake --contents   # reports how many tables
   $ reconciler connector delete lake --contents --yes`;
 
 interface DeleteOptions {
@@ -26,9 +28,9 @@ export function addDelete(group: Command): void {
     .command('delete')
     .description('Deletes a connector.')
     .argument('<connector>', 'name or id')
-    .option('--contents', 'also the tables and views that it brought in')
-    .option('--yes', 'with --contents: really')
-    .option('--etag <etag>', 'only if nobody changed it since')
+    .option('--contents', 'also delete the tables and views that it ingested')
+    .option('--yes', 'confirm --contents')
+    .option('--etag <etag>', 'fail if the connector has changed since this version')
     .addHelpText('after', HELP)
     .action(
       withCatalog(async ({ clients, out }, name: string, { contents, yes, etag }: DeleteOptions) => {
@@ -39,8 +41,8 @@ export function addDelete(group: Command): void {
             withDeadline(),
           );
           throw new UsageError(
-            `${tablesText(tables)}, those missing upstream and all views that '${displayName}' brought in would be deleted with it`,
-            'add --yes if that is meant; without --contents they stay',
+            `this would also delete what '${displayName}' ingested: ${tablesText(tables)}, those missing upstream, and all views`,
+            'add --yes to confirm; without --contents they stay',
           );
         }
         const request = { connectorId, etag, deleteContents: contents };

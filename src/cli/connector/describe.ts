@@ -14,19 +14,19 @@ import { NONE, time, word } from '../io/format.ts';
 import { modeText, snapshotsText } from './capture-flags.ts';
 
 export const kindWord = (connector: Connector) => word(connector.kind, 'CONNECTOR_KIND_');
-/** Empty for the kind's default. */
+/** Empty for the default of the connector's kind. */
 const authText = (auth: AuthConfig | undefined) =>
   auth === undefined || auth.scheme === AuthScheme.AUTH_SCHEME_UNSPECIFIED ? '' : word(auth.scheme, 'AUTH_SCHEME_');
 export const stateWord = (connector: Connector) => word(connector.state, 'CONNECTOR_STATE_');
 
-/** The source selector as a name: `*` is the whole upstream. */
+/** The source selector as a name; `*` stands for the whole upstream. */
 export function sourceText({ source }: Connector): string {
   const path = source?.namespacePath ?? [];
   const table = source?.table ?? '';
   return formatName([...path, ...(table ? [table] : [])]) + (table ? '' : path.length > 0 ? '.*' : '*');
 }
 
-/** `main`, `main.sales` or `main.sales.orders`; ids where there are no names. */
+/** `main`, `main.sales` or `main.sales.orders`; ids if the names are not set. */
 export function destinationText({ destination }: Connector): string {
   if (!destination) return NONE;
   const catalog = destination.catalogName || destination.catalogId;
@@ -36,25 +36,25 @@ export function destinationText({ destination }: Connector): string {
   );
 }
 
-/** `drop after 7d, if at most 0.5 is gone`; empty where nothing is set. */
+/** `drop after 7d, fail if more than a share of 0.5 is missing`; empty if the policy sets nothing. */
 function missingText({ policy }: Connector): string {
   if (!policy?.missing) return '';
   const { action, dropAfter, maxShare } = policy.missing;
   const drops = action === MissingAction.MISSING_ACTION_DROP;
-  const doing = action === MissingAction.MISSING_ACTION_UNSPECIFIED ? 'mark' : word(action, 'MISSING_ACTION_');
+  const actionText = action === MissingAction.MISSING_ACTION_UNSPECIFIED ? 'mark' : word(action, 'MISSING_ACTION_');
   const after = drops && dropAfter !== undefined ? ` after ${durationText(durationSeconds(dropAfter))}` : '';
-  return `${doing}${after}${maxShare === undefined ? '' : `, fail if more than a share of ${maxShare} is gone at once`}`;
+  return `${actionText}${after}${maxShare === undefined ? '' : `, fail if more than a share of ${maxShare} is missing`}`;
 }
 
-/** A reference, or the URL's host: its path is often a secret. */
+/** The reference, or only the URL's origin, because its path is often a secret. */
 function webhookText({ alerts }: Connector): string {
   const { webhookUrl = '', secretRef = '' } = alerts ?? {};
   if (webhookUrl === '') return '';
-  const shown = isSecretReference(webhookUrl) ? webhookUrl : `${new URL(webhookUrl).origin}/…`;
-  return `${shown}, ${secretRef === '' ? 'unsigned' : `signed by ${secretRef}`}`;
+  const target = isSecretReference(webhookUrl) ? webhookUrl : `${new URL(webhookUrl).origin}/…`;
+  return `${target}, ${secretRef === '' ? 'unsigned' : `signed by ${secretRef}`}`;
 }
 
-/** All of a connector that is set, a line each; with its schedule in Temporal, if that is known. */
+/** All fields of a connector that are set, one per line; with the next run if the schedule in Temporal is known. */
 export function describeConnector(connector: Connector, schedule?: Schedule): string[] {
   const { auth, policy, source } = connector;
   const when = policy && scheduleText(policy);
@@ -75,14 +75,14 @@ export function describeConnector(connector: Connector, schedule?: Schedule): st
     ['snapshots', snapshotsText(connector)],
     ['mode', modeText(connector)],
     ['destination', destinationText(connector)],
-    ['auth', [authText(auth), auth?.secretRef].filter(Boolean).join(' by ')],
+    ['auth', [authText(auth), auth?.secretRef].filter(Boolean).join(' with ')],
     ['schedule', when ? `${when}${policy.enabled ? '' : ' (off)'}` : 'by hand'],
     ['jitter', jitter > 0 ? `up to ${durationText(jitter)}` : undefined],
     ['next run', schedule && nextRun(schedule)],
     ['not before', policy?.notBefore && time(policy.notBefore)],
     ['missing', missingText(connector)],
     ['max parallel', policy?.maxParallel ? String(policy.maxParallel) : undefined],
-    ['requests', policy?.maxRequestsPerSecond ? `at most ${policy.maxRequestsPerSecond} a second` : undefined],
+    ['requests', policy?.maxRequestsPerSecond ? `at most ${policy.maxRequestsPerSecond} per second` : undefined],
     ['task queue', policy?.taskQueue],
     ['webhook', webhookText(connector)],
     [
@@ -98,6 +98,6 @@ export function describeConnector(connector: Connector, schedule?: Schedule): st
 }
 
 function nextRun({ paused, nextRunAt, status }: Schedule): string {
-  const behind = status === ScheduleStatus.SCHEDULE_STATUS_OK ? '' : ' (`reconciler schedule repair` puts it right)';
-  return `${paused ? 'none, paused' : time(nextRunAt)}${behind}`;
+  const repairHint = status === ScheduleStatus.SCHEDULE_STATUS_OK ? '' : ' (`reconciler schedule repair` corrects it)';
+  return `${paused ? 'none, paused' : time(nextRunAt)}${repairHint}`;
 }

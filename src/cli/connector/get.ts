@@ -28,7 +28,7 @@ export function addGet(group: Command): void {
     );
 }
 
-/** Undefined also where Temporal cannot say: the connector is shown all the same. */
+/** Also undefined if Temporal cannot be reached; the connector is shown without it. */
 async function scheduleOf(clients: CatalogClients, { connectorId }: Connector): Promise<Schedule | undefined> {
   const call = { signal: AbortSignal.timeout(SCHEDULE_TIMEOUT_MS) };
   const { schedules } = await clients.schedules.listSchedules({ connectorId }, call).catch(() => ({ schedules: [] }));

@@ -14,7 +14,7 @@ Examples:
 export function addList(group: Command): void {
   group
     .command('list')
-    .description('Lists the connectors, by name.')
+    .description('Lists connectors, sorted by name.')
     .addOption(limitOption())
     .addHelpText('after', HELP)
     .action(
@@ -35,7 +35,7 @@ export function addList(group: Command): void {
             { title: 'URI', value: (c) => c.uri, flexible: true },
             { title: 'RUNNING JOB', value: (c) => c.runningJobId || NONE, flexible: true },
           ],
-          { empty: 'no connector yet; make one with `reconciler connector create --help`' },
+          { empty: 'no connectors yet; create one with `reconciler connector create --help`' },
         );
       }),
     );

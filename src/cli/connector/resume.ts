@@ -4,7 +4,7 @@ import { withCatalog } from '../catalog-session/context.ts';
 import { setState } from './set-state.ts';
 
 const HELP = `
-A job that rests goes on within seconds where it was.
+A paused job continues within seconds from its position.
 
 Examples:
   $ reconciler connector resume lake`;
@@ -12,14 +12,14 @@ Examples:
 export function addResume(group: Command): void {
   group
     .command('resume')
-    .description('Makes a paused connector active again: its job goes on.')
+    .description('Resumes a paused connector and its job.')
     .argument('<connector>', 'name or id')
     .addHelpText('after', HELP)
     .action(
       withCatalog(async (context, name: string) => {
         const { runningJobId } = await setState(context, name, ConnectorState.CONNECTOR_STATE_ACTIVE);
         if (runningJobId === '') return;
-        context.out.note(`\njob ${runningJobId} goes on; see it: reconciler job watch ${runningJobId}`);
+        context.out.note(`\njob ${runningJobId} continues; watch it: reconciler job watch ${runningJobId}`);
       }),
     );
 }

@@ -7,7 +7,7 @@ import { describeConnector } from './describe.ts';
 /**
  * Pauses or resumes a connector, and prints it.
  *
- * @returns the connector as it is now
+ * @returns The connector after the change.
  */
 export async function setState(
   { clients, out }: Context,
@@ -18,7 +18,7 @@ export async function setState(
   if (before === ConnectorState.CONNECTOR_STATE_DELETING) {
     throw new UsageError(
       `connector '${displayName}' is being deleted`,
-      `\`reconciler connector delete ${name}\` goes on`,
+      `\`reconciler connector delete ${name}\` continues the deletion`,
     );
   }
   const request = { connector: { connectorId, etag, state }, updateMask: ['state'] };

@@ -12,7 +12,7 @@ import {
 import { parseName } from '../../names.ts';
 import { UsageError } from '../io/errors.ts';
 import { each, interval, keyValue, list, positiveInteger, requestRate, share, time } from '../io/options.ts';
-import { addTakingOptions, type CaptureFlags, captureModeFromFlag, snapshotsOf } from './capture-flags.ts';
+import { addCaptureOptions, type CaptureFlags, captureModeFromFlag, snapshotsOf } from './capture-flags.ts';
 
 /** Values of the options that describe a connector. */
 export interface SpecOptions extends CaptureFlags {
@@ -58,106 +58,115 @@ const MISSING = {
 };
 
 export const KINDS = ['iceberg', 'delta', 'glue', 'unity'];
-/** They can be described, but no worker reads them yet. */
-const NOT_YET = ['delta', 'unity'];
+/** Connectors of these kinds can be stored, but no worker reads them yet. */
+const UNSUPPORTED_KINDS = ['delta', 'unity'];
 
-/** Examples of a URI, for people. */
+/** Example URIs for help texts. */
 const URI_EXAMPLES = 'file:///warehouse, s3://bucket/warehouse, https://catalog.example.com, glue://eu-west-1';
 
-/** Options of `create` and `validate` (`kind` and `uri` with them) and of `update`. */
+/** Options of `create`, `validate` and `update`; `update` has no `--kind`. */
 export function addSpecOptions(command: Command, options: { kind: boolean }): Command {
-  if (options.kind) command.addOption(new Option('--kind <kind>', 'what the upstream is').choices(KINDS));
-  return addTakingOptions(command)
-    .option('--uri <uri>', `where it is: ${URI_EXAMPLES}; may be left out for glue`)
-    .option('--description <text>', 'for people')
-    .option('--source-namespace <name>', 'take this namespace and those below it (default: all)')
-    .option('--source-table <name>', 'take this table of the namespace only')
+  if (options.kind) command.addOption(new Option('--kind <kind>', 'kind of the upstream catalog').choices(KINDS));
+  return addCaptureOptions(command)
+    .option('--uri <uri>', `address of the upstream: ${URI_EXAMPLES}; optional for glue`)
+    .option('--description <text>', 'free text')
+    .option('--source-namespace <name>', 'only this namespace and those below it (default: all)')
+    .option('--source-table <name>', 'only this table of the source namespace')
     .option('--source-columns <list>', 'statistics of these columns only: names, dotted paths or #id', list)
     .option(
       '--include-namespaces <patterns>',
-      'take only these and those below them, such as sales,*_eu; repeatable',
+      'only these namespaces and those below them, such as sales,*_eu; repeatable',
       list,
     )
-    .option('--exclude-namespaces <patterns>', 'leave these and those below them out; repeatable', list)
+    .option('--exclude-namespaces <patterns>', 'without these namespaces and those below them; repeatable', list)
     .option(
       '--include-tables <patterns>',
-      'take only tables and views with these full names, such as sales.orders_*',
+      'only tables and views with these full names, such as sales.orders_*; repeatable',
       list,
     )
     .option(
       '--exclude-tables <patterns>',
-      'leave these out, such as **.tmp_*; wins over the includes; repeatable',
+      'without these tables and views, such as **.tmp_*; overrides the includes; repeatable',
       list,
     )
-    .option('--destination-catalog <name>', 'catalog that the tables go into')
-    .option('--destination-namespace <name>', "put all tables into this namespace (default: the source's)")
-    .option('--destination-table <name>', "the table's name there; only with --source-table")
+    .option('--destination-catalog <name>', 'destination catalog of the tables')
+    .option('--destination-namespace <name>', 'destination namespace of all tables (default: the same as upstream)')
+    .option('--destination-table <name>', 'destination name of the table; only with --source-table')
     .addOption(
-      new Option('--auth-scheme <scheme>', 'how to authenticate; glue takes none, aws and sigv4').choices(AUTH_SCHEMES),
+      new Option('--auth-scheme <scheme>', 'authentication; glue accepts none, aws and sigv4').choices(AUTH_SCHEMES),
     )
-    .option(
-      '--secret-ref <ref>',
-      'where a worker finds the secret: env:NAME, file:/path or aws-secretsmanager:ID[#KEY]',
-    )
-    .option('--auth-property <key=value>', 'for the scheme; repeatable', keyValue)
-    .option('--header <key=value>', 'sent with every request upstream; repeatable', keyValue)
+    .option('--secret-ref <ref>', 'where workers find the secret: env:NAME, file:/path or aws-secretsmanager:ID[#KEY]')
+    .option('--auth-property <key=value>', 'setting of the auth scheme; repeatable', keyValue)
+    .option('--header <key=value>', 'header of every upstream request; repeatable', keyValue)
     .option('--max-parallel <n>', 'tables ingested at the same time (default: 8)', positiveInteger)
     .option(
       '--max-requests-per-second <n>',
-      'requests to the catalog and to S3, all workers together; 0: as many as it takes',
+      'limit of requests to the upstream catalog and to S3, over all workers; 0: no limit',
       requestRate,
     )
-    .option('--task-queue <name>', 'only workers that serve this queue read it; see `reconciler worker`')
+    .option('--task-queue <name>', 'only workers that poll this task queue read the upstream; see `reconciler worker`')
     .addOption(
-      new Option('--missing <action>', 'what happens to what is gone upstream (default: mark)').choices(
-        Object.keys(MISSING),
-      ),
+      new Option(
+        '--missing <action>',
+        'what to do with tables and views that are missing upstream (default: mark)',
+      ).choices(Object.keys(MISSING)),
     )
-    .option('--drop-after <time>', 'of --missing drop: how long it has to be gone (default: 7d)', interval)
-    .option('--missing-max-share <share>', 'fail if more than this share is gone at once (default: 0.25)', share)
-    .option('--interval <time>', 'how often to reconcile by itself: 15m, 6h, 1d; 0 for not', interval)
+    .option(
+      '--drop-after <time>',
+      'with --missing drop: how long a table or view must be missing (default: 7d)',
+      interval,
+    )
+    .option('--missing-max-share <share>', 'fail if more than this share is missing (default: 0.25)', share)
+    .option('--interval <time>', 'run at this interval: 15m, 6h, 1d; 0 for none', interval)
     .option(
       '--cron <expression>',
-      'instead: minute, hour, day of month, month and day of week, or @daily and the like; repeatable',
+      'run at these times: minute, hour, day of month, month and day of week, or @daily etc.; repeatable',
       each,
     )
-    .option('--time-zone <name>', 'of --cron, such as Europe/Vienna (default: UTC)')
-    .option('--jitter <time>', 'begin scheduled runs up to so much later, so that not all begin at once', interval)
-    .option('--not-before <time>', 'no scheduled run before this time', time)
-    .option('--schedule', 'run by --interval or --cron (default, where one is given)')
-    .option('--no-schedule', 'keep it, but do not run by it')
+    .option('--time-zone <name>', 'time zone of --cron, such as Europe/Vienna (default: UTC)')
+    .option('--jitter <time>', 'delay each scheduled run by a random time up to this', interval)
+    .option('--not-before <time>', 'start no scheduled run before this time', time)
+    .option('--schedule', 'enable the schedule (default if --interval or --cron is given)')
+    .option('--no-schedule', 'keep the schedule, but disable it')
     .option(
       '--webhook <url>',
-      'told by POST when a job fails, and when one succeeds again: http(s) URL, or env:NAME, file:/path that hold one',
+      'receives a POST when jobs begin to fail and when they succeed again: http(s) URL, or env:NAME or file:/path that contains one',
     )
-    .option('--webhook-secret <ref>', 'where a worker finds the key that signs it: env:NAME, file:/path, …')
-    .option('--property <key=value>', 'option of the connector, such as stats.ndv.enabled=true; repeatable', keyValue);
+    .option('--webhook-secret <ref>', 'where workers find the signing key: env:NAME, file:/path, …')
+    .option(
+      '--property <key=value>',
+      'property of the connector, such as stats.ndv.enabled=true; repeatable',
+      keyValue,
+    );
 }
 
-/** @throws UsageError where an option that the kind needs was left out. */
+/** @throws UsageError if the kind needs a URI and none was given. */
 export function requireUri({ kind, uri }: SpecOptions): void {
-  // Glue is found by its region where no address is given.
+  // Without an address, Glue is found by its region.
   if (uri || kind === 'glue') return;
-  throw new UsageError(`--uri is required for kind ${kind}`, `where the upstream is, for example ${URI_EXAMPLES}`);
+  throw new UsageError(
+    `--uri is required for kind ${kind}`,
+    `give the address of the upstream, for example ${URI_EXAMPLES}`,
+  );
 }
 
-/** What is to be said of a kind that cannot be reconciled yet. */
+/** A warning for kinds that cannot be reconciled yet. */
 export function warningOf({ kind = '' }: SpecOptions): string | undefined {
-  if (!NOT_YET.includes(kind)) return undefined;
-  return `warning: connectors of kind ${kind} are stored, but cannot be reconciled yet; iceberg and glue can`;
+  if (!UNSUPPORTED_KINDS.includes(kind)) return undefined;
+  return `warning: the connector is stored, but kind ${kind} cannot be reconciled yet; iceberg and glue can`;
 }
 
 /**
- * The connector that the options describe, and the paths of the fields that were given, for an update.
+ * The connector that the options describe, and the paths of the fields that were set, for an update mask.
  *
- * @throws CodedError INVALID_ARGUMENT for a name that does not parse.
+ * @throws CodedError INVALID_ARGUMENT if a name does not parse.
  */
 export function specOf(options: SpecOptions): { connector: DeepPartial<Connector>; paths: string[] } {
-  // An empty one clears the calendar.
+  // An empty expression clears the calendar.
   const cron = options.cron?.filter((expression) => expression !== '');
   const duration = (seconds: number | undefined) => (seconds === undefined ? undefined : toDuration(seconds));
-  const runsByItself = cron || options.interval !== undefined ? Boolean(cron?.length || options.interval) : undefined;
-  const given: [path: string, value: unknown][] = [
+  const scheduled = cron || options.interval !== undefined ? Boolean(cron?.length || options.interval) : undefined;
+  const fields: [path: string, value: unknown][] = [
     ['description', options.description],
     ['uri', options.uri],
     ['source.namespace_path', name(options.sourceNamespace)],
@@ -181,13 +190,13 @@ export function specOf(options: SpecOptions): { connector: DeepPartial<Connector
     ['auth.header_hints', options.header],
     ['policy.max_parallel', options.maxParallel],
     ['policy.max_requests_per_second', options.maxRequestsPerSecond],
-    // The one replaces the other.
+    // An interval replaces the calendar, and the other way round.
     ['policy.interval', duration(options.interval ?? (cron?.length ? 0 : undefined))],
     ['policy.cron', cron ?? (options.interval ? [] : undefined)],
     ['policy.time_zone', options.timeZone],
     ['policy.jitter', duration(options.jitter)],
     ['policy.not_before', options.notBefore],
-    ['policy.enabled', options.schedule ?? runsByItself],
+    ['policy.enabled', options.schedule ?? scheduled],
     ['policy.task_queue', options.taskQueue],
     ['policy.missing.action', options.missing && MISSING[options.missing as keyof typeof MISSING]],
     ['policy.missing.drop_after', duration(options.dropAfter)],
@@ -198,16 +207,16 @@ export function specOf(options: SpecOptions): { connector: DeepPartial<Connector
   ];
   const connector: Record<string, unknown> = { ...(options.kind && { kind: kindOf(options.kind) }) };
   const paths: string[] = [];
-  for (const [path, value] of given) {
+  for (const [path, value] of fields) {
     if (value === undefined) continue;
     paths.push(path);
-    const fields = path.split('.').map(camel);
+    const keys = path.split('.').map(camel);
     let part = connector;
-    for (const field of fields.slice(0, -1)) {
-      part[field] ??= {};
-      part = part[field] as Record<string, unknown>;
+    for (const key of keys.slice(0, -1)) {
+      part[key] ??= {};
+      part = part[key] as Record<string, unknown>;
     }
-    part[fields.at(-1) ?? ''] = value;
+    part[keys.at(-1) ?? ''] = value;
   }
   return { connector: connector as DeepPartial<Connector>, paths };
 }
@@ -226,5 +235,5 @@ function kindOf(text: string): ConnectorKind {
 export function stateOf(text: string): ConnectorState {
   if (text === 'active') return ConnectorState.CONNECTOR_STATE_ACTIVE;
   if (text === 'paused') return ConnectorState.CONNECTOR_STATE_PAUSED;
-  throw new UsageError(`--state ${text} is not active or paused`);
+  throw new UsageError(`--state ${text} must be active or paused`);
 }

@@ -8,22 +8,27 @@ import { list } from '../io/options.ts';
 import { retrying } from '../io/retrying.ts';
 import { finishWith } from '../job/finish.ts';
 import { followJob } from '../job/follow.ts';
-import { addTakingOptions, type CaptureFlags, captureModeFromFlag, snapshotsOf } from './capture-flags.ts';
+import { addCaptureOptions, type CaptureFlags, captureModeFromFlag, snapshotsOf } from './capture-flags.ts';
 
 const HELP = `
-Only what changed since the last job is read. --snapshots, --branches and --mode go before what the connector says. While another job
-has the connector this one waits; a trigger equal to one that waits gives that job. Ctrl-C while it waits stops the waiting, not the job.
-A dry run reads no files: it counts no file changes, and of a full rescan says what would be verified.
+Only what changed since the last job is read. --snapshots, --branches and
+--mode override the connector's settings for this job. While another job runs
+on the connector, this one waits; if an equal job is already waiting, that job
+is returned. Ctrl-C ends the waiting, not the job.
+
+A dry run reads table metadata but no manifests, so it counts no file changes;
+with --full it lists what would be verified.
 
 Examples:
   $ reconciler connector trigger lake --wait
   $ reconciler connector trigger lake --namespace sales --table orders --wait
   $ reconciler connector trigger lake --full --wait --json
-  $ reconciler connector trigger lake --dry-run --wait          # what would it do, and why? (later: reconciler job changes JOB)
-  $ reconciler connector trigger lake --allow-missing --wait    # many tables were dropped upstream, on purpose
-  $ reconciler connector trigger lake --snapshots latest:3 --branches main --wait
+  $ reconciler connector trigger lake --dry-run --wait
+  $ reconciler connector trigger lake --allow-missing --wait
+  $ reconciler connector trigger lake --snapshots latest:3 --branches main
   $ reconciler connector trigger lake --mode metadata-only --wait
-  $ reconciler connector trigger lake --mode capture-only --namespace sales --snapshots current --wait`;
+  $ reconciler connector trigger lake --mode capture-only --namespace sales \\
+      --snapshots current --wait`;
 
 interface TriggerOptions extends CaptureFlags {
   full?: boolean;
@@ -39,23 +44,23 @@ export function addTrigger(group: Command): void {
   const command = group
     .command('trigger')
     .description(
-      'Starts a reconcile job. With --wait: exit 1 unless it succeeds, and the job as it ended on stdout; of a dry run, its list.',
+      'Starts a reconcile job. With --wait, prints the job when it has ended (for a dry run, the list of changes) and exits with 1 unless it succeeded.',
     )
     .argument('<connector>', 'name or id')
-    .option('--full', 'verify every snapshot and repair what differs')
-    .option('--wait', 'until the job has ended, showing its progress')
-    .option('--namespace <list>', 'only tables that go into these namespaces, such as sales,"my ns".eu', list)
-    .option('--table <name>', 'only the table with this name in the destination')
+    .option('--full', 'verify every snapshot and repair differences')
+    .option('--wait', 'show progress until the job has ended')
+    .option('--namespace <list>', 'only tables with these destination namespaces, such as sales,"my ns".eu', list)
+    .option('--table <name>', 'only the table with this destination name')
     .option('--columns <list>', 'only statistics of these columns', list)
-    .option('--dry-run', 'change nothing, and list what would be made, changed, marked missing or dropped')
-    .option('--allow-missing', 'mark or drop what is gone upstream, however much that is');
-  addTakingOptions(command)
+    .option('--dry-run', 'change nothing; list what would be created, changed, marked missing or dropped')
+    .option('--allow-missing', 'mark or drop what is missing upstream, even above --missing-max-share');
+  addCaptureOptions(command)
     .addHelpText('after', HELP)
     .action(
       withCatalog(async (context, name: string, options: TriggerOptions) => {
         const { clients, out, temporalUi } = context;
         const { connectorId } = await connectorOf(clients, name);
-        // With a key a repeated call gives the same job, so it may be repeated.
+        // The key makes the call safe to repeat: it returns the same job.
         const request = {
           connectorId,
           fullRescan: options.full,
@@ -70,7 +75,7 @@ export function addTrigger(group: Command): void {
         };
         const trigger = () => clients.connectors.triggerReconcile(request, withDeadline());
         const response = await (options.wait ? retrying(trigger) : trigger());
-        if (response.existing) out.note('an equal job waits already: that one will do it');
+        if (response.existing) out.note('an equal job is already waiting; this is that job');
         if (temporalUi) out.note(`watch it: ${workflowLink(temporalUi, response.jobId)}`);
         if (options.wait) return finishWith(context, await followJob(context, response.jobId));
         await out.message(TriggerReconcileResponse, response, ({ jobId }) => jobId);

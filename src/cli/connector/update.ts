@@ -7,23 +7,26 @@ import { describeConnector } from './describe.ts';
 import { addSpecOptions, type SpecOptions, specOf, stateOf } from './spec-options.ts';
 
 const HELP = `
-Only what is given changes. A map such as --property is replaced as a whole; an empty name clears the field.
+Only the fields that you name change. A map such as --property is replaced as
+a whole; an empty value clears the field.
 
 Examples:
   $ reconciler connector update lake --max-parallel 16
   $ reconciler connector update lake --state paused
   $ reconciler connector update lake --interval 15m --source-namespace ''
-  $ reconciler connector update lake --cron '0 6 * * mon-fri' --cron '0 9 * * sat,sun' --time-zone Europe/Vienna
-  $ reconciler connector update lake --webhook file:/run/secrets/webhook-url --webhook-secret env:LAKE_WEBHOOK_KEY
+  $ reconciler connector update lake --cron '0 6 * * mon-fri' \\
+      --cron '0 9 * * sat,sun' --time-zone Europe/Vienna
+  $ reconciler connector update lake --webhook file:/run/secrets/webhook-url \\
+      --webhook-secret env:LAKE_WEBHOOK_KEY
   $ reconciler connector update lake --webhook ''
   $ reconciler connector update lake --no-schedule`;
 
 export function addUpdate(group: Command): void {
   const command = group.command('update').description('Changes a connector.').argument('<connector>', 'name or id');
   addSpecOptions(command, { kind: false })
-    .option('--name <name>', 'another display name')
+    .option('--name <name>', 'new display name')
     .option('--state <state>', 'active or paused')
-    .option('--etag <etag>', 'only if nobody changed it since')
+    .option('--etag <etag>', 'fail if the connector has changed since this version')
     .addHelpText('after', HELP)
     .action(
       withCatalog(async ({ clients, out }, name: string, options: SpecOptions & UpdateOptions) => {
@@ -37,7 +40,10 @@ export function addUpdate(group: Command): void {
           paths.push('state');
         }
         if (paths.length === 0)
-          throw new UsageError('nothing to change was given', '`reconciler connector update --help` lists the options');
+          throw new UsageError(
+            'no option that changes the connector was given',
+            '`reconciler connector update --help` lists the options',
+          );
         const { connectorId } = await connectorOf(clients, name);
         const updated = await clients.connectors.updateConnector(
           { connector: { ...connector, connectorId, etag: options.etag }, updateMask: paths },

@@ -7,18 +7,21 @@ import { printable } from '../io/format.ts';
 import { addSpecOptions, requireUri, type SpecOptions, specOf } from './spec-options.ts';
 
 const HELP = `
-A worker opens the upstream, lists a page of tables and says what it found, or which of address, credentials, permission,
-warehouse or namespace is wrong. Without a name, the options describe a connector that is not stored. Exit 1 if it is wrong.
+A worker opens the upstream, lists a page of tables and reports what it found,
+or whether the address, the credentials, a permission, the warehouse or the
+namespace is wrong. Without a name, the options describe a connector that is
+not stored. The exit code is 1 if anything is wrong.
 
 Examples:
   $ reconciler connector validate lake
   $ reconciler connector validate --kind iceberg --uri file:///some/warehouse
-  $ reconciler connector validate --kind glue --uri glue://eu-west-1 --source-namespace sales`;
+  $ reconciler connector validate --kind glue --uri glue://eu-west-1 \\
+      --source-namespace sales`;
 
 export function addValidate(group: Command): void {
   const command = group
     .command('validate')
-    .description('Tries a connector without changing anything.')
+    .description('Tests a connector without changing anything.')
     .argument('[connector]', 'name or id');
   addSpecOptions(command, { kind: true })
     .addHelpText('after', HELP)
@@ -27,8 +30,8 @@ export function addValidate(group: Command): void {
         const { connector, paths } = specOf(options);
         if (name !== undefined && (paths.length > 0 || options.kind)) {
           throw new UsageError(
-            'a stored connector is tried as it is stored',
-            'give either its name or the options of a new one',
+            'a stored connector cannot be combined with options of a new one',
+            'give either its name, or the options',
           );
         }
         if (name === undefined) {

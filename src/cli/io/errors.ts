@@ -4,7 +4,7 @@ import { CodedError } from '../../errors.ts';
 /** Shell exit codes. */
 export const EXIT = {
   DONE: 0,
-  /** The job, or the call, failed. */
+  /** The job or the call failed. */
   FAILED: 1,
   /** Wrong usage: an unknown option, a bad value. */
   USAGE: 2,
@@ -12,7 +12,7 @@ export const EXIT = {
   UNREACHABLE: 3,
 } as const;
 
-/** A value on the command line that is wrong in a way the parser does not see. */
+/** A wrong value on the command line that the option parser cannot detect. */
 export class UsageError extends Error {
   readonly hint?: string;
   constructor(message: string, hint?: string) {
@@ -21,7 +21,7 @@ export class UsageError extends Error {
   }
 }
 
-/** Thrown by a command that has said all there is to say. */
+/** Thrown by a command that has printed everything, to end with this exit code. */
 export class ExitCode extends Error {
   readonly code: number;
   constructor(code: number) {
@@ -33,7 +33,7 @@ export class ExitCode extends Error {
 /** A call to the catalog service failed. */
 export class CallError extends Error {
   override readonly cause: ClientError;
-  /** Of the service. */
+  /** Address of the service. */
   readonly address: string;
   constructor(cause: ClientError, address: string) {
     super(cause.message, { cause });
@@ -42,18 +42,18 @@ export class CallError extends Error {
   }
 }
 
-/** An error as it is shown: what went wrong, what to do about it, how the shell learns it. */
+/** An error as it is shown: what went wrong, what to do about it, and the exit code. */
 export interface Failure {
   message: string;
   hint?: string;
   exitCode: number;
 }
 
-/** What grpc-js says where no server answered the call, in contrast to a server that says UNAVAILABLE itself. */
+/** The details that grpc-js reports if no server answered the call, unlike a server that returns UNAVAILABLE itself. */
 const NO_CONNECTION =
   /No connection established|Name resolution failed|ECONNREFUSED|ECONNRESET|ENOTFOUND|EHOSTUNREACH|ETIMEDOUT|Connection dropped|Socket closed|read ECONN|Keepalive timeout/i;
 
-/** No server answered the call, in contrast to one that says itself that something else cannot be reached. */
+/** Whether no server answered the call; false for a server that returned UNAVAILABLE because it cannot reach something else. */
 export function isUnanswered(error: unknown): boolean {
   return error instanceof ClientError && error.code === Status.UNAVAILABLE && NO_CONNECTION.test(error.details);
 }
@@ -78,7 +78,7 @@ function describeCall(error: ClientError, address: string): Failure {
       .replace(/^null$/, '');
     return {
       message: `no catalog service answers at ${address}${why && ` (${why.slice(0, 200)})`}`,
-      hint: 'start one with `reconciler up`, or name another with --address or RECONCILER_ADDRESS',
+      hint: 'start one with `reconciler up`, or set the address with --address or RECONCILER_ADDRESS',
       exitCode: EXIT.UNREACHABLE,
     };
   }
@@ -90,13 +90,13 @@ function describeCall(error: ClientError, address: string): Failure {
 }
 
 function hintOf(code: string | undefined, details: string): string | undefined {
-  const [, what] = (code === 'NOT_FOUND' && /^(connector|job) /.exec(details)) || [];
-  return what ? `\`reconciler ${what} list\` shows those that are there` : HINTS[code ?? ''];
+  const [, noun] = (code === 'NOT_FOUND' && /^(connector|job) /.exec(details)) || [];
+  return noun ? `\`reconciler ${noun} list\` shows what exists` : HINTS[code ?? ''];
 }
 
 const HINTS: Record<string, string | undefined> = {
-  UNIMPLEMENTED: 'the catalog service is older than this command line; use the same version for both',
-  ABORTED: 'somebody else changed it meanwhile; look at it again and repeat',
+  UNIMPLEMENTED: 'the catalog service is older than this command line; use the same version of both',
+  ABORTED: 'someone else changed it in the meantime; check it and try again',
 };
 
 function exitCodeOf(code: string | undefined): number {

@@ -1,4 +1,4 @@
-/** What is shown where there is nothing to show. */
+/** Placeholder for a missing value. */
 export const NONE = '-';
 
 /** 1234567 as `1,234,567`. */
@@ -25,7 +25,7 @@ export function time(value: Date | undefined): string {
   return value === undefined ? NONE : value.toISOString().replace(/\.\d{3}Z$/, 'Z');
 }
 
-/** 83,000 ms as `1m23s`, under a minute with tenths: `4.2s`. */
+/** 83,000 ms as `1m23s`; less than a minute with tenths: `4.2s`. */
 export function duration(ms: number): string {
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)}s`;
   const seconds = Math.round(ms / 1000);
@@ -39,7 +39,7 @@ export function word(value: string, prefix: string): string {
   return (value.startsWith(prefix) ? value.slice(prefix.length) : value).toLowerCase().replaceAll('_', ' ');
 }
 
-/** Takes characters out of the middle, so that a path keeps the start and the file's name. */
+/** Removes characters from the middle, so that a path keeps its start and its file name. */
 export function shorten(text: string, width: number): string {
   const characters = [...text];
   if (characters.length <= width) return text;
@@ -48,9 +48,9 @@ export function shorten(text: string, width: number): string {
   return `${characters.slice(0, head).join('')}…${characters.slice(characters.length - (width - 1 - head)).join('')}`;
 }
 
-/** Text from elsewhere (names, messages) must not drive the terminal. */
+/** Escapes control characters: names and messages from upstream must not control the terminal. */
 export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it matches
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) =>
     c === '\n' || c === '\t' ? ' ' : `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
   );

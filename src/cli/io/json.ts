@@ -1,23 +1,23 @@
 type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 
 /**
- * Proto3 JSON of a message, with the fields that hold their default: a reader finds `"errors": "0"` and needs not know that an
- * absent number means 0. Fields with presence (`optional`, messages) stay absent where they are.
+ * Proto3 JSON of a message, including fields with default values: a reader finds `"errors": "0"` and does not need to know
+ * that an absent number means 0. Fields with presence (`optional`, messages) stay absent if they are not set.
  *
- * @param json What the generated `toJSON` gives, which leaves the defaults out.
+ * @param json The result of the generated `toJSON`, which omits default values.
  */
 export function withDefaults(message: object, json: unknown): { [key: string]: Json } {
   const result: { [key: string]: Json } = {};
-  const given = json as { [key: string]: Json };
+  const fields = json as { [key: string]: Json };
   for (const [key, value] of Object.entries(message)) {
-    const rendered = filled(value, given[key]);
+    const rendered = withDefault(value, fields[key]);
     if (rendered !== undefined) result[key] = rendered;
   }
   return result;
 }
 
-function filled(value: unknown, json: Json | undefined): Json | undefined {
-  if (Array.isArray(value)) return value.map((item, n) => filled(item, (json as Json[] | undefined)?.[n]) ?? null);
+function withDefault(value: unknown, json: Json | undefined): Json | undefined {
+  if (Array.isArray(value)) return value.map((item, n) => withDefault(item, (json as Json[] | undefined)?.[n]) ?? null);
   // A well-known type, such as a duration, may be a string.
   if (typeof json === 'string') return json;
   if (isMessage(value)) return json === undefined ? undefined : withDefaults(value, json);

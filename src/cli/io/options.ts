@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander';
 
-/** Parsers of option values. Each throws what commander shows together with the option's name. */
+/** Parsers of option values. Each throws an error that commander shows together with the option's name. */
 
 export function port(text: string): number {
   const value = Number(text);
@@ -8,25 +8,25 @@ export function port(text: string): number {
   throw new InvalidArgumentError('A port is a number from 1 to 65535.');
 }
 
-/** A snapshot id: a signed 64-bit integer, beyond what a JavaScript number holds. */
+/** A snapshot id: a signed 64-bit integer, which a JavaScript number cannot hold exactly. */
 export function snapshotId(text: string): bigint {
   if (/^-?\d{1,19}$/.test(text)) {
     const value = BigInt(text);
     if (BigInt.asIntN(64, value) === value) return value;
   }
-  throw new InvalidArgumentError('A snapshot id is a 64-bit integer, as `reconciler snapshot list` shows it.');
+  throw new InvalidArgumentError('A snapshot id is a 64-bit integer; `reconciler snapshot list` shows the ids.');
 }
 
 export function positiveInteger(text: string): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= 1 && Number.isSafeInteger(value)) return value;
-  throw new InvalidArgumentError('It must be a whole number, at least 1.');
+  throw new InvalidArgumentError('It must be an integer of at least 1.');
 }
 
 export function requestRate(text: string): number {
   const value = Number(text);
   if (text.trim() !== '' && (value === 0 || (value >= 0.01 && value <= 100_000))) return value;
-  throw new InvalidArgumentError('It is a number from 0.01 to 100000, or 0 for no cap.');
+  throw new InvalidArgumentError('It must be a number from 0.01 to 100000, or 0 for no limit.');
 }
 
 export function share(text: string): number {
@@ -35,44 +35,44 @@ export function share(text: string): number {
   throw new InvalidArgumentError('A share is a number from 0 to 1, such as 0.25.');
 }
 
-/** ISO 8601 with a zone, so that nobody has to guess which one is meant. A date alone is its midnight in UTC. */
+/** ISO 8601 with a time zone, so that the zone is never guessed. A date alone means midnight UTC. */
 export function time(text: string): Date {
   const form = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/;
   const value = new Date(text);
   if (form.test(text) && !Number.isNaN(value.getTime())) return value;
   throw new InvalidArgumentError(
-    'A time is ISO 8601 with its zone: 2026-07-01T12:00:00Z, 2026-07-01T14:00:00+02:00 or 2026-07-01.',
+    'A time is ISO 8601 with a time zone: 2026-07-01T12:00:00Z, 2026-07-01T14:00:00+02:00 or 2026-07-01.',
   );
 }
 
 const SECONDS = { s: 1, m: 60, h: 3_600, d: 86_400 };
 
-/** `90s`, `15m`, `6h`, `1d`, or seconds. */
+/** Seconds of `90s`, `15m`, `6h`, `1d`, or of a bare number of seconds. */
 export function interval(text: string): number {
   const [, amount, unit] = /^(\d{1,9})([smhd]?)$/.exec(text) ?? [];
-  if (amount === undefined) throw new InvalidArgumentError('An interval is a number with s, m, h or d: 15m.');
+  if (amount === undefined) throw new InvalidArgumentError('An interval is an integer followed by s, m, h or d: 15m.');
   return Number(amount) * SECONDS[(unit || 's') as keyof typeof SECONDS];
 }
 
-/** `key=value`, to be given any number of times. */
+/** `key=value`; the option may be repeated. */
 export function keyValue(text: string, before: Record<string, string> = {}): Record<string, string> {
   const at = text.indexOf('=');
-  if (at < 1) throw new InvalidArgumentError('It is key=value.');
+  if (at < 1) throw new InvalidArgumentError('It must be key=value.');
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
 }
 
-/** Comma-separated, to be given any number of times. A comma in quotes belongs to its item. */
+/** Comma-separated; the option may be repeated. A comma in quotes belongs to its item. */
 export function list(text: string, before: string[] = []): string[] {
   const items = text.match(/(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[^,])+/g) ?? [];
   return [...before, ...items.map((item) => item.trim()).filter((item) => item !== '')];
 }
 
-/** To be given any number of times. */
+/** One value; the option may be repeated. */
 export function each(text: string, before: string[] = []): string[] {
   return [...before, text];
 }
 
-export const limitOption = () => new Option('--limit <n>', 'at most this many').argParser(positiveInteger);
+export const limitOption = () => new Option('--limit <n>', 'show at most this many').argParser(positiveInteger);
 export const snapshotOption = () =>
   new Option('--snapshot <id>', 'this snapshot (default: the current one)').argParser(snapshotId);
 export const columnsOption = () =>

@@ -4,39 +4,39 @@ import { type Column, TablePrinter } from './table-printer.ts';
 /** The generated code of a message. */
 interface MessageType<T> {
   toJSON(message: T): unknown;
+  /** The fields of the JSON, if they are not the message's own. */
+  fields?(message: T): object;
 }
 
-/** Where a command's answer goes: machine-readable lines, or text for people. */
+/** Where a command prints its result: machine-readable lines, or text for people. */
 export interface Output {
   readonly json: boolean;
-  /** One message: a line of JSON, or what `text` makes of it. */
+  /** Prints one message as a line of JSON, or as the result of `text`. */
   message<T extends object>(type: MessageType<T>, message: T, text: (message: T) => string | string[]): Promise<void>;
-  /** Messages as they come: a line of JSON each, or the rows of one table. Never holds more than one page. */
+  /** Prints messages as they arrive, one line of JSON each or as rows of one table. Holds at most one page in memory. */
   list<T extends object>(
     type: MessageType<T>,
     pages: AsyncIterable<T[]>,
     columns: Column<T>[],
     options?: { empty?: string },
   ): Promise<void>;
-  /** A hint or a link, for people only. Goes to stderr. */
+  /** Prints a hint or a link to stderr; does nothing with `--json`. */
   note(text: string): void;
 }
 
-/** Writes to the process's own streams. Waits where the reader is slower. */
+/** Writes to the streams of this process, and waits for a slow reader. */
 export function standardOutput(json: boolean): Output {
   return {
     json,
     async message(type, message, text) {
-      await write(json ? line(withDefaults(message, type.toJSON(message))) : lines(text(message)));
+      await write(json ? jsonLine(type, message) : lines(text(message)));
     },
     async list(type, pages, columns, { empty } = {}) {
       const table = new TablePrinter(columns, process.stdout);
       let any = false;
       for await (const page of pages) {
         any ||= page.length > 0;
-        await write(
-          json ? page.map((message) => line(withDefaults(message, type.toJSON(message)))).join('') : table.render(page),
-        );
+        await write(json ? page.map((message) => jsonLine(type, message)).join('') : table.render(page));
       }
       if (!any && !json) process.stderr.write(`${empty ?? 'none'}\n`);
     },
@@ -46,7 +46,9 @@ export function standardOutput(json: boolean): Output {
   };
 }
 
-const line = (value: unknown) => `${JSON.stringify(value)}\n`;
+function jsonLine<T extends object>(type: MessageType<T>, message: T): string {
+  return `${JSON.stringify(withDefaults(type.fields?.(message) ?? message, type.toJSON(message)))}\n`;
+}
 const lines = (text: string | string[]) => `${typeof text === 'string' ? text : text.join('\n')}\n`;
 
 function write(text: string): Promise<void> | undefined {

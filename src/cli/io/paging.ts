@@ -1,12 +1,12 @@
 import { withDeadline } from '../catalog-session/context.ts';
 
-/** Asked of a server at once. */
+/** Items per request. */
 export const PAGE_SIZE = 500;
 
 /**
- * Pages of a list, one at a time, until the last one or until `limit` is reached.
+ * Yields the pages of a list until the last page, or until `limit` items were yielded.
  *
- * @param fetch Gives a page and the token of the next; an empty token ends the list.
+ * @param fetch Returns a page and the token of the next one; an empty token ends the list.
  */
 export async function* pagesOf<T>(
   fetch: (

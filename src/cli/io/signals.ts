@@ -1,10 +1,10 @@
-/** The signals that ask a server or a waiting command to stop. SIGHUP: its terminal was closed. */
+/** The signals that stop a server or a waiting command. SIGHUP means that its terminal was closed. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-/** npm and npx pass on the Ctrl-C that the terminal has sent to everybody already: both are one wish. */
-const SAME_WISH_MS = 1_000;
+/** npm and npx forward the Ctrl-C that the terminal has already sent to every process; both count as one. */
+const SAME_SIGNAL_MS = 1_000;
 
 /**
- * `stopped` resolves, and `signal` is aborted, at the first of them. A second one, after a moment, ends the process at once.
+ * The first signal resolves `stopped` and aborts `signal`. A second one, at least a second later, ends the process at once.
  */
 export function untilStopped(): { stopped: Promise<NodeJS.Signals>; signal: AbortSignal; dispose(): void } {
   let first = 0;
@@ -18,7 +18,7 @@ export function untilStopped(): { stopped: Promise<NodeJS.Signals>; signal: Abor
       first = Date.now();
       resolve(signal);
       controller.abort();
-    } else if (Date.now() - first > SAME_WISH_MS) {
+    } else if (Date.now() - first > SAME_SIGNAL_MS) {
       process.exit(130);
     }
   };

@@ -4,13 +4,13 @@ import { printable, shorten } from './format.ts';
 export interface Column<T> {
   title: string;
   value(row: T): string;
-  /** Numbers stand right. */
+  /** For numbers. */
   align?: 'right';
-  /** May be cut in the middle where the terminal is narrow. */
+  /** May be shortened in the middle if the terminal is narrow. */
   flexible?: boolean;
 }
 
-/** What a table is written to: a terminal has a width, a pipe has none. */
+/** The stream that the table is written to: a terminal has a width, a pipe has none. */
 export interface Screen {
   isTTY?: boolean;
   columns?: number;
@@ -34,11 +34,11 @@ const BARE = {
   middle: '  ',
 };
 const GAP = 2;
-/** A column that is cut keeps this much. */
+/** A shortened column keeps at least this width. */
 const MIN_WIDTH = 12;
 
 /**
- * Prints rows page by page. The first page fixes the widths; a later cell that is longer pushes its own line.
+ * Prints rows page by page. The first page determines the widths; a longer cell on a later page shifts only its own line.
  */
 export class TablePrinter<T> {
   readonly #columns: Column<T>[];
@@ -50,26 +50,26 @@ export class TablePrinter<T> {
     this.#limit = screen.isTTY && screen.columns ? screen.columns : Number.POSITIVE_INFINITY;
   }
 
-  /** Lines of these rows, the titles before the first of them. */
+  /** Renders these rows; the first call adds the titles. */
   render(rows: T[]): string {
     if (rows.length === 0) return '';
     const cells = rows.map((row) => this.#columns.map((column) => printable(column.value(row))));
     const head = this.#widths === undefined ? [this.#columns.map(({ title }) => title)] : [];
     this.#widths ??= this.#fit(widthsOf([...head, ...cells]));
     const widths = this.#widths;
-    const shown = [...head, ...cells].map((row) => row.map((cell, n) => this.#cut(cell, n, widths[n] ?? 0)));
+    const lines = [...head, ...cells].map((row) => row.map((cell, n) => this.#shorten(cell, n, widths[n] ?? 0)));
     return draw(
-      shown,
-      widthsOf(shown).map((width, n) => Math.max(width, widths[n] ?? 0)),
+      lines,
+      widthsOf(lines).map((width, n) => Math.max(width, widths[n] ?? 0)),
       this.#columns,
     );
   }
 
-  #cut(cell: string, column: number, width: number): string {
+  #shorten(cell: string, column: number, width: number): string {
     return this.#columns[column]?.flexible && this.#limit < Number.POSITIVE_INFINITY ? shorten(cell, width) : cell;
   }
 
-  /** Takes from the widest flexible columns until the line fits, or they are as narrow as they may be. */
+  /** Narrows the widest flexible columns until the line fits, or until they have their minimum width. */
   #fit(widths: number[]): number[] {
     const fitted = [...widths];
     const total = () => fitted.reduce((sum, width) => sum + width + GAP, -GAP);
@@ -85,7 +85,7 @@ export class TablePrinter<T> {
   }
 }
 
-/** Display widths, wide characters counted as two, which cli-table3 knows. */
+/** Display widths as cli-table3 computes them: wide characters count as two. */
 function widthsOf(rows: string[][]): number[] {
   const table = new Table({ chars: BARE, style: PLAIN });
   table.push(...rows);

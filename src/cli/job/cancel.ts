@@ -1,11 +1,13 @@
 import type { Command } from 'commander';
-import { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
+import { isEnded } from '../../contract/progress-message.ts';
 import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { describeJob } from './describe.ts';
-import { followJob, hasEnded } from './follow.ts';
+import { followJob } from './follow.ts';
+import { JobJson } from './job-json.ts';
 
 const HELP = `
-It ends as JS_CANCELLED within seconds; what came in stays. A job that has ended stays as it is.
+The job ends as JS_CANCELLED within seconds. What it has ingested stays. A job
+that has ended is not changed.
 
 Examples:
   $ reconciler job cancel JOB
@@ -14,15 +16,15 @@ Examples:
 export function addCancel(group: Command): void {
   group
     .command('cancel')
-    .description('Asks a job to stop.')
-    .argument('<job>', 'its id')
-    .option('--wait', 'until it has ended')
+    .description('Cancels a job.')
+    .argument('<job>', 'job id')
+    .option('--wait', 'wait until the job has ended')
     .addHelpText('after', HELP)
     .action(
       withCatalog(async (context, jobId: string, { wait }: { wait?: boolean }) => {
-        const asked = await context.clients.jobs.cancelReconcileJob({ jobId }, withDeadline());
-        const job = wait && !hasEnded(asked) ? await followJob(context, jobId) : asked;
-        await context.out.message(ReconcileJob, job, describeJob);
+        const cancelled = await context.clients.jobs.cancelReconcileJob({ jobId }, withDeadline());
+        const job = wait && !isEnded(cancelled.state) ? await followJob(context, jobId) : cancelled;
+        await context.out.message(JobJson, job, describeJob);
       }),
     );
 }

@@ -9,13 +9,14 @@ const HELP = `
 Examples:
   $ reconciler connector trigger lake --dry-run --wait
   $ reconciler job changes JOB
-  $ reconciler job changes JOB --json | jq -r 'select(.action == "JOB_CHANGE_ACTION_DROP") | .name'`;
+  $ reconciler job changes JOB --json \\
+      | jq -r 'select(.action == "JOB_CHANGE_ACTION_DROP") | .name'`;
 
 export function addChanges(group: Command): void {
   group
     .command('changes')
-    .description('Lists what a dry run would have made, changed, marked missing or dropped, and why.')
-    .argument('<job>', 'its id')
+    .description('Lists what a dry run would have created, changed, marked missing or dropped, and why.')
+    .argument('<job>', 'job id')
     .addOption(limitOption())
     .addHelpText('after', HELP)
     .action(
@@ -25,7 +26,7 @@ export function addChanges(group: Command): void {
     );
 }
 
-/** The rows of a table, or a line of JSON each. */
+/** Prints the changes of a dry run as rows of a table, or as one line of JSON each. */
 export function printChanges(
   { clients, out }: Pick<Context, 'clients' | 'out'>,
   jobId: string,

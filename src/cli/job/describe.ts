@@ -1,16 +1,15 @@
-import { countersOf } from '../../contract/progress-message.ts';
+import { countersOf, isEnded } from '../../contract/progress-message.ts';
 import type { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { details } from '../io/details.ts';
 import { bytes, count, duration, NONE, time, word } from '../io/format.ts';
-import { hasEnded } from './follow.ts';
 
 export const stateWord = (job: ReconcileJob) =>
   word(job.state, 'JS_') + (job.dryRun ? ' (dry run)' : '') + (job.paused ? ' (paused)' : '');
 
-/** How long it ran, or has been running. */
+/** How long the job ran, or has been running. */
 export function ranFor(job: ReconcileJob): string {
   if (!job.startedAt) return NONE;
-  const until = job.finishedAt ?? (hasEnded(job) ? job.startedAt : new Date());
+  const until = job.finishedAt ?? (isEnded(job.state) ? job.startedAt : new Date());
   return duration(Math.max(0, until.getTime() - job.startedAt.getTime()));
 }
 
@@ -20,7 +19,7 @@ export function describeJob(job: ReconcileJob): string[] {
     ['connector', job.connectorName || job.connectorId],
     ['state', stateWord(job)],
     ['message', job.message],
-    ['phase', hasEnded(job) ? '' : job.phase],
+    ['phase', isEnded(job.state) ? '' : job.phase],
     ['retry of', job.retryOfJobId],
     ['mode', (job.fullRescan ? 'full' : 'incremental') + (job.dryRun ? ', dry run: writes nothing' : '')],
     ['tables', tablesText(job)],
@@ -49,7 +48,7 @@ function ingestedText(job: ReconcileJob): string {
     : `${snapshots}, ${count(c.filesIngested)} files, ${read}`;
 }
 
-/** Empty where the upstream has none. */
+/** Empty if the upstream has no views. */
 function viewsText(job: ReconcileJob): string {
   const c = countersOf(job);
   if (c.viewsScanned === 0n && c.viewsMissing === 0n) return '';
@@ -70,7 +69,7 @@ function tablesText(job: ReconcileJob): string {
   return parts.join(', ');
 }
 
-/** Empty where nothing was. */
+/** Empty if nothing was dropped. */
 function droppedText(job: ReconcileJob): string {
   const { tablesDropped, viewsDropped, snapshotsDropped } = countersOf(job);
   if (tablesDropped + viewsDropped + snapshotsDropped === 0n) return '';

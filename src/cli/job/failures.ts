@@ -13,8 +13,8 @@ Examples:
 export function addFailures(group: Command): void {
   group
     .command('failures')
-    .description('Lists the tables that failed in a job, with the cause.')
-    .argument('<job>', 'its id')
+    .description('Lists the tables and views that failed in a job, with the cause.')
+    .argument('<job>', 'job id')
     .addOption(limitOption())
     .addHelpText('after', HELP)
     .action(
@@ -32,7 +32,7 @@ export function addFailures(group: Command): void {
             { title: 'FAILED AT', value: (f) => time(f.failedAt) },
             { title: 'MESSAGE', value: (f) => f.message },
           ],
-          { empty: 'no table failed' },
+          { empty: 'no failures' },
         );
       }),
     );

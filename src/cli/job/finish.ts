@@ -1,12 +1,13 @@
 import { countersOf } from '../../contract/progress-message.ts';
-import { JobState, ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
+import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import type { Context } from '../catalog-session/context.ts';
 import { EXIT, ExitCode } from '../io/errors.ts';
 import { printChanges } from './changes.ts';
 import { describeJob } from './describe.ts';
+import { JobJson } from './job-json.ts';
 
 /**
- * Prints a job that has ended; of a dry run what it would do.
+ * Prints a job that has ended; for a dry run, prints the list of changes.
  *
  * @throws ExitCode 1 unless it succeeded.
  */
@@ -16,11 +17,13 @@ export async function finishWith(context: Pick<Context, 'clients' | 'out'>, job:
     await printChanges(context, job.jobId);
     out.note(`\n${job.message}`);
   } else {
-    await out.message(ReconcileJob, job, describeJob);
+    await out.message(JobJson, job, describeJob);
   }
   if (job.state === JobState.JS_SUCCEEDED) return;
   if (countersOf(job).errors > 0n) {
-    out.note(`\nwhat failed: reconciler job failures ${job.jobId}\ntry that again: reconciler job retry ${job.jobId}`);
+    out.note(
+      `\nlist the failures: reconciler job failures ${job.jobId}\nretry them: reconciler job retry ${job.jobId}`,
+    );
   }
   throw new ExitCode(EXIT.FAILED);
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CatalogClients } from '../../catalog-client/connect.ts';
-import { countersOf } from '../../contract/progress-message.ts';
-import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
+import { countersOf, isEnded } from '../../contract/progress-message.ts';
+import type { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { type Context, withDeadline } from '../catalog-session/context.ts';
 import { ExitCode } from '../io/errors.ts';
 import { retrying } from '../io/retrying.ts';
@@ -10,17 +10,13 @@ import { type ProgressView, progressView } from './progress-view.ts';
 
 const FIRST_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 1_000;
-/** What the shell gives for Ctrl-C. */
+/** The exit code that shells use for Ctrl-C. */
 const INTERRUPTED = 130;
 
-export function hasEnded(job: ReconcileJob): boolean {
-  return job.state !== JobState.JS_QUEUED && job.state !== JobState.JS_RUNNING;
-}
-
 /**
- * Asks for a job until it has ended, and shows what it gets.
+ * Polls a job until it has ended, and shows its progress and failures.
  *
- * @throws The reason of `signal` when that is aborted.
+ * @throws The reason of `signal` if it is aborted.
  */
 export async function pollJob(
   clients: CatalogClients,
@@ -32,37 +28,38 @@ export async function pollJob(
     signal.addEventListener('abort', () => reject(signal.reason));
   });
   aborted.catch(() => {});
-  const told = new Set<string>();
+  const reported = new Set<string>();
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.5, MAX_PAUSE_MS)) {
     const get = retrying(() => clients.connectors.getReconcileJob({ jobId }, withDeadline()), signal);
     const job = await Promise.race([get, aborted]);
-    if (countersOf(job).errors > BigInt(told.size)) await tellFailures(clients, jobId, view, told);
+    if (countersOf(job).errors > BigInt(reported.size)) await showFailures(clients, jobId, view, reported);
     view.show(job);
-    if (hasEnded(job)) return job;
+    if (isEnded(job.state)) return job;
     await sleep(pause, undefined, { signal });
   }
 }
 
-/** Failures that are told as they come; `job failures` lists all. */
+/** At most this many failures are shown while the job runs; `job failures` lists all. */
 const MAX_REPORTED = 100;
 
-/** Tells those that were not told yet. That they cannot be read now is nothing to tell. */
-async function tellFailures(clients: CatalogClients, jobId: string, view: ProgressView, told: Set<string>) {
-  if (told.size >= MAX_REPORTED) return;
+/** Shows the failures that were not shown before. If they cannot be read now, the next poll tries again. */
+async function showFailures(clients: CatalogClients, jobId: string, view: ProgressView, reported: Set<string>) {
+  if (reported.size >= MAX_REPORTED) return;
   const request = { jobId, pageSize: MAX_REPORTED };
   const { failures } = await clients.jobs.listJobFailures(request, withDeadline()).catch(() => ({ failures: [] }));
   for (const failure of failures) {
-    if (told.has(failure.table)) continue;
-    told.add(failure.table);
-    // What ended the job stands in its message.
+    if (reported.has(failure.table)) continue;
+    reported.add(failure.table);
+    // A failure without a table ended the job, and is in the job's message.
     if (failure.table !== '') view.failed(failure);
   }
 }
 
 /**
- * Shows a job's progress on stderr until it has ended, and gives it as it ended. A catalog service that is being restarted
- * meanwhile is waited for. Ctrl-C stops the watching and not the job.
+ * Shows a job's progress on stderr until it has ended. If the catalog service restarts meanwhile, it waits for the service.
+ * Ctrl-C ends the watching, not the job.
  *
+ * @returns The job as it ended.
  * @throws ExitCode 130 after Ctrl-C.
  */
 export async function followJob({ clients }: Pick<Context, 'clients'>, jobId: string): Promise<ReconcileJob> {
@@ -74,7 +71,7 @@ export async function followJob({ clients }: Pick<Context, 'clients'>, jobId: st
     if (!stop.signal.aborted) throw error;
     view.end();
     process.stderr.write(
-      `no longer watching; the job goes on. See it: reconciler job watch ${jobId}  Stop it: reconciler job cancel ${jobId}\n`,
+      `stopped watching; the job continues\nwatch it again: reconciler job watch ${jobId}\ncancel it: reconciler job cancel ${jobId}\n`,
     );
     throw new ExitCode(INTERRUPTED);
   } finally {

@@ -1,23 +1,24 @@
 import type { Command } from 'commander';
 import { countersOf } from '../../contract/progress-message.ts';
-import { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { withCatalog } from '../catalog-session/context.ts';
 import { connectorOf } from '../catalog-session/resolve.ts';
 import { count, time } from '../io/format.ts';
 import { limitOption } from '../io/options.ts';
 import { pagesOf } from '../io/paging.ts';
 import { ranFor, stateWord } from './describe.ts';
+import { JobJson } from './job-json.ts';
 
 const HELP = `
 Examples:
   $ reconciler job list --limit 10
-  $ reconciler job list --connector lake --json | jq -r 'select(.state == "JS_FAILED") | .jobId'`;
+  $ reconciler job list --connector lake --json \\
+      | jq -r 'select(.state == "JS_FAILED") | .jobId'`;
 
 export function addList(group: Command): void {
   group
     .command('list')
     .description('Lists jobs, newest first.')
-    .option('--connector <connector>', 'only the jobs of this one (name or id)')
+    .option('--connector <connector>', 'only jobs of this connector (name or id)')
     .addOption(limitOption())
     .addHelpText('after', HELP)
     .action(
@@ -28,7 +29,7 @@ export function addList(group: Command): void {
           return { items: jobs, nextPageToken };
         }, limit);
         await out.list(
-          ReconcileJob,
+          JobJson,
           pages,
           [
             { title: 'JOB', value: (j) => j.jobId },
@@ -40,7 +41,7 @@ export function addList(group: Command): void {
             { title: 'ERRORS', value: (j) => count(countersOf(j).errors), align: 'right' },
             { title: 'MESSAGE', value: (j) => j.message, flexible: true },
           ],
-          { empty: 'no job yet; start one with `reconciler connector trigger`' },
+          { empty: 'no jobs yet; start one with `reconciler connector trigger`' },
         );
       }),
     );

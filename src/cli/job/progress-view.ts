@@ -4,23 +4,23 @@ import { type JobFailure, JobState, type ReconcileJob } from '../../generated/re
 import { bytes, count, duration, printable, word } from '../io/format.ts';
 import { Pace } from './pace.ts';
 
-/** Shows how a job gets on. */
+/** Shows the progress of a job. */
 export interface ProgressView {
   show(job: ReconcileJob): void;
-  /** A failure, as it comes. */
+  /** Shows one failure above the progress. */
   failed(failure: JobFailure): void;
-  /** Takes the bar away. */
+  /** Removes the bar. */
   end(): void;
 }
 
-/** A bar on a terminal; elsewhere a line for every phase, and in it one in two seconds where something changed. */
+/** A bar on a terminal; otherwise one line per phase, and one every two seconds within a phase if something changed. */
 export function progressView(stream: NodeJS.WriteStream): ProgressView {
   return stream.isTTY ? bar(stream) : linesOn(stream);
 }
 
 /**
- * Tables that are done, and how many there will be: those found so far, or as many as the connector has, where that is known and more. The
- * total grows while the upstream is listed.
+ * How many tables are done, and how many there are: those found so far or, if that is known and more, as many as the
+ * connector had before. The total grows while the upstream is listed.
  */
 function tables(job: ReconcileJob): { done: number; total: number; counting: boolean } {
   const c = countersOf(job);
@@ -41,12 +41,12 @@ function amounts(job: ReconcileJob): string {
   return parts.join(', ');
 }
 
-/** `42 tables/s, 1m20s left`; what cannot be told yet is left out. While tables are still being found there will be more to do. */
+/** `42 tables/s, 1m20s left`, without what is not known yet. While tables are still being found, the time left is a minimum. */
 function paceText(pace: Pace, { done, total, counting }: ReturnType<typeof tables>): string {
   const rate = pace.rate();
   if (rate === undefined) return '';
-  const least = counting ? 'at least ' : '';
-  const left = rate > 0 && total > done ? `, ${least}${duration(((total - done) / rate) * 1000)} left` : '';
+  const atLeast = counting ? 'at least ' : '';
+  const left = rate > 0 && total > done ? `, ${atLeast}${duration(((total - done) / rate) * 1000)} left` : '';
   return `${rate < 10 ? rate.toFixed(1) : count(Math.round(rate))} tables/s${left}`;
 }
 
@@ -68,7 +68,7 @@ function bar(stream: NodeJS.WriteStream): ProgressView {
     },
     Presets.shades_classic,
   );
-  let shown: { total: number; done: number; payload: object } | undefined;
+  let current: { total: number; done: number; payload: object } | undefined;
   return {
     show(job) {
       const now = tables(job);
@@ -80,22 +80,22 @@ function bar(stream: NodeJS.WriteStream): ProgressView {
         amounts: amounts(job),
         phase: phaseOf(job),
       };
-      const before = shown;
-      // A bar of nothing would be full.
-      shown = { total: Math.max(total, 1), done, payload };
-      if (!before) return single.start(shown.total, done, payload);
-      single.setTotal(shown.total);
+      const before = current;
+      // A bar with a total of 0 would be drawn full.
+      current = { total: Math.max(total, 1), done, payload };
+      if (!before) return single.start(current.total, done, payload);
+      single.setTotal(current.total);
       single.update(done, payload);
     },
     failed(failure) {
-      // The bar gives way to the line, and comes again below it.
-      if (shown) single.stop();
+      // The bar is removed, the line printed, and the bar drawn again below it.
+      if (current) single.stop();
       stream.write(`${failureLine(failure)}\n`);
-      if (shown) single.start(shown.total, shown.done, shown.payload);
+      if (current) single.start(current.total, current.done, current.payload);
     },
     end() {
-      if (shown) single.stop();
-      shown = undefined;
+      if (current) single.stop();
+      current = undefined;
     },
   };
 }

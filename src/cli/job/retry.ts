@@ -8,8 +8,10 @@ import { finishWith } from './finish.ts';
 import { followJob } from './follow.ts';
 
 const HELP = `
-Just the tables and views that failed are tried again, as the job was asked for: full, columns, mode and snapshots. Where more than those
-failed (a namespace, the job as a whole) all of it is. A dry run is tried again as a dry run.
+Only the tables and views that failed are retried, with the options of the
+original job: full, columns, mode and snapshots. If more than single tables
+and views failed (a namespace, or the whole job), everything is retried. The
+retry of a dry run is a dry run.
 
 Examples:
   $ reconciler job retry JOB
@@ -18,20 +20,22 @@ Examples:
 export function addRetry(group: Command): void {
   group
     .command('retry')
-    .description('Starts a job for what failed in one that has ended. With --wait: exit 1 unless it succeeds.')
-    .argument('<job>', 'its id')
-    .option('--wait', 'until the new job has ended, showing its progress')
+    .description(
+      'Starts a job for what failed in a job that has ended. With --wait, exits with 1 unless the new job succeeds.',
+    )
+    .argument('<job>', 'job id')
+    .option('--wait', 'show progress until the new job has ended')
     .addHelpText('after', HELP)
     .action(
       withCatalog(async (context, jobId: string, { wait }: { wait?: boolean }) => {
         const { clients, out, temporalUi } = context;
-        // With a key a repeated call gives the same job, so it may be repeated.
+        // The key makes the call safe to repeat: it returns the same job.
         const request = { jobId, idempotencyKey: randomUUID() };
         const retry = () => clients.jobs.retryReconcileJob(request, withDeadline());
         const response = await (wait ? retrying(retry) : retry());
         if (temporalUi) out.note(`watch it: ${workflowLink(temporalUi, response.jobId)}`);
         if (wait) return finishWith(context, await followJob(context, response.jobId));
-        await out.message(TriggerReconcileResponse, response, (one) => one.jobId);
+        await out.message(TriggerReconcileResponse, response, ({ jobId }) => jobId);
         out.note(`wait for it: reconciler job watch ${response.jobId}`);
       }),
     );

@@ -5,7 +5,7 @@ import { finishWith } from './finish.ts';
 import { followJob } from './follow.ts';
 
 const HELP = `
-Ctrl-C stops the watching, not the job.
+Ctrl-C ends the watching, not the job.
 
 Examples:
   $ reconciler job watch JOB
@@ -15,13 +15,13 @@ export function addWatch(group: Command): void {
   group
     .command('watch')
     .description(
-      'Shows the progress of a job (pace, time left, failures as they come) until it ends. Exit 1 unless it succeeded.',
+      'Shows the progress of a job (pace, time left, failures) until it ends. Exits with 1 unless it succeeded.',
     )
-    .argument('<job>', 'its id')
+    .argument('<job>', 'job id')
     .addHelpText('after', HELP)
     .action(
       withCatalog(async (context, jobId: string) => {
-        if (context.temporalUi) context.out.note(`also at ${workflowLink(context.temporalUi, jobId)}`);
+        if (context.temporalUi) context.out.note(`in the Temporal UI: ${workflowLink(context.temporalUi, jobId)}`);
         await finishWith(context, await followJob(context, jobId));
       }),
     );

@@ -15,7 +15,7 @@ Examples:
 export function addList(group: Command): void {
   group
     .command('list')
-    .description('Lists the namespaces of a catalog, all levels, or those below one of them.')
+    .description('Lists all namespaces of a catalog, or those below one namespace.')
     .argument('<name>', 'catalog, or catalog.namespace')
     .addOption(limitOption())
     .addHelpText('after', HELP)
@@ -35,7 +35,7 @@ export function addList(group: Command): void {
             { title: 'CREATED', value: (n) => time(n.createdAt) },
             { title: 'DESCRIPTION', value: (n) => n.description, flexible: true },
           ],
-          { empty: 'no namespace there' },
+          { empty: 'no namespaces' },
         );
       }),
     );

@@ -8,20 +8,22 @@ import { columnsOption, snapshotOption, time } from '../io/options.ts';
 import { partitionText } from '../stats/files.ts';
 
 const HELP = `
-With --json one data file a line, its delete files in 'deleteFiles'. The files come as one stream, however many there are.
+With --json, each line is one data file with its delete files in
+'deleteFiles'. The files are streamed, so their number is not limited.
 
 Examples:
   $ reconciler plan get main.sales.orders
   $ reconciler plan get main.sales.orders --as-of 2026-07-01T12:00:00Z
-  $ reconciler plan get main.sales.orders --snapshot 42 --json | jq -r .filePath`;
+  $ reconciler plan get main.sales.orders --snapshot 42 --json \\
+      | jq -r .filePath`;
 
 export function addGet(group: Command): void {
   group
     .command('get')
-    .description('The data files to read for one snapshot, each with the deletes to subtract.')
+    .description('Lists the data files to read for one snapshot, each with the delete files that apply to it.')
     .argument('<table>', 'catalog.namespace.table')
     .addOption(snapshotOption().conflicts('asOf'))
-    .addOption(new Option('--as-of <time>', 'the snapshot that was current then').argParser(time))
+    .addOption(new Option('--as-of <time>', 'the snapshot that was current at this time').argParser(time))
     .addOption(columnsOption())
     .addHelpText('after', HELP)
     .action(
@@ -33,13 +35,13 @@ export function addGet(group: Command): void {
             asOf: options.asOf,
             columns: options.columns,
           });
-          await out.list(FlatPlanFile, flat(stream), COLUMNS, { empty: 'there is nothing to read' });
+          await out.list(FlatPlanFile, flat(stream), COLUMNS, { empty: 'no files to read' });
         },
       ),
     );
 }
 
-/** A plan's data file with its delete files: what a line of JSON holds. */
+/** A data file of a plan with its delete files: one line of JSON. */
 type FlatPlanFile = DataFile & { deleteFiles: DataFile[] };
 
 const FlatPlanFile = {

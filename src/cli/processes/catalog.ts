@@ -8,19 +8,21 @@ import { port } from '../io/options.ts';
 import { untilStopped } from '../io/signals.ts';
 
 const HELP = `
-It is the only writer of its database. Temporal, which it starts jobs in, is found by the standard TEMPORAL_* variables and
-profiles; it need not be there yet.
+The catalog service is the only writer of its database. It starts jobs in
+Temporal, which it finds by the standard TEMPORAL_* variables and profiles;
+Temporal may start later.
 
 Examples:
   $ reconciler catalog
-  $ reconciler catalog --address 0.0.0.0:7460 --database /var/lib/reconciler/catalog.db
+  $ reconciler catalog --address 0.0.0.0:7460 \\
+      --database /var/lib/reconciler/catalog.db
   $ TEMPORAL_ADDRESS=temporal.internal:7233 reconciler catalog --port 9000`;
 
 export function define(command: Command): void {
   command
-    .option('--port <port>', 'listen on this port of the address', port)
+    .option('--port <port>', 'listen on this port instead of the one in --address', port)
     .option('--database <file>', 'SQLite file (default: catalog.db in RECONCILER_DATA_DIR)')
-    .addHelpText('after', `\n--address is what it listens on here.\n${HELP}`)
+    .addHelpText('after', `\nHere, --address is the address to listen on.\n${HELP}`)
     .action(async (options: { port?: number; database?: string }) => {
       await run(addressOption(command), options);
     });
@@ -37,8 +39,8 @@ async function run(listenOn: string | undefined, options: { port?: number; datab
       import('../../temporal/payload-codec.ts'),
       import('../../telemetry/logger.ts'),
     ]);
-  const given = listenOn ?? config.address;
-  const address = options.port === undefined ? given : `${given.slice(0, given.lastIndexOf(':'))}:${options.port}`;
+  const base = listenOn ?? config.address;
+  const address = options.port === undefined ? base : `${base.slice(0, base.lastIndexOf(':'))}:${options.port}`;
   const databaseFile = resolve(options.database ?? join(config.dataDir, 'catalog.db'));
   mkdirSync(dirname(databaseFile), { recursive: true });
   const logger = createLogger('catalog', config.logLevel);
@@ -46,7 +48,7 @@ async function run(listenOn: string | undefined, options: { port?: number; datab
   const codec = await openPayloadCodec(config.codecKeys);
   const jobs = temporalJobControl(() => connectTemporal(codec));
   const catalog = await startCatalog({ ...config, address, databaseFile, jobs, logger });
-  logger.info({ address: catalog.address, databaseFile }, 'the catalog service listens');
+  logger.info({ address: catalog.address, databaseFile }, 'the catalog service is listening');
   const signal = await stopped;
   logger.info({ signal }, 'stopping');
   await catalog.stop();

@@ -6,19 +6,23 @@ import { port } from '../io/options.ts';
 import { untilStopped } from '../io/signals.ts';
 
 const DEFAULT_PORT = 8234;
-/** Of the UI that `reconciler up` and Temporal's dev server start. */
+/** Origins of the UI that `reconciler up` and Temporal's dev server start. */
 const UI_ORIGINS = ['http://127.0.0.1:8233', 'http://localhost:8233'];
 
 const HELP = `
-Workers and the catalog service encrypt what they send to Temporal with the keys of RECONCILER_CODEC_KEYS. This serves POST /encode and
-/decode with the same keys, so that the Temporal UI and CLI show plain text. Whoever may ask it can read all of that: give it a token
-where others reach it, and put TLS before it.
+Workers and the catalog service encrypt what they send to Temporal with the
+keys in RECONCILER_CODEC_KEYS. This command serves POST /encode and /decode
+with the same keys, so that the Temporal UI and CLI show plain text. Whoever
+can call it can read every payload: require a token and put TLS in front of it
+if others can reach it.
 
 Examples:
   $ RECONCILER_CODEC_KEYS=k1=file:/run/secrets/codec-k1 reconciler codec
-  $ temporal workflow show --workflow-id JOB --codec-endpoint http://127.0.0.1:8234
+  $ temporal workflow show --workflow-id JOB \\
+      --codec-endpoint http://127.0.0.1:8234
   $ temporal server start-dev --ui-codec-endpoint http://127.0.0.1:8234
-  $ reconciler codec --host 0.0.0.0 --allow-origin https://temporal.example.com --token-ref env:CODEC_TOKEN`;
+  $ reconciler codec --host 0.0.0.0 --token-ref env:CODEC_TOKEN \\
+      --allow-origin https://temporal.example.com`;
 
 interface CodecOptions {
   host: string;
@@ -29,15 +33,15 @@ interface CodecOptions {
 
 export function define(command: Command): void {
   command
-    .description('Decrypts payloads for the Temporal UI and CLI: a codec server.')
-    .option('--host <host>', 'listen on this address; others than those of this machine need --token-ref', '127.0.0.1')
-    .option('--port <port>', 'and this port', port, DEFAULT_PORT)
+    .description('Runs a codec server, which decrypts payloads for the Temporal UI and CLI.')
+    .option('--host <host>', 'listen on this address; any but a loopback address requires --token-ref', '127.0.0.1')
+    .option('--port <port>', 'listen on this port', port, DEFAULT_PORT)
     .option(
       '--allow-origin <url>',
-      `of a Temporal UI that may ask; repeatable (default: ${UI_ORIGINS.join(', ')})`,
+      `origin of a Temporal UI that may call it; repeatable (default: ${UI_ORIGINS.join(', ')})`,
       (url: string, before: string[] = []) => [...before, originOf(url)],
     )
-    .option('--token-ref <ref>', `bearer token that every request must bring: ${REFERENCE_FORM}`)
+    .option('--token-ref <ref>', `bearer token that every request must send: ${REFERENCE_FORM}`)
     .addHelpText('after', HELP)
     .action(run);
 }
@@ -46,13 +50,19 @@ async function run({ host, port, allowOrigin = UI_ORIGINS, tokenRef }: CodecOpti
   const { stopped } = untilStopped();
   const { codecKeys } = readConfig();
   if (codecKeys.length === 0) {
-    throw new UsageError('RECONCILER_CODEC_KEYS is not set', 'give the keys that workers and the catalog service have');
+    throw new UsageError(
+      'RECONCILER_CODEC_KEYS is not set',
+      'set it to the keys of the workers and the catalog service',
+    );
   }
   if (tokenRef !== undefined && !isSecretReference(tokenRef)) {
-    throw new UsageError('--token-ref is no reference', `give ${REFERENCE_FORM}, never the token itself`);
+    throw new UsageError('--token-ref is not a reference', `give ${REFERENCE_FORM}, never the token itself`);
   }
   if (tokenRef === undefined && !/^(127\.\d+\.\d+\.\d+|::1|localhost)$/.test(host)) {
-    throw new UsageError(`--host ${host} needs --token-ref`, 'whoever reaches it could read every payload');
+    throw new UsageError(
+      `--host ${host} needs --token-ref`,
+      'without a token, anyone who can reach it could read every payload',
+    );
   }
   const [{ openPayloadCodec }, { startCodecEndpoint }, { resolveReference }] = await Promise.all([
     import('../../temporal/payload-codec.ts'),
@@ -63,7 +73,7 @@ async function run({ host, port, allowOrigin = UI_ORIGINS, tokenRef }: CodecOpti
   const token = tokenRef && (await resolveReference(tokenRef, '--token-ref', { processName: 'this process' }));
   const endpoint = await startCodecEndpoint({ codec: codec!, host, port, origins: allowOrigin, token });
   console.log(`codec endpoint   ${endpoint.url}`);
-  console.log(`pages of         ${allowOrigin.join(', ')}`);
+  console.log(`allowed origins  ${allowOrigin.join(', ')}`);
   await stopped;
   await endpoint.stop();
 }
@@ -71,5 +81,5 @@ async function run({ host, port, allowOrigin = UI_ORIGINS, tokenRef }: CodecOpti
 function originOf(url: string): string {
   const { origin } = URL.canParse(url) ? new URL(url) : { origin: 'null' };
   if (origin !== 'null') return origin;
-  throw new UsageError(`--allow-origin ${url} is no URL`, 'for example https://temporal.example.com');
+  throw new UsageError(`--allow-origin ${url} is not a URL`, 'for example https://temporal.example.com');
 }

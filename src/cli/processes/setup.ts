@@ -2,16 +2,20 @@ import type { Command } from 'commander';
 import { standardOutput } from '../io/output.ts';
 
 const HELP = `
-To be run once for a namespace, before or after workers start; again it changes nothing. \`reconciler up\` does it by itself. Temporal is
-found by the standard TEMPORAL_* variables and profiles. Without the attributes runs work, but cannot be listed by connector.
+Run it once per Temporal namespace, before or after workers start; running it
+again changes nothing. \`reconciler up\` does it automatically. Temporal is found
+by the standard TEMPORAL_* variables and profiles. Without the attributes, jobs
+run but cannot be listed by connector.
 
 Examples:
-  $ TEMPORAL_ADDRESS=temporal.internal:7233 TEMPORAL_NAMESPACE=data reconciler setup
-  $ temporal workflow list --query "ReconcilerConnector = 'lake' AND ReconcilerOutcome = 'JS_FAILED'"`;
+  $ TEMPORAL_ADDRESS=temporal.internal:7233 TEMPORAL_NAMESPACE=data \\
+      reconciler setup
+  $ temporal workflow list --query \\
+      "ReconcilerConnector = 'lake' AND ReconcilerOutcome = 'JS_FAILED'"`;
 
 export function define(command: Command): void {
   command
-    .description("Registers the project's search attributes in Temporal and looks at the namespace.")
+    .description("Registers the Reconciler's search attributes in Temporal and checks the namespace.")
     .addHelpText('after', HELP)
     .action(async (_options, command: Command) => {
       const [{ connectTemporal }, { registerSearchAttributes }] = await Promise.all([
@@ -21,9 +25,9 @@ export function define(command: Command): void {
       const client = await connectTemporal();
       try {
         const out = standardOutput(command.optsWithGlobals<{ json?: boolean }>().json === true);
-        await out.message({ toJSON: (found) => found }, await registerSearchAttributes(client), (found) => [
-          `namespace  ${found.namespace}, histories are kept for ${retention(found.retentionSeconds)} after a run's end`,
-          ...found.searchAttributes.map(({ name, added }) => `${added ? 'registered' : 'was there'}  ${name}`),
+        await out.message({ toJSON: (result) => result }, await registerSearchAttributes(client), (result) => [
+          `namespace ${result.namespace} keeps histories for ${retention(result.retentionSeconds)} after a run has ended`,
+          ...result.searchAttributes.map(({ name, added }) => `${added ? 'registered' : 'already there'}  ${name}`),
         ]);
       } finally {
         await client.connection.close();

@@ -9,13 +9,13 @@ import { pagesOf } from '../io/paging.ts';
 import type { Column } from '../io/table-printer.ts';
 import { formatText } from '../table/list.ts';
 
-/** What the catalog holds of one table. */
+/** What the catalog contains of one table. */
 export interface TableSummary {
   namespace: string;
   table: string;
   format: string;
   snapshots: number;
-  /** Of the current snapshot; absent for a table without one. */
+  /** Files of the current snapshot; absent, like rows and size, for a table without one. */
   files?: bigint;
   rows?: bigint;
   size?: bigint;
@@ -31,7 +31,7 @@ export const SUMMARY_COLUMNS: Column<TableSummary>[] = [
   { title: 'SIZE', value: (t) => bytes(t.size), align: 'right' },
 ];
 
-/** All tables of a catalog, with the totals of their current snapshots. For a demo: a handful of tables. */
+/** All tables of a catalog, with the totals of their current snapshots. Meant for the few tables of the demo. */
 export async function summarize(clients: CatalogClients, catalog: string): Promise<TableSummary[]> {
   const { catalogId } = await catalogIdOf(clients, formatName([catalog]));
   const summaries: TableSummary[] = [];

@@ -27,14 +27,16 @@ const DEMO = 'samples';
 const LAKEHOUSE = fileURLToPath(new URL('../../../samples/lakehouse', import.meta.url));
 
 const HELP = `
-This is what \`npm start\` runs: it starts the stack, reconciles samples/lakehouse, shows what came in and stops. Run again, it
-finds that nothing changed. A stack that is up on the same data directory is used and left running.
+This is what \`npm start\` runs: it starts the stack, reconciles
+samples/lakehouse, shows the result and stops. A second run finds that nothing
+changed. If a stack is already running on the same data directory, it is used
+and left running.
 
 Examples:
   $ npm start
   $ reconciler start --data-dir /tmp/demo`;
 
-/** A stack to work with, whoever started it. */
+/** A running stack: started here, or found running. */
 interface Running {
   address: string;
   uiUrl: string;
@@ -43,11 +45,11 @@ interface Running {
 
 export function define(command: Command): void {
   command
-    .option('--data-dir <folder>', 'where everything is kept (default: RECONCILER_DATA_DIR, else ./.reconciler)')
+    .option('--data-dir <folder>', 'data directory (default: RECONCILER_DATA_DIR, otherwise ./.reconciler)')
     .addHelpText('after', HELP)
     .action(async ({ dataDir }: { dataDir?: string }) => {
       if (!existsSync(LAKEHOUSE))
-        throw new UsageError(`${LAKEHOUSE} is not there`, 'the demo runs in a checkout of the project');
+        throw new UsageError(`${LAKEHOUSE} does not exist`, 'run the demo in a checkout of the project');
       const stop = untilStopped();
       const folder = resolve(dataDir ?? readConfig().dataDir);
       const stack = await runningStack(folder, stop.signal);
@@ -55,7 +57,7 @@ export function define(command: Command): void {
       try {
         const { job, richest } = await demo(clients, stack, stop.signal);
         if (job.state !== JobState.JS_SUCCEEDED) throw new ExitCode(EXIT.FAILED);
-        console.log(`\nLook at it, on the same data:\n${nextSteps(folder, stack, job, richest).join('\n')}`);
+        console.log(`\nExplore the same data:\n${nextSteps(folder, stack, job, richest).join('\n')}`);
       } catch (error) {
         if (stop.signal.aborted) throw new ExitCode(130);
         throw error instanceof ClientError ? new CallError(error, stack.address) : error;
@@ -70,7 +72,7 @@ export function define(command: Command): void {
 async function runningStack(dataDir: string, signal: AbortSignal): Promise<Running> {
   const up = readRunningStack(dataDir);
   if (up) {
-    console.log(`using the stack that is up: ${up.address}`);
+    console.log(`using the running stack: ${up.address}`);
     return { ...up, stop: async () => {} };
   }
   console.log('starting Temporal, the catalog service and a worker');
@@ -96,18 +98,18 @@ async function demo(clients: CatalogClients, stack: Running, signal: AbortSignal
   const view = progressView(process.stderr);
   const job = await pollJob(clients, jobId, view, signal).finally(() => view.end());
   const succeeded = job.state === JobState.JS_SUCCEEDED;
-  console.log(`${succeeded ? 'done' : 'not done'} in ${ranFor(job)}: ${printable(job.message)}\n`);
+  console.log(`${succeeded ? 'done' : 'failed'} in ${ranFor(job)}: ${printable(job.message)}\n`);
   const tables = await summarize(clients, DEMO);
   process.stdout.write(new TablePrinter<TableSummary>(SUMMARY_COLUMNS, process.stdout).render(tables));
   if (succeeded && countersOf(job).tablesChanged === 0n) {
     console.log('\nNothing changed since the last run, so no table was read again.');
   }
-  if (!succeeded) console.error(`\nits workflow: ${workflowLink(stack.uiUrl, jobId)}`);
+  if (!succeeded) console.error(`\nworkflow: ${workflowLink(stack.uiUrl, jobId)}`);
   const [most] = tables.sort((a, b) => b.snapshots - a.snapshots);
   return { job, richest: most ? [DEMO, most.namespace, most.table].join('.') : DEMO };
 }
 
-/** Made at the first run; a checkout that was moved since has another URI. */
+/** Creates the connector at the first run; updates its URI if the checkout was moved since. */
 async function demoConnector(clients: CatalogClients): Promise<string> {
   const uri = pathToFileURL(LAKEHOUSE).href;
   const kind = ConnectorKind.CONNECTOR_KIND_ICEBERG;
@@ -127,12 +129,12 @@ async function demoConnector(clients: CatalogClients): Promise<string> {
 function nextSteps(dataDir: string, stack: Running, { jobId }: ReconcileJob, table: string): string[] {
   const option = dataDir === resolve('.reconciler') ? '' : ` --data-dir ${dataDir}`;
   const steps = [
-    [`npx reconciler up${option}`, 'the same stack; stays up until Ctrl-C. Then, in another terminal:'],
-    [`npx reconciler snapshot list ${table}`, 'how it came to be'],
+    [`npx reconciler up${option}`, 'the same stack, until Ctrl-C; then, in another terminal:'],
+    [`npx reconciler snapshot list ${table}`, 'its history'],
     [`npx reconciler stats columns ${table}`, 'nulls and bounds of its columns'],
-    [`npx reconciler plan get ${table}`, 'what a query has to read'],
+    [`npx reconciler plan get ${table}`, 'the files that a query reads'],
     [workflowLink(stack.uiUrl, jobId), 'this run in the Temporal UI'],
   ];
   const width = Math.max(...steps.slice(0, -1).map(([command = '']) => command.length));
-  return steps.map(([what = '', why]) => `  ${what.padEnd(width)}  ${why}`);
+  return steps.map(([command = '', purpose]) => `  ${command.padEnd(width)}  ${purpose}`);
 }

@@ -6,10 +6,12 @@ import { port } from '../io/options.ts';
 import { untilStopped } from '../io/signals.ts';
 
 const HELP = `
-Everything it keeps lies in the data directory: both databases, the logs of the three processes and stack.json, which says
-where they listen. A process that dies is started again. Ctrl-C or SIGTERM stops them in order.
+Everything is kept in the data directory: both databases, the logs of the
+three processes, and stack.json, which contains their addresses. A process
+that dies is restarted. Ctrl-C or SIGTERM stops them in order.
 
-A port that you name must be free (else exit 2). A default port that is taken is replaced by a free one.
+A port that you name must be free; otherwise the exit code is 2. A default
+port that is in use is replaced by a free one.
 
 Examples:
   $ reconciler up
@@ -23,9 +25,9 @@ export interface UpOptions {
 
 export function define(command: Command): void {
   command
-    .option('--data-dir <folder>', 'where everything is kept (default: RECONCILER_DATA_DIR, else ./.reconciler)')
-    .option('--port <port>', 'of the catalog service (default: 7460, else a free one)', port)
-    .option('--ui-port <port>', 'of the Temporal UI (default: 8233, else a free one)', port)
+    .option('--data-dir <folder>', 'data directory (default: RECONCILER_DATA_DIR, otherwise ./.reconciler)')
+    .option('--port <port>', 'port of the catalog service (default: 7460, or a free one)', port)
+    .option('--ui-port <port>', 'port of the Temporal UI (default: 8233, or a free one)', port)
     .addHelpText('after', HELP)
     .action(async (options: UpOptions) => {
       const { stopped, signal } = untilStopped();
@@ -34,14 +36,14 @@ export function define(command: Command): void {
       });
       if (!stack) return;
       console.log(describe(stack));
-      console.log('ready. Ctrl-C stops everything');
+      console.log('ready; Ctrl-C stops everything');
       await stopped;
       console.error('stopping');
       await stack.stop();
     });
 }
 
-/** The stack with the settings of a command line. */
+/** Starts the stack with the settings of a command line. */
 export async function startFor({ dataDir, port, uiPort }: UpOptions, signal: AbortSignal): Promise<Stack> {
   const { startStack } = await import('../../stack/stack.ts');
   const config = readConfig();
@@ -67,7 +69,7 @@ function describe(stack: Stack): string {
     `health           http://${catalog.health}/readyz (catalog), http://${worker.health}/readyz (worker)`,
   ];
   if (!stack.temporalAddress.endsWith(':7233'))
-    lines.push(`for Temporal's   export TEMPORAL_ADDRESS=${stack.temporalAddress}`);
-  if (stack.address !== DEFAULT_ADDRESS) lines.push(`for the CLI      export RECONCILER_ADDRESS=${stack.address}`);
+    lines.push(`for temporal     export TEMPORAL_ADDRESS=${stack.temporalAddress}`);
+  if (stack.address !== DEFAULT_ADDRESS) lines.push(`for reconciler   export RECONCILER_ADDRESS=${stack.address}`);
   return lines.join('\n');
 }

@@ -9,27 +9,30 @@ import { each } from '../io/options.ts';
 import { untilStopped } from '../io/signals.ts';
 
 const HELP = `
-Workers are stateless: start as many as you like, on any machine. They find Temporal by the standard TEMPORAL_* variables and
-profiles, the catalog service by RECONCILER_ADDRESS, and resolve the secrets that connectors refer to.
+Workers are stateless: start any number of them, on any machine. They find
+Temporal by the standard TEMPORAL_* variables and profiles, and the catalog
+service by RECONCILER_ADDRESS. They resolve the secrets of connectors.
 
-Every worker runs workflows. A connector with a task queue of its own is read by the workers that were given its name here alone.
+Every worker runs workflows. A connector with its own task queue is read only
+by workers that were started with this --task-queue.
 
 Examples:
   $ reconciler worker
   $ reconciler worker --task-queue eu-west-1
   $ reconciler worker --task-queue reconciler-ingest --task-queue eu-west-1
-  $ TEMPORAL_ADDRESS=temporal.internal:7233 RECONCILER_ADDRESS=catalog.internal:7460 reconciler worker`;
+  $ TEMPORAL_ADDRESS=temporal.internal:7233 \\
+      RECONCILER_ADDRESS=catalog.internal:7460 reconciler worker`;
 
 export function define(command: Command): void {
   command
-    .option('--task-queue <name>', `ingests of this queue instead of ${INGEST_TASK_QUEUE}; repeatable`, each)
+    .option('--task-queue <name>', `poll this queue for ingests instead of ${INGEST_TASK_QUEUE}; repeatable`, each)
     .addHelpText('after', HELP)
     .action(async ({ taskQueue }: { taskQueue?: string[] }) => {
       if (taskQueue?.includes(TASK_QUEUE)) {
-        throw new UsageError(`--task-queue ${TASK_QUEUE} is the queue of workflows, which every worker serves`);
+        throw new UsageError(`--task-queue ${TASK_QUEUE} is the queue of workflows, which every worker polls`);
       }
       const { stopped } = untilStopped();
-      // Else V8 may decide, when a scan's first batches outlive its nursery, to make all that follow among the old objects: 100 MiB more.
+      // Otherwise, if a scan's first batches outlive the young generation, V8 may allocate all that follow in the old one: 100 MiB more.
       setFlagsFromString('--no-allocation-site-pretenuring');
       const config = readConfig();
       const address = addressOption(command) ?? config.address;
@@ -44,14 +47,14 @@ export function define(command: Command): void {
         await closeRuntime().catch(() => {});
         throw error;
       };
-      // A signal that comes while it connects ends it then.
+      // A signal that arrives while the worker connects ends the process.
       const worker = await Promise.race([
         startWorker({ config: { ...config, address }, logger, ingestQueues: taskQueue }),
         stopped,
       ]).catch(failed);
       if (typeof worker === 'string') process.exit(0);
       const running = worker.run();
-      logger.info({ address }, 'the worker polls');
+      logger.info({ address }, 'the worker is polling');
       // `up` waits for this.
       process.send?.('ready');
       void stopped.then((signal) => {
@@ -60,7 +63,7 @@ export function define(command: Command): void {
       });
       await running.catch(failed);
       await tracing?.close();
-      // Nothing of an activity that was given up may hold up the end.
+      // An abandoned activity must not delay the exit.
       process.exit(0);
     });
 }

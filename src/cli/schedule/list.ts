@@ -7,19 +7,22 @@ import { pagesOf } from '../io/paging.ts';
 import { SCHEDULE_COLUMNS } from './columns.ts';
 
 const HELP = `
-A schedule is made with its connector: \`connector create --interval\` or \`--cron\`. STANDING is ok where Temporal has what the connector
-says; missing, different or surplus is put right by \`reconciler schedule repair\`.
+A schedule belongs to its connector: \`connector create --interval\` or \`--cron\`
+creates it. STATUS is ok if the schedule in Temporal matches the connector;
+\`reconciler schedule repair\` corrects those that are missing, different or
+surplus.
 
 Examples:
   $ reconciler schedule list
   $ reconciler schedule list --connector lake
-  $ reconciler schedule list --json | jq -r 'select(.standing != "SCHEDULE_STATUS_OK") | .scheduleId'`;
+  $ reconciler schedule list --json \\
+      | jq -r 'select(.status != "SCHEDULE_STATUS_OK") | .scheduleId'`;
 
 export function addList(group: Command): void {
   group
     .command('list')
-    .description('Lists the schedules of connectors as Temporal has them, by connector.')
-    .option('--connector <connector>', 'only the schedule of this one (name or id)')
+    .description('Lists the schedules of connectors in Temporal, sorted by connector.')
+    .option('--connector <connector>', 'only the schedule of this connector (name or id)')
     .addOption(limitOption())
     .addHelpText('after', HELP)
     .action(
@@ -30,7 +33,7 @@ export function addList(group: Command): void {
           return { items: schedules, nextPageToken };
         }, limit);
         await out.list(Schedule, pages, SCHEDULE_COLUMNS, {
-          empty: 'no schedule; give a connector one with `reconciler connector update NAME --interval 15m`',
+          empty: 'no schedules; add one with `reconciler connector update NAME --interval 15m`',
         });
       }),
     );

@@ -6,8 +6,10 @@ import { TablePrinter } from '../io/table-printer.ts';
 import { SCHEDULE_COLUMNS } from './columns.ts';
 
 const HELP = `
-The connectors are right: schedules that Temporal lacks are made, those that say something else are changed, and those of connectors that
-are gone are removed. Other schedules of the namespace are not touched. The catalog does the same whenever it starts.
+The connectors are the source of truth: schedules that Temporal lacks are
+created, those that differ are changed, and those of deleted connectors are
+removed. Other schedules of the Temporal namespace are not touched. The catalog
+service does the same whenever it starts.
 
 Examples:
   $ reconciler schedule repair
@@ -16,15 +18,15 @@ Examples:
 export function addRepair(group: Command): void {
   group
     .command('repair')
-    .description("Brings Temporal's schedules in line with the connectors, and shows what was found wrong.")
+    .description("Makes Temporal's schedules match the connectors, and lists what was wrong.")
     .addHelpText('after', HELP)
     .action(
       withCatalog(async ({ clients, out }) => {
         const response = await clients.schedules.repairSchedules({}, withDeadline());
         await out.message(RepairSchedulesResponse, response, ({ repaired, made, changed, removed, unchanged }) => {
-          const found = new TablePrinter(SCHEDULE_COLUMNS, process.stdout).render(repaired).trimEnd();
-          const counts = `${count(made)} made, ${count(changed)} changed, ${count(removed)} removed, ${count(unchanged)} right already`;
-          return found === '' ? counts : [found, counts];
+          const table = new TablePrinter(SCHEDULE_COLUMNS, process.stdout).render(repaired).trimEnd();
+          const counts = `${count(made)} created, ${count(changed)} changed, ${count(removed)} removed, ${count(unchanged)} already correct`;
+          return table === '' ? counts : [table, counts];
         });
       }),
     );

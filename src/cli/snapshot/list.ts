@@ -9,14 +9,15 @@ import { pagesOf } from '../io/paging.ts';
 const HELP = `
 Examples:
   $ reconciler snapshot list main.sales.orders
-  $ reconciler snapshot list main.sales.orders --expired --json | jq -r .snapshotId`;
+  $ reconciler snapshot list main.sales.orders --expired --json \\
+      | jq -r .snapshotId`;
 
 export function addList(group: Command): void {
   group
     .command('list')
-    .description("Lists a table's snapshots in the order in which they came in.")
+    .description("Lists a table's snapshots in the order in which they were ingested.")
     .argument('<table>', 'catalog.namespace.table')
-    .option('--expired', 'also those that the upstream has expired')
+    .option('--expired', 'include snapshots that have expired upstream')
     .addOption(limitOption())
     .addHelpText('after', HELP)
     .action(
@@ -41,7 +42,7 @@ export function addList(group: Command): void {
               { title: 'REFS', value: (s) => s.refs.join(', ') || NONE },
               { title: '', value: (s) => marks(s) },
             ],
-            { empty: 'the table has no snapshot' },
+            { empty: 'the table has no snapshots' },
           );
         },
       ),

@@ -7,17 +7,19 @@ import { columnsOption, limitOption, snapshotOption } from '../io/options.ts';
 import { pagesOf } from '../io/paging.ts';
 
 const HELP = `
-A count is given only if every live data file gives its part, a bound only if every one that has values gives one; '-' is
-unknown, not 0. NDV is the number of distinct values, with ~ in front where it is an estimate.
+A count is shown only if every live data file has one; a bound only if every
+live data file with values has one. '-' means unknown, not 0. NDV is the number
+of distinct values; ~ marks an estimate.
 
 Examples:
   $ reconciler stats columns main.sales.orders
-  $ reconciler stats columns main.sales.orders --columns id,address.city --snapshot 42 --json`;
+  $ reconciler stats columns main.sales.orders --columns id,address.city \\
+      --snapshot 42 --json`;
 
 export function addColumns(group: Command): void {
   group
     .command('columns')
-    .description('Statistics of the columns at one snapshot, over the live data files.')
+    .description('Lists the column statistics of one snapshot, over its live data files.')
     .argument('<table>', 'catalog.namespace.table')
     .addOption(snapshotOption())
     .addOption(columnsOption())
@@ -50,7 +52,7 @@ export function addColumns(group: Command): void {
               { title: 'MAX', value: (c) => c.max ?? NONE, flexible: true },
               { title: 'SIZE', value: (c) => bytes(c.sizeInBytes), align: 'right' },
             ],
-            { empty: 'no column there' },
+            { empty: 'no columns' },
           );
         },
       ),

@@ -6,11 +6,13 @@ import { bytes, count, NONE, word } from '../io/format.ts';
 import { columnsOption, snapshotOption } from '../io/options.ts';
 
 const HELP = `
---json holds the statistics of every column of a file as well. The files come as one stream, however many there are.
+--json also contains the statistics of every column of a file. The files are
+streamed, so their number is not limited.
 
 Examples:
   $ reconciler stats files main.sales.orders
-  $ reconciler stats files main.sales.orders --content data --snapshot 42 --json | jq -r .filePath`;
+  $ reconciler stats files main.sales.orders --content data --snapshot 42 \\
+      --json | jq -r .filePath`;
 
 const CONTENTS: Record<string, FileContent> = {
   data: FileContent.FILE_CONTENT_DATA,
@@ -21,11 +23,11 @@ const CONTENTS: Record<string, FileContent> = {
 export function addFiles(group: Command): void {
   group
     .command('files')
-    .description('The files that are live at one snapshot, each with its statistics.')
+    .description('Lists the live files of one snapshot, each with its statistics.')
     .argument('<table>', 'catalog.namespace.table')
     .addOption(snapshotOption())
     .addOption(columnsOption())
-    .addOption(new Option('--content <content>', 'only these files').choices(Object.keys(CONTENTS)))
+    .addOption(new Option('--content <content>', 'only files with this content').choices(Object.keys(CONTENTS)))
     .addHelpText('after', HELP)
     .action(
       withCatalog(
@@ -40,7 +42,7 @@ export function addFiles(group: Command): void {
             columns: options.columns,
             fileContent: options.content === undefined ? undefined : CONTENTS[options.content],
           });
-          await out.list(DataFile, filesOf(stream), COLUMNS, { empty: 'no file is live there' });
+          await out.list(DataFile, filesOf(stream), COLUMNS, { empty: 'no live files' });
         },
       ),
     );

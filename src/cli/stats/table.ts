@@ -7,8 +7,9 @@ import { bytes, count, time } from '../io/format.ts';
 import { snapshotOption } from '../io/options.ts';
 
 const HELP = `
-'rows' counts the data files' records; 'live rows' is what a reader sees after position deletes and deletion vectors, and is
-left out where the metadata cannot tell.
+'rows' is the sum of the record counts of the data files. 'live rows' is what a
+reader sees after position deletes and deletion vectors; it is unknown if the
+metadata does not contain enough to compute it.
 
 Examples:
   $ reconciler stats table main.sales.orders
@@ -17,7 +18,7 @@ Examples:
 export function addTable(group: Command): void {
   group
     .command('table')
-    .description("A table's totals at one snapshot.")
+    .description('Shows the totals of a table at one snapshot.')
     .argument('<table>', 'catalog.namespace.table')
     .addOption(snapshotOption())
     .addHelpText('after', HELP)

@@ -15,7 +15,7 @@ Examples:
 export function addGet(group: Command): void {
   group
     .command('get')
-    .description('Shows one table: its schema, partitioning, branches and tags, and where it comes from.')
+    .description('Shows one table: its schema, partitioning, branches and tags, and its upstream.')
     .argument('<table>', 'catalog.namespace.table')
     .addHelpText('after', HELP)
     .action(
@@ -41,7 +41,7 @@ function describeTable(table: Table): string[] {
       ['partitioning', partitioning(table)],
       ['upstream', upstream && formatName([...upstream.namespacePath, upstream.tableName])],
       ['fetched', upstream?.fetchedAt && time(upstream.fetchedAt)],
-      ['taken', upstream?.coverage],
+      ['ingested', upstream?.coverage],
       ['missing since', upstream?.missingSince && time(upstream.missingSince)],
       ['created', time(table.createdAt)],
       ['updated', time(table.updatedAt)],
@@ -57,7 +57,7 @@ function describeTable(table: Table): string[] {
 
 const refText = (ref: SnapshotRef) => `${ref.name} (${word(ref.type, 'SNAPSHOT_REF_TYPE_')}) ${ref.snapshotId}`;
 
-/** Fields of the default spec: `day(ordered_at)` is named `ordered_at_day` there already. */
+/** Fields of the default spec; their names already contain the transform, such as `ordered_at_day`. */
 function partitioning({ partitionSpecs, defaultSpecId }: Table): string {
   const fields = partitionSpecs.find(({ specId }) => specId === defaultSpecId)?.fields ?? [];
   return fields.map(({ name, transform }) => `${name} (${transform})`).join(', ') || 'none';

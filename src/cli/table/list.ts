@@ -37,7 +37,7 @@ export function addList(group: Command): void {
             { title: 'UPSTREAM', value: (t) => upstreamStatus(t.upstream) },
             { title: 'LOCATION', value: (t) => t.location, flexible: true },
           ],
-          { empty: 'no table there' },
+          { empty: 'no tables' },
         );
       }),
     );

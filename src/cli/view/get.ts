@@ -9,12 +9,13 @@ import { printable, time } from '../io/format.ts';
 const HELP = `
 Examples:
   $ reconciler view get main.sales.large_orders
-  $ reconciler view get main.sales.large_orders --json | jq -r '.representations[0].sql'`;
+  $ reconciler view get main.sales.large_orders --json \\
+      | jq -r '.representations[0].sql'`;
 
 export function addGet(group: Command): void {
   group
     .command('get')
-    .description('Shows one view: its SQL in every dialect, its columns, and where it comes from.')
+    .description('Shows one view: its SQL in every dialect, its columns, and its upstream.')
     .argument('<view>', 'catalog.namespace.view')
     .addHelpText('after', HELP)
     .action(
@@ -56,7 +57,7 @@ function describeView(view: View): string[] {
   ];
 }
 
-/** Lines stay lines, unlike in other texts from elsewhere. */
+/** Keeps the line breaks, which `printable` would remove. */
 function indented(sql: string): string[] {
   return sql
     .trim()

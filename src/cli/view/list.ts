@@ -10,7 +10,8 @@ import { pagesOf } from '../io/paging.ts';
 const HELP = `
 Examples:
   $ reconciler view list main.sales
-  $ reconciler view list main.sales --json | jq -r '.representations[] | select(.dialect == "trino") | .sql'`;
+  $ reconciler view list main.sales --json \\
+      | jq -r '.representations[] | select(.dialect == "trino") | .sql'`;
 
 export function addList(group: Command): void {
   group
@@ -41,7 +42,7 @@ export function addList(group: Command): void {
               flexible: true,
             },
           ],
-          { empty: 'no view there' },
+          { empty: 'no views' },
         );
       }),
     );

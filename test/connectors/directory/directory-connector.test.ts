@@ -17,8 +17,8 @@ import { openConnector } from '../../../src/connectors/open-connector.ts';
 import type { Page, PageRequest, TableEntry, UpstreamCatalog } from '../../../src/connectors/spi.ts';
 import type { NamespacePath } from '../../../src/contract/upstream-names.ts';
 import { CodedError } from '../../../src/errors.ts';
-import { changesOf, fixtures } from '../iceberg/fixtures.ts';
-import { tableMetadata } from '../iceberg/write-table.ts';
+import { changesOf, fixtures } from '../../formats/iceberg/fixtures.ts';
+import { tableMetadata } from '../../formats/iceberg/write-table.ts';
 import { MemoryStore } from '../memory-store.ts';
 import { plainSpec } from '../spec.ts';
 

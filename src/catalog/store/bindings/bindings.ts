@@ -8,7 +8,7 @@ import { touchObject } from './objects.ts';
 
 type Db = Kysely<Schema>;
 
-/** The bindings of upstream names, in their order; an empty message for a name that is not bound. */
+/** Looks up the bindings of upstream names, in their order. The message is empty for a name that is not bound. */
 export async function lookupBindings(
   db: Db,
   kind: ObjectKind,
@@ -23,7 +23,7 @@ export async function lookupBindings(
     return found;
   });
   for (const [key, found] of byPath) {
-    const rows = await withPlace(bindingsOf(db, kind, connectorId))
+    const rows = await withCatalogName(bindingsOf(db, kind, connectorId))
       .where('upstream_path_key', '=', key)
       .where('upstream_name', 'in', [...found.keys()])
       .execute();
@@ -60,7 +60,7 @@ export interface BindingFilter {
   missingBy?: number;
 }
 
-/** By upstream namespace and name, those after `after`. */
+/** Lists up to `limit` bindings after `after`, ordered by upstream namespace and name. */
 export async function listBindings(
   db: Db,
   kind: ObjectKind,
@@ -69,7 +69,7 @@ export async function listBindings(
   limit: number,
   after?: UpstreamName,
 ): Promise<Binding[]> {
-  let query = withPlace(filtered(bindingsOf(db, kind, connectorId), filter)).select('upstream_path_key');
+  let query = withCatalogName(filtered(bindingsOf(db, kind, connectorId), filter)).select('upstream_path_key');
   if (after) {
     query = query.where(({ eb, refTuple, tuple }) =>
       eb(refTuple('upstream_path_key', 'upstream_name'), '>', tuple(pathKey(after.namespacePath), after.name)),
@@ -93,7 +93,7 @@ export async function countBindings(
   const { count, high, low } = await filtered(bindingsOf(db, kind, connectorId), { path })
     .select((eb) => [
       eb.fn.countAll<number>().as('count'),
-      // Halves, since SQLite's sum() fails if it leaves 64 bits; texts, since numbers hold only 53.
+      // Halves are summed, since SQLite's sum() fails beyond 64 bits; as text, since JavaScript numbers hold only 53 bits.
       sql<string | null>`cast(sum(name_hash >> 32) as text)`.as('high'),
       sql<string | null>`cast(sum(name_hash & 4294967295) as text)`.as('low'),
     ])
@@ -145,18 +145,18 @@ function filtered(query: ReturnType<typeof bindingsOf>, { path, missingBy }: Bin
     : below.where('missing_since', '<=', missingBy);
 }
 
-/** With where the objects are in the catalog. */
-function withPlace(query: ReturnType<typeof bindingsOf>) {
+/** Adds the objects' names in the catalog. */
+function withCatalogName(query: ReturnType<typeof bindingsOf>) {
   return query
     .innerJoin('object_names', 'object_names.object_id', 'bindings.object_id')
     .select(['bindings.object_id', 'upstream_name', 'fingerprint', 'coverage', 'missing_since'])
     .select(['object_names.namespace_id', 'object_names.name']);
 }
 
-type PlacedRow = Awaited<ReturnType<ReturnType<typeof withPlace>['executeTakeFirstOrThrow']>>;
+type BindingWithName = Awaited<ReturnType<ReturnType<typeof withCatalogName>['executeTakeFirstOrThrow']>>;
 
 /** Makes messages, without the upstream name. The rows' few namespaces are read once. */
-async function messagesOf(db: Db, rows: readonly PlacedRow[]): Promise<(row: PlacedRow) => Binding> {
+async function messagesOf(db: Db, rows: readonly BindingWithName[]): Promise<(row: BindingWithName) => Binding> {
   const paths = await namespacePaths(db, [...new Set(rows.map((row) => row.namespace_id))]);
   return (row) => ({
     objectId: row.object_id,

@@ -8,7 +8,7 @@ type Db = Kysely<Schema>;
 /** Objects per transaction: some milliseconds, between which other calls are served. */
 const STEP = 200;
 
-/** Deletes some of what a connector brought in. @returns how many were deleted; none when nothing is left */
+/** Deletes some of a connector's tables and views. @returns how many were deleted; 0 when none are left */
 export async function deleteSomeContents(db: Db, connectorId: string): Promise<{ tables: number; views: number }> {
   const objects = await someBindings(db, connectorId).select(['object_id', 'kind']).execute();
   for (const { object_id, kind } of objects) await deleteObject(db, kind, object_id);
@@ -16,7 +16,7 @@ export async function deleteSomeContents(db: Db, connectorId: string): Promise<{
   return { tables, views: objects.length - tables };
 }
 
-/** Unbinds some of what a connector brought in from it. @returns how many were unbound; none when nothing is left */
+/** Unbinds some of a connector's tables and views from it. @returns how many were unbound; 0 when none are left */
 export async function releaseSomeContents(db: Db, connectorId: string): Promise<number> {
   const objects = someBindings(db, connectorId).select('object_id');
   const released = await db

@@ -19,6 +19,7 @@ import {
   insertFreeTable,
   newContents,
   type StoredTable,
+  tableMessage,
   updateTableRow,
 } from '../tables/tables.ts';
 import { placeObject } from './place-object.ts';
@@ -27,8 +28,8 @@ type Db = Kysely<Schema>;
 const TABLE = ObjectKind.OBJECT_KIND_TABLE;
 
 /**
- * The table that is bound to an upstream table. It is created if there is none, moved if the destination has changed, and emptied if the
- * upstream table is another one than before.
+ * Ensures the table that is bound to an upstream table. It is created if there is none, moved if the destination has changed, and
+ * emptied if the upstream table was replaced by another one.
  *
  * @throws CodedError ALREADY_EXISTS if the name belongs to something else
  */
@@ -48,7 +49,7 @@ export async function ensureTable(
     connector_id: connector.connectorId,
     upstream_path_key: pathKey(upstream.namespacePath),
     upstream_name: upstream.name,
-    // The fingerprint was another connector's: this one has yet to read the table.
+    // The fingerprint is from another connector, and this one has not read the table yet.
     ...(takenOver && { fingerprint: '', coverage: '' }),
   };
   const refreshed = await refresh(db, row, request, binding);
@@ -59,29 +60,25 @@ async function createTable(
   db: Db,
   request: EnsureTableRequest,
   upstream: UpstreamName,
-  { namespaceId, catalogId }: Namespace,
+  namespace: Namespace,
 ): Promise<EnsureTableResponse> {
-  const { table_id, table_num } = await insertFreeTable(
-    db,
-    { namespaceId, catalogId },
-    {
-      ...Table.create(),
-      namespaceId,
-      name: request.name,
-      format: request.format,
-      location: request.location,
-      upstream: {
-        connectorId: request.connectorId,
-        namespacePath: upstream.namespacePath,
-        tableName: upstream.name,
-        uuid: request.uuid,
-        fingerprint: '',
-        coverage: '',
-      },
+  const row = await insertFreeTable(db, namespace, {
+    ...Table.create(),
+    namespaceId: namespace.namespaceId,
+    name: request.name,
+    format: request.format,
+    location: request.location,
+    upstream: {
+      connectorId: request.connectorId,
+      namespacePath: upstream.namespacePath,
+      tableName: upstream.name,
+      uuid: request.uuid,
+      fingerprint: '',
+      coverage: '',
     },
-  );
-  await putSchemas(db, table_num, request);
-  return { table: await getTable(db, table_id), hasSnapshots: false, made: true, changed: true, emptied: false };
+  });
+  await putSchemas(db, row.table_num, request);
+  return { table: await tableMessage(db, row), hasSnapshots: false, made: true, changed: true, emptied: false };
 }
 
 /** Brings a table up to date with the upstream, and unmarks one that was missing. Writes nothing if nothing differs. */

@@ -19,9 +19,9 @@ const VIEW = ObjectKind.OBJECT_KIND_VIEW;
 
 /**
  * Brings the view that is bound to an upstream view up to date with the upstream. It is created if there is none, and moved if the
- * destination has changed. A description that people gave it stays.
+ * destination has changed. A description that a user wrote is kept.
  *
- * @returns `emptied` if a table was replaced, whose contents wait to be removed
+ * @returns `emptied` if a table was replaced, whose contents wait to be purged
  * @throws CodedError ALREADY_EXISTS if the name belongs to something else
  */
 export async function ensureView(

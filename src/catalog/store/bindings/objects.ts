@@ -7,13 +7,13 @@ import { deleteView, moveView, updateViewRow } from '../tables/views.ts';
 
 type Db = Kysely<Schema>;
 
-/** Gives a table or view another etag: what is stored in its binding has changed. */
+/** Gives a table or view a new etag, since its binding has changed. */
 export async function touchObject(db: Db, kind: ObjectKind, id: string): Promise<void> {
   if (kind === ObjectKind.OBJECT_KIND_TABLE) await updateTableRow(db, id, {});
   else await updateViewRow(db, id, {});
 }
 
-/** Moves a table or view to a namespace and name. The name must be free there. */
+/** Moves a table or view to a namespace and name. The name must be free in that namespace. */
 export async function moveObject(
   db: Db,
   kind: ObjectKind,
@@ -25,7 +25,7 @@ export async function moveObject(
   else await moveView(db, id, namespaceId, catalogId, name);
 }
 
-/** Deletes a table or view; a table's contents are removed afterwards (see purge.ts). */
+/** Deletes a table or view; a table's contents are purged afterwards (see purge.ts). */
 export async function deleteObject(db: Db, kind: ObjectKind, id: string): Promise<void> {
   if (kind === ObjectKind.OBJECT_KIND_TABLE) await deleteTable(db, id, (await getTableRow(db, id)).table_num);
   else await deleteView(db, id);

@@ -13,7 +13,7 @@ import { deleteObject, moveObject } from './objects.ts';
 
 type Db = Kysely<Schema>;
 
-/** Where a connector wants the table or view that it brings from an upstream name. */
+/** Where a connector places the table or view that it ingests from an upstream name. */
 export interface Placement {
   kind: ObjectKind;
   connector: Connector;
@@ -36,7 +36,7 @@ export interface PlacedObject {
 }
 
 /**
- * Finds the object that is bound to the upstream name, or the unowned one of the wanted name, and moves it to its namespace and name.
+ * Finds the object that is bound to the upstream name, or the unowned object that has the name, and moves it to its namespace and name.
  *
  * @throws CodedError ALREADY_EXISTS if the name belongs to something else
  */
@@ -95,9 +95,9 @@ function isBoundTo(owner: NameOwner, { connectorId }: Connector, { namespacePath
   );
 }
 
-/** ALREADY_EXISTS: the name that a connector wants for a table or view belongs to something else. */
+/** ALREADY_EXISTS: the name that a connector needs for a table or view belongs to something else. */
 function nameTaken({ kind, namespace, name, connector }: Placement, owner: NameOwner): CodedError {
-  const noun = (of: ObjectKind) => (of === ObjectKind.OBJECT_KIND_TABLE ? 'table' : 'view');
+  const noun = (objectKind: ObjectKind) => (objectKind === ObjectKind.OBJECT_KIND_TABLE ? 'table' : 'view');
   const full = formatName([...namespace.path, name]);
   const object = `${noun(owner.kind)} ${owner.id}`;
   const source = formatName([...pathOfKey(owner.upstreamPathKey), owner.upstreamName]);

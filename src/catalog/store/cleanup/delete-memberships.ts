@@ -5,37 +5,37 @@ import { OPEN_END, type Position } from '../lineage/lineage.ts';
 
 type Db = Kysely<Schema>;
 
-/** `stage_key` of a snapshot whose staged changes are being removed. No stream has this key. */
-export const CLEARING = '';
-/** Says that what is staged is to be removed. */
-export const TO_CLEAR = { stage_key: CLEARING, staged_groups: null } as const;
+/** `stage_key` of a snapshot whose staged changes are being deleted. No stream has this key. */
+export const DELETING_KEY = '';
+/** Columns of a snapshot whose staged changes are to be deleted. */
+export const MARK_DELETING = { stage_key: DELETING_KEY, staged_groups: null } as const;
 
-/** Rows a transaction: some milliseconds, between which other calls go on. */
+/** Rows per transaction: some milliseconds, between which other calls are served. */
 const STEP = 2000;
 
 /**
- * Removes what is staged in a snapshot's place, in small transactions. Its `stage_key` must be CLEARING, so that no stream
- * writes meanwhile and that a crash leaves it to be cleared again.
+ * Deletes the changes that are staged at a snapshot's position, in small transactions. The snapshot's `stage_key` must be
+ * DELETING_KEY, so that no stream writes meanwhile, and so that the deletion is repeated after a crash.
  */
-export async function clearChanges(db: Db, place: Position): Promise<void> {
-  for (const step of [clearArrivals, clearRemovals, clearDepartures]) {
-    while (await db.transaction().execute((trx) => step(trx, place))) await setImmediate();
+export async function deleteMemberships(db: Db, position: Position): Promise<void> {
+  for (const step of [deleteAdditions, undoRemovals, deleteBranchRemovals]) {
+    while (await db.transaction().execute((trx) => step(trx, position))) await setImmediate();
   }
 }
 
-/** The same of a snapshot that another stream takes over then: after it no stream has it. */
-export async function clearStage(db: Db, snapshot: { snapshotNum: number; place: Position }): Promise<void> {
-  await clearChanges(db, snapshot.place);
+/** Deletes a snapshot's staged changes and then releases it, so that another stream can take it over. */
+export async function deleteStaged(db: Db, snapshot: { snapshotNum: number; position: Position }): Promise<void> {
+  await deleteMemberships(db, snapshot.position);
   await db
     .updateTable('snapshots')
     .set({ stage_key: null })
     .where('snapshot_num', '=', snapshot.snapshotNum)
-    .where('stage_key', '=', CLEARING)
+    .where('stage_key', '=', DELETING_KEY)
     .execute();
 }
 
 /** @returns whether there may be more */
-async function clearArrivals(db: Db, { chain, ord }: Position): Promise<boolean> {
+async function deleteAdditions(db: Db, { chain, ord }: Position): Promise<boolean> {
   const rows = await db
     .selectFrom('memberships')
     .select('file_num')
@@ -59,9 +59,9 @@ async function clearArrivals(db: Db, { chain, ord }: Position): Promise<boolean>
   return rows.length === STEP;
 }
 
-/** Files that no snapshot holds any more. */
+/** Deletes those of the files that no snapshot holds any more, and their sketches. */
 export async function deleteOrphans(db: Db, fileNums: readonly number[]): Promise<void> {
-  // SQLite takes 32,766 parameters, the step stays below.
+  // SQLite accepts up to 32,766 parameters; callers pass fewer files.
   await db
     .deleteFrom('files')
     .where('file_num', 'in', fileNums)
@@ -71,7 +71,7 @@ export async function deleteOrphans(db: Db, fileNums: readonly number[]): Promis
       ),
     )
     .execute();
-  // Their numbers may be given out again.
+  // Sketches must not outlive their file, since its number may be reused.
   await db
     .deleteFrom('file_sketches')
     .where('file_num', 'in', fileNums)
@@ -81,7 +81,7 @@ export async function deleteOrphans(db: Db, fileNums: readonly number[]): Promis
     .execute();
 }
 
-async function clearRemovals(db: Db, { chain, ord }: Position): Promise<boolean> {
+async function undoRemovals(db: Db, { chain, ord }: Position): Promise<boolean> {
   const rows = await db
     .selectFrom('memberships')
     .select(['added_ord', 'file_num'])
@@ -102,7 +102,7 @@ async function clearRemovals(db: Db, { chain, ord }: Position): Promise<boolean>
   return rows.length === STEP;
 }
 
-async function clearDepartures(db: Db, { chain, ord }: Position): Promise<boolean> {
+async function deleteBranchRemovals(db: Db, { chain, ord }: Position): Promise<boolean> {
   await db.deleteFrom('branch_removals').where('chain_num', '=', chain).where('ord', '=', ord).execute();
   return false;
 }

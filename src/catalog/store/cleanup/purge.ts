@@ -2,16 +2,16 @@ import { setImmediate } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import type { Schema } from '../database/schema.ts';
-import { clearDropped, nextToClear } from './reclaim-dropped.ts';
+import { nextToReclaim, reclaimDropped } from './reclaim-dropped.ts';
 
 type Db = Kysely<Schema>;
 
-/** Files a transaction: some milliseconds, between which other calls go on. */
+/** Files per transaction: some milliseconds, between which other calls are served. */
 const STEP = 1000;
 
 /**
- * Removes contents of tables that were deleted or made anew, and what only dropped snapshots held, in small transactions, whenever it is kicked; what a stopped
- * service left is found at the first kick.
+ * Purges the contents of tables that were deleted or recreated, and reclaims files that only dropped snapshots held, in small
+ * transactions. It runs after each `kick`; the first one also finds what a stopped service left.
  */
 export function createPurge(db: Db, logger: Logger) {
   let running: Promise<void> | undefined;
@@ -22,11 +22,15 @@ export function createPurge(db: Db, logger: Logger) {
     do {
       again = false;
       for (let next = await nextDropped(db); next !== undefined && !stopped; next = await nextDropped(db)) {
-        while (!stopped && (await db.transaction().execute((trx) => removeSome(trx, next as number))))
+        while (!stopped && (await db.transaction().execute((trx) => purgeStep(trx, next as number))))
           await setImmediate();
       }
-      for (let place = await nextToClear(db); place !== undefined && !stopped; place = await nextToClear(db)) {
-        await clearDropped(db, place, () => stopped);
+      for (
+        let position = await nextToReclaim(db);
+        position !== undefined && !stopped;
+        position = await nextToReclaim(db)
+      ) {
+        await reclaimDropped(db, position, () => stopped);
       }
     } while (again && !stopped);
   }
@@ -35,7 +39,12 @@ export function createPurge(db: Db, logger: Logger) {
     kick(): void {
       again = true;
       running ??= run()
-        .catch((err) => logger.error({ err }, 'contents of deleted tables and dropped snapshots could not be removed'))
+        .catch((err) =>
+          logger.error(
+            { err },
+            'contents of deleted tables and dropped snapshots could not be purged; the next deletion tries again',
+          ),
+        )
         .finally(() => {
           running = undefined;
         });
@@ -57,8 +66,8 @@ async function nextDropped(db: Db): Promise<number | undefined> {
   return row?.table_num;
 }
 
-/** @returns false when all is gone */
-async function removeSome(db: Db, tableNum: number): Promise<boolean> {
+/** Purges some of a table's contents. @returns false when nothing is left */
+async function purgeStep(db: Db, tableNum: number): Promise<boolean> {
   const files = await db.selectFrom('files').select('file_num').where('table_num', '=', tableNum).limit(STEP).execute();
   if (files.length > 0) {
     const nums = files.map((file) => file.file_num);

@@ -2,16 +2,16 @@ import { setImmediate } from 'node:timers/promises';
 import { type Kysely, sql } from 'kysely';
 import { FILE_KINDS } from '../database/file-kind.ts';
 import type { Schema } from '../database/schema.ts';
-import { OPEN_END, type Position, removeChain } from '../lineage/lineage.ts';
+import { deleteChain, OPEN_END, type Position } from '../lineage/lineage.ts';
 import { deleteOrphans } from './delete-memberships.ts';
 
 type Db = Kysely<Schema>;
 
-/** Rows a transaction: some milliseconds, between which other calls go on. */
+/** Rows per transaction: some milliseconds, between which other calls are served. */
 const STEP = 2000;
 
-/** A place whose snapshot was dropped, with what it held not seen to yet. */
-export async function nextToClear(db: Db): Promise<Position | undefined> {
+/** The position of a dropped snapshot whose files were not reclaimed yet. */
+export async function nextToReclaim(db: Db): Promise<Position | undefined> {
   const row = await db
     .selectFrom('dropped_positions')
     .select(['chain_num', 'ord'])
@@ -22,14 +22,15 @@ export async function nextToClear(db: Db): Promise<Position | undefined> {
 }
 
 /**
- * Removes the files that were live in a dropped snapshot alone: those that came behind the place in use before it, and went by the one in
- * use after it. A place is in use while a snapshot is there or another chain forks off it. Cut off in between, it can be run again.
+ * Deletes the files that were live only in a dropped snapshot: those that were added after the previous used position and removed
+ * up to the next used one. A position is used if it has a snapshot or if another chain forks off it. An interrupted run can be
+ * repeated.
  */
-export async function clearDropped(db: Db, place: Position, stopped: () => boolean): Promise<void> {
-  const around = await placesAround(db, place);
-  if (!around.inUse) {
-    for await (const members of liveHereAlone(db, place, around)) {
-      await db.transaction().execute((trx) => remove(trx, place.chain, members));
+export async function reclaimDropped(db: Db, position: Position, stopped: () => boolean): Promise<void> {
+  const neighbours = await neighboursOf(db, position);
+  if (!neighbours.inUse) {
+    for await (const members of liveOnlyAt(db, position, neighbours)) {
+      await db.transaction().execute((trx) => deleteMembers(trx, position.chain, members));
       if (stopped()) return;
       await setImmediate();
     }
@@ -38,23 +39,23 @@ export async function clearDropped(db: Db, place: Position, stopped: () => boole
     await trx
       .updateTable('dropped_positions')
       .set({ cleared: 1 })
-      .where('chain_num', '=', place.chain)
-      .where('ord', '=', place.ord)
+      .where('chain_num', '=', position.chain)
+      .where('ord', '=', position.ord)
       .execute();
-    await forgetPlaces(trx, place.chain, [place.ord]);
-    await removeEmptyChain(trx, place.chain);
+    await deleteUnusedPositions(trx, position.chain, [position.ord]);
+    await deleteEmptyChain(trx, position.chain);
   });
 }
 
-interface Around {
-  /** A chain forks off the place itself. */
+interface Neighbours {
+  /** Whether a chain forks off the position itself. */
   inUse: boolean;
-  /** The places in use next to it in its chain; 0 and STAYS where there is none. */
+  /** Ordinals of the next used positions in its chain; 0 and OPEN_END if there are none. */
   before: number;
   after: number;
 }
 
-async function placesAround(db: Db, { chain, ord }: Position): Promise<Around> {
+async function neighboursOf(db: Db, { chain, ord }: Position): Promise<Neighbours> {
   const snapshotAt = (side: '<' | '>') =>
     db
       .selectFrom('snapshots')
@@ -72,7 +73,7 @@ async function placesAround(db: Db, { chain, ord }: Position): Promise<Around> {
   };
 }
 
-/** Chains that fork off a chain: few, as forks are. */
+/** Chains that fork off a chain; there are few. */
 function forksOf(db: Db, chain: number) {
   return db
     .selectFrom('chains')
@@ -84,26 +85,26 @@ function forksOf(db: Db, chain: number) {
     .execute();
 }
 
-/** A coming of a file. */
+/** One addition of a file. */
 interface Member {
   added_ord: number;
   removed_ord: number;
   file_num: number;
 }
 
-/** Those that are live in the place alone, in steps; each step is removed before the next is asked for. */
-async function* liveHereAlone(db: Db, { chain, ord }: Position, { before, after }: Around): AsyncGenerator<Member[]> {
+/** The additions that are live only at the position, in steps. Each step must be deleted before the next is requested. */
+async function* liveOnlyAt(db: Db, { chain, ord }: Position, { before, after }: Neighbours): AsyncGenerator<Member[]> {
   const members = db
     .selectFrom('memberships')
     .select(['added_ord', 'removed_ord', 'file_num'])
     .where('chain_num', '=', chain)
     .limit(STEP);
   if (after === OPEN_END) {
-    const came = members.where('added_ord', '>', before).where('added_ord', '<=', ord);
-    for (let rows = await came.execute(); rows.length > 0; rows = await came.execute()) yield rows;
+    const added = members.where('added_ord', '>', before).where('added_ord', '<=', ord);
+    for (let rows = await added.execute(); rows.length > 0; rows = await added.execute()) yield rows;
     return;
   }
-  // By what went: else each drop would go over all that stays.
+  // Read by removal; otherwise each drop would read all files that are still live.
   for (const kind of FILE_KINDS) {
     let last: Member | undefined = { removed_ord: ord, file_num: Number.MAX_SAFE_INTEGER, added_ord: 0 };
     while (last) {
@@ -122,7 +123,7 @@ async function* liveHereAlone(db: Db, { chain, ord }: Position, { before, after 
   }
 }
 
-async function remove(db: Db, chain: number, members: readonly Member[]): Promise<void> {
+async function deleteMembers(db: Db, chain: number, members: readonly Member[]): Promise<void> {
   if (members.length === 0) return;
   for (const { added_ord, file_num } of members) {
     await db
@@ -131,7 +132,7 @@ async function remove(db: Db, chain: number, members: readonly Member[]): Promis
       .where('added_ord', '=', added_ord)
       .where('file_num', '=', file_num)
       .execute();
-    // Left by repairs. A file's number may be given out again.
+    // Repairs may leave branch removals. They must not outlive the file, since its number may be reused.
     await db
       .deleteFrom('branch_removals')
       .where('file_num', '=', file_num)
@@ -143,11 +144,11 @@ async function remove(db: Db, chain: number, members: readonly Member[]): Promis
     db,
     members.map((member) => member.file_num),
   );
-  await forgetPlaces(db, chain, [...new Set(members.map((member) => member.added_ord))]);
+  await deleteUnusedPositions(db, chain, [...new Set(members.map((member) => member.added_ord))]);
 }
 
-/** Dropped places that nothing needs to know of any more: no file came there, and no chain forks off. */
-async function forgetPlaces(db: Db, chain: number, ords: readonly number[]): Promise<void> {
+/** Deletes reclaimed positions that nothing refers to any more: no file was added there, and no chain forks off. */
+async function deleteUnusedPositions(db: Db, chain: number, ords: readonly number[]): Promise<void> {
   await db
     .deleteFrom('dropped_positions')
     .where('chain_num', '=', chain)
@@ -177,12 +178,12 @@ async function forgetPlaces(db: Db, chain: number, ords: readonly number[]): Pro
     .execute();
 }
 
-/** A chain without a snapshot and without forks goes; the place that it forked off may be of no use then. */
-async function removeEmptyChain(db: Db, chain: number): Promise<void> {
+/** Deletes a chain if it has no snapshots, files or forks. The position from which it forked may become unused. */
+async function deleteEmptyChain(db: Db, chain: number): Promise<void> {
   const snapshot = await db.selectFrom('snapshots').select('ord').where('chain_num', '=', chain).limit(1).execute();
   const left = await db.selectFrom('memberships').select('added_ord').where('chain_num', '=', chain).limit(1).execute();
   if (snapshot.length + left.length > 0 || (await forksOf(db, chain)).length > 0) return;
-  await removeChain(db, chain);
+  await deleteChain(db, chain);
   await db.deleteFrom('branch_removals').where('chain_num', '=', chain).execute();
   await db.deleteFrom('dropped_positions').where('chain_num', '=', chain).execute();
 }

@@ -14,11 +14,13 @@ interface LastAlert {
 }
 
 /**
- * What the connector's webhook is to be told of a job that has ended: a failure where it was not told of one before, a success where it
- * was. It counts as told from now on; asked again of the same job, the answer is the same. To be called in a transaction.
+ * Decides which alert the connector's webhook gets for a job that has ended: the first failure, and the first success after it.
+ * The alert is stored as sent, and a repeated call for the same job returns it again. Call it in a transaction.
+ *
+ * @returns undefined if there is nothing to report
  */
 export async function evaluateAlert(db: Db, job: ReconcileJob): Promise<AlertRequest | undefined> {
-  if (!tells(job)) return undefined;
+  if (!countsForAlerts(job)) return undefined;
   const connector = await findConnector(db, job.connectorId);
   if (!connector?.alerts?.webhookUrl || connector.state === ConnectorState.CONNECTOR_STATE_DELETING) return undefined;
   const { connectorId, displayName: connectorName, policy } = connector;
@@ -30,8 +32,8 @@ export async function evaluateAlert(db: Db, job: ReconcileJob): Promise<AlertReq
   const last = await lastAlert(db, connectorId);
   if (last?.jobId === job.jobId) return request(last);
   const failed = job.state === JobState.JS_FAILED;
-  const toldOfFailure = last?.type === 'job.failed';
-  if (failed === toldOfFailure) return undefined;
+  const lastWasFailure = last?.type === 'job.failed';
+  if (failed === lastWasFailure) return undefined;
   const alert: LastAlert = failed
     ? { jobId: job.jobId, type: 'job.failed' }
     : { jobId: job.jobId, type: 'job.recovered', failedJobId: last?.jobId };
@@ -39,7 +41,7 @@ export async function evaluateAlert(db: Db, job: ReconcileJob): Promise<AlertReq
   return request(alert);
 }
 
-/** The alert could not be sent: the webhook knows what it knew before. */
+/** Restores the previous alert, since this one could not be sent. */
 export async function unclaimAlert(db: Db, connectorId: string, alert: AlertRequest): Promise<void> {
   await db.transaction().execute(async (trx) => {
     if ((await lastAlert(trx, connectorId))?.jobId !== alert.jobId) return;
@@ -49,13 +51,13 @@ export async function unclaimAlert(db: Db, connectorId: string, alert: AlertRequ
   });
 }
 
-/** The webhook is another: it was told nothing. */
+/** Forgets the last alert: a new webhook has received none. */
 export async function resetAlerts(db: Db, connectorId: string): Promise<void> {
   await setLastAlert(db, connectorId, '');
 }
 
-/** Whether the job says how its connector stands: it succeeded or failed, took all of it, and wrote. */
-function tells({ state, dryRun, requestJson }: ReconcileJob): boolean {
+/** Whether the job shows the connector's status: it succeeded or failed, had no scope, was no retry and no dry run. */
+function countsForAlerts({ state, dryRun, requestJson }: ReconcileJob): boolean {
   if (dryRun || (state !== JobState.JS_FAILED && state !== JobState.JS_SUCCEEDED)) return false;
   const { scope, retryOf }: Partial<ReconcileRequest> = requestJson === '' ? {} : JSON.parse(requestJson);
   return scope === undefined && retryOf === undefined;

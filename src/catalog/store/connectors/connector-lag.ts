@@ -4,22 +4,22 @@ import { Connector } from '../../../generated/reconciler/v1/connectors.ts';
 import { TENANT } from '../../identity/tenant.ts';
 import type { Schema } from '../database/schema.ts';
 
-/** How a connector's runs stand. Times in milliseconds since the epoch. */
+/** Status of a connector's runs. Times are milliseconds since 1970. */
 export interface ConnectorLag {
   name: string;
-  /** When its last good run ended: one of all its tables, that wrote. Without any, when the connector was made. */
+  /** End of its last good run, which is a successful run of all tables that was not a dry run; otherwise its creation time. */
   goodSince: number;
-  /** 0 where it has no schedule by interval, or it does not run now. */
+  /** 0 if it has no schedule with an interval, or is not active. */
   intervalSeconds: number;
-  /** Of a run that was not narrowed, or a retry of one. */
+  /** Whether the last run without a scope, or the last retry of such a run, failed. */
   lastFailed: boolean;
   running: number;
   queued: number;
-  /** Of a connector that is paused or being deleted nobody is to take up any. */
+  /** Absent for a connector that is paused or being deleted, since its jobs are not expected to start. */
   oldestQueuedAt?: number;
 }
 
-/** Of every connector. A handful of looks into indexes each, however many jobs there were. */
+/** The lag of every connector: a few index lookups per connector, however many jobs it has. */
 export async function connectorLags(db: Kysely<Schema>): Promise<ConnectorLag[]> {
   const rows = await db
     .selectFrom('connectors as c')
@@ -34,7 +34,7 @@ export async function connectorLags(db: Kysely<Schema>): Promise<ConnectorLag[]>
           .select('j.finished_at')
           .where('j.state', '=', 'JS_SUCCEEDED')
           .where('j.dry_run', '=', 0)
-          // A run of a part says nothing of the rest.
+          // A run of some tables does not show that the others are up to date.
           .where('j.request_json', 'not like', '%"scope":%')
           .where('j.request_json', 'not like', '%"retryOf":%')
           .orderBy('j.created_at', 'desc')
@@ -44,7 +44,7 @@ export async function connectorLags(db: Kysely<Schema>): Promise<ConnectorLag[]>
           .select('j.state')
           .where('j.state', 'in', ['JS_SUCCEEDED', 'JS_FAILED'])
           .where('j.dry_run', '=', 0)
-          // Nor is it one that somebody tried a part with; a retry takes all that had failed.
+          // Runs with a scope do not count; retries do, since they repeat everything that failed.
           .where('j.request_json', 'not like', '%"scope":%')
           .orderBy('j.created_at', 'desc')
           .limit(1)

@@ -9,7 +9,7 @@ import { newEtag, newId } from '../../identity/ids.ts';
 import { TENANT } from '../../identity/tenant.ts';
 import { compiledQuery } from '../database/compiled-query.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
-import { forgetAnswers } from '../database/idempotency.ts';
+import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import type { ConnectorRow, Schema } from '../database/schema.ts';
 
 type Db = Kysely<Schema>;
@@ -61,14 +61,14 @@ export async function findConnectorByName(db: Db, name: string): Promise<Connect
   return row && toMessage(row);
 }
 
-/** By display name, those behind `after`. */
+/** Lists up to `limit` connectors after `after`, ordered by display name. */
 export async function listConnectors(db: Db, limit: number, after?: string): Promise<Connector[]> {
   let query = db.selectFrom('connectors').selectAll().where('tenant_id', '=', TENANT);
   if (after !== undefined) query = query.where('display_name', '>', after);
   return (await query.orderBy('display_name').limit(limit).execute()).map(toMessage);
 }
 
-/** @throws CodedError ALREADY_EXISTS where the new name is taken */
+/** @throws CodedError ALREADY_EXISTS if the new name is taken */
 export async function updateConnector(db: Db, connector: Connector): Promise<Connector> {
   await refuseTakenName(db, connector.displayName, connector.connectorId);
   await db
@@ -85,19 +85,19 @@ export async function updateConnector(db: Db, connector: Connector): Promise<Con
   return getConnector(db, connector.connectorId);
 }
 
-/** Says which job has the connector; '' for none. It is no change of the connector: the etag stays. */
+/** Stores which job has claimed the connector; '' for none. The etag stays, since the connector itself does not change. */
 export async function setRunningJob(db: Db, id: string, jobId: string): Promise<void> {
   await db.updateTable('connectors').set({ running_job_id: jobId }).where('connector_id', '=', id).execute();
 }
 
-/** Gives a connector back, if the job holds it. Without a connector: whichever the job holds. */
+/** Releases a connector if the job has claimed it. Without `connectorId`, it releases whichever the job has claimed. */
 export async function releaseClaim(db: Db, jobId: string, connectorId?: string): Promise<void> {
   let query = db.updateTable('connectors').set({ running_job_id: '' }).where('running_job_id', '=', jobId);
   if (connectorId !== undefined) query = query.where('connector_id', '=', connectorId);
   await query.execute();
 }
 
-/** From now on it can only be deleted. */
+/** Begins a connector's deletion: from now on it can only be deleted. */
 export async function markDeleting(db: Db, connector: Connector, deleteContents: boolean): Promise<void> {
   const state = ConnectorState.CONNECTOR_STATE_DELETING;
   if (connector.state !== state) await updateConnector(db, { ...connector, state });
@@ -108,23 +108,23 @@ export async function markDeleting(db: Db, connector: Connector, deleteContents:
     .execute();
 }
 
-/** Whether what it brought in is to go with it. */
-export async function deletesContents(db: Db, id: string): Promise<boolean> {
+/** Whether the connector's tables and views are deleted together with it. */
+export async function shouldDeleteContents(db: Db, id: string): Promise<boolean> {
   const query = db.selectFrom('connectors').select('delete_contents').where('connector_id', '=', id);
   return (await query.executeTakeFirst())?.delete_contents === 1;
 }
 
-/** Ids of those whose deletion was begun; of the given ones, if any are given. */
+/** Ids of connectors whose deletion has begun, or of those among `among`. */
 export async function deletingConnectors(db: Db, among?: string[]): Promise<string[]> {
   let query = db.selectFrom('connectors').select('connector_id').where('state', '=', 'CONNECTOR_STATE_DELETING');
   if (among) query = query.where('connector_id', 'in', among);
   return (await query.execute()).map((row) => row.connector_id);
 }
 
-/** Nothing may be bound to it any more. */
+/** Deletes a connector. No object may be bound to it any more. */
 export async function deleteConnector(db: Db, id: string): Promise<void> {
   await db.deleteFrom('connectors').where('connector_id', '=', id).execute();
-  await forgetAnswers(db, id);
+  await deleteIdempotencyKeys(db, id);
 }
 
 async function refuseTakenName(db: Db, name: string, exceptId?: string): Promise<void> {

@@ -2,11 +2,11 @@ import { Worker } from 'node:worker_threads';
 import { sqlitePath } from './sqlite.ts';
 
 /**
- * Moves the write-ahead log into the database from a thread of its own.
+ * Moves the write-ahead log into the database, in a thread of its own.
  *
- * SQLite otherwise does it in the commit that finds the log long: that copies megabytes and waits for the disk, on the one
- * thread that answers all calls. Passive checkpoints never block a reader or the writer (https://sqlite.org/wal.html,
- * "Checkpointing"). The service's connection still checkpoints by itself if the log grows all the same.
+ * Otherwise SQLite does this in the commit that exceeds the log's limit, which copies megabytes and waits for the disk in the
+ * only thread that serves calls. Passive checkpoints never block a reader or the writer (https://sqlite.org/wal.html,
+ * "Checkpointing"). If the log grows nevertheless, the service's connection still checkpoints by itself.
  */
 export class Checkpointer {
   readonly #worker: Worker;
@@ -16,17 +16,17 @@ export class Checkpointer {
     this.#worker = new Worker(PROGRAM, {
       eval: true,
       workerData: { sqlite: sqlitePath, file, intervalMs: INTERVAL_MS },
-      // Not the parent's: it has no use for loaders.
+      // The parent's arguments may name loaders, which this program does not need.
       execArgv: [],
       resourceLimits: { maxOldGenerationSizeMb: 32 },
     });
     this.#worker.unref();
-    // Without it the database still works, with longer pauses.
+    // Without the thread the database still works, with longer pauses.
     this.#worker.on('error', () => undefined);
     this.#ended = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
   }
 
-  /** Ends the thread, after a checkpoint that is running. */
+  /** Waits for a running checkpoint and ends the thread. */
   async stop(): Promise<void> {
     this.#worker.ref();
     this.#worker.postMessage('stop');
@@ -36,7 +36,7 @@ export class Checkpointer {
 
 const INTERVAL_MS = 250;
 
-// Plain JavaScript: the thread has no loader for anything else, in neither the sources nor a build.
+// Plain JavaScript, since the thread has no TypeScript loader.
 const PROGRAM = `
 const { parentPort, workerData } = require('node:worker_threads');
 const Sqlite = require(workerData.sqlite);
@@ -46,7 +46,7 @@ const timer = setInterval(() => {
   try {
     db.pragma('wal_checkpoint(PASSIVE)');
   } catch (error) {
-    // Busy, or the disk is full: the next round does it.
+    // The database is busy or the disk is full: the next round tries again.
     if (!/^SQLITE_(BUSY|FULL|IOERR)/.test(error.code)) throw error;
   }
 }, workerData.intervalMs);

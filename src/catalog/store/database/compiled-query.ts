@@ -2,8 +2,8 @@ import type { Compilable, CompiledQuery, Kysely } from 'kysely';
 import type { Schema } from './schema.ts';
 
 /**
- * A query that is built and compiled once, for lookups that every table needs several times: building the query costs more than
- * executing it (measured: 0.1 ms compared with 0.03 ms). Its parameters are the arguments, in their order.
+ * A query that is built and compiled once, for lookups that are made several times per table: building the query costs more
+ * than executing it (measured: 0.1 ms and 0.03 ms). Its parameters are the arguments, in their order.
  */
 export function compiledQuery<Args extends unknown[], Row>(
   build: (db: Kysely<Schema>, ...args: Args) => Compilable<Row>,
@@ -16,8 +16,8 @@ export function compiledQuery<Args extends unknown[], Row>(
 }
 
 /**
- * The same for a statement that writes a row: compiled once for each set of columns. Its parameters are the row's values and then the other arguments,
- * in their order; none of the values may be undefined.
+ * A statement that writes a row, compiled once per set of columns. Its parameters are the row's values, followed by the other
+ * arguments in their order. No value may be undefined.
  */
 export function compiledWrite<Row extends object, Args extends unknown[], Result>(
   build: (db: Kysely<Schema>, row: Row, ...args: Args) => Compilable<Result>,
@@ -33,7 +33,7 @@ export function compiledWrite<Row extends object, Args extends unknown[], Result
 
 async function execute<Row>(db: Kysely<Schema>, query: CompiledQuery<Row>, parameters: unknown[]): Promise<Row[]> {
   if (query.parameters.length !== parameters.length) {
-    throw new Error(`${query.sql}: has ${query.parameters.length} parameters, and ${parameters.length} are given`);
+    throw new Error(`${query.sql}: expects ${query.parameters.length} parameters and got ${parameters.length}`);
   }
   return (await db.executeQuery<Row>({ ...query, parameters })).rows;
 }

@@ -5,18 +5,18 @@ import type BetterSqlite from 'better-sqlite3';
 import { CodedError } from '../../../errors.ts';
 import { Sqlite } from './sqlite.ts';
 
-/** A service that stops lets its calls end for ten seconds, during which its successor may have started. */
+/** Longer than the ten seconds that a stopping service grants its running calls: its successor may start meanwhile. */
 const WAIT_MS = 20_000;
 const RETRY_MS = 200;
 
 /**
- * Makes this process the only one that serves the database, until it releases the lock or ends in any way: it holds SQLite's lock of an empty
- * file beside the database, which the kernel releases with the process. SQLite itself would let two processes write in turn, but what a
- * service keeps in memory, and clears when it starts, is only correct if it is the only one.
+ * Makes this process the only one that serves the database until it releases the lock or ends. The lock is SQLite's lock on an
+ * empty file beside the database; the kernel releases it if the process dies. SQLite itself would let two processes write in
+ * turn, but the state that a service keeps in memory, and resets at its start, is only correct in a single process.
  *
- * @param options.waitMs how long another holder may take to release it
+ * @param options.waitMs how long another holder may take to release the lock
  * @param options.onWait called once if there is another holder
- * @throws CodedError FAILED_PRECONDITION if it is not released in time
+ * @throws CodedError FAILED_PRECONDITION if the lock is not released in time, UNAVAILABLE if its file cannot be opened
  */
 export async function lockDatabase(
   file: string,
@@ -30,7 +30,7 @@ export async function lockDatabase(
     if (Date.now() >= deadline) {
       throw new CodedError(
         'FAILED_PRECONDITION',
-        `database ${file} is served by another catalog service on this machine. Use that one, stop it, or name another --database.`,
+        `database ${file} is served by another catalog service on this machine: use that service, stop it, or pass another --database`,
       );
     }
     if (attempt === 1) onWait?.();
@@ -38,7 +38,7 @@ export async function lockDatabase(
   }
 }
 
-/** Undefined if another process holds it. */
+/** @returns undefined if another process holds the lock */
 function tryLock(file: string): BetterSqlite.Database | undefined {
   let sqlite: BetterSqlite.Database | undefined;
   try {

@@ -9,24 +9,25 @@ import { setPlannerStatistics } from './planner-statistics.ts';
 import type { Schema } from './schema.ts';
 import { Sqlite } from './sqlite.ts';
 
-/** The database: Kysely for all queries, and the plain connection for the one path that writes files in bulk. */
+/** The database: Kysely for all queries, and the plain connection for writing files in bulk (see file-writer.ts). */
 export interface Database {
   readonly db: Kysely<Schema>;
-  /** Use it only inside a Kysely transaction, and without an await: there is one connection. */
+  /** Use it only inside a Kysely transaction and without an await: there is only one connection. */
   readonly sqlite: BetterSqlite.Database;
   /** Fails if the database does not answer. */
   ping(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** How many prepared statements are kept. Lists of parameters produce many; the common ones stay in use. */
+/** Prepared statements that are kept. `in (…)` lists of various lengths produce many; common statements stay cached. */
 const MAX_STATEMENTS = 500;
 
 /**
- * Opens the database, creates it if it does not exist, and migrates it to this version.
+ * Opens the database, creates it if it does not exist, and migrates it to the version of this code.
  *
  * @param file a path, or `:memory:`
- * @throws CodedError UNAVAILABLE if it cannot be opened, FAILED_PRECONDITION if it is newer than the code or is no database
+ * @throws CodedError UNAVAILABLE if the file cannot be opened, FAILED_PRECONDITION if a newer version wrote it or it is not a
+ *   database
  */
 export async function openDatabase(file: string): Promise<Database> {
   const sqlite = openSqlite(file);
@@ -57,10 +58,10 @@ function openSqlite(file: string): BetterSqlite.Database {
   try {
     if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true });
     sqlite = new Sqlite(file);
-    // File bodies are about 1 KiB: larger pages waste less. It only affects a new database.
+    // Rows of files take about 1 KiB, so larger pages waste less space. This only affects a new database.
     sqlite.pragma('page_size = 8192');
     sqlite.pragma('journal_mode = WAL');
-    // In WAL mode a power failure may lose the last transactions, never the database; jobs repeat what is missing.
+    // In WAL mode a power failure may lose the last transactions but cannot corrupt the database; jobs repeat what is missing.
     sqlite.pragma('synchronous = NORMAL');
     sqlite.pragma('foreign_keys = ON');
     sqlite.pragma('busy_timeout = 5000');
@@ -74,17 +75,17 @@ function openSqlite(file: string): BetterSqlite.Database {
   }
 }
 
-/** Kysely prepares a statement for every query; this returns the one that was prepared before. */
+/** Kysely prepares a statement for every query; the cache returns the one that was prepared before. */
 function withStatementCache(sqlite: BetterSqlite.Database) {
   const statements = new Map<string, BetterSqlite.Statement>();
   return {
     prepare(sql: string): BetterSqlite.Statement {
-      // SQLite itself rolls back when the disk is full (https://sqlite.org/lang_transaction.html, section 3). Kysely does not
-      // know: its own rollback would fail and hide the cause.
+      // SQLite itself rolls back when the disk is full (https://sqlite.org/lang_transaction.html, section 3). Kysely's own
+      // rollback would then fail and hide the cause.
       if (sql === 'rollback' && !sqlite.inTransaction) return sqlite.prepare('select 1 where 0');
       const known = statements.get(sql);
       if (known) {
-        // To the end of the map: the first ones have been unused for longest.
+        // Move it to the end of the map, so that the first entry is the least recently used.
         statements.delete(sql);
         statements.set(sql, known);
         return known;

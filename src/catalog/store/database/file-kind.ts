@@ -1,4 +1,4 @@
-/** What a file is, as the `kind` columns store it. Lists of files are in this order. */
+/** Kinds of files, as the `kind` columns store them. Files are listed in this order. */
 export const DATA = 1;
 export const POSITION_DELETES = 2;
 export const EQUALITY_DELETES = 3;

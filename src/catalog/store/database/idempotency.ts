@@ -4,17 +4,17 @@ import { CodedError } from '../../../errors.ts';
 import { TENANT } from '../../identity/tenant.ts';
 import type { Schema } from './schema.ts';
 
-/** A digest of a request's message: whether a key comes with the same request again. */
+/** SHA-256 of a request's message, in hex. It shows whether a key is reused for another request. */
 export function requestHash(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
 /**
- * The id of the resource that the key created before, if it was used.
+ * The id of the resource that an earlier request with this key created; undefined if there was none.
  *
  * @throws CodedError INVALID_ARGUMENT if the key was used for another request
  */
-export async function answeredBefore(
+export async function findCreatedResource(
   db: Kysely<Schema>,
   scope: string,
   key: string,
@@ -37,8 +37,8 @@ export async function answeredBefore(
   return row?.resource_id;
 }
 
-/** Remembers the resource that a key created. Call it in the transaction that created it. */
-export async function rememberAnswer(db: Kysely<Schema>, scope: string, key: string, hash: string, id: string) {
+/** Stores which resource a key created. Call it in the transaction that creates the resource. */
+export async function recordCreatedResource(db: Kysely<Schema>, scope: string, key: string, hash: string, id: string) {
   if (key === '') return;
   await db
     .insertInto('idempotency_keys')
@@ -58,8 +58,8 @@ export async function rememberAnswer(db: Kysely<Schema>, scope: string, key: str
     .execute();
 }
 
-/** Forgets the keys that created a resource that is deleted: the same key may then create it again. */
-export async function forgetAnswers(db: Kysely<Schema>, resourceId: string): Promise<void> {
+/** Deletes the keys that created a deleted resource, so that the same key can create it again. */
+export async function deleteIdempotencyKeys(db: Kysely<Schema>, resourceId: string): Promise<void> {
   await db
     .deleteFrom('idempotency_keys')
     .where('tenant_id', '=', TENANT)

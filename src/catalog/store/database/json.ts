@@ -1,9 +1,9 @@
-/** A map of texts that was stored as JSON. */
+/** Parses a column that holds a JSON object of strings. */
 export function jsonMap(text: string): { [key: string]: string } {
   return JSON.parse(text) as { [key: string]: string };
 }
 
-/** The time of a column that holds milliseconds. */
+/** Converts a column that holds milliseconds since 1970. */
 export function date(ms: number | null): Date | undefined {
   return ms === null ? undefined : new Date(ms);
 }

@@ -2,7 +2,7 @@ import { type Kysely, type Migration, Migrator } from 'kysely';
 import { CodedError } from '../../../errors.ts';
 import { migration as first } from './migrations/0001-first.ts';
 
-/** In the order in which they are applied. A migration that has been released is never changed. */
+/** All migrations, in the order in which they are applied. A released migration is never changed. */
 const MIGRATIONS: Record<string, Migration> = {
   '0001-first': first,
 };
@@ -10,15 +10,15 @@ const MIGRATIONS: Record<string, Migration> = {
 /**
  * Migrates the database to the version of this code.
  *
- * @throws CodedError FAILED_PRECONDITION if a newer version of the code has written it
+ * @throws CodedError FAILED_PRECONDITION if a newer version of the code wrote the database
  */
 export async function migrate(db: Kysely<never>, file: string): Promise<void> {
   const unknown = (await appliedMigrations(db)).filter((name) => !(name in MIGRATIONS));
   if (unknown.length > 0) {
     throw new CodedError(
       'FAILED_PRECONDITION',
-      `database ${file} was written by a newer version of the catalog service (it has ${unknown.join(', ')}): ` +
-        'start that version, or give another database file',
+      `database ${file} was written by a newer version of the catalog service (unknown migrations: ${unknown.join(', ')}): ` +
+        'start that version, or pass another database file',
     );
   }
   const migrator = new Migrator({ db, provider: { getMigrations: async () => MIGRATIONS } });

@@ -1,11 +1,12 @@
 import type Sqlite from 'better-sqlite3';
 
 /**
- * What SQLite's planner assumes about the big tables: the number of rows, then how many share the first column of the index, the
- * first two, and so on (https://sqlite.org/optoverview.html, "Manual Control Of Query Plans Using SQLITE_STAT Tables").
+ * What SQLite's planner assumes about the big tables: the number of rows, then how many rows share the first column of the
+ * index, the first two, and so on (https://sqlite.org/optoverview.html, "Manual Control Of Query Plans Using SQLITE_STAT
+ * Tables").
  *
- * Without statistics it assumes that any first column selects ten rows, and then walks whole chains instead of looking a file up.
- * Real statistics would change with the data, and the plans with them. Postgres gathers its own.
+ * Without statistics it assumes that any first column selects ten rows, and scans whole chains instead of looking up a file.
+ * Statistics of the real data would change over time, and the query plans with them. Postgres gathers its own.
  */
 const STATISTICS: [table: string, index: string, stat: string][] = [
   ['memberships', 'sqlite_autoindex_memberships_1', '1000000 50000 500 1'],
@@ -22,17 +23,17 @@ const STATISTICS: [table: string, index: string, stat: string][] = [
   ['snapshots', 'snapshots_base', '100000 100 2'],
 ];
 
-/** Stores the statistics in the database, and loads them for this connection. */
+/** Stores the statistics in the database and loads them into this connection. */
 export function setPlannerStatistics(sqlite: Sqlite.Database): void {
-  // Creates the table of statistics if it does not exist; only for the schema table, which is quick.
+  // Creates sqlite_stat1 if it does not exist. Analyzing only the schema table is quick.
   sqlite.exec('analyze sqlite_schema');
   const read = sqlite.prepare('select tbl, idx, stat from sqlite_stat1 order by tbl, idx').raw();
-  const wanted = STATISTICS.toSorted((a, b) => (`${a[0]} ${a[1]}` < `${b[0]} ${b[1]}` ? -1 : 1));
-  if (JSON.stringify(read.all()) === JSON.stringify(wanted)) return;
+  const desired = STATISTICS.toSorted((a, b) => (`${a[0]} ${a[1]}` < `${b[0]} ${b[1]}` ? -1 : 1));
+  if (JSON.stringify(read.all()) === JSON.stringify(desired)) return;
   sqlite.transaction(() => {
     sqlite.exec('delete from sqlite_stat1');
     const insert = sqlite.prepare('insert into sqlite_stat1 (tbl, idx, stat) values (?, ?, ?)');
-    for (const row of wanted) insert.run(...row);
+    for (const row of desired) insert.run(...row);
   })();
   sqlite.exec('analyze sqlite_schema');
 }

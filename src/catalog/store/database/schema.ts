@@ -4,8 +4,8 @@ import type { ObjectKind } from '../../../generated/reconciler/internal/v1/bindi
 /**
  * The tables of the database, as Kysely sees them. The migrations create them.
  *
- * Times are milliseconds since 1970. Snapshot ids have 64 bits and so are TEXT; counts, sizes and sequence numbers are checked to be
- * safe integers before they are stored. `num` columns are numbers of this database only and never leave it.
+ * Times are milliseconds since 1970. Snapshot ids have 64 bits, so they are stored as TEXT. Counts, sizes and sequence numbers
+ * are checked to be safe integers before they are stored. `num` columns are internal numbers, which never leave the database.
  */
 export interface Schema {
   catalogs: CatalogRow;
@@ -58,7 +58,7 @@ export interface NamespaceRow extends Resource {
   properties: string;
 }
 
-/** Names of tables and views, which share them in a namespace. */
+/** Names of tables and views. Within a namespace, each name belongs to one table or view. */
 export interface ObjectNameRow {
   namespace_id: string;
   name: string;
@@ -67,7 +67,7 @@ export interface ObjectNameRow {
 
 export interface TableRow extends Resource {
   table_id: string;
-  /** Its contents now: see table_contents. */
+  /** Its current contents: see TableContentRow. */
   table_num: number;
   catalog_id: string;
   namespace_id: string;
@@ -79,7 +79,7 @@ export interface TableRow extends Resource {
   location: string;
   metadata_location: string;
   properties: string;
-  /** The current schema; null if none was given. */
+  /** The current schema; null if the table has none. */
   schema_id: number | null;
   /** JSON array of PartitionSpec. */
   partition_specs: string;
@@ -90,15 +90,15 @@ export interface TableRow extends Resource {
 }
 
 /**
- * What snapshots, files and schemas belong to. A table that was dropped and created again upstream gets new contents under its old
- * id; the old ones are removed in small steps afterwards.
+ * The contents to which snapshots, files and schemas belong. A table that was dropped and created again upstream keeps its id
+ * and gets new contents; the old contents are purged later, in small steps.
  */
 export interface TableContentRow {
   table_num: Generated<number>;
   table_id: string;
-  /** Counts the replacements of statistics, so that no reader mixes old and new pages. */
+  /** Number of replacements of statistics. It changes so that no reader mixes old and new pages. */
   generation: number;
-  /** 1 if it waits to be removed. */
+  /** 1 if the contents wait to be purged. */
   dropped: number;
   /** How many times sketches of files were put; 0 if there are none. */
   sketched: Generated<number>;
@@ -119,17 +119,17 @@ export interface ViewRow extends Resource {
   body: string;
 }
 
-/** The upstream name from which a table or view was brought, and the state in which it was read. */
+/** The upstream name from which a table or view was ingested, and the state in which it was read. */
 export interface BindingRow {
   object_id: string;
   tenant_id: string;
   kind: ObjectKind;
-  /** Null if no connector owns the object: it was made by hand, or its connector was deleted. */
+  /** Null if no connector owns the object: it was created by hand, or its connector was deleted. */
   connector_id: string | null;
   /** See path-key.ts. */
   upstream_path_key: string;
   upstream_name: string;
-  /** See upstream-name-hash.ts; the same 64 bits as a signed integer. JavaScript numbers don't hold it: it is only summed, in SQL. */
+  /** See upstream-name-hash.ts; the same 64 bits as a signed integer. Only SQL reads it, since JavaScript numbers are too small. */
   name_hash: bigint;
   upstream_uuid: string;
   fingerprint: string;
@@ -144,9 +144,9 @@ export interface ConnectorRow extends Resource {
   display_name: string;
   state: string;
   running_job_id: string;
-  /** 1 if it is being deleted together with what it brought in. */
+  /** 1 if it is being deleted together with the tables and views that it owns. */
   delete_contents: number;
-  /** The last alert that its webhook received, as JSON (see alerts.ts); empty if there was none. */
+  /** The last alert for its webhook, as JSON (see alerts.ts); empty if there was none. */
   last_alert: string;
   /** proto3 JSON of the Connector without what the other columns hold. */
   body: string;
@@ -222,18 +222,18 @@ export interface SnapshotRow {
   manifest_list: string;
   fetched_at: number;
   expired_at: number | null;
-  /** Null if it has none, or none any more: it then holds all that is live on its path. */
+  /** Null if it has no base, or if its base was dropped: it then holds all files that are live in its ancestry. */
   base_snapshot_id: string | null;
   first_row_id: string | null;
   added_rows: string | null;
   /** Its position: see chains. */
   chain_num: number;
   ord: number;
-  /** 1 once all its files are stored: it is captured. */
+  /** 1 once all its files are stored, which makes the snapshot captured. */
   complete: number;
   /**
-   * Position among those that readers see, in the order in which they became visible or, later, complete; null while it is only staged. A
-   * snapshot that is not complete is seen without its files.
+   * Ordinal among the visible snapshots, in the order in which they became visible or, later, complete; null while it is only
+   * staged. A visible snapshot that is not complete has metadata but no files.
    */
   published: number | null;
   /** Key of the stream whose changes are staged or, if complete, stored. Null before the first stream. */
@@ -242,7 +242,7 @@ export interface SnapshotRow {
   staged_groups: string | null;
   /** Totals as JSON (see totals.ts); null while staged. */
   totals: string | null;
-  /** Rows that a reader sees: a count, `absent` if it cannot be computed, null before the first request for it. */
+  /** Number of rows that a reader sees; `absent` if it cannot be computed, null before it is first requested. */
   live_rows: string | null;
   ndv: string | null;
   /** Key of the last finished PutColumnStats. */
@@ -250,8 +250,8 @@ export interface SnapshotRow {
 }
 
 /**
- * A run of snapshots, each based on the one before: the snapshot at `ord` n+1 holds the files of the one at n and its own
- * changes. A snapshot whose base is not the newest of its chain starts a chain of its own, which holds where it forked off.
+ * A sequence of snapshots, each based on the one before: the snapshot at `ord` n+1 holds the files of the one at n, with its own
+ * changes. A snapshot whose base is not the newest of its chain starts a new chain, which stores the position of its fork.
  */
 export interface ChainRow {
   chain_num: Generated<number>;
@@ -262,14 +262,14 @@ export interface ChainRow {
   tip_ord: number;
 }
 
-/** The position of a snapshot that was dropped while others need it: files that were added there are live in later snapshots. */
+/** The position of a dropped snapshot. It is kept while files that were added there are live in later snapshots. */
 export interface DroppedPositionRow {
   chain_num: number;
   ord: number;
   table_num: number;
   /** The dropped snapshot's id. */
   snapshot_id: string;
-  /** 0 while files that only it held wait to be removed. */
+  /** 0 while files that only this snapshot held wait to be reclaimed. */
   cleared: number;
 }
 
@@ -291,23 +291,23 @@ export interface FileRow {
   body: Uint8Array;
 }
 
-/** A file was added by the snapshot at (chain, added_ord); which snapshot of that chain removed it. */
+/** A file that the snapshot at (chain, added_ord) added and the snapshot at (chain, removed_ord) removed. */
 export interface MembershipRow {
   chain_num: number;
   added_ord: number;
   file_num: number;
-  /** OPEN_END while no snapshot of the chain has removed it. */
+  /** OPEN_END until a snapshot of the chain removes the file. */
   removed_ord: number;
   kind: number;
   record_count: number;
   size_bytes: number;
   sequence_number: number;
   file_sequence_number: number;
-  /** Null if it is the snapshot at (chain, added_ord) itself. */
+  /** Null for the snapshot at (chain, added_ord) itself. */
   added_snapshot_id: string | null;
 }
 
-/** A file that was added in an ancestor chain was removed by the snapshot at (chain, ord). */
+/** The snapshot at (chain, ord) removed a file that an ancestor chain added at (from_chain, added_ord). */
 export interface BranchRemovalRow {
   chain_num: number;
   ord: number;
@@ -316,23 +316,23 @@ export interface BranchRemovalRow {
   added_ord: number;
 }
 
-/** Changes that differ from what their snapshot holds, until the replacing stream finishes. */
+/** Changes of a replacing stream that differ from the stored snapshot. They are kept until the stream finishes. */
 export interface ReplacementChangesRow {
   stream_id: string;
-  /** Counted from 1 in each stream. */
+  /** Ordinal in the stream, from 1. */
   batch: number;
-  /** An array of ParsedChange, serialized by V8: only the process that wrote it reads it. */
+  /** An array of ParsedChange, serialized by V8, since only the process that wrote it reads it. */
   changes: Uint8Array;
 }
 
-/** Column statistics derived from a snapshot's live data files, in the form from which later ones are derived. */
+/** Column statistics derived from a snapshot's live data files; later snapshots' statistics are derived from them. */
 export interface ColumnStateRow {
   snapshot_num: number;
   table_num: number;
   state: string;
 }
 
-/** Column statistics that a caller put. */
+/** Column statistics that a caller stored. */
 export interface PutColumnRow {
   snapshot_num: number;
   column_id: number;
@@ -345,17 +345,17 @@ export interface FileSketchesRow {
   file_num: number;
   /** Why the file cannot be read; empty if it was sketched. */
   unreadable: string;
-  /** The columns that were requested; empty for all. */
+  /** Key of the requested columns; empty for all. */
   columns_key: string;
   /** reconciler.v1.FileSketches without what the other columns hold. */
   body: Uint8Array;
 }
 
-/** The distinct values of a column at a snapshot, derived from the sketches of its files at the first request. */
+/** The number of distinct values of a column at a snapshot, derived from its files' sketches at the first request. */
 export interface DerivedNdvRow {
   snapshot_num: number;
   column_id: number;
   table_num: number;
-  /** reconciler.v1.Ndv; empty if there are none. */
+  /** reconciler.v1.Ndv; empty if no live file has a sketch of the column. */
   body: Uint8Array;
 }

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { Schema } from './schema.ts';
 
-/** Does the work in a transaction and returns its result; with `validateOnly` the transaction is rolled back. */
+/** Does the work in a transaction and returns its result. With `validateOnly` the transaction is rolled back. */
 export async function transaction<T>(
   db: Kysely<Schema>,
   validateOnly: boolean,

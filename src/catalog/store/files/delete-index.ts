@@ -13,44 +13,44 @@ type DeleteFileRow = Pick<
 
 const DELETES: readonly FileKind[] = [POSITION_DELETES, EQUALITY_DELETES, DELETION_VECTOR];
 
-/** The key of a file of a spec without fields. */
+/** The partition key of files in a spec without fields. */
 const UNPARTITIONED = Buffer.alloc(0);
 
-/** A data file or delete file with its message. */
+/** A data file or delete file, with its decoded message. */
 export interface PlannedFile {
   live: LiveFile;
   file: DataFile;
 }
 
-/** Delete files that may apply to some data files; what of them does is for plan-rules.ts. */
+/** Delete files that may apply to some data files; plan-rules.ts decides which do. */
 export interface CandidateDeletes {
-  /** Equality deletes of unpartitioned specs: for all data files. */
+  /** Equality deletes of unpartitioned specs, which apply to all data files. */
   global: LiveFile[];
   /** Equality deletes by partition. */
   equality: Map<string, LiveFile[]>;
-  /** Position delete files that are for more than one data file, by partition. */
+  /** Position delete files for several data files, by partition. */
   position: Map<string, LiveFile[]>;
   /** Position delete files for one data file, by its path. */
   byPath: Map<string, LiveFile[]>;
   vectors: Map<string, LiveFile[]>;
 }
 
-/** Partitions are equal in the same spec only. */
+/** A key for a file's partition. Partitions can only be equal within one spec. */
 export function partitionOf(file: { specId: number; partitionKey: Uint8Array }): string {
   return `${file.specId}/${Buffer.from(file.partitionKey).toString('latin1')}`;
 }
 
-/** So many delete files are read once and held; with more, those for each page of data files are looked up. */
+/** Up to this many delete files are read once and kept; otherwise those of each page of data files are looked up. */
 const MAX_HELD = 5000n;
 
 /**
- * Finds the delete files of a snapshot for pages of its data files. It holds in memory a bounded number of them, or else what is
- * for the page and the equality deletes that are for every data file anyway.
+ * Finds the delete files of a snapshot for pages of its data files. It keeps all of them in memory if they are few (MAX_HELD);
+ * otherwise only those of one page, and the equality deletes that apply to every data file.
  */
 export class DeleteIndex {
   readonly #db: Db;
   readonly #tableNum: number;
-  readonly #path: readonly Position[];
+  readonly #ancestry: readonly Position[];
   readonly #globalSpecs: readonly number[];
   readonly #counts: { position: bigint; equality: bigint; vectors: bigint };
   #held: CandidateDeletes | undefined;
@@ -60,16 +60,16 @@ export class DeleteIndex {
     db: Db,
     options: {
       tableNum: number;
-      path: readonly Position[];
+      ancestry: readonly Position[];
       /** Specs whose partition fields are all void: they are unpartitioned as well. */
       globalSpecs: readonly number[];
-      /** How many delete files of each kind are live. */
+      /** Number of live delete files of each kind. */
       counts: { position: bigint; equality: bigint; vectors: bigint };
     },
   ) {
     this.#db = db;
     this.#tableNum = options.tableNum;
-    this.#path = options.path;
+    this.#ancestry = options.ancestry;
     this.#globalSpecs = options.globalSpecs;
     this.#counts = options.counts;
   }
@@ -91,19 +91,19 @@ export class DeleteIndex {
     return found;
   }
 
-  /** Walks over the live delete files: those of older snapshots cost nothing. */
+  /** Reads the live delete files; those of older snapshots cost nothing. */
   async #all(): Promise<CandidateDeletes> {
     const found = noCandidates([]);
     let cursor: LiveCursor | undefined;
     do {
-      const { files, next } = await nextLiveFiles(this.#db, this.#path, DELETES, 500, cursor);
-      for (const file of files) this.#sort(file, found);
+      const { files, next } = await nextLiveFiles(this.#db, this.#ancestry, DELETES, 500, cursor);
+      for (const file of files) this.#classify(file, found);
       cursor = next;
     } while (cursor);
     return found;
   }
 
-  #sort(file: LiveFile, found: CandidateDeletes): void {
+  #classify(file: LiveFile, found: CandidateDeletes): void {
     if (file.kind === EQUALITY_DELETES) {
       if (this.#isGlobal(file)) found.global.push(file);
       else append(found.equality, partitionOf(file), file);
@@ -133,7 +133,7 @@ export class DeleteIndex {
       .where('kind', 'in', [POSITION_DELETES, DELETION_VECTOR])
       .where('referenced_path', 'in', [...new Set(dataFiles.map((data) => data.file.filePath))])
       .execute();
-    for (const file of await this.#live(rows)) this.#sort(file, found);
+    for (const file of await this.#live(rows)) this.#classify(file, found);
   }
 
   async #byPartition(dataFiles: readonly LiveFile[], found: CandidateDeletes): Promise<void> {
@@ -144,10 +144,10 @@ export class DeleteIndex {
         .where('spec_id', '=', specId)
         .where('partition_key', '=', partitionKey)
         .execute();
-      // An equality delete of an unpartitioned spec is in the global ones; a position delete for one file is found by path.
+      // Equality deletes of unpartitioned specs are in `global`; position deletes for one data file are found by its path.
       const global = this.#isGlobal({ specId, partitionKey });
-      const wanted = rows.filter((row) => (row.kind === EQUALITY_DELETES ? !global : row.referenced_path === null));
-      for (const file of await this.#live(wanted)) {
+      const relevant = rows.filter((row) => (row.kind === EQUALITY_DELETES ? !global : row.referenced_path === null));
+      for (const file of await this.#live(relevant)) {
         append(file.kind === EQUALITY_DELETES ? found.equality : found.position, key, file);
       }
     }
@@ -159,7 +159,7 @@ export class DeleteIndex {
         .selectFrom('files')
         .select(['file_num', 'kind', 'spec_id', 'partition_key', 'referenced_path', 'body'])
         .where('table_num', '=', this.#tableNum)
-        // As the index of delete files says it, so that it is used.
+        // The same condition as in the partial index of delete files, so that SQLite uses it.
         .where('kind', '<>', 1)
     );
   }
@@ -169,13 +169,13 @@ export class DeleteIndex {
     const nums = [...byNum.keys()];
     const live: LiveFile[] = [];
     for (let start = 0; start < nums.length; start += 1000) {
-      for (const row of await liveInstances(this.#db, this.#path, nums.slice(start, start + 1000))) {
+      for (const row of await liveInstances(this.#db, this.#ancestry, nums.slice(start, start + 1000))) {
         const file = byNum.get(row.file_num) as DeleteFileRow;
         live.push({
           fileNum: row.file_num,
           kind: row.kind as FileKind,
           chain: row.chain_num,
-          cameOrd: row.added_ord,
+          addedOrd: row.added_ord,
           sequenceNumber: row.sequence_number,
           fileSequenceNumber: row.file_sequence_number,
           addedSnapshotId: row.added_snapshot_id,

@@ -1,6 +1,6 @@
 import type { FileKind } from '../database/file-kind.ts';
 
-/** A file that came, as the store takes it, or one that went (`added` false: only its key counts). */
+/** A file that was added, in the form in which the store writes it, or one that was removed, of which only the key is used. */
 export interface ParsedChange {
   added: boolean;
   /** See path-hash.ts. */
@@ -12,7 +12,7 @@ export interface ParsedChange {
   specId: number;
   partitionKey: Uint8Array;
   referencedPath: string | null;
-  /** The DataFile as it came on the wire. Part of the request's buffer. */
+  /** The DataFile as it was received: a view of the request's buffer. */
   body: Uint8Array;
   sequenceNumber: number;
   fileSequenceNumber: number;

@@ -7,18 +7,18 @@ import type { ParsedChange } from './file-change-row.ts';
 /** What a call has changed. */
 export interface Written {
   rows: number;
-  /** Files that were there with other statistics. */
+  /** Number of stored files that had other statistics. */
   updatedFiles: number;
-  /** Of those, some had another kind, record count or size. */
+  /** Whether one of these files had another kind, record count or size. */
   countsChanged: boolean;
 }
 
-/** Where a snapshot's changes are written to. */
+/** The snapshot to which changes are written. */
 export interface WriteTarget {
   tableNum: number;
   snapshotId: string;
-  /** The snapshot's stretches of chains, its own first. */
-  path: readonly Position[];
+  /** See `ancestryOf`. */
+  ancestry: readonly Position[];
 }
 
 interface KnownFile {
@@ -34,8 +34,8 @@ const writers = new WeakMap<Database['sqlite'], FileWriter>();
 /**
  * Writes file changes in bulk.
  *
- * This is the one place that goes past Kysely: at some ten thousand files a second a promise and a compiled query for each
- * row cost more than the rows. The statements themselves are plain SQL; on Postgres the same would be one COPY a chunk.
+ * Only this class bypasses Kysely: at some ten thousand files per second, one promise and one compiled query per row cost more
+ * than the rows themselves. The statements are plain SQL; on Postgres, one COPY per chunk would replace them.
  */
 export class FileWriter {
   readonly #insertFile: Statement;
@@ -47,9 +47,9 @@ export class FileWriter {
   readonly #removeHere: Statement;
   readonly #membersElsewhere: Statement;
   readonly #branchRemovalsOfFile: Statement;
-  readonly #insertDeparture: Statement;
+  readonly #insertBranchRemoval: Statement;
 
-  /** One a database: preparing the statements costs as much as writing ten files. */
+  /** One per database: preparing the statements costs as much as writing ten files. */
   static of({ sqlite }: Pick<Database, 'sqlite'>): FileWriter {
     let writer = writers.get(sqlite);
     if (!writer) {
@@ -96,17 +96,17 @@ export class FileWriter {
     this.#branchRemovalsOfFile = sqlite.prepare(
       'select chain_num, ord, from_chain_num, added_ord from branch_removals where file_num = ?',
     );
-    this.#insertDeparture = sqlite.prepare(
+    this.#insertBranchRemoval = sqlite.prepare(
       `insert into branch_removals (chain_num, ord, file_num, from_chain_num, added_ord) values (?, ?, ?, ?, ?)
        on conflict (chain_num, ord, file_num, from_chain_num, added_ord) do nothing`,
     );
   }
 
   /**
-   * Upserts changes. Inside a transaction, without an await.
+   * Upserts changes. Call it inside a transaction, without an await.
    *
-   * A file that is added while it is live already counts twice, as in the engines; one that is removed and added in the
-   * same snapshot stays, whatever the order. Removing what is not live changes nothing.
+   * A file that is added while it is already live counts twice, as in the engines. A file that is removed and added in the same
+   * snapshot stays live, whatever the order. Removing a file that is not live changes nothing.
    */
   write(target: WriteTarget, changes: readonly ParsedChange[]): Written {
     const written: Written = { rows: 0, updatedFiles: 0, countsChanged: false };
@@ -123,7 +123,7 @@ export class FileWriter {
   }
 
   #addMember(target: WriteTarget, fileNum: number, change: ParsedChange): number {
-    const { chain, ord } = target.path[0] as Position;
+    const { chain, ord } = target.ancestry[0] as Position;
     const addedBy = change.addedSnapshotId;
     return this.#insertMember.run(
       chain,
@@ -156,7 +156,7 @@ export class FileWriter {
       return Number(inserted.lastInsertRowid);
     }
     const known = this.#findFile.get(tableNum, pathHash) as KnownFile;
-    // All other columns are made from the body.
+    // All other columns are derived from the body.
     if (known.body.equals(body) || lacksRowId(body, known.body)) return known.file_num;
     this.#updateFile.run(kind, recordCount, sizeBytes, specId, partitionKey, referencedPath, body, known.file_num);
     written.rows += 1;
@@ -172,19 +172,19 @@ export class FileWriter {
   remove(target: WriteTarget, change: ParsedChange): number {
     const fileNum = this.#findFileNum.get(target.tableNum, change.pathHash) as number | undefined;
     if (fileNum === undefined) return 0;
-    const { chain, ord } = target.path[0] as Position;
+    const { chain, ord } = target.ancestry[0] as Position;
     let rows = this.#removeHere.run(ord, fileNum, chain, ord, ord).changes;
-    if (target.path.length === 1) return rows;
-    for (const member of this.#liveInAncestors(target.path, fileNum)) {
-      rows += this.#insertDeparture.run(chain, ord, fileNum, member.chain, member.cameOrd).changes;
+    if (target.ancestry.length === 1) return rows;
+    for (const member of this.#liveInAncestors(target.ancestry, fileNum)) {
+      rows += this.#insertBranchRemoval.run(chain, ord, fileNum, member.chain, member.addedOrd).changes;
     }
     return rows;
   }
 
-  /** Where the file came in an ancestor chain and is live at the snapshot's base. */
-  #liveInAncestors(path: readonly Position[], fileNum: number): { chain: number; cameOrd: number }[] {
-    const own = path[0] as Position;
-    const limits = new Map(path.slice(1).map(({ chain, ord }) => [chain, ord]));
+  /** The additions of the file in ancestor chains that are live at the snapshot's base. */
+  #liveInAncestors(ancestry: readonly Position[], fileNum: number): { chain: number; addedOrd: number }[] {
+    const own = ancestry[0] as Position;
+    const limits = new Map(ancestry.slice(1).map(({ chain, ord }) => [chain, ord]));
     const members = this.#membersElsewhere.all(fileNum, own.chain) as {
       chain_num: number;
       added_ord: number;
@@ -196,7 +196,7 @@ export class FileWriter {
     });
     if (live.length === 0) return [];
     limits.set(own.chain, own.ord - 1);
-    const gone = (
+    const removals = (
       this.#branchRemovalsOfFile.all(fileNum) as {
         chain_num: number;
         ord: number;
@@ -205,14 +205,16 @@ export class FileWriter {
       }[]
     ).filter(({ chain_num, ord }) => ord <= (limits.get(chain_num) ?? 0));
     return live
-      .filter((member) => !gone.some((d) => d.from_chain_num === member.chain_num && d.added_ord === member.added_ord))
-      .map((member) => ({ chain: member.chain_num, cameOrd: member.added_ord }));
+      .filter(
+        (member) => !removals.some((r) => r.from_chain_num === member.chain_num && r.added_ord === member.added_ord),
+      )
+      .map((member) => ({ chain: member.chain_num, addedOrd: member.added_ord }));
   }
 }
 
 /**
- * Whether a file's message differs from the one that is known only in that it has no first row id yet: it is of a snapshot from before
- * the table was upgraded to format version 3, which gave the id to the file for good (Iceberg spec, "Row Lineage for Upgraded Tables").
+ * Whether a file's message differs from the stored one only in that it lacks a first row id. It then belongs to a snapshot from
+ * before the table's upgrade to format version 3, at which the file got its id (Iceberg spec, "Row Lineage for Upgraded Tables").
  */
 function lacksRowId(body: Uint8Array, known: Uint8Array): boolean {
   const [file, knownFile] = [DataFile.decode(body), DataFile.decode(known)];

@@ -6,8 +6,8 @@ import { liveTotals, noTotals, type Totals, totalsAt, totalsFromText, totalsToTe
 type Db = Kysely<Schema>;
 
 /**
- * Forgets what was derived from files of the table whose statistics have changed, and lets readers in the middle of a list
- * know: their next page is refused.
+ * Deletes what was derived from the table's files, since statistics of some files changed. It also increments the generation, so
+ * that the next page of a list that has begun is refused.
  */
 export async function statisticsChanged(db: Db, tableNum: number): Promise<void> {
   await db
@@ -31,10 +31,10 @@ export async function generationOf(db: Db, tableNum: number): Promise<number> {
 }
 
 /**
- * Computes the totals of the table's complete snapshots anew, in the order in which they were published: a base comes before
- * what is based on it.
+ * Recomputes the totals of the table's complete snapshots in the order in which they were published, so that a base comes before
+ * the snapshots that are based on it.
  *
- * @param from the first one, by `published`
+ * @param from `published` of the first snapshot to recompute
  */
 export async function recomputeAll(db: Db, tableNum: number, from = 0): Promise<void> {
   const rows = await db
@@ -45,12 +45,12 @@ export async function recomputeAll(db: Db, tableNum: number, from = 0): Promise<
     .where('complete', '=', 1)
     .orderBy('published')
     .execute();
-  const known = new Map<string, Totals>();
+  const computed = new Map<string, Totals>();
   for (const row of rows) {
     const base = row.base_snapshot_id;
-    const before = base === null ? undefined : (known.get(base) ?? (await storedTotals(db, tableNum, base)));
+    const before = base === null ? undefined : (computed.get(base) ?? (await storedTotals(db, tableNum, base)));
     const totals = before ? await totalsAt(db, before, positionOf(row)) : await liveTotals(db, positionOf(row));
-    known.set(row.snapshot_id, totals);
+    computed.set(row.snapshot_id, totals);
     const text = totalsToText(totals);
     if (text === row.totals) continue;
     await db.updateTable('snapshots').set({ totals: text }).where('snapshot_num', '=', row.snapshot_num).execute();

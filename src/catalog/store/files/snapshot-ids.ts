@@ -2,8 +2,8 @@ import type { Kysely } from 'kysely';
 import type { Schema } from '../database/schema.ts';
 import type { LiveFile } from './live-files.ts';
 
-/** Which snapshot is at a place: files that came with it do not store its id. */
-export class SnapshotPlaces {
+/** Ids of snapshots by position. A file that a snapshot added does not store the snapshot's id. */
+export class SnapshotIds {
   readonly #db: Kysely<Schema>;
   readonly #ids = new Map<string, string>();
 
@@ -11,12 +11,12 @@ export class SnapshotPlaces {
     this.#db = db;
   }
 
-  /** Learns the places of these files. */
-  async learn(files: readonly LiveFile[]): Promise<void> {
+  /** Loads the ids of the snapshots that added these files. */
+  async load(files: readonly LiveFile[]): Promise<void> {
     const unknown = new Map<number, Set<number>>();
-    for (const { chain, cameOrd, addedSnapshotId } of files) {
-      if (addedSnapshotId !== null || this.#ids.has(`${chain}/${cameOrd}`)) continue;
-      unknown.set(chain, (unknown.get(chain) ?? new Set()).add(cameOrd));
+    for (const { chain, addedOrd, addedSnapshotId } of files) {
+      if (addedSnapshotId !== null || this.#ids.has(`${chain}/${addedOrd}`)) continue;
+      unknown.set(chain, (unknown.get(chain) ?? new Set()).add(addedOrd));
     }
     for (const [chain, ords] of unknown) {
       const rows = await this.#db

@@ -1,19 +1,19 @@
 import { COLUMN, FILE } from '../../../wire/file-change-tags.ts';
 import { WireReader } from '../../../wire/reader.ts';
 
-/** What a file says of one column. */
+/** A file's metrics of one column. */
 export interface StoredColumnMetrics {
   id: number;
   values?: number;
   nulls?: number;
   nans?: number;
   size?: number;
-  /** Parts of the file's body: copy what is kept. */
+  /** Bounds are views of the file's body: copy those that are kept. */
   lower?: Uint8Array;
   upper?: Uint8Array;
 }
 
-/** Reads the column statistics of a stored DataFile, and nothing else of it. */
+/** Reads only the record count and the column metrics of a stored DataFile. */
 export function fileColumns(body: Uint8Array): { records: number; columns: StoredColumnMetrics[] } {
   const reader = new WireReader(body);
   const end = body.length;

@@ -7,16 +7,17 @@ import { ancestryOf, baseOf, type Position, startsBefore } from '../lineage/line
 import { liveInstances } from './live-files.ts';
 
 type Db = Kysely<Schema>;
+/** Branch removals per query. */
 const STEP = 500;
 
-/** Files of one kind. */
+/** Totals of the live files of one kind; `bytes` is the sum of their sizes. */
 export interface KindTotals {
   files: bigint;
   records: bigint;
   bytes: bigint;
 }
 
-/** The live files of a snapshot. */
+/** Totals of the live files of a snapshot, by kind. */
 export type Totals = Record<FileKind, KindTotals>;
 
 export function noTotals(): Totals {
@@ -24,7 +25,7 @@ export function noTotals(): Totals {
   return { 1: none(), 2: none(), 3: none(), 4: none() };
 }
 
-/** As the column `totals` holds it: per kind files, records and bytes. */
+/** The column `totals`: files, records and bytes per kind, in the order of FILE_KINDS. */
 export function totalsToText(totals: Totals): string {
   return JSON.stringify(
     FILE_KINDS.map((kind) => [totals[kind].files, totals[kind].records, totals[kind].bytes].map(String)),
@@ -44,24 +45,27 @@ export function totalsFromText(text: string): Totals {
 const MAX_INT64 = 2n ** 63n - 1n;
 
 /**
- * Totals of a snapshot: those of its base, what came in its place and less what went there.
+ * Totals of a snapshot: its base's totals, plus the files that it added, minus the files that it removed.
  *
- * @param base absent for a snapshot without one, from which nothing can go
- * @throws InvalidRequest where a sum does not fit in 64 bits
+ * @param base undefined for a snapshot without a base, which removes nothing
+ * @throws CodedError INVALID_ARGUMENT if a sum does not fit in 64 bits
  */
-export async function totalsAt(db: Db, base: Totals | undefined, place: Position): Promise<Totals> {
+export async function totalsAt(db: Db, base: Totals | undefined, position: Position): Promise<Totals> {
   const totals = base ? structuredClone(base) : noTotals();
-  addRows(totals, 1n, await cameAt(db, place.chain, place.ord));
-  if (base) addRows(totals, -1n, await wentAt(db, place));
-  if (base) await subtractDeparted(db, place, totals);
+  addRows(totals, 1n, await addedAt(db, position.chain, position.ord));
+  if (base) addRows(totals, -1n, await removedAt(db, position));
+  if (base) await subtractBranchRemovals(db, position, totals);
   const all = FILE_KINDS.map((kind) => totals[kind]);
   if (all.some(({ records, bytes }) => records > MAX_INT64 || bytes > MAX_INT64)) {
-    throw new CodedError('INVALID_ARGUMENT', 'changes: hold record counts or sizes whose sum does not fit in 64 bits');
+    throw new CodedError(
+      'INVALID_ARGUMENT',
+      'changes: the sum of their record counts or sizes does not fit in 64 bits',
+    );
   }
   return totals;
 }
 
-// SQLite's sum ends in an error beyond 64 bits, and results beyond 53 would come rounded: halves of 32 bits as text do neither.
+// SQLite's sum() fails beyond 64 bits, and JavaScript rounds numbers beyond 53 bits. So halves of 32 bits are summed, as text.
 const sums = [
   'kind' as const,
   sql<number>`count(*)`.as('files'),
@@ -75,11 +79,11 @@ function sum(high: string, low: string): bigint {
   return BigInt(high) * 4294967296n + BigInt(low);
 }
 
-const cameAt = compiledQuery((db, chain: number, ord: number) =>
+const addedAt = compiledQuery((db, chain: number, ord: number) =>
   db.selectFrom('memberships').select(sums).where('chain_num', '=', chain).where('added_ord', '=', ord).groupBy('kind'),
 );
 
-function wentAt(db: Db, { chain, ord }: Position) {
+function removedAt(db: Db, { chain, ord }: Position) {
   return db
     .selectFrom('memberships')
     .select(sums)
@@ -90,12 +94,12 @@ function wentAt(db: Db, { chain, ord }: Position) {
     .execute();
 }
 
-/** Totals of a snapshot without a base: of all that is live on its path. */
-export async function liveTotals(db: Db, place: Position): Promise<Totals> {
-  const path = await ancestryOf(db, place);
-  if (!startsBefore(path)) return totalsAt(db, undefined, place);
+/** Totals of a snapshot without a base: of all files that are live in its ancestry. */
+export async function liveTotals(db: Db, position: Position): Promise<Totals> {
+  const ancestry = await ancestryOf(db, position);
+  if (!startsBefore(ancestry)) return totalsAt(db, undefined, position);
   const totals = noTotals();
-  for (const [step, { chain, ord }] of path.entries()) {
+  for (const [step, { chain, ord }] of ancestry.entries()) {
     const live = db
       .selectFrom('memberships as m')
       .where('m.chain_num', '=', chain)
@@ -103,8 +107,8 @@ export async function liveTotals(db: Db, place: Position): Promise<Totals> {
       .where('m.added_ord', '<=', ord)
       .where('m.removed_ord', '>', ord);
     addRows(totals, 1n, await live.select(sums).groupBy('kind').execute());
-    for (const { chain: later, ord: until } of path.slice(0, step)) {
-      const departed = live
+    for (const { chain: later, ord: until } of ancestry.slice(0, step)) {
+      const removed = live
         .innerJoin('branch_removals as d', (join) =>
           join
             .onRef('d.file_num', '=', 'm.file_num')
@@ -113,7 +117,7 @@ export async function liveTotals(db: Db, place: Position): Promise<Totals> {
         )
         .where('d.chain_num', '=', later)
         .where('d.ord', '<=', until);
-      addRows(totals, -1n, await departed.select(sums).groupBy('kind').execute());
+      addRows(totals, -1n, await removed.select(sums).groupBy('kind').execute());
     }
   }
   return totals;
@@ -121,10 +125,10 @@ export async function liveTotals(db: Db, place: Position): Promise<Totals> {
 
 function addRows(totals: Totals, sign: 1n | -1n, rows: readonly SumRow[]): void {
   for (const row of rows) {
-    const of = totals[row.kind as FileKind];
-    of.files += sign * BigInt(row.files);
-    of.records += sign * sum(row.records_high, row.records_low);
-    of.bytes += sign * sum(row.bytes_high, row.bytes_low);
+    const kindTotals = totals[row.kind as FileKind];
+    kindTotals.files += sign * BigInt(row.files);
+    kindTotals.records += sign * sum(row.records_high, row.records_low);
+    kindTotals.bytes += sign * sum(row.bytes_high, row.bytes_low);
   }
 }
 
@@ -138,44 +142,44 @@ interface SumRow {
 }
 
 /**
- * What the snapshot removed of its ancestors' files: only what is live at its base counts, for a repair of an ancestor may
- * have taken a file away already.
+ * Subtracts the files of ancestor chains that the snapshot removed. Only files that are live at its base count, since a repair of
+ * an ancestor may already have removed a file.
  */
-async function subtractDeparted(db: Db, place: Position, totals: Totals): Promise<void> {
+async function subtractBranchRemovals(db: Db, position: Position, totals: Totals): Promise<void> {
   let after = 0;
-  let basePath: Position[] | undefined;
+  let baseAncestry: Position[] | undefined;
   for (;;) {
     const rows = await db
       .selectFrom('branch_removals')
       .select(['file_num', 'from_chain_num', 'added_ord'])
-      .where('chain_num', '=', place.chain)
-      .where('ord', '=', place.ord)
+      .where('chain_num', '=', position.chain)
+      .where('ord', '=', position.ord)
       .where('file_num', '>', after)
       .orderBy('file_num')
       .limit(STEP)
       .execute();
     const last = rows.at(-1);
     if (!last) return;
-    basePath ??= baseOf(await ancestryOf(db, place));
+    baseAncestry ??= baseOf(await ancestryOf(db, position));
     const nums = [...new Set(rows.map((row) => row.file_num))];
-    const departed = new Set(
-      (rows.length < STEP ? rows : await allDepartures(db, place, nums)).map(
+    const removed = new Set(
+      (rows.length < STEP ? rows : await allBranchRemovals(db, position, nums)).map(
         (row) => `${row.file_num}/${row.from_chain_num}/${row.added_ord}`,
       ),
     );
-    for (const row of await liveInstances(db, basePath, nums)) {
-      if (!departed.has(`${row.file_num}/${row.chain_num}/${row.added_ord}`)) continue;
-      const of = totals[row.kind as FileKind];
-      of.files -= 1n;
-      of.records -= BigInt(row.record_count);
-      of.bytes -= BigInt(row.size_bytes);
+    for (const row of await liveInstances(db, baseAncestry, nums)) {
+      if (!removed.has(`${row.file_num}/${row.chain_num}/${row.added_ord}`)) continue;
+      const kindTotals = totals[row.kind as FileKind];
+      kindTotals.files -= 1n;
+      kindTotals.records -= BigInt(row.record_count);
+      kindTotals.bytes -= BigInt(row.size_bytes);
     }
     after = last.file_num;
   }
 }
 
-/** A full step may have cut off the branch removals of its last file. */
-function allDepartures(db: Db, { chain, ord }: Position, nums: readonly number[]) {
+/** All branch removals of these files at the position: a full step may have cut off some of its last file. */
+function allBranchRemovals(db: Db, { chain, ord }: Position, nums: readonly number[]) {
   return db
     .selectFrom('branch_removals')
     .select(['file_num', 'from_chain_num', 'added_ord'])

@@ -6,7 +6,7 @@ import type { ParsedChange } from '../files/file-change-row.ts';
 import type { FileWriter, WriteTarget } from '../files/file-writer.ts';
 import type { StoredSnapshot } from '../snapshots/snapshots.ts';
 
-/** Per snapshot. */
+/** Maximum number of groups per snapshot. */
 export const MAX_GROUPS = 1000;
 
 /** A stream's header. */
@@ -16,18 +16,18 @@ export interface PutHeader {
   idempotencyKey: string;
   replace: boolean;
   whole: boolean;
-  /** Upserted first. */
+  /** Snapshot to upsert before the changes. */
   snapshot?: Snapshot;
 }
 
 export interface Finish extends ExpectedCounts {
-  /** All of them must be staged. */
+  /** Groups of changes, all of which must be staged. */
   groups: readonly string[];
   /** Runs in the transaction that makes the snapshot visible. Not for streams that replace. */
   after?(trx: Kysely<Schema>): Promise<void>;
 }
 
-/** Receives the changes of one stream. Each call is a transaction of its own. */
+/** Receives the changes of one stream. Each call runs in its own transaction. */
 export interface ChangeStream {
   /** @returns rows written permanently */
   write(changes: readonly ParsedChange[]): Promise<number>;

@@ -1,6 +1,9 @@
 const PAGE_BITS = 65_536;
 
-/** A set of file numbers, one bit each: files of one snapshot mostly have consecutive numbers. A million files take 125 kB; a `Set` takes 40 MB. */
+/**
+ * A set of file numbers with one bit per number, since files of one snapshot mostly have consecutive numbers. A million files
+ * take 125 kB; a `Set` of them takes 40 MB.
+ */
 export class FileNumSet {
   readonly #pages = new Map<number, Uint8Array>();
 

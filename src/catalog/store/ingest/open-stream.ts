@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import { CodedError } from '../../../errors.ts';
-import { clearStage, TO_CLEAR } from '../cleanup/delete-memberships.ts';
+import { deleteStaged, MARK_DELETING } from '../cleanup/delete-memberships.ts';
 import type { Database } from '../database/database.ts';
 import type { Schema } from '../database/schema.ts';
 import type { ParsedChange } from '../files/file-change-row.ts';
@@ -23,12 +23,12 @@ import { publish, StageStream } from './stage-stream.ts';
 export async function openChangeStream(database: Database, header: PutHeader): Promise<ChangeStream | undefined> {
   const { db } = database;
   for (;;) {
-    const { row, clear } = await (header.snapshot
+    const { row, isStale } = await (header.snapshot
       ? ensureSnapshot(db, header.snapshot, header.idempotencyKey, (trx, ensured) => claim(trx, header, ensured.row))
       : db.transaction().execute((trx) => claimKnown(trx, header)));
-    if (clear) {
-      // Changes of another key, or only a part of the changes: start clean.
-      await clearStage(db, { snapshotNum: row.snapshot_num, place: positionOf(row) });
+    if (isStale) {
+      // The staged changes are of another key or incomplete: start clean.
+      await deleteStaged(db, { snapshotNum: row.snapshot_num, position: positionOf(row) });
       continue;
     }
     if (row.complete === 1 && !header.replace) return undefined;
@@ -67,18 +67,19 @@ async function openStream(
   row: StoredSnapshot,
 ): Promise<OpenStream> {
   const isFirst = row.complete === 0 && row.base_snapshot_id === null;
-  const path = isFirst ? [positionOf(row)] : await ancestryOf(db, positionOf(row));
+  const ancestry = isFirst ? [positionOf(row)] : await ancestryOf(db, positionOf(row));
   return {
     row,
-    target: { tableNum: row.table_num, snapshotId: row.snapshot_id, path },
-    // The snapshots before one without a base were dropped: what it changed is not known any more.
-    header: { ...header, whole: header.whole || (row.base_snapshot_id === null && startsBefore(path)) },
+    target: { tableNum: row.table_num, snapshotId: row.snapshot_id, ancestry },
+    // If a snapshot without a base has ancestors, they were dropped: its own changes are not known any more.
+    header: { ...header, whole: header.whole || (row.base_snapshot_id === null && startsBefore(ancestry)) },
     id: randomUUID(),
     writer: FileWriter.of(database),
   };
 }
 
-type Claim = { row: StoredSnapshot; clear: boolean };
+/** `isStale`: staged changes must be deleted first. */
+type Claim = { row: StoredSnapshot; isStale: boolean };
 
 async function claimKnown(db: Kysely<Schema>, header: PutHeader): Promise<Claim> {
   const table = await getTableRow(db, header.tableId);
@@ -86,14 +87,14 @@ async function claimKnown(db: Kysely<Schema>, header: PutHeader): Promise<Claim>
   if (row) return claim(db, header, row);
   throw new CodedError(
     'NOT_FOUND',
-    `snapshot ${header.snapshotId} of table ${header.tableId} is not there: create it first`,
+    `snapshot ${header.snapshotId} of table ${header.tableId} does not exist: create it first`,
   );
 }
 
 async function claim(db: Kysely<Schema>, header: PutHeader, row: StoredSnapshot): Promise<Claim> {
   const name = `${header.snapshotId} of table ${header.tableId}`;
   if (row.complete === 1) {
-    if (header.replace || row.stage_key === header.idempotencyKey) return { row, clear: false };
+    if (header.replace || row.stage_key === header.idempotencyKey) return { row, isStale: false };
     throw new CodedError(
       'FAILED_PRECONDITION',
       `snapshot ${name} is complete, from a stream with another idempotency key: replace it, or send nothing`,
@@ -106,8 +107,8 @@ async function claim(db: Kysely<Schema>, header: PutHeader, row: StoredSnapshot)
     );
   }
   if (row.stage_key !== null && row.stage_key !== header.idempotencyKey) {
-    await db.updateTable('snapshots').set(TO_CLEAR).where('snapshot_num', '=', row.snapshot_num).execute();
-    return { row, clear: true };
+    await db.updateTable('snapshots').set(MARK_DELETING).where('snapshot_num', '=', row.snapshot_num).execute();
+    return { row, isStale: true };
   }
   if (row.stage_key === null) {
     await db
@@ -116,5 +117,5 @@ async function claim(db: Kysely<Schema>, header: PutHeader, row: StoredSnapshot)
       .where('snapshot_num', '=', row.snapshot_num)
       .execute();
   }
-  return { row: { ...row, stage_key: header.idempotencyKey }, clear: false };
+  return { row: { ...row, stage_key: header.idempotencyKey }, isStale: false };
 }

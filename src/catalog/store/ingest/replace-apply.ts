@@ -8,14 +8,14 @@ import { OPEN_END, type Position } from '../lineage/lineage.ts';
 import type { Extraneous, Instance } from './replace-diff.ts';
 
 type Db = Kysely<Schema>;
-/** SQLite takes 32,766 parameters per statement. */
+/** Files per statement. SQLite accepts up to 32,766 parameters. */
 const STEP = 2000;
 
 /** Removes what a snapshot holds beyond its replacement. @returns rows changed */
 export async function removeExtraneous(db: Db, target: WriteTarget, { live, removed }: Extraneous): Promise<number> {
   let rows = 0;
   for (const instances of steps(live)) rows += await endInstances(db, target, instances);
-  for (const nums of steps(removed)) rows += await undoRemoval(db, target.path[0] as Position, nums);
+  for (const nums of steps(removed)) rows += await undoRemoval(db, target.ancestry[0] as Position, nums);
   return rows;
 }
 
@@ -29,12 +29,12 @@ export async function makeNotLive(db: Db, target: WriteTarget, changes: readonly
     .where('path_hash', 'in', hashes)
     .execute();
   const nums = files.map((file) => file.file_num);
-  return endInstances(db, target, await liveInstances(db, target.path, nums));
+  return endInstances(db, target, await liveInstances(db, target.ancestry, nums));
 }
 
-/** These additions are not live at the snapshot any more: its own are deleted, the others are removed in it. */
+/** Ends additions at the snapshot: its own are deleted, and it removes the others. @returns how many */
 async function endInstances(db: Db, target: WriteTarget, instances: readonly Instance[]): Promise<number> {
-  const { chain, ord } = target.path[0] as Position;
+  const { chain, ord } = target.ancestry[0] as Position;
   const added: number[] = [];
   for (const { file_num, chain_num, added_ord } of instances) {
     if (chain_num !== chain) {

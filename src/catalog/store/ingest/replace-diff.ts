@@ -25,7 +25,7 @@ export interface Extraneous {
 
 /**
  * Compares the changes of a replacing stream with what its snapshot holds, as they arrive. It only reads, so readers see the old
- * statistics meanwhile. It remembers which files came: what else the snapshot holds is extraneous.
+ * statistics meanwhile. It remembers which files arrived; everything else that the snapshot holds is extraneous.
  */
 export class ReplaceDiff {
   readonly #db: Kysely<Schema>;
@@ -33,10 +33,10 @@ export class ReplaceDiff {
   readonly #whole: boolean;
   readonly #added = new FileNumSet();
   readonly #removed = new FileNumSet();
-  /** For files that are live more than once: the instances that came. */
+  /** For files that are live more than once: the instances that arrived. */
   readonly #matched = new Map<number, Set<string>>();
 
-  /** @param whole the changes are all files live at the snapshot, and not what it changed */
+  /** @param whole the changes are all files that are live at the snapshot, not only those that it changed */
   constructor(db: Kysely<Schema>, target: WriteTarget, whole: boolean) {
     this.#db = db;
     this.#target = target;
@@ -47,7 +47,7 @@ export class ReplaceDiff {
   async differing(changes: readonly ParsedChange[]): Promise<ParsedChange[]> {
     const files = await this.#filesOf(changes);
     const nums = [...files.values()].map((file) => file.file_num);
-    const live = byFile(await liveInstances(this.#db, this.#target.path, nums));
+    const live = byFile(await liveInstances(this.#db, this.#target.ancestry, nums));
     return changes.filter((change) => {
       const file = files.get(keyOf(change.pathHash));
       if (!file) return change.added;
@@ -78,7 +78,7 @@ export class ReplaceDiff {
   }
 
   #isOwn({ chain_num, added_ord }: Instance): boolean {
-    const { chain, ord } = this.#target.path[0] as Position;
+    const { chain, ord } = this.#target.ancestry[0] as Position;
     return chain_num === chain && added_ord === ord;
   }
 
@@ -99,7 +99,7 @@ export class ReplaceDiff {
     if (instances.length === 1) return hasNumbersOf(first, change);
     const matched = this.#matched.get(first.file_num) ?? new Set();
     this.#matched.set(first.file_num, matched);
-    // A file that is live twice has to come twice.
+    // A file that is live twice must arrive twice.
     const next = instances.find((instance) => hasNumbersOf(instance, change) && !matched.has(nameOf(instance)));
     if (next) matched.add(nameOf(next));
     return next !== undefined;
@@ -109,9 +109,9 @@ export class ReplaceDiff {
     const found: Instance[] = [];
     let cursor: LiveCursor | undefined;
     do {
-      const { files, next } = await nextLiveFiles(this.#db, this.#target.path, FILE_KINDS, STEP, cursor);
-      for (const { fileNum, chain, cameOrd } of files) {
-        const instance = { file_num: fileNum, chain_num: chain, added_ord: cameOrd };
+      const { files, next } = await nextLiveFiles(this.#db, this.#target.ancestry, FILE_KINDS, STEP, cursor);
+      for (const { fileNum, chain, addedOrd } of files) {
+        const instance = { file_num: fileNum, chain_num: chain, added_ord: addedOrd };
         const matched = this.#matched.get(fileNum);
         if (!this.#added.has(fileNum) || matched?.has(nameOf(instance)) === false) found.push(instance);
       }
@@ -122,7 +122,7 @@ export class ReplaceDiff {
   }
 
   async #extraneousAdded(): Promise<Instance[]> {
-    const { chain, ord } = this.#target.path[0] as Position;
+    const { chain, ord } = this.#target.ancestry[0] as Position;
     const nums = await absent(this.#added, (after) =>
       this.#db
         .selectFrom('memberships')
@@ -138,7 +138,7 @@ export class ReplaceDiff {
   }
 
   async #extraneousRemoved(): Promise<number[]> {
-    const { chain, ord } = this.#target.path[0] as Position;
+    const { chain, ord } = this.#target.ancestry[0] as Position;
     const removedHere = (kind: FileKind) =>
       absent(this.#removed, (after) =>
         this.#db
@@ -167,14 +167,14 @@ export class ReplaceDiff {
   }
 }
 
-/** Of the files in these pages, those that did not come. */
+/** The files in these pages that the stream did not contain. */
 async function absent(
-  came: FileNumSet,
+  received: FileNumSet,
   page: (after: number) => Promise<Pick<Member, 'file_num'>[]>,
 ): Promise<number[]> {
   const found = new Set<number>();
   for (let rows = await page(0); rows.length > 0; ) {
-    for (const { file_num } of rows) if (!came.has(file_num)) found.add(file_num);
+    for (const { file_num } of rows) if (!received.has(file_num)) found.add(file_num);
     await setImmediate();
     rows = await page((rows.at(-1) as Pick<Member, 'file_num'>).file_num);
   }

@@ -17,20 +17,20 @@ import { ReplaceDiff } from './replace-diff.ts';
 
 type Db = Kysely<Schema>;
 
-/** Changes that are compared at once: their files are read, which are large in wide tables. */
+/** Changes that are compared at once. Their stored files are read, which are large in wide tables. */
 const STEP = 500;
 
 /**
  * Changes that replace what a complete snapshot holds.
  *
- * They are compared with the snapshot as they arrive, and only those that differ are kept, in a table of their own. The finish applies
+ * They are compared with the snapshot as they arrive, and only those that differ are stored, in a separate table. The finish applies
  * them in one transaction: readers see the old statistics or the new ones. If nothing differs, nothing is written.
  */
 export class ReplaceStream implements ChangeStream {
   readonly #db: Db;
   readonly #stream: OpenStream;
   readonly #diff: ReplaceDiff;
-  /** The table's when the first changes were compared. */
+  /** The table's generation when the first changes were compared. */
   #generation: number | undefined;
   /** Batches of changes that differ. */
   #batches = 0;
@@ -44,7 +44,7 @@ export class ReplaceStream implements ChangeStream {
   async write(changes: readonly ParsedChange[]): Promise<number> {
     const { header, row } = this.#stream;
     if (header.whole && changes.some((change) => !change.added)) {
-      throw new CodedError('INVALID_ARGUMENT', 'changes: hold a removed file: with `whole` all that comes is live');
+      throw new CodedError('INVALID_ARGUMENT', 'changes: hold a removed file, but with `whole` every file is live');
     }
     this.#generation ??= await generationOf(this.#db, row.table_num);
     for (let start = 0; start < changes.length; start += STEP) {
@@ -82,7 +82,7 @@ export class ReplaceStream implements ChangeStream {
     }
   }
 
-  /** Discards what differs; the snapshot stays as it was. */
+  /** Discards the stored differences. The snapshot stays as it was. */
   async abandon(): Promise<void> {
     for (; this.#batches > 0; this.#batches -= 1) {
       await this.#db
@@ -114,7 +114,7 @@ export class ReplaceStream implements ChangeStream {
 
   async #apply(db: Db, changes: ParsedChange[], written: Written): Promise<void> {
     const { target, writer, header } = this.#stream;
-    // What is live with other sequence numbers, or was added by an ancestor, ends first: then this snapshot adds the file.
+    // Files that are live with other sequence numbers, or that an ancestor added, are ended first; then this snapshot adds them.
     if (header.whole) written.rows += await makeNotLive(db, target, changes);
     const now = writer.write(target, changes);
     written.rows += now.rows;
@@ -134,7 +134,7 @@ export class ReplaceStream implements ChangeStream {
   }
 }
 
-/** Discards what replacements of an earlier process have left. */
+/** Discards changes that replacing streams of an earlier process left. */
 export async function discardReplacements(db: Db): Promise<void> {
   await db.deleteFrom('replacement_changes').execute();
 }

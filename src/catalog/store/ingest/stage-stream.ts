@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import { CodedError } from '../../../errors.ts';
-import { clearStage, TO_CLEAR } from '../cleanup/delete-memberships.ts';
+import { deleteStaged, MARK_DELETING } from '../cleanup/delete-memberships.ts';
 import { compiledQuery } from '../database/compiled-query.ts';
 import type { Database } from '../database/database.ts';
 import type { Schema } from '../database/schema.ts';
@@ -35,7 +35,7 @@ async function put(
   changes: readonly ParsedChange[],
 ): Promise<number> {
   const written = writer.write(target, changes);
-  // A file that other snapshots hold too arrived with other statistics.
+  // Other snapshots may hold a file whose statistics changed.
   if (written.updatedFiles > 0) await statisticsChanged(trx, target.tableNum);
   if (written.countsChanged) await recomputeAll(trx, target.tableNum);
   return written.rows;
@@ -74,7 +74,7 @@ function requireGroups(row: StoredSnapshot, { groups }: Finish, tableId: string)
   );
 }
 
-/** Changes of a snapshot that is not complete: they are written to their final place at once, since no reader sees the snapshot yet. */
+/** Stages a snapshot that is not complete. Changes are written to their final place, since no reader sees them yet. */
 export class StageStream implements ChangeStream {
   readonly #db: Kysely<Schema>;
   readonly #stream: OpenStream;
@@ -101,7 +101,7 @@ export class StageStream implements ChangeStream {
       if (groups.length === MAX_GROUPS)
         throw new CodedError(
           'INVALID_ARGUMENT',
-          `group_finish.group: is one more than the ${MAX_GROUPS} of a snapshot`,
+          `group_finish.group: exceeds the maximum of ${MAX_GROUPS} groups per snapshot`,
         );
       await trx
         .updateTable('snapshots')
@@ -117,7 +117,7 @@ export class StageStream implements ChangeStream {
   }
 
   async finish(finish: Finish, changes: readonly ParsedChange[]): Promise<number> {
-    /** What is staged is correct: an error is not its fault. */
+    /** Whether the staged changes are correct, so that an error has another cause. */
     let good = false;
     const after: Finish['after'] = async (trx) => {
       good = true;
@@ -163,11 +163,11 @@ export class StageStream implements ChangeStream {
     const { row, header } = this.#stream;
     const { numUpdatedRows } = await this.#db
       .updateTable('snapshots')
-      .set(TO_CLEAR)
+      .set(MARK_DELETING)
       .where('snapshot_num', '=', row.snapshot_num)
       .where('complete', '=', 0)
       .where('stage_key', '=', header.idempotencyKey)
       .executeTakeFirst();
-    if (numUpdatedRows > 0n) await clearStage(this.#db, { snapshotNum: row.snapshot_num, place: positionOf(row) });
+    if (numUpdatedRows > 0n) await deleteStaged(this.#db, { snapshotNum: row.snapshot_num, position: positionOf(row) });
   }
 }

@@ -15,21 +15,21 @@ import type { Schema } from '../database/schema.ts';
 
 type Db = Kysely<Schema>;
 
-/** Those that have a name in the destination, and what they would do to have it. */
+/** Kinds of objects that have a name in the destination, and actions that need the name. */
 const NAMED = ['JOB_CHANGE_KIND_TABLE', 'JOB_CHANGE_KIND_VIEW'];
-const TAKES_NAME = ['JOB_CHANGE_ACTION_CREATE', 'JOB_CHANGE_ACTION_UPDATE'];
+const NEEDS_NAME = ['JOB_CHANGE_ACTION_CREATE', 'JOB_CHANGE_ACTION_UPDATE'];
 
 /**
- * Upserts what a dry run would do, by kind and name.
+ * Upserts the changes that a dry run would make, by kind and name.
  *
- * @throws CodedError ALREADY_EXISTS where one wants a name in the destination that another one of the job would have by then, as the job
- *   itself would meet it
+ * @throws CodedError ALREADY_EXISTS if a table or view needs a name in the destination that another one of the same job gets
+ *   first: the job itself would fail in the same way
  */
 export async function recordJobChanges(db: Db, job: ReconcileJob, changes: readonly JobChange[]): Promise<void> {
   for (const change of changes) {
     const { name, destination, reason } = change;
     const [kind, action] = [jobChangeKindToJSON(change.kind), jobChangeActionToJSON(change.action)];
-    if (NAMED.includes(kind) && TAKES_NAME.includes(action)) await refuseTaken(db, job, change, kind);
+    if (NAMED.includes(kind) && NEEDS_NAME.includes(action)) await refuseTakenDestination(db, job, change, kind);
     const values = { destination, action, reason };
     await db
       .insertInto('job_changes')
@@ -39,7 +39,7 @@ export async function recordJobChanges(db: Db, job: ReconcileJob, changes: reado
   }
 }
 
-async function refuseTaken(
+async function refuseTakenDestination(
   db: Db,
   { jobId, connectorName }: ReconcileJob,
   { name, destination }: JobChange,
@@ -51,26 +51,26 @@ async function refuseTaken(
     .where('job_id', '=', jobId)
     .where('destination', '=', destination)
     .where('kind', 'in', NAMED)
-    .where('action', 'in', TAKES_NAME)
+    .where('action', 'in', NEEDS_NAME)
     .where((eb) => eb.or([eb('kind', '!=', kind), eb('name', '!=', name)]))
     .limit(1)
     .executeTakeFirst();
   if (!other) return;
-  const [noun, otherNoun] = [kind, other.kind].map((one) => one.replace('JOB_CHANGE_KIND_', '').toLowerCase());
+  const [noun, otherNoun] = [kind, other.kind].map((name) => name.replace('JOB_CHANGE_KIND_', '').toLowerCase());
   const full = formatName(parseName(destination).slice(1));
   throw new CodedError(
     'ALREADY_EXISTS',
-    `${noun} '${full}' belongs to '${other.name}' of connector '${connectorName}' (the ${otherNoun} that this job would bring in first): give connector '${connectorName}' another destination`,
+    `${noun} '${full}' belongs to '${other.name}' of connector '${connectorName}' (the ${otherNoun} that this job would ingest first): give connector '${connectorName}' another destination`,
   );
 }
 
-/** Where a page of changes goes on. */
+/** The last change of a page; the next page starts after it. */
 export interface ChangeCursor {
   kind: string;
   name: string;
 }
 
-/** By kind and name, those behind `after`. */
+/** Lists up to `limit` changes after `after`, ordered by kind and name. */
 export async function listChanges(db: Db, jobId: string, limit: number, after?: ChangeCursor): Promise<JobChange[]> {
   let query = db.selectFrom('job_changes').selectAll().where('job_id', '=', jobId);
   if (after) {

@@ -1,5 +1,5 @@
 import type { Kysely, Selectable } from 'kysely';
-import { countersOf } from '../../../contract/progress-message.ts';
+import { countersOf, isEnded } from '../../../contract/progress-message.ts';
 import { CaptureMode, captureModeFromJSON } from '../../../generated/reconciler/v1/capture.ts';
 import {
   JobCounters,
@@ -17,16 +17,11 @@ import {
 } from '../../../generated/reconciler/v1/jobs.ts';
 import { TENANT } from '../../identity/tenant.ts';
 import { notFound } from '../database/errors.ts';
-import { forgetAnswers } from '../database/idempotency.ts';
+import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { date, ms } from '../database/json.ts';
 import type { JobRow, Schema } from '../database/schema.ts';
 
 type Db = Kysely<Schema>;
-
-/** Whether a job in this state changes no more. */
-export function hasEnded(state: JobState): boolean {
-  return state === JobState.JS_SUCCEEDED || state === JobState.JS_FAILED || state === JobState.JS_CANCELLED;
-}
 
 export async function findJob(db: Db, jobId: string): Promise<ReconcileJob | undefined> {
   const row = await db
@@ -46,14 +41,16 @@ export async function getJob(db: Db, jobId: string): Promise<ReconcileJob> {
 }
 
 /**
- * Writes a job's record. One that has ended does not go back to waiting or running, and a failed one has at least one error.
- * `created_at` is set once; `started_at` when it first runs and `finished_at` when it ends, unless they are given.
+ * Writes a job's record. A job that has ended is not set back to queued or running, and a failed one has at least one error.
+ * `created_at` is set once. `started_at` and `finished_at` default to the time at which the job first runs and ends.
+ *
+ * @returns the stored record
  */
 export async function putJob(db: Db, job: ReconcileJob): Promise<ReconcileJob> {
   const stored = await findJob(db, job.jobId);
-  if (stored && hasEnded(stored.state) && !hasEnded(job.state)) return stored;
+  if (stored && isEnded(stored.state) && !isEnded(job.state)) return stored;
   const now = new Date();
-  const waits = job.state === JobState.JS_QUEUED;
+  const isQueued = job.state === JobState.JS_QUEUED;
   const row: JobRow = {
     job_id: job.jobId,
     tenant_id: TENANT,
@@ -62,8 +59,8 @@ export async function putJob(db: Db, job: ReconcileJob): Promise<ReconcileJob> {
     state: jobStateToJSON(job.state),
     message: job.message,
     created_at: (stored?.createdAt ?? job.createdAt ?? now).getTime(),
-    started_at: ms(job.startedAt ?? stored?.startedAt ?? (waits ? undefined : now)),
-    finished_at: hasEnded(job.state) ? (job.finishedAt ?? stored?.finishedAt ?? now).getTime() : null,
+    started_at: ms(job.startedAt ?? stored?.startedAt ?? (isQueued ? undefined : now)),
+    finished_at: isEnded(job.state) ? (job.finishedAt ?? stored?.finishedAt ?? now).getTime() : null,
     full_rescan: job.fullRescan ? 1 : 0,
     counters: JSON.stringify(JobCounters.toJSON(recordedCounters(job))),
     phase: job.phase,
@@ -84,21 +81,20 @@ export async function putJob(db: Db, job: ReconcileJob): Promise<ReconcileJob> {
   return toMessage(row);
 }
 
-/** A failed job has at least one error. */
 function recordedCounters(job: ReconcileJob): JobCounters {
   const counters = countersOf(job);
   return job.state === JobState.JS_FAILED && counters.errors === 0n ? { ...counters, errors: 1n } : counters;
 }
 
-/** A job that was never started leaves no record. */
+/** Deletes the record of a job that was never started. */
 export async function deleteJob(db: Db, jobId: string): Promise<void> {
   await db.deleteFrom('job_failures').where('job_id', '=', jobId).execute();
   await db.deleteFrom('job_changes').where('job_id', '=', jobId).execute();
   await db.deleteFrom('jobs').where('job_id', '=', jobId).execute();
-  await forgetAnswers(db, jobId);
+  await deleteIdempotencyKeys(db, jobId);
 }
 
-/** Where a page of jobs, newest first, goes on. */
+/** The last job of a page, newest first; the next page starts after it. */
 export interface JobCursor {
   createdAt: number;
   jobId: string;
@@ -116,7 +112,7 @@ export async function listJobs(db: Db, limit: number, connectorId: string, after
   return rows.map(toMessage);
 }
 
-/** Jobs of a connector whose record has not ended, at most `limit`. */
+/** Ids of up to `limit` jobs of a connector that have not ended, newest first. */
 export async function unfinishedJobs(db: Db, connectorId: string, limit: number): Promise<string[]> {
   const rows = await db
     .selectFrom('jobs')
@@ -129,10 +125,10 @@ export async function unfinishedJobs(db: Db, connectorId: string, limit: number)
   return rows.map((row) => row.job_id);
 }
 
-/** Phase of a waiting job that was asked to cancel. */
+/** Phase of a queued job whose cancellation was requested. */
 const CANCELLING = 'cancelling';
 
-/** Jobs that wait for their connector, newest first. Not those that were asked to cancel. */
+/** Jobs that wait for their connector, newest first, without those whose cancellation was requested. */
 export async function waitingJobs(db: Db, connectorId: string, limit: number): Promise<ReconcileJob[]> {
   const rows = await db
     .selectFrom('jobs')
@@ -148,7 +144,7 @@ export async function waitingJobs(db: Db, connectorId: string, limit: number): P
   return rows.map(toMessage);
 }
 
-/** A job that waits was asked to cancel. */
+/** Records that the cancellation of a queued job was requested. */
 export async function markCancelling(db: Db, jobId: string): Promise<void> {
   await db
     .updateTable('jobs')
@@ -158,7 +154,7 @@ export async function markCancelling(db: Db, jobId: string): Promise<void> {
     .execute();
 }
 
-/** Upserts failures by table. */
+/** Upserts failures, by table. `failedAt` defaults to now. */
 export async function putFailures(db: Db, jobId: string, failures: readonly JobFailure[]): Promise<void> {
   for (const { table, code, message, failedAt, kind } of failures) {
     const values = {
@@ -175,13 +171,13 @@ export async function putFailures(db: Db, jobId: string, failures: readonly JobF
   }
 }
 
-/** Of what failed in a job: each kind once. */
+/** The distinct kinds of a job's failures. */
 export async function failureKinds(db: Db, jobId: string): Promise<JobFailureKind[]> {
   const rows = await db.selectFrom('job_failures').select('kind').distinct().where('job_id', '=', jobId).execute();
   return rows.map(({ kind }) => jobFailureKindFromJSON(kind));
 }
 
-/** By table, those behind `after`. */
+/** Lists up to `limit` failures after `after`, ordered by table. */
 export async function listFailures(db: Db, jobId: string, limit: number, after?: string): Promise<JobFailure[]> {
   let query = db.selectFrom('job_failures').selectAll().where('job_id', '=', jobId);
   if (after !== undefined) query = query.where('table_name', '>', after);

@@ -4,18 +4,18 @@ import type { Schema } from '../database/schema.ts';
 
 type Db = Kysely<Schema>;
 
-/** `removed_ord` of a file that no snapshot of its chain has removed. */
+/** `removed_ord` of a file that no snapshot of its chain has removed. Ordinals never reach it. */
 export const OPEN_END = 2_000_000_000;
 
-/** A snapshot's place. */
+/** The position of a snapshot: its chain, and its ordinal in the chain, from 1. */
 export interface Position {
   chain: number;
   ord: number;
 }
 
 /**
- * Gives a new snapshot its place: behind its base where that is the newest of its chain, else in a chain of its own that
- * forks off there; without a base, in a chain without a parent.
+ * Allocates the position of a new snapshot: after its base if that is the newest of its chain, otherwise in a new chain that
+ * forks off the base. Without a base, it is the first of a chain without a parent.
  */
 export async function newPosition(db: Db, tableNum: number, base: Position | undefined): Promise<Position> {
   if (base) {
@@ -27,30 +27,30 @@ export async function newPosition(db: Db, tableNum: number, base: Position | und
       .executeTakeFirst();
     if (numUpdatedRows > 0n) return { chain: base.chain, ord: base.ord + 1 };
   }
-  const [made] = await insert(db, {
+  const [inserted] = await insert(db, {
     table_num: tableNum,
     parent_chain_num: base?.chain ?? null,
     parent_ord: base?.ord ?? null,
     tip_ord: 1,
   });
-  return { chain: (made as { chain_num: number }).chain_num, ord: 1 };
+  return { chain: (inserted as { chain_num: number }).chain_num, ord: 1 };
 }
 
 const insert = compiledWrite((db, row: Insertable<Schema['chains']>) =>
   db.insertInto('chains').values(row).returning('chain_num'),
 );
 
-/** Gives a place back. Nothing may be left in it, and nothing may be based on it. */
+/** Frees the position of a deleted snapshot. No file may be left in it, and no snapshot may be based on it. */
 export async function freePosition(db: Db, { chain, ord }: Position): Promise<void> {
-  if (ord === 1) await removeChain(db, chain, 1);
-  // What came in dropped places before it may have been held for it alone.
+  if (ord === 1) await deleteChain(db, chain, 1);
+  // Files of dropped snapshots before it may have been kept only for this position.
   const { last } = await db
     .selectFrom('dropped_positions')
     .select((eb) => eb.fn.max<number | null>('ord').as('last'))
     .where('chain_num', '=', chain)
     .where('ord', '<', ord)
     .executeTakeFirstOrThrow();
-  if (last !== null) await clearAgain(db, { chain, ord: last });
+  if (last !== null) await reclaimAgain(db, { chain, ord: last });
   await db
     .updateTable('chains')
     .set({ tip_ord: ord - 1 })
@@ -59,17 +59,18 @@ export async function freePosition(db: Db, { chain, ord }: Position): Promise<vo
     .execute();
 }
 
-/** @param tipOrd only if it is the chain's */
-export async function removeChain(db: Db, chain: number, tipOrd?: number): Promise<void> {
+/** Deletes a chain. @param tipOrd delete it only if its tip is this one */
+export async function deleteChain(db: Db, chain: number, tipOrd?: number): Promise<void> {
   let removal = db.deleteFrom('chains').where('chain_num', '=', chain);
   if (tipOrd !== undefined) removal = removal.where('tip_ord', '=', tipOrd);
-  const [gone] = await removal.returning(['parent_chain_num', 'parent_ord']).execute();
-  if (gone?.parent_chain_num == null) return;
-  // Where its snapshot was dropped, the place was kept for this chain.
-  await clearAgain(db, { chain: gone.parent_chain_num, ord: gone.parent_ord ?? 0 });
+  const [deleted] = await removal.returning(['parent_chain_num', 'parent_ord']).execute();
+  if (deleted?.parent_chain_num == null) return;
+  // If the snapshot from which the chain forked was dropped, its position was kept for this chain.
+  await reclaimAgain(db, { chain: deleted.parent_chain_num, ord: deleted.parent_ord ?? 0 });
 }
 
-async function clearAgain(db: Db, { chain, ord }: Position): Promise<void> {
+/** Marks a dropped snapshot to be reclaimed again, since its files may not be needed any more (see reclaim-dropped.ts). */
+async function reclaimAgain(db: Db, { chain, ord }: Position): Promise<void> {
   await db
     .updateTable('dropped_positions')
     .set({ cleared: 0 })
@@ -79,15 +80,15 @@ async function clearAgain(db: Db, { chain, ord }: Position): Promise<void> {
 }
 
 /**
- * The stretches of chains that make up a snapshot, its own first: of each chain, all up to `ord`.
+ * The chains whose changes make up a snapshot, its own first. In each chain, the snapshots up to `ord` belong to the ancestry.
  *
- * One query a fork, and forks are few: branches, rollbacks and cherry-picks make them, not commits.
+ * It makes one query per fork. Forks are few, since branches, rollbacks and cherry-picks create them, and commits do not.
  */
-export async function ancestryOf(db: Db, place: Position): Promise<Position[]> {
-  const path: Position[] = [];
-  let next: Position | undefined = place;
+export async function ancestryOf(db: Db, position: Position): Promise<Position[]> {
+  const ancestry: Position[] = [];
+  let next: Position | undefined = position;
   while (next) {
-    path.push(next);
+    ancestry.push(next);
     const chain: { parent_chain_num: number | null; parent_ord: number | null } | undefined = await db
       .selectFrom('chains')
       .select(['parent_chain_num', 'parent_ord'])
@@ -96,15 +97,15 @@ export async function ancestryOf(db: Db, place: Position): Promise<Position[]> {
     const parent: number | null = chain?.parent_chain_num ?? null;
     next = parent === null ? undefined : { chain: parent, ord: chain?.parent_ord ?? 0 };
   }
-  return path;
+  return ancestry;
 }
 
-/** Whether a snapshot's path holds more than its own place. */
-export function startsBefore(path: readonly Position[]): boolean {
-  return path.length > 1 || (path[0]?.ord ?? 1) > 1;
+/** Whether a snapshot has ancestors. */
+export function startsBefore(ancestry: readonly Position[]): boolean {
+  return ancestry.length > 1 || (ancestry[0]?.ord ?? 1) > 1;
 }
 
-/** The path of a snapshot without its own changes: what it starts from. */
-export function baseOf(path: readonly Position[]): Position[] {
-  return path.map((place, index) => (index === 0 ? { chain: place.chain, ord: place.ord - 1 } : place));
+/** The ancestry of a snapshot without the snapshot itself. */
+export function baseOf(ancestry: readonly Position[]): Position[] {
+  return ancestry.map((position, index) => (index === 0 ? { chain: position.chain, ord: position.ord - 1 } : position));
 }

@@ -4,7 +4,7 @@ import type { Catalog } from '../../../generated/reconciler/v1/catalogs.ts';
 import { newEtag, newId } from '../../identity/ids.ts';
 import { TENANT } from '../../identity/tenant.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
-import { forgetAnswers } from '../database/idempotency.ts';
+import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { jsonMap } from '../database/json.ts';
 import type { CatalogRow, Schema } from '../database/schema.ts';
 
@@ -50,7 +50,7 @@ export async function findCatalogByName(db: Db, name: string): Promise<Catalog |
   return row && toMessage(row);
 }
 
-/** By display name, those after `after`. */
+/** Lists up to `limit` catalogs after `after`, ordered by display name. */
 export async function listCatalogs(db: Db, limit: number, after?: string): Promise<Catalog[]> {
   let query = db.selectFrom('catalogs').selectAll().where('tenant_id', '=', TENANT);
   if (after !== undefined) query = query.where('display_name', '>', after);
@@ -71,7 +71,7 @@ export async function updateCatalog(db: Db, catalog: Catalog): Promise<Catalog> 
   return getCatalog(db, catalog.catalogId);
 }
 
-/** @throws CodedError FAILED_PRECONDITION while it holds namespaces */
+/** @throws CodedError FAILED_PRECONDITION if it holds namespaces */
 export async function deleteCatalog(db: Db, catalog: Catalog): Promise<void> {
   const held = await db
     .selectFrom('namespaces')
@@ -85,7 +85,7 @@ export async function deleteCatalog(db: Db, catalog: Catalog): Promise<void> {
     );
   }
   await db.deleteFrom('catalogs').where('catalog_id', '=', catalog.catalogId).execute();
-  await forgetAnswers(db, catalog.catalogId);
+  await deleteIdempotencyKeys(db, catalog.catalogId);
 }
 
 async function refuseTakenName(db: Db, name: string, exceptId?: string): Promise<void> {

@@ -6,7 +6,7 @@ import { newEtag, newId } from '../../identity/ids.ts';
 import { TENANT } from '../../identity/tenant.ts';
 import { compiledQuery } from '../database/compiled-query.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
-import { forgetAnswers } from '../database/idempotency.ts';
+import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { jsonMap } from '../database/json.ts';
 import { pathKey, pathOfKey, subtree } from '../database/path-key.ts';
 import type { NamespaceRow, Schema } from '../database/schema.ts';
@@ -66,7 +66,7 @@ export async function findNamespace(
   return row && toMessage(row);
 }
 
-/** The paths of namespaces, by id. */
+/** Paths of the namespaces with these ids, by id. */
 export async function namespacePaths(db: Db, ids: readonly string[]): Promise<Map<string, string[]>> {
   if (ids.length === 0) return new Map();
   const rows = await db
@@ -77,7 +77,7 @@ export async function namespacePaths(db: Db, ids: readonly string[]): Promise<Ma
   return new Map(rows.map((row) => [row.namespace_id, pathOfKey(row.path_key)]));
 }
 
-/** By path, those after `after`; only `parent` and those below it if it is not empty. */
+/** Lists up to `limit` namespaces after `after`, ordered by path: all, or only `parent` and those below it. */
 export async function listNamespaces(
   db: Db,
   catalogId: string,
@@ -105,7 +105,7 @@ export async function updateNamespace(db: Db, namespace: Namespace): Promise<Nam
   return getNamespace(db, namespace.namespaceId);
 }
 
-/** @throws CodedError FAILED_PRECONDITION while it holds tables or views */
+/** @throws CodedError FAILED_PRECONDITION if it holds tables or views */
 export async function deleteNamespace(db: Db, namespace: Namespace): Promise<void> {
   const held = await db
     .selectFrom('object_names')
@@ -115,12 +115,12 @@ export async function deleteNamespace(db: Db, namespace: Namespace): Promise<voi
   if (held) {
     throw new CodedError(
       'FAILED_PRECONDITION',
-      `namespace '${formatName(namespace.path)}' (${namespace.namespaceId}) still holds tables or views, ` +
-        `'${held.name}' among them: delete them first`,
+      `namespace '${formatName(namespace.path)}' (${namespace.namespaceId}) still holds tables or views, such as ` +
+        `'${held.name}': delete them first`,
     );
   }
   await db.deleteFrom('namespaces').where('namespace_id', '=', namespace.namespaceId).execute();
-  await forgetAnswers(db, namespace.namespaceId);
+  await deleteIdempotencyKeys(db, namespace.namespaceId);
 }
 
 function toMessage(row: NamespaceRow): Namespace {

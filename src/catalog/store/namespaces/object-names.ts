@@ -13,7 +13,7 @@ const byName = compiledQuery((db, namespaceId: string, name: string) =>
   db.selectFrom('object_names').select('object_id').where('namespace_id', '=', namespaceId).where('name', '=', name),
 );
 
-/** Gives a name to a table or view. It must be free. */
+/** Gives a name to a table or view. The name must be free in the namespace. */
 export async function nameObject(db: Db, namespaceId: string, name: string, objectId: string): Promise<void> {
   await insert(db, { namespace_id: namespaceId, name, object_id: objectId });
 }

@@ -5,22 +5,22 @@ import type { StoredSnapshot } from './snapshots.ts';
 
 type Db = Kysely<Schema>;
 
-/** Rows that are hashed without a pause: about 10 ms, in which the service answers nobody else. */
+/** Rows that are hashed without a pause: about 10 ms, during which the service answers no other call. */
 const CHUNK = 5_000;
 
 export interface ExpectedSnapshots {
-  /** May be listed or not. */
+  /** Snapshots that may or may not be listed. */
   candidateIds: readonly bigint[];
-  /** Of the ids of all others. */
+  /** Digest of the ids of all other expected snapshots (see snapshot-digest.ts). */
   digest: bigint;
-  /** They must have their files, too. */
+  /** Whether the other snapshots must have their files. */
   captured: boolean;
 }
 
 /**
- * Whether a table lists, besides candidates, exactly the expected snapshots.
+ * Compares the snapshots that a table lists, apart from the candidates, with the expected ones.
  *
- * @returns the candidates that are listed; undefined if other snapshots are listed, or expected ones are not
+ * @returns the candidates that are listed; undefined if other snapshots are listed or expected ones are not
  */
 export async function compareSnapshots(
   db: Db,
@@ -51,7 +51,7 @@ export async function compareSnapshots(
     .execute();
 }
 
-/** As `listSnapshotRows` lists them by default. */
+/** The snapshots that `listSnapshotRows` lists by default. */
 function listed(db: Db, tableNum: number) {
   return db
     .selectFrom('snapshots')

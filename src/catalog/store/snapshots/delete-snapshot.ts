@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import { CodedError } from '../../../errors.ts';
 import type { Snapshot } from '../../../generated/reconciler/v1/snapshots.ts';
-import { CLEARING, clearChanges, TO_CLEAR } from '../cleanup/delete-memberships.ts';
+import { DELETING_KEY, deleteMemberships, MARK_DELETING } from '../cleanup/delete-memberships.ts';
 import type { Schema } from '../database/schema.ts';
 import { freePosition, newPosition } from '../lineage/lineage.ts';
 import { getTableRow } from '../tables/tables.ts';
@@ -11,32 +11,32 @@ type Db = Kysely<Schema>;
 type Table = Awaited<ReturnType<typeof getTableRow>>;
 
 /**
- * Deletes a snapshot that nothing needs: first readers do not see it any more, then its files go in small steps, last its row.
- * Cut off in between, what is left is a staged snapshot that can be deleted or sent again.
+ * Deletes a snapshot that nothing needs. It is hidden from readers first, then its files are deleted in small steps, then its
+ * row. If this is interrupted, a staged snapshot is left that can be deleted or sent again.
  *
- * @throws CodedError FAILED_PRECONDITION where something needs it
+ * @throws CodedError FAILED_PRECONDITION if something needs the snapshot
  */
 export async function deleteSnapshot(db: Db, table: Table, row: StoredSnapshot): Promise<void> {
-  const place = positionOf(row);
+  const position = positionOf(row);
   await db.transaction().execute(async (trx) => {
     await refuseNeeded(trx, table, row);
     await trx
       .updateTable('snapshots')
-      .set({ complete: 0, published: null, totals: null, live_rows: null, ...TO_CLEAR })
+      .set({ complete: 0, published: null, totals: null, live_rows: null, ...MARK_DELETING })
       .where('snapshot_num', '=', row.snapshot_num)
       .execute();
     await trx.deleteFrom('column_states').where('snapshot_num', '=', row.snapshot_num).execute();
     await trx.deleteFrom('derived_ndv').where('snapshot_num', '=', row.snapshot_num).execute();
     await trx.deleteFrom('put_columns').where('snapshot_num', '=', row.snapshot_num).execute();
   });
-  await clearChanges(db, place);
+  await deleteMemberships(db, position);
   await db.transaction().execute(async (trx) => {
     const { numDeletedRows } = await trx
       .deleteFrom('snapshots')
       .where('snapshot_num', '=', row.snapshot_num)
-      .where('stage_key', '=', CLEARING)
+      .where('stage_key', '=', DELETING_KEY)
       .executeTakeFirst();
-    if (numDeletedRows > 0n) await freePosition(trx, place);
+    if (numDeletedRows > 0n) await freePosition(trx, position);
   });
 }
 
@@ -48,8 +48,8 @@ async function refuseNeeded(db: Db, table: Table, row: StoredSnapshot): Promise<
     .where('table_num', '=', row.table_num)
     .where('base_snapshot_id', '=', row.snapshot_id)
     .executeTakeFirst();
-  // What was based on a snapshot that was dropped since is behind this one all the same.
-  const behind = await db
+  // A later snapshot of the chain needs this one even if the snapshot between them was dropped.
+  const later = await db
     .selectFrom('snapshots')
     .select('snapshot_id')
     .where('chain_num', '=', row.chain_num)
@@ -63,36 +63,36 @@ async function refuseNeeded(db: Db, table: Table, row: StoredSnapshot): Promise<
     .where('parent_chain_num', '=', row.chain_num)
     .where('parent_ord', '>=', row.ord)
     .executeTakeFirst();
-  const why =
+  const reason =
     table.current_snapshot_id === row.snapshot_id
-      ? 'it is the current one'
+      ? 'it is the current snapshot'
       : refs
         ? `the ref ${refs.join(', ')} names it`
         : based
           ? `snapshot ${based.snapshot_id} is based on it`
-          : behind || forked
-            ? 'files of later snapshots came with it'
+          : later || forked
+            ? 'it added files that are live in later snapshots'
             : undefined;
-  if (why) {
+  if (reason) {
     throw new CodedError(
       'FAILED_PRECONDITION',
-      `snapshot ${row.snapshot_id} of table ${table.table_id} cannot be deleted: ${why}`,
+      `snapshot ${row.snapshot_id} of table ${table.table_id} cannot be deleted, since ${reason}`,
     );
   }
 }
 
 /**
- * Gives a staged snapshot another base: its changes so far were made from the old one and go. Who sees it, without its files, goes on
- * seeing it.
+ * Gives a staged snapshot another base. Its staged changes are deleted, since they are relative to the old base. A snapshot that
+ * readers see without its files stays visible.
  */
 export async function restage(db: Db, row: StoredSnapshot, snapshot: Snapshot): Promise<void> {
   await db
     .updateTable('snapshots')
-    .set(TO_CLEAR)
+    .set(MARK_DELETING)
     .where('snapshot_num', '=', row.snapshot_num)
     .where('complete', '=', 0)
     .execute();
-  await clearChanges(db, positionOf(row));
+  await deleteMemberships(db, positionOf(row));
   await db.transaction().execute(async (trx) => {
     const now = await findSnapshotRow(trx, row.table_num, row.snapshot_id);
     if (now?.snapshot_num !== row.snapshot_num || now.complete === 1) return;

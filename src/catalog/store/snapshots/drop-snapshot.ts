@@ -15,11 +15,17 @@ export interface ExpiredSnapshot {
   snapshotNum: number;
 }
 
-/** Where a list of them goes on. */
+/** The last snapshot of a page; the next page starts after it. */
 export type ExpiredCursor = Pick<ExpiredSnapshot, 'pathKey' | 'tableName' | 'snapshotNum'>;
 
-/** Those of a connector's tables that expired by then, by upstream name and from the oldest; behind `after`. `validateOnly`: missing tables were not dropped before. */
-export async function listExpired(
+/**
+ * Lists up to `limit` snapshots of a connector's tables that expired by a time, ordered by upstream name and from the oldest,
+ * after `after`.
+ *
+ * @param expiredBy milliseconds since 1970
+ * @param options.validateOnly leaves out tables that are missing since then, which a real run would have dropped before
+ */
+export async function listExpiredSnapshots(
   db: Db,
   connectorId: string,
   expiredBy: number,
@@ -36,7 +42,6 @@ export async function listExpired(
     .where('published', 'is not', null)
     .where('expired_at', 'is not', null)
     .where('expired_at', '<=', expiredBy);
-  // They would be gone by then with their table.
   if (validateOnly) {
     query = query.where((eb) => eb.or([eb('missing_since', 'is', null), eb('missing_since', '>', expiredBy)]));
   }
@@ -62,16 +67,16 @@ export async function listExpired(
 }
 
 /**
- * Drops a snapshot that is expired, though others may be based on it: they hold from now on what is live on their path, without a base.
- * Its place stays, since theirs are behind it; what no place holds any more is removed afterwards (see clear-dropped.ts).
+ * Drops an expired snapshot, even if others are based on it. Those lose their base, and from then on hold all files that are live
+ * in their ancestry. The dropped snapshot's position stays, since later positions refer to it; files that no snapshot holds any
+ * more are reclaimed afterwards (see reclaim-dropped.ts).
  *
- * @returns false, with nothing changed, where it is not expired any more, or is needed: it is current, a ref names it, or what is based on
- *   it is not complete yet
+ * @returns false, with nothing changed, if the snapshot is not droppable (see `isDroppable`)
  */
 export async function dropSnapshot(db: Db, { tableId, snapshotId, snapshotNum }: ExpiredSnapshot): Promise<boolean> {
   const table = await getTableRow(db, tableId);
   const row = await findSnapshotRow(db, table.table_num, snapshotId);
-  if (row?.snapshot_num !== snapshotNum || !(await mayGo(db, table, row))) return false;
+  if (row?.snapshot_num !== snapshotNum || !(await isDroppable(db, table, row))) return false;
   for (const derived of ['column_states', 'derived_ndv', 'put_columns'] as const) {
     await db.deleteFrom(derived).where('snapshot_num', '=', snapshotNum).execute();
   }
@@ -90,8 +95,8 @@ export async function dropSnapshot(db: Db, { tableId, snapshotId, snapshotNum }:
   return true;
 }
 
-/** Whether `dropSnapshot` would drop it. */
-export async function mayGo(
+/** Whether a snapshot is expired and not needed: it is not current, no ref names it, and no staged snapshot is based on it. */
+export async function isDroppable(
   db: Db,
   table: Awaited<ReturnType<typeof getTableRow>>,
   row: StoredSnapshot,

@@ -3,7 +3,7 @@ import type { Snapshot } from '../../../generated/reconciler/v1/snapshots.ts';
 import type { Schema } from '../database/schema.ts';
 import { getTableRow } from '../tables/tables.ts';
 import { restage } from './delete-snapshot.ts';
-import { findBase, findSnapshotRow, insertSnapshot, ownColumns, type StoredSnapshot } from './snapshots.ts';
+import { columnsOf, findBase, findSnapshotRow, insertSnapshot, type StoredSnapshot } from './snapshots.ts';
 
 type Db = Kysely<Schema>;
 
@@ -13,11 +13,12 @@ export interface EnsuredSnapshot {
 }
 
 /**
- * Upserts a snapshot. One that is staged upon another base is staged anew; a complete one keeps its base.
+ * Upserts a snapshot. A staged snapshot with another base is staged again; a complete one keeps its base.
  *
- * @param stageKey of the stream that a new one is for; null where none is known yet
- * @param then goes on in the same transaction
- * @throws CodedError NOT_FOUND for the table, FAILED_PRECONDITION for a base that is not complete
+ * @param stageKey the stream for which a new snapshot is staged; null if no stream is known yet
+ * @param then runs in the same transaction
+ * @returns what `then` returns
+ * @throws CodedError NOT_FOUND if the table does not exist, FAILED_PRECONDITION if the base is not complete
  */
 export async function ensureSnapshot<T = EnsuredSnapshot>(
   db: Db,
@@ -28,23 +29,23 @@ export async function ensureSnapshot<T = EnsuredSnapshot>(
   for (;;) {
     const result = await db.transaction().execute(async (trx) => {
       const table = await getTableRow(trx, snapshot.tableId);
-      const known = await findSnapshotRow(trx, table.table_num, snapshot.snapshotId);
-      if (!known) {
+      const stored = await findSnapshotRow(trx, table.table_num, snapshot.snapshotId);
+      if (!stored) {
         const base = await findBase(trx, table, snapshot);
         return { done: await then(trx, { table, row: await insertSnapshot(trx, table, snapshot, base, stageKey) }) };
       }
-      if (known.complete === 0 && known.base_snapshot_id !== (snapshot.baseSnapshotId?.toString() ?? null)) {
+      if (stored.complete === 0 && stored.base_snapshot_id !== (snapshot.baseSnapshotId?.toString() ?? null)) {
         await findBase(trx, table, snapshot);
-        return { onAnotherBase: known };
+        return { onAnotherBase: stored };
       }
-      const own = ownColumns(snapshot);
-      await trx.updateTable('snapshots').set(own).where('snapshot_num', '=', known.snapshot_num).execute();
-      // Bounds are compared and shown in the types of the snapshot's schema.
-      if (known.schema_id !== own.schema_id) {
-        await trx.deleteFrom('column_states').where('snapshot_num', '=', known.snapshot_num).execute();
-        await trx.deleteFrom('derived_ndv').where('snapshot_num', '=', known.snapshot_num).execute();
+      const columns = columnsOf(snapshot);
+      await trx.updateTable('snapshots').set(columns).where('snapshot_num', '=', stored.snapshot_num).execute();
+      // Bounds are compared and formatted in the types of the snapshot's schema.
+      if (stored.schema_id !== columns.schema_id) {
+        await trx.deleteFrom('column_states').where('snapshot_num', '=', stored.snapshot_num).execute();
+        await trx.deleteFrom('derived_ndv').where('snapshot_num', '=', stored.snapshot_num).execute();
       }
-      return { done: await then(trx, { table, row: { ...known, ...own } }) };
+      return { done: await then(trx, { table, row: { ...stored, ...columns } }) };
     });
     if (result.onAnotherBase) await restage(db, result.onAnotherBase, snapshot);
     else return result.done as T;

@@ -6,12 +6,14 @@ import type { getTableRow } from '../tables/tables.ts';
 type Table = Awaited<ReturnType<typeof getTableRow>>;
 
 /**
- * The snapshot that was current at a time: of the current one and its ancestors, the newest that was committed by then.
+ * Finds the snapshot that was current at a time: the newest one that was committed by then, among the current snapshot and its
+ * ancestors.
  *
- * Upstreams keep a log of what was current when, but not all of them and not for ever; the ancestors are what it shows
- * wherever nothing was rolled back.
+ * Iceberg's snapshot log would be exact, but not every upstream has one, and old entries are removed. The ancestors equal the
+ * log unless the table was rolled back.
  *
- * @throws CodedError NOT_FOUND where there was none yet, or none that old is kept; FAILED_PRECONDITION where it may be one that was left out
+ * @returns the snapshot's id
+ * @throws CodedError NOT_FOUND if no kept snapshot is that old, FAILED_PRECONDITION if it may be one that was not ingested
  */
 export async function currentAt(db: Kysely<Schema>, table: Table, asOf: Date): Promise<bigint> {
   const rows = await db
@@ -26,21 +28,21 @@ export async function currentAt(db: Kysely<Schema>, table: Table, asOf: Date): P
   while (next !== null && !seen.has(next)) {
     seen.add(next);
     const row = byId.get(next);
-    if (!row && table.coverage) throw leftOut(table, next, asOf);
+    if (!row && table.coverage) throw notIngested(table, next, asOf);
     if (!row) break;
     if (row.committed_at !== null && row.committed_at <= asOf.getTime()) return BigInt(row.snapshot_id);
     next = row.parent_snapshot_id;
   }
   throw new CodedError(
     'NOT_FOUND',
-    `table ${table.table_id} has no snapshot that was current at ${asOf.toISOString()}, or it is not kept any more`,
+    `table ${table.table_id} has no snapshot that was current at ${asOf.toISOString()}: it has none that old, or that one was dropped`,
   );
 }
 
-function leftOut(table: Table, snapshotId: string, asOf: Date): CodedError {
+function notIngested(table: Table, snapshotId: string, asOf: Date): CodedError {
   return new CodedError(
     'FAILED_PRECONDITION',
-    `which snapshot of table ${table.table_id} was current at ${asOf.toISOString()} cannot be told: snapshot ${snapshotId} is not in ` +
-      'the catalog, since the jobs so far took only some snapshots. Name a snapshot that is in, or run a job that takes all',
+    `the snapshot of table ${table.table_id} that was current at ${asOf.toISOString()} is not known: snapshot ${snapshotId} is not in ` +
+      'the catalog, since jobs ingested only some snapshots. Request a snapshot by id, or run a job that ingests all snapshots',
   );
 }

@@ -16,7 +16,7 @@ export function positionOf(row: StoredSnapshot): Position {
   return { chain: row.chain_num, ord: row.ord };
 }
 
-/** Staged ones too. */
+/** Finds a snapshot by id, even if it is only staged. */
 export async function findSnapshotRow(
   db: Db,
   tableNum: number,
@@ -29,25 +29,29 @@ const byId = compiledQuery((db, tableNum: number, id: string) =>
   db.selectFrom('snapshots').selectAll().where('table_num', '=', tableNum).where('snapshot_id', '=', id),
 );
 
-/** A snapshot that readers see, be it without its files. @throws CodedError NOT_FOUND */
+/** Returns a visible snapshot, with or without its files. @throws CodedError NOT_FOUND */
 export async function getSnapshotRow(db: Db, table: Table, id: bigint | string): Promise<StoredSnapshot> {
   const row = await findSnapshotRow(db, table.table_num, id);
   if (!row || row.published === null) throw notFound('snapshot', `${id} of table ${table.table_id}`);
   return row;
 }
 
-/** One whose files are in. @throws CodedError NOT_FOUND, FAILED_PRECONDITION where it is there without them */
+/** Returns a snapshot that has its files. @throws CodedError NOT_FOUND, FAILED_PRECONDITION if only its metadata is stored */
 export async function getCapturedSnapshot(db: Db, table: Table, id: bigint | string): Promise<StoredSnapshot> {
   const row = await getSnapshotRow(db, table, id);
   if (row.complete === 1) return row;
   throw new CodedError(
     'FAILED_PRECONDITION',
-    `snapshot ${id} of table ${table.table_id} has no files and statistics yet, only its metadata was brought in: run a ` +
+    `snapshot ${id} of table ${table.table_id} has no files and statistics yet, since only its metadata was ingested: run a ` +
       'job that captures it, such as `reconciler connector trigger CONNECTOR --mode capture-only`',
   );
 }
 
-/** The snapshot that is asked for, else the current one. @throws CodedError NOT_FOUND, FAILED_PRECONDITION */
+/**
+ * Returns the requested snapshot with its files, or the current one if none is requested.
+ *
+ * @throws CodedError NOT_FOUND if it does not exist, FAILED_PRECONDITION if its files, or the current snapshot, were not ingested
+ */
 export async function snapshotToRead(db: Db, table: Table, id: bigint | undefined): Promise<StoredSnapshot> {
   if (id !== undefined) return getCapturedSnapshot(db, table, id);
   const current = table.current_snapshot_id;
@@ -56,13 +60,13 @@ export async function snapshotToRead(db: Db, table: Table, id: bigint | undefine
   if (row && row.published !== null) return getCapturedSnapshot(db, table, current);
   throw new CodedError(
     'FAILED_PRECONDITION',
-    `snapshot ${current}, the current one of table ${table.table_id}, is not in the catalog: the jobs so far left it out. ` +
-      'Name a snapshot that is in, or run a job that takes it, such as `reconciler connector trigger CONNECTOR --snapshots current`',
+    `snapshot ${current}, the current one of table ${table.table_id}, is not in the catalog, since no job has ingested it: ` +
+      'request another snapshot, or run a job that ingests it, such as `reconciler connector trigger CONNECTOR --snapshots current`',
   );
 }
 
-/** What of a snapshot's row comes from its message. */
-export function ownColumns(snapshot: Snapshot) {
+/** The columns of a snapshot's row that come from its message. */
+export function columnsOf(snapshot: Snapshot) {
   return {
     parent_snapshot_id: snapshot.parentSnapshotId?.toString() ?? null,
     sequence_number: Number(snapshot.sequenceNumber),
@@ -77,19 +81,19 @@ export function ownColumns(snapshot: Snapshot) {
   };
 }
 
-/** The base that a snapshot names, which must be complete. @throws CodedError FAILED_PRECONDITION */
+/** Returns the base that a snapshot names; undefined if it names none. @throws CodedError FAILED_PRECONDITION if the base is not complete */
 export async function findBase(db: Db, table: Table, snapshot: Snapshot): Promise<StoredSnapshot | undefined> {
   if (snapshot.baseSnapshotId === undefined) return undefined;
   const base = await findSnapshotRow(db, table.table_num, snapshot.baseSnapshotId);
   if (base?.complete === 1) return base;
   throw new CodedError(
     'FAILED_PRECONDITION',
-    `snapshot ${snapshot.snapshotId} of table ${table.table_id} is based on ${snapshot.baseSnapshotId}, which is ` +
-      `${base ? 'not complete' : 'not there'}: send that one first, or all files without a base`,
+    `snapshot ${snapshot.snapshotId} of table ${table.table_id} is based on ${snapshot.baseSnapshotId}, which ` +
+      `${base ? 'is not complete' : 'does not exist'}: send the base first, or send all files without a base`,
   );
 }
 
-/** Groups of changes that are in, of a staged snapshot. */
+/** Names of the groups of changes that a staged snapshot has. */
 export function stagedGroups({ staged_groups }: Pick<StoredSnapshot, 'staged_groups'>): string[] {
   return staged_groups === null ? [] : (JSON.parse(staged_groups) as string[]);
 }
@@ -102,15 +106,15 @@ export async function insertSnapshot(
   base: StoredSnapshot | undefined,
   stageKey: string | null,
 ): Promise<StoredSnapshot> {
-  const place = await newPosition(db, table.table_num, base && positionOf(base));
+  const position = await newPosition(db, table.table_num, base && positionOf(base));
   const [row] = await insert(db, {
     table_num: table.table_num,
     snapshot_id: snapshot.snapshotId.toString(),
-    ...ownColumns(snapshot),
+    ...columnsOf(snapshot),
     base_snapshot_id: base?.snapshot_id ?? null,
     fetched_at: Date.now(),
-    chain_num: place.chain,
-    ord: place.ord,
+    chain_num: position.chain,
+    ord: position.ord,
     complete: 0,
     published: null,
     stage_key: stageKey,
@@ -127,7 +131,7 @@ const insert = compiledWrite((db, row: Insertable<SnapshotRow>) =>
   db.insertInto('snapshots').values(row).returningAll(),
 );
 
-/** Those that readers see, in the order in which they became visible or complete, behind `after`. */
+/** Lists up to `limit` visible snapshots whose `published` is greater than `after`, in that order. */
 export async function listSnapshotRows(db: Db, tableNum: number, limit: number, showExpired: boolean, after?: number) {
   let query = db
     .selectFrom('snapshots')
@@ -138,7 +142,7 @@ export async function listSnapshotRows(db: Db, tableNum: number, limit: number, 
   return query.orderBy('published').limit(limit).execute();
 }
 
-/** Readers see the snapshot from now on, behind all that they see, without its files. */
+/** Makes a snapshot visible, after all that already are, without its files. @returns its row */
 export async function publishMetadata(db: Db, row: StoredSnapshot): Promise<StoredSnapshot> {
   if (row.published !== null) return row;
   const published = ((await lastPublished(db, row.table_num)) ?? 0) + 1;
@@ -158,7 +162,7 @@ async function lastPublished(db: Db, tableNum: number): Promise<number | undefin
   return last?.published ?? undefined;
 }
 
-/** @returns how many were not marked before */
+/** Marks visible snapshots as expired. @returns how many were not marked before */
 export async function expireSnapshots(db: Db, tableNum: number, ids: readonly bigint[]): Promise<number> {
   if (ids.length === 0) return 0;
   const { numUpdatedRows } = await db
@@ -172,12 +176,12 @@ export async function expireSnapshots(db: Db, tableNum: number, ids: readonly bi
   return Number(numUpdatedRows);
 }
 
-/** Notes the stream of column statistics that was taken for a snapshot, by its idempotency key. */
+/** Stores the idempotency key of the last finished stream of column statistics for a snapshot. */
 export async function setPutColumnsKey(db: Db, snapshotNum: number, key: string): Promise<void> {
   await db.updateTable('snapshots').set({ put_columns_key: key }).where('snapshot_num', '=', snapshotNum).execute();
 }
 
-/** Sets the number of distinct rows that a caller reports for a snapshot. */
+/** Stores the number of distinct rows that a caller reports for a snapshot. */
 export async function setTableNdv(db: Db, snapshotNum: number, ndv: string): Promise<void> {
   await db.updateTable('snapshots').set({ ndv }).where('snapshot_num', '=', snapshotNum).execute();
 }

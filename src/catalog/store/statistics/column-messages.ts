@@ -11,8 +11,8 @@ import type { ColumnState, ColumnTotals } from './column-state.ts';
 type Db = Kysely<Schema>;
 
 /**
- * Ids of the columns of a snapshot, in order: the leaves of its schema and those that only its live files still have, which
- * another schema of the table names.
+ * Ids of a snapshot's columns, in ascending order: the leaves of its schema, and columns that its live files still have and
+ * another schema of the table defines.
  */
 export function columnIds(state: ColumnState, schemas: SnapshotSchemas): number[] {
   const ids = new Set(schemas.columns.map((column) => column.id));
@@ -20,7 +20,7 @@ export function columnIds(state: ColumnState, schemas: SnapshotSchemas): number[
   return [...ids].sort((a, b) => a - b);
 }
 
-/** Statistics of one column; what somebody put wins over what the files give. */
+/** Statistics of one column. Values that a caller stored take precedence over those that are derived from files. */
 export function columnMessage(
   id: number,
   state: ColumnState,
@@ -49,7 +49,7 @@ export function columnMessage(
 }
 
 function derived(state: ColumnState, { id, type }: LeafColumn): Partial<ColumnStats> {
-  // Of no files, every count is exactly 0; NaNs are counted for floating point only, as in the engines.
+  // Without files every count is exactly 0. NaNs are counted for floating-point types only, as in the engines.
   if (state.files === 0) {
     const nanCount = type === 'float' || type === 'double' ? 0n : undefined;
     return { valueCount: 0n, nullCount: 0n, nanCount, sizeInBytes: 0n };
@@ -75,12 +75,12 @@ function upper(type: string, bound: Uint8Array | undefined) {
   return bound === undefined || max === undefined ? {} : { max, upperBound: Buffer.from(promoteBound(type, bound)) };
 }
 
-/** An estimate beyond what the column can have is brought down to that. */
-function atMost(ndv: Ndv, most: number | undefined): Ndv {
-  return ndv.estimate === undefined || most === undefined ? ndv : { ...ndv, estimate: Math.min(ndv.estimate, most) };
+/** Limits the estimate to the largest possible number of distinct values. */
+function atMost(ndv: Ndv, max: number | undefined): Ndv {
+  return ndv.estimate === undefined || max === undefined ? ndv : { ...ndv, estimate: Math.min(ndv.estimate, max) };
 }
 
-/** What was put for these columns of a snapshot, by column id. */
+/** The statistics that callers stored for these columns of a snapshot, by column id. */
 export async function putColumnsOf(
   db: Db,
   snapshotNum: number,
@@ -96,7 +96,7 @@ export async function putColumnsOf(
   return new Map(rows.map((row) => [row.column_id, ColumnStats.decode(row.body)]));
 }
 
-/** Puts statistics of columns; those that were put for a column before go. */
+/** Stores statistics of columns. They replace those that were stored before for the same columns. */
 export async function putColumns(db: Db, snapshotNum: number, columns: readonly ColumnStats[]): Promise<void> {
   for (const column of columns) {
     const body = ColumnStats.encode(column).finish();

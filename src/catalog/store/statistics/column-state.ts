@@ -1,13 +1,14 @@
 import { compareBounds } from '../../../stats/bounds.ts';
 import type { StoredColumnMetrics } from '../files/stored-columns.ts';
 
-/** A sum over files, and how many of them gave a part. */
+/** A sum over files. */
 interface Sum {
   total: number;
+  /** Number of files that have the metric. */
   files: number;
 }
 
-/** What is known of one column over some files. */
+/** Metrics of one column over some files. */
 export interface ColumnTotals {
   values: Sum;
   nulls: Sum;
@@ -15,18 +16,17 @@ export interface ColumnTotals {
   size: Sum;
   lower?: Uint8Array;
   upper?: Uint8Array;
-  /** Files that give a bound. */
+  /** Number of files that have a lower or an upper bound. */
   lowerFiles: number;
   upperFiles: number;
-  /** Files with records of which none has a value to bound: all are null or NaN. They give no bounds. */
+  /** Number of files that have records but no bounds, since all values are null or NaN. */
   boundless: number;
 }
 
-/** Statistics of the columns of some data files, in a form to which files can be added and mostly removed. */
+/** Statistics of the columns of some data files, to which files can be added and from which most files can be removed. */
 export class ColumnState {
-  /** Number of files. */
   files = 0;
-  /** Of them, files without a record: no column has a value to bound in them. */
+  /** Number of files without records, which have no bounds. */
   emptyFiles = 0;
   readonly columns = new Map<number, ColumnTotals>();
   readonly #typeOf: (columnId: number) => string;
@@ -61,7 +61,7 @@ export class ColumnState {
     }
   }
 
-  /** @returns false where it cannot be told what is left: an extreme went. The state is of no use then. */
+  /** @returns false if the file has a minimum or maximum, so that the bounds of the others are unknown. Discard the state then. */
   remove(file: { records: number; columns: readonly StoredColumnMetrics[] }): boolean {
     this.files -= 1;
     if (file.records === 0) this.emptyFiles -= 1;
@@ -86,17 +86,17 @@ export class ColumnState {
     return true;
   }
 
-  /** A sum, if every file gives its part and it is exact. */
+  /** A sum; undefined if a file lacks the metric or the sum is not exact. */
   sum(column: ColumnTotals | undefined, name: (typeof SUMS)[number]): bigint | undefined {
     if (!column || column[name].files !== this.files || !Number.isSafeInteger(column[name].total)) return undefined;
     return BigInt(column[name].total);
   }
 
-  /** A bound, if every file that has values gives one. */
+  /** A bound; undefined if a file has values but no bound. */
   bound(column: ColumnTotals | undefined, name: 'lower' | 'upper'): Uint8Array | undefined {
     if (!column) return undefined;
-    const giving = name === 'lower' ? column.lowerFiles : column.upperFiles;
-    return giving + column.boundless + this.emptyFiles === this.files ? column[name] : undefined;
+    const bounded = name === 'lower' ? column.lowerFiles : column.upperFiles;
+    return bounded + column.boundless + this.emptyFiles === this.files ? column[name] : undefined;
   }
 
   #column(id: number): ColumnTotals {
@@ -142,11 +142,11 @@ const SUMS = ['values', 'nulls', 'nans', 'size'] as const;
 function addTo(sum: Sum, part: number | undefined, sign: 1 | -1): void {
   if (part === undefined) return;
   sum.files += sign;
-  // Beyond 2^53 it is not exact, and stays so.
+  // A sum beyond 2^53 is not exact, and stays inexact if parts are subtracted.
   sum.total = Number.isSafeInteger(sum.total) ? sum.total + sign * part : Number.NaN;
 }
 
-/** All its values are null or NaN, so that there is nothing to bound. Unknown counts leave that open. */
+/** Whether all values are known to be null or NaN, so that the column has no bounds. */
 function hasNoValues({ values, nulls, nans, lower, upper }: StoredColumnMetrics): boolean {
   if (lower || upper || values === undefined) return false;
   return values === 0 || (nulls !== undefined && nulls + (nans ?? 0) >= values);

@@ -13,14 +13,14 @@ import { ColumnState } from './column-state.ts';
 
 type Db = Kysely<Schema>;
 
-/** Files between two yields to other calls. */
+/** Files that are read before other calls are served. */
 const STEP = 200;
 
 /**
- * Statistics of the columns over a snapshot's live data files: computed when they are first asked for, and kept.
+ * Statistics of the columns over a snapshot's live data files. They are computed at the first request and stored.
  *
- * They are made from those of the nearest ancestor that has them, where that costs less than reading all files and no
- * extreme went in between; else from all files.
+ * They are derived from those of the nearest ancestor that has any, if that reads fewer files than the snapshot has and no file
+ * with a minimum or maximum was removed since; otherwise from all files.
  */
 export async function columnState(db: Db, row: StoredSnapshot, schemas: SnapshotSchemas): Promise<ColumnState> {
   const typeOf = (id: number) => schemas.find(id)?.type ?? 'binary';
@@ -38,7 +38,7 @@ export async function columnState(db: Db, row: StoredSnapshot, schemas: Snapshot
         .execute();
       return true;
     });
-    // Statistics that were replaced meanwhile make it a mix of old and new ones: compute it again.
+    // The statistics were replaced meanwhile, so the state mixes old and new ones: compute it again.
     if (unchanged) return state;
   }
 }
@@ -56,10 +56,10 @@ async function findState(db: Db, snapshotNum: number, typeOf: TypeOf): Promise<C
 
 async function fromAllFiles(db: Db, row: StoredSnapshot, typeOf: TypeOf): Promise<ColumnState> {
   const state = new ColumnState(typeOf);
-  const path = await ancestryOf(db, positionOf(row));
+  const ancestry = await ancestryOf(db, positionOf(row));
   let cursor: LiveCursor | undefined;
   do {
-    const { files, next } = await nextLiveFiles(db, path, [DATA], STEP, cursor);
+    const { files, next } = await nextLiveFiles(db, ancestry, [DATA], STEP, cursor);
     for (const file of files) state.add(fileColumns(file.body));
     cursor = next;
     await setImmediate();
@@ -72,14 +72,17 @@ async function fromAncestor(db: Db, row: StoredSnapshot, typeOf: TypeOf): Promis
   const steps: StoredSnapshot[] = [];
   let cost = 0n;
   let state: ColumnState | undefined;
-  let at: StoredSnapshot | undefined = row;
-  while (at && !state) {
-    cost += await changedFiles(db, positionOf(at));
-    // A long way of empty snapshots costs too.
+  let snapshot: StoredSnapshot | undefined = row;
+  while (snapshot && !state) {
+    cost += await changedFiles(db, positionOf(snapshot));
+    // A long series of snapshots without changes costs time, too.
     if (cost > affordable || steps.length > 1000) return undefined;
-    steps.push(at);
-    at = at.base_snapshot_id === null ? undefined : await findSnapshotRow(db, row.table_num, at.base_snapshot_id);
-    if (at) state = await findState(db, at.snapshot_num, typeOf);
+    steps.push(snapshot);
+    snapshot =
+      snapshot.base_snapshot_id === null
+        ? undefined
+        : await findSnapshotRow(db, row.table_num, snapshot.base_snapshot_id);
+    if (snapshot) state = await findState(db, snapshot.snapshot_num, typeOf);
   }
   if (!state) return undefined;
   for (const step of steps.reverse()) {
@@ -88,40 +91,40 @@ async function fromAncestor(db: Db, row: StoredSnapshot, typeOf: TypeOf): Promis
   return state;
 }
 
-/** How many files a snapshot changed, about. */
+/** Approximate number of data files that a snapshot changed. */
 async function changedFiles(db: Db, { chain, ord }: Position): Promise<bigint> {
-  const came = await db
+  const added = await db
     .selectFrom('memberships')
     .select((eb) => eb.fn.countAll<number>().as('n'))
     .where('chain_num', '=', chain)
     .where('added_ord', '=', ord)
     .where('kind', '=', DATA)
     .executeTakeFirstOrThrow();
-  const went = await db
+  const removed = await db
     .selectFrom('memberships')
     .select((eb) => eb.fn.countAll<number>().as('n'))
     .where('chain_num', '=', chain)
     .where('kind', '=', DATA)
     .where('removed_ord', '=', ord)
     .executeTakeFirstOrThrow();
-  const departed = await db
+  const branchRemovals = await db
     .selectFrom('branch_removals')
     .select((eb) => eb.fn.countAll<number>().as('n'))
     .where('chain_num', '=', chain)
     .where('ord', '=', ord)
     .executeTakeFirstOrThrow();
-  return BigInt(came.n + went.n + departed.n);
+  return BigInt(added.n + removed.n + branchRemovals.n);
 }
 
-/** Brings a state from a snapshot's base to the snapshot. @returns false where that cannot be done */
+/** Updates the state of a snapshot's base to the snapshot. @returns false if that is not possible (see ColumnState.remove) */
 async function applyStep(db: Db, row: StoredSnapshot, state: ColumnState): Promise<boolean> {
-  const place = positionOf(row);
-  for await (const bodies of changedBodies(db, place, 'added_ord'))
+  const position = positionOf(row);
+  for await (const bodies of changedBodies(db, position, 'added_ord'))
     for (const body of bodies) state.add(fileColumns(body));
-  for await (const bodies of changedBodies(db, place, 'removed_ord')) {
+  for await (const bodies of changedBodies(db, position, 'removed_ord')) {
     for (const body of bodies) if (!state.remove(fileColumns(body))) return false;
   }
-  for await (const bodies of departedBodies(db, place)) {
+  for await (const bodies of branchRemovedBodies(db, position)) {
     for (const body of bodies) if (!state.remove(fileColumns(body))) return false;
   }
   return true;
@@ -132,8 +135,8 @@ async function* changedBodies(
   { chain, ord }: Position,
   column: 'added_ord' | 'removed_ord',
 ): AsyncIterable<Uint8Array[]> {
-  // A file may have come more than once before it went: by coming, not by file.
-  let after = { file: 0, came: -1 };
+  // A file may have been added more than once before it was removed, so pages follow additions, not files.
+  let after = { file: 0, added: -1 };
   for (;;) {
     const rows = await db
       .selectFrom('memberships as m')
@@ -142,33 +145,35 @@ async function* changedBodies(
       .where('m.chain_num', '=', chain)
       .where('m.kind', '=', DATA)
       .where(`m.${column}`, '=', ord)
-      .where(({ eb, refTuple, tuple }) => eb(refTuple('m.file_num', 'm.added_ord'), '>', tuple(after.file, after.came)))
+      .where(({ eb, refTuple, tuple }) =>
+        eb(refTuple('m.file_num', 'm.added_ord'), '>', tuple(after.file, after.added)),
+      )
       .orderBy('m.file_num')
       .orderBy('m.added_ord')
       .limit(STEP)
       .execute();
     const last = rows.at(-1);
     if (!last) return;
-    after = { file: last.file_num, came: last.added_ord };
+    after = { file: last.file_num, added: last.added_ord };
     yield rows.map((row) => row.body);
     await setImmediate();
   }
 }
 
-async function* departedBodies(db: Db, place: Position): AsyncIterable<Uint8Array[]> {
+async function* branchRemovedBodies(db: Db, position: Position): AsyncIterable<Uint8Array[]> {
   const rows = await db
     .selectFrom('branch_removals')
     .select(['file_num', 'from_chain_num', 'added_ord'])
-    .where('chain_num', '=', place.chain)
-    .where('ord', '=', place.ord)
+    .where('chain_num', '=', position.chain)
+    .where('ord', '=', position.ord)
     .execute();
   if (rows.length === 0) return;
-  const basePath = baseOf(await ancestryOf(db, place));
-  const departed = new Set(rows.map((row) => `${row.file_num}/${row.from_chain_num}/${row.added_ord}`));
+  const baseAncestry = baseOf(await ancestryOf(db, position));
+  const removed = new Set(rows.map((row) => `${row.file_num}/${row.from_chain_num}/${row.added_ord}`));
   const nums = [...new Set(rows.map((row) => row.file_num))];
   for (let start = 0; start < nums.length; start += STEP) {
-    const live = (await liveInstances(db, basePath, nums.slice(start, start + STEP))).filter(
-      (row) => row.kind === DATA && departed.has(`${row.file_num}/${row.chain_num}/${row.added_ord}`),
+    const live = (await liveInstances(db, baseAncestry, nums.slice(start, start + STEP))).filter(
+      (row) => row.kind === DATA && removed.has(`${row.file_num}/${row.chain_num}/${row.added_ord}`),
     );
     if (live.length === 0) continue;
     const bodies = await db

@@ -15,16 +15,18 @@ import type { SnapshotSchemas } from '../tables/table-schemas.ts';
 
 type Db = Kysely<Schema>;
 
-/** Files between two yields to other calls: with 20 columns each has 80 KiB of sketches. */
+/** Files that are read before other calls are served: a file with 20 columns has 80 KiB of sketches. */
 const STEP = 50;
-/** Columns whose sketches are united at once: each takes up to 128 KiB of memory. */
+/** Columns whose sketches are merged at once: each takes up to 128 KiB of memory. */
 const COLUMNS_AT_ONCE = 100;
-/** Snapshots of a table whose derived numbers are kept: the current one is what is asked for. */
+/** Snapshots per table whose derived numbers are stored. Few are needed, since most requests are for the current snapshot. */
 const SNAPSHOTS_KEPT = 4;
 
 /**
- * The distinct values of columns at a snapshot, derived from the sketches of its live files: computed when they are first asked
- * for, and kept. None where no live file has a sketch of the column.
+ * Numbers of distinct values at a snapshot, derived from the sketches of its live files. They are computed at the first request
+ * and stored.
+ *
+ * @returns by column id; a column that has no sketch in any live file is absent
  */
 export async function derivedNdv(
   db: Db,
@@ -48,12 +50,12 @@ export async function derivedNdv(
     const columns = missing.slice(from, from + COLUMNS_AT_ONCE);
     const derived = await derive(db, row, schemas, columns);
     for (const [id, ndv] of derived) found.set(id, ndv);
-    await keep(db, row, columns, derived, before);
+    await storeDerived(db, row, columns, derived, before);
   }
   return found;
 }
 
-/** What the derived numbers depend on: it changes with the sketches of the table's files, and with the files. */
+/** Counters of changes to the table's sketches and files, on which the derived numbers depend. */
 async function contentsOf(db: Db, tableNum: number): Promise<{ sketched: number; generation: number }> {
   const row = await db
     .selectFrom('table_contents')
@@ -70,10 +72,10 @@ async function derive(
   ids: readonly number[],
 ): Promise<Map<number, Ndv>> {
   const unions = new Map(ids.map((id) => [id, new ColumnUnion()]));
-  const path = await ancestryOf(db, positionOf(row));
+  const ancestry = await ancestryOf(db, positionOf(row));
   let cursor: LiveCursor | undefined;
   do {
-    const { files, next } = await nextLiveFiles(db, path, [DATA], STEP, cursor);
+    const { files, next } = await nextLiveFiles(db, ancestry, [DATA], STEP, cursor);
     const nums = files.map((file) => file.fileNum);
     const rows = await db
       .selectFrom('file_sketches as s')
@@ -119,7 +121,7 @@ function ndvMessage({ exact, estimate, relativeError, theta }: DistinctValues): 
   return { exact: exact === undefined ? undefined : BigInt(exact), estimate, relativeError, sketches };
 }
 
-async function keep(
+async function storeDerived(
   db: Db,
   row: StoredSnapshot,
   ids: readonly number[],
@@ -127,10 +129,10 @@ async function keep(
   before: { sketched: number; generation: number },
 ): Promise<void> {
   await db.transaction().execute(async (trx) => {
-    // Sketches that came meanwhile, or files that changed, make it worthless; the next who asks computes it anew.
+    // If sketches or files changed meanwhile, the numbers are outdated: the next request computes them again.
     const now = await contentsOf(trx, row.table_num);
     if (now.sketched !== before.sketched || now.generation !== before.generation) return;
-    // A snapshot that was deleted meanwhile takes its numbers along once: what is kept after that would stay for good.
+    // The numbers of a deleted snapshot would never be deleted.
     const snapshot = await trx
       .selectFrom('snapshots')
       .select('snapshot_num')

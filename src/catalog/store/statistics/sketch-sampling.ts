@@ -17,41 +17,43 @@ import type { getTableRow } from '../tables/tables.ts';
 type Db = Kysely<Schema>;
 type Table = Awaited<ReturnType<typeof getTableRow>>;
 
-/** Files of one query. */
+/** Files per query. */
 const STEP = 500;
-/** Files that one call walks over, so that it answers within a second or so. */
+/** Files that one call examines, so that it answers within about a second. */
 const MAX_FILES_PER_PAGE = 10_000;
-/** Hashes of the paths are compared by their first 48 bits. */
+/** Hashes of paths are compared by their first 48 bits. */
 const HASH_BYTES = 6;
 
-/** Which files the sample takes. */
+/** Which files are sampled. */
 export interface FileSample {
-  /** Above 0, at most 1. */
+  /** Share of all files: above 0, at most 1. */
   fraction: number;
-  /** Of the current snapshot; 0 for no limit. */
+  /** Maximum number of files of the current snapshot; 0 for no limit. */
   maxFiles: number;
   retryUnreadable: boolean;
-  /** Files whose sketches have another one are not done. */
+  /** Key of the requested columns. Files that were sketched with another key are sketched again. */
   columnsKey: string;
 }
 
-/** Where the walk over a table's files goes on. */
+/** The end of a page; the next page starts after it. */
 export const sketchCursor = z.object({
   /** Path hash of the last file, in base64. */
   after: z.string(),
-  /** Live files of the current snapshot up to there. */
+  /** Number of live files of the current snapshot up to that file. */
   live: z.int().nonnegative(),
 });
 export type SketchCursor = z.infer<typeof sketchCursor>;
 
 /**
- * The next files that are to be sketched, in the order of their path hashes.
+ * The next files to sketch, ordered by path hash.
  *
- * The sample is the files with the lowest hashes: a share of all hashes, or as many files as are asked for. A file's hash never
- * changes, so a new one can at most push another out, and what was sketched stays of use.
+ * The sample consists of the files with the lowest hashes: a share of all hashes, or up to `maxFiles` files. A file's hash never
+ * changes, so a new file can at most replace one other in the sample, and existing sketches stay useful.
  *
- * The walk goes over the keys of all the table's files: some seconds for a million, and only where the table has changed. It pauses
- * after some thousand with what it found, be it nothing: only where `next` is missing it is over.
+ * The keys of all files of the table are examined, which takes some seconds for a million files; callers ask only if the table
+ * has changed. Each call pauses after several thousand files, possibly without a result.
+ *
+ * @returns no `next` if all files were examined
  */
 export async function nextFilesToSketch(
   db: Db,
@@ -61,7 +63,7 @@ export async function nextFilesToSketch(
   cursor: SketchCursor = { after: '', live: 0 },
 ): Promise<{ files: ListFilesToSketchResponse_File[]; next?: SketchCursor }> {
   const current = await newestCaptured(db, table);
-  const path = current ? await ancestryOf(db, positionOf(current)) : [];
+  const ancestry = current ? await ancestryOf(db, positionOf(current)) : [];
   const files: ListFilesToSketchResponse_File[] = [];
   let { after, live } = cursor;
   for (let walked = 0; walked < MAX_FILES_PER_PAGE; walked += STEP) {
@@ -79,7 +81,7 @@ export async function nextFilesToSketch(
         ? row.columns_key === sample.columnsKey
         : row.unreadable !== null && !sample.retryUnreadable;
     const data = rows.filter((row) => row.kind === DATA && (sample.maxFiles > 0 || !isDone(row)));
-    const held = await heldFiles(db, path, data, isDone);
+    const held = await heldFiles(db, ancestry, data, isDone);
     for (const row of rows) {
       const share = Buffer.from(row.path_hash).readUIntBE(0, HASH_BYTES) / 2 ** (8 * HASH_BYTES);
       if (share >= sample.fraction || (sample.maxFiles > 0 && live >= sample.maxFiles)) return { files };
@@ -96,7 +98,7 @@ export async function nextFilesToSketch(
   return { files, next: { after, live } };
 }
 
-/** The current snapshot, or where the catalog does not have its files, the last one whose files came in. */
+/** The current snapshot, or the last captured one if the catalog does not have the files of the current one. */
 async function newestCaptured(db: Db, table: Table): Promise<StoredSnapshot | undefined> {
   const current = table.current_snapshot_id && (await findSnapshotRow(db, table.table_num, table.current_snapshot_id));
   if (current && current.complete === 1) return current;
@@ -111,23 +113,23 @@ async function newestCaptured(db: Db, table: Table): Promise<StoredSnapshot | un
     .executeTakeFirst();
 }
 
-/** Which of the files the current snapshot holds, and which another one that has not expired. */
+/** Which of the files are live in the current snapshot, and which of the files to sketch are in another unexpired snapshot. */
 async function heldFiles<Row extends { file_num: number }>(
   db: Db,
-  path: readonly Position[],
+  ancestry: readonly Position[],
   rows: Row[],
   isDone: (row: Row) => boolean,
 ) {
   const live = await liveInstances(
     db,
-    path,
+    ancestry,
     rows.map((row) => row.file_num),
   );
-  const rest = rows.filter((row) => !isDone(row)).map((row) => row.file_num);
+  const undone = rows.filter((row) => !isDone(row)).map((row) => row.file_num);
   const unexpired = await db
     .selectFrom('memberships as m')
     .select('m.file_num')
-    .where('m.file_num', 'in', rest.length > 0 ? rest : [-1])
+    .where('m.file_num', 'in', undone.length > 0 ? undone : [-1])
     .where(({ exists, selectFrom }) =>
       exists(
         selectFrom('snapshots as o')
@@ -152,7 +154,7 @@ async function parquetFile(db: Db, fileNum: number): Promise<ListFilesToSketchRe
   return fileFormat === FileFormat.FILE_FORMAT_PARQUET ? { filePath, fileSizeInBytes } : undefined;
 }
 
-/** Stores sketches. What was derived from the table's sketches so far is forgotten. @returns how many of the files are there */
+/** Stores sketches and deletes what was derived from the table's sketches. @returns how many of the files the table has */
 export async function putFileSketches(db: Db, table: Table, sketches: readonly FileSketches[]): Promise<number> {
   const byHash = new Map(sketches.map((file) => [dataPathHash(file.filePath).toString('hex'), file]));
   const hashes = [...byHash.keys()].map((hash) => Buffer.from(hash, 'hex'));

@@ -10,7 +10,7 @@ import type { BindingRow, Schema } from '../database/schema.ts';
 
 type Db = Kysely<Schema>;
 
-/** The columns that rows of tables and views join. */
+/** The columns of a binding that are joined to rows of tables and views. */
 export const BINDING_COLUMNS = [
   'connector_id',
   'upstream_path_key',
@@ -23,8 +23,19 @@ export const BINDING_COLUMNS = [
 ] as const;
 
 export type BindingColumns = Pick<Selectable<BindingRow>, (typeof BINDING_COLUMNS)[number]>;
-/** All null for an object without a binding. */
+/** A binding joined to an object's row; all columns are null for an object without a binding. */
 export type JoinedBinding = { [Column in keyof BindingColumns]: BindingColumns[Column] | null };
+
+export const UNBOUND: JoinedBinding = {
+  connector_id: null,
+  upstream_path_key: null,
+  upstream_name: null,
+  upstream_uuid: null,
+  fingerprint: null,
+  coverage: null,
+  fetched_at: null,
+  missing_since: null,
+};
 
 export function bindingColumns(upstream: TableUpstream): BindingColumns {
   return {
@@ -39,7 +50,7 @@ export function bindingColumns(upstream: TableUpstream): BindingColumns {
   };
 }
 
-/** @returns undefined for an object without a binding */
+/** @returns undefined if the object has no binding */
 export function toUpstream(row: JoinedBinding): TableUpstream | undefined {
   if (row.upstream_name === null) return undefined;
   return {
@@ -54,7 +65,7 @@ export function toUpstream(row: JoinedBinding): TableUpstream | undefined {
   };
 }
 
-/** Binds an object that has no binding. Its etag is the caller's concern, here and below. */
+/** Binds an object that has no binding. The caller updates the object's etag, here and below. */
 export async function insertBinding(
   db: Db,
   kind: ObjectKind,
@@ -67,7 +78,7 @@ export async function insertBinding(
 const insert = compiledWrite((db, row: Insertable<BindingRow>) => db.insertInto('bindings').values(row));
 
 /**
- * Gives an object these columns of a binding, in place of those that it has. Writes only what differs.
+ * Replaces the columns of an object's binding, or binds an object that has none. Writes only columns that differ.
  *
  * @returns whether anything differed
  */
@@ -93,7 +104,6 @@ function nameHash({ upstream_path_key, upstream_name }: BindingColumns): bigint 
   return BigInt.asIntN(64, upstreamNameHash(pathOfKey(upstream_path_key), upstream_name));
 }
 
-/** Changes columns of a binding. */
 export async function updateBinding(db: Db, objectId: string, changes: Updateable<BindingRow>): Promise<void> {
   await update(db, changes, objectId);
 }
@@ -106,7 +116,7 @@ export async function deleteBinding(db: Db, objectId: string): Promise<void> {
   await db.deleteFrom('bindings').where('object_id', '=', objectId).execute();
 }
 
-/** The values that a row does not have. */
+/** The values that differ from the row's. */
 export function difference<Values extends object>(row: { [Column in keyof Values]: unknown }, values: Values) {
   const columns = Object.entries(values).filter(([column, value]) => row[column as keyof Values] !== value);
   return Object.fromEntries(columns) as Partial<Values>;

@@ -43,17 +43,20 @@ export function schemaMessage(schemaId: number, json: string): TableSchema {
   return { schemaId, json, columns };
 }
 
-/** The schemas in which a snapshot is read. */
+/** The schemas that are needed to read a snapshot. */
 export interface SnapshotSchemas {
-  /** JSON of the snapshot's own schema, otherwise of the table's current one; undefined if the table has none. */
-  own: string | undefined;
-  /** Leaf columns of the own schema, in its order. */
+  /** JSON of the snapshot's schema, or of the table's current one if the snapshot has none; undefined if neither is known. */
+  json: string | undefined;
+  /** Leaf columns of that schema, in its order. */
   columns: LeafColumn[];
-  /** A column by id: from the snapshot's own schema, otherwise from the newest other schema that has it, otherwise a metadata column. */
+  /** Finds a column by id in that schema, then in the newest other schema that has it, then among the metadata columns. */
   find(id: number): LeafColumn | undefined;
 }
 
-/** @param schemaId the snapshot's; null falls back to `currentId`, the table's */
+/**
+ * @param schemaId the snapshot's schema; null if it has none
+ * @param currentId the table's current schema, which is used if the snapshot's is not known
+ */
 export async function snapshotSchemas(
   db: Db,
   tableNum: number,
@@ -66,19 +69,19 @@ export async function snapshotSchemas(
     .where('table_num', '=', tableNum)
     .orderBy('schema_id', 'desc')
     .execute();
-  const own = rows.find((row) => row.schema_id === schemaId) ?? rows.find((row) => row.schema_id === currentId);
-  const columns = own ? leafColumns(own.json) : [];
+  const schema = rows.find((row) => row.schema_id === schemaId) ?? rows.find((row) => row.schema_id === currentId);
+  const columns = schema ? leafColumns(schema.json) : [];
   const byId = new Map(columns.map((column) => [column.id, column]));
   let others: Map<number, LeafColumn> | undefined;
   return {
-    own: own?.json,
+    json: schema?.json,
     columns,
     find(id) {
       const known = byId.get(id);
       if (known) return known;
       if (!others) {
         others = new Map();
-        // Oldest first, so that the newest is kept.
+        // Oldest first, so that the newest schema's column is kept.
         for (const { json } of rows.toReversed()) for (const column of leafColumns(json)) others.set(column.id, column);
       }
       return others.get(id) ?? METADATA_COLUMNS.get(id);

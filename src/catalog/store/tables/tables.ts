@@ -13,9 +13,9 @@ import { newEtag, newId } from '../../identity/ids.ts';
 import { TENANT } from '../../identity/tenant.ts';
 import { compiledQuery, compiledWrite } from '../database/compiled-query.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
-import { forgetAnswers } from '../database/idempotency.ts';
+import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { jsonMap } from '../database/json.ts';
-import { pathOfKey } from '../database/path-key.ts';
+import { pathKey, pathOfKey } from '../database/path-key.ts';
 import type { Schema, TableRow } from '../database/schema.ts';
 import { getNamespace } from '../namespaces/namespaces.ts';
 import { findObject, nameObject, unnameObject } from '../namespaces/object-names.ts';
@@ -26,6 +26,7 @@ import {
   insertBinding,
   type JoinedBinding,
   toUpstream,
+  UNBOUND,
 } from './binding-columns.ts';
 import { findSchema, putSchema } from './table-schemas.ts';
 
@@ -42,21 +43,16 @@ export async function insertTable(db: Db, table: NewTable): Promise<Table> {
   const namespace = await getNamespace(db, table.namespaceId);
   const taken = await findObject(db, table.namespaceId, table.name);
   if (taken) throw alreadyExists('table', `'${formatName([...namespace.path, table.name])}'`, ` (${taken})`);
-  const { table_id } = await insertFreeTable(db, namespace, table);
-  return getTable(db, table_id);
+  return tableMessage(db, await insertFreeTable(db, namespace, table));
 }
 
-/** Inserts a table into an existing namespace, under a name that is free there. */
-export async function insertFreeTable(
-  db: Db,
-  namespace: Pick<Namespace, 'namespaceId' | 'catalogId'>,
-  table: NewTable,
-): Promise<{ table_id: string; table_num: number }> {
+/** Inserts a table into an existing namespace. The name must be free in that namespace. */
+export async function insertFreeTable(db: Db, namespace: Namespace, table: NewTable): Promise<StoredTable> {
   const tableId = newId('tbl');
   await nameObject(db, table.namespaceId, table.name, tableId);
   const now = Date.now();
   const tableNum = await newContents(db, tableId);
-  await insert(db, {
+  const row: TableRow = {
     table_id: tableId,
     table_num: tableNum,
     tenant_id: TENANT,
@@ -77,18 +73,20 @@ export async function insertFreeTable(
     created_at: now,
     updated_at: now,
     etag: newEtag(),
-  });
-  if (table.upstream) await insertBinding(db, TABLE, tableId, bindingColumns(table.upstream));
+  };
+  await insert(db, row);
+  const binding = table.upstream && bindingColumns(table.upstream);
+  if (binding) await insertBinding(db, TABLE, tableId, binding);
   if (table.schema) await putSchema(db, tableNum, table.schema);
-  return { table_id: tableId, table_num: tableNum };
+  return { ...row, ...(binding ?? UNBOUND), path_key: pathKey(namespace.path) };
 }
 
 const insert = compiledWrite((db, row: Insertable<TableRow>) => db.insertInto('tables').values(row));
 
-/** Numbers new contents of a table. */
+/** Creates empty contents of a table. @returns their number */
 export async function newContents(db: Db, tableId: string): Promise<number> {
-  const [made] = await insertContents(db, { table_id: tableId, generation: 1, dropped: 0 });
-  return (made as { table_num: number }).table_num;
+  const [inserted] = await insertContents(db, { table_id: tableId, generation: 1, dropped: 0 });
+  return (inserted as { table_num: number }).table_num;
 }
 
 const insertContents = compiledWrite((db, row: Insertable<Schema['table_contents']>) =>
@@ -116,12 +114,12 @@ export async function getTableRow(db: Db, id: string): Promise<StoredTable> {
 
 /** @throws CodedError NOT_FOUND */
 export async function getTable(db: Db, id: string): Promise<Table> {
-  return toMessage(db, await getTableRow(db, id));
+  return tableMessage(db, await getTableRow(db, id));
 }
 
 /**
- * Whether a table or view can be read by name. A connector's table can once all of it has come in: before that it would look like an empty
- * table.
+ * Whether a table or view can be read by name. A connector's table cannot be read until it is completely ingested, since it
+ * would look like an empty table.
  */
 export async function isReadable(db: Db, objectId: string): Promise<boolean> {
   const incomplete = await db
@@ -135,18 +133,18 @@ export async function isReadable(db: Db, objectId: string): Promise<boolean> {
   return incomplete === undefined;
 }
 
-/** Tables that can be read by name (see `isReadable`), by name, those after `after`. */
+/** Lists up to `limit` tables after `after`, ordered by name: those that can be read by name (see `isReadable`). */
 export async function listTables(db: Db, namespaceId: string, limit: number, after?: string): Promise<Table[]> {
   let query = select(db)
     .where('tables.namespace_id', '=', namespaceId)
     .where((eb) => eb.or([eb('bindings.connector_id', 'is', null), eb('bindings.fingerprint', '!=', '')]));
   if (after !== undefined) query = query.where('tables.name', '>', after);
   const tables: Table[] = [];
-  for (const row of await query.orderBy('tables.name').limit(limit).execute()) tables.push(await toMessage(db, row));
+  for (const row of await query.orderBy('tables.name').limit(limit).execute()) tables.push(await tableMessage(db, row));
   return tables;
 }
 
-/** Changes columns, and with them the etag. */
+/** Changes columns and gives the table a new etag. */
 export async function updateTableRow(db: Db, tableId: string, changes: Updateable<TableRow>): Promise<void> {
   await update(db, { ...changes, updated_at: Date.now(), etag: newEtag() }, tableId);
 }
@@ -155,27 +153,28 @@ const update = compiledWrite((db, row: Updateable<TableRow>, tableId: string) =>
   db.updateTable('tables').set(row).where('table_id', '=', tableId),
 );
 
-/** Moves a table to a namespace and name. The name must be free there. */
+/** Moves a table to a namespace and name. The name must be free in that namespace. */
 export async function moveTable(db: Db, tableId: string, namespaceId: string, catalogId: string, name: string) {
   await unnameObject(db, tableId);
   await nameObject(db, namespaceId, name, tableId);
   await updateTableRow(db, tableId, { namespace_id: namespaceId, catalog_id: catalogId, name });
 }
 
-/** Deletes a table at once; its contents are marked to be removed (see purge.ts). */
+/** Deletes a table at once and marks its contents to be purged (see purge.ts). */
 export async function deleteTable(db: Db, tableId: string, tableNum: number): Promise<void> {
   await unnameObject(db, tableId);
   await deleteBinding(db, tableId);
   await db.deleteFrom('tables').where('table_id', '=', tableId).execute();
   await dropContents(db, tableNum);
-  await forgetAnswers(db, tableId);
+  await deleteIdempotencyKeys(db, tableId);
 }
 
+/** Marks contents to be purged. */
 export async function dropContents(db: Db, tableNum: number): Promise<void> {
   await db.updateTable('table_contents').set({ dropped: 1 }).where('table_num', '=', tableNum).execute();
 }
 
-async function toMessage(db: Db, row: StoredTable): Promise<Table> {
+export async function tableMessage(db: Db, row: StoredTable): Promise<Table> {
   return {
     tableId: row.table_id,
     catalogId: row.catalog_id,

@@ -6,7 +6,7 @@ import { formatName } from '../../../names.ts';
 import { newEtag, newId } from '../../identity/ids.ts';
 import { TENANT } from '../../identity/tenant.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
-import { forgetAnswers } from '../database/idempotency.ts';
+import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { pathOfKey } from '../database/path-key.ts';
 import type { Schema, ViewRow } from '../database/schema.ts';
 import { getNamespace } from '../namespaces/namespaces.ts';
@@ -81,7 +81,7 @@ export async function getView(db: Db, id: string): Promise<View> {
   return toMessage(await getViewRow(db, id));
 }
 
-/** By name, those after `after`. */
+/** Lists up to `limit` views after `after`, ordered by name. */
 export async function listViews(db: Db, namespaceId: string, limit: number, after?: string): Promise<View[]> {
   let query = select(db).where('views.namespace_id', '=', namespaceId);
   if (after !== undefined) query = query.where('views.name', '>', after);
@@ -96,7 +96,7 @@ export async function updateView(db: Db, view: View): Promise<View> {
   return getView(db, view.viewId);
 }
 
-/** Changes columns, and with them the etag. */
+/** Changes columns and gives the view a new etag. */
 export async function updateViewRow(db: Db, viewId: string, changes: Updateable<ViewRow>): Promise<void> {
   await db
     .updateTable('views')
@@ -105,7 +105,7 @@ export async function updateViewRow(db: Db, viewId: string, changes: Updateable<
     .execute();
 }
 
-/** Moves a view to a namespace and name. The name must be free there. */
+/** Moves a view to a namespace and name. The name must be free in that namespace. */
 export async function moveView(db: Db, viewId: string, namespaceId: string, catalogId: string, name: string) {
   await unnameObject(db, viewId);
   await nameObject(db, namespaceId, name, viewId);
@@ -116,10 +116,10 @@ export async function deleteView(db: Db, id: string): Promise<void> {
   await unnameObject(db, id);
   await deleteBinding(db, id);
   await db.deleteFrom('views').where('view_id', '=', id).execute();
-  await forgetAnswers(db, id);
+  await deleteIdempotencyKeys(db, id);
 }
 
-/** The column `body`: equal for equal views, whatever the order of their properties. */
+/** The column `body`. It is equal for equal views, whatever the order of their properties. */
 export function viewBody(view: View): string {
   const { description, versionId, schema, representations, defaultCatalog, defaultNamespace } = view;
   const properties = Object.fromEntries(Object.entries(view.properties).sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -1,0 +1,167 @@
+import type { Page, TableEntry, UpstreamCatalog } from '../../../src/connectors/spi.ts';
+import type { NamespacePath, TableRef } from '../../../src/contract/upstream-names.ts';
+import { CodedError } from '../../../src/errors.ts';
+import type {
+  FileChange,
+  FileChangeBatch,
+  FileChangesOptions,
+  SnapshotDescriptor,
+  SnapshotParent,
+  SnapshotRef,
+  TableDescriptor,
+  TableReader,
+} from '../../../src/formats/table-reader.ts';
+
+/** A table's state upstream: its snapshots, a parent before its children, and what points at them. */
+export interface TableState {
+  snapshots: SnapshotParent[];
+  currentSnapshotId?: bigint;
+  refs: SnapshotRef[];
+  properties?: Record<string, string>;
+}
+
+const SCHEMA = JSON.stringify({
+  type: 'struct',
+  'schema-id': 0,
+  fields: [{ id: 1, name: 'id', required: true, type: 'long' }],
+});
+
+/** An upstream with any number of tables that share one state, which a test sets. Every snapshot adds one file. */
+export class HistoryUpstream implements UpstreamCatalog {
+  readonly usage = { requests: 0, bytes: 0 };
+  state: TableState = { snapshots: [], refs: [] };
+  /** Changes with every state. */
+  version = 0;
+  /** Ids of the snapshots whose descriptors were read since the last change. */
+  readonly described: bigint[] = [];
+  /** The parent of every snapshot that there ever was. */
+  readonly parents = new Map<bigint, bigint | undefined>();
+  /** Ids of the snapshots whose files cannot be read. */
+  readonly broken = new Set<bigint>();
+
+  set(state: TableState): void {
+    this.state = state;
+    this.version += 1;
+    for (const { snapshotId, parentSnapshotId } of state.snapshots) this.parents.set(snapshotId, parentSnapshotId);
+    this.described.length = 0;
+  }
+
+  async listNamespaces(): Promise<Page<NamespacePath>> {
+    return { items: [] };
+  }
+
+  async listTables(): Promise<Page<TableEntry>> {
+    return { items: [] };
+  }
+
+  async fingerprint(): Promise<string> {
+    return `version ${this.version}`;
+  }
+
+  async openTable(table: TableRef): Promise<TableReader> {
+    return new HistoryReader(this, table);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+class HistoryReader implements TableReader {
+  readonly bytesRead = 0;
+  readonly descriptor: TableDescriptor;
+  readonly #upstream: HistoryUpstream;
+  readonly #state: TableState;
+  readonly #location: string;
+
+  constructor(upstream: HistoryUpstream, { namespace, name }: TableRef) {
+    this.#upstream = upstream;
+    this.#state = upstream.state;
+    this.#location = `file:///history/${namespace.join('/')}/${name}`;
+    this.descriptor = {
+      uuid: `uuid of ${name}`,
+      format: 'ICEBERG',
+      formatVersion: 2,
+      location: this.#location,
+      metadataLocation: `${this.#location}/metadata/${upstream.version}.metadata.json`,
+      fingerprint: `version ${upstream.version}`,
+      properties: upstream.state.properties ?? {},
+      schemas: [{ id: 0, json: SCHEMA }],
+      currentSchemaId: 0,
+      partitionSpecs: [{ specId: 0, fields: [] }],
+      defaultSpecId: 0,
+      currentSnapshotId: upstream.state.currentSnapshotId,
+      refs: upstream.state.refs,
+    };
+  }
+
+  history(): readonly SnapshotParent[] {
+    return this.#state.snapshots;
+  }
+
+  async *snapshots(ids?: ReadonlySet<bigint>): AsyncGenerator<SnapshotDescriptor> {
+    for (const { snapshotId, parentSnapshotId } of this.#state.snapshots) {
+      if (ids && !ids.has(snapshotId)) continue;
+      this.#upstream.described.push(snapshotId);
+      yield {
+        snapshotId,
+        ...(parentSnapshotId !== undefined && { parentSnapshotId }),
+        sequenceNumber: Number(snapshotId),
+        committedAtMs: Date.UTC(2026, 0, 1) + Number(snapshotId),
+        operation: 'append',
+        summary: {},
+        schemaId: 0,
+        manifestList: `${this.#location}/metadata/snap-${snapshotId}.avro`,
+      };
+    }
+  }
+
+  async *fileChanges(snapshotId: bigint, { base }: FileChangesOptions = {}): AsyncGenerator<FileChangeBatch> {
+    if (this.#upstream.broken.has(snapshotId)) {
+      throw new CodedError('UNAVAILABLE', `the manifests of snapshot ${snapshotId} cannot be read now (made fault)`);
+    }
+    const files = this.#filesOf(snapshotId);
+    const before = base === undefined ? new Set<bigint>() : this.#filesOf(base);
+    const changes: FileChange[] = [];
+    for (const id of before) if (!files.has(id)) changes.push({ kind: 'removed', path: this.#path(id) });
+    for (const id of files) if (!before.has(id)) changes.push(this.#added(id));
+    yield { changes };
+  }
+
+  async liveFileCounts(snapshotId: bigint) {
+    return { dataFiles: this.#filesOf(snapshotId).size, deleteFiles: 0 };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  /** Files are named after the snapshots that added them. A snapshot has its own and those of its nearest four ancestors. */
+  #filesOf(snapshotId: bigint): Set<bigint> {
+    const { parents } = this.#upstream;
+    const files = new Set<bigint>();
+    for (let id: bigint | undefined = snapshotId; id !== undefined && files.size < 5; id = parents.get(id)) {
+      files.add(id);
+    }
+    return files;
+  }
+
+  #path(snapshotId: bigint): string {
+    return `${this.#location}/data/${snapshotId}.parquet`;
+  }
+
+  #added(snapshotId: bigint): FileChange {
+    return {
+      kind: 'added',
+      file: {
+        path: this.#path(snapshotId),
+        content: 'DATA',
+        format: 'PARQUET',
+        recordCount: 10,
+        fileSizeInBytes: 1000,
+        specId: 0,
+        partition: [],
+        columns: [],
+      },
+      sequenceNumber: Number(snapshotId),
+      fileSequenceNumber: Number(snapshotId),
+      addedSnapshotId: snapshotId,
+    };
+  }
+}

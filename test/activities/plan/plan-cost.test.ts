@@ -1,0 +1,113 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import Database from 'better-sqlite3';
+import { ingestTable } from '../../../src/activities/ingest-table.ts';
+import type { TableOutcome } from '../../../src/contract/activities.ts';
+import { connectorSpec, TestCatalog } from '../../catalog/harness.ts';
+import { activityDeps } from '../activity-deps.ts';
+import { countCalls } from './count-calls.ts';
+import { HistoryUpstream, type TableState } from './history-upstream.ts';
+
+let catalog: TestCatalog;
+beforeAll(async () => {
+  catalog = await TestCatalog.start();
+});
+afterAll(() => catalog[Symbol.asyncDispose]());
+
+/** Snapshots `from` to `to`, each the child of the one before. */
+function linear(from: number, to: number): TableState {
+  const snapshots = Array.from({ length: to - from + 1 }, (_, i) => ({
+    snapshotId: BigInt(from + i),
+    ...(from + i > 1 && { parentSnapshotId: BigInt(from + i - 1) }),
+  }));
+  const head = BigInt(to);
+  return { snapshots, currentSnapshotId: head, refs: [{ name: 'main', snapshotId: head, type: 'branch' }] };
+}
+
+/** An upstream with one table, and what ingests it and counts the calls of the catalog that the table takes. */
+async function connect() {
+  const { connectorId } = await catalog.clients.connectors.createConnector({ connector: connectorSpec() });
+  const upstream = new HistoryUpstream();
+  const calls = new Map<string, number>();
+  const deps = { ...activityDeps(catalog, upstream), catalog: countCalls(catalog.clients, calls) };
+  const ingest = async (options: object = {}) => {
+    calls.clear();
+    const input = { connectorId, table: { namespace: ['fx'], name: 't' }, full: false, ...options };
+    const outcome = (await new MockActivityEnvironment().run(() => ingestTable(deps, input))) as TableOutcome;
+    // Once per activity, which ingests up to 20 tables.
+    calls.delete('getConnector');
+    calls.delete('ensureDestination');
+    return { outcome, calls: Object.fromEntries(calls) };
+  };
+  return { upstream, ingest };
+}
+
+/** Copies the newest stored snapshot, so that its table has snapshots 1 to `count`: without the calls that ingesting them would take. */
+function addStored(count: number): void {
+  const database = new Database(catalog.file);
+  try {
+    const row = database.prepare('select * from snapshots order by snapshot_num desc limit 1').get() as StoredRow;
+    const { snapshot_num: _, ...columns } = row;
+    const names = Object.keys(columns);
+    const insert = database.prepare(`insert into snapshots (${names}) values (${names.map((name) => `@${name}`)})`);
+    database.transaction(() => {
+      for (let id = 2; id <= count; id++) {
+        const [chain, published] = [1_000_000 + id, columns.published + id];
+        const own = { snapshot_id: String(id), parent_snapshot_id: String(id - 1), chain_num: chain, published };
+        insert.run({ ...columns, ...own });
+      }
+    })();
+  } finally {
+    database.close();
+  }
+}
+type StoredRow = Record<string, unknown> & { snapshot_num: number; published: number };
+
+it('takes few calls of the catalog for each way in which a table can change', async () => {
+  const { upstream, ingest } = await connect();
+  upstream.set(linear(1, 3));
+  expect((await ingest()).calls).toEqual({ ensureTable: 1, commitSnapshot: 3 });
+  upstream.set(linear(1, 4));
+  expect((await ingest()).calls).toEqual({ ensureTable: 1, compareSnapshots: 1, commitSnapshot: 1 });
+  upstream.set({ ...linear(1, 4), properties: { owner: 'sales' } });
+  expect((await ingest()).calls).toEqual({ ensureTable: 1, compareSnapshots: 1, updateTable: 1 });
+  expect((await ingest()).calls).toEqual({ ensureTable: 1, compareSnapshots: 1 });
+  expect((await ingest({ full: true })).calls).toEqual({ ensureTable: 1, listSnapshots: 1, commitSnapshot: 4 });
+  upstream.set(linear(2, 4));
+  const expired = { ensureTable: 1, compareSnapshots: 1, expireSnapshots: 1, updateTable: 1 };
+  expect((await ingest()).calls).toEqual(expired);
+  upstream.set(linear(2, 5));
+  const metadata = { ensureTable: 1, compareSnapshots: 1, createSnapshot: 1, updateTable: 1 };
+  expect((await ingest({ mode: 'METADATA_ONLY' })).calls).toEqual(metadata);
+  const captured = { getTable: 1, lookupBindings: 1, compareSnapshots: 1, commitSnapshot: 1, updateTable: 1 };
+  expect((await ingest({ mode: 'CAPTURE_ONLY' })).calls).toEqual(captured);
+});
+
+it('reads and writes one snapshot if one of 10,000 is new', async () => {
+  const { upstream, ingest } = await connect();
+  const mode = 'METADATA_ONLY';
+  upstream.set(linear(1, 1));
+  await ingest({ mode });
+  addStored(10_000);
+  upstream.set(linear(1, 10_000));
+  // The head was not in the catalog before: 10,000 snapshots are compared as a list.
+  expect((await ingest({ mode })).outcome).toMatchObject({ snapshots: 0 });
+
+  upstream.set(linear(1, 10_001));
+  const { outcome, calls } = await ingest({ mode });
+  expect(outcome).toMatchObject({ changed: true, snapshots: 1 });
+  expect(calls).toEqual({ ensureTable: 1, compareSnapshots: 1, createSnapshot: 1, updateTable: 1 });
+  expect(upstream.described).toEqual([10_001n]);
+
+  // Only if something has expired are the catalog's snapshots listed.
+  upstream.set(linear(101, 10_001));
+  const expiry = await ingest({ mode });
+  expect(expiry.calls).toEqual({
+    ensureTable: 1,
+    compareSnapshots: 1,
+    listSnapshots: 10,
+    expireSnapshots: 1,
+    updateTable: 1,
+  });
+  expect(upstream.described).toEqual([]);
+}, 240_000);

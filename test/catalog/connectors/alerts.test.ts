@@ -1,0 +1,202 @@
+import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
+import { AlertType } from '../../../src/generated/reconciler/internal/v1/reconciliation.ts';
+import type { Connector } from '../../../src/generated/reconciler/v1/connectors.ts';
+import { ConnectorState } from '../../../src/generated/reconciler/v1/connectors.ts';
+import { JobState } from '../../../src/generated/reconciler/v1/jobs.ts';
+import { connectorSpec, failure, refusal, TestCatalog } from '../harness.ts';
+
+let catalog: TestCatalog;
+beforeAll(async () => {
+  catalog = await TestCatalog.start();
+});
+afterAll(() => catalog[Symbol.asyncDispose]());
+
+const HOOK = 'https://hooks.example.com/services/planted';
+const create = (alerts: object = { webhookUrl: HOOK }, more: object = {}) =>
+  catalog.clients.connectors.createConnector({ connector: connectorSpec({ alerts, ...more }) });
+
+const { JS_FAILED: FAILED, JS_SUCCEEDED: SUCCEEDED, JS_CANCELLED: CANCELLED } = JobState;
+
+let jobs = 0;
+/** Records a job that ended in this state, as a worker does. @returns its id */
+async function recordEnded({ connectorId }: Connector, state: JobState, request: object = {}): Promise<string> {
+  const jobId = `job-${++jobs}`;
+  const requestJson = JSON.stringify({ connector: connectorId, ...request });
+  const dryRun = 'dryRun' in request;
+  await catalog.clients.reconciliation.recordJob({ job: { jobId, connectorId, state, requestJson, dryRun } });
+  return jobId;
+}
+const claim = (jobId: string) => catalog.clients.reconciliation.claimAlert({ jobId });
+/** The alert that a job in this state causes. */
+const alertFor = async (connector: Connector, state: JobState, request?: object) =>
+  (await claim(await recordEnded(connector, state, request))).type;
+
+it('the first failure is reported, and the first success after it', async () => {
+  const connector = await create();
+  expect(await alertFor(connector, SUCCEEDED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  const failed = await recordEnded(connector, FAILED);
+  expect(await claim(failed)).toEqual({ type: AlertType.ALERT_TYPE_JOB_FAILED, failedJobId: '' });
+  // The response to the first call was lost.
+  expect(await claim(failed)).toEqual({ type: AlertType.ALERT_TYPE_JOB_FAILED, failedJobId: '' });
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  const recovered = await recordEnded(connector, SUCCEEDED);
+  expect(await claim(recovered)).toEqual({ type: AlertType.ALERT_TYPE_JOB_RECOVERED, failedJobId: failed });
+  expect(await claim(recovered)).toEqual({ type: AlertType.ALERT_TYPE_JOB_RECOVERED, failedJobId: failed });
+  expect(await alertFor(connector, SUCCEEDED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_JOB_FAILED);
+});
+
+it.each([
+  ['scoped', { scope: { table: 't' } }],
+  ['retries', { retryOf: 'job-0' }],
+  ['dry runs', { dryRun: true }],
+])('jobs that are %s are not reported and do not count', async (_, request) => {
+  const connector = await create();
+  expect(await alertFor(connector, FAILED, request)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_JOB_FAILED);
+  expect(await alertFor(connector, SUCCEEDED, request)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  expect(await alertFor(connector, SUCCEEDED)).toBe(AlertType.ALERT_TYPE_JOB_RECOVERED);
+});
+
+it('cancelled jobs are not reported and do not count', async () => {
+  const connector = await create();
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_JOB_FAILED);
+  expect(await alertFor(connector, CANCELLED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  expect(await alertFor(connector, SUCCEEDED)).toBe(AlertType.ALERT_TYPE_JOB_RECOVERED);
+});
+
+it('full rescans and jobs in other modes are reported', async () => {
+  const connector = await create();
+  expect(await alertFor(connector, FAILED, { full: true })).toBe(AlertType.ALERT_TYPE_JOB_FAILED);
+  expect(await alertFor(connector, SUCCEEDED, { mode: 'METADATA_ONLY' })).toBe(AlertType.ALERT_TYPE_JOB_RECOVERED);
+});
+
+it('nothing is reported without a webhook, and a new webhook starts without a previous alert', async () => {
+  const { connectors } = catalog.clients;
+  const connector = await create({});
+  const { connectorId } = connector;
+  const setWebhook = (webhookUrl: string) =>
+    connectors.updateConnector({
+      connector: { connectorId, alerts: { webhookUrl } },
+      updateMask: ['alerts.webhook_url'],
+    });
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  await setWebhook(HOOK);
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_JOB_FAILED);
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  await setWebhook('env:OTHER_HOOK');
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_JOB_FAILED);
+  await setWebhook('');
+  expect(await alertFor(connector, SUCCEEDED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  await setWebhook(HOOK);
+  expect(await alertFor(connector, SUCCEEDED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_JOB_FAILED);
+  // Changes of other fields keep the last alert.
+  await connectors.updateConnector({ connector: { connectorId, description: 'x' }, updateMask: ['description'] });
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+});
+
+it('an alert can be claimed only for a job that has ended', async () => {
+  const { connectorId } = await create();
+  const job = { jobId: 'running', connectorId, state: JobState.JS_RUNNING };
+  await catalog.clients.reconciliation.recordJob({ job });
+  expect(await failure(claim('running'))).toMatchObject(refusal('INVALID_ARGUMENT', 'has not ended'));
+  expect(await failure(claim('nobody'))).toMatchObject({ code: 'NOT_FOUND' });
+});
+
+it('the catalog sends the alert for a terminated job once it notices the termination', async () => {
+  const { connectors } = catalog.clients;
+  const { connectorId, displayName: connectorName } = await create({}, { policy: { taskQueue: 'eu' } });
+  await connectors.updateConnector({
+    connector: { connectorId, alerts: { webhookUrl: HOOK } },
+    updateMask: ['alerts'],
+  });
+  const { jobId } = await connectors.triggerReconcile({ connectorId });
+  catalog.jobs.statuses.set(jobId, 'TERMINATED');
+  expect(await connectors.getReconcileJob({ jobId })).toMatchObject({ state: FAILED });
+  await connectors.getReconcileJob({ jobId });
+  const alerts = () => catalog.jobs.alerts.filter((alert) => alert.connectorName === connectorName);
+  expect(alerts()).toEqual([{ type: 'job.failed', jobId, connectorName, taskQueue: 'eu' }]);
+  // A job that was cancelled in Temporal is not a failure.
+  const next = await connectors.triggerReconcile({ connectorId });
+  catalog.jobs.statuses.set(next.jobId, 'CANCELED');
+  expect(await connectors.getReconcileJob({ jobId: next.jobId })).toMatchObject({ state: CANCELLED });
+  expect(alerts()).toHaveLength(1);
+});
+
+it.each([
+  ['TERMINATED', SUCCEEDED, FAILED, AlertType.ALERT_TYPE_JOB_FAILED],
+  ['COMPLETED', FAILED, SUCCEEDED, AlertType.ALERT_TYPE_JOB_RECOVERED],
+] as const)(
+  'an alert that cannot be sent for a job that is found %s is sent for the next job',
+  async (status, before, after, type) => {
+    const { connectors } = catalog.clients;
+    const connector = await create();
+    const { connectorId } = connector;
+    const first = await recordEnded(connector, before);
+    await claim(first);
+    const { jobId } = await connectors.triggerReconcile({ connectorId });
+    catalog.jobs.statuses.set(jobId, status);
+    const sent = catalog.jobs.alerts.length;
+    using alert = jest.spyOn(catalog.jobs, 'alert').mockRejectedValue(new Error('Temporal is not available any more'));
+    expect(await connectors.getReconcileJob({ jobId })).toMatchObject({ state: after });
+    expect(alert).toHaveBeenCalledTimes(1);
+    alert.mockRestore();
+    expect(await alertFor(connector, before)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+    const next = await recordEnded(connector, after);
+    expect(await claim(next)).toEqual({ type, failedJobId: after === SUCCEEDED ? first : '' });
+    expect(catalog.jobs.alerts).toHaveLength(sent);
+  },
+);
+
+it('the next job, which takes over the connector, notices the end of the previous one', async () => {
+  const { connectors, reconciliation } = catalog.clients;
+  const connector = await create();
+  const { connectorId } = connector;
+  const { jobId } = await connectors.triggerReconcile({ connectorId });
+  await reconciliation.claimConnector({ connectorId, jobId });
+  catalog.jobs.statuses.set(jobId, 'TIMED_OUT');
+  const takeover = { connectorId, jobId: 'the-next', deadHolderJobId: jobId };
+  expect(await reconciliation.claimConnector(takeover)).toEqual({ holderJobId: 'the-next' });
+  expect(catalog.jobs.alerts.at(-1)).toMatchObject({ type: 'job.failed', jobId });
+  expect(await claim(await recordEnded(connector, SUCCEEDED))).toEqual({
+    type: AlertType.ALERT_TYPE_JOB_RECOVERED,
+    failedJobId: jobId,
+  });
+});
+
+it('nothing is reported for a connector that is being deleted', async () => {
+  const connector = await create();
+  const job = await recordEnded(connector, FAILED);
+  catalog.jobs.down = true;
+  await failure(catalog.clients.connectors.deleteConnector({ connectorId: connector.connectorId }));
+  catalog.jobs.down = false;
+  const { connectorId } = connector;
+  const now = await catalog.clients.connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } });
+  expect(now.state).toBe(ConnectorState.CONNECTOR_STATE_DELETING);
+  expect((await claim(job)).type).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+});
+
+it.each([
+  [{ webhookUrl: 'planted' }, 'alerts.webhook_url: is not an http(s) URL'],
+  [{ webhookUrl: 'ftp://planted/' }, 'alerts.webhook_url: is not an http(s) URL'],
+  [{ webhookUrl: 'https://user:planted@example.com/' }, 'alerts.webhook_url: contains a secret'],
+  [{ webhookUrl: 'https://example.com/?token=planted' }, 'alerts.webhook_url: contains a secret'],
+  [{ webhookUrl: HOOK, secretRef: 'whsec_planted' }, 'alerts.secret_ref: is not a reference'],
+])('%j is refused, and the error does not repeat it', async (alerts, text) => {
+  const refused = await failure(create(alerts));
+  expect(refused).toMatchObject(refusal('INVALID_ARGUMENT', text));
+  expect(refused.message).not.toContain('planted');
+});
+
+it('validation sends the connector to Temporal without its webhook', async () => {
+  const connector = connectorSpec({ alerts: { webhookUrl: HOOK } });
+  const { summary } = await catalog.clients.connectors.validateConnector({
+    target: { $case: 'connector', value: connector },
+  });
+  expect(summary).toContain(connector.displayName);
+  expect(summary).not.toContain('planted');
+});

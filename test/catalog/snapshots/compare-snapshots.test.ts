@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { snapshotDigest } from '../../../src/contract/snapshot-digest.ts';
+import { TableFormat } from '../../../src/generated/reconciler/v1/tables.ts';
+import { failure, refusal, TestCatalog } from '../harness.ts';
+
+let catalog: TestCatalog;
+let tableId: string;
+beforeAll(async () => {
+  catalog = await TestCatalog.start();
+});
+afterAll(() => catalog[Symbol.asyncDispose]());
+
+const SNAPSHOTS = [-5n, 1n, 2n, 3n, 9_223_372_036_854_775_807n];
+beforeEach(async () => {
+  const { namespaceId } = await catalog.namespace();
+  const format = TableFormat.TABLE_FORMAT_ICEBERG;
+  ({ tableId } = await catalog.clients.tables.createTable({ table: { namespaceId, name: 't', format } }));
+  for (const snapshotId of SNAPSHOTS) {
+    const snapshot = { tableId, snapshotId, committedAt: new Date(), operation: 'append' };
+    await catalog.clients.snapshots.createSnapshot({ snapshot, metadataOnly: true });
+  }
+});
+
+async function compare(expected: bigint[], candidateIds: bigint[], captured = false) {
+  const expectedDigest = snapshotDigest(expected);
+  const request = { tableId, candidateIds, expectedDigest, captured };
+  const { equal, snapshots, nextPageToken } = await catalog.clients.ingestion.compareSnapshots(request);
+  return { equal, ids: snapshots.map(({ snapshotId }) => snapshotId), nextPageToken };
+}
+
+it('returns the listed candidates if all other snapshots are the expected ones', async () => {
+  expect(await compare(SNAPSHOTS, [])).toEqual({ equal: true, ids: [], nextPageToken: '' });
+  expect(await compare(SNAPSHOTS, [77n])).toMatchObject({ equal: true, ids: [] });
+  expect(await compare(SNAPSHOTS.slice(2), [77n, -5n, 1n])).toMatchObject({ equal: true, ids: [-5n, 1n] });
+});
+
+it('returns the list if a snapshot is missing, is not expected or has expired', async () => {
+  const list = { equal: false, ids: SNAPSHOTS, nextPageToken: '' };
+  expect(await compare([...SNAPSHOTS, 77n], [])).toEqual(list);
+  expect(await compare(SNAPSHOTS.slice(1), [])).toEqual(list);
+  // The ids have the same sum, but not the same digest.
+  expect(await compare([-5n, 0n, 2n, 4n, SNAPSHOTS[4]!], [])).toEqual(list);
+  await catalog.clients.ingestion.expireSnapshots({ tableId, snapshotIds: [2n] });
+  expect(await compare(SNAPSHOTS, [])).toMatchObject({ equal: false, ids: SNAPSHOTS.filter((id) => id !== 2n) });
+  expect(await compare(SNAPSHOTS.slice(3), [-5n, 1n, 2n])).toMatchObject({ equal: true, ids: [-5n, 1n] });
+});
+
+it('returns the list if expected snapshots must have their files, and some have none', async () => {
+  expect(await compare(SNAPSHOTS, [], true)).toMatchObject({ equal: false, ids: SNAPSHOTS });
+  expect(await compare([], SNAPSHOTS, true)).toMatchObject({ equal: true, ids: SNAPSHOTS });
+});
+
+it('accepts up to 1,000 candidates', async () => {
+  const candidateIds = Array.from({ length: 1_001 }, (_, i) => BigInt(i));
+  const request = { tableId, candidateIds, expectedDigest: 0n };
+  expect(await failure(catalog.clients.ingestion.compareSnapshots(request))).toEqual(
+    refusal('INVALID_ARGUMENT', 'candidate_ids'),
+  );
+});
