@@ -44,7 +44,7 @@ const STORE_LAYERS = [
 /** What runs in Temporal's workflow sandbox, or is exchanged through Temporal, depends on little. */
 const MAY_IMPORT: Record<string, string[]> = {
   contract: ['generated'],
-  workflows: ['contract', 'names', 'telemetry/tracing/run-span', 'telemetry/tracing/trace-header'],
+  workflows: ['contract', 'names', 'text', 'telemetry/tracing/run-span', 'telemetry/tracing/trace-header'],
 };
 /** The parts that call Temporal; `workflows` only through what runs in its sandbox. */
 const TEMPORAL = ['cli', 'worker', 'contract', 'workflows', 'activities', 'temporal', 'telemetry'];

@@ -3,7 +3,7 @@ import type { DropInput, DropOutcome } from '../contract/activities.ts';
 import { toDuration } from '../durations.ts';
 import type { Binding, UpstreamName } from '../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
-import { count } from './dry-run/change.ts';
+import { plural } from '../text.ts';
 import { type ChangeList, openChangeList } from './dry-run/change-list.ts';
 import { goneChange } from './dry-run/object-changes.ts';
 import { openBindings } from './missing/bindings.ts';
@@ -127,7 +127,7 @@ function recordSnapshots(changes: ChangeList, connector: Connector): (expired?: 
       return;
     }
     if (table) {
-      const reason = `${count(table.snapshots, 'snapshot')} expired for long enough`;
+      const reason = `${plural(table.snapshots, 'snapshot')} expired for long enough`;
       const change = goneChange(connector, 'tables', table.upstreamName, 'DROP', reason);
       await changes.add({ ...change, kind: 'SNAPSHOTS' });
     }

@@ -1,5 +1,5 @@
 import { ActivityFailure, ApplicationFailure } from '@temporalio/workflow';
-import { truncate } from './job/text.ts';
+import { truncate } from '../text.ts';
 
 /** Messages stand in queries, job records and the history. */
 const MAX_MESSAGE_LENGTH = 1_000;

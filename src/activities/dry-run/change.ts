@@ -9,6 +9,3 @@ export interface Change {
   /** For people. */
   reason: string;
 }
-
-/** `1 new snapshot`, `3 new snapshots`. */
-export const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`;

@@ -1,7 +1,8 @@
 import type { TableRef } from '../../contract/upstream-names.ts';
 import type { TableDescriptor } from '../../formats/table-reader.ts';
 import { formatName } from '../../names.ts';
-import { type Change, count } from '../dry-run/change.ts';
+import { plural } from '../../text.ts';
+import type { Change } from '../dry-run/change.ts';
 import { hasMoved } from '../options/destination.ts';
 import type { SnapshotCounts, TablePlan } from './table-plan.ts';
 
@@ -10,7 +11,7 @@ export function tableChange(plan: TablePlan, descriptor: TableDescriptor, table:
   const { destination, ensured, changes } = plan;
   const reasons = ensured.made ? [] : updateReasons(plan, descriptor);
   if (ensured.made) reasons.push(`not in the catalog yet: ${snapshotsText(plan.snapshotCounts) || 'no snapshot'}`);
-  if (plan.snapshotCounts.verified > 0) reasons.push(`${count(plan.snapshotCounts.verified, 'snapshot')} to verify`);
+  if (plan.snapshotCounts.verified > 0) reasons.push(`${plural(plan.snapshotCounts.verified, 'snapshot')} to verify`);
   if (reasons.length === 0) return undefined;
   return {
     kind: 'TABLE',
@@ -47,7 +48,7 @@ function updateReasons(plan: TablePlan, descriptor: TableDescriptor): string[] {
 
 function snapshotsText({ added, captured }: SnapshotCounts, noun = 'snapshot'): string {
   return [
-    ...(added > 0 ? [count(added, noun)] : []),
-    ...(captured > 0 ? [`files of ${count(captured, 'snapshot')}`] : []),
+    ...(added > 0 ? [plural(added, noun)] : []),
+    ...(captured > 0 ? [`files of ${plural(captured, 'snapshot')}`] : []),
   ].join(', ');
 }

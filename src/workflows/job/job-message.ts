@@ -1,5 +1,5 @@
 import type { Counters, Progress, ReconcileRequest, TableFailure } from '../../contract/job.ts';
-import { plural, plurals, truncate } from './text.ts';
+import { plural, plurals, truncate } from '../../text.ts';
 
 const MAX_CAUSES = 3;
 const MAX_CAUSE_LENGTH = 300;

@@ -1,8 +1,0 @@
-export const truncate = (text: string, limit: number) => (text.length > limit ? `${text.slice(0, limit - 1)}…` : text);
-
-/** `1 table`, `2 tables`. */
-export const plural = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`;
-
-/** `2 tables and 1 view`; counts that are 0 are left out, and the text is empty if all are. */
-export const plurals = (...parts: [number, string][]) =>
-  parts.flatMap(([n, noun]) => (n > 0 ? [plural(n, noun)] : [])).join(' and ');
