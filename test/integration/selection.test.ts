@@ -262,7 +262,7 @@ describe('a capture mode', () => {
     expect(await lake.run({ mode: 'METADATA_ONLY' })).toMatchObject({ opened: lake.truth.size, files: 0 });
     expect(await lake.differences(() => ({ captured: () => false }))).toEqual({});
     const tableId = await lake.tableId('fx.orders');
-    const noFiles = refusal('FAILED_PRECONDITION', 'only its metadata was brought in');
+    const noFiles = refusal('FAILED_PRECONDITION', 'only its metadata was ingested');
     expect(await failure(plans.getPlan({ tableId }))).toEqual(noFiles);
     expect(await lake.run({ mode: 'METADATA_ONLY' })).toMatchObject({ opened: 0 });
     expect(await lake.run({ mode: 'METADATA_ONLY', full: true })).toMatchObject({ changed: 0, snapshots: 0, files: 0 });
