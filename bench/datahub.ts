@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { installed, runInstaller } from '../test/upstreams/servers/cache.ts';
-import { runScript } from './python.ts';
+import { runScript } from './python/python.ts';
 
 /**
  * Threads that DataHub may use, the best number on two cores. Its limit is Python's lock, not the servers: 300 tables take 5 to 6 s of
@@ -29,7 +29,7 @@ export async function runDataHub(catalog: Record<string, string>, runs: number):
 }
 
 async function python(): Promise<string> {
-  const requirements = join(import.meta.dirname, 'requirements-datahub.txt');
+  const requirements = join(import.meta.dirname, 'python/requirements-datahub.txt');
   const version = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 8);
   const folder = await installed(`datahub-${version}`, async (unfinished) => {
     await runInstaller('python3', ['-m', 'venv', unfinished]);

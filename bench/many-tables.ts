@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { python } from '../test/upstreams/servers/python.ts';
-import { ensureWarehouse } from './python.ts';
+import { ensureWarehouse } from './python/python.ts';
 
 /** The tables of namespace `bench`, made by `make_table.py`. */
 export interface ManyTables {

@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { type DatabaseWrites, emptyLog, writesSince } from './database-writes.ts';
 import { historyEvents } from './history-events.ts';
-import { ensurePython, ensureWarehouse, runScript } from './python.ts';
+import { ensurePython, ensureWarehouse, runScript } from './python/python.ts';
 import { BenchStack, type Run } from './stack.ts';
 
 const { values: options } = parseArgs({

@@ -11,7 +11,7 @@ import type { UpstreamCatalog } from '../../src/connectors/spi.ts';
 import type { ValidateResult } from '../../src/contract/job.ts';
 import { CodedError, type CodeName } from '../../src/errors.ts';
 import { Connector } from '../../src/generated/reconciler/v1/connectors.ts';
-import { ROOT } from '../integration/running-stack.ts';
+import { ROOT } from '../integration/stack/running-stack.ts';
 import { MemoryUpstream } from './memory-upstream.ts';
 
 const WAREHOUSE = join(ROOT, 'test/fixtures/iceberg/wh');

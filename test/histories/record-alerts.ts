@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { WebhookReceiver } from '../activities/alerts/webhook-receiver.ts';
-import { ROOT, RunningStack } from '../integration/running-stack.ts';
+import { ROOT, RunningStack } from '../integration/stack/running-stack.ts';
 import { saveHistory } from './save-history.ts';
 
 await using receiver = await WebhookReceiver.start();

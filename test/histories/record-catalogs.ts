@@ -5,9 +5,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { RunningStack } from '../integration/running-stack.ts';
+import { RunningStack } from '../integration/stack/running-stack.ts';
 import { refuse, startFaultProxy } from '../upstreams/fault-proxy.ts';
-import { RestViews } from '../upstreams/rest-views.ts';
+import { RestViews } from '../upstreams/rest/rest-views.ts';
 import { startIcebergRest } from '../upstreams/servers/iceberg-rest.ts';
 import { saveHistory } from './save-history.ts';
 

@@ -4,8 +4,8 @@
  */
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
-import { Processes } from '../integration/processes.ts';
-import { ROOT } from '../integration/running-stack.ts';
+import { Processes } from '../integration/stack/processes.ts';
+import { ROOT } from '../integration/stack/running-stack.ts';
 import { saveHistory } from './save-history.ts';
 
 const FIXTURES = join(ROOT, 'test/fixtures/iceberg/wh');

@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { countersOf } from '../../src/contract/progress-message.ts';
 import { ConnectorState, MissingAction } from '../../src/generated/reconciler/v1/connectors.ts';
-import { QueueWorkers } from '../integration/queue-workers.ts';
-import { ROOT, RunningStack } from '../integration/running-stack.ts';
+import { QueueWorkers } from '../integration/stack/queue-workers.ts';
+import { ROOT, RunningStack } from '../integration/stack/running-stack.ts';
 import { saveHistory } from './save-history.ts';
 
 const FIXTURES = join(ROOT, 'test/fixtures/iceberg/wh');

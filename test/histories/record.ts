@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TASK_QUEUE } from '../../src/contract/names.ts';
 import { countersOf } from '../../src/contract/progress-message.ts';
-import { ROOT, RunningStack } from '../integration/running-stack.ts';
+import { ROOT, RunningStack } from '../integration/stack/running-stack.ts';
 import { saveHistory } from './save-history.ts';
 
 const FIXTURES = join(ROOT, 'test/fixtures/iceberg');

@@ -8,7 +8,7 @@ import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { answering, verified, WebhookReceiver } from '../activities/alerts/webhook-receiver.ts';
 import { waitFor } from '../jest/wait-for.ts';
 import { scrape, sum } from '../telemetry/samples.ts';
-import { ROOT, RunningStack } from './running-stack.ts';
+import { ROOT, RunningStack } from './stack/running-stack.ts';
 
 const FIXTURES = join(ROOT, 'test/fixtures/iceberg/wh');
 const SECRET = `whsec_${Buffer.from('planted key of thirty-two bytes!').toString('base64')}`;

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
-import { dumpCatalog } from './dump.ts';
-import { ROOT, RunningStack } from './running-stack.ts';
+import { dumpCatalog } from './contents/dump.ts';
+import { ROOT, RunningStack } from './stack/running-stack.ts';
 
 const TABLE = join(ROOT, 'test/fixtures/iceberg/wh/fx/v2_mor_pos');
 

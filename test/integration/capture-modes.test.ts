@@ -2,9 +2,9 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
-import { differences } from './compare-truth.ts';
-import { ROOT, RunningStack } from './running-stack.ts';
-import { readTruth, type Truth } from './truth.ts';
+import { differences } from './contents/compare-truth.ts';
+import { readTruth, type Truth } from './contents/truth.ts';
+import { ROOT, RunningStack } from './stack/running-stack.ts';
 
 const FIXTURES = join(ROOT, 'test/fixtures/iceberg');
 // Eleven commands and seven jobs.

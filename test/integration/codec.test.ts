@@ -8,8 +8,8 @@ import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { keyIdOf } from '../../src/temporal/payload-codec.ts';
 import { WebhookReceiver } from '../activities/alerts/webhook-receiver.ts';
 import { waitFor } from '../jest/wait-for.ts';
-import { Processes } from './processes.ts';
-import { freePort, ROOT } from './running-stack.ts';
+import { Processes } from './stack/processes.ts';
+import { freePort, ROOT } from './stack/running-stack.ts';
 
 const FIXTURES = join(ROOT, 'test/fixtures/iceberg/wh');
 const KEYS = { KEY_1: randomBytes(32).toString('base64'), KEY_2: randomBytes(32).toString('hex') };

@@ -7,7 +7,7 @@ import { ConnectorState } from '../../src/generated/reconciler/v1/connectors.ts'
 import { type JobChange, JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { SyntheticStack } from '../synthetic/synthetic-stack.ts';
 import type { SyntheticUpstream } from '../synthetic/synthetic-upstream.ts';
-import { catalogContents } from './catalog-contents.ts';
+import { catalogContents } from './contents/catalog-contents.ts';
 
 /** Some pages, packed; and a job of several runs. */
 const TABLES = 330;

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { countersOf } from '../../src/contract/progress-message.ts';
 import { MissingAction } from '../../src/generated/reconciler/v1/connectors.ts';
 import { type JobChange, JobState } from '../../src/generated/reconciler/v1/jobs.ts';
-import { changeText, dryRun, dryThenReal } from './dry-run-pairs.ts';
-import { ROOT, RunningStack } from './running-stack.ts';
+import { changeText, dryRun, dryThenReal } from './contents/dry-run-pairs.ts';
+import { ROOT, RunningStack } from './stack/running-stack.ts';
 
 /** Tables in two states: `before` is an earlier one of those in `wh`. */
 const MADE = join(ROOT, 'test/fixtures/made/iceberg');

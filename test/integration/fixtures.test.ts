@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { formatName } from '../../src/names.ts';
-import { differences } from './compare-truth.ts';
-import { ROOT, RunningStack } from './running-stack.ts';
-import { readTruth } from './truth.ts';
+import { differences } from './contents/compare-truth.ts';
+import { readTruth } from './contents/truth.ts';
+import { ROOT, RunningStack } from './stack/running-stack.ts';
 
 /** Fixture sets: `wh` and `fs` are warehouses, `truth` is what the engines say of their tables. */
 const SETS = [

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MissingAction } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
-import { differences } from './compare-truth.ts';
-import { ROOT, RunningStack } from './running-stack.ts';
-import { readTruth } from './truth.ts';
+import { differences } from './contents/compare-truth.ts';
+import { readTruth } from './contents/truth.ts';
+import { ROOT, RunningStack } from './stack/running-stack.ts';
 
 /** Tables in two states: `before` is an earlier one of those in `wh`, with snapshots that have expired since. */
 const MADE = join(ROOT, 'test/fixtures/made/iceberg');

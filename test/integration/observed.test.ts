@@ -3,7 +3,7 @@ import { countersOf } from '../../src/contract/progress-message.ts';
 import { JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { waitFor } from '../jest/wait-for.ts';
 import { scrape, sum } from '../telemetry/samples.ts';
-import { ROOT, RunningStack } from './running-stack.ts';
+import { ROOT, RunningStack } from './stack/running-stack.ts';
 
 /** On a busy machine. */
 const EVENTUALLY = { timeout: 60_000, interval: 200 };

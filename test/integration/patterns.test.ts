@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import { countersOf } from '../../src/contract/progress-message.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
-import { ROOT, RunningStack } from './running-stack.ts';
+import { ROOT, RunningStack } from './stack/running-stack.ts';
 
 /** Namespaces `fx` (19 tables) and `bad` (3 tables; two of them cannot be read). */
 const WAREHOUSE = join(ROOT, 'test/fixtures/iceberg/wh');

@@ -7,7 +7,7 @@ import type { Progress } from '../../src/contract/job.ts';
 import { INGEST_TASK_QUEUE, TASK_QUEUE } from '../../src/contract/names.ts';
 import { countersOf } from '../../src/contract/progress-message.ts';
 import { JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
-import { ROOT, RunningStack } from './running-stack.ts';
+import { ROOT, RunningStack } from './stack/running-stack.ts';
 
 const FX = join(ROOT, 'test/fixtures/iceberg/wh/fx');
 

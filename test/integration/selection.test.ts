@@ -12,8 +12,8 @@ import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.
 import { FileStore } from '../../src/storage/file-store.ts';
 import { activityDeps } from '../activities/activity-deps.ts';
 import { connectorSpec, failure, refusal, TestCatalog } from '../catalog/harness.ts';
-import { differences, type Selected } from './compare-truth.ts';
-import { readTruth, type Truth } from './truth.ts';
+import { differences, type Selected } from './contents/compare-truth.ts';
+import { readTruth, type Truth } from './contents/truth.ts';
 
 const FIXTURES = join(import.meta.dirname, '../fixtures');
 const MADE = join(FIXTURES, 'made/iceberg');

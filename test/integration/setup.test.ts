@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { waitFor } from '../jest/wait-for.ts';
-import { Processes } from './processes.ts';
-import { ROOT } from './running-stack.ts';
+import { Processes } from './stack/processes.ts';
+import { ROOT } from './stack/running-stack.ts';
 
 const ATTRIBUTES = ['ReconcilerConnector', 'ReconcilerTenant', 'ReconcilerMode', 'ReconcilerOutcome'];
 const WAREHOUSE = join(ROOT, 'test/fixtures/iceberg/fs');

@@ -11,7 +11,7 @@ import { SEARCH_ATTRIBUTES } from '../../src/contract/search-attributes.ts';
 import { JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { waitUntilServing } from '../../src/stack/health.ts';
 import { findTemporalCli } from '../../src/stack/temporal-cli.ts';
-import { BIN, freePort, ROOT } from '../integration/running-stack.ts';
+import { BIN, freePort, ROOT } from '../integration/stack/running-stack.ts';
 import { type SyntheticUpstream, writeUpstream } from './synthetic-upstream.ts';
 
 export type StackProcess = 'temporal' | 'catalog' | 'worker';

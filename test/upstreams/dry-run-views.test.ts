@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { MissingAction } from '../../src/generated/reconciler/v1/connectors.ts';
-import { changeText, dryThenReal } from '../integration/dry-run-pairs.ts';
-import { RunningStack } from '../integration/running-stack.ts';
+import { changeText, dryThenReal } from '../integration/contents/dry-run-pairs.ts';
+import { RunningStack } from '../integration/stack/running-stack.ts';
 import { CleanUp } from './clean-up.ts';
-import { RestViews } from './rest-views.ts';
+import { RestViews } from './rest/rest-views.ts';
 import { startIcebergRest } from './servers/iceberg-rest.ts';
 
 const cleanUp = new CleanUp();

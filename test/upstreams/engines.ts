@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import type { Truth } from '../integration/truth.ts';
+import type { Truth } from '../integration/contents/truth.ts';
 import { runPython } from './servers/python.ts';
 
 /** A table of a catalog, and its content according to the engine that wrote it. */

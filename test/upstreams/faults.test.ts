@@ -6,8 +6,8 @@ import { countersOf } from '../../src/contract/progress-message.ts';
 import { AuthScheme } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { formatName } from '../../src/names.ts';
-import { differences } from '../integration/compare-truth.ts';
-import { RunningStack } from '../integration/running-stack.ts';
+import { differences } from '../integration/contents/compare-truth.ts';
+import { RunningStack } from '../integration/stack/running-stack.ts';
 import { CleanUp } from './clean-up.ts';
 import {
   changed,

@@ -7,12 +7,12 @@ import { readManifestList } from '../../src/formats/iceberg/manifests/manifest-l
 import { MetadataFiles } from '../../src/formats/iceberg/metadata-files.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { FileStore } from '../../src/storage/file-store.ts';
-import { dumpCatalog } from '../integration/dump.ts';
-import { QueueWorkers } from '../integration/queue-workers.ts';
-import { ROOT, RunningStack } from '../integration/running-stack.ts';
+import { dumpCatalog } from '../integration/contents/dump.ts';
+import { QueueWorkers } from '../integration/stack/queue-workers.ts';
+import { ROOT, RunningStack } from '../integration/stack/running-stack.ts';
 import { CleanUp } from './clean-up.ts';
 import { type FaultProxy, hang, startFaultProxy } from './fault-proxy.ts';
-import { connectorS3 } from './s3-properties.ts';
+import { connectorS3 } from './s3/s3-properties.ts';
 import { type Moto, startMoto } from './servers/moto.ts';
 
 /** The table's last snapshot wrote nine manifests; with these bounds they are split into three groups of three. */

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { formatName } from '../../src/names.ts';
-import { differences } from '../integration/compare-truth.ts';
-import { RunningStack } from '../integration/running-stack.ts';
+import { differences } from '../integration/contents/compare-truth.ts';
+import { RunningStack } from '../integration/stack/running-stack.ts';
 import { CleanUp } from './clean-up.ts';
 import { fixtureTables, publishFixtures } from './publish-fixtures.ts';
-import { connectorS3 } from './s3-properties.ts';
+import { connectorS3 } from './s3/s3-properties.ts';
 import { startIcebergRest } from './servers/iceberg-rest.ts';
 import { startMoto } from './servers/moto.ts';
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { formatName } from '../../src/names.ts';
 import { runCommand } from '../../src/stack/run-command.ts';
-import { ROOT, RunningStack } from '../integration/running-stack.ts';
+import { ROOT, RunningStack } from '../integration/stack/running-stack.ts';
 import { waitFor } from '../jest/wait-for.ts';
 import { CleanUp } from './clean-up.ts';
 import { fixtureTables, publishFixtures } from './publish-fixtures.ts';

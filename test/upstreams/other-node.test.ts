@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
 import { countersOf } from '../../src/contract/progress-message.ts';
 import { formatName } from '../../src/names.ts';
-import { differences } from '../integration/compare-truth.ts';
-import { ROOT, RunningStack } from '../integration/running-stack.ts';
-import { readTruth } from '../integration/truth.ts';
+import { differences } from '../integration/contents/compare-truth.ts';
+import { readTruth } from '../integration/contents/truth.ts';
+import { ROOT, RunningStack } from '../integration/stack/running-stack.ts';
 import { otherNode } from './servers/node.ts';
 
 const FIXTURES = join(ROOT, 'test/fixtures/iceberg');

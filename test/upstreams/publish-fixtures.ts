@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ROOT } from '../integration/running-stack.ts';
-import { readTruth, type Truth } from '../integration/truth.ts';
+import { readTruth, type Truth } from '../integration/contents/truth.ts';
+import { ROOT } from '../integration/stack/running-stack.ts';
 import type { Moto } from './servers/moto.ts';
 import { runPython } from './servers/python.ts';
 

@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { countersOf } from '../../src/contract/progress-message.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
-import { dumpCatalog } from '../integration/dump.ts';
-import { QueueWorkers } from '../integration/queue-workers.ts';
-import { ROOT, RunningStack } from '../integration/running-stack.ts';
+import { dumpCatalog } from '../integration/contents/dump.ts';
+import { QueueWorkers } from '../integration/stack/queue-workers.ts';
+import { ROOT, RunningStack } from '../integration/stack/running-stack.ts';
 import { mostInWindow } from '../most-in-window.ts';
 import { CleanUp } from './clean-up.ts';
 import { type Fault, type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 import { fixtureTables, publishFixtures } from './publish-fixtures.ts';
-import { connectorS3 } from './s3-properties.ts';
+import { connectorS3 } from './s3/s3-properties.ts';
 import { startIcebergRest } from './servers/iceberg-rest.ts';
 import { type Moto, startMoto } from './servers/moto.ts';
 

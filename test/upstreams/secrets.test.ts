@@ -4,13 +4,13 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { temporal } from '@temporalio/proto';
 import { AuthScheme } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
-import { RunningStack } from '../integration/running-stack.ts';
+import { RunningStack } from '../integration/stack/running-stack.ts';
 import { waitFor } from '../jest/wait-for.ts';
 import { CleanUp } from './clean-up.ts';
 import { type Exchange, type Fault, type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 import { type OtlpReceiver, startOtlpReceiver } from './otlp-receiver.ts';
-import { startS3Lake } from './s3-lake.ts';
-import { connectorS3 } from './s3-properties.ts';
+import { startS3Lake } from './s3/s3-lake.ts';
+import { connectorS3 } from './s3/s3-properties.ts';
 
 /** Planted in the worker's environment, with characters that are escaped in JSON and in URLs. */
 const SECRETS = {

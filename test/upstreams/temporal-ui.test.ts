@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
-import { ROOT, RunningStack } from '../integration/running-stack.ts';
+import { ROOT, RunningStack } from '../integration/stack/running-stack.ts';
 import { chromium as installedChromium } from './servers/chromium.ts';
 
 const FIXTURES = join(ROOT, 'test/fixtures/iceberg/wh');

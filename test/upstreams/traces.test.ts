@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Metadata } from 'nice-grpc';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
-import { RunningStack } from '../integration/running-stack.ts';
+import { RunningStack } from '../integration/stack/running-stack.ts';
 import { waitFor } from '../jest/wait-for.ts';
 import { CleanUp } from './clean-up.ts';
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from './otlp-receiver.ts';
-import { startS3Lake } from './s3-lake.ts';
-import { connectorS3 } from './s3-properties.ts';
+import { startS3Lake } from './s3/s3-lake.ts';
+import { connectorS3 } from './s3/s3-properties.ts';
 
 /** Enough time for spans, which are sent every five seconds. */
 const EVENTUALLY = { timeout: 60_000, interval: 200 };

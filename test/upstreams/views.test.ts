@@ -6,11 +6,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import type { View } from '../../src/generated/reconciler/v1/views.ts';
-import { ROOT, RunningStack } from '../integration/running-stack.ts';
+import { ROOT, RunningStack } from '../integration/stack/running-stack.ts';
 import { CleanUp } from './clean-up.ts';
 import { changed, type FaultProxy, refuse, startFaultProxy } from './fault-proxy.ts';
-import { RestViews } from './rest-views.ts';
-import { connectorS3 } from './s3-properties.ts';
+import { RestViews } from './rest/rest-views.ts';
+import { connectorS3 } from './s3/s3-properties.ts';
 import { startIcebergRest } from './servers/iceberg-rest.ts';
 import { startMoto } from './servers/moto.ts';
 import { startNessie } from './servers/nessie.ts';

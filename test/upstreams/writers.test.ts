@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { formatName } from '../../src/names.ts';
-import { differences } from '../integration/compare-truth.ts';
-import { RunningStack } from '../integration/running-stack.ts';
+import { differences } from '../integration/contents/compare-truth.ts';
+import { RunningStack } from '../integration/stack/running-stack.ts';
 import { CleanUp } from './clean-up.ts';
 import { type WrittenTable, write } from './engines.ts';
-import { connectorS3, pyicebergS3 } from './s3-properties.ts';
+import { connectorS3, pyicebergS3 } from './s3/s3-properties.ts';
 import { startIcebergRest } from './servers/iceberg-rest.ts';
 import { startMoto } from './servers/moto.ts';
 

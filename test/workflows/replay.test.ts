@@ -5,7 +5,7 @@ import { defaultPayloadConverter } from '@temporalio/common';
 import proto from '@temporalio/proto';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { TRACE_HEADER } from '../../src/telemetry/tracing/trace-header.ts';
-import { ROOT } from '../integration/running-stack.ts';
+import { ROOT } from '../integration/stack/running-stack.ts';
 
 const HISTORIES = join(ROOT, 'test/histories');
 const BUNDLE = join(ROOT, 'dist/workflow-bundle.js');

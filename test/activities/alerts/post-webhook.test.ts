@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { postWebhook } from '../../../src/activities/alerts/post-webhook.ts';
 import type { CodedError } from '../../../src/errors.ts';
-import { freePort } from '../../integration/running-stack.ts';
+import { freePort } from '../../integration/stack/running-stack.ts';
 import { answering, verified, WebhookReceiver } from './webhook-receiver.ts';
 
 const KEY = Buffer.from('0123456789abcdef0123456789abcdef').toString('base64');

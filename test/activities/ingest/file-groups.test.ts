@@ -12,7 +12,7 @@ import type { TableRef } from '../../../src/contract/upstream-names.ts';
 import type { TableReader } from '../../../src/formats/table-reader.ts';
 import { FileStore } from '../../../src/storage/file-store.ts';
 import { connectorSpec, TestCatalog } from '../../catalog/harness.ts';
-import { dumpCatalog } from '../../integration/dump.ts';
+import { dumpCatalog } from '../../integration/contents/dump.ts';
 import { activityDeps } from '../activity-deps.ts';
 
 /** Every manifest with a change is a group of its own, in every snapshot with at least two of them. */

@@ -6,7 +6,7 @@ import {
   scheduleIdOf,
 } from '../../../src/contract/schedule-control.ts';
 
-/** Stores schedules as Temporal does, but never runs them. test/integration/schedules.test.ts uses a real Temporal. */
+/** Stores schedules as Temporal does, but never runs them. test/integration/schedules/schedules.test.ts uses a real Temporal. */
 export class FakeSchedules implements ScheduleControl {
   readonly kept = new Map<string, DesiredSchedule>();
   readonly #reach: () => void;

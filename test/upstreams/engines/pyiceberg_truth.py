@@ -1,4 +1,4 @@
-"""The content of a table as pyiceberg reads it, every snapshot included, in the format of the fixtures' truth (test/integration/truth.ts)."""
+"""The content of a table as pyiceberg reads it, every snapshot included, in the format of the fixtures' truth (test/integration/contents/truth.ts)."""
 
 from pyiceberg.manifest import DataFileContent
 from pyiceberg.table import Table

@@ -11,7 +11,7 @@ import { INGEST_TASK_QUEUE, RECONCILE_WORKFLOW, TASK_QUEUE } from '../../../src/
 import { SEARCH_ATTRIBUTES } from '../../../src/contract/search-attributes.ts';
 import { JobCounters } from '../../../src/generated/reconciler/v1/jobs.ts';
 import { findTemporalCli } from '../../../src/stack/temporal-cli.ts';
-import { ROOT } from '../../integration/running-stack.ts';
+import { ROOT } from '../../integration/stack/running-stack.ts';
 import { hangs } from './behaviours.ts';
 import type { Activities, ActivityName, Behaviour, StubUpstream } from './stub-upstream.ts';
 

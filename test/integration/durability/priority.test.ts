@@ -1,0 +1,94 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { temporal } from '@temporalio/proto';
+import { TASK_QUEUE } from '../../../src/contract/names.ts';
+import { waitFor } from '../../jest/wait-for.ts';
+import { BIN, ROOT, RunningStack } from '../stack/running-stack.ts';
+
+/** A worker shares its places for ingests among its queues: so many have one each. */
+const QUEUES = Array.from({ length: 16 }, (_, i) => `near-${i}`);
+const SCHEDULED = 32;
+
+let stack: RunningStack;
+beforeAll(async () => {
+  stack = await RunningStack.start();
+}, 180_000);
+afterAll(() => stack?.[Symbol.asyncDispose]());
+
+const connect = (name: string) =>
+  stack.connect(name, join(ROOT, 'test/fixtures/iceberg/fs'), { policy: { taskQueue: QUEUES[0] } });
+
+/** When the job's first look at its upstream was taken by a worker; undefined before. */
+async function scannedAt(jobId: string): Promise<bigint | undefined> {
+  const { events = [] } = await stack.temporal.workflow.getHandle(jobId).fetchHistory();
+  const scheduled = events?.find(
+    (event) => event.activityTaskScheduledEventAttributes?.activityType?.name === 'scanTables',
+  );
+  const started = events?.find((event) =>
+    scheduled?.eventId && event.activityTaskStartedEventAttributes?.scheduledEventId
+      ? event.activityTaskStartedEventAttributes.scheduledEventId.eq(scheduled.eventId)
+      : false,
+  );
+  const time = started?.eventTime;
+  return time ? BigInt(String(time.seconds)) * 1_000_000_000n + BigInt(time.nanos ?? 0) : undefined;
+}
+
+it('serves a job that somebody waits for before those of schedules that came earlier', async () => {
+  // As a schedule starts them. Nobody serves their queue yet.
+  const jobs: string[] = [];
+  for (let i = 0; i < SCHEDULED; i++) {
+    const connector = await connect(`scheduled${i}`);
+    const workflowId = `scheduled-${i}`;
+    const args = [{ connector, trigger: 'schedule' }];
+    await stack.temporal.workflow.start('reconcile', { workflowId, taskQueue: TASK_QUEUE, args });
+    jobs.push(workflowId);
+  }
+  for (const id of jobs) await waits(id);
+  const connectorId = await connect('interactive');
+  const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
+  await waits(jobId);
+  // Temporal's history hands tasks to its queues by itself, some time later.
+  await waitFor(async () => expect(await backlog()).toBe(SCHEDULED + 1), { timeout: 60_000, interval: 100 });
+
+  const { temporalAddress } = JSON.parse(readFileSync(join(stack.dataDir, 'stack.json'), 'utf8'));
+  const queues = QUEUES.flatMap((queue) => ['--task-queue', queue]);
+  const worker = spawn(process.execPath, [BIN, 'worker', ...queues], {
+    env: { ...stack.env, TEMPORAL_ADDRESS: temporalAddress },
+    stdio: 'ignore',
+  });
+  try {
+    for (const id of [...jobs, jobId]) await stack.ended(id);
+    const at = (await scannedAt(jobId)) as bigint;
+    const before = await Promise.all(jobs.map(async (id) => ((await scannedAt(id)) as bigint) < at));
+    // It came last. Temporal does not promise more than about the order: a queue's priorities are read apart, one before the other.
+    expect(before.filter(Boolean).length).toBeLessThanOrEqual(SCHEDULED / 4);
+  } finally {
+    const exited = once(worker, 'exit');
+    worker.kill('SIGTERM');
+    await exited;
+  }
+}, 180_000);
+
+/** Scans that lie in the queue, for a worker to take. */
+async function backlog(): Promise<number> {
+  const { stats } = await stack.temporal.workflowService.describeTaskQueue({
+    namespace: stack.temporal.options.namespace,
+    taskQueue: { name: QUEUES[0] as string },
+    taskQueueType: temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+    reportStats: true,
+  });
+  return Number(stats?.approximateBacklogCount ?? 0);
+}
+
+/** Until its scan waits for a worker. */
+async function waits(jobId: string): Promise<void> {
+  for (;;) {
+    const { raw } = await stack.temporal.workflow.getHandle(jobId).describe();
+    if (raw.pendingActivities?.some(({ activityType }) => activityType?.name === 'scanTables')) return;
+    await sleep(50);
+  }
+}

@@ -1,0 +1,184 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import type { Progress, TableFailure } from '../../../src/contract/job.ts';
+import { JobFailureKind, JobState, type ReconcileJob } from '../../../src/generated/reconciler/v1/jobs.ts';
+import { type JobRun, jobRuns } from '../../synthetic/job-runs.ts';
+import { SyntheticStack } from '../../synthetic/synthetic-stack.ts';
+import {
+  changedIn,
+  faultsOf,
+  namespaceOf,
+  type SyntheticUpstream,
+  tableName,
+} from '../../synthetic/synthetic-upstream.ts';
+
+/** Temporal's own limit is 4,096. */
+const SUGGESTED_EVENTS = 150;
+/**
+ * What may still come when a page has ended: its packs, and eight in flight, each with at most three events of its own and three of a
+ * workflow task; the last record.
+ */
+const IN_FLIGHT_EVENTS = (10 + 8) * 6 + 20;
+
+const UPSTREAM: SyntheticUpstream = {
+  tables: 3000,
+  namespaces: 30,
+  faults: [
+    { every: 500, from: 3, code: 'DATA_LOSS' },
+    { every: 600, from: 11, code: 'UNAVAILABLE', times: 2 },
+    { every: 700, from: 20, code: 'RESOURCE_EXHAUSTED', times: 1, retryAfterMs: 20 },
+    { every: 100, from: 5, delayMs: 20 },
+  ],
+  refused: [29],
+};
+const MENDED: SyntheticUpstream = { ...UPSTREAM, faults: [], refused: [], round: 1, changedShare: 0.02 };
+const numbers = Array.from({ length: UPSTREAM.tables }, (_, table) => table);
+const listed = numbers.filter((table) => !UPSTREAM.refused!.includes(namespaceOf(table, UPSTREAM)));
+const withFault = (code: string) =>
+  listed.filter((table) => faultsOf(table, UPSTREAM).some((fault) => fault.code === code)).map(tableName);
+const broken = withFault('DATA_LOSS');
+
+let stack: SyntheticStack;
+let connectorId: string;
+beforeAll(async () => {
+  stack = await SyntheticStack.start({ settings: [`limit.historyCount.suggestContinueAsNew=${SUGGESTED_EVENTS}`] });
+  connectorId = await stack.connect('made', stack.upstream('made', UPSTREAM));
+}, 180_000);
+afterAll(() => stack?.[Symbol.asyncDispose]());
+
+it('reconciles thousands of tables in several runs, answers all along, and runs what failed by itself again', async () => {
+  const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
+  const watched = watch(jobId);
+  const job = await stack.ended(jobId);
+  const answers = await watched;
+
+  expect(job).toMatchObject({
+    state: JobState.JS_FAILED,
+    counters: {
+      tablesScanned: BigInt(listed.length),
+      tablesChanged: BigInt(listed.length - broken.length),
+      tablesUnchanged: 0n,
+      snapshotsIngested: BigInt(listed.length - broken.length),
+      errors: BigInt(broken.length + 1),
+    },
+  });
+  expect(job.message).toMatch(`Partial failure (${broken.length + 1})`);
+  const { failures } = await stack.catalog.jobs.listJobFailures({ jobId, pageSize: 1000 });
+  expect(failures.map(({ table, code, kind }) => [table, code, kind]).sort()).toEqual(
+    [
+      ['namespace n0029', 'PERMISSION_DENIED', JobFailureKind.JOB_FAILURE_KIND_NAMESPACE],
+      ...broken.map((name) => [pathOf(name), 'DATA_LOSS', JobFailureKind.JOB_FAILURE_KIND_TABLE]),
+    ].sort(),
+  );
+
+  // Counters and failures go over from run to run: an answer never falls behind one before.
+  expect(answers.length).toBeGreaterThan(5);
+  for (const [i, { progress, failures: told }] of answers.entries()) {
+    const before = answers[i - 1];
+    if (!before) continue;
+    expect(progress.counters.tablesScanned ?? 0).toBeGreaterThanOrEqual(before.progress.counters.tablesScanned ?? 0);
+    expect(progress.counters.tablesChanged ?? 0).toBeGreaterThanOrEqual(before.progress.counters.tablesChanged ?? 0);
+    expect(told.length).toBeGreaterThanOrEqual(before.failures.length);
+  }
+
+  const runs: JobRun[] = [];
+  for await (const run of jobRuns(stack.temporal, jobId)) runs.push(run);
+  expect(runs.length).toBeGreaterThan(3);
+  expect(new Set(answers.map(({ runId }) => runId)).size).toBeGreaterThan(1);
+  for (const { events } of runs) expect(events.length).toBeLessThan(SUGGESTED_EVENTS + IN_FLIGHT_EVENTS);
+
+  // By themselves: the first of a job, before packs begin, and what failed in a pack.
+  const single = runs.flatMap(singleTables);
+  const again = single.filter(({ order }) => order >= 100);
+  // The pack itself waits where the upstream asks to come again later.
+  const faulty = [...broken, ...withFault('UNAVAILABLE')];
+  for (const name of faulty) expect(single.map((one) => one.name).filter((one) => one === name)).toEqual([name]);
+  expect(again.map(({ name }) => name).filter((name) => !faulty.includes(name))).toEqual([]);
+  // Opened in the pack, and then twice.
+  const unsteady = again.filter(({ name }) => withFault('UNAVAILABLE').includes(name));
+  expect(unsteady.map(({ attempts }) => attempts)).toEqual(unsteady.map(() => 2));
+  expect(unsteady.length).toBeGreaterThan(2);
+}, 300_000);
+
+it('finds all unchanged then, but what failed', async () => {
+  const job = await reconcile();
+  expect(job).toMatchObject({
+    state: JobState.JS_FAILED,
+    counters: {
+      tablesScanned: BigInt(listed.length),
+      tablesExpected: BigInt(listed.length - broken.length),
+      tablesChanged: 0n,
+      tablesUnchanged: BigInt(listed.length - broken.length),
+      tablesMissing: 0n,
+      errors: BigInt(broken.length + 1),
+    },
+  });
+  // One page a thousand tables.
+  for await (const { events } of jobRuns(stack.temporal, job.jobId)) {
+    const scans = events.filter(
+      (event) => event.activityTaskScheduledEventAttributes?.activityType?.name === 'scanTables',
+    );
+    expect(scans.length).toBeLessThan(12);
+  }
+}, 300_000);
+
+it('brings in what has changed since, and what works now', async () => {
+  stack.upstream('made', MENDED);
+  const unlisted = numbers.filter((table) => !listed.includes(table)).map(tableName);
+  const changed = new Set([...changedIn(1, MENDED).map(tableName), ...broken, ...unlisted]);
+  expect(await reconcile()).toMatchObject({
+    state: JobState.JS_SUCCEEDED,
+    counters: {
+      tablesScanned: BigInt(UPSTREAM.tables),
+      tablesChanged: BigInt(changed.size),
+      tablesUnchanged: BigInt(UPSTREAM.tables - changed.size),
+      tablesMissing: 0n,
+    },
+  });
+}, 300_000);
+
+interface Answer {
+  runId: string;
+  progress: Progress;
+  failures: TableFailure[];
+}
+
+/** Asks the job's workflow and the catalog for as long as it runs. */
+async function watch(jobId: string): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  const handle = stack.temporal.workflow.getHandle(jobId);
+  for (;;) {
+    const progress = await handle.query<Progress>('progress');
+    const failures = await handle.query<TableFailure[]>('failures');
+    const [{ runId }, job] = await Promise.all([
+      handle.describe(),
+      stack.catalog.connectors.getReconcileJob({ jobId }),
+    ]);
+    answers.push({ runId, progress, failures });
+    if (job.state !== JobState.JS_QUEUED && job.state !== JobState.JS_RUNNING) return answers;
+    await sleep(50);
+  }
+}
+
+async function reconcile(): Promise<ReconcileJob> {
+  const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
+  return stack.ended(jobId);
+}
+
+/** Tables that a run ingested by themselves, with the attempts that it took. */
+function singleTables({ events }: JobRun): { name: string; attempts: number; order: number }[] {
+  return events.flatMap((event) => {
+    const scheduled = event.activityTaskScheduledEventAttributes;
+    if (scheduled?.activityType?.name !== 'ingestTable') return [];
+    const { table } = JSON.parse(Buffer.from(scheduled.input!.payloads![0]!.data!).toString());
+    const started = events.find(
+      ({ activityTaskStartedEventAttributes: s }) => s && String(s.scheduledEventId) === String(event.eventId),
+    );
+    const attempts = started?.activityTaskStartedEventAttributes?.attempt ?? 0;
+    return [{ name: table.name, attempts, order: Number(table.name.slice(1)) }];
+  });
+}
+
+function pathOf(name: string): string {
+  return `n${String(Number(name.slice(1)) % UPSTREAM.namespaces).padStart(4, '0')}.${name}`;
+}

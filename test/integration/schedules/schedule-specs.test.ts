@@ -1,0 +1,249 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { isTimeZone } from '../../../src/catalog/validation/time-zone.ts';
+import type { DesiredSchedule } from '../../../src/contract/schedule-control.ts';
+import { parseCron } from '../../../src/temporal/cron.ts';
+import { temporalSchedules } from '../../../src/temporal/schedule-control.ts';
+import { poll } from '../../jest/poll.ts';
+import { TemporalServer } from '../stack/temporal-server.ts';
+
+let temporal: TemporalServer;
+beforeAll(async () => {
+  temporal = await TemporalServer.start();
+});
+afterAll(() => temporal[Symbol.asyncDispose]());
+
+/** What the server makes of a schedule's times; undefined where it refuses them. */
+async function asTheServerHasIt(spec: object) {
+  const action = { type: 'startWorkflow' as const, workflowType: 'none', taskQueue: 'none' };
+  let handle: Awaited<ReturnType<typeof temporal.client.schedule.create>>;
+  try {
+    handle = await temporal.client.schedule.create({ scheduleId: 'spec', spec, action, state: { paused: true } });
+  } catch (error) {
+    // The SDK's error for a spec that the server calls invalid.
+    expect(error).toBeInstanceOf(TypeError);
+    return undefined;
+  }
+  const { raw, info } = await handle.describe();
+  await handle.delete();
+  return { calendar: raw.schedule?.spec?.structuredCalendar?.[0], next: info.nextActionTimes[0] };
+}
+
+const GOOD = [
+  '* * * * *',
+  '0 6 * * 1-5',
+  '*/15 * * * *',
+  '5/15 * * * *',
+  '1,2,3-5/2 0,12 * * *',
+  '*/100 * * * *',
+  '05 06 07 08 *',
+  '0 0 * * 7',
+  '0 0 * * 5-7',
+  '0 0 * * 0-7',
+  '0 0 * * 1-7/2',
+  '0 0 * * SUN,tue',
+  '0 0 * * mo-fr',
+  '0 0 * jan-mar,Dece *',
+  '0 0 31 2 *',
+  '  0   6 * * *  ',
+  '@yearly',
+  '@annually',
+  '@monthly',
+  '@weekly',
+  '@daily',
+  '@midnight',
+  '@hourly',
+];
+const BAD = [
+  '',
+  '* * * *',
+  '60 * * * *',
+  '* 24 * * *',
+  '0 0 0 * *',
+  '0 0 32 * *',
+  '0 0 * 13 *',
+  '0 0 * 0 *',
+  '0 0 * * 8',
+  '0 0 * * sat-sun',
+  '5-1 * * * *',
+  '*/0 * * * *',
+  '*/00 * * * *',
+  '*/x * * * *',
+  '1/2/3 * * * *',
+  '*-5 * * * *',
+  '-5 * * * *',
+  '1-2-3 * * * *',
+  '1, * * * *',
+  'H * * * *',
+  '* * L * *',
+  '* * ? * *',
+  '0 6 * ja *',
+  '0 6 * * s',
+  '0x5 * * * *',
+  '@DAILY',
+  '@reboot',
+];
+/** The server takes them, but they are no calendar of five fields, or hold what has a field of its own. */
+const REFUSED_HERE = ['@every 1h', '* * * * * *', '0 * * * * * *', 'TZ=Europe/Vienna 0 6 * * *', '0 6 * * * # early'];
+
+describe('cron expressions are read as the server reads them', () => {
+  it.each(GOOD)('%s', async (cron) => {
+    const { calendar } = (await asTheServerHasIt({ cronExpressions: [cron] })) ?? {};
+    for (const [field, values] of Object.entries(parseCron(cron))) {
+      const theirs = new Set<number>();
+      for (const range of calendar?.[field as 'hour'] ?? []) {
+        const start = range.start ?? 0;
+        for (let value = start; value <= Math.max(start, range.end ?? 0); value += range.step || 1) theirs.add(value);
+      }
+      expect({ [field]: values }).toEqual({ [field]: [...theirs].sort((a, b) => a - b) });
+    }
+  });
+
+  it.each(BAD)('refuses %s, as it does', async (cron) => {
+    expect(await asTheServerHasIt({ cronExpressions: [cron] })).toBeUndefined();
+    expect(() => parseCron(cron)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+  });
+
+  it.each(REFUSED_HERE)('refuses %s', async (cron) => {
+    expect(await asTheServerHasIt({ cronExpressions: [cron] })).toBeDefined();
+    expect(() => parseCron(cron)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+  });
+});
+
+describe('time zones', () => {
+  const known = [
+    ...Intl.supportedValuesOf('timeZone'),
+    ...['UTC', 'Etc/UTC', 'Etc/GMT+1', 'Etc/GMT-14', 'US/Pacific', 'Asia/Kolkata', 'Europe/Kyiv', 'America/Nuuk'],
+    ...['America/Argentina/Buenos_Aires', 'Asia/Ho_Chi_Minh', 'America/Indiana/Indianapolis'],
+  ];
+  it('that are taken are known to the server', async () => {
+    expect(known.filter((name) => !isTimeZone(name))).toEqual([]);
+    const unknown: string[] = [];
+    for (const timezone of known) {
+      if (!(await asTheServerHasIt({ cronExpressions: ['@daily'], timezone }))) unknown.push(timezone);
+    }
+    // A zone may be newer than what the server knows of them.
+    expect(unknown.slice(4)).toEqual([]);
+  }, 300_000);
+
+  const refused = [
+    'europe/vienna',
+    'Europe/vienna',
+    'EUROPE/VIENNA',
+    'ASIA/KOLKATA',
+    'utc',
+    'PST',
+    'JST',
+    'Europe/Wien',
+  ];
+  it.each([...refused, '+01:00', 'Z', 'Europe', '../etc', 'SystemV/EST5', ' UTC', 'Asia/kolkata'])(
+    'refuses %s, as it does',
+    async (timezone) => {
+      expect(await asTheServerHasIt({ cronExpressions: ['@daily'], timezone })).toBeUndefined();
+      expect(isTimeZone(timezone)).toBe(false);
+    },
+  );
+});
+
+describe('schedules of connectors', () => {
+  const wanted = (id: string, fields: Partial<DesiredSchedule> = {}): DesiredSchedule => ({
+    connector: { id, name: 'lake' },
+    jobIdPrefix: 'reconcile-lake-abc123',
+    intervalSeconds: 3600,
+    cron: [],
+    timeZone: '',
+    jitterSeconds: 0,
+    pausedBecause: '',
+    ...fields,
+  });
+  const control = () => temporalSchedules(async () => temporal.client);
+
+  it.each<[string, Partial<DesiredSchedule>]>([
+    ['an interval', {}],
+    ['a calendar', { intervalSeconds: 0, cron: ['0 6 * * 1-5', '@weekly', '0 0 * * 5-7'], timeZone: 'Europe/Vienna' }],
+    ['jitter and a beginning', { jitterSeconds: 90, notBefore: new Date('2031-02-03T04:05:06.789Z') }],
+    ['a pause', { pausedBecause: 'The connector is paused.' }],
+  ])('come back as they were made: %s', async (name, fields) => {
+    const id = `con_${name.replace(/[^a-z]/g, '')}`;
+    expect(await control().describe(id, wanted(id, fields))).toBeUndefined();
+    expect(await control().put(wanted(id, fields))).toBe('made');
+    expect(await control().describe(id, wanted(id, fields))).toMatchObject({
+      matchesDesired: true,
+      paused: name === 'a pause',
+      lastJobId: '',
+      nextRunAt: name === 'a pause' ? undefined : expect.any(Date),
+    });
+    expect(await control().put(wanted(id, fields))).toBe('unchanged');
+    for (const change of [
+      { intervalSeconds: 7200, cron: [] },
+      { jitterSeconds: 7 },
+      { jobIdPrefix: 'reconcile-sea' },
+    ]) {
+      expect(await control().describe(id, wanted(id, { ...fields, ...change }))).toMatchObject({
+        matchesDesired: false,
+      });
+    }
+    expect(await control().put(wanted(id, { ...fields, connector: { id, name: 'sea' } }))).toBe('changed');
+    expect(await control().put(wanted(id, fields))).toBe('changed');
+    expect(await control().remove(id)).toBe(true);
+    expect(await control().remove(id)).toBe(false);
+  });
+
+  it('start a reconcile of their connector, once at a time', async () => {
+    await control().put(wanted('con_action'));
+    const { action, policies } = await temporal.client.schedule.getHandle('reconcile-con_action').describe();
+    expect(action).toMatchObject({
+      workflowType: 'reconcile',
+      taskQueue: 'reconciler',
+      workflowId: 'reconcile-lake-abc123',
+      args: [{ connector: 'con_action', trigger: 'schedule' }],
+      staticSummary: 'Reconcile of lake',
+      staticDetails: expect.stringContaining('con_action'),
+      searchAttributes: { ReconcilerConnector: ['lake'], ReconcilerMode: ['incremental'] },
+    });
+    expect(policies).toEqual({ overlap: 'SKIP', catchupWindow: 86_400_000, pauseOnFailure: false });
+    await control().remove('con_action');
+  });
+
+  it('are seen to differ whatever of them somebody changed', async () => {
+    await control().put(wanted('con_drift'));
+    const handle = temporal.client.schedule.getHandle('reconcile-con_drift');
+    const drifts: Parameters<typeof handle.update>[0][] = [
+      (now) => ({ ...now, state: { paused: true, note: 'by hand' } }),
+      (now) => ({ ...now, state: { remainingActions: 3 } }),
+      (now) => ({ ...now, spec: { ...now.spec, calendars: [{ hour: 3 }] } }),
+      (now) => ({ ...now, spec: { ...now.spec, skip: [{ hour: 3 }] } }),
+      (now) => ({ ...now, spec: { ...now.spec, endAt: new Date('2040-01-01') } }),
+      (now) => ({ ...now, policies: { ...now.policies, overlap: 'ALLOW_ALL' } }),
+      (now) => ({ ...now, action: { ...now.action, args: [{ connector: 'con_drift', full: true }] } }),
+      (now) => ({ ...now, action: { ...now.action, taskQueue: 'other' } }),
+    ];
+    for (const drift of drifts) {
+      await handle.update(drift);
+      expect(await control().describe('con_drift', wanted('con_drift'))).toMatchObject({ matchesDesired: false });
+      expect(await control().put(wanted('con_drift'))).toBe('changed');
+      expect(await control().describe('con_drift', wanted('con_drift'))).toMatchObject({ matchesDesired: true });
+    }
+    await control().remove('con_drift');
+  });
+
+  it('are listed a page at a time, and others are not', async () => {
+    const ids = ['con_l1', 'con_l2', 'con_l3', 'con_l4', 'con_l5'];
+    for (const id of ids) await control().put(wanted(id));
+    const foreign = { type: 'startWorkflow' as const, workflowType: 'other', taskQueue: 'q' };
+    for (const scheduleId of ['reconcile-the-books', 'reconcile-con_theirs'])
+      await temporal.client.schedule.create({ scheduleId, spec: {}, action: foreign });
+    const listed = async () => {
+      const pages: string[][] = [];
+      let pageToken = '';
+      do {
+        const { connectorIds, nextPageToken } = await control().list(2, pageToken);
+        pages.push(connectorIds);
+        pageToken = nextPageToken;
+      } while (pageToken !== '');
+      return pages;
+    };
+    // What Temporal lists follows what was written.
+    await poll(async () => (await listed()).flat().sort(), { timeout: 30_000 }).toEqual(ids);
+    expect((await listed()).every((page) => page.length <= 2)).toBe(true);
+  });
+});
