@@ -98,10 +98,10 @@ describe('the beginning', () => {
   });
 
   it('fails early, with a record, if there is no such connector', async () => {
-    const upstream = new StubUpstream().on('resolveConnector', fails('NOT_FOUND', "connector 'lake' is not there"));
+    const upstream = new StubUpstream().on('resolveConnector', fails('NOT_FOUND', "connector 'lake' does not exist"));
     const { jobId, failure } = await environment.reconcile(upstream);
     expect(upstream.steps).toEqual(['resolveConnector', 'recordJob JS_FAILED']);
-    expect(failure).toEqual({ type: 'RECONCILE_FAILED', message: "Failed: connector 'lake' is not there" });
+    expect(failure).toEqual({ type: 'RECONCILE_FAILED', message: "Failed: connector 'lake' does not exist" });
     expect(await environment.temporal.client.workflow.getHandle(jobId).query<TableFailure[]>('failures')).toMatchObject(
       [{ table: '', code: 'NOT_FOUND' }],
     );
