@@ -36,7 +36,7 @@ export function deletesFor(
 function mayMatch(data: DataFile, del: DataFile, find: (id: number) => LeafColumn | undefined): boolean {
   return del.equalityIds.every((id) => {
     const column = find(id);
-    // A column that is not primitive, or is in no schema any more, rules nothing out.
+    // Nothing is known about a column that is not primitive or no longer in any schema.
     if (!column) return true;
     const [dataStats, deleteStats] = [statsOf(data, id), statsOf(del, id)];
     if (mayHoldNull(dataStats, column) && mayHoldNull(deleteStats, column)) return true;
