@@ -94,7 +94,7 @@ describe('an operator with AWS Glue', () => {
     );
     expect(await validate(`${options()} --secret-ref env:NOT_SET_ANYWHERE`)).toMatch(/^wrong: .*NOT_SET_ANYWHERE/);
     expect(await validate(`--kind glue --uri ${glue.url} --property s3.endpoint=http://127.0.0.1:1`)).toMatch(
-      /^wrong: 5 tables .* none that was tried can be read\. The address does not respond: .*127\.0\.0\.1:1/,
+      /^wrong: 5 Iceberg tables .* none that was tried can be read\. The address does not respond: .*127\.0\.0\.1:1/,
     );
   });
 
@@ -128,19 +128,17 @@ describe('an operator with AWS Glue', () => {
     const job = await reconcile();
     expect(job).toMatchObject({
       state: 'JS_SUCCEEDED',
-      ...{
-        tablesScanned: '5',
-        tablesChanged: '0',
-        tablesUnchanged: '5',
-        snapshotsIngested: '0',
-        filesIngested: '0',
-        bytesRead: '0',
-      },
+      tablesScanned: '5',
+      tablesChanged: '0',
+      tablesUnchanged: '5',
+      snapshotsIngested: '0',
+      filesIngested: '0',
+      bytesRead: '0',
     });
     // One page of tables in each of the three databases. No single table is requested, and no file is read.
     expect(glue.calls().GetTables).toBe(3);
     const calls = Object.values(glue.calls()).reduce((sum = 0, n = 0) => sum + n, 0);
-    expect(job.counters.upstreamRequests).toBe(String(calls));
+    expect(job.upstreamRequests).toBe(String(calls));
     expect(glue.calls().GetTable).toBeUndefined();
   });
 
