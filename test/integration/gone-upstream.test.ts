@@ -115,7 +115,8 @@ describe('what is gone upstream', () => {
     const gone = String(away.length);
     expect(JSON.parse(allowed.stdout)).toMatchObject({
       state: 'JS_SUCCEEDED',
-      counters: { tablesMissing: gone, tablesDropped: gone },
+      tablesMissing: gone,
+      tablesDropped: gone,
     });
     await expect(stack.tableId(`dropped.inc.${away[0]}`)).rejects.toThrow(/NOT_FOUND/);
 

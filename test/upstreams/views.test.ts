@@ -269,13 +269,11 @@ describe("views of Iceberg's REST server", () => {
       const { code, stdout } = await stack.cli('job', 'retry', job.jobId, '--wait', '--json');
       expect(code).toBe(0);
       expect(JSON.parse(stdout)).toMatchObject({
-        ...{
-          state: 'JS_SUCCEEDED',
-          retryOfJobId: job.jobId,
-          tablesScanned: '0',
-          viewsScanned: '1',
-          viewsChanged: '1',
-        },
+        state: 'JS_SUCCEEDED',
+        retryOfJobId: job.jobId,
+        tablesScanned: '0',
+        viewsScanned: '1',
+        viewsChanged: '1',
       });
       expect((await view('sales.large')).representations).toContainEqual({ dialect: 'trino', sql });
       expect((await view('sales.good')).representations).toEqual([{ dialect: 'spark', sql: 'SELECT 77' }]);

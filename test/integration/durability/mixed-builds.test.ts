@@ -90,10 +90,8 @@ const isPatched = async (jobId: string) =>
 /** What a killed worker had brought in already counts as unchanged: the catalog tells, not that counter. */
 async function endsAs(name: string, jobId: string): Promise<void> {
   expect(await processes.ended(jobId)).toMatchObject({
-    ...{
-      state: JobState.JS_SUCCEEDED,
-      counters: { errors: 0n, tablesScanned: BigInt(Object.keys(undisturbed).length) },
-    },
+    state: JobState.JS_SUCCEEDED,
+    counters: { errors: 0n, tablesScanned: BigInt(Object.keys(undisturbed).length) },
   });
   // The connector is given back after the record is written.
   await until(async () => (await processes.temporal.workflow.getHandle(jobId).describe()).status.name === 'COMPLETED');

@@ -34,11 +34,10 @@ it('looks at just the tables that failed, and marks nothing missing', async () =
   const { jobId } = await jobs.retryReconcileJob({ jobId: first.jobId });
   const job = await stack.ended(jobId);
   expect(job).toMatchObject({
-    ...{
-      state: JobState.JS_FAILED,
-      counters: { tablesScanned: 125n, tablesChanged: 62n, errors: 63n, tablesMissing: 0n },
-    },
-    ...{ retryOfJobId: first.jobId, trigger: JobTrigger.JOB_TRIGGER_RETRY },
+    state: JobState.JS_FAILED,
+    counters: { tablesScanned: 125n, tablesChanged: 62n, errors: 63n, tablesMissing: 0n },
+    retryOfJobId: first.jobId,
+    trigger: JobTrigger.JOB_TRIGGER_RETRY,
   });
   expect(await bound()).toBe(375n + 62n);
   expect(await scansOf(jobId)).not.toContain('reconcileMissing');
@@ -48,10 +47,8 @@ it('looks at just the tables that failed, and marks nothing missing', async () =
   await stack.ended((await connectors.triggerReconcile({ connectorId, destinationTableName: 't000008' })).jobId);
   const last = await jobs.retryReconcileJob({ jobId });
   expect(await stack.ended(last.jobId)).toMatchObject({
-    ...{
-      state: JobState.JS_SUCCEEDED,
-      counters: { tablesScanned: 63n, tablesChanged: 62n, tablesUnchanged: 1n, errors: 0n },
-    },
+    state: JobState.JS_SUCCEEDED,
+    counters: { tablesScanned: 63n, tablesChanged: 62n, tablesUnchanged: 1n, errors: 0n },
   });
   expect(await bound()).toBe(500n);
   await expect(jobs.retryReconcileJob({ jobId: last.jobId })).rejects.toThrow('nothing failed');

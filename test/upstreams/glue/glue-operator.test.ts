@@ -149,13 +149,11 @@ describe('an operator with AWS Glue', () => {
     expect(now.snapshots).toBe(first.snapshots + 1);
     expect(job).toMatchObject({
       state: 'JS_SUCCEEDED',
-      ...{
-        tablesScanned: '5',
-        tablesChanged: '1',
-        tablesUnchanged: '4',
-        snapshotsIngested: '1',
-        filesIngested: String(now.files - first.files),
-      },
+      tablesScanned: '5',
+      tablesChanged: '1',
+      tablesUnchanged: '4',
+      snapshotsIngested: '1',
+      filesIngested: String(now.files - first.files),
     });
     // The table is opened from the listing's metadata location, without a request for it.
     expect(glue.calls().GetTables).toBe(3);
