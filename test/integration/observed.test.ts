@@ -8,7 +8,7 @@ import { ROOT, RunningStack } from './stack/running-stack.ts';
 /** Time limit for a busy machine. */
 const EVENTUALLY = { timeout: 60_000, interval: 200 };
 
-describe('the observability of a stack', () => {
+describe('a running stack', () => {
   let stack: RunningStack;
   let job: ReconcileJob;
 
@@ -20,7 +20,7 @@ describe('the observability of a stack', () => {
   });
   afterAll(() => stack?.[Symbol.asyncDispose]());
 
-  it('includes metrics of the catalog and the worker', async () => {
+  it('exposes metrics of the catalog and the worker', async () => {
     const { catalog, worker } = stack.observed();
     const counted = await scrape(catalog.metrics);
     const tables = (outcome: string) => sum(counted, 'reconciler_tables_total', { connector: 'fx', outcome });
@@ -42,7 +42,7 @@ describe('the observability of a stack', () => {
     expect(sum(done, 'temporal_activity_schedule_to_start_latency_seconds_count')).toBeGreaterThan(0);
   });
 
-  it('includes JSON logs that name the job, the connector and the table', async () => {
+  it('writes JSON logs that name the job, the connector and the table', async () => {
     const about = { job: job.jobId, connector: 'fx' };
     const failed = stack
       .logLines('worker')
@@ -56,7 +56,7 @@ describe('the observability of a stack', () => {
     expect(aboutJob.at(-1)).toMatchObject({ ...about, msg: 'the job has ended', state: 'JS_FAILED', errors: 2 });
   });
 
-  it('reports the worker as alive but not ready while Temporal does not respond', async () => {
+  it('reports its worker as alive but not ready while Temporal does not respond', async () => {
     const { catalog, worker } = stack.observed();
     const probe = async (address: string, path: string) => {
       const response = await fetch(`http://${address}${path}`);
