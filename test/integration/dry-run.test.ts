@@ -116,8 +116,8 @@ describe('a dry run of a connector that drops missing tables', () => {
       const fresh = snapshots.filter((id) => !before[name]?.includes(id)).length;
       const recreated = name === 'remade';
       expect(change.some(({ reason }) => reason.includes('was dropped and created again'))).toBe(recreated);
-      const gone = (before[name] ?? []).filter((id) => !snapshots.includes(id)).length;
-      const expired = recreated ? 0 : gone;
+      const removed = (before[name] ?? []).filter((id) => !snapshots.includes(id)).length;
+      const expired = recreated ? 0 : removed;
       const reported = { fresh: sumOf(change, /(\d+) (?:new )?snapshot/), expired: sumOf(change, /(\d+) expired/) };
       expect({ name, ...reported }).toEqual({ name, fresh, expired });
     }
@@ -158,9 +158,11 @@ describe('a dry run of a connector that marks missing tables', () => {
 
   it('lists tables that are marked as missing, and tables that reappear', async () => {
     renameSync(join(warehouse, 'inc/filled'), join(folder, 'away'));
-    const gone = await dryThenReal(stack, connectorId);
-    expect(gone.changes.map(changeText)).toEqual(['TABLE MARK_MISSING inc.filled: its namespace no longer lists it']);
-    expect(gone.job).toMatchObject({ counters: { tablesMissing: 1n, tablesDropped: 0n } });
+    const missing = await dryThenReal(stack, connectorId);
+    expect(missing.changes.map(changeText)).toEqual([
+      'TABLE MARK_MISSING inc.filled: its namespace no longer lists it',
+    ]);
+    expect(missing.job).toMatchObject({ counters: { tablesMissing: 1n, tablesDropped: 0n } });
     renameSync(join(folder, 'away'), join(warehouse, 'inc/filled'));
     const back = await dryThenReal(stack, connectorId);
     expect(back.changes.map(changeText)).toEqual(['TABLE UPDATE inc.filled: exists upstream again']);
@@ -221,12 +223,12 @@ it('a dry run fails for the same tables as the run: for contested names, names o
 
   // The names now belong to another connector.
   const third = await stack.connect('three', warehouse, { destination, source: { namespacePath: ['eu'] } });
-  const taken = await dryThenReal(stack, third);
-  expect(taken.job).toMatchObject({
+  const contested = await dryThenReal(stack, third);
+  expect(contested.job).toMatchObject({
     state: JobState.JS_FAILED,
     counters: { errors: BigInt(tables.length), tablesChanged: 0n },
   });
-  expect(taken.changes).toEqual([]);
+  expect(contested.changes).toEqual([]);
 
   const fourth = await stack.connect('four', warehouse, { source: { namespacePath: ['eu'], columns: ['no_such'] } });
   const columns = await dryThenReal(stack, fourth);

@@ -97,8 +97,8 @@ describe('an object that is missing upstream', () => {
 
     // Half of the tables are missing at once: none is dropped, and the error states how many are missing.
     const tables = readdirSync(join(warehouse, 'inc'));
-    const away = tables.filter((_, i) => i % 2 === 0);
-    for (const table of away) renameSync(join(warehouse, 'inc', table), join(folder, table));
+    const missingTables = tables.filter((_, i) => i % 2 === 0);
+    for (const table of missingTables) renameSync(join(warehouse, 'inc', table), join(folder, table));
     const refused = await stack.trigger(connectorId);
     expect(refused).toMatchObject({
       state: JobState.JS_FAILED,
@@ -107,21 +107,21 @@ describe('an object that is missing upstream', () => {
     const [failure] = await stack.failures(refused.jobId);
     expect(failure).toMatchObject({ table: '', code: 'FAILED_PRECONDITION' });
     expect(failure?.message).toContain(
-      `${away.length} of ${tables.length} tables are gone upstream, inc.${away[0]} first`,
+      `${missingTables.length} of ${tables.length} tables are gone upstream, inc.${missingTables[0]} first`,
     );
     expect(await allDifferences('dropped')).toEqual({});
 
     const allowed = await stack.cli('connector', 'trigger', 'dropped', '--allow-missing', '--wait', '--json');
-    const gone = String(away.length);
+    const count = String(missingTables.length);
     expect(JSON.parse(allowed.stdout)).toMatchObject({
       state: 'JS_SUCCEEDED',
-      counters: { tablesMissing: gone, tablesDropped: gone },
+      counters: { tablesMissing: count, tablesDropped: count },
     });
-    await expect(stack.tableId(`dropped.inc.${away[0]}`)).rejects.toThrow(/NOT_FOUND/);
+    await expect(stack.tableId(`dropped.inc.${missingTables[0]}`)).rejects.toThrow(/NOT_FOUND/);
 
-    for (const table of away) renameSync(join(folder, table), join(warehouse, 'inc', table));
+    for (const table of missingTables) renameSync(join(folder, table), join(warehouse, 'inc', table));
     expect(await stack.trigger(connectorId)).toMatchObject({
-      counters: { tablesChanged: BigInt(away.length), errors: 0n },
+      counters: { tablesChanged: BigInt(missingTables.length), errors: 0n },
     });
     expect(await allDifferences('dropped')).toEqual({});
   });

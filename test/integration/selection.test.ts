@@ -87,8 +87,8 @@ class Lake {
   async differences(selected: (truth: Truth) => Selected = () => ({})): Promise<Record<string, string[]>> {
     const found: Record<string, string[]> = {};
     for (const [name, truth] of this.truth) {
-      const wrong = await differences(catalog.clients, await this.tableId(name), truth, selected(truth));
-      if (wrong.length > 0) found[name] = wrong.slice(0, 5);
+      const different = await differences(catalog.clients, await this.tableId(name), truth, selected(truth));
+      if (different.length > 0) found[name] = different.slice(0, 5);
     }
     return found;
   }

@@ -79,7 +79,7 @@ it('a worker that cannot start reports the reason and exits', async () => {
   const missing = await processes.cli(['worker'], { TEMPORAL_NAMESPACE: 'nowhere' });
   expect(missing.code).toBe(1);
   expect(missing.stderr).toMatch(/^error: Temporal has no namespace nowhere. Create it/);
-  const taken = await processes.cli(['worker'], { RECONCILER_HEALTH_ADDRESS: processes.temporalAddress });
-  expect(taken.code).toBe(3);
-  expect(taken.stderr).toMatch(/^error: RECONCILER_HEALTH_ADDRESS=\S+ cannot be listened on/);
+  const addressInUse = await processes.cli(['worker'], { RECONCILER_HEALTH_ADDRESS: processes.temporalAddress });
+  expect(addressInUse.code).toBe(3);
+  expect(addressInUse.stderr).toMatch(/^error: RECONCILER_HEALTH_ADDRESS=\S+ cannot be listened on/);
 }, 60_000);

@@ -236,13 +236,13 @@ async function comparePlan(
 ) {
   if (!want.plan) return;
   const name = (f: TruthFile) => key(f.path, f.content_offset);
-  const wanted = new Map<string, Set<string>>();
+  const expected = new Map<string, Set<string>>();
   // In the truth, a large file occurs once per split.
   for (const { file, deletes = [] } of want.plan) {
     const path = truth.files[file]!.path;
-    const set = wanted.get(path) ?? new Set();
+    const set = expected.get(path) ?? new Set();
     for (const d of deletes) set.add(name(truth.files[d]!));
-    wanted.set(path, set);
+    expected.set(path, set);
   }
   const got: [string, string[]][] = [];
   for await (const { files } of catalog.plans.streamPlan({ tableId, snapshotId })) {
@@ -250,7 +250,7 @@ async function comparePlan(
       got.push([f.file!.filePath, f.deleteFiles.map((d) => key(d.filePath, d.contentOffset)).sort()]);
     }
   }
-  same(`${snapshotId} plan`, got.sort(), [...wanted].map(([path, set]) => [path, [...set].sort()]).sort());
+  same(`${snapshotId} plan`, got.sort(), [...expected].map(([path, set]) => [path, [...set].sort()]).sort());
 }
 
 /** Formats a value so that BigInts, numbers and their decimal text are equal. */

@@ -139,8 +139,8 @@ describe('schedules', () => {
     await handle(different).update((now) => ({ ...now, state: { paused: true, note: 'somebody' } }));
     const unwanted = ids.byHand as string;
     const action = { type: 'startWorkflow' as const, workflowType: 'reconcile', taskQueue: 'reconciler' };
-    const gone = 'con_0000000000000000000000';
-    const surplus = [unwanted, gone, 'con_1111111111111111111111'];
+    const deletedConnector = 'con_0000000000000000000000';
+    const surplus = [unwanted, deletedConnector, 'con_1111111111111111111111'];
     for (const id of surplus)
       await temporal.client.schedule.create({
         scheduleId: `reconcile-${id}`,
@@ -158,13 +158,13 @@ describe('schedules', () => {
 
     // Temporal's list is eventually consistent.
     await poll(async () => Object.keys(await listed()).sort(), POLL).toEqual(
-      [gone, 'con_1111111111111111111111', 'by hand', 'nightly', 'often'].sort(),
+      [deletedConnector, 'con_1111111111111111111111', 'by hand', 'nightly', 'often'].sort(),
     );
     expect(await listed()).toMatchObject({
       nightly: { status: MISSING },
       often: { status: DIFFERENT, paused: true },
       'by hand': { status: SURPLUS },
-      [gone]: { status: SURPLUS, connectorName: '' },
+      [deletedConnector]: { status: SURPLUS, connectorName: '' },
     });
 
     const repaired = await clients.schedules.repairSchedules({});
