@@ -65,7 +65,7 @@ const expectNoAlert = async (jobId: string) => {
   await expect(alertOf(jobId).describe()).rejects.toThrow(WorkflowNotFoundError);
 };
 
-it('sends one alert when jobs begin to fail, and one when they succeed again', async () => {
+it('a stack sends one alert when jobs begin to fail, and one when they succeed again', async () => {
   const connectorId = await stack.connect('lake', warehouse, {
     alerts: { webhookUrl: 'env:HOOK_URL', secretRef: 'env:HOOK_KEY' },
   });
@@ -123,7 +123,7 @@ it('sends one alert when jobs begin to fail, and one when they succeed again', a
   expect(new Set(receiver.received.map(({ path }) => path))).toEqual(new Set([PATH]));
 });
 
-it('sends no alert for a cancelled job, and one for a terminated job when it is discovered', async () => {
+it('a stack sends no alert for a cancelled job, and one for a terminated job when it is discovered', async () => {
   const before = receiver.received.length;
   const connectorId = await stack.connect('held', warehouse, {
     destination: { catalogName: 'held' },
@@ -164,7 +164,7 @@ it('sends no alert for a cancelled job, and one for a terminated job when it is 
   );
 });
 
-it('does not retry a rejected alert, and does not repeat the response in the error', async () => {
+it('a rejected alert is not retried, and the error does not repeat the response', async () => {
   const before = receiver.received.length;
   breakIt();
   receiver.answers.push(answering(404, {}, `no ${PATH}`));
@@ -188,7 +188,7 @@ it('does not retry a rejected alert, and does not repeat the response in the err
   repairIt();
 });
 
-it('counts alerts by type and outcome', async () => {
+it('metrics count alerts by type and outcome', async () => {
   const metrics = async () => scrape(stack.observed().worker.metrics);
   await waitFor(
     async () => {
@@ -204,7 +204,7 @@ it('counts alerts by type and outcome', async () => {
   );
 });
 
-it("keeps alerts' workflows out of lists of jobs", async () => {
+it("lists of jobs do not contain alerts' workflows", async () => {
   const types = async (query: string) => {
     const found = new Set<string>();
     for await (const { type } of stack.temporal.workflow.list({ query })) found.add(type);
@@ -223,7 +223,7 @@ it("keeps alerts' workflows out of lists of jobs", async () => {
   expect(jobs.filter(({ jobId }) => jobId.startsWith('alert-'))).toEqual([]);
 });
 
-it('keeps the URL and the key out of histories, logs, databases and command output', async () => {
+it('histories, logs, databases and command output contain neither the URL nor the key', async () => {
   const found = (bytes: Buffer) => PLANTED.filter((planted) => bytes.includes(planted));
   let histories = 0;
   for await (const { workflowId, runId } of stack.temporal.workflow.list()) {
@@ -245,7 +245,7 @@ it('keeps the URL and the key out of histories, logs, databases and command outp
   expect(found(Buffer.from(described.stdout))).toEqual([]);
 });
 
-it('is configured and removed with the CLI', async () => {
+it('the webhook is configured and removed with the CLI', async () => {
   const update = (...args: string[]) => stack.cli('connector', 'update', 'lake', ...args);
   const set = await update('--webhook', 'https://hooks.example.com/services/x', '--webhook-secret', 'env:OTHER_KEY');
   expect(set.stdout).toMatch(/webhook +https:\/\/hooks\.example\.com\/…, signed by env:OTHER_KEY/);

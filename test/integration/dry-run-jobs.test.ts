@@ -62,7 +62,7 @@ async function payloadsOf(jobId: string, runId: string | undefined): Promise<str
 
 const countTables = (changes: JobChange[]) => changes.filter(({ kind }) => kind === 'JOB_CHANGE_KIND_TABLE').length;
 
-it('a dry run continues as new, pauses with its connector, and lists each table once, with no change in its history', async () => {
+it('a dry run continues as new, pauses with its connector, and lists each table once, without adding the list to its history', async () => {
   const { connectorId, jobId, before } = await dryRunOf('long', slow(30));
   await until(async () => countersOf(await stack.job(jobId)).tablesChanged > 20n);
   await setState(connectorId, ConnectorState.CONNECTOR_STATE_PAUSED);

@@ -28,7 +28,7 @@ it('a retry scans only the tables that failed, and marks none as missing', async
   const bound = async () => (await bindings.countBindings({ connectorId, kind: ObjectKind.OBJECT_KIND_TABLE })).count;
   expect(await bound()).toBe(375n);
 
-  // Half of the failed tables are repaired. All other tables have changed and two are gone, which the retry must ignore.
+  // Half of the failed tables are repaired. All other tables have changed, and two no longer exist. The retry must ignore both.
   const repaired = { ...upstream, tables: TABLES - 2, round: 1, changedShare: 1, faults: [{ ...FAILING, every: 8 }] };
   stack.upstream('lake', repaired);
   const { jobId } = await jobs.retryReconcileJob({ jobId: first.jobId });
