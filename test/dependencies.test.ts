@@ -24,7 +24,7 @@ it('has every package that src imports and every tool of the build in `dependenc
   const sources = files.filter((file) => /\.(ts|cjs)$/.test(file));
   const imported = sources.flatMap((file) => packagesIn(readFileSync(join(PROJECT, 'src', file), 'utf8')));
   expect(imported).toContain('@temporalio/testing');
-  // A checkout is built at its first start.
+  // A checkout is built when it is first started, so the build's tools are dependencies too.
   const needed = new Set([...imported, '@bufbuild/buf', 'ts-proto', 'typescript']);
   expect([...needed].filter((name) => !(name in dependencies))).toEqual([]);
 });

@@ -41,12 +41,12 @@ const STORE_LAYERS = [
   ['namespaces', 'connectors', 'jobs', 'lineage'],
   ['database'],
 ];
-/** What runs in Temporal's workflow sandbox, or is exchanged through Temporal, depends on little. */
+/** Code that runs in Temporal's workflow sandbox or describes data exchanged through Temporal has few dependencies. */
 const MAY_IMPORT: Record<string, string[]> = {
   contract: ['generated'],
   workflows: ['contract', 'names', 'text', 'telemetry/tracing/run-span', 'telemetry/tracing/trace-header'],
 };
-/** The parts that call Temporal; `workflows` only through what runs in its sandbox. */
+/** The parts that call Temporal; `workflows` does so only through the API of its sandbox. */
 const TEMPORAL = ['cli', 'worker', 'contract', 'workflows', 'activities', 'temporal', 'telemetry'];
 const MAX_FILES_PER_FOLDER = 20;
 const SQL = /\.(selectFrom|insertInto|updateTable|deleteFrom|replaceInto)\('|(?<![.\w])sql[<`]|from 'better-sqlite3/;
@@ -84,14 +84,14 @@ function importsBelow(src: string): Map<string, { source: string; files: string[
 const partOf = (file: string) => (file.split('/')[0] as string).replace(/\.ts$/, '');
 const isBelow = (file: string, folder: string) => file === `${folder}.ts` || file.startsWith(`${folder}/`);
 
-/** What is wrong with an import from one layer into another; undefined if it is allowed. */
+/** Returns what is wrong with an import from one layer into another; undefined if it is allowed. */
 function upwards(layers: string[][], from: string, to: string): string | undefined {
   const level = (part: string) => layers.findIndex((layer) => layer.includes(part));
   if (level(from) < 0) return `no layer for ${from}; add it to the test and to docs/architecture.md`;
   return level(to) > level(from) ? undefined : `${from} must not import from ${to}`;
 }
 
-/** Files that import each other, as one line per circle. */
+/** Returns the import cycles, one line each. */
 function circles(imports: Map<string, { files: string[] }>): string[] {
   const found: string[] = [];
   const done = new Set<string>();
@@ -109,7 +109,7 @@ function circles(imports: Map<string, { files: string[] }>): string[] {
   return found;
 }
 
-/** What breaks the rules below `src`, one line each. */
+/** Returns the violations of the rules in `src`, one line each. */
 function violations(src: string): string[] {
   const imports = importsBelow(src);
   const found = circles(imports);
@@ -136,7 +136,7 @@ function violations(src: string): string[] {
   return [...new Set(found)];
 }
 
-/** The folders below `folder` that have too many TypeScript files, one line each. */
+/** Returns the folders in `folder` that have too many TypeScript files, one line each. */
 function crowdedFolders(folder: string): string[] {
   const count = new Map<string, number>();
   for (const file of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
@@ -147,7 +147,7 @@ function crowdedFolders(folder: string): string[] {
   );
 }
 
-/** What is wrong with an import within `catalog/`. */
+/** Returns what is wrong with an import within `catalog/`. */
 function withinCatalog(file: string, target: string): string | undefined {
   const [from, to] = [file.split('/'), target.split('/')] as [string[], string[]];
   if (from[1] !== to[1]) return upwards(CATALOG_LAYERS, from[1]!, to[1]!);
@@ -156,7 +156,7 @@ function withinCatalog(file: string, target: string): string | undefined {
 }
 
 describe('the layout', () => {
-  it('of src keeps the rules', () => {
+  it('of src follows the rules', () => {
     expect(violations(join(import.meta.dirname, '../src'))).toEqual([]);
   });
 

@@ -1,4 +1,4 @@
-/** The most of these times (milliseconds) that lie within one window of this length. */
+/** Returns the maximum number of these times (milliseconds) within any window of this length. */
 export function mostInWindow(times: readonly number[], windowMs: number): number {
   const sorted = [...times].sort((a, b) => a - b);
   let [most, from] = [0, 0];

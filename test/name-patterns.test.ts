@@ -98,7 +98,7 @@ describe('patterns', () => {
     );
   });
 
-  it('take at most pattern length times name length', () => {
+  it('match in time proportional to pattern length times name length', () => {
     const filter = nameFilter({ ...none, includeTables: [`a.${'*a'.repeat(200)}b`, `${'**.a.'.repeat(100)}b`] });
     expect(filter.includes({ namespace: ['a'], name: 'a'.repeat(5000) })).toBe(false);
     expect(filter.includes({ namespace: Array(100).fill('a'), name: 'a' })).toBe(false);

@@ -27,7 +27,7 @@ describe('withoutSecrets', () => {
     const header = Buffer.from(`${user}:${secret}`).toString('base64');
     const masked = withoutSecrets(`Authorization: Basic ${header}`);
     expect(masked).toContain('***');
-    // The unmasked rest on both sides reveals at most the first and the last letter.
+    // The unmasked remainder on both sides reveals at most the first and the last letter.
     expect(Buffer.from(masked.split(' ').at(-1)!.replace('***', ''), 'base64').toString('latin1')).not.toMatch(
       /ass|789/,
     );

@@ -1,8 +1,8 @@
-"""Spark with Iceberg's own Java library inside: what every generator here writes and reads tables with.
+"""Spark with Iceberg's Java library, with which all generators write and read tables.
 
-Spark does what SQL can say; the rest (types that Spark has not, equality deletes, manifests appended as they are) goes through
-Spark's JVM to Iceberg's Java API. The catalog is a JDBC one on a SQLite file. (Iceberg's in-memory
-catalog will not do: its files are in memory too.)
+Whatever SQL can express is done by Spark. The rest (types that Spark lacks, equality deletes, manifests that are appended unchanged) uses
+Iceberg's Java API through Spark's JVM. The catalog is a JDBC catalog on a SQLite file, because Iceberg's in-memory catalog also keeps its
+files in memory.
 """
 
 import glob
@@ -15,7 +15,7 @@ CATALOG = "lake"
 
 
 def maven_jar(group: str, artifact: str, version: str) -> str:
-    """The path of a jar in Maven's local repository; fetched by Maven if it is not there."""
+    """Returns the path of a jar in Maven's local repository. Maven downloads the jar if it is missing."""
     jar = os.path.expanduser(f"~/.m2/repository/{group.replace('.', '/')}/{artifact}/{version}/{artifact}-{version}.jar")
     if not os.path.exists(jar):
         goal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:get"
@@ -24,10 +24,10 @@ def maven_jar(group: str, artifact: str, version: str) -> str:
 
 
 def start_spark(warehouse: str, database: str):
-    """A Spark session whose catalog `lake` writes to `warehouse`, one file a write where the data allows it, and keeps its own
+    """Starts a Spark session whose catalog `lake` writes to `warehouse`, one file per write if the data allows it, and keeps its own
     SQLite file in the directory `database`.
 
-    The clock is UTC and counts are really counted, not taken from metadata: they are the truth that metadata is checked with.
+    The time zone is UTC. Counts scan the data instead of using metadata, because metadata is checked against them.
     """
     os.environ.setdefault("LC_ALL", "C.UTF-8")  # table names beyond ASCII are file names in the JVM
     from pyspark.sql import SparkSession
@@ -51,7 +51,7 @@ def start_spark(warehouse: str, database: str):
         f"{catalog}.io-impl": "org.apache.iceberg.hadoop.HadoopFileIO",
         f"{catalog}.warehouse": f"file:{warehouse}",
         f"{catalog}.cache-enabled": "false",
-        # few old metadata files; a table whose earlier states are wanted sets it higher
+        # keep few old metadata files; a table whose earlier states are needed sets a higher number
         f"{catalog}.table-default.write.metadata.delete-after-commit.enabled": "true",
         f"{catalog}.table-default.write.metadata.previous-versions-max": "1",
     }
@@ -73,7 +73,7 @@ class Java:
         self._functions = {}
 
     def table(self, ident: str):
-        """Iceberg's Table of an identifier such as `mk.rollback` (in Spark's quoting, without the catalog)."""
+        """Returns Iceberg's Table for an identifier such as `mk.rollback` (in Spark's quoting, without the catalog)."""
         return self.iceberg.spark.Spark3Util.loadIcebergTable(self.spark._jsparkSession, f"{CATALOG}.{ident}")
 
     def catalog(self):
@@ -83,7 +83,7 @@ class Java:
         return self.iceberg.catalog.TableIdentifier.of(self.array("java.lang.String", names))
 
     def array(self, kind: str, values):
-        """A Java array; `kind` is a class name, or `int` or `byte`."""
+        """Returns a Java array; `kind` is a class name, `int` or `byte`."""
         values = list(values)
         cls = getattr(self.jvm, kind) if "." not in kind else self._class(kind)
         array = self.spark.sparkContext._gateway.new_array(cls, len(values))
@@ -98,10 +98,10 @@ class Java:
         return found
 
     def function(self, body: str):
-        """A `java.util.function.BiFunction` with this body, compiled in the JVM; the same one for the same body."""
+        """Returns a `java.util.function.BiFunction` with this body, compiled in the JVM. The same body yields the same function."""
         if body not in self._functions:
             compiler = self.jvm.org.codehaus.janino.ClassBodyEvaluator()
-            compiler.setClassName(f"Function{len(self._functions)}")  # Py4J takes classes of one name for one
+            compiler.setClassName(f"Function{len(self._functions)}")  # Py4J does not distinguish classes with the same name
             compiler.setParentClassLoader(self.jvm.java.lang.Thread.currentThread().getContextClassLoader())
             compiler.setImplementedInterfaces(self.array("java.lang.Class", [self.jvm.java.lang.Class.forName("java.util.function.BiFunction")]))
             compiler.cook(body)
@@ -110,7 +110,7 @@ class Java:
         return self._functions[body]
 
     def schema(self, *fields):
-        """Iceberg's Schema of Java NestedFields."""
+        """Returns Iceberg's Schema with these Java NestedFields."""
         return self.iceberg.Schema(list_of(self.jvm, fields))
 
     def record(self, schema, values: dict):
@@ -120,11 +120,11 @@ class Java:
         return record
 
     def set_number(self, record, name: str, kind: str, text: str) -> None:
-        """Sets a field to a `Long`, `Float` or `Double`: Py4J itself would make an Integer or a Double of a number."""
+        """Sets a field to a `Long`, `Float` or `Double`, because Py4J would convert a number to an Integer or a Double."""
         self.function(f"public Object apply(Object record, Object name) {{ ((org.apache.iceberg.data.Record) record).setField((String) name, {kind}.valueOf(\"{text}\")); return null; }}").apply(record, name)
 
     def partition_of(self, table, record):
-        """The partition tuple that the table's spec gives to a record."""
+        """Returns the partition tuple that the table's spec assigns to a record."""
         key = self.iceberg.PartitionKey(table.spec(), table.schema())
         key.partition(self.iceberg.data.InternalRecordWrapper(table.schema().asStruct()).wrap(record))
         return key
@@ -134,7 +134,7 @@ class Java:
         return factory.newOutputFile(spec, partition) if partition is not None else factory.newOutputFile()
 
     def data_file(self, table, records, partition=None, file_format="PARQUET"):
-        """Writes rows to one data file of the table with Iceberg's generic writers. Not yet committed."""
+        """Writes rows to one data file of the table with Iceberg's generic writers, without committing it."""
         kind = getattr(self.iceberg.FileFormat, file_format)
         factory = self.iceberg.data.GenericAppenderFactory(table, table.schema(), table.spec(), None, None, None, None)
         writer = factory.newDataWriter(self._output(table, kind, table.spec(), partition), kind, partition)
@@ -144,7 +144,7 @@ class Java:
         return writer.toDataFile()
 
     def equality_delete_file(self, table, column_ids, records, schema, partition=None, file_format="PARQUET", spec=None):
-        """Writes an equality delete file, as Flink does. Not yet committed."""
+        """Writes an equality delete file as Flink does, without committing it."""
         kind, spec = getattr(self.iceberg.FileFormat, file_format), spec or table.spec()
         factory = self.iceberg.data.GenericAppenderFactory(table, table.schema(), spec, None, self.array("int", column_ids), schema, None)
         writer = factory.newEqDeleteWriter(self._output(table, kind, spec, partition), kind, partition)
@@ -162,7 +162,7 @@ def list_of(jvm, values):
 
 
 def copy_metadata(table_dir: str, target: str) -> None:
-    """Copies a table's metadata folder as it is now, without Hadoop's `.crc` files."""
+    """Copies a table's current metadata folder without Hadoop's `.crc` files."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(os.path.join(table_dir, "metadata"), os.path.join(target, "metadata"), ignore=shutil.ignore_patterns(".*.crc", "*.crc"))
 

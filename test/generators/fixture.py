@@ -1,4 +1,4 @@
-"""One fixture table while it is made: short forms for what the makers say most, and its place on disk."""
+"""A fixture table while it is created: short forms of the most frequent operations, and the table's location on disk."""
 
 import os
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from typing import Callable
 from engine import CATALOG, Java, copy_metadata
 from truth import TruthWriter, save
 
-# where the tables are made: `/iceberg/` in it is what shared paths are told by, in the fixtures and in the checks
+# where the tables are created; the fixtures and the checks recognize shared paths by `/iceberg/`
 LAKE = "/lake/made/iceberg"
 
 
 @dataclass
 class Spec:
-    """A fixture to make: its namespace levels and name, what it shows, and the function that makes it."""
+    """A fixture to create: its namespace levels and name, what it demonstrates, and the function that creates it."""
 
     names: tuple[str, ...]
     doc: str
@@ -22,7 +22,7 @@ class Spec:
 
 
 def registry():
-    """A list of fixtures and the decorator that adds to it."""
+    """Returns a list of fixtures and the decorator that adds to it."""
     specs: list[Spec] = []
 
     def fixture(*names: str, doc: str, rows: str | None = "spark"):
@@ -40,7 +40,7 @@ class Fixture:
         self.java, self.spec, self.target = java, spec, target
         self.spark = java.spark
         self.iceberg = java.iceberg
-        # a JDBC catalog joins namespace levels with dots and so has none in a level
+        # a JDBC catalog joins namespace levels with dots, so a level cannot contain one
         self.ident = ".".join(f"`{n}`" for n in [*(n.replace(".", "_") for n in spec.names[:-1]), spec.names[-1]])
         self.name = ".".join(spec.names)
         self.dir = os.path.join(LAKE, "wh", *spec.names)
@@ -52,7 +52,7 @@ class Fixture:
         return self.spark.sql(query.replace("{t}", f"{CATALOG}.{self.ident}"))
 
     def create(self, columns: str = "id bigint, v string", partitioned: str = "", **properties):
-        """CREATE TABLE; a property's `__` is a `-` and `_` is a `.`."""
+        """Runs CREATE TABLE. In the names of properties, `__` stands for `-` and `_` for `.`."""
         said = {key.replace("__", "-").replace("_", "."): value for key, value in properties.items()}
         props = ", ".join(f"'{k}'='{v}'" for k, v in said.items())
         partitions = f"PARTITIONED BY ({partitioned})" if partitioned else ""
@@ -64,12 +64,12 @@ class Fixture:
             self.sql(f"ALTER TABLE {{t}} SET TBLPROPERTIES ('{key.replace('__', '-').replace('_', '.')}'='{value}')")
 
     def append(self, first: int, last: int, columns: str = "id, concat('row ', id)", to: str = "{t}") -> int:
-        """Appends the rows of `first` to `last` (not included) as one file; gives the snapshot's id."""
+        """Appends the rows from `first` to `last` (exclusive) as one file and returns the snapshot's id."""
         self.sql(f"INSERT INTO {to} SELECT {columns} FROM range({first}, {last}, 1, 1)")
         return self.current()
 
     def call(self, procedure: str, **arguments: str):
-        """CALL system.procedure on this table; arguments are SQL."""
+        """Calls a system procedure on this table. The arguments are SQL."""
         said = "".join(f", {key} => {value}" for key, value in arguments.items())
         return self.sql(f"CALL {CATALOG}.system.{procedure}(table => '{self.ident}'{said})")
 
@@ -83,7 +83,7 @@ class Fixture:
         return snapshot.snapshotId() if snapshot else None
 
     def last(self) -> int:
-        """The newest snapshot of all, staged or on a branch too."""
+        """Returns the newest snapshot, including staged ones and those on branches."""
         return self.sql("SELECT snapshot_id FROM {t}.snapshots ORDER BY committed_at DESC LIMIT 1").first()[0]
 
     # keeping
@@ -92,7 +92,7 @@ class Fixture:
         return TruthWriter(self.java).describe(self.table(), self.name, self.spec.doc, self.spec.rows, self.ident)
 
     def keep(self) -> None:
-        """Keeps the table as it is now under `before/`, with its truth in `before-truth/`: an earlier state to go on from."""
+        """Saves the table's current state under `before/` and its truth under `before-truth/`, as the earlier state of the fixture."""
         copy_metadata(self.dir, os.path.join(self.target, "before", *self.spec.names))
         self._save("before-truth")
 
@@ -100,7 +100,7 @@ class Fixture:
         if self.spec.names[0] == "quirks":
             self.target = os.path.join(self.target, "quirks")
         copy_metadata(self.dir, os.path.join(self.target, "wh", *self.spec.names))
-        # shared/check/iceberg_truth.py takes each dot of a name for a level
+        # shared/check/iceberg_truth.py interprets each dot of a name as a separator between levels
         self._save("truth-dotted" if any("." in n for n in self.spec.names) else "truth")
 
     def _save(self, folder: str) -> None:

@@ -1,4 +1,4 @@
-"""Fixture tables of what Spark's SQL cannot say, made with Iceberg's Java API and its generic writers."""
+"""Fixture tables that Spark's SQL cannot express, made with Iceberg's Java API and its generic writers."""
 
 from fixture import registry
 
@@ -13,7 +13,7 @@ def column(t, number: int, name: str, kind, required=False):
 
 
 def make(t, columns, spec=None, **properties):
-    """Makes the table with Java types and gives Iceberg's Table; `spec` is a function of a spec builder."""
+    """Creates the table with Java types and returns Iceberg's Table; `spec` is a function that takes a spec builder."""
     schema = t.java.schema(*(column(t, i, name, kind) for i, (name, kind) in enumerate(columns, 1)))
     partitions = spec(t.iceberg.PartitionSpec.builderFor(schema)).build() if spec else t.iceberg.PartitionSpec.unpartitioned()
     said = {k.replace("__", "-").replace("_", "."): v for k, v in properties.items()}
@@ -28,7 +28,7 @@ def rows(t, table, *values):
 
 
 def partition(t, table, *values):
-    """A partition tuple of the table's spec, of internal values."""
+    """Returns a partition tuple of the table's spec with these internal values."""
     data = t.iceberg.data.GenericRecord.create(table.spec().partitionType())
     for i, value in enumerate(values):
         data.set(i, value)
@@ -198,7 +198,7 @@ def _appended_manifest(t, version, extension, **properties):
         writer.close()
         table.newFastAppend().appendManifest(writer.toManifestFile()).commit()
         table.refresh()
-    # a file deleted from an appended manifest: it is written anew, with its entries' inherited ids made plain
+    # delete a file from an appended manifest: the manifest is rewritten, with the inherited ids of its entries set explicitly
     table.newDelete().deleteFile(files[1]).commit()
 
 

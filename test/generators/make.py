@@ -1,10 +1,10 @@
-"""Makes the fixture tables of test/fixtures/made and the truth of each.
+"""Creates the fixture tables of test/fixtures/made and the truth of each.
 
   python make.py              all of them
-  python make.py rollback py_ just those whose name holds one of the words; the others stay as they are
+  python make.py rollback py_ only those whose name contains one of the words; the others stay as they are
 
-Needs the packages of requirements.txt, a JVM of 17 or newer, Maven for the first run, and a directory `/lake` that it may
-write to: the paths of the tables begin with it, so that the fixtures in the repository are tables that were moved.
+Needs the packages of requirements.txt, Java 17 or newer, Maven for the first run, and a writable directory `/lake`. The paths of the
+tables begin with this directory, so the fixtures in the repository are tables that were moved.
 """
 
 import os

@@ -1,11 +1,10 @@
 """Makes test/fixtures/made/ndv: Iceberg tables with their data files. `db.sketched` has the Puffin statistics that Spark's own procedure
-wrote; `db.no_metrics` has files without column metrics, of which one was imported and has no field ids.
+wrote. `db.no_metrics` has files without column metrics; one of them was imported and has no field ids.
 
   python ndv_table.py
 
-`truth.json` holds what Spark counts (`count(DISTINCT …)`), what stands of the procedure's statistics files in the metadata, and what Spark
-counts in each file of `db.no_metrics`.
-Needs what make.py needs.
+`truth.json` contains Spark's counts (`count(DISTINCT …)`), the metadata's entries for the procedure's statistics files, and Spark's counts
+for each file of `db.no_metrics`. The requirements are those of make.py.
 """
 
 import glob
@@ -69,13 +68,13 @@ def main() -> None:
 
 
 def make_no_metrics(spark) -> dict:
-    """Values, nulls, smallest and largest value of each column, by file name."""
+    """Returns the number of values and nulls and the smallest and largest value of each column, by file name."""
     table = f"{CATALOG}.db.no_metrics"
     spark.sql(f"CREATE TABLE {table} ({COLUMNS}) USING iceberg LOCATION 'file:{LAKE}/wh/db/no_metrics' TBLPROPERTIES ('write.metadata.metrics.default'='none')")
     spark.sql(f"INSERT INTO {table} SELECT {ROW} FROM (SELECT IF(id % 500 = 499, NULL, id) AS id FROM range(0, 600, 1, 1))")
     names = [c.split()[0] for c in COLUMNS.split(", ")]
     imported = f"{LAKE}/wh/db/no_metrics/data/imported"
-    # Spark's own files have timestamps as INT96 where nothing else is said: those have no bounds
+    # by default, Spark's own files store timestamps as INT96, which have no bounds
     spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
     spark.sql(f"SELECT {ROW} FROM range(600, 900, 1, 1)").toDF(*names).write.parquet(imported)
     spark.sql(f"CALL {CATALOG}.system.add_files(table => 'db.no_metrics', source_table => '`parquet`.`{imported}`')")

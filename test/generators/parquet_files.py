@@ -1,10 +1,11 @@
-"""Makes test/fixtures/made/parquet: small Parquet files of every type, encoding and codec, by pyarrow, and what pyarrow says of them.
+"""Makes test/fixtures/made/parquet: small Parquet files of every type, encoding and codec, written by pyarrow, and their
+content according to pyarrow.
 
   python parquet_files.py
 
-`truth.json` holds, of each file and field id: what pyarrow's own footer metadata says (sizes, counts, bounds as Iceberg's single-value
-bytes), the exact number of distinct values, and the MurmurHash3 hashes (PyPI mmh3, seed 9001, as DataSketches takes them) of the
-values' single-value bytes. Where pyarrow gives bounds that Iceberg has no bytes for, there are none.
+For each file and field id, `truth.json` contains pyarrow's footer metadata (sizes, counts, and bounds as Iceberg's single-value bytes), the
+exact number of distinct values, and the MurmurHash3 hashes of the values' single-value bytes (PyPI mmh3, seed 9001, as in DataSketches).
+Bounds are omitted if Iceberg has no serialization for them.
 Needs `pip install pyarrow mmh3`.
 """
 
@@ -31,7 +32,7 @@ def micros(value) -> int:
 
 
 def iceberg_bytes(kind: str, value) -> bytes:
-    """Iceberg's single-value serialization (spec, appendix D)."""
+    """Serializes a value with Iceberg's single-value serialization (spec, appendix D)."""
     if kind == "boolean":
         return b"\x01" if value else b"\x00"
     if kind == "int":
@@ -64,7 +65,7 @@ def iceberg_bytes(kind: str, value) -> bytes:
 
 
 def columns(n: int):
-    """Name, Iceberg type, Arrow type and values: some null, few distinct."""
+    """Returns name, Iceberg type, Arrow type and values of each column. Some values are null, and few are distinct."""
     decimal.getcontext().prec = 50
     d = decimal.Decimal
     day = datetime.date(1969, 12, 1)

@@ -1,9 +1,9 @@
-"""Makes test/fixtures/made/puffin: Puffin files in the forms of its specification that Iceberg's library does not write.
+"""Creates test/fixtures/made/puffin: Puffin files that the specification allows but Iceberg's library does not write.
 
   python puffin_files.py
 
-Blobs are compressed by PyPI lz4 and zstandard; the sketches are DataSketches' own (see theta_sketches.py); the tests know how many values
-are in each. Needs `pip install datasketches lz4 zstandard`.
+Blobs are compressed with PyPI's lz4 and zstandard. DataSketches creates the sketches (see theta_sketches.py). The tests contain the number
+of values in each sketch. Needs `pip install datasketches lz4 zstandard`.
 """
 
 import json

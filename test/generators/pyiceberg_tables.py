@@ -1,4 +1,4 @@
-"""Fixture tables written end to end by pyiceberg. Iceberg Java, which registers each in its catalog, tells the truth of them."""
+"""Fixture tables written end to end by pyiceberg. Each is registered in Iceberg Java's catalog, which reports the truth."""
 
 import datetime
 import os
@@ -25,7 +25,7 @@ FIRST = datetime.date(2024, 1, 1)
 
 
 def create(t, schema, spec=None, **properties):
-    """Makes the table in a catalog of pyiceberg's own, with `file://` paths below the same warehouse."""
+    """Creates the table in a separate catalog of pyiceberg, with `file://` paths below the same warehouse."""
     os.makedirs(t.dir, exist_ok=True)
     catalog = SqlCatalog("py", uri=f"sqlite:///{tempfile.mkdtemp()}/catalog.db", warehouse=f"file://{LAKE}/wh")
     catalog.create_namespace(t.spec.names[:-1])

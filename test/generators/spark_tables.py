@@ -1,4 +1,4 @@
-"""Fixture tables that SQL can make."""
+"""Fixture tables that SQL can create."""
 
 import glob
 import json
@@ -313,7 +313,7 @@ def data_elsewhere(t):
 
 @fixture("mk", "inline_manifests", doc="format version 1 whose snapshots list their manifests themselves, without a manifest list, as writers did before 2019")
 def inline_manifests(t):
-    """Iceberg 1.11 reads such snapshots but writes none: its metadata is put into that form (spec, 'Snapshots') and registered again."""
+    """Iceberg 1.11 reads such snapshots but does not write them. The metadata is rewritten to this form (spec, 'Snapshots') and registered."""
     t.create("id bigint, g int", partitioned="g", format__version="1")
     t.append(0, 6, "id, cast(id % 2 as int)")
     t.append(6, 9, "id, null")

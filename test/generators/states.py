@@ -1,10 +1,10 @@
-"""Tables in two states, one to reconcile first and one to reconcile next. `keep` marks the first."""
+"""Fixture tables in two states: one to reconcile first, and a later one. `keep` saves the first."""
 
 from fixture import registry
 from spark_tables import MOR
 
 STATES, fixture = registry()
-# every metadata file stays: the later state has the earlier one's beside its own
+# keep every metadata file, so that the later state also contains those of the earlier one
 KEEP = {"write_metadata_previous__versions__max": "100"}
 
 

@@ -1,4 +1,4 @@
-"""Makes test/fixtures/made/theta/truth.json: compact theta sketches by Apache DataSketches' C++ library.
+"""Creates test/fixtures/made/theta/truth.json: compact theta sketches of Apache DataSketches' C++ library.
 
   python theta_sketches.py
 

@@ -1,14 +1,14 @@
-"""What Iceberg Java says of a table: the truth that the catalog's answers are compared with.
+"""The content of a table according to Iceberg Java, which is the truth that the catalog's responses are compared with.
 
-Files, counts, bounds and their human text come from Iceberg's own manifest reader and type conversions; the files to read
-and the deletes that apply come from its scan planning; `live_rows` from a real scan of the data by Spark (by Iceberg's
-generic reader where Spark has no such type). Nothing here is computed by this project.
+Files, counts, bounds and their human-readable text come from Iceberg's manifest reader and type conversions. The files to read and the
+deletes that apply come from its scan planning. `live_rows` comes from a real scan of the data by Spark, or by Iceberg's generic reader if
+Spark lacks a type. This project computes none of it.
 """
 
 import json
 
-# Iceberg's text of a bound, and of a file's partition values (raw and human, by turns). It is Java, compiled in the JVM by
-# Spark's Janino, as Py4J makes a Long that fits an Integer, on which Iceberg's own code throws.
+# Returns Iceberg's text of a bound, or of a file's partition values (raw and human-readable, alternating). This is Java code, compiled in
+# the JVM by Spark's Janino, because Py4J converts a small Long to an Integer, which Iceberg's code rejects.
 HUMAN = """
 public Object apply(Object kind, Object value) {
   if (kind instanceof org.apache.iceberg.PartitionSpec) {
@@ -39,12 +39,12 @@ class TruthWriter:
         self.human = java.function(HUMAN)
 
     def describe(self, table, name: str, doc: str, rows="spark", ident: str | None = None) -> dict:
-        """The truth of `table` (Java), named `name` in the catalog. `rows` says who counts: `spark` (by `ident`), `java`, or None
-        for a table without data to read."""
+        """Returns the truth of `table` (Java), named `name` in the catalog. `rows` selects the engine that counts rows: `spark`
+        (by `ident`), `java`, or None for a table without data to read."""
         self.files, self.keys = {}, {}
         self.schemas = {int(i): table.schemas()[i] for i in table.schemas()}
         self.table = table
-        # the table's own schema first, then the newer of the others: where a field's name and type are looked up
+        # schemas in which a field's name and type are looked up: the current one first, then the others from the newest
         self.lookup = [table.schema()] + [self.schemas[i] for i in sorted(self.schemas, reverse=True)]
         meta = table.operations().current()
         snapshots = [self._snapshot(s, rows, ident) for s in self._each(table.snapshots())]
@@ -96,7 +96,7 @@ class TruthWriter:
                 entry = {"file": self._file(file), "seq": file.dataSequenceNumber(), "file_seq": file.fileSequenceNumber()}
                 first_row = None if deletes else file.firstRowId()
                 if first_row is not None:
-                    # a file of a table that is upgraded to format version 3 gets its row ids later than its first snapshot
+                    # after an upgrade to format version 3, a file gets its row ids in a later snapshot than its first
                     entry["first_row_id"] = self.files[entry["file"]]["first_row_id"] = first_row
                 live.append(entry)
             reader.close()
@@ -152,7 +152,7 @@ class TruthWriter:
         }
 
     def _file(self, file) -> str:
-        """The file's key; described when it is met for the first time. A deletion vector is told by its offset too."""
+        """Returns the file's key and describes the file at its first occurrence. The key of a deletion vector includes its offset."""
         deletes = str(file.content()) != "DATA"
         offset = file.contentOffset() if deletes else None
         met = (file.location(), offset)
@@ -221,12 +221,12 @@ class TruthWriter:
             return None
         try:
             return self.human.apply(field.type(), buffer)
-        except Exception as error:  # a type without a text of its own (variant, geometry)
+        except Exception as error:  # a type without a text form (variant, geometry)
             return f"({type(error).__name__})"
 
 
 def save(truth: dict, path: str) -> None:
-    """One line a snapshot and a file, so that a difference is seen in a diff."""
+    """Writes one line per snapshot and per file, so that differences are visible in a diff."""
     lines = []
     for key, value in truth.items():
         if key == "snapshots" and value:

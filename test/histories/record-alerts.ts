@@ -1,5 +1,5 @@
 /**
- * Records histories of a job whose end is told to a webhook, and of the workflow that tells it, for test/workflows/replay.test.ts:
+ * Records the histories of jobs that send alerts to a webhook, and of the alert's workflow, for test/workflows/replay.test.ts:
  * npx tsx test/histories/record-alerts.ts
  */
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
 /**
- * Records histories of runs against a REST catalog, one per path that came with them, as record.ts does for directories:
+ * Records histories of runs on a REST catalog, one per path of the workflow that only catalogs reach. record.ts does so for directories.
  * npx tsx test/histories/record-catalogs.ts
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -20,7 +20,7 @@ try {
   for (const namespace of ['open', 'closed']) {
     await catalog.namespace(namespace);
     await catalog.view(namespace, 'v', { spark: 'SELECT 1' });
-    // Past 20 changed tables they are packed.
+    // Beyond 20 changed tables, tables are packed.
     for (let i = 0; i < 30; i++) await catalog.table(namespace, `t${i}`);
   }
   const connectorId = await stack.connect('catalog', '', { uri: proxy.url });

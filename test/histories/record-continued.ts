@@ -1,6 +1,6 @@
 /**
- * Records the first two runs of a job that went on by continue-as-new, with packs and tables that failed in them, as record.ts does for
- * others: npx tsx test/histories/record-continued.ts
+ * Records the first and the last run of a job that continues as new, with packs and with tables that failed in them:
+ * npx tsx test/histories/record-continued.ts
  */
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
 /**
- * Records histories of jobs that were paused, retried, dry, split over workers and that drop what is gone, as record.ts does for others:
+ * Records histories of a paused job, a retry, a dry run, a job that drops missing tables, and a job that splits a table into file groups:
  * npx tsx test/histories/record-operated.ts
  */
 
@@ -18,21 +18,21 @@ const warehouse = mkdtempSync(join(tmpdir(), 'reconciler-warehouse-'));
 await using stack = await RunningStack.start();
 const { connectors, jobs } = stack.catalog;
 try {
-  // Paused before a worker took it, among single tables, and among packs.
+  // Pause the job before a worker starts it, while it ingests single tables, and while it ingests packs.
   for (let i = 0; i < 90; i++) put('many', i, i % 30 === 29 ? 'bad/truncated_metadata' : 'fx/orders');
   const many = await stack.connect('many', join(warehouse, 'many'), { policy: { maxParallel: 2 } });
   const worker = stack.pids().worker!;
   process.kill(worker, 'SIGSTOP');
   const { jobId: paused } = await connectors.triggerReconcile({ connectorId: many });
-  await rest(many, paused, () => process.kill(worker, 'SIGCONT'));
-  for (const enough of [3n, 30n]) {
-    while (countersOf(await connectors.getReconcileJob({ jobId: paused })).tablesChanged < enough);
-    await rest(many, paused);
+  await pauseAndResume(many, paused, () => process.kill(worker, 'SIGCONT'));
+  for (const changed of [3n, 30n]) {
+    while (countersOf(await connectors.getReconcileJob({ jobId: paused })).tablesChanged < changed);
+    await pauseAndResume(many, paused);
   }
   await stack.ended(paused);
   await saveHistory(stack, 'paused', paused);
 
-  // Of the three that failed one is mended.
+  // Repair one of the three failed tables.
   put('many', 29, 'fx/orders');
   const { jobId: retry } = await jobs.retryReconcileJob({ jobId: paused });
   await stack.ended(retry);
@@ -64,8 +64,8 @@ function put(folder: string, i: number, fixture: string): void {
   cpSync(join(FIXTURES, fixture, 'metadata'), to, { recursive: true });
 }
 
-/** Pauses the connector, waits until its job rests, and resumes it. */
-async function rest(connectorId: string, jobId: string, meanwhile = () => {}): Promise<void> {
+/** Pauses the connector, waits until its job is paused, and resumes it. */
+async function pauseAndResume(connectorId: string, jobId: string, meanwhile = () => {}): Promise<void> {
   const set = (state: ConnectorState) =>
     connectors.updateConnector({ connector: { connectorId, state }, updateMask: ['state'] });
   await set(ConnectorState.CONNECTOR_STATE_PAUSED);

@@ -1,6 +1,6 @@
 /**
- * Records histories of the reconcile workflow, one per path through it, for test/workflows/replay.test.ts. To be run only
- * when the workflow was broken on purpose, before any release: npx tsx test/histories/record.ts
+ * Records histories of the reconcile workflow, one per path through it, for test/workflows/replay.test.ts. Run it only after an intended
+ * incompatible change of the workflow, before a release: npx tsx test/histories/record.ts
  */
 
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -28,7 +28,7 @@ try {
   const nothing = await stack.connect('nothing', mkdtempSync(join(warehouse, 'empty-')));
   await save('no-table', (await stack.trigger(nothing)).jobId);
 
-  // 230 tables: past 20 changed ones they are packed, and the bad ones of a pack run again by themselves.
+  // 230 tables: beyond 20 changed ones, tables are packed, and the damaged tables of a pack are retried one by one.
   for (let i = 0; i < 115; i++) {
     const namespace = join(warehouse, 'many', `ns${String(i).padStart(3, '0')}`);
     mkdirSync(namespace, { recursive: true });
@@ -39,7 +39,7 @@ try {
   const many = await stack.connect('many', join(warehouse, 'many'));
   const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId: many });
   await until(jobId);
-  // Two that wait for the connector: one is cancelled, one gets it.
+  // Two jobs wait for the connector. One is cancelled, and the other claims it.
   const waiting = await stack.catalog.connectors.triggerReconcile({ connectorId: many });
   const cancelled = await stack.catalog.connectors.triggerReconcile({ connectorId: many, fullRescan: true });
   await stack.catalog.jobs.cancelReconcileJob({ jobId: cancelled.jobId });
@@ -67,7 +67,7 @@ try {
   rmSync(warehouse, { recursive: true, force: true });
 }
 
-/** Waits until the job works on tables. */
+/** Waits until the job has scanned tables. */
 async function until(jobId: string): Promise<void> {
   for (;;) {
     const { tablesScanned } = countersOf(await stack.catalog.connectors.getReconcileJob({ jobId }));

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
 import proto from '@temporalio/proto';
 
-/** Keeps the history of a workflow that is about to end: of its last run, or of the one named. */
+/** Waits for the end of a workflow and saves the history of its last run, or of the given run. */
 export async function saveHistory(
   { temporal }: { temporal: Client },
   name: string,
@@ -17,7 +17,7 @@ export async function saveHistory(
     .result()
     .catch(() => {});
   const history = await workflow.fetchHistory();
-  // Not JSON: the SDK's own conversion fails where npm installs protobufjs more than once.
+  // The format is not JSON, because the SDK's conversion fails if npm has installed protobufjs more than once.
   const bytes = proto.temporal.api.history.v1.History.encode(history).finish();
   writeFileSync(join(import.meta.dirname, `${name}.binpb`), bytes);
   console.log(`${name}: ${history.events?.length} events`);

@@ -12,11 +12,11 @@ import { ROOT, RunningStack } from './stack/running-stack.ts';
 
 const FIXTURES = join(ROOT, 'test/fixtures/iceberg/wh');
 const SECRET = `whsec_${Buffer.from('planted key of thirty-two bytes!').toString('base64')}`;
-/** Of the URL, as chat systems have them. */
+/** Path of the webhook's URL. Chat systems put secrets into it. */
 const PATH = '/services/T0/planted-in-the-path';
 const PLANTED = [SECRET.slice('whsec_'.length), 'planted key of', 'planted-in-the-path'];
 
-interface Told {
+interface AlertMessage {
   type: string;
   timestamp: string;
   data: {
@@ -47,10 +47,10 @@ afterAll(async () => {
 
 const breakIt = () =>
   cpSync(join(FIXTURES, 'bad/truncated_metadata/metadata'), join(bad, 'metadata'), { recursive: true });
-const mend = () => rmSync(bad, { recursive: true });
+const repairIt = () => rmSync(bad, { recursive: true });
 const alertOf = (jobId: string) => stack.temporal.workflow.getHandle(`alert-${jobId}`);
-const told = (at: number) => verified(receiver.received[at]!, SECRET) as Told;
-/** The workflow of an alert is begun before its job's ends, and after the job's record has. */
+const messageAt = (at: number) => verified(receiver.received[at]!, SECRET) as AlertMessage;
+/** Waits for the end of the job's workflow, which starts the alert's workflow after the job's record has ended. */
 const jobClosed = (jobId: string) =>
   stack.temporal.workflow
     .getHandle(jobId)
@@ -65,7 +65,7 @@ const expectNoAlert = async (jobId: string) => {
   await expect(alertOf(jobId).describe()).rejects.toThrow(WorkflowNotFoundError);
 };
 
-it('one alert when jobs begin to fail, and one when they succeed again', async () => {
+it('a stack sends one alert when jobs begin to fail, and one when they succeed again', async () => {
   const connectorId = await stack.connect('lake', warehouse, {
     alerts: { webhookUrl: 'env:HOOK_URL', secretRef: 'env:HOOK_KEY' },
   });
@@ -74,12 +74,12 @@ it('one alert when jobs begin to fail, and one when they succeed again', async (
   await expectNoAlert(good.jobId);
 
   breakIt();
-  // The receiver hangs, and then fails: neither this job nor the next one waits for it.
-  const thanks = receiver.otherwise;
+  // The receiver hangs and then fails. Neither this job nor the next one waits for it.
+  const accepting = receiver.otherwise;
   receiver.otherwise = answering(500);
-  let letGo = () => {};
+  let endResponse = () => {};
   receiver.answers.push((response) => {
-    letGo = () => answering(500)(response);
+    endResponse = () => answering(500)(response);
   });
   const failed = await stack.trigger(connectorId);
   expect(failed.state).toBe(JobState.JS_FAILED);
@@ -92,13 +92,13 @@ it('one alert when jobs begin to fail, and one when they succeed again', async (
 
   await waitFor(() => expect(receiver.received).not.toEqual([]), { timeout: 60_000 });
   expect((await alertOf(failed.jobId).describe()).status.name).toBe('RUNNING');
-  receiver.otherwise = thanks;
-  letGo();
+  receiver.otherwise = accepting;
+  endResponse();
   expect(await alertEnded(failed.jobId)).toBe('delivered');
   expect(receiver.received.length).toBeGreaterThan(1);
-  const attempts = receiver.received.map((one, i) => ({ id: one.headers['webhook-id'], ...told(i) }));
+  const attempts = receiver.received.map((one, i) => ({ id: one.headers['webhook-id'], ...messageAt(i) }));
   expect(new Set(attempts.map((attempt) => JSON.stringify(attempt))).size).toBe(1);
-  expect(told(0)).toMatchObject({
+  expect(messageAt(0)).toMatchObject({
     type: 'job.failed',
     timestamp: failed.finishedAt!.toISOString(),
     data: {
@@ -111,23 +111,23 @@ it('one alert when jobs begin to fail, and one when they succeed again', async (
   });
 
   const before = receiver.received.length;
-  mend();
-  const mended = await stack.trigger(connectorId);
-  expect(mended.state).toBe(JobState.JS_SUCCEEDED);
-  expect(await alertEnded(mended.jobId)).toBe('delivered');
+  repairIt();
+  const recovered = await stack.trigger(connectorId);
+  expect(recovered.state).toBe(JobState.JS_SUCCEEDED);
+  expect(await alertEnded(recovered.jobId)).toBe('delivered');
   expect(receiver.received).toHaveLength(before + 1);
-  expect(told(before)).toMatchObject({
+  expect(messageAt(before)).toMatchObject({
     type: 'job.recovered',
-    data: { job: { id: mended.jobId, state: 'JS_SUCCEEDED' }, failures: [], failedJobId: failed.jobId },
+    data: { job: { id: recovered.jobId, state: 'JS_SUCCEEDED' }, failures: [], failedJobId: failed.jobId },
   });
   expect(new Set(receiver.received.map(({ path }) => path))).toEqual(new Set([PATH]));
 });
 
-it('a job that is cancelled is not told; one that is terminated is, once it is found', async () => {
+it('a stack sends no alert for a cancelled job, and one for a terminated job when it is discovered', async () => {
   const before = receiver.received.length;
   const connectorId = await stack.connect('held', warehouse, {
     destination: { catalogName: 'held' },
-    // Nobody reads it.
+    // No worker polls this queue.
     policy: { taskQueue: 'nobody' },
     alerts: { webhookUrl: receiver.origin + PATH, secretRef: 'env:HOOK_KEY' },
   });
@@ -151,11 +151,11 @@ it('a job that is cancelled is not told; one that is terminated is, once it is f
     connector: { connectorId, policy: { taskQueue: '' } },
     updateMask: ['policy.task_queue'],
   });
-  // Nobody asks for it but the next job, which takes the connector from it.
+  // Only the next job discovers the terminated job, when it takes over the connector.
   const next = await stack.trigger(connectorId);
   expect(next.state).toBe(JobState.JS_SUCCEEDED);
   for (const jobId of [terminated, next.jobId]) expect(await alertEnded(jobId)).toBe('delivered');
-  const messages = receiver.received.slice(before).map((_, i) => told(before + i));
+  const messages = receiver.received.slice(before).map((_, i) => messageAt(before + i));
   expect(messages.map(({ type, data }) => [type, data.job.id]).sort()).toEqual(
     [
       ['job.failed', terminated],
@@ -164,7 +164,7 @@ it('a job that is cancelled is not told; one that is terminated is, once it is f
   );
 });
 
-it('a receiver that refuses is asked once, and nothing of it is told', async () => {
+it('a rejected alert is not retried, and the error does not repeat the response', async () => {
   const before = receiver.received.length;
   breakIt();
   receiver.answers.push(answering(404, {}, `no ${PATH}`));
@@ -185,10 +185,10 @@ it('a receiver that refuses is asked once, and nothing of it is told', async () 
   await expect(alertEnded(other)).rejects.toMatchObject({
     cause: { cause: { message: expect.stringContaining('alerts.webhook_url refers to env:NO_SUCH_HOOK') } },
   });
-  mend();
+  repairIt();
 });
 
-it('is counted', async () => {
+it('metrics count alerts by type and outcome', async () => {
   const metrics = async () => scrape(stack.observed().worker.metrics);
   await waitFor(
     async () => {
@@ -204,7 +204,7 @@ it('is counted', async () => {
   );
 });
 
-it("lists of jobs know nothing of alerts' workflows", async () => {
+it("lists of jobs do not contain alerts' workflows", async () => {
   const types = async (query: string) => {
     const found = new Set<string>();
     for await (const { type } of stack.temporal.workflow.list({ query })) found.add(type);
@@ -223,7 +223,7 @@ it("lists of jobs know nothing of alerts' workflows", async () => {
   expect(jobs.filter(({ jobId }) => jobId.startsWith('alert-'))).toEqual([]);
 });
 
-it('neither the URL nor the key is in a history, a log, a database, or what people are told', async () => {
+it('histories, logs, databases and command output contain neither the URL nor the key', async () => {
   const found = (bytes: Buffer) => PLANTED.filter((planted) => bytes.includes(planted));
   let histories = 0;
   for await (const { workflowId, runId } of stack.temporal.workflow.list()) {
@@ -234,7 +234,7 @@ it('neither the URL nor the key is in a history, a log, a database, or what peop
   }
   expect(histories).toBeGreaterThan(10);
   for (const entry of readdirSync(stack.dataDir, { recursive: true, withFileTypes: true })) {
-    // The catalog stores the URL that it was given as it is, for 'held'.
+    // For 'held', the catalog stores the URL itself, because it was not a reference.
     if (!entry.isFile() || entry.name.startsWith('catalog.db')) continue;
     const file = entry.name;
     expect({ file, found: found(readFileSync(join(entry.parentPath, file))) }).toEqual({ file, found: [] });
@@ -245,7 +245,7 @@ it('neither the URL nor the key is in a history, a log, a database, or what peop
   expect(found(Buffer.from(described.stdout))).toEqual([]);
 });
 
-it('is set and taken away by the CLI', async () => {
+it('the webhook is configured and removed with the CLI', async () => {
   const update = (...args: string[]) => stack.cli('connector', 'update', 'lake', ...args);
   const set = await update('--webhook', 'https://hooks.example.com/services/x', '--webhook-secret', 'env:OTHER_KEY');
   expect(set.stdout).toMatch(/webhook +https:\/\/hooks\.example\.com\/…, signed by env:OTHER_KEY/);

@@ -19,7 +19,7 @@ const truncate: Damage = (file) => truncateSync(file, Math.floor(readFileSync(fi
 const empty: Damage = (file) => writeFileSync(file, '');
 const random: Damage = (file) =>
   writeFileSync(file, Buffer.from(Array.from({ length: 4096 }, (_, i) => (i * 7919 + 13) % 256)));
-/** As a file that was made long enough, but not written, is after a power cut. */
+/** Leaves the file as after a power failure: with its full length allocated, but no data written. */
 const zeros: Damage = (file) => writeFileSync(file, Buffer.alloc(readFileSync(file).length));
 const edit =
   (from: RegExp, to: string): Damage =>
@@ -38,7 +38,7 @@ const hugeBlock: Damage = (file) => {
   writeFileSync(file, bytes);
 };
 
-/** Damaged tables by name: which file, and what is done to it. */
+/** Damaged tables by name: the file, and the damage that is done to it. */
 const DAMAGED: Record<string, [string, Damage]> = {
   metadata_truncated: [newest, truncate],
   metadata_empty: [newest, empty],
@@ -81,14 +81,14 @@ afterAll(async () => {
   rmSync(warehouse, { recursive: true, force: true });
 });
 
-it.each(Object.entries(DAMAGED))('%s fails by itself and names the file', (name, [file]) => {
+it.each(Object.entries(DAMAGED))('table %s fails on its own, and the error names the file', (name, [file]) => {
   expect(failures.get(`n.${name}`)).toMatchObject({
     code: expect.stringMatching(/^(DATA_LOSS|UNIMPLEMENTED)$/),
     message: expect.stringContaining(file),
   });
 });
 
-it('brings in the other tables, and nothing of the damaged ones', async () => {
+it('the job ingests the other tables, and nothing of the damaged ones', async () => {
   const damaged = Object.keys(DAMAGED).length;
   expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: BigInt(damaged), tablesChanged: 2n } });
   expect(job.message).toMatch(new RegExp(`^Partial failure \\(${damaged}\\): `));
@@ -97,7 +97,7 @@ it('brings in the other tables, and nothing of the damaged ones', async () => {
   expect(dump['n/good']).toMatch(/^6 snapshots/);
 });
 
-it('brings a table in when it has been repaired', async () => {
+it('a repaired table is ingested', async () => {
   rmSync(join(warehouse, 'n/manifest_gone'), { recursive: true });
   cpSync(TABLE, join(warehouse, 'n/manifest_gone'), { recursive: true });
   const { connectorId } = await stack.catalog.connectors.getConnector({ by: { $case: 'displayName', value: 'bad' } });

@@ -7,7 +7,7 @@ import { readTruth, type Truth } from './contents/truth.ts';
 import { ROOT, RunningStack } from './stack/running-stack.ts';
 
 const FIXTURES = join(ROOT, 'test/fixtures/iceberg');
-// Eleven commands and seven jobs.
+// The test runs eleven commands and seven jobs.
 jest.setTimeout(240_000);
 
 const TABLE = 'fx.many_snapshots';
@@ -28,7 +28,7 @@ afterAll(async () => {
   rmSync(warehouse, { recursive: true, force: true });
 });
 
-it('brings in metadata, then files, by the CLI', async () => {
+it('the CLI ingests metadata first and files later', async () => {
   await stack.connect('modes', warehouse);
   const job = async (...options: string[]) => {
     const { code, stdout } = await stack.cli('connector', 'trigger', 'modes', '--wait', '--json', ...options);
@@ -55,7 +55,7 @@ it('brings in metadata, then files, by the CLI', async () => {
   const list = await stack.cli('snapshot', 'list', table);
   expect(list.stdout.match(/not captured/g)).toHaveLength(2);
 
-  // A table that is gone is none of this job's business.
+  // A capture-only job ignores missing tables.
   rmSync(join(warehouse, 'fx/orders'), { recursive: true });
   const capture = await job('--mode', 'capture-only', '--snapshots', 'current');
   expect(capture).toMatchObject({ code: 0, tablesScanned: '4', tablesChanged: '4', tablesMissing: '0' });
@@ -74,7 +74,7 @@ it('brings in metadata, then files, by the CLI', async () => {
   expect(await job()).toMatchObject({ code: 0, tablesChanged: '0', tablesUnchanged: '4' });
 });
 
-it('refuses a selection that is not whole, also of a workflow started by hand', async () => {
+it('an incomplete selection is rejected, also in a workflow that is started by hand', async () => {
   const handle = await stack.temporal.workflow.start('reconcile', {
     ...{ workflowId: 'by-hand', taskQueue: 'reconciler' },
     args: [{ connector: 'modes', snapshots: { kind: 'LATEST_N' } }],

@@ -26,7 +26,7 @@ async function historyOf({ temporal }: Processes, jobId: string): Promise<Buffer
   return Buffer.from(proto.temporal.api.history.v1.History.encode(history).finish());
 }
 
-describe('with a codec', () => {
+describe('with an encrypting codec', () => {
   let processes: Processes;
   let jobId: string;
   let endpoint: string;
@@ -53,7 +53,7 @@ describe('with a codec', () => {
     await receiver?.[Symbol.asyncDispose]();
   });
 
-  it('a job fails as it does without one', async () => {
+  it('a job fails with the same report as without a codec', async () => {
     expect(await processes.ended(jobId)).toMatchObject({
       state: JobState.JS_FAILED,
       counters: { tablesChanged: 1n, errors: 1n },
@@ -71,7 +71,7 @@ describe('with a codec', () => {
     expect(receiver.received[0]!.body).toContain('hushhush.confidential_bad');
   });
 
-  it('Temporal learns no name of a table: not in the history, nor anywhere in its database', async () => {
+  it('Temporal stores no table name, neither in the history nor elsewhere in its database', async () => {
     const history = await historyOf(processes, jobId);
     expect(history.includes('confidential')).toBe(false);
     expect(history.includes('hushhush')).toBe(false);
@@ -80,11 +80,11 @@ describe('with a codec', () => {
     const database = Buffer.concat(files.map((file) => readFileSync(file)));
     expect(database.includes('confidential')).toBe(false);
     expect(database.includes('hushhush')).toBe(false);
-    // The search would find it: what search attributes say is not encrypted.
+    // This proves that the search works: the values of search attributes are not encrypted.
     expect(database.includes('"lake"')).toBe(true);
   });
 
-  it("Temporal's CLI shows it by the endpoint, to who has the token", async () => {
+  it("Temporal's CLI shows decrypted histories through the codec endpoint, but only with the token", async () => {
     const show = (...more: string[]) => processes.temporalCli('workflow', 'show', '-w', jobId, '--detailed', ...more);
     const plain = await show();
     expect(plain.code).toBe(0);
@@ -103,11 +103,11 @@ describe('with a codec', () => {
     const query = await processes.temporalCli('workflow', 'query', '-w', jobId, '--type', 'failures', ...codec);
     expect(query.stdout).toContain('hushhush.confidential_bad');
     const metadata = await processes.temporalCli('workflow', 'metadata', '-w', jobId, ...codec);
-    // Markdown.
+    // Details are Markdown, in which the underscore is escaped.
     expect(metadata.stdout).toContain('hushhush.confidential\\_bad');
   });
 
-  it("a job that Temporal's CLI starts runs, encrypted or not", async () => {
+  it("a job that Temporal's CLI starts runs, whether its input is encrypted or not", async () => {
     const input = JSON.stringify({ connector: 'lake' });
     const start = ['workflow', 'start', '--type', 'reconcile', '--task-queue', 'reconciler', '--input', input];
     const codec = ['--codec-endpoint', endpoint, '--codec-auth', 'Bearer a-token'];
@@ -122,7 +122,7 @@ describe('with a codec', () => {
   });
 });
 
-describe('while keys come and rotate', () => {
+describe('while keys are added and rotated', () => {
   const TABLES = 400;
   let processes: Processes;
   let stop: () => Promise<void> = async () => {};
@@ -132,7 +132,7 @@ describe('while keys come and rotate', () => {
   });
   afterAll(() => processes?.[Symbol.asyncDispose]());
 
-  /** Ends worker and catalog and starts both with other keys. */
+  /** Stops the worker and the catalog and starts both with other keys. */
   async function restart(env: NodeJS.ProcessEnv): Promise<void> {
     await stop();
     const [catalog, worker] = [await processes.startCatalog(env), await processes.startWorker(env)];
@@ -142,7 +142,7 @@ describe('while keys come and rotate', () => {
     };
   }
 
-  /** The catalog brings schedules up to date when it starts. */
+  /** Waits until the schedule's input is encrypted with this key. The catalog updates schedules when it starts. */
   async function scheduleEncryptedBy(id: string | undefined): Promise<void> {
     await waitFor(
       async () => {
@@ -159,16 +159,16 @@ describe('while keys come and rotate', () => {
     );
   }
 
-  it('a run goes on', async () => {
+  it('a run continues', async () => {
     await restart({});
     const policy = { maxParallel: 1, enabled: true, cron: ['0 0 1 1 *'] };
     const id = await processes.connect('lake', join(processes.folder, 'wh'), { policy });
     await scheduleEncryptedBy(undefined);
-    const { jobId, letGo } = await processes.triggerHeld(id);
+    const { jobId, releaseConnector } = await processes.triggerHeld(id);
 
     await restart(FIRST);
     await scheduleEncryptedBy('k1');
-    await letGo();
+    await releaseConnector();
     await processes.until(jobId, (job) => countersOf(job).tablesChanged > 0n);
     await restart(ROTATED);
     await scheduleEncryptedBy('k2');
@@ -180,7 +180,7 @@ describe('while keys come and rotate', () => {
     const encryptedBy = (id: string) => history.includes(Buffer.from(`encryption-key-id\x12\x02${id}`));
     expect([history.includes('json/plain'), encryptedBy('k1'), encryptedBy('k2')]).toEqual([true, true, true]);
 
-    // When the old key is gone, what it encrypted cannot be read; the job's record can.
+    // Without the old key, payloads encrypted with it cannot be read, but the job's record can.
     await restart(SECOND);
     expect(await processes.catalog.connectors.getReconcileJob({ jobId })).toMatchObject({
       state: JobState.JS_SUCCEEDED,
@@ -189,15 +189,15 @@ describe('while keys come and rotate', () => {
     expect(next).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesUnchanged: BigInt(TABLES) } });
   }, 300_000);
 
-  it('a run whose key is missing says so, and goes on when it is back', async () => {
+  it('a run whose key is missing reports the missing key, and continues when the key is back', async () => {
     await restart(FIRST);
     const { connectorId } = await processes.catalog.connectors.getConnector({
       by: { $case: 'displayName', value: 'lake' },
     });
-    const { jobId, letGo } = await processes.triggerHeld(connectorId);
+    const { jobId, releaseConnector } = await processes.triggerHeld(connectorId);
 
     await restart(SECOND);
-    await letGo();
+    await releaseConnector();
     const missing = /encrypted with the key \\"k1\\", which RECONCILER_CODEC_KEYS does not have \(it has k2\)/;
     const log = join(processes.folder, 'worker.log');
     await waitFor(() => expect(readFileSync(log, 'utf8')).toMatch(missing), { timeout: 100_000, interval: 100 });
@@ -205,7 +205,7 @@ describe('while keys come and rotate', () => {
     expect(await processes.ended(jobId)).toMatchObject({ state: JobState.JS_SUCCEEDED });
   }, 300_000);
 
-  it('a key that cannot be read ends worker, catalog and endpoint at their start', async () => {
+  it('the worker, the catalog and the endpoint exit at startup if a key cannot be read', async () => {
     for (const command of ['worker', 'catalog', 'codec']) {
       const { code, stderr } = await processes.cli([command], { RECONCILER_CODEC_KEYS: 'k=env:NOT_SET_ANYWHERE' });
       expect([command, code]).toEqual([command, 1]);

@@ -9,12 +9,12 @@ import { SyntheticStack } from '../synthetic/synthetic-stack.ts';
 import type { SyntheticUpstream } from '../synthetic/synthetic-upstream.ts';
 import { catalogContents } from './contents/catalog-contents.ts';
 
-/** Some pages, packed; and a job of several runs. */
+/** These tables fill several pages and are packed, and the job takes several runs. */
 const TABLES = 330;
 
 let stack: SyntheticStack;
 beforeAll(async () => {
-  // Temporal suggests to continue as new at 4,096 events; here far earlier.
+  // Temporal suggests continue-as-new at 4,096 events by default; here it does so much earlier.
   stack = await SyntheticStack.start({ settings: ['limit.historyCount.suggestContinueAsNew=60'] });
 }, 180_000);
 afterAll(() => stack?.[Symbol.asyncDispose]());
@@ -35,7 +35,7 @@ async function dryRunOf(name: string, upstream: SyntheticUpstream) {
   return { connectorId, jobId, before };
 }
 
-/** Page by page. */
+/** Lists all changes, page by page. */
 async function changesOf(jobId: string): Promise<JobChange[]> {
   const all: JobChange[] = [];
   let pageToken = '';
@@ -48,7 +48,7 @@ async function changesOf(jobId: string): Promise<JobChange[]> {
   return all;
 }
 
-/** Inputs and results of a run's activities. */
+/** Returns the inputs and results of a run's activities. */
 async function payloadsOf(jobId: string, runId: string | undefined): Promise<string> {
   const { events } = await stack.temporal.workflow.getHandle(jobId, runId).fetchHistory();
   const payloads = (events ?? []).flatMap(
@@ -60,9 +60,9 @@ async function payloadsOf(jobId: string, runId: string | undefined): Promise<str
   return payloads.map(({ data }) => Buffer.from(data ?? []).toString()).join('\n');
 }
 
-const madeTables = (changes: JobChange[]) => changes.filter(({ kind }) => kind === 'JOB_CHANGE_KIND_TABLE').length;
+const countTables = (changes: JobChange[]) => changes.filter(({ kind }) => kind === 'JOB_CHANGE_KIND_TABLE').length;
 
-it('goes on as new, rests while the connector is paused, and tells each table once; of which nothing is in its history', async () => {
+it('a dry run continues as new, pauses with its connector, and lists each table once, without adding the list to its history', async () => {
   const { connectorId, jobId, before } = await dryRunOf('long', slow(30));
   await until(async () => countersOf(await stack.job(jobId)).tablesChanged > 20n);
   await setState(connectorId, ConnectorState.CONNECTOR_STATE_PAUSED);
@@ -75,7 +75,7 @@ it('goes on as new, rests while the connector is paused, and tells each table on
     counters: { tablesChanged: BigInt(TABLES), errors: 0n },
   });
   const changes = await changesOf(jobId);
-  expect(madeTables(changes)).toBe(TABLES);
+  expect(countTables(changes)).toBe(TABLES);
   expect(changes).toHaveLength(TABLES + 4);
 
   const { runId } = await stack.temporal.workflow.getHandle(jobId).describe();
@@ -86,11 +86,11 @@ it('goes on as new, rests while the connector is paused, and tells each table on
     expect(text).not.toContain('not in the catalog');
   }
 
-  // The pause has changed the connector's own row.
+  // The pause has changed only the connector's own row.
   expect({ ...(await contents()), connectors: [] }).toEqual({ ...before, connectors: [] });
 }, 240_000);
 
-it('waits for its turn, and neither answers for a run that writes nor is answered by one', async () => {
+it('a dry run and a run that writes wait for each other, and neither is returned for a trigger of the other', async () => {
   const { connectorId, jobId } = await dryRunOf('turns', slow(60));
   const { connectors, jobs } = stack.catalog;
   await until(async () => countersOf(await stack.job(jobId)).tablesChanged > 0n);
@@ -110,7 +110,7 @@ it('waits for its turn, and neither answers for a run that writes nor is answere
   const cancelled = await stack.ended(jobId);
   expect(cancelled).toMatchObject({ state: JobState.JS_CANCELLED });
   expect(cancelled.message).toBe('Dry run: cancelled; its list has what it found until then');
-  expect(madeTables(await changesOf(jobId))).toBeGreaterThanOrEqual(Number(countersOf(cancelled).tablesChanged));
+  expect(countTables(await changesOf(jobId))).toBeGreaterThanOrEqual(Number(countersOf(cancelled).tablesChanged));
   stack.upstream('turns', slow(0));
   expect(await stack.ended(real.jobId)).toMatchObject({
     state: JobState.JS_SUCCEEDED,
@@ -118,7 +118,7 @@ it('waits for its turn, and neither answers for a run that writes nor is answere
   });
 }, 240_000);
 
-it('is retried as a dry run, of what failed', async () => {
+it('the retry of a dry run is a dry run of the failed tables', async () => {
   const upstream: SyntheticUpstream = { tables: 60, namespaces: 2, faults: [{ every: 4, code: 'DATA_LOSS' }] };
   const { connectorId, jobId, before } = await dryRunOf('retried', upstream);
   expect(await stack.ended(jobId)).toMatchObject({
@@ -133,7 +133,7 @@ it('is retried as a dry run, of what failed', async () => {
     dryRun: true,
     counters: { tablesScanned: 15n, tablesChanged: 15n },
   });
-  expect(madeTables(await changesOf(again.jobId))).toBe(15);
+  expect(countTables(await changesOf(again.jobId))).toBe(15);
   expect(await contents()).toEqual(before);
   expect(
     Number((await stack.catalog.bindings.countBindings({ connectorId, kind: ObjectKind.OBJECT_KIND_TABLE })).count),

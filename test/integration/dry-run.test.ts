@@ -8,7 +8,7 @@ import { type JobChange, JobState } from '../../src/generated/reconciler/v1/jobs
 import { changeText, dryRun, dryThenReal } from './contents/dry-run-pairs.ts';
 import { ROOT, RunningStack } from './stack/running-stack.ts';
 
-/** Tables in two states: `before` is an earlier one of those in `wh`. */
+/** Tables in two states: `before` contains an earlier state of the tables in `wh`. */
 const MADE = join(ROOT, 'test/fixtures/made/iceberg');
 jest.setTimeout(180_000);
 
@@ -23,7 +23,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** A warehouse of its own with the earlier tables. */
+/** Creates a warehouse with the earlier state of the tables in each of the namespaces. */
 function warehouseOf(name: string, ...namespaces: string[]): string {
   const warehouse = join(folder, name);
   for (const namespace of namespaces) {
@@ -32,7 +32,7 @@ function warehouseOf(name: string, ...namespaces: string[]): string {
   return warehouse;
 }
 
-/** Ids of the snapshots of each of the catalog's tables that are not missing. */
+/** Returns the snapshot ids of each table in the catalog that is not missing. */
 async function snapshotsOf(namespace: string): Promise<Record<string, string[]>> {
   const found: Record<string, string[]> = {};
   const { namespaceId } = await stack.catalog.directory.resolve({ name: { $case: 'text', value: namespace } });
@@ -46,11 +46,11 @@ async function snapshotsOf(namespace: string): Promise<Record<string, string[]>>
 }
 
 const heads = (changes: JobChange[]) => changes.map((change) => changeText(change).split(':')[0]);
-/** As many as the reasons of the list say. */
-const toldOf = (changes: JobChange[], pattern: RegExp) =>
+/** Sums the numbers that the pattern finds in the reasons of the changes. */
+const sumOf = (changes: JobChange[], pattern: RegExp) =>
   changes.reduce((sum, { reason }) => sum + Number(pattern.exec(reason)?.[1] ?? 0), 0);
 
-describe('of a connector that drops what is gone', () => {
+describe('a dry run of a connector that drops missing tables', () => {
   let warehouse: string;
   let connectorId: string;
   beforeAll(async () => {
@@ -59,7 +59,7 @@ describe('of a connector that drops what is gone', () => {
     connectorId = await stack.connect('lake', warehouse, { policy: { missing } });
   });
 
-  it('lists all that a first run makes', async () => {
+  it('lists everything that a first run creates', async () => {
     const tables = readdirSync(join(warehouse, 'inc'));
     const { job, changes } = await dryThenReal(stack, connectorId);
     expect(job).toMatchObject({
@@ -75,7 +75,7 @@ describe('of a connector that drops what is gone', () => {
     expect(Object.keys(await snapshotsOf('lake.inc')).sort()).toEqual(tables.sort());
   });
 
-  it('lists nothing where nothing has changed', async () => {
+  it('lists nothing if nothing has changed', async () => {
     const { job, changes } = await dryThenReal(stack, connectorId);
     expect(job.message).toBe('Dry run: nothing would change');
     expect(changes).toEqual([]);
@@ -87,7 +87,7 @@ describe('of a connector that drops what is gone', () => {
     expect((await stack.cli('job', 'get', job.jobId)).stdout).toMatch(/^mode +incremental, dry run: writes nothing$/m);
   });
 
-  it('lists changed, renamed and dropped tables, with what comes to their snapshots', async () => {
+  it('lists changed, renamed and dropped tables, with the number of new and expired snapshots', async () => {
     const before = await snapshotsOf('lake.inc');
     for (const table of readdirSync(join(warehouse, 'inc')).filter((name) => name !== 'unchanged')) {
       rmSync(join(warehouse, 'inc', table), { recursive: true });
@@ -96,14 +96,14 @@ describe('of a connector that drops what is gone', () => {
     renameSync(join(warehouse, 'inc/unchanged'), join(warehouse, 'inc/renamed'));
     const { code, stdout } = await stack.cli('connector', 'trigger', 'lake', '--dry-run', '--wait', '--json');
     expect(code).toBe(0);
-    const told = stdout.trim().split('\n');
+    const printed = stdout.trim().split('\n');
 
     const { job, changes } = await dryThenReal(stack, connectorId);
     expect(job).toMatchObject({
       state: JobState.JS_SUCCEEDED,
       counters: { errors: 0n, tablesMissing: 1n, tablesDropped: 1n },
     });
-    expect(told.map((line) => JSON.parse(line)).map(({ name, reason }) => [name, reason])).toEqual(
+    expect(printed.map((line) => JSON.parse(line)).map(({ name, reason }) => [name, reason])).toEqual(
       changes.map(({ name, reason }) => [name, reason]),
     );
     const after = await snapshotsOf('lake.inc');
@@ -112,18 +112,18 @@ describe('of a connector that drops what is gone', () => {
     expect(Object.keys(after).filter((name) => !before[name])).toEqual(['renamed']);
     expect(Object.keys(before).filter((name) => !after[name])).toEqual(['unchanged']);
     for (const [name, snapshots] of Object.entries(after)) {
-      const change = changes.filter((one) => one.name === `inc.${name}`);
+      const change = changes.filter(({ name: changed }) => changed === `inc.${name}`);
       const fresh = snapshots.filter((id) => !before[name]?.includes(id)).length;
-      const another = name === 'remade';
-      expect(change.some(({ reason }) => reason.includes('was dropped and created again'))).toBe(another);
-      const gone = (before[name] ?? []).filter((id) => !snapshots.includes(id)).length;
-      const expired = another ? 0 : gone;
-      const said = { fresh: toldOf(change, /(\d+) (?:new )?snapshot/), expired: toldOf(change, /(\d+) expired/) };
-      expect({ name, ...said }).toEqual({ name, fresh, expired });
+      const recreated = name === 'remade';
+      expect(change.some(({ reason }) => reason.includes('was dropped and created again'))).toBe(recreated);
+      const removed = (before[name] ?? []).filter((id) => !snapshots.includes(id)).length;
+      const expired = recreated ? 0 : removed;
+      const reported = { fresh: sumOf(change, /(\d+) (?:new )?snapshot/), expired: sumOf(change, /(\d+) expired/) };
+      expect({ name, ...reported }).toEqual({ name, fresh, expired });
     }
   });
 
-  it('says of a full rescan what is verified', async () => {
+  it('lists the tables that a full rescan verifies', async () => {
     const { job, changes } = await dryThenReal(stack, connectorId, { fullRescan: true });
     expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: 0n } });
     for (const change of changes)
@@ -131,23 +131,23 @@ describe('of a connector that drops what is gone', () => {
     expect(changes.length).toBeGreaterThan(5);
   });
 
-  it('fails where too much is gone at once, and lists it where that is allowed', async () => {
-    const away = readdirSync(join(warehouse, 'inc')).slice(1);
-    for (const name of away) renameSync(join(warehouse, 'inc', name), join(folder, name));
+  it('fails if too many tables are missing at once, and lists them if that is allowed', async () => {
+    const missing = readdirSync(join(warehouse, 'inc')).slice(1);
+    for (const name of missing) renameSync(join(warehouse, 'inc', name), join(folder, name));
     const failing = await dryThenReal(stack, connectorId);
     expect(failing.job).toMatchObject({ state: JobState.JS_FAILED, counters: { tablesMissing: 0n } });
     expect(failing.changes).toEqual([]);
     expect(failing.failures[0]).toMatchObject({ code: 'FAILED_PRECONDITION' });
     expect(failing.failures[0]?.message).toContain('--allow-missing');
     const allowed = await dryThenReal(stack, connectorId, { allowMissing: true });
-    expect(heads(allowed.changes)).toEqual(away.map((name) => `TABLE DROP inc.${name}`).sort());
+    expect(heads(allowed.changes)).toEqual(missing.map((name) => `TABLE DROP inc.${name}`).sort());
     expect(allowed.job.message).toBe(
-      `Dry run: ${away.length} tables would be missing, ${away.length} tables would be dropped`,
+      `Dry run: ${missing.length} tables would be missing, ${missing.length} tables would be dropped`,
     );
   });
 });
 
-describe('of a connector that marks what is gone', () => {
+describe('a dry run of a connector that marks missing tables', () => {
   let warehouse: string;
   let connectorId: string;
   beforeAll(async () => {
@@ -156,11 +156,13 @@ describe('of a connector that marks what is gone', () => {
     await stack.trigger(connectorId);
   });
 
-  it('lists what is marked missing, and what is there again', async () => {
+  it('lists tables that are marked as missing, and tables that reappear', async () => {
     renameSync(join(warehouse, 'inc/filled'), join(folder, 'away'));
-    const gone = await dryThenReal(stack, connectorId);
-    expect(gone.changes.map(changeText)).toEqual(['TABLE MARK_MISSING inc.filled: its namespace no longer lists it']);
-    expect(gone.job).toMatchObject({ counters: { tablesMissing: 1n, tablesDropped: 0n } });
+    const missing = await dryThenReal(stack, connectorId);
+    expect(missing.changes.map(changeText)).toEqual([
+      'TABLE MARK_MISSING inc.filled: its namespace no longer lists it',
+    ]);
+    expect(missing.job).toMatchObject({ counters: { tablesMissing: 1n, tablesDropped: 0n } });
     renameSync(join(folder, 'away'), join(warehouse, 'inc/filled'));
     const back = await dryThenReal(stack, connectorId);
     expect(back.changes.map(changeText)).toEqual(['TABLE UPDATE inc.filled: exists upstream again']);
@@ -182,7 +184,7 @@ describe('of a connector that marks what is gone', () => {
     expect(changes.at(-1)?.destination).toBe('marked.moved.upgraded');
   });
 
-  it('lists only snapshots where files are left out, and files where only they are captured', async () => {
+  it('lists only snapshots in metadata-only mode, and files in capture-only mode', async () => {
     const other = await stack.connect('modes', warehouse);
     const first = await dryThenReal(stack, other, { mode: 'CAPTURE_MODE_METADATA_ONLY' });
     expect(countersOf(first.job).snapshotsIngested).toBeGreaterThan(10n);
@@ -190,11 +192,11 @@ describe('of a connector that marks what is gone', () => {
     expect(full.job).toMatchObject({ counters: { snapshotsIngested: 0n, tablesChanged: 0n } });
     const captured = await dryThenReal(stack, other, { mode: 'CAPTURE_MODE_CAPTURE_ONLY' });
     expect(countersOf(captured.job).snapshotsIngested).toBe(countersOf(first.job).snapshotsIngested);
-    expect(toldOf(captured.changes, /^files of (\d+)/)).toBe(Number(countersOf(captured.job).snapshotsIngested));
+    expect(sumOf(captured.changes, /^files of (\d+)/)).toBe(Number(countersOf(captured.job).snapshotsIngested));
   });
 });
 
-it('fails at tables as the run would: names that two want, names of others, columns that are not there', async () => {
+it('a dry run fails for the same tables as the run: for contested names, names of other connectors, and missing columns', async () => {
   const warehouse = warehouseOf('two', 'eu', 'us');
   const tables = readdirSync(join(warehouse, 'eu'));
   const destination = { catalogName: 'two', namespacePath: ['all'] };
@@ -210,7 +212,7 @@ it('fails at tables as the run would: names that two want, names of others, colu
     expect(message).toContain(`table 'all.${name}' belongs to '${first}' of connector 'two'`);
     expect(dry.changes.some((change) => change.name === first)).toBe(true);
   }
-  // Which of the two is first is another matter in each run.
+  // The order of the two tables differs from run to run.
   const real = await stack.trigger(connectorId);
   const { tablesChanged, snapshotsIngested, errors } = countersOf(dry.job);
   expect(real).toMatchObject({ state: JobState.JS_FAILED, counters: { tablesChanged, snapshotsIngested, errors } });
@@ -219,14 +221,14 @@ it('fails at tables as the run would: names that two want, names of others, colu
     expect(message).toMatch(/^table 'all\.\w+' belongs to '(eu|us)\.\w+' of connector 'two'/);
   }
 
-  // Now the names are another connector's.
+  // The names now belong to another connector.
   const third = await stack.connect('three', warehouse, { destination, source: { namespacePath: ['eu'] } });
-  const taken = await dryThenReal(stack, third);
-  expect(taken.job).toMatchObject({
+  const contested = await dryThenReal(stack, third);
+  expect(contested.job).toMatchObject({
     state: JobState.JS_FAILED,
     counters: { errors: BigInt(tables.length), tablesChanged: 0n },
   });
-  expect(taken.changes).toEqual([]);
+  expect(contested.changes).toEqual([]);
 
   const fourth = await stack.connect('four', warehouse, { source: { namespacePath: ['eu'], columns: ['no_such'] } });
   const columns = await dryThenReal(stack, fourth);

@@ -6,7 +6,7 @@ import { differences } from './contents/compare-truth.ts';
 import { readTruth } from './contents/truth.ts';
 import { ROOT, RunningStack } from './stack/running-stack.ts';
 
-/** Fixture sets: `wh` and `fs` are warehouses, `truth` is what the engines say of their tables. */
+/** Fixture sets: `wh` and `fs` are warehouses, and `truth` has the content of their tables according to the engines. */
 const SETS = [
   { name: 'shared', folder: join(ROOT, 'test/fixtures/iceberg') },
   { name: 'made', folder: join(ROOT, 'test/fixtures/made/iceberg') },
@@ -28,11 +28,11 @@ describe.each(SETS)('the $name fixtures', ({ name, folder }) => {
   });
   afterAll(() => stack?.[Symbol.asyncDispose]());
 
-  it.each([...truth.keys()])('%s is as the engines say', async (file) => {
+  it.each([...truth.keys()])('contain %s as the engines report it', async (file) => {
     const table = truth.get(file)!;
     const inFs = file.startsWith('hd.');
     const path = (inFs ? file.slice(3) : file).split('.');
-    // A directory cannot tell that a newer metadata file is missing: the table is as it was before.
+    // In a directory, a missing newest metadata file cannot be detected: the table is read in its previous state.
     if (table.corrupted && table.corrupted !== 'missing_metadata') {
       expect(failed.get(path.join('.'))).toBe('DATA_LOSS');
       return;
@@ -42,7 +42,7 @@ describe.each(SETS)('the $name fixtures', ({ name, folder }) => {
     expect(await differences(stack.catalog, tableId, table)).toEqual([]);
   });
 
-  it('has nothing to do when run again, and says so', async () => {
+  it('change nothing when they are reconciled again', async () => {
     for (const warehouse of warehouses) {
       const { connectorId } = await stack.catalog.connectors.getConnector({
         by: { $case: 'displayName', value: `${name}-${warehouse}` },

@@ -8,7 +8,7 @@ import { differences } from './contents/compare-truth.ts';
 import { readTruth } from './contents/truth.ts';
 import { ROOT, RunningStack } from './stack/running-stack.ts';
 
-/** Tables in two states: `before` is an earlier one of those in `wh`, with snapshots that have expired since. */
+/** Tables in two states: `before` contains an earlier state of the tables in `wh`, with snapshots that have expired since. */
 const MADE = join(ROOT, 'test/fixtures/made/iceberg');
 const after = [...readTruth(join(MADE, 'truth'))].filter(([name]) => name.startsWith('inc.'));
 
@@ -23,7 +23,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** A connector that has brought in the earlier state of its warehouse, which is then in the later one. */
+/** Creates a connector that has ingested the earlier state of its warehouse, and changes the warehouse to the later state. */
 async function changedWarehouse(name: string, missing: object): Promise<{ connectorId: string; warehouse: string }> {
   const warehouse = join(folder, name);
   cpSync(join(MADE, 'before'), warehouse, { recursive: true });
@@ -36,7 +36,7 @@ async function changedWarehouse(name: string, missing: object): Promise<{ connec
   return { connectorId, warehouse };
 }
 
-async function wrong(name: string): Promise<Record<string, string[]>> {
+async function allDifferences(name: string): Promise<Record<string, string[]>> {
   const found: Record<string, string[]> = {};
   for (const [table, truth] of after) {
     const differing = await differences(stack.catalog, await stack.tableId(`${name}.${table}`), truth);
@@ -51,8 +51,8 @@ const expiredOf = async (text: string) => {
   return snapshots.filter(({ expiredAt }) => expiredAt).length;
 };
 
-describe('what is gone upstream', () => {
-  it('is kept, snapshots too, where the connector says so', async () => {
+describe('an object that is missing upstream', () => {
+  it('is kept, and so are expired snapshots, if the policy is KEEP', async () => {
     const missing = { action: MissingAction.MISSING_ACTION_KEEP };
     const { connectorId, warehouse } = await changedWarehouse('kept', missing);
     rmSync(join(warehouse, 'inc/unchanged'), { recursive: true });
@@ -61,15 +61,15 @@ describe('what is gone upstream', () => {
       counters: { tablesMissing: 0n },
     });
     expect(await expiredOf('kept.inc.expired')).toBe(0);
-    // It has more snapshots than the upstream, and no other difference.
-    expect(await wrong('kept')).toEqual({ 'inc.expired': [expect.stringMatching(/^snapshots: got /)] });
+    // The table has more snapshots than upstream, and no other difference.
+    expect(await allDifferences('kept')).toEqual({ 'inc.expired': [expect.stringMatching(/^snapshots: got /)] });
     expect(await stack.trigger(connectorId)).toMatchObject({ counters: { tablesChanged: 0n, tablesMissing: 0n } });
     expect(await stack.trigger(connectorId, { fullRescan: true })).toMatchObject({
       counters: { tablesChanged: 0n, errors: 0n },
     });
   });
 
-  it('is dropped after its time, and what stays is as the engines say', async () => {
+  it('is dropped after the delay if the policy is DROP, and the rest matches what the engines report', async () => {
     const missing = { action: MissingAction.MISSING_ACTION_DROP, dropAfter: { seconds: 3600n } };
     const { connectorId, warehouse } = await changedWarehouse('dropped', missing);
     expect(await stack.trigger(connectorId)).toMatchObject({
@@ -80,25 +80,25 @@ describe('what is gone upstream', () => {
     expect(expired).toBeGreaterThan(0);
 
     await stack.cli('connector', 'update', 'dropped', '--drop-after', '0');
-    // Nothing has changed upstream since.
+    // Nothing has changed upstream in the meantime.
     const { code, stdout } = await stack.cli('connector', 'trigger', 'dropped', '--wait');
     expect(stdout).toMatch(/^message +Nothing changed: \d+ tables; dropped \d+ expired snapshots$/m);
     expect(stdout).toMatch(/^dropped +0 tables, 0 views, \d+ expired snapshots$/m);
     expect(code).toBe(0);
     expect(await expiredOf('dropped.inc.expired')).toBe(0);
-    expect(await wrong('dropped')).toEqual({});
-    // What was based on them is read as a whole, and nothing is to repair.
+    expect(await allDifferences('dropped')).toEqual({});
+    // Snapshots that were based on the dropped ones are read completely, and there is nothing to repair.
     const full = await stack.trigger(connectorId, { fullRescan: true });
     expect(full).toMatchObject({
       state: JobState.JS_SUCCEEDED,
       counters: { errors: 0n, tablesChanged: 0n, snapshotsDropped: 0n },
     });
-    expect(await wrong('dropped')).toEqual({});
+    expect(await allDifferences('dropped')).toEqual({});
 
-    // Half of the tables at once: nothing goes, and what was to do is said.
+    // Half of the tables are missing at once: none is dropped, and the error states how many are missing.
     const tables = readdirSync(join(warehouse, 'inc'));
-    const away = tables.filter((_, i) => i % 2 === 0);
-    for (const table of away) renameSync(join(warehouse, 'inc', table), join(folder, table));
+    const missingTables = tables.filter((_, i) => i % 2 === 0);
+    for (const table of missingTables) renameSync(join(warehouse, 'inc', table), join(folder, table));
     const refused = await stack.trigger(connectorId);
     expect(refused).toMatchObject({
       state: JobState.JS_FAILED,
@@ -107,23 +107,23 @@ describe('what is gone upstream', () => {
     const [failure] = await stack.failures(refused.jobId);
     expect(failure).toMatchObject({ table: '', code: 'FAILED_PRECONDITION' });
     expect(failure?.message).toContain(
-      `${away.length} of ${tables.length} tables are gone upstream, inc.${away[0]} first`,
+      `${missingTables.length} of ${tables.length} tables are gone upstream, inc.${missingTables[0]} first`,
     );
-    expect(await wrong('dropped')).toEqual({});
+    expect(await allDifferences('dropped')).toEqual({});
 
     const allowed = await stack.cli('connector', 'trigger', 'dropped', '--allow-missing', '--wait', '--json');
-    const gone = String(away.length);
+    const count = String(missingTables.length);
     expect(JSON.parse(allowed.stdout)).toMatchObject({
       state: 'JS_SUCCEEDED',
-      tablesMissing: gone,
-      tablesDropped: gone,
+      tablesMissing: count,
+      tablesDropped: count,
     });
-    await expect(stack.tableId(`dropped.inc.${away[0]}`)).rejects.toThrow(/NOT_FOUND/);
+    await expect(stack.tableId(`dropped.inc.${missingTables[0]}`)).rejects.toThrow(/NOT_FOUND/);
 
-    for (const table of away) renameSync(join(folder, table), join(warehouse, 'inc', table));
+    for (const table of missingTables) renameSync(join(folder, table), join(warehouse, 'inc', table));
     expect(await stack.trigger(connectorId)).toMatchObject({
-      counters: { tablesChanged: BigInt(away.length), errors: 0n },
+      counters: { tablesChanged: BigInt(missingTables.length), errors: 0n },
     });
-    expect(await wrong('dropped')).toEqual({});
+    expect(await allDifferences('dropped')).toEqual({});
   });
 });

@@ -8,7 +8,7 @@ import { differences } from './contents/compare-truth.ts';
 import { readTruth } from './contents/truth.ts';
 import { ROOT, RunningStack } from './stack/running-stack.ts';
 
-/** Tables in two states: `before` is an earlier one of those in `wh`. */
+/** Tables in two states: `before` contains an earlier state of the tables in `wh`. */
 const MADE = join(ROOT, 'test/fixtures/made/iceberg');
 const NAMESPACE = 'inc';
 
@@ -35,11 +35,11 @@ describe('a second run after the upstream changed', () => {
 
   it('has fixtures', () => expect(after.length).toBeGreaterThan(10));
 
-  it.each([...before])('%s is at first as the engines said then', async (name, truth) => {
+  it.each([...before])('starts from %s as the engines reported it before the change', async (name, truth) => {
     expect(await differences(stack.catalog, await stack.tableId(`inc.${name}`), truth)).toEqual([]);
   });
 
-  it('brings in what changed, and only that', async () => {
+  it('ingests only what changed', async () => {
     for (const table of readdirSync(join(warehouse, NAMESPACE)).filter((name) => name !== 'unchanged')) {
       rmSync(join(warehouse, NAMESPACE, table), { recursive: true });
       cpSync(join(MADE, 'wh', NAMESPACE, table), join(warehouse, NAMESPACE, table), {
@@ -52,11 +52,11 @@ describe('a second run after the upstream changed', () => {
     expect(countersOf(second).tablesChanged).toBe(countersOf(first).tablesChanged - 1n);
   });
 
-  it.each(after)('%s is then as the engines say', async (name, truth) => {
+  it.each(after)('leaves %s as the engines report it after the change', async (name, truth) => {
     expect(await differences(stack.catalog, await stack.tableId(`inc.${name}`), truth)).toEqual([]);
   });
 
-  it('keeps what expired, marked', async () => {
+  it('keeps expired snapshots and marks them', async () => {
     const tableId = await stack.tableId('inc.inc.expired');
     const all = await stack.catalog.snapshots.listSnapshots({ tableId, pageSize: 1000, showExpired: true });
     const expired = all.snapshots.filter(({ expiredAt }) => expiredAt);

@@ -5,22 +5,22 @@ import { waitFor } from '../jest/wait-for.ts';
 import { scrape, sum } from '../telemetry/samples.ts';
 import { ROOT, RunningStack } from './stack/running-stack.ts';
 
-/** On a busy machine. */
+/** Time limit for a busy machine. */
 const EVENTUALLY = { timeout: 60_000, interval: 200 };
 
-describe('a stack seen from outside', () => {
+describe('a running stack', () => {
   let stack: RunningStack;
   let job: ReconcileJob;
 
   beforeAll(async () => {
     stack = await RunningStack.start();
-    // Two of its tables are broken.
+    // Two of the warehouse's tables are broken.
     job = await stack.trigger(await stack.connect('fx', `${ROOT}test/fixtures/iceberg`));
     expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: 2n } });
   });
   afterAll(() => stack?.[Symbol.asyncDispose]());
 
-  it('counts in catalog and worker', async () => {
+  it('exposes metrics of the catalog and the worker', async () => {
     const { catalog, worker } = stack.observed();
     const counted = await scrape(catalog.metrics);
     const tables = (outcome: string) => sum(counted, 'reconciler_tables_total', { connector: 'fx', outcome });
@@ -42,7 +42,7 @@ describe('a stack seen from outside', () => {
     expect(sum(done, 'temporal_activity_schedule_to_start_latency_seconds_count')).toBeGreaterThan(0);
   });
 
-  it('logs JSON that names job, connector and table', async () => {
+  it('writes JSON logs that name the job, the connector and the table', async () => {
     const about = { job: job.jobId, connector: 'fx' };
     const failed = stack
       .logLines('worker')
@@ -50,30 +50,30 @@ describe('a stack seen from outside', () => {
     expect(failed.map(({ table }) => table).sort()).toEqual(['wh.bad.missing_manifest', 'wh.bad.truncated_metadata']);
     for (const line of failed) expect(line).toMatchObject({ ...about, attempt: 1, code: 'DATA_LOSS' });
 
-    const told = stack.logLines('catalog').filter((line) => line.job === job.jobId);
-    expect(told.find(({ msg }) => msg === 'the job has started')).toMatchObject(about);
-    expect(told.filter(({ code }) => code === 'DATA_LOSS')).toHaveLength(2);
-    expect(told.at(-1)).toMatchObject({ ...about, msg: 'the job has ended', state: 'JS_FAILED', errors: 2 });
+    const aboutJob = stack.logLines('catalog').filter((line) => line.job === job.jobId);
+    expect(aboutJob.find(({ msg }) => msg === 'the job has started')).toMatchObject(about);
+    expect(aboutJob.filter(({ code }) => code === 'DATA_LOSS')).toHaveLength(2);
+    expect(aboutJob.at(-1)).toMatchObject({ ...about, msg: 'the job has ended', state: 'JS_FAILED', errors: 2 });
   });
 
-  it('is not ready, and alive, while Temporal is away', async () => {
+  it('reports its worker as alive but not ready while Temporal does not respond', async () => {
     const { catalog, worker } = stack.observed();
-    const ask = async (address: string, path: string) => {
+    const probe = async (address: string, path: string) => {
       const response = await fetch(`http://${address}${path}`);
       return [response.status, await response.text()] as const;
     };
-    expect(await ask(worker.health, '/readyz')).toEqual([200, '{"polling":"ok","temporal":"ok","catalog":"ok"}\n']);
+    expect(await probe(worker.health, '/readyz')).toEqual([200, '{"polling":"ok","temporal":"ok","catalog":"ok"}\n']);
     const { temporal } = stack.pids();
     process.kill(temporal as number, 'SIGSTOP');
     try {
-      const [status, text] = await ask(worker.health, '/readyz');
+      const [status, text] = await probe(worker.health, '/readyz');
       expect([status, JSON.parse(text)]).toMatchObject([503, { polling: 'ok', catalog: 'ok' }]);
       expect(JSON.parse(text).temporal).not.toBe('ok');
-      expect(await ask(worker.health, '/healthz')).toEqual([200, 'ok\n']);
-      expect((await ask(catalog.health, '/readyz'))[0]).toBe(200);
+      expect(await probe(worker.health, '/healthz')).toEqual([200, 'ok\n']);
+      expect((await probe(catalog.health, '/readyz'))[0]).toBe(200);
     } finally {
       process.kill(temporal as number, 'SIGCONT');
     }
-    await waitFor(async () => expect((await ask(worker.health, '/readyz'))[0]).toBe(200), EVENTUALLY);
+    await waitFor(async () => expect((await probe(worker.health, '/readyz'))[0]).toBe(200), EVENTUALLY);
   });
 });

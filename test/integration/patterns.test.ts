@@ -17,7 +17,7 @@ afterAll(() => stack?.[Symbol.asyncDispose]());
 const set = (connectorId: string, source: object) =>
   stack.catalog.connectors.updateConnector({ connector: { connectorId, source }, updateMask: ['source'] });
 
-it('takes what the patterns include, and what they filter later is not missing', async () => {
+it('a run ingests the tables that the patterns include, and tables that are filtered later do not count as missing', async () => {
   const connectorId = await stack.connect('patterns', WAREHOUSE, {
     source: { excludeNamespaces: ['b*'], includeTables: ['fx.**'] },
   });

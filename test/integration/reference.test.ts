@@ -11,8 +11,8 @@ import { ROOT, RunningStack } from './stack/running-stack.ts';
 
 const FX = join(ROOT, 'test/fixtures/iceberg/wh/fx');
 
-/** The rows of the reference's faults ('Do better') that a run over directories shows. */
-describe('what the reference got wrong', () => {
+/** Faults of the reference implementation ('Do better') that runs over directories can show. */
+describe('a stack, unlike the reference implementation,', () => {
   let stack: RunningStack;
   let root: string;
 
@@ -25,7 +25,7 @@ describe('what the reference got wrong', () => {
     rmSync(root, { recursive: true, force: true });
   });
 
-  /** A warehouse of its own with these fixture tables, by `namespace/name`. */
+  /** Creates a warehouse with these fixture tables, by `namespace/name`. */
   function warehouse(name: string, tables: Record<string, string>): string {
     const folder = join(root, name);
     mkdirSync(folder);
@@ -38,7 +38,7 @@ describe('what the reference got wrong', () => {
   const database = () => new Database(join(stack.dataDir, 'catalog.db'));
   const table = (text: string) => stack.tableId(text);
 
-  it('reads a file once and stores it once, however many snapshots have it', async () => {
+  it('reads and stores a file once, however many snapshots contain it', async () => {
     const folder = warehouse('once', { 'n/t': 'many_snapshots' });
     const job = await stack.trigger(await stack.connect('once', folder));
     const tableId = await table('once.n.t');
@@ -59,7 +59,8 @@ describe('what the reference got wrong', () => {
     expect(listed).toBeGreaterThan(2 * rows);
     expect(snapshots.length).toBe(12);
 
-    // Every manifest and manifest list once, and the newest metadata file. Of each file: test/activities/ingest/reads-once.test.ts.
+    // The run reads each manifest and manifest list once, and the newest metadata file. test/activities/ingest/reads-once.test.ts checks
+    // single files.
     const metadata = join(folder, 'n/t/metadata');
     const sizeOf = (name: string) => statSync(join(metadata, name)).size;
     const names = readdirSync(metadata).sort();
@@ -102,20 +103,20 @@ describe('what the reference got wrong', () => {
     });
     const other = await stack.trigger(connectorId, { destinationNamespacePaths: ['m'] });
     expect(other).toMatchObject({ counters: { tablesScanned: 1n, tablesChanged: 1n, tablesFiltered: 2n } });
-    // What the scope left out is not taken for gone.
+    // Tables outside of the scope do not count as missing.
     expect(await stack.trigger(connectorId)).toMatchObject({
       counters: { tablesChanged: 1n, tablesUnchanged: 2n, tablesMissing: 0n },
     });
   });
 
-  it('runs a connector once at a time, and others beside it', async () => {
+  it('runs one job of a connector at a time, and jobs of other connectors in parallel', async () => {
     const tables = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`n/t${i}`, 'v2_cow']));
     const folder = warehouse('twice', tables);
     const [a, b] = [await stack.connect('twice', folder), await stack.connect('beside', folder)];
     const start = async (connectorId: string) =>
       (await stack.catalog.connectors.triggerReconcile({ connectorId })).jobId;
     const [one, other] = [await start(a), await start(b)];
-    // Until it has the connector an equal trigger is answered with it.
+    // Until the job holds the connector, an equal trigger returns the same job.
     while ((await stack.catalog.connectors.getReconcileJob({ jobId: one })).state === JobState.JS_QUEUED);
     const two = await start(a);
     expect(two).not.toBe(one);
@@ -130,7 +131,7 @@ describe('what the reference got wrong', () => {
     expect(beside).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: 30n } });
   });
 
-  it('is not blocked by a holder that was terminated', async () => {
+  it('is not blocked by a terminated job that held the connector', async () => {
     const tables = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`n/t${i}`, 'v2_cow']));
     const connectorId = await stack.connect('dead', warehouse('dead', tables));
     const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
@@ -143,7 +144,7 @@ describe('what the reference got wrong', () => {
     expect(await stack.trigger(connectorId)).toMatchObject({ state: JobState.JS_SUCCEEDED });
   });
 
-  it('cancels within seconds, keeps what came in, and frees the connector', async () => {
+  it('cancels a job, keeps what it ingested, and releases the connector', async () => {
     const tables = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`n/t${i}`, 'v2_cow']));
     const connectorId = await stack.connect('cancel', warehouse('cancel', tables), { policy: { maxParallel: 1 } });
     const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
@@ -168,7 +169,7 @@ describe('what the reference got wrong', () => {
     });
   });
 
-  it('has live counters, which grow while it runs', async () => {
+  it('reports live counters, which grow while a job runs', async () => {
     const tables = Object.fromEntries(Array.from({ length: 160 }, (_, i) => [`n/t${i}`, 'v2_cow']));
     const connectorId = await stack.connect('live', warehouse('live', tables), { policy: { maxParallel: 1 } });
     const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
@@ -182,14 +183,15 @@ describe('what the reference got wrong', () => {
     const last = await stack.ended(jobId);
     expect(last).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: 160n, errors: 0n } });
     for (const counter of ['tablesChanged', 'snapshotsIngested', 'filesIngested', 'bytesRead'] as const) {
-      /** Different values between none and all. */
+      /** Counts the distinct values between zero and the final value. */
       const partial = (values: number[]) =>
         new Set(values.filter((n) => n > 0 && n < Number(countersOf(last)[counter]))).size;
-      // The workflow counts whole packs, of which there are eight.
+      // The workflow counts whole packs, and there are eight.
       const queried = samples.map(({ progress }) => progress.counters[counter] ?? 0);
       expect([counter, queried]).toEqual([counter, [...queried].sort((a, b) => a - b)]);
       expect([counter, partial(queried) > 3]).toEqual([counter, true]);
-      // The API adds what heartbeats say of the pack in flight: it is ahead. One that is behind has the record, since no worker answered.
+      // The API adds the heartbeats of the pack in flight, so its count is higher. A lower count comes from the job's record, because no
+      // worker answered the query.
       const live = samples
         .map(({ job }) => Number(countersOf(job)[counter]))
         .filter((count, i) => count >= queried[i]!);
@@ -197,7 +199,7 @@ describe('what the reference got wrong', () => {
     }
   });
 
-  it('counts a failure before any table, with its cause', async () => {
+  it('counts a failure that precedes all tables, with its cause', async () => {
     const connectorId = await stack.connect('nowhere', join(root, 'not-there'));
     const job = await stack.trigger(connectorId);
     expect(job).toMatchObject({ state: JobState.JS_FAILED, counters: { errors: 1n } });
@@ -205,7 +207,7 @@ describe('what the reference got wrong', () => {
     expect(await stack.failures(job.jobId)).toMatchObject([{ table: '', code: 'NOT_FOUND' }]);
   });
 
-  it('says of kinds that are not built yet that they are not', async () => {
+  it('reports connector kinds that are not implemented', async () => {
     const { connectorId } = await stack.catalog.connectors.createConnector({
       connector: {
         displayName: 'unity',
@@ -219,7 +221,7 @@ describe('what the reference got wrong', () => {
     expect((await stack.failures(job.jobId))[0]).toMatchObject({ code: 'UNIMPLEMENTED' });
   });
 
-  it('gives each snapshot the columns that it had then', async () => {
+  it('returns the columns that each snapshot had at its time', async () => {
     await stack.trigger(await stack.connect('evolved', warehouse('evolved', { 'n/t': 'schema_evo' })));
     const tableId = await table('evolved.n.t');
     const { snapshots } = await stack.catalog.snapshots.listSnapshots({ tableId });
@@ -236,7 +238,7 @@ describe('what the reference got wrong', () => {
     expect(oldest).toEqual(schema.columns.map((c) => c.name).sort());
   });
 
-  it('keeps to a destination namespace other than the source, and never takes another connector’s table', async () => {
+  it('uses a destination namespace other than the source, and never takes over a table of another connector', async () => {
     const folder = warehouse('elsewhere', { 'n/t': 'orders' });
     const destination = { catalogName: 'elsewhere', namespacePath: ['other', 'place'] };
     const connectorId = await stack.connect('elsewhere', folder, { destination });
@@ -253,7 +255,7 @@ describe('what the reference got wrong', () => {
     expect((await stack.catalog.tables.getTable({ tableId })).upstream?.connectorId).toBe(connectorId);
   });
 
-  it('keeps to a destination table name, and takes one only for one table', async () => {
+  it('uses a destination table name, and accepts one only for a single table', async () => {
     const folder = warehouse('renamed', { 'n/t': 'orders' });
     const destination = { catalogName: 'renamed', tableName: 'sales' };
     const source = { namespacePath: ['n'], table: 't' };
@@ -266,7 +268,7 @@ describe('what the reference got wrong', () => {
     await expect(stack.connect('many-into-one', folder, { destination })).rejects.toThrow(/INVALID_ARGUMENT.*table/s);
   });
 
-  it('marks tables that are gone, and only after a complete listing', async () => {
+  it('marks missing tables, but only after a complete listing', async () => {
     const folder = warehouse('gone', { 'n/a': 'orders', 'n/b': 'v1_basic' });
     const connectorId = await stack.connect('gone', folder, { policy: { missing: { maxShare: 0.5 } } });
     await stack.trigger(connectorId);
@@ -286,7 +288,7 @@ describe('what the reference got wrong', () => {
     });
     expect((await stack.catalog.tables.getTable({ tableId })).upstream?.missingSince).toBeUndefined();
 
-    // The whole warehouse is away: that is a failure, and marks nothing.
+    // The whole warehouse is missing: the job fails and marks no table.
     renameSync(folder, join(root, 'away'));
     expect(await stack.trigger(connectorId)).toMatchObject({
       state: JobState.JS_FAILED,
@@ -296,7 +298,7 @@ describe('what the reference got wrong', () => {
     expect((await stack.catalog.tables.getTable({ tableId })).upstream?.missingSince).toBeUndefined();
   });
 
-  it('selects columns by name, dotted path and id, for files too; an unknown one fails its table', async () => {
+  it('selects columns by name, dotted path and id, for files too, and fails the table for an unknown column', async () => {
     const folder = warehouse('columns', { 'n/t': 'schema_evo' });
     const schemaJson = (await stack.catalog.tables.getTable({ tableId: await table('evolved.n.t') })).schema!;
     const [plain, nested] = [
@@ -319,7 +321,7 @@ describe('what the reference got wrong', () => {
     }
   });
 
-  it('tells when it fetched, not when the snapshot was made', async () => {
+  it('records the time of the fetch separately from the time of the commit', async () => {
     const { snapshots } = await stack.catalog.snapshots.listSnapshots({ tableId: await table('evolved.n.t') });
     for (const { fetchedAt, committedAt } of snapshots) {
       expect(Number(fetchedAt)).toBeGreaterThan(Number(committedAt));
@@ -327,7 +329,7 @@ describe('what the reference got wrong', () => {
     }
   });
 
-  it('starts alike by hand, by the API and by the CLI', async () => {
+  it('runs the same way if started by hand, by the API or by the CLI', async () => {
     const connectorId = await stack.connect('ways', warehouse('ways', { 'n/t': 'orders' }));
     const byHand = await stack.temporal.workflow.start('reconcile', {
       workflowId: 'typed-by-hand',

@@ -18,7 +18,7 @@ import { readTruth, type Truth } from './contents/truth.ts';
 const FIXTURES = join(import.meta.dirname, '../fixtures');
 const MADE = join(FIXTURES, 'made/iceberg');
 
-// Every one compares whole tables with what the engines say of them, several times.
+// Every test compares whole tables with the engines' reports several times.
 jest.setTimeout(240_000);
 
 let catalog: TestCatalog;
@@ -27,7 +27,7 @@ beforeAll(async () => {
 });
 afterAll(() => catalog[Symbol.asyncDispose]());
 
-/** A warehouse of its own connector, with what engines say of its tables. */
+/** A warehouse with its own connector, and the content of its tables according to the engines. */
 class Lake {
   readonly #deps: ReturnType<typeof activityDeps>;
   readonly connectorId: string;
@@ -45,7 +45,7 @@ class Lake {
     return new Lake(deps, connectorId, truth);
   }
 
-  /** As the workflow does it. */
+  /** Runs a job's activities as the workflow does. */
   async run(request: Pick<ReconcileRequest, 'snapshots' | 'mode' | 'full'> = {}) {
     const { connectorId } = this;
     const input = { connectorId, ...request, full: request.full ?? false };
@@ -87,8 +87,8 @@ class Lake {
   async differences(selected: (truth: Truth) => Selected = () => ({})): Promise<Record<string, string[]>> {
     const found: Record<string, string[]> = {};
     for (const [name, truth] of this.truth) {
-      const wrong = await differences(catalog.clients, await this.tableId(name), truth, selected(truth));
-      if (wrong.length > 0) found[name] = wrong.slice(0, 5);
+      const different = await differences(catalog.clients, await this.tableId(name), truth, selected(truth));
+      if (different.length > 0) found[name] = different.slice(0, 5);
     }
     return found;
   }
@@ -96,14 +96,14 @@ class Lake {
 
 const env = <T>(work: () => Promise<T>): Promise<T> => new MockActivityEnvironment().run(work) as Promise<T>;
 
-/** Of the tables in these namespaces that are whole. */
+/** Returns the truth of the intact tables in these namespaces. */
 function truthOf(folder: string, ...namespaces: string[]): Map<string, Truth> {
   return new Map([...readTruth(folder)].filter(([name]) => namespaces.includes(name.split('.')[0] as string)));
 }
 const shared = () => Lake.open(join(FIXTURES, 'iceberg/wh'), truthOf(join(FIXTURES, 'iceberg/truth'), 'fx'), FX);
 const FX = { source: { namespacePath: ['fx'] } };
 
-/** The newest `count` snapshots of each of the branches, by the truth alone. */
+/** Returns the newest `count` snapshots of each branch, computed only from the truth. */
 function newest(truth: Truth, count: number, branches?: string[]): Set<string> {
   const parents = new Map(truth.snapshots.map((s) => [String(s.snapshot_id), s.parent_id && String(s.parent_id)]));
   const heads = Object.entries(truth.refs).filter(([name, { type }]) => type === 'branch' && has(branches, name));
@@ -125,7 +125,7 @@ const latest = (count: number, branches?: string[]): SnapshotSelection => ({
   latest: count,
   ...(branches && { branches }),
 });
-const taking = (count: number, branches?: string[]) => (truth: Truth) => {
+const selecting = (count: number, branches?: string[]) => (truth: Truth) => {
   const ids = newest(truth, count, branches);
   return { taken: (id: string) => ids.has(id) };
 };
@@ -135,15 +135,15 @@ describe('a snapshot selection', () => {
   it.each([
     ['iceberg', ['fx']],
     ['made/iceberg', ['mk', 'inc']],
-  ])('takes the current snapshots of %s as the engines say, and all of them when widened', async (set, namespaces) => {
+  ])('takes the current snapshots of %s as engines report them, and all when widened', async (set, namespaces) => {
     const truth = truthOf(join(FIXTURES, set, 'truth'), ...namespaces);
-    // Deeper than the names in the truth's files tell.
+    // The names of the truth files do not show the namespace levels of this table.
     truth.delete('mk.deep.er.leaf');
     const lake = await Lake.open(join(FIXTURES, set, 'wh'), truth);
     const first = await lake.run({ snapshots: { kind: 'CURRENT' } });
     expect(first.opened).toBe(truth.size);
-    expect(await lake.differences(taking(1))).toEqual({});
-    // Nothing is new for the same selection, nor is a table opened.
+    expect(await lake.differences(selecting(1))).toEqual({});
+    // The same selection finds nothing new and opens no table.
     expect(await lake.run({ snapshots: { kind: 'CURRENT' } })).toMatchObject({ opened: 0, changed: 0 });
 
     const wider = await lake.run();
@@ -151,33 +151,33 @@ describe('a snapshot selection', () => {
     expect(first.snapshots + wider.snapshots).toBe(snapshots);
     expect(await lake.differences()).toEqual({});
     expect(await lake.run()).toMatchObject({ opened: 0 });
-    // All are more than any selection takes of the same state.
+    // All snapshots of this state are in the catalog, so no other selection finds more.
     expect(await lake.run({ snapshots: { kind: 'CURRENT' } })).toMatchObject({ opened: 0 });
     expect(await lake.run({ full: true })).toMatchObject({ opened: truth.size, changed: 0, snapshots: 0, files: 0 });
     expect(await lake.differences()).toEqual({});
   });
 
-  it('takes the newest ones of named branches, step by step', async () => {
+  it('takes the newest snapshots of named branches, step by step', async () => {
     const lake = await shared();
     const main = ['main'];
     const counts: number[] = [];
     for (const count of [1, 2, 4]) {
       counts.push((await lake.run({ snapshots: latest(count, main) })).snapshots);
-      expect(await lake.differences(taking(count, main))).toEqual({});
+      expect(await lake.differences(selecting(count, main))).toEqual({});
     }
     expect(Math.min(...counts)).toBeGreaterThan(5);
-    // Fewer: what is in stays.
+    // A smaller selection removes nothing.
     expect(await lake.run({ snapshots: latest(1, main) })).toMatchObject({ changed: 0, snapshots: 0 });
-    expect(await lake.differences(taking(4, main))).toEqual({});
+    expect(await lake.differences(selecting(4, main))).toEqual({});
     expect(await lake.run({ snapshots: latest(1, main), full: true })).toMatchObject({ changed: 0 });
     await lake.run({ snapshots: { kind: 'ALL', branches: ['main', 'audit'] } });
-    expect(await lake.differences(taking(1000, ['main', 'audit']))).toEqual({});
+    expect(await lake.differences(selecting(1000, ['main', 'audit']))).toEqual({});
     await lake.run({ snapshots: latest(2) });
     await lake.run();
     expect(await lake.differences()).toEqual({});
   });
 
-  it('takes the ids that are named, and says so of the current snapshot if that is none of them', async () => {
+  it('takes the snapshots with the given ids, and requests for another current snapshot fail with the reason', async () => {
     const lake = await shared();
     const ids = [...lake.truth.values()].flatMap((truth) =>
       truth.snapshots.slice(1, 3).map((s) => String(s.snapshot_id)),
@@ -189,11 +189,11 @@ describe('a snapshot selection', () => {
     const truth = lake.truth.get('fx.many_snapshots') as Truth;
     const { plans, statistics, snapshots } = catalog.clients;
     const currentSnapshotId = BigInt(truth.current_snapshot_id as number);
-    const leftOut = refusal('FAILED_PRECONDITION', `snapshot ${currentSnapshotId}, the current one of table`);
-    expect(await failure(plans.getPlan({ tableId }))).toEqual(leftOut);
-    expect(await failure(statistics.getTableStats({ tableId }))).toEqual(leftOut);
+    const notIngested = refusal('FAILED_PRECONDITION', `snapshot ${currentSnapshotId}, the current one of table`);
+    expect(await failure(plans.getPlan({ tableId }))).toEqual(notIngested);
+    expect(await failure(statistics.getTableStats({ tableId }))).toEqual(notIngested);
     expect((await failure(snapshots.getSnapshot({ tableId, snapshotId: currentSnapshotId }))).code).toBe('NOT_FOUND');
-    // At that time an older snapshot was current, which was not ingested.
+    // The snapshot that was current at that time was not ingested.
     const asOf = new Date(Number(truth.snapshots[1]?.timestamp_ms));
     expect(await failure(plans.getPlan({ tableId, asOf }))).toEqual(refusal('FAILED_PRECONDITION', 'is not known'));
 
@@ -202,28 +202,28 @@ describe('a snapshot selection', () => {
     expect((await plans.getPlan({ tableId, asOf })).snapshotId).toBe(BigInt(truth.snapshots[1]?.snapshot_id as string));
   });
 
-  it('of the connector holds for the runs that say nothing else', async () => {
+  it('of the connector applies to runs that specify none', async () => {
     const lake = await Lake.open(join(FIXTURES, 'iceberg/wh'), truthOf(join(FIXTURES, 'iceberg/truth'), 'fx'), {
       source: { namespacePath: ['fx'], snapshots: { kind: 'SNAPSHOT_SELECTION_KIND_LATEST_N', latest: 2 } },
     });
     await lake.run();
-    expect(await lake.differences(taking(2))).toEqual({});
+    expect(await lake.differences(selecting(2))).toEqual({});
     const { opened } = await lake.run({ snapshots: latest(3) });
     expect(opened).toBe(lake.truth.size);
-    // One state, two selections: each finds there what it takes.
+    // Both selections find all their snapshots of the same state in the catalog.
     expect(await lake.run()).toMatchObject({ opened: 0 });
     expect(await lake.run({ snapshots: latest(3) })).toMatchObject({ opened: 0 });
-    expect(await lake.differences(taking(3))).toEqual({});
+    expect(await lake.differences(selecting(3))).toEqual({});
   });
 
-  it('follows tables that change, and brings in what lies between when widened', async () => {
+  it('follows tables that change, and takes the snapshots in between when it is widened', async () => {
     const warehouse = mkdtempSync(join(tmpdir(), 'reconciler-selection-'));
     try {
       cpSync(join(MADE, 'before'), warehouse, { recursive: true });
       const before = truthOf(join(MADE, 'before-truth'), 'inc');
       const lake = await Lake.open(warehouse, before);
       await lake.run({ snapshots: { kind: 'CURRENT' } });
-      expect(await lake.differences(taking(1))).toEqual({});
+      expect(await lake.differences(selecting(1))).toEqual({});
 
       for (const table of readdirSync(join(warehouse, 'inc')).filter((name) => name !== 'unchanged')) {
         rmSync(join(warehouse, 'inc', table), { recursive: true });
@@ -232,16 +232,18 @@ describe('a snapshot selection', () => {
       }
       lake.truth = truthOf(join(MADE, 'truth'), 'inc');
       await lake.run({ snapshots: { kind: 'CURRENT' } });
-      const then = (truth: Truth, name: string) => {
-        const was = before.get(name);
-        const ids = new Set([...newest(truth, 1), ...(was ? newest(was, 1) : [])]);
+      const selectedTwice = (truth: Truth, name: string) => {
+        const earlier = before.get(name);
+        const ids = new Set([...newest(truth, 1), ...(earlier ? newest(earlier, 1) : [])]);
         return { taken: (id: string) => ids.has(id) };
       };
       for (const [name, truth] of lake.truth) {
         const tableId = await lake.tableId(name);
-        expect({ name, ...(await differences(catalog.clients, tableId, truth, then(truth, name))) }).toEqual({ name });
+        expect({ name, ...(await differences(catalog.clients, tableId, truth, selectedTwice(truth, name))) }).toEqual({
+          name,
+        });
       }
-      // What is left out has not expired.
+      // Snapshots outside of the selection are not marked as expired.
       const { snapshots } = await catalog.clients.snapshots.listSnapshots({
         tableId: await lake.tableId('inc.appended'),
         showExpired: true,
@@ -256,7 +258,7 @@ describe('a snapshot selection', () => {
 });
 
 describe('a capture mode', () => {
-  it('brings in metadata without files, and those later', async () => {
+  it('ingests metadata without files, and the files later', async () => {
     const lake = await shared();
     const { plans } = catalog.clients;
     expect(await lake.run({ mode: 'METADATA_ONLY' })).toMatchObject({ opened: lake.truth.size, files: 0 });
@@ -267,7 +269,7 @@ describe('a capture mode', () => {
     expect(await lake.run({ mode: 'METADATA_ONLY' })).toMatchObject({ opened: 0 });
     expect(await lake.run({ mode: 'METADATA_ONLY', full: true })).toMatchObject({ changed: 0, snapshots: 0, files: 0 });
 
-    // Of branches' heads only.
+    // Capture only the files of the branches' heads.
     const current: SnapshotSelection = { kind: 'CURRENT' };
     await lake.run({ mode: 'CAPTURE_ONLY', snapshots: current });
     const heads = (truth: Truth) => ({ captured: (id: string) => newest(truth, 1).has(id) });
@@ -280,25 +282,25 @@ describe('a capture mode', () => {
     const rest = await lake.run({ mode: 'CAPTURE_ONLY' });
     expect(rest.files).toBeGreaterThan(50);
     expect(await lake.differences()).toEqual({});
-    // Nothing is left for a job that takes all of it.
+    // A job that takes everything finds nothing new.
     expect(await lake.run()).toMatchObject({ opened: 0 });
     expect(await lake.run({ full: true })).toMatchObject({ changed: 0, snapshots: 0, files: 0 });
     expect(await lake.run({ mode: 'CAPTURE_ONLY', full: true })).toMatchObject({ changed: 0, snapshots: 0, files: 0 });
     expect(await lake.differences()).toEqual({});
   });
 
-  it('of both captures what metadata alone has left, and is based on nothing else', async () => {
+  it('of metadata and files captures the files that a metadata-only run left out, and is based only on captured snapshots', async () => {
     const lake = await shared();
     await lake.run({ mode: 'METADATA_ONLY', snapshots: latest(3) });
-    expect(await lake.differences((truth) => ({ ...taking(3)(truth), captured: () => false }))).toEqual({});
+    expect(await lake.differences((truth) => ({ ...selecting(3)(truth), captured: () => false }))).toEqual({});
     await lake.run({ snapshots: { kind: 'CURRENT' } });
-    const some = (truth: Truth) => ({ ...taking(3)(truth), captured: (id: string) => newest(truth, 1).has(id) });
+    const some = (truth: Truth) => ({ ...selecting(3)(truth), captured: (id: string) => newest(truth, 1).has(id) });
     expect(await lake.differences(some)).toEqual({});
     await lake.run({ snapshots: ALL });
     expect(await lake.differences()).toEqual({});
   });
 
-  it('of files alone makes no table and no snapshot, and moves nothing', async () => {
+  it('of files alone creates no table and no snapshot, and does not change the table', async () => {
     const lake = await shared();
     const nothing = { scanned: 0, opened: 0, filtered: lake.truth.size };
     expect(await lake.run({ mode: 'CAPTURE_ONLY' })).toMatchObject(nothing);
@@ -306,11 +308,11 @@ describe('a capture mode', () => {
     const tableId = await lake.tableId('fx.many_snapshots');
     const { upstream: before, ...table } = await catalog.clients.tables.getTable({ tableId });
     await lake.run({ mode: 'CAPTURE_ONLY', snapshots: ALL });
-    expect(await lake.differences(taking(1))).toEqual({});
+    expect(await lake.differences(selecting(1))).toEqual({});
     const { upstream, ...after } = await catalog.clients.tables.getTable({ tableId });
     expect(upstream?.fingerprint).toBe(before?.fingerprint);
     expect({ ...after, etag: '', updatedAt: undefined }).toEqual({ ...table, etag: '', updatedAt: undefined });
-    // More had not been in: a job that takes all finds work.
+    // Other snapshots were not ingested, so a job that takes all of them finds new ones.
     expect((await lake.run({ snapshots: ALL })).snapshots).toBeGreaterThan(0);
     expect(await lake.differences()).toEqual({});
   });

@@ -16,7 +16,7 @@ afterAll(() => processes?.[Symbol.asyncDispose]());
 
 const setup = (...args: string[]) => processes.cli(['setup', ...args]);
 
-it('registers the attributes while catalog and worker run, and changes nothing the second time', async () => {
+it('setup registers the search attributes while the catalog and a worker run, and changes nothing when repeated', async () => {
   await processes.startCatalog();
   await processes.startWorker();
   const connectorId = await processes.connect('lake', WAREHOUSE);
@@ -37,7 +37,7 @@ it('registers the attributes while catalog and worker run, and changes nothing t
 
   const { jobId } = await processes.ended(await processes.trigger(connectorId));
   const query = "ReconcilerConnector='lake' AND ReconcilerOutcome='JS_SUCCEEDED'";
-  // The list lags behind a little.
+  // Temporal's list is eventually consistent.
   await waitFor(
     async () => {
       const { stdout } = await processes.temporalCli('workflow', 'list', '--query', query, '--output', 'json');
@@ -48,11 +48,11 @@ it('registers the attributes while catalog and worker run, and changes nothing t
   );
 }, 180_000);
 
-it('an attribute of another type is an error that names it', async () => {
-  const ran = await processes.temporalCli(
+it('setup fails if a search attribute has another type, and names the attribute', async () => {
+  const created = await processes.temporalCli(
     ...['operator', 'namespace', 'create', '--namespace', 'other', '--retention', '72h'],
   );
-  expect(ran).toMatchObject({ code: 0 });
+  expect(created).toMatchObject({ code: 0 });
   const namespace = { TEMPORAL_NAMESPACE: 'other' };
   const create = ['operator', 'search-attribute', 'create', '--namespace', 'other', '--name', 'ReconcilerMode'];
   await waitFor(
@@ -66,20 +66,20 @@ it('an attribute of another type is an error that names it', async () => {
   expect(stdout).not.toContain('ReconcilerConnector');
 }, 120_000);
 
-it('a namespace that is not there, and a Temporal that is not, are said', async () => {
-  const none = await processes.cli(['setup'], { TEMPORAL_NAMESPACE: 'nowhere' });
-  expect(none.code).toBe(1);
-  expect(none.stderr).toMatch(/Temporal has no namespace nowhere. Create it \(temporal operator namespace create/);
-  const away = await processes.cli(['setup'], { TEMPORAL_ADDRESS: '127.0.0.1:1' });
-  expect(away.code).toBe(3);
-  expect(away.stderr).toContain('127.0.0.1:1');
+it('setup reports a missing namespace and an unreachable Temporal', async () => {
+  const missing = await processes.cli(['setup'], { TEMPORAL_NAMESPACE: 'nowhere' });
+  expect(missing.code).toBe(1);
+  expect(missing.stderr).toMatch(/Temporal has no namespace nowhere. Create it \(temporal operator namespace create/);
+  const unreachable = await processes.cli(['setup'], { TEMPORAL_ADDRESS: '127.0.0.1:1' });
+  expect(unreachable.code).toBe(3);
+  expect(unreachable.stderr).toContain('127.0.0.1:1');
 }, 60_000);
 
-it('a worker that cannot start says why, and ends', async () => {
-  const none = await processes.cli(['worker'], { TEMPORAL_NAMESPACE: 'nowhere' });
-  expect(none.code).toBe(1);
-  expect(none.stderr).toMatch(/^error: Temporal has no namespace nowhere. Create it/);
-  const taken = await processes.cli(['worker'], { RECONCILER_HEALTH_ADDRESS: processes.temporalAddress });
-  expect(taken.code).toBe(3);
-  expect(taken.stderr).toMatch(/^error: RECONCILER_HEALTH_ADDRESS=\S+ cannot be listened on/);
+it('a worker that cannot start reports the reason and exits', async () => {
+  const missing = await processes.cli(['worker'], { TEMPORAL_NAMESPACE: 'nowhere' });
+  expect(missing.code).toBe(1);
+  expect(missing.stderr).toMatch(/^error: Temporal has no namespace nowhere. Create it/);
+  const addressInUse = await processes.cli(['worker'], { RECONCILER_HEALTH_ADDRESS: processes.temporalAddress });
+  expect(addressInUse.code).toBe(3);
+  expect(addressInUse.stderr).toMatch(/^error: RECONCILER_HEALTH_ADDRESS=\S+ cannot be listened on/);
 }, 60_000);

@@ -17,11 +17,11 @@ const CLOCKS = [
 export interface FakeTimers {
   /** Milliseconds since the epoch at which the fake clock starts; the current time by default. */
   now?: number;
-  /** Whether the fake clock goes on by itself, with the real one. */
+  /** Whether the fake clock advances with the real one. */
   advanceTimers?: boolean;
 }
 
-/** Fakes these clocks and no others, until `jest.useRealTimers()` is called. `jest.useFakeTimers` only takes the list of the others. */
+/** Fakes only these functions, until `jest.useRealTimers()` is called. `jest.useFakeTimers` only accepts the functions not to fake. */
 export function fakeOnly(names: (typeof CLOCKS)[number][], options: FakeTimers = {}): void {
   jest.useFakeTimers({ ...options, doNotFake: CLOCKS.filter((name) => !names.includes(name)) });
 }

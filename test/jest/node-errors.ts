@@ -1,8 +1,8 @@
 import { runInThisContext } from 'node:vm';
 
 /**
- * Jest runs tests in a realm of their own, and errors that Node creates (those of sockets, files and `fetch`) are not of that realm.
- * Here too they count as errors: `instanceof Error` is true for them, in the sources and in the libraries that they use.
+ * Jest runs tests in a separate realm, and errors that Node creates (for sockets, files and `fetch`) do not belong to this realm. With this
+ * setup, `instanceof Error` is true for them nevertheless, in the sources and in the libraries that they use.
  */
 for (const own of [Error, TypeError, RangeError, SyntaxError]) {
   const nodes: typeof own = runInThisContext(own.name);

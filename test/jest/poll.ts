@@ -6,7 +6,7 @@ type Polled<M> = {
 };
 type Matcher<A extends unknown[]> = (...args: A) => Promise<void>;
 
-/** Like `expect`, but reads the value again and again until it is as expected: `await poll(() => count).toBe(2)`. */
+/** Like `expect`, but reads the value repeatedly until it matches: `await poll(() => count).toBe(2)`. */
 export function poll<T>(read: () => T, patience?: Patience): Polled<ReturnType<typeof expect<Awaited<T>>>> {
   const matchers = (not: boolean): object =>
     new Proxy(

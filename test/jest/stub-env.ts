@@ -7,7 +7,7 @@ export function stubEnv(name: string, value: string | undefined): void {
   set(name, value);
 }
 
-/** Gives every stubbed variable the value that it had before. Each file of tests has variables of its own. */
+/** Restores the previous value of every stubbed variable. Each test file has its own environment variables. */
 export function unstubAllEnvs(): void {
   for (const [name, value] of before) set(name, value);
   before.clear();

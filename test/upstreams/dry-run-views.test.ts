@@ -46,7 +46,7 @@ it('lists views that change, are dropped, or swap names with tables, as the run 
   await rest.table('sales', 'to_be_table');
   await rest.dropTable('sales', 'to_be_view');
   await rest.view('sales', 'to_be_view', { spark: 'SELECT 3' });
-  // One of four views is gone. If another had become a table too, more would be missing than a run may drop.
+  // One of four views is missing. If another view became a table too, more views would be missing than a run may drop.
   const { job, changes } = await dryThenReal(stack, connectorId);
   expect(job).toMatchObject({
     counters: { errors: 0n, viewsChanged: 2n, viewsMissing: 1n, tablesChanged: 1n, tablesMissing: 0n },

@@ -33,7 +33,7 @@ export interface FaultProxy extends AsyncDisposable {
 
 export async function startFaultProxy(target: string, rules: Rule[] = []): Promise<FaultProxy> {
   const sockets = new Set<Socket>();
-  const taken = new Map<Rule, number>();
+  const matchCounts = new Map<Rule, number>();
   const proxy = { rules, requests: [] as FaultProxy['requests'] };
   const server = createServer(async (incoming, response) => {
     const { method = '', url: path = '', headers } = incoming;
@@ -48,8 +48,8 @@ export async function startFaultProxy(target: string, rules: Rule[] = []): Promi
     const rule = proxy.rules.find((candidate) => {
       if ((candidate.method ?? method) !== method || !candidate.path.test(path)) return false;
       if (candidate.takes?.(incoming) === false) return false;
-      const n = (taken.get(candidate) ?? 0) + 1;
-      taken.set(candidate, n);
+      const n = (matchCounts.get(candidate) ?? 0) + 1;
+      matchCounts.set(candidate, n);
       return candidate.hits?.(n) ?? true;
     });
     try {

@@ -172,17 +172,17 @@ describe('a transient fault', () => {
 
 describe('a fault of the whole run', () => {
   it.concurrent.each<[string, string, Rule[]]>([
-    ['a page of tables that repeats for ever', 'FAILED_PRECONDITION', always(LIST_TABLES, firstPageForEver(['again']))],
-    ['pages of tables that go round', 'DATA_LOSS', always(LIST_TABLES, firstPageForEver(['a', 'b', 'c']))],
+    ['a page of tables that repeats forever', 'FAILED_PRECONDITION', always(LIST_TABLES, firstPageForEver(['again']))],
+    ['pages of tables in a cycle', 'DATA_LOSS', always(LIST_TABLES, firstPageForEver(['a', 'b', 'c']))],
     [
-      'a page of namespaces that repeats for ever',
+      'a page of namespaces that repeats forever',
       'FAILED_PRECONDITION',
       always(/\/v1\/namespaces\?/, firstPageForEver(['again'])),
     ],
     ['403 for the listing', 'PERMISSION_DENIED', always(LIST_TABLES, refuse(403, 'ForbiddenException'))],
     ['an HTML page for the listing', 'FAILED_PRECONDITION', always(LIST_TABLES, htmlPage)],
     [
-      'no table at all',
+      'a listing without tables',
       'NOT_FOUND',
       always(
         LIST_TABLES,
@@ -213,7 +213,7 @@ describe('a catalog that cannot be opened', () => {
   it.concurrent.each<[string, string, Fault]>([
     ['401', 'UNAUTHENTICATED', refuse(401, 'NotAuthorizedException')],
     ['403', 'PERMISSION_DENIED', refuse(403, 'ForbiddenException')],
-    ['404, as another server answers', 'FAILED_PRECONDITION', refuse(404, 'NotFound')],
+    ['404, as from a server of another kind', 'FAILED_PRECONDITION', refuse(404, 'NotFound')],
     ['a hang', 'DEADLINE_EXCEEDED', hang],
     ['a broken connection', 'UNAVAILABLE', ({ response }) => void response.destroy()],
     ['an HTML page', 'FAILED_PRECONDITION', htmlPage],
@@ -259,11 +259,11 @@ describe('credentials', () => {
   it.concurrent('are not sent to another host that a redirect leads to', async () => {
     const gate = new TokenGate(CLIENT);
     await using elsewhere = await startFaultProxy(rest.url);
-    const away = always(
+    const redirectAway = always(
       LOAD_ORDERS,
       redirect(302, (path) => elsewhere.url + path),
     );
-    await using upstream = await connect([...gate.rules, ...away], { auth });
+    await using upstream = await connect([...gate.rules, ...redirectAway], { auth });
     const { codes } = await upstream.run();
     expect(codes).toEqual({ 'fx.orders': 'FAILED_PRECONDITION' });
     expect(elsewhere.requests.filter(({ headers }) => headers.authorization)).toEqual([]);
@@ -301,7 +301,7 @@ describe('a table of an earlier run', () => {
     expect(await upstream.wrong(NAMES)).toEqual({});
   });
 
-  it.concurrent('does not count as dropped if it is not listed and the listing that would confirm it fails', async () => {
+  it.concurrent('does not count as dropped if a listing omits it and the listing that would confirm this fails', async () => {
     await using upstream = await connect([]);
     await upstream.run();
     const withoutOrders = changed(({ identifiers }) => ({
@@ -328,14 +328,14 @@ it("delays only the one table with a truncated metadata file, over which Iceberg
   });
   expect(await upstream.wrong(NAMES)).toEqual({});
 
-  mend(truncated[0]!.truth.metadata_location.replace(/^file:\/lake/, folder));
+  repair(truncated[0]!.truth.metadata_location.replace(/^file:\/lake/, folder));
   const after = await upstream.run();
   expect(after.codes).toEqual({});
   expect(after.job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: 1n } });
 });
 
 /** Replaces the damaged metadata file with the previous one, because there is no undamaged copy of it. */
-function mend(file: string): void {
+function repair(file: string): void {
   const names = readdirSync(join(file, '..')).filter((name) => name.endsWith('.metadata.json'));
   const before = names.sort().at(-2)!;
   writeFileSync(file, readFileSync(join(file, '..', before)));

@@ -38,7 +38,7 @@ describe("fixtures behind Iceberg's REST server that change between two runs", (
   });
   afterAll(() => cleanUp[Symbol.asyncDispose]());
 
-  it('are as the engines report them at first', () => {
+  it('match what the engines report at first', () => {
     expect(before.length).toBeGreaterThan(10);
     expect(inFirst).toEqual({});
   });

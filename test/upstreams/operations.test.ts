@@ -38,7 +38,7 @@ const EVENTUALLY = { timeout: 110_000, interval: 500 };
 
 describe('the dashboard', () => {
   it('is valid for Grafana', () => {
-    // The version of Grafana 11; newer ones migrate it when they load it.
+    // This is the schema version of Grafana 11. Newer versions of Grafana migrate the dashboard when they load it.
     expect(dashboard.schemaVersion).toBe(39);
     const ids = dashboard.panels.map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);
@@ -161,7 +161,7 @@ describe('a Prometheus beside a stack', () => {
     }, EVENTUALLY);
   });
 
-  it('has the connectors to choose from', async () => {
+  it('has the connectors for the selection in the dashboard', async () => {
     const [, metric, label] = /^label_values\((\w+), (\w+)\)$/.exec(
       dashboard.templating.list[1]?.definition ?? '',
     ) as RegExpExecArray;

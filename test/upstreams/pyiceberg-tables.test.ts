@@ -62,13 +62,13 @@ describe.each(SERVERS)('tables that pyiceberg wrote to $name, in S3', ({ start, 
     expect(wrong).toEqual({});
   }
 
-  it('are as pyiceberg reports them', async () => {
+  it('match what pyiceberg reports', async () => {
     const written = await write('write_tables.py', [], input);
     expect(written).toHaveLength(tables);
     await expectTruth(await stack.trigger(connectorId), written);
   });
 
-  it('are left alone when nothing changed', async () => {
+  it('cause no changes in a second run if nothing has changed', async () => {
     const again = await stack.trigger(connectorId);
     expect(again).toMatchObject({
       state: JobState.JS_SUCCEEDED,
@@ -76,7 +76,7 @@ describe.each(SERVERS)('tables that pyiceberg wrote to $name, in S3', ({ start, 
     });
   });
 
-  it('are as pyiceberg reports them after it has changed some, and only those are read', async () => {
+  it('match what pyiceberg reports after it has changed some of them, and only those are read', async () => {
     const written = await write('write_tables.py', ['more'], input);
     const job = await stack.trigger(connectorId);
     expect(countersOf(job).tablesChanged).toBe(leaveOut.length > 0 ? 2n : 3n);

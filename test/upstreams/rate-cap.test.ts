@@ -71,7 +71,7 @@ async function workersOf(jobId: string): Promise<Set<string>> {
 }
 
 describe('a limit of requests per second', () => {
-  it('is kept by two workers together, which ingest the same', async () => {
+  it('is kept by two workers together, and they ingest the same content', async () => {
     const free = await stack.trigger(await connect('free'));
     expect(free).toMatchObject({ state: JobState.JS_SUCCEEDED });
     const uncapped = takeRequests();
@@ -91,7 +91,7 @@ describe('a limit of requests per second', () => {
     expect(await dumpCatalog(stack.catalog, 'slow')).toEqual(await dumpCatalog(stack.catalog, 'free'));
   }, 300_000);
 
-  it('of one request in minutes does not delay a cancel', async () => {
+  it('does not delay a cancellation, even at one request in several minutes', async () => {
     const connectorId = await connect('crawl', { maxRequestsPerSecond: 0.01 });
     const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
     while (proxy.requests.length < 1) await new Promise((resolve) => setTimeout(resolve, 50));
@@ -119,7 +119,7 @@ describe('a limit of requests per second', () => {
 });
 
 describe('a Retry-After of S3', () => {
-  it.each([429, 503])('that is long is waited for without another request (%i)', async (status) => {
+  it.each([429, 503])('is waited for without another request, even if it is long (%i)', async (status) => {
     const requestTimes: number[] = [];
     let until = 0;
     const later: Fault = ({ response }) => {

@@ -69,7 +69,7 @@ type Case = [string, FaultProxy['rules'], object];
 
 describe.each([
   { name: 'secrets by reference', encrypted: false },
-  { name: 'secrets by reference, where payloads are encrypted', encrypted: true },
+  { name: 'secrets by reference, with encrypted payloads,', encrypted: true },
 ])('$name', ({ encrypted }) => {
   const cleanUp = new CleanUp();
   let stack: RunningStack;

@@ -66,7 +66,7 @@ describe("views of Iceberg's REST server", () => {
     });
   });
 
-  it.each(every)('%s is as on the server: version, schema, SQL of all dialects, defaults', async (name) => {
+  it.each(every)('include %s as on the server: version, schema, SQL of all dialects, defaults', async (name) => {
     const [namespace, last] = [name.slice(0, name.lastIndexOf('.')), name.slice(name.lastIndexOf('.') + 1)];
     const { metadata } = await rest.load(namespace, last);
     const [version] = metadata.versions;
@@ -100,7 +100,7 @@ describe("views of Iceberg's REST server", () => {
     expect(stdout).toContain('SQL (trino)\n  SELECT id\n  FROM "orders"\n  WHERE total > 100\n');
   });
 
-  it('cost no write when nothing has changed', async () => {
+  it('cause no writes if nothing has changed', async () => {
     const before = await Promise.all(every.map(view));
     const job = await stack.trigger(connectorId);
     expect(job).toMatchObject({
@@ -184,7 +184,7 @@ describe("views of Iceberg's REST server", () => {
     expect(await stack.tableId('lake.sales.orders')).toMatch(/^tbl_/);
   });
 
-  it('fail one by one: the others are ingested, and the failed one is named', async () => {
+  it('fail individually: the others are ingested, and the failed one is named', async () => {
     await rest.view('sales', 'broken', { spark: 'SELECT 6' });
     await rest.view('sales', 'good', { spark: 'SELECT 7' });
     const { 'metadata-location': file } = await rest.load('sales', 'broken');
@@ -219,7 +219,7 @@ describe("views of Iceberg's REST server", () => {
         /views.*from the test's proxy/,
       ],
       [
-        'has pages that repeat for ever',
+        'has pages that repeat forever',
         round,
         'views',
         'DATA_LOSS',
@@ -284,7 +284,7 @@ describe("views of Iceberg's REST server", () => {
     });
   });
 
-  it('have runs that replay', async () => {
+  it('leave histories that replay', async () => {
     Runtime.install({ logger: new DefaultLogger('ERROR') });
     const { jobs } = await stack.catalog.jobs.listReconcileJobs({ connectorId, pageSize: 1000 });
     const codePath = join(ROOT, 'dist/workflow-bundle.js');

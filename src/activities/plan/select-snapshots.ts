@@ -7,7 +7,7 @@ export type Ancestry = ReadonlyMap<bigint, bigint | undefined>;
 /** Where a table's branches begin: its refs, and the current snapshot, which is the branch `main` if no ref has that name. */
 export interface TableHeads {
   currentSnapshotId?: bigint | undefined;
-  refs: readonly { name: string; type: string; snapshotId: bigint }[];
+  refs: readonly { name: string; type: 'branch' | 'tag'; snapshotId: bigint }[];
 }
 
 export function ancestryOf(history: Iterable<SnapshotParent>): Ancestry {

@@ -1,12 +1,13 @@
 import type { CaptureOptions } from '../../contract/activities.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
+import { SnapshotRefType, type Table } from '../../generated/reconciler/v1/tables.ts';
 import { type NdvOptions, ndvOptions } from '../../stats/statistics-options.ts';
 import { missingPolicy } from '../missing/missing-policy.ts';
 import { resolveCaptureOptions } from '../options/capture-options.ts';
 import { coverageAfter } from '../options/coverage.ts';
 import { destinationOf, type TableDestination } from '../options/destination.ts';
 import { boundTable, type EnsureResult, ensureTable } from './ensure-table.ts';
-import { type Ancestry, ancestryOf } from './select-snapshots.ts';
+import { type Ancestry, ancestryOf, type TableHeads } from './select-snapshots.ts';
 import { type NdvColumns, ndvColumns, selectedColumns } from './selected-columns.ts';
 import { planSnapshots, type SnapshotPlan } from './snapshot-plan.ts';
 import { compareStoredSnapshots, listStoredSnapshots, NO_SNAPSHOTS, type StoredSnapshots } from './stored-snapshots.ts';
@@ -75,7 +76,7 @@ export async function planTable(input: TableIngest, reader: TableReader): Promis
   const snapshots = planSnapshots(
     ancestry,
     await storedSnapshots(input, reader, ensured, ancestry, capture),
-    isCaptureOnly ? stored : descriptor,
+    isCaptureOnly ? headsOf(stored) : descriptor,
     { capture, full, marks: action !== 'KEEP' },
   );
   const snapshotCounts = countSnapshots(snapshots, capture, full);
@@ -144,4 +145,17 @@ function countSnapshots(
     else if (full) counts.verified += 1;
   }
   return counts;
+}
+
+/** The heads of a table in the catalog. */
+export function headsOf({ currentSnapshotId, refs }: Table): TableHeads {
+  const { SNAPSHOT_REF_TYPE_TAG } = SnapshotRefType;
+  return {
+    currentSnapshotId,
+    refs: refs.map(({ name, snapshotId, type }) => ({
+      name,
+      snapshotId,
+      type: type === SNAPSHOT_REF_TYPE_TAG ? 'tag' : 'branch',
+    })),
+  };
 }

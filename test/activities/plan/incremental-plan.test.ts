@@ -6,6 +6,7 @@ import { ingestTable } from '../../../src/activities/ingest-table.ts';
 import { ancestryOf } from '../../../src/activities/plan/select-snapshots.ts';
 import { planSnapshots } from '../../../src/activities/plan/snapshot-plan.ts';
 import { compareStoredSnapshots, listStoredSnapshots } from '../../../src/activities/plan/stored-snapshots.ts';
+import { headsOf } from '../../../src/activities/plan/table-plan.ts';
 import type { CaptureOptions } from '../../../src/contract/activities.ts';
 import type { CaptureMode, SnapshotSelection } from '../../../src/contract/job.ts';
 import type { SnapshotRef } from '../../../src/formats/table-reader.ts';
@@ -256,7 +257,7 @@ async function comparePlans(table: Table, state: TableState) {
     const found = await compareStoredSnapshots(deps, table, ancestry, { captured: mode !== 'METADATA_ONLY' });
     messagesRead.push(found.messages.size);
     for (const snapshots of SELECTIONS) {
-      const heads = mode === 'CAPTURE_ONLY' ? table : state;
+      const heads = mode === 'CAPTURE_ONLY' ? headsOf(table) : state;
       const capture: CaptureOptions = { mode, snapshots };
       const [expected, actual] = [listed, found].map((stored) => {
         const plan = planSnapshots(ancestry, stored, heads, { capture, full: false, marks: true });

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Sqlite } from '../../../src/catalog/store/database/sqlite.ts';
 
-/** What a dry run writes: its own record with its failures, its list, and the key that asked for it. */
+/** The tables that a dry run writes: its own record, its failures, its list of changes, and its idempotency key. */
 const OWN = ['jobs', 'job_failures', 'job_changes', 'idempotency_keys'];
 
-/** Every row of every table of a catalog's database but those of jobs themselves, once no job has a connector any more. */
+/** Waits until no job holds a connector, and reads all rows of the catalog's database except the records of jobs. */
 export async function catalogContents(file: string): Promise<Record<string, unknown[]>> {
   const db = new Sqlite(file, { readonly: true });
   try {
-    // A job has ended a moment before it gives its connector back.
+    // A job's end is recorded a moment before its connector is released.
     const held = db.prepare("select count(*) from connectors where running_job_id <> ''").pluck();
     while (held.get() !== 0) await sleep(50);
     const tables = db.prepare("select name from sqlite_master where type = 'table'").pluck().all() as string[];

@@ -3,16 +3,16 @@ import type { CatalogClients } from '../../../src/catalog-client/connect.ts';
 import type { DataFile } from '../../../src/generated/reconciler/v1/statistics.ts';
 import type { Truth, TruthFile, TruthSnapshot } from './truth.ts';
 
-/** Reserved field ids of delete files' own columns (Iceberg spec, "Reserved Field IDs"). */
+/** Field ids above this one are reserved for the columns of delete files (Iceberg spec, "Reserved Field IDs"). */
 const RESERVED = 2_147_483_000;
 
-/** Which snapshots, by decimal id, should be in, and of which the files. Absent: all. */
+/** Which snapshots should be in the catalog, by decimal id, and which of them with files. If absent, all. */
 export interface Selected {
   taken?: (id: string) => boolean;
   captured?: (id: string) => boolean;
 }
 
-/** Every difference between what the catalog says of a table and the truth. */
+/** Returns every difference between the catalog's content of a table and the truth. */
 export async function differences(
   catalog: CatalogClients,
   tableId: string,
@@ -99,14 +99,14 @@ async function compareTotals(
     sum('position_delete_files', 'equality_delete_files', 'deletion_vectors'),
   );
   same(`${snapshotId} data bytes`, got.dataSizeBytes, t.data_bytes);
-  // Of a deletion vector its own bytes, not those of the Puffin file that it shares with others.
+  // A deletion vector counts with its own bytes, not with those of the Puffin file that it shares with others.
   const bytes = want.live!.map((l) => truth.files[l.file]!).map((f) => f.content_size_in_bytes ?? f.file_size_in_bytes);
   same(
     `${snapshotId} bytes`,
     got.totalSizeBytes,
     bytes.reduce((n, size) => n + size, 0),
   );
-  // Absent where the metadata does not tell; where it is given it is what a real scan counts.
+  // The count is absent if the metadata does not determine it. If present, it equals the count of a real scan.
   if (got.liveRowCount !== undefined && want.live_rows !== undefined && want.live_rows !== null) {
     same(`${snapshotId} live rows`, got.liveRowCount, want.live_rows);
   }
@@ -199,7 +199,7 @@ async function compareColumns(
 
 type Part = TruthFile['columns'][string] | undefined;
 
-/** The least lower or greatest upper bound, if every part that has values gives one. */
+/** Returns the least lower or the greatest upper bound, if every part with values has one. */
 function extreme(type: string, parts: Part[], of: 'lower_hex' | 'upper_hex') {
   const bounds: Comparable[] = [];
   for (const part of parts) {
@@ -215,7 +215,7 @@ function extreme(type: string, parts: Part[], of: 'lower_hex' | 'upper_hex') {
 type Comparable = bigint | number | string;
 const hexOf = (bytes: Buffer | undefined) => bytes && Buffer.from(bytes).toString('hex');
 
-/** A bound in a form that JavaScript orders, whatever width it was written in. */
+/** Converts a bound to a value that JavaScript can order, regardless of the width in which it was written. */
 function comparable(type: string, hex: string | undefined): Comparable | undefined {
   if (hex === undefined) return undefined;
   const bytes = Buffer.from(hex, 'hex');
@@ -236,13 +236,13 @@ async function comparePlan(
 ) {
   if (!want.plan) return;
   const name = (f: TruthFile) => key(f.path, f.content_offset);
-  const wanted = new Map<string, Set<string>>();
-  // A big file stands in the truth once a split.
+  const expected = new Map<string, Set<string>>();
+  // In the truth, a large file occurs once per split.
   for (const { file, deletes = [] } of want.plan) {
     const path = truth.files[file]!.path;
-    const set = wanted.get(path) ?? new Set();
+    const set = expected.get(path) ?? new Set();
     for (const d of deletes) set.add(name(truth.files[d]!));
-    wanted.set(path, set);
+    expected.set(path, set);
   }
   const got: [string, string[]][] = [];
   for await (const { files } of catalog.plans.streamPlan({ tableId, snapshotId })) {
@@ -250,10 +250,10 @@ async function comparePlan(
       got.push([f.file!.filePath, f.deleteFiles.map((d) => key(d.filePath, d.contentOffset)).sort()]);
     }
   }
-  same(`${snapshotId} plan`, got.sort(), [...wanted].map(([path, set]) => [path, [...set].sort()]).sort());
+  same(`${snapshotId} plan`, got.sort(), [...expected].map(([path, set]) => [path, [...set].sort()]).sort());
 }
 
-/** BigInts, numbers and their decimal text are the same here. */
+/** Formats a value so that BigInts, numbers and their decimal text are equal. */
 function text(value: unknown): string {
   return (
     JSON.stringify(value, (_, v) =>

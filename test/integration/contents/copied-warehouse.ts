@@ -5,7 +5,7 @@ import { ROOT } from '../stack/running-stack.ts';
 
 const FIXTURES = join(ROOT, 'test/fixtures/iceberg/wh/fx');
 
-/** A warehouse folder with so many copies of the fixture tables, a namespace a copy: runs last some seconds, and tables are packed. */
+/** Creates a warehouse folder with this many copies of the fixture tables, one namespace per copy. */
 export function copiedWarehouse(copies: number): { folder: string } & Disposable {
   const folder = mkdtempSync(join(tmpdir(), 'reconciler-warehouse-'));
   for (let i = 0; i < copies; i++) {

@@ -11,7 +11,7 @@ export interface DryRun {
   failures: JobFailure[];
 }
 
-/** Makes a dry run, and sees that nothing in the catalog's database is another than before. */
+/** Makes a dry run and checks that it has changed nothing in the catalog's database. */
 export async function dryRun(stack: RunningStack, connectorId: string, options: object = {}): Promise<DryRun> {
   const file = join(stack.dataDir, 'catalog.db');
   const before = await catalogContents(file);
@@ -23,7 +23,7 @@ export async function dryRun(stack: RunningStack, connectorId: string, options: 
   return { job, changes, failures: await stack.failures(job.jobId) };
 }
 
-/** A dry run and the real one right after it, which counts the same and fails with the same codes at the same tables. */
+/** Makes a dry run and then a real run, and checks that both have the same counters and the same failure codes per table. */
 export async function dryThenReal(
   stack: RunningStack,
   connectorId: string,
@@ -38,7 +38,7 @@ export async function dryThenReal(
   return { ...dry, real };
 }
 
-/** All but what reading files would count. */
+/** Returns the counters that do not depend on reading files. */
 function counters(job: ReconcileJob): object {
   const { filesIngested: _, bytesRead: __, upstreamRequests: ___, ...counted } = countersOf(job);
   return { ...counted, state: job.state };
@@ -46,6 +46,6 @@ function counters(job: ReconcileJob): object {
 
 const failed = (failures: JobFailure[]) => failures.map(({ table, code }) => ({ table, code }));
 
-/** `TABLE CREATE inc.orders: not in the catalog yet: 1 snapshot`. */
+/** Formats a change as in `TABLE CREATE inc.orders: not in the catalog yet: 1 snapshot`. */
 export const changeText = ({ kind, action, name, reason }: JobChange) =>
   `${kind.replace('JOB_CHANGE_KIND_', '')} ${action.replace('JOB_CHANGE_ACTION_', '')} ${name}: ${reason}`;

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import type { CatalogClients } from '../../../src/catalog-client/connect.ts';
 
 /**
- * What a catalog holds of a destination catalog, by table name: snapshots, files and statistics, without ids and times of the
- * catalog's own. Equal for two runs that brought in the same.
+ * Returns the stored content of a destination catalog by table name: snapshots, files and statistics, without ids and times that the
+ * catalog itself assigns. Two runs that ingested the same content have equal dumps.
  */
 export async function dumpCatalog(clients: CatalogClients, catalogName: string): Promise<Record<string, string>> {
   const { catalogId } = await clients.directory.resolve({ name: { $case: 'text', value: catalogName } });

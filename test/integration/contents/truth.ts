@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What Iceberg Java, reading every snapshot, said of a table. Only what is compared is named. */
+/** The content of a table as Iceberg Java reported it, with every snapshot. Only the fields that are compared are declared. */
 export interface Truth {
   corrupted?: string;
   current_snapshot_id: number | null;
@@ -51,7 +51,7 @@ export interface TruthSnapshot {
   live_rows?: number | null;
 }
 
-/** The truth of every table below a `truth` folder, by file name. Snapshot ids as decimal text: they exceed 2^53. */
+/** Reads the truth of every table in a `truth` folder, by file name. Snapshot ids are decimal text, because they exceed 2^53. */
 export function readTruth(folder: string): Map<string, Truth> {
   const tables = new Map<string, Truth>();
   for (const name of readdirSync(folder).sort()) {

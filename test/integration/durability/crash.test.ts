@@ -8,10 +8,10 @@ import { dumpCatalog } from '../contents/dump.ts';
 import type { RunningStack } from '../stack/running-stack.ts';
 import { startUndisturbed, type Undisturbed } from '../stack/undisturbed.ts';
 
-/** Copies of the fixture tables: enough that a run lasts some seconds, and that tables are packed. */
+/** Number of copies of the fixture tables, chosen so that a run lasts several seconds and its tables are packed. */
 const COPIES = 6;
-/** Longer than the start-to-close of the step that waits for the connector. */
-const AWAY_MS = 40_000;
+/** Longer than the start-to-close timeout of the activity that waits for the connector. */
+const FROZEN_MS = 40_000;
 
 let base: Undisturbed;
 let stack: RunningStack;
@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterAll(async () => base?.[Symbol.asyncDispose]());
 
 it.each(['worker', 'catalog', 'temporal'])(
-  'goes on by itself after kill -9 of the %s in mid-ingest',
+  'a job continues on its own after kill -9 of the %s in the middle of the ingest',
   async (name) => {
     const connectorId = await stack.connect(`without-${name}`, base.folder);
     const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
@@ -44,28 +44,28 @@ it.each(['worker', 'catalog', 'temporal'])(
   300_000,
 );
 
-it('keeps its place while it is paused, over kill -9 of each and a Temporal that stands still', async () => {
+it('a paused job keeps its progress when each process is killed and Temporal freezes', async () => {
   const connectorId = await stack.connect('paused', base.folder, { policy: { maxParallel: 1 } });
   const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
   const job = () => stack.catalog.connectors.getReconcileJob({ jobId });
   await until(async () => countersOf(await job()).tablesChanged > 5n);
   await setState(connectorId, ConnectorState.CONNECTOR_STATE_PAUSED);
-  // What it has in hand is lost.
-  await killed('worker');
-  await rests(jobId);
+  // The work in flight is lost.
+  await killAndAwaitRestart('worker');
+  await untilPaused(jobId);
   const { tablesChanged } = countersOf(await job());
   expect(tablesChanged).toBeLessThan(Object.keys(base.dump).length);
 
   for (const name of ['worker', 'catalog', 'temporal']) {
-    await killed(name);
-    await rests(jobId);
+    await killAndAwaitRestart(name);
+    await untilPaused(jobId);
   }
   const temporal = stack.pids().temporal!;
   process.kill(temporal, 'SIGSTOP');
-  await sleep(AWAY_MS);
+  await sleep(FROZEN_MS);
   expect(await job()).toMatchObject({ state: JobState.JS_RUNNING, paused: true, counters: { tablesChanged } });
   process.kill(temporal, 'SIGCONT');
-  await rests(jobId);
+  await untilPaused(jobId);
   expect(await job()).toMatchObject({ paused: true, counters: { tablesChanged } });
 
   await setState(connectorId, ConnectorState.CONNECTOR_STATE_ACTIVE);
@@ -79,24 +79,24 @@ it('keeps its place while it is paused, over kill -9 of each and a Temporal that
 const setState = (connectorId: string, state: ConnectorState) =>
   stack.catalog.connectors.updateConnector({ connector: { connectorId, state }, updateMask: ['state'] });
 
-/** Kills a process and waits for the one in its place. */
-async function killed(name: string): Promise<void> {
+/** Kills a process and waits until its replacement runs. */
+async function killAndAwaitRestart(name: string): Promise<void> {
   const pid = stack.pids()[name]!;
   process.kill(pid, 'SIGKILL');
   await until(async () => ![undefined, pid].includes(stack.pids()[name]));
 }
 
-/** Waits until the worker that now runs has asked the catalog that now runs, some times, whether the job may go on. */
-async function rests(jobId: string): Promise<void> {
+/** Waits until the current worker has asked the current catalog several times whether the job may continue. */
+async function untilPaused(jobId: string): Promise<void> {
   const attempts = new Set<number>();
   await until(async () => {
     const described = stack.temporal.workflow.getHandle(jobId).describe();
     const { raw, status } = await described.catch(() => ({ raw: undefined, status: undefined }));
-    if (status && status.name !== 'RUNNING') throw new Error(`the job is ${status.name}: it should rest`);
+    if (status && status.name !== 'RUNNING') throw new Error(`the job is ${status.name}: it should be paused`);
     const [waiting, ...others] = raw?.pendingActivities ?? [];
-    const worker = waiting?.lastWorkerIdentity?.startsWith(`${stack.pids().worker}@`);
-    const told = waiting?.lastFailure?.applicationFailureInfo?.type === CONNECTOR_PAUSED;
-    if (worker && told && others.length === 0) attempts.add(waiting?.attempt ?? 0);
+    const isCurrentWorker = waiting?.lastWorkerIdentity?.startsWith(`${stack.pids().worker}@`);
+    const isPaused = waiting?.lastFailure?.applicationFailureInfo?.type === CONNECTOR_PAUSED;
+    if (isCurrentWorker && isPaused && others.length === 0) attempts.add(waiting?.attempt ?? 0);
     return attempts.size > 2;
   });
 }

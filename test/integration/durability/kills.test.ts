@@ -6,7 +6,7 @@ import { dumpCatalog } from '../contents/dump.ts';
 import type { RunningStack } from '../stack/running-stack.ts';
 import { startUndisturbed, type Undisturbed } from '../stack/undisturbed.ts';
 
-/** Copies of the fixture tables: enough that runs last some seconds, and that tables are packed. */
+/** Number of copies of the fixture tables, chosen so that a run lasts several seconds and its tables are packed. */
 const COPIES = 4;
 const KILLS = 50;
 const MAX_PAUSE_MS = 2_000;
@@ -20,7 +20,7 @@ beforeAll(async () => {
 }, 300_000);
 afterAll(async () => base?.[Symbol.asyncDispose]());
 
-/** Numbers from 0 to 1 that are the same for the same seed (mulberry32). */
+/** Returns a generator of pseudo-random numbers from 0 to 1 with this seed (mulberry32). */
 function randomFrom(seed: number): () => number {
   let state = seed;
   return () => {
@@ -31,17 +31,19 @@ function randomFrom(seed: number): () => number {
   };
 }
 
-it(`survives kill -9 of worker, catalog and Temporal at ${KILLS} random moments`, async () => {
+it(`jobs survive kill -9 of the worker, the catalog and Temporal at ${KILLS} random moments`, async () => {
   const seed = Number(process.env.RECONCILER_KILLS_SEED ?? Date.now() % 1_000_000);
   const random = randomFrom(seed);
   let killing = true;
   const jobs: string[] = [];
-  /** Keeps jobs of the connector coming, incremental and full ones, until the killing is over. */
+  /** Runs jobs of the connector, incremental and full in turn, until the last process was killed. */
   async function keepBusy(name: string): Promise<void> {
     const connectorId = await stack.connect(name, base.folder);
     for (let n = 0; killing; n++) {
       const request = { connectorId, fullRescan: n % 2 === 1, idempotencyKey: `${name}-${n}` };
-      const jobId = await patiently(async () => (await stack.catalog.connectors.triggerReconcile(request)).jobId);
+      const jobId = await retryWhileUnavailable(
+        async () => (await stack.catalog.connectors.triggerReconcile(request)).jobId,
+      );
       jobs.push(jobId);
       await stack.ended(jobId);
     }
@@ -53,7 +55,7 @@ it(`survives kill -9 of worker, catalog and Temporal at ${KILLS} random moments`
     const names = ['worker', 'catalog', 'temporal'];
     const name = names[Math.floor(random() * names.length)]!;
     const pid = stack.pids()[name];
-    // It may be down since the last time.
+    // The process may not have restarted since it was last killed.
     if (!pid || !kill(pid)) continue;
     killed[name] = (killed[name] ?? 0) + 1;
     left -= 1;
@@ -61,22 +63,25 @@ it(`survives kill -9 of worker, catalog and Temporal at ${KILLS} random moments`
   killing = false;
   await Promise.all(busy);
 
-  const told = `seed ${seed}, killed ${JSON.stringify(killed)}, jobs ${jobs.join(' ')}`;
+  const context = `seed ${seed}, killed ${JSON.stringify(killed)}, jobs ${jobs.join(' ')}`;
   for (const jobId of jobs) {
     const job = await stack.ended(jobId);
-    expect({ told, job }).toMatchObject({ told, job: { state: JobState.JS_SUCCEEDED, counters: { errors: 0n } } });
-    // The connector is given back after the record is written.
+    expect({ context, job }).toMatchObject({
+      context,
+      job: { state: JobState.JS_SUCCEEDED, counters: { errors: 0n } },
+    });
+    // The connector is released after the job's record is written.
     const status = async () => (await stack.temporal.workflow.getHandle(jobId).describe()).status.name;
-    const found = async () => ({ told, status: await status().catch(String) });
-    await poll(found, { timeout: 300_000 }).toEqual({ told, status: 'COMPLETED' });
+    const found = async () => ({ context, status: await status().catch(String) });
+    await poll(found, { timeout: 300_000 }).toEqual({ context, status: 'COMPLETED' });
   }
   for (const name of CONNECTORS) {
-    expect({ told, dump: await dumpCatalog(stack.catalog, name) }).toEqual({ told, dump: base.dump });
+    expect({ context, dump: await dumpCatalog(stack.catalog, name) }).toEqual({ context, dump: base.dump });
   }
-  // Nothing holds a connector.
+  // No job holds a connector.
   const { connectors } = await stack.catalog.connectors.listConnectors({});
   expect(connectors.map(({ runningJobId }) => runningJobId)).toEqual(['', '', '', '']);
-  console.log(told);
+  console.log(context);
 }, 1_500_000);
 
 function kill(pid: number): boolean {
@@ -87,7 +92,7 @@ function kill(pid: number): boolean {
   }
 }
 
-async function patiently<T>(call: () => Promise<T>): Promise<T> {
+async function retryWhileUnavailable<T>(call: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
       return await call();

@@ -11,7 +11,7 @@ import { dumpCatalog } from '../contents/dump.ts';
 import { Processes } from '../stack/processes.ts';
 import { ROOT } from '../stack/running-stack.ts';
 
-/** The newer build packs tables past 20 changed ones, and the older build past 50: a job passes both. */
+/** The newer build packs tables beyond 20 changed ones, the older build beyond 50. With this many copies, a job exceeds both limits. */
 const COPIES = 6;
 const PATCH = 'pack-early';
 
@@ -44,9 +44,10 @@ afterAll(async () => {
 });
 
 /**
- * This build with another number of changed tables past which tables are packed.
+ * Copies this build and replaces the number of changed tables beyond which tables are packed.
  *
- * @param limit returns the number as JavaScript; it gets the SDK's function `patched` as the workflow bundle calls it
+ * @param limit returns the number as JavaScript code; its argument is the name of the SDK's function `patched` in the workflow bundle
+ * @returns the copy's `bin/reconciler.js`
  */
 function buildWith(folder: string, limit: (patched: string) => string): string {
   cpSync(join(ROOT, 'dist'), join(folder, 'dist'), { recursive: true });
@@ -81,34 +82,34 @@ async function trigger(name: string): Promise<string> {
 const job = (jobId: string) => processes.catalog.connectors.getReconcileJob({ jobId });
 const eventsOf = async (jobId: string) =>
   (await processes.temporal.workflow.getHandle(jobId).fetchHistory()).events ?? [];
-/** Whether a build that has the patch has come to it. */
+/** Whether a build with the patch has recorded its marker in the history. */
 const isPatched = async (jobId: string) =>
   (await eventsOf(jobId)).some(({ markerRecordedEventAttributes: marker }) =>
     Buffer.from(marker?.details?.['patch-data']?.payloads?.[0]?.data ?? '').includes(PATCH),
   );
 
-/** What a killed worker had brought in already counts as unchanged: the catalog tells, not that counter. */
-async function endsAs(name: string, jobId: string): Promise<void> {
+/** Compares the catalog's content, because tables that a killed worker had ingested count as unchanged in the counters. */
+async function expectUndisturbed(name: string, jobId: string): Promise<void> {
   expect(await processes.ended(jobId)).toMatchObject({
     state: JobState.JS_SUCCEEDED,
     counters: { errors: 0n, tablesScanned: BigInt(Object.keys(undisturbed).length) },
   });
-  // The connector is given back after the record is written.
+  // The connector is released after the job's record is written.
   await until(async () => (await processes.temporal.workflow.getHandle(jobId).describe()).status.name === 'COMPLETED');
   expect(await dumpCatalog(processes.catalog, name)).toEqual(undisturbed);
 }
 
-it('a run of the older build goes on with the newer one', async () => {
+it('the newer build continues a run of the older build', async () => {
   const older = await start('older');
   const jobId = await trigger('begun-by-older');
   await until(async () => countersOf(await job(jobId)).tablesChanged > 5n);
   await processes.stop(older, 'SIGKILL');
   expect(await isPatched(jobId)).toBe(false);
   await start('newer');
-  await endsAs('begun-by-older', jobId);
+  await expectUndisturbed('begun-by-older', jobId);
 }, 400_000);
 
-it('a run of the newer build is held up by the older one, which cannot go on with it, and ends when a newer one is there', async () => {
+it('a run of the newer build makes no progress on the older build, and completes when the newer build is back', async () => {
   const newer = await start('newer');
   const jobId = await trigger('begun-by-newer');
   await until(() => isPatched(jobId));
@@ -120,10 +121,10 @@ it('a run of the newer build is held up by the older one, which cannot go on wit
   );
   expect((await job(jobId)).state).toBe(JobState.JS_RUNNING);
   await start('newer');
-  await endsAs('begun-by-newer', jobId);
+  await expectUndisturbed('begun-by-newer', jobId);
 }, 400_000);
 
-it('both work side by side, and each in turn goes and comes back: all jobs end, and the catalog is as if nothing had been', async () => {
+it('jobs succeed and the catalog is complete while workers of both builds run side by side and restart in turn', async () => {
   const workers = { older: await start('older'), newer: await start('newer') };
   const names = ['one', 'two', 'three'];
   const jobs = await Promise.all(names.map(trigger));
@@ -140,7 +141,7 @@ it('both work side by side, and each in turn goes and comes back: all jobs end, 
     await processes.stop(workers[build], signal);
     workers[build] = await start(build);
   }
-  for (const [i, name] of names.entries()) await endsAs(name, jobs[i]!);
+  for (const [i, name] of names.entries()) await expectUndisturbed(name, jobs[i]!);
 }, 600_000);
 
 async function until(condition: () => Promise<boolean>): Promise<void> {

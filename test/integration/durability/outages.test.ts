@@ -9,7 +9,7 @@ import { dumpCatalog } from '../contents/dump.ts';
 import { RunningStack } from '../stack/running-stack.ts';
 import { startUndisturbed, type Undisturbed } from '../stack/undisturbed.ts';
 
-/** Longer than the heartbeat timeout of 60 s and the start-to-close of control activities. */
+/** Longer than the heartbeat timeout of 60 s and the start-to-close timeout of control activities. */
 const OUTAGE_MS = 75_000;
 const COPIES = 6;
 
@@ -21,14 +21,14 @@ beforeAll(async () => {
 }, 300_000);
 afterAll(async () => base?.[Symbol.asyncDispose]());
 
-it('goes on after a Temporal that stood still past every time limit', async () => {
+it('a job continues after Temporal was frozen for longer than every timeout', async () => {
   const connectorId = await stack.connect('temporal-stood-still', base.folder);
   const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
   await until(async () => countersOf(await stack.catalog.connectors.getReconcileJob({ jobId })).tablesChanged > 3n);
   const temporal = stack.pids().temporal!;
   process.kill(temporal, 'SIGSTOP');
   await sleep(OUTAGE_MS);
-  // The catalog answers all the while, from the job's record.
+  // The catalog still answers, from the job's record.
   expect((await stack.catalog.connectors.getReconcileJob({ jobId })).state).toBe(JobState.JS_RUNNING);
   process.kill(temporal, 'SIGCONT');
   expect(await stack.ended(jobId)).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { errors: 0n } });
@@ -36,11 +36,11 @@ it('goes on after a Temporal that stood still past every time limit', async () =
   expect(await dumpCatalog(stack.catalog, 'temporal-stood-still')).toEqual(base.dump);
 }, 400_000);
 
-it('waits for a catalog that is slow', async () => {
+it('a job waits for a slow catalog', async () => {
   const connectorId = await stack.connect('slow-catalog', base.folder);
   const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
   const catalog = stack.pids().catalog!;
-  // It gets a fifth of the time, and each call of a bigger table waits some times.
+  // The catalog runs for a fifth of the time, so each call for a larger table is interrupted several times.
   for (let i = 0; i < 12; i++) {
     process.kill(catalog, 'SIGSTOP');
     await sleep(1_200);
@@ -51,7 +51,7 @@ it('waits for a catalog that is slow', async () => {
   expect(await dumpCatalog(stack.catalog, 'slow-catalog')).toEqual(base.dump);
 }, 300_000);
 
-it('waits while the disk of the catalog is full', async () => {
+it('a job waits while the disk of the catalog is full', async () => {
   const disk = join(base.folder, '..', `reconciler-disk-${process.pid}`);
   mkdirSync(disk);
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', disk]);
@@ -64,7 +64,7 @@ it('waits while the disk of the catalog is full', async () => {
     expect(() => {
       for (;;) appendFileSync(filler, Buffer.alloc(256 * 1024));
     }).toThrow(/ENOSPC/);
-    // Enough for the job to begin with; its tables take about twelve.
+    // 2 MiB are enough for the job to start; its tables need about 12 MiB.
     truncateSync(filler, statSync(filler).size - 2 * 1024 * 1024);
     const { jobId } = await small.catalog.connectors.triggerReconcile({ connectorId });
     const log = join(small.dataDir, 'logs', 'catalog.log');

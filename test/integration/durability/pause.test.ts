@@ -7,20 +7,20 @@ import { ConnectorState } from '../../../src/generated/reconciler/v1/connectors.
 import { JobState } from '../../../src/generated/reconciler/v1/jobs.ts';
 import { SyntheticStack } from '../../synthetic/synthetic-stack.ts';
 
-/** Some pages; and changed ones enough that they are packed. */
+/** These tables fill several pages, and enough of them change that they are packed. */
 const TABLES = 330;
 
 let stack: SyntheticStack;
 beforeAll(async () => {
-  // Temporal suggests to continue as new at 4,096 events; here far earlier.
+  // Temporal suggests continue-as-new at 4,096 events by default; here it does so much earlier.
   stack = await SyntheticStack.start({ settings: ['limit.historyCount.suggestContinueAsNew=60'] });
 }, 180_000);
 afterAll(() => stack?.[Symbol.asyncDispose]());
 
 let upstreams = 0;
 
-/** A job that runs, of tables that take so long each. */
-async function running(delayMs: number, tables = TABLES) {
+/** Starts a job whose tables take `delayMs` each, and waits until it runs. */
+async function startRunning(delayMs: number, tables = TABLES) {
   const name = `lake${++upstreams}`;
   const uri = stack.upstream(name, { tables, namespaces: 3, faults: [{ every: 1, delayMs }] });
   const connectorId = await stack.connect(name, uri, { policy: { maxParallel: 4 } });
@@ -36,8 +36,8 @@ const resume = (id: string) => setState(id, ConnectorState.CONNECTOR_STATE_ACTIV
 
 const progress = (jobId: string) => stack.temporal.workflow.getHandle(jobId).query<Progress>('progress');
 
-/** Waits until nothing is in flight any more. */
-async function rests(jobId: string): Promise<void> {
+/** Waits until the job is paused and no work is in flight. */
+async function untilPaused(jobId: string): Promise<void> {
   await until(async () => {
     const { paused, inFlight, state } = await progress(jobId);
     if (state === 'JS_FAILED') throw new Error(`job ${jobId} failed instead`);
@@ -48,19 +48,19 @@ async function rests(jobId: string): Promise<void> {
 const tablesOf = async (connectorId: string) =>
   Number((await stack.catalog.bindings.countBindings({ connectorId, kind: ObjectKind.OBJECT_KIND_TABLE })).count);
 
-/** Of the attempts at waiting for the connector. */
+/** Returns the attempts of the activity that waits for the connector, and the size of the history. */
 async function waiting(jobId: string): Promise<{ attempt: number; events: number }> {
   const { raw, historyLength } = await stack.temporal.workflow.getHandle(jobId).describe();
   const activity = raw.pendingActivities?.find(({ activityType }) => activityType?.name === 'awaitActive');
   return { attempt: activity?.attempt ?? 0, events: historyLength };
 }
 
-it('rests when its connector is paused, and goes on where it was', async () => {
-  const { connectorId, jobId, name } = await running(40);
-  for (const enough of [20, 120]) {
-    await until(async () => countersOf(await stack.job(jobId)).tablesChanged > BigInt(enough));
+it('a job pauses with its connector, and continues from the same point', async () => {
+  const { connectorId, jobId, name } = await startRunning(40);
+  for (const changed of [20, 120]) {
+    await until(async () => countersOf(await stack.job(jobId)).tablesChanged > BigInt(changed));
     await pause(connectorId);
-    await rests(jobId);
+    await untilPaused(jobId);
     expect(await stack.job(jobId)).toMatchObject({
       state: JobState.JS_RUNNING,
       paused: true,
@@ -68,7 +68,7 @@ it('rests when its connector is paused, and goes on where it was', async () => {
     });
     const before = { tables: await tablesOf(connectorId), ...(await waiting(jobId)) };
     expect(before.tables).toBeLessThan(TABLES);
-    // It asks again and again, which costs no history.
+    // The activity is retried, which adds no events to the history.
     await until(async () => (await waiting(jobId)).attempt > before.attempt + 1);
     expect((await waiting(jobId)).events).toBe(before.events);
     expect(await tablesOf(connectorId)).toBe(before.tables);
@@ -92,11 +92,11 @@ it('rests when its connector is paused, and goes on where it was', async () => {
   expect(await tablesOf(connectorId)).toBe(TABLES);
 }, 300_000);
 
-it('others run meanwhile', async () => {
-  const { connectorId, jobId } = await running(40, 60);
+it('jobs of other connectors run while a job is paused', async () => {
+  const { connectorId, jobId } = await startRunning(40, 60);
   await pause(connectorId);
-  await rests(jobId);
-  const other = await running(0, 60);
+  await untilPaused(jobId);
+  const other = await startRunning(0, 60);
   expect(await stack.ended(other.jobId)).toMatchObject({
     state: JobState.JS_SUCCEEDED,
     counters: { tablesChanged: 60n },
@@ -106,13 +106,13 @@ it('others run meanwhile', async () => {
   expect(await stack.ended(jobId)).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: 60n } });
 }, 180_000);
 
-it('is cancelled while it rests, and so is one that waits for it', async () => {
-  const { connectorId, jobId } = await running(40);
+it('a paused job and a job that waits for it can be cancelled', async () => {
+  const { connectorId, jobId } = await startRunning(40);
   const next = await stack.catalog.connectors.triggerReconcile({ connectorId, fullRescan: true });
   const last = await stack.catalog.connectors.triggerReconcile({ connectorId, destinationTableName: 't000001' });
   await until(async () => countersOf(await stack.job(jobId)).tablesChanged > 20n);
   await pause(connectorId);
-  await rests(jobId);
+  await untilPaused(jobId);
   const { tablesChanged } = countersOf(await stack.job(jobId));
 
   await until(async () => (await stack.job(next.jobId)).message.includes(`waits for job ${jobId}`));
@@ -127,37 +127,37 @@ it('is cancelled while it rests, and so is one that waits for it', async () => {
     paused: false,
     counters: { tablesChanged },
   });
-  // The one behind it takes the connector, and rests in turn.
+  // The next job claims the connector and pauses too.
   await until(async () => (await stack.job(last.jobId)).paused);
   await resume(connectorId);
   expect(await stack.ended(last.jobId)).toMatchObject({ state: JobState.JS_SUCCEEDED });
   await until(async () => (await runningJob(connectorId)) === '');
 }, 180_000);
 
-it('is cancelled in the middle of packs that hang', async () => {
-  const { connectorId, jobId, name } = await running(10);
+it('a job can be cancelled while its packs hang', async () => {
+  const { connectorId, jobId, name } = await startRunning(10);
   await until(async () => countersOf(await stack.job(jobId)).tablesChanged > 60n);
-  // From now on each table takes ten minutes.
+  // From now on, each table takes ten minutes.
   stack.upstream(name, { tables: TABLES, namespaces: 3, faults: [{ every: 1, delayMs: 600_000 }] });
-  const counted = await standsStill(jobId);
+  const counted = await untilStalled(jobId);
   await stack.catalog.jobs.cancelReconcileJob({ jobId });
   const job = await stack.ended(jobId);
   expect(job).toMatchObject({ state: JobState.JS_CANCELLED, counters: { errors: 0n } });
-  // Also of packs that were not through.
+  // The counter includes tables of unfinished packs.
   expect(countersOf(job).tablesChanged).toBeGreaterThanOrEqual(counted);
   await until(async () => (await runningJob(connectorId)) === '');
 }, 180_000);
 
-it('a terminated holder does not block the connector, nor does a terminated job that waits', async () => {
-  const { connectorId, jobId } = await running(20);
+it('neither a terminated running job nor a terminated waiting job blocks the connector', async () => {
+  const { connectorId, jobId } = await startRunning(20);
   const { connectors } = stack.catalog;
-  const dead = await connectors.triggerReconcile({ connectorId });
-  expect(dead.existing).toBe(false);
-  await until(async () => (await stack.job(dead.jobId)).message.includes(`waits for job ${jobId}`));
-  await stack.temporal.workflow.getHandle(dead.jobId).terminate();
+  const terminated = await connectors.triggerReconcile({ connectorId });
+  expect(terminated.existing).toBe(false);
+  await until(async () => (await stack.job(terminated.jobId)).message.includes(`waits for job ${jobId}`));
+  await stack.temporal.workflow.getHandle(terminated.jobId).terminate();
   const next = await connectors.triggerReconcile({ connectorId });
   expect(next.existing).toBe(false);
-  expect(await stack.job(dead.jobId)).toMatchObject({ state: JobState.JS_FAILED });
+  expect(await stack.job(terminated.jobId)).toMatchObject({ state: JobState.JS_FAILED });
   expect(await connectors.triggerReconcile({ connectorId })).toEqual({ jobId: next.jobId, existing: true });
 
   await stack.temporal.workflow.getHandle(jobId).terminate();
@@ -166,12 +166,12 @@ it('a terminated holder does not block the connector, nor does a terminated job 
   expect(await tablesOf(connectorId)).toBe(TABLES);
 }, 180_000);
 
-/** It is given back after the job's end is recorded. */
+/** Returns the job that holds the connector. The connector is released after the job's end is recorded. */
 const runningJob = async (connectorId: string) =>
   (await stack.catalog.connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } })).runningJobId;
 
-/** Waits until the counter of changed tables moves no more. */
-async function standsStill(jobId: string): Promise<bigint> {
+/** Waits until the counter of changed tables no longer changes, and returns it. */
+async function untilStalled(jobId: string): Promise<bigint> {
   for (;;) {
     const { tablesChanged } = countersOf(await stack.job(jobId));
     await sleep(5_000);

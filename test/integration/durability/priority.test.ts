@@ -9,7 +9,7 @@ import { TASK_QUEUE } from '../../../src/contract/names.ts';
 import { waitFor } from '../../jest/wait-for.ts';
 import { BIN, ROOT, RunningStack } from '../stack/running-stack.ts';
 
-/** A worker shares its places for ingests among its queues: so many have one each. */
+/** A worker divides its ingest slots among its queues. With this many queues, each gets one slot. */
 const QUEUES = Array.from({ length: 16 }, (_, i) => `near-${i}`);
 const SCHEDULED = 32;
 
@@ -22,7 +22,7 @@ afterAll(() => stack?.[Symbol.asyncDispose]());
 const connect = (name: string) =>
   stack.connect(name, join(ROOT, 'test/fixtures/iceberg/fs'), { policy: { taskQueue: QUEUES[0] } });
 
-/** When the job's first look at its upstream was taken by a worker; undefined before. */
+/** Returns the time at which a worker started the job's first scan; undefined if none has. */
 async function scannedAt(jobId: string): Promise<bigint | undefined> {
   const { events = [] } = await stack.temporal.workflow.getHandle(jobId).fetchHistory();
   const scheduled = events?.find(
@@ -37,8 +37,8 @@ async function scannedAt(jobId: string): Promise<bigint | undefined> {
   return time ? BigInt(String(time.seconds)) * 1_000_000_000n + BigInt(time.nanos ?? 0) : undefined;
 }
 
-it('serves a job that somebody waits for before those of schedules that came earlier', async () => {
-  // As a schedule starts them. Nobody serves their queue yet.
+it('a job that a person triggered runs before scheduled jobs that were queued earlier', async () => {
+  // Started as a schedule starts them. No worker polls their queue yet.
   const jobs: string[] = [];
   for (let i = 0; i < SCHEDULED; i++) {
     const connector = await connect(`scheduled${i}`);
@@ -47,11 +47,11 @@ it('serves a job that somebody waits for before those of schedules that came ear
     await stack.temporal.workflow.start('reconcile', { workflowId, taskQueue: TASK_QUEUE, args });
     jobs.push(workflowId);
   }
-  for (const id of jobs) await waits(id);
+  for (const id of jobs) await untilScanPending(id);
   const connectorId = await connect('interactive');
   const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
-  await waits(jobId);
-  // Temporal's history hands tasks to its queues by itself, some time later.
+  await untilScanPending(jobId);
+  // Temporal adds tasks to its queues asynchronously, some time later.
   await waitFor(async () => expect(await backlog()).toBe(SCHEDULED + 1), { timeout: 60_000, interval: 100 });
 
   const { temporalAddress } = JSON.parse(readFileSync(join(stack.dataDir, 'stack.json'), 'utf8'));
@@ -64,7 +64,7 @@ it('serves a job that somebody waits for before those of schedules that came ear
     for (const id of [...jobs, jobId]) await stack.ended(id);
     const at = (await scannedAt(jobId)) as bigint;
     const before = await Promise.all(jobs.map(async (id) => ((await scannedAt(id)) as bigint) < at));
-    // It came last. Temporal does not promise more than about the order: a queue's priorities are read apart, one before the other.
+    // The job was queued last. Temporal guarantees only an approximate order, because it reads each priority of a queue separately.
     expect(before.filter(Boolean).length).toBeLessThanOrEqual(SCHEDULED / 4);
   } finally {
     const exited = once(worker, 'exit');
@@ -73,7 +73,7 @@ it('serves a job that somebody waits for before those of schedules that came ear
   }
 }, 180_000);
 
-/** Scans that lie in the queue, for a worker to take. */
+/** Returns the number of scans in the queue that no worker has started. */
 async function backlog(): Promise<number> {
   const { stats } = await stack.temporal.workflowService.describeTaskQueue({
     namespace: stack.temporal.options.namespace,
@@ -84,8 +84,8 @@ async function backlog(): Promise<number> {
   return Number(stats?.approximateBacklogCount ?? 0);
 }
 
-/** Until its scan waits for a worker. */
-async function waits(jobId: string): Promise<void> {
+/** Waits until the job's scan is scheduled and pending. */
+async function untilScanPending(jobId: string): Promise<void> {
   for (;;) {
     const { raw } = await stack.temporal.workflow.getHandle(jobId).describe();
     if (raw.pendingActivities?.some(({ activityType }) => activityType?.name === 'scanTables')) return;

@@ -10,7 +10,7 @@ beforeAll(async () => {
 }, 180_000);
 afterAll(() => stack?.[Symbol.asyncDispose]());
 
-/** More failures than go in a page. */
+/** With this many tables, more fail than fit in one page. */
 const TABLES = 500;
 const FAILING = { every: 4, code: 'DATA_LOSS' } as const;
 
@@ -19,7 +19,7 @@ const scansOf = async (jobId: string) => {
   return events?.map((event) => event.activityTaskScheduledEventAttributes?.activityType?.name).filter(Boolean);
 };
 
-it('looks at just the tables that failed, and marks nothing missing', async () => {
+it('a retry scans only the tables that failed, and marks none as missing', async () => {
   const upstream: SyntheticUpstream = { tables: TABLES, namespaces: 2, faults: [FAILING] };
   const connectorId = await stack.connect('lake', stack.upstream('lake', upstream));
   const { connectors, jobs, bindings } = stack.catalog;
@@ -28,9 +28,9 @@ it('looks at just the tables that failed, and marks nothing missing', async () =
   const bound = async () => (await bindings.countBindings({ connectorId, kind: ObjectKind.OBJECT_KIND_TABLE })).count;
   expect(await bound()).toBe(375n);
 
-  // By now half of them are mended, and all others have changed: that is not the retry's business. So is that some are gone.
-  const mended = { ...upstream, tables: TABLES - 2, round: 1, changedShare: 1, faults: [{ ...FAILING, every: 8 }] };
-  stack.upstream('lake', mended);
+  // Half of the failed tables are repaired. All other tables have changed, and two no longer exist. The retry must ignore both.
+  const repaired = { ...upstream, tables: TABLES - 2, round: 1, changedShare: 1, faults: [{ ...FAILING, every: 8 }] };
+  stack.upstream('lake', repaired);
   const { jobId } = await jobs.retryReconcileJob({ jobId: first.jobId });
   const job = await stack.ended(jobId);
   expect(job).toMatchObject({
@@ -42,8 +42,8 @@ it('looks at just the tables that failed, and marks nothing missing', async () =
   expect(await bound()).toBe(375n + 62n);
   expect(await scansOf(jobId)).not.toContain('reconcileMissing');
 
-  // What is left of it, of which another job has brought in one meanwhile.
-  stack.upstream('lake', { ...mended, faults: [] });
+  // Retry the rest. Another job has ingested one of these tables in the meantime.
+  stack.upstream('lake', { ...repaired, faults: [] });
   await stack.ended((await connectors.triggerReconcile({ connectorId, destinationTableName: 't000008' })).jobId);
   const last = await jobs.retryReconcileJob({ jobId });
   expect(await stack.ended(last.jobId)).toMatchObject({
@@ -54,7 +54,7 @@ it('looks at just the tables that failed, and marks nothing missing', async () =
   await expect(jobs.retryReconcileJob({ jobId: last.jobId })).rejects.toThrow('nothing failed');
 }, 180_000);
 
-it('looks at all of it where a namespace could not be listed', async () => {
+it('a retry scans all tables if a namespace could not be listed', async () => {
   const upstream: SyntheticUpstream = { tables: 40, namespaces: 2, refused: [1] };
   const connectorId = await stack.connect('refused', stack.upstream('refused', upstream));
   const { connectors, jobs } = stack.catalog;

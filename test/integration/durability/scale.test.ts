@@ -12,11 +12,11 @@ import {
   tableName,
 } from '../../synthetic/synthetic-upstream.ts';
 
-/** Temporal's own limit is 4,096. */
+/** Temporal suggests continue-as-new at 4,096 events by default. */
 const SUGGESTED_EVENTS = 150;
 /**
- * What may still come when a page has ended: its packs, and eight in flight, each with at most three events of its own and three of a
- * workflow task; the last record.
+ * Maximum number of events after the end of a page: its ten packs and eight in flight, each with at most three events of its own and three
+ * of a workflow task, and the final record.
  */
 const IN_FLIGHT_EVENTS = (10 + 8) * 6 + 20;
 
@@ -31,7 +31,7 @@ const UPSTREAM: SyntheticUpstream = {
   ],
   refused: [29],
 };
-const MENDED: SyntheticUpstream = { ...UPSTREAM, faults: [], refused: [], round: 1, changedShare: 0.02 };
+const REPAIRED: SyntheticUpstream = { ...UPSTREAM, faults: [], refused: [], round: 1, changedShare: 0.02 };
 const numbers = Array.from({ length: UPSTREAM.tables }, (_, table) => table);
 const listed = numbers.filter((table) => !UPSTREAM.refused!.includes(namespaceOf(table, UPSTREAM)));
 const withFault = (code: string) =>
@@ -46,7 +46,7 @@ beforeAll(async () => {
 }, 180_000);
 afterAll(() => stack?.[Symbol.asyncDispose]());
 
-it('reconciles thousands of tables in several runs, answers all along, and runs what failed by itself again', async () => {
+it('a job reconciles thousands of tables in several runs, answers queries throughout, and retries failed tables one by one', async () => {
   const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
   const watched = watch(jobId);
   const job = await stack.ended(jobId);
@@ -71,14 +71,14 @@ it('reconciles thousands of tables in several runs, answers all along, and runs 
     ].sort(),
   );
 
-  // Counters and failures go over from run to run: an answer never falls behind one before.
+  // Counters and failures carry over from run to run, so they never decrease between answers.
   expect(answers.length).toBeGreaterThan(5);
-  for (const [i, { progress, failures: told }] of answers.entries()) {
+  for (const [i, { progress, failures }] of answers.entries()) {
     const before = answers[i - 1];
     if (!before) continue;
     expect(progress.counters.tablesScanned ?? 0).toBeGreaterThanOrEqual(before.progress.counters.tablesScanned ?? 0);
     expect(progress.counters.tablesChanged ?? 0).toBeGreaterThanOrEqual(before.progress.counters.tablesChanged ?? 0);
-    expect(told.length).toBeGreaterThanOrEqual(before.failures.length);
+    expect(failures.length).toBeGreaterThanOrEqual(before.failures.length);
   }
 
   const runs: JobRun[] = [];
@@ -87,20 +87,21 @@ it('reconciles thousands of tables in several runs, answers all along, and runs 
   expect(new Set(answers.map(({ runId }) => runId)).size).toBeGreaterThan(1);
   for (const { events } of runs) expect(events.length).toBeLessThan(SUGGESTED_EVENTS + IN_FLIGHT_EVENTS);
 
-  // By themselves: the first of a job, before packs begin, and what failed in a pack.
+  // Tables are ingested one by one before packing begins, and after they failed in a pack.
   const single = runs.flatMap(singleTables);
-  const again = single.filter(({ order }) => order >= 100);
-  // The pack itself waits where the upstream asks to come again later.
+  const retriedTables = single.filter(({ order }) => order >= 100);
+  // If the upstream requests a wait, the pack itself waits.
   const faulty = [...broken, ...withFault('UNAVAILABLE')];
-  for (const name of faulty) expect(single.map((one) => one.name).filter((one) => one === name)).toEqual([name]);
-  expect(again.map(({ name }) => name).filter((name) => !faulty.includes(name))).toEqual([]);
-  // Opened in the pack, and then twice.
-  const unsteady = again.filter(({ name }) => withFault('UNAVAILABLE').includes(name));
-  expect(unsteady.map(({ attempts }) => attempts)).toEqual(unsteady.map(() => 2));
-  expect(unsteady.length).toBeGreaterThan(2);
+  for (const name of faulty)
+    expect(single.map((table) => table.name).filter((ingested) => ingested === name)).toEqual([name]);
+  expect(retriedTables.map(({ name }) => name).filter((name) => !faulty.includes(name))).toEqual([]);
+  // Each was opened once in the pack, and then twice on its own.
+  const unavailableAtFirst = retriedTables.filter(({ name }) => withFault('UNAVAILABLE').includes(name));
+  expect(unavailableAtFirst.map(({ attempts }) => attempts)).toEqual(unavailableAtFirst.map(() => 2));
+  expect(unavailableAtFirst.length).toBeGreaterThan(2);
 }, 300_000);
 
-it('finds all unchanged then, but what failed', async () => {
+it('the next job finds all tables unchanged, except those that failed', async () => {
   const job = await reconcile();
   expect(job).toMatchObject({
     state: JobState.JS_FAILED,
@@ -113,7 +114,7 @@ it('finds all unchanged then, but what failed', async () => {
       errors: BigInt(broken.length + 1),
     },
   });
-  // One page a thousand tables.
+  // Pages grow to about a thousand tables while nothing changes.
   for await (const { events } of jobRuns(stack.temporal, job.jobId)) {
     const scans = events.filter(
       (event) => event.activityTaskScheduledEventAttributes?.activityType?.name === 'scanTables',
@@ -122,10 +123,10 @@ it('finds all unchanged then, but what failed', async () => {
   }
 }, 300_000);
 
-it('brings in what has changed since, and what works now', async () => {
-  stack.upstream('made', MENDED);
+it('a later job ingests the tables that changed since and those that no longer fail', async () => {
+  stack.upstream('made', REPAIRED);
   const unlisted = numbers.filter((table) => !listed.includes(table)).map(tableName);
-  const changed = new Set([...changedIn(1, MENDED).map(tableName), ...broken, ...unlisted]);
+  const changed = new Set([...changedIn(1, REPAIRED).map(tableName), ...broken, ...unlisted]);
   expect(await reconcile()).toMatchObject({
     state: JobState.JS_SUCCEEDED,
     counters: {
@@ -143,7 +144,7 @@ interface Answer {
   failures: TableFailure[];
 }
 
-/** Asks the job's workflow and the catalog for as long as it runs. */
+/** Queries the job's workflow and the catalog for as long as the job runs. */
 async function watch(jobId: string): Promise<Answer[]> {
   const answers: Answer[] = [];
   const handle = stack.temporal.workflow.getHandle(jobId);
@@ -165,7 +166,7 @@ async function reconcile(): Promise<ReconcileJob> {
   return stack.ended(jobId);
 }
 
-/** Tables that a run ingested by themselves, with the attempts that it took. */
+/** Returns the tables that a run ingested one by one, with the number of attempts of each. */
 function singleTables({ events }: JobRun): { name: string; attempts: number; order: number }[] {
   return events.flatMap((event) => {
     const scheduled = event.activityTaskScheduledEventAttributes;

@@ -9,7 +9,7 @@ import { Processes } from '../stack/processes.ts';
 import { ROOT } from '../stack/running-stack.ts';
 
 const FIXTURES = join(ROOT, 'test/fixtures/iceberg');
-/** More than two pages. */
+/** These tables fill more than two pages. */
 const TABLES = 320;
 
 let processes: Processes;
@@ -17,9 +17,9 @@ const workers: Record<string, ChildProcess> = {};
 
 beforeAll(async () => {
   const settings = [
-    // Temporal suggests it at 4,096 events; here after a page or two.
+    // Temporal suggests continue-as-new at 4,096 events by default; here after one or two pages.
     'limit.historyCount.suggestContinueAsNew=40',
-    // A version that has no runs any more is so told after three minutes else.
+    // By default, Temporal reports a version without runs as drained only after three minutes.
     'matching.wv.VersionDrainageStatusVisibilityGracePeriod="1s"',
     'matching.wv.VersionDrainageStatusRefreshInterval="1s"',
   ];
@@ -28,45 +28,49 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => processes?.[Symbol.asyncDispose]());
 
-/** Starts a worker of a build, and makes that the current one. */
+/** Starts a worker of a build and makes this build the current version. */
 async function rollOut(build: string): Promise<void> {
   workers[build] = await processes.startWorker({ RECONCILER_DEPLOYMENT: 'lakes', RECONCILER_BUILD_ID: build });
   const version = ['--deployment-name', 'lakes', '--build-id', build];
   const current = ['worker', 'deployment', 'set-current-version', ...version, '--yes'];
-  // The worker has to be known there.
+  // Temporal accepts a version only after its worker has polled.
   await waitFor(async () => expect(await processes.temporalCli(...current)).toMatchObject({ code: 0 }), {
     timeout: 60_000,
     interval: 300,
   });
 }
 
-/** The builds that had a part in a run, by the process that took each of its tasks. */
+/** Returns the builds whose workers executed tasks of a run. */
 async function buildsOf(jobId: string, runId?: string): Promise<string[]> {
   const { events } = await processes.temporal.workflow.getHandle(jobId, runId).fetchHistory();
   const identities = events!.map(
     (event) =>
       event.workflowTaskStartedEventAttributes?.identity ?? event.activityTaskStartedEventAttributes?.identity ?? '',
   );
-  return Object.keys(workers).filter((build) => identities.some((who) => who.startsWith(`${workers[build]!.pid}@`)));
+  return Object.keys(workers).filter((build) =>
+    identities.some((identity) => identity.startsWith(`${workers[build]!.pid}@`)),
+  );
 }
 
-it('the first build takes over a run of workers without a version', async () => {
+it('the first versioned build takes over a run that an unversioned worker started', async () => {
   const before = await processes.startWorker();
-  const { jobId, letGo } = await processes.triggerHeld(await processes.connect('first', join(FIXTURES, 'fs')));
+  const { jobId, releaseConnector } = await processes.triggerHeld(
+    await processes.connect('first', join(FIXTURES, 'fs')),
+  );
   await rollOut('v0');
   await processes.stop(before, 'SIGTERM');
-  await letGo();
+  await releaseConnector();
   expect(await processes.ended(jobId)).toMatchObject({ state: JobState.JS_SUCCEEDED });
   expect(await buildsOf(jobId)).toEqual(['v0']);
   await processes.stop(workers.v0!);
 }, 200_000);
 
-it('a run ends on the build that began it, new ones begin on the current one, and the old build drains', async () => {
+it('a run stays on the build that started it, new runs start on the current build, and the old build drains', async () => {
   const connectorId = await processes.connect('lake', join(FIXTURES, 'fs'));
   await rollOut('v1');
-  const { jobId, letGo } = await processes.triggerHeld(connectorId);
+  const { jobId, releaseConnector } = await processes.triggerHeld(connectorId);
   await rollOut('v2');
-  await letGo();
+  await releaseConnector();
   expect(await processes.ended(jobId)).toMatchObject({ state: JobState.JS_SUCCEEDED });
   expect(await buildsOf(jobId)).toEqual(['v1']);
 
@@ -97,21 +101,23 @@ it('a run ends on the build that began it, new ones begin on the current one, an
   expect(await buildsOf(last.jobId)).toEqual(['v2']);
 }, 400_000);
 
-it('a long run goes over to the current build when it continues as new', async () => {
+it('a long run moves to the current build when it continues as new', async () => {
   for (let i = 0; i < TABLES; i++) {
     const to = join(processes.folder, 'wh/n', `t${String(i).padStart(3, '0')}`, 'metadata');
     cpSync(join(FIXTURES, 'wh/fx/orders/metadata'), to, { recursive: true });
   }
-  const { jobId, letGo } = await processes.triggerHeld(await processes.connect('many', join(processes.folder, 'wh')));
+  const { jobId, releaseConnector } = await processes.triggerHeld(
+    await processes.connect('many', join(processes.folder, 'wh')),
+  );
   await rollOut('v3');
-  await letGo();
+  await releaseConnector();
   const job = await processes.ended(jobId);
   expect(job).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesChanged: BigInt(TABLES) } });
   expect(await buildsOf(jobId, job.runId)).toEqual(['v2']);
   expect(await buildsOf(jobId)).toEqual(['v3']);
 }, 300_000);
 
-it('tells its version in the log, made of its code where none is given', async () => {
+it('a worker without a build id derives its version from its code', async () => {
   const worker = await processes.startWorker({ RECONCILER_DEPLOYMENT: 'lakes' });
   await waitFor(async () => {
     const { stdout } = await processes.temporalCli('worker', 'deployment', 'describe', '--name', 'lakes');
@@ -120,17 +126,17 @@ it('tells its version in the log, made of its code where none is given', async (
   await processes.stop(worker);
 }, 60_000);
 
-it("a job's alert is sent by the build that the job ran on", async () => {
+it("a job's alert is sent by the build on which the job ran", async () => {
   await using receiver = await WebhookReceiver.start();
   const alerts = { webhookUrl: receiver.origin };
-  // So small that it does not continue as new.
+  // This warehouse is so small that the run does not continue as new.
   const folder = join(processes.folder, 'told');
   cpSync(join(FIXTURES, 'wh/bad/truncated_metadata/metadata'), join(folder, 'n/bad/metadata'), { recursive: true });
   const connectorId = await processes.connect('told', folder, { alerts });
   await rollOut('a1');
-  const { jobId, letGo } = await processes.triggerHeld(connectorId);
+  const { jobId, releaseConnector } = await processes.triggerHeld(connectorId);
   await rollOut('a2');
-  await letGo();
+  await releaseConnector();
   expect(await processes.ended(jobId)).toMatchObject({ state: JobState.JS_FAILED });
   await processes.temporal.workflow
     .getHandle(jobId)

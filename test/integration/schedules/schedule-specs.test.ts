@@ -12,14 +12,14 @@ beforeAll(async () => {
 });
 afterAll(() => temporal[Symbol.asyncDispose]());
 
-/** What the server makes of a schedule's times; undefined where it refuses them. */
-async function asTheServerHasIt(spec: object) {
+/** Returns the calendar that the server derives from a schedule's spec, and the next run; undefined if the server rejects the spec. */
+async function parsedByServer(spec: object) {
   const action = { type: 'startWorkflow' as const, workflowType: 'none', taskQueue: 'none' };
   let handle: Awaited<ReturnType<typeof temporal.client.schedule.create>>;
   try {
     handle = await temporal.client.schedule.create({ scheduleId: 'spec', spec, action, state: { paused: true } });
   } catch (error) {
-    // The SDK's error for a spec that the server calls invalid.
+    // The SDK throws this error for a spec that the server rejects as invalid.
     expect(error).toBeInstanceOf(TypeError);
     return undefined;
   }
@@ -82,12 +82,18 @@ const BAD = [
   '@DAILY',
   '@reboot',
 ];
-/** The server takes them, but they are no calendar of five fields, or hold what has a field of its own. */
-const REFUSED_HERE = ['@every 1h', '* * * * * *', '0 * * * * * *', 'TZ=Europe/Vienna 0 6 * * *', '0 6 * * * # early'];
+/** The server accepts these, but they are not calendars of five fields, or they contain what the policy has a separate field for. */
+const REJECTED_ONLY_HERE = [
+  '@every 1h',
+  '* * * * * *',
+  '0 * * * * * *',
+  'TZ=Europe/Vienna 0 6 * * *',
+  '0 6 * * * # early',
+];
 
-describe('cron expressions are read as the server reads them', () => {
-  it.each(GOOD)('%s', async (cron) => {
-    const { calendar } = (await asTheServerHasIt({ cronExpressions: [cron] })) ?? {};
+describe('cron expressions', () => {
+  it.each(GOOD)('are parsed as by the server: %s', async (cron) => {
+    const { calendar } = (await parsedByServer({ cronExpressions: [cron] })) ?? {};
     for (const [field, values] of Object.entries(parseCron(cron))) {
       const theirs = new Set<number>();
       for (const range of calendar?.[field as 'hour'] ?? []) {
@@ -98,13 +104,13 @@ describe('cron expressions are read as the server reads them', () => {
     }
   });
 
-  it.each(BAD)('refuses %s, as it does', async (cron) => {
-    expect(await asTheServerHasIt({ cronExpressions: [cron] })).toBeUndefined();
+  it.each(BAD)('are rejected, as by the server: %s', async (cron) => {
+    expect(await parsedByServer({ cronExpressions: [cron] })).toBeUndefined();
     expect(() => parseCron(cron)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
   });
 
-  it.each(REFUSED_HERE)('refuses %s', async (cron) => {
-    expect(await asTheServerHasIt({ cronExpressions: [cron] })).toBeDefined();
+  it.each(REJECTED_ONLY_HERE)('are rejected although the server accepts them: %s', async (cron) => {
+    expect(await parsedByServer({ cronExpressions: [cron] })).toBeDefined();
     expect(() => parseCron(cron)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
   });
 });
@@ -115,13 +121,13 @@ describe('time zones', () => {
     ...['UTC', 'Etc/UTC', 'Etc/GMT+1', 'Etc/GMT-14', 'US/Pacific', 'Asia/Kolkata', 'Europe/Kyiv', 'America/Nuuk'],
     ...['America/Argentina/Buenos_Aires', 'Asia/Ho_Chi_Minh', 'America/Indiana/Indianapolis'],
   ];
-  it('that are taken are known to the server', async () => {
+  it('that are accepted are known to the server', async () => {
     expect(known.filter((name) => !isTimeZone(name))).toEqual([]);
     const unknown: string[] = [];
     for (const timezone of known) {
-      if (!(await asTheServerHasIt({ cronExpressions: ['@daily'], timezone }))) unknown.push(timezone);
+      if (!(await parsedByServer({ cronExpressions: ['@daily'], timezone }))) unknown.push(timezone);
     }
-    // A zone may be newer than what the server knows of them.
+    // Up to four zones may be newer than the server's time zone data.
     expect(unknown.slice(4)).toEqual([]);
   }, 300_000);
 
@@ -136,16 +142,16 @@ describe('time zones', () => {
     'Europe/Wien',
   ];
   it.each([...refused, '+01:00', 'Z', 'Europe', '../etc', 'SystemV/EST5', ' UTC', 'Asia/kolkata'])(
-    'refuses %s, as it does',
+    'are rejected, as by the server: %s',
     async (timezone) => {
-      expect(await asTheServerHasIt({ cronExpressions: ['@daily'], timezone })).toBeUndefined();
+      expect(await parsedByServer({ cronExpressions: ['@daily'], timezone })).toBeUndefined();
       expect(isTimeZone(timezone)).toBe(false);
     },
   );
 });
 
 describe('schedules of connectors', () => {
-  const wanted = (id: string, fields: Partial<DesiredSchedule> = {}): DesiredSchedule => ({
+  const desired = (id: string, fields: Partial<DesiredSchedule> = {}): DesiredSchedule => ({
     connector: { id, name: 'lake' },
     jobIdPrefix: 'reconcile-lake-abc123',
     intervalSeconds: 3600,
@@ -160,36 +166,36 @@ describe('schedules of connectors', () => {
   it.each<[string, Partial<DesiredSchedule>]>([
     ['an interval', {}],
     ['a calendar', { intervalSeconds: 0, cron: ['0 6 * * 1-5', '@weekly', '0 0 * * 5-7'], timeZone: 'Europe/Vienna' }],
-    ['jitter and a beginning', { jitterSeconds: 90, notBefore: new Date('2031-02-03T04:05:06.789Z') }],
+    ['jitter and a start time', { jitterSeconds: 90, notBefore: new Date('2031-02-03T04:05:06.789Z') }],
     ['a pause', { pausedBecause: 'The connector is paused.' }],
-  ])('come back as they were made: %s', async (name, fields) => {
+  ])('are read back unchanged: %s', async (name, fields) => {
     const id = `con_${name.replace(/[^a-z]/g, '')}`;
-    expect(await control().describe(id, wanted(id, fields))).toBeUndefined();
-    expect(await control().put(wanted(id, fields))).toBe('made');
-    expect(await control().describe(id, wanted(id, fields))).toMatchObject({
+    expect(await control().describe(id, desired(id, fields))).toBeUndefined();
+    expect(await control().put(desired(id, fields))).toBe('made');
+    expect(await control().describe(id, desired(id, fields))).toMatchObject({
       matchesDesired: true,
       paused: name === 'a pause',
       lastJobId: '',
       nextRunAt: name === 'a pause' ? undefined : expect.any(Date),
     });
-    expect(await control().put(wanted(id, fields))).toBe('unchanged');
+    expect(await control().put(desired(id, fields))).toBe('unchanged');
     for (const change of [
       { intervalSeconds: 7200, cron: [] },
       { jitterSeconds: 7 },
       { jobIdPrefix: 'reconcile-sea' },
     ]) {
-      expect(await control().describe(id, wanted(id, { ...fields, ...change }))).toMatchObject({
+      expect(await control().describe(id, desired(id, { ...fields, ...change }))).toMatchObject({
         matchesDesired: false,
       });
     }
-    expect(await control().put(wanted(id, { ...fields, connector: { id, name: 'sea' } }))).toBe('changed');
-    expect(await control().put(wanted(id, fields))).toBe('changed');
+    expect(await control().put(desired(id, { ...fields, connector: { id, name: 'sea' } }))).toBe('changed');
+    expect(await control().put(desired(id, fields))).toBe('changed');
     expect(await control().remove(id)).toBe(true);
     expect(await control().remove(id)).toBe(false);
   });
 
-  it('start a reconcile of their connector, once at a time', async () => {
-    await control().put(wanted('con_action'));
+  it('start at most one reconcile of their connector at a time', async () => {
+    await control().put(desired('con_action'));
     const { action, policies } = await temporal.client.schedule.getHandle('reconcile-con_action').describe();
     expect(action).toMatchObject({
       workflowType: 'reconcile',
@@ -204,8 +210,8 @@ describe('schedules of connectors', () => {
     await control().remove('con_action');
   });
 
-  it('are seen to differ whatever of them somebody changed', async () => {
-    await control().put(wanted('con_drift'));
+  it('are reported as different whichever part of them has been changed', async () => {
+    await control().put(desired('con_drift'));
     const handle = temporal.client.schedule.getHandle('reconcile-con_drift');
     const drifts: Parameters<typeof handle.update>[0][] = [
       (now) => ({ ...now, state: { paused: true, note: 'by hand' } }),
@@ -219,16 +225,16 @@ describe('schedules of connectors', () => {
     ];
     for (const drift of drifts) {
       await handle.update(drift);
-      expect(await control().describe('con_drift', wanted('con_drift'))).toMatchObject({ matchesDesired: false });
-      expect(await control().put(wanted('con_drift'))).toBe('changed');
-      expect(await control().describe('con_drift', wanted('con_drift'))).toMatchObject({ matchesDesired: true });
+      expect(await control().describe('con_drift', desired('con_drift'))).toMatchObject({ matchesDesired: false });
+      expect(await control().put(desired('con_drift'))).toBe('changed');
+      expect(await control().describe('con_drift', desired('con_drift'))).toMatchObject({ matchesDesired: true });
     }
     await control().remove('con_drift');
   });
 
-  it('are listed a page at a time, and others are not', async () => {
+  it('are listed in pages, without foreign schedules', async () => {
     const ids = ['con_l1', 'con_l2', 'con_l3', 'con_l4', 'con_l5'];
-    for (const id of ids) await control().put(wanted(id));
+    for (const id of ids) await control().put(desired(id));
     const foreign = { type: 'startWorkflow' as const, workflowType: 'other', taskQueue: 'q' };
     for (const scheduleId of ['reconcile-the-books', 'reconcile-con_theirs'])
       await temporal.client.schedule.create({ scheduleId, spec: {}, action: foreign });
@@ -242,7 +248,7 @@ describe('schedules of connectors', () => {
       } while (pageToken !== '');
       return pages;
     };
-    // What Temporal lists follows what was written.
+    // Temporal's list is eventually consistent.
     await poll(async () => (await listed()).flat().sort(), { timeout: 30_000 }).toEqual(ids);
     expect((await listed()).every((page) => page.length <= 2)).toBe(true);
   });

@@ -12,11 +12,11 @@ import { ROOT } from '../stack/running-stack.ts';
 const WAREHOUSE = join(ROOT, 'samples/lakehouse');
 const POLL = { timeout: 120_000, interval: 200 };
 
-/** Real processes: Temporal, a catalog, a worker of the common queues. */
+/** Real processes: Temporal, a catalog, and a worker for the default queues. */
 let stack: Processes;
 let worker: ChildProcess;
 let catalogProcess: ChildProcess;
-/** Never answers: jobs that read it run until they are cancelled. */
+/** A server that never responds: jobs that read from it run until they are cancelled. */
 let silent: FakeServer;
 
 beforeAll(async () => {
@@ -34,7 +34,7 @@ afterAll(async () => {
 const jobsOf = async (connectorId: string) => (await stack.catalog.jobs.listReconcileJobs({ connectorId })).jobs;
 const jobOf = (jobId: string) => stack.catalog.connectors.getReconcileJob({ jobId });
 const connectors = () => stack.catalog.connectors;
-const isThere = (connectorId: string) =>
+const connectorExists = (connectorId: string) =>
   connectors()
     .getConnector({ by: { $case: 'connectorId', value: connectorId } })
     .then(
@@ -47,7 +47,7 @@ const scheduleIds = async () => {
   return ids;
 };
 
-it('a schedule starts the same workflow, until it is paused', async () => {
+it('a schedule starts reconcile workflows until its connector is paused', async () => {
   const policy = { enabled: true, interval: { seconds: 3n } };
   const connectorId = await stack.connect('every few seconds', WAREHOUSE, { policy });
   await poll(async () => (await jobsOf(connectorId)).filter((j) => j.finishedAt).length, POLL).toBeGreaterThan(1);
@@ -66,7 +66,7 @@ it('a schedule starts the same workflow, until it is paused', async () => {
   const { schedules } = await stack.catalog.schedules.listSchedules({ connectorId });
   expect(schedules[0]).toMatchObject({ when: 'every 3s', lastRunAt: expect.any(Date) });
   expect(schedules[0]?.lastJobId).toMatch(/^reconcile-every-few-seconds-/);
-  // The Temporal UI finds them by the connector.
+  // The jobs can be found by their connector in the Temporal UI.
   const query = `ReconcilerConnector = 'every few seconds'`;
   await poll(async () => (await stack.temporal.workflow.count(query)).count, POLL).toBeGreaterThan(1);
 
@@ -85,10 +85,10 @@ it('a schedule starts the same workflow, until it is paused', async () => {
   await poll(scheduleIds, POLL).not.toContain(`reconcile-${connectorId}`);
 }, 300_000);
 
-it('a connector with a task queue is read by the workers of that queue alone', async () => {
+it('a connector with a task queue is read only by the workers of that queue', async () => {
   const connectorId = await stack.connect('far away', WAREHOUSE, { policy: { taskQueue: 'far' } });
   const jobId = await stack.trigger(connectorId);
-  // The worker that is there runs its workflow, and nobody reads its upstream.
+  // The existing worker runs the workflow, but no worker reads the upstream.
   await poll(async () => (await jobOf(jobId)).message, POLL).toBe(
     "waiting: no worker polls task queue 'far'. Start one with `reconciler worker --task-queue far`",
   );
@@ -111,13 +111,13 @@ it('a connector with a task queue is read by the workers of that queue alone', a
     ok: true,
   });
   await stack.stop(far, 'SIGTERM');
-  // The common queue is still served by the other one.
+  // The first worker still polls the default queue.
   const near = await stack.connect('near', WAREHOUSE);
   const nearJob = await stack.trigger(near);
   await poll(async () => (await jobOf(nearJob)).state, POLL).toBe(JobState.JS_SUCCEEDED);
 }, 300_000);
 
-it('a connector goes with its running and waiting jobs, its schedule and its tables', async () => {
+it('deleting a connector cancels its running and waiting jobs and deletes its schedule and its tables', async () => {
   const uri = silent.url;
   const policy = { enabled: true, interval: { seconds: 3600n } };
   const connectorId = await stack.connect('doomed', WAREHOUSE, { policy, destination: { catalogName: 'doomed' } });
@@ -129,9 +129,9 @@ it('a connector goes with its running and waiting jobs, its schedule and its tab
   const full = await connectors().triggerReconcile({ connectorId, fullRescan: true });
   await poll(async () => (await jobOf(full.jobId)).phase, POLL).toBe('waiting for the connector');
 
-  const asked = await stack.cli(['connector', 'delete', 'doomed', '--contents']);
-  expect(asked.code).toBe(2);
-  expect(asked.stderr).toMatch(/^error: .* 'doomed' ingested: 7 tables, those missing upstream, and all views$/m);
+  const unconfirmed = await stack.cli(['connector', 'delete', 'doomed', '--contents']);
+  expect(unconfirmed.code).toBe(2);
+  expect(unconfirmed.stderr).toMatch(/^error: .* 'doomed' ingested: 7 tables, those missing upstream, and all views$/m);
   const { code, stdout } = await stack.cli(['connector', 'delete', 'doomed', '--contents', '--yes']);
   expect([code, stdout]).toEqual([0, 'deleted doomed, 7 tables and 0 views\n']);
   for (const jobId of [running, full.jobId]) expect(await jobOf(jobId)).toMatchObject({ state: JobState.JS_CANCELLED });
@@ -146,7 +146,7 @@ it('a connector goes with its running and waiting jobs, its schedule and its tab
     expect((await stack.catalog.tables.listTables({ namespaceId })).tables).toEqual([]);
 }, 300_000);
 
-it('a job that no worker ends holds up the deletion, which goes on after a crash of the catalog', async () => {
+it('a deletion waits for a job that no worker can end, and continues after a crash of the catalog', async () => {
   const before = silent.requests.length;
   const connectorId = await stack.connect('stuck', WAREHOUSE);
   await connectors().updateConnector({ connector: { connectorId, uri: silent.url }, updateMask: ['uri'] });
@@ -165,8 +165,8 @@ it('a job that no worker ends holds up the deletion, which goes on after a crash
 
   await stack.stop(catalogProcess, 'SIGKILL');
   catalogProcess = await stack.startCatalog();
-  expect(await isThere(connectorId)).toBe(true);
+  expect(await connectorExists(connectorId)).toBe(true);
   worker = await stack.startWorker();
-  await poll(() => retried(() => isThere(connectorId)), POLL).toBe(false);
+  await poll(() => retried(() => connectorExists(connectorId)), POLL).toBe(false);
   expect(await jobOf(jobId)).toMatchObject({ state: JobState.JS_CANCELLED });
 }, 400_000);

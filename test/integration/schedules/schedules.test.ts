@@ -16,7 +16,7 @@ const POLL = { timeout: 60_000, interval: 100 };
 const { SCHEDULE_STATUS_OK: OK, SCHEDULE_STATUS_MISSING: MISSING } = ScheduleStatus;
 const { SCHEDULE_STATUS_DIFFERENT: DIFFERENT, SCHEDULE_STATUS_SURPLUS: SURPLUS } = ScheduleStatus;
 
-/** A catalog service against a real Temporal that may be away; no worker. */
+/** A catalog service with a real Temporal server that tests stop and start. There is no worker. */
 let temporal: TemporalServer;
 let folder: string;
 let catalog: RunningCatalog;
@@ -59,7 +59,7 @@ const scheduleOf = async (connectorId: string) => (await clients.schedules.listS
 const statusOf = async (connectorId: string) => (await scheduleOf(connectorId))?.status;
 const handle = (connectorId: string) => temporal.client.schedule.getHandle(`reconcile-${connectorId}`);
 
-/** Of all schedules, by connector. */
+/** Lists all schedules, by the connector's name, or by its id if the connector is unknown. */
 async function listed() {
   const schedules = [];
   let pageToken = '';
@@ -74,7 +74,7 @@ async function listed() {
 const ids: Record<string, string> = {};
 
 describe('schedules', () => {
-  it('are made when Temporal is there, however long after their connector', async () => {
+  it('are created as soon as Temporal is available, however long after their connector', async () => {
     ids.hourly = await create('hourly', { enabled: true, interval: { seconds: 3600n } });
     ids.nightly = await create('nightly', { enabled: true, cron: ['0 3 * * *'], timeZone: 'Europe/Vienna' });
     ids.byHand = await create('by hand', { enabled: true });
@@ -90,7 +90,7 @@ describe('schedules', () => {
     expect((await scheduleOf(ids.nightly))?.nextRunAt?.getUTCMinutes()).toBe(0);
   });
 
-  it('follow what their connector is changed to', async () => {
+  it('follow changes of their connector', async () => {
     const id = ids.hourly as string;
     await update(
       id,
@@ -126,21 +126,21 @@ describe('schedules', () => {
     await poll(() => statusOf(id), POLL).toBe(OK);
   });
 
-  it('go with their connector', async () => {
+  it('are deleted with their connector', async () => {
     const id = await create('short-lived', { enabled: true, interval: { seconds: 60n } });
     await poll(() => statusOf(id), POLL).toBe(OK);
     await clients.connectors.deleteConnector({ connectorId: id });
     await expect(handle(id).describe()).rejects.toThrow(/not found/i);
   });
 
-  it('that have come apart are found and repaired, and others are left alone', async () => {
+  it('are reported and repaired if they are missing, different or surplus, and foreign schedules are left alone', async () => {
     const [missing, different] = [ids.nightly as string, ids.hourly as string];
     await handle(missing).delete();
     await handle(different).update((now) => ({ ...now, state: { paused: true, note: 'somebody' } }));
     const unwanted = ids.byHand as string;
     const action = { type: 'startWorkflow' as const, workflowType: 'reconcile', taskQueue: 'reconciler' };
-    const gone = 'con_0000000000000000000000';
-    const surplus = [unwanted, gone, 'con_1111111111111111111111'];
+    const deletedConnector = 'con_0000000000000000000000';
+    const surplus = [unwanted, deletedConnector, 'con_1111111111111111111111'];
     for (const id of surplus)
       await temporal.client.schedule.create({
         scheduleId: `reconcile-${id}`,
@@ -156,15 +156,15 @@ describe('schedules', () => {
     });
     await temporal.client.schedule.create({ scheduleId: 'reconcile-mine', spec: {}, action });
 
-    // What Temporal lists follows what was written.
+    // Temporal's list is eventually consistent.
     await poll(async () => Object.keys(await listed()).sort(), POLL).toEqual(
-      [gone, 'con_1111111111111111111111', 'by hand', 'nightly', 'often'].sort(),
+      [deletedConnector, 'con_1111111111111111111111', 'by hand', 'nightly', 'often'].sort(),
     );
     expect(await listed()).toMatchObject({
       nightly: { status: MISSING },
       often: { status: DIFFERENT, paused: true },
       'by hand': { status: SURPLUS },
-      [gone]: { status: SURPLUS, connectorName: '' },
+      [deletedConnector]: { status: SURPLUS, connectorName: '' },
     });
 
     const repaired = await clients.schedules.repairSchedules({});
@@ -194,7 +194,7 @@ describe('schedules', () => {
     await poll(() => statusOf(ids.hourly as string), POLL).toBe(OK);
   });
 
-  it('catch up when Temporal was away while connectors were changed', async () => {
+  it('are brought up to date after connectors changed while Temporal was unavailable', async () => {
     await temporal.stop();
     await update(ids.hourly as string, { policy: { interval: { seconds: 7200n } } }, 'policy.interval');
     const id = await create('meanwhile', { enabled: true, interval: { seconds: 60n } });

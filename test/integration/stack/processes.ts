@@ -17,15 +17,15 @@ export interface Ran {
 }
 
 /**
- * Temporal's dev server, the catalog service and workers as processes of their own, without anything that starts them again: to be
- * stopped and started with other settings.
+ * Temporal's dev server, the catalog service and workers as separate processes that are not restarted automatically. Tests stop them and
+ * start them with other settings.
  */
 export class Processes implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'reconciler-processes-'));
   readonly temporalAddress: string;
   readonly address: string;
   readonly catalog: ReturnType<typeof connectCatalog>;
-  /** Without a codec. */
+  /** A client without a codec. */
   temporal!: Client;
   readonly #temporalCli: string;
   readonly #children = new Set<ChildProcess>();
@@ -37,7 +37,7 @@ export class Processes implements AsyncDisposable {
     this.catalog = connectCatalog(this.address);
   }
 
-  /** Starts Temporal, and nothing else. */
+  /** Starts only Temporal. */
   static async start(...temporalArgs: string[]): Promise<Processes> {
     const { cacheDir, temporalCli } = readConfig();
     const cli = await findTemporalCli({ cacheDir, explicit: temporalCli });
@@ -50,7 +50,7 @@ export class Processes implements AsyncDisposable {
     return self;
   }
 
-  /** Temporal's. */
+  /** Temporal's database. */
   get databaseFile(): string {
     return join(this.folder, 'temporal.db');
   }
@@ -62,12 +62,12 @@ export class Processes implements AsyncDisposable {
     return child;
   }
 
-  /** Resolves when it polls. */
+  /** Starts a worker. Resolves when it polls. */
   startWorker(env: NodeJS.ProcessEnv = {}, ...args: string[]): Promise<ChildProcess> {
     return this.startWorkerOf(BIN, env, ...args);
   }
 
-  /** One of another build, by its `bin/reconciler.js`. */
+  /** Starts a worker of another build. @param bin the build's `bin/reconciler.js` */
   async startWorkerOf(bin: string, env: NodeJS.ProcessEnv = {}, ...args: string[]): Promise<ChildProcess> {
     const child = this.#spawn('worker', process.execPath, [bin, 'worker', ...args], env);
     await Promise.race([
@@ -77,7 +77,7 @@ export class Processes implements AsyncDisposable {
     return child;
   }
 
-  /** The codec endpoint; resolves when it listens. */
+  /** Starts the codec endpoint. Resolves when it listens. */
   async startCodec(env: NodeJS.ProcessEnv, ...args: string[]): Promise<ChildProcess> {
     const child = this.#spawn('codec', process.execPath, [BIN, 'codec', ...args], env);
     await once(child.stdout!, 'data');
@@ -91,17 +91,17 @@ export class Processes implements AsyncDisposable {
     await once(child, 'exit');
   }
 
-  /** `reconciler …` */
+  /** Runs `reconciler` with these arguments. */
   cli(args: string[], env: NodeJS.ProcessEnv = {}): Promise<Ran> {
     return run(process.execPath, [BIN, ...args], this.#env(env));
   }
 
-  /** `temporal …` */
+  /** Runs `temporal` with these arguments. */
   temporalCli(...args: string[]): Promise<Ran> {
     return run(this.#temporalCli, [...args, '--address', this.temporalAddress], this.#env({}));
   }
 
-  /** Makes a connector for a directory and gives its id. */
+  /** Creates a connector for a directory. @returns its id */
   async connect(name: string, folder: string, more: object = {}): Promise<string> {
     const { connectorId } = await this.catalog.connectors.createConnector({
       connector: { displayName: name, kind: 'CONNECTOR_KIND_ICEBERG', uri: `file://${folder}`, ...more } as never,
@@ -113,17 +113,17 @@ export class Processes implements AsyncDisposable {
     return (await retried(() => this.catalog.connectors.triggerReconcile({ connectorId, ...options }))).jobId;
   }
 
-  /** A job that waits: a workflow which nobody works on has the connector until `letGo` is called. */
-  async triggerHeld(connectorId: string): Promise<{ jobId: string; letGo(): Promise<unknown> }> {
+  /** Triggers a job that waits, because a workflow without a worker holds the connector until `releaseConnector` is called. */
+  async triggerHeld(connectorId: string): Promise<{ jobId: string; releaseConnector(): Promise<unknown> }> {
     const holder = `holder-${Math.random()}`;
     await this.temporal.workflow.start('reconcile', { taskQueue: 'nobody', workflowId: holder, args: [{}] });
     await this.catalog.reconciliation.claimConnector({ connectorId, jobId: holder });
     const jobId = await this.trigger(connectorId);
     await this.until(jobId, ({ phase }) => /waiting/.test(phase));
-    return { jobId, letGo: () => this.temporal.workflow.getHandle(holder).terminate() };
+    return { jobId, releaseConnector: () => this.temporal.workflow.getHandle(holder).terminate() };
   }
 
-  /** Waits for the job, over restarts of the servers. */
+  /** Waits until the job meets the condition; servers may restart in the meantime. */
   async until(jobId: string, condition: (job: ReconcileJob) => boolean): Promise<ReconcileJob> {
     for (;;) {
       const job = await this.catalog.connectors.getReconcileJob({ jobId }).catch(() => undefined);
@@ -173,7 +173,7 @@ async function run(command: string, args: string[], env: NodeJS.ProcessEnv): Pro
   return { code: code ?? -1, stdout, stderr };
 }
 
-/** Waits for a server that is about to start. */
+/** Repeats a call until it succeeds, up to 300 times, because the server may still be starting. */
 export async function retried<T>(call: () => Promise<T>): Promise<T> {
   for (let left = 300; ; left--) {
     try {

@@ -1,6 +1,6 @@
 /**
- * A worker of the built code for one ingest queue, that splits snapshots by other bounds: `node --import tsx test/integration/stack/queue-worker.ts
- * QUEUE '{"above": 9, "group": 6}'`, with the variables of `reconciler worker`.
+ * A worker of the built code for one ingest queue, with its own split size: `node --import tsx test/integration/stack/queue-worker.ts
+ * QUEUE '{"above": 9, "group": 6}'`. It uses the variables of `reconciler worker`.
  */
 import { pino } from 'pino';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { SplitSize } from '../../../src/activities/runtime/split-size.ts';
 import { ROOT, type RunningStack } from './running-stack.ts';
 
-/** Workers of a stack beside its own, that alone read the upstreams of connectors which name their queue. */
+/** Additional workers of a stack. Only they read the upstreams of connectors whose policy names their queue. */
 export class QueueWorkers implements AsyncDisposable {
   readonly queue: string;
   readonly #workers: ChildProcess[];

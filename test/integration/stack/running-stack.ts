@@ -11,12 +11,12 @@ import { freePort as freePortOf } from '../../../src/stack/ports.ts';
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 export const BIN = join(ROOT, 'bin', 'reconciler.js');
 
-/** A real `reconciler up`, in a data directory and on ports of its own. */
+/** A real `reconciler up` with its own data directory and ports. */
 export class RunningStack implements AsyncDisposable {
   readonly #process: ChildProcess;
   readonly dataDir: string;
   readonly address: string;
-  /** Of Temporal's UI. */
+  /** URL of Temporal's UI. */
   readonly uiUrl: string;
   readonly env: NodeJS.ProcessEnv;
   readonly catalog: ReturnType<typeof connectCatalog>;
@@ -33,9 +33,9 @@ export class RunningStack implements AsyncDisposable {
   }
 
   /**
-   * @param env Added to the environment of its processes.
-   * @param node Runs them.
-   * @param prepare Called with the data directory before anything is in it.
+   * @param env variables added to the environment of the stack's processes
+   * @param node the Node executable that runs the stack
+   * @param prepare called with the data directory while it is still empty
    */
   static async start(
     env: NodeJS.ProcessEnv = {},
@@ -70,12 +70,12 @@ export class RunningStack implements AsyncDisposable {
     return JSON.parse(readFileSync(join(this.dataDir, 'stack.json'), 'utf8')).processes;
   }
 
-  /** Where catalog and worker serve metrics and answer probes, host:port. */
+  /** The addresses (host:port) at which the catalog and the worker serve metrics and health probes. */
   observed(): Record<'catalog' | 'worker', { metrics: string; health: string }> {
     return JSON.parse(readFileSync(join(this.dataDir, 'stack.json'), 'utf8')).observed;
   }
 
-  /** What a process has logged so far, line by line. */
+  /** The lines that a process has logged so far. */
   logLines(process: 'catalog' | 'worker'): Record<string, unknown>[] {
     const lines = readFileSync(join(this.dataDir, 'logs', `${process}.log`), 'utf8')
       .trimEnd()
@@ -83,7 +83,7 @@ export class RunningStack implements AsyncDisposable {
     return lines.map((line) => JSON.parse(line));
   }
 
-  /** Runs the CLI; gives the exit code and what it printed. */
+  /** Runs the CLI and returns its exit code and output. */
   async cli(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
     const child = spawn(process.execPath, [BIN, ...args], { env: this.env, cwd: tmpdir() });
     let [stdout, stderr] = ['', ''];
@@ -97,7 +97,7 @@ export class RunningStack implements AsyncDisposable {
     return { code, stdout, stderr };
   }
 
-  /** Makes a connector for a directory and gives its id. */
+  /** Creates a connector for a directory. @returns its id */
   async connect(name: string, folder: string, more: object = {}): Promise<string> {
     const { connectorId } = await this.catalog.connectors.createConnector({
       connector: {
@@ -116,7 +116,7 @@ export class RunningStack implements AsyncDisposable {
     return this.ended(jobId);
   }
 
-  /** Waits for the job's end, over restarts of the servers. */
+  /** Waits for the job's end; servers may restart in the meantime. */
   async ended(jobId: string): Promise<ReconcileJob> {
     for (;;) {
       const job = await this.catalog.connectors.getReconcileJob({ jobId }).catch(() => undefined);

@@ -8,7 +8,7 @@ import { SEARCH_ATTRIBUTES } from '../../../src/contract/search-attributes.ts';
 import { findTemporalCli } from '../../../src/stack/temporal-cli.ts';
 import { freePort } from './running-stack.ts';
 
-/** Temporal's dev server alone, which a test can stop and start again on the same data. */
+/** Temporal's dev server without a stack. A test can stop it and start it again with the same data. */
 export class TemporalServer implements AsyncDisposable {
   readonly #folder = mkdtempSync(join(tmpdir(), 'temporal-test-'));
   readonly #cli: string;
@@ -27,7 +27,7 @@ export class TemporalServer implements AsyncDisposable {
     return server;
   }
 
-  /** One that does not run yet. */
+  /** Returns a server that has not been started. */
   static async stopped(): Promise<TemporalServer> {
     const { cacheDir, temporalCli } = readConfig();
     return new TemporalServer(await findTemporalCli({ cacheDir, explicit: temporalCli }), await freePort());
@@ -53,12 +53,12 @@ export class TemporalServer implements AsyncDisposable {
     this.#client = await this.#untilConnected();
   }
 
-  /** Closed by this server. */
+  /** A client whose connection is closed by `stop`. */
   get client(): Client {
     return this.#client as Client;
   }
 
-  /** For what closes its own. */
+  /** Returns a client whose connection the caller has to close. */
   async connect(): Promise<Client> {
     return new Client({ connection: await Connection.connect({ address: this.address, connectTimeout: '1s' }) });
   }

@@ -4,15 +4,15 @@ import { copiedWarehouse } from '../contents/copied-warehouse.ts';
 import { dumpCatalog } from '../contents/dump.ts';
 import { RunningStack } from './running-stack.ts';
 
-/** A stack, a warehouse, and what a run that nothing disturbed brought in of it: what a disturbed one must end with. */
+/** A stack, a warehouse, and the content that an undisturbed run ingested. A disturbed run must end with the same content. */
 export interface Undisturbed extends AsyncDisposable {
   stack: RunningStack;
-  /** Of the warehouse. */
+  /** The warehouse's folder. */
   folder: string;
   dump: Record<string, string>;
 }
 
-/** @param copies of the fixture tables: enough that a run lasts some seconds, and that tables are packed */
+/** @param copies number of copies of the fixture tables; it determines how long a run lasts and whether tables are packed */
 export async function startUndisturbed(copies: number): Promise<Undisturbed> {
   const warehouse = copiedWarehouse(copies);
   const stack = await RunningStack.start();

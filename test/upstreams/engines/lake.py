@@ -1,4 +1,4 @@
-"""Opens a REST catalog with pyiceberg and the parameters that the test writes to stdin, and makes rows to write."""
+"""Opens a REST catalog with pyiceberg and the parameters that the test writes to stdin, and creates rows to write."""
 
 import datetime
 import json
@@ -21,7 +21,7 @@ FIRST = datetime.date(2024, 1, 1)
 
 
 def read_input() -> dict:
-    """The test's parameters: `catalog` are the catalog's properties."""
+    """The test's parameters. `catalog` contains the catalog's properties."""
     return json.load(sys.stdin)
 
 
@@ -42,7 +42,7 @@ def events(first: int, last: int, group: str | None = None) -> pa.Table:
 
 
 def truths(catalog: RestCatalog, namespaces: list[tuple[str, ...]]) -> list[dict]:
-    """The truth of every table that the catalog lists in the namespaces."""
+    """Returns the truth of every table that the catalog lists in the namespaces."""
     found = []
     for namespace in namespaces:
         for identifier in sorted(catalog.list_tables(namespace)):

@@ -81,5 +81,5 @@ def _file(table: Table, file, content: str, spec_id: int) -> dict:
 
 
 def _id(snapshot_id: int | None) -> str | None:
-    """As text, because the value may exceed JavaScript's numbers."""
+    """Returns the id as text, because it may exceed JavaScript's numbers."""
     return None if snapshot_id is None else str(snapshot_id)

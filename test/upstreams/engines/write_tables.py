@@ -203,7 +203,7 @@ def change(tables):
 
 
 def main():
-    """`leave_out`: names of tables that the server does not accept from pyiceberg."""
+    """Creates or changes the tables, except those in `leave_out`, which the server does not accept from pyiceberg."""
     options = read_input()
     catalog = open_catalog(options["catalog"])
     namespace = tuple(options["namespace"])

@@ -108,7 +108,7 @@ describe('an operator with AWS Glue', () => {
     expect(await validate(options())).toMatch(/^wrong: The credentials are rejected: .*UnrecognizedClientException/);
   });
 
-  it('connects and reconciles it, and everything is as pyiceberg reports it', async () => {
+  it('creates and reconciles the connector, and everything matches what pyiceberg reports', async () => {
     await type(`connector create demo-glue ${options()} --destination-catalog demo`);
     const job = await reconcile(' --full');
     first = sizes(await truth());
@@ -124,7 +124,7 @@ describe('an operator with AWS Glue', () => {
     await sameAsTruth(first.tables);
   });
 
-  it('runs it again unchanged, at the cost of the listing', async () => {
+  it('reconciles it again without changes, at the cost of the listing alone', async () => {
     const job = await reconcile();
     expect(job).toMatchObject({
       state: 'JS_SUCCEEDED',

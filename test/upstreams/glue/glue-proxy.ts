@@ -30,20 +30,20 @@ export interface GlueProxy extends AsyncDisposable {
   forget(): void;
   /** Called before a request is forwarded; returns undefined to forward it. */
   fault?: (request: GlueRequest) => Fault | undefined;
-  /** Glue may give fewer than MaxResults, and never more than 100. */
+  /** Maximum size of a page. Glue may return fewer objects than MaxResults, and never more than 100. */
   mostItems: number;
   /** Makes all page tokens issued so far invalid. */
   endTokens(): void;
 }
 
 /**
- * A proxy in front of moto's Glue that behaves like the real one where moto does not: it cuts listings into pages by MaxResults and NextToken
- * (of at most 100), and it fails as a test requires.
+ * A proxy in front of moto's Glue that adds behaviour of the real Glue: it splits listings into pages of at most 100 by MaxResults and
+ * NextToken, and it fails as a test requires.
  */
 export async function startGlueProxy(moto: string): Promise<GlueProxy> {
   let generation = 0;
   const requests: GlueRequest[] = [];
-  /** Complete listings by request, cached because moto takes long for them. */
+  /** Complete listings by request, cached because moto needs a long time for them. */
   const kept = new Map<string, Promise<Answer>>();
   const server = createServer((request, response) => {
     answer(request, response).catch((error) => response.destroy(error));

@@ -75,11 +75,11 @@ def make() -> None:
     others()
 
 
-NOT_OURS = ("uniform", "a_view")  # pyiceberg lists them, by `table_type` alone
+NOT_OURS = ("uniform", "a_view")  # pyiceberg lists them because it only checks `table_type`
 
 
 def others() -> None:
-    """Other things in a Glue catalog, which must not be read as Iceberg tables."""
+    """Creates other objects in the Glue catalog, which must not be read as Iceberg tables."""
     glue = boto3.client("glue", endpoint_url=ENDPOINT)
     columns = {"Columns": [{"Name": "id", "Type": "bigint"}], "Location": "s3://lake/hive/t"}
     for name, more in {

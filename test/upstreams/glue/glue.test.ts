@@ -106,7 +106,7 @@ describe('listing', () => {
     expect(proxy.requests.map(({ body }) => body.MaxResults)).toEqual(proxy.requests.map(() => 100));
   });
 
-  it('returns one table per page and skips other tables than Iceberg ones', async () => {
+  it('returns one table per page and skips tables of other formats', async () => {
     await using glue = await open();
     const found = names(await all((page) => glue.listTables(['sales'], page), 1));
     expect(found.sort()).toEqual(['flat', 'items', 'orders']);
@@ -409,7 +409,7 @@ describe('failures', () => {
     expect([passed, glue.usage.requests]).toEqual([4, 4]);
   });
 
-  it('of continued throttling request a wait', async () => {
+  it('ask the caller to wait if throttling continues', async () => {
     await using glue = await open();
     proxy.fault = () => throttled;
     expect(await refused(glue.listTables(['sales'], { size: 10 }))).toMatchObject({
@@ -464,7 +464,7 @@ describe('failures', () => {
     expect(failure.message).toContain(proxy.url);
   });
 
-  it('without a server at the address', async () => {
+  it('include a missing server at the address', async () => {
     await using glue = await open({ uri: 'http://127.0.0.1:1' });
     expect(await refused(glue.listNamespaces([], { size: 10 }))).toMatchObject({
       code: 'UNAVAILABLE',
@@ -472,7 +472,7 @@ describe('failures', () => {
     });
   });
 
-  it('of a server that hangs before or during its response', async () => {
+  it('include a server that hangs before or during its response', async () => {
     await using glue = await open();
     proxy.fault = ({ action }) => (action === 'GetTables' ? 'hang in the body' : 'hang');
     const page = { size: 10 };

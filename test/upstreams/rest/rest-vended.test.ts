@@ -237,7 +237,7 @@ describe('vended credentials', () => {
     expect([...used]).toEqual(['AKIAVENDED1']);
   });
 
-  it('that the catalog refuses to vend are an error', async () => {
+  it('cause an error if the catalog refuses to vend them', async () => {
     const { s3 } = await vending(3600);
     const { connector } = await connect(
       [

@@ -59,7 +59,7 @@ describe('a warehouse folder on S3', () => {
   });
 
   const healthy = truths().filter(([, truth]) => truth.corrupted === undefined);
-  it.each(healthy.map(([name]) => name))('%s is the same as on disk, moved or not', async (name) => {
+  it.each(healthy.map(([name]) => name))('has %s as on disk, whether it was moved or not', async (name) => {
     const [warehouse = '', namespace = '', table = ''] = name.split('.');
     const connector = await open(`s3://lake/ware house/${warehouse}`);
     const reader = await connector.openTable({ namespace: [namespace], name: table });
@@ -114,7 +114,7 @@ describe('a warehouse folder on S3', () => {
       .sort()
       .at(-1)!;
     const metadata = readFileSync(join(folder, newest), 'utf8');
-    // This table is in another place and names the snapshots of somebody else's table.
+    // This table is in another location, and its metadata names the snapshots of a foreign table.
     const hostile = metadata
       .replaceAll(
         /"(file:)?(\/\/)?\/lake\/fixtures\/iceberg\/wh\/fx\/orders\/metadata\/snap-/g,
@@ -149,7 +149,7 @@ describe('credentials', () => {
     Buffer.from(await openStore({ properties, usage }).read(hint, { maxBytes: 100 })).toString();
   const content = readFileSync(`${fixtures}fs/db1/plain/metadata/version-hint.text`, 'utf8');
 
-  it('and the endpoint can come from the environment alone', async () => {
+  it('can come from the environment alone, and so can the endpoint', async () => {
     for (const [name, value] of Object.entries(moto.env)) stubEnv(name, value);
     stubEnv('AWS_CONFIG_FILE', '/dev/null');
     expect(await read({ 's3.path-style-access': 'true' })).toBe(content);
@@ -216,7 +216,7 @@ describe('AWS Secrets Manager', () => {
     ],
     ['aws-secretsmanager:prod/lake#nothing', 'FAILED_PRECONDITION', /no text under that key/],
     ['aws-secretsmanager:token#key', 'FAILED_PRECONDITION', /the secret is not JSON/],
-  ])('%s is %s', async (reference, code, message) => {
+  ])('refuses %s with %s', async (reference, code, message) => {
     await expect(resolve(reference)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
   });
 
