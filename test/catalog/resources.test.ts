@@ -458,7 +458,10 @@ describe('Snapshots', () => {
     expect((await snapshots.getSnapshot({ tableId: table.tableId, snapshotId: 7n })).expiredAt).toBeInstanceOf(Date);
     expect(await table.stats(7)).toMatchObject({ dataFileCount: 0n });
     // The snapshot was read again upstream, with other fields, which are updated.
-    await table.createSnapshot({ snapshotId: 7, snapshot: { operation: 'append', summary: {} } });
+    await table.createSnapshot({
+      snapshotId: 7,
+      snapshot: { operation: 'append', summary: {}, expiredAt: new Date(1) },
+    });
     expect(await snapshots.getSnapshot({ tableId: table.tableId, snapshotId: 7n })).toMatchObject({
       operation: 'append',
       expiredAt: undefined,

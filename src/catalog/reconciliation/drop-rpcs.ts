@@ -66,7 +66,7 @@ export function createDropRpcs({ db, purge }: ServiceDeps): DropRpcs {
       checks.id(connectorId, 'connector_id');
       checks.done();
       const size = pageSize(request.pageSize);
-      const filter = [connectorId, String(durationSeconds(expiredFor))];
+      const filter = [connectorId, String(durationSeconds(expiredFor)), String(validateOnly)];
       const after = tokens.decode(request.pageToken, filter);
       await getConnector(db, connectorId);
       const expired = await listExpiredSnapshots(db, connectorId, ago(expiredFor) ?? 0, size + 1, {

@@ -54,8 +54,7 @@ export function checkedTableUpdate(request: UpdateTableRequest, mask: readonly P
 export async function applyTableUpdate(trx: Kysely<Schema>, { table, paths }: TableUpdate): Promise<void> {
   const stored = await getTableRow(trx, table.tableId);
   checkEtag('table', table.tableId, table.etag, stored.etag);
-  if (paths.includes('upstream'))
-    await checkBinding(trx, ObjectKind.OBJECT_KIND_TABLE, table.upstream, stored.table_id);
+  if (paths.includes('upstream')) await checkBinding(trx, table.upstream, stored.table_id);
   if (paths.includes('current_snapshot_id') && table.currentSnapshotId !== undefined) {
     const setsCoverage = paths.includes('upstream') || paths.includes('upstream.coverage');
     const coverage = setsCoverage ? table.upstream?.coverage : stored.coverage;

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { ObjectKind } from '../../generated/reconciler/internal/v1/bindings.ts';
 import { CreateViewRequest, type View, type ViewsServiceImplementation } from '../../generated/reconciler/v1/views.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { maskPaths } from '../rpc/field-mask.ts';
@@ -9,7 +8,6 @@ import { checkEtag } from '../store/database/errors.ts';
 import { findCreatedResource, recordCreatedResource, requestHash } from '../store/database/idempotency.ts';
 import { getNamespace } from '../store/namespaces/namespaces.ts';
 import * as store from '../store/tables/views.ts';
-import { checkBinding } from '../validation/table-checks.ts';
 import { checkView, VIEW_MASK, type ViewField } from '../validation/view-checks.ts';
 
 const tokens = new PageTokens('ListViews', z.object({ name: z.string() }));
@@ -22,12 +20,12 @@ export function createViewsService({ db }: ServiceDeps): ViewsServiceImplementat
       const checks = new Checks();
       checks.id(view.namespaceId, 'view.namespace_id');
       checks.name(view.name, 'view.name');
+      checks.that(view.upstream === undefined, 'view.upstream', 'is set by workers only');
       checkView(checks, view, VIEW_MASK);
       const hash = requestHash(CreateViewRequest.encode(request).finish());
       return db.transaction().execute(async (trx) => {
         const first = await findCreatedResource(trx, 'CreateView', request.idempotencyKey, hash);
         if (first !== undefined) return store.getView(trx, first);
-        await checkBinding(trx, ObjectKind.OBJECT_KIND_VIEW, view.upstream, undefined);
         const created = await store.insertView(trx, view);
         await recordCreatedResource(trx, 'CreateView', request.idempotencyKey, hash, created.viewId);
         return created;
@@ -57,8 +55,6 @@ export function createViewsService({ db }: ServiceDeps): ViewsServiceImplementat
       return db.transaction().execute(async (trx) => {
         const stored = await store.getView(trx, view.viewId);
         checkEtag('view', view.viewId, view.etag, stored.etag);
-        if (paths.includes('upstream'))
-          await checkBinding(trx, ObjectKind.OBJECT_KIND_VIEW, view.upstream, stored.viewId);
         return store.updateView(trx, applyMask(stored, view, paths));
       });
     },
@@ -91,7 +87,6 @@ function applyMask(stored: View, update: View, paths: readonly ViewField[]): Vie
     default_catalog: { defaultCatalog: update.defaultCatalog },
     default_namespace: { defaultNamespace: update.defaultNamespace },
     properties: { properties: update.properties },
-    upstream: { upstream: update.upstream },
   };
   return Object.assign({ ...stored }, ...paths.map((path) => all[path]));
 }

@@ -7,7 +7,6 @@ export function checkSnapshot(snapshot: Snapshot): void {
   checks.id(snapshot.tableId, 'snapshot.table_id');
   checks.count(snapshot.sequenceNumber, 'snapshot.sequence_number');
   checks.timestamp(snapshot.committedAt, 'snapshot.committed_at');
-  checks.timestamp(snapshot.expiredAt, 'snapshot.expired_at');
   checks.text(snapshot.operation, 'snapshot.operation', { max: 100 });
   checks.map(snapshot.summary, 'snapshot.summary');
   checks.text(snapshot.manifestList, 'snapshot.manifest_list', { max: 8192 });

@@ -97,26 +97,21 @@ function checkRefs(checks: Checks, table: Table): void {
 }
 
 /**
- * Checks that no other table (or view) is bound to the upstream name. At most one table and one view may be bound to it.
+ * Checks that no other table is bound to the upstream name.
  *
- * @throws CodedError NOT_FOUND if the connector does not exist, ALREADY_EXISTS if another object is bound to the name
+ * @throws CodedError NOT_FOUND if the connector does not exist, ALREADY_EXISTS if another table is bound to the name
  */
 export async function checkBinding(
   db: Kysely<Schema>,
-  kind: ObjectKind,
   upstream: TableUpstream | undefined,
   ownId: string | undefined,
 ): Promise<void> {
   if (!upstream || upstream.connectorId === '') return;
   const { connectorId, namespacePath, tableName } = upstream;
   const { displayName } = await getConnector(db, connectorId);
-  const bound = await findBoundId(db, kind, connectorId, { namespacePath, name: tableName });
-  if (bound !== undefined && bound !== ownId) {
+  const boundId = await findBoundId(db, ObjectKind.OBJECT_KIND_TABLE, connectorId, { namespacePath, name: tableName });
+  if (boundId !== undefined && boundId !== ownId) {
     const name = formatName([...namespacePath, tableName]);
-    throw alreadyExists(
-      kind === ObjectKind.OBJECT_KIND_TABLE ? 'table' : 'view',
-      `for '${name}' of connector '${displayName}'`,
-      ` (${bound})`,
-    );
+    throw alreadyExists('table', `for '${name}' of connector '${displayName}'`, ` (${boundId})`);
   }
 }

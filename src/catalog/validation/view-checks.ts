@@ -11,7 +11,6 @@ export const VIEW_MASK = [
   'default_catalog',
   'default_namespace',
   'properties',
-  'upstream',
 ] as const;
 export type ViewField = (typeof VIEW_MASK)[number];
 
@@ -33,15 +32,5 @@ export function checkView(checks: Checks, view: View, fields: readonly ViewField
   if (isStored('default_catalog')) checks.text(view.defaultCatalog, 'view.default_catalog', { max: 1024 });
   if (isStored('default_namespace')) checks.path(view.defaultNamespace, 'view.default_namespace', { min: 0 });
   if (isStored('properties')) checks.map(view.properties, 'view.properties');
-  if (isStored('upstream') && view.upstream) {
-    const { upstream } = view;
-    checks.text(upstream.connectorId, 'view.upstream.connector_id', { max: 512 });
-    checks.path(upstream.namespacePath, 'view.upstream.namespace_path', { min: 0 });
-    checks.name(upstream.tableName, 'view.upstream.table_name');
-    checks.text(upstream.uuid, 'view.upstream.uuid', { max: 1024 });
-    checks.text(upstream.fingerprint, 'view.upstream.fingerprint', { max: 16 * 1024 });
-    checks.timestamp(upstream.fetchedAt, 'view.upstream.fetched_at');
-    checks.timestamp(upstream.missingSince, 'view.upstream.missing_since');
-  }
   checks.done();
 }

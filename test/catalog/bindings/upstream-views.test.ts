@@ -265,20 +265,16 @@ describe('bound views', () => {
     ).toMatchObject(refusal('INVALID_ARGUMENT', 'at most 1000'));
   });
 
-  it('one upstream name is bound to one view, even if it is created by hand', async () => {
+  it('is bound by workers only', async () => {
     const { namespaceId, connectorId, get } = await setUp();
-    const { viewId } = await get();
+    const { viewId, upstream: bound } = await get();
     const { views } = catalog.clients;
-    const upstream = { connectorId, namespacePath: ['src'], tableName: 'v' };
+    const upstream = { connectorId, namespacePath: ['src'], tableName: 'other', missingSince: new Date(1e12) };
     expect(await failure(views.createView({ view: { namespaceId, name: 'w', upstream } }))).toMatchObject(
-      refusal('ALREADY_EXISTS', `(${viewId})`),
+      refusal('INVALID_ARGUMENT', 'view.upstream: is set by workers only'),
     );
-    const other = { ...upstream, connectorId: 'con_no' };
-    expect(await failure(views.createView({ view: { namespaceId, name: 'w', upstream: other } }))).toMatchObject({
-      code: 'NOT_FOUND',
-    });
-    const missing = { ...upstream, missingSince: new Date(1e12) };
-    const updated = await views.updateView({ view: { viewId, upstream: missing }, updateMask: ['upstream'] });
-    expect(updated.upstream).toMatchObject(missing);
+    const update = { view: { viewId, upstream }, updateMask: ['upstream'] };
+    expect(await failure(views.updateView(update))).toMatchObject(refusal('INVALID_ARGUMENT', 'upstream'));
+    expect((await views.getView({ viewId })).upstream).toEqual(bound);
   });
 });

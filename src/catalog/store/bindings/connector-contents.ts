@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import { ObjectKind } from '../../../generated/reconciler/internal/v1/bindings.ts';
 import type { Schema } from '../database/schema.ts';
-import { deleteObject } from './objects.ts';
+import { deleteObject, touchObject } from './objects.ts';
 
 type Db = Kysely<Schema>;
 
@@ -18,13 +18,13 @@ export async function deleteSomeContents(db: Db, connectorId: string): Promise<{
 
 /** Unbinds some of a connector's tables and views from it. @returns how many were unbound; 0 when none are left */
 export async function releaseSomeContents(db: Db, connectorId: string): Promise<number> {
-  const objects = someBindings(db, connectorId).select('object_id');
-  const released = await db
-    .updateTable('bindings')
-    .set({ connector_id: null })
-    .where('object_id', 'in', objects)
-    .executeTakeFirst();
-  return Number(released.numUpdatedRows);
+  const objects = await someBindings(db, connectorId).select(['object_id', 'kind']).execute();
+  const ids = objects.map(({ object_id }) => object_id);
+  if (ids.length > 0) {
+    await db.updateTable('bindings').set({ connector_id: null }).where('object_id', 'in', ids).execute();
+  }
+  for (const { object_id, kind } of objects) await touchObject(db, kind, object_id);
+  return objects.length;
 }
 
 function someBindings(db: Db, connectorId: string) {

@@ -75,7 +75,7 @@ export function columnsOf(snapshot: Snapshot) {
     summary: JSON.stringify(snapshot.summary),
     schema_id: snapshot.schemaId ?? null,
     manifest_list: snapshot.manifestList,
-    expired_at: ms(snapshot.expiredAt),
+    expired_at: null,
     first_row_id: snapshot.firstRowId?.toString() ?? null,
     added_rows: snapshot.addedRows?.toString() ?? null,
   };
