@@ -7,10 +7,11 @@ import { goneChange } from '../dry-run/object-changes.ts';
 import { OBJECT_KIND } from '../missing/bindings.ts';
 import { tableText } from '../options/destination.ts';
 import { DestinationNamespaces } from '../plan/destination-namespaces.ts';
-import { planView, putView, type ViewIngest, viewChange } from '../plan/view-plan.ts';
+import { planView, type ViewIngest, viewChange } from '../plan/view-plan.ts';
 import { describeError, isCatalogAway, isFinal } from '../runtime/failures.ts';
 import type { Heartbeat } from '../runtime/heartbeat.ts';
 import { inParallel } from '../runtime/in-parallel.ts';
+import { putView } from './put-view.ts';
 
 /** Requests to the upstream at the same time. */
 const PARALLEL = 8;

@@ -12,7 +12,6 @@ import type { ViewSource } from '../listing/view-source.ts';
 import { destinationOf, hasMoved, requireNamespace, type TableDestination } from '../options/destination.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
 import type { DestinationNamespaces } from './destination-namespaces.ts';
-import { isNameTaken, tableDroppedUpstream } from './name-conflict.ts';
 
 export interface ViewIngest {
   deps: Pick<ActivityDeps, 'catalog'>;
@@ -65,26 +64,6 @@ export async function planView(
     }),
   };
   return { view, destination, before, request };
-}
-
-/** Writes the view. With `validateOnly`, the catalog does the same in a transaction that it rolls back: only it can tell whether a name is free. */
-export async function putView(
-  { deps, connector, upstream }: ViewIngest,
-  { view, before, request }: ViewPlan,
-  validateOnly: boolean,
-): Promise<ViewResult> {
-  // A namespace that is still to be created has no names that could be taken.
-  if (request.view.namespaceId === '') return { changed: true, made: before?.objectId === '', replacesTable: false };
-  const put = async (replacesTable: boolean) => ({
-    ...(await deps.catalog.bindings.ensureView({ ...request, validateOnly, replacesTable })),
-    replacesTable,
-  });
-  try {
-    return await put(false);
-  } catch (error) {
-    if (!isNameTaken(error) || !(await tableDroppedUpstream(deps, upstream, connector.connectorId, view))) throw error;
-    return put(true);
-  }
 }
 
 /** A view's plan in words. */
