@@ -13,7 +13,8 @@ export async function bindDestination(
     by: { $case: 'connectorId', value: connectorId },
   });
   if (destination?.catalogId === catalogId && destination.namespaceId === namespaceId) return;
-  const current = await deps.catalog.reconciliation.ensureDestination({ connectorId });
+  // Creates nothing. If the catalog or the namespace does not exist, the response has a new id for it, which differs from the job's.
+  const current = await deps.catalog.reconciliation.ensureDestination({ connectorId, validateOnly: true });
   if (current.catalogId !== catalogId || current.namespaceId !== namespaceId) return;
   await deps.catalog.reconciliation.bindDestination({
     connectorId,

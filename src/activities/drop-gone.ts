@@ -26,11 +26,9 @@ const SNAPSHOT_PAGE = 100;
  */
 export async function dropGone(deps: ActivityDeps, input: DropInput): Promise<DropOutcome> {
   const { connectorId, refused, views } = input;
-  const dropped: DropOutcome = (activityInfo().heartbeatDetails as { dropped?: DropOutcome } | undefined)?.dropped ?? {
-    tables: 0,
-    views: 0,
-    snapshots: 0,
-  };
+  const earlier = activityInfo().heartbeatDetails as { dropped?: DropOutcome } | undefined;
+  // What an earlier attempt has dropped is not found again. In a dry run everything is found again.
+  const dropped = (!input.dryRun && earlier?.dropped) || { tables: 0, views: 0, snapshots: 0 };
   const connector = await activeConnector(deps, connectorId);
   const { action, dropAfterSeconds } = missingPolicy(connector);
   if (action !== 'DROP' || resolveCaptureOptions(connector, input).mode === 'CAPTURE_ONLY') return dropped;

@@ -1,3 +1,4 @@
+import { activityInfo } from '@temporalio/activity';
 import type { MissingInput, MissingOutcome } from '../contract/activities.ts';
 import type { Binding } from '../generated/reconciler/internal/v1/bindings.ts';
 import { openChangeList } from './dry-run/change-list.ts';
@@ -16,23 +17,27 @@ import { requestsMade } from './runtime/request-count.ts';
  * Marks tables (or views) that are gone upstream: those bound to the connector that a complete listing of their namespace does not have. To
  * be called only after a run that was not narrowed and that found something. A dry run records what it would mark.
  *
- * @returns how many were marked
+ * @returns how many were marked, by earlier attempts too
  * @throws CodedError FAILED_PRECONDITION, with nothing marked, if more are gone than the connector allows at once
  */
 export async function reconcileMissing(deps: ActivityDeps, input: MissingInput): Promise<MissingOutcome> {
   const { connectorId, views, viewsListed, listed, refused, before, allowMissing } = input;
+  const earlier = activityInfo().heartbeatDetails as { marked?: number } | undefined;
+  // What an earlier attempt has marked is not found again. In a dry run everything is found again.
+  let marked = (!input.dryRun && earlier?.marked) || 0;
   const connector = await activeConnector(deps, connectorId);
   const { action, maxShare, dropAfterSeconds } = missingPolicy(connector);
   // If a single table is selected, nothing is listed; its ingest fails if it is gone.
-  if (connector.source?.table || action === 'KEEP') return { marked: 0 };
-  if (resolveCaptureOptions(connector, input).mode === 'CAPTURE_ONLY') return { marked: 0 };
+  if (connector.source?.table || action === 'KEEP') return { marked };
+  if (resolveCaptureOptions(connector, input).mode === 'CAPTURE_ONLY') return { marked };
   const [what, other] = views ? (['views', 'tables'] as const) : (['tables', 'views'] as const);
   // The run has listed what is bound, and nothing else.
-  if (listed !== undefined && listed === (await countBindings(deps, connector, what)).checksum) return { marked: 0 };
-  return withHeartbeat(`Looking for ${what} gone from ${connector.uri}`, async (heartbeat) => {
+  if (listed !== undefined && listed === (await countBindings(deps, connector, what)).checksum) return { marked };
+  return withHeartbeat(`Looking for ${what} gone from ${connector.uri}`, async ({ beat, signal }) => {
+    const heartbeat = { signal, beat: () => beat({ marked }) };
     await using upstream = await openUpstream(deps, connector);
     const list = listingOf(upstream, what);
-    if (!list) return { marked: 0 };
+    if (!list) return { marked };
     const limit = { share: allowMissing ? undefined : maxShare, before, connectorName: connector.displayName };
     const bindings = openBindings(deps, connector, what);
     const isDropped = action === 'DROP' && dropAfterSeconds === 0;
@@ -46,7 +51,10 @@ export async function reconcileMissing(deps: ActivityDeps, input: MissingInput):
     };
     const listOther = changes && (views || viewsListed) ? listingOf(upstream, other) : undefined;
     const listing = { what, refused, list, listOther };
-    const marked = await markMissing(bindings, listing, limit, changes ? record : bindings.mark, heartbeat);
+    const mark = async (gone: Binding[]) => {
+      marked += await (changes ? record(gone) : bindings.mark(gone));
+    };
+    await markMissing(bindings, listing, limit, mark, heartbeat);
     await changes?.flush();
     const dropped = changes && isDropped ? { dropped: marked } : {};
     return { marked, ...dropped, upstreamRequests: requestsMade(upstream.usage) };

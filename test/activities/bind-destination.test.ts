@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { bindDestination } from '../../src/activities/bind-destination.ts';
 import { ensureDestination } from '../../src/activities/ensure-destination.ts';
-import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
+import { connectorSpec, failure, TestCatalog } from '../catalog/harness.ts';
 import { activityDeps } from './activity-deps.ts';
 import { MemoryUpstream } from './memory-upstream.ts';
 
@@ -31,4 +31,22 @@ it('binds the destination that the connector names, not the one of a job that st
   const { catalogId, namespaceId } = second;
   await bindDestination(deps, { connectorId, catalogId, namespaceId });
   expect(await stored()).toMatchObject({ namespacePath: ['b'], catalogId, namespaceId });
+});
+
+it('creates nothing for a destination that was named during the job', async () => {
+  const deps = activityDeps(catalog, new MemoryUpstream());
+  const { connectors, directory } = catalog.clients;
+  const destination = { catalogName: 'before', namespacePath: ['a'] };
+  const { connectorId } = await connectors.createConnector({ connector: connectorSpec({ destination }) });
+  const first = await ensureDestination(deps, { connectorId });
+  await connectors.updateConnector({
+    connector: { connectorId, destination: { catalogName: 'after', namespacePath: ['b'] } },
+    updateMask: ['destination'],
+  });
+  await bindDestination(deps, { connectorId, ...first });
+  expect(await failure(directory.resolve({ name: { $case: 'text', value: 'after' } }))).toMatchObject({
+    code: 'NOT_FOUND',
+  });
+  const connector = await connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } });
+  expect(connector.destination).toMatchObject({ catalogName: 'after', catalogId: '', namespaceId: '' });
 });

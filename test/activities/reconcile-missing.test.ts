@@ -12,6 +12,7 @@ import type { NamespacePath } from '../../src/contract/upstream-names.ts';
 import { CodedError } from '../../src/errors.ts';
 import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { ConnectorKind, MissingAction, type MissingPolicy } from '../../src/generated/reconciler/v1/connectors.ts';
+import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
 import { upstreamNameHash } from '../../src/upstream-name-hash.ts';
 import { TestCatalog } from '../catalog/harness.ts';
@@ -180,6 +181,61 @@ it('continues after an attempt that broke off while it marked', async () => {
   expect(await missingOf(...gone)).toEqual(gone);
 });
 
+describe('after an attempt that marked and then failed', () => {
+  /** Runs an attempt that continues from these heartbeat details. @returns its own last ones, and the outcome */
+  async function attempt(input: Partial<MissingInput>, heartbeatDetails?: unknown) {
+    const environment = new MockActivityEnvironment({ heartbeatDetails }, { logger: new DefaultLogger('ERROR') });
+    let details: unknown;
+    environment.on('heartbeat', (sent: unknown) => {
+      details = sent;
+    });
+    const work = () => reconcileMissing(deps, { connectorId, before: 0, ...input });
+    const [outcome] = await Promise.allSettled([environment.run(work)]);
+    return { details, outcome };
+  }
+
+  beforeEach(async () => {
+    await connect({ maxShare: 1 });
+    await bind('a/1', 'a/2', 'b/1', 'c/1');
+    have('c/1');
+    // A page per table.
+    const { bindings } = deps.catalog;
+    const listBindings: typeof bindings.listBindings = (request) => bindings.listBindings({ ...request, pageSize: 1 });
+    deps = { ...deps, catalog: { ...deps.catalog, bindings: { ...bindings, listBindings } } };
+  });
+
+  it('counts what that attempt marked', async () => {
+    // Three listings count; the fifth is of b, after those of a are marked.
+    upstream.fails = (call) => (call === 5 ? new CodedError('UNAVAILABLE', 'not now') : undefined);
+    const first = await attempt({});
+    expect(first).toMatchObject({ outcome: { status: 'rejected' }, details: { marked: 2 } });
+    expect(await missingOf('a/1', 'a/2', 'b/1')).toEqual(['a/1', 'a/2']);
+    const second = await attempt({}, first.details);
+    expect(second.outcome).toMatchObject({ value: { marked: 3 } });
+  });
+
+  it('counts it also if all that is left was listed', async () => {
+    const listed = addToChecksum(NO_NAMES, upstreamNameHash(['c'], 'c/1'));
+    // The last listing, after everything is marked.
+    upstream.fails = (call) => (call === 6 ? new CodedError('UNAVAILABLE', 'not now') : undefined);
+    const first = await attempt({ listed });
+    expect(first).toMatchObject({ outcome: { status: 'rejected' }, details: { marked: 3 } });
+    expect((await attempt({ listed }, first.details)).outcome).toMatchObject({ value: { marked: 3 } });
+  });
+
+  it('counts from the start in a dry run, which marks nothing', async () => {
+    const { info } = new MockActivityEnvironment().context;
+    const jobId = info.workflowExecution?.workflowId;
+    const job = { jobId, connectorId, connectorName: 'lake', state: JobState.JS_RUNNING, dryRun: true };
+    await catalog.clients.reconciliation.recordJob({ job });
+    upstream.fails = (call) => (call === 5 ? new CodedError('UNAVAILABLE', 'not now') : undefined);
+    const first = await attempt({ dryRun: true });
+    expect(first).toMatchObject({ outcome: { status: 'rejected' }, details: { marked: 2 } });
+    expect((await attempt({ dryRun: true }, first.details)).outcome).toMatchObject({ value: { marked: 3 } });
+    expect(await missingOf('a/1', 'a/2', 'b/1')).toEqual([]);
+  });
+});
+
 it('leaves everything as it is with KEEP', async () => {
   await connect({ action: MissingAction.MISSING_ACTION_KEEP });
   await bind('a/one', 'a/two');
@@ -259,20 +315,6 @@ describe('what has been missing', () => {
     await reconcile();
     expect(await drop()).toEqual({ tables: 0, views: 0, snapshots: 0 });
     expect(await left('a/1')).toEqual(['a/1']);
-  });
-
-  it('counts what a broken attempt has dropped', async () => {
-    await connect({ action: DROP, dropAfter: { seconds: 0n, nanos: 0 }, maxShare: 1 });
-    await bind('a/1');
-    have();
-    await reconcile();
-    const heartbeatDetails = { dropped: { tables: 5, views: 1, snapshots: 7 } };
-    const environment = new MockActivityEnvironment({ heartbeatDetails }, { logger: new DefaultLogger('ERROR') });
-    expect(await environment.run(() => dropGone(deps, { connectorId, views: true }))).toMatchObject({
-      tables: 6,
-      views: 1,
-      snapshots: 7,
-    });
   });
 
   it('may be a view', async () => {

@@ -40,17 +40,16 @@ export interface MissingLimit {
  * Marks the objects that a complete listing of their namespace no longer has. They are counted in a first pass and marked in a second, so
  * that nothing is marked if too many are gone or a listing fails. Each pass can be repeated at any point.
  *
- * @param mark returns how many were marked
- * @returns how many were marked
+ * @param mark called for each page; the heartbeat follows
  * @throws CodedError FAILED_PRECONDITION if more than the share is gone
  */
 export async function markMissing(
   bindings: Bindings,
   listing: NameListing,
   limit: MissingLimit,
-  mark: (gone: Binding[]) => Promise<number>,
+  mark: (gone: Binding[]) => Promise<void>,
   heartbeat: Heartbeat,
-): Promise<number> {
+): Promise<void> {
   let [bound, gone] = [0, 0];
   let first: UpstreamName | undefined;
   for await (const page of goneUpstream(bindings, listing, heartbeat)) {
@@ -64,16 +63,15 @@ export async function markMissing(
       throw tooMany(count, total, first, listing.what, limit);
     }
   };
-  if (gone === 0) return 0;
+  if (gone === 0) return;
   refuseMoreThanShare(gone);
-  let [seen, marked] = [0, 0];
+  let seen = 0;
   for await (const page of goneUpstream(bindings, listing, heartbeat)) {
     // The listing may have changed since the first pass, so the limit is checked again.
     seen += page.gone.length;
     refuseMoreThanShare(seen);
-    if (page.gone.length > 0) marked += await mark(page.gone);
+    if (page.gone.length > 0) await mark(page.gone);
   }
-  return marked;
 }
 
 /**
