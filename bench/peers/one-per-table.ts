@@ -21,14 +21,14 @@ const { ingestTable } = proxyActivities<Pick<IngestActivities, 'ingestTable'>>({
 
 /** One activity per table. */
 export const activityPerTable = (input: PeerInput) =>
-  forEach(input, (table) => ingestTable({ connectorId: input.connectorId, table, full: false }));
+  forEach(input, (table) => ingestTable({ connectorId: input.connectorId, table, full: false, split: false }));
 
 /** One child workflow per table. */
 export const childPerTable = (input: PeerInput) =>
   forEach(input, (table) => executeChild(syncTable, { args: [input.connectorId, table] }));
 
 export async function syncTable(connectorId: string, table: TableRef): Promise<void> {
-  await ingestTable({ connectorId, table, full: false });
+  await ingestTable({ connectorId, table, full: false, split: false });
 }
 
 async function forEach({ tables, parallel }: PeerInput, work: (table: TableRef) => Promise<unknown>): Promise<void> {

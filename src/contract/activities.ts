@@ -156,7 +156,7 @@ export interface IngestInput extends CaptureOverrides {
   full: boolean;
   scope?: ReconcileScope;
   /** The caller ingests the file groups of a big snapshot in activities of their own, and then ingests the table again. */
-  split?: boolean;
+  split: boolean;
   dryRun?: boolean;
 }
 

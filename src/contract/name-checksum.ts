@@ -1,6 +1,6 @@
 /**
  * The sum, modulo 2^64, of the hashes of upstream names (see upstream-name-hash.ts), in decimal: JSON has no 64-bit integers. Two sets of names
- * have the same sum only if they are equal. A name that is added twice changes the sum.
+ * with the same sum are taken to be equal (another set has it with a probability of 2^-64). A name that is added twice changes the sum.
  */
 export type NameChecksum = string;
 

@@ -10,7 +10,7 @@ import { type Run, readOptions } from './run.ts';
  */
 export async function reconcileViews(run: Run): Promise<boolean> {
   const { job, request, connector, gate } = run;
-  job.enterPhase('bringing in views');
+  job.enterPhase('ingesting views');
   try {
     const { snapshots: _, ...options } = readOptions(run);
     let cursor: WalkCursor | undefined;

@@ -100,7 +100,7 @@ async function scanAll(): Promise<ScanPage[]> {
 }
 
 async function ingest(tables: ScanPage['changed']): Promise<void> {
-  const outcomes = await run(() => ingestTables(deps, { connectorId, tables, full: false }));
+  const outcomes = await run(() => ingestTables(deps, { connectorId, tables, full: false, split: false }));
   expect(outcomes.filter(({ changed }) => changed).length).toBe(tables.length);
 }
 

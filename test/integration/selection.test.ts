@@ -63,7 +63,9 @@ class Lake {
       sum.filtered += page.filtered;
       for (const table of page.changed) {
         if (!this.truth.has([...table.namespace, table.name].join('.'))) continue;
-        const { changed, snapshots, files } = await env(() => ingestTable(this.#deps, { ...input, table }));
+        const { changed, snapshots, files } = await env(() =>
+          ingestTable(this.#deps, { ...input, table, split: false }),
+        );
         sum.opened += 1;
         sum.changed += changed ? 1 : 0;
         sum.snapshots += snapshots;

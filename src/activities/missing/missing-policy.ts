@@ -1,8 +1,8 @@
 import { durationSeconds } from '../../durations.ts';
 import { type Connector, MissingAction } from '../../generated/reconciler/v1/connectors.ts';
 
-/** What happens to objects that are gone upstream. See MissingPolicy. */
-export interface MissingRules {
+/** What happens to objects that are gone upstream. See the message MissingPolicy. */
+export interface MissingPolicy {
   action: 'KEEP' | 'MARK' | 'DROP';
   /** With DROP: how long an object must have been gone. */
   dropAfterSeconds: number;
@@ -13,7 +13,7 @@ export interface MissingRules {
 const WEEK_SECONDS = 7 * 24 * 3600;
 const MAX_SHARE = 0.25;
 
-export function missingPolicy({ policy }: Connector): MissingRules {
+export function missingPolicy({ policy }: Connector): MissingPolicy {
   const { action, dropAfter, maxShare } = policy?.missing ?? {};
   return {
     action:

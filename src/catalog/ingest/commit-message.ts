@@ -33,7 +33,7 @@ export function readCommitMessage(bytes: Uint8Array): CommitMessage {
   });
 }
 
-/** Reads one message of a TableStatistics.PutFileColumnStats stream, which has less to say. @throws InvalidRequest */
+/** Reads one message of a TableStatistics.PutFileColumnStats stream, which has fewer fields and no groups. @throws InvalidRequest */
 export function readPutMessage(bytes: Uint8Array): CommitMessage {
   return readMessage(bytes, () => {
     const { request } = PutFileColumnStatsRequest.decode(bytes);

@@ -67,7 +67,7 @@ export async function commitSnapshot(
     for await (const bytes of requests) {
       const message = read(bytes);
       if (message.case === 'header') {
-        if (header) throw invalid('header', 'came a second time: one stream is for one snapshot');
+        if (header) throw invalid('header', 'was sent twice: a stream is for one snapshot');
         header = checkedHeader(message.header);
         // The stream of a new snapshot is opened only if its changes do not fit in one transaction.
         if (!header.snapshot || header.replace) await write(header);
@@ -108,7 +108,7 @@ function checkedHeader(header: PutHeader): PutHeader {
   const checks = new Checks();
   checks.id(header.tableId, 'header.table_id');
   checks.text(header.idempotencyKey, 'header.idempotency_key', { min: 1, max: 512 });
-  checks.that(header.replace || !header.whole, 'header.whole', 'goes only with replace');
+  checks.that(header.replace || !header.whole, 'header.whole', 'is allowed only with replace');
   const { snapshot } = header;
   checks.that(
     !snapshot || (snapshot.tableId === header.tableId && snapshot.snapshotId === header.snapshotId),
@@ -128,16 +128,16 @@ function checkedFinish(
   if (groups.length > MAX_GROUPS) {
     throw invalid('finish.groups', `has ${groups.length} entries, at most ${MAX_GROUPS} are allowed`);
   }
-  if (replace && groups.length > 0) throw invalid('finish.groups', 'goes only without replace');
+  if (replace && groups.length > 0) throw invalid('finish.groups', 'is allowed only without replace');
   if (!updateTable) return { dataFiles, deleteFiles, groups };
-  if (replace) throw invalid('finish.update_table', 'goes only without replace');
+  if (replace) throw invalid('finish.update_table', 'is allowed only without replace');
   const update = checkedTableUpdate(updateTable, TABLE_MASK);
-  if (update.table.tableId !== tableId) throw invalid('finish.update_table', "is of another table than the header's");
+  if (update.table.tableId !== tableId) throw invalid('finish.update_table', 'has another table id than the header');
   return { dataFiles, deleteFiles, groups, after: (trx) => applyTableUpdate(trx, update) };
 }
 
 function checkedGroup(group: string, { replace }: PutHeader): string {
-  if (replace) throw invalid('group_finish', 'goes only without replace');
+  if (replace) throw invalid('group_finish', 'is allowed only without replace');
   const checks = new Checks();
   checks.text(group, 'group_finish.group', { min: 1, max: 64 });
   checks.done();

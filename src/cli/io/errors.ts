@@ -58,10 +58,6 @@ export function isUnanswered(error: unknown): boolean {
   return error instanceof ClientError && error.code === Status.UNAVAILABLE && NO_CONNECTION.test(error.details);
 }
 
-export function isUnreachable(error: unknown): boolean {
-  return error instanceof ClientError && error.code === Status.UNAVAILABLE;
-}
-
 export function describeFailure(error: unknown): Failure {
   if (error instanceof UsageError) return { message: error.message, hint: error.hint, exitCode: EXIT.USAGE };
   if (error instanceof CodedError) return { message: error.message, exitCode: exitCodeOf(error.code) };

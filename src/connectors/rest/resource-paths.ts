@@ -30,8 +30,6 @@ export function resourcePaths({ prefix, separator }: PathRules) {
   };
 }
 
-export type ResourcePaths = ReturnType<typeof resourcePaths>;
-
 /** Percent-encodes all but RFC 3986's unreserved characters. */
 export function encodeStrictly(text: string): string {
   try {

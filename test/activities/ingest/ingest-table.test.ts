@@ -22,7 +22,7 @@ afterAll(() => catalog[Symbol.asyncDispose]());
 it('counts a snapshot whose response was lost', async () => {
   const { connectorId } = await catalog.clients.connectors.createConnector({ connector: connectorSpec() });
   const deps = activityDeps(catalog, await DirectoryConnector.open(new FileStore(), WAREHOUSE));
-  const input = { connectorId, table: { namespace: ['fx'], name: 'orders' }, full: false };
+  const input = { connectorId, table: { namespace: ['fx'], name: 'orders' }, full: false, split: false };
   const attempt = async (attemptDeps: typeof deps, heartbeatDetails?: unknown) => {
     const env = new MockActivityEnvironment({ heartbeatDetails }, { logger: new DefaultLogger('ERROR') });
     let last: unknown;

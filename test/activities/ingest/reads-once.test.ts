@@ -29,7 +29,7 @@ async function ingest(
   const store = new CountingStore(new FileStore());
   const deps = activityDeps(catalog, await DirectoryConnector.open(store, WAREHOUSE));
   const env = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
-  const outcome = await env.run(() => ingestTable(deps, { connectorId, table: TABLE, full }));
+  const outcome = await env.run(() => ingestTable(deps, { connectorId, table: TABLE, full, split: false }));
   const read = [...store.bytesRead].map(([path, bytes]) => [path.slice(path.lastIndexOf('/') + 1), bytes] as const);
   return { outcome: outcome as TableOutcome, read: new Map(read) };
 }

@@ -150,7 +150,7 @@ it('plans after a comparison what it plans after listing everything, whatever ha
       const deps = activityDeps(catalog, upstream);
       const run = async (options: object) => {
         const env = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
-        const input = { connectorId, table: { namespace: ['fx'], name: 't' }, full: false, ...options };
+        const input = { connectorId, table: { namespace: ['fx'], name: 't' }, full: false, split: false, ...options };
         await env.run(() => ingestTable(deps, input)).catch((error: Error) => expect(error.message).toMatch(EXPECTED));
       };
       history.commit();

@@ -32,7 +32,7 @@ async function connect() {
   const deps = { ...activityDeps(catalog, upstream), catalog: countCalls(catalog.clients, calls) };
   const ingest = async (options: object = {}) => {
     calls.clear();
-    const input = { connectorId, table: { namespace: ['fx'], name: 't' }, full: false, ...options };
+    const input = { connectorId, table: { namespace: ['fx'], name: 't' }, full: false, split: false, ...options };
     const outcome = (await new MockActivityEnvironment().run(() => ingestTable(deps, input))) as TableOutcome;
     // Once per activity, which ingests up to 20 tables.
     calls.delete('getConnector');

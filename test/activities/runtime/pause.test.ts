@@ -71,7 +71,7 @@ it('a paused pack returns what is done, including what a previous attempt has do
   const { connectorId, set, deps } = await connector();
   const tables = ['a', 'b', 'c'].map((name) => ({ namespace: ['n'], name }));
   const pack = (heartbeatDetails?: unknown) =>
-    run(() => ingestTables(deps, { connectorId, tables, full: false }), heartbeatDetails);
+    run(() => ingestTables(deps, { connectorId, tables, full: false, split: false }), heartbeatDetails);
   const done: TableOutcome[] = [{ changed: true, snapshots: 1, files: 2, bytesRead: 3 }];
   await set(ConnectorState.CONNECTOR_STATE_PAUSED);
   await expect(pack()).rejects.toMatchObject(PAUSED);
@@ -88,7 +88,7 @@ it('a pack that is paused midway leaves the remaining tables', async () => {
   const here = await connector(new PausedInBetween());
   const { connectorId, deps } = here;
   const tables = ['a', 'b', 'c', 'd'].map((name) => ({ namespace: ['n'], name }));
-  const outcomes = await run(() => ingestTables(deps, { connectorId, tables, full: false }));
+  const outcomes = await run(() => ingestTables(deps, { connectorId, tables, full: false, split: false }));
   expect(outcomes.map(({ failure }) => failure?.code)).toEqual(['UNIMPLEMENTED', 'UNIMPLEMENTED']);
 });
 

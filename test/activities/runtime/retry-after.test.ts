@@ -47,7 +47,7 @@ async function pack(upstream: MemoryUpstream, attempt = 1, heartbeatDetails?: un
   env.on('heartbeat', (details) => {
     last = details;
   });
-  const input = { connectorId, tables, full: false };
+  const input = { connectorId, tables, full: false, split: false };
   const outcome = await env.run(() => ingestTables(deps, input)).catch((error: unknown) => error);
   return { outcome, last };
 }

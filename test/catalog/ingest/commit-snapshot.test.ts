@@ -300,7 +300,7 @@ describe('CommitSnapshot', () => {
       });
       expect(await send(encode(header()), encode(header()))).toMatchObject({
         code: 'INVALID_ARGUMENT',
-        message: expect.stringContaining('second time'),
+        message: expect.stringContaining('was sent twice'),
       });
     });
 

@@ -104,11 +104,11 @@ describe('A stream with its snapshot in the header and an update of its table in
     const refused = (changed: Partial<Put>) => failure(table.send({ ...put, ...changed }));
     expect(await refused({ replace: true })).toMatchObject({
       code: 'INVALID_ARGUMENT',
-      message: expect.stringContaining('finish.update_table: goes only without replace'),
+      message: expect.stringContaining('finish.update_table: is allowed only without replace'),
     });
     expect(await refused({ updateTable: moving(other, put).updateTable })).toMatchObject({
       code: 'INVALID_ARGUMENT',
-      message: expect.stringContaining("finish.update_table: is of another table than the header's"),
+      message: expect.stringContaining('finish.update_table: has another table id than the header'),
     });
     expect(await refused({ updateTable: { table: { tableId: table.tableId } } })).toMatchObject({
       code: 'INVALID_ARGUMENT',
