@@ -63,7 +63,7 @@ function buildWith(folder: string, limit: (patched: string) => string): string {
   const bin = join(folder, 'bin/reconciler.js');
   writeFileSync(
     bin,
-    `import { main } from '../../dist/cli/main.js';\nprocess.exitCode = await main(process.argv.slice(2));\n`,
+    `import { main } from '../dist/cli/main.js';\nprocess.exitCode = await main(process.argv.slice(2));\n`,
   );
   return bin;
 }

@@ -4,7 +4,7 @@
  */
 import { pino } from 'pino';
 
-const dist = new URL('../../../dist', import.meta.url);
+const dist = new URL('../../../dist/', import.meta.url);
 const { startWorker } = (await import(`${dist}worker.js`)) as typeof import('../../../src/worker.ts');
 const { readConfig } = (await import(`${dist}config.js`)) as typeof import('../../../src/config.ts');
 
