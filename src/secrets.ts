@@ -53,8 +53,8 @@ const MAX_KNOWN = 1_000;
 
 /** The encoded forms in which each secret can appear in a text. The most recently used secret is last. */
 type KnownSecrets = Map<string, readonly string[]>;
-/** Kept apart, because servers issue so many secrets that they would evict those of the connectors. */
 const connectorSecrets: KnownSecrets = new Map();
+/** Has a map of its own, because servers issue so many secrets that they would push out those of the connectors. */
 const issuedSecrets: KnownSecrets = new Map();
 
 /**

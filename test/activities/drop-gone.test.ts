@@ -22,7 +22,7 @@ afterAll(() => catalog[Symbol.asyncDispose]());
 let upstream: MemoryUpstream;
 let deps: ActivityDeps;
 let connectorId: string;
-/** Of the workflow that the activities seem to run in. */
+/** The workflow id that the activities see. */
 const jobId = new MockActivityEnvironment().context.info.workflowExecution?.workflowId ?? '';
 
 /** Runs an attempt that continues from these heartbeat details. @returns its own last ones, and the outcome or the error */
