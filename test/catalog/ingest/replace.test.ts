@@ -140,6 +140,38 @@ describe('a stream that replaces', () => {
     await restarted.close();
   });
 
+  it('ends any number of files that it does not contain, and keeps them only until its end', async () => {
+    const table = await TestTable.create(catalog);
+    const few = range(3);
+    const many = range(1700);
+    await table.put({ snapshotId: 1, changes: many });
+    // Half of the files are removed in the same chain, and half in a fork of it.
+    await table.put({ snapshotId: 2, base: 1, changes: [] });
+    await table.put({ snapshotId: 3, base: 1, changes: many.slice(3).map(({ file }) => removed(file.filePath)) });
+    await table.put({ snapshotId: 4, base: 2, changes: many.slice(3).map(({ file }) => removed(file.filePath)) });
+    for (const snapshotId of [3, 4]) {
+      expect(await table.paths(snapshotId)).toEqual(['f0', 'f1', 'f2']);
+      expect(await table.send({ snapshotId, replace: true, expected: { data: 1700 } })).toMatchObject({
+        rowsWritten: 1697n,
+      });
+      expect(await table.stats(snapshotId)).toMatchObject({ dataFileCount: 1700n });
+      expect(
+        await table.send({ snapshotId, replace: true, whole: true, changes: few, expected: { data: 3 } }),
+      ).toMatchObject({ rowsWritten: 1697n });
+      expect(await table.paths(snapshotId)).toEqual(['f0', 'f1', 'f2']);
+    }
+    const wrong = table.send({ snapshotId: 1, replace: true, changes: few, expected: { data: 4 } });
+    expect(await failure(wrong)).toMatchObject({ code: 'FAILED_PRECONDITION' });
+    expect(await table.stats(1)).toMatchObject({ dataFileCount: 1700n });
+    expect(await table.send({ snapshotId: 1, replace: true, changes: few, expected: { data: 3 } })).toMatchObject({
+      rowsWritten: 1697n,
+    });
+    expect(await table.paths(1)).toEqual(['f0', 'f1', 'f2']);
+    const { db, close } = await openDatabase(catalog.file);
+    expect(await db.selectFrom('replacement_changes').select('batch').execute()).toEqual([]);
+    await close();
+  });
+
   it('shows readers the old statistics or the new ones, never a mix', async () => {
     const table = await TestTable.create(catalog);
     const count = 3000;

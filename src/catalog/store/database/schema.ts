@@ -316,12 +316,12 @@ export interface BranchRemovalRow {
   added_ord: number;
 }
 
-/** Changes of a replacing stream that differ from the stored snapshot. They are kept until the stream finishes. */
+/** What a replacing stream will change in the stored snapshot. It is kept until the stream finishes. */
 export interface ReplacementChangesRow {
   stream_id: string;
   /** Ordinal in the stream, from 1. */
   batch: number;
-  /** An array of ParsedChange, serialized by V8, since only the process that wrote it reads it. */
+  /** An array of ParsedChange, or an Extraneous, serialized by V8, since only the process that wrote it reads it. */
   changes: Uint8Array;
 }
 

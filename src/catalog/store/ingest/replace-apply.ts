@@ -8,15 +8,12 @@ import { OPEN_END, type Position } from '../lineage/lineage.ts';
 import type { Extraneous, Instance } from './replace-diff.ts';
 
 type Db = Kysely<Schema>;
-/** Files per statement. SQLite accepts up to 32,766 parameters. */
-const STEP = 2000;
 
-/** Removes what a snapshot holds beyond its replacement. @returns rows changed */
+/** Removes a batch of what a snapshot holds beyond its replacement. @returns rows changed */
 export async function removeExtraneous(db: Db, target: WriteTarget, { live, removed }: Extraneous): Promise<number> {
-  let rows = 0;
-  for (const instances of steps(live)) rows += await endInstances(db, target, instances);
-  for (const nums of steps(removed)) rows += await undoRemoval(db, target.ancestry[0] as Position, nums);
-  return rows;
+  const ended = live.length > 0 ? await endInstances(db, target, live) : 0;
+  const undone = removed.length > 0 ? await undoRemoval(db, target.ancestry[0] as Position, removed) : 0;
+  return ended + undone;
 }
 
 /** Ends the files at the snapshot, whichever snapshot added them. @returns rows changed */
@@ -89,8 +86,4 @@ async function undoRemoval(db: Db, { chain, ord }: Position, nums: readonly numb
     .where('file_num', 'in', nums)
     .executeTakeFirst();
   return Number(stayed.numUpdatedRows + branchRemovals.numDeletedRows);
-}
-
-function* steps<T>(items: readonly T[]): Iterable<T[]> {
-  for (let start = 0; start < items.length; start += STEP) yield items.slice(start, start + STEP);
 }

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Kysely, Selectable } from 'kysely';
-import { FILE_KINDS, type FileKind } from '../database/file-kind.ts';
+import { FILE_KINDS } from '../database/file-kind.ts';
 import type { MembershipRow, Schema } from '../database/schema.ts';
 import type { ParsedChange } from '../files/file-change-row.ts';
 import type { WriteTarget } from '../files/file-writer.ts';
@@ -15,7 +15,7 @@ type Member = Selectable<MembershipRow>;
 /** One addition of a file: a file can be live more than once. */
 export type Instance = Pick<Member, 'file_num' | 'chain_num' | 'added_ord'>;
 
-/** What a snapshot holds and its replacement does not. */
+/** A batch of what a snapshot holds and its replacement does not. */
 export interface Extraneous {
   /** Additions of the snapshot, or of its ancestors, that must not be live at it. */
   live: Instance[];
@@ -59,11 +59,14 @@ export class ReplaceDiff {
     });
   }
 
-  /** Call it after the last change. */
-  async extraneous(): Promise<Extraneous> {
-    return this.#whole
-      ? { live: await this.#extraneousLive(), removed: [] }
-      : { live: await this.#extraneousAdded(), removed: await this.#extraneousRemoved() };
+  /** What the snapshot holds beyond the changes, in batches of up to STEP. Call it after the last change. */
+  async *extraneous(): AsyncIterable<Extraneous> {
+    if (this.#whole) {
+      for await (const live of this.#extraneousLive()) yield { live, removed: [] };
+      return;
+    }
+    for await (const live of this.#extraneousAdded()) yield { live, removed: [] };
+    for await (const removed of this.#extraneousRemoved()) yield { live: [], removed };
   }
 
   async #filesOf(changes: readonly ParsedChange[]) {
@@ -105,25 +108,28 @@ export class ReplaceDiff {
     return next !== undefined;
   }
 
-  async #extraneousLive(): Promise<Instance[]> {
-    const found: Instance[] = [];
+  async *#extraneousLive(): AsyncIterable<Instance[]> {
     let cursor: LiveCursor | undefined;
     do {
       const { files, next } = await nextLiveFiles(this.#db, this.#target.ancestry, FILE_KINDS, STEP, cursor);
-      for (const { fileNum, chain, addedOrd } of files) {
-        const instance = { file_num: fileNum, chain_num: chain, added_ord: addedOrd };
-        const matched = this.#matched.get(fileNum);
-        if (!this.#added.has(fileNum) || matched?.has(nameOf(instance)) === false) found.push(instance);
-      }
+      const instances = files.map((file) => ({
+        file_num: file.fileNum,
+        chain_num: file.chain,
+        added_ord: file.addedOrd,
+      }));
+      const found = instances.filter((instance) => {
+        const matched = this.#matched.get(instance.file_num);
+        return !this.#added.has(instance.file_num) || matched?.has(nameOf(instance)) === false;
+      });
+      if (found.length > 0) yield found;
       cursor = next;
       await setImmediate();
     } while (cursor);
-    return found;
   }
 
-  async #extraneousAdded(): Promise<Instance[]> {
+  async *#extraneousAdded(): AsyncIterable<Instance[]> {
     const { chain, ord } = this.#target.ancestry[0] as Position;
-    const nums = await absent(this.#added, (after) =>
+    const pages = absent(this.#added, (after) =>
       this.#db
         .selectFrom('memberships')
         .select('file_num')
@@ -134,13 +140,13 @@ export class ReplaceDiff {
         .limit(STEP)
         .execute(),
     );
-    return nums.map((file_num) => ({ file_num, chain_num: chain, added_ord: ord }));
+    for await (const nums of pages) yield nums.map((file_num) => ({ file_num, chain_num: chain, added_ord: ord }));
   }
 
-  async #extraneousRemoved(): Promise<number[]> {
+  async *#extraneousRemoved(): AsyncIterable<number[]> {
     const { chain, ord } = this.#target.ancestry[0] as Position;
-    const removedHere = (kind: FileKind) =>
-      absent(this.#removed, (after) =>
+    for (const kind of FILE_KINDS) {
+      yield* absent(this.#removed, (after) =>
         this.#db
           .selectFrom('memberships')
           .select('file_num')
@@ -152,7 +158,8 @@ export class ReplaceDiff {
           .limit(STEP)
           .execute(),
       );
-    const removedFromAncestors = absent(this.#removed, (after) =>
+    }
+    yield* absent(this.#removed, (after) =>
       this.#db
         .selectFrom('branch_removals')
         .select('file_num')
@@ -163,22 +170,20 @@ export class ReplaceDiff {
         .limit(STEP)
         .execute(),
     );
-    return (await Promise.all([...FILE_KINDS.map(removedHere), removedFromAncestors])).flat();
   }
 }
 
-/** The files in these pages that the stream did not contain. */
-async function absent(
+/** The files in these pages that the stream did not contain. A file that a page has twice is returned once. */
+async function* absent(
   received: FileNumSet,
   page: (after: number) => Promise<Pick<Member, 'file_num'>[]>,
-): Promise<number[]> {
-  const found = new Set<number>();
+): AsyncIterable<number[]> {
   for (let rows = await page(0); rows.length > 0; ) {
-    for (const { file_num } of rows) if (!received.has(file_num)) found.add(file_num);
+    const found = new Set(rows.map(({ file_num }) => file_num).filter((num) => !received.has(num)));
+    if (found.size > 0) yield [...found];
     await setImmediate();
     rows = await page((rows.at(-1) as Pick<Member, 'file_num'>).file_num);
   }
-  return [...found];
 }
 
 function byFile(members: readonly Member[]): Map<number, Member[]> {

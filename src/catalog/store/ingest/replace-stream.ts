@@ -13,7 +13,7 @@ import { totalsFromText } from '../files/totals.ts';
 import { findSnapshotRow, type StoredSnapshot } from '../snapshots/snapshots.ts';
 import type { ChangeStream, OpenStream } from './change-stream.ts';
 import { makeNotLive, removeExtraneous } from './replace-apply.ts';
-import { ReplaceDiff } from './replace-diff.ts';
+import { type Extraneous, ReplaceDiff } from './replace-diff.ts';
 
 type Db = Kysely<Schema>;
 
@@ -23,8 +23,8 @@ const STEP = 500;
 /**
  * Changes that replace what a complete snapshot holds.
  *
- * They are compared with the snapshot as they arrive, and only those that differ are stored, in a separate table. The finish applies
- * them in one transaction: readers see the old statistics or the new ones. If nothing differs, nothing is written.
+ * They are compared with the snapshot as they arrive, and only those that differ are stored, in a separate table, and at the end
+ * what the snapshot holds beyond them. The finish applies both in one transaction: readers see the old statistics or the new ones. If nothing differs, nothing is written.
  */
 export class ReplaceStream implements ChangeStream {
   readonly #db: Db;
@@ -32,7 +32,7 @@ export class ReplaceStream implements ChangeStream {
   readonly #diff: ReplaceDiff;
   /** The table's generation when the first changes were compared. */
   #generation: number | undefined;
-  /** Batches of changes that differ. */
+  /** Stored batches: of changes that differ, and after them of what is extraneous. */
   #batches = 0;
 
   constructor({ db }: Database, stream: OpenStream) {
@@ -59,12 +59,18 @@ export class ReplaceStream implements ChangeStream {
     const { row, header, target } = this.#stream;
     try {
       await this.write(changes);
-      const extraneous = await this.#diff.extraneous();
+      const differing = this.#batches;
+      for await (const extraneous of this.#diff.extraneous()) await this.#keep(extraneous);
       return await this.#db.transaction().execute(async (trx) => {
         const now = await this.#check(trx);
         const written: Written = { rows: 0, updatedFiles: 0, countsChanged: false };
-        written.rows += await removeExtraneous(trx, target, extraneous);
-        for await (const changes of this.#kept(trx)) await this.#apply(trx, changes, written);
+        // What is extraneous ends first: the changes may add the same file again, with other sequence numbers.
+        for await (const extraneous of this.#kept<Extraneous>(trx, differing, this.#batches)) {
+          written.rows += await removeExtraneous(trx, target, extraneous);
+        }
+        for await (const differences of this.#kept<ParsedChange[]>(trx, 0, differing)) {
+          await this.#apply(trx, differences, written);
+        }
         if (written.rows > 0) {
           await statisticsChanged(trx, row.table_num);
           await recomputeAll(trx, row.table_num, written.countsChanged ? 0 : (now.published ?? 0));
@@ -94,14 +100,15 @@ export class ReplaceStream implements ChangeStream {
     }
   }
 
-  async #keep(changes: ParsedChange[]): Promise<void> {
+  async #keep(changes: ParsedChange[] | Extraneous): Promise<void> {
     this.#batches += 1;
     const batch = { stream_id: this.#stream.id, batch: this.#batches, changes: serialize(changes) };
     await this.#db.insertInto('replacement_changes').values(batch).execute();
   }
 
-  async *#kept(db: Db): AsyncIterable<ParsedChange[]> {
-    for (let batch = 1; batch <= this.#batches; batch += 1) {
+  /** The stored batches after `from`, up to `to`. */
+  async *#kept<T>(db: Db, from: number, to: number): AsyncIterable<T> {
+    for (let batch = from + 1; batch <= to; batch += 1) {
       const { changes } = await db
         .selectFrom('replacement_changes')
         .select('changes')
