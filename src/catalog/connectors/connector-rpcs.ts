@@ -13,7 +13,7 @@ import { Checks, checkIds, invalid, required } from '../rpc/violations.ts';
 import { resetAlerts } from '../store/connectors/alerts.ts';
 import * as store from '../store/connectors/connectors.ts';
 import { checkEtag } from '../store/database/errors.ts';
-import { findCreatedResource, recordCreatedResource, requestHash } from '../store/database/idempotency.ts';
+import { createOnce } from '../store/database/idempotency.ts';
 import { checkConnector } from '../validation/connector-checks.ts';
 import { applyConnectorMask, CONNECTOR_MASK } from './connector-mask.ts';
 import { refuseDeleting } from './delete-connector.ts';
@@ -38,13 +38,12 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
       if (connector.state === ConnectorState.CONNECTOR_STATE_DELETING) {
         throw invalid('connector.state', 'must be ACTIVE or PAUSED for a new connector');
       }
-      const hash = requestHash(CreateConnectorRequest.encode(request).finish());
-      const created = await db.transaction().execute(async (trx) => {
-        const first = await findCreatedResource(trx, 'CreateConnector', request.idempotencyKey, hash);
-        if (first !== undefined) return store.getConnector(trx, first);
-        const inserted = await store.insertConnector(trx, connector);
-        await recordCreatedResource(trx, 'CreateConnector', request.idempotencyKey, hash, inserted.connectorId);
-        return inserted;
+      const encoded = CreateConnectorRequest.encode(request).finish();
+      const once = { scope: 'CreateConnector', key: request.idempotencyKey, request: encoded };
+      const created = await createOnce(db, once, {
+        create: (trx) => store.insertConnector(trx, connector),
+        get: store.getConnector,
+        idOf: (created) => created.connectorId,
       });
       schedules.syncInBackground(created.connectorId);
       return created;

@@ -9,7 +9,7 @@ import { maskPaths } from '../rpc/field-mask.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, required } from '../rpc/violations.ts';
 import { checkEtag } from '../store/database/errors.ts';
-import { findCreatedResource, recordCreatedResource, requestHash } from '../store/database/idempotency.ts';
+import { createOnce } from '../store/database/idempotency.ts';
 import * as store from '../store/namespaces/catalogs.ts';
 
 const MASK = ['display_name', 'description', 'properties'] as const;
@@ -21,13 +21,12 @@ export function createCatalogsService({ db }: ServiceDeps): CatalogsServiceImple
     async createCatalog(request) {
       const catalog = required(request.catalog, 'catalog');
       checkCatalog(catalog, MASK);
-      const hash = requestHash(CreateCatalogRequest.encode(request).finish());
-      return db.transaction().execute(async (trx) => {
-        const first = await findCreatedResource(trx, 'CreateCatalog', request.idempotencyKey, hash);
-        if (first !== undefined) return store.getCatalog(trx, first);
-        const created = await store.insertCatalog(trx, catalog);
-        await recordCreatedResource(trx, 'CreateCatalog', request.idempotencyKey, hash, created.catalogId);
-        return created;
+      const encoded = CreateCatalogRequest.encode(request).finish();
+      const once = { scope: 'CreateCatalog', key: request.idempotencyKey, request: encoded };
+      return createOnce(db, once, {
+        create: (trx) => store.insertCatalog(trx, catalog),
+        get: store.getCatalog,
+        idOf: (created) => created.catalogId,
       });
     },
 

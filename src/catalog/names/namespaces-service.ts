@@ -9,7 +9,7 @@ import { maskPaths } from '../rpc/field-mask.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, required } from '../rpc/violations.ts';
 import { checkEtag } from '../store/database/errors.ts';
-import { findCreatedResource, recordCreatedResource, requestHash } from '../store/database/idempotency.ts';
+import { createOnce } from '../store/database/idempotency.ts';
 import { getCatalog } from '../store/namespaces/catalogs.ts';
 import * as store from '../store/namespaces/namespaces.ts';
 
@@ -25,13 +25,12 @@ export function createNamespacesService({ db }: ServiceDeps): NamespacesServiceI
       checks.id(namespace.catalogId, 'namespace.catalog_id');
       checks.path(namespace.path, 'namespace.path');
       checkFields(checks, namespace, MASK);
-      const hash = requestHash(CreateNamespaceRequest.encode(request).finish());
-      return db.transaction().execute(async (trx) => {
-        const first = await findCreatedResource(trx, 'CreateNamespace', request.idempotencyKey, hash);
-        if (first !== undefined) return store.getNamespace(trx, first);
-        const created = await store.insertNamespace(trx, namespace);
-        await recordCreatedResource(trx, 'CreateNamespace', request.idempotencyKey, hash, created.namespaceId);
-        return created;
+      const encoded = CreateNamespaceRequest.encode(request).finish();
+      const once = { scope: 'CreateNamespace', key: request.idempotencyKey, request: encoded };
+      return createOnce(db, once, {
+        create: (trx) => store.insertNamespace(trx, namespace),
+        get: store.getNamespace,
+        idOf: (created) => created.namespaceId,
       });
     },
 

@@ -4,7 +4,7 @@ import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, required } from '../rpc/violations.ts';
 import { checkEtag, notFound } from '../store/database/errors.ts';
-import { findCreatedResource, recordCreatedResource, requestHash } from '../store/database/idempotency.ts';
+import { createOnce } from '../store/database/idempotency.ts';
 import { getNamespace } from '../store/namespaces/namespaces.ts';
 import { findSchema, putSchema } from '../store/tables/table-schemas.ts';
 import * as store from '../store/tables/tables.ts';
@@ -28,13 +28,12 @@ export function createTablesService({ db, purge }: ServiceDeps): TablesServiceIm
       );
       checks.that(table.upstream === undefined, 'table.upstream', 'is set by workers only');
       checkTable(checks, table, TABLE_FIELDS);
-      const hash = requestHash(CreateTableRequest.encode(request).finish());
-      return db.transaction().execute(async (trx) => {
-        const first = await findCreatedResource(trx, 'CreateTable', request.idempotencyKey, hash);
-        if (first !== undefined) return store.getTable(trx, first);
-        const created = await store.insertTable(trx, table);
-        await recordCreatedResource(trx, 'CreateTable', request.idempotencyKey, hash, created.tableId);
-        return created;
+      const encoded = CreateTableRequest.encode(request).finish();
+      const once = { scope: 'CreateTable', key: request.idempotencyKey, request: encoded };
+      return createOnce(db, once, {
+        create: (trx) => store.insertTable(trx, table),
+        get: store.getTable,
+        idOf: (created) => created.tableId,
       });
     },
 

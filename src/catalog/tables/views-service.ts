@@ -5,7 +5,7 @@ import { maskPaths } from '../rpc/field-mask.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, required } from '../rpc/violations.ts';
 import { checkEtag } from '../store/database/errors.ts';
-import { findCreatedResource, recordCreatedResource, requestHash } from '../store/database/idempotency.ts';
+import { createOnce } from '../store/database/idempotency.ts';
 import { getNamespace } from '../store/namespaces/namespaces.ts';
 import * as store from '../store/tables/views.ts';
 import { checkView, VIEW_MASK, type ViewField } from '../validation/view-checks.ts';
@@ -22,13 +22,12 @@ export function createViewsService({ db }: ServiceDeps): ViewsServiceImplementat
       checks.name(view.name, 'view.name');
       checks.that(view.upstream === undefined, 'view.upstream', 'is set by workers only');
       checkView(checks, view, VIEW_MASK);
-      const hash = requestHash(CreateViewRequest.encode(request).finish());
-      return db.transaction().execute(async (trx) => {
-        const first = await findCreatedResource(trx, 'CreateView', request.idempotencyKey, hash);
-        if (first !== undefined) return store.getView(trx, first);
-        const created = await store.insertView(trx, view);
-        await recordCreatedResource(trx, 'CreateView', request.idempotencyKey, hash, created.viewId);
-        return created;
+      const encoded = CreateViewRequest.encode(request).finish();
+      const once = { scope: 'CreateView', key: request.idempotencyKey, request: encoded };
+      return createOnce(db, once, {
+        create: (trx) => store.insertView(trx, view),
+        get: store.getView,
+        idOf: (created) => created.viewId,
       });
     },
 

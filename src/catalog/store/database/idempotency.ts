@@ -58,6 +58,40 @@ export async function recordCreatedResource(db: Kysely<Schema>, scope: string, k
     .execute();
 }
 
+/** A request that creates a resource once, however often it is sent. */
+export interface CreateOnce {
+  /** The method. */
+  scope: string;
+  /** Empty: each request creates a resource. */
+  key: string;
+  /** The encoded request. */
+  request: Uint8Array;
+}
+
+/**
+ * Creates a resource in a transaction, or returns the one that an earlier request with this key created.
+ *
+ * @throws CodedError INVALID_ARGUMENT if the key was used for another request
+ */
+export async function createOnce<Resource>(
+  db: Kysely<Schema>,
+  { scope, key, request }: CreateOnce,
+  resource: {
+    create(trx: Kysely<Schema>): Promise<Resource>;
+    get(trx: Kysely<Schema>, id: string): Promise<Resource>;
+    idOf(created: Resource): string;
+  },
+): Promise<Resource> {
+  const hash = requestHash(request);
+  return db.transaction().execute(async (trx) => {
+    const first = await findCreatedResource(trx, scope, key, hash);
+    if (first !== undefined) return resource.get(trx, first);
+    const created = await resource.create(trx);
+    await recordCreatedResource(trx, scope, key, hash, resource.idOf(created));
+    return created;
+  });
+}
+
 /** Deletes the keys that created a deleted resource, so that the same key can create it again. */
 export async function deleteIdempotencyKeys(db: Kysely<Schema>, resourceId: string): Promise<void> {
   await db

@@ -23,8 +23,9 @@ const STEP = 500;
 /**
  * Changes that replace what a complete snapshot holds.
  *
- * They are compared with the snapshot as they arrive, and only those that differ are stored, in a separate table, and at the end
- * what the snapshot holds beyond them. The finish applies both in one transaction: readers see the old statistics or the new ones. If nothing differs, nothing is written.
+ * They are compared with the snapshot as they arrive. Those that differ are stored in a separate table, and after the last one also
+ * what the snapshot holds beyond them. The finish applies both in one transaction: readers see the old statistics or the new ones.
+ * If nothing differs, nothing is written.
  */
 export class ReplaceStream implements ChangeStream {
   readonly #db: Db;
