@@ -9,7 +9,7 @@ import { commitSnapshot } from '../ingest/commit-snapshot.ts';
 import { lenientDefinition, rawRequests } from '../rpc/definitions.ts';
 import { Checks } from '../rpc/violations.ts';
 import { deleteFileCount } from '../store/files/expected-counts.ts';
-import { liveRowCount } from '../store/files/live-row-count.ts';
+import { countLiveRows } from '../store/files/live-row-count.ts';
 import { totalsFromText } from '../store/files/totals.ts';
 import { getCapturedSnapshot, type StoredSnapshot, setTableNdv, snapshotToRead } from '../store/snapshots/snapshots.ts';
 import { getTableRow } from '../store/tables/tables.ts';
@@ -56,14 +56,15 @@ export function createStatisticsService(deps: ServiceDeps): TableStatisticsServi
       commitSnapshot(deps, requests as unknown as AsyncIterable<Uint8Array>, readPutMessage),
   };
 
-  async function tableStats(tableId: string, row: StoredSnapshot): Promise<TableStats> {
+  async function tableStats(tableId: string, stored: StoredSnapshot): Promise<TableStats> {
+    const { row, liveRowCount } = await countLiveRows(db, stored);
     const totals = totalsFromText(row.totals as string);
     const [data, position, equality, vectors] = [totals[1], totals[2], totals[3], totals[4]];
     return {
       tableId,
       snapshotId: BigInt(row.snapshot_id),
       rowCount: data.records,
-      liveRowCount: await liveRowCount(db, row),
+      liveRowCount,
       dataFileCount: data.files,
       deleteFileCount: deleteFileCount(totals),
       totalSizeBytes: data.bytes + position.bytes + equality.bytes + vectors.bytes,

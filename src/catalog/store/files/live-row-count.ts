@@ -15,22 +15,26 @@ const STEP = 500;
 /** Stored if the count cannot be computed. */
 const ABSENT = 'absent';
 
+/** A snapshot's row, and the number of rows that a reader of the snapshot sees. Both belong to the same statistics. */
+export interface CountedSnapshot {
+  row: StoredSnapshot;
+  liveRowCount?: bigint;
+}
+
 /**
- * Number of rows that a reader of the snapshot sees. It is computed at the first request and stored.
+ * Counts the rows that a reader of the snapshot sees. The count is computed at the first request and stored.
  *
- * @returns undefined if the metadata does not determine it: there are equality deletes, position delete files that do not belong to
- *   exactly one live data file, or several for the same data file, which may delete a row twice; or the snapshot was deleted
+ * @returns without a count if the metadata does not determine it: there are equality deletes, position delete files that do not
+ *   belong to exactly one live data file, or several for the same data file, which may delete a row twice; or the snapshot was deleted
  */
-export async function liveRowCount(
-  db: Db,
-  { snapshot_num, table_num, live_rows }: StoredSnapshot,
-): Promise<bigint | undefined> {
-  if (live_rows !== null) return countFromText(live_rows);
+export async function countLiveRows(db: Db, stored: StoredSnapshot): Promise<CountedSnapshot> {
+  if (stored.live_rows !== null) return { row: stored, liveRowCount: countFromText(stored.live_rows) };
+  const { snapshot_num, table_num } = stored;
   for (;;) {
     // The generation is read before the totals, so that a replacement in between is noticed below.
     const generation = await generationOf(db, table_num);
     const row = await snapshotRow(db, snapshot_num);
-    if (!row?.totals) return undefined;
+    if (!row?.totals) return { row: stored };
     const text = await computeLiveRows(db, row, totalsFromText(row.totals));
     const unchanged = await db.transaction().execute(async (trx) => {
       if ((await generationOf(trx, table_num)) !== generation) return false;
@@ -38,7 +42,7 @@ export async function liveRowCount(
       return true;
     });
     // If the statistics were replaced meanwhile, the count may mix old and new ones: compute it again.
-    if (unchanged) return countFromText(text);
+    if (unchanged) return { row, liveRowCount: countFromText(text) };
   }
 }
 
