@@ -67,7 +67,6 @@ function checkRequest(connectorId: string, kind: ObjectKind, field = '', items: 
   const checks = new Checks();
   checks.id(connectorId, 'connector_id');
   checks.that(kind !== ObjectKind.OBJECT_KIND_UNSPECIFIED, 'kind', 'is required: TABLE or VIEW');
-  const { length } = items;
-  checks.that(length <= MAX_ITEMS, field, `has ${length} entries, at most ${MAX_ITEMS} are allowed`);
+  checks.list(items, field, MAX_ITEMS);
   checks.done();
 }

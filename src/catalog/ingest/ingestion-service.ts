@@ -29,8 +29,7 @@ export function createIngestionService(deps: ServiceDeps): IngestionServiceImple
     async expireSnapshots(request) {
       const checks = new Checks();
       checks.id(request.tableId, 'table_id');
-      const count = request.snapshotIds.length;
-      checks.that(count <= MAX_ITEMS, 'snapshot_ids', `has ${count} entries, at most ${MAX_ITEMS} are allowed`);
+      checks.list(request.snapshotIds, 'snapshot_ids', MAX_ITEMS);
       checks.done();
       const expired = await db.transaction().execute(async (trx) => {
         const table = await getTableRow(trx, request.tableId);
@@ -42,8 +41,7 @@ export function createIngestionService(deps: ServiceDeps): IngestionServiceImple
     async compareSnapshots({ tableId, candidateIds, expectedDigest: digest, captured }) {
       const checks = new Checks();
       checks.id(tableId, 'table_id');
-      const count = candidateIds.length;
-      checks.that(count <= MAX_ITEMS, 'candidate_ids', `has ${count} entries, at most ${MAX_ITEMS} are allowed`);
+      checks.list(candidateIds, 'candidate_ids', MAX_ITEMS);
       checks.done();
       const table = await getTableRow(db, tableId);
       const rows = await compareSnapshots(db, table.table_num, { candidateIds, digest, captured });

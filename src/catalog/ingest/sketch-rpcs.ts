@@ -40,7 +40,7 @@ export function createSketchRpcs({
     async putFileSketches({ tableId, files }) {
       const checks = new Checks();
       checks.id(tableId, 'table_id');
-      checks.that(files.length <= MAX_PUT, 'files', `has ${files.length} entries, at most ${MAX_PUT} are allowed`);
+      checks.list(files, 'files', MAX_PUT);
       for (const [index, file] of files.slice(0, MAX_PUT).entries()) checkFile(checks, file, `files[${index}]`);
       checks.done();
       const count = await db

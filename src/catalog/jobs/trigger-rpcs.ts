@@ -44,7 +44,7 @@ function checkTrigger(request: TriggerReconcileRequest): void {
   checks.id(request.connectorId, 'connector_id');
   const paths = request.destinationNamespacePaths;
   const field = 'destination_namespace_paths';
-  checks.that(paths.length <= MAX_PATHS, field, `has ${paths.length} entries, at most ${MAX_PATHS} are allowed`);
+  checks.list(paths, field, MAX_PATHS);
   for (const [index, path] of paths.entries()) {
     try {
       parseName(path);

@@ -7,7 +7,7 @@ import {
 import type { ServiceDeps } from '../core/ports.ts';
 import { maskPaths } from '../rpc/field-mask.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
-import { Checks, required } from '../rpc/violations.ts';
+import { Checks, checkIds, required } from '../rpc/violations.ts';
 import { checkEtag } from '../store/database/errors.ts';
 import { createOnce } from '../store/database/idempotency.ts';
 import * as store from '../store/namespaces/catalogs.ts';
@@ -31,9 +31,7 @@ export function createCatalogsService({ db }: ServiceDeps): CatalogsServiceImple
     },
 
     async getCatalog(request) {
-      const checks = new Checks();
-      checks.id(request.catalogId, 'catalog_id');
-      checks.done();
+      checkIds({ catalog_id: request.catalogId });
       return store.getCatalog(db, request.catalogId);
     },
 
@@ -47,9 +45,7 @@ export function createCatalogsService({ db }: ServiceDeps): CatalogsServiceImple
     async updateCatalog(request) {
       const catalog = required(request.catalog, 'catalog');
       const paths = maskPaths(request.updateMask, MASK);
-      const checks = new Checks();
-      checks.id(catalog.catalogId, 'catalog.catalog_id');
-      checks.done();
+      checkIds({ 'catalog.catalog_id': catalog.catalogId });
       checkCatalog(catalog, paths);
       return db.transaction().execute(async (trx) => {
         const stored = await store.getCatalog(trx, catalog.catalogId);
@@ -63,9 +59,7 @@ export function createCatalogsService({ db }: ServiceDeps): CatalogsServiceImple
     },
 
     async deleteCatalog(request) {
-      const checks = new Checks();
-      checks.id(request.catalogId, 'catalog_id');
-      checks.done();
+      checkIds({ catalog_id: request.catalogId });
       await db.transaction().execute(async (trx) => {
         const stored = await store.getCatalog(trx, request.catalogId);
         checkEtag('catalog', stored.catalogId, request.etag, stored.etag);

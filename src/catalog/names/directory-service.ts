@@ -2,7 +2,7 @@ import { CodedError } from '../../errors.ts';
 import type { DirectoryServiceImplementation, Name, ResolveRequest } from '../../generated/reconciler/v1/directory.ts';
 import { formatName, parseName } from '../../names.ts';
 import type { ServiceDeps } from '../core/ports.ts';
-import { Checks, invalid } from '../rpc/violations.ts';
+import { Checks, checkIds, invalid } from '../rpc/violations.ts';
 import { findCatalogByName, getCatalog } from '../store/namespaces/catalogs.ts';
 import { findNamespace, getNamespace } from '../store/namespaces/namespaces.ts';
 import { findObject } from '../store/namespaces/object-names.ts';
@@ -28,9 +28,7 @@ export function createDirectoryService({ db }: ServiceDeps): DirectoryServiceImp
     },
 
     async lookup(request) {
-      const checks = new Checks();
-      checks.id(request.id, 'id');
-      checks.done();
+      checkIds({ id: request.id });
       const name = await nameOfId(request.id);
       return { name, text: formatName(parts(name)) };
     },

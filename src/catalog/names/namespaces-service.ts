@@ -7,7 +7,7 @@ import {
 import type { ServiceDeps } from '../core/ports.ts';
 import { maskPaths } from '../rpc/field-mask.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
-import { Checks, required } from '../rpc/violations.ts';
+import { Checks, checkIds, required } from '../rpc/violations.ts';
 import { checkEtag } from '../store/database/errors.ts';
 import { createOnce } from '../store/database/idempotency.ts';
 import { getCatalog } from '../store/namespaces/catalogs.ts';
@@ -35,12 +35,12 @@ export function createNamespacesService({ db }: ServiceDeps): NamespacesServiceI
     },
 
     async getNamespace(request) {
-      checkId(request.namespaceId, 'namespace_id');
+      checkIds({ namespace_id: request.namespaceId });
       return store.getNamespace(db, request.namespaceId);
     },
 
     async listNamespaces(request) {
-      checkId(request.catalogId, 'catalog_id');
+      checkIds({ catalog_id: request.catalogId });
       const size = pageSize(request.pageSize);
       const filter = [request.catalogId, request.parentPath];
       const after = tokens.decode(request.pageToken, filter);
@@ -67,7 +67,7 @@ export function createNamespacesService({ db }: ServiceDeps): NamespacesServiceI
     },
 
     async deleteNamespace(request) {
-      checkId(request.namespaceId, 'namespace_id');
+      checkIds({ namespace_id: request.namespaceId });
       await db.transaction().execute(async (trx) => {
         const stored = await store.getNamespace(trx, request.namespaceId);
         checkEtag('namespace', stored.namespaceId, request.etag, stored.etag);
@@ -76,12 +76,6 @@ export function createNamespacesService({ db }: ServiceDeps): NamespacesServiceI
       return {};
     },
   };
-}
-
-function checkId(id: string, field: string): void {
-  const checks = new Checks();
-  checks.id(id, field);
-  checks.done();
 }
 
 function checkFields(checks: Checks, namespace: Namespace, fields: readonly (typeof MASK)[number][]): void {

@@ -8,7 +8,7 @@ import type {
 import { ago } from '../core/ago.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
-import { Checks } from '../rpc/violations.ts';
+import { Checks, checkIds } from '../rpc/violations.ts';
 import { boundAmong } from '../store/bindings/bindings.ts';
 import { deleteObject } from '../store/bindings/objects.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
@@ -36,16 +36,8 @@ export function createDropRpcs({ db, purge }: ServiceDeps): DropRpcs {
     async dropMissing({ connectorId, missingFor, tableIds, viewIds }) {
       const checks = new Checks();
       checks.id(connectorId, 'connector_id');
-      checks.that(
-        tableIds.length <= MAX_ITEMS,
-        'table_ids',
-        `has ${tableIds.length} entries, at most ${MAX_ITEMS} are allowed`,
-      );
-      checks.that(
-        viewIds.length <= MAX_ITEMS,
-        'view_ids',
-        `has ${viewIds.length} entries, at most ${MAX_ITEMS} are allowed`,
-      );
+      checks.list(tableIds, 'table_ids', MAX_ITEMS);
+      checks.list(viewIds, 'view_ids', MAX_ITEMS);
       checks.done();
       const dropped = await db.transaction().execute(async (trx) => {
         await getConnector(trx, connectorId);
@@ -62,9 +54,7 @@ export function createDropRpcs({ db, purge }: ServiceDeps): DropRpcs {
 
     async dropExpiredSnapshots(request) {
       const { connectorId, expiredFor, validateOnly } = request;
-      const checks = new Checks();
-      checks.id(connectorId, 'connector_id');
-      checks.done();
+      checkIds({ connector_id: connectorId });
       const size = pageSize(request.pageSize);
       const filter = [connectorId, String(durationSeconds(expiredFor)), String(validateOnly)];
       const after = tokens.decode(request.pageToken, filter);

@@ -85,11 +85,7 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
     async recordJobChanges({ jobId, changes }) {
       const checks = new Checks();
       checks.id(jobId, 'job_id');
-      checks.that(
-        changes.length <= MAX_ITEMS,
-        'changes',
-        `has ${changes.length} entries, at most ${MAX_ITEMS} are allowed`,
-      );
+      checks.list(changes, 'changes', MAX_ITEMS);
       checks.done();
       await db.transaction().execute(async (trx) => {
         await recordJobChanges(trx, await getJob(trx, jobId), changes.map(sanitizeChange));
@@ -123,9 +119,7 @@ export function createReconciliationService(deps: ServiceDeps): ReconciliationSe
 
     async bindDestination(request) {
       const resolved = required(request.destination, 'destination');
-      const checks = new Checks();
-      checks.id(request.connectorId, 'connector_id');
-      checks.done();
+      checkIds({ connector_id: request.connectorId });
       return db.transaction().execute(async (trx) => {
         const connector = await getConnector(trx, request.connectorId);
         const bound = bindTo(connector.destination ?? DestinationTarget.create(), resolved, connector.displayName);
@@ -147,11 +141,7 @@ function checkRecord(job: ReconcileJob, request: RecordJobRequest): void {
   checks.timestamp(job.finishedAt, 'job.finished_at');
   checks.text(job.requestJson, 'job.request_json', { max: 2 * 1024 * 1024 });
   const { failures } = request;
-  checks.that(
-    failures.length <= MAX_ITEMS,
-    'failures',
-    `has ${failures.length} entries, at most ${MAX_ITEMS} are allowed`,
-  );
+  checks.list(failures, 'failures', MAX_ITEMS);
   for (const [index, failure] of failures.entries()) {
     checks.text(failure.code, `failures[${index}].code`, { min: 1, max: 100 });
     checks.timestamp(failure.failedAt, `failures[${index}].failed_at`);

@@ -46,6 +46,11 @@ export class Checks {
     );
   }
 
+  /** A list of up to `max` entries. */
+  list(entries: readonly unknown[], field: string, max: number): boolean {
+    return this.that(entries.length <= max, field, `has ${entries.length} entries, at most ${max} are allowed`);
+  }
+
   /** A display name: 1 to `max` characters, no control characters. */
   name(value: string, field: string, max = MAX_NAME): boolean {
     return (
@@ -72,11 +77,7 @@ export class Checks {
   /** A map of up to `MAX_MAP_ENTRIES` entries. */
   map(value: { [key: string]: string }, field: string): void {
     const entries = Object.entries(value);
-    this.that(
-      entries.length <= MAX_MAP_ENTRIES,
-      field,
-      `has ${entries.length} entries, at most ${MAX_MAP_ENTRIES} are allowed`,
-    );
+    this.list(entries, field, MAX_MAP_ENTRIES);
     for (const [key, text] of entries) {
       this.text(key, `${field} key`, { min: 1, max: 1024 });
       this.text(text, `${field}[${key.slice(0, 100)}]`, { max: MAX_MAP_VALUE });

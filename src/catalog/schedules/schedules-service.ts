@@ -3,7 +3,7 @@ import type { Schedule, SchedulesServiceImplementation } from '../../generated/r
 import { inChunks } from '../core/in-chunks.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
-import { Checks } from '../rpc/violations.ts';
+import { checkIds } from '../rpc/violations.ts';
 import { findConnector, getConnector, listConnectors } from '../store/connectors/connectors.ts';
 
 /** Pages run through the connectors by name, and then through the other schedules in Temporal. */
@@ -19,9 +19,7 @@ export function createSchedulesService({ db, jobs, schedules }: ServiceDeps): Sc
       const size = pageSize(request.pageSize);
       const cursor = tokens.decode(request.pageToken, request.connectorId);
       if (request.connectorId !== '') {
-        const checks = new Checks();
-        checks.id(request.connectorId, 'connector_id');
-        checks.done();
+        checkIds({ connector_id: request.connectorId });
         await getConnector(db, request.connectorId);
         return { schedules: present([await schedules.find(request.connectorId)]), nextPageToken: '' };
       }

@@ -10,7 +10,7 @@ import type { ServiceDeps } from '../core/ports.ts';
 import { selectedIds } from '../reading/file-messages.ts';
 import { MalformedRequest } from '../rpc/definitions.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
-import { Checks, invalid } from '../rpc/violations.ts';
+import { Checks, checkIds, invalid } from '../rpc/violations.ts';
 import { getCapturedSnapshot, setPutColumnsKey, snapshotToRead } from '../store/snapshots/snapshots.ts';
 import { columnIds, columnMessage, putColumns, putColumnsOf } from '../store/statistics/column-messages.ts';
 import { columnState } from '../store/statistics/column-stats.ts';
@@ -26,9 +26,7 @@ export function createColumnRpcs({
 }: ServiceDeps): Pick<TableStatisticsServiceImplementation, 'listColumnStats' | 'putColumnStats'> {
   return {
     async listColumnStats(request) {
-      const checks = new Checks();
-      checks.id(request.tableId, 'table_id');
-      checks.done();
+      checkIds({ table_id: request.tableId });
       const size = pageSize(request.pageSize);
       const filter = [request.tableId, request.snapshotId, request.columns];
       const after = tokens.decode(request.pageToken, filter);

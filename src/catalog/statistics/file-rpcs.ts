@@ -8,7 +8,7 @@ import {
 import type { ServiceDeps } from '../core/ports.ts';
 import { liveFiles, openSnapshot, refuseReplaced } from '../reading/snapshot-reader.ts';
 import { PageTokens, pageSize } from '../rpc/page-token.ts';
-import { Checks, invalid } from '../rpc/violations.ts';
+import { checkIds, invalid } from '../rpc/violations.ts';
 import {
   DATA,
   DELETION_VECTOR,
@@ -43,7 +43,7 @@ export function createFileRpcs({
 }: ServiceDeps): Pick<TableStatisticsServiceImplementation, 'listFileColumnStats' | 'streamFileColumnStats'> {
   return {
     async listFileColumnStats(request) {
-      checkTableId(request.tableId);
+      checkIds({ table_id: request.tableId });
       const size = pageSize(request.pageSize);
       const filter = [request.tableId, request.snapshotId, request.columns, request.fileContent];
       const token = tokens.decode(request.pageToken, filter);
@@ -76,7 +76,7 @@ export function createFileRpcs({
     },
 
     async *streamFileColumnStats(request) {
-      checkTableId(request.tableId);
+      checkIds({ table_id: request.tableId });
       const reader = await openSnapshot(db, request.tableId, async () => request.snapshotId, request.columns);
       let files: DataFile[] = [];
       let bytes = 0;
@@ -94,10 +94,4 @@ export function createFileRpcs({
       if (files.length > 0) yield { files };
     },
   };
-}
-
-function checkTableId(id: string): void {
-  const checks = new Checks();
-  checks.id(id, 'table_id');
-  checks.done();
 }

@@ -7,7 +7,7 @@ import type { ServiceDeps } from '../core/ports.ts';
 import { readPutMessage } from '../ingest/commit-message.ts';
 import { commitSnapshot } from '../ingest/commit-snapshot.ts';
 import { lenientDefinition, rawRequests } from '../rpc/definitions.ts';
-import { Checks } from '../rpc/violations.ts';
+import { Checks, checkIds } from '../rpc/violations.ts';
 import { deleteFileCount } from '../store/files/expected-counts.ts';
 import { countLiveRows } from '../store/files/live-row-count.ts';
 import { totalsFromText } from '../store/files/totals.ts';
@@ -30,9 +30,7 @@ export function createStatisticsService(deps: ServiceDeps): TableStatisticsServi
     ...createFileRpcs(deps),
 
     async getTableStats(request) {
-      const checks = new Checks();
-      checks.id(request.tableId, 'table_id');
-      checks.done();
+      checkIds({ table_id: request.tableId });
       const table = await getTableRow(db, request.tableId);
       return tableStats(request.tableId, await snapshotToRead(db, table, request.snapshotId));
     },

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { CreateTableRequest, type TablesServiceImplementation } from '../../generated/reconciler/v1/tables.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
-import { Checks, required } from '../rpc/violations.ts';
+import { Checks, checkIds, required } from '../rpc/violations.ts';
 import { checkEtag, notFound } from '../store/database/errors.ts';
 import { createOnce } from '../store/database/idempotency.ts';
 import { getNamespace } from '../store/namespaces/namespaces.ts';
@@ -38,14 +38,12 @@ export function createTablesService({ db, purge }: ServiceDeps): TablesServiceIm
     },
 
     async getTable(request) {
-      checkId(request.tableId);
+      checkIds({ table_id: request.tableId });
       return store.getTable(db, request.tableId);
     },
 
     async listTables(request) {
-      const checks = new Checks();
-      checks.id(request.namespaceId, 'namespace_id');
-      checks.done();
+      checkIds({ namespace_id: request.namespaceId });
       const size = pageSize(request.pageSize);
       const after = tokens.decode(request.pageToken, request.namespaceId);
       await getNamespace(db, request.namespaceId);
@@ -62,7 +60,7 @@ export function createTablesService({ db, purge }: ServiceDeps): TablesServiceIm
     },
 
     async deleteTable(request) {
-      checkId(request.tableId);
+      checkIds({ table_id: request.tableId });
       await db.transaction().execute(async (trx) => {
         const stored = await store.getTableRow(trx, request.tableId);
         checkEtag('table', stored.table_id, request.etag, stored.etag);
@@ -73,7 +71,7 @@ export function createTablesService({ db, purge }: ServiceDeps): TablesServiceIm
     },
 
     async getTableSchema(request) {
-      checkId(request.tableId);
+      checkIds({ table_id: request.tableId });
       const table = await store.getTableRow(db, request.tableId);
       const schema = await findSchema(db, table.table_num, request.schemaId);
       if (!schema) throw notFound('schema', `${request.schemaId} of table ${request.tableId}`);
@@ -94,10 +92,4 @@ export function createTablesService({ db, purge }: ServiceDeps): TablesServiceIm
       });
     },
   };
-}
-
-function checkId(id: string): void {
-  const checks = new Checks();
-  checks.id(id, 'table_id');
-  checks.done();
 }

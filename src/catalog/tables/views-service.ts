@@ -3,7 +3,7 @@ import { CreateViewRequest, type View, type ViewsServiceImplementation } from '.
 import type { ServiceDeps } from '../core/ports.ts';
 import { maskPaths } from '../rpc/field-mask.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
-import { Checks, required } from '../rpc/violations.ts';
+import { Checks, checkIds, required } from '../rpc/violations.ts';
 import { checkEtag } from '../store/database/errors.ts';
 import { createOnce } from '../store/database/idempotency.ts';
 import { getNamespace } from '../store/namespaces/namespaces.ts';
@@ -32,12 +32,12 @@ export function createViewsService({ db }: ServiceDeps): ViewsServiceImplementat
     },
 
     async getView(request) {
-      checkId(request.viewId, 'view_id');
+      checkIds({ view_id: request.viewId });
       return store.getView(db, request.viewId);
     },
 
     async listViews(request) {
-      checkId(request.namespaceId, 'namespace_id');
+      checkIds({ namespace_id: request.namespaceId });
       const size = pageSize(request.pageSize);
       const after = tokens.decode(request.pageToken, request.namespaceId);
       await getNamespace(db, request.namespaceId);
@@ -59,7 +59,7 @@ export function createViewsService({ db }: ServiceDeps): ViewsServiceImplementat
     },
 
     async deleteView(request) {
-      checkId(request.viewId, 'view_id');
+      checkIds({ view_id: request.viewId });
       await db.transaction().execute(async (trx) => {
         const stored = await store.getView(trx, request.viewId);
         checkEtag('view', request.viewId, request.etag, stored.etag);
@@ -68,12 +68,6 @@ export function createViewsService({ db }: ServiceDeps): ViewsServiceImplementat
       return {};
     },
   };
-}
-
-function checkId(id: string, field: string): void {
-  const checks = new Checks();
-  checks.id(id, field);
-  checks.done();
 }
 
 /** The stored view with the fields of the update that the mask names. */

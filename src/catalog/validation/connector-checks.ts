@@ -142,8 +142,7 @@ function checkSource(checks: Checks, { source }: Connector, at: string): void {
 }
 
 function checkPatterns(checks: Checks, patterns: readonly string[], field: string): void {
-  const count = patterns.length;
-  checks.that(count <= MAX_PATTERNS, field, `has ${count} entries, at most ${MAX_PATTERNS} are allowed`);
+  checks.list(patterns, field, MAX_PATTERNS);
   for (const [index, pattern] of patterns.slice(0, MAX_PATTERNS).entries()) {
     if (!checks.text(pattern, `${field}[${index}]`, { min: 1, max: 1024 })) continue;
     try {
@@ -156,11 +155,7 @@ function checkPatterns(checks: Checks, patterns: readonly string[], field: strin
 
 /** Checks column selectors: names, dotted paths or `#id`. Only a job can check whether the columns of each table exist. */
 export function checkColumns(checks: Checks, columns: readonly string[], field: string): void {
-  checks.that(
-    columns.length <= MAX_COLUMNS,
-    field,
-    `has ${columns.length} entries, at most ${MAX_COLUMNS} are allowed`,
-  );
+  checks.list(columns, field, MAX_COLUMNS);
   for (const [index, column] of columns.entries()) checks.text(column, `${field}[${index}]`, { min: 1, max: 1024 });
 }
 
@@ -234,7 +229,7 @@ function checkCalendar(checks: Checks, policy: ReconcilePolicy, at: string): voi
   const [interval, jitter] = [durationSeconds(policy.interval), durationSeconds(policy.jitter)];
   const both = 'and interval are both set: give only one of them';
   checks.that(cron.length === 0 || interval === 0, `${at}.cron`, both);
-  checks.that(cron.length <= MAX_CRON, `${at}.cron`, `has ${cron.length} entries, at most ${MAX_CRON} are allowed`);
+  checks.list(cron, `${at}.cron`, MAX_CRON);
   for (const [index, expression] of cron.slice(0, MAX_CRON).entries()) {
     try {
       parseCron(expression);

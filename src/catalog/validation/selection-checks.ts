@@ -30,8 +30,7 @@ export function checkSelection(checks: Checks, selection: SnapshotSelection | un
   } else {
     checks.that(snapshotIds.length === 0, `${field}.snapshot_ids`, 'is only for EXPLICIT');
   }
-  const tooMany = `has ${branches.length} entries, at most ${MAX_BRANCHES} are allowed`;
-  checks.that(branches.length <= MAX_BRANCHES, `${field}.branches`, tooMany);
+  checks.list(branches, `${field}.branches`, MAX_BRANCHES);
   for (const [index, branch] of branches.slice(0, MAX_BRANCHES).entries()) {
     checks.text(branch, `${field}.branches[${index}]`, { min: 1, max: 1024 });
   }
