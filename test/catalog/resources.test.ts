@@ -273,6 +273,18 @@ describe('Tables', () => {
     ).toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
+  it('are bound by workers only', async () => {
+    const { tables } = catalog.clients;
+    const { tableId } = await TestTable.create(catalog);
+    const upstream = { connectorId: '', tableName: 'other', fingerprint: 'f' };
+    for (const path of ['upstream', 'upstream.fingerprint', 'upstream.missing_since', 'upstream.coverage']) {
+      expect(await failure(tables.updateTable({ table: { tableId, upstream }, updateMask: [path] }))).toMatchObject(
+        refusal('INVALID_ARGUMENT', path),
+      );
+    }
+    expect((await tables.getTable({ tableId })).upstream).toBeUndefined();
+  });
+
   it('are deleted with all their contents', async () => {
     const { tables } = catalog.clients;
     const table = await TestTable.create(catalog);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { openDatabase } from '../../../src/catalog/store/database/database.ts';
 import { snapshotDigest } from '../../../src/contract/snapshot-digest.ts';
 import { TableFormat } from '../../../src/generated/reconciler/v1/tables.ts';
 import { failure, refusal, TestCatalog } from '../harness.ts';
@@ -48,6 +49,28 @@ it('returns the list if a snapshot is missing, is not expected or has expired', 
 it('returns the list if expected snapshots must have their files, and some have none', async () => {
   expect(await compare(SNAPSHOTS, [], true)).toMatchObject({ equal: false, ids: SNAPSHOTS });
   expect(await compare([], SNAPSHOTS, true)).toMatchObject({ equal: true, ids: SNAPSHOTS });
+});
+
+it('compares all snapshots of a table that has more than are read at once', async () => {
+  const { db, close } = await openDatabase(catalog.file);
+  const last = await db
+    .selectFrom('snapshots')
+    .selectAll()
+    .where('snapshot_id', '=', '3')
+    .orderBy('snapshot_num', 'desc')
+    .executeTakeFirstOrThrow();
+  const { snapshot_num: _, ...row } = last;
+  const more = Array.from({ length: 6_000 }, (_, i) => 1_000 + i);
+  for (let start = 0; start < more.length; start += 500) {
+    const rows = more.slice(start, start + 500).map((n) => ({ ...row, snapshot_id: `${n}`, ord: n, published: n }));
+    await db.insertInto('snapshots').values(rows).execute();
+  }
+  await close();
+  const all = [...SNAPSHOTS, ...more.map(BigInt)];
+  expect(await compare(all, [])).toMatchObject({ equal: true, ids: [] });
+  expect(await compare(all.slice(0, -1), [6_999n])).toMatchObject({ equal: true, ids: [6_999n] });
+  expect(await compare(all.slice(0, -1), [])).toMatchObject({ equal: false });
+  expect(await compare(SNAPSHOTS, [])).toMatchObject({ equal: false });
 });
 
 it('accepts up to 1,000 candidates', async () => {
