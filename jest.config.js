@@ -1,7 +1,7 @@
 /** @type {import('jest').Config} */
 export default {
   testMatch: ['<rootDir>/test/**/*.test.ts'],
-  // Those start upstream servers: `npm run test:upstreams`.
+  // These start upstream servers: `npm run test:upstreams`.
   testPathIgnorePatterns: ['<rootDir>/test/upstreams/'],
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/\\.build-'],
   watchman: false,
@@ -12,10 +12,10 @@ export default {
   },
   testEnvironment: 'node',
   setupFiles: ['<rootDir>/test/jest/node-errors.ts'],
-  // Tests wait for conditions: this only ends one that hangs, also on a busy machine.
+  // Tests wait for conditions, so this only ends a test that hangs, on a busy machine too.
   testTimeout: 120_000,
-  // Two cores: the integration tests start a Temporal server and processes of their own.
+  // For two cores: the integration tests start a Temporal server and processes of their own.
   maxWorkers: 2,
-  // A worker keeps what the files that it ran have loaded. It is started anew after a file once it is larger than this.
+  // A worker keeps what its test files have loaded. It is restarted after a file if it is larger than this.
   workerIdleMemoryLimit: '256MB',
 };

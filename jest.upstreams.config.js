@@ -12,6 +12,6 @@ export default {
   globalSetup: './test/upstreams/servers/install.ts',
   // Hooks start servers.
   testTimeout: 300_000,
-  // Tests that mostly wait (for retries) run side by side where they say so.
+  // Limit for `it.concurrent`, which tests use that mostly wait for retries.
   maxConcurrency: 10,
 };

@@ -5,8 +5,8 @@ export function durationSeconds(duration: Duration | undefined): number {
   return duration === undefined ? 0 : Number(duration.seconds) + duration.nanos / 1e9;
 }
 
-/** @param seconds not negative; kept to the millisecond */
+/** @param seconds not negative; rounded to the millisecond */
 export function toDuration(seconds: number): Duration {
-  const whole = Math.floor(seconds);
-  return { seconds: BigInt(whole), nanos: Math.round((seconds - whole) * 1000) * 1e6 };
+  const ms = Math.round(seconds * 1000);
+  return { seconds: BigInt(Math.floor(ms / 1000)), nanos: (ms % 1000) * 1e6 };
 }

@@ -149,7 +149,7 @@ export interface TableReader extends AsyncDisposable {
    * Every snapshot that can be read, a parent before its children, otherwise oldest first. Reads nothing beyond what opening the table has
    * read (Iceberg's metadata, the listing of Delta's log), so that a history of 100,000 snapshots costs no request.
    *
-   * @throws CodedError `DATA_LOSS` if parents form a circle
+   * @throws CodedError `DATA_LOSS` if parents form a cycle
    */
   history(): Iterable<SnapshotParent>;
   /** The snapshots of the history with these ids, in its order; all of them by default. Reads only what describes those. */

@@ -102,7 +102,7 @@ it('a dry run and a run that writes wait for each other, and neither is returned
     jobId: dry.jobId,
     existing: true,
   });
-  await until(async () => (await stack.job(real.jobId)).message.includes(`waits for job ${jobId}`));
+  await until(async () => (await stack.job(real.jobId)).message.includes(`waiting for job ${jobId}`));
   await jobs.cancelReconcileJob({ jobId: dry.jobId });
   expect(await stack.ended(dry.jobId)).toMatchObject({ state: JobState.JS_CANCELLED, dryRun: true });
 

@@ -76,7 +76,7 @@ export function createCatalogMetrics({ db }: Pick<Database, 'db'>): CatalogMetri
   });
   const waits = new Histogram({
     name: 'reconciler_job_queue_wait_seconds',
-    help: 'Time from the creation of a job to its start: it waits for a worker and for its connector',
+    help: 'Time from the creation of a job to its start: the wait for a worker and for the connector',
     labelNames: ['trigger'],
     buckets: WAIT_BUCKETS,
     registers,

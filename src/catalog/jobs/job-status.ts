@@ -87,7 +87,7 @@ export function createJobStatus(
     if (job.state !== JobState.JS_QUEUED) return job;
     const holder = (await findConnector(db, job.connectorId))?.runningJobId ?? '';
     if (holder === '' || holder === job.jobId) return job;
-    return { ...job, message: `waits for job ${holder}, which has the connector` };
+    return { ...job, message: `waiting for job ${holder}, which has the connector` };
   }
 
   async function markEnded(jobId: string, outcome: { state: JobState; message: string }): Promise<ReconcileJob> {

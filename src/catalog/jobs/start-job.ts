@@ -153,7 +153,7 @@ function queuedJob(connector: Connector, request: ReconcileRequest, retryOf = ''
     connectorId: connector.connectorId,
     connectorName: connector.displayName,
     state: JobState.JS_QUEUED,
-    message: 'waits for a worker',
+    message: 'waiting for a worker',
     fullRescan: request.full ?? false,
     phase: 'queued',
     trigger: retryOf === '' ? JobTrigger.JOB_TRIGGER_MANUAL : JobTrigger.JOB_TRIGGER_RETRY,

@@ -41,18 +41,18 @@ export function addDelete(group: Command): void {
             withDeadline(),
           );
           throw new UsageError(
-            `this would also delete what '${displayName}' ingested: ${tablesText(tables)}, those missing upstream, and all views`,
+            `this would also delete what '${displayName}' ingested: ${counted(tables, 'table')}, those missing upstream, and all views`,
             'add --yes to confirm; without --contents they stay',
           );
         }
         const request = { connectorId, etag, deleteContents: contents };
         const response = await clients.connectors.deleteConnector(request, withDeadline());
         await out.message(DeleteConnectorResponse, response, ({ tablesDeleted, viewsDeleted }) => {
-          const views = `${count(viewsDeleted)} view${viewsDeleted === 1n ? '' : 's'}`;
-          return `deleted ${displayName}${contents ? `, ${tablesText(tablesDeleted)} and ${views}` : ''}`;
+          const deleted = `, ${counted(tablesDeleted, 'table')} and ${counted(viewsDeleted, 'view')}`;
+          return `deleted ${displayName}${contents ? deleted : ''}`;
         });
       }),
     );
 }
 
-const tablesText = (tables: bigint) => `${count(tables)} table${tables === 1n ? '' : 's'}`;
+const counted = (n: bigint, noun: string) => `${count(n)} ${noun}${n === 1n ? '' : 's'}`;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
 import { workflowLink } from '../../contract/workflow-link.ts';
-import { TriggerReconcileResponse } from '../../generated/reconciler/v1/connectors.ts';
+import { RetryReconcileJobResponse } from '../../generated/reconciler/v1/jobs.ts';
 import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { retrying } from '../io/retrying.ts';
 import { finishWith } from './finish.ts';
@@ -35,7 +35,7 @@ export function addRetry(group: Command): void {
         const response = await (wait ? retrying(retry) : retry());
         if (temporalUi) out.note(`watch it: ${workflowLink(temporalUi, response.jobId)}`);
         if (wait) return finishWith(context, await followJob(context, response.jobId));
-        await out.message(TriggerReconcileResponse, response, ({ jobId }) => jobId);
+        await out.message(RetryReconcileJobResponse, response, ({ jobId }) => jobId);
         out.note(`wait for it: reconciler job watch ${response.jobId}`);
       }),
     );

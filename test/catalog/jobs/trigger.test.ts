@@ -109,7 +109,7 @@ it('returns the same job for the same key, even if it no longer waits', async ()
 it('reports for which job a job waits', async () => {
   const { holder, trigger } = await busy();
   const { jobId } = await trigger();
-  expect((await catalog.clients.connectors.getReconcileJob({ jobId })).message).toContain(`waits for job ${holder}`);
+  expect((await catalog.clients.connectors.getReconcileJob({ jobId })).message).toContain(`waiting for job ${holder}`);
 });
 
 it('refuses a request that is too long for the inputs of activities', async () => {

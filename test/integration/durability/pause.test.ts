@@ -115,7 +115,7 @@ it('a paused job and a job that waits for it can be cancelled', async () => {
   await untilPaused(jobId);
   const { tablesChanged } = countersOf(await stack.job(jobId));
 
-  await until(async () => (await stack.job(next.jobId)).message.includes(`waits for job ${jobId}`));
+  await until(async () => (await stack.job(next.jobId)).message.includes(`waiting for job ${jobId}`));
   await stack.catalog.jobs.cancelReconcileJob({ jobId: next.jobId });
   expect(await stack.ended(next.jobId)).toMatchObject({
     state: JobState.JS_CANCELLED,
@@ -153,7 +153,7 @@ it('neither a terminated running job nor a terminated waiting job blocks the con
   const { connectors } = stack.catalog;
   const terminated = await connectors.triggerReconcile({ connectorId });
   expect(terminated.existing).toBe(false);
-  await until(async () => (await stack.job(terminated.jobId)).message.includes(`waits for job ${jobId}`));
+  await until(async () => (await stack.job(terminated.jobId)).message.includes(`waiting for job ${jobId}`));
   await stack.temporal.workflow.getHandle(terminated.jobId).terminate();
   const next = await connectors.triggerReconcile({ connectorId });
   expect(next.existing).toBe(false);
