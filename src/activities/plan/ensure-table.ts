@@ -45,37 +45,34 @@ export async function ensureTable(
   const { deps, connector, upstream, table, namespaces } = input;
   const before = input.changes && (await lookUp(input));
   requireNamespace(destination, table);
-  const namespaceId = await namespaces.idOf(destination.namespacePath);
-  // A namespace that is still to be created has no names that could be taken.
-  if (before && namespaceId === '') return inNewNamespace(input, before);
   const schema = descriptor.schemas.find(({ id }) => id === descriptor.currentSchemaId);
   const request = {
     connectorId: connector.connectorId,
     upstream: { namespacePath: [...table.namespace], name: table.name },
     uuid: descriptor.uuid,
-    namespaceId,
-    name: destination.name,
     format: TableFormat[`TABLE_FORMAT_${descriptor.format}`],
     location: descriptor.location,
     schemas: schema && [{ schemaId: schema.id, json: schema.json }],
     validateOnly: input.changes !== undefined,
   };
-  const ensure = async (replacesView: boolean) => {
-    const { table: stored, ...ensured } = await deps.catalog.bindings.ensureTable({ ...request, replacesView });
+  const ensure = async ({ namespaceId, name }: Pick<Table, 'namespaceId' | 'name'>, replacesView = false) => {
+    const place = { namespaceId, name, replacesView };
+    const { table: stored, ...ensured } = await deps.catalog.bindings.ensureTable({ ...request, ...place });
     return { ...ensured, stored: stored ?? Table.create(), replacesView, before };
   };
+  const place = { namespaceId: await namespaces.idOf(destination.namespacePath), name: destination.name };
+  if (before && place.namespaceId === '') {
+    // The namespace is still to be created, so that none of its names is taken. Only the move cannot be tried.
+    const { objectId: tableId } = before;
+    if (tableId === '') return { ...unchanged(Table.create()), hasSnapshots: false, made: true, changed: true, before };
+    return { ...(await ensure(await deps.catalog.tables.getTable({ tableId }))), changed: true };
+  }
   try {
-    return await ensure(false);
+    return await ensure(place);
   } catch (error) {
     if (!isNameTaken(error) || !(await viewDroppedUpstream(deps, upstream, connector.connectorId, table))) throw error;
-    return ensure(true);
+    return ensure(place, true);
   }
-}
-
-async function inNewNamespace({ deps }: TableIngest, before: Binding): Promise<EnsureResult> {
-  const { objectId: tableId } = before;
-  const moved = tableId !== '' && unchanged(await deps.catalog.tables.getTable({ tableId }));
-  return { ...(moved || { ...unchanged(Table.create()), hasSnapshots: false, made: true }), changed: true, before };
 }
 
 function unchanged(stored: Table): EnsureResult {
