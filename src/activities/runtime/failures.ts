@@ -53,6 +53,11 @@ export function isRetryAfter(error: unknown): boolean {
   return error instanceof CodedError && error.retryAfterMs !== undefined && activityInfo().attempt < UPSTREAM_ATTEMPTS;
 }
 
+/** Whether the activity runs again after the error: not if it is final, nor after the last of `attempts`, unless the catalog is away. */
+export function isRetried(error: unknown, attempt: number, attempts: number): boolean {
+  return !isFinal(error) && (isCatalogAway(error) || attempt < attempts);
+}
+
 /**
  * The error as an ApplicationFailure whose type is the name of the gRPC code. Final errors are not retried, others up to `attempts` times. An
  * unreachable catalog is waited for as long as the activity's own retry policy allows.
@@ -60,12 +65,11 @@ export function isRetryAfter(error: unknown): boolean {
 export function toFailure(error: unknown, attempt: number, attempts: number): Error {
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error;
   const { code, message } = describeError(error);
-  const away = isCatalogAway(error);
   const retryAfterMs = error instanceof CodedError ? error.retryAfterMs : undefined;
   return ApplicationFailure.create({
     type: code,
-    message: away ? `The catalog service does not respond: ${message}` : message,
-    nonRetryable: FINAL.has(code) || (!away && attempt >= attempts),
+    message: isCatalogAway(error) ? `The catalog service does not respond: ${message}` : message,
+    nonRetryable: !isRetried(error, attempt, attempts),
     nextRetryDelay: retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, MAX_DELAY_MS),
     // Expected errors are not logged as errors of the worker.
     category: code === 'INTERNAL' ? undefined : ApplicationFailureCategory.BENIGN,
