@@ -2,7 +2,7 @@ import { CodedError } from '../../errors.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
 import type { Binding } from '../../generated/reconciler/internal/v1/bindings.ts';
 import { Table, TableFormat } from '../../generated/reconciler/v1/tables.ts';
-import { OBJECT_KIND } from '../missing/bindings.ts';
+import { lookUpBindings } from '../missing/bindings.ts';
 import { requireNamespace, type TableDestination, tableText } from '../options/destination.ts';
 import { isNameTaken, viewDroppedUpstream } from './name-conflict.ts';
 import type { TableIngest } from './table-ingest.ts';
@@ -70,7 +70,7 @@ export async function ensureTable(
   try {
     return await ensure(place);
   } catch (error) {
-    if (!isNameTaken(error) || !(await viewDroppedUpstream(deps, upstream, connector.connectorId, table))) throw error;
+    if (!isNameTaken(error) || !(await viewDroppedUpstream(deps, upstream, connector, table))) throw error;
     return ensure(place, true);
   }
 }
@@ -79,9 +79,7 @@ function unchanged(stored: Table): EnsureResult {
   return { stored, hasSnapshots: true, made: false, changed: false, emptied: false, replacesView: false };
 }
 
-async function lookUp({ deps, connector: { connectorId }, table }: TableIngest): Promise<Binding> {
-  const names = [{ namespacePath: [...table.namespace], name: table.name }];
-  const request = { connectorId, kind: OBJECT_KIND.tables, names };
-  const { bindings } = await deps.catalog.bindings.lookupBindings(request);
-  return bindings[0] as Binding;
+async function lookUp({ deps, connector, table }: TableIngest): Promise<Binding> {
+  const [binding] = await lookUpBindings(deps, connector, 'tables', [table]);
+  return binding as Binding;
 }

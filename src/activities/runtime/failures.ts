@@ -3,6 +3,7 @@ import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/comm
 import { ClientError, Status } from 'nice-grpc';
 import { CodedError, type CodeName } from '../../errors.ts';
 import { withoutSecrets } from '../../secrets.ts';
+import { truncate } from '../../text.ts';
 
 /** Codes of errors that a retry cannot resolve. */
 const FINAL: ReadonlySet<string> = new Set<CodeName>([
@@ -78,6 +79,5 @@ export function toFailure(error: unknown, attempt: number, attempts: number): Er
 
 /** Messages become part of histories, records and logs, which must not contain secrets: an upstream's response may repeat one. */
 function bounded(text: string): string {
-  const message = withoutSecrets(text);
-  return message.length > MAX_MESSAGE_LENGTH ? `${message.slice(0, MAX_MESSAGE_LENGTH)}…` : message;
+  return truncate(withoutSecrets(text), MAX_MESSAGE_LENGTH);
 }
