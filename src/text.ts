@@ -3,8 +3,8 @@ export function truncate(text: string, maxLength: number): string {
   return text.length > maxLength ? `${text.slice(0, maxLength - 1)}…` : text;
 }
 
-/** `1 table`, `2 tables`. */
-export const plural = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`;
+/** `1 table`, `2 tables`; with ` or more` after the number `1 or more tables`. */
+export const plural = (n: number, noun: string, more = '') => `${n}${more} ${noun}${n === 1 && !more ? '' : 's'}`;
 
 /** `2 tables and 1 view`; counts that are 0 are left out, and the text is empty if all are. */
 export const plurals = (...parts: [number, string][]) =>

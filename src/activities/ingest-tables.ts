@@ -5,7 +5,7 @@ import { ingestTable } from './ingest/ingest-table.ts';
 import { DestinationNamespaces } from './plan/destination-namespaces.ts';
 import { activeCheck, activeConnector, isPaused } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
-import { describeError, isCatalogAway, isRetryAfter } from './runtime/failures.ts';
+import { describeError, isCatalogAway, isRetried, isRetryAfter, UPSTREAM_ATTEMPTS } from './runtime/failures.ts';
 import { withHeartbeat } from './runtime/heartbeat.ts';
 import { openUpstream } from './runtime/open-upstream.ts';
 import { SPLIT } from './runtime/split-size.ts';
@@ -51,6 +51,8 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
     if (done.length > 0 && (isPaused(error) || isCancelled)) return done;
     // A table that hangs neither delays the tables after it nor discards those before it.
     if (signal?.aborted && !isCancelled && done.length < input.tables.length) return [...done, failed(error)];
+    // No attempt follows: what is done counts, too. The others get an activity of their own, which may fail with nothing done.
+    if (done.length > 0 && !isRetried(error, activityInfo().attempt, UPSTREAM_ATTEMPTS)) return done;
     throw error;
   }
 }

@@ -4,7 +4,7 @@ import type { ViewsHeartbeat, ViewsInput, ViewsOutcome, WalkCursor } from '../co
 import type { TableFailure } from '../contract/job.ts';
 import { nameFilter } from '../name-patterns.ts';
 import { openChangeList } from './dry-run/change-list.ts';
-import { ingestViews, type ViewFailure, viewText } from './ingest/ingest-views.ts';
+import { ingestViews, viewText } from './ingest/ingest-views.ts';
 import { listFailedTables } from './listing/list-failed-tables.ts';
 import { namespaceRefusal } from './listing/namespace-refusal.ts';
 import { takesViews } from './listing/view-source.ts';
@@ -15,6 +15,7 @@ import { recordJob } from './record-job.ts';
 import { activeCheck, activeConnector, isPaused } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
 import { withHeartbeat } from './runtime/heartbeat.ts';
+import { jobFailure } from './runtime/job-failure.ts';
 import { openUpstream } from './runtime/open-upstream.ts';
 import { requestsMade } from './runtime/request-count.ts';
 
@@ -22,7 +23,6 @@ import { requestsMade } from './runtime/request-count.ts';
 const PAGE = 100;
 /** Failures in the outcome, which becomes part of the workflow's history. The job's record has all of them. */
 const MAX_FAILURES = 20;
-const MAX_MESSAGE_LENGTH = 1_000;
 
 type Done = ViewsOutcome & { cursor?: WalkCursor };
 
@@ -60,7 +60,10 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
           { deps, connector, upstream, full: input.full, heartbeat, changes },
           taken,
         );
-        const failed = [...failures.map(viewFailure), ...refused.map(viewsRefusal)];
+        const failed = [
+          ...failures.map((failure) => jobFailure(viewText(failure.view), failure)),
+          ...refused.map(viewsRefusal),
+        ];
         if (failed.length > 0) await recordJob(deps, { ...input.record, failures: failed });
         done = {
           cursor: page.cursor,
@@ -80,10 +83,6 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
     if (isPaused(error) && done) return done;
     throw error;
   }
-}
-
-function viewFailure({ view, code, message }: ViewFailure): TableFailure {
-  return { table: viewText(view), code, message: message.slice(0, MAX_MESSAGE_LENGTH), failedAtMs: Date.now() };
 }
 
 function viewsRefusal(refused: RefusedNamespace): TableFailure {

@@ -2,7 +2,7 @@ import type { TableEntry, UpstreamCatalog } from '../connectors/spi.ts';
 import type { CaptureOptions, ScanInput, ScanPage } from '../contract/activities.ts';
 import { addToChecksum, NO_NAMES } from '../contract/name-checksum.ts';
 import type { TableRef } from '../contract/upstream-names.ts';
-import { type Binding, ObjectKind } from '../generated/reconciler/internal/v1/bindings.ts';
+import type { Binding } from '../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import { nameFilter } from '../name-patterns.ts';
 import { upstreamNameHash } from '../upstream-name-hash.ts';
@@ -11,6 +11,7 @@ import { namespaceRefusal } from './listing/namespace-refusal.ts';
 import { takesViews } from './listing/view-source.ts';
 import type { Walked } from './listing/walk-namespaces.ts';
 import { walkFrom, walkTables } from './listing/walk-namespaces.ts';
+import { lookUpBindings } from './missing/bindings.ts';
 import { resolveCaptureOptions } from './options/capture-options.ts';
 import { covers } from './options/coverage.ts';
 import { destinationOf, hasMoved, scopeTakes } from './options/destination.ts';
@@ -83,7 +84,7 @@ async function scanBatch(
   // A refused namespace does not matter if the patterns take nothing of it.
   const refused = listed.refused.filter(({ path }) => filter.mayContain(path));
   const isCaptureOnly = capture.mode === 'CAPTURE_ONLY';
-  const allBound = input.full && !isCaptureOnly ? undefined : await lookUp(deps, connector, named);
+  const allBound = input.full && !isCaptureOnly ? undefined : await lookUpBindings(deps, connector, 'tables', named);
   // Files are captured only of tables that the catalog has.
   const isTaken = (_: unknown, i: number) => !isCaptureOnly || Boolean(allBound?.[i]?.objectId);
   const [taken, bound] = [named.filter(isTaken), allBound?.filter(isTaken)];
@@ -126,14 +127,6 @@ async function listBatch(
   const only = connector.source?.table;
   if (only) return { items: [{ namespace: root, name: only }], refused: [], cursor: undefined };
   return walkTables(upstream, cursor ?? walkFrom(root), BATCH, () => heartbeat.beat());
-}
-
-/** What is bound to each table's name, in the order of the tables. */
-async function lookUp(deps: ActivityDeps, { connectorId }: Connector, tables: ScannedTable[]): Promise<Binding[]> {
-  if (tables.length === 0) return [];
-  const names = tables.map(({ namespace, name }) => ({ namespacePath: [...namespace], name }));
-  const request = { connectorId, kind: ObjectKind.OBJECT_KIND_TABLE, names };
-  return (await deps.catalog.bindings.lookupBindings(request)).bindings;
 }
 
 /** The tables that have changed since they were ingested, or were not ingested yet. */

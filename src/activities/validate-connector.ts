@@ -7,6 +7,7 @@ import type { TableFormat } from '../formats/table-reader.ts';
 import { Connector } from '../generated/reconciler/v1/connectors.ts';
 import { type NameFilter, nameFilter } from '../name-patterns.ts';
 import { formatName } from '../names.ts';
+import { plural } from '../text.ts';
 import { absentNamespace, absentTable, someOf } from './listing/suggest-name.ts';
 import { type Walked, walkFrom, walkTables } from './listing/walk-namespaces.ts';
 import { namespaceText, tableText } from './options/destination.ts';
@@ -113,7 +114,7 @@ async function validateTables(
   const { items: tables, refused, cursor } = listed;
   if (tables.length === 0) {
     if (filtered > 0 && refused.length === 0) {
-      return wrong(`The patterns include none of the ${count(filtered, 'table')} of ${place}: check them.`);
+      return wrong(`The patterns include none of the ${plural(filtered, 'table')} of ${place}: check them.`);
     }
     return wrong(refused[0] ? whatIsWrong(refused[0].error) : await nothingFound(upstream, root, place));
   }
@@ -122,7 +123,7 @@ async function validateTables(
   const namespaces = new Set(tables.map(({ namespace }) => JSON.stringify(namespace))).size;
   const more = cursor ? ' or more' : '';
   const left = filtered > 0 ? `, ${filtered} left out by the patterns` : '';
-  const found = `${tablesText(tables, more)} in ${count(namespaces, 'namespace', more)} found in ${place}${left}`;
+  const found = `${tablesText(tables, more)} in ${plural(namespaces, 'namespace', more)} found in ${place}${left}`;
   if (reason === undefined) {
     const closed = refused.map(({ path }) => namespaceText(path)).join(', ');
     const but = closed === '' ? '' : ` ${closed} may not be listed: each will be an error of the job.`;
@@ -194,7 +195,6 @@ function whatIsWrong(error: unknown): string {
 
 const isNotFound = (error: unknown) => error instanceof CodedError && error.code === 'NOT_FOUND';
 const wrong = (summary: string): ValidateResult => ({ ok: false, summary, sampleTables: [] });
-const count = (n: number, what: string, more = '') => `${n}${more} ${what}${n === 1 && !more ? '' : 's'}`;
 
 const FORMATS: Record<TableFormat, string> = { ICEBERG: 'Iceberg', DELTA: 'Delta' };
 
@@ -206,5 +206,5 @@ function tablesText(tables: readonly TableEntry[], more: string): string {
   });
   const last = numbers.pop();
   const others = numbers.map(({ n, name }) => `${n} ${name} and `).join('');
-  return others + count(last?.n ?? 0, `${last?.name} table`, more);
+  return others + plural(last?.n ?? 0, `${last?.name} table`, more);
 }

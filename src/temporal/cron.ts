@@ -1,4 +1,5 @@
 import { CodedError } from '../errors.ts';
+import { truncate } from '../text.ts';
 
 const FIELDS = {
   minute: { name: 'minute', min: 0, max: 59 },
@@ -36,7 +37,7 @@ export function parseCron(cron: string): Calendar {
   const fields = (ALIASES[cron.trim()] ?? cron).trim().split(/\s+/);
   if (fields.length !== 5 || cron.trim().startsWith('@') !== cron.trim() in ALIASES) {
     throw invalid(
-      `'${truncate(cron)}' is neither five fields (minute, hour, day of month, month, day of week) nor one of ${Object.keys(ALIASES).join(', ')}`,
+      `'${shorten(cron)}' is neither five fields (minute, hour, day of month, month, day of week) nor one of ${Object.keys(ALIASES).join(', ')}`,
     );
   }
   const names = Object.keys(FIELDS) as Field[];
@@ -54,7 +55,7 @@ function valuesOf(text: string, field: Field): number[] {
     const isValid = start !== undefined && end !== undefined && start >= min && end <= max && start <= end;
     if (!isValid || Number(step) === 0) {
       throw invalid(
-        `'${truncate(part)}' is not a valid ${name}: use values from ${min} to ${max}, ranges such as 1-5, */2, or *`,
+        `'${shorten(part)}' is not a valid ${name}: use values from ${min} to ${max}, ranges such as 1-5, */2, or *`,
       );
     }
     for (let value = start; value <= end; value += Number(step ?? 1)) {
@@ -79,7 +80,7 @@ function numberOf(text: string | undefined, field: Field): number | undefined {
   return found < 0 ? undefined : found;
 }
 
-const truncate = (text: string) => (text.length > 100 ? `${text.slice(0, 100)}…` : text);
+const shorten = (text: string) => truncate(text, 100);
 
 function invalid(message: string): CodedError {
   return new CodedError('INVALID_ARGUMENT', message);

@@ -1,6 +1,7 @@
 import { ActivityCancellationType, type ActivityOptions, proxyActivities } from '@temporalio/workflow';
 import type { ControlActivities, IngestActivities } from '../contract/activities.ts';
 import { INGEST_TASK_QUEUE, TASK_QUEUE } from '../contract/names.ts';
+import { truncate } from '../text.ts';
 
 /** A cancelled activity must have stopped writing before its connector is released. */
 const cancellationType = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED;
@@ -65,6 +66,5 @@ export function deliveryOn({ taskQueue = INGEST_TASK_QUEUE }: { taskQueue?: stri
 
 /** Options of a step that reads the connector's upstream and that the Temporal UI shows with this text. */
 export function withSummary(text: string, { taskQueue }: { taskQueue?: string }): ActivityOptions {
-  const summary = text.length > MAX_SUMMARY_LENGTH ? `${text.slice(0, MAX_SUMMARY_LENGTH - 1)}…` : text;
-  return { ...ingestOptions(taskQueue), summary };
+  return { ...ingestOptions(taskQueue), summary: truncate(text, MAX_SUMMARY_LENGTH) };
 }

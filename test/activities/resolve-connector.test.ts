@@ -70,6 +70,19 @@ describe('resolveConnector', () => {
     expect(await resolveConnector(deps, { connector: 'paused' })).toMatchObject({ connectorId });
   });
 
+  it('refuses one that is being deleted', async () => {
+    await create('leaving');
+    // A deletion ends too soon to be observed.
+    const { connectors } = deps.catalog;
+    const getConnector: typeof connectors.getConnector = async (request) => ({
+      ...(await connectors.getConnector(request)),
+      state: ConnectorState.CONNECTOR_STATE_DELETING,
+    });
+    const catalogOfDeleting = { ...deps.catalog, connectors: { ...connectors, getConnector } };
+    const refused = resolveConnector({ ...deps, catalog: catalogOfDeleting }, { connector: 'leaving' });
+    await expect(refused).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+  });
+
   it('names what it did not find', async () => {
     await expect(resolveConnector(deps, { connector: 'nobody' })).rejects.toThrow(/NOT_FOUND.*'nobody'/);
   });

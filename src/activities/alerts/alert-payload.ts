@@ -6,6 +6,7 @@ import {
   jobTriggerToJSON,
   type ReconcileJob,
 } from '../../generated/reconciler/v1/jobs.ts';
+import { truncate } from '../../text.ts';
 
 /** Failures in a message; `job failures` lists all. */
 export const MAX_FAILURES = 10;
@@ -33,7 +34,7 @@ export function alertPayload(request: AlertRequest, job: ReconcileJob, failures:
       job: {
         id: job.jobId,
         state: jobStateToJSON(job.state),
-        message: truncate(job.message),
+        message: shorten(job.message),
         trigger: jobTriggerToJSON(job.trigger).replace('JOB_TRIGGER_', '').toLowerCase(),
         fullRescan: job.fullRescan,
         startedAt: job.startedAt?.toISOString(),
@@ -42,11 +43,11 @@ export function alertPayload(request: AlertRequest, job: ReconcileJob, failures:
       counters: Object.fromEntries(Object.entries(job.counters ?? {}).map(([name, count]) => [name, Number(count)])),
       failures: failures
         .slice(0, MAX_FAILURES)
-        .map(({ table, code, message }) => ({ table: truncate(table), code, message: truncate(message) })),
+        .map(({ table, code, message }) => ({ table: shorten(table), code, message: shorten(message) })),
       failedJobId: request.failedJobId,
       link,
     },
   });
 }
 
-const truncate = (text: string) => (text.length > MAX_TEXT_LENGTH ? `${text.slice(0, MAX_TEXT_LENGTH - 1)}…` : text);
+const shorten = (text: string) => truncate(text, MAX_TEXT_LENGTH);

@@ -4,7 +4,7 @@ import { CodedError } from '../../errors.ts';
 import type { Binding } from '../../generated/reconciler/internal/v1/bindings.ts';
 import type { ChangeList } from '../dry-run/change-list.ts';
 import { goneChange } from '../dry-run/object-changes.ts';
-import { OBJECT_KIND } from '../missing/bindings.ts';
+import { lookUpBindings } from '../missing/bindings.ts';
 import { tableText } from '../options/destination.ts';
 import { DestinationNamespaces } from '../plan/destination-namespaces.ts';
 import { planView, type ViewIngest, viewChange } from '../plan/view-plan.ts';
@@ -45,11 +45,7 @@ export async function ingestViews(
 ): Promise<{ changed: number; failures: ViewFailure[] }> {
   if (views.length === 0) return { changed: 0, failures: [] };
   const { deps, connector, heartbeat } = input;
-  const { bindings: before } = await deps.catalog.bindings.lookupBindings({
-    connectorId: connector.connectorId,
-    kind: OBJECT_KIND.views,
-    names: views.map(({ namespace, name }) => ({ namespacePath: [...namespace], name })),
-  });
+  const before = await lookUpBindings(deps, connector, 'views', views);
   const namespaces = new DestinationNamespaces(deps, connector, input.changes);
   const failures: ViewFailure[] = [];
   let changed = 0;

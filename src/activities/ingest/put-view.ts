@@ -16,7 +16,7 @@ export async function putView(
   try {
     return await put(false);
   } catch (error) {
-    if (!isNameTaken(error) || !(await tableDroppedUpstream(deps, upstream, connector.connectorId, view))) throw error;
+    if (!isNameTaken(error) || !(await tableDroppedUpstream(deps, upstream, connector, view))) throw error;
     return put(true);
   }
 }

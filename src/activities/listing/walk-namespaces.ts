@@ -3,12 +3,15 @@ import type { PagePlace, WalkCursor } from '../../contract/activities.ts';
 import type { NamespacePath } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
 import { formatName } from '../../names.ts';
+import { truncate } from '../../text.ts';
 import { followPages } from './page-cycle.ts';
 
 /** Namespaces per request. */
 const NAMESPACE_PAGE = 500;
 /** Levels that the catalog accepts. An upstream with more probably has no end. */
 const MAX_LEVELS = 100;
+/** Of a namespace in an error message. */
+const MAX_NAME_LENGTH = 300;
 
 /** A walk over `root` and everything below it. */
 export function walkFrom(root: NamespacePath): WalkCursor {
@@ -161,7 +164,7 @@ function isChild(path: NamespacePath, parent: NamespacePath): boolean {
   if (path.length <= MAX_LEVELS) return true;
   throw new CodedError(
     'FAILED_PRECONDITION',
-    `Namespace ${truncated(path)} is more than ${MAX_LEVELS} levels deep: the upstream's namespaces have no end, or too many levels.`,
+    `Namespace ${shortName(path)} is more than ${MAX_LEVELS} levels deep: the upstream's namespaces have no end, or too many levels.`,
   );
 }
 
@@ -171,14 +174,11 @@ function nextPlace(place: PagePlace, page: Page<unknown>, what: string, path: Na
   if (token === undefined) return undefined;
   const cycle = followPages(place.cycle, token);
   if (cycle && token !== place.token) return { token, cycle };
-  const where = path.length > 0 ? `namespace ${truncated(path)}` : 'the root namespace';
+  const where = path.length > 0 ? `namespace ${shortName(path)}` : 'the root namespace';
   throw new CodedError(
     'DATA_LOSS',
     `The upstream repeats its pages when it lists the ${what} of ${where}: it returned a page token for the second time, so that the list would never end. Nothing more can be read there until that is fixed upstream.`,
   );
 }
 
-function truncated(path: NamespacePath): string {
-  const text = formatName(path);
-  return text.length > 300 ? `${text.slice(0, 300)}…` : text;
-}
+const shortName = (path: NamespacePath) => truncate(formatName(path), MAX_NAME_LENGTH);

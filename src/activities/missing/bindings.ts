@@ -1,4 +1,5 @@
 import { addToChecksum, type NameChecksum, NO_NAMES } from '../../contract/name-checksum.ts';
+import type { TableRef } from '../../contract/upstream-names.ts';
 import { toDuration } from '../../durations.ts';
 import { type Binding, ObjectKind } from '../../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
@@ -28,7 +29,20 @@ export interface BindingsPage {
 /** Bindings per call. */
 export const BINDINGS_PAGE = 1000;
 
-export const OBJECT_KIND = { tables: ObjectKind.OBJECT_KIND_TABLE, views: ObjectKind.OBJECT_KIND_VIEW } as const;
+const OBJECT_KIND = { tables: ObjectKind.OBJECT_KIND_TABLE, views: ObjectKind.OBJECT_KIND_VIEW } as const;
+
+/** What the connector has bound to each of these upstream names, in their order: a binding without an id if there is nothing. */
+export async function lookUpBindings(
+  { catalog }: Pick<ActivityDeps, 'catalog'>,
+  { connectorId }: Pick<Connector, 'connectorId'>,
+  what: Objects,
+  refs: readonly TableRef[],
+): Promise<Binding[]> {
+  if (refs.length === 0) return [];
+  const names = refs.map(({ namespace, name }) => ({ namespacePath: [...namespace], name }));
+  const { bindings } = await catalog.bindings.lookupBindings({ connectorId, kind: OBJECT_KIND[what], names });
+  return bindings;
+}
 
 /** @param missingForSeconds lists those that have been missing for at least this time instead */
 export function openBindings(

@@ -2,7 +2,7 @@ import { CodedError } from '../../errors.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
 import type { Binding } from '../../generated/reconciler/internal/v1/bindings.ts';
 import { Table, TableFormat } from '../../generated/reconciler/v1/tables.ts';
-import { OBJECT_KIND } from '../missing/bindings.ts';
+import { lookUpBindings } from '../missing/bindings.ts';
 import { requireNamespace, type TableDestination, tableText } from '../options/destination.ts';
 import { isNameTaken, viewDroppedUpstream } from './name-conflict.ts';
 import type { TableIngest } from './table-ingest.ts';
@@ -45,46 +45,41 @@ export async function ensureTable(
   const { deps, connector, upstream, table, namespaces } = input;
   const before = input.changes && (await lookUp(input));
   requireNamespace(destination, table);
-  const namespaceId = await namespaces.idOf(destination.namespacePath);
-  // A namespace that is still to be created has no names that could be taken.
-  if (before && namespaceId === '') return inNewNamespace(input, before);
   const schema = descriptor.schemas.find(({ id }) => id === descriptor.currentSchemaId);
   const request = {
     connectorId: connector.connectorId,
     upstream: { namespacePath: [...table.namespace], name: table.name },
     uuid: descriptor.uuid,
-    namespaceId,
-    name: destination.name,
     format: TableFormat[`TABLE_FORMAT_${descriptor.format}`],
     location: descriptor.location,
     schemas: schema && [{ schemaId: schema.id, json: schema.json }],
     validateOnly: input.changes !== undefined,
   };
-  const ensure = async (replacesView: boolean) => {
-    const { table: stored, ...ensured } = await deps.catalog.bindings.ensureTable({ ...request, replacesView });
+  const ensure = async ({ namespaceId, name }: Pick<Table, 'namespaceId' | 'name'>, replacesView = false) => {
+    const place = { namespaceId, name, replacesView };
+    const { table: stored, ...ensured } = await deps.catalog.bindings.ensureTable({ ...request, ...place });
     return { ...ensured, stored: stored ?? Table.create(), replacesView, before };
   };
-  try {
-    return await ensure(false);
-  } catch (error) {
-    if (!isNameTaken(error) || !(await viewDroppedUpstream(deps, upstream, connector.connectorId, table))) throw error;
-    return ensure(true);
+  const place = { namespaceId: await namespaces.idOf(destination.namespacePath), name: destination.name };
+  if (before && place.namespaceId === '') {
+    // The namespace is still to be created, so that none of its names is taken. Only the move cannot be tried.
+    const { objectId: tableId } = before;
+    if (tableId === '') return { ...unchanged(Table.create()), hasSnapshots: false, made: true, changed: true, before };
+    return { ...(await ensure(await deps.catalog.tables.getTable({ tableId }))), changed: true };
   }
-}
-
-async function inNewNamespace({ deps }: TableIngest, before: Binding): Promise<EnsureResult> {
-  const { objectId: tableId } = before;
-  const moved = tableId !== '' && unchanged(await deps.catalog.tables.getTable({ tableId }));
-  return { ...(moved || { ...unchanged(Table.create()), hasSnapshots: false, made: true }), changed: true, before };
+  try {
+    return await ensure(place);
+  } catch (error) {
+    if (!isNameTaken(error) || !(await viewDroppedUpstream(deps, upstream, connector, table))) throw error;
+    return ensure(place, true);
+  }
 }
 
 function unchanged(stored: Table): EnsureResult {
   return { stored, hasSnapshots: true, made: false, changed: false, emptied: false, replacesView: false };
 }
 
-async function lookUp({ deps, connector: { connectorId }, table }: TableIngest): Promise<Binding> {
-  const names = [{ namespacePath: [...table.namespace], name: table.name }];
-  const request = { connectorId, kind: OBJECT_KIND.tables, names };
-  const { bindings } = await deps.catalog.bindings.lookupBindings(request);
-  return bindings[0] as Binding;
+async function lookUp({ deps, connector, table }: TableIngest): Promise<Binding> {
+  const [binding] = await lookUpBindings(deps, connector, 'tables', [table]);
+  return binding as Binding;
 }

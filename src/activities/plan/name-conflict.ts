@@ -2,7 +2,8 @@ import { ClientError, Status } from 'nice-grpc';
 import type { UpstreamCatalog, ViewRef } from '../../connectors/spi.ts';
 import type { TableRef } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
-import { OBJECT_KIND } from '../missing/bindings.ts';
+import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
+import { lookUpBindings } from '../missing/bindings.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
 
 /*
@@ -18,27 +19,25 @@ export function isNameTaken(error: unknown): boolean {
 
 /** Whether the connector has ingested a table from the view's upstream name, and the table is gone there. */
 export async function tableDroppedUpstream(
-  { catalog }: Pick<ActivityDeps, 'catalog'>,
+  deps: Pick<ActivityDeps, 'catalog'>,
   upstream: UpstreamCatalog,
-  connectorId: string,
-  { namespace, name }: ViewRef,
+  connector: Pick<Connector, 'connectorId'>,
+  view: ViewRef,
 ): Promise<boolean> {
-  const names = [{ namespacePath: [...namespace], name }];
-  const { bindings } = await catalog.bindings.lookupBindings({ connectorId, kind: OBJECT_KIND.tables, names });
-  return Boolean(bindings[0]?.objectId) && isGone(upstream.fingerprint({ namespace, name }));
+  const [binding] = await lookUpBindings(deps, connector, 'tables', [view]);
+  return Boolean(binding?.objectId) && isGone(upstream.fingerprint(view));
 }
 
 /** Whether the connector has ingested a view from the table's upstream name, and the view is gone there. */
 export async function viewDroppedUpstream(
-  { catalog }: Pick<ActivityDeps, 'catalog'>,
+  deps: Pick<ActivityDeps, 'catalog'>,
   upstream: UpstreamCatalog,
-  connectorId: string,
-  { namespace, name }: TableRef,
+  connector: Pick<Connector, 'connectorId'>,
+  table: TableRef,
 ): Promise<boolean> {
-  const names = [{ namespacePath: [...namespace], name }];
-  const { bindings } = await catalog.bindings.lookupBindings({ connectorId, kind: OBJECT_KIND.views, names });
-  if (!bindings[0]?.objectId) return false;
-  return upstream.describeView === undefined || isGone(upstream.describeView({ namespace, name }));
+  const [binding] = await lookUpBindings(deps, connector, 'views', [table]);
+  if (!binding?.objectId) return false;
+  return upstream.describeView === undefined || isGone(upstream.describeView(table));
 }
 
 async function isGone(read: Promise<unknown>): Promise<boolean> {

@@ -3,6 +3,7 @@ import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/comm
 import { ClientError, Status } from 'nice-grpc';
 import { CodedError, type CodeName } from '../../errors.ts';
 import { withoutSecrets } from '../../secrets.ts';
+import { truncate } from '../../text.ts';
 
 /** Codes of errors that a retry cannot resolve. */
 const FINAL: ReadonlySet<string> = new Set<CodeName>([
@@ -53,6 +54,11 @@ export function isRetryAfter(error: unknown): boolean {
   return error instanceof CodedError && error.retryAfterMs !== undefined && activityInfo().attempt < UPSTREAM_ATTEMPTS;
 }
 
+/** Whether the activity runs again after the error: not if it is final, nor after the last of `attempts`, unless the catalog is away. */
+export function isRetried(error: unknown, attempt: number, attempts: number): boolean {
+  return !isFinal(error) && (isCatalogAway(error) || attempt < attempts);
+}
+
 /**
  * The error as an ApplicationFailure whose type is the name of the gRPC code. Final errors are not retried, others up to `attempts` times. An
  * unreachable catalog is waited for as long as the activity's own retry policy allows.
@@ -60,12 +66,11 @@ export function isRetryAfter(error: unknown): boolean {
 export function toFailure(error: unknown, attempt: number, attempts: number): Error {
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error;
   const { code, message } = describeError(error);
-  const away = isCatalogAway(error);
   const retryAfterMs = error instanceof CodedError ? error.retryAfterMs : undefined;
   return ApplicationFailure.create({
     type: code,
-    message: away ? `The catalog service does not respond: ${message}` : message,
-    nonRetryable: FINAL.has(code) || (!away && attempt >= attempts),
+    message: isCatalogAway(error) ? `The catalog service does not respond: ${message}` : message,
+    nonRetryable: !isRetried(error, attempt, attempts),
     nextRetryDelay: retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, MAX_DELAY_MS),
     // Expected errors are not logged as errors of the worker.
     category: code === 'INTERNAL' ? undefined : ApplicationFailureCategory.BENIGN,
@@ -74,6 +79,5 @@ export function toFailure(error: unknown, attempt: number, attempts: number): Er
 
 /** Messages become part of histories, records and logs, which must not contain secrets: an upstream's response may repeat one. */
 function bounded(text: string): string {
-  const message = withoutSecrets(text);
-  return message.length > MAX_MESSAGE_LENGTH ? `${message.slice(0, MAX_MESSAGE_LENGTH)}…` : message;
+  return truncate(withoutSecrets(text), MAX_MESSAGE_LENGTH);
 }

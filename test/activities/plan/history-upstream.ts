@@ -32,6 +32,8 @@ export class HistoryUpstream implements UpstreamCatalog {
   state: TableState = { snapshots: [], refs: [] };
   /** Changes with every state. */
   version = 0;
+  /** How often the tables were dropped and created again: each time gives them other uuids. */
+  recreated = 0;
   /** Ids of the snapshots whose descriptors were read since the last change. */
   readonly described: bigint[] = [];
   /** The parent of every snapshot that there ever was. */
@@ -77,7 +79,7 @@ class HistoryReader implements TableReader {
     this.#state = upstream.state;
     this.#location = `file:///history/${namespace.join('/')}/${name}`;
     this.descriptor = {
-      uuid: `uuid of ${name}`,
+      uuid: `uuid ${upstream.recreated} of ${name}`,
       format: 'ICEBERG',
       formatVersion: 2,
       location: this.#location,

@@ -45,3 +45,23 @@ it('holds only what the upstream has, however many snapshots the catalog keeps',
   expect(keeping.expired).toEqual([]);
   expect([...keeping.todo]).toEqual(upstream.slice(1));
 }, 60_000);
+
+it('reads the snapshots that are asked for even if the digest confirms them', async () => {
+  const { clients } = catalog;
+  const { namespaceId } = await catalog.namespace();
+  const format = TableFormat.TABLE_FORMAT_ICEBERG;
+  const { tableId } = await clients.tables.createTable({ table: { namespaceId, name: 'sketched', format } });
+  for (const snapshotId of [1n, 2n]) {
+    const snapshot = { tableId, snapshotId, committedAt: new Date(), operation: 'append' };
+    await clients.snapshots.createSnapshot({ snapshot, metadataOnly: true });
+  }
+  const ancestry = ancestryOf([{ snapshotId: 1n }, { snapshotId: 2n, parentSnapshotId: 1n }]);
+  const table = { tableId, currentSnapshotId: 2n, refs: [] };
+  const read = async (also: bigint[]) => {
+    const stored = await compareStoredSnapshots({ catalog: clients }, table, ancestry, { also, captured: false });
+    expect([...stored.known].sort()).toEqual([1n, 2n]);
+    return [...stored.messages.keys()];
+  };
+  expect(await read([])).toEqual([]);
+  expect(await read([1n])).toEqual([1n]);
+});

@@ -2,9 +2,10 @@ import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { ingestTables } from '../../../src/activities/ingest-tables.ts';
+import type { ActivityDeps } from '../../../src/activities/runtime/deps.ts';
 import { UPSTREAM_ATTEMPTS } from '../../../src/activities/runtime/failures.ts';
 import { scanTables } from '../../../src/activities/scan-tables.ts';
-import type { ScanPage, TableOutcome } from '../../../src/contract/activities.ts';
+import type { IngestHeartbeat, ScanPage, TableOutcome } from '../../../src/contract/activities.ts';
 import { newProgress } from '../../../src/contract/job.ts';
 import type { TableRef } from '../../../src/contract/upstream-names.ts';
 import { CodedError } from '../../../src/errors.ts';
@@ -40,7 +41,12 @@ async function connected(upstream: MemoryUpstream) {
   return { connectorId, deps: activityDeps(catalog, upstream) };
 }
 
-async function pack(upstream: MemoryUpstream, attempt = 1, heartbeatDetails?: unknown) {
+async function pack(
+  upstream: MemoryUpstream,
+  attempt = 1,
+  heartbeatDetails?: unknown,
+  fields: Partial<ActivityDeps> = {},
+) {
   const { connectorId, deps } = await connected(upstream);
   const env = new MockActivityEnvironment({ attempt, heartbeatDetails }, { logger: new DefaultLogger('ERROR') });
   let last: unknown;
@@ -48,7 +54,7 @@ async function pack(upstream: MemoryUpstream, attempt = 1, heartbeatDetails?: un
     last = details;
   });
   const input = { connectorId, tables, full: false, split: false };
-  const outcome = await env.run(() => ingestTables(deps, input)).catch((error: unknown) => error);
+  const outcome = await env.run(() => ingestTables({ ...deps, ...fields }, input)).catch((error: unknown) => error);
   return { outcome, last };
 }
 
@@ -68,6 +74,21 @@ it('a pack stops at a table for which the upstream asks for a later retry, and c
     ...Array(7).fill('UNIMPLEMENTED'),
     ...Array(13).fill('RESOURCE_EXHAUSTED'),
   ]);
+});
+
+it.each([
+  ['that no retry can resolve', 2, new CodedError('UNAUTHENTICATED', 'the token is rejected')],
+  ['in the last attempt', UPSTREAM_ATTEMPTS, new CodedError('UNAVAILABLE', 'not now')],
+])('a pack returns what earlier attempts have done if it fails with an error %s', async (_, attempt, error) => {
+  const upstream = new Throttling();
+  upstream.left = 2;
+  const { last } = await pack(upstream);
+  const failing = (at: number, details?: unknown) =>
+    pack(upstream, at, details, { openConnector: () => Promise.reject(error) });
+  expect((await failing(attempt, last)).outcome).toEqual((last as IngestHeartbeat).done);
+  // With nothing done, each of its tables reports the error by itself.
+  expect((await failing(attempt)).outcome).toBe(error);
+  if (error.code === 'UNAVAILABLE') expect((await failing(attempt - 1, last)).outcome).toBe(error);
 });
 
 it('a page of tables stops, too, when the upstream asks for a later retry', async () => {

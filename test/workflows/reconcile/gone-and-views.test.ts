@@ -104,6 +104,13 @@ describe('views', () => {
     expect(upstream.records.flatMap(({ failures }) => failures)).toEqual([]);
   });
 
+  it('are preceded by a record of what the tables failed with, which is not written again', async () => {
+    const upstream = new StubUpstream({ a: 'broken' }).with({ views });
+    await environment.reconcile(upstream);
+    expect(upstream.inputsOf('reconcileViews')[0]?.record.failures).toMatchObject([{ table: 'sales.a' }]);
+    expect(upstream.records.flatMap(({ failures }) => failures).length).toBe(1);
+  });
+
   it('that cannot be listed leave the tables in, and none of them is taken for gone', async () => {
     const upstream = new StubUpstream({ a: 'changed' }).with({ views }).on('reconcileViews', fails('UNAVAILABLE'));
     const { failure, progress } = await environment.reconcile(upstream);

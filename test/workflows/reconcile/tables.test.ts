@@ -209,6 +209,13 @@ describe('a table with a big snapshot', () => {
     expect(progress).toMatchObject({ tablesChanged: 1, errors: 0 });
   });
 
+  it('counts as changed, also if nothing is left to do after its groups', async () => {
+    const unchanged = { changed: false, snapshots: 0, files: 0, bytesRead: 10 };
+    const upstream = new StubUpstream({ big: { split: 2 } }).on('ingestTable big', () => undefined, returns(unchanged));
+    const { progress } = await environment.reconcile(upstream);
+    expect(progress).toMatchObject({ tablesChanged: 1, tablesUnchanged: 0, filesIngested: 10 });
+  });
+
   it('fails after three splits', async () => {
     const aborts = [fails('ABORTED'), fails('ABORTED'), fails('ABORTED')];
     const upstream = new StubUpstream({ big: { split: 1 } }).on('ingestFileGroup big 1', ...aborts);
