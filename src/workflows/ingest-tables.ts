@@ -44,7 +44,7 @@ export class TableIngest {
         label,
       );
       again = tables.filter((_, i) => outcomes[i]?.failure || outcomes[i]?.split);
-      // The activity returned early because the connector was paused or its worker stopped.
+      // The activity returned early: the connector was paused, its worker stopped, or no attempt was left.
       rest = tables.slice(outcomes.length);
       for (const outcome of outcomes) {
         if (outcome.split) job.addPartOfTable(outcome);
