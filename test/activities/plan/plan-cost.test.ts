@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import Database from 'better-sqlite3';
 import { ingestTable } from '../../../src/activities/ingest-table.ts';
+import { Sqlite } from '../../../src/catalog/store/database/sqlite.ts';
 import type { TableOutcome } from '../../../src/contract/activities.ts';
 import { connectorSpec, TestCatalog } from '../../catalog/harness.ts';
 import { activityDeps } from '../activity-deps.ts';
@@ -44,7 +44,7 @@ async function connect() {
 
 /** Copies the newest stored snapshot, so that its table has snapshots 1 to `count`: without the calls that ingesting them would take. */
 function addStored(count: number): void {
-  const database = new Database(catalog.file);
+  const database = new Sqlite(catalog.file);
   try {
     const row = database.prepare('select * from snapshots order by snapshot_num desc limit 1').get() as StoredRow;
     const { snapshot_num: _, ...columns } = row;
