@@ -1,5 +1,5 @@
 import { ClientError, Status } from 'nice-grpc';
-import type { IngestHeartbeat } from '../../contract/activities.ts';
+import type { TableHeartbeat } from '../../contract/activities.ts';
 import type { PutSnapshot } from './snapshot-message.ts';
 import { toSnapshotMessage } from './snapshot-message.ts';
 import { type Put, streamChanges } from './stream-changes.ts';
@@ -58,16 +58,26 @@ async function send(put: PutSnapshot, { whole = false }): Promise<Put> {
         groups: put.groups?.names ?? [],
       },
     },
-    beat: (sent, acknowledged) =>
+    beat: (sent, acknowledged) => {
+      const { snapshotsIngested, filesIngested } = put.counts;
       heartbeat.beat({
-        snapshots: put.counts.snapshots,
-        files: put.counts.files + (verify ? 0 : sent),
-        bytesRead: reader.bytesRead,
-        snapshotId: String(snapshotId),
+        counts: {
+          snapshotsIngested,
+          filesIngested: filesIngested + (verify ? 0 : sent),
+          bytesRead: reader.bytesRead,
+        },
         // A verification cannot resume: it always compares the whole snapshot.
-        ...(!verify && { position: acknowledged.position, filesBefore: put.counts.files + acknowledged.files }),
-      } satisfies IngestHeartbeat),
+        ...(verify
+          ? { cursor: { verified: put.verifiedUpTo } }
+          : {
+              cursor: { snapshotId: String(snapshotId), position: acknowledged.position },
+              filesBefore: filesIngested + acknowledged.files,
+            }),
+      } satisfies TableHeartbeat);
+    },
     signal: heartbeat.signal,
+    // Without counts, nothing would show that the catalog lost the changes before a position.
+    isOver: counted && heartbeat.isOver,
   });
 }
 
