@@ -35,7 +35,7 @@ export async function endJob(job: Job, { run, bind }: { run?: Run; bind?: EndInp
 
 async function recordEnd(job: Job, bind: EndInput['bind']): Promise<void> {
   const { claim, connector, request } = job;
-  while (job.hasMoreFailures) await recordJob(job);
+  if (job.hasMoreFailures) await recordJob(job);
   // The request is recorded with the claim.
   const begun = claim ?? (isRequest(request) ? { request } : {});
   const { endJob } = control('records the end, and releases the connector');

@@ -21,6 +21,8 @@ export interface CarriedJob {
   phase: string;
   counters: Counters;
   failures: TableFailure[];
+  /** Failures that are not in the record yet: hardly ever any. */
+  unrecorded: TableFailure[];
   hasRefusedNamespaces: boolean;
   /** Number of steps so far: names of steps are never used again. */
   steps: number;
@@ -59,7 +61,7 @@ export class Job {
   #pausedBecause?: string;
   #steps: number;
   #startedAtMs?: number;
-  #unrecorded: TableFailure[] = [];
+  #unrecorded: TableFailure[];
 
   constructor({ jobId, runId, request, carried, onChange = () => {} }: JobOptions) {
     this.id = jobId;
@@ -73,6 +75,7 @@ export class Job {
     this.#phase = carried?.phase ?? 'resolving the connector';
     this.#counts = new JobCounts(carried?.counters);
     this.#steps = carried?.steps ?? 0;
+    this.#unrecorded = carried?.unrecorded ?? [];
     this.#onChange = onChange;
   }
 
@@ -211,6 +214,10 @@ export class Job {
     this.#unrecorded = this.#unrecorded.filter((failure) => !written.has(failure));
   }
 
+  get hasUnrecordedFailures(): boolean {
+    return this.#unrecorded.length > 0;
+  }
+
   /** More failures than one record takes are still to be written. */
   get hasMoreFailures(): boolean {
     return this.#unrecorded.length > MAX_FAILURES_PER_RECORD;
@@ -225,6 +232,7 @@ export class Job {
       phase: this.#phase,
       counters: this.counters,
       failures: this.failures,
+      unrecorded: this.#unrecorded,
       hasRefusedNamespaces: this.hasRefusedNamespaces,
       steps: this.#steps,
     };
