@@ -1,6 +1,6 @@
 import type { JobRecord } from '../contract/activities.ts';
 import { captureModeToProto } from '../contract/capture-options-proto.ts';
-import { failureMessage, progressMessage } from '../contract/progress-message.ts';
+import { failureMessage, isEnded, progressMessage } from '../contract/progress-message.ts';
 import { JobState, JobTrigger } from '../generated/reconciler/v1/jobs.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
 
@@ -13,14 +13,15 @@ const TRIGGERS = {
 /** Writes the job's record, which outlives Temporal's history, and is served when no worker is running. */
 export async function recordJob(deps: ActivityDeps, record: JobRecord): Promise<void> {
   const { progress, request } = record;
-  await deps.catalog.reconciliation.recordJob({
+  const state = JobState[progress.state];
+  const recorded = {
     job: {
       jobId: record.jobId,
       runId: record.runId,
       connectorId: record.connectorId,
       connectorName: record.connectorName,
       fullRescan: record.full,
-      state: JobState[progress.state],
+      state,
       ...progressMessage(progress),
       message: record.message,
       startedAt: date(record.startedAtMs),
@@ -32,7 +33,10 @@ export async function recordJob(deps: ActivityDeps, record: JobRecord): Promise<
       retryOfJobId: request.retryOf ?? '',
     },
     failures: record.failures.map(failureMessage),
-  });
+  };
+  const { reconciliation } = deps.catalog;
+  if (isEnded(state)) await reconciliation.endJob({ ...recorded, connectorId: record.connectorId });
+  else await reconciliation.recordJob(recorded);
 }
 
 const date = (ms: number | undefined) => (ms === undefined ? undefined : new Date(ms));

@@ -1,9 +1,7 @@
 import type { ActivityDeps } from './runtime/deps.ts';
 
-/** Releases the connector, if the job holds it. */
+/** The connector was released together with the record of the job's end: see record-job.ts. */
 export async function releaseConnector(
-  deps: ActivityDeps,
-  input: { connectorId: string; jobId: string },
-): Promise<void> {
-  await deps.catalog.reconciliation.releaseConnector(input);
-}
+  _deps: ActivityDeps,
+  _input: { connectorId: string; jobId: string },
+): Promise<void> {}

@@ -7,7 +7,9 @@ export async function takeAlert(
   deps: ActivityDeps,
   input: { jobId: string },
 ): Promise<Pick<AlertRequest, 'type' | 'failedJobId'> | undefined> {
-  const { type, failedJobId } = await deps.catalog.reconciliation.claimAlert(input);
+  // Repeats the call that ended the job: it returns the same alert.
+  const job = await deps.catalog.connectors.getReconcileJob(input);
+  const { type, failedJobId } = await deps.catalog.reconciliation.endJob({ job, connectorId: job.connectorId });
   if (type === AlertType.ALERT_TYPE_JOB_FAILED) return { type: 'job.failed' };
   if (type === AlertType.ALERT_TYPE_JOB_RECOVERED) return { type: 'job.recovered', failedJobId };
   return undefined;
