@@ -23,6 +23,9 @@ export function scanQueueOf(ingestQueue: string = INGEST_TASK_QUEUE): string {
 /** Type of the failure with which an activity refuses to work for a paused connector. */
 export const CONNECTOR_PAUSED = 'CONNECTOR_PAUSED';
 
+/** The signal, without arguments, that wakes a job: it then checks again whether it may go on. */
+export const WAKE_SIGNAL = 'wake';
+
 /** Workflow types, as `temporal workflow start --type` names them. */
 export const RECONCILE_WORKFLOW = 'reconcile';
 

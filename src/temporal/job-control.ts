@@ -16,7 +16,7 @@ import {
   type ValidateResult,
 } from '../contract/job.ts';
 import type { JobControl, WorkflowStatus } from '../contract/job-control.ts';
-import { ALERT_WORKFLOW, RECONCILE_WORKFLOW, TASK_QUEUE, VALIDATE_WORKFLOW } from '../contract/names.ts';
+import { ALERT_WORKFLOW, RECONCILE_WORKFLOW, TASK_QUEUE, VALIDATE_WORKFLOW, WAKE_SIGNAL } from '../contract/names.ts';
 import { CodedError, type CodeName } from '../errors.ts';
 import { jobLabels } from './job-labels.ts';
 import { temporalSchedules } from './schedule-control.ts';
@@ -133,6 +133,17 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
       const c = await client();
       const query = () => c.workflow.getHandle(jobId).query<TableFailure[]>('failures');
       return c.withDeadline(Date.now() + QUERY_DEADLINE_MS, query).catch(() => []);
+    },
+
+    async wake(jobId) {
+      const c = await client();
+      try {
+        await mapTemporalErrors(() =>
+          c.withDeadline(Date.now() + ANSWER_TIMEOUT_MS, () => c.workflow.getHandle(jobId).signal(WAKE_SIGNAL)),
+        );
+      } catch (error) {
+        if (!(error instanceof WorkflowNotFoundError)) throw error;
+      }
     },
 
     async cancel(jobId) {

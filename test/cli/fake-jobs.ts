@@ -79,6 +79,8 @@ export class FakeJobs implements JobControl {
 
   async alert() {}
 
+  async wake() {}
+
   async cancel(jobId: string): Promise<void> {
     await this.finish(jobId, { state: JobState.JS_CANCELLED, message: 'cancelled' });
   }

@@ -4,8 +4,11 @@ import { countersOf, failureMessage, isEnded, progressMessage } from '../../cont
 import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { evaluateAlert, unclaimAlert } from '../store/connectors/alerts.ts';
-import { findConnector, releaseClaim } from '../store/connectors/connectors.ts';
+import { releaseClaim } from '../store/connectors/claims.ts';
+import { findConnector } from '../store/connectors/connectors.ts';
+import { write } from '../store/database/transaction.ts';
 import { getJob, putFailures, putJob } from '../store/jobs/jobs.ts';
+import { wakeNext } from './wake.ts';
 
 /**
  * A job that was recorded less than this time ago may not be in Temporal yet: another catalog service, or this one before a restart, may
@@ -49,9 +52,10 @@ export interface JobStatus {
  * reached, the stored record is returned.
  */
 export function createJobStatus(
-  { db, jobs, logger, observeJob }: Pick<ServiceDeps, 'db' | 'jobs' | 'logger' | 'observeJob'>,
+  deps: Pick<ServiceDeps, 'db' | 'jobs' | 'logger' | 'observeJob'>,
   isStarting: (jobId: string) => boolean,
 ): JobStatus {
+  const { db, jobs, logger, observeJob } = deps;
   return {
     refresh,
 
@@ -94,7 +98,7 @@ export function createJobStatus(
     const failed = outcome.state === JobState.JS_FAILED;
     // The job did not complete its work.
     const failures = failed ? [failureMessage({ table: '', code: 'ABORTED', ...outcome, failedAtMs: Date.now() })] : [];
-    const [before, after, alert] = await db.transaction().execute(async (trx) => {
+    const [before, after, alert] = await write(db, async (trx) => {
       const job = await getJob(trx, jobId);
       if (isEnded(job.state)) return [job, job];
       await releaseClaim(trx, jobId);
@@ -105,6 +109,7 @@ export function createJobStatus(
       return [job, ended, await evaluateAlert(trx, ended)];
     });
     observeJob(before, after, before === after ? [] : failures);
+    wakeNext(deps, after.connectorId);
     // The workflow is closed, so it cannot send the alert.
     if (alert) {
       await jobs()

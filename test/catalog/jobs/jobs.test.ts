@@ -138,10 +138,10 @@ describe('jobs', () => {
     // The final record was lost, for example in a power failure or because an older database was restored.
     ['COMPLETED', JobState.JS_SUCCEEDED, 'record was lost', 0n],
   ] as const)('that are %s in Temporal are recorded as ended', async (status, state, message, errors) => {
-    const { connectors, reconciliation } = catalog.clients;
+    const { connectors } = catalog.clients;
     const { connectorId } = await create();
     const { jobId } = await connectors.triggerReconcile({ connectorId });
-    await reconciliation.claimConnector({ connectorId, jobId });
+    await catalog.claim(connectorId, jobId);
     catalog.jobs.statuses.set(jobId, status);
     expect(await connectors.getReconcileJob({ jobId })).toMatchObject({
       state,
@@ -155,7 +155,7 @@ describe('jobs', () => {
   it('that ended without a record are recorded as ended even if no caller requests them', async () => {
     const { connectorId } = await create();
     const { jobId } = await catalog.clients.connectors.triggerReconcile({ connectorId });
-    await catalog.clients.reconciliation.claimConnector({ connectorId, jobId });
+    await catalog.claim(connectorId, jobId);
     const waiting = await catalog.clients.connectors.triggerReconcile({ connectorId });
     catalog.jobs.statuses.set(jobId, 'TERMINATED');
     await catalog.restart();
