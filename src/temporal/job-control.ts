@@ -5,7 +5,7 @@ import {
   WorkflowNotFoundError,
 } from '@temporalio/client';
 import { ActivityFailure, ApplicationFailure, type Payload } from '@temporalio/common';
-import type { IngestHeartbeat, ViewsHeartbeat } from '../contract/activities.ts';
+import type { HeartbeatDetails } from '../contract/activities.ts';
 import {
   addCounts,
   alertSummary,
@@ -104,19 +104,7 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
         // Workflows count activities that have ended; running ones report their counts in heartbeats.
         for (const activity of raw.pendingActivities ?? []) {
           const heartbeat = await decodeHeartbeat(c, activity.heartbeatDetails?.payloads?.[0]);
-          addCounts(progress.counters, {
-            snapshotsIngested: heartbeat?.snapshots,
-            filesIngested: heartbeat?.files,
-            bytesRead: heartbeat?.bytesRead,
-          });
-          // In a pack, a table that failed is retried by itself before it is counted.
-          for (const { changed, failure } of heartbeat?.done ?? []) {
-            if (!failure) addCounts(progress.counters, { [changed ? 'tablesChanged' : 'tablesUnchanged']: 1 });
-          }
-          if (heartbeat?.views) {
-            const { scanned, changed, errors } = heartbeat.views;
-            addCounts(progress.counters, { viewsScanned: scanned, viewsChanged: changed, errors });
-          }
+          addCounts(progress.counters, heartbeat?.counts ?? {});
         }
         const { pendingActivities } = raw;
         const unpolled = await c.withDeadline(Date.now() + QUERY_DEADLINE_MS, () =>
@@ -223,7 +211,7 @@ const STATUS_BY_NAME: Record<string, WorkflowStatus | undefined> = {
 async function decodeHeartbeat(
   { options }: Client,
   payload: Payload | undefined,
-): Promise<Partial<IngestHeartbeat & ViewsHeartbeat> | undefined> {
+): Promise<Partial<HeartbeatDetails> | undefined> {
   if (!payload?.data?.length) return undefined;
   try {
     let payloads = [payload];

@@ -14,16 +14,14 @@ const continueAsNew = makeContinueAsNewFunc<Reconcile>({ initialVersioningBehavi
 
 /** Resolves the connector, claims it for this run of the workflow, and ensures its destination. */
 export async function beginRun(request: ReconcileRequest, job: Job, carried?: CarriedRun): Promise<Run> {
-  const controls = new Controls({ maxParallel: carried?.maxParallel, skipped: carried?.skipped ?? [] });
+  const controls = new Controls(carried?.controls);
   const wakeups = new Wakeups();
   controls.onChange = () => wakeups.wake();
   const place = carried?.place ?? newPlace();
   let destination = carried?.destination;
 
-  const continueInNextRun = (): Promise<never> => {
-    const { maxParallel, skipped } = controls;
-    return continueAsNew(request, { job: job.carry(), destination, place, maxParallel, skipped: [...skipped] });
-  };
+  const continueInNextRun = (): Promise<never> =>
+    continueAsNew(request, { job: job.carry(), destination, place, controls: controls.carry() });
   const claim = async () => {
     const claimed = await claimConnector(job, request, { wakeups, hasDestination: destination !== undefined });
     return claimed ?? continueInNextRun();
