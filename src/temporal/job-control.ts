@@ -4,10 +4,8 @@ import {
   WorkflowFailedError,
   WorkflowNotFoundError,
 } from '@temporalio/client';
-import { ActivityFailure, ApplicationFailure, type Payload } from '@temporalio/common';
-import type { HeartbeatDetails } from '../contract/activities.ts';
+import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
 import {
-  addCounts,
   alertSummary,
   alertWorkflowId,
   type Progress,
@@ -101,11 +99,6 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
           c.withDeadline(Date.now() + QUERY_DEADLINE_MS, () => handle.query<Progress>('progress')),
           c.withDeadline(Date.now() + QUERY_DEADLINE_MS, () => handle.describe()),
         ]);
-        // Workflows count activities that have ended; running ones report their counts in heartbeats.
-        for (const activity of raw.pendingActivities ?? []) {
-          const heartbeat = await decodeHeartbeat(c, activity.heartbeatDetails?.payloads?.[0]);
-          addCounts(progress.counters, heartbeat?.counts ?? {});
-        }
         const { pendingActivities } = raw;
         const unpolled = await c.withDeadline(Date.now() + QUERY_DEADLINE_MS, () =>
           unpolledQueue(c, pendingActivities),
@@ -206,18 +199,3 @@ const STATUS_BY_NAME: Record<string, WorkflowStatus | undefined> = {
   TERMINATED: 'TERMINATED',
   TIMED_OUT: 'TIMED_OUT',
 };
-
-/** Decodes heartbeat details, which are plain JSON in the client's codecs; undefined if there are none or they cannot be decoded. */
-async function decodeHeartbeat(
-  { options }: Client,
-  payload: Payload | undefined,
-): Promise<Partial<HeartbeatDetails> | undefined> {
-  if (!payload?.data?.length) return undefined;
-  try {
-    let payloads = [payload];
-    for (const codec of options.loadedDataConverter.payloadCodecs.toReversed()) payloads = await codec.decode(payloads);
-    return JSON.parse(Buffer.from(payloads[0]?.data ?? []).toString('utf8'));
-  } catch {
-    return undefined;
-  }
-}

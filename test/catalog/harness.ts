@@ -22,6 +22,8 @@ export class FakeJobs implements JobControl {
   readonly progressOf = new Map<string, Progress>();
   readonly alerts: AlertRequest[] = [];
   readonly cancelled: string[] = [];
+  /** Jobs whose progress was queried. */
+  readonly queried: string[] = [];
   /** Jobs that were woken. */
   readonly woken: string[] = [];
   readonly schedules = new FakeSchedules(() => this.#reach());
@@ -45,6 +47,7 @@ export class FakeJobs implements JobControl {
   }
 
   async progress(jobId: string) {
+    this.queried.push(jobId);
     return this.progressOf.get(jobId);
   }
 

@@ -38,8 +38,8 @@ export class FakeJobs implements JobControl {
       startedAt: new Date(Date.now() - 4_200),
       finishedAt: new Date(),
       counters: JobCounters.fromPartial({
-        tablesScanned: 3n,
-        tablesChanged: 2n,
+        tablesScanned: 1_235n,
+        tablesChanged: 8n,
         tablesUnchanged: 1n,
         errors: BigInt(failures.length),
       }),
