@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { ClientError } from 'nice-grpc';
 import { type CatalogClients, connectCatalog } from '../../catalog-client/connect.ts';
+import type { TemporalUi } from '../../contract/workflow-link.ts';
 import { CodedError } from '../../errors.ts';
 import { startTracing } from '../../telemetry/tracing/tracing.ts';
 import { CallError } from '../io/errors.ts';
@@ -12,8 +13,8 @@ export interface Context {
   clients: CatalogClients;
   /** Address of the catalog service. */
   address: string;
-  /** Base of links into the Temporal UI, if known. */
-  temporalUi?: string;
+  /** For links into the Temporal UI, if it is known. */
+  temporalUi?: TemporalUi;
   out: Output;
 }
 
