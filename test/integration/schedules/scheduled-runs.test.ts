@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { SEARCH_ATTRIBUTES } from '../../../src/contract/search-attributes.ts';
+import { declarationOf, SEARCH_ATTRIBUTES } from '../../../src/contract/search-attributes.ts';
 import { ConnectorState } from '../../../src/generated/reconciler/v1/connectors.ts';
 import { JobState, JobTrigger } from '../../../src/generated/reconciler/v1/jobs.ts';
 import { type FakeServer, startFakeServer } from '../../connectors/rest/fake-server.ts';
@@ -20,7 +20,7 @@ let catalogProcess: ChildProcess;
 let silent: FakeServer;
 
 beforeAll(async () => {
-  const attributes = Object.values(SEARCH_ATTRIBUTES).flatMap(({ name }) => ['--search-attribute', `${name}=Keyword`]);
+  const attributes = Object.values(SEARCH_ATTRIBUTES).flatMap((key) => ['--search-attribute', declarationOf(key)]);
   stack = await Processes.start(...attributes);
   catalogProcess = await stack.startCatalog();
   worker = await stack.startWorker();
