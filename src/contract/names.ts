@@ -6,8 +6,19 @@
 /** Workflows and short control activities. */
 export const TASK_QUEUE = 'reconciler';
 
-/** Scanning and ingesting: a queue of its own, so that long ingests never starve a new job's first steps. A connector may name another. */
+/**
+ * Short steps that reach upstreams and webhooks: scans, views, validations, alerts. They have a queue and slots of their own, so that they never
+ * wait for long ingests.
+ */
+export const SCAN_TASK_QUEUE = 'reconciler-scan';
+
+/** Ingesting. A connector may name another queue: workers near its data poll it. */
 export const INGEST_TASK_QUEUE = 'reconciler-ingest';
+
+/** The queue of short steps beside a queue of ingests. */
+export function scanQueueOf(ingestQueue: string = INGEST_TASK_QUEUE): string {
+  return ingestQueue === INGEST_TASK_QUEUE ? SCAN_TASK_QUEUE : `${ingestQueue}-scan`;
+}
 
 /** Type of the failure with which an activity refuses to work for a paused connector. */
 export const CONNECTOR_PAUSED = 'CONNECTOR_PAUSED';

@@ -29,13 +29,15 @@ const QUERY_DEADLINE_MS = 1_500;
 const ANSWER_TIMEOUT_MS = 10_000;
 /** How long Temporal may take to start a workflow. */
 const START_TIMEOUT_MS = 30_000;
-/** Priority of jobs that people start, from 1 (highest) to 5 (lowest). Their activities inherit it. */
-const INTERACTIVE_PRIORITY = 2;
 /** A running worker starts a validation at once, and the time limits for requests to the upstream are shorter. */
 const VALIDATE_TIMEOUT = '60s';
 
-/** Implements `JobControl` with a Temporal client that connects at the first call. */
-export function temporalJobControl(connect: () => Promise<Client>): JobControl {
+/**
+ * Implements `JobControl` with a Temporal client that connects at the first call.
+ *
+ * @param uiBase of links in the details of jobs; by default, they lead to the UI that shows them
+ */
+export function temporalJobControl(connect: () => Promise<Client>, uiBase?: string): JobControl {
   let connected: Promise<Client> | undefined;
   const client = () => {
     connected ??= connect().catch((error) => {
@@ -46,15 +48,15 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
   };
 
   return {
-    schedules: temporalSchedules(client),
+    schedules: temporalSchedules(client, uiBase),
 
-    async start(jobId, request, connector) {
+    async start(jobId, request, connector, retryOf) {
       const c = await client();
       // If Temporal does not answer this call, no job was started. If only the start is not answered, the job may run.
       await mapTemporalErrors(() =>
         c.withDeadline(Date.now() + ANSWER_TIMEOUT_MS, () => c.workflowService.getSystemInfo({})),
       );
-      const labels = await jobLabels(c, request, connector);
+      const labels = await jobLabels(c, request, connector, { uiBase, retryOf });
       try {
         const handle = await c.withDeadline(Date.now() + START_TIMEOUT_MS, () =>
           c.workflow.start(RECONCILE_WORKFLOW, {
@@ -62,8 +64,6 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
             taskQueue: TASK_QUEUE,
             args: [request],
             workflowIdReusePolicy: 'REJECT_DUPLICATE',
-            // Scheduled runs have Temporal's default priority, 3, so jobs that people wait for go first.
-            priority: { priorityKey: INTERACTIVE_PRIORITY, fairnessKey: connector.id },
             ...labels,
           }),
         );
