@@ -22,6 +22,7 @@ import { jobLabels } from './job-labels.ts';
 import { temporalSchedules } from './schedule-control.ts';
 import { isUnanswered, mapTemporalErrors } from './temporal-errors.ts';
 import { noWorkerText, unpolledQueue } from './unpolled-queue.ts';
+import { VALIDATE_TIMEOUT_S, validationTimeoutText } from './validation-timeout.ts';
 
 /** How long a query waits for a worker before the recorded progress is used instead. */
 const QUERY_DEADLINE_MS = 1_500;
@@ -29,8 +30,6 @@ const QUERY_DEADLINE_MS = 1_500;
 const ANSWER_TIMEOUT_MS = 10_000;
 /** How long Temporal may take to start a workflow. */
 const START_TIMEOUT_MS = 30_000;
-/** A running worker starts a validation at once, and the time limits for requests to the upstream are shorter. */
-const VALIDATE_TIMEOUT = '60s';
 
 /**
  * Implements `JobControl` with a Temporal client that connects at the first call.
@@ -119,9 +118,10 @@ export function temporalJobControl(connect: () => Promise<Client>, uiBase?: stri
           }
         }
         const { pendingActivities } = raw;
-        const unpolled = await c.withDeadline(Date.now() + QUERY_DEADLINE_MS, () =>
-          unpolledQueue(c, pendingActivities),
-        );
+        // The progress is good without it.
+        const unpolled = await c
+          .withDeadline(Date.now() + QUERY_DEADLINE_MS, () => unpolledQueue(c, pendingActivities))
+          .catch(() => undefined);
         if (unpolled) progress.phase = noWorkerText(unpolled);
         return progress;
       } catch {
@@ -152,7 +152,7 @@ export function temporalJobControl(connect: () => Promise<Client>, uiBase?: stri
             workflowId: `validate-${crypto.randomUUID()}`,
             taskQueue: TASK_QUEUE,
             args: [request],
-            workflowExecutionTimeout: VALIDATE_TIMEOUT,
+            workflowExecutionTimeout: VALIDATE_TIMEOUT_S * 1000,
           }),
         );
       } catch (error) {
@@ -161,13 +161,8 @@ export function temporalJobControl(connect: () => Promise<Client>, uiBase?: stri
           if (failure instanceof ApplicationFailure) {
             throw new CodedError((failure.type ?? 'INTERNAL') as CodeName, failure.message, { cause: error });
           }
-          throw new CodedError(
-            'UNAVAILABLE',
-            'No worker has validated the connector. Start one with `reconciler worker`.',
-            {
-              cause: error,
-            },
-          );
+          const message = await mapTemporalErrors(() => validationTimeoutText(c, request));
+          throw new CodedError('UNAVAILABLE', message, { cause: error });
         }
         throw error;
       }

@@ -89,8 +89,8 @@ it('a connector with a task queue is read only by the workers of that queue', as
   const connectorId = await stack.connect('far away', WAREHOUSE, { policy: { taskQueue: 'far' } });
   const jobId = await stack.trigger(connectorId);
   // The existing worker runs the workflow, but no worker reads the upstream.
-  await poll(async () => (await jobOf(jobId)).message, POLL).toBe(
-    "waiting: no worker polls task queue 'far'. Start one with `reconciler worker --task-queue far`",
+  await poll(async () => (await jobOf(jobId)).message, POLL).toMatch(
+    /^waiting since [\d: -]+ UTC: no worker polls task queue 'far(-scan)?'\. Start one with `reconciler worker --task-queue far`$/,
   );
   const far = await stack.startWorker({}, '--task-queue', 'far');
   await poll(async () => (await jobOf(jobId)).state, POLL).toBe(JobState.JS_SUCCEEDED);
