@@ -27,6 +27,8 @@ export interface JobControl {
   cancel(jobId: string): Promise<void>;
   /** Runs the workflow `validateConnector` to its end. `UNAVAILABLE` if no worker takes it in time. */
   validate(request: ValidateRequest): Promise<ValidateResult>;
+  /** A warning for people if no worker serves a connector's task queue, or the one of short steps beside it; undefined if workers do. */
+  queueWarning(taskQueue: string): Promise<string | undefined>;
   /** Starts the workflow that sends the alert, unless it was started before. */
   alert(request: AlertRequest): Promise<void>;
   readonly schedules: ScheduleControl;

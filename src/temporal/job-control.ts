@@ -16,9 +16,10 @@ import {
   type ValidateResult,
 } from '../contract/job.ts';
 import type { JobControl, WorkflowStatus } from '../contract/job-control.ts';
-import { ALERT_WORKFLOW, RECONCILE_WORKFLOW, TASK_QUEUE, VALIDATE_WORKFLOW } from '../contract/names.ts';
+import { ALERT_WORKFLOW, RECONCILE_WORKFLOW, scanQueueOf, TASK_QUEUE, VALIDATE_WORKFLOW } from '../contract/names.ts';
 import { CodedError, type CodeName } from '../errors.ts';
 import { jobLabels } from './job-labels.ts';
+import { hasWorkers, workerCommand } from './queue-workers.ts';
 import { temporalSchedules } from './schedule-control.ts';
 import { isUnanswered, mapTemporalErrors } from './temporal-errors.ts';
 import { noWorkerText, unpolledQueue } from './unpolled-queue.ts';
@@ -166,6 +167,15 @@ export function temporalJobControl(connect: () => Promise<Client>, uiBase?: stri
         }
         throw error;
       }
+    },
+
+    async queueWarning(taskQueue) {
+      const c = await client();
+      for (const queue of [taskQueue, scanQueueOf(taskQueue)]) {
+        if (await hasWorkers(c, queue)) continue;
+        return `no worker polls task queue '${queue}' at present, so jobs will wait. Start one with \`${workerCommand(queue)}\`.`;
+      }
+      return undefined;
     },
 
     async alert(request) {

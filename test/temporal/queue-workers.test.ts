@@ -143,6 +143,17 @@ describe('noWorkerText', () => {
   });
 });
 
+it('warns of the first queue of a connector that no worker serves', async () => {
+  const warning = (queue: string) => temporalJobControl(async () => temporal.client).queueWarning(queue);
+  expect(await warning('us')).toBe(
+    "no worker polls task queue 'us' at present, so jobs will wait. Start one with `reconciler worker --task-queue us`.",
+  );
+  await startWorker('us');
+  expect(await warning('us')).toMatch(/task queue 'us-scan' at present.*`reconciler worker --task-queue us`\.$/);
+  await startWorker('us-scan');
+  expect(await warning('us')).toBeUndefined();
+});
+
 describe('a validation that no worker has done in time', () => {
   /** A client of the real server whose workflows have timed out, because a test does not wait for a minute. */
   function timingOut(): Client {

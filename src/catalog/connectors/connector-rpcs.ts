@@ -17,6 +17,7 @@ import { createOnce } from '../store/database/idempotency.ts';
 import { checkConnector } from '../validation/connector-checks.ts';
 import { applyConnectorMask, CONNECTOR_MASK } from './connector-mask.ts';
 import { refuseDeleting } from './delete-connector.ts';
+import { warnOfUnpolledQueue } from './queue-warning.ts';
 
 type ConnectorRpcs = Pick<
   ConnectorsServiceImplementation,
@@ -29,7 +30,7 @@ const tokens = new PageTokens('ListConnectors', z.object({ name: z.string() }));
 export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
   const { db, jobs, schedules, deletions } = deps;
   return {
-    async createConnector(request) {
+    async createConnector(request, context) {
       const connector = { ...required(request.connector, 'connector') };
       checkConnector(connector);
       if (connector.state === ConnectorState.CONNECTOR_STATE_UNSPECIFIED) {
@@ -46,6 +47,8 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
         idOf: (created) => created.connectorId,
       });
       schedules.syncInBackground(created.connectorId);
+      const taskQueue = taskQueueOf(created);
+      if (taskQueue) await warnOfUnpolledQueue(deps, taskQueue, context);
       return created;
     },
 
@@ -68,7 +71,7 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
       return { connectors: items, nextPageToken: last ? tokens.encode({ name: last.displayName }, null) : '' };
     },
 
-    async updateConnector(request) {
+    async updateConnector(request, context) {
       const update = required(request.connector, 'connector');
       const paths = maskPaths(request.updateMask, CONNECTOR_MASK);
       checkIds({ 'connector.connector_id': update.connectorId });
@@ -88,6 +91,8 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
         return store.updateConnector(trx, changed);
       });
       schedules.syncInBackground(updated.connectorId);
+      const taskQueue = taskQueueOf(update) && taskQueueOf(updated);
+      if (taskQueue) await warnOfUnpolledQueue(deps, taskQueue, context);
       return updated;
     },
 
