@@ -71,6 +71,15 @@ export class FakeJobs implements JobControl {
     return { ok: true, summary: `saw ${JSON.stringify(request)}`, sampleTables: ['fx.orders'] };
   }
 
+  /** Temporal accepts calls, but does not answer. */
+  hangs = false;
+
+  async queueWarning(taskQueue: string): Promise<string | undefined> {
+    this.#reach();
+    if (this.hangs) await new Promise(() => {});
+    return taskQueue === 'served' ? undefined : `nobody polls ${taskQueue} (ü)`;
+  }
+
   async alert(request: AlertRequest) {
     this.#reach();
     this.alerts.push(request);

@@ -90,5 +90,13 @@ export class FakeJobs implements JobControl {
     return this.validation;
   }
 
+  /** Task queues that workers serve; undefined for all. */
+  served: string[] | undefined;
+
+  async queueWarning(taskQueue: string) {
+    if (this.served?.includes(taskQueue) ?? true) return undefined;
+    return `no worker polls task queue '${taskQueue}' at present, so jobs will wait.`;
+  }
+
   async close(): Promise<void> {}
 }
