@@ -1,8 +1,10 @@
 import { makeContinueAsNewFunc } from '@temporalio/workflow';
 import type { Destination, JobClaim } from '../contract/activities.ts';
+import { CLAIM_LOST } from '../contract/claim.ts';
 import type { ReconcileRequest } from '../contract/job.ts';
 import { claimConnector } from './claim-connector.ts';
 import { Controls } from './controls.ts';
+import { failedWith } from './failure-cause.ts';
 import { Gate } from './gate.ts';
 import type { Job } from './job/job.ts';
 import { recordJob } from './job/record-job.ts';
@@ -48,7 +50,10 @@ export async function beginRun(request: ReconcileRequest, job: Job, carried?: Ca
       run.connector = (await claim()).connector;
     },
     async continueAsNew() {
-      await recordJob(job);
+      // The next run claims again, whatever has become of the claim, and then records what is not recorded yet.
+      await recordJob(job).catch((error) => {
+        if (!failedWith(error, CLAIM_LOST)) throw error;
+      });
       return continueInNextRun();
     },
   };
