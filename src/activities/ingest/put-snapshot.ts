@@ -1,4 +1,5 @@
 import { ClientError, Status } from 'nice-grpc';
+import { isClaimLost } from '../../catalog-client/claim.ts';
 import type { TableHeartbeat } from '../../contract/activities.ts';
 import type { PutSnapshot } from './snapshot-message.ts';
 import { toSnapshotMessage } from './snapshot-message.ts';
@@ -16,7 +17,7 @@ export async function putSnapshot(put: PutSnapshot): Promise<Put> {
     return await send(put, {});
   } catch (error) {
     const differs = error instanceof ClientError && error.code === Status.FAILED_PRECONDITION;
-    if (!differs || put.before) throw error;
+    if (!differs || isClaimLost(error) || put.before) throw error;
     if (put.groups) return putSnapshot({ ...put, groups: undefined, base: undefined });
     if (put.resume !== undefined) return putSnapshot({ ...put, resume: undefined });
     if (put.base !== undefined) return putSnapshot({ ...put, base: undefined });
