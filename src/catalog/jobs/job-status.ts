@@ -139,13 +139,16 @@ export function createJobStatus(
 /** The record with what its workflow reports. Its counters are the recorded ones, which are at least as high. */
 function withProgress(job: ReconcileJob, progress: Progress): ReconcileJob {
   if (isEnded(job.state)) return job;
+  const isQueued = progress.state === 'JS_QUEUED';
+  // The job has claimed its connector since its workflow was asked.
+  if (isQueued && job.state === JobState.JS_RUNNING) return job;
   const activity =
     progress.inFlight.length > 0 ? `${progress.phase}: ${progress.inFlight.slice(0, 5).join(', ')}` : progress.phase;
   return {
     ...job,
     // The job has ended only when its record has, which also has the message.
-    state: progress.state === 'JS_QUEUED' ? JobState.JS_QUEUED : JobState.JS_RUNNING,
-    message: progress.state === 'JS_QUEUED' ? job.message : activity,
+    state: isQueued ? JobState.JS_QUEUED : JobState.JS_RUNNING,
+    message: isQueued ? job.message : activity,
     phase: progress.phase,
     paused: progress.paused ?? false,
   };
