@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { MockActivityEnvironment } from '@temporalio/testing';
 import { ingestTable } from '../../../src/activities/ingest-table.ts';
 import { Sqlite } from '../../../src/catalog/store/database/sqlite.ts';
-import type { TableOutcome } from '../../../src/contract/activities.ts';
 import { connectorSpec, TestCatalog } from '../../catalog/harness.ts';
 import { activityDeps } from '../activity-deps.ts';
+import { run, STEP } from '../run-activity.ts';
 import { countCalls } from './count-calls.ts';
 import { HistoryUpstream, type TableState } from './history-upstream.ts';
 
@@ -32,8 +31,9 @@ async function connect() {
   const deps = { ...activityDeps(catalog, upstream), catalog: countCalls(catalog.clients, calls) };
   const ingest = async (options: object = {}) => {
     calls.clear();
-    const input = { connectorId, table: { namespace: ['fx'], name: 't' }, full: false, split: false, ...options };
-    const outcome = (await new MockActivityEnvironment().run(() => ingestTable(deps, input))) as TableOutcome;
+    const table = { namespace: ['fx'], name: 't' };
+    const input = { ...STEP, connectorId, table, full: false, split: false, ...options };
+    const outcome = await run(() => ingestTable(deps, input));
     // Once per activity, which ingests up to 20 tables.
     calls.delete('getConnector');
     calls.delete('ensureDestination');
@@ -91,11 +91,11 @@ it('reads and writes one snapshot if one of 10,000 is new', async () => {
   addStored(10_000);
   upstream.set(linear(1, 10_000));
   // The head was not in the catalog before: 10,000 snapshots are compared as a list.
-  expect((await ingest({ mode })).outcome).toMatchObject({ snapshots: 0 });
+  expect((await ingest({ mode })).outcome).toMatchObject({ counts: { snapshotsIngested: 0 } });
 
   upstream.set(linear(1, 10_001));
   const { outcome, calls } = await ingest({ mode });
-  expect(outcome).toMatchObject({ changed: true, snapshots: 1 });
+  expect(outcome).toMatchObject({ changed: true, counts: { snapshotsIngested: 1 } });
   expect(calls).toEqual({ ensureTable: 1, compareSnapshots: 1, createSnapshot: 1, updateTable: 1 });
   expect(upstream.described).toEqual([10_001n]);
 
