@@ -1,6 +1,11 @@
-/** The text, shortened to at most `maxLength` UTF-16 units; `…` replaces the rest. */
+/** The text, shortened to at most `maxLength` UTF-16 units; `…` replaces the rest. No character is cut in two. */
 export function truncate(text: string, maxLength: number): string {
-  return text.length > maxLength ? `${text.slice(0, maxLength - 1)}…` : text;
+  return text.length > maxLength ? `${text.slice(0, maxLength - 1).replace(/[\uD800-\uDBFF]$/, '')}…` : text;
+}
+
+/** Text that Markdown renders as it is. Names and messages come from upstreams. */
+export function escapeMarkdown(text: string): string {
+  return text.replace(/[\\`*_[\]<>|#\n\r]/g, (c) => (c === '\n' || c === '\r' ? ' ' : `\\${c}`));
 }
 
 /** `1 table`, `2 tables`; with ` or more` after the number `1 or more tables`. */

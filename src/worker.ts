@@ -3,7 +3,6 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Client } from '@temporalio/client';
 import type { PayloadCodec } from '@temporalio/common';
-import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { createControlActivities, createIngestActivities, createScanActivities } from './activities/index.ts';
@@ -23,6 +22,7 @@ import { connectTemporal } from './temporal/connect.ts';
 import { temporalJobControl } from './temporal/job-control.ts';
 import { openPayloadCodec } from './temporal/payload-codec.ts';
 import { describeNamespace, hasSearchAttributes } from './temporal/search-attributes-registered.ts';
+import { temporalSettings } from './temporal/settings.ts';
 
 /** How long running activities may take to finish when the worker stops. */
 const SHUTDOWN_GRACE_TIME = '10s';
@@ -60,7 +60,7 @@ export async function startWorker(options: {
   const { config, logger, openConnector: openUpstream = openConnector, splitSize } = options;
   const ingestQueues = [...new Set(options.ingestQueues ?? [INGEST_TASK_QUEUE])];
   installRuntime({ logger, metricsAddress: config.metricsAddress });
-  const { namespace = 'default' } = loadClientConnectConfig();
+  const { namespace } = temporalSettings();
   const codec = await openPayloadCodec(config.codecKeys);
   const workers: Worker[] = [];
   const { client, connection, catalog, close } = await connectAll(config, codec, workers);
@@ -73,7 +73,7 @@ export async function startWorker(options: {
     openConnector: connectorPool(open),
     openUncached: open,
     hasSearchAttributes: () => hasSearchAttributes(client),
-    temporalUi: config.temporalUi,
+    temporalUi: config.temporalUi ? { base: config.temporalUi, namespace } : undefined,
     splitSize,
     logger,
     heartbeatMs: config.heartbeatMs,
@@ -164,7 +164,7 @@ async function connectAll(config: Config, codec: PayloadCodec | undefined, worke
     const client = await connectTemporal(codec);
     opened.push(() => client.connection.close());
     await describeNamespace(client);
-    const connection = await NativeConnection.connect(loadClientConnectConfig().connectionOptions);
+    const connection = await NativeConnection.connect(temporalSettings().connectionOptions);
     opened.push(() => connection.close());
     const catalog = connectCatalog(config.address);
     opened.push(() => catalog.close());

@@ -43,7 +43,7 @@ const STORE_LAYERS = [
 ];
 /** Code that runs in Temporal's workflow sandbox or describes data exchanged through Temporal has few dependencies. */
 const MAY_IMPORT: Record<string, string[]> = {
-  contract: ['generated'],
+  contract: ['generated', 'text'],
   workflows: ['contract', 'names', 'text', 'telemetry/tracing/run-span', 'telemetry/tracing/trace-header'],
 };
 /** The parts that call Temporal; `workflows` does so only through the API of its sandbox. */

@@ -6,8 +6,17 @@ export type WorkflowStatus = 'RUNNING' | 'COMPLETED' | 'FAILED' | 'CANCELED' | '
 
 /** How the catalog service starts and observes jobs. Errors are CodedErrors: `UNAVAILABLE` if Temporal cannot be reached. */
 export interface JobControl {
-  /** Starts the workflow with this id, unless one has the id already. Returns the first run's id. */
-  start(jobId: string, request: ReconcileRequest, connector: { id: string; name: string }): Promise<{ runId: string }>;
+  /**
+   * Starts the workflow with this id, unless one has the id already. Returns the first run's id.
+   *
+   * @param retryOf the job that it retries, wholly or in part
+   */
+  start(
+    jobId: string,
+    request: ReconcileRequest,
+    connector: { id: string; name: string },
+    retryOf?: string,
+  ): Promise<{ runId: string }>;
   /** Undefined if Temporal does not know the id, or no longer knows it. */
   describe(jobId: string): Promise<WorkflowStatus | undefined>;
   /** Live progress; undefined if no worker answers in time. */
@@ -20,6 +29,8 @@ export interface JobControl {
   cancel(jobId: string): Promise<void>;
   /** Runs the workflow `validateConnector` to its end. `UNAVAILABLE` if no worker takes it in time. */
   validate(request: ValidateRequest): Promise<ValidateResult>;
+  /** A warning for people if no worker serves a connector's task queue, or the one of short steps beside it; undefined if workers do. */
+  queueWarning(taskQueue: string): Promise<string | undefined>;
   /** Starts the workflow that sends the alert, unless it was started before. */
   alert(request: AlertRequest): Promise<void>;
   readonly schedules: ScheduleControl;

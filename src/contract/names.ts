@@ -35,6 +35,3 @@ export const ALERT_WORKFLOW = 'sendAlert';
 
 /** The signal by which workers report what running slices have counted. */
 export const REPORT_SIGNAL = 'report';
-
-/** The signal by which the catalog wakes a job that waits: its connector is free, or active again, or has changed. */
-export const WAKE_SIGNAL = 'wake';

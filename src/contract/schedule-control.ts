@@ -5,6 +5,8 @@ export interface DesiredSchedule {
   jobIdPrefix: string;
   /** 0 if `cron` states when. */
   intervalSeconds: number;
+  /** When within the interval it runs, so that connectors with the same interval do not all start at once. */
+  offsetSeconds: number;
   cron: readonly string[];
   /** The time zone of `cron`; empty for UTC. */
   timeZone: string;

@@ -1,5 +1,28 @@
+import { SEARCH_ATTRIBUTES } from './search-attributes.ts';
+
+/** Where the Temporal UI shows a namespace. */
+export interface TemporalUi {
+  /** Such as `https://cloud.temporal.io`. Empty for links within the UI itself. */
+  base: string;
+  namespace: string;
+}
+
 /** Link to a job's workflow in the Temporal UI. */
-export function workflowLink(temporalUi: string, jobId: string): string {
-  const namespace = process.env.TEMPORAL_NAMESPACE || 'default';
-  return `${temporalUi.replace(/\/$/, '')}/namespaces/${encodeURIComponent(namespace)}/workflows/${encodeURIComponent(jobId)}`;
+export function workflowLink(ui: TemporalUi, jobId: string): string {
+  return `${workflowsLink(ui)}/${encodeURIComponent(jobId)}`;
+}
+
+/** Link to the list of a connector's runs in the Temporal UI, which needs the search attributes. */
+export function runsLink(ui: TemporalUi, connectorName: string): string {
+  const query = `${SEARCH_ATTRIBUTES.connector.name} = '${connectorName.replaceAll("'", "''")}'`;
+  return `${workflowsLink(ui)}?query=${encodeForMarkdown(query)}`;
+}
+
+function workflowsLink({ base, namespace }: TemporalUi): string {
+  return `${base.replace(/\/$/, '')}/namespaces/${encodeURIComponent(namespace)}/workflows`;
+}
+
+/** A parenthesis or a quote would end a link in Markdown. */
+function encodeForMarkdown(text: string): string {
+  return encodeURIComponent(text).replace(/[()']/g, (c) => `%${c.charCodeAt(0).toString(16)}`);
 }

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { TemporalUi } from '../contract/workflow-link.ts';
 import { isAlive } from './lock-file.ts';
 
 /** `stack.json` in a data directory: the stack that runs there, or ran there last. */
@@ -18,6 +19,9 @@ export interface StackFile {
   processes: Record<string, number | undefined>;
 }
 
+/** The namespace of the stack's jobs, which every dev server has. */
+export const STACK_NAMESPACE = 'default';
+
 const path = (dataDir: string) => join(dataDir, 'stack.json');
 
 /** @returns undefined if there is no readable `stack.json` */
@@ -33,6 +37,11 @@ export function readStackFile(dataDir: string): StackFile | undefined {
 export function readRunningStack(dataDir: string): StackFile | undefined {
   const stack = readStackFile(dataDir);
   return stack?.pid !== undefined && isAlive(stack.pid) ? stack : undefined;
+}
+
+/** Where the stack's Temporal UI shows its jobs, whatever the user's own `TEMPORAL_*` variables and profiles say. */
+export function uiOfStack({ uiUrl }: Pick<StackFile, 'uiUrl'>): TemporalUi {
+  return { base: uiUrl, namespace: STACK_NAMESPACE };
 }
 
 /** Writes `stack.json` atomically: a reader sees the old content or the new. Does nothing if the data directory is gone. */

@@ -3,13 +3,13 @@ import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DEFAULT_ADDRESS } from '../config.ts';
-import { SEARCH_ATTRIBUTES } from '../contract/search-attributes.ts';
+import { declarationOf, SEARCH_ATTRIBUTES } from '../contract/search-attributes.ts';
 import { CodedError } from '../errors.ts';
 import { waitUntilServing } from './health.ts';
 import { tryLock } from './lock-file.ts';
 import { choosePort } from './ports.ts';
 import { startReaper } from './reaper.ts';
-import { readStackFile, type StackFile, writeStackFile } from './stack-file.ts';
+import { readStackFile, STACK_NAMESPACE, type StackFile, writeStackFile } from './stack-file.ts';
 import { type ProcessSpec, type Supervised, supervise } from './supervise.ts';
 import { findTemporalCli } from './temporal-cli.ts';
 
@@ -153,7 +153,7 @@ function processes(dataDir: string, stack: StackFile, temporalCli: string, env: 
   const stackEnv = {
     ...withoutTemporal(env),
     TEMPORAL_ADDRESS: stack.temporalAddress,
-    TEMPORAL_NAMESPACE: 'default',
+    TEMPORAL_NAMESPACE: STACK_NAMESPACE,
     // The user's own profile may require TLS or a key, which the dev server does not have.
     TEMPORAL_CONFIG_FILE: join(dataDir, 'no-temporal-profile.toml'),
     RECONCILER_ADDRESS: stack.address,
@@ -174,7 +174,7 @@ function processes(dataDir: string, stack: StackFile, temporalCli: string, env: 
       args: [
         ...['server', 'start-dev', '--db-filename', join(dataDir, 'temporal.db'), '--ip', HOST],
         ...['--port', portOf(stack.temporalAddress), '--ui-port', portOf(stack.uiUrl), '--ui-ip', HOST],
-        ...Object.values(SEARCH_ATTRIBUTES).flatMap(({ name }) => ['--search-attribute', `${name}=Keyword`]),
+        ...Object.values(SEARCH_ATTRIBUTES).flatMap((key) => ['--search-attribute', declarationOf(key)]),
         ...['--log-level', 'warn'],
       ],
       env: withoutTemporal(env),

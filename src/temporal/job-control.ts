@@ -4,10 +4,8 @@ import {
   WorkflowFailedError,
   WorkflowNotFoundError,
 } from '@temporalio/client';
-import { ActivityFailure, ApplicationFailure, type Payload } from '@temporalio/common';
-import type { IngestHeartbeat, ViewsHeartbeat } from '../contract/activities.ts';
+import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
 import {
-  addCounts,
   alertSummary,
   alertWorkflowId,
   type Progress,
@@ -16,12 +14,21 @@ import {
   type ValidateResult,
 } from '../contract/job.ts';
 import type { JobControl, WorkflowStatus } from '../contract/job-control.ts';
-import { ALERT_WORKFLOW, RECONCILE_WORKFLOW, TASK_QUEUE, VALIDATE_WORKFLOW, WAKE_SIGNAL } from '../contract/names.ts';
+import {
+  ALERT_WORKFLOW,
+  RECONCILE_WORKFLOW,
+  scanQueueOf,
+  TASK_QUEUE,
+  VALIDATE_WORKFLOW,
+  WAKE_SIGNAL,
+} from '../contract/names.ts';
 import { CodedError, type CodeName } from '../errors.ts';
 import { jobLabels } from './job-labels.ts';
+import { hasWorkers, workerCommand } from './queue-workers.ts';
 import { temporalSchedules } from './schedule-control.ts';
 import { isUnanswered, mapTemporalErrors } from './temporal-errors.ts';
 import { noWorkerText, unpolledQueue } from './unpolled-queue.ts';
+import { VALIDATE_TIMEOUT_S, validationTimeoutText } from './validation-timeout.ts';
 
 /** How long a query waits for a worker before the recorded progress is used instead. */
 const QUERY_DEADLINE_MS = 1_500;
@@ -29,13 +36,13 @@ const QUERY_DEADLINE_MS = 1_500;
 const ANSWER_TIMEOUT_MS = 10_000;
 /** How long Temporal may take to start a workflow. */
 const START_TIMEOUT_MS = 30_000;
-/** Priority of jobs that people start, from 1 (highest) to 5 (lowest). Their activities inherit it. */
-const INTERACTIVE_PRIORITY = 2;
-/** A running worker starts a validation at once, and the time limits for requests to the upstream are shorter. */
-const VALIDATE_TIMEOUT = '60s';
 
-/** Implements `JobControl` with a Temporal client that connects at the first call. */
-export function temporalJobControl(connect: () => Promise<Client>): JobControl {
+/**
+ * Implements `JobControl` with a Temporal client that connects at the first call.
+ *
+ * @param uiBase of links in the details of jobs; by default, they lead to the UI that shows them
+ */
+export function temporalJobControl(connect: () => Promise<Client>, uiBase?: string): JobControl {
   let connected: Promise<Client> | undefined;
   const client = () => {
     connected ??= connect().catch((error) => {
@@ -46,15 +53,15 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
   };
 
   return {
-    schedules: temporalSchedules(client),
+    schedules: temporalSchedules(client, uiBase),
 
-    async start(jobId, request, connector) {
+    async start(jobId, request, connector, retryOf) {
       const c = await client();
       // If Temporal does not answer this call, no job was started. If only the start is not answered, the job may run.
       await mapTemporalErrors(() =>
         c.withDeadline(Date.now() + ANSWER_TIMEOUT_MS, () => c.workflowService.getSystemInfo({})),
       );
-      const labels = await jobLabels(c, request, connector);
+      const labels = await jobLabels(c, request, connector, { uiBase, retryOf });
       try {
         const handle = await c.withDeadline(Date.now() + START_TIMEOUT_MS, () =>
           c.workflow.start(RECONCILE_WORKFLOW, {
@@ -62,8 +69,6 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
             taskQueue: TASK_QUEUE,
             args: [request],
             workflowIdReusePolicy: 'REJECT_DUPLICATE',
-            // Scheduled runs have Temporal's default priority, 3, so jobs that people wait for go first.
-            priority: { priorityKey: INTERACTIVE_PRIORITY, fairnessKey: connector.id },
             ...labels,
           }),
         );
@@ -101,27 +106,11 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
           c.withDeadline(Date.now() + QUERY_DEADLINE_MS, () => handle.query<Progress>('progress')),
           c.withDeadline(Date.now() + QUERY_DEADLINE_MS, () => handle.describe()),
         ]);
-        // Workflows count activities that have ended; running ones report their counts in heartbeats.
-        for (const activity of raw.pendingActivities ?? []) {
-          const heartbeat = await decodeHeartbeat(c, activity.heartbeatDetails?.payloads?.[0]);
-          addCounts(progress.counters, {
-            snapshotsIngested: heartbeat?.snapshots,
-            filesIngested: heartbeat?.files,
-            bytesRead: heartbeat?.bytesRead,
-          });
-          // In a pack, a table that failed is retried by itself before it is counted.
-          for (const { changed, failure } of heartbeat?.done ?? []) {
-            if (!failure) addCounts(progress.counters, { [changed ? 'tablesChanged' : 'tablesUnchanged']: 1 });
-          }
-          if (heartbeat?.views) {
-            const { scanned, changed, errors } = heartbeat.views;
-            addCounts(progress.counters, { viewsScanned: scanned, viewsChanged: changed, errors });
-          }
-        }
         const { pendingActivities } = raw;
-        const unpolled = await c.withDeadline(Date.now() + QUERY_DEADLINE_MS, () =>
-          unpolledQueue(c, pendingActivities),
-        );
+        // The progress is good without it.
+        const unpolled = await c
+          .withDeadline(Date.now() + QUERY_DEADLINE_MS, () => unpolledQueue(c, pendingActivities))
+          .catch(() => undefined);
         if (unpolled) progress.phase = noWorkerText(unpolled);
         return progress;
       } catch {
@@ -163,7 +152,7 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
             workflowId: `validate-${crypto.randomUUID()}`,
             taskQueue: TASK_QUEUE,
             args: [request],
-            workflowExecutionTimeout: VALIDATE_TIMEOUT,
+            workflowExecutionTimeout: VALIDATE_TIMEOUT_S * 1000,
           }),
         );
       } catch (error) {
@@ -172,16 +161,20 @@ export function temporalJobControl(connect: () => Promise<Client>): JobControl {
           if (failure instanceof ApplicationFailure) {
             throw new CodedError((failure.type ?? 'INTERNAL') as CodeName, failure.message, { cause: error });
           }
-          throw new CodedError(
-            'UNAVAILABLE',
-            'No worker has validated the connector. Start one with `reconciler worker`.',
-            {
-              cause: error,
-            },
-          );
+          const message = await mapTemporalErrors(() => validationTimeoutText(c, request));
+          throw new CodedError('UNAVAILABLE', message, { cause: error });
         }
         throw error;
       }
+    },
+
+    async queueWarning(taskQueue) {
+      const c = await client();
+      for (const queue of [taskQueue, scanQueueOf(taskQueue)]) {
+        if (await hasWorkers(c, queue)) continue;
+        return `no worker polls task queue '${queue}' at present, so jobs will wait. Start one with \`${workerCommand(queue)}\`.`;
+      }
+      return undefined;
     },
 
     async alert(request) {
@@ -218,18 +211,3 @@ const STATUS_BY_NAME: Record<string, WorkflowStatus | undefined> = {
   TERMINATED: 'TERMINATED',
   TIMED_OUT: 'TIMED_OUT',
 };
-
-/** Decodes heartbeat details, which are plain JSON in the client's codecs; undefined if there are none or they cannot be decoded. */
-async function decodeHeartbeat(
-  { options }: Client,
-  payload: Payload | undefined,
-): Promise<Partial<IngestHeartbeat & ViewsHeartbeat> | undefined> {
-  if (!payload?.data?.length) return undefined;
-  try {
-    let payloads = [payload];
-    for (const codec of options.loadedDataConverter.payloadCodecs.toReversed()) payloads = await codec.decode(payloads);
-    return JSON.parse(Buffer.from(payloads[0]?.data ?? []).toString('utf8'));
-  } catch {
-    return undefined;
-  }
-}

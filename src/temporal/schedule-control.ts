@@ -6,7 +6,9 @@ import {
   ScheduleNotFoundError,
   type ScheduleOptions,
   ScheduleOverlapPolicy,
+  type WorkflowStartOptions,
 } from '@temporalio/client';
+import { TypedSearchAttributes } from '@temporalio/common';
 import type { ReconcileRequest } from '../contract/job.ts';
 import { RECONCILE_WORKFLOW, TASK_QUEUE } from '../contract/names.ts';
 import {
@@ -15,6 +17,7 @@ import {
   type ScheduleControl,
   scheduleIdOf,
 } from '../contract/schedule-control.ts';
+import { SEARCH_ATTRIBUTES } from '../contract/search-attributes.ts';
 import { parseCron } from './cron.ts';
 import { jobLabels } from './job-labels.ts';
 import { EncryptionCodec, keyIdOf } from './payload-codec.ts';
@@ -25,21 +28,28 @@ import { mapTemporalErrors } from './temporal-errors.ts';
  * because runs that become due while one is running are skipped.
  */
 const CATCHUP_WINDOW_MS = 24 * 3_600_000;
+/** The SDK's types of a schedule's action lack the priority, which its code sends. */
+type JobAction = ScheduleOptions['action'] & Pick<WorkflowStartOptions, 'priority'>;
+
 /** Ids of this project's schedules; the group is the connector's id. */
 const SCHEDULE_ID = /^reconcile-(con_[0-9a-z]+)$/;
 
-/** Implements `ScheduleControl` with a Temporal client. */
-export function temporalSchedules(client: () => Promise<Client>): ScheduleControl {
+/**
+ * Implements `ScheduleControl` with a Temporal client.
+ *
+ * @param uiBase of links in the details of jobs; by default, they lead to the UI that shows them
+ */
+export function temporalSchedules(client: () => Promise<Client>, uiBase?: string): ScheduleControl {
   return {
     async describe(connectorId, desired) {
       const c = await client();
       const description = await describe(c, scheduleIdOf(connectorId));
-      return description && toFoundSchedule(c, description, desired && (await optionsOf(c, desired)));
+      return description && toFoundSchedule(c, description, desired && (await optionsOf(c, desired, uiBase)));
     },
 
     async put(desired) {
       const c = await client();
-      const options = await optionsOf(c, desired);
+      const options = await optionsOf(c, desired, uiBase);
       const description = await describe(c, options.scheduleId);
       if (description === undefined) {
         try {
@@ -51,10 +61,9 @@ export function temporalSchedules(client: () => Promise<Client>): ScheduleContro
       } else if (toFoundSchedule(c, description, options).matchesDesired) {
         return 'unchanged';
       }
-      const { spec, action, policies, state } = options;
-      await mapTemporalErrors(() =>
-        c.schedule.getHandle(options.scheduleId).update(() => ({ spec, action, policies, state: { ...state } })),
-      );
+      const { spec, action, policies, state, typedSearchAttributes } = options;
+      const update = { spec, action, policies, state: { ...state }, typedSearchAttributes };
+      await mapTemporalErrors(() => c.schedule.getHandle(options.scheduleId).update(() => update));
       return 'changed';
     },
 
@@ -96,28 +105,40 @@ async function describe(client: Client, scheduleId: string): Promise<ScheduleDes
   }
 }
 
-async function optionsOf(client: Client, desired: DesiredSchedule): Promise<ScheduleOptions> {
-  const { connector, intervalSeconds, cron, jitterSeconds, pausedBecause } = desired;
+async function optionsOf(client: Client, desired: DesiredSchedule, uiBase?: string): Promise<ScheduleOptions> {
+  const { connector, intervalSeconds, offsetSeconds, cron, jitterSeconds, pausedBecause } = desired;
   const request: ReconcileRequest = { connector: connector.id, trigger: 'schedule' };
+  const labels = await jobLabels(client, request, connector, { uiBase });
+  const action: JobAction = {
+    type: 'startWorkflow',
+    workflowType: RECONCILE_WORKFLOW,
+    workflowId: desired.jobIdPrefix,
+    taskQueue: TASK_QUEUE,
+    args: [request],
+    ...labels,
+  };
   return {
     scheduleId: scheduleIdOf(connector.id),
     spec: {
-      ...(intervalSeconds > 0 ? { intervals: [{ every: intervalSeconds * 1000 }] } : {}),
+      ...(intervalSeconds > 0 ? { intervals: [{ every: intervalSeconds * 1000, offset: offsetSeconds * 1000 }] } : {}),
       ...(cron.length > 0 ? { cronExpressions: [...cron], timezone: desired.timeZone || undefined } : {}),
       startAt: desired.notBefore,
       jitter: jitterSeconds * 1000 || undefined,
     },
-    action: {
-      type: 'startWorkflow',
-      workflowType: RECONCILE_WORKFLOW,
-      workflowId: desired.jobIdPrefix,
-      taskQueue: TASK_QUEUE,
-      args: [request],
-      ...(await jobLabels(client, request, connector)),
-    },
+    action,
     policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: CATCHUP_WINDOW_MS, pauseOnFailure: false },
-    state: { paused: pausedBecause !== '', note: pausedBecause },
+    // The input has only the connector's id. The UI shows the note beside it, and these attributes in the list of schedules.
+    state: { paused: pausedBecause !== '', note: `Reconciles connector ${connector.name}. ${pausedBecause}`.trimEnd() },
+    typedSearchAttributes: labels.typedSearchAttributes && scheduleAttributes(connector.name),
   };
+}
+
+/** Not compared: Temporal changes them with a delay, and a schedule whose connector was renamed differs in its action too. */
+function scheduleAttributes(connectorName: string): TypedSearchAttributes {
+  return new TypedSearchAttributes([
+    { key: SEARCH_ATTRIBUTES.connector, value: connectorName },
+    { key: SEARCH_ATTRIBUTES.tenant, value: 'default' },
+  ]);
 }
 
 function toFoundSchedule(
@@ -170,7 +191,7 @@ function descriptionFacts({ spec, action, policies, state, raw }: ScheduleDescri
     jitter: spec.jitter ?? 0,
     action: actionFacts(action),
     policies: comparable(policies.overlap, policies.catchupWindow, policies.pauseOnFailure),
-    state: [state.paused, state.paused ? state.note : '', state.remainingActions],
+    state: [state.paused, state.note, state.remainingActions],
   };
 }
 
@@ -178,7 +199,7 @@ function descriptionFacts({ spec, action, policies, state, raw }: ScheduleDescri
 function optionFacts({ spec, action, policies, state }: ScheduleOptions): ReturnType<typeof descriptionFacts> {
   const calendars = (spec.cronExpressions ?? []).map((cron) => comparable('', { second: [0], ...parseCron(cron) }));
   return {
-    intervals: (spec.intervals ?? []).map(({ every }) => [every as number, 0]),
+    intervals: (spec.intervals ?? []).map(({ every, offset }) => [every as number, offset as number]),
     calendars: [...new Set(calendars)].sort(),
     timezone: spec.timezone ?? '',
     bounds: [spec.startAt?.getTime(), undefined, 0],
@@ -191,12 +212,14 @@ function optionFacts({ spec, action, policies, state }: ScheduleOptions): Return
 
 const comparable = (...values: unknown[]) => JSON.stringify(values);
 
-function actionFacts(action: ScheduleDescription['action'] | ScheduleOptions['action']) {
+function actionFacts(action: ScheduleDescription['action'] | JobAction) {
   const attributes = action.typedSearchAttributes;
   const pairs = Array.isArray(attributes) ? attributes : (attributes?.getAll() ?? []);
   return {
     what: comparable(action.workflowType, action.workflowId, action.taskQueue, action.args),
     labels: [action.staticSummary, action.staticDetails],
+    memo: action.memo ?? {},
+    priority: [action.priority?.priorityKey, action.priority?.fairnessKey],
     attributes: Object.fromEntries(pairs.map(({ key, value }) => [key.name, value])),
   };
 }

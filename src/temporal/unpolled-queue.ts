@@ -1,37 +1,47 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import proto from '@temporalio/proto';
-import { INGEST_TASK_QUEUE, TASK_QUEUE } from '../contract/names.ts';
-import { shellWord } from '../names.ts';
+import { hasWorkers, workerCommand } from './queue-workers.ts';
 
-const { TASK_QUEUE_TYPE_ACTIVITY } = proto.temporal.api.enums.v1.TaskQueueType;
-/** A worker polls again after at most a minute; Temporal lists pollers of the last five minutes. */
-const POLLED_WITHIN_S = 90;
+const { PENDING_ACTIVITY_STATE_SCHEDULED } = proto.temporal.api.enums.v1.PendingActivityState;
 
 type PendingActivities = WorkflowExecutionDescription['raw']['pendingActivities'];
 
-/** @returns the name of a task queue that has a waiting activity and that no worker polls; undefined if there is none */
-export async function unpolledQueue(client: Client, pending: PendingActivities): Promise<string | undefined> {
-  const waiting = (pending ?? []).filter(({ lastStartedTime }) => !lastStartedTime);
-  const queues = new Set(waiting.map(({ activityOptions }) => activityOptions?.taskQueue?.name ?? ''));
-  for (const name of queues) {
-    if (name !== '' && !(await isPolled(client, name))) return name;
+/** A task queue that a job waits for, and that no worker serves. */
+export interface UnpolledQueue {
+  name: string;
+  /** When the first of the job's steps began to wait. */
+  since: Date;
+}
+
+/** @returns the task queue that the job has waited for longest among those without a worker; undefined if there is none */
+export async function unpolledQueue(client: Client, pending: PendingActivities): Promise<UnpolledQueue | undefined> {
+  const waiting = (pending ?? []).flatMap(({ state, nextAttemptScheduleTime, scheduledTime, activityOptions }) => {
+    const name = activityOptions?.taskQueue?.name;
+    // A step with a next attempt waits for that time, and for no worker.
+    if (state !== PENDING_ACTIVITY_STATE_SCHEDULED || nextAttemptScheduleTime || !name) return [];
+    return { name, since: new Date(Number(scheduledTime?.seconds ?? 0) * 1000) };
+  });
+  waiting.sort((a, b) => a.since.getTime() - b.since.getTime());
+  const looked = new Set<string>();
+  for (const queue of waiting) {
+    if (looked.has(queue.name)) continue;
+    looked.add(queue.name);
+    if (!(await hasWorkers(client, queue.name))) return queue;
   }
   return undefined;
 }
 
-/** States what a job waits for and how to start a worker. A worker without options serves the default queues. */
-export function noWorkerText(queue: string): string {
-  const option = queue === INGEST_TASK_QUEUE || queue === TASK_QUEUE ? '' : ` --task-queue ${shellWord(queue)}`;
-  return `waiting: no worker polls task queue '${queue}'. Start one with \`reconciler worker${option}\``;
+/** States what a job waits for, since when, and how to start a worker. */
+export function noWorkerText({ name, since }: UnpolledQueue, now = new Date()): string {
+  return `waiting since ${sinceText(since, now)}: no worker polls task queue '${name}'. Start one with \`${workerCommand(name)}\``;
 }
 
-async function isPolled(client: Client, name: string): Promise<boolean> {
-  const { namespace } = client.options;
-  const { pollers } = await client.workflowService.describeTaskQueue({
-    namespace,
-    taskQueue: { name },
-    taskQueueType: TASK_QUEUE_TYPE_ACTIVITY,
-  });
-  const since = Date.now() / 1000 - POLLED_WITHIN_S;
-  return (pollers ?? []).some(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) > since);
+/** `14:02 UTC (12 min)`; with the date if it is another day. It changes at most once a minute, so that logs of it stay short. */
+function sinceText(since: Date, now: Date): string {
+  const [day, time] = since.toISOString().split('T') as [string, string];
+  const at = `${day === now.toISOString().split('T')[0] ? '' : `${day} `}${time.slice(0, 5)} UTC`;
+  const minutes = Math.floor((now.getTime() - since.getTime()) / 60_000);
+  if (minutes < 1) return at;
+  const hours = Math.floor(minutes / 60);
+  return `${at} (${hours < 1 ? `${minutes} min` : hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} d`})`;
 }

@@ -1,8 +1,10 @@
 import { makeContinueAsNewFunc } from '@temporalio/workflow';
 import type { Destination, JobClaim } from '../contract/activities.ts';
+import { CLAIM_LOST } from '../contract/claim.ts';
 import type { ReconcileRequest } from '../contract/job.ts';
 import { claimConnector } from './claim-connector.ts';
 import { Controls } from './controls.ts';
+import { failedWith } from './failure-cause.ts';
 import { Gate } from './gate.ts';
 import type { Job } from './job/job.ts';
 import { recordJob } from './job/record-job.ts';
@@ -14,16 +16,14 @@ const continueAsNew = makeContinueAsNewFunc<Reconcile>({ initialVersioningBehavi
 
 /** Resolves the connector, claims it for this run of the workflow, and ensures its destination. */
 export async function beginRun(request: ReconcileRequest, job: Job, carried?: CarriedRun): Promise<Run> {
-  const controls = new Controls({ maxParallel: carried?.maxParallel, skipped: carried?.skipped ?? [] });
+  const controls = new Controls(carried?.controls);
   const wakeups = new Wakeups();
   controls.onChange = () => wakeups.wake();
   const place = carried?.place ?? newPlace();
   let destination = carried?.destination;
 
-  const continueInNextRun = (): Promise<never> => {
-    const { maxParallel, skipped } = controls;
-    return continueAsNew(request, { job: job.carry(), destination, place, maxParallel, skipped: [...skipped] });
-  };
+  const continueInNextRun = (): Promise<never> =>
+    continueAsNew(request, { job: job.carry(), destination, place, controls: controls.carry() });
   const claim = async () => {
     const claimed = await claimConnector(job, request, { wakeups, hasDestination: destination !== undefined });
     return claimed ?? continueInNextRun();
@@ -50,7 +50,10 @@ export async function beginRun(request: ReconcileRequest, job: Job, carried?: Ca
       run.connector = (await claim()).connector;
     },
     async continueAsNew() {
-      await recordJob(job);
+      // The next run claims again, whatever has become of the claim, and then records what is not recorded yet.
+      await recordJob(job).catch((error) => {
+        if (!failedWith(error, CLAIM_LOST)) throw error;
+      });
       return continueInNextRun();
     },
   };

@@ -3,7 +3,7 @@ import type { Destination, ResolvedConnector } from '../contract/activities.ts';
 import type { ReconcileRequest } from '../contract/job.ts';
 import { control } from './activity-proxies.ts';
 import type { Job } from './job/job.ts';
-import { setConnectorAttributes } from './job/open-job.ts';
+import { labelJob } from './job/open-job.ts';
 import type { Wakeups } from './wakeups.ts';
 
 /** A job that has its connector. */
@@ -31,7 +31,7 @@ export async function claimConnector(
     const { beginJob } = control(`claims connector ${job.connectorName}`);
     const { connector, epoch, waitsFor, destination, failure } = await beginJob({ record, request, hasDestination });
     job.connector = connector;
-    setConnectorAttributes(connector, request);
+    labelJob(connector, request);
     if (epoch === undefined) {
       job.queue(`waiting for job ${waitsFor}, which has the connector or came first`);
       return false;

@@ -1,9 +1,15 @@
 import { defineSignal, defineUpdate, setHandler } from '@temporalio/workflow';
 import { MAX_PARALLEL } from '../contract/job.ts';
 
+export interface CarriedControls {
+  isPaused: boolean;
+  maxParallel?: number;
+  skipped: string[];
+}
+
 /** What people can change about a running job in Temporal: by its CLI, or with the buttons of its UI. */
 export class Controls {
-  isPaused = false;
+  isPaused: boolean;
   /** Instead of the connector's. */
   maxParallel?: number;
   /** Tables that are not to be ingested, or not any further, by their upstream names as the job shows them. */
@@ -11,10 +17,15 @@ export class Controls {
   /** Called after each change. */
   onChange: () => void = () => {};
 
-  constructor({ maxParallel, skipped }: { maxParallel?: number; skipped: readonly string[] }) {
-    this.maxParallel = maxParallel;
-    this.skipped = new Set(skipped);
+  constructor(carried: CarriedControls = { isPaused: false, skipped: [] }) {
+    this.isPaused = carried.isPaused;
+    this.maxParallel = carried.maxParallel;
+    this.skipped = new Set(carried.skipped);
     this.#listen();
+  }
+
+  carry(): CarriedControls {
+    return { isPaused: this.isPaused, maxParallel: this.maxParallel, skipped: [...this.skipped] };
   }
 
   #listen(): void {

@@ -5,6 +5,7 @@ import { shellWord } from '../names.ts';
 import { control } from './activity-proxies.ts';
 import { failedWith, isUnserved } from './failure-cause.ts';
 import type { Job } from './job/job.ts';
+import { setPausedAttribute } from './job/open-job.ts';
 import { recordJob } from './job/record-job.ts';
 import type { Wakeups } from './wakeups.ts';
 
@@ -68,32 +69,43 @@ export class Gate {
 
   /** Waits until steps may begin. To be called only while none is in flight, since a long wait ends in continue-as-new. */
   async untilOpen(): Promise<void> {
-    const { job, isHeld } = this.#options;
+    const { job, isHeld, reclaim } = this.#options;
+    if (this.isOpen) return;
     while (!this.isOpen) {
-      if (isHeld()) await this.#untilReleased();
-      else if (this.#obstacle === 'paused') await this.#untilActive();
-      else await this.#options.reclaim();
-      if (!isHeld()) this.#obstacle = undefined;
+      try {
+        if (this.#obstacle === 'claim' || this.#obstacle === 'queue') await reclaim();
+        else if (this.#obstacle === 'paused') await this.#untilActive();
+        if (isHeld()) await this.#untilReleased();
+        this.#obstacle = undefined;
+      } catch (error) {
+        // The job was reset while it was paused.
+        if (!failedWith(error, CLAIM_LOST)) throw error;
+        this.#obstacle = 'claim';
+      }
     }
     job.pause(undefined);
+    setPausedAttribute(job);
   }
 
   async #untilReleased(): Promise<void> {
-    const { job, isHeld, wakeups } = this.#options;
-    job.pause(
-      `paused in Temporal: resume it with temporal workflow signal --name resume --workflow-id ${shellWord(job.id)}`,
-    );
-    await recordJob(job);
-    if (!(await wakeups.until(() => !isHeld()))) await this.#options.continueAsNew();
+    const { job, isHeld } = this.#options;
+    const command = `temporal workflow signal --name resume --workflow-id ${shellWord(job.id)}`;
+    await this.#rest(`paused in Temporal: resume it with ${command}`, () => !isHeld());
   }
 
   async #untilActive(): Promise<void> {
-    const { job, wakeups } = this.#options;
-    job.pause(`paused: resume it with reconciler connector resume ${shellWord(job.connectorName)}`);
+    const { job } = this.#options;
+    const { isPaused } = control('looks whether the connector is active');
+    const command = `reconciler connector resume ${shellWord(job.connectorName)}`;
+    await this.#rest(`paused: resume it with ${command}`, async () => !(await isPaused(job.claim as JobClaim)));
+  }
+
+  async #rest(reason: string, isOver: () => boolean | Promise<boolean>): Promise<void> {
+    const { job, wakeups, continueAsNew } = this.#options;
+    job.pause(reason);
+    setPausedAttribute(job);
     await recordJob(job);
-    const isActive = async () =>
-      !(await control('looks whether the connector is active').isPaused(job.claim as JobClaim));
-    if (!(await wakeups.until(isActive))) await this.#options.continueAsNew();
+    if (!(await wakeups.until(isOver))) await continueAsNew();
   }
 
   #isWorthWaiting(): boolean {

@@ -1,7 +1,7 @@
 import type { Destination, JobClaim, ResolvedConnector, WalkCursor } from '../contract/activities.ts';
 import type { Progress, ReconcileRequest } from '../contract/job.ts';
 import { type NameChecksum, NO_NAMES } from '../contract/name-checksum.ts';
-import type { Controls } from './controls.ts';
+import type { CarriedControls, Controls } from './controls.ts';
 import type { Gate } from './gate.ts';
 import type { CarriedJob, Job } from './job/job.ts';
 import type { QueuedTable } from './tables/queued-table.ts';
@@ -58,10 +58,7 @@ export interface CarriedRun {
   /** Absent if the job still waits for its connector. */
   destination?: Destination;
   place: Place;
-  /** Set by the update `setMaxParallel`. */
-  maxParallel?: number;
-  /** Tables that the update `skipTable` has named. */
-  skipped: string[];
+  controls: CarriedControls;
 }
 
 /** The workflow `reconcile`. */

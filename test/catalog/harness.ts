@@ -22,6 +22,8 @@ export class FakeJobs implements JobControl {
   readonly progressOf = new Map<string, Progress>();
   readonly alerts: AlertRequest[] = [];
   readonly cancelled: string[] = [];
+  /** Jobs whose progress was queried. */
+  readonly queried: string[] = [];
   /** Jobs that were woken. */
   readonly woken: string[] = [];
   readonly schedules = new FakeSchedules(() => this.#reach());
@@ -45,6 +47,7 @@ export class FakeJobs implements JobControl {
   }
 
   async progress(jobId: string) {
+    this.queried.push(jobId);
     return this.progressOf.get(jobId);
   }
 
@@ -66,6 +69,15 @@ export class FakeJobs implements JobControl {
   async validate(request: { connectorId?: string; connectorJson?: string }) {
     this.#reach();
     return { ok: true, summary: `saw ${JSON.stringify(request)}`, sampleTables: ['fx.orders'] };
+  }
+
+  /** Temporal accepts calls, but does not answer. */
+  hangs = false;
+
+  async queueWarning(taskQueue: string): Promise<string | undefined> {
+    this.#reach();
+    if (this.hangs) await new Promise(() => {});
+    return taskQueue === 'served' ? undefined : `nobody polls ${taskQueue} (ü)`;
   }
 
   async alert(request: AlertRequest) {

@@ -363,8 +363,8 @@ describe('connector trigger', () => {
       state: 'JS_SUCCEEDED',
       connectorName: 'lake',
       fullRescan: false,
-      tablesScanned: '3',
-      tablesChanged: '2',
+      tablesScanned: '1235',
+      tablesChanged: '8',
       tablesUnchanged: '1',
       tablesMissing: '0',
       errors: '0',
@@ -389,5 +389,24 @@ describe('connector trigger', () => {
     expect((await cli.run('job', 'failures', jobId)).stdout).toMatch(
       /^fx\.broken +DATA_LOSS +\d{4}-\S+ +v3\.metadata\.json is cut off$/m,
     );
+  });
+});
+
+describe('a task queue that no worker polls', () => {
+  afterAll(() => {
+    cli.jobs.served = undefined;
+  });
+
+  it('is a warning, and with --json too', async () => {
+    cli.jobs.served = ['near'];
+    const warning = "warning: no worker polls task queue 'far' at present, so jobs will wait.\n";
+    const created = await cli.create('remote', '--task-queue', 'far');
+    expect(created.code).toBe(0);
+    expect(created.stderr).toContain(warning);
+    const updated = await cli.run('connector', 'update', 'remote', '--task-queue', 'far', '--json');
+    expect(updated).toMatchObject({ code: 0, stderr: warning });
+    expect(updated.json).toHaveLength(1);
+    const near = await cli.run('connector', 'update', 'remote', '--task-queue', 'near', '--json');
+    expect(near).toMatchObject({ code: 0, stderr: '' });
   });
 });

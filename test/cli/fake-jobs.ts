@@ -38,8 +38,8 @@ export class FakeJobs implements JobControl {
       startedAt: new Date(Date.now() - 4_200),
       finishedAt: new Date(),
       counters: JobCounters.fromPartial({
-        tablesScanned: 3n,
-        tablesChanged: 2n,
+        tablesScanned: 1_235n,
+        tablesChanged: 8n,
         tablesUnchanged: 1n,
         errors: BigInt(failures.length),
       }),
@@ -88,6 +88,14 @@ export class FakeJobs implements JobControl {
   async validate(request: ValidateRequest) {
     this.validated.push(request);
     return this.validation;
+  }
+
+  /** Task queues that workers serve; undefined for all. */
+  served: string[] | undefined;
+
+  async queueWarning(taskQueue: string) {
+    if (this.served?.includes(taskQueue) ?? true) return undefined;
+    return `no worker polls task queue '${taskQueue}' at present, so jobs will wait.`;
   }
 
   async close(): Promise<void> {}

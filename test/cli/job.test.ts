@@ -27,17 +27,6 @@ it('shows the live counters of a running job', async () => {
   });
 });
 
-it('links to the Temporal UI if its address is known', async () => {
-  process.env.RECONCILER_TEMPORAL_UI = 'http://127.0.0.1:8233/';
-  try {
-    expect((await cli.run('job', 'get', running)).stderr).toContain(
-      `http://127.0.0.1:8233/namespaces/default/workflows/${running}`,
-    );
-  } finally {
-    delete process.env.RECONCILER_TEMPORAL_UI;
-  }
-});
-
 it('lists jobs, newest first, optionally those of one connector', async () => {
   await cli.create('idle');
   const { stdout } = await cli.run('job', 'list');

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import proto from '@temporalio/proto';
 import { countersOf } from '../../src/contract/progress-message.ts';
+import { declarationOf, SEARCH_ATTRIBUTES } from '../../src/contract/search-attributes.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { keyIdOf } from '../../src/temporal/payload-codec.ts';
 import { WebhookReceiver } from '../activities/alerts/webhook-receiver.ts';
@@ -33,7 +34,7 @@ describe('with an encrypting codec', () => {
   let receiver: WebhookReceiver;
 
   beforeAll(async () => {
-    const attributes = ['Connector', 'Tenant', 'Mode', 'Outcome'].map((name) => `Reconciler${name}=Keyword`);
+    const attributes = Object.values(SEARCH_ATTRIBUTES).map(declarationOf);
     processes = await Processes.start(...attributes.flatMap((attribute) => ['--search-attribute', attribute]));
     const { folder } = processes;
     table(folder, 'hushhush/confidential_good', 'fx/orders');

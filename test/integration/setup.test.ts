@@ -5,7 +5,9 @@ import { waitFor } from '../jest/wait-for.ts';
 import { Processes } from './stack/processes.ts';
 import { ROOT } from './stack/running-stack.ts';
 
-const ATTRIBUTES = ['ReconcilerConnector', 'ReconcilerTenant', 'ReconcilerMode', 'ReconcilerOutcome'];
+const ATTRIBUTES = ['Connector', 'Tenant', 'Mode', 'Outcome', 'Trigger', 'DryRun', 'Paused'].map(
+  (name) => `Reconciler${name}`,
+);
 const WAREHOUSE = join(ROOT, 'test/fixtures/iceberg/fs');
 
 let processes: Processes;
@@ -61,7 +63,7 @@ it('setup fails if a search attribute has another type, and names the attribute'
   );
   const refused = await processes.cli(['setup'], namespace);
   expect(refused.code).toBe(1);
-  expect(refused.stderr).toMatch(/namespace other have the wrong type: ReconcilerMode is Int; they must be Keyword/);
+  expect(refused.stderr).toMatch(/namespace other have the wrong type: ReconcilerMode is Int instead of Keyword/);
   const { stdout } = await processes.temporalCli('operator', 'search-attribute', 'list', '--namespace', 'other');
   expect(stdout).not.toContain('ReconcilerConnector');
 }, 120_000);
@@ -73,6 +75,11 @@ it('setup reports a missing namespace and an unreachable Temporal', async () => 
   const unreachable = await processes.cli(['setup'], { TEMPORAL_ADDRESS: '127.0.0.1:1' });
   expect(unreachable.code).toBe(3);
   expect(unreachable.stderr).toContain('127.0.0.1:1');
+  const profile = await processes.cli(['setup'], { TEMPORAL_PROFILE: 'gone' });
+  expect(profile.code).toBe(2);
+  expect(profile.stderr).toMatch(
+    /^error: Temporal's settings cannot be read: Profile 'gone' not found.*TEMPORAL_PROFILE/,
+  );
 }, 60_000);
 
 it('a worker that cannot start reports the reason and exits', async () => {

@@ -7,7 +7,7 @@ import { Client, Connection } from '@temporalio/client';
 import type { SplitSize } from '../../src/activities/runtime/split-size.ts';
 import { connectCatalog } from '../../src/catalog-client/connect.ts';
 import { readConfig } from '../../src/config.ts';
-import { SEARCH_ATTRIBUTES } from '../../src/contract/search-attributes.ts';
+import { declarationOf, SEARCH_ATTRIBUTES } from '../../src/contract/search-attributes.ts';
 import { JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { waitUntilServing } from '../../src/stack/health.ts';
 import { findTemporalCli } from '../../src/stack/temporal-cli.ts';
@@ -78,7 +78,7 @@ export class SyntheticStack implements AsyncDisposable {
       processes.temporal = start('temporal', await findTemporalCli({ cacheDir, explicit: temporalCli }), [
         ...['server', 'start-dev', '--headless', '--ip', '127.0.0.1', '--port', String(temporalPort)],
         ...['--db-filename', join(folder, 'temporal.db'), '--log-level', 'warn'],
-        ...Object.values(SEARCH_ATTRIBUTES).flatMap(({ name }) => ['--search-attribute', `${name}=Keyword`]),
+        ...Object.values(SEARCH_ATTRIBUTES).flatMap((key) => ['--search-attribute', declarationOf(key)]),
         ...settings.flatMap((setting) => ['--dynamic-config-value', setting]),
       ]);
       const args = [BIN, 'catalog', '--address', address, '--database', join(folder, 'catalog.db')];

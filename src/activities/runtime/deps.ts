@@ -3,6 +3,7 @@ import type { CatalogClients } from '../../catalog-client/connect.ts';
 import type { ConnectorSpec } from '../../connectors/connector-spec.ts';
 import type { UpstreamCatalog } from '../../connectors/spi.ts';
 import type { JobControl } from '../../contract/job-control.ts';
+import type { TemporalUi } from '../../contract/workflow-link.ts';
 import type { SplitSize } from './split-size.ts';
 import type { WorkerContext } from './worker-context.ts';
 
@@ -16,8 +17,8 @@ export interface ActivityDeps extends WorkerContext {
   openUncached(spec: ConnectorSpec): Promise<UpstreamCatalog>;
   /** Whether the cluster has this project's search attributes. */
   hasSearchAttributes(): Promise<boolean>;
-  /** Base of links into the Temporal UI, if it is known. */
-  temporalUi?: string;
+  /** For links into the Temporal UI, if it is known. */
+  temporalUi?: TemporalUi;
   /** Replaces SPLIT. */
   splitSize?: SplitSize;
   logger: Logger;

@@ -19,6 +19,7 @@ import { write } from '../store/database/transaction.ts';
 import { checkConnector } from '../validation/connector-checks.ts';
 import { applyConnectorMask, CONNECTOR_MASK } from './connector-mask.ts';
 import { refuseDeleting } from './delete-connector.ts';
+import { warnOfUnpolledQueue } from './queue-warning.ts';
 
 type ConnectorRpcs = Pick<
   ConnectorsServiceImplementation,
@@ -31,7 +32,7 @@ const tokens = new PageTokens('ListConnectors', z.object({ name: z.string() }));
 export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
   const { db, jobs, schedules, deletions } = deps;
   return {
-    async createConnector(request) {
+    async createConnector(request, context) {
       const connector = { ...required(request.connector, 'connector') };
       checkConnector(connector);
       if (connector.state === ConnectorState.CONNECTOR_STATE_UNSPECIFIED) {
@@ -48,6 +49,8 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
         idOf: (created) => created.connectorId,
       });
       schedules.syncInBackground(created.connectorId);
+      const taskQueue = taskQueueOf(created);
+      if (taskQueue) await warnOfUnpolledQueue(deps, taskQueue, context);
       return created;
     },
 
@@ -70,7 +73,7 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
       return { connectors: items, nextPageToken: last ? tokens.encode({ name: last.displayName }, null) : '' };
     },
 
-    async updateConnector(request) {
+    async updateConnector(request, context) {
       const update = required(request.connector, 'connector');
       const paths = maskPaths(request.updateMask, CONNECTOR_MASK);
       checkIds({ 'connector.connector_id': update.connectorId });
@@ -91,6 +94,8 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
       });
       if (concernsJobs(stored, updated)) wakeAll(deps, updated.connectorId);
       schedules.syncInBackground(updated.connectorId);
+      const taskQueue = taskQueueOf(update) && taskQueueOf(updated);
+      if (taskQueue) await warnOfUnpolledQueue(deps, taskQueue, context);
       return updated;
     },
 

@@ -1,6 +1,6 @@
 import type { Progress } from '../../contract/job.ts';
 import type { WorkflowStatus } from '../../contract/job-control.ts';
-import { countersOf, failureMessage, isEnded, progressMessage } from '../../contract/progress-message.ts';
+import { countersOf, failureMessage, isEnded } from '../../contract/progress-message.ts';
 import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { evaluateAlert, unclaimAlert } from '../store/connectors/alerts.ts';
@@ -8,6 +8,7 @@ import { releaseClaim } from '../store/connectors/claims.ts';
 import { findConnector } from '../store/connectors/connectors.ts';
 import { write } from '../store/database/transaction.ts';
 import { getJob, putFailures, putJob } from '../store/jobs/jobs.ts';
+import { createLiveProgress } from './live-progress.ts';
 import { wakeNext } from './wake.ts';
 
 /**
@@ -56,15 +57,17 @@ export function createJobStatus(
   isStarting: (jobId: string) => boolean,
 ): JobStatus {
   const { db, jobs, logger, observeJob } = deps;
+  const live = createLiveProgress(deps);
   return {
     refresh,
 
     async status(jobId) {
       const { job, workflowStatus } = await refresh(jobId);
-      if (workflowStatus !== 'RUNNING') return job;
-      const progress = await jobs()
-        .then((control) => control.progress(jobId))
-        .catch(() => undefined);
+      if (workflowStatus !== 'RUNNING') {
+        live.forget(jobId);
+        return job;
+      }
+      const progress = await live.of(jobId);
       return withHolder(progress ? withProgress(await getJob(db, jobId), progress) : job);
     },
   };
@@ -126,6 +129,7 @@ export function createJobStatus(
   }
 }
 
+/** The record with what its workflow reports. Its counters are the recorded ones, which are at least as high. */
 function withProgress(job: ReconcileJob, progress: Progress): ReconcileJob {
   if (isEnded(job.state)) return job;
   const activity =
@@ -135,6 +139,7 @@ function withProgress(job: ReconcileJob, progress: Progress): ReconcileJob {
     // The job has ended only when its record has, which also has the message.
     state: progress.state === 'JS_QUEUED' ? JobState.JS_QUEUED : JobState.JS_RUNNING,
     message: progress.state === 'JS_QUEUED' ? job.message : activity,
-    ...progressMessage(progress),
+    phase: progress.phase,
+    paused: progress.paused ?? false,
   };
 }

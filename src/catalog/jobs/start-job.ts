@@ -99,9 +99,10 @@ export function createJobStarter(deps: ServiceDeps): JobStarter {
   /** @param existing an earlier call recorded the job and may have started it, so the record is kept if the start fails */
   async function startOnce(job: ReconcileJob, existing: boolean): Promise<void> {
     const connector = { id: job.connectorId, name: job.connectorName };
+    const request = JSON.parse(job.requestJson) as ReconcileRequest;
     let runId: string;
     try {
-      ({ runId } = await (await jobs()).start(job.jobId, JSON.parse(job.requestJson) as ReconcileRequest, connector));
+      ({ runId } = await (await jobs()).start(job.jobId, request, connector, job.retryOfJobId));
     } catch (error) {
       // The job may be running. Its state is determined when it is next requested.
       if (error instanceof CodedError && error.code === 'DEADLINE_EXCEEDED') throw error;

@@ -54,7 +54,7 @@ export function createClaimRpcs(deps: ServiceDeps): ClaimRpcs {
           if (claim && !isRepeated) await requireClaim(trx, claim);
           const after = isRepeated ? before : await putJob(trx, { ...job, connectorId });
           await putFailures(trx, job.jobId, failures);
-          await releaseClaim(trx, job.jobId, connectorId);
+          await releaseClaim(trx, job.jobId, connectorId || undefined);
           return { before, after, alert: await evaluateAlert(trx, after) };
         }),
       );

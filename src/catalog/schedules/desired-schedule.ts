@@ -3,6 +3,7 @@ import { durationSeconds } from '../../durations.ts';
 import { type Connector, ConnectorState, type ReconcilePolicy } from '../../generated/reconciler/v1/connectors.ts';
 import { jobIdPrefix } from '../jobs/job-id.ts';
 import { scheduleText } from './schedule-text.ts';
+import { spreadOffset } from './spread-offset.ts';
 
 /** The schedule that a connector's policy requires; undefined if it requires none. */
 export function desiredSchedule(connector: Connector): DesiredSchedule | undefined {
@@ -10,11 +11,13 @@ export function desiredSchedule(connector: Connector): DesiredSchedule | undefin
   if (policy === undefined || scheduleText(policy) === '' || state === ConnectorState.CONNECTOR_STATE_DELETING) {
     return undefined;
   }
+  const intervalSeconds = durationSeconds(policy.interval);
   return {
     connector: { id: connectorId, name: displayName },
     // Otherwise connectors whose names normalise to the same text would share job ids if they run at the same time.
     jobIdPrefix: `${jobIdPrefix(displayName)}-${connectorId.slice(-6)}`,
-    intervalSeconds: durationSeconds(policy.interval),
+    intervalSeconds,
+    offsetSeconds: spreadOffset(connectorId, intervalSeconds),
     cron: policy.cron,
     timeZone: policy.timeZone,
     jitterSeconds: durationSeconds(policy.jitter),

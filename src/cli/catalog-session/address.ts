@@ -1,12 +1,14 @@
 import type { Command } from 'commander';
 import { readConfig } from '../../config.ts';
-import { readRunningStack } from '../../stack/stack-file.ts';
+import type { TemporalUi } from '../../contract/workflow-link.ts';
+import { readRunningStack, uiOfStack } from '../../stack/stack-file.ts';
+import { temporalNamespace } from '../../temporal/settings.ts';
 import { UsageError } from '../io/errors.ts';
 
-/** Where the catalog service listens, and the Temporal UI if it is known. */
+/** Where the catalog service listens, and where the Temporal UI shows its jobs, if that is known. */
 export interface Endpoint {
   address: string;
-  temporalUi?: string;
+  temporalUi?: TemporalUi;
 }
 
 /**
@@ -18,7 +20,17 @@ export function endpointOf(command: Command): Endpoint {
   const option = addressOption(command);
   const stack = readRunningStack(config.dataDir);
   const address = option ?? (process.env.RECONCILER_ADDRESS ? config.address : (stack?.address ?? config.address));
-  return { address, temporalUi: config.temporalUi ?? (stack?.address === address ? stack.uiUrl : undefined) };
+  if (config.temporalUi) return { address, temporalUi: uiOfSettings(config.temporalUi) };
+  return { address, temporalUi: stack?.address === address ? uiOfStack(stack) : undefined };
+}
+
+/** Undefined, so that no link is shown, if Temporal's settings cannot be read: then nothing is known about the namespace. */
+function uiOfSettings(base: string): TemporalUi | undefined {
+  try {
+    return { base, namespace: temporalNamespace() };
+  } catch {
+    return undefined;
+  }
 }
 
 /** The value of `--address`, if it was given. */

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
-import { ClientError } from 'nice-grpc';
+import { ClientError, type Metadata } from 'nice-grpc';
 import { type CatalogClients, connectCatalog } from '../../catalog-client/connect.ts';
+import { warningsIn } from '../../catalog-client/warnings.ts';
+import type { TemporalUi } from '../../contract/workflow-link.ts';
 import { CodedError } from '../../errors.ts';
 import { startTracing } from '../../telemetry/tracing/tracing.ts';
 import { CallError } from '../io/errors.ts';
@@ -12,8 +14,8 @@ export interface Context {
   clients: CatalogClients;
   /** Address of the catalog service. */
   address: string;
-  /** Base of links into the Temporal UI, if known. */
-  temporalUi?: string;
+  /** For links into the Temporal UI, if it is known. */
+  temporalUi?: TemporalUi;
   out: Output;
 }
 
@@ -43,6 +45,14 @@ export function withCatalog<Args extends unknown[]>(action: (context: Context, .
       await tracing?.close();
     }
   };
+}
+
+/** Options of one call whose warnings are printed. */
+export function withWarnings(out: Output) {
+  const onTrailer = (trailer: Metadata) => {
+    for (const warning of warningsIn(trailer)) out.warn(warning);
+  };
+  return { ...withDeadline(), onTrailer };
 }
 
 /** Options of one call: it fails with UNAVAILABLE if the server does not answer in time. */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
 import { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import { shellWord } from '../../names.ts';
-import { withCatalog, withDeadline } from '../catalog-session/context.ts';
+import { withCatalog, withWarnings } from '../catalog-session/context.ts';
 import { describeConnector } from './describe.ts';
 import { addSpecOptions, requireUri, type SpecOptions, specOf, warningOf } from './spec-options.ts';
 
@@ -49,7 +49,7 @@ export function addCreate(group: Command): void {
         const { connector } = specOf(options);
         const created = await clients.connectors.createConnector(
           { connector: { ...connector, displayName: name }, idempotencyKey: randomUUID() },
-          withDeadline(),
+          withWarnings(out),
         );
         await out.message(Connector, created, (connector) => describeConnector(connector));
         const warning = warningOf(options);

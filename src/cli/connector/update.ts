@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { Connector } from '../../generated/reconciler/v1/connectors.ts';
-import { withCatalog, withDeadline } from '../catalog-session/context.ts';
+import { withCatalog, withWarnings } from '../catalog-session/context.ts';
 import { connectorOf } from '../catalog-session/resolve.ts';
 import { UsageError } from '../io/errors.ts';
 import { describeConnector } from './describe.ts';
@@ -47,7 +47,7 @@ export function addUpdate(group: Command): void {
         const { connectorId } = await connectorOf(clients, name);
         const updated = await clients.connectors.updateConnector(
           { connector: { ...connector, connectorId, etag: options.etag }, updateMask: paths },
-          withDeadline(),
+          withWarnings(out),
         );
         await out.message(Connector, updated, (connector) => describeConnector(connector));
       }),

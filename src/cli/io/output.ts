@@ -1,3 +1,4 @@
+import { printable } from './format.ts';
 import { withDefaults } from './json.ts';
 import { type Column, TablePrinter } from './table-printer.ts';
 
@@ -22,6 +23,8 @@ export interface Output {
   ): Promise<void>;
   /** Prints a hint or a link to stderr; does nothing with `--json`. */
   note(text: string): void;
+  /** Prints a warning to stderr, also with `--json`. */
+  warn(text: string): void;
 }
 
 /** Writes to the streams of this process, and waits for a slow reader. */
@@ -42,6 +45,9 @@ export function standardOutput(json: boolean): Output {
     },
     note(text) {
       if (!json) process.stderr.write(`${text}\n`);
+    },
+    warn(text) {
+      process.stderr.write(`warning: ${printable(text)}\n`);
     },
   };
 }

@@ -46,7 +46,7 @@ async function run(listenOn: string | undefined, options: { port?: number; datab
   const logger = createLogger('catalog', config.logLevel);
   const tracing = await startTracing('reconciler-catalog');
   const codec = await openPayloadCodec(config.codecKeys);
-  const jobs = temporalJobControl(() => connectTemporal(codec));
+  const jobs = temporalJobControl(() => connectTemporal(codec), config.temporalUi);
   const catalog = await startCatalog({ ...config, address, databaseFile, jobs, logger });
   logger.info({ address: catalog.address, databaseFile }, 'the catalog service is listening');
   const signal = await stopped;

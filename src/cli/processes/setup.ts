@@ -26,7 +26,7 @@ export function define(command: Command): void {
       try {
         const out = standardOutput(command.optsWithGlobals<{ json?: boolean }>().json === true);
         await out.message({ toJSON: (result) => result }, await registerSearchAttributes(client), (result) => [
-          `namespace ${result.namespace} keeps histories for ${retention(result.retentionSeconds)} after a run has ended`,
+          `namespace ${result.namespace}${retentionText(result.retentionSeconds)}`,
           ...result.searchAttributes.map(({ name, added }) => `${added ? 'registered' : 'already there'}  ${name}`),
         ]);
       } finally {
@@ -35,6 +35,9 @@ export function define(command: Command): void {
     });
 }
 
-function retention(seconds: number): string {
-  return seconds % 86_400 === 0 ? `${seconds / 86_400} d` : `${+(seconds / 3_600).toFixed(1)} h`;
+/** Empty if the retention is not known. */
+function retentionText(seconds: number | undefined): string {
+  if (seconds === undefined) return '';
+  const time = seconds % 86_400 === 0 ? `${seconds / 86_400} d` : `${+(seconds / 3_600).toFixed(1)} h`;
+  return ` keeps histories for ${time} after a run has ended`;
 }

@@ -9,7 +9,7 @@ import { countersOf } from '../../contract/progress-message.ts';
 import { workflowLink } from '../../contract/workflow-link.ts';
 import { ConnectorKind } from '../../generated/reconciler/v1/connectors.ts';
 import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
-import { readRunningStack } from '../../stack/stack-file.ts';
+import { readRunningStack, uiOfStack } from '../../stack/stack-file.ts';
 import { withDeadline } from '../catalog-session/context.ts';
 import { connectorOf } from '../catalog-session/resolve.ts';
 import { CallError, EXIT, ExitCode, UsageError } from '../io/errors.ts';
@@ -104,7 +104,7 @@ async function demo(clients: CatalogClients, stack: Running, signal: AbortSignal
   if (succeeded && countersOf(job).tablesChanged === 0n) {
     console.log('\nNothing changed since the last run, so no table was read again.');
   }
-  if (!succeeded) console.error(`\nworkflow: ${workflowLink(stack.uiUrl, jobId)}`);
+  if (!succeeded) console.error(`\nworkflow: ${workflowLink(uiOfStack(stack), jobId)}`);
   const [most] = tables.sort((a, b) => b.snapshots - a.snapshots);
   return { job, richest: most ? [DEMO, most.namespace, most.table].join('.') : DEMO };
 }
@@ -133,7 +133,7 @@ function nextSteps(dataDir: string, stack: Running, { jobId }: ReconcileJob, tab
     [`npx reconciler snapshot list ${table}`, 'its history'],
     [`npx reconciler stats columns ${table}`, 'nulls and bounds of its columns'],
     [`npx reconciler plan get ${table}`, 'the files that a query reads'],
-    [workflowLink(stack.uiUrl, jobId), 'this run in the Temporal UI'],
+    [workflowLink(uiOfStack(stack), jobId), 'this run in the Temporal UI'],
   ];
   const width = Math.max(...steps.slice(0, -1).map(([command = '']) => command.length));
   return steps.map(([command = '', purpose]) => `  ${command.padEnd(width)}  ${purpose}`);

@@ -1,3 +1,4 @@
+import { escapeMarkdown } from '../../text.ts';
 import type { Job } from './job.ts';
 
 const MAX_SHOWN = 10;
@@ -45,9 +46,4 @@ export function currentDetails({
     }
   }
   return lines.join('\n').slice(0, MAX_LENGTH);
-}
-
-/** Names and messages come from upstreams and must not be rendered as Markdown. */
-function escapeMarkdown(text: string): string {
-  return text.replace(/[\\`*_[\]<>|#\n\r]/g, (c) => (c === '\n' || c === '\r' ? ' ' : `\\${c}`));
 }

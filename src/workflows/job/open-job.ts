@@ -4,13 +4,15 @@ import {
   defineSignal,
   setCurrentDetails,
   setHandler,
+  upsertMemo,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { ResolvedConnector } from '../../contract/activities.ts';
 import type { Progress, ProgressReport, ReconcileRequest, TableFailure } from '../../contract/job.ts';
+import { jobMemo } from '../../contract/job-memo.ts';
 import { REPORT_SIGNAL } from '../../contract/names.ts';
-import { SEARCH_ATTRIBUTES } from '../../contract/search-attributes.ts';
+import { attributesAtStart, SEARCH_ATTRIBUTES } from '../../contract/search-attributes.ts';
 import { currentDetails } from './current-details.ts';
 import { type CarriedJob, Job } from './job.ts';
 
@@ -31,14 +33,15 @@ export function openJob(request: ReconcileRequest, carried?: CarriedJob): Job {
   return job;
 }
 
-/** So that the job's run is found by its connector, also if it was started by hand. */
-export function setConnectorAttributes({ name, searchAttributes }: ResolvedConnector, request: ReconcileRequest): void {
-  if (!searchAttributes) return;
-  setAttributes([
-    { key: SEARCH_ATTRIBUTES.connector, value: name },
-    { key: SEARCH_ATTRIBUTES.tenant, value: 'default' },
-    { key: SEARCH_ATTRIBUTES.mode, value: request.full ? 'full' : 'incremental' },
-  ]);
+/** So that the job's run is found by its connector and recognised, also if it was started by hand. */
+export function labelJob(connector: ResolvedConnector, request: ReconcileRequest): void {
+  const { connectorId: id, name, searchAttributes } = connector;
+  if (searchAttributes) setAttributes(attributesAtStart(name, request));
+  if (workflowInfo().memo?.connectorId !== id) upsertMemo(jobMemo(request, { id, name }));
+}
+
+export function setPausedAttribute({ connector, isPaused }: Job): void {
+  if (connector?.searchAttributes) setAttributes([{ key: SEARCH_ATTRIBUTES.paused, value: isPaused }]);
 }
 
 export function setOutcomeAttribute({ connector, progress }: Job): void {

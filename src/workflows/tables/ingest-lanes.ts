@@ -5,7 +5,7 @@ import { ingestOn } from '../activity-proxies.ts';
 import { failedWith } from '../failure-cause.ts';
 import type { HistoryLimit } from '../history-limit.ts';
 import { type Run, readOptions } from '../run.ts';
-import { Lanes } from './lanes.ts';
+import { Lanes, type RunningTask } from './lanes.ts';
 import { type QueuedTable, tableLabel } from './queued-table.ts';
 
 /** Groups of one table at once, over all workers: two workers read more than the catalog can write. Each takes a worker some 50 MiB. */
@@ -41,7 +41,7 @@ export class IngestLanes {
   readonly #scopes = new Map<string, CancellationScope>();
   #isStopped = false;
   /** What was in flight when the history became full: others go on until it has ended. */
-  #slow?: Set<Task>;
+  #slow?: Set<RunningTask>;
 
   constructor(run: Run, history: HistoryLimit) {
     this.#run = run;

@@ -1,9 +1,11 @@
+export type RunningTask = object;
+
 /** Runs tasks in their order, several at once. Plain state: whether and how many may run is up to its caller, which calls `pump` when that changes. */
 export class Lanes<T> {
   readonly #run: (task: T) => Promise<void>;
   readonly #mayStart: (running: number) => boolean;
   readonly #queue: T[] = [];
-  readonly #running = new Set<T>();
+  readonly #running = new Set<RunningTask>();
 
   /**
    * @param run must not reject; it may add tasks
@@ -18,7 +20,8 @@ export class Lanes<T> {
     return this.#queue;
   }
 
-  get running(): ReadonlySet<T> {
+  /** One object for each task that is running. */
+  get running(): ReadonlySet<RunningTask> {
     return this.#running;
   }
 
@@ -37,9 +40,11 @@ export class Lanes<T> {
   pump(): void {
     while (this.#queue.length > 0 && this.#mayStart(this.#running.size)) {
       const task = this.#queue.shift() as T;
-      this.#running.add(task);
+      // A task may add itself again before it has ended.
+      const running = {};
+      this.#running.add(running);
       void this.#run(task).finally(() => {
-        this.#running.delete(task);
+        this.#running.delete(running);
         this.pump();
       });
     }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { isTimeZone } from '../../../src/catalog/validation/time-zone.ts';
 import type { DesiredSchedule } from '../../../src/contract/schedule-control.ts';
+import { SEARCH_ATTRIBUTES } from '../../../src/contract/search-attributes.ts';
 import { parseCron } from '../../../src/temporal/cron.ts';
 import { temporalSchedules } from '../../../src/temporal/schedule-control.ts';
 import { poll } from '../../jest/poll.ts';
@@ -155,6 +156,7 @@ describe('schedules of connectors', () => {
     connector: { id, name: 'lake' },
     jobIdPrefix: 'reconcile-lake-abc123',
     intervalSeconds: 3600,
+    offsetSeconds: 0,
     cron: [],
     timeZone: '',
     jitterSeconds: 0,
@@ -165,6 +167,9 @@ describe('schedules of connectors', () => {
 
   it.each<[string, Partial<DesiredSchedule>]>([
     ['an interval', {}],
+    ['an interval with an offset', { offsetSeconds: 754 }],
+    // A summary that is cut within an emoji must not be sent with half of it.
+    ['a long name', { connector: { id: 'con_alongname', name: '🦆'.repeat(64) } }],
     ['a calendar', { intervalSeconds: 0, cron: ['0 6 * * 1-5', '@weekly', '0 0 * * 5-7'], timeZone: 'Europe/Vienna' }],
     ['jitter and a start time', { jitterSeconds: 90, notBefore: new Date('2031-02-03T04:05:06.789Z') }],
     ['a pause', { pausedBecause: 'The connector is paused.' }],
@@ -181,6 +186,7 @@ describe('schedules of connectors', () => {
     expect(await control().put(desired(id, fields))).toBe('unchanged');
     for (const change of [
       { intervalSeconds: 7200, cron: [] },
+      { intervalSeconds: 3600, offsetSeconds: 755, cron: [] },
       { jitterSeconds: 7 },
       { jobIdPrefix: 'reconcile-sea' },
     ]) {
@@ -204,10 +210,64 @@ describe('schedules of connectors', () => {
       args: [{ connector: 'con_action', trigger: 'schedule' }],
       staticSummary: 'Reconcile of lake',
       staticDetails: expect.stringContaining('con_action'),
-      searchAttributes: { ReconcilerConnector: ['lake'], ReconcilerMode: ['incremental'] },
+      searchAttributes: {
+        ReconcilerConnector: ['lake'],
+        ReconcilerTenant: ['default'],
+        ReconcilerMode: ['incremental'],
+        ReconcilerTrigger: ['schedule'],
+        ReconcilerDryRun: [false],
+        ReconcilerPaused: [false],
+      },
+      memo: {
+        connector: 'lake',
+        connectorId: 'con_action',
+        trigger: 'schedule',
+        request: '{"connector":"con_action","trigger":"schedule"}',
+      },
+      priority: { priorityKey: 3, fairnessKey: 'con_action' },
     });
     expect(policies).toEqual({ overlap: 'SKIP', catchupWindow: 86_400_000, pauseOnFailure: false });
     await control().remove('con_action');
+  });
+
+  it('name their connector beside its id', async () => {
+    const id = 'con_named';
+    const handle = temporal.client.schedule.getHandle(`reconcile-${id}`);
+    const shown = async () => {
+      const { state, typedSearchAttributes } = await handle.describe();
+      return [state.note, typedSearchAttributes.get(SEARCH_ATTRIBUTES.connector)];
+    };
+    await control().put(desired(id));
+    expect(await shown()).toEqual(['Reconciles connector lake.', 'lake']);
+    await control().put(desired(id, { connector: { id, name: 'sea' }, pausedBecause: 'The connector is paused.' }));
+    // Temporal changes the attributes with a delay.
+    await poll(shown, { timeout: 30_000 }).toEqual(['Reconciles connector sea. The connector is paused.', 'sea']);
+    // In the UI's list of schedules, people filter by them.
+    const query = "ReconcilerConnector = 'sea'";
+    const found = async () => {
+      const ids: string[] = [];
+      for await (const { scheduleId } of temporal.client.schedule.list({ query })) ids.push(scheduleId);
+      return ids;
+    };
+    await poll(found, { timeout: 30_000 }).toEqual([`reconcile-${id}`]);
+    await control().remove(id);
+  });
+
+  it('start workflows with their memo, attributes and priority', async () => {
+    await control().put(desired('con_starts'));
+    await temporal.client.schedule.getHandle('reconcile-con_starts').trigger();
+    const started = async () => {
+      const { recentActions } = (await temporal.client.schedule.getHandle('reconcile-con_starts').describe()).info;
+      return recentActions[0]?.action.workflow.workflowId ?? '';
+    };
+    await poll(started, { timeout: 30_000 }).not.toBe('');
+    const { memo, priority, typedSearchAttributes } = await temporal.client.workflow
+      .getHandle(await started())
+      .describe();
+    expect(memo).toMatchObject({ connector: 'lake', connectorId: 'con_starts', trigger: 'schedule' });
+    expect(priority).toMatchObject({ priorityKey: 3, fairnessKey: 'con_starts' });
+    expect(typedSearchAttributes.get(SEARCH_ATTRIBUTES.trigger)).toBe('schedule');
+    await control().remove('con_starts');
   });
 
   it('are reported as different whichever part of them has been changed', async () => {
@@ -222,6 +282,12 @@ describe('schedules of connectors', () => {
       (now) => ({ ...now, policies: { ...now.policies, overlap: 'ALLOW_ALL' } }),
       (now) => ({ ...now, action: { ...now.action, args: [{ connector: 'con_drift', full: true }] } }),
       (now) => ({ ...now, action: { ...now.action, taskQueue: 'other' } }),
+      (now) => ({ ...now, action: { ...now.action, memo: { ...now.action.memo, connector: 'sea' } } }),
+      (now) => ({ ...now, action: { ...now.action, priority: { priorityKey: 1, fairnessKey: 'con_drift' } } as never }),
+      (now) => ({ ...now, action: { ...now.action, priority: { priorityKey: 3, fairnessKey: 'all' } } as never }),
+      (now) => ({ ...now, action: { ...now.action, staticDetails: 'other' } }),
+      (now) => ({ ...now, spec: { ...now.spec, intervals: [{ every: 3_600_000, offset: 60_000 }] } }),
+      (now) => ({ ...now, state: { ...now.state, note: 'by hand' } }),
     ];
     for (const drift of drifts) {
       await handle.update(drift);

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { SEARCH_ATTRIBUTES } from '../../../src/contract/search-attributes.ts';
+import { declarationOf, SEARCH_ATTRIBUTES } from '../../../src/contract/search-attributes.ts';
 import { ConnectorState } from '../../../src/generated/reconciler/v1/connectors.ts';
 import { JobState, JobTrigger } from '../../../src/generated/reconciler/v1/jobs.ts';
 import { type FakeServer, startFakeServer } from '../../connectors/rest/fake-server.ts';
@@ -20,7 +20,7 @@ let catalogProcess: ChildProcess;
 let silent: FakeServer;
 
 beforeAll(async () => {
-  const attributes = Object.values(SEARCH_ATTRIBUTES).flatMap(({ name }) => ['--search-attribute', `${name}=Keyword`]);
+  const attributes = Object.values(SEARCH_ATTRIBUTES).flatMap((key) => ['--search-attribute', declarationOf(key)]);
   stack = await Processes.start(...attributes);
   catalogProcess = await stack.startCatalog();
   worker = await stack.startWorker();
@@ -89,8 +89,8 @@ it('a connector with a task queue is read only by the workers of that queue', as
   const connectorId = await stack.connect('far away', WAREHOUSE, { policy: { taskQueue: 'far' } });
   const jobId = await stack.trigger(connectorId);
   // The existing worker runs the workflow, but no worker reads the upstream.
-  await poll(async () => (await jobOf(jobId)).message, POLL).toBe(
-    "waiting: no worker polls task queue 'far'. Start one with `reconciler worker --task-queue far`",
+  await poll(async () => (await jobOf(jobId)).message, POLL).toMatch(
+    /^waiting since [\d: -]+ UTC: no worker polls task queue 'far(-scan)?'\. Start one with `reconciler worker --task-queue far`$/,
   );
   const far = await stack.startWorker({}, '--task-queue', 'far');
   await poll(async () => (await jobOf(jobId)).state, POLL).toBe(JobState.JS_SUCCEEDED);

@@ -107,7 +107,7 @@ describe('schedules', () => {
     await update(id, { state: ConnectorState.CONNECTOR_STATE_PAUSED }, 'state');
     await poll(async () => (await handle(id).describe()).state, POLL).toMatchObject({
       paused: true,
-      note: 'The connector is paused.',
+      note: 'Reconciles connector often. The connector is paused.',
     });
     expect(await scheduleOf(id)).toMatchObject({ status: OK, paused: true, nextRunAt: undefined });
     await update(

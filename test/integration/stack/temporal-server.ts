@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { readConfig } from '../../../src/config.ts';
-import { SEARCH_ATTRIBUTES } from '../../../src/contract/search-attributes.ts';
+import { declarationOf, SEARCH_ATTRIBUTES } from '../../../src/contract/search-attributes.ts';
 import { findTemporalCli } from '../../../src/stack/temporal-cli.ts';
 import { freePort } from './running-stack.ts';
 
@@ -38,10 +38,7 @@ export class TemporalServer implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    const attributes = Object.values(SEARCH_ATTRIBUTES).flatMap(({ name }) => [
-      '--search-attribute',
-      `${name}=Keyword`,
-    ]);
+    const attributes = Object.values(SEARCH_ATTRIBUTES).flatMap((key) => ['--search-attribute', declarationOf(key)]);
     this.#process = spawn(
       this.#cli,
       [

@@ -8,7 +8,7 @@ import { DefaultLogger, makeTelemetryFilterString, Runtime, Worker } from '@temp
 import { readConfig } from '../../../src/config.ts';
 import { type Counters, newProgress, type Progress, type ReconcileRequest } from '../../../src/contract/job.ts';
 import { INGEST_TASK_QUEUE, RECONCILE_WORKFLOW, SCAN_TASK_QUEUE, TASK_QUEUE } from '../../../src/contract/names.ts';
-import { SEARCH_ATTRIBUTES } from '../../../src/contract/search-attributes.ts';
+import { declarationOf, SEARCH_ATTRIBUTES } from '../../../src/contract/search-attributes.ts';
 import { JobCounters } from '../../../src/generated/reconciler/v1/jobs.ts';
 import { findTemporalCli } from '../../../src/stack/temporal-cli.ts';
 import { ROOT } from '../../integration/stack/running-stack.ts';
@@ -68,7 +68,7 @@ export class ReconcileEnvironment implements AsyncDisposable {
   static async start(...settings: string[]): Promise<ReconcileEnvironment> {
     const { cacheDir, temporalCli } = readConfig();
     const path = await findTemporalCli({ cacheDir, explicit: temporalCli });
-    const attributes = Object.values(SEARCH_ATTRIBUTES).map(({ name }) => `${name}=Keyword`);
+    const attributes = Object.values(SEARCH_ATTRIBUTES).map(declarationOf);
     const extraArgs = [
       ...attributes.flatMap((attribute) => ['--search-attribute', attribute]),
       ...[PROMPT_RETRIES, ...settings].flatMap((setting) => ['--dynamic-config-value', setting]),

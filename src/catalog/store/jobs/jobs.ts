@@ -67,7 +67,7 @@ export async function putJob(db: Db, job: ReconcileJob, { anew = false } = {}): 
     created_at: (stored?.createdAt ?? job.createdAt ?? now).getTime(),
     started_at: ms(job.startedAt ?? stored?.startedAt ?? (isQueued ? undefined : now)),
     finished_at: isEnded(job.state) ? (job.finishedAt ?? stored?.finishedAt ?? now).getTime() : null,
-    full_rescan: job.fullRescan ? 1 : 0,
+    full_rescan: job.fullRescan || stored?.fullRescan ? 1 : 0,
     counters: JSON.stringify(JobCounters.toJSON(recordedCounters(job, stored))),
     phase: job.phase,
     run_id: job.runId || (stored?.runId ?? ''),
