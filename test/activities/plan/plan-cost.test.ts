@@ -5,23 +5,13 @@ import { connectorSpec, TestCatalog } from '../../catalog/harness.ts';
 import { activityDeps } from '../activity-deps.ts';
 import { run, STEP } from '../run-activity.ts';
 import { countCalls } from './count-calls.ts';
-import { HistoryUpstream, type TableState } from './history-upstream.ts';
+import { HistoryUpstream, linear } from './history-upstream.ts';
 
 let catalog: TestCatalog;
 beforeAll(async () => {
   catalog = await TestCatalog.start();
 });
 afterAll(() => catalog[Symbol.asyncDispose]());
-
-/** Snapshots `from` to `to`, each the child of the one before. */
-function linear(from: number, to: number): TableState {
-  const snapshots = Array.from({ length: to - from + 1 }, (_, i) => ({
-    snapshotId: BigInt(from + i),
-    ...(from + i > 1 && { parentSnapshotId: BigInt(from + i - 1) }),
-  }));
-  const head = BigInt(to);
-  return { snapshots, currentSnapshotId: head, refs: [{ name: 'main', snapshotId: head, type: 'branch' }] };
-}
 
 /** An upstream with one table, and what ingests it and counts the calls of the catalog that the table takes. */
 async function connect() {
