@@ -58,10 +58,10 @@ export class HistoryUpstream implements UpstreamCatalog {
   hasCounts = true;
   /** Changes that start from another snapshot are wrong: there are none. */
   losesChanges = false;
-  /** Ids of the snapshots whose file changes were read, and the positions that this began at. */
-  readonly reads: { snapshotId: bigint; from: number }[] = [];
+  /** The snapshots whose file changes were read, and the positions that this began at. */
+  readonly reads: { table: string; snapshotId: bigint; from: number }[] = [];
   /** Called before each batch of file changes. */
-  onBatch: (snapshotId: bigint, position: number) => void = () => {};
+  onBatch: (snapshotId: bigint, position: number, table: string) => void = () => {};
 
   set(state: TableState): void {
     this.state = state;
@@ -95,10 +95,12 @@ class HistoryReader implements TableReader {
   readonly #upstream: HistoryUpstream;
   readonly #state: TableState;
   readonly #location: string;
+  readonly #name: string;
 
   constructor(upstream: HistoryUpstream, { namespace, name }: TableRef) {
     this.#upstream = upstream;
     this.#state = upstream.state;
+    this.#name = name;
     this.#location = `file:///history/${namespace.join('/')}/${name}`;
     this.descriptor = {
       uuid: `uuid ${upstream.recreated} of ${name}`,
@@ -140,7 +142,7 @@ class HistoryReader implements TableReader {
 
   async *fileChanges(snapshotId: bigint, options: FileChangesOptions = {}): AsyncGenerator<FileChangeBatch> {
     const { base, from = 0 } = options;
-    this.#upstream.reads.push({ snapshotId, from });
+    this.#upstream.reads.push({ table: this.#name, snapshotId, from });
     if (this.#upstream.broken.has(snapshotId)) {
       throw new CodedError('UNAVAILABLE', `the manifests of snapshot ${snapshotId} cannot be read now (made fault)`);
     }
@@ -153,13 +155,13 @@ class HistoryReader implements TableReader {
       for (const id of files) if (!before.has(id)) changes.push(this.#added(id, file));
     }
     if (!inParts) {
-      this.#upstream.onBatch(snapshotId, 0);
+      this.#upstream.onBatch(snapshotId, 0, this.#name);
       yield { changes };
       return;
     }
     for (const [i, change] of changes.entries()) {
       if (i < from) continue;
-      this.#upstream.onBatch(snapshotId, i);
+      this.#upstream.onBatch(snapshotId, i, this.#name);
       yield { changes: [change], position: i + 1 };
     }
   }
