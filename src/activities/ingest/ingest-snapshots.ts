@@ -7,7 +7,7 @@ import { stagedGroups } from './file-groups.ts';
 import type { IngestProgress } from './ingest-progress.ts';
 import { putMetadata } from './put-metadata.ts';
 import { putSchemas } from './put-schemas.ts';
-import { putSnapshot } from './put-snapshot.ts';
+import { cursorAt, putSnapshot } from './put-snapshot.ts';
 import type { PutSnapshot } from './snapshot-message.ts';
 
 export interface IngestedSnapshots {
@@ -35,13 +35,14 @@ export async function ingestSnapshots(
   const newestCapturedBefore = newestBefore(plan.snapshots.ancestry.keys(), captured);
   const schemaIds = new Set(plan.olderSchemaIds).add(reader.descriptor.currentSchemaId);
   let moved = false;
+  const done = plan.capture.mode === 'METADATA_ONLY' ? plan.snapshots.known : plan.snapshots.captured;
   const isVerified = verifiedBefore(plan.full ? progress.cursor?.verified : undefined, todo);
   let left = todo.size;
   for await (const snapshot of reader.snapshots(todo)) {
     heartbeat.signal.throwIfAborted();
     const { snapshotId, schemaId } = snapshot;
     left -= 1;
-    if (isVerified(snapshotId)) continue;
+    if (isVerified(snapshotId) && done.has(snapshotId)) continue;
     if (schemaId !== undefined && !schemaIds.has(schemaId)) {
       schemaIds.add(schemaId);
       await putSchemas(deps, tableId, reader.descriptor, new Set([schemaId]));
@@ -61,7 +62,7 @@ export async function ingestSnapshots(
     if (position !== undefined) {
       progress.files += files;
       progress.rowsWritten += rowsWritten;
-      progress.cursor = { snapshotId: String(snapshotId), position };
+      progress.cursor = cursorAt(put, position);
       return { captured, moved, isComplete: false };
     }
     if (!put.before) {

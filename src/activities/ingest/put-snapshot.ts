@@ -1,6 +1,6 @@
 import { ClientError, Status } from 'nice-grpc';
 import { isClaimLost } from '../../catalog-client/claim.ts';
-import type { TableHeartbeat } from '../../contract/activities.ts';
+import type { TableCursor, TableHeartbeat } from '../../contract/activities.ts';
 import type { PutSnapshot } from './snapshot-message.ts';
 import { toSnapshotMessage } from './snapshot-message.ts';
 import { type Put, streamChanges } from './stream-changes.ts';
@@ -18,9 +18,11 @@ export async function putSnapshot(put: PutSnapshot): Promise<Put> {
   } catch (error) {
     const differs = error instanceof ClientError && error.code === Status.FAILED_PRECONDITION;
     if (!differs || isClaimLost(error) || put.before) throw error;
-    if (put.groups) return putSnapshot({ ...put, groups: undefined, base: undefined });
-    if (put.resume !== undefined) return putSnapshot({ ...put, resume: undefined });
-    if (put.base !== undefined) return putSnapshot({ ...put, base: undefined });
+    // The next slice would not know that it must not start from the base, nor at a cursor: it would end here again.
+    const again = { ...put, heartbeat: { ...put.heartbeat, isOver: undefined } };
+    if (put.groups) return putSnapshot({ ...again, groups: undefined, base: undefined });
+    if (put.resume !== undefined) return putSnapshot({ ...again, resume: undefined });
+    if (put.base !== undefined) return putSnapshot({ ...again, base: undefined });
     throw error;
   }
 }
@@ -71,7 +73,7 @@ async function send(put: PutSnapshot, { whole = false }): Promise<Put> {
         ...(verify
           ? { cursor: { verified: put.verifiedUpTo } }
           : {
-              cursor: { snapshotId: String(snapshotId), position: acknowledged.position },
+              cursor: cursorAt(put, acknowledged.position),
               filesBefore: filesIngested + acknowledged.files,
             }),
       } satisfies TableHeartbeat);
@@ -80,6 +82,11 @@ async function send(put: PutSnapshot, { whole = false }): Promise<Put> {
     // Without counts, nothing would show that the catalog lost the changes before a position.
     isOver: counted && heartbeat.isOver,
   });
+}
+
+/** Where a snapshot that was read up to this position continues. */
+export function cursorAt({ snapshot, verifiedUpTo }: PutSnapshot, position: number | undefined): TableCursor {
+  return { snapshotId: String(snapshot.snapshotId), position, verified: verifiedUpTo };
 }
 
 async function* nothing(): AsyncGenerator<never> {}
