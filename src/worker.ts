@@ -77,6 +77,10 @@ export async function startWorker(options: {
     splitSize,
     logger,
     heartbeatMs: config.heartbeatMs,
+    isActivityPaused: async ({ workflowId, runId, activityId }) => {
+      const { raw } = await client.workflow.getHandle(workflowId, runId).describe();
+      return raw.pendingActivities?.find((activity) => activity.activityId === activityId)?.paused ?? false;
+    },
     reports: new ProgressReports(({ workflowId, runId }, report) =>
       client.workflow.getHandle(workflowId, runId).signal(REPORT_SIGNAL, report),
     ),

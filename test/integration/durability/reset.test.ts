@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { countersOf } from '../../../src/contract/progress-message.ts';
 import { JobState, type ReconcileJob } from '../../../src/generated/reconciler/v1/jobs.ts';
-import { loggedConnector } from '../../synthetic/logged-connector.ts';
+import { type LoggedConnector, loggedConnector } from '../../synthetic/logged-connector.ts';
 import type { OpenedTable } from '../../synthetic/opened-tables.ts';
 import { SyntheticStack } from '../../synthetic/synthetic-stack.ts';
 import { TcpProxy } from '../../synthetic/tcp-proxy.ts';
@@ -28,7 +27,7 @@ it('a job that ended and is reset waits for the job that has the connector', asy
 
   connector.change({ ...SLOW, round: 1, changedShare: 1 });
   const second = await connector.trigger();
-  await ingested(second, 20n);
+  await begun(connector, second, 20);
   const newRunId = await reset(first);
   const reopened = await observed(async () => isOpen(await stack.job(first)));
   const afterSecond = await stack.ended(second);
@@ -59,7 +58,7 @@ it('after a reset, the activities of the old run do not write beside those of th
   await stack.addWorker(network.address);
   const connector = await loggedConnector(stack, SLOW, { maxParallel: MAX_PARALLEL });
   const jobId = await connector.trigger();
-  await ingested(jobId, 20n);
+  await begun(connector, jobId, 20);
   // One of the two workers does not learn that its activities are obsolete.
   network.cut();
   const newRunId = await reset(jobId);
@@ -77,7 +76,7 @@ it('the activities of a terminated job do not write beside those of the next job
   await stack.addWorker(network.address);
   const connector = await loggedConnector(stack, SLOW, { maxParallel: MAX_PARALLEL });
   const terminated = await connector.trigger();
-  await ingested(terminated, 20n);
+  await begun(connector, terminated, 20);
   network.cut();
   await stack.temporal.workflow.getHandle(terminated).terminate();
   const next = await connector.trigger();
@@ -134,9 +133,9 @@ const isOpen = ({ state }: ReconcileJob) => [JobState.JS_QUEUED, JobState.JS_RUN
 const runningJob = async (connectorId: string) =>
   (await stack.catalog.connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } })).runningJobId;
 
-/** Waits until the job has ingested more than so many tables. */
-const ingested = (jobId: string, tables: bigint) =>
-  until(async () => countersOf(await stack.job(jobId)).tablesChanged > tables);
+/** Waits until the job has begun more than so many tables. */
+const begun = (connector: LoggedConnector, job: string, tables: number) =>
+  until(async () => connector.opened().filter(({ jobId }) => jobId === job).length > tables);
 
 /** Waits until the job's workflow is closed, which is after the job's end was recorded. */
 const closed = (jobId: string) =>
