@@ -22,11 +22,12 @@ async function client(heartbeats: unknown[], payloadCodecs: PayloadCodec[] = [])
       state: 'JS_RUNNING',
       counters: { tablesScanned: 60, tablesChanged: 20, filesIngested: 9 },
     }),
-    describe: async () => ({ raw: { pendingActivities: [...pendingActivities, {}] } }),
   };
+  const describeWorkflowExecution = async () => ({ pendingActivities: [...pendingActivities, {}] });
   return {
     options: { loadedDataConverter: { payloadCodecs } },
     workflow: { getHandle: () => handle },
+    workflowService: { describeWorkflowExecution },
     withDeadline: (_: number, call: () => Promise<unknown>) => call(),
   } as unknown as Client;
 }
