@@ -108,7 +108,8 @@ export async function withHeartbeat<T>(
     // The next attempt continues from here.
     if (last && !last.sent) send();
     // Writes in progress must have stopped before the next attempt begins; a read that hangs is not waited for.
-    if (signal.aborted) await Promise.race([working?.catch(() => {}), setTimeoutPromise(STOPPING_MS, undefined, { ref: false })]);
+    if (signal.aborted)
+      await Promise.race([working?.catch(() => {}), setTimeoutPromise(STOPPING_MS, undefined, { ref: false })]);
     // An abort surfaces as whatever the interrupted call throws; the signal's reason states what happened.
     throw signal.aborted ? signal.reason : error;
   } finally {
