@@ -58,6 +58,8 @@ const schema = z.object({
     .string()
     .regex(/^\S{1,200}$/, 'is not 1 to 200 characters without spaces')
     .optional(),
+  /** Time between heartbeats of activities. Each is billed by Temporal Cloud, and a cancellation comes with the next one. */
+  RECONCILER_HEARTBEAT_SECONDS: z.coerce.number().min(1, 'is below 1').max(30, 'is above 30').default(10),
   XDG_CACHE_HOME: z.string().optional(),
 });
 
@@ -93,6 +95,8 @@ export interface Config {
   /** Undefined if workers have no version. */
   deployment?: string;
   buildId?: string;
+  /** Time between heartbeats of activities. */
+  heartbeatMs: number;
 }
 
 /**
@@ -122,6 +126,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     codecKeys: settings.RECONCILER_CODEC_KEYS ?? [],
     deployment: settings.RECONCILER_DEPLOYMENT,
     buildId: settings.RECONCILER_BUILD_ID,
+    heartbeatMs: settings.RECONCILER_HEARTBEAT_SECONDS * 1000,
   };
 }
 

@@ -5,15 +5,16 @@ import type { Client } from '@temporalio/client';
 import type { PayloadCodec } from '@temporalio/common';
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Logger } from 'pino';
-import { createControlActivities, createIngestActivities } from './activities/index.ts';
+import { createControlActivities, createIngestActivities, createScanActivities } from './activities/index.ts';
 import { activityFields } from './activities/runtime/activity-fields.ts';
 import { connectorPool } from './activities/runtime/connector-pool.ts';
 import type { ActivityDeps } from './activities/runtime/deps.ts';
+import { ProgressReports } from './activities/runtime/progress-reports.ts';
 import { rateLimiters } from './activities/runtime/rate-limiter.ts';
 import { type CatalogClients, connectCatalog } from './catalog-client/connect.ts';
 import type { Config } from './config.ts';
 import { openConnector } from './connectors/open-connector.ts';
-import { INGEST_TASK_QUEUE, TASK_QUEUE } from './contract/names.ts';
+import { INGEST_TASK_QUEUE, REPORT_SIGNAL, scanQueueOf, TASK_QUEUE } from './contract/names.ts';
 import { type Check, serveHealth } from './telemetry/http/health.ts';
 import { installRuntime } from './telemetry/runtime.ts';
 import { observeActivities, tracingSinks } from './telemetry/tracing/worker-tracing.ts';
@@ -27,6 +28,8 @@ import { temporalSettings } from './temporal/settings.ts';
 const SHUTDOWN_GRACE_TIME = '10s';
 /** Concurrent ingests of all queues together. Each one streams, so this number bounds the worker's memory. */
 const MAX_INGESTS = 16;
+/** Concurrent short steps of all queues together: scans, views, validations, alerts. Long ingests leave these slots to them. */
+const MAX_SCANS = 16;
 /** `ServingStatus.SERVING` of grpc.health.v1; nice-grpc-server-health does not export the enum. */
 const SERVING = 1;
 
@@ -39,7 +42,8 @@ export interface RunningWorker {
 }
 
 /**
- * Connects to Temporal and the catalog, and starts a worker for the task queue of workflows and for those of ingests.
+ * Connects to Temporal and the catalog, and starts a worker for the task queue of workflows, for those of ingests, and for those of short
+ * steps beside them.
  *
  * @param options.ingestQueues task queues of ingests; the default is the common one
  * @param options.openConnector opens upstreams; tests replace it
@@ -72,13 +76,21 @@ export async function startWorker(options: {
     temporalUi: config.temporalUi ? { base: config.temporalUi, namespace } : undefined,
     splitSize,
     logger,
+    heartbeatMs: config.heartbeatMs,
+    isActivityPaused: async ({ workflowId, runId, activityId }) => {
+      const { raw } = await client.workflow.getHandle(workflowId, runId).describe();
+      return raw.pendingActivities?.find((activity) => activity.activityId === activityId)?.paused ?? false;
+    },
+    reports: new ProgressReports(({ workflowId, runId }, report) =>
+      client.workflow.getHandle(workflowId, runId).signal(REPORT_SIGNAL, report),
+    ),
   };
   const common = {
     connection,
     namespace,
     shutdownGraceTime: SHUTDOWN_GRACE_TIME,
     // Activities learn of a cancellation from the responses to heartbeats, which the SDK would otherwise send every 48 s.
-    maxHeartbeatThrottleInterval: '2s',
+    maxHeartbeatThrottleInterval: config.heartbeatMs,
     // Failure messages name tables, so a codec encrypts them too.
     dataConverter: codec && { payloadCodecs: [codec], failureConverterPath: pathOf('./temporal/encoded-failures.cjs') },
     interceptors: INTERCEPTORS,
@@ -92,12 +104,20 @@ export async function startWorker(options: {
       taskQueue: TASK_QUEUE,
       activities: createControlActivities(deps),
     },
-    ...ingestQueues.map((taskQueue) => ({
-      ...common,
-      taskQueue,
-      activities: createIngestActivities(deps),
-      maxConcurrentActivityTaskExecutions: Math.ceil(MAX_INGESTS / ingestQueues.length),
-    })),
+    ...ingestQueues.flatMap((taskQueue) => [
+      {
+        ...common,
+        taskQueue,
+        activities: createIngestActivities(deps),
+        maxConcurrentActivityTaskExecutions: Math.ceil(MAX_INGESTS / ingestQueues.length),
+      },
+      {
+        ...common,
+        taskQueue: scanQueueOf(taskQueue),
+        activities: createScanActivities(deps),
+        maxConcurrentActivityTaskExecutions: Math.ceil(MAX_SCANS / ingestQueues.length),
+      },
+    ]),
   ];
   try {
     for (const spec of specs) workers.push(await Worker.create(spec));

@@ -4,7 +4,7 @@
  */
 
 import { condition, executeChild, proxyActivities } from '@temporalio/workflow';
-import type { IngestActivities } from '../../src/contract/activities.ts';
+import type { IngestActivities, IngestInput } from '../../src/contract/activities.ts';
 import type { TableRef } from '../../src/contract/upstream-names.ts';
 
 export interface PeerInput {
@@ -21,14 +21,27 @@ const { ingestTable } = proxyActivities<Pick<IngestActivities, 'ingestTable'>>({
 
 /** One activity per table. */
 export const activityPerTable = (input: PeerInput) =>
-  forEach(input, (table) => ingestTable({ connectorId: input.connectorId, table, full: false, split: false }));
+  forEach(input, (table) => ingestTable(ingestOf(input.connectorId, table)));
 
 /** One child workflow per table. */
 export const childPerTable = (input: PeerInput) =>
   forEach(input, (table) => executeChild(syncTable, { args: [input.connectorId, table] }));
 
 export async function syncTable(connectorId: string, table: TableRef): Promise<void> {
-  await ingestTable({ connectorId, table, full: false, split: false });
+  await ingestTable(ingestOf(connectorId, table));
+}
+
+/** Without a claim, so that nothing is compared with it. */
+function ingestOf(connectorId: string, table: TableRef): IngestInput {
+  const input: Omit<IngestInput, 'epoch'> = {
+    connectorId,
+    table,
+    full: false,
+    split: false,
+    step: '',
+    sliceSeconds: 600,
+  };
+  return input as IngestInput;
 }
 
 async function forEach({ tables, parallel }: PeerInput, work: (table: TableRef) => Promise<unknown>): Promise<void> {

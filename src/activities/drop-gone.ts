@@ -1,5 +1,6 @@
 import { activityInfo } from '@temporalio/activity';
-import type { DropInput, DropOutcome } from '../contract/activities.ts';
+import type { DropInput, DropOutcome, HeartbeatDetails } from '../contract/activities.ts';
+import { addCounts, type Counters } from '../contract/job.ts';
 import { toDuration } from '../durations.ts';
 import type { Binding, UpstreamName } from '../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
@@ -26,14 +27,14 @@ const SNAPSHOT_PAGE = 100;
  */
 export async function dropGone(deps: ActivityDeps, input: DropInput): Promise<DropOutcome> {
   const { connectorId, refused, views } = input;
-  const earlier = activityInfo().heartbeatDetails as { dropped?: DropOutcome } | undefined;
+  const earlier = activityInfo().heartbeatDetails as HeartbeatDetails | undefined;
   // What an earlier attempt has dropped is not found again. In a dry run everything is found again.
-  const dropped = (!input.dryRun && earlier?.dropped) || { tables: 0, views: 0, snapshots: 0 };
+  const counts: Counters = (!input.dryRun && earlier?.counts) || {};
   const connector = await activeConnector(deps, connectorId);
   const { action, dropAfterSeconds } = missingPolicy(connector);
-  if (action !== 'DROP' || resolveCaptureOptions(connector, input).mode === 'CAPTURE_ONLY') return dropped;
-  return withHeartbeat(`Dropping what is gone from ${connector.uri}`, async ({ beat, signal }) => {
-    const heartbeat = { signal, beat: () => beat({ dropped }) };
+  if (action !== 'DROP' || resolveCaptureOptions(connector, input).mode === 'CAPTURE_ONLY') return { counts };
+  return withHeartbeat(`Dropping what is gone from ${connector.uri}`, input, async ({ beat, signal }) => {
+    const heartbeat = { signal, beat: () => beat({ counts: { ...counts } }) };
     await using upstream = await openUpstream(deps, connector);
     const changes = openChangeList(deps, connector, input);
     const snapshotChanges = changes && recordSnapshots(changes, connector);
@@ -46,18 +47,19 @@ export async function dropGone(deps: ActivityDeps, input: DropInput): Promise<Dr
       for await (const { gone } of goneUpstream(bindings, { what, refused, list, listOther }, heartbeat)) {
         signal.throwIfAborted();
         if (gone.length === 0) continue;
-        dropped[what] += changes
-          ? await recordGone(changes, connector, what, gone)
-          : await dropBindings(deps, connector, what, gone);
+        const drop = () => dropBindings(deps, connector, what, gone);
+        addCounts(counts, {
+          [`${what}Dropped`]: await (changes ? recordGone(changes, connector, what, gone) : drop()),
+        });
       }
     }
     for await (const expired of dropExpired(deps, connector, heartbeat, changes !== undefined)) {
-      dropped.snapshots += expired.snapshots;
+      addCounts(counts, { snapshotsDropped: expired.snapshots });
       await snapshotChanges?.(expired);
     }
     await snapshotChanges?.();
     await changes?.flush();
-    return { ...dropped, upstreamRequests: requestsMade(upstream.usage) };
+    return { counts: { ...counts, upstreamRequests: requestsMade(upstream.usage) } };
   });
 }
 

@@ -1,6 +1,6 @@
 import { activityInfo } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
-import type { FileGroupInput, IngestHeartbeat, TableOutcome } from '../contract/activities.ts';
+import type { FileGroupInput, GroupOutcome, TableHeartbeat } from '../contract/activities.ts';
 import { groupName, stageKey } from './ingest/file-groups.ts';
 import { withFooterMetrics } from './ingest/footer-metrics.ts';
 import { abortIfTableChanged } from './ingest/ingest-table.ts';
@@ -14,63 +14,66 @@ import { openUpstream } from './runtime/open-upstream.ts';
 import { requestsMade } from './runtime/request-count.ts';
 
 /**
- * Stages one group of a snapshot's file changes. The next attempt continues at the position of the last heartbeat; a change that is sent
- * twice has no effect. Nothing becomes visible: `ingestTable` finishes the snapshot when all groups are in.
+ * Stages one group of a snapshot's file changes, as far as a slice allows. The next attempt continues at the position of the last heartbeat; a
+ * change that is sent twice has no effect. Nothing becomes visible: `ingestTable` finishes the snapshot when all groups are in.
  *
  * The error is ABORTED, and not retried, if the snapshot or its base is gone or other columns are selected by now: the table is to be
  * planned again.
  */
-export async function ingestFileGroup(deps: ActivityDeps, input: FileGroupInput): Promise<TableOutcome> {
-  const resume = activityInfo().heartbeatDetails as IngestHeartbeat | undefined;
+export async function ingestFileGroup(deps: ActivityDeps, input: FileGroupInput): Promise<GroupOutcome> {
+  const resume = activityInfo().heartbeatDetails as TableHeartbeat | undefined;
   const { table, tableId, group } = input;
   const snapshotId = BigInt(input.snapshotId);
-  return withHeartbeat(`Files of snapshot ${snapshotId} of table ${tableText(table)}`, async (heartbeat) => {
-    const connector = await activeConnector(deps, input.connectorId);
-    await using upstream = await openUpstream(deps, connector);
-    await using opened = await upstream.openTable(table);
-    const reader = withFooterMetrics(opened, connector.properties, deps.logger);
-    const columnIds = selectedColumns({ connector, scope: input.scope }, reader);
-    const base = input.base === undefined ? undefined : BigInt(input.base);
-    const gone = new Set(base === undefined ? [snapshotId] : [snapshotId, base]);
-    for (const snapshot of reader.history()) gone.delete(snapshot.snapshotId);
-    if (gone.size > 0) throw aborted(`Snapshot ${[...gone].join(' and ')} of the table is gone`);
-    if (stageKey({ tableId, snapshot: { snapshotId }, columnIds }) !== input.key) {
-      throw aborted('Other columns are selected by now');
-    }
-    const filesBefore = resume?.filesBefore ?? 0;
-    const { files } = await abortIfTableChanged(upstream, table, reader, () =>
-      streamChanges({
-        deps,
-        header: () => ({ tableId, snapshotId, idempotencyKey: input.key, replace: false, whole: false }),
-        batches: reader.fileChanges(snapshotId, {
-          base,
-          from: resume?.position ?? group.from,
-          to: group.to,
-          columnIds,
+  const continues = ({ at }: GroupOutcome) => at !== undefined;
+  return withHeartbeat(
+    `Files of snapshot ${snapshotId} of table ${tableText(table)}`,
+    { ...input, continues },
+    async (heartbeat) => {
+      const connector = await activeConnector(deps, input.connectorId);
+      await using upstream = await openUpstream(deps, connector);
+      await using opened = await upstream.openTable(table);
+      const reader = withFooterMetrics(opened, connector.properties, deps.logger);
+      const columnIds = selectedColumns({ connector, scope: input.scope }, reader);
+      const base = input.base === undefined ? undefined : BigInt(input.base);
+      const gone = new Set(base === undefined ? [snapshotId] : [snapshotId, base]);
+      for (const snapshot of reader.history()) gone.delete(snapshot.snapshotId);
+      if (gone.size > 0) throw aborted(`Snapshot ${[...gone].join(' and ')} of the table is gone`);
+      if (stageKey({ tableId, snapshot: { snapshotId }, columnIds }) !== input.key) {
+        throw aborted('Other columns are selected by now');
+      }
+      const filesBefore = resume?.filesBefore ?? 0;
+      const start = resume?.cursor?.position ?? group.at;
+      const { files, position } = await abortIfTableChanged(upstream, table, reader, () =>
+        streamChanges({
+          deps,
+          header: () => ({ tableId, snapshotId, idempotencyKey: input.key, replace: false, whole: false }),
+          batches: reader.fileChanges(snapshotId, {
+            base,
+            from: start ?? group.from,
+            to: group.to,
+            columnIds,
+            signal: heartbeat.signal,
+          }),
+          from: start,
+          finish: { $case: 'groupFinish', value: { group: groupName(group) } },
+          beat: (sent, acknowledged) =>
+            heartbeat.beat({
+              counts: { filesIngested: filesBefore + sent, bytesRead: reader.bytesRead },
+              cursor: { snapshotId: input.snapshotId, position: acknowledged.position },
+              filesBefore: filesBefore + acknowledged.files,
+            } satisfies TableHeartbeat),
           signal: heartbeat.signal,
+          isOver: heartbeat.isOver,
         }),
-        from: resume?.position,
-        finish: { $case: 'groupFinish', value: { group: groupName(group) } },
-        beat: (sent, acknowledged) =>
-          heartbeat.beat({
-            snapshots: 0,
-            files: filesBefore + sent,
-            bytesRead: reader.bytesRead,
-            snapshotId: input.snapshotId,
-            position: acknowledged.position,
-            filesBefore: filesBefore + acknowledged.files,
-          } satisfies IngestHeartbeat),
-        signal: heartbeat.signal,
-      }),
-    );
-    return {
-      changed: true,
-      snapshots: 0,
-      files: filesBefore + files,
-      bytesRead: reader.bytesRead,
-      upstreamRequests: requestsMade(upstream.usage),
-    };
-  });
+      );
+      const counts = {
+        filesIngested: filesBefore + files,
+        bytesRead: reader.bytesRead,
+        upstreamRequests: requestsMade(upstream.usage),
+      };
+      return { counts, ...(position !== undefined && { at: position }) };
+    },
+  );
 }
 
 function aborted(reason: string): ApplicationFailure {

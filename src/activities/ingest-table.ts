@@ -1,5 +1,5 @@
 import { activityInfo } from '@temporalio/activity';
-import type { IngestHeartbeat, IngestInput, TableOutcome } from '../contract/activities.ts';
+import type { IngestInput, TableCursor, TableHeartbeat, TableOutcome } from '../contract/activities.ts';
 import { openChangeList } from './dry-run/change-list.ts';
 import { ingestTable as ingest } from './ingest/ingest-table.ts';
 import { tableText } from './options/destination.ts';
@@ -11,12 +11,14 @@ import { openUpstream } from './runtime/open-upstream.ts';
 import { SPLIT } from './runtime/split-size.ts';
 
 /**
- * Brings one table up to date. The next attempt continues after the snapshots that are in, and within a snapshot at the position of the
- * last heartbeat.
+ * Brings one table up to date, as far as a slice allows. The next attempt, and the next slice, continue after the snapshots that are in, and
+ * within a snapshot at the position of the last heartbeat, or where the slice stopped.
  */
 export async function ingestTable(deps: ActivityDeps, input: IngestInput): Promise<TableOutcome> {
-  const resume = activityInfo().heartbeatDetails as IngestHeartbeat | undefined;
-  return withHeartbeat(`Table ${tableText(input.table)}`, async (heartbeat) => {
+  const earlier = activityInfo().heartbeatDetails as TableHeartbeat | undefined;
+  const resume = earlier ?? resumeAt(input.cursor);
+  const continues = ({ cursor }: TableOutcome) => cursor !== undefined;
+  return withHeartbeat(`Table ${tableText(input.table)}`, { ...input, continues }, async (heartbeat) => {
     const connector = await activeConnector(deps, input.connectorId);
     await using upstream = await openUpstream(deps, connector);
     const changes = openChangeList(deps, connector, input);
@@ -24,4 +26,9 @@ export async function ingestTable(deps: ActivityDeps, input: IngestInput): Promi
     const split = input.split ? (deps.splitSize ?? SPLIT) : undefined;
     return ingest({ ...input, deps, connector, upstream, heartbeat, resume, namespaces, changes, split });
   });
+}
+
+/** A slice continues where the one before it stopped, and counts anew. */
+function resumeAt(cursor: TableCursor | undefined): TableHeartbeat | undefined {
+  return cursor && { counts: {}, cursor };
 }

@@ -1,76 +1,104 @@
 import { activityInfo, CancelledFailure } from '@temporalio/activity';
-import type { IngestHeartbeat, IngestPackInput, TableOutcome } from '../contract/activities.ts';
+import { isClaimLost } from '../catalog-client/claim.ts';
+import type {
+  IngestPackInput,
+  PackHeartbeat,
+  PackOutcome,
+  TableHeartbeat,
+  TableOutcome,
+} from '../contract/activities.ts';
+import { addCounts } from '../contract/job.ts';
 import { openChangeList } from './dry-run/change-list.ts';
 import { ingestTable } from './ingest/ingest-table.ts';
 import { DestinationNamespaces } from './plan/destination-namespaces.ts';
 import { activeCheck, activeConnector, isPaused } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
-import { describeError, isCatalogAway, isRetried, isRetryAfter, UPSTREAM_ATTEMPTS } from './runtime/failures.ts';
-import { withHeartbeat } from './runtime/heartbeat.ts';
+import { isCatalogAway, isRetried, isRetryAfter, UPSTREAM_ATTEMPTS } from './runtime/failures.ts';
+import { type Heartbeat, withHeartbeat } from './runtime/heartbeat.ts';
 import { openUpstream } from './runtime/open-upstream.ts';
+import { isStoppedByPerson } from './runtime/paused-activity.ts';
 import { SPLIT } from './runtime/split-size.ts';
 
 /**
- * Brings a pack of tables up to date, one after the other, for a tenth of the history events. The outcomes are in the order of the tables.
- * A table that fails, or that has a snapshot to be split, is reported in its outcome, and the workflow runs it again by itself.
+ * Brings a pack of tables up to date, one after the other, for a fraction of the history events, as far as a slice allows. A table that fails,
+ * that has a snapshot to be split, or that takes long, is left to the workflow, which runs it again by itself.
  */
-export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): Promise<TableOutcome[]> {
-  const resume = activityInfo().heartbeatDetails as IngestHeartbeat | undefined;
-  const done: TableOutcome[] = resume?.done ?? [];
+export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): Promise<PackOutcome> {
+  const resume = activityInfo().heartbeatDetails as PackHeartbeat | undefined;
+  const pack: PackOutcome = resume?.outcome ?? { counts: {}, done: 0, again: [] };
   let signal: AbortSignal | undefined;
   try {
-    return await withHeartbeat(`A pack of ${input.tables.length} tables`, async (heartbeat) => {
+    const continues = () => pack.done < input.tables.length || pack.again.some(({ cursor }) => cursor !== undefined);
+    await withHeartbeat(`A pack of ${input.tables.length} tables`, { ...input, continues }, async (heartbeat) => {
       const connector = await activeConnector(deps, input.connectorId);
       const changes = openChangeList(deps, connector, input);
       const namespaces = new DestinationNamespaces(deps, connector, changes);
       await using upstream = await openUpstream(deps, connector);
       const check = activeCheck(deps, input.connectorId);
       const split = input.split ? (deps.splitSize ?? SPLIT) : undefined;
+      const shared = { ...input, deps, connector, upstream, namespaces, changes, split };
       signal = heartbeat.signal;
-      for (const table of input.tables.slice(done.length)) {
+      let begun = resume?.table;
+      while (pack.done < input.tables.length) {
         heartbeat.signal.throwIfAborted();
         await check();
-        const before = total(done);
-        const beat = (details: unknown) => heartbeat.beat({ ...sum(before, details as IngestHeartbeat), done });
-        const tableHeartbeat = { signal: heartbeat.signal, beat };
-        const shared = { deps, connector, upstream, namespaces, changes, split };
+        const table = input.tables[pack.done]!;
         try {
-          done.push(await ingestTable({ ...input, ...shared, heartbeat: tableHeartbeat, table }));
+          const outcome = await ingestTable({ ...shared, heartbeat: inPack(heartbeat, pack), table, resume: begun });
+          addOutcome(pack, outcome);
         } catch (error) {
-          // Without the catalog, or throttled, every table of the pack would fail: the pack waits instead.
-          if (heartbeat.signal.aborted || isCatalogAway(error) || isRetryAfter(error)) throw error;
-          done.push(failed(error));
+          // Without the catalog or the claim, or throttled, every table of the pack would fail: the pack waits, or ends, instead.
+          if (heartbeat.signal.aborted || isCatalogAway(error) || isClaimLost(error) || isRetryAfter(error))
+            throw error;
+          leave(pack);
         }
-        heartbeat.beat({ ...total(done), done });
+        begun = undefined;
+        heartbeat.beat({ counts: { ...pack.counts }, outcome: pack } satisfies PackHeartbeat);
+        if (heartbeat.isOver?.()) break;
       }
-      return done;
     });
+    return pack;
   } catch (error) {
-    // Paused or cancelled on the way: what is done counts. The workflow runs the others later, unless it was cancelled itself.
     const isCancelled = error instanceof CancelledFailure;
-    if (done.length > 0 && (isPaused(error) || isCancelled)) return done;
+    if (isStoppedByPerson(error)) throw error;
+    // The connector was paused, or the job cancelled, on the way: what is done counts. The workflow runs the others later, if at all.
+    if (pack.done > 0 && (isPaused(error) || isCancelled)) return pack;
     // A table that hangs neither delays the tables after it nor discards those before it.
-    if (signal?.aborted && !isCancelled && done.length < input.tables.length) return [...done, failed(error)];
+    if (signal?.aborted && !isCancelled && pack.done < input.tables.length) return leave(pack);
     // No attempt follows: what is done counts, too. The others get an activity of their own, which may fail with nothing done.
-    if (done.length > 0 && !isRetried(error, activityInfo().attempt, UPSTREAM_ATTEMPTS)) return done;
+    if (pack.done > 0 && !isClaimLost(error) && !isRetried(error, activityInfo().attempt, UPSTREAM_ATTEMPTS))
+      return pack;
     throw error;
   }
 }
 
-function failed(error: unknown): TableOutcome {
-  return { changed: false, snapshots: 0, files: 0, bytesRead: 0, failure: describeError(error) };
-}
-
-type Counts = Pick<IngestHeartbeat, 'snapshots' | 'files' | 'bytesRead'>;
-
-function total(outcomes: TableOutcome[]): Counts {
-  return outcomes.reduce<Counts>(sum, { snapshots: 0, files: 0, bytesRead: 0 });
-}
-
-function sum(a: Counts, b: Counts): Counts {
+/** The heartbeat of a table of the pack: its counts are added to the pack's. */
+function inPack({ signal, isOver, beat }: Heartbeat, pack: PackOutcome): Heartbeat {
   return {
-    snapshots: a.snapshots + b.snapshots,
-    files: a.files + b.files,
-    bytesRead: a.bytesRead + b.bytesRead,
+    signal,
+    isOver,
+    beat(details) {
+      const counts = { ...pack.counts };
+      addCounts(counts, details?.counts ?? {});
+      beat({ counts, outcome: pack, table: details as TableHeartbeat | undefined } satisfies PackHeartbeat);
+    },
   };
+}
+
+function addOutcome(pack: PackOutcome, { changed, counts, cursor, split }: TableOutcome): void {
+  addCounts(pack.counts, counts);
+  if (cursor || split) {
+    // Its groups are planned again when it is run by itself.
+    pack.again.push({ table: pack.done, ...(cursor && { cursor }), ...(changed && { changed }) });
+  } else {
+    addCounts(pack.counts, { [changed ? 'tablesChanged' : 'tablesUnchanged']: 1 });
+  }
+  pack.done += 1;
+}
+
+/** The next table is run by itself, with retries of its own. */
+function leave(pack: PackOutcome): PackOutcome {
+  pack.again.push({ table: pack.done });
+  pack.done += 1;
+  return pack;
 }

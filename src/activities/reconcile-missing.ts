@@ -1,12 +1,12 @@
 import { activityInfo } from '@temporalio/activity';
-import type { MissingInput, MissingOutcome } from '../contract/activities.ts';
+import type { HeartbeatDetails, MissingInput, MissingOutcome } from '../contract/activities.ts';
 import type { Binding } from '../generated/reconciler/internal/v1/bindings.ts';
 import { openChangeList } from './dry-run/change-list.ts';
 import { goneChange } from './dry-run/object-changes.ts';
-import { countBindings, openBindings } from './missing/bindings.ts';
+import { openBindings } from './missing/bindings.ts';
 import { listingOf, markMissing } from './missing/mark-missing.ts';
 import { missingPolicy } from './missing/missing-policy.ts';
-import { resolveCaptureOptions } from './options/capture-options.ts';
+import { marksMissing } from './missing/nothing-gone.ts';
 import { activeConnector } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
 import { withHeartbeat } from './runtime/heartbeat.ts';
@@ -21,23 +21,20 @@ import { requestsMade } from './runtime/request-count.ts';
  * @throws CodedError FAILED_PRECONDITION, with nothing marked, if more are gone than the connector allows at once
  */
 export async function reconcileMissing(deps: ActivityDeps, input: MissingInput): Promise<MissingOutcome> {
-  const { connectorId, views, viewsListed, listed, refused, before, allowMissing } = input;
-  const earlier = activityInfo().heartbeatDetails as { marked?: number } | undefined;
+  const { connectorId, views, viewsListed, refused, before, allowMissing } = input;
+  const earlier = activityInfo().heartbeatDetails as HeartbeatDetails | undefined;
+  const what = views ? 'views' : 'tables';
   // What an earlier attempt has marked is not found again. In a dry run everything is found again.
-  let marked = (!input.dryRun && earlier?.marked) || 0;
+  let marked = (!input.dryRun && earlier?.counts[`${what}Missing`]) || 0;
+  const counts = () => ({ [`${what}Missing`]: marked });
   const connector = await activeConnector(deps, connectorId);
   const { action, maxShare, dropAfterSeconds } = missingPolicy(connector);
-  // If a single table is selected, nothing is listed; its ingest fails if it is gone.
-  if (connector.source?.table || action === 'KEEP') return { marked };
-  if (resolveCaptureOptions(connector, input).mode === 'CAPTURE_ONLY') return { marked };
-  const [what, other] = views ? (['views', 'tables'] as const) : (['tables', 'views'] as const);
-  // The run has listed what is bound, and nothing else.
-  if (listed !== undefined && listed === (await countBindings(deps, connector, what)).checksum) return { marked };
-  return withHeartbeat(`Looking for ${what} gone from ${connector.uri}`, async ({ beat, signal }) => {
-    const heartbeat = { signal, beat: () => beat({ marked }) };
+  if (!marksMissing(connector, input)) return { counts: counts() };
+  return withHeartbeat(`Looking for ${what} gone from ${connector.uri}`, input, async ({ beat, signal }) => {
+    const heartbeat = { signal, beat: () => beat({ counts: counts() }) };
     await using upstream = await openUpstream(deps, connector);
     const list = listingOf(upstream, what);
-    if (!list) return { marked };
+    if (!list) return { counts: counts() };
     const limit = { share: allowMissing ? undefined : maxShare, before, connectorName: connector.displayName };
     const bindings = openBindings(deps, connector, what);
     const isDropped = action === 'DROP' && dropAfterSeconds === 0;
@@ -49,14 +46,14 @@ export async function reconcileMissing(deps: ActivityDeps, input: MissingInput):
       }
       return gone.length;
     };
-    const listOther = changes && (views || viewsListed) ? listingOf(upstream, other) : undefined;
+    const listOther = changes && (views || viewsListed) ? listingOf(upstream, views ? 'tables' : 'views') : undefined;
     const listing = { what, refused, list, listOther };
     const mark = async (gone: Binding[]) => {
       marked += await (changes ? record(gone) : bindings.mark(gone));
     };
     await markMissing(bindings, listing, limit, mark, heartbeat);
     await changes?.flush();
-    const dropped = changes && isDropped ? { dropped: marked } : {};
-    return { marked, ...dropped, upstreamRequests: requestsMade(upstream.usage) };
+    const dropped = changes && isDropped ? { [`${what}Dropped`]: marked } : {};
+    return { counts: { ...counts(), ...dropped, upstreamRequests: requestsMade(upstream.usage) } };
   });
 }

@@ -1,8 +1,10 @@
 import { activityInfo } from '@temporalio/activity';
 import type { ViewRef } from '../connectors/spi.ts';
-import type { ViewsHeartbeat, ViewsInput, ViewsOutcome, WalkCursor } from '../contract/activities.ts';
-import type { TableFailure } from '../contract/job.ts';
+import type { ViewsHeartbeat, ViewsInput, ViewsOutcome } from '../contract/activities.ts';
+import { addCounts, type Counters, type TableFailure } from '../contract/job.ts';
+import { addToChecksum, NO_NAMES } from '../contract/name-checksum.ts';
 import { nameFilter } from '../name-patterns.ts';
+import { upstreamNameHash } from '../upstream-name-hash.ts';
 import { openChangeList } from './dry-run/change-list.ts';
 import { ingestViews, viewText } from './ingest/ingest-views.ts';
 import { listFailedTables } from './listing/list-failed-tables.ts';
@@ -10,6 +12,7 @@ import { namespaceRefusal } from './listing/namespace-refusal.ts';
 import { takesViews } from './listing/view-source.ts';
 import type { RefusedNamespace, Walked } from './listing/walk-namespaces.ts';
 import { walkFrom, walkViews } from './listing/walk-namespaces.ts';
+import { isNothingGone } from './missing/nothing-gone.ts';
 import { destinationOf, namespaceText, scopeTakes } from './options/destination.ts';
 import { recordJob } from './record-job.ts';
 import { activeCheck, activeConnector, isPaused } from './runtime/active-connector.ts';
@@ -24,27 +27,20 @@ const PAGE = 100;
 /** Failures in the outcome, which becomes part of the workflow's history. The job's record has all of them. */
 const MAX_FAILURES = 20;
 
-type Done = ViewsOutcome & { cursor?: WalkCursor };
-
 /**
- * Ingests the upstream's views, all in one activity: they are small, and there are far fewer of them than tables. The next attempt
+ * Ingests the upstream's views, as far as a slice allows: they are small, and there are far fewer of them than tables. The next attempt
  * continues with the page that was not finished.
  */
 export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Promise<ViewsOutcome> {
-  let done = (activityInfo().heartbeatDetails as ViewsHeartbeat | undefined)?.views as Done | undefined;
+  let done = (activityInfo().heartbeatDetails as ViewsHeartbeat | undefined)?.views;
   try {
     const connector = await activeConnector(deps, input.connectorId);
-    return await withHeartbeat(`Views of ${connector.uri}`, async ({ beat, signal }) => {
-      await recordJob(deps, input.record);
+    return await withHeartbeat(`Views of ${connector.uri}`, input, async ({ beat, signal, isOver }) => {
+      await recordJob(deps, input);
       await using upstream = await openUpstream(deps, connector);
-      done ??= {
-        cursor: input.cursor ?? walkFrom(connector.source?.namespacePath ?? []),
-        scanned: 0,
-        changed: 0,
-        errors: 0,
-        failures: [],
-      };
-      const heartbeat = { signal, beat: () => beat({ views: done! } satisfies ViewsHeartbeat) };
+      const first = input.cursor ?? walkFrom(connector.source?.namespacePath ?? []);
+      done ??= { cursor: first, counts: {}, failures: [], listed: NO_NAMES };
+      const heartbeat = { signal, beat: () => beat({ counts: done!.counts, views: done! } satisfies ViewsHeartbeat) };
       const takes = scopeTakes(input.scope);
       const filter = nameFilter(connector.source);
       const check = activeCheck(deps, input.connectorId);
@@ -64,19 +60,25 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
           ...failures.map((failure) => jobFailure(viewText(failure.view), failure)),
           ...refused.map(viewsRefusal),
         ];
-        if (failed.length > 0) await recordJob(deps, { ...input.record, failures: failed });
+        if (failed.length > 0) await recordJob(deps, { record: { ...input.record, failures: failed } });
+        const counts: Counters = { ...done.counts };
+        addCounts(counts, { viewsScanned: taken.length, viewsChanged: changed, errors: failed.length });
         done = {
           cursor: page.cursor,
-          scanned: done.scanned + taken.length,
-          changed: done.changed + changed,
-          errors: done.errors + failed.length,
+          counts,
           failures: [...done.failures, ...failed].slice(0, MAX_FAILURES),
+          listed: addToChecksum(done.listed, ...taken.map(({ namespace, name }) => upstreamNameHash(namespace, name))),
           ...(done.refused || refused.length > 0 ? { refused: true } : {}),
         };
         heartbeat.beat();
+        if (isOver?.()) break;
       }
-      const { cursor: _, ...outcome } = done;
-      return { ...outcome, upstreamRequests: requestsMade(upstream.usage) };
+      const isLast = done.cursor === undefined;
+      return {
+        ...done,
+        counts: { ...done.counts, upstreamRequests: requestsMade(upstream.usage) },
+        ...(isLast && (await isNothingGone(deps, connector, input, 'views', done)) ? { nothingGone: true } : {}),
+      };
     });
   } catch (error) {
     // The connector was paused on the way: the workflow continues from here later.

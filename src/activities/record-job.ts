@@ -1,38 +1,12 @@
-import type { JobRecord } from '../contract/activities.ts';
-import { captureModeToProto } from '../contract/capture-options-proto.ts';
-import { failureMessage, progressMessage } from '../contract/progress-message.ts';
-import { JobState, JobTrigger } from '../generated/reconciler/v1/jobs.ts';
+import type { RecordInput } from '../contract/activities.ts';
+import { failureMessage } from '../contract/progress-message.ts';
+import { toReconcileJob } from './reconcile-job.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
 
-const TRIGGERS = {
-  manual: JobTrigger.JOB_TRIGGER_MANUAL,
-  schedule: JobTrigger.JOB_TRIGGER_SCHEDULE,
-  retry: JobTrigger.JOB_TRIGGER_RETRY,
-};
-
 /** Writes the job's record, which outlives Temporal's history, and is served when no worker is running. */
-export async function recordJob(deps: ActivityDeps, record: JobRecord): Promise<void> {
-  const { progress, request } = record;
+export async function recordJob(deps: ActivityDeps, { record }: Pick<RecordInput, 'record'>): Promise<void> {
   await deps.catalog.reconciliation.recordJob({
-    job: {
-      jobId: record.jobId,
-      runId: record.runId,
-      connectorId: record.connectorId,
-      connectorName: record.connectorName,
-      fullRescan: record.full,
-      state: JobState[progress.state],
-      ...progressMessage(progress),
-      message: record.message,
-      startedAt: date(record.startedAtMs),
-      finishedAt: date(record.finishedAtMs),
-      trigger: request.trigger ? TRIGGERS[request.trigger] : JobTrigger.JOB_TRIGGER_TEMPORAL,
-      mode: captureModeToProto(request.mode),
-      dryRun: request.dryRun ?? false,
-      requestJson: JSON.stringify(request),
-      retryOfJobId: request.retryOf ?? '',
-    },
+    job: toReconcileJob(record),
     failures: record.failures.map(failureMessage),
   });
 }
-
-const date = (ms: number | undefined) => (ms === undefined ? undefined : new Date(ms));

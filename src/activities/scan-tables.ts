@@ -1,5 +1,7 @@
+import { activityInfo } from '@temporalio/activity';
 import type { TableEntry, UpstreamCatalog } from '../connectors/spi.ts';
-import type { CaptureOptions, ScanInput, ScanPage } from '../contract/activities.ts';
+import type { CaptureOptions, ScanHeartbeat, ScanInput, ScanPage, WalkCursor } from '../contract/activities.ts';
+import { addCounts } from '../contract/job.ts';
 import { addToChecksum, NO_NAMES } from '../contract/name-checksum.ts';
 import type { TableRef } from '../contract/upstream-names.ts';
 import type { Binding } from '../generated/reconciler/internal/v1/bindings.ts';
@@ -12,6 +14,7 @@ import { takesViews } from './listing/view-source.ts';
 import type { Walked } from './listing/walk-namespaces.ts';
 import { walkFrom, walkTables } from './listing/walk-namespaces.ts';
 import { lookUpBindings } from './missing/bindings.ts';
+import { isNothingGone } from './missing/nothing-gone.ts';
 import { resolveCaptureOptions } from './options/capture-options.ts';
 import { covers } from './options/coverage.ts';
 import { destinationOf, hasMoved, scopeTakes } from './options/destination.ts';
@@ -26,12 +29,10 @@ import { requestsMade } from './runtime/request-count.ts';
 
 /** Tables that are listed, looked up and checked at once. */
 const BATCH = 100;
-/** A page ends with this many changed tables, so that they are ingested while the next page is scanned, … */
-const PAGE_CHANGED_LIMIT = 100;
-/** … or with this many listed tables, filtered ones included: an attempt that breaks off does all of it again, … */
-const PAGE_LISTED_LIMIT = 1000;
-/** … or after this time, because the counters do not change during a page, … */
-const PAGE_MS_LIMIT = 5_000;
+/** A page ends with this many changed tables, … */
+const PAGE_CHANGED_LIMIT = 400;
+/** … or this time after its first one was found, so that they are ingested while the next page is scanned, … */
+const PAGE_CHANGED_MS = 5_000;
 /** … or when its result, which becomes part of the workflow's history, is this big. */
 const PAGE_BYTES_LIMIT = 64 * 1024;
 /** Fingerprints requested from the upstream at the same time, if its listing has none. */
@@ -42,29 +43,37 @@ type ScannedTable = TableRef & Pick<TableEntry, 'fingerprint'>;
 
 /**
  * Finds the tables of one page of the upstream that have changed since they were ingested. Writes nothing but the job's record. Pages grow
- * while few tables have changed, so that unchanged tables add almost nothing to the history.
+ * while few tables have changed, so that unchanged tables add almost nothing to the history. The next attempt continues with what the page
+ * has so far.
  */
 export async function scanTables(deps: ActivityDeps, input: ScanInput): Promise<ScanPage> {
+  const resume = activityInfo().heartbeatDetails as ScanHeartbeat | undefined;
   const connector = await activeConnector(deps, input.connectorId);
-  return withHeartbeat(`Listing tables of ${connector.uri}`, async (heartbeat) => {
-    await recordJob(deps, input.record);
+  return withHeartbeat(`Listing tables of ${connector.uri}`, input, async ({ beat, signal, isOver }) => {
+    await recordJob(deps, input);
     await using upstream = await openUpstream(deps, connector);
-    const began = performance.now();
-    let page = await scanBatch(deps, input, connector, upstream, heartbeat);
-    while (
-      page.cursor &&
-      page.changed.length < PAGE_CHANGED_LIMIT &&
-      page.scanned + page.filtered < PAGE_LISTED_LIMIT &&
-      performance.now() - began < PAGE_MS_LIMIT &&
-      JSON.stringify([page.changed, page.refused]).length < PAGE_BYTES_LIMIT
-    ) {
-      heartbeat.signal.throwIfAborted();
-      page = joined(page, await scanBatch(deps, { ...input, cursor: page.cursor }, connector, upstream, heartbeat));
+    let page = resume?.page;
+    let changedAt = page?.changed.length ? performance.now() : undefined;
+    const isFull = ({ changed, refused }: ScanPage) =>
+      isOver?.() ||
+      changed.length >= PAGE_CHANGED_LIMIT ||
+      (changedAt !== undefined && performance.now() - changedAt >= PAGE_CHANGED_MS) ||
+      JSON.stringify([changed, refused]).length >= PAGE_BYTES_LIMIT;
+    while (!page || (page.cursor && !isFull(page))) {
+      signal.throwIfAborted();
+      const counted = page;
+      const heartbeat = { signal, beat: () => beat(counted && { counts: counted.counts, page: counted }) };
+      const cursor: WalkCursor | undefined = page ? page.cursor : input.cursor;
+      const next = await scanBatch(deps, { ...input, cursor }, connector, upstream, heartbeat);
+      page = page ? joined(page, next) : next;
+      if (page.changed.length > 0) changedAt ??= performance.now();
+      beat({ counts: page.counts, page } satisfies ScanHeartbeat);
     }
     return {
       ...page,
-      upstreamRequests: requestsMade(upstream.usage),
+      counts: { ...page.counts, upstreamRequests: requestsMade(upstream.usage) },
       ...(takesViews(upstream, connector, input) ? { hasViews: true } : {}),
+      ...(!page.cursor && (await isNothingGone(deps, connector, input, 'tables', page)) ? { nothingGone: true } : {}),
     };
   });
 }
@@ -92,9 +101,11 @@ async function scanBatch(
     bound && !input.full ? await changedTables({ upstream, connector, capture, heartbeat }, taken, bound) : taken;
   return {
     cursor: listed.cursor,
-    scanned: taken.length,
-    unchanged: taken.length - changed.length,
-    filtered: listed.items.length - taken.length,
+    counts: {
+      tablesScanned: taken.length,
+      tablesUnchanged: taken.length - changed.length,
+      tablesFiltered: listed.items.length - taken.length,
+    },
     changed: changed.map(({ namespace, name }) => ({ namespace, name })),
     listed: addToChecksum(NO_NAMES, ...taken.map(({ namespace, name }) => upstreamNameHash(namespace, name))),
     ...(refused.length > 0 ? { refused: refused.map(namespaceRefusal) } : {}),
@@ -104,11 +115,11 @@ async function scanBatch(
 /** A page with the batch after it. */
 function joined(page: ScanPage, next: ScanPage): ScanPage {
   const refused = [...(page.refused ?? []), ...(next.refused ?? [])];
+  const counts = { ...page.counts };
+  addCounts(counts, next.counts);
   return {
     cursor: next.cursor,
-    scanned: page.scanned + next.scanned,
-    unchanged: page.unchanged + next.unchanged,
-    filtered: page.filtered + next.filtered,
+    counts,
     changed: [...page.changed, ...next.changed],
     listed: addToChecksum(page.listed, next.listed),
     ...(refused.length > 0 ? { refused } : {}),

@@ -39,7 +39,7 @@ export async function validateConnector(deps: ActivityDeps, request: ValidateReq
     ? await deps.catalog.connectors.getConnector({ by: { $case: 'connectorId', value: request.connectorId } })
     : Connector.fromJSON(JSON.parse(request.connectorJson ?? '{}'));
   const where = connector.uri || 'AWS Glue';
-  return withHeartbeat(`Validating ${where}`, async (heartbeat) => {
+  return withHeartbeat(`Validating ${where}`, {}, async (heartbeat) => {
     const late = wrong(
       `The address does not respond in time: ${where} did not respond within ${ANSWER_TIMEOUT_MS / 1000} s.`,
     );

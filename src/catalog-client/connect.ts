@@ -1,4 +1,5 @@
 import { type Channel, createChannel, createClientFactory } from 'nice-grpc';
+import { errorDetailsClientMiddleware } from 'nice-grpc-error-details';
 import { HealthDefinition } from 'nice-grpc-server-health';
 import { BindingsDefinition } from '../generated/reconciler/internal/v1/bindings.ts';
 import { IngestionDefinition } from '../generated/reconciler/internal/v1/ingestion.ts';
@@ -15,6 +16,7 @@ import { TableStatisticsDefinition } from '../generated/reconciler/v1/statistics
 import { TablesDefinition } from '../generated/reconciler/v1/tables.ts';
 import { ViewsDefinition } from '../generated/reconciler/v1/views.ts';
 import { currentTracing } from '../telemetry/tracing/tracing.ts';
+import { attachClaim } from './claim.ts';
 import { RawCommitSnapshotDefinition } from './raw-commit-snapshot.ts';
 import { traceCalls } from './trace-calls.ts';
 
@@ -30,7 +32,7 @@ export function connectCatalog(address: string) {
     'grpc.max_reconnect_backoff_ms': 2_000,
     'grpc.initial_reconnect_backoff_ms': 200,
   });
-  const plain = createClientFactory();
+  const plain = createClientFactory().use(errorDetailsClientMiddleware).use(attachClaim);
   const factory = currentTracing() === undefined ? plain : plain.use(traceCalls);
   return {
     bindings: factory.create(BindingsDefinition, channel),

@@ -1,6 +1,8 @@
+import type { Claim } from './claim.ts';
 import type {
   AlertRequest,
   CaptureMode,
+  Counters,
   Progress,
   ReconcileRequest,
   ReconcileScope,
@@ -14,25 +16,15 @@ import type { NamespacePath, TableRef } from './upstream-names.ts';
 
 /** Short steps against the catalog, served from the queue `reconciler`; in the order in which a job takes them. */
 export interface ControlActivities {
-  resolveConnector(request: ReconcileRequest): Promise<ResolvedConnector>;
-  claimConnector(input: { connectorId: string; jobId: string }): Promise<void>;
-  ensureDestination(input: { connectorId: string; dryRun?: boolean }): Promise<Destination>;
-  awaitActive(input: { connectorId: string; record: JobRecord }): Promise<void>;
-  bindDestination(input: { connectorId: string; catalogId: string; namespaceId: string }): Promise<void>;
-  recordJob(record: JobRecord): Promise<void>;
-  takeAlert(input: { jobId: string }): Promise<Pick<AlertRequest, 'type' | 'failedJobId'> | undefined>;
-  releaseConnector(input: { connectorId: string; jobId: string }): Promise<void>;
+  beginJob(input: BeginInput): Promise<BegunJob>;
+  recordJob(input: RecordInput): Promise<void>;
+  isPaused(input: JobClaim): Promise<boolean>;
+  endJob(input: EndInput): Promise<EndedJob>;
 }
 
-/**
- * Steps that reach upstreams and webhooks, served from the queue `reconciler-ingest` or the connector's own; in the order in which a job
- * takes them.
- */
-export interface IngestActivities {
+/** Short steps that reach upstreams and webhooks, served from the queue `reconciler-scan`, or the one beside the connector's own. */
+export interface ScanActivities {
   scanTables(input: ScanInput): Promise<ScanPage>;
-  ingestTable(input: IngestInput): Promise<TableOutcome>;
-  ingestFileGroup(input: FileGroupInput): Promise<TableOutcome>;
-  ingestTables(input: IngestPackInput): Promise<TableOutcome[]>;
   reconcileViews(input: ViewsInput): Promise<ViewsOutcome>;
   reconcileMissing(input: MissingInput): Promise<MissingOutcome>;
   dropGone(input: DropInput): Promise<DropOutcome>;
@@ -40,20 +32,49 @@ export interface IngestActivities {
   validateConnector(request: ValidateRequest): Promise<ValidateResult>;
 }
 
+/** Steps that may take long, served from the queue `reconciler-ingest` or the connector's own. */
+export interface IngestActivities {
+  ingestTable(input: IngestInput): Promise<TableOutcome>;
+  ingestFileGroup(input: FileGroupInput): Promise<GroupOutcome>;
+  ingestTables(input: IngestPackInput): Promise<PackOutcome>;
+}
+
+/** A job's claim in the inputs of its activities. Its run is the one that the activity belongs to. */
+export type JobClaim = Omit<Claim, 'runId'>;
+
 /** What the workflow needs to know about a connector: bounded, and without credentials. */
 export interface ResolvedConnector {
   connectorId: string;
   name: string;
   /** Tables ingested at the same time. */
   maxParallel: number;
-  /** The task queue of the activities that read its upstream; absent if it is the common one. */
+  /** The task queue of the activities that ingest from its upstream; absent if it is the common one. */
   taskQueue?: string;
   /** Objects that have been gone for long enough are dropped. */
   drops: boolean;
-  /** It has a webhook, which receives how jobs end. */
-  alerts: boolean;
   /** The cluster knows this project's search attributes. */
   searchAttributes: boolean;
+}
+
+export interface BeginInput {
+  /** The job as it would run. Its connector is the one that the request names, if that is not resolved yet. */
+  record: JobRecord;
+  request: ReconcileRequest;
+  /** The job has a destination already: an earlier run of the workflow began it. */
+  hasDestination: boolean;
+}
+
+/** A job that has its connector, or waits for it. */
+export interface BegunJob {
+  connector: ResolvedConnector;
+  /** Absent while another job is ahead. */
+  epoch?: number;
+  /** The job that is ahead. */
+  waitsFor?: string;
+  /** Absent if the job waits, or had one before. */
+  destination?: Destination;
+  /** The job has its connector, but cannot go on. */
+  failure?: { code: string; message: string };
 }
 
 /** Where a run's tables go, and what the connector has brought there before. */
@@ -64,20 +85,36 @@ export interface Destination {
   before: { tables: number; views: number };
 }
 
-/** A job's record as the workflow knows it. */
+/** A job's record as the workflow knows it. What its request says is recorded when the job begins. */
 export interface JobRecord {
   jobId: string;
+  /** The id of the workflow's first run. */
   runId: string;
   connectorId: string;
   connectorName: string;
-  full: boolean;
   message: string;
   progress: Progress;
   /** Failures since the last record: at most several hundred. */
   failures: TableFailure[];
   startedAtMs?: number;
   finishedAtMs?: number;
-  request: ReconcileRequest;
+}
+
+export interface RecordInput extends Partial<JobClaim> {
+  record: JobRecord;
+}
+
+export interface EndInput extends Partial<JobClaim> {
+  record: JobRecord;
+  /** Only of a job that never began: its request, which is not recorded yet. */
+  request?: ReconcileRequest;
+  /** What the connector is to be bound to. Absent if the job failed early, was cancelled or is a dry run. */
+  bind?: Pick<Destination, 'catalogId' | 'namespaceId'>;
+}
+
+export interface EndedJob {
+  /** The alert that the end of the job calls for. From now on it counts as sent. */
+  alert?: Pick<AlertRequest, 'type' | 'failedJobId'>;
 }
 
 /** What a job takes from each table. */
@@ -90,34 +127,52 @@ export interface CaptureOptions {
 /** What the run's request overrides of the connector's capture options. */
 export type CaptureOverrides = Partial<CaptureOptions>;
 
-export interface ScanInput extends CaptureOverrides {
-  connectorId: string;
+/** A step that counts something. */
+export interface StepInput extends JobClaim {
+  /** Names the step in the worker's reports of what it has counted; see `ProgressReport`. */
+  step: string;
+}
+
+/** What a step has counted. */
+export interface StepOutcome {
+  counts: Counters;
+}
+
+/**
+ * A step that works for a bounded time: it returns what it has done by then, and where it continues. So a cancel, a pause, a new build and
+ * continue-as-new never wait for the slowest table.
+ */
+export interface SliceInput extends StepInput {
+  /** After this time the step stops at the next point from which it can continue. */
+  sliceSeconds: number;
+}
+
+export interface ScanInput extends SliceInput, CaptureOverrides {
   full: boolean;
   scope?: ReconcileScope;
   /** Only the tables that failed in this job. */
   retryOf?: string;
   /** Absent for the first page. */
   cursor?: WalkCursor;
+  /** The names of the tables that earlier pages have listed. Absent if the run does not look for what is gone. */
+  listed?: NameChecksum;
   /** What the workflow has counted so far: recorded by the scan, so that it needs no activity of its own. */
   record: JobRecord;
 }
 
-export interface ScanPage {
+export interface ScanPage extends StepOutcome {
   /** Absent after the last page. */
   cursor?: WalkCursor;
-  /** Tables looked at, without those that were filtered. */
-  scanned: number;
-  unchanged: number;
-  filtered: number;
   /** At most several hundred. */
   changed: TableRef[];
   /** The names of the tables looked at. */
   listed: NameChecksum;
-  upstreamRequests?: number;
   /** Namespaces that may not be listed; absent if there are none. */
   refused?: TableFailure[];
   /** The upstream has views, and the run takes them. */
   hasViews?: true;
+  /** After the last page: the catalog has exactly the tables that were listed, so that none can be gone. */
+  nothingGone?: true;
 }
 
 /** Where a walk over the upstream's namespaces stands. It is as deep as namespaces nest, and so bounded. */
@@ -150,32 +205,38 @@ export interface PageCycle {
   of: number;
 }
 
-export interface IngestInput extends CaptureOverrides {
-  connectorId: string;
+export interface IngestInput extends SliceInput, CaptureOverrides {
   table: TableRef;
   full: boolean;
   scope?: ReconcileScope;
   /** The caller ingests the file groups of a big snapshot in activities of their own, and then ingests the table again. */
   split: boolean;
   dryRun?: boolean;
+  /** Where the slice before this one stopped. */
+  cursor?: TableCursor;
 }
 
-export interface IngestPackInput extends Omit<IngestInput, 'table'> {
+export interface IngestPackInput extends Omit<IngestInput, 'table' | 'cursor'> {
   /** At most several dozen. */
   tables: TableRef[];
 }
 
-/** The outcome of one table. */
-export interface TableOutcome {
+/** Where the next slice of a table continues. What is in the catalog is found there; this is the rest. */
+export interface TableCursor {
+  /** The snapshot being ingested (decimal), and the reader's position in it. */
+  snapshotId?: string;
+  position?: number;
+  /** In a full rescan: the last snapshot that was verified (decimal). */
+  verified?: string;
+  /** The page of data files to be sketched next. */
+  sketches?: string;
+}
+
+/** The outcome of one slice of one table. */
+export interface TableOutcome extends StepOutcome {
   changed: boolean;
-  snapshots: number;
-  files: number;
-  bytesRead: number;
-  upstreamRequests?: number;
-  /** In a dry run: expired snapshots that would be dropped in the same job. */
-  snapshotsDropped?: number;
-  /** The table failed with this, after what is counted here. */
-  failure?: { code: string; message: string };
+  /** The slice is over: the table continues here. */
+  cursor?: TableCursor;
   /** The table must be ingested again after these groups. Only if the input has `split`. */
   split?: TableSplit;
 }
@@ -188,72 +249,96 @@ export interface TableSplit {
   base?: string;
   /** Idempotency key that the groups' streams share. */
   key: string;
-  /** The reader's positions of the groups that are not ingested yet. At most 64. */
-  groups: { from: number; to: number }[];
+  /** The groups that are not ingested yet. At most 64. */
+  groups: FileGroup[];
 }
 
-export interface FileGroupInput extends Omit<TableSplit, 'groups'> {
-  connectorId: string;
+/** A part of a snapshot's changes, by the reader's positions. */
+export interface FileGroup {
+  from: number;
+  to: number;
+  /** Where the slice before this one stopped. */
+  at?: number;
+}
+
+export interface FileGroupInput extends SliceInput, Omit<TableSplit, 'groups'> {
   table: TableRef;
   scope?: ReconcileScope;
-  group: { from: number; to: number };
+  group: FileGroup;
 }
 
-/** Heartbeat details of an ingest: what it has done so far, and where the next attempt continues. */
-export interface IngestHeartbeat {
-  snapshots: number;
-  files: number;
-  bytesRead: number;
-  /** The snapshot being ingested (decimal), and the reader's position in it. */
-  snapshotId?: string;
-  position?: number;
-  /** How many of the files come before that position. The others are read again unless all of them are stored. */
+export interface GroupOutcome extends StepOutcome {
+  /** The slice is over: the group continues at this position. */
+  at?: number;
+}
+
+/** The outcome of one slice of a pack of tables. */
+export interface PackOutcome extends StepOutcome {
+  /** How many of the tables, from the first, it has dealt with. The others were not begun. */
+  done: number;
+  /** Of these, the ones to be run by themselves, by their places in the pack: they failed, are split, or continue at a cursor. */
+  again: { table: number; cursor?: TableCursor; changed?: true }[];
+}
+
+/** Heartbeat details. What was counted reaches the workflow, and the rest the next attempt. */
+export interface HeartbeatDetails {
+  counts: Counters;
+}
+
+export interface TableHeartbeat extends HeartbeatDetails {
+  cursor?: TableCursor;
+  /** How many of the files come before the cursor's position. The others are read again unless all of them are stored. */
   filesBefore?: number;
-  /** In a pack: the outcomes of the tables that are done, in the pack's order. */
-  done?: TableOutcome[];
 }
 
-export interface ViewsInput extends CaptureOverrides {
-  connectorId: string;
+export interface PackHeartbeat extends HeartbeatDetails {
+  outcome: PackOutcome;
+  /** The table that comes next. */
+  table?: TableHeartbeat;
+}
+
+export interface ScanHeartbeat extends HeartbeatDetails {
+  /** What the page has so far. */
+  page: ScanPage;
+}
+
+export interface ViewsInput extends SliceInput, CaptureOverrides {
   full: boolean;
   scope?: ReconcileScope;
   /** Only the views that failed in this job. */
   retryOf?: string;
-  /** Where the activity before this one stopped because the connector was paused. */
+  /** Where the slice before this one stopped. */
   cursor?: WalkCursor;
+  /** The names of the views that earlier slices have listed. Absent if the run does not look for what is gone. */
+  listed?: NameChecksum;
   /** What the workflow has counted so far; the failures of views are recorded with it. */
   record: JobRecord;
   dryRun?: boolean;
 }
 
-/** The outcome of the upstream's views. */
-export interface ViewsOutcome {
-  /** Views looked at, including those that failed. */
-  scanned: number;
-  changed: number;
-  errors: number;
+/** The outcome of one slice of the upstream's views. */
+export interface ViewsOutcome extends StepOutcome {
   /** The first ones. */
   failures: TableFailure[];
   /** Some namespaces may not be listed; they are among the failures. */
   refused?: boolean;
-  upstreamRequests?: number;
-  /** The connector was paused: where to continue. Absent if all views are done. */
+  /** The names of the views looked at. */
+  listed: NameChecksum;
+  /** The slice is over, or the connector was paused: where to continue. Absent if all views are done. */
   cursor?: WalkCursor;
+  /** After the last view: the catalog has exactly the views that were listed, so that none can be gone. */
+  nothingGone?: true;
 }
 
-/** Heartbeat details of the activity that ingests views: what it has done so far, and where the next attempt continues. */
-export interface ViewsHeartbeat {
+export interface ViewsHeartbeat extends HeartbeatDetails {
   views: ViewsOutcome;
 }
 
-export interface MissingInput extends Pick<CaptureOverrides, 'mode'> {
-  connectorId: string;
+export interface MissingInput extends StepInput, Pick<CaptureOverrides, 'mode'> {
   /** Mark views instead of tables. */
   views?: boolean;
   /** The run has listed views. */
   viewsListed?: boolean;
-  /** The names of the tables that the run has listed: if the same names are bound now, none can be gone. Absent for views. */
-  listed?: NameChecksum;
   /** The run has reported namespaces that may not be listed: they are skipped. */
   refused?: boolean;
   /** The tables (or views) that existed before the run, without those that were missing already. */
@@ -263,15 +348,9 @@ export interface MissingInput extends Pick<CaptureOverrides, 'mode'> {
   dryRun?: boolean;
 }
 
-export interface MissingOutcome {
-  marked: number;
-  /** In a dry run: how many of these would be dropped in the same job. */
-  dropped?: number;
-  upstreamRequests?: number;
-}
+export type MissingOutcome = StepOutcome;
 
-export interface DropInput extends Pick<CaptureOverrides, 'mode'> {
-  connectorId: string;
+export interface DropInput extends StepInput, Pick<CaptureOverrides, 'mode'> {
   /** The run has reported namespaces that may not be listed: they are skipped. */
   refused?: boolean;
   /** Views were listed. */
@@ -279,9 +358,4 @@ export interface DropInput extends Pick<CaptureOverrides, 'mode'> {
   dryRun?: boolean;
 }
 
-export interface DropOutcome {
-  tables: number;
-  views: number;
-  snapshots: number;
-  upstreamRequests?: number;
-}
+export type DropOutcome = StepOutcome;

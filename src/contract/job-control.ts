@@ -23,6 +23,8 @@ export interface JobControl {
   progress(jobId: string): Promise<Progress | undefined>;
   /** Its first failures so far; none if no worker answers in time. */
   failures(jobId: string): Promise<TableFailure[]>;
+  /** Signals a job that what it waits for may have come true. Does nothing if its workflow is closed or unknown. */
+  wake(jobId: string): Promise<void>;
   /** Requests the workflow's cancellation. Does nothing if it has ended. */
   cancel(jobId: string): Promise<void>;
   /** Runs the workflow `validateConnector` to its end. `UNAVAILABLE` if no worker takes it in time. */

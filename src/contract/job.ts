@@ -3,6 +3,9 @@ import type { JobCounters } from '../generated/reconciler/v1/jobs.ts';
 /** The longest request as JSON, in characters: inputs of many of a job's activities contain it, and so does its history. */
 export const MAX_REQUEST_LENGTH = 64 * 1024;
 
+/** Most tables that a job ingests at the same time. */
+export const MAX_PARALLEL = 64;
+
 export interface ReconcileRequest {
   /** Display name or id. */
   connector: string;
@@ -66,6 +69,9 @@ export interface Progress {
   /** Tables being ingested now. */
   inFlight: string[];
 }
+
+/** Input of the signal `report`: what running steps that have lasted for some seconds have counted so far, by their names. */
+export type ProgressReport = Record<string, Counters>;
 
 /** The progress of a job that has not begun. */
 export function newProgress(): Progress {

@@ -23,6 +23,9 @@ export function scanQueueOf(ingestQueue: string = INGEST_TASK_QUEUE): string {
 /** Type of the failure with which an activity refuses to work for a paused connector. */
 export const CONNECTOR_PAUSED = 'CONNECTOR_PAUSED';
 
+/** The signal, without arguments, that wakes a job: it then checks again whether it may go on. */
+export const WAKE_SIGNAL = 'wake';
+
 /** Workflow types, as `temporal workflow start --type` names them. */
 export const RECONCILE_WORKFLOW = 'reconcile';
 
@@ -30,5 +33,5 @@ export const VALIDATE_WORKFLOW = 'validateConnector';
 
 export const ALERT_WORKFLOW = 'sendAlert';
 
-/** Type of the failure while another job holds the connector; Temporal retries until the claim succeeds. */
-export const CONNECTOR_BUSY = 'CONNECTOR_BUSY';
+/** The signal by which workers report what running slices have counted. */
+export const REPORT_SIGNAL = 'report';

@@ -4,10 +4,8 @@ import {
   WorkflowFailedError,
   WorkflowNotFoundError,
 } from '@temporalio/client';
-import { ActivityFailure, ApplicationFailure, type Payload } from '@temporalio/common';
-import type { IngestHeartbeat, ViewsHeartbeat } from '../contract/activities.ts';
+import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
 import {
-  addCounts,
   alertSummary,
   alertWorkflowId,
   type Progress,
@@ -16,7 +14,14 @@ import {
   type ValidateResult,
 } from '../contract/job.ts';
 import type { JobControl } from '../contract/job-control.ts';
-import { ALERT_WORKFLOW, RECONCILE_WORKFLOW, scanQueueOf, TASK_QUEUE, VALIDATE_WORKFLOW } from '../contract/names.ts';
+import {
+  ALERT_WORKFLOW,
+  RECONCILE_WORKFLOW,
+  scanQueueOf,
+  TASK_QUEUE,
+  VALIDATE_WORKFLOW,
+  WAKE_SIGNAL,
+} from '../contract/names.ts';
 import { CodedError, type CodeName } from '../errors.ts';
 import { describeWorkflow, isUnknownWorkflow } from './describe-workflow.ts';
 import { jobLabels } from './job-labels.ts';
@@ -100,23 +105,6 @@ export function temporalJobControl(connect: () => Promise<Client>, uiBase?: stri
           c.withDeadline(Date.now() + QUERY_DEADLINE_MS, () => handle.query<Progress>('progress')),
           c.withDeadline(Date.now() + QUERY_DEADLINE_MS, () => describeWorkflow(c, jobId)),
         ]);
-        // Workflows count activities that have ended; running ones report their counts in heartbeats.
-        for (const activity of pendingActivities) {
-          const heartbeat = await decodeHeartbeat(c, activity.heartbeatDetails?.payloads?.[0]);
-          addCounts(progress.counters, {
-            snapshotsIngested: heartbeat?.snapshots,
-            filesIngested: heartbeat?.files,
-            bytesRead: heartbeat?.bytesRead,
-          });
-          // In a pack, a table that failed is retried by itself before it is counted.
-          for (const { changed, failure } of heartbeat?.done ?? []) {
-            if (!failure) addCounts(progress.counters, { [changed ? 'tablesChanged' : 'tablesUnchanged']: 1 });
-          }
-          if (heartbeat?.views) {
-            const { scanned, changed, errors } = heartbeat.views;
-            addCounts(progress.counters, { viewsScanned: scanned, viewsChanged: changed, errors });
-          }
-        }
         // The progress is good without it.
         const unpolled = await c
           .withDeadline(Date.now() + QUERY_DEADLINE_MS, () => unpolledQueue(c, pendingActivities))
@@ -132,6 +120,17 @@ export function temporalJobControl(connect: () => Promise<Client>, uiBase?: stri
       const c = await client();
       const query = () => c.workflow.getHandle(jobId).query<TableFailure[]>('failures');
       return c.withDeadline(Date.now() + QUERY_DEADLINE_MS, query).catch(() => []);
+    },
+
+    async wake(jobId) {
+      const c = await client();
+      try {
+        await mapTemporalErrors(() =>
+          c.withDeadline(Date.now() + ANSWER_TIMEOUT_MS, () => c.workflow.getHandle(jobId).signal(WAKE_SIGNAL)),
+        );
+      } catch (error) {
+        if (!(error instanceof WorkflowNotFoundError)) throw error;
+      }
     },
 
     async cancel(jobId) {
@@ -197,19 +196,4 @@ export function temporalJobControl(connect: () => Promise<Client>, uiBase?: stri
       await c?.connection.close();
     },
   };
-}
-
-/** Decodes heartbeat details, which are plain JSON in the client's codecs; undefined if there are none or they cannot be decoded. */
-async function decodeHeartbeat(
-  { options }: Client,
-  payload: Payload | undefined,
-): Promise<Partial<IngestHeartbeat & ViewsHeartbeat> | undefined> {
-  if (!payload?.data?.length) return undefined;
-  try {
-    let payloads = [payload];
-    for (const codec of options.loadedDataConverter.payloadCodecs.toReversed()) payloads = await codec.decode(payloads);
-    return JSON.parse(Buffer.from(payloads[0]?.data ?? []).toString('utf8'));
-  } catch {
-    return undefined;
-  }
 }

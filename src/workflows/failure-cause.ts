@@ -1,4 +1,4 @@
-import { ActivityFailure, ApplicationFailure } from '@temporalio/workflow';
+import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/workflow';
 import { truncate } from '../text.ts';
 
 /** Messages stand in queries, job records and the history. */
@@ -17,4 +17,10 @@ export function causeOf(error: unknown): { code: string; message: string } {
 /** Whether an activity failed with an ApplicationFailure of this type. */
 export function failedWith(error: unknown, type: string): boolean {
   return error instanceof ActivityFailure && error.cause instanceof ApplicationFailure && error.cause.type === type;
+}
+
+/** Whether no worker has taken the activity from its task queue in time. */
+export function isUnserved(error: unknown): boolean {
+  if (!(error instanceof ActivityFailure) || !(error.cause instanceof TimeoutFailure)) return false;
+  return error.cause.timeoutType === 'SCHEDULE_TO_START';
 }

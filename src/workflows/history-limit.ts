@@ -2,13 +2,38 @@ import { workflowInfo } from '@temporalio/workflow';
 
 /**
  * Temporal suggests to continue as new at 4,096 events or 4 MiB (`limit.historyCount.suggestContinueAsNew` and
- * `limit.historySize.suggestContinueAsNew`). These limits lie below, so that activities in flight still fit.
+ * `limit.historySize.suggestContinueAsNew`). These limits lie below, so that steps in flight still fit.
  */
-const MAX_EVENTS = 3_500;
-const MAX_BYTES = 3 * 1024 * 1024;
+const MAX_EVENTS = 2_700;
+const MAX_BYTES = 2.5 * 1024 * 1024;
+/** While slow steps are still in flight, others go on until the history is this many times as long. */
+const OVERFULL = 1.4;
+/** A run that has hardly begun does not continue as new for another build. */
+const MIN_EVENTS = 50;
 
-/** Whether this run should begin nothing more and continue as new. */
-export function historyIsFull(): boolean {
-  const { continueAsNewSuggested, historyLength, historySize } = workflowInfo();
-  return continueAsNewSuggested || historyLength > MAX_EVENTS || historySize > MAX_BYTES;
+/** Decides when a run continues as new. */
+export class HistoryLimit {
+  #at?: { events: number; bytes: number };
+
+  /** Whether the run should continue as new as soon as what is in flight allows. It stays so. */
+  isFull(): boolean {
+    if (this.#at) return true;
+    const info = workflowInfo();
+    const {
+      continueAsNewSuggested,
+      historyLength: events,
+      historySize: bytes,
+      targetWorkerDeploymentVersionChanged,
+    } = info;
+    const isOutdated = targetWorkerDeploymentVersionChanged && events > MIN_EVENTS;
+    if (continueAsNewSuggested || isOutdated || events > MAX_EVENTS || bytes > MAX_BYTES) this.#at = { events, bytes };
+    return this.#at !== undefined;
+  }
+
+  /** Whether nothing more may begin, whatever is still in flight. */
+  isOverfull(): boolean {
+    if (!this.isFull() || !this.#at) return false;
+    const { historyLength, historySize } = workflowInfo();
+    return historyLength > this.#at.events * OVERFULL || historySize > this.#at.bytes * OVERFULL;
+  }
 }

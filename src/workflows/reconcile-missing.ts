@@ -1,33 +1,50 @@
-import type { Destination } from '../contract/activities.ts';
-import type { NameChecksum } from '../contract/name-checksum.ts';
-import { ingestOn } from './activity-proxies.ts';
+import type { JobClaim, StepOutcome } from '../contract/activities.ts';
+import type { CaptureMode } from '../contract/job.ts';
+import { scanOn } from './activity-proxies.ts';
 import type { Run } from './run.ts';
 
 /** Marks the tables and views of the catalog that a complete listing of the upstream no longer has. */
-export async function reconcileMissing(
-  run: Run,
-  { before, listed, viewsListed }: Pick<Destination, 'before'> & { listed: NameChecksum; viewsListed: boolean },
-): Promise<void> {
-  const { job, gate, connector, request } = run;
-  const { reconcileMissing } = ingestOn(connector);
-  const options = { ...optionsOf(run), allowMissing: request.allowMissing };
+export async function reconcileMissing(run: Run): Promise<void> {
+  const { request, place, destination, job } = run;
+  const { allowMissing } = request;
+  const { before } = destination;
+  const viewsListed = place.viewsListed ?? false;
+  if (place.missingDone) return;
   job.enterPhase('looking for tables that are gone');
-
-  const tables = { ...options, viewsListed, listed, before: before.tables };
-  job.addMissing('tables', await gate.whileActive(() => reconcileMissing(tables)));
-  if (!viewsListed) return;
-  const views = { ...options, views: true, before: before.views };
-  job.addMissing('views', await gate.whileActive(() => reconcileMissing(views)));
+  const { reconcileMissing } = scanOn(run.connector, 'looks for what is gone');
+  if (!place.noTableGone) {
+    await pass(run, (options) => reconcileMissing({ ...options, allowMissing, viewsListed, before: before.tables }));
+  }
+  if (viewsListed && !place.noViewGone) {
+    await pass(run, (options) => reconcileMissing({ ...options, allowMissing, views: true, before: before.views }));
+  }
+  place.missingDone = true;
 }
 
 /** Drops what has been missing, and the snapshots that have been expired, for as long as the connector's policy requires. */
-export async function dropGone(run: Run, { viewsListed }: { viewsListed: boolean }): Promise<void> {
-  const { job, gate, connector } = run;
-  job.enterPhase('dropping what is gone');
-  const input = { ...optionsOf(run), views: viewsListed };
-  job.addDrops(await gate.whileActive(() => ingestOn(connector).dropGone(input)));
+export async function dropGone(run: Run): Promise<void> {
+  run.job.enterPhase('dropping what is gone');
+  const { dropGone } = scanOn(run.connector, 'drops what is gone');
+  await pass(run, (options) => dropGone({ ...options, views: run.place.viewsListed ?? false }));
 }
 
-function optionsOf({ request: { mode, dryRun }, connector: { connectorId }, job }: Run) {
-  return { connectorId, refused: job.hasRefusedNamespaces, mode, dryRun };
+interface Options extends JobClaim {
+  step: string;
+  refused: boolean;
+  mode?: CaptureMode;
+  dryRun?: boolean;
+}
+
+async function pass(run: Run, work: (options: Options) => Promise<StepOutcome>): Promise<void> {
+  const { job, gate, request } = run;
+  const { mode, dryRun } = request;
+  await gate.pass(async () => {
+    const step = job.begin();
+    let outcome: StepOutcome | undefined;
+    try {
+      outcome = await work({ ...run.claim, step, refused: job.hasRefusedNamespaces, mode, dryRun });
+    } finally {
+      job.end(step, outcome?.counts);
+    }
+  });
 }

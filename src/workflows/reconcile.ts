@@ -5,18 +5,17 @@ import {
   ContinueAsNew,
   isCancellation,
 } from '@temporalio/workflow';
-import type { ResolvedConnector } from '../contract/activities.ts';
+import type { Destination } from '../contract/activities.ts';
 import type { Progress, ReconcileRequest } from '../contract/job.ts';
-import { control, waitFor } from './activity-proxies.ts';
-import { endJob, recordJob } from './job/end-job.ts';
+import { beginRun } from './begin-run.ts';
+import { endJob } from './job/end-job.ts';
 import type { Job } from './job/job.ts';
-import { openJob, setConnectorAttributes } from './job/open-job.ts';
+import { openJob } from './job/open-job.ts';
 import { nothingFound } from './nothing-found.ts';
-import { PauseGate } from './pause-gate.ts';
 import { dropGone, reconcileMissing } from './reconcile-missing.ts';
-import { reconcileTables } from './reconcile-tables.ts';
 import { reconcileViews } from './reconcile-views.ts';
-import { type CarriedRun, isNarrowed } from './run.ts';
+import { type CarriedRun, isNarrowed, type Run } from './run.ts';
+import { reconcileTables } from './tables/reconcile-tables.ts';
 import { validateRequest } from './validate-request.ts';
 
 /**
@@ -25,60 +24,41 @@ import { validateRequest } from './validate-request.ts';
  * Fails if any table failed ('Partial failure (n): …'); what succeeded stays.
  */
 export async function reconcile(request: ReconcileRequest, carried?: CarriedRun): Promise<Progress> {
-  validateRequest(request);
   const job = openJob(request, carried?.job);
+  let run: Run | undefined;
+  let bind: Destination | undefined;
   let failure: Error | undefined;
   try {
-    const connector = job.connector ?? (await claimConnector(job));
-    const run = { request, connector, job, gate: new PauseGate(job) };
-    const { connectorId } = connector;
-    const { dryRun } = request;
-
-    const destination = carried?.destination ?? (await control.ensureDestination({ connectorId, dryRun }));
-    const { catalogId, namespaceId, before } = destination;
-    if (before.tables > 0 && !isNarrowed(request)) job.progress.counters.tablesExpected = before.tables;
-
-    const { hasViews, listed } = await reconcileTables(run, destination, carried);
-    const viewsListed = hasViews && (await reconcileViews(run));
+    validateRequest(request);
+    run = await beginRun(request, job, carried);
+    await reconcileTables(run);
+    await reconcileViews(run);
     requireFinds(job);
-
     if (!isNarrowed(request)) {
-      await reconcileMissing(run, { before, listed, viewsListed });
-      if (connector.drops) await dropGone(run, { viewsListed });
+      await reconcileMissing(run);
+      if (run.connector.drops) await dropGone(run);
     }
-    if (!dryRun) await control.bindDestination({ connectorId, catalogId, namespaceId });
+    if (!request.dryRun) bind = run.destination;
     failure = finish(job);
   } catch (error) {
     if (error instanceof ContinueAsNew) throw error;
     failure = abort(job, error);
   }
-  await endJob(job);
+  await endJob(job, { run, bind });
   if (failure) throw failure;
   return job.progress;
 }
 
-/** Resolves the connector and claims it, waiting as JS_QUEUED while another job has it. */
-async function claimConnector(job: Job): Promise<ResolvedConnector> {
-  const connector = await control.resolveConnector(job.request);
-  job.connector = connector;
-  setConnectorAttributes(connector, job.request);
-  job.enterPhase('waiting for the connector');
-  await recordJob(job);
-  await waitFor.claimConnector({ connectorId: connector.connectorId, jobId: job.id });
-  job.start();
-  return connector;
-}
-
 /** A run that found nothing must not look successful: usually a setting is wrong. */
-function requireFinds({ request, progress }: Job): void {
-  const { tablesScanned, viewsScanned, tablesFiltered = 0, errors } = progress.counters;
+function requireFinds({ request, counters }: Job): void {
+  const { tablesScanned, viewsScanned, tablesFiltered = 0, errors } = counters;
   if (tablesScanned || viewsScanned || errors || request.allowMissing) return;
   throw ApplicationFailure.nonRetryable(nothingFound(request, tablesFiltered), 'NOT_FOUND');
 }
 
 /** @returns what the workflow fails with; undefined if nothing failed */
 function finish(job: Job): ApplicationFailure | undefined {
-  const failed = Boolean(job.progress.counters.errors);
+  const failed = Boolean(job.counters.errors);
   job.finish(failed ? 'JS_FAILED' : 'JS_SUCCEEDED');
   return failed ? ApplicationFailure.nonRetryable(job.message, 'PARTIAL_FAILURE') : undefined;
 }

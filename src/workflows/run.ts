@@ -1,30 +1,64 @@
-import type { Destination, ResolvedConnector, WalkCursor } from '../contract/activities.ts';
+import type { Destination, JobClaim, ResolvedConnector, WalkCursor } from '../contract/activities.ts';
 import type { Progress, ReconcileRequest } from '../contract/job.ts';
-import type { NameChecksum } from '../contract/name-checksum.ts';
-import type { TableRef } from '../contract/upstream-names.ts';
+import { type NameChecksum, NO_NAMES } from '../contract/name-checksum.ts';
+import type { CarriedControls, Controls } from './controls.ts';
+import type { Gate } from './gate.ts';
 import type { CarriedJob, Job } from './job/job.ts';
-import type { PauseGate } from './pause-gate.ts';
+import type { QueuedTable } from './tables/queued-table.ts';
 
 /** What the steps of a run share. */
 export interface Run {
   request: ReconcileRequest;
+  /** As it was when the run claimed it; a wait may bring its newer settings. */
   connector: ResolvedConnector;
+  /** A wait may bring another. */
+  readonly claim: JobClaim;
   job: Job;
-  gate: PauseGate;
+  gate: Gate;
+  controls: Controls;
+  destination: Destination;
+  place: Place;
+  /** Claims the connector again, with its current settings; waits while another job has it. */
+  reclaim(): Promise<void>;
+  /** Records the job and goes on in another run of the workflow. To be called only while no step is in flight. */
+  continueAsNew(): Promise<never>;
 }
 
-/** Where the next run continues after continue-as-new. */
+/** How far a job is. Plain data, which the next run gets after continue-as-new. */
+export interface Place {
+  /** Where the listing of tables continues. Absent before the first page and after the last one. */
+  cursor?: WalkCursor;
+  /** All pages were scanned. */
+  tablesListed?: true;
+  /** All changed tables are ingested. */
+  tablesDone?: true;
+  /** The names of the tables listed so far. */
+  tables: NameChecksum;
+  /** As the last page reported. */
+  hasViews?: true;
+  /** The catalog had exactly the tables that were listed. */
+  noTableGone?: true;
+  /** Changed tables that are still to be ingested: at most a pack or a table for each parallel task, and as many again. */
+  queue: (QueuedTable | QueuedTable['table'][])[];
+  /** Where the listing of views continues. */
+  viewsCursor?: WalkCursor;
+  viewsDone?: true;
+  /** The views were listed: none of them failed to be. */
+  viewsListed?: true;
+  views: NameChecksum;
+  noViewGone?: true;
+  missingDone?: true;
+}
+
+export const newPlace = (): Place => ({ tables: NO_NAMES, queue: [], views: NO_NAMES });
+
+/** What the next run continues with after continue-as-new. */
 export interface CarriedRun {
   job: CarriedJob;
-  destination: Destination;
-  /** Absent if all pages were scanned. */
-  cursor?: WalkCursor;
-  /** The names of the tables listed so far. */
-  listed: NameChecksum;
-  /** As the last page reported. */
-  hasViews: boolean;
-  /** Tables that failed in a pack, or were split, and must still be run by themselves. At most one pack per parallel task. */
-  postponed: TableRef[];
+  /** Absent if the job still waits for its connector. */
+  destination?: Destination;
+  place: Place;
+  controls: CarriedControls;
 }
 
 /** The workflow `reconcile`. */
@@ -36,7 +70,7 @@ export function isNarrowed({ scope, retryOf }: ReconcileRequest): boolean {
 }
 
 /** What all activities that read tables have in common in their inputs. */
-export function readOptions({ request, connector }: Pick<Run, 'request' | 'connector'>) {
+export function readOptions({ request, claim }: Pick<Run, 'request' | 'claim'>) {
   const { full = false, scope, snapshots, mode, dryRun } = request;
-  return { connectorId: connector.connectorId, full, scope, snapshots, mode, dryRun };
+  return { ...claim, full, scope, snapshots, mode, dryRun };
 }

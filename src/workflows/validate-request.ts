@@ -54,6 +54,16 @@ export function validateRequest(request: unknown): asserts request is ReconcileR
   );
 }
 
+/** Whether the input of the workflow is a request. */
+export function isRequest(request: unknown): request is ReconcileRequest {
+  try {
+    validateRequest(request);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function problem(
   value: object,
   rules: Record<string, (value: unknown) => boolean>,

@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import type { ActivityDeps } from '../../src/activities/runtime/deps.ts';
+import { HEARTBEAT_MS } from '../../src/activities/runtime/worker-context.ts';
 import type { UpstreamCatalog } from '../../src/connectors/spi.ts';
 import type { TestCatalog } from '../catalog/harness.ts';
 
@@ -15,6 +16,7 @@ export function activityDeps(
     openConnector: async () => upstream,
     openUncached: async () => upstream,
     hasSearchAttributes: async () => false,
+    heartbeatMs: HEARTBEAT_MS,
     logger,
   };
 }

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { DefaultLogger } from '@temporalio/worker';
 import { dropGone } from '../../src/activities/drop-gone.ts';
 import { reconcileMissing } from '../../src/activities/reconcile-missing.ts';
 import type { ActivityDeps } from '../../src/activities/runtime/deps.ts';
@@ -12,6 +11,7 @@ import { TestTable } from '../catalog/files.ts';
 import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
 import { activityDeps } from './activity-deps.ts';
 import { MemoryUpstream } from './memory-upstream.ts';
+import { attempt, run, STEP } from './run-activity.ts';
 
 let catalog: TestCatalog;
 beforeAll(async () => {
@@ -24,17 +24,6 @@ let deps: ActivityDeps;
 let connectorId: string;
 /** The workflow id that the activities see. */
 const jobId = new MockActivityEnvironment().context.info.workflowExecution?.workflowId ?? '';
-
-/** Runs an attempt that continues from these heartbeat details. @returns its own last ones, and the outcome or the error */
-async function attempt<T>(work: () => Promise<T>, heartbeatDetails?: unknown) {
-  const environment = new MockActivityEnvironment({ heartbeatDetails }, { logger: new DefaultLogger('ERROR') });
-  let details = heartbeatDetails;
-  environment.on('heartbeat', (sent: unknown) => {
-    details = structuredClone(sent);
-  });
-  const [outcome] = await Promise.allSettled([environment.run(work)]);
-  return { details, outcome };
-}
 
 /** One view and two tables are missing for long enough, and one snapshot of a third table has expired. */
 beforeEach(async () => {
@@ -60,15 +49,19 @@ beforeEach(async () => {
   await kept.put({ snapshotId: 2, base: 1, changes: [] });
   await ingestion.expireSnapshots({ tableId: kept.tableId, snapshotIds: [1n] });
   upstream.tables.push({ namespace: ['b'], name: 'kept' });
-  for (const views of [false, true]) await attempt(() => reconcileMissing(deps, { connectorId, before: 0, views }));
+  for (const views of [false, true])
+    await run(() => reconcileMissing(deps, { ...STEP, connectorId, before: 0, views }));
   // The job that a dry run records its changes with.
   const job = { jobId, connectorId, connectorName: 'lake', state: JobState.JS_RUNNING, dryRun: true };
   await reconciliation.recordJob({ job });
 });
 
+/** What is dropped in total. */
+const ALL = { tablesDropped: 2, viewsDropped: 1, snapshotsDropped: 1, upstreamRequests: 0 };
+
 /** Runs an attempt that fails after the tables, and another that continues from it. */
 async function twoAttempts(dryRun: boolean) {
-  const run = () => dropGone(deps, { connectorId, views: true, dryRun });
+  const drop = () => dropGone(deps, { ...STEP, connectorId, views: true, dryRun });
   const { listViews } = upstream;
   let calls = 0;
   // A dry run lists the views also while it looks at the tables.
@@ -76,18 +69,19 @@ async function twoAttempts(dryRun: boolean) {
     if (++calls > (dryRun ? 1 : 0)) throw new CodedError('UNAVAILABLE', 'not now');
     return listViews.call(upstream, path, page);
   };
-  const first = await attempt(run);
-  expect(first).toMatchObject({ outcome: { status: 'rejected' }, details: { dropped: { tables: 2, views: 0 } } });
+  const first = await attempt(drop);
+  expect(first.outcome).toMatchObject({ status: 'rejected', reason: { code: 'UNAVAILABLE' } });
+  expect(first.last).toEqual({ counts: { tablesDropped: 2 } });
   upstream.listViews = listViews;
-  return (await attempt(run, first.details)).outcome;
+  return run(drop, { heartbeatDetails: first.last });
 }
 
 it('counts what the attempt before has dropped', async () => {
-  expect(await twoAttempts(false)).toMatchObject({ value: { tables: 2, views: 1, snapshots: 1 } });
+  expect(await twoAttempts(false)).toEqual({ counts: ALL });
 });
 
 it('counts everything once in a dry run, which finds it again', async () => {
-  expect(await twoAttempts(true)).toMatchObject({ value: { tables: 2, views: 1, snapshots: 1 } });
+  expect(await twoAttempts(true)).toEqual({ counts: ALL });
   const { changes } = await catalog.clients.jobs.listJobChanges({ jobId, pageSize: 100 });
   expect(changes.map(({ name }) => name)).toEqual(['b.kept', 'a.one', 'a.two', 'a.v']);
 });

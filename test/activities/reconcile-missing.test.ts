@@ -1,23 +1,21 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { DefaultLogger } from '@temporalio/worker';
+import { ensureDestination } from '../../src/activities/begin/ensure-destination.ts';
 import { dropGone } from '../../src/activities/drop-gone.ts';
-import { ensureDestination } from '../../src/activities/ensure-destination.ts';
 import { reconcileMissing } from '../../src/activities/reconcile-missing.ts';
 import type { ActivityDeps } from '../../src/activities/runtime/deps.ts';
 import type { PageRequest } from '../../src/connectors/spi.ts';
 import type { DropInput, MissingInput } from '../../src/contract/activities.ts';
-import { addToChecksum, NO_NAMES } from '../../src/contract/name-checksum.ts';
 import type { NamespacePath } from '../../src/contract/upstream-names.ts';
 import { CodedError } from '../../src/errors.ts';
 import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { ConnectorKind, MissingAction, type MissingPolicy } from '../../src/generated/reconciler/v1/connectors.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
-import { upstreamNameHash } from '../../src/upstream-name-hash.ts';
 import { TestCatalog } from '../catalog/harness.ts';
 import { activityDeps } from './activity-deps.ts';
 import { MemoryUpstream } from './memory-upstream.ts';
+import { attempt, run, STEP } from './run-activity.ts';
 
 class CountedUpstream extends MemoryUpstream {
   /** Errors of listings, by the number of the listing. */
@@ -80,52 +78,34 @@ const lookUp = async (...names: string[]) =>
 const missingOf = async (...names: string[]) =>
   (await lookUp(...names)).flatMap(({ missing }, i) => (missing ? [names[i]] : []));
 
-const inActivity = <T>(work: () => Promise<T>) =>
-  new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') }).run(work);
+const mark = (input: Partial<MissingInput> = {}) =>
+  reconcileMissing(deps, { ...STEP, connectorId, before: 0, ...input });
+const reconcile = (input: Partial<MissingInput> = {}) => run(() => mark(input));
 
-const reconcile = (input: Partial<MissingInput> = {}) =>
-  inActivity(() => reconcileMissing(deps, { connectorId, before: 0, ...input }));
+/** The outcome after this many tables were marked. */
+const marked = (tablesMissing: number) => ({ counts: { tablesMissing } });
 
 const some = (namespace: string, n: number) => Array.from({ length: n }, (_, i) => `${namespace}/${i}`);
 
-it('lists again only if something can be gone, and reports the requests that it made', async () => {
+it('reports the requests that it made: one pass over the listings counts, another one marks', async () => {
   await connect({ maxShare: 0.5 });
   await bind('a/one', 'a/two');
-  /** The result of a scan that listed these. */
-  const listed = (...names: string[]): Partial<MissingInput> => ({
-    listed: addToChecksum(
-      NO_NAMES,
-      ...names.map(nameOf).map(({ namespacePath, name }) => upstreamNameHash(namespacePath, name)),
-    ),
-  });
-  have('a/one');
-  // In any order.
-  expect(await reconcile(listed('a/two', 'a/one'))).toEqual({ marked: 0 });
-  expect(upstream.usage.requests).toBe(0);
-  // A table that failed to come in: it was listed and is not bound. One that is bound could still be gone.
+  // A table that is listed and not bound has failed to come in: one that is bound could still be gone.
   have('a/one', 'a/two', 'a/failed');
-  expect(await reconcile(listed('a/one', 'a/two', 'a/failed'))).toEqual({ marked: 0, upstreamRequests: 1 });
-  // A name that was listed twice costs the full check.
-  expect(await reconcile(listed('a/one', 'a/two', 'a/two'))).toEqual({ marked: 0, upstreamRequests: 1 });
+  expect(await reconcile()).toEqual({ counts: { tablesMissing: 0, upstreamRequests: 1 } });
   have('a/one');
-  // A listing that shifted between two pages: as many names as there are tables, and one of them twice. One pass counts, one marks.
-  expect(await reconcile(listed('a/one', 'a/one'))).toEqual({ marked: 1, upstreamRequests: 2 });
+  expect(await reconcile()).toEqual({ counts: { tablesMissing: 1, upstreamRequests: 2 } });
   expect(await missingOf('a/one', 'a/two')).toEqual(['a/two']);
-  expect(await reconcile()).toEqual({ marked: 0, upstreamRequests: 1 });
-  // What is marked is not expected to be listed.
-  const { requests } = upstream.usage;
-  expect(await reconcile(listed('a/one'))).toEqual({ marked: 0 });
-  expect(upstream.usage.requests).toBe(requests);
+  expect(await reconcile()).toEqual({ counts: { tablesMissing: 0, upstreamRequests: 1 } });
 });
 
-it('lists again after a rename, and marks the old name', async () => {
+it('marks the old name after a rename', async () => {
   await connect({ maxShare: 1 });
   await bind('a/one', 'a/old');
   have('a/one', 'a/new');
   // Renamed before the scan; the new name is bound as a table of its own.
   await bind('a/new');
-  const names = ['a/one', 'a/new'].map(nameOf).map(({ namespacePath, name }) => upstreamNameHash(namespacePath, name));
-  expect(await reconcile({ listed: addToChecksum(NO_NAMES, ...names) })).toMatchObject({ marked: 1 });
+  expect(await reconcile()).toMatchObject(marked(1));
   expect(await missingOf('a/one', 'a/old', 'a/new')).toEqual(['a/old']);
 });
 
@@ -144,7 +124,7 @@ describe('when more is gone than may go at once', () => {
 
   it('marks as much as may go, also as a share of the tables before the run', async () => {
     have(...all.slice(3));
-    expect(await reconcile()).toMatchObject({ marked: 3 });
+    expect(await reconcile()).toMatchObject(marked(3));
     expect(await missingOf(...all)).toEqual(all.slice(0, 3));
     // Three of nine, and the same with ten that this run has ingested: they were not bound before.
     const before = (await ensureDestination(deps, { connectorId })).before?.tables;
@@ -158,7 +138,7 @@ describe('when more is gone than may go at once', () => {
 
   it('marks everything if that is allowed', async () => {
     have(...all.slice(11));
-    expect(await reconcile({ allowMissing: true })).toMatchObject({ marked: 11 });
+    expect(await reconcile({ allowMissing: true })).toMatchObject(marked(11));
   });
 
   it('stops marking when the listing lacks more than was counted', async () => {
@@ -177,23 +157,11 @@ it('continues after an attempt that broke off while it marked', async () => {
   have(...all.slice(40));
   const objectIds = (await lookUp(...gone.slice(0, 30))).map((one) => one.objectId);
   await catalog.clients.bindings.markMissing({ connectorId, kind: ObjectKind.OBJECT_KIND_TABLE, objectIds });
-  expect(await reconcile({ before: 200 })).toMatchObject({ marked: 10 });
+  expect(await reconcile({ before: 200 })).toMatchObject(marked(10));
   expect(await missingOf(...gone)).toEqual(gone);
 });
 
 describe('after an attempt that marked and then failed', () => {
-  /** Runs an attempt that continues from these heartbeat details. @returns its own last ones, and the outcome */
-  async function attempt(input: Partial<MissingInput>, heartbeatDetails?: unknown) {
-    const environment = new MockActivityEnvironment({ heartbeatDetails }, { logger: new DefaultLogger('ERROR') });
-    let details: unknown;
-    environment.on('heartbeat', (sent: unknown) => {
-      details = sent;
-    });
-    const work = () => reconcileMissing(deps, { connectorId, before: 0, ...input });
-    const [outcome] = await Promise.allSettled([environment.run(work)]);
-    return { details, outcome };
-  }
-
   beforeEach(async () => {
     await connect({ maxShare: 1 });
     await bind('a/1', 'a/2', 'b/1', 'c/1');
@@ -207,20 +175,18 @@ describe('after an attempt that marked and then failed', () => {
   it('counts what that attempt marked', async () => {
     // Three listings count; the fifth is of b, after those of a are marked.
     upstream.fails = (call) => (call === 5 ? new CodedError('UNAVAILABLE', 'not now') : undefined);
-    const first = await attempt({});
-    expect(first).toMatchObject({ outcome: { status: 'rejected' }, details: { marked: 2 } });
+    const first = await attempt(mark);
+    expect(first).toMatchObject({ outcome: { status: 'rejected' }, last: marked(2) });
     expect(await missingOf('a/1', 'a/2', 'b/1')).toEqual(['a/1', 'a/2']);
-    const second = await attempt({}, first.details);
-    expect(second.outcome).toMatchObject({ value: { marked: 3 } });
+    expect(await run(mark, { heartbeatDetails: first.last })).toMatchObject(marked(3));
   });
 
-  it('counts it also if all that is left was listed', async () => {
-    const listed = addToChecksum(NO_NAMES, upstreamNameHash(['c'], 'c/1'));
+  it('counts it also if nothing is left to mark', async () => {
     // The last listing, after everything is marked.
     upstream.fails = (call) => (call === 6 ? new CodedError('UNAVAILABLE', 'not now') : undefined);
-    const first = await attempt({ listed });
-    expect(first).toMatchObject({ outcome: { status: 'rejected' }, details: { marked: 3 } });
-    expect((await attempt({ listed }, first.details)).outcome).toMatchObject({ value: { marked: 3 } });
+    const first = await attempt(mark);
+    expect(first).toMatchObject({ outcome: { status: 'rejected' }, last: marked(3) });
+    expect(await run(mark, { heartbeatDetails: first.last })).toMatchObject(marked(3));
   });
 
   it('counts from the start in a dry run, which marks nothing', async () => {
@@ -229,9 +195,10 @@ describe('after an attempt that marked and then failed', () => {
     const job = { jobId, connectorId, connectorName: 'lake', state: JobState.JS_RUNNING, dryRun: true };
     await catalog.clients.reconciliation.recordJob({ job });
     upstream.fails = (call) => (call === 5 ? new CodedError('UNAVAILABLE', 'not now') : undefined);
-    const first = await attempt({ dryRun: true });
-    expect(first).toMatchObject({ outcome: { status: 'rejected' }, details: { marked: 2 } });
-    expect((await attempt({ dryRun: true }, first.details)).outcome).toMatchObject({ value: { marked: 3 } });
+    const dryRun = () => mark({ dryRun: true });
+    const first = await attempt(dryRun);
+    expect(first).toMatchObject({ outcome: { status: 'rejected' }, last: marked(2) });
+    expect(await run(dryRun, { heartbeatDetails: first.last })).toMatchObject(marked(3));
     expect(await missingOf('a/1', 'a/2', 'b/1')).toEqual([]);
   });
 });
@@ -240,7 +207,7 @@ it('leaves everything as it is with KEEP', async () => {
   await connect({ action: MissingAction.MISSING_ACTION_KEEP });
   await bind('a/one', 'a/two');
   have();
-  expect(await reconcile()).toEqual({ marked: 0 });
+  expect(await reconcile()).toEqual(marked(0));
   expect(upstream.usage.requests).toBe(0);
   expect(await missingOf('a/one', 'a/two')).toEqual([]);
 });
@@ -255,13 +222,13 @@ it('treats a namespace that is gone as empty, and skips one that refuses', async
     return listTables.call(upstream, path, page);
   };
   await expect(reconcile()).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
-  expect(await reconcile({ refused: true })).toMatchObject({ marked: 1 });
+  expect(await reconcile({ refused: true })).toMatchObject(marked(1));
   expect(await missingOf('a/0', 'b/0', 'c/0')).toEqual(['a/0']);
 });
 
 describe('what has been missing', () => {
   const DROP = MissingAction.MISSING_ACTION_DROP;
-  const drop = (input: Partial<DropInput> = {}) => inActivity(() => dropGone(deps, { connectorId, ...input }));
+  const drop = (input: Partial<DropInput> = {}) => run(() => dropGone(deps, { ...STEP, connectorId, ...input }));
   /** The names that the catalog still has. */
   const left = async (...names: string[]) =>
     (await lookUp(...names)).flatMap(({ objectId }, i) => (objectId === '' ? [] : [names[i]]));
@@ -270,8 +237,8 @@ describe('what has been missing', () => {
     await connect({ action: DROP, dropAfter: { seconds: 3600n, nanos: 0 }, maxShare: 1 });
     await bind('a/1', 'a/2');
     have('a/1');
-    expect(await reconcile()).toMatchObject({ marked: 1 });
-    expect(await drop()).toMatchObject({ tables: 0, views: 0, snapshots: 0 });
+    expect(await reconcile()).toMatchObject(marked(1));
+    expect((await drop()).counts).toEqual({ upstreamRequests: expect.any(Number) });
     expect(await left('a/1', 'a/2')).toEqual(['a/1', 'a/2']);
     // It comes back as the same table.
     const [before] = await lookUp('a/2');
@@ -282,8 +249,8 @@ describe('what has been missing', () => {
     const missing = { action: DROP, dropAfter: { seconds: 0n } };
     const connector = { connectorId, policy: { missing } };
     await catalog.clients.connectors.updateConnector({ connector, updateMask: ['policy.missing'] });
-    expect(await drop()).toMatchObject({ tables: 1, views: 0, snapshots: 0 });
-    expect(await drop()).toMatchObject({ tables: 0 });
+    expect((await drop()).counts).toMatchObject({ tablesDropped: 1 });
+    expect((await drop()).counts).not.toHaveProperty('tablesDropped');
     expect(await left('a/1', 'a/2')).toEqual(['a/1']);
     // A table that comes back after that is another one.
     await bind('a/2');
@@ -304,7 +271,7 @@ describe('what has been missing', () => {
     };
     await expect(drop()).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
     expect(await left('a/1', 'b/1', 'c/1', 'c/2')).toEqual(['a/1', 'b/1', 'c/1', 'c/2']);
-    expect(await drop({ refused: true })).toMatchObject({ tables: 1 });
+    expect((await drop({ refused: true })).counts).toMatchObject({ tablesDropped: 1 });
     expect(await left('a/1', 'b/1', 'c/1', 'c/2')).toEqual(['a/1', 'b/1', 'c/2']);
   });
 
@@ -313,7 +280,7 @@ describe('what has been missing', () => {
     await bind('a/1');
     have();
     await reconcile();
-    expect(await drop()).toEqual({ tables: 0, views: 0, snapshots: 0 });
+    expect(await drop()).toEqual({ counts: {} });
     expect(await left('a/1')).toEqual(['a/1']);
   });
 
@@ -327,9 +294,9 @@ describe('what has been missing', () => {
       fingerprint: 'f',
       view: { namespaceId, name: 'v', representations: [{ sql: 'SELECT 1', dialect: 'spark' }] },
     });
-    expect(await reconcile({ views: true })).toMatchObject({ marked: 1 });
-    expect(await drop()).toMatchObject({ views: 0 });
-    expect(await drop({ views: true })).toMatchObject({ views: 1 });
+    expect(await reconcile({ views: true })).toMatchObject({ counts: { viewsMissing: 1 } });
+    expect((await drop()).counts).not.toHaveProperty('viewsDropped');
+    expect((await drop({ views: true })).counts).toMatchObject({ viewsDropped: 1 });
     await expect(views.getView({ viewId })).rejects.toThrow(/NOT_FOUND/);
   });
 });

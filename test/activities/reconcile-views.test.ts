@@ -1,28 +1,22 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { MockActivityEnvironment } from '@temporalio/testing';
-import { DefaultLogger } from '@temporalio/worker';
 import { reconcileMissing } from '../../src/activities/reconcile-missing.ts';
 import { reconcileViews } from '../../src/activities/reconcile-views.ts';
 import type { ActivityDeps } from '../../src/activities/runtime/deps.ts';
 import { scanTables } from '../../src/activities/scan-tables.ts';
-import type { MissingOutcome, ViewsHeartbeat, ViewsOutcome } from '../../src/contract/activities.ts';
-import type { Progress } from '../../src/contract/job.ts';
-import { newProgress } from '../../src/contract/job.ts';
+import type { ViewsHeartbeat, ViewsInput } from '../../src/contract/activities.ts';
 import { CodedError } from '../../src/errors.ts';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
 import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
 import { TestCatalog } from '../catalog/harness.ts';
 import { activityDeps } from './activity-deps.ts';
 import { MemoryUpstream } from './memory-upstream.ts';
+import { attempt, run as inActivity, jobRecord, STEP } from './run-activity.ts';
 
 let catalog: TestCatalog;
 beforeAll(async () => {
   catalog = await TestCatalog.start();
 });
 afterAll(() => catalog[Symbol.asyncDispose]());
-
-const inActivity = (info: { heartbeatDetails?: unknown } = {}) =>
-  new MockActivityEnvironment(info, { logger: new DefaultLogger('ERROR') });
 
 let upstream: MemoryUpstream;
 let deps: ActivityDeps;
@@ -44,27 +38,14 @@ beforeEach(async () => {
   await connect();
 });
 
-const progress: Progress = { ...newProgress(), state: 'JS_RUNNING' };
-const record = () => ({
-  jobId: `job-${name}`,
-  runId: 'r',
-  connectorId,
-  connectorName: name,
-  full: false,
-  message: '',
-  progress,
-  failures: [],
-  request: { connector: name },
-});
+const record = () => jobRecord(connectorId, { jobId: `job-${name}`, connectorName: name });
+const views = (more: Partial<ViewsInput> = {}) =>
+  reconcileViews(deps, { ...STEP, connectorId, full: false, record: record(), ...more });
+const run = (more: Partial<ViewsInput> = {}) => inActivity(() => views(more));
 
-function run(options: { full?: boolean; scope?: object; env?: MockActivityEnvironment } = {}): Promise<ViewsOutcome> {
-  const { full = false, scope, env = inActivity() } = options;
-  return env.run(() => reconcileViews(deps, { connectorId, full, scope, record: record() }));
-}
-
-async function missing(): Promise<number> {
-  const outcome = await inActivity().run(() => reconcileMissing(deps, { connectorId, views: true, before: 0 }));
-  return (outcome as MissingOutcome).marked;
+async function missing(): Promise<number | undefined> {
+  const input = { ...STEP, connectorId, views: true, before: 0 };
+  return (await inActivity(() => reconcileMissing(deps, input))).counts.viewsMissing;
 }
 const failuresOf = async (jobId: string) =>
   (await catalog.clients.jobs.listJobFailures({ jobId, pageSize: 1000 })).failures;
@@ -80,51 +61,45 @@ async function view(text: string) {
 describe('reconcileViews', () => {
   it('ingests new views and new versions, and reads each unchanged view once', async () => {
     for (const dotted of ['a.one', 'a.two', 'b.three']) upstream.views.set(dotted, 1);
-    expect(await run()).toEqual({ scanned: 3, changed: 3, errors: 0, failures: [], upstreamRequests: 0 });
+    const counts = { viewsScanned: 3, viewsChanged: 3, upstreamRequests: 0 };
+    expect(await run()).toEqual({ counts, failures: [], listed: expect.any(String) });
     const before = await view('a.one');
     upstream.views.set('a.two', 2);
     upstream.described.length = 0;
-    expect(await run()).toMatchObject({ scanned: 3, changed: 1 });
+    expect(await run()).toMatchObject({ counts: { viewsScanned: 3, viewsChanged: 1 } });
     expect(upstream.described.sort()).toEqual(['a.one', 'a.two', 'b.three']);
     expect(await view('a.two')).toMatchObject({ versionId: 2, representations: [{ sql: 'SELECT 2' }] });
     expect(await view('a.one')).toEqual(before);
-    expect(await run({ full: true })).toMatchObject({ scanned: 3, changed: 0 });
+    expect((await run({ full: true })).counts).toEqual({ viewsScanned: 3, upstreamRequests: 0 });
     expect(await view('a.one')).toEqual(before);
   });
 
   it('walks over pages, and reports its progress', async () => {
     for (let i = 0; i < 250; i++) upstream.views.set(`a.v${i}`, 1);
-    const env = inActivity();
-    const beats: ViewsHeartbeat[] = [];
-    env.on('heartbeat', (details) => beats.push(details));
-    expect(await run({ env })).toMatchObject({ scanned: 250, changed: 250 });
-    expect(beats.length).toBeGreaterThan(0);
-    expect(beats.map(({ views }) => views.scanned)).toEqual(
-      beats.map(({ views }) => views.scanned).sort((a, b) => a - b),
-    );
+    const { outcome, heartbeats } = await attempt(views);
+    expect(outcome).toMatchObject({ value: { counts: { viewsScanned: 250, viewsChanged: 250 } } });
+    const scanned = heartbeats.map((details) => (details as ViewsHeartbeat).counts.viewsScanned ?? 0);
+    expect([...new Set(scanned)]).toEqual([0, 100, 200, 250]);
     const { namespaceId } = await view('a.v0');
-    const { views } = await catalog.clients.views.listViews({ namespaceId, pageSize: 1000 });
-    expect(views).toHaveLength(250);
+    const stored = await catalog.clients.views.listViews({ namespaceId, pageSize: 1000 });
+    expect(stored.views).toHaveLength(250);
   });
 
   it('continues where the previous attempt stopped', async () => {
     for (let i = 0; i < 250; i++) upstream.views.set(`a.v${i}`, 1);
-    const env = inActivity();
-    let last: ViewsHeartbeat | undefined;
-    env.on('heartbeat', (details) => {
-      last = JSON.parse(JSON.stringify(details));
-    });
     upstream.failures.set('a.v120', () => new CodedError('NOT_FOUND', 'no'));
     const { listViews } = upstream;
     upstream.listViews = async (path, page) => {
       if (page.token === '200') throw new CodedError('UNAVAILABLE', 'cut');
       return listViews.call(upstream, path, page);
     };
-    await expect(run({ env })).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    const { outcome, last } = await attempt(views);
+    expect(outcome).toMatchObject({ reason: { code: 'UNAVAILABLE' } });
     upstream.listViews = listViews;
     upstream.described.length = 0;
-    const again = await run({ env: inActivity({ heartbeatDetails: last }) });
-    expect(again).toMatchObject({ scanned: 250, changed: 249, errors: 1, failures: [{ table: 'view a.v120' }] });
+    const again = await inActivity(views, { heartbeatDetails: last });
+    const counts = { viewsScanned: 250, viewsChanged: 249, errors: 1 };
+    expect(again).toMatchObject({ counts, failures: [{ table: 'view a.v120' }] });
     expect(upstream.described).toHaveLength(50);
   });
 
@@ -132,9 +107,7 @@ describe('reconcileViews', () => {
     for (const dotted of ['a.bad', 'a.good', 'b.good']) upstream.views.set(dotted, 1);
     upstream.failures.set('a.bad', () => new CodedError('DATA_LOSS', 'broken metadata of a.bad'));
     expect(await run()).toMatchObject({
-      scanned: 3,
-      changed: 2,
-      errors: 1,
+      counts: { viewsScanned: 3, viewsChanged: 2, errors: 1 },
       failures: [{ table: 'view a.bad', code: 'DATA_LOSS', message: 'broken metadata of a.bad' }],
     });
     expect(await failuresOf(`job-${name}`)).toMatchObject([{ table: 'view a.bad', code: 'DATA_LOSS' }]);
@@ -147,7 +120,7 @@ describe('reconcileViews', () => {
       upstream.failures.set(`a.v${i}`, () => new CodedError('PERMISSION_DENIED', 'x'.repeat(5000)));
     }
     const outcome = await run();
-    expect(outcome).toMatchObject({ scanned: 130, changed: 0, errors: 130 });
+    expect(outcome.counts).toEqual({ viewsScanned: 130, errors: 130, upstreamRequests: 0 });
     expect(outcome.failures).toHaveLength(20);
     expect(JSON.stringify(outcome).length).toBeLessThan(40_000);
     expect(await failuresOf(`job-${name}`)).toHaveLength(130);
@@ -159,8 +132,7 @@ describe('reconcileViews', () => {
     upstream.failures.set('a.once', () => (failed++ === 0 ? new CodedError('UNAVAILABLE', 'busy') : undefined));
     upstream.failures.set('a.always', () => new CodedError('RESOURCE_EXHAUSTED', 'slow down', { retryAfterMs: 10 }));
     expect(await run()).toMatchObject({
-      changed: 1,
-      errors: 1,
+      counts: { viewsChanged: 1, errors: 1 },
       failures: [{ table: 'view a.always', code: 'RESOURCE_EXHAUSTED' }],
     });
     expect(upstream.described.filter((dotted) => dotted === 'a.always')).toHaveLength(3);
@@ -172,14 +144,13 @@ describe('reconcileViews', () => {
     const own = await away.clients.connectors.createConnector({
       connector: { displayName: 'x', kind: ConnectorKind.CONNECTOR_KIND_ICEBERG, uri: 'https://c/' },
     });
-    const input = { connectorId: own.connectorId, full: false, record: { ...record(), connectorId: own.connectorId } };
+    const input = { ...STEP, connectorId: own.connectorId, full: false, record: jobRecord(own.connectorId) };
     const { describeView } = MemoryUpstream.prototype;
     upstream.describeView = async (ref) => {
       await away.stopService();
       return describeView.call(upstream, ref);
     };
-    const env = inActivity();
-    await expect(env.run(() => reconcileViews({ ...deps, catalog: away.clients }, input))).rejects.toThrow(
+    await expect(inActivity(() => reconcileViews({ ...deps, catalog: away.clients }, input))).rejects.toThrow(
       /UNAVAILABLE/,
     );
     away.clients.close();
@@ -188,15 +159,18 @@ describe('reconcileViews', () => {
   it('takes the source namespace, the destination and the scope as tables do', async () => {
     for (const dotted of ['a.one', 'b.two']) upstream.views.set(dotted, 1);
     await connect({ source: { namespacePath: ['a'] }, destination: { namespacePath: ['to', 'here'] } });
-    expect(await run()).toMatchObject({ scanned: 1, changed: 1 });
+    expect((await run()).counts).toMatchObject({ viewsScanned: 1, viewsChanged: 1 });
     expect(await view('to.here.one')).toMatchObject({ upstream: { namespacePath: ['a'], tableName: 'one' } });
-    expect(await run({ scope: { namespaces: ['elsewhere'] } })).toMatchObject({ scanned: 0 });
-    expect(await run({ scope: { namespaces: ['to.here'] } })).toMatchObject({ scanned: 1, changed: 0 });
+    expect((await run({ scope: { namespaces: ['elsewhere'] } })).counts).toEqual({ upstreamRequests: 0 });
+    expect((await run({ scope: { namespaces: ['to.here'] } })).counts).toEqual({
+      viewsScanned: 1,
+      upstreamRequests: 0,
+    });
     await catalog.clients.connectors.updateConnector({
       connector: { connectorId, destination: { namespacePath: ['moved'] } },
       updateMask: ['destination'],
     });
-    expect(await run()).toMatchObject({ changed: 1 });
+    expect((await run()).counts).toMatchObject({ viewsChanged: 1 });
     expect(await view('moved.one')).toMatchObject({ name: 'one' });
   });
 
@@ -204,17 +178,17 @@ describe('reconcileViews', () => {
     upstream.views.set('a.one', 1);
     upstream.tables.push({ namespace: ['a'], name: 't' });
     const scan = (scope?: object) =>
-      inActivity().run(() => scanTables(deps, { connectorId, full: false, scope, record: record() }));
-    expect(await scan()).toMatchObject({ scanned: 1, hasViews: true });
+      inActivity(() => scanTables(deps, { ...STEP, connectorId, full: false, scope, record: record() }));
+    expect(await scan()).toMatchObject({ counts: { tablesScanned: 1 }, hasViews: true });
     expect(await scan({ namespaces: ['a'] })).toMatchObject({ hasViews: true });
     expect(await scan({ table: 't' })).not.toHaveProperty('hasViews');
-    expect(await run({ scope: { table: 'one' } })).toMatchObject({ scanned: 0 });
+    expect((await run({ scope: { table: 'one' } })).counts).toEqual({ upstreamRequests: 0 });
     await connect({ source: { namespacePath: ['a'], table: 't' } });
     expect(await scan()).not.toHaveProperty('hasViews');
     await connect();
     Object.assign(upstream, { listViews: undefined });
     expect(await scan()).not.toHaveProperty('hasViews');
-    expect(await run()).toMatchObject({ scanned: 0 });
+    expect((await run()).counts).toEqual({ upstreamRequests: 0 });
   });
 });
 
@@ -233,7 +207,7 @@ describe('a table replaced by a view of its name', () => {
   });
 
   it('is replaced if the upstream confirms that it is gone', async () => {
-    expect(await run()).toMatchObject({ changed: 1, errors: 0 });
+    expect((await run()).counts).toEqual({ viewsScanned: 1, viewsChanged: 1, upstreamRequests: 0 });
     expect(await view('a.both')).toMatchObject({ versionId: 1 });
   });
 
@@ -244,11 +218,12 @@ describe('a table replaced by a view of its name', () => {
       code: 'ALREADY_EXISTS',
       message: expect.stringContaining(`'a.both' of connector '${name}'`),
     };
-    expect(await run()).toMatchObject({ changed: 0, errors: 1, failures: [conflict] });
+    const counts = { viewsScanned: 1, errors: 1, upstreamRequests: 0 };
+    expect(await run()).toMatchObject({ counts, failures: [conflict] });
     upstream.fingerprint = async () => {
       throw new CodedError('PERMISSION_DENIED', 'no');
     };
-    expect(await run()).toMatchObject({ changed: 0, errors: 1, failures: [conflict] });
+    expect(await run()).toMatchObject({ counts, failures: [conflict] });
   });
 });
 
@@ -272,7 +247,7 @@ describe('views that are gone upstream', () => {
     upstream.listViews = listViews;
     const { viewId } = await view('a.two');
     upstream.views.set('a.two', 1);
-    expect(await run()).toMatchObject({ scanned: 2, changed: 1 });
+    expect((await run()).counts).toMatchObject({ viewsScanned: 2, viewsChanged: 1 });
     expect(await view('a.two')).toMatchObject({ viewId, upstream: { missingSince: undefined } });
   });
 

@@ -9,7 +9,9 @@ import { type CatalogClients, connectCatalog } from '../../src/catalog-client/co
 import type { AlertRequest, Progress, ReconcileRequest, TableFailure } from '../../src/contract/job.ts';
 import type { JobControl, WorkflowStatus } from '../../src/contract/job-control.ts';
 import { CodedError } from '../../src/errors.ts';
+import type { EndJobResponse } from '../../src/generated/reconciler/internal/v1/reconciliation.ts';
 import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
+import { JobState, type ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { FakeSchedules } from './schedules/fake-schedules.ts';
 
 /** A fake of Temporal: tests set the statuses of workflows. */
@@ -25,6 +27,10 @@ export class FakeJobs implements JobControl {
   readonly progressOf = new Map<string, Progress>();
   readonly alerts: AlertRequest[] = [];
   readonly cancelled: string[] = [];
+  /** Jobs whose progress was queried. */
+  readonly queried: string[] = [];
+  /** Jobs that were woken. */
+  readonly woken: string[] = [];
   readonly schedules = new FakeSchedules(() => this.#reach());
   down = false;
   /** Whether the response to a start gets lost, and whether before or after the workflow started. */
@@ -46,11 +52,17 @@ export class FakeJobs implements JobControl {
   }
 
   async progress(jobId: string) {
+    this.queried.push(jobId);
     return this.progressOf.get(jobId);
   }
 
   async failures() {
     return this.liveFailures;
+  }
+
+  async wake(jobId: string) {
+    this.#reach();
+    this.woken.push(jobId);
   }
 
   async cancel(jobId: string) {
@@ -154,6 +166,22 @@ export class TestCatalog implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
     rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  /** Claims a connector as a run of a job does. `dead` is a job that the caller found not to run. */
+  claim(
+    connectorId: string,
+    jobId: string,
+    { runId = `run-of-${jobId}`, dead = '', ...job }: Partial<ReconcileJob> & { dead?: string } = {},
+  ): Promise<{ holderJobId: string; epoch: bigint }> {
+    const request = { connectorId, job: { jobId, ...job }, runId, deadHolderJobId: dead };
+    return this.clients.reconciliation.claimConnector(request);
+  }
+
+  /** Ends a job as its workflow does. */
+  endJob(connectorId: string, jobId: string, job: Partial<ReconcileJob> = {}): Promise<EndJobResponse> {
+    const record = { jobId, connectorId, state: JobState.JS_SUCCEEDED, ...job };
+    return this.clients.reconciliation.endJob({ job: record, connectorId });
   }
 
   /** Creates a catalog and a namespace. */

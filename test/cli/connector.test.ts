@@ -310,7 +310,7 @@ describe('connector pause and resume', () => {
     expect(json).toMatchObject([{ displayName: 'resting', state: 'CONNECTOR_STATE_ACTIVE' }]);
 
     const { connectorId } = json[0] as { connectorId: string };
-    await cli.clients.reconciliation.claimConnector({ connectorId, jobId: 'job-7' });
+    await cli.clients.reconciliation.claimConnector({ connectorId, job: { jobId: 'job-7' }, runId: 'run-7' });
     expect((await cli.run('connector', 'pause', 'resting')).stderr).toContain('reconciler job watch job-7');
     expect((await cli.run('connector', 'resume', 'resting')).stderr).toContain('job job-7 continues');
   });
@@ -363,8 +363,8 @@ describe('connector trigger', () => {
       state: 'JS_SUCCEEDED',
       connectorName: 'lake',
       fullRescan: false,
-      tablesScanned: '3',
-      tablesChanged: '2',
+      tablesScanned: '1235',
+      tablesChanged: '8',
       tablesUnchanged: '1',
       tablesMissing: '0',
       errors: '0',

@@ -38,8 +38,8 @@ export class FakeJobs implements JobControl {
       startedAt: new Date(Date.now() - 4_200),
       finishedAt: new Date(),
       counters: JobCounters.fromPartial({
-        tablesScanned: 3n,
-        tablesChanged: 2n,
+        tablesScanned: 1_235n,
+        tablesChanged: 8n,
         tablesUnchanged: 1n,
         errors: BigInt(failures.length),
       }),
@@ -78,6 +78,8 @@ export class FakeJobs implements JobControl {
   }
 
   async alert() {}
+
+  async wake() {}
 
   async cancel(jobId: string): Promise<void> {
     await this.finish(jobId, { state: JobState.JS_CANCELLED, message: 'cancelled' });

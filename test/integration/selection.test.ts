@@ -6,7 +6,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { ingestTable } from '../../src/activities/ingest-table.ts';
 import { scanTables } from '../../src/activities/scan-tables.ts';
 import { DirectoryConnector } from '../../src/connectors/directory/directory-connector.ts';
-import type { ScanPage } from '../../src/contract/activities.ts';
+import type { JobClaim, ScanPage } from '../../src/contract/activities.ts';
 import { newProgress, type ReconcileRequest, type SnapshotSelection } from '../../src/contract/job.ts';
 import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { FileStore } from '../../src/storage/file-store.ts';
@@ -48,28 +48,27 @@ class Lake {
   /** Runs a job's activities as the workflow does. */
   async run(request: Pick<ReconcileRequest, 'snapshots' | 'mode' | 'full'> = {}) {
     const { connectorId } = this;
-    const input = { connectorId, ...request, full: request.full ?? false };
+    // Without a claim, nothing is compared with it.
+    const claim = { connectorId } as JobClaim;
+    const input = { ...claim, step: '1', sliceSeconds: 60, ...request, full: request.full ?? false };
     const sum = { scanned: 0, unchanged: 0, filtered: 0, opened: 0, changed: 0, snapshots: 0, files: 0 };
     let cursor: ScanPage['cursor'];
     do {
       const record = {
-        ...{ jobId: 'job', runId: '', connectorId, connectorName: '', full: false, message: '', failures: [] },
-        request: { connector: connectorId },
+        ...{ jobId: 'job', runId: '', connectorId, connectorName: '', message: '', failures: [] },
         progress: { ...newProgress(), state: 'JS_RUNNING' as const },
       };
       const page = await env(() => scanTables(this.#deps, { ...input, cursor, record }));
-      sum.scanned += page.scanned;
-      sum.unchanged += page.unchanged;
-      sum.filtered += page.filtered;
+      sum.scanned += page.counts.tablesScanned ?? 0;
+      sum.unchanged += page.counts.tablesUnchanged ?? 0;
+      sum.filtered += page.counts.tablesFiltered ?? 0;
       for (const table of page.changed) {
         if (!this.truth.has([...table.namespace, table.name].join('.'))) continue;
-        const { changed, snapshots, files } = await env(() =>
-          ingestTable(this.#deps, { ...input, table, split: false }),
-        );
+        const { changed, counts } = await env(() => ingestTable(this.#deps, { ...input, table, split: false }));
         sum.opened += 1;
         sum.changed += changed ? 1 : 0;
-        sum.snapshots += snapshots;
-        sum.files += files;
+        sum.snapshots += counts.snapshotsIngested ?? 0;
+        sum.files += counts.filesIngested ?? 0;
       }
       cursor = page.cursor;
     } while (cursor);

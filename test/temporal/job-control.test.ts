@@ -1,68 +1,48 @@
-import { randomBytes } from 'node:crypto';
-import { expect, it } from '@jest/globals';
-import type { Client } from '@temporalio/client';
-import type { PayloadCodec } from '@temporalio/common';
-import type { TableOutcome } from '../../src/contract/activities.ts';
+import { describe, expect, it } from '@jest/globals';
+import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { newProgress } from '../../src/contract/job.ts';
 import { temporalJobControl } from '../../src/temporal/job-control.ts';
-import { EncryptionCodec } from '../../src/temporal/payload-codec.ts';
 
-/** A fake client of a workflow with running activities, because a real one would end between two queries. */
-async function client(heartbeats: unknown[], payloadCodecs: PayloadCodec[] = []): Promise<Client> {
-  const pendingActivities = await Promise.all(
-    heartbeats.map(async (heartbeat) => {
-      let payloads = [{ data: Buffer.from(JSON.stringify(heartbeat)) }] as Awaited<ReturnType<PayloadCodec['encode']>>;
-      for (const codec of payloadCodecs) payloads = await codec.encode(payloads);
-      return { heartbeatDetails: { payloads } };
-    }),
+/** Heartbeats, which the workflow has in its own counts. */
+const heartbeatDetails = { payloads: [{ data: Buffer.from('{"files":4}') }] };
+const describeWorkflowExecution = async () => ({ pendingActivities: [{ heartbeatDetails, lastStartedTime: {} }] });
+
+/** Job control with a fake client, all of whose workflows have this handle. */
+function controlOf(handle: object) {
+  return temporalJobControl(
+    async () =>
+      ({
+        options: {},
+        workflow: { getHandle: () => handle },
+        workflowService: { describeWorkflowExecution },
+        withDeadline: (_: number, call: () => Promise<unknown>) => call(),
+      }) as unknown as Client,
   );
-  const handle = {
-    query: async () => ({
-      ...newProgress(),
-      state: 'JS_RUNNING',
-      counters: { tablesScanned: 60, tablesChanged: 20, filesIngested: 9 },
-    }),
-  };
-  const describeWorkflowExecution = async () => ({ pendingActivities: [...pendingActivities, {}] });
-  return {
-    options: { loadedDataConverter: { payloadCodecs } },
-    workflow: { getHandle: () => handle },
-    workflowService: { describeWorkflowExecution },
-    withDeadline: (_: number, call: () => Promise<unknown>) => call(),
-  } as unknown as Client;
 }
 
-const outcome = (fields: Partial<TableOutcome>): TableOutcome => ({
-  changed: true,
-  snapshots: 1,
-  files: 2,
-  bytesRead: 10,
-  ...fields,
+describe('progress', () => {
+  const progress = { ...newProgress(), state: 'JS_RUNNING', counters: { tablesScanned: 60, filesIngested: 9 } };
+  // The workflow knows by itself what its activities have done so far.
+  it('is what the workflow returns', async () => {
+    expect(await controlOf({ query: async () => progress }).progress('job')).toEqual(progress);
+  });
+
+  it('is absent if no worker answers', async () => {
+    const query = () => Promise.reject(new Error('deadline exceeded'));
+    expect(await controlOf({ query }).progress('job')).toBeUndefined();
+  });
 });
 
-it.each([
-  ['', []],
-  [', decoded by a codec', [new EncryptionCodec(new Map([['k', randomBytes(32)]]))]],
-])('adds the counts of running activities, and for packs the tables that are done%s', async (_, codecs) => {
-  const failure = { code: 'DATA_LOSS', message: 'no' };
-  const done = [outcome({}), outcome({ changed: false, snapshots: 0, files: 0 }), outcome({ changed: false, failure })];
-  const jobs = temporalJobControl(async () =>
-    client(
-      [
-        { snapshots: 2, files: 4, bytesRead: 30, done },
-        { snapshots: 0, files: 5, bytesRead: 7 },
-      ],
-      codecs,
-    ),
-  );
-  expect(await jobs.progress('job')).toMatchObject({
-    counters: {
-      tablesScanned: 60,
-      tablesChanged: 21,
-      tablesUnchanged: 1,
-      snapshotsIngested: 2,
-      filesIngested: 18,
-      bytesRead: 37,
-    },
+describe('wake', () => {
+  it('sends a signal', async () => {
+    const signals: unknown[] = [];
+    await controlOf({ signal: async (...sent: unknown[]) => signals.push(sent) }).wake('job');
+    expect(signals).toEqual([['wake']]);
+  });
+
+  it('does nothing if the workflow is closed or unknown, and otherwise fails', async () => {
+    const failing = (error: Error) => controlOf({ signal: () => Promise.reject(error) }).wake('job');
+    await failing(new WorkflowNotFoundError('workflow execution already completed', 'job', undefined));
+    await expect(failing(new Error('no permission'))).rejects.toThrow('no permission');
   });
 });

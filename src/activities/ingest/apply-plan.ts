@@ -15,7 +15,7 @@ const EXPIRE_PAGE = 1000;
  * Applies the plan in an order in which readers never see half of it: schemas, snapshots with their file changes, marks on expired
  * snapshots, and finally the pointer to the current snapshot.
  *
- * @returns with `split` if a snapshot is big: what is left is done when the table is ingested again, after its file groups
+ * @returns with `split` if a snapshot is big, or with `cursor` if the slice is over: what is left is done when the table is ingested again
  */
 export async function applyPlan(plan: TablePlan, input: TableIngest, reader: TableReader): Promise<TableOutcome> {
   const { deps } = input;
@@ -25,8 +25,9 @@ export async function applyPlan(plan: TablePlan, input: TableIngest, reader: Tab
   // Before the snapshots that need them: statistics are computed by the types of a snapshot's own schema.
   await putSchemas(deps, tableId, descriptor, plan.olderSchemaIds);
   const progress = new IngestProgress(input, reader, plan.snapshots);
-  const { captured, moved, split } = await ingestSnapshots(plan, input, reader, progress);
+  const { captured, moved, split, isComplete } = await ingestSnapshots(plan, input, reader, progress);
   if (split) return { ...progress.outcome(false), split };
+  if (!isComplete) return { ...progress.outcome(false), cursor: progress.cursor ?? {} };
 
   await expireSnapshots(deps, tableId, plan.snapshots.expired);
   if (plan.move && !moved) await deps.catalog.ingestion.updateTable(plan.move.request);
@@ -34,7 +35,11 @@ export async function applyPlan(plan: TablePlan, input: TableIngest, reader: Tab
     const { messages } = plan.snapshots;
     const { signal } = input.heartbeat;
     const beat = () => progress.beat();
-    await putNdv({ deps, reader, tableId, messages, captured, ...plan.ndv, full: plan.full, signal, beat });
+    const sketches = input.resume?.cursor?.sketches;
+    const { isOver } = input.heartbeat;
+    const put = { deps, reader, tableId, messages, captured, ...plan.ndv, full: plan.full, signal, beat, isOver };
+    const next = await putNdv(put, sketches);
+    if (next !== undefined) return { ...progress.outcome(false), cursor: { ...progress.cursor, sketches: next } };
     if (plan.capture.mode !== 'CAPTURE_ONLY') await finishTable(deps, tableId, descriptor.fingerprint);
   }
   if (plan.capture.mode === 'CAPTURE_ONLY') await setCoverage(deps, stored, plan.coverage);

@@ -1,4 +1,4 @@
-import type { IngestHeartbeat, TableOutcome } from '../../contract/activities.ts';
+import type { TableCursor, TableHeartbeat, TableOutcome } from '../../contract/activities.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
 import type { SnapshotPlan } from '../plan/snapshot-plan.ts';
 import type { TableIngest } from '../plan/table-ingest.ts';
@@ -10,6 +10,8 @@ export class IngestProgress {
   readonly #reader: TableReader;
   snapshots: number;
   files: number;
+  /** Where the next attempt or slice continues. */
+  cursor?: TableCursor;
   /** In the catalog. A full rescan writes only what differs. */
   rowsWritten = 0;
 
@@ -18,28 +20,36 @@ export class IngestProgress {
     this.#input = input;
     this.#reader = reader;
     // What previous attempts ingested counts for this table, too.
-    this.snapshots = resume?.snapshots ?? 0;
-    this.files = resume?.filesBefore ?? resume?.files ?? 0;
+    const { snapshotsIngested = 0, filesIngested = 0 } = resume?.counts ?? {};
+    this.snapshots = snapshotsIngested;
+    this.files = resume?.filesBefore ?? filesIngested;
+    this.cursor = full && resume?.cursor?.verified ? { verified: resume.cursor.verified } : undefined;
     // A snapshot whose response was lost is in.
-    if (!full && resume?.snapshotId !== undefined && captured.has(BigInt(resume.snapshotId))) {
+    const begun = resume?.cursor?.snapshotId;
+    if (!full && begun !== undefined && captured.has(BigInt(begun))) {
       this.snapshots += 1;
-      this.files = resume.files;
+      this.files = filesIngested;
     }
   }
 
   beat(): void {
+    this.#input.heartbeat.beat({ counts: this.counts, cursor: this.cursor } satisfies TableHeartbeat);
+  }
+
+  /** Whether the slice is over, and the table should continue at the cursor. */
+  get isOver(): boolean {
+    return this.#input.heartbeat.isOver?.() ?? false;
+  }
+
+  get counts() {
     const { snapshots, files } = this;
-    this.#input.heartbeat.beat({ snapshots, files, bytesRead: this.#reader.bytesRead } satisfies IngestHeartbeat);
+    return { snapshotsIngested: snapshots, filesIngested: files, bytesRead: this.#reader.bytesRead };
   }
 
   outcome(isPlanned: boolean): TableOutcome {
-    const { snapshots, files, rowsWritten } = this;
     return {
-      changed: isPlanned || snapshots > 0 || rowsWritten > 0,
-      snapshots,
-      files,
-      bytesRead: this.#reader.bytesRead,
-      upstreamRequests: requestsMade(this.#input.upstream.usage),
+      changed: isPlanned || this.snapshots > 0 || this.rowsWritten > 0,
+      counts: { ...this.counts, upstreamRequests: requestsMade(this.#input.upstream.usage) },
     };
   }
 }

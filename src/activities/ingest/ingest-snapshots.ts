@@ -7,7 +7,7 @@ import { stagedGroups } from './file-groups.ts';
 import type { IngestProgress } from './ingest-progress.ts';
 import { putMetadata } from './put-metadata.ts';
 import { putSchemas } from './put-schemas.ts';
-import { putSnapshot } from './put-snapshot.ts';
+import { cursorAt, putSnapshot } from './put-snapshot.ts';
 import type { PutSnapshot } from './snapshot-message.ts';
 
 export interface IngestedSnapshots {
@@ -15,6 +15,8 @@ export interface IngestedSnapshots {
   captured: ReadonlySet<bigint>;
   /** The table was moved with the last snapshot. */
   moved: boolean;
+  /** All are in; otherwise the slice was over, or one is big. */
+  isComplete: boolean;
   /** The snapshot that comes next is big: these groups of its files come first. */
   split?: TableSplit;
 }
@@ -33,9 +35,14 @@ export async function ingestSnapshots(
   const newestCapturedBefore = newestBefore(plan.snapshots.ancestry.keys(), captured);
   const schemaIds = new Set(plan.olderSchemaIds).add(reader.descriptor.currentSchemaId);
   let moved = false;
+  const done = plan.capture.mode === 'METADATA_ONLY' ? plan.snapshots.known : plan.snapshots.captured;
+  const isVerified = verifiedBefore(plan.full ? progress.cursor?.verified : undefined, todo);
+  let left = todo.size;
   for await (const snapshot of reader.snapshots(todo)) {
     heartbeat.signal.throwIfAborted();
     const { snapshotId, schemaId } = snapshot;
+    left -= 1;
+    if (isVerified(snapshotId) && done.has(snapshotId)) continue;
     if (schemaId !== undefined && !schemaIds.has(schemaId)) {
       schemaIds.add(schemaId);
       await putSchemas(deps, tableId, reader.descriptor, new Set([schemaId]));
@@ -44,14 +51,20 @@ export async function ingestSnapshots(
     if (plan.capture.mode === 'METADATA_ONLY') {
       if (await putMetadata(deps, tableId, snapshot, stored)) progress.rowsWritten += 1;
       if (!stored) progress.snapshots += 1;
-      progress.beat();
+      if (endsSlice(snapshotId)) return { captured, moved, isComplete: false };
       continue;
     }
     const newest = newestCapturedBefore(snapshotId);
     const put = putOf(snapshot, { plan, input, reader, progress, captured, newest });
     const groups = await splitIfBig(put, input);
-    if (groups?.split) return { captured, moved, split: groups.split };
-    const { files, rowsWritten, tableUpdated } = await putSnapshot({ ...put, groups });
+    if (groups?.split) return { captured, moved, isComplete: false, split: groups.split };
+    const { files, rowsWritten, tableUpdated, position } = await putSnapshot({ ...put, groups });
+    if (position !== undefined) {
+      progress.files += files;
+      progress.rowsWritten += rowsWritten;
+      progress.cursor = cursorAt(put, position);
+      return { captured, moved, isComplete: false };
+    }
     if (!put.before) {
       progress.snapshots += 1;
       progress.files += files;
@@ -59,8 +72,26 @@ export async function ingestSnapshots(
     progress.rowsWritten += rowsWritten;
     moved ||= tableUpdated;
     captured.add(snapshotId);
+    if (endsSlice(snapshotId)) return { captured, moved, isComplete: false };
   }
-  return { captured, moved };
+  return { captured, moved, isComplete: true };
+
+  /** A slice makes some progress, however long planning takes: it ends after a snapshot, and never before one. */
+  function endsSlice(snapshotId: bigint): boolean {
+    progress.cursor = plan.full ? { verified: String(snapshotId) } : undefined;
+    progress.beat();
+    return left > 0 && progress.isOver;
+  }
+}
+
+/** Whether a full rescan has verified a snapshot in an earlier slice or attempt: one up to `last`, which may be gone by now. */
+function verifiedBefore(last: string | undefined, todo: ReadonlySet<bigint>): (snapshotId: bigint) => boolean {
+  let isBefore = last !== undefined && todo.has(BigInt(last));
+  return (snapshotId) => {
+    const isVerified = isBefore;
+    if (String(snapshotId) === last) isBefore = false;
+    return isVerified;
+  };
 }
 
 interface PutContext {
@@ -93,8 +124,9 @@ function putOf(
     baseReadable: verified?.baseSnapshotId === undefined || ancestry.has(verified.baseSnapshotId),
     // With the last snapshot, unless something is to expire before the pointer moves.
     updateTable: snapshotId === last && expired.length === 0 ? plan.move?.request : undefined,
-    resume: !verified && resume?.snapshotId === String(snapshotId) ? resume.position : undefined,
-    counts: { snapshots: progress.snapshots, files: progress.files },
+    resume: !verified && resume?.cursor?.snapshotId === String(snapshotId) ? resume.cursor.position : undefined,
+    counts: progress.counts,
+    verifiedUpTo: progress.cursor?.verified,
   };
 }
 

@@ -1,5 +1,5 @@
 import type { UpstreamCatalog } from '../../connectors/spi.ts';
-import type { IngestHeartbeat, TableOutcome } from '../../contract/activities.ts';
+import type { TableHeartbeat, TableOutcome } from '../../contract/activities.ts';
 import type { TableRef } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
@@ -18,7 +18,8 @@ export async function ingestTable(input: TableIngest): Promise<TableOutcome> {
   await using opened = await upstream.openTable(table);
   const reader = withFooterMetrics(opened, connector.properties, deps.logger);
   // Not less than a previous attempt has reported: this one may end before it gets as far.
-  heartbeat.beat({ snapshots: 0, files: 0, ...resume, bytesRead: reader.bytesRead } satisfies IngestHeartbeat);
+  const counts = { ...resume?.counts, bytesRead: reader.bytesRead };
+  heartbeat.beat({ ...resume, counts } satisfies TableHeartbeat);
   return abortIfTableChanged(upstream, table, reader, async () => {
     const plan = await planTable(input, reader);
     return changes ? recordPlan(plan, input, reader, changes) : applyPlan(plan, input, reader);

@@ -25,6 +25,8 @@ export interface PutNdv extends NdvPlan {
   full: boolean;
   signal: AbortSignal;
   beat(): void;
+  /** Whether to stop after a page of files. */
+  isOver?(): boolean;
 }
 
 /** Files that are sketched in parallel: each takes up to 2 MiB of memory at a time, and its footer. */
@@ -37,10 +39,14 @@ const MAX_SKETCHES_PER_PUT = 500;
  * Ingests the numbers of distinct values of a table whose snapshots are in: the upstream's own sketches (Puffin), and sketches of data files
  * if the connector asks for them. The catalog derives the numbers of every snapshot from the sketches of its files. Whatever cannot be read
  * is left out, with a warning in the log: the table is complete without it.
+ *
+ * @param from the page of data files at which an earlier slice stopped
+ * @returns the page at which this slice stops; undefined if all is done
  */
-export async function putNdv(put: PutNdv): Promise<void> {
-  await putUpstreamSketches(put);
-  if (put.options !== undefined && put.reader.openDataFile !== undefined) await sketchFiles(put, put.options);
+export async function putNdv(put: PutNdv, from?: string): Promise<string | undefined> {
+  if (from === undefined) await putUpstreamSketches(put);
+  if (put.options === undefined || put.reader.openDataFile === undefined) return undefined;
+  return sketchFiles(put, put.options, from);
 }
 
 /** A statistics file is valid only for the snapshot that it names. */
@@ -109,10 +115,10 @@ async function* requests(
   }
 }
 
-async function sketchFiles(put: PutNdv, options: NdvOptions): Promise<void> {
+async function sketchFiles(put: PutNdv, options: NdvOptions, from = ''): Promise<string | undefined> {
   const { deps, reader, tableId, columnsKey, full, signal } = put;
   const columns = columnsToSketch(put);
-  if (columns.length === 0) return;
+  if (columns.length === 0) return undefined;
   const lastColumnId = reader.descriptor.schemas
     .flatMap(({ json }) => leafColumns(json))
     .reduce((last, { id }) => Math.max(last, id), 0);
@@ -120,7 +126,7 @@ async function sketchFiles(put: PutNdv, options: NdvOptions): Promise<void> {
   let first: { file: string; reason: string } | undefined;
   let failures = 0;
   let isDenied = false;
-  let pageToken = '';
+  let pageToken = from;
   do {
     const page = await deps.catalog.ingestion.listFilesToSketch(
       {
@@ -146,13 +152,14 @@ async function sketchFiles(put: PutNdv, options: NdvOptions): Promise<void> {
     if (sketched.length > 0) await deps.catalog.ingestion.putFileSketches({ tableId, files: sketched }, { signal });
     put.beat();
     pageToken = page.nextPageToken;
-  } while (pageToken !== '' && !isDenied);
+  } while (pageToken !== '' && !isDenied && !put.isOver?.());
   if (failures > 0) {
     const text = isDenied
       ? 'data files may not be read: the table has no estimates of distinct values'
       : 'data files cannot be read: estimates of distinct values leave them out';
     deps.logger.warn({ location: reader.descriptor.location, failures, first }, text);
   }
+  return isDenied || pageToken === '' ? undefined : pageToken;
 }
 
 function columnsToSketch(put: PutNdv): LeafColumn[] {

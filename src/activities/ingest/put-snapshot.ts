@@ -1,5 +1,6 @@
 import { ClientError, Status } from 'nice-grpc';
-import type { IngestHeartbeat } from '../../contract/activities.ts';
+import { isClaimLost } from '../../catalog-client/claim.ts';
+import type { TableCursor, TableHeartbeat } from '../../contract/activities.ts';
 import type { PutSnapshot } from './snapshot-message.ts';
 import { toSnapshotMessage } from './snapshot-message.ts';
 import { type Put, streamChanges } from './stream-changes.ts';
@@ -16,10 +17,12 @@ export async function putSnapshot(put: PutSnapshot): Promise<Put> {
     return await send(put, {});
   } catch (error) {
     const differs = error instanceof ClientError && error.code === Status.FAILED_PRECONDITION;
-    if (!differs || put.before) throw error;
-    if (put.groups) return putSnapshot({ ...put, groups: undefined, base: undefined });
-    if (put.resume !== undefined) return putSnapshot({ ...put, resume: undefined });
-    if (put.base !== undefined) return putSnapshot({ ...put, base: undefined });
+    if (!differs || isClaimLost(error) || put.before) throw error;
+    // The next slice would not know that it must not start from the base, nor at a cursor: it would end here again.
+    const again = { ...put, heartbeat: { ...put.heartbeat, isOver: undefined } };
+    if (put.groups) return putSnapshot({ ...again, groups: undefined, base: undefined });
+    if (put.resume !== undefined) return putSnapshot({ ...again, resume: undefined });
+    if (put.base !== undefined) return putSnapshot({ ...again, base: undefined });
     throw error;
   }
 }
@@ -58,17 +61,32 @@ async function send(put: PutSnapshot, { whole = false }): Promise<Put> {
         groups: put.groups?.names ?? [],
       },
     },
-    beat: (sent, acknowledged) =>
+    beat: (sent, acknowledged) => {
+      const { snapshotsIngested, filesIngested } = put.counts;
       heartbeat.beat({
-        snapshots: put.counts.snapshots,
-        files: put.counts.files + (verify ? 0 : sent),
-        bytesRead: reader.bytesRead,
-        snapshotId: String(snapshotId),
+        counts: {
+          snapshotsIngested,
+          filesIngested: filesIngested + (verify ? 0 : sent),
+          bytesRead: reader.bytesRead,
+        },
         // A verification cannot resume: it always compares the whole snapshot.
-        ...(!verify && { position: acknowledged.position, filesBefore: put.counts.files + acknowledged.files }),
-      } satisfies IngestHeartbeat),
+        ...(verify
+          ? { cursor: { verified: put.verifiedUpTo } }
+          : {
+              cursor: cursorAt(put, acknowledged.position),
+              filesBefore: filesIngested + acknowledged.files,
+            }),
+      } satisfies TableHeartbeat);
+    },
     signal: heartbeat.signal,
+    // Without counts, nothing would show that the catalog lost the changes before a position.
+    isOver: counted && heartbeat.isOver,
   });
+}
+
+/** Where a snapshot that was read up to this position continues. */
+export function cursorAt({ snapshot, verifiedUpTo }: PutSnapshot, position: number | undefined): TableCursor {
+  return { snapshotId: String(snapshot.snapshotId), position, verified: verifiedUpTo };
 }
 
 async function* nothing(): AsyncGenerator<never> {}

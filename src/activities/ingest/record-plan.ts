@@ -25,10 +25,11 @@ export async function recordPlan(
   const expired = plan.snapshots.expired.length;
   return {
     changed: plan.changes,
-    snapshots: added + captured,
-    files: 0,
-    bytesRead: reader.bytesRead,
-    upstreamRequests: requestsMade(upstream.usage),
-    ...(plan.dropsExpired && expired > 0 ? { snapshotsDropped: expired } : {}),
+    counts: {
+      snapshotsIngested: added + captured,
+      bytesRead: reader.bytesRead,
+      upstreamRequests: requestsMade(upstream.usage),
+      ...(plan.dropsExpired && expired > 0 ? { snapshotsDropped: expired } : {}),
+    },
   };
 }

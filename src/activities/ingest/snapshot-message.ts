@@ -46,5 +46,7 @@ export interface PutSnapshot {
   /** Its changes are staged with this key in these groups: only the finish is missing. */
   groups?: { key: string; names: string[] };
   /** What the activity did before this snapshot, for its heartbeats. */
-  counts: { snapshots: number; files: number };
+  counts: { snapshotsIngested: number; filesIngested: number };
+  /** In a full rescan: the last snapshot that was verified before this one. */
+  verifiedUpTo?: string;
 }

@@ -20,6 +20,8 @@ export interface PutChanges {
   /** Reports the changes sent so far in this call, those that the catalog has acknowledged, and the position after the latter. */
   beat(sent: number, acknowledged: { files: number; position?: number }): void;
   signal: AbortSignal;
+  /** Whether to stop at the next position from which the reader can continue. Absent, and with `whole`: all changes are sent. */
+  isOver?(): boolean;
   /** Sends all changes in one stream. */
   whole?: boolean;
 }
@@ -28,6 +30,8 @@ export interface Put {
   files: number;
   rowsWritten: number;
   tableUpdated: boolean;
+  /** It stopped here: the reader's position after the changes that the catalog has. Absent if all were sent. */
+  position?: number;
 }
 
 /** A stream ends after this many changes, at a position where the reader can resume. Its response confirms that the catalog has them. */
@@ -42,6 +46,7 @@ export async function streamChanges(put: PutChanges): Promise<Put> {
   const { deps, signal } = put;
   const batches = put.batches[Symbol.asyncIterator]();
   const sum: Put = { files: 0, rowsWritten: 0, tableUpdated: false };
+  const isOver = () => !put.whole && Boolean(put.isOver?.());
   let acknowledged = put.from;
   for (let complete = false; !complete; ) {
     const part = { position: acknowledged, ended: false };
@@ -52,7 +57,7 @@ export async function streamChanges(put: PutChanges): Promise<Put> {
         ahead({
           header: encodeCommitRequest({ $case: 'header', value: put.header(sum.files === 0) }),
           batches,
-          limit: put.whole ? Number.POSITIVE_INFINITY : CHANGES_PER_STREAM,
+          endsAfter: (changes) => !put.whole && (changes >= CHANGES_PER_STREAM || isOver()),
           finish: encodeCommitRequest(put.finish),
           part,
           beat,
@@ -66,6 +71,10 @@ export async function streamChanges(put: PutChanges): Promise<Put> {
     acknowledged = part.position;
     complete = part.ended;
     beat(0);
+    if (!complete && acknowledged !== undefined && isOver()) {
+      await batches.return?.();
+      return { ...sum, position: acknowledged };
+    }
   }
   return sum;
 }
@@ -75,11 +84,11 @@ function ahead(stream: Parameters<typeof requests>[0]): AsyncIterable<Uint8Array
   return Readable.from(requests(stream), { objectMode: true, highWaterMark: CHUNKS_AHEAD });
 }
 
-/** The requests of one stream: the header, changes up to the limit or the end, and `finish` at the end. */
+/** The requests of one stream: the header, changes up to a position where it may end or to the end, and `finish` at the end. */
 async function* requests(stream: {
   header: Uint8Array;
   batches: AsyncIterator<FileChangeBatch>;
-  limit: number;
+  endsAfter(changes: number): boolean;
   finish: Uint8Array;
   /** Output: how far this stream came. */
   part: { position?: number; ended: boolean };
@@ -103,7 +112,7 @@ async function* requests(stream: {
     changes += value.changes.length;
     stream.beat(changes);
     stream.part.position = value.position;
-    if (changes >= stream.limit && value.position !== undefined) break;
+    if (value.position !== undefined && stream.endsAfter(changes)) break;
   }
   const rest = encoder.flush();
   if (rest) yield rest;

@@ -1,5 +1,5 @@
 import type { UpstreamCatalog } from '../../connectors/spi.ts';
-import type { CaptureOverrides, IngestHeartbeat } from '../../contract/activities.ts';
+import type { CaptureOverrides, TableHeartbeat } from '../../contract/activities.ts';
 import type { ReconcileScope } from '../../contract/job.ts';
 import type { TableRef } from '../../contract/upstream-names.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
@@ -21,8 +21,8 @@ export interface TableIngest extends CaptureOverrides {
   heartbeat: Heartbeat;
   /** Leave big snapshots to file groups. Absent: every snapshot is ingested in one go. */
   split?: SplitSize;
-  /** Where the previous attempt stopped. */
-  resume?: IngestHeartbeat;
+  /** Where the previous attempt, or slice, stopped. */
+  resume?: TableHeartbeat;
   /** Shared by the tables of an activity. */
   namespaces: DestinationNamespaces;
   /** In a dry run: takes what the plan would change. Absent: the plan is applied. */

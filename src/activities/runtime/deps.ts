@@ -5,9 +5,10 @@ import type { UpstreamCatalog } from '../../connectors/spi.ts';
 import type { JobControl } from '../../contract/job-control.ts';
 import type { TemporalUi } from '../../contract/workflow-link.ts';
 import type { SplitSize } from './split-size.ts';
+import type { WorkerContext } from './worker-context.ts';
 
 /** What activities work with. One set per worker. */
-export interface ActivityDeps {
+export interface ActivityDeps extends WorkerContext {
   catalog: CatalogClients;
   jobs: Pick<JobControl, 'describe'>;
   /** Opens an upstream with this worker's limits. Activities that use it at the same time share it. */

@@ -1,6 +1,8 @@
 import { activityInfo, CancelledFailure } from '@temporalio/activity';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import { ClientError, Status } from 'nice-grpc';
+import { isClaimLost } from '../../catalog-client/claim.ts';
+import { CLAIM_LOST } from '../../contract/claim.ts';
 import { CodedError, type CodeName } from '../../errors.ts';
 import { withoutSecrets } from '../../secrets.ts';
 import { truncate } from '../../text.ts';
@@ -66,6 +68,12 @@ export function isRetried(error: unknown, attempt: number, attempts: number): bo
 export function toFailure(error: unknown, attempt: number, attempts: number): Error {
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error;
   const { code, message } = describeError(error);
+  if (isClaimLost(error)) {
+    // Not an error of the run: its workflow claims the connector again, or has ended.
+    return ApplicationFailure.create({
+      ...{ type: CLAIM_LOST, message, nonRetryable: true, category: ApplicationFailureCategory.BENIGN },
+    });
+  }
   const retryAfterMs = error instanceof CodedError ? error.retryAfterMs : undefined;
   return ApplicationFailure.create({
     type: code,

@@ -2,25 +2,28 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { setMaxListeners } from 'node:events';
 import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
 import { activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
+import type { HeartbeatDetails } from '../../contract/activities.ts';
 import { CodedError } from '../../errors.ts';
+import { throwIfPaused } from './paused-activity.ts';
+import { workerContext } from './worker-context.ts';
 
 /** Below the heartbeat timeout of 60 s, so that a stall ends with a message that names what stalled. */
 const STALL_MS = 50_000;
-/** Minimum time between heartbeats: each costs a message to the SDK's core, and only the last one counts. */
-const MIN_INTERVAL_MS = 200;
-/**
- * The last heartbeat is repeated at this interval, so that a cancellation is noticed even without progress. It does not reset the watchdog.
- */
-const REPEAT_MS = 3_000;
+/** Most activities end before their first heartbeat, which saves its cost. */
+const FIRST_MS = 5_000;
+/** Interval in which it is looked whether a heartbeat is due: without progress the last one is repeated, since it may bring a cancellation. */
+const CHECK_MS = 500;
 /** How long an activity that was cancelled or stalled waits for its work to stop. */
 const STOPPING_MS = 5_000;
 
 /** Reports progress to Temporal, or to nobody if the work runs outside an activity. */
 export interface Heartbeat {
-  /** Reports progress. `details` reach the next attempt and the job's live counters. */
-  beat(details?: unknown): void;
+  /** Reports progress. `details` reach the next attempt, and their counts the workflow. */
+  beat<Details extends HeartbeatDetails>(details?: Details): void;
   /** Aborts when the work is cancelled or has stalled. */
   readonly signal: AbortSignal;
+  /** The work has lasted as long as it may: it should return as soon as it can be continued. Absent if it may take any time. */
+  isOver?(): boolean;
 }
 
 /** The current activity, for code below it that has no heartbeat. */
@@ -28,6 +31,15 @@ interface ActivityScope {
   /** Reports a wait with a known end, which is not a stall. Repeats the details of the last heartbeat. */
   keepAlive(): void;
   readonly signal: AbortSignal;
+}
+
+interface Options<T> {
+  /** How long the work may take before it should return what it has done. */
+  sliceSeconds?: number;
+  /** The name under which the work's counts are reported to the workflow. */
+  step?: string;
+  /** Whether the work's result leaves something to another activity. */
+  continues?(result: T): boolean;
 }
 
 const scopes = new AsyncLocalStorage<ActivityScope>();
@@ -38,26 +50,23 @@ export const currentActivity = (): ActivityScope | undefined => scopes.getStore(
 /**
  * Runs an activity's work with heartbeats on progress. A watchdog ends it after 50 s without progress.
  *
- * @throws CodedError DEADLINE_EXCEEDED if it stalled; CancelledFailure if it was cancelled
+ * @throws CodedError DEADLINE_EXCEEDED if it stalled; CancelledFailure if it was cancelled; as `throwIfPaused` does
  */
-export async function withHeartbeat<T>(what: string, work: (heartbeat: Heartbeat) => Promise<T>): Promise<T> {
+export async function withHeartbeat<T>(
+  what: string,
+  { sliceSeconds, step, continues }: Options<T>,
+  work: (heartbeat: Heartbeat) => Promise<T>,
+): Promise<T> {
   const stopping = new AbortController();
   const cancelled = cancellationSignal();
-  let timer: NodeJS.Timeout | undefined;
+  const began = Date.now();
   let over = false;
   let working: Promise<T> | undefined;
   let last: { details: unknown; sent: boolean } | undefined;
-  let sentAt = 0;
-  const arm = () => {
-    clearTimeout(timer);
-    // An abandoned stream may still be read for a moment.
-    if (over) return;
-    timer = setTimeout(
-      () =>
-        stopping.abort(new CodedError('DEADLINE_EXCEEDED', `${what}: nothing progressed for ${STALL_MS / 1000} s.`)),
-      STALL_MS,
-    );
-  };
+  const { heartbeatMs, reports } = workerContext();
+  let sentAt = began - heartbeatMs + Math.min(FIRST_MS, heartbeatMs);
+  const stall = () =>
+    stopping.abort(new CodedError('DEADLINE_EXCEEDED', `${what}: nothing progressed for ${STALL_MS / 1000} s.`));
   // Not `AbortSignal.any`: Node keeps such a signal in memory for as long as anything listens to it.
   const { signal } = stopping;
   if (cancelled.aborted) stopping.abort(cancelled.reason);
@@ -67,33 +76,51 @@ export async function withHeartbeat<T>(what: string, work: (heartbeat: Heartbeat
   const ended = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
-  arm();
-  const repeating = setInterval(() => {
-    if (Date.now() - sentAt >= REPEAT_MS) heartbeat(last ? last.details : activityInfo().heartbeatDetails);
-  }, REPEAT_MS);
+  const watchdog = setTimeout(stall, STALL_MS);
+  const send = () => {
+    sentAt = Date.now();
+    if (last) last.sent = true;
+    heartbeat(last ? last.details : activityInfo().heartbeatDetails);
+  };
+  const sendIfDue = () => {
+    if (Date.now() - sentAt >= heartbeatMs) send();
+  };
+  const repeating = setInterval(sendIfDue, CHECK_MS);
+  const { workflowExecution } = activityInfo();
+  const report = step && workflowExecution ? reports?.track(workflowExecution, step) : undefined;
   try {
-    const beat = (details?: unknown) => {
-      const now = Date.now();
-      last = { details, sent: now - sentAt >= MIN_INTERVAL_MS };
-      if (over || !last.sent) return;
-      sentAt = now;
-      arm();
-      heartbeat(details);
+    const beat = (details?: HeartbeatDetails) => {
+      // An abandoned stream may still be read for a moment.
+      if (over) return;
+      last = { details, sent: false };
+      if (details) report?.update(details.counts);
+      watchdog.refresh();
+      sendIfDue();
     };
+    const end = sliceSeconds === undefined ? undefined : began + sliceSeconds * 1000;
+    const isOver = end === undefined ? undefined : () => Date.now() >= end;
     // Work that ignores the signal (a read that hangs) must not block the activity.
-    const keepAlive = () => beat(last ? last.details : activityInfo().heartbeatDetails);
-    working = scopes.run({ keepAlive, signal }, () => work({ beat, signal }));
-    return await Promise.race([working, ended]);
+    const keepAlive = () => {
+      if (over) return;
+      watchdog.refresh();
+      sendIfDue();
+    };
+    working = scopes.run({ keepAlive, signal }, () => work({ beat, signal, isOver }));
+    const result = await Promise.race([working, ended]);
+    if (continues?.(result)) await throwIfPaused();
+    return result;
   } catch (error) {
     // The next attempt continues from here.
-    if (last && !last.sent) heartbeat(last.details);
+    if (last && !last.sent) send();
     // Writes in progress must have stopped before the next attempt begins; a read that hangs is not waited for.
-    if (signal.aborted) await Promise.race([working?.catch(() => {}), setTimeoutPromise(STOPPING_MS)]);
+    if (signal.aborted)
+      await Promise.race([working?.catch(() => {}), setTimeoutPromise(STOPPING_MS, undefined, { ref: false })]);
     // An abort surfaces as whatever the interrupted call throws; the signal's reason states what happened.
     throw signal.aborted ? signal.reason : error;
   } finally {
     over = true;
-    clearTimeout(timer);
+    report?.end();
+    clearTimeout(watchdog);
     clearInterval(repeating);
     ended.catch(() => {});
   }

@@ -10,6 +10,7 @@ import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks } from '../rpc/violations.ts';
 import { countBindings, listBindings, lookupBindings, markMissing } from '../store/bindings/bindings.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
+import { write } from '../store/database/transaction.ts';
 import { createEnsureRpcs } from './ensure-rpcs.ts';
 
 /** The cursor is the upstream name of the last binding of a page. */
@@ -53,7 +54,7 @@ export function createBindingsService(deps: ServiceDeps): BindingsServiceImpleme
 
     async markMissing({ connectorId, kind, objectIds }) {
       checkRequest(connectorId, kind, 'object_ids', objectIds);
-      const marked = await db.transaction().execute(async (trx) => {
+      const marked = await write(db, async (trx) => {
         await getConnector(trx, connectorId);
         return markMissing(trx, kind, connectorId, objectIds);
       });

@@ -7,6 +7,7 @@ import {
   CreateConnectorRequest,
 } from '../../generated/reconciler/v1/connectors.ts';
 import type { ServiceDeps } from '../core/ports.ts';
+import { wakeAll } from '../jobs/wake.ts';
 import { maskPaths } from '../rpc/field-mask.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, checkIds, invalid, required } from '../rpc/violations.ts';
@@ -14,6 +15,7 @@ import { resetAlerts } from '../store/connectors/alerts.ts';
 import * as store from '../store/connectors/connectors.ts';
 import { checkEtag } from '../store/database/errors.ts';
 import { createOnce } from '../store/database/idempotency.ts';
+import { write } from '../store/database/transaction.ts';
 import { checkConnector } from '../validation/connector-checks.ts';
 import { applyConnectorMask, CONNECTOR_MASK } from './connector-mask.ts';
 import { refuseDeleting } from './delete-connector.ts';
@@ -81,15 +83,16 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
       if (paths.includes('state') && update.state === ConnectorState.CONNECTOR_STATE_DELETING) {
         throw invalid('connector.state', 'can only be set by DeleteConnector');
       }
-      const updated = await db.transaction().execute(async (trx) => {
+      const { stored, updated } = await write(db, async (trx) => {
         const stored = await store.getConnector(trx, update.connectorId);
         refuseDeleting(stored);
         checkEtag('connector', stored.connectorId, update.etag, stored.etag);
         const changed = applyConnectorMask(stored, update, paths);
         checkConnector(changed);
         if (changed.alerts?.webhookUrl !== stored.alerts?.webhookUrl) await resetAlerts(trx, stored.connectorId);
-        return store.updateConnector(trx, changed);
+        return { stored, updated: await store.updateConnector(trx, changed) };
       });
+      if (concernsJobs(stored, updated)) wakeAll(deps, updated.connectorId);
       schedules.syncInBackground(updated.connectorId);
       const taskQueue = taskQueueOf(update) && taskQueueOf(updated);
       if (taskQueue) await warnOfUnpolledQueue(deps, taskQueue, context);
@@ -117,6 +120,13 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
       return (await jobs()).validate({ connectorJson, taskQueue: taskQueueOf(target.value) });
     },
   };
+}
+
+/** Whether a change is one that running or waiting jobs wait for: the connector was resumed, or its steps get other workers. */
+function concernsJobs(before: Connector, after: Connector): boolean {
+  const { CONNECTOR_STATE_ACTIVE: ACTIVE } = ConnectorState;
+  const isResumed = before.state !== ACTIVE && after.state === ACTIVE;
+  return isResumed || taskQueueOf(before) !== taskQueueOf(after);
 }
 
 const taskQueueOf = ({ policy }: Connector) => policy?.taskQueue || undefined;

@@ -4,9 +4,11 @@ import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import { ConnectorState } from '../../generated/reconciler/v1/connectors.ts';
 import type { Deleted, Deletions, ServiceDeps } from '../core/ports.ts';
 import { createJobStatus } from '../jobs/job-status.ts';
+import { wakeAll } from '../jobs/wake.ts';
 import { deleteSomeContents, releaseSomeContents } from '../store/bindings/connector-contents.ts';
 import * as store from '../store/connectors/connectors.ts';
 import { checkEtag } from '../store/database/errors.ts';
+import { write } from '../store/database/transaction.ts';
 import { unfinishedJobs } from '../store/jobs/jobs.ts';
 
 /** How long to wait for cancelled jobs to end. */
@@ -26,12 +28,13 @@ export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions
 
   return {
     async delete({ connectorId, etag, deleteContents }) {
-      await db.transaction().execute(async (trx) => {
+      await write(db, async (trx) => {
         const connector = await store.getConnector(trx, connectorId);
         // A connector that is DELETING cannot have changed since the first call.
         if (!isDeleting(connector)) checkEtag('connector', connectorId, etag, connector.etag);
         await store.markDeleting(trx, connector, deleteContents);
       });
+      wakeAll(deps, connectorId);
       return finish(connectorId);
     },
 
@@ -70,7 +73,7 @@ export function createDeletions(deps: Omit<ServiceDeps, 'deletions'>): Deletions
     await schedules.sync(connectorId);
     await endJobs(connectorId);
     const deleted = { tables: 0, views: 0 };
-    while (!(await db.transaction().execute((trx) => deleteSome(trx, connectorId, deleted)))) {
+    while (!(await write(db, (trx) => deleteSome(trx, connectorId, deleted)))) {
       purge();
       await setImmediate();
     }

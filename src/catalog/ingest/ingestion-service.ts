@@ -6,6 +6,7 @@ import type { ServiceDeps } from '../core/ports.ts';
 import { lenientDefinition, rawRequests } from '../rpc/definitions.ts';
 import { Checks } from '../rpc/violations.ts';
 import { listPage } from '../snapshots/list-page.ts';
+import { write } from '../store/database/transaction.ts';
 import { compareSnapshots } from '../store/snapshots/compare-snapshots.ts';
 import { expireSnapshots, refsBySnapshot, snapshotFromRow } from '../store/snapshots/snapshots.ts';
 import { getTable, getTableRow } from '../store/tables/tables.ts';
@@ -31,7 +32,7 @@ export function createIngestionService(deps: ServiceDeps): IngestionServiceImple
       checks.id(request.tableId, 'table_id');
       checks.list(request.snapshotIds, 'snapshot_ids', MAX_ITEMS);
       checks.done();
-      const expired = await db.transaction().execute(async (trx) => {
+      const expired = await write(db, async (trx) => {
         const table = await getTableRow(trx, request.tableId);
         return expireSnapshots(trx, table.table_num, request.snapshotIds);
       });
@@ -55,7 +56,7 @@ export function createIngestionService(deps: ServiceDeps): IngestionServiceImple
 
     async updateTable(request) {
       const update = checkedTableUpdate(request, TABLE_MASK);
-      return db.transaction().execute(async (trx) => {
+      return write(db, async (trx) => {
         await applyTableUpdate(trx, update);
         return getTable(trx, update.table.tableId);
       });

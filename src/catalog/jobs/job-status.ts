@@ -1,11 +1,16 @@
 import type { Progress } from '../../contract/job.ts';
 import type { WorkflowStatus } from '../../contract/job-control.ts';
-import { countersOf, failureMessage, isEnded, progressMessage } from '../../contract/progress-message.ts';
+import { countersOf, failureMessage, isEnded } from '../../contract/progress-message.ts';
 import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { evaluateAlert, unclaimAlert } from '../store/connectors/alerts.ts';
-import { findConnector, releaseClaim } from '../store/connectors/connectors.ts';
+import { releaseClaim } from '../store/connectors/claims.ts';
+import { findConnector } from '../store/connectors/connectors.ts';
+import { write } from '../store/database/transaction.ts';
+import { latestRun } from '../store/jobs/job-runs.ts';
 import { getJob, putFailures, putJob } from '../store/jobs/jobs.ts';
+import { createLiveProgress } from './live-progress.ts';
+import { wakeNext } from './wake.ts';
 
 /**
  * A job that was recorded less than this time ago may not be in Temporal yet: another catalog service, or this one before a restart, may
@@ -49,18 +54,21 @@ export interface JobStatus {
  * reached, the stored record is returned.
  */
 export function createJobStatus(
-  { db, jobs, logger, observeJob }: Pick<ServiceDeps, 'db' | 'jobs' | 'logger' | 'observeJob'>,
+  deps: Pick<ServiceDeps, 'db' | 'jobs' | 'logger' | 'observeJob'>,
   isStarting: (jobId: string) => boolean,
 ): JobStatus {
+  const { db, jobs, logger, observeJob } = deps;
+  const live = createLiveProgress(deps);
   return {
     refresh,
 
     async status(jobId) {
       const { job, workflowStatus } = await refresh(jobId);
-      if (workflowStatus !== 'RUNNING') return job;
-      const progress = await jobs()
-        .then((control) => control.progress(jobId))
-        .catch(() => undefined);
+      if (workflowStatus !== 'RUNNING') {
+        live.forget(jobId);
+        return job;
+      }
+      const progress = await live.of(jobId);
       return withHolder(progress ? withProgress(await getJob(db, jobId), progress) : job);
     },
   };
@@ -68,6 +76,7 @@ export function createJobStatus(
   async function refresh(jobId: string): Promise<{ job: ReconcileJob; workflowStatus?: WorkflowStatus }> {
     const job = await getJob(db, jobId);
     if (isEnded(job.state) || isStarting(jobId)) return { job };
+    const run = await latestRun(db, jobId);
     let workflowStatus: WorkflowStatus | undefined;
     try {
       workflowStatus = await (await jobs()).describe(jobId);
@@ -79,7 +88,7 @@ export function createJobStatus(
     const age = Date.now() - (job.createdAt?.getTime() ?? 0);
     if (workflowStatus === undefined && job.runId === '' && age < START_GRACE_MS) return { job };
     const outcome = workflowStatus === undefined ? UNKNOWN : OUTCOME_OF_CLOSED_WORKFLOW[workflowStatus];
-    return { job: await markEnded(jobId, outcome), workflowStatus };
+    return { job: await markEnded(jobId, run, outcome), workflowStatus };
   }
 
   /** The message of a waiting job names the job that holds the claim on the connector. */
@@ -90,13 +99,18 @@ export function createJobStatus(
     return { ...job, message: `waiting for job ${holder}, which has the connector` };
   }
 
-  async function markEnded(jobId: string, outcome: { state: JobState; message: string }): Promise<ReconcileJob> {
+  /** @param run the job's latest run before its status was read: if it was reset since then, it runs again */
+  async function markEnded(
+    jobId: string,
+    run: string | undefined,
+    outcome: { state: JobState; message: string },
+  ): Promise<ReconcileJob> {
     const failed = outcome.state === JobState.JS_FAILED;
     // The job did not complete its work.
     const failures = failed ? [failureMessage({ table: '', code: 'ABORTED', ...outcome, failedAtMs: Date.now() })] : [];
-    const [before, after, alert] = await db.transaction().execute(async (trx) => {
+    const [before, after, alert] = await write(db, async (trx) => {
       const job = await getJob(trx, jobId);
-      if (isEnded(job.state)) return [job, job];
+      if (isEnded(job.state) || (await latestRun(trx, jobId)) !== run) return [job, job];
       await releaseClaim(trx, jobId);
       await putFailures(trx, jobId, failures);
       const before = countersOf(job);
@@ -105,6 +119,7 @@ export function createJobStatus(
       return [job, ended, await evaluateAlert(trx, ended)];
     });
     observeJob(before, after, before === after ? [] : failures);
+    wakeNext(deps, after.connectorId);
     // The workflow is closed, so it cannot send the alert.
     if (alert) {
       await jobs()
@@ -121,15 +136,20 @@ export function createJobStatus(
   }
 }
 
+/** The record with what its workflow reports. Its counters are the recorded ones, which are at least as high. */
 function withProgress(job: ReconcileJob, progress: Progress): ReconcileJob {
   if (isEnded(job.state)) return job;
+  const isQueued = progress.state === 'JS_QUEUED';
+  // The job has claimed its connector since its workflow was asked.
+  if (isQueued && job.state === JobState.JS_RUNNING) return job;
   const activity =
     progress.inFlight.length > 0 ? `${progress.phase}: ${progress.inFlight.slice(0, 5).join(', ')}` : progress.phase;
   return {
     ...job,
     // The job has ended only when its record has, which also has the message.
-    state: progress.state === 'JS_QUEUED' ? JobState.JS_QUEUED : JobState.JS_RUNNING,
-    message: progress.state === 'JS_QUEUED' ? job.message : activity,
-    ...progressMessage(progress),
+    state: isQueued ? JobState.JS_QUEUED : JobState.JS_RUNNING,
+    message: isQueued ? job.message : activity,
+    phase: progress.phase,
+    paused: progress.paused ?? false,
   };
 }

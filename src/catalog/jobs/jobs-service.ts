@@ -10,6 +10,7 @@ import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, checkIds } from '../rpc/violations.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
 import { requestHash } from '../store/database/idempotency.ts';
+import { write } from '../store/database/transaction.ts';
 import { listChanges } from '../store/jobs/job-changes.ts';
 import * as store from '../store/jobs/jobs.ts';
 import { retryRequestOf } from './retry-request.ts';
@@ -59,7 +60,7 @@ export function createJobsService(
       const job = await store.getJob(db, request.jobId);
       if (isEnded(job.state)) return job;
       // Marked first, so that no equal trigger joins this job from now on.
-      await db.transaction().execute((trx) => store.markCancelling(trx, job.jobId));
+      await write(db, (trx) => store.markCancelling(trx, job.jobId));
       await (await jobs()).cancel(job.jobId);
       return status(job.jobId);
     },
@@ -91,6 +92,6 @@ export function createJobsService(
       .then((control) => control.failures(jobId))
       .catch(() => []);
     if (live.length === 0) return;
-    await db.transaction().execute((trx) => store.putFailures(trx, jobId, live.map(failureMessage)));
+    await write(db, (trx) => store.putFailures(trx, jobId, live.map(failureMessage)));
   }
 }

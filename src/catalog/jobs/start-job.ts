@@ -13,6 +13,7 @@ import { shellWord } from '../../names.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { findCreatedResource, recordCreatedResource } from '../store/database/idempotency.ts';
 import type { Schema } from '../store/database/schema.ts';
+import { write } from '../store/database/transaction.ts';
 import * as store from '../store/jobs/jobs.ts';
 import { jobIdFor } from './job-id.ts';
 import { isSameWork } from './job-request.ts';
@@ -55,7 +56,7 @@ export function createJobStarter(deps: ServiceDeps): JobStarter {
       // Jobs that seemed to be waiting but have ended. No trigger joins them.
       const dead = new Set<string>();
       for (;;) {
-        const { job, existing, joined } = await db.transaction().execute(async (trx) => {
+        const { job, existing, joined } = await write(db, async (trx) => {
           const first = await findCreatedResource(trx, scope, idempotencyKey, hash);
           const known = first === undefined || dead.has(first) ? undefined : await store.findJob(trx, first);
           if (known) return { job: known, existing: true, joined: false };
@@ -105,13 +106,13 @@ export function createJobStarter(deps: ServiceDeps): JobStarter {
     } catch (error) {
       // The job may be running. Its state is determined when it is next requested.
       if (error instanceof CodedError && error.code === 'DEADLINE_EXCEEDED') throw error;
-      if (!existing) await db.transaction().execute((trx) => store.deleteJob(trx, job.jobId));
+      if (!existing) await write(db, (trx) => store.deleteJob(trx, job.jobId));
       if (error instanceof CodedError) throw error;
       throw new CodedError('UNAVAILABLE', `job ${job.jobId} could not be started: ${(error as Error).message}`, {
         cause: error,
       });
     }
-    await db.transaction().execute(async (trx) => {
+    await write(db, async (trx) => {
       // The worker may have recorded more by now.
       const recorded = (await store.findJob(trx, job.jobId)) ?? job;
       await store.putJob(trx, { ...recorded, runId: recorded.runId || runId });

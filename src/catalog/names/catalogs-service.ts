@@ -10,6 +10,7 @@ import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, checkIds, required } from '../rpc/violations.ts';
 import { checkEtag } from '../store/database/errors.ts';
 import { createOnce } from '../store/database/idempotency.ts';
+import { write } from '../store/database/transaction.ts';
 import * as store from '../store/namespaces/catalogs.ts';
 
 const MASK = ['display_name', 'description', 'properties'] as const;
@@ -47,7 +48,7 @@ export function createCatalogsService({ db }: ServiceDeps): CatalogsServiceImple
       const paths = maskPaths(request.updateMask, MASK);
       checkIds({ 'catalog.catalog_id': catalog.catalogId });
       checkCatalog(catalog, paths);
-      return db.transaction().execute(async (trx) => {
+      return write(db, async (trx) => {
         const stored = await store.getCatalog(trx, catalog.catalogId);
         checkEtag('catalog', stored.catalogId, catalog.etag, stored.etag);
         const changed = { ...stored };
@@ -60,7 +61,7 @@ export function createCatalogsService({ db }: ServiceDeps): CatalogsServiceImple
 
     async deleteCatalog(request) {
       checkIds({ catalog_id: request.catalogId });
-      await db.transaction().execute(async (trx) => {
+      await write(db, async (trx) => {
         const stored = await store.getCatalog(trx, request.catalogId);
         checkEtag('catalog', stored.catalogId, request.etag, stored.etag);
         await store.deleteCatalog(trx, stored);

@@ -10,6 +10,7 @@ import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, checkIds, required } from '../rpc/violations.ts';
 import { checkEtag } from '../store/database/errors.ts';
 import { createOnce } from '../store/database/idempotency.ts';
+import { write } from '../store/database/transaction.ts';
 import { getCatalog } from '../store/namespaces/catalogs.ts';
 import * as store from '../store/namespaces/namespaces.ts';
 
@@ -56,7 +57,7 @@ export function createNamespacesService({ db }: ServiceDeps): NamespacesServiceI
       const checks = new Checks();
       checks.id(namespace.namespaceId, 'namespace.namespace_id');
       checkFields(checks, namespace, paths);
-      return db.transaction().execute(async (trx) => {
+      return write(db, async (trx) => {
         const stored = await store.getNamespace(trx, namespace.namespaceId);
         checkEtag('namespace', stored.namespaceId, namespace.etag, stored.etag);
         const changed = { ...stored };
@@ -68,7 +69,7 @@ export function createNamespacesService({ db }: ServiceDeps): NamespacesServiceI
 
     async deleteNamespace(request) {
       checkIds({ namespace_id: request.namespaceId });
-      await db.transaction().execute(async (trx) => {
+      await write(db, async (trx) => {
         const stored = await store.getNamespace(trx, request.namespaceId);
         checkEtag('namespace', stored.namespaceId, request.etag, stored.etag);
         await store.deleteNamespace(trx, stored);

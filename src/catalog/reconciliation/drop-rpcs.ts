@@ -13,6 +13,7 @@ import { boundAmong } from '../store/bindings/bindings.ts';
 import { deleteObject } from '../store/bindings/objects.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
 import { pathOfKey } from '../store/database/path-key.ts';
+import { write } from '../store/database/transaction.ts';
 import {
   dropSnapshot,
   type ExpiredSnapshot,
@@ -39,7 +40,7 @@ export function createDropRpcs({ db, purge }: ServiceDeps): DropRpcs {
       checks.list(tableIds, 'table_ids', MAX_ITEMS);
       checks.list(viewIds, 'view_ids', MAX_ITEMS);
       checks.done();
-      const dropped = await db.transaction().execute(async (trx) => {
+      const dropped = await write(db, async (trx) => {
         await getConnector(trx, connectorId);
         const missingBy = ago(missingFor);
         const tables = await boundAmong(trx, ObjectKind.OBJECT_KIND_TABLE, connectorId, tableIds, missingBy);
@@ -66,11 +67,7 @@ export function createDropRpcs({ db, purge }: ServiceDeps): DropRpcs {
       const { items, last } = page(expired, size);
       const dropped: ExpiredSnapshot[] = [];
       for (const snapshot of items) {
-        if (
-          await db
-            .transaction()
-            .execute((trx) => (validateOnly ? previewDrop(trx, snapshot) : dropSnapshot(trx, snapshot)))
-        )
+        if (await write(db, (trx) => (validateOnly ? previewDrop(trx, snapshot) : dropSnapshot(trx, snapshot))))
           dropped.push(snapshot);
       }
       if (dropped.length > 0 && !validateOnly) purge();

@@ -1,9 +1,11 @@
 import type { CallContext, ServerMiddlewareCall } from 'nice-grpc';
 import { ServerError, Status } from 'nice-grpc';
-import { BadRequest, type ErrorDetails, RetryInfo, RichServerError } from 'nice-grpc-error-details';
+import { BadRequest, type ErrorDetails, ErrorInfo, RetryInfo, RichServerError } from 'nice-grpc-error-details';
 import type { Logger } from 'pino';
+import { CLAIM_LOST, ERROR_DOMAIN } from '../../contract/claim.ts';
 import { CodedError } from '../../errors.ts';
 import type { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
+import { ClaimLost } from '../store/database/claim-fence.ts';
 import { MalformedRequest } from './definitions.ts';
 import { InvalidRequest } from './violations.ts';
 
@@ -67,6 +69,7 @@ function isDiskFull(error: unknown): boolean {
 
 function details(error: CodedError): ErrorDetails[] {
   if (error instanceof InvalidRequest) return [BadRequest.fromPartial({ fieldViolations: [...error.violations] })];
+  if (error instanceof ClaimLost) return [ErrorInfo.fromPartial({ reason: CLAIM_LOST, domain: ERROR_DOMAIN })];
   if (error.retryAfterMs !== undefined) {
     const seconds = Math.floor(error.retryAfterMs / 1000);
     return [RetryInfo.fromPartial({ retryDelay: { seconds, nanos: (error.retryAfterMs % 1000) * 1_000_000 } })];

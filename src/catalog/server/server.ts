@@ -13,6 +13,7 @@ import { type CatalogMetrics, createCatalogMetrics } from '../core/metrics.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { createLostJobs } from '../jobs/lost-jobs.ts';
 import { createJobObserver } from '../jobs/observe-jobs.ts';
+import { fenceCalls } from '../rpc/claim-middleware.ts';
 import { errorMiddleware } from '../rpc/error-middleware.ts';
 import { withWideWindow } from '../rpc/flow-control.ts';
 import { timeCalls, traceCalls } from '../rpc/observe-middleware.ts';
@@ -162,7 +163,8 @@ function buildServer(deps: ServiceDeps, health: HealthState, metrics: CatalogMet
   const timed = metrics === undefined ? plain : plain.use(timeCalls(metrics));
   const server = (currentTracing() === undefined ? timed : timed.use(traceCalls))
     .use(errorDetailsServerMiddleware)
-    .use(errorMiddleware(deps.logger));
+    .use(errorMiddleware(deps.logger))
+    .use(fenceCalls);
   addServices(server, deps);
   server.add(HealthDefinition, HealthServiceImpl(health));
   const descriptors = readDescriptorSet();

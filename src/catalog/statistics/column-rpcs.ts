@@ -11,6 +11,7 @@ import { selectedIds } from '../reading/file-messages.ts';
 import { MalformedRequest } from '../rpc/definitions.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, checkIds, invalid } from '../rpc/violations.ts';
+import { write } from '../store/database/transaction.ts';
 import { getCapturedSnapshot, setPutColumnsKey, snapshotToRead } from '../store/snapshots/snapshots.ts';
 import { columnIds, columnMessage, putColumns, putColumnsOf } from '../store/statistics/column-messages.ts';
 import { columnState } from '../store/statistics/column-stats.ts';
@@ -64,7 +65,7 @@ export function createColumnRpcs({
           if (!target) throw invalid('header', 'must be sent before the first column');
           const { snapshotNum } = target;
           checkColumn(part.value);
-          await db.transaction().execute((trx) => putColumns(trx, snapshotNum, [part.value]));
+          await write(db, (trx) => putColumns(trx, snapshotNum, [part.value]));
           count += 1;
         } else {
           throw invalid('request', 'is required: a header or a column');
@@ -74,7 +75,8 @@ export function createColumnRpcs({
       // A stream that the client cancels looks like one that has ended. Its key must not be recorded as complete.
       await setImmediate();
       signal.throwIfAborted();
-      await setPutColumnsKey(db, target.snapshotNum, target.key);
+      const { snapshotNum, key } = target;
+      await write(db, (trx) => setPutColumnsKey(trx, snapshotNum, key));
       return toResponse(count);
     },
   };

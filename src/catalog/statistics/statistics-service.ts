@@ -8,6 +8,7 @@ import { readPutMessage } from '../ingest/commit-message.ts';
 import { commitSnapshot } from '../ingest/commit-snapshot.ts';
 import { lenientDefinition, rawRequests } from '../rpc/definitions.ts';
 import { Checks, checkIds } from '../rpc/violations.ts';
+import { write } from '../store/database/transaction.ts';
 import { deleteFileCount } from '../store/files/expected-counts.ts';
 import { countLiveRows } from '../store/files/live-row-count.ts';
 import { totalsFromText } from '../store/files/totals.ts';
@@ -40,7 +41,7 @@ export function createStatisticsService(deps: ServiceDeps): TableStatisticsServi
       checks.id(request.tableId, 'table_id');
       if (checks.that(request.ndv !== undefined, 'ndv', 'is required')) checks.count(request.ndv as bigint, 'ndv');
       checks.done();
-      const row = await db.transaction().execute(async (trx) => {
+      const row = await write(db, async (trx) => {
         const table = await getTableRow(trx, request.tableId);
         const stored = await getCapturedSnapshot(trx, table, request.snapshotId);
         const ndv = String(request.ndv);

@@ -5,6 +5,7 @@ import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, checkIds, required } from '../rpc/violations.ts';
 import { checkEtag, notFound } from '../store/database/errors.ts';
 import { createOnce } from '../store/database/idempotency.ts';
+import { write } from '../store/database/transaction.ts';
 import { getNamespace } from '../store/namespaces/namespaces.ts';
 import { findSchema, putSchema } from '../store/tables/table-schemas.ts';
 import * as store from '../store/tables/tables.ts';
@@ -53,7 +54,7 @@ export function createTablesService({ db, purge }: ServiceDeps): TablesServiceIm
 
     async updateTable(request) {
       const update = checkedTableUpdate(request, TABLE_FIELDS);
-      return db.transaction().execute(async (trx) => {
+      return write(db, async (trx) => {
         await applyTableUpdate(trx, update);
         return store.getTable(trx, update.table.tableId);
       });
@@ -61,7 +62,7 @@ export function createTablesService({ db, purge }: ServiceDeps): TablesServiceIm
 
     async deleteTable(request) {
       checkIds({ table_id: request.tableId });
-      await db.transaction().execute(async (trx) => {
+      await write(db, async (trx) => {
         const stored = await store.getTableRow(trx, request.tableId);
         checkEtag('table', stored.table_id, request.etag, stored.etag);
         await store.deleteTable(trx, stored.table_id, stored.table_num);
@@ -84,7 +85,7 @@ export function createTablesService({ db, purge }: ServiceDeps): TablesServiceIm
       checks.id(request.tableId, 'table_id');
       checkSchema(checks, schema, 'schema');
       checks.done();
-      return db.transaction().execute(async (trx) => {
+      return write(db, async (trx) => {
         const table = await store.getTableRow(trx, request.tableId);
         await putSchema(trx, table.table_num, schema);
         const stored = await findSchema(trx, table.table_num, schema.schemaId);

@@ -6,6 +6,7 @@ import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, checkIds, required } from '../rpc/violations.ts';
 import { checkEtag } from '../store/database/errors.ts';
 import { createOnce } from '../store/database/idempotency.ts';
+import { write } from '../store/database/transaction.ts';
 import { getNamespace } from '../store/namespaces/namespaces.ts';
 import * as store from '../store/tables/views.ts';
 import { checkView, VIEW_MASK, type ViewField } from '../validation/view-checks.ts';
@@ -51,7 +52,7 @@ export function createViewsService({ db }: ServiceDeps): ViewsServiceImplementat
       const checks = new Checks();
       checks.id(view.viewId, 'view.view_id');
       checkView(checks, view, paths);
-      return db.transaction().execute(async (trx) => {
+      return write(db, async (trx) => {
         const stored = await store.getView(trx, view.viewId);
         checkEtag('view', view.viewId, view.etag, stored.etag);
         return store.updateView(trx, applyMask(stored, view, paths));
@@ -60,7 +61,7 @@ export function createViewsService({ db }: ServiceDeps): ViewsServiceImplementat
 
     async deleteView(request) {
       checkIds({ view_id: request.viewId });
-      await db.transaction().execute(async (trx) => {
+      await write(db, async (trx) => {
         const stored = await store.getView(trx, request.viewId);
         checkEtag('view', request.viewId, request.etag, stored.etag);
         await store.deleteView(trx, request.viewId);

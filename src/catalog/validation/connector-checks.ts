@@ -1,3 +1,4 @@
+import { MAX_PARALLEL } from '../../contract/job.ts';
 import { TASK_QUEUE } from '../../contract/names.ts';
 import { durationSeconds } from '../../durations.ts';
 import {
@@ -20,7 +21,6 @@ import { isTimeZone } from './time-zone.ts';
 export const MAX_CONNECTOR_NAME = 128;
 /** A year. No longer interval is useful. */
 const MAX_INTERVAL_SECONDS = 366 * 24 * 3600;
-const MAX_PARALLEL = 64;
 /** A lower limit would allow less than one request in 100 seconds; a higher one would limit nothing. */
 const REQUESTS_PER_SECOND = { min: 0.01, max: 100_000 };
 /** A hundred years, so that times stay within the range of a Date. */

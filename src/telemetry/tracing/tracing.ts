@@ -1,3 +1,4 @@
+import { eachStep } from './each-step.ts';
 import { currentScope, inScope } from './scope.ts';
 import type { Tracing } from './spans.ts';
 
@@ -26,16 +27,9 @@ export async function startTracing(
   return tracing;
 }
 
-/** Runs each step of a generator in the scope that is current now. Otherwise each step would run in the scope of its caller. */
+/** Runs each step of a generator in the scope that is current now. */
 export function inThisScope<T, R>(steps: AsyncGenerator<T, R, undefined>): AsyncGenerator<T, R, undefined> {
   const scope = currentScope();
   if (scope === undefined) return steps;
-  const bound: AsyncGenerator<T, R, undefined> = {
-    next: () => inScope(scope, () => steps.next()),
-    return: (value) => inScope(scope, () => steps.return(value)),
-    throw: (error) => inScope(scope, () => steps.throw(error)),
-    [Symbol.asyncIterator]: () => bound,
-    [Symbol.asyncDispose]: async () => void (await bound.return(undefined as R)),
-  };
-  return bound;
+  return eachStep(steps, (step) => inScope(scope, step));
 }

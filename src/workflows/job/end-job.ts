@@ -1,28 +1,44 @@
 import { CancellationScope } from '@temporalio/workflow';
+import type { EndInput } from '../../contract/activities.ts';
+import { CLAIM_LOST } from '../../contract/claim.ts';
 import { control } from '../activity-proxies.ts';
-import type { Job } from './job.ts';
+import { failedWith } from '../failure-cause.ts';
+import type { Run } from '../run.ts';
+import { isRequest } from '../validate-request.ts';
+import type { FinalState, Job } from './job.ts';
 import { setOutcomeAttribute } from './open-job.ts';
 import { raiseAlert } from './raise-alert.ts';
+import { recordJob } from './record-job.ts';
 
-/** Writes the job's last record, raises its alert and releases the connector, also if the job was cancelled. */
-export async function endJob(job: Job): Promise<void> {
-  const { connector } = job;
+/**
+ * Ends the job, also if it was cancelled: binds the connector to its destination, writes the last record, releases the connector, and raises
+ * the alert that is due.
+ *
+ * @param run absent if the job failed before it had its connector
+ */
+export async function endJob(job: Job, { run, bind }: { run?: Run; bind?: EndInput['bind'] }): Promise<void> {
   setOutcomeAttribute(job);
+  const { state } = job.progress;
   await CancellationScope.nonCancellable(async () => {
-    try {
-      await recordJob(job);
-      if (connector?.alerts) await raiseAlert(job.id, connector);
-    } finally {
-      if (connector) await control.releaseConnector({ connectorId: connector.connectorId, jobId: job.id });
+    for (;;) {
+      try {
+        return await recordEnd(job, bind);
+      } catch (error) {
+        if (!run || !failedWith(error, CLAIM_LOST)) throw error;
+        // The job was reset to its very end.
+        await run.reclaim();
+        job.finish(state as FinalState);
+      }
     }
   });
 }
 
-/** Writes the job's record with all failures that were not written yet. */
-export async function recordJob(job: Job): Promise<void> {
-  do {
-    const record = job.record();
-    await control.recordJob(record);
-    job.recorded(record);
-  } while (job.hasUnrecordedFailures);
+async function recordEnd(job: Job, bind: EndInput['bind']): Promise<void> {
+  const { claim, connector, request } = job;
+  if (job.hasMoreFailures) await recordJob(job);
+  // The request is recorded with the claim.
+  const begun = claim ?? (isRequest(request) ? { request } : {});
+  const { endJob } = control('records the end, and releases the connector');
+  const { alert } = await endJob({ ...begun, record: job.record(), bind });
+  if (alert && connector) await raiseAlert(job.id, connector, alert);
 }

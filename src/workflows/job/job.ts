@@ -1,22 +1,7 @@
-import type {
-  DropOutcome,
-  JobRecord,
-  MissingOutcome,
-  ResolvedConnector,
-  ScanPage,
-  TableOutcome,
-  ViewsOutcome,
-} from '../../contract/activities.ts';
-import {
-  addCounts,
-  type Counters,
-  newProgress,
-  type Progress,
-  type ReconcileRequest,
-  type TableFailure,
-} from '../../contract/job.ts';
-import { shellWord } from '../../names.ts';
+import type { JobClaim, JobRecord, ResolvedConnector } from '../../contract/activities.ts';
+import type { Counters, Progress, ProgressReport, ReconcileRequest, TableFailure } from '../../contract/job.ts';
 import { causeOf } from '../failure-cause.ts';
+import { JobCounts } from './job-counts.ts';
 import { jobMessage } from './job-message.ts';
 
 /** Number of failures that the query `failures` returns; the job record has all of them. */
@@ -24,15 +9,23 @@ const MAX_FAILURES_KEPT = 50;
 /** A record is an activity's input, and must stay well below Temporal's 2 MB for a payload. */
 const MAX_FAILURES_PER_RECORD = 200;
 
-type FinalState = 'JS_SUCCEEDED' | 'JS_FAILED' | 'JS_CANCELLED';
+const MAX_NAME_LENGTH = 128;
+
+export type FinalState = 'JS_SUCCEEDED' | 'JS_FAILED' | 'JS_CANCELLED';
 
 /** What a job carries over continue-as-new. */
 export interface CarriedJob {
-  connector: ResolvedConnector;
-  startedAtMs: number;
-  progress: Progress;
+  connector?: ResolvedConnector;
+  startedAtMs?: number;
+  state: Progress['state'];
+  phase: string;
+  counters: Counters;
   failures: TableFailure[];
+  /** Failures that are not in the record yet: hardly ever any. */
+  unrecorded: TableFailure[];
   hasRefusedNamespaces: boolean;
+  /** Number of steps so far: names of steps are never used again. */
+  steps: number;
 }
 
 interface JobOptions {
@@ -50,18 +43,25 @@ interface JobOptions {
 export class Job {
   readonly id: string;
   readonly request: ReconcileRequest;
-  readonly progress: Progress;
   /** The first failures, preceded by what ended the job. */
   readonly failures: TableFailure[];
   /** Some namespaces may not be listed, so whether their tables still exist is unknown. */
   hasRefusedNamespaces: boolean;
   connector?: ResolvedConnector;
+  /** Absent before the job has its connector. */
+  claim?: JobClaim;
   readonly #runId: string;
   readonly #onChange: (job: Job) => void;
-  #startedAtMs?: number;
-  #unrecorded: TableFailure[] = [];
-  /** The phase to return to after a pause. */
+  readonly #counts: JobCounts;
+  /** What is in flight, by the names of steps. */
+  readonly #labels = new Map<string, string>();
+  #state: Progress['state'];
   #phase: string;
+  /** Why nothing begins at present; undefined if it does. */
+  #pausedBecause?: string;
+  #steps: number;
+  #startedAtMs?: number;
+  #unrecorded: TableFailure[];
 
   constructor({ jobId, runId, request, carried, onChange = () => {} }: JobOptions) {
     this.id = jobId;
@@ -71,109 +71,127 @@ export class Job {
     this.#startedAtMs = carried?.startedAtMs;
     this.failures = carried?.failures ?? [];
     this.hasRefusedNamespaces = carried?.hasRefusedNamespaces ?? false;
-    this.progress = carried?.progress ?? newProgress();
-    this.#phase = this.progress.phase;
+    this.#state = carried?.state ?? 'JS_QUEUED';
+    this.#phase = carried?.phase ?? 'resolving the connector';
+    this.#counts = new JobCounts(carried?.counters);
+    this.#steps = carried?.steps ?? 0;
+    this.#unrecorded = carried?.unrecorded ?? [];
     this.#onChange = onChange;
   }
 
   get connectorName(): string {
-    return this.connector?.name ?? this.request.connector;
+    // The input of a workflow that was started by hand may be anything.
+    return this.connector?.name ?? String(this.request?.connector ?? '').slice(0, MAX_NAME_LENGTH);
+  }
+
+  get counters(): Counters {
+    return this.#counts.total;
+  }
+
+  get progress(): Progress {
+    return {
+      state: this.#state,
+      phase: this.#pausedBecause ?? this.#phase,
+      counters: this.counters,
+      ...(this.#pausedBecause !== undefined && { paused: true }),
+      inFlight: [...this.#labels.values()],
+    };
   }
 
   get message(): string {
     return jobMessage(this.request, this.progress, this.failures);
   }
 
+  /** The job waits for its connector. */
+  queue(phase: string): void {
+    this.#state = 'JS_QUEUED';
+    this.enterPhase(phase);
+  }
+
   /** The job has its connector. */
   start(): void {
-    this.#startedAtMs = Date.now();
-    this.progress.state = 'JS_RUNNING';
+    this.#startedAtMs ??= Date.now();
+    this.#state = 'JS_RUNNING';
+    this.#changed();
   }
 
   enterPhase(phase: string): void {
     this.#phase = phase;
-    if (!this.progress.paused) this.progress.phase = phase;
     this.#changed();
   }
 
-  /** The connector is paused: what is in flight ends, and nothing else begins. */
-  pause(): void {
-    this.progress.paused = true;
-    this.progress.phase = `paused: resume it with reconciler connector resume ${shellWord(this.connectorName)}`;
+  get isPaused(): boolean {
+    return this.#pausedBecause !== undefined;
+  }
+
+  /** What is in flight ends, and nothing else begins. @param reason and what to do; undefined after the pause */
+  pause(reason: string | undefined): void {
+    this.#pausedBecause = reason;
     this.#changed();
   }
 
-  resume(): void {
-    delete this.progress.paused;
-    this.enterPhase(this.#phase);
+  /**
+   * A step begins that counts something.
+   *
+   * @param label the table or pack that is in flight until the step ends
+   * @returns the step's name
+   */
+  begin(label?: string): string {
+    this.#steps += 1;
+    const step = String(this.#steps);
+    this.#counts.begin(step);
+    if (label !== undefined) this.#labels.set(step, label);
+    this.#changed();
+    return step;
   }
 
-  /** @param label the table or pack that is now being ingested */
-  begin(label: string): void {
-    this.progress.inFlight.push(label);
+  /** @param counts absent if the step failed */
+  end(step: string, counts?: Counters): void {
+    this.#counts.end(step, counts);
+    this.#labels.delete(step);
     this.#changed();
   }
 
-  end(label: string): void {
-    const at = this.progress.inFlight.indexOf(label);
-    if (at >= 0) this.progress.inFlight.splice(at, 1);
+  /** Workers report what running steps have counted. */
+  report(report: ProgressReport): void {
+    for (const [step, counts] of Object.entries(report)) this.#counts.report(step, counts);
     this.#changed();
   }
 
-  addPage({ scanned, unchanged, filtered, refused = [], upstreamRequests }: ScanPage): void {
-    this.#count({ tablesScanned: scanned, tablesUnchanged: unchanged, tablesFiltered: filtered, upstreamRequests });
-    if (refused.length > 0) this.hasRefusedNamespaces = true;
-    for (const failure of refused) this.#addFailure(failure);
-  }
-
-  /** A table is done. */
-  addTable(outcome: TableOutcome): void {
-    this.#count({ [outcome.changed ? 'tablesChanged' : 'tablesUnchanged']: 1 });
-    this.addPartOfTable(outcome);
-  }
-
-  /** Some of a table's snapshots or file groups are done. */
-  addPartOfTable({ snapshots, files, bytesRead, upstreamRequests, snapshotsDropped }: TableOutcome): void {
-    this.#count({
-      snapshotsIngested: snapshots,
-      filesIngested: files,
-      bytesRead,
-      upstreamRequests,
-      snapshotsDropped,
-    });
-  }
-
-  /** The activity has recorded the failures of views already. */
-  addViews({ scanned, changed, errors, failures, refused = false, upstreamRequests }: ViewsOutcome): void {
-    this.#count({ viewsScanned: scanned, viewsChanged: changed, errors, upstreamRequests });
-    this.hasRefusedNamespaces ||= refused;
-    this.#keep(failures);
-  }
-
-  /** In a dry run, `dropped` of those that are marked would be dropped in the same job. */
-  addMissing(kind: 'tables' | 'views', { marked, dropped, upstreamRequests }: MissingOutcome): void {
-    this.#count({ [`${kind}Missing`]: marked, [`${kind}Dropped`]: dropped, upstreamRequests });
-  }
-
-  addDrops({ tables, views, snapshots, upstreamRequests }: DropOutcome): void {
-    this.#count({ tablesDropped: tables, viewsDropped: views, snapshotsDropped: snapshots, upstreamRequests });
+  count(counts: Counters): void {
+    this.#counts.add(counts);
   }
 
   /** @param table what failed, as in `TableFailure`; empty if the job itself did */
   fail(table: string, error: unknown): void {
-    this.#addFailure({ table, ...causeOf(error), failedAtMs: Date.now() });
+    this.addFailures([{ table, ...causeOf(error), failedAtMs: Date.now() }]);
+  }
+
+  addFailures(failures: readonly TableFailure[]): void {
+    for (const failure of failures) {
+      this.#counts.add({ errors: 1 });
+      // The failure that ended the job comes first, so that it is always kept and shown.
+      if (failure.table === '') this.failures.unshift(failure);
+      else this.keep([failure]);
+      this.#unrecorded.push(failure);
+    }
+  }
+
+  /** Keeps failures that an activity has recorded and counted. */
+  keep(failures: readonly TableFailure[]): void {
+    this.failures.push(...failures.slice(0, Math.max(0, MAX_FAILURES_KEPT - this.failures.length)));
   }
 
   finish(state: FinalState): void {
-    delete this.progress.paused;
-    this.progress.state = state;
-    this.progress.phase = 'finished';
-    this.progress.inFlight = [];
+    this.#pausedBecause = undefined;
+    this.#state = state;
+    this.#phase = 'finished';
+    this.#labels.clear();
     this.#changed();
   }
 
   get isFinished(): boolean {
-    return !['JS_QUEUED', 'JS_RUNNING'].includes(this.progress.state);
+    return !['JS_QUEUED', 'JS_RUNNING'].includes(this.#state);
   }
 
   /** The record to write, with the first failures that were not written yet; call `recorded` after writing it. */
@@ -183,13 +201,11 @@ export class Job {
       runId: this.#runId,
       connectorId: this.connector?.connectorId ?? '',
       connectorName: this.connectorName,
-      full: this.request.full ?? false,
       message: this.message,
-      progress: { ...this.progress, counters: { ...this.progress.counters }, inFlight: [] },
+      progress: { ...this.progress, inFlight: [] },
       failures: this.#unrecorded.slice(0, MAX_FAILURES_PER_RECORD),
       startedAtMs: this.#startedAtMs,
       finishedAtMs: this.isFinished ? Date.now() : undefined,
-      request: this.request,
     };
   }
 
@@ -202,31 +218,24 @@ export class Job {
     return this.#unrecorded.length > 0;
   }
 
-  /** Only a job that has its connector continues as new. */
+  /** More failures than one record takes are still to be written. */
+  get hasMoreFailures(): boolean {
+    return this.#unrecorded.length > MAX_FAILURES_PER_RECORD;
+  }
+
+  /** What the next run continues with. No step runs any more. */
   carry(): CarriedJob {
     return {
-      connector: this.connector!,
-      startedAtMs: this.#startedAtMs!,
-      progress: this.progress,
+      connector: this.connector,
+      startedAtMs: this.#startedAtMs,
+      state: this.#state,
+      phase: this.#phase,
+      counters: this.counters,
       failures: this.failures,
+      unrecorded: this.#unrecorded,
       hasRefusedNamespaces: this.hasRefusedNamespaces,
+      steps: this.#steps,
     };
-  }
-
-  #addFailure(failure: TableFailure): void {
-    this.#count({ errors: 1 });
-    // The failure that ended the job comes first, so that it is always kept and shown.
-    if (failure.table === '') this.failures.unshift(failure);
-    else this.#keep([failure]);
-    this.#unrecorded.push(failure);
-  }
-
-  #keep(failures: TableFailure[]): void {
-    this.failures.push(...failures.slice(0, Math.max(0, MAX_FAILURES_KEPT - this.failures.length)));
-  }
-
-  #count(counts: Counters): void {
-    addCounts(this.progress.counters, counts);
   }
 
   #changed(): void {

@@ -1,20 +1,18 @@
 import { log, startChild } from '@temporalio/workflow';
-import type { ResolvedConnector } from '../../contract/activities.ts';
+import type { EndedJob, ResolvedConnector } from '../../contract/activities.ts';
 import type { AlertRequest } from '../../contract/job.ts';
 import { alertSummary, alertWorkflowId } from '../../contract/job.ts';
 import { ALERT_WORKFLOW } from '../../contract/names.ts';
-import { control } from '../activity-proxies.ts';
 import type { sendAlert } from '../send-alert.ts';
 
-/**
- * Starts the workflow that sends the job's alert, if the catalog returns that one is due. The alert outlives the job, and the job's outcome
- * does not depend on it.
- */
-export async function raiseAlert(jobId: string, { name, taskQueue }: ResolvedConnector): Promise<void> {
+/** Starts the workflow that sends the job's alert. The alert outlives the job, and the job's outcome does not depend on it. */
+export async function raiseAlert(
+  jobId: string,
+  { name, taskQueue }: ResolvedConnector,
+  alert: NonNullable<EndedJob['alert']>,
+): Promise<void> {
+  const request: AlertRequest = { ...alert, jobId, connectorName: name, taskQueue };
   try {
-    const alert = await control.takeAlert({ jobId });
-    if (!alert) return;
-    const request: AlertRequest = { ...alert, jobId, connectorName: name, taskQueue };
     await startChild<typeof sendAlert>(ALERT_WORKFLOW, {
       workflowId: alertWorkflowId(jobId),
       workflowIdReusePolicy: 'REJECT_DUPLICATE',

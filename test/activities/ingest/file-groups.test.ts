@@ -1,19 +1,25 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { MockActivityEnvironment } from '@temporalio/testing';
 import { ingestFileGroup } from '../../../src/activities/ingest-file-group.ts';
 import { ingestTable } from '../../../src/activities/ingest-table.ts';
 import type { ActivityDeps } from '../../../src/activities/runtime/deps.ts';
 import { DirectoryConnector } from '../../../src/connectors/directory/directory-connector.ts';
 import type { UpstreamCatalog } from '../../../src/connectors/spi.ts';
-import type { TableOutcome, TableSplit } from '../../../src/contract/activities.ts';
+import type {
+  FileGroup,
+  FileGroupInput,
+  GroupOutcome,
+  TableHeartbeat,
+  TableSplit,
+} from '../../../src/contract/activities.ts';
 import type { TableRef } from '../../../src/contract/upstream-names.ts';
 import type { TableReader } from '../../../src/formats/table-reader.ts';
 import { FileStore } from '../../../src/storage/file-store.ts';
 import { connectorSpec, TestCatalog } from '../../catalog/harness.ts';
 import { dumpCatalog } from '../../integration/contents/dump.ts';
 import { activityDeps } from '../activity-deps.ts';
+import { run, STEP } from '../run-activity.ts';
 
 /** Every manifest with a change is a group of its own, in every snapshot with at least two of them. */
 const EVERY = { above: 1, group: 1 };
@@ -37,27 +43,23 @@ async function connect(warehouse: string, splitSize = EVERY) {
   return { name, connectorId, upstream, deps: { ...activityDeps(catalog, upstream), splitSize } };
 }
 
-function run<T>(work: () => Promise<T>, heartbeatDetails?: unknown): Promise<T> {
-  return new MockActivityEnvironment({ heartbeatDetails }).run(work);
-}
-
 /** Ingests a table as the workflow does, with its groups in another order. */
 async function ingest(deps: ActivityDeps, connectorId: string, table: TableRef, split: boolean) {
   const sum = { snapshots: 0, files: 0, groups: 0, splits: 0 };
   for (;;) {
-    const outcome = await run(() => ingestTable(deps, { connectorId, table, full: false, split }));
-    sum.snapshots += outcome.snapshots;
-    sum.files += outcome.files;
+    const outcome = await run(() => ingestTable(deps, { ...STEP, connectorId, table, full: false, split }));
+    sum.snapshots += outcome.counts.snapshotsIngested!;
+    sum.files += outcome.counts.filesIngested!;
     if (!outcome.split) return sum;
     sum.splits += 1;
     const groups = await Promise.all([...outcome.split.groups].reverse().map((group) => put(outcome.split!, group)));
-    for (const { files } of groups) {
+    for (const { counts } of groups) {
       sum.groups += 1;
-      sum.files += files;
+      sum.files += counts.filesIngested!;
     }
   }
-  function put({ groups: _, ...input }: TableSplit, group: { from: number; to: number }): Promise<TableOutcome> {
-    return run(() => ingestFileGroup(deps, { ...input, connectorId, table, group }));
+  function put({ groups: _, ...input }: TableSplit, group: { from: number; to: number }): Promise<GroupOutcome> {
+    return run(() => ingestFileGroup(deps, { ...STEP, ...input, connectorId, table, group }));
   }
 }
 
@@ -95,12 +97,14 @@ const LINEAGE = { namespace: ['mk'], name: 'lineage' };
 async function firstSplit(splitSize = { above: 9, group: 3 }) {
   const connected = await connect('made/iceberg/wh', splitSize);
   const { deps, connectorId } = connected;
-  const table = () => run(() => ingestTable(deps, { connectorId, table: LINEAGE, full: false, split: true }));
+  const table = () => run(() => ingestTable(deps, { ...STEP, connectorId, table: LINEAGE, full: false, split: true }));
   const { split } = await table();
   const { groups, ...input } = split!;
   expect(groups.length).toBeGreaterThan(2);
-  const put = (group: { from: number; to: number }, more: Partial<TableSplit> = {}, heartbeat?: unknown) =>
-    run(() => ingestFileGroup(deps, { ...input, connectorId, table: LINEAGE, ...more, group }), heartbeat);
+  const put = (group: FileGroup, more: Partial<FileGroupInput> = {}, heartbeatDetails?: TableHeartbeat) =>
+    run(() => ingestFileGroup(deps, { ...STEP, ...input, connectorId, table: LINEAGE, ...more, group }), {
+      heartbeatDetails,
+    });
   return { ...connected, table, split: split!, groups, put };
 }
 
@@ -127,8 +131,10 @@ it('resumes within a group at the position of the previous attempt', async () =>
   const { groups, put } = await firstSplit();
   const group = { from: groups[0]!.from, to: groups.at(-1)!.to };
   const all = await put(group);
-  const rest = await put(group, {}, { snapshots: 0, files: 4, filesBefore: 3, bytesRead: 0, position: group.from + 1 });
-  expect(rest.bytesRead).toBeLessThan(all.bytesRead);
+  const heartbeat = { counts: { filesIngested: 4 }, cursor: { position: group.from + 1 }, filesBefore: 3 };
+  const rest = await put(group, {}, heartbeat);
+  expect(rest.counts.bytesRead).toBeLessThan(all.counts.bytesRead!);
+  expect(rest.counts.filesIngested).toBe(all.counts.filesIngested);
 });
 
 it('aborts if the snapshot is gone or other columns are selected, so that the table is planned again', async () => {
@@ -147,7 +153,7 @@ it('ingests a snapshot as a whole if its groups do not add up to the counts of t
   const wrong: ActivityDeps = { ...deps, openConnector: async (spec) => losingChanges(await deps.openConnector(spec)) };
   const { groups: _, ...input } = split;
   // One group is finished without its changes.
-  await run(() => ingestFileGroup(wrong, { ...input, connectorId, table: LINEAGE, group: groups[0]! }));
+  await run(() => ingestFileGroup(wrong, { ...STEP, ...input, connectorId, table: LINEAGE, group: groups[0]! }));
   for (const group of groups.slice(1)) await put(group);
   const outcome = await table();
   expect(outcome.split?.snapshotId).not.toBe(split.snapshotId);

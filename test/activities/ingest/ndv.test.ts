@@ -2,15 +2,12 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { MockActivityEnvironment } from '@temporalio/testing';
-import { DefaultLogger } from '@temporalio/worker';
 import { pino } from 'pino';
 import { ingestTable } from '../../../src/activities/ingest/ingest-table.ts';
 import { DestinationNamespaces } from '../../../src/activities/plan/destination-namespaces.ts';
 import { scanTables } from '../../../src/activities/scan-tables.ts';
 import { DirectoryConnector } from '../../../src/connectors/directory/directory-connector.ts';
-import type { ScanPage } from '../../../src/contract/activities.ts';
-import { newProgress, type Progress, type ReconcileScope } from '../../../src/contract/job.ts';
+import type { ReconcileScope } from '../../../src/contract/job.ts';
 import { CodedError } from '../../../src/errors.ts';
 import { IcebergTableReader } from '../../../src/formats/iceberg/table-reader.ts';
 import { losslessJson, parseLosslessJson } from '../../../src/formats/json/lossless-json.ts';
@@ -21,6 +18,7 @@ import { FileStore } from '../../../src/storage/file-store.ts';
 import { TestCatalog } from '../../catalog/harness.ts';
 import { poll } from '../../jest/poll.ts';
 import { activityDeps } from '../activity-deps.ts';
+import { run as inActivity, jobRecord, STEP } from '../run-activity.ts';
 
 /** A table with its data files, written by Spark: test/generators/ndv_table.py. */
 const MADE = join(import.meta.dirname, '../../fixtures/made/ndv');
@@ -97,19 +95,9 @@ async function connect(properties: Record<string, string>, columns: string[] = [
   /** Whether an incremental run considers the table changed. */
   const isChanged = async () => {
     const deps = activityDeps(catalog, upstream, logger);
-    const { connectorId, displayName: connectorName } = connector;
-    const record = {
-      jobId: `job-${connectorName}`,
-      runId: 'r',
-      connectorId,
-      connectorName,
-      full: false,
-      request: { connector: connectorName },
-    };
-    const env = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
-    const page = (await env.run(() =>
-      scanTables(deps, { connectorId, full: false, record: { ...record, message: '', progress, failures: [] } }),
-    )) as ScanPage;
+    const { connectorId } = connector;
+    const input = { ...STEP, connectorId, full: false, record: jobRecord(connectorId) };
+    const page = await inActivity(() => scanTables(deps, input));
     return page.changed.some(({ name }) => name === TABLE.name);
   };
   return Object.assign((full = false, scope?: ReconcileScope) => ingest(full, scope), {
@@ -118,8 +106,6 @@ async function connect(properties: Record<string, string>, columns: string[] = [
     connector,
   });
 }
-
-const progress: Progress = { ...newProgress(), state: 'JS_RUNNING' };
 
 /** By column id. */
 async function columns(tableId: string, snapshot: number): Promise<Map<string, ColumnStats>> {

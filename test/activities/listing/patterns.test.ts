@@ -1,13 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { MockActivityEnvironment } from '@temporalio/testing';
-import { DefaultLogger } from '@temporalio/worker';
 import { reconcileMissing } from '../../../src/activities/reconcile-missing.ts';
 import { reconcileViews } from '../../../src/activities/reconcile-views.ts';
 import type { ActivityDeps } from '../../../src/activities/runtime/deps.ts';
 import { scanTables } from '../../../src/activities/scan-tables.ts';
 import type { PageRequest } from '../../../src/connectors/spi.ts';
-import type { ScanPage } from '../../../src/contract/activities.ts';
-import { newProgress } from '../../../src/contract/job.ts';
+import { NO_NAMES } from '../../../src/contract/name-checksum.ts';
 import type { NamespacePath } from '../../../src/contract/upstream-names.ts';
 import { CodedError } from '../../../src/errors.ts';
 import { ObjectKind } from '../../../src/generated/reconciler/internal/v1/bindings.ts';
@@ -15,6 +12,7 @@ import { TableFormat } from '../../../src/generated/reconciler/v1/tables.ts';
 import { connectorSpec, TestCatalog } from '../../catalog/harness.ts';
 import { activityDeps } from '../activity-deps.ts';
 import { MemoryUpstream } from '../memory-upstream.ts';
+import { jobRecord, run, STEP } from '../run-activity.ts';
 
 /** Refuses to list some namespaces, and records those whose tables were listed. */
 class ClosedUpstream extends MemoryUpstream {
@@ -43,12 +41,6 @@ beforeAll(async () => {
 afterAll(() => catalog[Symbol.asyncDispose]());
 
 const SOURCE = { excludeNamespaces: ['tmp'], excludeTables: ['**.*_old'] };
-const environment = () => new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
-const record = (connectorId: string) => ({
-  ...{ jobId: 'job', runId: '', connectorId, connectorName: '', full: false, message: '', failures: [] },
-  request: { connector: connectorId },
-  progress: { ...newProgress(), state: 'JS_RUNNING' as const },
-});
 
 async function connector(source: object): Promise<string> {
   return (
@@ -57,12 +49,9 @@ async function connector(source: object): Promise<string> {
     })
   ).connectorId;
 }
-const scan = (connectorId: string) =>
-  environment().run(() =>
-    scanTables(deps, { connectorId, full: false, record: record(connectorId) }),
-  ) as Promise<ScanPage>;
-const views = (connectorId: string) =>
-  environment().run(() => reconcileViews(deps, { connectorId, full: false, record: record(connectorId) }));
+const input = (connectorId: string) => ({ ...STEP, connectorId, full: false, record: jobRecord(connectorId) });
+const scan = (connectorId: string) => run(() => scanTables(deps, { ...input(connectorId), listed: NO_NAMES }));
+const views = (connectorId: string) => run(() => reconcileViews(deps, input(connectorId)));
 
 /** Binds the table as if it had been ingested. */
 async function bind(connectorId: string, ...names: string[]): Promise<void> {
@@ -79,10 +68,12 @@ async function bind(connectorId: string, ...names: string[]): Promise<void> {
 describe('patterns', () => {
   it('leave tables and views out, and count them', async () => {
     const id = await connector({ ...SOURCE, namespacePath: [] });
-    const { scanned, filtered, changed } = await scan(id);
-    expect({ scanned, filtered }).toEqual({ scanned: 2, filtered: 3 });
+    const { counts, changed } = await scan(id);
+    expect(counts).toMatchObject({ tablesScanned: 2, tablesFiltered: 3 });
     expect(changed.map(({ name }) => name)).toEqual(['orders', 'items']);
-    expect(await views(id)).toMatchObject({ scanned: 1, changed: 1, errors: 0 });
+    expect(await views(id)).toEqual(
+      expect.objectContaining({ counts: { viewsScanned: 1, viewsChanged: 1, upstreamRequests: 0 } }),
+    );
   });
 
   it('allow a namespace that may not be listed, if they take nothing of it', async () => {
@@ -100,15 +91,14 @@ describe('patterns', () => {
     const id = await connector(SOURCE);
     await bind(id, 'sales.orders', 'sales.items', 'sales.gone_old', 'tmp.scratch', 'tmp.gone');
     upstream.closed.add('tmp');
-    const { listed } = await scan(id);
-    upstream.listed.length = 0;
-    const missing = (input: object) =>
-      environment().run(() => reconcileMissing(deps, { connectorId: id, before: 0, ...input }));
-    expect(await missing({ listed })).toEqual({ marked: 0 });
-    expect(upstream.listed).toEqual([]);
+    expect(await scan(id)).toHaveProperty('nothingGone', true);
 
     await bind(id, 'sales.gone');
-    expect(await missing({ listed })).toMatchObject({ marked: 1 });
+    expect(await scan(id)).not.toHaveProperty('nothingGone');
+    const missing = (more: object = {}) =>
+      run(() => reconcileMissing(deps, { ...STEP, connectorId: id, before: 0, ...more }));
+    upstream.listed.length = 0;
+    expect(await missing()).toMatchObject({ counts: { tablesMissing: 1 } });
     expect(upstream.listed).toEqual(['sales', 'sales']);
     const { bindings } = await catalog.clients.bindings.listBindings({
       connectorId: id,
@@ -125,11 +115,11 @@ describe('patterns', () => {
       connector: { connectorId: id, source: { ...SOURCE, excludeTables: ['**.daily'] } },
       updateMask: ['source.exclude_tables'],
     });
-    expect(await missing({ views: true })).toMatchObject({ marked: 0 });
+    expect(await missing({ views: true })).toMatchObject({ counts: { viewsMissing: 0 } });
     await catalog.clients.connectors.updateConnector({
       connector: { connectorId: id, source: SOURCE },
       updateMask: ['source.exclude_tables'],
     });
-    expect(await missing({ views: true })).toMatchObject({ marked: 1 });
+    expect(await missing({ views: true })).toMatchObject({ counts: { viewsMissing: 1 } });
   });
 });

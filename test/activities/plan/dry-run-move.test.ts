@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import { MockActivityEnvironment } from '@temporalio/testing';
 import { ingestTable } from '../../../src/activities/ingest-table.ts';
-import type { TableOutcome } from '../../../src/contract/activities.ts';
 import { JobState } from '../../../src/generated/reconciler/v1/jobs.ts';
 import { connectorSpec, TestCatalog } from '../../catalog/harness.ts';
 import { activityDeps } from '../activity-deps.ts';
+import { run as inActivity, STEP } from '../run-activity.ts';
 import { HistoryUpstream } from './history-upstream.ts';
 
 let catalog: TestCatalog;
@@ -26,7 +25,7 @@ beforeEach(async () => {
   ({ catalogId } = await catalogs.createCatalog({ catalog: { displayName: `moves ${++jobs}` } }));
   const spec = connectorSpec({ destination: { catalogId } });
   ({ connectorId } = await connectors.createConnector({ connector: spec }));
-  expect(await run()).toMatchObject({ changed: true, snapshots: 2 });
+  expect(await run()).toEqual({ changed: true, snapshots: 2 });
   const connector = { connectorId, destination: { catalogId, namespacePath: ['moved'] } };
   await connectors.updateConnector({ connector, updateMask: ['destination'] });
 });
@@ -37,10 +36,13 @@ function commit(...ids: bigint[]): void {
   upstream.set({ snapshots, currentSnapshotId: head, refs: [{ name: 'main', snapshotId: head, type: 'branch' }] });
 }
 
-async function run(workflowId = 'job', dryRun = false): Promise<TableOutcome> {
-  const environment = new MockActivityEnvironment({ workflowExecution: { workflowId, runId: 'run' } });
-  const input = { connectorId, table: { namespace: ['fx'], name: 't' }, full: false, split: false, dryRun };
-  return (await environment.run(() => ingestTable(activityDeps(catalog, upstream), input))) as TableOutcome;
+async function run(workflowId = 'job', dryRun = false) {
+  const table = { namespace: ['fx'], name: 't' };
+  const input = { ...STEP, connectorId, table, full: false, split: false, dryRun };
+  const workflowExecution = { workflowId, runId: 'run' };
+  const ingest = () => ingestTable(activityDeps(catalog, upstream), input);
+  const { changed, counts } = await inActivity(ingest, { workflowExecution });
+  return { changed, snapshots: counts.snapshotsIngested };
 }
 
 /** What a dry run finds, and the reasons that it gives for the table. */
@@ -79,6 +81,5 @@ it.each<[string, () => void, object]>([
   expect(found).toEqual(expected);
   await createNamespace();
   expect(await dryRun()).toEqual(found);
-  const { changed, snapshots } = await run();
-  expect({ changed, snapshots }).toEqual({ changed: found.changed, snapshots: found.snapshots });
+  expect(await run()).toEqual({ changed: found.changed, snapshots: found.snapshots });
 });

@@ -20,13 +20,23 @@ export interface TableState {
   properties?: Record<string, string>;
 }
 
+/** Snapshots `from` to `to`, each the child of the one before. */
+export function linear(from: number, to: number): TableState {
+  const snapshots = Array.from({ length: to - from + 1 }, (_, i) => ({
+    snapshotId: BigInt(from + i),
+    ...(from + i > 1 && { parentSnapshotId: BigInt(from + i - 1) }),
+  }));
+  const head = BigInt(to);
+  return { snapshots, currentSnapshotId: head, refs: [{ name: 'main', snapshotId: head, type: 'branch' }] };
+}
+
 const SCHEMA = JSON.stringify({
   type: 'struct',
   'schema-id': 0,
   fields: [{ id: 1, name: 'id', required: true, type: 'long' }],
 });
 
-/** An upstream with any number of tables that share one state, which a test sets. Every snapshot adds one file. */
+/** An upstream with any number of tables that share one state, which a test sets. Every snapshot adds one file, or as many as a test sets. */
 export class HistoryUpstream implements UpstreamCatalog {
   readonly usage = { requests: 0, bytes: 0 };
   state: TableState = { snapshots: [], refs: [] };
@@ -40,6 +50,18 @@ export class HistoryUpstream implements UpstreamCatalog {
   readonly parents = new Map<bigint, bigint | undefined>();
   /** Ids of the snapshots whose files cannot be read. */
   readonly broken = new Set<bigint>();
+  /** Files that each snapshot adds. */
+  filesEach = 1;
+  /** Each change is a batch of its own, after which a reader can continue. */
+  inParts = false;
+  /** The metadata contains the numbers of live files. */
+  hasCounts = true;
+  /** Changes that start from another snapshot are wrong: there are none. */
+  losesChanges = false;
+  /** The snapshots whose file changes were read, and the positions that this began at. */
+  readonly reads: { table: string; snapshotId: bigint; from: number }[] = [];
+  /** Called before each batch of file changes. */
+  onBatch: (snapshotId: bigint, position: number, table: string) => void = () => {};
 
   set(state: TableState): void {
     this.state = state;
@@ -73,10 +95,12 @@ class HistoryReader implements TableReader {
   readonly #upstream: HistoryUpstream;
   readonly #state: TableState;
   readonly #location: string;
+  readonly #name: string;
 
   constructor(upstream: HistoryUpstream, { namespace, name }: TableRef) {
     this.#upstream = upstream;
     this.#state = upstream.state;
+    this.#name = name;
     this.#location = `file:///history/${namespace.join('/')}/${name}`;
     this.descriptor = {
       uuid: `uuid ${upstream.recreated} of ${name}`,
@@ -116,20 +140,35 @@ class HistoryReader implements TableReader {
     }
   }
 
-  async *fileChanges(snapshotId: bigint, { base }: FileChangesOptions = {}): AsyncGenerator<FileChangeBatch> {
+  async *fileChanges(snapshotId: bigint, options: FileChangesOptions = {}): AsyncGenerator<FileChangeBatch> {
+    const { base, from = 0 } = options;
+    this.#upstream.reads.push({ table: this.#name, snapshotId, from });
     if (this.#upstream.broken.has(snapshotId)) {
       throw new CodedError('UNAVAILABLE', `the manifests of snapshot ${snapshotId} cannot be read now (made fault)`);
     }
     const files = this.#filesOf(snapshotId);
     const before = base === undefined ? new Set<bigint>() : this.#filesOf(base);
     const changes: FileChange[] = [];
-    for (const id of before) if (!files.has(id)) changes.push({ kind: 'removed', path: this.#path(id) });
-    for (const id of files) if (!before.has(id)) changes.push(this.#added(id));
-    yield { changes };
+    const { filesEach, inParts, losesChanges } = this.#upstream;
+    for (let file = 0; file < filesEach && !(losesChanges && base !== undefined); file++) {
+      for (const id of before) if (!files.has(id)) changes.push({ kind: 'removed', path: this.#path(id, file) });
+      for (const id of files) if (!before.has(id)) changes.push(this.#added(id, file));
+    }
+    if (!inParts) {
+      this.#upstream.onBatch(snapshotId, 0, this.#name);
+      yield { changes };
+      return;
+    }
+    for (const [i, change] of changes.entries()) {
+      if (i < from) continue;
+      this.#upstream.onBatch(snapshotId, i, this.#name);
+      yield { changes: [change], position: i + 1 };
+    }
   }
 
   async liveFileCounts(snapshotId: bigint) {
-    return { dataFiles: this.#filesOf(snapshotId).size, deleteFiles: 0 };
+    const { filesEach, hasCounts } = this.#upstream;
+    return hasCounts ? { dataFiles: this.#filesOf(snapshotId).size * filesEach, deleteFiles: 0 } : undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
@@ -144,15 +183,15 @@ class HistoryReader implements TableReader {
     return files;
   }
 
-  #path(snapshotId: bigint): string {
-    return `${this.#location}/data/${snapshotId}.parquet`;
+  #path(snapshotId: bigint, file: number): string {
+    return `${this.#location}/data/${snapshotId}-${file}.parquet`;
   }
 
-  #added(snapshotId: bigint): FileChange {
+  #added(snapshotId: bigint, file: number): FileChange {
     return {
       kind: 'added',
       file: {
-        path: this.#path(snapshotId),
+        path: this.#path(snapshotId, file),
         content: 'DATA',
         format: 'PARQUET',
         recordCount: 10,

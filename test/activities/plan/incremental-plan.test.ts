@@ -1,6 +1,4 @@
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
-import { MockActivityEnvironment } from '@temporalio/testing';
-import { DefaultLogger } from '@temporalio/worker';
 import fc from 'fast-check';
 import { ingestTable } from '../../../src/activities/ingest-table.ts';
 import { ancestryOf } from '../../../src/activities/plan/select-snapshots.ts';
@@ -14,6 +12,7 @@ import { ObjectKind } from '../../../src/generated/reconciler/internal/v1/bindin
 import type { Table } from '../../../src/generated/reconciler/v1/tables.ts';
 import { connectorSpec, TestCatalog } from '../../catalog/harness.ts';
 import { activityDeps } from '../activity-deps.ts';
+import { run as inActivity, STEP } from '../run-activity.ts';
 import { HistoryUpstream, type TableState } from './history-upstream.ts';
 
 jest.setTimeout(300_000);
@@ -108,7 +107,7 @@ class History {
 }
 
 const choice = fc.nat(1000);
-const STEP = fc.oneof(
+const HISTORY_STEP = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('commit' as const), times: fc.integer({ min: 1, max: 4 }) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('branch' as const), times: fc.integer({ min: 1, max: 3 }) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('stage' as const, 'replace' as const) }) },
@@ -137,21 +136,22 @@ const STEP = fc.oneof(
     }),
   },
 );
-type Step = typeof STEP extends fc.Arbitrary<infer S> ? S : never;
+type Step = typeof HISTORY_STEP extends fc.Arbitrary<infer S> ? S : never;
 
 it('plans after a comparison what it plans after listing everything, whatever happened before', async () => {
   let equal = 0;
   let compared = 0;
   await fc.assert(
-    fc.asyncProperty(fc.array(STEP, { minLength: 4, maxLength: 16 }), async (steps) => {
+    fc.asyncProperty(fc.array(HISTORY_STEP, { minLength: 4, maxLength: 16 }), async (steps) => {
       const { connectorId } = await catalog.clients.connectors.createConnector({ connector: connectorSpec() });
       const upstream = new HistoryUpstream();
       const history = new History();
       const deps = activityDeps(catalog, upstream);
       const run = async (options: object) => {
-        const env = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
-        const input = { connectorId, table: { namespace: ['fx'], name: 't' }, full: false, split: false, ...options };
-        await env.run(() => ingestTable(deps, input)).catch((error: Error) => expect(error.message).toMatch(EXPECTED));
+        const table = { namespace: ['fx'], name: 't' };
+        const input = { ...STEP, connectorId, table, full: false, split: false, ...options };
+        const ingested = inActivity(() => ingestTable(deps, input));
+        await ingested.catch((error: Error) => expect(error.message).toMatch(EXPECTED));
       };
       history.commit();
       upstream.set(history.state);

@@ -1,28 +1,17 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { MockActivityEnvironment } from '@temporalio/testing';
-import Database from 'better-sqlite3';
 import { ingestTable } from '../../../src/activities/ingest-table.ts';
-import type { TableOutcome } from '../../../src/contract/activities.ts';
+import { Sqlite } from '../../../src/catalog/store/database/sqlite.ts';
 import { connectorSpec, TestCatalog } from '../../catalog/harness.ts';
 import { activityDeps } from '../activity-deps.ts';
+import { run, STEP } from '../run-activity.ts';
 import { countCalls } from './count-calls.ts';
-import { HistoryUpstream, type TableState } from './history-upstream.ts';
+import { HistoryUpstream, linear } from './history-upstream.ts';
 
 let catalog: TestCatalog;
 beforeAll(async () => {
   catalog = await TestCatalog.start();
 });
 afterAll(() => catalog[Symbol.asyncDispose]());
-
-/** Snapshots `from` to `to`, each the child of the one before. */
-function linear(from: number, to: number): TableState {
-  const snapshots = Array.from({ length: to - from + 1 }, (_, i) => ({
-    snapshotId: BigInt(from + i),
-    ...(from + i > 1 && { parentSnapshotId: BigInt(from + i - 1) }),
-  }));
-  const head = BigInt(to);
-  return { snapshots, currentSnapshotId: head, refs: [{ name: 'main', snapshotId: head, type: 'branch' }] };
-}
 
 /** An upstream with one table, and what ingests it and counts the calls of the catalog that the table takes. */
 async function connect() {
@@ -32,8 +21,9 @@ async function connect() {
   const deps = { ...activityDeps(catalog, upstream), catalog: countCalls(catalog.clients, calls) };
   const ingest = async (options: object = {}) => {
     calls.clear();
-    const input = { connectorId, table: { namespace: ['fx'], name: 't' }, full: false, split: false, ...options };
-    const outcome = (await new MockActivityEnvironment().run(() => ingestTable(deps, input))) as TableOutcome;
+    const table = { namespace: ['fx'], name: 't' };
+    const input = { ...STEP, connectorId, table, full: false, split: false, ...options };
+    const outcome = await run(() => ingestTable(deps, input));
     // Once per activity, which ingests up to 20 tables.
     calls.delete('getConnector');
     calls.delete('ensureDestination');
@@ -44,7 +34,7 @@ async function connect() {
 
 /** Copies the newest stored snapshot, so that its table has snapshots 1 to `count`: without the calls that ingesting them would take. */
 function addStored(count: number): void {
-  const database = new Database(catalog.file);
+  const database = new Sqlite(catalog.file);
   try {
     const row = database.prepare('select * from snapshots order by snapshot_num desc limit 1').get() as StoredRow;
     const { snapshot_num: _, ...columns } = row;
@@ -91,11 +81,11 @@ it('reads and writes one snapshot if one of 10,000 is new', async () => {
   addStored(10_000);
   upstream.set(linear(1, 10_000));
   // The head was not in the catalog before: 10,000 snapshots are compared as a list.
-  expect((await ingest({ mode })).outcome).toMatchObject({ snapshots: 0 });
+  expect((await ingest({ mode })).outcome).toMatchObject({ counts: { snapshotsIngested: 0 } });
 
   upstream.set(linear(1, 10_001));
   const { outcome, calls } = await ingest({ mode });
-  expect(outcome).toMatchObject({ changed: true, snapshots: 1 });
+  expect(outcome).toMatchObject({ changed: true, counts: { snapshotsIngested: 1 } });
   expect(calls).toEqual({ ensureTable: 1, compareSnapshots: 1, createSnapshot: 1, updateTable: 1 });
   expect(upstream.described).toEqual([10_001n]);
 

@@ -1,9 +1,8 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, it } from '@jest/globals';
-import { MockActivityEnvironment } from '@temporalio/testing';
-import { DefaultLogger } from '@temporalio/worker';
 import { withHeartbeat } from '../../../src/activities/runtime/heartbeat.ts';
+import { environment, run } from '../run-activity.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage: () => void = runInNewContext('gc');
@@ -19,23 +18,22 @@ it('keeps nothing of an activity that has ended in memory', async () => {
 });
 
 it('ends the work when the activity is cancelled, with the reason of the cancellation', async () => {
-  const env = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
+  const env = environment();
   let reason: unknown;
-  const run = env.run(() =>
-    withHeartbeat('work', async ({ signal }) => {
+  const cancelled = env.run(() =>
+    withHeartbeat('work', {}, async ({ signal }) => {
       env.cancel('CANCELLED');
       reason = signal.reason;
       signal.throwIfAborted();
     }),
   );
-  await expect(run).rejects.toThrow('CANCELLED');
+  await expect(cancelled).rejects.toThrow('CANCELLED');
   expect(reason).toMatchObject({ name: 'CancelledFailure' });
 });
 
 async function runOnce(see: (signal: AbortSignal) => void): Promise<void> {
-  const env = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
-  await env.run(() =>
-    withHeartbeat('work', async ({ signal }) => {
+  await run(() =>
+    withHeartbeat('work', {}, async ({ signal }) => {
       see(signal);
       // A listener that is never removed.
       signal.addEventListener('abort', () => {});

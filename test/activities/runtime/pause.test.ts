@@ -1,19 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { MockActivityEnvironment } from '@temporalio/testing';
-import { DefaultLogger } from '@temporalio/worker';
 import { ingestTables } from '../../../src/activities/ingest-tables.ts';
 import { reconcileViews } from '../../../src/activities/reconcile-views.ts';
 import { withHeartbeat } from '../../../src/activities/runtime/heartbeat.ts';
 import { scanTables } from '../../../src/activities/scan-tables.ts';
 import type { ViewRef } from '../../../src/connectors/spi.ts';
-import type { TableOutcome, ViewsOutcome } from '../../../src/contract/activities.ts';
-import { newProgress } from '../../../src/contract/job.ts';
+import type { PackHeartbeat, PackOutcome, WalkCursor } from '../../../src/contract/activities.ts';
 import type { TableRef } from '../../../src/contract/upstream-names.ts';
 import { ConnectorState } from '../../../src/generated/reconciler/v1/connectors.ts';
 import { connectorSpec, TestCatalog } from '../../catalog/harness.ts';
 import { activityDeps } from '../activity-deps.ts';
 import { MemoryUpstream } from '../memory-upstream.ts';
+import { environment, jobRecord, run, STEP } from '../run-activity.ts';
 
 let catalog: TestCatalog;
 beforeAll(async () => {
@@ -31,12 +29,7 @@ async function connector(upstream = new MemoryUpstream()) {
   });
   const set = (state: ConnectorState) =>
     connectors.updateConnector({ connector: { connectorId, state }, updateMask: ['state'] });
-  const record = {
-    ...{ jobId: `job of ${connectorId}`, runId: 'r', connectorId, connectorName: 'c', full: false, message: '' },
-    progress: { ...newProgress(), state: 'JS_RUNNING' as const },
-    failures: [],
-    request: { connector: 'c' },
-  };
+  const record = jobRecord(connectorId);
   return { connectorId, set, record, upstream, deps: activityDeps(catalog, upstream) };
 }
 
@@ -46,13 +39,9 @@ async function pauseFor({ set }: Awaited<ReturnType<typeof connector>>): Promise
   await sleep(1_100);
 }
 
-function run<T>(work: () => Promise<T>, heartbeatDetails?: unknown): Promise<T> {
-  return new MockActivityEnvironment({ heartbeatDetails }, { logger: new DefaultLogger('ERROR') }).run(work);
-}
-
 it('no activity starts for a paused connector, nor for one that is being deleted', async () => {
   const { connectorId, set, record, deps } = await connector();
-  const scan = (scanDeps = deps) => run(() => scanTables(scanDeps, { connectorId, full: false, record }));
+  const scan = (scanDeps = deps) => run(() => scanTables(scanDeps, { ...STEP, connectorId, full: false, record }));
   await set(ConnectorState.CONNECTOR_STATE_PAUSED);
   await expect(scan()).rejects.toMatchObject(PAUSED);
   // A deletion ends too soon to be observed.
@@ -64,18 +53,19 @@ it('no activity starts for a paused connector, nor for one that is being deleted
   const clients = { ...catalog.clients, connectors: { ...connectors, getConnector: deleting } };
   await expect(scan({ ...deps, catalog: clients })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
   await set(ConnectorState.CONNECTOR_STATE_ACTIVE);
-  expect(await scan()).toMatchObject({ scanned: 0 });
+  expect(await scan()).toMatchObject({ counts: { tablesScanned: 0 } });
 });
 
 it('a paused pack returns what is done, including what a previous attempt has done', async () => {
   const { connectorId, set, deps } = await connector();
   const tables = ['a', 'b', 'c'].map((name) => ({ namespace: ['n'], name }));
-  const pack = (heartbeatDetails?: unknown) =>
-    run(() => ingestTables(deps, { connectorId, tables, full: false, split: false }), heartbeatDetails);
-  const done: TableOutcome[] = [{ changed: true, snapshots: 1, files: 2, bytesRead: 3 }];
+  const pack = (heartbeatDetails?: PackHeartbeat) =>
+    run(() => ingestTables(deps, { ...STEP, connectorId, tables, full: false, split: false }), { heartbeatDetails });
+  const counts = { snapshotsIngested: 1, filesIngested: 2, bytesRead: 3, tablesChanged: 1 };
+  const outcome: PackOutcome = { counts, done: 1, again: [] };
   await set(ConnectorState.CONNECTOR_STATE_PAUSED);
   await expect(pack()).rejects.toMatchObject(PAUSED);
-  expect(await pack({ done })).toEqual(done);
+  expect(await pack({ counts, outcome })).toEqual(outcome);
 });
 
 it('a pack that is paused midway leaves the remaining tables', async () => {
@@ -88,8 +78,9 @@ it('a pack that is paused midway leaves the remaining tables', async () => {
   const here = await connector(new PausedInBetween());
   const { connectorId, deps } = here;
   const tables = ['a', 'b', 'c', 'd'].map((name) => ({ namespace: ['n'], name }));
-  const outcomes = await run(() => ingestTables(deps, { connectorId, tables, full: false, split: false }));
-  expect(outcomes.map(({ failure }) => failure?.code)).toEqual(['UNIMPLEMENTED', 'UNIMPLEMENTED']);
+  const outcome = await run(() => ingestTables(deps, { ...STEP, connectorId, tables, full: false, split: false }));
+  // Tables in memory cannot be opened.
+  expect(outcome).toEqual({ counts: {}, done: 2, again: [{ table: 0 }, { table: 1 }] });
 });
 
 it('views continue with the page after the ingested one', async () => {
@@ -104,26 +95,29 @@ it('views continue with the page after the ingested one', async () => {
   for (let i = 0; i < 250; i++) upstream.views.set(`v.view${String(i).padStart(3, '0')}`, 1);
   const here = await connector(upstream);
   const { connectorId, set, record, deps } = here;
-  const views = (cursor?: unknown) => {
-    const input = { connectorId, full: false, record, cursor: cursor as never };
-    return run<ViewsOutcome>(() => reconcileViews(deps, input));
-  };
+  const views = (cursor?: WalkCursor) =>
+    run(() => reconcileViews(deps, { ...STEP, connectorId, full: false, record, cursor }));
   const first = await views();
-  expect(first).toMatchObject({ changed: first.scanned, errors: 0, cursor: expect.anything() });
-  expect(first.scanned).toBeLessThan(250);
+  const { viewsScanned = 0 } = first.counts;
+  expect(first).toMatchObject({ counts: { viewsChanged: viewsScanned }, failures: [], cursor: expect.anything() });
+  expect(viewsScanned).toBeLessThan(250);
   await expect(views(first.cursor)).rejects.toMatchObject(PAUSED);
   await set(ConnectorState.CONNECTOR_STATE_ACTIVE);
   const second = await views(first.cursor);
-  expect(second.scanned + first.scanned).toBe(250);
+  expect(viewsScanned + second.counts.viewsScanned!).toBe(250);
   expect(second.cursor).toBeUndefined();
 });
 
 it('work without progress still notices a cancellation, and keeps its last details', async () => {
-  const before = { snapshots: 7 };
-  const env = new MockActivityEnvironment({ heartbeatDetails: before }, { logger: new DefaultLogger('ERROR') });
+  const before = { counts: { snapshotsIngested: 7 } };
+  const env = environment({ heartbeatDetails: before });
   const beats: unknown[] = [];
   const hangs = env.run(() =>
-    withHeartbeat('what hangs', ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', reject))),
+    withHeartbeat(
+      'what hangs',
+      {},
+      ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', reject)),
+    ),
   );
   hangs.catch(() => {});
   await new Promise<void>((resolve) =>

@@ -62,7 +62,7 @@ it('reports its wait to the activity, keeps the details of the previous attempt,
       if (beats.length === 2) resolve();
     });
   });
-  const work = env.run(() => withHeartbeat('Something', () => gate()));
+  const work = env.run(() => withHeartbeat('Something', {}, () => gate()));
   await reported;
   expect(beats).toEqual([{ position: 7 }, { position: 7 }]);
   env.cancel('CANCELLED');

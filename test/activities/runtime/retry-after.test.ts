@@ -1,18 +1,16 @@
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
-import { MockActivityEnvironment } from '@temporalio/testing';
-import { DefaultLogger } from '@temporalio/worker';
 import { ingestTables } from '../../../src/activities/ingest-tables.ts';
 import type { ActivityDeps } from '../../../src/activities/runtime/deps.ts';
 import { UPSTREAM_ATTEMPTS } from '../../../src/activities/runtime/failures.ts';
 import { scanTables } from '../../../src/activities/scan-tables.ts';
-import type { IngestHeartbeat, ScanPage, TableOutcome } from '../../../src/contract/activities.ts';
-import { newProgress } from '../../../src/contract/job.ts';
+import type { PackHeartbeat } from '../../../src/contract/activities.ts';
 import type { TableRef } from '../../../src/contract/upstream-names.ts';
 import { CodedError } from '../../../src/errors.ts';
 import { connectorSpec, TestCatalog } from '../../catalog/harness.ts';
 import { fakeOnly } from '../../jest/fake-timers.ts';
 import { activityDeps } from '../activity-deps.ts';
 import { MemoryUpstream } from '../memory-upstream.ts';
+import { attempt, jobRecord, run, STEP } from '../run-activity.ts';
 
 let catalog: TestCatalog;
 beforeAll(async () => {
@@ -41,21 +39,18 @@ async function connected(upstream: MemoryUpstream) {
   return { connectorId, deps: activityDeps(catalog, upstream) };
 }
 
+/** Runs an attempt, by its number, at the tables as a pack. */
 async function pack(
   upstream: MemoryUpstream,
-  attempt = 1,
+  number = 1,
   heartbeatDetails?: unknown,
   fields: Partial<ActivityDeps> = {},
 ) {
   const { connectorId, deps } = await connected(upstream);
-  const env = new MockActivityEnvironment({ attempt, heartbeatDetails }, { logger: new DefaultLogger('ERROR') });
-  let last: unknown;
-  env.on('heartbeat', (details) => {
-    last = details;
-  });
-  const input = { connectorId, tables, full: false, split: false };
-  const outcome = await env.run(() => ingestTables({ ...deps, ...fields }, input)).catch((error: unknown) => error);
-  return { outcome, last };
+  const input = { ...STEP, connectorId, tables, full: false, split: false };
+  const work = () => ingestTables({ ...deps, ...fields }, input);
+  const { outcome, last } = await attempt(work, { attempt: number, heartbeatDetails });
+  return { outcome: outcome.status === 'fulfilled' ? outcome.value : outcome.reason, last };
 }
 
 it('a pack stops at a table for which the upstream asks for a later retry, and continues there then', async () => {
@@ -68,12 +63,11 @@ it('a pack stops at a table for which the upstream asks for a later retry, and c
   const second = await pack(upstream, 2, first.last);
   expect(second.outcome).toMatchObject(RETRY_AFTER);
   expect(upstream.opened.slice(3)).toEqual(['t2', 't3', 't4', 't5', 't6', 't7']);
-  // In the last attempt the table fails, and the others are ingested.
-  const last = (await pack(upstream, UPSTREAM_ATTEMPTS, second.last)).outcome as TableOutcome[];
-  expect(last.map(({ failure }) => failure?.code)).toEqual([
-    ...Array(7).fill('UNIMPLEMENTED'),
-    ...Array(13).fill('RESOURCE_EXHAUSTED'),
-  ]);
+  // In the last attempt the table fails, like all others here, and the tables after it are tried.
+  upstream.opened.length = 0;
+  const last = await pack(upstream, UPSTREAM_ATTEMPTS, second.last);
+  expect(upstream.opened).toEqual(tables.slice(7).map(({ name }) => name));
+  expect(last.outcome).toEqual({ counts: {}, done: 20, again: tables.map((_, table) => ({ table })) });
 });
 
 it.each([
@@ -85,7 +79,7 @@ it.each([
   const { last } = await pack(upstream);
   const failing = (at: number, details?: unknown) =>
     pack(upstream, at, details, { openConnector: () => Promise.reject(error) });
-  expect((await failing(attempt, last)).outcome).toEqual((last as IngestHeartbeat).done);
+  expect((await failing(attempt, last)).outcome).toEqual((last as PackHeartbeat).outcome);
   // With nothing done, each of its tables reports the error by itself.
   expect((await failing(attempt)).outcome).toBe(error);
   if (error.code === 'UNAVAILABLE') expect((await failing(attempt - 1, last)).outcome).toBe(error);
@@ -112,15 +106,8 @@ it('a page of tables stops, too, when the upstream asks for a later retry', asyn
     })),
   });
   const clients = { ...catalog.clients, bindings: { ...bindings, lookupBindings } };
-  const record = {
-    ...{ jobId: 'throttled', runId: 'r', connectorId, connectorName: 'c', full: false, message: '' },
-    ...{ progress: newProgress(), failures: [], request: { connector: 'c' } },
-  };
-  const scan = async (attempt: number) => {
-    const env = new MockActivityEnvironment({ attempt }, { logger: new DefaultLogger('ERROR') });
-    const page = await env.run(() => scanTables({ ...deps, catalog: clients }, { connectorId, full: false, record }));
-    return page as ScanPage;
-  };
+  const input = { ...STEP, connectorId, full: false, record: jobRecord(connectorId) };
+  const scan = (number: number) => run(() => scanTables({ ...deps, catalog: clients }, input), { attempt: number });
   await expect(scan(1)).rejects.toMatchObject(RETRY_AFTER);
   expect(upstream.requests).toBeLessThanOrEqual(8);
   // In the last attempt each table counts as changed, to fail by itself with its own message.
@@ -138,10 +125,7 @@ it('a table that hangs neither delays the others of its pack nor discards those 
       }
     }
     const { outcome } = await pack(new Hanging());
-    expect(outcome).toMatchObject([
-      { failure: { code: 'UNIMPLEMENTED' } },
-      { failure: { code: 'DEADLINE_EXCEEDED', message: expect.stringContaining('nothing progressed') } },
-    ]);
+    expect(outcome).toEqual({ counts: {}, done: 2, again: [{ table: 0 }, { table: 1 }] });
   } finally {
     jest.useRealTimers();
   }

@@ -18,31 +18,31 @@ const create = (alerts: object = { webhookUrl: HOOK }, more: object = {}) =>
 const { JS_FAILED: FAILED, JS_SUCCEEDED: SUCCEEDED, JS_CANCELLED: CANCELLED } = JobState;
 
 let jobs = 0;
-/** Records a job that ended in this state, as a worker does. @returns its id */
-async function recordEnded({ connectorId }: Connector, state: JobState, request: object = {}): Promise<string> {
-  const jobId = `job-${++jobs}`;
+/** Ends a job in this state, as a worker does. @returns its id and the alert that its end causes */
+async function end(connector: Connector, state: JobState, request: object = {}, jobId = `job-${++jobs}`) {
+  const { connectorId } = connector;
   const requestJson = JSON.stringify({ connector: connectorId, ...request });
   const dryRun = 'dryRun' in request;
-  await catalog.clients.reconciliation.recordJob({ job: { jobId, connectorId, state, requestJson, dryRun } });
-  return jobId;
+  return { jobId, ...(await catalog.endJob(connectorId, jobId, { state, requestJson, dryRun })) };
 }
-const claim = (jobId: string) => catalog.clients.reconciliation.claimAlert({ jobId });
 /** The alert that a job in this state causes. */
 const alertFor = async (connector: Connector, state: JobState, request?: object) =>
-  (await claim(await recordEnded(connector, state, request))).type;
+  (await end(connector, state, request)).type;
 
 it('the first failure is reported, and the first success after it', async () => {
   const connector = await create();
   expect(await alertFor(connector, SUCCEEDED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
-  const failed = await recordEnded(connector, FAILED);
-  expect(await claim(failed)).toEqual({ type: AlertType.ALERT_TYPE_JOB_FAILED, failedJobId: '' });
+  const failed = await end(connector, FAILED);
+  expect(failed).toMatchObject({ type: AlertType.ALERT_TYPE_JOB_FAILED, failedJobId: '' });
   // The response to the first call was lost.
-  expect(await claim(failed)).toEqual({ type: AlertType.ALERT_TYPE_JOB_FAILED, failedJobId: '' });
+  expect(await end(connector, FAILED, {}, failed.jobId)).toEqual(failed);
   expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
   expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
-  const recovered = await recordEnded(connector, SUCCEEDED);
-  expect(await claim(recovered)).toEqual({ type: AlertType.ALERT_TYPE_JOB_RECOVERED, failedJobId: failed });
-  expect(await claim(recovered)).toEqual({ type: AlertType.ALERT_TYPE_JOB_RECOVERED, failedJobId: failed });
+  const recovered = await end(connector, SUCCEEDED);
+  expect(recovered).toMatchObject({ type: AlertType.ALERT_TYPE_JOB_RECOVERED, failedJobId: failed.jobId });
+  expect(await end(connector, SUCCEEDED, {}, recovered.jobId)).toEqual(recovered);
+  // Also after the alert of another job.
+  expect(await end(connector, FAILED, {}, failed.jobId)).toEqual(failed);
   expect(await alertFor(connector, SUCCEEDED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
   expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_JOB_FAILED);
 });
@@ -99,12 +99,18 @@ it('nothing is reported without a webhook, and a new webhook starts without a pr
   expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
 });
 
-it('an alert can be claimed only for a job that has ended', async () => {
-  const { connectorId } = await create();
-  const job = { jobId: 'running', connectorId, state: JobState.JS_RUNNING };
-  await catalog.clients.reconciliation.recordJob({ job });
-  expect(await failure(claim('running'))).toMatchObject(refusal('INVALID_ARGUMENT', 'has not ended'));
-  expect(await failure(claim('nobody'))).toMatchObject({ code: 'NOT_FOUND' });
+it('a job ends only in a state of its end', async () => {
+  const running = end(await create(), JobState.JS_RUNNING);
+  expect(await failure(running)).toMatchObject(refusal('INVALID_ARGUMENT', 'job.state'));
+});
+
+it('a job without a connector ends without an alert', async () => {
+  const job = { jobId: 'unresolved', state: FAILED, message: 'there is no such connector' };
+  expect(await catalog.clients.reconciliation.endJob({ job })).toEqual({
+    type: AlertType.ALERT_TYPE_UNSPECIFIED,
+    failedJobId: '',
+  });
+  expect(await catalog.clients.connectors.getReconcileJob({ jobId: 'unresolved' })).toMatchObject(job);
 });
 
 it('the catalog sends the alert for a terminated job once it notices the termination', async () => {
@@ -136,8 +142,7 @@ it.each([
     const { connectors } = catalog.clients;
     const connector = await create();
     const { connectorId } = connector;
-    const first = await recordEnded(connector, before);
-    await claim(first);
+    const { jobId: first } = await end(connector, before);
     const { jobId } = await connectors.triggerReconcile({ connectorId });
     catalog.jobs.statuses.set(jobId, status);
     const sent = catalog.jobs.alerts.length;
@@ -146,23 +151,21 @@ it.each([
     expect(alert).toHaveBeenCalledTimes(1);
     alert.mockRestore();
     expect(await alertFor(connector, before)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
-    const next = await recordEnded(connector, after);
-    expect(await claim(next)).toEqual({ type, failedJobId: after === SUCCEEDED ? first : '' });
+    expect(await end(connector, after)).toMatchObject({ type, failedJobId: after === SUCCEEDED ? first : '' });
     expect(catalog.jobs.alerts).toHaveLength(sent);
   },
 );
 
 it('the next job, which takes over the connector, notices the end of the previous one', async () => {
-  const { connectors, reconciliation } = catalog.clients;
+  const { connectors } = catalog.clients;
   const connector = await create();
   const { connectorId } = connector;
   const { jobId } = await connectors.triggerReconcile({ connectorId });
-  await reconciliation.claimConnector({ connectorId, jobId });
+  await catalog.claim(connectorId, jobId);
   catalog.jobs.statuses.set(jobId, 'TIMED_OUT');
-  const takeover = { connectorId, jobId: 'the-next', deadHolderJobId: jobId };
-  expect(await reconciliation.claimConnector(takeover)).toEqual({ holderJobId: 'the-next' });
+  expect(await catalog.claim(connectorId, 'the-next', { dead: jobId })).toEqual({ holderJobId: 'the-next', epoch: 2n });
   expect(catalog.jobs.alerts.at(-1)).toMatchObject({ type: 'job.failed', jobId });
-  expect(await claim(await recordEnded(connector, SUCCEEDED))).toEqual({
+  expect(await end(connector, SUCCEEDED)).toMatchObject({
     type: AlertType.ALERT_TYPE_JOB_RECOVERED,
     failedJobId: jobId,
   });
@@ -170,14 +173,13 @@ it('the next job, which takes over the connector, notices the end of the previou
 
 it('nothing is reported for a connector that is being deleted', async () => {
   const connector = await create();
-  const job = await recordEnded(connector, FAILED);
   catalog.jobs.down = true;
   await failure(catalog.clients.connectors.deleteConnector({ connectorId: connector.connectorId }));
   catalog.jobs.down = false;
   const { connectorId } = connector;
   const now = await catalog.clients.connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } });
   expect(now.state).toBe(ConnectorState.CONNECTOR_STATE_DELETING);
-  expect((await claim(job)).type).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
+  expect(await alertFor(connector, FAILED)).toBe(AlertType.ALERT_TYPE_UNSPECIFIED);
 });
 
 it.each([

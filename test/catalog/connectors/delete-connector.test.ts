@@ -40,10 +40,10 @@ async function fill(connectorId: string, count = 201) {
 }
 
 it('cancels the jobs first, and leaves the tables and views', async () => {
-  const { connectors, jobs, reconciliation, tables, views } = catalog.clients;
+  const { connectors, jobs, tables, views } = catalog.clients;
   const { connectorId, etag } = await create();
   const { jobId } = await connectors.triggerReconcile({ connectorId });
-  await reconciliation.claimConnector({ connectorId, jobId });
+  await catalog.claim(connectorId, jobId);
   // A claim does not change the connector.
   expect((await byId(connectorId)).etag).toBe(etag);
   const contents = await fill(connectorId);
@@ -80,7 +80,7 @@ it('deletes the tables and views of the connector if requested, and nothing else
 });
 
 it('accepts only further deletions once it has begun, and the same call finishes it', async () => {
-  const { connectors, reconciliation } = catalog.clients;
+  const { connectors } = catalog.clients;
   const { connectorId, displayName, etag } = await create();
   const contents = await fill(connectorId, 3);
   catalog.jobs.down = true;
@@ -97,7 +97,7 @@ it('accepts only further deletions once it has begun, and the same call finishes
   expect(
     await failure(connectors.updateConnector({ connector: reactivated, updateMask: ['description'] })),
   ).toMatchObject(refused);
-  expect(await failure(reconciliation.claimConnector({ connectorId, jobId: 'late' }))).toMatchObject(refused);
+  expect(await failure(catalog.claim(connectorId, 'late'))).toMatchObject(refused);
   expect(await failure(connectors.triggerReconcile({ connectorId }))).toMatchObject(
     refusal('FAILED_PRECONDITION', 'is DELETING'),
   );
@@ -122,7 +122,7 @@ it('does not cancel jobs that have already ended in Temporal', async () => {
   const { connectors } = catalog.clients;
   const { connectorId } = await create();
   const { jobId } = await connectors.triggerReconcile({ connectorId });
-  await catalog.clients.reconciliation.claimConnector({ connectorId, jobId });
+  await catalog.claim(connectorId, jobId);
   catalog.jobs.statuses.set(jobId, 'TERMINATED');
   await connectors.deleteConnector({ connectorId });
   expect(catalog.jobs.cancelled).not.toContain(jobId);

@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { JobFailureKind, JobState } from '../../../src/generated/reconciler/v1/jobs.ts';
+import { fakeOnly } from '../../jest/fake-timers.ts';
 import { poll } from '../../jest/poll.ts';
 import { connectorSpec, failure, refusal, TestCatalog } from '../harness.ts';
 
@@ -8,9 +9,15 @@ beforeAll(async () => {
   catalog = await TestCatalog.start();
 });
 afterAll(() => catalog[Symbol.asyncDispose]());
+afterEach(() => void jest.useRealTimers());
 
 const create = (fields: object = {}) =>
   catalog.clients.connectors.createConnector({ connector: connectorSpec(fields) });
+
+const holderOf = async (connectorId: string) => {
+  const by = { $case: 'connectorId', value: connectorId } as const;
+  return (await catalog.clients.connectors.getConnector({ by })).runningJobId;
+};
 
 describe('jobs', () => {
   const progress = (fields: object = {}) => ({
@@ -96,6 +103,9 @@ describe('jobs', () => {
   });
 
   it('show live counters if there are any, otherwise the recorded ones', async () => {
+    fakeOnly(['performance']);
+    /** Answers of workflows are shared for three seconds. */
+    const later = () => jest.advanceTimersByTime(3_000);
     const { connectors, reconciliation } = catalog.clients;
     const { connectorId } = await create();
     const { jobId } = await connectors.triggerReconcile({ connectorId });
@@ -109,12 +119,14 @@ describe('jobs', () => {
       counters: { tablesScanned: 1n },
     });
     catalog.jobs.progressOf.set(jobId, progress());
+    later();
     expect(await connectors.getReconcileJob({ jobId })).toMatchObject({
       message: 'ingesting: fx.a',
       counters: { tablesScanned: 5n, bytesRead: 11n },
     });
     // The job has ended only when its record has.
     catalog.jobs.progressOf.set(jobId, progress({ state: 'JS_SUCCEEDED' }));
+    later();
     expect((await connectors.getReconcileJob({ jobId })).state).toBe(JobState.JS_RUNNING);
     await reconciliation.recordJob({
       job: { jobId, connectorId, state: JobState.JS_SUCCEEDED, message: 'done', counters: { tablesScanned: 6n } },
@@ -138,10 +150,10 @@ describe('jobs', () => {
     // The final record was lost, for example in a power failure or because an older database was restored.
     ['COMPLETED', JobState.JS_SUCCEEDED, 'record was lost', 0n],
   ] as const)('that are %s in Temporal are recorded as ended', async (status, state, message, errors) => {
-    const { connectors, reconciliation } = catalog.clients;
+    const { connectors } = catalog.clients;
     const { connectorId } = await create();
     const { jobId } = await connectors.triggerReconcile({ connectorId });
-    await reconciliation.claimConnector({ connectorId, jobId });
+    await catalog.claim(connectorId, jobId);
     catalog.jobs.statuses.set(jobId, status);
     expect(await connectors.getReconcileJob({ jobId })).toMatchObject({
       state,
@@ -155,19 +167,35 @@ describe('jobs', () => {
   it('that ended without a record are recorded as ended even if no caller requests them', async () => {
     const { connectorId } = await create();
     const { jobId } = await catalog.clients.connectors.triggerReconcile({ connectorId });
-    await catalog.clients.reconciliation.claimConnector({ connectorId, jobId });
+    await catalog.claim(connectorId, jobId);
     const waiting = await catalog.clients.connectors.triggerReconcile({ connectorId });
+    await catalog.claim(connectorId, waiting.jobId);
     catalog.jobs.statuses.set(jobId, 'TERMINATED');
     await catalog.restart();
-    const holder = async () =>
-      (await catalog.clients.connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } }))
-        .runningJobId;
-    await poll(holder, { timeout: 30_000 }).toBe('');
+    await poll(() => holderOf(connectorId), { timeout: 30_000 }).toBe('');
+    await poll(() => catalog.jobs.woken).toContain(waiting.jobId);
     const { jobs } = await catalog.clients.jobs.listReconcileJobs({ connectorId });
     expect(jobs.map((job) => [job.jobId, job.state])).toEqual([
       [waiting.jobId, JobState.JS_QUEUED],
       [jobId, JobState.JS_FAILED],
     ]);
+  });
+
+  it('that closed after they recorded their end lose the connector, however many jobs wait for it', async () => {
+    const { connectorId } = await create();
+    const { jobId } = await catalog.clients.connectors.triggerReconcile({ connectorId });
+    await catalog.claim(connectorId, jobId);
+    const record = (id: string, state: JobState) =>
+      catalog.clients.reconciliation.recordJob({ job: { jobId: id, connectorId, state } });
+    await record(jobId, JobState.JS_SUCCEEDED);
+    catalog.jobs.statuses.set(jobId, 'COMPLETED');
+    for (let n = 0; n < 100; n++) {
+      catalog.jobs.statuses.set(`${connectorId}-${n}`, 'RUNNING');
+      await record(`${connectorId}-${n}`, JobState.JS_QUEUED);
+    }
+    expect(await holderOf(connectorId)).toBe(jobId);
+    await catalog.restart();
+    await poll(() => holderOf(connectorId), { timeout: 30_000 }).toBe('');
   });
 
   it('that Temporal does not know get time to start and then count as failed', async () => {

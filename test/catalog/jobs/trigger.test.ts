@@ -13,10 +13,10 @@ afterAll(() => catalog[Symbol.asyncDispose]());
 
 /** A connector that one job has claimed, so that other jobs wait. */
 async function busy() {
-  const { connectors, jobs, reconciliation } = catalog.clients;
+  const { connectors, jobs } = catalog.clients;
   const { connectorId } = await connectors.createConnector({ connector: connectorSpec() });
   const { jobId } = await connectors.triggerReconcile({ connectorId });
-  await reconciliation.claimConnector({ connectorId, jobId });
+  await catalog.claim(connectorId, jobId);
   const trigger = (request: object = {}) => connectors.triggerReconcile({ connectorId, ...request });
   const states = async () => {
     const listed = await jobs.listReconcileJobs({ connectorId });
@@ -55,12 +55,8 @@ it('creates one job for concurrent equal triggers', async () => {
 it('does not return a job that has claimed the connector, since it may have read the upstream already', async () => {
   const { connectorId, holder, trigger } = await busy();
   const waiting = await trigger();
-  await catalog.clients.reconciliation.recordJob({
-    job: { jobId: holder, connectorId, state: JobState.JS_SUCCEEDED },
-  });
-  await catalog.clients.reconciliation.releaseConnector({ connectorId, jobId: holder });
-  await catalog.clients.reconciliation.claimConnector({ connectorId, jobId: waiting.jobId });
-  // Its record is still in the state QUEUED.
+  await catalog.endJob(connectorId, holder);
+  await catalog.claim(connectorId, waiting.jobId);
   expect(await trigger()).toMatchObject({ existing: false });
 });
 
@@ -101,8 +97,8 @@ it('returns the same job for the same key, even if it no longer waits', async ()
   const waiting = await trigger();
   const joined = { jobId: waiting.jobId, existing: true };
   expect(await trigger({ idempotencyKey: `key ${connectorId}` })).toEqual(joined);
-  await catalog.clients.reconciliation.releaseConnector({ connectorId, jobId: holder });
-  await catalog.clients.reconciliation.claimConnector({ connectorId, jobId: waiting.jobId });
+  await catalog.endJob(connectorId, holder);
+  await catalog.claim(connectorId, waiting.jobId);
   expect(await trigger({ idempotencyKey: `key ${connectorId}` })).toEqual(joined);
 });
 

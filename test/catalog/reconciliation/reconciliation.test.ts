@@ -23,30 +23,6 @@ const connector = async (fields: object = {}) =>
     },
   });
 
-describe('claims', () => {
-  it('give a connector to one job', async () => {
-    const { reconciliation } = catalog.clients;
-    const { connectorId } = await connector();
-    const claim = (jobId: string, deadHolderJobId = '') =>
-      reconciliation.claimConnector({ connectorId, jobId, deadHolderJobId });
-    expect(await claim('a')).toEqual({ holderJobId: 'a' });
-    expect(await claim('a')).toEqual({ holderJobId: 'a' });
-    expect(await claim('b')).toEqual({ holderJobId: 'a' });
-    expect(await claim('b', 'x')).toEqual({ holderJobId: 'a' });
-    expect(await claim('b', 'a')).toEqual({ holderJobId: 'b' });
-    await reconciliation.releaseConnector({ connectorId, jobId: 'a' });
-    expect(await claim('c')).toEqual({ holderJobId: 'b' });
-    await reconciliation.releaseConnector({ connectorId, jobId: 'b' });
-    expect(await claim('c')).toEqual({ holderJobId: 'c' });
-    expect(await failure(reconciliation.claimConnector({ connectorId: 'con_no', jobId: 'a' }))).toMatchObject({
-      code: 'NOT_FOUND',
-    });
-    expect(await failure(reconciliation.claimConnector({ connectorId }))).toMatchObject(
-      refusal('INVALID_ARGUMENT', 'job_id'),
-    );
-  });
-});
-
 describe('RecordJob', () => {
   it('refuses invalid records', async () => {
     const { reconciliation } = catalog.clients;

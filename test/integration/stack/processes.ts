@@ -116,8 +116,9 @@ export class Processes implements AsyncDisposable {
   /** Triggers a job that waits, because a workflow without a worker holds the connector until `releaseConnector` is called. */
   async triggerHeld(connectorId: string): Promise<{ jobId: string; releaseConnector(): Promise<unknown> }> {
     const holder = `holder-${Math.random()}`;
-    await this.temporal.workflow.start('reconcile', { taskQueue: 'nobody', workflowId: holder, args: [{}] });
-    await this.catalog.reconciliation.claimConnector({ connectorId, jobId: holder });
+    const options = { taskQueue: 'nobody', workflowId: holder, args: [{}] };
+    const { firstExecutionRunId: runId } = await this.temporal.workflow.start('reconcile', options);
+    await this.catalog.reconciliation.claimConnector({ connectorId, job: { jobId: holder }, runId });
     const jobId = await this.trigger(connectorId);
     await this.until(jobId, ({ phase }) => /waiting/.test(phase));
     return { jobId, releaseConnector: () => this.temporal.workflow.getHandle(holder).terminate() };

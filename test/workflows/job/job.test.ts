@@ -1,14 +1,13 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { ApplicationFailure } from '@temporalio/workflow';
-import type { JobRecord, TableOutcome } from '../../../src/contract/activities.ts';
+import type { JobRecord } from '../../../src/contract/activities.ts';
 import type { ReconcileRequest, TableFailure } from '../../../src/contract/job.ts';
 import { type CarriedJob, Job } from '../../../src/workflows/job/job.ts';
 
 const connector = {
   ...{ connectorId: 'con_1', name: 'lake', maxParallel: 8 },
-  ...{ drops: false, alerts: false, searchAttributes: false },
+  ...{ drops: false, searchAttributes: false },
 };
-const outcome: TableOutcome = { changed: true, snapshots: 2, files: 3, bytesRead: 10, upstreamRequests: 4 };
 const error = (message: string) => ApplicationFailure.nonRetryable(message, 'DATA_LOSS');
 
 function newJob(request: Partial<ReconcileRequest> = {}, carried?: CarriedJob): Job {
@@ -40,46 +39,28 @@ describe('counters', () => {
     job = runningJob();
   });
 
-  it('add up pages, tables and parts of tables', () => {
-    job.addPage({ scanned: 3, unchanged: 1, filtered: 2, changed: [], listed: '0', upstreamRequests: 5 });
-    job.addPage({ scanned: 1, unchanged: 0, filtered: 0, changed: [], listed: '0' });
-    job.addTable(outcome);
-    job.addTable({ ...outcome, changed: false });
-    job.addPartOfTable(outcome);
-    expect(job.progress.counters).toMatchObject({
-      ...{ tablesScanned: 4, tablesUnchanged: 2, tablesFiltered: 2, tablesChanged: 1 },
-      ...{ snapshotsIngested: 6, filesIngested: 9, bytesRead: 30, upstreamRequests: 17 },
+  it('are those of steps that have ended, and of running ones as they are reported', () => {
+    job.count({ tablesExpected: 9 });
+    const [page, pack] = [job.begin(), job.begin('a … b (2 tables)')];
+    job.end(page, { tablesScanned: 3, tablesUnchanged: 1, upstreamRequests: 5 });
+    job.report({ [pack]: { snapshotsIngested: 1, filesIngested: 4 }, unknown: { filesIngested: 99 } });
+    expect(job.progress.counters).toEqual({
+      ...{ tablesExpected: 9, tablesScanned: 3, tablesUnchanged: 1, upstreamRequests: 5 },
+      ...{ snapshotsIngested: 1, filesIngested: 4 },
     });
+    job.end(pack, { tablesChanged: 2, snapshotsIngested: 2, filesIngested: 6 });
+    expect(job.progress.counters).toMatchObject({ tablesChanged: 2, snapshotsIngested: 2, filesIngested: 6 });
   });
 
   it('are absent until they count something', () => {
-    const counters = [
-      'viewsScanned',
-      'viewsChanged',
-      'viewsMissing',
-      'tablesDropped',
-      'viewsDropped',
-      'snapshotsDropped',
-    ];
-    job.addTable(outcome);
-    job.addMissing('tables', { marked: 2 });
-    for (const counter of counters) expect(job.progress.counters).not.toHaveProperty(counter);
-    job.addViews({ scanned: 2, changed: 1, errors: 0, failures: [] });
-    job.addViews({ scanned: 1, changed: 0, errors: 1, failures: [] });
-    job.addMissing('views', { marked: 3 });
-    job.addDrops({ tables: 1, views: 0, snapshots: 5 });
-    expect(job.progress.counters).toMatchObject({
-      ...{ tablesMissing: 2, viewsScanned: 3, viewsChanged: 1, viewsMissing: 3, errors: 1 },
-      ...{ tablesDropped: 1, snapshotsDropped: 5 },
-    });
+    job.end(job.begin(), { viewsScanned: 0, tablesScanned: 1 });
+    expect(job.progress.counters).toEqual({ tablesScanned: 1 });
   });
 
-  it('of a dry run say what would be dropped', () => {
-    job.addTable({ ...outcome, snapshotsDropped: 2 });
-    job.addTable({ ...outcome, snapshotsDropped: 1 });
-    job.addMissing('tables', { marked: 4, dropped: 3 });
-    job.addMissing('views', { marked: 1, dropped: 1 });
-    expect(job.progress.counters).toMatchObject({ snapshotsDropped: 3, tablesDropped: 3, viewsDropped: 1 });
+  it('are also those of the record, so that nobody sees them fall', () => {
+    const step = job.begin();
+    job.report({ [step]: { tablesScanned: 7 } });
+    expect(job.record().progress.counters).toEqual({ tablesScanned: 7 });
   });
 });
 
@@ -90,11 +71,19 @@ describe('what is in flight', () => {
       ...{ jobId: 'j', runId: 'r', request: { connector: 'lake' } },
       onChange: ({ progress }) => shown.push(progress.inFlight.join()),
     });
-    job.begin('a');
+    const a = job.begin('a');
     job.begin('b');
-    job.end('a');
-    job.end('a');
+    job.end(a);
+    job.end(a);
     expect(shown).toEqual(['a', 'a,b', 'b', 'b']);
+  });
+
+  it('has another name for each step, also in the next run', () => {
+    const job = runningJob();
+    const names = [job.begin('a'), job.begin('a')];
+    const next = newJob({}, job.carry());
+    names.push(next.begin('a'));
+    expect(new Set(names).size).toBe(3);
   });
 });
 
@@ -102,16 +91,24 @@ describe('a pause', () => {
   it('hides the phase, also one that begins meanwhile', () => {
     const job = runningJob();
     job.enterPhase('scanning');
-    job.pause();
-    expect(job.progress).toMatchObject({
-      paused: true,
-      phase: 'paused: resume it with reconciler connector resume lake',
-    });
+    job.pause('paused: resume it');
+    expect(job.progress).toMatchObject({ paused: true, phase: 'paused: resume it' });
     job.enterPhase('dropping');
     expect(job.progress.phase).toMatch(/^paused/);
-    job.resume();
+    job.pause(undefined);
     expect(job.progress.phase).toBe('dropping');
     expect(job.progress).not.toHaveProperty('paused');
+  });
+});
+
+describe('a job that loses its connector', () => {
+  it('waits again, and keeps the time at which it first started', () => {
+    const job = runningJob();
+    const { startedAtMs } = job.record();
+    job.queue('waiting for job x');
+    expect(job.progress).toMatchObject({ state: 'JS_QUEUED', phase: 'waiting for job x' });
+    job.start();
+    expect(job.record()).toMatchObject({ startedAtMs, progress: { state: 'JS_RUNNING' } });
   });
 });
 
@@ -130,8 +127,8 @@ describe('failures', () => {
     for (let i = 0; i < 60; i++) job.fail(`t${i}`, error('bad'));
     job.fail('', error('the end'));
     const failure: TableFailure = { table: 'view v', code: 'X', message: '', failedAtMs: 0 };
-    job.addViews({ scanned: 1, changed: 0, errors: 1, failures: [failure] });
-    expect(job.progress.counters.errors).toBe(62);
+    job.keep([failure]);
+    expect(job.progress.counters.errors).toBe(61);
     expect(job.failures.map(({ table }) => table)).toEqual(['', ...Array.from({ length: 50 }, (_, i) => `t${i}`)]);
   });
 
@@ -153,33 +150,27 @@ describe('failures', () => {
     expect(recordAll(job)).toEqual([['b']]);
   });
 
-  it('of namespaces that may not be listed make the listing incomplete', () => {
-    const job = runningJob();
-    const refused = { table: 'namespace n', code: 'PERMISSION_DENIED', message: '', failedAtMs: 0 };
-    job.addPage({ scanned: 1, unchanged: 1, filtered: 0, changed: [], listed: '0' });
-    expect(job.hasRefusedNamespaces).toBe(false);
-    job.addPage({ scanned: 0, unchanged: 0, filtered: 0, changed: [], listed: '0', refused: [refused] });
-    job.addPage({ scanned: 1, unchanged: 1, filtered: 0, changed: [], listed: '0' });
-    expect(job.hasRefusedNamespaces).toBe(true);
-    expect(recordAll(job)).toEqual([['namespace n']]);
-  });
-
-  it('of views are not recorded again, and may make the listing incomplete', () => {
+  it('that an activity has recorded and counted are only kept', () => {
     const job = runningJob();
     const failures = [{ table: 'view v', code: 'X', message: '', failedAtMs: 0 }];
-    job.addViews({ scanned: 1, changed: 0, errors: 1, failures, refused: true });
-    job.addViews({ scanned: 1, changed: 0, errors: 0, failures: [] });
-    expect(job.hasRefusedNamespaces).toBe(true);
+    job.keep(failures);
     expect(job.failures).toEqual(failures);
+    expect(job.progress.counters).toEqual({});
     expect(recordAll(job)).toEqual([[]]);
+  });
+
+  it('that are not recorded yet go over to the next run', () => {
+    const job = runningJob();
+    job.fail('a', error('bad'));
+    expect(recordAll(newJob({}, JSON.parse(JSON.stringify(job.carry()))))).toEqual([['a']]);
   });
 });
 
 describe('the record', () => {
   it('of a job that waits has no connector and no times', () => {
     expect(newJob({ full: true }).record()).toMatchObject({
-      ...{ jobId: 'job-1', runId: 'run-1', connectorId: '', connectorName: 'con_1', full: true },
-      ...{ startedAtMs: undefined, finishedAtMs: undefined, request: { connector: 'con_1', full: true } },
+      ...{ jobId: 'job-1', runId: 'run-1', connectorId: '', connectorName: 'con_1' },
+      ...{ startedAtMs: undefined, finishedAtMs: undefined },
       progress: { state: 'JS_QUEUED' },
     });
   });
@@ -188,7 +179,7 @@ describe('the record', () => {
     const job = runningJob();
     job.begin('a');
     const record = job.record();
-    job.addTable(outcome);
+    job.count({ tablesChanged: 1 });
     expect(record.progress).toEqual({
       state: 'JS_RUNNING',
       phase: 'resolving the connector',
@@ -201,7 +192,7 @@ describe('the record', () => {
   it('of a job that has ended says when, and nothing of a pause', () => {
     const job = runningJob();
     job.begin('a');
-    job.pause();
+    job.pause('paused');
     job.finish('JS_CANCELLED');
     const { finishedAtMs, startedAtMs, progress } = job.record();
     expect(finishedAtMs).toBeGreaterThanOrEqual(startedAtMs as number);
@@ -213,7 +204,7 @@ describe('the record', () => {
 it('carries everything over continue-as-new', () => {
   const job = runningJob();
   job.enterPhase('scanning');
-  job.addTable(outcome);
+  job.count({ tablesChanged: 1 });
   job.fail('a', error('bad'));
   job.hasRefusedNamespaces = true;
   recordAll(job);
@@ -225,7 +216,7 @@ it('carries everything over continue-as-new', () => {
     failures: [],
     progress: { counters: { tablesChanged: 1, errors: 1 } },
   });
-  next.pause();
-  next.resume();
+  next.pause('paused');
+  next.pause(undefined);
   expect(next.progress.phase).toBe('scanning');
 });

@@ -1,7 +1,8 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
-import { CONNECTOR_BUSY, CONNECTOR_PAUSED } from '../../../src/contract/names.ts';
-import type { Behaviour } from './stub-upstream.ts';
+import { CLAIM_LOST } from '../../../src/contract/claim.ts';
+import { CONNECTOR_PAUSED } from '../../../src/contract/names.ts';
+import { type Behaviour, connector } from './stub-upstream.ts';
 
 /** The step fails, and is not retried. */
 export const fails =
@@ -17,13 +18,12 @@ export const failsOnce =
     throw ApplicationFailure.create({ type, message: `${type} by the test`, nextRetryDelay });
   };
 
-/** Another job has the connector. */
-export const busy = failsOnce(CONNECTOR_BUSY);
-export const busyForAMinute = failsOnce(CONNECTOR_BUSY, '60s');
-/** The activity refuses a paused connector; `awaitActive` is retried until it is active. */
+/** Another job is ahead. */
+export const busy: Behaviour = async () => ({ connector, waitsFor: 'job-0' });
+/** The activity refuses a paused connector. */
 export const paused = fails(CONNECTOR_PAUSED);
-export const stillPaused = failsOnce(CONNECTOR_PAUSED);
-export const pausedForAMinute = failsOnce(CONNECTOR_PAUSED, '60s');
+/** The claim has passed to another job. */
+export const claimLost = fails(CLAIM_LOST);
 
 export const returns =
   (result: unknown): Behaviour =>

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { AlertRequest, Progress, TableFailure } from '../../../src/contract/job.ts';
 import { alertWorkflowId } from '../../../src/contract/job.ts';
-import { ALERT_WORKFLOW, TASK_QUEUE } from '../../../src/contract/names.ts';
-import { busy, fails, failsOnce } from './behaviours.ts';
-import { ReconcileEnvironment } from './reconcile-environment.ts';
+import { ALERT_WORKFLOW, TASK_QUEUE, WAKE_SIGNAL } from '../../../src/contract/names.ts';
+import { busy, fails, failsOnce, returns } from './behaviours.ts';
+import { OWN_QUEUE, ReconcileEnvironment } from './reconcile-environment.ts';
 import { StubUpstream } from './stub-upstream.ts';
 
 let environment: ReconcileEnvironment;
@@ -13,28 +13,16 @@ beforeAll(async () => {
 });
 afterAll(() => environment?.[Symbol.asyncDispose]());
 
-/** How often the job's history has an activity: retries add no events. */
-async function scheduledEvents(jobId: string, activity: string): Promise<number> {
-  const { events } = await environment.temporal.client.workflow.getHandle(jobId).fetchHistory();
-  const scheduled = events?.flatMap((event) => event.activityTaskScheduledEventAttributes ?? []) ?? [];
-  return scheduled.filter(({ activityType }) => activityType?.name === activity).length;
-}
-
 describe('a job', () => {
   it('takes the steps of the data flow, and ingests only what changed', async () => {
     const upstream = new StubUpstream({ orders: 'changed', items: 'unchanged', tmp: 'filtered' });
     const { progress, message, failure } = await environment.reconcile(upstream);
     expect(upstream.steps).toEqual([
-      'resolveConnector',
-      'recordJob JS_QUEUED',
-      'claimConnector',
-      'ensureDestination',
+      'beginJob',
       'scanTables',
       'ingestTable orders',
       'reconcileMissing tables',
-      'bindDestination',
-      'recordJob JS_SUCCEEDED',
-      'releaseConnector',
+      'endJob JS_SUCCEEDED',
     ]);
     expect(failure).toBeUndefined();
     expect(message).toBe('1 table changed, 1 unchanged');
@@ -49,18 +37,19 @@ describe('a job', () => {
     const upstream = new StubUpstream({ orders: 'changed' });
     const options = { full: true, mode: 'METADATA_ONLY', snapshots: { kind: 'CURRENT' } } as const;
     const { jobId } = await environment.reconcile(upstream, options);
-    const expected = { connectorId: 'con_lake', ...options };
+    const expected = { connectorId: 'con_lake', epoch: 1, ...options };
     expect(upstream.inputsOf('scanTables')).toEqual([expect.objectContaining(expected)]);
     expect(upstream.inputsOf('ingestTable')).toEqual([
       expect.objectContaining({ ...expected, table: { namespace: ['sales'], name: 'orders' } }),
     ]);
-    expect(upstream.inputsOf('claimConnector')).toEqual([{ connectorId: 'con_lake', jobId }]);
-    expect(upstream.inputsOf('bindDestination')).toEqual([
-      { connectorId: 'con_lake', catalogId: 'cat_1', namespaceId: 'ns_1' },
+    expect(upstream.inputsOf('beginJob')).toMatchObject([
+      { record: { jobId, connectorName: 'lake' }, request: { connector: 'lake', ...options }, hasDestination: false },
+    ]);
+    expect(upstream.inputsOf('endJob')).toMatchObject([
+      { connectorId: 'con_lake', epoch: 1, bind: { catalogId: 'cat_1', namespaceId: 'ns_1' } },
     ]);
     expect(upstream.records.at(-1)).toMatchObject({
-      ...{ jobId, connectorId: 'con_lake', connectorName: 'lake', full: true },
-      request: { connector: 'lake', ...options },
+      ...{ jobId, connectorId: 'con_lake', connectorName: 'lake' },
       ...{ startedAtMs: expect.any(Number), finishedAtMs: expect.any(Number) },
     });
   });
@@ -90,56 +79,86 @@ describe('a job', () => {
 });
 
 describe('the beginning', () => {
-  it('refuses a request that is not one before any step', async () => {
+  it.each<[string, unknown]>([
+    ['an unknown key', { ful: true }],
+    ['no connector', { connector: undefined }],
+    ['too much', { scope: { namespaces: Array(8_000).fill('a namespace') } }],
+  ])('refuses a request with %s before any other step, with a record, and answers queries', async (_, request) => {
     const upstream = new StubUpstream();
-    const { failure } = await environment.reconcile(upstream, { ful: true } as never);
-    expect(failure).toMatchObject({ type: 'INVALID_ARGUMENT' });
-    expect(upstream.steps).toEqual([]);
+    const { jobId, failure } = await environment.reconcile(upstream, request as never);
+    expect(failure).toMatchObject({
+      type: 'RECONCILE_FAILED',
+      message: expect.stringMatching(/^Failed: .*(invalid|characters)/),
+    });
+    expect(upstream.steps).toEqual(['endJob JS_FAILED']);
+    const [input] = upstream.inputsOf('endJob');
+    expect(input).toMatchObject({ record: { jobId, connectorId: '', failures: [{ code: 'INVALID_ARGUMENT' }] } });
+    expect(input).not.toHaveProperty('request');
+    const handle = environment.temporal.client.workflow.getHandle(jobId);
+    expect(await handle.query('progress')).toMatchObject({ state: 'JS_FAILED' });
+    expect(await handle.query('failures')).toMatchObject([{ table: '', code: 'INVALID_ARGUMENT' }]);
   });
 
   it('fails early, with a record, if there is no such connector', async () => {
-    const upstream = new StubUpstream().on('resolveConnector', fails('NOT_FOUND', "connector 'lake' does not exist"));
+    const upstream = new StubUpstream().on('beginJob', fails('NOT_FOUND', "connector 'lake' does not exist"));
     const { jobId, failure } = await environment.reconcile(upstream);
-    expect(upstream.steps).toEqual(['resolveConnector', 'recordJob JS_FAILED']);
+    expect(upstream.steps).toEqual(['beginJob', 'endJob JS_FAILED']);
+    expect(upstream.inputsOf('endJob')).toMatchObject([
+      { request: { connector: 'lake' }, record: { connectorName: 'lake' } },
+    ]);
     expect(failure).toEqual({ type: 'RECONCILE_FAILED', message: "Failed: connector 'lake' does not exist" });
     expect(await environment.temporal.client.workflow.getHandle(jobId).query<TableFailure[]>('failures')).toMatchObject(
       [{ table: '', code: 'NOT_FOUND' }],
     );
   });
 
-  it('waits for the connector as JS_QUEUED, which costs no history, and proceeds', async () => {
-    let waiting: Progress | undefined;
-    let handle: WorkflowHandle | undefined;
-    const upstream = new StubUpstream({ orders: 'changed' }).on('claimConnector', busy, busy, async () => {
-      waiting = await handle?.query<Progress>('progress');
-    });
-    handle = await environment.begin(upstream);
+  it('waits for the connector as JS_QUEUED until it is woken, and proceeds', async () => {
+    const upstream = new StubUpstream({ orders: 'changed' }).on('beginJob', busy, busy);
+    const handle = await environment.begin(upstream);
+    const callsOf = async (count: number) => {
+      while (upstream.steps.length < count) await new Promise((resolve) => setTimeout(resolve, 5));
+      return handle.query<Progress>('progress');
+    };
+    const phase = 'waiting for job job-0, which has the connector or came first';
+    expect(await callsOf(1)).toMatchObject({ state: 'JS_QUEUED' });
+    await handle.signal(WAKE_SIGNAL);
+    expect(await callsOf(2)).toMatchObject({ state: 'JS_QUEUED', phase });
+    await handle.signal(WAKE_SIGNAL);
     await handle.result();
-    expect(waiting).toMatchObject({ state: 'JS_QUEUED', phase: 'waiting for the connector' });
-    expect(upstream.steps.slice(1, 6)).toEqual([
-      'recordJob JS_QUEUED',
-      'claimConnector',
-      'claimConnector (attempt 2)',
-      'claimConnector (attempt 3)',
-      'ensureDestination',
-    ]);
-    expect(await scheduledEvents(handle.workflowId, 'claimConnector')).toBe(1);
+    expect(upstream.steps.slice(0, 4)).toEqual(['beginJob', 'beginJob', 'beginJob', 'scanTables']);
+  });
+
+  it('is not held up if the signal was lost: it looks again after some minutes', async () => {
+    const upstream = new StubUpstream({ orders: 'changed' }).on('beginJob', busy);
+    const handle = await environment.begin(upstream);
+    const timer = async () => {
+      const { events } = await handle.fetchHistory();
+      return events?.flatMap((event) => event.timerStartedEventAttributes ?? []).at(0);
+    };
+    while (!(await timer())) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(Number((await timer())?.startToFireTimeout?.seconds)).toBe(300);
+    await handle.signal(WAKE_SIGNAL);
+    await handle.result();
   });
 
   it('fails on a destination that conflicts, and releases the connector', async () => {
-    const upstream = new StubUpstream({ orders: 'changed' }).on('ensureDestination', fails('ALREADY_EXISTS'));
-    const { failure, progress } = await environment.reconcile(upstream);
-    expect(upstream.steps.slice(3)).toEqual(['ensureDestination', 'recordJob JS_FAILED', 'releaseConnector']);
-    expect(failure).toMatchObject({ type: 'RECONCILE_FAILED' });
-    expect(progress).toMatchObject({ state: 'JS_FAILED', errors: 1 });
+    const failure = { code: 'FAILED_PRECONDITION', message: 'catalog_id and catalog_name differ' };
+    const upstream = new StubUpstream({ orders: 'changed' });
+    upstream.on('beginJob', returns({ connector: upstream.connector, epoch: 1, failure }));
+    const ended = await environment.reconcile(upstream);
+    expect(upstream.steps).toEqual(['beginJob', 'endJob JS_FAILED']);
+    expect(upstream.inputsOf('endJob')).toMatchObject([{ connectorId: 'con_lake', epoch: 1 }]);
+    expect(upstream.inputsOf('endJob')[0]?.bind).toBeUndefined();
+    expect(ended.failure).toMatchObject({ type: 'RECONCILE_FAILED', message: `Failed: ${failure.message}` });
+    expect(ended.progress).toMatchObject({ state: 'JS_FAILED', errors: 1 });
   });
 
   it('outlasts a catalog that is away', async () => {
     const upstream = new StubUpstream({ orders: 'changed' })
-      .on('ensureDestination', failsOnce('UNAVAILABLE'), failsOnce('UNAVAILABLE'))
-      .on('releaseConnector', failsOnce('UNAVAILABLE'));
+      .on('beginJob', failsOnce('UNAVAILABLE'), failsOnce('UNAVAILABLE'))
+      .on('endJob JS_SUCCEEDED', failsOnce('UNAVAILABLE'));
     expect((await environment.reconcile(upstream)).failure).toBeUndefined();
-    expect(upstream.steps.at(-1)).toBe('releaseConnector (attempt 2)');
+    expect(upstream.steps.at(-1)).toBe('endJob JS_SUCCEEDED (attempt 2)');
   });
 });
 
@@ -148,7 +167,8 @@ describe('a run that finds nothing', () => {
     const upstream = new StubUpstream({ tmp: 'filtered' });
     const { failure } = await environment.reconcile(upstream);
     expect(failure?.message).toMatch(/^Failed: The connector's patterns include none of the 1 upstream tables/);
-    expect(upstream.steps.slice(4)).toEqual(['scanTables', 'recordJob JS_FAILED', 'releaseConnector']);
+    expect(upstream.steps.slice(1)).toEqual(['scanTables', 'endJob JS_FAILED']);
+    expect(upstream.inputsOf('endJob')[0]?.bind).toBeUndefined();
     expect(upstream.records.at(-1)?.failures).toMatchObject([{ table: '', code: 'NOT_FOUND' }]);
   });
 
@@ -196,18 +216,37 @@ describe('while it runs', () => {
     expect(await attributesOf((await environment.reconcile(unknown)).jobId)).toEqual({});
   });
 
-  it("activities that read the upstream run on the connector's own queue", async () => {
-    const upstream = new StubUpstream({ orders: 'changed' }).withConnector({ taskQueue: TASK_QUEUE });
+  it.each([
+    [undefined, ['reconciler', 'reconciler-ingest', 'reconciler-scan']],
+    [OWN_QUEUE, ['near-lake', 'near-lake-scan', 'reconciler']],
+  ])('short steps and ingests run on queues of their own (connector: %s)', async (taskQueue, expected) => {
+    const upstream = new StubUpstream({ orders: 'changed' }).withConnector({ taskQueue });
     const { jobId } = await environment.reconcile(upstream);
     const { events } = await environment.temporal.client.workflow.getHandle(jobId).fetchHistory();
     const queues = events?.flatMap((event) => event.activityTaskScheduledEventAttributes?.taskQueue?.name ?? []);
-    expect(new Set(queues)).toEqual(new Set([TASK_QUEUE]));
+    expect([...new Set(queues)].sort()).toEqual(expected);
+  });
+
+  it('every activity has a summary', async () => {
+    const upstream = new StubUpstream({ orders: 'changed' });
+    const { jobId } = await environment.reconcile(upstream);
+    const { events } = await environment.temporal.client.workflow.getHandle(jobId).fetchHistory();
+    const scheduled = events?.filter((event) => event.activityTaskScheduledEventAttributes) ?? [];
+    const summaries = scheduled.map(({ userMetadata }) =>
+      JSON.parse(Buffer.from(userMetadata?.summary?.data ?? []).toString()),
+    );
+    expect(summaries).toEqual([
+      'claims connector lake',
+      'scans tables',
+      'sales.orders',
+      'looks for what is gone',
+      'records the end, and releases the connector',
+    ]);
   });
 });
 
 describe('the alert', () => {
-  const failing = () =>
-    new StubUpstream({ orders: 'broken' }).withConnector({ alerts: true }).with({ alert: { type: 'job.failed' } });
+  const failing = () => new StubUpstream({ orders: 'broken' }).with({ alert: { type: 'job.failed' } });
 
   it('is sent by a workflow that outlives the job', async () => {
     let jobHasEnded = () => {};
@@ -223,25 +262,22 @@ describe('the alert', () => {
       { type: 'job.failed', jobId, connectorName: 'lake' } satisfies AlertRequest,
     ]);
     const frame = upstream.steps.filter((step) => step !== 'deliverAlert');
-    expect(frame.slice(-3)).toEqual(['recordJob JS_FAILED', 'takeAlert', 'releaseConnector']);
+    expect(frame.at(-1)).toBe('endJob JS_FAILED');
   });
 
-  it('is not sent if none is due, and not asked for if the connector has no webhook', async () => {
+  it('is not sent if none is due', async () => {
     const due = failing().with({ alert: undefined });
-    await environment.reconcile(due);
-    expect(due.steps.slice(-2)).toEqual(['takeAlert', 'releaseConnector']);
-    const without = failing().withConnector({ alerts: false });
-    await environment.reconcile(without);
-    expect(without.steps).not.toContain('takeAlert');
+    const { jobId } = await environment.reconcile(due);
+    const alert = environment.temporal.client.workflow.getHandle(alertWorkflowId(jobId));
+    await expect(alert.describe()).rejects.toThrow(/not found/);
   });
 
   it.each<[string, (upstream: StubUpstream) => StubUpstream]>([
-    ['that cannot be claimed', (upstream) => upstream.on('takeAlert', fails('INTERNAL'))],
     [
       'that was started before',
       (upstream) =>
-        upstream.on('takeAlert', async ({ input }) => {
-          const { jobId } = input as { jobId: string };
+        upstream.on('endJob JS_FAILED', async ({ input }) => {
+          const { jobId } = (input as { record: { jobId: string } }).record;
           const workflowId = alertWorkflowId(jobId);
           const args = [{ type: 'job.failed', jobId, connectorName: 'lake' }];
           await environment.temporal.client.workflow.start(ALERT_WORKFLOW, { workflowId, taskQueue: TASK_QUEUE, args });
@@ -251,6 +287,5 @@ describe('the alert', () => {
     const upstream = prepared(failing());
     const { failure } = await environment.reconcile(upstream);
     expect(failure).toMatchObject({ type: 'PARTIAL_FAILURE' });
-    expect(upstream.steps.at(-1)).toBe('releaseConnector');
   });
 });

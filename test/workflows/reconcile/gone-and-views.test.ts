@@ -12,24 +12,37 @@ afterAll(() => environment?.[Symbol.asyncDispose]());
 
 const before = { tables: 4, views: 2 };
 const destination = { catalogId: 'cat_1', namespaceId: 'ns_1', before };
-const views = { scanned: 3, changed: 1, errors: 0, failures: [], upstreamRequests: 4 };
+const views = { counts: { viewsScanned: 3, viewsChanged: 1, upstreamRequests: 4 }, failures: [], listed: '0' };
 
 describe('tables that are gone', () => {
   it('are marked after a complete listing, and counted', async () => {
-    const missing = { tables: { marked: 2, upstreamRequests: 1 }, views: { marked: 0 } };
+    const missing = { tables: { counts: { tablesMissing: 2, upstreamRequests: 1 } }, views: { counts: {} } };
     const upstream = new StubUpstream({ a: 'changed' }).with({ destination, missing });
     const { progress, message } = await environment.reconcile(upstream);
     expect(upstream.inputsOf('reconcileMissing')).toEqual([
-      { connectorId: 'con_lake', before: 4, refused: false, viewsListed: false, listed: '10' },
+      { connectorId: 'con_lake', epoch: 1, step: '3', before: 4, refused: false, viewsListed: false },
     ]);
     expect(progress).toMatchObject({ tablesMissing: 2, upstreamRequests: 5 });
     expect(message).toBe('1 table changed, 0 unchanged, 2 gone upstream');
   });
 
-  it('cannot be any if all that was listed is all that is bound: the listing is passed on', async () => {
+  it('cannot be any if all that was listed is all that is bound: the listing is passed on to the next page', async () => {
     const upstream = new StubUpstream({ a: 'unchanged', b: 'unchanged' }, { c: 'unchanged' });
     await environment.reconcile(upstream);
-    expect(upstream.inputsOf('reconcileMissing')).toEqual([expect.objectContaining({ listed: '30' })]);
+    expect(upstream.inputsOf('scanTables').map(({ listed }) => listed)).toEqual(['0', '20']);
+  });
+
+  it('are not looked for if the last page has found that nothing can be gone', async () => {
+    const page = { nothingGone: true } as const;
+    const upstream = new StubUpstream({ a: 'unchanged' }).with({ page });
+    expect((await environment.reconcile(upstream)).failure).toBeUndefined();
+    expect(upstream.steps).toEqual(['beginJob', 'scanTables', 'endJob JS_SUCCEEDED']);
+    const both = new StubUpstream({ a: 'unchanged' }).with({ page, views: { ...views, nothingGone: true } });
+    await environment.reconcile(both);
+    expect(both.work).toEqual(['scanTables', 'reconcileViews']);
+    const views1 = new StubUpstream({ a: 'unchanged' }).with({ page, views });
+    await environment.reconcile(views1);
+    expect(views1.work).toEqual(['scanTables', 'reconcileViews', 'reconcileMissing views']);
   });
 
   it('are not looked for in namespaces that may not be listed', async () => {
@@ -60,16 +73,18 @@ describe('tables that are gone', () => {
       .on('reconcileMissing tables', fails('FAILED_PRECONDITION', '3 of 4 tables are gone'));
     const { failure } = await environment.reconcile(upstream);
     expect(failure?.message).toBe('Failed: 3 of 4 tables are gone');
-    expect(upstream.steps.slice(-3)).toEqual(['reconcileMissing tables', 'recordJob JS_FAILED', 'releaseConnector']);
+    expect(upstream.steps.slice(-2)).toEqual(['reconcileMissing tables', 'endJob JS_FAILED']);
   });
 
   it('are dropped after that if the connector says so', async () => {
     const upstream = new StubUpstream({ a: 'unchanged' })
       .withConnector({ drops: true })
-      .with({ drops: { tables: 1, views: 0, snapshots: 2, upstreamRequests: 1 } });
+      .with({ drops: { counts: { tablesDropped: 1, snapshotsDropped: 2, upstreamRequests: 1 } } });
     const { progress, message } = await environment.reconcile(upstream);
     expect(upstream.work).toEqual(['scanTables', 'reconcileMissing tables', 'dropGone']);
-    expect(upstream.inputsOf('dropGone')).toEqual([{ connectorId: 'con_lake', refused: false, views: false }]);
+    expect(upstream.inputsOf('dropGone')).toMatchObject([
+      { connectorId: 'con_lake', epoch: 1, refused: false, views: false },
+    ]);
     expect(progress).toMatchObject({ tablesDropped: 1, viewsDropped: 0, snapshotsDropped: 2, upstreamRequests: 2 });
     expect(message).toBe('Nothing changed: 1 table; dropped 1 table and 2 expired snapshots');
   });
@@ -77,7 +92,7 @@ describe('tables that are gone', () => {
 
 describe('views', () => {
   it('are ingested after the tables, and then those that are gone are marked', async () => {
-    const missing = { tables: { marked: 0 }, views: { marked: 1 } };
+    const missing = { tables: { counts: {} }, views: { counts: { viewsMissing: 1 } } };
     const upstream = new StubUpstream({ a: 'changed' }).with({ destination, views, missing });
     const { progress, message } = await environment.reconcile(upstream);
     expect(upstream.work).toEqual([
@@ -97,7 +112,9 @@ describe('views', () => {
 
   it('that fail are counted and shown; their activity has recorded them', async () => {
     const failure: TableFailure = { table: 'view sales.v', code: 'INVALID_ARGUMENT', message: 'no SQL', failedAtMs: 1 };
-    const upstream = new StubUpstream({ a: 'changed' }).with({ views: { ...views, errors: 1, failures: [failure] } });
+    const upstream = new StubUpstream({ a: 'changed' }).with({
+      views: { ...views, counts: { ...views.counts, errors: 1 }, failures: [failure] },
+    });
     const ended = await environment.reconcile(upstream);
     expect(ended.failure?.message).toBe('Partial failure (1): view sales.v: no SQL');
     expect(ended.progress).toMatchObject({ viewsScanned: 3, errors: 1 });
@@ -140,27 +157,15 @@ describe('a dry run', () => {
   it('takes every step as one, binds nothing, and says what would change', async () => {
     const upstream = new StubUpstream({ a: 'changed', b: 'unchanged' })
       .withConnector({ drops: true })
-      .with({ views, missing: { tables: { marked: 2, dropped: 1 }, views: { marked: 0 } } });
+      .with({ views, missing: { tables: { counts: { tablesMissing: 2, tablesDropped: 1 } }, views: { counts: {} } } });
     const { failure, message, progress } = await environment.reconcile(upstream, { dryRun: true });
     expect(failure).toBeUndefined();
-    expect(upstream.steps.slice(3)).toEqual([
-      ...['ensureDestination', 'scanTables', 'ingestTable a', 'reconcileViews'],
-      ...[
-        'reconcileMissing tables',
-        'reconcileMissing views',
-        'dropGone',
-        'recordJob JS_SUCCEEDED',
-        'releaseConnector',
-      ],
+    expect(upstream.steps).toEqual([
+      ...['beginJob', 'scanTables', 'ingestTable a', 'reconcileViews'],
+      ...['reconcileMissing tables', 'reconcileMissing views', 'dropGone', 'endJob JS_SUCCEEDED'],
     ]);
-    const steps = [
-      'ensureDestination',
-      'scanTables',
-      'ingestTable',
-      'reconcileViews',
-      'reconcileMissing',
-      'dropGone',
-    ] as const;
+    expect(upstream.inputsOf('endJob')[0]?.bind).toBeUndefined();
+    const steps = ['scanTables', 'ingestTable', 'reconcileViews', 'reconcileMissing', 'dropGone'] as const;
     for (const step of steps)
       for (const input of upstream.inputsOf(step)) expect(input).toMatchObject({ dryRun: true });
     expect(progress.tablesDropped).toBe(1);

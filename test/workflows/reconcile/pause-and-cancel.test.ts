@@ -1,16 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { Progress } from '../../../src/contract/job.ts';
-import {
-  busyForAMinute,
-  fails,
-  hangs,
-  paused,
-  pausedForAMinute,
-  returns,
-  stillPaused,
-  waitUntil,
-} from './behaviours.ts';
+import { WAKE_SIGNAL } from '../../../src/contract/names.ts';
+import { busy, fails, hangs, paused, returns, waitUntil } from './behaviours.ts';
 import { flat, ReconcileEnvironment } from './reconcile-environment.ts';
 import { type Behaviour, cursorTo, manyTables, StubUpstream } from './stub-upstream.ts';
 
@@ -20,32 +12,31 @@ beforeAll(async () => {
 });
 afterAll(() => environment?.[Symbol.asyncDispose]());
 
-const done = { changed: true, snapshots: 1, files: 2, bytesRead: 100 };
-const views = { scanned: 1, changed: 1, errors: 0, failures: [] };
+const views = { counts: { viewsScanned: 1, viewsChanged: 1 }, failures: [], listed: '0' };
+const stillPaused = returns(true);
 
 describe('while its connector is paused', () => {
-  it('a job waits with its scan, which costs no history, and resumes', async () => {
-    let meanwhile: Progress | undefined;
-    let handle: WorkflowHandle | undefined;
+  it('a job waits with its scan until it is woken, and resumes', async () => {
     const upstream = new StubUpstream({ a: 'changed' }, { b: 'changed' })
       .on('scanTables page 2', paused)
-      .on('awaitActive', stillPaused, stillPaused, async () => {
-        meanwhile = await handle?.query<Progress>('progress');
-      });
-    handle = await environment.begin(upstream);
+      .on('isPaused', stillPaused, stillPaused);
+    const handle = await environment.begin(upstream);
+    const looks = (count: number) =>
+      waitUntil(() => upstream.work.filter((step) => step === 'isPaused').length === count);
+    await looks(1);
+    const phase = 'paused: resume it with reconciler connector resume lake';
+    expect(await handle.query('progress')).toMatchObject({ state: 'JS_RUNNING', paused: true, phase });
+    expect(upstream.records.at(-1)?.progress).toMatchObject({ paused: true, phase });
+    await handle.signal(WAKE_SIGNAL);
+    await looks(2);
+    await handle.signal(WAKE_SIGNAL);
     const progress: Progress = await handle.result();
     expect(upstream.work.filter((step) => !step.startsWith('ingest'))).toEqual([
-      ...['scanTables', 'scanTables page 2'],
-      ...['awaitActive', 'awaitActive (attempt 2)', 'awaitActive (attempt 3)'],
+      ...['scanTables', 'scanTables page 2', 'isPaused', 'isPaused', 'isPaused'],
       ...['scanTables page 2', 'reconcileMissing tables'],
     ]);
-    const phase = 'paused: resume it with reconciler connector resume lake';
-    expect(meanwhile).toMatchObject({ state: 'JS_RUNNING', paused: true, phase });
     expect(flat(progress)).toMatchObject({ tablesChanged: 2, errors: 0 });
     expect(progress).not.toHaveProperty('paused');
-    const { events } = await handle.fetchHistory();
-    const scheduled = events?.flatMap((event) => event.activityTaskScheduledEventAttributes?.activityType?.name ?? []);
-    expect(scheduled?.filter((name) => name === 'awaitActive').length).toBe(1);
   });
 
   it('tables wait together, are not in flight, and then run again', async () => {
@@ -60,27 +51,26 @@ describe('while its connector is paused', () => {
     upstream
       .on('ingestTable a', pausedTogether)
       .on('ingestTable b', pausedTogether)
-      .on('awaitActive', async () => {
-        await waitUntil(() => upstream.work.length >= 4);
+      .on('isPaused', async () => {
         inFlight = (await handle?.query<Progress>('progress'))?.inFlight;
       });
     handle = await environment.begin(upstream);
     expect(flat(await handle.result())).toMatchObject({ tablesChanged: 2, errors: 0 });
-    expect(upstream.work.filter((step) => step.startsWith('awaitActive'))).toEqual(['awaitActive']);
     expect([...upstream.work].sort()).toEqual([
-      ...['awaitActive', 'ingestTable a', 'ingestTable a', 'ingestTable b', 'ingestTable b'],
+      ...['ingestTable a', 'ingestTable a', 'ingestTable b', 'ingestTable b', 'isPaused'],
       ...['reconcileMissing tables', 'scanTables'],
     ]);
     expect(inFlight).toEqual([]);
   });
 
   it('a pack returns what is done; the rest of it waits', async () => {
+    const counts = { tablesChanged: 5, snapshotsIngested: 5 };
     const upstream = new StubUpstream(manyTables(40))
-      .on('ingestTables t1…t20', returns(Array(5).fill(done)))
-      .on('ingestTables t6…t20', paused);
+      .on('ingestTables t1…t40', returns({ counts, done: 5, again: [] }))
+      .on('ingestTables t6…t40', paused);
     const { progress } = await environment.reconcile(upstream);
-    expect(upstream.work.filter((step) => step !== 'scanTables').slice(0, 4)).toEqual([
-      ...['ingestTables t1…t20', 'ingestTables t6…t20', 'awaitActive', 'ingestTables t6…t20'],
+    expect(upstream.work.slice(1, 5)).toEqual([
+      ...['ingestTables t1…t40', 'ingestTables t6…t40', 'isPaused', 'ingestTables t6…t40'],
     ]);
     expect(progress).toMatchObject({ tablesChanged: 40, snapshotsIngested: 40 });
   });
@@ -89,7 +79,7 @@ describe('while its connector is paused', () => {
     const upstream = new StubUpstream({ big: { split: 3 } }).on('ingestFileGroup big 2', paused);
     const { progress } = await environment.reconcile(upstream);
     expect(upstream.work.slice(1, -1)).toEqual([
-      ...['ingestTable big', 'ingestFileGroup big 1', 'ingestFileGroup big 2', 'awaitActive'],
+      ...['ingestTable big', 'ingestFileGroup big 1', 'ingestFileGroup big 2', 'isPaused'],
       ...['ingestFileGroup big 2', 'ingestFileGroup big 3', 'ingestTable big'],
     ]);
     expect(progress).toMatchObject({ tablesChanged: 1, filesIngested: 15 });
@@ -101,8 +91,8 @@ describe('while its connector is paused', () => {
       .on('reconcileViews', returns({ ...views, cursor: cursorTo(2) }))
       .on('reconcileViews page 2', paused);
     const { progress } = await environment.reconcile(upstream);
-    expect(upstream.work.filter((step) => /Views|await/.test(step))).toEqual([
-      ...['reconcileViews', 'reconcileViews page 2', 'awaitActive', 'reconcileViews page 2'],
+    expect(upstream.work.filter((step) => /Views|isPaused/.test(step))).toEqual([
+      ...['reconcileViews', 'reconcileViews page 2', 'isPaused', 'reconcileViews page 2'],
     ]);
     expect(progress).toMatchObject({ viewsScanned: 2, viewsChanged: 2 });
   });
@@ -114,8 +104,8 @@ describe('while its connector is paused', () => {
       .on('dropGone', paused);
     expect((await environment.reconcile(upstream)).failure).toBeUndefined();
     expect(upstream.work.slice(2)).toEqual([
-      ...['reconcileMissing tables', 'awaitActive', 'reconcileMissing tables'],
-      ...['dropGone', 'awaitActive', 'dropGone'],
+      ...['reconcileMissing tables', 'isPaused', 'reconcileMissing tables'],
+      ...['dropGone', 'isPaused', 'dropGone'],
     ]);
   });
 });
@@ -126,17 +116,18 @@ describe('a cancelled job', () => {
     const stopped = running.map((step) => `${step} stopped`);
     const at = upstream.steps.findIndex((step) => step.endsWith(' stopped'));
     expect(upstream.steps.slice(at, at + running.length).sort()).toEqual(stopped.sort());
-    expect(upstream.steps.slice(at + running.length)).toEqual(['recordJob JS_CANCELLED', 'releaseConnector']);
+    expect(upstream.steps.slice(at + running.length)).toEqual(['endJob JS_CANCELLED']);
   }
 
   it('ends while it waits for the connector', async () => {
-    const upstream = new StubUpstream({ a: 'changed' }).on('claimConnector', async (call) => {
+    const upstream = new StubUpstream({ a: 'changed' }).on('beginJob', async (call) => {
       await environment.cancelsJob(call);
-      return busyForAMinute(call);
+      return busy(call);
     });
     const { failure, progress } = await environment.reconcile(upstream);
     expect(failure).toMatchObject({ type: 'CANCELLED' });
-    expect(upstream.steps.slice(2)).toEqual(['claimConnector', 'recordJob JS_CANCELLED', 'releaseConnector']);
+    expect(upstream.steps).toEqual(['beginJob', 'endJob JS_CANCELLED']);
+    expect(upstream.inputsOf('endJob')[0]).not.toHaveProperty('epoch');
     expect(progress).toMatchObject({ state: 'JS_CANCELLED', tablesScanned: 0, errors: 0 });
     expect(upstream.records.at(-1)).toMatchObject({ finishedAtMs: expect.any(Number) });
     expect(upstream.records.at(-1)?.startedAtMs).toBeUndefined();
@@ -155,23 +146,23 @@ describe('a cancelled job', () => {
 
   it('ends in the middle of packs, and begins no other', async () => {
     const upstream = new StubUpstream(manyTables(80)).withConnector({ maxParallel: 2 });
-    upstream.on('ingestTables t1…t20', hangs).on('ingestTables t21…t40', async (call) => {
-      await waitUntil(() => upstream.steps.includes('ingestTables t1…t20'));
+    upstream.on('ingestTables t1…t40', hangs).on('ingestTables t41…t80', async (call) => {
+      await waitUntil(() => upstream.steps.includes('ingestTables t1…t40'));
       return environment.hangsUntilJobIsCancelled(call);
     });
     const { progress } = await environment.reconcile(upstream);
-    expectStopped(upstream, 'ingestTables t1…t20', 'ingestTables t21…t40');
+    expectStopped(upstream, 'ingestTables t1…t40', 'ingestTables t41…t80');
     expect(progress).toMatchObject({ state: 'JS_CANCELLED', tablesChanged: 0, errors: 0 });
   });
 
   it('keeps what a pack has done', async () => {
-    const upstream = new StubUpstream(manyTables(40)).on('ingestTables t1…t20', async (call) => {
+    const upstream = new StubUpstream(manyTables(40)).on('ingestTables t1…t40', async (call) => {
       await environment.cancelsJob(call);
-      return Array(7).fill(done);
+      return { counts: { tablesChanged: 7 }, done: 7, again: [] };
     });
     const { progress } = await environment.reconcile(upstream);
     expect(progress).toMatchObject({ state: 'JS_CANCELLED', tablesChanged: 7 });
-    expect(upstream.steps.slice(-2)).toEqual(['recordJob JS_CANCELLED', 'releaseConnector']);
+    expect(upstream.steps.at(-1)).toBe('endJob JS_CANCELLED');
   });
 
   it('ends in the middle of file groups', async () => {
@@ -185,12 +176,12 @@ describe('a cancelled job', () => {
   });
 
   it('ends while it is paused', async () => {
-    const upstream = new StubUpstream({ a: 'changed' }).on('scanTables', paused).on('awaitActive', async (call) => {
+    const upstream = new StubUpstream({ a: 'changed' }).on('scanTables', paused).on('isPaused', async (call) => {
       await environment.cancelsJob(call);
-      return pausedForAMinute(call);
+      return true;
     });
     const { progress } = await environment.reconcile(upstream);
-    expect(upstream.steps.slice(-3)).toEqual(['awaitActive', 'recordJob JS_CANCELLED', 'releaseConnector']);
+    expect(upstream.steps.slice(-2)).toEqual(['isPaused', 'endJob JS_CANCELLED']);
     expect(progress).not.toHaveProperty('paused');
   });
 

@@ -7,7 +7,7 @@ import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, makeTelemetryFilterString, Runtime, Worker } from '@temporalio/worker';
 import { readConfig } from '../../../src/config.ts';
 import { type Counters, newProgress, type Progress, type ReconcileRequest } from '../../../src/contract/job.ts';
-import { INGEST_TASK_QUEUE, RECONCILE_WORKFLOW, TASK_QUEUE } from '../../../src/contract/names.ts';
+import { INGEST_TASK_QUEUE, RECONCILE_WORKFLOW, SCAN_TASK_QUEUE, TASK_QUEUE } from '../../../src/contract/names.ts';
 import { declarationOf, SEARCH_ATTRIBUTES } from '../../../src/contract/search-attributes.ts';
 import { JobCounters } from '../../../src/generated/reconciler/v1/jobs.ts';
 import { findTemporalCli } from '../../../src/stack/temporal-cli.ts';
@@ -32,6 +32,10 @@ export function flat({ counters, ...progress }: Progress): FlatProgress {
   return { ...progress, ...counts };
 }
 
+/** A connector's own queue, and the one of short steps beside it. */
+export const OWN_QUEUE = 'near-lake';
+const OTHER_QUEUES = [OWN_QUEUE, `${OWN_QUEUE}-scan`];
+
 /** How a job's workflow ended. */
 export interface Ended {
   jobId: string;
@@ -44,8 +48,7 @@ export interface Ended {
 }
 
 const ACTIVITIES: ActivityName[] = [
-  ...(['resolveConnector', 'claimConnector', 'ensureDestination', 'awaitActive', 'bindDestination'] as const),
-  ...(['recordJob', 'takeAlert', 'releaseConnector', 'scanTables', 'ingestTable', 'ingestFileGroup'] as const),
+  ...(['beginJob', 'recordJob', 'isPaused', 'endJob', 'scanTables', 'ingestTable', 'ingestFileGroup'] as const),
   ...(['ingestTables', 'reconcileViews', 'reconcileMissing', 'dropGone', 'deliverAlert', 'validateConnector'] as const),
 ];
 
@@ -88,7 +91,9 @@ export class ReconcileEnvironment implements AsyncDisposable {
     const workflowBundle = { codePath: join(ROOT, 'dist/workflow-bundle.js') };
     const sinks = { tracing: { ran: { fn() {} } } };
     this.#workers.push(await Worker.create({ ...common, taskQueue: TASK_QUEUE, workflowBundle, sinks }));
-    this.#workers.push(await Worker.create({ ...common, taskQueue: INGEST_TASK_QUEUE }));
+    for (const taskQueue of [INGEST_TASK_QUEUE, SCAN_TASK_QUEUE, ...OTHER_QUEUES]) {
+      this.#workers.push(await Worker.create({ ...common, taskQueue }));
+    }
     this.#running = Promise.all(this.#workers.map((worker) => worker.run()));
   }
 

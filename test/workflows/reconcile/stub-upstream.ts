@@ -1,16 +1,24 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import type {
+  BeginInput,
+  BegunJob,
   ControlActivities,
   Destination,
   DropOutcome,
+  EndedJob,
+  EndInput,
   FileGroupInput,
+  GroupOutcome,
   IngestActivities,
   IngestInput,
   IngestPackInput,
   JobRecord,
   MissingInput,
   MissingOutcome,
+  PackOutcome,
+  RecordInput,
   ResolvedConnector,
+  ScanActivities,
   ScanInput,
   ScanPage,
   TableOutcome,
@@ -18,16 +26,23 @@ import type {
   ViewsOutcome,
   WalkCursor,
 } from '../../../src/contract/activities.ts';
-import type { AlertType, TableFailure } from '../../../src/contract/job.ts';
+import { addCounts, type Counters, type TableFailure } from '../../../src/contract/job.ts';
 import type { TableRef } from '../../../src/contract/upstream-names.ts';
 
 /**
  * What a scan, and then an ingest, finds of a table. `flaky` fails in a pack and succeeds by itself; `broken` fails in both; `split` has a
- * snapshot of this many file groups.
+ * snapshot of this many file groups; `slices` takes this many slices of a minute.
  */
-export type TableState = 'filtered' | 'unchanged' | 'changed' | 'flaky' | 'broken' | { split: number };
+export type TableState =
+  | 'filtered'
+  | 'unchanged'
+  | 'changed'
+  | 'flaky'
+  | 'broken'
+  | { split: number }
+  | { slices: number };
 
-export type Activities = ControlActivities & IngestActivities;
+export type Activities = ControlActivities & ScanActivities & IngestActivities;
 export type ActivityName = keyof Activities;
 
 /** One attempt of an activity, in the order in which they began. */
@@ -41,24 +56,29 @@ export interface Call {
 /** What one call of a step does instead; if it returns undefined, the stub's own result follows. */
 export type Behaviour = (call: Call) => unknown;
 
-const OUTCOME: TableOutcome = { changed: true, snapshots: 1, files: 2, bytesRead: 100, upstreamRequests: 3 };
+const COUNTS: Counters = { snapshotsIngested: 1, filesIngested: 2, bytesRead: 100, upstreamRequests: 3 };
+const OUTCOME: TableOutcome = { changed: true, counts: COUNTS };
 const BROKEN = { code: 'DATA_LOSS', message: 'the manifest is truncated' };
+
+export const connector: ResolvedConnector = {
+  ...{ connectorId: 'con_lake', name: 'lake', maxParallel: 1 },
+  ...{ drops: false, searchAttributes: true },
+};
 
 /** A tiny upstream and catalog behind the activities of `reconcile`: tests describe it, and read the calls that it got. */
 export class StubUpstream implements Activities {
   readonly calls: Call[] = [];
   readonly records: JobRecord[] = [];
-  connector: ResolvedConnector = {
-    ...{ connectorId: 'con_lake', name: 'lake', maxParallel: 1 },
-    ...{ drops: false, alerts: false, searchAttributes: true },
-  };
+  connector: ResolvedConnector = connector;
   destination: Destination = { catalogId: 'cat_1', namespaceId: 'ns_1', before: { tables: 0, views: 0 } };
   /** What each page of the listing has besides its tables. */
-  page: Partial<ScanPage> = { upstreamRequests: 1 };
+  page: Partial<ScanPage> = { counts: { upstreamRequests: 1 } };
   views?: ViewsOutcome;
-  missing: { tables: MissingOutcome; views: MissingOutcome } = { tables: { marked: 0 }, views: { marked: 0 } };
-  drops: DropOutcome = { tables: 0, views: 0, snapshots: 0 };
-  alert?: { type: AlertType; failedJobId?: string };
+  missing: { tables: MissingOutcome; views: MissingOutcome } = { tables: { counts: {} }, views: { counts: {} } };
+  drops: DropOutcome = { counts: {} };
+  alert?: EndedJob['alert'];
+  /** The epoch of the next claim. */
+  epoch = 1;
   /** How long each ingest takes: so that those that run at once are seen. */
   ingestMs = 0;
   readonly #pages: Record<string, TableState>[];
@@ -98,7 +118,7 @@ export class StubUpstream implements Activities {
 
   /** Like `steps`, without those that every job begins and ends with. */
   get work(): string[] {
-    const frame = /^(resolveConnector|recordJob|claimConnector|ensureDestination|bindDestination|releaseConnector)/;
+    const frame = /^(beginJob|recordJob|endJob)/;
     return this.steps.filter((step) => !frame.test(step));
   }
 
@@ -130,31 +150,24 @@ export class StubUpstream implements Activities {
     }
   }
 
-  async resolveConnector() {
-    return this.connector;
+  async beginJob({ record, hasDestination }: BeginInput): Promise<BegunJob> {
+    this.records.push(record);
+    const destination = hasDestination ? undefined : this.destination;
+    return { connector: this.connector, epoch: this.epoch++, destination };
   }
 
-  async claimConnector() {}
-
-  async ensureDestination() {
-    return this.destination;
-  }
-
-  async awaitActive({ record }: { record: JobRecord }) {
+  async recordJob({ record }: RecordInput) {
     this.records.push(record);
   }
 
-  async bindDestination() {}
+  async isPaused() {
+    return false;
+  }
 
-  async recordJob(record: JobRecord) {
+  async endJob({ record }: EndInput): Promise<EndedJob> {
     this.records.push(record);
+    return { alert: this.alert };
   }
-
-  async takeAlert() {
-    return this.alert;
-  }
-
-  async releaseConnector() {}
 
   async scanTables({ cursor, record }: ScanInput): Promise<ScanPage> {
     this.records.push(record);
@@ -162,11 +175,11 @@ export class StubUpstream implements Activities {
     const tables = Object.entries(this.#pages[at] ?? {});
     const countOf = (wanted: TableState) => tables.filter(([, state]) => state === wanted).length;
     const filtered = countOf('filtered');
-    const unchanged = countOf('unchanged');
     const scanned = tables.length - filtered;
+    const counts = { tablesScanned: scanned, tablesUnchanged: countOf('unchanged'), tablesFiltered: filtered };
     return {
       ...this.page,
-      ...{ scanned, unchanged, filtered },
+      counts: { ...this.page.counts, ...counts },
       changed: tables.flatMap(([name, state]) =>
         state === 'filtered' || state === 'unchanged' ? [] : [tableRef(name)],
       ),
@@ -177,35 +190,46 @@ export class StubUpstream implements Activities {
     };
   }
 
-  async ingestTable({ table: { name }, split }: IngestInput): Promise<TableOutcome> {
+  async ingestTable({
+    table: { name },
+    split,
+    cursor,
+  }: Pick<IngestInput, 'table' | 'split' | 'cursor'>): Promise<TableOutcome> {
     await sleep(this.ingestMs);
     const state = this.#states[name];
     if (state === 'broken') throw ApplicationFailure.nonRetryable(BROKEN.message, BROKEN.code);
+    if (typeof state === 'object' && 'slices' in state) {
+      const position = (cursor?.position ?? 0) + 1;
+      return position < state.slices ? { ...OUTCOME, cursor: { snapshotId: '7', position } } : OUTCOME;
+    }
     if (typeof state !== 'object' || !split) return OUTCOME;
     const all = Array.from({ length: state.split }, (_, i) => ({ from: i, to: i + 1 }));
     const groups = all.filter(({ from }) => !this.#groupsDone.has(`${name} ${from}`));
-    if (groups.length === 0) return { ...OUTCOME, files: 0 };
-    return {
-      ...{ changed: false, snapshots: 0, files: 0, bytesRead: 10 },
-      split: { tableId: `tbl_${name}`, snapshotId: '7', key: 'k', groups },
-    };
+    if (groups.length === 0) return { ...OUTCOME, counts: { ...COUNTS, filesIngested: 0 } };
+    const counts = { bytesRead: 10 };
+    return { changed: false, counts, split: { tableId: `tbl_${name}`, snapshotId: '7', key: 'k', groups } };
   }
 
-  async ingestFileGroup({ table: { name }, group }: FileGroupInput): Promise<TableOutcome> {
+  async ingestFileGroup({ table: { name }, group }: FileGroupInput): Promise<GroupOutcome> {
     await sleep(this.ingestMs);
     this.#groupsDone.add(`${name} ${group.from}`);
-    return { changed: false, snapshots: 0, files: 5, bytesRead: 50 };
+    return { counts: { filesIngested: 5, bytesRead: 50 } };
   }
 
-  async ingestTables({ tables, split }: IngestPackInput): Promise<TableOutcome[]> {
-    const none = { changed: false, snapshots: 0, files: 0, bytesRead: 0 };
-    const outcomes: TableOutcome[] = [];
+  async ingestTables({ tables, split }: IngestPackInput): Promise<PackOutcome> {
+    const pack: PackOutcome = { counts: {}, done: 0, again: [] };
     for (const table of tables) {
       const state = this.#states[table.name];
-      if (state === 'flaky' || state === 'broken') outcomes.push({ ...none, failure: BROKEN });
-      else outcomes.push(await this.ingestTable({ connectorId: '', table, full: false, split }));
+      if (state === 'flaky' || state === 'broken') pack.again.push({ table: pack.done });
+      else {
+        const { counts, cursor, split: groups } = await this.ingestTable({ table, split });
+        addCounts(pack.counts, counts);
+        if (cursor || groups) pack.again.push({ table: pack.done, cursor });
+        else addCounts(pack.counts, { tablesChanged: 1 });
+      }
+      pack.done += 1;
     }
-    return outcomes;
+    return pack;
   }
 
   async reconcileViews({ record }: ViewsInput): Promise<ViewsOutcome> {
@@ -242,8 +266,8 @@ export const refusedNamespace: TableFailure = {
 };
 
 function stepOf(activity: ActivityName, input: unknown): string {
-  const { table, tables, group, cursor, views, progress } = input as Partial<
-    IngestInput & IngestPackInput & FileGroupInput & ScanInput & MissingInput & JobRecord
+  const { table, tables, group, cursor, views, record } = input as Partial<
+    IngestInput & IngestPackInput & FileGroupInput & ScanInput & MissingInput & EndInput
   >;
   switch (activity) {
     case 'scanTables':
@@ -258,7 +282,8 @@ function stepOf(activity: ActivityName, input: unknown): string {
     case 'reconcileMissing':
       return `${activity} ${views ? 'views' : 'tables'}`;
     case 'recordJob':
-      return `${activity} ${progress?.state}`;
+    case 'endJob':
+      return `${activity} ${record?.progress.state}`;
     default:
       return activity;
   }

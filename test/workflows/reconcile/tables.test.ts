@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => environment?.[Symbol.asyncDispose]());
 
-const done = { changed: true, snapshots: 1, files: 2, bytesRead: 100 };
+const done = { snapshotsIngested: 12, filesIngested: 24, tablesChanged: 12 };
 
 describe('pages', () => {
   it('are scanned one after the other, and each page’s tables ingested', async () => {
@@ -49,7 +49,7 @@ describe('pages', () => {
         await sleep(100);
         ended = true;
       })
-      .on('releaseConnector', () => {
+      .on('endJob JS_FAILED', () => {
         endedBeforeRelease = ended;
       });
     const { failure, progress } = await environment.reconcile(upstream);
@@ -57,7 +57,7 @@ describe('pages', () => {
     expect(progress).toMatchObject({ state: 'JS_FAILED', tablesChanged: 1, errors: 1 });
     expect(endedBeforeRelease).toBe(true);
     expect(upstream.steps).not.toContain('reconcileMissing tables');
-    expect(upstream.steps).not.toContain('bindDestination');
+    expect(upstream.inputsOf('endJob')[0]?.bind).toBeUndefined();
   });
 });
 
@@ -71,44 +71,53 @@ describe('changed tables', () => {
   it('get an activity each up to 20 per job, and are packed past that', async () => {
     const upstream = new StubUpstream(
       { ...manyTables(20), ...manyTables(90, 'unchanged', 100) },
-      manyTables(41, 'changed', 21),
+      manyTables(101, 'changed', 21),
     );
     const { progress } = await environment.reconcile(upstream);
     const ingests = upstream.work.filter((step) => step.startsWith('ingest'));
     expect(ingests.slice(0, 20)).toEqual(Array.from({ length: 20 }, (_, i) => `ingestTable t${i + 1}`));
-    expect(ingests.slice(20)).toEqual(['ingestTables t21…t40', 'ingestTables t41…t60', 'ingestTable t61']);
+    expect(ingests.slice(20)).toEqual(['ingestTables t21…t70', 'ingestTables t71…t120', 'ingestTable t121']);
     expect(progress).toMatchObject({
-      tablesChanged: 61,
+      tablesChanged: 121,
       tablesUnchanged: 90,
-      snapshotsIngested: 61,
-      filesIngested: 122,
+      snapshotsIngested: 121,
+      filesIngested: 242,
     });
   });
 
+  it('are packed so that every lane gets some', async () => {
+    const upstream = new StubUpstream(manyTables(40)).withConnector({ maxParallel: 4 });
+    await environment.reconcile(upstream);
+    const packs = upstream.inputsOf('ingestTables').map(({ tables }) => tables.length);
+    expect(packs).toEqual([10, 10, 10, 10]);
+  });
+
   it('that fail in a pack are run by themselves', async () => {
-    const upstream = new StubUpstream({ ...manyTables(40), t3: 'flaky', t7: 'broken' });
+    const upstream = new StubUpstream({ ...manyTables(80), t3: 'flaky', t7: 'broken' });
     const { progress, failure } = await environment.reconcile(upstream);
     const ingests = upstream.work.filter((step) => step.startsWith('ingest'));
-    expect(ingests).toEqual(['ingestTables t1…t20', 'ingestTable t3', 'ingestTable t7', 'ingestTables t21…t40']);
+    expect(ingests).toEqual(['ingestTables t1…t50', 'ingestTables t51…t80', 'ingestTable t3', 'ingestTable t7']);
     expect(failure?.message).toBe('Partial failure (1): sales.t7: the manifest is truncated');
-    expect(progress).toMatchObject({ tablesChanged: 39, errors: 1 });
+    expect(progress).toMatchObject({ tablesChanged: 79, errors: 1 });
   });
 
   it('are all run by themselves if their pack fails as a whole', async () => {
-    const upstream = new StubUpstream(manyTables(40)).on('ingestTables t1…t20', fails('INTERNAL'));
+    const upstream = new StubUpstream(manyTables(80)).on('ingestTables t1…t50', fails('INTERNAL'));
     const { progress, failure } = await environment.reconcile(upstream);
     expect(failure).toBeUndefined();
-    expect(upstream.work.filter((step) => step.startsWith('ingestTable ')).length).toBe(20);
-    expect(progress).toMatchObject({ tablesChanged: 40, errors: 0 });
+    expect(upstream.work.filter((step) => step.startsWith('ingestTable ')).length).toBe(50);
+    expect(progress).toMatchObject({ tablesChanged: 80, errors: 0 });
   });
 
   it('that a pack did not get to are packed again', async () => {
-    const upstream = new StubUpstream(manyTables(40)).on('ingestTables t1…t20', returns(Array(12).fill(done)));
+    const upstream = new StubUpstream(manyTables(40)).on(
+      'ingestTables t1…t40',
+      returns({ counts: done, done: 12, again: [] }),
+    );
     const { progress } = await environment.reconcile(upstream);
     expect(upstream.work.filter((step) => step.startsWith('ingest'))).toEqual([
-      'ingestTables t1…t20',
-      'ingestTables t13…t20',
-      'ingestTables t21…t40',
+      'ingestTables t1…t40',
+      'ingestTables t13…t40',
     ]);
     expect(progress.tablesChanged).toBe(40);
   });
@@ -139,12 +148,8 @@ describe('changed tables', () => {
       { table: 'sales.b', code: 'UNAVAILABLE', message: 'the catalog answers 503' },
       { table: 'sales.c', code: 'DATA_LOSS' },
     ]);
-    expect(upstream.steps.slice(-4)).toEqual([
-      'reconcileMissing tables',
-      'bindDestination',
-      'recordJob JS_FAILED',
-      'releaseConnector',
-    ]);
+    expect(upstream.steps.slice(-2)).toEqual(['reconcileMissing tables', 'endJob JS_FAILED']);
+    expect(upstream.inputsOf('endJob')).toMatchObject([{ bind: { catalogId: 'cat_1' } }]);
   });
 });
 
@@ -161,14 +166,15 @@ describe('a table with a big snapshot', () => {
     expect(ingests.length).toBe(10);
     expect(upstream.mostAtOnce('ingestFileGroup')).toBe(4);
     expect(upstream.inputsOf('ingestFileGroup')).toContainEqual({
-      ...{ connectorId: 'con_lake', table: { namespace: ['sales'], name: 'big' } },
+      ...{ connectorId: 'con_lake', epoch: 1, table: { namespace: ['sales'], name: 'big' } },
+      ...{ step: expect.any(String), sliceSeconds: expect.any(Number) },
       ...{ tableId: 'tbl_big', snapshotId: '7', key: 'k', group: { from: 0, to: 1 } },
     });
     expect(progress).toMatchObject({ tablesChanged: 1, snapshotsIngested: 1, filesIngested: 40, bytesRead: 510 });
   });
 
   it('has changed, even if its last look finds nothing left to do', async () => {
-    const nothingLeft = { changed: false, snapshots: 0, files: 0, bytesRead: 0 };
+    const nothingLeft = { changed: false, counts: {} };
     const upstream = new StubUpstream({ big: { split: 2 } }).on(
       'ingestTable big',
       () => undefined,
@@ -188,7 +194,7 @@ describe('a table with a big snapshot', () => {
     const upstream = new StubUpstream({ ...manyTables(40), t5: { split: 2 } });
     const { progress } = await environment.reconcile(upstream);
     expect(upstream.work.slice(1, 6)).toEqual([
-      'ingestTables t1…t20',
+      'ingestTables t1…t40',
       'ingestTable t5',
       'ingestFileGroup t5 1',
       'ingestFileGroup t5 2',
@@ -210,7 +216,7 @@ describe('a table with a big snapshot', () => {
   });
 
   it('counts as changed, also if nothing is left to do after its groups', async () => {
-    const unchanged = { changed: false, snapshots: 0, files: 0, bytesRead: 10 };
+    const unchanged = { changed: false, counts: { bytesRead: 10 } };
     const upstream = new StubUpstream({ big: { split: 2 } }).on('ingestTable big', () => undefined, returns(unchanged));
     const { progress } = await environment.reconcile(upstream);
     expect(progress).toMatchObject({ tablesChanged: 1, tablesUnchanged: 0, filesIngested: 10 });
@@ -233,5 +239,60 @@ describe('a table with a big snapshot', () => {
     expect(failure?.message).toBe('Partial failure (1): sales.big: DATA_LOSS by the test');
     expect(groupsOf(upstream)).toEqual(['ingestFileGroup big 1', 'ingestFileGroup big 2']);
     expect(progress).toMatchObject({ tablesChanged: 0, filesIngested: 5, errors: 1 });
+  });
+});
+
+describe('a table that takes long', () => {
+  it('is continued slice by slice where it stopped, and is one changed table', async () => {
+    const upstream = new StubUpstream({ slow: { slices: 4 } });
+    const { progress } = await environment.reconcile(upstream);
+    const slices = upstream.inputsOf('ingestTable');
+    expect(slices.map(({ cursor }) => cursor?.position)).toEqual([undefined, 1, 2, 3]);
+    expect(new Set(slices.map(({ step }) => step)).size).toBe(4);
+    // Short while nothing is counted yet.
+    expect(slices.map(({ sliceSeconds }) => sliceSeconds)).toEqual([10, 60, 60, 60]);
+    expect(progress).toMatchObject({ tablesChanged: 1, tablesUnchanged: 0, snapshotsIngested: 4, filesIngested: 8 });
+  });
+
+  it('is changed if only an early slice changed it', async () => {
+    const last = returns({ changed: false, counts: {} });
+    const upstream = new StubUpstream({ slow: { slices: 2 } }).on('ingestTable slow', () => undefined, last);
+    expect((await environment.reconcile(upstream)).progress).toMatchObject({ tablesChanged: 1, tablesUnchanged: 0 });
+  });
+
+  it('gives way to the tables that wait: it costs its own lane and nothing else', async () => {
+    const upstream = new StubUpstream({ slow: { slices: 3 }, a: 'changed', b: 'changed' });
+    await environment.reconcile(upstream);
+    expect(upstream.work.slice(1, 6)).toEqual([
+      ...['ingestTable slow', 'ingestTable a', 'ingestTable b', 'ingestTable slow', 'ingestTable slow'],
+    ]);
+  });
+
+  it('leaves its pack with its cursor, and the rest of the pack goes on without it', async () => {
+    const upstream = new StubUpstream({ ...manyTables(40), t5: { slices: 3 } });
+    upstream.on(
+      'ingestTables t1…t40',
+      returns({ counts: { tablesChanged: 4 }, done: 5, again: [{ table: 4, cursor: { position: 1 }, changed: true }] }),
+    );
+    const { progress } = await environment.reconcile(upstream);
+    expect(upstream.work.slice(1, 5)).toEqual([
+      ...['ingestTables t1…t40', 'ingestTable t5', 'ingestTables t6…t40', 'ingestTable t5'],
+    ]);
+    expect(upstream.inputsOf('ingestTable').map(({ cursor }) => cursor?.position)).toEqual([1, 2]);
+    expect(progress).toMatchObject({ tablesChanged: 40, tablesUnchanged: 0 });
+  });
+
+  it('may be one group of a big snapshot, which continues where it stopped', async () => {
+    const upstream = new StubUpstream({ big: { split: 2 } }).on(
+      'ingestFileGroup big 1',
+      returns({ counts: { filesIngested: 3 }, at: 42 }),
+    );
+    const { progress } = await environment.reconcile(upstream);
+    expect(upstream.inputsOf('ingestFileGroup').map(({ group }) => group)).toEqual([
+      { from: 0, to: 1 },
+      { from: 1, to: 2 },
+      { from: 0, to: 1, at: 42 },
+    ]);
+    expect(progress).toMatchObject({ tablesChanged: 1, filesIngested: 13, errors: 0 });
   });
 });

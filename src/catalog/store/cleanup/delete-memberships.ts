@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
 import type { Schema } from '../database/schema.ts';
+import { write } from '../database/transaction.ts';
 import { OPEN_END, type Position } from '../lineage/lineage.ts';
 
 type Db = Kysely<Schema>;
@@ -19,19 +20,21 @@ const STEP = 2000;
  */
 export async function deleteMemberships(db: Db, position: Position): Promise<void> {
   for (const step of [deleteAdditions, undoRemovals, deleteBranchRemovals]) {
-    while (await db.transaction().execute((trx) => step(trx, position))) await setImmediate();
+    while (await write(db, (trx) => step(trx, position))) await setImmediate();
   }
 }
 
 /** Deletes a snapshot's staged changes and then releases it, so that another stream can take it over. */
 export async function deleteStaged(db: Db, snapshot: { snapshotNum: number; position: Position }): Promise<void> {
   await deleteMemberships(db, snapshot.position);
-  await db
-    .updateTable('snapshots')
-    .set({ stage_key: null })
-    .where('snapshot_num', '=', snapshot.snapshotNum)
-    .where('stage_key', '=', DELETING_KEY)
-    .execute();
+  await write(db, (trx) =>
+    trx
+      .updateTable('snapshots')
+      .set({ stage_key: null })
+      .where('snapshot_num', '=', snapshot.snapshotNum)
+      .where('stage_key', '=', DELETING_KEY)
+      .execute(),
+  );
 }
 
 /** @returns whether there may be more */

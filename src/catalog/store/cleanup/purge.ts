@@ -1,7 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
+import { underClaim } from '../database/claim-fence.ts';
 import type { Schema } from '../database/schema.ts';
+import { write } from '../database/transaction.ts';
 import { nextToReclaim, reclaimDropped } from './reclaim-dropped.ts';
 
 type Db = Kysely<Schema>;
@@ -22,8 +24,7 @@ export function createPurge(db: Db, logger: Logger) {
     do {
       again = false;
       for (let next = await nextDropped(db); next !== undefined && !stopped; next = await nextDropped(db)) {
-        while (!stopped && (await db.transaction().execute((trx) => purgeStep(trx, next as number))))
-          await setImmediate();
+        while (!stopped && (await write(db, (trx) => purgeStep(trx, next as number)))) await setImmediate();
       }
       for (
         let position = await nextToReclaim(db);
@@ -38,7 +39,8 @@ export function createPurge(db: Db, logger: Logger) {
   return {
     kick(): void {
       again = true;
-      running ??= run()
+      // The purge outlives the call that starts it, and so is not bound to the claim of that call.
+      running ??= underClaim(undefined, run)
         .catch((err) =>
           logger.error(
             { err },

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { type Kysely, sql } from 'kysely';
 import { FILE_KINDS } from '../database/file-kind.ts';
 import type { Schema } from '../database/schema.ts';
+import { write } from '../database/transaction.ts';
 import { deleteChain, OPEN_END, type Position } from '../lineage/lineage.ts';
 import { deleteOrphans } from './delete-memberships.ts';
 
@@ -30,12 +31,12 @@ export async function reclaimDropped(db: Db, position: Position, stopped: () => 
   const neighbours = await neighboursOf(db, position);
   if (!neighbours.inUse) {
     for await (const members of liveOnlyAt(db, position, neighbours)) {
-      await db.transaction().execute((trx) => deleteMembers(trx, position.chain, members));
+      await write(db, (trx) => deleteMembers(trx, position.chain, members));
       if (stopped()) return;
       await setImmediate();
     }
   }
-  await db.transaction().execute(async (trx) => {
+  await write(db, async (trx) => {
     await trx
       .updateTable('dropped_positions')
       .set({ cleared: 1 })

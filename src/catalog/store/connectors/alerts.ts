@@ -1,8 +1,9 @@
 import type { Kysely } from 'kysely';
 import type { AlertRequest, AlertType, ReconcileRequest } from '../../../contract/job.ts';
-import { ConnectorState } from '../../../generated/reconciler/v1/connectors.ts';
+import { type Connector, ConnectorState } from '../../../generated/reconciler/v1/connectors.ts';
 import { JobState, type ReconcileJob } from '../../../generated/reconciler/v1/jobs.ts';
 import type { Schema } from '../database/schema.ts';
+import { write } from '../database/transaction.ts';
 import { findConnector } from './connectors.ts';
 
 type Db = Kysely<Schema>;
@@ -15,35 +16,48 @@ interface LastAlert {
 
 /**
  * Decides which alert the connector's webhook gets for a job that has ended: the first failure, and the first success after it.
- * The alert is stored as sent, and a repeated call for the same job returns it again. Call it in a transaction.
+ * The alert is stored as sent, also with the job, for which a repeated call returns it again, whatever happened in between. Call it in a
+ * transaction.
  *
  * @returns undefined if there is nothing to report
  */
 export async function evaluateAlert(db: Db, job: ReconcileJob): Promise<AlertRequest | undefined> {
-  if (!countsForAlerts(job)) return undefined;
   const connector = await findConnector(db, job.connectorId);
-  if (!connector?.alerts?.webhookUrl || connector.state === ConnectorState.CONNECTOR_STATE_DELETING) return undefined;
-  const { connectorId, displayName: connectorName, policy } = connector;
-  const request = (alert: LastAlert): AlertRequest => ({
-    ...alert,
-    connectorName,
-    ...(policy?.taskQueue && { taskQueue: policy.taskQueue }),
-  });
-  const last = await lastAlert(db, connectorId);
-  if (last?.jobId === job.jobId) return request(last);
+  const alert = (await alertOfJob(db, job.jobId)) ?? (await decideAlert(db, job, connector));
+  await db
+    .updateTable('jobs')
+    .set({ alert: alert === 'none' ? '' : JSON.stringify(alert) })
+    .where('job_id', '=', job.jobId)
+    .execute();
+  if (!connector || alert === 'none') return undefined;
+  const { displayName: connectorName, policy } = connector;
+  return { ...alert, connectorName, ...(policy?.taskQueue && { taskQueue: policy.taskQueue }) };
+}
+
+async function decideAlert(db: Db, job: ReconcileJob, connector: Connector | undefined): Promise<LastAlert | 'none'> {
+  if (!countsForAlerts(job)) return 'none';
+  if (!connector?.alerts?.webhookUrl || connector.state === ConnectorState.CONNECTOR_STATE_DELETING) return 'none';
+  const last = await lastAlert(db, connector.connectorId);
   const failed = job.state === JobState.JS_FAILED;
   const lastWasFailure = last?.type === 'job.failed';
-  if (failed === lastWasFailure) return undefined;
+  if (failed === lastWasFailure) return 'none';
   const alert: LastAlert = failed
     ? { jobId: job.jobId, type: 'job.failed' }
     : { jobId: job.jobId, type: 'job.recovered', failedJobId: last?.jobId };
-  await setLastAlert(db, connectorId, JSON.stringify(alert));
-  return request(alert);
+  await setLastAlert(db, connector.connectorId, JSON.stringify(alert));
+  return alert;
+}
+
+/** @returns undefined if the job's alert was not decided yet */
+async function alertOfJob(db: Db, jobId: string): Promise<LastAlert | 'none' | undefined> {
+  const row = await db.selectFrom('jobs').select('alert').where('job_id', '=', jobId).executeTakeFirst();
+  if (row?.alert == null) return undefined;
+  return row.alert === '' ? 'none' : JSON.parse(row.alert);
 }
 
 /** Restores the previous alert, since this one could not be sent. */
 export async function unclaimAlert(db: Db, connectorId: string, alert: AlertRequest): Promise<void> {
-  await db.transaction().execute(async (trx) => {
+  await write(db, async (trx) => {
     if ((await lastAlert(trx, connectorId))?.jobId !== alert.jobId) return;
     const before: LastAlert | undefined =
       alert.failedJobId === undefined ? undefined : { jobId: alert.failedJobId, type: 'job.failed' };

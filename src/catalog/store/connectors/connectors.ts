@@ -24,6 +24,8 @@ export async function insertConnector(db: Db, connector: Connector): Promise<Con
     display_name: connector.displayName,
     state: connectorStateToJSON(connector.state),
     running_job_id: '',
+    claim_epoch: 0,
+    claim_run_id: '',
     delete_contents: 0,
     last_alert: '',
     body: body(connector),
@@ -85,18 +87,6 @@ export async function updateConnector(db: Db, connector: Connector): Promise<Con
   return getConnector(db, connector.connectorId);
 }
 
-/** Stores which job has claimed the connector; '' for none. The etag stays, since the connector itself does not change. */
-export async function setRunningJob(db: Db, id: string, jobId: string): Promise<void> {
-  await db.updateTable('connectors').set({ running_job_id: jobId }).where('connector_id', '=', id).execute();
-}
-
-/** Releases a connector if the job has claimed it. Without `connectorId`, it releases whichever the job has claimed. */
-export async function releaseClaim(db: Db, jobId: string, connectorId?: string): Promise<void> {
-  let query = db.updateTable('connectors').set({ running_job_id: '' }).where('running_job_id', '=', jobId);
-  if (connectorId !== undefined) query = query.where('connector_id', '=', connectorId);
-  await query.execute();
-}
-
 /** Begins a connector's deletion: from now on it can only be deleted. */
 export async function markDeleting(db: Db, connector: Connector, deleteContents: boolean): Promise<void> {
   const state = ConnectorState.CONNECTOR_STATE_DELETING;
@@ -123,6 +113,7 @@ export async function deletingConnectors(db: Db, among?: string[]): Promise<stri
 
 /** Deletes a connector. No object may be bound to it any more. */
 export async function deleteConnector(db: Db, id: string): Promise<void> {
+  await db.deleteFrom('claim_waiters').where('connector_id', '=', id).execute();
   await db.deleteFrom('connectors').where('connector_id', '=', id).execute();
   await deleteIdempotencyKeys(db, id);
 }

@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely';
 import { CodedError } from '../../../errors.ts';
 import { TENANT } from '../../identity/tenant.ts';
 import type { Schema } from './schema.ts';
+import { write } from './transaction.ts';
 
 /** SHA-256 of a request's message, in hex. It shows whether a key is reused for another request. */
 export function requestHash(bytes: Uint8Array): string {
@@ -83,7 +84,7 @@ export async function createOnce<Resource>(
   },
 ): Promise<Resource> {
   const hash = requestHash(request);
-  return db.transaction().execute(async (trx) => {
+  return write(db, async (trx) => {
     const first = await findCreatedResource(trx, scope, key, hash);
     if (first !== undefined) return resource.get(trx, first);
     const created = await resource.create(trx);

@@ -17,7 +17,9 @@ export interface Schema {
   views: ViewRow;
   bindings: BindingRow;
   connectors: ConnectorRow;
+  claim_waiters: ClaimWaiterRow;
   jobs: JobRow;
+  job_runs: JobRunRow;
   job_failures: JobFailureRow;
   job_changes: JobChangeRow;
   idempotency_keys: IdempotencyKeyRow;
@@ -143,13 +145,25 @@ export interface ConnectorRow extends Resource {
   connector_id: string;
   display_name: string;
   state: string;
+  /** The job that has claimed the connector; empty if it is free. */
   running_job_id: string;
+  /** Number of claims so far; 0 before the first. */
+  claim_epoch: number;
+  /** The Temporal run that has the claim or, if the connector is free, had the last one. */
+  claim_run_id: string;
   /** 1 if it is being deleted together with the tables and views that it owns. */
   delete_contents: number;
   /** The last alert for its webhook, as JSON (see alerts.ts); empty if there was none. */
   last_alert: string;
   /** proto3 JSON of the Connector without what the other columns hold. */
   body: string;
+}
+
+/** A job that waits for its connector. Waiters are served in the order of their numbers. */
+export interface ClaimWaiterRow {
+  waiter_num: Generated<number>;
+  connector_id: string;
+  job_id: string;
 }
 
 export interface JobRow {
@@ -174,6 +188,15 @@ export interface JobRow {
   paused: number;
   request_json: string;
   retry_of_job_id: string;
+  /** The alert that its end caused, as JSON (see alerts.ts): empty if it caused none, null before that was determined. */
+  alert: string | null;
+}
+
+/** A Temporal run of a job that has claimed its connector or waited for it. The latest one has the highest number. */
+export interface JobRunRow {
+  run_num: Generated<number>;
+  job_id: string;
+  run_id: string;
 }
 
 export interface JobFailureRow {

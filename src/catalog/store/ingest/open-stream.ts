@@ -4,6 +4,7 @@ import { CodedError } from '../../../errors.ts';
 import { deleteStaged, MARK_DELETING } from '../cleanup/delete-memberships.ts';
 import type { Database } from '../database/database.ts';
 import type { Schema } from '../database/schema.ts';
+import { write } from '../database/transaction.ts';
 import type { ParsedChange } from '../files/file-change-row.ts';
 import { FileWriter } from '../files/file-writer.ts';
 import { ancestryOf, startsBefore } from '../lineage/lineage.ts';
@@ -25,7 +26,7 @@ export async function openChangeStream(database: Database, header: PutHeader): P
   for (;;) {
     const { row, isStale } = await (header.snapshot
       ? ensureSnapshot(db, header.snapshot, header.idempotencyKey, (trx, ensured) => claim(trx, header, ensured.row))
-      : db.transaction().execute((trx) => claimKnown(trx, header)));
+      : write(db, (trx) => claimKnown(trx, header)));
     if (isStale) {
       // The staged changes are of another key or incomplete: start clean.
       await deleteStaged(db, { snapshotNum: row.snapshot_num, position: positionOf(row) });
@@ -51,7 +52,7 @@ export async function putAtOnce(
 ): Promise<number | undefined> {
   const { snapshot, idempotencyKey } = header;
   if (!snapshot || header.replace || finish.groups.length > 0) return undefined;
-  return database.db.transaction().execute(async (trx) => {
+  return write(database.db, async (trx) => {
     const table = await getTableRow(trx, snapshot.tableId);
     if (await findSnapshotRow(trx, table.table_num, snapshot.snapshotId)) return undefined;
     const base = await findBase(trx, table, snapshot);

@@ -4,6 +4,7 @@ import type { Kysely } from 'kysely';
 import { CodedError } from '../../../errors.ts';
 import type { Database } from '../database/database.ts';
 import type { Schema } from '../database/schema.ts';
+import { write } from '../database/transaction.ts';
 import type { ExpectedCounts } from '../files/expected-counts.ts';
 import { checkCounts } from '../files/expected-counts.ts';
 import type { ParsedChange } from '../files/file-change-row.ts';
@@ -62,7 +63,7 @@ export class ReplaceStream implements ChangeStream {
       await this.write(changes);
       const differing = this.#batches;
       for await (const extraneous of this.#diff.extraneous()) await this.#keep(extraneous);
-      return await this.#db.transaction().execute(async (trx) => {
+      return await write(this.#db, async (trx) => {
         const now = await this.#check(trx);
         const written: Written = { rows: 0, updatedFiles: 0, countsChanged: false };
         // What is extraneous ends first: the changes may add the same file again, with other sequence numbers.
@@ -89,7 +90,7 @@ export class ReplaceStream implements ChangeStream {
     }
   }
 
-  /** Discards the stored differences. The snapshot stays as it was. */
+  /** Discards the stored differences. The snapshot stays as it was. Not fenced, since a stream that lost its claim leaves nothing behind. */
   async abandon(): Promise<void> {
     for (; this.#batches > 0; this.#batches -= 1) {
       await this.#db
@@ -104,7 +105,7 @@ export class ReplaceStream implements ChangeStream {
   async #keep(changes: ParsedChange[] | Extraneous): Promise<void> {
     this.#batches += 1;
     const batch = { stream_id: this.#stream.id, batch: this.#batches, changes: serialize(changes) };
-    await this.#db.insertInto('replacement_changes').values(batch).execute();
+    await write(this.#db, (trx) => trx.insertInto('replacement_changes').values(batch).execute());
   }
 
   /** The stored batches after `from`, up to `to`. */

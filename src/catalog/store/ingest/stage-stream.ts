@@ -4,6 +4,7 @@ import { deleteStaged, MARK_DELETING } from '../cleanup/delete-memberships.ts';
 import { compiledQuery } from '../database/compiled-query.ts';
 import type { Database } from '../database/database.ts';
 import type { Schema } from '../database/schema.ts';
+import { write } from '../database/transaction.ts';
 import { checkCounts } from '../files/expected-counts.ts';
 import type { ParsedChange } from '../files/file-change-row.ts';
 import { recomputeAll, statisticsChanged } from '../files/recompute.ts';
@@ -85,14 +86,14 @@ export class StageStream implements ChangeStream {
   }
 
   async write(changes: readonly ParsedChange[]): Promise<number> {
-    return this.#db.transaction().execute(async (trx) => {
+    return write(this.#db, async (trx) => {
       if ((await this.#check(trx)).complete === 1) return 0;
       return put(trx, this.#stream, changes);
     });
   }
 
   async finishGroup(group: string, changes: readonly ParsedChange[]): Promise<number> {
-    return this.#db.transaction().execute(async (trx) => {
+    return write(this.#db, async (trx) => {
       const row = await this.#check(trx);
       if (row.complete === 1) return 0;
       const rows = await put(trx, this.#stream, changes);
@@ -124,7 +125,7 @@ export class StageStream implements ChangeStream {
       await finish.after?.(trx);
     };
     try {
-      return await this.#db.transaction().execute(async (trx) => {
+      return await write(this.#db, async (trx) => {
         const row = await this.#check(trx);
         if (row.complete === 0) {
           good = true;
@@ -161,13 +162,15 @@ export class StageStream implements ChangeStream {
 
   async #reset(): Promise<void> {
     const { row, header } = this.#stream;
-    const { numUpdatedRows } = await this.#db
-      .updateTable('snapshots')
-      .set(MARK_DELETING)
-      .where('snapshot_num', '=', row.snapshot_num)
-      .where('complete', '=', 0)
-      .where('stage_key', '=', header.idempotencyKey)
-      .executeTakeFirst();
+    const { numUpdatedRows } = await write(this.#db, (trx) =>
+      trx
+        .updateTable('snapshots')
+        .set(MARK_DELETING)
+        .where('snapshot_num', '=', row.snapshot_num)
+        .where('complete', '=', 0)
+        .where('stage_key', '=', header.idempotencyKey)
+        .executeTakeFirst(),
+    );
     if (numUpdatedRows > 0n) await deleteStaged(this.#db, { snapshotNum: row.snapshot_num, position: positionOf(row) });
   }
 }

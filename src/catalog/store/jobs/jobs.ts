@@ -20,6 +20,7 @@ import { notFound } from '../database/errors.ts';
 import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { date, ms } from '../database/json.ts';
 import type { JobRow, Schema } from '../database/schema.ts';
+import { greaterCounters, sameCounters } from './job-counters.ts';
 
 type Db = Kysely<Schema>;
 
@@ -41,14 +42,19 @@ export async function getJob(db: Db, jobId: string): Promise<ReconcileJob> {
 }
 
 /**
- * Writes a job's record. A job that has ended is not set back to queued or running, and a failed one has at least one error.
- * `created_at` is set once. `started_at` and `finished_at` default to the time at which the job first runs and ends.
+ * Writes a job's record. A job that has ended is not set back to queued or running, a failed one has at least one error, and counters do
+ * not decrease. `created_at` is set once. `started_at` and `finished_at` default to the time at which the job first runs and ends.
  *
+ * @param options.anew the job was reset and runs again: its record starts anew, even if it had ended
  * @returns the stored record
  */
-export async function putJob(db: Db, job: ReconcileJob): Promise<ReconcileJob> {
-  const stored = await findJob(db, job.jobId);
-  if (stored && isEnded(stored.state) && !isEnded(job.state)) return stored;
+export async function putJob(db: Db, job: ReconcileJob, { anew = false } = {}): Promise<ReconcileJob> {
+  const before = await findJob(db, job.jobId);
+  if (before && !anew && isEnded(before.state) && !isEnded(job.state)) return before;
+  if (before && anew) await forgetEnd(db, job);
+  const stored = anew
+    ? before && { ...before, startedAt: undefined, finishedAt: undefined, counters: undefined }
+    : before;
   const now = new Date();
   const isQueued = job.state === JobState.JS_QUEUED;
   const row: JobRow = {
@@ -61,8 +67,8 @@ export async function putJob(db: Db, job: ReconcileJob): Promise<ReconcileJob> {
     created_at: (stored?.createdAt ?? job.createdAt ?? now).getTime(),
     started_at: ms(job.startedAt ?? stored?.startedAt ?? (isQueued ? undefined : now)),
     finished_at: isEnded(job.state) ? (job.finishedAt ?? stored?.finishedAt ?? now).getTime() : null,
-    full_rescan: job.fullRescan ? 1 : 0,
-    counters: JSON.stringify(JobCounters.toJSON(recordedCounters(job))),
+    full_rescan: job.fullRescan || stored?.fullRescan ? 1 : 0,
+    counters: JSON.stringify(JobCounters.toJSON(recordedCounters(job, stored))),
     phase: job.phase,
     run_id: job.runId || (stored?.runId ?? ''),
     trigger_kind: jobTriggerToJSON(job.trigger || (stored?.trigger ?? JobTrigger.JOB_TRIGGER_UNSPECIFIED)),
@@ -71,8 +77,9 @@ export async function putJob(db: Db, job: ReconcileJob): Promise<ReconcileJob> {
     paused: job.paused ? 1 : 0,
     request_json: job.requestJson || (stored?.requestJson ?? ''),
     retry_of_job_id: job.retryOfJobId || (stored?.retryOfJobId ?? ''),
+    alert: null,
   };
-  const { job_id: _, ...changes } = row;
+  const { job_id: _, alert: __, ...changes } = row;
   await db
     .insertInto('jobs')
     .values(row)
@@ -81,8 +88,36 @@ export async function putJob(db: Db, job: ReconcileJob): Promise<ReconcileJob> {
   return toMessage(row);
 }
 
-function recordedCounters(job: ReconcileJob): JobCounters {
-  const counters = countersOf(job);
+/** Removes from a job's record what its former end left: the alert, and failures that the job no longer counts. */
+async function forgetEnd(db: Db, job: ReconcileJob): Promise<void> {
+  await db.updateTable('jobs').set({ alert: null }).where('job_id', '=', job.jobId).execute();
+  const failures = db.deleteFrom('job_failures').where('job_id', '=', job.jobId);
+  const counted = countersOf(job).errors > 0n;
+  // The failure of the job itself ended the former run, not this one.
+  await (counted ? failures.where('kind', '=', 'JOB_FAILURE_KIND_JOB') : failures).execute();
+}
+
+/**
+ * Raises counters of a job that has not ended to at least these.
+ *
+ * @returns the record before and after; undefined if nothing had to be written
+ */
+export async function raiseCounters(
+  db: Db,
+  jobId: string,
+  counters: JobCounters,
+): Promise<{ before: ReconcileJob; after: ReconcileJob } | undefined> {
+  const before = await findJob(db, jobId);
+  if (!before || isEnded(before.state)) return undefined;
+  const raised = greaterCounters(countersOf(before), counters);
+  if (sameCounters(raised, countersOf(before))) return undefined;
+  const json = JSON.stringify(JobCounters.toJSON(raised));
+  await db.updateTable('jobs').set({ counters: json }).where('job_id', '=', jobId).execute();
+  return { before, after: { ...before, counters: raised } };
+}
+
+function recordedCounters(job: ReconcileJob, stored: ReconcileJob | undefined): JobCounters {
+  const counters = stored ? greaterCounters(countersOf(job), countersOf(stored)) : countersOf(job);
   return job.state === JobState.JS_FAILED && counters.errors === 0n ? { ...counters, errors: 1n } : counters;
 }
 

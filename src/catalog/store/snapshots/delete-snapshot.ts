@@ -3,6 +3,7 @@ import { CodedError } from '../../../errors.ts';
 import type { Snapshot } from '../../../generated/reconciler/v1/snapshots.ts';
 import { DELETING_KEY, deleteMemberships, MARK_DELETING } from '../cleanup/delete-memberships.ts';
 import type { Schema } from '../database/schema.ts';
+import { write } from '../database/transaction.ts';
 import { freePosition, newPosition } from '../lineage/lineage.ts';
 import { getTableRow } from '../tables/tables.ts';
 import { findBase, findSnapshotRow, positionOf, refsBySnapshot, type StoredSnapshot } from './snapshots.ts';
@@ -18,7 +19,7 @@ type Table = Awaited<ReturnType<typeof getTableRow>>;
  */
 export async function deleteSnapshot(db: Db, table: Table, row: StoredSnapshot): Promise<void> {
   const position = positionOf(row);
-  await db.transaction().execute(async (trx) => {
+  await write(db, async (trx) => {
     await refuseNeeded(trx, table, row);
     await trx
       .updateTable('snapshots')
@@ -30,7 +31,7 @@ export async function deleteSnapshot(db: Db, table: Table, row: StoredSnapshot):
     await trx.deleteFrom('put_columns').where('snapshot_num', '=', row.snapshot_num).execute();
   });
   await deleteMemberships(db, position);
-  await db.transaction().execute(async (trx) => {
+  await write(db, async (trx) => {
     const { numDeletedRows } = await trx
       .deleteFrom('snapshots')
       .where('snapshot_num', '=', row.snapshot_num)
@@ -86,14 +87,16 @@ async function refuseNeeded(db: Db, table: Table, row: StoredSnapshot): Promise<
  * readers see without its files stays visible.
  */
 export async function restage(db: Db, row: StoredSnapshot, snapshot: Snapshot): Promise<void> {
-  await db
-    .updateTable('snapshots')
-    .set(MARK_DELETING)
-    .where('snapshot_num', '=', row.snapshot_num)
-    .where('complete', '=', 0)
-    .execute();
+  await write(db, (trx) =>
+    trx
+      .updateTable('snapshots')
+      .set(MARK_DELETING)
+      .where('snapshot_num', '=', row.snapshot_num)
+      .where('complete', '=', 0)
+      .execute(),
+  );
   await deleteMemberships(db, positionOf(row));
-  await db.transaction().execute(async (trx) => {
+  await write(db, async (trx) => {
     const now = await findSnapshotRow(trx, row.table_num, row.snapshot_id);
     if (now?.snapshot_num !== row.snapshot_num || now.complete === 1) return;
     const table = await getTableRow(trx, snapshot.tableId);

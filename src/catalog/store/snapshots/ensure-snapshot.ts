@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { Snapshot } from '../../../generated/reconciler/v1/snapshots.ts';
 import type { Schema } from '../database/schema.ts';
+import { write } from '../database/transaction.ts';
 import { getTableRow } from '../tables/tables.ts';
 import { restage } from './delete-snapshot.ts';
 import { columnsOf, findBase, findSnapshotRow, insertSnapshot, type StoredSnapshot } from './snapshots.ts';
@@ -27,7 +28,7 @@ export async function ensureSnapshot<T = EnsuredSnapshot>(
   then: (trx: Db, ensured: EnsuredSnapshot) => Promise<T> = async (_, ensured) => ensured as T,
 ): Promise<T> {
   for (;;) {
-    const result = await db.transaction().execute(async (trx) => {
+    const result = await write(db, async (trx) => {
       const table = await getTableRow(trx, snapshot.tableId);
       const stored = await findSnapshotRow(trx, table.table_num, snapshot.snapshotId);
       if (!stored) {

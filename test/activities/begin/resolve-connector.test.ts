@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { resolveConnector } from '../../src/activities/resolve-connector.ts';
-import type { ActivityDeps } from '../../src/activities/runtime/deps.ts';
-import { ConnectorState, MissingAction } from '../../src/generated/reconciler/v1/connectors.ts';
-import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
-import { activityDeps } from './activity-deps.ts';
-import { MemoryUpstream } from './memory-upstream.ts';
+import { resolveConnector } from '../../../src/activities/begin/resolve-connector.ts';
+import type { ActivityDeps } from '../../../src/activities/runtime/deps.ts';
+import { ConnectorState, MissingAction } from '../../../src/generated/reconciler/v1/connectors.ts';
+import { connectorSpec, TestCatalog } from '../../catalog/harness.ts';
+import { activityDeps } from '../activity-deps.ts';
+import { MemoryUpstream } from '../memory-upstream.ts';
 
 describe('resolveConnector', () => {
   let catalog: TestCatalog;
@@ -55,11 +55,10 @@ describe('resolveConnector', () => {
       const { connectorId } = await catalog.clients.connectors.createConnector({ connector: connectorSpec(fields) });
       return resolveConnector(deps, { connector: connectorId });
     };
-    expect(await resolve({})).toMatchObject({ maxParallel: 8, drops: false, alerts: false, searchAttributes: false });
+    expect(await resolve({})).toMatchObject({ maxParallel: 8, drops: false, searchAttributes: false });
     const missing = { action: MissingAction.MISSING_ACTION_DROP };
-    const alerts = { webhookUrl: 'https://example.com/hook' };
-    expect(await resolve({ policy: { maxParallel: 3, taskQueue: 'far', missing }, alerts })).toMatchObject({
-      ...{ maxParallel: 3, taskQueue: 'far', drops: true, alerts: true },
+    expect(await resolve({ policy: { maxParallel: 3, taskQueue: 'far', missing } })).toMatchObject({
+      ...{ maxParallel: 3, taskQueue: 'far', drops: true },
     });
   });
 

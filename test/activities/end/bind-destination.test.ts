@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { bindDestination } from '../../src/activities/bind-destination.ts';
-import { ensureDestination } from '../../src/activities/ensure-destination.ts';
-import { connectorSpec, failure, TestCatalog } from '../catalog/harness.ts';
-import { activityDeps } from './activity-deps.ts';
-import { MemoryUpstream } from './memory-upstream.ts';
+import { ensureDestination } from '../../../src/activities/begin/ensure-destination.ts';
+import { bindDestination } from '../../../src/activities/end/bind-destination.ts';
+import { connectorSpec, failure, TestCatalog } from '../../catalog/harness.ts';
+import { activityDeps } from '../activity-deps.ts';
+import { MemoryUpstream } from '../memory-upstream.ts';
 
 let catalog: TestCatalog;
 beforeAll(async () => {

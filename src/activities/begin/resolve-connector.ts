@@ -1,10 +1,10 @@
-import type { ResolvedConnector } from '../contract/activities.ts';
-import type { ReconcileRequest } from '../contract/job.ts';
-import { CodedError } from '../errors.ts';
-import { type Connector, ConnectorState } from '../generated/reconciler/v1/connectors.ts';
-import { missingPolicy } from './missing/missing-policy.ts';
-import type { ActivityDeps } from './runtime/deps.ts';
-import { describeError } from './runtime/failures.ts';
+import type { ResolvedConnector } from '../../contract/activities.ts';
+import type { ReconcileRequest } from '../../contract/job.ts';
+import { CodedError } from '../../errors.ts';
+import { type Connector, ConnectorState } from '../../generated/reconciler/v1/connectors.ts';
+import { missingPolicy } from '../missing/missing-policy.ts';
+import type { ActivityDeps } from '../runtime/deps.ts';
+import { describeError } from '../runtime/failures.ts';
 
 const DEFAULT_PARALLEL = 8;
 const CONNECTOR_ID = /^con_[0-9a-z]+$/;
@@ -26,7 +26,6 @@ export async function resolveConnector(deps: ActivityDeps, request: ReconcileReq
     maxParallel: connector.policy?.maxParallel || DEFAULT_PARALLEL,
     taskQueue: connector.policy?.taskQueue || undefined,
     drops: missingPolicy(connector).action === 'DROP',
-    alerts: Boolean(connector.alerts?.webhookUrl),
     searchAttributes: await deps.hasSearchAttributes(),
   };
 }

@@ -1,8 +1,8 @@
-import type { Destination } from '../contract/activities.ts';
-import { openChangeList } from './dry-run/change-list.ts';
-import { newNamespace } from './dry-run/object-changes.ts';
-import { countBindings } from './missing/bindings.ts';
-import type { ActivityDeps } from './runtime/deps.ts';
+import type { Destination } from '../../contract/activities.ts';
+import { openChangeList } from '../dry-run/change-list.ts';
+import { newNamespace } from '../dry-run/object-changes.ts';
+import { countBindings } from '../missing/bindings.ts';
+import type { ActivityDeps } from '../runtime/deps.ts';
 
 /**
  * Resolves the names of the destination's catalog, and of its namespace if the connector names one, to ids; creates what does not exist.

@@ -1,4 +1,4 @@
-import type { ActivityDeps } from './runtime/deps.ts';
+import type { ActivityDeps } from '../runtime/deps.ts';
 
 /**
  * Writes the destination's resolved ids back to the connector, if it does not have them yet. If the connector names another destination by

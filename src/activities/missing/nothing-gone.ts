@@ -1,0 +1,33 @@
+import type { CaptureOverrides } from '../../contract/activities.ts';
+import { addToChecksum, type NameChecksum } from '../../contract/name-checksum.ts';
+import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
+import { resolveCaptureOptions } from '../options/capture-options.ts';
+import type { ActivityDeps } from '../runtime/deps.ts';
+import { countBindings, type Objects } from './bindings.ts';
+import { missingPolicy } from './missing-policy.ts';
+
+/** Whether the connector's runs mark what is gone. If a single table is selected, nothing is listed; its ingest fails if it is gone. */
+export function marksMissing(connector: Connector, overrides: CaptureOverrides): boolean {
+  if (connector.source?.table || missingPolicy(connector).action === 'KEEP') return false;
+  return resolveCaptureOptions(connector, overrides).mode !== 'CAPTURE_ONLY';
+}
+
+/**
+ * Whether none of the connector's tables (or views) can be gone after a complete listing: the catalog has exactly what was listed, or it does
+ * not matter.
+ *
+ * @param input the checksum of what was listed before; absent if the run does not look for what is gone
+ * @param page what was listed last
+ */
+export async function isNothingGone(
+  deps: Pick<ActivityDeps, 'catalog'>,
+  connector: Connector,
+  input: CaptureOverrides & { listed?: NameChecksum },
+  what: Objects,
+  page: { listed: NameChecksum },
+): Promise<boolean> {
+  if (input.listed === undefined) return false;
+  if (!marksMissing(connector, input)) return true;
+  const { checksum } = await countBindings(deps, connector, what);
+  return checksum === addToChecksum(input.listed, page.listed);
+}

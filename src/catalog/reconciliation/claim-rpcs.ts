@@ -1,0 +1,144 @@
+import type { Kysely } from 'kysely';
+import { isEnded } from '../../contract/progress-message.ts';
+import {
+  AlertType,
+  type ClaimConnectorRequest,
+  type ReconciliationServiceImplementation,
+} from '../../generated/reconciler/internal/v1/reconciliation.ts';
+import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
+import { refuseDeleting } from '../connectors/delete-connector.ts';
+import type { ServiceDeps } from '../core/ports.ts';
+import { createJobStatus } from '../jobs/job-status.ts';
+import { sanitizeRecord } from '../jobs/sanitize-record.ts';
+import { wakeNext } from '../jobs/wake.ts';
+import { Checks, invalid, required } from '../rpc/violations.ts';
+import { evaluateAlert } from '../store/connectors/alerts.ts';
+import { releaseClaim, takeClaim } from '../store/connectors/claims.ts';
+import { getConnector } from '../store/connectors/connectors.ts';
+import { ClaimLost, currentClaim, requireClaim, underClaim } from '../store/database/claim-fence.ts';
+import type { Schema } from '../store/database/schema.ts';
+import { write } from '../store/database/transaction.ts';
+import { insertRun, isKnownRun, latestRun } from '../store/jobs/job-runs.ts';
+import { findJob, putFailures, putJob } from '../store/jobs/jobs.ts';
+import { checkRecord } from './check-record.ts';
+
+const ALERT_TYPES = {
+  '': AlertType.ALERT_TYPE_UNSPECIFIED,
+  'job.failed': AlertType.ALERT_TYPE_JOB_FAILED,
+  'job.recovered': AlertType.ALERT_TYPE_JOB_RECOVERED,
+};
+
+type ClaimRpcs = Pick<ReconciliationServiceImplementation, 'claimConnector' | 'endJob'>;
+
+/** The RPCs of the service Reconciliation with which a job takes the claim on its connector and, at its end, returns it. */
+export function createClaimRpcs(deps: ServiceDeps): ClaimRpcs {
+  const { db } = deps;
+  const { refresh } = createJobStatus(deps, () => false);
+  return {
+    // A job that claims does not have the claim yet, or has that of an earlier run.
+    claimConnector: (received) => underClaim(undefined, () => claim(received)),
+
+    async endJob(received) {
+      const { job: record, failures } = sanitizeRecord(received);
+      const job = required(record, 'job');
+      checkRecord(job, failures);
+      if (!isEnded(job.state)) throw invalid('job.state', 'is not a state in which a job has ended');
+      const connectorId = received.connectorId || job.connectorId;
+      const claim = currentClaim();
+      const { before, after, alert } = await underClaim(undefined, () =>
+        write(db, async (trx) => {
+          const before = await findJob(trx, job.jobId);
+          const isRepeated =
+            before !== undefined && isEnded(before.state) && (await isLatestRun(trx, job, claim?.runId));
+          // The first call released the claim, so a repeated one cannot have it.
+          if (claim && !isRepeated) await requireClaim(trx, claim);
+          const after = isRepeated ? before : await putJob(trx, { ...job, connectorId });
+          await putFailures(trx, job.jobId, failures);
+          await releaseClaim(trx, job.jobId, connectorId || undefined);
+          return { before, after, alert: await evaluateAlert(trx, after) };
+        }),
+      );
+      deps.observeJob(before, after, failures);
+      wakeNext(deps, connectorId);
+      return { type: ALERT_TYPES[alert?.type ?? ''], failedJobId: alert?.failedJobId ?? '' };
+    },
+  };
+
+  async function claim(request: ClaimConnectorRequest) {
+    const { job: given, connectorId, runId, deadHolderJobId } = checkedClaim(request);
+    const { jobId } = given;
+    const dead = deadHolderJobId !== jobId && (await hasEnded(deadHolderJobId)) ? deadHolderJobId : '';
+    const { before, after, claimed } = await write(db, async (trx) => {
+      const connector = await getConnector(trx, connectorId);
+      if (connector.runningJobId !== jobId) refuseDeleting(connector);
+      if (dead !== '') await releaseClaim(trx, dead, connectorId);
+      const before = await findJob(trx, jobId);
+      const anew = await enterRun(trx, before, jobId, runId);
+      const claimed = await takeClaim(trx, { connectorId, jobId, runId });
+      const state = claimed.holderJobId === jobId ? JobState.JS_RUNNING : JobState.JS_QUEUED;
+      return { before, after: await putJob(trx, { ...given, connectorId, state }, { anew }), claimed };
+    });
+    deps.observeJob(before, after);
+    // Without the dead job, another one may be next.
+    if (dead !== '') wakeNext(deps, connectorId);
+    return { holderJobId: claimed.holderJobId, epoch: BigInt(claimed.epoch) };
+  }
+
+  /**
+   * Whether a job that the caller found dead is dead. Its record is ended first, so that alerts keep the order of the jobs. A job without a
+   * record needs no end.
+   */
+  async function hasEnded(jobId: string): Promise<boolean> {
+    if (jobId === '') return false;
+    const refreshed = await refresh(jobId).catch(() => undefined);
+    if (!refreshed || isEnded(refreshed.job.state)) return true;
+    // If Temporal has a status and the job has not ended, its workflow was reset after the caller looked.
+    return refreshed.workflowStatus === undefined;
+  }
+}
+
+/**
+ * Makes the run that claims the latest one of its job.
+ *
+ * @param before the job's record, if there is one
+ * @returns whether the job was reset and so runs again: its record starts anew
+ * @throws ClaimLost if the job has ended and was not reset, or if a later run of it has claimed
+ */
+async function enterRun(
+  trx: Kysely<Schema>,
+  before: ReconcileJob | undefined,
+  jobId: string,
+  runId: string,
+): Promise<boolean> {
+  const latest = await latestRun(trx, jobId);
+  const hasLaterRun = latest !== undefined && latest !== runId;
+  const isKnown = before?.runId === runId || (await isKnownRun(trx, jobId, runId));
+  if (hasLaterRun && isKnown) {
+    throw new ClaimLost(`A later run of job ${jobId} has claimed the connector: this run may no longer claim it.`);
+  }
+  const ended = before !== undefined && isEnded(before.state);
+  if (ended && isKnown) throw new ClaimLost(`Job ${jobId} has ended: its run may no longer claim the connector.`);
+  if (latest !== runId) await insertRun(trx, jobId, runId);
+  return hasLaterRun || ended;
+}
+
+/** Whether the run is the job's latest; also if the caller names none. */
+async function isLatestRun(trx: Kysely<Schema>, { jobId }: ReconcileJob, runId: string | undefined): Promise<boolean> {
+  return runId === undefined || (await latestRun(trx, jobId)) === runId;
+}
+
+function checkedClaim(request: ClaimConnectorRequest): ClaimConnectorRequest & { job: ReconcileJob } {
+  const { job: record } = sanitizeRecord({ job: request.job, failures: [] });
+  const job = required(record, 'job');
+  checkRecord(job);
+  const checks = new Checks();
+  checks.id(request.connectorId, 'connector_id');
+  // It becomes part of the metadata of the job's calls.
+  checks.that(
+    /^[!-~]{1,200}$/.test(request.runId),
+    'run_id',
+    'must be 1 to 200 printable ASCII characters without spaces',
+  );
+  checks.done();
+  return { ...request, job };
+}

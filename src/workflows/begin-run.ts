@@ -1,0 +1,61 @@
+import { makeContinueAsNewFunc } from '@temporalio/workflow';
+import type { Destination, JobClaim } from '../contract/activities.ts';
+import { CLAIM_LOST } from '../contract/claim.ts';
+import type { ReconcileRequest } from '../contract/job.ts';
+import { claimConnector } from './claim-connector.ts';
+import { Controls } from './controls.ts';
+import { failedWith } from './failure-cause.ts';
+import { Gate } from './gate.ts';
+import type { Job } from './job/job.ts';
+import { recordJob } from './job/record-job.ts';
+import { type CarriedRun, isNarrowed, newPlace, type Reconcile, type Run } from './run.ts';
+import { Wakeups } from './wakeups.ts';
+
+/** A run stays with the worker version that began it; the next one moves to the current version, if workers have versions. */
+const continueAsNew = makeContinueAsNewFunc<Reconcile>({ initialVersioningBehavior: 'AUTO_UPGRADE' });
+
+/** Resolves the connector, claims it for this run of the workflow, and ensures its destination. */
+export async function beginRun(request: ReconcileRequest, job: Job, carried?: CarriedRun): Promise<Run> {
+  const controls = new Controls(carried?.controls);
+  const wakeups = new Wakeups();
+  controls.onChange = () => wakeups.wake();
+  const place = carried?.place ?? newPlace();
+  let destination = carried?.destination;
+
+  const continueInNextRun = (): Promise<never> =>
+    continueAsNew(request, { job: job.carry(), destination, place, controls: controls.carry() });
+  const claim = async () => {
+    const claimed = await claimConnector(job, request, { wakeups, hasDestination: destination !== undefined });
+    return claimed ?? continueInNextRun();
+  };
+
+  const claimed = await claim();
+  destination ??= claimed.destination as Destination;
+  const { before } = destination;
+  if (!carried?.destination && before.tables > 0 && !isNarrowed(request)) job.count({ tablesExpected: before.tables });
+
+  const run: Run = {
+    ...{ request, job, controls, destination, place, connector: claimed.connector },
+    get claim(): JobClaim {
+      return job.claim as JobClaim;
+    },
+    gate: new Gate({
+      job,
+      wakeups,
+      isHeld: () => controls.isPaused,
+      reclaim: () => run.reclaim(),
+      continueAsNew: continueInNextRun,
+    }),
+    async reclaim() {
+      run.connector = (await claim()).connector;
+    },
+    async continueAsNew() {
+      // The next run claims again, whatever has become of the claim, and then records what is not recorded yet.
+      await recordJob(job).catch((error) => {
+        if (!failedWith(error, CLAIM_LOST)) throw error;
+      });
+      return continueInNextRun();
+    },
+  };
+  return run;
+}
