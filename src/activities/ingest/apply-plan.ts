@@ -35,7 +35,9 @@ export async function applyPlan(plan: TablePlan, input: TableIngest, reader: Tab
     const { messages } = plan.snapshots;
     const { signal } = input.heartbeat;
     const beat = () => progress.beat();
-    const sketches = input.resume?.cursor?.sketches;
+    // The catalog orders files by their hashes: new ones may come before the page at which the last slice stopped.
+    const hasNewFiles = plan.snapshotCounts.added + plan.snapshotCounts.captured > 0;
+    const sketches = hasNewFiles ? undefined : input.resume?.cursor?.sketches;
     const { isOver } = input.heartbeat;
     const put = { deps, reader, tableId, messages, captured, ...plan.ndv, full: plan.full, signal, beat, isOver };
     const next = await putNdv(put, sketches);

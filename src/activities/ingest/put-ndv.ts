@@ -44,7 +44,7 @@ const MAX_SKETCHES_PER_PUT = 500;
  * @returns the page at which this slice stops; undefined if all is done
  */
 export async function putNdv(put: PutNdv, from?: string): Promise<string | undefined> {
-  if (from === undefined) await putUpstreamSketches(put);
+  await putUpstreamSketches(put);
   if (put.options === undefined || put.reader.openDataFile === undefined) return undefined;
   return sketchFiles(put, put.options, from);
 }
@@ -127,19 +127,18 @@ async function sketchFiles(put: PutNdv, options: NdvOptions, from = ''): Promise
   let failures = 0;
   let isDenied = false;
   let pageToken = from;
-  do {
-    const page = await deps.catalog.ingestion.listFilesToSketch(
-      {
-        tableId,
-        sampleFraction: options.sampleFraction,
-        maxFiles: BigInt(options.maxFiles),
-        retryUnreadable: full,
-        columnsKey,
-        pageSize,
-        pageToken,
-      },
+  const sample = { sampleFraction: options.sampleFraction, maxFiles: BigInt(options.maxFiles), retryUnreadable: full };
+  const list = (token: string) =>
+    deps.catalog.ingestion.listFilesToSketch(
+      { tableId, ...sample, columnsKey, pageSize, pageToken: token },
       { signal },
     );
+  do {
+    const page = await list(pageToken).catch((error) => {
+      // The connector may ask for other files, or columns, than it did in the slice that stopped at this page.
+      if (pageToken !== from || from === '' || !isRefused(error)) throw error;
+      return list('');
+    });
     const sketched: FileSketches[] = [];
     await inParallel(page.files, PARALLEL, async (file) => {
       if (isDenied) return;

@@ -137,6 +137,41 @@ it('resumes within a group at the position of the previous attempt', async () =>
   expect(rest.counts.filesIngested).toBe(all.counts.filesIngested);
 });
 
+it('ingests a group in slices that are over when they begin, and counts its files once', async () => {
+  const size = { above: 9, group: 5 };
+  const [whole, sliced] = [await firstSplit(size), await firstSplit(size)];
+  // The group with the most manifests.
+  const [group, ...others] = sliced.groups.sort((a, b) => b.to - b.from - (a.to - a.from)) as [FileGroup, FileGroup];
+  for (const other of others) await Promise.all([whole.put(other), sliced.put(other)]);
+  const undisturbed = await whole.put(group);
+  expect(undisturbed).not.toHaveProperty('at');
+  await whole.table();
+  const positions: number[] = [];
+  let files = 0;
+  let at: number | undefined;
+  do {
+    const outcome: GroupOutcome = await sliced.put({ ...group, at }, { sliceSeconds: 0 });
+    files += outcome.counts.filesIngested!;
+    ({ at } = outcome);
+    if (at !== undefined) positions.push(at);
+    expect(positions.length).toBeLessThan(10);
+  } while (at !== undefined);
+  expect(positions.length).toBeGreaterThan(2);
+  expect(positions).toEqual(positions.map((_, i) => group.from + 1 + i));
+  expect(positions.at(-1)).toBe(group.to);
+  expect(files).toBe(undisturbed.counts.filesIngested);
+  await sliced.table();
+  expect(await dumpCatalog(catalog.clients, sliced.name)).toEqual(await dumpCatalog(catalog.clients, whole.name));
+});
+
+it('does not count a group as ingested that has stopped within itself', async () => {
+  const { groups, put, split, table } = await firstSplit();
+  const last = groups.at(-1)!;
+  for (const group of groups.slice(0, -1)) await put(group);
+  expect(await put(last, { sliceSeconds: 0 })).toHaveProperty('at', last.from + 1);
+  expect((await table()).split).toEqual({ ...split, groups: [last] });
+});
+
 it('aborts if the snapshot is gone or other columns are selected, so that the table is planned again', async () => {
   const { groups, put, split } = await firstSplit();
   const gone = await put(groups[0]!, { snapshotId: '1', key: `${split.tableId}/1` }).catch((error) => error);

@@ -7,6 +7,7 @@ import { ingestTable } from '../../../src/activities/ingest/ingest-table.ts';
 import { DestinationNamespaces } from '../../../src/activities/plan/destination-namespaces.ts';
 import { scanTables } from '../../../src/activities/scan-tables.ts';
 import { DirectoryConnector } from '../../../src/connectors/directory/directory-connector.ts';
+import type { TableCursor } from '../../../src/contract/activities.ts';
 import type { ReconcileScope } from '../../../src/contract/job.ts';
 import { CodedError } from '../../../src/errors.ts';
 import { IcebergTableReader } from '../../../src/formats/iceberg/table-reader.ts';
@@ -18,7 +19,7 @@ import { FileStore } from '../../../src/storage/file-store.ts';
 import { TestCatalog } from '../../catalog/harness.ts';
 import { poll } from '../../jest/poll.ts';
 import { activityDeps } from '../activity-deps.ts';
-import { run as inActivity, jobRecord, STEP } from '../run-activity.ts';
+import { run as inActivity, jobRecord, STEP, throughJson } from '../run-activity.ts';
 
 /** A table with its data files, written by Spark: test/generators/ndv_table.py. */
 const MADE = join(import.meta.dirname, '../../fixtures/made/ndv');
@@ -100,8 +101,37 @@ async function connect(properties: Record<string, string>, columns: string[] = [
     const page = await inActivity(() => scanTables(deps, input));
     return page.changed.some(({ name }) => name === TABLE.name);
   };
+  /** A slice that is over when it begins, or never. Its pages have one file each. */
+  const slice = async (cursor?: TableCursor, { full = false, isOver = true } = {}) => {
+    store.reads = [];
+    const { ingestion } = catalog.clients;
+    const tokens: string[] = [];
+    const listFilesToSketch: typeof ingestion.listFilesToSketch = (request, options) => {
+      tokens.push(request.pageToken ?? '');
+      return ingestion.listFilesToSketch({ ...request, pageSize: 1 }, options);
+    };
+    const clients = { ...catalog.clients, ingestion: { ...ingestion, listFilesToSketch } };
+    const outcome = await ingestTable({
+      ...{ deps: { catalog: clients, logger }, connector, upstream, table: TABLE, full },
+      heartbeat: { beat() {}, signal: new AbortController().signal, isOver: () => isOver },
+      namespaces: new DestinationNamespaces({ catalog: catalog.clients }, connector),
+      resume: cursor && { counts: {}, cursor },
+    });
+    return { ...throughJson(outcome), tokens, files: new Set(store.reads) };
+  };
+  /** Slices until only files are left to be sketched. @returns the last one */
+  const slicesToFiles = async (full = false) => {
+    for (let cursor: TableCursor | undefined; ; ) {
+      const outcome = await slice(cursor, { full });
+      ({ cursor } = outcome);
+      if (cursor?.sketches) return { ...outcome, cursor };
+      expect(cursor).toBeDefined();
+    }
+  };
   return Object.assign((full = false, scope?: ReconcileScope) => ingest(full, scope), {
     isChanged,
+    slice,
+    slicesToFiles,
     displayName: connector.displayName,
     connector,
   });
@@ -316,6 +346,56 @@ describe('distinct values', () => {
       IcebergTableReader.prototype.columnSketches = columnSketches;
     }
     expect(log.join()).toContain('column.column_id');
+  });
+
+  it.each([false, true])(
+    'stop after a page of files when the slice is over, and continue there: full %s',
+    async (full) => {
+      const run = await connect({ 'stats.ndv.enabled': 'true' });
+      // A full rescan reads only files that could not be read before.
+      if (full) {
+        store.fault = (path) => {
+          if (path.includes('/data/')) throw new CodedError('DATA_LOSS', `cannot read ${path}`);
+        };
+        await run();
+        store.fault = undefined;
+      }
+      const read = new Set<string>();
+      let { cursor, files } = await run.slicesToFiles(full);
+      for (let slices = 1; ; slices++) {
+        expect(files.size).toBeLessThanOrEqual(1);
+        for (const file of files) expect(read).not.toContain(file);
+        for (const file of files) read.add(file);
+        if (slices === 1) expect(await run.isChanged()).toBe(true);
+        if (cursor === undefined) break;
+        const next = await run.slice(cursor, { full });
+        expect(next.tokens[0]).toBe(cursor.sketches);
+        ({ cursor, files } = { cursor: next.cursor as typeof cursor, files: next.files });
+      }
+      expect([...read].sort()).toEqual(FILES);
+      expect(await run.isChanged()).toBe(false);
+      expect(Number((await columns(await run(), 3)).get('4')!.ndv!.exact)).toBe(TRUTH[3]!.distinct['4']);
+    },
+  );
+
+  it('begin with the first page again if the table has changed since the last slice', async () => {
+    const wholeTable = rewind(2);
+    const run = await connect({ 'stats.ndv.enabled': 'true' });
+    const { cursor } = await run.slicesToFiles();
+    wholeTable();
+    // New files may come before the cursor.
+    expect((await run.slice(cursor, { isOver: false })).tokens[0]).toBe('');
+    expect(Number((await columns(await run(), 3)).get('4')!.ndv!.exact)).toBe(TRUTH[3]!.distinct['4']);
+    expect(store.reads).toEqual([]);
+  });
+
+  it('begin with the first page again if the connector has changed since the last slice', async () => {
+    const run = await connect({ 'stats.ndv.enabled': 'true', 'stats.ndv.max_files': '3' });
+    let { cursor }: { cursor?: TableCursor } = await run.slicesToFiles();
+    delete run.connector.properties['stats.ndv.max_files'];
+    while (cursor) ({ cursor } = await run.slice(cursor));
+    expect(Number((await columns(await run(), 3)).get('4')!.ndv!.exact)).toBe(TRUTH[3]!.distinct['4']);
+    expect(await run.isChanged()).toBe(false);
   });
 
   it('are deleted with the table', async () => {
