@@ -117,6 +117,7 @@ describe('heartbeats', () => {
     const { outcome, sent } = await watch(async (heartbeat) => {
       await busy(heartbeat, 120);
       jest.advanceTimersByTime(49_000);
+      expect(heartbeat.signal.aborted).toBe(false);
       heartbeat.beat(files(0));
       jest.advanceTimersByTime(50_000);
       return new Promise(() => {});
