@@ -3,21 +3,25 @@
  *
  * One connector with 100,000 synthetic tables (test/synthetic), whose upstream costs nothing, on a real stack: Temporal's dev server with a
  * database file, the catalog on SQLite, and one worker. It measures a first run, an unchanged run, and a run in which 1 % of the tables have a
- * new snapshot and some fail. For comparison, the same worker runs one activity or one child workflow per table, with 1,000 tables.
- * The report goes to stderr, its numbers as JSON to stdout.
+ * new snapshot and some fail; and a scheduled, unchanged run of a connector with five tables. For comparison, the same worker runs one
+ * activity or one child workflow per table, with 1,000 tables. The report goes to stderr, its numbers as JSON to stdout.
  */
 import { mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
-import Table from 'cli-table3';
 import { countersOf } from '../src/contract/progress-message.ts';
 import { jobRuns } from '../test/synthetic/job-runs.ts';
 import { type StackProcess, SyntheticStack } from '../test/synthetic/synthetic-stack.ts';
 import { namespaceName, namespaceOf, type SyntheticUpstream, tableName } from '../test/synthetic/synthetic-upstream.ts';
+import { type Actions, actionsIn, addActions } from './actions.ts';
+import { countHeartbeats } from './heartbeats.ts';
 import type { PeerInput } from './peers/one-per-table.ts';
 import { cpuSeconds, forgetPeak, peakMemory } from './process-stats.ts';
+import { PauseMeter } from './scale/pause-meter.ts';
+import { type Measured, report } from './scale/report.ts';
+import { scheduledJob } from './scale/scheduled-job.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -25,6 +29,8 @@ const { values: options } = parseArgs({
     namespaces: { type: 'string', default: '200' },
     /** Number of tables for the comparison with the peers; 0 for none. */
     peers: { type: 'string', default: '1000' },
+    /** Number of tables that take long to open. They follow each other in one namespace, so that they are in one pack. */
+    slow: { type: 'string', default: '0' },
     cache: { type: 'string', default: join(homedir(), '.cache', 'reconciler', 'bench') },
   },
 });
@@ -32,26 +38,10 @@ const PROCESSES = ['worker', 'catalog', 'temporal'] as const satisfies StackProc
 const PEERS = { 'an activity per table': 'activityPerTable', 'a child workflow per table': 'childPerTable' };
 /** The default of a connector's `max_parallel`. */
 const PARALLEL = 8;
-
-interface Measured {
-  run: string;
-  state: string;
-  tables: number;
-  /** Tables that a job found changed, and its errors. */
-  changed?: number;
-  errors?: number;
-  seconds: number;
-  tablesPerSecond: number;
-  /** Workflow runs; a job has several if it continues as new. */
-  runs: number;
-  events: number;
-  mostEventsOfARun: number;
-  historyBytes: number;
-  mostBytesOfARun: number;
-  /** In MiB. */
-  peakMemory: Record<StackProcess, number>;
-  cpuSeconds: Record<StackProcess, number>;
-}
+/** How long a slow table takes to open: less than the stall after which an activity's watchdog fails it. */
+const SLOW_MS = 25_000;
+/** Tables of the small connector that is run by a schedule. */
+const FEW = 5;
 
 mkdirSync(options.cache, { recursive: true });
 await using stack = await SyntheticStack.start({ parent: options.cache });
@@ -59,16 +49,25 @@ const tables = Number(options.tables);
 const namespaces = Math.min(Number(options.namespaces), tables);
 const results: Measured[] = [];
 
-const upstream: SyntheticUpstream = { tables, namespaces };
+/** The last tables of the namespace in the middle: while they are read, a large job reaches the end of its history. */
+const middle = Math.floor(namespaces / 2);
+const slowFrom = middle + (Math.ceil((tables - middle) / namespaces) - Number(options.slow)) * namespaces;
+const slow: SyntheticUpstream['faults'] = [{ every: namespaces, from: slowFrom, delayMs: SLOW_MS }];
+const upstream: SyntheticUpstream = { tables, namespaces, ...(Number(options.slow) > 0 && { faults: slow }) };
 const connectorId = await stack.connect('made', stack.upstream('made', upstream));
 await reconcile('first', connectorId);
 await reconcile('unchanged', connectorId);
 const faults: SyntheticUpstream['faults'] = [
+  ...(upstream.faults ?? []),
   { every: 40, code: 'DATA_LOSS' },
   { every: 50, from: 1, code: 'UNAVAILABLE', times: 2 },
 ];
 stack.upstream('made', { ...upstream, faults, round: 1, changedShare: 0.01 });
 await reconcile('1 % changed, some fail', connectorId);
+
+const small = await stack.connect('small', stack.upstream('small', { tables: FEW, namespaces: 1 }));
+await reconcile('small connector, first', small);
+await measureJob('small connector, scheduled, unchanged', () => scheduledJob(stack, small));
 
 const few = Number(options.peers);
 if (few > 0) {
@@ -84,17 +83,23 @@ if (few > 0) {
     }
   });
 }
-report();
+report(results);
 
 function connect(name: string): Promise<string> {
   return stack.connect(name, `file://${join(stack.folder, 'few.json')}`);
 }
 
 /** Runs and measures a job. */
-async function reconcile(run: string, connectorId: string): Promise<void> {
+function reconcile(run: string, connectorId: string): Promise<void> {
+  return measureJob(run, async () => (await stack.catalog.connectors.triggerReconcile({ connectorId })).jobId);
+}
+
+/** @param start starts a job and returns its id */
+async function measureJob(run: string, start: () => Promise<string>): Promise<void> {
   await measure(run, async () => {
-    const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
-    const job = await stack.ended(jobId);
+    const jobId = await start();
+    const pauses = new PauseMeter();
+    const job = await stack.ended(jobId, (state) => pauses.observe(state));
     if (countersOf(job).tablesScanned === 0n) throw new Error(`${jobId} scanned no table: ${job.message}`);
     return {
       workflowId: jobId,
@@ -103,6 +108,8 @@ async function reconcile(run: string, connectorId: string): Promise<void> {
       changed: Number(countersOf(job).tablesChanged),
       errors: Number(countersOf(job).errors),
       seconds: (job.finishedAt!.getTime() - job.startedAt!.getTime()) / 1000,
+      longestPause: pauses.longest,
+      longestPauseOfScan: pauses.longestOfScan,
     };
   });
 }
@@ -126,13 +133,19 @@ async function runPeer(run: string, workflow: string, connectorId: string): Prom
   });
 }
 
-type Outcome = Pick<Measured, 'state' | 'tables' | 'changed' | 'errors' | 'seconds'> & { workflowId: string };
+type Outcome = { workflowId: string } & Pick<
+  Measured,
+  'state' | 'tables' | 'changed' | 'errors' | 'seconds' | 'longestPause' | 'longestPauseOfScan'
+>;
 
 async function measure(run: string, work: () => Promise<Outcome>): Promise<void> {
   console.error(`bench: ${run}`);
   for (const name of PROCESSES) forgetPeak(stack.pid(name));
   const cpuBefore = perProcess((name) => cpuSeconds(stack.pid(name)));
+  const heartbeatsBefore = await countHeartbeats(stack.temporalMetricsAddress);
   const { workflowId, ...outcome } = await work();
+  const heartbeats = (await countHeartbeats(stack.temporalMetricsAddress)) - heartbeatsBefore;
+  const actions: Actions = {};
   const histories = { runs: 0, events: 0, mostEventsOfARun: 0, historyBytes: 0, mostBytesOfARun: 0 };
   const peaks = perProcess((name) => peakMemory(stack.pid(name)));
   const used = perProcess((name) => Math.round((cpuSeconds(stack.pid(name)) - cpuBefore[name]) * 10) / 10);
@@ -142,9 +155,11 @@ async function measure(run: string, work: () => Promise<Outcome>): Promise<void>
     histories.mostEventsOfARun = Math.max(histories.mostEventsOfARun, events.length);
     histories.historyBytes += bytes;
     histories.mostBytesOfARun = Math.max(histories.mostBytesOfARun, bytes);
+    addActions(actions, actionsIn(events));
   }
+  addActions(actions, { record_activity_heartbeat: heartbeats });
   const tablesPerSecond = Math.round(outcome.tables / outcome.seconds);
-  results.push({ run, ...outcome, tablesPerSecond, ...histories, peakMemory: peaks, cpuSeconds: used });
+  results.push({ run, ...outcome, tablesPerSecond, ...histories, actions, peakMemory: peaks, cpuSeconds: used });
 }
 
 function perProcess(value: (name: StackProcess) => number): Record<StackProcess, number> {
@@ -159,36 +174,4 @@ async function withPeers(work: () => Promise<void>): Promise<void> {
   const worker = await Worker.create({ connection, taskQueue: 'peer', workflowsPath });
   await worker.runUntil(work);
   await connection.close();
-}
-
-function report(): void {
-  const head = [
-    'run',
-    'tables',
-    'changed\nerrors',
-    's',
-    'tables/s',
-    'events\n(runs)',
-    'largest run',
-    'peak MiB',
-    'CPU s',
-  ];
-  const table = new Table({ head, style: { head: [], border: [] } });
-  const perLine = (values: Record<StackProcess, number>) =>
-    PROCESSES.map((name) => `${name} ${values[name]}`).join('\n');
-  for (const m of results) {
-    table.push([
-      m.run.replaceAll(', ', '\n'),
-      m.tables,
-      m.changed === undefined ? '' : `${m.changed}\n${m.errors}`,
-      m.seconds.toFixed(1),
-      m.tablesPerSecond,
-      `${m.events}\n(${m.runs})`,
-      `${m.mostEventsOfARun} events\n${Math.round(m.mostBytesOfARun / 1024)} KiB`,
-      perLine(m.peakMemory),
-      perLine(m.cpuSeconds),
-    ]);
-  }
-  console.error(table.toString());
-  console.log(JSON.stringify(results));
 }

@@ -19,6 +19,7 @@ import { type Check, serveHealth } from './telemetry/http/health.ts';
 import { installRuntime } from './telemetry/runtime.ts';
 import { observeActivities, tracingSinks } from './telemetry/tracing/worker-tracing.ts';
 import { connectTemporal } from './temporal/connect.ts';
+import { describeWorkflow } from './temporal/describe-workflow.ts';
 import { temporalJobControl } from './temporal/job-control.ts';
 import { openPayloadCodec } from './temporal/payload-codec.ts';
 import { describeNamespace, hasSearchAttributes } from './temporal/search-attributes-registered.ts';
@@ -77,6 +78,10 @@ export async function startWorker(options: {
     splitSize,
     logger,
     heartbeatMs: config.heartbeatMs,
+    isActivityPaused: async ({ workflowId, activityId }) => {
+      const { pendingActivities } = await describeWorkflow(client, workflowId);
+      return pendingActivities.find((activity) => activity.activityId === activityId)?.paused ?? false;
+    },
     reports: new ProgressReports(({ workflowId, runId }, report) =>
       client.workflow.getHandle(workflowId, runId).signal(REPORT_SIGNAL, report),
     ),

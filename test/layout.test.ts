@@ -51,6 +51,10 @@ const TEMPORAL = ['cli', 'worker', 'contract', 'workflows', 'activities', 'tempo
 const MAX_FILES_PER_FOLDER = 20;
 const SQL = /\.(selectFrom|insertInto|updateTable|deleteFrom|replaceInto)\('|(?<![.\w])sql[<`]|from 'better-sqlite3/;
 
+/** The only file that begins transactions: it checks the claims of jobs. */
+const WRITE = 'catalog/store/database/transaction.ts';
+const BEGIN = /\.transaction\(\)/;
+
 /** Specifiers of static and dynamic imports and re-exports of a file. */
 function specifiersIn(source: string): string[] {
   const code = source.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
@@ -119,6 +123,8 @@ function violations(src: string): string[] {
     if (part !== 'catalog' || !file.startsWith('catalog/store/')) {
       if (SQL.test(source)) complain('SQL belongs into catalog/store');
     }
+    if (part === 'catalog' && file !== WRITE && BEGIN.test(source))
+      complain('transactions that write begin with write()');
     for (const name of packages) {
       if (name.startsWith('@temporalio/') && !TEMPORAL.includes(part)) complain(`${part} must not import ${name}`);
     }
@@ -181,6 +187,7 @@ describe('the layout', () => {
     ['catalog/jobs/a.ts', "db.selectFrom('jobs')", 'SQL belongs into catalog/store'],
     ['catalog/jobs/a.ts', 'sql`select 1`', 'SQL belongs into catalog/store'],
     ['catalog/store/jobs/a.ts', "db.selectFrom('jobs')", undefined],
+    ['catalog/jobs/a.ts', 'db.transaction().execute(work)', 'transactions that write begin with write()'],
     ['cli/a.ts', "import type { A } from './a.ts';", 'circle: cli/a.ts -> cli/a.ts'],
     ['new/a.ts', "import '../names.ts';", 'no layer for new'],
   ])('%s: %s', (file, code, expected) => {

@@ -24,51 +24,56 @@ export async function ingestFileGroup(deps: ActivityDeps, input: FileGroupInput)
   const resume = activityInfo().heartbeatDetails as TableHeartbeat | undefined;
   const { table, tableId, group } = input;
   const snapshotId = BigInt(input.snapshotId);
-  return withHeartbeat(`Files of snapshot ${snapshotId} of table ${tableText(table)}`, input, async (heartbeat) => {
-    const connector = await activeConnector(deps, input.connectorId);
-    await using upstream = await openUpstream(deps, connector);
-    await using opened = await upstream.openTable(table);
-    const reader = withFooterMetrics(opened, connector.properties, deps.logger);
-    const columnIds = selectedColumns({ connector, scope: input.scope }, reader);
-    const base = input.base === undefined ? undefined : BigInt(input.base);
-    const gone = new Set(base === undefined ? [snapshotId] : [snapshotId, base]);
-    for (const snapshot of reader.history()) gone.delete(snapshot.snapshotId);
-    if (gone.size > 0) throw aborted(`Snapshot ${[...gone].join(' and ')} of the table is gone`);
-    if (stageKey({ tableId, snapshot: { snapshotId }, columnIds }) !== input.key) {
-      throw aborted('Other columns are selected by now');
-    }
-    const filesBefore = resume?.filesBefore ?? 0;
-    const start = resume?.cursor?.position ?? group.at;
-    const { files, position } = await abortIfTableChanged(upstream, table, reader, () =>
-      streamChanges({
-        deps,
-        header: () => ({ tableId, snapshotId, idempotencyKey: input.key, replace: false, whole: false }),
-        batches: reader.fileChanges(snapshotId, {
-          base,
-          from: start ?? group.from,
-          to: group.to,
-          columnIds,
+  const continues = ({ at }: GroupOutcome) => at !== undefined;
+  return withHeartbeat(
+    `Files of snapshot ${snapshotId} of table ${tableText(table)}`,
+    { ...input, continues },
+    async (heartbeat) => {
+      const connector = await activeConnector(deps, input.connectorId);
+      await using upstream = await openUpstream(deps, connector);
+      await using opened = await upstream.openTable(table);
+      const reader = withFooterMetrics(opened, connector.properties, deps.logger);
+      const columnIds = selectedColumns({ connector, scope: input.scope }, reader);
+      const base = input.base === undefined ? undefined : BigInt(input.base);
+      const gone = new Set(base === undefined ? [snapshotId] : [snapshotId, base]);
+      for (const snapshot of reader.history()) gone.delete(snapshot.snapshotId);
+      if (gone.size > 0) throw aborted(`Snapshot ${[...gone].join(' and ')} of the table is gone`);
+      if (stageKey({ tableId, snapshot: { snapshotId }, columnIds }) !== input.key) {
+        throw aborted('Other columns are selected by now');
+      }
+      const filesBefore = resume?.filesBefore ?? 0;
+      const start = resume?.cursor?.position ?? group.at;
+      const { files, position } = await abortIfTableChanged(upstream, table, reader, () =>
+        streamChanges({
+          deps,
+          header: () => ({ tableId, snapshotId, idempotencyKey: input.key, replace: false, whole: false }),
+          batches: reader.fileChanges(snapshotId, {
+            base,
+            from: start ?? group.from,
+            to: group.to,
+            columnIds,
+            signal: heartbeat.signal,
+          }),
+          from: start,
+          finish: { $case: 'groupFinish', value: { group: groupName(group) } },
+          beat: (sent, acknowledged) =>
+            heartbeat.beat({
+              counts: { filesIngested: filesBefore + sent, bytesRead: reader.bytesRead },
+              cursor: { snapshotId: input.snapshotId, position: acknowledged.position },
+              filesBefore: filesBefore + acknowledged.files,
+            } satisfies TableHeartbeat),
           signal: heartbeat.signal,
+          isOver: heartbeat.isOver,
         }),
-        from: start,
-        finish: { $case: 'groupFinish', value: { group: groupName(group) } },
-        beat: (sent, acknowledged) =>
-          heartbeat.beat({
-            counts: { filesIngested: filesBefore + sent, bytesRead: reader.bytesRead },
-            cursor: { snapshotId: input.snapshotId, position: acknowledged.position },
-            filesBefore: filesBefore + acknowledged.files,
-          } satisfies TableHeartbeat),
-        signal: heartbeat.signal,
-        isOver: heartbeat.isOver,
-      }),
-    );
-    const counts = {
-      filesIngested: filesBefore + files,
-      bytesRead: reader.bytesRead,
-      upstreamRequests: requestsMade(upstream.usage),
-    };
-    return { counts, ...(position !== undefined && { at: position }) };
-  });
+      );
+      const counts = {
+        filesIngested: filesBefore + files,
+        bytesRead: reader.bytesRead,
+        upstreamRequests: requestsMade(upstream.usage),
+      };
+      return { counts, ...(position !== undefined && { at: position }) };
+    },
+  );
 }
 
 function aborted(reason: string): ApplicationFailure {

@@ -17,7 +17,8 @@ import { SPLIT } from './runtime/split-size.ts';
 export async function ingestTable(deps: ActivityDeps, input: IngestInput): Promise<TableOutcome> {
   const earlier = activityInfo().heartbeatDetails as TableHeartbeat | undefined;
   const resume = earlier ?? resumeAt(input.cursor);
-  return withHeartbeat(`Table ${tableText(input.table)}`, input, async (heartbeat) => {
+  const continues = ({ cursor }: TableOutcome) => cursor !== undefined;
+  return withHeartbeat(`Table ${tableText(input.table)}`, { ...input, continues }, async (heartbeat) => {
     const connector = await activeConnector(deps, input.connectorId);
     await using upstream = await openUpstream(deps, connector);
     const changes = openChangeList(deps, connector, input);

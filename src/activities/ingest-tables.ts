@@ -1,4 +1,4 @@
-import { activityInfo, CancelledFailure, cancellationDetails } from '@temporalio/activity';
+import { activityInfo, CancelledFailure } from '@temporalio/activity';
 import { isClaimLost } from '../catalog-client/claim.ts';
 import type {
   IngestPackInput,
@@ -16,6 +16,7 @@ import type { ActivityDeps } from './runtime/deps.ts';
 import { isCatalogAway, isRetried, isRetryAfter, UPSTREAM_ATTEMPTS } from './runtime/failures.ts';
 import { type Heartbeat, withHeartbeat } from './runtime/heartbeat.ts';
 import { openUpstream } from './runtime/open-upstream.ts';
+import { isStoppedByPerson } from './runtime/paused-activity.ts';
 import { SPLIT } from './runtime/split-size.ts';
 
 /**
@@ -27,7 +28,8 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
   const pack: PackOutcome = resume?.outcome ?? { counts: {}, done: 0, again: [] };
   let signal: AbortSignal | undefined;
   try {
-    await withHeartbeat(`A pack of ${input.tables.length} tables`, input, async (heartbeat) => {
+    const continues = () => pack.done < input.tables.length || pack.again.some(({ cursor }) => cursor !== undefined);
+    await withHeartbeat(`A pack of ${input.tables.length} tables`, { ...input, continues }, async (heartbeat) => {
       const connector = await activeConnector(deps, input.connectorId);
       const changes = openChangeList(deps, connector, input);
       const namespaces = new DestinationNamespaces(deps, connector, changes);
@@ -58,8 +60,7 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
     return pack;
   } catch (error) {
     const isCancelled = error instanceof CancelledFailure;
-    // Paused or reset by a person: the next attempt of the same activity continues.
-    if (isCancelled && (cancellationDetails()?.paused || cancellationDetails()?.reset)) throw error;
+    if (isStoppedByPerson(error)) throw error;
     // The connector was paused, or the job cancelled, on the way: what is done counts. The workflow runs the others later, if at all.
     if (pack.done > 0 && (isPaused(error) || isCancelled)) return pack;
     // A table that hangs neither delays the tables after it nor discards those before it.

@@ -14,7 +14,8 @@ export function workflowLink(ui: TemporalUi, jobId: string): string {
 
 /** Link to the list of a connector's runs in the Temporal UI, which needs the search attributes. */
 export function runsLink(ui: TemporalUi, connectorName: string): string {
-  const query = `${SEARCH_ATTRIBUTES.connector.name} = '${connectorName.replaceAll("'", "''")}'`;
+  // As the UI itself writes queries, so that it shows this one as a filter. On SQLite, no query finds a value with a double quote.
+  const query = `${SEARCH_ATTRIBUTES.connector.name}="${connectorName.replace(/["\\]/g, '\\$&')}"`;
   return `${workflowsLink(ui)}?query=${encodeForMarkdown(query)}`;
 }
 
@@ -22,7 +23,7 @@ function workflowsLink({ base, namespace }: TemporalUi): string {
   return `${base.replace(/\/$/, '')}/namespaces/${encodeURIComponent(namespace)}/workflows`;
 }
 
-/** A parenthesis or a quote would end a link in Markdown. */
+/** A parenthesis or a quote could end a link in Markdown. */
 function encodeForMarkdown(text: string): string {
   return encodeURIComponent(text).replace(/[()']/g, (c) => `%${c.charCodeAt(0).toString(16)}`);
 }

@@ -13,7 +13,7 @@ import {
   type ValidateRequest,
   type ValidateResult,
 } from '../contract/job.ts';
-import type { JobControl, WorkflowStatus } from '../contract/job-control.ts';
+import type { JobControl } from '../contract/job-control.ts';
 import {
   ALERT_WORKFLOW,
   RECONCILE_WORKFLOW,
@@ -23,6 +23,7 @@ import {
   WAKE_SIGNAL,
 } from '../contract/names.ts';
 import { CodedError, type CodeName } from '../errors.ts';
+import { describeWorkflow, isUnknownWorkflow } from './describe-workflow.ts';
 import { jobLabels } from './job-labels.ts';
 import { hasWorkers, workerCommand } from './queue-workers.ts';
 import { temporalSchedules } from './schedule-control.ts';
@@ -82,18 +83,16 @@ export function temporalJobControl(connect: () => Promise<Client>, uiBase?: stri
           );
         }
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-        const { runId } = await mapTemporalErrors(() => c.workflow.getHandle(jobId).describe());
-        return { runId };
+        return { runId: (await describeWorkflow(c, jobId)).runId };
       }
     },
 
     async describe(jobId) {
       const c = await client();
       try {
-        const { status } = await mapTemporalErrors(() => c.workflow.getHandle(jobId).describe());
-        return STATUS_BY_NAME[status.name];
+        return (await describeWorkflow(c, jobId)).status;
       } catch (error) {
-        if (error instanceof WorkflowNotFoundError) return undefined;
+        if (isUnknownWorkflow(error)) return undefined;
         throw error;
       }
     },
@@ -102,11 +101,10 @@ export function temporalJobControl(connect: () => Promise<Client>, uiBase?: stri
       const c = await client();
       const handle = c.workflow.getHandle(jobId);
       try {
-        const [progress, { raw }] = await Promise.all([
+        const [progress, { pendingActivities }] = await Promise.all([
           c.withDeadline(Date.now() + QUERY_DEADLINE_MS, () => handle.query<Progress>('progress')),
-          c.withDeadline(Date.now() + QUERY_DEADLINE_MS, () => handle.describe()),
+          c.withDeadline(Date.now() + QUERY_DEADLINE_MS, () => describeWorkflow(c, jobId)),
         ]);
-        const { pendingActivities } = raw;
         // The progress is good without it.
         const unpolled = await c
           .withDeadline(Date.now() + QUERY_DEADLINE_MS, () => unpolledQueue(c, pendingActivities))
@@ -199,15 +197,3 @@ export function temporalJobControl(connect: () => Promise<Client>, uiBase?: stri
     },
   };
 }
-
-const STATUS_BY_NAME: Record<string, WorkflowStatus | undefined> = {
-  RUNNING: 'RUNNING',
-  PAUSED: 'RUNNING',
-  CONTINUED_AS_NEW: 'RUNNING',
-  COMPLETED: 'COMPLETED',
-  FAILED: 'FAILED',
-  CANCELLED: 'CANCELED',
-  CANCELED: 'CANCELED',
-  TERMINATED: 'TERMINATED',
-  TIMED_OUT: 'TIMED_OUT',
-};

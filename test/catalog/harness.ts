@@ -17,7 +17,12 @@ import { FakeSchedules } from './schedules/fake-schedules.ts';
 /** A fake of Temporal: tests set the statuses of workflows. */
 export class FakeJobs implements JobControl {
   liveFailures: TableFailure[] = [];
-  readonly started: { jobId: string; request: ReconcileRequest; connector: { id: string; name: string } }[] = [];
+  readonly started: {
+    jobId: string;
+    request: ReconcileRequest;
+    connector: { id: string; name: string };
+    retryOf?: string;
+  }[] = [];
   readonly statuses = new Map<string, WorkflowStatus>();
   readonly progressOf = new Map<string, Progress>();
   readonly alerts: AlertRequest[] = [];
@@ -31,11 +36,11 @@ export class FakeJobs implements JobControl {
   /** Whether the response to a start gets lost, and whether before or after the workflow started. */
   lost: 'nothing' | 'before' | 'after' = 'nothing';
 
-  async start(jobId: string, request: ReconcileRequest, connector: { id: string; name: string }) {
+  async start(jobId: string, request: ReconcileRequest, connector: { id: string; name: string }, retryOf?: string) {
     this.#reach();
     const lost = new CodedError('DEADLINE_EXCEEDED', `Temporal did not answer about ${jobId}`);
     if (this.lost === 'before') throw lost;
-    if (!this.statuses.has(jobId)) this.started.push({ jobId, request, connector });
+    if (!this.statuses.has(jobId)) this.started.push({ jobId, request, connector, retryOf });
     this.statuses.set(jobId, 'RUNNING');
     if (this.lost === 'after') throw lost;
     return { runId: `run-of-${jobId}` };

@@ -15,6 +15,7 @@ let job: string;
 beforeAll(async () => {
   cli = await startHarness();
   await cli.create('lake');
+  cli.jobs.outcome = undefined;
   job = (await cli.run('connector', 'trigger', 'lake')).stdout.trim();
   writeFileSync(
     PROFILES,

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Page, PageRequest, TableEntry, UpstreamCatalog } from '../../src/connectors/spi.ts';
 import type { NamespacePath, TableRef } from '../../src/contract/upstream-names.ts';
 import type { CodedError } from '../../src/errors.ts';
+import { appendOpened } from './opened-tables.ts';
 import { SyntheticTable } from './synthetic-table.ts';
 import {
   faultsOf,
@@ -62,6 +63,7 @@ export class SyntheticConnector implements UpstreamCatalog {
   async openTable(table: TableRef): Promise<SyntheticTable> {
     this.usage.requests += 1;
     const upstream = this.#upstream();
+    if (upstream.openedTables) appendOpened(upstream.openedTables, table);
     const number = numberIn(table.name);
     if (number >= upstream.tables) throw new this.#error('NOT_FOUND', `there is no table ${table.name}`);
     await this.#fail(number, upstream);

@@ -21,22 +21,32 @@ export class SyntheticStack implements AsyncDisposable {
   readonly folder: string;
   /** Temporal's frontend, host:port. */
   readonly temporalAddress: string;
+  /** Where Temporal serves `/metrics`, host:port. */
+  readonly temporalMetricsAddress: string;
   readonly temporal: Client;
   readonly catalog: ReturnType<typeof connectCatalog>;
   /** Where the catalog serves `/metrics`, host:port. */
   readonly metricsAddress: string;
   readonly #processes: Record<StackProcess, ChildProcess>;
+  readonly #addedWorkers: ChildProcess[] = [];
+  readonly #startWorker: (temporalAddress: string) => Promise<ChildProcess>;
 
   private constructor(
-    started: Pick<SyntheticStack, 'folder' | 'temporalAddress' | 'temporal' | 'catalog' | 'metricsAddress'>,
+    started: Pick<
+      SyntheticStack,
+      'folder' | 'temporalAddress' | 'temporalMetricsAddress' | 'temporal' | 'catalog' | 'metricsAddress'
+    >,
     processes: Record<StackProcess, ChildProcess>,
+    startWorker: (temporalAddress: string) => Promise<ChildProcess>,
   ) {
     this.folder = started.folder;
     this.temporalAddress = started.temporalAddress;
+    this.temporalMetricsAddress = started.temporalMetricsAddress;
     this.temporal = started.temporal;
     this.catalog = started.catalog;
     this.metricsAddress = started.metricsAddress;
     this.#processes = processes;
+    this.#startWorker = startWorker;
   }
 
   /**
@@ -62,6 +72,7 @@ export class SyntheticStack implements AsyncDisposable {
     const [temporalPort, catalogPort] = [await freePort(), await freePort()];
     const [temporalAddress, address] = [`127.0.0.1:${temporalPort}`, `127.0.0.1:${catalogPort}`];
     const metricsAddress = `127.0.0.1:${await freePort()}`;
+    const temporalMetricsPort = await freePort();
     const env = {
       ...process.env,
       ...{ TEMPORAL_ADDRESS: temporalAddress, RECONCILER_ADDRESS: address },
@@ -72,6 +83,19 @@ export class SyntheticStack implements AsyncDisposable {
       const log = openSync(join(folder, `${name}.log`), 'a');
       return spawn(command, args, { env: { ...env, ...more }, cwd: ROOT, stdio: ['ignore', log, log, 'ipc'] });
     };
+    const startWorker = async (address: string) => {
+      const script = join(ROOT, 'test/synthetic/worker.ts');
+      // With the same V8 option as `reconciler worker`.
+      const args = ['--no-allocation-site-pretenuring', '--import', 'tsx', script];
+      const worker = start('worker', process.execPath, args, { TEMPORAL_ADDRESS: address });
+      try {
+        await once(worker, 'message', { signal: AbortSignal.timeout(120_000) });
+      } catch (error) {
+        await kill(worker);
+        throw error;
+      }
+      return worker;
+    };
     const { cacheDir, temporalCli } = readConfig();
     const processes: Partial<Record<StackProcess, ChildProcess>> = {};
     try {
@@ -79,6 +103,7 @@ export class SyntheticStack implements AsyncDisposable {
         ...['server', 'start-dev', '--headless', '--ip', '127.0.0.1', '--port', String(temporalPort)],
         ...['--db-filename', join(folder, 'temporal.db'), '--log-level', 'warn'],
         ...Object.values(SEARCH_ATTRIBUTES).flatMap((key) => ['--search-attribute', declarationOf(key)]),
+        ...['--metrics-port', String(temporalMetricsPort)],
         ...settings.flatMap((setting) => ['--dynamic-config-value', setting]),
       ]);
       const args = [BIN, 'catalog', '--address', address, '--database', join(folder, 'catalog.db')];
@@ -86,14 +111,12 @@ export class SyntheticStack implements AsyncDisposable {
       const timeout = AbortSignal.timeout(120_000);
       await waitUntilServing(temporalAddress, 'temporal.api.workflowservice.v1.WorkflowService', timeout);
       await waitUntilServing(address, '', timeout);
-      // With the same V8 option as `reconciler worker`.
-      processes.worker = start('worker', process.execPath, [
-        ...['--no-allocation-site-pretenuring', '--import', 'tsx', join(ROOT, 'test/synthetic/worker.ts')],
-      ]);
-      await once(processes.worker, 'message', { signal: timeout });
+      processes.worker = await startWorker(temporalAddress);
       const temporal = new Client({ connection: await Connection.connect({ address: temporalAddress }) });
-      const started = { folder, temporalAddress, temporal, catalog: connectCatalog(address), metricsAddress };
-      return new SyntheticStack(started, processes as Record<StackProcess, ChildProcess>);
+      const temporalMetricsAddress = `127.0.0.1:${temporalMetricsPort}`;
+      const addresses = { temporalAddress, temporalMetricsAddress, metricsAddress };
+      const started = { folder, temporal, catalog: connectCatalog(address), ...addresses };
+      return new SyntheticStack(started, processes as Record<StackProcess, ChildProcess>, startWorker);
     } catch (error) {
       for (const process of Object.values(processes)) await kill(process);
       throw error;
@@ -102,6 +125,11 @@ export class SyntheticStack implements AsyncDisposable {
 
   pid(name: StackProcess): number {
     return this.#processes[name].pid as number;
+  }
+
+  /** Starts one more worker. @param temporalAddress where it reaches Temporal: this stack's, or a proxy of it */
+  async addWorker(temporalAddress: string): Promise<void> {
+    this.#addedWorkers.push(await this.#startWorker(temporalAddress));
   }
 
   /** Creates or changes an upstream. @returns its URI */
@@ -140,6 +168,7 @@ export class SyntheticStack implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.catalog.close();
     await this.temporal.connection.close();
+    for (const worker of this.#addedWorkers) await kill(worker);
     for (const name of ['worker', 'catalog', 'temporal'] as const) await kill(this.#processes[name]);
     rmSync(this.folder, { recursive: true, force: true });
   }

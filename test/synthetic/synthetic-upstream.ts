@@ -16,6 +16,8 @@ export interface SyntheticUpstream {
   faults?: TableFault[];
   /** Namespaces that may not be listed, by number. */
   refused?: number[];
+  /** A file to which each opening of a table is appended, as an `OpenedTable`. */
+  openedTables?: string;
 }
 
 /** Opening every `every`-th table fails or is slow. */

@@ -4,11 +4,13 @@ import { newProgress } from '../../src/contract/job.ts';
 import { temporalJobControl } from '../../src/temporal/job-control.ts';
 
 /** Job control with a fake client, all of whose workflows have this handle. */
-function controlOf(handle: object) {
+function controlOf(handle: object, pendingActivities: object[] = []) {
   return temporalJobControl(
     async () =>
       ({
+        options: { namespace: 'default' },
         workflow: { getHandle: () => handle },
+        workflowService: { describeWorkflowExecution: async () => ({ pendingActivities }) },
         withDeadline: (_: number, call: () => Promise<unknown>) => call(),
       }) as unknown as Client,
   );
@@ -18,15 +20,15 @@ describe('progress', () => {
   const progress = { ...newProgress(), state: 'JS_RUNNING', counters: { tablesScanned: 60, filesIngested: 9 } };
   // The workflow knows by itself what its activities have done so far.
   const heartbeatDetails = { payloads: [{ data: Buffer.from('{"files":4}') }] };
-  const describe = async () => ({ raw: { pendingActivities: [{ heartbeatDetails, lastStartedTime: {} }] } });
+  const pending = [{ heartbeatDetails, lastStartedTime: {} }];
 
   it('is what the workflow returns', async () => {
-    expect(await controlOf({ query: async () => progress, describe }).progress('job')).toEqual(progress);
+    expect(await controlOf({ query: async () => progress }, pending).progress('job')).toEqual(progress);
   });
 
   it('is absent if no worker answers', async () => {
     const query = () => Promise.reject(new Error('deadline exceeded'));
-    expect(await controlOf({ query, describe }).progress('job')).toBeUndefined();
+    expect(await controlOf({ query }, pending).progress('job')).toBeUndefined();
   });
 });
 

@@ -49,7 +49,7 @@ it('links to the runs of the connector and to the retried job', async () => {
   const options = { uiBase: 'https://cloud.temporal.io/', retryOf: 'reconcile-lake-1' };
   const { staticDetails } = await jobLabels(client(), request({ retryOf: 'reconcile-lake-1' }), LAKE, options);
   expect(staticDetails).toContain(
-    '[all its runs](https://cloud.temporal.io/namespaces/data.a1b2c/workflows?query=ReconcilerConnector%20%3D%20%27lake%27)',
+    '[all its runs](https://cloud.temporal.io/namespaces/data.a1b2c/workflows?query=ReconcilerConnector%3D%22lake%22)',
   );
   expect(staticDetails).toContain(
     'Only what failed in [reconcile-lake-1](https://cloud.temporal.io/namespaces/data.a1b2c/workflows/reconcile-lake-1)',
@@ -67,9 +67,9 @@ it('links within the UI if its address is not known, and to no list without sear
 });
 
 it('quotes names in links and escapes them in Markdown', async () => {
-  const { staticDetails } = await jobLabels(client(), request(), { id: 'con_1', name: "it's *(new)*" });
-  expect(staticDetails).toContain("Connector **it's \\*(new)\\***");
-  expect(staticDetails).toContain('query=ReconcilerConnector%20%3D%20%27it%27%27s%20*%28new%29*%27)');
+  const { staticDetails } = await jobLabels(client(), request(), { id: 'con_1', name: 'the "new" *(lake)*' });
+  expect(staticDetails).toContain('Connector **the "new" \\*(lake)\\***');
+  expect(staticDetails).toContain('query=ReconcilerConnector%3D%22the%20%5C%22new%5C%22%20*%28lake%29*%22)');
 });
 
 it('contains excerpts of a request of 64 KB only', async () => {

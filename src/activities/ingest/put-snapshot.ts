@@ -1,4 +1,5 @@
 import { ClientError, Status } from 'nice-grpc';
+import { isClaimLost } from '../../catalog-client/claim.ts';
 import type { TableCursor, TableHeartbeat } from '../../contract/activities.ts';
 import type { PutSnapshot } from './snapshot-message.ts';
 import { toSnapshotMessage } from './snapshot-message.ts';
@@ -16,7 +17,7 @@ export async function putSnapshot(put: PutSnapshot): Promise<Put> {
     return await send(put, {});
   } catch (error) {
     const differs = error instanceof ClientError && error.code === Status.FAILED_PRECONDITION;
-    if (!differs || put.before) throw error;
+    if (!differs || isClaimLost(error) || put.before) throw error;
     // The next slice would not know that it must not start from the base, nor at a cursor: it would end here again.
     const again = { ...put, heartbeat: { ...put.heartbeat, isOver: undefined } };
     if (put.groups) return putSnapshot({ ...again, groups: undefined, base: undefined });

@@ -4,6 +4,7 @@ import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
 import { activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
 import type { HeartbeatDetails } from '../../contract/activities.ts';
 import { CodedError } from '../../errors.ts';
+import { throwIfPaused } from './paused-activity.ts';
 import { workerContext } from './worker-context.ts';
 
 /** Below the heartbeat timeout of 60 s, so that a stall ends with a message that names what stalled. */
@@ -32,11 +33,13 @@ interface ActivityScope {
   readonly signal: AbortSignal;
 }
 
-interface Options {
+interface Options<T> {
   /** How long the work may take before it should return what it has done. */
   sliceSeconds?: number;
   /** The name under which the work's counts are reported to the workflow. */
   step?: string;
+  /** Whether the work's result leaves something to another activity. */
+  continues?(result: T): boolean;
 }
 
 const scopes = new AsyncLocalStorage<ActivityScope>();
@@ -47,11 +50,11 @@ export const currentActivity = (): ActivityScope | undefined => scopes.getStore(
 /**
  * Runs an activity's work with heartbeats on progress. A watchdog ends it after 50 s without progress.
  *
- * @throws CodedError DEADLINE_EXCEEDED if it stalled; CancelledFailure if it was cancelled
+ * @throws CodedError DEADLINE_EXCEEDED if it stalled; CancelledFailure if it was cancelled; as `throwIfPaused` does
  */
 export async function withHeartbeat<T>(
   what: string,
-  { sliceSeconds, step }: Options,
+  { sliceSeconds, step, continues }: Options<T>,
   work: (heartbeat: Heartbeat) => Promise<T>,
 ): Promise<T> {
   const stopping = new AbortController();
@@ -103,7 +106,9 @@ export async function withHeartbeat<T>(
       sendIfDue();
     };
     working = scopes.run({ keepAlive, signal }, () => work({ beat, signal, isOver }));
-    return await Promise.race([working, ended]);
+    const result = await Promise.race([working, ended]);
+    if (continues?.(result)) await throwIfPaused();
+    return result;
   } catch (error) {
     // The next attempt continues from here.
     if (last && !last.sent) send();

@@ -5,6 +5,8 @@ import type { ProgressReports } from './progress-reports.ts';
 export interface WorkerContext {
   /** Tells workflows what long steps have counted. Absent where nobody listens, as in tests of activities. */
   reports?: ProgressReports;
+  /** Whether a person has paused an activity in Temporal. Absent outside of a worker. */
+  isActivityPaused?(activity: { workflowId: string; activityId: string }): Promise<boolean>;
   /** The time between heartbeats. Each is billed, and a cancellation comes with the next one. */
   heartbeatMs: number;
 }

@@ -7,6 +7,7 @@ import { evaluateAlert, unclaimAlert } from '../store/connectors/alerts.ts';
 import { releaseClaim } from '../store/connectors/claims.ts';
 import { findConnector } from '../store/connectors/connectors.ts';
 import { write } from '../store/database/transaction.ts';
+import { latestRun } from '../store/jobs/job-runs.ts';
 import { getJob, putFailures, putJob } from '../store/jobs/jobs.ts';
 import { createLiveProgress } from './live-progress.ts';
 import { wakeNext } from './wake.ts';
@@ -75,6 +76,7 @@ export function createJobStatus(
   async function refresh(jobId: string): Promise<{ job: ReconcileJob; workflowStatus?: WorkflowStatus }> {
     const job = await getJob(db, jobId);
     if (isEnded(job.state) || isStarting(jobId)) return { job };
+    const run = await latestRun(db, jobId);
     let workflowStatus: WorkflowStatus | undefined;
     try {
       workflowStatus = await (await jobs()).describe(jobId);
@@ -86,7 +88,7 @@ export function createJobStatus(
     const age = Date.now() - (job.createdAt?.getTime() ?? 0);
     if (workflowStatus === undefined && job.runId === '' && age < START_GRACE_MS) return { job };
     const outcome = workflowStatus === undefined ? UNKNOWN : OUTCOME_OF_CLOSED_WORKFLOW[workflowStatus];
-    return { job: await markEnded(jobId, outcome), workflowStatus };
+    return { job: await markEnded(jobId, run, outcome), workflowStatus };
   }
 
   /** The message of a waiting job names the job that holds the claim on the connector. */
@@ -97,13 +99,18 @@ export function createJobStatus(
     return { ...job, message: `waiting for job ${holder}, which has the connector` };
   }
 
-  async function markEnded(jobId: string, outcome: { state: JobState; message: string }): Promise<ReconcileJob> {
+  /** @param run the job's latest run before its status was read: if it was reset since then, it runs again */
+  async function markEnded(
+    jobId: string,
+    run: string | undefined,
+    outcome: { state: JobState; message: string },
+  ): Promise<ReconcileJob> {
     const failed = outcome.state === JobState.JS_FAILED;
     // The job did not complete its work.
     const failures = failed ? [failureMessage({ table: '', code: 'ABORTED', ...outcome, failedAtMs: Date.now() })] : [];
     const [before, after, alert] = await write(db, async (trx) => {
       const job = await getJob(trx, jobId);
-      if (isEnded(job.state)) return [job, job];
+      if (isEnded(job.state) || (await latestRun(trx, jobId)) !== run) return [job, job];
       await releaseClaim(trx, jobId);
       await putFailures(trx, jobId, failures);
       const before = countersOf(job);
@@ -132,13 +139,16 @@ export function createJobStatus(
 /** The record with what its workflow reports. Its counters are the recorded ones, which are at least as high. */
 function withProgress(job: ReconcileJob, progress: Progress): ReconcileJob {
   if (isEnded(job.state)) return job;
+  const isQueued = progress.state === 'JS_QUEUED';
+  // The job has claimed its connector since its workflow was asked.
+  if (isQueued && job.state === JobState.JS_RUNNING) return job;
   const activity =
     progress.inFlight.length > 0 ? `${progress.phase}: ${progress.inFlight.slice(0, 5).join(', ')}` : progress.phase;
   return {
     ...job,
     // The job has ended only when its record has, which also has the message.
-    state: progress.state === 'JS_QUEUED' ? JobState.JS_QUEUED : JobState.JS_RUNNING,
-    message: progress.state === 'JS_QUEUED' ? job.message : activity,
+    state: isQueued ? JobState.JS_QUEUED : JobState.JS_RUNNING,
+    message: isQueued ? job.message : activity,
     phase: progress.phase,
     paused: progress.paused ?? false,
   };

@@ -9,7 +9,10 @@ export function createJobObserver(logger: Logger, metrics: CatalogMetrics | unde
   return (before, after, failures = []) => {
     metrics?.recorded(before, after, failures);
     const fields = { job: after.jobId, connector: after.connectorName };
-    if (before && isEnded(before.state)) return;
+    if (before && isEnded(before.state)) {
+      if (!isEnded(after.state)) logger.info(fields, 'the job was reset and continues');
+      return;
+    }
     if (after.state === JobState.JS_RUNNING && before?.state !== JobState.JS_RUNNING) {
       logger.info(fields, 'the job has started');
     }

@@ -102,7 +102,7 @@ export function createJobStarter(deps: ServiceDeps): JobStarter {
     const request = JSON.parse(job.requestJson) as ReconcileRequest;
     let runId: string;
     try {
-      ({ runId } = await (await jobs()).start(job.jobId, request, connector, job.retryOfJobId));
+      ({ runId } = await (await jobs()).start(job.jobId, request, connector, job.retryOfJobId || undefined));
     } catch (error) {
       // The job may be running. Its state is determined when it is next requested.
       if (error instanceof CodedError && error.code === 'DEADLINE_EXCEEDED') throw error;

@@ -91,8 +91,9 @@ export function createClaimRpcs(deps: ServiceDeps): ClaimRpcs {
   async function hasEnded(jobId: string): Promise<boolean> {
     if (jobId === '') return false;
     const refreshed = await refresh(jobId).catch(() => undefined);
-    // Its workflow was reset after the caller saw it, and runs again.
-    return refreshed?.workflowStatus !== 'RUNNING';
+    if (!refreshed || isEnded(refreshed.job.state)) return true;
+    // If Temporal has a status and the job has not ended, its workflow was reset after the caller looked.
+    return refreshed.workflowStatus === undefined;
   }
 }
 

@@ -25,7 +25,11 @@ Examples:
 
 export function define(command: Command): void {
   command
-    .option('--task-queue <name>', `poll this queue for ingests instead of ${INGEST_TASK_QUEUE}; repeatable`, each)
+    .option(
+      '--task-queue <name>',
+      `poll this queue for ingests instead of ${INGEST_TASK_QUEUE}, and NAME-scan for short steps; repeatable`,
+      each,
+    )
     .addHelpText('after', HELP)
     .action(async ({ taskQueue }: { taskQueue?: string[] }) => {
       if (taskQueue?.includes(TASK_QUEUE)) {

@@ -101,6 +101,16 @@ it('never has lower counters than before, whether a worker answers or not', asyn
   expect(await scanned()).toBe(60n);
 });
 
+it('does not hide that a job has begun', async () => {
+  const { connectors } = catalog.clients;
+  const { connectorId } = await connectors.createConnector({ connector: connectorSpec() });
+  const { jobId } = await connectors.triggerReconcile({ connectorId });
+  catalog.jobs.progressOf.set(jobId, { state: 'JS_QUEUED', phase: 'waiting', inFlight: [], counters: {} });
+  expect(await connectors.getReconcileJob({ jobId })).toMatchObject({ state: JobState.JS_QUEUED, phase: 'waiting' });
+  await catalog.claim(connectorId, jobId, { phase: 'listing' });
+  expect(await connectors.getReconcileJob({ jobId })).toMatchObject({ state: JobState.JS_RUNNING, phase: 'listing' });
+});
+
 it('has the counters of the new run after a reset, even if a query of the former run is answered late', async () => {
   const { connectorId, jobId, report, get, scanned, queries } = await running();
   report({ tablesScanned: 50 });

@@ -49,8 +49,9 @@ it.each([
   ['the job', [JOB]],
   ['what an older version recorded', [JobFailureKind.JOB_FAILURE_KIND_UNSPECIFIED]],
 ])('repeats the whole job if more than tables failed: %s', async (_, kinds) => {
-  const { connectorId, retry } = await ended(JobState.JS_FAILED, kinds);
+  const { connectorId, jobId, retry } = await ended(JobState.JS_FAILED, kinds);
   await retry();
+  expect(catalog.jobs.started.at(-1)?.retryOf).toBe(jobId);
   expect(catalog.jobs.started.at(-1)?.request).toEqual({
     connector: connectorId,
     full: true,

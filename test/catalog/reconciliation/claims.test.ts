@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { isClaimLost } from '../../../src/catalog-client/claim.ts';
 import { JobState } from '../../../src/generated/reconciler/v1/jobs.ts';
 import { poll } from '../../jest/poll.ts';
@@ -213,6 +213,18 @@ describe('a job whose workflow was reset', () => {
     });
     expect(await isLost(claim(b, { runId: 'r1' }))).toBe(true);
     expect(await claim(b, { runId: 'r2' })).toMatchObject({ holderJobId: b });
+  });
+
+  it('is not ended by a status of its former run', async () => {
+    const { connectorId, a, claim } = await setUp();
+    await claim(a, { runId: 'r1' });
+    using _ = jest.spyOn(catalog.jobs, 'describe').mockImplementationOnce(async () => {
+      await claim(a, { runId: 'r2' });
+      return 'TERMINATED';
+    });
+    await catalog.clients.connectors.getReconcileJob({ jobId: a });
+    expect(await record(a)).toMatchObject({ state: JS_RUNNING });
+    expect(await holderOf(connectorId)).toBe(a);
   });
 
   it('is not taken back by an earlier run', async () => {

@@ -216,6 +216,8 @@ describe('a stream', () => {
     const claim = { connectorId, epoch: 2, runId: `run-2-of-${jobId}` };
     const again = await withClaim(claim, () => table.send(put));
     expect(again).toMatchObject({ complete: true });
+    // A file and its membership are a row each.
+    expect(again.rowsWritten).toBe(1_001n);
   });
 
   it('that replaces a snapshot is refused at its finish', async () => {

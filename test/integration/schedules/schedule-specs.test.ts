@@ -254,20 +254,25 @@ describe('schedules of connectors', () => {
   });
 
   it('start workflows with their memo, attributes and priority', async () => {
-    await control().put(desired('con_starts'));
-    await temporal.client.schedule.getHandle('reconcile-con_starts').trigger();
+    const [id, name] = ['con_starts', "the new lake's (b)"];
+    await control().put(desired(id, { connector: { id, name }, jobIdPrefix: `reconcile-${id}` }));
+    await temporal.client.schedule.getHandle(`reconcile-${id}`).trigger();
     const started = async () => {
-      const { recentActions } = (await temporal.client.schedule.getHandle('reconcile-con_starts').describe()).info;
+      const { recentActions } = (await temporal.client.schedule.getHandle(`reconcile-${id}`).describe()).info;
       return recentActions[0]?.action.workflow.workflowId ?? '';
     };
     await poll(started, { timeout: 30_000 }).not.toBe('');
-    const { memo, priority, typedSearchAttributes } = await temporal.client.workflow
-      .getHandle(await started())
-      .describe();
-    expect(memo).toMatchObject({ connector: 'lake', connectorId: 'con_starts', trigger: 'schedule' });
-    expect(priority).toMatchObject({ priorityKey: 3, fairnessKey: 'con_starts' });
+    const run = await temporal.client.workflow.getHandle(await started()).describe();
+    const { memo, priority, typedSearchAttributes } = run;
+    expect(memo).toMatchObject({ connector: name, connectorId: id, trigger: 'schedule' });
+    expect(priority).toMatchObject({ priorityKey: 3, fairnessKey: id });
     expect(typedSearchAttributes.get(SEARCH_ATTRIBUTES.trigger)).toBe('schedule');
-    await control().remove('con_starts');
+    // The query of the link in its details finds it.
+    const [, link = ''] = /\[all its runs\]\(([^)]*)\)/.exec((await run.staticDetails()) ?? '') ?? [];
+    const query = new URL(link, 'http://ui').searchParams.get('query') ?? '';
+    const count = async () => (await temporal.client.workflow.count(query)).count;
+    await poll(count, { timeout: 30_000 }).toBe(1);
+    await control().remove(id);
   });
 
   it('are reported as different whichever part of them has been changed', async () => {

@@ -22,7 +22,7 @@ let silent: FakeServer;
 beforeAll(async () => {
   const attributes = Object.values(SEARCH_ATTRIBUTES).flatMap((key) => ['--search-attribute', declarationOf(key)]);
   stack = await Processes.start(...attributes);
-  catalogProcess = await stack.startCatalog();
+  catalogProcess = await stack.startCatalog({ RECONCILER_TEMPORAL_UI: 'https://temporal.example.com' });
   worker = await stack.startWorker();
   silent = await startFakeServer(() => {});
 });
@@ -66,6 +66,10 @@ it('a schedule starts reconcile workflows until its connector is paused', async 
   const { schedules } = await stack.catalog.schedules.listSchedules({ connectorId });
   expect(schedules[0]).toMatchObject({ when: 'every 3s', lastRunAt: expect.any(Date) });
   expect(schedules[0]?.lastJobId).toMatch(/^reconcile-every-few-seconds-/);
+  const run = await stack.temporal.workflow.getHandle(jobs[0]?.jobId ?? '').describe();
+  expect(await run.staticDetails()).toContain(
+    '[all its runs](https://temporal.example.com/namespaces/default/workflows?query=ReconcilerConnector',
+  );
   // The jobs can be found by their connector in the Temporal UI.
   const query = `ReconcilerConnector = 'every few seconds'`;
   await poll(async () => (await stack.temporal.workflow.count(query)).count, POLL).toBeGreaterThan(1);

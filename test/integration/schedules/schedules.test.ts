@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { pino } from 'pino';
+import { spreadOffset } from '../../../src/catalog/schedules/spread-offset.ts';
 import { type RunningCatalog, startCatalog } from '../../../src/catalog/server/server.ts';
 import { type CatalogClients, connectCatalog } from '../../../src/catalog-client/connect.ts';
 import { ConnectorKind, ConnectorState } from '../../../src/generated/reconciler/v1/connectors.ts';
@@ -88,6 +89,8 @@ describe('schedules', () => {
       nightly: { when: '0 3 * * * Europe/Vienna' },
     });
     expect((await scheduleOf(ids.nightly))?.nextRunAt?.getUTCMinutes()).toBe(0);
+    const nextRun = (await scheduleOf(ids.hourly))?.nextRunAt?.getTime() ?? 0;
+    expect((nextRun / 1000) % 3600).toBe(spreadOffset(ids.hourly, 3600));
   });
 
   it('follow changes of their connector', async () => {
@@ -98,7 +101,9 @@ describe('schedules', () => {
       'policy.interval',
       'display_name',
     );
-    await poll(async () => (await handle(id).describe()).spec.intervals, POLL).toMatchObject([{ every: 600_000 }]);
+    await poll(async () => (await handle(id).describe()).spec.intervals, POLL).toEqual([
+      { every: 600_000, offset: spreadOffset(id, 600) * 1000 },
+    ]);
     expect((await handle(id).describe()).action).toMatchObject({
       workflowId: `reconcile-often-${id.slice(-6)}`,
       staticSummary: 'Reconcile of often',
