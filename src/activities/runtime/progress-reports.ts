@@ -15,7 +15,8 @@ export type SendReport = (run: { workflowId: string; runId: string }, report: Pr
 interface Step {
   began: number;
   counts?: Counters;
-  sent?: Counters;
+  /** The counts that were reported last, as JSON: most reports of progress are new objects with the same counts. */
+  sent?: string;
 }
 
 /** A job's steps that this worker runs. */
@@ -64,14 +65,15 @@ export class ProgressReports {
     const now = Date.now();
     for (const job of this.#jobs.values()) {
       if (now - job.sentAt < INTERVAL_MS) continue;
-      const due = [...job.steps].filter(([, { began, counts, sent }]) => now - began >= FIRST_MS && counts !== sent);
-      if (due.length === 0) continue;
-      job.sentAt = now;
       const report: ProgressReport = {};
-      for (const [name, step] of due) {
+      for (const [name, step] of job.steps) {
+        const text = step.counts && JSON.stringify(step.counts);
+        if (now - step.began < FIRST_MS || text === step.sent) continue;
         report[name] = step.counts ?? {};
-        step.sent = step.counts;
+        step.sent = text;
       }
+      if (Object.keys(report).length === 0) continue;
+      job.sentAt = now;
       // The run may have ended, and the next report may reach it if Temporal is away.
       void this.#send(job, report).catch(() => {});
     }
