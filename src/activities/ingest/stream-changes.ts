@@ -21,7 +21,7 @@ export interface PutChanges {
   beat(sent: number, acknowledged: { files: number; position?: number }): void;
   signal: AbortSignal;
   /** Whether to stop at the next position from which the reader can continue. Absent, and with `whole`: all changes are sent. */
-  isOver?(): boolean;
+  isOver?(since: number): boolean;
   /** Sends all changes in one stream. */
   whole?: boolean;
 }
@@ -46,7 +46,8 @@ export async function streamChanges(put: PutChanges): Promise<Put> {
   const { deps, signal } = put;
   const batches = put.batches[Symbol.asyncIterator]();
   const sum: Put = { files: 0, rowsWritten: 0, tableUpdated: false };
-  const isOver = () => !put.whole && Boolean(put.isOver?.());
+  const began = Date.now();
+  const isOver = () => !put.whole && Boolean(put.isOver?.(began));
   let acknowledged = put.from;
   for (let complete = false; !complete; ) {
     const part = { position: acknowledged, ended: false };

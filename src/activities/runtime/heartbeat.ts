@@ -13,6 +13,8 @@ const STALL_MS = 50_000;
 const FIRST_MS = 5_000;
 /** Interval in which it is looked whether a heartbeat is due: without progress the last one is repeated, since it may bring a cancellation. */
 const CHECK_MS = 500;
+/** What begins at the end of a slice goes on for this time: it is often done by then, and the next slice would have to begin it again. */
+const MIN_PART_MS = 5_000;
 /** How long an activity that was cancelled or stalled waits for its work to stop. */
 const STOPPING_MS = 5_000;
 
@@ -22,8 +24,12 @@ export interface Heartbeat {
   beat<Details extends HeartbeatDetails>(details?: Details): void;
   /** Aborts when the work is cancelled or has stalled. */
   readonly signal: AbortSignal;
-  /** The work has lasted as long as it may: it should return as soon as it can be continued. Absent if it may take any time. */
-  isOver?(): boolean;
+  /**
+   * The work has lasted as long as it may: it should return as soon as it can be continued. Absent if it may take any time.
+   *
+   * @param since when a part began that should not be left as soon as it has begun
+   */
+  isOver?(since?: number): boolean;
 }
 
 /** The current activity, for code below it that has no heartbeat. */
@@ -98,7 +104,8 @@ export async function withHeartbeat<T>(
       sendIfDue();
     };
     const end = sliceSeconds === undefined ? undefined : began + sliceSeconds * 1000;
-    const isOver = end === undefined ? undefined : () => Date.now() >= end;
+    const minPartMs = Math.min(MIN_PART_MS, (sliceSeconds ?? 0) * 1000);
+    const isOver = end === undefined ? undefined : (since = began) => Date.now() >= Math.max(end, since + minPartMs);
     // Work that ignores the signal (a read that hangs) must not block the activity.
     const keepAlive = () => {
       if (over) return;

@@ -94,7 +94,7 @@ it('a connector with a task queue is read only by the workers of that queue', as
   const jobId = await stack.trigger(connectorId);
   // The existing worker runs the workflow, but no worker reads the upstream.
   await poll(async () => (await jobOf(jobId)).message, POLL).toMatch(
-    /^waiting since [\d: -]+ UTC: no worker polls task queue 'far(-scan)?'\. Start one with `reconciler worker --task-queue far`$/,
+    /^waiting since [\d: -]+ UTC: no worker polls task queue 'far-scan'\. Start one with `reconciler worker --task-queue far`$/,
   );
   const far = await stack.startWorker({}, '--task-queue', 'far');
   await poll(async () => (await jobOf(jobId)).state, POLL).toBe(JobState.JS_SUCCEEDED);
@@ -105,10 +105,10 @@ it('a connector with a task queue is read only by the workers of that queue', as
   for (const { eventId, activityTaskScheduledEventAttributes: scheduled, ...event } of events ?? []) {
     if (scheduled) queueOf.set(String(eventId), scheduled.taskQueue?.name ?? '');
     const started = event.activityTaskStartedEventAttributes;
-    if (started && queueOf.get(String(started.scheduledEventId)) === 'far')
+    if (started && queueOf.get(String(started.scheduledEventId)) !== 'reconciler')
       readers.add(started.identity?.split('@')[0] ?? '');
   }
-  expect(new Set(queueOf.values())).toEqual(new Set(['reconciler', 'far']));
+  expect(new Set(queueOf.values())).toEqual(new Set(['reconciler', 'far', 'far-scan']));
   expect([...readers]).toEqual([String(far.pid)]);
 
   expect(await connectors().validateConnector({ target: { $case: 'connectorId', value: connectorId } })).toMatchObject({
