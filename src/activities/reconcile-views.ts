@@ -73,6 +73,8 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
         heartbeat.beat();
         if (isOver?.()) break;
       }
+      // The connector may have changed since the job began.
+      if (!takesViews(upstream, connector, input)) done = { ...done, cursor: undefined };
       const isLast = done.cursor === undefined;
       return {
         ...done,

@@ -3,14 +3,15 @@ import { reconcileMissing } from '../../src/activities/reconcile-missing.ts';
 import { reconcileViews } from '../../src/activities/reconcile-views.ts';
 import type { ActivityDeps } from '../../src/activities/runtime/deps.ts';
 import { scanTables } from '../../src/activities/scan-tables.ts';
-import type { ViewsHeartbeat, ViewsInput } from '../../src/contract/activities.ts';
+import type { ViewsHeartbeat, ViewsInput, ViewsOutcome } from '../../src/contract/activities.ts';
+import { addToChecksum, NO_NAMES } from '../../src/contract/name-checksum.ts';
 import { CodedError } from '../../src/errors.ts';
-import { ConnectorKind } from '../../src/generated/reconciler/v1/connectors.ts';
+import { ConnectorKind, MissingAction } from '../../src/generated/reconciler/v1/connectors.ts';
 import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
 import { TestCatalog } from '../catalog/harness.ts';
 import { activityDeps } from './activity-deps.ts';
 import { MemoryUpstream } from './memory-upstream.ts';
-import { attempt, run as inActivity, jobRecord, STEP } from './run-activity.ts';
+import { attempt, run as inActivity, jobRecord, STEP, throughJson } from './run-activity.ts';
 
 let catalog: TestCatalog;
 beforeAll(async () => {
@@ -189,6 +190,115 @@ describe('reconcileViews', () => {
     Object.assign(upstream, { listViews: undefined });
     expect(await scan()).not.toHaveProperty('hasViews');
     expect((await run()).counts).toEqual({ upstreamRequests: 0 });
+  });
+});
+
+describe('reconcileViews in slices', () => {
+  const haveViews = (count: number) => {
+    for (let i = 0; i < count; i++) upstream.views.set(`a.v${i}`, 1);
+  };
+
+  /** Slices that are over when they begin, until the last one, with cursors and checksums as the workflow passes them. */
+  async function slices(more: Partial<ViewsInput> = {}) {
+    const outcomes: ViewsOutcome[] = [];
+    let listed = NO_NAMES;
+    do {
+      const { cursor } = outcomes.at(-1) ?? {};
+      outcomes.push(throughJson(await run({ ...more, sliceSeconds: 0, cursor, listed })));
+      listed = addToChecksum(listed, outcomes.at(-1)!.listed);
+      expect(outcomes.length).toBeLessThan(20);
+    } while (outcomes.at(-1)!.cursor);
+    return { outcomes, listed };
+  }
+
+  it('returns after a page, with its counts and failures, and continues there', async () => {
+    haveViews(250);
+    upstream.failures.set('a.v120', () => new CodedError('NOT_FOUND', 'no'));
+    const { outcomes, listed } = await slices();
+    expect(
+      outcomes.map(({ counts: { viewsScanned, viewsChanged, errors }, failures }) => [
+        ...[viewsScanned, viewsChanged, errors, failures.length],
+      ]),
+    ).toEqual([
+      [100, 100, undefined, 0],
+      [100, 99, 1, 1],
+      [50, 50, undefined, 0],
+    ]);
+    expect(upstream.described).toHaveLength(250);
+    expect(new Set(upstream.described).size).toBe(250);
+    expect((await run()).listed).toBe(listed);
+    expect(await failuresOf(`job-${name}`)).toHaveLength(1);
+  });
+
+  it('continues within a slice with the page that the last attempt did not finish', async () => {
+    haveViews(350);
+    const { cursor } = await run({ sliceSeconds: 0 });
+    upstream.failures.set('a.v310', () => new CodedError('INTERNAL', 'not reached'));
+    const { listViews } = upstream;
+    upstream.listViews = async (path, page) => {
+      if (page.token === '300') throw new CodedError('UNAVAILABLE', 'cut');
+      return listViews.call(upstream, path, page);
+    };
+    const { last } = await attempt(() => views({ cursor }));
+    upstream.listViews = listViews;
+    upstream.failures.clear();
+    upstream.described.length = 0;
+    const again = await inActivity(() => views({ cursor }), { heartbeatDetails: last });
+    expect(again.counts).toMatchObject({ viewsScanned: 250, viewsChanged: 250 });
+    expect(again.cursor).toBeUndefined();
+    expect(upstream.described).toHaveLength(50);
+  });
+
+  it('ends if the connector takes no views any more', async () => {
+    haveViews(150);
+    const { cursor } = await run({ sliceSeconds: 0 });
+    const source = { namespacePath: ['a'], table: 't' };
+    await catalog.clients.connectors.updateConnector({ connector: { connectorId, source }, updateMask: ['source'] });
+    expect((await run({ cursor })).cursor).toBeUndefined();
+    expect((await run()).cursor).toBeUndefined();
+  });
+
+  describe('nothing is gone', () => {
+    const nothingGone = async (more: Partial<ViewsInput> = {}) =>
+      (await run({ listed: NO_NAMES, ...more })).nothingGone;
+
+    it('if exactly what is bound was listed, by all slices, and after the last of them', async () => {
+      haveViews(150);
+      const { outcomes } = await slices();
+      expect(outcomes.map((outcome) => outcome.nothingGone)).toEqual([undefined, true]);
+      expect(await nothingGone()).toBe(true);
+      const { cursor } = outcomes[0]!;
+      expect(await nothingGone({ cursor })).toBeUndefined();
+    });
+
+    it('is not certain if a view is gone, was renamed or has failed to come in', async () => {
+      haveViews(3);
+      expect(await nothingGone()).toBe(true);
+      upstream.views.set('a.broken', 1);
+      upstream.failures.set('a.broken', () => new CodedError('DATA_LOSS', 'broken'));
+      expect(await nothingGone()).toBeUndefined();
+      upstream.views.delete('a.broken');
+      upstream.views.delete('a.v1');
+      expect(await nothingGone()).toBeUndefined();
+      upstream.views.set('a.renamed', 1);
+      expect(await nothingGone()).toBeUndefined();
+      // What is marked is not expected to be listed.
+      await catalog.clients.connectors.updateConnector({
+        connector: { connectorId, policy: { missing: { maxShare: 1 } } },
+        updateMask: ['policy.missing'],
+      });
+      expect(await missing()).toBe(1);
+      expect(await nothingGone()).toBe(true);
+    });
+
+    it('is not looked for by a run that is narrowed, and does not matter if the connector keeps what is gone', async () => {
+      await connect({ policy: { missing: { action: MissingAction.MISSING_ACTION_KEEP } } });
+      haveViews(3);
+      await run();
+      upstream.views.delete('a.v1');
+      expect(await nothingGone()).toBe(true);
+      expect(await nothingGone({ listed: undefined })).toBeUndefined();
+    });
   });
 });
 
