@@ -1,7 +1,7 @@
 import type { JobClaim } from '../contract/activities.ts';
 import { CLAIM_LOST } from '../contract/claim.ts';
 import { CONNECTOR_PAUSED } from '../contract/names.ts';
-import { shellWord } from '../names.ts';
+import { shellWord } from '../text.ts';
 import { control } from './activity-proxies.ts';
 import { failedWith, isUnserved } from './failure-cause.ts';
 import type { Job } from './job/job.ts';
