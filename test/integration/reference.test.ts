@@ -12,14 +12,14 @@ import { ROOT, RunningStack } from './stack/running-stack.ts';
 const FX = join(ROOT, 'test/fixtures/iceberg/wh/fx');
 
 /** Faults of the reference implementation ('Do better') that runs over directories can show. */
-/** Waits until a connector has brought so many tables into the catalog. */
-async function tablesIn(connectorId: string, tables: number): Promise<void> {
-  const kind = ObjectKind.OBJECT_KIND_TABLE;
-  while ((await stack.catalog.bindings.countBindings({ connectorId, kind })).count < BigInt(tables));
-}
-
 describe('a stack, unlike the reference implementation,', () => {
   let stack: RunningStack;
+
+  /** Waits until a connector has brought so many tables into the catalog. */
+  async function tablesIn(connectorId: string, tables: number): Promise<void> {
+    const kind = ObjectKind.OBJECT_KIND_TABLE;
+    while ((await stack.catalog.bindings.countBindings({ connectorId, kind })).count < BigInt(tables));
+  }
   let root: string;
 
   beforeAll(async () => {
