@@ -10,8 +10,8 @@ import { saveHistory } from './save-history.ts';
 
 const FIXTURES = join(ROOT, 'test/fixtures/iceberg/wh');
 
-await using processes = await Processes.start('--dynamic-config-value', 'limit.historyCount.suggestContinueAsNew=60');
-for (let i = 0; i < 320; i++) {
+await using processes = await Processes.start('--dynamic-config-value', 'limit.historyCount.suggestContinueAsNew=40');
+for (let i = 0; i < 900; i++) {
   const fixture = i % 50 === 49 ? 'bad/truncated_metadata' : 'fx/orders';
   const to = join(processes.folder, 'wh/n', `t${String(i).padStart(3, '0')}`, 'metadata');
   cpSync(join(FIXTURES, fixture, 'metadata'), to, { recursive: true });

@@ -6,7 +6,7 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { countersOf } from '../../src/contract/progress-message.ts';
+import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { ConnectorState, MissingAction } from '../../src/generated/reconciler/v1/connectors.ts';
 import { QueueWorkers } from '../integration/stack/queue-workers.ts';
 import { ROOT, RunningStack } from '../integration/stack/running-stack.ts';
@@ -18,15 +18,16 @@ const warehouse = mkdtempSync(join(tmpdir(), 'reconciler-warehouse-'));
 await using stack = await RunningStack.start();
 const { connectors, jobs } = stack.catalog;
 try {
-  // Pause the job before a worker starts it, while it ingests single tables, and while it ingests packs.
-  for (let i = 0; i < 90; i++) put('many', i, i % 30 === 29 ? 'bad/truncated_metadata' : 'fx/orders');
+  // Pause the job before a worker starts it, and twice while it ingests packs.
+  for (let i = 0; i < 400; i++) put('many', i, i % 130 === 29 ? 'bad/truncated_metadata' : 'fx/orders');
   const many = await stack.connect('many', join(warehouse, 'many'), { policy: { maxParallel: 2 } });
   const worker = stack.pids().worker!;
   process.kill(worker, 'SIGSTOP');
   const { jobId: paused } = await connectors.triggerReconcile({ connectorId: many });
   await pauseAndResume(many, paused, () => process.kill(worker, 'SIGCONT'));
-  for (const changed of [3n, 30n]) {
-    while (countersOf(await connectors.getReconcileJob({ jobId: paused })).tablesChanged < changed);
+  const kind = ObjectKind.OBJECT_KIND_TABLE;
+  for (const tables of [3n, 90n]) {
+    while ((await stack.catalog.bindings.countBindings({ connectorId: many, kind })).count < tables);
     await pauseAndResume(many, paused);
   }
   await stack.ended(paused);

@@ -56,7 +56,7 @@ function buildWith(folder: string, limit: (patched: string) => string): string {
   const bundle = join(folder, 'dist/workflow-bundle.js');
   const code = readFileSync(bundle, 'utf8');
   const sdk = /(\w+)\.makeContinueAsNewFunc\)\(\{/.exec(code)?.[1];
-  const changed = code.replace('changed > MAX_SINGLE_TABLES ?', `changed > ${limit(`(0,${sdk}.patched)`)} ?`);
+  const changed = code.replace('<= MAX_SINGLE_TABLES)', `<= ${limit(`(0,${sdk}.patched)`)})`);
   expect(changed).not.toBe(code);
   writeFileSync(bundle, changed);
   mkdirSync(join(folder, 'bin'));

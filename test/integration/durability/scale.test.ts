@@ -13,12 +13,12 @@ import {
 } from '../../synthetic/synthetic-upstream.ts';
 
 /** Temporal suggests continue-as-new at 4,096 events by default. */
-const SUGGESTED_EVENTS = 150;
+const SUGGESTED_EVENTS = 60;
 /**
- * Maximum number of events after the end of a page: its ten packs and eight in flight, each with at most three events of its own and three
- * of a workflow task, and the final record.
+ * Maximum number of events afterwards: the packs in flight and those that go on beside them, each with at most three events of its own and
+ * three of a workflow task, and the final record.
  */
-const IN_FLIGHT_EVENTS = (10 + 8) * 6 + 20;
+const IN_FLIGHT_EVENTS = (8 + 8) * 6 + 20;
 
 const UPSTREAM: SyntheticUpstream = {
   tables: 3000,

@@ -131,7 +131,7 @@ it('deleting a connector cancels its running and waiting jobs and deletes its sc
   const running = await stack.trigger(connectorId);
   await poll(() => silent.requests.length, POLL).toBeGreaterThan(0);
   const full = await connectors().triggerReconcile({ connectorId, fullRescan: true });
-  await poll(async () => (await jobOf(full.jobId)).phase, POLL).toBe('waiting for the connector');
+  await poll(async () => (await jobOf(full.jobId)).phase, POLL).toMatch('which has the connector');
 
   const unconfirmed = await stack.cli(['connector', 'delete', 'doomed', '--contents']);
   expect(unconfirmed.code).toBe(2);
