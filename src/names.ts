@@ -94,6 +94,3 @@ function invalidName(text: string, index: number, problem: string): CodedError {
     `name '${truncate(text, 200)}' is invalid at position ${index + 1}: ${problem}`,
   );
 }
-
-/** The text quoted as one word of a shell command, for commands that people copy. */
-export const shellWord = (text: string) => (/^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);

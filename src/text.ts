@@ -14,3 +14,6 @@ export const plural = (n: number, noun: string, more = '') => `${n}${more} ${nou
 /** `2 tables and 1 view`; counts that are 0 are left out, and the text is empty if all are. */
 export const plurals = (...parts: [number, string][]) =>
   parts.flatMap(([n, noun]) => (n > 0 ? [plural(n, noun)] : [])).join(' and ');
+
+/** The text quoted as one word of a shell command, for commands that people copy. */
+export const shellWord = (text: string) => (/^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);

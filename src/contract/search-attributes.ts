@@ -35,14 +35,18 @@ export function triggerOf({ trigger }: ReconcileRequest): 'manual' | 'schedule' 
   return trigger ?? 'temporal';
 }
 
-/** The attributes that are known when a job starts. */
-export function attributesAtStart(connectorName: string, request: ReconcileRequest): SearchAttributePair[] {
+/** The attributes that are known when a job starts, or one of its later runs, which may begin paused. */
+export function attributesAtStart(
+  connectorName: string,
+  request: ReconcileRequest,
+  paused = false,
+): SearchAttributePair[] {
   return [
     { key: SEARCH_ATTRIBUTES.connector, value: connectorName },
     { key: SEARCH_ATTRIBUTES.tenant, value: 'default' },
     { key: SEARCH_ATTRIBUTES.mode, value: request.full ? 'full' : 'incremental' },
     { key: SEARCH_ATTRIBUTES.trigger, value: triggerOf(request) },
     { key: SEARCH_ATTRIBUTES.dryRun, value: request.dryRun ?? false },
-    { key: SEARCH_ATTRIBUTES.paused, value: false },
+    { key: SEARCH_ATTRIBUTES.paused, value: paused },
   ];
 }

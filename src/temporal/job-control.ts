@@ -22,13 +22,14 @@ import {
   VALIDATE_WORKFLOW,
   WAKE_SIGNAL,
 } from '../contract/names.ts';
+import { noWorkerText, workerCommand } from '../contract/unserved-queue.ts';
 import { CodedError, type CodeName } from '../errors.ts';
 import { describeWorkflow, isUnknownWorkflow } from './describe-workflow.ts';
 import { jobLabels } from './job-labels.ts';
-import { hasWorkers, workerCommand } from './queue-workers.ts';
+import { hasWorkers } from './queue-workers.ts';
 import { temporalSchedules } from './schedule-control.ts';
 import { isUnanswered, mapTemporalErrors } from './temporal-errors.ts';
-import { noWorkerText, unpolledQueue } from './unpolled-queue.ts';
+import { unpolledQueue } from './unpolled-queue.ts';
 import { VALIDATE_TIMEOUT_S, validationTimeoutText } from './validation-timeout.ts';
 
 /** How long a query waits for a worker before the recorded progress is used instead. */

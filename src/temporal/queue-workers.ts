@@ -1,7 +1,5 @@
 import type { Client } from '@temporalio/client';
 import proto from '@temporalio/proto';
-import { INGEST_TASK_QUEUE, SCAN_TASK_QUEUE, scanQueueOf, TASK_QUEUE } from '../contract/names.ts';
-import { shellWord } from '../names.ts';
 
 const { TASK_QUEUE_TYPE_ACTIVITY } = proto.temporal.api.enums.v1.TaskQueueType;
 const { WORKER_STATUS_RUNNING } = proto.temporal.api.enums.v1.WorkerStatus;
@@ -52,12 +50,4 @@ async function runningWorkers(client: Client, taskQueue: string): Promise<string
     .sort((a, b) => Number(b.startTime?.seconds ?? 0) - Number(a.startTime?.seconds ?? 0))
     .slice(0, MAX_WORKERS)
     .flatMap(({ workerInstanceKey }) => workerInstanceKey ?? []);
-}
-
-/** How to start a worker for a task queue. One without options serves the default queues. */
-export function workerCommand(taskQueue: string): string {
-  if ([TASK_QUEUE, SCAN_TASK_QUEUE, INGEST_TASK_QUEUE].includes(taskQueue)) return 'reconciler worker';
-  // `--task-queue` names the queue of ingests; the worker also serves that of short steps beside it.
-  const ingestQueue = taskQueue.replace(/-scan$/, '');
-  return `reconciler worker --task-queue ${shellWord(scanQueueOf(ingestQueue) === taskQueue ? ingestQueue : taskQueue)}`;
 }

@@ -1,7 +1,8 @@
 import type { Client } from '@temporalio/client';
 import type { ValidateRequest } from '../contract/job.ts';
 import { scanQueueOf, TASK_QUEUE } from '../contract/names.ts';
-import { hasWorkers, workerCommand } from './queue-workers.ts';
+import { workerCommand } from '../contract/unserved-queue.ts';
+import { hasWorkers } from './queue-workers.ts';
 
 /** How long a validation may take. Time limits for requests to the upstream are shorter. */
 export const VALIDATE_TIMEOUT_S = 60;

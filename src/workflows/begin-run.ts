@@ -23,11 +23,20 @@ export async function beginRun(request: ReconcileRequest, job: Job, carried?: Ca
   let destination = carried?.destination;
 
   const continueInNextRun = (): Promise<never> =>
-    continueAsNew(request, { job: job.carry(), destination, place, controls: controls.carry() });
+    continueAsNew(request, {
+      ...{ job: job.carry(), destination, place },
+      ...{ controls: controls.carry(), gate: gate.carry() },
+    });
   const claim = async () => {
     const claimed = await claimConnector(job, request, { wakeups, hasDestination: destination !== undefined });
     return claimed ?? continueInNextRun();
   };
+  const gate = new Gate({
+    ...{ job, wakeups, carried: carried?.gate },
+    isHeld: () => controls.isPaused,
+    reclaim: () => run.reclaim(),
+    continueAsNew: continueInNextRun,
+  });
 
   const claimed = await claim();
   destination ??= claimed.destination as Destination;
@@ -35,17 +44,10 @@ export async function beginRun(request: ReconcileRequest, job: Job, carried?: Ca
   if (!carried?.destination && before.tables > 0 && !isNarrowed(request)) job.count({ tablesExpected: before.tables });
 
   const run: Run = {
-    ...{ request, job, controls, destination, place, connector: claimed.connector },
+    ...{ request, job, controls, gate, destination, place, connector: claimed.connector },
     get claim(): JobClaim {
       return job.claim as JobClaim;
     },
-    gate: new Gate({
-      job,
-      wakeups,
-      isHeld: () => controls.isPaused,
-      reclaim: () => run.reclaim(),
-      continueAsNew: continueInNextRun,
-    }),
     async reclaim() {
       run.connector = (await claim()).connector;
     },

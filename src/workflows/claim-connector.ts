@@ -31,11 +31,9 @@ export async function claimConnector(
     const { beginJob } = control(`claims connector ${job.connectorName}`);
     const { connector, epoch, waitsFor, destination, failure } = await beginJob({ record, request, hasDestination });
     job.connector = connector;
-    labelJob(connector, request);
-    if (epoch === undefined) {
-      job.queue(`waiting for job ${waitsFor}, which has the connector or came first`);
-      return false;
-    }
+    if (epoch === undefined) job.queue(`waiting for job ${waitsFor}, which has the connector or came first`);
+    labelJob(job);
+    if (epoch === undefined) return false;
     job.claim = { connectorId: connector.connectorId, epoch };
     if (failure) throw ApplicationFailure.nonRetryable(failure.message, failure.code);
     claimed = { connector, epoch, destination };

@@ -1,7 +1,7 @@
 import type { JobClaim } from '../contract/activities.ts';
 import { CLAIM_LOST } from '../contract/claim.ts';
 import { CONNECTOR_PAUSED } from '../contract/names.ts';
-import { shellWord } from '../names.ts';
+import { shellWord } from '../text.ts';
 import { control } from './activity-proxies.ts';
 import { failedWith, isUnserved } from './failure-cause.ts';
 import type { Job } from './job/job.ts';
@@ -9,15 +9,25 @@ import { setPausedAttribute } from './job/open-job.ts';
 import { recordJob } from './job/record-job.ts';
 import type { Wakeups } from './wakeups.ts';
 
-/** Why no step begins at present: the connector is paused, the claim on it is lost, or no worker polls its task queue. */
-type Obstacle = 'paused' | 'claim' | 'queue';
+/**
+ * Why no step begins at present: the connector is paused, a person holds the job back, the claim on the connector is lost, or no worker polls
+ * its task queue.
+ */
+type Obstacle = 'paused' | 'held' | 'claim' | 'queue';
 
 /** A job gives up if no worker has taken any of its steps for this time. */
 const MAX_UNSERVED_MS = 24 * 3_600_000;
 
+/** What the next run continues with after continue-as-new. */
+export interface CarriedGate {
+  /** The next run looks first whether it is over. */
+  obstacle?: 'paused' | 'held';
+}
+
 interface GateOptions {
   job: Job;
   wakeups: Wakeups;
+  carried?: CarriedGate;
   /** Whether a person has paused the job by a signal. */
   isHeld: () => boolean;
   /** Claims the connector again, with its current settings. */
@@ -33,6 +43,12 @@ export class Gate {
 
   constructor(options: GateOptions) {
     this.#options = options;
+    this.#obstacle = options.carried?.obstacle;
+  }
+
+  carry(): CarriedGate {
+    const obstacle = this.#obstacle;
+    return obstacle === 'paused' || obstacle === 'held' ? { obstacle } : {};
   }
 
   get isOpen(): boolean {
@@ -89,6 +105,7 @@ export class Gate {
 
   async #untilReleased(): Promise<void> {
     const { job, isHeld } = this.#options;
+    this.#obstacle = 'held';
     const command = `temporal workflow signal --name resume --workflow-id ${shellWord(job.id)}`;
     await this.#rest(`paused in Temporal: resume it with ${command}`, () => !isHeld());
   }

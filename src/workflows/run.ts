@@ -2,7 +2,7 @@ import type { Destination, JobClaim, ResolvedConnector, WalkCursor } from '../co
 import type { Progress, ReconcileRequest } from '../contract/job.ts';
 import { type NameChecksum, NO_NAMES } from '../contract/name-checksum.ts';
 import type { CarriedControls, Controls } from './controls.ts';
-import type { Gate } from './gate.ts';
+import type { CarriedGate, Gate } from './gate.ts';
 import type { CarriedJob, Job } from './job/job.ts';
 import type { QueuedTable } from './tables/queued-table.ts';
 
@@ -59,6 +59,7 @@ export interface CarriedRun {
   destination?: Destination;
   place: Place;
   controls: CarriedControls;
+  gate: CarriedGate;
 }
 
 /** The workflow `reconcile`. */

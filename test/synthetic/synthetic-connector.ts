@@ -69,7 +69,12 @@ export class SyntheticConnector implements UpstreamCatalog {
     await this.#fail(number, upstream);
     return new SyntheticTable(
       { namespace: [namespaceName(namespaceOf(number, upstream))], name: table.name },
-      { rounds: roundsOf(number, upstream), files: upstream.files ?? 1, fingerprint: fingerprintOf(number, upstream) },
+      {
+        rounds: roundsOf(number, upstream),
+        files: upstream.files ?? 1,
+        fingerprint: fingerprintOf(number, upstream),
+        batches: upstream.batches,
+      },
     );
   }
 

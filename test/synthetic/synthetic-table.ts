@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { TableRef } from '../../src/contract/upstream-names.ts';
 import type {
   ChangeRange,
@@ -22,16 +23,23 @@ const SCHEMA = {
 const ROWS = 1000;
 const FILE_BYTES = 65_536;
 
+import type { SyntheticUpstream } from './synthetic-upstream.ts';
+
 /** A synthetic table. Each snapshot replaces all files of the previous one. */
 export class SyntheticTable implements TableReader {
   readonly bytesRead = 0;
   readonly descriptor: TableDescriptor;
   readonly #rounds: readonly number[];
   readonly #files: number;
+  readonly #batches: NonNullable<SyntheticUpstream['batches']>;
 
-  constructor({ namespace, name }: TableRef, state: { rounds: readonly number[]; files: number; fingerprint: string }) {
+  constructor(
+    { namespace, name }: TableRef,
+    state: { rounds: readonly number[]; files: number; fingerprint: string } & Pick<SyntheticUpstream, 'batches'>,
+  ) {
     this.#rounds = state.rounds;
     this.#files = state.files;
+    this.#batches = state.batches ?? { size: Number.POSITIVE_INFINITY, delayMs: 0 };
     const location = `file:///synthetic/${namespace.join('/')}/${name}`;
     const current = idOf(state.rounds.at(-1) ?? 0);
     this.descriptor = {
@@ -92,6 +100,15 @@ export class SyntheticTable implements TableReader {
     snapshotId: bigint,
     { base, from = 0, to = this.#files }: FileChangesOptions = {},
   ): AsyncIterable<FileChangeBatch> {
+    const { size, delayMs } = this.#batches;
+    for (let first = from; first < to; first += size) {
+      if (delayMs > 0) await sleep(delayMs);
+      const end = Math.min(first + size, to);
+      yield { changes: this.#changes(snapshotId, base, first, end), position: end };
+    }
+  }
+
+  #changes(snapshotId: bigint, base: bigint | undefined, from: number, to: number): FileChange[] {
     const changes: FileChange[] = [];
     for (let file = from; file < to; file++) {
       if (base !== undefined) changes.push({ kind: 'removed', path: this.#path(base, file) });
@@ -122,7 +139,7 @@ export class SyntheticTable implements TableReader {
         addedSnapshotId: snapshotId,
       });
     }
-    yield { changes, position: to };
+    return changes;
   }
 
   async liveFileCounts(): Promise<LiveFileCounts> {

@@ -7,6 +7,8 @@ export interface SyntheticUpstream {
   namespaces: number;
   /** Data files per table; each snapshot replaces them. Default 1. */
   files?: number;
+  /** Files that are read at a time, and how long that takes. Absent: all at once. */
+  batches?: { size: number; delayMs: number };
   /** Number of the current round. In each round after the first, a share of the tables gets a new snapshot. Default 0. */
   round?: number;
   /** The share of tables that change per round, from 0 to 1. */

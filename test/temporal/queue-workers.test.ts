@@ -6,8 +6,8 @@ import proto from '@temporalio/proto';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { TASK_QUEUE } from '../../src/contract/names.ts';
 import { temporalJobControl } from '../../src/temporal/job-control.ts';
-import { hasWorkers, workerCommand } from '../../src/temporal/queue-workers.ts';
-import { noWorkerText, unpolledQueue } from '../../src/temporal/unpolled-queue.ts';
+import { hasWorkers } from '../../src/temporal/queue-workers.ts';
+import { unpolledQueue } from '../../src/temporal/unpolled-queue.ts';
 import { TemporalServer } from '../integration/stack/temporal-server.ts';
 import { poll } from '../jest/poll.ts';
 
@@ -114,32 +114,6 @@ describe('unpolledQueue', () => {
     ]);
     expect(found).toEqual({ name: 'earlier', since: new Date(200_000) });
     expect(await unpolledQueue(temporal.client, [pending('polled', 100)])).toBeUndefined();
-  });
-});
-
-describe('noWorkerText', () => {
-  const since = new Date('2026-11-30T14:02:59Z');
-  it.each([
-    ['2026-11-30T14:03:30Z', '14:02 UTC'],
-    ['2026-11-30T14:15:10Z', '14:02 UTC (12 min)'],
-    ['2026-11-30T17:15:10Z', '14:02 UTC (3 h)'],
-    ['2026-12-01T14:15:10Z', '2026-11-30 14:02 UTC (24 h)'],
-    ['2026-12-04T14:15:10Z', '2026-11-30 14:02 UTC (4 d)'],
-  ])('at %s says: since %s', (now, text) => {
-    expect(noWorkerText({ name: 'far', since }, new Date(now))).toBe(
-      `waiting since ${text}: no worker polls task queue 'far'. Start one with \`reconciler worker --task-queue far\``,
-    );
-  });
-
-  it.each([
-    ['reconciler', 'reconciler worker'],
-    ['reconciler-scan', 'reconciler worker'],
-    ['reconciler-ingest', 'reconciler worker'],
-    ['eu', 'reconciler worker --task-queue eu'],
-    ['eu-scan', 'reconciler worker --task-queue eu'],
-    ['my queue', "reconciler worker --task-queue 'my queue'"],
-  ])('a worker for %s is started with: %s', (queue, command) => {
-    expect(workerCommand(queue)).toBe(command);
   });
 });
 

@@ -3,7 +3,7 @@ import type { ReconcileRequest } from '../../contract/job.ts';
 import { isEnded } from '../../contract/progress-message.ts';
 import { CodedError } from '../../errors.ts';
 import { JobFailureKind, JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
-import { shellWord } from '../../names.ts';
+import { shellWord } from '../../text.ts';
 import type { Schema } from '../store/database/schema.ts';
 import * as store from '../store/jobs/jobs.ts';
 

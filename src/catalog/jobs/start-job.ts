@@ -9,7 +9,7 @@ import {
   type TriggerReconcileResponse,
 } from '../../generated/reconciler/v1/connectors.ts';
 import { JobState, JobTrigger, ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
-import { shellWord } from '../../names.ts';
+import { shellWord } from '../../text.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { findCreatedResource, recordCreatedResource } from '../store/database/idempotency.ts';
 import type { Schema } from '../store/database/schema.ts';

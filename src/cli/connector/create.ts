@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
 import { Connector } from '../../generated/reconciler/v1/connectors.ts';
-import { shellWord } from '../../names.ts';
+import { shellWord } from '../../text.ts';
 import { withCatalog, withWarnings } from '../catalog-session/context.ts';
 import { describeConnector } from './describe.ts';
 import { addSpecOptions, requireUri, type SpecOptions, specOf, warningOf } from './spec-options.ts';

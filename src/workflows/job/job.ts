@@ -19,6 +19,7 @@ export interface CarriedJob {
   startedAtMs?: number;
   state: Progress['state'];
   phase: string;
+  pausedBecause?: string;
   counters: Counters;
   failures: TableFailure[];
   /** Failures that are not in the record yet: hardly ever any. */
@@ -73,6 +74,7 @@ export class Job {
     this.hasRefusedNamespaces = carried?.hasRefusedNamespaces ?? false;
     this.#state = carried?.state ?? 'JS_QUEUED';
     this.#phase = carried?.phase ?? 'resolving the connector';
+    this.#pausedBecause = carried?.pausedBecause;
     this.#counts = new JobCounts(carried?.counters);
     this.#steps = carried?.steps ?? 0;
     this.#unrecorded = carried?.unrecorded ?? [];
@@ -102,9 +104,10 @@ export class Job {
     return jobMessage(this.request, this.progress, this.failures);
   }
 
-  /** The job waits for its connector. */
+  /** The job waits for its connector, and so for nothing else. */
   queue(phase: string): void {
     this.#state = 'JS_QUEUED';
+    this.#pausedBecause = undefined;
     this.enterPhase(phase);
   }
 
@@ -230,6 +233,7 @@ export class Job {
       startedAtMs: this.#startedAtMs,
       state: this.#state,
       phase: this.#phase,
+      pausedBecause: this.#pausedBecause,
       counters: this.counters,
       failures: this.failures,
       unrecorded: this.#unrecorded,

@@ -8,7 +8,6 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { ResolvedConnector } from '../../contract/activities.ts';
 import type { Progress, ProgressReport, ReconcileRequest, TableFailure } from '../../contract/job.ts';
 import { jobMemo } from '../../contract/job-memo.ts';
 import { REPORT_SIGNAL } from '../../contract/names.ts';
@@ -34,9 +33,10 @@ export function openJob(request: ReconcileRequest, carried?: CarriedJob): Job {
 }
 
 /** So that the job's run is found by its connector and recognised, also if it was started by hand. */
-export function labelJob(connector: ResolvedConnector, request: ReconcileRequest): void {
+export function labelJob({ connector, request, isPaused }: Job): void {
+  if (!connector) return;
   const { connectorId: id, name, searchAttributes } = connector;
-  if (searchAttributes) setAttributes(attributesAtStart(name, request));
+  if (searchAttributes) setAttributes(attributesAtStart(name, request, isPaused));
   if (workflowInfo().memo?.connectorId !== id) upsertMemo(jobMemo(request, { id, name }));
 }
 

@@ -4,8 +4,12 @@ import { installNessie } from './nessie.ts';
 import { otherNode } from './node.ts';
 import { prometheusPrograms } from './prometheus.ts';
 import { python } from './python.ts';
+import { installTemporalTestServer } from './temporal-test-server.ts';
 
 /** Jest's global setup: downloads everything before the tests, whose time is limited. */
 export default async function install(): Promise<void> {
-  await Promise.all([python(), installIcebergRest(), installNessie(), otherNode(), chromium(), prometheusPrograms()]);
+  await Promise.all([
+    ...[python(), installIcebergRest(), installNessie(), installTemporalTestServer()],
+    ...[otherNode(), chromium(), prometheusPrograms()],
+  ]);
 }

@@ -209,6 +209,9 @@ describe('while it runs', () => {
       ReconcilerConnector: 'lake',
       ReconcilerTenant: 'default',
       ReconcilerMode: 'full',
+      ReconcilerTrigger: 'temporal',
+      ReconcilerDryRun: false,
+      ReconcilerPaused: false,
       ReconcilerOutcome: 'JS_FAILED',
     });
     // A workflow task that sets attributes which the cluster does not know would be retried forever.

@@ -78,7 +78,12 @@ export class ReconcileEnvironment implements AsyncDisposable {
       log: { format: 'pretty', level: 'error' },
       extraArgs,
     };
-    const environment = new ReconcileEnvironment(await TestWorkflowEnvironment.createLocal({ server }));
+    return ReconcileEnvironment.on(await TestWorkflowEnvironment.createLocal({ server }));
+  }
+
+  /** On a server that is already running, which it stops at its end. */
+  static async on(temporal: TestWorkflowEnvironment): Promise<ReconcileEnvironment> {
+    const environment = new ReconcileEnvironment(temporal);
     await environment.#startWorkers();
     return environment;
   }

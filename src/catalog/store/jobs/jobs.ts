@@ -71,7 +71,9 @@ export async function putJob(db: Db, job: ReconcileJob, { anew = false } = {}): 
     counters: JSON.stringify(JobCounters.toJSON(recordedCounters(job, stored))),
     phase: job.phase,
     run_id: job.runId || (stored?.runId ?? ''),
-    trigger_kind: jobTriggerToJSON(job.trigger || (stored?.trigger ?? JobTrigger.JOB_TRIGGER_UNSPECIFIED)),
+    trigger_kind: jobTriggerToJSON(
+      job.trigger === JobTrigger.JOB_TRIGGER_UNSPECIFIED ? (stored?.trigger ?? job.trigger) : job.trigger,
+    ),
     mode: job.mode === CaptureMode.CAPTURE_MODE_UNSPECIFIED ? (stored?.mode ?? job.mode) : job.mode,
     dry_run: job.dryRun || stored?.dryRun ? 1 : 0,
     paused: job.paused ? 1 : 0,
