@@ -1,5 +1,5 @@
 import { activityInfo } from '@temporalio/activity';
-import { withClaim } from '../catalog-client/claim.ts';
+import { isClaimLost, withClaim } from '../catalog-client/claim.ts';
 import type { BeginInput, BegunJob } from '../contract/activities.ts';
 import { claimConnector } from './begin/claim-connector.ts';
 import { ensureDestination } from './begin/ensure-destination.ts';
@@ -28,7 +28,7 @@ export async function beginJob(deps: ActivityDeps, input: BeginInput): Promise<B
     return { connector, epoch, destination: await withClaim({ connectorId, epoch, runId }, ensure) };
   } catch (error) {
     // The workflow has to learn of the claim, to release it.
-    if (isFinal(error)) return { connector, epoch, failure: describeError(error) };
+    if (isFinal(error) && !isClaimLost(error)) return { connector, epoch, failure: describeError(error) };
     throw error;
   }
 }

@@ -25,7 +25,9 @@ async function bindIfPossible(deps: ActivityDeps, binding: Parameters<typeof bin
   try {
     await bindDestination(deps, binding);
   } catch (error) {
-    if (!isFinal(error) || isClaimLost(error)) throw error;
+    // A repeated call no longer has the claim. Whether this is one, the catalog knows when it ends the job.
+    if (isClaimLost(error)) return;
+    if (!isFinal(error)) throw error;
     deps.logger.warn(
       { ...binding, reason: describeError(error).message },
       'a connector cannot be bound to its destination',
