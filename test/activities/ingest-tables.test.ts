@@ -193,6 +193,30 @@ describe('a pack that is cancelled', () => {
   });
 });
 
+describe('a pack that a person has paused since its last heartbeat', () => {
+  const PAUSED = { isActivityPaused: async () => true };
+
+  it('does not complete if something is left for the next slice, and continues as the same activity', async () => {
+    const { upstream, pack } = await connect();
+    const { outcome, last } = await attempt(() => pack({ sliceSeconds: 0 }), {}, PAUSED);
+    expect(outcome).toMatchObject({ reason: { type: 'ActivityPause', nonRetryable: false } });
+    upstream.reads.length = 0;
+    const again = await run(pack, { attempt: 2, heartbeatDetails: last });
+    expect(again).toMatchObject({ done: 4, again: [{ table: 0, cursor: { snapshotId: '1', position: 1 } }] });
+    expect(upstream.reads.map(({ table }) => table)).not.toContain('a');
+    const { counts } = again;
+    expect(counts).toMatchObject({ snapshotsIngested: 6, filesIngested: 13, tablesChanged: 3 });
+  });
+
+  it('completes if nothing is left', async () => {
+    const { pack } = await connect();
+    const isActivityPaused = jest.fn(PAUSED.isActivityPaused);
+    const { outcome } = await attempt(pack, {}, { isActivityPaused });
+    expect(outcome).toMatchObject({ value: { done: 4, again: [] } });
+    expect(isActivityPaused).not.toHaveBeenCalled();
+  });
+});
+
 describe('a table of a pack', () => {
   it('that fails is to be run again by itself, and the others are ingested', async () => {
     const { upstream, pack } = await connect();
