@@ -3,6 +3,7 @@ import { ActivityCancellationDetails } from '@temporalio/common';
 import { ClientError, Status } from 'nice-grpc';
 import { ingestTable } from '../../src/activities/ingest-table.ts';
 import { ingestTables } from '../../src/activities/ingest-tables.ts';
+import { UPSTREAM_ATTEMPTS } from '../../src/activities/runtime/failures.ts';
 import { inWorker } from '../../src/activities/runtime/worker-context.ts';
 import type { IngestPackInput, PackHeartbeat, PackOutcome, TableCursor } from '../../src/contract/activities.ts';
 import { addCounts, type CaptureMode, type Counters } from '../../src/contract/job.ts';
@@ -198,7 +199,7 @@ describe('a pack that a person has paused since its last heartbeat', () => {
 
   it('does not complete if something is left for the next slice, and continues as the same activity', async () => {
     const { upstream, pack } = await connect();
-    const { outcome, last } = await attempt(() => pack({ sliceSeconds: 0 }), {}, PAUSED);
+    const { outcome, last } = await attempt(() => pack({ sliceSeconds: 0 }), { attempt: UPSTREAM_ATTEMPTS }, PAUSED);
     expect(outcome).toMatchObject({ reason: { type: 'ActivityPause', nonRetryable: false } });
     upstream.reads.length = 0;
     const again = await run(pack, { attempt: 2, heartbeatDetails: last });
