@@ -3,6 +3,7 @@ import { ActivityCancellationDetails } from '@temporalio/common';
 import { ClientError, Status } from 'nice-grpc';
 import { ingestTable } from '../../src/activities/ingest-table.ts';
 import { ingestTables } from '../../src/activities/ingest-tables.ts';
+import { UPSTREAM_ATTEMPTS } from '../../src/activities/runtime/failures.ts';
 import { inWorker } from '../../src/activities/runtime/worker-context.ts';
 import type { IngestPackInput, PackHeartbeat, PackOutcome, TableCursor } from '../../src/contract/activities.ts';
 import { addCounts, type CaptureMode, type Counters } from '../../src/contract/job.ts';
@@ -190,6 +191,30 @@ describe('a pack that is cancelled', () => {
   it('fails if nothing is done', async () => {
     const { outcome } = await cancelled('a', { cancelRequested: true });
     expect(outcome).toMatchObject({ status: 'rejected', reason: { name: 'CancelledFailure' } });
+  });
+});
+
+describe('a pack that a person has paused since its last heartbeat', () => {
+  const PAUSED = { isActivityPaused: async () => true };
+
+  it('does not complete if something is left for the next slice, and continues as the same activity', async () => {
+    const { upstream, pack } = await connect();
+    const { outcome, last } = await attempt(() => pack({ sliceSeconds: 0 }), { attempt: UPSTREAM_ATTEMPTS }, PAUSED);
+    expect(outcome).toMatchObject({ reason: { type: 'ActivityPause', nonRetryable: false } });
+    upstream.reads.length = 0;
+    const again = await run(pack, { attempt: 2, heartbeatDetails: last });
+    expect(again).toMatchObject({ done: 4, again: [{ table: 0, cursor: { snapshotId: '1', position: 1 } }] });
+    expect(upstream.reads.map(({ table }) => table)).not.toContain('a');
+    const { counts } = again;
+    expect(counts).toMatchObject({ snapshotsIngested: 6, filesIngested: 13, tablesChanged: 3 });
+  });
+
+  it('completes if nothing is left', async () => {
+    const { pack } = await connect();
+    const isActivityPaused = jest.fn(PAUSED.isActivityPaused);
+    const { outcome } = await attempt(pack, {}, { isActivityPaused });
+    expect(outcome).toMatchObject({ value: { done: 4, again: [] } });
+    expect(isActivityPaused).not.toHaveBeenCalled();
   });
 });
 

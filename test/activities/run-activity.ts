@@ -1,6 +1,6 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { inWorker } from '../../src/activities/runtime/worker-context.ts';
+import { inWorker, type WorkerContext } from '../../src/activities/runtime/worker-context.ts';
 import type { JobRecord } from '../../src/contract/activities.ts';
 import { newProgress } from '../../src/contract/job.ts';
 
@@ -37,11 +37,11 @@ export function run<T>(work: () => Promise<T>, info: Info = {}): Promise<T> {
  *
  * @returns its outcome or error, and the details of its heartbeats as the next attempt would get them
  */
-export async function attempt<T>(work: () => Promise<T>, info: Info = {}) {
+export async function attempt<T>(work: () => Promise<T>, info: Info = {}, context: Partial<WorkerContext> = {}) {
   const env = environment(info);
   const heartbeats: unknown[] = [];
   env.on('heartbeat', (details: unknown) => heartbeats.push(throughJson(details)));
-  const [outcome] = await Promise.allSettled([env.run(() => inWorker({ heartbeatMs: 0 }, work))]);
+  const [outcome] = await Promise.allSettled([env.run(() => inWorker({ heartbeatMs: 0, ...context }, work))]);
   return { outcome, heartbeats, last: heartbeats.at(-1) };
 }
 

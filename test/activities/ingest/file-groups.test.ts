@@ -19,7 +19,7 @@ import { FileStore } from '../../../src/storage/file-store.ts';
 import { connectorSpec, TestCatalog } from '../../catalog/harness.ts';
 import { dumpCatalog } from '../../integration/contents/dump.ts';
 import { activityDeps } from '../activity-deps.ts';
-import { run, STEP } from '../run-activity.ts';
+import { attempt, run, STEP } from '../run-activity.ts';
 
 /** Every manifest with a change is a group of its own, in every snapshot with at least two of them. */
 const EVERY = { above: 1, group: 1 };
@@ -101,11 +101,11 @@ async function firstSplit(splitSize = { above: 9, group: 3 }) {
   const { split } = await table();
   const { groups, ...input } = split!;
   expect(groups.length).toBeGreaterThan(2);
+  const begin = (group: FileGroup, more: Partial<FileGroupInput> = {}) =>
+    ingestFileGroup(deps, { ...STEP, ...input, connectorId, table: LINEAGE, ...more, group });
   const put = (group: FileGroup, more: Partial<FileGroupInput> = {}, heartbeatDetails?: TableHeartbeat) =>
-    run(() => ingestFileGroup(deps, { ...STEP, ...input, connectorId, table: LINEAGE, ...more, group }), {
-      heartbeatDetails,
-    });
-  return { ...connected, table, split: split!, groups, put };
+    run(() => begin(group, more), { heartbeatDetails });
+  return { ...connected, table, split: split!, groups, begin, put };
 }
 
 it('shows a snapshot only when all of its groups are in, and requests only the missing ones again', async () => {
@@ -165,11 +165,17 @@ it('ingests a group in slices that are over when they begin, and counts its file
 });
 
 it('does not count a group as ingested that has stopped within itself', async () => {
-  const { groups, put, split, table } = await firstSplit();
+  const { groups, put, begin, split, table } = await firstSplit();
   const last = groups.at(-1)!;
   for (const group of groups.slice(0, -1)) await put(group);
   expect(await put(last, { sliceSeconds: 0 })).toHaveProperty('at', last.from + 1);
   expect((await table()).split).toEqual({ ...split, groups: [last] });
+  // Nor is its activity completed, if a person has paused it.
+  const paused = attempt(() => begin(last, { sliceSeconds: 0 }), {}, { isActivityPaused: async () => true });
+  expect(await paused).toMatchObject({
+    outcome: { reason: { type: 'ActivityPause' } },
+    last: { cursor: { position: last.from + 1 } },
+  });
 });
 
 it('aborts if the snapshot is gone or other columns are selected, so that the table is planned again', async () => {

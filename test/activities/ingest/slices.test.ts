@@ -159,6 +159,23 @@ describe('a snapshot that takes more than a slice', () => {
     expect(await run(() => ingest({ table: TABLE }))).toMatchObject({ changed: false });
   });
 
+  it('is continued by the same activity if a person has paused it since its last heartbeat', async () => {
+    const { upstream, ingest } = await withBigSnapshot();
+    const asked: object[] = [];
+    const isActivityPaused = async (activity: object) => asked.push(activity) > 0;
+    const paused = await attempt(() => ingest({ table: TABLE, sliceSeconds: 0 }), {}, { isActivityPaused });
+    expect(paused.outcome).toMatchObject({ reason: { type: 'ActivityPause', nonRetryable: false } });
+    expect(asked).toEqual([expect.objectContaining({ workflowId: 'test', activityId: 'test' })]);
+    const again = await attempt(
+      () => ingest({ table: TABLE }),
+      { heartbeatDetails: paused.last },
+      { isActivityPaused },
+    );
+    expect(again.outcome).toMatchObject({ value: { counts: { snapshotsIngested: 1, filesIngested: 4 } } });
+    expect(upstream.reads.map(({ from }) => from)).toEqual([0, 1]);
+    expect(asked).toHaveLength(1);
+  });
+
   it('is ingested in one slice if nothing would show that the catalog lost the part before the cursor', async () => {
     const { upstream, slice } = await withBigSnapshot();
     upstream.hasCounts = false;

@@ -142,6 +142,20 @@ describe('heartbeats', () => {
     expect(over.at(-1)).toBeUndefined();
   });
 
+  it('let a part of the work that begins at the end of its slice go on for five seconds', async () => {
+    const over: unknown[] = [];
+    const work = async ({ isOver }: Heartbeat) => {
+      jest.advanceTimersByTime(59_000);
+      const since = Date.now();
+      jest.advanceTimersByTime(4_900);
+      over.push(isOver?.(), isOver?.(since));
+      jest.advanceTimersByTime(100);
+      over.push(isOver?.(since));
+    };
+    await watch(work, { options: { sliceSeconds: 60 } });
+    expect(over).toEqual([true, false, true]);
+  });
+
   it('report what a long step has counted, until it ends', async () => {
     const send = jest.fn<SendReport>(async () => {});
     const context = { reports: new ProgressReports(send) };
