@@ -6,7 +6,7 @@ import { goneChange } from './dry-run/object-changes.ts';
 import { openBindings } from './missing/bindings.ts';
 import { listingOf, markMissing } from './missing/mark-missing.ts';
 import { missingPolicy } from './missing/missing-policy.ts';
-import { marksMissing } from './missing/nothing-gone.ts';
+import { isNothingGone } from './missing/nothing-gone.ts';
 import { activeConnector } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
 import { withHeartbeat } from './runtime/heartbeat.ts';
@@ -29,7 +29,8 @@ export async function reconcileMissing(deps: ActivityDeps, input: MissingInput):
   const counts = () => ({ [`${what}Missing`]: marked });
   const connector = await activeConnector(deps, connectorId);
   const { action, maxShare, dropAfterSeconds } = missingPolicy(connector);
-  if (!marksMissing(connector, input)) return { counts: counts() };
+  // The scan has checked that, too; since then, new tables have been bound.
+  if (await isNothingGone(deps, connector, input, what, input.listed)) return { counts: counts() };
   return withHeartbeat(`Looking for ${what} gone from ${connector.uri}`, input, async ({ beat, signal }) => {
     const heartbeat = { signal, beat: () => beat({ counts: counts() }) };
     await using upstream = await openUpstream(deps, connector);

@@ -343,6 +343,8 @@ export interface MissingInput extends StepInput, Pick<CaptureOverrides, 'mode'> 
   refused?: boolean;
   /** The tables (or views) that existed before the run, without those that were missing already. */
   before: number;
+  /** The names of the tables (or views) that the run has listed: if the same names are bound now, none can be gone. */
+  listed?: NameChecksum;
   /** Mark them, however many are gone. */
   allowMissing?: boolean;
   dryRun?: boolean;

@@ -13,10 +13,12 @@ export async function reconcileMissing(run: Run): Promise<void> {
   job.enterPhase('looking for tables that are gone');
   const { reconcileMissing } = scanOn(run.connector, 'looks for what is gone');
   if (!place.noTableGone) {
-    await pass(run, (options) => reconcileMissing({ ...options, allowMissing, viewsListed, before: before.tables }));
+    const tables = { allowMissing, viewsListed, before: before.tables, listed: place.tables };
+    await pass(run, (options) => reconcileMissing({ ...options, ...tables }));
   }
   if (viewsListed && !place.noViewGone) {
-    await pass(run, (options) => reconcileMissing({ ...options, allowMissing, views: true, before: before.views }));
+    const views = { allowMissing, views: true, before: before.views, listed: place.views };
+    await pass(run, (options) => reconcileMissing({ ...options, ...views }));
   }
   place.missingDone = true;
 }

@@ -7,27 +7,28 @@ import { countBindings, type Objects } from './bindings.ts';
 import { missingPolicy } from './missing-policy.ts';
 
 /** Whether the connector's runs mark what is gone. If a single table is selected, nothing is listed; its ingest fails if it is gone. */
-export function marksMissing(connector: Connector, overrides: CaptureOverrides): boolean {
+function marksMissing(connector: Connector, overrides: CaptureOverrides): boolean {
   if (connector.source?.table || missingPolicy(connector).action === 'KEEP') return false;
   return resolveCaptureOptions(connector, overrides).mode !== 'CAPTURE_ONLY';
 }
 
+/** The checksum of a listing with its last page; undefined if the run does not look for what is gone. */
+export function allOf(before: { listed?: NameChecksum }, page: { listed: NameChecksum }): NameChecksum | undefined {
+  return before.listed && addToChecksum(before.listed, page.listed);
+}
+
 /**
- * Whether none of the connector's tables (or views) can be gone after a complete listing: the catalog has exactly what was listed, or it does
- * not matter.
+ * Whether none of the connector's tables (or views) can be gone: the catalog has exactly what was listed, or it does not matter.
  *
- * @param input the checksum of what was listed before; absent if the run does not look for what is gone
- * @param page what was listed last
+ * @param listed the checksum of a complete listing; absent if there is none
  */
 export async function isNothingGone(
   deps: Pick<ActivityDeps, 'catalog'>,
   connector: Connector,
-  input: CaptureOverrides & { listed?: NameChecksum },
+  overrides: CaptureOverrides,
   what: Objects,
-  page: { listed: NameChecksum },
+  listed: NameChecksum | undefined,
 ): Promise<boolean> {
-  if (input.listed === undefined) return false;
-  if (!marksMissing(connector, input)) return true;
-  const { checksum } = await countBindings(deps, connector, what);
-  return checksum === addToChecksum(input.listed, page.listed);
+  if (!marksMissing(connector, overrides)) return true;
+  return listed !== undefined && listed === (await countBindings(deps, connector, what)).checksum;
 }

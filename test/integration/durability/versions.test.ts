@@ -10,14 +10,14 @@ import { ROOT } from '../stack/running-stack.ts';
 
 const FIXTURES = join(ROOT, 'test/fixtures/iceberg');
 /** These tables fill more than two pages. */
-const TABLES = 320;
+const TABLES = 900;
 
 let processes: Processes;
 const workers: Record<string, ChildProcess> = {};
 
 beforeAll(async () => {
   const settings = [
-    // Temporal suggests continue-as-new at 4,096 events by default; here after one or two pages.
+    // Temporal suggests continue-as-new at 4,096 events by default; here after a page.
     'limit.historyCount.suggestContinueAsNew=40',
     // By default, Temporal reports a version without runs as drained only after three minutes.
     'matching.wv.VersionDrainageStatusVisibilityGracePeriod="1s"',

@@ -20,7 +20,7 @@ describe('tables that are gone', () => {
     const upstream = new StubUpstream({ a: 'changed' }).with({ destination, missing });
     const { progress, message } = await environment.reconcile(upstream);
     expect(upstream.inputsOf('reconcileMissing')).toEqual([
-      { connectorId: 'con_lake', epoch: 1, step: '3', before: 4, refused: false, viewsListed: false },
+      { connectorId: 'con_lake', epoch: 1, step: '3', before: 4, refused: false, viewsListed: false, listed: '10' },
     ]);
     expect(progress).toMatchObject({ tablesMissing: 2, upstreamRequests: 5 });
     expect(message).toBe('1 table changed, 0 unchanged, 2 gone upstream');
