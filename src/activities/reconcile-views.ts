@@ -12,7 +12,7 @@ import { namespaceRefusal } from './listing/namespace-refusal.ts';
 import { takesViews } from './listing/view-source.ts';
 import type { RefusedNamespace, Walked } from './listing/walk-namespaces.ts';
 import { walkFrom, walkViews } from './listing/walk-namespaces.ts';
-import { allOf, isNothingGone } from './missing/nothing-gone.ts';
+import { isNothingGoneAfter } from './missing/nothing-gone.ts';
 import { destinationOf, namespaceText, scopeTakes } from './options/destination.ts';
 import { recordJob } from './record-job.ts';
 import { activeCheck, activeConnector, isPaused } from './runtime/active-connector.ts';
@@ -79,9 +79,7 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
       return {
         ...done,
         counts: { ...done.counts, upstreamRequests: requestsMade(upstream.usage) },
-        ...(isLast && (await isNothingGone(deps, connector, input, 'views', allOf(input, done)))
-          ? { nothingGone: true }
-          : {}),
+        ...(isLast && (await isNothingGoneAfter(deps, connector, input, 'views', done)) ? { nothingGone: true } : {}),
       };
     });
   } catch (error) {

@@ -14,7 +14,7 @@ import { takesViews } from './listing/view-source.ts';
 import type { Walked } from './listing/walk-namespaces.ts';
 import { walkFrom, walkTables } from './listing/walk-namespaces.ts';
 import { lookUpBindings } from './missing/bindings.ts';
-import { allOf, isNothingGone } from './missing/nothing-gone.ts';
+import { isNothingGoneAfter } from './missing/nothing-gone.ts';
 import { resolveCaptureOptions } from './options/capture-options.ts';
 import { covers } from './options/coverage.ts';
 import { destinationOf, hasMoved, scopeTakes } from './options/destination.ts';
@@ -73,7 +73,7 @@ export async function scanTables(deps: ActivityDeps, input: ScanInput): Promise<
       ...page,
       counts: { ...page.counts, upstreamRequests: requestsMade(upstream.usage) },
       ...(takesViews(upstream, connector, input) ? { hasViews: true } : {}),
-      ...(!page.cursor && (await isNothingGone(deps, connector, input, 'tables', allOf(input, page)))
+      ...(!page.cursor && (await isNothingGoneAfter(deps, connector, input, 'tables', page))
         ? { nothingGone: true }
         : {}),
     };

@@ -12,11 +12,6 @@ function marksMissing(connector: Connector, overrides: CaptureOverrides): boolea
   return resolveCaptureOptions(connector, overrides).mode !== 'CAPTURE_ONLY';
 }
 
-/** The checksum of a listing with its last page; undefined if the run does not look for what is gone. */
-export function allOf(before: { listed?: NameChecksum }, page: { listed: NameChecksum }): NameChecksum | undefined {
-  return before.listed && addToChecksum(before.listed, page.listed);
-}
-
 /**
  * Whether none of the connector's tables (or views) can be gone: the catalog has exactly what was listed, or it does not matter.
  *
@@ -31,4 +26,20 @@ export async function isNothingGone(
 ): Promise<boolean> {
   if (!marksMissing(connector, overrides)) return true;
   return listed !== undefined && listed === (await countBindings(deps, connector, what)).checksum;
+}
+
+/**
+ * As `isNothingGone`, after the last page of a listing.
+ *
+ * @param input `listed` is absent if the run does not look for what is gone
+ */
+export async function isNothingGoneAfter(
+  deps: Pick<ActivityDeps, 'catalog'>,
+  connector: Connector,
+  input: CaptureOverrides & { listed?: NameChecksum },
+  what: Objects,
+  page: { listed: NameChecksum },
+): Promise<boolean> {
+  if (input.listed === undefined) return false;
+  return isNothingGone(deps, connector, input, what, addToChecksum(input.listed, page.listed));
 }
