@@ -31,7 +31,7 @@ export async function claimConnector(
     const { beginJob } = control(`claims connector ${job.connectorName}`);
     const { connector, epoch, waitsFor, destination, failure } = await beginJob({ record, request, hasDestination });
     job.connector = connector;
-    if (epoch === undefined) job.queue(`waiting for job ${waitsFor}, which has the connector or came first`);
+    if (waitsFor) job.queue(`waiting for job ${waitsFor}, which has the connector or came first`, waitsFor);
     labelJob(job);
     if (epoch === undefined) return false;
     job.claim = { connectorId: connector.connectorId, epoch };

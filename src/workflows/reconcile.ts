@@ -60,7 +60,7 @@ function requireFinds({ request, counters }: Job): void {
 function finish(job: Job): ApplicationFailure | undefined {
   const failed = Boolean(job.counters.errors);
   job.finish(failed ? 'JS_FAILED' : 'JS_SUCCEEDED');
-  return failed ? ApplicationFailure.nonRetryable(job.message, 'PARTIAL_FAILURE') : undefined;
+  return failed ? ApplicationFailure.nonRetryable(job.message, 'PARTIAL_FAILURE', job.progress) : undefined;
 }
 
 /** @returns what the workflow ends with after an error that is no single table's or view's */
@@ -76,5 +76,5 @@ function abort(job: Job, error: unknown): Error {
   }
   job.fail('', error);
   job.finish('JS_FAILED');
-  return ApplicationFailure.nonRetryable(job.message, 'RECONCILE_FAILED');
+  return ApplicationFailure.nonRetryable(job.message, 'RECONCILE_FAILED', job.progress);
 }

@@ -1,3 +1,4 @@
+import { workflowLink } from '../../contract/workflow-link.ts';
 import { escapeMarkdown } from '../../text.ts';
 import type { Job } from './job.ts';
 
@@ -6,13 +7,13 @@ const MAX_CAUSE_LENGTH = 400;
 /** Temporal's limit is 20,000 bytes; a character has at most three. */
 const MAX_LENGTH = 6_000;
 
+type ShownJob = Pick<Job, 'id' | 'connectorName' | 'progress' | 'failures' | 'message' | 'waitsFor'>;
+
 /** What the Temporal UI shows about a running job, in Markdown: its counters, what is in flight, and its last failures. */
-export function currentDetails({
-  connectorName,
-  progress: p,
-  failures,
-  message,
-}: Pick<Job, 'connectorName' | 'progress' | 'failures' | 'message'>): string {
+export function currentDetails(
+  { id, connectorName, progress: p, failures, message, waitsFor }: ShownJob,
+  namespace: string,
+): string {
   const c = p.counters;
   const lines = [
     `**${escapeMarkdown(connectorName)}** · ${p.state} · ${escapeMarkdown(message)}`,
@@ -34,12 +35,16 @@ export function currentDetails({
       : []),
     `Ingested: **${c.snapshotsIngested ?? 0}** snapshots · **${c.filesIngested ?? 0}** file changes`,
   ];
+  // Links within the UI itself.
+  const linkTo = (jobId: string) => workflowLink({ base: '', namespace }, jobId);
+  if (waitsFor) lines.push('', `Waits for [${escapeMarkdown(waitsFor)}](${linkTo(waitsFor)})`);
   if (p.inFlight.length > 0) {
     const more = p.inFlight.length > MAX_SHOWN ? ` and ${p.inFlight.length - MAX_SHOWN} more` : '';
     lines.push('', `Now: ${p.inFlight.slice(0, MAX_SHOWN).map(escapeMarkdown).join(', ')}${more}`);
   }
   if (failures.length > 0) {
-    lines.push('', 'Failures:', '');
+    const all = `all of them: \`reconciler job failures ${id}\`, or the query [failures](${linkTo(id)})`;
+    lines.push('', `Failures (${all}):`, '');
     for (const { table, code, message: cause } of failures.slice(-MAX_SHOWN)) {
       const text = escapeMarkdown(cause.slice(0, MAX_CAUSE_LENGTH));
       lines.push(`- **${escapeMarkdown(table || 'the job')}** ${code}: ${text}`);

@@ -49,6 +49,8 @@ export class Job {
   /** Some namespaces may not be listed, so whether their tables still exist is unknown. */
   hasRefusedNamespaces: boolean;
   connector?: ResolvedConnector;
+  /** The job that is ahead, while this one waits for its connector. */
+  waitsFor?: string;
   /** Absent before the job has its connector. */
   claim?: JobClaim;
   readonly #runId: string;
@@ -105,14 +107,16 @@ export class Job {
   }
 
   /** The job waits for its connector, and so for nothing else. */
-  queue(phase: string): void {
+  queue(phase: string, waitsFor: string): void {
     this.#state = 'JS_QUEUED';
+    this.waitsFor = waitsFor;
     this.#pausedBecause = undefined;
     this.enterPhase(phase);
   }
 
   /** The job has its connector. */
   start(): void {
+    this.waitsFor = undefined;
     this.#startedAtMs ??= Date.now();
     this.#state = 'JS_RUNNING';
     this.#changed();

@@ -17,8 +17,8 @@ import { type CarriedJob, Job } from './job.ts';
 
 /** The job of this workflow: queries return its state, and the Temporal UI shows its details. The request may be anything. */
 export function openJob(request: ReconcileRequest, carried?: CarriedJob): Job {
-  const { workflowId: jobId, firstExecutionRunId: runId } = workflowInfo();
-  const onChange = (job: Job) => setCurrentDetails(currentDetails(job));
+  const { workflowId: jobId, firstExecutionRunId: runId, namespace } = workflowInfo();
+  const onChange = (job: Job) => setCurrentDetails(currentDetails(job, namespace));
   const job = new Job({ jobId, runId, request, carried, onChange });
   setHandler(defineQuery<Progress>('progress'), () => job.progress, {
     description: 'State, phase, counters, and what is in flight: at most about ten seconds old.',

@@ -8,8 +8,10 @@ const failure = (table: string, message = 'bad'): TableFailure => ({
   message,
   failedAtMs: 0,
 });
-const details = (progress: object, failures: TableFailure[] = [], connectorName = 'lake') =>
-  currentDetails({ connectorName, progress: { ...newProgress(), ...progress }, failures, message: 'scanning' });
+const details = (progress: object, failures: TableFailure[] = [], connectorName = 'lake', waitsFor?: string) => {
+  const job = { id: 'job-1', connectorName, failures, message: 'scanning', waitsFor };
+  return currentDetails({ ...job, progress: { ...newProgress(), ...progress } }, 'lakes');
+};
 
 it('has the counters, and of views and drops only if there are any', () => {
   const text = details({ state: 'JS_RUNNING', counters: { tablesScanned: 12, filesIngested: 5 } });
@@ -39,4 +41,12 @@ it('renders names and messages as they are, within the limit', () => {
   expect(details({}, [], '*lake*')).toContain('**\\*lake\\***');
   const failures = Array.from({ length: 10 }, () => failure('t'.repeat(500), 'x'.repeat(2_000)));
   expect(details({}, failures).length).toBeLessThanOrEqual(6_000);
+});
+
+it('links to the job that is ahead, and to where all failures are', () => {
+  expect(details({}, [], 'lake', 'job-0')).toContain('Waits for [job-0](/namespaces/lakes/workflows/job-0)');
+  expect(details({})).not.toContain('Waits');
+  const text = details({}, [failure('f')]);
+  expect(text).toContain('`reconciler job failures job-1`');
+  expect(text).toContain('(/namespaces/lakes/workflows/job-1)');
 });

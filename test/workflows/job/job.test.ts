@@ -105,7 +105,7 @@ describe('a job that loses its connector', () => {
   it('waits again, and keeps the time at which it first started', () => {
     const job = runningJob();
     const { startedAtMs } = job.record();
-    job.queue('waiting for job x');
+    job.queue('waiting for job x', 'x');
     expect(job.progress).toMatchObject({ state: 'JS_QUEUED', phase: 'waiting for job x' });
     job.start();
     expect(job.record()).toMatchObject({ startedAtMs, progress: { state: 'JS_RUNNING' } });
