@@ -9,6 +9,7 @@ import { ingestFileGroup } from './ingest-file-group.ts';
 import { ingestTable } from './ingest-table.ts';
 import { ingestTables } from './ingest-tables.ts';
 import { isPaused } from './is-paused.ts';
+import { withRequest } from './options/recorded-request.ts';
 import { reconcileMissing } from './reconcile-missing.ts';
 import { reconcileViews } from './reconcile-views.ts';
 import { recordJob } from './record-job.ts';
@@ -60,7 +61,7 @@ function bound<I, O>(deps: ActivityDeps, step: (deps: ActivityDeps, input: I) =>
 
   async function run(input: I): Promise<O> {
     try {
-      return await step(deps, input);
+      return await step(deps, await withRequest(deps, input));
     } catch (error) {
       const { activityType, attempt } = activityInfo();
       const failure = toFailure(error, attempt, attempts);

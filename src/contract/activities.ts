@@ -127,6 +127,13 @@ export interface CaptureOptions {
 /** What the run's request overrides of the connector's capture options. */
 export type CaptureOverrides = Partial<CaptureOptions>;
 
+/** What the run's request says about each table. */
+export interface RequestOptions extends CaptureOverrides {
+  scope?: ReconcileScope;
+  /** Instead of `scope` and `snapshots`: the job whose recorded request has them. They are too long to be repeated in each input. */
+  requestOf?: string;
+}
+
 /** A step that counts something. */
 export interface StepInput extends JobClaim {
   /** Names the step in the worker's reports of what it has counted; see `ProgressReport`. */
@@ -147,9 +154,8 @@ export interface SliceInput extends StepInput {
   sliceSeconds: number;
 }
 
-export interface ScanInput extends SliceInput, CaptureOverrides {
+export interface ScanInput extends SliceInput, RequestOptions {
   full: boolean;
-  scope?: ReconcileScope;
   /** Only the tables that failed in this job. */
   retryOf?: string;
   /** Absent for the first page. */
@@ -205,10 +211,9 @@ export interface PageCycle {
   of: number;
 }
 
-export interface IngestInput extends SliceInput, CaptureOverrides {
+export interface IngestInput extends SliceInput, RequestOptions {
   table: TableRef;
   full: boolean;
-  scope?: ReconcileScope;
   /** The caller ingests the file groups of a big snapshot in activities of their own, and then ingests the table again. */
   split: boolean;
   dryRun?: boolean;
@@ -261,9 +266,11 @@ export interface FileGroup {
   at?: number;
 }
 
-export interface FileGroupInput extends SliceInput, Omit<TableSplit, 'groups'> {
+export interface FileGroupInput
+  extends SliceInput,
+    Omit<TableSplit, 'groups'>,
+    Pick<RequestOptions, 'scope' | 'requestOf'> {
   table: TableRef;
-  scope?: ReconcileScope;
   group: FileGroup;
 }
 
@@ -302,9 +309,8 @@ export interface ScanHeartbeat extends HeartbeatDetails {
   page: ScanPage;
 }
 
-export interface ViewsInput extends SliceInput, CaptureOverrides {
+export interface ViewsInput extends SliceInput, RequestOptions {
   full: boolean;
-  scope?: ReconcileScope;
   /** Only the views that failed in this job. */
   retryOf?: string;
   /** Where the slice before this one stopped. */

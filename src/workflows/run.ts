@@ -1,4 +1,4 @@
-import type { Destination, JobClaim, ResolvedConnector, WalkCursor } from '../contract/activities.ts';
+import type { Destination, JobClaim, RequestOptions, ResolvedConnector, WalkCursor } from '../contract/activities.ts';
 import type { Progress, ReconcileRequest } from '../contract/job.ts';
 import { type NameChecksum, NO_NAMES } from '../contract/name-checksum.ts';
 import type { CarriedControls, Controls } from './controls.ts';
@@ -70,8 +70,16 @@ export function isNarrowed({ scope, retryOf }: ReconcileRequest): boolean {
   return scope !== undefined || retryOf !== undefined;
 }
 
+/** In characters of JSON: options of a request that are longer are not repeated in the inputs of activities. */
+const MAX_REPEATED = 2_000;
+
 /** What all activities that read tables have in common in their inputs. */
-export function readOptions({ request, claim }: Pick<Run, 'request' | 'claim'>) {
+export function readOptions({
+  request,
+  claim,
+  job,
+}: Pick<Run, 'request' | 'claim' | 'job'>): JobClaim & RequestOptions & { full: boolean; dryRun?: boolean } {
   const { full = false, scope, snapshots, mode, dryRun } = request;
-  return { ...claim, full, scope, snapshots, mode, dryRun };
+  const isLong = JSON.stringify({ scope, snapshots }).length > MAX_REPEATED;
+  return { ...claim, full, ...(isLong ? { requestOf: job.id } : { scope, snapshots }), mode, dryRun };
 }

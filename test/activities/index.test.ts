@@ -136,6 +136,19 @@ describe('an activity whose job has lost its claim', () => {
   });
 });
 
+it('takes from the record of the job what is too long to be repeated in its input', async () => {
+  const upstream = new MemoryUpstream();
+  upstream.namespaces.push(['n']);
+  upstream.tables.push(...TABLES);
+  const requestJson = JSON.stringify({ connector: connectorId, scope: { table: 'b' } });
+  const job = { ...(await catalog.clients.connectors.getReconcileJob({ jobId })), requestJson };
+  await catalog.clients.reconciliation.recordJob({ job, failures: [] });
+  const scan = (more: object) =>
+    step(() => activities(upstream).scanTables({ ...input(more), record: { ...jobRecord(connectorId), jobId } }));
+  expect((await scan({ requestOf: jobId })).changed).toEqual([TABLES[1]]);
+  expect((await scan({})).changed).toEqual(TABLES);
+});
+
 describe('isPaused', () => {
   const isPaused = () => step(() => activities(new MemoryUpstream()).isPaused({ connectorId, epoch: 1 }));
 

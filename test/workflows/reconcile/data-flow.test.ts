@@ -54,6 +54,18 @@ describe('a job', () => {
     });
   });
 
+  it('does not repeat a long request in the inputs of its activities', async () => {
+    const namespaces = Array.from({ length: 300 }, (_, i) => `namespace ${i}`);
+    const upstream = new StubUpstream({ orders: 'changed' });
+    const { jobId, failure } = await environment.reconcile(upstream, { scope: { namespaces } });
+    expect(failure).toBeUndefined();
+    for (const input of [upstream.inputsOf('scanTables')[0], upstream.inputsOf('ingestTable')[0]]) {
+      expect(input).toMatchObject({ requestOf: jobId });
+      expect(input).not.toHaveProperty('scope');
+    }
+    expect(upstream.inputsOf('beginJob')).toMatchObject([{ request: { scope: { namespaces } } }]);
+  });
+
   it('expects as many tables as the connector has, unless the run is narrowed', async () => {
     const before = { tables: 7, views: 0 };
     const destination = { catalogId: 'cat_1', namespaceId: 'ns_1', before };
