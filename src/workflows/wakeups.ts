@@ -27,8 +27,10 @@ export class Wakeups {
     for (;;) {
       const seen = this.#count;
       if (await isOver()) return true;
-      if (Date.now() >= end || workflowInfo().targetWorkerDeploymentVersionChanged) return false;
-      await condition(() => this.#count > seen, LOOK_AGAIN);
+      if (Date.now() >= end) return false;
+      const isWoken = await condition(() => this.#count > seen, LOOK_AGAIN);
+      // Only after some minutes, so that a build that does not become the run's own causes no runs without end.
+      if (!isWoken && workflowInfo().targetWorkerDeploymentVersionChanged) return false;
     }
   }
 
