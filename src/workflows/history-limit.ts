@@ -2,12 +2,12 @@ import { workflowInfo } from '@temporalio/workflow';
 
 /**
  * Temporal suggests to continue as new at 4,096 events or 4 MiB (`limit.historyCount.suggestContinueAsNew` and
- * `limit.historySize.suggestContinueAsNew`). These limits lie below, so that steps in flight still fit.
+ * `limit.historySize.suggestContinueAsNew`). These limits lie below, so that others can go on while a slow slice ends.
  */
-const MAX_EVENTS = 2_700;
-const MAX_BYTES = 2.5 * 1024 * 1024;
-/** While slow steps are still in flight, others go on until the history is this many times as long. */
-const OVERFULL = 1.4;
+const MAX_EVENTS = 1_600;
+const MAX_BYTES = 1.6 * 1024 * 1024;
+/** While slow steps are still in flight, others go on until the history is this many times as long: about a minute of small packs. */
+const OVERFULL = 2.4;
 /** A run that has hardly begun does not continue as new for another build. */
 const MIN_EVENTS = 50;
 
