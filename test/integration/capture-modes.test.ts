@@ -80,6 +80,9 @@ it('an incomplete selection is rejected, also in a workflow that is started by h
     args: [{ connector: 'modes', snapshots: { kind: 'LATEST_N' } }],
   });
   await expect(handle.result()).rejects.toMatchObject({
-    cause: { type: 'INVALID_ARGUMENT', message: expect.stringContaining('snapshots is invalid') },
+    cause: { type: 'RECONCILE_FAILED', message: expect.stringContaining('snapshots is invalid') },
   });
+  expect(await stack.failures('by-hand')).toMatchObject([
+    { table: '', code: 'INVALID_ARGUMENT', message: expect.stringContaining('snapshots is invalid') },
+  ]);
 });

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { temporal } from '@temporalio/proto';
-import { TASK_QUEUE } from '../../../src/contract/names.ts';
+import { scanQueueOf, TASK_QUEUE } from '../../../src/contract/names.ts';
 import { waitFor } from '../../jest/wait-for.ts';
 import { BIN, ROOT, RunningStack } from '../stack/running-stack.ts';
 
-/** A worker divides its ingest slots among its queues. With this many queues, each gets one slot. */
+/** A worker divides its slots for short steps among its queues. With this many queues, each gets one slot. */
 const QUEUES = Array.from({ length: 16 }, (_, i) => `near-${i}`);
 const SCHEDULED = 32;
 
@@ -77,7 +77,7 @@ it('a job that a person triggered runs before scheduled jobs that were queued ea
 async function backlog(): Promise<number> {
   const { stats } = await stack.temporal.workflowService.describeTaskQueue({
     namespace: stack.temporal.options.namespace,
-    taskQueue: { name: QUEUES[0] as string },
+    taskQueue: { name: scanQueueOf(QUEUES[0]) },
     taskQueueType: temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
     reportStats: true,
   });
