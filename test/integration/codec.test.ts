@@ -3,8 +3,8 @@ import { cpSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import proto from '@temporalio/proto';
-import { countersOf } from '../../src/contract/progress-message.ts';
 import { declarationOf, SEARCH_ATTRIBUTES } from '../../src/contract/search-attributes.ts';
+import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { keyIdOf } from '../../src/temporal/payload-codec.ts';
 import { WebhookReceiver } from '../activities/alerts/webhook-receiver.ts';
@@ -170,7 +170,10 @@ describe('while keys are added and rotated', () => {
     await restart(FIRST);
     await scheduleEncryptedBy('k1');
     await releaseConnector();
-    await processes.until(jobId, (job) => countersOf(job).tablesChanged > 0n);
+    const tables = async () =>
+      (await processes.catalog.bindings.countBindings({ connectorId: id, kind: ObjectKind.OBJECT_KIND_TABLE })).count;
+    await waitFor(async () => expect(await tables()).toBeGreaterThan(0n), { timeout: 120_000, interval: 50 });
+    expect(await tables()).toBeLessThan(BigInt(TABLES));
     await restart(ROTATED);
     await scheduleEncryptedBy('k2');
     expect(await processes.ended(jobId)).toMatchObject({

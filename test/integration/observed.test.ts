@@ -66,6 +66,8 @@ describe('a running stack', () => {
     const { temporal } = stack.pids();
     process.kill(temporal as number, 'SIGSTOP');
     try {
+      // It may still answer for a moment.
+      await waitFor(async () => expect((await probe(worker.health, '/readyz'))[0]).toBe(503), EVENTUALLY);
       const [status, text] = await probe(worker.health, '/readyz');
       expect([status, JSON.parse(text)]).toMatchObject([503, { polling: 'ok', catalog: 'ok' }]);
       expect(JSON.parse(text).temporal).not.toBe('ok');
