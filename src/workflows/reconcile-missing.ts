@@ -13,10 +13,14 @@ export async function reconcileMissing(run: Run): Promise<void> {
   job.enterPhase('looking for tables that are gone');
   const { reconcileMissing } = scanOn(run.connector, 'looks for what is gone');
   if (!place.noTableGone) {
-    await pass(run, (options) => reconcileMissing({ ...options, allowMissing, viewsListed, before: before.tables }));
+    await pass(run, 'reconcileMissing', (options) =>
+      reconcileMissing({ ...options, allowMissing, viewsListed, before: before.tables }),
+    );
   }
   if (viewsListed && !place.noViewGone) {
-    await pass(run, (options) => reconcileMissing({ ...options, allowMissing, views: true, before: before.views }));
+    await pass(run, 'reconcileMissing', (options) =>
+      reconcileMissing({ ...options, allowMissing, views: true, before: before.views }),
+    );
   }
   place.missingDone = true;
 }
@@ -25,7 +29,7 @@ export async function reconcileMissing(run: Run): Promise<void> {
 export async function dropGone(run: Run): Promise<void> {
   run.job.enterPhase('dropping what is gone');
   const { dropGone } = scanOn(run.connector, 'drops what is gone');
-  await pass(run, (options) => dropGone({ ...options, views: run.place.viewsListed ?? false }));
+  await pass(run, 'dropGone', (options) => dropGone({ ...options, views: run.place.viewsListed ?? false }));
 }
 
 interface Options extends JobClaim {
@@ -35,10 +39,10 @@ interface Options extends JobClaim {
   dryRun?: boolean;
 }
 
-async function pass(run: Run, work: (options: Options) => Promise<StepOutcome>): Promise<void> {
+async function pass(run: Run, activityType: string, work: (options: Options) => Promise<StepOutcome>): Promise<void> {
   const { job, gate, request } = run;
   const { mode, dryRun } = request;
-  await gate.pass(async () => {
+  await gate.pass(activityType, async () => {
     const step = job.begin();
     let outcome: StepOutcome | undefined;
     try {

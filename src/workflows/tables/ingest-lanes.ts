@@ -234,7 +234,7 @@ export class IngestLanes {
     try {
       const sliceSeconds = this.#sliceSeconds();
       outcome = await scope.run(() => step({ ...readOptions(this.#run), step: name, sliceSeconds }));
-      gate.served();
+      gate.served('ingestTable');
       return outcome;
     } finally {
       this.#scopes.delete(label);
