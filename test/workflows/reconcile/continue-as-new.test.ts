@@ -78,7 +78,8 @@ it('tables that are split side by side go over with the groups that the history 
   const { jobId, progress, failure } = await environment.reconcile(upstream);
   const runs = await runsOf(jobId);
   expect(runs.length).toBeGreaterThan(1);
-  expect(Math.max(...runs)).toBeLessThan(2 * EVENTS);
+  // Eight steps end after the history is overfull.
+  expect(Math.max(...runs)).toBeLessThan(2.5 * EVENTS);
   expect(failure).toBeUndefined();
   // Each group once, but for tables that had no run left in which to be split.
   const groups = upstream.work.filter((step) => step.startsWith('ingestFileGroup'));
