@@ -66,6 +66,8 @@ export interface Progress {
   counters: Counters;
   /** The job waits because its connector is paused. */
   paused?: boolean;
+  /** The task queue that the job waits for, and when the first step began to wait: no worker takes its steps. */
+  unserved?: { queue: string; sinceMs: number };
   /** Tables being ingested now. */
   inFlight: string[];
 }

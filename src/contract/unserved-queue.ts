@@ -8,10 +8,22 @@ export interface UnservedQueue {
   since: Date;
 }
 
-/** States what a job waits for, since when, and how to start a worker. */
-export function noWorkerText({ name, since }: UnservedQueue, now = new Date()): string {
-  return `waiting since ${sinceText(since, now)}: no worker polls task queue '${name}'. Start one with \`${workerCommand(name)}\``;
+/** States what a job waits for, since when, and how to start a worker. For those that can ask Temporal for the pollers of the queue. */
+export function noWorkerText(queue: UnservedQueue, now = new Date()): string {
+  return `waiting since ${sinceText(queue.since, now)}: no worker polls ${startWorkerText(queue)}`;
 }
+
+/** The same for the workflow itself, which only knows that its steps were not taken: workers may also be busy. */
+export function stepNotTakenText(queue: UnservedQueue, now: Date): string {
+  return `waiting since ${sinceText(queue.since, now)}: no worker takes a step of the job from ${startWorkerText(queue)}`;
+}
+
+/** Why a job has given up. */
+export function gaveUpText({ name, since }: UnservedQueue, now: Date): string {
+  return `no worker has taken a step of the job from task queue '${name}' since ${sinceText(since, now)}. Start one with \`${workerCommand(name)}\`, and trigger again`;
+}
+
+const startWorkerText = ({ name }: UnservedQueue) => `task queue '${name}'. Start one with \`${workerCommand(name)}\``;
 
 /** `14:02 UTC (12 min)`; with the date if it is another day. It changes at most once a minute, so that logs of it stay short. */
 function sinceText(since: Date, now: Date): string {

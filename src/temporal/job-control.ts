@@ -29,7 +29,7 @@ import { jobLabels } from './job-labels.ts';
 import { hasWorkers } from './queue-workers.ts';
 import { temporalSchedules } from './schedule-control.ts';
 import { isUnanswered, mapTemporalErrors } from './temporal-errors.ts';
-import { unpolledQueue } from './unpolled-queue.ts';
+import { unpolledQueue, waitsSince } from './unpolled-queue.ts';
 import { VALIDATE_TIMEOUT_S, validationTimeoutText } from './validation-timeout.ts';
 
 /** How long a query waits for a worker before the recorded progress is used instead. */
@@ -110,7 +110,7 @@ export function temporalJobControl(connect: () => Promise<Client>, uiBase?: stri
         const unpolled = await c
           .withDeadline(Date.now() + QUERY_DEADLINE_MS, () => unpolledQueue(c, pendingActivities))
           .catch(() => undefined);
-        if (unpolled) progress.phase = noWorkerText(unpolled);
+        if (unpolled) progress.phase = noWorkerText(waitsSince(unpolled, progress));
         return progress;
       } catch {
         return undefined;

@@ -1,5 +1,6 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import proto from '@temporalio/proto';
+import type { Progress } from '../contract/job.ts';
 import type { UnservedQueue } from '../contract/unserved-queue.ts';
 import { hasWorkers } from './queue-workers.ts';
 
@@ -23,4 +24,9 @@ export async function unpolledQueue(client: Client, pending: PendingActivities):
     if (!(await hasWorkers(client, queue.name))) return queue;
   }
   return undefined;
+}
+
+/** The queue with the time since when the job waits for it: the step that waits now is not the first one that did, after some minutes. */
+export function waitsSince(queue: UnservedQueue, { unserved }: Progress): UnservedQueue {
+  return unserved?.queue === queue.name ? { ...queue, since: new Date(unserved.sinceMs) } : queue;
 }

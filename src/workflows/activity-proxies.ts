@@ -14,6 +14,14 @@ interface Queue {
   taskQueue?: string;
 }
 
+/** If no worker takes a step in this time, the job looks whether its connector has another queue by now. */
+export const UNSERVED_AFTER_MS = 5 * 60_000;
+
+/** The task queues of a connector's steps, by the types of their activities. */
+export function queueOf(activityType: string, { taskQueue = INGEST_TASK_QUEUE }: Queue): string {
+  return activityType.startsWith('ingest') ? taskQueue : scanQueueOf(taskQueue);
+}
+
 /** Short steps against the catalog. They outlast any outage of it; activities mark what cannot succeed as not retryable. */
 export function control(summary: string) {
   return proxyActivities<ControlActivities>({
@@ -28,11 +36,11 @@ export function control(summary: string) {
 /**
  * Steps that read an upstream. Heartbeats show that they are alive, so the start-to-close timeout is generous. The attempts outlast a
  * catalog that is away for twenty minutes; activities give up upstream errors earlier; and a table that kills its worker is not retried
- * forever. If no worker takes a step, the job looks whether its connector has another queue by now.
+ * forever.
  */
 const UPSTREAM_OPTIONS = {
   startToCloseTimeout: '24h',
-  scheduleToStartTimeout: '5m',
+  scheduleToStartTimeout: UNSERVED_AFTER_MS,
   heartbeatTimeout: '60s',
   cancellationType,
   retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '60s', maximumAttempts: 30 },

@@ -1,4 +1,4 @@
-import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/workflow';
+import { ActivityFailure, ApplicationFailure, isCancellation, TimeoutFailure } from '@temporalio/workflow';
 import { truncate } from '../text.ts';
 
 /** Messages stand in queries, job records and the history. */
@@ -19,8 +19,14 @@ export function failedWith(error: unknown, type: string): boolean {
   return error instanceof ActivityFailure && error.cause instanceof ApplicationFailure && error.cause.type === type;
 }
 
-/** Whether no worker has taken the activity from its task queue in time. */
-export function isUnserved(error: unknown): boolean {
-  if (!(error instanceof ActivityFailure) || !(error.cause instanceof TimeoutFailure)) return false;
-  return error.cause.timeoutType === 'SCHEDULE_TO_START';
+/** The type of the activity that no worker has taken from its task queue in time; undefined if that is not why it failed. */
+export function unservedActivity(error: unknown): string | undefined {
+  if (!(error instanceof ActivityFailure) || !(error.cause instanceof TimeoutFailure)) return undefined;
+  return error.cause.timeoutType === 'SCHEDULE_TO_START' ? error.activityType : undefined;
+}
+
+/** The type of the activity that failed while a worker ran it; undefined if none of them is known to have done so. */
+export function takenActivity(error: unknown): string | undefined {
+  if (!(error instanceof ActivityFailure) || isCancellation(error)) return undefined;
+  return unservedActivity(error) === undefined ? error.activityType : undefined;
 }

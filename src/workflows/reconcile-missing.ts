@@ -11,14 +11,15 @@ export async function reconcileMissing(run: Run): Promise<void> {
   const viewsListed = place.viewsListed ?? false;
   if (place.missingDone) return;
   job.enterPhase('looking for tables that are gone');
-  const { reconcileMissing } = scanOn(run.connector, 'looks for what is gone');
+  // Each time with the connector's queue as it is then.
+  const upstream = ({ connector }: Run) => scanOn(connector, 'looks for what is gone');
   if (!place.noTableGone) {
     const tables = { allowMissing, viewsListed, before: before.tables, listed: place.tables };
-    await pass(run, (options) => reconcileMissing({ ...options, ...tables }));
+    await pass(run, 'reconcileMissing', (options) => upstream(run).reconcileMissing({ ...options, ...tables }));
   }
   if (viewsListed && !place.noViewGone) {
     const views = { allowMissing, views: true, before: before.views, listed: place.views };
-    await pass(run, (options) => reconcileMissing({ ...options, ...views }));
+    await pass(run, 'reconcileMissing', (options) => upstream(run).reconcileMissing({ ...options, ...views }));
   }
   place.missingDone = true;
 }
@@ -27,7 +28,7 @@ export async function reconcileMissing(run: Run): Promise<void> {
 export async function dropGone(run: Run): Promise<void> {
   run.job.enterPhase('dropping what is gone');
   const { dropGone } = scanOn(run.connector, 'drops what is gone');
-  await pass(run, (options) => dropGone({ ...options, views: run.place.viewsListed ?? false }));
+  await pass(run, 'dropGone', (options) => dropGone({ ...options, views: run.place.viewsListed ?? false }));
 }
 
 interface Options extends JobClaim {
@@ -37,10 +38,10 @@ interface Options extends JobClaim {
   dryRun?: boolean;
 }
 
-async function pass(run: Run, work: (options: Options) => Promise<StepOutcome>): Promise<void> {
+async function pass(run: Run, activityType: string, work: (options: Options) => Promise<StepOutcome>): Promise<void> {
   const { job, gate, request } = run;
   const { mode, dryRun } = request;
-  await gate.pass(async () => {
+  await gate.pass(activityType, async () => {
     const step = job.begin();
     let outcome: StepOutcome | undefined;
     try {

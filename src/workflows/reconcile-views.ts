@@ -13,7 +13,7 @@ export async function reconcileViews(run: Run): Promise<void> {
   job.enterPhase('ingesting views');
   try {
     do {
-      const outcome = await gate.pass(() => ingestViews(run));
+      const outcome = await gate.pass('reconcileViews', () => ingestViews(run));
       if (outcome.refused) job.hasRefusedNamespaces = true;
       job.keep(outcome.failures);
       place.views = addToChecksum(place.views, outcome.listed);
@@ -22,7 +22,7 @@ export async function reconcileViews(run: Run): Promise<void> {
     } while (place.viewsCursor);
     place.viewsListed = true;
   } catch (error) {
-    if (isCancellation(error) || error instanceof ContinueAsNew) throw error;
+    if (isCancellation(error) || error instanceof ContinueAsNew || gate.hasGivenUp) throw error;
     job.fail('views', error);
   }
   place.viewsDone = true;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { noWorkerText, workerCommand } from '../../src/contract/unserved-queue.ts';
+import { gaveUpText, noWorkerText, stepNotTakenText, workerCommand } from '../../src/contract/unserved-queue.ts';
 
 describe('noWorkerText', () => {
   const since = new Date('2026-11-30T14:02:59Z');
@@ -12,6 +12,16 @@ describe('noWorkerText', () => {
   ])('at %s says: since %s', (now, text) => {
     expect(noWorkerText({ name: 'far', since }, new Date(now))).toBe(
       `waiting since ${text}: no worker polls task queue 'far'. Start one with \`reconciler worker --task-queue far\``,
+    );
+  });
+
+  it('differs in the workflow, which cannot ask for pollers', () => {
+    const queue = { name: 'far-scan', since };
+    expect(stepNotTakenText(queue, new Date('2026-11-30T14:15:10Z'))).toBe(
+      "waiting since 14:02 UTC (12 min): no worker takes a step of the job from task queue 'far-scan'. Start one with `reconciler worker --task-queue far`",
+    );
+    expect(gaveUpText(queue, new Date('2026-12-01T14:15:10Z'))).toBe(
+      "no worker has taken a step of the job from task queue 'far-scan' since 2026-11-30 14:02 UTC (24 h). Start one with `reconciler worker --task-queue far`, and trigger again",
     );
   });
 

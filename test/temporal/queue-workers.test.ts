@@ -4,10 +4,11 @@ import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { TimeoutFailure } from '@temporalio/common';
 import proto from '@temporalio/proto';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { newProgress } from '../../src/contract/job.ts';
 import { TASK_QUEUE } from '../../src/contract/names.ts';
 import { temporalJobControl } from '../../src/temporal/job-control.ts';
 import { hasWorkers } from '../../src/temporal/queue-workers.ts';
-import { unpolledQueue } from '../../src/temporal/unpolled-queue.ts';
+import { unpolledQueue, waitsSince } from '../../src/temporal/unpolled-queue.ts';
 import { TemporalServer } from '../integration/stack/temporal-server.ts';
 import { poll } from '../jest/poll.ts';
 
@@ -114,6 +115,14 @@ describe('unpolledQueue', () => {
     ]);
     expect(found).toEqual({ name: 'earlier', since: new Date(200_000) });
     expect(await unpolledQueue(temporal.client, [pending('polled', 100)])).toBeUndefined();
+  });
+
+  it('is waited for since the first step, as the workflow knows', () => {
+    const queue = { name: 'far', since: new Date(900_000) };
+    const progress = { ...newProgress(), unserved: { queue: 'far', sinceMs: 300_000 } };
+    expect(waitsSince(queue, progress)).toEqual({ name: 'far', since: new Date(300_000) });
+    expect(waitsSince({ ...queue, name: 'far-scan' }, progress).since).toBe(queue.since);
+    expect(waitsSince(queue, newProgress())).toBe(queue);
   });
 });
 

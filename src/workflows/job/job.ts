@@ -1,5 +1,6 @@
 import type { JobClaim, JobRecord, ResolvedConnector } from '../../contract/activities.ts';
 import type { Counters, Progress, ProgressReport, ReconcileRequest, TableFailure } from '../../contract/job.ts';
+import { stepNotTakenText, type UnservedQueue } from '../../contract/unserved-queue.ts';
 import { causeOf } from '../failure-cause.ts';
 import { JobCounts } from './job-counts.ts';
 import { jobMessage } from './job-message.ts';
@@ -62,6 +63,8 @@ export class Job {
   #phase: string;
   /** Why nothing begins at present; undefined if it does. */
   #pausedBecause?: string;
+  /** What the job waits for while workers take none of its steps. */
+  #waitsForWorker?: { text: string; unserved: NonNullable<Progress['unserved']> };
   #steps: number;
   #startedAtMs?: number;
   #unrecorded: TableFailure[];
@@ -95,9 +98,10 @@ export class Job {
   get progress(): Progress {
     return {
       state: this.#state,
-      phase: this.#pausedBecause ?? this.#phase,
+      phase: this.#pausedBecause ?? this.#waitsForWorker?.text ?? this.#phase,
       counters: this.counters,
       ...(this.#pausedBecause !== undefined && { paused: true }),
+      ...(this.#waitsForWorker && { unserved: this.#waitsForWorker.unserved }),
       inFlight: [...this.#labels.values()],
     };
   }
@@ -111,6 +115,7 @@ export class Job {
     this.#state = 'JS_QUEUED';
     this.waitsFor = waitsFor;
     this.#pausedBecause = undefined;
+    this.#waitsForWorker = undefined;
     this.enterPhase(phase);
   }
 
@@ -134,6 +139,16 @@ export class Job {
   /** What is in flight ends, and nothing else begins. @param reason and what to do; undefined after the pause */
   pause(reason: string | undefined): void {
     this.#pausedBecause = reason;
+    this.#changed();
+  }
+
+  /** @param queue the task queue from which no worker takes the job's steps; undefined after the wait */
+  waitForWorker(queue: UnservedQueue | undefined): void {
+    if (!queue && !this.#waitsForWorker) return;
+    this.#waitsForWorker = queue && {
+      text: stepNotTakenText(queue, new Date()),
+      unserved: { queue: queue.name, sinceMs: queue.since.getTime() },
+    };
     this.#changed();
   }
 
@@ -191,6 +206,7 @@ export class Job {
 
   finish(state: FinalState): void {
     this.#pausedBecause = undefined;
+    this.#waitsForWorker = undefined;
     this.#state = state;
     this.#phase = 'finished';
     this.#labels.clear();

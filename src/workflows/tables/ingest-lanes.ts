@@ -80,9 +80,7 @@ export class IngestLanes {
 
   /** What is queued, for the next run of the workflow. */
   get queued(): (QueuedTable | Pack)[] {
-    const tables = this.#lanes.queued.map((task) =>
-      isGroupLane(task) ? { ...task.of.queued, split: { ...task.of.queued.split!, groups: task.of.left } } : task,
-    );
+    const tables = this.#lanes.queued.map((task) => (isGroupLane(task) ? restOf(task.of) : task));
     const seen = new Set<TableRef>();
     return tables.filter((task) => {
       if (Array.isArray(task)) return true;
@@ -234,7 +232,7 @@ export class IngestLanes {
     try {
       const sliceSeconds = this.#sliceSeconds();
       outcome = await scope.run(() => step({ ...readOptions(this.#run), step: name, sliceSeconds }));
-      gate.served();
+      gate.served('ingestTable');
       return outcome;
     } finally {
       this.#scopes.delete(label);
@@ -256,6 +254,12 @@ export class IngestLanes {
 
 function isGroupLane(task: Task): task is GroupLane {
   return !Array.isArray(task) && 'of' in task;
+}
+
+/** What is left of a table whose groups are in part ingested: when all are, the table itself. */
+function restOf({ queued, left }: SplitTable): QueuedTable {
+  const { split, ...whole } = queued;
+  return split && left.length > 0 ? { ...whole, split: { ...split, groups: left } } : whole;
 }
 
 function splitInVain(snapshotId: string): string {

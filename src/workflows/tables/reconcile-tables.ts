@@ -83,7 +83,7 @@ async function scanPage(run: Run): Promise<ScanPage> {
       sliceSeconds: place.cursor ? PAGE_SECONDS : FIRST_PAGE_SECONDS,
       listed: isNarrowed(request) ? undefined : place.tables,
     });
-    gate.served();
+    gate.served('scanTables');
     job.recorded(record);
   } finally {
     job.end(step, page?.counts);

@@ -178,6 +178,22 @@ describe('a job that is paused for hours', () => {
     expect(upstream.inputsOf('scanTables').map(({ listed }) => listed)).toEqual(['0', '30']);
   });
 
+  it('between the last group of a table and its end: ingests the table to its end', async () => {
+    let handle: WorkflowHandle | undefined;
+    const upstream = new StubUpstream({ big: { split: 2 } }).on('ingestFileGroup big 2', async () => {
+      await handle?.signal('pause');
+    });
+    handle = await environment.begin(upstream);
+    await sleep(1.5 * HOUR_MS);
+    await handle.signal('resume');
+    expect(flat(await handle.result())).toMatchObject({ tablesScanned: 1, tablesChanged: 1, errors: 0 });
+    expectHourly(await runsOf(handle), 2);
+    expect(upstream.work).toEqual([
+      ...['scanTables', 'ingestTable big', 'ingestFileGroup big 1', 'ingestFileGroup big 2', 'ingestTable big'],
+      'reconcileMissing tables',
+    ]);
+  });
+
   it('by a signal: is still paused in each run, and resumes where it was', async () => {
     let handle: WorkflowHandle | undefined;
     const upstream = new StubUpstream(...pages).on('ingestTable a', async () => {

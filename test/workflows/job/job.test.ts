@@ -101,7 +101,40 @@ describe('a pause', () => {
   });
 });
 
+describe('a wait for a worker', () => {
+  it('hides the phase, but not a pause', () => {
+    const job = runningJob();
+    job.enterPhase('scanning');
+    job.waitForWorker({ name: 'far', since: new Date() });
+    expect(job.progress.phase).toMatch(/^waiting since .* task queue 'far'/);
+    expect(job.progress.unserved).toEqual({ queue: 'far', sinceMs: expect.any(Number) });
+    job.pause('paused: resume it');
+    expect(job.progress.phase).toBe('paused: resume it');
+    job.pause(undefined);
+    job.waitForWorker(undefined);
+    expect(job.progress.phase).toBe('scanning');
+    expect(job.progress).not.toHaveProperty('unserved');
+  });
+
+  it.each(['JS_FAILED', 'JS_CANCELLED'] as const)('is over when the job ends as %s', (state) => {
+    const job = runningJob();
+    job.waitForWorker({ name: 'far', since: new Date() });
+    job.finish(state);
+    expect(job.progress.phase).toBe('finished');
+    expect(job.progress).not.toHaveProperty('unserved');
+  });
+});
+
 describe('a job that loses its connector', () => {
+  it('waits for nothing else', () => {
+    const job = runningJob();
+    job.pause('paused: resume it');
+    job.waitForWorker({ name: 'far', since: new Date() });
+    job.queue('waiting for job x');
+    expect(job.progress.phase).toBe('waiting for job x');
+    expect(job.isPaused).toBe(false);
+  });
+
   it('waits again, and keeps the time at which it first started', () => {
     const job = runningJob();
     const { startedAtMs } = job.record();

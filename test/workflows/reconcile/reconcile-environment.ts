@@ -4,7 +4,7 @@ import { activityInfo } from '@temporalio/activity';
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { DefaultLogger, makeTelemetryFilterString, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, makeTelemetryFilterString, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { readConfig } from '../../../src/config.ts';
 import { type Counters, newProgress, type Progress, type ReconcileRequest } from '../../../src/contract/job.ts';
 import { INGEST_TASK_QUEUE, RECONCILE_WORKFLOW, SCAN_TASK_QUEUE, TASK_QUEUE } from '../../../src/contract/names.ts';
@@ -56,7 +56,7 @@ const ACTIVITIES: ActivityName[] = [
 export class ReconcileEnvironment implements AsyncDisposable {
   readonly temporal: TestWorkflowEnvironment;
   readonly #workers: Worker[] = [];
-  #running: Promise<unknown> = Promise.resolve();
+  readonly #running: Promise<void>[] = [];
   #upstream?: StubUpstream;
   #handle?: WorkflowHandle;
 
@@ -89,17 +89,22 @@ export class ReconcileEnvironment implements AsyncDisposable {
   }
 
   async #startWorkers(): Promise<void> {
+    const workflowBundle = { codePath: join(ROOT, 'dist/workflow-bundle.js') };
+    const sinks = { tracing: { ran: { fn() {} } } };
+    await this.serve(TASK_QUEUE, { workflowBundle, sinks });
+    for (const taskQueue of [INGEST_TASK_QUEUE, SCAN_TASK_QUEUE, ...OTHER_QUEUES]) await this.serve(taskQueue);
+  }
+
+  /** Starts a worker for the activities of a queue. */
+  async serve(taskQueue: string, options: Partial<WorkerOptions> = {}): Promise<void> {
     const activities = Object.fromEntries(
       ACTIVITIES.map((name) => [name, (input: unknown) => this.#upstream?.run(name, input, activityInfo().attempt)]),
     ) as unknown as Activities;
-    const common = { connection: this.temporal.nativeConnection, activities, maxHeartbeatThrottleInterval: '20ms' };
-    const workflowBundle = { codePath: join(ROOT, 'dist/workflow-bundle.js') };
-    const sinks = { tracing: { ran: { fn() {} } } };
-    this.#workers.push(await Worker.create({ ...common, taskQueue: TASK_QUEUE, workflowBundle, sinks }));
-    for (const taskQueue of [INGEST_TASK_QUEUE, SCAN_TASK_QUEUE, ...OTHER_QUEUES]) {
-      this.#workers.push(await Worker.create({ ...common, taskQueue }));
-    }
-    this.#running = Promise.all(this.#workers.map((worker) => worker.run()));
+    const connection = this.temporal.nativeConnection;
+    const common = { connection, activities, maxHeartbeatThrottleInterval: '20ms' };
+    const worker = await Worker.create({ ...common, taskQueue, ...options });
+    this.#workers.push(worker);
+    this.#running.push(worker.run());
   }
 
   /** Starts a job over this upstream. */
@@ -137,7 +142,7 @@ export class ReconcileEnvironment implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const worker of this.#workers) if (worker.getState() === 'RUNNING') worker.shutdown();
-    await this.#running;
+    await Promise.all(this.#running);
     await this.temporal.teardown();
   }
 }
