@@ -14,11 +14,16 @@ import { describeError, isFinal } from './runtime/failures.ts';
  * @returns without an epoch if another job is ahead: the workflow waits, and calls this again
  */
 export async function beginJob(deps: ActivityDeps, input: BeginInput): Promise<BegunJob> {
-  const { request, record, hasDestination } = input;
-  const connector = await resolveConnector(deps, request);
+  const { request, record, hasDestination, continued } = input;
+  // Once it is resolved, the job keeps its connector, also if that gets another name.
+  const named = record.connectorId === '' ? request : { ...request, connector: record.connectorId };
+  const connector = await resolveConnector(deps, named);
   const { connectorId, name } = connector;
   const { runId = '' } = activityInfo().workflowExecution ?? {};
-  const claim = await claimConnector(deps, { ...record, connectorId, connectorName: name }, request, runId);
+  const claim = await claimConnector(deps, { ...record, connectorId, connectorName: name }, request, {
+    runId,
+    continued,
+  });
   if ('waitsFor' in claim) return { connector, waitsFor: claim.waitsFor };
   const { epoch } = claim;
   if (hasDestination) return { connector, epoch };

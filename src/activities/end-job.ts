@@ -1,3 +1,4 @@
+import { activityInfo } from '@temporalio/activity';
 import { isClaimLost } from '../catalog-client/claim.ts';
 import type { EndedJob, EndInput } from '../contract/activities.ts';
 import { failureMessage } from '../contract/progress-message.ts';
@@ -14,6 +15,7 @@ export async function endJob(deps: ActivityDeps, { record, request, connectorId,
     job: toReconcileJob(record, request),
     failures: record.failures.map(failureMessage),
     connectorId: connectorId ?? '',
+    runId: activityInfo().workflowExecution?.runId ?? '',
   });
   if (type === AlertType.ALERT_TYPE_JOB_FAILED) return { alert: { type: 'job.failed' } };
   if (type === AlertType.ALERT_TYPE_JOB_RECOVERED) return { alert: { type: 'job.recovered', failedJobId } };

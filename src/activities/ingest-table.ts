@@ -4,7 +4,7 @@ import { openChangeList } from './dry-run/change-list.ts';
 import { ingestTable as ingest } from './ingest/ingest-table.ts';
 import { tableText } from './options/destination.ts';
 import { DestinationNamespaces } from './plan/destination-namespaces.ts';
-import { activeConnector } from './runtime/active-connector.ts';
+import { activeConnector, isPaused } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
 import { withHeartbeat } from './runtime/heartbeat.ts';
 import { openUpstream } from './runtime/open-upstream.ts';
@@ -19,7 +19,12 @@ export async function ingestTable(deps: ActivityDeps, input: IngestInput): Promi
   const resume = earlier ?? resumeAt(input.cursor);
   const continues = ({ cursor }: TableOutcome) => cursor !== undefined;
   return withHeartbeat(`Table ${tableText(input.table)}`, { ...input, continues }, async (heartbeat) => {
-    const connector = await activeConnector(deps, input.connectorId);
+    const connector = await activeConnector(deps, input.connectorId).catch((error) => {
+      // What an earlier attempt has counted is not read again after the pause.
+      if (isPaused(error) && earlier) return undefined;
+      throw error;
+    });
+    if (!connector) return { changed: true, counts: earlier?.counts ?? {}, cursor: earlier?.cursor ?? {} };
     await using upstream = await openUpstream(deps, connector);
     const changes = openChangeList(deps, connector, input);
     const namespaces = new DestinationNamespaces(deps, connector, changes);

@@ -35,53 +35,61 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
   let done = (activityInfo().heartbeatDetails as ViewsHeartbeat | undefined)?.views;
   try {
     const connector = await activeConnector(deps, input.connectorId);
-    return await withHeartbeat(`Views of ${connector.uri}`, input, async ({ beat, signal, isOver }) => {
-      await recordJob(deps, input);
-      await using upstream = await openUpstream(deps, connector);
-      const first = input.cursor ?? walkFrom(connector.source?.namespacePath ?? []);
-      done ??= { cursor: first, counts: {}, failures: [], listed: NO_NAMES };
-      const heartbeat = { signal, beat: () => beat({ counts: done!.counts, views: done! } satisfies ViewsHeartbeat) };
-      const takes = scopeTakes(input.scope);
-      const filter = nameFilter(connector.source);
-      const check = activeCheck(deps, input.connectorId);
-      const changes = openChangeList(deps, connector, input);
-      while (done.cursor && takesViews(upstream, connector, input)) {
-        await check();
-        const page: Walked<ViewRef> = await (input.retryOf
-          ? listFailedTables(deps, input.retryOf, 'views', done.cursor)
-          : walkViews(upstream, done.cursor, PAGE, heartbeat.beat));
-        const taken = page.items.filter((view) => filter.includes(view) && takes(destinationOf(connector, view)));
-        const refused = page.refused.filter(({ path }) => filter.mayContain(path));
-        const { changed, failures } = await ingestViews(
-          { deps, connector, upstream, full: input.full, heartbeat, changes },
-          taken,
-        );
-        const failed = [
-          ...failures.map((failure) => jobFailure(viewText(failure.view), failure)),
-          ...refused.map(viewsRefusal),
-        ];
-        if (failed.length > 0) await recordJob(deps, { record: { ...input.record, failures: failed } });
-        const counts: Counters = { ...done.counts };
-        addCounts(counts, { viewsScanned: taken.length, viewsChanged: changed, errors: failed.length });
-        done = {
-          cursor: page.cursor,
-          counts,
-          failures: [...done.failures, ...failed].slice(0, MAX_FAILURES),
-          listed: addToChecksum(done.listed, ...taken.map(({ namespace, name }) => upstreamNameHash(namespace, name))),
-          ...(done.refused || refused.length > 0 ? { refused: true } : {}),
+    const continues = ({ cursor }: ViewsOutcome) => cursor !== undefined;
+    return await withHeartbeat(
+      `Views of ${connector.uri}`,
+      { ...input, continues },
+      async ({ beat, signal, isOver }) => {
+        await recordJob(deps, input);
+        await using upstream = await openUpstream(deps, connector);
+        const first = input.cursor ?? walkFrom(connector.source?.namespacePath ?? []);
+        done ??= { cursor: first, counts: {}, failures: [], listed: NO_NAMES };
+        const heartbeat = { signal, beat: () => beat({ counts: done!.counts, views: done! } satisfies ViewsHeartbeat) };
+        const takes = scopeTakes(input.scope);
+        const filter = nameFilter(connector.source);
+        const check = activeCheck(deps, input.connectorId);
+        const changes = openChangeList(deps, connector, input);
+        while (done.cursor && takesViews(upstream, connector, input)) {
+          await check();
+          const page: Walked<ViewRef> = await (input.retryOf
+            ? listFailedTables(deps, input.retryOf, 'views', done.cursor)
+            : walkViews(upstream, done.cursor, PAGE, heartbeat.beat));
+          const taken = page.items.filter((view) => filter.includes(view) && takes(destinationOf(connector, view)));
+          const refused = page.refused.filter(({ path }) => filter.mayContain(path));
+          const { changed, failures } = await ingestViews(
+            { deps, connector, upstream, full: input.full, heartbeat, changes },
+            taken,
+          );
+          const failed = [
+            ...failures.map((failure) => jobFailure(viewText(failure.view), failure)),
+            ...refused.map(viewsRefusal),
+          ];
+          if (failed.length > 0) await recordJob(deps, { record: { ...input.record, failures: failed } });
+          const counts: Counters = { ...done.counts };
+          addCounts(counts, { viewsScanned: taken.length, viewsChanged: changed, errors: failed.length });
+          done = {
+            cursor: page.cursor,
+            counts,
+            failures: [...done.failures, ...failed].slice(0, MAX_FAILURES),
+            listed: addToChecksum(
+              done.listed,
+              ...taken.map(({ namespace, name }) => upstreamNameHash(namespace, name)),
+            ),
+            ...(done.refused || refused.length > 0 ? { refused: true } : {}),
+          };
+          heartbeat.beat();
+          if (isOver?.()) break;
+        }
+        // The connector may have changed since the job began.
+        if (!takesViews(upstream, connector, input)) done = { ...done, cursor: undefined };
+        const isLast = done.cursor === undefined;
+        return {
+          ...done,
+          counts: { ...done.counts, upstreamRequests: requestsMade(upstream.usage) },
+          ...(isLast && (await isNothingGoneAfter(deps, connector, input, 'views', done)) ? { nothingGone: true } : {}),
         };
-        heartbeat.beat();
-        if (isOver?.()) break;
-      }
-      // The connector may have changed since the job began.
-      if (!takesViews(upstream, connector, input)) done = { ...done, cursor: undefined };
-      const isLast = done.cursor === undefined;
-      return {
-        ...done,
-        counts: { ...done.counts, upstreamRequests: requestsMade(upstream.usage) },
-        ...(isLast && (await isNothingGoneAfter(deps, connector, input, 'views', done)) ? { nothingGone: true } : {}),
-      };
-    });
+      },
+    );
   } catch (error) {
     // The connector was paused on the way: the workflow continues from here later.
     if (isPaused(error) && done) return done;

@@ -19,7 +19,7 @@ import { resolveCaptureOptions } from './options/capture-options.ts';
 import { covers } from './options/coverage.ts';
 import { destinationOf, hasMoved, scopeTakes } from './options/destination.ts';
 import { recordJob } from './record-job.ts';
-import { activeConnector } from './runtime/active-connector.ts';
+import { activeConnector, isPaused } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
 import { isRetryAfter } from './runtime/failures.ts';
 import { type Heartbeat, withHeartbeat } from './runtime/heartbeat.ts';
@@ -48,36 +48,46 @@ type ScannedTable = TableRef & Pick<TableEntry, 'fingerprint'>;
  */
 export async function scanTables(deps: ActivityDeps, input: ScanInput): Promise<ScanPage> {
   const resume = activityInfo().heartbeatDetails as ScanHeartbeat | undefined;
-  const connector = await activeConnector(deps, input.connectorId);
-  return withHeartbeat(`Listing tables of ${connector.uri}`, input, async ({ beat, signal, isOver }) => {
-    await recordJob(deps, input);
-    await using upstream = await openUpstream(deps, connector);
-    let page = resume?.page;
-    let changedAt = page?.changed.length ? performance.now() : undefined;
-    const isFull = ({ changed, refused }: ScanPage) =>
-      isOver?.() ||
-      changed.length >= PAGE_CHANGED_LIMIT ||
-      (changedAt !== undefined && performance.now() - changedAt >= PAGE_CHANGED_MS) ||
-      JSON.stringify([changed, refused]).length >= PAGE_BYTES_LIMIT;
-    while (!page || (page.cursor && !isFull(page))) {
-      signal.throwIfAborted();
-      const counted = page;
-      const heartbeat = { signal, beat: () => beat(counted && { counts: counted.counts, page: counted }) };
-      const cursor: WalkCursor | undefined = page ? page.cursor : input.cursor;
-      const next = await scanBatch(deps, { ...input, cursor }, connector, upstream, heartbeat);
-      page = page ? joined(page, next) : next;
-      if (page.changed.length > 0) changedAt ??= performance.now();
-      beat({ counts: page.counts, page } satisfies ScanHeartbeat);
-    }
-    return {
-      ...page,
-      counts: { ...page.counts, upstreamRequests: requestsMade(upstream.usage) },
-      ...(takesViews(upstream, connector, input) ? { hasViews: true } : {}),
-      ...(!page.cursor && (await isNothingGoneAfter(deps, connector, input, 'tables', page))
-        ? { nothingGone: true }
-        : {}),
-    };
+  const connector = await activeConnector(deps, input.connectorId).catch((error) => {
+    // What an earlier attempt has counted is not scanned again after the pause.
+    if (isPaused(error) && resume?.page.cursor) return undefined;
+    throw error;
   });
+  if (!connector) return (resume as ScanHeartbeat).page;
+  const continues = ({ cursor }: ScanPage) => cursor !== undefined;
+  return withHeartbeat(
+    `Listing tables of ${connector.uri}`,
+    { ...input, continues },
+    async ({ beat, signal, isOver }) => {
+      await recordJob(deps, input);
+      await using upstream = await openUpstream(deps, connector);
+      let page = resume?.page;
+      let changedAt = page?.changed.length ? performance.now() : undefined;
+      const isFull = ({ changed, refused }: ScanPage) =>
+        isOver?.() ||
+        changed.length >= PAGE_CHANGED_LIMIT ||
+        (changedAt !== undefined && performance.now() - changedAt >= PAGE_CHANGED_MS) ||
+        JSON.stringify([changed, refused]).length >= PAGE_BYTES_LIMIT;
+      while (!page || (page.cursor && !isFull(page))) {
+        signal.throwIfAborted();
+        const counted = page;
+        const heartbeat = { signal, beat: () => beat(counted && { counts: counted.counts, page: counted }) };
+        const cursor: WalkCursor | undefined = page ? page.cursor : input.cursor;
+        const next = await scanBatch(deps, { ...input, cursor }, connector, upstream, heartbeat);
+        page = page ? joined(page, next) : next;
+        if (page.changed.length > 0) changedAt ??= performance.now();
+        beat({ counts: page.counts, page } satisfies ScanHeartbeat);
+      }
+      return {
+        ...page,
+        counts: { ...page.counts, upstreamRequests: requestsMade(upstream.usage) },
+        ...(takesViews(upstream, connector, input) ? { hasViews: true } : {}),
+        ...(!page.cursor && (await isNothingGoneAfter(deps, connector, input, 'tables', page))
+          ? { nothingGone: true }
+          : {}),
+      };
+    },
+  );
 }
 
 async function scanBatch(

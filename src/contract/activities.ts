@@ -62,6 +62,8 @@ export interface BeginInput {
   request: ReconcileRequest;
   /** The job has a destination already: an earlier run of the workflow began it. */
   hasDestination: boolean;
+  /** This run of the workflow continues another one, and has not claimed yet. Otherwise, a claim of another run means that the job was reset. */
+  continued: boolean;
 }
 
 /** A job that has its connector, or waits for it. */

@@ -28,7 +28,10 @@ export async function beginRun(request: ReconcileRequest, job: Job, carried?: Ca
       ...{ controls: controls.carry(), gate: gate.carry() },
     });
   const claim = async () => {
-    const claimed = await claimConnector(job, request, { wakeups, hasDestination: destination !== undefined });
+    const hasDestination = destination !== undefined;
+    // A claim that is lost later means that the job was reset.
+    const continued = carried !== undefined && job.claim === undefined;
+    const claimed = await claimConnector(job, request, { wakeups, hasDestination, continued });
     return claimed ?? continueInNextRun();
   };
   const gate = new Gate({

@@ -23,13 +23,18 @@ export interface ClaimedConnector {
 export async function claimConnector(
   job: Job,
   request: ReconcileRequest,
-  { wakeups, hasDestination }: { wakeups: Wakeups; hasDestination: boolean },
+  { wakeups, hasDestination, continued }: { wakeups: Wakeups; hasDestination: boolean; continued: boolean },
 ): Promise<ClaimedConnector | undefined> {
   let claimed: ClaimedConnector | undefined;
   const isClaimed = async () => {
     const record = { ...job.record(), failures: [] };
     const { beginJob } = control(`claims connector ${job.connectorName}`);
-    const { connector, epoch, waitsFor, destination, failure } = await beginJob({ record, request, hasDestination });
+    const { connector, epoch, waitsFor, destination, failure } = await beginJob({
+      record,
+      request,
+      hasDestination,
+      continued,
+    });
     job.connector = connector;
     if (waitsFor) job.queue(`waiting for job ${waitsFor}, which has the connector or came first`, waitsFor);
     labelJob(job);

@@ -55,7 +55,7 @@ export class Controls {
       (table) => {
         this.skipped.add(table);
         this.onChange();
-        return `${table} is skipped in this job: it counts as failed, and the next job tries it again`;
+        return `${table} is skipped in this job: it counts as failed, and the next job tries it again. In a pack that runs, it may still be ingested.`;
       },
       {
         validator: requireTable,

@@ -27,8 +27,9 @@ export async function reconcileMissing(run: Run): Promise<void> {
 /** Drops what has been missing, and the snapshots that have been expired, for as long as the connector's policy requires. */
 export async function dropGone(run: Run): Promise<void> {
   run.job.enterPhase('dropping what is gone');
-  const { dropGone } = scanOn(run.connector, 'drops what is gone');
-  await pass(run, 'dropGone', (options) => dropGone({ ...options, views: run.place.viewsListed ?? false }));
+  const views = run.place.viewsListed ?? false;
+  const upstream = ({ connector }: Run) => scanOn(connector, 'drops what is gone');
+  await pass(run, 'dropGone', (options) => upstream(run).dropGone({ ...options, views }));
 }
 
 interface Options extends JobClaim {

@@ -2,6 +2,7 @@ import { ContinueAsNew, isCancellation } from '@temporalio/workflow';
 import type { ViewsOutcome } from '../contract/activities.ts';
 import { addToChecksum } from '../contract/name-checksum.ts';
 import { scanOn } from './activity-proxies.ts';
+import { HistoryLimit } from './history-limit.ts';
 import { isNarrowed, type Run, readOptions } from './run.ts';
 
 const SLICE_SECONDS = 60;
@@ -11,6 +12,7 @@ export async function reconcileViews(run: Run): Promise<void> {
   const { job, gate, place } = run;
   if (!place.hasViews || place.viewsDone) return;
   job.enterPhase('ingesting views');
+  const history = new HistoryLimit();
   try {
     do {
       const outcome = await gate.pass('reconcileViews', () => ingestViews(run));
@@ -19,6 +21,7 @@ export async function reconcileViews(run: Run): Promise<void> {
       place.views = addToChecksum(place.views, outcome.listed);
       place.viewsCursor = outcome.cursor;
       place.noViewGone = outcome.nothingGone;
+      if (place.viewsCursor && history.isFull()) await run.continueAsNew();
     } while (place.viewsCursor);
     place.viewsListed = true;
   } catch (error) {

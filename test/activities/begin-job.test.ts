@@ -54,7 +54,9 @@ function begin(jobId: string, { runId = `run-of-${jobId}`, from, ...more }: Begi
   const request: ReconcileRequest = { connector: name, trigger: 'schedule' };
   const workflowExecution = { workflowId: jobId, runId };
   const { beginJob } = createControlActivities({ ...deps, ...from });
-  return run(() => beginJob({ record, request, hasDestination: false, ...more }), { workflowExecution });
+  return run(() => beginJob({ record, request, hasDestination: false, continued: false, ...more }), {
+    workflowExecution,
+  });
 }
 
 /** The record itself. */

@@ -59,7 +59,7 @@ async function begin(jobId: string, request: Partial<ReconcileRequest> = {}, run
   catalog.jobs.statuses.set(jobId, 'RUNNING');
   const input = { record: recordIn(jobId, 'JS_QUEUED'), request: { connector: name, ...request } };
   const { beginJob } = createControlActivities(deps);
-  const begun = await step(jobId, () => beginJob({ ...input, hasDestination: false }), runId);
+  const begun = await step(jobId, () => beginJob({ ...input, hasDestination: false, continued: false }), runId);
   return { epoch: begun.epoch!, destination: begun.destination as Destination };
 }
 

@@ -35,7 +35,7 @@ describe('traces', () => {
       );
       expect(run).toBeDefined();
       const spans = receiver.spans.filter(({ traceId }) => traceId === run?.traceId);
-      expect(spans.some(({ name }) => name === 'RunActivity:releaseConnector')).toBe(true);
+      expect(spans.some(({ name }) => name === 'RunActivity:endJob')).toBe(true);
       return spans;
     }, EVENTUALLY);
   }

@@ -13,7 +13,7 @@ export async function claimConnector(
   { catalog, jobs }: Pick<ActivityDeps, 'catalog' | 'jobs'>,
   record: JobRecord,
   request: ReconcileRequest,
-  runId: string,
+  { runId, continued }: { runId: string; continued: boolean },
 ): Promise<{ epoch: number } | { waitsFor: string }> {
   const { connectorId, jobId } = record;
   const job = toReconcileJob(record, request);
@@ -24,6 +24,7 @@ export async function claimConnector(
       job,
       runId,
       deadHolderJobId,
+      continued,
     });
     if (holderJobId === jobId) return { epoch: Number(epoch) };
     // Each job ahead that is dead is passed over by one call; the catalog removes it.

@@ -74,8 +74,13 @@ export class ProgressReports {
       }
       if (Object.keys(report).length === 0) continue;
       job.sentAt = now;
-      // The run may have ended, and the next report may reach it if Temporal is away.
-      void this.#send(job, report).catch(() => {});
+      // The run may have ended. If Temporal is away, the next report says the same again.
+      void this.#send(job, report).catch(() => {
+        for (const name of Object.keys(report)) {
+          const step = job.steps.get(name);
+          if (step) step.sent = undefined;
+        }
+      });
     }
   }
 }

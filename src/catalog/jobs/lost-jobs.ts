@@ -45,11 +45,15 @@ export function createLostJobs(deps: Pick<ServiceDeps, 'db' | 'jobs' | 'logger' 
         if (runningJobId !== '') unfinished.add(runningJobId);
         for (const jobId of await unfinishedJobs(db, connectorId, JOBS_AT_ONCE)) unfinished.add(jobId);
       }
+      const lost = new Set<string>();
       await inChunks([...unfinished], async (jobId) => {
-        if ((await (await jobs()).describe(jobId)) !== 'RUNNING') await endLost(jobId);
+        if ((await (await jobs()).describe(jobId)) === 'RUNNING') return;
+        await endLost(jobId);
+        lost.add(jobId);
       });
-      // The signal that woke the next job may have been lost.
-      for (const { connectorId } of connectors) wakeNext(deps, connectorId);
+      for (const { connectorId, runningJobId } of connectors) {
+        if (lost.has(runningJobId)) wakeNext(deps, connectorId);
+      }
       after = connectors.at(-1)?.displayName;
       more = connectors.length === PAGE;
     }

@@ -50,6 +50,7 @@ export function createClaimRpcs(deps: ServiceDeps): ClaimRpcs {
           const before = await findJob(trx, job.jobId);
           const isRepeated =
             before !== undefined && isEnded(before.state) && (await isLatestRun(trx, job, claim?.runId));
+          if (!claim) await refuseFormerRun(trx, job, received.runId);
           // The first call released the claim, so a repeated one cannot have it.
           if (claim && !isRepeated) await requireClaim(trx, claim);
           const after = isRepeated ? before : await putJob(trx, { ...job, connectorId });
@@ -65,7 +66,7 @@ export function createClaimRpcs(deps: ServiceDeps): ClaimRpcs {
   };
 
   async function claim(request: ClaimConnectorRequest) {
-    const { job: given, connectorId, runId, deadHolderJobId } = checkedClaim(request);
+    const { job: given, connectorId, runId, deadHolderJobId, continued } = checkedClaim(request);
     const { jobId } = given;
     const dead = deadHolderJobId !== jobId && (await hasEnded(deadHolderJobId)) ? deadHolderJobId : '';
     const { before, after, claimed } = await write(db, async (trx) => {
@@ -73,7 +74,7 @@ export function createClaimRpcs(deps: ServiceDeps): ClaimRpcs {
       if (connector.runningJobId !== jobId) refuseDeleting(connector);
       if (dead !== '') await releaseClaim(trx, dead, connectorId);
       const before = await findJob(trx, jobId);
-      const anew = await enterRun(trx, before, jobId, runId);
+      const anew = await enterRun(trx, before, jobId, runId, continued);
       const claimed = await takeClaim(trx, { connectorId, jobId, runId });
       const state = claimed.holderJobId === jobId ? JobState.JS_RUNNING : JobState.JS_QUEUED;
       return { before, after: await putJob(trx, { ...given, connectorId, state }, { anew }), claimed };
@@ -101,6 +102,7 @@ export function createClaimRpcs(deps: ServiceDeps): ClaimRpcs {
  * Makes the run that claims the latest one of its job.
  *
  * @param before the job's record, if there is one
+ * @param continued the run continues the one before it
  * @returns whether the job was reset and so runs again: its record starts anew
  * @throws ClaimLost if the job has ended and was not reset, or if a later run of it has claimed
  */
@@ -109,17 +111,26 @@ async function enterRun(
   before: ReconcileJob | undefined,
   jobId: string,
   runId: string,
+  continued: boolean,
 ): Promise<boolean> {
   const latest = await latestRun(trx, jobId);
-  const hasLaterRun = latest !== undefined && latest !== runId;
+  const hasOtherRun = latest !== undefined && latest !== runId;
   const isKnown = before?.runId === runId || (await isKnownRun(trx, jobId, runId));
-  if (hasLaterRun && isKnown) {
+  if (hasOtherRun && isKnown) {
     throw new ClaimLost(`A later run of job ${jobId} has claimed the connector: this run may no longer claim it.`);
   }
   const ended = before !== undefined && isEnded(before.state);
   if (ended && isKnown) throw new ClaimLost(`Job ${jobId} has ended: its run may no longer claim the connector.`);
   if (latest !== runId) await insertRun(trx, jobId, runId);
-  return hasLaterRun || ended;
+  return ended || (hasOtherRun && !continued);
+}
+
+/** A run that has not claimed ends its job only if no later run of the job has: it may have been frozen while the job was reset. */
+async function refuseFormerRun(trx: Kysely<Schema>, { jobId }: ReconcileJob, runId: string): Promise<void> {
+  if (runId === '') return;
+  const latest = await latestRun(trx, jobId);
+  if (latest === undefined || latest === runId) return;
+  throw new ClaimLost(`A later run of job ${jobId} has claimed the connector: this run may no longer end the job.`);
 }
 
 /** Whether the run is the job's latest; also if the caller names none. */

@@ -8,7 +8,6 @@ import { isRequest } from '../validate-request.ts';
 import type { FinalState, Job } from './job.ts';
 import { setOutcomeAttribute } from './open-job.ts';
 import { raiseAlert } from './raise-alert.ts';
-import { recordJob } from './record-job.ts';
 
 /**
  * Ends the job, also if it was cancelled: binds the connector to its destination, writes the last record, releases the connector, and raises
@@ -35,10 +34,19 @@ export async function endJob(job: Job, { run, bind }: { run?: Run; bind?: EndInp
 
 async function recordEnd(job: Job, bind: EndInput['bind']): Promise<void> {
   const { claim, connector, request } = job;
-  if (job.hasMoreFailures) await recordJob(job);
+  while (job.hasMoreFailures) await recordMoreFailures(job);
   // The request is recorded with the claim.
   const begun = claim ?? (isRequest(request) ? { request } : {});
   const { endJob } = control('records the end, and releases the connector');
   const { alert } = await endJob({ ...begun, record: job.record(), bind });
   if (alert && connector) await raiseAlert(job.id, connector, alert);
+}
+
+/** As those of a running job: its end, its failures and its release belong together. */
+async function recordMoreFailures(job: Job): Promise<void> {
+  const record = job.record();
+  const progress = { ...record.progress, state: 'JS_RUNNING' as const };
+  const running = { ...record, progress, finishedAtMs: undefined };
+  await control('records failures').recordJob({ ...job.claim, record: running });
+  job.recorded(record);
 }

@@ -29,11 +29,11 @@ export class JobCounts {
     if (before) this.#running.set(step, later(before, counts));
   }
 
-  /** @param counts absent if the step failed: its tables are run by themselves, and are counted then */
+  /** @param counts absent if the step failed: its tables are scanned again, or run by themselves, and are counted then */
   end(step: string, counts?: Counters): void {
     const reported = this.#running.get(step) ?? {};
     this.#running.delete(step);
-    const { tablesChanged: _, tablesUnchanged: __, ...work } = reported;
+    const { tablesScanned: _, tablesChanged: __, tablesUnchanged: ___, tablesFiltered: ____, ...work } = reported;
     this.add(counts ? later(reported, counts) : work);
   }
 }

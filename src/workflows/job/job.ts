@@ -41,6 +41,11 @@ interface JobOptions {
   onChange?: (job: Job) => void;
 }
 
+function isCounters(counts: unknown): counts is Counters {
+  if (typeof counts !== 'object' || counts === null) return false;
+  return Object.values(counts).every((count) => Number.isSafeInteger(count) && count >= 0);
+}
+
 /** The job's counters, failures and record. Plain state: nothing in here calls Temporal. */
 export class Job {
   readonly id: string;
@@ -174,9 +179,10 @@ export class Job {
     this.#changed();
   }
 
-  /** Workers report what running steps have counted. */
-  report(report: ProgressReport): void {
-    for (const [step, counts] of Object.entries(report)) this.#counts.report(step, counts);
+  /** Workers report what running steps have counted. Anybody can send the signal, with any input: an error here would stop the workflow. */
+  report(report: ProgressReport | undefined): void {
+    for (const [step, counts] of Object.entries(report ?? {}))
+      if (isCounters(counts)) this.#counts.report(step, counts);
     this.#changed();
   }
 

@@ -192,7 +192,8 @@ export class IngestLanes {
         if (this.#run.gate.closes(error)) left.unshift(group);
         else split.failure ??= error;
       }
-      if (left.length > 0 && split.failure === undefined) return this.#lanes.addFirst(lane);
+      // After the tables that wait: a huge table must not take all lanes for hours.
+      if (left.length > 0 && split.failure === undefined) return this.#lanes.add(lane);
     }
     split.lanes -= 1;
     if (split.lanes > 0) return;

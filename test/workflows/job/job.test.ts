@@ -130,7 +130,7 @@ describe('a job that loses its connector', () => {
     const job = runningJob();
     job.pause('paused: resume it');
     job.waitForWorker({ name: 'far', since: new Date() });
-    job.queue('waiting for job x');
+    job.queue('waiting for job x', 'x');
     expect(job.progress.phase).toBe('waiting for job x');
     expect(job.isPaused).toBe(false);
   });

@@ -90,8 +90,9 @@ export async function putJob(db: Db, job: ReconcileJob, { anew = false } = {}): 
   return toMessage(row);
 }
 
-/** Removes from a job's record what its former end left: the alert, and failures that the job no longer counts. */
+/** Removes from a job's record what its former run left: the alert, the list of a dry run, and failures that the job no longer counts. */
 async function forgetEnd(db: Db, job: ReconcileJob): Promise<void> {
+  await db.deleteFrom('job_changes').where('job_id', '=', job.jobId).execute();
   await db.updateTable('jobs').set({ alert: null }).where('job_id', '=', job.jobId).execute();
   const failures = db.deleteFrom('job_failures').where('job_id', '=', job.jobId);
   const counted = countersOf(job).errors > 0n;
