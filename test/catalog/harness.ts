@@ -172,9 +172,14 @@ export class TestCatalog implements AsyncDisposable {
   claim(
     connectorId: string,
     jobId: string,
-    { runId = `run-of-${jobId}`, dead = '', ...job }: Partial<ReconcileJob> & { dead?: string } = {},
+    {
+      runId = `run-of-${jobId}`,
+      dead = '',
+      continued = false,
+      ...job
+    }: Partial<ReconcileJob> & { dead?: string; continued?: boolean } = {},
   ): Promise<{ holderJobId: string; epoch: bigint }> {
-    const request = { connectorId, job: { jobId, ...job }, runId, deadHolderJobId: dead };
+    const request = { connectorId, job: { jobId, ...job }, runId, deadHolderJobId: dead, continued };
     return this.clients.reconciliation.claimConnector(request);
   }
 

@@ -181,6 +181,41 @@ describe('a job whose workflow was reset', () => {
     expect((await record(a)).counters).toMatchObject({ tablesScanned: 4n });
   });
 
+  it('goes on as it is if the run only continues the one before, and no counter falls', async () => {
+    const { connectorId, a, claim } = await setUp();
+    await claim(a, { runId: 'r1', ...counters(9n) });
+    const job = { jobId: a, connectorId, state: JS_RUNNING };
+    await catalog.clients.reconciliation.recordJob({ job, failures: FAILURES });
+    expect((await claim(a, { runId: 'r2', continued: true, ...counters(4n) })).epoch).toBe(2n);
+    expect((await record(a)).counters).toMatchObject({ tablesScanned: 9n });
+    expect(await failures(a)).toEqual(['', 'fx.a']);
+  });
+
+  it('forgets what its former run, a dry one, would have changed', async () => {
+    const { a, claim } = await setUp();
+    await claim(a, { runId: 'r1', dryRun: true });
+    const change = { kind: 'JOB_CHANGE_KIND_TABLE', action: 'JOB_CHANGE_ACTION_CREATE', name: ['t'], reason: 'new' };
+    await catalog.clients.reconciliation.recordJobChanges({ jobId: a, changes: [change as never] });
+    const listed = async () => (await catalog.clients.jobs.listJobChanges({ jobId: a })).changes.length;
+    expect(await listed()).toBe(1);
+    await claim(a, { runId: 'r2', dryRun: true });
+    expect(await listed()).toBe(0);
+  });
+
+  it('is not ended by a former run that had no claim', async () => {
+    const { connectorId, a, b, claim } = await setUp();
+    await claim(b);
+    await claim(a, { runId: 'r1' });
+    await catalog.endJob(connectorId, b);
+    expect((await claim(a, { runId: 'r2' })).holderJobId).toBe(a);
+    const job = { jobId: a, connectorId, state: JS_CANCELLED };
+    const end = (runId: string) => catalog.clients.reconciliation.endJob({ job, connectorId, runId });
+    expect(await isLost(end('r1'))).toBe(true);
+    expect(await holderOf(connectorId)).toBe(a);
+    await end('r2');
+    expect(await holderOf(connectorId)).toBe('');
+  });
+
   it('keeps the failures that it counts, but not what ended its former run', async () => {
     const { connectorId, a, b, claim } = await setUp();
     for (const [jobId, errors, kept] of [

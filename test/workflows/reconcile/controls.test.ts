@@ -164,6 +164,18 @@ describe('a job whose claim is lost, since it was reset', () => {
 });
 
 describe('what workers report of running steps', () => {
+  it.each([[undefined], [null], [{ 1: null }], ['x'], [{ 2: { filesIngested: 'many' } }]])(
+    'is ignored if it is not a report: %j',
+    async (report) => {
+      let handle: WorkflowHandle | undefined;
+      const upstream = new StubUpstream({ a: 'changed' }).on('ingestTable a', async () => {
+        await handle?.signal(REPORT_SIGNAL, report);
+      });
+      handle = await environment.begin(upstream);
+      expect(flat(await handle.result())).toMatchObject({ state: 'JS_SUCCEEDED', filesIngested: 2 });
+    },
+  );
+
   it('is in the progress at once, and is never counted twice', async () => {
     let handle: WorkflowHandle | undefined;
     const seen: Progress['counters'][] = [];
