@@ -33,33 +33,43 @@ export const HOUR_MS = 60 * MINUTE_MS;
 const UNSERVED_AFTER_MS = 5 * MINUTE_MS;
 
 /**
- * Lets the job's only step time out, which no worker takes. The server's time stands still from when a step is scheduled, whether a worker
- * takes it or not: it counts what holds it, so one hold is lifted meanwhile.
+ * Lets each attempt of the job's only step time out, which no worker takes, until one is waiting when `isOver` returns true.
  *
- * @returns false if the job has ended
+ * The server counts what holds its time: the test, unless it waits, and each step from when it is scheduled, whether a worker takes it or
+ * not. The test lets go of it here, and `sleep` also takes the hold of the step away.
+ *
+ * @returns false if the job has ended before
  */
-export async function timeOutUnserved(
+export async function passUnserved(
   { temporal }: ReconcileEnvironment,
   handle: WorkflowHandle,
   step: ActivityName,
+  isOver: () => boolean | Promise<boolean>,
 ): Promise<boolean> {
   const { testService } = temporal.connection;
-  if (!(await untilScheduled(handle, step))) return false;
+  let scheduledMs = await scheduled(handle, step);
   await testService?.unlockTimeSkipping({});
   try {
-    await temporal.sleep(UNSERVED_AFTER_MS + 1_000);
+    while (scheduledMs !== undefined && !(await isOver())) {
+      const last: number = scheduledMs;
+      await temporal.sleep(Math.max(0, last + UNSERVED_AFTER_MS - (await temporal.currentTimeMs())) + 10);
+      scheduledMs = await scheduled(handle, step, last);
+    }
+    return scheduledMs !== undefined;
   } finally {
     await testService?.lockTimeSkipping({});
   }
-  return true;
 }
 
-/** Waits until the step is in its queue. @returns false if the job has ended */
-export async function untilScheduled(handle: WorkflowHandle, step: ActivityName): Promise<boolean> {
+/** Waits until the step is in its queue, later than an earlier attempt. @returns when it was scheduled; undefined if the job has ended */
+async function scheduled(handle: WorkflowHandle, step: ActivityName, afterMs = 0): Promise<number | undefined> {
   for (;;) {
     const { raw, status } = await handle.describe();
-    if (status.name !== 'RUNNING') return false;
-    if (raw.pendingActivities?.some(({ activityType }) => activityType?.name === step)) return true;
+    if (status.name !== 'RUNNING') return undefined;
+    const pending = raw.pendingActivities?.find(({ activityType }) => activityType?.name === step);
+    const { seconds = 0, nanos = 0 } = pending?.scheduledTime ?? {};
+    const scheduledMs = Number(seconds) * 1_000 + Math.floor((nanos ?? 0) / 1e6);
+    if (scheduledMs > afterMs) return scheduledMs;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

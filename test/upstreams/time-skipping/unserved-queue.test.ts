@@ -5,8 +5,8 @@ import type { Progress, TableFailure } from '../../../src/contract/job.ts';
 import { jobRuns } from '../../synthetic/job-runs.ts';
 import { returns } from '../../workflows/reconcile/behaviours.ts';
 import { flat, OWN_QUEUE, type ReconcileEnvironment } from '../../workflows/reconcile/reconcile-environment.ts';
-import { type ActivityName, StubUpstream } from '../../workflows/reconcile/stub-upstream.ts';
-import { HOUR_MS, MINUTE_MS, startTimeSkipping, timeOutUnserved, untilScheduled } from './time-skipping.ts';
+import { StubUpstream } from '../../workflows/reconcile/stub-upstream.ts';
+import { HOUR_MS, MINUTE_MS, passUnserved, startTimeSkipping } from './time-skipping.ts';
 
 let environment: ReconcileEnvironment;
 beforeAll(async () => {
@@ -22,11 +22,12 @@ const sinceText = ({ sinceMs }: NonNullable<Progress['unserved']>) => {
   return `since (${day} )?${time?.slice(0, 5)} UTC`;
 };
 
-/** Each attempt of the job's only step times out until the time has passed or the job has ended. */
-async function passUnserved(handle: WorkflowHandle, step: ActivityName, ms: number): Promise<void> {
-  const end = (await now()) + ms;
-  while ((await now()) < end && (await timeOutUnserved(environment, handle, step)));
-}
+/** Whether this time has passed since the call. */
+const after = (ms: number) => {
+  const start = now();
+  return async () => (await now()) >= (await start) + ms;
+};
+const never = () => false;
 
 it('a job whose queue no worker polls says so, looks for another queue every five minutes, and goes on there', async () => {
   const upstream = new StubUpstream({ a: 'changed' }).withConnector({ taskQueue: 'far' });
@@ -34,9 +35,7 @@ it('a job whose queue no worker polls says so, looks for another queue every fiv
   upstream.on('beginJob', returns(undefined), returns(undefined), returns(undefined), returns(moved));
   const start = await now();
   const handle = await environment.begin(upstream);
-  await timeOutUnserved(environment, handle, 'scanTables');
-  await timeOutUnserved(environment, handle, 'scanTables');
-  await untilScheduled(handle, 'scanTables');
+  await passUnserved(environment, handle, 'scanTables', () => upstream.steps.length === 3);
   const { phase, unserved, state, paused } = await progressOf(handle);
   expect({ state, paused }).toEqual({ state: 'JS_RUNNING', paused: undefined });
   expect(phase).toMatch(new RegExp(`^waiting ${sinceText(unserved!)} \\(10 min\\): no worker takes a step of the job`));
@@ -45,7 +44,7 @@ it('a job whose queue no worker polls says so, looks for another queue every fiv
   expect(unserved!.sinceMs - start).toBeLessThan(MINUTE_MS);
   const recorded = upstream.inputsOf('beginJob').map(({ record }) => record.progress.phase);
   expect(recorded).toEqual(['resolving the connector', phase.replace('10 min', '5 min'), phase]);
-  await timeOutUnserved(environment, handle, 'scanTables');
+  await passUnserved(environment, handle, 'scanTables', never);
   const progress: Progress = await handle.result();
   expect(flat(progress)).toMatchObject({ state: 'JS_SUCCEEDED', tablesChanged: 1, errors: 0 });
   expect(progress).not.toHaveProperty('unserved');
@@ -58,12 +57,10 @@ it('a job whose queue no worker polls says so, looks for another queue every fiv
 it('goes on when a worker comes, and then waits anew', async () => {
   const upstream = new StubUpstream({ a: 'changed' }).withConnector({ taskQueue: 'slow' });
   const handle = await environment.begin(upstream);
-  await passUnserved(handle, 'scanTables', HOUR_MS);
-  await untilScheduled(handle, 'scanTables');
+  await passUnserved(environment, handle, 'scanTables', after(HOUR_MS));
   expect((await progressOf(handle)).unserved?.queue).toBe('slow-scan');
   await environment.serve('slow-scan');
-  await passUnserved(handle, 'ingestTable', HOUR_MS / 2);
-  await untilScheduled(handle, 'ingestTable');
+  await passUnserved(environment, handle, 'ingestTable', after(HOUR_MS / 2));
   const { unserved } = await progressOf(handle);
   expect(unserved?.queue).toBe('slow');
   expect((await now()) - unserved!.sinceMs).toBeLessThan(40 * MINUTE_MS);
@@ -76,12 +73,11 @@ it('goes on when a worker comes, and then waits anew', async () => {
 it('gives up after a day, over several runs, and names the queue', async () => {
   const upstream = new StubUpstream({ a: 'changed' }).withConnector({ taskQueue: 'nowhere' });
   const handle = await environment.begin(upstream);
-  await passUnserved(handle, 'scanTables', 12 * HOUR_MS);
-  await untilScheduled(handle, 'scanTables');
+  await passUnserved(environment, handle, 'scanTables', after(12 * HOUR_MS));
   const since = new RegExp(`${sinceText((await progressOf(handle)).unserved!)} \\(24 h\\)`);
-  await passUnserved(handle, 'scanTables', 12 * HOUR_MS - 10 * MINUTE_MS);
+  await passUnserved(environment, handle, 'scanTables', after(12 * HOUR_MS - 10 * MINUTE_MS));
   expect(await progressOf(handle)).toMatchObject({ state: 'JS_RUNNING' });
-  await passUnserved(handle, 'scanTables', 20 * MINUTE_MS);
+  await passUnserved(environment, handle, 'scanTables', never);
   const failure = await handle.result().catch((error) => error.cause);
   const message: string = failure.message;
   expect(message).toMatch(since);
@@ -103,7 +99,7 @@ it('does not give up while its connector is paused', async () => {
     .on('isPaused', returns(true), returns(true));
   await environment.serve('later-scan');
   const handle = await environment.begin(upstream);
-  await passUnserved(handle, 'ingestTable', 24 * HOUR_MS);
+  await passUnserved(environment, handle, 'ingestTable', () => upstream.steps.includes('isPaused'));
   await environment.serve('later');
   const progress: Progress = await handle.result();
   expect(flat(progress)).toMatchObject({ state: 'JS_SUCCEEDED', tablesChanged: 2, errors: 0 });
