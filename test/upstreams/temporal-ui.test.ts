@@ -68,7 +68,9 @@ it('shows the summary, and the details with counters and the last failures as Ma
   const text = (await frame(2).innerText()).replaceAll('\u00a0', ' ');
   expect(text).toContain('lake-of-the-ui · JS_FAILED · Partial failure (1): bad.truncated_metadata: table metadata');
   expect(text).toContain('Tables: 2 scanned · 1 changed · 0 unchanged · 0 filtered · 0 missing · 1 errors');
-  expect(text).toMatch(/Failures \(all of them: reconciler job failures .*\):\s+bad\.truncated_metadata DATA_LOSS: table metadata .* is broken/);
+  expect(text).toMatch(
+    /Failures \(all of them: reconciler job failures .*\):\s+bad\.truncated_metadata DATA_LOSS: table metadata .* is broken/,
+  );
   expect(await frame(2).locator('strong', { hasText: 'lake-of-the-ui' }).count()).toBe(1);
   // The picture in docs/images is a screenshot of this page.
   const picture = await page.screenshot({ path: process.env.RECONCILER_UI_PICTURE });
