@@ -54,7 +54,7 @@ it.each([
   // A pack has one table in ten seconds.
   ['in packs', { tables: 30, namespaces: 1, files: 5, batches: { size: 5, delayMs: 2_000 } }],
 ])(
-  'counters move %s, agree wherever they are shown, and never fall, also if a worker dies',
+  'counters move %s, agree wherever they are shown, and never fall',
   async (name, upstream) => {
     const connectorId = await stack.connect(name, stack.upstream(name, upstream), { policy: { maxParallel: 2 } });
     const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
