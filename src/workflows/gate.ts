@@ -61,7 +61,7 @@ export class Gate {
     return this.#obstacle === undefined && !this.#options.isHeld();
   }
 
-  /** No worker has taken steps for so long that the job ends. */
+  /** Whether the job has waited for a worker as long as a job does, and is to end. */
   get hasGivenUp(): boolean {
     return this.#unserved.givenUp !== undefined;
   }
@@ -92,7 +92,7 @@ export class Gate {
     return true;
   }
 
-  /** A worker has taken a step. */
+  /** A worker has finished a step. */
   served(activityType: string): void {
     if (this.#unserved.served(this.#queueOf(activityType))) this.#showUnserved();
   }
@@ -161,8 +161,8 @@ export class Gate {
   }
 
   #waitForWorker(activityType: string): void {
+    if (!this.#unserved.add(this.#queueOf(activityType))) return;
     this.#obstacle ??= 'queue';
-    this.#unserved.add(this.#queueOf(activityType));
     this.#showUnserved();
   }
 

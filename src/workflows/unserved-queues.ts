@@ -10,6 +10,8 @@ export type CarriedQueues = Record<string, number>;
 /** The task queues that a job waits for. Plain state: nothing in here calls Temporal. */
 export class UnservedQueues {
   readonly #since: Map<string, number>;
+  /** When a worker last finished a step from each queue, in milliseconds. */
+  readonly #servedAt = new Map<string, number>();
 
   constructor(carried: CarriedQueues = {}) {
     this.#since = new Map(Object.entries(carried));
@@ -19,13 +21,16 @@ export class UnservedQueues {
     return Object.fromEntries(this.#since);
   }
 
-  /** No worker has taken a step in time. */
-  add(queue: string): void {
+  /** No worker has taken a step in time. @returns false if workers are only busy: meanwhile they have finished other steps of the queue */
+  add(queue: string): boolean {
+    if (Date.now() - (this.#servedAt.get(queue) ?? 0) < UNSERVED_AFTER_MS) return false;
     if (!this.#since.has(queue)) this.#since.set(queue, Date.now() - UNSERVED_AFTER_MS);
+    return true;
   }
 
-  /** A worker has taken a step. @returns whether the job waited for the queue */
+  /** A worker has finished a step. @returns whether the job waited for the queue */
   served(queue: string): boolean {
+    this.#servedAt.set(queue, Date.now());
     return this.#since.delete(queue);
   }
 
