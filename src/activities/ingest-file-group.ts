@@ -7,7 +7,7 @@ import { abortIfTableChanged } from './ingest/ingest-table.ts';
 import { streamChanges } from './ingest/stream-changes.ts';
 import { tableText } from './options/destination.ts';
 import { selectedColumns } from './plan/selected-columns.ts';
-import { activeConnector } from './runtime/active-connector.ts';
+import { activeUnlessCounted } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
 import { withHeartbeat } from './runtime/heartbeat.ts';
 import { openUpstream } from './runtime/open-upstream.ts';
@@ -29,7 +29,10 @@ export async function ingestFileGroup(deps: ActivityDeps, input: FileGroupInput)
     `Files of snapshot ${snapshotId} of table ${tableText(table)}`,
     { ...input, continues },
     async (heartbeat) => {
-      const connector = await activeConnector(deps, input.connectorId);
+      const reached = resume?.cursor?.position;
+      const filesBefore = resume?.filesBefore ?? 0;
+      const connector = await activeUnlessCounted(deps, input.connectorId, reached !== undefined);
+      if (!connector) return { counts: { ...resume?.counts, filesIngested: filesBefore }, at: reached };
       await using upstream = await openUpstream(deps, connector);
       await using opened = await upstream.openTable(table);
       const reader = withFooterMetrics(opened, connector.properties, deps.logger);
@@ -41,8 +44,7 @@ export async function ingestFileGroup(deps: ActivityDeps, input: FileGroupInput)
       if (stageKey({ tableId, snapshot: { snapshotId }, columnIds }) !== input.key) {
         throw aborted('Other columns are selected by now');
       }
-      const filesBefore = resume?.filesBefore ?? 0;
-      const start = resume?.cursor?.position ?? group.at;
+      const start = reached ?? group.at;
       const { files, position } = await abortIfTableChanged(upstream, table, reader, () =>
         streamChanges({
           deps,

@@ -4,7 +4,7 @@ import { openChangeList } from './dry-run/change-list.ts';
 import { ingestTable as ingest } from './ingest/ingest-table.ts';
 import { tableText } from './options/destination.ts';
 import { DestinationNamespaces } from './plan/destination-namespaces.ts';
-import { activeConnector, isPaused } from './runtime/active-connector.ts';
+import { activeUnlessCounted } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
 import { withHeartbeat } from './runtime/heartbeat.ts';
 import { openUpstream } from './runtime/open-upstream.ts';
@@ -19,18 +19,24 @@ export async function ingestTable(deps: ActivityDeps, input: IngestInput): Promi
   const resume = earlier ?? resumeAt(input.cursor);
   const continues = ({ cursor }: TableOutcome) => cursor !== undefined;
   return withHeartbeat(`Table ${tableText(input.table)}`, { ...input, continues }, async (heartbeat) => {
-    const connector = await activeConnector(deps, input.connectorId).catch((error) => {
-      // What an earlier attempt has counted is not read again after the pause.
-      if (isPaused(error) && earlier) return undefined;
-      throw error;
-    });
-    if (!connector) return { changed: true, counts: earlier?.counts ?? {}, cursor: earlier?.cursor ?? {} };
+    const connector = await activeUnlessCounted(deps, input.connectorId, earlier !== undefined);
+    if (!connector) return outcomeOf(earlier as TableHeartbeat);
     await using upstream = await openUpstream(deps, connector);
     const changes = openChangeList(deps, connector, input);
     const namespaces = new DestinationNamespaces(deps, connector, changes);
     const split = input.split ? (deps.splitSize ?? SPLIT) : undefined;
     return ingest({ ...input, deps, connector, upstream, heartbeat, resume, namespaces, changes, split });
   });
+}
+
+/** What an attempt has done that ended at a heartbeat. Files after the cursor are sent, and counted, again. */
+function outcomeOf({ counts, cursor = {}, filesBefore }: TableHeartbeat): TableOutcome {
+  const { snapshotsIngested = 0, filesIngested = 0 } = counts;
+  return {
+    changed: snapshotsIngested > 0 || filesIngested > 0,
+    counts: { ...counts, filesIngested: filesBefore ?? filesIngested },
+    cursor,
+  };
 }
 
 /** A slice continues where the one before it stopped, and counts anew. */

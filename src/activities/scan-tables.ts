@@ -19,7 +19,7 @@ import { resolveCaptureOptions } from './options/capture-options.ts';
 import { covers } from './options/coverage.ts';
 import { destinationOf, hasMoved, scopeTakes } from './options/destination.ts';
 import { recordJob } from './record-job.ts';
-import { activeConnector, isPaused } from './runtime/active-connector.ts';
+import { activeUnlessCounted } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
 import { isRetryAfter } from './runtime/failures.ts';
 import { type Heartbeat, withHeartbeat } from './runtime/heartbeat.ts';
@@ -48,11 +48,7 @@ type ScannedTable = TableRef & Pick<TableEntry, 'fingerprint'>;
  */
 export async function scanTables(deps: ActivityDeps, input: ScanInput): Promise<ScanPage> {
   const resume = activityInfo().heartbeatDetails as ScanHeartbeat | undefined;
-  const connector = await activeConnector(deps, input.connectorId).catch((error) => {
-    // What an earlier attempt has counted is not scanned again after the pause.
-    if (isPaused(error) && resume?.page.cursor) return undefined;
-    throw error;
-  });
+  const connector = await activeUnlessCounted(deps, input.connectorId, resume?.page.cursor !== undefined);
   if (!connector) return (resume as ScanHeartbeat).page;
   const continues = ({ cursor }: ScanPage) => cursor !== undefined;
   return withHeartbeat(

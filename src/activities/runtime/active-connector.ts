@@ -21,6 +21,23 @@ export async function activeConnector({ catalog }: Deps, connectorId: string): P
   return connector;
 }
 
+/**
+ * Like `activeConnector`, for a step whose earlier attempt may have counted something. Returns undefined if it has and the connector is
+ * paused by now: the step returns what was counted, and continues there after the pause.
+ */
+export async function activeUnlessCounted(
+  deps: Deps,
+  connectorId: string,
+  hasCounted: boolean,
+): Promise<Connector | undefined> {
+  try {
+    return await activeConnector(deps, connectorId);
+  } catch (error) {
+    if (isPaused(error) && hasCounted) return undefined;
+    throw error;
+  }
+}
+
 /** Returns a check to be called between tables. It throws as `activeConnector` does, and calls the catalog at most once per second. */
 export function activeCheck(deps: Deps, connectorId: string): () => Promise<void> {
   let checkedAt = performance.now();

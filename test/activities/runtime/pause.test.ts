@@ -1,11 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ingestFileGroup } from '../../../src/activities/ingest-file-group.ts';
+import { ingestTable } from '../../../src/activities/ingest-table.ts';
 import { ingestTables } from '../../../src/activities/ingest-tables.ts';
 import { reconcileViews } from '../../../src/activities/reconcile-views.ts';
 import { withHeartbeat } from '../../../src/activities/runtime/heartbeat.ts';
 import { scanTables } from '../../../src/activities/scan-tables.ts';
 import type { ViewRef } from '../../../src/connectors/spi.ts';
-import type { PackHeartbeat, PackOutcome, WalkCursor } from '../../../src/contract/activities.ts';
+import type {
+  PackHeartbeat,
+  PackOutcome,
+  ScanHeartbeat,
+  ScanPage,
+  TableHeartbeat,
+  WalkCursor,
+} from '../../../src/contract/activities.ts';
 import type { TableRef } from '../../../src/contract/upstream-names.ts';
 import { ConnectorState } from '../../../src/generated/reconciler/v1/connectors.ts';
 import { connectorSpec, TestCatalog } from '../../catalog/harness.ts';
@@ -66,6 +75,60 @@ it('a paused pack returns what is done, including what a previous attempt has do
   await set(ConnectorState.CONNECTOR_STATE_PAUSED);
   await expect(pack()).rejects.toMatchObject(PAUSED);
   expect(await pack({ counts, outcome })).toEqual(outcome);
+});
+
+describe('an attempt that finds its connector paused', () => {
+  const table = { namespace: ['n'], name: 'a' };
+  const cursor = { snapshotId: '7', position: 3 };
+  /** Four files were sent, of which three are in. */
+  const before: TableHeartbeat = {
+    counts: { snapshotsIngested: 1, filesIngested: 4, bytesRead: 5 },
+    cursor,
+    filesBefore: 3,
+  };
+  const counts = { snapshotsIngested: 1, filesIngested: 3, bytesRead: 5 };
+
+  async function pausedConnector() {
+    const here = await connector();
+    await here.set(ConnectorState.CONNECTOR_STATE_PAUSED);
+    return here;
+  }
+
+  it('returns what earlier ones have ingested of a table', async () => {
+    const { connectorId, deps } = await pausedConnector();
+    const ingest = (heartbeatDetails?: TableHeartbeat) =>
+      run(() => ingestTable(deps, { ...STEP, connectorId, table, full: false, split: false }), { heartbeatDetails });
+    await expect(ingest()).rejects.toMatchObject(PAUSED);
+    expect(await ingest({ counts: { bytesRead: 5 } })).toMatchObject({ changed: false, cursor: {} });
+    expect(await ingest(before)).toEqual({ changed: true, counts, cursor });
+  });
+
+  it('returns what earlier ones have staged of a group of files', async () => {
+    const { connectorId, deps } = await pausedConnector();
+    const input = { tableId: 'tbl_a', table, snapshotId: '7', key: 'key', group: { from: 0, to: 9 } };
+    const ingest = (heartbeatDetails?: TableHeartbeat) =>
+      run(() => ingestFileGroup(deps, { ...STEP, connectorId, ...input }), { heartbeatDetails });
+    await expect(ingest()).rejects.toMatchObject(PAUSED);
+    // Nothing is known to be staged.
+    await expect(ingest({ ...before, cursor: { snapshotId: '7' } })).rejects.toMatchObject(PAUSED);
+    expect(await ingest(before)).toEqual({ counts, at: 3 });
+  });
+
+  it('returns what earlier ones have found of a page', async () => {
+    const { connectorId, record, deps } = await pausedConnector();
+    const scan = (heartbeatDetails?: ScanHeartbeat) =>
+      run(() => scanTables(deps, { ...STEP, connectorId, full: false, record }), { heartbeatDetails });
+    const page: ScanPage = {
+      counts: { tablesScanned: 2 },
+      changed: [table],
+      listed: '2',
+      cursor: { parents: [] },
+    };
+    expect(await scan({ counts: page.counts, page })).toEqual(page);
+    // The last page ends with what is to be looked up when it is scanned.
+    const last = { ...page, cursor: undefined };
+    await expect(scan({ counts: last.counts, page: last })).rejects.toMatchObject(PAUSED);
+  });
 });
 
 it('a pack that is paused midway leaves the remaining tables', async () => {
