@@ -1,8 +1,5 @@
 import type { JobCounters } from '../generated/reconciler/v1/jobs.ts';
 
-/** The longest request as JSON, in characters: inputs of many of a job's activities contain it, and so does its history. */
-export const MAX_REQUEST_LENGTH = 64 * 1024;
-
 /** Most tables that a job ingests at the same time. */
 export const MAX_PARALLEL = 64;
 
@@ -64,7 +61,7 @@ export interface Progress {
   /** For example `scanning`. */
   phase: string;
   counters: Counters;
-  /** The job waits because its connector is paused. */
+  /** The job waits because its connector is paused, or because of the signal `pause`. */
   paused?: boolean;
   /** The task queue that the job waits for, and when the first step began to wait: no worker takes its steps. */
   unserved?: { queue: string; sinceMs: number };
@@ -74,16 +71,6 @@ export interface Progress {
 
 /** Input of the signal `report`: what running steps that have lasted for some seconds have counted so far, by their names. */
 export type ProgressReport = Record<string, Counters>;
-
-/** The progress of a job that has not begun. */
-export function newProgress(): Progress {
-  return {
-    state: 'JS_QUEUED',
-    phase: 'resolving the connector',
-    counters: {},
-    inFlight: [],
-  };
-}
 
 /** The query `failures` returns the first 50. */
 export interface TableFailure {

@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/workflow';
-import { MAX_REQUEST_LENGTH, type ReconcileRequest, type SnapshotSelection } from '../contract/job.ts';
+import type { ReconcileRequest, SnapshotSelection } from '../contract/job.ts';
+import { tooLong } from '../contract/request-length.ts';
 
 const texts = (value: unknown) => Array.isArray(value) && value.every((item) => typeof item === 'string');
 const text = (value: unknown) => typeof value === 'string';
@@ -42,12 +43,11 @@ export function validateRequest(request: unknown): asserts request is ReconcileR
   const wrong = isObject(request)
     ? problem({ connector: undefined, ...request }, REQUEST_RULES, 'connector')
     : 'the input';
-  const { length } = JSON.stringify(request ?? null);
-  if (wrong === undefined && length > MAX_REQUEST_LENGTH) {
-    const message = `The input has ${length} characters as JSON, at most ${MAX_REQUEST_LENGTH} are allowed: name fewer namespaces, columns, branches or snapshots.`;
-    throw ApplicationFailure.nonRetryable(message, 'INVALID_ARGUMENT');
+  if (wrong === undefined) {
+    const problem = tooLong(request);
+    if (problem === undefined) return;
+    throw ApplicationFailure.nonRetryable(problem, 'INVALID_ARGUMENT');
   }
-  if (wrong === undefined) return;
   throw ApplicationFailure.nonRetryable(
     `${wrong} is invalid in ${JSON.stringify(request ?? null).slice(0, 300)}. A valid input is, for example, {"connector": "demo", "full": true, "scope": {"namespaces": ["sales"], "table": "orders", "columns": ["id"]}}; only connector is required.`,
     'INVALID_ARGUMENT',

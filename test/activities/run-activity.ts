@@ -2,7 +2,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { inWorker, type WorkerContext } from '../../src/activities/runtime/worker-context.ts';
 import type { JobRecord } from '../../src/contract/activities.ts';
-import { newProgress } from '../../src/contract/job.ts';
+import { newProgress } from '../synthetic/new-progress.ts';
 
 /** What the inputs of activities have in common. Their slice does not end during a test. */
 export const STEP = { epoch: 1, step: 'step', sliceSeconds: 3600 };

@@ -15,7 +15,7 @@ const FX = join(ROOT, 'test/fixtures/iceberg/wh/fx');
 describe('a stack, unlike the reference implementation,', () => {
   let stack: RunningStack;
 
-  /** Waits until a connector has brought so many tables into the catalog. */
+  /** Waits until a connector has brought at least `tables` tables into the catalog. */
   async function tablesIn(connectorId: string, tables: number): Promise<void> {
     const kind = ObjectKind.OBJECT_KIND_TABLE;
     while ((await stack.catalog.bindings.countBindings({ connectorId, kind })).count < BigInt(tables));

@@ -7,11 +7,12 @@ import { ingestTable } from '../../src/activities/ingest-table.ts';
 import { scanTables } from '../../src/activities/scan-tables.ts';
 import { DirectoryConnector } from '../../src/connectors/directory/directory-connector.ts';
 import type { JobClaim, ScanPage } from '../../src/contract/activities.ts';
-import { newProgress, type ReconcileRequest, type SnapshotSelection } from '../../src/contract/job.ts';
+import type { ReconcileRequest, SnapshotSelection } from '../../src/contract/job.ts';
 import { ObjectKind } from '../../src/generated/reconciler/internal/v1/bindings.ts';
 import { FileStore } from '../../src/storage/file-store.ts';
 import { activityDeps } from '../activities/activity-deps.ts';
 import { connectorSpec, failure, refusal, TestCatalog } from '../catalog/harness.ts';
+import { newProgress } from '../synthetic/new-progress.ts';
 import { differences, type Selected } from './contents/compare-truth.ts';
 import { readTruth, type Truth } from './contents/truth.ts';
 

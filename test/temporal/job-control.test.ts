@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
-import { newProgress } from '../../src/contract/job.ts';
 import { temporalJobControl } from '../../src/temporal/job-control.ts';
+import { newProgress } from '../synthetic/new-progress.ts';
 
 /** Job control with a fake client, all of whose workflows have this handle. */
 function controlOf(handle: object, pendingActivities: object[] = []) {

@@ -4,13 +4,13 @@ import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { TimeoutFailure } from '@temporalio/common';
 import proto from '@temporalio/proto';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
-import { newProgress } from '../../src/contract/job.ts';
 import { TASK_QUEUE } from '../../src/contract/names.ts';
 import { temporalJobControl } from '../../src/temporal/job-control.ts';
 import { hasWorkers } from '../../src/temporal/queue-workers.ts';
 import { unpolledQueue, waitsSince } from '../../src/temporal/unpolled-queue.ts';
 import { TemporalServer } from '../integration/stack/temporal-server.ts';
 import { poll } from '../jest/poll.ts';
+import { newProgress } from '../synthetic/new-progress.ts';
 
 const POLL = { timeout: 60_000, interval: 200 };
 const { PENDING_ACTIVITY_STATE_SCHEDULED, PENDING_ACTIVITY_STATE_STARTED } =

@@ -1,20 +1,15 @@
 import { captureModeFromProto, snapshotSelectionFromProto } from '../../contract/capture-options-proto.ts';
-import { MAX_REQUEST_LENGTH, type ReconcileRequest } from '../../contract/job.ts';
-import { CodedError } from '../../errors.ts';
+import type { ReconcileRequest } from '../../contract/job.ts';
 import type { Connector, TriggerReconcileRequest } from '../../generated/reconciler/v1/connectors.ts';
 
-/**
- * The input of the workflow that a trigger starts.
- *
- * @throws CodedError INVALID_ARGUMENT if it is too long
- */
+/** The input of the workflow that a trigger starts. */
 export function requestOf(connector: Connector, trigger: TriggerReconcileRequest): ReconcileRequest {
   const scope: NonNullable<ReconcileRequest['scope']> = {};
   if (trigger.destinationNamespacePaths.length > 0) scope.namespaces = trigger.destinationNamespacePaths;
   if (trigger.destinationTableName !== '') scope.table = trigger.destinationTableName;
   if (trigger.destinationColumns.length > 0) scope.columns = trigger.destinationColumns;
   const [snapshots, mode] = [snapshotSelectionFromProto(trigger.snapshots), captureModeFromProto(trigger.mode)];
-  const request: ReconcileRequest = {
+  return {
     connector: connector.connectorId,
     trigger: 'manual',
     ...(snapshots ? { snapshots } : {}),
@@ -24,12 +19,6 @@ export function requestOf(connector: Connector, trigger: TriggerReconcileRequest
     ...(trigger.allowMissing ? { allowMissing: true } : {}),
     ...(Object.keys(scope).length > 0 ? { scope } : {}),
   };
-  const { length } = JSON.stringify(request);
-  if (length <= MAX_REQUEST_LENGTH) return request;
-  throw new CodedError(
-    'INVALID_ARGUMENT',
-    `the request has ${length} characters as JSON, at most ${MAX_REQUEST_LENGTH} are allowed: name fewer namespaces, columns, branches or snapshots`,
-  );
 }
 
 /**

@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely';
 import { captureModeToProto } from '../../contract/capture-options-proto.ts';
 import type { ReconcileRequest } from '../../contract/job.ts';
 import { isEnded } from '../../contract/progress-message.ts';
+import { tooLong } from '../../contract/request-length.ts';
 import { CodedError } from '../../errors.ts';
 import {
   type Connector,
@@ -120,18 +121,10 @@ export function createJobStarter(deps: ServiceDeps): JobStarter {
   }
 }
 
-/** The request is part of the input of every activity, and Temporal limits the size of a history. */
-const MAX_REQUEST_BYTES = 64 * 1024;
-
 function inputJson(request: ReconcileRequest): string {
-  const json = JSON.stringify(request);
-  const bytes = Buffer.byteLength(json);
-  if (bytes <= MAX_REQUEST_BYTES) return json;
-  throw new CodedError(
-    'INVALID_ARGUMENT',
-    `the request has ${bytes} bytes as JSON, at most ${MAX_REQUEST_BYTES} are allowed: name fewer namespaces, columns, snapshots or ` +
-      "branches, or set them in the connector's source",
-  );
+  const problem = tooLong(request);
+  if (problem !== undefined) throw new CodedError('INVALID_ARGUMENT', problem);
+  return JSON.stringify(request);
 }
 
 /** Number of waiting jobs per connector that are compared with a new request. */

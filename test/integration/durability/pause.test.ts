@@ -48,10 +48,11 @@ async function untilPaused(jobId: string): Promise<void> {
 const tablesOf = async (connectorId: string) =>
   Number((await stack.catalog.bindings.countBindings({ connectorId, kind: ObjectKind.OBJECT_KIND_TABLE })).count);
 
-/** The activities that are pending, and the size of the history. */
-async function waiting(jobId: string): Promise<{ activities: number; events: number }> {
+/** How many activities and workflow tasks are pending, and the size of the history. */
+async function waiting(jobId: string): Promise<{ pending: number; events: number }> {
   const { raw, historyLength } = await stack.temporal.workflow.getHandle(jobId).describe();
-  return { activities: raw.pendingActivities?.length ?? 0, events: historyLength };
+  const pending = (raw.pendingActivities?.length ?? 0) + (raw.pendingWorkflowTask ? 1 : 0);
+  return { pending, events: historyLength };
 }
 
 it('a job pauses with its connector, and continues from the same point', async () => {
@@ -67,12 +68,12 @@ it('a job pauses with its connector, and continues from the same point', async (
       paused: true,
       phase: `paused: resume it with reconciler connector resume ${name}`,
     });
-    await until(async () => (await waiting(jobId)).activities === 0);
+    await until(async () => (await waiting(jobId)).pending === 0);
     const before = { tables: await tablesOf(connectorId), ...(await waiting(jobId)) };
     expect(before.tables).toBeLessThan(TABLES);
     // It waits for a signal, which costs nothing.
     await sleep(3_000);
-    expect(await waiting(jobId)).toEqual({ activities: 0, events: before.events });
+    expect(await waiting(jobId)).toEqual({ pending: 0, events: before.events });
     expect(await tablesOf(connectorId)).toBe(before.tables);
     await expect(stack.catalog.connectors.triggerReconcile({ connectorId })).rejects.toThrow(
       `resume it with reconciler connector resume ${name}`,

@@ -133,7 +133,7 @@ const isOpen = ({ state }: ReconcileJob) => [JobState.JS_QUEUED, JobState.JS_RUN
 const runningJob = async (connectorId: string) =>
   (await stack.catalog.connectors.getConnector({ by: { $case: 'connectorId', value: connectorId } })).runningJobId;
 
-/** Waits until the job has begun more than so many tables. */
+/** Waits until the job has begun more than `tables` tables. */
 const begun = (connector: LoggedConnector, job: string, tables: number) =>
   until(async () => connector.opened().filter(({ jobId }) => jobId === job).length > tables);
 

@@ -1,6 +1,7 @@
 import { expect, it } from '@jest/globals';
-import { newProgress, type TableFailure } from '../../../src/contract/job.ts';
+import type { TableFailure } from '../../../src/contract/job.ts';
 import { currentDetails } from '../../../src/workflows/job/current-details.ts';
+import { newProgress } from '../../synthetic/new-progress.ts';
 
 const failure = (table: string, message = 'bad'): TableFailure => ({
   table,

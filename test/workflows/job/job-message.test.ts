@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { type Counters, newProgress, type Progress, type TableFailure } from '../../../src/contract/job.ts';
+import type { Counters, Progress, TableFailure } from '../../../src/contract/job.ts';
 import { jobMessage } from '../../../src/workflows/job/job-message.ts';
+import { newProgress } from '../../synthetic/new-progress.ts';
 
 const failure = (table: string, message: string): TableFailure => ({ table, code: 'X', message, failedAtMs: 0 });
 

@@ -100,7 +100,7 @@ describe('the beginning', () => {
     const { jobId, failure } = await environment.reconcile(upstream, request as never);
     expect(failure).toMatchObject({
       type: 'RECONCILE_FAILED',
-      message: expect.stringMatching(/^Failed: .*(invalid|characters)/),
+      message: expect.stringMatching(/^Failed: .*(invalid|bytes as JSON)/),
     });
     expect(upstream.steps).toEqual(['endJob JS_FAILED']);
     const [input] = upstream.inputsOf('endJob');

@@ -6,12 +6,13 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, makeTelemetryFilterString, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { readConfig } from '../../../src/config.ts';
-import { type Counters, newProgress, type Progress, type ReconcileRequest } from '../../../src/contract/job.ts';
+import type { Counters, Progress, ReconcileRequest } from '../../../src/contract/job.ts';
 import { INGEST_TASK_QUEUE, RECONCILE_WORKFLOW, SCAN_TASK_QUEUE, TASK_QUEUE } from '../../../src/contract/names.ts';
 import { declarationOf, SEARCH_ATTRIBUTES } from '../../../src/contract/search-attributes.ts';
 import { JobCounters } from '../../../src/generated/reconciler/v1/jobs.ts';
 import { findTemporalCli } from '../../../src/stack/temporal-cli.ts';
 import { ROOT } from '../../integration/stack/running-stack.ts';
+import { newProgress } from '../../synthetic/new-progress.ts';
 import { hangs } from './behaviours.ts';
 import type { Activities, ActivityName, Behaviour, StubUpstream } from './stub-upstream.ts';
 
