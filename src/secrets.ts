@@ -54,7 +54,7 @@ const MAX_KNOWN = 1_000;
 /** The encoded forms in which each secret can appear in a text. The most recently used secret is last. */
 type KnownSecrets = Map<string, readonly string[]>;
 const connectorSecrets: KnownSecrets = new Map();
-/** Has a map of its own, because servers issue so many secrets that they would push out those of the connectors. */
+/** Kept apart from the secrets of connectors, which these would push out: servers issue many. */
 const issuedSecrets: KnownSecrets = new Map();
 
 /**

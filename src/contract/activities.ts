@@ -285,7 +285,7 @@ export interface GroupOutcome extends StepOutcome {
 export interface PackOutcome extends StepOutcome {
   /** How many of the tables, from the first, it has dealt with. The others were not begun. */
   done: number;
-  /** Of these, the ones to be run by themselves, by their places in the pack: they failed, are split, or continue at a cursor. */
+  /** Tables to be run by themselves, by their index in the pack: each failed, has a snapshot to be split, or continues at a cursor. */
   again: { table: number; cursor?: TableCursor; changed?: true }[];
 }
 

@@ -16,7 +16,7 @@ export const SEARCH_ATTRIBUTES = {
   /** `manual`, `schedule` or `retry`; `temporal` if the workflow was started by hand in Temporal. */
   trigger: defineSearchAttributeKey('ReconcilerTrigger', SearchAttributeType.KEYWORD),
   dryRun: defineSearchAttributeKey('ReconcilerDryRun', SearchAttributeType.BOOL),
-  /** The job waits because its connector is paused. */
+  /** Whether the job waits because its connector is paused, or because of the signal `pause`. */
   paused: defineSearchAttributeKey('ReconcilerPaused', SearchAttributeType.BOOL),
 } as const;
 

@@ -84,7 +84,7 @@ export async function ingestSnapshots(
   }
 }
 
-/** Whether a full rescan has verified a snapshot in an earlier slice or attempt: one up to `last`, which may be gone by now. */
+/** Whether a full rescan has verified a snapshot in an earlier slice or attempt: one up to `last`. If that is gone by now, it verifies all again. */
 function verifiedBefore(last: string | undefined, todo: ReadonlySet<bigint>): (snapshotId: bigint) => boolean {
   let isBefore = last !== undefined && todo.has(BigInt(last));
   return (snapshotId) => {

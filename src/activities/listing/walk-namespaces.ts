@@ -10,7 +10,7 @@ import { followPages } from './page-cycle.ts';
 const NAMESPACE_PAGE = 500;
 /** Levels that the catalog accepts. An upstream with more probably has no end. */
 const MAX_LEVELS = 100;
-/** Of a namespace in an error message. */
+/** An error message shows this many characters of a namespace. */
 const MAX_NAME_LENGTH = 300;
 
 /** A walk over `root` and everything below it. */

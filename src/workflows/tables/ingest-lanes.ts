@@ -25,7 +25,7 @@ interface GroupLane {
 interface SplitTable {
   queued: QueuedTable;
   left: FileGroup[];
-  /** Of its lanes, those that have not ended. */
+  /** How many of its lanes have not ended. */
   lanes: number;
   failure?: unknown;
 }
