@@ -107,7 +107,7 @@ async function describe(client: Client, scheduleId: string): Promise<ScheduleDes
 
 async function optionsOf(client: Client, desired: DesiredSchedule, uiBase?: string): Promise<ScheduleOptions> {
   const { connector, intervalSeconds, offsetSeconds, cron, jitterSeconds, pausedBecause } = desired;
-  const request: ReconcileRequest = { connector: connector.id, trigger: 'schedule' };
+  const request: ReconcileRequest = { connector: connector.id, connectorName: connector.name, trigger: 'schedule' };
   const labels = await jobLabels(client, request, connector, { uiBase });
   const action: JobAction = {
     type: 'startWorkflow',
@@ -127,7 +127,7 @@ async function optionsOf(client: Client, desired: DesiredSchedule, uiBase?: stri
     },
     action,
     policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: CATCHUP_WINDOW_MS, pauseOnFailure: false },
-    // The input has only the connector's id. The UI shows the note beside it, and these attributes in the list of schedules.
+    // The UI shows the note in a schedule's page, and these attributes in the list of schedules.
     state: { paused: pausedBecause !== '', note: `Reconciles connector ${connector.name}. ${pausedBecause}`.trimEnd() },
     typedSearchAttributes: labels.typedSearchAttributes && scheduleAttributes(connector.name),
   };

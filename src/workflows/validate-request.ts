@@ -12,6 +12,7 @@ const oneOf =
 
 const REQUEST_RULES: Record<keyof ReconcileRequest, (value: unknown) => boolean> = {
   connector: (value) => text(value) && value !== '',
+  connectorName: text,
   full: flag,
   scope: (value) => isObject(value) && problem(value, SCOPE_RULES) === undefined,
   snapshots: (value) =>

@@ -132,6 +132,12 @@ export class SyntheticStack implements AsyncDisposable {
     this.#addedWorkers.push(await this.#startWorker(temporalAddress));
   }
 
+  /** Kills the worker, and starts another one. */
+  async replaceWorker(): Promise<void> {
+    await kill(this.#processes.worker);
+    this.#processes.worker = await this.#startWorker(this.temporalAddress);
+  }
+
   /** Creates or changes an upstream. @returns its URI */
   upstream(name: string, upstream: SyntheticUpstream): string {
     return writeUpstream(join(this.folder, `${name}.json`), upstream);

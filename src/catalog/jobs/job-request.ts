@@ -11,6 +11,7 @@ export function requestOf(connector: Connector, trigger: TriggerReconcileRequest
   const [snapshots, mode] = [snapshotSelectionFromProto(trigger.snapshots), captureModeFromProto(trigger.mode)];
   return {
     connector: connector.connectorId,
+    connectorName: connector.displayName,
     trigger: 'manual',
     ...(snapshots ? { snapshots } : {}),
     ...(mode ? { mode } : {}),
@@ -29,7 +30,7 @@ export function isSameWork(a: ReconcileRequest, b: ReconcileRequest): boolean {
   return comparableRequest(a) === comparableRequest(b);
 }
 
-function comparableRequest({ connector: _, trigger: __, ...rest }: ReconcileRequest): string {
+function comparableRequest({ connector: _, connectorName: __, trigger: ___, ...rest }: ReconcileRequest): string {
   return JSON.stringify(canonical(rest));
 }
 

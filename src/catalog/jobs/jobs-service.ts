@@ -40,7 +40,7 @@ export function createJobsService(
         async prepare(trx) {
           const job = await store.getJob(trx, request.jobId);
           const connector = await getConnector(trx, job.connectorId);
-          return { connector, request: await retryRequestOf(trx, job), retryOf: job.jobId };
+          return { connector, request: await retryRequestOf(trx, job, connector), retryOf: job.jobId };
         },
       });
     },

@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely';
 import type { ReconcileRequest } from '../../contract/job.ts';
 import { isEnded } from '../../contract/progress-message.ts';
 import { CodedError } from '../../errors.ts';
+import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
 import { JobFailureKind, JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { shellWord } from '../../text.ts';
 import type { Schema } from '../store/database/schema.ts';
@@ -15,8 +16,12 @@ const OBJECTS = [JobFailureKind.JOB_FAILURE_KIND_TABLE, JobFailureKind.JOB_FAILU
  *
  * @throws CodedError FAILED_PRECONDITION if nothing failed or the job has not ended
  */
-export async function retryRequestOf(trx: Kysely<Schema>, job: ReconcileJob): Promise<ReconcileRequest> {
-  const { jobId, connectorId, connectorName, fullRescan, requestJson, state } = job;
+export async function retryRequestOf(
+  trx: Kysely<Schema>,
+  job: ReconcileJob,
+  connector: Connector,
+): Promise<ReconcileRequest> {
+  const { jobId, connectorName, fullRescan, requestJson, state } = job;
   if (!isEnded(state)) {
     throw new CodedError('FAILED_PRECONDITION', `job ${jobId} has not ended; retry it after it has ended`);
   }
@@ -30,7 +35,8 @@ export async function retryRequestOf(trx: Kysely<Schema>, job: ReconcileJob): Pr
     );
   }
   const original = requestJson === '' ? { full: fullRescan } : (JSON.parse(requestJson) as ReconcileRequest);
-  const whole: ReconcileRequest = { ...original, connector: connectorId, trigger: 'retry' };
+  const { connectorId, displayName } = connector;
+  const whole: ReconcileRequest = { ...original, connector: connectorId, connectorName: displayName, trigger: 'retry' };
   const onlyObjects = kinds.length > 0 && kinds.every((kind) => OBJECTS.includes(kind));
   return onlyObjects ? { ...whole, retryOf: jobId } : whole;
 }

@@ -55,6 +55,7 @@ describe('jobs', () => {
       connector: { id: connectorId, name: displayName },
       request: {
         connector: connectorId,
+        connectorName: displayName,
         trigger: 'manual',
         full: true,
         scope: { namespaces: ['a."b c"'], table: 't', columns: ['x'] },

@@ -14,12 +14,13 @@ const { JOB_FAILURE_KIND_NAMESPACE: NAMESPACE, JOB_FAILURE_KIND_JOB: JOB } = Job
 /** A job that ended in this state, with failures of these kinds. */
 async function ended(state: JobState, kinds: JobFailureKind[]) {
   const { connectors, jobs, reconciliation } = catalog.clients;
-  const { connectorId } = await connectors.createConnector({ connector: connectorSpec() });
+  const { connectorId, displayName } = await connectors.createConnector({ connector: connectorSpec() });
   const { jobId } = await connectors.triggerReconcile({ connectorId, fullRescan: true, destinationColumns: ['a'] });
   const failures = kinds.map((kind, i) => ({ table: `n.t${i}`, code: 'DATA_LOSS', message: 'no', kind }));
   await reconciliation.recordJob({ job: { jobId, connectorId, state, fullRescan: true }, failures });
   return {
     connectorId,
+    displayName,
     jobId,
     retry: (idempotencyKey = '') => jobs.retryReconcileJob({ jobId, idempotencyKey }),
   };
@@ -49,11 +50,12 @@ it.each([
   ['the job', [JOB]],
   ['what an older version recorded', [JobFailureKind.JOB_FAILURE_KIND_UNSPECIFIED]],
 ])('repeats the whole job if more than tables failed: %s', async (_, kinds) => {
-  const { connectorId, jobId, retry } = await ended(JobState.JS_FAILED, kinds);
+  const { connectorId, displayName, jobId, retry } = await ended(JobState.JS_FAILED, kinds);
   await retry();
   expect(catalog.jobs.started.at(-1)?.retryOf).toBe(jobId);
   expect(catalog.jobs.started.at(-1)?.request).toEqual({
     connector: connectorId,
+    connectorName: displayName,
     full: true,
     scope: { columns: ['a'] },
     trigger: 'retry',

@@ -174,7 +174,11 @@ it('refuses more namespaces than the inputs of activities can hold', async () =>
 });
 
 it.each<[ReconcileRequest, ReconcileRequest, boolean]>([
-  [{ connector: 'a' }, { connector: 'con_1', trigger: 'schedule', full: false, scope: undefined }, true],
+  [
+    { connector: 'a' },
+    { connector: 'con_1', connectorName: 'a', trigger: 'schedule', full: false, scope: undefined },
+    true,
+  ],
   [
     { connector: 'a', scope: { namespaces: ['x', 'y'], table: 't' } },
     { connector: 'a', scope: { table: 't', namespaces: ['y', 'x'] } },

@@ -3,11 +3,13 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Progress } from '../../../src/contract/job.ts';
 import { countersOf } from '../../../src/contract/progress-message.ts';
 import { JobState } from '../../../src/generated/reconciler/v1/jobs.ts';
+import { isUnanswered } from '../../../src/temporal/temporal-errors.ts';
 import { SyntheticStack } from '../../synthetic/synthetic-stack.ts';
 
 /** How old a counter may be, with some tolerance for this machine. */
 const MAX_AGE_MS = 10_000;
 const TOLERANCE_MS = 6_000;
+const COUNTERS = ['query', 'api', 'details'] as const;
 
 let stack: SyntheticStack;
 beforeAll(async () => {
@@ -22,30 +24,54 @@ interface Sample {
   details: number;
 }
 
-/** Samples the counter of file changes every second, as the query, the API and the UI's details show it. */
-async function sampled(jobId: string): Promise<Sample[]> {
+/**
+ * Samples the counter of file changes every second, as the query, the API and the UI's details show it.
+ *
+ * @param onSample called with each sample
+ */
+async function sampled(jobId: string, onSample: (sample: Sample) => Promise<void> = async () => {}): Promise<Sample[]> {
   const handle = stack.temporal.workflow.getHandle(jobId);
+  /** No worker answers a query while Temporal sends it to one that was killed. */
+  async function query<T>(name: string): Promise<T> {
+    for (;;) {
+      try {
+        return await handle.query<T>(name);
+      } catch (error) {
+        if (!isUnanswered(error)) throw error;
+      }
+    }
+  }
   const samples: Sample[] = [];
   for (;;) {
     const job = await stack.job(jobId);
-    const { state, counters } = await handle.query<Progress>('progress');
-    const { currentDetails } = await handle.query<{ currentDetails: string }>('__temporal_workflow_metadata');
+    const { state, counters } = await query<Progress>('progress');
+    const { currentDetails } = await query<{ currentDetails: string }>('__temporal_workflow_metadata');
     if (state !== 'JS_QUEUED' && state !== 'JS_RUNNING') return samples;
     const details = Number(/\*\*(\d+)\*\* file changes/.exec(currentDetails)?.[1] ?? 0);
     const api = Number(countersOf(job).filesIngested);
-    samples.push({ at: Date.now(), query: counters.filesIngested ?? 0, api, details });
+    const sample = { at: Date.now(), query: counters.filesIngested ?? 0, api, details };
+    samples.push(sample);
+    await onSample(sample);
     await sleep(1_000);
   }
 }
 
 /** The longest time between two changes of a counter, from the first sample on. */
-function longestRest(samples: Sample[], counter: 'query' | 'api' | 'details'): number {
+function longestRest(samples: Sample[], counter: (typeof COUNTERS)[number]): number {
   let [changedAt, longest] = [samples[0]!.at, 0];
   for (const [i, sample] of samples.entries()) {
     longest = Math.max(longest, sample.at - changedAt);
     if (i > 0 && sample[counter] !== samples[i - 1]![counter]) changedAt = sample.at;
   }
   return longest;
+}
+
+/** No counter falls, wherever it is shown. */
+function expectNoFall(samples: Sample[]): void {
+  for (const counter of COUNTERS) {
+    const values = samples.map((sample) => sample[counter]);
+    expect([counter, values]).toEqual([counter, [...values].sort((a, b) => a - b)]);
+  }
 }
 
 it.each([
@@ -64,9 +90,8 @@ it.each([
     expect(ended).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { errors: 0n } });
     expect(countersOf(ended).filesIngested).toBe(BigInt(upstream.tables * upstream.files));
     expect(samples.length).toBeGreaterThan(20);
-    for (const counter of ['query', 'api', 'details'] as const) {
-      const values = samples.map((sample) => sample[counter]);
-      expect([counter, values]).toEqual([counter, [...values].sort((a, b) => a - b)]);
+    expectNoFall(samples);
+    for (const counter of COUNTERS) {
       expect([counter, longestRest(samples, counter)]).toEqual([counter, expect.any(Number)]);
       expect([counter, longestRest(samples, counter) < MAX_AGE_MS + TOLERANCE_MS]).toEqual([counter, true]);
     }
@@ -79,3 +104,35 @@ it.each([
   },
   240_000,
 );
+
+it('counters do not fall when the worker is killed in the middle, and are exact at the end', async () => {
+  const upstreams = {
+    'killed in a huge table': { tables: 1, namespaces: 1, files: 400, batches: { size: 10, delayMs: 1_000 } },
+    'killed in packs': { tables: 15, namespaces: 1, files: 5, batches: { size: 5, delayMs: 2_000 } },
+  };
+  const started = Object.entries(upstreams).map(async ([name, upstream]) => {
+    const connectorId = await stack.connect(name, stack.upstream(name, upstream), { policy: { maxParallel: 1 } });
+    const { jobId } = await stack.catalog.connectors.triggerReconcile({ connectorId });
+    return { jobId, files: upstream.tables * upstream.files };
+  });
+  const jobs = await Promise.all(started);
+  const atKill: Record<string, Sample> = {};
+  let killed = false;
+  const sampling = jobs.map(({ jobId }) =>
+    sampled(jobId, async (sample) => {
+      if (killed || sample.query === 0 || sample.api === 0) return;
+      atKill[jobId] = sample;
+      killed = Object.keys(atKill).length === jobs.length;
+      if (killed) await stack.replaceWorker();
+    }),
+  );
+  for (const [i, { jobId, files }] of jobs.entries()) {
+    const samples = await sampling[i]!;
+    expectNoFall(samples);
+    const ended = await stack.ended(jobId);
+    expect(ended).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { errors: 0n } });
+    expect(countersOf(ended).filesIngested).toBe(BigInt(files));
+    expect(atKill[jobId]?.query).toBeLessThan(files);
+    expect(samples.indexOf(atKill[jobId]!)).toBeLessThan(samples.length - 1);
+  }
+}, 300_000);

@@ -207,7 +207,7 @@ describe('schedules of connectors', () => {
       workflowType: 'reconcile',
       taskQueue: 'reconciler',
       workflowId: 'reconcile-lake-abc123',
-      args: [{ connector: 'con_action', trigger: 'schedule' }],
+      args: [{ connector: 'con_action', connectorName: 'lake', trigger: 'schedule' }],
       staticSummary: 'Reconcile of lake',
       staticDetails: expect.stringContaining('con_action'),
       searchAttributes: {
@@ -222,7 +222,7 @@ describe('schedules of connectors', () => {
         connector: 'lake',
         connectorId: 'con_action',
         trigger: 'schedule',
-        request: '{"connector":"con_action","trigger":"schedule"}',
+        request: '{"connector":"con_action","connectorName":"lake","trigger":"schedule"}',
       },
       priority: { priorityKey: 3, fairnessKey: 'con_action' },
     });

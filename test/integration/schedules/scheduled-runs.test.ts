@@ -58,7 +58,7 @@ it('a schedule starts reconcile workflows until its connector is paused', async 
       trigger: JobTrigger.JOB_TRIGGER_SCHEDULE,
       connectorName: 'every few seconds',
       jobId: expect.stringMatching(/^reconcile-every-few-seconds-[0-9a-z]{6}-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/),
-      requestJson: JSON.stringify({ connector: connectorId, trigger: 'schedule' }),
+      requestJson: JSON.stringify({ connector: connectorId, connectorName: 'every few seconds', trigger: 'schedule' }),
     });
   }
   expect(jobs.at(-1)).toMatchObject({ counters: { tablesChanged: 7n } });
