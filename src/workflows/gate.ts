@@ -128,7 +128,7 @@ export class Gate {
       if (await this.#isPaused()) return this.#untilActive();
       throw ApplicationFailure.nonRetryable(gaveUpText(givenUp, new Date()), 'UNAVAILABLE');
     }
-    if (this.#history.isFull()) await continueAsNew();
+    if (this.#history.look()) await continueAsNew();
     await reclaim();
     this.#forgetUnserved([this.#queueOf('scanTables'), this.#queueOf('ingestTable')]);
   }

@@ -11,13 +11,18 @@ const OVERFULL = 2.4;
 /** A run that has hardly begun does not continue as new for another build. */
 const MIN_EVENTS = 50;
 
-/** Decides when a run continues as new. */
+/** Decides when a run continues as new. Only `look` reads the history; the rest is plain state. */
 export class HistoryLimit {
-  #at?: { events: number; bytes: number };
+  #fullAt?: { events: number; bytes: number };
+  #isOverfull = false;
 
-  /** Whether the run should continue as new as soon as what is in flight allows. It stays so. */
-  isFull(): boolean {
-    if (this.#at) return true;
+  /**
+   * Looks how long the history is. To be called where each replay comes by, such as after a step; not from a condition, which is evaluated
+   * for a rejected update too, although no history has that.
+   *
+   * @returns whether it is full
+   */
+  look(): boolean {
     const info = workflowInfo();
     const {
       continueAsNewSuggested,
@@ -26,14 +31,21 @@ export class HistoryLimit {
       targetWorkerDeploymentVersionChanged,
     } = info;
     const isOutdated = targetWorkerDeploymentVersionChanged && events > MIN_EVENTS;
-    if (continueAsNewSuggested || isOutdated || events > MAX_EVENTS || bytes > MAX_BYTES) this.#at = { events, bytes };
-    return this.#at !== undefined;
+    if (continueAsNewSuggested || isOutdated || events > MAX_EVENTS || bytes > MAX_BYTES) {
+      this.#fullAt ??= { events, bytes };
+    }
+    const { events: fullEvents = Infinity, bytes: fullBytes = Infinity } = this.#fullAt ?? {};
+    this.#isOverfull ||= events > fullEvents * OVERFULL || bytes > fullBytes * OVERFULL;
+    return this.isFull;
   }
 
-  /** Whether nothing more may begin, whatever is still in flight. */
-  isOverfull(): boolean {
-    if (!this.isFull() || !this.#at) return false;
-    const { historyLength, historySize } = workflowInfo();
-    return historyLength > this.#at.events * OVERFULL || historySize > this.#at.bytes * OVERFULL;
+  /** Whether the run should continue as new as soon as what is in flight allows. It stays so. */
+  get isFull(): boolean {
+    return this.#fullAt !== undefined;
+  }
+
+  /** Whether nothing more may begin, whatever is still in flight. It stays so. */
+  get isOverfull(): boolean {
+    return this.#isOverfull;
   }
 }

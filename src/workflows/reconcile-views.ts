@@ -21,7 +21,7 @@ export async function reconcileViews(run: Run): Promise<void> {
       place.views = addToChecksum(place.views, outcome.listed);
       place.viewsCursor = outcome.cursor;
       place.noViewGone = outcome.nothingGone;
-      if (place.viewsCursor && history.isFull()) await run.continueAsNew();
+      if (place.viewsCursor && history.look()) await run.continueAsNew();
     } while (place.viewsCursor);
     place.viewsListed = true;
   } catch (error) {

@@ -3,7 +3,7 @@ import type { FileGroup, PackOutcome, TableOutcome } from '../../contract/activi
 import type { TableRef } from '../../contract/upstream-names.ts';
 import { ingestOn } from '../activity-proxies.ts';
 import { failedWith } from '../failure-cause.ts';
-import type { HistoryLimit } from '../history-limit.ts';
+import { HistoryLimit } from '../history-limit.ts';
 import { type Run, readOptions } from '../run.ts';
 import { Lanes, type RunningTask } from './lanes.ts';
 import { type QueuedTable, tableLabel } from './queued-table.ts';
@@ -36,18 +36,17 @@ type Task = Pack | QueuedTable | GroupLane;
 /** Ingests changed tables, `max_parallel` at once. A table that fails, after its retries, is counted and never ends the job. */
 export class IngestLanes {
   readonly #run: Run;
-  readonly #history: HistoryLimit;
+  readonly #history = new HistoryLimit();
   readonly #lanes: Lanes<Task>;
   readonly #scopes = new Map<string, CancellationScope>();
   #isStopped = false;
   /** What was in flight when the history became full: others go on until it has ended. */
   #slow?: Set<RunningTask>;
 
-  constructor(run: Run, history: HistoryLimit) {
+  constructor(run: Run) {
     this.#run = run;
-    this.#history = history;
     this.#lanes = new Lanes<Task>(
-      (task) => this.#work(task),
+      (task) => this.#work(task).finally(() => this.look()),
       (running) => running < this.limit && this.mayBegin(),
     );
   }
@@ -59,9 +58,14 @@ export class IngestLanes {
   /** Whether anything may begin: not while the job is paused, nor when its history is full and nothing slow is in flight. */
   mayBegin(): boolean {
     if (this.#isStopped || !this.#run.gate.isOpen || CancellationScope.current().consideredCancelled) return false;
-    if (!this.#history.isFull()) return true;
-    this.#slow ??= new Set(this.#lanes.running);
-    return !this.#history.isOverfull() && [...this.#slow].some((task) => this.#lanes.running.has(task));
+    if (!this.#slow) return true;
+    return !this.#history.isOverfull && [...this.#slow].some((task) => this.#lanes.running.has(task));
+  }
+
+  /** Looks how long the history is. @returns whether the run should continue as new as soon as nothing is in flight */
+  look(): boolean {
+    if (this.#history.look()) this.#slow ??= new Set(this.#lanes.running);
+    return this.#history.isFull;
   }
 
   get isIdle(): boolean {
@@ -91,6 +95,7 @@ export class IngestLanes {
   }
 
   add(tasks: readonly (QueuedTable | Pack)[]): void {
+    this.look();
     for (const task of tasks) {
       if (!Array.isArray(task) && task.split) this.#addGroups(task);
       else this.#lanes.add(task);
@@ -244,12 +249,12 @@ export class IngestLanes {
   #sliceSeconds(): number {
     const { tablesChanged, snapshotsIngested, filesIngested } = this.#run.job.counters;
     const hasCounted = Boolean(tablesChanged || snapshotsIngested || filesIngested);
-    return hasCounted && !this.#history.isFull() ? SLICE_SECONDS : SHORT_SLICE_SECONDS;
+    return hasCounted && !this.#history.isFull ? SLICE_SECONDS : SHORT_SLICE_SECONDS;
   }
 
   /** Groups cost events: when the history is nearly full, a big snapshot is ingested in one activity instead. */
   #maySplit(): boolean {
-    return !this.#history.isFull();
+    return !this.#history.isFull;
   }
 }
 

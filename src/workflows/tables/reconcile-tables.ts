@@ -3,7 +3,6 @@ import type { ScanPage } from '../../contract/activities.ts';
 import { addToChecksum } from '../../contract/name-checksum.ts';
 import type { TableRef } from '../../contract/upstream-names.ts';
 import { scanOn } from '../activity-proxies.ts';
-import { HistoryLimit } from '../history-limit.ts';
 import { isNarrowed, type Run, readOptions } from '../run.ts';
 import { IngestLanes } from './ingest-lanes.ts';
 
@@ -25,8 +24,7 @@ const FIRST_PAGE_SECONDS = 10;
 export async function reconcileTables(run: Run): Promise<void> {
   const { place, gate, controls } = run;
   if (place.tablesDone) return;
-  const history = new HistoryLimit();
-  const lanes = new IngestLanes(run, history);
+  const lanes = new IngestLanes(run);
   const { onChange } = controls;
   controls.onChange = () => {
     onChange();
@@ -40,7 +38,7 @@ export async function reconcileTables(run: Run): Promise<void> {
       if (place.tablesListed && lanes.isDone) break;
       place.queue = lanes.queued;
       await gate.untilOpen();
-      if (history.isFull()) await run.continueAsNew();
+      if (lanes.look()) await run.continueAsNew();
       lanes.update();
     }
   } finally {
