@@ -27,12 +27,15 @@ export async function beginRun(request: ReconcileRequest, job: Job, carried?: Ca
       ...{ job: job.carry(), destination, place },
       ...{ controls: controls.carry(), gate: gate.carry() },
     });
-  const claim = async () => {
+  const claim = async (stays = false) => {
     const hasDestination = destination !== undefined;
     // A claim that is lost later means that the job was reset.
     const continued = carried !== undefined && job.claim === undefined;
-    const claimed = await claimConnector(job, request, { wakeups, hasDestination, continued });
-    return claimed ?? continueInNextRun();
+    for (;;) {
+      const claimed = await claimConnector(job, request, { wakeups, hasDestination, continued });
+      if (claimed) return claimed;
+      if (!stays) return continueInNextRun();
+    }
   };
   const gate = new Gate({
     ...{ job, wakeups, carried: carried?.gate },
@@ -51,8 +54,8 @@ export async function beginRun(request: ReconcileRequest, job: Job, carried?: Ca
     get claim(): JobClaim {
       return job.claim as JobClaim;
     },
-    async reclaim() {
-      run.connector = (await claim()).connector;
+    async reclaim(stays) {
+      run.connector = (await claim(stays)).connector;
     },
     async continueAsNew() {
       // The next run claims again, whatever has become of the claim, and then records what is not recorded yet.

@@ -18,8 +18,12 @@ export interface Run {
   controls: Controls;
   destination: Destination;
   place: Place;
-  /** Claims the connector again, with its current settings; waits while another job has it. */
-  reclaim(): Promise<void>;
+  /**
+   * Claims the connector again, with its current settings; waits while another job has it.
+   *
+   * @param stays whether a long wait stays in this run: another one would not know how the job has ended
+   */
+  reclaim(stays?: boolean): Promise<void>;
   /** Records the job and goes on in another run of the workflow. To be called only while no step is in flight. */
   continueAsNew(): Promise<never>;
 }

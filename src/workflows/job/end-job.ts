@@ -25,7 +25,7 @@ export async function endJob(job: Job, { run, bind }: { run?: Run; bind?: EndInp
       } catch (error) {
         if (!run || !failedWith(error, CLAIM_LOST)) throw error;
         // The job was reset to its very end.
-        await run.reclaim();
+        await run.reclaim(true);
         job.finish(state as FinalState);
       }
     }

@@ -3,7 +3,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import type { Progress } from '../../../src/contract/job.ts';
 import { WAKE_SIGNAL } from '../../../src/contract/names.ts';
 import { type JobRun, jobRuns } from '../../synthetic/job-runs.ts';
-import { busy, claimLost, paused, returns, waitUntil } from '../../workflows/reconcile/behaviours.ts';
+import { busy, claimLost, fails, paused, returns, waitUntil } from '../../workflows/reconcile/behaviours.ts';
 import { flat, type ReconcileEnvironment } from '../../workflows/reconcile/reconcile-environment.ts';
 import { type Behaviour, StubUpstream } from '../../workflows/reconcile/stub-upstream.ts';
 import { HOUR_MS, MINUTE_MS, startTimeSkipping } from './time-skipping.ts';
@@ -94,6 +94,20 @@ describe('a job that waits for its connector', () => {
     expect(started.size).toBe(1);
     const { startedAtMs = 0, finishedAtMs = 0 } = upstream.records.at(-1)!;
     expect(finishedAtMs - startedAtMs).toBeGreaterThan(2 * HOUR_MS);
+  });
+
+  it('at its very end: ends as it would have, and does nothing again', async () => {
+    const upstream = new StubUpstream({ a: 'changed' })
+      .on('beginJob', returns(undefined), ...times(30, busy))
+      .on('scanTables', fails('DATA_LOSS'))
+      .on('endJob JS_FAILED', claimLost);
+    const handle = await environment.begin(upstream);
+    await sleep(90 * MINUTE_MS);
+    expect(await progressOf(handle)).toMatchObject({ state: 'JS_QUEUED', phase: WAITING });
+    await expect(handle.result()).rejects.toThrow();
+    expect(upstream.steps.filter((step) => step !== 'beginJob')).toEqual([
+      ...['scanTables', 'endJob JS_FAILED', 'endJob JS_FAILED'],
+    ]);
   });
 
   it('is woken by a signal that arrives while it looks', async () => {
