@@ -27,6 +27,8 @@ export class FakeJobs implements JobControl {
   readonly progressOf = new Map<string, Progress>();
   readonly alerts: AlertRequest[] = [];
   readonly cancelled: string[] = [];
+  /** Jobs whose status was read. */
+  readonly described: string[] = [];
   /** Jobs whose progress was queried. */
   readonly queried: string[] = [];
   /** Jobs that were woken. */
@@ -48,6 +50,7 @@ export class FakeJobs implements JobControl {
 
   async describe(jobId: string) {
     this.#reach();
+    this.described.push(jobId);
     return this.statuses.get(jobId);
   }
 

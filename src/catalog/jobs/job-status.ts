@@ -43,7 +43,7 @@ const UNKNOWN = {
 };
 
 export interface JobStatus {
-  /** A job as it is now, with live counters while it runs. */
+  /** A job as it is now, with live counters while it runs; that it no longer runs may be known some seconds late. */
   status(jobId: string): Promise<ReconcileJob>;
   /** Updates a job's record from Temporal, and returns it with the workflow's status: undefined if unknown, or if the job has ended. */
   refresh(jobId: string): Promise<{ job: ReconcileJob; workflowStatus?: WorkflowStatus }>;
@@ -63,8 +63,10 @@ export function createJobStatus(
     refresh,
 
     async status(jobId) {
-      const { job, workflowStatus } = await refresh(jobId);
-      if (workflowStatus !== 'RUNNING') {
+      const { job, workflowStatus } = live.has(jobId)
+        ? { job: await getJob(db, jobId), workflowStatus: 'RUNNING' }
+        : await refresh(jobId);
+      if (workflowStatus !== 'RUNNING' || isEnded(job.state)) {
         live.forget(jobId);
         return job;
       }

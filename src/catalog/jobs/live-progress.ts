@@ -17,6 +17,8 @@ export interface LiveProgress {
    * returned, so that later answers never have lower ones, even if they come from the record.
    */
   of(jobId: string): Promise<Progress | undefined>;
+  /** Whether a job was running at most `SHARED_MS` ago. */
+  has(jobId: string): boolean;
   /** Forgets a job that no longer runs. */
   forget(jobId: string): void;
 }
@@ -26,6 +28,8 @@ interface Shared {
   /** Infinite while the query is in flight. */
   expiresAt: number;
 }
+
+const isFresh = ({ expiresAt }: Shared) => expiresAt > performance.now();
 
 /** Queries the workflows of running jobs. */
 export function createLiveProgress({
@@ -38,7 +42,7 @@ export function createLiveProgress({
   return {
     of(jobId) {
       const shared = known.get(jobId);
-      if (shared && shared.expiresAt > performance.now()) return shared.progress;
+      if (shared && isFresh(shared)) return shared.progress;
       // The query serves all callers, and so is not bound to the claim of the first one.
       const fresh: Shared = {
         progress: underClaim(undefined, () => query(jobId)),
@@ -52,6 +56,11 @@ export function createLiveProgress({
       known.set(jobId, fresh);
       if (known.size > MAX_JOBS) known.delete(known.keys().next().value as string);
       return fresh.progress;
+    },
+
+    has(jobId) {
+      const shared = known.get(jobId);
+      return shared !== undefined && isFresh(shared);
     },
 
     forget: (jobId) => void known.delete(jobId),

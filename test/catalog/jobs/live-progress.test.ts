@@ -54,6 +54,20 @@ it('is queried once for all callers, until it is three seconds old', async () =>
   expect(queries()).toBe(2);
 });
 
+it('takes the place of the status in Temporal for as long', async () => {
+  const { report, get, jobId } = await running();
+  const described = () => catalog.jobs.described.filter((id) => id === jobId).length;
+  report({ tablesScanned: 5 });
+  await get();
+  const before = described();
+  catalog.jobs.statuses.set(jobId, 'TERMINATED');
+  jest.advanceTimersByTime(SHARED_MS - 1);
+  expect((await get()).state).toBe(JobState.JS_RUNNING);
+  expect(described()).toBe(before);
+  jest.advanceTimersByTime(1);
+  expect((await get()).state).toBe(JobState.JS_FAILED);
+});
+
 it('is not queried again while no worker answers', async () => {
   const { get, queries } = await running();
   await Promise.all([get(), get()]);
