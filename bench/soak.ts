@@ -127,7 +127,7 @@ function sizeOf(database: string): number {
 
 type JobsByState = Record<string, number>;
 
-/** A job over an upstream with faults fails while a table is corrupt, and takes longer, so that fewer of them run. */
+/** Jobs by their states. Those over upstreams with faults fail, since some tables are always corrupt, and take longer, so that they are fewer. */
 async function jobsByState(): Promise<{ withoutFaults: JobsByState; withFaults: JobsByState }> {
   const counts = { withoutFaults: {} as JobsByState, withFaults: {} as JobsByState };
   let pageToken = '';

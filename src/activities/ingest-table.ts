@@ -1,6 +1,7 @@
 import { activityInfo } from '@temporalio/activity';
 import type { IngestInput, TableCursor, TableHeartbeat, TableOutcome } from '../contract/activities.ts';
 import { openChangeList } from './dry-run/change-list.ts';
+import { outcomeOf } from './ingest/ingest-progress.ts';
 import { ingestTable as ingest } from './ingest/ingest-table.ts';
 import { tableText } from './options/destination.ts';
 import { DestinationNamespaces } from './plan/destination-namespaces.ts';
@@ -27,16 +28,6 @@ export async function ingestTable(deps: ActivityDeps, input: IngestInput): Promi
     const split = input.split ? (deps.splitSize ?? SPLIT) : undefined;
     return ingest({ ...input, deps, connector, upstream, heartbeat, resume, namespaces, changes, split });
   });
-}
-
-/** What an attempt has done that ended at a heartbeat. Files after the cursor are sent, and counted, again. */
-function outcomeOf({ counts, cursor = {}, filesBefore }: TableHeartbeat): TableOutcome {
-  const { snapshotsIngested = 0, filesIngested = 0 } = counts;
-  return {
-    changed: snapshotsIngested > 0 || filesIngested > 0,
-    counts: { ...counts, filesIngested: filesBefore ?? filesIngested },
-    cursor,
-  };
 }
 
 /** A slice continues where the one before it stopped, and counts anew. */

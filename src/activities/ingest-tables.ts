@@ -9,9 +9,10 @@ import type {
 } from '../contract/activities.ts';
 import { addCounts } from '../contract/job.ts';
 import { openChangeList } from './dry-run/change-list.ts';
+import { outcomeOf } from './ingest/ingest-progress.ts';
 import { ingestTable } from './ingest/ingest-table.ts';
 import { DestinationNamespaces } from './plan/destination-namespaces.ts';
-import { activeCheck, activeConnector, isPaused } from './runtime/active-connector.ts';
+import { activeCheck, activeUnlessCounted, isPaused } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
 import { isCatalogAway, isRetried, isRetryAfter, UPSTREAM_ATTEMPTS } from './runtime/failures.ts';
 import { type Heartbeat, withHeartbeat } from './runtime/heartbeat.ts';
@@ -30,7 +31,12 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
   try {
     const continues = () => pack.done < input.tables.length || pack.again.some(({ cursor }) => cursor !== undefined);
     await withHeartbeat(`A pack of ${input.tables.length} tables`, { ...input, continues }, async (heartbeat) => {
-      const connector = await activeConnector(deps, input.connectorId);
+      const begun = resume?.table;
+      const connector = await activeUnlessCounted(deps, input.connectorId, pack.done > 0 || begun !== undefined);
+      if (!connector) {
+        if (begun) addOutcome(pack, outcomeOf(begun));
+        return;
+      }
       const changes = openChangeList(deps, connector, input);
       const namespaces = new DestinationNamespaces(deps, connector, changes);
       await using upstream = await openUpstream(deps, connector);
@@ -38,13 +44,13 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
       const split = input.split ? (deps.splitSize ?? SPLIT) : undefined;
       const shared = { ...input, deps, connector, upstream, namespaces, changes, split };
       signal = heartbeat.signal;
-      let begun = resume?.table;
+      let earlier = begun;
       while (pack.done < input.tables.length) {
         heartbeat.signal.throwIfAborted();
         await check();
         const table = input.tables[pack.done]!;
         try {
-          const outcome = await ingestTable({ ...shared, heartbeat: inPack(heartbeat, pack), table, resume: begun });
+          const outcome = await ingestTable({ ...shared, heartbeat: inPack(heartbeat, pack), table, resume: earlier });
           addOutcome(pack, outcome);
         } catch (error) {
           // Without the catalog or the claim, or throttled, every table of the pack would fail: the pack waits, or ends, instead.
@@ -52,7 +58,7 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
             throw error;
           leave(pack);
         }
-        begun = undefined;
+        earlier = undefined;
         heartbeat.beat({ counts: { ...pack.counts }, outcome: pack } satisfies PackHeartbeat);
         if (heartbeat.isOver?.()) break;
       }

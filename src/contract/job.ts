@@ -6,7 +6,7 @@ export const MAX_PARALLEL = 64;
 export interface ReconcileRequest {
   /** Display name or id. */
   connector: string;
-  /** Display name, where `connector` is the id: for people who read the input. */
+  /** Display name, if `connector` is the id: only for people who read the input. */
   connectorName?: string;
   /** Verify every snapshot and repair what differs. */
   full?: boolean;

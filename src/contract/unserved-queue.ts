@@ -13,9 +13,9 @@ export function noWorkerText(queue: UnservedQueue, now = new Date()): string {
   return `waiting since ${sinceText(queue.since, now)}: no worker polls ${startWorkerText(queue)}`;
 }
 
-/** The same for the workflow itself, which only knows that its steps were not taken: workers may also be busy. */
+/** The same for the workflow itself, which only knows that its steps were not taken. */
 export function stepNotTakenText(queue: UnservedQueue, now: Date): string {
-  return `waiting since ${sinceText(queue.since, now)}: no worker takes a step of the job from ${startWorkerText(queue)}`;
+  return `waiting since ${sinceText(queue.since, now)}: no worker has taken a step of the job: all are busy, or none polls ${startWorkerText(queue)}`;
 }
 
 /** Why a job has given up. */

@@ -27,15 +27,11 @@ export async function beginRun(request: ReconcileRequest, job: Job, carried?: Ca
       ...{ job: job.carry(), destination, place },
       ...{ controls: controls.carry(), gate: gate.carry() },
     });
-  const claim = async (stays = false) => {
+  const claim = () => {
     const hasDestination = destination !== undefined;
     // A claim that is lost later means that the job was reset.
     const continued = carried !== undefined && job.claim === undefined;
-    for (;;) {
-      const claimed = await claimConnector(job, request, { wakeups, hasDestination, continued });
-      if (claimed) return claimed;
-      if (!stays) return continueInNextRun();
-    }
+    return claimConnector(job, request, { wakeups, hasDestination, continued });
   };
   const gate = new Gate({
     ...{ job, wakeups, carried: carried?.gate },
@@ -44,7 +40,7 @@ export async function beginRun(request: ReconcileRequest, job: Job, carried?: Ca
     continueAsNew: continueInNextRun,
   });
 
-  const claimed = await claim();
+  const claimed = (await claim()) ?? (await continueInNextRun());
   destination ??= claimed.destination as Destination;
   const { before } = destination;
   if (!carried?.destination && before.tables > 0 && !isNarrowed(request)) job.count({ tablesExpected: before.tables });
@@ -54,8 +50,11 @@ export async function beginRun(request: ReconcileRequest, job: Job, carried?: Ca
     get claim(): JobClaim {
       return job.claim as JobClaim;
     },
-    async reclaim(stays) {
-      run.connector = (await claim(stays)).connector;
+    async reclaim() {
+      run.connector = ((await claim()) ?? (await continueInNextRun())).connector;
+    },
+    async reclaimForEnd() {
+      return (await claim()) !== undefined;
     },
     async continueAsNew() {
       // The next run claims again, whatever has become of the claim, and then records what is not recorded yet.

@@ -1,4 +1,4 @@
-import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
+import { ApplicationFailure } from '@temporalio/workflow';
 import type { Destination, ResolvedConnector } from '../contract/activities.ts';
 import type { ReconcileRequest } from '../contract/job.ts';
 import { control } from './activity-proxies.ts';
@@ -28,9 +28,7 @@ export async function claimConnector(
   let claimed: ClaimedConnector | undefined;
   const isClaimed = async () => {
     const record = { ...job.record(), failures: [] };
-    // The request may have only its id; who started the workflow knew the name.
-    const name = job.connector?.name ?? workflowInfo().memo?.connector ?? job.connectorName;
-    const { beginJob } = control(`claims connector ${name}`);
+    const { beginJob } = control(`claims connector ${job.connectorName}`);
     const { connector, epoch, waitsFor, destination, failure } = await beginJob({
       record,
       request,

@@ -61,7 +61,7 @@ export class Gate {
     return this.#obstacle === undefined && !this.#options.isHeld();
   }
 
-  /** Whether the job has waited for a worker as long as a job does, and is to end. */
+  /** Whether the job has waited for a worker for so long that it is to end. */
   get hasGivenUp(): boolean {
     return this.#unserved.givenUp !== undefined;
   }

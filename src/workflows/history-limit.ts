@@ -17,8 +17,8 @@ export class HistoryLimit {
   #isOverfull = false;
 
   /**
-   * Looks how long the history is. To be called where each replay comes by, such as after a step; not from a condition, which is evaluated
-   * for a rejected update too, although no history has that.
+   * Looks how long the history is. To be called in straight-line code, such as after a step. Not from a condition: Temporal evaluates it for
+   * a rejected update too, which no replay repeats.
    *
    * @returns whether it is full
    */

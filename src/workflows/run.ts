@@ -18,12 +18,14 @@ export interface Run {
   controls: Controls;
   destination: Destination;
   place: Place;
+  /** Claims the connector again, with its current settings; waits while another job has it. */
+  reclaim(): Promise<void>;
   /**
-   * Claims the connector again, with its current settings; waits while another job has it.
+   * The same for a job that has only its end left. The next run of its workflow would not know how it has ended.
    *
-   * @param stays whether a long wait stays in this run: another one would not know how the job has ended
+   * @returns false if it has waited in vain for as long as a run waits
    */
-  reclaim(stays?: boolean): Promise<void>;
+  reclaimForEnd(): Promise<boolean>;
   /** Records the job and goes on in another run of the workflow. To be called only while no step is in flight. */
   continueAsNew(): Promise<never>;
 }

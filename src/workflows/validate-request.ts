@@ -44,13 +44,12 @@ export function validateRequest(request: unknown): asserts request is ReconcileR
   const wrong = isObject(request)
     ? problem({ connector: undefined, ...request }, REQUEST_RULES, 'connector')
     : 'the input';
-  if (wrong === undefined) {
-    const problem = tooLong(request);
-    if (problem === undefined) return;
-    throw ApplicationFailure.nonRetryable(problem, 'INVALID_ARGUMENT');
-  }
+  const length = tooLong(request);
+  if (wrong === undefined && length === undefined) return;
   throw ApplicationFailure.nonRetryable(
-    `${wrong} is invalid in ${JSON.stringify(request ?? null).slice(0, 300)}. A valid input is, for example, {"connector": "demo", "full": true, "scope": {"namespaces": ["sales"], "table": "orders", "columns": ["id"]}}; only connector is required.`,
+    wrong === undefined
+      ? length
+      : `${wrong} is invalid in ${JSON.stringify(request ?? null).slice(0, 300)}. A valid input is, for example, {"connector": "demo", "full": true, "scope": {"namespaces": ["sales"], "table": "orders", "columns": ["id"]}}; only connector is required.`,
     'INVALID_ARGUMENT',
   );
 }

@@ -18,7 +18,7 @@ describe('noWorkerText', () => {
   it('differs in the workflow, which cannot ask for pollers', () => {
     const queue = { name: 'far-scan', since };
     expect(stepNotTakenText(queue, new Date('2026-11-30T14:15:10Z'))).toBe(
-      "waiting since 14:02 UTC (12 min): no worker takes a step of the job from task queue 'far-scan'. Start one with `reconciler worker --task-queue far`",
+      "waiting since 14:02 UTC (12 min): no worker has taken a step of the job: all are busy, or none polls task queue 'far-scan'. Start one with `reconciler worker --task-queue far`",
     );
     expect(gaveUpText(queue, new Date('2026-12-01T14:15:10Z'))).toBe(
       "no worker has taken a step of the job from task queue 'far-scan' since 2026-11-30 14:02 UTC (24 h). Start one with `reconciler worker --task-queue far`, and trigger again",

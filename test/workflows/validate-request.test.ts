@@ -12,6 +12,7 @@ it.each<[string, unknown, string]>([
   ['no input', undefined, 'the input is invalid in null'],
   ['a key that is not known', { connector: 'demo', ful: true }, 'ful is invalid'],
   ['what is too long for the inputs of activities', { connector: 'x'.repeat(70_000) }, 'at most 65536 are allowed'],
+  ['what is too long in bytes', { connector: 'é'.repeat(40_000) }, 'the request has 800'],
   [
     'snapshots without end',
     { connector: 'demo', snapshots: { kind: 'EXPLICIT', snapshotIds: Array(50).fill(ids).flat() } },

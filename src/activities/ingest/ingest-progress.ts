@@ -53,3 +53,13 @@ export class IngestProgress {
     };
   }
 }
+
+/** What an attempt has done that ended at a heartbeat. Files after the cursor are sent, and counted, again. */
+export function outcomeOf({ counts, cursor = {}, filesBefore }: TableHeartbeat): TableOutcome {
+  const { snapshotsIngested = 0, filesIngested = 0 } = counts;
+  return {
+    changed: snapshotsIngested > 0 || filesIngested > 0,
+    counts: { ...counts, filesIngested: filesBefore ?? filesIngested },
+    cursor,
+  };
+}

@@ -65,14 +65,17 @@ export class ProgressReports {
     const now = Date.now();
     for (const job of this.#jobs.values()) {
       if (now - job.sentAt < INTERVAL_MS) continue;
-      const report: ProgressReport = {};
-      for (const [name, step] of job.steps) {
+      const changed = [...job.steps].flatMap(([name, step]) => {
         const text = step.counts && JSON.stringify(step.counts);
-        if (now - step.began < FIRST_MS || text === step.sent) continue;
+        return text === step.sent ? [] : [{ name, step, text }];
+      });
+      // The others, which would be ten seconds older in the next report, cost nothing more.
+      if (!changed.some(({ step }) => now - step.began >= FIRST_MS)) continue;
+      const report: ProgressReport = {};
+      for (const { name, step, text } of changed) {
         report[name] = step.counts ?? {};
         step.sent = text;
       }
-      if (Object.keys(report).length === 0) continue;
       job.sentAt = now;
       // The run may have ended. If Temporal is away, the next report says the same again.
       void this.#send(job, report).catch(() => {

@@ -17,7 +17,7 @@ export interface LiveProgress {
    * returned, so that later answers never have lower ones, even if they come from the record.
    */
   of(jobId: string): Promise<Progress | undefined>;
-  /** Whether a job was running at most `SHARED_MS` ago. */
+  /** Whether the progress of a job is shared at present. */
   has(jobId: string): boolean;
   /** Forgets a job that no longer runs. */
   forget(jobId: string): void;

@@ -25,8 +25,10 @@ export async function endJob(job: Job, { run, bind }: { run?: Run; bind?: EndInp
       } catch (error) {
         if (!run || !failedWith(error, CLAIM_LOST)) throw error;
         // The job was reset to its very end.
-        await run.reclaim(true);
+        const isClaimed = await run.reclaimForEnd();
         job.finish(state as FinalState);
+        // The catalog records the end of a workflow that has not done it itself.
+        if (!isClaimed) return;
       }
     }
   });

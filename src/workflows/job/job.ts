@@ -41,9 +41,14 @@ interface JobOptions {
   onChange?: (job: Job) => void;
 }
 
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
+}
+
 function isCounters(counts: unknown): counts is Counters {
-  if (typeof counts !== 'object' || counts === null) return false;
-  return Object.values(counts).every((count) => Number.isSafeInteger(count) && count >= 0);
+  return (
+    isObject(counts) && Object.values(counts as object).every((count) => Number.isSafeInteger(count) && count >= 0)
+  );
 }
 
 /** The job's counters, failures and record. Plain state: nothing in here calls Temporal. */
@@ -77,7 +82,7 @@ export class Job {
   constructor({ jobId, runId, request, carried, onChange = () => {} }: JobOptions) {
     this.id = jobId;
     this.#runId = runId;
-    this.request = request;
+    this.request = isObject(request) ? request : ({} as ReconcileRequest);
     this.connector = carried?.connector;
     this.#startedAtMs = carried?.startedAtMs;
     this.failures = carried?.failures ?? [];
@@ -92,8 +97,10 @@ export class Job {
   }
 
   get connectorName(): string {
+    const { connectorName, connector } = this.request;
     // The input of a workflow that was started by hand may be anything.
-    return this.connector?.name ?? String(this.request?.connector ?? '').slice(0, MAX_NAME_LENGTH);
+    const name = [this.connector?.name, connectorName, connector].find((name) => typeof name === 'string') ?? '';
+    return name.slice(0, MAX_NAME_LENGTH);
   }
 
   get counters(): Counters {

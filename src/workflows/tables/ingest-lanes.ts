@@ -46,7 +46,7 @@ export class IngestLanes {
   constructor(run: Run) {
     this.#run = run;
     this.#lanes = new Lanes<Task>(
-      (task) => this.#work(task).finally(() => this.look()),
+      (task) => this.#work(task),
       (running) => running < this.limit && this.mayBegin(),
     );
   }
@@ -241,6 +241,8 @@ export class IngestLanes {
       gate.served('ingestTable');
       return outcome;
     } finally {
+      // Before the next slice begins.
+      this.look();
       this.#scopes.delete(label);
       job.end(name, outcome?.counts);
     }

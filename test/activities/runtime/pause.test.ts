@@ -103,6 +103,17 @@ describe('an attempt that finds its connector paused', () => {
     expect(await ingest(before)).toEqual({ changed: true, counts, cursor });
   });
 
+  it('returns what earlier ones have ingested of the tables of a pack', async () => {
+    const { connectorId, deps } = await pausedConnector();
+    const tables = [table, { namespace: ['n'], name: 'b' }];
+    const pack = (heartbeatDetails?: PackHeartbeat) =>
+      run(() => ingestTables(deps, { ...STEP, connectorId, tables, full: false, split: false }), { heartbeatDetails });
+    const outcome: PackOutcome = { counts: {}, done: 0, again: [] };
+    await expect(pack({ counts: {}, outcome })).rejects.toMatchObject(PAUSED);
+    const again = [{ table: 0, cursor, changed: true }];
+    expect(await pack({ counts: before.counts, outcome, table: before })).toEqual({ counts, done: 1, again });
+  });
+
   it('returns what earlier ones have staged of a group of files', async () => {
     const { connectorId, deps } = await pausedConnector();
     const input = { tableId: 'tbl_a', table, snapshotId: '7', key: 'key', group: { from: 0, to: 9 } };

@@ -38,8 +38,10 @@ it('a job whose queue no worker polls says so, looks for another queue every fiv
   await passUnserved(environment, handle, 'scanTables', () => upstream.steps.length === 3);
   const { phase, unserved, state, paused } = await progressOf(handle);
   expect({ state, paused }).toEqual({ state: 'JS_RUNNING', paused: undefined });
-  expect(phase).toMatch(new RegExp(`^waiting ${sinceText(unserved!)} \\(10 min\\): no worker takes a step of the job`));
-  expect(phase).toMatch(/from task queue 'far-scan'\. Start one with `reconciler worker --task-queue far`$/);
+  expect(phase).toMatch(
+    new RegExp(`^waiting ${sinceText(unserved!)} \\(10 min\\): no worker has taken a step of the job`),
+  );
+  expect(phase).toMatch(/none polls task queue 'far-scan'\. Start one with `reconciler worker --task-queue far`$/);
   expect(unserved).toEqual({ queue: 'far-scan', sinceMs: expect.any(Number) });
   expect(unserved!.sinceMs - start).toBeLessThan(MINUTE_MS);
   const recorded = upstream.inputsOf('beginJob').map(({ record }) => record.progress.phase);

@@ -92,7 +92,9 @@ describe('a job', () => {
 
 describe('the beginning', () => {
   it.each<[string, unknown]>([
+    ['nothing', null],
     ['an unknown key', { ful: true }],
+    ['a name that is no text', { connector: { toString: 1 } }],
     ['no connector', { connector: undefined }],
     ['too much', { scope: { namespaces: Array(8_000).fill('a namespace') } }],
   ])('refuses a request with %s before any other step, with a record, and answers queries', async (_, request) => {

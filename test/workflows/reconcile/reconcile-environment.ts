@@ -108,19 +108,19 @@ export class ReconcileEnvironment implements AsyncDisposable {
     this.#running.push(worker.run());
   }
 
-  /** Starts a job over this upstream. */
-  async begin(upstream: StubUpstream, request: Partial<ReconcileRequest> = {}): Promise<WorkflowHandle> {
+  /** Starts a job over this upstream. @param request null for none */
+  async begin(upstream: StubUpstream, request: Partial<ReconcileRequest> | null = {}): Promise<WorkflowHandle> {
     this.#upstream = upstream;
     this.#handle = await this.temporal.client.workflow.start(RECONCILE_WORKFLOW, {
       workflowId: `job-${randomUUID()}`,
       taskQueue: TASK_QUEUE,
-      args: [{ connector: 'lake', ...request }],
+      args: [request && { connector: 'lake', ...request }],
     });
     return this.#handle;
   }
 
   /** Runs a job over this upstream to its end. */
-  async reconcile(upstream: StubUpstream, request: Partial<ReconcileRequest> = {}): Promise<Ended> {
+  async reconcile(upstream: StubUpstream, request: Partial<ReconcileRequest> | null = {}): Promise<Ended> {
     const handle = await this.begin(upstream, request);
     const failure = await handle.result().then(
       () => undefined,
