@@ -1,3 +1,4 @@
+import { widened } from '../../stats/partition-value.ts';
 import { CHANGE, COLUMN, FILE, PARTITION } from '../../wire/file-change-tags.ts';
 import { MalformedMessage, WireReader } from '../../wire/reader.ts';
 import { invalid } from '../rpc/violations.ts';
@@ -14,6 +15,9 @@ import type { ParsedChange } from '../store/files/file-change-row.ts';
 const MAX_PATH_BYTES = 8192;
 /** The highest value of the enum FileFormat. */
 const MAX_FORMAT = 4;
+
+/** The record count of a file whose records nobody counted. */
+const UNKNOWN_COUNT = -1;
 
 const NO_BYTES = Buffer.alloc(0);
 
@@ -114,7 +118,8 @@ export class FileChangeParser {
           format = reader.int64(end);
           break;
         case FILE.recordCount:
-          recordCount = count(reader.int64(end), at, 'record_count');
+          recordCount = reader.int64(end);
+          if (recordCount !== UNKNOWN_COUNT) count(recordCount, at, 'record_count');
           break;
         case FILE.fileSize:
           fileSize = count(reader.int64(end), at, 'file_size_in_bytes');
@@ -150,7 +155,7 @@ export class FileChangeParser {
       added,
       pathHash: pathHash(path, contentOffset),
       kind,
-      recordCount,
+      recordCount: Math.max(0, recordCount),
       sizeBytes: kind === DELETION_VECTOR && contentSize >= 0 ? contentSize : fileSize,
       specId,
       partitionKey: partition === undefined ? NO_BYTES : Buffer.concat(partition),
@@ -189,23 +194,26 @@ function pathBytes(reader: WireReader, end: number, at: string, field: string): 
 
 /**
  * A partition value as bytes that are equal if the values are: the field's id, then 0 for null, or 1, the length and the value.
- * Name, type and text are left out: writers differ in them.
+ * The value is in the widest type that its column can get; name, type and text are left out, since writers differ in them.
  */
 function partitionKeyPart(reader: WireReader, end: number): Uint8Array {
   let fieldId = 0;
+  let type = '';
   let value: Uint8Array | undefined;
   while (reader.position < end) {
     const tag = reader.tag(end);
     if (tag === PARTITION.fieldId) fieldId = reader.uint32(end);
+    else if (tag === PARTITION.type) type = reader.bytes(reader.lengthEnd(end)).toString('latin1');
     else if (tag === PARTITION.value) value = reader.bytes(reader.lengthEnd(end));
     else reader.skip(tag, end);
   }
   const head = Buffer.alloc(9);
   head.writeUInt32BE(fieldId, 0);
   if (value === undefined) return head.subarray(0, 5);
+  const key = widened({ type, value });
   head.writeUInt8(1, 4);
-  head.writeUInt32BE(value.length, 5);
-  return Buffer.concat([head, value]);
+  head.writeUInt32BE(key.length, 5);
+  return Buffer.concat([head, key]);
 }
 
 /** Checks a column's statistics: an error must show now and not when they are read. */

@@ -1,10 +1,12 @@
-import { DataFile, type FileColumnStats } from '../../generated/reconciler/v1/statistics.ts';
+import { DataFile, type FileColumnStats, type PartitionValue } from '../../generated/reconciler/v1/statistics.ts';
 import { boundText } from '../../stats/bounds.ts';
 import { selectColumns } from '../../stats/leaf-columns.ts';
+import { inTypeOfColumn } from '../../stats/partition-value.ts';
 import { invalid } from '../rpc/violations.ts';
 import type { LiveFile } from '../store/files/live-files.ts';
 import type { SnapshotIds } from '../store/files/snapshot-ids.ts';
 import type { SnapshotSchemas } from '../store/tables/table-schemas.ts';
+import { PartitionTypes } from './partition-types.ts';
 
 /**
  * The ids of the columns that the selectors name; undefined for all columns.
@@ -21,14 +23,17 @@ export function selectedIds(schemas: SnapshotSchemas, selectors: readonly string
   }
 }
 
-/** Converts stored files to messages. Names, types and the texts of bounds come from the snapshot's schemas. */
+/** Converts stored files to messages. Names, types and the texts of bounds come from the snapshot's schemas, those of partition values from the table's. */
 export class FileMessages {
   readonly #schemas: SnapshotSchemas;
+  readonly #partitionTypes: PartitionTypes;
   readonly #ids: Set<number> | undefined;
   readonly #places: SnapshotIds;
 
-  constructor(schemas: SnapshotSchemas, ids: Set<number> | undefined, places: SnapshotIds) {
+  /** @param specs the table's partition specs as JSON */
+  constructor(schemas: SnapshotSchemas, specs: string, ids: Set<number> | undefined, places: SnapshotIds) {
     this.#schemas = schemas;
+    this.#partitionTypes = new PartitionTypes(specs, schemas.currentType);
     this.#ids = ids;
     this.#places = places;
   }
@@ -42,14 +47,21 @@ export class FileMessages {
     return {
       ...file,
       columns: this.#columns(file),
-      partition: file.partition.map((value) => ({
-        ...value,
-        text: value.value === undefined ? undefined : boundText(value.type, value.value),
-      })),
+      partition: this.#partition(file),
       sequenceNumber: BigInt(live.sequenceNumber),
       fileSequenceNumber: BigInt(live.fileSequenceNumber),
       addedSnapshotId: addedBy === undefined ? undefined : BigInt(addedBy),
     };
+  }
+
+  #partition({ specId, partition }: DataFile): PartitionValue[] {
+    const types = this.#partitionTypes.of(specId);
+    return partition.map(({ fieldId, name, type: storedType, value: stored }) => {
+      const type = types.get(fieldId) ?? storedType;
+      if (stored === undefined) return { fieldId, name, type };
+      const value = inTypeOfColumn({ type: storedType, value: stored }, type);
+      return { fieldId, name, type, value, text: boundText(type, value) };
+    });
   }
 
   #columns(file: DataFile): FileColumnStats[] {

@@ -3,13 +3,23 @@ import { MalformedError } from '../malformed.ts';
 
 /** A writer's schema (Avro spec, "Schema Declaration"), with references to names resolved. */
 export type AvroType =
-  | { kind: 'null' | 'boolean' | 'int' | 'long' | 'float' | 'double' | 'bytes' | 'string'; logicalType?: string }
-  | { kind: 'fixed'; size: number; logicalType?: string }
+  | ({ kind: 'null' | 'boolean' | 'int' | 'long' | 'float' | 'double' | 'bytes' | 'string' } & Annotations)
+  | ({ kind: 'fixed'; size: number } & Annotations)
   | { kind: 'enum' }
   | { kind: 'record'; fields: AvroField[] }
   | { kind: 'array'; items: AvroType }
   | { kind: 'map'; values: AvroType }
   | { kind: 'union'; branches: AvroType[] };
+
+/** What a value means (Avro spec, "Logical Types"; Iceberg spec, appendix A, "Avro"). Anything may be in there: it is only a hint. */
+export interface Annotations {
+  logicalType?: string;
+  /** Of a decimal. */
+  precision?: unknown;
+  scale?: unknown;
+  /** Of a timestamp: whether it has a zone. */
+  'adjust-to-utc'?: unknown;
+}
 
 export interface AvroField {
   name: string;
@@ -90,7 +100,7 @@ function parseUncached(json: string): AvroType {
   }
 
   function complex(node: Json, namespace: string, depth: number): AvroType {
-    const logicalType = typeof node.logicalType === 'string' ? { logicalType: node.logicalType } : {};
+    const annotations = annotationsOf(node);
     switch (node.type) {
       case 'record':
         return define(node, namespace, (inner) => ({ kind: 'record', fields: fields(node, inner, depth) }));
@@ -99,7 +109,7 @@ function parseUncached(json: string): AvroType {
         if (typeof length !== 'number' || !Number.isSafeInteger(length) || length < 0) {
           throw new MalformedError(`its Avro schema has a fixed of size ${JSON.stringify(length)}`);
         }
-        return define(node, namespace, () => ({ kind: 'fixed', size: length, ...logicalType }));
+        return define(node, namespace, () => ({ kind: 'fixed', size: length, ...annotations }));
       }
       case 'enum':
         return define(node, namespace, () => ({ kind: 'enum' }));
@@ -108,7 +118,7 @@ function parseUncached(json: string): AvroType {
       case 'map':
         return { kind: 'map', values: parse(node.values, namespace, depth + 1) };
       default: {
-        if (PRIMITIVES.has(node.type)) return { kind: node.type, ...logicalType } as AvroType;
+        if (PRIMITIVES.has(node.type)) return { kind: node.type, ...annotations } as AvroType;
         return parse(node.type, namespace, depth + 1);
       }
     }
@@ -155,6 +165,11 @@ export function withoutNull(type: AvroType): { type: AvroType; nullBranch: numbe
 
 function qualified(name: string, namespace: string): string {
   return name.includes('.') || namespace === '' ? name : `${namespace}.${name}`;
+}
+
+function annotationsOf({ logicalType, precision, scale, 'adjust-to-utc': adjustToUtc }: Json): Annotations {
+  if (typeof logicalType !== 'string') return {};
+  return { logicalType, precision, scale, 'adjust-to-utc': adjustToUtc };
 }
 
 function unknownType(type: unknown): MalformedError {

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { openConnector } from '../../../src/connectors/open-connector.ts';
-import type { ContentFile, FileChange, TableReader } from '../../../src/formats/table-reader.ts';
+import type { ContentFile, FileChange, PartitionValue, TableReader } from '../../../src/formats/table-reader.ts';
+import { inTypeOfColumn, widestType } from '../../../src/stats/partition-value.ts';
 import { plainSpec } from '../../connectors/spec.ts';
 import type { TruthColumn } from '../../stats/truth.ts';
 
@@ -105,4 +106,10 @@ export function apply(live: ReadonlyMap<string, Added>, changes: readonly FileCh
   for (const change of changes) if (change.kind === 'removed') after.delete(keyOf(change.path, change.contentOffset));
   for (const change of changes) if (change.kind === 'added') after.set(fileKey(change.file), change);
   return after;
+}
+
+/** A partition value in the type that its column has, as readers of the catalog see it. */
+export function inColumn({ type, value }: PartitionValue, columnType: string): Pick<PartitionValue, 'type' | 'value'> {
+  if (type !== widestType(columnType)) return { type, value };
+  return { type: columnType, value: value && inTypeOfColumn({ type, value }, columnType) };
 }

@@ -6,6 +6,7 @@ import {
   apply,
   changesOf,
   fileKey,
+  inColumn,
   keyOf,
   openFixture,
   type TruthFile,
@@ -29,8 +30,8 @@ async function snapshotsOf(reader: TableReader): Promise<SnapshotDescriptor[]> {
 const hex = (bytes: Uint8Array | undefined) => (bytes === undefined ? undefined : Buffer.from(bytes).toString('hex'));
 const optional = <T>(value: T | null | undefined): T | undefined => value ?? undefined;
 
-/** A file in the form of the truth. */
-function asTruth(file: ContentFile): unknown {
+/** A file in the form of the truth. @param truth whose partition values have the types of their columns */
+function asTruth(file: ContentFile, truth: TruthFile): unknown {
   return {
     content: file.content,
     path: file.path,
@@ -45,12 +46,11 @@ function asTruth(file: ContentFile): unknown {
     sort_order_id: file.sortOrderId,
     split_offsets: file.splitOffsets,
     first_row_id: file.firstRowId,
-    partition: file.partition.map(({ fieldId, name, type, value }) => ({
-      field_id: fieldId,
-      name,
-      type,
-      value: value && partitionText(type, value),
-    })),
+    partition: file.partition.map((partition, i) => {
+      const { type, value } = inColumn(partition, truth.partition?.[i]?.type ?? '');
+      const { fieldId, name } = partition;
+      return { field_id: fieldId, name, type, value: value && partitionText(type, value) };
+    }),
     columns: Object.fromEntries(
       file.columns.map((column) => [
         column.id,
@@ -257,7 +257,7 @@ describe.each(sound)('%s', (name, truth) => {
         const key = fileKey(change.file);
         const file = truthFiles.get(key)!;
         seen.add(key);
-        expect(asTruth(change.file)).toEqual(fromTruth(file, referencedByBounds(file)));
+        expect(asTruth(change.file, file)).toEqual(fromTruth(file, referencedByBounds(file)));
         const ids = change.file.columns.map((column) => column.id);
         expect(ids).toEqual([...ids].sort((a, b) => a - b));
       }

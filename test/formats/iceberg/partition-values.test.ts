@@ -2,10 +2,12 @@ import { describe, expect, it } from '@jest/globals';
 import type { PartitionValue } from '../../../src/formats/table-reader.ts';
 import { boundText } from '../../../src/stats/bounds.ts';
 import { MemoryStore } from '../../connectors/memory-store.ts';
-import { type Added, changesOf } from './fixtures.ts';
+import { type Added, changesOf, inColumn } from './fixtures.ts';
 import { manifest, openWritten, snapshot, tableMetadata } from './write-table.ts';
 
-const fixed = (name: string, size: number, logicalType?: string) => ({ type: 'fixed', name, size, logicalType });
+const fixed = (name: string, size: number, logicalType?: string, precision?: number, scale?: number) => ({
+  ...{ type: 'fixed', name, size, logicalType, precision, scale },
+});
 
 /** Reads one file with one partition value. */
 async function partition(
@@ -13,6 +15,7 @@ async function partition(
   transform: string,
   avro: unknown,
   value: unknown,
+  sourceId = 1,
 ): Promise<PartitionValue | undefined> {
   const metadata = tableMetadata({
     'format-version': 3,
@@ -21,7 +24,7 @@ async function partition(
       { type: 'struct', 'schema-id': 1, fields: [{ id: 1, name: 'c', required: false, type: column }] },
     ],
     'current-schema-id': 1,
-    'partition-specs': [{ 'spec-id': 0, fields: [{ name: 'p', transform, 'source-id': 1, 'field-id': 1000 }] }],
+    'partition-specs': [{ 'spec-id': 0, fields: [{ name: 'p', transform, 'source-id': sourceId, 'field-id': 1000 }] }],
     snapshots: [snapshot(1)],
   });
   const field = { name: 'p', type: ['null', avro], default: null, 'field-id': 1000 };
@@ -78,7 +81,29 @@ describe('partition values', () => {
     ['string', 'futuristic[1]', 'long', 12, 'long', '12'],
   ])('%s with transform %s, as Avro %j, has the type %s', async (column, transform, avro, value, type, text) => {
     const found = await partition(column, transform, avro, value);
-    expect(found).toMatchObject({ fieldId: 1000, name: 'p', type });
+    expect(found).toMatchObject({ fieldId: 1000, name: 'p' });
+    const seen = inColumn(found!, type);
+    expect(seen.type).toBe(type);
+    expect(boundText(type, seen.value!)).toBe(text);
+  });
+
+  it.each<[unknown, unknown, string, string]>([
+    [{ type: 'int', logicalType: 'date' }, 20_000, 'date', '2024-10-04'],
+    [fixed('d', 4, 'decimal', 9, 2), Buffer.from([0, 0, 1, 0]), 'decimal(9, 2)', '2.56'],
+    [{ type: 'bytes', logicalType: 'decimal', precision: 3 }, Buffer.from([7]), 'decimal(3, 0)', '7'],
+    [{ type: 'long', logicalType: 'timestamp-micros' }, 1, 'timestamp', '1970-01-01T00:00:00.000001'],
+    [
+      { type: 'long', logicalType: 'timestamp-micros', 'adjust-to-utc': true },
+      1,
+      'timestamptz',
+      '1970-01-01T00:00:00.000001+00:00',
+    ],
+    [{ type: 'long', logicalType: 'timestamp-nanos' }, 1, 'timestamp_ns', '1970-01-01T00:00:00.000000001'],
+    [fixed('f', 2), Buffer.from([1, 2]), 'fixed[2]', 'AQI='],
+    [{ type: 'string', logicalType: 'nonsense' }, 'x', 'string', 'x'],
+  ])('of a column that no schema has has the type in the manifest: %j', async (avro, value, type, text) => {
+    const found = await partition('int', 'identity', avro, value, 9);
+    expect(found).toMatchObject({ type });
     expect(boundText(type, found!.value!)).toBe(text);
   });
 

@@ -51,6 +51,8 @@ export interface SnapshotSchemas {
   columns: LeafColumn[];
   /** Finds a column by id in that schema, then in the newest other schema that has it, then among the metadata columns. */
   find(id: number): LeafColumn | undefined;
+  /** The type of a column in the table's current schema, or in the newest other schema that has it. */
+  currentType(id: number): string | undefined;
 }
 
 /**
@@ -73,18 +75,20 @@ export async function snapshotSchemas(
   const columns = schema ? leafColumns(schema.json) : [];
   const byId = new Map(columns.map((column) => [column.id, column]));
   let others: Map<number, LeafColumn> | undefined;
+  const findOther = (id: number) => {
+    // Oldest first, so that the newest schema's column is kept.
+    others ??= new Map(rows.toReversed().flatMap(({ json }) => leafColumns(json).map((column) => [column.id, column])));
+    return others.get(id);
+  };
+  let current: Map<number, string> | undefined;
   return {
     json: schema?.json,
     columns,
-    find(id) {
-      const known = byId.get(id);
-      if (known) return known;
-      if (!others) {
-        others = new Map();
-        // Oldest first, so that the newest schema's column is kept.
-        for (const { json } of rows.toReversed()) for (const column of leafColumns(json)) others.set(column.id, column);
-      }
-      return others.get(id) ?? METADATA_COLUMNS.get(id);
+    find: (id) => byId.get(id) ?? findOther(id) ?? METADATA_COLUMNS.get(id),
+    currentType(id) {
+      const json = rows.find((row) => row.schema_id === currentId)?.json;
+      current ??= new Map(json === undefined ? [] : leafColumns(json).map((column) => [column.id, column.type]));
+      return current.get(id) ?? findOther(id)?.type;
     },
   };
 }

@@ -1,9 +1,11 @@
 import { promoteBound } from '../../../stats/bounds.ts';
 import { leafColumns } from '../../../stats/leaf-columns.ts';
+import { widened, widestType } from '../../../stats/partition-value.ts';
 import { primitiveType } from '../../../stats/primitive-type.ts';
+import { hasTypeOfColumn, transformResultType } from '../../../stats/transform-result-type.ts';
 import type { AvroCursor } from '../../avro/cursor.ts';
 import { optional, type Read, recordReader, wrongKind } from '../../avro/readers.ts';
-import { type AvroType, withoutNull } from '../../avro/schema.ts';
+import { type Annotations, type AvroType, withoutNull } from '../../avro/schema.ts';
 import { MalformedError } from '../../malformed.ts';
 import type { PartitionSpec, PartitionValue } from '../../table-reader.ts';
 import type { TableMetadata } from '../table-metadata.ts';
@@ -21,30 +23,8 @@ export function columnTypes({ schemas, currentSchemaId }: TableMetadata): Map<nu
 }
 
 /**
- * The result type of a transform (spec, "Partition Transforms"); undefined if the source column was dropped or the transform is unknown.
- */
-export function transformResultType(transform: string, sourceType: string | undefined): string | undefined {
-  switch (/^[a-z]+/.exec(transform)?.[0]) {
-    case 'bucket':
-    case 'year':
-    case 'month':
-    case 'hour':
-      return 'int';
-    case 'day':
-      // The spec says int, but it is days since 1970-01-01, and Iceberg Java uses date.
-      return 'date';
-    case 'identity':
-    case 'truncate':
-    case 'void':
-      return sourceType;
-    default:
-      return undefined;
-  }
-}
-
-/**
- * Returns a reader of a manifest's partition tuples as single-value serializations. Fields are found by id; those that the manifest lacks are
- * null.
+ * Returns a reader of a manifest's partition tuples as single-value serializations, in the widest type that their column can get. Fields are
+ * found by id; those that the manifest lacks are null.
  *
  * @param fixedHasLength whether values of type `fixed` are preceded by their length, as in Iceberg Java's partitions, contrary to the
  *   manifest's own Avro schema
@@ -55,19 +35,24 @@ export function partitionReader(
   types: ReadonlyMap<number, string>,
   fixedHasLength = false,
 ): Read<PartitionValue[]> {
-  const fields = spec.fields.map(({ fieldId, name, transform, sourceIds }) => ({
-    fieldId,
-    name,
-    type: transformResultType(transform, types.get(sourceIds[0] ?? -1)),
-  }));
+  const fields = spec.fields.map(({ fieldId, name, transform, sourceIds }) => {
+    const columnType = transformResultType(transform, types.get(sourceIds[0] ?? -1));
+    // The catalog shows the values in the type of their column, if there is one.
+    const type = columnType && hasTypeOfColumn(transform) ? widestType(columnType) : columnType;
+    return { fieldId, name, columnType, type };
+  });
   const values: (Uint8Array | undefined)[] = [];
   const table = fields.map((field, index) => ({
     id: field.fieldId,
     names: [field.name],
     reader: (avro: AvroType) => {
-      field.type ??= typeOfAvro(withoutNull(avro).type);
-      const resultType = field.type;
-      const read = optional(avro, (inner) => singleValueReader(inner, resultType, fixedHasLength));
+      const type = field.columnType ?? typeOfAvro(withoutNull(avro).type);
+      field.type ??= type;
+      const isSame = field.type === type;
+      const read = optional(avro, (inner) => {
+        const read = singleValueReader(inner, type, fixedHasLength);
+        return isSame ? read : (cursor) => widened({ type, value: read(cursor) });
+      });
       return (cursor: AvroCursor) => {
         values[index] = read(cursor);
       };
@@ -137,25 +122,21 @@ function uuid(cursor: AvroCursor): Uint8Array {
   return bytes;
 }
 
-/** The Iceberg type of an Avro type, for values whose type is not known otherwise. */
+const ICEBERG_TYPES = new Map([
+  ...(['boolean', 'int', 'long', 'float', 'double', 'string', 'date', 'uuid'] as const).map(
+    (same) => [same, same] as const,
+  ),
+  ['bytes', 'binary'],
+  ['time-micros', 'time'],
+  ['timestamp-micros', 'timestamp'],
+  ['timestamp-nanos', 'timestamp_ns'],
+]);
+
+/** The Iceberg type of an Avro type (spec, appendix A, "Avro"), for values whose type is not known otherwise. */
 function typeOfAvro(avro: AvroType): string {
-  const logicalType = 'logicalType' in avro ? avro.logicalType : undefined;
-  switch (avro.kind) {
-    case 'int':
-      return logicalType === 'date' ? 'date' : 'int';
-    case 'long':
-      if (logicalType === 'time-micros') return 'time';
-      return logicalType === 'timestamp-micros' ? 'timestamp' : 'long';
-    case 'fixed':
-      return logicalType === 'uuid' ? 'uuid' : `fixed[${avro.size}]`;
-    case 'bytes':
-      return 'binary';
-    case 'boolean':
-    case 'float':
-    case 'double':
-    case 'string':
-      return avro.kind;
-    default:
-      return 'unknown';
-  }
+  const { logicalType = '', precision, scale, 'adjust-to-utc': hasZone } = avro as Annotations;
+  if (logicalType === 'decimal') return `decimal(${precision}, ${scale ?? 0})`;
+  const logical = ICEBERG_TYPES.get(logicalType);
+  if (logical) return hasZone === true ? logical.replace('timestamp', 'timestamptz') : logical;
+  return avro.kind === 'fixed' ? `fixed[${avro.size}]` : (ICEBERG_TYPES.get(avro.kind) ?? 'unknown');
 }
