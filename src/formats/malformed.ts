@@ -20,6 +20,9 @@ export function fileError(what: string, path: string, error: unknown): unknown {
       { cause: error },
     );
   }
+  if (error instanceof CodedError && error.code === 'UNIMPLEMENTED') {
+    return new CodedError('UNIMPLEMENTED', `${what} ${path} cannot be read: ${error.message}`, { cause: error });
+  }
   if (error instanceof CodedError && !PASSED_ON.has(error.code)) {
     return new CodedError(
       'DATA_LOSS',
@@ -41,5 +44,4 @@ const PASSED_ON: ReadonlySet<string> = new Set([
   'UNAVAILABLE',
   'DEADLINE_EXCEEDED',
   'RESOURCE_EXHAUSTED',
-  'UNIMPLEMENTED',
 ]);

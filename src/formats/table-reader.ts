@@ -30,8 +30,9 @@ export interface SnapshotRef {
   snapshotId: bigint;
   type: 'branch' | 'tag';
   minSnapshotsToKeep?: number;
-  maxSnapshotAgeMs?: number;
-  maxRefAgeMs?: number;
+  /** The largest long means for ever. */
+  maxSnapshotAgeMs?: bigint;
+  maxRefAgeMs?: bigint;
 }
 
 /** A snapshot in its table's history. */
@@ -82,6 +83,7 @@ export interface ContentFile {
   content: FileContent;
   /** PARQUET, ORC, AVRO or PUFFIN. */
   format: string;
+  /** -1 if it is not known. */
   recordCount: number;
   fileSizeInBytes: number;
   specId: number;

@@ -55,9 +55,9 @@ const SIMPLE: ReadonlySet<string> = new Set<PrimitiveKind>([
   'geography',
 ]);
 
-const DECIMAL = /^decimal\(\s*(\d{1,9})\s*,\s*(\d{1,9})\s*\)$/;
-const FIXED = /^fixed\[\s*(\d{1,9})\s*\]$/;
-const GEO = /^(geometry|geography)\s*\(.*\)$/s;
+const DECIMAL = /^decimal\(\s*(\d{1,9})\s*,\s*(\d{1,9})\s*\)$/i;
+const FIXED = /^fixed\[\s*(\d{1,9})\s*\]$/i;
+const GEO = /^(geometry|geography)\s*\(.*\)$/is;
 
 /** Each type name is parsed once, because every bound repeats it. The cache is bounded, because the names come from foreign metadata. */
 const MAX_CACHED = 1_000;
@@ -73,16 +73,17 @@ export function primitiveType(name: string): PrimitiveType | undefined {
   return parsed;
 }
 
-/** The canonical spelling of a type's name. Writers differ in spaces, as in `decimal(9,2)` and `decimal(9, 2)`. */
+/** The canonical spelling of a type's name. Writers differ in case, and in spaces as in `decimal(9,2)` and `decimal(9, 2)`. */
 export function canonicalTypeName(name: string): string {
   const type = primitiveType(name);
-  if (type?.kind === 'decimal') return `decimal(${type.precision}, ${type.scale})`;
-  if (type?.kind === 'fixed') return `fixed[${type.length}]`;
-  return name;
+  if (type === undefined || type.kind === 'geometry' || type.kind === 'geography') return name;
+  if (type.kind === 'decimal') return `decimal(${type.precision}, ${type.scale})`;
+  return type.kind === 'fixed' ? `fixed[${type.length}]` : type.kind;
 }
 
 function parse(name: string): PrimitiveType | undefined {
-  if (SIMPLE.has(name)) return { kind: name as PrimitiveKind };
+  const lower = name.toLowerCase();
+  if (SIMPLE.has(lower)) return { kind: lower as PrimitiveKind };
   const decimal = DECIMAL.exec(name);
   if (decimal) {
     const [precision, scale] = [Number(decimal[1]), Number(decimal[2])];
@@ -92,5 +93,5 @@ function parse(name: string): PrimitiveType | undefined {
   const fixed = FIXED.exec(name);
   if (fixed) return { kind: 'fixed', length: Number(fixed[1]) };
   const geo = GEO.exec(name);
-  return geo ? { kind: geo[1] as PrimitiveKind } : undefined;
+  return geo ? { kind: geo[1]!.toLowerCase() as PrimitiveKind } : undefined;
 }

@@ -57,8 +57,6 @@ export function tableMove(
     refs: descriptor.refs.map((ref) => ({
       ...ref,
       type: ref.type === 'tag' ? SnapshotRefType.SNAPSHOT_REF_TYPE_TAG : SnapshotRefType.SNAPSHOT_REF_TYPE_BRANCH,
-      maxSnapshotAgeMs: bigint(ref.maxSnapshotAgeMs),
-      maxRefAgeMs: bigint(ref.maxRefAgeMs),
     })),
   };
   const isKnown = stored.upstream?.fingerprint !== '' && !stored.upstream?.missingSince && isSame(stored, table);
@@ -81,8 +79,6 @@ export function tableMove(
   });
   return { request, changes: !isKnown };
 }
-
-const bigint = (value: number | undefined) => (value === undefined ? undefined : BigInt(value));
 
 function isSame(stored: Table, read: Partial<Table>): boolean {
   const essence = (table: Partial<Table>) =>

@@ -3,7 +3,7 @@ export const NONE = '-';
 
 /** 1234567 as `1,234,567`. */
 export function count(value: bigint | number | undefined): string {
-  return value === undefined ? NONE : value.toLocaleString('en-US');
+  return value === undefined || value < 0 ? NONE : value.toLocaleString('en-US');
 }
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];

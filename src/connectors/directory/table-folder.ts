@@ -2,8 +2,8 @@ import { CodedError } from '../../errors.ts';
 import { MAX_METADATA_BYTES, parseTableMetadata } from '../../formats/iceberg/table-metadata.ts';
 import type { FolderEntry, ObjectStat, ObjectStore } from '../../storage/object-store.ts';
 
-/** Metadata files of tables in catalogs (`00003-UUID`) and of Hadoop tables (`v3`), optionally gzipped. */
-const METADATA_FILE = /^(?:v(\d+)|(\d+)-.+?)(?:\.gz)?\.metadata\.json(?:\.gz)?$/;
+/** Metadata files of tables in catalogs (`00003-UUID` or `v3-UUID`) and of Hadoop tables (`v3`), optionally gzipped. */
+const METADATA_FILE = /^(?:v(\d+)|v?(\d+)-.+?)(?:\.gz)?\.metadata\.json(?:\.gz)?$/;
 const ANY_METADATA_FILE = /\.metadata\.json(?:\.gz)?$/;
 const VERSION_HINT = 'version-hint.text';
 /** Codes of transient failures. */
@@ -36,11 +36,12 @@ export type FolderKind = 'table' | 'namespace' | 'unknown' | 'other';
 export async function folderKind(store: ObjectStore, folder: string): Promise<FolderKind> {
   try {
     const entries = await store.list(folder);
+    const has = (name: string) => entries.some((entry) => entry.folder && entry.name === name);
+    const files = has('metadata') ? await store.list(`${folder}/metadata`) : [];
+    // Also if it is a Delta table at the same time, as UniForm and XTable make them.
+    if (files.some((entry) => !entry.folder && isMetadata(entry.name))) return 'table';
     // A Delta table beside Iceberg tables is not a namespace.
-    if (entries.some((entry) => entry.folder && entry.name === '_delta_log')) return 'other';
-    if (!entries.some((entry) => entry.folder && entry.name === 'metadata')) return 'namespace';
-    const files = await store.list(`${folder}/metadata`);
-    return files.some((entry) => !entry.folder && isMetadata(entry.name)) ? 'table' : 'namespace';
+    return has('_delta_log') ? 'other' : 'namespace';
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
     if (error.code === 'NOT_FOUND') return 'other'; // deleted in the meantime

@@ -1,4 +1,5 @@
 import { Decompress } from 'fzstd';
+import Bunzip from 'seek-bzip';
 import { MalformedError } from '../malformed.ts';
 import { crc32 } from './crc32.ts';
 import { inflate } from './inflate.ts';
@@ -24,11 +25,30 @@ export function codec(name: string | undefined): Codec {
       return snappy;
     case 'zstandard':
       return zstandard;
+    case 'bzip2':
+      return bzip2;
     default:
       throw new MalformedError(
-        `its Avro codec is ${JSON.stringify(name.slice(0, 50))}; null, deflate, snappy and zstandard are supported`,
+        `its Avro codec is ${JSON.stringify(name.slice(0, 50))}; null, deflate, snappy, zstandard and bzip2 are supported`,
       );
   }
+}
+
+function bzip2(block: Buffer, maxBytes: number): Buffer {
+  let output = Buffer.allocUnsafe(4 * block.length + 1_024);
+  let size = 0;
+  const writeByte = (byte: number) => {
+    if (size === maxBytes) throw new MalformedError(`a bzip2 block has more than ${maxBytes} bytes`);
+    if (size === output.length) output = Buffer.concat([output, Buffer.allocUnsafe(output.length)]);
+    output[size++] = byte;
+  };
+  try {
+    Bunzip.decode(block, { writeByte });
+  } catch (cause) {
+    if (cause instanceof MalformedError) throw cause;
+    throw new MalformedError(`a bzip2 block is corrupt: ${(cause as Error).message}`);
+  }
+  return output.subarray(0, size);
 }
 
 /** The compressed block is followed by the big-endian CRC-32 of the uncompressed data. */

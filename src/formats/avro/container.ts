@@ -1,3 +1,4 @@
+import { CodedError } from '../../errors.ts';
 import { MalformedError } from '../malformed.ts';
 import { type Codec, codec } from './codecs.ts';
 import { AvroCursor } from './cursor.ts';
@@ -26,6 +27,8 @@ const MAX_BLOCK_BYTES = 64 * 1024 * 1024;
 const MAX_DECOMPRESSED_BYTES = 128 * 1024 * 1024;
 
 const MAGIC = Buffer.from('Obj\x01', 'latin1');
+/** Iceberg's AES GCM streams (https://iceberg.apache.org/gcm-stream-spec, "File structure"). */
+const ENCRYPTED_MAGIC = Buffer.from('AGS1', 'latin1');
 const SYNC_BYTES = 16;
 
 /**
@@ -56,6 +59,9 @@ export class AvroContainer {
   static async open(read: ReadRange): Promise<AvroContainer> {
     const input = new Input(read);
     await input.fill();
+    if (input.buffer.subarray(0, MAGIC.length).equals(ENCRYPTED_MAGIC)) {
+      throw new CodedError('UNIMPLEMENTED', 'it is encrypted, and encrypted tables are not supported');
+    }
     if (!input.buffer.subarray(0, MAGIC.length).equals(MAGIC)) {
       const found = input.buffer.length === 0 ? 'it is empty' : `it starts with ${hex(input.buffer.subarray(0, 4))}`;
       throw new MalformedError(`it is not an Avro file: ${found}`);

@@ -29,8 +29,8 @@ export class AvroCursor {
     if (this.position > this.buffer.length) throw new MalformedError('an Avro record exceeds the end of its block');
   }
 
-  /** Reads an int, or a long that is a safe integer. */
-  readLong(): number {
+  /** Reads an int, or a long that is a safe integer. @param beyond what is returned for another long; by default, that is an error */
+  readLong(beyond?: number): number {
     const { buffer } = this;
     let byte = buffer[this.position++] as number;
     if (byte < 0x80) return (byte >>> 1) ^ -(byte & 1);
@@ -45,6 +45,7 @@ export class AvroCursor {
     const { low, high } = this;
     // Safe integers end at 2^53: 21 bits of the upper half.
     if (high >= 0x200000 || high < -0x200000) {
+      if (beyond !== undefined) return beyond;
       throw new MalformedError(`the number ${this.#bigint()} is beyond 2^53, too large for a count or size`);
     }
     return high * 0x1_0000_0000 + (low >>> 0);

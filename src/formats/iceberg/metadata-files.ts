@@ -52,8 +52,14 @@ export class MetadataFiles {
   }
 }
 
-/** The same form for `file:/a`, `file:///a` and `/a`, without a trailing slash. */
+/**
+ * The same form, without a trailing slash, for `file:/a`, `file:///a` and `/a`; for `s3`, `s3a` and `s3n`; and for HDFS paths with any name
+ * service or host, or none: writers differ in them, also within one table.
+ */
 function normalized(path: string): string {
-  const plain = path.replace(/^file:(?:\/\/(?:localhost)?(?=\/))?/i, '');
+  const plain = path
+    .replace(/^file:(?:\/\/(?:localhost)?(?=\/))?/i, '')
+    .replace(/^s3[an]:/i, 's3:')
+    .replace(/^(hdfs|viewfs):(?:\/\/[^/]*(?=\/))?/i, 'hdfs:');
   return plain.replace(/^\/{2,}/, '/').replace(/(?<=.)\/+$/, '');
 }

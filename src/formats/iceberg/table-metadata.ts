@@ -225,8 +225,8 @@ function tableRefs(fields: JsonFields, current: bigint | undefined): SnapshotRef
       snapshotId: ref.long('snapshot-id'),
       type,
       minSnapshotsToKeep: ref.optionalInteger('min-snapshots-to-keep'),
-      maxSnapshotAgeMs: ref.optionalInteger('max-snapshot-age-ms'),
-      maxRefAgeMs: ref.optionalInteger('max-ref-age-ms'),
+      maxSnapshotAgeMs: ref.optionalLong('max-snapshot-age-ms'),
+      maxRefAgeMs: ref.optionalLong('max-ref-age-ms'),
     };
   });
 }

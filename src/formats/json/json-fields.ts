@@ -1,6 +1,6 @@
 import { truncate } from '../../text.ts';
 import { MalformedError } from '../malformed.ts';
-import { integerValue, isPlainString } from './lossless-json.ts';
+import { integerValue, isPlainString, losslessJson } from './lossless-json.ts';
 
 /** Whether errors contain the value that was found, or only its JSON type, for documents that may contain credentials. */
 export type FoundValues = 'shown' | 'withheld';
@@ -149,7 +149,7 @@ export function unexpectedValue(
 function excerptOf(found: unknown): string {
   let text: string;
   try {
-    text = JSON.stringify(found) ?? 'missing';
+    text = found === undefined ? 'missing' : losslessJson(found);
   } catch {
     text = 'too deeply nested to show';
   }

@@ -32,6 +32,14 @@ describe('CommitSnapshot', () => {
     });
   });
 
+  it('does not add records that nobody counted', async () => {
+    const table = await TestTable.create(catalog);
+    const changes = [added({ filePath: 's3://b/0', recordCount: -1n }), added({ filePath: 's3://b/1' })];
+    await table.put({ snapshotId: 1, changes });
+    expect((await table.files(1)).map(({ recordCount }) => recordCount)).toEqual([-1n, 10n]);
+    expect(await table.stats(1)).toMatchObject({ dataFileCount: 2n, rowCount: 10n });
+  });
+
   it('stores a file once, however many snapshots hold it', async () => {
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: add(names(0, 5)) });
@@ -328,7 +336,7 @@ describe('CommitSnapshot', () => {
       ['NUL in a path', { filePath: 'a\0b' }, 'NUL'],
       ['no content', { filePath: 'a', fileContent: 'FILE_CONTENT_UNSPECIFIED' as never }, 'file_content'],
       ['an unknown format', { filePath: 'a', fileFormat: FileFormat.FILE_FORMAT_UNSPECIFIED }, 'file_format'],
-      ['a negative count', { filePath: 'a', recordCount: -1n }, 'record_count: is not within 0'],
+      ['a negative count', { filePath: 'a', recordCount: -2n }, 'record_count: is not within 0'],
       ['a count beyond 2^53', { filePath: 'a', recordCount: 2n ** 60n }, 'record_count: is not within 0'],
       ['a negative size', { filePath: 'a', fileSizeInBytes: -5n }, 'file_size_in_bytes'],
       ['a negative spec', { filePath: 'a', specId: -1 }, 'spec_id'],

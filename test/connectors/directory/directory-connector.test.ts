@@ -68,6 +68,8 @@ describe('listing', () => {
     write('file');
     write('a.b/file.metadata.json');
     write('delta/_delta_log/0.json');
+    write('uniform/_delta_log/0.json');
+    write('uniform/metadata/v1.metadata.json', table);
     write('hinted/t/metadata/version-hint.text', '7');
     write('lists/t/metadata/snap-1.avro');
     write('odd/metadata/below/file');
@@ -75,7 +77,7 @@ describe('listing', () => {
     symlinkSync('..', join(root, 'empty', 'up'));
     const connector = await open(`file://${root}`);
     expect(await namespaces(connector)).toEqual([['a.b'], ['empty'], ['hinted'], ['lists'], ['odd']]);
-    expect(await tables(connector, [])).toEqual(['top']);
+    expect(await tables(connector, [])).toEqual(['top', 'uniform']);
     expect(await namespaces(connector, ['a.b'])).toEqual([['a.b', 'in ner']]);
     expect(await namespaces(connector, ['a.b', 'in ner'])).toEqual([['a.b', 'in ner', 'ü名😀']]);
     expect(await tables(connector, ['a.b', 'in ner', 'ü名😀'])).toEqual(['t 1']);
@@ -170,6 +172,8 @@ describe('newest metadata', () => {
       'v2.metadata.json.gz',
     );
     expect(await chosen({ 'odd.metadata.json': m })).toBe('odd.metadata.json');
+    // Whichever was updated last.
+    expect(await chosen({ 'v10-5f.metadata.json': at(1), 'v9-7c.metadata.json': at(2) })).toBe('v10-5f.metadata.json');
   });
 
   it('is the last version without a gap after the hint', async () => {

@@ -346,7 +346,7 @@ describe('fileChanges', () => {
     ['a missing snapshot', {}, 'NOT_FOUND', /no snapshot 7/],
     ['an unknown status', { status: 7 as 1 }, 'DATA_LOSS', /manifest \/t\/m is broken: an entry has the status 7/],
     ['an unknown content', { content: 5 }, 'DATA_LOSS', /content 5/],
-    ['a negative record count', { records: -1 }, 'DATA_LOSS', /-1 records/],
+    ['a negative record count', { records: -2 }, 'DATA_LOSS', /-2 records/],
     ['an old file without sequence number', { status: 0 as const }, 'DATA_LOSS', /no sequence number/],
   ])('fails for %s', async (_, entry, code, message) => {
     const reader = await openWritten(new MemoryStore(), tableMetadata({ snapshots: [snapshot(1)] }), {

@@ -9,6 +9,11 @@ describe('MetadataFiles', () => {
     ['file:///old/t', '/new/t/', '/old/t/metadata/x.avro', '/new/t/metadata/x.avro'],
     ['/old/t', '/new/t', 'file://localhost/old/t/a', '/new/t/a'],
     ['s3://bucket/t', '/new/t', 's3://bucket/t/metadata/x.avro', '/new/t/metadata/x.avro'],
+    // Writers of one table differ in the scheme.
+    ['s3a://bucket/t', 's3://new/t', 's3n://bucket/t/x.avro', 's3://new/t/x.avro'],
+    ['hdfs://service/t', '/new/t', 'hdfs://host:8020/t/x.avro', '/new/t/x.avro'],
+    ['hdfs:/t', '/new/t', 'hdfs://service/t/x.avro', '/new/t/x.avro'],
+    ['s3://bucket/t', '/new/t', 's3a://other/t/x.avro', 's3a://other/t/x.avro'],
     // The path is below another folder whose name has the same prefix.
     ['file:/old/t', '/new/t', 'file:/old/t2/x.avro', 'file:/old/t2/x.avro'],
     ['file:/old/t', '/new/t', '/elsewhere/x.avro', '/elsewhere/x.avro'],

@@ -117,7 +117,7 @@ describe('parseTableMetadata', () => {
         ],
       }),
     );
-    expect(metadata.refs).toEqual([{ name: 'tagged', snapshotId: 1n, type: 'tag', maxRefAgeMs: 5 }]);
+    expect(metadata.refs).toEqual([{ name: 'tagged', snapshotId: 1n, type: 'tag', maxRefAgeMs: 5n }]);
     expect(metadata.partitionSpecs[0]?.fields[0]?.sourceIds).toEqual([1, 2]);
     expect(metadata.snapshots[0]).toMatchObject({ operation: 'delete', summary: { 'total-records': '7' } });
   });

@@ -22,7 +22,7 @@ export function fileColumns(body: Uint8Array): { records: number; columns: Store
   while (reader.position < end) {
     const tag = reader.tag(end);
     if (tag === FILE.column) columns.push(column(reader, reader.lengthEnd(end)));
-    else if (tag === FILE.recordCount) records = reader.int64(end);
+    else if (tag === FILE.recordCount) records = Math.max(0, reader.int64(end));
     else reader.skip(tag, end);
   }
   return { records, columns };

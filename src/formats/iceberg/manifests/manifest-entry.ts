@@ -70,7 +70,7 @@ export function manifestEntryReader(
       value(4, ['file_sequence_number'], longReader, (entry, number) => {
         entry.fileSequenceNumber = number;
       }),
-      { id: 2, names: ['data_file'], reader: (type: AvroType) => recordReader(type, fileFields, [100, 101, 103, 104]) },
+      record(2, ['data_file'], (type) => recordReader(type, fileFields, [100, 101, 103, 104])),
     ],
     [0, 2],
   );
@@ -98,16 +98,12 @@ function dataFileFields(
     value(101, ['file_format'], formatReader, (entry, format) => {
       entry.format = format;
     }),
-    {
-      id: 102,
-      names: ['partition', '102'],
-      reader: (type: AvroType) => {
-        const read = partitionReader(type, spec, types, fixedHasLength);
-        return (cursor: AvroCursor, entry: EntryBuilder) => {
-          entry.partition = read(cursor);
-        };
-      },
-    },
+    record(102, ['partition', '102'], (type) => {
+      const read = partitionReader(type, spec, types, fixedHasLength);
+      return (cursor, entry) => {
+        entry.partition = read(cursor);
+      };
+    }),
     value(103, ['record_count'], longReader, (entry, count) => {
       entry.recordCount = count;
     }),
@@ -218,7 +214,8 @@ class EntryBuilder {
     const content = CONTENTS[this.content];
     if (content === undefined) throw new MalformedError(`an entry has the content ${this.content}; expected 0, 1 or 2`);
     if (path === '') throw new MalformedError('an entry has no file path');
-    if (recordCount < 0 || fileSizeInBytes < 0) {
+    // -1: an imported file whose records nobody counted.
+    if (recordCount < -1 || fileSizeInBytes < 0) {
       throw new MalformedError(`the entry of ${path} has ${recordCount} records in ${fileSizeInBytes} bytes`);
     }
     return {
@@ -256,6 +253,27 @@ class EntryBuilder {
 
 type Field = FieldTable<EntryBuilder>[number];
 
+/** A record, which some writers let be null: then the entry is left unchanged. */
+function record(id: number, names: string[], make: (type: AvroType) => FieldReader<EntryBuilder>): Field {
+  return {
+    id,
+    names,
+    reader: (type) => {
+      const isNull = nullReader(type);
+      const read = make(withoutNull(type).type);
+      return (cursor, entry) => {
+        if (!isNull?.(cursor)) read(cursor, entry);
+      };
+    },
+  };
+}
+
+/** Returns a reader of whether a value is null; undefined if its type has no null. */
+function nullReader(type: AvroType): Read<boolean> | undefined {
+  const { nullBranch } = withoutNull(type);
+  return type.kind === 'union' ? (cursor) => cursor.readLong() === nullBranch : undefined;
+}
+
 /** A field that is left unchanged if its value is null. */
 function value<T>(
   id: number,
@@ -276,10 +294,10 @@ function value<T>(
   };
 }
 
-/** A map from column id to a count. A negative count means that the writer did not know it. */
+/** A map from column id to a count. A negative count, and one that cannot be, means that the writer did not know it. */
 function counts(id: number, name: string, set: (column: ColumnMetrics, count: number) => void): Field {
   return map(id, name, ['long', 'int'], (cursor, entry, column) => {
-    const count = cursor.readLong();
+    const count = cursor.readLong(-1);
     if (count >= 0 && entry.includes(column)) set(entry.columns.column(column), count);
   });
 }
@@ -307,21 +325,23 @@ function map(
   return { id, names: [name], reader };
 
   function reader(type: AvroType): FieldReader<EntryBuilder> {
-    const { type: array, nullBranch } = withoutNull(type);
-    const nullable = type.kind === 'union';
-    const pair = array.kind === 'array' ? withoutNull(array.items).type : array;
-    const [key, item] = pair.kind === 'record' ? pair.fields : [];
-    if (array.kind !== 'array' || array.items !== pair || key === undefined || item === undefined) {
-      throw wrongKind(array, ['array of key and value records']);
-    }
-    if (pair.kind !== 'record' || pair.fields.length !== 2) throw wrongKind(pair, ['record of key and value']);
+    const array = withoutNull(type).type;
+    if (array.kind !== 'array') throw wrongKind(array, ['array of key and value records']);
+    const pair = withoutNull(array.items).type;
+    const [key, item] = pair.kind === 'record' && pair.fields.length === 2 ? pair.fields : [];
+    if (key === undefined || item === undefined) throw wrongKind(pair, ['record of key and value']);
     requireKind(key.type, 'int', 'long');
-    requireKind(item.type, ...valueKinds);
+    requireKind(withoutNull(item.type).type, ...valueKinds);
+    const [isNull, isNullPair, isNullItem] = [type, array.items, item.type].map(nullReader);
     return (cursor, entry) => {
-      if (nullable && cursor.readLong() === nullBranch) return;
+      if (isNull?.(cursor)) return;
       entry.columns.startMap();
       for (let count = cursor.readBlockCount(); count > 0; count = cursor.readBlockCount()) {
-        for (; count > 0; count--) readValue(cursor, entry, cursor.readLong());
+        for (; count > 0; count--) {
+          if (isNullPair?.(cursor)) continue;
+          const column = cursor.readLong();
+          if (!isNullItem?.(cursor)) readValue(cursor, entry, column);
+        }
         cursor.requireInside();
       }
     };

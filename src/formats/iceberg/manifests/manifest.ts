@@ -131,7 +131,7 @@ function inheritance(manifest: ManifestFile, snapshotId: bigint): (entry: Manife
         file.firstRowId = undefined;
       } else if (file.firstRowId === undefined && firstRowId !== undefined) {
         file.firstRowId = firstRowId;
-        firstRowId += file.recordCount;
+        firstRowId += Math.max(0, file.recordCount);
       }
     }
     return {
