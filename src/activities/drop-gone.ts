@@ -1,12 +1,14 @@
 import { activityInfo } from '@temporalio/activity';
 import type { DropInput, DropOutcome, HeartbeatDetails } from '../contract/activities.ts';
 import { addCounts, type Counters } from '../contract/job.ts';
+import type { NamespacePath } from '../contract/upstream-names.ts';
 import { toDuration } from '../durations.ts';
 import type { Binding, UpstreamName } from '../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import { plural } from '../text.ts';
 import { type ChangeList, openChangeList } from './dry-run/change-list.ts';
 import { goneChange } from './dry-run/object-changes.ts';
+import { NamespaceProof } from './listing/namespace-proof.ts';
 import { openBindings } from './missing/bindings.ts';
 import { goneUpstream, listingOf } from './missing/mark-missing.ts';
 import { missingPolicy } from './missing/missing-policy.ts';
@@ -36,6 +38,7 @@ export async function dropGone(deps: ActivityDeps, input: DropInput): Promise<Dr
   return withHeartbeat(`Dropping what is gone from ${connector.uri}`, input, async ({ beat, signal }) => {
     const heartbeat = { signal, beat: () => beat({ counts: { ...counts } }) };
     await using upstream = await openUpstream(deps, connector);
+    const proof = new NamespaceProof(upstream);
     const changes = openChangeList(deps, connector, input);
     const snapshotChanges = changes && recordSnapshots(changes, connector);
     for (const what of views ? (['tables', 'views'] as const) : (['tables'] as const)) {
@@ -44,7 +47,8 @@ export async function dropGone(deps: ActivityDeps, input: DropInput): Promise<Dr
       if (!list || connector.source?.table) continue;
       const bindings = openBindings(deps, connector, what, dropAfterSeconds);
       const listOther = changes && views ? listingOf(upstream, what === 'tables' ? 'views' : 'tables') : undefined;
-      for await (const { gone } of goneUpstream(bindings, { what, refused, list, listOther }, heartbeat)) {
+      const listing = { what, refused, list, listOther, isListed: (path: NamespacePath) => proof.isListed(path) };
+      for await (const { gone } of goneUpstream(bindings, listing, heartbeat)) {
         signal.throwIfAborted();
         if (gone.length === 0) continue;
         const drop = () => dropBindings(deps, connector, what, gone);

@@ -1,8 +1,10 @@
 import { activityInfo } from '@temporalio/activity';
 import type { HeartbeatDetails, MissingInput, MissingOutcome } from '../contract/activities.ts';
+import type { NamespacePath } from '../contract/upstream-names.ts';
 import type { Binding } from '../generated/reconciler/internal/v1/bindings.ts';
 import { openChangeList } from './dry-run/change-list.ts';
 import { goneChange } from './dry-run/object-changes.ts';
+import { NamespaceProof } from './listing/namespace-proof.ts';
 import { openBindings } from './missing/bindings.ts';
 import { listingOf, markMissing } from './missing/mark-missing.ts';
 import { missingPolicy } from './missing/missing-policy.ts';
@@ -48,7 +50,8 @@ export async function reconcileMissing(deps: ActivityDeps, input: MissingInput):
       return gone.length;
     };
     const listOther = changes && (views || viewsListed) ? listingOf(upstream, views ? 'tables' : 'views') : undefined;
-    const listing = { what, refused, list, listOther };
+    const proof = new NamespaceProof(upstream);
+    const listing = { what, refused, list, listOther, isListed: (path: NamespacePath) => proof.isListed(path) };
     const mark = async (gone: Binding[]) => {
       marked += await (changes ? record(gone) : bindings.mark(gone));
     };

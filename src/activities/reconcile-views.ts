@@ -17,6 +17,7 @@ import { destinationOf, namespaceText, scopeTakes } from './options/destination.
 import { recordJob } from './record-job.ts';
 import { activeCheck, activeConnector, isPaused } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
+import { isLastAttempt } from './runtime/failures.ts';
 import { withHeartbeat } from './runtime/heartbeat.ts';
 import { jobFailure } from './runtime/job-failure.ts';
 import { openUpstream } from './runtime/open-upstream.ts';
@@ -53,7 +54,9 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
           await check();
           const page: Walked<ViewRef> = await (input.retryOf
             ? listFailedTables(deps, input.retryOf, 'views', done.cursor)
-            : walkViews(upstream, done.cursor, PAGE, heartbeat.beat));
+            : walkViews(upstream, done.cursor, {
+                ...{ limit: PAGE, onProgress: heartbeat.beat, isLastAttempt: isLastAttempt() },
+              }));
           const taken = page.items.filter((view) => filter.includes(view) && takes(destinationOf(connector, view)));
           const refused = page.refused.filter(({ path }) => filter.mayContain(path));
           const { changed, failures } = await ingestViews(

@@ -21,7 +21,7 @@ import { destinationOf, hasMoved, scopeTakes } from './options/destination.ts';
 import { recordJob } from './record-job.ts';
 import { activeUnlessCounted } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
-import { isRetryAfter } from './runtime/failures.ts';
+import { isLastAttempt, isRetryAfter } from './runtime/failures.ts';
 import { type Heartbeat, withHeartbeat } from './runtime/heartbeat.ts';
 import { inParallel } from './runtime/in-parallel.ts';
 import { openUpstream } from './runtime/open-upstream.ts';
@@ -145,7 +145,9 @@ async function listBatch(
   const root = connector.source?.namespacePath ?? [];
   const only = connector.source?.table;
   if (only) return { items: [{ namespace: root, name: only }], refused: [], cursor: undefined };
-  return walkTables(upstream, cursor ?? walkFrom(root), BATCH, () => heartbeat.beat());
+  return walkTables(upstream, cursor ?? walkFrom(root), {
+    ...{ limit: BATCH, onProgress: () => heartbeat.beat(), isLastAttempt: isLastAttempt() },
+  });
 }
 
 /** The tables that have changed since they were ingested, or were not ingested yet. */

@@ -95,10 +95,11 @@ async function validateTables(
     // A batch may have only empty namespaces, or only tables that the patterns leave out.
     while (listed.items.length === 0 && listed.cursor) {
       const { refused } = listed;
-      listed = await walkTables(upstream, listed.cursor, PAGE, () => {
+      const onProgress = () => {
         heartbeat.beat();
         if (Date.now() > until) throw new ListingIsLong();
-      });
+      };
+      listed = await walkTables(upstream, listed.cursor, { limit: PAGE, onProgress, isLastAttempt: true });
       const { items } = listed;
       listed.items = items.filter(filter.includes);
       filtered += items.length - listed.items.length;

@@ -1,24 +1,21 @@
 import type { Page, PageRequest, TableEntry, UpstreamCatalog, ViewRef } from '../../connectors/spi.ts';
 import type { PagePlace, WalkCursor } from '../../contract/activities.ts';
 import type { NamespacePath } from '../../contract/upstream-names.ts';
-import { CodedError } from '../../errors.ts';
-import { formatName } from '../../names.ts';
-import { truncate } from '../../text.ts';
-import { followPages } from './page-cycle.ts';
+import { CodedError, type CodeName } from '../../errors.ts';
+import { NamespaceProof } from './namespace-proof.ts';
+import { nextPlace, shortName } from './next-place.ts';
 
 /** Namespaces per request. */
 const NAMESPACE_PAGE = 500;
 /** Levels that the catalog accepts. An upstream with more probably has no end. */
 const MAX_LEVELS = 100;
-/** An error message shows this many characters of a namespace. */
-const MAX_NAME_LENGTH = 300;
 
 /** A walk over `root` and everything below it. */
 export function walkFrom(root: NamespacePath): WalkCursor {
   return { namespace: { path: root }, parents: [] };
 }
 
-/** A namespace whose tables, views or children the upstream does not allow to be listed. */
+/** A namespace whose tables, views or children cannot be listed, although its parent lists it. */
 export interface RefusedNamespace {
   path: NamespacePath;
   error: CodedError;
@@ -33,6 +30,15 @@ export interface Walked<T> {
   cursor?: WalkCursor;
 }
 
+export interface WalkOptions {
+  /** The walk ends with this many items. */
+  limit: number;
+  /** Called after each request. */
+  onProgress: () => void;
+  /** Whether the walk is not attempted again: then a namespace with a transient error is refused, if the others can be listed. */
+  isLastAttempt: boolean;
+}
+
 /** They become part of an activity's result. */
 const MAX_REFUSED = 20;
 /** Namespaces that one batch visits: progress is stored only when the batch ends. */
@@ -41,29 +47,27 @@ const MAX_VISITED = 500;
 /**
  * Tables of the upstream, depth first, starting at the cursor: a namespace's own tables before those of its children. Ends with `limit`
  * tables, after some hundred namespaces, or when the walk is complete. A table that the upstream lists twice among these is returned once. A
- * namespace below the walk's root that may not be listed, or was dropped meanwhile, does not end the walk.
+ * namespace below the walk's root that cannot be listed, or was dropped meanwhile, does not end the walk.
  *
  * @throws CodedError DATA_LOSS if the upstream's pages repeat endlessly
  */
 export async function walkTables(
   upstream: UpstreamCatalog,
   start: WalkCursor,
-  limit: number,
-  onProgress: () => void,
+  options: WalkOptions,
 ): Promise<Walked<TableEntry>> {
   const list = (path: NamespacePath, page: PageRequest) => upstream.listTables(path, page);
-  return walk(upstream, { what: 'tables', list }, start, limit, onProgress);
+  return walk(upstream, { what: 'tables', list }, start, options);
 }
 
 /** Views of the upstream, in the same way. */
 export async function walkViews(
   upstream: UpstreamCatalog & Required<Pick<UpstreamCatalog, 'listViews'>>,
   start: WalkCursor,
-  limit: number,
-  onProgress: () => void,
+  options: WalkOptions,
 ): Promise<Walked<ViewRef>> {
   const list = (path: NamespacePath, page: PageRequest) => upstream.listViews(path, page);
-  return walk(upstream, { what: 'views', list }, start, limit, onProgress);
+  return walk(upstream, { what: 'views', list }, start, options);
 }
 
 /**
@@ -99,22 +103,23 @@ async function walk<T extends { namespace: NamespacePath; name: string }>(
   upstream: UpstreamCatalog,
   { what, list }: Listing<T>,
   start: WalkCursor,
-  limit: number,
-  onProgress: () => void,
+  { limit, onProgress, isLastAttempt }: WalkOptions,
 ): Promise<Walked<T>> {
   const cursor: WalkCursor = structuredClone(start);
   const items = new Map<string, T>();
   const refused: RefusedNamespace[] = [];
   let visited = 0;
   const walked = () => ({ items: [...items.values()], refused });
-  /** An empty page if a namespace below the root refuses to be listed, or is gone. */
+  /** An empty page if a namespace below the root cannot be listed, or is gone. */
   const orNothing =
     <U>(path: NamespacePath, isRoot: boolean) =>
-    (error: unknown): Page<U> => {
-      const code = error instanceof CodedError ? error.code : undefined;
-      if (isRoot || (code !== 'PERMISSION_DENIED' && code !== 'NOT_FOUND')) throw error;
-      if (code === 'PERMISSION_DENIED' && refused.at(-1)?.path !== path)
-        refused.push({ path, error: error as CodedError });
+    async (error: unknown): Promise<Page<U>> => {
+      if (isRoot || !(error instanceof CodedError) || !failsAlone(error, isLastAttempt)) throw error;
+      // An upstream that cannot list the parent is away as a whole.
+      const isThere = await new NamespaceProof(upstream).isListed(path).catch(() => {
+        throw error;
+      });
+      if (isThere && refused.at(-1)?.path !== path) refused.push({ path, error });
       return { items: [] };
     };
   let children: { key: string; items: NamespacePath[]; nextToken?: string } | undefined;
@@ -158,6 +163,17 @@ async function walk<T extends { namespace: NamespacePath; name: string }>(
   }
 }
 
+/** Codes of errors that concern one namespace only, if its parent can be listed. */
+const OWN_CODES: ReadonlySet<CodeName> = new Set([
+  ...(['PERMISSION_DENIED', 'NOT_FOUND', 'INVALID_ARGUMENT', 'FAILED_PRECONDITION', 'UNIMPLEMENTED'] as const),
+]);
+const TRANSIENT_CODES: ReadonlySet<CodeName> = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED']);
+
+/** Whether an error need not end the walk: others are retried first. */
+export function failsAlone({ code }: CodedError, isLastAttempt: boolean): boolean {
+  return OWN_CODES.has(code) || (isLastAttempt && TRANSIENT_CODES.has(code));
+}
+
 /** Servers without nesting return the namespaces of the root for every parent: these are visited as children of the root. */
 function isChild(path: NamespacePath, parent: NamespacePath): boolean {
   if (path.length !== parent.length + 1 || parent.some((segment, i) => segment !== path[i])) return false;
@@ -167,18 +183,3 @@ function isChild(path: NamespacePath, parent: NamespacePath): boolean {
     `Namespace ${shortName(path)} is more than ${MAX_LEVELS} levels deep: the upstream's namespaces have no end, or too many levels.`,
   );
 }
-
-/** Where the listing continues; undefined after its last page. */
-function nextPlace(place: PagePlace, page: Page<unknown>, what: string, path: NamespacePath): PagePlace | undefined {
-  const token = page.nextToken;
-  if (token === undefined) return undefined;
-  const cycle = followPages(place.cycle, token);
-  if (cycle && token !== place.token) return { token, cycle };
-  const where = path.length > 0 ? `namespace ${shortName(path)}` : 'the root namespace';
-  throw new CodedError(
-    'DATA_LOSS',
-    `The upstream repeats its pages when it lists the ${what} of ${where}: it returned a page token for the second time, so that the list would never end. Nothing more can be read there until that is fixed upstream.`,
-  );
-}
-
-const shortName = (path: NamespacePath) => truncate(formatName(path), MAX_NAME_LENGTH);

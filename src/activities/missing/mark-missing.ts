@@ -4,7 +4,8 @@ import { CodedError } from '../../errors.ts';
 import type { Binding, UpstreamName } from '../../generated/reconciler/internal/v1/bindings.ts';
 import { formatName } from '../../names.ts';
 import { shellWord } from '../../text.ts';
-import { type Listing, listAllNames } from '../listing/walk-namespaces.ts';
+import { failsAlone, type Listing, listAllNames } from '../listing/walk-namespaces.ts';
+import { isLastAttempt } from '../runtime/failures.ts';
 import type { Heartbeat } from '../runtime/heartbeat.ts';
 import { BINDINGS_PAGE, type Bindings, type Objects } from './bindings.ts';
 
@@ -13,6 +14,8 @@ const NAMES_PAGE = 1000;
 
 /** How the upstream lists the names of a namespace. */
 export interface NameListing extends Listing<{ name: string }> {
+  /** See `NamespaceProof`. */
+  isListed(path: NamespacePath): Promise<boolean>;
   /** The run has reported namespaces that may not be listed. They are skipped. */
   refused?: boolean;
   /**
@@ -104,7 +107,7 @@ export async function* goneUpstream(
   } while (pageToken);
 }
 
-/** All names in a namespace; none if the namespace itself is gone, undefined if they may not be listed. */
+/** All names in a namespace; none if the namespace itself is gone, undefined if they cannot be listed. */
 async function listedNames(
   path: NamespacePath,
   listing: NameListing,
@@ -117,8 +120,11 @@ async function listedNames(
     for (const name of await listAllNames(path, other, NAMES_PAGE, () => heartbeat.beat())) names.add(name);
     return names;
   } catch (error) {
-    if (error instanceof CodedError && error.code === 'NOT_FOUND' && path.length > 0) return new Set();
-    if (error instanceof CodedError && error.code === 'PERMISSION_DENIED' && listing.refused) return undefined;
+    if (!(error instanceof CodedError) || path.length === 0) throw error;
+    const { code } = error;
+    if (code === 'NOT_FOUND' && !(await listing.isListed(path))) return new Set();
+    // The run has reported it, and so has a reason to fail.
+    if (listing.refused && failsAlone(error, isLastAttempt())) return undefined;
     throw error;
   }
 }

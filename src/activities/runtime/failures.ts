@@ -53,7 +53,12 @@ export function isCatalogAway(error: unknown): boolean {
  * False in the last attempt.
  */
 export function isRetryAfter(error: unknown): boolean {
-  return error instanceof CodedError && error.retryAfterMs !== undefined && activityInfo().attempt < UPSTREAM_ATTEMPTS;
+  return error instanceof CodedError && error.retryAfterMs !== undefined && !isLastAttempt();
+}
+
+/** Whether this attempt of the activity is the last one after transient errors of the upstream. */
+export function isLastAttempt(): boolean {
+  return activityInfo().attempt >= UPSTREAM_ATTEMPTS;
 }
 
 /** Whether the activity runs again after the error: not if it is final, nor after the last of `attempts`, unless the catalog is away. */

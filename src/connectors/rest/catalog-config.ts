@@ -14,6 +14,10 @@ export interface CatalogConfig {
   /** The connector's own properties take precedence over the catalog's defaults, and the catalog's overrides over both. */
   defaults: Readonly<Record<string, string>>;
   overrides: Readonly<Record<string, string>>;
+  /** The connector's own properties, without those that the catalog takes away by an override of null. */
+  own: Readonly<Record<string, string>>;
+  /** All of them together. */
+  properties: Readonly<Record<string, string>>;
   /** Whether the catalog supports an endpoint, such as `GET /v1/{prefix}/namespaces`. */
   has(endpoint: string): boolean;
 }
@@ -60,7 +64,10 @@ function configOf(fields: JsonFields, base: string, own: Readonly<Record<string,
   }
   const defaults = fields.stringMap('defaults');
   const overrides = fields.stringMap('overrides');
-  const merged = { ...defaults, ...own, ...overrides };
+  const removed = Object.entries((fields.raw.overrides as object | null) ?? {}).filter(([, value]) => value === null);
+  const kept = { ...own };
+  for (const [key] of removed) delete kept[key];
+  const merged: Record<string, string> = { ...defaults, ...kept, ...overrides };
   // An empty list means the same as none (Iceberg's `RESTSessionCatalog`).
   const listed = fields.strings('endpoints').map((endpoint) => endpoint.trim().replace(/\s+\/?/, ' /'));
   const endpoints = new Set(
@@ -81,6 +88,8 @@ function configOf(fields: JsonFields, base: string, own: Readonly<Record<string,
     }),
     defaults,
     overrides,
+    own: kept,
+    properties: merged,
     has: (endpoint) => endpoints.has(endpoint),
   };
 }

@@ -87,8 +87,9 @@ export class Listing {
     const { json } = await this.#client.json({ url: address, maxBytes: MAX_BYTES });
     const response = parseResponse(address, 'a listing', 'FAILED_PRECONDITION', () => {
       const fields = new JsonFields(json);
-      const items = fields.raw[field] ?? [];
-      if (!Array.isArray(items)) throw new MalformedError(`${field} is not a list`);
+      // Without its list, an answer proves nothing: tables that seem gone would be marked missing.
+      const items = fields.raw[field];
+      if (!Array.isArray(items)) throw new MalformedError(`it has no list '${field}'`);
       return {
         items: items.map(read).filter((item) => item !== undefined),
         // Some catalogs return an empty token instead of none.

@@ -48,17 +48,23 @@ export async function openRestCatalog(spec: ResolvedSpec, limits: WorkerLimits):
   try {
     const own = connectorProperties(spec);
     const timeouts = timeoutsOf(own);
-    const { delegation, ...headers } = requestHeaders(spec);
+    const headers = requestHeaders(spec);
     if (spec.auth.secret) rememberConnectorSecret(spec.auth.secret);
     const authenticator = await authenticatorOf(spec, own, {
       base,
       tokenClient: (own) =>
         new HttpClient({ exchange, headers: own ? headers.all : {}, authenticator: ANONYMOUS, ...timeouts }),
     });
-    const client = new HttpClient({ exchange, headers: headers.all, authenticator, ...timeouts });
-    const config = await loadConfig(client, base, own);
+    const config = await loadConfig(
+      new HttpClient({ exchange, headers: headers.all, authenticator, ...timeouts }),
+      base,
+      own,
+    );
+    // The config may have further headers.
+    const { delegation, all } = requestHeaders({ ...spec, properties: config.properties });
+    const client = new HttpClient({ exchange, headers: all, authenticator, ...timeouts });
     const localRoots = limits.localRoots ?? (isThisMachine(base) ? undefined : []);
-    return new RestConnector({ client, config, exchange, usage, own, delegation, localRoots });
+    return new RestConnector({ client, config, exchange, usage, own: config.own, delegation, localRoots });
   } catch (error) {
     exchange.close();
     throw error;
@@ -109,8 +115,9 @@ class RestConnector implements UpstreamCatalog {
     try {
       return await this.#namespaces.page(url, 'namespaces', child, page);
     } catch (error) {
-      const flat = error instanceof ResponseError && (error.status === 406 || error.status === 501);
-      if (flat && parent.length > 0) return { items: [] };
+      // A catalog whose namespaces have one level. The OpenAPI does not require them to nest.
+      const isFlat = error instanceof ResponseError && [400, 406, 501].includes(error.status);
+      if (isFlat && parent.length > 0) return { items: [] };
       throw error;
     }
   }

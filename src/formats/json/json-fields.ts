@@ -98,13 +98,13 @@ export class JsonFields {
     });
   }
 
-  /** An object whose values are strings; empty if the field is absent. */
+  /** An object whose values are strings, without those that are null; empty if the field is absent. */
   stringMap(name: string): Record<string, string> {
     if (!this.has(name)) return {};
     const fields = this.object(name);
     // Without a prototype, so that __proto__ is an ordinary key.
     const map: Record<string, string> = Object.create(null);
-    for (const key of Object.keys(fields.raw)) map[key] = fields.string(key);
+    for (const key of Object.keys(fields.raw)) if (fields.has(key)) map[key] = fields.string(key);
     return map;
   }
 

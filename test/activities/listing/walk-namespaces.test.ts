@@ -5,15 +5,17 @@ import { listAllNames, walkFrom, walkTables, walkViews } from '../../../src/acti
 import type { Page, TableEntry } from '../../../src/connectors/spi.ts';
 import type { PageCycle, WalkCursor } from '../../../src/contract/activities.ts';
 import type { NamespacePath } from '../../../src/contract/upstream-names.ts';
-import { CodedError } from '../../../src/errors.ts';
+import { CodedError, type CodeName } from '../../../src/errors.ts';
 import { MemoryUpstream } from '../memory-upstream.ts';
+
+const options = (limit = 100) => ({ limit, onProgress: () => {}, isLastAttempt: false });
 
 /** All pages of a walk. Each cursor goes through JSON, as it does in a history. */
 async function walkAll(upstream: MemoryUpstream, limit: number, root: NamespacePath = []) {
   const pages: string[][] = [];
   let cursor: WalkCursor | undefined = walkFrom(root);
   while (cursor) {
-    const page: Awaited<ReturnType<typeof walkTables>> = await walkTables(upstream, cursor, limit, () => {});
+    const page: Awaited<ReturnType<typeof walkTables>> = await walkTables(upstream, cursor, options(limit));
     pages.push(page.items.map(({ namespace, name }) => [...namespace, name].join('.')));
     cursor = page.cursor && JSON.parse(JSON.stringify(page.cursor));
   }
@@ -70,35 +72,80 @@ describe('a walk', () => {
     },
   );
 
-  it('skips a namespace that refuses or was dropped meanwhile, and reports which refused', async () => {
+  /** The same upstream; what each of these namespaces answers, and from its first answer on, whether the root lists it. */
+  function failing(errors: Record<string, CodeName>, stillListed = true) {
     const closed = Object.assign(new MemoryUpstream(), { namespaces: upstream.namespaces, tables: upstream.tables });
     const { listTables, listNamespaces } = closed;
-    const code = (path: NamespacePath) =>
-      ({ 'a.x': 'PERMISSION_DENIED', c: 'NOT_FOUND' })[path.join('.')] as 'PERMISSION_DENIED' | 'NOT_FOUND' | undefined;
-    const guarded = (path: NamespacePath) => {
-      const found = code(path);
-      if (found) throw new CodedError(found, `${path.join('.')}: ${found}`);
+    const hidden = new Set<string>();
+    const guard = (path: NamespacePath) => {
+      const code = errors[path.join('.')];
+      if (!code) return;
+      if (!stillListed) hidden.add(path.join('.'));
+      throw new CodedError(code, `${path.join('.')}: ${code}`);
     };
     closed.listTables = async (path, page) => {
-      guarded(path);
+      guard(path);
       return listTables.call(closed, path, page);
     };
     closed.listNamespaces = async (path, page) => {
-      guarded(path);
-      return listNamespaces.call(closed, path, page);
+      guard(path);
+      const listed = await listNamespaces.call(closed, path, page);
+      return { ...listed, items: listed.items.filter((item) => !hidden.has(item.join('.'))) };
     };
-    const { items, refused } = await walkTables(closed, walkFrom([]), 100, () => {});
-    expect(items.map(({ namespace, name }) => [...namespace, name].join('.'))).toEqual(['a.1', 'a.2']);
-    expect(refused.map(({ path, error }) => [path, error.code])).toEqual([[['a', 'x'], 'PERMISSION_DENIED']]);
-    // The root of the walk must exist and be readable.
-    await expect(walkTables(closed, walkFrom(['a', 'x']), 100, () => {})).rejects.toMatchObject({
-      code: 'PERMISSION_DENIED',
-    });
-    await expect(walkTables(closed, walkFrom(['c']), 100, () => {})).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    return closed;
+  }
+  const walked = async (of: MemoryUpstream, isLastAttempt = false) => {
+    const { items, refused } = await walkTables(of, walkFrom([]), { ...options(), isLastAttempt });
+    return {
+      items: items.map(({ namespace, name }) => [...namespace, name].join('.')),
+      refused: refused.map(({ path, error }) => [path.join('.'), error.code]),
+    };
+  };
+
+  it.each(['PERMISSION_DENIED', 'NOT_FOUND', 'INVALID_ARGUMENT', 'FAILED_PRECONDITION', 'UNIMPLEMENTED'] as const)(
+    'goes on after a namespace that its parent lists but that answers with %s',
+    async (code) => {
+      const others = every.filter((name) => !name.startsWith('a.x'));
+      expect(await walked(failing({ 'a.x': code }))).toEqual({ items: others, refused: [['a.x', code]] });
+      // The root of the walk must exist and be readable.
+      await expect(walkTables(failing({ 'a.x': code }), walkFrom(['a', 'x']), options())).rejects.toMatchObject({
+        code,
+      });
+    },
+  );
+
+  it('goes on after a namespace that was dropped meanwhile, and does not report it', async () => {
+    const others = every.filter((name) => !name.startsWith('c'));
+    expect(await walked(failing({ c: 'NOT_FOUND' }, false))).toEqual({ items: others, refused: [] });
+  });
+
+  it.each(['UNAVAILABLE', 'DEADLINE_EXCEEDED'] as const)(
+    'leaves a namespace out after %s in its last attempt',
+    async (code) => {
+      await expect(walked(failing({ b: code }))).rejects.toMatchObject({ code });
+      expect(await walked(failing({ b: code }), true)).toEqual({ items: every, refused: [['b', code]] });
+      // The upstream as a whole is away.
+      const away = failing({ b: code });
+      let isAway = false;
+      const { listTables, listNamespaces } = away;
+      away.listTables = async (path, page) => {
+        isAway ||= path[0] === 'b';
+        return listTables.call(away, path, page);
+      };
+      away.listNamespaces = async (path, page) => {
+        if (isAway) throw new CodedError(code, 'away');
+        return listNamespaces.call(away, path, page);
+      };
+      await expect(walked(away, true)).rejects.toMatchObject({ code, message: `b: ${code}` });
+    },
+  );
+
+  it.each(['UNAUTHENTICATED', 'RESOURCE_EXHAUSTED', 'DATA_LOSS'] as const)('ends with %s', async (code) => {
+    await expect(walked(failing({ b: code }), true)).rejects.toMatchObject({ code });
   });
 
   it('walks over views, and over what is below a root, in the same way', async () => {
-    const { items: views } = await walkViews(upstream, walkFrom(['a', 'x']), 100, () => {});
+    const { items: views } = await walkViews(upstream, walkFrom(['a', 'x']), options());
     expect(views.map(({ namespace, name }) => [...namespace, name].join('.'))).toEqual([
       'a.x.1v',
       'a.x.y.1v',

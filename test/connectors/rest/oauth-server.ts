@@ -67,7 +67,8 @@ export async function oauthServer(rules: OAuthRules): Promise<OAuthServer> {
     respondWithJson(response, {
       access_token: token,
       token_type: 'bearer',
-      expires_in: rules.seconds,
+      // Some servers send a text.
+      expires_in: grants.length % 2 === 0 ? String(rules.seconds) : rules.seconds,
       ...(grant === EXCHANGE && { issued_token_type: ACCESS_TOKEN }),
     });
   });

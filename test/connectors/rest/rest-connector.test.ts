@@ -27,6 +27,27 @@ describe('the config', () => {
     expect((await (await open(strict, { prefix: 'own' })).listNamespaces([], { size: 10 })).items).toEqual([['over']]);
   });
 
+  it('may have nulls: an override of null takes a property of the connector away', async () => {
+    const server = await catalog(
+      { '/v1/namespaces': { namespaces: [['a']] } },
+      { defaults: { 'io-impl': null, prefix: null }, overrides: { prefix: null, warehouse: null } },
+    );
+    const connector = await open(server, { prefix: 'own' });
+    expect((await connector.listNamespaces([], { size: 10 })).items).toEqual([['a']]);
+  });
+
+  it('may have headers, which the requests after it have', async () => {
+    const server = await catalog(
+      { '/v1/namespaces': { namespaces: [['a']] } },
+      { defaults: { 'header.X-A': 'default', 'header.X-B': 'default' }, overrides: { 'header.X-C': 'over' } },
+    );
+    const connector = await open(server, { 'header.X-B': 'own', 'header.X-C': 'own' });
+    await connector.listNamespaces([], { size: 10 });
+    const [config, listing] = server.requests.map(({ headers }) => [headers['x-a'], headers['x-b'], headers['x-c']]);
+    expect(config).toEqual([undefined, 'own', 'own']);
+    expect(listing).toEqual(['default', 'own', 'over']);
+  });
+
   it('is requested with the warehouse', async () => {
     const server = await catalog({});
     await open(server, { warehouse: 's3://b/w h?' });
@@ -259,11 +280,11 @@ describe('listings', () => {
     expect((await connector.listTables([], { size: 10 })).items).toEqual([]);
   });
 
-  it('of child namespaces are empty if the catalog has one level only', async () => {
+  it.each([400, 406, 501])('of child namespaces are empty if the catalog refuses parents with %i', async (status) => {
     const server = await catalog({
       '/v1/namespaces': ((request, response) => {
         if (request.path.includes('parent'))
-          respondWithError(response, 406, 'UnsupportedOperationException', 'one level only');
+          respondWithError(response, status, 'UnsupportedOperationException', 'one level only');
         else respondWithJson(response, { namespaces: [['a']] });
       }) as Responder,
     });
@@ -274,9 +295,17 @@ describe('listings', () => {
   it('that are malformed are errors', async () => {
     const server = await catalog({
       '/v1/namespaces/a/tables': { identifiers: 'x' },
+      '/v1/namespaces/b/tables': {},
+      '/v1/namespaces/c/tables': { identifiers: null },
       '/v1/namespaces': { namespaces: [[1]] },
     });
     const connector = await open(server);
+    for (const name of ['b', 'c']) {
+      await expect(connector.listTables([name], { size: 1 })).rejects.toMatchObject({
+        code: 'FAILED_PRECONDITION',
+        message: expect.stringMatching(/it has no list 'identifiers'/),
+      });
+    }
     await expect(connector.listTables(['a'], { size: 1 })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
     await expect(connector.listNamespaces([], { size: 1 })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
     await expect(connector.listTables(['..'], { size: 1 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });

@@ -157,20 +157,17 @@ export class OAuth2 implements Authenticator {
       const value = fields.string('access_token');
       // RFC 8693 requires this field. RFC 6749 does not have it; its tokens are access tokens.
       const type = fields.optionalString('issued_token_type') ?? ACCESS_TOKEN;
-      return tokenOf(
-        value,
-        type,
-        jwtExpiry(value) ?? expiry(requestedAt, fields.optionalInteger('expires_in')),
-        requestedAt,
-      );
+      return tokenOf(value, type, jwtExpiry(value) ?? expiry(requestedAt, fields.raw.expires_in), requestedAt);
     } catch (error) {
       throw tokenError(tokenUrl, error);
     }
   }
 }
 
-function expiry(from: number, seconds: number | undefined): number | undefined {
-  return seconds === undefined || seconds <= 0 ? undefined : from + seconds * 1000;
+/** @param expiresIn seconds; some servers send a text */
+function expiry(from: number, expiresIn: unknown): number | undefined {
+  const seconds = typeof expiresIn === 'string' || typeof expiresIn === 'number' ? Number(expiresIn) : Number.NaN;
+  return seconds > 0 && Number.isFinite(seconds) ? from + seconds * 1000 : undefined;
 }
 
 function tokenOf(value: string, type: string, endsAt: number | undefined, from = Date.now()): Token {
