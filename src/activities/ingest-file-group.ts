@@ -57,7 +57,7 @@ export async function ingestFileGroup(deps: ActivityDeps, input: FileGroupInput)
             signal: heartbeat.signal,
           }),
           from: start,
-          finish: { $case: 'groupFinish', value: { group: groupName(group) } },
+          finish: () => ({ $case: 'groupFinish', value: { group: groupName(group) } }),
           beat: (sent, acknowledged) =>
             heartbeat.beat({
               counts: { filesIngested: filesBefore + sent, bytesRead: reader.bytesRead },

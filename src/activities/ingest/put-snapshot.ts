@@ -1,6 +1,7 @@
 import { ClientError, Status } from 'nice-grpc';
 import { isClaimLost } from '../../catalog-client/claim.ts';
 import type { TableCursor, TableHeartbeat } from '../../contract/activities.ts';
+import type { FileChangeBatch, LiveFileCounts } from '../../formats/table-reader.ts';
 import type { PutSnapshot } from './snapshot-message.ts';
 import { toSnapshotMessage } from './snapshot-message.ts';
 import { type Put, streamChanges } from './stream-changes.ts';
@@ -8,30 +9,56 @@ import { type Put, streamChanges } from './stream-changes.ts';
 /**
  * Ingests one snapshot with its file changes. It becomes visible with its last change.
  *
- * If the catalog then counts other live files than the upstream, the changes were applied to a wrong state, and all files of the snapshot
- * are read instead.
+ * If the catalog then counts other live files than the upstream's manifest list, the changes were applied to a wrong state, and all files of the
+ * snapshot are read instead. If it still does, the list's counts are wrong, which only inform (spec, "Manifest Lists"): the entries count.
  */
 export async function putSnapshot(put: PutSnapshot): Promise<Put> {
-  if (put.before && !put.baseReadable) return send({ ...put, base: undefined, resume: undefined }, { whole: true });
+  if (put.before && !put.baseReadable) return sendWhole(put);
   try {
-    return await send(put, {});
+    return await send(put);
   } catch (error) {
-    const differs = error instanceof ClientError && error.code === Status.FAILED_PRECONDITION;
-    if (!differs || isClaimLost(error) || put.before) throw error;
+    if (!isMiscounted(error)) throw error;
+    if (put.before) return sendWhole(put);
     // The next slice would not know that it must not start from the base, nor at a cursor: it would end here again.
     const again = { ...put, heartbeat: { ...put.heartbeat, isOver: undefined } };
     if (put.groups) return putSnapshot({ ...again, groups: undefined, base: undefined });
     if (put.resume !== undefined) return putSnapshot({ ...again, resume: undefined });
     if (put.base !== undefined) return putSnapshot({ ...again, base: undefined });
-    throw error;
+    return sendCounted(again, error);
   }
 }
 
-async function send(put: PutSnapshot, { whole = false }): Promise<Put> {
+async function sendWhole(put: PutSnapshot): Promise<Put> {
+  const whole = { ...put, base: undefined, resume: undefined };
+  try {
+    return await send(whole, { whole: true });
+  } catch (error) {
+    if (!isMiscounted(error)) throw error;
+    return sendCounted(whole, error, { whole: true });
+  }
+}
+
+/** Sends all files, and expects as many as were read. @param error what the upstream's counts led to */
+async function sendCounted(put: PutSnapshot, error: ClientError, options: { whole?: boolean } = {}): Promise<Put> {
+  const { deps, tableId, snapshot } = put;
+  const done = await send(put, { ...options, countsEntries: true });
+  deps.logger.warn(
+    { table: tableId, snapshot: String(snapshot.snapshotId), reason: error.details },
+    'the counts in a manifest list differ from what its manifests have: the manifests count',
+  );
+  return done;
+}
+
+function isMiscounted(error: unknown): error is ClientError {
+  return error instanceof ClientError && error.code === Status.FAILED_PRECONDITION && !isClaimLost(error);
+}
+
+async function send(put: PutSnapshot, { whole = false, countsEntries = false } = {}): Promise<Put> {
   const { deps, reader, tableId, snapshot, heartbeat, base } = put;
   const { snapshotId } = snapshot;
   const message = toSnapshotMessage(put, put.before ? put.before.baseSnapshotId : base);
-  const counted = await reader.liveFileCounts(snapshotId);
+  const counted = countsEntries ? undefined : await reader.liveFileCounts(snapshotId);
+  const read = { dataFiles: 0, deleteFiles: 0 };
   // Without counts, nothing would show that the catalog lost the changes before the position.
   const from = counted && put.resume;
   const verify = put.before !== undefined;
@@ -48,18 +75,24 @@ async function send(put: PutSnapshot, { whole = false }): Promise<Put> {
     }),
     batches: put.groups
       ? nothing()
-      : reader.fileChanges(snapshotId, { base, from, columnIds: put.columnIds, signal: heartbeat.signal }),
+      : counting(
+          read,
+          reader.fileChanges(snapshotId, { base, from, columnIds: put.columnIds, signal: heartbeat.signal }),
+        ),
     from,
     // A verified snapshot is sent in one stream, because the catalog compares all of its files.
     whole: verify,
-    finish: {
-      $case: 'finish',
-      value: {
-        expectedDataFileCount: counted && BigInt(counted.dataFiles),
-        expectedDeleteFileCount: counted && BigInt(counted.deleteFiles),
-        updateTable: verify ? undefined : put.updateTable,
-        groups: put.groups?.names ?? [],
-      },
+    finish: () => {
+      const expected = countsEntries ? read : counted;
+      return {
+        $case: 'finish',
+        value: {
+          expectedDataFileCount: expected && BigInt(expected.dataFiles),
+          expectedDeleteFileCount: expected && BigInt(expected.deleteFiles),
+          updateTable: verify ? undefined : put.updateTable,
+          groups: put.groups?.names ?? [],
+        },
+      };
     },
     beat: (sent, acknowledged) => {
       const { snapshotsIngested, filesIngested } = put.counts;
@@ -87,6 +120,19 @@ async function send(put: PutSnapshot, { whole = false }): Promise<Put> {
 /** Where a snapshot that was read up to this position continues. */
 export function cursorAt({ snapshot, verifiedUpTo }: PutSnapshot, position: number | undefined): TableCursor {
   return { snapshotId: String(snapshot.snapshotId), position, verified: verifiedUpTo };
+}
+
+/** Passes batches on, and counts the files that they add. */
+async function* counting(
+  read: LiveFileCounts,
+  batches: AsyncIterable<FileChangeBatch>,
+): AsyncGenerator<FileChangeBatch> {
+  for await (const batch of batches) {
+    for (const change of batch.changes) {
+      if (change.kind === 'added') read[change.file.content === 'DATA' ? 'dataFiles' : 'deleteFiles'] += 1;
+    }
+    yield batch;
+  }
 }
 
 async function* nothing(): AsyncGenerator<never> {}

@@ -27,7 +27,7 @@ export function toSnapshotMessage(
 }
 
 export interface PutSnapshot {
-  deps: Pick<ActivityDeps, 'catalog'>;
+  deps: Pick<ActivityDeps, 'catalog' | 'logger'>;
   reader: TableReader;
   tableId: string;
   snapshot: SnapshotDescriptor;

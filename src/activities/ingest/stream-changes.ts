@@ -15,8 +15,8 @@ export interface PutChanges {
   batches: AsyncIterable<FileChangeBatch>;
   /** The position where the reader begins. */
   from?: number;
-  /** The message that ends the last stream. */
-  finish: Request;
+  /** The message that ends the last stream. Called when all changes were read. */
+  finish(): Request;
   /** Reports the changes sent so far in this call, those that the catalog has acknowledged, and the position after the latter. */
   beat(sent: number, acknowledged: { files: number; position?: number }): void;
   signal: AbortSignal;
@@ -59,7 +59,7 @@ export async function streamChanges(put: PutChanges): Promise<Put> {
           header: encodeCommitRequest({ $case: 'header', value: put.header(sum.files === 0) }),
           batches,
           endsAfter: (changes) => !put.whole && (changes >= CHANGES_PER_STREAM || isOver()),
-          finish: encodeCommitRequest(put.finish),
+          finish: () => encodeCommitRequest(put.finish()),
           part,
           beat,
         }),
@@ -90,7 +90,7 @@ async function* requests(stream: {
   header: Uint8Array;
   batches: AsyncIterator<FileChangeBatch>;
   endsAfter(changes: number): boolean;
-  finish: Uint8Array;
+  finish(): Uint8Array;
   /** Output: how far this stream came. */
   part: { position?: number; ended: boolean };
   beat(files: number): void;
@@ -117,5 +117,5 @@ async function* requests(stream: {
   }
   const rest = encoder.flush();
   if (rest) yield rest;
-  if (stream.part.ended) yield stream.finish;
+  if (stream.part.ended) yield stream.finish();
 }

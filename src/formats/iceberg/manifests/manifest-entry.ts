@@ -214,8 +214,8 @@ class EntryBuilder {
     const content = CONTENTS[this.content];
     if (content === undefined) throw new MalformedError(`an entry has the content ${this.content}; expected 0, 1 or 2`);
     if (path === '') throw new MalformedError('an entry has no file path');
-    // -1: an imported file whose records nobody counted.
-    if (recordCount < -1 || fileSizeInBytes < 0) {
+    // -1: an imported file that nobody counted or measured.
+    if (recordCount < -1 || fileSizeInBytes < -1) {
       throw new MalformedError(`the entry of ${path} has ${recordCount} records in ${fileSizeInBytes} bytes`);
     }
     return {
@@ -228,7 +228,7 @@ class EntryBuilder {
         content,
         format: this.format,
         recordCount,
-        fileSizeInBytes,
+        fileSizeInBytes: Math.max(0, fileSizeInBytes),
         specId: this.#specId,
         partition: this.partition,
         columns: this.columns.finish(),
