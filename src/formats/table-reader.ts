@@ -191,10 +191,12 @@ export interface SketchFile {
   snapshotId: bigint;
   path: string;
   sizeInBytes: number;
+  /** What the table's metadata says of its contents. */
+  ndv?: ColumnNdv[];
 }
 
 /** The number of distinct values of one column at a snapshot. */
-export interface ColumnSketch {
+export interface ColumnNdv {
   columnId: number;
   /** Present if the sketch is small enough to be exact. */
   exact?: number;
@@ -203,5 +205,7 @@ export interface ColumnSketch {
   /** Relative standard error of the estimate. */
   relativeError?: number;
   /** The serialized sketch and Puffin's name of its type. */
-  sketch: { type: string; data: Uint8Array };
+  sketch?: { type: string; data: Uint8Array };
 }
+
+export type ColumnSketch = ColumnNdv & Required<Pick<ColumnNdv, 'sketch'>>;

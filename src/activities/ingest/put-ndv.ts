@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { ClientError, Status } from 'nice-grpc';
 import { NAME_MAPPING, parseNameMapping } from '../../formats/parquet/field-ids.ts';
 import { sketchFile } from '../../formats/parquet/sketch-file.ts';
-import type { ColumnSketch, SketchFile, TableReader } from '../../formats/table-reader.ts';
+import type { ColumnNdv, ColumnSketch, SketchFile, TableReader } from '../../formats/table-reader.ts';
 import type { FileSketches, ListFilesToSketchResponse_File } from '../../generated/reconciler/internal/v1/ingestion.ts';
 import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
 import type { PutColumnStatsRequest } from '../../generated/reconciler/v1/statistics.ts';
@@ -49,43 +49,80 @@ export async function putNdv(put: PutNdv, from?: string): Promise<string | undef
   return sketchFiles(put, put.options, from);
 }
 
-/** A statistics file is valid only for the snapshot that it names. */
+/** A statistics file is valid only for the snapshot that it names. Files that cannot be read are logged together. */
 async function putUpstreamSketches(put: PutNdv): Promise<void> {
   const { reader, messages, captured, signal, deps, columnsKey } = put;
-  if (!reader.sketchFiles?.length || reader.columnSketches === undefined) return;
+  const { columnSketches } = reader;
+  if (!reader.sketchFiles?.length || columnSketches === undefined) return;
   const ids = new Set(
     reader.descriptor.schemas
       .flatMap(({ json }) => leafColumns(json))
       .flatMap(({ id }) => (isSelected(put, id) ? [id] : [])),
   );
-  for (const file of reader.sketchFiles) {
-    signal.throwIfAborted();
-    if (!captured.has(file.snapshotId)) continue;
-    // Another path is another file; a file is never read again for the same columns.
-    const key = `sketches/${createHash('sha256')
-      .update(file.path + columnsKey)
+  const failures: { file: string; reason: string }[] = [];
+  // Another path is another file; a file is never read again for the same columns.
+  const keyOf = ({ path }: SketchFile) =>
+    `sketches/${createHash('sha256')
+      .update(path + columnsKey)
       .digest('hex')}`;
-    if (messages.get(file.snapshotId)?.columnStatsKey === key) continue;
-    let failure: unknown;
-    const sketches = readSketches(reader.columnSketches(file, ids), (error) => {
-      failure = error;
-    });
-    try {
-      // A broken stream looks to the catalog like a complete one: the key that means 'done' is sent by itself once everything is in.
-      await deps.catalog.statistics.putColumnStats(requests(put, file, `${key}/${randomUUID()}`, sketches), { signal });
-      await deps.catalog.statistics.putColumnStats(requests(put, file, key), { signal });
-    } catch (error) {
-      // A failure of the catalog does not concern the file, unless the catalog refused the file's contents.
-      if (failure === undefined && !isRefused(error)) throw error;
-      const { reason } = failure === undefined ? { reason: String(error) } : unreadable(failure, signal);
-      deps.logger.warn({ file: file.path, reason }, 'a statistics file cannot be read: its snapshot has no sketches');
-    }
+  const files = reader.sketchFiles.filter((file) => {
+    return captured.has(file.snapshotId) && messages.get(file.snapshotId)?.columnStatsKey !== keyOf(file);
+  });
+  await inParallel(files, PARALLEL, async (file) => {
+    signal.throwIfAborted();
+    const reason = await putSketchFile(put, file, keyOf(file), columnSketches.call(reader, file, ids), ids);
+    if (reason !== undefined) failures.push({ file: file.path, reason });
     put.beat();
+  });
+  if (failures.length === 0) return;
+  const { location } = reader.descriptor;
+  deps.logger.warn(
+    { location, failures: failures.length, first: failures[0] },
+    'statistics files cannot be read: their snapshots have no sketches',
+  );
+}
+
+/** @returns why the file cannot be read; undefined if it was */
+async function putSketchFile(
+  put: PutNdv,
+  file: SketchFile,
+  key: string,
+  all: AsyncIterable<ColumnSketch>,
+  columnIds: ReadonlySet<number>,
+): Promise<string | undefined> {
+  const { deps, signal } = put;
+  const { putColumnStats } = deps.catalog.statistics;
+  let failure: unknown;
+  const sketches = untilFailure(all, (error) => {
+    failure = error;
+  });
+  try {
+    // Nothing is sent of a file that cannot be read at all.
+    const first = await sketches.next();
+    if (!first.done) {
+      // A broken file looks to the catalog like a complete one: the key that means 'done' is sent by itself once everything is in.
+      await putColumnStats(requests(put, file, `${key}/${randomUUID()}`, startingWith(first.value, sketches)), {
+        signal,
+      });
+    }
+    if (failure === undefined) {
+      await putColumnStats(requests(put, file, key), { signal });
+      return undefined;
+    }
+    const { reason } = unreadable(failure, signal);
+    // The numbers in the table's metadata serve instead.
+    const known = (file.ndv ?? []).filter(({ columnId }) => columnIds.has(columnId));
+    if (known.length > 0) await putColumnStats(requests(put, file, key, known), { signal });
+    return reason;
+  } catch (error) {
+    // A failure of the catalog does not concern the file, unless the catalog refused the file's contents.
+    if (!isRefused(error)) throw error;
+    return String(error);
   }
 }
 
-/** The same sketches. Passes an error of the reader to `failed`: the call that sends them may end with another error. */
-async function* readSketches(
+/** The same sketches, up to an error of the reader: a stream that failed would be reset, which HTTP/2 servers bear a thousand times. */
+async function* untilFailure(
   sketches: AsyncIterable<ColumnSketch>,
   failed: (error: unknown) => void,
 ): AsyncGenerator<ColumnSketch> {
@@ -93,23 +130,27 @@ async function* readSketches(
     yield* sketches;
   } catch (error) {
     failed(error);
-    throw error;
   }
+}
+
+async function* startingWith<T>(first: T, rest: AsyncIterable<T>): AsyncGenerator<T> {
+  yield first;
+  yield* rest;
 }
 
 async function* requests(
   { tableId }: PutNdv,
   { snapshotId }: SketchFile,
   idempotencyKey: string,
-  sketches: AsyncIterable<ColumnSketch> | [] = [],
+  sketches: AsyncIterable<ColumnSketch> | readonly ColumnNdv[] = [],
 ): AsyncGenerator<{ request: PutColumnStatsRequest['request'] }> {
   yield { request: { $case: 'header', value: { tableId, snapshotId, idempotencyKey } } };
-  for await (const { columnId, exact, estimate, relativeError, sketch } of sketches) {
+  for await (const { columnId, exact, estimate, relativeError, sketch } of sketches as AsyncIterable<ColumnNdv>) {
     const ndv = {
       exact: exact === undefined ? undefined : BigInt(exact),
       estimate,
       relativeError,
-      sketches: [{ type: sketch.type, data: Buffer.from(sketch.data) }],
+      sketches: sketch ? [{ type: sketch.type, data: Buffer.from(sketch.data) }] : [],
     };
     yield { request: { $case: 'column', value: { columnId, columnName: '', logicalType: '', dropped: false, ndv } } };
   }
@@ -167,9 +208,9 @@ function columnsToSketch(put: PutNdv): LeafColumn[] {
   return schema === undefined ? [] : leafColumns(schema.json).filter(({ id }) => isSelected(put, id));
 }
 
-/** The catalog has no field ids below 1; Iceberg assigns none. */
+/** Iceberg assigns no field ids below 0. Some writers begin with 0. */
 function isSelected({ columnIds }: PutNdv, id: number): boolean {
-  return id > 0 && (columnIds === undefined || columnIds.has(id));
+  return id >= 0 && (columnIds === undefined || columnIds.has(id));
 }
 
 function isRefused(error: unknown): boolean {

@@ -58,7 +58,7 @@ function checkFile(checks: Checks, file: FileSketches, at: string): void {
   checks.that(lastColumnId >= 0, `${at}.last_column_id`, 'is below 0');
   for (const [index, { columnId, logicalType, theta, estimate }] of columns.entries()) {
     const column = `${at}.columns[${index}]`;
-    checks.that(columnId > 0, `${column}.column_id`, 'is required');
+    checks.that(columnId >= 0, `${column}.column_id`, 'is below 0');
     checks.text(logicalType, `${column}.logical_type`, { min: 1, max: 200 });
     checks.that(estimate >= 0 && Number.isFinite(estimate), `${column}.estimate`, 'is not a number from 0');
     const isSketch = theta.length <= MAX_SKETCH_BYTES && decodeCompactTheta(theta) !== undefined;

@@ -100,7 +100,7 @@ function toResponse(count: number): PutColumnStatsResponse {
 
 function checkColumn(column: ColumnStats): void {
   const checks = new Checks();
-  checks.that(column.columnId > 0, 'column.column_id', 'is required');
+  checks.that(column.columnId >= 0, 'column.column_id', 'is below 0');
   for (const field of ['valueCount', 'nullCount', 'nanCount', 'sizeInBytes'] as const) {
     const value = column[field];
     if (value !== undefined) checks.count(value, `column.${field.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`)}`);

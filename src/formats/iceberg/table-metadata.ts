@@ -5,7 +5,7 @@ import { THETA_TYPE } from '../../stats/ndv/compact-theta.ts';
 import { JsonFields, unexpectedValue } from '../json/json-fields.ts';
 import { losslessJson, parseLosslessJson } from '../json/lossless-json.ts';
 import { fileError, MalformedError } from '../malformed.ts';
-import type { PartitionSpec, SketchFile, SnapshotDescriptor, SnapshotRef } from '../table-reader.ts';
+import type { ColumnNdv, PartitionSpec, SketchFile, SnapshotDescriptor, SnapshotRef } from '../table-reader.ts';
 
 /** A table's metadata file (Iceberg spec, "Table Metadata Fields"). All format versions are converted to the newest one. */
 export interface TableMetadata {
@@ -197,14 +197,24 @@ function sketchFiles(fields: JsonFields, snapshots: readonly SnapshotMetadata[])
   try {
     return fields.objects('statistics').flatMap((file) => {
       const snapshotId = file.long('snapshot-id');
-      const hasSketches = file.objects('blob-metadata').some((blob) => blob.string('type') === THETA_TYPE);
-      if (!ids.has(snapshotId) || !hasSketches) return [];
-      return [{ snapshotId, path: file.string('statistics-path'), sizeInBytes: file.integer('file-size-in-bytes') }];
+      const sketches = file.objects('blob-metadata').filter((blob) => blob.string('type') === THETA_TYPE);
+      if (!ids.has(snapshotId) || sketches.length === 0) return [];
+      const ndv = sketches.flatMap((blob) => ndvOf(blob, snapshotId));
+      const path = file.string('statistics-path');
+      return [{ snapshotId, path, sizeInBytes: file.integer('file-size-in-bytes'), ndv }];
     });
   } catch (error) {
     if (error instanceof MalformedError) return [];
     throw error;
   }
+}
+
+/** The number of distinct values of a blob's column, if it states one for this snapshot. */
+function ndvOf(blob: JsonFields, snapshotId: bigint): ColumnNdv[] {
+  const [columnId, ...others] = blob.int32s('fields');
+  const { ndv } = blob.stringMap('properties');
+  const isOfColumn = columnId !== undefined && others.length === 0 && blob.long('snapshot-id') === snapshotId;
+  return isOfColumn && ndv !== undefined && /^\d{1,15}$/.test(ndv) ? [{ columnId, estimate: Number(ndv) }] : [];
 }
 
 /** Some writers store -1 for a missing id. */

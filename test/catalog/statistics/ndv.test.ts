@@ -296,7 +296,7 @@ describe('numbers of distinct values of a snapshot', () => {
   it.each([
     ['no sketch', { theta: Buffer.from('none') }, 'theta'],
     ['no estimate', { estimate: Number.NaN }, 'estimate'],
-    ['no column', { columnId: 0 }, 'column_id'],
+    ['a negative column', { columnId: -1 }, 'column_id'],
     ['no type', { logicalType: '' }, 'logical_type'],
   ])('refuse %s', async (_, column, field) => {
     const table = await TestTable.create(catalog);
