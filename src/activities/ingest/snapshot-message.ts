@@ -2,14 +2,16 @@ import type { SnapshotDescriptor, TableReader } from '../../formats/table-reader
 import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
 import { Snapshot as SnapshotMessage } from '../../generated/reconciler/v1/snapshots.ts';
 import type { UpdateTableRequest } from '../../generated/reconciler/v1/tables.ts';
+import { refuseOversizeSummary } from '../plan/refuse-oversize.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
 import type { Heartbeat } from '../runtime/heartbeat.ts';
 
-/** The snapshot as the catalog stores it. */
+/** The snapshot as the catalog stores it. @throws CodedError FAILED_PRECONDITION if it is too large to transfer */
 export function toSnapshotMessage(
   { tableId, snapshot }: Pick<PutSnapshot, 'tableId' | 'snapshot'>,
   base: bigint | undefined,
 ): Snapshot {
+  refuseOversizeSummary(tableId, snapshot.snapshotId, snapshot.summary);
   return SnapshotMessage.fromPartial({
     tableId,
     snapshotId: snapshot.snapshotId,

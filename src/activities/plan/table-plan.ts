@@ -7,6 +7,7 @@ import { resolveCaptureOptions } from '../options/capture-options.ts';
 import { coverageAfter } from '../options/coverage.ts';
 import { destinationOf, type TableDestination } from '../options/destination.ts';
 import { boundTable, type EnsureResult, ensureTable } from './ensure-table.ts';
+import { refuseOversize } from './refuse-oversize.ts';
 import { type Ancestry, ancestryOf, type TableHeads } from './select-snapshots.ts';
 import { type NdvColumns, ndvColumns, selectedColumns } from './selected-columns.ts';
 import { planSnapshots, type SnapshotPlan } from './snapshot-plan.ts';
@@ -63,6 +64,7 @@ export interface NdvPlan extends NdvColumns {
 export async function planTable(input: TableIngest, reader: TableReader): Promise<TablePlan> {
   const { connector, table, full } = input;
   const { descriptor } = reader;
+  refuseOversize(table, descriptor);
   const capture = resolveCaptureOptions(connector, input);
   const isCaptureOnly = capture.mode === 'CAPTURE_ONLY';
   const destination = destinationOf(connector, table);

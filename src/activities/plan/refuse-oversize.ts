@@ -1,0 +1,63 @@
+import type { TableRef } from '../../contract/upstream-names.ts';
+import { CodedError } from '../../errors.ts';
+import type { TableDescriptor } from '../../formats/table-reader.ts';
+import { tableText } from '../options/destination.ts';
+
+/**
+ * Most bytes that the properties of a table, one of its schemas, a snapshot's summary and so on may have. The catalog accepts messages of 8 MiB
+ * (`MAX_RECEIVE_BYTES` of its server), and the largest message has the parts of a table together.
+ */
+const MAX_BYTES = 7 * 1024 * 1024;
+
+/** @throws CodedError FAILED_PRECONDITION, without which each attempt would fail in the same way, if a table's metadata is too large to transfer */
+export function refuseOversize(table: TableRef, descriptor: TableDescriptor): void {
+  const { properties, schemas, currentSchemaId, partitionSpecs, refs } = descriptor;
+  const current = schemas.find(({ id }) => id === currentSchemaId)?.json.length ?? 0;
+  const parts: [string, number, string][] = [
+    ['its properties have', sizeOf(properties), `Remove properties that nobody needs, ${largest(properties)} first`],
+    ['its current schema has', current, 'Remove columns or their docs'],
+    ['its partition specs have', JSON.stringify(partitionSpecs).length, 'Remove specs that no snapshot needs'],
+    ['its branches and tags have', refs.reduce((sum, { name }) => sum + name.length + 50, 0), 'Drop some of them'],
+  ];
+  const [[what, size, advice]] = parts.sort(([, a], [, b]) => b - a) as [(typeof parts)[number]];
+  const total = parts.reduce((sum, [, size]) => sum + size, 0);
+  if (total > MAX_BYTES) throw oversize(table, what, size, total, advice);
+  for (const { id, json } of schemas) {
+    if (json.length > MAX_BYTES)
+      throw oversize(table, `schema ${id} has`, json.length, json.length, 'Remove columns or their docs');
+  }
+}
+
+/** @throws CodedError FAILED_PRECONDITION if a snapshot's summary is too large to transfer */
+export function refuseOversizeSummary(
+  table: string,
+  snapshotId: bigint,
+  summary: Readonly<Record<string, string>>,
+): void {
+  const size = sizeOf(summary);
+  if (size <= MAX_BYTES) return;
+  throw new CodedError(
+    'FAILED_PRECONDITION',
+    `the summary of snapshot ${snapshotId} of table ${table} has ${mib(size)}, at most ${mib(MAX_BYTES)} are supported. Expire the snapshot.`,
+  );
+}
+
+function oversize(table: TableRef, what: string, size: number, total: number, advice: string): CodedError {
+  const of = mib(size) === mib(total) ? '' : ` of ${mib(total)}`;
+  return new CodedError(
+    'FAILED_PRECONDITION',
+    `the metadata of table ${tableText(table)} is too large: ${what} ${mib(size)}${of}, at most ${mib(MAX_BYTES)} are supported. ${advice}.`,
+  );
+}
+
+const sizeOf = (map: Readonly<Record<string, string>>) =>
+  Object.entries(map).reduce((sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value), 0);
+
+const largest = (map: Readonly<Record<string, string>>) =>
+  JSON.stringify(
+    Object.entries(map)
+      .sort(([, a], [, b]) => b.length - a.length)[0]?.[0]
+      .slice(0, 100) ?? '',
+  );
+
+const mib = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
