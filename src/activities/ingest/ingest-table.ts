@@ -2,6 +2,7 @@ import type { UpstreamCatalog } from '../../connectors/spi.ts';
 import type { TableHeartbeat, TableOutcome } from '../../contract/activities.ts';
 import type { TableRef } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
+import { NotATableError } from '../../formats/not-a-table.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
 import type { TableIngest } from '../plan/table-ingest.ts';
 import { planTable } from '../plan/table-plan.ts';
@@ -15,7 +16,8 @@ import { recordPlan } from './record-plan.ts';
  */
 export async function ingestTable(input: TableIngest): Promise<TableOutcome> {
   const { upstream, table, connector, deps, heartbeat, resume, changes } = input;
-  await using opened = await upstream.openTable(table);
+  await using opened = await openTable(upstream, table);
+  if (!opened) return { changed: false, counts: {} };
   const reader = withFooterMetrics(opened, connector.properties, deps.logger);
   // Not less than a previous attempt has reported: this one may end before it gets as far.
   const counts = { ...resume?.counts, bytesRead: reader.bytesRead };
@@ -24,6 +26,16 @@ export async function ingestTable(input: TableIngest): Promise<TableOutcome> {
     const plan = await planTable(input, reader);
     return changes ? recordPlan(plan, input, reader, changes) : applyPlan(plan, input, reader);
   });
+}
+
+/** @returns undefined for what is no table, such as a view in a folder, which is listed like one */
+async function openTable(upstream: UpstreamCatalog, table: TableRef): Promise<TableReader | undefined> {
+  try {
+    return await upstream.openTable(table);
+  } catch (error) {
+    if (error instanceof NotATableError) return undefined;
+    throw error;
+  }
 }
 
 /** A writer may expire what is being read. The table is not broken then, and the error is ABORTED: its new state can be read. */

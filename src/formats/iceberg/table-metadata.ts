@@ -5,6 +5,7 @@ import { THETA_TYPE } from '../../stats/ndv/compact-theta.ts';
 import { JsonFields, unexpectedValue } from '../json/json-fields.ts';
 import { losslessJson, parseLosslessJson } from '../json/lossless-json.ts';
 import { fileError, MalformedError } from '../malformed.ts';
+import { NotATableError } from '../not-a-table.ts';
 import type { ColumnNdv, PartitionSpec, SketchFile, SnapshotDescriptor, SnapshotRef } from '../table-reader.ts';
 
 /** A table's metadata file (Iceberg spec, "Table Metadata Fields"). All format versions are converted to the newest one. */
@@ -85,7 +86,7 @@ function metadataText(bytes: Uint8Array): string {
 
 function tableMetadata(fields: JsonFields, path: string): TableMetadata {
   if (fields.has('view-uuid')) {
-    throw new CodedError('FAILED_PRECONDITION', `${path} is the metadata of a view, not of a table`);
+    throw new NotATableError('FAILED_PRECONDITION', `${path} is the metadata of a view, not of a table`);
   }
   const formatVersion = fields.int32('format-version');
   if (formatVersion < 1) throw unexpectedValue('format-version', 'at least 1', formatVersion);
