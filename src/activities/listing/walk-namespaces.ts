@@ -122,7 +122,8 @@ async function walk<T extends { namespace: NamespacePath; name: string }>(
       if (isThere && refused.at(-1)?.path !== path) refused.push({ path, error });
       return { items: [] };
     };
-  let children: { key: string; items: NamespacePath[]; nextToken?: string } | undefined;
+  /** A page of children of each parent on the way, so that none is requested again after each child. */
+  const pages = new Map<string, Page<NamespacePath>>();
 
   for (;;) {
     if (cursor.namespace) {
@@ -143,13 +144,14 @@ async function walk<T extends { namespace: NamespacePath; name: string }>(
     const parent = cursor.parents.at(-1);
     if (!parent) return walked();
     const key = JSON.stringify([parent.path, parent.token]);
-    if (children?.key !== key) {
+    let children = pages.get(key);
+    if (!children) {
       const request = { size: NAMESPACE_PAGE, token: parent.token };
-      const page = await upstream
+      children = await upstream
         .listNamespaces(parent.path, request)
         .catch(orNothing<NamespacePath>(parent.path, cursor.parents.length === 1));
       onProgress();
-      children = { key, ...page };
+      pages.set(key, children);
     }
     const child = children.items[parent.next];
     if (child) {
@@ -158,6 +160,7 @@ async function walk<T extends { namespace: NamespacePath; name: string }>(
       continue;
     }
     cursor.parents.pop();
+    pages.delete(key);
     const next = nextPlace(parent, children, 'namespaces', parent.path);
     if (next) cursor.parents.push({ path: parent.path, next: 0, ...next });
   }

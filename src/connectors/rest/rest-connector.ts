@@ -249,7 +249,7 @@ class RestConnector implements UpstreamCatalog {
     }
     const { url: tableUrl, response } = await this.#load(table, 'refs', this.#delegation());
     const reloaded = loadedTable(tableUrl, response);
-    return reloaded.credentials.length > 0 ? reloaded.credentials : splitVendedKeys(reloaded.config)[1];
+    return [...reloaded.credentials, ...splitVendedKeys(reloaded.config)[1]];
   }
 
   #delegation(): Record<string, string> {

@@ -31,7 +31,8 @@ export interface TableStorage {
 export function tableStorage(table: LoadedTable, storage: TableStorage): ObjectStore {
   const { own, localRoots, usage, loadCredentials, fetchCredentials } = storage;
   const [config, keysInConfig] = splitVendedKeys(table.config);
-  const vended = table.credentials.length > 0 ? table.credentials : keysInConfig;
+  // The keys in the config serve the paths that no prefix of the others covers.
+  const vended = [...table.credentials, ...keysInConfig];
   const hasVended = vended.length > 0;
   const properties = {
     ...fromCatalog(storage.defaults),

@@ -144,6 +144,18 @@ describe('a walk', () => {
     await expect(walked(failing({ b: code }), true)).rejects.toMatchObject({ code });
   });
 
+  it('lists the children of each namespace once', async () => {
+    const counted = Object.assign(new MemoryUpstream(), { namespaces: upstream.namespaces, tables: upstream.tables });
+    const { listNamespaces } = counted;
+    const asked: string[] = [];
+    counted.listNamespaces = async (path, page) => {
+      asked.push(path.join('.'));
+      return listNamespaces.call(counted, path, page);
+    };
+    expect((await walked(counted)).items).toEqual(every);
+    expect(asked.sort()).toEqual(['', 'a', 'a.x', 'a.x.y', 'b', 'c']);
+  });
+
   it('walks over views, and over what is below a root, in the same way', async () => {
     const { items: views } = await walkViews(upstream, walkFrom(['a', 'x']), options());
     expect(views.map(({ namespace, name }) => [...namespace, name].join('.'))).toEqual([

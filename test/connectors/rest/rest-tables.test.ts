@@ -146,13 +146,14 @@ describe('a table', () => {
   it("is read with vended credentials, and other allowed locations with the connector's own keys", async () => {
     const s3 = await startFakeServer((_, response) => void response.writeHead(404).end());
     cleanUp.push(s3);
-    const keyUsed = async (manifestList: string) => {
+    const keyUsed = async (manifestList: string, config = {}) => {
       const server = await catalog({
         [TABLE_PATH]: {
           'metadata-location': 'm',
           metadata: tableMetadata('s3://b/t', manifestList),
+          config,
           'storage-credentials': [
-            { prefix: 's3://b/t', config: { 's3.access-key-id': 'AKIAVENDED', 's3.secret-access-key': 'vended' } },
+            { prefix: 's3://b/t/a', config: { 's3.access-key-id': 'AKIAVENDED', 's3.secret-access-key': 'vended' } },
           ],
         },
       });
@@ -167,8 +168,12 @@ describe('a table', () => {
       await expect(reader.liveFileCounts(7n)).rejects.toThrow('list.avro');
       return /Credential=([^/]+)/.exec(s3.requests.at(-1)?.headers.authorization ?? '')?.[1];
     };
-    expect(await keyUsed('s3://b/t/list.avro')).toBe('AKIAVENDED');
+    expect(await keyUsed('s3://b/t/a/list.avro')).toBe('AKIAVENDED');
     expect(await keyUsed('s3://other/list.avro')).toBe('AKIAOWN');
+    // The keys in the table's config serve what no prefix covers.
+    const config = { 's3.access-key-id': 'AKIACONFIG', 's3.secret-access-key': 'config' };
+    expect(await keyUsed('s3://b/t/a/list.avro', config)).toBe('AKIAVENDED');
+    expect(await keyUsed('s3://b/t/list.avro', config)).toBe('AKIACONFIG');
   });
 
   it('whose location is the root of the file system cannot read any file', async () => {
