@@ -38,7 +38,7 @@ export async function dropGone(deps: ActivityDeps, input: DropInput): Promise<Dr
   return withHeartbeat(`Dropping what is gone from ${connector.uri}`, input, async ({ beat, signal }) => {
     const heartbeat = { signal, beat: () => beat({ counts: { ...counts } }) };
     await using upstream = await openUpstream(deps, connector);
-    const proof = new NamespaceProof(upstream);
+    const proof = new NamespaceProof(upstream, () => heartbeat.beat());
     const changes = openChangeList(deps, connector, input);
     const snapshotChanges = changes && recordSnapshots(changes, connector);
     for (const what of views ? (['tables', 'views'] as const) : (['tables'] as const)) {

@@ -50,7 +50,7 @@ export async function reconcileMissing(deps: ActivityDeps, input: MissingInput):
       return gone.length;
     };
     const listOther = changes && (views || viewsListed) ? listingOf(upstream, views ? 'tables' : 'views') : undefined;
-    const proof = new NamespaceProof(upstream);
+    const proof = new NamespaceProof(upstream, () => heartbeat.beat());
     const listing = { what, refused, list, listOther, isListed: (path: NamespacePath) => proof.isListed(path) };
     const mark = async (gone: Binding[]) => {
       marked += await (changes ? record(gone) : bindings.mark(gone));

@@ -66,7 +66,9 @@ async function putUpstreamSketches(put: PutNdv): Promise<void> {
       .update(path + columnsKey)
       .digest('hex')}`;
   const files = reader.sketchFiles.filter((file) => {
-    return captured.has(file.snapshotId) && messages.get(file.snapshotId)?.columnStatsKey !== keyOf(file);
+    const known = messages.get(file.snapshotId)?.columnStatsKey;
+    const isDone = known === keyOf(file) || (known === fromMetadata(keyOf(file)) && !put.full);
+    return captured.has(file.snapshotId) && !isDone;
   });
   await inParallel(files, PARALLEL, async (file) => {
     signal.throwIfAborted();
@@ -81,6 +83,9 @@ async function putUpstreamSketches(put: PutNdv): Promise<void> {
     'statistics files cannot be read: their snapshots have no sketches',
   );
 }
+
+/** The key that means that the numbers in the table's metadata are in: a full rescan tries to read the file again. */
+const fromMetadata = (key: string) => `${key}/metadata`;
 
 /** @returns why the file cannot be read; undefined if it was */
 async function putSketchFile(
@@ -112,7 +117,7 @@ async function putSketchFile(
     const { reason } = unreadable(failure, signal);
     // The numbers in the table's metadata serve instead.
     const known = (file.ndv ?? []).filter(({ columnId }) => columnIds.has(columnId));
-    if (known.length > 0) await putColumnStats(requests(put, file, key, known), { signal });
+    if (known.length > 0) await putColumnStats(requests(put, file, fromMetadata(key), known), { signal });
     return reason;
   } catch (error) {
     // A failure of the catalog does not concern the file, unless the catalog refused the file's contents.

@@ -12,10 +12,13 @@ const PAGE = 500;
  */
 export class NamespaceProof {
   readonly #upstream: Pick<UpstreamCatalog, 'listNamespaces'>;
+  readonly #onProgress: () => void;
   #known?: { key: string; names: ReadonlySet<string> };
 
-  constructor(upstream: Pick<UpstreamCatalog, 'listNamespaces'>) {
+  /** @param onProgress called after each request */
+  constructor(upstream: Pick<UpstreamCatalog, 'listNamespaces'>, onProgress: () => void) {
     this.#upstream = upstream;
+    this.#onProgress = onProgress;
   }
 
   /** Whether its parent lists the namespace. @throws CodedError if that cannot be found out */
@@ -32,12 +35,13 @@ export class NamespaceProof {
       let place: PagePlace | undefined = {};
       while (place) {
         const page = await this.#upstream.listNamespaces(parent, { size: PAGE, token: place.token });
+        this.#onProgress();
         for (const path of page.items) if (path.length === parent.length + 1) names.add(path.at(-1) ?? '');
         place = nextPlace(place, page, 'namespaces', parent);
       }
     } catch (error) {
       const isGone = error instanceof CodedError && error.code === 'NOT_FOUND' && parent.length > 0;
-      if (!isGone || (await new NamespaceProof(this.#upstream).isListed(parent))) throw error;
+      if (!isGone || (await new NamespaceProof(this.#upstream, this.#onProgress).isListed(parent))) throw error;
     }
     return names;
   }

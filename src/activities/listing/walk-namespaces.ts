@@ -110,15 +110,18 @@ async function walk<T extends { namespace: NamespacePath; name: string }>(
   const refused: RefusedNamespace[] = [];
   let visited = 0;
   const walked = () => ({ items: [...items.values()], refused });
+  const proof = new NamespaceProof(upstream, onProgress);
   /** An empty page if a namespace below the root cannot be listed, or is gone. */
   const orNothing =
     <U>(path: NamespacePath, isRoot: boolean) =>
     async (error: unknown): Promise<Page<U>> => {
       if (isRoot || !(error instanceof CodedError) || !failsAlone(error, isLastAttempt)) throw error;
-      // An upstream that cannot list the parent is away as a whole.
-      const isThere = await new NamespaceProof(upstream).isListed(path).catch(() => {
-        throw error;
-      });
+      // An upstream that cannot list the parent is away as a whole. What may not be read is there.
+      const isThere =
+        error.code === 'PERMISSION_DENIED' ||
+        (await proof.isListed(path).catch(() => {
+          throw error;
+        }));
       if (isThere && refused.at(-1)?.path !== path) refused.push({ path, error });
       return { items: [] };
     };
@@ -168,7 +171,14 @@ async function walk<T extends { namespace: NamespacePath; name: string }>(
 
 /** Codes of errors that concern one namespace only, if its parent can be listed. */
 const OWN_CODES: ReadonlySet<CodeName> = new Set([
-  ...(['PERMISSION_DENIED', 'NOT_FOUND', 'INVALID_ARGUMENT', 'FAILED_PRECONDITION', 'UNIMPLEMENTED'] as const),
+  ...([
+    'PERMISSION_DENIED',
+    'NOT_FOUND',
+    'INVALID_ARGUMENT',
+    'FAILED_PRECONDITION',
+    'UNIMPLEMENTED',
+    'DATA_LOSS',
+  ] as const),
 ]);
 const TRANSIENT_CODES: ReadonlySet<CodeName> = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED']);
 

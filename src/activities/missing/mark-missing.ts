@@ -121,10 +121,18 @@ async function listedNames(
     return names;
   } catch (error) {
     if (!(error instanceof CodedError) || path.length === 0) throw error;
-    const { code } = error;
-    if (code === 'NOT_FOUND' && !(await listing.isListed(path))) return new Set();
     // The run has reported it, and so has a reason to fail.
-    if (listing.refused && failsAlone(error, isLastAttempt())) return undefined;
+    const isReported = (error: unknown) =>
+      listing.refused && error instanceof CodedError && failsAlone(error, isLastAttempt());
+    if (error.code === 'NOT_FOUND') {
+      try {
+        if (!(await listing.isListed(path))) return new Set();
+      } catch (error) {
+        if (isReported(error)) return undefined;
+        throw error;
+      }
+    }
+    if (isReported(error)) return undefined;
     throw error;
   }
 }

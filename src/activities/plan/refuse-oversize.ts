@@ -9,15 +9,22 @@ import { tableText } from '../options/destination.ts';
  */
 const MAX_BYTES = 7 * 1024 * 1024;
 
+/** What an entry of a map takes in a message, besides its key and its value. */
+const ENTRY_BYTES = 12;
+
 /** @throws CodedError FAILED_PRECONDITION, without which each attempt would fail in the same way, if a table's metadata is too large to transfer */
 export function refuseOversize(table: TableRef, descriptor: TableDescriptor): void {
   const { properties, schemas, currentSchemaId, partitionSpecs, refs } = descriptor;
-  const current = schemas.find(({ id }) => id === currentSchemaId)?.json.length ?? 0;
+  const current = schemas.find(({ id }) => id === currentSchemaId)?.json ?? '';
   const parts: [string, number, string][] = [
     ['its properties have', sizeOf(properties), `Remove properties that nobody needs, ${largest(properties)} first`],
-    ['its current schema has', current, 'Remove columns or their docs'],
+    ['its current schema has', Buffer.byteLength(current), 'Remove columns or their docs'],
     ['its partition specs have', JSON.stringify(partitionSpecs).length, 'Remove specs that no snapshot needs'],
-    ['its branches and tags have', refs.reduce((sum, { name }) => sum + name.length + 50, 0), 'Drop some of them'],
+    [
+      'its branches and tags have',
+      refs.reduce((sum, { name }) => sum + Buffer.byteLength(name) + 50, 0),
+      'Drop some of them',
+    ],
   ];
   const [[what, size, advice]] = parts.sort(([, a], [, b]) => b - a) as [(typeof parts)[number]];
   const total = parts.reduce((sum, [, size]) => sum + size, 0);
@@ -51,7 +58,10 @@ function oversize(table: TableRef, what: string, size: number, total: number, ad
 }
 
 const sizeOf = (map: Readonly<Record<string, string>>) =>
-  Object.entries(map).reduce((sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value), 0);
+  Object.entries(map).reduce(
+    (sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value) + ENTRY_BYTES,
+    0,
+  );
 
 const largest = (map: Readonly<Record<string, string>>) =>
   JSON.stringify(

@@ -14,9 +14,10 @@ export interface CatalogConfig {
   /** The connector's own properties take precedence over the catalog's defaults, and the catalog's overrides over both. */
   defaults: Readonly<Record<string, string>>;
   overrides: Readonly<Record<string, string>>;
-  /** The connector's own properties, without those that the catalog takes away by an override of null. */
-  own: Readonly<Record<string, string>>;
-  /** All of them together. */
+  /**
+   * All of them together with the connector's own, without those that the catalog takes away by an override of null. For requests to the catalog:
+   * the connector's keys and roles for storage stay.
+   */
   properties: Readonly<Record<string, string>>;
   /** Whether the catalog supports an endpoint, such as `GET /v1/{prefix}/namespaces`. */
   has(endpoint: string): boolean;
@@ -88,7 +89,6 @@ function configOf(fields: JsonFields, base: string, own: Readonly<Record<string,
     }),
     defaults,
     overrides,
-    own: kept,
     properties: merged,
     has: (endpoint) => endpoints.has(endpoint),
   };

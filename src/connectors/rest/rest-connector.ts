@@ -48,7 +48,7 @@ export async function openRestCatalog(spec: ResolvedSpec, limits: WorkerLimits):
   try {
     const own = connectorProperties(spec);
     const timeouts = timeoutsOf(own);
-    const headers = requestHeaders(spec);
+    const { delegation, ...headers } = requestHeaders(spec);
     if (spec.auth.secret) rememberConnectorSecret(spec.auth.secret);
     const authenticator = await authenticatorOf(spec, own, {
       base,
@@ -61,10 +61,10 @@ export async function openRestCatalog(spec: ResolvedSpec, limits: WorkerLimits):
       own,
     );
     // The config may have further headers.
-    const { delegation, all } = requestHeaders({ ...spec, properties: config.properties });
+    const { all } = requestHeaders({ ...spec, properties: config.properties });
     const client = new HttpClient({ exchange, headers: all, authenticator, ...timeouts });
     const localRoots = limits.localRoots ?? (isThisMachine(base) ? undefined : []);
-    return new RestConnector({ client, config, exchange, usage, own: config.own, delegation, localRoots });
+    return new RestConnector({ client, config, exchange, usage, own, delegation, localRoots });
   } catch (error) {
     exchange.close();
     throw error;
@@ -88,6 +88,8 @@ class RestConnector implements UpstreamCatalog {
   readonly describeView?: UpstreamCatalog['describeView'];
   readonly #options: RestOptions;
   readonly #namespaces: Listing;
+  /** Whether the catalog has listed the children of a namespace. */
+  #nests = false;
   readonly #tables: Listing;
   readonly #views: Listing;
 
@@ -113,11 +115,15 @@ class RestConnector implements UpstreamCatalog {
       return path.length === parent.length + 1 && parent.every((level, i) => path[i] === level) ? path : undefined;
     };
     try {
-      return await this.#namespaces.page(url, 'namespaces', child, page);
+      const children = await this.#namespaces.page(url, 'namespaces', child, page);
+      if (parent.length > 0) this.#nests = true;
+      return children;
     } catch (error) {
-      // A catalog whose namespaces have one level. The OpenAPI does not require them to nest.
-      const isFlat = error instanceof ResponseError && [400, 406, 501].includes(error.status);
-      if (isFlat && parent.length > 0) return { items: [] };
+      if (parent.length > 0 && error instanceof ResponseError) {
+        // A catalog whose namespaces have one level: the OpenAPI does not require them to nest. Others answer 400 to what is wrong.
+        const refusesParent = error.status === 400 && parent.length === 1 && page.token === undefined && !this.#nests;
+        if (refusesParent || error.status === 406 || error.status === 501) return { items: [] };
+      }
       throw error;
     }
   }
@@ -234,11 +240,13 @@ class RestConnector implements UpstreamCatalog {
   async #credentials(table: TableRef, loaded: LoadedTable): Promise<VendedCredential[]> {
     const { client, config } = this.#options;
     const endpoint = loaded.config['client.refresh-credentials-endpoint'];
+    // Only the table itself has the keys that are in its config.
+    const isWhole = loaded.credentials.length > 0 && splitVendedKeys(loaded.config)[1].length > 0;
     const tableEndpoint = endpoint === undefined ? undefined : absolute(endpoint, config.base);
     const url =
       tableEndpoint ??
       (config.has(LOAD_CREDENTIALS) ? config.base + config.paths.credentials(table.namespace, table.name) : undefined);
-    if (url !== undefined) {
+    if (url !== undefined && !isWhole) {
       const response = await client.json({
         url,
         headers: this.#delegation(),

@@ -3,7 +3,7 @@ import { CodedError } from '../../errors.ts';
 import { leafColumns } from '../../stats/leaf-columns.ts';
 import { THETA_TYPE } from '../../stats/ndv/compact-theta.ts';
 import { JsonFields, unexpectedValue } from '../json/json-fields.ts';
-import { losslessJson, parseLosslessJson } from '../json/lossless-json.ts';
+import { losslessJson, parseLosslessJsonFile } from '../json/lossless-json.ts';
 import { fileError, MalformedError } from '../malformed.ts';
 import { NotATableError } from '../not-a-table.ts';
 import type { ColumnNdv, PartitionSpec, SketchFile, SnapshotDescriptor, SnapshotRef } from '../table-reader.ts';
@@ -48,7 +48,7 @@ const NEWEST_FORMAT_VERSION = 3;
  *   `FAILED_PRECONDITION` for the metadata of a view
  */
 export function parseTableMetadata(bytes: Uint8Array, path: string): TableMetadata {
-  return readTableMetadata(() => parseLosslessJson(metadataText(bytes)), path);
+  return readTableMetadata(() => parseLosslessJsonFile(metadataText(bytes)), path);
 }
 
 /**

@@ -15,20 +15,31 @@ const MARK_IN_JSON = '\\u0010';
  * Only integers of 16 or more digits are changed, and the engine's own parser does the rest. For metadata with 30,000 snapshots (17 MB)
  * this takes 150 ms, plain `JSON.parse` 70 to 115 ms, npm's lossless-json 620 ms.
  *
- * As Jackson does for Iceberg Java, it ignores a byte order mark and anything after the first object.
- *
  * @throws MalformedError if the text is not JSON
  */
 export function parseLosslessJson(text: string): unknown {
-  const body = text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text;
   try {
-    return JSON.parse(markLongIntegers(body));
+    return JSON.parse(markLongIntegers(text));
   } catch (cause) {
-    const end = endOfObject(body);
-    if (end > 0 && body.slice(end).trim() !== '') return parseLosslessJson(body.slice(0, end));
     throw new MalformedError(
       `it is not JSON (${(cause as Error).message.slice(0, 200)}); it has ${text.length} characters`,
     );
+  }
+}
+
+/**
+ * The same for files. As Jackson does for Iceberg Java, it ignores a byte order mark and anything after the first object.
+ *
+ * @throws MalformedError if the text does not begin with an object
+ */
+export function parseLosslessJsonFile(text: string): unknown {
+  const body = text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text;
+  try {
+    return parseLosslessJson(body);
+  } catch (error) {
+    const end = endOfObject(body);
+    if (end < 0 || body.slice(end).trim() === '') throw error;
+    return parseLosslessJson(body.slice(0, end));
   }
 }
 

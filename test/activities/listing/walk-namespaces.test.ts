@@ -102,17 +102,21 @@ describe('a walk', () => {
     };
   };
 
-  it.each(['PERMISSION_DENIED', 'NOT_FOUND', 'INVALID_ARGUMENT', 'FAILED_PRECONDITION', 'UNIMPLEMENTED'] as const)(
-    'goes on after a namespace that its parent lists but that answers with %s',
-    async (code) => {
-      const others = every.filter((name) => !name.startsWith('a.x'));
-      expect(await walked(failing({ 'a.x': code }))).toEqual({ items: others, refused: [['a.x', code]] });
-      // The root of the walk must exist and be readable.
-      await expect(walkTables(failing({ 'a.x': code }), walkFrom(['a', 'x']), options())).rejects.toMatchObject({
-        code,
-      });
-    },
-  );
+  it.each([
+    'PERMISSION_DENIED',
+    'NOT_FOUND',
+    'INVALID_ARGUMENT',
+    'FAILED_PRECONDITION',
+    'UNIMPLEMENTED',
+    'DATA_LOSS',
+  ] as const)('goes on after a namespace that its parent lists but that answers with %s', async (code) => {
+    const others = every.filter((name) => !name.startsWith('a.x'));
+    expect(await walked(failing({ 'a.x': code }))).toEqual({ items: others, refused: [['a.x', code]] });
+    // The root of the walk must exist and be readable.
+    await expect(walkTables(failing({ 'a.x': code }), walkFrom(['a', 'x']), options())).rejects.toMatchObject({
+      code,
+    });
+  });
 
   it('goes on after a namespace that was dropped meanwhile, and does not report it', async () => {
     const others = every.filter((name) => !name.startsWith('c'));
@@ -140,7 +144,7 @@ describe('a walk', () => {
     },
   );
 
-  it.each(['UNAUTHENTICATED', 'RESOURCE_EXHAUSTED', 'DATA_LOSS'] as const)('ends with %s', async (code) => {
+  it.each(['UNAUTHENTICATED', 'RESOURCE_EXHAUSTED'] as const)('ends with %s', async (code) => {
     await expect(walked(failing({ b: code }), true)).rejects.toMatchObject({ code });
   });
 

@@ -89,6 +89,14 @@ describe('column statistics', () => {
     expect(name).toMatchObject({ valueCount: 20n, nullCount: 2n, min: 'a', max: undefined });
   });
 
+  it('have the bounds of files whose records nobody counted', async () => {
+    const table = await TestTable.create(catalog);
+    const file = (filePath: string, recordCount: bigint, from: number, to: number) =>
+      added({ filePath, recordCount, columns: [{ columnId: 1, lowerBound: long(from), upperBound: long(to) }] });
+    await table.put({ snapshotId: 1, changes: [file('a', -1n, 1, 100), file('b', 5n, 40, 50)] });
+    expect(await table.columns(1, ['id'])).toMatchObject([{ min: '1', max: '100' }]);
+  });
+
   it('have bounds even if files without values have none', async () => {
     const table = await TestTable.create(catalog);
     await table.put({

@@ -290,6 +290,10 @@ describe('listings', () => {
     });
     const connector = await open(server);
     expect((await connector.listNamespaces(['a'], { size: 10 })).items).toEqual([]);
+    // A catalog with namespaces below others has refused something else.
+    const deep = connector.listNamespaces(['a', 'b'], { size: 10 });
+    if (status === 400) await expect(deep).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    else expect((await deep).items).toEqual([]);
   });
 
   it('that are malformed are errors', async () => {

@@ -89,7 +89,7 @@ describe('a table', () => {
     ],
     ['text for a config', { config: JSON.stringify(KEYS) }, /config should be an object but is a string/],
     ['a list around it all', [{ config: KEYS }], /the document should be an object but is a list/],
-    ['text before it', `.${JSON.stringify({ config: KEYS })}`, /a body that is not JSON: \d+ bytes, not shown/],
+    ['text after it', `${JSON.stringify({ config: KEYS })}.`, /a body that is not JSON: \d+ bytes, not shown/],
   ])('withholds the credentials in a malformed response from errors: %s', async (_, content, message) => {
     const metadata = tableMetadata('s3://b/t', 's3://b/t/l');
     const whole = typeof content === 'object' && !Array.isArray(content) ? { metadata, ...content } : content;

@@ -13,7 +13,7 @@ export interface StoredColumnMetrics {
   upper?: Uint8Array;
 }
 
-/** Reads only the record count and the column metrics of a stored DataFile. */
+/** Reads only the record count, -1 if it is not known, and the column metrics of a stored DataFile. */
 export function fileColumns(body: Uint8Array): { records: number; columns: StoredColumnMetrics[] } {
   const reader = new WireReader(body);
   const end = body.length;
@@ -22,7 +22,7 @@ export function fileColumns(body: Uint8Array): { records: number; columns: Store
   while (reader.position < end) {
     const tag = reader.tag(end);
     if (tag === FILE.column) columns.push(column(reader, reader.lengthEnd(end)));
-    else if (tag === FILE.recordCount) records = Math.max(0, reader.int64(end));
+    else if (tag === FILE.recordCount) records = reader.int64(end);
     else reader.skip(tag, end);
   }
   return { records, columns };
