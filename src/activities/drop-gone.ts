@@ -1,7 +1,6 @@
 import { activityInfo } from '@temporalio/activity';
 import type { DropInput, DropOutcome, HeartbeatDetails } from '../contract/activities.ts';
 import { addCounts, type Counters } from '../contract/job.ts';
-import type { NamespacePath } from '../contract/upstream-names.ts';
 import { toDuration } from '../durations.ts';
 import type { Binding, UpstreamName } from '../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
@@ -47,8 +46,7 @@ export async function dropGone(deps: ActivityDeps, input: DropInput): Promise<Dr
       if (!list || connector.source?.table) continue;
       const bindings = openBindings(deps, connector, what, dropAfterSeconds);
       const listOther = changes && views ? listingOf(upstream, what === 'tables' ? 'views' : 'tables') : undefined;
-      const listing = { what, refused, list, listOther, isListed: (path: NamespacePath) => proof.isListed(path) };
-      for await (const { gone } of goneUpstream(bindings, listing, heartbeat)) {
+      for await (const { gone } of goneUpstream(bindings, { what, refused, list, listOther, proof }, heartbeat)) {
         signal.throwIfAborted();
         if (gone.length === 0) continue;
         const drop = () => dropBindings(deps, connector, what, gone);

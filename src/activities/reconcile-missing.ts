@@ -1,6 +1,5 @@
 import { activityInfo } from '@temporalio/activity';
 import type { HeartbeatDetails, MissingInput, MissingOutcome } from '../contract/activities.ts';
-import type { NamespacePath } from '../contract/upstream-names.ts';
 import type { Binding } from '../generated/reconciler/internal/v1/bindings.ts';
 import { openChangeList } from './dry-run/change-list.ts';
 import { goneChange } from './dry-run/object-changes.ts';
@@ -51,7 +50,7 @@ export async function reconcileMissing(deps: ActivityDeps, input: MissingInput):
     };
     const listOther = changes && (views || viewsListed) ? listingOf(upstream, views ? 'tables' : 'views') : undefined;
     const proof = new NamespaceProof(upstream, () => heartbeat.beat());
-    const listing = { what, refused, list, listOther, isListed: (path: NamespacePath) => proof.isListed(path) };
+    const listing = { what, refused, list, listOther, proof };
     const mark = async (gone: Binding[]) => {
       marked += await (changes ? record(gone) : bindings.mark(gone));
     };

@@ -55,7 +55,9 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
           const page: Walked<ViewRef> = await (input.retryOf
             ? listFailedTables(deps, input.retryOf, 'views', done.cursor)
             : walkViews(upstream, done.cursor, {
-                ...{ limit: PAGE, onProgress: heartbeat.beat, isLastAttempt: isLastAttempt() },
+                limit: PAGE,
+                onProgress: heartbeat.beat,
+                isLastAttempt: isLastAttempt(),
               }));
           const taken = page.items.filter((view) => filter.includes(view) && takes(destinationOf(connector, view)));
           const refused = page.refused.filter(({ path }) => filter.mayContain(path));

@@ -146,7 +146,9 @@ async function listBatch(
   const only = connector.source?.table;
   if (only) return { items: [{ namespace: root, name: only }], refused: [], cursor: undefined };
   return walkTables(upstream, cursor ?? walkFrom(root), {
-    ...{ limit: BATCH, onProgress: () => heartbeat.beat(), isLastAttempt: isLastAttempt() },
+    limit: BATCH,
+    onProgress: () => heartbeat.beat(),
+    isLastAttempt: isLastAttempt(),
   });
 }
 

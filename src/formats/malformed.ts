@@ -5,30 +5,25 @@ export class MalformedError extends Error {
   override readonly name = 'MalformedError';
 }
 
+const RESTORE = ' Restore the file, or roll the table back to a state without it.';
+
 /**
  * Returns the error that users see for a metadata file: `DATA_LOSS` that names the file, what was found and what to do. Errors with
  * another cause (missing permission, unreachable store) are returned unchanged.
  *
  * @param what the kind of file, such as `manifest`
  * @param path the path in the metadata
+ * @param advice what to do; empty if the table is complete without the file
  */
-export function fileError(what: string, path: string, error: unknown): unknown {
+export function fileError(what: string, path: string, error: unknown, advice = RESTORE): unknown {
   if (error instanceof MalformedError) {
-    return new CodedError(
-      'DATA_LOSS',
-      `${what} ${path} is broken: ${error.message}. Restore the file, or roll the table back to a state without it.`,
-      { cause: error },
-    );
+    return new CodedError('DATA_LOSS', `${what} ${path} is broken: ${error.message}.${advice}`, { cause: error });
   }
   if (error instanceof CodedError && error.code === 'UNIMPLEMENTED') {
     return new CodedError('UNIMPLEMENTED', `${what} ${path} cannot be read: ${error.message}`, { cause: error });
   }
   if (error instanceof CodedError && !PASSED_ON.has(error.code)) {
-    return new CodedError(
-      'DATA_LOSS',
-      `${what} ${path} cannot be read: ${error.message}. Restore the file, or roll the table back to a state without it.`,
-      { cause: error },
-    );
+    return new CodedError('DATA_LOSS', `${what} ${path} cannot be read: ${error.message}.${advice}`, { cause: error });
   }
   return error;
 }

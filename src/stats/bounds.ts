@@ -10,6 +10,7 @@
 import { doubleText, floatText } from './float-text.ts';
 import { isoDate, isoTime, isoTimestamp } from './iso-text.ts';
 import { type PrimitiveType, primitiveType } from './primitive-type.ts';
+import { asBuffer, float64Bytes, int64Bytes } from './value-bytes.ts';
 
 const MICROS_PER_DAY = 86_400_000_000n;
 const NANOS_PER_DAY = 86_400_000_000_000n;
@@ -45,7 +46,7 @@ export function boundText(type: string, bytes: Uint8Array): string | undefined {
     case 'date':
       return bytes.length === 4 ? isoDate(int32(bytes)) : undefined;
     case 'string':
-      return buffer(bytes).toString('utf8');
+      return asBuffer(bytes).toString('utf8');
     case 'uuid':
       return bytes.length === 16 ? uuidText(bytes) : undefined;
     case 'fixed':
@@ -53,7 +54,7 @@ export function boundText(type: string, bytes: Uint8Array): string | undefined {
     case 'variant':
     case 'geometry':
     case 'geography':
-      return buffer(bytes).toString('base64');
+      return asBuffer(bytes).toString('base64');
     case 'unknown':
       return undefined;
   }
@@ -182,7 +183,7 @@ function compareBytes(a: Uint8Array, b: Uint8Array): number {
 /** Big-endian two's complement (appendix D, decimal). */
 function unscaled(bytes: Uint8Array): bigint | undefined {
   if (bytes.length === 0 || bytes.length > MAX_DECIMAL_BYTES) return undefined;
-  return BigInt.asIntN(8 * bytes.length, BigInt(`0x${buffer(bytes).toString('hex')}`));
+  return BigInt.asIntN(8 * bytes.length, BigInt(`0x${asBuffer(bytes).toString('hex')}`));
 }
 
 function withoutSignBytes(bytes: Uint8Array): Uint8Array {
@@ -202,40 +203,23 @@ function decimalText(value: bigint, scale: number): string {
 }
 
 function uuidText(bytes: Uint8Array): string {
-  return buffer(bytes)
+  return asBuffer(bytes)
     .toString('hex')
     .replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }
 
 function int32(bytes: Uint8Array): number {
-  return buffer(bytes).readInt32LE();
+  return asBuffer(bytes).readInt32LE();
 }
 
 function int64(bytes: Uint8Array): bigint | undefined {
-  return bytes.length === 8 ? buffer(bytes).readBigInt64LE() : undefined;
+  return bytes.length === 8 ? asBuffer(bytes).readBigInt64LE() : undefined;
 }
 
 function float32(bytes: Uint8Array): number {
-  return buffer(bytes).readFloatLE();
+  return asBuffer(bytes).readFloatLE();
 }
 
 function float64(bytes: Uint8Array): number {
-  return buffer(bytes).readDoubleLE();
-}
-
-function int64Bytes(value: bigint): Uint8Array {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigInt64LE(value);
-  return bytes;
-}
-
-function float64Bytes(value: number): Uint8Array {
-  const bytes = Buffer.alloc(8);
-  bytes.writeDoubleLE(value);
-  return bytes;
-}
-
-/** The same bytes as a Buffer, not copied. */
-function buffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return asBuffer(bytes).readDoubleLE();
 }

@@ -5,8 +5,9 @@
 
 import { promoteBound } from './bounds.ts';
 import { primitiveType } from './primitive-type.ts';
+import { asBuffer, float32Bytes, int32Bytes, int64Bytes } from './value-bytes.ts';
 
-/** Of decimals. */
+/** The most digits that a decimal can have. */
 const MAX_PRECISION = 38;
 const MICROS_PER_DAY = 86_400_000_000n;
 /** Types that can be widened, and timestamp_ns, which a date can become. */
@@ -51,9 +52,9 @@ export function inTypeOfColumn({ type, value }: TypedValue, to: string): Buffer 
     case 'int':
       return bytes.subarray(0, 4);
     case 'float':
-      return float32(bytes.readDoubleLE());
+      return float32Bytes(bytes.readDoubleLE());
     case 'date':
-      return int32(Number(bytes.readBigInt64LE() / MICROS_PER_DAY));
+      return int32Bytes(Number(bytes.readBigInt64LE() / MICROS_PER_DAY));
     default:
       return bytes;
   }
@@ -73,24 +74,5 @@ function nanosOf(bytes: Buffer): Buffer | undefined {
   if (bytes.length !== 8 && bytes.length !== 10) return undefined;
   const nanos = bytes.readBigInt64LE() * 1000n + BigInt(bytes.length === 10 ? bytes.readUInt16LE(8) : 0);
   if (BigInt.asIntN(64, nanos) !== nanos) return undefined;
-  const result = Buffer.alloc(8);
-  result.writeBigInt64LE(nanos);
-  return result;
-}
-
-function int32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeInt32LE(value);
-  return bytes;
-}
-
-function float32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeFloatLE(value);
-  return bytes;
-}
-
-/** The same bytes as a Buffer, not copied. */
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return int64Bytes(nanos);
 }

@@ -61,7 +61,7 @@ export class Gate {
     return this.#obstacle === undefined && !this.#options.isHeld();
   }
 
-  /** Whether the job has waited for a worker for so long that it is to end. */
+  /** Whether the job ends because it has waited too long for a worker. */
   get hasGivenUp(): boolean {
     return this.#unserved.givenUp !== undefined;
   }

@@ -4,6 +4,7 @@ import { CodedError } from '../../errors.ts';
 import type { Binding, UpstreamName } from '../../generated/reconciler/internal/v1/bindings.ts';
 import { formatName } from '../../names.ts';
 import { shellWord } from '../../text.ts';
+import type { NamespaceProof } from '../listing/namespace-proof.ts';
 import { failsAlone, type Listing, listAllNames } from '../listing/walk-namespaces.ts';
 import { isLastAttempt } from '../runtime/failures.ts';
 import type { Heartbeat } from '../runtime/heartbeat.ts';
@@ -14,8 +15,8 @@ const NAMES_PAGE = 1000;
 
 /** How the upstream lists the names of a namespace. */
 export interface NameListing extends Listing<{ name: string }> {
-  /** See `NamespaceProof`. */
-  isListed(path: NamespacePath): Promise<boolean>;
+  /** Decides about a namespace that answers that it does not exist. */
+  proof: NamespaceProof;
   /** The run has reported namespaces that may not be listed. They are skipped. */
   refused?: boolean;
   /**
@@ -126,7 +127,7 @@ async function listedNames(
       listing.refused && error instanceof CodedError && failsAlone(error, isLastAttempt());
     if (error.code === 'NOT_FOUND') {
       try {
-        if (!(await listing.isListed(path))) return new Set();
+        if (!(await listing.proof.isListed(path))) return new Set();
       } catch (error) {
         if (isReported(error)) return undefined;
         throw error;

@@ -30,8 +30,8 @@ export function refuseOversize(table: TableRef, descriptor: TableDescriptor): vo
   const total = parts.reduce((sum, [, size]) => sum + size, 0);
   if (total > MAX_BYTES) throw oversize(table, what, size, total, advice);
   for (const { id, json } of schemas) {
-    if (json.length > MAX_BYTES)
-      throw oversize(table, `schema ${id} has`, json.length, json.length, 'Remove columns or their docs');
+    const size = Buffer.byteLength(json);
+    if (size > MAX_BYTES) throw oversize(table, `schema ${id} has`, size, size, 'Remove columns or their docs');
   }
 }
 

@@ -14,10 +14,10 @@ export type AvroType =
 /** What a value means (Avro spec, "Logical Types"; Iceberg spec, appendix A, "Avro"). Anything may be in there: it is only a hint. */
 export interface Annotations {
   logicalType?: string;
-  /** Of a decimal. */
+  /** A decimal's number of digits, and how many of them come after the decimal point. */
   precision?: unknown;
   scale?: unknown;
-  /** Of a timestamp: whether it has a zone. */
+  /** Whether a timestamp has a time zone. */
   'adjust-to-utc'?: unknown;
 }
 

@@ -60,6 +60,6 @@ function normalized(path: string): string {
   const plain = path
     .replace(/^file:(?:\/\/(?:localhost)?(?=\/))?/i, '')
     .replace(/^s3[an]:/i, 's3:')
-    .replace(/^(hdfs|viewfs):(?:\/\/[^/]*(?=\/))?/i, 'hdfs:');
+    .replace(/^hdfs:(?:\/\/[^/]*(?=\/))?/i, 'hdfs:');
   return plain.replace(/^\/{2,}/, '/').replace(/(?<=.)\/+$/, '');
 }

@@ -1,4 +1,3 @@
-import { CodedError } from '../../../errors.ts';
 import { decodeCompactTheta, THETA_TYPE, thetaShare } from '../../../stats/ndv/compact-theta.ts';
 import { relativeError } from '../../../stats/ndv/theta-sketch.ts';
 import { JsonFields } from '../../json/json-fields.ts';
@@ -55,10 +54,7 @@ export async function* readPuffinSketches(
       yield columnSketch(blob, data);
     }
   } catch (error) {
-    // Without the advice to restore the file: the table is complete without it.
-    const cause = fileError('statistics file', path, error);
-    if (!(error instanceof MalformedError)) throw cause;
-    throw new CodedError('DATA_LOSS', `statistics file ${path} is broken: ${error.message}`, { cause: error });
+    throw fileError('statistics file', path, error, '');
   }
 }
 
