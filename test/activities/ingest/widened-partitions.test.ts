@@ -1,14 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { ingestTable } from '../../../src/activities/ingest-table.ts';
-import { DirectoryConnector } from '../../../src/connectors/directory/directory-connector.ts';
-import { ObjectKind } from '../../../src/generated/reconciler/internal/v1/bindings.ts';
 import type { PlanFile } from '../../../src/generated/reconciler/v1/plans.ts';
-import { FileStore } from '../../../src/storage/file-store.ts';
-import { connectorSpec, TestCatalog } from '../../catalog/harness.ts';
 import {
   type Entry,
   type ListedManifest,
@@ -17,23 +11,15 @@ import {
   snapshot,
   tableMetadata,
 } from '../../formats/iceberg/write-table.ts';
-import { activityDeps } from '../activity-deps.ts';
-import { run, STEP } from '../run-activity.ts';
+import { FolderTables, METADATA } from './folder-tables.ts';
 
 /** An incremental run after a partition column was widened equals a first run, and a full rescan finds nothing to correct. */
 
-const TABLE = { namespace: ['db'], name: 't' };
-
-let catalog: TestCatalog;
-let folder: string;
+let tables: FolderTables;
 beforeAll(async () => {
-  catalog = await TestCatalog.start();
-  folder = mkdtempSync(join(tmpdir(), 'widened-'));
+  tables = await FolderTables.start();
 });
-afterAll(async () => {
-  rmSync(folder, { recursive: true, force: true });
-  await catalog[Symbol.asyncDispose]();
-});
+afterAll(() => tables[Symbol.asyncDispose]());
 
 const decimal = (size: number, precision: number) => ({
   type: 'fixed',
@@ -157,30 +143,6 @@ function write(location: string, { from, to, transform, avro }: Case, [before, a
   };
 }
 
-/** A connector of its own for the table. */
-async function connect(warehouse: string) {
-  const { connectorId } = await catalog.clients.connectors.createConnector({ connector: connectorSpec() });
-  return {
-    ingest: async (full = false) => {
-      const deps = activityDeps(catalog, await DirectoryConnector.open(new FileStore(), warehouse));
-      return run(() => ingestTable(deps, { ...STEP, connectorId, table: TABLE, full, split: false }));
-    },
-    /** The plans of both snapshots. */
-    plans: async () => {
-      const { bindings } = await catalog.clients.bindings.listBindings({
-        connectorId,
-        kind: ObjectKind.OBJECT_KIND_TABLE,
-      });
-      const tableId = bindings[0]!.objectId;
-      const plan = async (snapshotId: bigint) => {
-        const { files } = await catalog.clients.plans.getPlan({ tableId, snapshotId });
-        return files.map(summary).sort(([a], [b]) => (a! < b! ? -1 : 1));
-      };
-      return [await plan(1n), await plan(2n)];
-    },
-  };
-}
-
 const nameOf = (path = '') => path.slice(path.lastIndexOf('/') + 1);
 
 /** The file's name, its partition, and the names of its deletes. */
@@ -189,26 +151,32 @@ function summary({ file, deleteFiles }: PlanFile) {
   return [nameOf(file!.filePath), value, deleteFiles.map(({ filePath }) => nameOf(filePath)).sort()] as const;
 }
 
+/** The plans of both snapshots. */
+async function plansOf({ plan }: Pick<Awaited<ReturnType<FolderTables['connect']>>, 'plan'>) {
+  const sorted = async (id: bigint) => (await plan(id)).map(summary).sort(([a], [b]) => (a! < b! ? -1 : 1));
+  return [await sorted(1n), await sorted(2n)];
+}
+
 it.each(CASES)('$transform of $from, then $to', async (one) => {
   await fc.assert(
     fc.asyncProperty(one.value, async (value) => {
-      const warehouse = mkdtempSync(join(folder, 'wh-'));
-      const widen = write(join(warehouse, 'db', 't'), one, value);
-      const incremental = await connect(warehouse);
+      const warehouse = tables.warehouse();
+      const widen = write(join(warehouse, METADATA, '..'), one, value);
+      const incremental = await tables.connect(warehouse);
       await incremental.ingest();
       widen();
       expect(await incremental.ingest()).toMatchObject({ changed: true, counts: { snapshotsIngested: 1 } });
-      const first = await connect(warehouse);
+      const first = await tables.connect(warehouse);
       await first.ingest();
-      const plans = await first.plans();
+      const plans = await plansOf(first);
       expect(plans[1]).toMatchObject([
         ['a', { type: one.type }, ['equality', 'position']],
         ['b', { type: one.type }, ['position']],
         ['null', { type: one.type, value: undefined }, []],
       ]);
-      expect(await incremental.plans()).toEqual(plans);
+      expect(await plansOf(incremental)).toEqual(plans);
       expect(await incremental.ingest(true)).toMatchObject({ changed: false });
-      expect(await incremental.plans()).toEqual(plans);
+      expect(await plansOf(incremental)).toEqual(plans);
     }),
     { numRuns: 8 },
   );

@@ -1,32 +1,19 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
-import { ingestTable } from '../../../src/activities/ingest-table.ts';
-import { DirectoryConnector } from '../../../src/connectors/directory/directory-connector.ts';
-import { ObjectKind } from '../../../src/generated/reconciler/internal/v1/bindings.ts';
-import { FileStore } from '../../../src/storage/file-store.ts';
-import { connectorSpec, TestCatalog } from '../../catalog/harness.ts';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { type Entry, manifest, manifestList, snapshot, tableMetadata } from '../../formats/iceberg/write-table.ts';
-import { activityDeps } from '../activity-deps.ts';
-import { run, STEP } from '../run-activity.ts';
+import { FolderTables, METADATA } from './folder-tables.ts';
 
-const TABLE = { namespace: ['db'], name: 't' };
-
-let catalog: TestCatalog;
-let warehouse: string;
+let tables: FolderTables;
 beforeAll(async () => {
-  catalog = await TestCatalog.start();
-  warehouse = mkdtempSync(join(tmpdir(), 'wrong-counts-'));
+  tables = await FolderTables.start();
 });
-afterAll(async () => {
-  rmSync(warehouse, { recursive: true, force: true });
-  await catalog[Symbol.asyncDispose]();
-});
+afterAll(() => tables[Symbol.asyncDispose]());
 
 /** A table of two snapshots. @param added the number of added files of each manifest, as the manifest lists have it */
-function write(name: string, files: [string[], string[]], added: [number, number]): string {
-  const metadata = join(warehouse, name, 'db/t/metadata');
+function write(files: [string[], string[]], added: [number, number]): string {
+  const warehouse = tables.warehouse();
+  const metadata = join(warehouse, METADATA);
   mkdirSync(metadata, { recursive: true });
   const manifests = files.map((paths, i) => {
     const bytes = manifest(paths.map((path): Entry => ({ path })));
@@ -41,33 +28,19 @@ function write(name: string, files: [string[], string[]], added: [number, number
     snapshot(2, { 'manifest-list': list(2), 'parent-snapshot-id': 1 }),
   ];
   const more = {
-    location: join(warehouse, name, 'db/t'),
+    location: join(metadata, '..'),
     snapshots,
     'current-snapshot-id': 2,
     'last-sequence-number': 2,
   };
   writeFileSync(join(metadata, 'v1.metadata.json'), JSON.stringify(tableMetadata(more)));
-  return join(warehouse, name);
-}
-
-async function connect(uri: string) {
-  const { connectorId } = await catalog.clients.connectors.createConnector({ connector: connectorSpec() });
-  const deps = activityDeps(catalog, await DirectoryConnector.open(new FileStore(), uri));
-  const warn = jest.spyOn(deps.logger, 'warn');
-  const ingest = (full: boolean) =>
-    run(() => ingestTable(deps, { ...STEP, connectorId, table: TABLE, full, split: false }));
-  const pathsOf = async (snapshotId: bigint) => {
-    const kind = ObjectKind.OBJECT_KIND_TABLE;
-    const { bindings } = await catalog.clients.bindings.listBindings({ connectorId, kind });
-    const { files } = await catalog.clients.plans.getPlan({ tableId: bindings[0]!.objectId, snapshotId });
-    return files.map(({ file }) => file!.filePath).sort();
-  };
-  return { ingest, pathsOf, warn };
+  return warehouse;
 }
 
 it('the entries of manifests count if a manifest list disagrees, which is logged with both numbers', async () => {
-  const { ingest, pathsOf, warn } = await connect(write('wrong', [['a', 'b', 'c'], ['d']], [1, 1]));
-  expect(await ingest(false)).toMatchObject({ changed: true, counts: { snapshotsIngested: 2 } });
+  const { ingest, plan, warn } = await tables.connect(write([['a', 'b', 'c'], ['d']], [1, 1]));
+  const pathsOf = async (id: bigint) => (await plan(id)).map(({ file }) => file!.filePath).sort();
+  expect(await ingest()).toMatchObject({ changed: true, counts: { snapshotsIngested: 2 } });
   expect([await pathsOf(1n), await pathsOf(2n)]).toEqual([
     ['a', 'b', 'c'],
     ['a', 'b', 'c', 'd'],
@@ -83,6 +56,6 @@ it('the entries of manifests count if a manifest list disagrees, which is logged
 });
 
 it('a file that is listed twice is not lost silently', async () => {
-  const { ingest } = await connect(write('twice', [['a'], ['b', 'b']], [1, 2]));
-  await expect(ingest(false)).rejects.toThrow(/has 2 data files live, expected 3/);
+  const { ingest } = await tables.connect(write([['a'], ['b', 'b']], [1, 2]));
+  await expect(ingest()).rejects.toThrow(/has 2 data files live, expected 3/);
 });

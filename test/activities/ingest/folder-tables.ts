@@ -1,0 +1,61 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { jest } from '@jest/globals';
+import { ingestTable } from '../../../src/activities/ingest-table.ts';
+import { DirectoryConnector } from '../../../src/connectors/directory/directory-connector.ts';
+import { ObjectKind } from '../../../src/generated/reconciler/internal/v1/bindings.ts';
+import type { PlanFile } from '../../../src/generated/reconciler/v1/plans.ts';
+import { FileStore } from '../../../src/storage/file-store.ts';
+import { connectorSpec, TestCatalog } from '../../catalog/harness.ts';
+import { activityDeps } from '../activity-deps.ts';
+import { run, STEP } from '../run-activity.ts';
+
+/** The folder of the tables' metadata in a warehouse. */
+export const METADATA = 'db/t/metadata';
+const TABLE = { namespace: ['db'], name: 't' };
+
+/** A catalog, and a folder for warehouses with one table each, `db.t`, which a test writes by itself. */
+export class FolderTables implements AsyncDisposable {
+  readonly catalog: TestCatalog;
+  readonly #folder = mkdtempSync(join(tmpdir(), 'folder-tables-'));
+
+  private constructor(catalog: TestCatalog) {
+    this.catalog = catalog;
+  }
+
+  static async start(): Promise<FolderTables> {
+    return new FolderTables(await TestCatalog.start());
+  }
+
+  /** @returns a new folder for a warehouse */
+  warehouse(): string {
+    return mkdtempSync(join(this.#folder, 'wh-'));
+  }
+
+  /** A new connector of a warehouse. */
+  async connect(warehouse: string) {
+    const { bindings, connectors, plans, statistics } = this.catalog.clients;
+    const { connectorId } = await connectors.createConnector({ connector: connectorSpec() });
+    const deps = activityDeps(this.catalog, await DirectoryConnector.open(new FileStore(), warehouse));
+    const bound = async () =>
+      (await bindings.listBindings({ connectorId, kind: ObjectKind.OBJECT_KIND_TABLE })).bindings;
+    const tableId = async () => (await bound())[0]!.objectId;
+    return {
+      bound,
+      /** The warnings of the worker. */
+      warn: jest.spyOn(deps.logger, 'warn'),
+      ingest: (full = false) =>
+        run(() => ingestTable(deps, { ...STEP, connectorId, table: TABLE, full, split: false })),
+      plan: async (snapshotId: bigint): Promise<PlanFile[]> =>
+        (await plans.getPlan({ tableId: await tableId(), snapshotId })).files,
+      columns: async (snapshotId: bigint) =>
+        (await statistics.listColumnStats({ tableId: await tableId(), snapshotId })).columns,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    rmSync(this.#folder, { recursive: true, force: true });
+    await this.catalog[Symbol.asyncDispose]();
+  }
+}
