@@ -20,6 +20,11 @@ const day = (n: number) => ({
   specId: 1,
   partition: [{ fieldId: 1000, name: 'day', type: 'date', value: Buffer.from([n, 0, 0, 0]), text: undefined }],
 });
+/** The same value after the column has become a timestamp. */
+const atMidnight = (n: number) => ({
+  specId: 1,
+  partition: [{ fieldId: 1000, name: 'day', type: 'timestamp', value: long(n * 86_400_000_000), text: undefined }],
+});
 const noDay = {
   specId: 1,
   partition: [{ fieldId: 1000, name: 'day', type: 'date', value: undefined, text: undefined }],
@@ -89,6 +94,16 @@ describe('plans follow the spec as Iceberg Java does', () => {
         equality({ filePath: 'e2', seq: 6, ...day(2) }),
         position({ filePath: 'p1', seq: 6, ...day(1) }),
         position({ filePath: 'p2', seq: 6, ...day(2) }),
+      ],
+      ['e1', 'p1'],
+    ],
+    [
+      'deletes of the same partition, whose column was widened in between',
+      day(1),
+      [
+        equality({ filePath: 'e1', seq: 6, ...atMidnight(1) }),
+        equality({ filePath: 'e2', seq: 6, ...atMidnight(2) }),
+        position({ filePath: 'p1', seq: 6, ...atMidnight(1) }),
       ],
       ['e1', 'p1'],
     ],
