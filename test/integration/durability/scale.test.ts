@@ -21,7 +21,7 @@ const SUGGESTED_EVENTS = 60;
 const IN_FLIGHT_EVENTS = (8 + 8) * 6 + 20;
 
 const UPSTREAM: SyntheticUpstream = {
-  tables: 3000,
+  tables: 4500,
   namespaces: 30,
   faults: [
     { every: 500, from: 3, code: 'DATA_LOSS' },
