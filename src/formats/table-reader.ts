@@ -101,17 +101,31 @@ export interface ContentFile {
   firstRowId?: number;
 }
 
-export type FileChange =
-  | {
-      kind: 'added';
-      file: ContentFile;
-      /** Data sequence number after inheritance; 0 in format version 1. */
-      sequenceNumber: number;
-      fileSequenceNumber: number;
-      /** The snapshot that added the file to the table. */
-      addedSnapshotId: bigint;
-    }
-  | { kind: 'removed'; path: string; contentOffset?: number };
+/** When a file was added to its table. */
+export interface Addition {
+  /** Data sequence number after inheritance; 0 in format version 1. */
+  sequenceNumber: number;
+  fileSequenceNumber: number;
+  /** The snapshot that added the file to the table. */
+  addedSnapshotId: bigint;
+}
+
+export interface AddedFile extends Addition {
+  kind: 'added';
+  file: ContentFile;
+  /** Which entry of the snapshot's metadata lists the file: a file with two entries is live twice. Absent if the format has no file twice. */
+  entryNumber?: number;
+}
+
+export interface RemovedFile {
+  kind: 'removed';
+  path: string;
+  contentOffset?: number;
+  /** Only what was added so is removed; absent if all live additions of the file are. */
+  addition?: Addition;
+}
+
+export type FileChange = AddedFile | RemovedFile;
 
 export interface FileChangeBatch {
   changes: FileChange[];

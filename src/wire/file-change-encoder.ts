@@ -1,5 +1,5 @@
 import { CodedError } from '../errors.ts';
-import type { ColumnMetrics, ContentFile, FileChange, FileContent } from '../formats/table-reader.ts';
+import type { Addition, ColumnMetrics, ContentFile, FileChange, FileContent } from '../formats/table-reader.ts';
 import { CHANGE, CHANGES, COLUMN, FILE, PARTITION, REQUEST } from './file-change-tags.ts';
 import { WireWriter } from './writer.ts';
 
@@ -31,18 +31,24 @@ export class FileChangeEncoder {
       const file = this.#buffer.open(CHANGE.file);
       writeFile(this.#buffer, change.file);
       this.#buffer.close(file);
-      if (change.sequenceNumber !== 0) this.#buffer.int(CHANGE.sequenceNumber, change.sequenceNumber);
-      if (change.fileSequenceNumber !== 0) this.#buffer.int(CHANGE.fileSequenceNumber, change.fileSequenceNumber);
-      this.#buffer.int64(CHANGE.addedSnapshotId, change.addedSnapshotId);
+      this.#addition(change);
+      if (change.entryNumber) this.#buffer.int(CHANGE.entryNumber, change.entryNumber);
     } else {
       this.#buffer.int(CHANGE.kind, 2);
       const file = this.#buffer.open(CHANGE.file);
       this.#buffer.string(FILE.path, change.path);
       if (change.contentOffset !== undefined) this.#buffer.int(FILE.contentOffset, change.contentOffset);
       this.#buffer.close(file);
+      if (change.addition) this.#addition(change.addition);
     }
     this.#buffer.close(start);
     return this.#buffer.length >= CHUNK_BYTES ? this.flush() : undefined;
+  }
+
+  #addition({ sequenceNumber, fileSequenceNumber, addedSnapshotId }: Addition): void {
+    if (sequenceNumber !== 0) this.#buffer.int(CHANGE.sequenceNumber, sequenceNumber);
+    if (fileSequenceNumber !== 0) this.#buffer.int(CHANGE.fileSequenceNumber, fileSequenceNumber);
+    this.#buffer.int64(CHANGE.addedSnapshotId, addedSnapshotId);
   }
 
   /** Returns the last chunk, or undefined if nothing is left. */

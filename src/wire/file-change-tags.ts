@@ -15,6 +15,7 @@ export const CHANGE = {
   sequenceNumber: varint(3),
   fileSequenceNumber: varint(4),
   addedSnapshotId: varint(5),
+  entryNumber: varint(6),
 };
 export const FILE = {
   path: message(1),

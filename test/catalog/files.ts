@@ -48,14 +48,16 @@ export interface AddedFile extends Omit<Partial<DataFile>, 'columns'> {
   columns?: Partial<DataFile['columns'][number]>[];
   seq?: number;
   addedBy?: bigint;
+  entry?: number;
 }
 
-export function added({ seq = 1, addedBy, ...file }: AddedFile) {
+export function added({ seq = 1, addedBy, entry = 0, ...file }: AddedFile) {
   return {
     kind: FileChangeKind.FILE_CHANGE_KIND_ADDED,
     sequenceNumber: BigInt(seq),
     fileSequenceNumber: BigInt(seq),
     addedSnapshotId: addedBy ?? 0n,
+    entryNumber: BigInt(entry),
     file: {
       fileContent: FileContent.FILE_CONTENT_DATA,
       fileFormat: FileFormat.FILE_FORMAT_PARQUET,
@@ -66,8 +68,10 @@ export function added({ seq = 1, addedBy, ...file }: AddedFile) {
   };
 }
 
-export function removed(filePath: string, contentOffset?: bigint) {
-  return { kind: FileChangeKind.FILE_CHANGE_KIND_REMOVED, file: { filePath, contentOffset } };
+export function removed(filePath: string, contentOffset?: bigint, addition: { seq?: number; addedBy?: bigint } = {}) {
+  const { seq = 0, addedBy = 0n } = addition;
+  const numbers = { sequenceNumber: BigInt(seq), fileSequenceNumber: BigInt(seq), addedSnapshotId: addedBy };
+  return { kind: FileChangeKind.FILE_CHANGE_KIND_REMOVED, file: { filePath, contentOffset }, ...numbers };
 }
 
 export interface Put {

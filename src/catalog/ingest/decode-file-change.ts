@@ -56,6 +56,7 @@ export class FileChangeParser {
     let sequenceNumber = 0;
     let fileSequenceNumber = 0;
     let addedSnapshotId = '';
+    let entryNumber = 0;
     while (reader.position < end) {
       const tag = reader.tag(end);
       if (tag === CHANGE.file) {
@@ -71,7 +72,8 @@ export class FileChangeParser {
       else if (tag === CHANGE.addedSnapshotId) {
         reader.varint(end);
         addedSnapshotId = this.#snapshotId();
-      } else reader.skip(tag, end);
+      } else if (tag === CHANGE.entryNumber) entryNumber = count(reader.int64(end), at, 'entry_number');
+      else reader.skip(tag, end);
     }
     if (kind !== 1 && kind !== 2) throw invalid(`${at}.kind`, 'is required: ADDED or REMOVED');
     if (fileStart < 0) throw invalid(`${at}.file`, 'is required');
@@ -79,6 +81,7 @@ export class FileChangeParser {
     change.sequenceNumber = sequenceNumber;
     change.fileSequenceNumber = fileSequenceNumber;
     change.addedSnapshotId = addedSnapshotId;
+    change.entryNumber = entryNumber;
     return change;
   }
 
@@ -164,6 +167,7 @@ export class FileChangeParser {
       sequenceNumber: 0,
       fileSequenceNumber: 0,
       addedSnapshotId: '',
+      entryNumber: 0,
     };
   }
 }

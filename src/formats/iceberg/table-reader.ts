@@ -178,7 +178,7 @@ export class IcebergTableReader implements TableReader {
   }
 
   async #readList({ manifests, manifestList, snapshotId }: SnapshotMetadata): Promise<ManifestFile[]> {
-    if (manifests !== undefined) return manifests.map(unknownManifest);
+    if (manifests !== undefined) return [...new Set(manifests)].map(unknownManifest);
     try {
       return await readManifestList(this.#files.ranges(manifestList));
     } catch (error) {

@@ -296,12 +296,17 @@ export interface DroppedPositionRow {
   cleared: number;
 }
 
-/** A file of a table, stored once for all snapshots that hold it. */
+/**
+ * A file of a table, stored once for all snapshots that hold it as this body describes it. A path that is written again, or that a snapshot
+ * lists twice, has several rows.
+ */
 export interface FileRow {
   file_num: Generated<number>;
   table_num: number;
   /** See path-hash.ts; the path itself is in the body. */
   path_hash: Uint8Array;
+  /** Tells the rows of a path apart. */
+  variant: number;
   /** See file-kind.ts. */
   kind: number;
   record_count: number;
@@ -328,6 +333,8 @@ export interface MembershipRow {
   file_sequence_number: number;
   /** Null for the snapshot at (chain, added_ord) itself. */
   added_snapshot_id: string | null;
+  /** Which entry of that snapshot's metadata lists the file: see FileChange in statistics.proto. */
+  entry_number: number;
 }
 
 /** The snapshot at (chain, ord) removed a file that an ancestor chain added at (from_chain, added_ord). */

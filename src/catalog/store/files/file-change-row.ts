@@ -16,5 +16,8 @@ export interface ParsedChange {
   body: Uint8Array;
   sequenceNumber: number;
   fileSequenceNumber: number;
+  /** Empty for the snapshot itself; for a removed file, if all its additions are removed. */
   addedSnapshotId: string;
+  /** See FileChange in statistics.proto. */
+  entryNumber: number;
 }

@@ -36,7 +36,7 @@ export async function generationOf(db: Db, tableNum: number): Promise<number> {
  *
  * @param from `published` of the first snapshot to recompute
  */
-export async function recomputeAll(db: Db, tableNum: number, from = 0): Promise<void> {
+export async function recomputeFrom(db: Db, tableNum: number, from: number): Promise<void> {
   const rows = await db
     .selectFrom('snapshots')
     .selectAll()

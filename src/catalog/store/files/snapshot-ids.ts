@@ -12,7 +12,7 @@ export class SnapshotIds {
   }
 
   /** Loads the ids of the snapshots that added these files. */
-  async load(files: readonly LiveFile[]): Promise<void> {
+  async load(files: readonly Pick<LiveFile, 'chain' | 'addedOrd' | 'addedSnapshotId'>[]): Promise<void> {
     const unknown = new Map<number, Set<number>>();
     for (const { chain, addedOrd, addedSnapshotId } of files) {
       if (addedSnapshotId !== null || this.#ids.has(`${chain}/${addedOrd}`)) continue;

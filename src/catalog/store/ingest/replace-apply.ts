@@ -1,9 +1,7 @@
 import type { Kysely } from 'kysely';
 import { deleteOrphans } from '../cleanup/delete-memberships.ts';
 import type { Schema } from '../database/schema.ts';
-import type { ParsedChange } from '../files/file-change-row.ts';
 import type { WriteTarget } from '../files/file-writer.ts';
-import { liveInstances } from '../files/live-files.ts';
 import { OPEN_END, type Position } from '../lineage/lineage.ts';
 import type { Extraneous, Instance } from './replace-diff.ts';
 
@@ -14,19 +12,6 @@ export async function removeExtraneous(db: Db, target: WriteTarget, { live, remo
   const ended = live.length > 0 ? await endInstances(db, target, live) : 0;
   const undone = removed.length > 0 ? await undoRemoval(db, target.ancestry[0] as Position, removed) : 0;
   return ended + undone;
-}
-
-/** Ends the files at the snapshot, whichever snapshot added them. @returns rows changed */
-export async function makeNotLive(db: Db, target: WriteTarget, changes: readonly ParsedChange[]): Promise<number> {
-  const hashes = changes.map((change) => change.pathHash);
-  const files = await db
-    .selectFrom('files')
-    .select('file_num')
-    .where('table_num', '=', target.tableNum)
-    .where('path_hash', 'in', hashes)
-    .execute();
-  const nums = files.map((file) => file.file_num);
-  return endInstances(db, target, await liveInstances(db, target.ancestry, nums));
 }
 
 /** Ends additions at the snapshot: its own are deleted, and it removes the others. @returns how many */

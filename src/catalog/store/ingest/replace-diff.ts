@@ -3,8 +3,10 @@ import type { Kysely, Selectable } from 'kysely';
 import { FILE_KINDS } from '../database/file-kind.ts';
 import type { MembershipRow, Schema } from '../database/schema.ts';
 import type { ParsedChange } from '../files/file-change-row.ts';
+import { isNamed } from '../files/file-remover.ts';
 import type { WriteTarget } from '../files/file-writer.ts';
 import { type LiveCursor, liveInstances, nextLiveFiles } from '../files/live-files.ts';
+import { SnapshotIds } from '../files/snapshot-ids.ts';
 import type { Position } from '../lineage/lineage.ts';
 import { FileNumSet } from './file-num-set.ts';
 
@@ -14,6 +16,19 @@ const STEP = 500;
 type Member = Selectable<MembershipRow>;
 /** One addition of a file: a file can be live more than once. */
 export type Instance = Pick<Member, 'file_num' | 'chain_num' | 'added_ord'>;
+
+/** An addition that is live at the snapshot. */
+interface LiveAddition extends Member {
+  body: Uint8Array;
+  /** The snapshot that made it, if that is compared. */
+  added_by: string | null;
+}
+
+/** What is stored of a path. */
+interface StoredPath {
+  nums: number[];
+  live: LiveAddition[];
+}
 
 /** A batch of what a snapshot holds and its replacement does not. */
 export interface Extraneous {
@@ -31,9 +46,10 @@ export class ReplaceDiff {
   readonly #db: Kysely<Schema>;
   readonly #target: WriteTarget;
   readonly #whole: boolean;
+  /** Files whose additions arrived: the snapshot's own or, with `whole`, the only live one. */
   readonly #added = new FileNumSet();
   readonly #removed = new FileNumSet();
-  /** For files that are live more than once: the instances that arrived. */
+  /** For files that several snapshots added: the additions that arrived. */
   readonly #matched = new Map<number, Set<string>>();
 
   /** @param whole the changes are all files that are live at the snapshot, not only those that it changed */
@@ -45,17 +61,13 @@ export class ReplaceDiff {
 
   /** The changes that the snapshot does not hold. */
   async differing(changes: readonly ParsedChange[]): Promise<ParsedChange[]> {
-    const files = await this.#filesOf(changes);
-    const nums = [...files.values()].map((file) => file.file_num);
-    const live = byFile(await liveInstances(this.#db, this.#target.ancestry, nums));
+    const stored = await this.#stored(changes);
     return changes.filter((change) => {
-      const file = files.get(keyOf(change.pathHash));
-      if (!file) return change.added;
-      const instances = live.get(file.file_num) ?? [];
-      (change.added ? this.#added : this.#removed).add(file.file_num);
-      if (!change.added) return instances.some((instance) => !this.#isOwn(instance));
-      const same = file.kind === change.kind && Buffer.compare(file.body, change.body) === 0;
-      return !same || !(this.#whole ? this.#matches(instances, change) : this.#adds(instances, change));
+      const path = stored.get(keyOf(change.pathHash));
+      if (!path) return change.added;
+      if (change.added) return !(this.#whole ? this.#matches(path.live, change) : this.#adds(path.live, change));
+      for (const num of path.nums) this.#removed.add(num);
+      return path.live.some((addition) => !this.#isOwn(addition) && isNamed(addition, change));
     });
   }
 
@@ -69,15 +81,36 @@ export class ReplaceDiff {
     for await (const removed of this.#extraneousRemoved()) yield { live: [], removed };
   }
 
-  async #filesOf(changes: readonly ParsedChange[]) {
-    const hashes = changes.map((change) => change.pathHash);
+  async #stored(changes: readonly ParsedChange[]): Promise<Map<string, StoredPath>> {
     const files = await this.#db
       .selectFrom('files')
-      .select(['file_num', 'path_hash', 'kind', 'body'])
+      .select(['file_num', 'path_hash', 'body'])
       .where('table_num', '=', this.#target.tableNum)
-      .where('path_hash', 'in', hashes)
+      .where(
+        'path_hash',
+        'in',
+        changes.map((change) => change.pathHash),
+      )
       .execute();
-    return new Map(files.map((file) => [keyOf(file.path_hash), file]));
+    const paths = new Map<string, StoredPath>();
+    const byNum = new Map<number, { path: StoredPath; body: Uint8Array }>();
+    for (const { file_num, path_hash, body } of files) {
+      const path = paths.get(keyOf(path_hash)) ?? { nums: [], live: [] };
+      paths.set(keyOf(path_hash), path);
+      path.nums.push(file_num);
+      byNum.set(file_num, { path, body });
+    }
+    const members = await liveInstances(this.#db, this.#target.ancestry, [...byNum.keys()]);
+    const ids = new SnapshotIds(this.#db);
+    // Only a removal that names additions is compared with the snapshots that added them.
+    if (changes.some(({ added, addedSnapshotId }) => !added && addedSnapshotId !== ''))
+      await ids.load(members.map(place));
+    for (const member of members) {
+      const { path, body } = byNum.get(member.file_num) as { path: StoredPath; body: Uint8Array };
+      const { chain_num, added_ord, added_snapshot_id } = member;
+      path.live.push({ ...member, body, added_by: added_snapshot_id ?? ids.idAt(chain_num, added_ord) ?? null });
+    }
+    return paths;
   }
 
   #isOwn({ chain_num, added_ord }: Instance): boolean {
@@ -85,27 +118,33 @@ export class ReplaceDiff {
     return chain_num === chain && added_ord === ord;
   }
 
-  #adds(instances: readonly Member[], change: ParsedChange): boolean {
-    const own = this.#target.snapshotId;
-    const addedBy = (id: string | null) => id || own;
-    return instances.some(
-      (instance) =>
-        this.#isOwn(instance) &&
-        hasNumbersOf(instance, change) &&
-        addedBy(instance.added_snapshot_id) === addedBy(change.addedSnapshotId),
-    );
+  /** Whether the snapshot's own addition by the same entry is the same. If it has other statistics, the writer replaces them. */
+  #adds(live: readonly LiveAddition[], change: ParsedChange): boolean {
+    const own = live.find((addition) => this.#isOwn(addition) && addition.entry_number === change.entryNumber);
+    if (!own) return false;
+    this.#added.add(own.file_num);
+    const target = this.#target.snapshotId;
+    const isAddedBySame = (own.added_snapshot_id ?? target) === (change.addedSnapshotId || target);
+    return isAddedBySame && isSame(own, change);
   }
 
-  #matches(instances: readonly Member[], change: ParsedChange): boolean {
-    const [first] = instances;
-    if (!first) return false;
-    if (instances.length === 1) return hasNumbersOf(first, change);
-    const matched = this.#matched.get(first.file_num) ?? new Set();
-    this.#matched.set(first.file_num, matched);
-    // A file that is live twice must arrive twice.
-    const next = instances.find((instance) => hasNumbersOf(instance, change) && !matched.has(nameOf(instance)));
-    if (next) matched.add(nameOf(next));
-    return next !== undefined;
+  /** Whether one of the live additions, whichever snapshot made it, is the same. A file that is live twice must arrive twice. */
+  #matches(live: readonly LiveAddition[], change: ParsedChange): boolean {
+    const match = live.find(
+      (addition) =>
+        isSame(addition, change) &&
+        (!this.#isOwn(addition) || addition.entry_number === change.entryNumber) &&
+        !this.#hasArrived(addition),
+    );
+    if (!match) return false;
+    const { file_num } = match;
+    if (live.filter((addition) => addition.file_num === file_num).length === 1) this.#added.add(file_num);
+    else this.#matched.set(file_num, (this.#matched.get(file_num) ?? new Set()).add(nameOf(match)));
+    return true;
+  }
+
+  #hasArrived(instance: Instance): boolean {
+    return this.#added.has(instance.file_num) || this.#matched.get(instance.file_num)?.has(nameOf(instance)) === true;
   }
 
   async *#extraneousLive(): AsyncIterable<Instance[]> {
@@ -117,10 +156,7 @@ export class ReplaceDiff {
         chain_num: file.chain,
         added_ord: file.addedOrd,
       }));
-      const found = instances.filter((instance) => {
-        const matched = this.#matched.get(instance.file_num);
-        return !this.#added.has(instance.file_num) || matched?.has(nameOf(instance)) === false;
-      });
+      const found = instances.filter((instance) => !this.#hasArrived(instance));
       if (found.length > 0) yield found;
       cursor = next;
       await setImmediate();
@@ -186,18 +222,16 @@ async function* absent(
   }
 }
 
-function byFile(members: readonly Member[]): Map<number, Member[]> {
-  const files = new Map<number, Member[]>();
-  for (const member of members) {
-    const known = files.get(member.file_num);
-    if (known) known.push(member);
-    else files.set(member.file_num, [member]);
-  }
-  return files;
+function isSame(stored: LiveAddition, change: ParsedChange): boolean {
+  return (
+    stored.sequence_number === change.sequenceNumber &&
+    stored.file_sequence_number === change.fileSequenceNumber &&
+    Buffer.compare(stored.body, change.body) === 0
+  );
 }
 
-function hasNumbersOf(member: Member, change: ParsedChange): boolean {
-  return member.sequence_number === change.sequenceNumber && member.file_sequence_number === change.fileSequenceNumber;
+function place({ chain_num, added_ord, added_snapshot_id }: Member) {
+  return { chain: chain_num, addedOrd: added_ord, addedSnapshotId: added_snapshot_id };
 }
 
 function keyOf(pathHash: Uint8Array): string {

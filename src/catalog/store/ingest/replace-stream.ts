@@ -8,12 +8,11 @@ import { write } from '../database/transaction.ts';
 import type { ExpectedCounts } from '../files/expected-counts.ts';
 import { checkCounts } from '../files/expected-counts.ts';
 import type { ParsedChange } from '../files/file-change-row.ts';
-import type { Written } from '../files/file-writer.ts';
-import { generationOf, recomputeAll, statisticsChanged } from '../files/recompute.ts';
+import { generationOf, recomputeFrom, statisticsChanged } from '../files/recompute.ts';
 import { totalsFromText } from '../files/totals.ts';
 import { findSnapshotRow, type StoredSnapshot } from '../snapshots/snapshots.ts';
 import type { ChangeStream, OpenStream } from './change-stream.ts';
-import { makeNotLive, removeExtraneous } from './replace-apply.ts';
+import { removeExtraneous } from './replace-apply.ts';
 import { type Extraneous, ReplaceDiff } from './replace-diff.ts';
 
 type Db = Kysely<Schema>;
@@ -58,32 +57,32 @@ export class ReplaceStream implements ChangeStream {
   }
 
   async finish(expected: ExpectedCounts, changes: readonly ParsedChange[]): Promise<number> {
-    const { row, header, target } = this.#stream;
+    const { row, header, target, writer } = this.#stream;
     try {
       await this.write(changes);
       const differing = this.#batches;
       for await (const extraneous of this.#diff.extraneous()) await this.#keep(extraneous);
       return await write(this.#db, async (trx) => {
         const now = await this.#check(trx);
-        const written: Written = { rows: 0, updatedFiles: 0, countsChanged: false };
+        let written = 0;
         // What is extraneous ends first: the changes may add the same file again, with other sequence numbers.
         for await (const extraneous of this.#kept<Extraneous>(trx, differing, this.#batches)) {
-          written.rows += await removeExtraneous(trx, target, extraneous);
+          written += await removeExtraneous(trx, target, extraneous);
         }
         for await (const differences of this.#kept<ParsedChange[]>(trx, 0, differing)) {
-          await this.#apply(trx, differences, written);
+          written += writer.write(target, differences);
         }
-        if (written.rows > 0) {
+        if (written > 0) {
           await statisticsChanged(trx, row.table_num);
-          await recomputeAll(trx, row.table_num, written.countsChanged ? 0 : (now.published ?? 0));
+          await recomputeFrom(trx, row.table_num, now.published ?? 0);
         }
         const after = (await findSnapshotRow(trx, row.table_num, row.snapshot_id)) as StoredSnapshot;
         checkCounts(totalsFromText(after.totals as string), expected, after, header.tableId);
-        if (written.rows > 0) {
+        if (written > 0) {
           const repaired = { stage_key: header.idempotencyKey, fetched_at: Date.now() };
           await trx.updateTable('snapshots').set(repaired).where('snapshot_num', '=', row.snapshot_num).execute();
         }
-        return written.rows;
+        return written;
       });
     } finally {
       await this.abandon();
@@ -119,16 +118,6 @@ export class ReplaceStream implements ChangeStream {
         .executeTakeFirstOrThrow();
       yield deserialize(changes);
     }
-  }
-
-  async #apply(db: Db, changes: ParsedChange[], written: Written): Promise<void> {
-    const { target, writer, header } = this.#stream;
-    // Files that are live with other sequence numbers, or that an ancestor added, are ended first; then this snapshot adds them.
-    if (header.whole) written.rows += await makeNotLive(db, target, changes);
-    const now = writer.write(target, changes);
-    written.rows += now.rows;
-    written.updatedFiles += now.updatedFiles;
-    written.countsChanged ||= now.countsChanged;
   }
 
   async #check(db: Db): Promise<StoredSnapshot> {

@@ -7,7 +7,6 @@ import type { Schema } from '../database/schema.ts';
 import { write } from '../database/transaction.ts';
 import { checkCounts } from '../files/expected-counts.ts';
 import type { ParsedChange } from '../files/file-change-row.ts';
-import { recomputeAll, statisticsChanged } from '../files/recompute.ts';
 import { totalsAt, totalsFromText, totalsToText } from '../files/totals.ts';
 import { findSnapshotRow, positionOf, type StoredSnapshot, stagedGroups } from '../snapshots/snapshots.ts';
 import type { ChangeStream, Finish, OpenStream } from './change-stream.ts';
@@ -30,18 +29,6 @@ const makeVisible = compiledQuery((db, tableNum: number, totals: string, fetched
     .where('snapshot_num', '=', snapshotNum),
 );
 
-async function put(
-  trx: Kysely<Schema>,
-  { target, writer }: OpenStream,
-  changes: readonly ParsedChange[],
-): Promise<number> {
-  const written = writer.write(target, changes);
-  // Other snapshots may hold a file whose statistics changed.
-  if (written.updatedFiles > 0) await statisticsChanged(trx, target.tableNum);
-  if (written.countsChanged) await recomputeAll(trx, target.tableNum);
-  return written.rows;
-}
-
 /**
  * Makes a staged snapshot visible, with the last of its changes.
  *
@@ -54,7 +41,7 @@ export async function publish(
   finish: Finish,
   changes: readonly ParsedChange[],
 ): Promise<number> {
-  const rows = changes.length > 0 ? await put(trx, stream, changes) : 0;
+  const rows = stream.writer.write(stream.target, changes);
   const base =
     row.base_snapshot_id === null ? undefined : await findSnapshotRow(trx, row.table_num, row.base_snapshot_id);
   const totals = await totalsAt(trx, base?.totals ? totalsFromText(base.totals) : undefined, positionOf(row));
@@ -88,7 +75,7 @@ export class StageStream implements ChangeStream {
   async write(changes: readonly ParsedChange[]): Promise<number> {
     return write(this.#db, async (trx) => {
       if ((await this.#check(trx)).complete === 1) return 0;
-      return put(trx, this.#stream, changes);
+      return this.#put(changes);
     });
   }
 
@@ -96,7 +83,7 @@ export class StageStream implements ChangeStream {
     return write(this.#db, async (trx) => {
       const row = await this.#check(trx);
       if (row.complete === 1) return 0;
-      const rows = await put(trx, this.#stream, changes);
+      const rows = this.#put(changes);
       const groups = stagedGroups(row);
       if (groups.includes(group)) return rows;
       if (groups.length === MAX_GROUPS)
@@ -142,6 +129,11 @@ export class StageStream implements ChangeStream {
       if (error instanceof CodedError && error.code !== 'ABORTED' && error.code !== 'NOT_FOUND') await this.#reset();
       throw error;
     }
+  }
+
+  #put(changes: readonly ParsedChange[]): number {
+    const { writer, target } = this.#stream;
+    return writer.write(target, changes);
   }
 
   /** Staged changes stay: another stream continues with them. */

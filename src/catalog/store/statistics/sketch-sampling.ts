@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import { z } from 'zod';
 import {
   FileSketches,
@@ -39,6 +39,8 @@ export interface FileSample {
 export const sketchCursor = z.object({
   /** Path hash of the last file, in base64. */
   after: z.string(),
+  /** Variant of that file. */
+  variant: z.int(),
   /** Number of live files of the current snapshot up to that file. */
   live: z.int().nonnegative(),
 });
@@ -60,20 +62,21 @@ export async function nextFilesToSketch(
   table: Table,
   sample: FileSample,
   limit: number,
-  cursor: SketchCursor = { after: '', live: 0 },
+  cursor: SketchCursor = { after: '', variant: 0, live: 0 },
 ): Promise<{ files: ListFilesToSketchResponse_File[]; next?: SketchCursor }> {
   const current = await newestCaptured(db, table);
   const ancestry = current ? await ancestryOf(db, positionOf(current)) : [];
   const files: ListFilesToSketchResponse_File[] = [];
-  let { after, live } = cursor;
+  let { after, variant, live } = cursor;
   for (let walked = 0; walked < MAX_FILES_PER_PAGE; walked += STEP) {
     const rows = await db
       .selectFrom('files as f')
       .leftJoin('file_sketches as s', 's.file_num', 'f.file_num')
-      .select(['f.file_num', 'f.path_hash', 'f.kind', 's.unreadable', 's.columns_key'])
+      .select(['f.file_num', 'f.path_hash', 'f.variant', 'f.kind', 's.unreadable', 's.columns_key'])
       .where('f.table_num', '=', table.table_num)
-      .where('f.path_hash', '>', Buffer.from(after, 'base64'))
+      .where(sql<boolean>`(f.path_hash, f.variant) > (${Buffer.from(after, 'base64')}, ${variant})`)
       .orderBy('f.path_hash')
+      .orderBy('f.variant')
       .limit(STEP)
       .execute();
     const isDone = (row: { unreadable: string | null; columns_key: string | null }) =>
@@ -86,16 +89,17 @@ export async function nextFilesToSketch(
       const share = Buffer.from(row.path_hash).readUIntBE(0, HASH_BYTES) / 2 ** (8 * HASH_BYTES);
       if (share >= sample.fraction || (sample.maxFiles > 0 && live >= sample.maxFiles)) return { files };
       after = Buffer.from(row.path_hash).toString('base64');
+      variant = row.variant;
       if (held.live.has(row.file_num)) live++;
       if (isDone(row) || !(held.live.has(row.file_num) || held.unexpired.has(row.file_num))) continue;
       const file = await parquetFile(db, row.file_num);
       if (file !== undefined) files.push(file);
-      if (files.length === limit) return { files, next: { after, live } };
+      if (files.length === limit) return { files, next: { after, variant, live } };
     }
     if (rows.length < STEP) return { files };
     await setImmediate();
   }
-  return { files, next: { after, live } };
+  return { files, next: { after, variant, live } };
 }
 
 /** The current snapshot, or the last captured one if the catalog does not have the files of the current one. */

@@ -6,7 +6,7 @@ import { DELETED } from './manifest-entry.ts';
 import type { ManifestFile } from './manifest-list.ts';
 
 /**
- * Maximum file keys in memory, of about 200 bytes each. More keys are processed in several passes, each for a part of the keys by hash. This
+ * Maximum keys in memory, of about 300 bytes each. More keys are processed in several passes, each for a part of the keys by hash. This
  * reads the manifests several times, but bounds the memory.
  */
 export const MAX_KEYS = 200_000;
@@ -15,8 +15,8 @@ export const MAX_KEYS = 200_000;
 const NO_COLUMNS: ReadonlySet<number> = new Set();
 
 /**
- * Files of the snapshot = files of the base − live entries of the removed manifests + live entries of the new manifests. A file in both was
- * only written into another manifest, and did not change.
+ * Files of the snapshot = files of the base − live entries of the removed manifests + live entries of the new manifests. An entry in both was
+ * only written into another manifest, and did not change. A file that was removed and added again has another entry.
  */
 export async function* differenceOf(
   base: { snapshotId: bigint; manifests: readonly ManifestFile[] },
@@ -28,19 +28,20 @@ export async function* differenceOf(
   const goneManifests = manifestsNotIn(base.manifests, manifests);
   const passes = Math.max(1, Math.ceil((await countLive(goneManifests, base.snapshotId, context)) / maxKeys));
   for (let pass = 0; pass < passes; pass++) {
-    /** Files of the removed manifests, and whether they are still in the snapshot. */
-    const isKept = new Map<string, boolean>();
+    /** Entries of the removed manifests, and how many of each the snapshot no longer has. */
+    const gone = new Map<string, number>();
     for await (const entry of liveEntries(goneManifests, base.snapshotId, context, NO_COLUMNS)) {
       const key = keyOf(entry);
-      if (passes === 1 || hash(key) % passes === pass) isKept.set(key, false);
+      if (passes === 1 || hash(key) % passes === pass) gone.set(key, (gone.get(key) ?? 0) + 1);
     }
     signal?.throwIfAborted();
     let changes: FileChange[] = [];
     for await (const entry of liveEntries(newManifests, snapshotId, context, columnIds)) {
       const key = keyOf(entry);
       if (passes > 1 && hash(key) % passes !== pass) continue;
-      if (isKept.has(key)) {
-        isKept.set(key, true);
+      const before = gone.get(key) ?? 0;
+      if (before > 0) {
+        gone.set(key, before - 1);
         continue;
       }
       changes.push(added(entry));
@@ -50,8 +51,8 @@ export async function* differenceOf(
         changes = [];
       }
     }
-    for (const [key, kept] of isKept) {
-      if (kept) continue;
+    for (const [key, count] of gone) {
+      if (count === 0) continue;
       changes.push(removedByKey(key));
       if (changes.length >= BATCH_ENTRIES) {
         yield { changes };
@@ -104,14 +105,34 @@ async function* liveEntries(
   }
 }
 
-/** A file's key: path and content offset, separated by NUL, which no path contains. */
-function keyOf({ file: { path, contentOffset } }: ResolvedEntry): string {
-  return contentOffset === undefined ? path : `${path}\0${contentOffset}`;
+/**
+ * An entry's key: what identifies the file, when it was added, and what else can be compared at little cost, separated by NUL, which no path
+ * contains. Metrics of columns are left out: they are most of an entry, and differ only if the rest does.
+ */
+function keyOf({ file, sequenceNumber, fileSequenceNumber, snapshotId, isOfUnknownSnapshot }: ResolvedEntry): string {
+  const { path, contentOffset = '', recordCount, fileSizeInBytes, specId, partition } = file;
+  const values = partition.map(({ value }) => (value === undefined ? '' : `:${Buffer.from(value).toString('base64')}`));
+  return [
+    path,
+    contentOffset,
+    sequenceNumber,
+    fileSequenceNumber,
+    isOfUnknownSnapshot ? '' : snapshotId,
+    recordCount,
+    fileSizeInBytes,
+    specId,
+    values,
+  ].join('\0');
 }
 
 function removedByKey(key: string): FileChange {
-  const [path = '', offset] = key.split('\0');
-  return removed(path, offset === undefined ? undefined : Number(offset));
+  const [path = '', offset = '', sequenceNumber, fileSequenceNumber, snapshotId = ''] = key.split('\0');
+  const addition = {
+    sequenceNumber: Number(sequenceNumber),
+    fileSequenceNumber: Number(fileSequenceNumber),
+    addedSnapshotId: BigInt(snapshotId),
+  };
+  return removed(path, offset === '' ? undefined : Number(offset), snapshotId === '' ? undefined : addition);
 }
 
 /** FNV-1a over UTF-16 code units. */

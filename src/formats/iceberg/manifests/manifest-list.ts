@@ -15,6 +15,8 @@ import type { LiveFileCounts } from '../../table-reader.ts';
 /** An entry of a manifest list (Iceberg spec, "Manifest Lists"). Fields that the list does not contain are absent. */
 export interface ManifestFile {
   path: string;
+  /** Its place in the list, from 0. */
+  index: number;
   /** Length in bytes. */
   length?: number;
   specId?: number;
@@ -69,31 +71,31 @@ const FIELDS: FieldTable<ManifestFile> = [
   }),
 ];
 
-/** @throws MalformedError if the list is corrupt; the errors of `read` */
+/** A manifest that is listed twice is one manifest. @throws MalformedError if the list is corrupt; the errors of `read` */
 export async function readManifestList(read: ReadRange): Promise<ManifestFile[]> {
   const container = await AvroContainer.open(read);
   const readFields = recordReader(container.schema, FIELDS, [500]);
-  const manifests: ManifestFile[] = [];
+  const manifests = new Map<string, ManifestFile>();
   do {
     for (let block = container.next(); block !== undefined; block = container.next()) {
       for (let left = block.count; left > 0; left--) {
-        const manifest = unknownManifest('');
+        const manifest = unknownManifest('', manifests.size);
         readFields(block.cursor, manifest);
         block.cursor.requireInside();
         if (manifest.path === '') throw new MalformedError('it lists a manifest without a path');
-        if (manifests.push(manifest) > MAX_MANIFESTS) {
-          throw new MalformedError(`it lists more than ${MAX_MANIFESTS} manifests`);
-        }
+        if (!manifests.has(manifest.path)) manifests.set(manifest.path, manifest);
+        if (manifests.size > MAX_MANIFESTS) throw new MalformedError(`it lists more than ${MAX_MANIFESTS} manifests`);
       }
     }
   } while (await container.fill());
-  return manifests;
+  return [...manifests.values()];
 }
 
 /** A manifest of which only the path is known, because version 1 snapshots may list only paths. */
-export function unknownManifest(path: string): ManifestFile {
+export function unknownManifest(path: string, index: number): ManifestFile {
   return {
     path,
+    index,
     length: undefined,
     specId: undefined,
     content: 'DATA',

@@ -15,10 +15,17 @@ export const BATCH_ENTRIES = 250;
 /** A manifest entry after inheritance. */
 export interface ResolvedEntry extends ManifestEntry {
   snapshotId: bigint;
+  /** Neither the entry nor its manifest has a snapshot's id: it is that of the snapshot being read. */
+  isOfUnknownSnapshot: boolean;
   /** 0 in format version 1, and for deleted entries without a sequence number. */
   sequenceNumber: number;
   fileSequenceNumber: number;
+  /** Which entry of the snapshot's manifests it is: see ENTRIES. */
+  number: number;
 }
+
+/** Entries are numbered from the manifest's index times this, so that no two entries of a snapshot have the same number. */
+const ENTRIES = 2 ** 32;
 
 /** The parts of a table that are needed to read its manifests. */
 export interface ManifestContext {
@@ -118,6 +125,7 @@ function hasFixedPartition({ fields }: PartitionSpec, types: ReadonlyMap<number,
 /** Applies inheritance (Iceberg spec, "Manifest Entry Fields", "Sequence Number Inheritance" and "First Row ID Inheritance"). */
 function inheritance(manifest: ManifestFile, snapshotId: bigint): (entry: ManifestEntry) => ResolvedEntry {
   let firstRowId = manifest.firstRowId;
+  let number = manifest.index * ENTRIES;
   return (entry) => {
     const { file, status } = entry;
     const inherits = status === ADDED || manifest.sequenceNumber === 0;
@@ -137,10 +145,12 @@ function inheritance(manifest: ManifestFile, snapshotId: bigint): (entry: Manife
     return {
       status,
       snapshotId: entry.snapshotId ?? manifest.addedSnapshotId ?? snapshotId,
+      isOfUnknownSnapshot: entry.snapshotId === undefined && manifest.addedSnapshotId === undefined,
       sequenceNumber: sequenceNumber ?? 0,
       // Early version 2 writers did not have the field.
       fileSequenceNumber: entry.fileSequenceNumber ?? (inherits ? manifest.sequenceNumber : (sequenceNumber ?? 0)),
       file,
+      number: ++number,
     };
   };
 }

@@ -220,6 +220,7 @@ const STATEMENTS = [
     file_num ${NUM_KEY},
     table_num bigint not null,
     path_hash ${BLOB} not null,
+    variant integer not null,
     kind integer not null,
     record_count bigint not null,
     size_bytes bigint not null,
@@ -227,7 +228,7 @@ const STATEMENTS = [
     partition_key ${BLOB} not null,
     referenced_path text,
     body ${BLOB} not null)`,
-  `create unique index files_key on files (table_num, path_hash)`,
+  `create unique index files_key on files (table_num, path_hash, variant)`,
   // Only delete files (kind <> 1) are looked up by partition and by the data file that they refer to.
   `create index files_partition on files (table_num, kind, spec_id, partition_key) where kind <> 1`,
   `create index files_referenced on files (table_num, referenced_path) where referenced_path is not null`,
@@ -242,6 +243,7 @@ const STATEMENTS = [
     sequence_number bigint not null,
     file_sequence_number bigint not null,
     added_snapshot_id text,
+    entry_number bigint not null,
     primary key (chain_num, added_ord, file_num))`,
   // The files that no snapshot of a chain has removed are one range of this index, ordered by file: see live-files.ts.
   `create index memberships_live on memberships (chain_num, kind, removed_ord, file_num, added_ord)`,
