@@ -54,8 +54,3 @@ it('the entries of manifests count if a manifest list disagrees, which is logged
   expect(await ingest(true)).toMatchObject({ changed: false });
   expect(await pathsOf(2n)).toEqual(['a', 'b', 'c', 'd']);
 });
-
-it('a file that is listed twice is not lost silently', async () => {
-  const { ingest } = await tables.connect(write([['a'], ['b', 'b']], [1, 2]));
-  await expect(ingest()).rejects.toThrow(/has 2 data files live, expected 3/);
-});
