@@ -6,6 +6,7 @@ import { withFooterMetrics } from './ingest/footer-metrics.ts';
 import { abortIfTableChanged } from './ingest/ingest-table.ts';
 import { streamChanges } from './ingest/stream-changes.ts';
 import { tableText } from './options/destination.ts';
+import { ancestryOf } from './plan/select-snapshots.ts';
 import { selectedColumns } from './plan/selected-columns.ts';
 import { activeUnlessCounted } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
@@ -38,11 +39,11 @@ export async function ingestFileGroup(deps: ActivityDeps, input: FileGroupInput)
       const reader = withFooterMetrics(opened, connector.properties, deps.logger);
       const columnIds = selectedColumns({ connector, scope: input.scope }, reader);
       const base = input.base === undefined ? undefined : BigInt(input.base);
-      const gone = new Set(base === undefined ? [snapshotId] : [snapshotId, base]);
-      for (const snapshot of reader.history()) gone.delete(snapshot.snapshotId);
-      if (gone.size > 0) throw aborted(`Snapshot ${[...gone].join(' and ')} of the table is gone`);
-      if (stageKey({ tableId, snapshot: { snapshotId }, columnIds }) !== input.key) {
-        throw aborted('Other columns are selected by now');
+      const ancestry = ancestryOf(reader.history());
+      const gone = [snapshotId, base].filter((id) => id !== undefined && !ancestry.has(id));
+      if (gone.length > 0) throw aborted(`Snapshot ${gone.join(' and ')} of the table is gone`);
+      if (stageKey({ tableId, snapshot: { snapshotId }, base, ancestry, columnIds }) !== input.key) {
+        throw aborted('Other columns are selected by now, or a snapshot is another one');
       }
       const start = reached ?? group.at;
       const { files, position } = await abortIfTableChanged(upstream, table, reader, () =>

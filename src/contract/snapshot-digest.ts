@@ -1,18 +1,37 @@
+/** What tells a snapshot from another one that has its id: writers that roll back, or replace a table, use ids again. */
+export interface SnapshotIdentity {
+  snapshotId: bigint;
+  parentSnapshotId?: bigint;
+  sequenceNumber: number;
+  committedAtMs: number;
+  manifestList: string;
+}
+
+/** Equal for two snapshots if they are the same. */
+export function identityText(identity: SnapshotIdentity): string {
+  const { snapshotId, parentSnapshotId = '', sequenceNumber, committedAtMs, manifestList } = identity;
+  return `${snapshotId} ${parentSnapshotId} ${sequenceNumber} ${committedAtMs} ${manifestList}`;
+}
+
 /**
- * A digest of a set of snapshot ids: the sum, modulo 2^64, of a hash of each. The worker computes it over the snapshots that it expects, the
+ * A digest of a set of snapshots: the sum, modulo 2^64, of a hash of each. The worker computes it over the snapshots that it expects, the
  * catalog over those that it has: two sets with the same digest are taken to be equal (another set has it with a probability of 2^-64).
- *
- * The ids are hashed because Delta numbers its versions consecutively, and many sets of such numbers have equal sums.
  */
-export function snapshotDigest(ids: Iterable<bigint>): bigint {
+export function snapshotDigest(snapshots: Iterable<SnapshotIdentity>): bigint {
   let sum = 0n;
-  for (const id of ids) sum += hash(id);
+  for (const snapshot of snapshots) sum += hash(identityText(snapshot));
   return BigInt.asUintN(64, sum);
 }
 
-/** SplitMix64's finalizer (Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators, 2014). */
-function hash(id: bigint): bigint {
-  let z = BigInt.asUintN(64, id + 0x9e3779b97f4a7c15n);
+/** Two 32-bit hashes of a text, mixed by SplitMix64's finalizer (Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators, 2014). */
+function hash(text: string): bigint {
+  let [high, low] = [0xdeadbeef, 0x41c6ce57];
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    high = Math.imul(high ^ unit, 0x9e3779b1);
+    low = Math.imul(low ^ unit, 0x5f356495);
+  }
+  let z = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
   z = BigInt.asUintN(64, (z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n);
   z = BigInt.asUintN(64, (z ^ (z >> 27n)) * 0x94d049bb133111ebn);
   return z ^ (z >> 31n);

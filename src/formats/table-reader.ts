@@ -1,3 +1,5 @@
+import type { SnapshotIdentity } from '../contract/snapshot-digest.ts';
+
 export type TableFormat = 'ICEBERG' | 'DELTA';
 
 export interface TableDescriptor {
@@ -36,21 +38,19 @@ export interface SnapshotRef {
 }
 
 /** A snapshot in its table's history. */
-export interface SnapshotParent {
-  snapshotId: bigint;
+export interface HistoryEntry extends SnapshotIdentity {
   /** The parent's id in the metadata; the parent itself may have expired. */
   parentSnapshotId?: bigint;
-}
-
-export interface SnapshotDescriptor extends SnapshotParent {
   /** 0 in Iceberg format version 1. */
   sequenceNumber: number;
-  committedAtMs: number;
+  /** Empty if a version 1 snapshot lists its manifests itself. */
+  manifestList: string;
+}
+
+export interface SnapshotDescriptor extends HistoryEntry {
   operation: string;
   summary: Record<string, string>;
   schemaId?: number;
-  /** Empty if a version 1 snapshot lists its manifests itself. */
-  manifestList: string;
   firstRowId?: number;
   addedRows?: number;
 }
@@ -167,7 +167,7 @@ export interface TableReader extends AsyncDisposable {
    *
    * @throws CodedError `DATA_LOSS` if parents form a cycle
    */
-  history(): Iterable<SnapshotParent>;
+  history(): Iterable<HistoryEntry>;
   /** The snapshots of the history with these ids, in its order; all of them by default. Reads only what describes those. */
   snapshots(ids?: ReadonlySet<bigint>): AsyncIterable<SnapshotDescriptor>;
   /**

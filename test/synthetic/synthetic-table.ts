@@ -5,9 +5,9 @@ import type {
   FileChange,
   FileChangeBatch,
   FileChangesOptions,
+  HistoryEntry,
   LiveFileCounts,
   SnapshotDescriptor,
-  SnapshotParent,
   TableDescriptor,
   TableReader,
 } from '../../src/formats/table-reader.ts';
@@ -59,26 +59,27 @@ export class SyntheticTable implements TableReader {
     };
   }
 
-  *history(): Iterable<SnapshotParent> {
+  *history(): Iterable<HistoryEntry> {
     for (const [i, round] of this.#rounds.entries()) {
       const before = this.#rounds[i - 1];
-      yield { snapshotId: idOf(round), ...(before === undefined ? {} : { parentSnapshotId: idOf(before) }) };
-    }
-  }
-
-  async *snapshots(ids?: ReadonlySet<bigint>): AsyncIterable<SnapshotDescriptor> {
-    for (const [i, round] of this.#rounds.entries()) {
-      const before = this.#rounds[i - 1];
-      if (ids && !ids.has(idOf(round))) continue;
       yield {
         snapshotId: idOf(round),
         ...(before === undefined ? {} : { parentSnapshotId: idOf(before) }),
         sequenceNumber: round + 1,
         committedAtMs: Date.UTC(2026, 0, 1) + round * 1000,
-        operation: before === undefined ? 'append' : 'overwrite',
+        manifestList: `${this.descriptor.location}/metadata/snap-${round}.avro`,
+      };
+    }
+  }
+
+  async *snapshots(ids?: ReadonlySet<bigint>): AsyncIterable<SnapshotDescriptor> {
+    for (const entry of this.history()) {
+      if (ids && !ids.has(entry.snapshotId)) continue;
+      yield {
+        ...entry,
+        operation: entry.parentSnapshotId === undefined ? 'append' : 'overwrite',
         summary: { 'total-data-files': String(this.#files) },
         schemaId: 0,
-        manifestList: `${this.descriptor.location}/metadata/snap-${round}.avro`,
       };
     }
   }

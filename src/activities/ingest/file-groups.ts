@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { encodeCommitRequest } from '../../catalog-client/raw-commit-snapshot.ts';
 import type { TableSplit } from '../../contract/activities.ts';
+import { identityText } from '../../contract/snapshot-digest.ts';
 import type { ChangeRange } from '../../formats/table-reader.ts';
 import type { SplitSize } from '../runtime/split-size.ts';
 import type { PutSnapshot } from './snapshot-message.ts';
@@ -54,21 +55,22 @@ export async function stagedGroups(
   };
 }
 
-/** Idempotency key of a split snapshot's streams. It differs if other columns are selected, so that no groups are mixed up. */
-export function stageKey({
-  tableId,
-  snapshot,
-  columnIds,
-}: {
-  tableId: string;
-  snapshot: { snapshotId: bigint };
-  columnIds?: ReadonlySet<number>;
-}): string {
-  const key = `${tableId}/${snapshot.snapshotId}`;
-  if (columnIds === undefined) return key;
-  const ids = [...columnIds].sort((a, b) => a - b).join();
-  return `${key}/${createHash('sha256').update(ids).digest('hex').slice(0, 16)}`;
+/**
+ * Idempotency key of a snapshot's streams. It differs if the id of the snapshot, or of its base, stands for another snapshot by now, or if other
+ * columns are selected: changes that were staged before are not mixed with others.
+ */
+export function stageKey({ tableId, snapshot: { snapshotId }, base, ancestry, columnIds }: Staging): string {
+  const identities = [snapshotId, base].map((id) => {
+    const entry = id === undefined ? undefined : ancestry.get(id);
+    return entry ? identityText(entry) : '';
+  });
+  const columns = columnIds ? [...columnIds].sort((a, b) => a - b) : 'all';
+  const hash = createHash('sha256').update(JSON.stringify([identities, columns]));
+  return `${tableId}/${snapshotId}/${hash.digest('hex').slice(0, 16)}`;
 }
+
+/** What the streams of a snapshot have in common. */
+type Staging = Pick<PutSnapshot, 'tableId' | 'base' | 'ancestry' | 'columnIds'> & { snapshot: { snapshotId: bigint } };
 
 /** The same in every attempt, as long as the snapshot is split in the same way. */
 export function groupName({ from, to }: Pick<ChangeRange, 'from' | 'to'>): string {

@@ -116,6 +116,7 @@ function putOf(
     deps,
     reader,
     tableId: plan.ensured.stored.tableId,
+    ancestry,
     snapshot,
     columnIds: plan.columnIds,
     heartbeat,

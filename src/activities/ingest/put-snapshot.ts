@@ -2,6 +2,7 @@ import { ClientError, Status } from 'nice-grpc';
 import { isClaimLost } from '../../catalog-client/claim.ts';
 import type { TableCursor, TableHeartbeat } from '../../contract/activities.ts';
 import type { FileChangeBatch, LiveFileCounts } from '../../formats/table-reader.ts';
+import { stageKey } from './file-groups.ts';
 import type { PutSnapshot } from './snapshot-message.ts';
 import { toSnapshotMessage } from './snapshot-message.ts';
 import { type Put, streamChanges } from './stream-changes.ts';
@@ -67,7 +68,7 @@ async function send(put: PutSnapshot, { whole = false, countsEntries = false } =
     header: (first) => ({
       tableId,
       snapshotId,
-      idempotencyKey: put.groups?.key ?? `${tableId}/${snapshotId}`,
+      idempotencyKey: put.groups?.key ?? stageKey(put),
       replace: verify,
       whole,
       // Only in the first stream: the later ones find the snapshot in the catalog.

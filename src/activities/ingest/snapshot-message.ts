@@ -3,6 +3,7 @@ import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
 import { Snapshot as SnapshotMessage } from '../../generated/reconciler/v1/snapshots.ts';
 import type { UpdateTableRequest } from '../../generated/reconciler/v1/tables.ts';
 import { refuseOversizeSummary } from '../plan/refuse-oversize.ts';
+import type { Ancestry } from '../plan/select-snapshots.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
 import type { Heartbeat } from '../runtime/heartbeat.ts';
 
@@ -39,6 +40,7 @@ export interface PutSnapshot {
   before?: Snapshot;
   /** The snapshot that the changes start from; absent if all files are read. */
   base?: bigint;
+  ancestry: Ancestry;
   /** The upstream still has the base. */
   baseReadable: boolean;
   /** The reader's position after the changes that the catalog acknowledged in a previous attempt. */

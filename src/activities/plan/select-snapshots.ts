@@ -1,8 +1,8 @@
 import type { SnapshotSelection } from '../../contract/job.ts';
-import type { SnapshotParent } from '../../formats/table-reader.ts';
+import type { HistoryEntry } from '../../formats/table-reader.ts';
 
-/** The parent of each snapshot in a table's history, a parent before its children. */
-export type Ancestry = ReadonlyMap<bigint, bigint | undefined>;
+/** The snapshots of a table's history by id, a parent before its children. */
+export type Ancestry = ReadonlyMap<bigint, HistoryEntry>;
 
 /** Where a table's branches begin: its refs, and the current snapshot, which is the branch `main` if no ref has that name. */
 export interface TableHeads {
@@ -10,16 +10,16 @@ export interface TableHeads {
   refs: readonly { name: string; type: 'branch' | 'tag'; snapshotId: bigint }[];
 }
 
-export function ancestryOf(history: Iterable<SnapshotParent>): Ancestry {
-  const ancestry = new Map<bigint, bigint | undefined>();
-  for (const { snapshotId, parentSnapshotId } of history) ancestry.set(snapshotId, parentSnapshotId);
+export function ancestryOf(history: Iterable<HistoryEntry>): Ancestry {
+  const ancestry = new Map<bigint, HistoryEntry>();
+  for (const entry of history) ancestry.set(entry.snapshotId, entry);
   return ancestry;
 }
 
 /** The snapshot and its ancestors, as far as the history has them. */
 export function* lineOf(ancestry: Ancestry, head: bigint | undefined): Generator<bigint> {
   // A parent comes before its children: no line is a circle.
-  for (let id = head; id !== undefined; id = ancestry.get(id)) if (ancestry.has(id)) yield id;
+  for (let id = head; id !== undefined; id = ancestry.get(id)?.parentSnapshotId) if (ancestry.has(id)) yield id;
 }
 
 /** The snapshots and their ancestors. */

@@ -25,19 +25,22 @@ export function planSnapshots(
   heads: TableHeads,
   { capture: { snapshots, mode }, full, marks }: { capture: CaptureOptions; full: boolean; marks: boolean },
 ): SnapshotPlan {
-  const { known, captured } = stored;
+  const { known, captured, replaced } = stored;
   const taken = selectSnapshots(snapshots, ancestry, heads);
   const done = mode === 'METADATA_ONLY' ? known : captured;
   const todo = [...ancestry.keys()].filter((id) => {
     if (!taken.has(id) || (mode === 'CAPTURE_ONLY' && !known.has(id))) return false;
     return full || !done.has(id);
   });
+  const isTodo = new Set(todo);
+  // The upstream no longer has what another snapshot has replaced either.
+  const expired = [...stored.expired, ...[...replaced].filter((id) => !isTodo.has(id))];
   return {
     ...stored,
     ancestry,
-    todo: new Set(todo),
+    todo: isTodo,
     last: todo.at(-1),
-    expired: marks && mode !== 'CAPTURE_ONLY' ? stored.expired : [],
+    expired: marks && mode !== 'CAPTURE_ONLY' ? expired : [],
     leavesFiles: mode === 'METADATA_ONLY' && todo.some((id) => !known.has(id)),
   };
 }

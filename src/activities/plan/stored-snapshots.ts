@@ -1,4 +1,5 @@
-import { snapshotDigest } from '../../contract/snapshot-digest.ts';
+import { identityText, type SnapshotIdentity, snapshotDigest } from '../../contract/snapshot-digest.ts';
+import type { HistoryEntry } from '../../formats/table-reader.ts';
 import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
 import type { Table } from '../../generated/reconciler/v1/tables.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
@@ -14,6 +15,8 @@ export interface StoredSnapshots {
   messages: ReadonlyMap<bigint, Snapshot>;
   /** The snapshots that the upstream no longer has. */
   expired: bigint[];
+  /** Ids that stand for another snapshot upstream. They are not known. */
+  replaced: ReadonlySet<bigint>;
 }
 
 export const NO_SNAPSHOTS: StoredSnapshots = {
@@ -21,6 +24,7 @@ export const NO_SNAPSHOTS: StoredSnapshots = {
   captured: new Set(),
   messages: new Map(),
   expired: [],
+  replaced: new Set(),
 };
 
 /** The catalog's limit for a comparison. */
@@ -32,7 +36,7 @@ type Deps = Pick<ActivityDeps, 'catalog'>;
 /**
  * Finds out which snapshots the catalog has without listing them. The history up to the heads that the catalog knows is expected to be
  * stored, and a digest confirms it. Only snapshots that are newer, or not ancestors of those heads, are looked up. If anything else differs
- * (a snapshot expired upstream, came back, or is missing in the catalog), the catalog responds with its list, page by page. The resulting
+ * (a snapshot expired upstream, came back, is another one, or is missing in the catalog), the catalog responds with its list, page by page. The resulting
  * plan is always the same as with `listStoredSnapshots`.
  *
  * @param also looked up in any case
@@ -54,7 +58,7 @@ export async function compareStoredSnapshots(
   const { equal, snapshots, nextPageToken } = await deps.catalog.ingestion.compareSnapshots({
     tableId,
     candidateIds,
-    expectedDigest: snapshotDigest(expected),
+    expectedDigest: snapshotDigest([...expected].map((id) => ancestry.get(id) as HistoryEntry)),
     captured,
   });
   if (!equal) return collect(ancestry, pages(deps, tableId, { snapshots, nextPageToken }));
@@ -93,11 +97,17 @@ async function collect(
   const [known, captured] = [new Set<bigint>(), new Set<bigint>()];
   const messages = new Map<bigint, Snapshot>();
   const expired: bigint[] = [];
+  const replaced = new Set<bigint>();
   for await (const snapshots of snapshotPages) {
     for (const snapshot of snapshots) {
       const { snapshotId } = snapshot;
-      if (!ancestry.has(snapshotId)) {
+      const upstream = ancestry.get(snapshotId);
+      if (!upstream) {
         expired.push(snapshotId);
+        continue;
+      }
+      if (identityText(identityOf(snapshot)) !== identityText(upstream)) {
+        replaced.add(snapshotId);
         continue;
       }
       known.add(snapshotId);
@@ -105,7 +115,11 @@ async function collect(
       messages.set(snapshotId, { ...snapshot, summary: {} });
     }
   }
-  return { known, captured, messages, expired };
+  return { known, captured, messages, expired, replaced };
+}
+
+function identityOf({ committedAt, sequenceNumber, ...snapshot }: Snapshot): SnapshotIdentity {
+  return { ...snapshot, sequenceNumber: Number(sequenceNumber), committedAtMs: committedAt?.getTime() ?? 0 };
 }
 
 function union(a: ReadonlySet<bigint>, b: ReadonlySet<bigint>): Set<bigint> {

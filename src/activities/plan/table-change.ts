@@ -28,6 +28,8 @@ function updateReasons(plan: TablePlan, descriptor: TableDescriptor): string[] {
   const reasons: string[] = [];
   const text = snapshotsText(plan.snapshotCounts, 'new snapshot');
   if (text) reasons.push(text);
+  const { size: replaced } = snapshots.replaced;
+  if (replaced > 0) reasons.push(`${replaced === 1 ? 'one id stands' : `${replaced} ids stand`} for another snapshot`);
   const expired = snapshots.expired.length;
   if (expired > 0) reasons.push(`${expired} expired${dropsExpired ? ', dropped immediately' : ''}`);
   if (before?.missing) reasons.push('exists upstream again');

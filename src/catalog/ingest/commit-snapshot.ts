@@ -25,7 +25,7 @@ const STEP = 2000;
  * @param read reads one request: what a header and a finish may contain depends on the RPC
  */
 export async function commitSnapshot(
-  { database }: ServiceDeps,
+  { database, purge }: ServiceDeps,
   requests: AsyncIterable<Uint8Array>,
   read: (bytes: Uint8Array) => CommitMessage,
 ): Promise<CommitSnapshotResponse> {
@@ -54,6 +54,7 @@ export async function commitSnapshot(
     if (ended) return;
     count(changes, counts);
     counts.rows += rows ?? (await (stream as ChangeStream).finish(last, changes));
+    if (stream?.replacesOther) purge();
     ended = answer(counts, { complete: true, tableUpdated: last.after !== undefined });
   };
   const stagedGroups = async () => (await stream?.groups?.()) ?? [];

@@ -2,6 +2,7 @@ import type { SnapshotsServiceImplementation } from '../../generated/reconciler/
 import type { ServiceDeps } from '../core/ports.ts';
 import { pageSize } from '../rpc/page-token.ts';
 import { checkIds, required } from '../rpc/violations.ts';
+import { takePlace } from '../store/ingest/take-place.ts';
 import { deleteSnapshot } from '../store/snapshots/delete-snapshot.ts';
 import { ensureSnapshot } from '../store/snapshots/ensure-snapshot.ts';
 import * as store from '../store/snapshots/snapshots.ts';
@@ -10,14 +11,20 @@ import { checkSnapshot } from '../validation/snapshot-checks.ts';
 import { listPage } from './list-page.ts';
 
 /** The service Snapshots. */
-export function createSnapshotsService({ db }: ServiceDeps): SnapshotsServiceImplementation {
+export function createSnapshotsService({ db, purge }: ServiceDeps): SnapshotsServiceImplementation {
   return {
     async createSnapshot(request) {
       const snapshot = required(request.snapshot, 'snapshot');
       checkSnapshot(snapshot);
-      return ensureSnapshot(db, snapshot, null, async (trx, { table, row }) =>
-        store.snapshotFromRow(request.metadataOnly ? await store.publishMetadata(trx, row) : row, table),
-      );
+      const options = { stageKey: null, replacesOther: request.metadataOnly };
+      return ensureSnapshot(db, snapshot, options, async (trx, { table, row }) => {
+        if (!request.metadataOnly) return store.snapshotFromRow(row, table);
+        if (row.replacement === 1) {
+          await takePlace(trx, row);
+          purge();
+        }
+        return store.snapshotFromRow(await store.publishMetadata(trx, row), table);
+      });
     },
 
     async getSnapshot(request) {

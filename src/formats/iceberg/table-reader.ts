@@ -7,10 +7,10 @@ import type {
   DataFileBytes,
   FileChangeBatch,
   FileChangesOptions,
+  HistoryEntry,
   LiveFileCounts,
   SketchFile,
   SnapshotDescriptor,
-  SnapshotParent,
   TableDescriptor,
   TableReader,
 } from '../table-reader.ts';
@@ -89,7 +89,7 @@ export class IcebergTableReader implements TableReader {
     return this.#files.bytesRead;
   }
 
-  history(): readonly SnapshotParent[] {
+  history(): readonly HistoryEntry[] {
     return this.#ordered();
   }
 

@@ -5,16 +5,35 @@ import type {
   FileChange,
   FileChangeBatch,
   FileChangesOptions,
+  HistoryEntry,
   SnapshotDescriptor,
-  SnapshotParent,
   SnapshotRef,
   TableDescriptor,
   TableReader,
 } from '../../../src/formats/table-reader.ts';
 
+export type Parentage = Pick<HistoryEntry, 'snapshotId' | 'parentSnapshotId'>;
+
+/** The history of snapshots of which only the parents matter. */
+export const historyOf = (snapshots: readonly Parentage[]): HistoryEntry[] =>
+  snapshots.map((parentage) => ({
+    ...parentage,
+    sequenceNumber: Math.abs(Number(parentage.snapshotId % 10_000n)),
+    committedAtMs: Date.UTC(2026, 0, 1) + Number(parentage.snapshotId % 10_000n),
+    manifestList: `file:/lake/metadata/snap-${parentage.snapshotId}.avro`,
+  }));
+
+/** The message with which a worker creates a snapshot. */
+export const messageOf = ({ sequenceNumber, committedAtMs, ...entry }: HistoryEntry) => ({
+  ...entry,
+  sequenceNumber: BigInt(sequenceNumber),
+  committedAt: new Date(committedAtMs),
+  operation: 'append',
+});
+
 /** A table's state upstream: its snapshots, a parent before its children, and what points at them. */
 export interface TableState {
-  snapshots: SnapshotParent[];
+  snapshots: Parentage[];
   currentSnapshotId?: bigint;
   refs: SnapshotRef[];
   properties?: Record<string, string>;
@@ -119,24 +138,15 @@ class HistoryReader implements TableReader {
     };
   }
 
-  history(): readonly SnapshotParent[] {
-    return this.#state.snapshots;
+  history(): readonly HistoryEntry[] {
+    return historyOf(this.#state.snapshots);
   }
 
   async *snapshots(ids?: ReadonlySet<bigint>): AsyncGenerator<SnapshotDescriptor> {
-    for (const { snapshotId, parentSnapshotId } of this.#state.snapshots) {
-      if (ids && !ids.has(snapshotId)) continue;
-      this.#upstream.described.push(snapshotId);
-      yield {
-        snapshotId,
-        ...(parentSnapshotId !== undefined && { parentSnapshotId }),
-        sequenceNumber: Number(snapshotId),
-        committedAtMs: Date.UTC(2026, 0, 1) + Number(snapshotId),
-        operation: 'append',
-        summary: {},
-        schemaId: 0,
-        manifestList: `${this.#location}/metadata/snap-${snapshotId}.avro`,
-      };
+    for (const entry of this.history()) {
+      if (ids && !ids.has(entry.snapshotId)) continue;
+      this.#upstream.described.push(entry.snapshotId);
+      yield { ...entry, operation: 'append', summary: {}, schemaId: 0 };
     }
   }
 

@@ -13,7 +13,7 @@ import type { Table } from '../../../src/generated/reconciler/v1/tables.ts';
 import { connectorSpec, TestCatalog } from '../../catalog/harness.ts';
 import { activityDeps } from '../activity-deps.ts';
 import { run as inActivity, STEP } from '../run-activity.ts';
-import { HistoryUpstream, type TableState } from './history-upstream.ts';
+import { HistoryUpstream, historyOf, type TableState } from './history-upstream.ts';
 
 jest.setTimeout(300_000);
 
@@ -249,7 +249,7 @@ async function change(
 /** Plans in both ways, for every mode and selection. @returns plans that differ, and the number of snapshots that each comparison read */
 async function comparePlans(table: Table, state: TableState) {
   const deps = { catalog: catalog.clients };
-  const ancestry = ancestryOf(state.snapshots);
+  const ancestry = ancestryOf(historyOf(state.snapshots));
   const listed = await listStoredSnapshots(deps, table.tableId, ancestry);
   const differences: object[] = [];
   const messagesRead: number[] = [];

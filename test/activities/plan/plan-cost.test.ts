@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { ingestTable } from '../../../src/activities/ingest-table.ts';
 import { Sqlite } from '../../../src/catalog/store/database/sqlite.ts';
+import type { HistoryEntry } from '../../../src/formats/table-reader.ts';
 import { connectorSpec, TestCatalog } from '../../catalog/harness.ts';
 import { activityDeps } from '../activity-deps.ts';
 import { run, STEP } from '../run-activity.ts';
 import { countCalls } from './count-calls.ts';
-import { HistoryUpstream, linear } from './history-upstream.ts';
+import { HistoryUpstream, historyOf, linear } from './history-upstream.ts';
 
 let catalog: TestCatalog;
 beforeAll(async () => {
@@ -43,7 +44,16 @@ function addStored(count: number): void {
     database.transaction(() => {
       for (let id = 2; id <= count; id++) {
         const [chain, published] = [1_000_000 + id, columns.published + id];
-        const own = { snapshot_id: String(id), parent_snapshot_id: String(id - 1), chain_num: chain, published };
+        const [entry] = historyOf([{ snapshotId: BigInt(id), parentSnapshotId: BigInt(id - 1) }]) as [HistoryEntry];
+        const own = {
+          snapshot_id: String(id),
+          parent_snapshot_id: String(id - 1),
+          sequence_number: entry.sequenceNumber,
+          committed_at: entry.committedAtMs,
+          manifest_list: entry.manifestList,
+          chain_num: chain,
+          published,
+        };
         insert.run({ ...columns, ...own });
       }
     })();

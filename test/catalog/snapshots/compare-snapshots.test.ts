@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { openDatabase } from '../../../src/catalog/store/database/database.ts';
 import { snapshotDigest } from '../../../src/contract/snapshot-digest.ts';
 import { TableFormat } from '../../../src/generated/reconciler/v1/tables.ts';
+import { historyOf, messageOf } from '../../activities/plan/history-upstream.ts';
 import { failure, refusal, TestCatalog } from '../harness.ts';
 
 let catalog: TestCatalog;
@@ -11,19 +12,21 @@ beforeAll(async () => {
 });
 afterAll(() => catalog[Symbol.asyncDispose]());
 
+const identities = (ids: readonly bigint[]) => historyOf(ids.map((snapshotId) => ({ snapshotId })));
+
 const SNAPSHOTS = [-5n, 1n, 2n, 3n, 9_223_372_036_854_775_807n];
 beforeEach(async () => {
   const { namespaceId } = await catalog.namespace();
   const format = TableFormat.TABLE_FORMAT_ICEBERG;
   ({ tableId } = await catalog.clients.tables.createTable({ table: { namespaceId, name: 't', format } }));
-  for (const snapshotId of SNAPSHOTS) {
-    const snapshot = { tableId, snapshotId, committedAt: new Date(), operation: 'append' };
+  for (const entry of identities(SNAPSHOTS)) {
+    const snapshot = { tableId, ...messageOf(entry) };
     await catalog.clients.snapshots.createSnapshot({ snapshot, metadataOnly: true });
   }
 });
 
 async function compare(expected: bigint[], candidateIds: bigint[], captured = false) {
-  const expectedDigest = snapshotDigest(expected);
+  const expectedDigest = snapshotDigest(identities(expected));
   const request = { tableId, candidateIds, expectedDigest, captured };
   const { equal, snapshots, nextPageToken } = await catalog.clients.ingestion.compareSnapshots(request);
   return { equal, ids: snapshots.map(({ snapshotId }) => snapshotId), nextPageToken };
@@ -62,7 +65,15 @@ it('compares all snapshots of a table that has more than are read at once', asyn
   const { snapshot_num: _, ...row } = last;
   const more = Array.from({ length: 6_000 }, (_, i) => 1_000 + i);
   for (let start = 0; start < more.length; start += 500) {
-    const rows = more.slice(start, start + 500).map((n) => ({ ...row, snapshot_id: `${n}`, ord: n, published: n }));
+    const rows = identities(more.slice(start, start + 500).map(BigInt)).map((entry) => ({
+      ...row,
+      snapshot_id: `${entry.snapshotId}`,
+      sequence_number: entry.sequenceNumber,
+      committed_at: entry.committedAtMs,
+      manifest_list: entry.manifestList,
+      ord: Number(entry.snapshotId),
+      published: Number(entry.snapshotId),
+    }));
     await db.insertInto('snapshots').values(rows).execute();
   }
   await close();

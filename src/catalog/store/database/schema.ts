@@ -270,6 +270,8 @@ export interface SnapshotRow {
   ndv: string | null;
   /** Key of the last finished PutColumnStats. */
   put_columns_key: string | null;
+  /** 1 while it is staged to take the place of another snapshot that has its id. */
+  replacement: number;
 }
 
 /**

@@ -2,7 +2,7 @@ import type { Statement } from 'better-sqlite3';
 import type { Database } from '../database/database.ts';
 import type { Position } from '../lineage/lineage.ts';
 import type { ParsedChange } from './file-change-row.ts';
-import type { WriteTarget } from './file-writer.ts';
+import type { WriteTarget } from './write-target.ts';
 
 /** An addition of a file. */
 interface Member {

@@ -3,14 +3,7 @@ import type { Database } from '../database/database.ts';
 import { OPEN_END, type Position } from '../lineage/lineage.ts';
 import type { ParsedChange } from './file-change-row.ts';
 import { FileRemover } from './file-remover.ts';
-
-/** The snapshot to which changes are written. */
-export interface WriteTarget {
-  tableNum: number;
-  snapshotId: string;
-  /** See `ancestryOf`. */
-  ancestry: readonly Position[];
-}
+import type { WriteTarget } from './write-target.ts';
 
 /** A stored file of a path and, if the snapshot itself adds it, its addition. */
 interface KnownFile {

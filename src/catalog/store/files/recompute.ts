@@ -63,6 +63,7 @@ async function storedTotals(db: Db, tableNum: number, snapshotId: string): Promi
     .select('totals')
     .where('table_num', '=', tableNum)
     .where('snapshot_id', '=', snapshotId)
+    .where('replacement', '=', 0)
     .executeTakeFirst();
   return row?.totals ? totalsFromText(row.totals) : noTotals();
 }

@@ -3,7 +3,8 @@ import type { Snapshot } from '../../../generated/reconciler/v1/snapshots.ts';
 import type { Schema } from '../database/schema.ts';
 import type { ExpectedCounts } from '../files/expected-counts.ts';
 import type { ParsedChange } from '../files/file-change-row.ts';
-import type { FileWriter, WriteTarget } from '../files/file-writer.ts';
+import type { FileWriter } from '../files/file-writer.ts';
+import type { WriteTarget } from '../files/write-target.ts';
 import type { StoredSnapshot } from '../snapshots/snapshots.ts';
 
 /** Maximum number of groups per snapshot. */
@@ -29,6 +30,8 @@ export interface Finish extends ExpectedCounts {
 
 /** Receives the changes of one stream. Each call runs in its own transaction. */
 export interface ChangeStream {
+  /** The finish replaces another snapshot of the same id, whose files are to be purged. */
+  readonly replacesOther?: boolean;
   /** @returns rows written permanently */
   write(changes: readonly ParsedChange[]): Promise<number>;
   /** Receives the last changes and makes the snapshot visible. @returns rows written permanently */

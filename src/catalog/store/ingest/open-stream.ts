@@ -7,7 +7,7 @@ import type { Schema } from '../database/schema.ts';
 import { write } from '../database/transaction.ts';
 import type { ParsedChange } from '../files/file-change-row.ts';
 import { FileWriter } from '../files/file-writer.ts';
-import { ancestryOf, startsBefore } from '../lineage/lineage.ts';
+import { ancestryOf, basePositionOf, isSamePosition, startsBefore } from '../lineage/lineage.ts';
 import { ensureSnapshot } from '../snapshots/ensure-snapshot.ts';
 import { findBase, findSnapshotRow, insertSnapshot, positionOf, type StoredSnapshot } from '../snapshots/snapshots.ts';
 import { getTableRow } from '../tables/tables.ts';
@@ -25,7 +25,9 @@ export async function openChangeStream(database: Database, header: PutHeader): P
   const { db } = database;
   for (;;) {
     const { row, isStale } = await (header.snapshot
-      ? ensureSnapshot(db, header.snapshot, header.idempotencyKey, (trx, ensured) => claim(trx, header, ensured.row))
+      ? ensureSnapshot(db, header.snapshot, { stageKey: header.idempotencyKey, replacesOther: true }, (trx, ensured) =>
+          claim(trx, header, ensured.row),
+        )
       : write(db, (trx) => claimKnown(trx, header)));
     if (isStale) {
       // The staged changes are of another key or incomplete: start clean.
@@ -56,7 +58,7 @@ export async function putAtOnce(
     const table = await getTableRow(trx, snapshot.tableId);
     if (await findSnapshotRow(trx, table.table_num, snapshot.snapshotId)) return undefined;
     const base = await findBase(trx, table, snapshot);
-    const row = await insertSnapshot(trx, table, snapshot, base, idempotencyKey);
+    const row = await insertSnapshot(trx, table, snapshot, { base, stageKey: idempotencyKey, replacement: false });
     return publish(trx, await openStream(trx, database, header, row), row, finish, changes);
   });
 }
@@ -84,11 +86,29 @@ type Claim = { row: StoredSnapshot; isStale: boolean };
 
 async function claimKnown(db: Kysely<Schema>, header: PutHeader): Promise<Claim> {
   const table = await getTableRow(db, header.tableId);
+  const replacement = await findSnapshotRow(db, table.table_num, header.snapshotId, { replacement: true });
+  if (replacement?.stage_key === header.idempotencyKey) return claim(db, header, replacement);
   const row = await findSnapshotRow(db, table.table_num, header.snapshotId);
-  if (row) return claim(db, header, row);
+  if (row) {
+    await requireBase(db, header, row);
+    return claim(db, header, row);
+  }
   throw new CodedError(
     'NOT_FOUND',
     `snapshot ${header.snapshotId} of table ${header.tableId} does not exist: create it first`,
+  );
+}
+
+/** @throws CodedError FAILED_PRECONDITION if another snapshot has taken the place of a staged snapshot's base */
+async function requireBase(db: Kysely<Schema>, header: PutHeader, row: StoredSnapshot): Promise<void> {
+  if (row.complete === 1 || row.base_snapshot_id === null) return;
+  const base = await findSnapshotRow(db, row.table_num, row.base_snapshot_id);
+  const position = await basePositionOf(db, positionOf(row));
+  if (isSamePosition(base && positionOf(base), position)) return;
+  throw new CodedError(
+    'FAILED_PRECONDITION',
+    `snapshot ${header.snapshotId} of table ${header.tableId} is based on ${row.base_snapshot_id}, which is another snapshot by now: ` +
+      'create it again, and send its changes again',
   );
 }
 

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import { deleteOrphans } from '../cleanup/delete-memberships.ts';
 import type { Schema } from '../database/schema.ts';
-import type { WriteTarget } from '../files/file-writer.ts';
+import type { WriteTarget } from '../files/write-target.ts';
 import { OPEN_END, type Position } from '../lineage/lineage.ts';
 import type { Extraneous, Instance } from './replace-diff.ts';
 

@@ -4,9 +4,9 @@ import { FILE_KINDS } from '../database/file-kind.ts';
 import type { MembershipRow, Schema } from '../database/schema.ts';
 import type { ParsedChange } from '../files/file-change-row.ts';
 import { isNamed } from '../files/file-remover.ts';
-import type { WriteTarget } from '../files/file-writer.ts';
 import { type LiveCursor, liveInstances, nextLiveFiles } from '../files/live-files.ts';
 import { SnapshotIds } from '../files/snapshot-ids.ts';
+import type { WriteTarget } from '../files/write-target.ts';
 import type { Position } from '../lineage/lineage.ts';
 import { FileNumSet } from './file-num-set.ts';
 

@@ -8,9 +8,10 @@ import { write } from '../database/transaction.ts';
 import { checkCounts } from '../files/expected-counts.ts';
 import type { ParsedChange } from '../files/file-change-row.ts';
 import { totalsAt, totalsFromText, totalsToText } from '../files/totals.ts';
-import { findSnapshotRow, positionOf, type StoredSnapshot, stagedGroups } from '../snapshots/snapshots.ts';
+import { currentRow, findSnapshotRow, positionOf, type StoredSnapshot, stagedGroups } from '../snapshots/snapshots.ts';
 import type { ChangeStream, Finish, OpenStream } from './change-stream.ts';
 import { MAX_GROUPS } from './change-stream.ts';
+import { takePlace } from './take-place.ts';
 
 /** Makes a snapshot visible, after all that already are. */
 const makeVisible = compiledQuery((db, tableNum: number, totals: string, fetchedAt: number, snapshotNum: number) =>
@@ -46,6 +47,7 @@ export async function publish(
     row.base_snapshot_id === null ? undefined : await findSnapshotRow(trx, row.table_num, row.base_snapshot_id);
   const totals = await totalsAt(trx, base?.totals ? totalsFromText(base.totals) : undefined, positionOf(row));
   checkCounts(totals, finish, row, stream.header.tableId);
+  if (row.replacement === 1) await takePlace(trx, row);
   await makeVisible(trx, row.table_num, totalsToText(totals), Date.now(), row.snapshot_num);
   await finish.after?.(trx);
   return rows + 1;
@@ -66,6 +68,10 @@ function requireGroups(row: StoredSnapshot, { groups }: Finish, tableId: string)
 export class StageStream implements ChangeStream {
   readonly #db: Kysely<Schema>;
   readonly #stream: OpenStream;
+
+  get replacesOther(): boolean {
+    return this.#stream.row.replacement === 1;
+  }
 
   constructor({ db }: Database, stream: OpenStream) {
     this.#db = db;
@@ -142,10 +148,9 @@ export class StageStream implements ChangeStream {
   /** The snapshot, if it is still this stream's. */
   async #check(db: Kysely<Schema>): Promise<StoredSnapshot> {
     const { row, header } = this.#stream;
-    const now = await findSnapshotRow(db, row.table_num, row.snapshot_id);
+    const now = await currentRow(db, row);
     const name = `snapshot ${row.snapshot_id} of table ${header.tableId}`;
-    if (now?.snapshot_num !== row.snapshot_num)
-      throw new CodedError('ABORTED', `${name} was deleted or created again meanwhile`);
+    if (!now) throw new CodedError('ABORTED', `${name} was deleted or created again meanwhile`);
     if (now.stage_key !== header.idempotencyKey) {
       throw new CodedError('ABORTED', `${name} is written by another stream with another idempotency key`);
     }

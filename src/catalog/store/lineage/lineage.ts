@@ -100,6 +100,16 @@ export async function ancestryOf(db: Db, position: Position): Promise<Position[]
   return ancestry;
 }
 
+/** The position of a snapshot's base; undefined if it was created without one. */
+export async function basePositionOf(db: Db, { chain, ord }: Position): Promise<Position | undefined> {
+  if (ord > 1) return { chain, ord: ord - 1 };
+  return (await ancestryOf(db, { chain, ord }))[1];
+}
+
+export function isSamePosition(one: Position | undefined, other: Position | undefined): boolean {
+  return one?.chain === other?.chain && one?.ord === other?.ord;
+}
+
 /** Whether a snapshot has ancestors. */
 export function startsBefore(ancestry: readonly Position[]): boolean {
   return ancestry.length > 1 || (ancestry[0]?.ord ?? 1) > 1;

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import { snapshotDigest } from '../../../contract/snapshot-digest.ts';
 import type { Schema } from '../database/schema.ts';
+import { IDENTITY, identityOf } from './snapshot-identity.ts';
 import type { StoredSnapshot } from './snapshots.ts';
 
 type Db = Kysely<Schema>;
@@ -11,7 +12,7 @@ const CHUNK = 5_000;
 export interface ExpectedSnapshots {
   /** Snapshots that may or may not be listed. */
   candidateIds: readonly bigint[];
-  /** Digest of the ids of all other expected snapshots (see snapshot-digest.ts). */
+  /** Digest of all other expected snapshots (see snapshot-digest.ts). */
   digest: bigint;
   /** Whether the other snapshots must have their files. */
   captured: boolean;
@@ -32,14 +33,14 @@ export async function compareSnapshots(
   let after = 0;
   for (;;) {
     const rows = await listed(db, tableNum)
-      .select(['published', 'snapshot_id', 'complete'])
+      .select(['published', 'complete', ...IDENTITY])
       .where('published', '>', after)
       .orderBy('published')
       .limit(CHUNK)
       .execute();
     const others = rows.filter(({ snapshot_id }) => !candidates.has(snapshot_id));
     if (captured && others.some(({ complete }) => complete === 0)) return undefined;
-    sum += snapshotDigest(others.map(({ snapshot_id }) => BigInt(snapshot_id)));
+    sum += snapshotDigest(others.map(identityOf));
     if (rows.length < CHUNK) break;
     after = rows.at(-1)?.published ?? after;
   }

@@ -6,7 +6,7 @@ import type { Schema } from '../database/schema.ts';
 import { write } from '../database/transaction.ts';
 import { freePosition, newPosition } from '../lineage/lineage.ts';
 import { getTableRow } from '../tables/tables.ts';
-import { findBase, findSnapshotRow, positionOf, refsBySnapshot, type StoredSnapshot } from './snapshots.ts';
+import { currentRow, findBase, positionOf, refsBySnapshot, type StoredSnapshot } from './snapshots.ts';
 
 type Db = Kysely<Schema>;
 type Table = Awaited<ReturnType<typeof getTableRow>>;
@@ -97,8 +97,8 @@ export async function restage(db: Db, row: StoredSnapshot, snapshot: Snapshot): 
   );
   await deleteMemberships(db, positionOf(row));
   await write(db, async (trx) => {
-    const now = await findSnapshotRow(trx, row.table_num, row.snapshot_id);
-    if (now?.snapshot_num !== row.snapshot_num || now.complete === 1) return;
+    const now = await currentRow(trx, row);
+    if (!now || now.complete === 1) return;
     const table = await getTableRow(trx, snapshot.tableId);
     const base = await findBase(trx, table, snapshot);
     await freePosition(trx, positionOf(now));

@@ -77,22 +77,19 @@ export async function dropSnapshot(db: Db, { tableId, snapshotId, snapshotNum }:
   const table = await getTableRow(db, tableId);
   const row = await findSnapshotRow(db, table.table_num, snapshotId);
   if (row?.snapshot_num !== snapshotNum || !(await isDroppable(db, table, row))) return false;
+  await takeOut(db, row);
+  return true;
+}
+
+/** Deletes a snapshot's row, and keeps its position. Nothing that is staged on it may be finished any more. */
+export async function takeOut(db: Db, row: StoredSnapshot): Promise<void> {
+  const { snapshot_num, snapshot_id, table_num, chain_num, ord } = row;
   for (const derived of ['column_states', 'derived_ndv', 'put_columns'] as const) {
-    await db.deleteFrom(derived).where('snapshot_num', '=', snapshotNum).execute();
+    await db.deleteFrom(derived).where('snapshot_num', '=', snapshot_num).execute();
   }
   await basedOn(db, row).set({ base_snapshot_id: null }).execute();
-  await db.deleteFrom('snapshots').where('snapshot_num', '=', snapshotNum).execute();
-  await db
-    .insertInto('dropped_positions')
-    .values({
-      chain_num: row.chain_num,
-      ord: row.ord,
-      table_num: row.table_num,
-      snapshot_id: snapshotId,
-      cleared: 0,
-    })
-    .execute();
-  return true;
+  await db.deleteFrom('snapshots').where('snapshot_num', '=', snapshot_num).execute();
+  await db.insertInto('dropped_positions').values({ chain_num, ord, table_num, snapshot_id, cleared: 0 }).execute();
 }
 
 /** Whether a snapshot is expired and not needed: it is not current, no ref names it, and no staged snapshot is based on it. */
@@ -114,6 +111,11 @@ export async function isDroppable(
   return staged === undefined;
 }
 
+/** The complete snapshots that are based on this one. */
 function basedOn(db: Db, { table_num, snapshot_id }: StoredSnapshot) {
-  return db.updateTable('snapshots').where('table_num', '=', table_num).where('base_snapshot_id', '=', snapshot_id);
+  return db
+    .updateTable('snapshots')
+    .where('table_num', '=', table_num)
+    .where('base_snapshot_id', '=', snapshot_id)
+    .where('complete', '=', 1);
 }

@@ -16,18 +16,29 @@ export function positionOf(row: StoredSnapshot): Position {
   return { chain: row.chain_num, ord: row.ord };
 }
 
-/** Finds a snapshot by id, even if it is only staged. */
+/** Finds a snapshot by id, even if it is only staged. @param replacement the one that is staged to take the other's place */
 export async function findSnapshotRow(
   db: Db,
   tableNum: number,
   id: bigint | string,
+  { replacement = false } = {},
 ): Promise<StoredSnapshot | undefined> {
-  return (await byId(db, tableNum, id.toString()))[0];
+  return (await byId(db, tableNum, id.toString(), Number(replacement)))[0];
 }
 
-const byId = compiledQuery((db, tableNum: number, id: string) =>
-  db.selectFrom('snapshots').selectAll().where('table_num', '=', tableNum).where('snapshot_id', '=', id),
+const byId = compiledQuery((db, tableNum: number, id: string, replacement: number) =>
+  db
+    .selectFrom('snapshots')
+    .selectAll()
+    .where('table_num', '=', tableNum)
+    .where('snapshot_id', '=', id)
+    .where('replacement', '=', replacement),
 );
+
+/** The snapshot as it is stored now; undefined if it was deleted. */
+export async function currentRow(db: Db, { snapshot_num }: StoredSnapshot): Promise<StoredSnapshot | undefined> {
+  return db.selectFrom('snapshots').selectAll().where('snapshot_num', '=', snapshot_num).executeTakeFirst();
+}
 
 /** Returns a visible snapshot, with or without its files. @throws CodedError NOT_FOUND */
 export async function getSnapshotRow(db: Db, table: Table, id: bigint | string): Promise<StoredSnapshot> {
@@ -103,8 +114,7 @@ export async function insertSnapshot(
   db: Db,
   table: Table,
   snapshot: Snapshot,
-  base: StoredSnapshot | undefined,
-  stageKey: string | null,
+  { base, stageKey, replacement }: { base?: StoredSnapshot; stageKey: string | null; replacement: boolean },
 ): Promise<StoredSnapshot> {
   const position = await newPosition(db, table.table_num, base && positionOf(base));
   const [row] = await insert(db, {
@@ -123,6 +133,7 @@ export async function insertSnapshot(
     live_rows: null,
     ndv: null,
     put_columns_key: null,
+    replacement: Number(replacement),
   });
   return row as StoredSnapshot;
 }

@@ -1,0 +1,28 @@
+import { identityText, type SnapshotIdentity } from '../../../contract/snapshot-digest.ts';
+import type { Snapshot } from '../../../generated/reconciler/v1/snapshots.ts';
+import { columnsOf, type StoredSnapshot } from './snapshots.ts';
+
+/** The columns of a snapshot's row that tell it from another snapshot that has its id. */
+export const IDENTITY = [
+  'snapshot_id',
+  'parent_snapshot_id',
+  'sequence_number',
+  'committed_at',
+  'manifest_list',
+] as const satisfies readonly (keyof StoredSnapshot)[];
+
+export function identityOf(row: Pick<StoredSnapshot, (typeof IDENTITY)[number]>): SnapshotIdentity {
+  return {
+    snapshotId: BigInt(row.snapshot_id),
+    ...(row.parent_snapshot_id !== null && { parentSnapshotId: BigInt(row.parent_snapshot_id) }),
+    sequenceNumber: row.sequence_number,
+    committedAtMs: row.committed_at ?? 0,
+    manifestList: row.manifest_list,
+  };
+}
+
+/** Whether a message describes another snapshot than the one that is stored with its id. */
+export function isAnother(stored: StoredSnapshot, snapshot: Snapshot): boolean {
+  const described = { ...columnsOf(snapshot), snapshot_id: stored.snapshot_id };
+  return identityText(identityOf(stored)) !== identityText(identityOf(described));
+}

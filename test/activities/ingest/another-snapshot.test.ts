@@ -1,0 +1,95 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import type { Entry } from '../../formats/iceberg/write-table.ts';
+import { FolderHistory, type WrittenSnapshot } from './folder-history.ts';
+import { FolderTables } from './folder-tables.ts';
+
+let tables: FolderTables;
+beforeAll(async () => {
+  tables = await FolderTables.start();
+});
+afterAll(() => tables[Symbol.asyncDispose]());
+
+const kept = (path: string, by: number): Entry => ({ path, status: 0, snapshot_id: by, sequence_number: by });
+
+/** A table with the snapshots 1 (a), 2 (a and b) and 3 (a, b and c). */
+async function threeSnapshots() {
+  const warehouse = tables.warehouse();
+  const table = new FolderHistory(warehouse);
+  table.manifest('m1', 1, [{ path: 'a' }]);
+  table.manifest('m2', 2, [{ path: 'b' }]);
+  table.manifest('m3', 3, [{ path: 'c' }]);
+  const snapshots: WrittenSnapshot[] = [
+    { id: 1, manifests: ['m1'] },
+    { id: 2, parent: 1, manifests: ['m1', 'm2'] },
+    { id: 3, parent: 2, manifests: ['m1', 'm2', 'm3'] },
+  ];
+  table.write(snapshots);
+  const connected = await tables.connect(warehouse);
+  const { ingest, plan, list } = connected;
+  expect(await ingest()).toMatchObject({ changed: true, counts: { snapshotsIngested: 3 } });
+  const paths = async () => {
+    const listed = await list();
+    const files: Record<string, string[]> = {};
+    for (const { snapshotId } of listed) {
+      const planned = await plan(snapshotId);
+      files[String(snapshotId)] = planned.map(({ file }) => `${file?.filePath} ${file?.recordCount}`).sort();
+    }
+    return files;
+  };
+  return { table, snapshots, ...connected, paths };
+}
+
+const before = { 1: ['a 10'], 2: ['a 10', 'b 10'], 3: ['a 10', 'b 10', 'c 10'] };
+
+it('the newest snapshot is brought in anew if its id is given again after a rollback', async () => {
+  const { table, snapshots, ingest, paths } = await threeSnapshots();
+  table.manifest('m4', 3, [{ path: 'd', records: 77 }]);
+  table.write([...snapshots.slice(0, 2), { id: 3, parent: 2, manifests: ['m1', 'm2', 'm4'], list: 'snap-3-again' }]);
+  expect(await ingest()).toMatchObject({ changed: true, counts: { snapshotsIngested: 1 } });
+  expect(await paths()).toEqual({ ...before, 3: ['a 10', 'b 10', 'd 77'] });
+  expect(await ingest(true)).toMatchObject({ changed: false });
+  expect(await paths()).toEqual({ ...before, 3: ['a 10', 'b 10', 'd 77'] });
+});
+
+it('a snapshot between others is brought in anew, and what was based on it keeps its own files', async () => {
+  const { table, snapshots, ingest, paths } = await threeSnapshots();
+  table.manifest('m4', 2, [kept('a', 1), { path: 'b', records: 5 }, { path: 'x' }]);
+  const [first, , third] = snapshots as [WrittenSnapshot, WrittenSnapshot, WrittenSnapshot];
+  // The metadata of 3 is the same, and so are its files.
+  table.write([first, { id: 2, parent: 1, manifests: ['m4'], list: 'snap-2-again' }, third]);
+  expect(await ingest()).toMatchObject({ changed: true, counts: { snapshotsIngested: 1 } });
+  expect(await paths()).toEqual({ ...before, 2: ['a 10', 'b 5', 'x 10'] });
+  expect(await ingest(true)).toMatchObject({ changed: false });
+  expect(await paths()).toEqual({ ...before, 2: ['a 10', 'b 5', 'x 10'] });
+});
+
+it('all snapshots are brought in anew if the table was replaced under its uuid, with the same ids and paths', async () => {
+  const { table, ingest, paths } = await threeSnapshots();
+  table.manifest('n1', 1, [
+    { path: 'a', records: 1 },
+    { path: 'b', records: 2 },
+  ]);
+  table.manifest('n2', 2, [{ path: 'a', status: 2, snapshot_id: 1, sequence_number: 1 }, kept('b', 1)]);
+  table.manifest('n3', 2, [{ path: 'c', records: 3 }]);
+  table.write([
+    { id: 1, manifests: ['n1'], list: 'other-1' },
+    { id: 2, parent: 1, manifests: ['n2', 'n3'], list: 'other-2' },
+  ]);
+  expect(await ingest()).toMatchObject({ changed: true, counts: { snapshotsIngested: 2 } });
+  expect(await paths()).toEqual({ 1: ['a 1', 'b 2'], 2: ['b 2', 'c 3'] });
+  expect(await ingest(true)).toMatchObject({ changed: false });
+  expect(await paths()).toEqual({ 1: ['a 1', 'b 2'], 2: ['b 2', 'c 3'] });
+});
+
+it('a snapshot whose id stands for another one twice is brought in each time', async () => {
+  const { table, snapshots, ingest, paths } = await threeSnapshots();
+  for (const round of [1, 2, 3]) {
+    table.manifest(`r${round}`, 3, [{ path: 'c', records: round }]);
+    table.write([
+      ...snapshots.slice(0, 2),
+      { id: 3, parent: 2, manifests: ['m1', 'm2', `r${round}`], list: `round-${round}` },
+    ]);
+    expect(await ingest()).toMatchObject({ changed: true, counts: { snapshotsIngested: 1 } });
+    expect(await paths()).toEqual({ ...before, 3: ['a 10', 'b 10', `c ${round}`] });
+  }
+});
