@@ -1,9 +1,9 @@
 import { activityInfo } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { FileGroupInput, GroupOutcome, TableHeartbeat } from '../contract/activities.ts';
+import { abortIfTableChanged } from './ingest/changed-table.ts';
 import { groupName, stageKey } from './ingest/file-groups.ts';
 import { withFooterMetrics } from './ingest/footer-metrics.ts';
-import { abortIfTableChanged } from './ingest/ingest-table.ts';
 import { streamChanges } from './ingest/stream-changes.ts';
 import { tableText } from './options/destination.ts';
 import { ancestryOf } from './plan/select-snapshots.ts';

@@ -91,11 +91,13 @@ function inPack({ signal, isOver, beat }: Heartbeat, pack: PackOutcome): Heartbe
   };
 }
 
-function addOutcome(pack: PackOutcome, { changed, counts, cursor, split }: TableOutcome): void {
+function addOutcome(pack: PackOutcome, { changed, counts, cursor, split, failure }: TableOutcome): void {
   addCounts(pack.counts, counts);
   if (cursor || split) {
     // Its groups are planned again when it is run by itself.
     pack.again.push({ table: pack.done, ...(cursor && { cursor }), ...(changed && { changed }) });
+  } else if (failure) {
+    pack.failures = [...(pack.failures ?? []), failure];
   } else {
     addCounts(pack.counts, { [changed ? 'tablesChanged' : 'tablesUnchanged']: 1 });
   }

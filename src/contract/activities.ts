@@ -237,6 +237,17 @@ export interface TableCursor {
   verified?: string;
   /** The page of data files to be sketched next. */
   sketches?: string;
+  unreadable?: UnreadableSnapshots;
+}
+
+/** The snapshots of a table that this job could not read. */
+export interface UnreadableSnapshots {
+  /** The last one (decimal). Those up to it are not tried again. */
+  last: string;
+  /** How many the job reports: those that no earlier job has found, and the current one. */
+  count: number;
+  /** The first of these (decimal), and why it cannot be read. Absent if `count` is 0. */
+  first?: { snapshotId: string; reason: string };
 }
 
 /** The outcome of one slice of one table. */
@@ -246,6 +257,8 @@ export interface TableOutcome extends StepOutcome {
   cursor?: TableCursor;
   /** The table must be ingested again after these groups. Only if the input has `split`. */
   split?: TableSplit;
+  /** The table is done, but for snapshots that cannot be read. */
+  failure?: TableFailure;
 }
 
 /** A snapshot with many new files. Several activities ingest its file groups before it becomes visible. */
@@ -287,6 +300,8 @@ export interface PackOutcome extends StepOutcome {
   done: number;
   /** Tables to be run by themselves, by their index in the pack: each failed, has a snapshot to be split, or continues at a cursor. */
   again: { table: number; cursor?: TableCursor; changed?: true }[];
+  /** Tables that are done, but for snapshots that cannot be read. */
+  failures?: TableFailure[];
 }
 
 /** Heartbeat details. What was counted reaches the workflow, and the rest the next attempt. */

@@ -1,6 +1,8 @@
 import type { TableOutcome } from '../../contract/activities.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
+import type { UpdateTableRequest } from '../../generated/reconciler/v1/tables.ts';
 import type { TableIngest } from '../plan/table-ingest.ts';
+import { type TableMove, UNFINISHED } from '../plan/table-move.ts';
 import type { TablePlan } from '../plan/table-plan.ts';
 import { IngestProgress } from './ingest-progress.ts';
 import { ingestSnapshots } from './ingest-snapshots.ts';
@@ -26,11 +28,12 @@ export async function applyPlan(plan: TablePlan, input: TableIngest, reader: Tab
   await putSchemas(deps, tableId, descriptor, plan.olderSchemaIds);
   const progress = new IngestProgress(input, reader, plan.snapshots);
   const { captured, moved, split, isComplete } = await ingestSnapshots(plan, input, reader, progress);
-  if (split) return { ...progress.outcome(false), split };
-  if (!isComplete) return { ...progress.outcome(false), cursor: progress.cursor ?? {} };
+  if (split) return { ...progress.outcome(false), split, cursor: progress.place };
+  if (!isComplete) return { ...progress.outcome(false), cursor: progress.place ?? {} };
 
   await expireSnapshots(deps, tableId, plan.snapshots.expired);
-  if (plan.move && !moved) await deps.catalog.ingestion.updateTable(plan.move.request);
+  const isCurrentLost = lacksCurrent(plan, reader, captured);
+  if (plan.move && !moved) await deps.catalog.ingestion.updateTable(requestOf(plan.move, isCurrentLost));
   if (plan.ndv) {
     const { messages } = plan.snapshots;
     const { signal } = input.heartbeat;
@@ -41,11 +44,25 @@ export async function applyPlan(plan: TablePlan, input: TableIngest, reader: Tab
     const { isOver } = input.heartbeat;
     const put = { deps, reader, tableId, messages, captured, ...plan.ndv, full: plan.full, signal, beat, isOver };
     const next = await putNdv(put, sketches);
-    if (next !== undefined) return { ...progress.outcome(false), cursor: { ...progress.cursor, sketches: next } };
-    if (plan.capture.mode !== 'CAPTURE_ONLY') await finishTable(deps, tableId, descriptor.fingerprint);
+    if (next !== undefined) return { ...progress.outcome(false), cursor: { ...progress.place, sketches: next } };
+    if (plan.capture.mode !== 'CAPTURE_ONLY' && !isCurrentLost)
+      await finishTable(deps, tableId, descriptor.fingerprint);
   }
   if (plan.capture.mode === 'CAPTURE_ONLY') await setCoverage(deps, stored, plan.coverage);
-  return progress.outcome(plan.changes);
+  return progress.lastOutcome(plan.changes);
+}
+
+/** Whether the current snapshot could not be read. */
+function lacksCurrent({ capture, snapshots }: TablePlan, { descriptor }: TableReader, captured: ReadonlySet<bigint>) {
+  const { currentSnapshotId: id } = descriptor;
+  return capture.mode !== 'METADATA_ONLY' && id !== undefined && snapshots.todo.has(id) && !captured.has(id);
+}
+
+/** A table without its current snapshot counts as changed: every job tries to read it, and reports it. */
+function requestOf({ request }: TableMove, isCurrentLost: boolean): UpdateTableRequest {
+  const { table } = request;
+  if (!isCurrentLost || !table?.upstream) return request;
+  return { ...request, table: { ...table, upstream: { ...table.upstream, fingerprint: UNFINISHED } } };
 }
 
 async function expireSnapshots({ catalog }: TableIngest['deps'], tableId: string, ids: readonly bigint[]) {

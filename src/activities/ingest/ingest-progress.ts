@@ -1,7 +1,11 @@
-import type { TableCursor, TableHeartbeat, TableOutcome } from '../../contract/activities.ts';
+import type { TableCursor, TableHeartbeat, TableOutcome, UnreadableSnapshots } from '../../contract/activities.ts';
+import type { TableFailure } from '../../contract/job.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
+import { formatName } from '../../names.ts';
+import { plural } from '../../text.ts';
 import type { SnapshotPlan } from '../plan/snapshot-plan.ts';
 import type { TableIngest } from '../plan/table-ingest.ts';
+import { jobFailure } from '../runtime/job-failure.ts';
 import { requestsMade } from '../runtime/request-count.ts';
 
 /** What the attempts at a table have done so far, as its heartbeats and its outcome report it. */
@@ -12,6 +16,7 @@ export class IngestProgress {
   files: number;
   /** Where the next attempt or slice continues. */
   cursor?: TableCursor;
+  unreadable?: UnreadableSnapshots;
   /** In the catalog. A full rescan writes only what differs. */
   rowsWritten = 0;
 
@@ -23,6 +28,7 @@ export class IngestProgress {
     const { snapshotsIngested = 0, filesIngested = 0 } = resume?.counts ?? {};
     this.snapshots = snapshotsIngested;
     this.files = resume?.filesBefore ?? filesIngested;
+    this.unreadable = resume?.cursor?.unreadable;
     this.cursor = full && resume?.cursor?.verified ? { verified: resume.cursor.verified } : undefined;
     // A snapshot whose response was lost is in.
     const begun = resume?.cursor?.snapshotId;
@@ -33,7 +39,12 @@ export class IngestProgress {
   }
 
   beat(): void {
-    this.#input.heartbeat.beat({ counts: this.counts, cursor: this.cursor } satisfies TableHeartbeat);
+    this.#input.heartbeat.beat({ counts: this.counts, cursor: this.place } satisfies TableHeartbeat);
+  }
+
+  /** What the next attempt or slice gets. */
+  get place(): TableCursor | undefined {
+    return this.unreadable ? { ...this.cursor, unreadable: this.unreadable } : this.cursor;
   }
 
   /** Whether the slice is over, and the table should continue at the cursor. */
@@ -52,6 +63,20 @@ export class IngestProgress {
       counts: { ...this.counts, upstreamRequests: requestsMade(this.#input.upstream.usage) },
     };
   }
+
+  /** The outcome of the table's last slice. */
+  lastOutcome(isPlanned: boolean): TableOutcome {
+    const failure = this.unreadable && failureOf(this.#input, this.unreadable);
+    return { ...this.outcome(isPlanned), ...(failure && { failure }) };
+  }
+}
+
+/** Why a table whose other snapshots are in has failed; undefined if nothing is to be reported. */
+function failureOf({ table }: TableIngest, { count, first }: UnreadableSnapshots): TableFailure | undefined {
+  if (!first) return undefined;
+  const others = count > 1 ? ` and ${plural(count - 1, 'other')}` : '';
+  const message = `Snapshot ${first.snapshotId}${others} cannot be read: ${first.reason} Everything else of the table is in the catalog.`;
+  return jobFailure(formatName([...table.namespace, table.name]), { code: 'DATA_LOSS', message });
 }
 
 /** What an attempt has done that ended at a heartbeat. Files after the cursor are sent, and counted, again. */

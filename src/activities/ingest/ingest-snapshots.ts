@@ -1,14 +1,18 @@
 import type { TableSplit } from '../../contract/activities.ts';
+import type { CodedError } from '../../errors.ts';
 import type { SnapshotDescriptor, TableReader } from '../../formats/table-reader.ts';
 import { nearestCaptured } from '../plan/snapshot-plan.ts';
 import type { TableIngest } from '../plan/table-ingest.ts';
 import type { TablePlan } from '../plan/table-plan.ts';
+import { isDataLoss } from './changed-table.ts';
 import { stagedGroups } from './file-groups.ts';
 import type { IngestProgress } from './ingest-progress.ts';
 import { putMetadata } from './put-metadata.ts';
 import { putSchemas } from './put-schemas.ts';
 import { cursorAt, putSnapshot } from './put-snapshot.ts';
 import type { PutSnapshot } from './snapshot-message.ts';
+import type { Put } from './stream-changes.ts';
+import { UnreadableSnapshots } from './unreadable-snapshots.ts';
 
 export interface IngestedSnapshots {
   /** All of the table's snapshots whose files are in by now. */
@@ -21,12 +25,25 @@ export interface IngestedSnapshots {
   split?: TableSplit;
 }
 
-/** Ingests or verifies the snapshots of a plan, a parent before its children. */
+/** Ingests or verifies the snapshots of a plan, a parent before its children. Those that cannot be read do not stop the others. */
 export async function ingestSnapshots(
   plan: TablePlan,
   input: TableIngest,
   reader: TableReader,
   progress: IngestProgress,
+): Promise<IngestedSnapshots> {
+  const unreadable = new UnreadableSnapshots(plan, input, reader, progress);
+  const ingested = await ingestReadable(plan, input, reader, progress, unreadable);
+  await unreadable.store();
+  return ingested;
+}
+
+async function ingestReadable(
+  plan: TablePlan,
+  input: TableIngest,
+  reader: TableReader,
+  progress: IngestProgress,
+  unreadable: UnreadableSnapshots,
 ): Promise<IngestedSnapshots> {
   const { deps, heartbeat } = input;
   const { tableId } = plan.ensured.stored;
@@ -36,18 +53,20 @@ export async function ingestSnapshots(
   const schemaIds = new Set(plan.olderSchemaIds).add(reader.descriptor.currentSchemaId);
   let moved = false;
   const done = plan.capture.mode === 'METADATA_ONLY' ? plan.snapshots.known : plan.snapshots.captured;
-  const isVerified = verifiedBefore(plan.full ? progress.cursor?.verified : undefined, todo);
+  const isVerified = upTo(plan.full ? progress.cursor?.verified : undefined, todo);
+  const wasTried = upTo(progress.unreadable?.last, todo);
   let left = todo.size;
   for await (const snapshot of reader.snapshots(todo)) {
     heartbeat.signal.throwIfAborted();
     const { snapshotId, schemaId } = snapshot;
     left -= 1;
+    const stored = messages.get(snapshotId);
     if (isVerified(snapshotId) && done.has(snapshotId)) continue;
+    if (wasTried(snapshotId) && stored?.unreadable) continue;
     if (schemaId !== undefined && !schemaIds.has(schemaId)) {
       schemaIds.add(schemaId);
       await putSchemas(deps, tableId, reader.descriptor, new Set([schemaId]));
     }
-    const stored = messages.get(snapshotId);
     if (plan.capture.mode === 'METADATA_ONLY') {
       if (await putMetadata(deps, tableId, snapshot, stored)) progress.rowsWritten += 1;
       if (!stored) progress.snapshots += 1;
@@ -56,9 +75,17 @@ export async function ingestSnapshots(
     }
     const newest = newestCapturedBefore(snapshotId);
     const put = putOf(snapshot, { plan, input, reader, progress, captured, newest });
-    const groups = await splitIfBig(put, input);
-    if (groups?.split) return { captured, moved, isComplete: false, split: groups.split };
-    const { files, rowsWritten, tableUpdated, position } = await putSnapshot({ ...put, groups });
+    let ingested = await unlessLost(put, input);
+    // Only the base may be lost.
+    if ('error' in ingested && put.base !== undefined)
+      ingested = await unlessLost({ ...put, base: undefined, baseReadable: false }, input);
+    if ('error' in ingested) {
+      await unreadable.add(snapshot, ingested.error);
+      if (endsSlice(snapshotId)) return { captured, moved, isComplete: false };
+      continue;
+    }
+    if ('split' in ingested) return { captured, moved, isComplete: false, split: ingested.split };
+    const { files, rowsWritten, tableUpdated, position } = ingested;
     if (position !== undefined) {
       progress.files += files;
       progress.rowsWritten += rowsWritten;
@@ -84,14 +111,28 @@ export async function ingestSnapshots(
   }
 }
 
-/** Whether a full rescan has verified a snapshot in an earlier slice or attempt: one up to `last`. If that is gone by now, it verifies all again. */
-function verifiedBefore(last: string | undefined, todo: ReadonlySet<bigint>): (snapshotId: bigint) => boolean {
+/** Whether an earlier slice or attempt has dealt with a snapshot: one up to `last`. If that is gone by now, it deals with all again. */
+function upTo(last: string | undefined, todo: ReadonlySet<bigint>): (snapshotId: bigint) => boolean {
   let isBefore = last !== undefined && todo.has(BigInt(last));
   return (snapshotId) => {
-    const isVerified = isBefore;
+    const wasBefore = isBefore;
     if (String(snapshotId) === last) isBefore = false;
-    return isVerified;
+    return wasBefore;
   };
+}
+
+/** Ingests or splits a snapshot. @returns the error if the snapshot's metadata, or its base's, is gone or broken */
+async function unlessLost(
+  put: PutSnapshot,
+  input: TableIngest,
+): Promise<Put | { split: TableSplit } | { error: CodedError }> {
+  try {
+    const groups = await splitIfBig(put, input);
+    return groups?.split ? { split: groups.split } : await putSnapshot({ ...put, groups });
+  } catch (error) {
+    if (isDataLoss(error)) return { error };
+    throw error;
+  }
 }
 
 interface PutContext {
@@ -123,11 +164,12 @@ function putOf(
     before: verified,
     base: verified ? verified.baseSnapshotId : (nearestCaptured(ancestry, captured, parentSnapshotId) ?? newest),
     baseReadable: verified?.baseSnapshotId === undefined || ancestry.has(verified.baseSnapshotId),
-    // With the last snapshot, unless something is to expire before the pointer moves.
-    updateTable: snapshotId === last && expired.length === 0 ? plan.move?.request : undefined,
+    // With the last snapshot, unless something is to expire before the pointer moves, or cannot be read.
+    updateTable: snapshotId === last && expired.length === 0 && !progress.unreadable ? plan.move?.request : undefined,
     resume: !verified && resume?.cursor?.snapshotId === String(snapshotId) ? resume.cursor.position : undefined,
     counts: progress.counts,
     verifiedUpTo: progress.cursor?.verified,
+    unreadable: progress.unreadable,
   };
 }
 

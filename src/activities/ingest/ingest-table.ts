@@ -1,12 +1,12 @@
 import type { UpstreamCatalog } from '../../connectors/spi.ts';
 import type { TableHeartbeat, TableOutcome } from '../../contract/activities.ts';
 import type { TableRef } from '../../contract/upstream-names.ts';
-import { CodedError } from '../../errors.ts';
 import { NotATableError } from '../../formats/not-a-table.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
 import type { TableIngest } from '../plan/table-ingest.ts';
 import { planTable } from '../plan/table-plan.ts';
 import { applyPlan } from './apply-plan.ts';
+import { abortIfTableChanged } from './changed-table.ts';
 import { withFooterMetrics } from './footer-metrics.ts';
 import { recordPlan } from './record-plan.ts';
 
@@ -35,22 +35,5 @@ async function openTable(upstream: UpstreamCatalog, table: TableRef): Promise<Ta
   } catch (error) {
     if (error instanceof NotATableError) return undefined;
     throw error;
-  }
-}
-
-/** A writer may expire what is being read. The table is not broken then, and the error is ABORTED: its new state can be read. */
-export async function abortIfTableChanged<T>(
-  upstream: UpstreamCatalog,
-  table: TableRef,
-  { descriptor: { fingerprint } }: TableReader,
-  work: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof CodedError) || error.code !== 'DATA_LOSS') throw error;
-    const current = await upstream.fingerprint(table, fingerprint).catch(() => fingerprint);
-    if (current === fingerprint) throw error;
-    throw new CodedError('ABORTED', `The table changed while it was read: ${error.message}`, { cause: error });
   }
 }

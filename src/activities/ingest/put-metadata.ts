@@ -7,6 +7,7 @@ import { toSnapshotMessage } from './snapshot-message.ts';
  * Ingests a snapshot without its files.
  *
  * @param stored as the catalog has it, if it does
+ * @param unreadable why its files cannot be read
  * @returns whether the catalog had it otherwise
  */
 export async function putMetadata(
@@ -14,8 +15,9 @@ export async function putMetadata(
   tableId: string,
   snapshot: SnapshotDescriptor,
   stored: Snapshot | undefined,
+  unreadable = stored?.unreadable,
 ): Promise<boolean> {
-  const message = toSnapshotMessage({ tableId, snapshot }, stored?.baseSnapshotId);
+  const message = { ...toSnapshotMessage({ tableId, snapshot }, stored?.baseSnapshotId), unreadable };
   const after = await catalog.snapshots.createSnapshot({ snapshot: message, metadataOnly: true });
   // The summary is written as well, but was not kept for a comparison.
   const text = (version: Snapshot) => JSON.stringify(SnapshotMessage.toJSON({ ...version, summary: {} }));

@@ -12,6 +12,8 @@ import { type Put, streamChanges } from './stream-changes.ts';
  *
  * If the catalog then counts other live files than the upstream's manifest list, the changes were applied to a wrong state, and all files of the
  * snapshot are read instead. If it still does, the list's counts are wrong, which only inform (spec, "Manifest Lists"): the entries count.
+ *
+ * @throws CodedError DATA_LOSS if the snapshot itself cannot be read
  */
 export async function putSnapshot(put: PutSnapshot): Promise<Put> {
   if (put.before && !put.baseReadable) return sendWhole(put);
@@ -105,7 +107,7 @@ async function send(put: PutSnapshot, { whole = false, countsEntries = false } =
         },
         // A verification cannot resume: it always compares the whole snapshot.
         ...(verify
-          ? { cursor: { verified: put.verifiedUpTo } }
+          ? { cursor: { verified: put.verifiedUpTo, unreadable: put.unreadable } }
           : {
               cursor: cursorAt(put, acknowledged.position),
               filesBefore: filesIngested + acknowledged.files,
@@ -119,8 +121,9 @@ async function send(put: PutSnapshot, { whole = false, countsEntries = false } =
 }
 
 /** Where a snapshot that was read up to this position continues. */
-export function cursorAt({ snapshot, verifiedUpTo }: PutSnapshot, position: number | undefined): TableCursor {
-  return { snapshotId: String(snapshot.snapshotId), position, verified: verifiedUpTo };
+export function cursorAt(put: PutSnapshot, position: number | undefined): TableCursor {
+  const { snapshot, verifiedUpTo: verified, unreadable } = put;
+  return { snapshotId: String(snapshot.snapshotId), position, verified, unreadable };
 }
 
 /** Passes batches on, and counts the files that they add. */

@@ -1,3 +1,4 @@
+import type { UnreadableSnapshots } from '../../contract/activities.ts';
 import type { SnapshotDescriptor, TableReader } from '../../formats/table-reader.ts';
 import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
 import { Snapshot as SnapshotMessage } from '../../generated/reconciler/v1/snapshots.ts';
@@ -53,4 +54,6 @@ export interface PutSnapshot {
   counts: { snapshotsIngested: number; filesIngested: number };
   /** In a full rescan: the last snapshot that was verified before this one. */
   verifiedUpTo?: string;
+  /** The snapshots before this one that cannot be read. */
+  unreadable?: UnreadableSnapshots;
 }

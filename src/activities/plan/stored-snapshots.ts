@@ -66,7 +66,7 @@ export async function compareStoredSnapshots(
   return {
     ...found,
     known: union(expected, found.known),
-    captured: captured ? union(expected, found.captured) : found.captured,
+    captured: captured ? union(without(expected, found.known), found.captured) : found.captured,
   };
 }
 
@@ -120,6 +120,10 @@ async function collect(
 
 function identityOf({ committedAt, sequenceNumber, ...snapshot }: Snapshot): SnapshotIdentity {
   return { ...snapshot, sequenceNumber: Number(sequenceNumber), committedAtMs: committedAt?.getTime() ?? 0 };
+}
+
+function without(a: ReadonlySet<bigint>, b: ReadonlySet<bigint>): Set<bigint> {
+  return new Set([...a].filter((id) => !b.has(id)));
 }
 
 function union(a: ReadonlySet<bigint>, b: ReadonlySet<bigint>): Set<bigint> {

@@ -12,6 +12,8 @@ export function tableChange(plan: TablePlan, descriptor: TableDescriptor, table:
   const reasons = ensured.made ? [] : updateReasons(plan, descriptor);
   if (ensured.made) reasons.push(`not in the catalog yet: ${snapshotsText(plan.snapshotCounts) || 'no snapshot'}`);
   if (plan.snapshotCounts.verified > 0) reasons.push(`${plural(plan.snapshotCounts.verified, 'snapshot')} to verify`);
+  const { retried } = plan.snapshotCounts;
+  if (retried > 0) reasons.push(`${plural(retried, 'snapshot')} that could not be read before`);
   if (reasons.length === 0) return undefined;
   return {
     kind: 'TABLE',

@@ -49,6 +49,8 @@ export interface SnapshotCounts {
   captured: number;
   /** Snapshots that are stored and read again. */
   verified: number;
+  /** Snapshots that could not be read before. */
+  retried: number;
 }
 
 export interface NdvPlan extends NdvColumns {
@@ -135,14 +137,15 @@ function olderSchemaIds({ descriptor: { schemas, currentSchemaId } }: TableReade
 }
 
 function countSnapshots(
-  { todo, known, captured }: SnapshotPlan,
+  { todo, known, captured, messages }: SnapshotPlan,
   { mode }: CaptureOptions,
   full: boolean,
 ): SnapshotCounts {
   const done = mode === 'METADATA_ONLY' ? known : captured;
-  const counts: SnapshotCounts = { added: 0, captured: 0, verified: 0 };
+  const counts: SnapshotCounts = { added: 0, captured: 0, verified: 0, retried: 0 };
   for (const id of todo) {
     if (!known.has(id)) counts.added += 1;
+    else if (messages.get(id)?.unreadable) counts.retried += 1;
     else if (!done.has(id)) counts.captured += 1;
     else if (full) counts.verified += 1;
   }

@@ -23,7 +23,8 @@ export function createSnapshotsService({ db, purge }: ServiceDeps): SnapshotsSer
           await takePlace(trx, row);
           purge();
         }
-        return store.snapshotFromRow(await store.publishMetadata(trx, row), table);
+        const published = await store.publishMetadata(trx, row);
+        return store.snapshotFromRow(await store.setUnreadable(trx, published, snapshot.unreadable), table);
       });
     },
 

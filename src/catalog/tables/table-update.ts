@@ -65,10 +65,10 @@ export async function applyTableUpdate(trx: Kysely<Schema>, { table, paths }: Ta
   await applyUpstream(trx, stored, table.upstream, paths);
 }
 
-/** A table without gaps in its coverage must have its current snapshot. */
+/** A table without gaps in its coverage must have its current snapshot, unless that cannot be read. */
 async function refuseIncomplete(db: Kysely<Schema>, tableNum: number, tableId: string, snapshotId: bigint) {
   const row = await findSnapshotRow(db, tableNum, snapshotId);
-  if (row?.complete === 1) return;
+  if (row?.complete === 1 || row?.unreadable) return;
   throw new CodedError(
     'FAILED_PRECONDITION',
     `snapshot ${snapshotId} of table ${tableId} is not complete, so it cannot become the current snapshot: send its files first`,

@@ -7,6 +7,7 @@ import { checkEtag, notFound } from '../store/database/errors.ts';
 import { createOnce } from '../store/database/idempotency.ts';
 import { write } from '../store/database/transaction.ts';
 import { getNamespace } from '../store/namespaces/namespaces.ts';
+import { countUnreadable } from '../store/snapshots/snapshots.ts';
 import { findSchema, putSchema } from '../store/tables/table-schemas.ts';
 import * as store from '../store/tables/tables.ts';
 import { checkSchema, checkTable, TABLE_FIELDS } from '../validation/table-checks.ts';
@@ -40,7 +41,9 @@ export function createTablesService({ db, purge }: ServiceDeps): TablesServiceIm
 
     async getTable(request) {
       checkIds({ table_id: request.tableId });
-      return store.getTable(db, request.tableId);
+      const table = await store.getTable(db, request.tableId);
+      const { table_num } = await store.getTableRow(db, request.tableId);
+      return { ...table, unreadableSnapshots: await countUnreadable(db, table_num) };
     },
 
     async listTables(request) {

@@ -49,5 +49,7 @@ export function addList(group: Command): void {
     );
 }
 
-const marks = ({ current, expiredAt, captured }: Snapshot) =>
-  [current ? 'current' : '', expiredAt ? 'expired' : '', captured ? '' : 'not captured'].filter(Boolean).join(', ');
+const marks = ({ current, expiredAt, captured, unreadable }: Snapshot) => {
+  const files = captured ? '' : unreadable ? 'unreadable' : 'not captured';
+  return [current ? 'current' : '', expiredAt ? 'expired' : '', files].filter(Boolean).join(', ');
+};

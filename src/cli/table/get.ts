@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { type SnapshotRef, Table } from '../../generated/reconciler/v1/tables.ts';
 import { formatName } from '../../names.ts';
+import { plural } from '../../text.ts';
 import { withCatalog, withDeadline } from '../catalog-session/context.ts';
 import { tableIdOf } from '../catalog-session/resolve.ts';
 import { details } from '../io/details.ts';
@@ -37,6 +38,7 @@ function describeTable(table: Table): string[] {
       ['location', table.location],
       ['metadata', table.metadataLocation],
       ['snapshot', table.currentSnapshotId?.toString() ?? NONE],
+      ['unreadable', table.unreadableSnapshots > 0 ? unreadableText(table) : undefined],
       ['refs', table.refs.map(refText).join(', ')],
       ['partitioning', partitioning(table)],
       ['upstream', upstream && formatName([...upstream.namespacePath, upstream.tableName])],
@@ -54,6 +56,9 @@ function describeTable(table: Table): string[] {
     ),
   ];
 }
+
+const unreadableText = ({ unreadableSnapshots: count }: Table) =>
+  `${plural(count, 'snapshot')}: see reconciler snapshot list`;
 
 const refText = (ref: SnapshotRef) => `${ref.name} (${word(ref.type, 'SNAPSHOT_REF_TYPE_')}) ${ref.snapshotId}`;
 

@@ -124,9 +124,14 @@ export class IngestLanes {
     if (tables.length === 0) return;
     const label = `${tableLabel(tables[0]!)} … ${tableLabel(tables.at(-1)!)} (${tables.length} tables)`;
     try {
-      const { done, again } = await this.#slice<PackOutcome>(label, (options) =>
+      const {
+        done,
+        again,
+        failures = [],
+      } = await this.#slice<PackOutcome>(label, (options) =>
         ingestOn(this.#run.connector, label).ingestTables({ ...options, tables, split: this.#maySplit() }),
       );
+      this.#run.job.addFailures(failures);
       const byThemselves = again.map(({ table, cursor, changed }) => ({ table: tables[table]!, cursor, changed }));
       // The activity returned early: its slice was over, the connector was paused, or its worker stopped.
       const rest = tables.slice(done);
@@ -146,12 +151,18 @@ export class IngestLanes {
     const label = tableLabel(table);
     try {
       const outcome = await this.#slice<TableOutcome>(label, (options) =>
-        ingestOn(this.#run.connector, label).ingestTable({ ...options, table, cursor, split: this.#maySplit() }),
+        ingestOn(this.#run.connector, label).ingestTable({
+          ...options,
+          table,
+          cursor,
+          split: !queued.isLost && this.#maySplit(),
+        }),
       );
       const changed = outcome.changed || queued.changed;
       const next: QueuedTable = { ...queued, cursor: outcome.cursor, ...(changed && { changed }) };
       if (outcome.split) this.#split(next, outcome.split);
       else if (outcome.cursor) this.#lanes.add(next);
+      else if (outcome.failure) job.addFailures([outcome.failure]);
       else job.count({ [changed ? 'tablesChanged' : 'tablesUnchanged']: 1 });
     } catch (error) {
       this.#failed(error, table, () => this.#lanes.addFirst(queued));
@@ -162,7 +173,8 @@ export class IngestLanes {
     const { snapshotId } = split;
     const times = (queued.splits?.[snapshotId] ?? 0) + 1;
     if (times > MAX_SPLITS) throw ApplicationFailure.nonRetryable(splitInVain(snapshotId), 'ABORTED');
-    this.#addGroups({ table: queued.table, changed: true, split, splits: { ...queued.splits, [snapshotId]: times } });
+    const splits = { ...queued.splits, [snapshotId]: times };
+    this.#addGroups({ table: queued.table, cursor: queued.cursor, changed: true, split, splits });
   }
 
   #addGroups(queued: QueuedTable): void {
@@ -206,6 +218,8 @@ export class IngestLanes {
     const again = () => this.#lanes.addFirst(whole);
     // ABORTED: the table changed upstream, and is read again.
     if (split.failure === undefined || failedWith(split.failure, 'ABORTED')) again();
+    // A part of the snapshot is gone or broken. Without groups, the table leaves out that snapshot.
+    else if (failedWith(split.failure, 'DATA_LOSS')) this.#lanes.addFirst({ ...whole, isLost: true });
     else this.#failed(split.failure, queued.table, again);
   }
 

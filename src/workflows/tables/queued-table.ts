@@ -11,6 +11,8 @@ export interface QueuedTable {
   changed?: true;
   /** These groups of a big snapshot come first. */
   split?: TableSplit;
+  /** A group of a big snapshot cannot be read: the table is ingested without groups. */
+  isLost?: true;
   /** How often each of its snapshots was split: more than once only if the table changed in the meantime. */
   splits?: Record<string, number>;
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type Entry,
@@ -24,6 +24,7 @@ export interface WrittenSnapshot {
 export class FolderHistory {
   readonly #metadata: string;
   readonly #manifests = new Map<string, ListedManifest>();
+  readonly #lists = new Set<string>();
   #version = 0;
 
   constructor(warehouse: string) {
@@ -42,9 +43,11 @@ export class FolderHistory {
     return this;
   }
 
-  /** Writes the table's next version, whose current snapshot is the last one. */
+  /** Writes the table's next version, whose current snapshot is the last one, and the manifest lists that are new. */
   write(snapshots: readonly WrittenSnapshot[], more: Record<string, unknown> = {}): this {
     for (const { id, manifests, list = `snap-${id}` } of snapshots) {
+      if (this.#lists.has(list)) continue;
+      this.#lists.add(list);
       const listed = manifests.map((name) => this.#manifests.get(name) as ListedManifest);
       writeFileSync(this.path(`${list}.avro`), manifestList(listed));
     }
@@ -66,10 +69,13 @@ export class FolderHistory {
     return this;
   }
 
-  /** Deletes a file of the metadata, or gives it these bytes. */
-  damage(name: string, bytes?: Buffer): void {
-    if (bytes === undefined) rmSync(this.path(name));
-    else writeFileSync(this.path(name), bytes);
+  /** Deletes a file of the metadata, or gives it these bytes. @returns the bytes that it had */
+  damage(name: string, bytes?: Buffer): Buffer | undefined {
+    const path = this.path(name);
+    const before = existsSync(path) ? readFileSync(path) : undefined;
+    if (bytes === undefined) rmSync(path);
+    else writeFileSync(path, bytes);
+    return before;
   }
 
   path(name: string): string {

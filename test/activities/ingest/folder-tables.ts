@@ -35,7 +35,7 @@ export class FolderTables implements AsyncDisposable {
 
   /** A new connector of a warehouse. */
   async connect(warehouse: string) {
-    const { bindings, connectors, plans, snapshots, statistics } = this.catalog.clients;
+    const { bindings, connectors, plans, snapshots, statistics, tables } = this.catalog.clients;
     const { connectorId } = await connectors.createConnector({ connector: connectorSpec() });
     const deps = activityDeps(this.catalog, await DirectoryConnector.open(new FileStore(), warehouse));
     const bound = async () =>
@@ -49,6 +49,7 @@ export class FolderTables implements AsyncDisposable {
         run(() => ingestTable(deps, { ...STEP, connectorId, table: TABLE, full, split: false })),
       plan: async (snapshotId: bigint): Promise<PlanFile[]> =>
         (await plans.getPlan({ tableId: await tableId(), snapshotId })).files,
+      tableOf: async () => tables.getTable({ tableId: await tableId() }),
       list: async () => (await snapshots.listSnapshots({ tableId: await tableId() })).snapshots,
       columns: async (snapshotId: bigint) =>
         (await statistics.listColumnStats({ tableId: await tableId(), snapshotId })).columns,

@@ -272,6 +272,8 @@ export interface SnapshotRow {
   put_columns_key: string | null;
   /** 1 while it is staged to take the place of another snapshot that has its id. */
   replacement: number;
+  /** Why its files cannot be read; empty if they were read, or if nobody has tried. */
+  unreadable: string;
 }
 
 /**

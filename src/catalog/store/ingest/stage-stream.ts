@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import { CodedError } from '../../../errors.ts';
 import { deleteStaged, MARK_DELETING } from '../cleanup/delete-memberships.ts';
 import { compiledQuery } from '../database/compiled-query.ts';
@@ -24,6 +24,7 @@ const makeVisible = compiledQuery((db, tableNum: number, totals: string, fetched
         .where('others.table_num', '=', tableNum)
         .where('others.published', 'is not', null),
       staged_groups: lit(null),
+      unreadable: sql`''`,
       totals,
       fetched_at: fetchedAt,
     }))

@@ -9,6 +9,9 @@ type Db = Kysely<Schema>;
 /** Rows that are hashed without a pause: about 10 ms, during which the service answers no other call. */
 const CHUNK = 5_000;
 
+/** Snapshots of a response: as many as there are candidates at most, and as many unreadable ones. */
+const MAX_FOUND = 2_000;
+
 export interface ExpectedSnapshots {
   /** Snapshots that may or may not be listed. */
   candidateIds: readonly bigint[];
@@ -21,7 +24,8 @@ export interface ExpectedSnapshots {
 /**
  * Compares the snapshots that a table lists, apart from the candidates, with the expected ones.
  *
- * @returns the candidates that are listed; undefined if other snapshots are listed or expected ones are not
+ * @returns the candidates that are listed, and the unreadable snapshots, up to MAX_FOUND; undefined if other snapshots are listed, expected ones
+ *   are not, or more are unreadable
  */
 export async function compareSnapshots(
   db: Db,
@@ -33,23 +37,24 @@ export async function compareSnapshots(
   let after = 0;
   for (;;) {
     const rows = await listed(db, tableNum)
-      .select(['published', 'complete', ...IDENTITY])
+      .select(['published', 'complete', 'unreadable', ...IDENTITY])
       .where('published', '>', after)
       .orderBy('published')
       .limit(CHUNK)
       .execute();
     const others = rows.filter(({ snapshot_id }) => !candidates.has(snapshot_id));
-    if (captured && others.some(({ complete }) => complete === 0)) return undefined;
+    if (captured && others.some(({ complete, unreadable }) => complete === 0 && unreadable === '')) return undefined;
     sum += snapshotDigest(others.map(identityOf));
     if (rows.length < CHUNK) break;
     after = rows.at(-1)?.published ?? after;
   }
   if (BigInt.asUintN(64, sum) !== digest) return undefined;
-  if (candidates.size === 0) return [];
-  return listed(db, tableNum)
+  const found = await listed(db, tableNum)
     .selectAll()
-    .where('snapshot_id', 'in', [...candidates])
+    .where((eb) => eb.or([eb('snapshot_id', 'in', [...candidates, '']), eb('unreadable', '<>', '')]))
+    .limit(MAX_FOUND + 1)
     .execute();
+  return found.length > MAX_FOUND ? undefined : found;
 }
 
 /** The snapshots that `listSnapshotRows` lists by default. */

@@ -47,10 +47,16 @@ export async function getSnapshotRow(db: Db, table: Table, id: bigint | string):
   return row;
 }
 
-/** Returns a snapshot that has its files. @throws CodedError NOT_FOUND, FAILED_PRECONDITION if only its metadata is stored */
+/** Returns a snapshot that has its files. @throws CodedError NOT_FOUND, FAILED_PRECONDITION if they cannot be read or were not ingested */
 export async function getCapturedSnapshot(db: Db, table: Table, id: bigint | string): Promise<StoredSnapshot> {
   const row = await getSnapshotRow(db, table, id);
   if (row.complete === 1) return row;
+  if (row.unreadable !== '') {
+    throw new CodedError(
+      'FAILED_PRECONDITION',
+      `snapshot ${id} of table ${table.table_id} cannot be read upstream: ${row.unreadable}`,
+    );
+  }
   throw new CodedError(
     'FAILED_PRECONDITION',
     `snapshot ${id} of table ${table.table_id} has no files and statistics yet, since only its metadata was ingested: run a ` +
@@ -134,6 +140,7 @@ export async function insertSnapshot(
     ndv: null,
     put_columns_key: null,
     replacement: Number(replacement),
+    unreadable: '',
   });
   return row as StoredSnapshot;
 }
@@ -159,6 +166,26 @@ export async function publishMetadata(db: Db, row: StoredSnapshot): Promise<Stor
   const published = ((await lastPublished(db, row.table_num)) ?? 0) + 1;
   await db.updateTable('snapshots').set({ published }).where('snapshot_num', '=', row.snapshot_num).execute();
   return { ...row, published };
+}
+
+/** Stores why the files of a snapshot that has none cannot be read. @returns its row */
+export async function setUnreadable(db: Db, row: StoredSnapshot, unreadable: string): Promise<StoredSnapshot> {
+  if (row.complete === 1 || row.unreadable === unreadable) return row;
+  await db.updateTable('snapshots').set({ unreadable }).where('snapshot_num', '=', row.snapshot_num).execute();
+  return { ...row, unreadable };
+}
+
+/** Number of visible snapshots whose files cannot be read. */
+export async function countUnreadable(db: Db, tableNum: number): Promise<number> {
+  const { count } = await db
+    .selectFrom('snapshots')
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .where('table_num', '=', tableNum)
+    .where('unreadable', '<>', '')
+    .where('published', 'is not', null)
+    .where('expired_at', 'is', null)
+    .executeTakeFirstOrThrow();
+  return count;
 }
 
 async function lastPublished(db: Db, tableNum: number): Promise<number | undefined> {
@@ -226,5 +253,6 @@ export function snapshotFromRow(row: StoredSnapshot, table: Table, refs = refsBy
     addedRows: row.added_rows === null ? undefined : BigInt(row.added_rows),
     columnStatsKey: row.put_columns_key ?? '',
     captured: row.complete === 1,
+    unreadable: row.unreadable,
   };
 }

@@ -196,5 +196,6 @@ export async function tableMessage(db: Db, row: StoredTable): Promise<Table> {
     updatedAt: new Date(row.updated_at),
     etag: row.etag,
     metadataLocation: row.metadata_location,
+    unreadableSnapshots: 0,
   };
 }

@@ -203,10 +203,12 @@ const STATEMENTS = [
     ndv text,
     put_columns_key text,
     replacement integer not null,
+    unreadable text not null,
     unique (table_num, snapshot_id, replacement),
     unique (chain_num, ord))`,
   `create index snapshots_published on snapshots (table_num, published)`,
   `create index snapshots_base on snapshots (table_num, base_snapshot_id)`,
+  `create index snapshots_unreadable on snapshots (table_num) where unreadable <> ''`,
   `create index snapshots_expired on snapshots (table_num, snapshot_num) where expired_at is not null`,
   `create table dropped_positions (
     chain_num bigint not null,

@@ -1,0 +1,62 @@
+import type { CodedError } from '../../errors.ts';
+import type { SnapshotDescriptor, TableReader } from '../../formats/table-reader.ts';
+import { truncate } from '../../text.ts';
+import type { TableIngest } from '../plan/table-ingest.ts';
+import type { TablePlan } from '../plan/table-plan.ts';
+import { refuseChanged } from './changed-table.ts';
+import type { IngestProgress } from './ingest-progress.ts';
+import { putMetadata } from './put-metadata.ts';
+
+/** In characters: the catalog's limit. */
+const MAX_REASON = 2_000;
+/** In characters, in the job's failure. */
+const MAX_REPORTED = 700;
+/** Snapshots that are kept before they are stored. */
+const MAX_KEPT = 1_000;
+
+/** Takes the snapshots of a table that cannot be read, so that everything else of the table comes in. */
+export class UnreadableSnapshots {
+  readonly #plan: TablePlan;
+  readonly #input: TableIngest;
+  readonly #reader: TableReader;
+  readonly #progress: IngestProgress;
+  #kept: { snapshot: SnapshotDescriptor; error: CodedError }[] = [];
+
+  constructor(plan: TablePlan, input: TableIngest, reader: TableReader, progress: IngestProgress) {
+    this.#plan = plan;
+    this.#input = input;
+    this.#reader = reader;
+    this.#progress = progress;
+  }
+
+  /** The job reports a snapshot once: if no earlier job has found it to be unreadable. The current one is reported by every job. */
+  async add(snapshot: SnapshotDescriptor, error: CodedError): Promise<void> {
+    const { snapshotId } = snapshot;
+    const isKnown = Boolean(this.#plan.snapshots.messages.get(snapshotId)?.unreadable);
+    const isReported = !isKnown || snapshotId === this.#reader.descriptor.currentSnapshotId;
+    const { count = 0, first } = this.#progress.unreadable ?? {};
+    const last = String(snapshotId);
+    this.#progress.unreadable = {
+      last,
+      count: count + (isReported ? 1 : 0),
+      first: first ?? (isReported ? { snapshotId: last, reason: truncate(error.message, MAX_REPORTED) } : undefined),
+    };
+    this.#kept.push({ snapshot, error });
+    if (this.#kept.length >= MAX_KEPT) await this.store();
+  }
+
+  /** Stores why they cannot be read. A captured snapshot keeps its files. @throws CodedError ABORTED if the table has changed meanwhile */
+  async store(): Promise<void> {
+    const { deps, upstream, table } = this.#input;
+    const { messages } = this.#plan.snapshots;
+    const { tableId } = this.#plan.ensured.stored;
+    const kept = this.#kept;
+    this.#kept = [];
+    const last = kept.at(-1);
+    if (last) await refuseChanged(upstream, table, this.#reader, last.error);
+    for (const { snapshot, error } of kept) {
+      const stored = messages.get(snapshot.snapshotId);
+      if (!stored?.captured) await putMetadata(deps, tableId, snapshot, stored, truncate(error.message, MAX_REASON));
+    }
+  }
+}

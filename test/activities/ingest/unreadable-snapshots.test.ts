@@ -1,0 +1,151 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { failure, refusal } from '../../catalog/harness.ts';
+import { FolderHistory, type WrittenSnapshot } from './folder-history.ts';
+import { FolderTables } from './folder-tables.ts';
+
+let tables: FolderTables;
+beforeAll(async () => {
+  tables = await FolderTables.start();
+});
+afterAll(() => tables[Symbol.asyncDispose]());
+
+const SNAPSHOTS: WrittenSnapshot[] = [
+  { id: 1, manifests: ['m1'] },
+  { id: 2, parent: 1, manifests: ['m1', 'm2'] },
+  { id: 3, parent: 2, manifests: ['m1', 'm2', 'm3'] },
+];
+
+/** A table with the snapshots 1 (a), 2 (a and b) and 3 (a, b and c), which is not ingested yet. */
+async function threeSnapshots() {
+  const warehouse = tables.warehouse();
+  const table = new FolderHistory(warehouse);
+  table.manifest('m1', 1, [{ path: 'a' }]);
+  table.manifest('m2', 2, [{ path: 'b' }]);
+  table.manifest('m3', 3, [{ path: 'c' }]);
+  table.write(SNAPSHOTS);
+  const connected = await tables.connect(warehouse);
+  /** The files of each snapshot, or why it cannot be read. */
+  const snapshots = async () => {
+    const found: Record<string, string> = {};
+    for (const { snapshotId, unreadable, captured } of await connected.list()) {
+      const planned = captured ? await connected.plan(snapshotId) : [];
+      found[String(snapshotId)] =
+        unreadable ||
+        planned
+          .map(({ file }) => file?.filePath)
+          .sort()
+          .join();
+    }
+    return found;
+  };
+  return { table, ...connected, snapshots };
+}
+
+const files = { 1: 'a', 2: 'a,b', 3: 'a,b,c' };
+const damages: [string, Buffer | undefined, RegExp][] = [
+  ['is gone', undefined, /cannot be read: .*(does not exist|no such|not found)/i],
+  ['is empty', Buffer.alloc(0), /is broken/],
+  ['is broken', Buffer.from('no Avro'), /is broken/],
+];
+
+describe.each(damages)('a manifest list that %s', (_, bytes, reason) => {
+  it('keeps only its own snapshot out, which the first job reports, and no later one', async () => {
+    const { table, ingest, snapshots, tableOf } = await threeSnapshots();
+    table.damage('snap-2.avro', bytes);
+    const { failure: reported, ...outcome } = await ingest();
+    expect(outcome).toMatchObject({ changed: true, counts: { snapshotsIngested: 2 } });
+    expect(reported).toMatchObject({ table: 'db.t', code: 'DATA_LOSS', message: expect.stringMatching(reason) });
+    expect(reported?.message).toMatch(
+      /^Snapshot 2 cannot be read: .*snap-2\.avro.* Everything else of the table is in the catalog\.$/,
+    );
+    expect(await snapshots()).toEqual({ ...files, 2: expect.stringMatching(reason) });
+    expect(await tableOf()).toMatchObject({ currentSnapshotId: 3n, unreadableSnapshots: 1 });
+
+    table.manifest('m4', 4, [{ path: 'd' }]);
+    table.write([...SNAPSHOTS, { id: 4, parent: 3, manifests: ['m1', 'm2', 'm3', 'm4'] }]);
+    const next = await ingest();
+    expect(next).toMatchObject({ changed: true, counts: { snapshotsIngested: 1 } });
+    expect(next.failure).toBeUndefined();
+    expect(await ingest(true)).not.toMatchObject({ failure: expect.anything() });
+    expect(await snapshots()).toEqual({ ...files, 2: expect.stringMatching(reason), 4: 'a,b,c,d' });
+  });
+});
+
+it('plans and statistics of an unreadable snapshot are refused with the reason', async () => {
+  const { table, ingest, plan, columns } = await threeSnapshots();
+  table.damage('snap-2.avro');
+  await ingest();
+  const refused = refusal('FAILED_PRECONDITION', 'cannot be read upstream: manifest list of snapshot 2');
+  expect(await failure(plan(2n))).toEqual(refused);
+  expect(await failure(columns(2n))).toEqual(refused);
+});
+
+it('a full rescan, and a job of the changed table, read a snapshot whose file was restored', async () => {
+  for (const isFull of [true, false]) {
+    const { table, ingest, snapshots, tableOf } = await threeSnapshots();
+    const list = table.damage('snap-1.avro');
+    await ingest();
+    expect(await snapshots()).toEqual({ ...files, 1: expect.stringMatching(/snap-1/) });
+    table.damage('snap-1.avro', list);
+    if (!isFull) table.write(SNAPSHOTS, { properties: { owner: 'sales' } });
+    const outcome = await ingest(isFull);
+    expect(outcome).toMatchObject({ changed: true, counts: { snapshotsIngested: 1 } });
+    expect(outcome.failure).toBeUndefined();
+    expect(await snapshots()).toEqual(files);
+    expect(await tableOf()).toMatchObject({ unreadableSnapshots: 0 });
+  }
+});
+
+it('every job reports a current snapshot that cannot be read, and the id still names it', async () => {
+  const { table, ingest, snapshots, tableOf } = await threeSnapshots();
+  const list = table.damage('snap-3.avro', Buffer.alloc(0));
+  for (const round of [1, 2]) {
+    const { failure: reported, changed } = await ingest();
+    expect(reported?.message).toMatch(/^Snapshot 3 cannot be read/);
+    expect(changed).toBe(round === 1);
+    const stored = await tableOf();
+    expect(stored.currentSnapshotId).toBe(3n);
+    // So that the next job does not take the table for unchanged.
+    expect(stored.upstream?.fingerprint).toBe('unfinished');
+    expect(await snapshots()).toEqual({ ...files, 3: expect.stringMatching(/snap-3/) });
+  }
+  table.damage('snap-3.avro', list);
+  expect((await ingest()).failure).toBeUndefined();
+  expect(await snapshots()).toEqual(files);
+  expect((await tableOf()).upstream?.fingerprint).not.toBe('unfinished');
+});
+
+it('a manifest that is gone makes all snapshots unreadable that list it, and they are reported together', async () => {
+  const { table, ingest, snapshots } = await threeSnapshots();
+  table.damage('m2.avro');
+  const { failure: reported } = await ingest();
+  expect(reported?.message).toMatch(/^Snapshot 2 and 1 other cannot be read: .*m2\.avro/);
+  const lost = expect.stringMatching(/m2\.avro/);
+  expect(await snapshots()).toEqual({ 1: 'a', 2: lost, 3: lost });
+});
+
+it('snapshots that are in stay, if their metadata is lost later, and new ones come in', async () => {
+  const { table, ingest, snapshots } = await threeSnapshots();
+  await ingest();
+  table.damage('snap-3.avro');
+  table.manifest('m4', 4, [{ path: 'd' }]);
+  table.write([...SNAPSHOTS, { id: 4, parent: 3, manifests: ['m1', 'm2', 'm3', 'm4'] }]);
+  // Its base cannot be read any more: all its files are.
+  expect((await ingest()).failure).toBeUndefined();
+  expect(await snapshots()).toEqual({ ...files, 4: 'a,b,c,d' });
+  // A full rescan cannot verify it, and says so.
+  const { failure: reported } = await ingest(true);
+  expect(reported?.message).toMatch(/^Snapshot 3 cannot be read/);
+  expect(await snapshots()).toEqual({ ...files, 4: 'a,b,c,d' });
+});
+
+it('a table whose only snapshot cannot be read comes in without its files', async () => {
+  const warehouse = tables.warehouse();
+  const table = new FolderHistory(warehouse).manifest('m1', 1, [{ path: 'a' }]).write([{ id: 1, manifests: ['m1'] }]);
+  table.damage('m1.avro');
+  const { ingest, tableOf } = await tables.connect(warehouse);
+  expect((await ingest()).failure?.message).toMatch(/^Snapshot 1 cannot be read/);
+  const stored = await tableOf();
+  expect(stored).toMatchObject({ currentSnapshotId: 1n, unreadableSnapshots: 1 });
+  expect(stored.schema?.columns.length).toBeGreaterThan(0);
+});
