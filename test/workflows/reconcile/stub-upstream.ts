@@ -31,7 +31,7 @@ import type { TableRef } from '../../../src/contract/upstream-names.ts';
 
 /**
  * What a scan, and then an ingest, finds of a table. `flaky` fails in a pack and succeeds by itself; `broken` fails in both; `split` has a
- * snapshot of this many file groups; `slices` takes this many slices of a minute.
+ * snapshot of this many file groups; `slices` takes this many slices of a minute; `lossy` has a snapshot that cannot be read.
  */
 export type TableState =
   | 'filtered'
@@ -39,6 +39,7 @@ export type TableState =
   | 'changed'
   | 'flaky'
   | 'broken'
+  | 'lossy'
   | { split: number }
   | { slices: number };
 
@@ -198,6 +199,7 @@ export class StubUpstream implements Activities {
     await sleep(this.ingestMs);
     const state = this.#states[name];
     if (state === 'broken') throw ApplicationFailure.nonRetryable(BROKEN.message, BROKEN.code);
+    if (state === 'lossy') return { ...OUTCOME, failure: lossOf(name) };
     if (typeof state === 'object' && 'slices' in state) {
       const position = (cursor?.position ?? 0) + 1;
       return position < state.slices ? { ...OUTCOME, cursor: { snapshotId: '7', position } } : OUTCOME;
@@ -222,9 +224,10 @@ export class StubUpstream implements Activities {
       const state = this.#states[table.name];
       if (state === 'flaky' || state === 'broken') pack.again.push({ table: pack.done });
       else {
-        const { counts, cursor, split: groups } = await this.ingestTable({ table, split });
+        const { counts, cursor, split: groups, failure } = await this.ingestTable({ table, split });
         addCounts(pack.counts, counts);
-        if (cursor || groups) pack.again.push({ table: pack.done, cursor });
+        if (failure) pack.failures = [...(pack.failures ?? []), failure];
+        else if (cursor || groups) pack.again.push({ table: pack.done, cursor });
         else addCounts(pack.counts, { tablesChanged: 1 });
       }
       pack.done += 1;
@@ -253,6 +256,14 @@ export class StubUpstream implements Activities {
     return { ok: true, summary: '', sampleTables: [] };
   }
 }
+
+/** A table whose snapshot 4 cannot be read. */
+export const lossOf = (name: string): TableFailure => ({
+  table: `sales.${name}`,
+  code: 'DATA_LOSS',
+  message: 'Snapshot 4 cannot be read.',
+  failedAtMs: 7,
+});
 
 /** Tables `t1`, `t2`, … in one state. */
 export function manyTables(count: number, state: TableState = 'changed', first = 1): Record<string, TableState> {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { fails, failsOnce, returns, waitUntil } from './behaviours.ts';
 import { ReconcileEnvironment } from './reconcile-environment.ts';
-import { manyTables, StubUpstream } from './stub-upstream.ts';
+import { lossOf, manyTables, StubUpstream } from './stub-upstream.ts';
 
 let environment: ReconcileEnvironment;
 beforeAll(async () => {
@@ -234,11 +234,32 @@ describe('a table with a big snapshot', () => {
   });
 
   it('fails with the first group that fails, and begins no other', async () => {
-    const upstream = new StubUpstream({ big: { split: 5 } }).on('ingestFileGroup big 2', fails('DATA_LOSS'));
+    const upstream = new StubUpstream({ big: { split: 5 } }).on('ingestFileGroup big 2', fails('PERMISSION_DENIED'));
     const { failure, progress } = await environment.reconcile(upstream);
-    expect(failure?.message).toBe('Partial failure (1): sales.big: DATA_LOSS by the test');
+    expect(failure?.message).toBe('Partial failure (1): sales.big: PERMISSION_DENIED by the test');
     expect(groupsOf(upstream)).toEqual(['ingestFileGroup big 1', 'ingestFileGroup big 2']);
     expect(progress).toMatchObject({ tablesChanged: 0, filesIngested: 5, errors: 1 });
+  });
+
+  it('is ingested without groups if a part of the snapshot is lost, which leaves out that snapshot', async () => {
+    const upstream = new StubUpstream({ big: { split: 5 } })
+      .on('ingestFileGroup big 2', fails('DATA_LOSS'))
+      .on('ingestTable big', () => undefined, returns({ changed: true, counts: {}, failure: lossOf('big') }));
+    const { failure, progress } = await environment.reconcile(upstream);
+    expect(failure?.message).toBe('Partial failure (1): sales.big: Snapshot 4 cannot be read.');
+    expect(groupsOf(upstream)).toEqual(['ingestFileGroup big 1', 'ingestFileGroup big 2']);
+    expect(upstream.inputsOf('ingestTable').map(({ split }) => split)).toEqual([true, false]);
+    expect(progress).toMatchObject({ tablesChanged: 0, filesIngested: 5, errors: 1 });
+  });
+});
+
+describe('a table with a snapshot that cannot be read', () => {
+  it.each([1, 40])('is a failure of the job, among %s tables, and is not tried again', async (count) => {
+    const upstream = new StubUpstream({ ...manyTables(count), t1: 'lossy' });
+    const { failure, progress } = await environment.reconcile(upstream);
+    expect(failure?.message).toBe('Partial failure (1): sales.t1: Snapshot 4 cannot be read.');
+    expect(progress).toMatchObject({ tablesScanned: count, tablesChanged: count - 1, errors: 1 });
+    expect(upstream.work.filter((step) => step.includes('t1')).length).toBe(1);
   });
 });
 
