@@ -54,6 +54,25 @@ it('returns the list if expected snapshots must have their files, and some have 
   expect(await compare([], SNAPSHOTS, true)).toMatchObject({ equal: true, ids: SNAPSHOTS });
 });
 
+it('returns the unreadable snapshots with the candidates, although they have no files', async () => {
+  const [entry] = identities([2n]);
+  const unreadable = 'its manifest list is gone';
+  await catalog.clients.snapshots.createSnapshot({
+    snapshot: { tableId, ...messageOf(entry!), unreadable },
+    metadataOnly: true,
+  });
+  expect(
+    await compare(
+      [2n],
+      SNAPSHOTS.filter((id) => id !== 2n),
+      true,
+    ),
+  ).toMatchObject({ equal: true, ids: SNAPSHOTS });
+  expect(await compare(SNAPSHOTS, [])).toMatchObject({ equal: true, ids: [2n] });
+  const stored = await catalog.clients.snapshots.getSnapshot({ tableId, snapshotId: 2n });
+  expect(stored).toMatchObject({ unreadable, captured: false });
+});
+
 it('compares all snapshots of a table that has more than are read at once', async () => {
   const { db, close } = await openDatabase(catalog.file);
   const last = await db
