@@ -15,18 +15,23 @@ export interface NameFilter {
   hasPatterns: boolean;
   /** Whether a table or view is included. */
   includes(table: { namespace: readonly string[]; name: string }): boolean;
-  /** Whether the namespace, or one below it, can contain included tables. */
-  mayContain(namespace: readonly string[]): boolean;
+  /** Whether a table or view directly in the namespace can be included. */
+  mayTakeIn(namespace: readonly string[]): boolean;
+  /** Whether a table or view in a namespace below it can be included. */
+  mayTakeBelow(namespace: readonly string[]): boolean;
 }
 
 /** Matches any number of segments or characters. */
 const ANY = Symbol('any');
 /** Matches exactly one character. */
 const ONE = Symbol('one');
+/** In a path: a segment that is not known. */
+const UNKNOWN = Symbol('unknown');
 
 /** One segment: the text itself if it has no wildcards, otherwise its characters (code points). */
 type SegmentPattern = string | (string | typeof ANY | typeof ONE)[];
 type NamePattern = (SegmentPattern | typeof ANY)[];
+type Path = readonly (string | typeof UNKNOWN)[];
 
 /**
  * Compiles the patterns of a connector's source; `SourceSelector` in connectors.proto defines their meaning. A table is included if its
@@ -51,9 +56,23 @@ export function nameFilter(patterns: NamePatterns | undefined): NameFilter {
   return {
     hasPatterns: [...include, ...exclude].some(({ length }) => length > 0),
     includes: ({ namespace, name }) => isNamespaceIncluded(namespace) && isIncluded(1, [...namespace, name]),
-    mayContain: (namespace) =>
-      include.every((some) => some.length === 0 || some.some((pattern) => beginsWith(pattern, namespace))) &&
-      !exclude.some((some) => some.some((pattern) => pattern.at(-1) === ANY && matches(pattern, namespace))),
+    mayTakeIn: (namespace) => {
+      const table: Path = [...namespace, UNKNOWN];
+      return (
+        isIncluded(0, namespace) &&
+        (include[1].length === 0 || include[1].some((pattern) => canMatch(pattern, table))) &&
+        !exclude[1].some((pattern) => alwaysMatches(pattern, table))
+      );
+    },
+    mayTakeBelow: (namespace) => {
+      const child: Path = [...namespace, UNKNOWN];
+      const table: Path = [...child, UNKNOWN];
+      return (
+        include.every((some) => some.length === 0 || some.some((pattern) => beginsWith(pattern, child))) &&
+        !exclude[0].some((pattern) => alwaysMatchesFrom(pattern, child)) &&
+        !exclude[1].some((pattern) => alwaysMatchesFrom(pattern, table))
+      );
+    },
   };
 }
 
@@ -87,12 +106,38 @@ function matches(pattern: NamePattern, path: readonly string[]): boolean {
   return globs(pattern, path, segmentMatches);
 }
 
-/** Whether a longer name that begins with these segments can match. */
-function beginsWith(pattern: NamePattern, path: readonly string[]): boolean {
+/** Whether the pattern matches with some names as the unknown segments. */
+function canMatch(pattern: NamePattern, path: Path): boolean {
+  return globs(pattern, path, canMatchSegment);
+}
+
+/** Whether the pattern matches whatever the unknown segments are. */
+function alwaysMatches(pattern: NamePattern, path: Path): boolean {
+  return globs(pattern, path, (part, segment) =>
+    segment === UNKNOWN ? matchesAnything(part) : segmentMatches(part, segment),
+  );
+}
+
+/** Whether the pattern matches whatever the unknown segments are and whatever follows the path. */
+function alwaysMatchesFrom(pattern: NamePattern, path: Path): boolean {
+  const afterAny = pattern.slice(pattern.lastIndexOf(ANY) + 1) as SegmentPattern[];
+  return pattern.includes(ANY) && afterAny.every(matchesAnything) && alwaysMatches(pattern, path);
+}
+
+/** Whether the pattern matches a longer name that begins with the path, with some names as the unknown segments. */
+function beginsWith(pattern: NamePattern, path: Path): boolean {
   const any = pattern.indexOf(ANY);
   if (any < 0 && pattern.length <= path.length) return false;
-  const fixed = pattern.slice(0, any < 0 ? path.length : Math.min(any, path.length));
-  return fixed.every((segment, i) => segmentMatches(segment as SegmentPattern, path[i] as string));
+  const fixed = pattern.slice(0, any < 0 ? path.length : Math.min(any, path.length)) as SegmentPattern[];
+  return fixed.every((part, i) => canMatchSegment(part, path[i] as Path[number]));
+}
+
+function canMatchSegment(pattern: SegmentPattern, segment: Path[number]): boolean {
+  return segment === UNKNOWN || segmentMatches(pattern, segment);
+}
+
+function matchesAnything(pattern: SegmentPattern): boolean {
+  return typeof pattern !== 'string' && pattern.every((token) => token === ANY);
 }
 
 function segmentMatches(pattern: SegmentPattern, segment: string): boolean {

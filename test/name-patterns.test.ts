@@ -104,23 +104,76 @@ describe('patterns', () => {
     expect(filter.includes({ namespace: Array(100).fill('a'), name: 'a' })).toBe(false);
   });
 
-  it.each<[Partial<typeof none> | Record<string, string[]>, string, boolean]>([
-    [{}, 'a', true],
-    [{ excludeNamespaces: ['a'] }, 'a', false],
-    [{ excludeNamespaces: ['a'] }, 'a.b', false],
-    [{ excludeNamespaces: ['a.b'] }, 'a', true],
-    [{ excludeTables: ['a.**'] }, 'a.b', false],
-    [{ excludeTables: ['a.*'] }, 'a', true],
-    [{ includeNamespaces: ['b'] }, 'a', false],
-    [{ includeNamespaces: ['a.b'] }, 'a', true],
-    [{ includeNamespaces: ['a.b'] }, 'a.b.c', true],
-    [{ includeNamespaces: ['**.b'] }, 'a', true],
-    [{ includeTables: ['a.b'] }, 'a', true],
-    [{ includeTables: ['a.b'] }, 'a.b', false],
-    [{ includeTables: ['a.b'] }, 'c', false],
-    [{ includeTables: ['a.**.x'] }, 'a.b.c', true],
-  ])('%j: %s can contain included tables: %s', (patterns, namespace, expected) => {
-    expect(nameFilter({ ...none, ...patterns }).mayContain(parseName(namespace))).toBe(expected);
+  it.each<[Partial<typeof none> | Record<string, string[]>, string, boolean, boolean]>([
+    [{}, 'a', true, true],
+    [{ includeNamespaces: ['b'] }, 'a', false, false],
+    [{ includeNamespaces: ['a.b'] }, 'a', false, true],
+    [{ includeNamespaces: ['a.b'] }, 'a.b', true, true],
+    [{ includeNamespaces: ['a.b'] }, 'a.b.c', true, true],
+    [{ includeNamespaces: ['**.b'] }, 'a', false, true],
+    [{ includeNamespaces: ['?.b'] }, 'aa', false, false],
+    [{ includeTables: ['a.b'] }, 'a', true, false],
+    [{ includeTables: ['a.b'] }, 'a.b', false, false],
+    [{ includeTables: ['a.b'] }, 'c', false, false],
+    [{ includeTables: ['a.b.c'] }, 'a', false, true],
+    [{ includeTables: ['a.**.x'] }, 'a.b.c', true, true],
+    [{ includeTables: ['**.x'] }, 'a', true, true],
+    [{ includeNamespaces: ['a'], includeTables: ['a.b.*'] }, 'a', false, true],
+    [{ includeNamespaces: ['a'], includeTables: ['b.*'] }, 'a', false, false],
+    [{ excludeNamespaces: ['a'] }, 'a', false, false],
+    [{ excludeNamespaces: ['a'] }, 'a.b', false, false],
+    [{ excludeNamespaces: ['a.b'] }, 'a', true, true],
+    [{ excludeNamespaces: ['a.*'] }, 'a', true, false],
+    [{ excludeNamespaces: ['a.*.*'] }, 'a', true, true],
+    [{ excludeNamespaces: ['**.b'] }, 'a', true, true],
+    [{ excludeNamespaces: ['**.b'] }, 'a.b', false, false],
+    [{ excludeTables: ['a.**'] }, 'a', false, false],
+    [{ excludeTables: ['a.**'] }, 'a.b', false, false],
+    [{ excludeTables: ['a.*'] }, 'a', false, true],
+    [{ excludeTables: ['a.b*'] }, 'a', true, true],
+    [{ excludeTables: ['a.?'] }, 'a', true, true],
+    [{ excludeTables: ['a.*.*'] }, 'a', true, true],
+    [{ excludeTables: ['a.*.**'] }, 'a', false, false],
+    [{ excludeTables: ['a.**.*'] }, 'a', false, false],
+    [{ excludeTables: ['a.*.*.**'] }, 'a', true, false],
+    [{ excludeTables: ['**.tmp_*'] }, 'a', true, true],
+    [{ includeNamespaces: ['a'], excludeNamespaces: ['a.tmp'] }, 'a.tmp', false, false],
+  ])(
+    '%j: of %s, something directly in it can be included: %s; something below: %s',
+    (patterns, namespace, within, below) => {
+      const filter = nameFilter({ ...none, ...patterns });
+      expect([filter.mayTakeIn(parseName(namespace)), filter.mayTakeBelow(parseName(namespace))]).toEqual([
+        within,
+        below,
+      ]);
+    },
+  );
+
+  it('can include no table of which they rule out the namespace, or one above it', () => {
+    const segment = fc.constantFrom('a', 'b', '*', '?', 'a*', '**');
+    const pattern = fc.array(segment, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('.'));
+    const patterns = fc.record({
+      ...{
+        includeNamespaces: fc.array(pattern, { maxLength: 2 }),
+        excludeNamespaces: fc.array(pattern, { maxLength: 2 }),
+      },
+      ...{ includeTables: fc.array(pattern, { maxLength: 2 }), excludeTables: fc.array(pattern, { maxLength: 2 }) },
+    });
+    const path = fc.array(fc.constantFrom('a', 'b', 'ab', 'c'), { minLength: 1, maxLength: 5 });
+    let included = 0;
+    fc.assert(
+      fc.property(patterns, path, (some, name) => {
+        const filter = nameFilter(some);
+        const namespace = name.slice(0, -1);
+        if (!filter.includes({ namespace, name: name.at(-1) as string })) return;
+        included += 1;
+        expect(filter.mayTakeIn(namespace)).toBe(true);
+        for (let depth = 0; depth < namespace.length; depth++)
+          expect(filter.mayTakeBelow(namespace.slice(0, depth))).toBe(true);
+      }),
+      { numRuns: 5000 },
+    );
+    expect(included).toBeGreaterThan(100);
   });
 
   it.each(['a..b', '"a', 'a b', ''])('reject %s', (text) => {

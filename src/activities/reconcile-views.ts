@@ -3,17 +3,16 @@ import type { ViewRef } from '../connectors/spi.ts';
 import type { ViewsHeartbeat, ViewsInput, ViewsOutcome } from '../contract/activities.ts';
 import { addCounts, type Counters, type TableFailure } from '../contract/job.ts';
 import { addToChecksum, NO_NAMES } from '../contract/name-checksum.ts';
-import { nameFilter } from '../name-patterns.ts';
 import { upstreamNameHash } from '../upstream-name-hash.ts';
 import { openChangeList } from './dry-run/change-list.ts';
 import { ingestViews, viewText } from './ingest/ingest-views.ts';
 import { listFailedTables } from './listing/list-failed-tables.ts';
 import { namespaceRefusal } from './listing/namespace-refusal.ts';
 import { takesViews } from './listing/view-source.ts';
-import type { RefusedNamespace, Walked } from './listing/walk-namespaces.ts';
-import { walkFrom, walkViews } from './listing/walk-namespaces.ts';
+import { type RefusedNamespace, type Walked, walkFrom, walkViews } from './listing/walk-namespaces.ts';
 import { isNothingGoneAfter } from './missing/nothing-gone.ts';
-import { destinationOf, namespaceText, scopeTakes } from './options/destination.ts';
+import { namespaceText } from './options/destination.ts';
+import { runFilter } from './options/run-filter.ts';
 import { recordJob } from './record-job.ts';
 import { activeCheck, activeConnector, isPaused } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
@@ -46,8 +45,8 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
         const first = input.cursor ?? walkFrom(connector.source?.namespacePath ?? []);
         done ??= { cursor: first, counts: {}, failures: [], listed: NO_NAMES };
         const heartbeat = { signal, beat: () => beat({ counts: done!.counts, views: done! } satisfies ViewsHeartbeat) };
-        const takes = scopeTakes(input.scope);
-        const filter = nameFilter(connector.source);
+        const filter = runFilter(connector, input.scope);
+        const children = new Map();
         const check = activeCheck(deps, input.connectorId);
         const changes = openChangeList(deps, connector, input);
         while (done.cursor && takesViews(upstream, connector, input)) {
@@ -55,12 +54,14 @@ export async function reconcileViews(deps: ActivityDeps, input: ViewsInput): Pro
           const page: Walked<ViewRef> = await (input.retryOf
             ? listFailedTables(deps, input.retryOf, 'views', done.cursor)
             : walkViews(upstream, done.cursor, {
+                filter,
+                children,
                 limit: PAGE,
                 onProgress: heartbeat.beat,
                 isLastAttempt: isLastAttempt(),
               }));
-          const taken = page.items.filter((view) => filter.includes(view) && takes(destinationOf(connector, view)));
-          const refused = page.refused.filter(({ path }) => filter.mayContain(path));
+          const { refused } = page;
+          const taken = page.items.filter(filter.includes);
           const { changed, failures } = await ingestViews(
             { deps, connector, upstream, full: input.full, heartbeat, changes },
             taken,

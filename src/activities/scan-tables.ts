@@ -6,18 +6,17 @@ import { addToChecksum, NO_NAMES } from '../contract/name-checksum.ts';
 import type { TableRef } from '../contract/upstream-names.ts';
 import type { Binding } from '../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
-import { nameFilter } from '../name-patterns.ts';
 import { upstreamNameHash } from '../upstream-name-hash.ts';
 import { listFailedTables } from './listing/list-failed-tables.ts';
 import { namespaceRefusal } from './listing/namespace-refusal.ts';
 import { takesViews } from './listing/view-source.ts';
-import type { Walked } from './listing/walk-namespaces.ts';
-import { walkFrom, walkTables } from './listing/walk-namespaces.ts';
+import { type ChildrenPages, type Walked, walkFrom, walkTables } from './listing/walk-namespaces.ts';
 import { lookUpBindings } from './missing/bindings.ts';
 import { isNothingGoneAfter } from './missing/nothing-gone.ts';
 import { resolveCaptureOptions } from './options/capture-options.ts';
 import { covers } from './options/coverage.ts';
-import { destinationOf, hasMoved, scopeTakes } from './options/destination.ts';
+import { destinationOf, hasMoved } from './options/destination.ts';
+import { type RunFilter, runFilter } from './options/run-filter.ts';
 import { recordJob } from './record-job.ts';
 import { activeUnlessCounted } from './runtime/active-connector.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
@@ -38,6 +37,12 @@ const PAGE_BYTES_LIMIT = 64 * 1024;
 /** Fingerprints requested from the upstream at the same time, if its listing has none. */
 const PARALLEL = 8;
 
+/** What the batches of one page share. */
+interface ScanWalk {
+  filter: RunFilter;
+  children: ChildrenPages;
+}
+
 /** Only a listing has fingerprints. */
 type ScannedTable = TableRef & Pick<TableEntry, 'fingerprint'>;
 
@@ -57,6 +62,7 @@ export async function scanTables(deps: ActivityDeps, input: ScanInput): Promise<
     async ({ beat, signal, isOver }) => {
       await recordJob(deps, input);
       await using upstream = await openUpstream(deps, connector);
+      const walk = { filter: runFilter(connector, input.scope), children: new Map() };
       let page = resume?.page;
       let changedAt = page?.changed.length ? performance.now() : undefined;
       const isFull = ({ changed, refused }: ScanPage) =>
@@ -69,7 +75,7 @@ export async function scanTables(deps: ActivityDeps, input: ScanInput): Promise<
         const counted = page;
         const heartbeat = { signal, beat: () => beat(counted && { counts: counted.counts, page: counted }) };
         const cursor: WalkCursor | undefined = page ? page.cursor : input.cursor;
-        const next = await scanBatch(deps, { ...input, cursor }, connector, upstream, heartbeat);
+        const next = await scanBatch(deps, { ...input, cursor }, connector, upstream, walk, heartbeat);
         page = page ? joined(page, next) : next;
         if (page.changed.length > 0) changedAt ??= performance.now();
         beat({ counts: page.counts, page } satisfies ScanHeartbeat);
@@ -91,15 +97,13 @@ async function scanBatch(
   input: ScanInput,
   connector: Connector,
   upstream: UpstreamCatalog,
+  walk: ScanWalk,
   heartbeat: Heartbeat,
 ): Promise<ScanPage> {
-  const listed = await listBatch(deps, upstream, connector, input, heartbeat);
-  const takes = scopeTakes(input.scope);
-  const filter = nameFilter(connector.source);
+  const listed = await listBatch(deps, upstream, connector, input, walk, heartbeat);
+  const { refused, namespacesLeftOut } = listed;
   const capture = resolveCaptureOptions(connector, input);
-  const named = listed.items.filter((table) => filter.includes(table) && takes(destinationOf(connector, table)));
-  // A refused namespace does not matter if the patterns take nothing of it.
-  const refused = listed.refused.filter(({ path }) => filter.mayContain(path));
+  const named = listed.items.filter(walk.filter.includes);
   const isCaptureOnly = capture.mode === 'CAPTURE_ONLY';
   const allBound = input.full && !isCaptureOnly ? undefined : await lookUpBindings(deps, connector, 'tables', named);
   // Files are captured only of tables that the catalog has.
@@ -113,6 +117,7 @@ async function scanBatch(
       tablesScanned: taken.length,
       tablesUnchanged: taken.length - changed.length,
       tablesFiltered: listed.items.length - taken.length,
+      ...(namespacesLeftOut > 0 ? { namespacesFiltered: namespacesLeftOut } : {}),
     },
     changed: changed.map(({ namespace, name }) => ({ namespace, name })),
     listed: addToChecksum(NO_NAMES, ...taken.map(({ namespace, name }) => upstreamNameHash(namespace, name))),
@@ -139,13 +144,15 @@ async function listBatch(
   upstream: UpstreamCatalog,
   connector: Connector,
   { retryOf, cursor }: ScanInput,
+  walk: ScanWalk,
   heartbeat: Heartbeat,
 ): Promise<Walked<ScannedTable>> {
   if (retryOf) return listFailedTables(deps, retryOf, 'tables', cursor);
   const root = connector.source?.namespacePath ?? [];
   const only = connector.source?.table;
-  if (only) return { items: [{ namespace: root, name: only }], refused: [], cursor: undefined };
+  if (only) return { items: [{ namespace: root, name: only }], refused: [], namespacesLeftOut: 0, cursor: undefined };
   return walkTables(upstream, cursor ?? walkFrom(root), {
+    ...walk,
     limit: BATCH,
     onProgress: () => heartbeat.beat(),
     isLastAttempt: isLastAttempt(),

@@ -1,20 +1,22 @@
 import { setTimeout } from 'node:timers/promises';
 import type { TableEntry, UpstreamCatalog } from '../connectors/spi.ts';
+import type { WalkCursor } from '../contract/activities.ts';
 import type { ValidateRequest, ValidateResult } from '../contract/job.ts';
 import type { NamespacePath, TableRef } from '../contract/upstream-names.ts';
-import { CodedError, type CodeName } from '../errors.ts';
+import { CodedError } from '../errors.ts';
 import type { TableFormat } from '../formats/table-reader.ts';
 import { Connector } from '../generated/reconciler/v1/connectors.ts';
-import { type NameFilter, nameFilter } from '../name-patterns.ts';
 import { formatName } from '../names.ts';
-import { plural } from '../text.ts';
+import { plural, plurals } from '../text.ts';
 import { absentNamespace, absentTable, someOf } from './listing/suggest-name.ts';
-import { type Walked, walkFrom, walkTables } from './listing/walk-namespaces.ts';
+import { type RefusedNamespace, type Walked, walkFrom, walkTables } from './listing/walk-namespaces.ts';
 import { namespaceText, tableText } from './options/destination.ts';
+import { type RunFilter, runFilter } from './options/run-filter.ts';
 import type { ActivityDeps } from './runtime/deps.ts';
-import { describeError } from './runtime/failures.ts';
 import { type Heartbeat, withHeartbeat } from './runtime/heartbeat.ts';
 import { openUpstreamUncached } from './runtime/open-upstream.ts';
+import { readSample, readTable } from './validation/read-sample.ts';
+import { whatIsWrong } from './validation/what-is-wrong.ts';
 
 /** Tables that are listed, and those of them that the result names. */
 const PAGE = 100;
@@ -23,16 +25,11 @@ const SAMPLE = 20;
 const LISTING_MS = 25_000;
 /** For everything: below the 60 s after which the caller reports that no worker responds. */
 const ANSWER_TIMEOUT_MS = 45_000;
-/** Tables to open until one can be read. */
-const MAX_TRIED = 3;
 
 /**
- * Opens the upstream, lists one page of tables and opens one of them.
+ * Opens the upstream, lists one page of tables and reads one of them, with its storage, as a job would.
  *
- * A broken table is not the connector's fault. A table that may not be read, or whose storage does not respond, is: the same holds for the
- * other tables.
- *
- * @returns what was found, or what is wrong
+ * @returns what was found and read, or what is wrong
  */
 export async function validateConnector(deps: ActivityDeps, request: ValidateRequest): Promise<ValidateResult> {
   const connector = request.connectorId
@@ -40,14 +37,16 @@ export async function validateConnector(deps: ActivityDeps, request: ValidateReq
     : Connector.fromJSON(JSON.parse(request.connectorJson ?? '{}'));
   const where = connector.uri || 'AWS Glue';
   return withHeartbeat(`Validating ${where}`, {}, async (heartbeat) => {
-    const late = wrong(
-      `The address does not respond in time: ${where} did not respond within ${ANSWER_TIMEOUT_MS / 1000} s.`,
-    );
+    const state: State = { heartbeat, where, waitsFor: where };
     const timer = new AbortController();
     try {
       return await Promise.race([
-        validate(deps, connector, where, heartbeat),
-        setTimeout(ANSWER_TIMEOUT_MS, late, { signal: timer.signal }),
+        validate(deps, connector, state),
+        setTimeout(ANSWER_TIMEOUT_MS, undefined, { signal: timer.signal }).then(() =>
+          wrong(
+            `The address does not respond in time: ${state.waitsFor} did not respond within ${ANSWER_TIMEOUT_MS / 1000} s.`,
+          ),
+        ),
       ]);
     } catch (error) {
       heartbeat.signal.throwIfAborted();
@@ -58,82 +57,120 @@ export async function validateConnector(deps: ActivityDeps, request: ValidateReq
   });
 }
 
-async function validate(
-  deps: ActivityDeps,
-  connector: Connector,
-  where: string,
-  heartbeat: Heartbeat,
-): Promise<ValidateResult> {
-  await using upstream = await openUpstreamUncached(deps, connector);
-  const { namespacePath = [], table = '' } = connector.source ?? {};
-  if (table !== '') return await validateTable(upstream, { namespace: namespacePath, name: table });
-  return await validateTables(upstream, namespacePath, nameFilter(connector.source), where, heartbeat);
+interface State {
+  heartbeat: Heartbeat;
+  /** The upstream's address. */
+  where: string;
+  /** What is being read, for the case that it does not respond. */
+  waitsFor: string;
 }
 
-async function validateTable(upstream: UpstreamCatalog, table: TableRef): Promise<ValidateResult> {
+async function validate(deps: ActivityDeps, connector: Connector, state: State): Promise<ValidateResult> {
+  await using upstream = await openUpstreamUncached(deps, connector);
+  const { namespacePath = [], table = '' } = connector.source ?? {};
+  if (table !== '') return await validateTable(upstream, { namespace: namespacePath, name: table }, state);
+  return await validateTables(upstream, namespacePath, runFilter(connector), state);
+}
+
+async function validateTable(upstream: UpstreamCatalog, table: TableRef, state: State): Promise<ValidateResult> {
+  state.waitsFor = `table ${tableText(table)}, or its storage,`;
   try {
-    await using _ = await upstream.openTable(table);
+    const { read } = await readTable(upstream, table);
+    return { ok: true, summary: read, sampleTables: [tableText(table)] };
   } catch (error) {
     return wrong((isNotFound(error) && (await absentTable(upstream, table))) || whatIsWrong(error));
   }
-  return { ok: true, summary: `Table ${tableText(table)} is there and can be read.`, sampleTables: [tableText(table)] };
 }
 
 async function validateTables(
   upstream: UpstreamCatalog,
   root: NamespacePath,
-  filter: NameFilter,
-  where: string,
-  heartbeat: Heartbeat,
+  filter: RunFilter,
+  state: State,
 ): Promise<ValidateResult> {
-  const place = root.length > 0 ? `namespace ${formatName([...root])} of ${where}` : where;
-  const until = Date.now() + LISTING_MS;
-  let listed: Walked<TableEntry>;
-  let filtered = 0;
+  const place = root.length > 0 ? `namespace ${formatName([...root])} of ${state.where}` : state.where;
+  let listed: FirstTables;
   try {
-    listed = { items: [], refused: [], cursor: walkFrom(root) };
-    // A batch may have only empty namespaces, or only tables that the patterns leave out.
-    while (listed.items.length === 0 && listed.cursor) {
-      const { refused } = listed;
-      const onProgress = () => {
-        heartbeat.beat();
-        if (Date.now() > until) throw new ListingIsLong();
-      };
-      listed = await walkTables(upstream, listed.cursor, { limit: PAGE, onProgress, isLastAttempt: true });
-      const { items } = listed;
-      listed.items = items.filter(filter.includes);
-      filtered += items.length - listed.items.length;
-      listed.refused = [...refused, ...listed.refused.filter(({ path }) => filter.mayContain(path))];
-    }
+    listed = await firstTables(upstream, root, filter, state.heartbeat);
   } catch (error) {
-    if (error instanceof ListingIsLong) {
-      const summary = `${place} responds, but its listing is long: after ${LISTING_MS / 1000} s fewer than ${PAGE} tables were found.`;
-      return { ok: true, summary, sampleTables: [] };
-    }
     return wrong((isNotFound(error) && (await absentNamespace(upstream, root))) || whatIsWrong(error));
   }
-  const { items: tables, refused, cursor } = listed;
+  const { tables, refused, isComplete, isLong } = listed;
+  const leftOut = plurals([listed.tablesFiltered, 'table'], [listed.namespacesFiltered, 'namespace']);
+  if (tables.length === 0 && isLong) {
+    const summary = `${place} responds, but its listing is long: no table was found within ${LISTING_MS / 1000} s, so that none was read.`;
+    return { ok: true, summary, sampleTables: [] };
+  }
   if (tables.length === 0) {
-    if (filtered > 0 && refused.length === 0) {
-      return wrong(`The patterns include none of the ${plural(filtered, 'table')} of ${place}: check them.`);
-    }
-    return wrong(refused[0] ? whatIsWrong(refused[0].error) : await nothingFound(upstream, root, place));
+    if (refused[0]) return wrong(whatIsWrong(refused[0].error));
+    return wrong(
+      leftOut
+        ? `The patterns include no table of ${place}: they leave out ${leftOut}. Check them.`
+        : await nothingFound(upstream, root, place),
+    );
   }
   const sampleTables = tables.slice(0, SAMPLE).map(tableText);
-  const reason = await unreadableReason(upstream, tables.slice(0, MAX_TRIED), heartbeat);
   const namespaces = new Set(tables.map(({ namespace }) => JSON.stringify(namespace))).size;
-  const more = cursor ? ' or more' : '';
-  const left = filtered > 0 ? `, ${filtered} left out by the patterns` : '';
+  const more = isComplete ? '' : ' or more';
+  const left = leftOut ? `, ${leftOut} left out by the patterns` : '';
   const found = `${tablesText(tables, more)} in ${plural(namespaces, 'namespace', more)} found in ${place}${left}`;
-  if (reason === undefined) {
-    const closed = refused.map(({ path }) => namespaceText(path)).join(', ');
-    const but = closed === '' ? '' : ` ${closed} may not be listed: each will be an error of the job.`;
-    return { ok: true, summary: `${found}.${but}`, sampleTables };
+  state.waitsFor = `${found}, but the storage of the tables`;
+  const sample = await readSample(upstream, tables, state.heartbeat);
+  if (sample.wrong !== undefined) {
+    return { ok: false, summary: `${found}, but none that was tried can be read. ${sample.wrong}`, sampleTables };
   }
-  return { ok: false, summary: `${found}, but none that was tried can be read. ${reason}`, sampleTables };
+  const closed = refused.map(({ path }) => namespaceText(path)).join(', ');
+  const but = closed === '' ? '' : ` ${closed} may not be listed: each will be an error of the job.`;
+  return { ok: true, summary: `${found}. ${sample.read}${but}`, sampleTables };
 }
 
-class ListingIsLong extends Error {}
+interface FirstTables {
+  tables: TableEntry[];
+  refused: RefusedNamespace[];
+  tablesFiltered: number;
+  namespacesFiltered: number;
+  isComplete: boolean;
+  /** The time for listing is over. */
+  isLong: boolean;
+}
+
+/** The tables of the first batch that has any. */
+async function firstTables(
+  upstream: UpstreamCatalog,
+  root: NamespacePath,
+  filter: RunFilter,
+  heartbeat: Heartbeat,
+): Promise<FirstTables> {
+  const until = Date.now() + LISTING_MS;
+  const isOver = () => Date.now() > until;
+  const options = {
+    filter,
+    children: new Map(),
+    limit: PAGE,
+    onProgress: () => heartbeat.beat(),
+    isOver,
+    isLastAttempt: true,
+  };
+  const first: FirstTables = {
+    tables: [],
+    refused: [],
+    tablesFiltered: 0,
+    namespacesFiltered: 0,
+    isComplete: false,
+    isLong: false,
+  };
+  let cursor: WalkCursor | undefined = walkFrom(root);
+  // A batch may have only empty namespaces, or only tables that the patterns leave out.
+  while (first.tables.length === 0 && cursor && !isOver()) {
+    const batch: Walked<TableEntry> = await walkTables(upstream, cursor, options);
+    first.tables = batch.items.filter(filter.includes);
+    first.tablesFiltered += batch.items.length - first.tables.length;
+    first.namespacesFiltered += batch.namespacesLeftOut;
+    first.refused.push(...batch.refused);
+    cursor = batch.cursor;
+  }
+  return { ...first, isComplete: !cursor, isLong: cursor !== undefined && isOver() };
+}
 
 async function nothingFound(upstream: UpstreamCatalog, root: NamespacePath, place: string): Promise<string> {
   const absent = await absentNamespace(upstream, root);
@@ -142,56 +179,6 @@ async function nothingFound(upstream: UpstreamCatalog, root: NamespacePath, plac
   const below = someOf(items.map((path) => path.at(-1) ?? ''));
   const namespaces = below ? `its namespaces are ${below}${nextToken ? ', …' : ''}` : 'it has no namespaces';
   return `No table found in ${place}; ${namespaces}. Check the URI and the source namespace.`;
-}
-
-/** What prevents all of the tables from being read; undefined if one opens, or if the tables themselves are broken. */
-async function unreadableReason(
-  upstream: UpstreamCatalog,
-  tables: TableRef[],
-  heartbeat: Heartbeat,
-): Promise<string | undefined> {
-  let reason: string | undefined;
-  for (const table of tables) {
-    try {
-      await using _ = await upstream.openTable(table);
-      return undefined;
-    } catch (error) {
-      const { code } = describeError(error);
-      if (!(error instanceof CodedError) || !ACCESS.has(code)) return undefined;
-      reason ??= whatIsWrong(error);
-      // The other tables would wait for the same address.
-      if (code === 'UNAVAILABLE' || code === 'DEADLINE_EXCEEDED') return reason;
-    }
-    heartbeat.beat();
-  }
-  return reason;
-}
-
-/** Failures that the table did not cause. */
-const ACCESS: ReadonlySet<string> = new Set<CodeName>([
-  'UNAUTHENTICATED',
-  'PERMISSION_DENIED',
-  'UNAVAILABLE',
-  'DEADLINE_EXCEEDED',
-  'UNIMPLEMENTED',
-]);
-
-const WRONG: Partial<Record<string, string>> = {
-  UNAUTHENTICATED: 'The credentials are rejected',
-  PERMISSION_DENIED: 'A permission is missing',
-  UNAVAILABLE: 'The address does not respond',
-  DEADLINE_EXCEEDED: 'The address does not respond in time',
-  RESOURCE_EXHAUSTED: 'The upstream asks to slow down',
-  NOT_FOUND: 'The address or the warehouse does not exist',
-  INVALID_ARGUMENT: 'The connector is configured wrongly',
-  FAILED_PRECONDITION: 'The connector cannot be opened as it is',
-  UNIMPLEMENTED: 'This upstream cannot be read',
-};
-
-/** The part of the connector that is wrong, and the error's message. */
-function whatIsWrong(error: unknown): string {
-  const { code, message } = describeError(error);
-  return `${WRONG[code] ?? code}: ${message}`;
 }
 
 const isNotFound = (error: unknown) => error instanceof CodedError && error.code === 'NOT_FOUND';

@@ -51,9 +51,9 @@ export async function reconcile(request: ReconcileRequest, carried?: CarriedRun)
 
 /** A run that found nothing must not look successful: usually a setting is wrong. */
 function requireFinds({ request, counters }: Job): void {
-  const { tablesScanned, viewsScanned, tablesFiltered = 0, errors } = counters;
+  const { tablesScanned, viewsScanned, errors } = counters;
   if (tablesScanned || viewsScanned || errors || request.allowMissing) return;
-  throw ApplicationFailure.nonRetryable(nothingFound(request, tablesFiltered), 'NOT_FOUND');
+  throw ApplicationFailure.nonRetryable(nothingFound(request, counters), 'NOT_FOUND');
 }
 
 /** @returns what the workflow fails with; undefined if nothing failed */

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import type { ActivityDeps } from '../../src/activities/runtime/deps.ts';
@@ -12,6 +12,7 @@ import type { ValidateResult } from '../../src/contract/job.ts';
 import { CodedError, type CodeName } from '../../src/errors.ts';
 import { Connector } from '../../src/generated/reconciler/v1/connectors.ts';
 import { ROOT } from '../integration/stack/running-stack.ts';
+import { fakeOnly } from '../jest/fake-timers.ts';
 import { MemoryUpstream } from './memory-upstream.ts';
 
 const WAREHOUSE = join(ROOT, 'test/fixtures/iceberg/wh');
@@ -36,22 +37,58 @@ async function validate(fields: object, upstream?: () => Promise<UpstreamCatalog
   })) as ValidateResult;
 }
 
+/** What an opened table has that validation reads. */
+const opened = (id?: bigint) => ({
+  descriptor: { currentSnapshotId: id },
+  liveFileCounts: async () => undefined,
+  async *snapshots() {
+    yield { manifestList: 's3://b/list' };
+  },
+  async [Symbol.asyncDispose]() {},
+});
+
+/** The tables a.t, a.u, … and what happens when each of them is opened. */
+function tables(...open: (() => unknown)[]): MemoryUpstream {
+  const upstream = new MemoryUpstream();
+  upstream.namespaces.push(['a']);
+  open.forEach((_, i) => {
+    upstream.tables.push({ namespace: ['a'], name: `t${i}` });
+  });
+  upstream.openTable = (async ({ name }: { name: string }) => open[Number(name.slice(1))]?.()) as never;
+  return upstream;
+}
+const fails = (code: CodeName) => () => {
+  throw new CodedError(code, `${code} for the test`);
+};
+const summaryOf = async (upstream: MemoryUpstream) => {
+  const { ok, summary } = await validate({ uri: 'c' }, async () => upstream);
+  return `${ok}: ${summary.replace(/^\d+ Iceberg tables? in 1 namespace found in c/, '…')}`;
+};
+
 const source = (path: string[], table?: string) => ({ source: { namespacePath: path, table } });
 
 describe('a warehouse folder', () => {
   it('reports what it found', async () => {
     const all = await validate({});
-    expect(all).toMatchObject({ ok: true, summary: `22 Iceberg tables in 2 namespaces found in file://${WAREHOUSE}.` });
+    expect(all).toMatchObject({
+      ok: true,
+      summary: expect.stringContaining(`22 Iceberg tables in 2 namespaces found in file://${WAREHOUSE}. Table bad.`),
+    });
+    expect(all.summary).toMatch(
+      / Table bad\.missing_manifest can be read: its metadata, and the manifest list file:\/lake\/[^ ]*\/snap-[^ ]*\.avro\.$/,
+    );
     expect(all.sampleTables).toHaveLength(20);
     const one = await validate(source(['fx']));
     expect(one).toMatchObject({
       ok: true,
-      summary: `19 Iceberg tables in 1 namespace found in namespace fx of file://${WAREHOUSE}.`,
+      summary: expect.stringContaining(
+        `19 Iceberg tables in 1 namespace found in namespace fx of file://${WAREHOUSE}. Table fx.`,
+      ),
     });
     expect(one.sampleTables).toContain('fx.orders');
     expect(await validate(source(['fx'], 'orders'))).toEqual({
       ok: true,
-      summary: 'Table fx.orders is there and can be read.',
+      summary: expect.stringMatching(/^Table fx\.orders can be read: its metadata, and the manifest list .*\.avro\.$/),
       sampleTables: ['fx.orders'],
     });
   });
@@ -60,16 +97,20 @@ describe('a warehouse folder', () => {
     const where = `in 1 namespace found in file://${WAREHOUSE}`;
     expect(await validate({ source: { includeTables: ['fx.orders', 'bad.*'] } })).toMatchObject({
       ok: true,
-      summary: `4 Iceberg tables in 2 namespaces found in file://${WAREHOUSE}, 18 left out by the patterns.`,
+      summary: expect.stringContaining(
+        `4 Iceberg tables in 2 namespaces found in file://${WAREHOUSE}, 18 tables left out by the patterns. `,
+      ),
     });
     expect(await validate({ source: { includeTables: ['fx.orders'] } })).toEqual({
       ok: true,
-      summary: `1 Iceberg table ${where}, 21 left out by the patterns.`,
+      summary: expect.stringContaining(
+        `1 Iceberg table ${where}, 18 tables and 1 namespace left out by the patterns. Table fx.orders can be read: `,
+      ),
       sampleTables: ['fx.orders'],
     });
     expect(await validate({ source: { excludeNamespaces: ['*'] } })).toMatchObject({
       ok: false,
-      summary: `The patterns include none of the 22 tables of file://${WAREHOUSE}: check them.`,
+      summary: `The patterns include no table of file://${WAREHOUSE}: they leave out 2 namespaces. Check them.`,
     });
   });
 
@@ -162,16 +203,70 @@ describe('an upstream that fails', () => {
     });
   });
 
-  it('is right if one table of several may not be read', async () => {
-    class Partly extends MemoryUpstream {
-      override openTable = (async ({ name }: { name: string }) => {
-        if (name === 't') throw new CodedError('PERMISSION_DENIED', 'no');
-        return { async [Symbol.asyncDispose]() {} };
-      }) as never;
-    }
-    const upstream = new Partly();
-    upstream.namespaces.push(['a']);
-    upstream.tables.push({ namespace: ['a'], name: 't' }, { namespace: ['a'], name: 'u' });
-    expect(await validate({}, async () => upstream)).toMatchObject({ ok: true });
+  it.each<[string, (() => unknown)[], string]>([
+    ['another table has a snapshot', [() => opened(), () => opened(5n)], 'true: …. Table a.t1 can be read: '],
+    ['another table may be read', [fails('PERMISSION_DENIED'), () => opened(5n)], 'true: …. Table a.t1 can be read: '],
+    ['another table is broken', [fails('DATA_LOSS'), () => opened(5n)], 'true: …. Table a.t1 can be read: '],
+    [
+      'no table has a snapshot',
+      [() => opened(), () => opened()],
+      'true: …. The metadata of table a.t0 can be read; it has no',
+    ],
+    ['the others are broken', [fails('DATA_LOSS'), () => opened()], 'true: …. The metadata of table a.t1 can be read'],
+    [
+      'all are broken',
+      [fails('DATA_LOSS'), fails('NOT_FOUND')],
+      'false: …, but none that was tried can be read. DATA_LOSS: ',
+    ],
+    [
+      'storage was denied',
+      [() => opened(), fails('UNAUTHENTICATED')],
+      'false: …, but none .* The credentials are rejected: ',
+    ],
+    [
+      'a setting is missing',
+      [fails('DATA_LOSS'), fails('FAILED_PRECONDITION')],
+      'false: …, but none .* The connector cannot be',
+    ],
+  ])('decides by the tables that were tried, if %s', async (_, open, summary) => {
+    expect(await summaryOf(tables(...open))).toMatch(new RegExp(`^${summary}`));
+  });
+
+  it('is tried with a few tables if it refuses all, and with one if it does not respond', async () => {
+    const tried = async (code: CodeName) => {
+      let n = 0;
+      const open = () => {
+        n += 1;
+        return fails(code)();
+      };
+      expect(await summaryOf(tables(...Array(30).fill(open)))).toMatch(/^false/);
+      return n;
+    };
+    expect(await tried('PERMISSION_DENIED')).toBe(3);
+    expect(await tried('UNAVAILABLE')).toBe(1);
+    expect(await tried('DATA_LOSS')).toBe(20);
+  });
+
+  it('is read as far as it was listed, if listing takes long', async () => {
+    fakeOnly(['Date']);
+    const upstream = tables(() => opened(5n));
+    for (let i = 0; i < 100; i++) upstream.namespaces.push([`empty${i}`]);
+    const { listTables } = upstream;
+    upstream.listTables = async (path, page) => {
+      jest.setSystemTime(Date.now() + 1_000);
+      return listTables.call(upstream, path, page);
+    };
+    const found = '1 or more Iceberg tables in 1 or more namespaces found in c. Table a.t0 can be read: ';
+    expect(await validate({ uri: 'c' }, async () => upstream)).toMatchObject({
+      ok: true,
+      summary: expect.stringContaining(found),
+    });
+    upstream.tables.length = 0;
+    expect(await validate({ uri: 'c' }, async () => upstream)).toEqual({
+      ok: true,
+      summary: 'c responds, but its listing is long: no table was found within 25 s, so that none was read.',
+      sampleTables: [],
+    });
+    jest.useRealTimers();
   });
 });

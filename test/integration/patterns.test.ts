@@ -24,14 +24,14 @@ it('a run ingests the tables that the patterns include, and tables that are filt
   const first = await stack.trigger(connectorId);
   expect(first).toMatchObject({
     state: JobState.JS_SUCCEEDED,
-    counters: { tablesScanned: 19n, tablesFiltered: 3n, errors: 0n },
+    counters: { tablesScanned: 19n, tablesFiltered: 0n, namespacesFiltered: 1n, errors: 0n },
   });
 
   await set(connectorId, { includeTables: ['fx.orders'] });
   const narrower = await stack.trigger(connectorId);
   expect(narrower).toMatchObject({
     state: JobState.JS_SUCCEEDED,
-    counters: { tablesScanned: 1n, tablesFiltered: 21n },
+    counters: { tablesScanned: 1n, tablesFiltered: 18n, namespacesFiltered: 1n },
   });
   expect(narrower).toMatchObject({ counters: { tablesUnchanged: 1n, tablesMissing: 0n } });
 
@@ -39,7 +39,7 @@ it('a run ingests the tables that the patterns include, and tables that are filt
   const all = await stack.trigger(connectorId);
   expect(all).toMatchObject({
     state: JobState.JS_FAILED,
-    counters: { errors: 2n, tablesUnchanged: 19n, tablesFiltered: 0n },
+    counters: { errors: 2n, tablesUnchanged: 19n, tablesFiltered: 0n, namespacesFiltered: 0n },
   });
   expect(countersOf(all).tablesMissing).toBe(0n);
 
@@ -47,5 +47,8 @@ it('a run ingests the tables that the patterns include, and tables that are filt
     destinationNamespacePaths: ['fx'],
     destinationTableName: 'orders',
   });
-  expect(scoped).toMatchObject({ state: JobState.JS_SUCCEEDED, counters: { tablesScanned: 1n, tablesFiltered: 21n } });
+  expect(scoped).toMatchObject({
+    state: JobState.JS_SUCCEEDED,
+    counters: { tablesScanned: 1n, tablesFiltered: 18n, namespacesFiltered: 1n },
+  });
 });

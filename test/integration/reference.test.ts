@@ -108,7 +108,9 @@ describe('a stack, unlike the reference implementation,', () => {
       counters: { tablesScanned: 1n, tablesChanged: 1n, tablesFiltered: 2n },
     });
     const other = await stack.trigger(connectorId, { destinationNamespacePaths: ['m'] });
-    expect(other).toMatchObject({ counters: { tablesScanned: 1n, tablesChanged: 1n, tablesFiltered: 2n } });
+    expect(other).toMatchObject({
+      counters: { tablesScanned: 1n, tablesChanged: 1n, tablesFiltered: 0n, namespacesFiltered: 1n },
+    });
     // Tables outside of the scope do not count as missing.
     expect(await stack.trigger(connectorId)).toMatchObject({
       counters: { tablesChanged: 1n, tablesUnchanged: 2n, tablesMissing: 0n },

@@ -78,8 +78,8 @@ export class FakeS3 implements AsyncDisposable {
 }
 
 /** Responds with an object, or with the requested range of it. */
-export function object(response: ServerResponse, content: string, range?: string): void {
-  const bytes = Buffer.from(content);
+export function object(response: ServerResponse, content: string | Buffer, range?: string): void {
+  const bytes = typeof content === 'string' ? Buffer.from(content) : content;
   const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(range ?? '') ?? [];
   if (from === undefined) {
     response.writeHead(200, { 'content-length': bytes.length, etag: '"e"' }).end(bytes);

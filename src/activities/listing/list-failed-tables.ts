@@ -20,6 +20,7 @@ export async function listFailedTables(
   return {
     items: failures.filter((failure) => failure.kind === kind).map(({ table }) => refOf(table.replace(/^view /, ''))),
     refused: [],
+    namespacesLeftOut: 0,
     ...(nextPageToken ? { cursor: { parents: [], failures: nextPageToken } } : {}),
   };
 }

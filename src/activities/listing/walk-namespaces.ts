@@ -2,6 +2,7 @@ import type { Page, PageRequest, TableEntry, UpstreamCatalog, ViewRef } from '..
 import type { PagePlace, WalkCursor } from '../../contract/activities.ts';
 import type { NamespacePath } from '../../contract/upstream-names.ts';
 import { CodedError, type CodeName } from '../../errors.ts';
+import type { RunFilter } from '../options/run-filter.ts';
 import { NamespaceProof } from './namespace-proof.ts';
 import { nextPlace, shortName } from './next-place.ts';
 
@@ -26,28 +27,40 @@ export interface Walked<T> {
   items: T[];
   /** Their contents are unknown: they count neither as present nor as gone. */
   refused: RefusedNamespace[];
+  /** Namespaces that the filter leaves out with everything below them. Nothing was requested of them. */
+  namespacesLeftOut: number;
   /** Where to continue; absent if the walk is complete. */
   cursor?: WalkCursor;
 }
 
+/** Pages of children, by parent and token, of the parents where a walk stands. */
+export type ChildrenPages = Map<string, Page<NamespacePath>>;
+
 export interface WalkOptions {
+  /** What it takes nothing of is not requested. */
+  filter: Pick<RunFilter, 'mayTakeIn' | 'mayTakeBelow'>;
+  /** The batches of one walk share it, so that none of its pages is requested again in each batch. */
+  children: ChildrenPages;
   /** The walk ends with this many items. */
   limit: number;
   /** Called after each request. */
   onProgress: () => void;
+  /** Whether to return what has been found so far. */
+  isOver?: () => boolean;
   /** Whether the walk is not attempted again: then a namespace with a transient error is refused, if the others can be listed. */
   isLastAttempt: boolean;
 }
 
 /** They become part of an activity's result. */
 const MAX_REFUSED = 20;
-/** Namespaces that one batch visits: progress is stored only when the batch ends. */
-const MAX_VISITED = 500;
+/** Requests of one batch: progress is stored only when the batch ends. */
+const MAX_REQUESTS = 1_000;
 
 /**
  * Tables of the upstream, depth first, starting at the cursor: a namespace's own tables before those of its children. Ends with `limit`
- * tables, after some hundred namespaces, or when the walk is complete. A table that the upstream lists twice among these is returned once. A
- * namespace below the walk's root that cannot be listed, or was dropped meanwhile, does not end the walk.
+ * tables, after some hundred requests, or when the walk is complete. A table that the upstream lists twice among these is returned once. A
+ * namespace below the walk's root that cannot be listed, or was dropped meanwhile, does not end the walk. The tables of a visited namespace
+ * are not filtered.
  *
  * @throws CodedError DATA_LOSS if the upstream's pages repeat endlessly
  */
@@ -103,13 +116,15 @@ async function walk<T extends { namespace: NamespacePath; name: string }>(
   upstream: UpstreamCatalog,
   { what, list }: Listing<T>,
   start: WalkCursor,
-  { limit, onProgress, isLastAttempt }: WalkOptions,
+  { filter, children: pages, limit, onProgress, isOver, isLastAttempt }: WalkOptions,
 ): Promise<Walked<T>> {
   const cursor: WalkCursor = structuredClone(start);
   const items = new Map<string, T>();
   const refused: RefusedNamespace[] = [];
-  let visited = 0;
-  const walked = () => ({ items: [...items.values()], refused });
+  let requests = 0;
+  let namespacesLeftOut = 0;
+  const walked = () => ({ items: [...items.values()], refused, namespacesLeftOut });
+  const isFull = () => refused.length >= MAX_REFUSED || requests >= MAX_REQUESTS || isOver?.();
   const proof = new NamespaceProof(upstream, onProgress);
   /** An empty page if a namespace below the root cannot be listed, or is gone. */
   const orNothing =
@@ -125,30 +140,38 @@ async function walk<T extends { namespace: NamespacePath; name: string }>(
       if (isThere && refused.at(-1)?.path !== path) refused.push({ path, error });
       return { items: [] };
     };
-  /** A page of children of each parent on the way, so that none is requested again after each child. */
-  const pages = new Map<string, Page<NamespacePath>>();
+  const takes = (path: NamespacePath) => filter.mayTakeIn(path) || filter.mayTakeBelow(path);
+  if (cursor.namespace && cursor.parents.length === 0 && !takes(cursor.namespace.path)) {
+    return { ...walked(), namespacesLeftOut: 1 };
+  }
 
   for (;;) {
-    if (cursor.namespace) {
-      if (items.size >= limit || refused.length >= MAX_REFUSED || visited >= MAX_VISITED)
-        return { ...walked(), cursor };
-      visited++;
-      const { path, token } = cursor.namespace;
-      const page = await list(path, { size: limit - items.size, token }).catch(
-        orNothing<T>(path, cursor.parents.length === 0),
-      );
-      onProgress();
-      for (const item of page.items) items.set(JSON.stringify([item.namespace, item.name]), item);
-      const next = nextPlace(cursor.namespace, page, what, path);
-      cursor.namespace = next && { path, ...next };
-      if (!next) cursor.parents.push({ path, next: 0 });
-      continue;
+    const at = cursor.namespace;
+    if (at) {
+      if (filter.mayTakeIn(at.path)) {
+        if (items.size >= limit || isFull()) return { ...walked(), cursor };
+        requests++;
+        const page = await list(at.path, { size: limit - items.size, token: at.token }).catch(
+          orNothing<T>(at.path, cursor.parents.length === 0),
+        );
+        onProgress();
+        for (const item of page.items) items.set(JSON.stringify([item.namespace, item.name]), item);
+        const next = nextPlace(at, page, what, at.path);
+        cursor.namespace = next && { path: at.path, ...next };
+        if (next) continue;
+      }
+      cursor.namespace = undefined;
+      // Those of the root are counted, so that a run that finds nothing can name the reason.
+      if (cursor.parents.length === 0 || filter.mayTakeBelow(at.path)) cursor.parents.push({ path: at.path, next: 0 });
     }
     const parent = cursor.parents.at(-1);
     if (!parent) return walked();
     const key = JSON.stringify([parent.path, parent.token]);
     let children = pages.get(key);
     if (!children) {
+      // A namespace whose tables were refused is finished in the same batch, so that it is reported once.
+      if (isFull() && refused.at(-1)?.path !== parent.path) return { ...walked(), cursor };
+      requests++;
       const request = { size: NAMESPACE_PAGE, token: parent.token };
       children = await upstream
         .listNamespaces(parent.path, request)
@@ -159,7 +182,9 @@ async function walk<T extends { namespace: NamespacePath; name: string }>(
     const child = children.items[parent.next];
     if (child) {
       parent.next += 1;
-      if (isChild(child, parent.path)) cursor.namespace = { path: child };
+      if (!isChild(child, parent.path)) continue;
+      if (takes(child)) cursor.namespace = { path: child };
+      else namespacesLeftOut += 1;
       continue;
     }
     cursor.parents.pop();

@@ -1,8 +1,7 @@
-import type { ReconcileScope } from '../../contract/job.ts';
 import type { NamespacePath, TableRef } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
 import type { Connector } from '../../generated/reconciler/v1/connectors.ts';
-import { formatName, parseName } from '../../names.ts';
+import { formatName } from '../../names.ts';
 
 /** Where an upstream table goes. */
 export interface TableDestination {
@@ -20,19 +19,6 @@ export function destinationOf(connector: Connector, table: TableRef): TableDesti
 /** Whether the connector's destination has changed since a table or view was bound. */
 export function hasMoved(bound: { namespacePath: string[]; name: string }, to: TableDestination): boolean {
   return bound.name !== to.name || JSON.stringify(bound.namespacePath) !== JSON.stringify(to.namespacePath);
-}
-
-/**
- * Whether the run's scope takes a table with that destination.
- *
- * @throws CodedError INVALID_ARGUMENT for a namespace that is not a valid name
- */
-export function scopeTakes(scope: ReconcileScope | undefined): (destination: TableDestination) => boolean {
-  const namespaces = scope?.namespaces?.length
-    ? new Set(scope.namespaces.map((text) => formatName(parseName(text))))
-    : undefined;
-  return ({ namespacePath, name }) =>
-    (!namespaces || namespaces.has(formatName([...namespacePath]))) && (!scope?.table || scope.table === name);
 }
 
 /** A table's upstream name as text, for people. */

@@ -65,6 +65,7 @@ function tablesText(job: ReconcileJob): string {
     `${count(c.tablesUnchanged)} unchanged`,
   ];
   if (c.tablesFiltered > 0n) parts.push(`${count(c.tablesFiltered)} filtered`);
+  if (c.namespacesFiltered > 0n) parts.push(`${count(c.namespacesFiltered)} namespaces filtered`);
   if (c.tablesMissing > 0n) parts.push(`${count(c.tablesMissing)} missing`);
   return parts.join(', ');
 }

@@ -1,5 +1,5 @@
 import { workflowLink } from '../../contract/workflow-link.ts';
-import { escapeMarkdown } from '../../text.ts';
+import { escapeMarkdown, plural } from '../../text.ts';
 import type { Job } from './job.ts';
 
 const MAX_SHOWN = 10;
@@ -19,7 +19,7 @@ export function currentDetails(
     `**${escapeMarkdown(connectorName)}** · ${p.state} · ${escapeMarkdown(message)}`,
     '',
     // No Markdown table: the UI sets its columns without any space between them.
-    `Tables: **${c.tablesScanned ?? 0}** scanned · **${c.tablesChanged ?? 0}** changed · **${c.tablesUnchanged ?? 0}** unchanged · ${c.tablesFiltered ?? 0} filtered · ${c.tablesMissing ?? 0} missing · **${c.errors ?? 0}** errors`,
+    `Tables: **${c.tablesScanned ?? 0}** scanned · **${c.tablesChanged ?? 0}** changed · **${c.tablesUnchanged ?? 0}** unchanged · ${c.tablesFiltered ?? 0} filtered${c.namespacesFiltered ? ` (and ${plural(c.namespacesFiltered, 'namespace')})` : ''} · ${c.tablesMissing ?? 0} missing · **${c.errors ?? 0}** errors`,
     '',
     ...(c.viewsScanned
       ? [

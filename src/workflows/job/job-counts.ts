@@ -1,5 +1,10 @@
 import { addCounts, type Counters } from '../../contract/job.ts';
 
+/** What is counted again if a step is. */
+const SCANNED: ReadonlySet<keyof Counters> = new Set([
+  ...(['tablesScanned', 'tablesChanged', 'tablesUnchanged', 'tablesFiltered', 'namespacesFiltered'] as const),
+]);
+
 /** What a job has counted: steps that have ended, and running ones as far as their workers have reported. No counter ever falls. */
 export class JobCounts {
   readonly #ended: Counters;
@@ -33,8 +38,8 @@ export class JobCounts {
   end(step: string, counts?: Counters): void {
     const reported = this.#running.get(step) ?? {};
     this.#running.delete(step);
-    const { tablesScanned: _, tablesChanged: __, tablesUnchanged: ___, tablesFiltered: ____, ...work } = reported;
-    this.add(counts ? later(reported, counts) : work);
+    const work = Object.entries(reported).filter(([name]) => !SCANNED.has(name as keyof Counters));
+    this.add(counts ? later(reported, counts) : Object.fromEntries(work));
   }
 }
 

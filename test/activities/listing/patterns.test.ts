@@ -14,13 +14,25 @@ import { activityDeps } from '../activity-deps.ts';
 import { MemoryUpstream } from '../memory-upstream.ts';
 import { jobRecord, run, STEP } from '../run-activity.ts';
 
-/** Refuses to list some namespaces, and records those whose tables were listed. */
+/** Refuses to list some namespaces, and records those whose tables were listed, and all requests. */
 class ClosedUpstream extends MemoryUpstream {
   readonly closed = new Set<string>();
   readonly listed: string[] = [];
+  readonly requests: string[] = [];
+
+  override async listNamespaces(namespace: NamespacePath, page: PageRequest) {
+    this.requests.push(`below ${namespace.join('.')}`);
+    return super.listNamespaces(namespace, page);
+  }
+
+  override async listViews(namespace: NamespacePath, page: PageRequest) {
+    this.requests.push(`views ${namespace.join('.')}`);
+    return super.listViews(namespace, page);
+  }
 
   override async listTables(namespace: NamespacePath, page: PageRequest) {
     this.listed.push(namespace.join('.'));
+    this.requests.push(`tables ${namespace.join('.')}`);
     if (this.closed.has(namespace.join('.'))) throw new CodedError('PERMISSION_DENIED', `${namespace} is closed`);
     return super.listTables(namespace, page);
   }
@@ -69,18 +81,51 @@ describe('patterns', () => {
   it('leave tables and views out, and count them', async () => {
     const id = await connector({ ...SOURCE, namespacePath: [] });
     const { counts, changed } = await scan(id);
-    expect(counts).toMatchObject({ tablesScanned: 2, tablesFiltered: 3 });
+    expect(counts).toMatchObject({ tablesScanned: 2, tablesFiltered: 1, namespacesFiltered: 1 });
     expect(changed.map(({ name }) => name)).toEqual(['orders', 'items']);
     expect(await views(id)).toEqual(
       expect.objectContaining({ counts: { viewsScanned: 1, viewsChanged: 1, upstreamRequests: 0 } }),
     );
   });
 
+  it.each<[string, object, string[], number]>([
+    ['an excluded namespace', SOURCE, ['tables ', 'below ', 'tables sales', 'below sales'], 1],
+    ['one that is not included', { includeNamespaces: ['sales'] }, ['below ', 'tables sales', 'below sales'], 1],
+    ['one without an included table', { includeTables: ['tmp.x.*'] }, ['below ', 'below tmp', 'tables tmp.x'], 1],
+    ['the namespaces below one', { includeTables: ['sales.orders'] }, ['below ', 'tables sales'], 1],
+    ['the source namespace', { namespacePath: ['tmp'], excludeNamespaces: ['tmp'] }, [], 1],
+  ])('request nothing of what they leave out: %s', async (_, source, requests, namespacesFiltered) => {
+    const id = await connector(source);
+    upstream.requests.length = 0;
+    expect((await scan(id)).counts).toMatchObject({ namespacesFiltered });
+    expect(upstream.requests).toEqual(requests);
+    upstream.requests.length = 0;
+    await views(id);
+    expect(upstream.requests).toEqual(requests.map((request) => request.replace('tables', 'views')));
+  });
+
+  it('request nothing of what is outside of the scope of a run, which consists of names in the destination', async () => {
+    const scope = { namespaces: ['tmp.x'] };
+    const scoped = async (id: string) => {
+      upstream.requests.length = 0;
+      const { counts } = await run(() => scanTables(deps, { ...input(id), scope }));
+      return [counts.tablesScanned, counts.tablesFiltered, counts.namespacesFiltered];
+    };
+    expect(await scoped(await connector({}))).toEqual([1, 0, 1]);
+    expect(upstream.requests).toEqual(['below ', 'below tmp', 'tables tmp.x']);
+    const { connectorId } = await catalog.clients.connectors.createConnector({
+      connector: connectorSpec({ destination: { catalogName: 'one', namespacePath: ['tmp', 'x'] } }),
+    });
+    expect(await scoped(connectorId)).toEqual([5, 0, undefined]);
+  });
+
   it('allow a namespace that may not be listed, if they take nothing of it', async () => {
     upstream.closed.add('tmp').add('tmp.x');
     expect((await scan(await connector(SOURCE))).refused).toBeUndefined();
     expect((await scan(await connector({ excludeTables: ['tmp.scratch'] }))).refused).toHaveLength(2);
-    expect((await scan(await connector({ includeNamespaces: ['tmp.x'] }))).refused).toHaveLength(2);
+    expect((await scan(await connector({ includeNamespaces: ['tmp.x'] }))).refused).toMatchObject([
+      { table: 'namespace tmp.x', code: 'PERMISSION_DENIED' },
+    ]);
     expect((await scan(await connector({ excludeTables: ['tmp.x.**'] }))).refused).toMatchObject([
       { table: 'namespace tmp', code: 'PERMISSION_DENIED' },
     ]);

@@ -8,7 +8,10 @@ import type { NamespacePath } from '../../../src/contract/upstream-names.ts';
 import { CodedError, type CodeName } from '../../../src/errors.ts';
 import { MemoryUpstream } from '../memory-upstream.ts';
 
-const options = (limit = 100) => ({ limit, onProgress: () => {}, isLastAttempt: false });
+const EVERYTHING = { mayTakeIn: () => true, mayTakeBelow: () => true };
+const options = (limit = 100) => ({
+  ...{ filter: EVERYTHING, children: new Map(), limit, onProgress: () => {}, isLastAttempt: false },
+});
 
 /** All pages of a walk. Each cursor goes through JSON, as it does in a history. */
 async function walkAll(upstream: MemoryUpstream, limit: number, root: NamespacePath = []) {
@@ -146,6 +149,63 @@ describe('a walk', () => {
 
   it.each(['UNAUTHENTICATED', 'RESOURCE_EXHAUSTED'] as const)('ends with %s', async (code) => {
     await expect(walked(failing({ b: code }), true)).rejects.toMatchObject({ code });
+  });
+
+  it('lists the children of a namespace once for all its batches, and as often as they have pages', async () => {
+    const many = new MemoryUpstream();
+    for (let i = 0; i < 1200; i++) {
+      many.namespaces.push([`n${i}`]);
+      many.tables.push({ namespace: [`n${i}`], name: 't' });
+    }
+    const { listNamespaces } = many;
+    let ofRoot = 0;
+    many.listNamespaces = async (path, page) => {
+      if (path.length === 0) ofRoot += 1;
+      return listNamespaces.call(many, path, page);
+    };
+    let [cursor, batches, found]: [WalkCursor | undefined, number, number] = [walkFrom([]), 0, 0];
+    const shared = options(100);
+    while (cursor) {
+      const batch: Awaited<ReturnType<typeof walkTables>> = await walkTables(many, cursor, shared);
+      [cursor, batches, found] = [batch.cursor, batches + 1, found + batch.items.length];
+    }
+    expect([found, batches, ofRoot]).toEqual([1200, 12, 3]);
+    // Only the pages of the namespaces where the walk stands are kept.
+    expect(shared.children.size).toBe(0);
+  });
+
+  it('ends a batch after some requests, even if they are all for children', async () => {
+    const many = new MemoryUpstream();
+    for (let i = 0; i < 1500; i++) many.namespaces.push([`n${i}`]);
+    const below = { ...options(), filter: { mayTakeIn: () => false, mayTakeBelow: () => true } };
+    const { cursor } = await walkTables(many, walkFrom([]), below);
+    expect(cursor).toBeDefined();
+    expect((await walkTables(many, cursor as WalkCursor, below)).cursor).toBeUndefined();
+  });
+
+  it('reports each of many namespaces once whose tables and children are refused', async () => {
+    const closed = new MemoryUpstream();
+    for (let i = 0; i < 50; i++) closed.namespaces.push([`n${i}`]);
+    const { listNamespaces } = closed;
+    const refuse = (path: NamespacePath) => {
+      if (path.length > 0) throw new CodedError('PERMISSION_DENIED', `${path} is closed`);
+    };
+    closed.listTables = async (path) => {
+      refuse(path);
+      return { items: [] };
+    };
+    closed.listNamespaces = async (path, page) => {
+      refuse(path);
+      return listNamespaces.call(closed, path, page);
+    };
+    const names: string[] = [];
+    let cursor: WalkCursor | undefined = walkFrom([]);
+    while (cursor) {
+      const batch: Awaited<ReturnType<typeof walkTables>> = await walkTables(closed, cursor, options());
+      names.push(...batch.refused.map(({ path }) => path.join('.')));
+      cursor = batch.cursor;
+    }
+    expect(names).toEqual(closed.namespaces.map((path) => path.join('.')));
   });
 
   it('lists the children of each namespace once', async () => {

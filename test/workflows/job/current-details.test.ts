@@ -20,6 +20,9 @@ it('has the counters, and of views and drops only if there are any', () => {
   expect(text).toContain('**12** scanned');
   expect(text).toContain('**5** file changes');
   expect(text).not.toMatch(/Views|Dropped|Now|Failures/);
+  expect(text).toContain(' · 0 filtered · ');
+  const filtered = { tablesFiltered: 3, namespacesFiltered: 299 };
+  expect(details({ counters: filtered })).toContain(' · 3 filtered (and 299 namespaces) · ');
   expect(details({ counters: { viewsScanned: 3 } })).toContain('Views: **3** scanned · **0** changed');
   expect(details({ counters: { snapshotsDropped: 2 } })).toContain('Dropped: 0 tables · 0 views · 2 snapshots');
 });

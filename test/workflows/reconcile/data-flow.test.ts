@@ -180,7 +180,7 @@ describe('a run that finds nothing', () => {
   it('fails, binds nothing, and marks nothing missing', async () => {
     const upstream = new StubUpstream({ tmp: 'filtered' });
     const { failure } = await environment.reconcile(upstream);
-    expect(failure?.message).toMatch(/^Failed: The connector's patterns include none of the 1 upstream tables/);
+    expect(failure?.message).toMatch(/^Failed: The connector's patterns include no table: they leave out 1 table/);
     expect(upstream.steps.slice(1)).toEqual(['scanTables', 'endJob JS_FAILED']);
     expect(upstream.inputsOf('endJob')[0]?.bind).toBeUndefined();
     expect(upstream.records.at(-1)?.failures).toMatchObject([{ table: '', code: 'NOT_FOUND' }]);
