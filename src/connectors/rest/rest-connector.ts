@@ -22,6 +22,7 @@ import {
   loadConfig,
 } from './catalog-config.ts';
 import { catalogBase, sameOrigin } from './catalog-uri.ts';
+import { delegationRefused, hasIdentity, mayBeRefusedDelegation } from './delegation.ts';
 import { fingerprintOf, parseFingerprint } from './fingerprint.ts';
 import { HttpClient, type JsonResponse } from './http-client.ts';
 import { HttpExchange } from './http-exchange.ts';
@@ -158,9 +159,8 @@ class RestConnector implements UpstreamCatalog {
   }
 
   async openTable(table: TableRef): Promise<TableReader> {
-    const { config, own, localRoots, usage, delegation } = this.#options;
-    const { url, response } = await this.#load(table, 'all', this.#delegation());
-    const loaded = loadedTable(url, response);
+    const { config, own, localRoots, usage } = this.#options;
+    const { url, loaded, isDelegated } = await this.#loadToRead(table);
     const store = tableStorage(loaded, {
       defaults: config.defaults,
       overrides: config.overrides,
@@ -169,10 +169,7 @@ class RestConnector implements UpstreamCatalog {
       usage,
       loadCredentials: () => this.#credentials(table, loaded),
       fetchCredentials:
-        delegation !== '' &&
-        config.has(LOAD_CREDENTIALS) &&
-        /^s3[an]?:/i.test(loaded.location) &&
-        !own['s3.access-key-id'],
+        isDelegated && config.has(LOAD_CREDENTIALS) && isS3(loaded.location) && !own['s3.access-key-id'],
     });
     return openIcebergTable({
       store,
@@ -216,6 +213,33 @@ class RestConnector implements UpstreamCatalog {
     return { items: items.map(([name]) => ({ namespace, name: name as string })), ...next };
   }
 
+  /**
+   * Loads a table with delegated access to its storage. If the catalog refuses that for this table, it is asked again without: then the
+   * connector's own keys serve, if it has any.
+   */
+  async #loadToRead(table: TableRef): Promise<{ url: string; loaded: LoadedTable; isDelegated: boolean }> {
+    const { config, own, delegation } = this.#options;
+    const load = async (headers: Readonly<Record<string, string>>) => {
+      const { url, response } = await this.#load(table, 'all', headers);
+      return { url, loaded: loadedTable(url, response) };
+    };
+    if (delegation === '') return { ...(await load({})), isDelegated: false };
+    try {
+      return { ...(await load(this.#delegation())), isDelegated: true };
+    } catch (error) {
+      if (!mayBeRefusedDelegation(error)) throw error;
+      const plain = await load({}).catch((plainError) => {
+        // The first error has another cause, unless the catalog did not respond this time.
+        throw plainError instanceof ResponseError && plainError.code !== 'UNAVAILABLE' ? error : plainError;
+      });
+      const { location, credentials, config: ofTable } = plain.loaded;
+      const properties = { ...config.defaults, ...own, ...config.overrides, ...ofTable };
+      if (isS3(location) && credentials.length === 0 && !hasIdentity(properties))
+        throw delegationRefused(error, delegation);
+      return { ...plain, isDelegated: false };
+    }
+  }
+
   async #load(
     { namespace, name }: TableRef,
     snapshots: 'all' | 'refs',
@@ -238,21 +262,24 @@ class RestConnector implements UpstreamCatalog {
 
   /** Credentials from the credentials endpoint if the catalog has one, otherwise from loadTable. */
   async #credentials(table: TableRef, loaded: LoadedTable): Promise<VendedCredential[]> {
-    const { client, config } = this.#options;
+    const { client, config, delegation } = this.#options;
+    const keysInConfig = splitVendedKeys(loaded.config)[1];
+    const hadCredentials = loaded.credentials.length + keysInConfig.length > 0;
     const endpoint = loaded.config['client.refresh-credentials-endpoint'];
     // Only the table itself has the keys that are in its config.
-    const isWhole = loaded.credentials.length > 0 && splitVendedKeys(loaded.config)[1].length > 0;
+    const isWhole = loaded.credentials.length > 0 && keysInConfig.length > 0;
     const tableEndpoint = endpoint === undefined ? undefined : absolute(endpoint, config.base);
     const url =
       tableEndpoint ??
       (config.has(LOAD_CREDENTIALS) ? config.base + config.paths.credentials(table.namespace, table.name) : undefined);
     if (url !== undefined && !isWhole) {
-      const response = await client.json({
-        url,
-        headers: this.#delegation(),
-        maxBytes: MAX_CREDENTIALS_BYTES,
-        confidential: true,
-      });
+      const response = await client
+        .json({ url, headers: this.#delegation(), maxBytes: MAX_CREDENTIALS_BYTES, confidential: true })
+        .catch((error) => {
+          // 404, 406 and 501 mean that the catalog vends none, see `VendedCredentials`.
+          const isRefused = mayBeRefusedDelegation(error) && ![406, 501].includes(error.status);
+          throw isRefused && !hadCredentials ? delegationRefused(error, delegation) : error;
+        });
       return loadedCredentials(url, response);
     }
     const { url: tableUrl, response } = await this.#load(table, 'refs', this.#delegation());
@@ -284,6 +311,8 @@ function metadataFileMissing(error: unknown): CodedError | undefined {
     "The catalog has the table, but the table's metadata file is missing: restore it, or roll the table back to an existing one.";
   return new CodedError('DATA_LOSS', `${error.message} ${advice}`, { cause: error });
 }
+
+const isS3 = (location: string) => /^s3[an]?:/i.test(location);
 
 /** The absolute URL of an endpoint; undefined on another host than the catalog's, to which its credentials must not be sent. */
 function absolute(endpoint: string, base: string): string | undefined {
