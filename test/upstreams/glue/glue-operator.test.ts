@@ -77,7 +77,8 @@ describe('an operator with AWS Glue', () => {
 
   it('validates the connector and sees what Glue contains', async () => {
     const { stdout } = await type(`connector validate ${options()}`);
-    expect(stdout).toContain(`ok: 5 Iceberg tables in 2 namespaces found in ${glue.url}.`);
+    expect(stdout).toContain(`ok: 5 Iceberg tables in 2 namespaces found in ${glue.url}. Table sales.`);
+    expect(stdout).toMatch(/ can be read: its metadata, and the manifest list s3:.*\.avro\.\n/);
     expect(stdout).toContain('  sales.orders\n');
     const misspelled = await stack.cli(...`connector validate ${options()} --source-namespace sale`.split(' '));
     expect([misspelled.code, misspelled.stdout]).toEqual([
@@ -136,10 +137,17 @@ describe('an operator with AWS Glue', () => {
       bytesRead: '0',
     });
     // One page of tables in each of the three databases. No single table is requested, and no file is read.
-    expect(glue.calls().GetTables).toBe(3);
+    expect(glue.calls()).toMatchObject({ GetDatabases: 1, GetTables: 3 });
     const calls = Object.values(glue.calls()).reduce((sum = 0, n = 0) => sum + n, 0);
     expect(job.upstreamRequests).toBe(String(calls));
     expect(glue.calls().GetTable).toBeUndefined();
+  });
+
+  it('requests nothing of databases that the patterns leave out', async () => {
+    await type('connector update demo-glue --exclude-namespaces ops,empty');
+    expect(await reconcile()).toMatchObject({ state: 'JS_SUCCEEDED', tablesUnchanged: '3', namespacesFiltered: '2' });
+    expect(glue.calls()).toEqual({ GetDatabases: 1, GetTables: 1 });
+    await type('connector update demo-glue --exclude-namespaces ');
   });
 
   it('ingests only what an append added', async () => {
