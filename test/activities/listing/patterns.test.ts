@@ -105,18 +105,18 @@ describe('patterns', () => {
   });
 
   it('request nothing of what is outside of the scope of a run, which consists of names in the destination', async () => {
-    const scope = { namespaces: ['tmp.x'] };
-    const scoped = async (id: string) => {
+    const scoped = async (id: string, namespace: string) => {
       upstream.requests.length = 0;
-      const { counts } = await run(() => scanTables(deps, { ...input(id), scope }));
+      const { counts } = await run(() => scanTables(deps, { ...input(id), scope: { namespaces: [namespace] } }));
       return [counts.tablesScanned, counts.tablesFiltered, counts.namespacesFiltered];
     };
-    expect(await scoped(await connector({}))).toEqual([1, 0, 1]);
+    expect(await scoped(await connector({}), 'tmp.x')).toEqual([1, 0, 1]);
     expect(upstream.requests).toEqual(['below ', 'below tmp', 'tables tmp.x']);
     const { connectorId } = await catalog.clients.connectors.createConnector({
-      connector: connectorSpec({ destination: { catalogName: 'one', namespacePath: ['tmp', 'x'] } }),
+      connector: connectorSpec({ destination: { catalogName: 'one', namespacePath: ['all'] } }),
     });
-    expect(await scoped(connectorId)).toEqual([5, 0, undefined]);
+    expect(await scoped(connectorId, 'all')).toEqual([5, 0, undefined]);
+    expect(await scoped(connectorId, 'tmp.x')).toEqual([0, 0, 1]);
   });
 
   it('allow a namespace that may not be listed, if they take nothing of it', async () => {

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { catalog, open } from './fake-catalog.ts';
 import { type ReceivedRequest, respondWithError, respondWithJson } from './fake-server.ts';
 
@@ -16,13 +16,27 @@ const loadTable = (location: string) => ({
   },
 });
 
+const ENDPOINTS = ['', '/credentials'].map((path) => `GET /v1/{prefix}/namespaces/{namespace}/tables/{table}${path}`);
+
 /** A catalog that answers requests with the header as given, and others with the table. */
-async function refusing(status: number, message: string, location = 's3://lake/t', type = 'ForbiddenException') {
-  return catalog({
+async function refusing(
+  status: number,
+  message: string,
+  location = 's3://lake/t',
+  type = 'ForbiddenException',
+  more: Record<string, unknown> = {},
+) {
+  const paths = {
     [PATH]: ({ headers }: ReceivedRequest, response: ServerResponse) =>
       headers['x-iceberg-access-delegation'] === undefined
         ? respondWithJson(response, loadTable(location))
         : respondWithError(response, status, type, message),
+    ...more,
+  };
+  return catalog(paths, {
+    defaults: {},
+    overrides: {},
+    ...(more[`${PATH}/credentials`] ? { endpoints: ENDPOINTS } : {}),
   });
 }
 
@@ -73,6 +87,19 @@ describe('a catalog that refuses to delegate access', () => {
     },
   );
 
+  it('is not asked for credentials either', async () => {
+    const credentials = jest.fn((_: ReceivedRequest, response: ServerResponse) =>
+      respondWithError(response, 400, 'BadRequestException', 'Credential vending is not enabled'),
+    );
+    const server = await refusing(400, 'no credentials are available', 's3://lake/t', 'BadRequestException', {
+      [`${PATH}/credentials`]: credentials,
+    });
+    const own = { 's3.anonymous': 'true', 's3.endpoint': server.url, 'client.region': 'eu-west-1' };
+    await using reader = await (await open(server, own)).openTable(TABLE);
+    await expect(reader.openDataFile?.('s3://lake/t/f', 9).slice(0, 9)).rejects.toThrow('s3://lake/t/f');
+    expect(credentials).not.toHaveBeenCalled();
+  });
+
   it('needs no keys for a store that is not S3', async () => {
     const server = await refusing(400, 'no credentials are available', 'file:/lake/t');
     await using reader = await (await open(server)).openTable(TABLE);
@@ -104,17 +131,13 @@ describe('a catalog that refuses to delegate access', () => {
   });
 
   it('says what to set, too, if only its endpoint for credentials refuses', async () => {
-    const credentials = 'GET /v1/{prefix}/namespaces/{namespace}/tables/{table}/credentials';
     const server = await catalog(
       {
         [PATH]: loadTable('s3://lake/t'),
         [`${PATH}/credentials`]: (_: ReceivedRequest, response: ServerResponse) =>
           respondWithError(response, 400, 'BadRequestException', 'Credential vending is not enabled'),
       },
-      {
-        ...{ defaults: {}, overrides: {} },
-        endpoints: [credentials, 'GET /v1/{prefix}/namespaces/{namespace}/tables/{table}'],
-      },
+      { defaults: {}, overrides: {}, endpoints: ENDPOINTS },
     );
     await using reader = await (await open(server)).openTable(TABLE);
     await expect(reader.openDataFile?.('s3://lake/t/f', 9).slice(0, 9)).rejects.toMatchObject({

@@ -29,6 +29,10 @@ describe('what a job has counted', () => {
     counts.report('pack', { tablesChanged: 3, tablesUnchanged: 1, snapshotsIngested: 4, filesIngested: 9 });
     counts.end('pack');
     expect(counts.total).toEqual({ snapshotsIngested: 4, filesIngested: 9 });
+    counts.begin('page');
+    counts.report('page', { tablesScanned: 9, tablesFiltered: 3, namespacesFiltered: 2, upstreamRequests: 7 });
+    counts.end('page');
+    expect(counts.total).toEqual({ snapshotsIngested: 4, filesIngested: 9, upstreamRequests: 7 });
   });
 
   it('never falls when a worker dies and the next attempt finds its tables unchanged', () => {
