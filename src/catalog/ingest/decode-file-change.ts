@@ -1,4 +1,4 @@
-import { widened } from '../../stats/partition-value.ts';
+import { partitionKey } from '../../stats/partition-key.ts';
 import { CHANGE, COLUMN, FILE, PARTITION } from '../../wire/file-change-tags.ts';
 import { MalformedMessage, WireReader } from '../../wire/reader.ts';
 import { invalid } from '../rpc/violations.ts';
@@ -161,7 +161,7 @@ export class FileChangeParser {
       recordCount: Math.max(0, recordCount),
       sizeBytes: kind === DELETION_VECTOR && contentSize >= 0 ? contentSize : fileSize,
       specId,
-      partitionKey: partition === undefined ? NO_BYTES : Buffer.concat(partition),
+      partitionKey: partition === undefined ? NO_BYTES : keyOf(partition),
       referencedPath,
       body: reader.buffer.subarray(start, end),
       sequenceNumber: 0,
@@ -196,9 +196,14 @@ function pathBytes(reader: WireReader, end: number, at: string, field: string): 
   return path;
 }
 
+/** Clients differ in the order of the fields, too. Each part begins with its field's id. */
+function keyOf(parts: Uint8Array[]): Buffer {
+  return Buffer.concat(parts.length > 1 ? parts.sort(Buffer.compare) : parts);
+}
+
 /**
- * A partition value as bytes that are equal if the values are: the field's id, then 0 for null, or 1, the length and the value.
- * The value is in the widest type that its column can get; name, type and text are left out, since writers differ in them.
+ * A partition value as bytes that are equal if the values are: the field's id, then 0 for null, or 1, the length and the value's key.
+ * Name, type and text are left out, since writers differ in them.
  */
 function partitionKeyPart(reader: WireReader, end: number): Uint8Array {
   let fieldId = 0;
@@ -214,7 +219,7 @@ function partitionKeyPart(reader: WireReader, end: number): Uint8Array {
   const head = Buffer.alloc(9);
   head.writeUInt32BE(fieldId, 0);
   if (value === undefined) return head.subarray(0, 5);
-  const key = widened({ type, value });
+  const key = partitionKey({ type, value });
   head.writeUInt8(1, 4);
   head.writeUInt32BE(key.length, 5);
   return Buffer.concat([head, key]);

@@ -25,6 +25,16 @@ const atMidnight = (n: number) => ({
   specId: 1,
   partition: [{ fieldId: 1000, name: 'day', type: 'timestamp', value: long(n * 86_400_000_000), text: undefined }],
 });
+/** The same value as the spec says it; Iceberg Java says date. */
+const dayAsInt = (n: number) => ({
+  specId: 1,
+  partition: [{ fieldId: 1000, name: 'day', type: 'int', value: Buffer.from([n, 0, 0, 0]), text: undefined }],
+});
+/** A day and null, in either order. */
+const dayAndMore = (n: number, reversed = false) => {
+  const fields = [...day(n).partition, { fieldId: 999, name: 'more', type: 'int', value: undefined, text: undefined }];
+  return { specId: 1, partition: reversed ? fields.reverse() : fields };
+};
 const noDay = {
   specId: 1,
   partition: [{ fieldId: 1000, name: 'day', type: 'date', value: undefined, text: undefined }],
@@ -106,6 +116,25 @@ describe('plans follow the spec as Iceberg Java does', () => {
         position({ filePath: 'p1', seq: 6, ...atMidnight(1) }),
       ],
       ['e1', 'p1'],
+    ],
+    [
+      'deletes of the same partition, whose value another client stated in another type',
+      day(1),
+      [
+        equality({ filePath: 'e1', seq: 6, ...dayAsInt(1) }),
+        equality({ filePath: 'e2', seq: 6, ...dayAsInt(2) }),
+        position({ filePath: 'p1', seq: 6, ...dayAsInt(1) }),
+      ],
+      ['e1', 'p1'],
+    ],
+    [
+      'deletes of the same partition, whose fields another client sent in another order',
+      dayAndMore(1),
+      [
+        equality({ filePath: 'e1', seq: 6, ...dayAndMore(1, true) }),
+        equality({ filePath: 'e2', seq: 6, ...dayAndMore(2, true) }),
+      ],
+      ['e1'],
     ],
     [
       'deletes of the null partition',
