@@ -53,6 +53,7 @@ export async function ensureTable(
     format: TableFormat[`TABLE_FORMAT_${descriptor.format}`],
     location: descriptor.location,
     schemas: schema && [{ schemaId: schema.id, json: schema.json }],
+    partitionSpecs: descriptor.partitionSpecs,
     validateOnly: input.changes !== undefined,
   };
   const ensure = async ({ namespaceId, name }: Pick<Table, 'namespaceId' | 'name'>, replacesView = false) => {

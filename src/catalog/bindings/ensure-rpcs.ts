@@ -12,7 +12,7 @@ import { ensureView } from '../store/bindings/ensure-view.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
 import { transaction } from '../store/database/transaction.ts';
 import { getNamespace } from '../store/namespaces/namespaces.ts';
-import { checkSchema } from '../validation/table-checks.ts';
+import { checkSchema, checkSpecs } from '../validation/table-checks.ts';
 import { checkView } from '../validation/view-checks.ts';
 
 /** The fields of a view that come from the upstream. */
@@ -33,6 +33,7 @@ export function createEnsureRpcs({
       checks.that(request.format !== TableFormat.TABLE_FORMAT_UNSPECIFIED, 'format', 'is required: ICEBERG or DELTA');
       checks.text(request.location, 'location', { max: 8192 });
       for (const [index, schema] of request.schemas.entries()) checkSchema(checks, schema, `schemas[${index}]`);
+      checkSpecs(checks, request.partitionSpecs, 'partition_specs');
       checks.done();
       const ensured = await transaction(db, request.validateOnly, async (trx) => {
         const connector = await getConnector(trx, request.connectorId);

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import { ObjectKind } from '../../generated/reconciler/internal/v1/bindings.ts';
-import type { Table, TableSchema, TableUpstream } from '../../generated/reconciler/v1/tables.ts';
+import type { PartitionSpec, Table, TableSchema, TableUpstream } from '../../generated/reconciler/v1/tables.ts';
 import { SnapshotRefType } from '../../generated/reconciler/v1/tables.ts';
 import { formatName } from '../../names.ts';
 import { leafColumns } from '../../stats/leaf-columns.ts';
@@ -46,7 +46,7 @@ export function checkTable(checks: Checks, table: Table, fields: readonly (typeo
   if (isStored('metadata_location')) checks.text(table.metadataLocation, 'table.metadata_location', { max: 8192 });
   if (isStored('properties')) checks.map(table.properties, 'table.properties');
   if (isStored('schema') && table.schema) checkSchema(checks, table.schema, 'table.schema');
-  if (isStored('partition_specs')) checkSpecs(checks, table);
+  if (isStored('partition_specs')) checkSpecs(checks, table.partitionSpecs, 'table.partition_specs');
   if (isStored('refs')) checkRefs(checks, table);
   if (isStored('upstream') && table.upstream) {
     const { upstream } = table;
@@ -74,11 +74,10 @@ export function checkSchema(checks: Checks, schema: TableSchema, field: string):
   }
 }
 
-function checkSpecs(checks: Checks, table: Table): void {
-  const field = 'table.partition_specs';
-  checks.that(table.partitionSpecs.length <= MAX_LIST, field, `has more than ${MAX_LIST} entries`);
-  const ids = new Set(table.partitionSpecs.map((spec) => spec.specId));
-  checks.that(ids.size === table.partitionSpecs.length, field, 'has a duplicate spec_id');
+export function checkSpecs(checks: Checks, specs: readonly PartitionSpec[], field: string): void {
+  checks.that(specs.length <= MAX_LIST, field, `has more than ${MAX_LIST} entries`);
+  const ids = new Set(specs.map((spec) => spec.specId));
+  checks.that(ids.size === specs.length, field, 'has a duplicate spec_id');
 }
 
 function checkRefs(checks: Checks, table: Table): void {

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import fc from 'fast-check';
@@ -180,4 +180,18 @@ it.each(CASES)('$transform of $from, then $to', async (one) => {
     }),
     { numRuns: 8 },
   );
+});
+
+it('values have the type of their column before the first ingest of their table has ended', async () => {
+  const warehouse = tables.warehouse();
+  const location = join(warehouse, METADATA, '..');
+  write(location, { ...CASES.find(({ from }) => from === 'date')!, to: 'date', avro: [DATE, DATE] }, [5, 5])();
+  // The second snapshot may not be read, so that the ingest ends in between.
+  const metadata = join(warehouse, METADATA, 'v2.metadata.json');
+  const elsewhere = readFileSync(metadata, 'utf8').replace(/[^"]*(?=\/snap-2\.avro)/, '/elsewhere');
+  writeFileSync(metadata, elsewhere);
+  const { ingest, plan } = await tables.connect(warehouse);
+  await expect(ingest()).rejects.toThrow('/elsewhere/snap-2.avro');
+  const first = (await plan(1n)).map(({ file }) => file!).find(({ filePath }) => nameOf(filePath) === 'a')!;
+  expect(first.partition).toMatchObject([{ type: 'date', text: '1970-01-06' }]);
 });

@@ -59,6 +59,24 @@ describe('the hash of an upstream name', () => {
   });
 });
 
+it('EnsureTable adds partition specs to those of the table', async () => {
+  const { ensureTable } = await setUp();
+  const spec = (specId: number, transform: string) => ({
+    specId,
+    fields: [{ fieldId: 1000 + specId, name: 'p', transform, sourceIds: [1] }],
+  });
+  const specs = async (tableId: string) => (await catalog.clients.tables.getTable({ tableId })).partitionSpecs;
+  const tableId = await ensureTable('a', { uuid: 'one', partitionSpecs: [spec(0, 'day')] });
+  expect(await specs(tableId)).toEqual([spec(0, 'day')]);
+  await ensureTable('a', { uuid: 'one', partitionSpecs: [spec(2, 'hour'), spec(1, 'day')] });
+  expect(await specs(tableId)).toEqual([spec(0, 'day'), spec(2, 'hour'), spec(1, 'day')]);
+  // Another table of the name has its own.
+  await ensureTable('a', { uuid: 'two', partitionSpecs: [spec(0, 'year')] });
+  expect(await specs(tableId)).toEqual([spec(0, 'year')]);
+  const twice = ensureTable('a', { partitionSpecs: [spec(0, 'day'), spec(0, 'hour')] });
+  expect(await failure(twice)).toMatchObject({ message: 'partition_specs: has a duplicate spec_id' });
+});
+
 describe('CountBindings', () => {
   it('returns a sum that only the bound names have', async () => {
     const { ensureTable, count } = await setUp();

@@ -7,7 +7,7 @@ import {
 } from '../../../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../../../generated/reconciler/v1/connectors.ts';
 import type { Namespace } from '../../../generated/reconciler/v1/namespaces.ts';
-import { Table, tableFormatToJSON } from '../../../generated/reconciler/v1/tables.ts';
+import { PartitionSpec, Table, tableFormatToJSON } from '../../../generated/reconciler/v1/tables.ts';
 import { pathKey } from '../database/path-key.ts';
 import type { Schema } from '../database/schema.ts';
 import { type BindingColumns, difference, rebind } from '../tables/binding-columns.ts';
@@ -68,6 +68,7 @@ async function createTable(
     name: request.name,
     format: request.format,
     location: request.location,
+    partitionSpecs: request.partitionSpecs,
     upstream: {
       connectorId: request.connectorId,
       namespacePath: upstream.namespacePath,
@@ -106,6 +107,7 @@ async function refresh(
     Object.assign(table, EMPTY, { table_num: await newContents(db, row.table_id) });
     Object.assign(binding, { fingerprint: '', coverage: '' });
   }
+  table.partition_specs = withSpecs(table.partition_specs ?? row.partition_specs, request.partitionSpecs);
   const isRebound = await rebind(db, TABLE, row.table_id, row, binding);
   const changes = difference(row, table);
   const changed = isRebound || Object.keys(changes).length > 0;
@@ -126,6 +128,15 @@ const EMPTY = {
   properties: '{}',
   metadata_location: '',
 };
+
+/** The stored specs, with the new ones beside them: a snapshot is visible before its table is moved to it, and readers need its spec. */
+function withSpecs(stored: string, specs: readonly PartitionSpec[]): string {
+  const byId = new Map(
+    (JSON.parse(stored) as unknown[]).map(PartitionSpec.fromJSON).map((spec) => [spec.specId, spec]),
+  );
+  for (const spec of specs) byId.set(spec.specId, spec);
+  return JSON.stringify([...byId.values()].map(PartitionSpec.toJSON));
+}
 
 async function putSchemas(db: Db, tableNum: number, { schemas }: EnsureTableRequest): Promise<void> {
   for (const schema of schemas) await putSchema(db, tableNum, schema);
