@@ -67,7 +67,11 @@ export async function startWorker(options: {
   const { client, connection, catalog, close } = await connectAll(config, codec, workers);
   const limiterOf = rateLimiters(catalog);
   const open: ActivityDeps['openUncached'] = (spec) =>
-    openUpstream(spec, { localRoots: config.localRoots, ...(spec.cappedId && { gate: limiterOf(spec.cappedId) }) });
+    openUpstream(spec, {
+      localRoots: config.localRoots,
+      warn: (message) => logger.warn(message),
+      ...(spec.cappedId && { gate: limiterOf(spec.cappedId) }),
+    });
   const deps: ActivityDeps = {
     catalog,
     jobs: temporalJobControl(async () => client),

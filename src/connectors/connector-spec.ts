@@ -21,7 +21,7 @@ export interface ResolvedSpec extends Omit<ConnectorSpec, 'auth'> {
   auth: Omit<ConnectorSpec['auth'], 'secretRef'> & { secret?: string };
 }
 
-/** Limits of the worker, which no connector can change. */
+/** What a worker gives its connectors, and no connector can change. */
 export interface WorkerLimits {
   /**
    * Folders of this machine below which connectors may read. If undefined, warehouse folders and catalogs on this machine may read all
@@ -30,4 +30,6 @@ export interface WorkerLimits {
   localRoots?: readonly string[];
   /** Awaited before each network request to the catalog or storage; not before reads of local files. */
   gate?: () => Promise<void>;
+  /** Writes a warning to the worker's log. */
+  warn?: (message: string) => void;
 }

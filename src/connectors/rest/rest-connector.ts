@@ -29,7 +29,7 @@ import { HttpExchange } from './http-exchange.ts';
 import { Listing } from './listing.ts';
 import { type LoadedTable, loadedCredentials, loadedTable, tableState, type VendedCredential } from './loaded-table.ts';
 import { loadedView } from './loaded-view.ts';
-import { DELEGATION, requestHeaders } from './request-headers.ts';
+import { DELEGATION, requestHeaders, withConfigHeaders } from './request-headers.ts';
 import { ResponseError } from './response-error.ts';
 import { splitVendedKeys, tableStorage } from './table-storage.ts';
 import { timeoutsOf } from './timeouts.ts';
@@ -61,8 +61,8 @@ export async function openRestCatalog(spec: ResolvedSpec, limits: WorkerLimits):
       base,
       own,
     );
-    // The config may have further headers.
-    const { all } = requestHeaders({ ...spec, properties: config.properties });
+    const { properties } = config;
+    const all = withConfigHeaders(headers.all, spec, { url: base, properties }, limits.warn);
     const client = new HttpClient({ exchange, headers: all, authenticator, ...timeouts });
     const localRoots = limits.localRoots ?? (isThisMachine(base) ? undefined : []);
     return new RestConnector({ client, config, exchange, usage, own, delegation, localRoots });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ResolvedSpec } from '../../../src/connectors/connector-spec.ts';
 import type { NamespacePath } from '../../../src/contract/upstream-names.ts';
+import { withoutSecrets } from '../../../src/secrets.ts';
 import { CONFIG, catalog, listAll, open, type Responder } from './fake-catalog.ts';
 import { respondWithError, respondWithJson } from './fake-server.ts';
 
@@ -46,6 +47,35 @@ describe('the config', () => {
     const [config, listing] = server.requests.map(({ headers }) => [headers['x-a'], headers['x-b'], headers['x-c']]);
     expect(config).toEqual([undefined, 'own', 'own']);
     expect(listing).toEqual(['default', 'own', 'over']);
+  });
+
+  it('may have headers that HTTP does not allow: they are left out with a warning that names the catalog', async () => {
+    const server = await catalog(
+      { '/v1/namespaces': { namespaces: [['a']] } },
+      {
+        defaults: { 'header.Host': 'elsewhere', 'header.X-A': 'a', 'header.a b': 'c', 'header.X-Tenant': 'b' },
+        overrides: { 'header.X-Token': 'secret\r\ny: z', 'header.X-Own': null, 'header.X-Tenant': 'c' },
+      },
+    );
+    const warnings: string[] = [];
+    const hints = { headerHints: { 'x-tenant': 'hint' } };
+    const own = { 'header.X-Own': 'o', 'header.X-B': 'b' };
+    const connector = await open(server, own, hints, { warn: (message) => void warnings.push(message) });
+    expect((await connector.listNamespaces([], { size: 10 })).items).toEqual([['a']]);
+    const { headers } = server.requests.at(-1)!;
+    expect(headers).toMatchObject({ 'x-a': 'a', 'x-b': 'b', 'x-tenant': 'hint', host: new URL(server.url).host });
+    expect(Object.keys(headers)).not.toEqual(expect.arrayContaining(['x-own']));
+    expect(Object.keys(headers)).not.toEqual(expect.arrayContaining(['x-token']));
+    expect(warnings).toEqual([
+      `The config of the catalog at ${server.url} has 3 headers that HTTP does not allow. The requests are sent without. First: "Host" cannot be set as a header of the requests.`,
+    ]);
+  });
+
+  it('may have secrets in its headers, which do not push out those of connectors', async () => {
+    const secrets = Array.from({ length: 1_001 }, (_, i) => [`header.X-Token-${i}`, `issued-secret-${i}`]);
+    const server = await catalog({}, { defaults: {}, overrides: Object.fromEntries(secrets) });
+    await open(server, { 'header.X-Token': 'a-secret-of-the-connector' });
+    expect(withoutSecrets('a-secret-of-the-connector, issued-secret-1000')).toBe('***, ***');
   });
 
   it('is requested with the warehouse', async () => {
