@@ -1,7 +1,9 @@
 import { activityInfo } from '@temporalio/activity';
+import type { UpstreamCatalog } from '../connectors/spi.ts';
 import type { DropInput, DropOutcome, HeartbeatDetails } from '../contract/activities.ts';
 import { addCounts, type Counters } from '../contract/job.ts';
 import { toDuration } from '../durations.ts';
+import { NotATableError } from '../formats/not-a-table.ts';
 import type { Binding, UpstreamName } from '../generated/reconciler/internal/v1/bindings.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import { plural } from '../text.ts';
@@ -46,7 +48,9 @@ export async function dropGone(deps: ActivityDeps, input: DropInput): Promise<Dr
       if (!list || connector.source?.table) continue;
       const bindings = openBindings(deps, connector, what, dropAfterSeconds);
       const listOther = changes && views ? listingOf(upstream, what === 'tables' ? 'views' : 'tables') : undefined;
-      for await (const { gone } of goneUpstream(bindings, { what, refused, list, listOther, proof }, heartbeat)) {
+      const isOther = what === 'tables' ? (name: UpstreamName) => isNoTable(upstream, name) : undefined;
+      const listing = { what, refused, list, listOther, proof, isOther };
+      for await (const { gone } of goneUpstream(bindings, listing, heartbeat)) {
         signal.throwIfAborted();
         if (gone.length === 0) continue;
         const drop = () => dropBindings(deps, connector, what, gone);
@@ -63,6 +67,16 @@ export async function dropGone(deps: ActivityDeps, input: DropInput): Promise<Dr
     await changes?.flush();
     return { counts: { ...counts, upstreamRequests: requestsMade(upstream.usage) } };
   });
+}
+
+/** Whether a missing table that is listed is something else now, such as a view in a folder. Otherwise it may be back. */
+async function isNoTable(upstream: UpstreamCatalog, { namespacePath, name }: UpstreamName): Promise<boolean> {
+  try {
+    await using _ = await upstream.openTable({ namespace: namespacePath, name });
+    return false;
+  } catch (error) {
+    return error instanceof NotATableError;
+  }
 }
 
 async function recordGone(

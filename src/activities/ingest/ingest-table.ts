@@ -1,6 +1,4 @@
-import type { UpstreamCatalog } from '../../connectors/spi.ts';
 import type { TableHeartbeat, TableOutcome } from '../../contract/activities.ts';
-import type { TableRef } from '../../contract/upstream-names.ts';
 import { NotATableError } from '../../formats/not-a-table.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
 import type { TableIngest } from '../plan/table-ingest.ts';
@@ -8,6 +6,7 @@ import { planTable } from '../plan/table-plan.ts';
 import { applyPlan } from './apply-plan.ts';
 import { abortIfTableChanged } from './changed-table.ts';
 import { withFooterMetrics } from './footer-metrics.ts';
+import { passOver } from './not-a-table.ts';
 import { recordPlan } from './record-plan.ts';
 
 /**
@@ -15,25 +14,26 @@ import { recordPlan } from './record-plan.ts';
  * Every write is an upsert, so that it can be run again at any point.
  */
 export async function ingestTable(input: TableIngest): Promise<TableOutcome> {
-  const { upstream, table, connector, deps, heartbeat, resume, changes } = input;
-  await using opened = await openTable(upstream, table);
-  if (!opened) return { changed: false, counts: {} };
+  const { upstream, table } = input;
+  let reader: TableReader;
+  try {
+    reader = await upstream.openTable(table);
+  } catch (error) {
+    if (error instanceof NotATableError) return passOver(input, error);
+    throw error;
+  }
+  return ingestOpened(input, reader);
+}
+
+async function ingestOpened(input: TableIngest, table: TableReader): Promise<TableOutcome> {
+  const { upstream, connector, deps, heartbeat, resume, changes } = input;
+  await using opened = table;
   const reader = withFooterMetrics(opened, connector.properties, deps.logger);
   // Not less than a previous attempt has reported: this one may end before it gets as far.
   const counts = { ...resume?.counts, bytesRead: reader.bytesRead };
   heartbeat.beat({ ...resume, counts } satisfies TableHeartbeat);
-  return abortIfTableChanged(upstream, table, reader, async () => {
+  return abortIfTableChanged(upstream, input.table, reader, async () => {
     const plan = await planTable(input, reader);
     return changes ? recordPlan(plan, input, reader, changes) : applyPlan(plan, input, reader);
   });
-}
-
-/** @returns undefined for what is no table, such as a view in a folder, which is listed like one */
-async function openTable(upstream: UpstreamCatalog, table: TableRef): Promise<TableReader | undefined> {
-  try {
-    return await upstream.openTable(table);
-  } catch (error) {
-    if (error instanceof NotATableError) return undefined;
-    throw error;
-  }
 }

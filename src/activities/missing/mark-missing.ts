@@ -24,6 +24,8 @@ export interface NameListing extends Listing<{ name: string }> {
    * already have replaced the table, so it counts neither as present nor as gone.
    */
   listOther?: Listing<{ name: string }>['list'];
+  /** Whether what the listing names is something else all the same. Absent: the listing can tell. */
+  isOther?(upstreamName: UpstreamName): Promise<boolean>;
 }
 
 /** Undefined if the upstream does not support these objects. */
@@ -100,7 +102,8 @@ export async function* goneUpstream(
       const key = JSON.stringify(upstream.namespacePath);
       if (namespace?.key !== key)
         namespace = { key, names: await listedNames(upstream.namespacePath, listing, heartbeat) };
-      if (namespace.names && !namespace.names.has(upstream.name)) gone.push(binding);
+      const { names } = namespace;
+      if (names && (!names.has(upstream.name) || (await listing.isOther?.(upstream)))) gone.push(binding);
     }
     yield { bound: page.bindings.length, gone };
     heartbeat.beat();

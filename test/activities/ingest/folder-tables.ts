@@ -33,16 +33,23 @@ export class FolderTables implements AsyncDisposable {
     return mkdtempSync(join(this.#folder, 'wh-'));
   }
 
-  /** A new connector of a warehouse. */
-  async connect(warehouse: string) {
+  /**
+   * A new connector of a warehouse.
+   *
+   * @param spec further fields of the connector
+   */
+  async connect(warehouse: string, spec: object = {}) {
     const { bindings, connectors, plans, snapshots, statistics, tables } = this.catalog.clients;
-    const { connectorId } = await connectors.createConnector({ connector: connectorSpec() });
+    const { connectorId } = await connectors.createConnector({ connector: connectorSpec(spec) });
     const deps = activityDeps(this.catalog, await DirectoryConnector.open(new FileStore(), warehouse));
     const bound = async () =>
       (await bindings.listBindings({ connectorId, kind: ObjectKind.OBJECT_KIND_TABLE })).bindings;
     const tableId = async () => (await bound())[0]!.objectId;
     return {
+      connectorId,
+      deps,
       bound,
+      tableId,
       /** The warnings of the worker. */
       warn: jest.spyOn(deps.logger, 'warn'),
       ingest: (full = false) =>
