@@ -43,6 +43,8 @@ export interface HistoryEntry extends SnapshotIdentity {
   parentSnapshotId?: bigint;
   /** 0 in Iceberg format version 1. */
   sequenceNumber: number;
+  /** As the writer stated it: some state microseconds, or nonsense. */
+  committedAtMs: number;
   /** Empty if a version 1 snapshot lists its manifests itself. */
   manifestList: string;
 }
@@ -163,9 +165,7 @@ export interface TableReader extends AsyncDisposable {
   readonly bytesRead: number;
   /**
    * Every snapshot that can be read, a parent before its children, otherwise oldest first. Reads nothing beyond what opening the table has
-   * read (Iceberg's metadata, the listing of Delta's log), so that a history of 100,000 snapshots costs no request.
-   *
-   * @throws CodedError `DATA_LOSS` if parents form a cycle
+   * read (Iceberg's metadata, the listing of Delta's log), so that a history of 100,000 snapshots costs no request. Parents never form a cycle.
    */
   history(): Iterable<HistoryEntry>;
   /** The snapshots of the history with these ids, in its order; all of them by default. Reads only what describes those. */

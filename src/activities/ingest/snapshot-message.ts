@@ -19,7 +19,7 @@ export function toSnapshotMessage(
     snapshotId: snapshot.snapshotId,
     parentSnapshotId: snapshot.parentSnapshotId,
     sequenceNumber: BigInt(snapshot.sequenceNumber),
-    committedAt: new Date(snapshot.committedAtMs),
+    committedAt: commitTime(snapshot.committedAtMs),
     operation: snapshot.operation,
     summary: snapshot.summary,
     schemaId: snapshot.schemaId,
@@ -28,6 +28,14 @@ export function toSnapshotMessage(
     firstRowId: snapshot.firstRowId === undefined ? undefined : BigInt(snapshot.firstRowId),
     addedRows: snapshot.addedRows === undefined ? undefined : BigInt(snapshot.addedRows),
   });
+}
+
+/** The last millisecond of the year 9999, after which protobuf has no timestamps. */
+const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+
+/** Undefined for a time that cannot be right: one that no protobuf timestamp has, or one before 1970. */
+function commitTime(ms: number): Date | undefined {
+  return ms >= 0 && ms <= LAST_MS ? new Date(ms) : undefined;
 }
 
 export interface PutSnapshot {

@@ -25,6 +25,8 @@ export function invalid(field: string, description: string): InvalidRequest {
 export const MAX_NAME = 1024;
 const MAX_MAP_ENTRIES = 1000;
 const MAX_MAP_VALUE = 64 * 1024;
+const MIN_TIME = Date.parse('0001-01-01T00:00:00Z');
+const MAX_TIME = Date.parse('9999-12-31T23:59:59.999Z');
 
 /** Collects everything that is wrong with a request, so that one error reports all of it. */
 export class Checks {
@@ -95,7 +97,7 @@ export class Checks {
 
   timestamp(value: Date | undefined, field: string): boolean {
     return this.that(
-      value === undefined || !Number.isNaN(value.getTime()),
+      value === undefined || (value.getTime() >= MIN_TIME && value.getTime() <= MAX_TIME),
       field,
       'is not between the years 0001 and 9999',
     );

@@ -18,7 +18,7 @@ export function loadedView(url: string, json: unknown): ViewDescriptor {
     const version = findById(metadata, 'versions', 'version-id', versionId);
     const schemaId = version.int32('schema-id');
     const schema = findById(metadata, 'schemas', 'schema-id', schemaId);
-    const time = version.has('timestamp-ms') ? version.integer('timestamp-ms') : 0;
+    const time = version.has('timestamp-ms') ? version.long('timestamp-ms') : 0;
     return {
       uuid,
       versionId,

@@ -1,11 +1,36 @@
-import { MalformedError } from '../malformed.ts';
 import type { SnapshotMetadata } from './table-metadata.ts';
+
+/**
+ * The snapshots, without parents that form a cycle: the oldest snapshot of a cycle has none then. A snapshot's files do not depend on its
+ * parent, so that such a table can be read, as Iceberg Java does; nothing after this can go around in a circle.
+ */
+export function withoutCycles(snapshots: readonly SnapshotMetadata[]): SnapshotMetadata[] {
+  const byId = new Map(snapshots.map((snapshot) => [snapshot.snapshotId, snapshot]));
+  const seen = new Set<bigint>();
+  const cut = new Set<SnapshotMetadata>();
+  for (const snapshot of snapshots) {
+    const line = new Set<SnapshotMetadata>();
+    let next: SnapshotMetadata | undefined = snapshot;
+    while (next !== undefined && !seen.has(next.snapshotId)) {
+      seen.add(next.snapshotId);
+      line.add(next);
+      next = parentOf(next, byId);
+    }
+    if (next === undefined || !line.has(next)) continue;
+    let oldest = next;
+    for (let other = parentOf(next, byId)!; other !== next; other = parentOf(other, byId)!) {
+      if (isOlder(other, oldest)) oldest = other;
+    }
+    cut.add(oldest);
+  }
+  return snapshots.map((snapshot) => (cut.has(snapshot) ? { ...snapshot, parentSnapshotId: undefined } : snapshot));
+}
 
 /**
  * Sorts snapshots: parents before their children, otherwise oldest first. Timestamps need not increase along a lineage (spec: clocks differ),
  * and a missing parent has expired.
  *
- * @throws MalformedError if parents form a cycle
+ * @param snapshots `withoutCycles`
  */
 export function parentsFirst(snapshots: readonly SnapshotMetadata[]): SnapshotMetadata[] {
   const byId = new Map(snapshots.map((snapshot) => [snapshot.snapshotId, snapshot]));
@@ -13,15 +38,10 @@ export function parentsFirst(snapshots: readonly SnapshotMetadata[]): SnapshotMe
   const ordered: SnapshotMetadata[] = [];
   for (const snapshot of [...snapshots].sort((a, b) => a.committedAtMs - b.committedAtMs)) {
     const line: SnapshotMetadata[] = [];
-    const inLine = new Set<bigint>();
     let next: SnapshotMetadata | undefined = snapshot;
     while (next !== undefined && !placed.has(next.snapshotId)) {
-      if (inLine.has(next.snapshotId)) {
-        throw new MalformedError(`the parents of snapshot ${next.snapshotId} form a cycle`);
-      }
-      inLine.add(next.snapshotId);
       line.push(next);
-      next = next.parentSnapshotId === undefined ? undefined : byId.get(next.parentSnapshotId);
+      next = parentOf(next, byId);
     }
     for (const ancestor of line.reverse()) {
       placed.add(ancestor.snapshotId);
@@ -29,4 +49,16 @@ export function parentsFirst(snapshots: readonly SnapshotMetadata[]): SnapshotMe
     }
   }
   return ordered;
+}
+
+function parentOf(
+  { parentSnapshotId }: SnapshotMetadata,
+  byId: ReadonlyMap<bigint, SnapshotMetadata>,
+): SnapshotMetadata | undefined {
+  return parentSnapshotId === undefined ? undefined : byId.get(parentSnapshotId);
+}
+
+/** The id decides between snapshots of one time, so that the result never depends on the order of the metadata. */
+function isOlder(a: SnapshotMetadata, b: SnapshotMetadata): boolean {
+  return a.committedAtMs < b.committedAtMs || (a.committedAtMs === b.committedAtMs && a.snapshotId < b.snapshotId);
 }

@@ -21,7 +21,7 @@ import { liveCounts, type ManifestFile, readManifestList, unknownManifest } from
 import { columnTypes } from './manifests/partition-values.ts';
 import { MetadataFiles } from './metadata-files.ts';
 import { readPuffinSketches } from './puffin/puffin.ts';
-import { parentsFirst } from './snapshot-order.ts';
+import { parentsFirst, withoutCycles } from './snapshot-order.ts';
 import {
   MAX_METADATA_BYTES,
   parseTableMetadata,
@@ -78,7 +78,7 @@ export class IcebergTableReader implements TableReader {
     this.#files = new MetadataFiles(store, metadata.location, folder);
     this.#files.bytesRead = bytes;
     this.#metadataLocation = metadataLocation;
-    this.#snapshots = new Map(metadata.snapshots.map((snapshot) => [snapshot.snapshotId, snapshot]));
+    this.#snapshots = new Map(withoutCycles(metadata.snapshots).map((snapshot) => [snapshot.snapshotId, snapshot]));
     this.#context = { files: this.#files, specs: metadata.partitionSpecs, columnTypes: columnTypes(metadata) };
     const { snapshots: _, lastUpdatedMs: __, sketchFiles, ...described } = metadata;
     this.sketchFiles = sketchFiles;
@@ -130,12 +130,8 @@ export class IcebergTableReader implements TableReader {
   }
 
   #ordered(): readonly SnapshotMetadata[] {
-    try {
-      this.#history ??= parentsFirst([...this.#snapshots.values()]);
-      return this.#history;
-    } catch (error) {
-      throw fileError('table metadata', this.#metadataLocation, error);
-    }
+    this.#history ??= parentsFirst([...this.#snapshots.values()]);
+    return this.#history;
   }
 
   async #between(base: bigint | undefined, snapshotId: bigint): Promise<FileChangesRequest> {

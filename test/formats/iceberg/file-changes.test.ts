@@ -368,11 +368,25 @@ describe('fileChanges', () => {
     await expect(changesOf(reader, id)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
   });
 
-  it('fails for a manifest that was truncated between two blocks', async () => {
-    const whole = listed('/t/m', [file('a'), file('b')], { snapshot: 1, sequence: 1 });
-    const store = new MemoryStore();
-    const reader = await openWritten(store, tableMetadata({ snapshots: [snapshot(1)] }), { 1: [whole] });
-    store.objects.set('/t/m', manifest([file('a')]));
-    await expect(changesOf(reader, 1n)).rejects.toMatchObject({ code: 'DATA_LOSS', message: /truncated/ });
+  describe('a manifest that is shorter than its list says', () => {
+    const shorter = async (files: string[], counts?: readonly [number, number, number]) => {
+      const whole = listed('/t/m', [file('a'), file('b')], { snapshot: 1, sequence: 1, counts });
+      const store = new MemoryStore();
+      const long = { ...whole, bytes: Buffer.concat([whole.bytes, Buffer.alloc(1_000)]) };
+      const reader = await openWritten(store, tableMetadata({ snapshots: [snapshot(1)] }), { 1: [long] });
+      store.objects.set('/t/m', manifest(files.map((path) => file(path))));
+      return changesOf(reader, 1n);
+    };
+
+    it.each<[string, readonly [number, number, number] | undefined]>([
+      ['has fewer entries', [2, 0, 0]],
+      ['has entries that nobody counted', undefined],
+    ])('is truncated between two blocks if it %s', async (_, counts) => {
+      await expect(shorter(['a'], counts)).rejects.toMatchObject({ code: 'DATA_LOSS', message: /truncated/ });
+    });
+
+    it('is whole if it has all entries that the list counts', async () => {
+      expect(await shorter(['a', 'b'], [2, 0, 0])).toHaveLength(2);
+    });
   });
 });

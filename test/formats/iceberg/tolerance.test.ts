@@ -35,6 +35,14 @@ describe('table metadata', () => {
     expect(parse(text).refs).toMatchObject([{ maxRefAgeMs: 2n ** 63n - 1n }, { maxRefAgeMs: 2n ** 63n - 1n }]);
   });
 
+  it.each(['1700000000000000', '1700000000000000000', '9223372036854775807', '-1'])(
+    'may state %s as the time of a commit',
+    (time) => {
+      const text = json.replaceAll(/"(last-updated-ms|timestamp-ms)":\d+/g, `"$1":${time}`);
+      expect(parse(text)).toMatchObject({ lastUpdatedMs: Number(time), snapshots: [{ committedAtMs: Number(time) }] });
+    },
+  );
+
   it('is quoted in messages as it was written', () => {
     const text = json.replace('"format-version":2', '"format-version":9223372036854775807');
     expect(() => parse(text)).toThrow(/format-version should be an integer below 2\^53 but is 9223372036854775807\b/);

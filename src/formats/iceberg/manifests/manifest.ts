@@ -59,13 +59,15 @@ export async function* readManifest(
   } catch (error) {
     throw fileError('manifest', manifest.path, error);
   }
+  let entries = 0;
   for (;;) {
     let batch: ResolvedEntry[];
     try {
       batch = next();
+      entries += batch.length;
       if (batch.length === 0) {
         if (await container.fill()) continue;
-        requireWhole(manifest, container);
+        requireWhole(manifest, container.bytesRead, entries);
         return;
       }
     } catch (error) {
@@ -166,12 +168,17 @@ function specOf(manifest: ManifestFile, container: AvroContainer, specs: readonl
   );
 }
 
-/** Checks the file's length, because a file that is truncated between two blocks looks complete. */
-function requireWhole(manifest: ManifestFile, container: AvroContainer): void {
-  if (manifest.length === undefined || container.bytesRead >= manifest.length) return;
+/**
+ * Checks the file's length, because a file that is truncated between two blocks looks complete. Writers state wrong lengths, too: a file that
+ * has as many entries as the list states is complete, however long it should be.
+ */
+function requireWhole({ path, length, added, existing, deleted }: ManifestFile, bytes: number, entries: number): void {
+  if (length === undefined || bytes >= length) return;
+  if (added !== undefined && existing !== undefined && deleted !== undefined && entries >= added + existing + deleted)
+    return;
   throw new CodedError(
     'DATA_LOSS',
-    `manifest ${manifest.path} is truncated: it has ${container.bytesRead} bytes, but the manifest list gives its length as ` +
-      `${manifest.length}. Restore the file, or roll the table back to a state without it.`,
+    `manifest ${path} is truncated: it has ${bytes} bytes, but the manifest list gives its length as ${length}. ` +
+      'Restore the file, or roll the table back to a state without it.',
   );
 }
