@@ -15,5 +15,8 @@ export const plural = (n: number, noun: string, more = '') => `${n}${more} ${nou
 export const plurals = (...parts: [number, string][]) =>
   parts.flatMap(([n, noun]) => (n > 0 ? [plural(n, noun)] : [])).join(' and ');
 
+/** `7.0 MiB` */
+export const mebibytes = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+
 /** The text quoted as one word of a shell command, for commands that people copy. */
 export const shellWord = (text: string) => (/^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);

@@ -5,6 +5,7 @@ import { CodedError, type CodeName } from '../errors.ts';
 import { localPath } from './file-uri.ts';
 import { LocalRoots } from './local-roots.ts';
 import type { ObjectStore } from './object-store.ts';
+import { TooLargeError } from './too-large-error.ts';
 import type { Usage } from './usage.ts';
 
 /** The code and the explanation for each of the operating system's errors. */
@@ -46,7 +47,7 @@ export class FileStore implements ObjectStore {
       requireFile(path, stats);
       const length = Math.max(0, Math.min(end ?? stats.size, stats.size) - start);
       if (length > maxBytes) {
-        throw new CodedError('FAILED_PRECONDITION', `${path} has ${length} bytes to read; the limit is ${maxBytes}`);
+        throw new TooLargeError(`${path} has ${length} bytes to read; the limit is ${maxBytes}`, length);
       }
       const bytes = await readFully(handle, start, length);
       if (this.#usage !== undefined) this.#usage.bytes += bytes.length;

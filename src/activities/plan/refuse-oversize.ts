@@ -1,6 +1,7 @@
 import type { TableRef } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
 import type { TableDescriptor } from '../../formats/table-reader.ts';
+import { mebibytes } from '../../text.ts';
 import { tableText } from '../options/destination.ts';
 
 /**
@@ -45,15 +46,15 @@ export function refuseOversizeSummary(
   if (size <= MAX_BYTES) return;
   throw new CodedError(
     'FAILED_PRECONDITION',
-    `the summary of snapshot ${snapshotId} of table ${table} has ${mib(size)}, at most ${mib(MAX_BYTES)} are supported. Expire the snapshot.`,
+    `the summary of snapshot ${snapshotId} of table ${table} has ${mebibytes(size)}, at most ${mebibytes(MAX_BYTES)} are supported. Expire the snapshot.`,
   );
 }
 
 function oversize(table: TableRef, what: string, size: number, total: number, advice: string): CodedError {
-  const of = mib(size) === mib(total) ? '' : ` of ${mib(total)}`;
+  const of = mebibytes(size) === mebibytes(total) ? '' : ` of ${mebibytes(total)}`;
   return new CodedError(
     'FAILED_PRECONDITION',
-    `the metadata of table ${tableText(table)} is too large: ${what} ${mib(size)}${of}, at most ${mib(MAX_BYTES)} are supported. ${advice}.`,
+    `the metadata of table ${tableText(table)} is too large: ${what} ${mebibytes(size)}${of}, at most ${mebibytes(MAX_BYTES)} are supported. ${advice}.`,
   );
 }
 
@@ -69,5 +70,3 @@ const largest = (map: Readonly<Record<string, string>>) =>
       .sort(([, a], [, b]) => b.length - a.length)[0]?.[0]
       .slice(0, 100) ?? '',
   );
-
-const mib = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(1)} MiB`;

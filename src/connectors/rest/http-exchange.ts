@@ -3,6 +3,7 @@ import * as https from 'node:https';
 import { promisify } from 'node:util';
 import { gunzip, gunzipSync } from 'node:zlib';
 import { CodedError } from '../../errors.ts';
+import { TooLargeError } from '../../storage/too-large-error.ts';
 import type { Usage } from '../../storage/usage.ts';
 import { observeUpstream } from '../../telemetry/tracing/upstream.ts';
 
@@ -191,9 +192,6 @@ function deadlineExceeded({ method, url, limitMs }: HttpRequest): CodedError {
   );
 }
 
-function tooLarge({ method, url, maxBytes }: HttpRequest): CodedError {
-  return new CodedError(
-    'FAILED_PRECONDITION',
-    `the response to ${method} ${url} is larger than the limit of ${maxBytes} bytes`,
-  );
+function tooLarge({ method, url, maxBytes }: HttpRequest): TooLargeError {
+  return new TooLargeError(`the response to ${method} ${url} is larger than the limit of ${maxBytes} bytes`);
 }

@@ -1,10 +1,11 @@
 import type { NamespacePath, TableRef } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
-import { MAX_METADATA_BYTES } from '../../formats/iceberg/table-metadata.ts';
+import { MAX_METADATA_BYTES, metadataTooLarge } from '../../formats/iceberg/table-metadata.ts';
 import { openIcebergTable } from '../../formats/iceberg/table-reader.ts';
 import { JsonFields } from '../../formats/json/json-fields.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
 import { rememberConnectorSecret } from '../../secrets.ts';
+import { TooLargeError } from '../../storage/too-large-error.ts';
 import { newUsage, type Usage } from '../../storage/usage.ts';
 import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
 import type { Page, PageRequest, TableEntry, UpstreamCatalog, ViewDescriptor, ViewRef } from '../spi.ts';
@@ -256,6 +257,7 @@ class RestConnector implements UpstreamCatalog {
         response: await this.#options.client.json({ url, headers, maxBytes: MAX_METADATA_BYTES, confidential: true }),
       };
     } catch (error) {
+      if (error instanceof TooLargeError) throw metadataTooLarge(`in the response to GET ${url}`);
       throw metadataFileMissing(error) ?? error;
     }
   }

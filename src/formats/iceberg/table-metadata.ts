@@ -2,6 +2,7 @@ import { gunzipSync } from 'node:zlib';
 import { CodedError } from '../../errors.ts';
 import { leafColumns } from '../../stats/leaf-columns.ts';
 import { THETA_TYPE } from '../../stats/ndv/compact-theta.ts';
+import { mebibytes } from '../../text.ts';
 import { JsonFields, unexpectedValue } from '../json/json-fields.ts';
 import { losslessJson, parseLosslessJsonFile } from '../json/lossless-json.ts';
 import { fileError, MalformedError } from '../malformed.ts';
@@ -40,15 +41,31 @@ export const MAX_METADATA_BYTES = 128 * 1024 * 1024;
 const NEWEST_FORMAT_VERSION = 3;
 
 /**
+ * The error for metadata of more than `MAX_METADATA_BYTES`.
+ *
+ * @param where the file or URL
+ * @param bytes its size; absent if only its beginning was read
+ */
+export function metadataTooLarge(where: string, bytes?: number): CodedError {
+  const limit = mebibytes(MAX_METADATA_BYTES);
+  const found =
+    bytes === undefined ? `it has more than ${limit}` : `it has ${mebibytes(bytes)}, at most ${limit} are read`;
+  return new CodedError(
+    'FAILED_PRECONDITION',
+    `table metadata ${where} is too large: ${found}. Expire snapshots, and remove branches, tags, properties and columns that nobody needs.`,
+  );
+}
+
+/**
  * Parses a metadata file.
  *
  * @param bytes the file's content; gzip is detected by its first bytes
  * @param path the file's path, for messages
  * @throws CodedError `DATA_LOSS` that names the file and the field, `UNIMPLEMENTED` for an unsupported format version,
- *   `FAILED_PRECONDITION` for the metadata of a view
+ *   `FAILED_PRECONDITION` for the metadata of a view, or more than `MAX_METADATA_BYTES`
  */
 export function parseTableMetadata(bytes: Uint8Array, path: string): TableMetadata {
-  return readTableMetadata(() => parseLosslessJsonFile(metadataText(bytes)), path);
+  return readTableMetadata(() => parseLosslessJsonFile(metadataText(bytes, path)), path);
 }
 
 /**
@@ -71,16 +88,15 @@ function readTableMetadata(json: () => unknown, path: string): TableMetadata {
   }
 }
 
-function metadataText(bytes: Uint8Array): string {
+function metadataText(bytes: Uint8Array, path: string): string {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.length === 0) throw new MalformedError('it is empty');
   if (view[0] !== 0x1f || view[1] !== 0x8b) return view.toString('utf8');
   try {
     return gunzipSync(view, { maxOutputLength: MAX_METADATA_BYTES }).toString('utf8');
   } catch (cause) {
-    throw new MalformedError(
-      `it is gzipped, but corrupt or larger than ${MAX_METADATA_BYTES} bytes: ${(cause as Error).message}`,
-    );
+    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw metadataTooLarge(path);
+    throw new MalformedError(`it is gzipped, but corrupt: ${(cause as Error).message}`);
   }
 }
 

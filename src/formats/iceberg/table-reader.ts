@@ -1,5 +1,6 @@
 import { CodedError } from '../../errors.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
+import { TooLargeError } from '../../storage/too-large-error.ts';
 import { fileError } from '../malformed.ts';
 import type {
   ChangeRange,
@@ -24,6 +25,7 @@ import { readPuffinSketches } from './puffin/puffin.ts';
 import { parentsFirst, withoutCycles } from './snapshot-order.ts';
 import {
   MAX_METADATA_BYTES,
+  metadataTooLarge,
   parseTableMetadata,
   type SnapshotMetadata,
   type TableMetadata,
@@ -46,7 +48,7 @@ export interface OpenIcebergTable {
 /**
  * Opens a table by its metadata file, independently of the catalog that located the file (a directory, a REST catalog, Glue).
  *
- * @throws CodedError `DATA_LOSS` if the metadata file is corrupt or missing; see `parseTableMetadata`
+ * @throws CodedError `DATA_LOSS` if the metadata file is corrupt or missing, `FAILED_PRECONDITION` if it is too large; see `parseTableMetadata`
  */
 export async function openIcebergTable(options: OpenIcebergTable): Promise<IcebergTableReader> {
   const { store, metadataLocation, metadata } = options;
@@ -54,6 +56,7 @@ export async function openIcebergTable(options: OpenIcebergTable): Promise<Icebe
     return new IcebergTableReader(options, tableMetadataFromJson(metadata.json, metadataLocation), metadata.bytes);
   }
   const bytes = await store.read(metadataLocation, { maxBytes: MAX_METADATA_BYTES }).catch((error) => {
+    if (error instanceof TooLargeError) throw metadataTooLarge(metadataLocation, error.bytes);
     throw fileError('table metadata', metadataLocation, error);
   });
   return new IcebergTableReader(options, parseTableMetadata(bytes, metadataLocation), bytes.length);

@@ -6,6 +6,7 @@ import { admit, type CallOptions } from '../aws/request-handler.ts';
 import { Limiter } from '../limiter.ts';
 import type { FolderEntry, ObjectStat, ObjectStore } from '../object-store.ts';
 import type { StoreOptions } from '../store-options.ts';
+import { TooLargeError } from '../too-large-error.ts';
 import type { Usage } from '../usage.ts';
 import { directGet, type GetResult } from './direct-get.ts';
 import { readBody, TruncatedBodyError } from './read-body.ts';
@@ -219,7 +220,7 @@ function checkedLength(
     );
   }
   if (ContentLength > maxBytes) {
-    throw new CodedError('FAILED_PRECONDITION', `${path} has ${ContentLength} bytes to read; the limit is ${maxBytes}`);
+    throw new TooLargeError(`${path} has ${ContentLength} bytes to read; the limit is ${maxBytes}`, ContentLength);
   }
   return ContentLength;
 }

@@ -1,11 +1,16 @@
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { CodedError } from '../../../src/errors.ts';
 import { parentsFirst, withoutCycles } from '../../../src/formats/iceberg/snapshot-order.ts';
 import { parseTableMetadata, type SnapshotMetadata } from '../../../src/formats/iceberg/table-metadata.ts';
+import { openIcebergTable } from '../../../src/formats/iceberg/table-reader.ts';
 import { losslessJson, parseLosslessJson } from '../../../src/formats/json/lossless-json.ts';
 import { MalformedError } from '../../../src/formats/malformed.ts';
+import { FileStore } from '../../../src/storage/file-store.ts';
 import { SCHEMA, snapshot, tableMetadata } from './write-table.ts';
 
 const parse = (text: string | Uint8Array) => parseTableMetadata(Buffer.from(text as string), '/t/v1.metadata.json');
@@ -89,7 +94,7 @@ describe('parseTableMetadata', () => {
     const text = JSON.stringify(tableMetadata());
     expect(parse(gzipSync(text))).toEqual(parse(text));
     const bomb = gzipSync(Buffer.alloc(130 * 1024 * 1024, ' '));
-    expect(failure(() => parse(bomb)).message).toMatch(/gzipped, but corrupt or larger/);
+    expect(failure(() => parse(bomb)).message).toMatch(/ is too large: it has more than 128\.0 MiB\. Expire snapshots/);
   });
 
   it('has no current snapshot if the id is -1, null or absent', () => {
@@ -267,5 +272,25 @@ describe('parentsFirst', () => {
   it('sorts long histories', () => {
     const snapshots = Array.from({ length: 100_000 }, (_, index) => snapshotOf(index, index - 1, 100_000 - index));
     expect(order(...withoutCycles(snapshots))[99_999]).toBe(99_999);
+  });
+});
+
+describe('metadata that is too large', () => {
+  const advice = 'Expire snapshots, and remove branches, tags, properties and columns that nobody needs.';
+
+  it('is refused without being read, and not as if it were broken', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'large-'));
+    try {
+      const metadataLocation = join(folder, 'v1.metadata.json');
+      writeFileSync(metadataLocation, '');
+      truncateSync(metadataLocation, 200 * 1024 * 1024);
+      const open = openIcebergTable({ store: new FileStore(), metadataLocation, fingerprint: 'f' });
+      await expect(open).rejects.toMatchObject({
+        code: 'FAILED_PRECONDITION',
+        message: `table metadata ${metadataLocation} is too large: it has 200.0 MiB, at most 128.0 MiB are read. ${advice}`,
+      });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
