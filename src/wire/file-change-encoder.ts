@@ -1,12 +1,18 @@
 import { CodedError } from '../errors.ts';
 import type { Addition, ColumnMetrics, ContentFile, FileChange, FileContent } from '../formats/table-reader.ts';
+import { mebibytes, truncate } from '../text.ts';
 import { CHANGE, CHANGES, COLUMN, FILE, PARTITION, REQUEST } from './file-change-tags.ts';
 import { WireWriter } from './writer.ts';
 
 /** Size at which a chunk is complete. gRPC messages of about 1 MiB keep streams moving and memory use small. */
 const CHUNK_BYTES = 1024 * 1024;
+/** Most bytes of one change: a chunk has up to 1 MiB before it, and the catalog takes messages of 8 MiB. */
+const MAX_CHANGE_BYTES = 6 * 1024 * 1024;
 /** The buffer starts small, because most snapshots have few changes and a full chunk for each would be mostly garbage. */
 const FIRST_BYTES = 16 * 1024;
+
+/** Characters of a path that a message shows. */
+const MAX_SHOWN = 500;
 
 /** FileFormat of statistics.proto. */
 const FORMAT: Readonly<Record<string, number>> = { PARQUET: 1, ORC: 2, AVRO: 3, PUFFIN: 4 };
@@ -22,7 +28,7 @@ export class FileChangeEncoder {
   /** Start of the open `Changes` message. */
   #start: number | undefined;
 
-  /** Adds a change; returns a chunk if it is full. */
+  /** Adds a change; returns a chunk if it is full. @throws CodedError FAILED_PRECONDITION if the change alone is too large for a message */
   add(change: FileChange): Uint8Array | undefined {
     this.#start ??= this.#buffer.open(REQUEST.changes);
     const start = this.#buffer.open(CHANGES.change);
@@ -42,6 +48,8 @@ export class FileChangeEncoder {
       if (change.addition) this.#addition(change.addition);
     }
     this.#buffer.close(start);
+    const bytes = this.#buffer.length - start;
+    if (bytes > MAX_CHANGE_BYTES) throw tooLarge(change, bytes);
     return this.#buffer.length >= CHUNK_BYTES ? this.flush() : undefined;
   }
 
@@ -59,6 +67,15 @@ export class FileChangeEncoder {
     this.#buffer.close(start);
     return this.#buffer.take();
   }
+}
+
+function tooLarge(change: FileChange, bytes: number): CodedError {
+  const path = change.kind === 'added' ? change.file.path : change.path;
+  return new CodedError(
+    'FAILED_PRECONDITION',
+    `the path and statistics of file ${truncate(path, MAX_SHOWN)} have ${mebibytes(bytes)}, at most ${mebibytes(MAX_CHANGE_BYTES)} are supported. ` +
+      'Write the file again with shorter bounds (write.metadata.metrics), or take fewer columns (--source-columns).',
+  );
 }
 
 function writeFile(out: WireWriter, file: ContentFile): void {

@@ -217,9 +217,9 @@ describe('Tables', () => {
     expect(await create({ upstream: { connectorId: 'con_no', tableName: 't' } })).toMatchObject(
       refusal('INVALID_ARGUMENT', 'table.upstream: is set by workers only'),
     );
-    const several = await create({ name: '', properties: { ['k'.repeat(2000)]: 'v' } });
+    const several = await create({ name: '', location: 'x'.repeat(10_000) });
     expect(several.message).toContain('table.name');
-    expect(several.message).toContain('table.properties');
+    expect(several.message).toContain('table.location');
   });
 
   it('are updated by mask; the current snapshot must be complete', async () => {
@@ -486,4 +486,35 @@ describe('Snapshots', () => {
       refusal('INVALID_ARGUMENT', 'snapshot.sequence_number'),
     );
   });
+});
+
+it('tables and views that are large are listed in pages that clients can read', async () => {
+  const { namespaceId } = await catalog.namespace();
+  const { tables, views } = catalog.clients;
+  const properties = { large: 'x'.repeat(3 * 1024 * 1024) };
+  const names = ['a', 'b', 'c', 'd', 'e'];
+  for (const name of names) {
+    await tables.createTable({ table: { namespaceId, name, format: TableFormat.TABLE_FORMAT_ICEBERG, properties } });
+    await views.createView({ view: { namespaceId, name: `v${name}`, properties } });
+  }
+  const pagesOf = async (list: (pageToken: string) => Promise<{ names: string[]; nextPageToken: string }>) => {
+    const pages: string[][] = [];
+    let token = '';
+    do {
+      const page = await list(token);
+      pages.push(page.names);
+      token = page.nextPageToken;
+    } while (token !== '');
+    return pages;
+  };
+  const listed = await pagesOf(async (pageToken) => {
+    const page = await tables.listTables({ namespaceId, pageSize: 100, pageToken });
+    return { ...page, names: page.tables.map(({ name }) => name) };
+  });
+  expect(listed).toEqual([['a', 'b'], ['c', 'd'], ['e']]);
+  const listedViews = await pagesOf(async (pageToken) => {
+    const page = await views.listViews({ namespaceId, pageSize: 100, pageToken });
+    return { ...page, names: page.views.map(({ name }) => name) };
+  });
+  expect(listedViews).toEqual([['va', 'vb'], ['vc', 'vd'], ['ve']]);
 });

@@ -152,6 +152,19 @@ describe('FileChangeEncoder', () => {
     );
   });
 
+  it('refuses a change that no message can have, with its size and what helps', () => {
+    const [one] = fc.sample(file, { numRuns: 1, seed: 1 }) as [ContentFile];
+    const columns = Array.from({ length: 7 }, (_, id) => ({ id, lower: new Uint8Array(1024 * 1024) }));
+    const large: FileChange = {
+      ...{ kind: 'added', sequenceNumber: 1, fileSequenceNumber: 1, addedSnapshotId: 1n },
+      file: { ...one, path: '/t/a.parquet', columns },
+    };
+    expect(() => encode([large])).toThrow(
+      'the path and statistics of file /t/a.parquet have 7.0 MiB, at most 6.0 MiB are supported. Write the file again with shorter bounds',
+    );
+    expect(encode([{ ...large, file: { ...large.file, columns: columns.slice(2) } }])).toHaveLength(1);
+  });
+
   it('writes nothing without changes', () => {
     expect(encode([])).toEqual([]);
   });

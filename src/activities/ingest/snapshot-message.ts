@@ -13,7 +13,7 @@ export function toSnapshotMessage(
   { tableId, snapshot }: Pick<PutSnapshot, 'tableId' | 'snapshot'>,
   base: bigint | undefined,
 ): Snapshot {
-  refuseOversizeSummary(tableId, snapshot.snapshotId, snapshot.summary);
+  refuseOversizeSummary(snapshot.snapshotId, snapshot.summary);
   return SnapshotMessage.fromPartial({
     tableId,
     snapshotId: snapshot.snapshotId,

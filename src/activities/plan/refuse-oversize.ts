@@ -37,16 +37,12 @@ export function refuseOversize(table: TableRef, descriptor: TableDescriptor): vo
 }
 
 /** @throws CodedError FAILED_PRECONDITION if a snapshot's summary is too large to transfer */
-export function refuseOversizeSummary(
-  table: string,
-  snapshotId: bigint,
-  summary: Readonly<Record<string, string>>,
-): void {
+export function refuseOversizeSummary(snapshotId: bigint, summary: Readonly<Record<string, string>>): void {
   const size = sizeOf(summary);
   if (size <= MAX_BYTES) return;
   throw new CodedError(
     'FAILED_PRECONDITION',
-    `the summary of snapshot ${snapshotId} of table ${table} has ${mebibytes(size)}, at most ${mebibytes(MAX_BYTES)} are supported. Expire the snapshot.`,
+    `the summary of snapshot ${snapshotId} has ${mebibytes(size)}, at most ${mebibytes(MAX_BYTES)} are supported. Expire the snapshot.`,
   );
 }
 

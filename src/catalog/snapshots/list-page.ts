@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import { z } from 'zod';
 import type { ListSnapshotsResponse } from '../../generated/reconciler/v1/snapshots.ts';
-import { PageTokens, page } from '../rpc/page-token.ts';
+import { PageTokens } from '../rpc/page-token.ts';
 import type { Schema } from '../store/database/schema.ts';
 import { listSnapshotRows, refsBySnapshot, snapshotFromRow } from '../store/snapshots/snapshots.ts';
 import type { getTableRow } from '../store/tables/tables.ts';
@@ -23,11 +23,11 @@ export async function listPage(
 ): Promise<ListSnapshotsResponse> {
   const filter = [table.table_id, showExpired];
   const after = tokens.decode(pageToken, filter);
-  const rows = await listSnapshotRows(db, table.table_num, size + 1, showExpired, after?.published);
-  const { items, last } = page(rows, size);
+  const { rows, more } = await listSnapshotRows(db, table.table_num, size, showExpired, after?.published);
+  const last = more ? rows.at(-1) : undefined;
   const refs = refsBySnapshot(table);
   return {
-    snapshots: items.map((row) => snapshotFromRow(row, table, refs)),
+    snapshots: rows.map((row) => snapshotFromRow(row, table, refs)),
     nextPageToken: last ? tokens.encode({ published: last.published ?? 0 }, filter) : '',
   };
 }

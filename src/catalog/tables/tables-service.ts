@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { CreateTableRequest, type TablesServiceImplementation } from '../../generated/reconciler/v1/tables.ts';
 import type { ServiceDeps } from '../core/ports.ts';
-import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
+import { PageTokens, pageSize } from '../rpc/page-token.ts';
 import { Checks, checkIds, required } from '../rpc/violations.ts';
 import { checkEtag, notFound } from '../store/database/errors.ts';
 import { createOnce } from '../store/database/idempotency.ts';
@@ -51,8 +51,9 @@ export function createTablesService({ db, purge }: ServiceDeps): TablesServiceIm
       const size = pageSize(request.pageSize);
       const after = tokens.decode(request.pageToken, request.namespaceId);
       await getNamespace(db, request.namespaceId);
-      const { items, last } = page(await store.listTables(db, request.namespaceId, size + 1, after?.name), size);
-      return { tables: items, nextPageToken: last ? tokens.encode({ name: last.name }, request.namespaceId) : '' };
+      const { tables, more } = await store.listTables(db, request.namespaceId, size, after?.name);
+      const last = more ? tables.at(-1) : undefined;
+      return { tables, nextPageToken: last ? tokens.encode({ name: last.name }, request.namespaceId) : '' };
     },
 
     async updateTable(request) {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { CreateViewRequest, type View, type ViewsServiceImplementation } from '../../generated/reconciler/v1/views.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { maskPaths } from '../rpc/field-mask.ts';
-import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
+import { PageTokens, pageSize } from '../rpc/page-token.ts';
 import { Checks, checkIds, required } from '../rpc/violations.ts';
 import { checkEtag } from '../store/database/errors.ts';
 import { createOnce } from '../store/database/idempotency.ts';
@@ -42,8 +42,9 @@ export function createViewsService({ db }: ServiceDeps): ViewsServiceImplementat
       const size = pageSize(request.pageSize);
       const after = tokens.decode(request.pageToken, request.namespaceId);
       await getNamespace(db, request.namespaceId);
-      const { items, last } = page(await store.listViews(db, request.namespaceId, size + 1, after?.name), size);
-      return { views: items, nextPageToken: last ? tokens.encode({ name: last.name }, request.namespaceId) : '' };
+      const { views, more } = await store.listViews(db, request.namespaceId, size, after?.name);
+      const last = more ? views.at(-1) : undefined;
+      return { views, nextPageToken: last ? tokens.encode({ name: last.name }, request.namespaceId) : '' };
     },
 
     async updateView(request) {

@@ -8,7 +8,6 @@ export function checkSnapshot(snapshot: Snapshot): void {
   checks.count(snapshot.sequenceNumber, 'snapshot.sequence_number');
   checks.timestamp(snapshot.committedAt, 'snapshot.committed_at');
   checks.text(snapshot.operation, 'snapshot.operation', { max: 100 });
-  checks.map(snapshot.summary, 'snapshot.summary');
   checks.text(snapshot.manifestList, 'snapshot.manifest_list', { max: 8192 });
   checks.that(
     snapshot.baseSnapshotId !== snapshot.snapshotId,

@@ -2,8 +2,10 @@ import type { Insertable, Kysely, Selectable } from 'kysely';
 import { CodedError } from '../../../errors.ts';
 import type { Snapshot } from '../../../generated/reconciler/v1/snapshots.ts';
 import { compiledQuery, compiledWrite } from '../database/compiled-query.ts';
+
 import { notFound } from '../database/errors.ts';
 import { date, jsonMap, ms } from '../database/json.ts';
+import { cutPage } from '../database/page-cut.ts';
 import type { Schema, SnapshotRow } from '../database/schema.ts';
 import { newPosition, type Position } from '../lineage/lineage.ts';
 import type { getTableRow } from '../tables/tables.ts';
@@ -149,15 +151,18 @@ const insert = compiledWrite((db, row: Insertable<SnapshotRow>) =>
   db.insertInto('snapshots').values(row).returningAll(),
 );
 
-/** Lists up to `limit` visible snapshots whose `published` is greater than `after`, in that order. */
-export async function listSnapshotRows(db: Db, tableNum: number, limit: number, showExpired: boolean, after?: number) {
+/** Lists a page of at most `size` visible snapshots whose `published` is greater than `after`, in that order. */
+export async function listSnapshotRows(db: Db, tableNum: number, size: number, showExpired: boolean, after?: number) {
   let query = db
     .selectFrom('snapshots')
-    .selectAll()
     .where('table_num', '=', tableNum)
-    .where('published', '>', after ?? 0);
+    .where('published', '>', after ?? 0)
+    .orderBy('published');
   if (!showExpired) query = query.where('expired_at', 'is', null);
-  return query.orderBy('published').limit(limit).execute();
+  // The summaries of a thousand snapshots can exceed the memory.
+  const lengths = query.select(({ fn }) => fn<number>('length', ['summary']).as('bytes')).limit(size + 1);
+  const { count, more } = cutPage(await lengths.execute(), size);
+  return { rows: await query.selectAll().limit(count).execute(), more };
 }
 
 /** Makes a snapshot visible, after all that already are, without its files. @returns its row */
@@ -228,7 +233,9 @@ export async function setTableNdv(db: Db, snapshotNum: number, ndv: string): Pro
 export function refsBySnapshot(table: Pick<Table, 'refs'>): Map<string, string[]> {
   const names = new Map<string, string[]>();
   for (const ref of JSON.parse(table.refs) as { name: string; snapshotId: string }[]) {
-    names.set(ref.snapshotId, [...(names.get(ref.snapshotId) ?? []), ref.name]);
+    const others = names.get(ref.snapshotId);
+    if (others) others.push(ref.name);
+    else names.set(ref.snapshotId, [ref.name]);
   }
   return names;
 }

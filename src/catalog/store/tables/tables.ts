@@ -1,4 +1,4 @@
-import type { Insertable, Kysely, Selectable, Updateable } from 'kysely';
+import { type Insertable, type Kysely, type Selectable, sql, type Updateable } from 'kysely';
 import { ObjectKind } from '../../../generated/reconciler/internal/v1/bindings.ts';
 import type { Namespace } from '../../../generated/reconciler/v1/namespaces.ts';
 import {
@@ -15,6 +15,7 @@ import { compiledQuery, compiledWrite } from '../database/compiled-query.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
 import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { jsonMap } from '../database/json.ts';
+import { cutPage } from '../database/page-cut.ts';
 import { pathKey, pathOfKey } from '../database/path-key.ts';
 import type { Schema, TableRow } from '../database/schema.ts';
 import { getNamespace } from '../namespaces/namespaces.ts';
@@ -133,15 +134,31 @@ export async function isReadable(db: Db, objectId: string): Promise<boolean> {
   return incomplete === undefined;
 }
 
-/** Lists up to `limit` tables after `after`, ordered by name: those that can be read by name (see `isReadable`). */
-export async function listTables(db: Db, namespaceId: string, limit: number, after?: string): Promise<Table[]> {
-  let query = select(db)
+/** Lists a page of at most `size` tables after `after`, ordered by name: those that can be read by name (see `isReadable`). */
+export async function listTables(db: Db, namespaceId: string, size: number, after = '') {
+  const query = select(db)
     .where('tables.namespace_id', '=', namespaceId)
-    .where((eb) => eb.or([eb('bindings.connector_id', 'is', null), eb('bindings.fingerprint', '!=', '')]));
-  if (after !== undefined) query = query.where('tables.name', '>', after);
+    .where('tables.name', '>', after)
+    .where((eb) => eb.or([eb('bindings.connector_id', 'is', null), eb('bindings.fingerprint', '!=', '')]))
+    .orderBy('tables.name');
+  const lengths = query
+    .leftJoin('table_schemas', (join) =>
+      join
+        .onRef('table_schemas.table_num', '=', 'tables.table_num')
+        .onRef('table_schemas.schema_id', '=', 'tables.schema_id'),
+    )
+    .clearSelect()
+    .select(
+      // The columns of the schema follow it in the message, and are about as long.
+      sql<number>`length(tables.properties) + length(tables.refs) + length(tables.partition_specs) + 2 * coalesce(length(table_schemas.json), 0)`.as(
+        'bytes',
+      ),
+    )
+    .limit(size + 1);
+  const { count, more } = cutPage(await lengths.execute(), size);
   const tables: Table[] = [];
-  for (const row of await query.orderBy('tables.name').limit(limit).execute()) tables.push(await tableMessage(db, row));
-  return tables;
+  for (const row of await query.limit(count).execute()) tables.push(await tableMessage(db, row));
+  return { tables, more };
 }
 
 /** Changes columns and gives the table a new etag. */

@@ -7,6 +7,7 @@ import { newEtag, newId } from '../../identity/ids.ts';
 import { TENANT } from '../../identity/tenant.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
 import { deleteIdempotencyKeys } from '../database/idempotency.ts';
+import { cutPage } from '../database/page-cut.ts';
 import { pathOfKey } from '../database/path-key.ts';
 import type { Schema, ViewRow } from '../database/schema.ts';
 import { getNamespace } from '../namespaces/namespaces.ts';
@@ -81,11 +82,15 @@ export async function getView(db: Db, id: string): Promise<View> {
   return toMessage(await getViewRow(db, id));
 }
 
-/** Lists up to `limit` views after `after`, ordered by name. */
-export async function listViews(db: Db, namespaceId: string, limit: number, after?: string): Promise<View[]> {
-  let query = select(db).where('views.namespace_id', '=', namespaceId);
-  if (after !== undefined) query = query.where('views.name', '>', after);
-  return (await query.orderBy('views.name').limit(limit).execute()).map(toMessage);
+/** Lists a page of at most `size` views after `after`, ordered by name. */
+export async function listViews(db: Db, namespaceId: string, size: number, after = '') {
+  const query = select(db)
+    .where('views.namespace_id', '=', namespaceId)
+    .where('views.name', '>', after)
+    .orderBy('views.name');
+  const lengths = query.clearSelect().select(({ fn }) => fn<number>('length', ['views.body']).as('bytes'));
+  const { count, more } = cutPage(await lengths.limit(size + 1).execute(), size);
+  return { views: (await query.limit(count).execute()).map(toMessage), more };
 }
 
 export async function updateView(db: Db, view: View): Promise<View> {
