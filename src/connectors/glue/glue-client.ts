@@ -63,7 +63,7 @@ export class GlueCatalog {
     const response = await this.#call<GetDatabasesCommandOutput>('glue:GetDatabases', 'all databases', (options) =>
       this.#client.send(command, options),
     );
-    return page('glue:GetDatabases', response.DatabaseList, response.NextToken, nextToken);
+    return page('glue:GetDatabases', 'DatabaseList', response.DatabaseList, response.NextToken, nextToken);
   }
 
   async tables(database: string, size: number, nextToken?: string): Promise<GluePage<Table>> {
@@ -76,7 +76,7 @@ export class GlueCatalog {
     const response = await this.#call<GetTablesCommandOutput>('glue:GetTables', `database ${database}`, (options) =>
       this.#client.send(command, options),
     );
-    return page('glue:GetTables', response.TableList, response.NextToken, nextToken);
+    return page('glue:GetTables', 'TableList', response.TableList, response.NextToken, nextToken);
   }
 
   async table(database: string, name: string): Promise<Table> {
@@ -115,6 +115,7 @@ export class GlueCatalog {
 
 function page<T>(
   action: string,
+  list: string,
   items: T[] | undefined,
   next: string | undefined,
   requested: string | undefined,
@@ -125,5 +126,12 @@ function page<T>(
       `${action} returned a page whose next page is that page itself, so the listing would never end`,
     );
   }
-  return { items: items ?? [], ...(next && { nextToken: next }) };
+  // A proxy or another service may answer instead. An empty list would mean that everything is gone.
+  if (!Array.isArray(items)) {
+    throw new CodedError(
+      'FAILED_PRECONDITION',
+      `${action} returned no ${list}, so the response is not one of AWS Glue: is the endpoint correct?`,
+    );
+  }
+  return { items, ...(next && { nextToken: next }) };
 }

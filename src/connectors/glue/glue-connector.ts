@@ -79,8 +79,8 @@ export class GlueConnector implements UpstreamCatalog {
   readonly #allowed: readonly string[];
   /** Whether listings contain other tables than Iceberg's. Then full pages are requested, however few tables are needed. */
   #mixed = false;
-  /** Databases that a listing has returned. */
-  readonly #listed = new Set<string>();
+  /** The targets of databases that are resource links, by the links' names, as text. */
+  readonly #links = new Map<string, string>();
   /** By `keyOf`. Each state is used once, because a retry must read the current state. */
   readonly #known = new LruCache<string, KnownTable>(MAX_KNOWN);
 
@@ -96,7 +96,9 @@ export class GlueConnector implements UpstreamCatalog {
     const nameOf = ({ Name = '' }) => Name;
     const { items, nextToken, last } = await readPage((next) => this.#catalog.databases(next), nameOf, token);
     const names = items.map(nameOf);
-    for (const name of names) this.#listed.add(name);
+    for (const { Name = '', TargetDatabase: target } of items) {
+      if (target) this.#links.set(Name, `${target.DatabaseName} of catalog ${target.CatalogId}`);
+    }
     return { items: names.map((name) => [name]), ...(nextToken && { nextToken: positionToken(nextToken, last) }) };
   }
 
@@ -143,14 +145,15 @@ export class GlueConnector implements UpstreamCatalog {
     this.#catalog.close();
   }
 
-  /**
-   * A page of a database. A listed database that does not exist has been dropped since, or is a resource link to a dropped one. It has no
-   * tables and must not prevent the others from being read.
-   */
   async #tables(database: string, size: number, token?: string): Promise<GluePage<Table>> {
     return this.#catalog.tables(database, size, token).catch((error) => {
-      if (!(error instanceof CodedError) || error.code !== 'NOT_FOUND' || !this.#listed.has(database)) throw error;
-      return { items: [] };
+      const target = this.#links.get(database);
+      if (!(error instanceof CodedError) || error.code !== 'NOT_FOUND' || target === undefined) throw error;
+      throw new CodedError(
+        error.code,
+        `${error.message}. ${database} is a resource link to database ${target}, which was dropped or is no longer shared: restore it, delete the link, or exclude the namespace.`,
+        { cause: error },
+      );
     });
   }
 
