@@ -3,14 +3,23 @@ export interface SnapshotIdentity {
   snapshotId: bigint;
   parentSnapshotId?: bigint;
   sequenceNumber: number;
-  committedAtMs: number;
+  /** Absent if the catalog has none. */
+  committedAtMs?: number;
   manifestList: string;
+}
+
+/** The last millisecond of the year 9999, after which protobuf has no timestamps. */
+const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+
+/** A snapshot's time as the catalog stores it: undefined for one that cannot be right, as no protobuf timestamp has it or it is before 1970. */
+export function commitTime(ms: number | undefined): number | undefined {
+  return ms !== undefined && ms >= 0 && ms <= LAST_MS ? ms : undefined;
 }
 
 /** Equal for two snapshots if they are the same. */
 export function identityText(identity: SnapshotIdentity): string {
   const { snapshotId, parentSnapshotId = '', sequenceNumber, committedAtMs, manifestList } = identity;
-  return `${snapshotId} ${parentSnapshotId} ${sequenceNumber} ${committedAtMs} ${manifestList}`;
+  return `${snapshotId} ${parentSnapshotId} ${sequenceNumber} ${commitTime(committedAtMs) ?? ''} ${manifestList}`;
 }
 
 /**
