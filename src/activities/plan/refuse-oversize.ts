@@ -1,3 +1,4 @@
+import type { ViewDescriptor, ViewRef } from '../../connectors/spi.ts';
 import type { TableRef } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
 import type { TableDescriptor } from '../../formats/table-reader.ts';
@@ -43,6 +44,17 @@ export function refuseOversizeSummary(snapshotId: bigint, summary: Readonly<Reco
   throw new CodedError(
     'FAILED_PRECONDITION',
     `the summary of snapshot ${snapshotId} has ${mebibytes(size)}, at most ${mebibytes(MAX_BYTES)} are supported. Expire the snapshot.`,
+  );
+}
+
+/** @throws CodedError FAILED_PRECONDITION if a view is too large to transfer */
+export function refuseOversizeView(view: ViewRef, { schema, representations, properties }: ViewDescriptor): void {
+  const sql = representations.reduce((sum, { sql }) => sum + Buffer.byteLength(sql), 0);
+  const size = sizeOf(properties) + Buffer.byteLength(schema.json) + sql;
+  if (size <= MAX_BYTES) return;
+  throw new CodedError(
+    'FAILED_PRECONDITION',
+    `view ${tableText(view)} is too large: its properties, schema and SQL have ${mebibytes(size)}, at most ${mebibytes(MAX_BYTES)} are supported. Shorten them.`,
   );
 }
 

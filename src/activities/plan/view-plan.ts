@@ -12,6 +12,7 @@ import type { ViewSource } from '../listing/view-source.ts';
 import { destinationOf, hasMoved, requireNamespace, type TableDestination } from '../options/destination.ts';
 import type { ActivityDeps } from '../runtime/deps.ts';
 import type { DestinationNamespaces } from './destination-namespaces.ts';
+import { refuseOversizeView } from './refuse-oversize.ts';
 
 export interface ViewIngest {
   deps: Pick<ActivityDeps, 'catalog'>;
@@ -47,6 +48,7 @@ export async function planView(
   const destination = destinationOf(connector, view);
   if (!full && before && isUnchanged(before, descriptor, destination)) return undefined;
   requireNamespace(destination, view, 'View');
+  refuseOversizeView(view, descriptor);
   const request = {
     connectorId: connector.connectorId,
     upstream: { namespacePath: [...view.namespace], name: view.name },

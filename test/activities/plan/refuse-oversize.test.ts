@@ -1,5 +1,9 @@
 import { expect, it } from '@jest/globals';
-import { refuseOversize, refuseOversizeSummary } from '../../../src/activities/plan/refuse-oversize.ts';
+import {
+  refuseOversize,
+  refuseOversizeSummary,
+  refuseOversizeView,
+} from '../../../src/activities/plan/refuse-oversize.ts';
 import type { TableDescriptor } from '../../../src/formats/table-reader.ts';
 
 const TABLE = { namespace: ['db'], name: 't' };
@@ -46,4 +50,14 @@ it('takes what fits', () => {
 it('refuses a too large summary', () => {
   const call = () => refuseOversizeSummary(5n, { a: 'x'.repeat(8 * MIB) });
   expect(call).toThrow(/the summary of snapshot 5 has 8\.0 MiB, at most 7\.0 MiB/);
+});
+
+it('refuses a too large view', () => {
+  const schema = { id: 0, json: 'x'.repeat(4 * MIB) };
+  const view = { uuid: 'u', versionId: 1, schema, defaultNamespace: [], properties: {}, fingerprint: 'f' };
+  const call = (sql: string) => refuseOversizeView(TABLE, { ...view, representations: [{ sql, dialect: 'spark' }] });
+  call('x'.repeat(2 * MIB));
+  expect(() => call('x'.repeat(4 * MIB))).toThrow(
+    'view db.t is too large: its properties, schema and SQL have 8.0 MiB, at most 7.0 MiB are supported. Shorten them.',
+  );
 });
