@@ -1,4 +1,5 @@
 import type { UnreadableSnapshots } from '../../contract/activities.ts';
+import { commitTime } from '../../contract/snapshot-digest.ts';
 import type { SnapshotDescriptor, TableReader } from '../../formats/table-reader.ts';
 import type { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
 import { Snapshot as SnapshotMessage } from '../../generated/reconciler/v1/snapshots.ts';
@@ -14,12 +15,13 @@ export function toSnapshotMessage(
   base: bigint | undefined,
 ): Snapshot {
   refuseOversizeSummary(snapshot.snapshotId, snapshot.summary);
+  const committedAtMs = commitTime(snapshot.committedAtMs);
   return SnapshotMessage.fromPartial({
     tableId,
     snapshotId: snapshot.snapshotId,
     parentSnapshotId: snapshot.parentSnapshotId,
     sequenceNumber: BigInt(snapshot.sequenceNumber),
-    committedAt: commitTime(snapshot.committedAtMs),
+    committedAt: committedAtMs === undefined ? undefined : new Date(committedAtMs),
     operation: snapshot.operation,
     summary: snapshot.summary,
     schemaId: snapshot.schemaId,
@@ -28,14 +30,6 @@ export function toSnapshotMessage(
     firstRowId: snapshot.firstRowId === undefined ? undefined : BigInt(snapshot.firstRowId),
     addedRows: snapshot.addedRows === undefined ? undefined : BigInt(snapshot.addedRows),
   });
-}
-
-/** The last millisecond of the year 9999, after which protobuf has no timestamps. */
-const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
-
-/** Undefined for a time that cannot be right: one that no protobuf timestamp has, or one before 1970. */
-function commitTime(ms: number): Date | undefined {
-  return ms >= 0 && ms <= LAST_MS ? new Date(ms) : undefined;
 }
 
 export interface PutSnapshot {

@@ -119,7 +119,7 @@ async function collect(
 }
 
 function identityOf({ committedAt, sequenceNumber, ...snapshot }: Snapshot): SnapshotIdentity {
-  return { ...snapshot, sequenceNumber: Number(sequenceNumber), committedAtMs: committedAt?.getTime() ?? 0 };
+  return { ...snapshot, sequenceNumber: Number(sequenceNumber), committedAtMs: committedAt?.getTime() };
 }
 
 function without(a: ReadonlySet<bigint>, b: ReadonlySet<bigint>): Set<bigint> {

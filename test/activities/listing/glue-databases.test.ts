@@ -9,6 +9,7 @@ import { startFakeServer } from '../../connectors/rest/fake-server.ts';
 import { plainSpec } from '../../connectors/spec.ts';
 import { activityDeps } from '../activity-deps.ts';
 import { run, STEP } from '../run-activity.ts';
+import { walkOptions } from './walk-options.ts';
 
 /** A database of AWS Glue that cannot be listed fails alone, and none of its tables counts as gone. */
 
@@ -88,7 +89,7 @@ it.each<[string, Answer, code: string, message: RegExp]>([
 ])('a database that %s', async (_, answer, code, message) => {
   await using fake = await glue(answer);
   const { upstream } = fake;
-  const walked = await walkTables(upstream, walkFrom([]), { limit: 100, onProgress: () => {}, isLastAttempt: false });
+  const walked = await walkTables(upstream, walkFrom([]), walkOptions());
   expect(walked.items.map(({ namespace, name }) => [...namespace, name].join('.'))).toEqual(['a.t', 'c.t']);
   expect(walked.refused).toMatchObject([{ path: ['b'], error: { code, message: expect.stringMatching(message) } }]);
 
@@ -114,8 +115,7 @@ it.each<[string, Answer, code: string, message: RegExp]>([
 it('a link to a database that was dropped says so', async () => {
   const TargetDatabase = { CatalogId: '999988887777', DatabaseName: 'sales' };
   await using fake = await glue(exception('EntityNotFoundException'), { TargetDatabase });
-  const options = { limit: 100, onProgress: () => {}, isLastAttempt: false };
-  const { refused } = await walkTables(fake.upstream, walkFrom([]), options);
+  const { refused } = await walkTables(fake.upstream, walkFrom([]), walkOptions());
   expect(refused[0]?.error.message).toMatch(
     /b is a resource link to database sales of catalog 999988887777, which was dropped or is no longer shared: restore it, delete the link, or exclude the namespace\.$/,
   );

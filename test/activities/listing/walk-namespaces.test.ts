@@ -7,18 +7,14 @@ import type { PageCycle, WalkCursor } from '../../../src/contract/activities.ts'
 import type { NamespacePath } from '../../../src/contract/upstream-names.ts';
 import { CodedError, type CodeName } from '../../../src/errors.ts';
 import { MemoryUpstream } from '../memory-upstream.ts';
-
-const EVERYTHING = { mayTakeIn: () => true, mayTakeBelow: () => true };
-const options = (limit = 100) => ({
-  ...{ filter: EVERYTHING, children: new Map(), limit, onProgress: () => {}, isLastAttempt: false },
-});
+import { walkOptions } from './walk-options.ts';
 
 /** All pages of a walk. Each cursor goes through JSON, as it does in a history. */
 async function walkAll(upstream: MemoryUpstream, limit: number, root: NamespacePath = []) {
   const pages: string[][] = [];
   let cursor: WalkCursor | undefined = walkFrom(root);
   while (cursor) {
-    const page: Awaited<ReturnType<typeof walkTables>> = await walkTables(upstream, cursor, options(limit));
+    const page: Awaited<ReturnType<typeof walkTables>> = await walkTables(upstream, cursor, walkOptions(limit));
     pages.push(page.items.map(({ namespace, name }) => [...namespace, name].join('.')));
     cursor = page.cursor && JSON.parse(JSON.stringify(page.cursor));
   }
@@ -98,7 +94,7 @@ describe('a walk', () => {
     return closed;
   }
   const walked = async (of: MemoryUpstream, isLastAttempt = false) => {
-    const { items, refused } = await walkTables(of, walkFrom([]), { ...options(), isLastAttempt });
+    const { items, refused } = await walkTables(of, walkFrom([]), { ...walkOptions(), isLastAttempt });
     return {
       items: items.map(({ namespace, name }) => [...namespace, name].join('.')),
       refused: refused.map(({ path, error }) => [path.join('.'), error.code]),
@@ -116,7 +112,7 @@ describe('a walk', () => {
     const others = every.filter((name) => !name.startsWith('a.x'));
     expect(await walked(failing({ 'a.x': code }))).toEqual({ items: others, refused: [['a.x', code]] });
     // The root of the walk must exist and be readable.
-    await expect(walkTables(failing({ 'a.x': code }), walkFrom(['a', 'x']), options())).rejects.toMatchObject({
+    await expect(walkTables(failing({ 'a.x': code }), walkFrom(['a', 'x']), walkOptions())).rejects.toMatchObject({
       code,
     });
   });
@@ -164,7 +160,7 @@ describe('a walk', () => {
       return listNamespaces.call(many, path, page);
     };
     let [cursor, batches, found]: [WalkCursor | undefined, number, number] = [walkFrom([]), 0, 0];
-    const shared = options(100);
+    const shared = walkOptions(100);
     while (cursor) {
       const batch: Awaited<ReturnType<typeof walkTables>> = await walkTables(many, cursor, shared);
       [cursor, batches, found] = [batch.cursor, batches + 1, found + batch.items.length];
@@ -177,7 +173,7 @@ describe('a walk', () => {
   it('ends a batch after some requests, even if they are all for children', async () => {
     const many = new MemoryUpstream();
     for (let i = 0; i < 1500; i++) many.namespaces.push([`n${i}`]);
-    const below = { ...options(), filter: { mayTakeIn: () => false, mayTakeBelow: () => true } };
+    const below = { ...walkOptions(), filter: { mayTakeIn: () => false, mayTakeBelow: () => true } };
     const { cursor } = await walkTables(many, walkFrom([]), below);
     expect(cursor).toBeDefined();
     expect((await walkTables(many, cursor as WalkCursor, below)).cursor).toBeUndefined();
@@ -201,7 +197,7 @@ describe('a walk', () => {
     const names: string[] = [];
     let cursor: WalkCursor | undefined = walkFrom([]);
     while (cursor) {
-      const batch: Awaited<ReturnType<typeof walkTables>> = await walkTables(closed, cursor, options());
+      const batch: Awaited<ReturnType<typeof walkTables>> = await walkTables(closed, cursor, walkOptions());
       names.push(...batch.refused.map(({ path }) => path.join('.')));
       cursor = batch.cursor;
     }
@@ -221,7 +217,7 @@ describe('a walk', () => {
   });
 
   it('walks over views, and over what is below a root, in the same way', async () => {
-    const { items: views } = await walkViews(upstream, walkFrom(['a', 'x']), options());
+    const { items: views } = await walkViews(upstream, walkFrom(['a', 'x']), walkOptions());
     expect(views.map(({ namespace, name }) => [...namespace, name].join('.'))).toEqual([
       'a.x.1v',
       'a.x.y.1v',

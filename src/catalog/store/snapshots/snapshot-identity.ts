@@ -16,7 +16,7 @@ export function identityOf(row: Pick<StoredSnapshot, (typeof IDENTITY)[number]>)
     snapshotId: BigInt(row.snapshot_id),
     ...(row.parent_snapshot_id !== null && { parentSnapshotId: BigInt(row.parent_snapshot_id) }),
     sequenceNumber: row.sequence_number,
-    committedAtMs: row.committed_at ?? 0,
+    committedAtMs: row.committed_at ?? undefined,
     manifestList: row.manifest_list,
   };
 }
