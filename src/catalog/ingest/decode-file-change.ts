@@ -158,7 +158,7 @@ export class FileChangeParser {
       added,
       pathHash: pathHash(path, contentOffset),
       kind,
-      recordCount: Math.max(0, recordCount),
+      recordCount,
       sizeBytes: kind === DELETION_VECTOR && contentSize >= 0 ? contentSize : fileSize,
       specId,
       partitionKey: partition === undefined ? NO_BYTES : keyOf(partition),

@@ -62,7 +62,7 @@ export function createStatisticsService(deps: ServiceDeps): TableStatisticsServi
     return {
       tableId,
       snapshotId: BigInt(row.snapshot_id),
-      rowCount: data.records,
+      rowCount: data.uncounted > 0n ? undefined : data.records,
       liveRowCount,
       dataFileCount: data.files,
       deleteFileCount: deleteFileCount(totals),

@@ -39,7 +39,7 @@ function describeStats(stats: TableStats): string[] {
   ];
   return details([
     ['snapshot', stats.snapshotId.toString()],
-    ['rows', count(stats.rowCount)],
+    ['rows', stats.rowCount === undefined ? 'unknown' : count(stats.rowCount)],
     ['live rows', stats.liveRowCount === undefined ? 'unknown' : count(stats.liveRowCount)],
     ['data files', count(stats.dataFileCount)],
     ['delete files', count(stats.deleteFileCount)],

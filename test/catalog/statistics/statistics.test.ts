@@ -310,12 +310,26 @@ describe('live rows', () => {
       [added({ filePath: 'e', fileContent: FileContent.FILE_CONTENT_EQUALITY_DELETES, equalityIds: [1], seq: 2 })],
       undefined,
     ],
+    ['a file whose records nobody counted', [added({ filePath: 'c', recordCount: -1n })], undefined],
+    [
+      'a delete file whose records nobody counted',
+      [deletes('d', { referencedDataFile: 'a', recordCount: -1n })],
+      undefined,
+    ],
     ['more deletes than rows', [deletes('d', { referencedDataFile: 'a', recordCount: 50n })], undefined],
   ])('are counted or unknown with %s', async (_, files, live) => {
     const table = await TestTable.create(catalog);
     await table.put({ snapshotId: 1, changes: [added({ filePath: 'a' }), added({ filePath: 'b' }), ...files] });
     for (const time of ['computed', 'stored'])
       expect({ time, live: (await table.stats(1)).liveRowCount }).toEqual({ time, live });
+  });
+
+  it('are counted again when the file that nobody counted is gone', async () => {
+    const table = await TestTable.create(catalog);
+    await table.put({ snapshotId: 1, changes: [added({ filePath: 'a' }), added({ filePath: 'b', recordCount: -1n })] });
+    await table.put({ snapshotId: 2, base: 1, changes: [removed('b'), added({ filePath: 'c' })] });
+    expect(await table.stats(1)).toMatchObject({ rowCount: undefined, liveRowCount: undefined, dataFileCount: 2n });
+    expect(await table.stats(2)).toMatchObject({ rowCount: 20n, liveRowCount: 20n });
   });
 
   it('are those of the new files if the snapshot was replaced after its row was read', async () => {

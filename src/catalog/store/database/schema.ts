@@ -313,6 +313,7 @@ export interface FileRow {
   variant: number;
   /** See file-kind.ts. */
   kind: number;
+  /** -1 if nobody counted them. */
   record_count: number;
   /** A deletion vector's own bytes, otherwise the file's. */
   size_bytes: number;

@@ -6,6 +6,7 @@ export interface ParsedChange {
   /** See path-hash.ts. */
   pathHash: Uint8Array;
   kind: FileKind;
+  /** -1 if nobody counted them. */
   recordCount: number;
   /** A deletion vector's own bytes, otherwise the file's. */
   sizeBytes: number;

@@ -25,7 +25,7 @@ export interface CountedSnapshot {
 /**
  * Counts the rows that a reader of the snapshot sees. The count is computed at the first request and stored.
  *
- * @returns without a count if the metadata does not determine it: there are equality deletes, position delete files that do not
+ * @returns without a count if the metadata does not determine it: nobody counted the records of a file, there are equality deletes, position delete files that do not
  *   belong to exactly one live data file, or several for the same data file, which may delete a row twice; or the snapshot was deleted
  */
 export async function countLiveRows(db: Db, stored: StoredSnapshot): Promise<CountedSnapshot> {
@@ -56,8 +56,9 @@ async function snapshotRow(db: Db, snapshotNum: number): Promise<StoredSnapshot 
 }
 
 async function computeLiveRows(db: Db, row: StoredSnapshot, totals: Totals): Promise<string> {
+  const { records, uncounted } = totals[DATA];
+  if (uncounted + totals[POSITION_DELETES].uncounted + totals[DELETION_VECTOR].uncounted > 0n) return ABSENT;
   const deleted = await deletedRows(db, row, totals);
-  const { records } = totals[DATA];
   return deleted === undefined || deleted > records ? ABSENT : (records - deleted).toString();
 }
 

@@ -13,31 +13,42 @@ const STEP = 500;
 /** Totals of the live files of one kind; `bytes` is the sum of their sizes. */
 export interface KindTotals {
   files: bigint;
+  /** Of the files whose records were counted. */
   records: bigint;
   bytes: bigint;
+  /** Number of files whose records nobody counted. */
+  uncounted: bigint;
 }
 
 /** Totals of the live files of a snapshot, by kind. */
 export type Totals = Record<FileKind, KindTotals>;
 
 export function noTotals(): Totals {
-  const none = () => ({ files: 0n, records: 0n, bytes: 0n });
+  const none = () => ({ files: 0n, records: 0n, bytes: 0n, uncounted: 0n });
   return { 1: none(), 2: none(), 3: none(), 4: none() };
 }
 
-/** The column `totals`: files, records and bytes per kind, in the order of FILE_KINDS. */
+/** The column `totals`: files, records, bytes and uncounted files per kind, in the order of FILE_KINDS. */
 export function totalsToText(totals: Totals): string {
   return JSON.stringify(
-    FILE_KINDS.map((kind) => [totals[kind].files, totals[kind].records, totals[kind].bytes].map(String)),
+    FILE_KINDS.map((kind) => {
+      const { files, records, bytes, uncounted } = totals[kind];
+      return [files, records, bytes, uncounted].map(String);
+    }),
   );
 }
 
 export function totalsFromText(text: string): Totals {
-  const rows = JSON.parse(text) as [string, string, string][];
+  const rows = JSON.parse(text) as [string, string, string, string][];
   const totals = noTotals();
   for (const [index, kind] of FILE_KINDS.entries()) {
-    const [files, records, bytes] = rows[index] as [string, string, string];
-    totals[kind] = { files: BigInt(files), records: BigInt(records), bytes: BigInt(bytes) };
+    const [files, records, bytes, uncounted] = rows[index] as [string, string, string, string];
+    totals[kind] = {
+      files: BigInt(files),
+      records: BigInt(records),
+      bytes: BigInt(bytes),
+      uncounted: BigInt(uncounted),
+    };
   }
   return totals;
 }
@@ -69,8 +80,9 @@ export async function totalsAt(db: Db, base: Totals | undefined, position: Posit
 const sums = [
   'kind' as const,
   sql<number>`count(*)`.as('files'),
-  sql<string>`cast(sum(record_count / 4294967296) as text)`.as('records_high'),
-  sql<string>`cast(sum(record_count % 4294967296) as text)`.as('records_low'),
+  sql<string>`cast(sum(max(record_count, 0) / 4294967296) as text)`.as('records_high'),
+  sql<string>`cast(sum(max(record_count, 0) % 4294967296) as text)`.as('records_low'),
+  sql<number>`sum(record_count < 0)`.as('uncounted'),
   sql<string>`cast(sum(size_bytes / 4294967296) as text)`.as('bytes_high'),
   sql<string>`cast(sum(size_bytes % 4294967296) as text)`.as('bytes_low'),
 ] as const;
@@ -129,6 +141,7 @@ function addRows(totals: Totals, sign: 1n | -1n, rows: readonly SumRow[]): void 
     kindTotals.files += sign * BigInt(row.files);
     kindTotals.records += sign * sum(row.records_high, row.records_low);
     kindTotals.bytes += sign * sum(row.bytes_high, row.bytes_low);
+    kindTotals.uncounted += sign * BigInt(row.uncounted);
   }
 }
 
@@ -139,6 +152,7 @@ interface SumRow {
   records_low: string;
   bytes_high: string;
   bytes_low: string;
+  uncounted: number;
 }
 
 /**
@@ -171,7 +185,8 @@ async function subtractBranchRemovals(db: Db, position: Position, totals: Totals
       if (!removed.has(`${row.file_num}/${row.chain_num}/${row.added_ord}`)) continue;
       const kindTotals = totals[row.kind as FileKind];
       kindTotals.files -= 1n;
-      kindTotals.records -= BigInt(row.record_count);
+      if (row.record_count < 0) kindTotals.uncounted -= 1n;
+      else kindTotals.records -= BigInt(row.record_count);
       kindTotals.bytes -= BigInt(row.size_bytes);
     }
     after = last.file_num;

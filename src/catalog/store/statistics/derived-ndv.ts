@@ -85,7 +85,8 @@ async function derive(
       .where('s.file_num', 'in', nums.length > 0 ? nums : [-1])
       .where('s.unreadable', '=', '')
       .execute();
-    for (const { body, record_count } of rows) addFile(unions, FileSketches.decode(body), record_count, schemas);
+    for (const { body, record_count } of rows)
+      addFile(unions, FileSketches.decode(body), Math.max(0, record_count), schemas);
     cursor = next;
     await setImmediate();
   } while (cursor);
