@@ -93,3 +93,14 @@ it('a snapshot whose id stands for another one twice is brought in each time', a
     expect(await paths()).toEqual({ ...before, 3: ['a 10', 'b 10', `c ${round}`] });
   }
 });
+
+it('a snapshot that had expired and is back, whose base has expired since, is the same', async () => {
+  const { table, snapshots, ingest, paths } = await threeSnapshots();
+  const [first, second, third] = snapshots as [WrittenSnapshot, WrittenSnapshot, WrittenSnapshot];
+  table.write([first, third]);
+  expect(await ingest()).toMatchObject({ changed: true, counts: { snapshotsIngested: 0 } });
+  expect(Object.keys(await paths())).toEqual(['1', '3']);
+  table.write([second, third]);
+  expect(await ingest()).toMatchObject({ changed: true });
+  expect(await paths()).toEqual({ 2: before[2], 3: before[3] });
+});
