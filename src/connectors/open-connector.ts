@@ -1,4 +1,5 @@
 import { CodedError } from '../errors.ts';
+import { readCredentialsAgain } from '../storage/aws/credentials.ts';
 import type { ConnectorSpec, WorkerLimits } from './connector-spec.ts';
 import { isWarehouseUri, openWarehouse } from './directory/open-warehouse.ts';
 import { openGlueCatalog } from './glue/glue-connector.ts';
@@ -7,15 +8,18 @@ import { openRestCatalog } from './rest/rest-connector.ts';
 import type { UpstreamCatalog } from './spi.ts';
 
 /**
- * Opens the upstream of a stored connector.
+ * Opens the upstream of a stored connector, with its secrets and the worker's credentials as they are now. They are read again if the upstream
+ * refuses them.
  *
  * @throws CodedError `UNIMPLEMENTED` for an upstream that is not supported; errors of `resolveSecrets` and of the upstream's own `open…`
  */
 export async function openConnector(spec: ConnectorSpec, limits: WorkerLimits): Promise<UpstreamCatalog> {
   const { kind, uri } = spec;
-  if (kind === 'GLUE') return openGlueCatalog(await resolveSecrets(spec), limits);
-  if (kind === 'ICEBERG' && isWarehouseUri(uri)) return openWarehouse(await resolveSecrets(spec), limits);
-  if (kind === 'ICEBERG' && /^https?:/i.test(uri)) return openRestCatalog(await resolveSecrets(spec), limits);
+  const resolve = () => resolveSecrets(spec);
+  readCredentialsAgain();
+  if (kind === 'GLUE') return openGlueCatalog(await resolve(), limits, resolve);
+  if (kind === 'ICEBERG' && isWarehouseUri(uri)) return openWarehouse(await resolve(), limits, resolve);
+  if (kind === 'ICEBERG' && /^https?:/i.test(uri)) return openRestCatalog(await resolve(), limits, resolve);
   throw new CodedError(
     'UNIMPLEMENTED',
     `a connector of kind ${kind} with the URI ${JSON.stringify(uri)} is not supported. Supported are kind GLUE, and kind ICEBERG ` +

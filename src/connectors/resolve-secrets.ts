@@ -17,7 +17,8 @@ export async function resolveSecrets(spec: ConnectorSpec): Promise<ResolvedSpec>
   const { secretRef, ...auth } = spec.auth;
   const local = await resolveLocally(spec.properties);
   const access = accessOf(local);
-  const resolve = (reference: string, place: string): Promise<string> => resolveReference(reference, place, { access });
+  const known = new Map<string, Promise<string>>();
+  const resolve = (reference: string, place: string) => resolveReference(reference, place, { access, known });
   const [properties, headerHints, authProperties, secret] = await Promise.all([
     resolveAll('properties', local, resolve),
     resolveAll('auth.header_hints', auth.headerHints, resolve),

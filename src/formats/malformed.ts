@@ -9,7 +9,7 @@ const RESTORE = ' Restore the file, or roll the table back to a state without it
 
 /**
  * Returns the error that users see for a metadata file: `DATA_LOSS` that names the file, what was found and what to do. Errors with
- * another cause (missing permission, unreachable store) are returned unchanged.
+ * another cause (a missing setting or permission, a file that is too large, an unreachable store) are returned unchanged.
  *
  * @param what the kind of file, such as `manifest`
  * @param path the path in the metadata
@@ -28,12 +28,10 @@ export function fileError(what: string, path: string, error: unknown, advice = R
   return error;
 }
 
-/**
- * Codes that are not turned into `DATA_LOSS`. `FAILED_PRECONDITION` is missing on purpose: here it means that the file is too large for
- * metadata, archived or not a file.
- */
+/** Codes that are not turned into `DATA_LOSS`: what they stand for is a setting, a limit, a permission or the network, not the file. */
 const PASSED_ON: ReadonlySet<string> = new Set([
   'DATA_LOSS',
+  'FAILED_PRECONDITION',
   'PERMISSION_DENIED',
   'UNAUTHENTICATED',
   'UNAVAILABLE',

@@ -3,16 +3,13 @@ import { open } from 'node:fs/promises';
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { CodedError } from '../errors.ts';
 import { rememberConnectorSecret } from '../secrets.ts';
-import { awsCredentials, credentialsKey, credentialsName } from './aws/credentials.ts';
-import { awsError } from './aws/errors.ts';
+import { type AwsCredentials, awsCredentials, credentialsName } from './aws/credentials.ts';
+import { awsError, mayBeRefused } from './aws/errors.ts';
 import { awsRegion } from './aws/region.ts';
 import { awsRequestHandler } from './aws/request-handler.ts';
-import { LruCache } from './lru-cache.ts';
 
 /** Secrets Manager's own limit. */
 const MAX_SECRET_BYTES = 65_536;
-/** Connectors are opened often, so secrets are cached; but a changed secret must take effect soon. */
-const CACHE_MS = 60_000;
 
 export const AWS_PREFIX = 'aws-secretsmanager:';
 
@@ -23,17 +20,22 @@ export type Properties = Readonly<Record<string, string>>;
  *
  * @param place where the reference was found, for messages
  * @param options.access properties for Secrets Manager (`secretsmanager.*`, `client.*`); by default the process's settings apply
- * @param options.who the process that resolves the reference, for messages
+ * @param options.processName the process that resolves the reference, for messages
+ * @param options.known secrets of Secrets Manager that were just read, by their ids; others are added
  * @throws CodedError `FAILED_PRECONDITION` if the secret does not exist, `PERMISSION_DENIED` or `UNAUTHENTICATED` if it may not be read.
  *   The message names the reference and the place, never a value
  */
 export async function resolveReference(
   reference: string,
   place: string,
-  { access = {}, processName = 'the worker' }: { access?: Properties; processName?: string } = {},
+  {
+    access = {},
+    processName = 'the worker',
+    known = new Map(),
+  }: { access?: Properties; processName?: string; known?: Map<string, Promise<string>> } = {},
 ): Promise<string> {
   const secret = reference.startsWith(AWS_PREFIX)
-    ? await fromAws(reference, place, access)
+    ? await fromAws(reference, place, access, known)
     : reference.startsWith('env:')
       ? fromEnvironment(reference.slice('env:'.length), reference, place, processName)
       : await fromFile(reference.slice('file:'.length).replace(/^\/\/(?=\/)/, ''), reference, place, processName);
@@ -74,24 +76,16 @@ async function fromFile(path: string, reference: string, place: string, processN
   }
 }
 
-const cache = new LruCache<string, { until: number; value: Promise<string> }>(256);
-
-async function fromAws(reference: string, place: string, properties: Properties): Promise<string> {
+async function fromAws(
+  reference: string,
+  place: string,
+  properties: Properties,
+  known: Map<string, Promise<string>>,
+): Promise<string> {
   const [, id = '', jsonKey] = /^aws-secretsmanager:([^#]+)(?:#(.+))?$/.exec(reference) ?? [];
-  const key = JSON.stringify([
-    id,
-    properties['secretsmanager.endpoint'],
-    properties['secretsmanager.region'] ?? properties['client.region'],
-    credentialsKey(properties, 'secretsmanager'),
-  ]);
-  let entry = cache.get(key);
-  if (entry === undefined || entry.until < Date.now()) {
-    const value = fromSecretsManager(id, reference, place, properties);
-    entry = { until: Date.now() + CACHE_MS, value };
-    cache.set(key, entry);
-    value.catch(() => cache.delete(key));
-  }
-  const text = await entry.value;
+  const reading = known.get(id) ?? fromSecretsManager(id, reference, place, properties);
+  known.set(id, reading);
+  const text = await reading;
   return jsonKey === undefined ? text : secretField(text, jsonKey, reference, place);
 }
 
@@ -104,14 +98,23 @@ async function fromSecretsManager(
   // arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME
   const region = /^arn:[^:]+:secretsmanager:([^:]+):/.exec(id)?.[1] ?? (await awsRegion(properties, 'secretsmanager'));
   const endpoint = properties['secretsmanager.endpoint'] || undefined;
+  const credentials = awsCredentials(properties, 'secretsmanager');
   const client = new SecretsManagerClient({
     region,
     ...(endpoint !== undefined && { endpoint }),
-    credentials: awsCredentials(properties, 'secretsmanager'),
+    credentials,
     requestHandler: awsRequestHandler(),
   });
+  let used: AwsCredentials | undefined;
+  const get = async () => {
+    used = await credentials();
+    return client.send(new GetSecretValueCommand({ SecretId: id }));
+  };
   try {
-    const { SecretString, SecretBinary } = await client.send(new GetSecretValueCommand({ SecretId: id }));
+    const { SecretString, SecretBinary } = await get().catch(async (error) => {
+      if (used === undefined || !mayBeRefused(error) || !(await credentials.renew(used))) throw error;
+      return get();
+    });
     const text = SecretString ?? (SecretBinary === undefined ? '' : Buffer.from(SecretBinary).toString('utf8'));
     if (text === '') throw new CodedError('FAILED_PRECONDITION', `${place} refers to ${reference}, and it is empty`);
     return text;

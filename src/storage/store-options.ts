@@ -1,13 +1,27 @@
 import type { Usage } from './usage.ts';
 
+type Properties = Readonly<Record<string, string>>;
+
 export interface StoreOptions {
   /** Iceberg's FileIO properties (`s3.endpoint`, `client.region`, …), with secrets resolved. */
-  properties: Readonly<Record<string, string>>;
+  properties: Properties;
   /**
-   * Returns the properties that the catalog vends for a path (session credentials); called before each use. They override `properties`. It
-   * must return the same object while the credentials are valid.
+   * Reads the secrets among the properties again, after a store refused them. Returns the properties with the new ones, and the same object if
+   * nothing has changed.
    */
-  vended?: (path: string) => Promise<Readonly<Record<string, string>>>;
+  reread?: (refused: Properties) => Promise<Properties>;
+  /**
+   * Returns the properties that the catalog vends for a path (session credentials), if it vends any; called before each use. They override
+   * `properties`. It must return the same object while the credentials are valid.
+   *
+   * @param refused properties that it returned before, and that the store refused: they are requested again
+   */
+  vended?: (path: string, refused?: Properties) => Promise<Properties | undefined>;
+  /**
+   * Present if a catalog named some of the properties: the connector's own `s3.endpoint`, or an empty text. The worker's own AWS credentials sign
+   * no request to another endpoint.
+   */
+  ownEndpoint?: string;
   /** Local folders that may be read; undefined allows all, an empty array none. */
   localRoots?: readonly string[];
   /** Counts every attempt of a request, and the bytes received. */

@@ -284,7 +284,7 @@ describe('region', () => {
     expect(await text('k')).toBe('0123456789');
     expect(regions()).toEqual(['us-east-1']);
     open({ 's3.region': '', 's3.endpoint': '' });
-    await expect(text('k')).rejects.toEqual(failing('INVALID_ARGUMENT', 'client.region'));
+    await expect(text('k')).rejects.toEqual(failing('FAILED_PRECONDITION', 'client.region'));
   });
 });
 
@@ -324,9 +324,9 @@ describe('properties', () => {
   });
 
   it.each([
-    [{ 's3.endpoint': 'ftp://x' }, 'INVALID_ARGUMENT', 's3.endpoint=ftp://x'],
-    [{ 's3.socket-timeout-ms': 'soon' }, 'INVALID_ARGUMENT', 's3.socket-timeout-ms=soon'],
-    [{ 's3.secret-access-key': '' }, 'INVALID_ARGUMENT', 's3.secret-access-key is not'],
+    [{ 's3.endpoint': 'ftp://x' }, 'FAILED_PRECONDITION', 's3.endpoint=ftp://x'],
+    [{ 's3.socket-timeout-ms': 'soon' }, 'FAILED_PRECONDITION', 's3.socket-timeout-ms=soon'],
+    [{ 's3.secret-access-key': '' }, 'FAILED_PRECONDITION', 's3.secret-access-key is not'],
     [{ 's3.access-key-id': '', 's3.remote-signing-enabled': 'true' }, 'UNIMPLEMENTED', 'remote-signing'],
   ])('%j is %s', async (properties, code, message) => {
     open(properties);

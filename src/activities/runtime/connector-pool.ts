@@ -21,12 +21,12 @@ interface PooledConnector {
 }
 
 /**
- * Opens upstreams so that activities of the same connector share one: its configuration is requested once, and tokens and connections are
- * reused. An upstream that responds UNAUTHENTICATED gets no new users.
+ * Opens upstreams so that the activities of a job share one: its configuration is requested once, and tokens and connections are reused. Each job
+ * opens its own, because secrets are read when an upstream is opened. An upstream that responds UNAUTHENTICATED gets no new users.
  */
 export function connectorPool(
   open: (spec: ConnectorSpec) => Promise<UpstreamCatalog>,
-): (spec: ConnectorSpec) => Promise<UpstreamCatalog> {
+): (spec: ConnectorSpec, jobId: string) => Promise<UpstreamCatalog> {
   const upstreams = new Map<string, PooledConnector>();
 
   function evict(key: string, shared: PooledConnector): void {
@@ -37,9 +37,9 @@ export function connectorPool(
     if (shared.users === 0) void shared.opening.then((upstream) => upstream[Symbol.asyncDispose]()).catch(() => {});
   }
 
-  return async (spec) => {
+  return async (spec, jobId) => {
     // It has secrets by reference only, so that it distinguishes connectors without containing a secret.
-    const key = JSON.stringify(spec);
+    const key = JSON.stringify([jobId, spec]);
     let shared = upstreams.get(key);
     if (!shared) {
       const opened: PooledConnector = { opening: open(spec), users: 0, retired: false };

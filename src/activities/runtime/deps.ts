@@ -11,8 +11,8 @@ import type { WorkerContext } from './worker-context.ts';
 export interface ActivityDeps extends WorkerContext {
   catalog: CatalogClients;
   jobs: Pick<JobControl, 'describe'>;
-  /** Opens an upstream with this worker's limits. Activities that use it at the same time share it. */
-  openConnector(spec: ConnectorSpec): Promise<UpstreamCatalog>;
+  /** Opens an upstream with this worker's limits. Activities of the same job that use it at the same time share it. */
+  openConnector(spec: ConnectorSpec, jobId: string): Promise<UpstreamCatalog>;
   /** Opens an upstream with this worker's limits and with the current secrets. */
   openUncached(spec: ConnectorSpec): Promise<UpstreamCatalog>;
   /** Whether the cluster has this project's search attributes. */

@@ -1,3 +1,4 @@
+import { activityInfo } from '@temporalio/activity';
 import type { ConnectorSpec } from '../../connectors/connector-spec.ts';
 import type { UpstreamCatalog } from '../../connectors/spi.ts';
 import { AuthScheme, type Connector, ConnectorKind } from '../../generated/reconciler/v1/connectors.ts';
@@ -21,12 +22,12 @@ const SCHEMES: Record<AuthScheme, string> = {
   [AuthScheme.AUTH_SCHEME_AWS]: 'aws',
 };
 
-/** Opens the upstream that a stored connector describes. Activities of the same connector share it. */
+/** Opens the upstream that a stored connector describes. The activities of a job share it. */
 export function openUpstream(
   deps: Pick<ActivityDeps, 'openConnector'>,
   connector: Connector,
 ): Promise<UpstreamCatalog> {
-  return deps.openConnector(specOf(connector));
+  return deps.openConnector(specOf(connector), activityInfo().workflowExecution?.workflowId ?? '');
 }
 
 /** Opens it for this use alone: a shared upstream may have been opened with a secret that has changed since. */

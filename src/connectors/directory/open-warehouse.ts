@@ -2,6 +2,7 @@ import { allowedLocations } from '../../storage/confined-store.ts';
 import { schemeOf } from '../../storage/location.ts';
 import { openStore } from '../../storage/open-store.ts';
 import { newUsage } from '../../storage/usage.ts';
+import { ConnectorSecrets } from '../connector-secrets.ts';
 import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
 import { DirectoryConnector } from './directory-connector.ts';
 
@@ -13,13 +14,16 @@ export function isWarehouseUri(uri: string): boolean {
 /**
  * Opens the warehouse folder that the connector's URI names. Its tables may read their own folders and `storage.allowed-locations`.
  *
+ * @param resolve reads the connector's secrets again
  * @throws CodedError as `DirectoryConnector.open` does
  */
 export function openWarehouse(
-  { uri, properties }: ResolvedSpec,
+  spec: ResolvedSpec,
   { localRoots, gate }: WorkerLimits,
+  resolve?: () => Promise<ResolvedSpec>,
 ): Promise<DirectoryConnector> {
   const usage = newUsage({ gate });
-  const store = openStore({ properties, usage, ...(localRoots !== undefined && { localRoots }) });
-  return DirectoryConnector.open(store, uri, { usage, allowed: allowedLocations(properties) });
+  const options = new ConnectorSecrets(spec, resolve).storeOptions(({ properties }) => properties);
+  const store = openStore({ ...options, usage, ...(localRoots !== undefined && { localRoots }) });
+  return DirectoryConnector.open(store, spec.uri, { usage, allowed: allowedLocations(spec.properties) });
 }

@@ -11,6 +11,8 @@ import {
   type Table,
 } from '@aws-sdk/client-glue';
 import { CodedError } from '../../errors.ts';
+import type { AwsCredentialProvider, AwsCredentials } from '../../storage/aws/credentials.ts';
+import { mayBeRefused } from '../../storage/aws/errors.ts';
 import { admit, type CallOptions } from '../../storage/aws/request-handler.ts';
 import type { Usage } from '../../storage/usage.ts';
 import { glueError } from './glue-errors.ts';
@@ -24,13 +26,13 @@ const MAX_ATTEMPTS = 4;
 const CALL_TIMEOUT_MS = 40_000;
 
 export interface GlueCatalogOptions {
-  client: Pick<GlueClientConfig, 'region' | 'endpoint' | 'credentials' | 'requestHandler'>;
+  client: Pick<GlueClientConfig, 'region' | 'endpoint' | 'requestHandler'> & { credentials: AwsCredentialProvider };
   /** `glue.id`; absent for the account's own catalog. */
   catalogId?: string;
   /** The endpoint or the region, for messages. */
   where: string;
-  /** Which credentials are used, for messages; see `credentialsName`. */
-  credentials: string;
+  /** Returns which credentials are used, for messages; see `credentialsName`. */
+  credentials: () => string;
   /** Counts every attempt and the bytes received. */
   usage: Usage;
 }
@@ -43,13 +45,15 @@ export class GlueCatalog {
   readonly #client: GlueClient;
   readonly #catalogId?: string;
   readonly #where: string;
-  readonly #credentials: string;
+  readonly #provider: AwsCredentialProvider;
+  readonly #credentials: () => string;
   readonly #usage: Usage;
 
   constructor({ client, catalogId, where, credentials, usage }: GlueCatalogOptions) {
     this.#client = new GlueClient({ ...client, maxAttempts: MAX_ATTEMPTS });
     this.#catalogId = catalogId;
     this.#where = catalogId ? `${where}, catalog ${catalogId}` : where;
+    this.#provider = client.credentials;
     this.#credentials = credentials;
     this.#usage = usage;
   }
@@ -97,7 +101,7 @@ export class GlueCatalog {
   }
 
   async #call<T>(action: string, on: string, send: (options: CallOptions) => Promise<T>): Promise<T> {
-    const admitted = await admit(this.#usage);
+    let admitted = await admit(this.#usage);
     const limit = AbortSignal.timeout(CALL_TIMEOUT_MS);
     // The signal does not end the SDK's waits between attempts.
     const timeout = new Promise<never>((_, reject) => {
@@ -105,10 +109,18 @@ export class GlueCatalog {
         reject(new CodedError('DEADLINE_EXCEEDED', `no response within ${CALL_TIMEOUT_MS / 1000} s`));
       });
     });
-    try {
-      return await Promise.race([send({ abortSignal: limit, usage: this.#usage, ...admitted }), timeout]);
-    } catch (error) {
-      throw glueError(error, { action, on, where: this.#where, credentials: this.#credentials });
+    for (let isFirst = true; ; isFirst = false) {
+      let used: AwsCredentials | undefined;
+      try {
+        used = await this.#provider();
+        return await Promise.race([send({ abortSignal: limit, usage: this.#usage, ...admitted }), timeout]);
+      } catch (error) {
+        const isRefused = used !== undefined && isFirst && mayBeRefused(error);
+        if (!isRefused || !(await this.#provider.renew(used as AwsCredentials))) {
+          throw glueError(error, { action, on, where: this.#where, credentials: this.#credentials() });
+        }
+        admitted = await admit(this.#usage);
+      }
     }
   }
 }

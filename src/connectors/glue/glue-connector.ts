@@ -3,7 +3,7 @@ import type { NamespacePath, TableRef } from '../../contract/upstream-names.ts';
 import { CodedError } from '../../errors.ts';
 import { openIcebergTable } from '../../formats/iceberg/table-reader.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
-import { awsCredentials, credentialsName } from '../../storage/aws/credentials.ts';
+import { credentialsName } from '../../storage/aws/credentials.ts';
 import { awsRegion, DEFAULT_REGION } from '../../storage/aws/region.ts';
 import { awsRequestHandler } from '../../storage/aws/request-handler.ts';
 import { propertiesWithSecret } from '../../storage/aws/secret-keys.ts';
@@ -12,6 +12,7 @@ import { LruCache } from '../../storage/lru-cache.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { openStore } from '../../storage/open-store.ts';
 import { newUsage, type Usage } from '../../storage/usage.ts';
+import { ConnectorSecrets } from '../connector-secrets.ts';
 import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
 import type { Page, PageRequest, TableEntry, UpstreamCatalog } from '../spi.ts';
 import { isThisMachine } from '../this-machine.ts';
@@ -29,19 +30,23 @@ const ATTEMPT_TIMEOUT_MS = 15_000;
 /**
  * Opens the Iceberg tables of an AWS Glue catalog. Sends no request yet.
  *
+ * @param resolve reads the connector's secrets again
  * @throws CodedError `INVALID_ARGUMENT` for a wrong URI, property or secret
  */
 export async function openGlueCatalog(
   spec: ResolvedSpec,
   { localRoots, gate }: WorkerLimits,
+  resolve?: () => Promise<ResolvedSpec>,
 ): Promise<UpstreamCatalog> {
-  const ownProperties = propertiesWithSecret(spec);
-  const address = glueAddress(spec.uri, ownProperties);
-  // The tables' buckets are most likely in the catalog's region.
-  const properties =
-    address.region && !ownProperties['client.region']
-      ? { ...ownProperties, 'client.region': address.region }
-      : ownProperties;
+  const secrets = new ConnectorSecrets(spec, resolve);
+  const address = glueAddress(spec.uri, propertiesWithSecret(spec));
+  const propertiesOf = (spec: ResolvedSpec) => {
+    const own = propertiesWithSecret(spec);
+    // The tables' buckets are most likely in the catalog's region.
+    return address.region && !own['client.region'] ? { ...own, 'client.region': address.region } : own;
+  };
+  const options = secrets.storeOptions(propertiesOf);
+  const { properties } = options;
   // The SDK reads these variables itself; here they are needed for messages.
   const endpoint = address.endpoint ?? process.env.AWS_ENDPOINT_URL_GLUE ?? process.env.AWS_ENDPOINT_URL;
   const region = await awsRegion(properties, 'glue').catch((error) => {
@@ -53,15 +58,15 @@ export async function openGlueCatalog(
     client: {
       region,
       ...(address.endpoint && { endpoint: address.endpoint }),
-      credentials: awsCredentials(properties, 'glue'),
+      credentials: secrets.awsCredentials('glue', propertiesOf),
       requestHandler: awsRequestHandler({ attemptMs: ATTEMPT_TIMEOUT_MS }),
     },
     catalogId: properties['glue.id'] || undefined,
     where: endpoint ?? `AWS Glue in ${region}`,
-    credentials: credentialsName(properties, 'glue'),
+    credentials: () => credentialsName(propertiesOf(secrets.current), 'glue'),
     usage,
   });
-  const store = openStore({ properties, localRoots: localRoots ?? (isThisMachine(endpoint) ? undefined : []), usage });
+  const store = openStore({ ...options, localRoots: localRoots ?? (isThisMachine(endpoint) ? undefined : []), usage });
   return new GlueConnector({ catalog, store, usage, allowed: allowedLocations(properties) });
 }
 

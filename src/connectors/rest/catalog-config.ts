@@ -18,7 +18,7 @@ export interface CatalogConfig {
    * All of them together with the connector's own, without those that the catalog takes away by an override of null. For requests to the catalog:
    * the connector's keys and roles for storage stay.
    */
-  properties: Readonly<Record<string, string>>;
+  merged(own: Readonly<Record<string, string>>): Record<string, string>;
   /** Whether the catalog supports an endpoint, such as `GET /v1/{prefix}/namespaces`. */
   has(endpoint: string): boolean;
 }
@@ -66,9 +66,12 @@ function configOf(fields: JsonFields, base: string, own: Readonly<Record<string,
   const defaults = fields.stringMap('defaults');
   const overrides = fields.stringMap('overrides');
   const removed = Object.entries((fields.raw.overrides as object | null) ?? {}).filter(([, value]) => value === null);
-  const kept = { ...own };
-  for (const [key] of removed) delete kept[key];
-  const merged: Record<string, string> = { ...defaults, ...kept, ...overrides };
+  const mergedWith = (own: Readonly<Record<string, string>>): Record<string, string> => {
+    const kept = { ...own };
+    for (const [key] of removed) delete kept[key];
+    return { ...defaults, ...kept, ...overrides };
+  };
+  const merged = mergedWith(own);
   // An empty list means the same as none (Iceberg's `RESTSessionCatalog`).
   const listed = fields.strings('endpoints').map((endpoint) => endpoint.trim().replace(/\s+\/?/, ' /'));
   const endpoints = new Set(
@@ -89,7 +92,7 @@ function configOf(fields: JsonFields, base: string, own: Readonly<Record<string,
     }),
     defaults,
     overrides,
-    properties: merged,
+    merged: mergedWith,
     has: (endpoint) => endpoints.has(endpoint),
   };
 }

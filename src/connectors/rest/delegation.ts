@@ -19,13 +19,6 @@ export function mayBeRefusedDelegation(error: unknown): error is ResponseError {
   return REFUSALS.has(status) || (status === 500 && ABOUT_CREDENTIALS.test(`${reported?.type} ${reported?.message}`));
 }
 
-/** Whether the properties choose with which credentials S3 is read: keys, a profile, a role, or none (`s3.anonymous`). */
-export function hasIdentity(properties: Readonly<Record<string, string>>): boolean {
-  return Object.entries(properties).some(([key, value]) => Boolean(value) && IDENTITY.test(key));
-}
-
-const IDENTITY = /^(s3|client)\.(access-key-id|profile-name|role-arn|anonymous)$|^client\.assume-role\.arn$/;
-
 /** @param delegation the access that was requested, as in the header */
 export function delegationRefused(error: ResponseError, delegation: string): CodedError {
   return new CodedError(

@@ -7,12 +7,12 @@ import { retryAfterMs } from '../../storage/retry-after.ts';
 import type { Authenticator, OutgoingRequest } from './auth/authenticator.ts';
 import { type HttpExchange, type HttpResponse, NoResponseError } from './http-exchange.ts';
 import { isTransient, networkError } from './network-error.ts';
-import { excerpt, NotJsonError, responseError } from './response-error.ts';
+import { excerpt, mayBeRefused, NotJsonError, responseError } from './response-error.ts';
 
 export interface HttpClientOptions {
   exchange: HttpExchange;
-  /** Added to every request. Names are in lower case. */
-  headers: Readonly<Record<string, string>>;
+  /** Returns what is added to every request. Names are in lower case. */
+  headers: () => Readonly<Record<string, string>>;
   authenticator: Authenticator;
   connectMs: number;
   /** For a whole call with its retries and waits. The time to get a token is not counted. */
@@ -52,8 +52,8 @@ const REDIRECTED: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
  * Fetches JSON over HTTP from one catalog, with authentication, retries, and limits of time and size.
  *
  * Responses 429, 502, 503 and 504 and broken connections are retried after the server's Retry-After or a growing random wait. After a
- * response 401 or 419, the credentials are renewed once. Redirects are followed only on the same host, so that headers and credentials go to
- * no other.
+ * response that may refuse the credentials (401, 403, 419, or AWS's codes), the authenticator looks once for others. Redirects are followed only on
+ * the same host, so that headers and credentials go to no other.
  *
  * Errors are CodedErrors that name the URL and what was found; an error response is a `ResponseError`.
  */
@@ -74,9 +74,9 @@ export class HttpClient {
         const { status } = response;
         if (status === 304) return { status, headers: response.headers, json: undefined, bytes: 0 };
         if (status >= 200 && status < 300) return toJsonResponse(call, url, response);
-        if ((status === 401 || status === 419) && !renewed) {
+        if (!renewed && mayBeRefused(response)) {
           renewed = true;
-          if (await notCounted(time, () => this.#options.authenticator.renew?.(used))) continue;
+          if (await notCounted(time, () => this.#options.authenticator.renew?.(used, status))) continue;
         }
         const requestedWait = retryAfterMs(response.headers['retry-after'], Date.now());
         const wait = requestedWait ?? backoff(attempt);
@@ -114,7 +114,7 @@ export class HttpClient {
           'user-agent': 'reconciler',
           accept: 'application/json',
           'accept-encoding': 'gzip',
-          ...headers,
+          ...headers(),
           ...(call.form && { 'content-type': 'application/x-www-form-urlencoded' }),
           ...call.headers,
         },

@@ -53,10 +53,10 @@ const MEANINGS: Readonly<Record<number, [CodeName, string]>> = {
  * @param retryAfterMs the response's Retry-After in milliseconds
  */
 export function responseError(action: string, response: HttpResponse, retryAfterMs?: number): ResponseError {
-  const { status, headers } = response;
+  const { status } = response;
   const reported = errorModel(response);
-  // The header is `NAME` or `NAME:URL`. AWS returns 403 both for wrong credentials and for missing permissions.
-  const type = reported?.type || String(headers['x-amzn-errortype'] ?? '').replace(/:.*/s, '');
+  // AWS returns 403 both for wrong credentials and for missing permissions.
+  const type = typeOf(response, reported);
   const [code, advice] = MEANINGS[BAD_CREDENTIALS.test(type) ? 401 : status] ?? [
     status >= 500 ? 'UNAVAILABLE' : 'FAILED_PRECONDITION',
     '',
@@ -71,6 +71,18 @@ export function responseError(action: string, response: HttpResponse, retryAfter
     reported,
     waits ? retryAfterMs : undefined,
   );
+}
+
+/** Whether the catalog may have refused the credentials of the request. */
+export function mayBeRefused(response: HttpResponse): boolean {
+  const { status } = response;
+  if (status === 401 || status === 403 || status === 419) return true;
+  return status === 400 && BAD_CREDENTIALS.test(typeOf(response, errorModel(response)));
+}
+
+/** The kind of the error. AWS's header is `NAME` or `NAME:URL`. */
+function typeOf({ headers }: HttpResponse, reported: { type: string } | undefined): string {
+  return reported?.type || String(headers['x-amzn-errortype'] ?? '').replace(/:.*/s, '');
 }
 
 /** Bytes of a body that are read for an excerpt. More than are shown, because secrets are masked and white space is removed. */
@@ -95,13 +107,14 @@ function errorModel({ body }: HttpResponse): { message: string; type: string } |
     return undefined;
   }
   if (typeof json !== 'object' || json === null) return undefined;
-  const { error, error_description, message, Message } = json as Record<string, unknown>;
+  const { error, error_description, message, Message, __type } = json as Record<string, unknown>;
   if (typeof error === 'object' && error !== null) {
     const { message, type } = error as Record<string, unknown>;
     return { message: firstLine(message), type: firstLine(type) };
   }
   if (typeof error === 'string') return { message: firstLine(error_description ?? message), type: firstLine(error) };
-  return (message ?? Message) === undefined ? undefined : { message: firstLine(message ?? Message), type: '' };
+  const type = firstLine(__type).replace(/^.*#/, '');
+  return (message ?? Message ?? __type) === undefined ? undefined : { message: firstLine(message ?? Message), type };
 }
 
 /** The first line, up to 500 characters. Some servers return a whole stack trace. */

@@ -5,13 +5,17 @@ import { openIcebergTable } from '../../formats/iceberg/table-reader.ts';
 import { JsonFields } from '../../formats/json/json-fields.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
 import { rememberConnectorSecret } from '../../secrets.ts';
+import { hasIdentity, hasKeys } from '../../storage/aws/identity.ts';
 import { TooLargeError } from '../../storage/too-large-error.ts';
 import { newUsage, type Usage } from '../../storage/usage.ts';
+import { ConnectorSecrets } from '../connector-secrets.ts';
 import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
+import { remembered } from '../remembered.ts';
 import type { Page, PageRequest, TableEntry, UpstreamCatalog, ViewDescriptor, ViewRef } from '../spi.ts';
 import { isThisMachine } from '../this-machine.ts';
 import { authenticatorOf, connectorProperties } from './auth/auth-scheme.ts';
 import { ANONYMOUS } from './auth/authenticator.ts';
+import { rereadAuthenticator } from './auth/reread-authenticator.ts';
 import {
   type CatalogConfig,
   LIST_NAMESPACES,
@@ -23,7 +27,7 @@ import {
   loadConfig,
 } from './catalog-config.ts';
 import { catalogBase, sameOrigin } from './catalog-uri.ts';
-import { delegationRefused, hasIdentity, mayBeRefusedDelegation } from './delegation.ts';
+import { delegationRefused, mayBeRefusedDelegation } from './delegation.ts';
 import { fingerprintOf, parseFingerprint } from './fingerprint.ts';
 import { HttpClient, type JsonResponse } from './http-client.ts';
 import { HttpExchange } from './http-exchange.ts';
@@ -41,32 +45,40 @@ const MAX_VIEW_BYTES = 64 * 1024 * 1024;
 /**
  * Opens an Iceberg REST catalog (the OpenAPI of apache/iceberg): requests a token if one is needed, then the catalog's config.
  *
+ * @param resolve reads the connector's secrets again
  * @throws CodedError that states which of the address, the credentials and the warehouse is wrong
  */
-export async function openRestCatalog(spec: ResolvedSpec, limits: WorkerLimits): Promise<UpstreamCatalog> {
+export async function openRestCatalog(
+  spec: ResolvedSpec,
+  limits: WorkerLimits,
+  resolve?: () => Promise<ResolvedSpec>,
+): Promise<UpstreamCatalog> {
   const base = catalogBase(spec.uri);
   const usage = newUsage(limits);
   const exchange = new HttpExchange(usage);
   try {
+    const secrets = new ConnectorSecrets(spec, resolve);
     const own = connectorProperties(spec);
     const timeouts = timeoutsOf(own);
-    const { delegation, ...headers } = requestHeaders(spec);
-    if (spec.auth.secret) rememberConnectorSecret(spec.auth.secret);
-    const authenticator = await authenticatorOf(spec, own, {
-      base,
-      tokenClient: (own) =>
-        new HttpClient({ exchange, headers: own ? headers.all : {}, authenticator: ANONYMOUS, ...timeouts }),
+    const { delegation } = requestHeaders(spec);
+    const authenticator = await rereadAuthenticator(secrets, async (spec) => {
+      if (spec.auth.secret) rememberConnectorSecret(spec.auth.secret);
+      const ownHeaders = requestHeaders(spec).all;
+      const tokenClient = (own: boolean) =>
+        new HttpClient({ exchange, headers: () => (own ? ownHeaders : {}), authenticator: ANONYMOUS, ...timeouts });
+      return authenticatorOf(spec, connectorProperties(spec), { base, secrets, tokenClient });
     });
-    const config = await loadConfig(
-      new HttpClient({ exchange, headers: headers.all, authenticator, ...timeouts }),
-      base,
-      own,
+    const clientWith = (headersOf: (spec: ResolvedSpec) => Record<string, string>) =>
+      new HttpClient({ exchange, headers: () => headersOf(secrets.current), authenticator, ...timeouts });
+    const config = await loadConfig(clientWith(remembered((spec) => requestHeaders(spec).all)), base, own);
+    const client = clientWith(
+      remembered((spec) => {
+        const merged = { url: base, properties: config.merged(connectorProperties(spec)) };
+        return withConfigHeaders(requestHeaders(spec).all, spec, merged, limits.warn);
+      }),
     );
-    const { properties } = config;
-    const all = withConfigHeaders(headers.all, spec, { url: base, properties }, limits.warn);
-    const client = new HttpClient({ exchange, headers: all, authenticator, ...timeouts });
     const localRoots = limits.localRoots ?? (isThisMachine(base) ? undefined : []);
-    return new RestConnector({ client, config, exchange, usage, own, delegation, localRoots });
+    return new RestConnector({ client, config, exchange, usage, secrets, delegation, localRoots });
   } catch (error) {
     exchange.close();
     throw error;
@@ -78,7 +90,7 @@ interface RestOptions {
   config: CatalogConfig;
   exchange: HttpExchange;
   usage: Usage;
-  own: Readonly<Record<string, string>>;
+  secrets: ConnectorSecrets;
   /** The access to the tables' storage that is requested from the catalog; empty for none. */
   delegation: string;
   localRoots?: readonly string[];
@@ -160,17 +172,20 @@ class RestConnector implements UpstreamCatalog {
   }
 
   async openTable(table: TableRef): Promise<TableReader> {
-    const { config, own, localRoots, usage } = this.#options;
+    const { config, secrets, localRoots, usage } = this.#options;
     const { url, loaded, isDelegated } = await this.#loadToRead(table);
     const store = tableStorage(loaded, {
       defaults: config.defaults,
       overrides: config.overrides,
-      own,
+      secrets,
       localRoots,
       usage,
       loadCredentials: () => this.#credentials(table, loaded),
       fetchCredentials:
-        isDelegated && config.has(LOAD_CREDENTIALS) && isS3(loaded.location) && !own['s3.access-key-id'],
+        isDelegated &&
+        config.has(LOAD_CREDENTIALS) &&
+        isS3(loaded.location) &&
+        !connectorProperties(secrets.current)['s3.access-key-id'],
     });
     return openIcebergTable({
       store,
@@ -219,7 +234,7 @@ class RestConnector implements UpstreamCatalog {
    * connector's own keys serve, if it has any.
    */
   async #loadToRead(table: TableRef): Promise<{ url: string; loaded: LoadedTable; isDelegated: boolean }> {
-    const { config, own, delegation } = this.#options;
+    const { config, secrets, delegation } = this.#options;
     const load = async (headers: Readonly<Record<string, string>>) => {
       const { url, response } = await this.#load(table, 'all', headers);
       return { url, loaded: loadedTable(url, response) };
@@ -234,9 +249,9 @@ class RestConnector implements UpstreamCatalog {
         throw plainError instanceof ResponseError && plainError.code !== 'UNAVAILABLE' ? error : plainError;
       });
       const { location, credentials, config: ofTable } = plain.loaded;
-      const properties = { ...config.defaults, ...own, ...config.overrides, ...ofTable };
-      if (isS3(location) && credentials.length === 0 && !hasIdentity(properties))
-        throw delegationRefused(error, delegation);
+      const hasOwn = hasIdentity(connectorProperties(secrets.current));
+      const isVended = credentials.length > 0 || hasKeys({ ...config.defaults, ...config.overrides, ...ofTable });
+      if (isS3(location) && !hasOwn && !isVended) throw delegationRefused(error, delegation);
       return { ...plain, isDelegated: false };
     }
   }

@@ -1,8 +1,12 @@
+import { hasIdentity, overlaid } from '../../storage/aws/identity.ts';
 import { allowedLocations, confineStore } from '../../storage/confined-store.ts';
 import { comparableLocation, isWithin } from '../../storage/location.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { openStore } from '../../storage/open-store.ts';
 import type { Usage } from '../../storage/usage.ts';
+import type { ConnectorSecrets } from '../connector-secrets.ts';
+import type { ResolvedSpec } from '../connector-spec.ts';
+import { connectorProperties } from './auth/auth-scheme.ts';
 import type { LoadedTable, VendedCredential } from './loaded-table.ts';
 import { VendedCredentials } from './vended-credentials.ts';
 
@@ -10,8 +14,8 @@ export interface TableStorage {
   /** Defaults and overrides of the catalog's config. */
   defaults: Readonly<Record<string, string>>;
   overrides: Readonly<Record<string, string>>;
-  /** The connector's own properties. */
-  own: Readonly<Record<string, string>>;
+  /** The connector, for its own properties. */
+  secrets: ConnectorSecrets;
   localRoots?: readonly string[];
   usage: Usage;
   /** Requests credentials for the table from the catalog. */
@@ -25,27 +29,35 @@ export interface TableStorage {
  * Locations in the table's own properties (`write.data.path`, …) are not included, because everyone who may write to the table can set them.
  *
  * Properties have the precedence of Iceberg's Java and Python clients, from low to high: the catalog's defaults, the connector's properties,
- * the catalog's overrides, the table's config, and vended credentials for the paths of their prefix. There are two differences: only the
- * connector chooses the worker's identity (profiles, assumed roles), and only the connector sets `s3.remote-signing-enabled`.
+ * the catalog's overrides, the table's config, and vended credentials for the paths of their prefix. Keys on one level replace the whole identity of
+ * the lower ones. There are two differences: only the connector chooses the worker's identity (profiles, assumed roles), and only the connector sets
+ * `s3.remote-signing-enabled`.
  */
 export function tableStorage(table: LoadedTable, storage: TableStorage): ObjectStore {
-  const { own, localRoots, usage, loadCredentials, fetchCredentials } = storage;
+  const { secrets, localRoots, usage, loadCredentials, fetchCredentials } = storage;
   const [config, keysInConfig] = splitVendedKeys(table.config);
   // The keys in the config serve the paths that no prefix of the others covers.
   const vended = [...table.credentials, ...keysInConfig];
   const hasVended = vended.length > 0;
-  const properties = {
-    ...fromCatalog(storage.defaults),
-    ...own,
-    ...fromCatalog(storage.overrides),
-    ...fromCatalog(config),
+  const propertiesOf = (spec: ResolvedSpec): Record<string, string> => {
+    const own = connectorProperties(spec);
+    const properties = [own, fromCatalog(storage.overrides), fromCatalog(config)].reduce<Record<string, string>>(
+      overlaid,
+      fromCatalog(storage.defaults),
+    );
+    if (own['s3.remote-signing-enabled']) properties['s3.remote-signing-enabled'] = own['s3.remote-signing-enabled'];
+    return properties;
   };
-  if (own['s3.remote-signing-enabled']) properties['s3.remote-signing-enabled'] = own['s3.remote-signing-enabled'];
+  const own = connectorProperties(secrets.current);
+  const options = secrets.storeOptions(propertiesOf);
   const credentials =
-    hasVended || fetchCredentials ? new VendedCredentials(hasVended ? vended : undefined, loadCredentials) : undefined;
+    hasVended || fetchCredentials
+      ? new VendedCredentials(hasVended ? vended : undefined, loadCredentials, hasIdentity(options.properties))
+      : undefined;
   const store = openStore({
-    properties,
-    ...(credentials && { vended: (path: string) => credentials.propertiesFor(path) }),
+    ...options,
+    ...(credentials && { vended: (path, refused) => credentials.propertiesFor(path, refused) }),
+    ownEndpoint: own['s3.endpoint'] ?? '',
     localRoots,
     usage,
   });
@@ -71,11 +83,14 @@ export function splitVendedKeys(
   return [rest, credentials['s3.access-key-id'] ? [{ prefix: '', config: credentials }] : []];
 }
 
-/** A catalog's properties without those that choose an identity of the worker. */
+/**
+ * A catalog's properties without those that choose an identity of the worker, and without addresses other than that of S3 (`client.sts.endpoint`,
+ * `rest.client.proxy.*`), because requests to them are signed with the worker's own credentials or contain those of others.
+ */
 function fromCatalog(properties: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(properties).filter(
-      ([key]) => !/(^client\.assume-role\.|\.(profile-name|role-arn)$|^storage\.)/.test(key),
+      ([key]) => !/^client\.(assume-role|sts)\.|\.(profile-name|role-arn)$|^(storage|rest)\./.test(key),
     ),
   );
 }

@@ -1,5 +1,9 @@
+import { CodedError } from '../../errors.ts';
+import { schemeOf } from '../../storage/location.ts';
 import type { VendedCredential } from './loaded-table.ts';
 import { ResponseError } from './response-error.ts';
+
+type Properties = VendedCredential['config'];
 
 /** How long before their expiry credentials are renewed, or half of their remaining lifetime if that is less. */
 const RENEW_AHEAD_MS = 300_000;
@@ -8,13 +12,12 @@ const UNKNOWN_LIFETIME_MS = 600_000;
 /** How soon a failed renewal is retried while the credentials are still valid. */
 const RETRY_RENEWAL_MS = 10_000;
 
-const NO_PROPERTIES: Readonly<Record<string, string>> = Object.freeze({});
-
 /**
  * Credentials that a catalog vends for one table, renewed for as long as the table is read. Concurrent calls share one renewal.
  */
 export class VendedCredentials {
   readonly #load: () => Promise<VendedCredential[]>;
+  readonly #hasOthers: boolean;
   #vended: readonly VendedCredential[];
   #renewAt: number;
   #endsAt: number;
@@ -23,27 +26,52 @@ export class VendedCredentials {
   /**
    * @param first the credentials that loadTable returned; undefined to load them when they are needed
    * @param load requests new credentials. If it fails with 404, 406 or 501 at first, the catalog has none for this table
+   * @param hasOthers whether the connector has credentials of its own for the paths that are not covered
    */
-  constructor(first: readonly VendedCredential[] | undefined, load: () => Promise<VendedCredential[]>) {
+  constructor(
+    first: readonly VendedCredential[] | undefined,
+    load: () => Promise<VendedCredential[]>,
+    hasOthers: boolean,
+  ) {
     this.#load = load;
+    this.#hasOthers = hasOthers;
     this.#vended = first ?? [];
     [this.#renewAt, this.#endsAt] = first === undefined ? [0, 0] : renewalTimes(first);
   }
 
   /**
-   * The properties of the longest prefix of the path; empty if no prefix matches. Returns the same object until the credentials are renewed.
+   * The properties of the longest prefix of the path; undefined if the catalog vends nothing for it and the connector's own credentials apply.
+   * Returns the same object until the credentials are renewed.
    *
-   * @throws errors of `load`, unless the old credentials are still valid
+   * @param refused properties that it returned before, and that the store refused: if they are still current, they are renewed
+   * @throws errors of `load`, unless the old credentials are still valid; CodedError `FAILED_PRECONDITION` if the vended keys are for other paths
+   *   and the connector has none: the worker's own must not step in
    */
-  async propertiesFor(path: string): Promise<Readonly<Record<string, string>>> {
+  async propertiesFor(path: string, refused?: Properties): Promise<Properties | undefined> {
     if (Date.now() >= this.#renewAt) await this.#renew();
+    const vended = this.#longest(path);
+    if (refused === undefined || vended?.config !== refused) return vended?.config;
+    await this.#renew();
+    return this.#longest(path)?.config;
+  }
+
+  #longest(path: string): VendedCredential | undefined {
     const comparablePath = sameScheme(path);
     let longest: VendedCredential | undefined;
     for (const vended of this.#vended) {
       const fits = comparablePath.startsWith(sameScheme(vended.prefix));
       if (fits && (longest === undefined || vended.prefix.length > longest.prefix.length)) longest = vended;
     }
-    return longest?.config ?? NO_PROPERTIES;
+    const withKeys = this.#vended.filter(({ config }) => config['s3.access-key-id']);
+    if (withKeys.length > 0 && !longest?.config['s3.access-key-id'] && !this.#hasOthers && schemeOf(path) === 's3') {
+      throw new CodedError(
+        'FAILED_PRECONDITION',
+        `the catalog vended no credentials for ${path}, only for ${withKeys.map(({ prefix }) => prefix).join(', ')}, and the worker's own AWS ` +
+          'credentials do not step in. Let the catalog vend credentials for all locations of the table, or give the connector its own ' +
+          '(s3.access-key-id and s3.secret-access-key, or a profile or role)',
+      );
+    }
+    return longest;
   }
 
   #renew(): Promise<void> {

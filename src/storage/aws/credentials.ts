@@ -3,6 +3,7 @@ import { fromNodeProviderChain, fromTemporaryCredentials } from '@aws-sdk/creden
 import { CodedError } from '../../errors.ts';
 import { rememberIssuedSecret } from '../../secrets.ts';
 import { LruCache } from '../lru-cache.ts';
+import { Rereadable } from '../rereadable.ts';
 import { awsError } from './errors.ts';
 import { awsRequestHandler } from './request-handler.ts';
 
@@ -17,7 +18,17 @@ export interface AwsCredentials {
 }
 
 /** Can be passed to the AWS SDK as `credentials`. */
-export type AwsCredentialProvider = () => Promise<AwsCredentials>;
+export interface AwsCredentialProvider {
+  (): Promise<AwsCredentials>;
+  /** The SDK must ask for them each time: keys in a file have no expiry, and may be replaced at any time. */
+  readonly memoized: true;
+  /**
+   * Reads the credentials again at their source, after a service has refused those that are given.
+   *
+   * @returns whether there are others now
+   */
+  renew(refused: AwsCredentials): Promise<boolean>;
+}
 
 type Properties = Readonly<Record<string, string>>;
 
@@ -29,6 +40,17 @@ const ROLE_SESSION_SECONDS = 3_600;
 /** Providers by the hash of their settings, because connectors are opened often with the same credentials. */
 const providers = new LruCache<string, AwsCredentialProvider>(256);
 
+/** Counts the calls of `readCredentialsAgain`. */
+let round = 0;
+
+/**
+ * Makes every provider read credentials without an expiry again when they are next needed: those in files may have been replaced. Credentials
+ * with an expiry are renewed before they expire.
+ */
+export function readCredentialsAgain(): void {
+  round++;
+}
+
 /**
  * Returns a provider of the credentials that a connector's properties select. The properties are those of Iceberg's Java and Python libraries:
  * `<service>.access-key-id` with `.secret-access-key` and `.session-token`, the same with `client.`, `<service>.profile-name`,
@@ -36,20 +58,25 @@ const providers = new LruCache<string, AwsCredentialProvider>(256);
  * `client.assume-role.arn` (Java) or `<service>.role-arn`, `client.role-arn` (Python) these credentials are used to assume the role.
  *
  * Equal properties share one provider. It makes one request for all concurrent callers, and renews the credentials before they expire. It
- * rejects with `UNAUTHENTICATED` if there are no credentials, with `UNAVAILABLE` if their source fails, and with the error that `awsError`
+ * rejects with `FAILED_PRECONDITION` if there are no credentials, with `UNAVAILABLE` if their source fails, and with the error that `awsError`
  * returns if the role cannot be assumed.
  *
- * @throws CodedError `INVALID_ARGUMENT` for half a key pair
+ * @throws CodedError `FAILED_PRECONDITION` for half a key pair
  */
 export function awsCredentials(properties: Properties, service: AwsService): AwsCredentialProvider {
   const source = sourceOf(properties, service);
   const key = createHash('sha256').update(JSON.stringify(source)).digest('base64');
   let provider = providers.get(key);
   if (provider === undefined) {
-    provider = cached(providerOf(source));
+    provider = cached(readerOf(source));
     providers.set(key, provider);
   }
   return provider;
+}
+
+/** Whether the credentials that these properties select belong to the worker (its AWS chain, or one of its profiles), or are a role assumed with them. */
+export function areWorkers(properties: Properties, service: AwsService): boolean {
+  return sourceOf(properties, service).keys === undefined;
 }
 
 /** Describes the credentials in error messages, without secrets. */
@@ -123,7 +150,7 @@ function keysOf(properties: Properties, prefix: string): Source['keys'] {
   if (!accessKeyId || !secretAccessKey) {
     const [has, lacks] = accessKeyId ? ['access-key-id', 'secret-access-key'] : ['secret-access-key', 'access-key-id'];
     throw new CodedError(
-      'INVALID_ARGUMENT',
+      'FAILED_PRECONDITION',
       `${prefix}.${has} is set but ${prefix}.${lacks} is not; set both or neither`,
     );
   }
@@ -134,14 +161,15 @@ function secondsProperty(properties: Properties, property: string): number | und
   const text = properties[property];
   if (!text) return undefined;
   if (/^\d{1,6}$/.test(text)) return Number(text);
-  throw new CodedError('INVALID_ARGUMENT', `${property}=${text} is not a number of seconds`);
+  throw new CodedError('FAILED_PRECONDITION', `${property}=${text} is not a number of seconds`);
 }
 
-function providerOf(source: Source): AwsCredentialProvider {
+/** Returns a function that reads the credentials at their source each time it is called. */
+function readerOf(source: Source): () => Promise<AwsCredentials> {
   const { keys, profile, role } = source;
-  const base: AwsCredentialProvider =
+  const base =
     keys !== undefined
-      ? async () => ({
+      ? async (): Promise<AwsCredentials> => ({
           accessKeyId: keys.accessKeyId,
           secretAccessKey: keys.secretAccessKey,
           ...(keys.sessionToken !== undefined && { sessionToken: keys.sessionToken }),
@@ -150,7 +178,7 @@ function providerOf(source: Source): AwsCredentialProvider {
   if (role === undefined) return base;
   const assume = fromTemporaryCredentials({
     params: role.params,
-    masterCredentials: base,
+    masterCredentials: Object.assign(() => base(), { memoized: true }),
     clientConfig: {
       ...(role.region !== undefined && { region: role.region }),
       ...(role.endpoint !== undefined && { endpoint: role.endpoint }),
@@ -167,11 +195,15 @@ function providerOf(source: Source): AwsCredentialProvider {
     });
 }
 
-/** The AWS SDK's default chain. */
-function chain(source: Source, profile: string | undefined): AwsCredentialProvider {
-  const provide = fromNodeProviderChain(profile === undefined ? {} : { profile });
+/** The AWS SDK's default chain, without what the SDK remembers of it. */
+function chain(source: Source, profile: string | undefined): () => Promise<AwsCredentials> {
+  const provide = fromNodeProviderChain({
+    ...(profile !== undefined && { profile }),
+    ignoreCache: true,
+    clientConfig: { requestHandler: awsRequestHandler() },
+  });
   return () =>
-    provide().catch((error: Error) => {
+    provide({ forceRefresh: true }).catch((error: Error) => {
       throw chainError(error, baseName(source));
     });
 }
@@ -196,35 +228,38 @@ function chainError(error: Error, credentials: string): CodedError {
     );
   }
   return new CodedError(
-    'UNAUTHENTICATED',
-    `found no credentials in ${credentials}: ${error.message}. Configure them where the worker runs, or give the connector its own keys`,
+    'FAILED_PRECONDITION',
+    `found no credentials in ${credentials}: ${error.message}. Configure them where the worker runs (AWS_ACCESS_KEY_ID and ` +
+      'AWS_SECRET_ACCESS_KEY, ~/.aws/credentials or a role), or give the connector its own keys: the properties client.access-key-id and ' +
+      'client.secret-access-key',
     { cause: error },
   );
 }
 
 /** Caches the credentials, renews them before they expire, and makes one request for all concurrent callers. */
-function cached(provide: AwsCredentialProvider): AwsCredentialProvider {
-  let current: AwsCredentials | undefined;
-  let pending: Promise<AwsCredentials> | undefined;
-  const refresh = async (): Promise<AwsCredentials> => {
+function cached(read: () => Promise<AwsCredentials>): AwsCredentialProvider {
+  let readIn = round;
+  const held = new Rereadable(async () => {
+    readIn = round;
+    const credentials = await read();
+    rememberIssuedSecret(credentials.secretAccessKey);
+    if (credentials.sessionToken !== undefined) rememberIssuedSecret(credentials.sessionToken);
+    return credentials;
+  });
+  const isCurrent = (credentials: AwsCredentials) =>
+    credentials.expiration === undefined ? readIn === round : msUntilExpiry(credentials) > RENEW_BEFORE_MS;
+  const provide = async (): Promise<AwsCredentials> => {
+    const { value } = held;
+    if (value !== undefined && isCurrent(value)) return value;
     try {
-      current = await provide();
-      rememberIssuedSecret(current.secretAccessKey);
-      if (current.sessionToken !== undefined) rememberIssuedSecret(current.sessionToken);
-      return current;
+      return await held.reread();
     } catch (error) {
-      // The old credentials are still valid for some minutes.
-      if (current !== undefined && msUntilExpiry(current) > 0) return current;
+      // The old credentials are still valid for some minutes, or have no expiry.
+      if (value !== undefined && msUntilExpiry(value) > 0) return value;
       throw error;
-    } finally {
-      pending = undefined;
     }
   };
-  return async () => {
-    if (current !== undefined && msUntilExpiry(current) > RENEW_BEFORE_MS) return current;
-    pending ??= refresh();
-    return pending;
-  };
+  return Object.assign(provide, { memoized: true as const, renew: (refused: AwsCredentials) => held.renew(refused) });
 }
 
 function msUntilExpiry({ expiration }: AwsCredentials): number {

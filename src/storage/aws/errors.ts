@@ -27,6 +27,22 @@ export interface AwsError {
 /** Codes of AWS services for credentials that are invalid or expired. */
 export const BAD_CREDENTIALS =
   /^(InvalidAccessKeyId|SignatureDoesNotMatch|InvalidSignatureException|IncompleteSignature(Exception)?|ExpiredToken(Exception)?|InvalidToken|InvalidClientTokenId|UnrecognizedClientException|MissingAuthenticationToken(Exception)?|MissingSecurityHeader|TokenRefreshRequired|RequestTimeTooSkewed|RequestExpired|AuthFailure|NotSignedUp|CredentialsProviderError|TokenProviderError|AuthorizationHeaderMalformed)$/;
+
+/**
+ * Whether the service may have refused the credentials, so that it is worthwhile to look for others. A response to HEAD has no body and so no code,
+ * and some services respond with a plain 403.
+ */
+export function mayBeRefused(error: unknown): boolean {
+  const { name = '', $metadata } = error as AwsError;
+  const status = $metadata?.httpStatusCode;
+  return (
+    BAD_CREDENTIALS.test(name) ||
+    status === 401 ||
+    status === 403 ||
+    (status === 400 && /^(Unknown(Error)?|\d*)$/.test(name))
+  );
+}
+
 const THROTTLED =
   /^(SlowDown|Throttling(Exception)?|Throttled(Exception)?|RequestThrottled(Exception)?|TooManyRequests(Exception)?|RequestLimitExceeded|BandwidthLimitExceeded|ProvisionedThroughputExceededException|LimitExceededException)$/;
 const NETWORK =

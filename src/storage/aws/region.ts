@@ -9,7 +9,7 @@ export const DEFAULT_REGION = 'us-east-1';
  * The region from `<service>.region`, `client.region`, `AWS_REGION`, `AWS_DEFAULT_REGION` or the profile, in this order. For signed requests to
  * a REST catalog `rest.signing-region` comes first; if a role is assumed, `client.assume-role.region` comes before `client.region`.
  *
- * @throws CodedError `INVALID_ARGUMENT` if none of them is set
+ * @throws CodedError `FAILED_PRECONDITION` if none of them is set
  */
 export async function awsRegion(properties: Readonly<Record<string, string>>, service: AwsService): Promise<string> {
   const region =
@@ -22,8 +22,8 @@ export async function awsRegion(properties: Readonly<Record<string, string>>, se
     (await profileRegion(properties[`${service}.profile-name`] || properties['client.profile-name'] || undefined));
   if (region) return region;
   throw new CodedError(
-    'INVALID_ARGUMENT',
-    `no AWS region for ${service}: set the connector's property client.region or ${service}.region, or AWS_REGION for the worker`,
+    'FAILED_PRECONDITION',
+    `no AWS region is set for ${service}: set the connector's property client.region or ${service}.region, or AWS_REGION for the worker`,
   );
 }
 

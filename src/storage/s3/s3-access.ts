@@ -1,6 +1,12 @@
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { CodedError } from '../../errors.ts';
-import { awsCredentials, credentialsKey, credentialsName } from '../aws/credentials.ts';
+import {
+  type AwsCredentialProvider,
+  areWorkers,
+  awsCredentials,
+  credentialsKey,
+  credentialsName,
+} from '../aws/credentials.ts';
 import { awsRegion, DEFAULT_REGION } from '../aws/region.ts';
 import { awsRequestHandler, MAX_SOCKETS, type Timeouts } from '../aws/request-handler.ts';
 import { Limiter } from '../limiter.ts';
@@ -20,8 +26,8 @@ export interface S3Access {
   followsRedirects: boolean;
   /** Makes every store use this region for the bucket from now on. */
   redirect(bucket: string, region: string): void;
-  /** Whether requests are signed; otherwise they are anonymous. */
-  signed: boolean;
+  /** The credentials that sign requests; absent if requests are anonymous. */
+  provider?: AwsCredentialProvider;
   /** Sent with every request if requesters pay. */
   requestPayer?: 'requester';
   /** Limits all requests to the same endpoint. Requests wait here instead of for a connection, so that no time limit runs meanwhile. */
@@ -49,9 +55,11 @@ const regions = new LruCache<string, string>(10_000);
  * `s3.connect-timeout-ms` and `s3.socket-timeout-ms` (Python: `s3.connect-timeout` and `s3.request-timeout` in seconds),
  * `s3.cross-region-access-enabled` (default here: true), `s3.anonymous`, `s3.requester-pays`, and those of `awsCredentials`.
  *
- * @throws CodedError `INVALID_ARGUMENT` for an invalid value, `UNIMPLEMENTED` if the catalog requires remote signing
+ * @param ownEndpoint see `StoreOptions`
+ * @throws CodedError `FAILED_PRECONDITION` for a missing region, an invalid value, or if the worker's own credentials would be used at an endpoint
+ *   that a catalog named; `UNIMPLEMENTED` if the catalog requires remote signing
  */
-export async function s3Access(properties: Properties): Promise<S3Access> {
+export async function s3Access(properties: Properties, ownEndpoint?: string): Promise<S3Access> {
   if (isTrue(properties, 's3.remote-signing-enabled') && !properties['s3.access-key-id']) {
     throw new CodedError(
       'UNIMPLEMENTED',
@@ -59,8 +67,11 @@ export async function s3Access(properties: Properties): Promise<S3Access> {
         'give the connector its own (s3.access-key-id) and set its property s3.remote-signing-enabled=false',
     );
   }
-  const endpoint = endpointOf(properties);
+  const endpoint = endpointOf(properties['s3.endpoint']);
   const anonymous = isTrue(properties, 's3.anonymous');
+  if (endpoint !== undefined && ownEndpoint !== undefined && !anonymous && areWorkers(properties, 's3')) {
+    if (endpoint !== endpointOf(ownEndpoint)) throw notForWorkersKeys(endpoint);
+  }
   const timeouts: Timeouts = {
     connectTimeoutMs: milliseconds(properties, 's3.connect-timeout-ms', 's3.connect-timeout'),
     socketTimeoutMs: milliseconds(properties, 's3.socket-timeout-ms', 's3.request-timeout'),
@@ -106,7 +117,7 @@ export async function s3Access(properties: Properties): Promise<S3Access> {
     followsRedirects: properties['s3.cross-region-access-enabled']?.toLowerCase() !== 'false',
     redirect: (bucket, region) => regions.set(place(bucket), region),
     ...(isTrue(properties, 's3.requester-pays') && { requestPayer: 'requester' as const }),
-    signed: !anonymous,
+    ...(credentials && { provider: credentials }),
     limiter,
     where,
     credentials: anonymous ? 'a request without credentials (s3.anonymous)' : credentialsName(properties, 's3'),
@@ -122,13 +133,21 @@ function isTrue(properties: Properties, property: string): boolean {
   return properties[property]?.toLowerCase() === 'true';
 }
 
-function endpointOf(properties: Properties): string | undefined {
-  const text = properties['s3.endpoint'];
+function notForWorkersKeys(endpoint: string): CodedError {
+  return new CodedError(
+    'FAILED_PRECONDITION',
+    `the catalog names the S3 endpoint ${endpoint} without credentials for it, and the worker's own AWS credentials are not used at an endpoint ` +
+      'that a catalog names. Let the catalog vend credentials, or give the connector keys of its own (s3.access-key-id and ' +
+      `s3.secret-access-key). If the worker's may be used there, set the connector's property s3.endpoint=${endpoint}`,
+  );
+}
+
+function endpointOf(text: string | undefined): string | undefined {
   if (!text) return undefined;
   // Some users write only host:port.
   const endpoint = /^[a-z]+:\/\//i.test(text) ? text : `https://${text}`;
   if (URL.canParse(endpoint) && /^https?:\/\//i.test(endpoint)) return endpoint.replace(/\/+$/, '');
-  throw new CodedError('INVALID_ARGUMENT', `s3.endpoint=${text} is not an http(s) URL`);
+  throw new CodedError('FAILED_PRECONDITION', `s3.endpoint=${text} is not an http(s) URL`);
 }
 
 /**
@@ -152,7 +171,7 @@ function milliseconds(properties: Properties, inMs: string, inSeconds: string): 
     if (!text) continue;
     const ms = Number(text) * factor;
     if (ms >= 1 && ms <= 3_600_000) return Math.round(ms);
-    throw new CodedError('INVALID_ARGUMENT', `${property}=${text} is not between 1 ms and 1 h`);
+    throw new CodedError('FAILED_PRECONDITION', `${property}=${text} is not between 1 ms and 1 h`);
   }
   return undefined;
 }

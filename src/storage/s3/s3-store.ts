@@ -2,6 +2,9 @@ import type { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { CodedError } from '../../errors.ts';
+import type { AwsCredentials } from '../aws/credentials.ts';
+import { BAD_CREDENTIALS, mayBeRefused } from '../aws/errors.ts';
+import { hasKeys, overlaid } from '../aws/identity.ts';
 import { admit, type CallOptions } from '../aws/request-handler.ts';
 import { Limiter } from '../limiter.ts';
 import type { FolderEntry, ObjectStat, ObjectStore } from '../object-store.ts';
@@ -13,6 +16,8 @@ import { readBody, TruncatedBodyError } from './read-body.ts';
 import { type S3Access, s3Access } from './s3-access.ts';
 import { regionNamedIn, s3Error } from './s3-errors.ts';
 import { s3Path } from './s3-path.ts';
+
+type Properties = StoreOptions['properties'];
 
 /** Maximum concurrent requests per store. */
 const REQUESTS_PER_STORE = 32;
@@ -31,14 +36,17 @@ const MAX_NAMES = 1_000_000;
  * `DEADLINE_EXCEEDED` name the endpoint, `RESOURCE_EXHAUSTED` means throttling, `FAILED_PRECONDITION` an archived object.
  */
 export class S3Store implements ObjectStore {
-  readonly #options: Pick<StoreOptions, 'properties' | 'vended'>;
+  readonly #options: Pick<StoreOptions, 'reread' | 'vended' | 'ownEndpoint'>;
+  /** With the secrets as they were last read. */
+  #properties: Properties;
   readonly #usage: Usage;
   readonly #limiter = new Limiter(REQUESTS_PER_STORE);
   /** By the vended properties, or the store's own properties if none are vended. */
-  readonly #accesses = new WeakMap<object, Promise<S3Access>>();
+  #accesses = new WeakMap<object, Promise<S3Access>>();
 
-  constructor({ properties, vended, usage }: Pick<StoreOptions, 'properties' | 'vended' | 'usage'>) {
-    this.#options = { properties, vended };
+  constructor({ properties, usage, ...options }: Omit<StoreOptions, 'localRoots'>) {
+    this.#options = options;
+    this.#properties = properties;
     this.#usage = usage;
   }
 
@@ -50,7 +58,8 @@ export class S3Store implements ObjectStore {
     const ranged = start > 0 || end !== undefined;
     const range = ranged ? `bytes=${start}-${end === undefined ? '' : end - 1}` : undefined;
     return this.#call(path, 'read', async (client, access, { bucket, key }, counted) => {
-      const { requestPayer: RequestPayer, signed } = access;
+      const { requestPayer: RequestPayer, provider } = access;
+      const signed = provider !== undefined;
       const get = { Bucket: bucket, Key: key, Range: range, RequestPayer };
       const headers = { ...(range && { range }), ...(RequestPayer && { 'x-amz-request-payer': RequestPayer }) };
       for (let attempt = 1; ; attempt++) {
@@ -141,7 +150,7 @@ export class S3Store implements ObjectStore {
     if (at.key === '' && verb === 'read') {
       throw new CodedError('FAILED_PRECONDITION', `cannot read ${path}: it is a bucket; expected an object`);
     }
-    const access = await this.#access(path);
+    let current = await this.#access(path);
     // Waits before taking a slot of the limiter, so that it does not delay other connectors.
     let admitted: ReturnType<typeof admit> | undefined = admit(this.#usage);
     await admitted;
@@ -153,54 +162,86 @@ export class S3Store implements ObjectStore {
       const limit = streamed ? {} : { abortSignal: AbortSignal.timeout(MAX_REQUEST_MS) };
       return { usage: this.#usage, streamed, ...passed, ...limit };
     };
-    return this.#limiter.run(() =>
-      access.limiter.run(async () => {
-        // Two redirects: from the configured region, and from a remembered region if the bucket was recreated elsewhere.
-        for (let redirects = 0; ; redirects++) {
-          const region = access.regionOf(at.bucket);
-          try {
-            return await work(access.client(region), access, at, counted);
-          } catch (error) {
-            const other = regionNamedIn(error);
-            if (other === undefined || other === region || !access.followsRedirects || redirects === 2) {
-              throw s3Error(error, { ...access, failed: `cannot ${verb} ${path}`, bucket: at.bucket });
-            }
-            access.redirect(at.bucket, other);
+    return this.#limiter.run(async () => {
+      for (let isFirst = true; ; isFirst = false) {
+        const { access } = current;
+        let used: AwsCredentials | undefined;
+        try {
+          used = await access.provider?.();
+          return await access.limiter.run(() =>
+            inItsRegion(at.bucket, access, (client) => work(client, access, at, counted)),
+          );
+        } catch (error) {
+          if (!isFirst || !mayBeRefused(error) || !(await this.#renewed(path, current, used, error))) {
+            throw s3Error(error, { ...access, failed: `cannot ${verb} ${path}`, bucket: at.bucket });
           }
+          current = await this.#access(path);
         }
-      }),
-    );
+      }
+    });
   }
 
-  async #access(path: string): Promise<S3Access> {
-    const { properties, vended } = this.#options;
-    const vendedProperties = await vended?.(path);
-    const identity = vendedProperties ?? properties;
+  async #access(path: string, refused?: Properties): Promise<Access> {
+    const vended = await this.#options.vended?.(path, refused);
+    const identity = vended ?? this.#properties;
     let access = this.#accesses.get(identity);
     if (access === undefined) {
-      access = s3Access(vendedProperties === undefined ? properties : withVended(properties, vendedProperties));
+      const properties = vended === undefined ? this.#properties : overlaid(this.#properties, vended);
+      access = s3Access(properties, this.#options.ownEndpoint);
       this.#accesses.set(identity, access);
       access.catch(() => this.#accesses.delete(identity));
     }
-    return access;
+    return { access: await access, vended };
+  }
+
+  /**
+   * Looks for other credentials after a refusal: new ones from the catalog if they are vended, otherwise the worker's and the connector's own,
+   * read again at their source.
+   *
+   * @returns whether there are others now
+   */
+  async #renewed(
+    path: string,
+    { access, vended }: Access,
+    used: AwsCredentials | undefined,
+    error: unknown,
+  ): Promise<boolean> {
+    if (used === undefined) return false;
+    if (vended !== undefined && hasKeys(vended)) {
+      if (!BAD_CREDENTIALS.test((error as Error).name)) return false;
+      const next = await this.#access(path, vended).catch(() => undefined);
+      return next !== undefined && next.vended !== vended;
+    }
+    if (await access.provider?.renew(used)) return true;
+    const before = this.#properties;
+    const properties = await this.#options.reread?.(before);
+    if (properties === undefined || properties === before) return false;
+    this.#properties = properties;
+    this.#accesses = new WeakMap();
+    return true;
   }
 }
 
-/**
- * The connector's properties with vended ones added. Vended keys replace the connector's own identity: its session and role do not belong to
- * them, and they apply even if the connector is anonymous. The profile is kept, because with keys it only supplies the region.
- */
-function withVended(
-  properties: Readonly<Record<string, string>>,
-  vended: Readonly<Record<string, string>>,
-): Record<string, string> {
-  if (!vended['s3.access-key-id']) return { ...properties, ...vended };
-  const kept = Object.entries(properties).filter(([key]) => !IDENTITY.test(key));
-  return { ...Object.fromEntries(kept), ...vended };
+/** How a path is accessed, and the properties that were vended for it. */
+interface Access {
+  access: S3Access;
+  vended?: Properties;
 }
 
-const IDENTITY =
-  /^(s3|client)\.(access-key-id|secret-access-key|session-token|role-arn|anonymous)$|^client\.assume-role\.arn$/;
+/** Sends requests to the bucket's region, and follows S3 to another one. */
+async function inItsRegion<T>(bucket: string, access: S3Access, work: (client: S3Client) => Promise<T>): Promise<T> {
+  // Two redirects: from the configured region, and from a remembered region if the bucket was recreated elsewhere.
+  for (let redirects = 0; ; redirects++) {
+    const region = access.regionOf(bucket);
+    try {
+      return await work(access.client(region));
+    } catch (error) {
+      const other = regionNamedIn(error);
+      if (other === undefined || other === region || !access.followsRedirects || redirects === 2) throw error;
+      access.redirect(bucket, other);
+    }
+  }
+}
 
 /** Checks the announced length before memory is allocated. */
 function checkedLength(

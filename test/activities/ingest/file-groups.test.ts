@@ -191,7 +191,10 @@ it('aborts if the snapshot is gone or other columns are selected, so that the ta
 
 it('ingests a snapshot as a whole if its groups do not add up to the counts of the upstream', async () => {
   const { deps, connectorId, table, split, groups, put, name } = await firstSplit();
-  const wrong: ActivityDeps = { ...deps, openConnector: async (spec) => losingChanges(await deps.openConnector(spec)) };
+  const wrong: ActivityDeps = {
+    ...deps,
+    openConnector: async (...args) => losingChanges(await deps.openConnector(...args)),
+  };
   const { groups: _, ...input } = split;
   // One group is finished without its changes.
   await run(() => ingestFileGroup(wrong, { ...STEP, ...input, connectorId, table: LINEAGE, group: groups[0]! }));

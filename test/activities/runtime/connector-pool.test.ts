@@ -34,7 +34,7 @@ afterEach(() => void jest.useRealTimers());
 describe('connectorPool', () => {
   const share = () => {
     const lease = connectorPool(open);
-    return (uri: string) => lease(plainSpec('ICEBERG', uri));
+    return (uri: string, jobId = 'job') => lease(plainSpec('ICEBERG', uri), jobId);
   };
 
   it('opens one upstream for all users at the same time or soon after, and closes it then', async () => {
@@ -51,6 +51,13 @@ describe('connectorPool', () => {
     expect(opened).toHaveLength(2);
     await jest.advanceTimersByTimeAsync(31_000);
     expect(opened.map(({ closed }) => closed)).toEqual([true, false]);
+  });
+
+  it('opens it again for another job, so that a changed secret is read', async () => {
+    const lease = share();
+    await lease('one', 'job-1');
+    await lease('one', 'job-2');
+    expect(opened).toHaveLength(2);
   });
 
   it('opens it again after ten minutes, after its credentials were rejected, and after it did not open', async () => {

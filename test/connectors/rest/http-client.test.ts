@@ -24,7 +24,7 @@ async function serve(...args: Parameters<typeof startFakeServer>): Promise<FakeS
 function get(url: string, call: Partial<Call> = {}, options: Partial<HttpClientOptions> = {}) {
   const client = new HttpClient({
     exchange,
-    headers: {},
+    headers: () => ({}),
     authenticator: ANONYMOUS,
     connectMs: 1_000,
     timeoutMs: 5_000,

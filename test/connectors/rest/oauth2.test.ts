@@ -17,7 +17,7 @@ afterEach(async () => {
 });
 
 function clientOf(authenticator: Authenticator) {
-  return new HttpClient({ exchange, headers: {}, authenticator, connectMs: 1_000, timeoutMs: 5_000 });
+  return new HttpClient({ exchange, headers: () => ({}), authenticator, connectMs: 1_000, timeoutMs: 5_000 });
 }
 
 /** A token server, and a resource server that accepts only its tokens. */
@@ -111,7 +111,7 @@ it('uses a token that is still valid if the server hangs, and does not request a
   const resources = await startFakeServer((_, response) => respondWithJson(response, { ok: true }));
   cleanUp.push(hanging, resources);
   const limited = (authenticator: Authenticator, timeoutMs: number) =>
-    new HttpClient({ exchange, headers: {}, authenticator, connectMs: 1_000, timeoutMs });
+    new HttpClient({ exchange, headers: () => ({}), authenticator, connectMs: 1_000, timeoutMs });
   const oauth = new OAuth2({
     client: limited(ANONYMOUS, 600),
     tokenUrl: `${hanging.url}/tokens`,

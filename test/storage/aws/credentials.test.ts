@@ -57,12 +57,14 @@ describe('awsCredentials', () => {
 
   it('names missing credentials', async () => {
     await expect(awsCredentials({ 'client.profile-name': 'nobody' }, 's3')()).rejects.toMatchObject({
-      code: 'UNAUTHENTICATED',
-      message: expect.stringMatching(/^found no credentials in the AWS profile nobody of the worker: .*Configure them/),
+      code: 'FAILED_PRECONDITION',
+      message: expect.stringMatching(
+        /^found no credentials in the AWS profile nobody of the worker: .*AWS_ACCESS_KEY_ID.*client.access-key-id/,
+      ),
     });
     const role = { 'client.assume-role.arn': 'arn:aws:iam::1:role/r', 'client.sts.endpoint': 'http://127.0.0.1:9' };
     await expect(awsCredentials({ ...role, 'client.profile-name': 'nobody' }, 's3')()).rejects.toMatchObject({
-      code: 'UNAUTHENTICATED',
+      code: 'FAILED_PRECONDITION',
       message: expect.stringMatching(/^found no credentials in the AWS profile nobody/),
     });
     await expect(awsCredentials({ ...role, ...keys('s3', 'ONE') }, 's3')()).rejects.toMatchObject({
@@ -115,7 +117,7 @@ describe('awsCredentials', () => {
     [{ 'client.assume-role.arn': 'arn', 'client.assume-role.timeout-sec': '1h' }, 'client.assume-role.timeout-sec=1h'],
   ])('rejects %j', (properties: Record<string, string>, message) => {
     expect(() => awsCredentials(properties, 's3')).toThrow(
-      expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(message) }),
+      expect.objectContaining({ code: 'FAILED_PRECONDITION', message: expect.stringContaining(message) }),
     );
     expect(() => awsCredentials(properties, 's3')).not.toThrow('hunter2');
   });
@@ -201,8 +203,8 @@ describe('awsRegion', () => {
     expect(await awsRegion({}, 'glue')).toBe('eu-north-1');
     expect(await awsRegion({ 'client.profile-name': 'lake' }, 'glue')).toBe('sa-east-1');
     await expect(awsRegion({ 'glue.profile-name': 'nobody' }, 'glue')).rejects.toMatchObject({
-      code: 'INVALID_ARGUMENT',
-      message: expect.stringMatching(/no AWS region for glue: .*client.region or glue.region, or AWS_REGION/),
+      code: 'FAILED_PRECONDITION',
+      message: expect.stringMatching(/no AWS region is set for glue: .*client.region or glue.region, or AWS_REGION/),
     });
   });
 });

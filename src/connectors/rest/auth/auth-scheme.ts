@@ -1,8 +1,8 @@
 import { CodedError } from '../../../errors.ts';
 import { rememberConnectorSecret } from '../../../secrets.ts';
-import { awsCredentials } from '../../../storage/aws/credentials.ts';
 import { awsRegion } from '../../../storage/aws/region.ts';
 import { propertiesWithSecret } from '../../../storage/aws/secret-keys.ts';
+import type { ConnectorSecrets } from '../../connector-secrets.ts';
 import type { ResolvedSpec } from '../../connector-spec.ts';
 import { sameOrigin } from '../catalog-uri.ts';
 import type { HttpClient } from '../http-client.ts';
@@ -30,6 +30,7 @@ const SCHEMES: Readonly<Record<string, Scheme>> = {
 };
 
 export interface AuthContext {
+  secrets: ConnectorSecrets;
   /** The catalog's base URL. */
   base: string;
   /** Returns a client without credentials. `own` adds the connector's headers, which are only for URLs of the catalog. */
@@ -145,7 +146,7 @@ async function sigV4Authenticator(
   return sigV4({
     service: properties['rest.signing-name'] || 'execute-api',
     region: await awsRegion(properties, 'rest'),
-    credentials: awsCredentials(properties, 'rest'),
+    credentials: context.secrets.awsCredentials('rest', connectorProperties),
     delegate,
   });
 }

@@ -12,10 +12,12 @@ export interface OutgoingRequest {
 export interface Authenticator {
   authenticate(request: OutgoingRequest): Promise<OutgoingRequest>;
   /**
-   * Obtains new credentials after a response 401 or 419. Resolves with whether it is worth sending the request again. Absent if there can
-   * be no other credentials.
+   * Looks for other credentials after a response with which the catalog may have refused those of the request: 401, 419 or 403. Resolves with
+   * whether it is worth sending the request again. Absent if there can be no other credentials.
+   *
+   * @param rejected as `authenticate` returned it
    */
-  renew?(rejected: OutgoingRequest): Promise<boolean>;
+  renew?(rejected: OutgoingRequest, status: number): Promise<boolean>;
 }
 
 export const ANONYMOUS: Authenticator = { authenticate: async (request) => request };

@@ -63,7 +63,9 @@ export class OAuth2 implements Authenticator {
     return withBearer(request, value);
   }
 
-  async renew(rejected: OutgoingRequest): Promise<boolean> {
+  async renew(rejected: OutgoingRequest, status: number): Promise<boolean> {
+    // The token is valid, but does not suffice.
+    if (status === 403) return false;
     // Another call may have renewed the token in the meantime.
     if (this.#token !== undefined && rejected.headers.authorization !== `Bearer ${this.#token.value}`) return true;
     if (this.#options.credential === undefined) return false;

@@ -1,13 +1,14 @@
 import { Sha256 } from '@aws-crypto/sha256-js';
 import { SignatureV4 } from '@smithy/signature-v4';
 import { CodedError } from '../../../errors.ts';
+import type { AwsCredentialProvider, AwsCredentials } from '../../../storage/aws/credentials.ts';
 import type { Authenticator, OutgoingRequest } from './authenticator.ts';
 
 export interface SigV4Options {
   /** The service's name in the signature, such as `glue`, `s3tables` or `execute-api`. */
   service: string;
   region: string;
-  credentials: ConstructorParameters<typeof SignatureV4>[0]['credentials'];
+  credentials: (() => Promise<AwsCredentials>) & Partial<Pick<AwsCredentialProvider, 'renew'>>;
   /** Authenticates first. Its `Authorization` header is then renamed to `Original-Authorization`, as in Iceberg's clients. */
   delegate?: Authenticator;
 }
@@ -18,14 +19,16 @@ export interface SigV4Options {
  * @throws CodedError `UNAUTHENTICATED`, when a request is authenticated, if there are no valid AWS credentials
  */
 export function sigV4({ service, region, credentials, delegate }: SigV4Options): Authenticator {
-  const signer = new SignatureV4({ service, region, credentials, sha256: Sha256, applyChecksum: true });
+  const signedWith = new WeakMap<OutgoingRequest, AwsCredentials>();
+  const fixed = { service, region, sha256: Sha256, applyChecksum: true };
   const sign = async (request: OutgoingRequest): Promise<OutgoingRequest> => {
     const { protocol, hostname, port, host } = new URL(request.url);
     const at = request.url.indexOf(host) + host.length;
     const [path = '/', query = ''] = request.url.slice(at).split(/\?(.*)/s);
     const { authorization, ...headers } = request.headers;
     try {
-      const signed = await signer.sign({
+      const used = await credentials();
+      const signed = await new SignatureV4({ ...fixed, credentials: used }).sign({
         method: request.method,
         protocol,
         hostname,
@@ -35,7 +38,9 @@ export function sigV4({ service, region, credentials, delegate }: SigV4Options):
         headers: { ...headers, host, ...(authorization !== undefined && { 'original-authorization': authorization }) },
         body: request.body,
       });
-      return { ...request, headers: lowerCased(signed.headers) };
+      const sent = { ...request, headers: lowerCased(signed.headers) };
+      signedWith.set(sent, used);
+      return sent;
     } catch (error) {
       if (error instanceof CodedError) throw error;
       throw new CodedError(
@@ -47,15 +52,15 @@ export function sigV4({ service, region, credentials, delegate }: SigV4Options):
   };
   return {
     authenticate: async (request) => sign(delegate ? await delegate.authenticate(request) : request),
-    ...(delegate?.renew && {
+    renew: async (rejected, status) => {
+      const used = signedWith.get(rejected);
+      if (used !== undefined && (await credentials.renew?.(used))) return true;
       // The delegate's header was renamed, so it is restored first.
-      renew: (rejected: OutgoingRequest) => {
-        const authorization = rejected.headers['original-authorization'] ?? '';
-        return (
-          delegate.renew?.({ ...rejected, headers: { ...rejected.headers, authorization } }) ?? Promise.resolve(false)
-        );
-      },
-    }),
+      const authorization = rejected.headers['original-authorization'] ?? '';
+      return (
+        (await delegate?.renew?.({ ...rejected, headers: { ...rejected.headers, authorization } }, status)) ?? false
+      );
+    },
   };
 }
 
