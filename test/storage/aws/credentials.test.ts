@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { withoutSecrets } from '../../../src/secrets.ts';
-import { awsCredentials, credentialsName } from '../../../src/storage/aws/credentials.ts';
+import { awsCredentials, credentialsName, readCredentialsAgain } from '../../../src/storage/aws/credentials.ts';
 import { awsRegion } from '../../../src/storage/aws/region.ts';
 import { stubEnv, unstubAllEnvs } from '../../jest/stub-env.ts';
 
@@ -100,6 +100,62 @@ describe('awsCredentials', () => {
     } finally {
       source.closeAllConnections();
       source.close();
+    }
+  });
+
+  it('reads keys without an expiry again when they are refused, and when an upstream is opened', async () => {
+    const write = (secret: string) =>
+      writeFileSync(join(folder, 'credentials'), `[other]\naws_access_key_id = A\naws_secret_access_key = ${secret}\n`);
+    write('one-secret');
+    const provide = awsCredentials({ 'client.profile-name': 'other' }, 's3');
+    const first = await provide();
+    write('two-secret');
+    expect(await provide()).toBe(first);
+    expect(await Promise.all([provide.renew(first), provide.renew(first)])).toEqual([true, true]);
+    const second = await provide();
+    expect(second.secretAccessKey).toBe('two-secret');
+    expect(await provide.renew(second)).toBe(false);
+    write('three-secret');
+    // It was read in vain just now.
+    expect(await provide.renew(second)).toBe(false);
+    readCredentialsAgain();
+    expect((await provide()).secretAccessKey).toBe('three-secret');
+    rmSync(join(folder, 'credentials'));
+    readCredentialsAgain();
+    expect((await provide()).secretAccessKey).toBe('three-secret');
+    writeFileSync(join(folder, 'credentials'), '');
+  });
+
+  it('exchanges the web identity token that the file has now if its session is refused', async () => {
+    const tokens: (string | null)[] = [];
+    const sts = createServer(async (request, response) => {
+      const form = new URLSearchParams(Buffer.concat(await request.toArray()).toString());
+      tokens.push(form.get('WebIdentityToken'));
+      response.writeHead(200, { 'content-type': 'text/xml' }).end(
+        `<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult><Credentials>
+          <AccessKeyId>ASIA${tokens.length}</AccessKeyId><SecretAccessKey>web-secret</SecretAccessKey><SessionToken>web-session</SessionToken>
+          <Expiration>${new Date(Date.now() + 3_600_000).toISOString()}</Expiration>
+        </Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`,
+      );
+    }).listen(0, '127.0.0.1');
+    await once(sts, 'listening');
+    try {
+      stubEnv('AWS_WEB_IDENTITY_TOKEN_FILE', join(folder, 'web-token'));
+      stubEnv('AWS_ROLE_ARN', 'arn:aws:iam::1:role/r');
+      stubEnv('AWS_ENDPOINT_URL_STS', `http://127.0.0.1:${(sts.address() as AddressInfo).port}`);
+      stubEnv('AWS_REGION', 'eu-west-1');
+      writeFileSync(join(folder, 'web-token'), 'token-one');
+      const provide = awsCredentials({ 'client.profile-name': 'of-a-rotated-token' }, 's3');
+      const first = await provide();
+      writeFileSync(join(folder, 'web-token'), 'token-two');
+      readCredentialsAgain();
+      expect(await provide()).toBe(first);
+      expect(await provide.renew(first)).toBe(true);
+      expect(await provide()).toMatchObject({ accessKeyId: 'ASIA2' });
+      expect(tokens).toEqual(['token-one', 'token-two']);
+    } finally {
+      sts.closeAllConnections();
+      sts.close();
     }
   });
 
