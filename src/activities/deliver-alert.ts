@@ -1,8 +1,9 @@
-import { resolveConnectorReference } from '../connectors/resolve-secrets.ts';
+import { resolveConnectorReference, resolveProperties } from '../connectors/resolve-secrets.ts';
 import type { AlertRequest } from '../contract/job.ts';
 import { workflowLink } from '../contract/workflow-link.ts';
 import type { Connector } from '../generated/reconciler/v1/connectors.ts';
 import { isSecretReference, rememberConnectorSecret } from '../secrets.ts';
+import { connectorProxy, PROXY_PROPERTIES } from '../storage/proxy/proxy.ts';
 import { workerMetrics } from '../telemetry/worker-metrics.ts';
 import { alertPayload, MAX_FAILURES, messageId } from './alerts/alert-payload.ts';
 import { postWebhook } from './alerts/post-webhook.ts';
@@ -48,12 +49,16 @@ async function readRecords({ catalog: { connectors, jobs } }: ActivityDeps, jobI
   return { job, connector, failures };
 }
 
-async function receiverOf({ properties }: Connector, { webhookUrl, secretRef }: NonNullable<Connector['alerts']>) {
+async function receiverOf(
+  { properties, auth }: Connector,
+  { webhookUrl, secretRef }: NonNullable<Connector['alerts']>,
+) {
   const isReference = isSecretReference(webhookUrl);
   const url = isReference ? await resolveConnectorReference(webhookUrl, 'alerts.webhook_url', properties) : webhookUrl;
   rememberConnectorSecret(url);
   return {
     url,
+    proxy: connectorProxy(await resolveProperties({ ...properties, ...auth?.properties }, PROXY_PROPERTIES)),
     ...(secretRef && { secret: await resolveConnectorReference(secretRef, 'alerts.secret_ref', properties) }),
   };
 }

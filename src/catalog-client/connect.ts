@@ -31,6 +31,8 @@ export function connectCatalog(address: string) {
     'grpc.max_receive_message_length': 64 * 1024 * 1024,
     'grpc.max_reconnect_backoff_ms': 2_000,
     'grpc.initial_reconnect_backoff_ms': 200,
+    // The catalog is in the same private network. `http_proxy` and `https_proxy`, which are for upstreams, would lead away from it.
+    'grpc.enable_http_proxy': 0,
   });
   const plain = createClientFactory().use(errorDetailsClientMiddleware).use(attachClaim);
   const factory = currentTracing() === undefined ? plain : plain.use(traceCalls);

@@ -42,6 +42,14 @@ export async function resolveConnectorReference(
   return resolveReference(reference, place, { access });
 }
 
+/** The connector's properties whose keys begin with the prefix, with their references resolved. Errors as of `resolveSecrets`. */
+export function resolveProperties(properties: Properties, prefix: string): Promise<Properties> {
+  const chosen = Object.fromEntries(Object.entries(properties).filter(([key]) => key.startsWith(prefix)));
+  return resolveAll('properties', chosen, (reference, place) =>
+    resolveConnectorReference(reference, place, properties),
+  );
+}
+
 /** Resolves all properties but references to Secrets Manager. */
 function resolveLocally(properties: Properties): Promise<Record<string, string>> {
   return resolveAll('properties', properties, async (reference, place) =>

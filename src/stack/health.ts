@@ -10,6 +10,8 @@ export async function waitUntilServing(address: string, service: string, signal:
     'grpc.initial_reconnect_backoff_ms': 50,
     'grpc.min_reconnect_backoff_ms': 50,
     'grpc.max_reconnect_backoff_ms': 200,
+    // The server is on this machine, to which the proxy of `http_proxy` does not lead.
+    'grpc.enable_http_proxy': 0,
   });
   try {
     const health = createClient(HealthDefinition, channel);

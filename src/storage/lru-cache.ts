@@ -22,6 +22,10 @@ export class LruCache<K, V> {
     }
   }
 
+  values(): Iterable<V> {
+    return this.#entries.values();
+  }
+
   delete(key: K): void {
     this.#entries.delete(key);
   }

@@ -7,6 +7,7 @@ import { type AwsCredentials, awsCredentials, credentialsName } from './aws/cred
 import { awsError, mayBeRefused } from './aws/errors.ts';
 import { awsRegion } from './aws/region.ts';
 import { awsRequestHandler } from './aws/request-handler.ts';
+import { connectorProxy } from './proxy/proxy.ts';
 
 /** Secrets Manager's own limit. */
 const MAX_SECRET_BYTES = 65_536;
@@ -103,7 +104,7 @@ async function fromSecretsManager(
     region,
     ...(endpoint !== undefined && { endpoint }),
     credentials,
-    requestHandler: awsRequestHandler(),
+    requestHandler: awsRequestHandler({ proxy: connectorProxy(properties) }),
   });
   let used: AwsCredentials | undefined;
   const get = async () => {

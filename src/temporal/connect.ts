@@ -1,8 +1,12 @@
 import { Client, Connection } from '@temporalio/client';
 import type { PayloadCodec } from '@temporalio/common';
 import { CodedError } from '../errors.ts';
+import { isThisMachine } from '../storage/this-machine.ts';
 import { temporalSettings } from './settings.ts';
 import { traceStarts } from './trace-starts.ts';
+
+/** Temporal's own. */
+const DEFAULT_ADDRESS = '127.0.0.1:7233';
 
 /**
  * Connects a Temporal client as the standard `TEMPORAL_*` variables and profiles specify.
@@ -13,7 +17,10 @@ import { traceStarts } from './trace-starts.ts';
 export async function connectTemporal(codec?: PayloadCodec): Promise<Client> {
   const { connectionOptions, namespace } = temporalSettings();
   try {
-    const connection = await Connection.connect({ connectTimeout: '10s', ...connectionOptions });
+    // gRPC would send requests for this machine to the proxy of `http_proxy` too.
+    const isHere = isThisMachine(`http://${connectionOptions.address ?? DEFAULT_ADDRESS}`);
+    const channelArgs = isHere ? { 'grpc.enable_http_proxy': 0 } : {};
+    const connection = await Connection.connect({ connectTimeout: '10s', ...connectionOptions, channelArgs });
     const dataConverter = codec && { payloadCodecs: [codec] };
     const traced = traceStarts();
     const interceptors = traced && { workflow: [traced] };
@@ -21,7 +28,7 @@ export async function connectTemporal(codec?: PayloadCodec): Promise<Client> {
   } catch (error) {
     throw new CodedError(
       'UNAVAILABLE',
-      `Temporal cannot be reached at ${connectionOptions.address ?? '127.0.0.1:7233'}. Start it with \`reconciler up\`, or set TEMPORAL_ADDRESS.`,
+      `Temporal cannot be reached at ${connectionOptions.address ?? DEFAULT_ADDRESS}. Start it with \`reconciler up\`, or set TEMPORAL_ADDRESS.`,
       { cause: error },
     );
   }

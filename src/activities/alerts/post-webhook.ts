@@ -1,6 +1,11 @@
 import { createHmac } from 'node:crypto';
+import * as http from 'node:http';
+import * as https from 'node:https';
 import { CodedError } from '../../errors.ts';
 import { rememberConnectorSecret } from '../../secrets.ts';
+import { Connections } from '../../storage/proxy/connections.ts';
+import { type ForwardProxy, proxyFor } from '../../storage/proxy/proxy.ts';
+import { ProxyError } from '../../storage/proxy/proxy-error.ts';
 import { retryAfterMs } from '../../storage/retry-after.ts';
 
 /** For everything from resolving the host name to the first line of the response. */
@@ -18,7 +23,11 @@ export interface WebhookMessage {
   id: string;
   /** JSON. */
   body: string;
+  /** The connector's own proxy. Without it, this process's settings apply. */
+  proxy?: ForwardProxy;
 }
+
+type Answer = Pick<http.IncomingMessage, 'statusCode' | 'headers'>;
 
 /**
  * Sends a message once, as Standard Webhooks defines it (https://www.standardwebhooks.com): signed by HMAC-SHA256 over
@@ -27,30 +36,59 @@ export interface WebhookMessage {
  * @throws CodedError UNAVAILABLE, RESOURCE_EXHAUSTED or DEADLINE_EXCEEDED if another attempt may succeed: no response, 408, 429 and 5xx;
  *   FAILED_PRECONDITION for every other response, an invalid URL and an invalid key
  */
-export async function postWebhook({ url, secret, id, body }: WebhookMessage): Promise<void> {
+export async function postWebhook({ url, secret, id, body, proxy }: WebhookMessage): Promise<void> {
   const host = hostOf(url);
   const timestamp = Math.floor(Date.now() / 1000);
   const signature = secret === undefined ? undefined : signatureOf(secret, `${id}.${timestamp}.${body}`);
-  let response: Response;
+  const headers = {
+    'content-type': 'application/json',
+    'content-length': String(Buffer.byteLength(body)),
+    'user-agent': 'reconciler',
+    'webhook-id': id,
+    'webhook-timestamp': String(timestamp),
+    ...(signature && { 'webhook-signature': signature }),
+  };
+  let answer: Answer;
   try {
-    response = await fetch(url, {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        'user-agent': 'reconciler',
-        'webhook-id': id,
-        'webhook-timestamp': String(timestamp),
-        ...(signature && { 'webhook-signature': signature }),
-      },
-      body,
-      redirect: 'manual',
-      signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
-    });
+    answer = await post(new URL(url), headers, body, proxy);
   } catch (error) {
     throw noResponse(host, error);
   }
-  await response.body?.cancel().catch(() => undefined);
-  if (!response.ok) throw refused(host, response);
+  if (!answer.statusCode || answer.statusCode < 200 || answer.statusCode >= 300) throw refused(host, answer);
+}
+
+/** Sends the request on a connection of its own, and closes that when the first line of the response is there. */
+async function post(
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  body: string,
+  own: ForwardProxy | undefined,
+): Promise<Answer> {
+  const proxy = proxyFor(url, own);
+  const { protocol, hostname, port, pathname, search } = url;
+  const direct = {
+    secure: protocol === 'https:',
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port,
+    path: pathname + search,
+  };
+  const connections = new Connections(1);
+  const { secure, ...route } = connections.routed({ ...direct, headers }, proxy);
+  try {
+    return await new Promise<Answer>((resolve, reject) => {
+      const limit = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
+      limit.addEventListener('abort', () => reject(limit.reason));
+      const request = (secure ? https : http).request({ ...route, method: 'POST', signal: limit });
+      request.on('error', (error) => reject(proxy ? ProxyError.ofForwarded(proxy, error) : error));
+      request.on('response', (response) => {
+        resolve(response);
+        response.destroy();
+      });
+      request.end(body);
+    });
+  } finally {
+    connections.destroy();
+  }
 }
 
 function hostOf(url: string): string {
@@ -85,13 +123,16 @@ function noResponse(host: string, error: unknown): CodedError {
       'DEADLINE_EXCEEDED',
       `the webhook at ${host} did not respond within ${ANSWER_TIMEOUT_MS / 1000} s`,
     );
-  const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
+  if (error instanceof ProxyError || error instanceof CodedError) {
+    return new CodedError('UNAVAILABLE', `the webhook at ${host} cannot be reached: ${error.message}`);
+  }
+  const { code } = error as NodeJS.ErrnoException;
   return new CodedError('UNAVAILABLE', `the webhook at ${host} cannot be reached${code ? ` (${code})` : ''}`);
 }
 
-function refused(host: string, { status, headers }: Response): CodedError {
+function refused(host: string, { statusCode: status = 0, headers }: Answer): CodedError {
   const message = `the webhook at ${host} responded with ${status}`;
-  const waitMs = retryAfterMs(headers.get('retry-after') ?? undefined, Date.now());
+  const waitMs = retryAfterMs(headers['retry-after'], Date.now());
   if (status === 429) return new CodedError('RESOURCE_EXHAUSTED', message, { retryAfterMs: waitMs });
   if (status === 408 || status >= 500) return new CodedError('UNAVAILABLE', message, { retryAfterMs: waitMs });
   const hint =

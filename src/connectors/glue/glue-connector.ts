@@ -11,11 +11,12 @@ import { allowedLocations, confineStore } from '../../storage/confined-store.ts'
 import { LruCache } from '../../storage/lru-cache.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { openStore } from '../../storage/open-store.ts';
+import { connectorProxy } from '../../storage/proxy/proxy.ts';
+import { isThisMachine } from '../../storage/this-machine.ts';
 import { newUsage, type Usage } from '../../storage/usage.ts';
 import { ConnectorSecrets } from '../connector-secrets.ts';
 import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
 import type { Page, PageRequest, TableEntry, UpstreamCatalog } from '../spi.ts';
-import { isThisMachine } from '../this-machine.ts';
 import { glueAddress } from './glue-address.ts';
 import { GlueCatalog, MAX_GLUE_PAGE } from './glue-client.ts';
 import { type GluePage, positionToken, readPage } from './glue-pages.ts';
@@ -59,7 +60,7 @@ export async function openGlueCatalog(
       region,
       ...(address.endpoint && { endpoint: address.endpoint }),
       credentials: secrets.awsCredentials('glue', propertiesOf),
-      requestHandler: awsRequestHandler({ attemptMs: ATTEMPT_TIMEOUT_MS }),
+      requestHandler: awsRequestHandler({ attemptMs: ATTEMPT_TIMEOUT_MS, proxy: connectorProxy(properties) }),
     },
     catalogId: properties['glue.id'] || undefined,
     where: endpoint ?? `AWS Glue in ${region}`,

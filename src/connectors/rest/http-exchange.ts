@@ -3,6 +3,9 @@ import * as https from 'node:https';
 import { promisify } from 'node:util';
 import { gunzip, gunzipSync } from 'node:zlib';
 import { CodedError } from '../../errors.ts';
+import { Connections } from '../../storage/proxy/connections.ts';
+import { type ForwardProxy, proxyFor } from '../../storage/proxy/proxy.ts';
+import { ProxyError } from '../../storage/proxy/proxy-error.ts';
 import { TooLargeError } from '../../storage/too-large-error.ts';
 import type { Usage } from '../../storage/usage.ts';
 import { observeUpstream } from '../../telemetry/tracing/upstream.ts';
@@ -63,12 +66,14 @@ const DECODERS: Readonly<Record<string, Decode>> = { gzip: decodeGzip, 'x-gzip':
  * encoded, compressed bytes can be counted and bounded, connecting has its own time limit, and connections close with their connector.
  */
 export class HttpExchange {
-  readonly #plain = new http.Agent({ keepAlive: true, maxSockets: MAX_SOCKETS });
-  readonly #secure = new https.Agent({ keepAlive: true, maxSockets: MAX_SOCKETS });
+  readonly #connections = new Connections(MAX_SOCKETS);
   readonly #usage: Usage;
+  readonly #proxy?: ForwardProxy;
 
-  constructor(usage: Usage) {
+  /** @param proxy the connector's own proxy, through which all requests are sent. Otherwise this process's settings apply */
+  constructor(usage: Usage, proxy?: ForwardProxy) {
     this.#usage = usage;
+    this.#proxy = proxy;
   }
 
   /** Waits until a request may be sent. Call it before signing the request and before its time starts. */
@@ -109,25 +114,29 @@ export class HttpExchange {
   }
 
   close(): void {
-    this.#plain.destroy();
-    this.#secure.destroy();
+    this.#connections.destroy();
   }
 
   #exchange(request: HttpRequest): Promise<HttpResponse> {
-    const { method, url, headers, body, maxBytes, connectMs, timeoutMs } = request;
-    const { secure, host, port, path } = splitUrl(url);
+    const { method, url, body, maxBytes, connectMs, timeoutMs } = request;
+    const proxy = this.#proxy ?? proxyFor(new URL(url));
+    const direct = { ...splitUrl(url), headers: request.headers };
+    const { secure, host, port, path, headers, agent } = this.#connections.routed(direct, proxy);
     return new Promise<HttpResponse>((resolve, reject) => {
       const fail = (error: unknown) => {
         clearTimeout(deadline);
         clearTimeout(connecting);
         outgoing.destroy();
+        if (error instanceof CodedError) return reject(error);
+        // A tunnel reports a failure of the proxy itself.
+        const cause = proxy && !direct.secure ? ProxyError.ofForwarded(proxy, error) : error;
         const { code } = error as NodeJS.ErrnoException;
-        reject(error instanceof CodedError ? error : new NoResponseError(code ?? (error as Error).message, error));
+        reject(new NoResponseError(code ?? (error as Error).message, cause));
       };
       let outgoing: http.ClientRequest;
       try {
         outgoing = (secure ? https : http).request({
-          agent: secure ? this.#secure : this.#plain,
+          agent,
           method,
           host,
           port,
@@ -143,7 +152,7 @@ export class HttpExchange {
       let connecting: NodeJS.Timeout | undefined;
       outgoing.on('socket', (socket) => {
         if (!socket.connecting) return;
-        connecting = setTimeout(() => fail(new NoResponseError('ETIMEDOUT', undefined)), connectMs);
+        connecting = setTimeout(() => fail(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' })), connectMs);
         socket.once(secure ? 'secureConnect' : 'connect', () => clearTimeout(connecting));
       });
       outgoing.on('error', fail);

@@ -1,4 +1,5 @@
 import { CodedError } from '../../errors.ts';
+import { ProxyError, proxyFailure } from '../../storage/proxy/proxy-error.ts';
 import type { NoResponseError } from './http-exchange.ts';
 
 const UNTRUSTED = new Set([
@@ -16,7 +17,8 @@ const UNTRUSTED = new Set([
 const UNSENDABLE = /^ERR_(HTTP_)?(INVALID|UNESCAPED)/;
 
 /** Whether a retry may succeed; not for an untrusted certificate or a server that does not speak HTTP. */
-export function isTransient({ code }: NoResponseError): boolean {
+export function isTransient({ code, cause }: NoResponseError): boolean {
+  if (cause instanceof ProxyError) return cause.isTransient;
   return !UNTRUSTED.has(code) && !UNSENDABLE.test(code) && !/^(HPE_|EPROTO|ERR_SSL|Z_)/.test(code);
 }
 
@@ -24,6 +26,7 @@ export function isTransient({ code }: NoResponseError): boolean {
 export function networkError(action: string, url: string, error: NoResponseError): CodedError {
   const { origin, hostname, protocol } = new URL(url);
   const { code } = error;
+  if (error.cause instanceof ProxyError) return proxyFailure(action, error.cause);
   const withCode = (name: 'UNAVAILABLE' | 'FAILED_PRECONDITION' | 'INVALID_ARGUMENT', message: string) =>
     new CodedError(name, message, { cause: error });
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {

@@ -1,6 +1,7 @@
 import { CodedError, type CodeName } from '../../errors.ts';
 import { withoutSecrets } from '../../secrets.ts';
 import { BAD_CREDENTIALS } from '../../storage/aws/errors.ts';
+import { credentialsAdvice } from '../../storage/proxy/proxy-error.ts';
 import type { HttpResponse } from './http-exchange.ts';
 
 /** An error response of the catalog. */
@@ -36,7 +37,7 @@ const MEANINGS: Readonly<Record<number, [CodeName, string]>> = {
   404: ['NOT_FOUND', ''],
   405: ['UNIMPLEMENTED', ''],
   406: ['UNIMPLEMENTED', 'The catalog does not support this.'],
-  407: ['FAILED_PRECONDITION', 'A proxy on the way requires credentials.'],
+  407: ['FAILED_PRECONDITION', `This is a response of a proxy, ${credentialsAdvice()}.`],
   408: ['DEADLINE_EXCEEDED', ''],
   409: ['ABORTED', ''],
   410: ['NOT_FOUND', ''],

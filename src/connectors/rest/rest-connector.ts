@@ -6,13 +6,14 @@ import { JsonFields } from '../../formats/json/json-fields.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
 import { rememberConnectorSecret } from '../../secrets.ts';
 import { hasIdentity, hasKeys } from '../../storage/aws/identity.ts';
+import { connectorProxy } from '../../storage/proxy/proxy.ts';
+import { isThisMachine } from '../../storage/this-machine.ts';
 import { TooLargeError } from '../../storage/too-large-error.ts';
 import { newUsage, type Usage } from '../../storage/usage.ts';
 import { ConnectorSecrets } from '../connector-secrets.ts';
 import type { ResolvedSpec, WorkerLimits } from '../connector-spec.ts';
 import { remembered } from '../remembered.ts';
 import type { Page, PageRequest, TableEntry, UpstreamCatalog, ViewDescriptor, ViewRef } from '../spi.ts';
-import { isThisMachine } from '../this-machine.ts';
 import { authenticatorOf, connectorProperties } from './auth/auth-scheme.ts';
 import { ANONYMOUS } from './auth/authenticator.ts';
 import { rereadAuthenticator } from './auth/reread-authenticator.ts';
@@ -55,10 +56,10 @@ export async function openRestCatalog(
 ): Promise<UpstreamCatalog> {
   const base = catalogBase(spec.uri);
   const usage = newUsage(limits);
-  const exchange = new HttpExchange(usage);
+  const own = connectorProperties(spec);
+  const exchange = new HttpExchange(usage, connectorProxy(own));
   try {
     const secrets = new ConnectorSecrets(spec, resolve);
-    const own = connectorProperties(spec);
     const timeouts = timeoutsOf(own);
     const { delegation } = requestHeaders(spec);
     const authenticator = await rereadAuthenticator(secrets, async (spec) => {

@@ -37,7 +37,7 @@ export function tableStorage(table: LoadedTable, storage: TableStorage): ObjectS
   const { secrets, localRoots, usage, loadCredentials, fetchCredentials } = storage;
   const [config, keysInConfig] = splitVendedKeys(table.config);
   // The keys in the config serve the paths that no prefix of the others covers.
-  const vended = [...table.credentials, ...keysInConfig];
+  const vended = withoutIdentities([...table.credentials, ...keysInConfig]);
   const hasVended = vended.length > 0;
   const propertiesOf = (spec: ResolvedSpec): Record<string, string> => {
     const own = connectorProperties(spec);
@@ -52,7 +52,11 @@ export function tableStorage(table: LoadedTable, storage: TableStorage): ObjectS
   const options = secrets.storeOptions(propertiesOf);
   const credentials =
     hasVended || fetchCredentials
-      ? new VendedCredentials(hasVended ? vended : undefined, loadCredentials, hasIdentity(options.properties))
+      ? new VendedCredentials(
+          hasVended ? vended : undefined,
+          async () => withoutIdentities(await loadCredentials()),
+          hasIdentity(options.properties),
+        )
       : undefined;
   const store = openStore({
     ...options,
@@ -93,6 +97,10 @@ function fromCatalog(properties: Readonly<Record<string, string>>): Record<strin
       ([key]) => !/^client\.(assume-role|sts)\.|\.(profile-name|role-arn)$|^(storage|rest)\./.test(key),
     ),
   );
+}
+
+function withoutIdentities(credentials: readonly VendedCredential[]): VendedCredential[] {
+  return credentials.map(({ prefix, config }) => ({ prefix, config: fromCatalog(config) }));
 }
 
 /** Whether a prefix is a location. Some catalogs vend credentials for a whole scheme (`s3`). */

@@ -3,6 +3,7 @@ import { fromNodeProviderChain, fromTemporaryCredentials } from '@aws-sdk/creden
 import { CodedError } from '../../errors.ts';
 import { rememberIssuedSecret } from '../../secrets.ts';
 import { LruCache } from '../lru-cache.ts';
+import { connectorProxy, type ForwardProxy } from '../proxy/proxy.ts';
 import { Rereadable } from '../rereadable.ts';
 import { awsError } from './errors.ts';
 import { awsRequestHandler } from './request-handler.ts';
@@ -100,6 +101,8 @@ export function credentialsKey(properties: Properties, service: AwsService): str
 }
 
 interface Source {
+  /** For requests to STS and to AWS's sign-in services. */
+  proxy?: ForwardProxy;
   keys?: { property: string; accessKeyId: string; secretAccessKey: string; sessionToken?: string };
   profile?: string;
   role?: {
@@ -121,11 +124,13 @@ function sourceOf(properties: Properties, service: AwsService): Source {
   const keys = keysOf(properties, service) ?? keysOf(properties, 'client');
   const profile = keys === undefined ? setting('profile-name') : undefined;
   const arn = properties['client.assume-role.arn'] || setting('role-arn');
-  if (!arn) return { keys, profile };
+  const proxy = keys === undefined || arn ? connectorProxy(properties) : undefined;
+  if (!arn) return { proxy, keys, profile };
   const tags = Object.entries(properties).flatMap(([key, Value]) =>
     key.startsWith('client.assume-role.tags.') ? [{ Key: key.slice('client.assume-role.tags.'.length), Value }] : [],
   );
   return {
+    proxy,
     keys,
     profile,
     role: {
@@ -166,7 +171,7 @@ function secondsProperty(properties: Properties, property: string): number | und
 
 /** Returns a function that reads the credentials at their source each time it is called. */
 function readerOf(source: Source): () => Promise<AwsCredentials> {
-  const { keys, profile, role } = source;
+  const { proxy, keys, profile, role } = source;
   const base =
     keys !== undefined
       ? async (): Promise<AwsCredentials> => ({
@@ -182,7 +187,7 @@ function readerOf(source: Source): () => Promise<AwsCredentials> {
     clientConfig: {
       ...(role.region !== undefined && { region: role.region }),
       ...(role.endpoint !== undefined && { endpoint: role.endpoint }),
-      requestHandler: awsRequestHandler(),
+      requestHandler: awsRequestHandler({ proxy }),
     },
   });
   return () =>
@@ -200,7 +205,7 @@ function chain(source: Source, profile: string | undefined): () => Promise<AwsCr
   const provide = fromNodeProviderChain({
     ...(profile !== undefined && { profile }),
     ignoreCache: true,
-    clientConfig: { requestHandler: awsRequestHandler() },
+    clientConfig: { requestHandler: awsRequestHandler({ proxy: source.proxy }) },
   });
   return () =>
     provide({ forceRefresh: true }).catch((error: Error) => {

@@ -1,5 +1,6 @@
 import { CodedError, type CodeName } from '../../errors.ts';
 import { withoutSecrets } from '../../secrets.ts';
+import { credentialsAdvice, ProxyError, proxyFailure } from '../proxy/proxy-error.ts';
 import { retryAfterMs } from '../retry-after.ts';
 import { RetryAfterError } from './request-handler.ts';
 
@@ -65,6 +66,7 @@ export function awsError(error: unknown, { failed, where, credentials }: AwsCall
   const coded = (codeName: CodeName, text: string, retryAfterMs?: number) =>
     new CodedError(codeName, `${failed}: ${text}`, { cause: error, retryAfterMs });
 
+  if (error instanceof ProxyError) return proxyFailure(failed, error);
   if (error instanceof RetryAfterError) {
     return coded('RESOURCE_EXHAUSTED', `${where} requests a longer wait (${message})`, error.retryAfterMs);
   }
@@ -83,7 +85,7 @@ export function awsError(error: unknown, { failed, where, credentials }: AwsCall
       `the certificate of ${where} is not trusted (${code}): add its CA with NODE_EXTRA_CA_CERTS`,
     );
   }
-  if (code === 'EPROTO') {
+  if (code === 'EPROTO' || code.startsWith('ERR_SSL')) {
     return coded(
       'FAILED_PRECONDITION',
       `the TLS handshake with ${where} failed: should the endpoint be http:// instead of https://?`,
@@ -95,6 +97,7 @@ export function awsError(error: unknown, { failed, where, credentials }: AwsCall
   if (BAD_CREDENTIALS.test(name) || status === 401) {
     return coded('UNAUTHENTICATED', `${where} rejected ${credentials} (${what || status})`);
   }
+  if (status === 407) return coded('FAILED_PRECONDITION', `a proxy responded with 407, ${credentialsAdvice()}`);
   if (status === 403) return coded('PERMISSION_DENIED', `${where} denied access to ${credentials} (${what || status})`);
   if (status === 404) return coded('NOT_FOUND', `not found at ${where} (${what || status})`);
   if (status === 501) return coded('UNIMPLEMENTED', `${where} does not support the request (${what || status})`);

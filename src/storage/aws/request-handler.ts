@@ -1,11 +1,12 @@
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import { pipeline, type Readable, Transform } from 'node:stream';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { CodedError } from '../../errors.ts';
 import { observeUpstream } from '../../telemetry/tracing/upstream.ts';
+import { Connections } from '../proxy/connections.ts';
+import type { ForwardProxy } from '../proxy/proxy.ts';
 import { retryAfterMs } from '../retry-after.ts';
 import type { Usage } from '../usage.ts';
+import { ProxiedSender } from './proxied-sender.ts';
 
 // This package decides which versions of Node it supports. The SDK would print its own warning at each command's start.
 process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
@@ -22,11 +23,11 @@ const MAX_WAIT_MS = 5_000;
 /** Limit for responses that are not objects. A page of an S3 listing has under 5 MB; 100 Glue tables of 2,000 columns have about 40 MB. */
 const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
 
-// Idle sockets do not keep the process alive; Node's agent unrefs them.
-const httpAgent = new HttpAgent({ keepAlive: true, maxSockets: MAX_SOCKETS });
-const httpsAgent = new HttpsAgent({ keepAlive: true, maxSockets: MAX_SOCKETS });
+const connections = new Connections(MAX_SOCKETS);
 
-export interface Timeouts {
+export interface HandlerSettings {
+  /** The connector's own proxy. Without it, this process's settings apply. */
+  proxy?: ForwardProxy;
   connectTimeoutMs?: number;
   /** Maximum time without a byte. */
   socketTimeoutMs?: number;
@@ -72,24 +73,21 @@ export class RetryAfterError extends Error {
  * Returns a request handler for any AWS client; all handlers share their connections. It counts requests and bytes in the `usage` that a
  * call passes in the options of `client.send`.
  */
-export function awsRequestHandler(timeouts: Timeouts = {}): NodeHttpHandler {
-  return new CountingHandler(
-    {
-      httpAgent,
-      httpsAgent,
-      connectionTimeout: timeouts.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
-      socketTimeout: timeouts.socketTimeoutMs ?? SOCKET_TIMEOUT_MS,
-    },
-    timeouts.attemptMs,
-  );
+export function awsRequestHandler(settings: HandlerSettings = {}): NodeHttpHandler {
+  return new CountingHandler(settings);
 }
 
 class CountingHandler extends NodeHttpHandler {
   readonly #attemptMs?: number;
+  readonly #sender: ProxiedSender;
 
-  constructor(options: ConstructorParameters<typeof NodeHttpHandler>[0], attemptMs?: number) {
-    super(options);
-    this.#attemptMs = attemptMs;
+  constructor(settings: HandlerSettings) {
+    super();
+    this.#attemptMs = settings.attemptMs;
+    this.#sender = new ProxiedSender(connections, settings.proxy, {
+      connectionTimeout: settings.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+      socketTimeout: settings.socketTimeoutMs ?? SOCKET_TIMEOUT_MS,
+    });
   }
 
   override async handle(
@@ -111,7 +109,8 @@ class CountingHandler extends NodeHttpHandler {
     // The SDK retries errors with this name.
     const timeoutError = () =>
       Object.assign(new Error(`no response within ${(this.#attemptMs ?? 0) / 1000} s`), { name: 'TimeoutError' });
-    const send = () => super.handle(request, limit ? { ...options, abortSignal: anySignal(limit, options) } : options);
+    const send = () =>
+      this.#sender.send(request, limit ? { ...options, abortSignal: anySignal(limit, options) } : options);
     const result = await observeUpstream(
       'aws',
       () => describe(request),

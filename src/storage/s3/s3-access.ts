@@ -8,9 +8,10 @@ import {
   credentialsName,
 } from '../aws/credentials.ts';
 import { awsRegion, DEFAULT_REGION } from '../aws/region.ts';
-import { awsRequestHandler, MAX_SOCKETS, type Timeouts } from '../aws/request-handler.ts';
+import { awsRequestHandler, type HandlerSettings, MAX_SOCKETS } from '../aws/request-handler.ts';
 import { Limiter } from '../limiter.ts';
 import { LruCache } from '../lru-cache.ts';
+import { connectorProxy } from '../proxy/proxy.ts';
 
 type Properties = Readonly<Record<string, string>>;
 
@@ -72,13 +73,14 @@ export async function s3Access(properties: Properties, ownEndpoint?: string): Pr
   if (endpoint !== undefined && ownEndpoint !== undefined && !anonymous && areWorkers(properties, 's3')) {
     if (endpoint !== endpointOf(ownEndpoint)) throw notForWorkersKeys(endpoint);
   }
-  const timeouts: Timeouts = {
+  const handling: HandlerSettings = {
+    proxy: connectorProxy(properties),
     connectTimeoutMs: milliseconds(properties, 's3.connect-timeout-ms', 's3.connect-timeout'),
     socketTimeoutMs: milliseconds(properties, 's3.socket-timeout-ms', 's3.request-timeout'),
   };
   // Without an endpoint, the SDK uses these variables.
   const address = endpoint ?? process.env.AWS_ENDPOINT_URL_S3 ?? process.env.AWS_ENDPOINT_URL;
-  const settings = { endpoint, forcePathStyle: pathStyle(properties, address), anonymous, ...timeouts };
+  const settings = { endpoint, forcePathStyle: pathStyle(properties, address), anonymous, ...handling };
   const home = await awsRegion(properties, 's3').catch((error) => {
     if (address === undefined) throw error;
     return DEFAULT_REGION;
@@ -99,7 +101,7 @@ export async function s3Access(properties: Properties, ownEndpoint?: string): Pr
       ...(endpoint !== undefined && { endpoint }),
       forcePathStyle: settings.forcePathStyle,
       ...(credentials === undefined ? UNSIGNED : { credentials }),
-      requestHandler: awsRequestHandler(timeouts),
+      requestHandler: awsRequestHandler(handling),
       ...(process.env.AWS_MAX_ATTEMPTS === undefined && { maxAttempts: MAX_ATTEMPTS }),
       // Servers other than Amazon's do not support the checksums that are the SDK's default.
       requestChecksumCalculation: 'WHEN_REQUIRED',
