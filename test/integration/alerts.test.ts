@@ -7,6 +7,7 @@ import proto from '@temporalio/proto';
 import { JobState } from '../../src/generated/reconciler/v1/jobs.ts';
 import { answering, verified, WebhookReceiver } from '../activities/alerts/webhook-receiver.ts';
 import { waitFor } from '../jest/wait-for.ts';
+import { atCorp, ForwardProxy } from '../storage/proxy/forward-proxy.ts';
 import { scrape, sum } from '../telemetry/samples.ts';
 import { ROOT, RunningStack } from './stack/running-stack.ts';
 
@@ -14,7 +15,14 @@ const FIXTURES = join(ROOT, 'test/fixtures/iceberg/wh');
 const SECRET = `whsec_${Buffer.from('planted key of thirty-two bytes!').toString('base64')}`;
 /** Path of the webhook's URL. Chat systems put secrets into it. */
 const PATH = '/services/T0/planted-in-the-path';
-const PLANTED = [SECRET.slice('whsec_'.length), 'planted key of', 'planted-in-the-path'];
+const PROXY_PASSWORD = 'planted-for-the-proxy';
+const PLANTED = [
+  PROXY_PASSWORD,
+  Buffer.from(`me:${PROXY_PASSWORD}`).toString('base64'),
+  SECRET.slice('whsec_'.length),
+  'planted key of',
+  'planted-in-the-path',
+];
 
 interface AlertMessage {
   type: string;
@@ -37,7 +45,7 @@ const bad = join(warehouse, 'n/bad');
 beforeAll(async () => {
   receiver = await WebhookReceiver.start();
   cpSync(join(FIXTURES, 'fx/orders/metadata'), join(warehouse, 'n/good/metadata'), { recursive: true });
-  stack = await RunningStack.start({ HOOK_URL: receiver.origin + PATH, HOOK_KEY: SECRET });
+  stack = await RunningStack.start({ HOOK_URL: receiver.origin + PATH, HOOK_KEY: SECRET, PROXY_PASSWORD });
 }, 120_000);
 afterAll(async () => {
   await stack?.[Symbol.asyncDispose]();
@@ -188,6 +196,26 @@ it('a rejected alert is not retried, and the error does not repeat the response'
   repairIt();
 });
 
+it("an alert is sent through the connector's own proxy", async () => {
+  await using proxy = await ForwardProxy.start();
+  proxy.credentials = `me:${PROXY_PASSWORD}`;
+  breakIt();
+  const connectorId = await stack.connect('behind', warehouse, {
+    destination: { catalogName: 'behind' },
+    properties: {
+      'rest.client.proxy.hostname': '127.0.0.1',
+      'rest.client.proxy.port': String(proxy.port),
+      'rest.client.proxy.username': 'me',
+      'rest.client.proxy.password': 'env:PROXY_PASSWORD',
+    },
+    alerts: { webhookUrl: atCorp(receiver.origin, 'hooks') + PATH, secretRef: 'env:HOOK_KEY' },
+  });
+  const { jobId } = await stack.trigger(connectorId);
+  expect(await alertEnded(jobId)).toBe('delivered');
+  expect(proxy.asked).toEqual([`http hooks.corp.invalid:${new URL(receiver.origin).port}`]);
+  repairIt();
+});
+
 it('metrics count alerts by type and outcome', async () => {
   const metrics = async () => scrape(stack.observed().worker.metrics);
   await waitFor(
@@ -195,7 +223,7 @@ it('metrics count alerts by type and outcome', async () => {
       const samples = await metrics();
       const count = (type: string, outcome: string) =>
         sum(samples, 'reconciler_worker_alerts_total', { type, outcome });
-      expect(count('job.failed', 'delivered')).toBe(2);
+      expect(count('job.failed', 'delivered')).toBe(3);
       expect(count('job.failed', 'failed')).toBeGreaterThan(0);
       expect(count('job.failed', 'refused')).toBe(2);
       expect(count('job.recovered', 'delivered')).toBe(2);

@@ -13,6 +13,7 @@ import { lockDatabase } from '../../../src/catalog/store/database/database-lock.
 import { Sqlite } from '../../../src/catalog/store/database/sqlite.ts';
 import { CatalogsDefinition } from '../../../src/generated/reconciler/v1/catalogs.ts';
 import { ConnectorKind } from '../../../src/generated/reconciler/v1/connectors.ts';
+import { stubEnv, unstubAllEnvs } from '../../jest/stub-env.ts';
 import { added, TestTable } from '../files.ts';
 import { FakeJobs, failure, TestCatalog } from '../harness.ts';
 
@@ -223,6 +224,25 @@ describe('the catalog service', () => {
     expect(error).toMatchObject({ code: 'INTERNAL' });
     expect(error.message).not.toMatch(/catalogs\b.*select|sqlite|hidden|no such table|\.ts/i);
     expect(catalog.log.join()).toContain('no such table');
+  });
+
+  it('is reached directly, whatever proxies there are for upstreams', async () => {
+    for (const name of ['http_proxy', 'https_proxy', 'grpc_proxy']) stubEnv(name, 'http://127.0.0.1:9');
+    const running = await startCatalog({
+      address: '127.0.0.1:0',
+      databaseFile: ':memory:',
+      logger,
+      jobs: async () => new FakeJobs(),
+    });
+    const { connectCatalog } = await import('../../../src/catalog-client/connect.ts');
+    const clients = connectCatalog(running.address);
+    try {
+      expect((await clients.connectors.listConnectors({})).connectors).toEqual([]);
+    } finally {
+      unstubAllEnvs();
+      clients.close();
+      await running.stop();
+    }
   });
 
   it('starts without Temporal, and connects to it once when it becomes available', async () => {
