@@ -372,30 +372,6 @@ it('uses the credentials vended for a path, and renewed ones', async () => {
   expect(requested).toEqual(['a', 'b', 'c'].map((key) => `s3://${bucket}/${key}`));
 });
 
-it('asks the catalog for other credentials if those that it vended are refused', async () => {
-  s3.secrets.set('AKIANEWER', 'newer-secret');
-  const keys = (id: string, secret: string) => ({ 's3.access-key-id': id, 's3.secret-access-key': secret });
-  const [old, newer] = [keys('AKIAOLDER', 'older-secret'), keys('AKIANEWER', 'newer-secret')];
-  const refusals: unknown[] = [];
-  let current = old;
-  store = openStore({
-    properties: s3.properties,
-    vended: async (_, refused) => {
-      if (refused !== undefined) refusals.push(refused);
-      if (refused === old) current = newer;
-      return current;
-    },
-    usage,
-  });
-  expect(await text('a')).toBe('0123456789');
-  expect(await text('b')).toBe('0123456789');
-  expect(refusals).toEqual([old]);
-  // Renewed in vain: the refusal is reported, after one more attempt.
-  s3.secrets.delete('AKIANEWER');
-  await expect(text('c')).rejects.toEqual(failing('UNAUTHENTICATED', 'AKIANEWER'));
-  expect(refusals).toEqual([old, newer]);
-});
-
 it('uses its own credentials for a path without vended ones', async () => {
   s3.secrets.set('AKIAVENDED', 'vended');
   const open = (more: Record<string, string>) =>

@@ -35,6 +35,11 @@ type Properties = Readonly<Record<string, string>>;
 
 /** Credentials are renewed this long before they expire. The SDK's own margin is 5 minutes, and by then they must be renewed. */
 const RENEW_BEFORE_MS = 6 * 60_000;
+/**
+ * A session that is younger is not replaced if it is refused, because it is not the cause. Otherwise thousands of requests without permission would
+ * become thousands of sessions.
+ */
+const MIN_SESSION_MS = 5_000;
 /** Default length of a role's session (`client.assume-role.timeout-sec`). */
 const ROLE_SESSION_SECONDS = 3_600;
 
@@ -244,8 +249,9 @@ function chainError(error: Error, credentials: string): CodedError {
 /** Caches the credentials, renews them before they expire, and makes one request for all concurrent callers. */
 function cached(read: () => Promise<AwsCredentials>): AwsCredentialProvider {
   let readIn = round;
+  let readAt = 0;
   const held = new Rereadable(async () => {
-    readIn = round;
+    [readIn, readAt] = [round, performance.now()];
     const credentials = await read();
     rememberIssuedSecret(credentials.secretAccessKey);
     if (credentials.sessionToken !== undefined) rememberIssuedSecret(credentials.sessionToken);
@@ -264,7 +270,11 @@ function cached(read: () => Promise<AwsCredentials>): AwsCredentialProvider {
       throw error;
     }
   };
-  return Object.assign(provide, { memoized: true as const, renew: (refused: AwsCredentials) => held.renew(refused) });
+  const renew = async (refused: AwsCredentials): Promise<boolean> => {
+    const isNewSession = refused.expiration !== undefined && performance.now() - readAt < MIN_SESSION_MS;
+    return isNewSession && held.value === refused ? false : held.renew(refused);
+  };
+  return Object.assign(provide, { memoized: true as const, renew });
 }
 
 function msUntilExpiry({ expiration }: AwsCredentials): number {

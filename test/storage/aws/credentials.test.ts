@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { withoutSecrets } from '../../../src/secrets.ts';
 import { awsCredentials, credentialsName, readCredentialsAgain } from '../../../src/storage/aws/credentials.ts';
 import { awsRegion } from '../../../src/storage/aws/region.ts';
@@ -150,7 +150,11 @@ describe('awsCredentials', () => {
       writeFileSync(join(folder, 'web-token'), 'token-two');
       readCredentialsAgain();
       expect(await provide()).toBe(first);
+      // A new session is refused for another reason.
+      expect(await provide.renew(first)).toBe(false);
+      const clock = jest.spyOn(performance, 'now').mockReturnValue(performance.now() + 5_000);
       expect(await provide.renew(first)).toBe(true);
+      clock.mockRestore();
       expect(await provide()).toMatchObject({ accessKeyId: 'ASIA2' });
       expect(tokens).toEqual(['token-one', 'token-two']);
     } finally {
