@@ -13,8 +13,8 @@ export class ProxiedSender {
   readonly #proxy?: ForwardProxy;
   readonly #timeouts: Timeouts;
   readonly #direct: NodeHttpHandler;
-  /** By proxy. There are hardly more than one. */
-  readonly #tunnelled = new Map<string, NodeHttpHandler>();
+  /** By proxy and purpose: the connector's own proxy, or those of the environment. */
+  readonly #proxied = new Map<string, NodeHttpHandler>();
 
   /** @param proxy the connector's own proxy. Without it, this process's settings apply */
   constructor(connections: Connections, proxy: ForwardProxy | undefined, timeouts: Timeouts) {
@@ -29,7 +29,7 @@ export class ProxiedSender {
     const { protocol, hostname, port, path, query, headers } = request;
     const proxy = proxyFor(new URL(`${protocol}//${hostname}${port === undefined ? '' : `:${port}`}`), this.#proxy);
     if (proxy === undefined) return this.#direct.handle(request, options);
-    if (protocol === 'https:') return this.#tunnelledBy(proxy).handle(request, options);
+    if (protocol === 'https:') return this.#handlerOf(proxy, 'tunnel').handle(request, options);
     const route = { secure: false, host: hostname.replace(/^\[|\]$/g, ''), port: String(port ?? ''), path, headers };
     const to = forwarded(route, proxy);
     const forward = new HttpRequest({
@@ -43,16 +43,22 @@ export class ProxiedSender {
     });
     // The constructor would put a slash in front of it.
     forward.path = to.path;
-    return this.#direct.handle(forward, options).catch((error) => {
-      throw ProxyError.ofForwarded(proxy, error);
-    });
+    return this.#handlerOf(proxy, 'forward')
+      .handle(forward, options)
+      .catch((error) => {
+        throw ProxyError.ofForwarded(proxy, error);
+      });
   }
 
-  #tunnelledBy(proxy: ForwardProxy): NodeHttpHandler {
-    const httpsAgent = this.#connections.tunnelOf(proxy);
-    const key = JSON.stringify(proxy);
-    const handler = this.#tunnelled.get(key) ?? new NodeHttpHandler({ httpsAgent, ...this.#timeouts });
-    this.#tunnelled.set(key, handler);
+  #handlerOf(proxy: ForwardProxy, purpose: 'tunnel' | 'forward'): NodeHttpHandler {
+    const key = JSON.stringify([proxy, purpose]);
+    let handler = this.#proxied.get(key);
+    if (handler === undefined) {
+      const { plain: httpAgent } = this.#connections;
+      const httpsAgent = this.#connections.secureOf(proxy, purpose);
+      handler = new NodeHttpHandler({ httpAgent, httpsAgent, ...this.#timeouts });
+      this.#proxied.set(key, handler);
+    }
     return handler;
   }
 }

@@ -2,7 +2,7 @@ import * as http from 'node:http';
 import * as https from 'node:https';
 import { LruCache } from '../lru-cache.ts';
 import type { ForwardProxy } from './proxy.ts';
-import { TunnelAgent } from './tunnel-agent.ts';
+import { serverName, TunnelAgent } from './tunnel-agent.ts';
 
 /** Proxies whose connections are kept. */
 const MAX_PROXIES = 64;
@@ -13,7 +13,8 @@ export class Connections {
   readonly plain: http.Agent;
   readonly secure: https.Agent;
   readonly #options: http.AgentOptions;
-  readonly #tunnels = new LruCache<string, TunnelAgent>(MAX_PROXIES);
+  /** By proxy and purpose. */
+  readonly #toProxies = new LruCache<string, https.Agent>(2 * MAX_PROXIES);
 
   /** @param maxSockets connections to one host at a time */
   constructor(maxSockets: number) {
@@ -22,26 +23,32 @@ export class Connections {
     this.secure = new https.Agent(this.#options);
   }
 
-  /** For HTTPS requests through the proxy. */
-  tunnelOf(proxy: ForwardProxy): TunnelAgent {
-    const key = JSON.stringify(proxy);
-    let tunnel = this.#tunnels.get(key);
-    if (tunnel === undefined) {
-      tunnel = new TunnelAgent(proxy, this.#options);
-      this.#tunnels.set(key, tunnel);
+  /**
+   * Connections with TLS: through the proxy to servers, for HTTPS requests, or to the proxy itself if that speaks TLS and forwards HTTP requests.
+   */
+  secureOf(proxy: ForwardProxy, purpose: 'tunnel' | 'forward'): https.Agent {
+    const key = JSON.stringify([proxy, purpose]);
+    let agent = this.#toProxies.get(key);
+    if (agent === undefined) {
+      agent =
+        purpose === 'tunnel'
+          ? new TunnelAgent(proxy, this.#options)
+          : new https.Agent({ ...this.#options, servername: serverName(proxy) });
+      this.#toProxies.set(key, agent);
     }
-    return tunnel;
+    return agent;
   }
 
   /** How a request is sent, through the proxy if there is one. */
   routed(request: Route, proxy: ForwardProxy | undefined): Route & { agent: http.Agent } {
-    if (proxy !== undefined && request.secure) return { ...request, agent: this.tunnelOf(proxy) };
-    const route = proxy === undefined ? request : forwarded(request, proxy);
-    return { ...route, agent: route.secure ? this.secure : this.plain };
+    if (proxy === undefined) return { ...request, agent: request.secure ? this.secure : this.plain };
+    if (request.secure) return { ...request, agent: this.secureOf(proxy, 'tunnel') };
+    const route = forwarded(request, proxy);
+    return { ...route, agent: route.secure ? this.secureOf(proxy, 'forward') : this.plain };
   }
 
   destroy(): void {
-    for (const agent of [this.plain, this.secure, ...this.#tunnels.values()]) agent.destroy();
+    for (const agent of [this.plain, this.secure, ...this.#toProxies.values()]) agent.destroy();
   }
 }
 

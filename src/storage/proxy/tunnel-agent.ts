@@ -1,6 +1,6 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
-import type { Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import * as tls from 'node:tls';
 import type { ForwardProxy } from './proxy.ts';
@@ -31,6 +31,7 @@ export class TunnelAgent extends https.Agent {
       method: 'CONNECT',
       path: target,
       agent: false,
+      servername: serverName(this.#proxy),
       headers: { host: target, ...(authorization !== undefined && { 'proxy-authorization': authorization }) },
     });
     let connecting: { destroy(error: Error): void } = request;
@@ -61,6 +62,12 @@ export class TunnelAgent extends https.Agent {
     request.end();
     return undefined;
   }
+}
+
+/** The name of the proxy for TLS. By default Node takes that of the header Host, which is another server's. Empty for an address. */
+export function serverName({ origin }: ForwardProxy): string {
+  const { hostname } = new URL(origin);
+  return hostname.startsWith('[') || isIP(hostname) !== 0 ? '' : hostname;
 }
 
 function timeoutError(): Error {

@@ -7,7 +7,9 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import type { TlsOptions } from 'node:tls';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { Connections } from '../../../src/storage/proxy/connections.ts';
 import type { ForwardProxy as Settings } from '../../../src/storage/proxy/proxy.ts';
 import { TunnelAgent } from '../../../src/storage/proxy/tunnel-agent.ts';
 import { ForwardProxy } from './forward-proxy.ts';
@@ -65,6 +67,29 @@ it('leads to the server, whose certificate is checked, and is used again', async
   expect(await Promise.all([1, 2, 3, 4, 5, 6].map(() => request(agent)))).toHaveLength(6);
   await expect(request(tunnel(), 'other.corp.invalid')).rejects.toMatchObject({ code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
   await expect(request(tunnel({}, {}))).rejects.toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+});
+
+it('can lead through a proxy that speaks TLS, which is asked by its own name', async () => {
+  const names: string[] = [];
+  const SNICallback: TlsOptions['SNICallback'] = (name, done) => {
+    names.push(name);
+    done(null);
+  };
+  const secure = createServer({ SNICallback }).listen(0, '127.0.0.1');
+  await once(secure, 'listening');
+  const origin = `https://localhost:${(secure.address() as AddressInfo).port}`;
+  const connections = new Connections(1);
+  try {
+    await expect(request(tunnel({ origin }))).rejects.toMatchObject({ name: 'ProxyError' });
+    const direct = { secure: false, host: 'plain.corp.invalid', port: '', path: '/x', headers: {} };
+    const route = connections.routed(direct, { origin });
+    expect(route).toMatchObject({ host: 'localhost', path: 'http://plain.corp.invalid/x' });
+    await expect(new Promise((resolve, reject) => get(route, resolve).on('error', reject))).rejects.toThrow();
+    expect(names).toEqual(['localhost', 'localhost']);
+  } finally {
+    connections.destroy();
+    secure.close();
+  }
 });
 
 it('sends the credentials to the proxy only', async () => {
