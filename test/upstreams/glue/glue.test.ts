@@ -360,7 +360,7 @@ describe('credentials and addresses', () => {
     await glue.listNamespaces([], { size: 10 });
     expect(signedBy()?.[2]).toBe('us-east-1');
     expect(await refused(open({ uri: 'glue://', properties: { 'client.region': '' } }))).toMatchObject({
-      code: 'INVALID_ARGUMENT',
+      code: 'FAILED_PRECONDITION',
       message: expect.stringMatching(/region/),
     });
   });
