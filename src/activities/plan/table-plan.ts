@@ -98,7 +98,7 @@ export async function planTable(input: TableIngest, reader: TableReader): Promis
     capture,
     full,
     ensured,
-    olderSchemaIds: full || !stored.upstream?.fingerprint ? olderSchemaIds(reader) : new Set(),
+    olderSchemaIds: olderSchemaIds(reader, full || !stored.upstream?.fingerprint ? undefined : stored.schema?.schemaId),
     snapshots,
     snapshotCounts,
     dropsExpired: action === 'DROP' && dropAfterSeconds === 0,
@@ -132,8 +132,9 @@ async function storedSnapshots(
   return compareStoredSnapshots(deps, stored, ancestry, { also, captured: mode !== 'METADATA_ONLY' });
 }
 
-function olderSchemaIds({ descriptor: { schemas, currentSchemaId } }: TableReader): Set<number> {
-  return new Set(schemas.map(({ id }) => id).filter((id) => id !== currentSchemaId));
+/** @param since the version that was current in the last run, which stored those before it; undefined for all */
+function olderSchemaIds({ descriptor: { schemas, currentSchemaId } }: TableReader, since = -1): Set<number> {
+  return new Set(schemas.map(({ id }) => id).filter((id) => id !== currentSchemaId && id > since));
 }
 
 function countSnapshots(

@@ -1,6 +1,7 @@
 import { ClientError, Status } from 'nice-grpc';
 import type { CatalogClients } from '../../../src/catalog-client/connect.ts';
 import type { DataFile } from '../../../src/generated/reconciler/v1/statistics.ts';
+import type { Table } from '../../../src/generated/reconciler/v1/tables.ts';
 import type { Truth, TruthFile, TruthSnapshot } from './truth.ts';
 
 /** Field ids above this one are reserved for the columns of delete files (Iceberg spec, "Reserved Field IDs"). */
@@ -35,6 +36,8 @@ export async function differences(
       .sort(),
   );
 
+  await compareMetadata(catalog, table, truth, same);
+
   const listed = await catalog.snapshots.listSnapshots({ tableId, pageSize: 1000 });
   const snapshots = new Map(listed.snapshots.map((s) => [String(s.snapshotId), s]));
   same(
@@ -53,6 +56,7 @@ export async function differences(
     same(`${id} operation`, got.operation, want.operation);
     same(`${id} sequence number`, got.sequenceNumber, want.sequence_number);
     same(`${id} committed at`, got.committedAt?.getTime(), want.timestamp_ms);
+    if (want.summary) same(`${id} summary`, sorted(got.summary), sorted(want.summary));
     if (want.schema_id !== undefined) same(`${id} schema`, got.schemaId, want.schema_id);
     const snapshotId = BigInt(id);
     same(`${id} captured`, got.captured, captured(id));
@@ -76,6 +80,39 @@ export async function differences(
     await comparePlan(catalog, tableId, snapshotId, want, truth, same);
   }
   return found;
+}
+
+/** Compares what the truth has of the table itself. */
+async function compareMetadata(catalog: CatalogClients, table: Table, truth: Truth, same: Same) {
+  if (truth.properties) same('properties', sorted(table.properties), sorted(truth.properties));
+  if (truth.default_spec_id !== undefined) same('default spec', table.defaultSpecId, truth.default_spec_id);
+  if (truth.specs) {
+    const specs = table.partitionSpecs.map(({ specId, fields }) => [
+      specId,
+      fields.map((field) => [field.fieldId, field.name, field.transform, field.sourceIds]),
+    ]);
+    const wanted = truth.specs.map(({ 'spec-id': specId, fields }) => [
+      specId,
+      fields.map((field) => [field['field-id'], field.name, field.transform, [field['source-id']]]),
+    ]);
+    same('specs', specs.sort(), wanted.sort());
+  }
+  if (truth.current_schema_id !== undefined) same('schema', table.schema?.schemaId, truth.current_schema_id);
+  for (const schema of truth.schemas ?? []) {
+    const stored = await catalog.tables.getTableSchema({ tableId: table.tableId, schemaId: schema['schema-id'] });
+    same(`schema ${schema['schema-id']}`, sorted(JSON.parse(stored.json)), sorted(schema));
+  }
+}
+
+/** The same JSON value with sorted keys. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, of]) => [name, sorted(of)]),
+  );
 }
 
 type Same = (what: string, got: unknown, want: unknown) => void;
@@ -125,49 +162,79 @@ async function compareFiles(
   truth: Truth,
   same: Same,
 ) {
-  const got = new Map<string, DataFile>();
+  const got: [string, DataFile][] = [];
   for await (const { files } of catalog.statistics.streamFileColumnStats({ tableId, snapshotId })) {
-    for (const file of files) {
-      const k = key(file.filePath, file.contentOffset);
-      if (got.has(k)) same(`${snapshotId} file`, `${k} twice`, 'once');
-      got.set(k, file);
-    }
+    for (const file of files) got.push([key(file.filePath, file.contentOffset), file]);
   }
-  const live = new Map(
-    want.live!.map((l) => {
-      const file = truth.files[l.file]!;
-      return [key(file.path, file.content_offset), { ...l, is: file }] as const;
-    }),
+  const live = want.live!.map((l) => ({ ...l, is: truth.files[l.file]! }));
+  const gotFields = fieldsByKey(got.map(([k, file]) => [k, fieldsOf(file)]));
+  const wantFields = fieldsByKey(
+    live.map(({ is, seq, file_seq }) => [key(is.path, is.content_offset), trueFieldsOf(is, seq, file_seq)]),
   );
-  same(`${snapshotId} files`, [...got.keys()].sort(), [...live.keys()].sort());
-  for (const [k, { is, seq, file_seq }] of live) {
-    const file = got.get(k);
-    if (!file) continue;
-    const at = `${snapshotId} ${k.slice(-60)}`;
-    same(`${at} content`, file.fileContent, `FILE_CONTENT_${is.content}`);
-    same(`${at} format`, file.fileFormat, `FILE_FORMAT_${is.format}`);
-    same(`${at} records`, file.recordCount, is.record_count);
-    same(`${at} size`, file.fileSizeInBytes, is.file_size_in_bytes);
-    same(`${at} spec`, file.specId, is.spec_id);
-    same(`${at} sequence number`, file.sequenceNumber, seq);
-    same(`${at} file sequence number`, file.fileSequenceNumber, file_seq);
-    same(
-      `${at} partition`,
-      file.partition.map((p) => [p.name, p.fieldId, p.text === undefined]),
-      (is.partition ?? []).map((p) => [p.name, p.field_id, p.raw === null]),
-    );
-    const columns = new Map(file.columns.map((c) => [String(c.columnId), c]));
-    for (const [id, c] of Object.entries(is.columns ?? {})) {
-      if (Number(id) > RESERVED) continue;
-      const g = columns.get(id);
-      const hex = (bytes: Buffer | undefined) => bytes && Buffer.from(bytes).toString('hex');
-      same(
-        `${at} column ${id}`,
-        [g?.valueCount, g?.nullCount, g?.nanCount, hex(g?.lowerBound), hex(g?.upperBound), g?.sizeInBytes],
-        [c.values, c.nulls, c.nans, c.lower_hex, c.upper_hex, c.size],
-      );
-    }
+  const names = (files: typeof gotFields) => [...files].flatMap(([k, listed]) => listed.map(() => k)).sort();
+  same(`${snapshotId} files`, names(gotFields), names(wantFields));
+  for (const [k, listed] of wantFields) {
+    listed.forEach((fields, i) => {
+      const stored = gotFields.get(k)?.[i];
+      if (!stored) return;
+      for (const name of new Set([...Object.keys(fields), ...Object.keys(stored)])) {
+        // Only some truths state the values of partitions.
+        if (name.startsWith('value of ') && !(name in fields)) continue;
+        same(`${snapshotId} ${k.slice(-60)} ${name}`, stored[name], fields[name]);
+      }
+    });
   }
+}
+
+type Fields = Record<string, unknown>;
+
+/** The descriptions of files by key. A file can be live more than once: descriptions are sorted, as the order does not matter. */
+function fieldsByKey(files: [string, Fields][]): Map<string, Fields[]> {
+  const byKey = new Map<string, Fields[]>();
+  for (const [k, fields] of files) byKey.set(k, [...(byKey.get(k) ?? []), fields]);
+  for (const listed of byKey.values()) listed.sort((a, b) => (text(a) < text(b) ? -1 : 1));
+  return byKey;
+}
+
+function fieldsOf(file: DataFile): Fields {
+  const columns = file.columns.flatMap((c) => {
+    const stored = [c.valueCount, c.nullCount, c.nanCount, hexOf(c.lowerBound), hexOf(c.upperBound), c.sizeInBytes];
+    return c.columnId > RESERVED ? [] : [[`column ${c.columnId}`, stored]];
+  });
+  return {
+    content: file.fileContent,
+    format: file.fileFormat,
+    records: file.recordCount,
+    size: file.fileSizeInBytes,
+    spec: file.specId,
+    'sequence number': file.sequenceNumber,
+    'file sequence number': file.fileSequenceNumber,
+    partition: file.partition.map((p) => [p.name, p.fieldId, p.text === undefined]),
+    ...Object.fromEntries(file.partition.map((p) => [`value of ${p.name}`, [p.type, hexOf(p.value)]])),
+    ...Object.fromEntries(columns),
+  };
+}
+
+function trueFieldsOf(is: TruthFile, seq: number, fileSeq: number): Fields {
+  const partition = is.partition ?? [];
+  const columns = Object.entries(is.columns ?? {}).flatMap(([id, c]) => {
+    const stated = [c.values, c.nulls, c.nans, c.lower_hex, c.upper_hex, c.size];
+    return Number(id) > RESERVED ? [] : [[`column ${id}`, stated]];
+  });
+  return {
+    content: `FILE_CONTENT_${is.content}`,
+    format: `FILE_FORMAT_${is.format}`,
+    records: is.record_count,
+    size: is.file_size_in_bytes,
+    spec: is.spec_id,
+    'sequence number': seq,
+    'file sequence number': fileSeq,
+    partition: partition.map((p) => [p.name, p.field_id, p.raw === null]),
+    ...Object.fromEntries(
+      partition.flatMap((p) => (p.hex === undefined ? [] : [[`value of ${p.name}`, [p.type, p.hex]]])),
+    ),
+    ...Object.fromEntries(columns),
+  };
 }
 
 async function compareColumns(
@@ -182,6 +249,10 @@ async function compareColumns(
   if (data.length === 0) return;
   const { columns } = await catalog.statistics.listColumnStats({ tableId, snapshotId, pageSize: 1000 });
   const got = new Map(columns.map((c) => [String(c.columnId), c]));
+  if (want.ndv) {
+    const stored = columns.flatMap(({ columnId, ndv }) => (ndv ? [[columnId, ndv.exact ?? ndv.estimate]] : []));
+    same(`${snapshotId} numbers of distinct values`, stored, Object.entries(want.ndv));
+  }
   for (const id of new Set(data.flatMap((f) => Object.keys(f.columns ?? {})))) {
     const parts = data.map((f) => f.columns?.[id]);
     const total = (of: 'values' | 'nulls' | 'nans') =>
@@ -192,8 +263,10 @@ async function compareColumns(
     same(`${at} nulls`, column?.nullCount, total('nulls'));
     same(`${at} NaNs`, column?.nanCount, total('nans'));
     const type = column?.logicalType ?? '';
-    same(`${at} lower`, comparable(type, hexOf(column?.lowerBound)), extreme(type, parts, 'lower_hex'));
-    same(`${at} upper`, comparable(type, hexOf(column?.upperBound)), extreme(type, parts, 'upper_hex'));
+    // A file without records has no values, whatever its metrics lack.
+    const filled = data.flatMap((f) => (f.record_count === 0 ? [] : [f.columns?.[id]]));
+    same(`${at} lower`, comparable(type, hexOf(column?.lowerBound)), extreme(type, filled, 'lower_hex'));
+    same(`${at} upper`, comparable(type, hexOf(column?.upperBound)), extreme(type, filled, 'upper_hex'));
   }
 }
 
@@ -235,22 +308,15 @@ async function comparePlan(
   same: Same,
 ) {
   if (!want.plan) return;
-  const name = (f: TruthFile) => key(f.path, f.content_offset);
-  const expected = new Map<string, Set<string>>();
-  // In the truth, a large file occurs once per split.
-  for (const { file, deletes = [] } of want.plan) {
-    const path = truth.files[file]!.path;
-    const set = expected.get(path) ?? new Set();
-    for (const d of deletes) set.add(name(truth.files[d]!));
-    expected.set(path, set);
-  }
+  const name = (file: string) => key(truth.files[file]!.path, truth.files[file]!.content_offset);
+  const expected = want.plan.map(({ file, deletes = [] }) => [truth.files[file]!.path, deletes.map(name).sort()]);
   const got: [string, string[]][] = [];
   for await (const { files } of catalog.plans.streamPlan({ tableId, snapshotId })) {
     for (const f of files) {
       got.push([f.file!.filePath, f.deleteFiles.map((d) => key(d.filePath, d.contentOffset)).sort()]);
     }
   }
-  same(`${snapshotId} plan`, got.sort(), [...expected].map(([path, set]) => [path, [...set].sort()]).sort());
+  same(`${snapshotId} plan`, got.sort(), expected.sort());
 }
 
 /** Formats a value so that BigInts, numbers and their decimal text are equal. */

@@ -6,8 +6,21 @@ export interface Truth {
   corrupted?: string;
   current_snapshot_id: number | null;
   refs: Record<string, { type: string; snapshot_id: string }>;
+  /** As in the table's metadata. */
+  schemas?: { 'schema-id': number }[];
+  current_schema_id?: number;
+  specs?: { 'spec-id': number; fields: SpecField[] }[];
+  default_spec_id?: number;
+  properties?: Record<string, string>;
   files: Record<string, TruthFile>;
   snapshots: TruthSnapshot[];
+}
+
+interface SpecField {
+  'field-id': number;
+  name: string;
+  transform: string;
+  'source-id'?: number;
 }
 
 export interface TruthFile {
@@ -19,7 +32,15 @@ export interface TruthFile {
   file_size_in_bytes: number;
   content_offset?: number;
   content_size_in_bytes?: number;
-  partition?: { name: string; field_id: number; type: string; raw: string | null; human: string }[];
+  /** `hex` is the single-value serialization (Iceberg spec, appendix D); only some truths have it. */
+  partition?: {
+    name: string;
+    field_id: number;
+    type: string;
+    raw: string | null;
+    human?: string;
+    hex?: string | null;
+  }[];
   columns: Record<
     string,
     {
@@ -48,6 +69,8 @@ export interface TruthSnapshot {
   live?: { file: string; seq: number; file_seq: number }[];
   totals?: Record<string, number>;
   plan?: { file: string; deletes?: string[] }[];
+  /** Numbers of distinct values by column id, from the table's metadata. */
+  ndv?: Record<string, string>;
   live_rows?: number | null;
 }
 

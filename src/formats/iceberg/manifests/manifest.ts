@@ -54,7 +54,9 @@ export async function* readManifest(
     const spec = specOf(manifest, container, specs);
     const reader = (fixedHasLength: boolean) =>
       manifestEntryReader(container.schema, spec, columnTypes, columnIds, fixedHasLength);
-    const readers = hasFixedPartition(spec, columnTypes) ? [reader(false), reader(true)] : [reader(false)];
+    // A value that is preceded by its length, and ends with a byte of 0x80 or more, can be read without its length, too: that byte then
+    // belongs to the next number. The other way round, the value would have to begin with its length.
+    const readers = hasFixedPartition(spec, columnTypes) ? [reader(true), reader(false)] : [reader(false)];
     next = batches(container, readers, inheritance(manifest, snapshotId));
   } catch (error) {
     throw fileError('manifest', manifest.path, error);
@@ -83,17 +85,22 @@ function batches(
   readers: ReadEntry[],
   inherit: (entry: ManifestEntry) => ResolvedEntry,
 ): () => ResolvedEntry[] {
-  let block = container.next();
-  let readEntry = readers.length === 1 ? readers[0] : undefined;
+  let block: AvroBlock | undefined;
+  let candidates = readers;
+  let readEntry = readers[0] as ReadEntry;
   return () => {
     const batch: ResolvedEntry[] = [];
     while (batch.length < BATCH_ENTRIES) {
       if (block === undefined || block.count === 0) {
         block = container.next();
         if (block === undefined) break;
+        if (candidates.length === 1) continue;
+        const fitting = fittingReaders(block, candidates);
+        // If none fits, the last one's error explains the problem: it follows the manifest's schema.
+        readEntry = (fitting[0] ?? candidates.at(-1)) as ReadEntry;
+        if (fitting.length === 1) candidates = fitting;
         continue;
       }
-      readEntry ??= fittingReader(block, readers);
       block.count--;
       batch.push(inherit(readEntry(block.cursor)));
     }
@@ -101,12 +108,10 @@ function batches(
   };
 }
 
-/**
- * The first reader that reads the block exactly to its end; if there is none, the first reader, whose error then explains the problem.
- */
-function fittingReader({ count, cursor }: AvroBlock, readers: ReadEntry[]): ReadEntry {
+/** The readers that read the block exactly to its end. */
+function fittingReaders({ count, cursor }: AvroBlock, readers: ReadEntry[]): ReadEntry[] {
   const start = cursor.position;
-  const fits = (readEntry: ReadEntry) => {
+  return readers.filter((readEntry) => {
     try {
       for (let i = 0; i < count; i++) readEntry(cursor);
       return cursor.remaining === 0;
@@ -115,8 +120,7 @@ function fittingReader({ count, cursor }: AvroBlock, readers: ReadEntry[]): Read
     } finally {
       cursor.position = start;
     }
-  };
-  return readers.find(fits) ?? (readers[0] as ReadEntry);
+  });
 }
 
 /** Whether a partition value can be of type `fixed`, which Iceberg Java writes differently from the manifest's schema. */

@@ -90,12 +90,18 @@ function singleValueReader(avro: AvroType, type: string, fixedHasLength: boolean
     case 'bytes':
       return (cursor) => promoteBound(type, cursor.readBytes());
     case 'fixed':
-      if (fixedHasLength && kind === 'fixed') return (cursor) => cursor.readBytes();
+      if (fixedHasLength && kind === 'fixed') return (cursor) => withLength(cursor, avro.size);
       // Decimals are padded with sign bytes, but the serialization has the fewest bytes.
       return (cursor) => promoteBound(type, cursor.take(avro.size));
     default:
       throw wrongKind(avro, ['a primitive type']);
   }
+}
+
+function withLength(cursor: AvroCursor, length: number): Uint8Array {
+  const bytes = cursor.readBytes();
+  if (bytes.length === length) return bytes;
+  throw new MalformedError(`a partition value of type fixed[${length}] has ${bytes.length} bytes`);
 }
 
 function int32(cursor: AvroCursor): Uint8Array {
