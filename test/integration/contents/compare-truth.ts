@@ -168,18 +168,15 @@ async function compareFiles(
   }
   const live = want.live!.map((l) => ({ ...l, is: truth.files[l.file]! }));
   const gotFields = fieldsByKey(got.map(([k, file]) => [k, fieldsOf(file)]));
-  const wantFields = fieldsByKey(
-    live.map(({ is, seq, file_seq }) => [key(is.path, is.content_offset), trueFieldsOf(is, seq, file_seq)]),
-  );
+  const wantFields = fieldsByKey(live.map((file) => [key(file.is.path, file.is.content_offset), trueFieldsOf(file)]));
   const names = (files: typeof gotFields) => [...files].flatMap(([k, listed]) => listed.map(() => k)).sort();
   same(`${snapshotId} files`, names(gotFields), names(wantFields));
   for (const [k, listed] of wantFields) {
     listed.forEach((fields, i) => {
       const stored = gotFields.get(k)?.[i];
       if (!stored) return;
-      for (const name of new Set([...Object.keys(fields), ...Object.keys(stored)])) {
-        // Only some truths state the values of partitions.
-        if (name.startsWith('value of ') && !(name in fields)) continue;
+      const isColumn = (name: string) => name.startsWith('column ');
+      for (const name of new Set([...Object.keys(fields), ...Object.keys(stored).filter(isColumn)])) {
         same(`${snapshotId} ${k.slice(-60)} ${name}`, stored[name], fields[name]);
       }
     });
@@ -215,7 +212,10 @@ function fieldsOf(file: DataFile): Fields {
   };
 }
 
-function trueFieldsOf(is: TruthFile, seq: number, fileSeq: number): Fields {
+type LiveFile = NonNullable<TruthSnapshot['live']>[number] & { is: TruthFile };
+
+/** What a truth states of a live file. Only some truths state the values of partitions. */
+function trueFieldsOf({ is, seq, file_seq }: LiveFile): Fields {
   const partition = is.partition ?? [];
   const columns = Object.entries(is.columns ?? {}).flatMap(([id, c]) => {
     const stated = [c.values, c.nulls, c.nans, c.lower_hex, c.upper_hex, c.size];
@@ -228,7 +228,7 @@ function trueFieldsOf(is: TruthFile, seq: number, fileSeq: number): Fields {
     size: is.file_size_in_bytes,
     spec: is.spec_id,
     'sequence number': seq,
-    'file sequence number': fileSeq,
+    'file sequence number': file_seq,
     partition: partition.map((p) => [p.name, p.field_id, p.raw === null]),
     ...Object.fromEntries(
       partition.flatMap((p) => (p.hex === undefined ? [] : [[`value of ${p.name}`, [p.type, p.hex]]])),

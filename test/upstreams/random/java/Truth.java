@@ -4,13 +4,13 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.TreeMap;
 import org.apache.iceberg.BlobMetadata;
 import org.apache.iceberg.ContentFile;
-import org.apache.iceberg.DataFile;
 import org.apache.iceberg.DeleteFile;
 import org.apache.iceberg.FileContent;
 import org.apache.iceberg.FileFormat;
@@ -39,6 +39,8 @@ final class Truth {
   private final ObjectNode files = JSON.createObjectNode();
   /** Keys of files by their description: a path that was added again with other metrics is another file. */
   private final Map<String, String> keys = new LinkedHashMap<>();
+  /** Keys by path and offset, for plans, whose files lack metrics. */
+  private final Map<String, String> keysByName = new HashMap<>();
 
   private Truth(Table table) {
     this.table = table;
@@ -97,9 +99,9 @@ final class Truth {
     ArrayNode plan = JSON.createArrayNode();
     try (var tasks = table.newScan().useSnapshot(snapshot.snapshotId()).planFiles()) {
       for (FileScanTask task : tasks) {
-        ObjectNode planned = plan.addObject().put("file", key(task.file()));
+        ObjectNode planned = plan.addObject().put("file", keysByName.get(nameOf(task.file())));
         ArrayNode deletes = planned.putArray("deletes");
-        for (DeleteFile delete : task.deletes()) deletes.add(key(delete));
+        for (DeleteFile delete : task.deletes()) deletes.add(keysByName.get(nameOf(delete)));
       }
       node.set("plan", plan);
     } catch (RuntimeException refused) {
@@ -140,8 +142,13 @@ final class Truth {
     return keys.computeIfAbsent(node.toString(), description -> {
       String key = "f" + keys.size();
       files.set(key, node);
+      keysByName.put(nameOf(file), key);
       return key;
     });
+  }
+
+  private static String nameOf(ContentFile<?> file) {
+    return file.location() + "@" + (file instanceof DeleteFile delete ? delete.contentOffset() : null);
   }
 
   private ArrayNode partition(ContentFile<?> file) {
