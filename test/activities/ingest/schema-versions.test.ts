@@ -42,7 +42,7 @@ it.each([
   await ingest();
   if (one.more.length > 0) write(ids, 4);
   await ingest();
-  const [{ objectId: tableId }] = (await bound()) as [{ objectId: string }];
+  const tableId = (await bound())[0]!.objectId;
   for (const schemaId of ids) {
     const { json } = await tables.catalog.clients.tables.getTableSchema({ tableId, schemaId });
     expect(JSON.parse(json)).toEqual(schema(schemaId));

@@ -30,7 +30,7 @@ final class FileOperations {
   /** Paths that were removed, which may be added again. */
   private final List<String> removed = new ArrayList<>();
 
-  /** @param repeats whether paths are added again: after their removal with other metrics, or while they are live */
+  /** @param repeats see RandomTable */
   FileOperations(Draw draw, boolean repeats) {
     this.draw = draw;
     this.files = new ContentFiles(draw);

@@ -9,7 +9,8 @@ import org.apache.iceberg.jdbc.JdbcCatalog;
 /**
  * Makes random tables and random histories with Iceberg Java, and states what Iceberg Java reads from them.
  *
- * Arguments: a folder, the first and the last seed, and whether paths are added repeatedly (`true`). Writes
+ * Arguments: a folder, the first and the last seed, and `true` for paths that metadata describes in several ways
+ * (see RandomTable). Writes
  * `FOLDER/steps/{tables,histories}/seed_SEED/{0,1,…}`, and prints how often each operation was applied or refused.
  */
 public final class RandomTables {

@@ -64,12 +64,11 @@ final class Schemas {
         Types.DecimalType.of(9, 2), Types.DecimalType.of(draw.between(1, 38), 0), Types.DecimalType.of(20, 20));
   }
 
-  /** A type to which this one can be promoted; null if there is none. */
+  /** A type to which this one can be promoted; null if there is none. Iceberg Java does not promote dates yet. */
   Type.PrimitiveType wider(Type type) {
     return switch (type.typeId()) {
       case INTEGER -> Types.LongType.get();
       case FLOAT -> Types.DoubleType.get();
-      case DATE -> draw.of(Types.TimestampType.withoutZone(), Types.TimestampNanoType.withoutZone());
       case DECIMAL -> {
         Types.DecimalType decimal = (Types.DecimalType) type;
         yield decimal.precision() == 38 ? null : Types.DecimalType.of(draw.between(decimal.precision() + 1, 38), decimal.scale());

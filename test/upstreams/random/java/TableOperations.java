@@ -62,10 +62,8 @@ final class TableOperations {
   void widen(Table table) {
     UpdateSchema update = table.updateSchema();
     for (Types.NestedField field : Schemas.leaves(table.schema())) {
-      Type.PrimitiveType wider = draw.chance(0.6) && Schemas.hasValues(field.type()) ? schemas.wider(field.type()) : null;
-      // Iceberg Java does not promote dates yet.
-      if (wider == null || field.type().typeId() == Type.TypeID.DATE) continue;
-      update.updateColumn(table.schema().findColumnName(field.fieldId()), wider);
+      Type.PrimitiveType wider = draw.chance(0.6) ? schemas.wider(field.type()) : null;
+      if (wider != null) update.updateColumn(table.schema().findColumnName(field.fieldId()), wider);
     }
     update.commit();
   }
