@@ -63,7 +63,11 @@ describe('random tables and random histories', () => {
 
   /** Adds the failures of a job to what is wrong. */
   async function expectNoFailures(when: string, job: ReconcileJob): Promise<void> {
-    for (const { table, message } of await stack.failures(job.jobId)) wrong.get(table)?.push(`${when}: ${message}`);
+    for (const { table, message } of await stack.failures(job.jobId)) {
+      const found = wrong.get(table);
+      if (!found) throw new Error(`${table}: ${message}`);
+      found.push(`${when}: ${message}`);
+    }
   }
 
   /** Numbers by table id, which grow when a table's contents change. */
