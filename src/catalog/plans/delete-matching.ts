@@ -64,6 +64,19 @@ function onlyNulls(stats: FileColumnStats | undefined, column: LeafColumn): bool
 }
 
 function mayOverlap(a: FileColumnStats | undefined, b: FileColumnStats | undefined, type: string): boolean {
-  if (!a?.lowerBound || !a.upperBound || !b?.lowerBound || !b.upperBound) return true;
-  return compareBounds(type, a.lowerBound, b.upperBound) <= 0 && compareBounds(type, b.lowerBound, a.upperBound) <= 0;
+  const bounds = [a?.lowerBound, a?.upperBound, b?.lowerBound, b?.upperBound];
+  if (!bounds.every((bound) => bound !== undefined)) return true;
+  return overlap(type, bounds) || (type === 'uuid' && overlap(type, bounds.map(asJavaOrders)));
+}
+
+function overlap(type: string, [aLower, aUpper, bLower, bUpper]: Uint8Array[]): boolean {
+  return compareBounds(type, aLower!, bUpper!) <= 0 && compareBounds(type, bLower!, aUpper!) <= 0;
+}
+
+/**
+ * Iceberg Java orders UUIDs by two signed halves, and Parquet by unsigned bytes (apache/iceberg issue 14216). It is not known which order the
+ * bounds are in, so that a delete is left out only if it cannot match in either.
+ */
+function asJavaOrders(uuid: Uint8Array): Uint8Array {
+  return uuid.map((byte, i) => (i === 0 || i === 8 ? byte ^ 0x80 : byte));
 }

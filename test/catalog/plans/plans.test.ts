@@ -234,6 +234,29 @@ describe('plans follow the spec as Iceberg Java does', () => {
     );
   });
 
+  // Java orders UUIDs by signed halves, Parquet by unsigned bytes.
+  it.each([
+    ['overlap as Java orders them', ['ffff', '0001'], ['0000', '0000'], true],
+    ['overlap as Parquet orders them', ['7fff', '8001'], ['8000', '8000'], true],
+    ['are apart in both orders', ['0001', '0002'], ['0003', '0004'], false],
+    ['are apart in both orders, in the upper half', ['8001', '8002'], ['8003', '8004'], false],
+  ])('bounds of UUIDs that %s', async (_, [from, to], [deletedFrom, deletedTo], applies) => {
+    const uuid = (start = '') => Buffer.from(start.padEnd(32, '0'), 'hex');
+    const bounds = (lower?: string, upper?: string) =>
+      column({ nullCount: 0n, valueCount: 9n, lowerBound: uuid(lower), upperBound: uuid(upper) });
+    const json = JSON.stringify({
+      ...{ type: 'struct', 'schema-id': 0 },
+      fields: [{ id: 1, name: 'id', required: true, type: 'uuid' }],
+    });
+    const table = await TestTable.create(catalog, { partitionSpecs, schema: { schemaId: 0, json } });
+    const changes = [
+      data({ filePath: 'a', seq: 5, ...bounds(from, to) }),
+      equality({ filePath: 'e', seq: 6, ...bounds(deletedFrom, deletedTo) }),
+    ];
+    await table.put({ snapshotId: 1, changes });
+    expect((await plan(table, 1)).a).toEqual(applies ? ['e'] : []);
+  });
+
   it('for each snapshot of a history with forks', async () => {
     const table = await TestTable.create(catalog, { partitionSpecs });
     await table.put({ snapshotId: 1, changes: [data({ filePath: 'a' }), data({ filePath: 'b' })] });

@@ -157,6 +157,9 @@ final class TableOperations {
     List<Snapshot> choices = snapshots(table);
     if (choices.isEmpty()) return;
     Snapshot snapshot = draw.from(choices);
+    // Statistics that are gone or have other columns stay in the catalog as they were.
+    boolean isSet = table.statisticsFiles().stream().anyMatch(file -> file.snapshotId() == snapshot.snapshotId());
+    if (isSet && !repeats) return;
     if (draw.chance(0.2)) {
       table.updateStatistics().removeStatistics(snapshot.snapshotId()).commit();
       return;
