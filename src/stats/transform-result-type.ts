@@ -22,5 +22,5 @@ export function transformResultType(transform: string, sourceType: string | unde
 
 /** Whether a transform's results have the type of their column, and so become wider with it. */
 export function hasTypeOfColumn(transform: string): boolean {
-  return /^(identity|truncate)/.test(transform);
+  return /^(identity|truncate|void)/.test(transform);
 }

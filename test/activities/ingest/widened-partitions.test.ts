@@ -195,3 +195,17 @@ it('values have the type of their column before the first ingest of their table 
   const first = (await plan(1n)).map(({ file }) => file!).find(({ filePath }) => nameOf(filePath) === 'a')!;
   expect(first.partition).toMatchObject([{ type: 'date', text: '1970-01-06' }]);
 });
+
+it('a void field of float, then double, has nothing to correct', async () => {
+  const warehouse = tables.warehouse();
+  const [one] = CASES.filter(({ from }) => from === 'float') as [Case];
+  const widen = write(join(warehouse, METADATA, '..'), { ...one, transform: 'void' }, [null, null]);
+  const incremental = await tables.connect(warehouse);
+  await incremental.ingest();
+  widen();
+  await incremental.ingest();
+  const plans = await plansOf(incremental);
+  expect(plans[1]!.map(([, value]) => value!.type)).toEqual(['double', 'double', 'double']);
+  expect(await incremental.ingest(true)).toMatchObject({ changed: false });
+  expect(await plansOf(incremental)).toEqual(plans);
+});

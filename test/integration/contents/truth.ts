@@ -5,6 +5,7 @@ import { join } from 'node:path';
 export interface Truth {
   corrupted?: string;
   current_snapshot_id: number | null;
+  format_version?: number;
   refs: Record<string, { type: string; snapshot_id: string }>;
   /** As in the table's metadata. */
   schemas?: { 'schema-id': number }[];

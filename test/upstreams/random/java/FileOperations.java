@@ -46,7 +46,7 @@ final class FileOperations {
       else if (!live.isEmpty()) append.appendFile(draw.from(live));
     }
     for (int i = draw.between(1, 4); i > 0; i--) append.appendFile(files.data(table));
-    commit(table, append, branch);
+    commit(append, branch);
   }
 
   /** Appends a manifest as it is: its entries, and in format version 2 the manifest itself, inherit what they lack. */
@@ -62,7 +62,7 @@ final class FileOperations {
       writer.add(first);
       if (draw.chance(0.5)) writer.add(files.dataLike(table, first));
     }
-    commit(table, table.newFastAppend().appendManifest(writer.toManifestFile()), branch(table));
+    commit(table.newFastAppend().appendManifest(writer.toManifestFile()), branch(table));
   }
 
   void delete(Table table) {
@@ -75,7 +75,7 @@ final class FileOperations {
         delete.deleteFile(file);
       }
     }
-    commit(table, delete, branch);
+    commit(delete, branch);
   }
 
   void overwrite(Table table) {
@@ -89,13 +89,13 @@ final class FileOperations {
       }
     }
     if (draw.chance(0.3)) overwrite.addFile(files.data(table));
-    commit(table, overwrite, branch);
+    commit(overwrite, branch);
   }
 
   void replacePartitions(Table table) {
     ReplacePartitions replace = table.newReplacePartitions();
     for (int i = draw.between(1, 2); i > 0; i--) replace.addFile(files.data(table));
-    commit(table, replace, branch(table));
+    commit(replace, branch(table));
   }
 
   /** Deletes rows of some files, as the table's format version can express it, and adds rows. */
@@ -119,7 +119,7 @@ final class FileOperations {
     for (DataFile target : targets) if (draw.chance(0.4)) delta.addDeletes(files.equalityDeletes(table, target));
     if (draw.chance(0.4)) delta.addRows(files.data(table));
     if (draw.chance(0.1)) for (DataFile file : some(live.data, 1)) delta.removeRows(file);
-    commit(table, delta, branch);
+    commit(delta, branch);
   }
 
   /** A new vector of a file replaces its earlier one. */
@@ -144,7 +144,7 @@ final class FileOperations {
     if (draw.chance(0.4)) rewrite.dataSequenceNumber(data.stream().mapToLong(DataFile::dataSequenceNumber).min().getAsLong());
     if (draw.chance(0.4)) for (DeleteFile file : some(live.deletes, 2)) rewrite.deleteFile(file);
     data.forEach(file -> removed.add(file.location()));
-    commit(table, rewrite, branch);
+    commit(rewrite, branch);
   }
 
   void rewriteManifests(Table table) {
@@ -156,12 +156,10 @@ final class FileOperations {
     rewrite.commit();
   }
 
-  private <U extends SnapshotUpdate<U>> void commit(Table table, SnapshotUpdate<U> update, String branch) {
+  private <U extends SnapshotUpdate<U>> void commit(SnapshotUpdate<U> update, String branch) {
     if (draw.chance(0.1)) update.set("comment", draw.of("", "ü", "{\"json\": [1]}"));
-    // Write, audit, publish: the snapshot is in the metadata, but on no branch until somebody picks it. In format version 3 its files then get
-    // other row ids.
-    boolean canStage = branch.equals(MAIN) && (repeats || TableOperations.formatVersion(table) < 3);
-    if (canStage && draw.chance(0.08)) update.set("wap.id", String.valueOf(draw.below(1000))).stageOnly().commit();
+    // Write, audit, publish: the snapshot is in the metadata, but on no branch until somebody picks it.
+    if (branch.equals(MAIN) && draw.chance(0.08)) update.set("wap.id", String.valueOf(draw.below(1000))).stageOnly().commit();
     else if (branch.equals(MAIN)) update.commit();
     else update.toBranch(branch).commit();
   }

@@ -35,9 +35,9 @@ final class RandomTable {
 
   /**
    * @param isHistory many changes of few columns, with branches, rollbacks, expiry and replacements; otherwise few changes of a wide table
-   * @param repeats whether metadata describes one path in several ways: it is added again after its removal with other metrics, or while it is
-   *     live; it loses its partition when Java writes its manifest anew after the source column was dropped; it gets another row id when a staged
-   *     snapshot of format version 3 is picked
+   * @param repeats whether metadata describes one path or one snapshot in several ways: a path is added again after its removal with other
+   *     metrics, or while it is live; it loses its partition when Java writes its manifest anew after the source column was dropped; a
+   *     snapshot's statistics are replaced or removed
    * @param steps the folder of the copies: `0/metadata`, `0/truth.json` and so on
    */
   RandomTable(Catalog catalog, TableIdentifier name, Path steps, long seed, boolean isHistory, boolean repeats) {

@@ -60,6 +60,7 @@ final class Truth {
         .put("snapshot_id", String.valueOf(ref.snapshotId())));
     ArrayNode schemas = node.putArray("schemas");
     for (Schema schema : table.schemas().values()) schemas.add(JSON.readTree(SchemaParser.toJson(schema)));
+    node.put("format_version", TableOperations.formatVersion(table));
     node.put("current_schema_id", table.schema().schemaId());
     ArrayNode specs = node.putArray("specs");
     for (PartitionSpec spec : table.specs().values()) specs.add(JSON.readTree(PartitionSpecParser.toJson(spec)));
