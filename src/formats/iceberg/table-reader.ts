@@ -19,7 +19,7 @@ import { changeRanges, fileChanges } from './manifests/file-changes.ts';
 import type { FileChangesRequest } from './manifests/file-changes-request.ts';
 import type { ManifestContext } from './manifests/manifest.ts';
 import { liveCounts, type ManifestFile, readManifestList, unknownManifest } from './manifests/manifest-list.ts';
-import { columnTypes } from './manifests/partition-values.ts';
+import { columnTypes, lossySpecs } from './manifests/partition-values.ts';
 import { MetadataFiles } from './metadata-files.ts';
 import { readPuffinSketches } from './puffin/puffin.ts';
 import { parentsFirst, withoutCycles } from './snapshot-order.ts';
@@ -82,7 +82,12 @@ export class IcebergTableReader implements TableReader {
     this.#files.bytesRead = bytes;
     this.#metadataLocation = metadataLocation;
     this.#snapshots = new Map(withoutCycles(metadata.snapshots).map((snapshot) => [snapshot.snapshotId, snapshot]));
-    this.#context = { files: this.#files, specs: metadata.partitionSpecs, columnTypes: columnTypes(metadata) };
+    this.#context = {
+      files: this.#files,
+      specs: metadata.partitionSpecs,
+      columnTypes: columnTypes(metadata),
+      lossySpecs: lossySpecs(metadata),
+    };
     const { snapshots: _, lastUpdatedMs: __, sketchFiles, ...described } = metadata;
     this.sketchFiles = sketchFiles;
     this.descriptor = { ...described, format: 'ICEBERG', metadataLocation, fingerprint };
@@ -113,7 +118,7 @@ export class IcebergTableReader implements TableReader {
     snapshotId: bigint,
     { base, ...options }: { base?: bigint; size: number; maxRanges: number },
   ): Promise<ChangeRange[] | undefined> {
-    return changeRanges(await this.#between(base, snapshotId), options);
+    return changeRanges(await this.#between(base, snapshotId), this.#context, options);
   }
 
   async liveFileCounts(snapshotId: bigint): Promise<LiveFileCounts | undefined> {

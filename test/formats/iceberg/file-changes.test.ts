@@ -235,7 +235,12 @@ describe('fileChanges', () => {
       const bytes = manifestList(list);
       manifests.push(await readManifestList(async (start, end) => bytes.subarray(start, end)));
     }
-    const context = { files: new MetadataFiles(store), specs: [{ specId: 0, fields: [] }], columnTypes: new Map() };
+    const context = {
+      files: new MetadataFiles(store),
+      specs: [{ specId: 0, fields: [] }],
+      columnTypes: new Map(),
+      lossySpecs: new Set<number>(),
+    };
     const passes = async (maxKeys: number) => {
       const changes: FileChange[] = [];
       const base = { snapshotId: 1n, manifests: manifests[0]! };

@@ -206,6 +206,7 @@ function fieldsOf(file: DataFile): Fields {
     spec: file.specId,
     'sequence number': file.sequenceNumber,
     'file sequence number': file.fileSequenceNumber,
+    'first row id': file.firstRowId ?? null,
     partition: file.partition.map((p) => [p.name, p.fieldId, p.text === undefined]),
     ...Object.fromEntries(file.partition.map((p) => [`value of ${p.name}`, [p.type, hexOf(p.value)]])),
     ...Object.fromEntries(columns),
@@ -215,7 +216,7 @@ function fieldsOf(file: DataFile): Fields {
 type LiveFile = NonNullable<TruthSnapshot['live']>[number] & { is: TruthFile };
 
 /** What a truth states of a live file. Only some truths state the values of partitions. */
-function trueFieldsOf({ is, seq, file_seq }: LiveFile): Fields {
+function trueFieldsOf({ is, seq, file_seq, row_id }: LiveFile): Fields {
   const partition = is.partition ?? [];
   const columns = Object.entries(is.columns ?? {}).flatMap(([id, c]) => {
     const stated = [c.values, c.nulls, c.nans, c.lower_hex, c.upper_hex, c.size];
@@ -229,6 +230,7 @@ function trueFieldsOf({ is, seq, file_seq }: LiveFile): Fields {
     spec: is.spec_id,
     'sequence number': seq,
     'file sequence number': file_seq,
+    ...(row_id !== undefined && { 'first row id': row_id }),
     partition: partition.map((p) => [p.name, p.field_id, p.raw === null]),
     ...Object.fromEntries(
       partition.flatMap((p) => (p.hex === undefined ? [] : [[`value of ${p.name}`, [p.type, p.hex]]])),

@@ -67,7 +67,8 @@ export interface TruthSnapshot {
   operation: string;
   schema_id?: number;
   summary?: Record<string, string>;
-  live?: { file: string; seq: number; file_seq: number }[];
+  /** Some truths state the first row ids. */
+  live?: { file: string; seq: number; file_seq: number; row_id?: number | null }[];
   totals?: Record<string, number>;
   plan?: { file: string; deletes?: string[] }[];
   /** Numbers of distinct values by column id, from the table's metadata. */

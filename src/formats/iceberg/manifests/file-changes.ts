@@ -11,12 +11,13 @@ import { liveCounts, type ManifestFile } from './manifest-list.ts';
  *
  * - Without a base: the live entries of all manifests.
  * - If the base is the parent: the added and deleted entries of the manifests that this snapshot wrote, if the lists' counts show that these are
- *   the whole change. pyiceberg omits the tombstones of files that it removes, and the counts reveal that.
+ *   the whole change. pyiceberg omits the tombstones of files that it removes, and the counts reveal that. The files that a manifest kept do not
+ *   change, unless the list gives it other row ids, or it is of a lossy spec and was rewritten.
  * - If no manifest with live files was removed from the list: the live entries of the new manifests.
  * - Otherwise: the difference between the removed and the new manifests.
  */
 export function fileChanges(request: FileChangesRequest, context: ManifestContext): AsyncGenerator<FileChangeBatch> {
-  const source = changeSource(request);
+  const source = changeSource(request, context);
   // Without a base there always is a source.
   if (source === undefined) return differenceOf(request.base!, request, context);
   return manifestByManifest(source, request, context);
@@ -31,9 +32,19 @@ interface ChangeSource {
 }
 
 /** Undefined if only the difference of all manifests shows the changes. */
-function changeSource({ base, manifests, snapshotId }: FileChangesRequest): ChangeSource | undefined {
+function changeSource(
+  { base, manifests, snapshotId }: FileChangesRequest,
+  { lossySpecs }: Pick<ManifestContext, 'lossySpecs'>,
+): ChangeSource | undefined {
   if (base === undefined) return liveFiles(manifests);
-  if (base.isParent && ownManifestsAreComplete(base.manifests, manifests, snapshotId)) {
+  const keepsFiles = ({ existing, specId = 0, addedSnapshotId }: ManifestFile) =>
+    existing === 0 || !lossySpecs.has(specId) || addedSnapshotId !== snapshotId;
+  if (
+    base.isParent &&
+    ownManifestsAreComplete(base.manifests, manifests, snapshotId) &&
+    manifests.every(keepsFiles) &&
+    !haveOtherRowIds(base.manifests, manifests)
+  ) {
     const ownManifests = manifests.filter(
       ({ addedSnapshotId, added, deleted }) =>
         (addedSnapshotId === undefined || addedSnapshotId === snapshotId) && (added !== 0 || deleted !== 0),
@@ -46,6 +57,20 @@ function changeSource({ base, manifests, snapshotId }: FileChangesRequest): Chan
   }
   if (manifestsNotIn(base.manifests, manifests).some(mayContainLive)) return undefined;
   return liveFiles(manifestsNotIn(manifests, base.manifests));
+}
+
+/**
+ * Whether files of the base may have other row ids, or get their first ones. Those of a table that was upgraded to version 3 get them at the next
+ * commit, in the manifests of before or in rewritten ones.
+ */
+function haveOtherRowIds(base: readonly ManifestFile[], manifests: readonly ManifestFile[]): boolean {
+  if (manifests.every(({ firstRowId }) => firstRowId === undefined)) return false;
+  const before = new Map(base.map(({ path, firstRowId }) => [path, firstRowId]));
+  return (
+    base.some(
+      (manifest) => manifest.content === 'DATA' && manifest.firstRowId === undefined && mayContainLive(manifest),
+    ) || manifests.some(({ path, firstRowId }) => before.has(path) && before.get(path) !== firstRowId)
+  );
 }
 
 function liveFiles(manifests: readonly ManifestFile[]): ChangeSource {
@@ -61,9 +86,10 @@ const sum = (a: number | undefined, b: number | undefined) => (a === undefined |
 /** See `TableReader.changeRanges`. */
 export function changeRanges(
   request: FileChangesRequest,
+  context: Pick<ManifestContext, 'lossySpecs'>,
   { size, maxRanges }: { size: number; maxRanges: number },
 ): ChangeRange[] | undefined {
-  const source = changeSource(request);
+  const source = changeSource(request, context);
   const counts = source?.manifests.map(source.count);
   if (counts === undefined || !counts.every((count) => count !== undefined)) return undefined;
   const rangeSize = Math.max(size, counts.reduce((all, count) => all + count, 0) / maxRanges);

@@ -63,10 +63,10 @@ export async function* differenceOf(
   }
 }
 
-/** The manifests that are not among the others. */
+/** The manifests that are not among the others. One that has other row ids there is another one. */
 export function manifestsNotIn(manifests: readonly ManifestFile[], others: readonly ManifestFile[]): ManifestFile[] {
-  const paths = new Set(others.map((manifest) => manifest.path));
-  return manifests.filter((manifest) => !paths.has(manifest.path));
+  const rowIds = new Map(others.map(({ path, firstRowId }) => [path, firstRowId]));
+  return manifests.filter(({ path, firstRowId }) => !rowIds.has(path) || rowIds.get(path) !== firstRowId);
 }
 
 /** Whether the manifest can contain live entries, according to the manifest list's counts. */
@@ -110,7 +110,7 @@ async function* liveEntries(
  * contains. Metrics of columns are left out: they are most of an entry, and differ only if the rest does.
  */
 function keyOf({ file, sequenceNumber, fileSequenceNumber, snapshotId, isOfUnknownSnapshot }: ResolvedEntry): string {
-  const { path, contentOffset = '', recordCount, fileSizeInBytes, specId, partition } = file;
+  const { path, contentOffset = '', recordCount, fileSizeInBytes, specId, partition, firstRowId = '' } = file;
   const values = partition.map(({ value }) => (value === undefined ? '' : `:${Buffer.from(value).toString('base64')}`));
   return [
     path,
@@ -121,6 +121,7 @@ function keyOf({ file, sequenceNumber, fileSequenceNumber, snapshotId, isOfUnkno
     recordCount,
     fileSizeInBytes,
     specId,
+    firstRowId,
     values,
   ].join('\0');
 }

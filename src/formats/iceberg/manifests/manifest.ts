@@ -33,6 +33,8 @@ export interface ManifestContext {
   specs: readonly PartitionSpec[];
   /** Iceberg types by column id. */
   columnTypes: ReadonlyMap<number, string>;
+  /** Ids of the specs that have a field of a dropped column. Iceberg Java loses its values when it rewrites a manifest. */
+  lossySpecs: ReadonlySet<number>;
 }
 
 /**

@@ -22,6 +22,15 @@ export function columnTypes({ schemas, currentSchemaId }: TableMetadata): Map<nu
   return types;
 }
 
+/** Ids of the specs that have a field of a column that the current schema does not have. */
+export function lossySpecs({ schemas, currentSchemaId, partitionSpecs }: TableMetadata): Set<number> {
+  const current = schemas.find(({ id }) => id === currentSchemaId);
+  const columns = new Set(current && leafColumns(current.json).map(({ id }) => id));
+  const isLossy = ({ fields }: PartitionSpec) =>
+    fields.some(({ transform, sourceIds: [source = -1] }) => transform !== 'void' && !columns.has(source));
+  return new Set(partitionSpecs.filter(isLossy).map(({ specId }) => specId));
+}
+
 /**
  * Returns a reader of a manifest's partition tuples as single-value serializations, in the widest type that their column can get. Fields are
  * found by id; those that the manifest lacks are null.

@@ -91,7 +91,9 @@ final class Truth {
           ? ManifestFiles.read(manifest, table.io(), table.specs())
           : ManifestFiles.readDeleteManifest(manifest, table.io(), table.specs())) {
         for (ContentFile<?> file : reader) {
-          live.addObject().put("file", key(file)).put("seq", file.dataSequenceNumber()).put("file_seq", file.fileSequenceNumber());
+          ObjectNode entry = live.addObject();
+          entry.put("file", key(file)).put("seq", file.dataSequenceNumber()).put("file_seq", file.fileSequenceNumber());
+          entry.put("row_id", file.firstRowId());
           count(file, totals);
         }
       }
