@@ -104,3 +104,16 @@ it('a snapshot that had expired and is back, whose base has expired since, is th
   expect(await ingest()).toMatchObject({ changed: true });
   expect(await paths()).toEqual({ 2: before[2], 3: before[3] });
 });
+
+it('a snapshot that expired and comes back has its files, though its base is gone, new or another one by now', async () => {
+  for (const base of ['gone', 'new', 'another']) {
+    const { table, snapshots, ingest, paths } = await threeSnapshots();
+    const [first, second, third] = snapshots as [WrittenSnapshot, WrittenSnapshot, WrittenSnapshot];
+    table.write([first, second]);
+    await ingest();
+    const between = { gone: [], new: [second], another: [{ ...second, list: 'snap-2-again' }] }[base] ?? [];
+    table.write([first, ...between, third]);
+    expect(await ingest()).toMatchObject({ changed: true });
+    expect(await paths()).toEqual(base === 'gone' ? { 1: before[1], 3: before[3] } : before);
+  }
+});

@@ -115,9 +115,8 @@ async function requireBase(db: Kysely<Schema>, header: PutHeader, row: StoredSna
 async function claim(db: Kysely<Schema>, header: PutHeader, row: StoredSnapshot): Promise<Claim> {
   const name = `${header.snapshotId} of table ${header.tableId}`;
   if (row.complete === 1) {
-    // A stream that carries the snapshot carries the same one: otherwise it would be staged beside this one.
-    const isSame = header.snapshot !== undefined || row.stage_key === header.idempotencyKey;
-    if (header.replace || isSame) return { row, isStale: false };
+    // A header with a snapshot is of this very snapshot (see ensureSnapshot), which comes back after it expired: it has its files.
+    if (header.replace || header.snapshot || row.stage_key === header.idempotencyKey) return { row, isStale: false };
     throw new CodedError(
       'FAILED_PRECONDITION',
       `snapshot ${name} is complete, from a stream with another idempotency key: replace it, or send nothing`,
