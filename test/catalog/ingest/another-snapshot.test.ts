@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { Sqlite } from '../../../src/catalog/store/database/sqlite.ts';
 import { added, removed, TestTable } from '../files.ts';
 import { failure, refusal, TestCatalog } from '../harness.ts';
 
@@ -82,4 +83,22 @@ it('another snapshot without files takes the place of the old one with its files
   expect(await table.paths(3)).toEqual(['a', 'b', 'c']);
   await table.send(another);
   expect(await table.paths(2)).toEqual(['a', 'x']);
+});
+
+it('what was computed for other snapshots stays: otherwise many snapshots that are replaced would cost their square', async () => {
+  const table = await threeSnapshots();
+  for (const id of [1, 2, 3]) {
+    await table.stats(id);
+    await table.columns(id);
+  }
+  await table.send(another);
+  const db = new Sqlite(catalog.file, { readonly: true });
+  const inTable = 'from snapshots where table_num = (select table_num from tables where table_id = ?)';
+  const ids = (text: string) => db.prepare(text).pluck().all(table.tableId);
+  expect(ids(`select snapshot_id ${inTable} and live_rows is not null order by snapshot_id`)).toEqual(['1', '3']);
+  const computed = `select snapshot_num ${inTable}`;
+  expect(ids(`select count(*) from column_states where snapshot_num in (${computed})`)).toEqual([2]);
+  db.close();
+  expect(await table.stats(2)).toMatchObject({ rowCount: 17n, liveRowCount: 17n });
+  expect(await table.stats(3)).toMatchObject({ rowCount: 30n, liveRowCount: 30n });
 });

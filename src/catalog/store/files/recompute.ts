@@ -5,19 +5,21 @@ import { liveTotals, noTotals, type Totals, totalsAt, totalsFromText, totalsToTe
 
 type Db = Kysely<Schema>;
 
-/**
- * Deletes what was derived from the table's files, since statistics of some files changed. It also increments the generation, so
- * that the next page of a list that has begun is refused.
- */
+/** Deletes what was derived from the table's files, since statistics of some files changed, and refuses the next pages of lists. */
 export async function statisticsChanged(db: Db, tableNum: number): Promise<void> {
+  await refuseNextPages(db, tableNum);
+  await db.deleteFrom('column_states').where('table_num', '=', tableNum).execute();
+  await db.deleteFrom('derived_ndv').where('table_num', '=', tableNum).execute();
+  await db.updateTable('snapshots').set({ live_rows: null }).where('table_num', '=', tableNum).execute();
+}
+
+/** Increments the generation, so that the next page of a list that has begun is refused. */
+export async function refuseNextPages(db: Db, tableNum: number): Promise<void> {
   await db
     .updateTable('table_contents')
     .set((eb) => ({ generation: eb('generation', '+', 1) }))
     .where('table_num', '=', tableNum)
     .execute();
-  await db.deleteFrom('column_states').where('table_num', '=', tableNum).execute();
-  await db.deleteFrom('derived_ndv').where('table_num', '=', tableNum).execute();
-  await db.updateTable('snapshots').set({ live_rows: null }).where('table_num', '=', tableNum).execute();
 }
 
 /** The table's generation: see TableContentRow. */

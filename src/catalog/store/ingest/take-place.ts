@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import { MARK_DELETING } from '../cleanup/delete-memberships.ts';
 import type { Schema } from '../database/schema.ts';
-import { statisticsChanged } from '../files/recompute.ts';
+import { refuseNextPages } from '../files/recompute.ts';
 import { takeOut } from '../snapshots/drop-snapshot.ts';
 import { findSnapshotRow, type StoredSnapshot } from '../snapshots/snapshots.ts';
 
@@ -24,5 +24,6 @@ export async function takePlace(db: Kysely<Schema>, replacement: StoredSnapshot)
     await takeOut(db, other);
   }
   await db.updateTable('snapshots').set({ replacement: 0 }).where('snapshot_num', '=', snapshot_num).execute();
-  await statisticsChanged(db, table_num);
+  // What was derived of other snapshots stays right, as their files stay.
+  await refuseNextPages(db, table_num);
 }
