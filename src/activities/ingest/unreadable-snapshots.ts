@@ -32,8 +32,7 @@ export class UnreadableSnapshots {
   /** The job reports a snapshot once: if no earlier job has found it to be unreadable. The current one is reported by every job. */
   async add(snapshot: SnapshotDescriptor, error: CodedError): Promise<void> {
     const { snapshotId } = snapshot;
-    const isKnown = Boolean(this.#plan.snapshots.messages.get(snapshotId)?.unreadable);
-    const isReported = !isKnown || snapshotId === this.#reader.descriptor.currentSnapshotId;
+    const isReported = this.#isReported(snapshotId);
     const { count = 0, first } = this.#progress.unreadable ?? {};
     const last = String(snapshotId);
     this.#progress.unreadable = {
@@ -52,11 +51,17 @@ export class UnreadableSnapshots {
     const { tableId } = this.#plan.ensured.stored;
     const kept = this.#kept;
     this.#kept = [];
-    const last = kept.at(-1);
-    if (last) await refuseChanged(upstream, table, this.#reader, last.error);
+    // What an earlier job has found already needs no proof: a table that changes all the time would never get on.
+    const found = kept.findLast(({ snapshot }) => this.#isReported(snapshot.snapshotId));
+    if (found) await refuseChanged(upstream, table, this.#reader, found.error);
     for (const { snapshot, error } of kept) {
       const stored = messages.get(snapshot.snapshotId);
       if (!stored?.captured) await putMetadata(deps, tableId, snapshot, stored, truncate(error.message, MAX_REASON));
     }
+  }
+
+  #isReported(snapshotId: bigint): boolean {
+    const isKnown = Boolean(this.#plan.snapshots.messages.get(snapshotId)?.unreadable);
+    return !isKnown || snapshotId === this.#reader.descriptor.currentSnapshotId;
   }
 }

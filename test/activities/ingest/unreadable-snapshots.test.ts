@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { failure, refusal } from '../../catalog/harness.ts';
 import { FolderHistory, type WrittenSnapshot } from './folder-history.ts';
 import { FolderTables } from './folder-tables.ts';
@@ -148,4 +148,22 @@ it('a table whose only snapshot cannot be read comes in without its files', asyn
   const stored = await tableOf();
   expect(stored).toMatchObject({ currentSnapshotId: 1n, unreadableSnapshots: 1 });
   expect(stored.schema?.columns.length).toBeGreaterThan(0);
+});
+
+it('a table that changes while it is read gets on, once its unreadable snapshot is known', async () => {
+  const { table, ingest, deps, tableOf } = await threeSnapshots();
+  table.damage('snap-2.avro');
+  await ingest();
+  const snapshots = [...SNAPSHOTS, { id: 4, parent: 3, manifests: ['m1', 'm2', 'm3'] }];
+  table.write(snapshots);
+  const { fileChanges } = deps.catalog;
+  const { commitSnapshot } = fileChanges;
+  const commit = jest.spyOn(fileChanges, 'commitSnapshot');
+  commit.mockImplementation((...args) => {
+    commit.mockRestore();
+    table.write(snapshots, { properties: { owner: 'sales' } });
+    return commitSnapshot(...args);
+  });
+  expect((await ingest()).failure).toBeUndefined();
+  expect(await tableOf()).toMatchObject({ currentSnapshotId: 4n, unreadableSnapshots: 1 });
 });
