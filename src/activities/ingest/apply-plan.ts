@@ -48,7 +48,7 @@ export async function applyPlan(plan: TablePlan, input: TableIngest, reader: Tab
     if (plan.capture.mode !== 'CAPTURE_ONLY' && !isCurrentLost)
       await finishTable(deps, tableId, descriptor.fingerprint);
   }
-  if (plan.capture.mode === 'CAPTURE_ONLY') await setCoverage(deps, stored, plan.coverage);
+  if (plan.capture.mode === 'CAPTURE_ONLY' && !isCurrentLost) await setCoverage(deps, stored, plan.coverage);
   return progress.lastOutcome(plan.changes);
 }
 
