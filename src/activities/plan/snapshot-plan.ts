@@ -28,8 +28,11 @@ export function planSnapshots(
   const { known, captured, replaced } = stored;
   const taken = selectSnapshots(snapshots, ancestry, heads);
   const done = mode === 'METADATA_ONLY' ? known : captured;
+  const heldBy = new Set([heads.currentSnapshotId, ...heads.refs.map(({ snapshotId }) => snapshotId)]);
   const todo = [...ancestry.keys()].filter((id) => {
-    if (!taken.has(id) || (mode === 'CAPTURE_ONLY' && !known.has(id))) return false;
+    // The current snapshot, or a ref, would name the one that was replaced.
+    const isTaken = taken.has(id) || (replaced.has(id) && heldBy.has(id));
+    if (!isTaken || (mode === 'CAPTURE_ONLY' && !known.has(id))) return false;
     return full || !done.has(id);
   });
   const isTodo = new Set(todo);

@@ -105,6 +105,16 @@ it('a snapshot that had expired and is back, whose base has expired since, is th
   expect(await paths()).toEqual({ 2: before[2], 3: before[3] });
 });
 
+it('the current snapshot is brought in anew if another one has its id, though only another branch is taken', async () => {
+  const { table, snapshots, ingest, paths, tableOf } = await threeSnapshots();
+  table.manifest('m4', 3, [{ path: 'd', records: 77 }]);
+  const refs = { main: { 'snapshot-id': 3, type: 'branch' }, other: { 'snapshot-id': 1, type: 'branch' } };
+  table.write([...snapshots.slice(0, 2), { id: 3, parent: 2, manifests: ['m4'], list: 'snap-3-again' }], { refs });
+  await ingest(false, { snapshots: { kind: 'LATEST_N', latest: 1, branches: ['other'] } });
+  expect(await tableOf()).toMatchObject({ currentSnapshotId: 3n });
+  expect(await paths()).toEqual({ ...before, 3: ['d 77'] });
+});
+
 it('a snapshot that expired and comes back has its files, though its base is gone, new or another one by now', async () => {
   for (const base of ['gone', 'new', 'another']) {
     const { table, snapshots, ingest, paths } = await threeSnapshots();

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { jest } from '@jest/globals';
 import { ingestTable } from '../../../src/activities/ingest-table.ts';
 import { DirectoryConnector } from '../../../src/connectors/directory/directory-connector.ts';
-import type { CaptureMode } from '../../../src/contract/job.ts';
+import type { IngestInput, TableHeartbeat } from '../../../src/contract/activities.ts';
 import { ObjectKind } from '../../../src/generated/reconciler/internal/v1/bindings.ts';
 import type { PlanFile } from '../../../src/generated/reconciler/v1/plans.ts';
 import { FileStore } from '../../../src/storage/file-store.ts';
@@ -53,8 +53,10 @@ export class FolderTables implements AsyncDisposable {
       tableId,
       /** The warnings of the worker. */
       warn: jest.spyOn(deps.logger, 'warn'),
-      ingest: (full = false, mode?: CaptureMode) =>
-        run(() => ingestTable(deps, { ...STEP, connectorId, table: TABLE, full, split: false, mode })),
+      ingest: (full = false, more: Partial<IngestInput> = {}, resume?: TableHeartbeat) =>
+        run(() => ingestTable(deps, { ...STEP, connectorId, table: TABLE, full, split: false, ...more }), {
+          heartbeatDetails: resume,
+        }),
       plan: async (snapshotId: bigint): Promise<PlanFile[]> =>
         (await plans.getPlan({ tableId: await tableId(), snapshotId })).files,
       tableOf: async () => tables.getTable({ tableId: await tableId() }),

@@ -153,15 +153,15 @@ it('a table whose only snapshot cannot be read comes in without its files', asyn
 it('every job that captures files alone reports a current snapshot that cannot be read', async () => {
   const { table, ingest, snapshots, tableOf } = await threeSnapshots();
   const list = table.damage('snap-3.avro');
-  await ingest(false, 'METADATA_ONLY');
+  await ingest(false, { mode: 'METADATA_ONLY' });
   const { coverage } = (await tableOf()).upstream ?? {};
   for (const _ of [1, 2]) {
-    expect((await ingest(false, 'CAPTURE_ONLY')).failure?.message).toMatch(/^Snapshot 3 cannot be read/);
+    expect((await ingest(false, { mode: 'CAPTURE_ONLY' })).failure?.message).toMatch(/^Snapshot 3 cannot be read/);
     // So that the next job does not take the table for unchanged.
     expect((await tableOf()).upstream?.coverage).toBe(coverage);
   }
   table.damage('snap-3.avro', list);
-  expect((await ingest(false, 'CAPTURE_ONLY')).failure).toBeUndefined();
+  expect((await ingest(false, { mode: 'CAPTURE_ONLY' })).failure).toBeUndefined();
   expect((await tableOf()).upstream?.coverage).toBe('');
   expect(await snapshots()).toEqual(files);
 });
