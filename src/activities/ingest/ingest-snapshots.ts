@@ -61,8 +61,10 @@ async function ingestReadable(
     const { snapshotId, schemaId } = snapshot;
     left -= 1;
     const stored = messages.get(snapshotId);
-    if (isVerified(snapshotId) && done.has(snapshotId)) continue;
-    if (wasTried(snapshotId) && stored?.unreadable) continue;
+    // Both are asked about each snapshot, so that they notice where their part ends.
+    const [isDone, isTried] = [isVerified(snapshotId), wasTried(snapshotId)];
+    if (isDone && done.has(snapshotId)) continue;
+    if (isTried && stored?.unreadable) continue;
     if (schemaId !== undefined && !schemaIds.has(schemaId)) {
       schemaIds.add(schemaId);
       await putSchemas(deps, tableId, reader.descriptor, new Set([schemaId]));
@@ -80,7 +82,7 @@ async function ingestReadable(
     if ('error' in ingested && put.base !== undefined)
       ingested = await unlessLost({ ...put, base: undefined, baseReadable: false }, input);
     if ('error' in ingested) {
-      await unreadable.add(snapshot, ingested.error);
+      await unreadable.add(snapshot, ingested.error, isTried);
       if (endsSlice(snapshotId)) return { captured, moved, isComplete: false };
       continue;
     }

@@ -29,16 +29,20 @@ export class UnreadableSnapshots {
     this.#progress = progress;
   }
 
-  /** The job reports a snapshot once: if no earlier job has found it to be unreadable. The current one is reported by every job. */
-  async add(snapshot: SnapshotDescriptor, error: CodedError): Promise<void> {
+  /**
+   * The job reports a snapshot once: if no earlier job has found it to be unreadable. The current one is reported by every job.
+   *
+   * @param isCounted an earlier attempt has counted it, and ended before it was stored
+   */
+  async add(snapshot: SnapshotDescriptor, error: CodedError, isCounted: boolean): Promise<void> {
     const { snapshotId } = snapshot;
     const isReported = this.#isReported(snapshotId);
     const { count = 0, first } = this.#progress.unreadable ?? {};
-    const last = String(snapshotId);
+    const id = String(snapshotId);
     this.#progress.unreadable = {
-      last,
-      count: count + (isReported ? 1 : 0),
-      first: first ?? (isReported ? { snapshotId: last, reason: truncate(error.message, MAX_REPORTED) } : undefined),
+      last: id,
+      count: count + (isReported && !isCounted ? 1 : 0),
+      first: first ?? (isReported ? { snapshotId: id, reason: truncate(error.message, MAX_REPORTED) } : undefined),
     };
     this.#kept.push({ snapshot, error });
     if (this.#kept.length >= MAX_KEPT) await this.store();

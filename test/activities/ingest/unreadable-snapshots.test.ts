@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { ingestTables } from '../../../src/activities/ingest-tables.ts';
 import { failure, refusal } from '../../catalog/harness.ts';
+import { run, STEP } from '../run-activity.ts';
 import { FolderHistory, type WrittenSnapshot } from './folder-history.ts';
 import { FolderTables } from './folder-tables.ts';
 
@@ -182,4 +184,37 @@ it('a table that changes while it is read gets on, once its unreadable snapshot 
   });
   expect((await ingest()).failure).toBeUndefined();
   expect(await tableOf()).toMatchObject({ currentSnapshotId: 4n, unreadableSnapshots: 1 });
+});
+
+it('an attempt that was killed before it stored its unreadable snapshot counts it once', async () => {
+  const { table, ingest } = await threeSnapshots();
+  table.damage('snap-2.avro');
+  const unreadable = { last: '2', count: 1, first: { snapshotId: '2', reason: 'It is gone.' } };
+  const { failure: reported } = await ingest(false, {}, { counts: {}, cursor: { unreadable } });
+  expect(reported?.message).toMatch(/^Snapshot 2 cannot be read/);
+});
+
+it('the next slice of a full rescan reads unreadable snapshots after one whose files are in', async () => {
+  const { table, ingest, snapshots } = await threeSnapshots();
+  const list = table.damage('snap-3.avro');
+  await ingest();
+  table.damage('snap-1.avro');
+  table.damage('snap-3.avro', list);
+  const unreadable = { last: '1', count: 1, first: { snapshotId: '1', reason: 'It is gone.' } };
+  await ingest(true, {}, { counts: {}, cursor: { verified: '1', unreadable } });
+  expect(await snapshots()).toEqual(files);
+});
+
+it('a table that fails in a pack after its unreadable snapshot was stored reports it when it is run by itself', async () => {
+  const { table, ingest, deps, connectorId } = await threeSnapshots();
+  table.damage('snap-2.avro');
+  const { ingestion } = deps.catalog;
+  const update = jest.spyOn(ingestion, 'updateTable').mockImplementation(() => {
+    update.mockRestore();
+    throw new Error('The network is down');
+  });
+  const tables = [{ namespace: ['db'], name: 't' }];
+  const { again } = await run(() => ingestTables(deps, { ...STEP, connectorId, tables, full: false, split: false }));
+  const { failure: reported } = await ingest(false, { cursor: again[0]?.cursor });
+  expect(reported?.message).toMatch(/^Snapshot 2 cannot be read/);
 });
