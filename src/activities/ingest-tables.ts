@@ -28,6 +28,7 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
   const resume = activityInfo().heartbeatDetails as PackHeartbeat | undefined;
   const pack: PackOutcome = resume?.outcome ?? { counts: {}, done: 0, again: [] };
   let signal: AbortSignal | undefined;
+  let last: TableHeartbeat | undefined;
   try {
     const continues = () => pack.done < input.tables.length || pack.again.some(({ cursor }) => cursor !== undefined);
     await withHeartbeat(`A pack of ${input.tables.length} tables`, { ...input, continues }, async (heartbeat) => {
@@ -49,14 +50,18 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
         heartbeat.signal.throwIfAborted();
         await check();
         const table = input.tables[pack.done]!;
+        last = earlier;
         try {
-          const outcome = await ingestTable({ ...shared, heartbeat: inPack(heartbeat, pack), table, resume: earlier });
+          const beats = inPack(heartbeat, pack, (details) => {
+            last = details ?? last;
+          });
+          const outcome = await ingestTable({ ...shared, heartbeat: beats, table, resume: earlier });
           addOutcome(pack, outcome);
         } catch (error) {
           // Without the catalog or the claim, or throttled, every table of the pack would fail: the pack waits, or ends, instead.
           if (heartbeat.signal.aborted || isCatalogAway(error) || isClaimLost(error) || isRetryAfter(error))
             throw error;
-          leave(pack);
+          leave(pack, last);
         }
         earlier = undefined;
         heartbeat.beat({ counts: { ...pack.counts }, outcome: pack } satisfies PackHeartbeat);
@@ -70,7 +75,7 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
     // The connector was paused, or the job cancelled, on the way: what is done counts. The workflow runs the others later, if at all.
     if (pack.done > 0 && (isPaused(error) || isCancelled)) return pack;
     // A table that hangs neither delays the tables after it nor discards those before it.
-    if (signal?.aborted && !isCancelled && pack.done < input.tables.length) return leave(pack);
+    if (signal?.aborted && !isCancelled && pack.done < input.tables.length) return leave(pack, last);
     // No attempt follows: what is done counts, too. The others get an activity of their own, which may fail with nothing done.
     if (pack.done > 0 && !isClaimLost(error) && !isRetried(error, activityInfo().attempt, UPSTREAM_ATTEMPTS))
       return pack;
@@ -79,11 +84,16 @@ export async function ingestTables(deps: ActivityDeps, input: IngestPackInput): 
 }
 
 /** The heartbeat of a table of the pack: its counts are added to the pack's. */
-function inPack({ signal, isOver, beat }: Heartbeat, pack: PackOutcome): Heartbeat {
+function inPack(
+  { signal, isOver, beat }: Heartbeat,
+  pack: PackOutcome,
+  note: (details: TableHeartbeat | undefined) => void,
+): Heartbeat {
   return {
     signal,
     isOver,
     beat(details) {
+      note(details as TableHeartbeat | undefined);
       const counts = { ...pack.counts };
       addCounts(counts, details?.counts ?? {});
       beat({ counts, outcome: pack, table: details as TableHeartbeat | undefined } satisfies PackHeartbeat);
@@ -104,9 +114,10 @@ function addOutcome(pack: PackOutcome, { changed, counts, cursor, split, failure
   pack.done += 1;
 }
 
-/** The next table is run by itself, with retries of its own. */
-function leave(pack: PackOutcome): PackOutcome {
-  pack.again.push({ table: pack.done });
+/** The next table is run by itself, with retries of its own. It still reports what it has found to be unreadable, which is stored by now. */
+function leave(pack: PackOutcome, last: TableHeartbeat | undefined): PackOutcome {
+  const unreadable = last?.cursor?.unreadable;
+  pack.again.push({ table: pack.done, ...(unreadable && { cursor: { unreadable } }) });
   pack.done += 1;
   return pack;
 }
