@@ -222,10 +222,27 @@ describe('a table of a pack', () => {
   it('that fails is to be run again by itself, and the others are ingested', async () => {
     const { upstream, pack } = await connect();
     upstream.onBatch = (_, __, table) => {
-      if (table === 'b') throw new CodedError('DATA_LOSS', 'broken');
+      if (table === 'b') throw new CodedError('PERMISSION_DENIED', 'not yours');
     };
     const counts = { snapshotsIngested: 6, filesIngested: 12, tablesChanged: 3 };
     expect(await run(pack)).toMatchObject({ counts, done: 4, again: [{ table: 1 }] });
+  });
+
+  it('with snapshots that cannot be read is done, and is among the failures', async () => {
+    const { upstream, pack } = await connect();
+    upstream.onBatch = (_, __, table) => {
+      if (table === 'b') throw new CodedError('DATA_LOSS', 'manifest m is gone.');
+    };
+    const outcome = await run(pack);
+    const counts = { snapshotsIngested: 6, filesIngested: 12, tablesChanged: 3 };
+    expect(outcome).toMatchObject({ counts, done: 4, again: [] });
+    expect(outcome.failures).toMatchObject([
+      {
+        table: 'n.b',
+        code: 'DATA_LOSS',
+        message: expect.stringMatching(/^Snapshot \d+ and 1 other cannot be read: manifest m is gone\./),
+      },
+    ]);
   });
 
   it('with a snapshot to be split is to be run again by itself', async () => {

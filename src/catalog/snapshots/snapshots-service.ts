@@ -17,15 +17,16 @@ export function createSnapshotsService({ db, purge }: ServiceDeps): SnapshotsSer
       const snapshot = required(request.snapshot, 'snapshot');
       checkSnapshot(snapshot);
       const options = { stageKey: null, replacesOther: request.metadataOnly };
-      return ensureSnapshot(db, snapshot, options, async (trx, { table, row }) => {
+      let replaced = false;
+      const stored = await ensureSnapshot(db, snapshot, options, async (trx, { table, row }) => {
         if (!request.metadataOnly) return store.snapshotFromRow(row, table);
-        if (row.replacement === 1) {
-          await takePlace(trx, row);
-          purge();
-        }
+        replaced = row.replacement === 1;
+        if (replaced) await takePlace(trx, row);
         const published = await store.publishMetadata(trx, row);
         return store.snapshotFromRow(await store.setUnreadable(trx, published, snapshot.unreadable), table);
       });
+      if (replaced) purge();
+      return stored;
     },
 
     async getSnapshot(request) {

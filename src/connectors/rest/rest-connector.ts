@@ -72,12 +72,13 @@ export async function openRestCatalog(
     const clientWith = (headersOf: (spec: ResolvedSpec) => Record<string, string>) =>
       new HttpClient({ exchange, headers: () => headersOf(secrets.current), authenticator, ...timeouts });
     const config = await loadConfig(clientWith(remembered((spec) => requestHeaders(spec).all)), base, own);
-    const client = clientWith(
-      remembered((spec) => {
-        const merged = { url: base, properties: config.merged(connectorProperties(spec)) };
-        return withConfigHeaders(requestHeaders(spec).all, spec, merged, limits.warn);
-      }),
-    );
+    const mergedHeaders = remembered((spec: ResolvedSpec) => {
+      const merged = { url: base, properties: config.merged(connectorProperties(spec)) };
+      return withConfigHeaders(requestHeaders(spec).all, spec, merged, limits.warn);
+    });
+    // Before the first request, so that its secrets are known and the warning comes at once.
+    mergedHeaders(secrets.current);
+    const client = clientWith(mergedHeaders);
     const localRoots = limits.localRoots ?? (isThisMachine(base) ? undefined : []);
     return new RestConnector({ client, config, exchange, usage, secrets, delegation, localRoots });
   } catch (error) {

@@ -68,6 +68,8 @@ it('returns the unreadable snapshots with the candidates, although they have no 
       true,
     ),
   ).toMatchObject({ equal: true, ids: SNAPSHOTS });
+  const others = SNAPSHOTS.filter((id) => id !== 2n);
+  expect(await compare([2n], others, true)).toMatchObject({ equal: true, ids: [...others, 2n] });
   expect(await compare(SNAPSHOTS, [])).toMatchObject({ equal: true, ids: [2n] });
   const stored = await catalog.clients.snapshots.getSnapshot({ tableId, snapshotId: 2n });
   expect(stored).toMatchObject({ unreadable, captured: false });

@@ -14,13 +14,14 @@ const STATISTICS: [table: string, index: string, stat: string][] = [
   ['memberships', 'memberships_of_file', '1000000 2 1'],
   ['branch_removals', 'sqlite_autoindex_branch_removals_1', '10000 500 100 1 1 1'],
   ['branch_removals', 'branch_removals_of_file', '10000 1'],
-  ['files', 'files_key', '1000000 10000 1'],
+  ['files', 'files_key', '1000000 10000 1 1'],
   ['files', 'files_partition', '20000 200 100 100 5'],
   ['files', 'files_referenced', '20000 200 2'],
-  ['snapshots', 'sqlite_autoindex_snapshots_1', '100000 100 1'],
+  ['snapshots', 'sqlite_autoindex_snapshots_1', '100000 100 1 1'],
   ['snapshots', 'sqlite_autoindex_snapshots_2', '100000 50 1'],
   ['snapshots', 'snapshots_published', '100000 100 1'],
   ['snapshots', 'snapshots_base', '100000 100 2'],
+  ['snapshots', 'snapshots_unreadable', '100 2'],
 ];
 
 /** Stores the statistics in the database and loads them into this connection. */

@@ -2,15 +2,15 @@ import type { Kysely } from 'kysely';
 import { snapshotDigest } from '../../../contract/snapshot-digest.ts';
 import type { Schema } from '../database/schema.ts';
 import { IDENTITY, identityOf } from './snapshot-identity.ts';
-import type { StoredSnapshot } from './snapshots.ts';
+import { IS_UNREADABLE, type StoredSnapshot } from './snapshots.ts';
 
 type Db = Kysely<Schema>;
 
 /** Rows that are hashed without a pause: about 10 ms, during which the service answers no other call. */
-const CHUNK = 5_000;
+const CHUNK = 2_500;
 
-/** Snapshots of a response: as many as there are candidates at most, and as many unreadable ones. */
-const MAX_FOUND = 2_000;
+/** Unreadable snapshots in a response. If a table has more, its snapshots are listed in pages. */
+const MAX_UNREADABLE = 1_000;
 
 export interface ExpectedSnapshots {
   /** Snapshots that may or may not be listed. */
@@ -24,7 +24,7 @@ export interface ExpectedSnapshots {
 /**
  * Compares the snapshots that a table lists, apart from the candidates, with the expected ones.
  *
- * @returns the candidates that are listed, and the unreadable snapshots, up to MAX_FOUND; undefined if other snapshots are listed, expected ones
+ * @returns the candidates that are listed, and the unreadable snapshots, up to MAX_UNREADABLE; undefined if other snapshots are listed, expected ones
  *   are not, or more are unreadable
  */
 export async function compareSnapshots(
@@ -49,12 +49,23 @@ export async function compareSnapshots(
     after = rows.at(-1)?.published ?? after;
   }
   if (BigInt.asUintN(64, sum) !== digest) return undefined;
-  const found = await listed(db, tableNum)
+  const found =
+    candidates.size === 0
+      ? []
+      : await listed(db, tableNum)
+          .selectAll()
+          .where('snapshot_id', 'in', [...candidates])
+          .execute();
+  const unreadable = await db
+    .selectFrom('snapshots')
     .selectAll()
-    .where((eb) => eb.or([eb('snapshot_id', 'in', [...candidates, '']), eb('unreadable', '<>', '')]))
-    .limit(MAX_FOUND + 1)
+    .where('table_num', '=', tableNum)
+    .where(IS_UNREADABLE)
+    .limit(MAX_UNREADABLE + 1)
     .execute();
-  return found.length > MAX_FOUND ? undefined : found;
+  if (unreadable.length > MAX_UNREADABLE) return undefined;
+  const isListed = ({ published, expired_at }: StoredSnapshot) => published !== null && expired_at === null;
+  return [...found, ...unreadable.filter((row) => isListed(row) && !candidates.has(row.snapshot_id))];
 }
 
 /** The snapshots that `listSnapshotRows` lists by default. */
