@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { createControlActivities, createIngestActivities, createScanActivities } from '../../src/activities/index.ts';
+import { stageKey } from '../../src/activities/ingest/file-groups.ts';
+import { ancestryOf } from '../../src/activities/plan/select-snapshots.ts';
 import type { ActivityDeps } from '../../src/activities/runtime/deps.ts';
 import { UPSTREAM_ATTEMPTS } from '../../src/activities/runtime/failures.ts';
 import type { UpstreamCatalog } from '../../src/connectors/spi.ts';
@@ -10,7 +12,7 @@ import { TableFormat } from '../../src/generated/reconciler/v1/tables.ts';
 import { connectorSpec, TestCatalog } from '../catalog/harness.ts';
 import { activityDeps } from './activity-deps.ts';
 import { MemoryUpstream } from './memory-upstream.ts';
-import { HistoryUpstream, linear } from './plan/history-upstream.ts';
+import { HistoryUpstream, historyOf, linear } from './plan/history-upstream.ts';
 import { jobRecord, run, STEP } from './run-activity.ts';
 
 let catalog: TestCatalog;
@@ -91,7 +93,9 @@ describe('an activity whose job has lost its claim', () => {
       'ingestFileGroup',
       withTables,
       ({ ingestFileGroup }, tableId) => {
-        const group = { tableId, snapshotId: '1', key: `${tableId}/1`, group: { from: 0, to: 1 } };
+        const ancestry = ancestryOf(historyOf(linear(1, 1).snapshots));
+        const key = stageKey({ tableId, snapshot: { snapshotId: 1n }, ancestry });
+        const group = { tableId, snapshotId: '1', key, group: { from: 0, to: 1 } };
         return ingestFileGroup({ ...input(), ...group, table: TABLE! });
       },
     ],
