@@ -207,6 +207,36 @@ describe('fileChanges', () => {
     expect(await changesOf(reader, 1n, { from: 3 })).toEqual([]);
   });
 
+  it('gives files their first row ids at the first commit after an upgrade to version 3', async () => {
+    const old = listed('/t/m1', [file('a'), file('b')], { snapshot: 1, sequence: 1 });
+    const own = listed('/t/m2', [file('c')], { snapshot: 2, sequence: 2, firstRowId: 20 });
+    const reader = await openWritten(new MemoryStore(), twoSnapshots({ 'format-version': 3 }), {
+      1: [old],
+      2: [{ ...old, firstRowId: 0 }, own],
+    });
+    const changes = await changesOf(reader, 2n, { base: 1n });
+    expect(summarize(changes)).toEqual(['+a', '+b', '+c', '-a', '-b']);
+    const ids = changes.flatMap((change) => (change.kind === 'added' ? [change.file.firstRowId] : []));
+    expect(ids.sort()).toEqual([0, 10, 20]);
+  });
+
+  it('compares what a rewritten manifest kept if its spec has a field of a dropped column', async () => {
+    const own = listed('/t/m2', [file('a', { status: 0, snapshot_id: 1, sequence_number: 1, records: 7 })], {
+      snapshot: 2,
+      sequence: 2,
+    });
+    const lists = { 1: [listed('/t/m1', [file('a')], { snapshot: 1, sequence: 1 })], 2: [own] };
+    const changesWith = async (sourceId: number) => {
+      const specs = [
+        { 'spec-id': 0, fields: [{ 'field-id': 1000, name: 'p', transform: 'identity', 'source-id': sourceId }] },
+      ];
+      const reader = await openWritten(new MemoryStore(), twoSnapshots({ 'partition-specs': specs }), lists);
+      return summarize(await changesOf(reader, 2n, { base: 1n }));
+    };
+    expect(await changesWith(1)).toEqual([]);
+    expect(await changesWith(99)).toEqual(['+a', '-a']);
+  });
+
   it('computes the difference in several passes if many files were removed, with the same result', async () => {
     const store = new MemoryStore();
     const before = Array.from({ length: 100 }, (_, index) => file(`f${index}`));

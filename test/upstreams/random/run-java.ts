@@ -18,10 +18,9 @@ export interface Seeds {
  * Compiles the generator in `java/` and runs it with the Iceberg of the REST server.
  *
  * @param folder gets the tables: see RandomTables.java
- * @param repeats whether paths are added again
  * @returns how often Iceberg applied and refused each operation, one per line
  */
-export async function makeRandomTables(folder: string, { first, last }: Seeds, repeats: boolean): Promise<string> {
+export async function makeRandomTables(folder: string, { first, last }: Seeds): Promise<string> {
   const jars = join(await installIcebergRest(), '*');
   const java = findJava({ min: 17, max: 23 });
   const classes = mkdtempSync(join(tmpdir(), 'random-tables-classes-'));
@@ -35,7 +34,7 @@ export async function makeRandomTables(folder: string, { first, last }: Seeds, r
         // Iceberg's pools wait 10 ms for each small task.
         '-Diceberg.scan.plan-in-worker-pool=false',
         '-Dorg.slf4j.simpleLogger.defaultLogLevel=error',
-        ...['-cp', `${classes}:${jars}`, 'RandomTables', folder, String(first), String(last), String(repeats)],
+        ...['-cp', `${classes}:${jars}`, 'RandomTables', folder, String(first), String(last)],
       ],
       120_000 + (last - first + 1) * 20_000,
     );

@@ -26,21 +26,19 @@ final class FileOperations {
   private static final String MAIN = "main";
   private final Draw draw;
   private final ContentFiles files;
-  private final boolean repeats;
   /** Paths that were removed, which may be added again. */
   private final List<String> removed = new ArrayList<>();
 
-  /** @param repeats see RandomTable */
-  FileOperations(Draw draw, boolean repeats) {
+  FileOperations(Draw draw) {
     this.draw = draw;
     this.files = new ContentFiles(draw);
-    this.repeats = repeats;
   }
 
   void append(Table table) {
     AppendFiles append = draw.chance(0.5) ? table.newFastAppend() : table.newAppend();
     String branch = branch(table);
-    if (repeats && draw.chance(0.3)) {
+    // A path is added again after its removal, with other metrics, or while it is live.
+    if (draw.chance(0.3)) {
       List<DataFile> live = live(table, branch).data;
       if (!removed.isEmpty() && draw.chance(0.6)) append.appendFile(files.data(table, draw.from(removed)));
       else if (!live.isEmpty()) append.appendFile(draw.from(live));

@@ -23,7 +23,6 @@ final class RandomTable {
   private final FileOperations files;
   private final TableOperations changes;
   private final boolean isHistory;
-  private final boolean repeats;
   private int step = 0;
   private int schemaCount = 0;
 
@@ -35,21 +34,17 @@ final class RandomTable {
 
   /**
    * @param isHistory many changes of few columns, with branches, rollbacks, expiry and replacements; otherwise few changes of a wide table
-   * @param repeats whether metadata describes one path or one snapshot in several ways: a path is added again after its removal with other
-   *     metrics, or while it is live; it loses its partition when Java writes its manifest anew after the source column was dropped; a
-   *     snapshot's statistics are replaced or removed
    * @param steps the folder of the copies: `0/metadata`, `0/truth.json` and so on
    */
-  RandomTable(Catalog catalog, TableIdentifier name, Path steps, long seed, boolean isHistory, boolean repeats) {
+  RandomTable(Catalog catalog, TableIdentifier name, Path steps, long seed, boolean isHistory) {
     this.catalog = catalog;
     this.name = name;
     this.steps = steps;
     this.draw = new Draw(isHistory ? ~seed : seed);
     this.schemas = new Schemas(draw);
-    this.files = new FileOperations(draw, repeats);
-    this.changes = new TableOperations(draw, repeats);
+    this.files = new FileOperations(draw);
+    this.changes = new TableOperations(draw);
     this.isHistory = isHistory;
-    this.repeats = repeats;
   }
 
   /** @param counts how often each operation was applied, and how often Iceberg refused it */
@@ -141,7 +136,7 @@ final class RandomTable {
   /** Replaces the table under its uuid, as CREATE OR REPLACE TABLE AS SELECT does. */
   private void replace(Table table, Map<String, Integer> counts) {
     // A column that keeps its name keeps its id, and with another type Iceberg cannot read older partition specs.
-    Schema schema = !repeats || draw.chance(0.5) ? table.schema() : schema(2);
+    Schema schema = draw.chance(0.5) ? table.schema() : schema(2);
     Transaction transaction = catalog.buildTable(name, schema).withPartitionSpec(spec(schema)).replaceTransaction();
     try {
       files.append(transaction.table());

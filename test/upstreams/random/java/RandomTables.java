@@ -28,7 +28,7 @@ public final class RandomTables {
           TableIdentifier name = TableIdentifier.of(kind, "seed_" + seed);
           Path steps = folder.resolve("steps").resolve(kind).resolve(name.name());
           try {
-            new RandomTable(catalog, name, steps, seed, kind.equals("histories"), Boolean.parseBoolean(args[3])).run(counts);
+            new RandomTable(catalog, name, steps, seed, kind.equals("histories")).run(counts);
           } catch (Exception problem) {
             throw new IllegalStateException("seed " + seed + " of " + kind, problem);
           }

@@ -21,12 +21,10 @@ final class TableOperations {
   private final Draw draw;
   private final Schemas schemas;
   private final Specs specs;
-  private final boolean repeats;
   private int names = 0;
 
-  TableOperations(Draw draw, boolean repeats) {
+  TableOperations(Draw draw) {
     this.draw = draw;
-    this.repeats = repeats;
     this.schemas = new Schemas(draw);
     this.specs = new Specs(draw);
   }
@@ -41,22 +39,13 @@ final class TableOperations {
       case 1 -> columns.stream().filter(field -> field.type().isStructType()).findFirst()
           .ifPresent(struct -> update.addColumn(struct.name(), "new" + ++names, schemas.type(formatVersion(table))));
       case 2 -> update.renameColumn(column, "renamed" + ++names);
-      case 3 -> {
-        if (repeats || !isPartitioned(table, schema.findField(column))) update.deleteColumn(column);
-      }
+      // A file loses its partition when Java writes its manifest anew after the source column was dropped.
+      case 3 -> update.deleteColumn(column);
       case 4 -> update.makeColumnOptional(column);
       case 5 -> update.moveFirst(draw.from(columns).name());
       default -> update.unionByNameWith(new Schema(Types.NestedField.optional(1, "new" + ++names, Types.StringType.get())));
     }
     update.commit();
-  }
-
-  /**
-   * Whether a spec has partitions of a column. If it is dropped, Iceberg Java loses the partitions of its files whenever it writes their
-   * manifests anew: the same path then has other values.
-   */
-  private static boolean isPartitioned(Table table, Types.NestedField column) {
-    return table.specs().values().stream().flatMap(spec -> spec.fields().stream()).anyMatch(field -> field.sourceId() == column.fieldId());
   }
 
   void widen(Table table) {
@@ -159,7 +148,7 @@ final class TableOperations {
     Snapshot snapshot = draw.from(choices);
     // Statistics that are gone or have other columns stay in the catalog as they were.
     boolean isSet = table.statisticsFiles().stream().anyMatch(file -> file.snapshotId() == snapshot.snapshotId());
-    if (isSet && !repeats) return;
+    if (isSet) return;
     if (draw.chance(0.2)) {
       table.updateStatistics().removeStatistics(snapshot.snapshotId()).commit();
       return;
