@@ -49,7 +49,11 @@ export async function applyPlan(plan: TablePlan, input: TableIngest, reader: Tab
       await finishTable(deps, tableId, descriptor.fingerprint);
   }
   if (plan.capture.mode === 'CAPTURE_ONLY' && !isCurrentLost) await setCoverage(deps, stored, plan.coverage);
-  return progress.lastOutcome(plan.changes);
+  const outcome = progress.lastOutcome(plan.changes);
+  const { failure } = outcome;
+  if (failure)
+    deps.logger.warn({ table: failure.table, code: failure.code, reason: failure.message }, 'snapshots cannot be read');
+  return outcome;
 }
 
 /** Whether the current snapshot could not be read. */

@@ -34,6 +34,7 @@ async function dumpTable(clients: CatalogClients, tableId: string): Promise<stri
   for (const snapshot of snapshots) {
     const { snapshotId } = snapshot;
     lines.push({ ...snapshot, tableId: '', fetchedAt: undefined, expiredAt: snapshot.expiredAt && 'expired' });
+    if (!snapshot.captured) continue;
     const stats = await clients.statistics.getTableStats({ tableId, snapshotId });
     lines.push({ ...stats, tableId: '', fetchedAt: undefined });
     const files: string[] = [];
