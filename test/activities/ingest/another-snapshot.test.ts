@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Entry } from '../../formats/iceberg/write-table.ts';
-import { FolderHistory, type WrittenSnapshot } from './folder-history.ts';
+import { THREE_SNAPSHOTS, type WrittenSnapshot, writeThreeSnapshots } from './folder-history.ts';
 import { FolderTables } from './folder-tables.ts';
 
 let tables: FolderTables;
@@ -11,19 +11,10 @@ afterAll(() => tables[Symbol.asyncDispose]());
 
 const kept = (path: string, by: number): Entry => ({ path, status: 0, snapshot_id: by, sequence_number: by });
 
-/** A table with the snapshots 1 (a), 2 (a and b) and 3 (a, b and c). */
+/** A table that is ingested. */
 async function threeSnapshots() {
   const warehouse = tables.warehouse();
-  const table = new FolderHistory(warehouse);
-  table.manifest('m1', 1, [{ path: 'a' }]);
-  table.manifest('m2', 2, [{ path: 'b' }]);
-  table.manifest('m3', 3, [{ path: 'c' }]);
-  const snapshots: WrittenSnapshot[] = [
-    { id: 1, manifests: ['m1'] },
-    { id: 2, parent: 1, manifests: ['m1', 'm2'] },
-    { id: 3, parent: 2, manifests: ['m1', 'm2', 'm3'] },
-  ];
-  table.write(snapshots);
+  const table = writeThreeSnapshots(warehouse);
   const connected = await tables.connect(warehouse);
   const { ingest, plan, list } = connected;
   expect(await ingest()).toMatchObject({ changed: true, counts: { snapshotsIngested: 3 } });
@@ -36,7 +27,7 @@ async function threeSnapshots() {
     }
     return files;
   };
-  return { table, snapshots, ...connected, paths };
+  return { table, snapshots: THREE_SNAPSHOTS, ...connected, paths };
 }
 
 const before = { 1: ['a 10'], 2: ['a 10', 'b 10'], 3: ['a 10', 'b 10', 'c 10'] };

@@ -82,3 +82,18 @@ export class FolderHistory {
     return join(this.#metadata, name);
   }
 }
+
+export const THREE_SNAPSHOTS: readonly WrittenSnapshot[] = [
+  { id: 1, manifests: ['m1'] },
+  { id: 2, parent: 1, manifests: ['m1', 'm2'] },
+  { id: 3, parent: 2, manifests: ['m1', 'm2', 'm3'] },
+];
+
+/** A table with the snapshots 1 (a), 2 (a and b) and 3 (a, b and c): THREE_SNAPSHOTS. */
+export function writeThreeSnapshots(warehouse: string): FolderHistory {
+  const table = new FolderHistory(warehouse);
+  table.manifest('m1', 1, [{ path: 'a' }]);
+  table.manifest('m2', 2, [{ path: 'b' }]);
+  table.manifest('m3', 3, [{ path: 'c' }]);
+  return table.write(THREE_SNAPSHOTS);
+}

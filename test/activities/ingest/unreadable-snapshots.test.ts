@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { ingestTables } from '../../../src/activities/ingest-tables.ts';
 import { failure, refusal } from '../../catalog/harness.ts';
 import { run, STEP } from '../run-activity.ts';
-import { FolderHistory, type WrittenSnapshot } from './folder-history.ts';
+import { FolderHistory, THREE_SNAPSHOTS, writeThreeSnapshots } from './folder-history.ts';
 import { FolderTables } from './folder-tables.ts';
 
 let tables: FolderTables;
@@ -11,20 +11,10 @@ beforeAll(async () => {
 });
 afterAll(() => tables[Symbol.asyncDispose]());
 
-const SNAPSHOTS: WrittenSnapshot[] = [
-  { id: 1, manifests: ['m1'] },
-  { id: 2, parent: 1, manifests: ['m1', 'm2'] },
-  { id: 3, parent: 2, manifests: ['m1', 'm2', 'm3'] },
-];
-
-/** A table with the snapshots 1 (a), 2 (a and b) and 3 (a, b and c), which is not ingested yet. */
+/** A table that is not ingested yet. */
 async function threeSnapshots() {
   const warehouse = tables.warehouse();
-  const table = new FolderHistory(warehouse);
-  table.manifest('m1', 1, [{ path: 'a' }]);
-  table.manifest('m2', 2, [{ path: 'b' }]);
-  table.manifest('m3', 3, [{ path: 'c' }]);
-  table.write(SNAPSHOTS);
+  const table = writeThreeSnapshots(warehouse);
   const connected = await tables.connect(warehouse);
   /** The files of each snapshot, or why it cannot be read. */
   const snapshots = async () => {
@@ -64,7 +54,7 @@ describe.each(damages)('a manifest list that %s', (_, bytes, reason) => {
     expect(await tableOf()).toMatchObject({ currentSnapshotId: 3n, unreadableSnapshots: 1 });
 
     table.manifest('m4', 4, [{ path: 'd' }]);
-    table.write([...SNAPSHOTS, { id: 4, parent: 3, manifests: ['m1', 'm2', 'm3', 'm4'] }]);
+    table.write([...THREE_SNAPSHOTS, { id: 4, parent: 3, manifests: ['m1', 'm2', 'm3', 'm4'] }]);
     const next = await ingest();
     expect(next).toMatchObject({ changed: true, counts: { snapshotsIngested: 1 } });
     expect(next.failure).toBeUndefined();
@@ -89,7 +79,7 @@ it('a full rescan, and a job of the changed table, read a snapshot whose file wa
     await ingest();
     expect(await snapshots()).toEqual({ ...files, 1: expect.stringMatching(/snap-1/) });
     table.damage('snap-1.avro', list);
-    if (!isFull) table.write(SNAPSHOTS, { properties: { owner: 'sales' } });
+    if (!isFull) table.write(THREE_SNAPSHOTS, { properties: { owner: 'sales' } });
     const outcome = await ingest(isFull);
     expect(outcome).toMatchObject({ changed: true, counts: { snapshotsIngested: 1 } });
     expect(outcome.failure).toBeUndefined();
@@ -131,7 +121,7 @@ it('snapshots that are in stay, if their metadata is lost later, and new ones co
   await ingest();
   table.damage('snap-3.avro');
   table.manifest('m4', 4, [{ path: 'd' }]);
-  table.write([...SNAPSHOTS, { id: 4, parent: 3, manifests: ['m1', 'm2', 'm3', 'm4'] }]);
+  table.write([...THREE_SNAPSHOTS, { id: 4, parent: 3, manifests: ['m1', 'm2', 'm3', 'm4'] }]);
   // Its base cannot be read any more: all its files are.
   expect((await ingest()).failure).toBeUndefined();
   expect(await snapshots()).toEqual({ ...files, 4: 'a,b,c,d' });
@@ -172,7 +162,7 @@ it('a table that changes while it is read gets on, once its unreadable snapshot 
   const { table, ingest, deps, tableOf } = await threeSnapshots();
   table.damage('snap-2.avro');
   await ingest();
-  const snapshots = [...SNAPSHOTS, { id: 4, parent: 3, manifests: ['m1', 'm2', 'm3'] }];
+  const snapshots = [...THREE_SNAPSHOTS, { id: 4, parent: 3, manifests: ['m1', 'm2', 'm3'] }];
   table.write(snapshots);
   const { fileChanges } = deps.catalog;
   const { commitSnapshot } = fileChanges;
