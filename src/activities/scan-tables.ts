@@ -109,8 +109,10 @@ async function scanBatch(
   // Files are captured only of tables that the catalog has.
   const isTaken = (_: unknown, i: number) => !isCaptureOnly || Boolean(allBound?.[i]?.objectId);
   const [taken, bound] = [named.filter(isTaken), allBound?.filter(isTaken)];
+  // A retry reads what failed, changed or not: an old snapshot may be readable by now.
+  const all = input.full || input.retryOf;
   const changed =
-    bound && !input.full ? await changedTables({ upstream, connector, capture, heartbeat }, taken, bound) : taken;
+    bound && !all ? await changedTables({ upstream, connector, capture, heartbeat }, taken, bound) : taken;
   return {
     cursor: listed.cursor,
     counts: {

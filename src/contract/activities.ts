@@ -134,6 +134,8 @@ export interface RequestOptions extends CaptureOverrides {
   scope?: ReconcileScope;
   /** Instead of `scope` and `snapshots`: the job whose recorded request has them. They are too long to be repeated in each input. */
   requestOf?: string;
+  /** The job tries again what has failed: it also reports snapshots that an earlier job found to be unreadable. */
+  retries?: true;
 }
 
 /** A step that counts something. */
@@ -247,7 +249,7 @@ export interface UnreadableSnapshots {
   /** How many the job reports: those that no earlier job has found, and the current one. */
   count: number;
   /** The first of these (decimal), and why it cannot be read. Absent if `count` is 0. */
-  first?: { snapshotId: string; reason: string };
+  first?: { snapshotId: string; reason: string; isCaptured: boolean };
 }
 
 /** The outcome of one slice of one table. */

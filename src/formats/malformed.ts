@@ -5,7 +5,8 @@ export class MalformedError extends Error {
   override readonly name = 'MalformedError';
 }
 
-const RESTORE = ' Restore the file, or roll the table back to a state without it.';
+/** What helps against damage. */
+export const RESTORE = ' Restore the file, or roll the table back to a state without it.';
 
 /**
  * Returns the error that users see for a metadata file: `DATA_LOSS` that names the file, what was found and what to do. Errors with

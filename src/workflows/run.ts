@@ -85,7 +85,8 @@ export function readOptions({
   claim,
   job,
 }: Pick<Run, 'request' | 'claim' | 'job'>): JobClaim & RequestOptions & { full: boolean; dryRun?: boolean } {
-  const { full = false, scope, snapshots, mode, dryRun } = request;
+  const { full = false, scope, snapshots, mode, dryRun, retryOf } = request;
   const isLong = JSON.stringify({ scope, snapshots }).length > MAX_REPEATED;
-  return { ...claim, full, ...(isLong ? { requestOf: job.id } : { scope, snapshots }), mode, dryRun };
+  const selection = isLong ? { requestOf: job.id } : { scope, snapshots };
+  return { ...claim, full, ...selection, mode, dryRun, ...(retryOf && { retries: true }) };
 }

@@ -1,4 +1,5 @@
 import type { CodedError } from '../../errors.ts';
+import { RESTORE } from '../../formats/malformed.ts';
 import type { SnapshotDescriptor, TableReader } from '../../formats/table-reader.ts';
 import { truncate } from '../../text.ts';
 import type { TableIngest } from '../plan/table-ingest.ts';
@@ -30,7 +31,8 @@ export class UnreadableSnapshots {
   }
 
   /**
-   * The job reports a snapshot once: if no earlier job has found it to be unreadable. The current one is reported by every job.
+   * The job reports a snapshot if no earlier job has found it to be unreadable, or if it tries again what failed. The current one is reported by every
+   * job.
    *
    * @param isCounted an earlier attempt has counted it, and ended before it was stored
    */
@@ -39,10 +41,12 @@ export class UnreadableSnapshots {
     const isReported = this.#isReported(snapshotId);
     const { count = 0, first } = this.#progress.unreadable ?? {};
     const id = String(snapshotId);
+    const isCaptured = this.#plan.snapshots.captured.has(snapshotId);
+    const own = { snapshotId: id, reason: reasonOf(error, MAX_REPORTED), isCaptured };
     this.#progress.unreadable = {
       last: id,
       count: count + (isReported && !isCounted ? 1 : 0),
-      first: first ?? (isReported ? { snapshotId: id, reason: truncate(error.message, MAX_REPORTED) } : undefined),
+      first: first ?? (isReported ? own : undefined),
     };
     this.#kept.push({ snapshot, error });
     if (this.#kept.length >= MAX_KEPT) await this.store();
@@ -60,12 +64,18 @@ export class UnreadableSnapshots {
     if (found) await refuseChanged(upstream, table, this.#reader, found.error);
     for (const { snapshot, error } of kept) {
       const stored = messages.get(snapshot.snapshotId);
-      if (!stored?.captured) await putMetadata(deps, tableId, snapshot, stored, truncate(error.message, MAX_REASON));
+      if (!stored?.captured) await putMetadata(deps, tableId, snapshot, stored, reasonOf(error, MAX_REASON));
     }
   }
 
   #isReported(snapshotId: bigint): boolean {
     const isKnown = Boolean(this.#plan.snapshots.messages.get(snapshotId)?.unreadable);
-    return !isKnown || snapshotId === this.#reader.descriptor.currentSnapshotId;
+    return !isKnown || Boolean(this.#input.retries) || snapshotId === this.#reader.descriptor.currentSnapshotId;
   }
+}
+
+/** Why a snapshot cannot be read, and what brings it in. */
+function reasonOf({ message }: CodedError, maxLength: number): string {
+  const advice = ' Restore the file and run a job with --full.';
+  return truncate(message.replace(RESTORE, ''), maxLength - advice.length) + advice;
 }

@@ -18,6 +18,8 @@ export interface TableIngest extends CaptureOverrides {
   /** Verify the snapshots that are in the catalog, and repair what differs. */
   full: boolean;
   scope?: ReconcileScope;
+  /** Report snapshots that an earlier job found to be unreadable. */
+  retries?: boolean;
   heartbeat: Heartbeat;
   /** Leave big snapshots to file groups. Absent: every snapshot is ingested in one go. */
   split?: SplitSize;

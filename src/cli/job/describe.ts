@@ -1,5 +1,6 @@
 import { countersOf, isEnded } from '../../contract/progress-message.ts';
 import type { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
+import { plurals } from '../../text.ts';
 import { details } from '../io/details.ts';
 import { bytes, count, duration, NONE, time, word } from '../io/format.ts';
 
@@ -23,6 +24,7 @@ export function describeJob(job: ReconcileJob): string[] {
     ['retry of', job.retryOfJobId],
     ['mode', (job.fullRescan ? 'full' : 'incremental') + (job.dryRun ? ', dry run: writes nothing' : '')],
     ['tables', tablesText(job)],
+    ['left out', leftOutText(job)],
     ['views', viewsText(job)],
     ['dropped', droppedText(job)],
     ['errors', count(countersOf(job).errors)],
@@ -64,10 +66,14 @@ function tablesText(job: ReconcileJob): string {
     `${count(c.tablesChanged)} changed`,
     `${count(c.tablesUnchanged)} unchanged`,
   ];
-  if (c.tablesFiltered > 0n) parts.push(`${count(c.tablesFiltered)} filtered`);
-  if (c.namespacesFiltered > 0n) parts.push(`${count(c.namespacesFiltered)} namespaces filtered`);
   if (c.tablesMissing > 0n) parts.push(`${count(c.tablesMissing)} missing`);
   return parts.join(', ');
+}
+
+/** What the connector's patterns left out; empty if nothing. */
+function leftOutText(job: ReconcileJob): string {
+  const { tablesFiltered, namespacesFiltered } = countersOf(job);
+  return plurals([Number(tablesFiltered), 'table'], [Number(namespacesFiltered), 'namespace']);
 }
 
 /** Empty if nothing was dropped. */

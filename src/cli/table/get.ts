@@ -58,7 +58,7 @@ function describeTable(table: Table): string[] {
 }
 
 const unreadableText = ({ unreadableSnapshots: count }: Table) =>
-  `${plural(count, 'snapshot')}: see reconciler snapshot list`;
+  `${plural(count, 'snapshot')}: reconciler snapshot list --json has the reasons`;
 
 const refText = (ref: SnapshotRef) => `${ref.name} (${word(ref.type, 'SNAPSHOT_REF_TYPE_')}) ${ref.snapshotId}`;
 

@@ -127,7 +127,7 @@ it('snapshots that are in stay, if their metadata is lost later, and new ones co
   expect(await snapshots()).toEqual({ ...files, 4: 'a,b,c,d' });
   // A full rescan cannot verify it, and says so.
   const { failure: reported } = await ingest(true);
-  expect(reported?.message).toMatch(/^Snapshot 3 cannot be read/);
+  expect(reported?.message).toMatch(/^Snapshot 3 cannot be verified: .* What was ingested of it stays\.$/);
   expect(await snapshots()).toEqual({ ...files, 4: 'a,b,c,d' });
 });
 
@@ -179,7 +179,7 @@ it('a table that changes while it is read gets on, once its unreadable snapshot 
 it('an attempt that was killed before it stored its unreadable snapshot counts it once', async () => {
   const { table, ingest } = await threeSnapshots();
   table.damage('snap-2.avro');
-  const unreadable = { last: '2', count: 1, first: { snapshotId: '2', reason: 'It is gone.' } };
+  const unreadable = { last: '2', count: 1, first: { snapshotId: '2', reason: 'It is gone.', isCaptured: false } };
   const { failure: reported } = await ingest(false, {}, { counts: {}, cursor: { unreadable } });
   expect(reported?.message).toMatch(/^Snapshot 2 cannot be read/);
 });
@@ -190,7 +190,7 @@ it('the next slice of a full rescan reads unreadable snapshots after one whose f
   await ingest();
   table.damage('snap-1.avro');
   table.damage('snap-3.avro', list);
-  const unreadable = { last: '1', count: 1, first: { snapshotId: '1', reason: 'It is gone.' } };
+  const unreadable = { last: '1', count: 1, first: { snapshotId: '1', reason: 'It is gone.', isCaptured: false } };
   await ingest(true, {}, { counts: {}, cursor: { verified: '1', unreadable } });
   expect(await snapshots()).toEqual(files);
 });
@@ -207,4 +207,16 @@ it('a table that fails in a pack after its unreadable snapshot was stored report
   const { again } = await run(() => ingestTables(deps, { ...STEP, connectorId, tables, full: false, split: false }));
   const { failure: reported } = await ingest(false, { cursor: again[0]?.cursor });
   expect(reported?.message).toMatch(/^Snapshot 2 cannot be read/);
+});
+
+it('a retry reports what it still cannot read, though an earlier job has', async () => {
+  const { table, ingest, snapshots } = await threeSnapshots();
+  const list = table.damage('snap-2.avro');
+  await ingest();
+  expect((await ingest(false, { retries: true })).failure?.message).toMatch(
+    /^Snapshot 2 cannot be read: .*snap-2\.avro.* Restore the file and run a job with --full\. Everything else/,
+  );
+  table.damage('snap-2.avro', list);
+  expect((await ingest(false, { retries: true })).failure).toBeUndefined();
+  expect(await snapshots()).toEqual(files);
 });
