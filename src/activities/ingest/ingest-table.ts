@@ -3,11 +3,15 @@ import { NotATableError } from '../../formats/not-a-table.ts';
 import type { TableReader } from '../../formats/table-reader.ts';
 import type { TableIngest } from '../plan/table-ingest.ts';
 import { planTable } from '../plan/table-plan.ts';
+import { collectGarbageSoon } from '../runtime/collect-garbage.ts';
 import { applyPlan } from './apply-plan.ts';
 import { abortIfTableChanged } from './changed-table.ts';
 import { withFooterMetrics } from './footer-metrics.ts';
 import { passOver } from './not-a-table.ts';
 import { recordPlan } from './record-plan.ts';
+
+/** Parsed, metadata takes several times its size. */
+const LARGE_METADATA_BYTES = 8 * 1024 * 1024;
 
 /**
  * Brings one table of the upstream up to date in the catalog: plans what is to be done, and does it. A dry run records the plan instead.
@@ -22,7 +26,12 @@ export async function ingestTable(input: TableIngest): Promise<TableOutcome> {
     if (error instanceof NotATableError) return passOver(input, error);
     throw error;
   }
-  return ingestOpened(input, reader);
+  const metadataBytes = reader.bytesRead;
+  try {
+    return await ingestOpened(input, reader);
+  } finally {
+    if (metadataBytes > LARGE_METADATA_BYTES) collectGarbageSoon();
+  }
 }
 
 async function ingestOpened(input: TableIngest, table: TableReader): Promise<TableOutcome> {

@@ -1,0 +1,27 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+/** Tables whose activities end together cause one collection. */
+const DELAY_MS = 200;
+
+let pending: NodeJS.Timeout | undefined;
+let collect: (() => void) | undefined;
+
+/**
+ * Collects garbage shortly. V8 waits until the heap is a multiple of what it last kept: after a table with large metadata, a worker would hold
+ * hundreds of megabytes of garbage while it ingests others.
+ */
+export function collectGarbageSoon(): void {
+  if (pending) return;
+  pending = setTimeout(() => {
+    pending = undefined;
+    collect ??= exposedCollector();
+    collect();
+  }, DELAY_MS).unref();
+}
+
+/** The function `gc`, which a new context gets once the flag is set. */
+function exposedCollector(): () => void {
+  setFlagsFromString('--expose-gc');
+  return runInNewContext('gc') as () => void;
+}

@@ -1,0 +1,9 @@
+import { it } from '@jest/globals';
+import { collectGarbageSoon } from '../../../src/activities/runtime/collect-garbage.ts';
+import { poll } from '../../jest/poll.ts';
+
+it('frees what nothing refers to any more', async () => {
+  const metadata = new WeakRef(Array.from({ length: 1_000_000 }, (_, i) => ({ i })));
+  collectGarbageSoon();
+  await poll(() => metadata.deref() === undefined, { timeout: 5_000 }).toBe(true);
+});
