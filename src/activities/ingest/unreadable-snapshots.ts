@@ -4,6 +4,7 @@ import type { SnapshotDescriptor, TableReader } from '../../formats/table-reader
 import { truncate } from '../../text.ts';
 import type { TableIngest } from '../plan/table-ingest.ts';
 import type { TablePlan } from '../plan/table-plan.ts';
+import { describeError } from '../runtime/failures.ts';
 import { refuseChanged } from './changed-table.ts';
 import type { IngestProgress } from './ingest-progress.ts';
 import { putMetadata } from './put-metadata.ts';
@@ -74,8 +75,9 @@ export class UnreadableSnapshots {
   }
 }
 
-/** Why a snapshot cannot be read, and what brings it in. */
-function reasonOf({ message }: CodedError, maxLength: number): string {
+/** Why a snapshot cannot be read, and what brings it in: a text that may be stored and shown, whatever the broken file contains. */
+function reasonOf(error: CodedError, maxLength: number): string {
   const advice = ' Restore the file and run a job with --full.';
-  return truncate(message.replace(RESTORE, ''), maxLength - advice.length) + advice;
+  const message = describeError(error).message.replace(RESTORE, '').replaceAll('\0', '\u{fffd}');
+  return truncate(message, maxLength - advice.length) + advice;
 }

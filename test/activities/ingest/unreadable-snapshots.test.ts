@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { ingestTables } from '../../../src/activities/ingest-tables.ts';
+import { rememberConnectorSecret } from '../../../src/secrets.ts';
 import { failure, refusal } from '../../catalog/harness.ts';
 import { run, STEP } from '../run-activity.ts';
 import { FolderHistory, THREE_SNAPSHOTS, writeThreeSnapshots } from './folder-history.ts';
@@ -70,6 +71,20 @@ it('plans and statistics of an unreadable snapshot are refused with the reason',
   const refused = refusal('FAILED_PRECONDITION', 'cannot be read upstream: manifest list of snapshot 2');
   expect(await failure(plan(2n))).toEqual(refused);
   expect(await failure(columns(2n))).toEqual(refused);
+});
+
+it('the reason has neither a secret nor a NUL character, whatever the metadata contain', async () => {
+  rememberConnectorSecret('a-hidden-secret');
+  const { table, ingest, snapshots } = await threeSnapshots();
+  table.manifest('m4', 4, [{ path: 'd' }], { path: table.path('a-hidden-secret\0.avro') });
+  table.write([...THREE_SNAPSHOTS, { id: 4, parent: 3, manifests: ['m1', 'm2', 'm3', 'm4'] }]);
+  const { failure: reported } = await ingest();
+  const { 4: reason, ...others } = await snapshots();
+  expect(others).toEqual(files);
+  for (const text of [reason, reported?.message]) {
+    expect(text).toMatch(/manifest .* cannot be read/);
+    expect(text).not.toMatch(/a-hidden-secret|\0/);
+  }
 });
 
 it('a full rescan, and a job of the changed table, read a snapshot whose file was restored', async () => {
