@@ -36,8 +36,8 @@ type Deps = Pick<ActivityDeps, 'catalog'>;
 /**
  * Finds out which snapshots the catalog has without listing them. The history up to the heads that the catalog knows is expected to be
  * stored, and a digest confirms it. Only snapshots that are newer, or not ancestors of those heads, are looked up. If anything else differs
- * (a snapshot expired upstream, came back, is another one, or is missing in the catalog), the catalog responds with its list, page by page. The resulting
- * plan is always the same as with `listStoredSnapshots`.
+ * (a snapshot expired upstream, came back, is another one, or is missing in the catalog), the catalog responds with its list, page by page.
+ * The resulting plan is always the same as with `listStoredSnapshots`.
  *
  * @param also looked up in any case
  * @param captured whether the files of the snapshots matter

@@ -25,14 +25,12 @@ export function isAccessError(error: unknown): boolean {
 }
 
 const ACCESS: ReadonlySet<string> = new Set<CodeName>([
-  ...([
-    'UNAUTHENTICATED',
-    'PERMISSION_DENIED',
-    'UNAVAILABLE',
-    'DEADLINE_EXCEEDED',
-    'RESOURCE_EXHAUSTED',
-    'INVALID_ARGUMENT',
-    'FAILED_PRECONDITION',
-    'UNIMPLEMENTED',
-  ] as const),
+  'UNAUTHENTICATED',
+  'PERMISSION_DENIED',
+  'UNAVAILABLE',
+  'DEADLINE_EXCEEDED',
+  'RESOURCE_EXHAUSTED',
+  'INVALID_ARGUMENT',
+  'FAILED_PRECONDITION',
+  'UNIMPLEMENTED',
 ]);

@@ -10,8 +10,9 @@ const HELP = `
 A worker opens the upstream, lists a page of tables and reads one of them as a
 job would: its metadata and the manifest list of its current snapshot. It
 reports what it found and read, or whether the address, the credentials, a
-permission, a setting, the warehouse or the namespace is wrong. Without a name, the options describe a connector that is
-not stored. The exit code is 1 if anything is wrong.
+permission, a setting, the warehouse or the namespace is wrong. Without a name,
+the options describe a connector that is not stored. The exit code is 1 if
+anything is wrong.
 
 Examples:
   $ reconciler connector validate lake

@@ -80,7 +80,7 @@ export function awsCredentials(properties: Properties, service: AwsService): Aws
   return provider;
 }
 
-/** Whether the credentials that these properties select belong to the worker (its AWS chain, or one of its profiles), or are a role assumed with them. */
+/** Whether the credentials that these properties select are the worker's (its AWS chain or a profile), or a role assumed with them. */
 export function areWorkers(properties: Properties, service: AwsService): boolean {
   return sourceOf(properties, service).keys === undefined;
 }

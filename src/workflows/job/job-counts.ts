@@ -1,8 +1,12 @@
 import { addCounts, type Counters } from '../../contract/job.ts';
 
 /** What is counted again if a step is. */
-const SCANNED: ReadonlySet<keyof Counters> = new Set([
-  ...(['tablesScanned', 'tablesChanged', 'tablesUnchanged', 'tablesFiltered', 'namespacesFiltered'] as const),
+const SCANNED: ReadonlySet<keyof Counters> = new Set<keyof Counters>([
+  'tablesScanned',
+  'tablesChanged',
+  'tablesUnchanged',
+  'tablesFiltered',
+  'namespacesFiltered',
 ]);
 
 /** What a job has counted: steps that have ended, and running ones as far as their workers have reported. No counter ever falls. */

@@ -25,8 +25,9 @@ export interface CountedSnapshot {
 /**
  * Counts the rows that a reader of the snapshot sees. The count is computed at the first request and stored.
  *
- * @returns without a count if the metadata does not determine it: nobody counted the records of a file, there are equality deletes, position delete files that do not
- *   belong to exactly one live data file, or several for the same data file, which may delete a row twice; or the snapshot was deleted
+ * @returns without a count if the metadata does not determine it: nobody counted the records of a file, there are equality deletes, position
+ *   delete files that do not belong to exactly one live data file, or several for the same data file, which may delete a row twice; or the
+ *   snapshot was deleted
  */
 export async function countLiveRows(db: Db, stored: StoredSnapshot): Promise<CountedSnapshot> {
   if (stored.live_rows !== null) return { row: stored, liveRowCount: countFromText(stored.live_rows) };

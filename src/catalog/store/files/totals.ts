@@ -13,7 +13,7 @@ const STEP = 500;
 /** Totals of the live files of one kind; `bytes` is the sum of their sizes. */
 export interface KindTotals {
   files: bigint;
-  /** Of the files whose records were counted. */
+  /** The sum over the files whose records were counted. */
   records: bigint;
   bytes: bigint;
   /** Number of files whose records nobody counted. */

@@ -2,7 +2,6 @@ import { type Insertable, type Kysely, type Selectable, sql } from 'kysely';
 import { CodedError } from '../../../errors.ts';
 import type { Snapshot } from '../../../generated/reconciler/v1/snapshots.ts';
 import { compiledQuery, compiledWrite } from '../database/compiled-query.ts';
-
 import { notFound } from '../database/errors.ts';
 import { date, jsonMap, ms } from '../database/json.ts';
 import { cutPage } from '../database/page-cut.ts';

@@ -1,6 +1,6 @@
 import { CodedError } from '../../../errors.ts';
 import { type AvroBlock, AvroContainer } from '../../avro/container.ts';
-import { fileError, MalformedError } from '../../malformed.ts';
+import { fileError, MalformedError, RESTORE } from '../../malformed.ts';
 import type { PartitionSpec } from '../../table-reader.ts';
 import type { MetadataFiles } from '../metadata-files.ts';
 import { ADDED, DELETED, type ManifestEntry, manifestEntryReader, type ReadEntry } from './manifest-entry.ts';
@@ -184,7 +184,6 @@ function requireWhole({ path, length, added, existing, deleted }: ManifestFile, 
     return;
   throw new CodedError(
     'DATA_LOSS',
-    `manifest ${path} is truncated: it has ${bytes} bytes, but the manifest list gives its length as ${length}. ` +
-      'Restore the file, or roll the table back to a state without it.',
+    `manifest ${path} is truncated: it has ${bytes} bytes, but the manifest list gives its length as ${length}.${RESTORE}`,
   );
 }
