@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { Sqlite } from '../../../src/catalog/store/database/sqlite.ts';
-import { added, removed, TestTable } from '../files.ts';
+import { poll } from '../../jest/poll.ts';
+import { added, encode, removed, TestTable } from '../files.ts';
 import { failure, refusal, TestCatalog } from '../harness.ts';
 
 let catalog: TestCatalog;
@@ -72,6 +73,38 @@ it('a snapshot that is staged on the old one is staged again on the new one', as
   expect(await table.paths(4)).toEqual(['d', 'x']);
   expect(await table.stats(4)).toMatchObject({ dataFileCount: 2n, rowCount: 17n });
 });
+
+it('a stream that has begun on the old one cannot finish', async () => {
+  const table = await threeSnapshots();
+  // So many that some are written before the stream ends.
+  const changes = Array.from({ length: 2500 }, (_, i) => file(`d${i}`));
+  const next = { snapshotId: 4, base: 2, inHeader: true, changes, chunk: 2500 };
+  async function* replacedMeanwhile() {
+    for await (const request of table.requests({ ...next, finish: false })) yield request;
+    await poll(() => stagedAt(table, 4)).toBeGreaterThan(0);
+    await table.send(another);
+    yield encode({ $case: 'finish', value: {} });
+  }
+  expect(await failure(catalog.clients.fileChanges.commitSnapshot(replacedMeanwhile()))).toEqual(
+    refusal('ABORTED', 'snapshot 4'),
+  );
+  await table.send({ ...next, expected: { data: 2502 } });
+  expect(await table.paths(4)).toEqual(['a', ...changes.map(({ file }) => file?.filePath), 'x'].sort());
+});
+
+/** Number of files that a snapshot adds, though it is only staged. */
+function stagedAt({ tableId }: TestTable, snapshotId: number): unknown {
+  const db = new Sqlite(catalog.file, { readonly: true });
+  const count = db
+    .prepare(
+      `select count(*) from memberships m join snapshots s on s.chain_num = m.chain_num and s.ord = m.added_ord
+       join tables t on t.table_num = s.table_num where t.table_id = ? and s.snapshot_id = ?`,
+    )
+    .pluck()
+    .get(tableId, String(snapshotId));
+  db.close();
+  return count;
+}
 
 it('another snapshot without files takes the place of the old one with its files', async () => {
   const table = await threeSnapshots();
