@@ -28,6 +28,11 @@ export function newId(kind: IdKind): string {
   return `${kind}_${sortableId()}`;
 }
 
+/** The id of a whole catalog, as the schedules in Temporal carry it. */
+export function newServiceId(): string {
+  return `svc_${sortableId()}`;
+}
+
 /** A version of a resource. Every update stores a new one. */
 export function newEtag(): string {
   return Buffer.from(randomBytes(9)).toString('base64url');

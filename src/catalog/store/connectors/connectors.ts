@@ -27,6 +27,7 @@ export async function insertConnector(db: Db, connector: Connector): Promise<Con
     claim_epoch: 0,
     claim_run_id: '',
     delete_contents: 0,
+    unverified_since: null,
     last_alert: '',
     body: body(connector),
     created_at: now,

@@ -8,6 +8,7 @@ import type { ObjectKind } from '../../../generated/reconciler/internal/v1/bindi
  * are checked to be safe integers before they are stored. `num` columns are internal numbers, which never leave the database.
  */
 export interface Schema {
+  service: ServiceRow;
   catalogs: CatalogRow;
   namespaces: NamespaceRow;
   object_names: ObjectNameRow;
@@ -34,6 +35,16 @@ export interface Schema {
   put_columns: PutColumnRow;
   file_sketches: FileSketchesRow;
   derived_ndv: DerivedNdvRow;
+}
+
+/** The only row of its table: what is known of the catalog as a whole. */
+export interface ServiceRow {
+  service_num: 1;
+  /** Distinguishes this catalog from others that use the same Temporal; a copy has it too, unless it was restored with a new one. */
+  catalog_id: string;
+  created_at: number;
+  /** When the database was last restored from a backup; null if never. */
+  restored_at: number | null;
 }
 
 interface Resource {
@@ -153,6 +164,8 @@ export interface ConnectorRow extends Resource {
   claim_run_id: string;
   /** 1 if it is being deleted together with the tables and views that it owns. */
   delete_contents: number;
+  /** The restore since which no job has verified all its tables in full; null if there is none. */
+  unverified_since: number | null;
   /** The last alert for its webhook, as JSON (see alerts.ts); empty if there was none. */
   last_alert: string;
   /** proto3 JSON of the Connector without what the other columns hold. */
