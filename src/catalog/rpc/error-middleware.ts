@@ -12,8 +12,10 @@ import { InvalidRequest } from './violations.ts';
 /**
  * Converts errors to gRPC statuses. A CodedError keeps its code and message and gets google.rpc details. Any other error is logged, and
  * the client receives INTERNAL without details.
+ *
+ * @param explain returns a CodedError for an error that the database explains, and other errors as they are
  */
-export function errorMiddleware(logger: Logger) {
+export function errorMiddleware(logger: Logger, explain: (error: unknown) => unknown) {
   return async function* handleErrors<Request, Response>(
     call: ServerMiddlewareCall<Request, Response>,
     context: CallContext,
@@ -28,7 +30,7 @@ export function errorMiddleware(logger: Logger) {
       }
       return yield* call.next(call.request, context);
     } catch (error) {
-      throw toServerError(error, { method: call.method.path, ...subjectOf(call.request) }, logger);
+      throw toServerError(explain(error), { method: call.method.path, ...subjectOf(call.request) }, logger);
     }
   };
 }

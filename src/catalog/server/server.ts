@@ -22,8 +22,10 @@ import { createPurge } from '../store/cleanup/purge.ts';
 import { type Database, openDatabase } from '../store/database/database.ts';
 import { lockDatabase } from '../store/database/database-lock.ts';
 import { discardReplacements } from '../store/ingest/replace-stream.ts';
+import { checkDatabase } from './check-database.ts';
 import { readDescriptorSet } from './descriptor-set.ts';
 import { addServices, SERVICE_NAMES } from './services.ts';
+import { watchDatabase } from './watch-database.ts';
 
 export interface CatalogOptions {
   /** host:port; port 0 selects a free port. */
@@ -44,6 +46,8 @@ export interface RunningCatalog {
   address: string;
   metricsAddress?: string;
   healthAddress?: string;
+  /** Resolves with the reason if the service must not go on: another service may use its database. Stop it then. */
+  failed: Promise<CodedError>;
   /** Accepts no more calls, waits up to 10 s for running calls, then closes the database. */
   stop(): Promise<void>;
 }
@@ -56,18 +60,21 @@ const DRAIN_MS = 10_000;
 /**
  * Starts the catalog service.
  *
- * @throws CodedError UNAVAILABLE if the service cannot listen on an address or open the database, FAILED_PRECONDITION if a newer version
- *   has written the database or another catalog service uses it
+ * @throws CodedError UNAVAILABLE if the service cannot listen on an address or open the database, DATA_LOSS if the database is too damaged to
+ *   be opened, FAILED_PRECONDITION if a newer version has written it or another catalog service uses it
  */
 export async function startCatalog(options: CatalogOptions): Promise<RunningCatalog> {
   const { logger } = options;
   const lock = await lockDatabase(options.databaseFile, {
     onWait: () => logger.warn({ database: options.databaseFile }, 'waiting for another catalog service to stop'),
   });
+  const check = await checkDatabase(options.databaseFile, logger);
   const database = await openDatabase(options.databaseFile).catch((error) => {
+    check.stop();
     lock.release();
     throw error;
   });
+  check.report(database.health);
   const purge = createPurge(database.db, logger);
   const temporal = lazyJobs(options.jobs);
   const metrics = options.metricsAddress === undefined ? undefined : createCatalogMetrics(database);
@@ -87,7 +94,11 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
     await serveHttpEndpoints(endpoints, options, { metrics, database, isServing: () => serving });
     const port = await listen(server, options.address);
     serving = true;
-    for (const name of SERVICE_NAMES) health.setStatus('healthy', name);
+    const setHealthy = (isHealthy: boolean) => {
+      for (const name of ['', ...SERVICE_NAMES]) health.setStatus(isHealthy ? 'healthy' : 'unhealthy', name);
+    };
+    setHealthy(true);
+    const watch = watchDatabase(database.health, lock, { logger, setHealthy });
     purge.kick();
     deletions.resume();
     const address = `${options.address.slice(0, options.address.lastIndexOf(':'))}:${port}`;
@@ -95,7 +106,9 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
     let stopped: Promise<void> | undefined;
     const stop = async (): Promise<void> => {
       serving = false;
-      for (const name of ['', ...SERVICE_NAMES]) health.setStatus('unhealthy', name);
+      watch.stop();
+      check.stop();
+      setHealthy(false);
       await drain(server, logger);
       deletions.stop();
       lostJobs.stop();
@@ -111,9 +124,11 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
       address,
       metricsAddress: endpoints.metrics?.address,
       healthAddress: endpoints.health?.address,
+      failed: watch.unlocked,
       stop: () => (stopped ??= stop()),
     };
   } catch (error) {
+    check.stop();
     await closeEndpoints(endpoints);
     lostJobs.stop();
     schedules.stop();
@@ -163,7 +178,7 @@ function buildServer(deps: ServiceDeps, health: HealthState, metrics: CatalogMet
   const timed = metrics === undefined ? plain : plain.use(timeCalls(metrics));
   const server = (currentTracing() === undefined ? timed : timed.use(traceCalls))
     .use(errorDetailsServerMiddleware)
-    .use(errorMiddleware(deps.logger))
+    .use(errorMiddleware(deps.logger, (error) => deps.database.health.explain(error)))
     .use(fenceCalls);
   addServices(server, deps);
   server.add(HealthDefinition, HealthServiceImpl(health));

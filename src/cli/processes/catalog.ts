@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { readConfig } from '../../config.ts';
+import { CodedError } from '../../errors.ts';
 import { startTracing } from '../../telemetry/tracing/tracing.ts';
 import { addressOption } from '../catalog-session/address.ts';
 import { port } from '../io/options.ts';
@@ -29,6 +29,8 @@ export function define(command: Command): void {
 }
 
 async function run(listenOn: string | undefined, options: { port?: number; database?: string }): Promise<void> {
+  // The files that this process creates contain what the upstreams' catalogs contain: other users must not read them.
+  process.umask(0o077);
   const { stopped } = untilStopped();
   const config = readConfig();
   const [{ startCatalog }, { temporalJobControl }, { connectTemporal }, { openPayloadCodec }, { createLogger }] =
@@ -42,16 +44,16 @@ async function run(listenOn: string | undefined, options: { port?: number; datab
   const base = listenOn ?? config.address;
   const address = options.port === undefined ? base : `${base.slice(0, base.lastIndexOf(':'))}:${options.port}`;
   const databaseFile = resolve(options.database ?? join(config.dataDir, 'catalog.db'));
-  mkdirSync(dirname(databaseFile), { recursive: true });
   const logger = createLogger('catalog', config.logLevel);
   const tracing = await startTracing('reconciler-catalog');
   const codec = await openPayloadCodec(config.codecKeys);
   const jobs = temporalJobControl(() => connectTemporal(codec), config.temporalUi);
   const catalog = await startCatalog({ ...config, address, databaseFile, jobs, logger });
   logger.info({ address: catalog.address, databaseFile }, 'the catalog service is listening');
-  const signal = await stopped;
-  logger.info({ signal }, 'stopping');
+  const end = await Promise.race([stopped, catalog.failed]);
+  logger.info(typeof end === 'string' ? { signal: end } : {}, 'stopping');
   await catalog.stop();
   await jobs.close();
   await tracing?.close();
+  if (end instanceof Error) throw new CodedError('FAILED_PRECONDITION', end.message);
 }

@@ -1,20 +1,23 @@
-import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
 import type BetterSqlite from 'better-sqlite3';
-import { Kysely, SqliteDialect, sql } from 'kysely';
+import { Kysely, sql } from 'kysely';
 import { CodedError } from '../../../errors.ts';
 import { Checkpointer } from './checkpointer.ts';
 import { migrate } from './migrate.ts';
 import { setPlannerStatistics } from './planner-statistics.ts';
 import type { Schema } from './schema.ts';
+import { StoreDialect } from './sqlite/dialect.ts';
+import { DatabaseHealth } from './sqlite/health.ts';
+import { makePrivate, realFile } from './sqlite/private-files.ts';
 import { Sqlite } from './sqlite.ts';
+import { write } from './transaction.ts';
 
 /** The database: Kysely for all queries, and the plain connection for writing files in bulk (see file-writer.ts). */
 export interface Database {
   readonly db: Kysely<Schema>;
   /** Use it only inside a Kysely transaction and without an await: there is only one connection. */
   readonly sqlite: BetterSqlite.Database;
-  /** Fails if the database does not answer. */
+  readonly health: DatabaseHealth;
+  /** @throws CodedError DATA_LOSS if the file is damaged, deleted or replaced; any other error if the database cannot be read */
   ping(): Promise<void>;
   close(): Promise<void>;
 }
@@ -26,25 +29,31 @@ const MAX_STATEMENTS = 500;
  * Opens the database, creates it if it does not exist, and migrates it to the version of this code.
  *
  * @param file a path, or `:memory:`
- * @throws CodedError UNAVAILABLE if the file cannot be opened, FAILED_PRECONDITION if a newer version wrote it or it is not a
- *   database
+ * @throws CodedError UNAVAILABLE if the file cannot be opened, DATA_LOSS if it is damaged, FAILED_PRECONDITION if a newer version wrote
+ *   it or it is not a database
  */
 export async function openDatabase(file: string): Promise<Database> {
+  const health = new DatabaseHealth(file);
   const sqlite = openSqlite(file);
-  const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database: withStatementCache(sqlite) }) });
+  const db = new Kysely<Schema>({ dialect: new StoreDialect({ database: withStatementCache(sqlite) }, health) });
   try {
     await migrate(db as never, file);
-    setPlannerStatistics(sqlite);
+    await write(db, async () => setPlannerStatistics(sqlite));
   } catch (error) {
     await db.destroy();
-    throw error;
+    throw health.explain(error);
   }
-  const checkpointer = file === ':memory:' ? undefined : new Checkpointer(file);
+  health.opened();
+  const checkpointer =
+    file === ':memory:' ? undefined : new Checkpointer(realFile(file), (error) => void health.explain(error));
   return {
     db,
     sqlite,
+    health,
     async ping() {
-      await sql`select 1`.execute(db);
+      const problem = health.checkFile();
+      if (problem) throw problem;
+      await sql`select 1 from sqlite_schema`.execute(db);
     },
     async close() {
       await checkpointer?.stop();
@@ -56,15 +65,17 @@ export async function openDatabase(file: string): Promise<Database> {
 function openSqlite(file: string): BetterSqlite.Database {
   let sqlite: BetterSqlite.Database | undefined;
   try {
-    if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true });
-    sqlite = new Sqlite(file);
+    const path = file === ':memory:' ? file : realFile(file);
+    sqlite = new Sqlite(path);
+    if (path !== ':memory:') for (const suffix of ['', '-wal', '-shm']) makePrivate(path + suffix);
     // Rows of files take about 1 KiB, so larger pages waste less space. This only affects a new database.
     sqlite.pragma('page_size = 8192');
     sqlite.pragma('journal_mode = WAL');
     // In WAL mode a power failure may lose the last transactions but cannot corrupt the database; jobs repeat what is missing.
     sqlite.pragma('synchronous = NORMAL');
     sqlite.pragma('foreign_keys = ON');
-    sqlite.pragma('busy_timeout = 5000');
+    // From here on calls wait asynchronously: see dialect.ts.
+    sqlite.pragma('busy_timeout = 0');
     sqlite.pragma('cache_size = -65536');
     sqlite.pragma('wal_autocheckpoint = 16000');
     return sqlite;

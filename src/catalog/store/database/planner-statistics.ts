@@ -24,17 +24,15 @@ const STATISTICS: [table: string, index: string, stat: string][] = [
   ['snapshots', 'snapshots_unreadable', '100 2'],
 ];
 
-/** Stores the statistics in the database and loads them into this connection. */
+/** Stores the statistics in the database and loads them into this connection. Call it in a transaction. */
 export function setPlannerStatistics(sqlite: Sqlite.Database): void {
   // Creates sqlite_stat1 if it does not exist. Analyzing only the schema table is quick.
   sqlite.exec('analyze sqlite_schema');
   const read = sqlite.prepare('select tbl, idx, stat from sqlite_stat1 order by tbl, idx').raw();
   const desired = STATISTICS.toSorted((a, b) => (`${a[0]} ${a[1]}` < `${b[0]} ${b[1]}` ? -1 : 1));
   if (JSON.stringify(read.all()) === JSON.stringify(desired)) return;
-  sqlite.transaction(() => {
-    sqlite.exec('delete from sqlite_stat1');
-    const insert = sqlite.prepare('insert into sqlite_stat1 (tbl, idx, stat) values (?, ?, ?)');
-    for (const row of desired) insert.run(...row);
-  })();
+  sqlite.exec('delete from sqlite_stat1');
+  const insert = sqlite.prepare('insert into sqlite_stat1 (tbl, idx, stat) values (?, ?, ?)');
+  for (const row of desired) insert.run(...row);
   sqlite.exec('analyze sqlite_schema');
 }
