@@ -1,10 +1,10 @@
 import { z } from 'zod';
+import { durationSeconds } from '../../durations.ts';
 import {
   type BindingsServiceImplementation,
   ObjectKind,
   type UpstreamName,
 } from '../../generated/reconciler/internal/v1/bindings.ts';
-import { ago } from '../core/ago.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks } from '../rpc/violations.ts';
@@ -22,7 +22,7 @@ const MAX_ITEMS = 1000;
 
 /** The service Bindings. */
 export function createBindingsService(deps: ServiceDeps): BindingsServiceImplementation {
-  const { db } = deps;
+  const { db, clock } = deps;
   return {
     ...createEnsureRpcs(deps),
 
@@ -39,7 +39,7 @@ export function createBindingsService(deps: ServiceDeps): BindingsServiceImpleme
       const filter = [connectorId, kind, path, missingFor];
       const after = tokens.decode(request.pageToken, filter);
       await getConnector(db, connectorId);
-      const missingBy = ago(missingFor);
+      const missingBy = missingFor && (await clock.ago(durationSeconds(missingFor) * 1000));
       const found = await listBindings(db, kind, connectorId, { path, missingBy }, size + 1, after);
       const { items, last } = page(found, size);
       return { bindings: items, nextPageToken: last?.upstream ? tokens.encode(last.upstream, filter) : '' };
@@ -54,9 +54,10 @@ export function createBindingsService(deps: ServiceDeps): BindingsServiceImpleme
 
     async markMissing({ connectorId, kind, objectIds }) {
       checkRequest(connectorId, kind, 'object_ids', objectIds);
+      const now = await clock.now();
       const marked = await write(db, async (trx) => {
         await getConnector(trx, connectorId);
-        return markMissing(trx, kind, connectorId, objectIds);
+        return markMissing(trx, kind, connectorId, objectIds, now);
       });
       return { marked: BigInt(marked) };
     },

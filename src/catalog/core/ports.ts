@@ -4,6 +4,7 @@ import type { JobControl } from '../../contract/job-control.ts';
 import type { DeleteConnectorRequest } from '../../generated/reconciler/v1/connectors.ts';
 import type { JobFailure, ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import type { RepairSchedulesResponse, Schedule } from '../../generated/reconciler/v1/schedules.ts';
+import type { Clock } from '../store/clock/clock.ts';
 import type { Database } from '../store/database/database.ts';
 import type { Schema } from '../store/database/schema.ts';
 
@@ -12,6 +13,8 @@ export interface ServiceDeps {
   readonly db: Kysely<Schema>;
   readonly database: Database;
   readonly logger: Logger;
+  /** For timestamps of what is removed after a time. */
+  readonly clock: Clock;
   /** @throws CodedError UNAVAILABLE if Temporal cannot be reached */
   readonly jobs: () => Promise<JobControl>;
   readonly schedules: ScheduleKeeper;

@@ -23,7 +23,7 @@ export const ingestionDefinition = rawRequests(lenientDefinition(IngestionDefini
 
 /** The service Ingestion: what workers write of snapshots. */
 export function createIngestionService(deps: ServiceDeps): IngestionServiceImplementation {
-  const { db } = deps;
+  const { db, clock } = deps;
   return {
     ...createSketchRpcs(deps),
 
@@ -32,9 +32,10 @@ export function createIngestionService(deps: ServiceDeps): IngestionServiceImple
       checks.id(request.tableId, 'table_id');
       checks.list(request.snapshotIds, 'snapshot_ids', MAX_ITEMS);
       checks.done();
+      const now = await clock.now();
       const expired = await write(db, async (trx) => {
         const table = await getTableRow(trx, request.tableId);
-        return expireSnapshots(trx, table.table_num, request.snapshotIds);
+        return expireSnapshots(trx, table.table_num, request.snapshotIds, now);
       });
       return { expired: BigInt(expired) };
     },

@@ -5,7 +5,6 @@ import type {
   DropExpiredSnapshotsResponse_Dropped,
   ReconciliationServiceImplementation,
 } from '../../generated/reconciler/internal/v1/reconciliation.ts';
-import { ago } from '../core/ago.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
 import { Checks, checkIds } from '../rpc/violations.ts';
@@ -32,7 +31,7 @@ const MAX_ITEMS = 1000;
 type DropRpcs = Pick<ReconciliationServiceImplementation, 'dropMissing' | 'dropExpiredSnapshots'>;
 
 /** The RPCs of the service Reconciliation that drop what has been missing or expired for long enough. Each can be repeated at any point. */
-export function createDropRpcs({ db, purge }: ServiceDeps): DropRpcs {
+export function createDropRpcs({ db, clock, purge }: ServiceDeps): DropRpcs {
   return {
     async dropMissing({ connectorId, missingFor, tableIds, viewIds }) {
       const checks = new Checks();
@@ -40,9 +39,9 @@ export function createDropRpcs({ db, purge }: ServiceDeps): DropRpcs {
       checks.list(tableIds, 'table_ids', MAX_ITEMS);
       checks.list(viewIds, 'view_ids', MAX_ITEMS);
       checks.done();
+      const missingBy = await clock.ago(durationSeconds(missingFor) * 1000);
       const dropped = await write(db, async (trx) => {
         await getConnector(trx, connectorId);
-        const missingBy = ago(missingFor);
         const tables = await boundAmong(trx, ObjectKind.OBJECT_KIND_TABLE, connectorId, tableIds, missingBy);
         for (const id of tables) await deleteObject(trx, ObjectKind.OBJECT_KIND_TABLE, id);
         const views = await boundAmong(trx, ObjectKind.OBJECT_KIND_VIEW, connectorId, viewIds, missingBy);
@@ -60,7 +59,8 @@ export function createDropRpcs({ db, purge }: ServiceDeps): DropRpcs {
       const filter = [connectorId, String(durationSeconds(expiredFor)), String(validateOnly)];
       const after = tokens.decode(request.pageToken, filter);
       await getConnector(db, connectorId);
-      const expired = await listExpiredSnapshots(db, connectorId, ago(expiredFor) ?? 0, size + 1, {
+      const expiredBy = await clock.ago(durationSeconds(expiredFor) * 1000);
+      const expired = await listExpiredSnapshots(db, connectorId, expiredBy, size + 1, {
         after,
         validateOnly,
       });

@@ -19,6 +19,7 @@ import { withWideWindow } from '../rpc/flow-control.ts';
 import { timeCalls, traceCalls } from '../rpc/observe-middleware.ts';
 import { createScheduleKeeper } from '../schedules/schedule-keeper.ts';
 import { createPurge } from '../store/cleanup/purge.ts';
+import { type Clock, openClock } from '../store/clock/clock.ts';
 import { type Database, openDatabase } from '../store/database/database.ts';
 import { lockDatabase } from '../store/database/database-lock.ts';
 import { discardReplacements } from '../store/ingest/replace-stream.ts';
@@ -69,7 +70,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
     onWait: () => logger.warn({ database: options.databaseFile }, 'waiting for another catalog service to stop'),
   });
   const check = await checkDatabase(options.databaseFile, logger);
-  const database = await openDatabase(options.databaseFile).catch((error) => {
+  const { database, clock } = await openStore(options).catch((error) => {
     check.stop();
     lock.release();
     throw error;
@@ -83,7 +84,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
   let serving = false;
   const { db } = database;
   const schedules = createScheduleKeeper({ db, jobs: temporal.get, logger });
-  const parts = { db, database, logger, jobs: temporal.get, schedules, purge: purge.kick, observeJob };
+  const parts = { db, database, logger, clock, jobs: temporal.get, schedules, purge: purge.kick, observeJob };
   const deletions = createDeletions(parts);
   const lostJobs = createLostJobs(parts);
   const deps: ServiceDeps = { ...parts, deletions };
@@ -116,6 +117,7 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
       await purge.stop();
       await temporal.close();
       await closeEndpoints(endpoints);
+      await clock.stop();
       await database.close();
       lock.release();
       logger.info({ address }, 'catalog service has stopped');
@@ -133,8 +135,19 @@ export async function startCatalog(options: CatalogOptions): Promise<RunningCata
     lostJobs.stop();
     schedules.stop();
     await purge.stop();
+    await clock.stop();
     await database.close();
     lock.release();
+    throw error;
+  }
+}
+
+async function openStore({ databaseFile, logger }: CatalogOptions): Promise<{ database: Database; clock: Clock }> {
+  const database = await openDatabase(databaseFile);
+  try {
+    return { database, clock: await openClock(database.db, logger) };
+  } catch (error) {
+    await database.close();
     throw error;
   }
 }

@@ -117,16 +117,17 @@ export async function boundAmong(
   return rows.map((row) => row.object_id);
 }
 
-/** @returns how many were not marked before */
+/** @param now as the clock's `now`. @returns how many were not marked before */
 export async function markMissing(
   db: Db,
   kind: ObjectKind,
   connectorId: string,
   ids: readonly string[],
+  now: number,
 ): Promise<number> {
   const bound = await boundAmong(db, kind, connectorId, ids);
   if (bound.length === 0) return 0;
-  await db.updateTable('bindings').set({ missing_since: Date.now() }).where('object_id', 'in', bound).execute();
+  await db.updateTable('bindings').set({ missing_since: now }).where('object_id', 'in', bound).execute();
   for (const id of bound) await touchObject(db, kind, id);
   return bound.length;
 }

@@ -24,6 +24,7 @@ export interface Schema {
   job_failures: JobFailureRow;
   job_changes: JobChangeRow;
   idempotency_keys: IdempotencyKeyRow;
+  clock_periods: ClockPeriodRow;
   snapshots: SnapshotRow;
   chains: ChainRow;
   dropped_positions: DroppedPositionRow;
@@ -243,6 +244,18 @@ export interface IdempotencyKeyRow {
   request_hash: string;
   resource_id: string;
   created_at: number;
+}
+
+/** A time in which the wall clock and the machine's uptime advanced together: see clock.ts. */
+export interface ClockPeriodRow {
+  /** From 1, in the order in which they began. */
+  period_num: number;
+  /** Identifies the time since the machine's last start. */
+  boot_id: string;
+  /** Milliseconds since the machine's start. */
+  uptime_at_start: number;
+  started_at: number;
+  ended_at: number;
 }
 
 export interface SnapshotRow {

@@ -207,12 +207,17 @@ async function lastPublished(db: Db, tableNum: number): Promise<number | undefin
   return last?.published ?? undefined;
 }
 
-/** Marks visible snapshots as expired. @returns how many were not marked before */
-export async function expireSnapshots(db: Db, tableNum: number, ids: readonly bigint[]): Promise<number> {
+/** Marks visible snapshots as expired. @param now as the clock's `now`. @returns how many were not marked before */
+export async function expireSnapshots(
+  db: Db,
+  tableNum: number,
+  ids: readonly bigint[],
+  now: number,
+): Promise<number> {
   if (ids.length === 0) return 0;
   const { numUpdatedRows } = await db
     .updateTable('snapshots')
-    .set({ expired_at: Date.now() })
+    .set({ expired_at: now })
     .where('table_num', '=', tableNum)
     .where('snapshot_id', 'in', [...new Set(ids.map(String))])
     .where('published', 'is not', null)

@@ -176,6 +176,12 @@ const STATEMENTS = [
     created_at bigint not null,
     primary key (tenant_id, scope, idempotency_key))`,
   `create index idempotency_keys_of_resource on idempotency_keys (resource_id)`,
+  `create table clock_periods (
+    period_num bigint primary key,
+    boot_id text not null,
+    uptime_at_start bigint not null,
+    started_at bigint not null,
+    ended_at bigint not null)`,
   // All tables below belong to table_contents. They have no foreign keys, since contents are purged in small steps (see purge.ts).
   `create table chains (
     chain_num ${NUM_KEY},
