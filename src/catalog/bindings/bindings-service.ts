@@ -6,7 +6,7 @@ import {
   type UpstreamName,
 } from '../../generated/reconciler/internal/v1/bindings.ts';
 import type { ServiceDeps } from '../core/ports.ts';
-import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
+import { PageTokens, pageSize } from '../rpc/page-token.ts';
 import { Checks } from '../rpc/violations.ts';
 import { countBindings, listBindings, lookupBindings, markMissing } from '../store/bindings/bindings.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
@@ -40,8 +40,7 @@ export function createBindingsService(deps: ServiceDeps): BindingsServiceImpleme
       const after = tokens.decode(request.pageToken, filter);
       await getConnector(db, connectorId);
       const missingBy = missingFor && (await clock.ago(durationSeconds(missingFor) * 1000));
-      const found = await listBindings(db, kind, connectorId, { path, missingBy }, size + 1, after);
-      const { items, last } = page(found, size);
+      const { items, last } = await listBindings(db, kind, connectorId, { path, missingBy }, size, after);
       return { bindings: items, nextPageToken: last?.upstream ? tokens.encode(last.upstream, filter) : '' };
     },
 

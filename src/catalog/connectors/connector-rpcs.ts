@@ -9,7 +9,7 @@ import {
 import type { ServiceDeps } from '../core/ports.ts';
 import { wakeAll } from '../jobs/wake.ts';
 import { maskPaths } from '../rpc/field-mask.ts';
-import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
+import { PageTokens, pageSize } from '../rpc/page-token.ts';
 import { Checks, checkIds, invalid, required } from '../rpc/violations.ts';
 import { resetAlerts } from '../store/connectors/alerts.ts';
 import * as store from '../store/connectors/connectors.ts';
@@ -69,7 +69,7 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
     async listConnectors(request) {
       const size = pageSize(request.pageSize);
       const after = tokens.decode(request.pageToken, null);
-      const { items, last } = page(await store.listConnectors(db, size + 1, after?.name), size);
+      const { items, last } = await store.listConnectors(db, size, after?.name);
       return { connectors: items, nextPageToken: last ? tokens.encode({ name: last.displayName }, null) : '' };
     },
 

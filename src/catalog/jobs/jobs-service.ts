@@ -6,7 +6,7 @@ import {
   RetryReconcileJobRequest,
 } from '../../generated/reconciler/v1/jobs.ts';
 import type { ServiceDeps } from '../core/ports.ts';
-import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
+import { PageTokens, pageSize } from '../rpc/page-token.ts';
 import { Checks, checkIds } from '../rpc/violations.ts';
 import { getConnector } from '../store/connectors/connectors.ts';
 import { requestHash } from '../store/database/idempotency.ts';
@@ -48,7 +48,7 @@ export function createJobsService(
     async listReconcileJobs(request) {
       const size = pageSize(request.pageSize);
       const after = jobTokens.decode(request.pageToken, request.connectorId);
-      const { items, last } = page(await store.listJobs(db, size + 1, request.connectorId, after), size);
+      const { items, last } = await store.listJobs(db, size, request.connectorId, after);
       const cursor = last && { createdAt: last.createdAt?.getTime() ?? 0, jobId: last.jobId };
       // The state of jobs that have not ended is read from Temporal.
       const current = await Promise.all(items.map((job) => (isEnded(job.state) ? job : status(job.jobId))));
@@ -72,7 +72,7 @@ export function createJobsService(
       const job = await store.getJob(db, request.jobId);
       // A running job records its failures after each page of tables. Failures since then are queried from its workflow.
       if (!after && !isEnded(job.state)) await recordLiveFailures(job.jobId);
-      const { items, last } = page(await store.listFailures(db, request.jobId, size + 1, after?.table), size);
+      const { items, last } = await store.listFailures(db, request.jobId, size, after?.table);
       return { failures: items, nextPageToken: last ? failureTokens.encode({ table: last.table }, request.jobId) : '' };
     },
 
@@ -81,7 +81,7 @@ export function createJobsService(
       const size = pageSize(request.pageSize);
       const after = changeTokens.decode(request.pageToken, request.jobId);
       await store.getJob(db, request.jobId);
-      const { items, last } = page(await listChanges(db, request.jobId, size + 1, after), size);
+      const { items, last } = await listChanges(db, request.jobId, size, after);
       const cursor = last && { kind: jobChangeKindToJSON(last.kind), name: last.name };
       return { changes: items, nextPageToken: cursor ? changeTokens.encode(cursor, request.jobId) : '' };
     },

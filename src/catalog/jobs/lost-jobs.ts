@@ -39,7 +39,7 @@ export function createLostJobs(deps: Pick<ServiceDeps, 'db' | 'jobs' | 'logger' 
 
   async function round(): Promise<void> {
     for (let after: string | undefined, more = true; more && !stopped.signal.aborted; ) {
-      const connectors = await listConnectors(db, PAGE, after);
+      const { items: connectors, last } = await listConnectors(db, PAGE, after);
       const unfinished = new Set<string>();
       for (const { connectorId, runningJobId } of connectors) {
         if (runningJobId !== '') unfinished.add(runningJobId);
@@ -54,8 +54,8 @@ export function createLostJobs(deps: Pick<ServiceDeps, 'db' | 'jobs' | 'logger' 
       for (const { connectorId, runningJobId } of connectors) {
         if (lost.has(runningJobId)) wakeNext(deps, connectorId);
       }
-      after = connectors.at(-1)?.displayName;
-      more = connectors.length === PAGE;
+      after = last?.displayName;
+      more = last !== undefined;
     }
   }
 

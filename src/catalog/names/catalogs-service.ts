@@ -6,7 +6,7 @@ import {
 } from '../../generated/reconciler/v1/catalogs.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { maskPaths } from '../rpc/field-mask.ts';
-import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
+import { PageTokens, pageSize } from '../rpc/page-token.ts';
 import { Checks, checkIds, required } from '../rpc/violations.ts';
 import { checkEtag } from '../store/database/errors.ts';
 import { createOnce } from '../store/database/idempotency.ts';
@@ -39,7 +39,7 @@ export function createCatalogsService({ db }: ServiceDeps): CatalogsServiceImple
     async listCatalogs(request) {
       const size = pageSize(request.pageSize);
       const after = tokens.decode(request.pageToken, null);
-      const { items, last } = page(await store.listCatalogs(db, size + 1, after?.name), size);
+      const { items, last } = await store.listCatalogs(db, size, after?.name);
       return { catalogs: items, nextPageToken: last ? tokens.encode({ name: last.displayName }, null) : '' };
     },
 

@@ -6,7 +6,7 @@ import {
 } from '../../generated/reconciler/v1/namespaces.ts';
 import type { ServiceDeps } from '../core/ports.ts';
 import { maskPaths } from '../rpc/field-mask.ts';
-import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
+import { PageTokens, pageSize } from '../rpc/page-token.ts';
 import { Checks, checkIds, required } from '../rpc/violations.ts';
 import { checkEtag } from '../store/database/errors.ts';
 import { createOnce } from '../store/database/idempotency.ts';
@@ -46,8 +46,8 @@ export function createNamespacesService({ db }: ServiceDeps): NamespacesServiceI
       const filter = [request.catalogId, request.parentPath];
       const after = tokens.decode(request.pageToken, filter);
       await getCatalog(db, request.catalogId);
-      const rows = await store.listNamespaces(db, request.catalogId, request.parentPath, size + 1, after?.path);
-      const { items, last } = page(rows, size);
+      const { catalogId, parentPath } = request;
+      const { items, last } = await store.listNamespaces(db, catalogId, parentPath, size, after?.path);
       return { namespaces: items, nextPageToken: last ? tokens.encode({ path: last.path }, filter) : '' };
     },
 

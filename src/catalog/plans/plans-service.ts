@@ -3,10 +3,12 @@ import type { PlanFile, PlansServiceImplementation } from '../../generated/recon
 import { DataFile } from '../../generated/reconciler/v1/statistics.ts';
 import { PartitionSpec } from '../../generated/reconciler/v1/tables.ts';
 import type { ServiceDeps } from '../core/ports.ts';
+import { messageBytes } from '../reading/file-messages.ts';
 import { liveFiles, openSnapshot, refuseReplaced, type SnapshotReader } from '../reading/snapshot-reader.ts';
 import { PageTokens, pageSize } from '../rpc/page-token.ts';
 import { Checks, invalid } from '../rpc/violations.ts';
 import { DATA } from '../store/database/file-kind.ts';
+import { MAX_PAGE_BYTES } from '../store/database/page-cut.ts';
 import { DeleteIndex } from '../store/files/delete-index.ts';
 import { type LiveCursor, type LiveFile, liveCursor } from '../store/files/live-files.ts';
 import { totalsFromText } from '../store/files/totals.ts';
@@ -15,8 +17,6 @@ import { deletesFor } from './delete-matching.ts';
 
 const tokens = new PageTokens('GetPlan', z.object({ snapshot: z.string(), generation: z.int(), after: liveCursor }));
 
-/** Maximum size of a page, in bytes of stored statistics including those of delete files. A page has at least one data file. */
-const PAGE_BYTES = 8 * 1024 * 1024;
 /** Approximate size of the messages of a stream. Larger messages pile up in the heap until they are garbage-collected. */
 const CHUNK_BYTES = 128 * 1024;
 const CHUNK_FILES = 500;
@@ -51,7 +51,7 @@ export function createPlansService({ db }: ServiceDeps): PlansServiceImplementat
       let bytes = 0;
       let last: LiveCursor | undefined;
       for await (const { planned, cursor, size: fileBytes } of plan(reader, token?.after)) {
-        if (last && (files.length === size || bytes + fileBytes > PAGE_BYTES)) {
+        if (last && (files.length === size || bytes + fileBytes > MAX_PAGE_BYTES)) {
           const at = { snapshot: reader.row.snapshot_id, generation: reader.generation, after: last };
           return { files, nextPageToken: tokens.encode(at, filter), snapshotId: BigInt(reader.row.snapshot_id) };
         }
@@ -111,14 +111,14 @@ export function createPlansService({ db }: ServiceDeps): PlansServiceImplementat
             ? deletesFor(data, candidates, (live) => decoded.get(live), reader.schemas.find)
             : [];
           await reader.places.load(applied);
-          yield {
-            planned: {
-              file: reader.messages.message(live, file),
-              deleteFiles: applied.map((live) => reader.messages.message(live, decoded.get(live))),
-            },
-            cursor: live.cursor as LiveCursor,
-            size: applied.reduce((sum, { body }) => sum + body.length, live.body.length),
-          };
+          const message = reader.messages.message(live, file);
+          let size = messageBytes(live, message);
+          const deleteFiles = applied.map((live) => {
+            const deletes = reader.messages.message(live, decoded.get(live));
+            size += messageBytes(live, deletes);
+            return deletes;
+          });
+          yield { planned: { file: message, deleteFiles }, cursor: live.cursor as LiveCursor, size };
         }
       }
     }

@@ -23,6 +23,14 @@ export function selectedIds(schemas: SnapshotSchemas, selectors: readonly string
   }
 }
 
+/** The approximate size of a file's message: what is stored, and the names and texts that were added. */
+export function messageBytes({ body }: LiveFile, { columns, partition }: DataFile): number {
+  let bytes = body.length;
+  for (const { columnName, min = '', max = '' } of columns) bytes += columnName.length + min.length + max.length;
+  for (const { text = '' } of partition) bytes += text.length;
+  return bytes;
+}
+
 /** Converts stored files to messages. Names, types and the texts of bounds come from the snapshot's schemas, those of partition values from the table's. */
 export class FileMessages {
   readonly #schemas: SnapshotSchemas;

@@ -14,8 +14,9 @@ import { FileMessages, selectedIds } from './file-messages.ts';
 type Db = Kysely<Schema>;
 type Table = Awaited<ReturnType<typeof getTableRow>>;
 
-/** Rows per query; small enough that the files of very wide tables fit in memory. */
-const BATCH_FILES = 200;
+/** Files per query. The first query has few, because the statistics of a file can have megabytes; the next ones about `BATCH_BYTES`. */
+const BATCH_FILES = { first: 10, most: 200 };
+const BATCH_BYTES = 4 * 1024 * 1024;
 
 /** What is needed to read the files of a snapshot page by page. */
 export interface SnapshotReader {
@@ -68,8 +69,11 @@ export async function* liveFiles(
   after?: LiveCursor,
 ): AsyncIterable<LiveFile[]> {
   let cursor = after;
+  let limit = BATCH_FILES.first;
   do {
-    const { files, next } = await nextLiveFiles(db, reader.path, kinds, BATCH_FILES, cursor);
+    const { files, next } = await nextLiveFiles(db, reader.path, kinds, limit, cursor);
+    const bytes = files.reduce((sum, { body }) => sum + body.length, 0);
+    if (bytes > 0) limit = Math.min(BATCH_FILES.most, Math.ceil((BATCH_BYTES * files.length) / bytes));
     await reader.places.load(files);
     await refuseReplaced(db, reader);
     yield files;

@@ -6,7 +6,7 @@ import type {
   ReconciliationServiceImplementation,
 } from '../../generated/reconciler/internal/v1/reconciliation.ts';
 import type { ServiceDeps } from '../core/ports.ts';
-import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
+import { PageTokens, pageSize } from '../rpc/page-token.ts';
 import { Checks, checkIds } from '../rpc/violations.ts';
 import { boundAmong } from '../store/bindings/bindings.ts';
 import { deleteObject } from '../store/bindings/objects.ts';
@@ -60,11 +60,10 @@ export function createDropRpcs({ db, clock, purge }: ServiceDeps): DropRpcs {
       const after = tokens.decode(request.pageToken, filter);
       await getConnector(db, connectorId);
       const expiredBy = await clock.ago(durationSeconds(expiredFor) * 1000);
-      const expired = await listExpiredSnapshots(db, connectorId, expiredBy, size + 1, {
+      const { items, last } = await listExpiredSnapshots(db, connectorId, expiredBy, size, {
         after,
         validateOnly,
       });
-      const { items, last } = page(expired, size);
       const dropped: ExpiredSnapshot[] = [];
       for (const snapshot of items) {
         if (await write(db, (trx) => (validateOnly ? previewDrop(trx, snapshot) : dropSnapshot(trx, snapshot))))

@@ -70,9 +70,3 @@ export function pageSize(requested: number, fallback = 100): number {
     throw invalid('page_size', `${requested} is not between 0 and ${MAX_PAGE}`);
   return requested === 0 ? fallback : requested;
 }
-
-/** Cuts a list that was read with one more item than a page has. `last` is defined if there is a next page. */
-export function page<T>(rows: T[], size: number): { items: T[]; last: T | undefined } {
-  const items = rows.slice(0, size);
-  return { items, last: rows.length > size ? items[size - 1] : undefined };
-}

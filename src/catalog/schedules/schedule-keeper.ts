@@ -150,10 +150,10 @@ export function createScheduleKeeper({
         }
       });
     for (let after: string | undefined, more = true; more; ) {
-      const connectors = await listConnectors(db, PAGE, after);
-      await inChunks(connectors, ({ connectorId }) => repairOne(connectorId));
-      after = connectors.at(-1)?.displayName;
-      more = connectors.length === PAGE;
+      const { items, last } = await listConnectors(db, PAGE, after);
+      await inChunks(items, ({ connectorId }) => repairOne(connectorId));
+      after = last?.displayName;
+      more = last !== undefined;
     }
     let pageToken = '';
     do {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Schedule, SchedulesServiceImplementation } from '../../generated/reconciler/v1/schedules.ts';
 import { inChunks } from '../core/in-chunks.ts';
 import type { ServiceDeps } from '../core/ports.ts';
-import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
+import { PageTokens, pageSize } from '../rpc/page-token.ts';
 import { checkIds } from '../rpc/violations.ts';
 import { findConnector, getConnector, listConnectors } from '../store/connectors/connectors.ts';
 
@@ -24,7 +24,7 @@ export function createSchedulesService({ db, jobs, schedules }: ServiceDeps): Sc
         return { schedules: present([await schedules.find(request.connectorId)]), nextPageToken: '' };
       }
       if (cursor && 'temporal' in cursor) return surplus(size, cursor.temporal);
-      const { items, last } = page(await listConnectors(db, size + 1, cursor?.name), size);
+      const { items, last } = await listConnectors(db, size, cursor?.name);
       const found = await inChunks(items, ({ connectorId }) => schedules.find(connectorId));
       const next = last ? { name: last.displayName } : { temporal: '' };
       return { schedules: present(found), nextPageToken: tokens.encode(next, '') };

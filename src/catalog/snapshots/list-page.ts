@@ -23,11 +23,10 @@ export async function listPage(
 ): Promise<ListSnapshotsResponse> {
   const filter = [table.table_id, showExpired];
   const after = tokens.decode(pageToken, filter);
-  const { rows, more } = await listSnapshotRows(db, table.table_num, size, showExpired, after?.published);
-  const last = more ? rows.at(-1) : undefined;
+  const { items, last } = await listSnapshotRows(db, table.table_num, size, showExpired, after?.published);
   const refs = refsBySnapshot(table);
   return {
-    snapshots: rows.map((row) => snapshotFromRow(row, table, refs)),
+    snapshots: items.map((row) => snapshotFromRow(row, table, refs)),
     nextPageToken: last ? tokens.encode({ published: last.published ?? 0 }, filter) : '',
   };
 }

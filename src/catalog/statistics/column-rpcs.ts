@@ -9,11 +9,18 @@ import type {
 import type { ServiceDeps } from '../core/ports.ts';
 import { selectedIds } from '../reading/file-messages.ts';
 import { MalformedRequest } from '../rpc/definitions.ts';
-import { PageTokens, page, pageSize } from '../rpc/page-token.ts';
+import { PageTokens, pageSize } from '../rpc/page-token.ts';
 import { Checks, checkIds, invalid } from '../rpc/violations.ts';
+import { cutPage } from '../store/database/page-cut.ts';
 import { write } from '../store/database/transaction.ts';
 import { getCapturedSnapshot, setPutColumnsKey, snapshotToRead } from '../store/snapshots/snapshots.ts';
-import { columnIds, columnMessage, putColumns, putColumnsOf } from '../store/statistics/column-messages.ts';
+import {
+  columnIds,
+  columnMessage,
+  columnSizes,
+  putColumns,
+  putColumnsOf,
+} from '../store/statistics/column-messages.ts';
 import { columnState } from '../store/statistics/column-stats.ts';
 import { derivedNdv } from '../store/statistics/derived-ndv.ts';
 import { snapshotSchemas } from '../store/tables/table-schemas.ts';
@@ -41,7 +48,9 @@ export function createColumnRpcs({
       const ids = columnIds(state, schemas)
         .filter((id) => (!selected || selected.has(id)) && id > (after?.column ?? -1))
         .slice(0, size + 1);
-      const { items, last } = page(ids, size);
+      const { count, more } = cutPage(await columnSizes(db, row.snapshot_num, ids, state, schemas), size);
+      const items = ids.slice(0, count);
+      const last = more ? items.at(-1) : undefined;
       const put = await putColumnsOf(db, row.snapshot_num, items);
       const withoutNdv = items.filter((id) => put.get(id)?.ndv === undefined);
       const ndv = await derivedNdv(db, row, schemas, withoutNdv);

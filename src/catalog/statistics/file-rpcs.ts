@@ -6,6 +6,7 @@ import {
   type TableStatisticsServiceImplementation,
 } from '../../generated/reconciler/v1/statistics.ts';
 import type { ServiceDeps } from '../core/ports.ts';
+import { messageBytes } from '../reading/file-messages.ts';
 import { liveFiles, openSnapshot, refuseReplaced } from '../reading/snapshot-reader.ts';
 import { PageTokens, pageSize } from '../rpc/page-token.ts';
 import { checkIds, invalid } from '../rpc/violations.ts';
@@ -17,6 +18,7 @@ import {
   type FileKind,
   POSITION_DELETES,
 } from '../store/database/file-kind.ts';
+import { MAX_PAGE_BYTES } from '../store/database/page-cut.ts';
 import { type LiveCursor, liveCursor } from '../store/files/live-files.ts';
 
 const tokens = new PageTokens(
@@ -24,8 +26,6 @@ const tokens = new PageTokens(
   z.object({ snapshot: z.string(), generation: z.int(), after: liveCursor }),
 );
 
-/** Maximum size of a page, in bytes of stored statistics. Texts make messages larger, but clients accept up to 64 MiB. */
-const PAGE_BYTES = 8 * 1024 * 1024;
 /** Approximate size of the messages of a stream. Larger messages pile up in the heap until they are garbage-collected. */
 const CHUNK_BYTES = 128 * 1024;
 const CHUNK_FILES = 1000;
@@ -61,13 +61,14 @@ export function createFileRpcs({
       let last: LiveCursor | undefined;
       for await (const batch of liveFiles(db, reader, kinds, token?.after)) {
         for (const file of batch) {
+          const message = reader.messages.message(file);
+          bytes += messageBytes(file, message);
           // This file does not fit, so there is a next page.
-          if (last && (files.length === size || bytes > PAGE_BYTES)) {
+          if (last && (files.length === size || bytes > MAX_PAGE_BYTES)) {
             const cursor = { snapshot: reader.row.snapshot_id, generation: reader.generation, after: last };
             return { files, nextPageToken: tokens.encode(cursor, filter) };
           }
-          files.push(reader.messages.message(file));
-          bytes += file.body.length;
+          files.push(message);
           last = file.cursor;
         }
         await setImmediate();

@@ -42,8 +42,7 @@ export function createViewsService({ db }: ServiceDeps): ViewsServiceImplementat
       const size = pageSize(request.pageSize);
       const after = tokens.decode(request.pageToken, request.namespaceId);
       await getNamespace(db, request.namespaceId);
-      const { views, more } = await store.listViews(db, request.namespaceId, size, after?.name);
-      const last = more ? views.at(-1) : undefined;
+      const { items: views, last } = await store.listViews(db, request.namespaceId, size, after?.name);
       return { views, nextPageToken: last ? tokens.encode({ name: last.name }, request.namespaceId) : '' };
     },
 

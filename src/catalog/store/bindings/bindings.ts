@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import { Binding, type ObjectKind, type UpstreamName } from '../../../generated/reconciler/internal/v1/bindings.ts';
 import { compiledQuery } from '../database/compiled-query.ts';
+import { bytesOf, mapPage, type Page, readPage } from '../database/page-cut.ts';
 import { pathKey, pathOfKey, subtree } from '../database/path-key.ts';
 import type { Schema } from '../database/schema.ts';
 import { namespacePaths } from '../namespaces/namespaces.ts';
@@ -60,24 +61,33 @@ export interface BindingFilter {
   missingBy?: number;
 }
 
-/** Lists up to `limit` bindings after `after`, ordered by upstream namespace and name. */
+/** Lists a page of at most `size` bindings after `after`, ordered by upstream namespace and name. */
 export async function listBindings(
   db: Db,
   kind: ObjectKind,
   connectorId: string,
   filter: BindingFilter,
-  limit: number,
+  size: number,
   after?: UpstreamName,
-): Promise<Binding[]> {
+): Promise<Page<Binding>> {
   let query = withCatalogName(filtered(bindingsOf(db, kind, connectorId), filter)).select('upstream_path_key');
   if (after) {
     query = query.where(({ eb, refTuple, tuple }) =>
       eb(refTuple('upstream_path_key', 'upstream_name'), '>', tuple(pathKey(after.namespacePath), after.name)),
     );
   }
-  const rows = await query.orderBy('upstream_path_key').orderBy('upstream_name').limit(limit).execute();
-  const toMessage = await messagesOf(db, rows);
-  return rows.map((row) => ({
+  // The path of the object's namespace, which is read later, is about as long as that of the upstream.
+  const bytes = bytesOf(
+    'upstream_path_key',
+    'upstream_path_key',
+    'upstream_name',
+    'object_names.name',
+    'fingerprint',
+    'coverage',
+  );
+  const page = await readPage(query.orderBy('upstream_path_key').orderBy('upstream_name'), bytes, size);
+  const toMessage = await messagesOf(db, page.items);
+  return mapPage(page, (row) => ({
     ...toMessage(row),
     upstream: { namespacePath: pathOfKey(row.upstream_path_key), name: row.upstream_name },
   }));

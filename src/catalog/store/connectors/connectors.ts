@@ -10,6 +10,7 @@ import { TENANT } from '../../identity/tenant.ts';
 import { compiledQuery } from '../database/compiled-query.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
 import { deleteIdempotencyKeys } from '../database/idempotency.ts';
+import { bytesOf, mapPage, type Page, readPage } from '../database/page-cut.ts';
 import type { ConnectorRow, Schema } from '../database/schema.ts';
 
 type Db = Kysely<Schema>;
@@ -64,11 +65,11 @@ export async function findConnectorByName(db: Db, name: string): Promise<Connect
   return row && toMessage(row);
 }
 
-/** Lists up to `limit` connectors after `after`, ordered by display name. */
-export async function listConnectors(db: Db, limit: number, after?: string): Promise<Connector[]> {
+/** Lists a page of at most `size` connectors after `after`, ordered by display name. */
+export async function listConnectors(db: Db, size: number, after?: string): Promise<Page<Connector>> {
   let query = db.selectFrom('connectors').selectAll().where('tenant_id', '=', TENANT);
   if (after !== undefined) query = query.where('display_name', '>', after);
-  return (await query.orderBy('display_name').limit(limit).execute()).map(toMessage);
+  return mapPage(await readPage(query.orderBy('display_name'), bytesOf('display_name', 'body'), size), toMessage);
 }
 
 /** @throws CodedError ALREADY_EXISTS if the new name is taken */

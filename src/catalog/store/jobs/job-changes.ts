@@ -11,6 +11,7 @@ import {
   type ReconcileJob,
 } from '../../../generated/reconciler/v1/jobs.ts';
 import { formatName, parseName } from '../../../names.ts';
+import { bytesOf, mapPage, type Page, readPage } from '../database/page-cut.ts';
 import type { Schema } from '../database/schema.ts';
 
 type Db = Kysely<Schema>;
@@ -70,14 +71,15 @@ export interface ChangeCursor {
   name: string;
 }
 
-/** Lists up to `limit` changes after `after`, ordered by kind and name. */
-export async function listChanges(db: Db, jobId: string, limit: number, after?: ChangeCursor): Promise<JobChange[]> {
+/** Lists a page of at most `size` changes after `after`, ordered by kind and name. */
+export async function listChanges(db: Db, jobId: string, size: number, after?: ChangeCursor): Promise<Page<JobChange>> {
   let query = db.selectFrom('job_changes').selectAll().where('job_id', '=', jobId);
   if (after) {
     query = query.where(({ eb, refTuple, tuple }) => eb(refTuple('kind', 'name'), '>', tuple(after.kind, after.name)));
   }
-  const rows = await query.orderBy('kind').orderBy('name').limit(limit).execute();
-  return rows.map(({ kind, name, destination, action, reason }) => ({
+  const bytes = bytesOf('name', 'destination', 'reason');
+  const page = await readPage(query.orderBy('kind').orderBy('name'), bytes, size);
+  return mapPage(page, ({ kind, name, destination, action, reason }) => ({
     kind: jobChangeKindFromJSON(kind) as JobChangeKind,
     name,
     destination,

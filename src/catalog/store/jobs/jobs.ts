@@ -19,6 +19,7 @@ import { TENANT } from '../../identity/tenant.ts';
 import { notFound } from '../database/errors.ts';
 import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { date, ms } from '../database/json.ts';
+import { bytesOf, mapPage, type Page, readPage } from '../database/page-cut.ts';
 import type { JobRow, Schema } from '../database/schema.ts';
 import { greaterCounters, sameCounters } from './job-counters.ts';
 
@@ -138,7 +139,13 @@ export interface JobCursor {
   jobId: string;
 }
 
-export async function listJobs(db: Db, limit: number, connectorId: string, after?: JobCursor): Promise<ReconcileJob[]> {
+/** Lists a page of at most `size` jobs after `after`, newest first. */
+export async function listJobs(
+  db: Db,
+  size: number,
+  connectorId: string,
+  after?: JobCursor,
+): Promise<Page<ReconcileJob>> {
   let query = db.selectFrom('jobs').selectAll().where('tenant_id', '=', TENANT);
   if (connectorId !== '') query = query.where('connector_id', '=', connectorId);
   if (after) {
@@ -146,8 +153,9 @@ export async function listJobs(db: Db, limit: number, connectorId: string, after
       eb(refTuple('created_at', 'job_id'), '<', tuple(after.createdAt, after.jobId)),
     );
   }
-  const rows = await query.orderBy('created_at', 'desc').orderBy('job_id', 'desc').limit(limit).execute();
-  return rows.map(toMessage);
+  const newestFirst = query.orderBy('created_at', 'desc').orderBy('job_id', 'desc');
+  const bytes = bytesOf('job_id', 'connector_name', 'message', 'counters', 'phase', 'request_json');
+  return mapPage(await readPage(newestFirst, bytes, size), toMessage);
 }
 
 /** Ids of up to `limit` jobs of a connector that have not ended, newest first. */
@@ -215,12 +223,12 @@ export async function failureKinds(db: Db, jobId: string): Promise<JobFailureKin
   return rows.map(({ kind }) => jobFailureKindFromJSON(kind));
 }
 
-/** Lists up to `limit` failures after `after`, ordered by table. */
-export async function listFailures(db: Db, jobId: string, limit: number, after?: string): Promise<JobFailure[]> {
+/** Lists a page of at most `size` failures after `after`, ordered by table. */
+export async function listFailures(db: Db, jobId: string, size: number, after?: string): Promise<Page<JobFailure>> {
   let query = db.selectFrom('job_failures').selectAll().where('job_id', '=', jobId);
   if (after !== undefined) query = query.where('table_name', '>', after);
-  const rows = await query.orderBy('table_name').limit(limit).execute();
-  return rows.map((row) => ({
+  const bytes = bytesOf('table_name', 'code', 'message');
+  return mapPage(await readPage(query.orderBy('table_name'), bytes, size), (row) => ({
     table: row.table_name,
     code: row.code,
     message: row.message,

@@ -6,6 +6,7 @@ import { TENANT } from '../../identity/tenant.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
 import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { jsonMap } from '../database/json.ts';
+import { bytesOf, mapPage, type Page, readPage } from '../database/page-cut.ts';
 import type { CatalogRow, Schema } from '../database/schema.ts';
 
 type Db = Kysely<Schema>;
@@ -50,11 +51,12 @@ export async function findCatalogByName(db: Db, name: string): Promise<Catalog |
   return row && toMessage(row);
 }
 
-/** Lists up to `limit` catalogs after `after`, ordered by display name. */
-export async function listCatalogs(db: Db, limit: number, after?: string): Promise<Catalog[]> {
+/** Lists a page of at most `size` catalogs after `after`, ordered by display name. */
+export async function listCatalogs(db: Db, size: number, after?: string): Promise<Page<Catalog>> {
   let query = db.selectFrom('catalogs').selectAll().where('tenant_id', '=', TENANT);
   if (after !== undefined) query = query.where('display_name', '>', after);
-  return (await query.orderBy('display_name').limit(limit).execute()).map(toMessage);
+  const bytes = bytesOf('display_name', 'description', 'properties');
+  return mapPage(await readPage(query.orderBy('display_name'), bytes, size), toMessage);
 }
 
 /** @throws CodedError ALREADY_EXISTS if the new name is taken */

@@ -8,6 +8,7 @@ import { compiledQuery } from '../database/compiled-query.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
 import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { jsonMap } from '../database/json.ts';
+import { bytesOf, mapPage, type Page, readPage } from '../database/page-cut.ts';
 import { pathKey, pathOfKey, subtree } from '../database/path-key.ts';
 import type { NamespaceRow, Schema } from '../database/schema.ts';
 import { getCatalog } from './catalogs.ts';
@@ -77,21 +78,22 @@ export async function namespacePaths(db: Db, ids: readonly string[]): Promise<Ma
   return new Map(rows.map((row) => [row.namespace_id, pathOfKey(row.path_key)]));
 }
 
-/** Lists up to `limit` namespaces after `after`, ordered by path: all, or only `parent` and those below it. */
+/** Lists a page of at most `size` namespaces after `after`, ordered by path: all, or only `parent` and those below it. */
 export async function listNamespaces(
   db: Db,
   catalogId: string,
   parent: readonly string[],
-  limit: number,
+  size: number,
   after?: readonly string[],
-): Promise<Namespace[]> {
+): Promise<Page<Namespace>> {
   let query = db.selectFrom('namespaces').selectAll().where('catalog_id', '=', catalogId);
   if (parent.length > 0) {
     const { from, to } = subtree(parent);
     query = query.where('path_key', '>=', from).where('path_key', '<', to);
   }
   if (after) query = query.where('path_key', '>', pathKey(after));
-  return (await query.orderBy('path_key').limit(limit).execute()).map(toMessage);
+  const bytes = bytesOf('path_key', 'description', 'properties');
+  return mapPage(await readPage(query.orderBy('path_key'), bytes, size), toMessage);
 }
 
 export async function updateNamespace(db: Db, namespace: Namespace): Promise<Namespace> {

@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import { ObjectKind } from '../../../generated/reconciler/internal/v1/bindings.ts';
+import { bytesOf, mapPage, type Page, readPage } from '../database/page-cut.ts';
 import type { Schema } from '../database/schema.ts';
 import { getTableRow } from '../tables/tables.ts';
 import { findSnapshotRow, refsBySnapshot, type StoredSnapshot } from './snapshots.ts';
@@ -19,7 +20,7 @@ export interface ExpiredSnapshot {
 export type ExpiredCursor = Pick<ExpiredSnapshot, 'pathKey' | 'tableName' | 'snapshotNum'>;
 
 /**
- * Lists up to `limit` snapshots of a connector's tables that expired by a time, ordered by upstream name and from the oldest,
+ * Lists a page of at most `size` snapshots of a connector's tables that expired by a time, ordered by upstream name and from the oldest,
  * after `after`.
  *
  * @param expiredBy milliseconds since 1970
@@ -29,9 +30,9 @@ export async function listExpiredSnapshots(
   db: Db,
   connectorId: string,
   expiredBy: number,
-  limit: number,
+  size: number,
   { after, validateOnly = false }: { after?: ExpiredCursor; validateOnly?: boolean } = {},
-): Promise<ExpiredSnapshot[]> {
+): Promise<Page<ExpiredSnapshot>> {
   let query = db
     .selectFrom('bindings')
     .innerJoin('tables', 'tables.table_id', 'bindings.object_id')
@@ -51,13 +52,8 @@ export async function listExpiredSnapshots(
       eb(refTuple('upstream_path_key', 'upstream_name', 'snapshot_num'), '>', tuple(pathKey, tableName, snapshotNum)),
     );
   }
-  const rows = await query
-    .orderBy('upstream_path_key')
-    .orderBy('upstream_name')
-    .orderBy('snapshot_num')
-    .limit(limit)
-    .execute();
-  return rows.map((row) => ({
+  const inOrder = query.orderBy('upstream_path_key').orderBy('upstream_name').orderBy('snapshot_num');
+  return mapPage(await readPage(inOrder, bytesOf('upstream_path_key', 'upstream_name'), size), (row) => ({
     tableId: row.table_id,
     pathKey: row.upstream_path_key,
     tableName: row.upstream_name,

@@ -4,7 +4,7 @@ import type { Snapshot } from '../../../generated/reconciler/v1/snapshots.ts';
 import { compiledQuery, compiledWrite } from '../database/compiled-query.ts';
 import { notFound } from '../database/errors.ts';
 import { date, jsonMap, ms } from '../database/json.ts';
-import { cutPage } from '../database/page-cut.ts';
+import { bytesOf, type Page, readPage } from '../database/page-cut.ts';
 import type { Schema, SnapshotRow } from '../database/schema.ts';
 import { newPosition, type Position } from '../lineage/lineage.ts';
 import type { getTableRow } from '../tables/tables.ts';
@@ -151,17 +151,20 @@ const insert = compiledWrite((db, row: Insertable<SnapshotRow>) =>
 );
 
 /** Lists a page of at most `size` visible snapshots whose `published` is greater than `after`, in that order. */
-export async function listSnapshotRows(db: Db, tableNum: number, size: number, showExpired: boolean, after?: number) {
+export async function listSnapshotRows(
+  db: Db,
+  tableNum: number,
+  size: number,
+  showExpired: boolean,
+  after?: number,
+): Promise<Page<StoredSnapshot>> {
   let query = db
     .selectFrom('snapshots')
     .where('table_num', '=', tableNum)
     .where('published', '>', after ?? 0)
     .orderBy('published');
   if (!showExpired) query = query.where('expired_at', 'is', null);
-  // The summaries of a thousand snapshots can exceed the memory.
-  const lengths = query.select(({ fn }) => fn<number>('length', ['summary']).as('bytes')).limit(size + 1);
-  const { count, more } = cutPage(await lengths.execute(), size);
-  return { rows: await query.selectAll().limit(count).execute(), more };
+  return readPage(query.selectAll(), bytesOf('summary', 'manifest_list', 'operation', 'unreadable'), size);
 }
 
 /** Makes a snapshot visible, after all that already are, without its files. @returns its row */

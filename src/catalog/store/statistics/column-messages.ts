@@ -4,6 +4,7 @@ import { boundText, promoteBound } from '../../../stats/bounds.ts';
 import type { LeafColumn } from '../../../stats/leaf-columns.ts';
 import { METADATA_COLUMNS } from '../../../stats/metadata-columns.ts';
 import { maxDistinct } from '../../../stats/ndv/max-distinct.ts';
+import { bytesOf } from '../database/page-cut.ts';
 import type { Schema } from '../database/schema.ts';
 import type { SnapshotSchemas } from '../tables/table-schemas.ts';
 import type { ColumnState, ColumnTotals } from './column-state.ts';
@@ -94,6 +95,30 @@ export async function putColumnsOf(
     .where('column_id', 'in', ids)
     .execute();
   return new Map(rows.map((row) => [row.column_id, ColumnStats.decode(row.body)]));
+}
+
+/** The approximate sizes of the columns' messages, in the order of the ids. */
+export async function columnSizes(
+  db: Db,
+  snapshotNum: number,
+  ids: readonly number[],
+  state: ColumnState,
+  schemas: SnapshotSchemas,
+): Promise<{ bytes: number }[]> {
+  if (ids.length === 0) return [];
+  const rows = await db
+    .selectFrom('put_columns')
+    .select(['column_id', bytesOf('body').as('bytes')])
+    .where('snapshot_num', '=', snapshotNum)
+    .where('column_id', 'in', ids)
+    .execute();
+  const stored = new Map(rows.map((row) => [row.column_id, row.bytes]));
+  return ids.map((id) => {
+    const { lower, upper } = state.columns.get(id) ?? {};
+    // Each bound has a text.
+    const bounds = 2 * ((lower?.length ?? 0) + (upper?.length ?? 0));
+    return { bytes: (stored.get(id) ?? 0) + bounds + (schemas.find(id)?.name.length ?? 0) };
+  });
 }
 
 /** Stores statistics of columns. They replace those that were stored before for the same columns. */

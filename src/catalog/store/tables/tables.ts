@@ -1,4 +1,4 @@
-import { type Insertable, type Kysely, type Selectable, sql, type Updateable } from 'kysely';
+import { type Insertable, type Kysely, type Selectable, type Updateable } from 'kysely';
 import { ObjectKind } from '../../../generated/reconciler/internal/v1/bindings.ts';
 import type { Namespace } from '../../../generated/reconciler/v1/namespaces.ts';
 import {
@@ -15,7 +15,7 @@ import { compiledQuery, compiledWrite } from '../database/compiled-query.ts';
 import { alreadyExists, notFound } from '../database/errors.ts';
 import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { jsonMap } from '../database/json.ts';
-import { cutPage } from '../database/page-cut.ts';
+import { bytesOf, cutPage } from '../database/page-cut.ts';
 import { pathKey, pathOfKey } from '../database/path-key.ts';
 import type { Schema, TableRow } from '../database/schema.ts';
 import { getNamespace } from '../namespaces/namespaces.ts';
@@ -134,6 +134,11 @@ export async function isReadable(db: Db, objectId: string): Promise<boolean> {
   return incomplete === undefined;
 }
 
+const LARGE_COLUMNS = [
+  ...['tables.properties', 'tables.refs', 'tables.partition_specs', 'tables.description', 'tables.location'],
+  ...['tables.metadata_location', 'namespaces.path_key', 'upstream_path_key', 'fingerprint', 'coverage'],
+];
+
 /** Lists a page of at most `size` tables after `after`, ordered by name: those that can be read by name (see `isReadable`). */
 export async function listTables(db: Db, namespaceId: string, size: number, after = '') {
   const query = select(db)
@@ -150,9 +155,7 @@ export async function listTables(db: Db, namespaceId: string, size: number, afte
     .clearSelect()
     .select(
       // The columns of the schema follow it in the message, and are about as long.
-      sql<number>`length(tables.properties) + length(tables.refs) + length(tables.partition_specs) + 2 * coalesce(length(table_schemas.json), 0)`.as(
-        'bytes',
-      ),
+      bytesOf(...LARGE_COLUMNS, 'table_schemas.json', 'table_schemas.json').as('bytes'),
     )
     .limit(size + 1);
   const { count, more } = cutPage(await lengths.execute(), size);
