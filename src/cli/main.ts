@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { asTyped } from './io/as-typed.ts';
+import { painter } from './io/colour.ts';
 import { describeFailure, EXIT, ExitCode } from './io/errors.ts';
 
 /** A top-level command. Its code is loaded only when it is called, so that the CLI starts quickly. */
@@ -96,8 +98,9 @@ export async function main(args: string[]): Promise<number> {
     // Commander has written its own message.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.DONE : EXIT.USAGE;
     const failure = describeFailure(error);
-    process.stderr.write(`error: ${failure.message}\n`);
-    if (failure.hint) process.stderr.write(`hint: ${failure.hint}\n`);
+    const paint = painter(process.stderr);
+    process.stderr.write(`${paint('bad', 'error:')} ${asTyped(failure.message)}\n`);
+    if (failure.hint) process.stderr.write(`${paint('dim', `hint: ${asTyped(failure.hint)}`)}\n`);
     if (/^(debug|trace)$/.test(process.env.RECONCILER_LOG_LEVEL ?? ''))
       process.stderr.write(`${(error as Error).stack}\n`);
     return failure.exitCode;

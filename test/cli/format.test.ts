@@ -1,10 +1,15 @@
-import { describe, expect, it } from '@jest/globals';
-import { bytes, count, duration, printable, shorten, time, word } from '../../src/cli/io/format.ts';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { displayWidth, shorten, wrap } from '../../src/cli/io/display-width.ts';
+import { bytes, count, duration, printable, time, word } from '../../src/cli/io/format.ts';
 import { withDefaults } from '../../src/cli/io/json.ts';
 import { interval, keyValue, list } from '../../src/cli/io/options.ts';
 import { TablePrinter } from '../../src/cli/io/table-printer.ts';
 import { ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { ColumnStats } from '../../src/generated/reconciler/v1/statistics.ts';
+import { stubEnv, unstubAllEnvs } from '../jest/stub-env.ts';
+
+beforeEach(() => stubEnv('NO_COLOR', '1'));
+afterEach(unstubAllEnvs);
 
 describe('text', () => {
   it('shows amounts with units', () => {
@@ -24,7 +29,25 @@ describe('text', () => {
   it('is shortened in the middle', () => {
     expect(shorten('s3://bucket/a/b/c/file.parquet', 20)).toBe('s3://b…/file.parquet');
     expect(shorten('short', 5)).toBe('short');
-    expect(shorten('日本語日本語', 3)).toHaveLength(3);
+    expect(shorten('日本語日本語', 6)).toBe('…本語');
+    expect(displayWidth(shorten('日本語日本語', 3))).toBeLessThanOrEqual(3);
+  });
+
+  it('keeps characters with combining marks, and emoji of several code points, whole', () => {
+    expect(shorten('e\u0301a\u0301o\u0301u\u0301', 3)).toBe('…o\u0301u\u0301');
+    expect(shorten('👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦', 4)).toBe('…👩‍👩‍👧‍👦');
+  });
+
+  it('is wrapped between words, and after the punctuation of a longer word', () => {
+    expect(wrap('one two three four', 9)).toEqual(['one two', 'three', 'four']);
+    expect(wrap('see file:///warehouse/sales/orders/metadata now', 20)).toEqual([
+      'see',
+      'file:///warehouse/',
+      'sales/orders/',
+      'metadata now',
+    ]);
+    expect(wrap('it has 1,234,567.89 rows', 12)).toEqual(['it has', '1,234,567.89', 'rows']);
+    expect(wrap('', 10)).toEqual(['']);
   });
 
   it('escapes control characters', () => {
@@ -34,7 +57,7 @@ describe('text', () => {
 
 describe('TablePrinter', () => {
   const columns = [
-    { title: 'PATH', value: (r: [string, number]) => r[0], flexible: true },
+    { title: 'PATH', value: (r: [string, number]) => r[0], min: 12 },
     { title: 'N', value: (r: [string, number]) => String(r[1]), align: 'right' as const },
   ];
 

@@ -1,4 +1,7 @@
-import { jest } from '@jest/globals';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { afterAll, jest } from '@jest/globals';
 import { pino } from 'pino';
 import { startCatalog } from '../../src/catalog/server/server.ts';
 import { type CatalogClients, connectCatalog } from '../../src/catalog-client/connect.ts';
@@ -58,10 +61,20 @@ export async function startHarness(databaseFile = ':memory:'): Promise<Harness> 
   };
 }
 
+/** A folder on the PATH in which `reconciler` is linked, so that hints have the plain name. */
+const linked = mkdtempSync(join(tmpdir(), 'linked-'));
+writeFileSync(join(linked, 'reconciler'), '', { mode: 0o755 });
+afterAll(() => rmSync(linked, { recursive: true }));
+
 /** Runs one command line in this process and catches what it writes. */
 export async function runCli(args: string[], env: Record<string, string> = {}): Promise<Ran> {
   const written = { stdout: '', stderr: '' };
-  for (const [name, value] of Object.entries(env)) stubEnv(name, value);
+  for (const [name, value] of Object.entries({
+    FORCE_COLOR: '0',
+    PATH: `${linked}${delimiter}${process.env.PATH}`,
+    ...env,
+  }))
+    stubEnv(name, value);
   const spies = (['stdout', 'stderr'] as const).map((name) =>
     jest.spyOn(process[name], 'write').mockImplementation((chunk) => {
       written[name] += String(chunk);

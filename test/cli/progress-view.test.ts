@@ -1,9 +1,15 @@
 import { Writable } from 'node:stream';
-import { expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
+import { displayWidth } from '../../src/cli/io/display-width.ts';
 import { Pace } from '../../src/cli/job/pace.ts';
+import { progressLine } from '../../src/cli/job/progress-line.ts';
 import { progressView } from '../../src/cli/job/progress-view.ts';
 import { JobCounters, JobState, ReconcileJob } from '../../src/generated/reconciler/v1/jobs.ts';
 import { fakeOnly } from '../jest/fake-timers.ts';
+import { stubEnv, unstubAllEnvs } from '../jest/stub-env.ts';
+
+beforeEach(() => stubEnv('NO_COLOR', '1'));
+afterEach(unstubAllEnvs);
 
 /** A stream that keeps what is written to it; a terminal if it has a width. */
 function screen(columns?: number): { stream: NodeJS.WriteStream; text(): string } {
@@ -39,9 +45,48 @@ it('is a bar on a terminal', () => {
   view.show(job(0n, 0n));
   view.show(job(10n, 5n, { errors: 1n }));
   view.end();
-  expect(text()).toContain('6 of 10 tables found  5 snapshots, 1,234 files, 1.0 MiB read, 1 failed  scanning');
+  expect(text()).toContain('6 of 10 tables found  1 failed  scanning  5 snapshots  1,234 files  1.0 MiB read');
   expect(text()).toMatch(/█+░+/);
   expect(text()).not.toMatch(/█ 0 of 0/);
+});
+
+it('keeps tables, rate, time left, failures and phase, in this order, at any width', () => {
+  fakeOnly(['performance', 'Date']);
+  try {
+    const weights = [/12,345(\/| of )40,000( tables)?/, /345(\/s| tables\/s)/, /1m20s left/, /123 failed/, /scanning/];
+    for (let columns = 60; columns <= 200; columns++) {
+      const { stream, text } = screen(columns);
+      const view = progressView(stream);
+      const at = (changed: bigint) => job(20_000n, changed, { tablesExpected: 40_000n, errors: 123n });
+      view.show(at(8_772n));
+      jest.advanceTimersByTime(10_000);
+      view.show(at(12_222n));
+      // Between the start of the line and the clearing of what is to its right.
+      const line = text().split('\u001b[1G').at(-1)?.split('\u001b[0K')[0] ?? '';
+      view.end();
+      expect(displayWidth(line)).toBeLessThan(columns);
+      for (const part of weights) expect(line).toMatch(part);
+      expect(line.includes('1.0 MiB read')).toBe(columns >= 105);
+    }
+  } finally {
+    jest.useRealTimers();
+  }
+});
+
+it('leaves out what weighs least first, and cuts no number', () => {
+  const parts = [
+    { weight: 1, text: 'a bar' },
+    { weight: 9, text: '12,345 of 40,000 tables', short: '12,345/40,000' },
+    { weight: 8, text: '345 tables/s', short: '345/s' },
+    { weight: 7, text: '1h20m left' },
+  ];
+  const at = (columns: number) => progressLine(parts, { isTTY: true, columns });
+  expect(at(60)).toBe('a bar  12,345 of 40,000 tables  345 tables/s  1h20m left');
+  expect(at(45)).toBe('a bar  12,345/40,000  345/s  1h20m left');
+  expect(at(33)).toBe('12,345/40,000  345/s  1h20m left');
+  expect(at(30)).toBe('a bar  12,345/40,000  345/s');
+  expect(at(27)).toBe('12,345/40,000  345/s');
+  expect(at(15)).toBe('12,345/40,000');
 });
 
 it('is a line in a pipe, without control characters, and not for every poll', () => {

@@ -4,11 +4,13 @@ import {
   type AuthConfig,
   AuthScheme,
   type Connector,
+  ConnectorState,
   MissingAction,
 } from '../../generated/reconciler/v1/connectors.ts';
 import { type Schedule, ScheduleStatus } from '../../generated/reconciler/v1/schedules.ts';
 import { formatName } from '../../names.ts';
 import { isSecretReference } from '../../secrets.ts';
+import type { Tone } from '../io/colour.ts';
 import { details } from '../io/details.ts';
 import { NONE, time, word } from '../io/format.ts';
 import { modeText, snapshotsText } from './capture-flags.ts';
@@ -18,6 +20,8 @@ export const kindWord = (connector: Connector) => word(connector.kind, 'CONNECTO
 const authText = (auth: AuthConfig | undefined) =>
   auth === undefined || auth.scheme === AuthScheme.AUTH_SCHEME_UNSPECIFIED ? '' : word(auth.scheme, 'AUTH_SCHEME_');
 export const stateWord = (connector: Connector) => word(connector.state, 'CONNECTOR_STATE_');
+export const stateTone = ({ state }: Connector): Tone =>
+  state === ConnectorState.CONNECTOR_STATE_ACTIVE ? 'good' : 'warning';
 
 /** The source selector as a name; `*` stands for the whole upstream. */
 export function sourceText({ source }: Connector): string {
@@ -65,7 +69,7 @@ export function describeConnector(connector: Connector, schedule?: Schedule): st
     ['description', connector.description],
     ['kind', kindWord(connector)],
     ['uri', connector.uri],
-    ['state', stateWord(connector)],
+    ['state', stateWord(connector), stateTone(connector)],
     ['source', sourceText(connector)],
     ['columns', source?.columns.join(', ')],
     ['include namespaces', source?.includeNamespaces.join(', ')],

@@ -4,7 +4,7 @@ import { withCatalog } from '../catalog-session/context.ts';
 import { NONE } from '../io/format.ts';
 import { limitOption } from '../io/options.ts';
 import { pagesOf } from '../io/paging.ts';
-import { destinationText, kindWord, sourceText, stateWord } from './describe.ts';
+import { destinationText, kindWord, sourceText, stateTone, stateWord } from './describe.ts';
 
 const HELP = `
 Examples:
@@ -27,13 +27,13 @@ export function addList(group: Command): void {
           Connector,
           pages,
           [
-            { title: 'NAME', value: (c) => c.displayName },
-            { title: 'KIND', value: kindWord },
-            { title: 'STATE', value: stateWord },
-            { title: 'SOURCE', value: sourceText, flexible: true },
-            { title: 'DESTINATION', value: destinationText, flexible: true },
-            { title: 'URI', value: (c) => c.uri, flexible: true },
-            { title: 'RUNNING JOB', value: (c) => c.runningJobId || NONE, flexible: true },
+            { title: 'NAME', value: (c) => c.displayName, min: 20 },
+            { title: 'KIND', value: kindWord, weight: 8 },
+            { title: 'STATE', value: stateWord, tone: stateTone },
+            { title: 'SOURCE', value: sourceText, weight: 5, min: 12 },
+            { title: 'DESTINATION', value: destinationText, weight: 7, min: 12 },
+            { title: 'URI', value: (c) => c.uri, weight: 6, min: 24 },
+            { title: 'RUNNING JOB', value: (c) => c.runningJobId || NONE, weight: 4 },
           ],
           { empty: 'no connectors yet; create one with `reconciler connector create --help`' },
         );

@@ -39,15 +39,6 @@ export function word(value: string, prefix: string): string {
   return (value.startsWith(prefix) ? value.slice(prefix.length) : value).toLowerCase().replaceAll('_', ' ');
 }
 
-/** Removes characters from the middle, so that a path keeps its start and its file name. */
-export function shorten(text: string, width: number): string {
-  const characters = [...text];
-  if (characters.length <= width) return text;
-  if (width <= 1) return '…'.slice(0, width);
-  const head = Math.floor((width - 1) / 3);
-  return `${characters.slice(0, head).join('')}…${characters.slice(characters.length - (width - 1 - head)).join('')}`;
-}
-
 /** Escapes control characters: names and messages from upstream must not control the terminal. */
 export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it matches

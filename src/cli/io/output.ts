@@ -1,3 +1,5 @@
+import { asTyped } from './as-typed.ts';
+import { painter } from './colour.ts';
 import { printable } from './format.ts';
 import { withDefaults } from './json.ts';
 import { type Column, TablePrinter } from './table-printer.ts';
@@ -41,15 +43,26 @@ export function standardOutput(json: boolean): Output {
         any ||= page.length > 0;
         await write(json ? page.map((message) => jsonLine(type, message)).join('') : table.render(page));
       }
-      if (!any && !json) process.stderr.write(`${empty ?? 'none'}\n`);
+      if (!any && !json) process.stderr.write(`${asTyped(empty ?? 'none')}\n`);
+      if (table.hidden.length > 0) dim(`left out for lack of room: ${table.hidden.join(', ')}`);
     },
     note(text) {
-      if (!json) process.stderr.write(`${text}\n`);
+      if (!json) dim(asTyped(text));
     },
     warn(text) {
-      process.stderr.write(`warning: ${printable(text)}\n`);
+      process.stderr.write(`${painter(process.stderr)('warning', 'warning:')} ${asTyped(printable(text))}\n`);
     },
   };
+}
+
+function dim(text: string): void {
+  const paint = painter(process.stderr);
+  process.stderr.write(
+    `${text
+      .split('\n')
+      .map((line) => paint('dim', line))
+      .join('\n')}\n`,
+  );
 }
 
 function jsonLine<T extends object>(type: MessageType<T>, message: T): string {

@@ -1,107 +1,103 @@
-import Table from 'cli-table3';
-import { printable, shorten } from './format.ts';
+import { painter, type Screen, type Tone, widthOf } from './colour.ts';
+import { displayWidth, shorten, wrap } from './display-width.ts';
+import { printable } from './format.ts';
+import { type Fitting, GAP, type Layout, layoutOf } from './table-layout.ts';
 
-export interface Column<T> {
+export interface Column<T> extends Fitting {
   title: string;
   value(row: T): string;
   /** For numbers. */
   align?: 'right';
-  /** May be shortened in the middle if the terminal is narrow. */
-  flexible?: boolean;
+  tone?(row: T): Tone | undefined;
 }
 
-/** The stream that the table is written to: a terminal has a width, a pipe has none. */
-export interface Screen {
-  isTTY?: boolean;
-  columns?: number;
-}
-
-const BARE = {
-  top: '',
-  'top-mid': '',
-  'top-left': '',
-  'top-right': '',
-  bottom: '',
-  'bottom-mid': '',
-  'bottom-left': '',
-  'bottom-right': '',
-  left: '',
-  'left-mid': '',
-  mid: '',
-  'mid-mid': '',
-  right: '',
-  'right-mid': '',
-  middle: '  ',
-};
-const GAP = 2;
-/** A shortened column keeps at least this width. */
-const MIN_WIDTH = 12;
+const INDENT = '    ';
+/** A number or a time, which a shortened column never cuts: a part of it would be another number. */
+const NUMBER = /^[~-]?\d[\d.,:TZe+-]*$/;
 
 /**
- * Prints rows page by page. The first page determines the widths; a longer cell on a later page shifts only its own line.
+ * Prints rows page by page, as they fit the terminal; in a pipe, everything. The first page determines the widths. If a later page has
+ * longer cells, its columns become wider; if other columns fit then, the titles are printed again.
  */
 export class TablePrinter<T> {
   readonly #columns: Column<T>[];
   readonly #limit: number;
-  #widths: number[] | undefined;
+  readonly #paint: ReturnType<typeof painter>;
+  /** Widths of the longest cells so far. */
+  readonly #natural: number[];
+  /** Widths of the longest numbers so far. */
+  readonly #uncut: number[];
+  #layout: Layout | undefined;
+  readonly #hidden = new Set<number>();
 
   constructor(columns: Column<T>[], screen: Screen) {
     this.#columns = columns;
-    this.#limit = screen.isTTY && screen.columns ? screen.columns : Number.POSITIVE_INFINITY;
+    this.#natural = columns.map(({ title }) => displayWidth(title));
+    this.#uncut = columns.map(() => 0);
+    this.#limit = widthOf(screen);
+    this.#paint = painter(screen);
+  }
+
+  /** Titles of the columns that did not fit. */
+  get hidden(): string[] {
+    return this.#columns.filter((_, n) => this.#hidden.has(n)).map(({ title }) => title);
   }
 
   /** Renders these rows; the first call adds the titles. */
   render(rows: T[]): string {
     if (rows.length === 0) return '';
     const cells = rows.map((row) => this.#columns.map((column) => printable(column.value(row))));
-    const head = this.#widths === undefined ? [this.#columns.map(({ title }) => title)] : [];
-    this.#widths ??= this.#fit(widthsOf([...head, ...cells]));
-    const widths = this.#widths;
-    const lines = [...head, ...cells].map((row) => row.map((cell, n) => this.#shorten(cell, n, widths[n] ?? 0)));
-    return draw(
-      lines,
-      widthsOf(lines).map((width, n) => Math.max(width, widths[n] ?? 0)),
-      this.#columns,
+    const before = this.#layout;
+    const layout = this.#fit(cells);
+    const head = before && String(before.inRow) === String(layout.inRow) ? [] : [this.#head(layout)];
+    const lines = cells.flatMap((row, n) => this.#lines(row, rows[n]!, layout));
+    return [...head, ...lines].map((line) => `${line}\n`).join('');
+  }
+
+  /** Starts with the widths of the earlier pages. */
+  #fit(cells: string[][]): Layout {
+    this.#columns.forEach((_, n) => {
+      for (const row of cells) {
+        const cell = row[n]!;
+        const width = displayWidth(cell);
+        if (width > this.#natural[n]!) this.#natural[n] = width;
+        if (width > this.#uncut[n]! && NUMBER.test(cell)) this.#uncut[n] = width;
+      }
+    });
+    const fitting = this.#columns.map(({ min, ...column }, n) => ({
+      ...column,
+      min: min === undefined ? undefined : Math.max(min, this.#uncut[n]!),
+    }));
+    this.#layout = layoutOf(fitting, this.#natural, this.#limit);
+    for (const n of this.#layout.hidden) this.#hidden.add(n);
+    return this.#layout;
+  }
+
+  #head(layout: Layout): string {
+    return this.#row(
+      this.#columns.map(({ title }) => title),
+      layout,
+      () => 'title',
     );
   }
 
-  #shorten(cell: string, column: number, width: number): string {
-    return this.#columns[column]?.flexible && this.#limit < Number.POSITIVE_INFINITY ? shorten(cell, width) : cell;
+  #lines(cells: string[], row: T, layout: Layout): string[] {
+    const tone = (n: number) => this.#columns[n]!.tone?.(row);
+    const below = layout.below
+      .filter((n) => cells[n] !== '')
+      .flatMap((n) => wrap(cells[n]!, this.#limit - INDENT.length).map((line) => INDENT + this.#paint(tone(n), line)));
+    return [this.#row(cells, layout, tone), ...below];
   }
 
-  /** Narrows the widest flexible columns until the line fits, or until they have their minimum width. */
-  #fit(widths: number[]): number[] {
-    const fitted = [...widths];
-    const total = () => fitted.reduce((sum, width) => sum + width + GAP, -GAP);
-    while (total() > this.#limit) {
-      const widest = fitted.reduce((best, width, n) => {
-        if (!this.#columns[n]?.flexible || width <= MIN_WIDTH) return best;
-        return best < 0 || width > (fitted[best] ?? 0) ? n : best;
-      }, -1);
-      if (widest < 0) break;
-      fitted[widest] = (fitted[widest] ?? 0) - 1;
-    }
-    return fitted;
+  #row(cells: string[], { inRow, widths }: Layout, tone: (column: number) => Tone | undefined): string {
+    return inRow
+      .map((n) => {
+        const text = shorten(cells[n]!, widths[n]!);
+        const padding = ' '.repeat(widths[n]! - displayWidth(text));
+        const painted = this.#paint(tone(n), text);
+        return this.#columns[n]!.align === 'right' ? padding + painted : painted + padding;
+      })
+      .join(' '.repeat(GAP))
+      .trimEnd();
   }
-}
-
-/** Display widths as cli-table3 computes them: wide characters count as two. */
-function widthsOf(rows: string[][]): number[] {
-  const table = new Table({ chars: BARE, style: PLAIN });
-  table.push(...rows);
-  table.toString();
-  return table.options.colWidths as number[];
-}
-
-const PLAIN = { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 0 };
-
-function draw<T>(rows: string[][], colWidths: number[], columns: Column<T>[]): string {
-  const colAligns = columns.map(({ align }) => align ?? 'left');
-  const table = new Table({ chars: BARE, style: PLAIN, colWidths, colAligns });
-  table.push(...rows);
-  return `${table
-    .toString()
-    .split('\n')
-    .map((row) => row.trimEnd())
-    .join('\n')}\n`;
 }

@@ -40,11 +40,11 @@ export function printChanges(
     JobChange,
     pages,
     [
-      { title: 'KIND', value: (c) => word(c.kind, 'JOB_CHANGE_KIND_') },
-      { title: 'NAME', value: (c) => c.name },
+      { title: 'KIND', value: (c) => word(c.kind, 'JOB_CHANGE_KIND_'), weight: 2 },
+      { title: 'NAME', value: (c) => c.name, min: 20 },
       { title: 'WOULD', value: (c) => word(c.action, 'JOB_CHANGE_ACTION_') },
-      { title: 'DESTINATION', value: (c) => c.destination },
-      { title: 'WHY', value: (c) => c.reason },
+      { title: 'DESTINATION', value: (c) => c.destination, weight: 1, min: 20 },
+      { title: 'WHY', value: (c) => c.reason, below: true },
     ],
     { empty },
   );

@@ -1,11 +1,20 @@
 import { countersOf, isEnded } from '../../contract/progress-message.ts';
-import type { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
+import { JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { plurals } from '../../text.ts';
+import type { Tone } from '../io/colour.ts';
 import { details } from '../io/details.ts';
 import { bytes, count, duration, NONE, time, word } from '../io/format.ts';
 
 export const stateWord = (job: ReconcileJob) =>
   word(job.state, 'JS_') + (job.dryRun ? ' (dry run)' : '') + (job.paused ? ' (paused)' : '');
+
+const STATE_TONES: Partial<Record<JobState, Tone>> = {
+  [JobState.JS_SUCCEEDED]: 'good',
+  [JobState.JS_FAILED]: 'bad',
+};
+
+export const stateTone = ({ state }: ReconcileJob): Tone => STATE_TONES[state] ?? 'warning';
+export const errorsTone = (job: ReconcileJob): Tone | undefined => (countersOf(job).errors > 0n ? 'bad' : undefined);
 
 /** How long the job ran, or has been running. */
 export function ranFor(job: ReconcileJob): string {
@@ -18,7 +27,7 @@ export function describeJob(job: ReconcileJob): string[] {
   return details([
     ['job', job.jobId],
     ['connector', job.connectorName || job.connectorId],
-    ['state', stateWord(job)],
+    ['state', stateWord(job), stateTone(job)],
     ['message', job.message],
     ['phase', isEnded(job.state) ? '' : job.phase],
     ['retry of', job.retryOfJobId],
@@ -27,7 +36,7 @@ export function describeJob(job: ReconcileJob): string[] {
     ['left out', leftOutText(job)],
     ['views', viewsText(job)],
     ['dropped', droppedText(job)],
-    ['errors', count(countersOf(job).errors)],
+    ['errors', count(countersOf(job).errors), errorsTone(job)],
     ['ingested', ingestedText(job)],
     ['upstream', requestsText(job)],
     ['created', time(job.createdAt)],

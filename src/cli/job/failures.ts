@@ -27,10 +27,10 @@ export function addFailures(group: Command): void {
           JobFailure,
           pages,
           [
-            { title: 'TABLE', value: (f) => f.table || NONE },
-            { title: 'CODE', value: (f) => f.code },
-            { title: 'FAILED AT', value: (f) => time(f.failedAt) },
-            { title: 'MESSAGE', value: (f) => f.message },
+            { title: 'TABLE', value: (f) => f.table || NONE, min: 30 },
+            { title: 'CODE', value: (f) => f.code, tone: () => 'bad' },
+            { title: 'FAILED AT', value: (f) => time(f.failedAt), weight: 1 },
+            { title: 'MESSAGE', value: (f) => f.message, below: true },
           ],
           { empty: 'no failures' },
         );

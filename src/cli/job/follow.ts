@@ -3,6 +3,7 @@ import type { CatalogClients } from '../../catalog-client/connect.ts';
 import { countersOf, isEnded } from '../../contract/progress-message.ts';
 import type { ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
 import { type Context, withDeadline } from '../catalog-session/context.ts';
+import { asTyped } from '../io/as-typed.ts';
 import { ExitCode } from '../io/errors.ts';
 import { retrying } from '../io/retrying.ts';
 import { untilStopped } from '../io/signals.ts';
@@ -70,9 +71,8 @@ export async function followJob({ clients }: Pick<Context, 'clients'>, jobId: st
   } catch (error) {
     if (!stop.signal.aborted) throw error;
     view.end();
-    process.stderr.write(
-      `stopped watching; the job continues\nwatch it again: reconciler job watch ${jobId}\ncancel it: reconciler job cancel ${jobId}\n`,
-    );
+    const commands = `watch it again: reconciler job watch ${jobId}\ncancel it: reconciler job cancel ${jobId}`;
+    process.stderr.write(`stopped watching; the job continues\n${asTyped(commands)}\n`);
     throw new ExitCode(INTERRUPTED);
   } finally {
     view.end();

@@ -5,7 +5,7 @@ import { connectorOf } from '../catalog-session/resolve.ts';
 import { count, time } from '../io/format.ts';
 import { limitOption } from '../io/options.ts';
 import { pagesOf } from '../io/paging.ts';
-import { ranFor, stateWord } from './describe.ts';
+import { errorsTone, ranFor, stateTone, stateWord } from './describe.ts';
 import { JobJson } from './job-json.ts';
 
 const HELP = `
@@ -32,14 +32,14 @@ export function addList(group: Command): void {
           JobJson,
           pages,
           [
-            { title: 'JOB', value: (j) => j.jobId },
-            { title: 'CONNECTOR', value: (j) => j.connectorName || j.connectorId },
-            { title: 'STATE', value: stateWord },
-            { title: 'CREATED', value: (j) => time(j.createdAt) },
-            { title: 'RAN FOR', value: ranFor, align: 'right' },
-            { title: 'CHANGED', value: (j) => count(countersOf(j).tablesChanged), align: 'right' },
-            { title: 'ERRORS', value: (j) => count(countersOf(j).errors), align: 'right' },
-            { title: 'MESSAGE', value: (j) => j.message, flexible: true },
+            { title: 'JOB', value: (j) => j.jobId, min: 37 },
+            { title: 'CONNECTOR', value: (j) => j.connectorName || j.connectorId, weight: 4, min: 12 },
+            { title: 'STATE', value: stateWord, tone: stateTone },
+            { title: 'CREATED', value: (j) => time(j.createdAt), weight: 6 },
+            { title: 'RAN FOR', value: ranFor, weight: 7, align: 'right' },
+            { title: 'CHANGED', value: (j) => count(countersOf(j).tablesChanged), weight: 8, align: 'right' },
+            { title: 'ERRORS', value: (j) => count(countersOf(j).errors), weight: 9, align: 'right', tone: errorsTone },
+            { title: 'MESSAGE', value: (j) => j.message, below: true },
           ],
           { empty: 'no jobs yet; start one with `reconciler connector trigger`' },
         );

@@ -1,8 +1,11 @@
-import { Presets, SingleBar } from 'cli-progress';
+import { SingleBar } from 'cli-progress';
 import { countersOf } from '../../contract/progress-message.ts';
 import { type JobFailure, JobState, type ReconcileJob } from '../../generated/reconciler/v1/jobs.ts';
+import { painter, widthOf } from '../io/colour.ts';
+import { shorten, wrap } from '../io/display-width.ts';
 import { bytes, count, duration, printable, word } from '../io/format.ts';
 import { Pace } from './pace.ts';
+import { type LinePart, progressLine } from './progress-line.ts';
 
 /** Shows the progress of a job. */
 export interface ProgressView {
@@ -30,68 +33,91 @@ function tables(job: ReconcileJob): { done: number; total: number; counting: boo
   return { done: Math.min(done, found), total, counting: c.tablesExpected === 0n };
 }
 
-function amounts(job: ReconcileJob): string {
+function amounts(job: ReconcileJob): [snapshots: string, files: string, read: string] {
   const c = countersOf(job);
-  const parts = [
-    `${count(c.snapshotsIngested)} snapshots`,
-    `${count(c.filesIngested)} files`,
-    `${bytes(c.bytesRead)} read`,
-  ];
-  if (c.errors > 0n) parts.push(`${count(c.errors)} failed`);
-  return parts.join(', ');
+  return [`${count(c.snapshotsIngested)} snapshots`, `${count(c.filesIngested)} files`, `${bytes(c.bytesRead)} read`];
 }
 
-/** `42 tables/s, 1m20s left`, without what is not known yet. While tables are still being found, the time left is a minimum. */
-function paceText(pace: Pace, { done, total, counting }: ReturnType<typeof tables>): string {
-  const rate = pace.rate();
-  if (rate === undefined) return '';
-  const atLeast = counting ? 'at least ' : '';
-  const left = rate > 0 && total > done ? `, ${atLeast}${duration(((total - done) / rate) * 1000)} left` : '';
-  return `${rate < 10 ? rate.toFixed(1) : count(Math.round(rate))} tables/s${left}`;
+/** `3 failed`; empty if nothing has. */
+function failedText(job: ReconcileJob): string {
+  const { errors } = countersOf(job);
+  return errors > 0n ? `${count(errors)} failed` : '';
+}
+
+/** How fast tables are done, and how long the rest takes; without what is not known yet. While tables are still being found, that is a minimum. */
+function speedOf(pace: Pace, { done, total, counting }: ReturnType<typeof tables>) {
+  const perSecond = pace.rate();
+  if (perSecond === undefined) return undefined;
+  const rate = perSecond < 10 ? perSecond.toFixed(1) : count(Math.round(perSecond));
+  const left = perSecond > 0 && total > done ? `${duration(((total - done) / perSecond) * 1000)} left` : '';
+  return {
+    rate,
+    leftText: left && (counting ? `at least ${left}` : left),
+    leftShort: left && (counting ? `≥${left}` : left),
+  };
 }
 
 function failureLine({ table, code, message }: JobFailure): string {
   return `failed: ${printable(table || 'the job')}: ${code}: ${printable(message)}`;
 }
 
+const BAR_WIDTH = 24;
+const SHORT_BAR_WIDTH = 8;
+
+function barText(progress: number, width: number): string {
+  const done = Math.round(Math.min(1, progress) * width);
+  return '█'.repeat(done) + '░'.repeat(width - done);
+}
+
+function partsOf(job: ReconcileJob, pace: Pace): LinePart[] {
+  const now = tables(job);
+  const phase = phaseOf(job);
+  if (now.total === 0) return [{ weight: 1, text: phase, elastic: true, short: shorten(phase, 12) }];
+  const [done, total] = [count(now.done), count(now.total)];
+  const found = now.counting ? ' found' : '';
+  const speed = speedOf(pace, now);
+  const [snapshots, files, read] = amounts(job);
+  const progress = now.done / now.total;
+  return [
+    { weight: 4, text: barText(progress, BAR_WIDTH), short: barText(progress, SHORT_BAR_WIDTH) },
+    { weight: 9, text: `${done} of ${total} tables${found}`, short: `${done}/${total}${found}` },
+    { weight: 8, text: speed ? `${speed.rate} tables/s` : '', short: speed && `${speed.rate}/s` },
+    { weight: 7, text: speed?.leftText ?? '', short: speed?.leftShort },
+    { weight: 6, text: failedText(job), tone: 'bad' },
+    { weight: 5, text: phase, short: shorten(phase, 12), elastic: true },
+    { weight: 3, text: snapshots },
+    { weight: 2, text: files },
+    { weight: 1, text: read },
+  ];
+}
+
 function bar(stream: NodeJS.WriteStream): ProgressView {
   const pace = new Pace();
-  const single = new SingleBar(
-    {
-      stream,
-      format: '{bar} {tables}  {amounts}  {phase}',
-      hideCursor: true,
-      clearOnComplete: true,
-      barsize: 24,
-      linewrap: false,
-      gracefulExit: false,
-    },
-    Presets.shades_classic,
-  );
-  let current: { total: number; done: number; payload: object } | undefined;
+  const single = new SingleBar({
+    stream,
+    // The width is that of the moment, because the terminal may be resized.
+    format: (_options, _params, { parts }: { parts: LinePart[] }) => progressLine(parts, stream),
+    hideCursor: true,
+    clearOnComplete: true,
+    linewrap: false,
+    gracefulExit: false,
+  });
+  const paint = painter(stream);
+  let current: { parts: LinePart[] } | undefined;
   return {
     show(job) {
-      const now = tables(job);
-      const { done, total, counting } = now;
-      pace.add(done);
-      const speed = paceText(pace, now);
-      const payload = {
-        tables: `${count(done)} of ${count(total)} tables${counting ? ' found' : ''}${speed && `  ${speed}`}`,
-        amounts: amounts(job),
-        phase: phaseOf(job),
-      };
+      pace.add(tables(job).done);
       const before = current;
-      // A bar with a total of 0 would be drawn full.
-      current = { total: Math.max(total, 1), done, payload };
-      if (!before) return single.start(current.total, done, payload);
-      single.setTotal(current.total);
-      single.update(done, payload);
+      current = { parts: partsOf(job, pace) };
+      if (before) single.update(current);
+      else single.start(1, 0, current);
     },
     failed(failure) {
       // The bar is removed, the line printed, and the bar drawn again below it.
       if (current) single.stop();
-      stream.write(`${failureLine(failure)}\n`);
-      if (current) single.start(current.total, current.done, current.payload);
+      const [first = '', ...more] = wrap(failureLine(failure), widthOf(stream) - INDENT.length);
+      stream.write(`${[first, ...more.map((line) => INDENT + line)].map((line) => paint('bad', line)).join('\n')}\n`);
+      if (current) single.start(1, 0, current);
     },
     end() {
       if (current) single.stop();
@@ -100,6 +126,7 @@ function bar(stream: NodeJS.WriteStream): ProgressView {
   };
 }
 
+const INDENT = '  ';
 const LINE_EVERY_MS = 2_000;
 
 function linesOn(stream: NodeJS.WriteStream): ProgressView {
@@ -112,15 +139,20 @@ function linesOn(stream: NodeJS.WriteStream): ProgressView {
       const { done, total, counting } = now;
       pace.add(done);
       const phase = phaseOf(job);
-      const parts = [`${count(done)} of ${count(total)} tables${counting ? ' found' : ''}`, amounts(job)];
-      const line = total === 0 ? phase : `${phase}: ${parts.join(', ')}`;
+      const parts = [
+        `${count(done)} of ${count(total)} tables${counting ? ' found' : ''}`,
+        ...amounts(job),
+        failedText(job),
+      ];
+      const line = total === 0 ? phase : `${phase}: ${parts.filter(Boolean).join(', ')}`;
       if (phase === last.phase && (line === last.line || Date.now() - last.at < LINE_EVERY_MS)) return;
-      const speed = paceText(pace, now);
-      stream.write(`${line}${speed && total > 0 ? `, ${speed}` : ''}\n`);
+      const speed = total > 0 ? speedOf(pace, now) : undefined;
+      const pacing = speed ? [`${speed.rate} tables/s`, speed.leftText].filter(Boolean).map((text) => `, ${text}`) : [];
+      stream.write(`${line}${pacing.join('')}\n`);
       last = { phase, line, at: Date.now() };
     },
     failed(failure) {
-      stream.write(`${failureLine(failure)}\n`);
+      stream.write(`${painter(stream)('bad', failureLine(failure))}\n`);
     },
     end() {},
   };

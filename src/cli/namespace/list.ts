@@ -31,9 +31,9 @@ export function addList(group: Command): void {
           Namespace,
           pages,
           [
-            { title: 'NAMESPACE', value: (n) => formatName(n.path) },
-            { title: 'CREATED', value: (n) => time(n.createdAt) },
-            { title: 'DESCRIPTION', value: (n) => n.description, flexible: true },
+            { title: 'NAMESPACE', value: (n) => formatName(n.path), min: 20 },
+            { title: 'CREATED', value: (n) => time(n.createdAt), weight: 2 },
+            { title: 'DESCRIPTION', value: (n) => n.description, weight: 1, min: 20 },
           ],
           { empty: 'no namespaces' },
         );

@@ -58,13 +58,14 @@ async function* flat(stream: AsyncIterable<{ files: PlanFile[] }>): AsyncGenerat
 }
 
 const COLUMNS = [
-  { title: 'FILE', value: (f: FlatPlanFile) => f.filePath, flexible: true },
-  { title: 'RECORDS', value: (f: FlatPlanFile) => count(f.recordCount), align: 'right' as const },
-  { title: 'SIZE', value: (f: FlatPlanFile) => bytes(f.fileSizeInBytes), align: 'right' as const },
+  { title: 'FILE', value: (f: FlatPlanFile) => f.filePath, min: 24 },
+  { title: 'RECORDS', value: (f: FlatPlanFile) => count(f.recordCount), weight: 9, align: 'right' as const },
+  { title: 'SIZE', value: (f: FlatPlanFile) => bytes(f.fileSizeInBytes), weight: 8, align: 'right' as const },
   {
     title: 'DELETES',
     value: (f: FlatPlanFile) => (f.deleteFiles.length > 0 ? count(f.deleteFiles.length) : NONE),
+    weight: 7,
     align: 'right' as const,
   },
-  { title: 'PARTITION', value: partitionText, flexible: true },
+  { title: 'PARTITION', value: partitionText, weight: 6, min: 16 },
 ];

@@ -22,13 +22,13 @@ export interface TableSummary {
 }
 
 export const SUMMARY_COLUMNS: Column<TableSummary>[] = [
-  { title: 'NAMESPACE', value: (t) => t.namespace },
-  { title: 'TABLE', value: (t) => t.table },
-  { title: 'FORMAT', value: (t) => t.format },
-  { title: 'SNAPSHOTS', value: (t) => count(t.snapshots), align: 'right' },
-  { title: 'FILES', value: (t) => count(t.files), align: 'right' },
-  { title: 'ROWS', value: (t) => count(t.rows), align: 'right' },
-  { title: 'SIZE', value: (t) => bytes(t.size), align: 'right' },
+  { title: 'NAMESPACE', value: (t) => t.namespace, min: 8 },
+  { title: 'TABLE', value: (t) => t.table, min: 12 },
+  { title: 'FORMAT', value: (t) => t.format, weight: 3 },
+  { title: 'SNAPSHOTS', value: (t) => count(t.snapshots), weight: 4, align: 'right' },
+  { title: 'FILES', value: (t) => count(t.files), weight: 5, align: 'right' },
+  { title: 'ROWS', value: (t) => count(t.rows), weight: 7, align: 'right' },
+  { title: 'SIZE', value: (t) => bytes(t.size), weight: 6, align: 'right' },
 ];
 
 /** All tables of a catalog, with the totals of their current snapshots. Meant for the few tables of the demo. */

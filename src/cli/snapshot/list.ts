@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { Snapshot } from '../../generated/reconciler/v1/snapshots.ts';
 import { withCatalog } from '../catalog-session/context.ts';
 import { tableIdOf } from '../catalog-session/resolve.ts';
+import type { Tone } from '../io/colour.ts';
 import { NONE, time } from '../io/format.ts';
 import { limitOption } from '../io/options.ts';
 import { pagesOf } from '../io/paging.ts';
@@ -34,13 +35,13 @@ export function addList(group: Command): void {
             pages,
             [
               { title: 'SNAPSHOT', value: (s) => s.snapshotId.toString(), align: 'right' },
-              { title: 'PARENT', value: (s) => s.parentSnapshotId?.toString() ?? NONE, align: 'right' },
-              { title: 'SEQ', value: (s) => s.sequenceNumber.toString(), align: 'right' },
-              { title: 'COMMITTED', value: (s) => time(s.committedAt) },
-              { title: 'OPERATION', value: (s) => s.operation || NONE },
-              { title: 'SCHEMA', value: (s) => s.schemaId?.toString() ?? NONE, align: 'right' },
-              { title: 'REFS', value: (s) => s.refs.join(', ') || NONE },
-              { title: '', value: (s) => marks(s) },
+              { title: 'PARENT', value: (s) => s.parentSnapshotId?.toString() ?? NONE, weight: 3, align: 'right' },
+              { title: 'SEQ', value: (s) => s.sequenceNumber.toString(), weight: 6, align: 'right' },
+              { title: 'COMMITTED', value: (s) => time(s.committedAt), weight: 9 },
+              { title: 'OPERATION', value: (s) => s.operation || NONE, weight: 8 },
+              { title: 'SCHEMA', value: (s) => s.schemaId?.toString() ?? NONE, weight: 4, align: 'right' },
+              { title: 'REFS', value: (s) => s.refs.join(', ') || NONE, weight: 7, min: 8 },
+              { title: 'STATUS', value: marks, tone: marksTone },
             ],
             { empty: 'the table has no snapshots' },
           );
@@ -52,4 +53,9 @@ export function addList(group: Command): void {
 const marks = ({ current, expiredAt, captured, unreadable }: Snapshot) => {
   const files = captured ? '' : unreadable ? 'unreadable' : 'not captured';
   return [current ? 'current' : '', expiredAt ? 'expired' : '', files].filter(Boolean).join(', ');
+};
+
+const marksTone = ({ current, unreadable }: Snapshot): Tone | undefined => {
+  if (unreadable) return 'bad';
+  return current ? 'good' : undefined;
 };

@@ -62,11 +62,16 @@ export function contentText(file: DataFile): string {
 }
 
 const COLUMNS = [
-  { title: 'FILE', value: (f: DataFile) => f.filePath, flexible: true },
-  { title: 'CONTENT', value: contentText },
-  { title: 'FORMAT', value: (f: DataFile) => word(f.fileFormat, 'FILE_FORMAT_') },
-  { title: 'RECORDS', value: (f: DataFile) => count(f.recordCount), align: 'right' as const },
-  { title: 'SIZE', value: (f: DataFile) => bytes(f.contentSizeInBytes ?? f.fileSizeInBytes), align: 'right' as const },
-  { title: 'SEQ', value: (f: DataFile) => f.sequenceNumber?.toString() ?? NONE, align: 'right' as const },
-  { title: 'PARTITION', value: partitionText, flexible: true },
+  { title: 'FILE', value: (f: DataFile) => f.filePath, min: 24 },
+  { title: 'CONTENT', value: contentText, weight: 7 },
+  { title: 'FORMAT', value: (f: DataFile) => word(f.fileFormat, 'FILE_FORMAT_'), weight: 4 },
+  { title: 'RECORDS', value: (f: DataFile) => count(f.recordCount), weight: 9, align: 'right' as const },
+  {
+    title: 'SIZE',
+    value: (f: DataFile) => bytes(f.contentSizeInBytes ?? f.fileSizeInBytes),
+    weight: 8,
+    align: 'right' as const,
+  },
+  { title: 'SEQ', value: (f: DataFile) => f.sequenceNumber?.toString() ?? NONE, weight: 5, align: 'right' as const },
+  { title: 'PARTITION', value: partitionText, weight: 6, min: 16 },
 ];

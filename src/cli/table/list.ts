@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { Table } from '../../generated/reconciler/v1/tables.ts';
 import { withCatalog } from '../catalog-session/context.ts';
 import { namespaceIdOf } from '../catalog-session/resolve.ts';
-import { upstreamStatus } from '../catalog-session/upstream-status.ts';
+import { upstreamStatus, upstreamTone } from '../catalog-session/upstream-status.ts';
 import { NONE, time, word } from '../io/format.ts';
 import { limitOption } from '../io/options.ts';
 import { pagesOf } from '../io/paging.ts';
@@ -30,12 +30,22 @@ export function addList(group: Command): void {
           Table,
           pages,
           [
-            { title: 'TABLE', value: (t) => t.name },
-            { title: 'FORMAT', value: formatText },
-            { title: 'CURRENT SNAPSHOT', value: (t) => t.currentSnapshotId?.toString() ?? NONE, align: 'right' },
-            { title: 'UPDATED', value: (t) => time(t.updatedAt) },
-            { title: 'UPSTREAM', value: (t) => upstreamStatus(t.upstream) },
-            { title: 'LOCATION', value: (t) => t.location, flexible: true },
+            { title: 'TABLE', value: (t) => t.name, min: 20 },
+            { title: 'FORMAT', value: formatText, weight: 8 },
+            {
+              title: 'CURRENT SNAPSHOT',
+              value: (t) => t.currentSnapshotId?.toString() ?? NONE,
+              weight: 7,
+              align: 'right',
+            },
+            { title: 'UPDATED', value: (t) => time(t.updatedAt), weight: 6 },
+            {
+              title: 'UPSTREAM',
+              value: (t) => upstreamStatus(t.upstream),
+              weight: 9,
+              tone: (t) => upstreamTone(t.upstream),
+            },
+            { title: 'LOCATION', value: (t) => t.location, weight: 4, min: 24 },
           ],
           { empty: 'no tables' },
         );

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { View } from '../../generated/reconciler/v1/views.ts';
 import { withCatalog } from '../catalog-session/context.ts';
 import { namespaceIdOf } from '../catalog-session/resolve.ts';
-import { upstreamStatus } from '../catalog-session/upstream-status.ts';
+import { upstreamStatus, upstreamTone } from '../catalog-session/upstream-status.ts';
 import { time } from '../io/format.ts';
 import { limitOption } from '../io/options.ts';
 import { pagesOf } from '../io/paging.ts';
@@ -31,15 +31,26 @@ export function addList(group: Command): void {
           View,
           pages,
           [
-            { title: 'VIEW', value: (v) => v.name },
-            { title: 'VERSION', value: (v) => String(v.versionId), align: 'right' },
-            { title: 'DIALECTS', value: (v) => v.representations.map(({ dialect }) => dialect).join(', ') },
-            { title: 'UPDATED', value: (v) => time(v.updatedAt) },
-            { title: 'UPSTREAM', value: (v) => upstreamStatus(v.upstream) },
+            { title: 'VIEW', value: (v) => v.name, min: 20 },
+            { title: 'VERSION', value: (v) => String(v.versionId), weight: 8, align: 'right' },
+            {
+              title: 'DIALECTS',
+              value: (v) => v.representations.map(({ dialect }) => dialect).join(', '),
+              weight: 7,
+              min: 8,
+            },
+            { title: 'UPDATED', value: (v) => time(v.updatedAt), weight: 6 },
+            {
+              title: 'UPSTREAM',
+              value: (v) => upstreamStatus(v.upstream),
+              weight: 9,
+              tone: (v) => upstreamTone(v.upstream),
+            },
             {
               title: 'COLUMNS',
               value: (v) => (v.schema?.columns ?? []).map(({ name }) => name).join(', '),
-              flexible: true,
+              weight: 4,
+              min: 24,
             },
           ],
           { empty: 'no views' },
