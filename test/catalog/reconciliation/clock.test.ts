@@ -40,7 +40,11 @@ async function marked() {
     const { clients } = catalog;
     const listed = await clients.bindings.listBindings({ connectorId, kind: TABLE, missingFor: gone });
     const expired = await clients.reconciliation.dropExpiredSnapshots({ connectorId, expiredFor: gone });
-    const { dropped } = await clients.reconciliation.dropMissing({ connectorId, missingFor: gone, tableIds: [tableId] });
+    const { dropped } = await clients.reconciliation.dropMissing({
+      connectorId,
+      missingFor: gone,
+      tableIds: [tableId],
+    });
     return [listed.bindings.length, Number(expired.tables[0]?.snapshots ?? 0), Number(dropped)];
   };
   return { drop, reconciliation, connectorId };
@@ -135,7 +139,9 @@ it('without a time, only what is marked as missing can be dropped', async () => 
 
 describe('lists of jobs', () => {
   it('stay in order if the clock is set back an hour', async () => {
-    const { connectorId, displayName } = await catalog.clients.connectors.createConnector({ connector: connectorSpec() });
+    const { connectorId, displayName } = await catalog.clients.connectors.createConnector({
+      connector: connectorSpec(),
+    });
     const record = async (jobId: string, state: JobState) => {
       await catalog.clients.reconciliation.recordJob({
         job: { jobId, connectorId, connectorName: displayName, state },

@@ -87,7 +87,9 @@ export async function openClock(db: Kysely<Schema>, logger: Logger): Promise<Clo
   await now();
   const timer = setInterval(() => {
     look();
-    save().catch((err) => logger.warn({ err }, 'the time cannot be stored; what is removed after a time may stay longer'));
+    save().catch((err) =>
+      logger.warn({ err }, 'the time cannot be stored; what is removed after a time may stay longer'),
+    );
   }, EVERY_MS);
   timer.unref();
   return {

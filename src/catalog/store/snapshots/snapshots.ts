@@ -211,12 +211,7 @@ async function lastPublished(db: Db, tableNum: number): Promise<number | undefin
 }
 
 /** Marks visible snapshots as expired. @param now as the clock's `now`. @returns how many were not marked before */
-export async function expireSnapshots(
-  db: Db,
-  tableNum: number,
-  ids: readonly bigint[],
-  now: number,
-): Promise<number> {
+export async function expireSnapshots(db: Db, tableNum: number, ids: readonly bigint[], now: number): Promise<number> {
   if (ids.length === 0) return 0;
   const { numUpdatedRows } = await db
     .updateTable('snapshots')

@@ -1,4 +1,4 @@
-import { type Insertable, type Kysely, type Selectable, type Updateable } from 'kysely';
+import type { Insertable, Kysely, Selectable, Updateable } from 'kysely';
 import { ObjectKind } from '../../../generated/reconciler/internal/v1/bindings.ts';
 import type { Namespace } from '../../../generated/reconciler/v1/namespaces.ts';
 import {
