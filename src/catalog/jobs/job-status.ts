@@ -87,7 +87,8 @@ export function createJobStatus(
       return { job };
     }
     if (workflowStatus === 'RUNNING') return { job, workflowStatus };
-    const age = Date.now() - (job.createdAt?.getTime() ?? 0);
+    // A time in the future was recorded before the clock was set back, nobody knows how long ago.
+    const age = Math.abs(Date.now() - (job.createdAt?.getTime() ?? 0));
     if (workflowStatus === undefined && job.runId === '' && age < START_GRACE_MS) return { job };
     const outcome = workflowStatus === undefined ? UNKNOWN : OUTCOME_OF_CLOSED_WORKFLOW[workflowStatus];
     return { job: await markEnded(jobId, run, outcome), workflowStatus };

@@ -16,7 +16,7 @@ import * as store from '../store/jobs/jobs.ts';
 import { retryRequestOf } from './retry-request.ts';
 import type { JobStarter } from './start-job.ts';
 
-const jobTokens = new PageTokens('ListReconcileJobs', z.object({ createdAt: z.number(), jobId: z.string() }));
+const jobTokens = new PageTokens('ListReconcileJobs', z.object({ jobId: z.string() }));
 const changeTokens = new PageTokens('ListJobChanges', z.object({ kind: z.string(), name: z.string() }));
 const failureTokens = new PageTokens('ListJobFailures', z.object({ table: z.string() }));
 
@@ -49,7 +49,7 @@ export function createJobsService(
       const size = pageSize(request.pageSize);
       const after = jobTokens.decode(request.pageToken, request.connectorId);
       const { items, last } = await store.listJobs(db, size, request.connectorId, after);
-      const cursor = last && { createdAt: last.createdAt?.getTime() ?? 0, jobId: last.jobId };
+      const cursor = last && { jobId: last.jobId };
       // The state of jobs that have not ended is read from Temporal.
       const current = await Promise.all(items.map((job) => (isEnded(job.state) ? job : status(job.jobId))));
       return { jobs: current, nextPageToken: cursor ? jobTokens.encode(cursor, request.connectorId) : '' };

@@ -37,7 +37,7 @@ export async function connectorLags(db: Kysely<Schema>): Promise<ConnectorLag[]>
           // A run of some tables does not show that the others are up to date.
           .where('j.request_json', 'not like', '%"scope":%')
           .where('j.request_json', 'not like', '%"retryOf":%')
-          .orderBy('j.created_at', 'desc')
+          .orderBy('j.job_num', 'desc')
           .limit(1)
           .as('goodAt'),
         jobs
@@ -46,7 +46,7 @@ export async function connectorLags(db: Kysely<Schema>): Promise<ConnectorLag[]>
           .where('j.dry_run', '=', 0)
           // Runs with a scope do not count; retries do, since they repeat everything that failed.
           .where('j.request_json', 'not like', '%"scope":%')
-          .orderBy('j.created_at', 'desc')
+          .orderBy('j.job_num', 'desc')
           .limit(1)
           .as('lastState'),
         jobs

@@ -181,6 +181,8 @@ export interface ClaimWaiterRow {
 }
 
 export interface JobRow {
+  /** In the order in which the jobs were recorded, which the clock does not change. */
+  job_num: Generated<number>;
   job_id: string;
   tenant_id: string;
   connector_id: string;

@@ -1,5 +1,6 @@
-import type { Kysely, Selectable } from 'kysely';
+import type { Insertable, Kysely, Selectable } from 'kysely';
 import { countersOf, isEnded } from '../../../contract/progress-message.ts';
+import { CodedError } from '../../../errors.ts';
 import { CaptureMode, captureModeFromJSON } from '../../../generated/reconciler/v1/capture.ts';
 import {
   JobCounters,
@@ -16,7 +17,6 @@ import {
   type ReconcileJob,
 } from '../../../generated/reconciler/v1/jobs.ts';
 import { TENANT } from '../../identity/tenant.ts';
-import { notFound } from '../database/errors.ts';
 import { deleteIdempotencyKeys } from '../database/idempotency.ts';
 import { date, ms } from '../database/json.ts';
 import { bytesOf, mapPage, type Page, readPage } from '../database/page-cut.ts';
@@ -35,10 +35,19 @@ export async function findJob(db: Db, jobId: string): Promise<ReconcileJob | und
   return row && toMessage(row);
 }
 
+/** NOT_FOUND: jobs are removed some time after their end (see cleanup/retention.ts), so their ids may well be known to callers. */
+function noJob(jobId: string): CodedError {
+  const kept = 'RECONCILER_RETENTION_JOBS, by default 90 days, and the last 20 of a connector';
+  return new CodedError(
+    'NOT_FOUND',
+    `job ${jobId} does not exist, or was removed some time after it had ended (${kept})`,
+  );
+}
+
 /** @throws CodedError NOT_FOUND */
 export async function getJob(db: Db, jobId: string): Promise<ReconcileJob> {
   const job = await findJob(db, jobId);
-  if (!job) throw notFound('job', jobId);
+  if (!job) throw noJob(jobId);
   return job;
 }
 
@@ -58,7 +67,7 @@ export async function putJob(db: Db, job: ReconcileJob, { anew = false } = {}): 
     : before;
   const now = new Date();
   const isQueued = job.state === JobState.JS_QUEUED;
-  const row: JobRow = {
+  const row: Insertable<JobRow> & JobColumns = {
     job_id: job.jobId,
     tenant_id: TENANT,
     connector_id: job.connectorId,
@@ -135,11 +144,14 @@ export async function deleteJob(db: Db, jobId: string): Promise<void> {
 
 /** The last job of a page, newest first; the next page starts after it. */
 export interface JobCursor {
-  createdAt: number;
   jobId: string;
 }
 
-/** Lists a page of at most `size` jobs after `after`, newest first. */
+/**
+ * Lists a page of at most `size` jobs after `after`, newest first.
+ *
+ * @throws CodedError NOT_FOUND if the job `after` was removed
+ */
 export async function listJobs(
   db: Db,
   size: number,
@@ -148,14 +160,15 @@ export async function listJobs(
 ): Promise<Page<ReconcileJob>> {
   let query = db.selectFrom('jobs').selectAll().where('tenant_id', '=', TENANT);
   if (connectorId !== '') query = query.where('connector_id', '=', connectorId);
-  if (after) {
-    query = query.where(({ eb, refTuple, tuple }) =>
-      eb(refTuple('created_at', 'job_id'), '<', tuple(after.createdAt, after.jobId)),
-    );
-  }
-  const newestFirst = query.orderBy('created_at', 'desc').orderBy('job_id', 'desc');
+  if (after) query = query.where('job_num', '<', await numberOf(db, after.jobId));
   const bytes = bytesOf('job_id', 'connector_name', 'message', 'counters', 'phase', 'request_json');
-  return mapPage(await readPage(newestFirst, bytes, size), toMessage);
+  return mapPage(await readPage(query.orderBy('job_num', 'desc'), bytes, size), toMessage);
+}
+
+async function numberOf(db: Db, jobId: string): Promise<number> {
+  const row = await db.selectFrom('jobs').select('job_num').where('job_id', '=', jobId).executeTakeFirst();
+  if (!row) throw noJob(jobId);
+  return row.job_num;
 }
 
 /** Ids of up to `limit` jobs of a connector that have not ended, newest first. */
@@ -165,7 +178,7 @@ export async function unfinishedJobs(db: Db, connectorId: string, limit: number)
     .select('job_id')
     .where('connector_id', '=', connectorId)
     .where('state', 'in', ['JS_QUEUED', 'JS_RUNNING'])
-    .orderBy('created_at', 'desc')
+    .orderBy('job_num', 'desc')
     .limit(limit)
     .execute();
   return rows.map((row) => row.job_id);
@@ -184,7 +197,7 @@ export async function waitingJobs(db: Db, connectorId: string, limit: number): P
     .where('jobs.state', '=', 'JS_QUEUED')
     .whereRef('connectors.running_job_id', '!=', 'jobs.job_id')
     .where('jobs.phase', '!=', CANCELLING)
-    .orderBy('jobs.created_at', 'desc')
+    .orderBy('jobs.job_num', 'desc')
     .limit(limit)
     .execute();
   return rows.map(toMessage);
@@ -237,7 +250,9 @@ export async function listFailures(db: Db, jobId: string, size: number, after?: 
   }));
 }
 
-function toMessage(row: Selectable<JobRow>): ReconcileJob {
+type JobColumns = Omit<Selectable<JobRow>, 'job_num'>;
+
+function toMessage(row: JobColumns): ReconcileJob {
   return {
     jobId: row.job_id,
     connectorId: row.connector_id,

@@ -120,7 +120,8 @@ const STATEMENTS = [
     job_id text not null unique)`,
   `create index claim_waiters_in_order on claim_waiters (connector_id, waiter_num)`,
   `create table jobs (
-    job_id text primary key,
+    job_num ${NUM_KEY},
+    job_id text not null unique,
     tenant_id text not null,
     connector_id text not null,
     connector_name text not null,
@@ -140,9 +141,9 @@ const STATEMENTS = [
     request_json text not null,
     retry_of_job_id text not null,
     alert text)`,
-  `create index jobs_newest on jobs (tenant_id, created_at, job_id)`,
-  `create index jobs_of_connector on jobs (connector_id, created_at, job_id)`,
-  `create index jobs_waiting on jobs (connector_id, state, created_at)`,
+  `create index jobs_newest on jobs (tenant_id, job_num)`,
+  `create index jobs_of_connector on jobs (connector_id, job_num)`,
+  `create index jobs_by_state on jobs (connector_id, state, job_num)`,
   `create table job_runs (
     run_num ${NUM_KEY},
     job_id text not null,
