@@ -26,6 +26,8 @@ type ConnectorRpcs = Pick<
   'createConnector' | 'getConnector' | 'listConnectors' | 'updateConnector' | 'deleteConnector' | 'validateConnector'
 >;
 
+/** Of a workflow's input; Temporal refuses those of 2 MiB. JSON has escapes, so a connector is longer in it than as a message. */
+const MAX_INPUT_BYTES = 1.5 * 1024 * 1024;
 const tokens = new PageTokens('ListConnectors', z.object({ name: z.string() }));
 
 /** The RPCs of the service Connectors that manage and validate connectors. */
@@ -117,6 +119,10 @@ export function createConnectorRpcs(deps: ServiceDeps): ConnectorRpcs {
       checkConnector({ ...target.value, displayName: target.value.displayName || 'unnamed' });
       // The connector becomes part of a workflow history, which must not contain a webhook's URL.
       const connectorJson = JSON.stringify(Connector.toJSON({ ...target.value, alerts: undefined }));
+      const bytes = Buffer.byteLength(connectorJson);
+      if (bytes > MAX_INPUT_BYTES) {
+        throw invalid('connector', `has ${bytes} bytes as JSON, at most ${MAX_INPUT_BYTES} are allowed`);
+      }
       return (await jobs()).validate({ connectorJson, taskQueue: taskQueueOf(target.value) });
     },
   };

@@ -16,6 +16,11 @@ import type { CommitMessage } from './commit-message.ts';
  * response within tens of milliseconds.
  */
 const STEP = 2000;
+/**
+ * The size of the messages whose changes wait for a transaction. A change has up to a whole message of statistics, and holds on to that message,
+ * so that some thousand changes could otherwise fill the memory.
+ */
+const MAX_PENDING_BYTES = 4 * 1024 * 1024;
 
 /**
  * Stores the changes of a snapshot, as Ingestion.CommitSnapshot and TableStatistics.PutFileColumnStats describe it. Requests come as bytes.
@@ -31,6 +36,7 @@ export async function commitSnapshot(
 ): Promise<CommitSnapshotResponse> {
   const counts = { added: 0, removed: 0, rows: 0 };
   const pending: ParsedChange[] = [];
+  let pendingBytes = 0;
   let header: PutHeader | undefined;
   let stream: ChangeStream | undefined;
   let ended: CommitSnapshotResponse | undefined;
@@ -42,6 +48,7 @@ export async function commitSnapshot(
       return;
     }
     const changes = pending.splice(0);
+    pendingBytes = 0;
     if (changes.length === 0) return;
     count(changes, counts);
     counts.rows += await stream.write(changes);
@@ -82,8 +89,9 @@ export async function commitSnapshot(
         for (let from = 0; from < message.count && !ended; ) {
           const to = Math.min(from + STEP - pending.length, message.count);
           pending.push(...message.parse(from, to));
+          pendingBytes += bytes.length;
           from = to;
-          if (pending.length >= STEP) await write(header);
+          if (pending.length >= STEP || pendingBytes >= MAX_PENDING_BYTES) await write(header);
         }
       }
       if (ended) return ended;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import {
-  type Catalog,
+  Catalog,
   type CatalogsServiceImplementation,
   CreateCatalogRequest,
 } from '../../generated/reconciler/v1/catalogs.ts';
@@ -79,5 +79,6 @@ function checkCatalog(catalog: Catalog, fields: readonly (typeof MASK)[number][]
   if (fields.includes('display_name')) checks.name(catalog.displayName, 'catalog.display_name', MAX_CATALOG_NAME);
   if (fields.includes('description')) checks.text(catalog.description, 'catalog.description');
   if (fields.includes('properties')) checks.map(catalog.properties, 'catalog.properties');
+  checks.size(Catalog.encode(catalog).finish(), 'catalog');
   checks.done();
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import {
   CreateNamespaceRequest,
-  type Namespace,
+  Namespace,
   type NamespacesServiceImplementation,
 } from '../../generated/reconciler/v1/namespaces.ts';
 import type { ServiceDeps } from '../core/ports.ts';
@@ -82,5 +82,6 @@ export function createNamespacesService({ db }: ServiceDeps): NamespacesServiceI
 function checkFields(checks: Checks, namespace: Namespace, fields: readonly (typeof MASK)[number][]): void {
   if (fields.includes('description')) checks.text(namespace.description, 'namespace.description');
   if (fields.includes('properties')) checks.map(namespace.properties, 'namespace.properties');
+  checks.size(Namespace.encode(namespace).finish(), 'namespace');
   checks.done();
 }

@@ -23,8 +23,12 @@ export function invalid(field: string, description: string): InvalidRequest {
 
 /** The longest name of a namespace, table or view, in characters. */
 export const MAX_NAME = 1024;
+/** The longest path of a namespace, in characters: page tokens contain it. */
+const MAX_PATH = 8192;
 const MAX_MAP_ENTRIES = 1000;
 const MAX_MAP_VALUE = 64 * 1024;
+/** The largest catalog, namespace or connector. Temporal refuses inputs of 2 MB, and a validation has a connector as its input. */
+const MAX_RESOURCE_BYTES = 1024 * 1024;
 const MIN_TIME = Date.parse('0001-01-01T00:00:00Z');
 const MAX_TIME = Date.parse('9999-12-31T23:59:59.999Z');
 
@@ -69,10 +73,21 @@ export class Checks {
 
   /** A namespace path without empty segments. */
   path(value: readonly string[], field: string, { min = 1 }: { min?: number } = {}): boolean {
+    const length = value.reduce((sum, segment) => sum + segment.length, 0);
     return (
       this.that(value.length >= min, field, 'is required') &&
       this.that(value.length <= 100, field, `has ${value.length} levels, at most 100 are allowed`) &&
+      this.that(length <= MAX_PATH, field, `has ${length} characters, at most ${MAX_PATH} are allowed`) &&
       value.every((segment, index) => this.name(segment, `${field}[${index}]`))
+    );
+  }
+
+  /** A resource that people write. Its lists would otherwise have pages of one entry each. */
+  size(encoded: Uint8Array, field: string): boolean {
+    return this.that(
+      encoded.length <= MAX_RESOURCE_BYTES,
+      field,
+      `has ${encoded.length} bytes as a protobuf message, at most ${MAX_RESOURCE_BYTES} are allowed`,
     );
   }
 

@@ -3,7 +3,7 @@ import { TASK_QUEUE } from '../../contract/names.ts';
 import { durationSeconds } from '../../durations.ts';
 import {
   AuthScheme,
-  type Connector,
+  Connector,
   ConnectorKind,
   type MissingPolicy,
   type ReconcilePolicy,
@@ -26,6 +26,7 @@ const REQUESTS_PER_SECOND = { min: 0.01, max: 100_000 };
 /** A hundred years, so that times stay within the range of a Date. */
 const MAX_DROP_AFTER_SECONDS = 100 * MAX_INTERVAL_SECONDS;
 const MAX_CRON = 20;
+const MAX_CRON_LENGTH = 1000;
 const MAX_JITTER_SECONDS = 24 * 3600;
 const MAX_COLUMNS = 10_000;
 const MAX_PATTERNS = 1_000;
@@ -79,6 +80,7 @@ export function checkConnector(connector: Connector, at = 'connector'): void {
   checkAlerts(checks, connector.alerts, `${at}.alerts`);
   checkOptions(checks, connector.properties, `${at}.properties`);
   checkStatistics(checks, connector.properties, `${at}.properties`);
+  checks.size(Connector.encode(connector).finish(), at);
   checks.done();
 }
 
@@ -231,6 +233,8 @@ function checkCalendar(checks: Checks, policy: ReconcilePolicy, at: string): voi
   checks.that(cron.length === 0 || interval === 0, `${at}.cron`, both);
   checks.list(cron, `${at}.cron`, MAX_CRON);
   for (const [index, expression] of cron.slice(0, MAX_CRON).entries()) {
+    // No useful one is longer, and lists of schedules contain it.
+    if (!checks.text(expression, `${at}.cron[${index}]`, { max: MAX_CRON_LENGTH })) continue;
     try {
       parseCron(expression);
     } catch (error) {

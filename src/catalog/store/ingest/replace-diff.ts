@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Kysely, Selectable } from 'kysely';
 import { FILE_KINDS } from '../database/file-kind.ts';
+import { bytesOf } from '../database/page-cut.ts';
 import type { MembershipRow, Schema } from '../database/schema.ts';
 import type { ParsedChange } from '../files/file-change-row.ts';
 import { isNamed } from '../files/file-remover.ts';
@@ -12,6 +13,8 @@ import { FileNumSet } from './file-num-set.ts';
 
 /** Rows per query: a few milliseconds, between which other calls are served. */
 const STEP = 500;
+/** The size of the stored files that are compared at once. */
+const MAX_STORED_BYTES = 16 * 1024 * 1024;
 
 type Member = Selectable<MembershipRow>;
 /** One addition of a file: a file can be live more than once. */
@@ -61,6 +64,39 @@ export class ReplaceDiff {
 
   /** The changes that the snapshot does not hold. */
   async differing(changes: readonly ParsedChange[]): Promise<ParsedChange[]> {
+    const differing: ParsedChange[] = [];
+    for (const part of await this.#parts(changes)) differing.push(...(await this.#differing(part)));
+    return differing;
+  }
+
+  /** Divides changes so that the stored files of each part, which are compared with them, fit in memory. */
+  async #parts(changes: readonly ParsedChange[]): Promise<ParsedChange[][]> {
+    const rows = await this.#filesOf(changes)
+      .select(['path_hash', bytesOf('body').as('bytes')])
+      .execute();
+    const sizes = new Map<string, number>();
+    for (const { path_hash, bytes } of rows) {
+      sizes.set(keyOf(path_hash), (sizes.get(keyOf(path_hash)) ?? 0) + bytes);
+    }
+    const parts: ParsedChange[][] = [[]];
+    let sum = 0;
+    for (const change of changes) {
+      sum += sizes.get(keyOf(change.pathHash)) ?? 0;
+      if (sum > MAX_STORED_BYTES && parts.at(-1)?.length !== 0) {
+        parts.push([]);
+        sum = sizes.get(keyOf(change.pathHash)) ?? 0;
+      }
+      parts.at(-1)?.push(change);
+    }
+    return parts;
+  }
+
+  #filesOf(changes: readonly ParsedChange[]) {
+    const hashes = changes.map((change) => change.pathHash);
+    return this.#db.selectFrom('files').where('table_num', '=', this.#target.tableNum).where('path_hash', 'in', hashes);
+  }
+
+  async #differing(changes: readonly ParsedChange[]): Promise<ParsedChange[]> {
     const stored = await this.#stored(changes);
     return changes.filter((change) => {
       const path = stored.get(keyOf(change.pathHash));
@@ -82,16 +118,7 @@ export class ReplaceDiff {
   }
 
   async #stored(changes: readonly ParsedChange[]): Promise<Map<string, StoredPath>> {
-    const files = await this.#db
-      .selectFrom('files')
-      .select(['file_num', 'path_hash', 'body'])
-      .where('table_num', '=', this.#target.tableNum)
-      .where(
-        'path_hash',
-        'in',
-        changes.map((change) => change.pathHash),
-      )
-      .execute();
+    const files = await this.#filesOf(changes).select(['file_num', 'path_hash', 'body']).execute();
     const paths = new Map<string, StoredPath>();
     const byNum = new Map<number, { path: StoredPath; body: Uint8Array }>();
     for (const { file_num, path_hash, body } of files) {

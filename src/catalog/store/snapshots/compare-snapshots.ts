@@ -1,8 +1,9 @@
 import type { Kysely } from 'kysely';
 import { snapshotDigest } from '../../../contract/snapshot-digest.ts';
+import { readPage } from '../database/page-cut.ts';
 import type { Schema } from '../database/schema.ts';
 import { IDENTITY, identityOf } from './snapshot-identity.ts';
-import { IS_UNREADABLE, type StoredSnapshot } from './snapshots.ts';
+import { IS_UNREADABLE, SNAPSHOT_BYTES, type StoredSnapshot } from './snapshots.ts';
 
 type Db = Kysely<Schema>;
 
@@ -25,7 +26,7 @@ export interface ExpectedSnapshots {
  * Compares the snapshots that a table lists, apart from the candidates, with the expected ones.
  *
  * @returns the candidates that are listed, and the unreadable snapshots, up to MAX_UNREADABLE; undefined if other snapshots are listed, expected ones
- *   are not, or more are unreadable
+ *   are not, or more are unreadable or do not fit in a page
  */
 export async function compareSnapshots(
   db: Db,
@@ -49,23 +50,15 @@ export async function compareSnapshots(
     after = rows.at(-1)?.published ?? after;
   }
   if (BigInt.asUintN(64, sum) !== digest) return undefined;
-  const found =
-    candidates.size === 0
-      ? []
-      : await listed(db, tableNum)
-          .selectAll()
-          .where('snapshot_id', 'in', [...candidates])
-          .execute();
-  const unreadable = await db
-    .selectFrom('snapshots')
+  const candidateRows = listed(db, tableNum)
     .selectAll()
-    .where('table_num', '=', tableNum)
-    .where(IS_UNREADABLE)
-    .limit(MAX_UNREADABLE + 1)
-    .execute();
-  if (unreadable.length > MAX_UNREADABLE) return undefined;
+    .where('snapshot_id', 'in', candidates.size === 0 ? [''] : [...candidates]);
+  const found = await readPage(candidateRows, SNAPSHOT_BYTES, Math.max(candidates.size, 1));
+  const unreadableRows = db.selectFrom('snapshots').selectAll().where('table_num', '=', tableNum).where(IS_UNREADABLE);
+  const unreadable = await readPage(unreadableRows, SNAPSHOT_BYTES, MAX_UNREADABLE);
+  if (found.last || unreadable.last) return undefined;
   const isListed = ({ published, expired_at }: StoredSnapshot) => published !== null && expired_at === null;
-  return [...found, ...unreadable.filter((row) => isListed(row) && !candidates.has(row.snapshot_id))];
+  return [...found.items, ...unreadable.items.filter((row) => isListed(row) && !candidates.has(row.snapshot_id))];
 }
 
 /** The snapshots that `listSnapshotRows` lists by default. */

@@ -150,6 +150,9 @@ const insert = compiledWrite((db, row: Insertable<SnapshotRow>) =>
   db.insertInto('snapshots').values(row).returningAll(),
 );
 
+/** The size of a snapshot's row. */
+export const SNAPSHOT_BYTES = bytesOf('summary', 'manifest_list', 'operation', 'unreadable');
+
 /** Lists a page of at most `size` visible snapshots whose `published` is greater than `after`, in that order. */
 export async function listSnapshotRows(
   db: Db,
@@ -164,7 +167,7 @@ export async function listSnapshotRows(
     .where('published', '>', after ?? 0)
     .orderBy('published');
   if (!showExpired) query = query.where('expired_at', 'is', null);
-  return readPage(query.selectAll(), bytesOf('summary', 'manifest_list', 'operation', 'unreadable'), size);
+  return readPage(query.selectAll(), SNAPSHOT_BYTES, size);
 }
 
 /** Makes a snapshot visible, after all that already are, without its files. @returns its row */

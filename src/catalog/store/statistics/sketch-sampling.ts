@@ -7,6 +7,7 @@ import {
 } from '../../../generated/reconciler/internal/v1/ingestion.ts';
 import { DataFile, FileFormat } from '../../../generated/reconciler/v1/statistics.ts';
 import { DATA } from '../database/file-kind.ts';
+import { MAX_PAGE_BYTES } from '../database/page-cut.ts';
 import { dataPathHash } from '../database/path-hash.ts';
 import type { Schema } from '../database/schema.ts';
 import { liveInstances } from '../files/live-files.ts';
@@ -67,6 +68,7 @@ export async function nextFilesToSketch(
   const current = await newestCaptured(db, table);
   const ancestry = current ? await ancestryOf(db, positionOf(current)) : [];
   const files: ListFilesToSketchResponse_File[] = [];
+  let bytes = 0;
   let { after, variant, live } = cursor;
   for (let walked = 0; walked < MAX_FILES_PER_PAGE; walked += STEP) {
     const rows = await db
@@ -94,7 +96,8 @@ export async function nextFilesToSketch(
       if (isDone(row) || !(held.live.has(row.file_num) || held.unexpired.has(row.file_num))) continue;
       const file = await parquetFile(db, row.file_num);
       if (file !== undefined) files.push(file);
-      if (files.length === limit) return { files, next: { after, variant, live } };
+      bytes += file?.filePath.length ?? 0;
+      if (files.length === limit || bytes > MAX_PAGE_BYTES) return { files, next: { after, variant, live } };
     }
     if (rows.length < STEP) return { files };
     await setImmediate();
