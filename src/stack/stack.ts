@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DEFAULT_ADDRESS } from '../config.ts';
@@ -8,6 +7,7 @@ import { CodedError } from '../errors.ts';
 import { waitUntilServing } from './health.ts';
 import { tryLock } from './lock-file.ts';
 import { choosePort } from './ports.ts';
+import { makeDataDir } from './private-data.ts';
 import { startReaper } from './reaper.ts';
 import { readStackFile, STACK_NAMESPACE, type StackFile, writeStackFile } from './stack-file.ts';
 import { type ProcessSpec, type Supervised, supervise } from './supervise.ts';
@@ -57,7 +57,9 @@ export interface Stack {
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const dataDir = resolve(options.dataDir);
-  mkdirSync(join(dataDir, 'logs'), { recursive: true });
+  // The processes inherit it, so that nobody else can read what they create.
+  process.umask(0o077);
+  makeDataDir(dataDir);
   const lock = tryLock(join(dataDir, 'up.lock'));
   if ('owner' in lock) {
     const running = readStackFile(dataDir);

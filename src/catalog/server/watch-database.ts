@@ -25,6 +25,8 @@ export function watchDatabase(
   // Both checks read only an inode that the kernel has cached.
   const check = () => {
     if (!lock.isHeld()) resolveUnlocked(health.reportUnlocked());
+    const refusals = health.takeRefusals();
+    if (refusals > 0) logger.warn({ calls: refusals }, 'another process has locked the database, so calls failed');
     const problem = health.checkFile();
     if (problem === known) return;
     known = problem;

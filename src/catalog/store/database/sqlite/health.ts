@@ -12,6 +12,7 @@ export class DatabaseHealth {
   #damage: CodedError | undefined;
   #moved: CodedError | undefined;
   #unlocked: CodedError | undefined;
+  #refusals = 0;
 
   /** @param file a path, or `:memory:` */
   constructor(file: string) {
@@ -67,6 +68,13 @@ export class DatabaseHealth {
     return this.#damage;
   }
 
+  /** @returns how many calls have failed since the last call of this method because another process has locked the database */
+  takeRefusals(): number {
+    const refusals = this.#refusals;
+    this.#refusals = 0;
+    return refusals;
+  }
+
   /**
    * The error that callers receive for an error of SQLite: UNAVAILABLE if another process has locked the database, DATA_LOSS if the
    * file is damaged, which is recorded. Other errors are returned as they are.
@@ -74,6 +82,7 @@ export class DatabaseHealth {
   explain(error: unknown): unknown {
     if (isDamaged(error)) return this.reportDamage((error as Error).message);
     if (!isLocked(error)) return error;
+    this.#refusals += 1;
     return new CodedError(
       'UNAVAILABLE',
       `database ${this.#file} is locked by another process: end what writes to it beside the catalog service; jobs wait and then continue`,
